@@ -1,0 +1,35 @@
+"""diffviz: what does this diffusion loss really optimise?
+
+``import diffviz as dv`` loads the theory (NumPy and SciPy). Learning (torch), plots and explorers load when first touched.
+"""
+
+from importlib import import_module
+
+from diffviz.objectives import FAMILIES, Objective, from_weighting
+from diffviz.recipes import CATALOGUE as catalogue
+from diffviz.recipes import objective
+from diffviz.weightings import augmentation_density, classes, compare, loss_density, rebase, share_below, tabulated, verdict
+
+_LATER = {
+    "from_diffusers": "bridge",
+    "WeightingExplorer": "widgets",
+}
+_MODULES = ("paths", "targets", "densities", "weightings", "objectives", "plots", "figures", "widgets")
+
+__version__ = "0.1.0"
+__all__ = [
+    *("FAMILIES", "Objective", "augmentation_density", "catalogue", "classes", "compare", "from_weighting"),
+    *("loss_density", "objective", "rebase", "share_below", "tabulated", "verdict", *_LATER, *_MODULES),
+]
+
+
+def __getattr__(name: str):
+    if name in _LATER:
+        return getattr(import_module(f"diffviz.{_LATER[name]}"), name)
+    if name in _MODULES:
+        return import_module(f"diffviz.{name}")
+    raise AttributeError(f"module 'diffviz' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,227 @@
+"""An objective is a recipe as its source states it; its weighting is computed, never typed in.
+
+A recipe is a path, a density of λ (from the law of time), a target and a multiplier c on the target's own squared error. Then
+
+    w(λ) = 2 c(λ) gain(λ)² p(λ),      L = E_{λ~p}[c ‖target error‖²] = ½ ∫ w(λ) E‖eps_hat − eps‖² dλ.
+
+``stated`` is the literature's closed form of w, a claim beside the rule that tests hold against it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path as File
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from diffviz import densities, paths, weightings
+from diffviz.paths import COSINE, LINEAR, VE, VP, Path, finite, positive
+from diffviz.targets import EPS, U, X, Target, base_gain
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """A training objective.
+
+    Args:
+        name, family, year, source, note: who says so; ``note`` holds traps.
+        path: frame and schedule; ``density``: law of λ, a frozen SciPy distribution (uniform time on the path if left out).
+        target: what the loss compares; ``multiplier``: c(λ) on the target's squared error, array to array.
+        stated: closed form of w(λ) from the literature, up to a constant.
+    Raises:
+        ValueError: if the density reaches outside the path's range.
+    """
+
+    name: str
+    family: str
+    year: int
+    source: str
+    path: Path
+    target: Target
+    multiplier: Callable[[NDArray], NDArray] = weightings.constant
+    density: object = None
+    stated: Callable[[NDArray], NDArray] | None = None
+    note: str = ""
+
+    def __post_init__(self):
+        if self.density is None:
+            object.__setattr__(self, "density", self.path.schedule)
+        (low, high), (first, last) = self.density.support(), self.path.schedule.support()
+        slack = 1e-9 * max([1.0, *(abs(end) for end in (first, last) if np.isfinite(end))])
+        if low < first - slack or high > last + slack:
+            raise ValueError(
+                f"{self.name}: the density lives on logsnr [{low:.4g}, {high:.4g}], the path {self.path.name!r} only on "
+                f"[{first:.4g}, {last:.4g}]; truncate the density or take another path"
+            )
+
+    def __repr__(self) -> str:
+        return f"Objective({self.name!r}: {self.target.name} target, {self.path.name} path, {self.source})"
+
+    def factor(self, logsnr: ArrayLike) -> NDArray:
+        """c(λ)·gain²: what the loss multiplies the eps squared error by; same shape as λ.
+
+        Raises:
+            ValueError: where it is negative or not finite (a weighting that does not apply to this path).
+        """
+        at = np.asarray(logsnr, dtype=float)
+        value = np.asarray(self.multiplier(at)) * self.target.gain(at, self.path) ** 2
+        bad = ~(np.isfinite(value) & (value >= 0))
+        if bad.any():
+            raise ValueError(
+                f"{self.name}: the multiplier on the {self.target.name} error gives a factor of {value[bad].flat[0]} at logsnr "
+                f"{at[bad].flat[0]:g}; a weighting is finite and >= 0 on the support: restrict the density or mend the multiplier"
+            )
+        return value
+
+    def weighting(self, logsnr: ArrayLike, base: str = "eps") -> NDArray:
+        """Implied w(λ) on the squared error of ``base`` (eps, x, v or u); 0 outside the support.
+
+        Args:
+            logsnr: λ in nats, float or any shape.
+        Returns:
+            w, same shape.
+        Raises:
+            ValueError: for a λ that is not finite, an unknown base, or a multiplier that is negative or not finite.
+        """
+        at = finite(logsnr, "logsnr")
+        low, high = self.density.support()
+        inside = (at >= low) & (at <= high)
+        w = np.zeros(at.shape)
+        level = at[inside]
+        w[inside] = 2 * self.factor(level) * self.density.pdf(level) / base_gain(base, level) ** 2
+        return w
+
+    def draw(self, n: int, rng: np.random.Generator, stratified: bool = True) -> tuple[NDArray, NDArray]:
+        """Levels to train at and the factor on the eps squared error there, for anybody's training loop.
+
+        The mean over draws of factor · ‖eps_hat − eps‖² (summed over dimensions) estimates the objective's loss.
+
+        Args:
+            n: number of draws; rng: NumPy generator; stratified: one draw in each of n equal shares of probability, shuffled.
+        Returns:
+            logsnr and factor, float64, shape (n,) each.
+        """
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}")
+        u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
+        logsnr = self.density.ppf(u)
+        return logsnr, self.factor(logsnr)
+
+
+def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -> Objective:
+    """Objective from a weighting of one's own on the eps error.
+
+    Args:
+        w: callable of λ, or a table (CSV path or array (n, 2)) of λ and w.
+        density: law of λ to train under; by default uniform over a table's range, or uniform time on ``path``.
+    Raises:
+        ValueError: for a table that is no weighting (see ``weightings.tabulated``), or a density outside the path or the table.
+    """
+    if not callable(w):
+        source = f"table {w}" if isinstance(w, (str, File)) else "table"
+        w, low, high = weightings.tabulated(w)
+        density = density or stats.uniform(low, high - low)
+        if density.support()[0] < low - 1e-9 or density.support()[1] > high + 1e-9:
+            raise ValueError(f"the density reaches outside the table's logsnr [{low:g}, {high:g}]; nothing is extrapolated")
+    else:
+        source = "callable"
+    law = density or path.schedule
+    return Objective(name, "custom", 0, source, path, EPS, lambda logsnr: w(logsnr) / (2 * law.pdf(logsnr)), law)
+
+
+# parametric families: what the catalogue and the sliders are made of
+def flow(mean: float = 0.0, std: float = 1.0, shift: float = 1.0, name: str = "flow, logit-normal", **about) -> Objective:
+    """Flow matching, logit t ~ N(mean, std²), time shift; u target on the linear path (arXiv 2403.03206, eq. 19 and 23)."""
+    density = densities.logit_normal_logsnr(mean, std, shift)
+    stated = lambda l: stats.norm.pdf(l, -2 * mean - 2 * np.log(shift), 2 * std) * (1 + np.exp(-l / 2)) ** 2  # noqa: E731, E741
+    return _entry(name, LINEAR, U, weightings.constant, density, stated, about)
+
+
+def flow_uniform(shift: float = 1.0, name: str = "flow, uniform t", **about) -> Objective:
+    """Flow matching, uniform t with a time shift; u target on the linear path (arXiv 2403.03206, eq. 23)."""
+    density = stats.logistic(-2 * np.log(positive(shift, "shift")), 2)
+    stated = lambda l: np.cosh((l + 2 * np.log(shift)) / 4) ** -2.0 * (1 + np.exp(-l / 2)) ** 2  # noqa: E731, E741
+    return _entry(name, LINEAR, U, weightings.constant, density, stated, about)
+
+
+def edm(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5, name: str = "EDM", **about) -> Objective:
+    """EDM: ln sigma ~ N(mean, std²), x target, weight (σ² + σ_data²)/(σ σ_data)² (arXiv 2206.00364, table 1)."""
+    stated = lambda l: stats.norm.pdf(l, -2 * mean, 2 * std) * (np.exp(-l) + sigma_data**2)  # noqa: E731, E741
+    return _entry(name, paths.edm(mean, std), X, weightings.edm(sigma_data), None, stated, about)
+
+
+def sigmoid(bias: float = 2.0, name: str = "sigmoid", **about) -> Objective:
+    """Sigmoid weighting sigmoid(b − λ), stated on x under uniform time on the cosine path (arXiv 2303.00848; 2410.19324, eq. 4)."""
+    stated = lambda l: 1 / (1 + np.exp(l - bias))  # noqa: E731, E741
+    return _entry(name, COSINE, X, weightings.sigmoid(bias, COSINE), None, stated, about)
+
+
+def min_snr(gamma: float = 5.0, name: str = "Min-SNR", **about) -> Objective:
+    """Min-SNR-γ on the eps error, cosine path (arXiv 2303.09556)."""
+    stated = lambda l: np.minimum(1, gamma * np.exp(-l)) / np.cosh(l / 2)  # noqa: E731, E741
+    return _entry(name, COSINE, EPS, weightings.min_snr(gamma), None, stated, about)
+
+
+def soft_min_snr(gamma: float = 4.0, name: str = "soft-Min-SNR", **about) -> Objective:
+    """Soft-Min-SNR on the eps error, cosine path (arXiv 2401.11605)."""
+    stated = lambda l: gamma / (gamma + np.exp(l)) / np.cosh(l / 2)  # noqa: E731, E741
+    return _entry(name, COSINE, EPS, weightings.soft_min_snr(gamma), None, stated, about)
+
+
+def p2(gamma: float = 1.0, k: float = 1.0, name: str = "P2", **about) -> Objective:
+    """P2 on the eps error, cosine path (arXiv 2204.00227, eq. 8)."""
+    stated = lambda l: (k + np.exp(l)) ** -gamma / np.cosh(l / 2)  # noqa: E731, E741
+    return _entry(name, COSINE, EPS, weightings.p2(gamma, k), None, stated, about)
+
+
+def mode(scale: float = 1.29, name: str = "flow, mode", **about) -> Objective:
+    """Flow matching, SD3's mode-sampled time; u target on the linear path (arXiv 2403.03206, eq. 20)."""
+    return _entry(name, LINEAR, U, weightings.constant, densities.push_forward(densities.mode(scale), LINEAR), None, about)
+
+
+def laplace(centre: float = 0.0, scale: float = 0.5, name: str = "Laplace", **about) -> Objective:
+    """Laplace schedule, eps target (Hang & Gu 2024, arXiv 2407.03297)."""
+    path = paths.from_density(stats.laplace(centre, positive(scale, "scale")), VP, f"Laplace({centre:g}, {scale:g})")
+    return _entry(name, path, EPS, weightings.constant, None, lambda l: np.exp(-np.abs(l - centre) / scale), about)  # noqa: E741
+
+
+def cosine(shift: float = 1.0, name: str = "cosine, shifted", **about) -> Objective:
+    """Cosine schedule moved by −2 log shift, eps target (arXiv 2301.11093)."""
+    path = paths.shifted(COSINE, shift)
+    return _entry(name, path, EPS, weightings.constant, None, lambda l: 1 / np.cosh(l / 2 + np.log(shift)), about)  # noqa: E741
+
+
+def _entry(name, path, target, multiplier, density, stated, about) -> Objective:
+    about = {"family": "parametric", "year": 0, "source": "parametric family"} | about
+    return Objective(name, path=path, target=target, multiplier=multiplier, density=density, stated=stated, **about)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A parametric family for sliders: ``build(**values)`` and (name, lowest, highest, step) of each parameter."""
+
+    build: Callable[..., Objective]
+    parameters: tuple[tuple[str, float, float, float], ...]
+
+
+FAMILIES: dict[str, Family] = {
+    "flow, logit-normal": Family(flow, (("mean", -2, 2, 0.05), ("std", 0.2, 2, 0.05), ("shift", 0.25, 8, 0.05))),
+    "flow, uniform t": Family(flow_uniform, (("shift", 0.25, 8, 0.05),)),
+    "flow, mode": Family(mode, (("scale", -1, 1.75, 0.05),)),
+    "EDM": Family(edm, (("mean", -3, 1, 0.05), ("std", 0.4, 2, 0.05), ("sigma_data", 0.1, 2, 0.05))),
+    "sigmoid": Family(sigmoid, (("bias", -6, 6, 0.1),)),
+    "Min-SNR": Family(min_snr, (("gamma", 0.5, 20, 0.5),)),
+    "soft-Min-SNR": Family(soft_min_snr, (("gamma", 0.5, 20, 0.5),)),
+    "P2": Family(p2, (("gamma", 0.1, 2, 0.05), ("k", 0.1, 4, 0.1))),
+    "Laplace": Family(laplace, (("centre", -4, 4, 0.1), ("scale", 0.2, 3, 0.05))),
+    "cosine, shifted": Family(cosine, (("shift", 0.25, 8, 0.05),)),
+}
+
+
+def unknown(kind: str, name: object, known, listing: str) -> ValueError:
+    """The error for a name that is not there: near names, and where all are listed."""
+    near = get_close_matches(str(name), list(known), 3, 0.4)
+    hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ";"
+    return ValueError(f"unknown {kind} {name!r}{hint} ({listing} lists all {len(known)})")

@@ -1,0 +1,323 @@
+"""Multipliers c(λ) on a target's own error, and what a weighting w(λ) on the eps error says.
+
+    L_w = ½ ∫ w(λ) E‖eps_hat − eps‖² dλ        (Kingma & Gao 2023, arXiv 2303.00848)
+
+Constants are free, so two weightings are compared up to one. Where w falls, −dw/dλ is the density of a Gaussian noise augmentation
+under which the loss is an ELBO; where it rises, that "density" is negative. The base-free quantity is the *loss density*
+w(λ) E‖eps_hat − eps‖²: what the loss really spends where.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path as File
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import simpson
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from diffviz.paths import Path, finite, increasing, positive
+from diffviz.targets import base_gain
+
+Multiplier = Callable[[NDArray], NDArray]
+
+
+def constant(logsnr: ArrayLike) -> NDArray:
+    """1: the plain squared error."""
+    return np.ones_like(np.asarray(logsnr, dtype=float))
+
+
+def snr(logsnr: ArrayLike) -> NDArray:
+    """SNR = e^λ on the x error: the eps loss (Salimans & Ho 2022, arXiv 2202.00512, sec. 4)."""
+    return np.exp(logsnr)
+
+
+def truncated_snr(logsnr: ArrayLike) -> NDArray:
+    """max(SNR, 1) on the x error (Salimans & Ho 2022, arXiv 2202.00512, eq. 9)."""
+    return np.maximum(np.exp(logsnr), 1)
+
+
+def snr_plus_one(logsnr: ArrayLike) -> NDArray:
+    """SNR + 1 on the x error: the v loss (Salimans & Ho 2022, arXiv 2202.00512, eq. 9)."""
+    return np.exp(logsnr) + 1
+
+
+def min_snr(gamma: float = 5.0, target: str = "eps") -> Multiplier:
+    """min(SNR, γ) over SNR, 1, SNR + 1 on the eps, x, v error (Hang et al. 2023, arXiv 2303.09556).
+
+    Raises:
+        ValueError: for γ <= 0 or another target.
+    """
+    positive(gamma, "gamma")
+    own = {"eps": np.exp, "x": constant, "v": snr_plus_one}
+    if target not in own:
+        raise ValueError(f"min-SNR is defined on {', '.join(own)}, not on {target!r}")
+    return lambda logsnr: np.minimum(np.exp(logsnr), gamma) / own[target](logsnr)
+
+
+def soft_min_snr(gamma: float = 4.0) -> Multiplier:
+    """γ/(SNR + γ) on the eps error (Crowson et al. 2024, arXiv 2401.11605)."""
+    positive(gamma, "gamma")
+    return lambda logsnr: expit(np.log(gamma) - logsnr)
+
+
+def p2(gamma: float = 1.0, k: float = 1.0) -> Multiplier:
+    """1/(k + SNR)^γ on the eps error (Choi et al. 2022, arXiv 2204.00227, eq. 8)."""
+    positive(gamma, "gamma"), positive(k, "k")
+    return lambda logsnr: (k + np.exp(logsnr)) ** -gamma
+
+
+def debiased(cap: float = np.inf) -> Multiplier:
+    """1/sqrt(min(SNR, cap)) on the eps error (Yu et al. 2023, arXiv 2310.08442; kohya-ss/sd-scripts caps at 1000)."""
+    if not cap > 0:
+        raise ValueError(f"cap must be > 0, got {cap}")
+    return lambda logsnr: np.minimum(np.exp(logsnr), cap) ** -0.5
+
+
+def likelihood(path: Path) -> Multiplier:
+    """−dλ/dt on the eps error, under uniform time on ``path``: the ELBO (Kingma et al. 2021, arXiv 2107.00630, eq. 17)."""
+    return lambda logsnr: 1 / path.schedule.pdf(logsnr)
+
+
+def sigmoid(bias: float, path: Path) -> Multiplier:
+    """−dλ/dt e^b sigmoid(λ − b) on the x error, i.e. w = sigmoid(b − λ) (Kingma & Gao 2023; Hoogeboom et al. 2024, arXiv 2410.19324, eq. 4)."""
+    finite(bias, "bias")
+    return lambda logsnr: np.exp(bias) * expit(np.asarray(logsnr) - bias) / path.schedule.pdf(logsnr)
+
+
+def edm(sigma_data: float = 0.5) -> Multiplier:
+    """(σ² + σ_data²)/(σ σ_data)² on the x error, σ = e^(−λ/2) (Karras et al. 2022, arXiv 2206.00364, table 1)."""
+    variance = positive(sigma_data, "sigma_data") ** 2
+    return lambda logsnr: 1 / variance + np.exp(logsnr)
+
+
+def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5) -> Multiplier:
+    """EDM's, with its w held at the maximum below the peak (Kingma & Gao 2023, sec. 5); under λ ~ N(−2 mean, (2 std)²)."""
+    centre, scale, plain = -2 * mean, 2 * positive(std, "std"), edm(sigma_data)
+    slope = lambda l: (centre - l) / scale**2 - expit(-l - 2 * np.log(sigma_data))  # noqa: E731, E741  d log w/dλ
+    peak = brentq(slope, centre - 2 * scale**2 - 1, centre, xtol=1e-14, rtol=1e-14)
+
+    def multiplier(logsnr):  # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
+        at = np.minimum(np.asarray(logsnr, dtype=float), peak)
+        bend = ((at - centre) ** 2 - (peak - centre) ** 2) / (2 * scale**2)
+        return np.where(np.asarray(logsnr) < peak, plain(peak) * np.exp(at - peak + bend), plain(logsnr))
+
+    return multiplier
+
+
+def sigma_sqrt(logsnr: ArrayLike) -> NDArray:
+    """σ^−2 on the linear path, despite its name (diffusers ``compute_loss_weighting_for_sd3``)."""
+    return (1 + np.exp(np.asarray(logsnr) / 2)) ** 2
+
+
+def cosmap(logsnr: ArrayLike) -> NDArray:
+    """2/(π(1 − 2σ + 2σ²)) on the linear path: CosMap's density used as a loss weight (diffusers)."""
+    sigma = expit(-np.asarray(logsnr) / 2)
+    return 2 / (np.pi * (1 - 2 * sigma + 2 * sigma**2))
+
+
+def bell(logsnr: ArrayLike) -> NDArray:
+    """exp(−2(σ − ½)²) − e^(−½) on the linear path; 0 at both ends (DiffSynth-Studio's Wan template)."""
+    sigma = expit(-np.asarray(logsnr) / 2)
+    return np.exp(-0.5) * np.expm1(2 * sigma * (1 - sigma))  # −2(σ − ½)² = −½ + 2σ(1 − σ)
+
+
+def tabulated(table: str | File | ArrayLike) -> tuple[Multiplier, float, float]:
+    """A weighting read from a CSV or array of two columns, λ and w, with its ends.
+
+    Interpolated linearly in λ, on log w where every w is positive; nothing outside the table.
+
+    Raises:
+        ValueError: for a table that is not two numeric columns with increasing λ and w >= 0, or that is 0 throughout.
+    """
+    try:
+        rows = np.genfromtxt(table, delimiter=",", comments="#") if isinstance(table, (str, File)) else np.asarray(table, dtype=float)
+    except ValueError as error:
+        raise ValueError(f"cannot read a table of numbers: {error}") from error
+    rows = rows[1:] if rows.ndim == 2 and len(rows) and np.isnan(rows[0]).all() else rows  # a header line
+    if rows.ndim != 2 or rows.shape[1] != 2 or len(rows) < 2:
+        raise ValueError(f"a weighting table has two columns, logsnr and w, and at least two rows; got shape {rows.shape}")
+    grid, w = increasing(rows[:, 0], "first column (logsnr)"), finite(rows[:, 1], "second column (w)")
+    if (w < 0).any() or not w.any():
+        raise ValueError(f"w must be >= 0 and somewhere positive; smallest {w.min():g}, largest {w.max():g}")
+    if (w > 0).all():
+        return lambda logsnr: np.exp(np.interp(logsnr, grid, np.log(w))), grid[0], grid[-1]
+    return lambda logsnr: np.interp(logsnr, grid, w), grid[0], grid[-1]
+
+
+def evaluate(w, logsnr: ArrayLike) -> NDArray:
+    """w on a grid, for an objective (or anything with ``weighting``), a callable, or values already on it."""
+    values = w.weighting(logsnr) if hasattr(w, "weighting") else w(logsnr) if callable(w) else w
+    values = finite(values, "weighting")
+    if values.shape != np.shape(logsnr):
+        raise ValueError(f"weighting has shape {values.shape}, logsnr {np.shape(logsnr)}")
+    if (values < 0).any():
+        raise ValueError(f"a weighting is >= 0, got {values.min():g} at logsnr {np.asarray(logsnr)[values.argmin()]:g}")
+    return values
+
+
+def window(*objects, low: float = -20.0, high: float = 20.0, points: int = 4001) -> NDArray:
+    """Grid over the stretch of [low, high] on which every object with a ``density`` has support, ends a hair inside."""
+    ends = [o.density.support() for o in objects if hasattr(o, "density")]
+    low, high = max([low, *(e[0] for e in ends)]), min([high, *(e[1] for e in ends)])
+    if low >= high:
+        raise ValueError("the supports do not overlap: " + ", ".join(f"[{a:.3g}, {b:.3g}]" for a, b in ends))
+    hair = 1e-12 * (high - low)
+    return np.linspace(low + hair, high - hair, points)
+
+
+def augmentation_density(w: ArrayLike, logsnr: ArrayLike) -> NDArray:
+    """−dw/dλ: the density of the noise augmentation under which the weighted loss is an ELBO; negative where w rises.
+
+    Args:
+        w: weighting on the eps error, shape (n,).
+        logsnr: increasing grid in nats, shape (n,).
+    Returns:
+        −dw/dλ by central differences, shape (n,); its integral and the end mass w(λ_max) sum to w(λ_min).
+    Raises:
+        ValueError: if the grid does not increase or a value is not finite (Kingma & Gao 2023, sec. 3).
+    """
+    grid = increasing(logsnr, "logsnr")
+    return -np.gradient(evaluate(w, grid), grid)
+
+
+def gaussian_information(logsnr: ArrayLike) -> NDArray:
+    """I(x; z_λ) = ½ log(1 + e^λ) in nats, for x ~ N(0, 1)."""
+    return np.logaddexp(0, logsnr) / 2
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What ``verdict`` found, on the grid ``logsnr``: shape (n,) arrays ``w`` and ``augmentation``."""
+
+    monotone: bool
+    rises: tuple[tuple[float, float], ...]
+    peak: float
+    negative_share: float
+    logsnr: NDArray
+    w: NDArray
+    augmentation: NDArray
+
+    def __str__(self) -> str:
+        if self.monotone:
+            return "monotone: an ELBO with noise augmentation"
+        where = ", ".join(f"[{a:.2f}, {b:.2f}]" for a, b in self.rises[:3]) + (" ..." if len(self.rises) > 3 else "")
+        return f"not monotone: rises on {where}; peak at {self.peak:.3f}; negative share {self.negative_share:.2%}"
+
+
+def _peak(grid: NDArray, values: NDArray) -> float:
+    """Place of the largest value, by a parabola through its neighbours."""
+    i = int(values.argmax())
+    if not 0 < i < len(grid) - 1:
+        return float(grid[i])
+    fit = np.polynomial.Polynomial.fit(grid[i - 1 : i + 2], values[i - 1 : i + 2], 2)
+    top = fit.deriv().roots()
+    return float(top[0].real) if len(top) and fit.deriv(2)(grid[i]) < 0 else float(grid[i])
+
+
+def verdict(w, logsnr: ArrayLike | None = None, information: Callable[[NDArray], NDArray] = gaussian_information) -> Verdict:
+    """Is w monotone (non-increasing in λ), where does it rise, and how much of its ELBO mixture is negative?
+
+    The loss is a signed mixture of ELBOs, L_w = w(λ_max) L(λ_max) − w(λ_min) L(λ_min) − ∫ w′(λ) L(λ) dλ (Kingma & Gao 2023, theorem 1).
+    The negative share is ∫ (w′)₊ L over w(λ_max) L(λ_max) + ∫ (−w′)₊ L, with L the exact denoiser's L(λ) = I(x; z_λ); the term at λ_min
+    is left out, since it vanishes as the range grows.
+
+    Args:
+        w: an objective, a callable of λ, or values on ``logsnr``.
+        logsnr: increasing grid in nats, shape (n,); by default [−20, 20] cut to the support.
+        information: I(x; z_λ) of the data; N(0, 1) by default.
+    Raises:
+        ValueError: for a grid that does not increase, a negative or non-finite w, or values without a grid.
+    """
+    if logsnr is None and not (callable(w) or hasattr(w, "weighting")):
+        raise ValueError("values of w need their grid: verdict(w, logsnr)")
+    grid = window(w) if logsnr is None else increasing(logsnr, "logsnr")
+    values = evaluate(w, grid)
+    steps = np.diff(values)
+    rising = steps > 1e-9 * np.maximum(values[1:], values[:-1])
+    bounds = np.flatnonzero(np.diff(np.concatenate([[0], rising, [0]])))
+    level = np.asarray(information((grid[1:] + grid[:-1]) / 2))
+    negative = (steps * level)[rising].sum()
+    whole = values[-1] * float(information(grid[-1])) - (steps * level)[~rising].sum()
+    return Verdict(
+        monotone=not rising.any(),
+        rises=tuple((float(grid[a]), float(grid[b])) for a, b in bounds.reshape(-1, 2)),
+        peak=_peak(grid, values),
+        negative_share=float(negative / whole) if negative else 0.0,
+        logsnr=grid,
+        w=values,
+        augmentation=augmentation_density(values, grid),
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether two weightings agree up to a constant: ``ratio`` on ``logsnr`` (median 1), its largest deviation from 1, and where."""
+
+    same: bool
+    deviation: float
+    at: float
+    logsnr: NDArray
+    ratio: NDArray
+
+    def __str__(self) -> str:
+        found = "same up to a constant" if self.same else "different"
+        return f"{found}: the ratio deviates by {self.deviation:.2g} at most, at logsnr {self.at:.2f}"
+
+
+def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> Comparison:
+    """Are two weightings the same up to a constant, on the stretch of [−12, 12] where both have support?
+
+    Args:
+        a, b: objectives, callables of λ, or values on ``logsnr``.
+        tolerance: largest relative deviation of the ratio that still counts as the same.
+    Raises:
+        ValueError: if the supports do not overlap, or b is 0 where it should divide.
+    """
+    grid = window(a, b, low=-12, high=12, points=2001) if logsnr is None else increasing(logsnr, "logsnr")
+    over, under = evaluate(a, grid), evaluate(b, grid)
+    if not ((over > 0) & (under > 0)).all():
+        raise ValueError("a weighting is 0 inside the window, the ratio has no meaning there; pass a narrower logsnr grid")
+    ratio = over / under
+    ratio = ratio / np.median(ratio)
+    worst = int(np.abs(ratio - 1).argmax())
+    deviation = float(abs(ratio[worst] - 1))
+    return Comparison(deviation <= tolerance, deviation, float(grid[worst]), grid, ratio)
+
+
+def classes(objectives: Iterable, tolerance: float = 1e-6) -> list[list]:
+    """Objectives grouped by identical weighting (up to a constant, where supports overlap); largest class first."""
+    groups: list[list] = []
+    grid = np.linspace(-12, 12, 2001)
+    curves: list[NDArray] = []
+    for one in objectives:
+        w = one.weighting(grid)
+        for group, known in zip(groups, curves, strict=True):
+            both = (w > 0) & (known > 0)
+            ratio = w[both] / known[both]
+            if both.sum() > 100 and np.ptp(ratio) <= tolerance * np.median(ratio):
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+            curves.append(w)
+    return sorted(groups, key=len, reverse=True)
+
+
+def rebase(w: ArrayLike, logsnr: ArrayLike, base: str) -> NDArray:
+    """A weighting on the eps error as one on the error of ``base``: divided by gain² (the loss itself does not change)."""
+    return np.asarray(w) / base_gain(base, logsnr) ** 2
+
+
+def loss_density(w, logsnr: ArrayLike, mmse: Callable[[NDArray], NDArray] = expit) -> NDArray:
+    """w(λ) E‖eps_hat − eps‖² per nat, for an exact denoiser on data with this eps-mmse (σ(λ) is that of N(0, 1)); shape (n,)."""
+    return evaluate(w, logsnr) * mmse(logsnr)
+
+
+def share_below(w, at: float = 0.0, mmse: Callable[[NDArray], NDArray] | None = None, low: float = -10.0, high: float = 10.0) -> float:
+    """Share of ∫w dλ on [low, high] that lies below λ = ``at``; of the loss ∫ w·mmse dλ if an eps-mmse is given."""
+    start = max(low, w.density.support()[0]) if hasattr(w, "density") else low
+    grids = [window(w, low=low, high=end) if start < end else None for end in (high, at)]
+    mass = [0.0 if g is None else simpson(evaluate(w, g) * (1 if mmse is None else mmse(g)), x=g) for g in grids]
+    return float(mass[1] / mass[0])
