@@ -1,0 +1,90 @@
+"""The command line: ``python -m diffviz list | show NAME | figures | plot NAME ...``."""
+
+import argparse
+import sys
+
+import numpy as np
+from scipy.special import expit
+
+from diffviz import weightings
+from diffviz.objectives import Objective, unknown
+from diffviz.recipes import CATALOGUE, objective
+
+
+def _list(args) -> None:
+    found = [o for o in CATALOGUE.values() if args.family in (None, o.family)]
+    if not found:
+        raise unknown("family", args.family, dict.fromkeys(o.family for o in CATALOGUE.values()), "python -m diffviz list")
+    print(f"{'name':40} {'family':12} {'year':4} {'target':14} {'path':34} monotone")
+    for o in found:
+        print(f"{o.name:40} {o.family:12} {o.year:4} {o.target.name:14} {o.path.name:34} {weightings.verdict(o).monotone}")
+
+
+def _show(args) -> None:
+    o: Objective = objective(args.name)
+    low, high = o.density.support()
+    facts = {
+        "name": o.name, "family": f"{o.family}, {o.year}", "source": o.source, "note": o.note or "-", "path": o.path.name,
+        "target": o.target.name, "support": f"logsnr {low:.4g} to {high:.4g}", "median": f"logsnr {float(o.density.median()):.4g}",
+        "verdict": str(weightings.verdict(o)),
+        "below 0": f"{weightings.share_below(o):.1%} of w (eps base), {weightings.share_below(o, mmse=expit):.1%} of the loss on N(0, I), "
+        "both on [-10, 10]",
+        "same as": ", ".join(p.name for g in weightings.classes(CATALOGUE.values()) if o in g for p in g if p is not o) or "-",
+    }  # fmt: skip
+    for key, value in facts.items():
+        print(f"{key:8} {value}")
+    print("\nlogsnr " + "".join(f"{level:>10}" for level in range(-10, 11, 4)))
+    for base in ("eps", "x", "v", "u"):
+        print(f"w, {base:4}" + "".join(f"{value:10.3g}" for value in o.weighting(np.arange(-10.0, 11, 4), base)))
+
+
+def _figures(args) -> None:
+    from diffviz import figures  # Matplotlib only when it draws
+
+    if args.list:
+        for name, (_, caption) in figures.FIGURES.items():
+            print(f"{name:20} {caption}")
+        return
+    for file in figures.write(args.names, args.out, args.format):
+        print(file)
+
+
+def _plot(args) -> None:
+    from diffviz import plots
+
+    ax = plots.weighting_curves(np.linspace(-12, 12, 801), {name: objective(name) for name in args.names}, base=args.base)
+    print(plots.save(ax.figure, args.out))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; 0, or 2 with a sentence on stderr where the input is wrong."""
+    parser = argparse.ArgumentParser("python -m diffviz", description="What does this diffusion loss really optimise?")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    one = commands.add_parser("list", help="the catalogue as a table")
+    one.add_argument("--family", help="only this family")
+    one.set_defaults(run=_list)
+    one = commands.add_parser("show", help="everything about one objective")
+    one.add_argument("name")
+    one.set_defaults(run=_show)
+    one = commands.add_parser("figures", help="write the figures (all by default)")
+    one.add_argument("names", nargs="*")
+    one.add_argument("--list", action="store_true", help="list them instead")
+    one.add_argument("--out", default="figures", help="folder (default: figures)")
+    one.add_argument("--format", default="svg", choices=("svg", "pdf", "png"))
+    one.set_defaults(run=_figures)
+    one = commands.add_parser("plot", help="weighting curves of named objectives")
+    one.add_argument("names", nargs="+")
+    one.add_argument("--out", required=True, help="svg, pdf or png file")
+    one.add_argument("--base", default="eps", choices=("eps", "x", "v", "u"))
+    one.set_defaults(run=_plot)
+    args = parser.parse_args(argv)
+    try:
+        args.run(args)
+    except (ValueError, OSError) as error:
+        print(f"diffviz: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Exercises of the notebooks: ``check(name, answer)`` says whether an answer is right, or gives a hint; no answer is typed in here.
+
+A judge computes the truth and returns "" for a right answer, else a hint.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from diffviz import weightings
+from diffviz.objectives import flow, unknown
+from diffviz.recipes import CATALOGUE, objective
+
+EXERCISES: dict[str, Callable[[object], str]] = {}
+
+
+def exercise(name: str):
+    """Register a judge under the name that the notebook uses."""
+
+    def register(judge: Callable[[object], str]) -> Callable[[object], str]:
+        EXERCISES[name] = judge
+        return judge
+
+    return register
+
+
+def check(name: str, answer: object) -> None:
+    """Print whether ``answer`` is right, with a hint if it is not; nothing is judged while it is None."""
+    if name not in EXERCISES:
+        raise unknown("exercise", name, EXERCISES, "diffviz.exercises.EXERCISES")
+    if answer is None:
+        print(f"{name}: put your answer in place of None and run the cell again")
+        return
+    hint = EXERCISES[name](answer)
+    print(f"{name}: " + (f"not yet. {hint}" if hint else "right!"))
+
+
+@exercise("edm-peak")
+def _edm_peak(answer) -> str:
+    truth = weightings.verdict(CATALOGUE["edm"]).peak
+    if abs(float(answer) - truth) < 0.02:
+        return ""
+    if abs(float(answer) - 2.4) < 0.1:
+        return "That is where EDM looks most often, p(λ). Its weighting is p times gain² times the multiplier."
+    side = "lower" if float(answer) > truth else "higher"
+    return f"The peak lies at a {side} log-SNR; verdict(...).peak computes it."
+
+
+@exercise("same-as-fm")
+def _same_as_fm(answer) -> str:
+    names = {answer} if isinstance(answer, str) else set(answer)
+    fm = objective("fm-ot")
+    wrong = [name for name in names if not weightings.compare(objective(name), fm).same]
+    targets = {objective(name).target.name for name in names}
+    if wrong:
+        worst = weightings.compare(objective(wrong[0]), fm)
+        return f"{wrong[0]} deviates by a factor of {worst.deviation:.2g} at λ = {worst.at:.1f}."
+    return "" if len(targets - {"u"}) >= 2 else "True so far; find two that use other targets than the velocity u. dv.classes helps."
+
+
+@exercise("centre-the-loss")
+def _centre_the_loss(answer) -> str:
+    if not 0.01 <= float(answer) <= 100:
+        return "A shift is a positive factor; try between 0.1 and 10."
+    o = flow(0.5, 0.6, float(answer))
+    share = weightings.share_below(o, mmse=lambda l: 1 / (1 + np.exp(-l)))  # noqa: E741
+    if abs(share - 0.5) < 0.005:
+        return ""
+    return f"With this shift {share:.1%} of the loss lies below λ = 0; a shift s moves every λ by −2 log s."

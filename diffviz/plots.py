@@ -1,0 +1,183 @@
+"""Ink: functions of arrays that draw on their own Matplotlib figure, never on pyplot's.
+
+Every line carries its name as ``gid``; called again on the same Axes a function moves the lines that are there. One colour-blind-safe
+colour per objective everywhere; where two of one colour meet, the dash tells them apart.
+"""
+
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from pathlib import Path as File
+from zlib import crc32
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
+from numpy.typing import ArrayLike, NDArray
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#7A7A00", "#6A3D9A", "#7F7F7F")
+DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)))
+COLOURS = {
+    "elbo": "#000000", "iddpm-cosine": "#0072B2", "fm-ot": "#D55E00", "edm": "#009E73", "sd3": "#CC79A7", "min-snr-5-eps": "#E69F00",
+    "p2-gamma1": "#56B4E9", "indi": "#882255", "sigmoid-bias2": "#7A7A00", "v-cosine": "#6A3D9A", "ddpm-linear": "#7F7F7F",
+}  # fmt: skip
+ERROR_OF = {"eps": "ε", "x": "x", "v": "v", "u": "u"}
+LOGSNR = "log-SNR λ = log(α²/σ²)   [nats; noise ← → data]"
+
+
+class Drawing(Figure):
+    """A figure that a notebook shows by itself, without pyplot or a backend."""
+
+    def _repr_png_(self) -> bytes:
+        file = BytesIO()
+        self.savefig(file, format="png", metadata={"Software": None})
+        return file.getvalue()
+
+
+def colour(name: str) -> str:
+    """The colour of an objective, the same in every picture."""
+    return COLOURS.get(name) or PALETTE[crc32(name.encode()) % len(PALETTE)]
+
+
+def axes(width: float = 7.2, height: float = 4.2, columns: int = 1, rows: int = 1, legend: float = 0.0) -> list[Axes]:
+    """Axes, row by row, on a new Agg figure of that size in inches; ``legend`` is the width in inches kept free on the right."""
+    figure = Drawing(figsize=(width, height), dpi=100)
+    FigureCanvasAgg(figure)
+    grid = list(np.ravel(figure.subplots(rows, columns)))
+    room = {"left": 0.72 / width, "right": 1 - (legend + 0.15) / width, "bottom": 0.58 / height, "top": 1 - 0.4 / height}
+    figure.subplots_adjust(**room, wspace=0.28, hspace=0.42)
+    for ax in grid:
+        ax.grid(alpha=0.25)
+        ax.spines[["top", "right"]].set_visible(False)
+    return grid
+
+
+def lines(
+    x: ArrayLike, curves: Mapping[str, ArrayLike], *, xlabel: str, ylabel: str, title: str = "", outside: bool = False,
+    colours: Callable[[str], str] | None = None, ax: Axes | None = None
+) -> Axes:  # fmt: skip
+    """One line per curve, with a dot where it starts or stops inside the picture.
+
+    Args:
+        x: shape (n,), or a mapping from name to (n,) where curves have their own.
+        curves: name to values, shape (n,); NaN where there is nothing to draw.
+        outside: put the legend to the right of the axes.
+        colours: colour of a name; by default the next free one of the palette, an objective's own where it has one.
+    Returns:
+        The Axes; each line's ``gid`` is its name, that of its end dots the name and ":ends".
+    """
+    ax = ax or axes(legend=1.9 if outside else 0.0)[0]
+    free = iter(c for c in PALETTE * 9 if c not in {COLOURS.get(name) for name in curves})
+    ink = {name: colours(name) if colours else COLOURS.get(name) or next(free) for name in curves}
+    known = {line.get_gid(): line for line in ax.lines if line.get_gid()}
+    wanted = {name: np.asarray(values, dtype=float) for name, values in curves.items()}
+    for gid in known.keys() - {*wanted, *(f"{name}:ends" for name in wanted)}:
+        known.pop(gid).remove()
+    fresh = False
+    used: list[str] = []  # a line over its like, in colour or in place, is dashed
+    for name, values in wanted.items():
+        at = np.asarray(x[name] if isinstance(x, Mapping) else x, dtype=float)
+        if name not in known:
+            fresh = True
+            (known[name],) = ax.plot([], [], label=name, gid=name, lw=2)
+            (known[f"{name}:ends"],) = ax.plot([], [], "o", ms=4, gid=f"{name}:ends")
+            alike = sum(ink[other] == ink[name] or np.allclose(wanted[other], values, 1e-3, 1e-3, True) for other in used)
+            known[name].set(linestyle=DASHES[alike % len(DASHES)], zorder=3 + 0.1 * alike)
+        used.append(name)
+        for gid in (name, f"{name}:ends"):
+            known[gid].set(color=ink[name])
+        known[name].set_data(at, values)
+        drawn = np.flatnonzero(np.isfinite(values))
+        ends = [i for i in drawn[[0, -1]] if 0 < i < len(values) - 1] if len(drawn) else []
+        known[f"{name}:ends"].set_data(at[ends], values[ends])
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    legend = ax.get_legend()
+    shown = [text.get_text() for text in legend.get_texts()] if legend else []
+    if fresh or shown != list(wanted):
+        ax.relim()
+        ax.autoscale_view()
+        handles = [known[name] for name in wanted]
+        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0} if outside else {"loc": "best"}
+        ax.legend(handles, list(wanted), frameon=False, fontsize=9, handlelength=3, **place)
+    return ax
+
+
+def _log_anchored(w: NDArray, logsnr: NDArray, anchor: float) -> NDArray:
+    positive = np.flatnonzero(w > 0)
+    with np.errstate(divide="ignore"):
+        logs = np.where(w > 0, np.log10(w), np.nan)
+    return logs - logs[positive[np.abs(logsnr[positive] - anchor).argmin()]] if len(positive) else logs
+
+
+def _over_max(w: NDArray, logsnr: NDArray, anchor: float) -> NDArray:
+    return np.where(w > 0, w / np.max(w), np.nan) if w.any() else np.full_like(w, np.nan)
+
+
+def _unit_area(w: NDArray, logsnr: NDArray, anchor: float) -> NDArray:
+    return np.where(w > 0, w / np.trapezoid(w, logsnr), np.nan) if w.any() else np.full_like(w, np.nan)
+
+
+SCALES: dict[str, tuple[Callable, str]] = {
+    "log10, anchored": (_log_anchored, "log₁₀ w on the {} error, 0 at λ = {:g}"),
+    "w / max": (_over_max, "w(λ) / max on the {} error"),
+    "unit area": (_unit_area, "share per nat, on the {} error"),
+}
+
+
+def weighting_curves(
+    logsnr: ArrayLike,
+    curves: Mapping[str, object],
+    *,
+    base: str = "eps",
+    scale: str = "log10, anchored",
+    anchor: float = 0.0,
+    title: str = "",
+    outside: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """Weightings over log-SNR, on the error of ``base``; nothing is drawn outside a support.
+
+    Args:
+        logsnr: grid in nats, shape (n,).
+        curves: name to an objective (anything with ``weighting(logsnr, base)``) or to values of w already in ``base``, shape (n,).
+        scale: "log10, anchored" (0 at ``anchor``, or at the end of the support nearest to it), "w / max" or "unit area".
+    Raises:
+        ValueError: for an unknown base or scale.
+    """
+    if scale not in SCALES or base not in ERROR_OF:
+        raise ValueError(f"scale is one of {', '.join(SCALES)} and base of {', '.join(ERROR_OF)}; got {scale!r}, {base!r}")
+    grid = np.asarray(logsnr, dtype=float)
+    shape, label = SCALES[scale]
+    values = {name: np.asarray(c.weighting(grid, base) if hasattr(c, "weighting") else c, dtype=float) for name, c in curves.items()}
+    shown = {name: shape(w, grid, anchor) for name, w in values.items()}
+    ax = ax or axes(legend=1.9 if outside else 0.0)[0]
+    ax.xaxis.set_major_locator(MultipleLocator(5))
+    return lines(grid, shown, xlabel=LOGSNR, ylabel=label.format(ERROR_OF[base], anchor), title=title, outside=outside, colours=colour, ax=ax)
+
+
+def signed_area(x: ArrayLike, y: ArrayLike, *, name: str, ax: Axes, title: str = "") -> Axes:
+    """A curve with its negative part shaded (``gid`` name:negative)."""
+    at, values = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    ax.plot(at, values, color=colour(name), lw=2, gid=name)
+    ax.fill_between(at, np.minimum(values, 0), 0, color="#CC3311", alpha=0.35, lw=0, gid=f"{name}:negative")
+    ax.axhline(0, color="0.4", lw=0.8)
+    ax.set_title(title or name, fontsize=10)
+    return ax
+
+
+def save(figure: Figure, path: str | File) -> File:
+    """Write a figure (SVG, PDF or PNG by its ending), the same bytes on every run.
+
+    Raises:
+        ValueError: for another ending.
+    """
+    file = File(path)
+    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {"Software": None}}
+    if file.suffix not in undated:
+        raise ValueError(f"cannot write {file.name!r}: the ending is one of {', '.join(undated)}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context({"svg.hashsalt": "diffviz"}):
+        figure.savefig(file, metadata=undated[file.suffix], dpi=150)
+    return file
