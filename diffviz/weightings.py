@@ -182,6 +182,11 @@ def augmentation_density(w: ArrayLike, logsnr: ArrayLike) -> NDArray:
     return -np.gradient(evaluate(w, grid), grid)
 
 
+def gaussian_mmse(logsnr: ArrayLike) -> NDArray:
+    """E‖eps_hat − eps‖² per dimension of the exact denoiser on N(0, 1): sigmoid(λ)."""
+    return expit(logsnr)
+
+
 def gaussian_information(logsnr: ArrayLike) -> NDArray:
     """I(x; z_λ) = ½ log(1 + e^λ) in nats, for x ~ N(0, 1)."""
     return np.logaddexp(0, logsnr) / 2
@@ -310,7 +315,7 @@ def rebase(w: ArrayLike, logsnr: ArrayLike, base: str) -> NDArray:
     return np.asarray(w) / base_gain(base, logsnr) ** 2
 
 
-def loss_density(w, logsnr: ArrayLike, mmse: Callable[[NDArray], NDArray] = expit) -> NDArray:
+def loss_density(w, logsnr: ArrayLike, mmse: Callable[[NDArray], NDArray] = gaussian_mmse) -> NDArray:
     """w(λ) E‖eps_hat − eps‖² per nat, for an exact denoiser on data with this eps-mmse (σ(λ) is that of N(0, 1)); shape (n,)."""
     return evaluate(w, logsnr) * mmse(logsnr)
 
