@@ -132,14 +132,14 @@ def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -
 
 
 # parametric families: what the catalogue and the sliders are made of
-def flow(mean: float = 0.0, std: float = 1.0, shift: float = 1.0, name: str = "flow, logit-normal", **about) -> Objective:
+def flow(mean: float = 0.0, std: float = 1.0, shift: float = 1.0, name: str = "flow logit-normal", **about) -> Objective:
     """Flow matching, logit t ~ N(mean, std²), time shift; u target on the linear path (arXiv 2403.03206, eq. 19 and 23)."""
     density = densities.logit_normal_logsnr(mean, std, shift)
     stated = lambda l: stats.norm.pdf(l, -2 * mean - 2 * np.log(shift), 2 * std) * (1 + np.exp(-l / 2)) ** 2  # noqa: E731, E741
     return _entry(name, LINEAR, U, weightings.constant, density, stated, about)
 
 
-def flow_uniform(shift: float = 1.0, name: str = "flow, uniform t", **about) -> Objective:
+def flow_uniform(shift: float = 1.0, name: str = "flow uniform t", **about) -> Objective:
     """Flow matching, uniform t with a time shift; u target on the linear path (arXiv 2403.03206, eq. 23)."""
     density = stats.logistic(-2 * np.log(positive(shift, "shift")), 2)
     stated = lambda l: np.cosh((l + 2 * np.log(shift)) / 4) ** -2.0 * (1 + np.exp(-l / 2)) ** 2  # noqa: E731, E741
@@ -176,7 +176,7 @@ def p2(gamma: float = 1.0, k: float = 1.0, name: str = "P2", **about) -> Objecti
     return _entry(name, COSINE, EPS, weightings.p2(gamma, k), None, stated, about)
 
 
-def mode(scale: float = 1.29, name: str = "flow, mode", **about) -> Objective:
+def mode(scale: float = 1.29, name: str = "flow mode", **about) -> Objective:
     """Flow matching, SD3's mode-sampled time; u target on the linear path (arXiv 2403.03206, eq. 20)."""
     return _entry(name, LINEAR, U, weightings.constant, densities.push_forward(densities.mode(scale), LINEAR), None, about)
 
@@ -187,7 +187,7 @@ def laplace(centre: float = 0.0, scale: float = 0.5, name: str = "Laplace", **ab
     return _entry(name, path, EPS, weightings.constant, None, lambda l: np.exp(-np.abs(l - centre) / scale), about)  # noqa: E741
 
 
-def cosine(shift: float = 1.0, name: str = "cosine, shifted", **about) -> Objective:
+def cosine(shift: float = 1.0, name: str = "cosine shifted", **about) -> Objective:
     """Cosine schedule moved by −2 log shift, eps target (arXiv 2301.11093)."""
     path = paths.shifted(COSINE, shift)
     return _entry(name, path, EPS, weightings.constant, None, lambda l: 1 / np.cosh(l / 2 + np.log(shift)), about)  # noqa: E741
@@ -207,16 +207,16 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
-    "flow, logit-normal": Family(flow, (("mean", -2, 2, 0.05), ("std", 0.2, 2, 0.05), ("shift", 0.25, 8, 0.05))),
-    "flow, uniform t": Family(flow_uniform, (("shift", 0.25, 8, 0.05),)),
-    "flow, mode": Family(mode, (("scale", -1, 1.75, 0.05),)),
+    "flow logit-normal": Family(flow, (("mean", -2, 2, 0.05), ("std", 0.2, 2, 0.05), ("shift", 0.25, 8, 0.05))),
+    "flow uniform t": Family(flow_uniform, (("shift", 0.25, 8, 0.05),)),
+    "flow mode": Family(mode, (("scale", -1, 1.75, 0.05),)),
     "EDM": Family(edm, (("mean", -3, 1, 0.05), ("std", 0.4, 2, 0.05), ("sigma_data", 0.1, 2, 0.05))),
     "sigmoid": Family(sigmoid, (("bias", -6, 6, 0.1),)),
     "Min-SNR": Family(min_snr, (("gamma", 0.5, 20, 0.5),)),
     "soft-Min-SNR": Family(soft_min_snr, (("gamma", 0.5, 20, 0.5),)),
     "P2": Family(p2, (("gamma", 0.1, 2, 0.05), ("k", 0.1, 4, 0.1))),
     "Laplace": Family(laplace, (("centre", -4, 4, 0.1), ("scale", 0.2, 3, 0.05))),
-    "cosine, shifted": Family(cosine, (("shift", 0.25, 8, 0.05),)),
+    "cosine shifted": Family(cosine, (("shift", 0.25, 8, 0.05),)),
 }
 
 

@@ -138,22 +138,25 @@ class WeightingExplorer(Explorer):
 
     grid = np.linspace(-12, 12, 601)
 
-    def __init__(self, names: tuple[str, ...] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"), family: str = "flow, logit-normal"):
+    def __init__(self, names: tuple[str, ...] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"), family: str = "flow logit-normal"):
         self.table: Objective | None = None
-        text = {"style": WIDE, "layout": w.Layout(width="330px")}
+
+        def text():  # a layout of its own each, since some are hidden
+            return {"style": WIDE, "layout": w.Layout(width="330px")}
+
         groups = ("all families", *dict.fromkeys(o.family for o in CATALOGUE.values()))
         c: dict[str, w.Widget] = {
-            "search": w.Text(description="search", placeholder="part of a name, paper, repository", **text),
-            "group": w.Dropdown(options=groups, description="family", **text),
-            "objectives": w.SelectMultiple(options=list(CATALOGUE), value=names, rows=9, description="objectives", **text),
-            "parametric": w.Dropdown(options=("none", *FAMILIES), value=family, description="parametric", **text),
-            **{f"p{i}": w.FloatSlider(continuous_update=True, readout_format=".2f", **text) for i in range(3)},
-            "scale": w.Dropdown(options=(*list(plots.SCALES)[:2], "loss density"), description="scale", **text),
-            "anchor": w.FloatSlider(0.0, min=-8, max=8, step=0.25, description="anchor λ", **text),
+            "search": w.Text(description="search", placeholder="part of a name, paper, repository", **text()),
+            "group": w.Dropdown(options=groups, description="family", **text()),
+            "objectives": w.SelectMultiple(options=list(CATALOGUE), value=names, rows=9, description="objectives", **text()),
+            "parametric": w.Dropdown(options=("none", *FAMILIES), value=family, description="parametric", **text()),
+            **{f"p{i}": w.FloatSlider(continuous_update=True, readout_format=".2f", **text()) for i in range(3)},
+            "scale": w.Dropdown(options=(*list(plots.SCALES)[:2], "loss density"), description="scale", **text()),
+            "anchor": w.FloatSlider(0.0, min=-8, max=8, step=0.25, description="anchor λ", **text()),
             "base": w.ToggleButtons(options=("eps", "x", "v", "u"), description="error of", style=WIDE | {"button_width": "44px"}),
-            "axis": w.Dropdown(options=list(AXES), description="axis", **text),
-            "table": w.Textarea(placeholder="λ, w  (two columns, one row a line)", description="own table", rows=3, **text),
-            "file": w.Text("weightings.svg", description="file", tooltip="svg, pdf, png: the picture; csv: the curves", **text),
+            "axis": w.Dropdown(options=list(AXES), description="axis", **text()),
+            "table": w.Textarea(placeholder="λ, w  (two columns, one row a line)", description="own table", rows=3, **text()),
+            "file": w.Text("weightings.svg", description="file", tooltip="svg, pdf, png: the picture; csv: the curves", **text()),
         }
         use, save = (w.Button(description=d, layout=w.Layout(width="150px", margin="2px 2px 2px 96px")) for d in ("use table", "save"))
         use.on_click(lambda _: self.redraw("use"))

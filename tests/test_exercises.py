@@ -1,0 +1,45 @@
+"""An exercise takes the right answer, refuses wrong ones with a hint, and the solution folded below it is right."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import diffviz as dv
+from diffviz.exercises import EXERCISES, check
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("edm-peak", 2.4), ("edm-peak", -5), ("same-as-fm", "sd3"), ("same-as-fm", ["fm-cosine"]), ("centre-the-loss", 3), ("centre-the-loss", -1)],
+)
+def test_a_wrong_answer_gets_a_hint(name, answer, capsys):
+    check(name, answer)
+    assert "not yet" in capsys.readouterr().out
+
+
+def test_no_answer_is_not_judged(capsys):
+    check("edm-peak", None)
+    assert "None" in capsys.readouterr().out
+
+
+def test_an_unknown_exercise_names_near_ones():
+    with pytest.raises(ValueError, match="'edm-peak'"):
+        check("edm-peek", 1)
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
+def test_the_solutions_in_the_notebook_are_right(file, capsys):
+    import nbformat
+
+    cells = nbformat.read(file, 4).cells
+    asked = [re.search(r'check\("([^"]+)"', c.source) for c in cells if c.cell_type == "code"]
+    asked = [m.group(1) for m in asked if m]
+    solutions = [m for c in cells if c.cell_type == "markdown" for m in re.findall(r"<summary>Solution</summary>\s+`answer = (.+?)`", c.source)]
+    assert len(asked) == len(solutions) >= 3 and set(asked) <= set(EXERCISES)
+    for name, source in zip(asked, solutions, strict=True):
+        check(name, eval(source, {"dv": dv, "np": np}))
+        assert capsys.readouterr().out == f"{name}: right!\n", f"{name}: {source}"

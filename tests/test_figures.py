@@ -1,0 +1,167 @@
+"""The registered figures show the numbers that they are there for, read from the artists."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import diffviz as dv
+from diffviz import figures
+
+NAMES = ("weightings", "fm-is-v-cosine", "sd3-vs-edm", "time-densities", "logsnr-densities", "base-switch", "loss-density", "heuristics")
+NAMES += ("monotone", "edm-monotonic", "historical-bugs", "resolution-shift")
+
+
+def data(figure, panel, name):
+    found = [line for line in figure.axes[panel].lines if line.get_gid() == name]
+    assert len(found) == 1, f"{name} is drawn {len(found)} times"
+    return np.asarray(found[0].get_xdata(), dtype=float), np.asarray(found[0].get_ydata(), dtype=float)
+
+
+def test_every_figure_is_registered():
+    assert set(NAMES) <= set(figures.FIGURES)
+
+
+def test_an_unknown_figure_names_near_ones():
+    with pytest.raises(ValueError, match="'weightings'"):
+        figures.draw("weighting")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_has_the_same_bytes_on_every_run(name, tmp_path):
+    first, second = (figures.write([name], tmp_path / str(k))[0].read_bytes() for k in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_cut_off_at_the_edge_of_a_figure(name):
+    figure = figures.draw(name)
+    figure.canvas.draw()
+    frame = figure.bbox
+    texts = [t for ax in figure.axes for t in (ax.xaxis.label, ax.yaxis.label, ax.title, *(ax.get_legend().get_texts() if ax.get_legend() else ()))]
+    for text in texts:
+        box = text.get_window_extent()
+        inside = box.x0 >= frame.x0 and box.y0 >= frame.y0 and box.x1 <= frame.x1 and box.y1 <= frame.y1
+        assert inside or not text.get_text(), f"{text.get_text()!r} is cut: {box} in {frame}"
+
+
+@pytest.mark.parametrize(
+    ("name", "closed"),
+    [
+        ("elbo", lambda l: 0 * l),
+        ("iddpm-cosine", lambda l: -np.log(np.cosh(l / 2))),
+        ("fm-ot", lambda l: -l / 2),
+        ("edm", lambda l: stats.norm.logpdf(l, 2.4, 2.4) + np.log(np.exp(-l) + 0.25)),
+        ("indi", lambda l: -l - 2 * np.log(np.cosh(l / 4))),
+        ("p2-gamma1", lambda l: -np.log(np.cosh(l / 2)) - np.log1p(np.exp(l))),
+        ("min-snr-5-eps", lambda l: -np.log(np.cosh(l / 2)) + np.minimum(0, np.log(5) - l)),
+        ("sd3", lambda l: stats.norm.logpdf(l, 0, 2) + 2 * np.log1p(np.exp(-l / 2))),
+        ("sigmoid-bias2", lambda l: -np.log1p(np.exp(l - 2))),
+    ],
+)
+def test_weightings_shows_the_classics(name, closed):
+    x, y = data(figures.draw("weightings"), 0, name)
+    np.testing.assert_allclose(y, (closed(x) - closed(np.zeros(1))) / np.log(10), atol=1e-9)
+
+
+def test_fm_is_v_cosine_by_two_routes():
+    figure = figures.draw("fm-is-v-cosine")
+    x, gain_u = data(figure, 0, "gain², u target")
+    p_u, gain_v, p_v = (data(figure, 0, name)[1] for name in ("p(λ), logistic", "gain², v target", "p(λ), hypsecant"))
+    np.testing.assert_allclose(gain_u + p_u, np.log10(np.exp(-x / 2) / 2), atol=1e-12)
+    np.testing.assert_allclose(gain_v + p_v, np.log10(np.exp(-x / 2) / np.pi), atol=1e-12)
+    np.testing.assert_allclose(data(figure, 1, "fm-ot")[1], data(figure, 1, "v-cosine")[1], atol=1e-12)
+
+
+def test_sd3_and_edm_are_nearly_twins():
+    figure = figures.draw("sd3-vs-edm")
+    a, b = data(figure, 0, "sd3")[1], data(figure, 0, "edm")[1]
+    assert np.corrcoef(a, b)[0, 1] == pytest.approx(0.994, abs=5e-4)
+    assert np.abs(a - b).max() == pytest.approx(0.129, abs=5e-4)
+    assert figure.axes[0].get_title() == "correlation 0.994, largest gap 0.129"
+
+
+def test_time_densities_at_the_points_that_are_known():
+    figure = figures.draw("time-densities")
+    t, cosmap = data(figure, 0, "CosMap")
+    assert cosmap[[0, 500, 1000]] == pytest.approx([2 / np.pi, 4 / np.pi, 2 / np.pi])
+    assert np.trapezoid(cosmap, t) == pytest.approx(1, abs=1e-6)
+    for s, value in ((1.29, 3.793), (0.81, 1.860), (-0.54, 0.764)):
+        assert data(figure, 0, f"mode({s:g})")[1][500] == pytest.approx(value, abs=5e-4)
+
+
+def test_logsnr_densities_have_their_names_and_spreads():
+    figure = figures.draw("logsnr-densities")
+    x, fm = data(figure, 0, "fm-ot")
+    np.testing.assert_allclose(fm, stats.logistic.pdf(x, scale=2))
+    np.testing.assert_allclose(data(figure, 0, "iddpm-cosine")[1], stats.hypsecant.pdf(x, scale=2), rtol=1e-9)
+    np.testing.assert_allclose(data(figure, 0, "sd3-cosmap")[1], data(figure, 0, "iddpm-cosine")[1], rtol=1e-9)
+    np.testing.assert_allclose(data(figure, 0, "sd3-ln-1-0.6")[1], stats.norm.pdf(x, -2, 1.2), rtol=1e-9)
+    assert dv.objective("fm-ot").density.std() == pytest.approx(3.6276, abs=5e-5)
+    assert dv.objective("iddpm-cosine").density.std() == pytest.approx(np.pi)
+
+
+def test_base_switch_turns_flow_matching_round():
+    figure = figures.draw("base-switch")
+    x, eps = data(figure, 0, "fm-ot")
+    np.testing.assert_allclose(eps, -x / 2 / np.log(10), atol=1e-9)
+    np.testing.assert_allclose(data(figure, 1, "fm-ot")[1], x / 2 / np.log(10), atol=1e-9)
+    np.testing.assert_allclose(data(figure, 3, "fm-ot")[1], np.log10(np.cosh(x / 4) ** -2), atol=1e-9)
+
+
+def test_loss_density_prints_the_shares_below_zero():
+    figure = figures.draw("loss-density")
+    words = " ".join(text.get_text() for text in figure.axes[1].get_legend().get_texts())
+    for name, shares in {"elbo": ".500 / 0.069", "fm-ot": ".993 / 0.500", "iddpm-cosine": ".500 / 0.183", "edm": ".817 / 0.312"}.items():
+        assert f"{name}  0{shares}" in words
+    assert "sd3  0.898 / 0.500" in words and "sd3-cosmap  0.989 / 0.500" in words
+    x, fm = data(figure, 1, "fm-ot")
+    wanted = 1 / np.cosh(x / 2) / 2
+    np.testing.assert_allclose(fm, wanted / np.trapezoid(wanted, x), rtol=1e-9)
+
+
+def test_heuristics_are_all_there():
+    figure = figures.draw("heuristics")
+    drawn = {line.get_gid() for ax in figure.axes for line in ax.lines if not line.get_gid().endswith(":ends")}
+    assert len(drawn) == 15 and "max-SNR-5 (the bug)" in drawn
+    x, plain = data(figure, 0, "constant")
+    np.testing.assert_allclose(data(figure, 0, "SNR + 1 on x")[1], np.log10((1 + np.exp(-x)) / np.cosh(x / 2) / 2), atol=1e-9)
+    np.testing.assert_allclose(plain, -np.log10(np.cosh(x / 2)), atol=1e-9)
+
+
+def test_monotone_shades_only_what_is_negative():
+    figure = figures.draw("monotone")
+    titles = {ax.get_title().split(":")[0]: ax for ax in figure.axes}
+    for name in ("elbo", "fm-ot", "indi", "sigmoid-bias2", "edm-monotonic"):
+        assert titles[name].get_title() == f"{name}: monotone"
+    for name, share in {"iddpm-cosine": "3.75%", "edm": "0.29%", "sd3": "0.51%", "min-snr-5-eps": "5.67%", "p2-gamma1": "4.07%"}.items():
+        assert share in titles[name].get_title()
+        x, y = data(figure, figure.axes.index(titles[name]), name)
+        peak = dv.verdict(dv.objective(name)).peak
+        assert (y[x < peak - 0.05] < 0).all() and (y[x > peak + 0.05] >= 0).all()
+
+
+def test_edm_monotonic_is_flat_left_of_the_peak():
+    figure = figures.draw("edm-monotonic")
+    x, y = data(figure, 0, "edm-monotonic")
+    np.testing.assert_allclose(y[x < -3.3078], 1, rtol=1e-6)
+    np.testing.assert_allclose(y[x > -3.3077], data(figure, 0, "edm")[1][x > -3.3077], rtol=1e-4)
+    assert data(figure, 0, "edm")[1][np.abs(x).argmin()] == pytest.approx(0.465, abs=1e-3)
+    assert data(figure, 0, "peak")[0][0] == pytest.approx(-3.3078, abs=5e-4)
+
+
+def test_historical_bugs_show_the_wrong_form_beside_the_right_one():
+    figure = figures.draw("historical-bugs")
+    x, wrong = data(figure, 0, "min-snr-5 v, SNR + 1 (wrong)")
+    low = x < np.log(4)  # there the numerator is not capped: the wrong weight is the plain v loss
+    np.testing.assert_allclose(np.diff(wrong[low]), -np.diff(x[low]) / 2 / np.log(10), atol=1e-9)
+    ignored = data(figure, 2, "sd3, no effect (wrong)")[1]
+    np.testing.assert_allclose(ignored, -x / 2 / np.log(10), atol=1e-9)
+
+
+def test_resolution_shift_moves_by_minus_two_log_s():
+    figure = figures.draw("resolution-shift")
+    _, plain = data(figure, 0, "shift 1")
+    np.testing.assert_allclose(data(figure, 0, "shift 2 (one doubling)")[1] - plain, -1.386, atol=5e-4)
+    np.testing.assert_allclose(data(figure, 0, "shift 3")[1] - plain, -2.197, atol=5e-4)
+    x, law = data(figure, 1, "shift 3")
+    assert x[law.argmax()] == pytest.approx(-2.197, abs=0.02)

@@ -1,0 +1,52 @@
+"""The command line says what it found, or what is wrong."""
+
+import pytest
+
+import diffviz as dv
+from diffviz.__main__ import main
+
+
+def test_list_names_every_objective(capsys):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"{name} " in out for name in dv.catalogue) and len(out.splitlines()) == 105
+
+
+def test_list_of_one_family(capsys):
+    assert main(["list", "--family", "sigmoid"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_show_prints_the_recipe_and_the_curve(capsys):
+    assert main(["show", "edm"]) == 0
+    out = capsys.readouterr().out
+    assert "2206.00364" in out and "consistency-models-karras" in out and "peak at -3.308" in out and "31.2% of the loss" in out
+
+
+def test_figures_are_written_by_name(tmp_path, capsys):
+    assert main(["figures", "sd3-vs-edm", "--out", str(tmp_path), "--format", "png"]) == 0
+    assert (tmp_path / "sd3-vs-edm.png").exists() and "sd3-vs-edm.png" in capsys.readouterr().out
+
+
+def test_figures_can_be_listed(capsys):
+    assert main(["figures", "--list"]) == 0
+    assert "loss-density" in capsys.readouterr().out
+
+
+def test_plot_writes_the_named_curves(tmp_path, capsys):
+    assert main(["plot", "sd3", "edm", "--base", "x", "--out", str(tmp_path / "f.svg")]) == 0
+    assert "<svg" in (tmp_path / "f.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["show", "sd33"], "'sd3'"),
+        (["list", "--family", "flwo"], "'flow'"),
+        (["figures", "weighting"], "'weightings'"),
+        (["plot", "sd3", "--out", "x.gif"], ".svg, .pdf, .png"),
+    ],
+)
+def test_wrong_input_is_a_sentence_not_a_traceback(argv, says, capsys):
+    assert main(argv) == 2
+    assert says in capsys.readouterr().err
