@@ -123,9 +123,9 @@ def show(control: w.Widget, on: bool) -> None:
 @lru_cache(64)
 def _words(objective: Objective) -> str:
     v = weightings.verdict(objective)
-    kind = "monotone" if v.monotone else f"peak {v.peak:.2f}, negative {v.negative_share:.1%}"
+    kind = "monotone" if v.monotone else f"peak {v.peak + 0.0:.2f}, negative {v.negative_share:.1%}"
     below, loss = weightings.share_below(objective), weightings.share_below(objective, mmse=expit)
-    return f"<td>{kind}</td><td>{below:.1%}</td><td>{loss:.1%}</td>"
+    return f"<td style='padding-right:12px'>{kind}</td><td>{below:.1%}</td><td>{loss:.1%}</td>"
 
 
 class WeightingExplorer(Explorer):
@@ -153,7 +153,7 @@ class WeightingExplorer(Explorer):
             **{f"p{i}": w.FloatSlider(continuous_update=True, readout_format=".2f", **text()) for i in range(3)},
             "scale": w.Dropdown(options=(*list(plots.SCALES)[:2], "loss density"), description="scale", **text()),
             "anchor": w.FloatSlider(0.0, min=-8, max=8, step=0.25, description="anchor λ", **text()),
-            "base": w.ToggleButtons(options=("eps", "x", "v", "u"), description="error of", style=WIDE | {"button_width": "44px"}),
+            "base": w.ToggleButtons(options=("eps", "x", "v", "u"), description="error of", style=WIDE | {"button_width": "50px"}, layout=w.Layout(width="330px")),
             "axis": w.Dropdown(options=list(AXES), description="axis", **text()),
             "table": w.Textarea(placeholder="λ, w  (two columns, one row a line)", description="own table", rows=3, **text()),
             "file": w.Text("weightings.svg", description="file", tooltip="svg, pdf, png: the picture; csv: the curves", **text()),
@@ -185,6 +185,7 @@ class WeightingExplorer(Explorer):
         wanted, group = c["search"].value.lower().strip(), c["group"].value
         kept = c["objectives"].value
         found = [n for n, o in CATALOGUE.items() if wanted in f"{n} {o.source} {o.note}".lower() and group in ("all families", o.family)]
+        c["objectives"].value = ()  # first, or the page selects rows that are no longer there
         c["objectives"].options = [*kept, *(n for n in found if n not in kept)]
         c["objectives"].value = kept
 
@@ -211,7 +212,7 @@ class WeightingExplorer(Explorer):
 
     def _show(self, changed: str) -> str:
         c = self.controls
-        if changed in ("search", "group"):
+        if changed in ("", "search", "group"):
             self._filter()
         if changed in ("", "parametric"):
             self._sliders()
@@ -224,7 +225,7 @@ class WeightingExplorer(Explorer):
         over = c["objectives"].value[MOST:]
         if over:
             note = f"<i>up to {MOST} at once: {', '.join(over)} left out</i>"
-        self._redraw_axes(keep=changed in ("p0", "p1", "p2"))
+        self._redraw_axes(keep=changed in ("p0", "p1", "p2", "anchor"))
         rows = []
         for name, objective in self.shown().items():
             values = ", ".join(f"{c[f'p{i}'].description} {c[f'p{i}'].value:g}" for i in range(3) if c[f"p{i}"].layout.display != "none")
@@ -245,6 +246,8 @@ class WeightingExplorer(Explorer):
         )
         if spent:
             ax.set_ylabel("share of the loss per nat, N(0, I) data")
+        if scale == "log10, anchored":
+            ax.set_ylabel(ax.get_ylabel().replace(f"λ = {c['anchor'].value:g}", "the anchor"))
         if axis != "λ":
             path = AXES[axis]
             low, high = path.schedule.support()
