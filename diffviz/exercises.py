@@ -55,7 +55,11 @@ def _same_as_fm(answer) -> str:
     if wrong:
         worst = weightings.compare(objective(wrong[0]), fm)
         return f"{wrong[0]} deviates by a factor of {worst.deviation:.2g} at λ = {worst.at:.1f}."
-    return "" if len(targets - {"u"}) >= 2 else "True so far; find two that use other targets than the velocity u. dv.classes helps."
+    return (
+        ""
+        if len(targets - {"u"}) >= 2
+        else "True so far; find two that use other targets than the velocity u. dv.classes helps."
+    )
 
 
 @exercise("centre-the-loss")
@@ -63,7 +67,7 @@ def _centre_the_loss(answer) -> str:
     if not 0.01 <= float(answer) <= 100:
         return "A shift is a positive factor; try between 0.1 and 10."
     o = flow(0.5, 0.6, float(answer))
-    share = weightings.share_below(o, mmse=lambda l: 1 / (1 + np.exp(-l)))  # noqa: E741
+    share = weightings.share_below(o, mmse=lambda l: 1 / (1 + np.exp(-l)))
     if abs(share - 0.5) < 0.005:
         return ""
     return f"With this shift {share:.1%} of the loss lies below λ = 0; a shift s moves every λ by −2 log s."

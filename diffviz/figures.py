@@ -1,9 +1,11 @@
-"""The registered figures: each a function without arguments that returns a Matplotlib figure, the same bytes on every run."""
+"""The registered figures: each a function without arguments that draws and returns its first Axes, the same bytes on every run."""
 
 from collections.abc import Callable
 from pathlib import Path as File
+from typing import cast
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 from scipy.special import expit
@@ -14,7 +16,7 @@ from diffviz.paths import COSINE, LINEAR
 from diffviz.recipes import CATALOGUE
 from diffviz.targets import EPS, V
 
-FIGURES: dict[str, tuple[Callable[[], Figure], str]] = {}
+FIGURES: dict[str, tuple[Callable[[], Axes], str]] = {}
 WIDE = np.linspace(-10, 10, 801)
 CLASSICS = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3", "min-snr-5-eps", "p2-gamma1", "indi", "sigmoid-bias2")
 
@@ -22,7 +24,7 @@ CLASSICS = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3", "min-snr-5-eps", "p2-
 def figure(name: str, caption: str):
     """Register a figure under a name, with the caption that ``python -m diffviz figures --list`` prints."""
 
-    def register(draw: Callable[[], Figure]) -> Callable[[], Figure]:
+    def register(draw: Callable[[], Axes]) -> Callable[[], Axes]:
         FIGURES[name] = (draw, caption)
         return draw
 
@@ -33,7 +35,7 @@ def draw(name: str) -> Figure:
     """The registered figure of that name; a ValueError lists near names."""
     if name not in FIGURES:
         raise unknown("figure", name, FIGURES, "python -m diffviz figures --list")
-    return FIGURES[name][0]()
+    return cast(Figure, FIGURES[name][0]().figure)
 
 
 def write(names: list[str] | None, folder: str | File, ending: str = "svg") -> list[File]:
@@ -48,85 +50,109 @@ def chosen(*names: str) -> dict[str, Objective]:
 
 
 @figure("weightings", "The classics on one axis: what each objective weights on the eps error, anchored at log-SNR 0")
-def classics() -> Figure:
+def classics() -> Axes:
     left, right = plots.axes(10.5, 4.4, columns=2, legend=1.7)
-    plots.weighting_curves(WIDE, chosen(*CLASSICS), ax=left, outside=False, title="anchored at λ = 0")
-    plots.weighting_curves(WIDE, chosen(*CLASSICS), scale="w / max", ax=right, title="scaled to the maximum on [−10, 10]")
+    plots.weighting_curves(WIDE, chosen(*CLASSICS), ax=left, outside=None, title="anchored at λ = 0")
+    plots.weighting_curves(
+        WIDE, chosen(*CLASSICS), scale="w / max", ax=right, title="scaled to the maximum on [−10, 10]"
+    )
     left.set_ylim(-5, 5)
-    left.get_legend().remove()
-    return left.figure
+    return left
 
 
-@figure("fm-is-v-cosine", "Flow matching with uniform time and v-prediction with the cosine schedule are one weighting by two routes")
-def fm_is_v_cosine() -> Figure:
+@figure(
+    "fm-is-v-cosine",
+    "Flow matching with uniform time and v-prediction with the cosine schedule are one weighting by two routes",
+)
+def fm_is_v_cosine() -> Axes:
     left, right = plots.axes(9.5, 4.2, columns=2)
     pair = chosen("fm-ot", "v-cosine")
-    parts = {"gain², u target": pair["fm-ot"].target.gain(WIDE, LINEAR) ** 2, "p(λ), logistic": pair["fm-ot"].density.pdf(WIDE)}
+    parts = {
+        "gain², u target": pair["fm-ot"].target.gain(WIDE, LINEAR) ** 2,
+        "p(λ), logistic": pair["fm-ot"].density.pdf(WIDE),
+    }
     parts |= {"gain², v target": V.gain(WIDE, COSINE) ** 2, "p(λ), hypsecant": pair["v-cosine"].density.pdf(WIDE)}
     logs = {name: np.log10(values) for name, values in parts.items()}
     plots.lines(WIDE, logs, xlabel=plots.LOGSNR, ylabel="log₁₀", title="two different recipes ...", ax=left)
     plots.weighting_curves(WIDE, pair, ax=right, outside=False, title="... and their product 2·gain²·p, anchored")
-    return left.figure
+    return left
 
 
 @figure("sd3-vs-edm", "SD3's and EDM's weightings, scaled to their maxima: correlation 0.994, largest gap 0.129")
-def sd3_vs_edm() -> Figure:
+def sd3_vs_edm() -> Axes:
     ax = plots.weighting_curves(WIDE, chosen("sd3", "edm"), scale="w / max", outside=False)
-    w = {line.get_gid(): line.get_ydata() for line in ax.lines}
+    w = {line.get_gid(): np.asarray(line.get_ydata()) for line in ax.lines}
     r, gap = np.corrcoef(w["sd3"], w["edm"])[0, 1], np.abs(w["sd3"] - w["edm"]).max()
     ax.set_title(f"correlation {r:.3f}, largest gap {gap:.3f}")
-    return ax.figure
+    return ax
 
 
 @figure("time-densities", "SD3's time densities: logit-normal(m, s), mode(s) and CosMap over t (t = 0 is data)")
-def time_densities() -> Figure:
+def time_densities() -> Axes:
     t = np.linspace(0, 1, 1001)
     laws = {f"logit-normal({m:g}, {s:g})": densities.logit_normal(m, s) for m, s in ((0, 1), (0.5, 0.6), (-0.5, 1))}
-    laws |= {f"mode({s:g})": densities.mode(s) for s in (1.29, 0.81, -0.54)} | {"CosMap": densities.cosmap(), "uniform": stats.uniform()}
+    laws |= {f"mode({s:g})": densities.mode(s) for s in (1.29, 0.81, -0.54)} | {
+        "CosMap": densities.cosmap(),
+        "uniform": stats.uniform(),
+    }
     curves = {name: law.pdf(t) for name, law in laws.items()}
-    return plots.lines(t, curves, xlabel="time t   [0 data, 1 noise]", ylabel="density f(t)", outside=True).figure
+    return plots.lines(t, curves, xlabel="time t   [0 data, 1 noise]", ylabel="density f(t)", outside=True)
 
 
 @figure("logsnr-densities", "Where training looks: the same densities and the classics over log-SNR")
-def logsnr_densities() -> Figure:
+def logsnr_densities() -> Axes:
     grid = np.linspace(-16, 16, 801)
-    laws = {"fm-ot": LINEAR.schedule, "iddpm-cosine": COSINE.schedule, "edm": CATALOGUE["edm"].density, "sd3": CATALOGUE["sd3"].density}
+    laws = {
+        "fm-ot": LINEAR.schedule,
+        "iddpm-cosine": COSINE.schedule,
+        "edm": CATALOGUE["edm"].density,
+        "sd3": CATALOGUE["sd3"].density,
+    }
     laws |= {n: CATALOGUE[n].density for n in ("sd3-ln-1-0.6", "sd3-cosmap", "laplace-eps", "ncsnpp-ve")}
     curves = {name: np.where(law.pdf(grid) > 0, law.pdf(grid), np.nan) for name, law in laws.items()}
     ax = plots.lines(grid, curves, xlabel=plots.LOGSNR, ylabel="density p(λ) per nat", outside=True)
     ax.set_ylim(0, 0.4)
-    return ax.figure
+    return ax
 
 
-@figure("base-switch", "The same four losses, expressed in the eps, x, v and u errors: falling, rising or flat is a matter of base")
-def base_switch() -> Figure:
+@figure(
+    "base-switch",
+    "The same four losses, expressed in the eps, x, v and u errors: falling, rising or flat is a matter of base",
+)
+def base_switch() -> Axes:
     row = plots.axes(9, 6.6, columns=2, rows=2)
     for ax, base in zip(row, ("eps", "x", "v", "u"), strict=True):
-        plots.weighting_curves(WIDE, chosen("elbo", "iddpm-cosine", "fm-ot", "sd3"), base=base, ax=ax, outside=False, title=f"base {base}")
+        plots.weighting_curves(
+            WIDE,
+            chosen("elbo", "iddpm-cosine", "fm-ot", "sd3"),
+            base=base,
+            ax=ax,
+            outside=False if ax is row[-1] else None,
+            title=f"base {base}",
+        )
         ax.set(ylim=(-5, 5), xlabel="log-SNR λ")
-        if ax is not row[-1]:
-            ax.get_legend().remove()
-    return row[0].figure
+    return row[0]
 
 
 @figure("loss-density", "What the loss really spends where, for N(0, I) data: w(λ)·E‖ε̂ − ε‖², shares below log-SNR 0")
-def loss_density() -> Figure:
+def loss_density() -> Axes:
     left, right = plots.axes(10.5, 4.2, columns=2, legend=2.5)
     some = chosen("elbo", "fm-ot", "iddpm-cosine", "edm", "sd3", "sd3-cosmap")
     w = {name: o.weighting(WIDE) for name, o in some.items()}
-    plots.weighting_curves(WIDE, w, scale="unit area", ax=left, outside=False, title="weighting alone (ε base)")
+    plots.weighting_curves(WIDE, w, scale="unit area", ax=left, outside=None, title="weighting alone (ε base)")
     spent = {name: weightings.loss_density(o, WIDE) for name, o in some.items()}
     plots.weighting_curves(WIDE, spent, scale="unit area", ax=right, title="loss density w·mmse")
     right.set_ylabel("share of the loss per nat (base-free)")
-    left.get_legend().remove()
-    right.get_legend().set_title("share below 0: w / loss")
-    for text, (name, o) in zip(right.get_legend().get_texts(), some.items(), strict=True):
-        text.set_text(f"{name}  {weightings.share_below(o):.3f} / {weightings.share_below(o, mmse=expit):.3f}")
-    return left.figure
+    if legend := right.get_legend():
+        legend.set_title("share below 0: w / loss")
+        for text, (name, o) in zip(legend.get_texts(), some.items(), strict=True):
+            spent_below = weightings.share_below(o, mmse=weightings.gaussian_mmse)
+            text.set_text(f"{name}  {weightings.share_below(o):.3f} / {spent_below:.3f}")
+    return left
 
 
 @figure("heuristics", "Heuristic multipliers on one footing: each on the eps error with the cosine schedule, anchored")
-def heuristics() -> Figure:
+def heuristics() -> Axes:
     base, sigma = CATALOGUE["iddpm-cosine"].weighting(WIDE), expit(-WIDE / 2)
     on_eps = {
         "constant": weightings.constant(WIDE), "SNR": weightings.snr(WIDE), "truncated SNR on x": weightings.truncated_snr(WIDE) * np.exp(-WIDE),
@@ -142,41 +168,55 @@ def heuristics() -> Figure:
         curves = {name: on_eps[name] * base for name in part}
         plots.weighting_curves(WIDE, curves, ax=ax, outside=False)
         ax.set_ylim(-6, 6)
-    return left.figure
+    return left
 
 
 @figure("monotone", "Which classics are ELBOs with noise augmentation: −dw/dλ, its negative part shaded")
-def monotone() -> Figure:
+def monotone() -> Axes:
     row = plots.axes(12, 5.4, columns=5, rows=2)
     for ax, name in zip(row, (*CLASSICS, "edm-monotonic"), strict=True):
         v = weightings.verdict(CATALOGUE[name], WIDE)
-        scaled = v.augmentation / max(np.abs(v.augmentation).max(), 1e-9 * v.w.max())  # rounding noise of a flat w stays flat
+        scaled = v.augmentation / max(
+            np.abs(v.augmentation).max(), 1e-9 * v.w.max()
+        )  # rounding noise of a flat w stays flat
         share = weightings.verdict(CATALOGUE[name]).negative_share
-        plots.signed_area(WIDE, scaled, name=name, ax=ax, title=f"{name}: " + ("monotone" if v.monotone else f"negative {share:.2%}"))
+        plots.signed_area(
+            WIDE, scaled, name=name, ax=ax, title=f"{name}: " + ("monotone" if v.monotone else f"negative {share:.2%}")
+        )
         ax.set_ylim(-1.1, 1.1)
     row[0].figure.supxlabel("log-SNR λ", fontsize=10)
     row[0].set_ylabel("−dw/dλ, scaled")
     row[5].set_ylabel("−dw/dλ, scaled")
-    return row[0].figure
+    return row[0]
 
 
 @figure("edm-monotonic", "EDM made monotone: held at its peak value left of log-SNR −3.308")
-def edm_monotonic() -> Figure:
+def edm_monotonic() -> Axes:
     ax = plots.weighting_curves(WIDE, chosen("edm", "edm-monotonic"), scale="w / max", outside=False)
     peak = weightings.verdict(CATALOGUE["edm"]).peak
     ax.axvline(peak, color="0.4", lw=1, ls=":", gid="peak")
     ax.annotate(f"peak −{-peak:.3f}", (peak, 1.02), ha="left", xytext=(4, 0), textcoords="offset points", fontsize=9)
-    return ax.figure
+    return ax
 
 
 def bugs() -> dict[str, dict[str, Objective]]:
     """Historical mistakes beside what was meant: panel title to named objectives."""
     snr_plus_one = Objective("min-snr-5 v, SNR + 1 (wrong)", "bug", 2023, "huggingface/diffusers issue 5654", COSINE, V,
-                             lambda l: np.minimum(np.exp(l) + 1, 5) / (np.exp(l) + 1))  # noqa: E741  # fmt: skip
+                             lambda l: np.minimum(np.exp(l) + 1, 5) / (np.exp(l) + 1))  # fmt: skip
     maximum = Objective("max-snr-5 (wrong)", "bug", 2023, "lucidrains/recurrent-interface-network-pytorch issue 11", COSINE, EPS,
-                        lambda l: np.maximum(np.exp(l), 5) / np.exp(l))  # noqa: E741  # fmt: skip
-    ignored = flow_uniform(1.0, "sd3, no effect (wrong)", family="bug", year=2024, source="huggingface/diffusers PR 8528")
-    missing = edm(-1.2, 1.2, 1.0, "edm, sigma_data 1 (wrong)", family="bug", year=2024, source="lucidrains/alphafold3-pytorch issue 124")
+                        lambda l: np.maximum(np.exp(l), 5) / np.exp(l))  # fmt: skip
+    ignored = flow_uniform(
+        1.0, "sd3, no effect (wrong)", family="bug", year=2024, source="huggingface/diffusers PR 8528"
+    )
+    missing = edm(
+        -1.2,
+        1.2,
+        1.0,
+        "edm, sigma_data 1 (wrong)",
+        family="bug",
+        year=2024,
+        source="lucidrains/alphafold3-pytorch issue 124",
+    )
     return {
         "Min-SNR for v: numerator": {"min-snr-5-v": CATALOGUE["min-snr-5-v"], snr_plus_one.name: snr_plus_one},
         "min written as max": {"min-snr-5-eps": CATALOGUE["min-snr-5-eps"], maximum.name: maximum},
@@ -186,22 +226,32 @@ def bugs() -> dict[str, dict[str, Objective]]:
 
 
 @figure("historical-bugs", "Weightings that were wrong in released code, beside what was meant")
-def historical_bugs() -> Figure:
+def historical_bugs() -> Axes:
     row = plots.axes(9.5, 7, columns=2, rows=2)
     for ax, (title, pair) in zip(row, bugs().items(), strict=True):
         plots.weighting_curves(WIDE, pair, ax=ax, outside=False, title=title)
         ax.set(ylim=(-5, 5), xlabel="log-SNR λ")
-    return row[0].figure
+    return row[0]
 
 
-@figure("resolution-shift", "Shift s moves log-SNR by −2 log s: −1.386 per doubling of resolution, −2.197 for flow's shift 3")
-def resolution_shift() -> Figure:
+@figure(
+    "resolution-shift",
+    "Shift s moves log-SNR by −2 log s: −1.386 per doubling of resolution, −2.197 for flow's shift 3",
+)
+def resolution_shift() -> Axes:
     left, right = plots.axes(9.5, 4.2, columns=2)
     t = np.linspace(0.002, 0.998, 500)
     moved = {"shift 1": 1.0, "shift 2 (one doubling)": 2.0, "shift 3": 3.0}
     over_t = {name: -2 * np.log(t / (1 - t)) - 2 * np.log(s) for name, s in moved.items()}
     plots.lines(t, over_t, xlabel="time t   [0 data, 1 noise]", ylabel="log-SNR λ(t)", title="linear path", ax=left)
     laws = {name: flow_uniform(s).density.pdf(WIDE) for name, s in moved.items()}
-    plots.lines(WIDE, laws, xlabel=plots.LOGSNR, ylabel="density p(λ) per nat", title="the same in log-SNR: a plain move", ax=right)
-    right.get_legend().remove()
-    return left.figure
+    plots.lines(
+        WIDE,
+        laws,
+        xlabel=plots.LOGSNR,
+        ylabel="density p(λ) per nat",
+        title="the same in log-SNR: a plain move",
+        outside=None,
+        ax=right,
+    )
+    return left

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path as File
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,7 +42,7 @@ class Objective:
     path: Path
     target: Target
     multiplier: Callable[[NDArray], NDArray] = weightings.constant
-    density: object = None
+    density: Any = None
     stated: Callable[[NDArray], NDArray] | None = None
     note: str = ""
 
@@ -200,23 +201,23 @@ def _entry(name, path, target, multiplier, density, stated, about) -> Objective:
 
 @dataclass(frozen=True)
 class Family:
-    """A parametric family for sliders: ``build(**values)`` and (name, lowest, highest, step) of each parameter."""
+    """A parametric family for sliders: ``build(**values)`` and (name, default, lowest, highest, step) of each parameter."""
 
     build: Callable[..., Objective]
-    parameters: tuple[tuple[str, float, float, float], ...]
+    parameters: tuple[tuple[str, float, float, float, float], ...]
 
 
 FAMILIES: dict[str, Family] = {
-    "flow logit-normal": Family(flow, (("mean", -2, 2, 0.05), ("std", 0.2, 2, 0.05), ("shift", 0.25, 8, 0.05))),
-    "flow uniform t": Family(flow_uniform, (("shift", 0.25, 8, 0.05),)),
-    "flow mode": Family(mode, (("scale", -1, 1.75, 0.05),)),
-    "EDM": Family(edm, (("mean", -3, 1, 0.05), ("std", 0.4, 2, 0.05), ("sigma_data", 0.1, 2, 0.05))),
-    "sigmoid": Family(sigmoid, (("bias", -6, 6, 0.1),)),
-    "Min-SNR": Family(min_snr, (("gamma", 0.5, 20, 0.5),)),
-    "soft-Min-SNR": Family(soft_min_snr, (("gamma", 0.5, 20, 0.5),)),
-    "P2": Family(p2, (("gamma", 0.1, 2, 0.05), ("k", 0.1, 4, 0.1))),
-    "Laplace": Family(laplace, (("centre", -4, 4, 0.1), ("scale", 0.2, 3, 0.05))),
-    "cosine shifted": Family(cosine, (("shift", 0.25, 8, 0.05),)),
+    "flow logit-normal": Family(flow, (("mean", 0, -2, 2, 0.05), ("std", 1, 0.2, 2, 0.05), ("shift", 1, 0.25, 8, 0.05))),
+    "flow uniform t": Family(flow_uniform, (("shift", 1, 0.25, 8, 0.05),)),
+    "flow mode": Family(mode, (("scale", 1.29, -1, 1.75, 0.01),)),
+    "EDM": Family(edm, (("mean", -1.2, -3, 1, 0.05), ("std", 1.2, 0.4, 2, 0.05), ("sigma_data", 0.5, 0.1, 2, 0.05))),
+    "sigmoid": Family(sigmoid, (("bias", 2, -6, 6, 0.1),)),
+    "Min-SNR": Family(min_snr, (("gamma", 5, 0.5, 20, 0.5),)),
+    "soft-Min-SNR": Family(soft_min_snr, (("gamma", 4, 0.5, 20, 0.5),)),
+    "P2": Family(p2, (("gamma", 1, 0.1, 2, 0.05), ("k", 1, 0.1, 4, 0.1))),
+    "Laplace": Family(laplace, (("centre", 0, -4, 4, 0.1), ("scale", 0.5, 0.2, 3, 0.05))),
+    "cosine shifted": Family(cosine, (("shift", 1, 0.25, 8, 0.05),)),
 }
 
 

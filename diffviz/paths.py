@@ -11,6 +11,7 @@ So a schedule *is* a SciPy distribution: uniform time on the linear path is logi
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -171,7 +172,7 @@ class Path:
 
     name: str
     frame: Frame
-    schedule: object
+    schedule: Any
 
     def logsnr(self, t: ArrayLike) -> NDArray:
         """λ(t); ±inf where the path ends without noise or without signal. Raises ValueError outside 0 <= t <= 1."""

@@ -46,7 +46,12 @@ def axes(width: float = 7.2, height: float = 4.2, columns: int = 1, rows: int = 
     figure = Drawing(figsize=(width, height), dpi=100)
     FigureCanvasAgg(figure)
     grid = list(np.ravel(figure.subplots(rows, columns)))
-    room = {"left": 0.72 / width, "right": 1 - (legend + 0.15) / width, "bottom": 0.58 / height, "top": 1 - 0.4 / height}
+    room = {
+        "left": 0.72 / width,
+        "right": 1 - (legend + 0.15) / width,
+        "bottom": 0.58 / height,
+        "top": 1 - 0.4 / height,
+    }
     figure.subplots_adjust(**room, wspace=0.28, hspace=0.42)
     for ax in grid:
         ax.grid(alpha=0.25)
@@ -55,7 +60,7 @@ def axes(width: float = 7.2, height: float = 4.2, columns: int = 1, rows: int = 
 
 
 def lines(
-    x: ArrayLike, curves: Mapping[str, ArrayLike], *, xlabel: str, ylabel: str, title: str = "", outside: bool = False,
+    x: ArrayLike, curves: Mapping[str, ArrayLike], *, xlabel: str, ylabel: str, title: str = "", outside: bool | None = False,
     colours: Callable[[str], str] | None = None, ax: Axes | None = None
 ) -> Axes:  # fmt: skip
     """One line per curve, with a dot where it starts or stops inside the picture.
@@ -63,7 +68,7 @@ def lines(
     Args:
         x: shape (n,), or a mapping from name to (n,) where curves have their own.
         curves: name to values, shape (n,); NaN where there is nothing to draw.
-        outside: put the legend to the right of the axes.
+        outside: put the legend to the right of the axes; no legend for None.
         colours: colour of a name; by default the next free one of the palette, an objective's own where it has one.
     Returns:
         The Axes; each line's ``gid`` is its name, that of its end dots the name and ":ends".
@@ -83,7 +88,9 @@ def lines(
             fresh = True
             (known[name],) = ax.plot([], [], label=name, gid=name, lw=2)
             (known[f"{name}:ends"],) = ax.plot([], [], "o", ms=4, gid=f"{name}:ends")
-            alike = sum(ink[other] == ink[name] or np.allclose(wanted[other], values, 1e-3, 1e-3, True) for other in used)
+            alike = sum(
+                ink[other] == ink[name] or np.allclose(wanted[other], values, 1e-3, 1e-3, True) for other in used
+            )
             known[name].set(linestyle=DASHES[alike % len(DASHES)], zorder=3 + 0.1 * alike)
         used.append(name)
         for gid in (name, f"{name}:ends"):
@@ -95,12 +102,13 @@ def lines(
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     legend = ax.get_legend()
     shown = [text.get_text() for text in legend.get_texts()] if legend else []
-    if fresh or shown != list(wanted):
+    if fresh or (outside is not None and shown != list(wanted)):
         ax.relim()
         ax.autoscale_view()
         handles = [known[name] for name in wanted]
         place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0} if outside else {"loc": "best"}
-        ax.legend(handles, list(wanted), frameon=False, fontsize=9, handlelength=3, **place)
+        if outside is not None:
+            ax.legend(handles, list(wanted), frameon=False, fontsize=9, handlelength=3, **place)
     return ax
 
 
@@ -134,7 +142,7 @@ def weighting_curves(
     scale: str = "log10, anchored",
     anchor: float = 0.0,
     title: str = "",
-    outside: bool = True,
+    outside: bool | None = True,
     ax: Axes | None = None,
 ) -> Axes:
     """Weightings over log-SNR, on the error of ``base``; nothing is drawn outside a support.
@@ -147,14 +155,28 @@ def weighting_curves(
         ValueError: for an unknown base or scale.
     """
     if scale not in SCALES or base not in ERROR_OF:
-        raise ValueError(f"scale is one of {', '.join(SCALES)} and base of {', '.join(ERROR_OF)}; got {scale!r}, {base!r}")
+        raise ValueError(
+            f"scale is one of {', '.join(SCALES)} and base of {', '.join(ERROR_OF)}; got {scale!r}, {base!r}"
+        )
     grid = np.asarray(logsnr, dtype=float)
     shape, label = SCALES[scale]
-    values = {name: np.asarray(c.weighting(grid, base) if hasattr(c, "weighting") else c, dtype=float) for name, c in curves.items()}
+    values = {
+        name: np.asarray(c.weighting(grid, base) if hasattr(c, "weighting") else c, dtype=float)
+        for name, c in curves.items()
+    }
     shown = {name: shape(w, grid, anchor) for name, w in values.items()}
     ax = ax or axes(legend=1.9 if outside else 0.0)[0]
     ax.xaxis.set_major_locator(MultipleLocator(5))
-    return lines(grid, shown, xlabel=LOGSNR, ylabel=label.format(ERROR_OF[base], anchor), title=title, outside=outside, colours=colour, ax=ax)
+    return lines(
+        grid,
+        shown,
+        xlabel=LOGSNR,
+        ylabel=label.format(ERROR_OF[base], anchor),
+        title=title,
+        outside=outside,
+        colours=colour,
+        ax=ax,
+    )
 
 
 def signed_area(x: ArrayLike, y: ArrayLike, *, name: str, ax: Axes, title: str = "") -> Axes:

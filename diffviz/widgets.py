@@ -10,9 +10,11 @@ import io
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path as File
+from typing import Any, cast
 
 import ipywidgets as w
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image as Pillow
 from scipy.special import expit
@@ -49,7 +51,7 @@ class Picture:
 
     def png(self) -> bytes:
         """The figure as it is now."""
-        canvas = self.figure.canvas
+        canvas = cast(FigureCanvasAgg, self.figure.canvas)
         moving = [(ax, line) for ax in self.figure.axes for line in ax.lines if line.get_gid()]
         if self._scenery() != self._key:
             for _, line in moving:
@@ -76,11 +78,14 @@ class Explorer(w.VBox):
         panel: how the controls are laid out.
     """
 
-    def __init__(self, figure: Figure, controls: dict[str, w.Widget], draw: Callable[[str], str], panel: w.Widget):
+    def __init__(self, figure: Figure, controls: dict[str, Any], draw: Callable[[str], str], panel: w.Widget):
         self.controls, self.figure = controls, figure
         self._draw, self._picture, self._busy = draw, Picture(figure), False
         width, height = (int(x) for x in figure.get_size_inches() * figure.dpi)
-        self._image = w.Image(format="png", layout=w.Layout(width=f"{width}px", height=f"{height}px", max_width="100%", object_fit="contain"))
+        self._image = w.Image(
+            format="png",
+            layout=w.Layout(width=f"{width}px", height=f"{height}px", max_width="100%", object_fit="contain"),
+        )
         self.text = w.HTML()
         super().__init__([w.HBox([panel, w.VBox([self._image, self.text])], layout=w.Layout(flex_flow="row wrap"))])
         for name, control in controls.items():
@@ -138,33 +143,51 @@ class WeightingExplorer(Explorer):
 
     grid = np.linspace(-12, 12, 601)
 
-    def __init__(self, names: tuple[str, ...] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"), family: str = "flow logit-normal"):
+    def __init__(
+        self,
+        names: tuple[str, ...] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"),
+        family: str = "flow logit-normal",
+    ):
         self.table: Objective | None = None
 
         def text():  # a layout of its own each, since some are hidden
             return {"style": WIDE, "layout": w.Layout(width="330px")}
 
         groups = ("all families", *dict.fromkeys(o.family for o in CATALOGUE.values()))
-        c: dict[str, w.Widget] = {
+        c: dict[str, Any] = {
             "search": w.Text(description="search", placeholder="part of a name, paper, repository", **text()),
             "group": w.Dropdown(options=groups, description="family", **text()),
-            "objectives": w.SelectMultiple(options=list(CATALOGUE), value=names, rows=9, description="objectives", **text()),
+            "objectives": w.SelectMultiple(
+                options=list(CATALOGUE), value=names, rows=9, description="objectives", **text()
+            ),
             "parametric": w.Dropdown(options=("none", *FAMILIES), value=family, description="parametric", **text()),
             **{f"p{i}": w.FloatSlider(continuous_update=True, readout_format=".2f", **text()) for i in range(3)},
             "scale": w.Dropdown(options=(*list(plots.SCALES)[:2], "loss density"), description="scale", **text()),
             "anchor": w.FloatSlider(0.0, min=-8, max=8, step=0.25, description="anchor λ", **text()),
-            "base": w.ToggleButtons(options=("eps", "x", "v", "u"), description="error of", style=WIDE | {"button_width": "50px"}, layout=w.Layout(width="330px")),
+            "base": w.ToggleButtons(
+                options=("eps", "x", "v", "u"),
+                description="error of",
+                style=WIDE | {"button_width": "50px"},
+                layout=w.Layout(width="330px"),
+            ),
             "axis": w.Dropdown(options=list(AXES), description="axis", **text()),
-            "table": w.Textarea(placeholder="λ, w  (two columns, one row a line)", description="own table", rows=3, **text()),
-            "file": w.Text("weightings.svg", description="file", tooltip="svg, pdf, png: the picture; csv: the curves", **text()),
+            "table": w.Textarea(
+                placeholder="λ, w  (two columns, one row a line)", description="own table", rows=3, **text()
+            ),
+            "file": w.Text(
+                "weightings.svg", description="file", tooltip="svg, pdf, png: the picture; csv: the curves", **text()
+            ),
         }
-        use, save = (w.Button(description=d, layout=w.Layout(width="150px", margin="2px 2px 2px 96px")) for d in ("use table", "save"))
+        use, save = (
+            w.Button(description=d, layout=w.Layout(width="150px", margin="2px 2px 2px 96px"))
+            for d in ("use table", "save")
+        )
         use.on_click(lambda _: self.redraw("use"))
         save.on_click(lambda _: self.redraw("save"))
         self.controls = c
         self.axes = plots.axes(8.0, 4.6, legend=2.0)[0]
         panel = w.VBox([*list(c.values())[:-1], use, c["file"], save], layout=w.Layout(width="350px"))
-        super().__init__(self.axes.figure, c, self._show, panel)
+        super().__init__(cast(Figure, self.axes.figure), c, self._show, panel)
 
     def shown(self) -> dict[str, Objective]:
         """The objectives on show, by the name in the legend."""
@@ -172,19 +195,28 @@ class WeightingExplorer(Explorer):
         some = {name: CATALOGUE[name] for name in c["objectives"].value[:MOST]}
         if c["parametric"].value != "none":
             family = FAMILIES[c["parametric"].value]
-            some[c["parametric"].value] = family.build(**{p[0]: c[f"p{i}"].value for i, p in enumerate(family.parameters)})
+            some[c["parametric"].value] = family.build(
+                **{p[0]: c[f"p{i}"].value for i, p in enumerate(family.parameters)}
+            )
         return some | ({"own table": self.table} if self.table else {})
 
     def curves(self) -> dict[str, np.ndarray]:
         """w on ``grid`` in the chosen base (the loss density in that view), by name."""
         base, spent = self.controls["base"].value, self.controls["scale"].value == "loss density"
-        return {n: weightings.loss_density(o, self.grid) if spent else o.weighting(self.grid, base) for n, o in self.shown().items()}
+        return {
+            n: weightings.loss_density(o, self.grid) if spent else o.weighting(self.grid, base)
+            for n, o in self.shown().items()
+        }
 
     def _filter(self) -> None:
         c = self.controls
         wanted, group = c["search"].value.lower().strip(), c["group"].value
         kept = c["objectives"].value
-        found = [n for n, o in CATALOGUE.items() if wanted in f"{n} {o.source} {o.note}".lower() and group in ("all families", o.family)]
+        found = [
+            n
+            for n, o in CATALOGUE.items()
+            if wanted in f"{n} {o.source} {o.note}".lower() and group in ("all families", o.family)
+        ]
         c["objectives"].value = ()  # first, or the page selects rows that are no longer there
         c["objectives"].options = [*kept, *(n for n in found if n not in kept)]
         c["objectives"].value = kept
@@ -196,16 +228,23 @@ class WeightingExplorer(Explorer):
             slider = self.controls[f"p{i}"]
             show(slider, i < len(parameters))
             if i < len(parameters):
-                name, low, high, step = parameters[i]
+                name, default, low, high, step = parameters[i]
                 slider.min, slider.max = min(low, slider.min), high  # never min > max on the way
                 slider.min, slider.step, slider.description = low, step, name
-                slider.value = family.build.__defaults__[i]
+                slider.value = default
 
     def _save(self) -> str:
         file = File(self.controls["file"].value.strip() or "weightings.svg")
         if file.suffix == ".csv":
             columns = self.curves()
-            np.savetxt(file, np.column_stack([self.grid, *columns.values()]), "%.17g", ",", header=",".join(["logsnr", *columns]), comments="")
+            np.savetxt(
+                file,
+                np.column_stack([self.grid, *columns.values()]),
+                "%.17g",
+                ",",
+                header=",".join(["logsnr", *columns]),
+                comments="",
+            )
         else:
             plots.save(self.figure, file)
         return f"<i>saved {html.escape(str(file.resolve()))}</i>"
@@ -228,9 +267,15 @@ class WeightingExplorer(Explorer):
         self._redraw_axes(keep=changed in ("p0", "p1", "p2", "anchor"))
         rows = []
         for name, objective in self.shown().items():
-            values = ", ".join(f"{c[f'p{i}'].description} {c[f'p{i}'].value:g}" for i in range(3) if c[f"p{i}"].layout.display != "none")
+            values = ", ".join(
+                f"{c[f'p{i}'].description} {c[f'p{i}'].value:g}"
+                for i in range(3)
+                if c[f"p{i}"].layout.display != "none"
+            )
             label = f"{name} ({values})" if name in FAMILIES else name
-            mark = f"<td style='color:{plots.colour(name)}'>■</td><td style='padding-right:12px'>{html.escape(label)}</td>"
+            mark = (
+                f"<td style='color:{plots.colour(name)}'>■</td><td style='padding-right:12px'>{html.escape(label)}</td>"
+            )
             rows.append(f"<tr>{mark}{_words(objective)}</tr>")
         head = "<tr><td></td><td></td><td><b>verdict</b></td><td><b>w below 0&nbsp;</b></td><td><b>loss below 0</b></td></tr>"
         return f"<table style='line-height:1.25'>{head}{''.join(rows)}</table>{note}"
@@ -242,7 +287,12 @@ class WeightingExplorer(Explorer):
         show(c["base"], not spent)
         show(c["anchor"], scale == "log10, anchored")
         plots.weighting_curves(
-            self.grid, self.curves(), base=c["base"].value, scale="unit area" if spent else scale, anchor=c["anchor"].value, ax=ax
+            self.grid,
+            self.curves(),
+            base=c["base"].value,
+            scale="unit area" if spent else scale,
+            anchor=c["anchor"].value,
+            ax=ax,
         )
         if spent:
             ax.set_ylabel("share of the loss per nat, N(0, I) data")
@@ -254,8 +304,10 @@ class WeightingExplorer(Explorer):
             place = path.time(self.grid) if axis.startswith("t") else path.frame.sigma(self.grid)
             at = dict(zip(self.grid, np.where((self.grid >= low) & (self.grid <= high), place, np.nan), strict=True))
             for line in ax.lines:
-                line.set_xdata([at[x] for x in line.get_xdata()])
-            ax.set_xlabel(("time t   [0 data, 1 noise]" if axis.startswith("t") else "σ   [data ← → noise]") + f",  {axis[3:]}")
+                line.set_xdata([at[x] for x in np.asarray(line.get_xdata())])
+            ax.set_xlabel(
+                ("time t   [0 data, 1 noise]" if axis.startswith("t") else "σ   [data ← → noise]") + f",  {axis[3:]}"
+            )
         if not keep:
             ax.set_xscale("log" if "log" in axis else "linear")
             ax.xaxis.set_major_locator(plots.MultipleLocator(5)) if axis == "λ" else None
@@ -263,4 +315,10 @@ class WeightingExplorer(Explorer):
             xs = np.concatenate([np.asarray(line.get_xdata(), dtype=float) for line in ax.lines])
             ys, xs = ys[np.isfinite(ys)], xs[np.isfinite(xs)]
             ax.set_xlim(xs.min(), xs.max())
-            ax.set_ylim(*((max(ys.min(), -6) - 0.3, min(ys.max(), 6) + 0.3) if scale.startswith("log") else (0, 1.05 * ys.max())))
+            ax.set_ylim(
+                *(
+                    (max(ys.min(), -6) - 0.3, min(ys.max(), 6) + 0.3)
+                    if scale.startswith("log")
+                    else (0, 1.05 * ys.max())
+                )
+            )

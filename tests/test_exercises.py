@@ -14,7 +14,14 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 @pytest.mark.parametrize(
     ("name", "answer"),
-    [("edm-peak", 2.4), ("edm-peak", -5), ("same-as-fm", "sd3"), ("same-as-fm", ["fm-cosine"]), ("centre-the-loss", 3), ("centre-the-loss", -1)],
+    [
+        ("edm-peak", 2.4),
+        ("edm-peak", -5),
+        ("same-as-fm", "sd3"),
+        ("same-as-fm", ["fm-cosine"]),
+        ("centre-the-loss", 3),
+        ("centre-the-loss", -1),
+    ],
 )
 def test_a_wrong_answer_gets_a_hint(name, answer, capsys):
     check(name, answer)
@@ -38,7 +45,12 @@ def test_the_solutions_in_the_notebook_are_right(file, capsys):
     cells = nbformat.read(file, 4).cells
     asked = [re.search(r'check\("([^"]+)"', c.source) for c in cells if c.cell_type == "code"]
     asked = [m.group(1) for m in asked if m]
-    solutions = [m for c in cells if c.cell_type == "markdown" for m in re.findall(r"<summary>Solution</summary>\s+`answer = (.+?)`", c.source)]
+    solutions = [
+        m
+        for c in cells
+        if c.cell_type == "markdown"
+        for m in re.findall(r"<summary>Solution</summary>\s+`answer = (.+?)`", c.source)
+    ]
     assert len(asked) == len(solutions) >= 3 and set(asked) <= set(EXERCISES)
     for name, source in zip(asked, solutions, strict=True):
         check(name, eval(source, {"dv": dv, "np": np}))

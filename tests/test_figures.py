@@ -7,7 +7,16 @@ from scipy import stats
 import diffviz as dv
 from diffviz import figures
 
-NAMES = ("weightings", "fm-is-v-cosine", "sd3-vs-edm", "time-densities", "logsnr-densities", "base-switch", "loss-density", "heuristics")
+NAMES = (
+    "weightings",
+    "fm-is-v-cosine",
+    "sd3-vs-edm",
+    "time-densities",
+    "logsnr-densities",
+    "base-switch",
+    "loss-density",
+    "heuristics",
+)
 NAMES += ("monotone", "edm-monotonic", "historical-bugs", "resolution-shift")
 
 
@@ -37,7 +46,11 @@ def test_nothing_is_cut_off_at_the_edge_of_a_figure(name):
     figure = figures.draw(name)
     figure.canvas.draw()
     frame = figure.bbox
-    texts = [t for ax in figure.axes for t in (ax.xaxis.label, ax.yaxis.label, ax.title, *(ax.get_legend().get_texts() if ax.get_legend() else ()))]
+    texts = [
+        t
+        for ax in figure.axes
+        for t in (ax.xaxis.label, ax.yaxis.label, ax.title, *(ax.get_legend().get_texts() if ax.get_legend() else ()))
+    ]
     for text in texts:
         box = text.get_window_extent()
         inside = box.x0 >= frame.x0 and box.y0 >= frame.y0 and box.x1 <= frame.x1 and box.y1 <= frame.y1
@@ -111,7 +124,12 @@ def test_base_switch_turns_flow_matching_round():
 def test_loss_density_prints_the_shares_below_zero():
     figure = figures.draw("loss-density")
     words = " ".join(text.get_text() for text in figure.axes[1].get_legend().get_texts())
-    for name, shares in {"elbo": ".500 / 0.069", "fm-ot": ".993 / 0.500", "iddpm-cosine": ".500 / 0.183", "edm": ".817 / 0.312"}.items():
+    for name, shares in {
+        "elbo": ".500 / 0.069",
+        "fm-ot": ".993 / 0.500",
+        "iddpm-cosine": ".500 / 0.183",
+        "edm": ".817 / 0.312",
+    }.items():
         assert f"{name}  0{shares}" in words
     assert "sd3  0.898 / 0.500" in words and "sd3-cosmap  0.989 / 0.500" in words
     x, fm = data(figure, 1, "fm-ot")
@@ -124,7 +142,9 @@ def test_heuristics_are_all_there():
     drawn = {line.get_gid() for ax in figure.axes for line in ax.lines if not line.get_gid().endswith(":ends")}
     assert len(drawn) == 15 and "max-SNR-5 (the bug)" in drawn
     x, plain = data(figure, 0, "constant")
-    np.testing.assert_allclose(data(figure, 0, "SNR + 1 on x")[1], np.log10((1 + np.exp(-x)) / np.cosh(x / 2) / 2), atol=1e-9)
+    np.testing.assert_allclose(
+        data(figure, 0, "SNR + 1 on x")[1], np.log10((1 + np.exp(-x)) / np.cosh(x / 2) / 2), atol=1e-9
+    )
     np.testing.assert_allclose(plain, -np.log10(np.cosh(x / 2)), atol=1e-9)
 
 
@@ -133,7 +153,13 @@ def test_monotone_shades_only_what_is_negative():
     titles = {ax.get_title().split(":")[0]: ax for ax in figure.axes}
     for name in ("elbo", "fm-ot", "indi", "sigmoid-bias2", "edm-monotonic"):
         assert titles[name].get_title() == f"{name}: monotone"
-    for name, share in {"iddpm-cosine": "3.75%", "edm": "0.29%", "sd3": "0.51%", "min-snr-5-eps": "5.67%", "p2-gamma1": "4.07%"}.items():
+    for name, share in {
+        "iddpm-cosine": "3.75%",
+        "edm": "0.29%",
+        "sd3": "0.51%",
+        "min-snr-5-eps": "5.67%",
+        "p2-gamma1": "4.07%",
+    }.items():
         assert share in titles[name].get_title()
         x, y = data(figure, figure.axes.index(titles[name]), name)
         peak = dv.verdict(dv.objective(name)).peak

@@ -86,14 +86,22 @@ def test_search_and_family_filter_but_keep_what_is_chosen(explorer):
     assert explorer.controls["objectives"].value == ("fm-ot", "edm")
     explorer.controls["search"].value = ""
     explorer.controls["group"].value = "sigmoid"
-    assert set(explorer.controls["objectives"].options) == {"fm-ot", "edm", "sigmoid-bias0", "sigmoid-bias2", "sigmoid-bias-3"}
+    assert set(explorer.controls["objectives"].options) == {
+        "fm-ot",
+        "edm",
+        "sigmoid-bias0",
+        "sigmoid-bias2",
+        "sigmoid-bias-3",
+    }
 
 
 def test_more_than_eight_objectives_are_left_out_by_name(explorer):
     names = tuple(dv.catalogue)[:10]
     explorer.controls["objectives"].value = names
     assert f"{names[8]}, {names[9]} left out" in explorer.text.value
-    assert set(names[:8]) <= {one.get_gid() for one in explorer.axes.lines} and names[8] not in {one.get_gid() for one in explorer.axes.lines}
+    assert set(names[:8]) <= {one.get_gid() for one in explorer.axes.lines} and names[8] not in {
+        one.get_gid() for one in explorer.axes.lines
+    }
 
 
 def test_a_pasted_table_is_drawn_within_its_ends(explorer):
