@@ -109,6 +109,9 @@ class Explorer(w.VBox):
         finally:
             self._busy = False
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self.controls)})"
+
     @property
     def png(self) -> bytes:
         """The picture on show."""

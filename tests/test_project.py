@@ -1,0 +1,164 @@
+"""What holds the project together: dependencies, layers, sizes, notebooks, links."""
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = sorted((ROOT / "diffviz").glob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LAYERS = (
+    {"paths"},
+    {"targets", "spectra"},
+    {"densities"},
+    {"weightings"},
+    {"objectives"},
+    {"recipes", "bridge"},
+    {"probing", "tracking", "models", "data"},
+    {"samplers"},
+    {"training", "likelihood", "policy"},
+    {"plots"},
+    {"exercises", "figures"},
+    {"widgets"},
+    {"__main__"},
+)
+INK = {"plots"}
+CONDA = {"matplotlib-base": "matplotlib", "pytorch-cpu": "torch", "playwright-python": "playwright"}
+
+
+def requirement(text):
+    name, bounds = re.fullmatch(r"([A-Za-z0-9_.-]+)(.*)", text.replace(" ", "")).groups()
+    return CONDA.get(name, name).lower(), frozenset(filter(None, bounds.split(",")))
+
+
+def test_conda_and_pip_ask_for_the_same():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    pip = [*project["dependencies"], *extras["notebooks"], *extras["test"]]
+    wanted = {requirement(one) for one in pip if not one.startswith("diffviz")} | {
+        requirement("python" + project["requires-python"])
+    }
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    conda = [one for one in environment["dependencies"] if isinstance(one, str) and one != "pip"]
+    assert {requirement(one) for one in conda} == wanted
+    assert environment["dependencies"][-1] == {"pip": ["-e ."]} and environment["channels"] == [
+        "conda-forge",
+        "nodefaults",
+    ]
+
+
+def test_every_constraint_lies_within_its_range():
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [Requirement(one) for group in project["optional-dependencies"].values() for one in group]
+    ranges = {one.name.lower(): one.specifier for one in [*asked, *map(Requirement, project["dependencies"])]}
+    for pin in re.findall(r"^(\S+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M):
+        assert pin[0].lower() not in ranges or ranges[pin[0].lower()].contains(pin[1]), pin
+
+
+def imported(file):
+    """Names of diffviz modules that a module imports at any depth of its code."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "diffviz":
+            found |= {node.module.split(".")[1]} if "." in node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("diffviz.")}
+    return found
+
+
+@pytest.mark.parametrize("file", [f for f in PACKAGE if f.stem != "__init__"], ids=lambda f: f.stem)
+def test_a_module_imports_only_from_lines_above_its_own(file):
+    line = {name: i for i, names in enumerate(LAYERS) for name in names}
+    assert file.stem in line, f"{file.stem} has no place in LAYERS"
+    for name in imported(file):
+        assert line[name] < line[file.stem], f"{file.stem} imports {name}"
+    if file.stem in INK:
+        assert not imported(file)
+
+
+def test_the_package_is_thin():
+    lines = {file.name: len(file.read_text().splitlines()) for file in PACKAGE}
+    assert sum(lines.values()) < 4000, lines
+    assert max(lines.values()) <= 500, {name: n for name, n in lines.items() if n > 500}
+
+
+def test_theory_and_ink_are_imported_without_torch():
+    code = "import sys, diffviz as dv; dv.objective('sd3').weighting([0.0]); dv.figures, dv.WeightingExplorer; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_the_theory_loads_no_matplotlib():
+    subprocess.run([sys.executable, "-c", "import sys, diffviz; assert 'matplotlib' not in sys.modules"], check=True)
+
+
+def test_every_public_name_is_there():
+    import diffviz
+
+    assert all(getattr(diffviz, name) is not None for name in diffviz.__all__)
+    with pytest.raises(AttributeError, match="nothing_here"):
+        diffviz.nothing_here  # noqa: B018
+
+
+def code_cells(file):
+    return [cell for cell in nbformat.read(file, 4).cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
+def test_a_notebook_is_thin(file):
+    for i, cell in enumerate(code_cells(file)):
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        assert len(lines) <= 8 and max(map(len, lines)) <= 140, cell.source
+        assert not re.search(r"^\s*(def|class) |plt\.", cell.source, re.M), cell.source
+        assert i == 0 or not re.search(r"^\s*(import|from) ", cell.source, re.M), (
+            f"imports stand in the first cell only: {cell.source}"
+        )
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
+def test_saved_outputs_are_in_step_with_the_code(file):
+    spec = importlib.util.spec_from_file_location("build", ROOT / "notebooks" / "build.py")
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    notebook = nbformat.read(file, 4)
+    assert notebook.metadata.get("diffviz", {}).get("code") == build.fingerprint(notebook), "run `make notebooks`"
+    assert "widgets" not in notebook.metadata
+    for cell in code_cells(file):
+        assert cell.execution_count is None
+        for output in cell.outputs:
+            assert output.output_type != "error" and output.get("name") != "stderr"
+            assert set(output.get("data", {})) <= {"text/plain", "image/png"}
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
+def test_every_explorer_left_its_picture(file):
+    for cell in code_cells(file):
+        if "Explorer(" in cell.source:
+            assert any("image/png" in output.get("data", {}) for output in cell.outputs), cell.source
+
+
+@pytest.mark.parametrize(
+    "file", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *NOTEBOOKS], ids=lambda f: f.name
+)
+def test_links_inside_the_project_lead_somewhere(file):
+    text = (
+        file.read_text()
+        if file.suffix == ".md"
+        else "\n".join(c.source for c in nbformat.read(file, 4).cells if c.cell_type == "markdown")
+    )
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        assert target.startswith("http") or (file.parent / target).exists(), target
+
+
+def test_the_readme_maps_every_notebook():
+    text = (ROOT / "README.md").read_text()
+    assert all(f"notebooks/{file.name}" in text for file in NOTEBOOKS)
