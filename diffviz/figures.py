@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 from scipy.special import expit
 
-from diffviz import densities, plots, weightings
+from diffviz import densities, paths, plots, weightings
 from diffviz.objectives import Objective, edm, flow_uniform, unknown
 from diffviz.paths import COSINE, LINEAR
 from diffviz.recipes import CATALOGUE
@@ -254,4 +254,92 @@ def resolution_shift() -> Axes:
         outside=None,
         ax=right,
     )
+    return left
+
+
+@figure("schedules", "α, σ and total standard deviation of z over time: cosine (VP), linear, variance-exploding")
+def schedules() -> Axes:
+    row = plots.axes(12, 3.9, columns=3)
+    t = np.linspace(0, 1, 401)
+    for ax, path in zip(row, (COSINE, LINEAR, paths.ve(0.01, 50)), strict=True):
+        alpha, sigma = path.alpha(t), path.sigma(t)
+        curves = {"α": alpha, "σ": sigma, "total √(α² + σ²)": np.hypot(alpha, sigma)}
+        plots.lines(t, curves, xlabel="time t   [0 data, 1 noise]", ylabel="scale", title=path.name, ax=ax)
+    row[2].set_yscale("log")
+    return row[0]
+
+
+@figure("cosine-six-panel", "One schedule, six views: time, σ and log-SNR of the cosine path against each other")
+def cosine_six_panel() -> Axes:
+    grid = plots.axes(11.5, 6.6, columns=3, rows=2)
+    t = np.linspace(0.001, 0.999, 800)
+    logsnr, sigma = COSINE.logsnr(t), COSINE.sigma(t)
+    offset = paths.cosine(0.008, normalise=False)
+    published = offset.logsnr(t)
+    time, level = "time t   [0 data, 1 noise]", "log-SNR λ"
+    views = (
+        ({"s = 0": t, "s = 0.008": t}, {"s = 0": logsnr, "s = 0.008": published}, time, level, "λ = −2 log tan(πt/2)"),
+        ({"s = 0": t}, {"s = 0": sigma}, time, "σ", "σ = sin(πt/2)"),
+        ({"s = 0": logsnr}, {"s = 0": sigma}, level, "σ", "σ² = sigmoid(−λ)"),
+        ({"s = 0": logsnr}, {"s = 0": COSINE.schedule.pdf(logsnr)}, level, "p(λ)", "p = sech(λ/2)/2π, std π"),
+        ({"s = 0": sigma}, {"s = 0": 2 / (np.pi * np.sqrt(1 - sigma**2))}, "σ", "p(σ)", "the same law over σ"),
+        ({"s = 0": t}, {"s = 0": COSINE.slope(t)}, time, "dλ/dt", "speed through log-SNR"),
+    )
+    for ax, (x, y, xlabel, ylabel, title) in zip(grid, views, strict=True):
+        plots.lines(x, y, xlabel=xlabel, ylabel=ylabel, title=title, outside=False if len(y) > 1 else None, ax=ax)
+    grid[0].annotate(f"λ(0) = {float(offset.logsnr(0)):.3f}", (0.02, float(offset.logsnr(0))), (0.2, 9.5), fontsize=9)
+    grid[4].set_ylim(0, 6)
+    grid[5].set_ylim(-60, 0)
+    return grid[0]
+
+
+SAMPLERS = {
+    "cosine": COSINE.schedule, "FM uniform t": LINEAR.schedule, "uniform λ on [−15, 15]": stats.uniform(-15, 30),
+    "EDM log-normal": stats.norm(2.4, 2.4), "logit-normal(0, 1)": stats.norm(0, 2),
+}  # fmt: skip
+
+
+def draw_variance(law) -> float:
+    """Variance of one draw Y = w/p·ε² with w = e^(−λ/2) under ``law``, N(0, 1) data and the exact denoiser.
+
+    E[Y²] = ∫ w² 3σ(λ)²/p dλ = ¾ ∫ sech²(λ/2)/p dλ is infinite where p has Gaussian tails; the integral is then still growing.
+    """
+    reach = [min(end, abs(law.support()[1])) for end in (30.0, 36.0)]
+    grids = [np.linspace(-end, end, 100_001) for end in reach]
+    near, far = (float(np.trapezoid(0.75 / np.cosh(g / 2) ** 2 / law.pdf(g), g)) for g in grids)
+    return near - np.pi**2 if far < 1.001 * near else np.inf
+
+
+@figure(
+    "invariance",
+    "One weighted loss under five sampling densities: the same mean, very different variance (N(0, 1), exact denoiser)",
+)
+def invariance() -> Axes:
+    left, right = plots.axes(11.5, 4.2, columns=2)
+    rng = np.random.default_rng(0)
+    names, places = list(SAMPLERS), np.arange(len(SAMPLERS))[::-1]
+    for place, (name, law) in zip(places, SAMPLERS.items(), strict=True):
+        logsnr = law.ppf((rng.permutation(20_000) + rng.random(20_000)) / 20_000)
+        draws = np.exp(-logsnr / 2) / law.pdf(logsnr) * expit(logsnr) * rng.standard_normal(20_000) ** 2
+        bar, variance = 1.96 * draws.std() / np.sqrt(len(draws)), draw_variance(law)
+        left.errorbar(draws.mean(), place, xerr=bar, fmt="o", color=plots.PALETTE[place], gid=name)
+        right.barh(place, min(variance, 1e4), color=plots.PALETTE[place], gid=name)
+        text = f"{variance:.4g}" if np.isfinite(variance) else f"infinite (these draws: {draws.var():.3g})"
+        right.annotate(text, (12, place), va="center", fontsize=9, color="white", weight="bold")
+    left.axvline(np.pi, color="0.4", ls=":", lw=1)
+    left.set(
+        xlabel="mean of 20,000 draws ± 95 %   (dotted: π)",
+        yticks=places,
+        yticklabels=names,
+        title="the mean does not depend on it",
+    )
+    right.set(
+        xlabel="variance of one draw",
+        xscale="log",
+        xlim=(10, 1500),
+        yticks=places,
+        yticklabels=[],
+        title="its noise does",
+    )
+    left.figure.subplots_adjust(left=0.17)
     return left

@@ -17,7 +17,15 @@ NAMES = (
     "loss-density",
     "heuristics",
 )
-NAMES += ("monotone", "edm-monotonic", "historical-bugs", "resolution-shift")
+NAMES += (
+    "monotone",
+    "edm-monotonic",
+    "historical-bugs",
+    "resolution-shift",
+    "schedules",
+    "cosine-six-panel",
+    "invariance",
+)
 
 
 def data(figure, panel, name):
@@ -191,3 +199,38 @@ def test_resolution_shift_moves_by_minus_two_log_s():
     np.testing.assert_allclose(data(figure, 0, "shift 3")[1] - plain, -2.197, atol=5e-4)
     x, law = data(figure, 1, "shift 3")
     assert x[law.argmax()] == pytest.approx(-2.197, abs=0.02)
+
+
+def test_schedules_show_the_total_standard_deviation():
+    figure = figures.draw("schedules")
+    t, total = data(figure, 0, "total √(α² + σ²)")
+    np.testing.assert_allclose(total, 1)
+    assert data(figure, 1, "total √(α² + σ²)")[1][200] == pytest.approx(1 / np.sqrt(2)) and t[200] == 0.5
+
+
+def test_the_six_panels_show_one_schedule():
+    figure = figures.draw("cosine-six-panel")
+    t, logsnr = data(figure, 0, "s = 0")
+    np.testing.assert_allclose(logsnr, -2 * np.log(np.tan(np.pi * t / 2)), atol=1e-9)
+    assert figure.axes[0].texts[0].get_text() == "λ(0) = 8.769"
+    sigma, density = data(figure, 4, "s = 0")
+    np.testing.assert_allclose(density[1:-1], np.gradient(t, sigma)[1:-1], rtol=0.02)
+
+
+def test_invariance_has_one_mean_and_the_exact_variances():
+    figure = figures.draw("invariance")
+    for law in figures.SAMPLERS.values():
+        grid = np.linspace(max(-60, law.support()[0]), min(60, law.support()[1]), 200_001)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mass = np.where(
+                law.pdf(grid) > 0, 0.5 / np.cosh(grid / 2), 0
+            )  # w·mmse = p · (w·mmse/p): the mean under any p
+        assert np.trapezoid(mass, grid) == pytest.approx(np.pi, abs=2e-3)
+    assert figures.draw_variance(figures.SAMPLERS["cosine"]) == pytest.approx(2 * np.pi**2, rel=1e-9)
+    assert figures.draw_variance(figures.SAMPLERS["FM uniform t"]) == pytest.approx(
+        4 * (3 + 1.5 * np.pi) - np.pi**2, rel=1e-6
+    )
+    assert figures.draw_variance(figures.SAMPLERS["uniform λ on [−15, 15]"]) == pytest.approx(90 - np.pi**2, rel=1e-4)
+    assert np.isinf(figures.draw_variance(figures.SAMPLERS["EDM log-normal"]))
+    drawn = {c.get_label(): c for c in figure.axes[0].containers}
+    assert len(drawn) == 5
