@@ -214,7 +214,7 @@ def test_the_six_panels_show_one_schedule():
     np.testing.assert_allclose(logsnr, -2 * np.log(np.tan(np.pi * t / 2)), atol=1e-9)
     assert figure.axes[0].texts[0].get_text() == "λ(0) = 8.769"
     sigma, density = data(figure, 4, "s = 0")
-    np.testing.assert_allclose(density[1:-1], np.gradient(t, sigma)[1:-1], rtol=0.02)
+    np.testing.assert_allclose(density[1:700], np.gradient(t, sigma)[1:700], rtol=1e-3)
 
 
 def test_invariance_has_one_mean_and_the_exact_variances():
@@ -225,7 +225,7 @@ def test_invariance_has_one_mean_and_the_exact_variances():
             mass = np.where(
                 law.pdf(grid) > 0, 0.5 / np.cosh(grid / 2), 0
             )  # w·mmse = p · (w·mmse/p): the mean under any p
-        assert np.trapezoid(mass, grid) == pytest.approx(np.pi, abs=2e-3)
+        assert np.trapezoid(mass, grid) == pytest.approx(np.pi, rel=1e-3)
     assert figures.draw_variance(figures.SAMPLERS["cosine"]) == pytest.approx(2 * np.pi**2, rel=1e-9)
     assert figures.draw_variance(figures.SAMPLERS["FM uniform t"]) == pytest.approx(
         4 * (3 + 1.5 * np.pi) - np.pi**2, rel=1e-6
