@@ -13,6 +13,8 @@ from diffviz.weightings import augmentation_density, classes, compare, gaussian_
 _LATER = {
     "from_diffusers": "bridge",
     "WeightingExplorer": "widgets",
+    "fit": "training",
+    "sample": "samplers",
 }
 _MODULES = ("paths", "targets", "densities", "weightings", "objectives", "plots", "figures", "widgets", "exercises")
 
