@@ -161,7 +161,7 @@ def framed_euler(path: Path):
         speed = -1 / path.schedule.pdf(start)
         x_hat = model(y, start)
         eps_hat = (y - x_hat) / _s(start)
-        slope = float(path.frame.slope(np.float64(start)))
+        slope = float(path.frame.slope(np.array(start)))
         velocity = alpha * slope * speed * x_hat + sigma * (slope - 0.5) * speed * eps_hat
         return (alpha * y + (t2 - t) * velocity) / alpha2
 
@@ -183,7 +183,7 @@ def grid_of(schedule: Any, steps: int, low: float, high: float) -> NDArray:
     ends = schedule.cdf(np.array([low, high]))
     if not ends[1] > ends[0]:
         raise ValueError(f"the density has no mass between logsnr {low:g} and {high:g}")
-    grid = schedule.ppf(np.linspace(*ends, steps + 1))
+    grid = schedule.ppf(np.linspace(ends[0], ends[1], steps + 1))
     grid[0], grid[-1] = low, high
     return grid
 
@@ -193,7 +193,7 @@ def karras_grid(steps: int, low: float, high: float, rho: float = 7.0) -> NDArra
     if steps < 1 or not low < high:
         raise ValueError(f"a grid needs steps >= 1 and low < high, got {steps}, [{low}, {high}]")
     ends = np.exp(-np.array([low, high]) / (2 * positive(rho, "rho")))
-    return -2 * rho * np.log(np.linspace(*ends, steps + 1))
+    return -2 * rho * np.log(np.linspace(ends[0], ends[1], steps + 1))
 
 
 @dataclass(frozen=True)
@@ -265,9 +265,11 @@ def sample(
         return torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
 
     with torch.no_grad():
-        calls, memory = _Calls(denoise), {}
+        calls: _Calls = _Calls(denoise)
+        memory: dict[str, Any] = {}
         y = start * math.sqrt(1 + math.exp(-levels[0]))
-        ys, x_hats = [y], []
+        ys: list[Tensor] = [y]
+        x_hats: list[Any] = []
         try:
             for before, after in pairwise(levels):
                 calls.first = None
