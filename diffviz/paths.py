@@ -63,6 +63,8 @@ class Transformed(stats.rv_continuous):
 
     def __init__(self, base, forward: Curve, inverse: Curve, slope: Curve, rising: bool = False, **names):
         self._parts = {"base": base, "forward": forward, "inverse": inverse, "slope": slope, "rising": rising}
+        low, high = base.support()
+        self._flat = 1 / (high - low) if base.dist.name == "uniform" else None  # then the pdf needs no inverse
         with np.errstate(divide="ignore"):
             ends = sorted(float(forward(np.float64(x))) for x in base.support())
         super().__init__(**{"a": ends[0], "b": ends[1], "name": "transformed", **names})
@@ -75,7 +77,10 @@ class Transformed(stats.rv_continuous):
         return getattr(base, which if rising else other)(self._parts["inverse"](y))
 
     def _pdf(self, y):
-        return self._parts["base"].pdf(self._parts["inverse"](y)) * self._parts["slope"](y)
+        base = self._parts["base"]
+        with np.errstate(all="ignore"):  # at an infinite end, where the density is 0
+            at = self._flat or base.pdf(np.clip(self._parts["inverse"](y), *base.support()))  # rounding must not leave it
+            return np.where(np.isfinite(y), at * self._parts["slope"](y), 0.0)
 
     def _cdf(self, y):
         return self._at("cdf", "sf", y)
@@ -253,7 +258,8 @@ def sub_vp(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
     def as_vp(logsnr):  # λ of the VP path at the same B = −log1p(−sigma)
         sigma = SUB_VP.sigma(logsnr)
         with np.errstate(divide="ignore"):
-            return 2 * np.log(SUB_VP.alpha(logsnr)) - np.log(sigma)
+            vp = 2 * np.log(SUB_VP.alpha(logsnr)) - np.log(sigma)
+        return np.maximum(vp, base.schedule.support()[0])  # rounding must not leave the path at its last step
 
     def forward(t):
         vp = base.schedule.isf(t)
@@ -348,8 +354,8 @@ def sigmoid(start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Path:
             return np.log(right / np.cosh(end / tau / 2)) - np.log(left / np.cosh(start / tau / 2))
 
     def inverse(logsnr):
-        noise = expit(-logsnr) * span  # sigmoid(x) − sigmoid(start/tau)
-        return np.clip((logit(np.clip(low + noise, low, low + span)) * tau - start) / (end - start), 0, 1)
+        noise = expit(-logsnr) * span  # sigmoid(x) − sigmoid(start/tau), of which logit(x) − start/tau without cancellation:
+        return np.minimum((np.log1p(noise / low) - np.log1p(-noise / (1 - low))) / width, 1)
 
     def rate(logsnr):
         at = low + expit(-logsnr) * span
@@ -501,7 +507,10 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None):
     levels = finite(logsnr, "logsnr of the atoms")
     order = np.argsort(levels)
     levels = increasing(levels[order], "logsnr of the atoms")
-    weight = np.ones_like(levels) if mass is None else finite(mass, "mass")[order]
+    weight = np.ones_like(levels) if mass is None else finite(mass, "mass")
+    if weight.shape != levels.shape or (weight < 0).any() or not weight.any():
+        raise ValueError(f"mass is one probability >= 0 for each of the {len(levels)} levels, not all 0; got {weight}")
+    weight = weight[order]
     inner = (levels[1:] + levels[:-1]) / 2
     edges = np.concatenate([[2 * levels[0] - inner[0]], inner, [2 * levels[-1] - inner[-1]]])
     return stats.rv_histogram((weight, edges), density=False)()

@@ -119,8 +119,8 @@ def cosmap(logsnr: ArrayLike) -> NDArray:
 
 def bell(logsnr: ArrayLike) -> NDArray:
     """exp(−2(σ − ½)²) − e^(−½) on the linear path; 0 at both ends (DiffSynth-Studio's Wan template)."""
-    sigma = expit(-np.asarray(logsnr) / 2)
-    return np.exp(-0.5) * np.expm1(2 * sigma * (1 - sigma))  # −2(σ − ½)² = −½ + 2σ(1 − σ)
+    half = np.asarray(logsnr) / 2
+    return np.exp(-0.5) * np.expm1(2 * expit(half) * expit(-half))  # −2(σ − ½)² = −½ + 2σ(1 − σ)
 
 
 def tabulated(table: str | File | ArrayLike) -> tuple[Multiplier, float, float]:
@@ -212,13 +212,14 @@ class Verdict:
 
 
 def _peak(grid: NDArray, values: NDArray) -> float:
-    """Place of the largest value, by a parabola through its neighbours."""
+    """Place of the largest value, by a quartic through it and two neighbours on each side."""
     i = int(values.argmax())
-    if not 0 < i < len(grid) - 1:
+    if not 2 <= i < len(grid) - 2:
         return float(grid[i])
-    fit = np.polynomial.Polynomial.fit(grid[i - 1 : i + 2], values[i - 1 : i + 2], 2)
-    top = fit.deriv().roots()
-    return float(top[0].real) if len(top) and fit.deriv(2)(grid[i]) < 0 else float(grid[i])
+    near = slice(i - 2, i + 3)
+    turns = np.polynomial.Polynomial.fit(grid[near], values[near] / values[i], 4).deriv().roots()
+    best = turns[np.abs(turns - grid[i]).argmin()].real if len(turns) else grid[i]
+    return float(best if grid[i - 1] < best < grid[i + 1] else grid[i])
 
 
 def verdict(w, logsnr: ArrayLike | None = None, information: Callable[[NDArray], NDArray] = gaussian_information) -> Verdict:
@@ -323,6 +324,6 @@ def loss_density(w, logsnr: ArrayLike, mmse: Callable[[NDArray], NDArray] = gaus
 def share_below(w, at: float = 0.0, mmse: Callable[[NDArray], NDArray] | None = None, low: float = -10.0, high: float = 10.0) -> float:
     """Share of ∫w dλ on [low, high] that lies below λ = ``at``; of the loss ∫ w·mmse dλ if an eps-mmse is given."""
     start = max(low, w.density.support()[0]) if hasattr(w, "density") else low
-    grids = [window(w, low=low, high=end) if start < end else None for end in (high, at)]
+    grids = [window(w, low=low, high=end) if start < end else None for end in (high, min(at, high))]
     mass = [0.0 if g is None else simpson(evaluate(w, g) * (1 if mmse is None else mmse(g)), x=g) for g in grids]
     return float(mass[1] / mass[0])
