@@ -64,7 +64,7 @@ def axes(width: float = 7.2, height: float = 4.2, columns: int = 1, rows: int = 
 
 
 def lines(
-    x: ArrayLike, curves: Mapping[str, ArrayLike], *, xlabel: str, ylabel: str, title: str = "", outside: bool | None = False,
+    x: ArrayLike | Mapping[str, ArrayLike], curves: Mapping[str, ArrayLike], *, xlabel: str, ylabel: str, title: str = "", outside: bool | None = False,
     colours: Callable[[str], str] | None = None, ax: Axes | None = None
 ) -> Axes:  # fmt: skip
     """One line per curve, with a dot where it starts or stops inside the picture.
@@ -92,9 +92,7 @@ def lines(
             fresh = True
             (known[name],) = ax.plot([], [], label=name, gid=name, lw=2)
             (known[f"{name}:ends"],) = ax.plot([], [], "o", ms=4, gid=f"{name}:ends")
-            alike = sum(
-                ink[other] == ink[name] or np.allclose(wanted[other], values, 1e-3, 1e-3, True) for other in used
-            )
+            alike = sum(ink[o] == ink[name] or np.isclose(wanted[o], values, 1e-3, 1e-9).mean() > 0.25 for o in used)
             known[name].set(linestyle=DASHES[alike % len(DASHES)], zorder=3 + 0.1 * alike)
         used.append(name)
         for gid in (name, f"{name}:ends"):
