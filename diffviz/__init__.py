@@ -13,6 +13,7 @@ from diffviz.weightings import augmentation_density, classes, compare, gaussian_
 _LATER = {
     "from_diffusers": "bridge",
     "WeightingExplorer": "widgets",
+    "ScheduleExplorer": "dashboards",
     "fit": "training",
     "sample": "samplers",
 }

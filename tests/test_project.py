@@ -28,6 +28,7 @@ LAYERS = (
     {"plots"},
     {"exercises", "figures"},
     {"widgets"},
+    {"dashboards"},
     {"__main__"},
 )
 INK = {"plots"}
