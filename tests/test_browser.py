@@ -1,0 +1,247 @@
+"""Every notebook in a real browser: JupyterLab runs it, and each control answers with a picture within a second.
+
+The server listens on 127.0.0.1 with a random token and works on a copy, so nothing of the user's is read or saved.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from urllib.request import urlopen
+
+import nbformat
+import pytest
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+LATE = 1.0  # s from the event to the new picture
+OPTIONS = 16  # of a list, at most
+KINDS = ("slider", "dropdown", "select", "checkbox", "toggle-button", "toggle-buttons", "radio")
+CONTROLS = ", ".join(f".widget-{kind}:not([data-moved], .widget-toggle-buttons *):visible" for kind in KINDS)
+RAISED = re.compile(r"\b[A-Z]\w*(?:Error|Exception): .*")
+LABS_OWN = re.compile(r"Failed to load resource|/api/|workspaces|Content Security Policy|No such comm")
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight stay in the page
+}
+FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_WORKSPACES_DIR")
+
+# One clock, inside the page, times the last event and the first picture after it.
+WATCH = """
+window.watch = {event: 0, painted: null, kernel: []};
+for (const kind of ['keydown', 'input', 'change', 'click'])
+  document.addEventListener(kind, () => { watch.event = performance.now(); watch.painted = null; }, true);
+document.addEventListener('load', event => {
+  if (event.target.tagName == 'IMG') watch.painted ??= performance.now();
+}, true);
+"""
+READY = "() => window.jupyterapp?.shell.currentWidget?.context?.isReady && jupyterapp.shell.currentWidget.content.model.cells.length"
+RUN = """async () => {
+  const panel = jupyterapp.shell.currentWidget;
+  const run = async () => {
+    await panel.sessionContext.ready;
+    panel.sessionContext.iopubMessage.connect((_, {header, content}) => {  // also what callbacks raise, which no cell shows
+      if (header.msg_type == 'error') watch.kernel.push(content.ename + ': ' + content.evalue);
+      if (header.msg_type == 'stream' && content.name == 'stderr') watch.kernel.push(content.text);
+    });
+    await jupyterapp.commands.execute('notebook:run-all-cells');
+  };
+  await Promise.race([run(), new Promise((_, late) => setTimeout(() => late(new Error('not run within 180 s')), 18e4))]);
+  return [...panel.content.model.cells].filter(cell => cell.type == 'code').flatMap(cell => cell.outputs.toJSON());
+}"""
+SETTLE = """async () => {
+  for (let quiet = 0, i = 0; quiet < 6 && i < 1200; i++) {
+    await new Promise(done => setTimeout(done, 25));
+    quiet = jupyterapp.shell.currentWidget.sessionContext.session.kernel.status == 'idle' ? quiet + 1 : 0;
+  }
+}"""
+# What the control's own output shows: the pictures, and the words and options of everything but the control itself.
+SHOWN = """async control => {
+  const area = control.closest('.jp-OutputArea-output'), others = [...area.querySelectorAll('.widget-html, .widget-label, select')];
+  const hash = async image => new Uint8Array(
+    await crypto.subtle.digest('SHA-1', await (await fetch(image.src)).arrayBuffer())).join();
+  return [(await Promise.all([...area.querySelectorAll('img')].map(hash))).join(';'),
+          others.filter(one => !control.contains(one)).map(one => one.textContent).join(';')];
+}"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Folder that JupyterLab serves, and the address of a notebook in it."""
+    home = tmp_path_factory.mktemp("lab")
+    shutil.copytree(NOTEBOOKS, home / "root")
+    for name, values in SETTINGS.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(values))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port, token = free.getsockname()[1], secrets.token_hex(16)
+    flags = f"""-m jupyterlab --no-browser --ip=127.0.0.1 --port={port} --port-retries=0 --IdentityProvider.token={token}
+        --LabApp.expose_app_in_browser=True {"--allow-root" if os.getuid() == 0 else ""}""".split()
+    command = [sys.executable, *flags, f"--ServerApp.root_dir={home / 'root'}"]
+    own = {name: str(home / name.lower()) for name in FOLDERS} | {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
+    try:
+        for _ in range(600):
+            with suppress(OSError):
+                urlopen(f"http://127.0.0.1:{port}/api/status?token={token}").close()
+                break
+            assert server.poll() is None, (home / "log").read_text()
+            time.sleep(0.1)
+        yield home / "root", lambda name: f"http://127.0.0.1:{port}/lab/tree/{name}?reset&token={token}"
+    finally:
+        server.terminate()  # Jupyter ends its kernels
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(30)
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        reason = "no Chromium here, so no notebook was looked at in a browser (on Debian: apt-get install chromium)"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        nothing_outside = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[nothing_outside])
+        yield chromium
+        chromium.close()
+
+
+def moves(control, kind):
+    """Ways to move a control as a person would; the last one brings it back."""
+    if kind == "slider":
+        handle = control.query_selector(".noUi-handle")
+        return [lambda key=key: handle.press(key) for key in ("ArrowRight", "PageUp", "PageDown", "ArrowLeft")]
+    if kind in ("dropdown", "select"):
+        menu = control.query_selector("select")
+        chosen = menu.evaluate("menu => [...menu.options].map(option => option.selected)")
+        others = [index for index, on in enumerate(chosen) if not on][:OPTIONS]
+        back = [index for index, on in enumerate(chosen) if on]
+        return [lambda index=index: menu.select_option(index=index) for index in (*others, back)]
+    if kind in ("checkbox", "toggle-button"):
+        return [(control.query_selector("input") or control).click] * 2
+    buttons = control.query_selector_all("button, input")
+    first = [b for b in buttons if b.evaluate("b => b.checked || b.classList.contains('mod-active')")]
+    return [button.click for button in (*(b for b in buttons if b not in first), *first)]
+
+
+def fresh(page) -> list:
+    """Controls in sight that have not been moved and will be now."""
+    controls = page.query_selector_all(CONTROLS)
+    for control in controls:
+        control.evaluate("control => { control.dataset.moved = 1 }")
+    return controls
+
+
+def move(page, control) -> list[str]:
+    """Move one control, and those that it brings up; what is wrong."""
+    classes = control.get_attribute("class").split()
+    kind = next(kind for kind in KINDS if f"widget-{kind}" in classes)
+    name = f"{kind} '{control.inner_text().strip().partition(chr(10))[0]}'"
+    problems, answered, before = [], False, page.evaluate(SHOWN, control)
+    for act in moves(control, kind):
+        act()
+        page.evaluate(SETTLE)
+        after = page.evaluate(SHOWN, control)
+        if after == before:  # once more, for a machine that was busy
+            page.wait_for_timeout(500)
+            page.evaluate(SETTLE)
+            after = page.evaluate(SHOWN, control)
+        if after[0] != before[0]:
+            wait = page.evaluate("() => watch.painted - watch.event") / 1e3
+            problems += [f"{name}: the picture came {wait:.2f} s after the event"] if wait > LATE else []
+        listed = kind in ("dropdown", "select") and after[1] != before[1]  # a menu may fill a list instead
+        answered |= listed or after[0] != before[0]
+        before = after
+        problems += [f"{name}: {error}" for error in raised(page)]
+        if kind == "dropdown":
+            for new in fresh(page):
+                problems += move(page, new)
+    return problems if answered else [*problems, f"{name} changes nothing"]
+
+
+def raised(page) -> list[str]:
+    """Errors since the last call: of callbacks, on the kernel's channel, and those that an explorer shows in its text."""
+    texts = page.eval_on_selector_all(".jp-OutputArea-output .jupyter-widgets", "all => all.map(one => one.innerText)")
+    shown = {match.group() for text in texts for match in RAISED.finditer(text)}
+    kernel = [error for error in page.evaluate("() => watch.kernel.splice(0)") if not LABS_OWN.search(error)]
+    return [*kernel, *sorted(shown)]
+
+
+def look(browser, address) -> list[str]:
+    """Open a notebook, run it and move all its controls; what a person would complain about."""
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(f"JavaScript: {error}"))
+    page.on(
+        "console", lambda m: m.type == "error" and not LABS_OWN.search(m.text) and problems.append(f"page: {m.text}")
+    )
+    page.add_init_script(WATCH)
+    try:
+        page.goto(address)
+        page.wait_for_function(READY, timeout=60_000)
+        outputs = page.evaluate(RUN)
+        page.evaluate(SETTLE)
+        problems += [f"cell: {o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
+        problems += [f"kernel: {error}" for error in raised(page)]
+        widgets = sum("application/vnd.jupyter.widget-view+json" in o.get("data", {}) for o in outputs)
+        alive = len(page.query_selector_all(".jp-OutputArea-output:has(.jupyter-widgets)"))
+        problems += [f"{widgets - alive} of {widgets} widgets did not appear"] if alive != widgets else []
+        for control in fresh(page):
+            problems += move(page, control)
+        return list(dict.fromkeys(problems))
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize("name", sorted(file.name for file in NOTEBOOKS.glob("*.ipynb")))
+def test_every_control_of_a_notebook_answers_with_a_picture(name, browser, lab):
+    assert look(browser, lab[1](name)) == []
+
+
+BROKEN = """
+import io, time, ipywidgets, numpy
+from PIL import Image
+
+box, picture = ipywidgets.IntSlider(description="{kind}", max=9), ipywidgets.Image()
+
+def draw(change):
+    {fault}
+    file = io.BytesIO()
+    Image.fromarray(numpy.full((40, 40), 20 * box.value, "uint8")).save(file, "PNG")
+    picture.value = file.getvalue()
+
+draw(None)
+box.observe(draw, "value")
+ipywidgets.VBox([box, picture])
+"""
+FAULTS = {
+    "good": ("", None),
+    "dead": ("if change: return", "slider 'dead' changes nothing"),
+    "raises": ("if box.value == 1: raise ValueError('on the way')", "ValueError: on the way"),
+    "late": ("if change: time.sleep(1.2)", "the picture came 1"),
+    "fails": ("1 / 0", "cell: ZeroDivisionError"),
+    "script": ("display(ipywidgets.HTML('<img src=x onerror=nowhere()>'))", "nowhere is not defined"),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_what_is_broken_is_found(kind, browser, lab):
+    fault, complaint = FAULTS[kind]
+    cell = nbformat.v4.new_code_cell(BROKEN.format(kind=kind, fault=fault or "pass"))
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), lab[0] / f"{kind}.ipynb")
+    problems = look(browser, lab[1](f"{kind}.ipynb"))
+    assert any(complaint in problem for problem in problems) if complaint else problems == [], problems
