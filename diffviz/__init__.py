@@ -8,7 +8,17 @@ from importlib import import_module
 from diffviz.objectives import FAMILIES, Objective, from_weighting
 from diffviz.recipes import CATALOGUE as catalogue
 from diffviz.recipes import objective
-from diffviz.weightings import augmentation_density, classes, compare, gaussian_mmse, loss_density, rebase, share_below, tabulated, verdict
+from diffviz.weightings import (
+    augmentation_density,
+    classes,
+    compare,
+    gaussian_mmse,
+    loss_density,
+    rebase,
+    share_below,
+    tabulated,
+    verdict,
+)
 
 _LATER = {
     "from_diffusers": "bridge",
@@ -21,7 +31,16 @@ _MODULES = ("paths", "targets", "densities", "weightings", "objectives", "plots"
 
 __version__ = "0.1.0"
 __all__ = [
-    *("FAMILIES", "Objective", "augmentation_density", "catalogue", "classes", "compare", "from_weighting", "gaussian_mmse"),
+    *(
+        "FAMILIES",
+        "Objective",
+        "augmentation_density",
+        "catalogue",
+        "classes",
+        "compare",
+        "from_weighting",
+        "gaussian_mmse",
+    ),
     *("loss_density", "objective", "rebase", "share_below", "tabulated", "verdict", *_LATER, *_MODULES),
 ]
 

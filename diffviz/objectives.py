@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz import densities, paths, weightings
-from diffviz.paths import COSINE, LINEAR, VE, VP, Path, finite, positive
-from diffviz.targets import EPS, U, X, Target, base_gain
+from diffviz.paths import COSINE, LINEAR, VP, Path, finite, positive
+from diffviz.targets import EPS, Target, U, X, base_gain
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,9 @@ def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -
         w, low, high = weightings.tabulated(w)
         density = density or stats.uniform(low, high - low)
         if density.support()[0] < low - 1e-9 or density.support()[1] > high + 1e-9:
-            raise ValueError(f"the density reaches outside the table's logsnr [{low:g}, {high:g}]; nothing is extrapolated")
+            raise ValueError(
+                f"the density reaches outside the table's logsnr [{low:g}, {high:g}]; nothing is extrapolated"
+            )
     else:
         source = "callable"
     law = density or path.schedule
@@ -133,65 +135,69 @@ def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -
 
 
 # parametric families: what the catalogue and the sliders are made of
-def flow(mean: float = 0.0, std: float = 1.0, shift: float = 1.0, name: str = "flow logit-normal", **about) -> Objective:
+def flow(
+    mean: float = 0.0, std: float = 1.0, shift: float = 1.0, name: str = "flow logit-normal", **about
+) -> Objective:
     """Flow matching, logit t ~ N(mean, std²), time shift; u target on the linear path (arXiv 2403.03206, eq. 19 and 23)."""
     density = densities.logit_normal_logsnr(mean, std, shift)
-    stated = lambda l: stats.norm.pdf(l, -2 * mean - 2 * np.log(shift), 2 * std) * (1 + np.exp(-l / 2)) ** 2  # noqa: E731, E741
+    stated = lambda l: stats.norm.pdf(l, -2 * mean - 2 * np.log(shift), 2 * std) * (1 + np.exp(-l / 2)) ** 2
     return _entry(name, LINEAR, U, weightings.constant, density, stated, about)
 
 
 def flow_uniform(shift: float = 1.0, name: str = "flow uniform t", **about) -> Objective:
     """Flow matching, uniform t with a time shift; u target on the linear path (arXiv 2403.03206, eq. 23)."""
     density = stats.logistic(-2 * np.log(positive(shift, "shift")), 2)
-    stated = lambda l: np.cosh((l + 2 * np.log(shift)) / 4) ** -2.0 * (1 + np.exp(-l / 2)) ** 2  # noqa: E731, E741
+    stated = lambda l: np.cosh((l + 2 * np.log(shift)) / 4) ** -2.0 * (1 + np.exp(-l / 2)) ** 2
     return _entry(name, LINEAR, U, weightings.constant, density, stated, about)
 
 
 def edm(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5, name: str = "EDM", **about) -> Objective:
     """EDM: ln sigma ~ N(mean, std²), x target, weight (σ² + σ_data²)/(σ σ_data)² (arXiv 2206.00364, table 1)."""
-    stated = lambda l: stats.norm.pdf(l, -2 * mean, 2 * std) * (np.exp(-l) + sigma_data**2)  # noqa: E731, E741
+    stated = lambda l: stats.norm.pdf(l, -2 * mean, 2 * std) * (np.exp(-l) + sigma_data**2)
     return _entry(name, paths.edm(mean, std), X, weightings.edm(sigma_data), None, stated, about)
 
 
 def sigmoid(bias: float = 2.0, name: str = "sigmoid", **about) -> Objective:
     """Sigmoid weighting sigmoid(b − λ), stated on x under uniform time on the cosine path (arXiv 2303.00848; 2410.19324, eq. 4)."""
-    stated = lambda l: 1 / (1 + np.exp(l - bias))  # noqa: E731, E741
+    stated = lambda l: 1 / (1 + np.exp(l - bias))
     return _entry(name, COSINE, X, weightings.sigmoid(bias, COSINE), None, stated, about)
 
 
 def min_snr(gamma: float = 5.0, name: str = "Min-SNR", **about) -> Objective:
     """Min-SNR-γ on the eps error, cosine path (arXiv 2303.09556)."""
-    stated = lambda l: np.minimum(1, gamma * np.exp(-l)) / np.cosh(l / 2)  # noqa: E731, E741
+    stated = lambda l: np.minimum(1, gamma * np.exp(-l)) / np.cosh(l / 2)
     return _entry(name, COSINE, EPS, weightings.min_snr(gamma), None, stated, about)
 
 
 def soft_min_snr(gamma: float = 4.0, name: str = "soft-Min-SNR", **about) -> Objective:
     """Soft-Min-SNR on the eps error, cosine path (arXiv 2401.11605)."""
-    stated = lambda l: gamma / (gamma + np.exp(l)) / np.cosh(l / 2)  # noqa: E731, E741
+    stated = lambda l: gamma / (gamma + np.exp(l)) / np.cosh(l / 2)
     return _entry(name, COSINE, EPS, weightings.soft_min_snr(gamma), None, stated, about)
 
 
 def p2(gamma: float = 1.0, k: float = 1.0, name: str = "P2", **about) -> Objective:
     """P2 on the eps error, cosine path (arXiv 2204.00227, eq. 8)."""
-    stated = lambda l: (k + np.exp(l)) ** -gamma / np.cosh(l / 2)  # noqa: E731, E741
+    stated = lambda l: (k + np.exp(l)) ** -gamma / np.cosh(l / 2)
     return _entry(name, COSINE, EPS, weightings.p2(gamma, k), None, stated, about)
 
 
 def mode(scale: float = 1.29, name: str = "flow mode", **about) -> Objective:
     """Flow matching, SD3's mode-sampled time; u target on the linear path (arXiv 2403.03206, eq. 20)."""
-    return _entry(name, LINEAR, U, weightings.constant, densities.push_forward(densities.mode(scale), LINEAR), None, about)
+    return _entry(
+        name, LINEAR, U, weightings.constant, densities.push_forward(densities.mode(scale), LINEAR), None, about
+    )
 
 
 def laplace(centre: float = 0.0, scale: float = 0.5, name: str = "Laplace", **about) -> Objective:
     """Laplace schedule, eps target (Hang & Gu 2024, arXiv 2407.03297)."""
     path = paths.from_density(stats.laplace(centre, positive(scale, "scale")), VP, f"Laplace({centre:g}, {scale:g})")
-    return _entry(name, path, EPS, weightings.constant, None, lambda l: np.exp(-np.abs(l - centre) / scale), about)  # noqa: E741
+    return _entry(name, path, EPS, weightings.constant, None, lambda l: np.exp(-np.abs(l - centre) / scale), about)
 
 
 def cosine(shift: float = 1.0, name: str = "cosine shifted", **about) -> Objective:
     """Cosine schedule moved by −2 log shift, eps target (arXiv 2301.11093)."""
     path = paths.shifted(COSINE, shift)
-    return _entry(name, path, EPS, weightings.constant, None, lambda l: 1 / np.cosh(l / 2 + np.log(shift)), about)  # noqa: E741
+    return _entry(name, path, EPS, weightings.constant, None, lambda l: 1 / np.cosh(l / 2 + np.log(shift)), about)
 
 
 def _entry(name, path, target, multiplier, density, stated, about) -> Objective:
@@ -208,7 +214,9 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
-    "flow logit-normal": Family(flow, (("mean", 0, -2, 2, 0.05), ("std", 1, 0.2, 2, 0.05), ("shift", 1, 0.25, 8, 0.05))),
+    "flow logit-normal": Family(
+        flow, (("mean", 0, -2, 2, 0.05), ("std", 1, 0.2, 2, 0.05), ("shift", 1, 0.25, 8, 0.05))
+    ),
     "flow uniform t": Family(flow_uniform, (("shift", 1, 0.25, 8, 0.05),)),
     "flow mode": Family(mode, (("scale", 1.29, -1, 1.75, 0.01),)),
     "EDM": Family(edm, (("mean", -1.2, -3, 1, 0.05), ("std", 1.2, 0.4, 2, 0.05), ("sigma_data", 0.5, 0.1, 2, 0.05))),

@@ -16,9 +16,8 @@ from diffviz import densities, paths, targets, weightings
 from diffviz import objectives as family
 from diffviz.objectives import Objective, unknown
 from diffviz.paths import COSINE, LINEAR, VE, restricted
-from diffviz.targets import EPS, PREVIOUS, SCORE, U, V, X, F
+from diffviz.targets import EPS, PREVIOUS, SCORE, F, U, V, X
 
-# ruff: noqa: E741
 exp, norm = np.exp, stats.norm.pdf
 VP_LINEAR, LDM = paths.vp_linear(), paths.scaled_linear()
 SDE_VP, SDE_SUBVP, SDE_VE = (restricted(p, 1e-5, 1.0, p.name) for p in (VP_LINEAR, paths.sub_vp(), paths.ve(0.01, 50)))
@@ -107,15 +106,17 @@ def kdiff_cosine_interpolated() -> paths.Path:
 
 
 def _mode(name, scale):
-    return family.mode(scale, name, family="flow", year=2024, source=SD3 + ", eq. 20", note="tails: w → e^(−λ/2)/(1 + s) at both ends")
+    return family.mode(
+        scale, name, family="flow", year=2024, source=SD3 + ", eq. 20", note="tails: w → e^(−λ/2)/(1 + s) at both ends"
+    )
 
 
 def _flow(name, mean, std, source, year=2024, note="", shift=1.0):
     return family.flow(mean, std, shift, name, family="flow", year=year, source=source, note=note)
 
 
-def _edm(name, year, source, *values, note=""):
-    return family.edm(*values, name=name, family="EDM", year=year, source=source, note=note)
+def _edm(name, year, source, mean=-1.2, std=1.2, sigma_data=0.5, note=""):
+    return family.edm(mean, std, sigma_data, name, family="EDM", year=year, source=source, note=note)
 
 
 def _kdiff(name, year, density, weight, stated, note="", path=None):

@@ -32,10 +32,10 @@ class Target:
         return np.abs(self.b(at, path) - self.a(at, path) * noise_ratio(at))
 
 
-def _velocity(logsnr: NDArray, path: Path, log_slope: NDArray) -> NDArray:
+def _velocity(logsnr: NDArray, path: Path, log_slope: ArrayLike) -> NDArray:
     """d log(scale)/dt from d log(scale)/dλ: the path's own speed |dλ/dt| runs towards noise."""
     with np.errstate(divide="ignore"):
-        return -log_slope / path.schedule.pdf(logsnr)
+        return -np.asarray(log_slope) / path.schedule.pdf(logsnr)
 
 
 def edm_output(sigma_data: float = 0.5) -> Target:
@@ -98,6 +98,8 @@ def convert(value: ArrayLike, z: ArrayLike, logsnr: ArrayLike, source: Target, t
     alpha, sigma, a, b = path.frame.alpha(at), path.frame.sigma(at), source.a(at, path), source.b(at, path)
     det = alpha * b - a * sigma
     if not (np.isfinite(det) & (det != 0)).all():
-        raise ValueError(f"target {source.name!r} does not determine x and eps on {path.name!r} at some of these logsnr")
+        raise ValueError(
+            f"target {source.name!r} does not determine x and eps on {path.name!r} at some of these logsnr"
+        )
     x, eps = (b * z - sigma * value) / det, (alpha * value - a * z) / det
     return to.a(at, path) * x + to.b(at, path) * eps

@@ -50,7 +50,7 @@ def min_snr(gamma: float = 5.0, target: str = "eps") -> Multiplier:
         ValueError: for γ <= 0 or another target.
     """
     positive(gamma, "gamma")
-    own = {"eps": np.exp, "x": constant, "v": snr_plus_one}
+    own: dict[str, Multiplier] = {"eps": snr, "x": constant, "v": snr_plus_one}
     if target not in own:
         raise ValueError(f"min-SNR is defined on {', '.join(own)}, not on {target!r}")
     return lambda logsnr: np.minimum(np.exp(logsnr), gamma) / own[target](logsnr)
@@ -95,7 +95,7 @@ def edm(sigma_data: float = 0.5) -> Multiplier:
 def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5) -> Multiplier:
     """EDM's, with its w held at the maximum below the peak (Kingma & Gao 2023, sec. 5); under λ ~ N(−2 mean, (2 std)²)."""
     centre, scale, plain = -2 * mean, 2 * positive(std, "std"), edm(sigma_data)
-    slope = lambda l: (centre - l) / scale**2 - expit(-l - 2 * np.log(sigma_data))  # noqa: E731, E741  d log w/dλ
+    slope = lambda l: (centre - l) / scale**2 - expit(-l - 2 * np.log(sigma_data))
     peak = brentq(slope, centre - 2 * scale**2 - 1, centre, xtol=1e-14, rtol=1e-14)
 
     def multiplier(logsnr):  # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
@@ -132,12 +132,18 @@ def tabulated(table: str | File | ArrayLike) -> tuple[Multiplier, float, float]:
         ValueError: for a table that is not two numeric columns with increasing λ and w >= 0, or that is 0 throughout.
     """
     try:
-        rows = np.genfromtxt(table, delimiter=",", comments="#") if isinstance(table, (str, File)) else np.asarray(table, dtype=float)
+        rows = (
+            np.genfromtxt(table, delimiter=",", comments="#")
+            if isinstance(table, (str, File))
+            else np.asarray(table, dtype=float)
+        )
     except ValueError as error:
         raise ValueError(f"cannot read a table of numbers: {error}") from error
     rows = rows[1:] if rows.ndim == 2 and len(rows) and np.isnan(rows[0]).all() else rows  # a header line
     if rows.ndim != 2 or rows.shape[1] != 2 or len(rows) < 2:
-        raise ValueError(f"a weighting table has two columns, logsnr and w, and at least two rows; got shape {rows.shape}")
+        raise ValueError(
+            f"a weighting table has two columns, logsnr and w, and at least two rows; got shape {rows.shape}"
+        )
     grid, w = increasing(rows[:, 0], "first column (logsnr)"), finite(rows[:, 1], "second column (w)")
     if (w < 0).any() or not w.any():
         raise ValueError(f"w must be >= 0 and somewhere positive; smallest {w.min():g}, largest {w.max():g}")
@@ -222,7 +228,9 @@ def _peak(grid: NDArray, values: NDArray) -> float:
     return float(best if grid[i - 1] < best < grid[i + 1] else grid[i])
 
 
-def verdict(w, logsnr: ArrayLike | None = None, information: Callable[[NDArray], NDArray] = gaussian_information) -> Verdict:
+def verdict(
+    w, logsnr: ArrayLike | None = None, information: Callable[[NDArray], NDArray] = gaussian_information
+) -> Verdict:
     """Is w monotone (non-increasing in λ), where does it rise, and how much of its ELBO mixture is negative?
 
     The loss is a signed mixture of ELBOs, L_w = w(λ_max) L(λ_max) − w(λ_min) L(λ_min) − ∫ w′(λ) L(λ) dλ (Kingma & Gao 2023, theorem 1).
@@ -284,7 +292,9 @@ def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> C
     grid = window(a, b, low=-12, high=12, points=2001) if logsnr is None else increasing(logsnr, "logsnr")
     over, under = evaluate(a, grid), evaluate(b, grid)
     if not ((over > 0) & (under > 0)).all():
-        raise ValueError("a weighting is 0 inside the window, the ratio has no meaning there; pass a narrower logsnr grid")
+        raise ValueError(
+            "a weighting is 0 inside the window, the ratio has no meaning there; pass a narrower logsnr grid"
+        )
     ratio = over / under
     ratio = ratio / np.median(ratio)
     worst = int(np.abs(ratio - 1).argmax())
@@ -318,10 +328,12 @@ def rebase(w: ArrayLike, logsnr: ArrayLike, base: str) -> NDArray:
 
 def loss_density(w, logsnr: ArrayLike, mmse: Callable[[NDArray], NDArray] = gaussian_mmse) -> NDArray:
     """w(λ) E‖eps_hat − eps‖² per nat, for an exact denoiser on data with this eps-mmse (σ(λ) is that of N(0, 1)); shape (n,)."""
-    return evaluate(w, logsnr) * mmse(logsnr)
+    return evaluate(w, logsnr) * mmse(np.asarray(logsnr, dtype=float))
 
 
-def share_below(w, at: float = 0.0, mmse: Callable[[NDArray], NDArray] | None = None, low: float = -10.0, high: float = 10.0) -> float:
+def share_below(
+    w, at: float = 0.0, mmse: Callable[[NDArray], NDArray] | None = None, low: float = -10.0, high: float = 10.0
+) -> float:
     """Share of ∫w dλ on [low, high] that lies below λ = ``at``; of the loss ∫ w·mmse dλ if an eps-mmse is given."""
     start = max(low, w.density.support()[0]) if hasattr(w, "density") else low
     grids = [window(w, low=low, high=end) if start < end else None for end in (high, min(at, high))]
