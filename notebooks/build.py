@@ -2,7 +2,7 @@
 
     python notebooks/build.py [NAME.ipynb ...]
 
-A saved notebook holds PNG pictures and text, no widget state, no execution counts and no timings, and a hash of its code cells, which
+A saved notebook holds pictures and text, no widget state, no execution counts and no timings, and a hash of its code cells, which
 a test compares with the source: outputs that are out of step fail. Nothing changed, the same bytes.
 """
 
@@ -16,7 +16,8 @@ from nbclient import NotebookClient
 from diffviz import figures
 
 HERE = Path(__file__).parent
-KEEP = ("text/plain", "image/png")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+KEEP = ("tags", "jupyter", "nbmake")
 
 
 def fingerprint(notebook) -> str:
@@ -30,13 +31,15 @@ def normalised(notebook):
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        cell.execution_count, kept = None, {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
+        cell.execution_count, kept = None, {k: v for k, v in cell.metadata.items() if k in KEEP}
         cell.metadata = nbformat.NotebookNode(kept)
+        # a live widget without a picture of its own, such as a progress bar, has nothing to say later
+        cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {}) or "image/png" in o.data]
         for output in cell.outputs:
             if output.output_type == "error" or output.get("name") == "stderr":
                 raise SystemExit(f"a cell printed to stderr or failed:\n{cell.source}\n{output}")
             if "data" in output:
-                output.data = nbformat.NotebookNode({k: v for k, v in output.data.items() if k in KEEP})
+                output.data.pop(WIDGET, None)
                 output.metadata = nbformat.NotebookNode()
             if "execution_count" in output:
                 output.execution_count = None
@@ -50,7 +53,8 @@ def normalised(notebook):
 def build(file: Path) -> None:
     """Execute one notebook and write it back."""
     notebook = nbformat.read(file, 4)
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}).execute()
+    here = {"metadata": {"path": str(HERE)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=here, coalesce_streams=True).execute()
     text = nbformat.writes(normalised(notebook)) + "\n"
     file.write_text(text)
     print(f"{file.name}: {len(text) / 1e3:.0f} kB")

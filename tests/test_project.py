@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -43,7 +44,7 @@ def requirement(text):
 def test_conda_and_pip_ask_for_the_same():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    pip = [*project["dependencies"], *extras["notebooks"], *extras["test"]]
+    pip = [*project["dependencies"], *extras["notebooks"], *extras["peers"], *extras["test"]]
     wanted = {requirement(one) for one in pip if not one.startswith("diffviz")} | {
         requirement("python" + project["requires-python"])
     }
@@ -75,6 +76,14 @@ def imported(file):
         elif isinstance(node, ast.Import):
             found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("diffviz.")}
     return found
+
+
+def test_the_wheel_holds_the_package_and_the_files_of_data(tmp_path):
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=ROOT, check=True)
+    names = zipfile.ZipFile(next(tmp_path.glob("diffviz-*.whl"))).namelist()
+    assert {f"diffviz/{file.name}" for file in PACKAGE} <= set(names)
+    data = [file.relative_to(ROOT / "data") for file in (ROOT / "data").rglob("*") if file.is_file()]
+    assert {f"diffviz/_data/{file.as_posix()}" for file in data} <= set(names)
 
 
 @pytest.mark.parametrize("file", [f for f in PACKAGE if f.stem != "__init__"], ids=lambda f: f.stem)
@@ -137,7 +146,7 @@ def test_saved_outputs_are_in_step_with_the_code(file):
         assert cell.execution_count is None
         for output in cell.outputs:
             assert output.output_type != "error" and output.get("name") != "stderr"
-            assert set(output.get("data", {})) <= {"text/plain", "image/png"}
+            assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
