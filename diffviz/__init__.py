@@ -31,16 +31,7 @@ _MODULES = ("paths", "targets", "densities", "weightings", "objectives", "plots"
 
 __version__ = "0.1.0"
 __all__ = [
-    *(
-        "FAMILIES",
-        "Objective",
-        "augmentation_density",
-        "catalogue",
-        "classes",
-        "compare",
-        "from_weighting",
-        "gaussian_mmse",
-    ),
+    *("FAMILIES", "Objective", "augmentation_density", "catalogue", "classes", "compare", "from_weighting", "gaussian_mmse"),
     *("loss_density", "objective", "rebase", "share_below", "tabulated", "verdict", *_LATER, *_MODULES),
 ]
 

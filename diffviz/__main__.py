@@ -15,14 +15,10 @@ from diffviz.recipes import CATALOGUE, objective
 def _list(args) -> None:
     found = [o for o in CATALOGUE.values() if args.family in (None, o.family)]
     if not found:
-        raise unknown(
-            "family", args.family, dict.fromkeys(o.family for o in CATALOGUE.values()), "python -m diffviz list"
-        )
+        raise unknown("family", args.family, dict.fromkeys(o.family for o in CATALOGUE.values()), "python -m diffviz list")
     print(f"{'name':40} {'family':12} {'year':4} {'target':14} {'path':34} monotone")
     for o in found:
-        print(
-            f"{o.name:40} {o.family:12} {o.year:4} {o.target.name:14} {o.path.name:34} {weightings.verdict(o).monotone}"
-        )
+        print(f"{o.name:40} {o.family:12} {o.year:4} {o.target.name:14} {o.path.name:34} {weightings.verdict(o).monotone}")
 
 
 def _show(args) -> None:
@@ -59,9 +55,7 @@ def _plot(args) -> None:
 
     from diffviz import plots
 
-    ax = plots.weighting_curves(
-        np.linspace(-12, 12, 801), {name: objective(name) for name in args.names}, base=args.base
-    )
+    ax = plots.weighting_curves(np.linspace(-12, 12, 801), {name: objective(name) for name in args.names}, base=args.base)
     print(plots.save(cast(Figure, ax.figure), args.out))
 
 

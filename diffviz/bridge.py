@@ -57,9 +57,7 @@ def _on_eps(multiplier, target):
 
 def _pick(table: Mapping, name: object, what: str):
     if name not in table:
-        raise ValueError(
-            f"{what} {name!r} does not apply: take {', '.join(table)}, or a callable c(logsnr) as weighting"
-        )
+        raise ValueError(f"{what} {name!r} does not apply: take {', '.join(table)}, or a callable c(logsnr) as weighting")
     return table[name]
 
 
@@ -101,9 +99,7 @@ def _edm(config: Mapping):
 KINDS = {"sigma_data": ("EDM", _edm), "beta_schedule": ("beta table", _beta_table), "shift": ("flow", _flow)}
 
 
-def from_diffusers(
-    scheduler, weighting: str | Callable | None = None, *, precondition_outputs=False, **options
-) -> Objective:
+def from_diffusers(scheduler, weighting: str | Callable | None = None, *, precondition_outputs=False, **options) -> Objective:
     """The objective that training with a diffusers scheduler optimises.
 
     Args:
@@ -126,9 +122,7 @@ def from_diffusers(
     make = _pick(named, "own" if callable(weighting) else weighting or "none", f"for {label} ({kind}) the weighting")
     idle = {*options, *["precondition_outputs"] * (precondition_outputs and kind != "flow")}
     if idle := idle - {*inspect.signature(make).parameters}:
-        raise ValueError(
-            f"{', '.join(sorted(idle))} has no effect with weighting {weighting!r} on {label}: leave it out"
-        )
+        raise ValueError(f"{', '.join(sorted(idle))} has no effect with weighting {weighting!r} on {label}: leave it out")
     try:
         levels, target, frame = read(config)
     except KeyError as error:

@@ -82,9 +82,7 @@ class ScheduleExplorer(Explorer):
         f.set_ylim(-0.02, 1.02)
         ratio, missed = second_moment_ratio(weighting, law, lambda level: expit(level + shift))
         cost = (
-            f"{ratio:.3f} times the smallest"
-            if np.isfinite(ratio)
-            else "infinite: the density is too thin where the loss is"
+            f"{ratio:.3f} times the smallest" if np.isfinite(ratio) else "infinite: the density is too thin where the loss is"
         )
         left_out = f"; {missed:.1%} of the loss lies outside its range" if missed > 1e-3 else ""
         return f"second moment of one draw: <b>{cost}</b>{left_out} (Gaussian data, exact denoiser)"

@@ -61,18 +61,11 @@ def split_lognormal_sigma(mean: float, below: float, above: float):
         return np.where(x < mode, low, 1 - high)
 
     def ppf(q):
-        low, high = (
-            stats.norm.ppf(q / (2 * share), mode, left),
-            stats.norm.isf((1 - q) / (2 * (1 - share)), mode, right),
-        )
+        low, high = (stats.norm.ppf(q / (2 * share), mode, left), stats.norm.isf((1 - q) / (2 * (1 - share)), mode, right))
         return np.where(q < share, low, high)
 
     def pdf(x):
-        return (
-            np.exp(-(((x - mode) / np.where(x < mode, left, right)) ** 2) / 2)
-            * 2
-            / (np.sqrt(2 * np.pi) * (left + right))
-        )
+        return np.exp(-(((x - mode) / np.where(x < mode, left, right)) ** 2) / 2) * 2 / (np.sqrt(2 * np.pi) * (left + right))
 
     return Transformed(stats.uniform(), ppf, cdf, pdf, rising=True)()
 

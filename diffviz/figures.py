@@ -53,9 +53,7 @@ def chosen(*names: str) -> dict[str, Objective]:
 def classics() -> Axes:
     left, right = plots.axes(10.5, 4.4, columns=2, legend=1.7)
     plots.weighting_curves(WIDE, chosen(*CLASSICS), ax=left, outside=None, title="anchored at λ = 0")
-    plots.weighting_curves(
-        WIDE, chosen(*CLASSICS), scale="w / max", ax=right, title="scaled to the maximum on [−10, 10]"
-    )
+    plots.weighting_curves(WIDE, chosen(*CLASSICS), scale="w / max", ax=right, title="scaled to the maximum on [−10, 10]")
     left.set_ylim(-5, 5)
     return left
 
@@ -67,10 +65,7 @@ def classics() -> Axes:
 def fm_is_v_cosine() -> Axes:
     left, right = plots.axes(9.5, 4.2, columns=2)
     pair = chosen("fm-ot", "v-cosine")
-    parts = {
-        "gain², u target": pair["fm-ot"].target.gain(WIDE, LINEAR) ** 2,
-        "p(λ), logistic": pair["fm-ot"].density.pdf(WIDE),
-    }
+    parts = {"gain², u target": pair["fm-ot"].target.gain(WIDE, LINEAR) ** 2, "p(λ), logistic": pair["fm-ot"].density.pdf(WIDE)}
     parts |= {"gain², v target": V.gain(WIDE, COSINE) ** 2, "p(λ), hypsecant": pair["v-cosine"].density.pdf(WIDE)}
     logs = {name: np.log10(values) for name, values in parts.items()}
     plots.lines(WIDE, logs, xlabel=plots.LOGSNR, ylabel="log₁₀", title="two different recipes ...", ax=left)
@@ -116,8 +111,7 @@ def logsnr_densities() -> Axes:
 
 
 @figure(
-    "base-switch",
-    "The same four losses, expressed in the eps, x, v and u errors: falling, rising or flat is a matter of base",
+    "base-switch", "The same four losses, expressed in the eps, x, v and u errors: falling, rising or flat is a matter of base"
 )
 def base_switch() -> Axes:
     row = plots.axes(9, 6.6, columns=2, rows=2)
@@ -176,9 +170,7 @@ def monotone() -> Axes:
     row = plots.axes(12, 5.4, columns=5, rows=2)
     for ax, name in zip(row, (*CLASSICS, "edm-monotonic"), strict=True):
         v = weightings.verdict(CATALOGUE[name], WIDE)
-        scaled = v.augmentation / max(
-            np.abs(v.augmentation).max(), 1e-9 * v.w.max()
-        )  # rounding noise of a flat w stays flat
+        scaled = v.augmentation / max(np.abs(v.augmentation).max(), 1e-9 * v.w.max())  # rounding noise of a flat w stays flat
         share = weightings.verdict(CATALOGUE[name]).negative_share
         plots.signed_area(
             WIDE, scaled, name=name, ax=ax, title=f"{name}: " + ("monotone" if v.monotone else f"negative {share:.2%}")
@@ -205,17 +197,9 @@ def bugs() -> dict[str, dict[str, Objective]]:
                              lambda l: np.minimum(np.exp(l) + 1, 5) / (np.exp(l) + 1))  # fmt: skip
     maximum = Objective("max-snr-5 (wrong)", "bug", 2023, "lucidrains/recurrent-interface-network-pytorch issue 11", COSINE, EPS,
                         lambda l: np.maximum(np.exp(l), 5) / np.exp(l))  # fmt: skip
-    ignored = flow_uniform(
-        1.0, "sd3, no effect (wrong)", family="bug", year=2024, source="huggingface/diffusers PR 8528"
-    )
+    ignored = flow_uniform(1.0, "sd3, no effect (wrong)", family="bug", year=2024, source="huggingface/diffusers PR 8528")
     missing = edm(
-        -1.2,
-        1.2,
-        1.0,
-        "edm, sigma_data 1 (wrong)",
-        family="bug",
-        year=2024,
-        source="lucidrains/alphafold3-pytorch issue 124",
+        -1.2, 1.2, 1.0, "edm, sigma_data 1 (wrong)", family="bug", year=2024, source="lucidrains/alphafold3-pytorch issue 124"
     )
     return {
         "Min-SNR for v: numerator": {"min-snr-5-v": CATALOGUE["min-snr-5-v"], snr_plus_one.name: snr_plus_one},
@@ -234,10 +218,7 @@ def historical_bugs() -> Axes:
     return row[0]
 
 
-@figure(
-    "resolution-shift",
-    "Shift s moves log-SNR by −2 log s: −1.386 per doubling of resolution, −2.197 for flow's shift 3",
-)
+@figure("resolution-shift", "Shift s moves log-SNR by −2 log s: −1.386 per doubling of resolution, −2.197 for flow's shift 3")
 def resolution_shift() -> Axes:
     left, right = plots.axes(9.5, 4.2, columns=2)
     t = np.linspace(0.002, 0.998, 500)
@@ -334,12 +315,7 @@ def invariance() -> Axes:
         title="the mean does not depend on it",
     )
     right.set(
-        xlabel="variance of one draw",
-        xscale="log",
-        xlim=(10, 1500),
-        yticks=places,
-        yticklabels=[],
-        title="its noise does",
+        xlabel="variance of one draw", xscale="log", xlim=(10, 1500), yticks=places, yticklabels=[], title="its noise does"
     )
     left.figure.subplots_adjust(left=0.17)
     return left

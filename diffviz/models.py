@@ -95,14 +95,7 @@ class Transformer:
         d, p = self.width, self.patch**2 * math.prod(channels)
         block = _layer(d, 6 * d, 0.0) + _layer(d, 3 * d) + _layer(d, d) + _layer(d, 4 * d) + _layer(4 * d, d)
         tokens = [((h * w // self.patch**2, d), 0.5)]
-        return (
-            tokens
-            + _layer(p, d)
-            + _layer(LEVEL, d, 2.0)
-            + self.depth * block
-            + _layer(d, 2 * d, 0.0)
-            + _layer(d, p, 0.0)
-        )
+        return tokens + _layer(p, d) + _layer(LEVEL, d, 2.0) + self.depth * block + _layer(d, 2 * d, 0.0) + _layer(d, p, 0.0)
 
     def __call__(self, weights: Sequence[Tensor], z: Tensor, logsnr: Tensor) -> Tensor:
         (k, n), (h, w), s, d = z.shape[:2], z.shape[-2:], self.patch, self.width
@@ -123,11 +116,7 @@ class Transformer:
         c = F.silu(linear(level(logsnr), *next(layer)))
         for _ in range(self.depth):
             shift, scale, gate, shift2, scale2, gate2 = modulation(6)
-            q, key, v = (
-                tokens(norm(x, shift, scale))
-                .view(k * n, -1, 3, self.heads, d // self.heads)
-                .permute(2, 0, 3, 1, 4)
-            )
+            q, key, v = tokens(norm(x, shift, scale)).view(k * n, -1, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
             attended = F.scaled_dot_product_attention(q, key, v).transpose(1, 2).reshape_as(x)
             x = x + gate * tokens(attended)
             x = x + gate2 * tokens(F.gelu(tokens(norm(x, shift2, scale2)), approximate="tanh"))

@@ -125,9 +125,7 @@ def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -
         w, low, high = weightings.tabulated(w)
         density = density or stats.uniform(low, high - low)
         if density.support()[0] < low - 1e-9 or density.support()[1] > high + 1e-9:
-            raise ValueError(
-                f"the density reaches outside the table's logsnr [{low:g}, {high:g}]; nothing is extrapolated"
-            )
+            raise ValueError(f"the density reaches outside the table's logsnr [{low:g}, {high:g}]; nothing is extrapolated")
     else:
         source = "callable"
     law = density or path.schedule
@@ -135,9 +133,7 @@ def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -
 
 
 # parametric families: what the catalogue and the sliders are made of
-def flow(
-    mean: float = 0.0, std: float = 1.0, shift: float = 1.0, name: str = "flow logit-normal", **about
-) -> Objective:
+def flow(mean: float = 0.0, std: float = 1.0, shift: float = 1.0, name: str = "flow logit-normal", **about) -> Objective:
     """Flow matching, logit t ~ N(mean, std²), time shift; u target on the linear path (arXiv 2403.03206, eq. 19 and 23)."""
     density = densities.logit_normal_logsnr(mean, std, shift)
     stated = lambda l: stats.norm.pdf(l, -2 * mean - 2 * np.log(shift), 2 * std) * (1 + np.exp(-l / 2)) ** 2
@@ -183,9 +179,7 @@ def p2(gamma: float = 1.0, k: float = 1.0, name: str = "P2", **about) -> Objecti
 
 def mode(scale: float = 1.29, name: str = "flow mode", **about) -> Objective:
     """Flow matching, SD3's mode-sampled time; u target on the linear path (arXiv 2403.03206, eq. 20)."""
-    return _entry(
-        name, LINEAR, U, weightings.constant, densities.push_forward(densities.mode(scale), LINEAR), None, about
-    )
+    return _entry(name, LINEAR, U, weightings.constant, densities.push_forward(densities.mode(scale), LINEAR), None, about)
 
 
 def laplace(centre: float = 0.0, scale: float = 0.5, name: str = "Laplace", **about) -> Objective:
@@ -214,9 +208,7 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
-    "flow logit-normal": Family(
-        flow, (("mean", 0, -2, 2, 0.05), ("std", 1, 0.2, 2, 0.05), ("shift", 1, 0.25, 8, 0.05))
-    ),
+    "flow logit-normal": Family(flow, (("mean", 0, -2, 2, 0.05), ("std", 1, 0.2, 2, 0.05), ("shift", 1, 0.25, 8, 0.05))),
     "flow uniform t": Family(flow_uniform, (("shift", 1, 0.25, 8, 0.05),)),
     "flow mode": Family(mode, (("scale", 1.29, -1, 1.75, 0.01),)),
     "EDM": Family(edm, (("mean", -1.2, -3, 1, 0.05), ("std", 1.2, 0.4, 2, 0.05), ("sigma_data", 0.5, 0.1, 2, 0.05))),

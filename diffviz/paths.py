@@ -79,9 +79,7 @@ class Transformed(stats.rv_continuous):
     def _pdf(self, y):
         base = self._parts["base"]
         with np.errstate(all="ignore"):  # at an infinite end, where the density is 0
-            at = self._flat or base.pdf(
-                np.clip(self._parts["inverse"](y), *base.support())
-            )  # rounding must not leave it
+            at = self._flat or base.pdf(np.clip(self._parts["inverse"](y), *base.support()))  # rounding must not leave it
             return np.where(np.isfinite(y), at * self._parts["slope"](y), 0.0)
 
     def _cdf(self, y):
@@ -126,10 +124,7 @@ def straight(sigma_min: float = 0.0) -> Frame:
         raise ValueError(f"sigma_min must lie in [0, 1), got {sigma_min}")
     if sigma_min == 0:
         return Frame(
-            "linear",
-            lambda logsnr: expit(logsnr / 2),
-            lambda logsnr: expit(-logsnr / 2),
-            lambda logsnr: expit(-logsnr / 2) / 2,
+            "linear", lambda logsnr: expit(logsnr / 2), lambda logsnr: expit(-logsnr / 2), lambda logsnr: expit(-logsnr / 2) / 2
         )
 
     def alpha(logsnr):
@@ -248,10 +243,7 @@ def vp_linear(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
 
 def scaled_linear(beta_start: float = 0.00085, beta_end: float = 0.012, steps: int = 1000) -> Path:
     """sqrt(β) linear, continuous limit of Stable Diffusion's table (LDM calls it 'linear', diffusers 'scaled_linear')."""
-    root, rise = (
-        np.sqrt(positive(beta_start, "beta_start")),
-        np.sqrt(positive(beta_end, "beta_end")) - np.sqrt(beta_start),
-    )
+    root, rise = (np.sqrt(positive(beta_start, "beta_start")), np.sqrt(positive(beta_end, "beta_end")) - np.sqrt(beta_start))
     growth = 3 * positive(rise, "beta_end - beta_start") / (positive(steps, "steps") * root**3)
     return _vp_from_rate(
         f"VP scaled-linear beta({beta_start:g}, {beta_end:g})",
@@ -293,15 +285,11 @@ def cosine(offset: float = 0.0, normalise: bool = True, frame: Frame = VP) -> Pa
     quarter = np.pi / 2
     start = quarter * positive(offset, "offset") / (1 + offset)
     if not normalise:
-        return restricted(
-            Path("cosine", frame, stats.hypsecant(scale=2)), start / quarter, 1.0, f"cosine(s={offset:g})"
-        )
+        return restricted(Path("cosine", frame, stats.hypsecant(scale=2)), start / quarter, 1.0, f"cosine(s={offset:g})")
     top = np.cos(start) ** 2
 
     def angle(logsnr):  # θ from tan² = (1 − alpha² top)/(alpha² top), alpha² = expit(λ)
-        return np.arctan2(
-            np.sqrt(np.sin(start) ** 2 + top * expit(-logsnr)), np.cos(start) * np.exp(log_expit(logsnr) / 2)
-        )
+        return np.arctan2(np.sqrt(np.sin(start) ** 2 + top * expit(-logsnr)), np.cos(start) * np.exp(log_expit(logsnr) / 2))
 
     def forward(t):
         theta = start + t * (quarter - start)
@@ -324,9 +312,7 @@ def cosine(offset: float = 0.0, normalise: bool = True, frame: Frame = VP) -> Pa
 def ve(sigma_min: float, sigma_max: float) -> Path:
     """Geometric sigma on the variance-exploding path: λ uniform (Song et al. 2021, arXiv 2011.13456, eq. 30)."""
     positive(sigma_min, "sigma_min"), positive(sigma_max - sigma_min, "sigma_max - sigma_min")
-    return replace(
-        uniform_logsnr(-2 * np.log(sigma_max), -2 * np.log(sigma_min), VE), name=f"VE({sigma_min:g}, {sigma_max:g})"
-    )
+    return replace(uniform_logsnr(-2 * np.log(sigma_max), -2 * np.log(sigma_min), VE), name=f"VE({sigma_min:g}, {sigma_max:g})")
 
 
 def uniform_logsnr(low: float, high: float, frame: Frame = VP) -> Path:
@@ -346,10 +332,7 @@ def edm(mean: float = -1.2, std: float = 1.2) -> Path:
 
 def karras(sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Path:
     """sigma^(1/ρ) uniform between its ends (Karras et al. 2022, arXiv 2206.00364, eq. 5)."""
-    low, high = (
-        positive(sigma_min, "sigma_min") ** (1 / positive(rho, "rho")),
-        positive(sigma_max, "sigma_max") ** (1 / rho),
-    )
+    low, high = (positive(sigma_min, "sigma_min") ** (1 / positive(rho, "rho")), positive(sigma_max, "sigma_max") ** (1 / rho))
     span = positive(high - low, "sigma_max - sigma_min")
     return Path(
         f"Karras({sigma_min:g}, {sigma_max:g}, rho={rho:g})",
@@ -369,16 +352,11 @@ def sigmoid(start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Path:
 
     def forward(t):
         with np.errstate(divide="ignore"):
-            left, right = (
-                np.sinh(t * width / 2),
-                np.sinh((1 - t) * width / 2),
-            )  # sigmoid differences without cancellation
+            left, right = (np.sinh(t * width / 2), np.sinh((1 - t) * width / 2))  # sigmoid differences without cancellation
             return np.log(right / np.cosh(end / tau / 2)) - np.log(left / np.cosh(start / tau / 2))
 
     def inverse(logsnr):
-        noise = (
-            expit(-logsnr) * span
-        )  # sigmoid(x) − sigmoid(start/tau), of which logit(x) − start/tau without cancellation:
+        noise = expit(-logsnr) * span  # sigmoid(x) − sigmoid(start/tau), of which logit(x) − start/tau without cancellation:
         return np.minimum((np.log1p(noise / low) - np.log1p(-noise / (1 - low))) / width, 1)
 
     def rate(logsnr):
@@ -479,9 +457,7 @@ def interpolated(low: Path, high: Path) -> Path:
 
     def inverse(logsnr):
         target = np.asarray(logsnr, dtype=float)
-        return find_root(
-            lambda t, goal: forward(t) - goal, (np.zeros_like(target), np.ones_like(target)), args=(target,)
-        ).x
+        return find_root(lambda t, goal: forward(t) - goal, (np.zeros_like(target), np.ones_like(target)), args=(target,)).x
 
     def rate(logsnr):
         t = inverse(logsnr)
@@ -546,9 +522,7 @@ def discrete(alphas_cumprod: ArrayLike) -> Path:
     """Path through a table of T falling values alpha² (``alphas_cumprod``), each step equally likely; VP frame."""
     table = finite(alphas_cumprod, "alphas_cumprod")
     if not ((table > 0) & (table < 1)).all():
-        raise ValueError(
-            "alphas_cumprod must lie strictly within (0, 1); drop a last step with zero SNR: it has logsnr -inf"
-        )
+        raise ValueError("alphas_cumprod must lie strictly within (0, 1); drop a last step with zero SNR: it has logsnr -inf")
     return Path(f"table of {table.size} steps", VP, atoms(logit(table)))
 
 

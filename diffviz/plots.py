@@ -34,9 +34,7 @@ class Drawing(Figure):
     def _repr_png_(self) -> bytes:
         drawn, file = BytesIO(), BytesIO()
         self.savefig(drawn, format="png", metadata={"Software": None})
-        Image.open(drawn).convert("RGB").quantize(255).save(
-            file, "PNG", optimize=True
-        )  # a third of the bytes in a notebook
+        Image.open(drawn).convert("RGB").quantize(255).save(file, "PNG", optimize=True)  # a third of the bytes in a notebook
         return file.getvalue()
 
 
@@ -50,12 +48,7 @@ def axes(width: float = 7.2, height: float = 4.2, columns: int = 1, rows: int = 
     figure = Drawing(figsize=(width, height), dpi=100)
     FigureCanvasAgg(figure)
     grid = list(np.ravel(figure.subplots(rows, columns)))
-    room = {
-        "left": 0.72 / width,
-        "right": 1 - (legend + 0.15) / width,
-        "bottom": 0.58 / height,
-        "top": 1 - 0.4 / height,
-    }
+    room = {"left": 0.72 / width, "right": 1 - (legend + 0.15) / width, "bottom": 0.58 / height, "top": 1 - 0.4 / height}
     figure.subplots_adjust(**room, wspace=0.28, hspace=0.42)
     for ax in grid:
         ax.grid(alpha=0.25)
@@ -157,14 +150,11 @@ def weighting_curves(
         ValueError: for an unknown base or scale.
     """
     if scale not in SCALES or base not in ERROR_OF:
-        raise ValueError(
-            f"scale is one of {', '.join(SCALES)} and base of {', '.join(ERROR_OF)}; got {scale!r}, {base!r}"
-        )
+        raise ValueError(f"scale is one of {', '.join(SCALES)} and base of {', '.join(ERROR_OF)}; got {scale!r}, {base!r}")
     grid = np.asarray(logsnr, dtype=float)
     shape, label = SCALES[scale]
     values = {
-        name: np.asarray(c.weighting(grid, base) if hasattr(c, "weighting") else c, dtype=float)
-        for name, c in curves.items()
+        name: np.asarray(c.weighting(grid, base) if hasattr(c, "weighting") else c, dtype=float) for name, c in curves.items()
     }
     shown = {name: shape(w, grid, anchor) for name, w in values.items()}
     ax = ax or axes(legend=1.9 if outside else 0.0)[0]

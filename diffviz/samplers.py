@@ -247,9 +247,7 @@ def sample(
     """
     levels = np.asarray(grid, dtype=float)
     if levels.ndim != 1 or len(levels) < 2 or not (np.diff(levels) > 0).all() or not np.isfinite(levels[:-1]).all():
-        raise ValueError(
-            f"the grid runs from noise to data: at least 2 strictly increasing logsnr; got {levels[:5]} ..."
-        )
+        raise ValueError(f"the grid runs from noise to data: at least 2 strictly increasing logsnr; got {levels[:5]} ...")
     if isinstance(solver, str):
         if solver not in SOLVERS:
             raise ValueError(f"unknown solver {solver!r}; one of {', '.join(SOLVERS)}")

@@ -98,8 +98,6 @@ def convert(value: ArrayLike, z: ArrayLike, logsnr: ArrayLike, source: Target, t
     alpha, sigma, a, b = path.frame.alpha(at), path.frame.sigma(at), source.a(at, path), source.b(at, path)
     det = alpha * b - a * sigma
     if not (np.isfinite(det) & (det != 0)).all():
-        raise ValueError(
-            f"target {source.name!r} does not determine x and eps on {path.name!r} at some of these logsnr"
-        )
+        raise ValueError(f"target {source.name!r} does not determine x and eps on {path.name!r} at some of these logsnr")
     x, eps = (b * z - sigma * value) / det, (alpha * value - a * z) / det
     return to.a(at, path) * x + to.b(at, path) * eps

@@ -91,9 +91,7 @@ def _points(data: ArrayLike | Tensor, device: str | torch.device | None) -> Tens
     points = points.detach().to(device=device, dtype=torch.float32)
     bad = (~torch.isfinite(points)).flatten(1).any(1).nonzero()
     if len(bad):
-        raise ValueError(
-            f"data has NaN or inf in {len(bad)} rows, the first is row {bad[0].item()}; drop them"
-        )
+        raise ValueError(f"data has NaN or inf in {len(bad)} rows, the first is row {bad[0].item()}; drop them")
     if (points == points[0]).all():
         raise ValueError("all points of data are equal; there is nothing to denoise")
     return points
@@ -119,9 +117,7 @@ def _read(path: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str,
         if about["kind"] != kind or about["crc"] != zlib.crc32(safetensors.torch.save(tensors)):
             raise ValueError(f"a damaged file, or a {about['kind']} where a {kind} is wanted")
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"{path} is no {kind} of diffviz ({error}); move it away, or name another file"
-        ) from error
+        raise ValueError(f"{path} is no {kind} of diffviz ({error}); move it away, or name another file") from error
     return about, tensors
 
 
@@ -160,15 +156,9 @@ class Run:
         logsnr = torch.as_tensor(logsnr, dtype=z.dtype, device=z.device)
         if z.shape[1:] != self.mean.shape or logsnr.shape not in (z.shape[:1], ()):
             want = (len(z), *self.mean.shape)
-            raise ValueError(
-                f"z must be {want} and logsnr {want[:1]} or (), got {tuple(z.shape)}, {tuple(logsnr.shape)}"
-            )
+            raise ValueError(f"z must be {want} and logsnr {want[:1]} or (), got {tuple(z.shape)}, {tuple(logsnr.shape)}")
         logsnr = logsnr.expand(len(z)).reshape(-1, *[1] * self.mean.ndim)
-        level, mean, flat = (
-            logsnr + 2 * math.log(self.std),
-            self.mean.to(z),
-            self.state[self.ema].to(z.device),
-        )
+        level, mean, flat = (logsnr + 2 * math.log(self.std), self.mean.to(z), self.state[self.ema].to(z.device))
         scale = (torch.sigmoid(logsnr) * self.std**2 + torch.sigmoid(-logsnr)).sqrt()
         unit = (z - torch.sigmoid(logsnr).sqrt() * mean) / scale
         alpha, sigma, a, b = _coefficients(level, self.output)
@@ -203,9 +193,7 @@ class Run:
         mean, loss = tensors.pop("mean"), tensors.pop("loss").numpy()
         state = {float(key.removeprefix("state ")): flat for key, flat in tensors.items()}
         model = model or MODELS[about["model"][0]](**about["model"][1])
-        return cls(
-            objective or about["name"], model, about["output"], mean, about["std"], state, about["ema"], loss
-        )
+        return cls(objective or about["name"], model, about["output"], mean, about["std"], state, about["ema"], loss)
 
 
 @dataclass(repr=False, eq=False)
@@ -233,11 +221,7 @@ class Trainer:
                 raise TypeError(f"{objective!r} has no draw(n, rng); pass diffviz.objective(name)")
         if not self.objectives or not all(v > 0 for v in (self.steps, self.batch, self.rate, self.clip)):
             raise ValueError("need an objective, and steps, batch, rate and clip above 0")
-        if (
-            self.schedule not in RATES
-            or self.output not in OUTPUTS
-            or not all(0 < share <= 0.5 for share in self.ema)
-        ):
+        if self.schedule not in RATES or self.output not in OUTPUTS or not all(0 < share <= 0.5 for share in self.ema):
             raise ValueError(
                 f"schedule is one of {', '.join(RATES)}, output of {', '.join(OUTPUTS)}, ema are shares in (0, 0.5]; "
                 f"got {self.schedule!r}, {self.output!r}, {self.ema}"
@@ -246,9 +230,7 @@ class Trainer:
         self.mean, self.std = self.data.mean(0), self.data.var(0, correction=0).mean().sqrt().item()
         self._unit = (self.data - self.mean) / self.std
         if self.model is None:
-            self.model = (
-                MLP() if self.mean.ndim == 1 else Transformer(patch=2 if self.mean.shape[-1] <= 16 else 4)
-            )
+            self.model = MLP() if self.mean.ndim == 1 else Transformer(patch=2 if self.mean.shape[-1] <= 16 else 4)
         self._layout = self.model.weights(tuple(self.mean.shape))
         generator = torch.Generator().manual_seed(self.seed)
         start = [std * torch.randn(math.prod(shape), generator=generator) for shape, std in self._layout]
@@ -271,14 +253,10 @@ class Trainer:
     def _draw(self, block: int) -> None:
         """What is random in the next BLOCK steps, from (seed, block) alone: resuming needs no generator's state."""
         n, device = self.batch, self.data.device
-        shuffle = np.random.default_rng((self.seed, block, 1)).permuted(
-            np.tile(np.arange(BLOCK), (n, 1)), axis=1
-        )
+        shuffle = np.random.default_rng((self.seed, block, 1)).permuted(np.tile(np.arange(BLOCK), (n, 1)), axis=1)
         levels = []
         for objective in self.objectives:
-            drawn = np.stack(objective.draw(n * BLOCK, np.random.default_rng((self.seed, block)))).astype(
-                float
-            )
+            drawn = np.stack(objective.draw(n * BLOCK, np.random.default_rng((self.seed, block)))).astype(float)
             bad = ~(np.isfinite(drawn).all(0) & (np.abs(drawn[0]) < LIMIT) & (drawn[1] >= 0))
             if drawn.shape != (2, n * BLOCK) or bad.any():
                 raise ValueError(
@@ -336,9 +314,7 @@ class Trainer:
     def _updated(self, step: int, slope: Tensor, size: Tensor) -> dict[str, Tensor]:
         """The state after one step of Adam, one tensor for all weights of all objectives; new, so that nothing is ever half done."""
         old, (decay, decay2) = self._state, BETAS
-        if (
-            step
-        ):  # a loss has no scale of its own, so the limit is relative: second sums to the mean squared length
+        if step:  # a loss has no scale of its own, so the limit is relative: second sums to the mean squared length
             limit = self.clip**2 * old["second"].sum(1, keepdim=True) / (1 - decay2**step)
             slope = slope * (limit / size).clamp(max=1).sqrt()
         first = old["first"].lerp(slope, 1 - decay)
@@ -354,37 +330,18 @@ class Trainer:
 
     def runs(self) -> list[Run]:
         """What is trained so far, one Run for each objective."""
-        flats = dict(
-            zip((*self.ema, 0.0), (*self._state["averages"], self._state["weights"].detach()), strict=True)
-        )
+        flats = dict(zip((*self.ema, 0.0), (*self._state["averages"], self._state["weights"].detach()), strict=True))
         ema, losses = next(iter(flats)), self._state["loss"][:, : self.step].numpy()
         return [
-            Run(
-                o,
-                self.model,
-                self.output,
-                self.mean,
-                self.std,
-                {e: v[k].clone() for e, v in flats.items()},
-                ema,
-                loss.copy(),
-            )
+            Run(o, self.model, self.output, self.mean, self.std, {e: v[k].clone() for e, v in flats.items()}, ema, loss.copy())
             for k, (o, loss) in enumerate(zip(self.objectives, losses, strict=True))
         ]
 
     def _about(self) -> dict[str, Any]:
         """All that a checkpoint must agree on for its continuation to be the same training."""
         keys = ("steps", "batch", "seed", "rate", "schedule", "output", "clip")
-        about = {
-            "objectives": [o.name for o in self.objectives],
-            "ema": list(self.ema),
-            "model": repr(self.model),
-        }
-        return (
-            about
-            | {"data": zlib.crc32(self.data.cpu().numpy().tobytes())}
-            | {key: getattr(self, key) for key in keys}
-        )
+        about = {"objectives": [o.name for o in self.objectives], "ema": list(self.ema), "model": repr(self.model)}
+        return about | {"data": zlib.crc32(self.data.cpu().numpy().tobytes())} | {key: getattr(self, key) for key in keys}
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a checkpoint; if that fails, an old one stays."""
@@ -397,11 +354,7 @@ class Trainer:
             ValueError: if it is damaged or of another training; nothing changes then.
         """
         about, state = _read(path, "checkpoint")
-        other = [
-            f"{key} {about.get(key)}, here {here}"
-            for key, here in self._about().items()
-            if about.get(key) != here
-        ]
+        other = [f"{key} {about.get(key)}, here {here}" for key, here in self._about().items() if about.get(key) != here]
         if other:
             raise ValueError(f"{path} is of another training: {'; '.join(other)}; name another file")
         self._state = {key: state[key].to(old.device) for key, old in self._state.items()}
@@ -448,11 +401,7 @@ def fit(
     torch.set_num_threads(1 if trainer.mean.ndim == 1 else threads)
     try:
         for _ in tqdm(
-            range(trainer.step, trainer.steps),
-            initial=trainer.step,
-            total=trainer.steps,
-            disable=not progress,
-            leave=False,
+            range(trainer.step, trainer.steps), initial=trainer.step, total=trainer.steps, disable=not progress, leave=False
         ):
             step = trainer.advance()
             if callback is not None:

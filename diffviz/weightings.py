@@ -141,9 +141,7 @@ def tabulated(table: str | File | ArrayLike) -> tuple[Multiplier, float, float]:
         raise ValueError(f"cannot read a table of numbers: {error}") from error
     rows = rows[1:] if rows.ndim == 2 and len(rows) and np.isnan(rows[0]).all() else rows  # a header line
     if rows.ndim != 2 or rows.shape[1] != 2 or len(rows) < 2:
-        raise ValueError(
-            f"a weighting table has two columns, logsnr and w, and at least two rows; got shape {rows.shape}"
-        )
+        raise ValueError(f"a weighting table has two columns, logsnr and w, and at least two rows; got shape {rows.shape}")
     grid, w = increasing(rows[:, 0], "first column (logsnr)"), finite(rows[:, 1], "second column (w)")
     if (w < 0).any() or not w.any():
         raise ValueError(f"w must be >= 0 and somewhere positive; smallest {w.min():g}, largest {w.max():g}")
@@ -228,9 +226,7 @@ def _peak(grid: NDArray, values: NDArray) -> float:
     return float(best if grid[i - 1] < best < grid[i + 1] else grid[i])
 
 
-def verdict(
-    w, logsnr: ArrayLike | None = None, information: Callable[[NDArray], NDArray] = gaussian_information
-) -> Verdict:
+def verdict(w, logsnr: ArrayLike | None = None, information: Callable[[NDArray], NDArray] = gaussian_information) -> Verdict:
     """Is w monotone (non-increasing in λ), where does it rise, and how much of its ELBO mixture is negative?
 
     The loss is a signed mixture of ELBOs, L_w = w(λ_max) L(λ_max) − w(λ_min) L(λ_min) − ∫ w′(λ) L(λ) dλ (Kingma & Gao 2023, theorem 1).
@@ -292,9 +288,7 @@ def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> C
     grid = window(a, b, low=-12, high=12, points=2001) if logsnr is None else increasing(logsnr, "logsnr")
     over, under = evaluate(a, grid), evaluate(b, grid)
     if not ((over > 0) & (under > 0)).all():
-        raise ValueError(
-            "a weighting is 0 inside the window, the ratio has no meaning there; pass a narrower logsnr grid"
-        )
+        raise ValueError("a weighting is 0 inside the window, the ratio has no meaning there; pass a narrower logsnr grid")
     ratio = over / under
     ratio = ratio / np.median(ratio)
     worst = int(np.abs(ratio - 1).argmax())

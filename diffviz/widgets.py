@@ -83,8 +83,7 @@ class Explorer(w.VBox):
         self._draw, self._picture, self._busy = draw, Picture(figure), False
         width, height = (int(x) for x in figure.get_size_inches() * figure.dpi)
         self._image = w.Image(
-            format="png",
-            layout=w.Layout(width=f"{width}px", height=f"{height}px", max_width="100%", object_fit="contain"),
+            format="png", layout=w.Layout(width=f"{width}px", height=f"{height}px", max_width="100%", object_fit="contain")
         )
         self.text = w.HTML()
         super().__init__([w.HBox([panel, w.VBox([self._image, self.text])], layout=w.Layout(flex_flow="row wrap"))])
@@ -147,9 +146,7 @@ class WeightingExplorer(Explorer):
     grid = np.linspace(-12, 12, 601)
 
     def __init__(
-        self,
-        names: tuple[str, ...] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"),
-        family: str = "flow logit-normal",
+        self, names: tuple[str, ...] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"), family: str = "flow logit-normal"
     ):
         self.table: Objective | None = None
 
@@ -160,9 +157,7 @@ class WeightingExplorer(Explorer):
         c: dict[str, Any] = {
             "search": w.Text(description="search", placeholder="part of a name, paper, repository", **text()),
             "group": w.Dropdown(options=groups, description="family", **text()),
-            "objectives": w.SelectMultiple(
-                options=list(CATALOGUE), value=names, rows=9, description="objectives", **text()
-            ),
+            "objectives": w.SelectMultiple(options=list(CATALOGUE), value=names, rows=9, description="objectives", **text()),
             "parametric": w.Dropdown(options=("none", *FAMILIES), value=family, description="parametric", **text()),
             **{f"p{i}": w.FloatSlider(continuous_update=True, readout_format=".2f", **text()) for i in range(3)},
             "scale": w.Dropdown(options=(*list(plots.SCALES)[:2], "loss density"), description="scale", **text()),
@@ -174,16 +169,13 @@ class WeightingExplorer(Explorer):
                 layout=w.Layout(width="330px"),
             ),
             "axis": w.Dropdown(options=list(AXES), description="axis", **text()),
-            "table": w.Textarea(
-                placeholder="λ, w  (two columns, one row a line)", description="own table", rows=3, **text()
-            ),
+            "table": w.Textarea(placeholder="λ, w  (two columns, one row a line)", description="own table", rows=3, **text()),
             "file": w.Text(
                 "weightings.svg", description="file", tooltip="svg, pdf, png: the picture; csv: the curves", **text()
             ),
         }
         use, save = (
-            w.Button(description=d, layout=w.Layout(width="150px", margin="2px 2px 2px 96px"))
-            for d in ("use table", "save")
+            w.Button(description=d, layout=w.Layout(width="150px", margin="2px 2px 2px 96px")) for d in ("use table", "save")
         )
         use.on_click(lambda _: self.redraw("use"))
         save.on_click(lambda _: self.redraw("save"))
@@ -198,17 +190,14 @@ class WeightingExplorer(Explorer):
         some = {name: CATALOGUE[name] for name in c["objectives"].value[:MOST]}
         if c["parametric"].value != "none":
             family = FAMILIES[c["parametric"].value]
-            some[c["parametric"].value] = family.build(
-                **{p[0]: c[f"p{i}"].value for i, p in enumerate(family.parameters)}
-            )
+            some[c["parametric"].value] = family.build(**{p[0]: c[f"p{i}"].value for i, p in enumerate(family.parameters)})
         return some | ({"own table": self.table} if self.table else {})
 
     def curves(self) -> dict[str, np.ndarray]:
         """w on ``grid`` in the chosen base (the loss density in that view), by name."""
         base, spent = self.controls["base"].value, self.controls["scale"].value == "loss density"
         return {
-            n: weightings.loss_density(o, self.grid) if spent else o.weighting(self.grid, base)
-            for n, o in self.shown().items()
+            n: weightings.loss_density(o, self.grid) if spent else o.weighting(self.grid, base) for n, o in self.shown().items()
         }
 
     def _filter(self) -> None:
@@ -271,14 +260,10 @@ class WeightingExplorer(Explorer):
         rows = []
         for name, objective in self.shown().items():
             values = ", ".join(
-                f"{c[f'p{i}'].description} {c[f'p{i}'].value:g}"
-                for i in range(3)
-                if c[f"p{i}"].layout.display != "none"
+                f"{c[f'p{i}'].description} {c[f'p{i}'].value:g}" for i in range(3) if c[f"p{i}"].layout.display != "none"
             )
             label = f"{name} ({values})" if name in FAMILIES else name
-            mark = (
-                f"<td style='color:{plots.colour(name)}'>■</td><td style='padding-right:12px'>{html.escape(label)}</td>"
-            )
+            mark = f"<td style='color:{plots.colour(name)}'>■</td><td style='padding-right:12px'>{html.escape(label)}</td>"
             rows.append(f"<tr>{mark}{_words(objective)}</tr>")
         head = "<tr><td></td><td></td><td><b>verdict</b></td><td><b>w below 0&nbsp;</b></td><td><b>loss below 0</b></td></tr>"
         return f"<table style='line-height:1.25'>{head}{''.join(rows)}</table>{note}"
@@ -308,9 +293,7 @@ class WeightingExplorer(Explorer):
             at = dict(zip(self.grid, np.where((self.grid >= low) & (self.grid <= high), place, np.nan), strict=True))
             for line in ax.lines:
                 line.set_xdata([at[x] for x in np.asarray(line.get_xdata())])
-            ax.set_xlabel(
-                ("time t   [0 data, 1 noise]" if axis.startswith("t") else "σ   [data ← → noise]") + f",  {axis[3:]}"
-            )
+            ax.set_xlabel(("time t   [0 data, 1 noise]" if axis.startswith("t") else "σ   [data ← → noise]") + f",  {axis[3:]}")
         if not keep:
             ax.set_xscale("log" if "log" in axis else "linear")
             ax.xaxis.set_major_locator(plots.MultipleLocator(5)) if axis == "λ" else None
@@ -319,9 +302,5 @@ class WeightingExplorer(Explorer):
             ys, xs = ys[np.isfinite(ys)], xs[np.isfinite(xs)]
             ax.set_xlim(xs.min(), xs.max())
             ax.set_ylim(
-                *(
-                    (max(ys.min(), -6) - 0.3, min(ys.max(), 6) + 0.3)
-                    if scale.startswith("log")
-                    else (0, 1.05 * ys.max())
-                )
+                *((max(ys.min(), -6) - 0.3, min(ys.max(), 6) + 0.3) if scale.startswith("log") else (0, 1.05 * ys.max()))
             )

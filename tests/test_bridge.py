@@ -4,11 +4,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from diffusers.training_utils import (
-    compute_density_for_timestep_sampling,
-    compute_loss_weighting_for_sd3,
-    compute_snr,
-)
+from diffusers.training_utils import compute_density_for_timestep_sampling, compute_loss_weighting_for_sd3, compute_snr
 
 import diffviz as dv
 from diffviz.bridge import from_diffusers
@@ -49,9 +45,7 @@ def min_snr_of_the_examples(scheduler, gamma):
     def weight(steps):
         snr = compute_snr(scheduler, steps)
         least = torch.minimum(snr, torch.tensor(gamma))
-        return {"epsilon": least / snr, "v_prediction": least / (snr + 1), "sample": least}[
-            scheduler.config.prediction_type
-        ]
+        return {"epsilon": least / snr, "v_prediction": least / (snr + 1), "sample": least}[scheduler.config.prediction_type]
 
     return weight
 
@@ -135,24 +129,16 @@ def test_dynamic_shifting_trains_on_the_plain_table():
     assert one.density.support() == plain.density.support()
 
 
-@pytest.mark.parametrize(
-    "config", [{}, {"sigma_schedule": "exponential"}, {"sigma_data": 1.0, "rho": 5.0, "sigma_min": 0.01}]
-)
+@pytest.mark.parametrize("config", [{}, {"sigma_schedule": "exponential"}, {"sigma_data": 1.0, "rho": 5.0, "sigma_min": 0.01}])
 def test_edm_levels_and_preconditioning_are_the_schedulers_own(config):
     scheduler = diffusers.EDMEulerScheduler(**config)
     sigma = scheduler.sigmas[:1000].double()
     eps_off = torch.as_tensor(bump(-2 * torch.log(sigma).numpy())).sqrt()
     data = scheduler.config.sigma_data
     zero = torch.zeros(1000, 1, dtype=torch.float64)
-    x_off = (
-        -sigma * eps_off
-    )  # the error of the preconditioned output comes from that of the network: x = c_skip z + c_out F
-    c_out = torch.cat(
-        [scheduler.precondition_outputs(z, z + 1, s[None].float()) for z, s in zip(zero, sigma, strict=True)]
-    )
-    assert torch.allclose(
-        (sigma * data / (sigma**2 + data**2).sqrt())[:, None], c_out.double().reshape(1000, 1), rtol=1e-5
-    )
+    x_off = -sigma * eps_off  # the error of the preconditioned output comes from that of the network: x = c_skip z + c_out F
+    c_out = torch.cat([scheduler.precondition_outputs(z, z + 1, s[None].float()) for z, s in zip(zero, sigma, strict=True)])
+    assert torch.allclose((sigma * data / (sigma**2 + data**2).sqrt())[:, None], c_out.double().reshape(1000, 1), rtol=1e-5)
     assert loss_of(from_diffusers(scheduler)) == pytest.approx((x_off**2).mean().item(), rel=1e-3)
     weighted = ((sigma**2 + data**2) / (sigma * data) ** 2 * x_off**2).mean().item()
     assert loss_of(from_diffusers(scheduler, "edm", sigma_data=data)) == pytest.approx(weighted, rel=1e-3)
@@ -175,9 +161,7 @@ def test_tables_come_near_the_catalogues_continuous_limits():
     table = from_diffusers(diffusers.DDPMScheduler())
     assert dv.compare(table, dv.objective("ddpm-linear"), np.linspace(-8, 4, 200)).deviation < 0.02
     sd2 = diffusers.DDPMScheduler(prediction_type="v_prediction", **SD)
-    assert (
-        dv.compare(from_diffusers(sd2), dv.objective("sd2-v-scaled-linear"), np.linspace(-4.5, 3, 200)).deviation < 0.05
-    )
+    assert dv.compare(from_diffusers(sd2), dv.objective("sd2-v-scaled-linear"), np.linspace(-4.5, 3, 200)).deviation < 0.05
     edm_style = from_diffusers(diffusers.EDMEulerScheduler())
     assert dv.compare(edm_style, dv.objective("diffusers-edm-style"), np.linspace(-8, 12, 200)).deviation < 0.01
 

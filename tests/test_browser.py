@@ -185,9 +185,7 @@ def look(browser, address) -> list[str]:
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(f"JavaScript: {error}"))
-    page.on(
-        "console", lambda m: m.type == "error" and not LABS_OWN.search(m.text) and problems.append(f"page: {m.text}")
-    )
+    page.on("console", lambda m: m.type == "error" and not LABS_OWN.search(m.text) and problems.append(f"page: {m.text}"))
     page.add_init_script(WATCH)
     try:
         page.goto(address)

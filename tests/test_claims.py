@@ -41,14 +41,8 @@ WEIGHTINGS = [
         f"The {len(dv.catalogue)} published recipes hold {sum(len(g) > 1 for g in dv.classes(dv.catalogue.values()))} groups",
         "classes",
     ),
-    (
-        f"correlation {np.corrcoef(*twins())[0, 1]:.3f} and a largest gap of {np.abs(np.subtract(*twins())).max():.3f}",
-        "twins",
-    ),
-    (
-        f"{100 * dv.share_below(dv.objective('fm-ot')):.1f} % of the weight on [-10, 10] lies below",
-        "FM's weight below 0",
-    ),
+    (f"correlation {np.corrcoef(*twins())[0, 1]:.3f} and a largest gap of {np.abs(np.subtract(*twins())).max():.3f}", "twins"),
+    (f"{100 * dv.share_below(dv.objective('fm-ot')):.1f} % of the weight on [-10, 10] lies below", "FM's weight below 0"),
     (
         f"ELBO {100 * loss_share('elbo'):.1f} %, ε-cosine {100 * loss_share('iddpm-cosine'):.1f} %, EDM {100 * loss_share('edm'):.1f} %, "
         f"flow matching and SD3 {100 * loss_share('fm-ot'):.1f} %",

@@ -17,15 +17,7 @@ NAMES = (
     "loss-density",
     "heuristics",
 )
-NAMES += (
-    "monotone",
-    "edm-monotonic",
-    "historical-bugs",
-    "resolution-shift",
-    "schedules",
-    "cosine-six-panel",
-    "invariance",
-)
+NAMES += ("monotone", "edm-monotonic", "historical-bugs", "resolution-shift", "schedules", "cosine-six-panel", "invariance")
 
 
 def data(figure, panel, name):
@@ -150,9 +142,7 @@ def test_heuristics_are_all_there():
     drawn = {line.get_gid() for ax in figure.axes for line in ax.lines if not line.get_gid().endswith(":ends")}
     assert len(drawn) == 15 and "max-SNR-5 (the bug)" in drawn
     x, plain = data(figure, 0, "constant")
-    np.testing.assert_allclose(
-        data(figure, 0, "SNR + 1 on x")[1], np.log10((1 + np.exp(-x)) / np.cosh(x / 2) / 2), atol=1e-9
-    )
+    np.testing.assert_allclose(data(figure, 0, "SNR + 1 on x")[1], np.log10((1 + np.exp(-x)) / np.cosh(x / 2) / 2), atol=1e-9)
     np.testing.assert_allclose(plain, -np.log10(np.cosh(x / 2)), atol=1e-9)
 
 
@@ -222,14 +212,10 @@ def test_invariance_has_one_mean_and_the_exact_variances():
     for law in figures.SAMPLERS.values():
         grid = np.linspace(max(-60, law.support()[0]), min(60, law.support()[1]), 200_001)
         with np.errstate(invalid="ignore", divide="ignore"):
-            mass = np.where(
-                law.pdf(grid) > 0, 0.5 / np.cosh(grid / 2), 0
-            )  # w·mmse = p · (w·mmse/p): the mean under any p
+            mass = np.where(law.pdf(grid) > 0, 0.5 / np.cosh(grid / 2), 0)  # w·mmse = p · (w·mmse/p): the mean under any p
         assert np.trapezoid(mass, grid) == pytest.approx(np.pi, rel=1e-3)
     assert figures.draw_variance(figures.SAMPLERS["cosine"]) == pytest.approx(2 * np.pi**2, rel=1e-6)
-    assert figures.draw_variance(figures.SAMPLERS["FM uniform t"]) == pytest.approx(
-        4 * (3 + 1.5 * np.pi) - np.pi**2, rel=1e-6
-    )
+    assert figures.draw_variance(figures.SAMPLERS["FM uniform t"]) == pytest.approx(4 * (3 + 1.5 * np.pi) - np.pi**2, rel=1e-6)
     assert figures.draw_variance(figures.SAMPLERS["uniform λ on [−15, 15]"]) == pytest.approx(90 - np.pi**2, rel=1e-4)
     assert np.isinf(figures.draw_variance(figures.SAMPLERS["EDM log-normal"]))
     drawn = {c.get_label(): c for c in figure.axes[0].containers}

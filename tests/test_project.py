@@ -51,10 +51,7 @@ def test_conda_and_pip_ask_for_the_same():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     conda = [one for one in environment["dependencies"] if isinstance(one, str) and one != "pip"]
     assert {requirement(one) for one in conda} == wanted
-    assert environment["dependencies"][-1] == {"pip": ["-e ."]} and environment["channels"] == [
-        "conda-forge",
-        "nodefaults",
-    ]
+    assert environment["dependencies"][-1] == {"pip": ["-e ."]} and environment["channels"] == ["conda-forge", "nodefaults"]
 
 
 def test_every_constraint_lies_within_its_range():

@@ -13,10 +13,7 @@ from diffviz.paths import COSINE, LINEAR
 
 LOW, HIGH = -10.0, 8.0
 MEANS = torch.tensor([[1.0, 1.0], [-1.0, 0.5], [0.0, -1.2]], dtype=torch.float64)
-VARIANCE, SHARE = (
-    torch.tensor([0.05, 0.1, 0.2], dtype=torch.float64),
-    torch.tensor([0.3, 0.3, 0.4], dtype=torch.float64),
-)
+VARIANCE, SHARE = (torch.tensor([0.05, 0.1, 0.2], dtype=torch.float64), torch.tensor([0.3, 0.3, 0.4], dtype=torch.float64))
 GRIDS = {
     "uniform": lambda n: S.grid_of(stats.uniform(LOW, HIGH - LOW), n, LOW, HIGH),
     "karras": lambda n: S.karras_grid(n, LOW, HIGH),
@@ -53,8 +50,7 @@ def truth(start):
 def test_a_solver_has_its_order(solver, order, grid, start, truth):
     steps = np.array([128, 256, 512])
     errors = [
-        (S.sample(mixture, GRIDS[grid](n), solver=solver, start=start).y[-1] - truth).norm(dim=1).median().item()
-        for n in steps
+        (S.sample(mixture, GRIDS[grid](n), solver=solver, start=start).y[-1] - truth).norm(dim=1).median().item() for n in steps
     ]
     slope = -np.polyfit(np.log(steps), np.log(errors), 1)[0]
     assert order - 0.1 < slope < order + 0.1, errors
@@ -111,9 +107,7 @@ def test_stochastic_solvers_keep_mean_and_covariance(solver):
     start = torch.randn(20_000, 2, generator=generator, dtype=torch.float64)
     x = S.sample(mixture, grid, solver=solver, start=start, generator=generator).samples
     mean = (SHARE[:, None] * MEANS).sum(0)
-    second = (SHARE[:, None, None] * (MEANS[:, :, None] * MEANS[:, None] + VARIANCE[:, None, None] * torch.eye(2))).sum(
-        0
-    )
+    second = (SHARE[:, None, None] * (MEANS[:, :, None] * MEANS[:, None] + VARIANCE[:, None, None] * torch.eye(2))).sum(0)
     covariance = second - mean[:, None] * mean
     bar = 4 * (torch.diag(covariance) / len(x)).sqrt()
     assert ((x.mean(0) - mean).abs() < bar).all()
@@ -139,10 +133,7 @@ def test_the_same_seed_gives_the_same_samples():
 def test_calls_are_counted_and_shapes_are_as_documented(start):
     t = S.sample(mixture, GRIDS["karras"](7), solver="heun", start=start)
     assert (
-        t.calls == 14
-        and t.y.shape == t.x_hat.shape == (8, 150, 2)
-        and t.logsnr.shape == (8,)
-        and t.samples.shape == (150, 2)
+        t.calls == 14 and t.y.shape == t.x_hat.shape == (8, 150, 2) and t.logsnr.shape == (8,) and t.samples.shape == (150, 2)
     )
     assert S.sample(mixture, [*GRIDS["karras"](7), np.inf], solver="dpm++2m", start=start).calls == 8
 

@@ -4,7 +4,7 @@ import os
 import resource
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -188,7 +188,13 @@ def test_an_outlier_is_clipped():
 
 
 def test_a_tensor_or_an_array_of_any_type_is_data():
-    for data in (ring(100), torch.as_tensor(ring(100)), ring(100).astype(float), (ring(100) * 9).astype(int), ring(100).tolist()):
+    for data in (
+        ring(100),
+        torch.as_tensor(ring(100)),
+        ring(100).astype(float),
+        (ring(100) * 9).astype(int),
+        ring(100).tolist(),
+    ):
         assert np.isfinite(train(data=data, steps=3)[0].loss).all()
 
 

@@ -86,13 +86,7 @@ def test_search_and_family_filter_but_keep_what_is_chosen(explorer):
     assert explorer.controls["objectives"].value == ("fm-ot", "edm")
     explorer.controls["search"].value = ""
     explorer.controls["group"].value = "sigmoid"
-    assert set(explorer.controls["objectives"].options) == {
-        "fm-ot",
-        "edm",
-        "sigmoid-bias0",
-        "sigmoid-bias2",
-        "sigmoid-bias-3",
-    }
+    assert set(explorer.controls["objectives"].options) == {"fm-ot", "edm", "sigmoid-bias0", "sigmoid-bias2", "sigmoid-bias-3"}
 
 
 def test_more_than_eight_objectives_are_left_out_by_name(explorer):
