@@ -284,7 +284,7 @@ _ENTRIES = (
     family.flow_uniform(1.0, "fm-ot", family="flow", year=2022, source="Liu et al. 2022 (arXiv 2209.03003), Lipman et al. 2022 (arXiv 2210.02747)",
                         note="straight-line paths, uniform t"),
     Objective("rectified-flow", "flow", 2022, "gnobitab/RectifiedFlow get_rectified_flow_loss_fn (eps = 1e-3)",
-              restricted(LINEAR, 0, 1 - 1e-3, "linear, noise end cut"), U, stated=fm, note="its t runs from noise to data"),
+              LINEAR, U, density=restricted(LINEAR, 0, 1 - 1e-3).schedule, stated=fm, note="its t runs from noise to data"),
     Objective("fm-ot-sigma-min", "flow", 2022, "Lipman et al. 2022 (arXiv 2210.02747, eq. 20-23), torchcfm TargetConditionalFlowMatcher",
               paths.sigma_min_path(1e-4), U, stated=fm, note="e^(−λ/2) for every sigma_min, up to λ = −2 log sigma_min"),
     Objective("torchcfm-icfm", "flow", 2023, "Tong et al. 2023, atong01/conditional-flow-matching ConditionalFlowMatcher(sigma=0.1)",
