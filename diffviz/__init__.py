@@ -27,7 +27,7 @@ _LATER = {
     "fit": "training",
     "sample": "samplers",
 }
-_MODULES = ("paths", "targets", "densities", "weightings", "objectives", "plots", "figures", "widgets", "exercises")
+_MODULES = ("frames", "paths", "targets", "densities", "weightings", "objectives", "plots", "figures", "widgets", "exercises")
 
 __version__ = "0.1.0"
 __all__ = [

@@ -9,7 +9,8 @@ import numpy as np
 from scipy import stats
 from scipy.optimize.elementwise import find_root
 
-from diffviz.paths import Path, Transformed, positive
+from diffviz.checks import positive
+from diffviz.paths import Path, Transformed
 
 
 def push_forward(time, path: Path):

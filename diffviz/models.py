@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -57,7 +58,7 @@ class MLP:
     def weights(self, shape: tuple[int, ...]) -> Weights:
         d = math.prod(shape)
         sizes = [d * (1 + 2 * len(self.frequencies)) + LEVEL] + [self.width] * self.depth
-        hidden = [w for i, o in zip(sizes, sizes[1:], strict=False) for w in _layer(i, o, math.sqrt(2))]
+        hidden = [w for i, o in pairwise(sizes) for w in _layer(i, o, math.sqrt(2))]
         return hidden + _layer(sizes[-1], d, 0.0)
 
     def __call__(self, weights: Sequence[Tensor], z: Tensor, logsnr: Tensor) -> Tensor:

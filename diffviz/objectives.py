@@ -18,7 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz import densities, paths, weightings
-from diffviz.paths import COSINE, LINEAR, VP, Path, finite, positive
+from diffviz.checks import finite, positive
+from diffviz.frames import VP
+from diffviz.paths import COSINE, LINEAR, Path
 from diffviz.targets import EPS, Target, U, X, base_gain
 
 

@@ -1,15 +1,13 @@
 """Noise paths z = alpha x + sigma eps: a frame says where z lives, a schedule says when.
 
-The log signal-to-noise ratio λ = log(alpha²/sigma²) fixes sigma/alpha = e^(−λ/2); a *frame* (variance-preserving, linear,
-variance-exploding ...) fixes the common scale. A *schedule* λ(t), falling from data (t = 0) to noise (t = 1), is the same thing as
-the law of λ under uniform time: with survival function S, density p and its inverse,
+A *schedule* λ(t), falling from data (t = 0) to noise (t = 1), is the same thing as the law of λ under uniform time: with survival
+function S, density p and its inverse,
 
     t(λ) = S(λ),      λ(t) = S⁻¹(t),      |dt/dλ| = p(λ).
 
 So a schedule *is* a SciPy distribution: uniform time on the linear path is logistic(scale=2), on the cosine path hypsecant(scale=2).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,36 +17,8 @@ from scipy import stats
 from scipy.optimize.elementwise import find_root
 from scipy.special import expit, log_expit, logit
 
-Curve = Callable[[NDArray], NDArray]
-
-
-def finite(value: ArrayLike, name: str) -> NDArray:
-    """``value`` as float64, refused with a ValueError where it is NaN or infinite."""
-    array = np.asarray(value, dtype=float)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]}; drop or mask such entries first")
-    return array
-
-
-def increasing(value: ArrayLike, name: str) -> NDArray:
-    """``value`` as a finite 1-D float64 grid, refused where it does not strictly increase."""
-    grid = finite(value, name)
-    if grid.ndim != 1 or len(grid) < 2 or (np.diff(grid) <= 0).any():
-        raise ValueError(f"{name} must be 1-D and strictly increasing (shape {grid.shape}); np.unique sorts it")
-    return grid
-
-
-def positive(value: float, name: str) -> float:
-    """``value`` as a float, refused where it is not a finite number above 0."""
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be a finite number > 0, got {value}")
-    return float(value)
-
-
-def noise_ratio(logsnr: ArrayLike) -> NDArray:
-    """sigma/alpha = e^(−λ/2); inf at λ = −inf, where there is no signal."""
-    with np.errstate(over="ignore"):
-        return np.exp(-np.asarray(logsnr, dtype=float) / 2)
+from diffviz.checks import finite, increasing, positive
+from diffviz.frames import STRAIGHT, SUB_VP, VE, VP, Curve, Frame, smoothed, straight, trigonometric  # noqa: F401
 
 
 class Transformed(stats.rv_continuous):
@@ -95,79 +65,6 @@ class Transformed(stats.rv_continuous):
     def _isf(self, q):
         base = self._parts["base"]
         return self._parts["forward"](base.isf(q) if self._parts["rising"] else base.ppf(q))
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Scales as functions of λ: alpha, sigma and d log alpha/dλ (d log sigma/dλ is that less ½)."""
-
-    name: str
-    alpha: Curve
-    sigma: Curve
-    slope: Curve
-
-
-def trigonometric(signal: float = 1.0, noise: float = 1.0) -> Frame:
-    """alpha = signal cos θ, sigma = noise sin θ: the variance-preserving frame for 1 and 1, TrigFlow's for noise = sigma_data."""
-    shift = 2 * np.log(positive(signal, "signal") / positive(noise, "noise"))
-    return Frame(
-        "VP" if signal == noise == 1 else f"trigonometric({signal:g}, {noise:g})",
-        alpha=lambda logsnr: signal * np.exp(log_expit(logsnr - shift) / 2),
-        sigma=lambda logsnr: noise * np.exp(log_expit(shift - logsnr) / 2),
-        slope=lambda logsnr: expit(shift - logsnr) / 2,
-    )
-
-
-def straight(sigma_min: float = 0.0) -> Frame:
-    """alpha = s, sigma = 1 − (1 − sigma_min) s: linear interpolation (Lipman et al. 2022, arXiv 2210.02747, eq. 20)."""
-    if not 0 <= sigma_min < 1:
-        raise ValueError(f"sigma_min must lie in [0, 1), got {sigma_min}")
-    if sigma_min == 0:
-        return Frame(
-            "linear", lambda logsnr: expit(logsnr / 2), lambda logsnr: expit(-logsnr / 2), lambda logsnr: expit(-logsnr / 2) / 2
-        )
-
-    def alpha(logsnr):
-        return 1 / (1 - sigma_min + noise_ratio(logsnr))
-
-    def sigma(logsnr):
-        return 1 / (1 + (1 - sigma_min) * noise_ratio(-logsnr))
-
-    return Frame(f"linear(sigma_min={sigma_min:g})", alpha, sigma, lambda logsnr: sigma(logsnr) / 2)
-
-
-def smoothed(width: float) -> Frame:
-    """alpha = s, sigma² = (1 − s)² + width²: I-CFM's total noise (Tong et al. 2023, torchcfm's ``ConditionalFlowMatcher``)."""
-    c2 = positive(width, "width") ** 2
-
-    def alpha(logsnr):
-        inside = np.maximum(1 + c2 - c2 * noise_ratio(-2 * np.asarray(logsnr)), 0)
-        return (1 + c2) / (1 + noise_ratio(logsnr) * np.sqrt(inside))
-
-    def sigma(logsnr):
-        return np.hypot(1 - alpha(logsnr), width)
-
-    def slope(logsnr):
-        a, s2 = alpha(logsnr), sigma(logsnr) ** 2
-        return 0.5 * s2 / (s2 + a * (1 - a))
-
-    return Frame(f"smoothed({width:g})", alpha, sigma, slope)
-
-
-def _sub_vp() -> Frame:
-    def alpha(logsnr):
-        return 2 / (noise_ratio(logsnr) + np.hypot(noise_ratio(logsnr), 2))
-
-    def sigma(logsnr):
-        return 2 / (1 + np.hypot(1, 2 * noise_ratio(-logsnr)))
-
-    return Frame("sub-VP", alpha, sigma, lambda logsnr: 0.5 * sigma(logsnr) / (sigma(logsnr) + 2 * alpha(logsnr) ** 2))
-
-
-VP = trigonometric()
-STRAIGHT = straight()
-SUB_VP = _sub_vp()
-VE = Frame("VE", np.ones_like, noise_ratio, np.zeros_like)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from scipy.special import expit
 
 from diffviz import densities, paths, targets, weightings
 from diffviz import objectives as family
+from diffviz.frames import VE, trigonometric
 from diffviz.objectives import Objective, unknown
-from diffviz.paths import COSINE, LINEAR, VE, restricted
+from diffviz.paths import COSINE, LINEAR, restricted
 from diffviz.targets import EPS, PREVIOUS, SCORE, F, U, V, X
 
 exp, norm = np.exp, stats.norm.pdf
@@ -186,7 +187,7 @@ _ENTRIES = (
     Objective("simple-linear-eps", "eps", 2023, "Chen 2023 (arXiv 2301.10972), google-research/pix2seq",
               paths.from_density(stats.logistic(), name="alpha² = 1 - t"), EPS, stated=lambda l: sech(l / 2) ** 2),
     Objective("input-scaling-cosine-eps", "eps", 2023, "Chen 2023 (arXiv 2301.10972), pix2seq b_scale = 0.5",
-              paths.Path("cosine, x scaled by 0.5", paths.trigonometric(0.5, 1), paths.shifted(COSINE, 2).schedule), EPS,
+              paths.Path("cosine, x scaled by 0.5", trigonometric(0.5, 1), paths.shifted(COSINE, 2).schedule), EPS,
               stated=lambda l: sech((l - 2 * np.log(0.5)) / 2), note="scaling x by b moves λ by 2 log b"),
     Objective("simple-diffusion-shifted-cosine-eps", "eps", 2023, "Hoogeboom et al. 2023 (arXiv 2301.11093); lucidrains simple_diffusion",
               paths.shifted(restricted(COSINE, float(COSINE.time(15)), float(COSINE.time(-15)), "cosine, |logsnr| < 15"), 4), EPS,
@@ -261,9 +262,9 @@ _ENTRIES = (
               stated=lambda l: norm(l, 2.4, 2.4)),
     Objective("edm-repo-ve", "EDM", 2022, "NVlabs/edm training/loss.py VELoss", paths.ve(0.02, 100), X, weightings.snr, stated=one),
     Objective("trigflow", "EDM", 2024, "Lu & Song 2024 (arXiv 2410.11081); xandergos/sCM-mnist train_diffusion.py",
-              paths.from_density(stats.norm(3.46, 2.8), paths.trigonometric(1, 0.5), "TrigFlow(-1.73, 1.4)"),
-              targets.Target("v (TrigFlow)", lambda l, p: -paths.trigonometric(1, 0.5).sigma(l) / 0.5,
-                             lambda l, p: 0.5 * paths.trigonometric(1, 0.5).alpha(l)),
+              paths.from_density(stats.norm(3.46, 2.8), trigonometric(1, 0.5), "TrigFlow(-1.73, 1.4)"),
+              targets.Target("v (TrigFlow)", lambda l, p: -trigonometric(1, 0.5).sigma(l) / 0.5,
+                             lambda l, p: 0.5 * trigonometric(1, 0.5).alpha(l)),
               lambda l: 4 * one(l), stated=lambda l: norm(l, 3.46, 2.8) * karras_gain(l), note="cos·z − sin·x with noise of std sigma_data = 0.5"),
     # k-diffusion's densities and weights, sigma_data = 0.5
     _kdiff("kdiff-lognormal-karras", 2023, densities.lognormal_sigma(-1.2, 1.2), CONSTANT, lambda l: norm(l, 2.4, 2.4) * karras_gain(l)),

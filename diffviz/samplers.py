@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torchdiffeq import odeint
 
-from diffviz.paths import Path, positive
+from diffviz.checks import positive
+from diffviz.paths import Path
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 

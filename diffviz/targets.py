@@ -15,7 +15,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.paths import LINEAR, VP, Path, noise_ratio, positive
+from diffviz.checks import positive
+from diffviz.frames import VP, noise_ratio
+from diffviz.paths import LINEAR, Path
 
 
 @dataclass(frozen=True)

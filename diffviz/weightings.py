@@ -17,7 +17,8 @@ from scipy.integrate import simpson
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from diffviz.paths import Path, finite, increasing, positive
+from diffviz.checks import finite, increasing, positive
+from diffviz.paths import Path
 from diffviz.targets import base_gain
 
 Multiplier = Callable[[NDArray], NDArray]

@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = sorted((ROOT / "diffviz").glob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LAYERS = (
+    {"checks"},
+    {"frames"},
     {"paths"},
     {"targets", "spectra"},
     {"densities"},
