@@ -14,6 +14,8 @@ from scipy import stats
 from scipy.special import expit
 
 from diffviz import densities, paths, weightings
+from diffviz.checks import finite, positive
+from diffviz.frames import STRAIGHT, VE, VP
 from diffviz.objectives import Objective
 from diffviz.targets import EPS, U, V, X
 
@@ -68,32 +70,32 @@ def _beta_table(config: Mapping):
     target = _pick(PREDICTIONS, config.get("prediction_type", "epsilon"), "prediction_type")
     make, betas = _pick(BETAS, config["beta_schedule"], "beta_schedule"), config.get("trained_betas")
     betas = make(config["beta_start"], config["beta_end"], config["num_train_timesteps"]) if betas is None else betas
-    betas = paths.finite(betas, "betas")
+    betas = finite(betas, "betas")
     if betas.ndim != 1 or len(betas) < 2 or not ((betas > 0) & (betas < 1)).all():
         raise ValueError(f"betas are two or more numbers strictly within (0, 1), got {betas}")
-    depth, scale = -np.cumsum(np.log1p(-betas)), paths.positive(config.get("snr_shift_scale", 1.0), "snr_shift_scale")
+    depth, scale = -np.cumsum(np.log1p(-betas)), positive(config.get("snr_shift_scale", 1.0), "snr_shift_scale")
     logsnr = -depth - np.log(-np.expm1(-depth)) - np.log(scale)
     if config.get("rescale_betas_zero_snr"):
-        root = paths.VP.alpha(logsnr)
+        root = VP.alpha(logsnr)
         root = (root - root[-1]) * root[0] / (root[0] - root[-1])
         with np.errstate(divide="ignore"):
             logsnr = 2 * np.log(root) - np.log1p(-(root**2))
-    return logsnr, target, paths.VP
+    return logsnr, target, VP
 
 
 def _flow(config: Mapping):
     """Levels as int(u T) counts them; with dynamic shifting the examples train on the plain table."""
     index = np.arange(config["num_train_timesteps"])
-    shift = 1.0 if config.get("use_dynamic_shifting") else paths.positive(config["shift"], "shift")
+    shift = 1.0 if config.get("use_dynamic_shifting") else positive(config["shift"], "shift")
     with np.errstate(divide="ignore"):
-        return 2 * np.log(index / (len(index) - index) / shift), U, paths.STRAIGHT
+        return 2 * np.log(index / (len(index) - index) / shift), U, STRAIGHT
 
 
 def _edm(config: Mapping):
     """Levels as the examples' EDM-style training indexes them, T of T + 1 sigmas; the loss compares x."""
     u, high, low = np.arange(config["num_train_timesteps"]), config["sigma_max"], config["sigma_min"]
     span = {"karras": paths.karras(low, high, config["rho"]), "exponential": paths.ve(low, high)}
-    return span[config["sigma_schedule"]].logsnr(1 - u / len(u)), X, paths.VE
+    return span[config["sigma_schedule"]].logsnr(1 - u / len(u)), X, VE
 
 
 KINDS = {"sigma_data": ("EDM", _edm), "beta_schedule": ("beta table", _beta_table), "shift": ("flow", _flow)}
