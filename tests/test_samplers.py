@@ -100,7 +100,11 @@ def test_ancestral_sampling_is_under_dispersed_by_the_closed_form(steps, wanted)
     assert alpha2 * y.square().sum().item() == pytest.approx(wanted, abs=1e-9)
 
 
-@pytest.mark.parametrize("solver", ["ancestral", "euler-maruyama", S.churn(40, 600, 1.0), S.ddim_eta(0.5)], ids=str)
+@pytest.mark.parametrize(
+    "solver",
+    ["ancestral", "euler-maruyama", S.churn(40, 600, 1.0), S.ddim_eta(0.5)],
+    ids=["ancestral", "euler-maruyama", "churn", "eta 0.5"],
+)
 def test_stochastic_solvers_keep_mean_and_covariance(solver):
     generator = torch.Generator().manual_seed(1)
     grid = S.grid_of(COSINE.schedule, 600, -12, 10)
