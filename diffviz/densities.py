@@ -20,7 +20,7 @@ def push_forward(time, path: Path):
         ValueError: if ``time`` reaches outside [0, 1].
     """
     low, high = time.support()
-    if low < 0 or high > 1:
+    if not (low >= 0 and high <= 1):
         raise ValueError(f"a time density lives on [0, 1] (0 is data), this one on [{low:g}, {high:g}]")
     return Transformed(time, path.schedule.isf, path.schedule.sf, path.schedule.pdf)()
 

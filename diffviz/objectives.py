@@ -53,7 +53,7 @@ class Objective:
             object.__setattr__(self, "density", self.path.schedule)
         (low, high), (first, last) = self.density.support(), self.path.schedule.support()
         slack = 1e-9 * max([1.0, *(abs(end) for end in (first, last) if np.isfinite(end))])
-        if low < first - slack or high > last + slack:
+        if not (low >= first - slack and high <= last + slack):  # NaN too
             raise ValueError(
                 f"{self.name}: the density lives on logsnr [{low:.4g}, {high:.4g}], the path {self.path.name!r} only on "
                 f"[{first:.4g}, {last:.4g}]; truncate the density or take another path"

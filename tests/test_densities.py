@@ -11,7 +11,7 @@ from diffviz import densities, paths
 from diffviz.paths import COSINE, LINEAR
 
 TIMES = {
-    "logit-normal": densities.logit_normal(0.5, 0.6), "mode(1.29)": densities.mode(1.29), "mode(-0.5)": densities.mode(-0.5), 
+    "logit-normal": densities.logit_normal(0.5, 0.6), "mode(1.29)": densities.mode(1.29), "mode(-0.5)": densities.mode(-0.5),
     "CosMap": densities.cosmap(), "U": densities.u_shaped(4), "stretched": densities.stretched(densities.u_shaped(4), 0.1, 0.9), "Beta": stats.beta(1.5, 1),
 }  # fmt: skip
 LAWS = TIMES | {
