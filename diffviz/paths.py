@@ -32,11 +32,11 @@ class Transformed(stats.rv_continuous):
     """
 
     def __init__(self, base, forward: Curve, inverse: Curve, slope: Curve, rising: bool = False, **names):
+        forward = np.errstate(divide="ignore")(forward)  # an end without noise or without signal is at ±inf
         self._parts = {"base": base, "forward": forward, "inverse": inverse, "slope": slope, "rising": rising}
         low, high = base.support()
         self._flat = 1 / (high - low) if base.dist.name == "uniform" else None  # then the pdf needs no inverse
-        with np.errstate(divide="ignore"):
-            ends = sorted(float(forward(np.array(x))) for x in base.support())
+        ends = sorted(float(forward(np.array(x))) for x in base.support())
         super().__init__(**{"a": ends[0], "b": ends[1], "name": "transformed", **names})
 
     def _updated_ctor_param(self):
@@ -105,25 +105,23 @@ class Path:
         return self.frame.sigma(self.logsnr(t))
 
 
-def schedule(logsnr: Curve, time: Curve, rate: Curve):
-    """Law of λ under uniform time from λ(t), t(λ) and |dt/dλ| as a function of λ, for those that SciPy does not have."""
-    return Transformed(stats.uniform(), logsnr, time, rate)()
+def scheduled(name: str, frame: Frame, logsnr: Curve, time: Curve, rate: Curve) -> Path:
+    """Path from λ(t), t(λ) and |dt/dλ| as a function of λ, for the laws that SciPy does not have."""
+    return Path(name, frame, Transformed(stats.uniform(), logsnr, time, rate)())
 
 
-def _vp_from_rate(name: str, total: Curve, inverse: Curve, rate: Curve, frame: Frame = VP) -> Path:
+def _vp_from_rate(name: str, total: Curve, inverse: Curve, rate: Curve) -> Path:
     """Variance-preserving path with alpha² = e^(−B): B(t) = ∫β, its inverse, and β as a function of B."""
 
     def depth(logsnr):
         return np.logaddexp(0, -logsnr)  # B at λ
 
-    return Path(
+    return scheduled(
         name,
-        frame,
-        schedule(
-            lambda t: -total(t) - np.log(-np.expm1(-total(t))),
-            lambda logsnr: inverse(depth(logsnr)),
-            lambda logsnr: expit(-logsnr) / rate(depth(logsnr)),
-        ),
+        VP,
+        lambda t: -total(t) - np.log(-np.expm1(-total(t))),
+        lambda logsnr: inverse(depth(logsnr)),
+        lambda logsnr: expit(-logsnr) / rate(depth(logsnr)),
     )
 
 
@@ -155,9 +153,8 @@ def sub_vp(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
     base = vp_linear(beta_min, beta_max)
 
     def as_vp(logsnr):  # λ of the VP path at the same B = −log1p(−sigma)
-        sigma = SUB_VP.sigma(logsnr)
         with np.errstate(divide="ignore"):
-            vp = 2 * np.log(SUB_VP.alpha(logsnr)) - np.log(sigma)
+            vp = 2 * np.log(SUB_VP.alpha(logsnr)) - np.log(SUB_VP.sigma(logsnr))
         return np.maximum(vp, base.schedule.support()[0])  # rounding must not leave the path at its last step
 
     def forward(t):
@@ -167,7 +164,7 @@ def sub_vp(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
     def rate(logsnr):  # dλ_sub = (1 + alpha²) dλ_vp
         return base.schedule.pdf(as_vp(logsnr)) / (1 + SUB_VP.alpha(logsnr) ** 2)
 
-    return Path("sub-VP", SUB_VP, schedule(forward, lambda logsnr: base.schedule.sf(as_vp(logsnr)), rate))
+    return scheduled("sub-VP", SUB_VP, forward, lambda logsnr: base.schedule.sf(as_vp(logsnr)), rate)
 
 
 def cosine(offset: float = 0.0, normalise: bool = True, frame: Frame = VP) -> Path:
@@ -189,10 +186,8 @@ def cosine(offset: float = 0.0, normalise: bool = True, frame: Frame = VP) -> Pa
         return np.arctan2(np.sqrt(np.sin(start) ** 2 + top * expit(-logsnr)), np.cos(start) * np.exp(log_expit(logsnr) / 2))
 
     def forward(t):
-        theta = start + t * (quarter - start)
-        with np.errstate(divide="ignore"):
-            signal = 2 * np.log(np.sin((1 - t) * (quarter - start)))  # cos θ without cancellation at t = 1
-            return signal - np.log(np.sin(t * (quarter - start)) * np.sin(theta + start))
+        passed, left = t * (quarter - start), (1 - t) * (quarter - start)  # cos θ = sin(left), without cancellation at t = 1
+        return 2 * np.log(np.sin(left)) - np.log(np.sin(passed) * np.sin(passed + 2 * start))
 
     def inverse(logsnr):  # sin² θ − sin² start = sin(θ − start) sin(θ + start) keeps small t exact
         gap = top * expit(-logsnr) / np.sin(angle(logsnr) + start)
@@ -203,7 +198,7 @@ def cosine(offset: float = 0.0, normalise: bool = True, frame: Frame = VP) -> Pa
         half = np.cos(start) * np.exp(log_expit(logsnr) / 2)  # cos θ
         return top * expit(logsnr) * expit(-logsnr) / (2 * np.sin(theta) * half * (quarter - start))
 
-    return Path(f"cosine(s={offset:g})", frame, schedule(forward, inverse, rate))
+    return scheduled(f"cosine(s={offset:g})", frame, forward, inverse, rate)
 
 
 def ve(sigma_min: float, sigma_max: float) -> Path:
@@ -231,14 +226,12 @@ def karras(sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) 
     """sigma^(1/ρ) uniform between its ends (Karras et al. 2022, arXiv 2206.00364, eq. 5)."""
     low, high = (positive(sigma_min, "sigma_min") ** (1 / positive(rho, "rho")), positive(sigma_max, "sigma_max") ** (1 / rho))
     span = positive(high - low, "sigma_max - sigma_min")
-    return Path(
+    return scheduled(
         f"Karras({sigma_min:g}, {sigma_max:g}, rho={rho:g})",
         VE,
-        schedule(
-            lambda t: -2 * rho * np.log(low + t * span),
-            lambda logsnr: (np.exp(-logsnr / (2 * rho)) - low) / span,
-            lambda logsnr: np.exp(-logsnr / (2 * rho)) / (2 * rho * span),
-        ),
+        lambda t: -2 * rho * np.log(low + t * span),
+        lambda logsnr: (np.exp(-logsnr / (2 * rho)) - low) / span,
+        lambda logsnr: np.exp(-logsnr / (2 * rho)) / (2 * rho * span),
     )
 
 
@@ -248,9 +241,8 @@ def sigmoid(start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Path:
     low, span = expit(start / tau), expit(end / tau) - expit(start / tau)
 
     def forward(t):
-        with np.errstate(divide="ignore"):
-            left, right = (np.sinh(t * width / 2), np.sinh((1 - t) * width / 2))  # sigmoid differences without cancellation
-            return np.log(right / np.cosh(end / tau / 2)) - np.log(left / np.cosh(start / tau / 2))
+        left, right = np.sinh(t * width / 2), np.sinh((1 - t) * width / 2)  # sigmoid differences without cancellation
+        return np.log(right / np.cosh(end / tau / 2)) - np.log(left / np.cosh(start / tau / 2))
 
     def inverse(logsnr):
         noise = expit(-logsnr) * span  # sigmoid(x) − sigmoid(start/tau), of which logit(x) − start/tau without cancellation:
@@ -260,75 +252,54 @@ def sigmoid(start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Path:
         at = low + expit(-logsnr) * span
         return span * expit(logsnr) * expit(-logsnr) / (at * (1 - at)) / width
 
-    return Path(f"sigmoid({start:g}, {end:g}, {tau:g})", VP, schedule(forward, inverse, rate))
+    return scheduled(f"sigmoid({start:g}, {end:g}, {tau:g})", VP, forward, inverse, rate)
 
 
 def power(n: float = 2.0) -> Path:
     """alpha = (1 − t)^n, sigma = 1 − alpha (flow_matching's ``PolynomialConvexScheduler``)."""
     positive(n, "n")
-
-    def forward(t):
-        with np.errstate(divide="ignore"):
-            log_alpha = n * np.log1p(-t)
-            return 2 * (log_alpha - np.log(-np.expm1(log_alpha)))
-
-    return Path(
+    return scheduled(
         f"polynomial(n={n:g})",
         STRAIGHT,
-        schedule(
-            forward,
-            lambda logsnr: -np.expm1(log_expit(logsnr / 2) / n),
-            lambda logsnr: np.exp(log_expit(logsnr / 2) / n) * expit(-logsnr / 2) / (2 * n),
-        ),
+        lambda t: 2 * n * np.log1p(-t) - 2 * np.log(-np.expm1(n * np.log1p(-t))),
+        lambda logsnr: -np.expm1(log_expit(logsnr / 2) / n),
+        lambda logsnr: np.exp(log_expit(logsnr / 2) / n) * expit(-logsnr / 2) / (2 * n),
     )
 
 
 def linear_vp() -> Path:
     """alpha = 1 − t, sigma = sqrt(1 − alpha²) (flow_matching's ``LinearVPScheduler``)."""
-
-    def forward(t):
-        with np.errstate(divide="ignore"):
-            return 2 * np.log1p(-t) - np.log(t * (2 - t))
-
-    return Path(
+    return scheduled(
         "linear VP",
         VP,
-        schedule(
-            forward,
-            lambda logsnr: expit(-logsnr) / (1 + np.exp(log_expit(logsnr) / 2)),
-            lambda logsnr: np.exp(log_expit(logsnr) / 2) * expit(-logsnr) / 2,
-        ),
+        lambda t: 2 * np.log1p(-t) - np.log(t * (2 - t)),
+        lambda logsnr: VP.sigma(logsnr) ** 2 / (1 + VP.alpha(logsnr)),
+        lambda logsnr: VP.alpha(logsnr) * VP.sigma(logsnr) ** 2 / 2,
     )
 
 
 def icfm(width: float) -> Path:
     """Path of torchcfm's ``ConditionalFlowMatcher(sigma=width)``: alpha = 1 − t, sigma² = t² + width²."""
     frame = smoothed(width)
-
-    def forward(t):
-        with np.errstate(divide="ignore"):
-            return 2 * (np.log1p(-t) - np.log(np.hypot(t, width)))
-
-    def rate(logsnr):
-        alpha, variance = frame.alpha(logsnr), frame.sigma(logsnr) ** 2
-        return alpha * variance / (2 * (1 - alpha + width**2))
-
-    return Path(f"I-CFM({width:g})", frame, schedule(forward, lambda logsnr: 1 - frame.alpha(logsnr), rate))
+    return scheduled(
+        f"I-CFM({width:g})",
+        frame,
+        lambda t: 2 * (np.log1p(-t) - np.log(np.hypot(t, width))),
+        lambda logsnr: 1 - frame.alpha(logsnr),
+        lambda logsnr: frame.alpha(logsnr) * frame.sigma(logsnr) ** 2 / (2 * (1 - frame.alpha(logsnr) + width**2)),
+    )
 
 
 def sigma_min_path(sigma_min: float) -> Path:
     """alpha = 1 − t, sigma = sigma_min + (1 − sigma_min) t: Lipman et al.'s OT path (arXiv 2210.02747, eq. 20)."""
     frame = straight(positive(sigma_min, "sigma_min"))
-
-    def forward(t):
-        with np.errstate(divide="ignore"):
-            return 2 * (np.log1p(-t) - np.log(sigma_min + (1 - sigma_min) * t))
-
-    def inverse(logsnr):  # 1 − alpha without cancellation
-        return np.maximum(frame.sigma(logsnr) - sigma_min, 0) / (1 - sigma_min)
-
-    law = schedule(forward, inverse, lambda logsnr: frame.alpha(logsnr) * frame.sigma(logsnr) / 2)
-    return Path(f"linear, sigma_min {sigma_min:g}", frame, law)
+    return scheduled(
+        f"linear, sigma_min {sigma_min:g}",
+        frame,
+        lambda t: 2 * (np.log1p(-t) - np.log(sigma_min + (1 - sigma_min) * t)),
+        lambda logsnr: np.maximum(frame.sigma(logsnr) - sigma_min, 0) / (1 - sigma_min),  # 1 − alpha without cancellation
+        lambda logsnr: frame.alpha(logsnr) * frame.sigma(logsnr) / 2,
+    )
 
 
 def shifted(path: Path, shift: float) -> Path:
@@ -363,7 +334,7 @@ def interpolated(low: Path, high: Path) -> Path:
 
     if not np.isfinite([*low.schedule.support(), *high.schedule.support()]).all():
         raise ValueError("interpolated paths need finite logsnr ends; use restricted(path, start, end) first")
-    return Path(f"{low.name} to {high.name}", high.frame, schedule(forward, inverse, rate))
+    return scheduled(f"{low.name} to {high.name}", high.frame, forward, inverse, rate)
 
 
 def zero_terminal_snr(path: Path) -> Path:
@@ -390,8 +361,7 @@ def zero_terminal_snr(path: Path) -> Path:
         here = VP.alpha(logsnr) * VP.sigma(logsnr) ** 2 * span
         return path.schedule.pdf(base) * here / (VP.alpha(base) * VP.sigma(base) ** 2)
 
-    law = schedule(forward, lambda logsnr: path.schedule.sf(before(logsnr)), rate)
-    return Path(f"{path.name}, zero terminal SNR", VP, law)
+    return scheduled(f"{path.name}, zero terminal SNR", VP, forward, lambda logsnr: path.schedule.sf(before(logsnr)), rate)
 
 
 def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None):
