@@ -29,21 +29,17 @@ LN3, LN5 = np.log(3), np.log(5)
 LAPLACE = paths.from_density(stats.laplace(0, 0.5), name="Laplace(0, 0.5)")
 
 
-def one(l):
-    return np.ones_like(l)
-
-
-def sech(l):
-    return 1 / np.cosh(l)
-
-
-def softplus(l):
-    return np.logaddexp(0, l)
-
-
-def rate(l):
-    """β(λ) of DDPM's linear table in continuous time."""
-    return np.sqrt(0.1**2 + 2 * 19.9 * softplus(-l))
+# terms of the stated forms
+one = np.ones_like
+sech = lambda l: 1 / np.cosh(l)
+fm = lambda l: exp(-l / 2)
+softplus = lambda l: np.logaddexp(0, l)
+rate = lambda l: np.sqrt(0.1**2 + 2 * 19.9 * softplus(-l))  # β(λ) of DDPM's linear table in continuous time
+karras_gain = lambda l: exp(-l) + 0.25
+split_normal = lambda l: exp(-(((l - 2.4) / np.where(l < 2.4, 3.2, 1.6)) ** 2) / 2)
+# k-diffusion's weights on the F error, sigma_data ½
+_soft = lambda l: 0.25 * exp(-l) / (exp(-l) + 0.25) ** 2
+_snr = lambda l: 0.25 / (exp(-l) + 0.25)
 
 
 def ldm_rate(l, depth=None):
@@ -60,18 +56,6 @@ def ztsnr(l):
     alpha, variance = np.sqrt(expit(l)), expit(-l)
     depth = -2 * np.log1p(-variance / (1 + alpha) * (1 - last))
     return alpha * variance / (exp(-depth / 2) * ldm_rate(l, depth))
-
-
-def fm(l):
-    return exp(-l / 2)
-
-
-def karras_gain(l):
-    return exp(-l) + 0.25
-
-
-def split_normal(l):
-    return exp(-(((l - 2.4) / np.where(l < 2.4, 3.2, 1.6)) ** 2) / 2)
 
 
 def icfm_stated(l):
@@ -124,14 +108,6 @@ def _kdiff(name, year, density, weight, stated, note="", path=None):
     source = "crowsonkb/k-diffusion utils.rand_*, layers.Denoiser.loss"
     path = path or paths.from_density(density, VE, name.removeprefix("kdiff-"))
     return Objective(name, "k-diffusion", year, source, path, F, weight, density, stated, note)
-
-
-def _soft(l):  # k-diffusion's soft-min-snr on the F error, sigma_data ½
-    return 0.25 * exp(-l) / (exp(-l) + 0.25) ** 2
-
-
-def _snr(l):
-    return 0.25 / (exp(-l) + 0.25)
 
 
 SONG = "Song et al. 2021 (arXiv 2011.13456), yang-song/score_sde_pytorch losses.py"
