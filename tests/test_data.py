@@ -200,6 +200,23 @@ def test_the_checkerboard_agrees_with_erf(level):
     )
 
 
+@pytest.mark.parametrize("level", [-3.0, 1.0, 5.0])
+def test_mmse_of_the_checkerboard_is_the_variance_that_x_hat_lacks(level):
+    """E‖x − x_hat‖² = E‖x‖² − E‖x_hat‖², with x_hat from erf by Tweedie, summed over a plain lattice."""
+    alpha, sigma = (float(one) for one in channel(level))
+    z = np.arange(-4 * alpha - 9 * sigma, 4 * alpha + 9 * sigma, sigma / 10)
+    edges = (alpha * np.arange(-4, 5, 2)[:, None] - z) / sigma
+    side = np.where(edges[:-1] > 0, -1, 1)  # of the tail in which the difference does not cancel
+    inside = side * (special.ndtr(side * edges[1:]) - special.ndtr(side * edges[:-1])) / (2 * alpha)
+    slope = -np.diff(stats.norm.pdf(edges), axis=0) / (2 * alpha * sigma)
+    pairs = [(inside[i::2].sum(0), slope[i::2].sum(0)) for i in (0, 1)]
+    density = np.maximum(sum(np.outer(p, p) for p, _ in pairs) / 8, 1e-40)
+    score = sum(np.outer(q, p) for p, q in pairs) / 8 / density
+    x_hat = (z[:, None] + sigma**2 * score) / alpha
+    lacking = 64 / 12 - (density * x_hat**2).sum() * (sigma / 10) ** 2
+    assert toy("checkerboard").mmse(level) == pytest.approx(2 * math.exp(level) * lacking, rel=1e-8)
+
+
 def test_only_the_circle_has_no_density():
     with pytest.raises(ValueError, match="give logsnr"):
         toy("circle").log_prob([[1.0, 0.0]])
