@@ -69,7 +69,8 @@ class Objective:
             ValueError: where it is negative or not finite (a weighting that does not apply to this path).
         """
         at = np.asarray(logsnr, dtype=float)
-        value = np.asarray(self.multiplier(at)) * self.target.gain(at, self.path) ** 2
+        with np.errstate(over="ignore", invalid="ignore"):  # refused below
+            value = np.asarray(self.multiplier(at)) * self.target.gain(at, self.path) ** 2
         bad = ~(np.isfinite(value) & (value >= 0))
         if bad.any():
             raise ValueError(
@@ -105,9 +106,11 @@ class Objective:
             n: number of draws; rng: NumPy generator; stratified: one draw in each of n equal shares of probability, shuffled.
         Returns:
             logsnr and factor, float64, shape (n,) each.
+        Raises:
+            ValueError: for n < 1, an rng that is no generator, or a factor that is not finite.
         """
-        if n < 1:
-            raise ValueError(f"n must be at least 1, got {n}")
+        if n != int(n) or n < 1 or not isinstance(rng, np.random.Generator):
+            raise ValueError(f"need a whole n >= 1 and a NumPy generator, e.g. np.random.default_rng(0); got {n!r}, {rng!r}")
         u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
         logsnr = self.density.ppf(u)
         return logsnr, self.factor(logsnr)

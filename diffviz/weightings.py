@@ -102,7 +102,8 @@ def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5)
     def multiplier(logsnr):  # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
         at = np.minimum(np.asarray(logsnr, dtype=float), peak)
         bend = ((at - centre) ** 2 - (peak - centre) ** 2) / (2 * scale**2)
-        return np.where(np.asarray(logsnr) < peak, plain(peak) * np.exp(at - peak + bend), plain(logsnr))
+        with np.errstate(over="ignore"):  # beyond λ = -90 the density underflows first
+            return np.where(np.asarray(logsnr) < peak, plain(peak) * np.exp(at - peak + bend), plain(logsnr))
 
     return multiplier
 
@@ -152,8 +153,14 @@ def tabulated(table: str | File | ArrayLike) -> tuple[Multiplier, float, float]:
 
 
 def evaluate(w, logsnr: ArrayLike) -> NDArray:
-    """w on a grid, for an objective (or anything with ``weighting``), a callable, or values already on it."""
-    values = w.weighting(logsnr) if hasattr(w, "weighting") else w(logsnr) if callable(w) else w
+    """w on a grid, for an objective (or anything with ``weighting``), a probed loss, a callable, or values already on it."""
+    if isinstance(w, str):
+        raise TypeError(f"a weighting is an objective, a callable or an array; for a name say dv.objective({w!r})")
+    if hasattr(w, "edges"):  # a measured loss: bin averages, between the middles of its bins
+        edges = w.edges()
+        values = np.exp(np.interp(np.asarray(logsnr), (edges[1:] + edges[:-1]) / 2, np.log(w.weighting(edges)[0])))
+    else:
+        values = w.weighting(logsnr) if hasattr(w, "weighting") else w(logsnr) if callable(w) else w
     values = finite(values, "weighting")
     if values.shape != np.shape(logsnr):
         raise ValueError(f"weighting has shape {values.shape}, logsnr {np.shape(logsnr)}")
@@ -164,7 +171,7 @@ def evaluate(w, logsnr: ArrayLike) -> NDArray:
 
 def window(*objects, low: float = -20.0, high: float = 20.0, points: int = 4001) -> NDArray:
     """Grid over the stretch of [low, high] on which every object with a ``density`` has support, ends a hair inside."""
-    ends = [o.density.support() for o in objects if hasattr(o, "density")]
+    ends = [o.edges()[[1, -2]] if hasattr(o, "edges") else o.density.support() for o in objects if hasattr(o, "density")]
     low, high = max([low, *(e[0] for e in ends)]), min([high, *(e[1] for e in ends)])
     if low >= high:
         raise ValueError("the supports do not overlap: " + ", ".join(f"[{a:.3g}, {b:.3g}]" for a, b in ends))
@@ -303,7 +310,7 @@ def classes(objectives: Iterable, tolerance: float = 1e-6) -> list[list]:
     grid = np.linspace(-12, 12, 2001)
     curves: list[NDArray] = []
     for one in objectives:
-        w = one.weighting(grid)
+        w = evaluate(one, grid)
         for group, known in zip(groups, curves, strict=True):
             both = (w > 0) & (known > 0)
             ratio = w[both] / known[both]
@@ -329,8 +336,16 @@ def loss_density(w, logsnr: ArrayLike, mmse: Callable[[NDArray], NDArray] = gaus
 def share_below(
     w, at: float = 0.0, mmse: Callable[[NDArray], NDArray] | None = None, low: float = -10.0, high: float = 10.0
 ) -> float:
-    """Share of ∫w dλ on [low, high] that lies below λ = ``at``; of the loss ∫ w·mmse dλ if an eps-mmse is given."""
+    """Share of ∫w dλ on [low, high] that lies below λ = ``at``; of the loss ∫ w·mmse dλ if an eps-mmse is given.
+
+    Raises:
+        ValueError: if low >= high, or there is no weight between them.
+    """
+    if not low < high:
+        raise ValueError(f"a share needs low < high, got [{low}, {high}]")
     start = max(low, w.density.support()[0]) if hasattr(w, "density") else low
     grids = [window(w, low=low, high=end) if start < end else None for end in (high, min(at, high))]
     mass = [0.0 if g is None else simpson(evaluate(w, g) * (1 if mmse is None else mmse(g)), x=g) for g in grids]
+    if not mass[0] > 0:
+        raise ValueError(f"there is no weight on logsnr [{low:g}, {high:g}]; widen the range")
     return float(mass[1] / mass[0])

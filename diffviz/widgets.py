@@ -20,8 +20,8 @@ from PIL import Image as Pillow
 from scipy.special import expit
 
 from diffviz import paths, plots, weightings
-from diffviz.objectives import FAMILIES, Objective, from_weighting
-from diffviz.recipes import CATALOGUE
+from diffviz.objectives import FAMILIES, Objective, from_weighting, unknown
+from diffviz.recipes import CATALOGUE, objective
 
 MOST = 8
 WIDE = {"description_width": "92px"}
@@ -148,6 +148,9 @@ class WeightingExplorer(Explorer):
     def __init__(
         self, names: tuple[str, ...] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"), family: str = "flow logit-normal"
     ):
+        names = tuple(objective(name).name for name in names)
+        if family not in ("none", *FAMILIES):
+            raise unknown("family", family, FAMILIES, "dv.FAMILIES")
         self.table: Objective | None = None
 
         def text():  # a layout of its own each, since some are hidden

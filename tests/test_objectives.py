@@ -216,3 +216,14 @@ def test_a_law_around_nan_is_refused():
 
 def test_repr_names_target_path_and_source():
     assert repr(dv.objective("edm")).startswith("Objective('edm': x target, EDM(-1.2, 1.2) path, Karras et al. 2022")
+
+
+@pytest.mark.parametrize(("n", "rng"), [(0, np.random.default_rng(0)), (2.5, np.random.default_rng(0)), (3, None), (3, 0)])
+def test_draw_refuses_what_is_no_number_or_no_generator(n, rng):
+    with pytest.raises(ValueError, match="default_rng"):
+        dv.objective("edm").draw(n, rng)
+
+
+def test_a_logsnr_at_which_the_factor_overflows_is_named():
+    with pytest.raises(ValueError, match="logsnr -1500"):
+        dv.objective("fm-ot").weighting([-1500.0])

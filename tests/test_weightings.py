@@ -258,3 +258,17 @@ def test_gaussian_information_is_the_integral_of_half_the_mmse():
             integrate.quad(lambda l: weightings.gaussian_mmse(l) / 2, -60, end)[0], rel=1e-9
         )
     assert weightings.gaussian_mmse(log(3.0)) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(("low", "high"), [(5, -5), (-10, -5)])
+def test_a_share_of_nothing_is_refused(low, high):
+    with pytest.raises(ValueError, match=r"low < high|no weight"):
+        dv.share_below(dv.objective("ncsn"), low=low, high=high)
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda: dv.compare("edm", "sd3"), lambda: dv.classes(["edm"]), lambda: dv.verdict("edm", [0, 1])]
+)
+def test_a_name_where_an_objective_belongs_is_met_with_the_way_out(ask):
+    with pytest.raises((TypeError, ValueError), match=r"dv\.objective\('edm'\)|grid"):
+        ask()

@@ -169,3 +169,9 @@ def test_an_error_in_a_callback_is_shown_and_not_raised():
     one = Explorer(plots.axes()[0].figure, {"a": w.IntSlider(0)}, draw, w.VBox())
     one.controls["a"].value = 3
     assert "RuntimeError: broken &lt;here&gt;" in one.text.value
+
+
+@pytest.mark.parametrize(("names", "family", "near"), [(("edmm",), "none", "'edm'"), (("edm",), "EDMM", "'EDM'")])
+def test_an_explorer_of_unknown_names_is_refused_with_near_ones(names, family, near):
+    with pytest.raises(ValueError, match=near):
+        WeightingExplorer(names, family)
