@@ -59,7 +59,7 @@ def _on_eps(multiplier, target):
 
 def _pick(table: Mapping, name: object, what: str):
     if name not in table:
-        raise ValueError(f"{what} {name!r} does not apply: take {', '.join(table)}, or a callable c(logsnr) as weighting")
+        raise ValueError(f"{what} {name!r} does not apply: take {', '.join(table)}")
     return table[name]
 
 
@@ -95,7 +95,7 @@ def _edm(config: Mapping):
     """Levels as the examples' EDM-style training indexes them, T of T + 1 sigmas; the loss compares x."""
     u, high, low = np.arange(config["num_train_timesteps"]), config["sigma_max"], config["sigma_min"]
     span = {"karras": paths.karras(low, high, config["rho"]), "exponential": paths.ve(low, high)}
-    return span[config["sigma_schedule"]].logsnr(1 - u / len(u)), X, VE
+    return _pick(span, config["sigma_schedule"], "sigma_schedule").logsnr(1 - u / len(u)), X, VE
 
 
 KINDS = {"sigma_data": ("EDM", _edm), "beta_schedule": ("beta table", _beta_table), "shift": ("flow", _flow)}
@@ -118,10 +118,14 @@ def from_diffusers(scheduler, weighting: str | Callable | None = None, *, precon
         raise TypeError(f"need a diffusers scheduler or its config, got {scheduler!r}")
     label = config.get("_class_name") or type(scheduler).__name__
     kind, read = next((KINDS[key] for key in KINDS if key in config), (None, None))
-    if kind is None or read is None:
+    if kind is None:
         raise ValueError(f"{label} has none of {', '.join(KINDS)}: give a scheduler with betas, flow matching or EDM")
     named = WEIGHTINGS[kind] | ({"own": lambda target: (UNIFORM, weighting)} if callable(weighting) else {})
-    make = _pick(named, "own" if callable(weighting) else weighting or "none", f"for {label} ({kind}) the weighting")
+    make = _pick(
+        named,
+        "own" if callable(weighting) else weighting or "none",
+        f"for {label} ({kind}), a callable c(logsnr) aside, the weighting",
+    )
     idle = {*options, *["precondition_outputs"] * (precondition_outputs and kind != "flow")}
     if idle := idle - {*inspect.signature(make).parameters}:
         raise ValueError(f"{', '.join(sorted(idle))} has no effect with weighting {weighting!r} on {label}: leave it out")

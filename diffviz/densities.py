@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from scipy.optimize.elementwise import find_root
 
-from diffviz.checks import positive
+from diffviz.checks import finite, positive
 from diffviz.paths import Path, Transformed
 
 
@@ -27,22 +27,25 @@ def push_forward(time, path: Path):
 
 def logit_normal(mean: float = 0.0, std: float = 1.0):
     """Law of t with logit t ~ N(mean, std²): SD3's rf/lognorm (Esser et al. 2024, arXiv 2403.03206, eq. 19); SciPy's Johnson SB."""
-    positive(std, "std")
+    positive(std, "std"), finite(mean, "mean")
     return stats.johnsonsb(-mean / std, 1 / std)
 
 
 def logit_normal_logsnr(mean: float = 0.0, std: float = 1.0, shift: float = 1.0):
     """Law of λ under ``logit_normal`` time, shifted, on the linear path: N(−2 mean − 2 log shift, (2 std)²) exactly."""
+    finite(mean, "mean")
     return stats.norm(-2 * mean - 2 * np.log(positive(shift, "shift")), 2 * positive(std, "std"))
 
 
 def lognormal_sigma(mean: float, std: float):
     """Law of λ for ln(sigma/alpha) ~ N(mean, std²): EDM's P_mean, P_std (Karras et al. 2022, arXiv 2206.00364, table 1)."""
+    finite(mean, "mean")
     return stats.norm(-2 * mean, 2 * positive(std, "std"))
 
 
 def loglogistic_sigma(mean: float, scale: float):
     """Law of λ for ln sigma ~ logistic(mean, scale) (k-diffusion's ``rand_log_logistic``)."""
+    finite(mean, "mean")
     return stats.logistic(-2 * mean, 2 * positive(scale, "scale"))
 
 

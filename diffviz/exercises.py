@@ -31,7 +31,10 @@ def check(name: str, answer: object) -> None:
     if answer is None:
         print(f"{name}: put your answer in place of None and run the cell again")
         return
-    hint = EXERCISES[name](answer)
+    try:
+        hint = EXERCISES[name](answer)
+    except (TypeError, ValueError) as error:
+        hint = f"{answer!r} is no answer of the right kind ({error})."
     print(f"{name}: " + (f"not yet. {hint}" if hint else "right!"))
 
 
@@ -71,3 +74,23 @@ def _centre_the_loss(answer) -> str:
     if abs(share - 0.5) < 0.005:
         return ""
     return f"With this shift {share:.1%} of the loss lies below λ = 0; a shift s moves every λ by −2 log s."
+
+
+def _mystery(letter: str) -> Callable[[object], str]:
+    def judge(answer) -> str:
+        from diffviz import examples  # torch only for those who probe
+
+        if answer not in examples.MISTAKES:
+            return f"The answer is one of {', '.join(examples.MISTAKES)}."
+        truth = examples.MYSTERIES[letter].__name__.strip("_").replace("_", " ").replace("no sigma data", "sigma_data")
+        return (
+            ""
+            if answer == truth
+            else f"Plot mystery {letter} and what was meant, examples.INTENDED[{letter!r}]: where do they part?"
+        )
+
+    return judge
+
+
+for _letter in "ABCDE":
+    exercise(f"mystery-{_letter}")(_mystery(_letter))

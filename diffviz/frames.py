@@ -46,10 +46,6 @@ def straight(sigma_min: float = 0.0) -> Frame:
     """alpha = s, sigma = 1 − (1 − sigma_min) s: linear interpolation (Lipman et al. 2022, arXiv 2210.02747, eq. 20)."""
     if not 0 <= sigma_min < 1:
         raise ValueError(f"sigma_min must lie in [0, 1), got {sigma_min}")
-    if sigma_min == 0:
-        return Frame(
-            "linear", lambda logsnr: expit(logsnr / 2), lambda logsnr: expit(-logsnr / 2), lambda logsnr: expit(-logsnr / 2) / 2
-        )
 
     def alpha(logsnr):
         return 1 / (1 - sigma_min + noise_ratio(logsnr))
@@ -57,11 +53,11 @@ def straight(sigma_min: float = 0.0) -> Frame:
     def sigma(logsnr):
         return 1 / (1 + (1 - sigma_min) * noise_ratio(-logsnr))
 
-    return Frame(f"linear(sigma_min={sigma_min:g})", alpha, sigma, lambda logsnr: sigma(logsnr) / 2)
+    return Frame(f"linear(sigma_min={sigma_min:g})" if sigma_min else "linear", alpha, sigma, lambda logsnr: sigma(logsnr) / 2)
 
 
 def smoothed(width: float) -> Frame:
-    """alpha = s, sigma² = (1 − s)² + width²: I-CFM's total noise (Tong et al. 2023, torchcfm's ``ConditionalFlowMatcher``)."""
+    """alpha = s, sigma² = (1 − s)² + width²: I-CFM's total noise (Tong et al. 2023, torchcfm), for λ up to −2 log width."""
     c2 = positive(width, "width") ** 2
 
     def alpha(logsnr):

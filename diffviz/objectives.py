@@ -110,7 +110,9 @@ class Objective:
             ValueError: for n < 1, an rng that is no generator, or a factor that is not finite.
         """
         if n != int(n) or n < 1 or not isinstance(rng, np.random.Generator):
-            raise ValueError(f"n must be at least 1 and whole, rng a generator such as np.random.default_rng(0); got {n!r}, {rng!r}")
+            raise ValueError(
+                f"n must be at least 1 and whole, rng a generator such as np.random.default_rng(0); got {n!r}, {rng!r}"
+            )
         u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
         logsnr = self.density.ppf(u)
         return logsnr, self.factor(logsnr)

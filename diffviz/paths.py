@@ -1,11 +1,12 @@
 """Noise paths z = alpha x + sigma eps: a frame says where z lives, a schedule says when.
 
-A *schedule* λ(t), falling from data (t = 0) to noise (t = 1), is the same thing as the law of λ under uniform time: with survival
-function S, density p and its inverse,
+Time runs from data (t = 0) to noise (t = 1) and λ(t) falls. Draw t uniformly and λ becomes a random variable, which knows all about the
+schedule: with its survival function S and density p,
 
     t(λ) = S(λ),      λ(t) = S⁻¹(t),      |dt/dλ| = p(λ).
 
-So a schedule *is* a SciPy distribution: uniform time on the linear path is logistic(scale=2), on the cosine path hypsecant(scale=2).
+That is why a path carries a SciPy distribution, for instance logistic(scale=2) when linear and hypsecant(scale=2) when cosine.
+Parameters out of range raise ValueError.
 """
 
 from dataclasses import dataclass, replace
@@ -318,7 +319,7 @@ def restricted(path: Path, start: float, end: float, name: str | None = None) ->
 
 
 def interpolated(low: Path, high: Path) -> Path:
-    """λ(t) = t λ_low(t) + (1 − t) λ_high(t) (Hoogeboom et al. 2023, arXiv 2301.11093, eq. 15); the inverse is a root search."""
+    """λ(t) = t λ_low(t) + (1 − t) λ_high(t) (Hoogeboom et al. 2023, arXiv 2301.11093, eq. 15), in the frame of ``high``; the inverse is a root search."""
 
     def forward(t):
         return t * low.schedule.isf(t) + (1 - t) * high.schedule.isf(t)
@@ -339,6 +340,8 @@ def interpolated(low: Path, high: Path) -> Path:
 
 def zero_terminal_snr(path: Path) -> Path:
     """alpha moved affinely to end at 0, alpha(0) kept (Lin et al. 2023, arXiv 2305.08891, algorithm 1); VP frame."""
+    if path.frame is not VP:
+        raise ValueError(f"zero terminal SNR moves the alpha of a variance-preserving path; {path.name!r} is {path.frame.name}")
     first, last = (float(VP.alpha(path.schedule.isf(t))) for t in (0.0, 1.0))
     span, kept = (first - last) / first, last * (1 - first) / first
 

@@ -157,7 +157,7 @@ def weighting_curves(
         name: np.asarray(c.weighting(grid, base) if hasattr(c, "weighting") else c, dtype=float) for name, c in curves.items()
     }
     shown = {name: shape(w, grid, anchor) for name, w in values.items()}
-    ax = ax or axes(legend=1.9 if outside else 0.0)[0]
+    ax = ax or axes(legend=0.6 + 0.085 * max(map(len, curves), default=0) if outside else 0.0)[0]
     ax.xaxis.set_major_locator(MultipleLocator(5))
     return lines(
         grid,

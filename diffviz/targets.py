@@ -1,6 +1,6 @@
 """What a loss compares: target = a x + b eps, and the one rule that replaces all pairwise converters.
 
-With z = alpha x + sigma eps known, an error in eps_hat shows up in the target multiplied by
+Once z = alpha x + sigma eps is given, a wrong eps_hat makes the target wrong in proportion:
 
     gain = |b − a sigma/alpha|,        ‖target error‖² = gain² ‖eps error‖²
 

@@ -2,9 +2,9 @@
 
     L_w = ½ ∫ w(λ) E‖eps_hat − eps‖² dλ        (Kingma & Gao 2023, arXiv 2303.00848)
 
-Constants are free, so two weightings are compared up to one. Where w falls, −dw/dλ is the density of a Gaussian noise augmentation
-under which the loss is an ELBO; where it rises, that "density" is negative. The base-free quantity is the *loss density*
-w(λ) E‖eps_hat − eps‖²: what the loss really spends where.
+Weightings are compared up to a constant. A w that falls with λ makes the loss an ELBO of noised data, with −dw/dλ as the law of the
+noise level; where w rises that law would be negative. Whatever the base, the product w(λ) E‖eps_hat − eps‖², the *loss density*, is
+the same.
 """
 
 from collections.abc import Callable, Iterable
@@ -148,8 +148,8 @@ def tabulated(table: str | File | ArrayLike) -> tuple[Multiplier, float, float]:
     if (w < 0).any() or not w.any():
         raise ValueError(f"w must be >= 0 and somewhere positive; smallest {w.min():g}, largest {w.max():g}")
     if (w > 0).all():
-        return lambda logsnr: np.exp(np.interp(logsnr, grid, np.log(w))), grid[0], grid[-1]
-    return lambda logsnr: np.interp(logsnr, grid, w), grid[0], grid[-1]
+        return lambda logsnr: np.exp(np.interp(logsnr, grid, np.log(w), -np.inf, -np.inf)), grid[0], grid[-1]
+    return lambda logsnr: np.interp(logsnr, grid, w, 0, 0), grid[0], grid[-1]
 
 
 def evaluate(w, logsnr: ArrayLike) -> NDArray:
@@ -158,6 +158,8 @@ def evaluate(w, logsnr: ArrayLike) -> NDArray:
         raise TypeError(f"a weighting is an objective, a callable or an array; for a name say dv.objective({w!r})")
     if hasattr(w, "edges"):  # a measured loss: bin averages, between the middles of its bins
         edges = w.edges()
+        if np.min(logsnr) < edges[0] or np.max(logsnr) > edges[-1]:
+            raise ValueError(f"the loss was measured on logsnr [{edges[0]:.4g}, {edges[-1]:.4g}] only; nothing is extrapolated")
         values = np.exp(np.interp(np.asarray(logsnr), (edges[1:] + edges[:-1]) / 2, np.log(w.weighting(edges)[0])))
     else:
         values = w.weighting(logsnr) if hasattr(w, "weighting") else w(logsnr) if callable(w) else w
@@ -180,15 +182,14 @@ def window(*objects, low: float = -20.0, high: float = 20.0, points: int = 4001)
 
 
 def augmentation_density(w: ArrayLike, logsnr: ArrayLike) -> NDArray:
-    """−dw/dλ: the density of the noise augmentation under which the weighted loss is an ELBO; negative where w rises.
+    """Which noise levels the data are augmented with when a falling w is read as an ELBO: −dw/dλ (Kingma & Gao 2023, sec. 3).
 
     Args:
-        w: weighting on the eps error, shape (n,).
-        logsnr: increasing grid in nats, shape (n,).
+        w: values on the grid, a callable or an objective; logsnr: increasing λ in nats, shape (n,).
     Returns:
-        −dw/dλ by central differences, shape (n,); its integral and the end mass w(λ_max) sum to w(λ_min).
+        Central differences, shape (n,), below 0 where w rises; with w(λ_max) as a last lump they add up to w(λ_min).
     Raises:
-        ValueError: if the grid does not increase or a value is not finite (Kingma & Gao 2023, sec. 3).
+        ValueError: for a grid that does not increase, or a w that is negative or not finite.
     """
     grid = increasing(logsnr, "logsnr")
     return -np.gradient(evaluate(w, grid), grid)
@@ -255,7 +256,9 @@ def verdict(w, logsnr: ArrayLike | None = None, information: Callable[[NDArray],
     steps = np.diff(values)
     rising = steps > 1e-9 * np.maximum(values[1:], values[:-1])
     bounds = np.flatnonzero(np.diff(np.concatenate([[0], rising, [0]])))
-    level = np.asarray(information((grid[1:] + grid[:-1]) / 2))
+    if not values.any():
+        raise ValueError("the weighting is 0 on the whole grid; pass a grid inside its support")
+    level = finite(information((grid[1:] + grid[:-1]) / 2), "information")
     negative = (steps * level)[rising].sum()
     whole = values[-1] * float(information(grid[-1])) - (steps * level)[~rising].sum()
     return Verdict(
@@ -325,12 +328,12 @@ def classes(objectives: Iterable, tolerance: float = 1e-6) -> list[list]:
 
 def rebase(w: ArrayLike, logsnr: ArrayLike, base: str) -> NDArray:
     """A weighting on the eps error as one on the error of ``base``: divided by gain² (the loss itself does not change)."""
-    return np.asarray(w) / base_gain(base, logsnr) ** 2
+    return finite(w, "weighting") / base_gain(base, finite(logsnr, "logsnr")) ** 2
 
 
 def loss_density(w, logsnr: ArrayLike, mmse: Callable[[NDArray], NDArray] = gaussian_mmse) -> NDArray:
     """w(λ) E‖eps_hat − eps‖² per nat, for an exact denoiser on data with this eps-mmse (σ(λ) is that of N(0, 1)); shape (n,)."""
-    return evaluate(w, logsnr) * mmse(np.asarray(logsnr, dtype=float))
+    return evaluate(w, logsnr) * finite(mmse(np.asarray(logsnr, dtype=float)), "mmse")
 
 
 def share_below(

@@ -258,16 +258,16 @@ class WeightingExplorer(Explorer):
         note = self._save() if changed == "save" else ""
         over = c["objectives"].value[MOST:]
         if over:
-            note = f"<i>up to {MOST} at once: {', '.join(over)} left out</i>"
+            note += f"<i>up to {MOST} at once: {', '.join(over)} left out</i>"
         self._redraw_axes(keep=changed in ("p0", "p1", "p2", "anchor"))
         rows = []
-        for name, objective in self.shown().items():
+        for name, shown in self.shown().items():
             values = ", ".join(
                 f"{c[f'p{i}'].description} {c[f'p{i}'].value:g}" for i in range(3) if c[f"p{i}"].layout.display != "none"
             )
             label = f"{name} ({values})" if name in FAMILIES else name
             mark = f"<td style='color:{plots.colour(name)}'>■</td><td style='padding-right:12px'>{html.escape(label)}</td>"
-            rows.append(f"<tr>{mark}{_words(objective)}</tr>")
+            rows.append(f"<tr>{mark}{_words(shown)}</tr>")
         head = "<tr><td></td><td></td><td><b>verdict</b></td><td><b>w below 0&nbsp;</b></td><td><b>loss below 0</b></td></tr>"
         return f"<table style='line-height:1.25'>{head}{''.join(rows)}</table>{note}"
 

@@ -210,7 +210,7 @@ def test_bad_values_are_refused_by_name(act, says):
 
 def test_a_law_around_nan_is_refused():
     for build in (lambda: objectives.flow(np.nan), lambda: objectives.edm(np.nan), lambda: objectives.laplace(np.nan)):
-        with pytest.raises(ValueError, match=r"lives on logsnr \[nan, nan\]"):
+        with pytest.raises(ValueError, match="nan"):
             build()
 
 
