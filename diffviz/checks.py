@@ -22,6 +22,6 @@ def increasing(value: ArrayLike, name: str) -> NDArray:
 
 def positive(value: float, name: str) -> float:
     """``value`` as a float, refused where it is not a finite number above 0."""
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be a finite number > 0, got {value}")
+    if not isinstance(value, int | float | np.number) or not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
     return float(value)

@@ -51,13 +51,13 @@ def _edm_peak(answer) -> str:
 
 @exercise("same-as-fm")
 def _same_as_fm(answer) -> str:
-    names = {answer} if isinstance(answer, str) else set(answer)
+    names = [answer] if isinstance(answer, str) else sorted({getattr(one, "name", one) for one in answer})
     fm = objective("fm-ot")
     wrong = [name for name in names if not weightings.compare(objective(name), fm).same]
     targets = {objective(name).target.name for name in names}
     if wrong:
         worst = weightings.compare(objective(wrong[0]), fm)
-        return f"{wrong[0]} deviates by a factor of {worst.deviation:.2g} at λ = {worst.at:.1f}."
+        return f"{wrong[0]} differs by {worst.deviation:.0%} at λ = {worst.at:.1f}."
     return (
         ""
         if len(targets - {"u"}) >= 2

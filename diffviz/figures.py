@@ -55,6 +55,8 @@ def classics() -> Axes:
     plots.weighting_curves(WIDE, chosen(*CLASSICS), ax=left, outside=None, title="anchored at λ = 0")
     plots.weighting_curves(WIDE, chosen(*CLASSICS), scale="w / max", ax=right, title="scaled to the maximum on [−10, 10]")
     left.set_ylim(-5, 5)
+    for here, there in zip(left.lines, right.lines, strict=True):
+        here.set_linestyle(there.get_linestyle())  # as in the legend
     return left
 
 
@@ -94,7 +96,7 @@ def time_densities() -> Axes:
     return plots.lines(t, curves, xlabel="time t   [0 data, 1 noise]", ylabel="density f(t)", outside=True)
 
 
-@figure("logsnr-densities", "Where training looks: the same densities and the classics over log-SNR")
+@figure("logsnr-densities", "Where training looks: densities over log-SNR; Laplace(0, 0.5) goes on to 1 at its peak")
 def logsnr_densities() -> Axes:
     grid = np.linspace(-16, 16, 801)
     laws = {
@@ -198,9 +200,7 @@ def bugs() -> dict[str, dict[str, Objective]]:
     maximum = Objective("max-snr-5 (wrong)", "bug", 2023, "lucidrains/recurrent-interface-network-pytorch issue 11", COSINE, EPS,
                         lambda l: np.maximum(np.exp(l), 5) / np.exp(l))  # fmt: skip
     ignored = flow_uniform(1.0, "sd3, no effect (wrong)", family="bug", year=2024, source="huggingface/diffusers PR 8528")
-    missing = edm(
-        -1.2, 1.2, 1.0, "edm, sigma_data 1 (wrong)", family="bug", year=2024, source="lucidrains/alphafold3-pytorch issue 124"
-    )
+    missing = edm(-1.2, 1.2, 1.0, "edm, sigma_data 1 (wrong)", family="bug", year=2022, source="a default left in place")
     return {
         "Min-SNR for v: numerator": {"min-snr-5-v": CATALOGUE["min-snr-5-v"], snr_plus_one.name: snr_plus_one},
         "min written as max": {"min-snr-5-eps": CATALOGUE["min-snr-5-eps"], maximum.name: maximum},
@@ -209,7 +209,7 @@ def bugs() -> dict[str, dict[str, Objective]]:
     }
 
 
-@figure("historical-bugs", "Weightings that were wrong in released code, beside what was meant")
+@figure("historical-bugs", "Wrong weightings beside what was meant: three that were released, and a default left in place")
 def historical_bugs() -> Axes:
     row = plots.axes(9.5, 7, columns=2, rows=2)
     for ax, (title, pair) in zip(row, bugs().items(), strict=True):

@@ -74,8 +74,8 @@ class Objective:
         bad = ~(np.isfinite(value) & (value >= 0))
         if bad.any():
             raise ValueError(
-                f"{self.name}: the multiplier on the {self.target.name} error gives a factor of {value[bad].flat[0]} at logsnr "
-                f"{at[bad].flat[0]:g}; a weighting is finite and >= 0 on the support: restrict the density or mend the multiplier"
+                f"{self.name}: multiplier times gain² of the {self.target.name} target is {value[bad].flat[0]} at logsnr "
+                f"{at[bad].flat[0]:g}; a weighting is finite and >= 0: stay within ±700 nats, restrict the density or mend the multiplier"
             )
         return value
 
@@ -109,7 +109,7 @@ class Objective:
         Raises:
             ValueError: for n < 1, an rng that is no generator, or a factor that is not finite.
         """
-        if n != int(n) or n < 1 or not isinstance(rng, np.random.Generator):
+        if not isinstance(n, int | np.integer) or n < 1 or not isinstance(rng, np.random.Generator):
             raise ValueError(
                 f"n must be at least 1 and whole, rng a generator such as np.random.default_rng(0); got {n!r}, {rng!r}"
             )
@@ -230,6 +230,7 @@ FAMILIES: dict[str, Family] = {
 
 def unknown(kind: str, name: object, known, listing: str) -> ValueError:
     """The error for a name that is not there: near names, and where all are listed."""
-    near = get_close_matches(str(name), list(known), 3, 0.4)
-    hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ";"
+    lower = {str(one).lower(): one for one in known}
+    near = [lower[one] for one in get_close_matches(str(name).lower(), lower, 3, 0.4)]
+    hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
     return ValueError(f"unknown {kind} {name!r}{hint} ({listing} lists all {len(known)})")

@@ -194,7 +194,7 @@ _ENTRIES = (
     Objective("ddpm-mu-unweighted", "x", 2020, "hojonathanho/diffusion model_mean_type='xprev'", VP_LINEAR, PREVIOUS, stated=rate,
               note="limit of many steps"),
     Objective("lucidrains-v", "v", 2022, LUCIDRAINS + " (pred_v)", COSINE, V, lambda l: expit(l), stated=lambda l: sech(l / 2),
-              note="the default SNR/(SNR + 1) cancels the v factor: this trains the eps weighting, not Salimans & Ho's v"),
+              note="its SNR/(SNR + 1) cancels the v factor: the eps weighting, not Salimans & Ho's v; later versions default to a sigmoid schedule"),
     Objective("lucidrains-x0", "x", 2022, LUCIDRAINS + " (pred_x0)", COSINE, X, weightings.snr, stated=lambda l: sech(l / 2),
               note="the default weight SNR makes it the eps loss"),
     # reweighted
@@ -298,7 +298,7 @@ _ENTRIES = (
     family.flow_uniform(3.0, "fm-shift3", family="flow", year=2024, source="diffusers FlowMatchEulerDiscreteScheduler(shift=3); " + SD3 + ", eq. 23"),
     Objective("wan-bell", "flow", 2025, "modelscope/DiffSynth-Studio flow_match.py (Wan)", LINEAR, U, weightings.bell, stats.logistic(-2 * LN5, 2),
               stated=lambda l: sech(l / 4 + LN5 / 2) ** 2 * (1 + exp(-l / 2)) ** 2 * np.expm1(2 * expit(-l / 2) * expit(l / 2)),
-              note="no weight at either end, the noisiest step included"),
+              note="the multiplier, not w, vanishes at both ends: the noisiest step is dropped"),
     Objective("pi0", "flow", 2024, "Physical-Intelligence/openpi pi0.py sample_time", LINEAR, U,
               density=densities.push_forward(stats.beta(1.5, 1, 0.001, 0.999), LINEAR), stated=lambda l: np.sqrt(expit(-l / 2) - 0.001) * fm(l)),
     Objective("u-shaped", "flow", 2024, "Lee et al. 2024 (arXiv 2405.20320), sangyun884/rfpp t_dist.py", LINEAR, U,
@@ -324,6 +324,6 @@ CATALOGUE: Mapping[str, Objective] = MappingProxyType({o.name: o for o in _ENTRI
 
 def objective(name: str) -> Objective:
     """The catalogue's entry of that name; a ValueError lists near names."""
-    if name not in CATALOGUE:
+    if not isinstance(name, str) or name not in CATALOGUE:
         raise unknown("objective", name, CATALOGUE, "dv.catalogue")
     return CATALOGUE[name]

@@ -220,8 +220,9 @@ class Verdict:
     def __str__(self) -> str:
         if self.monotone:
             return "monotone: an ELBO with noise augmentation"
-        where = ", ".join(f"[{a:.2f}, {b:.2f}]" for a, b in self.rises[:3]) + (" ..." if len(self.rises) > 3 else "")
-        return f"not monotone: rises on {where}; peak at {self.peak:.3f}; negative share {self.negative_share:.2%}"
+        edge = self.logsnr[0]
+        where = ", ".join(f"below {b:.2f}" if a == edge else f"on [{a:.2f}, {b:.2f}]" for a, b in self.rises[:3])
+        return f"not monotone: rises {where}{' ...' if len(self.rises) > 3 else ''}; peak at {self.peak:.3f}; negative share {self.negative_share:.2%}"
 
 
 def _peak(grid: NDArray, values: NDArray) -> float:
@@ -308,7 +309,7 @@ def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> C
 
 
 def classes(objectives: Iterable, tolerance: float = 1e-6) -> list[list]:
-    """Objectives grouped by identical weighting (up to a constant, where supports overlap); largest class first."""
+    """Objectives grouped by identical weighting, up to a constant and where supports overlap; each group by its first member."""
     groups: list[list] = []
     grid = np.linspace(-12, 12, 2001)
     curves: list[NDArray] = []
@@ -344,8 +345,8 @@ def share_below(
     Raises:
         ValueError: if low >= high, or there is no weight between them.
     """
-    if not low < high:
-        raise ValueError(f"a share needs low < high, got [{low}, {high}]")
+    if not (low < high and np.isfinite(at)) or not (callable(w) or hasattr(w, "weighting")):
+        raise ValueError(f"a share needs an objective or a callable, a finite at and low < high; got at {at}, [{low}, {high}]")
     start = max(low, w.density.support()[0]) if hasattr(w, "density") else low
     grids = [window(w, low=low, high=end) if start < end else None for end in (high, min(at, high))]
     mass = [0.0 if g is None else simpson(evaluate(w, g) * (1 if mmse is None else mmse(g)), x=g) for g in grids]

@@ -131,6 +131,9 @@ def show(control: w.Widget, on: bool) -> None:
 def _words(objective: Objective) -> str:
     v = weightings.verdict(objective)
     kind = "monotone" if v.monotone else f"peak {v.peak + 0.0:.2f}, negative {v.negative_share:.1%}"
+    low, high = objective.density.support()
+    if low >= 10 or high <= -10:
+        return f"<td>{kind}</td><td colspan=2>outside [-10, 10]</td>"
     below, loss = weightings.share_below(objective), weightings.share_below(objective, mmse=expit)
     return f"<td style='padding-right:12px'>{kind}</td><td>{below:.1%}</td><td>{loss:.1%}</td>"
 
@@ -251,14 +254,17 @@ class WeightingExplorer(Explorer):
         if changed in ("", "parametric"):
             self._sliders()
         if changed == "use":
-            rows = [line.replace(",", " ").split() for line in c["table"].value.strip().splitlines()]
+            rows = [line.replace(",", " ").replace(";", " ").split() for line in c["table"].value.strip().splitlines()]
+            rows = rows[1:] if rows and any(word[:1].isalpha() for word in rows[0]) else rows  # a header line
             if len({len(row) for row in rows}) > 1:
                 raise ValueError("every row of the table has the same number of columns: logsnr and w")
-            self.table = from_weighting(np.array(rows, dtype=float), name="own table")
+            self.table = None if not rows and self.table else from_weighting(np.array(rows, dtype=float), name="own table")
         note = self._save() if changed == "save" else ""
         over = c["objectives"].value[MOST:]
         if over:
             note += f"<i>up to {MOST} at once: {', '.join(over)} left out</i>"
+        if not self.shown():
+            raise ValueError("nothing is chosen: pick an objective, a parametric family or a table")
         self._redraw_axes(keep=changed in ("p0", "p1", "p2", "anchor"))
         rows = []
         for name, shown in self.shown().items():

@@ -55,3 +55,9 @@ def test_the_solutions_in_the_notebook_are_right(file, capsys):
     for name, source in zip(asked, solutions, strict=True):
         check(name, eval(source, {"dv": dv, "np": np}))
         assert capsys.readouterr().out == f"{name}: right!\n", f"{name}: {source}"
+
+
+@pytest.mark.parametrize("answer", ["abc", [1, 2], dv.verdict, float("nan")])
+def test_a_silly_answer_is_met_without_a_traceback(answer, capsys):
+    check("edm-peak", answer)
+    assert "not yet" in capsys.readouterr().out

@@ -182,7 +182,7 @@ def test_a_level_that_is_not_finite_is_refused(bad):
 def test_a_multiplier_that_is_negative_or_not_finite_is_refused_where_it_is(value):
     o = make(multiplier=lambda l: np.where(l > 1, value, 1.0))
     assert (o.weighting([-1.0, 0.5]) > 0).all()
-    with pytest.raises(ValueError, match=r"mine: the multiplier on the eps error .* at logsnr 2"):
+    with pytest.raises(ValueError, match=r"mine: multiplier .* of the eps target .* at logsnr 2"):
         o.weighting([0.0, 2.0])
     with pytest.raises(ValueError, match="finite and >= 0"):
         o.draw(1000, np.random.default_rng(0))

@@ -90,7 +90,7 @@ def test_verdict_says_where_w_rises():
     v = verdict(lambda l: 2 + np.sin(l), np.linspace(-6, 6, 4001))
     assert not v.monotone and len(v.rises) == 3
     np.testing.assert_allclose(v.rises, [(-6, -1.5 * np.pi), (-np.pi / 2, np.pi / 2), (1.5 * np.pi, 6)], atol=4e-3)
-    assert "rises on [-6.00, -4.71], [-1.57, 1.57]" in str(v)
+    assert "rises below -4.71, on [-1.57, 1.57]" in str(v)
     assert not verdict(exp, L).monotone and verdict(np.ones_like, L).monotone
 
 

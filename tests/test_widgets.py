@@ -175,3 +175,18 @@ def test_an_error_in_a_callback_is_shown_and_not_raised():
 def test_an_explorer_of_unknown_names_is_refused_with_near_ones(names, family, near):
     with pytest.raises(ValueError, match=near):
         WeightingExplorer(names, family)
+
+
+def test_a_table_outside_the_usual_range_does_not_block_the_explorer(explorer):
+    explorer.controls["table"].value = "logsnr, w\n13, 1\n14, 2"
+    explorer.redraw("use")
+    explorer.controls["anchor"].value = 1
+    assert "Error" not in explorer.text.value and "outside [-10, 10]" in explorer.text.value
+    explorer.controls["table"].value = ""
+    explorer.redraw("use")
+    assert "own table" not in explorer.shown()
+
+
+def test_an_explorer_with_nothing_chosen_says_what_to_do():
+    with pytest.raises(ValueError, match="pick an objective"):
+        WeightingExplorer((), "none")
