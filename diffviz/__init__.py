@@ -23,11 +23,25 @@ from diffviz.weightings import (
 _LATER = {
     "from_diffusers": "bridge",
     "WeightingExplorer": "widgets",
-    "ScheduleExplorer": "dashboards",
+    "closest": "matching",
     "fit": "training",
+    "probe": "matching",
+    "ProbeExplorer": "dashboards",
     "sample": "samplers",
 }
-_MODULES = ("frames", "paths", "targets", "densities", "weightings", "objectives", "plots", "figures", "widgets", "exercises")
+_MODULES = (
+    "frames",
+    "paths",
+    "targets",
+    "densities",
+    "weightings",
+    "objectives",
+    "plots",
+    "figures",
+    "widgets",
+    "exercises",
+    "examples",
+)
 
 __version__ = "0.1.0"
 __all__ = [

@@ -1,8 +1,9 @@
-"""The command line: ``python -m diffviz list | show NAME | figures | plot NAME ...``."""
+"""The command line: ``python -m diffviz list | show NAME | figures | plot NAME ... | probe module:function``."""
 
 import argparse
 import sys
-from typing import cast
+from importlib import import_module
+from typing import Any, cast
 
 import numpy as np
 from scipy.special import expit
@@ -59,6 +60,27 @@ def _plot(args) -> None:
     print(plots.save(cast(Figure, ax.figure), args.out))
 
 
+def _probe(args) -> None:
+    import torch
+
+    from diffviz import matching, plots
+
+    place, _, name = args.loss.partition(":")
+    sys.path.insert(0, "")  # the user's own module, from where the command is run
+    loss = getattr(import_module(place), name, None)
+    if not callable(loss):
+        raise ValueError(f"{args.loss!r} names no loss; write module:function, for a function loss(model, x)")
+    shape = [int(size) for size in args.shape.split(",")]
+    measured = matching.probe(
+        loss, torch.randn(args.batch, *shape, generator=torch.Generator().manual_seed(0)), draws=args.draws
+    )
+    print(measured)
+    for match in matching.closest(measured):
+        print(f"  {match.name:32} deviates by {match.deviation:.2%} at most, at λ = {match.at:.1f}")
+    if args.out:
+        print(plots.save(cast(Any, measured.plot().figure), args.out))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 0, or 2 with a sentence on stderr where the input is wrong."""
     parser = argparse.ArgumentParser("python -m diffviz", description="What does this diffusion loss really optimise?")
@@ -80,10 +102,19 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("--out", required=True, help="svg, pdf or png file")
     one.add_argument("--base", default="eps", choices=("eps", "x", "v", "u"))
     one.set_defaults(run=_plot)
+    one = commands.add_parser("probe", help="what a training loss of your own weights")
+    one.add_argument("loss", help="module:function, for a function loss(model, x) -> tensor")
+    one.add_argument("--shape", default="2", help="of one datum, e.g. 3,32,32 (default: 2)")
+    one.add_argument("--batch", type=int, default=64)
+    one.add_argument("--draws", type=int, default=20_000)
+    one.add_argument("--out", help="svg, pdf or png file for the plot")
+    one.set_defaults(run=_probe)
     args = parser.parse_args(argv)
     try:
         args.run(args)
-    except (ValueError, OSError) as error:
+    except BrokenPipeError:  # a reader such as head has had enough
+        sys.stdout = None
+    except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"diffviz: {error}", file=sys.stderr)
         return 2
     return 0

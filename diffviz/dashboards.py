@@ -1,88 +1,72 @@
-"""Explorers of schedules and of training: what a density over log-SNR does to the same loss, and a training run to watch."""
+"""Explorers that need torch: two training losses side by side, measured as they stand."""
 
 from typing import cast
 
 import ipywidgets as w
 import numpy as np
+import torch
 from matplotlib.figure import Figure
-from scipy import stats
-from scipy.special import expit
 
-from diffviz import paths, plots
-from diffviz.recipes import CATALOGUE
+from diffviz import examples, matching, plots
 from diffviz.widgets import WIDE, Explorer
 
-SCHEDULES = {
-    "cosine": paths.COSINE, "linear (flow)": paths.LINEAR, "VP linear β": paths.vp_linear(), "scaled-linear β": paths.scaled_linear(),
-    "cosine, s = 0.008": paths.cosine(0.008), "VE, σ 0.01 to 50": paths.ve(0.01, 50), "EDM log-normal": paths.edm(),
-    "sigmoid": paths.sigmoid(), "Laplace(0, 2)": paths.from_density(stats.laplace(0, 2), name="Laplace(0, 2)"),
-}  # fmt: skip
 
+class ProbeExplorer(Explorer):
+    """Two losses probed side by side: their weightings, their ratio, and the closest entries of the catalogue.
 
-def second_moment_ratio(weighting, density, mmse, reach: float = 25.0) -> tuple[float, float]:
-    """What it costs to estimate a weighted loss under ``density``, for Gaussian data and an exact denoiser.
-
-    There E‖eps error‖⁴ ∝ mmse², so E[Y²] of one draw Y = w/p·‖eps error‖² over its smallest value under any density on the same
-    support is ∫(w·mmse)²/p dλ over (∫w·mmse dλ)², and the best density is w·mmse itself.
-
-    Returns:
-        That ratio, inf where the tails of the density are too thin for it; and the share of the loss outside its support.
+    Args:
+        losses: name to ``loss(model, x)``; those of ``diffviz.examples`` by default.
+        x: data to probe with, (n, *shape); 256 standard normal points of the plane by default.
     """
-    grid = np.linspace(-reach, reach, 4001)
-    p = density.pdf(grid)
-    spent = weighting(grid) * mmse(grid)
-    inside = np.where(p > 0, spent, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cost = np.where(p > 0, inside**2 / p, 0.0)
-    whole, inner = cost.sum(), cost[np.abs(grid) < 0.8 * reach].sum()
-    ratio = whole * (grid[1] - grid[0]) / np.trapezoid(inside, grid) ** 2 if whole < 1.5 * inner else np.inf
-    return float(ratio), float(1 - inside.sum() / spent.sum())
 
+    grid = np.linspace(-8, 8, 161)
 
-class ScheduleExplorer(Explorer):
-    """One schedule in four views: λ(t), the scales, where it looks beside where the loss is, and what that costs in variance."""
+    def __init__(self, losses=None, x: torch.Tensor | None = None):
+        self.losses = dict(losses or examples.LOSSES)
+        if len(self.losses) < 2:
+            raise ValueError(f"two losses are compared, {len(self.losses)} given")
+        self.x = torch.randn(256, 2, generator=torch.Generator().manual_seed(0)) if x is None else x
+        self._known: dict[str, tuple[np.ndarray, str]] = {}
 
-    grid = np.linspace(-15, 15, 601)
-    t = np.linspace(0.001, 0.999, 400)
-
-    def __init__(self, schedule: str = "cosine", weighting: str = "fm-ot"):
         def text():
             return {"style": WIDE, "layout": w.Layout(width="330px")}
 
-        names = ("fm-ot", "elbo", "iddpm-cosine", "edm", "sd3", "sigmoid-bias2", "min-snr-5-eps")
+        names = list(self.losses)
         c = {
-            "schedule": w.Dropdown(options=list(SCHEDULES), value=schedule, description="schedule", **text()),
-            "shift": w.FloatSlider(1, min=0.25, max=8, step=0.05, description="shift", **text()),
-            "weighting": w.Dropdown(options=names, value=weighting, description="weighting", **text()),
-            "variance": w.FloatLogSlider(1, min=-3, max=3, step=0.1, description="data variance", **text()),
+            "left": w.Dropdown(options=names, value=names[0], description="loss", **text()),
+            "right": w.Dropdown(options=names, value=names[1], description="beside", **text()),
+            "anchor": w.FloatSlider(0, min=-6, max=6, step=0.25, description="anchor λ", **text()),
         }
         self.controls = c
-        self.panels = plots.axes(8.6, 6.2, columns=2, rows=2)
-        super().__init__(
-            cast(Figure, self.panels[0].figure), c, self._show, w.VBox(list(c.values()), layout=w.Layout(width="350px"))
-        )
+        self.panels = plots.axes(8.6, 4.2, columns=2)
+        panel = w.VBox(list(c.values()), layout=w.Layout(width="350px"))
+        super().__init__(cast(Figure, self.panels[0].figure), c, self._show, panel)
+
+    def measured(self, name: str) -> tuple[np.ndarray, str]:
+        """log10 w of a loss on the grid (NaN outside what it draws), and its target and closest entries; each is probed once."""
+        if name not in self._known:
+            found = matching.probe(self.losses[name], self.x, generator=torch.Generator().manual_seed(0))
+            edges = found.edges()
+            middle, (value, _) = (edges[1:] + edges[:-1]) / 2, found.weighting(edges)
+            inside = (self.grid >= middle[0]) & (self.grid <= middle[-1])
+            with np.errstate(divide="ignore"):
+                curve = np.where(inside, np.interp(self.grid, middle, np.log10(value)), np.nan)
+            near = ", ".join(f"{match.name} ({match.deviation:.1%})" for match in matching.closest(found, 2))
+            self._known[name] = curve, f"target {found.kind}; closest: {near}"
+        return self._known[name]
 
     def _show(self, changed: str) -> str:
-        c = self.controls
-        path = SCHEDULES[c["schedule"].value]
-        path = path if c["shift"].value == 1 else paths.shifted(path, c["shift"].value)
-        weighting, shift = CATALOGUE[c["weighting"].value].weighting, np.log(c["variance"].value)
-        logsnr, spent = path.logsnr(self.t), weighting(self.grid) * expit(self.grid + shift)
-        ideal, law = spent / np.trapezoid(spent, self.grid), path.schedule
-        time, (a, b, e, f) = "time t   [0 data, 1 noise]", self.panels
-        plots.lines(self.t, {"λ(t)": logsnr}, xlabel=time, ylabel="log-SNR λ", outside=None, ax=a)
-        plots.lines(self.t, {"α": path.alpha(self.t), "σ": path.sigma(self.t)}, xlabel=time, ylabel="scale", ax=b)
-        looks = {"where it looks, p(λ)": law.pdf(self.grid), "where the loss is": ideal}
-        plots.lines(self.grid, looks, xlabel="log-SNR λ", ylabel="share per nat", ax=e)
-        seen = {"draws": law.cdf(self.grid), "loss": np.cumsum(ideal) * (self.grid[1] - self.grid[0])}
-        plots.lines(self.grid, seen, xlabel="log-SNR λ", ylabel="share below λ", ax=f)
-        a.set_ylim(-15, 15)
-        b.set_ylim(0, 1.05 if path.frame.name in ("VP", "linear") else 5)
-        e.set_ylim(0, 0.3)
-        f.set_ylim(-0.02, 1.02)
-        ratio, missed = second_moment_ratio(weighting, law, lambda level: expit(level + shift))
-        cost = (
-            f"{ratio:.3f} times the smallest" if np.isfinite(ratio) else "infinite: the density is too thin where the loss is"
-        )
-        left_out = f"; {missed:.1%} of the loss lies outside its range" if missed > 1e-3 else ""
-        return f"second moment of one draw: <b>{cost}</b>{left_out} (Gaussian data, exact denoiser)"
+        anchor = int(np.abs(self.grid - self.controls["anchor"].value).argmin())
+        names = [self.controls[side].value for side in ("left", "right")]
+        one, two = (self.measured(name)[0] - self.measured(name)[0][anchor] for name in names)
+        left, right = self.panels
+        label = "log₁₀ w on the ε error, 0 at the anchor"
+        plots.lines(self.grid, {"loss": one, "beside": two}, xlabel=plots.LOGSNR, ylabel=label, outside=None, ax=left)
+        plots.lines(self.grid, {"ratio": one - two}, xlabel=plots.LOGSNR, ylabel="log₁₀ of their ratio", outside=None, ax=right)
+        if not changed:  # the two may coincide: the second is dashed, on top
+            next(line for line in left.lines if line.get_gid() == "beside").set_linestyle(plots.DASHES[1])
+            left.legend(frameon=False)
+            left.set_ylim(-6, 3)
+            right.set_ylim(-3, 3)
+        rows = (f"<tr><td><b>{name}</b>&nbsp;</td><td>{self.measured(name)[1]}</td></tr>" for name in names)
+        return f"<table>{''.join(rows)}</table>"

@@ -1,0 +1,90 @@
+"""A measured loss beside the catalogue: which published objectives weight like it, in words and as a picture.
+
+The probe itself reads nothing of the catalogue, so that each can check the other; here the two meet.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from diffviz import plots, probing
+from diffviz.measured import Measured
+from diffviz.recipes import CATALOGUE
+
+
+@dataclass(frozen=True)
+class Match:
+    """An objective beside a measured loss: largest relative deviation of the ratio of weightings from its median, and at which λ."""
+
+    name: str
+    deviation: float
+    at: float
+
+
+def closest(measured: Measured, k: int = 3) -> list[Match]:
+    """The k catalogue entries whose weighting is nearest to a measured one up to a constant, over 99.8 % of what it draws.
+
+    Entries with support on less than nine tenths of that stretch are left out. Bins are compared with bin averages.
+
+    Raises:
+        ValueError: for k < 1, or a loss whose weighting could not be measured.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    edges = measured.edges()
+    w, _ = measured.weighting(edges)
+    middle, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
+    nodes, rule = np.polynomial.legendre.leggauss(3)
+    found: list[tuple[float, bool, Match]] = []
+    for objective in CATALOGUE.values():
+        low, high = objective.density.support()
+        inside = (edges[:-1] >= low) & (edges[1:] <= high)  # a table of steps reaches half a step beyond its continuous limit
+        known = sum(r * objective.weighting(middle + half * node) for node, r in zip(nodes, rule, strict=True))
+        ratio = np.divide(w, known, out=np.zeros_like(w), where=inside & (known > 0))[inside]
+        if inside.mean() > 0.9 and (ratio > 0).all():
+            off = np.abs(ratio / np.median(ratio) - 1)
+            match = Match(objective.name, float(off.max()), float(middle[inside][off.argmax()]))
+            found.append((round(match.deviation, 3), objective.target.name != measured.kind, match))
+    return [match for *_, match in sorted(found, key=lambda one: one[:2])[:k]]  # of equals, the one with the same target first
+
+
+class Report(Measured):
+    """What ``dv.probe`` returns: the measurement, with its place in the catalogue."""
+
+    def table(self) -> np.ndarray:
+        """λ and measured w in two columns, shape (160, 2): what ``dv.from_weighting`` takes."""
+        edges = self.edges()
+        return np.column_stack([(edges[1:] + edges[:-1]) / 2, self.weighting(edges)[0]])
+
+    def plot(self, k: int = 3, ax: Axes | None = None) -> Axes:
+        """The measured weighting over the closest catalogue curves, anchored at λ = 0 (``gid`` "measured")."""
+        middle, w = self.table().T
+        curves = {match.name: CATALOGUE[match.name].weighting(middle) for match in closest(self, k)}
+        title = f"measured: {self.kind} target, {len(self.logsnr):,} draws"
+        ax = plots.weighting_curves(middle, curves | {"measured": w}, title=title, ax=ax)
+        for line in [one for one in ax.lines if one.get_gid() == "measured"]:
+            line.set(linestyle="", marker="o", ms=4, markevery=5, color="black", zorder=6)
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, frameon=False, fontsize=9, handlelength=3)
+        return ax
+
+    def summary(self) -> str:
+        """Target, path, density, weighting, and the closest entry of the catalogue, in words."""
+        lines = super().summary().split("\n")
+        try:
+            best = closest(self, 1)
+        except ValueError:  # one level, or no weighting: the notes say which
+            best = []
+        if best:
+            same = "equal to" if best[0].deviation < 0.02 else "closest to"
+            word = f"weighting: {same} {best[0].name} up to a constant, largest deviation {best[0].deviation:.1%} at λ = {best[0].at:.1f}"
+            notes = next((i for i, line in enumerate(lines) if line.startswith("note:")), len(lines))
+            lines.insert(notes, word)
+        return "\n".join(lines)
+
+    __str__ = __repr__ = summary
+
+
+def probe(*args, **kwargs) -> Report:
+    """``diffviz.probing.probe`` with the catalogue beside the result; same arguments, see there."""
+    return Report(**vars(probing.probe(*args, **kwargs)))
