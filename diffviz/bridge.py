@@ -118,7 +118,7 @@ def from_diffusers(scheduler, weighting: str | Callable | None = None, *, precon
         raise TypeError(f"need a diffusers scheduler or its config, got {scheduler!r}")
     label = config.get("_class_name") or type(scheduler).__name__
     kind, read = next((KINDS[key] for key in KINDS if key in config), (None, None))
-    if kind is None:
+    if kind is None or read is None:
         raise ValueError(f"{label} has none of {', '.join(KINDS)}: give a scheduler with betas, flow matching or EDM")
     named = WEIGHTINGS[kind] | ({"own": lambda target: (UNIFORM, weighting)} if callable(weighting) else {})
     make = _pick(

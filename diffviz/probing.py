@@ -486,9 +486,9 @@ def _kind(alpha, sigma, a, b, logsnr, frame, tolerance):
             "x": off(1, zero, "one"),
             "v": off(-sigma / norm, alpha / norm, "sign") if frame == VP else np.inf,
             "score": off(zero, 1 / sigma, "one"),
-            "u": off(straight[0], straight[1], "one" if frame == LINEAR else "each") / (1 if frame == LINEAR else 10),
             f"F (sigma_data {units:.3g})": off(
                 ratio / (units * np.hypot(ratio, units)), -units / np.hypot(ratio, units), "sign"
             ),
+            "u": off(straight[0], straight[1], "one" if frame == LINEAR else "each") / (1 if frame == LINEAR else 10),
         }
     return next((kind for kind, miss in tries.items() if miss < tolerance), "other")
