@@ -24,23 +24,12 @@ _LATER = {
     "from_diffusers": "bridge",
     "WeightingExplorer": "widgets",
     "closest": "matching",
-    "fit": "training",
     "probe": "matching",
     "ProbeExplorer": "dashboards",
-    "sample": "samplers",
 }
-_MODULES = (
-    "frames",
-    "paths",
-    "targets",
-    "densities",
-    "weightings",
-    "objectives",
-    "plots",
-    "figures",
-    "widgets",
-    "exercises",
-    "examples",
+_MODULES = tuple(
+    "bridge checks dashboards densities examples exercises figures frames matching objectives paths plots recipes targets "
+    "weightings widgets".split()
 )
 
 __version__ = "0.1.0"

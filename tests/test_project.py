@@ -1,6 +1,7 @@
 """What holds the project together: dependencies, layers, sizes, notebooks, links."""
 
 import ast
+import hashlib
 import importlib.util
 import re
 import subprocess
@@ -173,3 +174,14 @@ def test_links_inside_the_project_lead_somewhere(file):
 def test_the_readme_maps_every_notebook():
     text = (ROOT / "README.md").read_text()
     assert all(f"notebooks/{file.name}" in text for file in NOTEBOOKS)
+
+
+def test_data_files_are_those_of_their_readme():
+    text = (ROOT / "data" / "README.md").read_text()
+    stated = dict(re.findall(r"^\| `([^`]+)` \|.*`([0-9a-f]{64})` \|$", text, re.M))
+    files = {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in (ROOT / "data").iterdir()
+        if file.suffix in (".npz", ".csv")
+    }
+    assert stated == files and len(files) == 4
