@@ -27,10 +27,10 @@ _LATER = {
     "probe": "matching",
     "ProbeExplorer": "dashboards",
 }
-_MODULES = tuple(
-    "bridge checks dashboards densities examples exercises figures frames matching objectives paths plots recipes targets "
-    "weightings widgets".split()
-)
+_MODULES = (
+    "bridge", "checks", "dashboards", "densities", "examples", "exercises", "figures", "frames", "matching", "objectives", "paths",
+    "plots", "recipes", "targets", "weightings", "widgets",
+)  # fmt: skip
 
 __version__ = "0.1.0"
 __all__ = [
