@@ -7,10 +7,11 @@ A recipe is a path, a density of λ (from the law of time), a target and a multi
 ``stated`` is the literature's closed form of w, a claim beside the rule that tests hold against it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path as File
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -136,6 +137,8 @@ def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -
     else:
         source = "callable"
     law = density or path.schedule
+    if not hasattr(law, "ppf") or not hasattr(law, "support") or np.shape(w(law.ppf([0.25, 0.75]))) != (2,):
+        raise ValueError("density is a frozen SciPy distribution of λ, and a callable w returns one value for each λ")
     return Objective(name, "custom", 0, source, path, EPS, lambda logsnr: w(logsnr) / (2 * law.pdf(logsnr)), law)
 
 
@@ -214,7 +217,7 @@ class Family:
     parameters: tuple[tuple[str, float, float, float, float], ...]
 
 
-FAMILIES: dict[str, Family] = {
+FAMILIES: Mapping[str, Family] = MappingProxyType({
     "flow logit-normal": Family(flow, (("mean", 0, -2, 2, 0.05), ("std", 1, 0.2, 2, 0.05), ("shift", 1, 0.25, 8, 0.05))),
     "flow uniform t": Family(flow_uniform, (("shift", 1, 0.25, 8, 0.05),)),
     "flow mode": Family(mode, (("scale", 1.29, -1, 1.75, 0.01),)),
@@ -225,7 +228,7 @@ FAMILIES: dict[str, Family] = {
     "P2": Family(p2, (("gamma", 1, 0.1, 2, 0.05), ("k", 1, 0.1, 4, 0.1))),
     "Laplace": Family(laplace, (("centre", 0, -4, 4, 0.1), ("scale", 0.5, 0.2, 3, 0.05))),
     "cosine shifted": Family(cosine, (("shift", 1, 0.25, 8, 0.05),)),
-}
+})  # fmt: skip
 
 
 def unknown(kind: str, name: object, known, listing: str) -> ValueError:

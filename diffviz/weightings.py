@@ -297,6 +297,7 @@ def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> C
     Raises:
         ValueError: if the supports do not overlap, or b is 0 where it should divide.
     """
+    positive(tolerance, "tolerance")
     grid = window(a, b, low=-12, high=12, points=2001) if logsnr is None else increasing(logsnr, "logsnr")
     over, under = evaluate(a, grid), evaluate(b, grid)
     if not ((over > 0) & (under > 0)).all():

@@ -227,3 +227,9 @@ def test_draw_refuses_what_is_no_number_or_no_generator(n, rng):
 def test_a_logsnr_at_which_the_factor_overflows_is_named():
     with pytest.raises(ValueError, match="logsnr -1500"):
         dv.objective("fm-ot").weighting([-1500.0])
+
+
+@pytest.mark.parametrize("bad", [{"w": lambda l: 1.0}, {"w": lambda l: np.ones(3)}, {"w": np.exp, "density": "norm"}])
+def test_a_weighting_or_density_of_the_wrong_kind_is_refused_when_built(bad):
+    with pytest.raises(ValueError, match="frozen SciPy distribution"):
+        from_weighting(**bad)
