@@ -31,7 +31,9 @@ class Target:
     def gain(self, logsnr: ArrayLike, path: Path) -> NDArray:
         """|b − a sigma/alpha|: the factor by which an error in eps_hat shows up in the target. λ and result of one shape."""
         at = np.asarray(logsnr, dtype=float)
-        return np.abs(self.b(at, path) - self.a(at, path) * noise_ratio(at))
+        a = self.a(at, path)
+        with np.errstate(invalid="ignore"):  # a target without x gains nothing from it, also where sigma/alpha overflows
+            return np.abs(self.b(at, path) - np.where(a == 0, 0.0, a * noise_ratio(at)))
 
 
 def _velocity(logsnr: NDArray, path: Path, log_slope: ArrayLike) -> NDArray:

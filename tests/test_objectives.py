@@ -233,3 +233,9 @@ def test_a_logsnr_at_which_the_factor_overflows_is_named():
 def test_a_weighting_or_density_of_the_wrong_kind_is_refused_when_built(bad):
     with pytest.raises(ValueError, match="frozen SciPy distribution"):
         from_weighting(**bad)
+
+
+@pytest.mark.parametrize("name", ["cauchy-eps", "laplace-eps", "edm", "fm-ot"])
+def test_every_draw_has_a_factor_also_far_out(name):
+    logsnr, factor = dv.objective(name).draw(8192, np.random.default_rng(0))
+    assert np.isfinite(logsnr).all() and np.isfinite(factor).all() and (factor >= 0).all()
