@@ -20,16 +20,9 @@ from diffviz.weightings import (
     verdict,
 )
 
-_LATER = {
-    "from_diffusers": "bridge",
-    "WeightingExplorer": "widgets",
-    "closest": "matching",
-    "probe": "matching",
-    "ProbeExplorer": "dashboards",
-}
+_LATER = {"from_diffusers": "bridge", "WeightingExplorer": "widgets", "closest": "matching", "probe": "matching"}
 _MODULES = (
-    "bridge", "checks", "dashboards", "densities", "examples", "exercises", "figures", "frames", "matching", "objectives", "paths",
-    "plots", "recipes", "targets", "weightings", "widgets",
+    "bridge", "checks", "densities", "frames", "matching", "objectives", "paths", "plots", "recipes", "targets", "weightings", "widgets",
 )  # fmt: skip
 
 __version__ = "0.1.0"

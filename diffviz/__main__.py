@@ -3,6 +3,7 @@
 import argparse
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -41,7 +42,11 @@ def _show(args) -> None:
 
 
 def _figures(args) -> None:
-    from diffviz import figures  # Matplotlib only when it draws
+    folder = Path(__file__).parents[1] / "notebooks"
+    if not (folder / "suite").is_dir():
+        raise ValueError("the figures stand beside the notebooks: run this from a clone of the repository")
+    sys.path.insert(0, str(folder))
+    from suite import figures  # Matplotlib only when it draws
 
     if args.list:
         for name, (_, caption) in figures.FIGURES.items():

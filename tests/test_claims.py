@@ -74,14 +74,14 @@ def test_sd3_over_fm_is_even():
 def test_probe_your_loss_says_what_is_measured():
     import torch
 
-    from diffviz import examples
+    from suite import losses
 
     x = torch.randn(256, 2, generator=torch.Generator().manual_seed(0))
-    edm = dv.probe(examples.edm, x)
+    edm = dv.probe(losses.edm, x)
     text = prose("04_probe_your_loss")
     assert dv.closest(edm)[0].name == "edm" and dv.closest(edm)[0].deviation < 2e-4 and "within 0.02 % over 99.8 %" in text
     assert len(edm.logsnr) == 20_000 and "20,000 draws" in text
     assert "norm(loc=2.4, scale=2.4)" in str(edm) and "mean 2.4 and standard deviation 2.4" in text
-    assert "logistic(loc=0, scale=2)" in str(dv.probe(examples.MYSTERIES["B"], x)) and "logistic with scale 2" in text
-    assert "norm(loc=1, scale=2)" in str(dv.probe(examples.MYSTERIES["D"], x)) and "The measured mean is +1" in text
-    assert "not a squared loss" in str(dv.probe(examples.huber, x))
+    assert "logistic(loc=0, scale=2)" in str(dv.probe(losses.MYSTERIES["B"], x)) and "logistic with scale 2" in text
+    assert "norm(loc=1, scale=2)" in str(dv.probe(losses.MYSTERIES["D"], x)) and "The measured mean is +1" in text
+    assert "not a squared loss" in str(dv.probe(losses.huber, x))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import diffviz as dv
-from diffviz.exercises import EXERCISES, check
+from suite.exercises import EXERCISES, check
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 import diffviz as dv
-from diffviz import figures
+from suite import figures
 
 NAMES = (
     "weightings",

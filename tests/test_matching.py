@@ -5,8 +5,9 @@ import pytest
 import torch
 
 import diffviz as dv
-from diffviz import examples, matching
+from diffviz import matching
 from diffviz.__main__ import main
+from suite import losses
 
 CLOSED = {
     "flow matching": lambda l: np.exp(-l / 2),
@@ -29,7 +30,7 @@ def x():
 
 @pytest.fixture(scope="module")
 def reports(x):
-    return {name: dv.probe(loss, x) for name, loss in examples.LOSSES.items()}
+    return {name: dv.probe(loss, x) for name, loss in losses.LOSSES.items()}
 
 
 @pytest.mark.parametrize("name", CLOSED)
@@ -94,12 +95,12 @@ def test_fewer_than_one_match_is_refused(reports):
 
 @pytest.mark.parametrize("letter", "ABCDE")
 def test_each_mystery_is_another_objective_than_was_meant(letter, x):
-    wrong, meant = (dv.probe(losses[letter], x) for losses in (examples.MYSTERIES, examples.INTENDED))
+    wrong, meant = (dv.probe(losses[letter], x) for losses in (losses.MYSTERIES, losses.INTENDED))
     assert dv.compare(wrong, meant).deviation > 0.3
 
 
 def test_the_command_line_prints_the_summary_and_writes_the_plot(tmp_path, capsys):
-    assert main(["probe", "diffviz.examples:sd3", "--shape", "1,4,4", "--draws", "2000", "--out", str(tmp_path / "a.png")]) == 0
+    assert main(["probe", "suite.losses:sd3", "--shape", "1,4,4", "--draws", "2000", "--out", str(tmp_path / "a.png")]) == 0
     out = capsys.readouterr().out
     assert "target: u" in out and "equal to sd3" in out and (tmp_path / "a.png").exists()
 
@@ -107,9 +108,9 @@ def test_the_command_line_prints_the_summary_and_writes_the_plot(tmp_path, capsy
 @pytest.mark.parametrize(
     ("loss", "says"),
     [
-        ("diffviz.examples:nothing", "module:function"),
+        ("suite.losses:nothing", "module:function"),
         ("no_such_module:f", "no_such_module"),
-        ("diffviz.examples:MISTAKES", "module:function"),
+        ("suite.losses:MISTAKES", "module:function"),
     ],
 )
 def test_the_command_line_says_what_is_wrong_with_a_loss(loss, says, capsys):

@@ -27,7 +27,7 @@ def exercise(name: str):
 def check(name: str, answer: object) -> None:
     """Print whether ``answer`` is right, with a hint if it is not; nothing is judged while it is None."""
     if name not in EXERCISES:
-        raise unknown("exercise", name, EXERCISES, "diffviz.exercises.EXERCISES")
+        raise unknown("exercise", name, EXERCISES, "suite.exercises.EXERCISES")
     if answer is None:
         print(f"{name}: put your answer in place of None and run the cell again")
         return
@@ -78,15 +78,15 @@ def _centre_the_loss(answer) -> str:
 
 def _mystery(letter: str) -> Callable[[object], str]:
     def judge(answer) -> str:
-        from diffviz import examples  # torch only for those who probe
+        from suite import losses  # torch only for those who probe
 
-        if answer not in examples.MISTAKES:
-            return f"The answer is one of {', '.join(examples.MISTAKES)}."
-        truth = examples.MYSTERIES[letter].__name__.strip("_").replace("_", " ").replace("no sigma data", "sigma_data")
+        if answer not in losses.MISTAKES:
+            return f"The answer is one of {', '.join(losses.MISTAKES)}."
+        truth = losses.MYSTERIES[letter].__name__.strip("_").replace("_", " ").replace("no sigma data", "sigma_data")
         return (
             ""
             if answer == truth
-            else f"Plot mystery {letter} and what was meant, examples.INTENDED[{letter!r}]: where do they part?"
+            else f"Plot mystery {letter} and what was meant, losses.INTENDED[{letter!r}]: where do they part?"
         )
 
     return judge

@@ -7,22 +7,23 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from diffviz import examples, matching, plots
+from diffviz import matching, plots
 from diffviz.widgets import WIDE, Explorer
+from suite import losses as shown
 
 
 class ProbeExplorer(Explorer):
     """Two losses probed side by side: their weightings, their ratio, and the closest entries of the catalogue.
 
     Args:
-        losses: name to ``loss(model, x)``; those of ``diffviz.examples`` by default.
+        losses: name to ``loss(model, x)``; those of ``suite.losses`` by default.
         x: data to probe with, (n, *shape); 256 standard normal points of the plane by default.
     """
 
     grid = np.linspace(-8, 8, 161)
 
     def __init__(self, losses=None, x: torch.Tensor | None = None):
-        self.losses = dict(losses or examples.LOSSES)
+        self.losses = dict(losses or shown.LOSSES)
         if len(self.losses) < 2:
             raise ValueError(f"two losses are compared, {len(self.losses)} given")
         self.x = torch.randn(256, 2, generator=torch.Generator().manual_seed(0)) if x is None else x

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from diffviz import examples
-from diffviz.dashboards import ProbeExplorer
+from suite import losses
+from suite.explorers import ProbeExplorer
 
 
 @pytest.fixture(scope="module")
@@ -33,4 +33,4 @@ def test_the_anchor_is_where_both_are_zero(explorer):
 
 def test_one_loss_is_not_enough():
     with pytest.raises(ValueError, match="two losses"):
-        ProbeExplorer({"one": examples.edm})
+        ProbeExplorer({"one": losses.edm})
