@@ -20,10 +20,17 @@ from diffviz.weightings import (
     verdict,
 )
 
-_LATER = {"from_diffusers": "bridge", "WeightingExplorer": "widgets", "closest": "matching", "probe": "matching"}
+_LATER = {  # loaded when first touched: name to module
+    "WeightingExplorer": "widgets",
+    "closest": "matching",
+    "from_diffusers": "bridge",
+    "probe": "matching",
+    "sample": "samplers",
+}
 _MODULES = (
-    "bridge", "checks", "densities", "frames", "matching", "objectives", "paths", "plots", "recipes", "targets", "weightings", "widgets",
-)  # fmt: skip
+    *("bridge", "checks", "densities", "frames", "matching", "objectives", "paths", "plots", "recipes", "samplers"),
+    *("targets", "weightings", "widgets"),
+)
 
 __version__ = "0.1.0"
 __all__ = [
