@@ -103,7 +103,7 @@ def inverted(forward: Curve) -> Curve:
 
 
 def _from_rate(name: str, total: Curve, inverse: Curve, rate: Curve, frame: Frame = VP) -> Path:
-    """Path with alpha² = e^(−B): B(t) = ∫β, its inverse, and β as a function of B; sigma² = 1 − e^(−B), its square if sub-VP."""
+    """Path with alpha² = e^(−B): B(t) = ∫β, its inverse, β as a function of B; sigma² = 1 − e^(−B), or its square if sub-VP."""
     order, depth = (2, lambda l: 2 * np.arcsinh(noise_ratio(l) / 2)) if frame is SUB_VP else (1, lambda l: np.logaddexp(0, -l))
     logsnr = lambda t: -total(t) - order * np.log(-np.expm1(-total(t)))
     return scheduled(name, frame, logsnr, lambda l: inverse(depth(l)), lambda l: 2 * frame.slope(l) / rate(depth(l)))
