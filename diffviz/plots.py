@@ -18,12 +18,12 @@ from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#7A7A00", "#6A3D9A", "#7F7F7F")
 DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)))
 COLOURS = {
     "elbo": "#000000", "iddpm-cosine": "#0072B2", "fm-ot": "#D55E00", "edm": "#009E73", "sd3": "#CC79A7", "min-snr-5-eps": "#E69F00",
     "p2-gamma1": "#56B4E9", "indi": "#882255", "sigmoid-bias2": "#7A7A00", "v-cosine": "#6A3D9A", "ddpm-linear": "#7F7F7F",
 }  # fmt: skip
+PALETTE = tuple(COLOURS.values())[1:]  # all but black
 ERROR_OF = {"eps": "ε", "x": "x", "v": "v", "u": "u"}
 LOGSNR = "log-SNR λ = log(α²/σ²)   [nats; noise ← → data]"
 
@@ -90,7 +90,8 @@ def lines(
         ends = [i for i in (*drawn[:1], *drawn[-1:]) if 0 < i < len(values) - 1]
         known[name].set(data=(at, values), color=ink[name])
         known[f"{name}:ends"].set(data=(at[ends], values[ends]), color=ink[name])
-    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    words = {"xlabel": xlabel, "ylabel": ylabel, "title": title}
+    ax.set(**{key: text for key, text in words.items() if text != getattr(ax, f"get_{key}")()})  # only news make a figure stale
     legend = ax.get_legend()
     stale = outside is not None and list(wanted) != [text.get_text() for text in (legend.get_texts() if legend else ())]
     if fresh or stale:
@@ -122,16 +123,9 @@ def scaled(w: NDArray, logsnr: NDArray, scale: str, anchor: float = 0.0) -> NDAr
 
 
 def weighting_curves(
-    logsnr: ArrayLike,
-    curves: Mapping[str, object],
-    *,
-    base: str = "eps",
-    scale: str = "log10, anchored",
-    anchor: float = 0.0,
-    title: str = "",
-    outside: bool | None = True,
-    ax: Axes | None = None,
-) -> Axes:
+    logsnr: ArrayLike, curves: Mapping[str, object], *, base: str = "eps", scale: str = "log10, anchored", anchor: float = 0.0,
+    title: str = "", outside: bool | None = True, ax: Axes | None = None
+) -> Axes:  # fmt: skip
     """Weightings over log-SNR, on the error of ``base``; nothing is drawn outside a support.
 
     Args:
@@ -150,16 +144,6 @@ def weighting_curves(
     ax = ax or axes(legend=0.6 + 0.085 * max(map(len, curves), default=0) if outside else 0.0)[0]
     ax.xaxis.set_major_locator(MultipleLocator(5))
     return lines(grid, shown, xlabel=LOGSNR, ylabel=label, title=title, outside=outside, colours=colour, ax=ax)
-
-
-def signed_area(x: ArrayLike, y: ArrayLike, *, name: str, ax: Axes, title: str = "") -> Axes:
-    """A curve with its negative part shaded (``gid`` name:negative)."""
-    at, values = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    ax.plot(at, values, color=colour(name), lw=2, gid=name)
-    ax.fill_between(at, np.minimum(values, 0), 0, color="#CC3311", alpha=0.35, lw=0, gid=f"{name}:negative")
-    ax.axhline(0, color="0.4", lw=0.8)
-    ax.set_title(title or name, fontsize=10)
-    return ax
 
 
 def save(figure: Figure, path: str | File) -> File:
