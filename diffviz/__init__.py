@@ -4,6 +4,7 @@
 """
 
 from importlib import import_module
+from pkgutil import iter_modules
 
 from diffviz.objectives import FAMILIES, Objective, from_weighting
 from diffviz.recipes import CATALOGUE as catalogue
@@ -21,16 +22,12 @@ from diffviz.weightings import (
 )
 
 _LATER = {  # loaded when first touched: name to module
-    "WeightingExplorer": "widgets",
     "closest": "matching",
     "from_diffusers": "bridge",
     "probe": "matching",
     "sample": "samplers",
 }
-_MODULES = (
-    *("bridge", "checks", "densities", "frames", "matching", "objectives", "paths", "plots", "recipes", "samplers"),
-    *("targets", "weightings", "widgets"),
-)
+_MODULES = {module.name for module in iter_modules(__path__)} - {"__main__"}
 
 __version__ = "0.1.0"
 __all__ = [

@@ -9,7 +9,7 @@ from PIL import Image
 
 import diffviz as dv
 from diffviz.objectives import FAMILIES
-from diffviz.widgets import Explorer, Picture, WeightingExplorer
+from suite.widgets import Explorer, Picture, WeightingExplorer
 
 
 @pytest.fixture

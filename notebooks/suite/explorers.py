@@ -8,8 +8,8 @@ import torch
 from matplotlib.figure import Figure
 
 from diffviz import matching, plots
-from diffviz.widgets import Explorer, control
 from suite import losses as shown
+from suite.widgets import Explorer, control
 
 
 class ProbeExplorer(Explorer):
