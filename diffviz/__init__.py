@@ -23,12 +23,14 @@ from diffviz.weightings import (
 _LATER = {  # loaded when first touched: name to module
     "WeightingExplorer": "widgets",
     "closest": "matching",
+    "dataset": "data",
     "from_diffusers": "bridge",
     "probe": "matching",
     "sample": "samplers",
+    "toy": "data",
 }
 _MODULES = (
-    *("bridge", "checks", "densities", "frames", "matching", "objectives", "paths", "plots", "recipes", "samplers"),
+    *("bridge", "checks", "data", "densities", "frames", "matching", "objectives", "paths", "plots", "recipes", "samplers"),
     *("targets", "weightings", "widgets"),
 )
 
