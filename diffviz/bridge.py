@@ -120,12 +120,9 @@ def from_diffusers(scheduler, weighting: str | Callable | None = None, *, precon
     kind, read = next((KINDS[key] for key in KINDS if key in config), (None, None))
     if kind is None or read is None:
         raise ValueError(f"{label} has none of {', '.join(KINDS)}: give a scheduler with betas, flow matching or EDM")
-    named = WEIGHTINGS[kind] | ({"own": lambda target: (UNIFORM, weighting)} if callable(weighting) else {})
-    make = _pick(
-        named,
-        "own" if callable(weighting) else weighting or "none",
-        f"for {label} ({kind}), a callable c(logsnr) aside, the weighting",
-    )
+    wanted = f"for {label} ({kind}), a callable c(logsnr) aside, the weighting"
+    own: Any = lambda target: (UNIFORM, weighting)
+    make = own if callable(weighting) else _pick(WEIGHTINGS[kind], weighting or "none", wanted)
     idle = {*options, *["precondition_outputs"] * (precondition_outputs and kind != "flow")}
     if idle := idle - {*inspect.signature(make).parameters}:
         raise ValueError(f"{', '.join(sorted(idle))} has no effect with weighting {weighting!r} on {label}: leave it out")

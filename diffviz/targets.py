@@ -75,11 +75,7 @@ BASES: Mapping[str, Target] = MappingProxyType({name: TARGETS[name] for name in 
 
 
 def base_gain(base: str, logsnr: ArrayLike) -> NDArray:
-    """Gain of a base: 1 for eps, e^(−λ/2) for x, sqrt(1 + e^(−λ)) for v, 1 + e^(−λ/2) for u (linear path).
-
-    Raises:
-        ValueError: for another base.
-    """
+    """Gain of a base, 1, e^(−λ/2), sqrt(1 + e^(−λ)), 1 + e^(−λ/2) for eps, x, v, u (linear path); ValueError for another."""
     if base not in BASES:
         raise ValueError(f"unknown base {base!r}; one of {', '.join(BASES)}")
     at = np.asarray(logsnr, dtype=float)

@@ -19,52 +19,56 @@ from matplotlib.figure import Figure
 from PIL import Image as Pillow
 from scipy.special import expit
 
-from diffviz import paths, plots, weightings
+from diffviz import frames, paths, plots, weightings
 from diffviz.objectives import FAMILIES, Objective, from_weighting, unknown
 from diffviz.recipes import CATALOGUE, objective
 
 MOST = 8
 WIDE = {"description_width": "92px"}
-AXES = {
-    "λ": paths.COSINE, "t, linear path": paths.LINEAR, "t, cosine path": paths.COSINE, "t, VP linear β": paths.vp_linear(),
-    "σ, linear path": paths.LINEAR, "σ, VP": paths.COSINE, "σ, VE (log scale)": paths.edm(),
-}  # fmt: skip
+
+
+TIMES = {"linear path": paths.LINEAR, "cosine path": paths.COSINE, "VP linear β": paths.vp_linear()}
+SIGMAS = {"linear path": (frames.STRAIGHT, "linear"), "VP": (frames.VP, "linear"), "VE (log scale)": (frames.VE, "log")}
+
+
+def _time(path: paths.Path) -> Callable:
+    return lambda logsnr: np.where(path.schedule.pdf(logsnr) > 0, path.time(logsnr), np.nan)
+
+
+AXES: dict[str, tuple[Callable, str, str]] = {  # where each λ stands (NaN outside the path), label, scale of the axis
+    "λ": (np.asarray, plots.LOGSNR, "linear"),
+    **{f"t, {name}": (_time(path), f"time t   [0 data, 1 noise],  {name}", "linear") for name, path in TIMES.items()},
+    **{f"σ, {name}": (frame.sigma, f"σ   [data ← → noise],  {name}", scale) for name, (frame, scale) in SIGMAS.items()},
+}
+LOG, MAX, SPENT = "log10, anchored", "w / max", "loss density"
+LIMITS = {LOG: lambda low, high: (max(low, -6) - 0.3, min(high, 6) + 0.3)}  # of y; from 0 up in the other views
+VIEWS: dict[str, tuple] = {  # what is drawn of an objective, in which scale, label, the controls that act on it
+    LOG: (Objective.weighting, LOG, "log₁₀ w on the {} error, 0 at the anchor", ("base", "anchor")),
+    MAX: (Objective.weighting, MAX, plots.SCALES[MAX][1], ("base",)),
+    SPENT: (lambda o, grid, _: weightings.loss_density(o, grid), "unit area", "share of the loss per nat, N(0, I) data", ()),
+}
 
 
 class Picture:
     """PNG of a figure; lines with a ``gid`` move over a cached background until something else changes."""
 
     def __init__(self, figure: Figure):
-        self.figure = figure
-        self._key: object = None
-        self._background = None
-
-    def _scenery(self) -> tuple:
-        each = []
-        for ax in self.figure.axes:
-            legend = ax.get_legend()
-            texts = [t.get_text() for t in legend.get_texts()] if legend else []
-            colours = [h.get_color() for h in legend.get_lines()] if legend else []
-            words = (ax.get_xlabel(), ax.get_ylabel(), ax.get_title(), ax.get_xscale(), *texts, *colours)
-            each.append((ax.get_xlim(), ax.get_ylim(), words, len(ax.patches), len(ax.collections)))
-        return tuple(each)
+        self.figure, self._background = figure, None
 
     def png(self) -> bytes:
         """The figure as it is now."""
         canvas = cast(FigureCanvasAgg, self.figure.canvas)
         moving = [(ax, line) for ax in self.figure.axes for line in ax.lines if line.get_gid()]
-        if self._scenery() != self._key:
-            for _, line in moving:
-                line.set_animated(True)
+        for _, line in moving:
+            line.set_animated(True)
+        if self._background is None or self.figure.stale:  # an animated line makes nothing stale
             canvas.draw()
-            self._background, self._key = canvas.copy_from_bbox(self.figure.bbox), self._scenery()
+            self._background = canvas.copy_from_bbox(self.figure.bbox)
         canvas.restore_region(self._background)
         for ax, line in sorted(moving, key=lambda pair: pair[1].get_zorder()):
-            line.set_animated(True)
             ax.draw_artist(line)
-        pixels = np.asarray(canvas.buffer_rgba())[..., :3]
         file = io.BytesIO()
-        Pillow.fromarray(pixels).save(file, "PNG", compress_level=1)
+        Pillow.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(file, "PNG", compress_level=1)
         return file.getvalue()
 
 
@@ -73,27 +77,25 @@ class Explorer(w.VBox):
 
     Args:
         figure: the Agg figure that ``draw`` moves the lines of.
-        controls: name to widget; a change of any ``value`` redraws.
-        draw: called with the name of the control that changed ("" at first), returns HTML for the text under the picture.
-        panel: how the controls are laid out.
+        controls: name to widget; a change of a ``value`` or a press of a button redraws.
+        draw: called with the name of that control ("" at first), returns HTML for the text under the picture.
+        panel: how the controls are laid out; one under the other by default.
     """
 
-    def __init__(self, figure: Figure, controls: dict[str, Any], draw: Callable[[str], str], panel: w.Widget):
+    def __init__(self, figure: Figure, controls: dict[str, Any], draw: Callable[[str], str], panel: w.Widget | None = None):
         self.controls, self.figure = controls, figure
         self._draw, self._picture, self._busy = draw, Picture(figure), False
-        width, height = (int(x) for x in figure.get_size_inches() * figure.dpi)
-        self._image = w.Image(
-            format="png", layout=w.Layout(width=f"{width}px", height=f"{height}px", max_width="100%", object_fit="contain")
-        )
-        self.text = w.HTML()
+        self.text = w.HTML(draw(""))
+        width, height = (f"{int(x)}px" for x in figure.get_size_inches() * figure.dpi)
+        layout = w.Layout(width=width, height=height, max_width="100%", object_fit="contain")
+        self._image = w.Image(value=self._picture.png(), format="png", layout=layout)
+        panel = panel or w.VBox(list(controls.values()), layout=w.Layout(width="350px"))
         super().__init__([w.HBox([panel, w.VBox([self._image, self.text])], layout=w.Layout(flex_flow="row wrap"))])
         for name, control in controls.items():
-            if control.has_trait("value"):
-                control.observe(lambda change, name=name: self.redraw(name), "value")
-        self._busy = True
-        self.text.value = draw("")
-        self._busy = False
-        self._image.value = self._picture.png()
+            if isinstance(control, w.Button):
+                control.on_click(lambda _, name=name: self.redraw(name))
+            else:
+                control.observe(lambda _, name=name: self.redraw(name), "value")
 
     def redraw(self, name: str = "") -> None:
         """Draw again after the control ``name`` changed; an error is shown under the picture, which stays as it was."""
@@ -117,9 +119,12 @@ class Explorer(w.VBox):
         return self._image.value
 
     def _repr_mimebundle_(self, **kwargs):
-        bundle = super()._repr_mimebundle_(**kwargs) or {}
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        return data | {"image/png": base64.b64encode(self.png).decode()}
+        return super()._repr_mimebundle_(**kwargs) | {"image/png": base64.b64encode(self.png).decode()}
+
+
+def control(kind: type[w.Widget], description: str, *args, **options) -> Any:
+    """A control as wide as the others, with room for its name and a layout of its own (some are hidden at times)."""
+    return kind(*args, description=description, style=WIDE, layout=w.Layout(width="330px"), **options)
 
 
 def show(control: w.Widget, on: bool) -> None:
@@ -155,161 +160,111 @@ class WeightingExplorer(Explorer):
         if family not in ("none", *FAMILIES):
             raise unknown("family", family, FAMILIES, "dv.FAMILIES")
         self.table: Objective | None = None
-
-        def text():  # a layout of its own each, since some are hidden
-            return {"style": WIDE, "layout": w.Layout(width="330px")}
-
         groups = ("all families", *dict.fromkeys(o.family for o in CATALOGUE.values()))
-        c: dict[str, Any] = {
-            "search": w.Text(description="search", placeholder="part of a name, paper, repository", **text()),
-            "group": w.Dropdown(options=groups, description="family", **text()),
-            "objectives": w.SelectMultiple(options=list(CATALOGUE), value=names, rows=9, description="objectives", **text()),
-            "parametric": w.Dropdown(options=("none", *FAMILIES), value=family, description="parametric", **text()),
-            **{f"p{i}": w.FloatSlider(continuous_update=True, readout_format=".2f", **text()) for i in range(3)},
-            "scale": w.Dropdown(options=(*list(plots.SCALES)[:2], "loss density"), description="scale", **text()),
-            "anchor": w.FloatSlider(0.0, min=-8, max=8, step=0.25, description="anchor λ", **text()),
-            "base": w.ToggleButtons(
-                options=("eps", "x", "v", "u"),
-                description="error of",
-                style=WIDE | {"button_width": "50px"},
-                layout=w.Layout(width="330px"),
-            ),
-            "axis": w.Dropdown(options=list(AXES), description="axis", **text()),
-            "table": w.Textarea(placeholder="λ, w  (two columns, one row a line)", description="own table", rows=3, **text()),
-            "file": w.Text(
-                "weightings.svg", description="file", tooltip="svg, pdf, png: the picture; csv: the curves", **text()
-            ),
+        self.controls = c = {
+            "search": control(w.Text, "search", placeholder="part of a name, paper, repository"),
+            "group": control(w.Dropdown, "family", options=groups),
+            "objectives": control(w.SelectMultiple, "objectives", options=list(CATALOGUE), value=names, rows=9),
+            "parametric": control(w.Dropdown, "parametric", options=("none", *FAMILIES), value=family),
+            **{f"p{i}": control(w.FloatSlider, "", readout_format=".2f") for i in range(3)},
+            "scale": control(w.Dropdown, "scale", options=list(VIEWS)),
+            "anchor": control(w.FloatSlider, "anchor λ", 0.0, min=-8, max=8, step=0.25),
+            "base": control(w.ToggleButtons, "error of", options=list(plots.ERROR_OF)),
+            "axis": control(w.Dropdown, "axis", options=list(AXES)),
+            "table": control(w.Textarea, "own table", placeholder="λ, w  (two columns, one row a line)", rows=3),
+            "use": w.Button(description="use table"),
+            "file": control(w.Text, "file", "weightings.svg", tooltip="svg, pdf, png: the picture; csv: the curves"),
+            "save": w.Button(description="save"),
         }
-        use, save = (
-            w.Button(description=d, layout=w.Layout(width="150px", margin="2px 2px 2px 96px")) for d in ("use table", "save")
-        )
-        use.on_click(lambda _: self.redraw("use"))
-        save.on_click(lambda _: self.redraw("save"))
-        self.controls = c
+        c["base"].style.button_width = "50px"
+        for button in (c["use"], c["save"]):
+            button.layout = w.Layout(width="150px", margin="2px 2px 2px 96px")
+        self._filter()
+        self._sliders()
+        self._acts: dict[str, Callable[[], str | None]] = {"use": self._use, "save": self._save, "parametric": self._sliders}
+        self._acts |= {"search": self._filter, "group": self._filter}
         self.axes = plots.axes(8.0, 4.6, legend=2.0)[0]
-        panel = w.VBox([*list(c.values())[:-1], use, c["file"], save], layout=w.Layout(width="350px"))
-        super().__init__(cast(Figure, self.axes.figure), c, self._show, panel)
+        super().__init__(cast(Figure, self.axes.figure), c, self._show)
+
+    def _parameters(self) -> tuple:
+        family = FAMILIES.get(self.controls["parametric"].value)
+        return family.parameters if family else ()
+
+    def _values(self) -> dict[str, float]:
+        return {parameter[0]: self.controls[f"p{i}"].value for i, parameter in enumerate(self._parameters())}
 
     def shown(self) -> dict[str, Objective]:
         """The objectives on show, by the name in the legend."""
-        c = self.controls
-        some = {name: CATALOGUE[name] for name in c["objectives"].value[:MOST]}
-        if c["parametric"].value != "none":
-            family = FAMILIES[c["parametric"].value]
-            some[c["parametric"].value] = family.build(**{p[0]: c[f"p{i}"].value for i, p in enumerate(family.parameters)})
+        family = self.controls["parametric"].value
+        some = {name: CATALOGUE[name] for name in self.controls["objectives"].value[:MOST]}
+        some |= {family: FAMILIES[family].build(**self._values())} if family in FAMILIES else {}
         return some | ({"own table": self.table} if self.table else {})
 
     def curves(self) -> dict[str, np.ndarray]:
         """w on ``grid`` in the chosen base (the loss density in that view), by name."""
-        base, spent = self.controls["base"].value, self.controls["scale"].value == "loss density"
-        return {
-            n: weightings.loss_density(o, self.grid) if spent else o.weighting(self.grid, base) for n, o in self.shown().items()
-        }
+        values, base = VIEWS[self.controls["scale"].value][0], self.controls["base"].value
+        return {name: values(o, self.grid, base) for name, o in self.shown().items()}
 
     def _filter(self) -> None:
         c = self.controls
-        wanted, group = c["search"].value.lower().strip(), c["group"].value
-        kept = c["objectives"].value
-        found = [
-            n
-            for n, o in CATALOGUE.items()
-            if wanted in f"{n} {o.source} {o.note}".lower() and group in ("all families", o.family)
-        ]
+        wanted, group, kept = c["search"].value.lower().strip(), c["group"].value, c["objectives"].value
+        entries = [o for o in CATALOGUE.values() if group in ("all families", o.family) and o.name not in kept]
         c["objectives"].value = ()  # first, or the page selects rows that are no longer there
-        c["objectives"].options = [*kept, *(n for n in found if n not in kept)]
+        c["objectives"].options = [*kept, *(o.name for o in entries if wanted in f"{o.name} {o.source} {o.note}".lower())]
         c["objectives"].value = kept
 
     def _sliders(self) -> None:
-        family = FAMILIES.get(self.controls["parametric"].value)
-        parameters = family.parameters if family else ()
         for i in range(3):
+            show(self.controls[f"p{i}"], i < len(self._parameters()))
+        for i, (name, default, low, high, step) in enumerate(self._parameters()):
             slider = self.controls[f"p{i}"]
-            show(slider, i < len(parameters))
-            if i < len(parameters):
-                name, default, low, high, step = parameters[i]
-                slider.min, slider.max = min(low, slider.min), high  # never min > max on the way
-                slider.min, slider.step, slider.description = low, step, name
-                slider.value = default
+            slider.min, slider.max = min(low, slider.min), high  # never min > max on the way
+            slider.min, slider.step, slider.description, slider.value = low, step, name, default
+
+    def _use(self) -> None:
+        lines = self.controls["table"].value.strip().splitlines()
+        rows = [line.replace(",", " ").replace(";", " ").split() for line in lines]
+        rows = rows[1:] if rows and any(word[:1].isalpha() for word in rows[0]) else rows  # a header line
+        if len({len(row) for row in rows}) > 1:
+            raise ValueError("every row of the table has the same number of columns: logsnr and w")
+        self.table = None if not rows and self.table else from_weighting(np.array(rows, dtype=float), name="own table")
 
     def _save(self) -> str:
         file = File(self.controls["file"].value.strip() or "weightings.svg")
         if file.suffix == ".csv":
-            columns = self.curves()
-            np.savetxt(
-                file,
-                np.column_stack([self.grid, *columns.values()]),
-                "%.17g",
-                ",",
-                header=",".join(["logsnr", *columns]),
-                comments="",
-            )
+            columns = {"logsnr": self.grid, **self.curves()}
+            np.savetxt(file, np.column_stack(list(columns.values())), "%.17g", ",", header=",".join(columns), comments="")
         else:
             plots.save(self.figure, file)
         return f"<i>saved {html.escape(str(file.resolve()))}</i>"
 
     def _show(self, changed: str) -> str:
-        c = self.controls
-        if changed in ("", "search", "group"):
-            self._filter()
-        if changed in ("", "parametric"):
-            self._sliders()
-        if changed == "use":
-            rows = [line.replace(",", " ").replace(";", " ").split() for line in c["table"].value.strip().splitlines()]
-            rows = rows[1:] if rows and any(word[:1].isalpha() for word in rows[0]) else rows  # a header line
-            if len({len(row) for row in rows}) > 1:
-                raise ValueError("every row of the table has the same number of columns: logsnr and w")
-            self.table = None if not rows and self.table else from_weighting(np.array(rows, dtype=float), name="own table")
-        note = self._save() if changed == "save" else ""
-        over = c["objectives"].value[MOST:]
-        if over:
+        note = (self._acts[changed]() or "") if changed in self._acts else ""
+        if over := self.controls["objectives"].value[MOST:]:
             note += f"<i>up to {MOST} at once: {', '.join(over)} left out</i>"
-        if not self.shown():
+        if not (shown := self.shown()):
             raise ValueError("nothing is chosen: pick an objective, a parametric family or a table")
         self._redraw_axes(keep=changed in ("p0", "p1", "p2", "anchor"))
+        values = ", ".join(f"{name} {value:g}" for name, value in self._values().items())
         rows = []
-        for name, shown in self.shown().items():
-            values = ", ".join(
-                f"{c[f'p{i}'].description} {c[f'p{i}'].value:g}" for i in range(3) if c[f"p{i}"].layout.display != "none"
-            )
-            label = f"{name} ({values})" if name in FAMILIES else name
-            mark = f"<td style='color:{plots.colour(name)}'>■</td><td style='padding-right:12px'>{html.escape(label)}</td>"
-            rows.append(f"<tr>{mark}{_words(shown)}</tr>")
+        for name, one in shown.items():
+            label = html.escape(f"{name} ({values})" if name in FAMILIES else name)
+            mark = f"<td style='color:{plots.colour(name)}'>■</td><td style='padding-right:12px'>{label}</td>"
+            rows.append(f"<tr>{mark}{_words(one)}</tr>")
         head = "<tr><td></td><td></td><td><b>verdict</b></td><td><b>w below 0&nbsp;</b></td><td><b>loss below 0</b></td></tr>"
         return f"<table style='line-height:1.25'>{head}{''.join(rows)}</table>{note}"
 
     def _redraw_axes(self, keep: bool) -> None:
-        c, ax = self.controls, self.axes
-        axis, scale = c["axis"].value, c["scale"].value
-        spent = scale == "loss density"
-        show(c["base"], not spent)
-        show(c["anchor"], scale == "log10, anchored")
-        plots.weighting_curves(
-            self.grid,
-            self.curves(),
-            base=c["base"].value,
-            scale="unit area" if spent else scale,
-            anchor=c["anchor"].value,
-            ax=ax,
-        )
-        if spent:
-            ax.set_ylabel("share of the loss per nat, N(0, I) data")
-        if scale == "log10, anchored":
-            ax.set_ylabel(ax.get_ylabel().replace(f"λ = {c['anchor'].value:g}", "the anchor"))
-        if axis != "λ":
-            path = AXES[axis]
-            low, high = path.schedule.support()
-            place = path.time(self.grid) if axis.startswith("t") else path.frame.sigma(self.grid)
-            at = dict(zip(self.grid, np.where((self.grid >= low) & (self.grid <= high), place, np.nan), strict=True))
-            for line in ax.lines:
-                line.set_xdata([at[x] for x in np.asarray(line.get_xdata())])
-            ax.set_xlabel(("time t   [0 data, 1 noise]" if axis.startswith("t") else "σ   [data ← → noise]") + f",  {axis[3:]}")
+        c, ax, chosen = self.controls, self.axes, self.controls["scale"].value
+        (place, xlabel, xscale), (_, scale, ylabel, used) = AXES[c["axis"].value], VIEWS[chosen]
+        for name in ("base", "anchor"):
+            show(c[name], name in used)
+        curves = {name: plots.scaled(w, self.grid, scale, c["anchor"].value) for name, w in self.curves().items()}
+        ylabel = ylabel.format(plots.ERROR_OF[c["base"].value])
+        plots.lines(place(self.grid), curves, xlabel=xlabel, ylabel=ylabel, outside=True, colours=plots.colour, ax=ax)
         if not keep:
-            ax.set_xscale("log" if "log" in axis else "linear")
-            ax.xaxis.set_major_locator(plots.MultipleLocator(5)) if axis == "λ" else None
-            ys = np.concatenate([line.get_ydata() for line in ax.lines])
-            xs = np.concatenate([np.asarray(line.get_xdata(), dtype=float) for line in ax.lines])
-            ys, xs = ys[np.isfinite(ys)], xs[np.isfinite(xs)]
-            ax.set_xlim(xs.min(), xs.max())
-            ax.set_ylim(
-                *((max(ys.min(), -6) - 0.3, min(ys.max(), 6) + 0.3) if scale.startswith("log") else (0, 1.05 * ys.max()))
-            )
+            ax.set_xscale(xscale)
+            xs, ys = np.concatenate([line.get_xydata() for line in ax.lines]).T
+            ax.set_xlim(np.nanmin(xs), np.nanmax(xs))
+            low, high = np.nanmin(ys), np.nanmax(ys)
+            ax.set_ylim(LIMITS[chosen](low, high) if chosen in LIMITS else (0, 1.05 * high))

@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from diffviz import matching, plots
-from diffviz.widgets import WIDE, Explorer
+from diffviz.widgets import Explorer, control
 from suite import losses as shown
 
 
@@ -29,19 +29,15 @@ class ProbeExplorer(Explorer):
         self.x = torch.randn(256, 2, generator=torch.Generator().manual_seed(0)) if x is None else x
         self._known: dict[str, tuple[np.ndarray, str]] = {}
 
-        def text():
-            return {"style": WIDE, "layout": w.Layout(width="330px")}
-
         names = list(self.losses)
         c = {
-            "left": w.Dropdown(options=names, value=names[0], description="loss", **text()),
-            "right": w.Dropdown(options=names, value=names[1], description="beside", **text()),
-            "anchor": w.FloatSlider(0, min=-6, max=6, step=0.25, description="anchor λ", **text()),
+            "left": control(w.Dropdown, "loss", options=names, value=names[0]),
+            "right": control(w.Dropdown, "beside", options=names, value=names[1]),
+            "anchor": control(w.FloatSlider, "anchor λ", 0.0, min=-6, max=6, step=0.25),
         }
         self.controls = c
         self.panels = plots.axes(8.6, 4.2, columns=2)
-        panel = w.VBox(list(c.values()), layout=w.Layout(width="350px"))
-        super().__init__(cast(Figure, self.panels[0].figure), c, self._show, panel)
+        super().__init__(cast(Figure, self.panels[0].figure), c, self._show)
 
     def measured(self, name: str) -> tuple[np.ndarray, str]:
         """log10 w of a loss on the grid (NaN outside what it draws), and its target and closest entries; each is probed once."""

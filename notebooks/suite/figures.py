@@ -174,9 +174,10 @@ def monotone() -> Axes:
         v = weightings.verdict(CATALOGUE[name], WIDE)
         scaled = v.augmentation / max(np.abs(v.augmentation).max(), 1e-9 * v.w.max())  # rounding noise of a flat w stays flat
         share = weightings.verdict(CATALOGUE[name]).negative_share
-        plots.signed_area(
-            WIDE, scaled, name=name, ax=ax, title=f"{name}: " + ("monotone" if v.monotone else f"negative {share:.2%}")
-        )
+        ax.plot(WIDE, scaled, color=plots.colour(name), lw=2, gid=name)
+        ax.fill_between(WIDE, np.minimum(scaled, 0), 0, color="#CC3311", alpha=0.35, lw=0, gid=f"{name}:negative")
+        ax.axhline(0, color="0.4", lw=0.8)
+        ax.set_title(f"{name}: " + ("monotone" if v.monotone else f"negative {share:.2%}"), fontsize=10)
         ax.set_ylim(-1.1, 1.1)
     row[0].figure.supxlabel("log-SNR λ", fontsize=10)
     row[0].set_ylabel("−dw/dλ, scaled")
