@@ -1,8 +1,8 @@
 """Data whose density, score and ideal denoiser are known at every noise level.
 
-A law (``Mixture``, ``Circle``, ``Checkerboard``) states what z = alpha x + sigma eps says of its x. Mixtures serve for nearly everything:
-a kernel density is one, so that any data set has an exact denoiser. With Tweedie (Efron 2011) eps_hat = −sigma score, and the eps-mmse is
-the mean of tr Cov[eps|z]: nothing cancels at either end of the log-SNR. All is float64 and in log space.
+A law (``Mixture``, ``Circle``, ``Checkerboard``) states what z = alpha x + sigma eps says of x. A kernel density is a mixture,
+so that any data set has an exact denoiser. With Tweedie (Efron 2011) eps_hat = −sigma score, and the eps-mmse is the mean of
+tr Cov[eps|z]: nothing cancels at either end of the log-SNR. All is float64 and in log space.
 """
 
 import math
@@ -68,8 +68,8 @@ class Mixture:
     def posterior(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
         """At z (n, d) with alpha, sigma (n, 1); sigma near 0 asks for the density of x itself.
 
-        Seen from the mean, with v_k = alpha² s_k² + sigma², S² the mean of s_k², V = alpha² S² + sigma² and c_k = alpha (S² − s_k²)/V, the
-        score of component k is alpha (m_k − c_k z)/v_k − z/V: written so, nothing cancels where noise makes all components alike.
+        From the mean, with v_k = alpha² s_k² + sigma², S² the mean of s_k², V = alpha² S² + sigma², c_k = alpha (S² − s_k²)/V,
+        the score of component k is alpha (m_k − c_k z)/v_k − z/V: nothing cancels where noise makes all components alike.
         """
         weights, mean, s2 = (one.to(z.device) for one in (self.weights, self.mean, self.std**2))
         means, z = self.means.to(z.device) - mean, z - alpha * mean
@@ -88,7 +88,7 @@ class Mixture:
         return Posterior(terms.logsumexp(1), x_hat, alpha * pull - z / common, (share * error).sum(1), fourth)
 
     def quadrature(self, alpha: Tensor, sigma: Tensor) -> tuple[Posterior, Tensor] | None:
-        """Posterior on a lattice and weights, so that the sum of weight * density * f is E f(z); None where that is too much."""
+        """Posterior on a lattice and weights: the sum of weight * density * f is E f(z); None where that is too much."""
         sd = (alpha**2 * self.std**2 + sigma**2).sqrt().expand_as(self.weights)[:, None]
         step, centres, d = sd.min() / 6, alpha * self.means, self.means.shape[1]  # a sum over it is spectrally accurate
         low, high = (centres - 7 * sd).min(0).values, (centres + 7 * sd).max(0).values
@@ -113,7 +113,7 @@ class Circle:
         k = (a * r / sigma**2).clamp(1e-150, 1e300)
         i0, x = torch.special.i0e(k), 1 / k.clamp(min=200)
         ratio = torch.special.i1e(k) / i0
-        # mean and mean square of 1 − cos of the angle to z, by the series of I₁/I₀ (Abramowitz & Stegun 9.7.1) where they would cancel
+        # mean and mean square of 1 − cos of the angle to z, by series (Abramowitz & Stegun 9.7.1) where they cancel
         series = x**2 / 4 + x**3 / 4 + 25 * x**4 / 64 + 13 * x**5 / 16 + 1073 * x**6 / 512
         loss = torch.where(k > 200, (x + series) / 2, 1 - ratio)
         square = torch.where(k > 200, series + x * loss, 2 * loss - ratio / k)
@@ -132,7 +132,7 @@ class Circle:
 
 @dataclass(frozen=True, eq=False)
 class Checkerboard:
-    """Uniform on the 8 dark squares of the 4 x 4 board [−half, half]²: both coordinates in even intervals, or both in odd ones."""
+    """Uniform on the 8 dark squares of the 4 x 4 board [−half, half]²: both coordinates in even intervals or both in odd."""
 
     half: float = math.sqrt(3)  # unit variance
 
@@ -141,10 +141,10 @@ class Checkerboard:
         return self.half / 2 * (corner + torch.rand(len(u), 2, generator=generator, dtype=u.dtype))
 
     def _coordinate(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """Of one coordinate z (n, 1) in each of four intervals: log density, E[x|z], E[−eps|z] and central moments 2 to 4, (6, n, 4).
+        """Of a coordinate z (n, 1), by interval: log density, E[x|z], E[−eps|z] and its central moments 2 to 4, (6, n, 4).
 
-        Within [a, b], −eps is a standard normal cut to [(alpha a − z)/sigma, (alpha b − z)/sigma]. 40 Gauss–Legendre nodes over what
-        counts around its mode (a factor of e^40) give all moments to rounding; differences of erf cancel in short or far intervals.
+        Within [a, b], −eps is a standard normal cut to [(alpha a − z)/sigma, (alpha b − z)/sigma]. 40 Gauss nodes where it
+        is above e^−40 of its mode give all moments to rounding; differences of erf cancel in short or far intervals.
         """
         a = self.half * z.new_tensor([-1, -0.5, 0, 0.5])
         low, side = (alpha * a - z) / sigma, (alpha * self.half / (2 * sigma)).expand(len(z), 4)
@@ -194,8 +194,8 @@ class Checkerboard:
 class Toy:
     """Data with everything known: a law, and the shape of one point.
 
-    Points z (n, *shape) are of the variance-preserving frame alpha² = sigmoid(λ), sigma² = sigmoid(−λ); λ is (n,) or one for all. What
-    comes back has z's dtype, inside all is float64. NaN in z gives NaN. Raises ValueError where shapes do not fit.
+    Points z (n, *shape) are of the frame alpha² = sigmoid(λ), sigma² = sigmoid(−λ); λ is (n,) or one, above 55 as at 55.
+    What comes back has z's dtype, inside all is float64. NaN in z gives NaN. Raises ValueError where shapes do not fit.
     """
 
     law: Mixture | Circle | Checkerboard
