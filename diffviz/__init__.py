@@ -23,9 +23,11 @@ from diffviz.weightings import (
 
 _LATER = {  # loaded when first touched: name to module
     "closest": "matching",
+    "dataset": "data",
     "from_diffusers": "bridge",
     "probe": "matching",
     "sample": "samplers",
+    "toy": "data",
 }
 _MODULES = {module.name for module in iter_modules(__path__)} - {"__main__"}
 
