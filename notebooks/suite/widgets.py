@@ -132,6 +132,15 @@ def show(control: w.Widget, on: bool) -> None:
     control.layout.display = "" if on else "none"
 
 
+def offer(sliders: list[w.FloatSlider], parameters: tuple[tuple[str, float, float, float, float], ...]) -> None:
+    """Make sliders those of these parameters (name, default, lowest, highest, step); hide the ones left over."""
+    for i, slider in enumerate(sliders):
+        show(slider, i < len(parameters))
+    for slider, (name, default, low, high, step) in zip(sliders, parameters, strict=False):
+        slider.min, slider.max = min(low, slider.min), high  # never min > max on the way
+        slider.min, slider.step, slider.description, slider.value = low, step, name, default
+
+
 @lru_cache(64)
 def _words(objective: Objective) -> str:
     v = weightings.verdict(objective)
@@ -214,12 +223,7 @@ class WeightingExplorer(Explorer):
         c["objectives"].value = kept
 
     def _sliders(self) -> None:
-        for i in range(3):
-            show(self.controls[f"p{i}"], i < len(self._parameters()))
-        for i, (name, default, low, high, step) in enumerate(self._parameters()):
-            slider = self.controls[f"p{i}"]
-            slider.min, slider.max = min(low, slider.min), high  # never min > max on the way
-            slider.min, slider.step, slider.description, slider.value = low, step, name, default
+        offer([self.controls[f"p{i}"] for i in range(3)], self._parameters())
 
     def _use(self) -> None:
         lines = self.controls["table"].value.strip().splitlines()
