@@ -109,7 +109,7 @@ class ScheduleExplorer(Explorer):
             "log c": control(w.FloatSlider, "data: log c", 0.0, min=-6, max=6, step=0.1),
         }
         self._offer()
-        self.panels = plots.axes(9.4, 4.2, columns=2)
+        self.panels = plots.axes(8.6, 4.2, columns=2)
         super().__init__(cast(Figure, self.panels[0].figure), self.controls, self._show)
 
     def _offer(self) -> None:

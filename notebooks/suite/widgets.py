@@ -85,8 +85,8 @@ class Explorer(w.VBox):
     def __init__(self, figure: Figure, controls: dict[str, Any], draw: Callable[[str], str], panel: w.Widget | None = None):
         self.controls, self.figure = controls, figure
         self._draw, self._picture, self._busy = draw, Picture(figure), False
-        self.text = w.HTML(draw(""))
         width, height = (f"{int(x)}px" for x in figure.get_size_inches() * figure.dpi)
+        self.text = w.HTML(draw(""), layout=w.Layout(max_width=width))
         layout = w.Layout(width=width, height=height, max_width="100%", object_fit="contain")
         self._image = w.Image(value=self._picture.png(), format="png", layout=layout)
         panel = panel or w.VBox(list(controls.values()), layout=w.Layout(width="350px"))
