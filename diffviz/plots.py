@@ -82,8 +82,7 @@ def lines(
         if name in fresh:  # a line over its like, in colour or in place, is dashed
             earlier = list(wanted)[:place]
             alike = sum(ink[o] == ink[name] or np.isclose(wanted[o], values, 1e-3, 1e-9).mean() > 0.25 for o in earlier)
-            style = {"linestyle": DASHES[alike % len(DASHES)], "zorder": 3 + 0.1 * alike}
-            (known[name],) = ax.plot([], [], label=name, gid=name, lw=2, **style)
+            (known[name],) = ax.plot([], [], ls=DASHES[alike % len(DASHES)], label=name, gid=name, lw=2, zorder=3 + 0.1 * alike)
             (known[f"{name}:ends"],) = ax.plot([], [], "o", ms=4, gid=f"{name}:ends")
         at = np.asarray(x[name] if isinstance(x, Mapping) else x, dtype=float)
         drawn = np.flatnonzero(np.isfinite(values))

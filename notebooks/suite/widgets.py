@@ -25,8 +25,6 @@ from diffviz.recipes import CATALOGUE, objective
 
 MOST = 8
 WIDE = {"description_width": "92px"}
-
-
 TIMES = {"linear path": paths.LINEAR, "cosine path": paths.COSINE, "VP linear β": paths.vp_linear()}
 SIGMAS = {"linear path": (frames.STRAIGHT, "linear"), "VP": (frames.VP, "linear"), "VE (log scale)": (frames.VE, "log")}
 
