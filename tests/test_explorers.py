@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from diffviz.widgets import Picture
 from suite import losses
 from suite.explorers import DENSITIES, LOOKS, SPENDS, WEIGHTINGS, ProbeExplorer, ScheduleExplorer
+from suite.widgets import Picture
 
 
 @pytest.fixture(scope="module")
