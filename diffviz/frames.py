@@ -1,6 +1,7 @@
 """Frames: where z = alpha x + sigma eps lives at a log-SNR.
 
 λ = log(alpha²/sigma²) fixes sigma/alpha = e^(−λ/2); a frame (variance-preserving, linear, variance-exploding ...) fixes the common scale.
+Parameters out of range raise ValueError.
 """
 
 from collections.abc import Callable
@@ -34,12 +35,10 @@ class Frame:
 def trigonometric(signal: float = 1.0, noise: float = 1.0) -> Frame:
     """alpha = signal cos θ, sigma = noise sin θ: the variance-preserving frame for 1 and 1, TrigFlow's for noise = sigma_data."""
     shift = 2 * np.log(positive(signal, "signal") / positive(noise, "noise"))
-    return Frame(
-        "VP" if signal == noise == 1 else f"trigonometric({signal:g}, {noise:g})",
-        alpha=lambda logsnr: signal * np.exp(log_expit(logsnr - shift) / 2),
-        sigma=lambda logsnr: noise * np.exp(log_expit(shift - logsnr) / 2),
-        slope=lambda logsnr: expit(shift - logsnr) / 2,
-    )
+    name = "VP" if signal == noise == 1 else f"trigonometric({signal:g}, {noise:g})"
+    alpha = lambda l: signal * np.exp(log_expit(l - shift) / 2)
+    sigma = lambda l: noise * np.exp(log_expit(shift - l) / 2)
+    return Frame(name, alpha, sigma, lambda l: expit(shift - l) / 2)
 
 
 def straight(sigma_min: float = 0.0) -> Frame:

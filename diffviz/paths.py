@@ -23,13 +23,9 @@ from diffviz.frames import STRAIGHT, SUB_VP, VE, VP, Curve, Frame, noise_ratio, 
 
 
 class Transformed(stats.rv_continuous):
-    """Law of y = forward(x) for a monotone map and x with the law ``base``.
+    """Law of y = forward(x), a monotone map with its inverse (array to array), for x with the frozen SciPy law ``base``.
 
-    Args:
-        base: frozen SciPy distribution of x.
-        forward, inverse: the map and its inverse, array to array.
-        slope: |d inverse/dy| as a function of y.
-        rising: whether ``forward`` increases; a schedule λ(t) does not.
+    ``slope`` is |d inverse/dy| as a function of y; ``rising`` says whether forward increases: a schedule λ(t) does not.
     """
 
     def __init__(self, base, forward: Curve, inverse: Curve, slope: Curve, rising: bool = False, **names):
@@ -130,20 +126,17 @@ def scaled_linear(beta_start: float = 0.00085, beta_end: float = 0.012, steps: i
     """sqrt(β) linear, continuous limit of Stable Diffusion's table (LDM calls it 'linear', diffusers 'scaled_linear')."""
     root, rise = (np.sqrt(positive(beta_start, "beta_start")), np.sqrt(positive(beta_end, "beta_end")) - np.sqrt(beta_start))
     growth = 3 * positive(rise, "beta_end - beta_start") / (positive(steps, "steps") * root**3)
-    return _from_rate(
-        f"VP scaled-linear beta({beta_start:g}, {beta_end:g})",
-        lambda t: steps * root**2 * t * (1 + rise * t / root + (rise * t / root) ** 2 / 3),
-        lambda depth: root / rise * np.expm1(np.log1p(growth * depth) / 3),
-        lambda depth: steps * root**2 * np.exp(2 / 3 * np.log1p(growth * depth)),
-    )
+    total = lambda t: steps * root**2 * t * (1 + rise * t / root + (rise * t / root) ** 2 / 3)
+    inverse = lambda depth: root / rise * np.expm1(np.log1p(growth * depth) / 3)
+    rate = lambda depth: steps * root**2 * np.exp(2 / 3 * np.log1p(growth * depth))
+    return _from_rate(f"VP scaled-linear beta({beta_start:g}, {beta_end:g})", total, inverse, rate)
 
 
 def cosine(offset: float = 0.0, normalise: bool = True, frame: Frame = VP) -> Path:
     """Cosine path: alpha² = cos²(θ(t)), θ = (t + s)/(1 + s)·π/2 (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 17).
 
-    Args:
-        offset: s; 0 is the ideal path, 0.008 the published one.
-        normalise: divide alpha² by its value at t = 0 as the code does; otherwise λ(0) = 8.769 for s = 0.008.
+    ``offset`` is s: 0 for the ideal path, 0.008 for the published one, whose code divides alpha² by its value at t = 0
+    (``normalise``); without that λ(0) = 8.769. Raises ValueError for s < 0.
     """
     ideal = Path("cosine", frame, stats.hypsecant(scale=2))
     if offset == 0:
@@ -174,7 +167,7 @@ def ve(sigma_min: float, sigma_max: float) -> Path:
 
 
 def uniform_logsnr(low: float, high: float, frame: Frame = VP) -> Path:
-    """λ linear in t between its ends (Kingma et al. 2021, arXiv 2107.00630: VDM's γ = −λ)."""
+    """λ linear in t between its ends (Kingma et al. 2021, arXiv 2107.00630: VDM's γ = −λ). ValueError unless low < high."""
     return Path(f"uniform logsnr({low:g}, {high:g})", frame, stats.uniform(low, positive(high - low, "high - low")))
 
 
@@ -184,7 +177,7 @@ def from_density(density, frame: Frame = VP, name: str = "from density") -> Path
 
 
 def edm(mean: float = -1.2, std: float = 1.2) -> Path:
-    """ln sigma ~ N(mean, std²) on alpha = 1 (Karras et al. 2022, arXiv 2206.00364, table 1)."""
+    """ln sigma ~ N(mean, std²) on alpha = 1 (Karras et al. 2022, arXiv 2206.00364, table 1). ValueError unless std > 0."""
     return from_density(stats.norm(-2 * mean, 2 * positive(std, "std")), VE, f"EDM({mean:g}, {std:g})")
 
 
@@ -192,13 +185,9 @@ def karras(sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) 
     """sigma^(1/ρ) uniform between its ends (Karras et al. 2022, arXiv 2206.00364, eq. 5)."""
     low, high = (positive(sigma_min, "sigma_min") ** (1 / positive(rho, "rho")), positive(sigma_max, "sigma_max") ** (1 / rho))
     span = positive(high - low, "sigma_max - sigma_min")
-    return scheduled(
-        f"Karras({sigma_min:g}, {sigma_max:g}, rho={rho:g})",
-        VE,
-        lambda t: -2 * rho * np.log(low + t * span),
-        lambda logsnr: (np.exp(-logsnr / (2 * rho)) - low) / span,
-        lambda logsnr: np.exp(-logsnr / (2 * rho)) / (2 * rho * span),
-    )
+    name, root = f"Karras({sigma_min:g}, {sigma_max:g}, rho={rho:g})", lambda l: np.exp(-l / (2 * rho))  # sigma^(1/ρ) at λ
+    logsnr = lambda t: -2 * rho * np.log(low + t * span)
+    return scheduled(name, VE, logsnr, lambda l: (root(l) - low) / span, lambda l: root(l) / (2 * rho * span))
 
 
 def sigmoid(start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Path:
@@ -212,13 +201,9 @@ def sigmoid(start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Path:
         left, right = np.sinh(t * width / 2), np.sinh((1 - t) * width / 2)  # sigmoid differences without cancellation
         return np.log(right / np.cosh(end / tau / 2)) - np.log(left / np.cosh(start / tau / 2))
 
-    return scheduled(
-        f"sigmoid({start:g}, {end:g}, {tau:g})",
-        VP,
-        forward,
-        lambda l: (np.log1p(noise(l) / low) - np.log1p(-noise(l) / (1 - low))) / width,  # logit(x) − start/tau, likewise
-        lambda l: noise(l) * expit(l) / ((low + noise(l)) * (1 - low - noise(l)) * width),
-    )
+    inverse = lambda l: (np.log1p(noise(l) / low) - np.log1p(-noise(l) / (1 - low))) / width  # logit(x) − start/tau, likewise
+    rate = lambda l: noise(l) * expit(l) / ((low + noise(l)) * (1 - low - noise(l)) * width)
+    return scheduled(f"sigmoid({start:g}, {end:g}, {tau:g})", VP, forward, inverse, rate)
 
 
 def _alpha_power(name: str, frame: Frame, log_sigma: Curve, time: Curve, n: float = 1.0) -> Path:
@@ -262,7 +247,7 @@ def shifted(path: Path, shift: float) -> Path:
 
 
 def restricted(path: Path, start: float, end: float, name: str | None = None) -> Path:
-    """The stretch start <= t <= end of a path, run through in unit time."""
+    """The stretch start <= t <= end of a path, run through in unit time. Raises ValueError unless 0 <= start < end <= 1."""
     if not 0 <= start < end <= 1:
         raise ValueError(f"need 0 <= start < end <= 1, got {start}, {end}")
     law = Transformed(stats.uniform(start, end - start), path.schedule.isf, path.schedule.sf, path.schedule.pdf)()
@@ -289,8 +274,7 @@ def zero_terminal_snr(path: Path) -> Path:
     if path.frame is not VP:
         raise ValueError(f"zero terminal SNR moves the alpha of a variance-preserving path; {path.name!r} is {path.frame.name}")
     first, last = VP.alpha(path.schedule.isf([0.0, 1.0]))
-    scale = (first - last) / first
-    kept = last * (1 - first) / first  # what 1 − alpha is short of
+    scale, kept = (first - last) / first, last * (1 - first) / first  # kept: what 1 − alpha is short of
 
     @np.errstate(divide="ignore")
     def moved(logsnr, alpha_by, gap_by, scale):  # λ where alpha becomes (alpha + alpha_by) scale, 1 − alpha likewise
@@ -300,21 +284,16 @@ def zero_terminal_snr(path: Path) -> Path:
 
     before = lambda l: moved(l, last / scale, kept / scale, scale)  # the λ of the original path that is moved to this one
     grown = lambda l: VP.alpha(l) * VP.sigma(l) ** 2  # 2 d alpha/dλ
-    return scheduled(
-        f"{path.name}, zero terminal SNR",
-        VP,
-        lambda t: moved(path.schedule.isf(t), -last, -kept, 1 / scale),
-        lambda l: path.schedule.sf(before(l)),
-        lambda l: path.schedule.pdf(before(l)) * grown(l) * scale / grown(before(l)),
-    )
+    forward = lambda t: moved(path.schedule.isf(t), -last, -kept, 1 / scale)
+    rate = lambda l: path.schedule.pdf(before(l)) * grown(l) * scale / grown(before(l))
+    return scheduled(f"{path.name}, zero terminal SNR", VP, forward, lambda l: path.schedule.sf(before(l)), rate)
 
 
 def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None):
     """Law of discrete levels λ_i, each spread over the cell between the midpoints to its neighbours (outer cells symmetric).
 
     Args:
-        logsnr: T distinct finite levels in nats, any order, shape (T,).
-        mass: their probabilities up to a constant, shape (T,); equal by default.
+        logsnr: T distinct levels in nats, any order, shape (T,); mass: probabilities up to a constant, shape (T,), or equal.
     Raises:
         ValueError: for levels that repeat or are not finite (a zero-SNR step has λ = −inf and no cell: leave it out).
     """
@@ -324,10 +303,9 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None):
     weight = np.ones_like(levels) if mass is None else finite(mass, "mass")
     if weight.shape != levels.shape or (weight < 0).any() or not weight.any():
         raise ValueError(f"mass is one probability >= 0 for each of the {len(levels)} levels, not all 0; got {weight}")
-    weight = weight[order]
     inner = (levels[1:] + levels[:-1]) / 2
     edges = np.concatenate([[2 * levels[0] - inner[0]], inner, [2 * levels[-1] - inner[-1]]])
-    return stats.rv_histogram((weight, edges), density=False)()
+    return stats.rv_histogram((weight[order], edges), density=False)()
 
 
 def discrete(alphas_cumprod: ArrayLike) -> Path:
