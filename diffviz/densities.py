@@ -2,7 +2,7 @@
 
 A training code states the law f(t) of time; through a path it becomes p(λ) = f(t(λ)) |dt/dλ|. Where a closed form exists it *is* a
 SciPy distribution (logit-normal time on the linear path is normal in λ, EDM's log-normal sigma too); everywhere else one
-push-forward gives the same interface: pdf, cdf, sf, ppf, isf, rvs, support.
+push-forward gives the same interface: pdf, cdf, sf, ppf, isf, rvs, support. Parameters out of range raise ValueError.
 """
 
 import numpy as np
@@ -39,13 +39,13 @@ def lognormal_sigma(mean: float, std: float):
 
 
 def loglogistic_sigma(mean: float, scale: float):
-    """Law of λ for ln sigma ~ logistic(mean, scale) (k-diffusion's ``rand_log_logistic``)."""
+    """Law of λ for ln sigma ~ logistic(mean, scale) (k-diffusion's ``rand_log_logistic``). ValueError unless scale > 0."""
     finite(mean, "mean")
     return stats.logistic(-2 * mean, 2 * positive(scale, "scale"))
 
 
 def loguniform_sigma(low: float, high: float):
-    """Law of λ for ln sigma uniform between the logs of its ends."""
+    """Law of λ for ln sigma uniform between the logs of its ends. Raises ValueError unless 0 < low < high."""
     ratio = positive(high, "high") / positive(low, "low")
     return stats.uniform(-2 * np.log(high), 2 * np.log(positive(ratio - 1, "high/low - 1") + 1))
 
@@ -83,7 +83,7 @@ def cosmap():
 
 
 def u_shaped(a: float = 4.0):
-    """Law of t with density ∝ cosh(a(t − ½)) (Lee et al. 2024, arXiv 2405.20320, as coded in rfpp)."""
+    """Law of t with density ∝ cosh(a(t − ½)) (Lee et al. 2024, arXiv 2405.20320, as coded in rfpp). ValueError unless a > 0."""
     half = np.sinh(positive(a, "a") / 2)
     forward = lambda q: 0.5 + np.arcsinh((2 * q - 1) * half) / a
     inverse = lambda t: 0.5 + np.sinh(a * (t - 0.5)) / (2 * half)
@@ -96,14 +96,14 @@ def lower_of_two(density):
 
 
 def stretched(density, low: float, high: float):
-    """Law of low + (high − low) t: a time density kept off the ends of [0, 1]."""
+    """Law of low + (high − low) t: a time density kept off the ends of [0, 1]. Raises ValueError unless low < high."""
     width = positive(high - low, "high - low")
     forward, inverse = (lambda t: low + width * t), (lambda y: (y - low) / width)
     return Transformed(density, forward, inverse, lambda y: np.ones_like(y) / width, rising=True)()
 
 
 def truncated(density, low: float, high: float):
-    """``density`` conditioned on low <= λ <= high."""
+    """``density`` conditioned on low <= λ <= high. Raises ValueError unless there is mass."""
     top, bottom = density.sf(low), density.sf(high)
     share = stats.uniform(bottom, positive(top - bottom, f"mass of the density in [{low:g}, {high:g}]"))
     return Transformed(share, density.isf, density.sf, density.pdf)()
