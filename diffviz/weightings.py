@@ -4,7 +4,7 @@
 
 Weightings are compared up to a constant. A w that falls with λ makes the loss an ELBO of noised data, with −dw/dλ as the law of the
 noise level; where w rises that law would be negative. Whatever the base, the product w(λ) E‖eps_hat − eps‖², the *loss density*, is
-the same.
+the same. Parameters out of range raise ValueError.
 """
 
 from collections.abc import Iterable
@@ -54,13 +54,13 @@ def min_snr(gamma: float = 5.0, target: str = "eps") -> Multiplier:
 
 
 def soft_min_snr(gamma: float = 4.0) -> Multiplier:
-    """γ/(SNR + γ) on the eps error (Crowson et al. 2024, arXiv 2401.11605)."""
+    """γ/(SNR + γ) on the eps error (Crowson et al. 2024, arXiv 2401.11605). Raises ValueError unless gamma > 0."""
     positive(gamma, "gamma")
     return lambda logsnr: expit(np.log(gamma) - logsnr)
 
 
 def p2(gamma: float = 1.0, k: float = 1.0) -> Multiplier:
-    """1/(k + SNR)^γ on the eps error (Choi et al. 2022, arXiv 2204.00227, eq. 8)."""
+    """1/(k + SNR)^γ on the eps error (Choi et al. 2022, arXiv 2204.00227, eq. 8). Raises ValueError unless gamma, k > 0."""
     positive(gamma, "gamma"), positive(k, "k")
     return lambda logsnr: (k + np.exp(logsnr)) ** -gamma
 
@@ -96,8 +96,7 @@ def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5)
     peak = brentq(slope, centre - 2 * scale**2 - 1, centre, xtol=1e-14, rtol=1e-14)
     bend = lambda l: ((l - centre) ** 2 - (peak - centre) ** 2) / (2 * scale**2)
     rise = lambda l: np.exp(l - peak + bend(l))  # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
-    multiplier = lambda logsnr: plain(np.maximum(logsnr, peak)) * rise(np.minimum(logsnr, peak))
-    return np.errstate(over="ignore")(multiplier)  # beyond λ = -90 the density underflows first
+    return np.errstate(over="ignore")(lambda l: plain(np.maximum(l, peak)) * rise(np.minimum(l, peak)))  # p underflows first
 
 
 def sigma_sqrt(logsnr: ArrayLike) -> NDArray:
@@ -118,9 +117,7 @@ def bell(logsnr: ArrayLike) -> NDArray:
 
 
 def tabulated(table: str | File | ArrayLike) -> tuple[Multiplier, float, float]:
-    """A weighting read from a CSV or array of two columns, λ and w, with its ends.
-
-    Interpolated linearly in λ, on log w where every w is positive; nothing outside the table.
+    """A weighting and its ends, read from a CSV or array of two columns λ and w: linear in λ, on log w if all w > 0, 0 outside.
 
     Raises:
         ValueError: for a table that is not two numeric columns with increasing λ and w >= 0, or that is 0 throughout.
@@ -173,11 +170,9 @@ def augmentation_density(w: ArrayLike, logsnr: ArrayLike) -> NDArray:
     """Which noise levels the data are augmented with when a falling w is read as an ELBO: −dw/dλ (Kingma & Gao 2023, sec. 3).
 
     Args:
-        w: values on the grid, a callable or an objective; logsnr: increasing λ in nats, shape (n,).
+        w: values on the grid, a callable or an objective, >= 0; logsnr: increasing λ in nats, shape (n,); else ValueError.
     Returns:
         Central differences, shape (n,), below 0 where w rises; with w(λ_max) as a last lump they add up to w(λ_min).
-    Raises:
-        ValueError: for a grid that does not increase, or a w that is negative or not finite.
     """
     grid = increasing(logsnr, "logsnr")
     return -np.gradient(evaluate(w, grid), grid)
@@ -232,9 +227,8 @@ def verdict(w, logsnr: ArrayLike | None = None, information: Curve = gaussian_in
     is left out, since it vanishes as the range grows.
 
     Args:
-        w: an objective, a callable of λ, or values on ``logsnr``.
+        w: an objective, a callable of λ, or values on ``logsnr``; information: I(x; z_λ) of the data.
         logsnr: increasing grid in nats, shape (n,); by default [−20, 20] cut to the support.
-        information: I(x; z_λ) of the data; N(0, 1) by default.
     Raises:
         ValueError: for a grid that does not increase, a negative or non-finite w, or values without a grid.
     """
@@ -246,12 +240,11 @@ def verdict(w, logsnr: ArrayLike | None = None, information: Curve = gaussian_in
         raise ValueError("the weighting is 0 on the whole grid; pass a grid inside its support")
     steps = np.diff(values)
     rising = steps > 1e-9 * np.maximum(values[1:], values[:-1])
-    bounds = grid[np.flatnonzero(np.diff(rising, prepend=0, append=0))].reshape(-1, 2)
+    rises = tuple((a, b) for a, b in grid[np.flatnonzero(np.diff(rising, prepend=0, append=0))].reshape(-1, 2).tolist())
     spent = steps * finite(information((grid[1:] + grid[:-1]) / 2), "information")
     negative = spent[rising].sum()
     whole = values[-1] * float(information(grid[-1])) - spent[~rising].sum()
     share = float(negative / whole) if negative else 0.0
-    rises = tuple((float(a), float(b)) for a, b in bounds)
     return Verdict(not rises, rises, _peak(grid, values), share, grid, values, augmentation_density(values, grid))
 
 
@@ -274,8 +267,7 @@ def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> C
     """Are two weightings the same up to a constant, on the stretch of [−12, 12] where both have support?
 
     Args:
-        a, b: objectives, callables of λ, or values on ``logsnr``.
-        tolerance: largest relative deviation of the ratio that still counts as the same.
+        a, b: objectives, callables of λ, or values on ``logsnr``; tolerance: of the ratio, relative, to count as the same.
     Raises:
         ValueError: if the supports do not overlap, or b is 0 where it should divide.
     """
@@ -284,8 +276,7 @@ def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> C
     over, under = evaluate(a, grid), evaluate(b, grid)
     if not ((over > 0) & (under > 0)).all():
         raise ValueError("a weighting is 0 inside the window, the ratio has no meaning there; pass a narrower logsnr grid")
-    ratio = over / under
-    ratio = ratio / np.median(ratio)
+    ratio = over / under / np.median(over / under)
     worst = np.abs(ratio - 1).argmax()
     deviation = float(abs(ratio[worst] - 1))
     return Comparison(deviation <= tolerance, deviation, float(grid[worst]), grid, ratio)
@@ -319,11 +310,7 @@ def loss_density(w, logsnr: ArrayLike, mmse: Curve = gaussian_mmse) -> NDArray:
 
 
 def share_below(w, at: float = 0.0, mmse: Curve | None = None, low: float = -10.0, high: float = 10.0) -> float:
-    """Share of ∫w dλ on [low, high] that lies below λ = ``at``; of the loss ∫ w·mmse dλ if an eps-mmse is given.
-
-    Raises:
-        ValueError: if low >= high, or there is no weight between them.
-    """
+    """Share of ∫w dλ on [low, high] below λ = ``at``, or of the loss ∫ w·mmse dλ; ValueError if that is 0 or low >= high."""
     if not (low < high and np.isfinite(at)) or not (callable(w) or hasattr(w, "weighting")):
         raise ValueError(f"a share needs an objective or a callable, a finite at and low < high; got at {at}, [{low}, {high}]")
     start = max(low, w.density.support()[0]) if hasattr(w, "density") else low
