@@ -56,9 +56,8 @@ class Objective:
         (low, high), (first, last) = self.density.support(), self.path.schedule.support()
         slack = 1e-9 * max([1.0, *(abs(end) for end in (first, last) if np.isfinite(end))])
         if not (low >= first - slack and high <= last + slack):  # NaN too
-            only = f"the path {self.path.name!r} only on [{first:.4g}, {last:.4g}]"
-            lives = f"{self.name}: the density lives on logsnr [{low:.4g}, {high:.4g}], {only}"
-            raise ValueError(f"{lives}; truncate the density or take another path")
+            lives = f"{self.name}: the density lives on logsnr [{low:.4g}, {high:.4g}], the path {self.path.name!r} only on"
+            raise ValueError(f"{lives} [{first:.4g}, {last:.4g}]; truncate the density or take another path")
 
     def __repr__(self) -> str:
         return f"Objective({self.name!r}: {self.target.name} target, {self.path.name} path, {self.source})"
@@ -79,9 +78,7 @@ class Objective:
         """Implied w(λ) on the squared error of ``base`` (eps, x, v or u); 0 outside the support.
 
         Args:
-            logsnr: λ in nats, float or any shape.
-        Returns:
-            w, same shape.
+            logsnr: λ in nats, float or any shape; w has the same.
         Raises:
             ValueError: for a λ that is not finite, an unknown base, or a multiplier that is negative or not finite.
         """
@@ -95,12 +92,10 @@ class Objective:
     def draw(self, n: int, rng: np.random.Generator, stratified: bool = True) -> tuple[NDArray, NDArray]:
         """Levels to train at and the factor on the eps squared error there, for anybody's training loop.
 
-        The mean over draws of factor · ‖eps_hat − eps‖² (summed over dimensions) estimates the objective's loss.
-
         Args:
             n: number of draws; rng: NumPy generator; stratified: one draw in each of n equal shares of probability, shuffled.
         Returns:
-            logsnr and factor, float64, shape (n,) each.
+            logsnr, factor: float64, shape (n,) each; factor · ‖eps_hat − eps‖² (summed over dimensions) averages to the loss.
         Raises:
             ValueError: for n < 1, an rng that is no generator, or a factor that is not finite.
         """
