@@ -1,6 +1,6 @@
 """The catalogue: published training objectives, each as its paper or code states it.
 
-An entry is (name, family, year, source; path, target; multiplier, density, stated form, note). Continuous limits are used where a
+An entry is (name, family, year, source; path, target; multiplier, density, stated form, note); ``_of`` gives short forms. Continuous limits are used where a
 code trains on T steps of a table (``discrete`` paths and ``from_diffusers`` keep the steps). Where paper and code differ both stand.
 λ is written l in the stated forms; they hold up to a constant.
 """
@@ -21,63 +21,53 @@ from diffviz.paths import COSINE, LINEAR, restricted
 from diffviz.targets import EPS, PREVIOUS, SCORE, F, U, V, X
 
 exp, norm = np.exp, stats.norm.pdf
-VP_LINEAR, LDM = paths.vp_linear(), paths.scaled_linear()
-SDE_VP, SDE_SUBVP, SDE_VE = (restricted(p, 1e-5, 1.0, p.name) for p in (VP_LINEAR, paths.sub_vp(), paths.ve(0.01, 50)))
-SDE_VE_FULL = paths.ve(0.01, 50)
+VP_LINEAR, SUB_VP, SDE_VE_FULL, LDM = paths.vp_linear(), paths.sub_vp(), paths.ve(0.01, 50), paths.scaled_linear()
+SDE_VP, SDE_SUBVP, SDE_VE = (restricted(p, 1e-5, 1.0, p.name) for p in (VP_LINEAR, SUB_VP, SDE_VE_FULL))
 ZTSNR = paths.zero_terminal_snr(LDM)
 SIT = restricted(LINEAR, 1e-3, 1 - 1e-3, "linear, ends cut")
-LN3, LN5 = np.log(3), np.log(5)
+LN3, LN5, S0, S1 = np.log(3), np.log(5), np.sqrt(0.00085), np.sqrt(0.012)  # S: sqrt β at the ends of Stable Diffusion's table
+KDIFF_COSINE = densities.truncated(stats.hypsecant(2 * np.log(2), 2), -2 * np.log(1e3), 2 * np.log(1e3))
+within = lambda path, low, high, name=None: restricted(path, float(path.time(high)), float(path.time(low)), name)  # in λ
+on_linear = lambda time: densities.push_forward(time, LINEAR)
 LAPLACE = paths.from_density(stats.laplace(0, 0.5), name="Laplace(0, 0.5)")
 
 # terms of the stated forms
 one = np.ones_like
 sech = lambda l: 1 / np.cosh(l)
 fm = lambda l: exp(-l / 2)
-softplus = lambda l: np.logaddexp(0, l)
-rate = lambda l: np.sqrt(0.1**2 + 2 * 19.9 * softplus(-l))  # β(λ) of DDPM's linear table in continuous time
+depth = lambda l: np.logaddexp(0, -l)  # ∫β on a variance-preserving path
+# β as a function of ∫β, in continuous time, of DDPM's linear table and of Stable Diffusion's
+beta = lambda depth: np.sqrt(0.1**2 + 2 * 19.9 * depth)
+ldm_beta = lambda depth: (S0**3 + 3 * (S1 - S0) * depth / 1000) ** (2 / 3)
+rate, ldm_rate = (lambda l: beta(depth(l))), (lambda l: ldm_beta(depth(l)))
 cosine_law, vp_law, ldm_law = (lambda l: sech(l / 2)), (lambda l: expit(-l) / rate(l)), (lambda l: expit(-l) / ldm_rate(l))
+u_gain, v_gain = (lambda l: (1 + exp(-l / 2)) ** 2), (lambda l: 1 + exp(-l))  # squared, of the linear path's velocity and of v
 clip = lambda l: np.minimum(1, 5 * exp(-l))  # min(SNR, 5)/SNR
 karras_gain = lambda l: exp(-l) + 0.25
 edm_law, edm_stated = (lambda l: norm(l, 2.4, 2.4)), (lambda l: norm(l, 2.4, 2.4) * karras_gain(l))
 iddpm_stated = lambda l: np.sqrt(expit(l)) * expit(-l) / np.sqrt(1 - np.cos(np.pi / 2 * 0.008 / 1.008) ** 2 * expit(l))
 subvp_depth = lambda l: 2 * np.arcsinh(exp(-l / 2) / 2)  # ∫β
-subvp_stated = lambda l: np.tanh(subvp_depth(l) / 2) / np.sqrt(0.1**2 + 2 * 19.9 * subvp_depth(l))
+subvp_stated = lambda l: np.tanh(subvp_depth(l) / 2) / beta(subvp_depth(l))
 icfm_alpha = lambda l: 1.01 / (1 + np.sqrt(np.maximum(1.01 * exp(-l) - 0.01, 0)))
 icfm_stated = lambda l: (1 - icfm_alpha(l) + 0.01) / icfm_alpha(l)
 sigmoid_noise = lambda l: expit(-3) + expit(-l) * (expit(3) - expit(-3))
 sigmoid_stated = lambda l: expit(l) * expit(-l) / (sigmoid_noise(l) * (1 - sigmoid_noise(l)))
 split_normal = lambda l: exp(-(((l - 2.4) / np.where(l < 2.4, 3.2, 1.6)) ** 2) / 2)
-# k-diffusion's weights on the F error, sigma_data ½
-_soft = lambda l: 0.25 * exp(-l) / (exp(-l) + 0.25) ** 2
-_snr = lambda l: 0.25 / (exp(-l) + 0.25)
-
-
-def ldm_rate(l, depth=None):
-    """β(λ) of Stable Diffusion's table in continuous time; ``depth`` is ∫β."""
-    depth = softplus(-l) if depth is None else depth
-    start, rise = np.sqrt(0.00085), np.sqrt(0.012) - np.sqrt(0.00085)
-    return (start**3 + 3 * rise * depth / 1000) ** (2 / 3)
+_soft = lambda l: 0.25 * exp(-l) / (exp(-l) + 0.25) ** 2  # k-diffusion's soft-Min-SNR on the F error, sigma_data ½
 
 
 def ztsnr(l):
     """eps weighting of the rescaled table: alpha sigma²/(alpha_0 beta), alpha_0 = alpha (1 − alpha_T) + alpha_T before the rescaling."""
-    start, end = np.sqrt(0.00085), np.sqrt(0.012)
-    last = exp(-1000 * (end**2 + end * start + start**2) / 6)
-    alpha, variance = np.sqrt(expit(l)), expit(-l)
-    depth = -2 * np.log1p(-variance / (1 + alpha) * (1 - last))
-    return alpha * variance / (exp(-depth / 2) * ldm_rate(l, depth))
+    last, alpha, variance = exp(-1000 * (S1**2 + S1 * S0 + S0**2) / 6), np.sqrt(expit(l)), expit(-l)
+    before = -2 * np.log1p(-variance / (1 + alpha) * (1 - last))
+    return alpha * variance / (exp(-before / 2) * ldm_beta(before))
 
 
 def kdiff_cosine_interpolated() -> paths.Path:
     """k-diffusion's ``rand_cosine_interpolated``, image 256, noise 32 to 256, sigma in [1e-3, 1e3]; logsnr in units of sigma_data."""
     low, high = -2 * np.log(1e3 / 0.5), -2 * np.log(1e-3 / 0.5)
-
-    def shifted(noise):  # the code shifts its cut-offs back, so that the range stays [low, high]
-        path = paths.shifted(COSINE, 256 / noise)
-        return restricted(path, float(path.time(high)), float(path.time(low)))
-
-    inner = paths.interpolated(shifted(32), shifted(256))
-    return paths.Path("cosine-interpolated", VE, paths.shifted(inner, 0.5).schedule)
+    cut = [within(paths.shifted(COSINE, 256 / noise), low, high) for noise in (32, 256)]  # the code shifts its cut-offs back
+    return paths.Path("cosine-interpolated", VE, paths.shifted(paths.interpolated(*cut), 0.5).schedule)
 
 
 def _kdiff(name, density, weight, stated, note="", path=None):
@@ -88,33 +78,29 @@ def _kdiff(name, density, weight, stated, note="", path=None):
 
 def _of(family, target):
     """Entries of one family and target: name, year, source, path, stated form; multiplier, density, note."""
-
-    def entry(name, year, source, path, stated, multiplier=CONSTANT, density=None, note=""):
-        return Objective(name, family, year, source, path, target, multiplier, density, stated, note)
-
-    return entry
+    return lambda name, year, source, path, stated, multiplier=CONSTANT, density=None, note="": Objective(
+        name, family, year, source, path, target, multiplier, density, stated, note
+    )
 
 
 SONG = "Song et al. 2021 (arXiv 2011.13456), yang-song/score_sde_pytorch losses.py"
-SD3 = "Esser et al. 2024 (arXiv 2403.03206)"
-KG = "Kingma & Gao 2023 (arXiv 2303.00848)"
+SD3, KG = "Esser et al. 2024 (arXiv 2403.03206)", "Kingma & Gao 2023 (arXiv 2303.00848)"
 SALIMANS = "Salimans & Ho 2022 (arXiv 2202.00512), diffusion_distillation dpm.py"
 HANG = "Hang et al. 2023 (arXiv 2303.09556), TiankaiHang/Min-SNR-Diffusion-Training"
 P2 = "Choi et al. 2022 (arXiv 2204.00227, eq. 8), jychoi118/P2-weighting"
 KOHYA = "kohya-ss/sd-scripts custom_train_functions.apply_debiased_estimation"
 DIFFUSERS_SD3 = "huggingface/diffusers examples/dreambooth/train_dreambooth_sd3.py, training_utils"
-SIT_CODE = "willisma/SiT transport/transport.py"
-FLOW_MATCHING = "facebookresearch/flow_matching path/scheduler"
+SIT_CODE, FLOW_MATCHING = "willisma/SiT transport/transport.py", "facebookresearch/flow_matching path/scheduler"
 HANG_GU = "Hang & Gu 2024 (arXiv 2407.03297)"
 LUCIDRAINS = "lucidrains/denoising-diffusion-pytorch denoising_diffusion_pytorch.py"
 CONSTANT, LIKELIHOOD = weightings.constant, weightings.likelihood
 
 _elbo, _eps, _v, _x, _u = (_of(*kind) for kind in (("ELBO", EPS), ("eps", EPS), ("v", V), ("x", X), ("flow", U)))
-_reweighted, _edm_x, _flow_x = _of("reweighted", EPS), _of("EDM", X), _of("flow", X)
+_score, _reweighted, _edm_x, _flow_x = _of("eps", SCORE), _of("reweighted", EPS), _of("EDM", X), _of("flow", X)
 _flow, _edm = partial(family.flow, family="flow", year=2024), partial(family.edm, family="EDM")
 _mode = partial(family.mode, family="flow", year=2024, source=SD3 + ", eq. 20", note="tails: w → e^(−λ/2)/(1 + s) at both ends")
 
-_ENTRIES = (
+CATALOGUE: Mapping[str, Objective] = MappingProxyType({o.name: o for o in (
     # the ELBO under several names
     _elbo("elbo", 2021, "Kingma et al. 2021 (arXiv 2107.00630, eq. 17-18)", COSINE, one, LIKELIHOOD(COSINE),
           note="any monotone path gives the same; cosine here"),
@@ -126,7 +112,7 @@ _ENTRIES = (
     _elbo("score-sde-vp-likelihood", 2021, SONG + "; arXiv 2101.09258, eq. 7", SDE_VP, one, LIKELIHOOD(VP_LINEAR),
           note="g² = sigma²·(−dλ/dt) for each of the three SDEs"),
     _elbo("score-sde-ve-likelihood", 2021, SONG + "; arXiv 2101.09258, eq. 7", SDE_VE, one, LIKELIHOOD(SDE_VE_FULL)),
-    _elbo("score-sde-subvp-likelihood", 2021, SONG + "; arXiv 2101.09258, eq. 7", SDE_SUBVP, one, LIKELIHOOD(paths.sub_vp())),
+    _elbo("score-sde-subvp-likelihood", 2021, SONG + "; arXiv 2101.09258, eq. 7", SDE_SUBVP, one, LIKELIHOOD(SUB_VP)),
     _elbo("sit-linear-likelihood", 2024, SIT_CODE + " (LIKELIHOOD)", SIT, one, lambda l: 1 / (expit(l / 2) * expit(-l / 2)),
           note="drift_var/sigma² = 1/(alpha sigma)"),
     # eps prediction: w is the density itself
@@ -139,13 +125,12 @@ _ENTRIES = (
     _eps("score-sde-subvp", 2021, SONG + ", sde_lib.subVPSDE", SDE_SUBVP, subvp_stated),
     _eps("ldm-scaled-linear", 2022, "CompVis/latent-diffusion make_beta_schedule('linear')", LDM, ldm_law,
          note="LDM calls this schedule linear; its sqrt_linear is DDPM's linear"),
-    Objective("ncsnpp-ve", "eps", 2021, SONG + ", sde_lib.VESDE", SDE_VE, SCORE, lambda l: exp(-l), stated=one,
-              note="score matching with sigma² is the ELBO weighting on its support"),
-    Objective("ncsn", "eps", 2019, "ermongroup/ncsn losses/dsm.py, anneal.yml", paths.ve(0.01, 1), SCORE, lambda l: exp(-l) / 2, stated=one,
-              note="sigma stops at 1: nothing below λ = 0"),
-    Objective("ncsnv2", "eps", 2020, "ermongroup/ncsnv2 losses/dsm.py, cifar10.yml", SDE_VE_FULL, SCORE, lambda l: exp(-l) / 2, stated=one),
-    Objective("dsm-unweighted-ve", "eps", 2011, "Vincent 2011; ermongroup/ncsn dsm_score_estimation", SDE_VE_FULL, SCORE, stated=exp,
-              note="increasing: all the weight on the finest noise"),
+    _score("ncsnpp-ve", 2021, SONG + ", sde_lib.VESDE", SDE_VE, one, lambda l: exp(-l), note="score matching with sigma² is the ELBO weighting on its support"),
+    _score("ncsn", 2019, "ermongroup/ncsn losses/dsm.py, anneal.yml", paths.ve(0.01, 1), one, lambda l: exp(-l) / 2,
+           note="sigma stops at 1: nothing below λ = 0"),
+    _score("ncsnv2", 2020, "ermongroup/ncsnv2 losses/dsm.py, cifar10.yml", SDE_VE_FULL, one, lambda l: exp(-l) / 2),
+    _score("dsm-unweighted-ve", 2011, "Vincent 2011; ermongroup/ncsn dsm_score_estimation", SDE_VE_FULL, exp,
+           note="increasing: all the weight on the finest noise"),
     _eps("sigmoid-schedule-eps", 2022, "Jabri et al. 2022 (arXiv 2212.11972), google-research/pix2seq", paths.sigmoid(), sigmoid_stated),
     _eps("simple-linear-eps", 2023, "Chen 2023 (arXiv 2301.10972), google-research/pix2seq", paths.from_density(stats.logistic(), name="alpha² = 1 - t"),
          lambda l: cosine_law(l) ** 2),
@@ -153,17 +138,17 @@ _ENTRIES = (
          paths.Path("cosine, x scaled by 0.5", trigonometric(0.5, 1), paths.shifted(COSINE, 2).schedule), lambda l: sech((l - 2 * np.log(0.5)) / 2),
          note="scaling x by b moves λ by 2 log b"),
     _eps("simple-diffusion-shifted-cosine-eps", 2023, "Hoogeboom et al. 2023 (arXiv 2301.11093); lucidrains simple_diffusion",
-         paths.shifted(restricted(COSINE, float(COSINE.time(15)), float(COSINE.time(-15)), "cosine, |logsnr| < 15"), 4), lambda l: sech(l / 2 + np.log(4)),
+         paths.shifted(within(COSINE, -15, 15, "cosine, |logsnr| < 15"), 4), lambda l: sech(l / 2 + np.log(4)),
          note="the range moves with the shift; k-diffusion moves the cut-offs back"),
     _eps("laplace-eps", 2024, HANG_GU, LAPLACE, lambda l: exp(-np.abs(l) / 0.5), note="ComfyUI applies the Laplace quantile to ln sigma: λ-scale 2b"),
-    _v("laplace-v", 2024, HANG_GU, LAPLACE, lambda l: exp(-np.abs(l) / 0.5) * (1 + exp(-l))),
+    _v("laplace-v", 2024, HANG_GU, LAPLACE, lambda l: exp(-np.abs(l) / 0.5) * v_gain(l)),
     _eps("cauchy-eps", 2024, HANG_GU + ", table not read", paths.from_density(stats.cauchy(0, 0.5), name="Cauchy(0, 0.5)"), lambda l: 1 / (1 + (l / 0.5) ** 2)),
     _eps("cosine-scaled-eps", 2024, HANG_GU + ", table not read", paths.from_density(stats.hypsecant(scale=1), name="cosine scaled, s = 2"), sech),
     # v prediction
     _v("v-cosine", 2022, SALIMANS, COSINE, fm, note="the code clips λ to [-20, 20]"),
     _v("v-linear", 2024, SD3 + ", sec. 5.1 v/linear", VP_LINEAR, lambda l: exp(-l) / rate(l)),
     _v("sd2-v-scaled-linear", 2022, "Stable Diffusion 2; diffusers DDPMScheduler(v_prediction)", LDM, lambda l: exp(-l) / ldm_rate(l)),
-    _v("ztsnr-v", 2023, "Lin et al. 2023 (arXiv 2305.08891, algorithm 1)", ZTSNR, lambda l: ztsnr(l) * (1 + exp(-l)),
+    _v("ztsnr-v", 2023, "Lin et al. 2023 (arXiv 2305.08891, algorithm 1)", ZTSNR, lambda l: ztsnr(l) * v_gain(l),
        note="the table keeps its first step; this is its continuous limit"),
     _eps("ztsnr-eps", 2023, "Lin et al. 2023 (arXiv 2305.08891, algorithm 1)", ZTSNR, ztsnr,
          note="at the last step of the table z holds no x: eps is no target there"),
@@ -187,8 +172,7 @@ _ENTRIES = (
     Objective("min-snr-5-x", "reweighted", 2023, HANG, COSINE, X, weightings.min_snr(5, "x"), stated=lambda l: cosine_law(l) * clip(l)),
     Objective("min-snr-5-v", "reweighted", 2023, HANG, COSINE, V, weightings.min_snr(5, "v"), stated=lambda l: cosine_law(l) * clip(l),
               note="min(SNR, 5) over SNR + 1, as the paper"),
-    _reweighted("min-snr-5-eps-scaled-linear", 2023, "huggingface/diffusers train_text_to_image.py", LDM, lambda l: ldm_law(l) * clip(l),
-                weightings.min_snr(5)),
+    _reweighted("min-snr-5-eps-scaled-linear", 2023, "huggingface/diffusers train_text_to_image.py", LDM, lambda l: ldm_law(l) * clip(l), weightings.min_snr(5)),
     Objective("diffusers-sdxl-min-snr-v", "reweighted", 2024, "huggingface/diffusers train_dreambooth_lora_sdxl.py", LDM, V,
               lambda l: np.minimum(1, 5 * exp(-l)) + 1, stated=lambda l: exp(-l) / ldm_rate(l) * (clip(l) + 1),
               note="min(SNR, 5)/SNR + 1 is not Min-SNR for v; train_text_to_image.py divides by SNR + 1"),
@@ -203,7 +187,7 @@ _ENTRIES = (
       for b, y in ((0, 2023), (2, 2023), (-3, 2024))),
     # EDM
     _edm_x("edm-monotonic", 2023, KG + ", sec. 5 (not read; from its description)", paths.edm(),
-           lambda l: np.where(l < -3.307777482987498, 0.27102715714696646, norm(l, 2.4, 2.4) * karras_gain(l)), weightings.edm_monotonic(),
+           lambda l: np.where(l < -3.307777482987498, 0.27102715714696646, edm_stated(l)), weightings.edm_monotonic(),
            note="EDM held at its maximum below the peak"),
     _edm(-1.2, 1.2, 0.5, "edm", year=2022, source="Karras et al. 2022 (arXiv 2206.00364, eq. 8, table 1), NVlabs/edm EDMLoss"),
     _edm(-0.4, 1.0, 0.5, "edm2", year=2024, source="Karras et al. 2024 (arXiv 2312.02696, eq. 14-16), NVlabs/edm2",
@@ -223,10 +207,8 @@ _ENTRIES = (
     _kdiff("kdiff-lognormal-soft-min-snr", densities.lognormal_sigma(-1.2, 1.2), _soft, lambda l: norm(l, 2.4, 2.4) * 4 / (4 + exp(l))),
     _kdiff("kdiff-loglogistic-karras", densities.loglogistic_sigma(np.log(0.5), 0.5), CONSTANT, lambda l: fm(l) * sech(l / 2 - np.log(2))),
     _kdiff("kdiff-loguniform-karras", densities.loguniform_sigma(0.01, 80), CONSTANT, karras_gain),
-    _kdiff("kdiff-v-diffusion-karras", densities.truncated(stats.hypsecant(2 * np.log(2), 2), -2 * np.log(1e3), 2 * np.log(1e3)), CONSTANT, fm,
-           "a cosine density in units of sigma_data: flow matching's weighting"),
-    _kdiff("kdiff-v-diffusion-snr", densities.truncated(stats.hypsecant(2 * np.log(2), 2), -2 * np.log(1e3), 2 * np.log(1e3)), _snr,
-           lambda l: sech(l / 2 - np.log(2))),
+    _kdiff("kdiff-v-diffusion-karras", KDIFF_COSINE, CONSTANT, fm, "a cosine density in units of sigma_data: flow matching's weighting"),
+    _kdiff("kdiff-v-diffusion-snr", KDIFF_COSINE, lambda l: 0.25 / (exp(-l) + 0.25), lambda l: sech(l / 2 - np.log(2))),
     _kdiff("kdiff-split-lognormal-karras", densities.split_lognormal_sigma(-1.2, 0.8, 1.6), CONSTANT, lambda l: split_normal(l) * karras_gain(l)),
     _kdiff("kdiff-cosine-interpolated-soft-min-snr", None, _soft, None, "logsnr_min and logsnr_max are swapped in the code, harmlessly",
            kdiff_cosine_interpolated()),
@@ -256,41 +238,35 @@ _ENTRIES = (
     _flow(-0.4, 1.0, 1.0, "meanflow", year=2025, source="Geng et al. 2025 (arXiv 2505.13447), r = t part as its text reads",
           note="the adaptive norm_p = 1 weight also divides by the loss"),
     _u("meanflow-as-coded", 2025, "Gsunshine/meanflow sample_tr; py-meanflow time_sampler", LINEAR,
-       lambda l: norm(l, 0.8, 2) * stats.norm.sf(l, 0.8, 2) * (1 + exp(-l / 2)) ** 2, density=densities.lower_of_two(densities.logit_normal_logsnr(-0.4, 1)),
+       lambda l: norm(l, 0.8, 2) * stats.norm.sf(l, 0.8, 2) * u_gain(l), density=densities.lower_of_two(densities.logit_normal_logsnr(-0.4, 1)),
        note="r is set to t after the swap, so t is the larger of two draws: mean λ −0.33 instead of 0.8"),
     _flow_x("jit", 2025, "Li & He 2025 (arXiv 2511.13720), JiT denoiser.py (fork read)", LINEAR,
             lambda l: norm(l, -1.6, 1.6) * exp(-l) / np.maximum(expit(-l / 2), 0.05) ** 2, lambda l: 1 / np.maximum(expit(-l / 2), 0.05) ** 2,
             densities.logit_normal_logsnr(0.8, 0.8), note="its t is the data fraction, so P_mean = −0.8 means more noise; v loss clamped above λ = 5.89"),
-    _u("sd3-cosmap", 2024, SD3 + ", eq. 21; lucidrains/rectified-flow-pytorch", LINEAR, lambda l: cosine_law(l) * (1 + exp(-l / 2)) ** 2,
-       density=densities.push_forward(densities.cosmap(), LINEAR), note="CosMap time on the linear path is the cosine density"),
-    _mode(1.29, "sd3-mode-1.29"),
-    _mode(1.75, "sd3-mode-1.75"),
-    _mode(-0.5, "sd3-mode-minus0.5"),
+    _u("sd3-cosmap", 2024, SD3 + ", eq. 21; lucidrains/rectified-flow-pytorch", LINEAR, lambda l: cosine_law(l) * u_gain(l),
+       density=on_linear(densities.cosmap()), note="CosMap time on the linear path is the cosine density"),
+    *(_mode(scale, name) for scale, name in ((1.29, "sd3-mode-1.29"), (1.75, "sd3-mode-1.75"), (-0.5, "sd3-mode-minus0.5"))),
     family.flow_uniform(3.0, "fm-shift3", family="flow", year=2024, source="diffusers FlowMatchEulerDiscreteScheduler(shift=3); " + SD3 + ", eq. 23"),
     _u("wan-bell", 2025, "modelscope/DiffSynth-Studio flow_match.py (Wan)", LINEAR,
-       lambda l: sech(l / 4 + LN5 / 2) ** 2 * (1 + exp(-l / 2)) ** 2 * np.expm1(2 * expit(-l / 2) * expit(l / 2)), weightings.bell, stats.logistic(-2 * LN5, 2),
+       lambda l: sech(l / 4 + LN5 / 2) ** 2 * u_gain(l) * np.expm1(2 * expit(-l / 2) * expit(l / 2)), weightings.bell, stats.logistic(-2 * LN5, 2),
        note="the multiplier, not w, vanishes at both ends: the noisiest step is dropped"),
     _u("pi0", 2024, "Physical-Intelligence/openpi pi0.py sample_time", LINEAR, lambda l: np.sqrt(expit(-l / 2) - 0.001) * fm(l),
-       density=densities.push_forward(stats.beta(1.5, 1, 0.001, 0.999), LINEAR)),
+       density=on_linear(stats.beta(1.5, 1, 0.001, 0.999))),
     _u("u-shaped", 2024, "Lee et al. 2024 (arXiv 2405.20320), sangyun884/rfpp t_dist.py", LINEAR,
-       lambda l: np.cosh(4 * ((expit(-l / 2) - 1e-5) / (1 - 2e-5) - 0.5)) * fm(l),
-       density=densities.push_forward(densities.stretched(densities.u_shaped(4), 1e-5, 1 - 1e-5), LINEAR),
+       lambda l: np.cosh(4 * ((expit(-l / 2) - 1e-5) / (1 - 2e-5) - 0.5)) * fm(l), density=on_linear(densities.stretched(densities.u_shaped(4), 1e-5, 1 - 1e-5)),
        note="used with coupled (x, eps), where the eps identity does not hold literally"),
     _flow_x("diffusers-sd3", 2024, DIFFUSERS_SD3, LINEAR, lambda l: norm(l, -2 * LN3, 2) * exp(-l), density=densities.logit_normal_logsnr(0, 1, 3),
             note="precondition_outputs = 1 is the default: plain x error, sigma² times SD3's"),
-    _flow_x("diffusers-sd3-sigma-sqrt", 2024, DIFFUSERS_SD3 + " (sigma_sqrt)", paths.shifted(LINEAR, 3),
-            lambda l: sech(l / 4 + LN3 / 2) ** 2 * (1 + exp(-l / 2)) ** 2, weightings.sigma_sqrt, note="the weight is sigma^−2, whatever its name"),
+    _flow_x("diffusers-sd3-sigma-sqrt", 2024, DIFFUSERS_SD3 + " (sigma_sqrt)", paths.shifted(LINEAR, 3), lambda l: sech(l / 4 + LN3 / 2) ** 2 * u_gain(l),
+            weightings.sigma_sqrt, note="the weight is sigma^−2, whatever its name"),
     _flow_x("diffusers-sd3-cosmap", 2024, DIFFUSERS_SD3 + " (cosmap)", paths.shifted(LINEAR, 3),
             lambda l: sech(l / 4 + LN3 / 2) ** 2 * exp(-l) / (1 - 2 * expit(-l / 2) * expit(l / 2)), weightings.cosmap,
             note="a loss weight here, a time density in SD3; equal only for shift 1 without preconditioning"),
-    _u("diffusers-sd3-ln0.5", 2024, DIFFUSERS_SD3 + " (logit_mean = 0.5, precondition_outputs = 0)", LINEAR,
-       lambda l: norm(l, 1 - 2 * LN3, 2) * (1 + exp(-l / 2)) ** 2, density=densities.logit_normal_logsnr(-0.5, 1, 3),
-       note="u indexes a falling sigma table: logit_mean has the opposite sign to SD3's m"),
+    _u("diffusers-sd3-ln0.5", 2024, DIFFUSERS_SD3 + " (logit_mean = 0.5, precondition_outputs = 0)", LINEAR, lambda l: norm(l, 1 - 2 * LN3, 2) * u_gain(l),
+       density=densities.logit_normal_logsnr(-0.5, 1, 3), note="u indexes a falling sigma table: logit_mean has the opposite sign to SD3's m"),
     _eps("smalldiffusion", 2024, "yuanchenyang/smalldiffusion ScheduleLogLinear", paths.ve(0.02, 10), one),
-    _v("smalldiffusion-v", 2024, "yuanchenyang/smalldiffusion PredV", paths.ve(0.02, 10), lambda l: 1 + exp(-l)),
-)  # fmt: skip
-
-CATALOGUE: Mapping[str, Objective] = MappingProxyType({o.name: o for o in _ENTRIES})
+    _v("smalldiffusion-v", 2024, "yuanchenyang/smalldiffusion PredV", paths.ve(0.02, 10), v_gain),
+)})  # fmt: skip
 
 
 def objective(name: str) -> Objective:
