@@ -1,8 +1,8 @@
 """The catalogue: published training objectives, each as its paper or code states it.
 
-An entry is (name, family, year, source; path, target; multiplier, density, stated form, note); ``_of`` gives short forms. Continuous limits are used where a
-code trains on T steps of a table (``discrete`` paths and ``from_diffusers`` keep the steps). Where paper and code differ both stand.
-λ is written l in the stated forms; they hold up to a constant.
+An entry is (name, family, year, source; path, target; multiplier, density, stated form, note); ``_of`` gives short forms.
+Continuous limits are used where a code trains on T steps of a table (``discrete`` paths and ``from_diffusers`` keep the steps).
+Where paper and code differ both stand. λ is written l in the stated forms; they hold up to a constant.
 """
 
 from collections.abc import Mapping
@@ -23,18 +23,15 @@ from diffviz.targets import EPS, PREVIOUS, SCORE, F, U, V, X
 exp, norm = np.exp, stats.norm.pdf
 VP_LINEAR, SUB_VP, SDE_VE_FULL, LDM = paths.vp_linear(), paths.sub_vp(), paths.ve(0.01, 50), paths.scaled_linear()
 SDE_VP, SDE_SUBVP, SDE_VE = (restricted(p, 1e-5, 1.0, p.name) for p in (VP_LINEAR, SUB_VP, SDE_VE_FULL))
-ZTSNR = paths.zero_terminal_snr(LDM)
 SIT = restricted(LINEAR, 1e-3, 1 - 1e-3, "linear, ends cut")
 LN3, LN5, S0, S1 = np.log(3), np.log(5), np.sqrt(0.00085), np.sqrt(0.012)  # S: sqrt β at the ends of Stable Diffusion's table
 KDIFF_COSINE = densities.truncated(stats.hypsecant(2 * np.log(2), 2), -2 * np.log(1e3), 2 * np.log(1e3))
 within = lambda path, low, high, name=None: restricted(path, float(path.time(high)), float(path.time(low)), name)  # in λ
 on_linear = lambda time: densities.push_forward(time, LINEAR)
-LAPLACE = paths.from_density(stats.laplace(0, 0.5), name="Laplace(0, 0.5)")
+LAPLACE, ZTSNR = paths.from_density(stats.laplace(0, 0.5), name="Laplace(0, 0.5)"), paths.zero_terminal_snr(LDM)
 
 # terms of the stated forms
-one = np.ones_like
-sech = lambda l: 1 / np.cosh(l)
-fm = lambda l: exp(-l / 2)
+one, sech, fm = np.ones_like, (lambda l: 1 / np.cosh(l)), (lambda l: exp(-l / 2))
 depth = lambda l: np.logaddexp(0, -l)  # ∫β on a variance-preserving path
 # β as a function of ∫β, in continuous time, of DDPM's linear table and of Stable Diffusion's
 beta = lambda depth: np.sqrt(0.1**2 + 2 * 19.9 * depth)
@@ -76,10 +73,10 @@ def _kdiff(name, density, weight, stated, note="", path=None):
     return Objective(name, "k-diffusion", 2023, source, path, F, weight, density, stated, note)
 
 
-def _of(family, target):
+def _of(kind, target):
     """Entries of one family and target: name, year, source, path, stated form; multiplier, density, note."""
     return lambda name, year, source, path, stated, multiplier=CONSTANT, density=None, note="": Objective(
-        name, family, year, source, path, target, multiplier, density, stated, note
+        name, kind, year, source, path, target, multiplier, density, stated, note
     )
 
 
