@@ -264,7 +264,8 @@ def interpolated(low: Path, high: Path) -> Path:
 
     def rate(logsnr):
         t = inverse(logsnr)
-        return 1 / (high.logsnr(t) - low.logsnr(t) - t * low.slope(t) - (1 - t) * high.slope(t))
+        first, last = low.schedule.isf(t), high.schedule.isf(t)
+        return 1 / (last - first + t / low.schedule.pdf(first) + (1 - t) / high.schedule.pdf(last))
 
     return scheduled(f"{low.name} to {high.name}", high.frame, forward, inverse, rate)
 
