@@ -22,8 +22,12 @@ from diffviz.weightings import (
 )
 
 _LATER = {  # loaded when first touched: name to module
+    "Diverged": "training",
+    "Run": "training",
+    "Trainer": "training",
     "closest": "matching",
     "dataset": "data",
+    "fit": "training",
     "from_diffusers": "bridge",
     "probe": "matching",
     "sample": "samplers",
