@@ -146,14 +146,14 @@ class Trainer:
     objectives: Any
     data: Any
     model: Any = None
-    steps: int = 1000
+    steps: int = 800
     batch: int = 512
     seed: int = 0
     rate: float = 1e-2
     schedule: str = "cosine"
     output: str = "v"
     ema: Sequence[float] = (0.1, 0.05)
-    clip: float = 3.0
+    clip: float = 1.0
 
     def __post_init__(self) -> None:
         alone = isinstance(self.objectives, str) or hasattr(self.objectives, "draw")
