@@ -1,7 +1,8 @@
 """The same question as training.py for other packages: CPU seconds until samples are within twice the floor of the truth.
 
-Each trains as its own example does: its loss, its network (k-diffusion has none for the plane: an MLP of ours, 3 x 64, is supplied),
-torch.optim at the example's learning rate, single batches drawn with randint from the same 50,000 points (faster than its DataLoader).
+Each trains as its own example does: its loss, its network (k-diffusion has none for the plane: an MLP of ours, 3 x 64, is
+supplied), torch.optim at the example's learning rate, single batches drawn with randint from the same 50,000 points (faster than
+its DataLoader).
 Scored as training.py does, at times that grow by half; the score is not counted, the import of the optimiser is not either.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/peers_training.py [toy ...]
@@ -79,7 +80,7 @@ def k_diffusion(std: float):
 
 
 def torchcfm(std: float):
-    """Its two-moons example: conditional flow matching, MLP of 3 x 64 with SELU, Adam at 1e-3; sigma 0, as its 0.1 blurs the data."""
+    """Its two-moons example: flow matching, MLP of 3 x 64 with SELU, Adam at 1e-3; sigma 0, as its 0.1 blurs the data."""
     bare("torchcfm", "ot")
     bare("torchcfm.models")
     from torchcfm.conditional_flow_matching import ConditionalFlowMatcher

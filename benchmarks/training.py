@@ -1,9 +1,9 @@
 """What training costs: CPU seconds until samples are within twice the floor of the truth, on one thread.
 
-Distance: energy distance (the root, as SciPy's) and sliced Wasserstein-2 (128 directions, the root) from 10,000 samples to 10,000
-held-out points. Floor: the same from 10,000 true points instead of samples, median of 20 draws. Samples: Heun, 40 steps, median of 3
-draws (they are not counted). Training: ``dv.fit`` on 50,000 points, process time, without the import. All runs are over 3 seeds; what
-stands in brackets is the least and the largest of them.
+Distance: energy distance (the root, as SciPy's) and sliced Wasserstein-2 (128 directions, the root) from 10,000 samples to
+10,000 held-out points. Floor: the same from 10,000 true points instead of samples, median of 20 draws. Samples: Heun, 40 steps,
+median of 3 draws (they are not counted). Training: ``dv.fit`` on 50,000 points, process time, without the import. All runs are
+over 3 seeds; what stands in brackets is the least and the largest of them.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/training.py [floor | defaults | fewest | together] [toy ...]
 """
@@ -35,7 +35,7 @@ def generator(seed: int) -> torch.Generator:
 
 @torch.no_grad()
 def heun(denoise, generator: torch.Generator, steps: int = 40) -> torch.Tensor:
-    """Samples along the flow of y = z/alpha by s = sigma/alpha (Karras et al. 2022, algorithm 1), at levels even in the time of fm-ot."""
+    """Samples along the flow of y = z/alpha by s = sigma/alpha (Karras et al. 2022, algorithm 1); levels even in fm-ot's time."""
     law = dv.objective("fm-ot").density
     levels = torch.from_numpy(law.ppf(np.linspace(*law.cdf([-10, 14]), steps + 1))).float()
     s, alpha = (-levels / 2).exp(), levels.sigmoid().sqrt()
@@ -126,7 +126,7 @@ def together(truths) -> None:
     trained = [train(TWELVE, truth, seed) for seed in SEEDS]
     alone = sum(train(objective, truth, 0)[1] for objective in TWELVE)
     print(
-        f"\n{len(TWELVE)} objectives on {name}, CPU s:{row('', [[seconds] for _, seconds in trained]).strip():>24}; in turn {alone:.1f}"
+        f"\n{len(TWELVE)} objectives on {name}, CPU s: {row('', [[spent] for _, spent in trained]).strip()}; in turn {alone:.1f}"
     )
     for runs in zip(*(runs for runs, _ in trained), strict=True):
         print(row(runs[0].name, [truth.score(run.denoise) for run in runs]), flush=True)

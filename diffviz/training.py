@@ -164,8 +164,8 @@ class Trainer:
         known = self.schedule in RATES and self.output in OUTPUTS and all(0 < age <= 0.5 for age in self.ema)
         if not (whole and known and 0 < self.rate < math.inf and self.clip > 0):
             raise ValueError(
-                f"need whole steps={self.steps} and batch={self.batch}, rate={self.rate} and clip={self.clip} above 0; "
-                f"schedule={self.schedule!r} of {[*RATES]}, output={self.output!r} of {[*OUTPUTS]}, ema={self.ema} shares in (0, 0.5]"
+                f"need whole steps={self.steps} and batch={self.batch}, rate={self.rate} and clip={self.clip} above 0, "
+                f"schedule={self.schedule!r} of {[*RATES]}, output={self.output!r} of {OUTPUTS}, ema={self.ema} in (0, 0.5]"
             )
         self.data = _points(self.data)
         self.mean, self.std = self.data.mean(0), self.data.var(0, correction=0).mean().sqrt().item()
@@ -196,7 +196,7 @@ class Trainer:
             if drawn.shape != (2, total) or not ((drawn >= low) & (drawn <= high)).all():
                 raise ValueError(
                     f"{one.name} drew logsnr and factor of shape {drawn.shape}, from {drawn.min(-1)} to {drawn.max(-1)}; "
-                    f"needed: (2, {total}), logsnr within ±{LIMIT:g}, finite factors >= 0: truncate its density or mend draw(n, rng)"
+                    f"needed: (2, {total}), logsnr within ±{LIMIT:g}, finite factors >= 0: truncate its density"
                 )
             # n strata of neighbours in level, dealt out to the steps: each step gets one of every stratum
             order = np.argsort(drawn[0], kind="stable").reshape(n, BLOCK)

@@ -599,7 +599,8 @@ def test_training_does_not_import_the_compiler():
 
 LOOP = """
 objective, rng = dv.objective("fm-ot"), np.random.default_rng(0)
-model = torch.nn.Sequential(torch.nn.Linear(3, 64), torch.nn.SiLU(), torch.nn.Linear(64, 64), torch.nn.SiLU(), torch.nn.Linear(64, 2))
+hidden = torch.nn.Linear(3, 64), torch.nn.SiLU(), torch.nn.Linear(64, 64), torch.nn.SiLU()
+model = torch.nn.Sequential(*hidden, torch.nn.Linear(64, 2))
 optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 for _ in range(500):
     x = data[rng.integers(len(data), size=256)]
