@@ -14,8 +14,8 @@ from diffviz import densities, matching, plots, weightings
 from diffviz.objectives import unknown
 from diffviz.paths import COSINE, LINEAR
 from diffviz.recipes import CATALOGUE, objective
-from suite import figures
 from suite import losses as shown
+from suite import schedule_figures
 from suite.widgets import Explorer, control, offer
 
 
@@ -122,7 +122,7 @@ class ScheduleExplorer(Explorer):
         (build, parameters), chosen = DENSITIES[c["density"].value], CATALOGUE[c["weighting"].value]
         law = build(*(c[f"p{i}"].value for i in range(len(parameters))))
         shift, logvar = c["shift"].value, c["log c"].value
-        second, smallest, missed = figures.second_moment(chosen, law, shift, np.exp(logvar))
+        second, smallest, missed = schedule_figures.second_moment(chosen, law, shift, np.exp(logvar))
         loss = weightings.loss_density(chosen, self.grid, lambda logsnr: expit(logsnr + logvar))
         best = loss / (np.sqrt(smallest / 0.75) if np.isfinite(smallest) else np.trapezoid(loss, self.grid))
         with np.errstate(divide="ignore"):  # outside the range of p there is nothing to draw
@@ -151,7 +151,7 @@ class ScheduleExplorer(Explorer):
 
 
 def _words(second: float, smallest: float, missed: float, within: float) -> str:
-    """What ``figures.second_moment`` found, as HTML; ``within`` is the ratio that the picture shows."""
+    """What ``schedule_figures.second_moment`` found, as HTML; ``within`` is the ratio that the picture shows."""
     if np.isinf(smallest):
         found = "the loss itself is <b>infinite</b>: w·mmse does not fall off; on a bounded range (uniform λ) it is finite"
     elif np.isinf(second):
