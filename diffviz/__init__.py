@@ -22,7 +22,9 @@ from diffviz.weightings import (
 )
 
 _LATER = {  # loaded when first touched: name to module
+    "Adaptive": "tracking",
     "Diverged": "training",
+    "LossByLogSNR": "tracking",
     "Run": "training",
     "Trainer": "training",
     "closest": "matching",
