@@ -31,10 +31,10 @@ class LossByLogSNR:
     Args:
         edges: increasing edges of the bins in nats, shape (bins + 1,); draws outside are only counted.
         decay: of the average per batch, in (0, 1). With several, shape (k,), curves are (k, bins); adaptive laws use the first.
-        buffer: how many batches are collected and then binned together.
+        buffer: how many samples are collected and then binned together.
     """
 
-    def __init__(self, edges: ArrayLike, decay: ArrayLike = 0.99, buffer: int = 128):
+    def __init__(self, edges: ArrayLike, decay: ArrayLike = 0.99, buffer: int = 2**15):
         self.edges, self.decay = increasing(edges, "edges"), np.array(decay, dtype=float)
         if self.decay.ndim > 1 or not self.decay.size or not ((self.decay > 0) & (self.decay < 1)).all():
             raise ValueError(f"a decay lies in (0, 1), one number or several in a row; got {decay!r}")
@@ -53,7 +53,7 @@ class LossByLogSNR:
         if logsnr.shape != loss.shape or not loss.ndim:
             raise ValueError(f"one λ for each loss: logsnr is {tuple(logsnr.shape)}, loss {tuple(loss.shape)}")
         pair = torch.stack((logsnr, loss)).detach()  # a copy: the loop may write over its own
-        if self._pairs and (len(self._pairs) >= self._buffer or self._pairs[0].shape != pair.shape):
+        if self._pairs and (len(self._pairs) * loss.numel() >= self._buffer or self._pairs[0].shape != pair.shape):
             self.flush()
         self._pairs.append(pair)
 

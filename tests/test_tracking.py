@@ -169,7 +169,7 @@ def test_an_update_keeps_no_graph():
 
 
 def test_updates_do_not_ask_the_device_for_values(monkeypatch):
-    tracker = LossByLogSNR(EDGES, buffer=8)
+    tracker = LossByLogSNR(EDGES, buffer=8 * 64)
     looks = []
     for name in ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "nonzero"):
         own = getattr(torch.Tensor, name)
@@ -504,7 +504,7 @@ def test_bad_input_is_refused_with_the_way_out():
 @pytest.mark.parametrize("edges", [EDGES, UNEVEN], ids=["even", "uneven"])
 @pytest.mark.parametrize(("logsnr", "loss"), [(2.5, np.nan), (2.5, np.inf), (np.nan, 1.0), (99, np.nan)])
 def test_what_is_not_finite_is_named_and_not_averaged(edges, logsnr, loss):
-    tracker = LossByLogSNR(edges, buffer=4)
+    tracker = LossByLogSNR(edges, buffer=8)
     for _ in range(4):
         tracker.update(np.array([0.0, 1.0]), np.ones(2))
     tracker.flush()
