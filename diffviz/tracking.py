@@ -92,6 +92,9 @@ class LossByLogSNR:
         spare = np.where(effective > 1.999, effective - 1, np.nan)
         return gain * mean, gain * np.sqrt(np.maximum(second - mean**2, 0) / spare), gain**2 * second
 
+    mean = property(lambda self: self.curve()[0], doc="Mean eps squared error, shape (bins,) or (k, bins); see ``curve``.")
+    stderr = property(lambda self: self.curve()[1], doc="Its standard error, like ``mean``.")
+
     @property
     def count(self) -> NDArray:
         """Draws ever taken in, shape (bins + 2,): first those below the edges, last those above."""

@@ -172,6 +172,14 @@ def test_links_inside_the_project_lead_somewhere(file):
         assert target.startswith("http") or (file.parent / target).exists(), target
 
 
+def test_the_code_of_the_readme_runs():
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert len(blocks) == 3
+    code = "\n".join(blocks[:2])  # the third is about things of one's own
+    found = subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True)
+    assert "not monotone" in found.stdout
+
+
 def test_the_readme_maps_every_notebook():
     text = (ROOT / "README.md").read_text()
     assert all(f"notebooks/{file.name}" in text for file in NOTEBOOKS)

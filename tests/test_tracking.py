@@ -71,6 +71,7 @@ def test_the_average_is_that_of_all_draws_weighted_by_their_age(edges):
     np.testing.assert_allclose(got[0], mean, rtol=1e-9)
     np.testing.assert_allclose(got[1], error, rtol=1e-6)
     np.testing.assert_array_equal(tracker.count[1:-1], np.histogram(np.concatenate(logsnr), edges)[0])
+    np.testing.assert_array_equal((tracker.mean, tracker.stderr), tracker.curve()[:2])
 
 
 def test_several_decays_at_once_are_several_trackers():
