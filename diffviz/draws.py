@@ -94,6 +94,7 @@ class Draws(TorchFunctionMode):
         torch.set_rng_state(outer)
         n, size = len(self.x), out.numel()
         fits = out.ndim == self.x.ndim and all(a in (1, b) for a, b in zip(out.shape, self.x.shape, strict=True))
+        fits |= name in NOISE and out.ndim > 1 and out.shape == self.x.shape[: out.ndim]  # one a channel, dimensions to come
         if name != "_sample_dirichlet" and (size == self.x.numel() or (fits and size > n)):
             return name, out, name in NOISE and len(out) == n
         rows = size if size <= n else out.shape[0]

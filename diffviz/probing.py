@@ -55,12 +55,15 @@ class _StandIn:
     def __call__(self, *args, **kwargs):
         z = self.pick(*args, **kwargs).detach()
         if not torch.is_grad_enabled():
-            return self.wrap(torch.zeros_like(z))
+            return self.answer(torch.zeros_like(z), kwargs)
         told = self.value is not None and len(self.seen) == self.which
         out = (self.value.reshape(z.shape).to(z.dtype) if told else torch.zeros_like(z)).requires_grad_()
         rest = [a.detach() for a in (*args, *kwargs.values()) if isinstance(a, Tensor) and a.numel() in (1, len(z))]
         self.seen.append((z, out, rest))
-        return self.wrap(out)
+        return self.answer(out, kwargs)
+
+    def answer(self, out, kwargs):
+        return self.wrap(out) if self.wrap else (out,) if kwargs.get("return_dict") is False else out
 
 
 class _Network(nn.Module):
@@ -187,9 +190,12 @@ class _Session:
         if self.changed:
             x = zx * (x.norm(dim=1) / zx.norm(dim=1))[:, None]
         drawn = [value for _, value, noise in self.draws.tape if noise]
-        self.wide = [value.numel() == self.xs.numel() for value in drawn] or [True]
-        eps = [(e if wide else e.expand(self.xs.shape)).reshape(self.batch, -1)[:, self.part].to(self.work)
-               for e, wide in zip(drawn, self.wide, strict=True)]  # fmt: skip
+        self.wide = [value.numel() == self.xs.numel() for value in drawn]
+        full = [
+            e.reshape(self.xs.shape) if wide else e[(..., *[None] * (self.xs.ndim - e.ndim))].expand(self.xs.shape)
+            for e, wide in zip(drawn, self.wide, strict=True)
+        ]
+        eps = [e.reshape(self.batch, -1)[:, self.part].to(self.work) for e in full]
         if self.estimated or not eps:
             eps, self.wide = [ze / ze.square().mean(1, keepdim=True).sqrt()], [True]
         (alpha, off_x), (a, off_a), (sigma, off_e), (b, off_b) = (
@@ -207,7 +213,11 @@ class _Session:
     def look(self, tolerance: float) -> list[str]:
         """Looks at one chunk and sets the flags; what cannot be taken for granted comes back as notes."""
         notes: list[str] = []
-        (z0, _), (z2, _), (again, _) = self.run(0, 0), self.run(0, 1), self.run(0, 1)
+        (z0, _), (z2, _), (again, got) = self.run(0, 0), self.run(0, 1), self.run(0, 1, self.v.expand(self.batch, -1))
+        if len(got) > 1 and got.any(1).sum() == 1:
+            raise ValueError(
+                "only one sample's output reaches the loss: if it takes out[0] of a tuple, say output=lambda out: (out,)"
+            )
         if not torch.equal(z2.nan_to_num(), again.nan_to_num()):
             raise ValueError(
                 "the loss draws from a generator that cannot be replayed; draw with torch, np.random, or a generator it reaches by name"
@@ -354,7 +364,7 @@ def probe(
         raise ValueError(f"mode must be 'stratified' or 'as-is', got {mode!r}")
     if draws < 100 or (batch is not None and batch < 1):
         raise ValueError(f"need at least 100 draws and a batch of 1 or more, got draws={draws}, batch={batch}")
-    wrap = output if callable(output) else (lambda out: out) if output is None else lambda out: _Output({output: out, 0: out})
+    wrap = output if callable(output) or output is None else lambda out: _Output({output: out, 0: out})
     seed = int(torch.randint(2**31, (), generator=generator)) if generator is not None else 0
     net = _network(loss, model, x)
     names = inspect.getclosurevars(loss) if inspect.isfunction(loss) else SimpleNamespace(nonlocals={}, globals={})
@@ -411,7 +421,9 @@ def _conclude(
         apart = np.sqrt(np.maximum((b[:, own] ** 2).sum(1) - along**2, 0)) / np.hypot(along, read["a"])
         good = np.isfinite(2 * np.log(np.abs(alpha) / sigma)) & np.isfinite(along) & (session.blind | np.isfinite(read["h"]))
         if not good.any():
-            raise ValueError("no draw has data, noise and a finite gradient at once: is inputs= the noised x? is the loss NaN?")
+            raise ValueError(
+                "no draw has data, noise and a finite gradient at once: is inputs= the noised x? is the loss NaN, or its weight 0 without data?"
+            )
         lost = 1 - good.mean()
         read = {
             key: value[good] for key, value in (read | {"alpha": alpha, "sigma": sigma, "b": along, "apart": apart}).items()
