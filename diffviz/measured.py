@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
+from diffviz.checks import increasing
+
 GROUPS = 10  # replicates for a standard error
 FAMILIES = (stats.hypsecant, stats.logistic, stats.norm, stats.uniform, stats.laplace, stats.cauchy)
 
@@ -70,18 +72,12 @@ class Measured:
         logsnr, share, _ = self.levels()
         ends = np.interp([(1 - mass) / 2, (1 + mass) / 2], np.cumsum(share) - share / 2, logsnr)
         if ends[1] - ends[0] < 1e-6:
-            raise ValueError(
-                f"the loss trains at one noise level, λ = {logsnr.mean():.4g}: it has a factor there, and no density"
-            )
+            raise ValueError(f"the loss trains at one noise level, λ = {logsnr.mean():.4g}: a factor there, and no density")
         grid, cells = np.linspace(ends[0], ends[1], bins + 1), _cells(logsnr)
         return np.unique(cells[np.abs(cells[:, None] - grid).argmin(0)]) if self.discrete else grid
 
     def _binned(self, edges: ArrayLike, weighted: bool) -> tuple[NDArray, NDArray]:
-        grid = np.asarray(edges, dtype=float)
-        if grid.ndim != 1 or len(grid) < 2 or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
-            raise ValueError(
-                f"edges must be finite, 1-D and strictly increasing (shape {grid.shape}); Measured.edges() makes some"
-            )
+        grid = increasing(edges, "edges")
         if weighted and not np.isfinite(self.factor).all():
             raise ValueError(f"no weighting could be measured, only the density: {'; '.join(self.notes)}")
         parts = [np.flatnonzero(self.order % GROUPS == g) for g in range(GROUPS)]

@@ -205,7 +205,7 @@ class Lit(nn.Module):
         self.said.append(value.item())
 
     def training_step(self, batch, number):
-        t, z, u = path(batch["image"])
+        _, z, u = path(batch["image"])
         loss = F.mse_loss(self.model(z), u)
         self.log("train_loss", loss)
         return {"loss": loss}
@@ -220,7 +220,7 @@ def test_a_network_inside_a_module_or_a_closure_is_named(x):
     assert torch.equal(lit.model(image), before) and lit.model.weight.grad is None
     with pytest.raises(ValueError, match="the loss has no 'net'"):
         probe(step, x, model="net")
-    with pytest.raises(TypeError, match="must be an nn.Module or the name of one"):
+    with pytest.raises(TypeError, match=r"must be an nn\.Module or the name of one"):
         probe(step, x, model="lit.said")
 
 
