@@ -495,7 +495,5 @@ def test_zero_terminal_snr_leaves_one_step_out_with_a_word(found):
 if __name__ == "__main__":
     print("| package | losses | cases | largest deviation |\n|---|---|---|---|")
     for name in GROUPS:
-        package, number, what, count, deviation = row(
-            name, lambda case: measure(CASES[case][0], *CASES[case][3:])
-        )
+        package, number, what, count, deviation = row(name, lambda case: measure(CASES[case][0], *CASES[case][3:]))
         print(f"| {package} {number} | {what} | {count} | {np.ceil(1e4 * deviation * 1.15 + 0.2) / 100:.2g} % |")
