@@ -12,7 +12,7 @@ import torch
 from diffviz.probing import probe
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "notebooks"))
-from suite import losses  # noqa: E402
+from suite import losses
 
 DRAWS = 20_000
 

@@ -3,6 +3,7 @@
 The probe itself reads nothing of the catalogue, so that each can check the other; here the two meet.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,15 +72,13 @@ class Report(Measured):
     def summary(self) -> str:
         """Target, path, density, weighting, and the closest entry of the catalogue, in words."""
         lines = super().summary().split("\n")
-        try:
-            best = closest(self, 1)
-        except ValueError:  # one level, or no weighting: the notes say which
-            best = []
-        if best:
-            same = "equal to" if best[0].deviation < 0.02 else "closest to"
-            word = f"weighting: {same} {best[0].name} up to a constant, largest deviation {best[0].deviation:.1%} at λ = {best[0].at:.1f}"
-            notes = next((i for i, line in enumerate(lines) if line.startswith("note:")), len(lines))
-            lines.insert(notes, word)
+        with suppress(ValueError, IndexError):  # one level, no weighting, or no entry as wide: the notes say which
+            best = closest(self, 1)[0]
+            same = "equal to" if best.deviation < 0.02 else "closest to"
+            word = (
+                f"weighting: {same} {best.name} up to a constant, largest deviation {best.deviation:.1%} at λ = {best.at:.1f}"
+            )
+            lines.insert(next((i for i, line in enumerate(lines) if line.startswith("note:")), len(lines)), word)
         return "\n".join(lines)
 
     __str__ = __repr__ = summary

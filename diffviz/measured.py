@@ -107,10 +107,8 @@ class Measured:
             shown = shown[(shown > logsnr[0] + 0.5) & (shown < logsnr[-1] - 0.5)]
             w = [self.weighting([at - 0.25, at + 0.25])[0].item() for at in shown]
             here = dict(zip(shown, w, strict=True)).get(middle, np.nan)
-            lines += [
-                "weighting on the eps error: "
-                + ", ".join(f"{v / here:.3g} at λ = {at:.3g}" for at, v in zip(shown, w, strict=True))
-            ]
+            words = ", ".join(f"{v / here:.3g} at λ = {at:.3g}" for at, v in zip(shown, w, strict=True))
+            lines += [f"weighting on the eps error: {words}"]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     __str__ = __repr__ = summary
@@ -130,8 +128,8 @@ def _bin_average(logsnr, mass, factor, grid, weighted, discrete):
     smooth = regular and np.median(np.abs(np.diff(np.log(gaps)))) < 0.2
     if not smooth:
         return np.diff(np.interp(grid, cells, np.append(0, np.cumsum(mass * value)))) / np.diff(grid)
-    n = len(logsnr)
-    share, place = (np.arange(n) + 0.5) / n, np.arange(n)
+    place, n = np.arange(len(logsnr)), len(logsnr)
+    share = (place + 0.5) / n
     reach = np.maximum(1, np.round(0.01 * np.minimum(place, n - 1 - place))).astype(int)
     low, high = np.maximum(place - reach, 0), np.minimum(place + reach, n - 1)
     odds = special.logit(share)  # in log-odds the tails of logistic and hypsecant are straight

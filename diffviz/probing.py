@@ -16,8 +16,7 @@ import inspect
 import random
 from collections.abc import Callable
 from contextlib import contextmanager
-from functools import reduce
-from types import SimpleNamespace
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -101,8 +100,11 @@ class _Session:
     def __init__(self, loss, x: Tensor, stand: _StandIn, seed: int, private: list, stratified: bool):
         self.loss, self.x, self.stand, self.seed, self.private, self.stratified = loss, x, stand, seed, private, stratified
         self.signs, self.tolerance = np.random.default_rng(0), 0.05 if torch.finfo(x.dtype).bits < 32 else 2e-3
-        self.tables: dict = {}
-        self.generators: dict = {}
+        self.tables, self.generators, self.work = (
+            dict[Any, Any](),
+            dict[Any, Any](),
+            torch.promote_types(x.dtype, torch.float32),
+        )
         self.how, self.external, self.offset, self.estimated, self.changed = "sum rule", False, True, False, False
         self.v, self.part = self.sign(), slice(None)
 
@@ -125,18 +127,11 @@ class _Session:
         with self.draws:
             out = self.loss(xs)
         out = out["loss"] if isinstance(out, dict) else out[0] if isinstance(out, tuple | list) else getattr(out, "loss", out)
-        seen, asked = self.stand.seen, self.stand.call
-        _need(
-            isinstance(out, Tensor), f"the loss must return a tensor, bare, in a tuple or under 'loss', got {out!r}", TypeError
-        )
-        _need(
-            seen,
-            "the loss never calls its network with gradients on: write loss(model, x) that calls model, or name it by model=",
-        )
+        seen, asked, count = self.stand.seen, self.stand.call, len(self.stand.seen)
+        _need(isinstance(out, Tensor), f"the loss must return a tensor, bare, in a tuple or under 'loss', not {out}", TypeError)
+        _need(count, "the loss never calls its network with gradients on: write loss(model, x) that calls it, or give model=")
         _need(out.requires_grad, "the loss carries no gradient: detached, under no_grad, or without the network's output")
-        _need(
-            -len(seen) <= asked < len(seen), f"call={asked}, but the loss calls its network {len(seen)} time(s) with gradients"
-        )
+        _need(-count <= asked < count, f"call={asked}, but the loss calls its network {count} time(s) with gradients on")
         self.stand.which = range(len(seen))[asked]
         z, leaf, self.rest = seen[self.stand.which]
         pair = f"the network gets {tuple(z.shape)} for x {tuple(xs.shape)}"
@@ -144,10 +139,6 @@ class _Session:
         (grad,) = torch.autograd.grad(out.sum() * (n if out.numel() == 1 else 1), leaf, allow_unused=True)
         _need(grad is not None, "the loss ignores the output of this call of its network; choose another one by call=")
         return z.reshape(n, -1)[:, self.part].to(self.work), grad.reshape(n, -1)[:, self.part].to(self.work)
-
-    @property
-    def work(self) -> torch.dtype:
-        return torch.promote_types(self.x.dtype, torch.float32)
 
     def state(self, data: float, noise: float) -> tuple[Tensor, Tensor, Tensor]:
         """z, target and h v from this state alone: from two outputs, or where g is not linear by bisection on its sign."""
@@ -201,17 +192,11 @@ class _Session:
         notes, tolerance = list[str](), self.tolerance
         (z0, _), (z2, _), (again, got) = self.run(0, 0), self.run(0, 1), self.run(0, 1, self.v.expand(self.batch, -1))
         same = torch.equal(z2.nan_to_num(), again.nan_to_num())
-        _need(
-            same,
-            "the loss draws from a generator that cannot be replayed; draw with torch, np.random, or one it reaches by name",
-        )
+        _need(same, "the loss draws what cannot be replayed; draw with torch, np.random, or a generator it reaches by name")
         lone = len(got) > 1 and got.any(1).sum() == 1
-        _need(
-            not lone, "only one sample's output reaches the loss: if it takes out[0] of a tuple, give output=lambda out: (out,)"
-        )
+        _need(not lone, "only one sample's output reaches the loss: if it takes out[0] of a tuple, output=lambda out: (out,)")
         self.external = self.estimated = torch.equal(z0, z2)
-        self.offset = bool(z0.any())
-        d = z2.shape[1]
+        self.offset, d = bool(z0.any()), z2.shape[1]
         if self.external:
             error = f"{100 / np.sqrt(2 * d):.2g} %"
             notes += [f"the noise is not drawn by torch's normal functions: sigma is estimated, each draw to ±{error}"]
@@ -268,22 +253,19 @@ def _network(loss, model, x: Tensor) -> nn.Module:
 @contextmanager
 def _borrowed(net: nn.Module, stand: _StandIn, modules: list[nn.Module], session: _Session):
     """``net`` answers by the stand-in; forward, modes, gradients and every random state are put back, whatever happens."""
-    held, modes = net.__dict__.get("forward"), [(part, part.training) for top in modules for part in top.modules()]
-    states, private = (np.random.get_state(), random.getstate()), [(bits, bits.state) for bits in session.private]  # noqa: NPY002
+    held = {"forward": net.__dict__["forward"]} if "forward" in net.__dict__ else {}
+    undo: list = [(np.random.set_state, np.random.get_state()), (random.setstate, random.getstate())]  # noqa: NPY002
+    undo += [(partial(setattr, bits, "state"), bits.state) for bits in session.private]
+    undo += [(partial(setattr, part, "training"), part.training) for top in modules for part in top.modules()]
     net.__dict__["forward"] = stand
     try:
         with torch.random.fork_rng(), torch.enable_grad():
             yield
     finally:
         del net.__dict__["forward"]
-        net.__dict__.update({} if held is None else {"forward": held})
-        for part, mode in modes:
-            part.training = mode
-        np.random.set_state(states[0]), random.setstate(states[1])  # noqa: NPY002
-        for bits, state in private:
-            bits.state = state
-        for generator, state in session.generators.items():
-            generator.set_state(state)
+        net.__dict__.update(held)
+        for put_back, state in [*undo, *((one.set_state, state) for one, state in session.generators.items())]:
+            put_back(state)
 
 
 def _pick(inputs, x: Tensor):
@@ -301,19 +283,10 @@ def _pick(inputs, x: Tensor):
 
 
 def probe(
-    loss: Callable,
-    x: Tensor,
-    *,
-    inputs: int | str | Callable | None = None,
-    output: str | Callable | None = None,
-    model: nn.Module | str | None = None,
-    call: int = -1,
-    scale: float | None = None,
-    draws: int = 20_000,
-    batch: int | None = None,
-    mode: str = "stratified",
-    generator: torch.Generator | None = None,
-) -> Measured:
+    loss: Callable, x: Tensor, *, inputs: int | str | Callable | None = None, output: str | Callable | None = None,
+    model: nn.Module | str | None = None, call: int = -1, scale: float | None = None, draws: int = 20_000,
+    batch: int | None = None, mode: str = "stratified", generator: torch.Generator | None = None,
+) -> Measured:  # fmt: skip
     """What a training loss optimises: path, target, density and weighting, measured with a stand-in for its network.
 
     Args:
@@ -331,22 +304,20 @@ def probe(
         TypeError, ValueError: for input that cannot be probed; the message says what to change.
     """
     _need(callable(loss), f"loss must be callable as loss(model, x), got {type(loss).__name__}", TypeError)
-    kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-    floats = isinstance(x, Tensor) and x.is_floating_point()
+    floats, kind = isinstance(x, Tensor) and x.is_floating_point(), f"{type(x).__name__} {getattr(x, 'dtype', '')}"
     _need(floats, f"x must be a floating-point tensor of example data, got {kind}", TypeError)
     x, shape = x.detach(), tuple(x.shape)
     batched = x.ndim > 1 and len(x) > 0 and x[0].numel() > 1
     _need(batched, f"x must be a batch with at least 2 numbers a sample, got shape {shape}; for scalars give (n, 8)")
-    usable = torch.isfinite(x).all() and x.flatten(1).any(1).all()
-    _need(usable, "x must be finite, and no sample all zeros: alpha is read off it")
+    _need(torch.isfinite(x).all() and x.flatten(1).any(1).all(), "x must be finite, no sample all zeros: alpha is read off it")
     _need(mode in ("stratified", "as-is"), f"mode must be 'stratified' or 'as-is', got {mode!r}")
     enough = draws >= 100 and (batch is None or batch >= 1)
     _need(enough, f"need at least 100 draws and a batch of 1 or more, got draws={draws}, batch={batch}")
     wrap = output if callable(output) or output is None else lambda out: _Output({output: out, 0: out})
     seed = int(torch.randint(2**31, (), generator=generator)) if generator is not None else 0
     net = _network(loss, model, x)
-    names = inspect.getclosurevars(loss) if inspect.isfunction(loss) else SimpleNamespace(nonlocals={}, globals={})
-    around = [*names.nonlocals.values(), *names.globals.values()]
+    names = inspect.getclosurevars(loss) if inspect.isfunction(loss) else None
+    around = [*names.nonlocals.values(), *names.globals.values()] if names else []
     private = [value.bit_generator for value in around if isinstance(value, np.random.Generator)]
     owners = {id(one): one for one in (net, loss, getattr(loss, "__self__", None), *around)}
     modules = [one for one in owners.values() if isinstance(one, nn.Module)]
@@ -411,7 +382,6 @@ def _conclude(session: _Session, read: dict, times: list[NDArray], notes: list[s
     frame = next((f"{name} for data in units of {one:.4g}" for name, one in units.items()), "on none of the usual frames")
     frame = next((name for name, one in units.items() if abs(one - 1) < tolerance), frame)
     multiplier = read["h"] / 2 if not session.blind else np.full_like(alpha, np.nan)
-    label = _labels(times, good, logsnr)
     names = ("data", "noise", "target", "apart", "squared")
     off = {key: np.quantile(np.nan_to_num(read[key], posinf=1), 0.9).item() for key in names}
     with np.errstate(all="ignore"):
@@ -430,8 +400,8 @@ def _conclude(session: _Session, read: dict, times: list[NDArray], notes: list[s
     ]  # fmt: skip
     notes = [*notes, *(words for fails, words in why if fails)]
     kind = _kind(alpha, sigma, a, b, logsnr, frame, tolerance)
-    order, stratified = read["order"].astype(int), session.stratified
-    return Measured(logsnr, alpha, sigma, a, b, multiplier, label, order, kind, frame, scale, stratified, off, tuple(notes))
+    label, order, even = _labels(times, good, logsnr), read["order"].astype(int), session.stratified
+    return Measured(logsnr, alpha, sigma, a, b, multiplier, label, order, kind, frame, scale, even, off, tuple(notes))
 
 
 def _labels(times: list[NDArray], good: NDArray, logsnr: NDArray) -> NDArray:
