@@ -41,7 +41,7 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
     for objective in CATALOGUE.values():
         low, high = objective.density.support()
         inside = (edges[:-1] >= low) & (edges[1:] <= high)  # a table of steps reaches half a step beyond its continuous limit
-        known = sum(r * objective.weighting(middle + half * node) for node, r in zip(nodes, rule, strict=True))
+        known = rule @ objective.weighting(middle + half * nodes[:, None])
         ratio = np.divide(w, known, out=np.zeros_like(w), where=inside & (known > 0))[inside]
         if inside.mean() > 0.9 and (ratio > 0).all():
             off = np.abs(ratio / np.median(ratio) - 1)
