@@ -54,7 +54,7 @@ class Report(Measured):
     """What ``dv.probe`` returns: the measurement, with its place in the catalogue."""
 
     def table(self) -> np.ndarray:
-        """λ and measured w in two columns, shape (160, 2): what ``dv.from_weighting`` takes."""
+        """λ and measured w in two columns, shape (160 or fewer, 2): what ``dv.from_weighting`` takes."""
         edges = self.edges()
         return np.column_stack([(edges[1:] + edges[:-1]) / 2, self.weighting(edges)[0]])
 
