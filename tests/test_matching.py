@@ -144,3 +144,9 @@ def test_the_command_line_prints_the_summary_and_writes_the_plot(tmp_path, capsy
 def test_the_command_line_says_what_is_wrong_with_a_loss(loss, says, capsys):
     assert main(["probe", loss]) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shape", ["3x32x32", "-3", "2,", ""])
+def test_the_command_line_says_how_a_shape_is_written(shape, capsys):
+    assert main(["probe", "suite.losses:sd3", f"--shape={shape}"]) == 2
+    assert "sizes such as 3,32,32" in capsys.readouterr().err
