@@ -69,6 +69,8 @@ def _probe(args) -> None:
     loss = getattr(import_module(place), name, None)
     if not callable(loss):
         raise ValueError(f"{args.loss!r} names no loss; write module:function, for a function loss(model, x)")
+    if not all(size.strip().isdigit() for size in args.shape.split(",")):
+        raise ValueError(f"--shape must be sizes such as 3,32,32, got {args.shape!r}")
     shape = args.batch, *(int(size) for size in args.shape.split(","))
     measured: Any = matching.probe(loss, torch.randn(shape, generator=torch.Generator().manual_seed(0)), draws=args.draws)
     print(measured)

@@ -35,7 +35,7 @@ def _index(u, weights, *_, **__):
 
 
 def _beta(u, concentration, **_):  # torch draws Beta(a, b) as a Dirichlet of two
-    share = torch.from_numpy(special.betaincinv(*concentration.double().unbind(-1), u[..., 0].numpy()))
+    share = torch.from_numpy(special.betaincinv(*concentration.double().numpy(force=True).T, u[..., 0].numpy(force=True).T).T)
     return torch.stack([share, 1 - share], -1)
 
 
@@ -67,7 +67,7 @@ class Draws(TorchFunctionMode):
         self.tables, self.stratified = ({} if tables is None else tables), tables is not None
         self.tape: list[tuple[str, Tensor, bool]] = []
         self.at, self.slots, self.keep = 0, 0, 1.0
-        self.own = torch.Generator().manual_seed(seed).get_state()
+        self.own, self.seed = torch.Generator().manual_seed(seed).get_state(), seed
         self.order = np.random.default_rng(seed).permutation(len(x)) * calls + call  # places in the stratified sequence
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -86,12 +86,10 @@ class Draws(TorchFunctionMode):
     def _record(self, name, func, args, kwargs):
         if (generator := kwargs.get("generator")) is not None:
             self.generators.setdefault(generator, generator.get_state())
-        outer = torch.get_rng_state()  # a replayed draw takes nothing from the generator, so the recorded one may not either
-        torch.set_rng_state(self.own)
-        out = func(*args, **kwargs).detach()
-        out = out.clone() if name.endswith("_") else out  # which writes into a tensor of the loss
-        self.own = torch.get_rng_state()
-        torch.set_rng_state(outer)
+        with torch.random.fork_rng(devices=[]):  # a replayed draw takes nothing from the generator, nor may the recorded one
+            torch.set_rng_state(self.own)
+            out = func(*args, **kwargs).detach().clone()  # in place it writes into a tensor of the loss
+            self.own = torch.get_rng_state()
         n, size = len(self.x), out.numel()
         fits = out.ndim == self.x.ndim and all(a in (1, b) for a, b in zip(out.shape, self.x.shape, strict=True))
         fits |= name in NOISE and out.ndim > 1 and out.shape == self.x.shape[: out.ndim]  # one a channel, dimensions to come
@@ -100,7 +98,8 @@ class Draws(TorchFunctionMode):
         rows = size if size <= n else out.shape[0]
         whole = name != "random_" or len(args) > 1  # of the full range of integers there is no quantile
         drawn_anew = name != "multinomial" or (args[0].ndim == 1 and (kwargs.get("replacement") or args[2:3] == (True,)))
-        if self.stratified and name in LAWS and whole and drawn_anew and 0 < rows <= n and size <= 4 * rows:
+        few = self.slots < 10 and 0 < rows <= n and size <= 4 * rows  # a loop that rejects draws ends only if new ones are new
+        if self.stratified and name in LAWS and whole and drawn_anew and few:
             u = np.stack([self._quantiles(rows) for _ in range(size // rows)], -1).reshape(out.shape)
             value = LAWS[name](torch.from_numpy(u).to(out.device), *args, **kwargs)
             top = 1 - torch.finfo(out.dtype).eps / 2 if name in ("rand", "rand_like") else None  # below 1 in few bits too
@@ -112,7 +111,8 @@ class Draws(TorchFunctionMode):
         slot, total = self.slots, rows * self.calls
         self.slots += 1
         if (slot, total) not in self.tables:
-            step = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23])[slot % 10]
+            step = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])[slot]
             self.tables[slot, total] = (np.argsort(np.argsort(np.arange(total) * step % 1, kind="stable")) + 0.5) / total
-        table = self.tables[slot, total]
-        return table[self.order] if rows == len(self.order) else table[self.call :: self.calls]
+        order, n = np.random.default_rng(self.seed).permutation(rows) * self.calls + self.call, len(self.x)
+        u = self.tables[slot, total][order]
+        return (np.floor(u * n) + u) / n if rows == 1 and self.calls <= n else u  # an offset of n times: even between them too

@@ -99,12 +99,8 @@ class _Session:
 
     def __init__(self, loss, x: Tensor, stand: _StandIn, seed: int, private: list, stratified: bool):
         self.loss, self.x, self.stand, self.seed, self.private, self.stratified = loss, x, stand, seed, private, stratified
-        self.signs, self.tolerance = np.random.default_rng(0), 0.05 if torch.finfo(x.dtype).bits < 32 else 2e-3
-        self.tables, self.generators, self.work = (
-            dict[Any, Any](),
-            dict[Any, Any](),
-            torch.promote_types(x.dtype, torch.float32),
-        )
+        self.tables, self.generators, self.signs = dict[Any, Any](), dict[Any, Any](), np.random.default_rng(0)
+        self.work = torch.promote_types(x.dtype, torch.float32)
         self.how, self.external, self.offset, self.estimated, self.changed = "sum rule", False, True, False, False
         self.v, self.part = self.sign(), slice(None)
 
@@ -134,6 +130,7 @@ class _Session:
         _need(-count <= asked < count, f"call={asked}, but the loss calls its network {count} time(s) with gradients on")
         self.stand.which = range(len(seen))[asked]
         z, leaf, self.rest = seen[self.stand.which]
+        self.tolerance = 0.05 if torch.finfo(z.dtype).bits < 32 else 2e-3
         pair = f"the network gets {tuple(z.shape)} for x {tuple(xs.shape)}"
         _need(z.numel() == xs.numel(), f"{pair}: pick z by inputs=, or give x as the network sees it")
         (grad,) = torch.autograd.grad(out.sum() * (n if out.numel() == 1 else 1), leaf, allow_unused=True)
@@ -173,9 +170,7 @@ class _Session:
         drawn = [value for _, value, noise in self.draws.tape if noise]
         self.wide = [value.numel() == self.xs.numel() for value in drawn]
         shape, last = self.xs.shape, (1,) * self.xs.ndim
-        full = [
-            e if e.shape.numel() == shape.numel() else e.reshape((*e.shape, *last)[: len(shape)]).expand(shape) for e in drawn
-        ]
+        full = [e if e.numel() == shape.numel() else e.reshape((*e.shape, *last)[: len(shape)]).expand(shape) for e in drawn]
         eps = [e.reshape(self.batch, -1)[:, self.part].to(self.work) for e in full]
         if self.estimated or not eps:
             eps, self.wide = [ze / ze.square().mean(1, keepdim=True).sqrt()], [True]
@@ -189,8 +184,8 @@ class _Session:
 
     def look(self) -> list[str]:
         """Looks at one chunk and sets the flags; what cannot be taken for granted comes back as notes."""
-        notes, tolerance = list[str](), self.tolerance
         (z0, _), (z2, _), (again, got) = self.run(0, 0), self.run(0, 1), self.run(0, 1, self.v.expand(self.batch, -1))
+        notes, tolerance = list[str](), self.tolerance
         same = torch.equal(z2.nan_to_num(), again.nan_to_num())
         _need(same, "the loss draws what cannot be replayed; draw with torch, np.random, or a generator it reaches by name")
         lone = len(got) > 1 and got.any(1).sum() == 1
@@ -198,8 +193,8 @@ class _Session:
         self.external = self.estimated = torch.equal(z0, z2)
         self.offset, d = bool(z0.any()), z2.shape[1]
         if self.external:
-            error = f"{100 / np.sqrt(2 * d):.2g} %"
-            notes += [f"the noise is not drawn by torch's normal functions: sigma is estimated, each draw to ±{error}"]
+            error = f"sigma is estimated, each draw to ±{100 / np.sqrt(2 * d):.2g} %"
+            notes += [f"the noise is not drawn by torch's normal functions for each sample: {error}"]
         if (calls := len(self.stand.seen)) > 1:
             which = f"this is call {self.stand.which}, the others gave 0 (choose by call=)"
             notes += [f"the loss calls its network {calls} times: {which}"]
@@ -319,8 +314,7 @@ def probe(
     names = inspect.getclosurevars(loss) if inspect.isfunction(loss) else None
     around = [*names.nonlocals.values(), *names.globals.values()] if names else []
     private = [value.bit_generator for value in around if isinstance(value, np.random.Generator)]
-    owners = {id(one): one for one in (net, loss, getattr(loss, "__self__", None), *around)}
-    modules = [one for one in owners.values() if isinstance(one, nn.Module)]
+    modules = [one for one in (net, loss, getattr(loss, "__self__", None), *around) if isinstance(one, nn.Module)]
     stand = _StandIn(_pick(inputs, x), wrap, call)
     alone = loss if isinstance(model, str) else lambda xs: loss(net, xs)
     session = _Session(alone, x, stand, seed, private, mode == "stratified")
@@ -348,7 +342,7 @@ def _conclude(session: _Session, read: dict, times: list[NDArray], notes: list[s
     """From coefficients to path, target, factor and words."""
     tolerance, wide, s, b, alpha = session.tolerance, np.array(session.wide), read["sigma"], read["b"], read["alpha"]
     with np.errstate(all="ignore"):
-        size = np.nanmedian(np.abs(s), axis=0)
+        size = np.ma.filled(np.ma.median(np.ma.masked_invalid(np.abs(s)), axis=0), 0)
         own = wide & (size > 0)
         for j in np.flatnonzero(~wide & (size > tolerance * size.max())):
             times_eps = np.nanmedian(np.abs(s[:, j] / s[:, own][:, 0]))
@@ -378,16 +372,16 @@ def _conclude(session: _Session, read: dict, times: list[NDArray], notes: list[s
         scale = scale if scale is not None else 1.0 if any(abs(v - 1) < tolerance for v in sizes.values()) else found
         alpha, a, b = alpha / scale, read["a"] / scale, read["b"]
         logsnr = 2 * np.log(np.abs(alpha) / sigma)
-    units = {name: scale / v for name, v in sizes.items()}
-    frame = next((f"{name} for data in units of {one:.4g}" for name, one in units.items()), "on none of the usual frames")
-    frame = next((name for name, one in units.items() if abs(one - 1) < tolerance), frame)
+    words = "{} for data in units of {:.4g} (if the loss multiplies x by {:.4g}, give that as scale=)"
+    frame = next((words.format(name, scale / v, v) for name, v in sizes.items()), "on none of the usual frames")
+    frame = next((name for name, v in sizes.items() if abs(scale / v - 1) < tolerance), frame)
     multiplier = read["h"] / 2 if not session.blind else np.full_like(alpha, np.nan)
-    names = ("data", "noise", "target", "apart", "squared")
-    off = {key: np.quantile(np.nan_to_num(read[key], posinf=1), 0.9).item() for key in names}
+    off = {key: np.quantile(np.nan_to_num(read[key], posinf=1), 0.9) for key in ("data", "noise", "target", "apart", "squared")}
     with np.errstate(all="ignore"):
         steps = np.abs(np.diff(np.log(multiplier * (b - a * sigma / alpha) ** 2)[np.argsort(logsnr)]))
         off["factor"] = float(np.median(steps[np.isfinite(steps)])) if np.isfinite(steps).any() else 0.0
     why = [
+        (tolerance > 0.01, "the network gets numbers of few bits (bfloat16, half): alpha, sigma and λ are rounded, most in the tails"),
         (lost > 0, f"{lost:.2g} of the draws gave no finite log-SNR or factor (no signal, no noise, or NaN): left out"),
         (session.changed, f"data reach the network changed at random or not linearly (off by {off['data']:.2g}): |alpha| is a ratio of sizes"),
         (session.estimated and not session.external, f"noise is not made of recorded draws (off by {off['noise']:.2g}): sigma is estimated"),

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
@@ -188,7 +189,7 @@ def test_attributes_are_those_of_the_network_given(x):
 
     net = nn.Identity()
     net.scale = 0.5
-    assert probe(loss, x, model=net, draws=1000).frame == "linear (alpha + sigma = 1) for data in units of 0.5"
+    assert probe(loss, x, model=net, draws=1000).frame.startswith("linear (alpha + sigma = 1) for data in units of 0.5 (if")
     assert probe(loss, x, model=net, draws=1000, scale=2.0).kind == "u"
     with pytest.raises(AttributeError, match="reads 'scale' of its network: give probe"):
         probe(loss, x, draws=1000)
@@ -233,6 +234,81 @@ def test_other_precisions(dtype, bound, x):
 def one_number(model, x):
     t, z, u = path(x)
     return F.mse_loss(model(z.to(x.dtype), t).float(), u.float())
+
+
+def test_times_drawn_with_rejection_end_and_keep_their_law(x):
+    def loss(model, x):
+        t, z, u = path(x, nn.init.trunc_normal_(torch.empty(len(x)), 0.5, 0.2, 0.0, 1.0))
+        return F.mse_loss(model(z, t), u)
+
+    measured = probe(loss, x, draws=4000)
+    law = stats.truncnorm(-2.5, 2.5, 0.5, 0.2)
+    assert np.abs(measured.sigma.mean() - 0.5) < 2e-3 and stats.kstest(measured.sigma, law.cdf).statistic < 0.01
+
+
+@pytest.mark.parametrize("first", [1.5, torch.tensor(1.5)])
+def test_times_of_a_beta_distribution_are_its_quantiles(first, x):
+    def loss(model, x):
+        t, z, u = path(x, torch.distributions.Beta(first, 1.0).sample((len(x),)))
+        return F.mse_loss(model(z, t), u)
+
+    assert stats.kstest(probe(loss, x, draws=4000).sigma, stats.beta(1.5, 1).cdf).statistic < 5e-4
+
+
+def test_one_offset_for_evenly_spread_times_of_a_batch_is_even_between_them(x):
+    """(u + i/n) mod 1 with one u a batch (VDM's times): together the batches have every time once."""
+
+    def loss(model, x):
+        t, z, u = path(x, (torch.rand(()) + torch.arange(len(x)) / len(x)) % 1)
+        return F.mse_loss(model(z, t), u)
+
+    measured = probe(loss, x, draws=4000, batch=200)
+    np.testing.assert_allclose(np.sort(measured.sigma), (np.arange(4000) + 0.5) / 4000, atol=1e-6)
+    assert not measured.notes and off(measured) < 1e-3
+
+
+def test_a_batch_that_drops_some_of_its_times_drops_them_at_random(x):
+    """Antithetic steps for half a batch and one more: what is cut off at the end are no particular steps."""
+
+    def loss(model, x):
+        at = torch.randint(0, 1000, (len(x) // 2 + 1,))
+        at = torch.cat([at, 999 - at])[: len(x)]
+        t, z, u = path(x, (at + 0.5) / 1000)
+        return F.mse_loss(model(z, t), u)
+
+    share = probe(loss, x, draws=20_000, batch=1000).levels()[1]
+    assert len(share) == 1000 and share[:20].sum() == pytest.approx(0.02, rel=0.05) == share[-20:].sum()
+
+
+def test_few_bits_inside_the_loss_are_named_and_the_target_is_found(x):
+    measured = probe(lambda model, x: one_number(model, x.bfloat16()), x, draws=2000)
+    assert measured.kind == "u" and any("few bits" in note for note in measured.notes)
+    assert not probe(one_number, x, draws=2000).notes
+
+
+def test_latents_scaled_inside_the_loss_are_named_with_the_way_out(x):
+    def loss(model, x, scaling_factor=0.18215):
+        return cosine(model, scaling_factor * x)
+
+    def cosine(model, x):
+        t, e = torch.rand(len(x)), torch.randn_like(x)
+        return F.mse_loss(model(wide((1 - t**2).sqrt(), x) * x + wide(t, x) * e, t), e)
+
+    plain, scaled = probe(cosine, x, draws=2000), probe(loss, x, draws=2000)
+    assert "if the loss multiplies x by 0.1822, give that as scale=" in scaled.frame
+    np.testing.assert_allclose(scaled.logsnr, plain.logsnr + 2 * np.log(0.18215), atol=1e-3)
+    seen = probe(loss, x, draws=2000, scale=0.18215)
+    assert seen.frame == "variance-preserving"
+    np.testing.assert_allclose(seen.logsnr, plain.logsnr, atol=1e-3)
+
+
+def test_a_network_input_normalised_by_itself_is_refused_with_a_sentence(x):
+    def loss(model, x):
+        t, z, u = path(x)
+        return F.mse_loss(model(z / z.std((1, 2, 3), keepdim=True), t), u)
+
+    with pytest.raises(ValueError, match="no draw has data, noise and a finite gradient at once"):
+        probe(loss, x, draws=500)
 
 
 # an assumption fails: it is named, and what can still be told is told ------------------------------------------------------------------

@@ -68,7 +68,35 @@ def test_a_table_of_steps_agrees_with_its_own_discrete_objective(reports):
     fine = np.linspace(edges[:-1], edges[1:], 401)[:-1] + np.diff(edges) / 800
     known = table.weighting(fine).mean(0)
     assert np.abs(w / known / np.median(w / known) - 1).max() < 0.02
-    assert "closest to ddpm-linear" in str(measured)
+    assert "equal to ddpm-linear" in str(measured) and "over 98% of its draws" in str(measured)
+
+
+def test_a_table_under_the_loss_of_sd3_is_called_by_its_name(x):
+    """The lines of train_dreambooth_sd3.py: the outermost levels of the table stand for tails of the law, and alarm nobody."""
+    table = 1 - torch.arange(1000) / 1000
+    table = 3 * table / (1 + 2 * table)
+
+    def loss(model, x):
+        at = (torch.sigmoid(torch.randn(len(x))) * 1000).long()
+        noise, s = torch.randn_like(x), table[at][:, None]
+        return ((model((1 - s) * x + s * noise, 1000 * s) - (noise - x)) ** 2).mean()
+
+    measured = dv.probe(loss, x)
+    best = dv.closest(measured)[0]
+    assert best.name == "sd3-shift3" and best.deviation < 0.02 and best.mass == 0.98 and "equal to sd3-shift3" in str(measured)
+    assert "stratified" not in str(measured)
+
+
+def test_times_that_were_sampled_are_compared_within_their_error_and_that_is_said(x):
+    def loss(model, x):
+        t = torch.from_numpy(np.random.uniform(size=len(x))).float()[:, None]  # noqa: NPY002
+        noise = torch.randn_like(x)
+        return ((model((1 - t) * x + t * noise, t) - (noise - x)) ** 2).mean()
+
+    measured = dv.probe(loss, x)
+    best = dv.closest(measured)[0]
+    assert best.name == "fm-ot" and best.mass == 0.98 and best.error > 0.01 and best.deviation < 5 * best.error
+    assert "there: times were sampled, not stratified" in str(measured)
 
 
 def test_compare_and_verdict_take_a_probed_loss(reports):
@@ -116,3 +144,9 @@ def test_the_command_line_prints_the_summary_and_writes_the_plot(tmp_path, capsy
 def test_the_command_line_says_what_is_wrong_with_a_loss(loss, says, capsys):
     assert main(["probe", loss]) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shape", ["3x32x32", "-3", "2,", ""])
+def test_the_command_line_says_how_a_shape_is_written(shape, capsys):
+    assert main(["probe", "suite.losses:sd3", f"--shape={shape}"]) == 2
+    assert "sizes such as 3,32,32" in capsys.readouterr().err
