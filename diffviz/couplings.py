@@ -27,12 +27,11 @@ def minibatch_ot(source: Tensor, x: Tensor, generator: torch.Generator, batch: i
 
     Found once for all n points, (n, *shape) both, so that training only reads pairs (source, x).
     """
-    source, x = independent(source, x, generator)
     if batch < 1:
         raise ValueError(f"a batch has at least one point, got {batch}")
-    batches = zip(*(one.flatten(1).double().split(batch) for one in (source, x)), strict=True)
-    costs = [(torch.cdist(one, two) ** 2).cpu().numpy() for one, two in batches]
-    order = [k * batch + linear_sum_assignment(cost)[1] for k, cost in enumerate(costs)]
+    source, x = independent(source, x, generator)
+    batches = enumerate(zip(*(one.flatten(1).double().cpu().split(batch) for one in (source, x)), strict=True))
+    order = [k * batch + linear_sum_assignment(torch.cdist(one, two) ** 2)[1] for k, (one, two) in batches]
     return source, x[torch.from_numpy(np.concatenate(order)).to(x.device)]
 
 
@@ -41,9 +40,7 @@ def flow(velocity: Callable, source: Tensor, steps: int, method: str = "rk4") ->
 
     Args:
         velocity: u(z, t) = dz/dt for points z (n, *shape) at a time t (). Train another on (source, z[-1]), and it is reflowed.
-        method: one of torchdiffeq: "euler", "midpoint", "rk4".
-    Raises:
-        ValueError, FloatingPointError: for steps < 1; if the velocity returns NaN or inf.
+        method: "euler", "midpoint", "rk4" of torchdiffeq. Raises FloatingPointError if the velocity returns NaN or inf.
     """
     if steps < 1:
         raise ValueError(f"the flow needs at least one step, got {steps}")
@@ -64,7 +61,6 @@ def straightness(t: ArrayLike | Tensor, z: Tensor) -> float:
     """S = mean of ∫‖dz/dt − (z₁ − z₀)‖² dt over trajectories z (steps + 1, n, *shape) at times t (steps + 1,); 0 if straight.
 
     (Liu et al. 2022, arXiv 2209.03003, eq. 4.) A mean over the times given. N(0, 1) → N(0, c), independent: √c (2 − π/2).
-    Raises ValueError if the times do not all differ.
     """
     dt, dz = torch.as_tensor(np.diff(np.asarray(t, dtype=float))), z.detach().double().cpu().flatten(2).diff(dim=0)
     if (dt * dt.sum() <= 0).any():
