@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffviz import couplings as C
+from suite import couplings as C
 
 
 def generator(seed=0):

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 from scipy.special import expit
 
 from diffviz import paths
-from diffviz.prior import lowest_logsnr, offset_shift, prior_kl, terminal_bias
+from suite.prior import lowest_logsnr, offset_shift, prior_kl, terminal_bias
 
 STABLE_DIFFUSION = -5.364  # its last level: SNR 0.0046819
 

@@ -14,11 +14,12 @@ import torch
 from scipy import fft, interpolate, stats
 
 import diffviz as dv
-from diffviz import couplings, paths
+from diffviz import paths
 from diffviz.frames import STRAIGHT, VE, VP, Frame
 from diffviz.paths import COSINE, LINEAR, Path
 from diffviz.samplers import SOLVERS, Stopped, error_law, grid_of, prediction_weights
 from diffviz.targets import EPS, X
+from suite import couplings
 
 LOW, HIGH = -10.0, 8.0
 MEANS = torch.tensor([[1.0, 1.0], [-1.0, 0.5], [0.0, -1.2]], dtype=torch.float64)

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from diffviz import couplings
+from suite import couplings
 from suite.velocity import fit_velocity
 
 
