@@ -23,13 +23,15 @@ from diffviz.weightings import (
 _LATER = {  # loaded when first touched: name to module
     "WeightingExplorer": "widgets",
     "closest": "matching",
+    "elbo": "likelihood",
     "from_diffusers": "bridge",
+    "log_likelihood": "likelihood",
     "probe": "matching",
     "sample": "samplers",
 }
 _MODULES = (
-    *("bridge", "checks", "densities", "frames", "matching", "objectives", "paths", "plots", "recipes", "samplers"),
-    *("targets", "weightings", "widgets"),
+    *("bridge", "checks", "densities", "frames", "likelihood", "matching", "mixtures", "objectives", "paths", "plots"),
+    *("policy", "recipes", "samplers", "targets", "weightings", "widgets"),
 )
 
 __version__ = "0.1.0"
