@@ -1,10 +1,10 @@
 """How likely data are under a diffusion model: the ELBO behind the loss, and the probability-flow ODE.
 
-With a denoiser on the variance-preserving frame, over λ from ``low`` to ``high`` (Kingma et al. 2021, arXiv 2107.00630, eq. 11, 17),
+With a variance-preserving denoiser, over λ from ``low`` to ``high`` (Kingma et al. 2021, arXiv 2107.00630, eq. 11 and 17),
 
     −ELBO = KL(q(z_low|x) ‖ N(0, I)) + ½ ∫ E‖eps − eps_hat‖² dλ + E[−log N(x; z_high/alpha, sigma²/alpha²)].
 
-It bounds data smoothed at ``high``: for one x it may lie below −log p(x), on average it is above by ½ e^(−high) Fisher information.
+For data smoothed at ``high``: it may lie below −log p(x) of one x, on average it is above by ½ e^(−high) Fisher information.
 """
 
 import math
@@ -81,7 +81,7 @@ def elbo(
         levels: strata of λ, equally probable under ``law`` (frozen SciPy distribution, uniform by default), one draw of λ and
             noise for every datum in each. The expectation depends on neither.
         finite: the bound of T = ``levels`` steps, ½ Σ expm1(Δλ) E‖eps − eps_hat‖² at the noisier ends (eq. 14).
-        exact: no draws: noise on a lattice, 12 Gauss–Legendre nodes in each stratum (2 nats are narrow enough); 1 or 2 dimensions.
+        exact: no draws: noise on a lattice, 12 Gauss–Legendre nodes in each stratum (2 nats will do); 1 or 2 dimensions.
     Raises:
         ValueError: for low >= high, levels < 1, x that is not finite, or a denoiser that returns NaN or another shape.
     """
@@ -127,7 +127,7 @@ def log_likelihood(
     Args:
         model, x: as for ``elbo``; the denoiser must be differentiable, each x_hat a function of its own z alone.
         steps: steps of RK4, uniform in λ; None for an adaptive solver (dopri5) at ``tolerance``.
-        probes: number of Hutchinson probes, signs or ``gaussian``; None for the exact trace, a backward pass for each dimension.
+        probes: number of Hutchinson probes, signs or ``gaussian``; None: the exact trace, a backward pass for each dimension.
         prior: log density of z at ``low``, (n, *shape) → (n,); standard normal by default.
     Returns:
         Log density (n,) in nats, and the standard error (n,) that the probes leave: 0 for an exact trace, NaN for one probe.

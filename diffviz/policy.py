@@ -1,8 +1,8 @@
 """Learning from rewards and preferences with a diffusion loss in the place of −log p.
 
 The mean over draws of ``losses`` estimates L_w(x), w the weighting of the objective that drew the levels, and a surrogate reads
-L_w(old) − L_w(new), at the same draws, as the log-ratio log p_new(x)/p_old(x). That is exact for w = 1 over all λ; for another w a
-change at scale c counts κ_w(c) times (``gain``).
+L_w(old) − L_w(new), at the same draws, as log p_new(x)/p_old(x). That is exact for w = 1 over all λ; for another w a change at
+scale c counts κ_w(c) times (``gain``).
 """
 
 from typing import Any
@@ -64,7 +64,7 @@ def ddpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 
 def fpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 0.05) -> Tensor:
     """Flow policy optimisation: PPO with the ratio exp(mean over draws of old − new) (arXiv 2507.21053).
 
-    ``old`` and ``new`` are losses (m, n) at the same draws; the released code divides them by the dimension. ``advantage`` (n,).
+    ``old``, ``new`` are losses (m, n) at the same draws; the released code divides them by the dimension. ``advantage`` (n,).
     """
     return ddpo(-old.mean(0, keepdim=True), -new.mean(0, keepdim=True), advantage, clip)
 

@@ -1,7 +1,7 @@
 """Four goals in the plane, a small flow policy, and the loop that learns from reward or from preference.
 
-The environment has the interface of gymnasium; an episode is one action. Policies start as N(0, I) exactly, so that the first reward
-is known: 4 width²/(1 + width²) exp(−2.25/(1 + width²)) = 0.059, but for the overlap of the goals.
+The environment has the interface of gymnasium; an episode is one action. Policies start as N(0, I) exactly, so that the
+first reward is known: 4 width²/(1 + width²) exp(−2.25/(1 + width²)) = 0.059, but for the overlap of the goals.
 """
 
 import copy
@@ -17,9 +17,10 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from diffviz import policy
-from diffviz.samplers import sample
+from diffviz.paths import LINEAR
+from diffviz.samplers import grid_of, sample
 
-GRID, CHAIN = np.linspace(-8, 8, 11), np.linspace(-8, 8, 21)  # levels of the flow sampler, and of DDPO's chain
+GRID, CHAIN = grid_of(LINEAR.schedule, 20, -8, 8), np.linspace(-8, 8, 21)  # levels of the flow sampler, and of DDPO's chain
 
 
 class FourGoals:
@@ -74,7 +75,7 @@ class Flow(nn.Module):
 
 @dataclass
 class History:
-    """A policy, and by step the mean reward and the number of goals kept: each has 5 % of the actions within two widths of one."""
+    """A policy, and by step the mean reward and the number of goals with 5 % or more of the actions within two widths."""
 
     model: nn.Module
     reward: list[float] = field(default_factory=list)
