@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import diffviz as dv
 from diffviz import policy
 from suite import bandit
 
@@ -30,6 +31,16 @@ def test_the_first_policy_is_the_standard_normal_and_its_reward_the_closed_form(
     assert x.mean(0).abs().max() < 0.02 and (x.std(0) - 1).abs().max() < 0.02
     reward, width = bandit.FourGoals().step(x.numpy())[1], 0.35**2
     assert reward.mean() == pytest.approx(4 * width / (1 + width) * np.exp(-2.25 / (1 + width)), abs=4 * reward.std() / 200)
+
+
+@pytest.mark.parametrize(
+    "call", [lambda m, x: dv.elbo(m, x, levels=600).nats, lambda m, x: -dv.log_likelihood(m, x, steps=80)[0]]
+)
+def test_a_float32_network_has_the_likelihood_of_the_normal_that_it_is(call):
+    x = torch.tensor([[0.3, -1.0]], dtype=torch.float64).expand(40, 2)
+    found = call(bandit.Flow(0), x)
+    exact = np.log(2 * np.pi) + 1.09 / 2
+    assert abs(found.mean().item() - exact) < 4 * found.std().item() / 40**0.5 + 1e-3
 
 
 def test_fpo_reaches_the_reward_and_keeps_its_goals_at_every_seed():
