@@ -1,6 +1,6 @@
 """What a slider step of the weighting explorer costs, kernel side, beside rebuilding the figure at each step.
 
-Run: python benchmarks/explorer.py
+Run: PYTHONPATH=notebooks python benchmarks/explorer.py
 """
 
 import io
@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from diffviz import plots
-from diffviz.widgets import WeightingExplorer
+from suite.widgets import WeightingExplorer
 
 
 def milliseconds(step, values) -> float:

@@ -4,6 +4,7 @@
 """
 
 from importlib import import_module
+from pkgutil import iter_modules
 
 from diffviz.objectives import FAMILIES, Objective, from_weighting
 from diffviz.recipes import CATALOGUE as catalogue
@@ -21,18 +22,22 @@ from diffviz.weightings import (
 )
 
 _LATER = {  # loaded when first touched: name to module
-    "WeightingExplorer": "widgets",
+    "Adaptive": "tracking",
+    "Diverged": "training",
+    "LossByLogSNR": "tracking",
+    "Run": "training",
+    "Trainer": "training",
     "closest": "matching",
+    "dataset": "data",
     "elbo": "likelihood",
+    "fit": "training",
     "from_diffusers": "bridge",
     "log_likelihood": "likelihood",
     "probe": "matching",
     "sample": "samplers",
+    "toy": "data",
 }
-_MODULES = (
-    *("bridge", "checks", "densities", "frames", "likelihood", "matching", "mixtures", "objectives", "paths", "plots"),
-    *("policy", "recipes", "samplers", "targets", "weightings", "widgets"),
-)
+_MODULES = {module.name for module in iter_modules(__path__)} - {"__main__"}
 
 __version__ = "0.1.0"
 __all__ = [

@@ -4,7 +4,7 @@ import argparse
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -48,21 +48,15 @@ def _figures(args) -> None:
     sys.path.insert(0, str(folder))
     from suite import figures  # Matplotlib only when it draws
 
-    if args.list:
-        for name, (_, caption) in figures.FIGURES.items():
-            print(f"{name:20} {caption}")
-        return
-    for file in figures.write(args.names, args.out, args.format):
-        print(file)
+    captions = [f"{name:20} {caption}" for name, (_, caption) in figures.FIGURES.items()]
+    print(*(captions if args.list else figures.write(args.names, args.out, args.format)), sep="\n")
 
 
 def _plot(args) -> None:
-    from matplotlib.figure import Figure
-
     from diffviz import plots
 
-    ax = plots.weighting_curves(np.linspace(-12, 12, 801), {name: objective(name) for name in args.names}, base=args.base)
-    print(plots.save(cast(Figure, ax.figure), args.out))
+    ax: Any = plots.weighting_curves(np.linspace(-12, 12, 801), {name: objective(name) for name in args.names}, base=args.base)
+    print(plots.save(ax.figure, args.out))
 
 
 def _probe(args) -> None:
@@ -75,48 +69,42 @@ def _probe(args) -> None:
     loss = getattr(import_module(place), name, None)
     if not callable(loss):
         raise ValueError(f"{args.loss!r} names no loss; write module:function, for a function loss(model, x)")
-    shape = [int(size) for size in args.shape.split(",")]
-    measured = matching.probe(
-        loss, torch.randn(args.batch, *shape, generator=torch.Generator().manual_seed(0)), draws=args.draws
-    )
+    shape = args.batch, *(int(size) for size in args.shape.split(","))
+    measured: Any = matching.probe(loss, torch.randn(shape, generator=torch.Generator().manual_seed(0)), draws=args.draws)
     print(measured)
     for match in matching.closest(measured):
         print(f"  {match.name:32} deviates by {match.deviation:.2%} at most, at λ = {match.at:.1f}")
     if args.out:
-        print(plots.save(cast(Any, measured.plot().figure), args.out))
+        print(plots.save(measured.plot().figure, args.out))
+
+
+COMMANDS = {"list": _list, "show": _show, "figures": _figures, "plot": _plot, "probe": _probe}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 0, or 2 with a sentence on stderr where the input is wrong."""
     parser = argparse.ArgumentParser("python -m diffviz", description="What does this diffusion loss really optimise?")
-    commands = parser.add_subparsers(required=True, metavar="command")
-    one = commands.add_parser("list", help="the catalogue as a table")
-    one.add_argument("--family", help="only this family")
-    one.set_defaults(run=_list)
-    one = commands.add_parser("show", help="everything about one objective")
-    one.add_argument("name")
-    one.set_defaults(run=_show)
+    commands = parser.add_subparsers(required=True, metavar="command", dest="command")
+    commands.add_parser("list", help="the catalogue as a table").add_argument("--family", help="only this family")
+    commands.add_parser("show", help="everything about one objective").add_argument("name")
     one = commands.add_parser("figures", help="write the figures (all by default)")
     one.add_argument("names", nargs="*")
     one.add_argument("--list", action="store_true", help="list them instead")
     one.add_argument("--out", default="figures", help="folder (default: figures)")
     one.add_argument("--format", default="svg", choices=("svg", "pdf", "png"))
-    one.set_defaults(run=_figures)
     one = commands.add_parser("plot", help="weighting curves of named objectives")
     one.add_argument("names", nargs="+")
     one.add_argument("--out", required=True, help="svg, pdf or png file")
     one.add_argument("--base", default="eps", choices=("eps", "x", "v", "u"))
-    one.set_defaults(run=_plot)
     one = commands.add_parser("probe", help="what a training loss of your own weights")
     one.add_argument("loss", help="module:function, for a function loss(model, x) -> tensor")
     one.add_argument("--shape", default="2", help="of one datum, e.g. 3,32,32 (default: 2)")
     one.add_argument("--batch", type=int, default=64)
     one.add_argument("--draws", type=int, default=20_000)
     one.add_argument("--out", help="svg, pdf or png file for the plot")
-    one.set_defaults(run=_probe)
     args = parser.parse_args(argv)
     try:
-        args.run(args)
+        COMMANDS[args.command](args)
     except BrokenPipeError:  # a reader such as head has had enough
         sys.stdout = None
     except (ValueError, TypeError, OSError, ImportError) as error:

@@ -35,20 +35,18 @@ BETAS: dict[str, Any] = {
 # by kind of scheduler, with the training examples' names: (target, options) -> law of u, multiplier on the target's own error
 WEIGHTINGS: dict[str, dict[str, Any]] = {
     "beta table": {
-        "none": lambda target: (UNIFORM, CONSTANT),
         "min_snr": lambda target, gamma=5.0: (UNIFORM, weightings.min_snr(gamma, target.name)),
         "soft_min_snr": lambda target, gamma=4.0: _on_eps(weightings.soft_min_snr(gamma), target),
         "p2": lambda target, gamma=1.0, k=1.0: _on_eps(weightings.p2(gamma, k), target),
         "debiased": lambda target, cap=1000.0: _on_eps(weightings.debiased(cap), target),
     },
     "flow": {
-        "none": lambda target: (UNIFORM, CONSTANT),
         "logit_normal": lambda target, logit_mean=0.0, logit_std=1.0: (densities.logit_normal(logit_mean, logit_std), CONSTANT),
         "mode": lambda target, mode_scale=1.29: (densities.mode(mode_scale), CONSTANT),
         "cosmap": lambda target: (UNIFORM, weightings.cosmap),
         "sigma_sqrt": lambda target: (UNIFORM, weightings.sigma_sqrt),
     },
-    "EDM": {"none": lambda target: (UNIFORM, CONSTANT), "edm": lambda target, sigma_data=0.5: (UNIFORM, weightings.edm(sigma_data))},
+    "EDM": {"edm": lambda target, sigma_data=0.5: (UNIFORM, weightings.edm(sigma_data))},
 }
 # fmt: on
 
@@ -120,12 +118,9 @@ def from_diffusers(scheduler, weighting: str | Callable | None = None, *, precon
     kind, read = next((KINDS[key] for key in KINDS if key in config), (None, None))
     if kind is None or read is None:
         raise ValueError(f"{label} has none of {', '.join(KINDS)}: give a scheduler with betas, flow matching or EDM")
-    named = WEIGHTINGS[kind] | ({"own": lambda target: (UNIFORM, weighting)} if callable(weighting) else {})
-    make = _pick(
-        named,
-        "own" if callable(weighting) else weighting or "none",
-        f"for {label} ({kind}), a callable c(logsnr) aside, the weighting",
-    )
+    wanted = f"for {label} ({kind}), a callable c(logsnr) aside, the weighting"
+    plain: Any = lambda target: (UNIFORM, weighting if callable(weighting) else CONSTANT)
+    make = plain if callable(weighting) else _pick({"none": plain} | WEIGHTINGS[kind], weighting or "none", wanted)
     idle = {*options, *["precondition_outputs"] * (precondition_outputs and kind != "flow")}
     if idle := idle - {*inspect.signature(make).parameters}:
         raise ValueError(f"{', '.join(sorted(idle))} has no effect with weighting {weighting!r} on {label}: leave it out")

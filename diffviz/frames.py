@@ -1,6 +1,7 @@
 """Frames: where z = alpha x + sigma eps lives at a log-SNR.
 
 λ = log(alpha²/sigma²) fixes sigma/alpha = e^(−λ/2); a frame (variance-preserving, linear, variance-exploding ...) fixes the common scale.
+Parameters out of range raise ValueError.
 """
 
 from collections.abc import Callable
@@ -34,12 +35,10 @@ class Frame:
 def trigonometric(signal: float = 1.0, noise: float = 1.0) -> Frame:
     """alpha = signal cos θ, sigma = noise sin θ: the variance-preserving frame for 1 and 1, TrigFlow's for noise = sigma_data."""
     shift = 2 * np.log(positive(signal, "signal") / positive(noise, "noise"))
-    return Frame(
-        "VP" if signal == noise == 1 else f"trigonometric({signal:g}, {noise:g})",
-        alpha=lambda logsnr: signal * np.exp(log_expit(logsnr - shift) / 2),
-        sigma=lambda logsnr: noise * np.exp(log_expit(shift - logsnr) / 2),
-        slope=lambda logsnr: expit(shift - logsnr) / 2,
-    )
+    name = "VP" if signal == noise == 1 else f"trigonometric({signal:g}, {noise:g})"
+    alpha = lambda l: signal * np.exp(log_expit(l - shift) / 2)
+    sigma = lambda l: noise * np.exp(log_expit(shift - l) / 2)
+    return Frame(name, alpha, sigma, lambda l: expit(shift - l) / 2)
 
 
 def straight(sigma_min: float = 0.0) -> Frame:
@@ -47,44 +46,27 @@ def straight(sigma_min: float = 0.0) -> Frame:
     if not 0 <= sigma_min < 1:
         raise ValueError(f"sigma_min must lie in [0, 1), got {sigma_min}")
 
-    def alpha(logsnr):
-        return 1 / (1 - sigma_min + noise_ratio(logsnr))
-
-    def sigma(logsnr):
-        return 1 / (1 + (1 - sigma_min) * noise_ratio(-logsnr))
-
-    return Frame(f"linear(sigma_min={sigma_min:g})" if sigma_min else "linear", alpha, sigma, lambda logsnr: sigma(logsnr) / 2)
+    alpha = lambda l: 1 / (1 - sigma_min + noise_ratio(l))
+    sigma = lambda l: 1 / (1 + (1 - sigma_min) * noise_ratio(-l))
+    return Frame(f"linear(sigma_min={sigma_min:g})" if sigma_min else "linear", alpha, sigma, lambda l: sigma(l) / 2)
 
 
 def smoothed(width: float) -> Frame:
     """alpha = s, sigma² = (1 − s)² + width²: I-CFM's total noise (Tong et al. 2023, torchcfm), for λ up to −2 log width."""
     c2 = positive(width, "width") ** 2
-
-    def alpha(logsnr):
-        inside = np.maximum(1 + c2 - c2 * noise_ratio(-2 * np.asarray(logsnr)), 0)
-        return (1 + c2) / (1 + noise_ratio(logsnr) * np.sqrt(inside))
-
-    def sigma(logsnr):
-        return np.hypot(1 - alpha(logsnr), width)
-
-    def slope(logsnr):
-        a, s2 = alpha(logsnr), sigma(logsnr) ** 2
-        return 0.5 * s2 / (s2 + a * (1 - a))
-
+    root = lambda l: np.sqrt(np.maximum(1 + c2 - c2 * noise_ratio(-2 * np.asarray(l)), 0))
+    alpha = lambda l: (1 + c2) / (1 + noise_ratio(l) * root(l))
+    sigma = lambda l: np.hypot(1 - alpha(l), width)
+    slope = lambda l: 0.5 * sigma(l) ** 2 / (sigma(l) ** 2 + alpha(l) * (1 - alpha(l)))
     return Frame(f"smoothed({width:g})", alpha, sigma, slope)
-
-
-def _sub_vp() -> Frame:
-    def alpha(logsnr):
-        return 2 / (noise_ratio(logsnr) + np.hypot(noise_ratio(logsnr), 2))
-
-    def sigma(logsnr):
-        return 2 / (1 + np.hypot(1, 2 * noise_ratio(-logsnr)))
-
-    return Frame("sub-VP", alpha, sigma, lambda logsnr: 0.5 * sigma(logsnr) / (sigma(logsnr) + 2 * alpha(logsnr) ** 2))
 
 
 VP = trigonometric()
 STRAIGHT = straight()
-SUB_VP = _sub_vp()
+SUB_VP: Frame = Frame(
+    "sub-VP",
+    alpha=lambda l: 2 / (noise_ratio(l) + np.hypot(noise_ratio(l), 2)),
+    sigma=lambda l: 2 / (1 + np.hypot(1, 2 * noise_ratio(-l))),
+    slope=lambda l: 0.5 * SUB_VP.sigma(l) / (SUB_VP.sigma(l) + 2 * SUB_VP.alpha(l) ** 2),
+)
 VE = Frame("VE", np.ones_like, noise_ratio, np.zeros_like)

@@ -15,13 +15,14 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy import cosh, exp
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz import densities, paths, weightings
 from diffviz.checks import finite, positive
 from diffviz.frames import VP
-from diffviz.paths import COSINE, LINEAR, Path
+from diffviz.paths import COSINE, LINEAR, Curve, Path
 from diffviz.targets import EPS, Target, U, X, base_gain
 
 
@@ -44,9 +45,9 @@ class Objective:
     source: str
     path: Path
     target: Target
-    multiplier: Callable[[NDArray], NDArray] = weightings.constant
+    multiplier: Curve = weightings.constant
     density: Any = None
-    stated: Callable[[NDArray], NDArray] | None = None
+    stated: Curve | None = None
     note: str = ""
 
     def __post_init__(self):
@@ -55,65 +56,52 @@ class Objective:
         (low, high), (first, last) = self.density.support(), self.path.schedule.support()
         slack = 1e-9 * max([1.0, *(abs(end) for end in (first, last) if np.isfinite(end))])
         if not (low >= first - slack and high <= last + slack):  # NaN too
-            raise ValueError(
-                f"{self.name}: the density lives on logsnr [{low:.4g}, {high:.4g}], the path {self.path.name!r} only on "
-                f"[{first:.4g}, {last:.4g}]; truncate the density or take another path"
-            )
+            lives = f"{self.name}: the density lives on logsnr [{low:.4g}, {high:.4g}], the path {self.path.name!r} only on"
+            raise ValueError(f"{lives} [{first:.4g}, {last:.4g}]; truncate the density or take another path")
 
     def __repr__(self) -> str:
         return f"Objective({self.name!r}: {self.target.name} target, {self.path.name} path, {self.source})"
 
     def factor(self, logsnr: ArrayLike) -> NDArray:
-        """c(λ)·gain²: what the loss multiplies the eps squared error by; same shape as λ.
-
-        Raises:
-            ValueError: where it is negative or not finite (a weighting that does not apply to this path).
-        """
+        """c(λ)·gain²: what the loss multiplies the eps squared error by; λ's shape. ValueError if negative or not finite."""
         at = np.asarray(logsnr, dtype=float)
         with np.errstate(over="ignore", invalid="ignore"):  # refused below
             value = np.asarray(self.multiplier(at)) * self.target.gain(at, self.path) ** 2
         bad = ~(np.isfinite(value) & (value >= 0))
         if bad.any():
-            raise ValueError(
-                f"{self.name}: multiplier times gain² of the {self.target.name} target is {value[bad].flat[0]} at logsnr "
-                f"{at[bad].flat[0]:g}; a weighting is finite and >= 0: stay within ±700 nats, restrict the density or mend the multiplier"
-            )
+            found = f"{self.name}: multiplier times gain² of the {self.target.name} target is {value[bad].flat[0]}"
+            mend = "a weighting is finite and >= 0: stay within ±700 nats, restrict the density or mend the multiplier"
+            raise ValueError(f"{found} at logsnr {at[bad].flat[0]:g}; {mend}")
         return value
 
     def weighting(self, logsnr: ArrayLike, base: str = "eps") -> NDArray:
         """Implied w(λ) on the squared error of ``base`` (eps, x, v or u); 0 outside the support.
 
         Args:
-            logsnr: λ in nats, float or any shape.
-        Returns:
-            w, same shape.
+            logsnr: λ in nats, float or any shape; w has the same.
         Raises:
             ValueError: for a λ that is not finite, an unknown base, or a multiplier that is negative or not finite.
         """
         at = finite(logsnr, "logsnr")
         low, high = self.density.support()
         inside = (at >= low) & (at <= high)
-        w = np.zeros(at.shape)
-        level = at[inside]
+        w, level = np.zeros(at.shape), at[inside]
         w[inside] = 2 * self.factor(level) * self.density.pdf(level) / base_gain(base, level) ** 2
         return w
 
     def draw(self, n: int, rng: np.random.Generator, stratified: bool = True) -> tuple[NDArray, NDArray]:
         """Levels to train at and the factor on the eps squared error there, for anybody's training loop.
 
-        The mean over draws of factor · ‖eps_hat − eps‖² (summed over dimensions) estimates the objective's loss.
-
         Args:
             n: number of draws; rng: NumPy generator; stratified: one draw in each of n equal shares of probability, shuffled.
         Returns:
-            logsnr and factor, float64, shape (n,) each.
+            logsnr, factor: float64, shape (n,) each; factor · ‖eps_hat − eps‖² (summed over dimensions) averages to the loss.
         Raises:
             ValueError: for n < 1, an rng that is no generator, or a factor that is not finite.
         """
         if not isinstance(n, int | np.integer) or n < 1 or not isinstance(rng, np.random.Generator):
-            raise ValueError(
-                f"n must be at least 1 and whole, rng a generator such as np.random.default_rng(0); got {n!r}, {rng!r}"
-            )
+            says = "n must be at least 1 and whole, rng a generator such as np.random.default_rng(0)"
+            raise ValueError(f"{says}; got {n!r}, {rng!r}")
         u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
         logsnr = self.density.ppf(u)
         return logsnr, self.factor(logsnr)
@@ -128,14 +116,12 @@ def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -
     Raises:
         ValueError: for a table that is no weighting (see ``weightings.tabulated``), or a density outside the path or the table.
     """
+    source = "callable" if callable(w) else f"table {w}" if isinstance(w, (str, File)) else "table"
     if not callable(w):
-        source = f"table {w}" if isinstance(w, (str, File)) else "table"
         w, low, high = weightings.tabulated(w)
         density = density or stats.uniform(low, high - low)
         if density.support()[0] < low - 1e-9 or density.support()[1] > high + 1e-9:
             raise ValueError(f"the density reaches outside the table's logsnr [{low:g}, {high:g}]; nothing is extrapolated")
-    else:
-        source = "callable"
     law = density or path.schedule
     if not hasattr(law, "ppf") or not hasattr(law, "support") or np.shape(w(law.ppf([0.25, 0.75]))) != (2,):
         raise ValueError("density is a frozen SciPy distribution of λ, and a callable w returns one value for each λ")
@@ -145,66 +131,61 @@ def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -
 # parametric families: what the catalogue and the sliders are made of
 def flow(mean: float = 0.0, std: float = 1.0, shift: float = 1.0, name: str = "flow logit-normal", **about) -> Objective:
     """Flow matching, logit t ~ N(mean, std²), time shift; u target on the linear path (arXiv 2403.03206, eq. 19 and 23)."""
-    density = densities.logit_normal_logsnr(mean, std, shift)
-    stated = lambda l: stats.norm.pdf(l, -2 * mean - 2 * np.log(shift), 2 * std) * (1 + np.exp(-l / 2)) ** 2
-    return _entry(name, LINEAR, U, weightings.constant, density, stated, about)
+    stated = lambda l: stats.norm.pdf(l, -2 * mean - 2 * np.log(shift), 2 * std) * (1 + exp(-l / 2)) ** 2
+    return _entry(about, name, LINEAR, U, stated, density=densities.logit_normal_logsnr(mean, std, shift))
 
 
 def flow_uniform(shift: float = 1.0, name: str = "flow uniform t", **about) -> Objective:
     """Flow matching, uniform t with a time shift; u target on the linear path (arXiv 2403.03206, eq. 23)."""
-    density = stats.logistic(-2 * np.log(positive(shift, "shift")), 2)
-    stated = lambda l: np.cosh((l + 2 * np.log(shift)) / 4) ** -2.0 * (1 + np.exp(-l / 2)) ** 2
-    return _entry(name, LINEAR, U, weightings.constant, density, stated, about)
+    stated = lambda l: cosh((l + 2 * np.log(shift)) / 4) ** -2.0 * (1 + exp(-l / 2)) ** 2
+    return _entry(about, name, LINEAR, U, stated, density=stats.logistic(-2 * np.log(positive(shift, "shift")), 2))
 
 
 def edm(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5, name: str = "EDM", **about) -> Objective:
     """EDM: ln sigma ~ N(mean, std²), x target, weight (σ² + σ_data²)/(σ σ_data)² (arXiv 2206.00364, table 1)."""
-    stated = lambda l: stats.norm.pdf(l, -2 * mean, 2 * std) * (np.exp(-l) + sigma_data**2)
-    return _entry(name, paths.edm(mean, std), X, weightings.edm(sigma_data), None, stated, about)
+    stated = lambda l: stats.norm.pdf(l, -2 * mean, 2 * std) * (exp(-l) + sigma_data**2)
+    return _entry(about, name, paths.edm(mean, std), X, stated, weightings.edm(sigma_data))
 
 
 def sigmoid(bias: float = 2.0, name: str = "sigmoid", **about) -> Objective:
     """Sigmoid weighting sigmoid(b − λ), stated on x under uniform time on the cosine path (arXiv 2303.00848; 2410.19324, eq. 4)."""
-    stated = lambda l: 1 / (1 + np.exp(l - bias))
-    return _entry(name, COSINE, X, weightings.sigmoid(bias, COSINE), None, stated, about)
+    return _entry(about, name, COSINE, X, lambda l: 1 / (1 + exp(l - bias)), weightings.sigmoid(bias, COSINE))
 
 
 def min_snr(gamma: float = 5.0, name: str = "Min-SNR", **about) -> Objective:
     """Min-SNR-γ on the eps error, cosine path (arXiv 2303.09556)."""
-    stated = lambda l: np.minimum(1, gamma * np.exp(-l)) / np.cosh(l / 2)
-    return _entry(name, COSINE, EPS, weightings.min_snr(gamma), None, stated, about)
+    stated = lambda l: np.minimum(1, gamma * exp(-l)) / cosh(l / 2)
+    return _entry(about, name, COSINE, EPS, stated, weightings.min_snr(gamma))
 
 
 def soft_min_snr(gamma: float = 4.0, name: str = "soft-Min-SNR", **about) -> Objective:
     """Soft-Min-SNR on the eps error, cosine path (arXiv 2401.11605)."""
-    stated = lambda l: gamma / (gamma + np.exp(l)) / np.cosh(l / 2)
-    return _entry(name, COSINE, EPS, weightings.soft_min_snr(gamma), None, stated, about)
+    stated = lambda l: gamma / (gamma + exp(l)) / cosh(l / 2)
+    return _entry(about, name, COSINE, EPS, stated, weightings.soft_min_snr(gamma))
 
 
 def p2(gamma: float = 1.0, k: float = 1.0, name: str = "P2", **about) -> Objective:
     """P2 on the eps error, cosine path (arXiv 2204.00227, eq. 8)."""
-    stated = lambda l: (k + np.exp(l)) ** -gamma / np.cosh(l / 2)
-    return _entry(name, COSINE, EPS, weightings.p2(gamma, k), None, stated, about)
+    return _entry(about, name, COSINE, EPS, lambda l: (k + exp(l)) ** -gamma / cosh(l / 2), weightings.p2(gamma, k))
 
 
 def mode(scale: float = 1.29, name: str = "flow mode", **about) -> Objective:
     """Flow matching, SD3's mode-sampled time; u target on the linear path (arXiv 2403.03206, eq. 20)."""
-    return _entry(name, LINEAR, U, weightings.constant, densities.push_forward(densities.mode(scale), LINEAR), None, about)
+    return _entry(about, name, LINEAR, U, density=densities.push_forward(densities.mode(scale), LINEAR))
 
 
 def laplace(centre: float = 0.0, scale: float = 0.5, name: str = "Laplace", **about) -> Objective:
     """Laplace schedule, eps target (Hang & Gu 2024, arXiv 2407.03297)."""
     path = paths.from_density(stats.laplace(centre, positive(scale, "scale")), VP, f"Laplace({centre:g}, {scale:g})")
-    return _entry(name, path, EPS, weightings.constant, None, lambda l: np.exp(-np.abs(l - centre) / scale), about)
+    return _entry(about, name, path, EPS, lambda l: exp(-np.abs(l - centre) / scale))
 
 
 def cosine(shift: float = 1.0, name: str = "cosine shifted", **about) -> Objective:
     """Cosine schedule moved by −2 log shift, eps target (arXiv 2301.11093)."""
-    path = paths.shifted(COSINE, shift)
-    return _entry(name, path, EPS, weightings.constant, None, lambda l: 1 / np.cosh(l / 2 + np.log(shift)), about)
+    return _entry(about, name, paths.shifted(COSINE, shift), EPS, lambda l: 1 / cosh(l / 2 + np.log(shift)))
 
 
-def _entry(name, path, target, multiplier, density, stated, about) -> Objective:
+def _entry(about, name, path, target, stated=None, multiplier=weightings.constant, density=None) -> Objective:
     about = {"family": "parametric", "year": 0, "source": "parametric family"} | about
     return Objective(name, path=path, target=target, multiplier=multiplier, density=density, stated=stated, **about)
 

@@ -19,53 +19,35 @@ from scipy.optimize.elementwise import find_root
 from scipy.special import expit, log_expit, logit
 
 from diffviz.checks import finite, increasing, positive
-from diffviz.frames import STRAIGHT, SUB_VP, VE, VP, Curve, Frame, smoothed, straight, trigonometric  # noqa: F401
+from diffviz.frames import STRAIGHT, SUB_VP, VE, VP, Curve, Frame, noise_ratio, smoothed, straight, trigonometric  # noqa: F401
 
 
 class Transformed(stats.rv_continuous):
-    """Law of y = forward(x) for a monotone map and x with the law ``base``.
+    """Law of y = forward(x), a monotone map with its inverse (array to array), for x with the frozen SciPy law ``base``.
 
-    Args:
-        base: frozen SciPy distribution of x.
-        forward, inverse: the map and its inverse, array to array.
-        slope: |d inverse/dy| as a function of y.
-        rising: whether ``forward`` increases; a schedule λ(t) does not.
+    ``slope`` is |d inverse/dy| as a function of y; ``rising`` says whether forward increases: a schedule λ(t) does not.
     """
 
     def __init__(self, base, forward: Curve, inverse: Curve, slope: Curve, rising: bool = False, **names):
         forward = np.errstate(divide="ignore")(forward)  # an end without noise or without signal is at ±inf
         self._parts = {"base": base, "forward": forward, "inverse": inverse, "slope": slope, "rising": rising}
-        low, high = base.support()
-        self._flat = 1 / (high - low) if base.dist.name == "uniform" else None  # then the pdf needs no inverse
         ends = sorted(float(forward(np.array(x))) for x in base.support())
         super().__init__(**{"a": ends[0], "b": ends[1], "name": "transformed", **names})
+        below, above = (base.cdf, base.sf) if rising else (base.sf, base.cdf)
+        lower, upper = (base.ppf, base.isf) if rising else (base.isf, base.ppf)
+        self._cdf, self._sf = (lambda y: below(inverse(y))), (lambda y: above(inverse(y)))
+        self._ppf, self._isf = (lambda q: forward(lower(q))), (lambda q: forward(upper(q)))
 
     def _updated_ctor_param(self):
         return super()._updated_ctor_param() | self._parts
 
-    def _at(self, which: str, other: str, y):
-        base, rising = self._parts["base"], self._parts["rising"]
-        return getattr(base, which if rising else other)(self._parts["inverse"](y))
-
+    @np.errstate(all="ignore")  # at an infinite end, where the density is 0
     def _pdf(self, y):
-        base = self._parts["base"]
-        with np.errstate(all="ignore"):  # at an infinite end, where the density is 0
-            at = self._flat or base.pdf(np.clip(self._parts["inverse"](y), *base.support()))  # rounding must not leave it
-            return np.where(np.isfinite(y), at * self._parts["slope"](y), 0.0)
-
-    def _cdf(self, y):
-        return self._at("cdf", "sf", y)
-
-    def _sf(self, y):
-        return self._at("sf", "cdf", y)
-
-    def _ppf(self, q):
-        base = self._parts["base"]
-        return self._parts["forward"](base.ppf(q) if self._parts["rising"] else base.isf(q))
-
-    def _isf(self, q):
-        base = self._parts["base"]
-        return self._parts["forward"](base.isf(q) if self._parts["rising"] else base.ppf(q))
+        base, inverse, slope = (self._parts[key] for key in ("base", "inverse", "slope"))
+        low, high = base.support()
+        flat = base.dist.name == "uniform"  # then no inverse is needed, and elsewhere rounding must not leave the support
+        at = 1 / (high - low) if flat else base.pdf(np.clip(inverse(y), low, high))
+        return np.where(np.isfinite(y), at * slope(y), 0.0)
 
 
 @dataclass(frozen=True)
@@ -111,95 +93,71 @@ def scheduled(name: str, frame: Frame, logsnr: Curve, time: Curve, rate: Curve) 
     return Path(name, frame, Transformed(stats.uniform(), logsnr, time, rate)())
 
 
-def _vp_from_rate(name: str, total: Curve, inverse: Curve, rate: Curve) -> Path:
-    """Variance-preserving path with alpha² = e^(−B): B(t) = ∫β, its inverse, and β as a function of B."""
+def inverted(forward: Curve) -> Curve:
+    """The inverse of a monotone map of [0, 1], by root search."""
+    return lambda y: find_root(lambda t, goal: forward(t) - goal, (np.zeros_like(y), np.ones_like(y)), args=(y,)).x
 
-    def depth(logsnr):
-        return np.logaddexp(0, -logsnr)  # B at λ
 
-    return scheduled(
-        name,
-        VP,
-        lambda t: -total(t) - np.log(-np.expm1(-total(t))),
-        lambda logsnr: inverse(depth(logsnr)),
-        lambda logsnr: expit(-logsnr) / rate(depth(logsnr)),
-    )
+def _from_rate(name: str, total: Curve, inverse: Curve, rate: Curve, frame: Frame = VP) -> Path:
+    """Path with alpha² = e^(−B): B(t) = ∫β, its inverse, β as a function of B; sigma² = 1 − e^(−B), or its square if sub-VP."""
+    order, depth = (2, lambda l: 2 * np.arcsinh(noise_ratio(l) / 2)) if frame is SUB_VP else (1, lambda l: np.logaddexp(0, -l))
+    logsnr = lambda t: -total(t) - order * np.log(-np.expm1(-total(t)))
+    return scheduled(name, frame, logsnr, lambda l: inverse(depth(l)), lambda l: 2 * frame.slope(l) / rate(depth(l)))
+
+
+def _linear_rate(name: str, beta_min: float, beta_max: float, frame: Frame) -> Path:
+    b, rise = positive(beta_min, "beta_min"), positive(beta_max - beta_min, "beta_max - beta_min")
+    root = lambda depth: np.sqrt(b**2 + 2 * rise * depth)
+    total, inverse = (lambda t: b * t + rise * t**2 / 2), (lambda depth: 2 * depth / (b + root(depth)))
+    return _from_rate(name.format(b, beta_max), total, inverse, root, frame)
 
 
 def vp_linear(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
     """Linear β(t), continuous limit of DDPM's table (Song et al. 2021, arXiv 2011.13456, eq. 32)."""
-    b, rise = positive(beta_min, "beta_min"), positive(beta_max - beta_min, "beta_max - beta_min")
-    return _vp_from_rate(
-        f"VP linear beta({b:g}, {beta_max:g})",
-        lambda t: b * t + rise * t**2 / 2,
-        lambda depth: 2 * depth / (b + np.sqrt(b**2 + 2 * rise * depth)),
-        lambda depth: np.sqrt(b**2 + 2 * rise * depth),
-    )
+    return _linear_rate("VP linear beta({:g}, {:g})", beta_min, beta_max, VP)
+
+
+def sub_vp(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
+    """Sub-VP: alpha² = e^(−B), sigma = 1 − e^(−B) (Song et al. 2021, arXiv 2011.13456, eq. 29)."""
+    return _linear_rate("sub-VP", beta_min, beta_max, SUB_VP)
 
 
 def scaled_linear(beta_start: float = 0.00085, beta_end: float = 0.012, steps: int = 1000) -> Path:
     """sqrt(β) linear, continuous limit of Stable Diffusion's table (LDM calls it 'linear', diffusers 'scaled_linear')."""
     root, rise = (np.sqrt(positive(beta_start, "beta_start")), np.sqrt(positive(beta_end, "beta_end")) - np.sqrt(beta_start))
     growth = 3 * positive(rise, "beta_end - beta_start") / (positive(steps, "steps") * root**3)
-    return _vp_from_rate(
-        f"VP scaled-linear beta({beta_start:g}, {beta_end:g})",
-        lambda t: steps * root**2 * t * (1 + rise * t / root + (rise * t / root) ** 2 / 3),
-        lambda depth: root / rise * np.expm1(np.log1p(growth * depth) / 3),
-        lambda depth: steps * root**2 * np.exp(2 / 3 * np.log1p(growth * depth)),
-    )
-
-
-def sub_vp(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
-    """Sub-VP: alpha² = e^(−B), sigma = 1 − e^(−B) (Song et al. 2021, arXiv 2011.13456, eq. 29)."""
-    base = vp_linear(beta_min, beta_max)
-
-    def as_vp(logsnr):  # λ of the VP path at the same B = −log1p(−sigma)
-        with np.errstate(divide="ignore"):
-            vp = 2 * np.log(SUB_VP.alpha(logsnr)) - np.log(SUB_VP.sigma(logsnr))
-        return np.maximum(vp, base.schedule.support()[0])  # rounding must not leave the path at its last step
-
-    def forward(t):
-        vp = base.schedule.isf(t)
-        return vp - log_expit(-vp)  # log(alpha²/sigma²) with sigma = 1 − alpha² = sigma_vp²
-
-    def rate(logsnr):  # dλ_sub = (1 + alpha²) dλ_vp
-        return base.schedule.pdf(as_vp(logsnr)) / (1 + SUB_VP.alpha(logsnr) ** 2)
-
-    return scheduled("sub-VP", SUB_VP, forward, lambda logsnr: base.schedule.sf(as_vp(logsnr)), rate)
+    total = lambda t: steps * root**2 * t * (1 + rise * t / root + (rise * t / root) ** 2 / 3)
+    inverse = lambda depth: root / rise * np.expm1(np.log1p(growth * depth) / 3)
+    rate = lambda depth: steps * root**2 * np.exp(2 / 3 * np.log1p(growth * depth))
+    return _from_rate(f"VP scaled-linear beta({beta_start:g}, {beta_end:g})", total, inverse, rate)
 
 
 def cosine(offset: float = 0.0, normalise: bool = True, frame: Frame = VP) -> Path:
     """Cosine path: alpha² = cos²(θ(t)), θ = (t + s)/(1 + s)·π/2 (Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 17).
 
-    Args:
-        offset: s; 0 is the ideal path, 0.008 the published one.
-        normalise: divide alpha² by its value at t = 0 as the code does; otherwise λ(0) = 8.769 for s = 0.008.
+    ``offset`` is s: 0 for the ideal path, 0.008 for the published one, whose code divides alpha² by its value at t = 0
+    (``normalise``); without that λ(0) = 8.769. Raises ValueError for s < 0.
     """
+    ideal = Path("cosine", frame, stats.hypsecant(scale=2))
     if offset == 0:
-        return Path("cosine", frame, stats.hypsecant(scale=2))
-    quarter = np.pi / 2
-    start = quarter * positive(offset, "offset") / (1 + offset)
+        return ideal
+    first = positive(offset, "offset") / (1 + offset)
+    name = f"cosine(s={offset:g})"
     if not normalise:
-        return restricted(Path("cosine", frame, stats.hypsecant(scale=2)), start / quarter, 1.0, f"cosine(s={offset:g})")
-    top = np.cos(start) ** 2
+        return restricted(ideal, first, 1.0, name)
+    start, span = np.pi / 2 * first, np.pi / 2 * (1 - first)  # θ at t = 0, and what is left of the quarter turn
+    low, high = np.sin(start), np.cos(start)
+    sine, cosin = (lambda l: np.hypot(low, high * VP.sigma(l))), (lambda l: high * VP.alpha(l))  # of θ at λ
 
-    def angle(logsnr):  # θ from tan² = (1 − alpha² top)/(alpha² top), alpha² = expit(λ)
-        return np.arctan2(np.sqrt(np.sin(start) ** 2 + top * expit(-logsnr)), np.cos(start) * np.exp(log_expit(logsnr) / 2))
+    def forward(t):  # cos θ = sin((1 − t) span), without cancellation at t = 1
+        return 2 * np.log(np.sin((1 - t) * span)) - np.log(np.sin(t * span) * np.sin(t * span + 2 * start))
 
-    def forward(t):
-        passed, left = t * (quarter - start), (1 - t) * (quarter - start)  # cos θ = sin(left), without cancellation at t = 1
-        return 2 * np.log(np.sin(left)) - np.log(np.sin(passed) * np.sin(passed + 2 * start))
+    def inverse(logsnr):  # the turn θ − start, its sine as (sin² θ − sin² start)/sin(θ + start) to keep small t exact
+        s, c = sine(logsnr), cosin(logsnr)
+        return np.arctan2((high * VP.sigma(logsnr)) ** 2 / (s * high + c * low), c * high + s * low) / span
 
-    def inverse(logsnr):  # sin² θ − sin² start = sin(θ − start) sin(θ + start) keeps small t exact
-        gap = top * expit(-logsnr) / np.sin(angle(logsnr) + start)
-        return np.where(gap < 0.5, np.arcsin(np.minimum(gap, 1)), angle(logsnr) - start) / (quarter - start)
-
-    def rate(logsnr):  # cos² θ = top·expit(λ) ⇒ sin 2θ dθ = top·expit(λ)·expit(−λ) dλ
-        theta = angle(logsnr)
-        half = np.cos(start) * np.exp(log_expit(logsnr) / 2)  # cos θ
-        return top * expit(logsnr) * expit(-logsnr) / (2 * np.sin(theta) * half * (quarter - start))
-
-    return scheduled(f"cosine(s={offset:g})", frame, forward, inverse, rate)
+    # cos θ = high alpha ⇒ sin θ dθ = high alpha sigma²/2 dλ
+    return scheduled(name, frame, forward, inverse, lambda l: cosin(l) * VP.sigma(l) ** 2 / (2 * sine(l) * span))
 
 
 def ve(sigma_min: float, sigma_max: float) -> Path:
@@ -209,7 +167,7 @@ def ve(sigma_min: float, sigma_max: float) -> Path:
 
 
 def uniform_logsnr(low: float, high: float, frame: Frame = VP) -> Path:
-    """λ linear in t between its ends (Kingma et al. 2021, arXiv 2107.00630: VDM's γ = −λ)."""
+    """λ linear in t between its ends (Kingma et al. 2021, arXiv 2107.00630: VDM's γ = −λ). ValueError unless low < high."""
     return Path(f"uniform logsnr({low:g}, {high:g})", frame, stats.uniform(low, positive(high - low, "high - low")))
 
 
@@ -219,7 +177,7 @@ def from_density(density, frame: Frame = VP, name: str = "from density") -> Path
 
 
 def edm(mean: float = -1.2, std: float = 1.2) -> Path:
-    """ln sigma ~ N(mean, std²) on alpha = 1 (Karras et al. 2022, arXiv 2206.00364, table 1)."""
+    """ln sigma ~ N(mean, std²) on alpha = 1 (Karras et al. 2022, arXiv 2206.00364, table 1). ValueError unless std > 0."""
     return from_density(stats.norm(-2 * mean, 2 * positive(std, "std")), VE, f"EDM({mean:g}, {std:g})")
 
 
@@ -227,13 +185,9 @@ def karras(sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) 
     """sigma^(1/ρ) uniform between its ends (Karras et al. 2022, arXiv 2206.00364, eq. 5)."""
     low, high = (positive(sigma_min, "sigma_min") ** (1 / positive(rho, "rho")), positive(sigma_max, "sigma_max") ** (1 / rho))
     span = positive(high - low, "sigma_max - sigma_min")
-    return scheduled(
-        f"Karras({sigma_min:g}, {sigma_max:g}, rho={rho:g})",
-        VE,
-        lambda t: -2 * rho * np.log(low + t * span),
-        lambda logsnr: (np.exp(-logsnr / (2 * rho)) - low) / span,
-        lambda logsnr: np.exp(-logsnr / (2 * rho)) / (2 * rho * span),
-    )
+    name, root = f"Karras({sigma_min:g}, {sigma_max:g}, rho={rho:g})", lambda l: np.exp(-l / (2 * rho))  # sigma^(1/ρ) at λ
+    logsnr = lambda t: -2 * rho * np.log(low + t * span)
+    return scheduled(name, VE, logsnr, lambda l: (root(l) - low) / span, lambda l: root(l) / (2 * rho * span))
 
 
 def sigmoid(start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Path:
@@ -241,66 +195,48 @@ def sigmoid(start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Path:
     width = positive(end - start, "end - start") / positive(tau, "tau")
     low, span = expit(start / tau), expit(end / tau) - expit(start / tau)
 
+    noise = lambda l: expit(-l) * span  # sigmoid(x) − sigmoid(start/tau): the noise variance before the rescaling
+
     def forward(t):
         left, right = np.sinh(t * width / 2), np.sinh((1 - t) * width / 2)  # sigmoid differences without cancellation
         return np.log(right / np.cosh(end / tau / 2)) - np.log(left / np.cosh(start / tau / 2))
 
-    def inverse(logsnr):
-        noise = expit(-logsnr) * span  # sigmoid(x) − sigmoid(start/tau), of which logit(x) − start/tau without cancellation:
-        return np.minimum((np.log1p(noise / low) - np.log1p(-noise / (1 - low))) / width, 1)
-
-    def rate(logsnr):
-        at = low + expit(-logsnr) * span
-        return span * expit(logsnr) * expit(-logsnr) / (at * (1 - at)) / width
-
+    inverse = lambda l: (np.log1p(noise(l) / low) - np.log1p(-noise(l) / (1 - low))) / width  # logit(x) − start/tau, likewise
+    rate = lambda l: noise(l) * expit(l) / ((low + noise(l)) * (1 - low - noise(l)) * width)
     return scheduled(f"sigmoid({start:g}, {end:g}, {tau:g})", VP, forward, inverse, rate)
 
 
+def _alpha_power(name: str, frame: Frame, log_sigma: Curve, time: Curve, n: float = 1.0) -> Path:
+    """Path with alpha = (1 − t)^n, from log sigma(t) and t(λ): |dt/dλ| = (1 − t)/n · d log alpha/dλ."""
+    logsnr = lambda t: 2 * (n * np.log1p(-t) - log_sigma(t))
+    return scheduled(name, frame, logsnr, time, lambda l: frame.alpha(l) ** (1 / n) * frame.slope(l) / n)
+
+
 def power(n: float = 2.0) -> Path:
-    """alpha = (1 − t)^n, sigma = 1 − alpha (flow_matching's ``PolynomialConvexScheduler``)."""
+    """alpha = (1 − t)^n, sigma = 1 − alpha (flow_matching's ``PolynomialConvexScheduler``). Raises ValueError for n <= 0."""
     positive(n, "n")
-    return scheduled(
-        f"polynomial(n={n:g})",
-        STRAIGHT,
-        lambda t: 2 * n * np.log1p(-t) - 2 * np.log(-np.expm1(n * np.log1p(-t))),
-        lambda logsnr: -np.expm1(log_expit(logsnr / 2) / n),
-        lambda logsnr: np.exp(log_expit(logsnr / 2) / n) * expit(-logsnr / 2) / (2 * n),
-    )
+    log_sigma = lambda t: np.log(-np.expm1(n * np.log1p(-t)))
+    return _alpha_power(f"polynomial(n={n:g})", STRAIGHT, log_sigma, lambda l: -np.expm1(log_expit(l / 2) / n), n)
 
 
 def linear_vp() -> Path:
     """alpha = 1 − t, sigma = sqrt(1 − alpha²) (flow_matching's ``LinearVPScheduler``)."""
-    return scheduled(
-        "linear VP",
-        VP,
-        lambda t: 2 * np.log1p(-t) - np.log(t * (2 - t)),
-        lambda logsnr: VP.sigma(logsnr) ** 2 / (1 + VP.alpha(logsnr)),
-        lambda logsnr: VP.alpha(logsnr) * VP.sigma(logsnr) ** 2 / 2,
-    )
+    time = lambda l: VP.sigma(l) ** 2 / (1 + VP.alpha(l))  # 1 − alpha without cancellation
+    return _alpha_power("linear VP", VP, lambda t: np.log(t * (2 - t)) / 2, time)
 
 
 def icfm(width: float) -> Path:
     """Path of torchcfm's ``ConditionalFlowMatcher(sigma=width)``: alpha = 1 − t, sigma² = t² + width²."""
     frame = smoothed(width)
-    return scheduled(
-        f"I-CFM({width:g})",
-        frame,
-        lambda t: 2 * (np.log1p(-t) - np.log(np.hypot(t, width))),
-        lambda logsnr: 1 - frame.alpha(logsnr),
-        lambda logsnr: frame.alpha(logsnr) * frame.sigma(logsnr) ** 2 / (2 * (1 - frame.alpha(logsnr) + width**2)),
-    )
+    return _alpha_power(f"I-CFM({width:g})", frame, lambda t: np.log(np.hypot(t, width)), lambda l: 1 - frame.alpha(l))
 
 
 def sigma_min_path(sigma_min: float) -> Path:
     """alpha = 1 − t, sigma = sigma_min + (1 − sigma_min) t: Lipman et al.'s OT path (arXiv 2210.02747, eq. 20)."""
     frame = straight(positive(sigma_min, "sigma_min"))
-    return scheduled(
-        f"linear, sigma_min {sigma_min:g}",
-        frame,
-        lambda t: 2 * (np.log1p(-t) - np.log(sigma_min + (1 - sigma_min) * t)),
-        lambda logsnr: np.maximum(frame.sigma(logsnr) - sigma_min, 0) / (1 - sigma_min),  # 1 − alpha without cancellation
-        lambda logsnr: frame.alpha(logsnr) * frame.sigma(logsnr) / 2,
-    )
+    log_sigma = lambda t: np.log(sigma_min + (1 - sigma_min) * t)
+    time = lambda l: (frame.sigma(l) - sigma_min) / (1 - sigma_min)  # 1 − alpha without cancellation
+    return _alpha_power(f"linear, sigma_min {sigma_min:g}", frame, log_sigma, time)
 
 
 def shifted(path: Path, shift: float) -> Path:
@@ -311,7 +247,7 @@ def shifted(path: Path, shift: float) -> Path:
 
 
 def restricted(path: Path, start: float, end: float, name: str | None = None) -> Path:
-    """The stretch start <= t <= end of a path, run through in unit time."""
+    """The stretch start <= t <= end of a path, run through in unit time. Raises ValueError unless 0 <= start < end <= 1."""
     if not 0 <= start < end <= 1:
         raise ValueError(f"need 0 <= start < end <= 1, got {start}, {end}")
     law = Transformed(stats.uniform(start, end - start), path.schedule.isf, path.schedule.sf, path.schedule.pdf)()
@@ -321,20 +257,16 @@ def restricted(path: Path, start: float, end: float, name: str | None = None) ->
 def interpolated(low: Path, high: Path) -> Path:
     """λ(t) = t λ_low(t) + (1 − t) λ_high(t) (Hoogeboom et al. 2023, arXiv 2301.11093, eq. 15), in the frame of ``high``; the inverse is a root search."""
 
-    def forward(t):
-        return t * low.schedule.isf(t) + (1 - t) * high.schedule.isf(t)
-
-    def inverse(logsnr):
-        target = np.asarray(logsnr, dtype=float)
-        return find_root(lambda t, goal: forward(t) - goal, (np.zeros_like(target), np.ones_like(target)), args=(target,)).x
+    if not np.isfinite([*low.schedule.support(), *high.schedule.support()]).all():
+        raise ValueError("interpolated paths need finite logsnr ends; use restricted(path, start, end) first")
+    forward = lambda t: t * low.schedule.isf(t) + (1 - t) * high.schedule.isf(t)
+    inverse = inverted(forward)
 
     def rate(logsnr):
         t = inverse(logsnr)
-        bend = high.schedule.isf(t) - low.schedule.isf(t) + t / low.schedule.pdf(low.schedule.isf(t))
-        return 1 / (bend + (1 - t) / high.schedule.pdf(high.schedule.isf(t)))
+        first, last = low.schedule.isf(t), high.schedule.isf(t)
+        return 1 / (last - first + t / low.schedule.pdf(first) + (1 - t) / high.schedule.pdf(last))
 
-    if not np.isfinite([*low.schedule.support(), *high.schedule.support()]).all():
-        raise ValueError("interpolated paths need finite logsnr ends; use restricted(path, start, end) first")
     return scheduled(f"{low.name} to {high.name}", high.frame, forward, inverse, rate)
 
 
@@ -342,37 +274,27 @@ def zero_terminal_snr(path: Path) -> Path:
     """alpha moved affinely to end at 0, alpha(0) kept (Lin et al. 2023, arXiv 2305.08891, algorithm 1); VP frame."""
     if path.frame is not VP:
         raise ValueError(f"zero terminal SNR moves the alpha of a variance-preserving path; {path.name!r} is {path.frame.name}")
-    first, last = (float(VP.alpha(path.schedule.isf(t))) for t in (0.0, 1.0))
-    span, kept = (first - last) / first, last * (1 - first) / first
+    first, last = VP.alpha(path.schedule.isf([0.0, 1.0]))
+    scale, kept = (first - last) / first, last * (1 - first) / first  # kept: what 1 − alpha is short of
 
-    def from_gap(alpha, gap):  # λ from alpha and 1 − alpha
-        with np.errstate(divide="ignore"):
-            return 2 * np.log(alpha) - np.log(gap * (1 + alpha))
+    @np.errstate(divide="ignore")
+    def moved(logsnr, alpha_by, gap_by, scale):  # λ where alpha becomes (alpha + alpha_by) scale, 1 − alpha likewise
+        alpha = np.maximum(VP.alpha(logsnr) + alpha_by, 0) * scale
+        gap = (VP.sigma(logsnr) ** 2 / (1 + VP.alpha(logsnr)) + gap_by) * scale  # 1 − alpha without cancellation
+        return 2 * np.log(alpha) - np.log(gap * (1 + alpha))
 
-    def gap(logsnr):  # 1 − alpha without cancellation
-        return VP.sigma(logsnr) ** 2 / (1 + VP.alpha(logsnr))
-
-    def before(logsnr):  # the λ of the original path whose alpha is moved to this one's
-        return from_gap(VP.alpha(logsnr) * span + last, gap(logsnr) * span + kept)
-
-    def forward(t):
-        base = path.schedule.isf(t)
-        return from_gap(np.maximum(VP.alpha(base) - last, 0) / span, (gap(base) - kept) / span)
-
-    def rate(logsnr):  # d alpha/dλ = alpha sigma²/2 in the VP frame, on both sides
-        base = before(logsnr)
-        here = VP.alpha(logsnr) * VP.sigma(logsnr) ** 2 * span
-        return path.schedule.pdf(base) * here / (VP.alpha(base) * VP.sigma(base) ** 2)
-
-    return scheduled(f"{path.name}, zero terminal SNR", VP, forward, lambda logsnr: path.schedule.sf(before(logsnr)), rate)
+    before = lambda l: moved(l, last / scale, kept / scale, scale)  # the λ of the original path that is moved to this one
+    grown = lambda l: VP.alpha(l) * VP.sigma(l) ** 2  # 2 d alpha/dλ
+    forward = lambda t: moved(path.schedule.isf(t), -last, -kept, 1 / scale)
+    rate = lambda l: path.schedule.pdf(before(l)) * grown(l) * scale / grown(before(l))
+    return scheduled(f"{path.name}, zero terminal SNR", VP, forward, lambda l: path.schedule.sf(before(l)), rate)
 
 
 def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None):
     """Law of discrete levels λ_i, each spread over the cell between the midpoints to its neighbours (outer cells symmetric).
 
     Args:
-        logsnr: T distinct finite levels in nats, any order, shape (T,).
-        mass: their probabilities up to a constant, shape (T,); equal by default.
+        logsnr: T distinct levels in nats, any order, shape (T,); mass: probabilities up to a constant, shape (T,), or equal.
     Raises:
         ValueError: for levels that repeat or are not finite (a zero-SNR step has λ = −inf and no cell: leave it out).
     """
@@ -382,10 +304,9 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None):
     weight = np.ones_like(levels) if mass is None else finite(mass, "mass")
     if weight.shape != levels.shape or (weight < 0).any() or not weight.any():
         raise ValueError(f"mass is one probability >= 0 for each of the {len(levels)} levels, not all 0; got {weight}")
-    weight = weight[order]
     inner = (levels[1:] + levels[:-1]) / 2
     edges = np.concatenate([[2 * levels[0] - inner[0]], inner, [2 * levels[-1] - inner[-1]]])
-    return stats.rv_histogram((weight, edges), density=False)()
+    return stats.rv_histogram((weight[order], edges), density=False)()
 
 
 def discrete(alphas_cumprod: ArrayLike) -> Path:

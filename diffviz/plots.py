@@ -18,12 +18,12 @@ from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#7A7A00", "#6A3D9A", "#7F7F7F")
 DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)))
 COLOURS = {
     "elbo": "#000000", "iddpm-cosine": "#0072B2", "fm-ot": "#D55E00", "edm": "#009E73", "sd3": "#CC79A7", "min-snr-5-eps": "#E69F00",
     "p2-gamma1": "#56B4E9", "indi": "#882255", "sigmoid-bias2": "#7A7A00", "v-cosine": "#6A3D9A", "ddpm-linear": "#7F7F7F",
 }  # fmt: skip
+PALETTE = tuple(COLOURS.values())[1:]  # all but black
 ERROR_OF = {"eps": "ε", "x": "x", "v": "v", "u": "u"}
 LOGSNR = "log-SNR λ = log(α²/σ²)   [nats; noise ← → data]"
 
@@ -71,75 +71,60 @@ def lines(
         The Axes; each line's ``gid`` is its name, that of its end dots the name and ":ends".
     """
     ax = ax or axes(legend=1.9 if outside else 0.0)[0]
-    free = iter(c for c in PALETTE * 9 if c not in {COLOURS.get(name) for name in curves})
-    ink = {name: colours(name) if colours else COLOURS.get(name) or next(free) for name in curves}
-    known = {line.get_gid(): line for line in ax.lines if line.get_gid()}
     wanted = {name: np.asarray(values, dtype=float) for name, values in curves.items()}
+    free = iter(c for c in PALETTE * 9 if c not in {COLOURS.get(name) for name in wanted})
+    ink = {name: colours(name) if colours else COLOURS.get(name) or next(free) for name in wanted}
+    known = {line.get_gid(): line for line in ax.lines if line.get_gid()}
     for gid in known.keys() - {*wanted, *(f"{name}:ends" for name in wanted)}:
         known.pop(gid).remove()
-    fresh = False
-    used: list[str] = []  # a line over its like, in colour or in place, is dashed
-    for name, values in wanted.items():
-        at = np.asarray(x[name] if isinstance(x, Mapping) else x, dtype=float)
-        if name not in known:
-            fresh = True
-            (known[name],) = ax.plot([], [], label=name, gid=name, lw=2)
+    fresh = wanted.keys() - known.keys()
+    for place, (name, values) in enumerate(wanted.items()):
+        if name in fresh:  # a line over its like, in colour or in place, is dashed
+            earlier = list(wanted)[:place]
+            alike = sum(ink[o] == ink[name] or np.isclose(wanted[o], values, 1e-3, 1e-9).mean() > 0.25 for o in earlier)
+            (known[name],) = ax.plot([], [], ls=DASHES[alike % len(DASHES)], label=name, gid=name, lw=2, zorder=3 + 0.1 * alike)
             (known[f"{name}:ends"],) = ax.plot([], [], "o", ms=4, gid=f"{name}:ends")
-            alike = sum(ink[o] == ink[name] or np.isclose(wanted[o], values, 1e-3, 1e-9).mean() > 0.25 for o in used)
-            known[name].set(linestyle=DASHES[alike % len(DASHES)], zorder=3 + 0.1 * alike)
-        used.append(name)
-        for gid in (name, f"{name}:ends"):
-            known[gid].set(color=ink[name])
-        known[name].set_data(at, values)
+        at = np.asarray(x[name] if isinstance(x, Mapping) else x, dtype=float)
         drawn = np.flatnonzero(np.isfinite(values))
-        ends = [i for i in drawn[[0, -1]] if 0 < i < len(values) - 1] if len(drawn) else []
-        known[f"{name}:ends"].set_data(at[ends], values[ends])
-    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        ends = [i for i in (*drawn[:1], *drawn[-1:]) if 0 < i < len(values) - 1]
+        known[name].set(data=(at, values), color=ink[name])
+        known[f"{name}:ends"].set(data=(at[ends], values[ends]), color=ink[name])
+    words = {"xlabel": xlabel, "ylabel": ylabel, "title": title}
+    ax.set(**{key: text for key, text in words.items() if text != getattr(ax, f"get_{key}")()})  # only news make a figure stale
     legend = ax.get_legend()
-    shown = [text.get_text() for text in legend.get_texts()] if legend else []
-    if fresh or (outside is not None and shown != list(wanted)):
+    stale = outside is not None and list(wanted) != [text.get_text() for text in (legend.get_texts() if legend else ())]
+    if fresh or stale:
         ax.relim()
         ax.autoscale_view()
-        handles = [known[name] for name in wanted]
-        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0} if outside else {"loc": "best"}
-        if outside is not None:
-            ax.legend(handles, list(wanted), frameon=False, fontsize=9, handlelength=3, **place)
+    if stale:
+        room = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0} if outside else {"loc": "best"}
+        ax.legend([known[name] for name in wanted], list(wanted), frameon=False, fontsize=9, handlelength=3, **room)
     return ax
 
 
 def _log_anchored(w: NDArray, logsnr: NDArray, anchor: float) -> NDArray:
-    positive = np.flatnonzero(w > 0)
-    with np.errstate(divide="ignore"):
-        logs = np.where(w > 0, np.log10(w), np.nan)
-    return logs - logs[positive[np.abs(logsnr[positive] - anchor).argmin()]] if len(positive) else logs
+    inside = np.flatnonzero(w > 0)
+    logs = np.log10(np.where(w > 0, w, np.nan))
+    return logs - logs[inside[np.abs(logsnr[inside] - anchor).argmin()]]
 
 
-def _over_max(w: NDArray, logsnr: NDArray, anchor: float) -> NDArray:
-    return np.where(w > 0, w / np.max(w), np.nan) if w.any() else np.full_like(w, np.nan)
-
-
-def _unit_area(w: NDArray, logsnr: NDArray, anchor: float) -> NDArray:
-    return np.where(w > 0, w / np.trapezoid(w, logsnr), np.nan) if w.any() else np.full_like(w, np.nan)
-
-
-SCALES: dict[str, tuple[Callable, str]] = {
+SCALES: dict[str, tuple[Callable, str]] = {  # w, logsnr and anchor to what is drawn
     "log10, anchored": (_log_anchored, "log₁₀ w on the {} error, 0 at λ = {:g}"),
-    "w / max": (_over_max, "w(λ) / max on the {} error"),
-    "unit area": (_unit_area, "share per nat, on the {} error"),
+    "w / max": (lambda w, *_: w / w.max(), "w(λ) / max on the {} error"),
+    "unit area": (lambda w, logsnr, _: w / np.trapezoid(w, logsnr), "share per nat, on the {} error"),
 }
 
 
+def scaled(w: NDArray, logsnr: NDArray, scale: str, anchor: float = 0.0) -> NDArray:
+    """Values of w in one of the ``SCALES``, shape (n,); NaN where w is 0, so that nothing is drawn there."""
+    inside = w > 0
+    return np.where(inside, SCALES[scale][0](w, logsnr, anchor) if inside.any() else np.nan, np.nan)
+
+
 def weighting_curves(
-    logsnr: ArrayLike,
-    curves: Mapping[str, object],
-    *,
-    base: str = "eps",
-    scale: str = "log10, anchored",
-    anchor: float = 0.0,
-    title: str = "",
-    outside: bool | None = True,
-    ax: Axes | None = None,
-) -> Axes:
+    logsnr: ArrayLike, curves: Mapping[str, object], *, base: str = "eps", scale: str = "log10, anchored", anchor: float = 0.0,
+    title: str = "", outside: bool | None = True, ax: Axes | None = None
+) -> Axes:  # fmt: skip
     """Weightings over log-SNR, on the error of ``base``; nothing is drawn outside a support.
 
     Args:
@@ -152,33 +137,12 @@ def weighting_curves(
     if scale not in SCALES or base not in ERROR_OF:
         raise ValueError(f"scale is one of {', '.join(SCALES)} and base of {', '.join(ERROR_OF)}; got {scale!r}, {base!r}")
     grid = np.asarray(logsnr, dtype=float)
-    shape, label = SCALES[scale]
-    values = {
-        name: np.asarray(c.weighting(grid, base) if hasattr(c, "weighting") else c, dtype=float) for name, c in curves.items()
-    }
-    shown = {name: shape(w, grid, anchor) for name, w in values.items()}
+    values = {n: np.asarray(c.weighting(grid, base) if hasattr(c, "weighting") else c, dtype=float) for n, c in curves.items()}
+    shown = {name: scaled(w, grid, scale, anchor) for name, w in values.items()}
+    label = SCALES[scale][1].format(ERROR_OF[base], anchor)
     ax = ax or axes(legend=0.6 + 0.085 * max(map(len, curves), default=0) if outside else 0.0)[0]
     ax.xaxis.set_major_locator(MultipleLocator(5))
-    return lines(
-        grid,
-        shown,
-        xlabel=LOGSNR,
-        ylabel=label.format(ERROR_OF[base], anchor),
-        title=title,
-        outside=outside,
-        colours=colour,
-        ax=ax,
-    )
-
-
-def signed_area(x: ArrayLike, y: ArrayLike, *, name: str, ax: Axes, title: str = "") -> Axes:
-    """A curve with its negative part shaded (``gid`` name:negative)."""
-    at, values = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    ax.plot(at, values, color=colour(name), lw=2, gid=name)
-    ax.fill_between(at, np.minimum(values, 0), 0, color="#CC3311", alpha=0.35, lw=0, gid=f"{name}:negative")
-    ax.axhline(0, color="0.4", lw=0.8)
-    ax.set_title(title or name, fontsize=10)
-    return ax
+    return lines(grid, shown, xlabel=LOGSNR, ylabel=label, title=title, outside=outside, colours=colour, ax=ax)
 
 
 def save(figure: Figure, path: str | File) -> File:

@@ -45,22 +45,19 @@ def _velocity(logsnr: NDArray, path: Path, log_slope: ArrayLike) -> NDArray:
 def edm_output(sigma_data: float = 0.5) -> Target:
     """EDM's network output F = (x − c_skip z)/c_out (Karras et al. 2022, arXiv 2206.00364, eq. 7), at sigma/alpha = e^(−λ/2)."""
     sd = positive(sigma_data, "sigma_data")
-    return Target(
-        f"F(sigma_data={sd:g})",
-        lambda logsnr, path: noise_ratio(logsnr) / (sd * np.hypot(noise_ratio(logsnr), sd)),
-        lambda logsnr, path: -sd / np.hypot(noise_ratio(logsnr), sd),
-    )
+    size = lambda l: np.hypot(noise_ratio(l), sd)
+    return Target(f"F(sigma_data={sd:g})", lambda l, path: noise_ratio(l) / (sd * size(l)), lambda l, path: -sd / size(l))
 
 
-EPS = Target("eps", lambda logsnr, path: np.zeros_like(logsnr), lambda logsnr, path: np.ones_like(logsnr))
-X = Target("x", lambda logsnr, path: np.ones_like(logsnr), lambda logsnr, path: np.zeros_like(logsnr))
+_zero, _one = (lambda logsnr, path: np.zeros_like(logsnr)), (lambda logsnr, path: np.ones_like(logsnr))
+EPS, X = Target("eps", _zero, _one), Target("x", _one, _zero)
 V = Target("v", lambda logsnr, path: -VP.sigma(logsnr), lambda logsnr, path: VP.alpha(logsnr))
 U = Target(
     "u",
     lambda logsnr, path: path.frame.alpha(logsnr) * _velocity(logsnr, path, path.frame.slope(logsnr)),
     lambda logsnr, path: path.frame.sigma(logsnr) * _velocity(logsnr, path, path.frame.slope(logsnr) - 0.5),
 )
-SCORE = Target("score", lambda logsnr, path: np.zeros_like(logsnr), lambda logsnr, path: -1 / path.frame.sigma(logsnr))
+SCORE = Target("score", _zero, lambda logsnr, path: -1 / path.frame.sigma(logsnr))
 F = edm_output()
 # DDPM's posterior mean of x_{t−dt}, as the step (mean − z)/dt in the limit of many steps (Ho et al. 2020, arXiv 2006.11239, eq. 7)
 PREVIOUS = Target(
@@ -75,11 +72,7 @@ BASES: Mapping[str, Target] = MappingProxyType({name: TARGETS[name] for name in 
 
 
 def base_gain(base: str, logsnr: ArrayLike) -> NDArray:
-    """Gain of a base: 1 for eps, e^(−λ/2) for x, sqrt(1 + e^(−λ)) for v, 1 + e^(−λ/2) for u (linear path).
-
-    Raises:
-        ValueError: for another base.
-    """
+    """Gain of a base, 1, e^(−λ/2), sqrt(1 + e^(−λ)), 1 + e^(−λ/2) for eps, x, v, u (linear path); ValueError for another."""
     if base not in BASES:
         raise ValueError(f"unknown base {base!r}; one of {', '.join(BASES)}")
     at = np.asarray(logsnr, dtype=float)
@@ -90,9 +83,7 @@ def convert(value: ArrayLike, z: ArrayLike, logsnr: ArrayLike, source: Target, t
     """A prediction of one target as a prediction of another, given z: the linear rule, exact both ways.
 
     Args:
-        value: predicted ``source`` target, shape (..., d) or any that broadcasts with ``logsnr``.
-        z: noised data on ``path``, same shape.
-        logsnr: λ in nats, broadcastable to ``value``.
+        value, z: the predicted ``source`` target and the noised data on ``path``, shape (..., d); logsnr: λ, broadcastable.
     Returns:
         The predicted ``to`` target, same shape.
     Raises:

@@ -1,13 +1,13 @@
-"""Multipliers c(λ) on a target's own error, and what a weighting w(λ) on the eps error says.
+"""Curves c(λ) on a target's own error, and what a weighting w(λ) on the eps error says.
 
     L_w = ½ ∫ w(λ) E‖eps_hat − eps‖² dλ        (Kingma & Gao 2023, arXiv 2303.00848)
 
 Weightings are compared up to a constant. A w that falls with λ makes the loss an ELBO of noised data, with −dw/dλ as the law of the
 noise level; where w rises that law would be negative. Whatever the base, the product w(λ) E‖eps_hat − eps‖², the *loss density*, is
-the same.
+the same. Parameters out of range raise ValueError.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path as File
 
@@ -18,10 +18,10 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from diffviz.checks import finite, increasing, positive
-from diffviz.paths import Path
+from diffviz.paths import Curve, Path
 from diffviz.targets import base_gain
 
-Multiplier = Callable[[NDArray], NDArray]
+Multiplier = Curve
 
 
 def constant(logsnr: ArrayLike) -> NDArray:
@@ -45,11 +45,7 @@ def snr_plus_one(logsnr: ArrayLike) -> NDArray:
 
 
 def min_snr(gamma: float = 5.0, target: str = "eps") -> Multiplier:
-    """min(SNR, γ) over SNR, 1, SNR + 1 on the eps, x, v error (Hang et al. 2023, arXiv 2303.09556).
-
-    Raises:
-        ValueError: for γ <= 0 or another target.
-    """
+    """min(SNR, γ) over SNR, 1, SNR + 1 on the eps, x, v error (Hang et al. 2023, arXiv 2303.09556); no other target."""
     positive(gamma, "gamma")
     own: dict[str, Multiplier] = {"eps": snr, "x": constant, "v": snr_plus_one}
     if target not in own:
@@ -58,13 +54,13 @@ def min_snr(gamma: float = 5.0, target: str = "eps") -> Multiplier:
 
 
 def soft_min_snr(gamma: float = 4.0) -> Multiplier:
-    """γ/(SNR + γ) on the eps error (Crowson et al. 2024, arXiv 2401.11605)."""
+    """γ/(SNR + γ) on the eps error (Crowson et al. 2024, arXiv 2401.11605). Raises ValueError unless gamma > 0."""
     positive(gamma, "gamma")
     return lambda logsnr: expit(np.log(gamma) - logsnr)
 
 
 def p2(gamma: float = 1.0, k: float = 1.0) -> Multiplier:
-    """1/(k + SNR)^γ on the eps error (Choi et al. 2022, arXiv 2204.00227, eq. 8)."""
+    """1/(k + SNR)^γ on the eps error (Choi et al. 2022, arXiv 2204.00227, eq. 8). Raises ValueError unless gamma, k > 0."""
     positive(gamma, "gamma"), positive(k, "k")
     return lambda logsnr: (k + np.exp(logsnr)) ** -gamma
 
@@ -98,14 +94,9 @@ def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5)
     centre, scale, plain = -2 * mean, 2 * positive(std, "std"), edm(sigma_data)
     slope = lambda l: (centre - l) / scale**2 - expit(-l - 2 * np.log(sigma_data))
     peak = brentq(slope, centre - 2 * scale**2 - 1, centre, xtol=1e-14, rtol=1e-14)
-
-    def multiplier(logsnr):  # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
-        at = np.minimum(np.asarray(logsnr, dtype=float), peak)
-        bend = ((at - centre) ** 2 - (peak - centre) ** 2) / (2 * scale**2)
-        with np.errstate(over="ignore"):  # beyond λ = -90 the density underflows first
-            return np.where(np.asarray(logsnr) < peak, plain(peak) * np.exp(at - peak + bend), plain(logsnr))
-
-    return multiplier
+    bend = lambda l: ((l - centre) ** 2 - (peak - centre) ** 2) / (2 * scale**2)
+    rise = lambda l: np.exp(l - peak + bend(l))  # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
+    return np.errstate(over="ignore")(lambda l: plain(np.maximum(l, peak)) * rise(np.minimum(l, peak)))  # p underflows first
 
 
 def sigma_sqrt(logsnr: ArrayLike) -> NDArray:
@@ -126,19 +117,13 @@ def bell(logsnr: ArrayLike) -> NDArray:
 
 
 def tabulated(table: str | File | ArrayLike) -> tuple[Multiplier, float, float]:
-    """A weighting read from a CSV or array of two columns, λ and w, with its ends.
-
-    Interpolated linearly in λ, on log w where every w is positive; nothing outside the table.
+    """A weighting and its ends, read from a CSV or array of two columns λ and w: linear in λ, on log w if all w > 0, 0 outside.
 
     Raises:
         ValueError: for a table that is not two numeric columns with increasing λ and w >= 0, or that is 0 throughout.
     """
     try:
-        rows = (
-            np.genfromtxt(table, delimiter=",", comments="#")
-            if isinstance(table, (str, File))
-            else np.asarray(table, dtype=float)
-        )
+        rows = np.genfromtxt(table, delimiter=",") if isinstance(table, (str, File)) else np.asarray(table, dtype=float)
     except ValueError as error:
         raise ValueError(f"cannot read a table of numbers: {error}") from error
     rows = rows[1:] if rows.ndim == 2 and len(rows) and np.isnan(rows[0]).all() else rows  # a header line
@@ -185,11 +170,9 @@ def augmentation_density(w: ArrayLike, logsnr: ArrayLike) -> NDArray:
     """Which noise levels the data are augmented with when a falling w is read as an ELBO: −dw/dλ (Kingma & Gao 2023, sec. 3).
 
     Args:
-        w: values on the grid, a callable or an objective; logsnr: increasing λ in nats, shape (n,).
+        w: values on the grid, a callable or an objective, >= 0; logsnr: increasing λ in nats, shape (n,); else ValueError.
     Returns:
         Central differences, shape (n,), below 0 where w rises; with w(λ_max) as a last lump they add up to w(λ_min).
-    Raises:
-        ValueError: for a grid that does not increase, or a w that is negative or not finite.
     """
     grid = increasing(logsnr, "logsnr")
     return -np.gradient(evaluate(w, grid), grid)
@@ -220,9 +203,9 @@ class Verdict:
     def __str__(self) -> str:
         if self.monotone:
             return "monotone: an ELBO with noise augmentation"
-        edge = self.logsnr[0]
-        where = ", ".join(f"below {b:.2f}" if a == edge else f"on [{a:.2f}, {b:.2f}]" for a, b in self.rises[:3])
-        return f"not monotone: rises {where}{' ...' if len(self.rises) > 3 else ''}; peak at {self.peak:.3f}; negative share {self.negative_share:.2%}"
+        where = ", ".join(f"below {b:.2f}" if a == self.logsnr[0] else f"on [{a:.2f}, {b:.2f}]" for a, b in self.rises[:3])
+        more = " ..." if len(self.rises) > 3 else ""
+        return f"not monotone: rises {where}{more}; peak at {self.peak:.3f}; negative share {self.negative_share:.2%}"
 
 
 def _peak(grid: NDArray, values: NDArray) -> float:
@@ -236,7 +219,7 @@ def _peak(grid: NDArray, values: NDArray) -> float:
     return float(best if grid[i - 1] < best < grid[i + 1] else grid[i])
 
 
-def verdict(w, logsnr: ArrayLike | None = None, information: Callable[[NDArray], NDArray] = gaussian_information) -> Verdict:
+def verdict(w, logsnr: ArrayLike | None = None, information: Curve = gaussian_information) -> Verdict:
     """Is w monotone (non-increasing in λ), where does it rise, and how much of its ELBO mixture is negative?
 
     The loss is a signed mixture of ELBOs, L_w = w(λ_max) L(λ_max) − w(λ_min) L(λ_min) − ∫ w′(λ) L(λ) dλ (Kingma & Gao 2023, theorem 1).
@@ -244,9 +227,8 @@ def verdict(w, logsnr: ArrayLike | None = None, information: Callable[[NDArray],
     is left out, since it vanishes as the range grows.
 
     Args:
-        w: an objective, a callable of λ, or values on ``logsnr``.
+        w: an objective, a callable of λ, or values on ``logsnr``; information: I(x; z_λ) of the data.
         logsnr: increasing grid in nats, shape (n,); by default [−20, 20] cut to the support.
-        information: I(x; z_λ) of the data; N(0, 1) by default.
     Raises:
         ValueError: for a grid that does not increase, a negative or non-finite w, or values without a grid.
     """
@@ -254,23 +236,16 @@ def verdict(w, logsnr: ArrayLike | None = None, information: Callable[[NDArray],
         raise ValueError("values of w need their grid: verdict(w, logsnr)")
     grid = window(w) if logsnr is None else increasing(logsnr, "logsnr")
     values = evaluate(w, grid)
-    steps = np.diff(values)
-    rising = steps > 1e-9 * np.maximum(values[1:], values[:-1])
-    bounds = np.flatnonzero(np.diff(np.concatenate([[0], rising, [0]])))
     if not values.any():
         raise ValueError("the weighting is 0 on the whole grid; pass a grid inside its support")
-    level = finite(information((grid[1:] + grid[:-1]) / 2), "information")
-    negative = (steps * level)[rising].sum()
-    whole = values[-1] * float(information(grid[-1])) - (steps * level)[~rising].sum()
-    return Verdict(
-        monotone=not rising.any(),
-        rises=tuple((float(grid[a]), float(grid[b])) for a, b in bounds.reshape(-1, 2)),
-        peak=_peak(grid, values),
-        negative_share=float(negative / whole) if negative else 0.0,
-        logsnr=grid,
-        w=values,
-        augmentation=augmentation_density(values, grid),
-    )
+    steps = np.diff(values)
+    rising = steps > 1e-9 * np.maximum(values[1:], values[:-1])
+    rises = tuple((a, b) for a, b in grid[np.flatnonzero(np.diff(rising, prepend=0, append=0))].reshape(-1, 2).tolist())
+    spent = steps * finite(information((grid[1:] + grid[:-1]) / 2), "information")
+    negative = spent[rising].sum()
+    whole = values[-1] * float(information(grid[-1])) - spent[~rising].sum()
+    share = float(negative / whole) if negative else 0.0
+    return Verdict(not rises, rises, _peak(grid, values), share, grid, values, augmentation_density(values, grid))
 
 
 @dataclass(frozen=True)
@@ -292,8 +267,7 @@ def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> C
     """Are two weightings the same up to a constant, on the stretch of [−12, 12] where both have support?
 
     Args:
-        a, b: objectives, callables of λ, or values on ``logsnr``.
-        tolerance: largest relative deviation of the ratio that still counts as the same.
+        a, b: objectives, callables of λ, or values on ``logsnr``; tolerance: of the ratio, relative, to count as the same.
     Raises:
         ValueError: if the supports do not overlap, or b is 0 where it should divide.
     """
@@ -302,30 +276,27 @@ def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> C
     over, under = evaluate(a, grid), evaluate(b, grid)
     if not ((over > 0) & (under > 0)).all():
         raise ValueError("a weighting is 0 inside the window, the ratio has no meaning there; pass a narrower logsnr grid")
-    ratio = over / under
-    ratio = ratio / np.median(ratio)
-    worst = int(np.abs(ratio - 1).argmax())
+    ratio = over / under / np.median(over / under)
+    worst = np.abs(ratio - 1).argmax()
     deviation = float(abs(ratio[worst] - 1))
     return Comparison(deviation <= tolerance, deviation, float(grid[worst]), grid, ratio)
 
 
 def classes(objectives: Iterable, tolerance: float = 1e-6) -> list[list]:
     """Objectives grouped by identical weighting, up to a constant and where supports overlap; each group by its first member."""
-    groups: list[list] = []
     grid = np.linspace(-12, 12, 2001)
-    curves: list[NDArray] = []
+    groups: list[tuple[NDArray, list]] = []
     for one in objectives:
         w = evaluate(one, grid)
-        for group, known in zip(groups, curves, strict=True):
+        for known, group in groups:
             both = (w > 0) & (known > 0)
             ratio = w[both] / known[both]
             if both.sum() > 100 and np.ptp(ratio) <= tolerance * np.median(ratio):
                 group.append(one)
                 break
         else:
-            groups.append([one])
-            curves.append(w)
-    return sorted(groups, key=len, reverse=True)
+            groups.append((w, [one]))
+    return sorted((group for _, group in groups), key=len, reverse=True)
 
 
 def rebase(w: ArrayLike, logsnr: ArrayLike, base: str) -> NDArray:
@@ -333,24 +304,18 @@ def rebase(w: ArrayLike, logsnr: ArrayLike, base: str) -> NDArray:
     return finite(w, "weighting") / base_gain(base, finite(logsnr, "logsnr")) ** 2
 
 
-def loss_density(w, logsnr: ArrayLike, mmse: Callable[[NDArray], NDArray] = gaussian_mmse) -> NDArray:
+def loss_density(w, logsnr: ArrayLike, mmse: Curve = gaussian_mmse) -> NDArray:
     """w(λ) E‖eps_hat − eps‖² per nat, for an exact denoiser on data with this eps-mmse (σ(λ) is that of N(0, 1)); shape (n,)."""
     return evaluate(w, logsnr) * finite(mmse(np.asarray(logsnr, dtype=float)), "mmse")
 
 
-def share_below(
-    w, at: float = 0.0, mmse: Callable[[NDArray], NDArray] | None = None, low: float = -10.0, high: float = 10.0
-) -> float:
-    """Share of ∫w dλ on [low, high] that lies below λ = ``at``; of the loss ∫ w·mmse dλ if an eps-mmse is given.
-
-    Raises:
-        ValueError: if low >= high, or there is no weight between them.
-    """
+def share_below(w, at: float = 0.0, mmse: Curve | None = None, low: float = -10.0, high: float = 10.0) -> float:
+    """Share of ∫w dλ on [low, high] below λ = ``at``, or of the loss ∫ w·mmse dλ; ValueError if that is 0 or low >= high."""
     if not (low < high and np.isfinite(at)) or not (callable(w) or hasattr(w, "weighting")):
         raise ValueError(f"a share needs an objective or a callable, a finite at and low < high; got at {at}, [{low}, {high}]")
     start = max(low, w.density.support()[0]) if hasattr(w, "density") else low
     grids = [window(w, low=low, high=end) if start < end else None for end in (high, min(at, high))]
-    mass = [0.0 if g is None else simpson(evaluate(w, g) * (1 if mmse is None else mmse(g)), x=g) for g in grids]
+    mass = [0.0 if g is None else simpson(evaluate(w, g) * (mmse or constant)(g), x=g) for g in grids]
     if not mass[0] > 0:
         raise ValueError(f"there is no weight on logsnr [{low:g}, {high:g}]; widen the range")
     return float(mass[1] / mass[0])

@@ -168,6 +168,7 @@ def test_a_truncated_law_is_the_conditioned_one():
      (lambda: densities.logit_normal(0, 0), "std"), (lambda: densities.logit_normal_logsnr(0, -1), "std"), (lambda: densities.logit_normal_logsnr(0, 1, 0), "shift"),
      (lambda: densities.lognormal_sigma(0, np.nan), "std"), (lambda: densities.loglogistic_sigma(0, 0), "scale"), (lambda: densities.loguniform_sigma(1, 1), "high/low"),
      (lambda: densities.loguniform_sigma(0, 1), "low"), (lambda: densities.split_lognormal_sigma(0, 0, 1), "below"), (lambda: densities.split_lognormal_sigma(0, 1, 0), "above"),
+     (lambda: densities.split_lognormal_sigma(np.nan, 1, 1), "mean must be finite"),
      (lambda: densities.mode(1.76), "not monotone"), (lambda: densities.mode(-1.1), "not monotone"), (lambda: densities.mode(np.nan), "mode scale"),
      (lambda: densities.u_shaped(0), "a must"), (lambda: densities.stretched(stats.uniform(), 1, 1), "high - low"), (lambda: densities.truncated(stats.uniform(), 2, 3), "mass"),
      (lambda: densities.truncated(stats.norm(), 2, 1), "mass")],

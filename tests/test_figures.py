@@ -5,7 +5,9 @@ import pytest
 from scipy import stats
 
 import diffviz as dv
-from suite import figures
+from diffviz.paths import COSINE, LINEAR
+from diffviz.recipes import CATALOGUE
+from suite import figures, schedule_figures
 
 NAMES = (
     "weightings",
@@ -209,14 +211,62 @@ def test_the_six_panels_show_one_schedule():
 
 def test_invariance_has_one_mean_and_the_exact_variances():
     figure = figures.draw("invariance")
-    for law in figures.SAMPLERS.values():
+    for law in schedule_figures.SAMPLERS.values():
         grid = np.linspace(max(-60, law.support()[0]), min(60, law.support()[1]), 200_001)
         with np.errstate(invalid="ignore", divide="ignore"):
             mass = np.where(law.pdf(grid) > 0, 0.5 / np.cosh(grid / 2), 0)  # w·mmse = p · (w·mmse/p): the mean under any p
         assert np.trapezoid(mass, grid) == pytest.approx(np.pi, rel=1e-3)
-    assert figures.draw_variance(figures.SAMPLERS["cosine"]) == pytest.approx(2 * np.pi**2, rel=1e-6)
-    assert figures.draw_variance(figures.SAMPLERS["FM uniform t"]) == pytest.approx(4 * (3 + 1.5 * np.pi) - np.pi**2, rel=1e-6)
-    assert figures.draw_variance(figures.SAMPLERS["uniform λ on [−15, 15]"]) == pytest.approx(90 - np.pi**2, rel=1e-4)
-    assert np.isinf(figures.draw_variance(figures.SAMPLERS["EDM log-normal"]))
+    assert schedule_figures.draw_variance(schedule_figures.SAMPLERS["cosine"]) == pytest.approx(2 * np.pi**2, rel=1e-6)
+    assert schedule_figures.draw_variance(schedule_figures.SAMPLERS["FM uniform t"]) == pytest.approx(
+        4 * (3 + 1.5 * np.pi) - np.pi**2, rel=1e-6
+    )
+    assert schedule_figures.draw_variance(schedule_figures.SAMPLERS["uniform λ on [−15, 15]"]) == pytest.approx(
+        90 - np.pi**2, rel=1e-4
+    )
+    assert np.isinf(schedule_figures.draw_variance(schedule_figures.SAMPLERS["EDM log-normal"]))
     drawn = {c.get_label(): c for c in figure.axes[0].containers}
     assert len(drawn) == 5
+
+
+def test_the_second_moment_of_a_draw_has_its_closed_forms():
+    fm, uniform = CATALOGUE["fm-ot"], stats.uniform(-10, 20)
+    second, smallest, missed = schedule_figures.second_moment(fm, LINEAR.schedule)
+    assert (second, smallest, missed) == pytest.approx((3 + 1.5 * np.pi, 0.75 * np.pi**2, 0), rel=1e-7, abs=1e-7)
+    second, smallest, missed = schedule_figures.second_moment(
+        fm, COSINE.schedule, shift=2.0, variance=4.0
+    )  # moved by log c: the best
+    assert second == pytest.approx(smallest, rel=1e-7) and smallest == pytest.approx(0.75 * 4 * np.pi**2, rel=1e-7)
+    second, smallest, missed = schedule_figures.second_moment(fm, uniform)
+    inside = 4 * np.arctan(np.tanh(2.5))  # ∫ ½ sech(λ/2) on [−10, 10]
+    assert second == pytest.approx(15 * np.tanh(5), rel=1e-6) and smallest == pytest.approx(0.75 * inside**2, rel=1e-6)
+    assert missed == pytest.approx(1 - inside / np.pi, rel=1e-5)
+
+
+def test_the_second_moment_is_that_of_drawn_errors():
+    rng = np.random.default_rng(0)
+    edm, law, shift, variance = CATALOGUE["edm"], stats.logistic(0, 2), 1.5, 0.3
+    logsnr = law.rvs(400_000, random_state=rng) - 2 * np.log(shift)
+    error = rng.standard_normal(len(logsnr)) * np.sqrt(variance * np.exp(logsnr) / (1 + variance * np.exp(logsnr)))
+    squared = (edm.weighting(logsnr) / law.pdf(logsnr + 2 * np.log(shift)) * error**2 / 2) ** 2
+    second, smallest, _ = schedule_figures.second_moment(edm, law, shift, variance)
+    assert abs(squared.mean() - second) < 4 * squared.std() / np.sqrt(len(squared)) < 0.05 * second
+    assert smallest < second
+
+
+@pytest.mark.parametrize(("std", "finite"), [(1.0, True), (0.8, False)])  # p ~ e^(−λ²/2s²) may be 1/√2 as wide as w, not less
+def test_under_a_normal_weighting_a_normal_density_may_be_narrower_by_root_two_only(std, finite):
+    assert np.isfinite(schedule_figures.second_moment(CATALOGUE["edm"], stats.norm(0, 2 * std))[0]) == finite
+
+
+def test_a_loss_that_does_not_fall_off_is_infinite_but_finite_on_a_range():
+    assert np.isinf(schedule_figures.second_moment(CATALOGUE["elbo"], COSINE.schedule)[:2]).all()
+    second, smallest, missed = schedule_figures.second_moment(CATALOGUE["elbo"], stats.uniform(-10, 20))
+    grid = np.linspace(-10, 10, 20_001)
+    assert second == pytest.approx(60 * np.trapezoid((1 + np.exp(-grid)) ** -2.0, grid), rel=1e-5)
+    assert smallest == pytest.approx(300, rel=1e-5) and np.isnan(missed)
+
+
+@pytest.mark.parametrize("bad", [{"shift": 0.0}, {"variance": -1.0}, {"law": stats.uniform(50, 1)}])
+def test_a_second_moment_out_of_range_is_refused(bad):
+    with pytest.raises(ValueError, match=r"must be a finite number > 0|do not overlap"):
+        schedule_figures.second_moment(CATALOGUE["fm-ot"], **({"law": COSINE.schedule} | bad))

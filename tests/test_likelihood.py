@@ -89,8 +89,10 @@ def test_average_terms_of_the_bound_are_those_of_the_table(row):
 def test_the_average_gap_is_half_the_noise_times_the_fisher_information(high, off):
     toy = data.toy("ring8")
     gap = toy.entropy(high) - math.log(1 / (1 + math.exp(-high))) - toy.entropy()  # of z/alpha over x
-    assert gap == pytest.approx(math.exp(-high) / 2 * toy.fisher(), rel=off)
-    assert toy.fisher() == pytest.approx(200, rel=1e-6)
+    x = toy.sample(4000, seed(0))
+    energy = toy.score(x, 40.0).square().sum(1)
+    assert gap == pytest.approx(math.exp(-high) / 2 * 200, rel=off)
+    assert abs(energy.mean() - 200) < 4 * energy.std() / 4000**0.5
 
 
 @pytest.mark.parametrize(("steps", "stated"), [(10, 14.3755212474), (100, 5.4797232901), (1000, 5.0452851302)])

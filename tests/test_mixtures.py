@@ -31,8 +31,8 @@ def curves(request):
     """e(λ) by the mean of Cov[eps|z], L(λ) = I(x; z_λ) by the entropy of z: different integrals, as Chebyshev series."""
     toy, d = data.toy(request.param), data.toy(request.param).law.means.shape[1]
     noise = lambda level: d / 2 * np.log(2 * np.pi * np.e * expit(-level))
-    fit = lambda f: np.polynomial.Chebyshev.interpolate(np.vectorize(f), 110, [-6, 8])
-    return fit(lambda level: toy.mmse(level).item()), fit(lambda level: toy.entropy(level) - noise(level))
+    fit = lambda f: np.polynomial.Chebyshev.interpolate(f, 110, [-6, 8])
+    return fit(toy.mmse), fit(lambda levels: np.array([toy.entropy(one) for one in levels]) - noise(levels))
 
 
 def test_the_signed_mixture_is_the_weighted_loss_on_mixtures_for_the_whole_catalogue(curves):

@@ -33,7 +33,6 @@ LAYERS = (
     {"training", "likelihood", "policy"},
     {"plots"},
     {"matching"},
-    {"widgets"},
     {"__main__"},
 )
 INK = {"plots"}
@@ -105,9 +104,9 @@ def test_the_package_is_thin():
 
 
 def test_theory_and_ink_are_imported_without_torch():
-    code = "import sys, diffviz as dv; dv.objective('sd3').weighting([0.0]); dv.WeightingExplorer; assert 'torch' not in sys.modules"
+    code = "import sys, diffviz as dv; dv.objective('sd3').weighting([0.0]); dv.plots; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-    code = "import sys; from suite import exercises, figures; assert 'torch' not in sys.modules"
+    code = "import sys; from suite import exercises, figures, widgets; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "notebooks")
 
 
@@ -171,6 +170,14 @@ def test_links_inside_the_project_lead_somewhere(file):
     )
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         assert target.startswith("http") or (file.parent / target).exists(), target
+
+
+def test_the_code_of_the_readme_runs():
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert len(blocks) == 3
+    code = "\n".join(blocks[:2])  # the third is about things of one's own
+    found = subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True)
+    assert "not monotone" in found.stdout
 
 
 def test_the_readme_maps_every_notebook():

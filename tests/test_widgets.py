@@ -9,7 +9,7 @@ from PIL import Image
 
 import diffviz as dv
 from diffviz.objectives import FAMILIES
-from diffviz.widgets import Explorer, Picture, WeightingExplorer
+from suite.widgets import Explorer, Picture, WeightingExplorer
 
 
 @pytest.fixture
@@ -190,3 +190,24 @@ def test_a_table_outside_the_usual_range_does_not_block_the_explorer(explorer):
 def test_an_explorer_with_nothing_chosen_says_what_to_do():
     with pytest.raises(ValueError, match="pick an objective"):
         WeightingExplorer((), "none")
+
+
+def test_whatever_is_added_to_the_figure_comes_into_the_next_picture(explorer):
+    before = explorer._picture.png()
+    assert explorer._picture.png() == before
+    explorer.axes.text(0, 0, "added")
+    after = explorer._picture.png()
+    assert after != before and after == Picture(explorer.figure).png()
+
+
+def test_a_button_is_a_control(explorer, tmp_path):
+    explorer.controls["file"].value = str(tmp_path / "a.csv")
+    explorer.controls["save"].click()
+    assert (tmp_path / "a.csv").exists()
+
+
+def test_a_slider_step_does_not_draw_the_background_again(explorer, monkeypatch):
+    monkeypatch.setattr(explorer.figure.canvas, "draw", lambda: pytest.fail("full draw"))
+    before = explorer.png
+    explorer.controls["p0"].value, explorer.controls["anchor"].value = 0.5, 1.0
+    assert explorer.png != before and "Error" not in explorer.text.value

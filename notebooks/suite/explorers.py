@@ -1,15 +1,22 @@
-"""Explorers that need torch: two training losses side by side, measured as they stand."""
+"""Explorers of one notebook each: two training losses side by side, and one loss under any density of λ."""
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import ipywidgets as w
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from scipy import stats
+from scipy.special import expit
 
-from diffviz import matching, plots
-from diffviz.widgets import WIDE, Explorer
+from diffviz import densities, matching, plots, weightings
+from diffviz.objectives import unknown
+from diffviz.paths import COSINE, LINEAR
+from diffviz.recipes import CATALOGUE, objective
 from suite import losses as shown
+from suite import schedule_figures
+from suite.widgets import Explorer, control, offer
 
 
 class ProbeExplorer(Explorer):
@@ -29,19 +36,15 @@ class ProbeExplorer(Explorer):
         self.x = torch.randn(256, 2, generator=torch.Generator().manual_seed(0)) if x is None else x
         self._known: dict[str, tuple[np.ndarray, str]] = {}
 
-        def text():
-            return {"style": WIDE, "layout": w.Layout(width="330px")}
-
         names = list(self.losses)
         c = {
-            "left": w.Dropdown(options=names, value=names[0], description="loss", **text()),
-            "right": w.Dropdown(options=names, value=names[1], description="beside", **text()),
-            "anchor": w.FloatSlider(0, min=-6, max=6, step=0.25, description="anchor λ", **text()),
+            "left": control(w.Dropdown, "loss", options=names, value=names[0]),
+            "right": control(w.Dropdown, "beside", options=names, value=names[1]),
+            "anchor": control(w.FloatSlider, "anchor λ", 0.0, min=-6, max=6, step=0.25),
         }
         self.controls = c
         self.panels = plots.axes(8.6, 4.2, columns=2)
-        panel = w.VBox(list(c.values()), layout=w.Layout(width="350px"))
-        super().__init__(cast(Figure, self.panels[0].figure), c, self._show, panel)
+        super().__init__(cast(Figure, self.panels[0].figure), c, self._show)
 
     def measured(self, name: str) -> tuple[np.ndarray, str]:
         """log10 w of a loss on the grid (NaN outside what it draws), and its target and closest entries; each is probed once."""
@@ -71,3 +74,92 @@ class ProbeExplorer(Explorer):
             right.set_ylim(-3, 3)
         rows = (f"<tr><td><b>{name}</b>&nbsp;</td><td>{self.measured(name)[1]}</td></tr>" for name in names)
         return f"<table>{''.join(rows)}</table>"
+
+
+DENSITIES: dict[str, tuple[Callable, tuple]] = {  # law of λ, and its parameters: name, default, lowest, highest, step
+    "cosine": (lambda: COSINE.schedule, ()),
+    "FM, uniform t": (lambda: LINEAR.schedule, ()),
+    "SD3, logit-normal t": (densities.logit_normal_logsnr, (("m", 0, -2, 2, 0.05), ("s", 1, 0.2, 2, 0.05))),
+    "EDM, log-normal σ": (densities.lognormal_sigma, (("mean", -1.2, -3, 1, 0.05), ("std", 1.2, 0.4, 2, 0.05))),
+    "uniform λ": (lambda low, high: stats.uniform(low, high - low), (("from λ", -10, -20, -1, 0.5), ("to λ", 10, 1, 20, 0.5))),
+}
+WEIGHTINGS = ("fm-ot", "iddpm-cosine", "edm", "sd3", "sigmoid-bias2", "min-snr-5-eps", "p2-gamma1", "elbo")
+LOOKS, SPENDS = "p(λ): where training looks", "w·mmse: where the loss is, the best p"
+
+
+class ScheduleExplorer(Explorer):
+    """One weighted loss under any density of λ: where training looks, where the loss is, what the mismatch costs in variance.
+
+    Args:
+        density: training density at first, one of ``DENSITIES``.
+        weighting: objective whose w the loss has at first, whatever density that objective itself trains under.
+    """
+
+    grid = np.linspace(-20, 20, 801)
+
+    def __init__(self, density: str = "FM, uniform t", weighting: str = "fm-ot"):
+        if density not in DENSITIES:
+            raise unknown("density", density, DENSITIES, "explorers.DENSITIES")
+        names = tuple(dict.fromkeys((*WEIGHTINGS, objective(weighting).name)))
+        self.controls: dict[str, Any] = {
+            "density": control(w.Dropdown, "density", options=list(DENSITIES), value=density),
+            **{f"p{i}": control(w.FloatSlider, "", readout_format=".2f") for i in range(2)},
+            "shift": control(w.FloatSlider, "shift", 1.0, min=0.25, max=8, step=0.05),
+            "weighting": control(w.Dropdown, "weighting", options=names, value=objective(weighting).name),
+            "log c": control(w.FloatSlider, "data: log c", 0.0, min=-6, max=6, step=0.1),
+        }
+        self._offer()
+        self.panels = plots.axes(8.6, 4.2, columns=2)
+        super().__init__(cast(Figure, self.panels[0].figure), self.controls, self._show)
+
+    def _offer(self) -> None:
+        offer([self.controls["p0"], self.controls["p1"]], DENSITIES[self.controls["density"].value][1])
+
+    def _show(self, changed: str) -> str:
+        if changed == "density":
+            self._offer()
+        c = self.controls
+        (build, parameters), chosen = DENSITIES[c["density"].value], CATALOGUE[c["weighting"].value]
+        law = build(*(c[f"p{i}"].value for i in range(len(parameters))))
+        shift, logvar = c["shift"].value, c["log c"].value
+        second, smallest, missed = schedule_figures.second_moment(chosen, law, shift, np.exp(logvar))
+        loss = weightings.loss_density(chosen, self.grid, lambda logsnr: expit(logsnr + logvar))
+        best = loss / (np.sqrt(smallest / 0.75) if np.isfinite(smallest) else np.trapezoid(loss, self.grid))
+        with np.errstate(divide="ignore"):  # outside the range of p there is nothing to draw
+            logp = law.logpdf(self.grid + 2 * np.log(shift))
+            logbest = np.where(np.isfinite(logp), np.log10(best), np.nan)
+        looks = {LOOKS: np.where(np.isfinite(logp), np.exp(logp), np.nan), SPENDS: loss / np.trapezoid(loss, self.grid)}
+        costs = {LOOKS: 2 * logbest - logp / np.log(10), SPENDS: logbest}
+        left, right = self.panels
+        title = "where training looks, where the loss is"
+        plots.lines(self.grid, looks, xlabel=plots.LOGSNR, ylabel="density per nat", title=title, outside=None, ax=left)
+        label, title = "log₁₀ of E Y² per nat, over the smallest E Y²", "what one draw contributes: w²·mmse²/p"
+        plots.lines(self.grid, costs, xlabel=plots.LOGSNR, ylabel=label, title=title, outside=None, ax=right)
+        if not changed:  # once: limits, a legend for both, and a dash, since the two coincide for the best density
+            for ax in self.panels:
+                next(line for line in ax.lines if line.get_gid() == SPENDS).set_linestyle(plots.DASHES[1])
+                ax.set_xlim(-20, 20)
+            right.set_ylim(-6, 3)
+            left.legend(frameon=False, fontsize=9, handlelength=3, loc="upper left")
+        top = 0.25 * 2 ** max(0, np.ceil(np.log2(np.nanmax([*looks.values()]) / 0.2)))
+        if left.get_ylim() != (0, top):  # in steps, so that a slider seldom moves them
+            left.set_ylim(0, top)
+        with np.errstate(over="ignore"):
+            within = float(np.trapezoid(np.nan_to_num(10 ** costs[LOOKS], posinf=np.inf), self.grid))
+        moved = f"shift {shift:g} moves λ by −2 log s = {-2 * np.log(shift) + 0.0:.3f}".replace("-", "−")
+        return f"{_words(second, smallest, missed, within)}<br>{moved}"
+
+
+def _words(second: float, smallest: float, missed: float, within: float) -> str:
+    """What ``schedule_figures.second_moment`` found, as HTML; ``within`` is the ratio that the picture shows."""
+    if np.isinf(smallest):
+        found = "the loss itself is <b>infinite</b>: w·mmse does not fall off; on a bounded range (uniform λ) it is finite"
+    elif np.isinf(second):
+        found = "E Y² is <b>infinite</b>: p(λ) has thinner tails than the loss, and no number of draws averages that out"
+        found += f" (within |λ| ≤ 20 alone the ratio is {within:.4g})"
+    else:
+        found = f"E Y² = {second:.4g}, smallest {smallest:.4g} (p ∝ w·mmse), <b>ratio {second / smallest:.4f}</b>"
+    unseen = f"<br>{missed:.2%} of the loss lies outside the range of p(λ) and is never seen" if missed > 5e-5 else ""
+    if np.isnan(missed) and np.isfinite(smallest):
+        unseen = "<br>outside the range of p(λ) the loss is infinite, and never seen"
+    return f"one draw Y = w/p · ½‖ε̂ − ε‖² on N(0, c), exact denoiser: {found}{unseen}"

@@ -1,0 +1,363 @@
+"""Data whose density, score and ideal denoiser are known at every noise level.
+
+A law (``Mixture``, ``Circle``, ``Checkerboard``) states what z = alpha x + sigma eps says of x. A kernel density is a mixture,
+so that any data set has an exact denoiser. With Tweedie (Efron 2011) eps_hat = −sigma score, and the eps-mmse is the mean of
+tr Cov[eps|z]: nothing cancels at either end of the log-SNR. All is float64 and in log space.
+"""
+
+import math
+from collections import namedtuple
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from diffviz.checks import finite, positive
+from diffviz.objectives import unknown
+
+CHUNK = 2**17  # elements of a temporary: they stay in the cache
+LOWEST, HIGHEST = -690.0, 55.0  # λ: squares of alpha stay above 0, and noise above the rounding of z; nothing changes beyond
+HERE = Path(__file__).parent
+FOLDER = HERE / "_data" if (HERE / "_data").is_dir() else HERE.parent / "data"  # installed, or a checkout
+# what z says: its log density (n,), E[x|z] (n, d), score (n, d), and E[‖eps_hat − eps‖²|z] and E[‖eps_hat − eps‖⁴|z] (n,)
+Posterior = namedtuple("Posterior", "log_prob x_hat score error fourth")
+
+
+def _posterior(law, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
+    """Of z (n, d), alpha and sigma (n, 1) or (), in pieces of rows that fit in the cache."""
+    rows = max(1, CHUNK // (len(law.weights) if isinstance(law, Mixture) else 320))
+    channel = z, alpha.reshape(-1, 1).expand(len(z), 1), sigma.reshape(-1, 1).expand(len(z), 1)
+    pieces = zip(*(one.split(rows) for one in channel), strict=True)
+    return Posterior(*map(torch.cat, zip(*(law.posterior(*piece) for piece in pieces), strict=True)))
+
+
+def _legendre(breaks: Tensor, order: int) -> tuple[Tensor, Tensor]:
+    """Gauss–Legendre nodes and weights of every panel between sorted breaks."""
+    node, weight = (torch.from_numpy(one) for one in np.polynomial.legendre.leggauss(order))
+    low, half = breaks[:-1, None], breaks.diff()[:, None] / 2
+    return (low + half * (1 + node)).flatten(), (half * weight).flatten()
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Mixture of isotropic Gaussians: weights (k,), means (k, d), standard deviations (k,), or (1,) if all are equal."""
+
+    weights: Tensor
+    means: Tensor
+    std: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        return self.weights @ self.means
+
+    def draw(self, u: Tensor, generator: torch.Generator) -> Tensor:
+        """x (n, d); the uniform u (n,) chooses the component."""
+        k = torch.searchsorted(self.weights.cumsum(0), u).clamp(max=len(self.weights) - 1)
+        means, std = self.means[k], self.std.expand_as(self.weights)[k, None]
+        return means + std * torch.randn(means.shape, generator=generator, dtype=u.dtype)
+
+    def unit(self) -> "Mixture":
+        centred = self.means - self.mean
+        scale = (self.weights @ (centred.square().mean(1) + self.std**2)).sqrt()
+        return Mixture(self.weights, centred / scale, self.std / scale)
+
+    def posterior(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
+        """At z (n, d) with alpha, sigma (n, 1); sigma near 0 asks for the density of x itself.
+
+        From the mean, with v_k = alpha² s_k² + sigma², S² the mean of s_k², V = alpha² S² + sigma², c_k = alpha (S² − s_k²)/V,
+        the score of component k is alpha (m_k − c_k z)/v_k − z/V: nothing cancels where noise makes all components alike.
+        """
+        weights, mean, s2 = (one.to(z.device) for one in (self.weights, self.mean, self.std**2))
+        means, z = self.means.to(z.device) - mean, z - alpha * mean
+        d, squares, zz, zm = z.shape[1], means.square().sum(1), z.square().sum(1, keepdim=True), z @ means.T
+        v, common = alpha**2 * s2 + sigma**2, alpha**2 * s2.mean() + sigma**2
+        c = alpha * (s2.mean() - s2) / common
+        terms = weights.log() - d / 2 * (2 * math.pi * v).log() - (zz - 2 * alpha * zm + alpha**2 * squares) / (2 * v)
+        share, spread = terms.softmax(1), alpha**2 * s2 / v
+        pull = share / v @ means - z * (share / v * c).sum(1, keepdim=True)
+        inner = (pull @ means.T - (z * pull).sum(1, keepdim=True) * c) / v
+        offset = (squares - 2 * c * zm + c**2 * zz) / v**2 - 2 * inner + pull.square().sum(1, keepdim=True)
+        offset = (alpha * sigma) ** 2 * offset.clamp(min=0)
+        error = offset + d * spread  # of a Gaussian off the mean; its square has the variance 2 d spread² + 4 offset spread
+        fourth = (share * (error**2 + 2 * d * spread**2 + 4 * offset * spread)).sum(1)
+        x_hat = mean + alpha * s2.mean() * z / common + sigma**2 * pull
+        return Posterior(terms.logsumexp(1), x_hat, alpha * pull - z / common, (share * error).sum(1), fourth)
+
+    def quadrature(self, alpha: Tensor, sigma: Tensor) -> tuple[Posterior, Tensor] | None:
+        """Posterior on a lattice and weights: the sum of weight * density * f is E f(z); None where that is too much."""
+        sd = (alpha**2 * self.std**2 + sigma**2).sqrt().expand_as(self.weights)[:, None]
+        step, centres, d = sd.min() / 6, alpha * self.means, self.means.shape[1]  # a sum over it is spectrally accurate
+        low, high = (centres - 7 * sd).min(0).values, (centres + 7 * sd).max(0).values
+        size = ((high - low) / step).ceil().long() + 1
+        if d > 2 or size.double().prod() * max(64, len(centres)) > 2**28:
+            return None
+        z = torch.cartesian_prod(*(start + step * torch.arange(k) for start, k in zip(low, size, strict=True))).reshape(-1, d)
+        return _posterior(self, z, alpha, sigma), (step**d).expand(len(z))
+
+
+@dataclass(frozen=True, eq=False)
+class Circle:
+    """Uniform on a circle: with r = |z| and k = alpha R r/sigma², x_hat = R I₁(k)/I₀(k) z/r. It has no density of its own."""
+
+    radius: float = math.sqrt(2)  # unit variance
+
+    def draw(self, u: Tensor, generator: torch.Generator) -> Tensor:
+        return self.radius * torch.stack([(2 * math.pi * u).cos(), (2 * math.pi * u).sin()], 1)
+
+    def posterior(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
+        r, a = z.square().sum(1, keepdim=True).clamp(min=1e-300).sqrt(), alpha * self.radius
+        k = (a * r / sigma**2).clamp(1e-150, 1e300)
+        i0, x = torch.special.i0e(k), 1 / k.clamp(min=200)
+        ratio = torch.special.i1e(k) / i0
+        # mean and mean square of 1 − cos of the angle to z, by series (Abramowitz & Stegun 9.7.1) where they cancel
+        series = x**2 / 4 + x**3 / 4 + 25 * x**4 / 64 + 13 * x**5 / 16 + 1073 * x**6 / 512
+        loss = torch.where(k > 200, (x + series) / 2, 1 - ratio)
+        square = torch.where(k > 200, series + x * loss, 2 * loss - ratio / k)
+        log_prob = i0.log() - (r - a) ** 2 / (2 * sigma**2) - (2 * math.pi * sigma**2).log()
+        score = (a - r - a * loss) / sigma**2 * z / r
+        error = (a / sigma) ** 2 * loss * (2 - loss)
+        fourth = (a / sigma) ** 4 * (loss**4 + 4 * ratio * loss**3 + 4 * ratio**2 * square)
+        return Posterior(log_prob[:, 0], self.radius * ratio * z / r, score, error[:, 0], fourth[:, 0])
+
+    def quadrature(self, alpha: Tensor, sigma: Tensor) -> tuple[Posterior, Tensor]:
+        """Along a radius: what is averaged depends on r only."""
+        middle = alpha * self.radius
+        r, weight = _legendre(torch.stack([(middle - 10 * sigma).clamp(min=0), middle, middle + 10 * sigma]), 150)
+        return _posterior(self, torch.stack([r, 0 * r], 1), alpha, sigma), 2 * math.pi * r * weight
+
+
+@dataclass(frozen=True, eq=False)
+class Checkerboard:
+    """Uniform on the 8 dark squares of the 4 x 4 board [−half, half]²: both coordinates in even intervals or both in odd."""
+
+    half: float = math.sqrt(3)  # unit variance
+
+    def draw(self, u: Tensor, generator: torch.Generator) -> Tensor:
+        corner = 2 * torch.randint(2, (len(u), 2), generator=generator) + (u > 0.5).long()[:, None] - 2
+        return self.half / 2 * (corner + torch.rand(len(u), 2, generator=generator, dtype=u.dtype))
+
+    def _coordinate(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """Of a coordinate z (n, 1), by interval: log density, E[x|z], E[−eps|z] and its central moments 2 to 4, (6, n, 4).
+
+        Within [a, b], −eps is a standard normal cut to [(alpha a − z)/sigma, (alpha b − z)/sigma]. 40 Gauss nodes where it
+        is above e^−40 of its mode give all moments to rounding; differences of erf cancel in short or far intervals.
+        """
+        a = self.half * z.new_tensor([-1, -0.5, 0, 0.5])
+        low, side = (alpha * a - z) / sigma, (alpha * self.half / (2 * sigma)).expand(len(z), 4)
+        mode = torch.minimum((-low).clamp(min=0), side)
+        reach = 81 / (9 + (low + mode).abs())
+        start = (mode - reach).clamp(min=0)
+        width = (torch.minimum(mode + reach, side) - start).clamp(min=1e-300)
+        node, weight = (one.to(z) for one in _legendre(torch.tensor([0.0, 1.0], dtype=torch.float64), 40))
+        offset = width[..., None] * node
+        inner = weight.log() - ((low + start)[..., None] + offset) ** 2 / 2
+        share = inner.softmax(-1)
+        middle = (share * offset).sum(-1)
+        central = [(share * (offset - middle[..., None]) ** power).sum(-1) for power in (2, 3, 4)]
+        terms = inner.logsumexp(-1) + (width / side).log() - math.log(2 * math.pi) / 2 - sigma.log()
+        return torch.stack([terms, a + sigma / alpha * (start + middle), low + start + middle, *central])
+
+    def _join(self, x: Tensor, y: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
+        """Both coordinates together: a mixture of eight squares."""
+        both = torch.stack([x[..., [0, 0, 2, 2, 1, 1, 3, 3]], y[..., [0, 2, 0, 2, 1, 3, 1, 3]]], -1)
+        terms, x_hat, shift, second, third, fourth = both
+        terms = terms.sum(-1)
+        share = terms.softmax(-1)[..., None]
+        mean = (share * x_hat).sum(1)
+        offset = (alpha / sigma)[..., None] * (x_hat - mean[:, None])
+        square = second + offset**2  # of one coordinate of eps_hat − eps
+        error = square.sum(-1, keepdim=True)
+        excess = fourth + 4 * offset * third + 6 * offset**2 * second + offset**4 - square**2
+        means = (share * error).sum((1, 2)), (share * (error**2 + excess.sum(-1, keepdim=True))).sum((1, 2))
+        return Posterior(terms.logsumexp(-1) - math.log(8), mean, (share * shift).sum(1) / sigma, *means)
+
+    def posterior(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
+        x, y = (self._coordinate(one, alpha, sigma) for one in z.split(1, 1))
+        return self._join(x, y, alpha, sigma)
+
+    def quadrature(self, alpha: Tensor, sigma: Tensor) -> tuple[Posterior, Tensor]:
+        """A square of panels that close in on the edges; half of it, since the board looks the same from both sides."""
+        alpha, sigma = alpha.reshape(1, 1), sigma.reshape(1, 1)
+        around = torch.tensor([-8, -5, -2.5, 0, 2.5, 5, 8], dtype=torch.float64)
+        breaks = (alpha * self.half * torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None] + sigma * around).flatten()
+        (x, w), (y, v) = (_legendre(one.unique(), 12) for one in (breaks.clamp(min=0), breaks))
+        one, two = (self._coordinate(z[:, None], alpha, sigma) for z in (x, y))
+        found = self._join(one.repeat_interleave(len(y), 1), two.repeat(1, len(x), 1), alpha, sigma)
+        return found, 2 * torch.outer(w, v).flatten()
+
+
+@dataclass(frozen=True, eq=False)
+class Toy:
+    """Data with everything known: a law, and the shape of one point.
+
+    Points z (n, *shape) are of the frame alpha² = sigmoid(λ), sigma² = sigmoid(−λ); λ is (n,) or one, above 55 as at 55.
+    What comes back has z's dtype, inside all is float64. NaN in z gives NaN. Raises ValueError where shapes do not fit.
+    """
+
+    law: Mixture | Circle | Checkerboard
+    shape: tuple[int, ...]
+    name: str = ""
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of x, shape (*shape)."""
+        return self.law.mean.reshape(self.shape) if isinstance(self.law, Mixture) else torch.zeros(2, dtype=torch.float64)
+
+    def unit(self) -> "Toy":
+        """The same data, shifted and scaled to mean 0 and a variance of 1 per dimension."""
+        return replace(self, law=self.law.unit() if isinstance(self.law, Mixture) else type(self.law)())
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """n points of x, float64, shape (n, *shape)."""
+        if not isinstance(n, int | np.integer) or n < 0 or not isinstance(generator, torch.Generator):
+            raise ValueError(
+                f"n must be whole and >= 0, generator torch.Generator().manual_seed(0) or so; got {n!r}, {generator!r}"
+            )
+        return self.law.draw(torch.rand(n, generator=generator, dtype=torch.float64), generator).reshape(n, *self.shape)
+
+    def _at(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Posterior:
+        z = z if isinstance(z, Tensor) and z.is_floating_point() else torch.as_tensor(np.asarray(z, dtype=float))
+        level = torch.as_tensor(logsnr, dtype=torch.float64, device=z.device).clamp(LOWEST, HIGHEST)
+        if z.shape[1:] != self.shape or level.shape not in (z.shape[:1], ()) or level.isnan().any():
+            raise ValueError(f"z must be {('n', *self.shape)} and logsnr (n,) or a number, got {tuple(z.shape)} and {logsnr!r}")
+        if isinstance(self.law, Circle) and (level == HIGHEST).any():
+            raise ValueError("a circle has no density in the plane without noise; give a logsnr below 55")
+        found = _posterior(self.law, z.double().flatten(1), level.sigmoid().sqrt(), (-level).sigmoid().sqrt())
+        return Posterior(*(one.reshape(z.shape if one.ndim > 1 else z.shape[:1]).to(z.dtype) for one in found))
+
+    def log_prob(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike = math.inf) -> Tensor:
+        """Log density of z in nats, shape (n,); without ``logsnr`` of the data, which a circle does not have."""
+        return self._at(z, logsnr).log_prob
+
+    def denoise(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Tensor:
+        """E[x|z], like z."""
+        return self._at(z, logsnr).x_hat
+
+    def score(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Tensor:
+        """Gradient of the log density at z, like z; eps_hat = −sigma score."""
+        return self._at(z, logsnr).score
+
+    def _expect(self, f: Callable, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096):
+        """Mean over z of f(posterior) at each level: by quadrature if the law has one, else by stratified draws."""
+        levels, found = torch.as_tensor(logsnr, dtype=torch.float64).clamp(LOWEST, HIGHEST), []
+        for alpha, sigma in zip(levels.sigmoid().sqrt().flatten(), (-levels).sigmoid().sqrt().flatten(), strict=True):
+            if nodes := self.law.quadrature(alpha, sigma):
+                value = nodes[1] * nodes[0].log_prob.exp() * f(nodes[0])
+                found.append(torch.stack([value.sum(-1), 0 * value[..., 0]]))
+                continue
+            generator = torch.Generator().manual_seed(0)  # the same draws at each level: a smooth curve
+            u = (torch.arange(draws) + torch.rand(draws, generator=generator, dtype=torch.float64)) / draws
+            x = self.law.draw(u, generator)
+            eps = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+            value = f(_posterior(self.law, alpha * x + sigma * eps, alpha, sigma))
+            found.append(torch.stack([value.mean(-1), value.std(-1) / math.sqrt(draws)]))
+        mean, error = torch.stack(found, -1).reshape(2, *value.shape[:-1], *levels.shape).numpy()
+        return (mean, error) if stderr else mean
+
+    def mmse(self, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096) -> NDArray | tuple[NDArray, NDArray]:
+        """E‖eps_hat − eps‖² of the ideal denoiser, summed over dimensions, shape of logsnr; with its standard error if asked.
+
+        By quadrature in one and two dimensions (relative error about 1e-11, standard error 0), else by stratified ``draws``.
+        """
+        return self._expect(lambda found: found.error, finite(logsnr, "logsnr"), stderr, draws)
+
+    def moments(self, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096) -> NDArray | tuple[NDArray, NDArray]:
+        """E‖eps_hat − eps‖² and E‖eps_hat − eps‖⁴, shape (2, *logsnr.shape), by the means of ``mmse``.
+
+        The estimate of a loss from draws of λ varies least under the density p(λ) ∝ w sqrt(E‖eps_hat − eps‖⁴).
+        """
+        return self._expect(lambda found: torch.stack([found.error, found.fourth]), finite(logsnr, "logsnr"), stderr, draws)
+
+    def entropy(self, logsnr: float = math.inf) -> float:
+        """Differential entropy of z in nats, by the means of ``mmse``; without ``logsnr`` of the data."""
+        self._at(self.mean[None], logsnr)  # refuses what has no density
+        return float(self._expect(lambda found: -found.log_prob, logsnr))
+
+
+def mixture(means: ArrayLike, std: ArrayLike, weights: ArrayLike | None = None, name: str = "mixture") -> Toy:
+    """Mixture of isotropic Gaussians of your own.
+
+    Args:
+        means: shape (k, *shape); k numbers on a line are (k, 1).
+        std: standard deviation of the components, one for all or shape (k,), above 0.
+        weights: shape (k,), above 0, sum 1; equal by default.
+    Raises:
+        ValueError: if shapes do not fit or a value is out of range.
+    """
+    m, s = finite(means, "means"), finite(std, "std")
+    if m.ndim < 2 or not m.size:
+        raise ValueError(f"means must be (k, *shape), got {m.shape}; numbers on a line are means[:, None]")
+    w = np.full(len(m), 1 / len(m)) if weights is None else finite(weights, "weights")
+    if w.shape != m.shape[:1] or s.shape not in ((), (1,), w.shape) or min(w.min(), s.min()) <= 0 or abs(w.sum() - 1) > 1e-9:
+        raise ValueError(
+            f"weights must be {len(m)} numbers > 0 with sum 1, std one > 0 or {len(m)}; got {weights!r} and {std!r}"
+        )
+    return Toy(Mixture(torch.tensor(w), torch.tensor(m).flatten(1), torch.tensor(s).reshape(-1)), m.shape[1:], name)
+
+
+def load(name: str) -> dict[str, NDArray]:
+    """Arrays of a file of ``data/``: "digits" and "fashion" (images, labels) or "photos" (eight by name); else ValueError."""
+    files = {file.stem: file for file in sorted(FOLDER.glob("*.npz"))}
+    if name not in files:
+        raise unknown("data file", name, files, "data/README.md")
+    with np.load(files[name]) as found:
+        return dict(found)
+
+
+def dataset(source: ArrayLike | str | Path, bandwidth: float = 0.05, unit: bool = True, name: str = "data") -> Toy:
+    """Your own data with an exact denoiser: the kernel density of the points.
+
+    Args:
+        source: points (n, *shape), or the path of a .csv: numbers with commas, under one line of names or none.
+        bandwidth: standard deviation of the kernel, in standard deviations of the data.
+        unit: shift and scale to mean 0 and a variance of 1 per dimension.
+    Raises:
+        ValueError: if a file is missing or holds no points, for NaN or inf, fewer than 2 points, or points that are all equal.
+    """
+    if isinstance(source, (str, Path)):
+        name, path = Path(source).stem, Path(source)
+        try:
+            source = np.genfromtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            raise ValueError(f"cannot read {path}: {error}; a .csv holds numbers with commas, for .npy pass np.load") from error
+        if source.shape[1] == 1:
+            raise ValueError(f"{path} has only one column; for points on a line pass np.loadtxt(path)[:, None]")
+        source = source[1:] if np.isnan(source[:1]).all() else source  # names
+    points = finite(source, "data")
+    if points.ndim < 2 or (points == points[:1]).all():
+        raise ValueError(f"data must be 2 or more different points (n, *shape), got {points.shape}; maybe data[:, None]")
+    made = mixture(points, positive(bandwidth, "bandwidth") * math.sqrt(points.var(0).mean()), name=name)
+    return made.unit() if unit else made
+
+
+# complex numbers, seen as points (k, 2) of the plane
+EIGHT = np.exp(2j * np.pi * np.arange(8) / 8)[:, None].view(float)
+ARC = np.exp(1j * np.pi * (np.arange(40) + 0.5) / 40)[:, None].view(float)
+TURN = np.pi * (1.5 + 3 * (np.arange(240) + 0.5) / 240)
+SPIRAL = (TURN / 10 * np.exp(1j * TURN))[:, None].view(float)
+TOYS: dict[str, Callable[[], Toy]] = {
+    "gaussian": lambda: mixture([[0.0]], 1.0),
+    "gmm1": lambda: mixture([[-1.5], [0.5]], [0.3, 0.2], [0.3, 0.7]),
+    "gmm2d": lambda: mixture([[-1.2, -0.4], [0.9, 0.8], [0.6, -1.0]], [0.4, 0.3, 0.5], [0.5, 0.3, 0.2]),
+    "ring8": lambda: mixture(2 * EIGHT, 0.1),
+    "8gaussians": lambda: mixture(5 * EIGHT, math.sqrt(0.1)),  # variance 0.1; torchcfm's has 0.316
+    "moons": lambda: mixture(np.r_[ARC, [1, 0.5] - ARC], 0.1),  # both arcs of scikit-learn's make_moons
+    "swissroll": lambda: mixture(SPIRAL, 0.05),
+    "circle": lambda: Toy(Circle(1.0), (2,)),
+    "checkerboard": lambda: Toy(Checkerboard(4.0), (2,)),
+    "dino": lambda: dataset(FOLDER / "dino.csv"),
+    "digits": lambda: dataset(load("digits")["images"] / 8 - 1, unit=False),
+    "fashion": lambda: dataset(load("fashion")["images"] / 127.5 - 1, unit=False),
+}
+
+
+def toy(name: str, unit: bool = False) -> Toy:
+    """A toy by its name in ``TOYS``, with unit variance if asked; ValueError with near names if there is none."""
+    if name not in TOYS:
+        raise unknown("toy", name, TOYS, "diffviz.data.TOYS")
+    made = replace(TOYS[name](), name=name)
+    return made.unit() if unit else made

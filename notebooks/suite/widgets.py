@@ -1,0 +1,272 @@
+"""Explorers: controls by name, one drawing function, and a picture that a reader without a kernel sees too.
+
+The picture is a PNG in an ``Image`` widget, fed by an Agg figure. While axes, labels and legend stay, only the lines are drawn, over a
+cached background; anything else takes the full path once. Nothing is written through ``Output`` or ``interact``.
+"""
+
+import base64
+import html
+import io
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path as File
+from typing import Any, cast
+
+import ipywidgets as w
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image as Pillow
+from scipy.special import expit
+
+from diffviz import frames, paths, plots, weightings
+from diffviz.objectives import FAMILIES, Objective, from_weighting, unknown
+from diffviz.recipes import CATALOGUE, objective
+
+MOST = 8
+WIDE = {"description_width": "92px"}
+TIMES = {"linear path": paths.LINEAR, "cosine path": paths.COSINE, "VP linear β": paths.vp_linear()}
+SIGMAS = {"linear path": (frames.STRAIGHT, "linear"), "VP": (frames.VP, "linear"), "VE (log scale)": (frames.VE, "log")}
+
+
+def _time(path: paths.Path) -> Callable:
+    return lambda logsnr: np.where(path.schedule.pdf(logsnr) > 0, path.time(logsnr), np.nan)
+
+
+AXES: dict[str, tuple[Callable, str, str]] = {  # where each λ stands (NaN outside the path), label, scale of the axis
+    "λ": (np.asarray, plots.LOGSNR, "linear"),
+    **{f"t, {name}": (_time(path), f"time t   [0 data, 1 noise],  {name}", "linear") for name, path in TIMES.items()},
+    **{f"σ, {name}": (frame.sigma, f"σ   [data ← → noise],  {name}", scale) for name, (frame, scale) in SIGMAS.items()},
+}
+LOG, MAX, SPENT = "log10, anchored", "w / max", "loss density"
+LIMITS = {LOG: lambda low, high: (max(low, -6) - 0.3, min(high, 6) + 0.3)}  # of y; from 0 up in the other views
+VIEWS: dict[str, tuple] = {  # what is drawn of an objective, in which scale, label, the controls that act on it
+    LOG: (Objective.weighting, LOG, "log₁₀ w on the {} error, 0 at the anchor", ("base", "anchor")),
+    MAX: (Objective.weighting, MAX, plots.SCALES[MAX][1], ("base",)),
+    SPENT: (lambda o, grid, _: weightings.loss_density(o, grid), "unit area", "share of the loss per nat, N(0, I) data", ()),
+}
+
+
+class Picture:
+    """PNG of a figure; lines with a ``gid`` move over a cached background until something else changes."""
+
+    def __init__(self, figure: Figure):
+        self.figure, self._background = figure, None
+
+    def png(self) -> bytes:
+        """The figure as it is now."""
+        canvas = cast(FigureCanvasAgg, self.figure.canvas)
+        moving = [(ax, line) for ax in self.figure.axes for line in ax.lines if line.get_gid()]
+        for _, line in moving:
+            line.set_animated(True)
+        if self._background is None or self.figure.stale:  # an animated line makes nothing stale
+            canvas.draw()
+            self._background = canvas.copy_from_bbox(self.figure.bbox)
+        canvas.restore_region(self._background)
+        for ax, line in sorted(moving, key=lambda pair: pair[1].get_zorder()):
+            ax.draw_artist(line)
+        file = io.BytesIO()
+        Pillow.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(file, "PNG", compress_level=1)
+        return file.getvalue()
+
+
+class Explorer(w.VBox):
+    """Controls beside a picture.
+
+    Args:
+        figure: the Agg figure that ``draw`` moves the lines of.
+        controls: name to widget; a change of a ``value`` or a press of a button redraws.
+        draw: called with the name of that control ("" at first), returns HTML for the text under the picture.
+        panel: how the controls are laid out; one under the other by default.
+    """
+
+    def __init__(self, figure: Figure, controls: dict[str, Any], draw: Callable[[str], str], panel: w.Widget | None = None):
+        self.controls, self.figure = controls, figure
+        self._draw, self._picture, self._busy = draw, Picture(figure), False
+        width, height = (f"{int(x)}px" for x in figure.get_size_inches() * figure.dpi)
+        self.text = w.HTML(draw(""), layout=w.Layout(max_width=width))
+        layout = w.Layout(width=width, height=height, max_width="100%", object_fit="contain")
+        self._image = w.Image(value=self._picture.png(), format="png", layout=layout)
+        panel = panel or w.VBox(list(controls.values()), layout=w.Layout(width="350px"))
+        super().__init__([w.HBox([panel, w.VBox([self._image, self.text])], layout=w.Layout(flex_flow="row wrap"))])
+        for name, control in controls.items():
+            if isinstance(control, w.Button):
+                control.on_click(lambda _, name=name: self.redraw(name))
+            else:
+                control.observe(lambda _, name=name: self.redraw(name), "value")
+
+    def redraw(self, name: str = "") -> None:
+        """Draw again after the control ``name`` changed; an error is shown under the picture, which stays as it was."""
+        if self._busy:  # a control set by the drawing itself
+            return
+        self._busy = True
+        try:
+            self.text.value = self._draw(name)
+            self._image.value = self._picture.png()
+        except Exception as error:  # shown here, or it would end in a log console that nobody opens
+            self.text.value = f"<b style='color:#CC3311'>{type(error).__name__}: {html.escape(str(error))}</b>"
+        finally:
+            self._busy = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self.controls)})"
+
+    @property
+    def png(self) -> bytes:
+        """The picture on show."""
+        return self._image.value
+
+    def _repr_mimebundle_(self, **kwargs):
+        return super()._repr_mimebundle_(**kwargs) | {"image/png": base64.b64encode(self.png).decode()}
+
+
+def control(kind: type[w.Widget], description: str, *args, **options) -> Any:
+    """A control as wide as the others, with room for its name and a layout of its own (some are hidden at times)."""
+    return kind(*args, description=description, style=WIDE, layout=w.Layout(width="330px"), **options)
+
+
+def show(control: w.Widget, on: bool) -> None:
+    """Show or hide a control that has nothing to say in the present view."""
+    control.layout.display = "" if on else "none"
+
+
+def offer(sliders: list[w.FloatSlider], parameters: tuple[tuple[str, float, float, float, float], ...]) -> None:
+    """Make sliders those of these parameters (name, default, lowest, highest, step); hide the ones left over."""
+    for i, slider in enumerate(sliders):
+        show(slider, i < len(parameters))
+    for slider, (name, default, low, high, step) in zip(sliders, parameters, strict=False):
+        slider.min, slider.max = min(low, slider.min), high  # never min > max on the way
+        slider.min, slider.step, slider.description, slider.value = low, step, name, default
+
+
+@lru_cache(64)
+def _words(objective: Objective) -> str:
+    v = weightings.verdict(objective)
+    kind = "monotone" if v.monotone else f"peak {v.peak + 0.0:.2f}, negative {v.negative_share:.1%}"
+    low, high = objective.density.support()
+    if low >= 10 or high <= -10:
+        return f"<td>{kind}</td><td colspan=2>outside [-10, 10]</td>"
+    below, loss = weightings.share_below(objective), weightings.share_below(objective, mmse=expit)
+    return f"<td style='padding-right:12px'>{kind}</td><td>{below:.1%}</td><td>{loss:.1%}</td>"
+
+
+class WeightingExplorer(Explorer):
+    """What do these objectives weight? Up to eight of the catalogue, one parametric family, and a table of one's own.
+
+    Args:
+        names: objectives on show at first.
+        family: parametric family at first ("none" for none), see ``diffviz.FAMILIES``.
+    """
+
+    grid = np.linspace(-12, 12, 601)
+
+    def __init__(
+        self, names: tuple[str, ...] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"), family: str = "flow logit-normal"
+    ):
+        names = tuple(objective(name).name for name in names)
+        if family not in ("none", *FAMILIES):
+            raise unknown("family", family, FAMILIES, "dv.FAMILIES")
+        self.table: Objective | None = None
+        groups = ("all families", *dict.fromkeys(o.family for o in CATALOGUE.values()))
+        self.controls = c = {
+            "search": control(w.Text, "search", placeholder="part of a name, paper, repository"),
+            "group": control(w.Dropdown, "family", options=groups),
+            "objectives": control(w.SelectMultiple, "objectives", options=list(CATALOGUE), value=names, rows=9),
+            "parametric": control(w.Dropdown, "parametric", options=("none", *FAMILIES), value=family),
+            **{f"p{i}": control(w.FloatSlider, "", readout_format=".2f") for i in range(3)},
+            "scale": control(w.Dropdown, "scale", options=list(VIEWS)),
+            "anchor": control(w.FloatSlider, "anchor λ", 0.0, min=-8, max=8, step=0.25),
+            "base": control(w.ToggleButtons, "error of", options=list(plots.ERROR_OF)),
+            "axis": control(w.Dropdown, "axis", options=list(AXES)),
+            "table": control(w.Textarea, "own table", placeholder="λ, w  (two columns, one row a line)", rows=3),
+            "use": w.Button(description="use table"),
+            "file": control(w.Text, "file", "weightings.svg", tooltip="svg, pdf, png: the picture; csv: the curves"),
+            "save": w.Button(description="save"),
+        }
+        c["base"].style.button_width = "50px"
+        for button in (c["use"], c["save"]):
+            button.layout = w.Layout(width="150px", margin="2px 2px 2px 96px")
+        self._filter()
+        self._sliders()
+        self._acts: dict[str, Callable[[], str | None]] = {"use": self._use, "save": self._save, "parametric": self._sliders}
+        self._acts |= {"search": self._filter, "group": self._filter}
+        self.axes = plots.axes(8.0, 4.6, legend=2.0)[0]
+        super().__init__(cast(Figure, self.axes.figure), c, self._show)
+
+    def _parameters(self) -> tuple:
+        family = FAMILIES.get(self.controls["parametric"].value)
+        return family.parameters if family else ()
+
+    def _values(self) -> dict[str, float]:
+        return {parameter[0]: self.controls[f"p{i}"].value for i, parameter in enumerate(self._parameters())}
+
+    def shown(self) -> dict[str, Objective]:
+        """The objectives on show, by the name in the legend."""
+        family = self.controls["parametric"].value
+        some = {name: CATALOGUE[name] for name in self.controls["objectives"].value[:MOST]}
+        some |= {family: FAMILIES[family].build(**self._values())} if family in FAMILIES else {}
+        return some | ({"own table": self.table} if self.table else {})
+
+    def curves(self) -> dict[str, np.ndarray]:
+        """w on ``grid`` in the chosen base (the loss density in that view), by name."""
+        values, base = VIEWS[self.controls["scale"].value][0], self.controls["base"].value
+        return {name: values(o, self.grid, base) for name, o in self.shown().items()}
+
+    def _filter(self) -> None:
+        c = self.controls
+        wanted, group, kept = c["search"].value.lower().strip(), c["group"].value, c["objectives"].value
+        entries = [o for o in CATALOGUE.values() if group in ("all families", o.family) and o.name not in kept]
+        c["objectives"].value = ()  # first, or the page selects rows that are no longer there
+        c["objectives"].options = [*kept, *(o.name for o in entries if wanted in f"{o.name} {o.source} {o.note}".lower())]
+        c["objectives"].value = kept
+
+    def _sliders(self) -> None:
+        offer([self.controls[f"p{i}"] for i in range(3)], self._parameters())
+
+    def _use(self) -> None:
+        lines = self.controls["table"].value.strip().splitlines()
+        rows = [line.replace(",", " ").replace(";", " ").split() for line in lines]
+        rows = rows[1:] if rows and any(word[:1].isalpha() for word in rows[0]) else rows  # a header line
+        if len({len(row) for row in rows}) > 1:
+            raise ValueError("every row of the table has the same number of columns: logsnr and w")
+        self.table = None if not rows and self.table else from_weighting(np.array(rows, dtype=float), name="own table")
+
+    def _save(self) -> str:
+        file = File(self.controls["file"].value.strip() or "weightings.svg")
+        if file.suffix == ".csv":
+            columns = {"logsnr": self.grid, **self.curves()}
+            np.savetxt(file, np.column_stack(list(columns.values())), "%.17g", ",", header=",".join(columns), comments="")
+        else:
+            plots.save(self.figure, file)
+        return f"<i>saved {html.escape(str(file.resolve()))}</i>"
+
+    def _show(self, changed: str) -> str:
+        note = (self._acts[changed]() or "") if changed in self._acts else ""
+        if over := self.controls["objectives"].value[MOST:]:
+            note += f"<i>up to {MOST} at once: {', '.join(over)} left out</i>"
+        if not (shown := self.shown()):
+            raise ValueError("nothing is chosen: pick an objective, a parametric family or a table")
+        self._redraw_axes(keep=changed in ("p0", "p1", "p2", "anchor"))
+        values = ", ".join(f"{name} {value:g}" for name, value in self._values().items())
+        rows = []
+        for name, one in shown.items():
+            label = html.escape(f"{name} ({values})" if name in FAMILIES else name)
+            mark = f"<td style='color:{plots.colour(name)}'>■</td><td style='padding-right:12px'>{label}</td>"
+            rows.append(f"<tr>{mark}{_words(one)}</tr>")
+        head = "<tr><td></td><td></td><td><b>verdict</b></td><td><b>w below 0&nbsp;</b></td><td><b>loss below 0</b></td></tr>"
+        return f"<table style='line-height:1.25'>{head}{''.join(rows)}</table>{note}"
+
+    def _redraw_axes(self, keep: bool) -> None:
+        c, ax, chosen = self.controls, self.axes, self.controls["scale"].value
+        (place, xlabel, xscale), (_, scale, ylabel, used) = AXES[c["axis"].value], VIEWS[chosen]
+        for name in ("base", "anchor"):
+            show(c[name], name in used)
+        curves = {name: plots.scaled(w, self.grid, scale, c["anchor"].value) for name, w in self.curves().items()}
+        ylabel = ylabel.format(plots.ERROR_OF[c["base"].value])
+        plots.lines(place(self.grid), curves, xlabel=xlabel, ylabel=ylabel, outside=True, colours=plots.colour, ax=ax)
+        if not keep:
+            ax.set_xscale(xscale)
+            xs, ys = np.concatenate([line.get_xydata() for line in ax.lines]).T
+            ax.set_xlim(np.nanmin(xs), np.nanmax(xs))
+            low, high = np.nanmin(ys), np.nanmax(ys)
+            ax.set_ylim(LIMITS[chosen](low, high) if chosen in LIMITS else (0, 1.05 * high))
