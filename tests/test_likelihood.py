@@ -207,6 +207,18 @@ def test_elbo_and_ode_agree_on_average_for_an_exact_denoiser():
     assert abs(difference.mean()) < 4 * difference.std() / 20 and difference.std() > 0.05
 
 
+def test_a_trained_run_has_both_likelihoods_within_a_tenth_of_a_nat_of_the_entropy():
+    """At 1,500 new points: each lies above the exact −log p by what the network lost, and they agree within their noise."""
+    toy = dv.toy("gmm2d", True)
+    run = dv.fit("fm-ot", toy.sample(20_000, seed(0)), steps=800, progress=False)[0]
+    x = toy.sample(1500, seed(5))
+    bound, ode = dv.elbo(run, x, levels=256, generator=seed(1)).nats, -dv.log_likelihood(run, x, low=-10, steps=60)[0]
+    above = [one + toy.log_prob(x) for one in (bound, ode)]
+    noise = [one.std().item() / 1500**0.5 for one in above]
+    assert all(-4 * error < one.mean() < 0.1 for one, error in zip(above, noise, strict=True))
+    assert abs((bound - ode).mean()) < 4 * noise[0] + 0.02
+
+
 def model(denoise):
     return SimpleNamespace(denoise=denoise)
 
