@@ -25,7 +25,7 @@ RUNS = {
 
 
 def likelihood() -> None:
-    """Mean −log p in nats of 300 draws: exact, ELBO, ODE with exact trace and with 4 probes, ± standard error of the difference."""
+    """Mean −log p in nats of 300 draws by each route, ± standard error of its difference from the exact one."""
     print("| mixture | exact | −ELBO [−12, 12] | ODE, exact trace | ODE, 4 signs | ODE, 4 Gaussian | s |\n" + "|---" * 7 + "|")
     for name in ("gmm1", "gmm2d", "ring8"):
         toy, start = data.toy(name), time.process_time()
@@ -38,7 +38,7 @@ def likelihood() -> None:
 
 
 def ratio() -> None:
-    """Correlation and slope of the exact surrogate on the exact log-ratio at 200 actions on a line, for changes at one scale and at two."""
+    """Correlation and slope of the surrogate on the exact log-ratio at 200 actions on a line; changes at one scale and at two."""
     means, std = torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None], 0.1
     old, even = data.mixture(means, std), torch.full((5,), 0.2, dtype=torch.float64)
     share = torch.linspace(-0.6, 0.6, 5, dtype=torch.float64).softmax(0)

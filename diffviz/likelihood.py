@@ -47,8 +47,7 @@ class Bound:
 
     def weighted(self, w: Any) -> Tensor:
         """½ ∫ w E‖eps − eps_hat‖² dλ from the same errors, (n,), for an objective or a callable of λ."""
-        w = torch.from_numpy(evaluate(w, self.logsnr.cpu().numpy()))
-        return (w.to(self.error) * self.weight * self.error).sum(0) / 2
+        return (torch.from_numpy(evaluate(w, self.logsnr.cpu().numpy())).to(self.error) * self.weight * self.error).sum(0) / 2
 
 
 def _points(x: Any, low: float, high: float) -> tuple[Tensor, int]:
