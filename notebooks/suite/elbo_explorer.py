@@ -81,13 +81,23 @@ class ElboExplorer(Explorer):
         mixture = values[-1] * level[-1] - values[0] * level[0] - np.diff(values) @ middle
         flat = np.ptp(values) < 1e-9 * values.max()  # rounding noise of a constant w is no law
         scaled = 0 * law if flat else law / np.abs(law).max()
-        self._lines(logsnr, scaled, values / values.max(), (0 if flat else 1) * law * level / loss, values * here.mmse(logsnr) / 2 / loss)
+        self._lines(
+            logsnr,
+            scaled,
+            values / values.max(),
+            (0 if flat else 1) * law * level / loss,
+            values * here.mmse(logsnr) / 2 / loss,
+        )
         if not changed:
             self._frame()
         self._limits(logsnr)
         shares = ", ".join(f"{v.negative_share:.2%} on {name}" for name, v in zip(DATA, verdicts, strict=True))
         terms = sum(here.terms(low, high))
-        words = f"<b>{verdicts[0]}</b>" if verdicts[0].monotone else f"<b>not monotone: peak at {round(verdicts[0].peak, 2) + 0.0:.2f}</b>"
+        words = (
+            f"<b>{verdicts[0]}</b>"
+            if verdicts[0].monotone
+            else f"<b>not monotone: peak at {round(verdicts[0].peak, 2) + 0.0:.2f}</b>"
+        )
         words += "" if verdicts[0].monotone else f"; negative {shares}"
         words += f"<br>loss ½∫w·mmse dλ = {loss:.4g}, as a signed mixture of ELBOs {mixture:.4g}"
         words += f"; λ_max alone {values[-1] * level[-1] / loss:.1%}"
@@ -100,10 +110,14 @@ class ElboExplorer(Explorer):
     def _lines(self, logsnr: NDArray, law: NDArray, w_: NDArray, mixed: NDArray, direct: NDArray) -> None:
         title, label = "the law of noise levels", "scaled to the largest value"
         curves = {W: w_, NEGATIVE: _hatched(law), LAW: law}
-        plots.lines(logsnr, curves, xlabel=plots.LOGSNR, ylabel=label, title=title, outside=None, colours=INK.get, ax=self.panels[0])
+        plots.lines(
+            logsnr, curves, xlabel=plots.LOGSNR, ylabel=label, title=title, outside=None, colours=INK.get, ax=self.panels[0]
+        )
         title, label = "what each level adds to the loss", "share of the loss per nat"
         curves = {DIRECT: direct, NEGATIVE: _hatched(mixed), MIXED: mixed}
-        plots.lines(logsnr, curves, xlabel=plots.LOGSNR, ylabel=label, title=title, outside=None, colours=INK.get, ax=self.panels[1])
+        plots.lines(
+            logsnr, curves, xlabel=plots.LOGSNR, ylabel=label, title=title, outside=None, colours=INK.get, ax=self.panels[1]
+        )
 
     def _frame(self) -> None:
         """Once: limits, legends, the zero line, and no dots at the ends of what is only shading."""

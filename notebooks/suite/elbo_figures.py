@@ -38,14 +38,14 @@ class Data(NamedTuple):
 
 @lru_cache
 def known(name: str) -> Data:
-    """``Data`` of a toy: its eps-mmse by quadrature at 161 levels of [−20, 20], with a spline of degree 5 of its logarithm in between."""
+    """``Data`` of a toy: its eps-mmse by quadrature at 161 levels of [−20, 20], with a spline of degree 7 of its logarithm in between."""
     from diffviz import data  # torch only for those who ask
 
     toy = data.toy(name)
     if not isinstance(toy.law, data.Mixture):
         raise ValueError(f"{name} has no entropy in closed reach; take a mixture such as gmm1, ring8 or gmm2d")
     levels, law = np.linspace(-20, 20, 161), toy.law
-    logs = make_interp_spline(levels, np.log(toy.mmse(levels)), k=5)
+    logs = make_interp_spline(levels, np.log(toy.mmse(levels)), k=7)
     half = (levels[1] - levels[0]) / 2
     panels = np.exp(logs(levels[:-1, None] + half * (1 + NODE))) @ WEIGHT * half
     start = np.exp(logs(-20.0)) / 2  # I = ½ ∫ e dλ, and e falls as e^λ to the left
@@ -65,7 +65,9 @@ def divergence(name: str, x: NDArray, logsnr: NDArray, low: float = -20.0, high:
     return make_interp_spline(edges, values, k=5)(logsnr).T
 
 
-@figure("augmentation", "L(t; x) on gmm1 and the law of noise p_w(t): a falling weighting is a mean of ELBOs, EDM's a signed one")
+@figure(
+    "augmentation", "L(t; x) on gmm1 and the law of noise p_w(t): a falling weighting is a mean of ELBOs, EDM's a signed one"
+)
 def augmentation() -> Axes:
     from diffviz import data
 
@@ -89,11 +91,16 @@ def augmentation() -> Axes:
         ax.fill_between(time, np.minimum(law, 0), 0, color=RED, alpha=0.35, lw=0, gid="negative")
         ax.axhline(0, color="0.4", lw=0.8)
     share = weightings.verdict(CATALOGUE["edm"], information=known("gmm1").information).negative_share
-    others[1].annotate(f"negative: {share:.2%}\nof the rest, by L", (0.3, 0.2), xycoords="axes fraction", color=RED, fontsize=10)
+    others[1].annotate(
+        f"negative: {share:.2%}\nof the rest, by L", (0.3, 0.2), xycoords="axes fraction", color=RED, fontsize=10
+    )
     return first
 
 
-@figure("elbo-terms", "The three terms of −ELBO over the end points of λ, ring8: nats and bits per dimension, and what is left of the gap")
+@figure(
+    "elbo-terms",
+    "The three terms of −ELBO over the end points of λ, ring8: nats and bits per dimension, and what is left of the gap",
+)
 def elbo_terms() -> Axes:
     left, middle, right = plots.axes(13, 4.2, columns=3)
     ring, high, low = known("ring8"), np.linspace(2, 20, 181), np.linspace(-14, 0, 141)
