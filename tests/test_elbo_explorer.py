@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 import diffviz as dv
-from suite.elbo_explorer import DATA, DIRECT, FIXED, LAW, MIXED, NEGATIVE, W, ElboExplorer
+from suite.elbo_explorer import DATA, DIRECT, FIXED, LAW, MIXED, NEGATIVE, ElboExplorer, W
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_a_slider_moves_the_law_to_that_of_its_closed_form(explorer):
 
 
 def test_red_lies_where_the_law_is_negative(explorer):
-    x, law = curve(explorer, 0, LAW)
+    _, law = curve(explorer, 0, LAW)
     _, red = curve(explorer, 0, NEGATIVE)
     assert (np.isfinite(red) == (law < 0)).all() and np.nanmin(red) == pytest.approx(law.min(), abs=1e-3)
 

@@ -1,5 +1,7 @@
 """Figures 20 to 22 show the numbers that they are there for, read from the artists; what they are made of, by second routes."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -41,7 +43,7 @@ def test_nothing_is_cut_off_and_no_title_runs_into_another(name, drawn):
         inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
         assert inside, f"{text.get_text()!r} is cut"
     titles = sorted((boxes[ax.title] for ax in figure.axes if ax.title.get_text()), key=lambda box: box.x0)
-    assert all(a.x1 < b.x0 for a, b in zip(titles, titles[1:], strict=False))
+    assert all(a.x1 < b.x0 for a, b in pairwise(titles))
 
 
 @pytest.mark.parametrize(

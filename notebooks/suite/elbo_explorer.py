@@ -111,12 +111,26 @@ class ElboExplorer(Explorer):
         title, label = "the law of noise levels", "scaled to the largest value"
         curves = {W: w_, NEGATIVE: _hatched(law), LAW: law}
         plots.lines(
-            logsnr, curves, xlabel=plots.LOGSNR, ylabel=label, title=title, outside=None, colours=INK.get, ax=self.panels[0]
+            logsnr,
+            curves,
+            xlabel=plots.LOGSNR,
+            ylabel=label,
+            title=title,
+            outside=None,
+            colours=INK.__getitem__,
+            ax=self.panels[0],
         )
         title, label = "what each level adds to the loss", "share of the loss per nat"
         curves = {DIRECT: direct, NEGATIVE: _hatched(mixed), MIXED: mixed}
         plots.lines(
-            logsnr, curves, xlabel=plots.LOGSNR, ylabel=label, title=title, outside=None, colours=INK.get, ax=self.panels[1]
+            logsnr,
+            curves,
+            xlabel=plots.LOGSNR,
+            ylabel=label,
+            title=title,
+            outside=None,
+            colours=INK.__getitem__,
+            ax=self.panels[1],
         )
 
     def _frame(self) -> None:
@@ -129,7 +143,7 @@ class ElboExplorer(Explorer):
             lines[NEGATIVE].set_alpha(0.45)
             for name, line in lines.items():
                 if name in INK:
-                    line.set_linestyle(plots.DASHES[name in (W, DIRECT)])
+                    line.set_linestyle(plots.DASHES[1] if name in (W, DIRECT) else "-")
             ax.legend([lines[name] for name in names], names, frameon=False, fontsize=9, handlelength=3, loc="upper right")
         self.panels[0].set_ylim(-1.1, 1.6)
 

@@ -110,7 +110,7 @@ def elbo_terms() -> Axes:
     label = "λ_max   [λ_min = −10]"
     plots.lines(high, terms, xlabel=label, ylabel="nats", title="large terms, small sum", ax=left)
     left.axhline(ring.entropy, color="0.4", ls=":", lw=1, gid="entropy")
-    bits = left.secondary_yaxis("right", functions=(lambda y: y / math.log(4), lambda y: y * math.log(4)))
+    bits = left.secondary_yaxis("right", functions=(lambda y: np.divide(y, math.log(4)), lambda y: np.multiply(y, math.log(4))))
     bits.set_ylabel("bits per dimension", labelpad=1)
     left.figure.subplots_adjust(wspace=0.45)
     gaps = {"E[−ELBO] − entropy": total - ring.entropy, "½ e^(−λ_max) · 200": 100 * np.exp(-high)}
@@ -142,7 +142,9 @@ def ode_likelihood() -> Axes:
     off = {name: 1e3 * (one - exact) for name, one in nats.items() if one is not exact}
     colours = {"ODE": plots.PALETTE[1], "−ELBO": plots.PALETTE[2]}
     label = "10⁻³ nats above −log p(x)"
-    plots.lines(x[:, 0], off, xlabel="x", ylabel=label, title="their difference, λ ≤ 10", colours=colours.get, ax=middle)
+    plots.lines(
+        x[:, 0], off, xlabel="x", ylabel=label, title="their difference, λ ≤ 10", colours=colours.__getitem__, ax=middle
+    )
     middle.axhline(0, color="0.4", lw=0.8)
     probes = 2 ** np.arange(7)
     for place, (name, gaussian) in enumerate({"±1": False, "Gaussian": True}.items()):
