@@ -1,52 +1,115 @@
-"""Sampling: from noise to data along the probability-flow ODE, on any grid of log-SNR.
+"""Sampling: from noise to data along the probability-flow ODE or an SDE, on any grid of log-SNR.
 
 With y = z/alpha and s = sigma/alpha = e^(−λ/2) every Gaussian path is the variance-exploding one, and the flow is
 
     dy/ds = eps_hat = (y − x_hat)/s        (Song et al. 2021, arXiv 2011.13456, eq. 13; Karras et al. 2022, arXiv 2206.00364, eq. 3)
 
-so a solver needs the denoiser and two levels. Euler in s is DDIM, and Euler in the time of the linear path (flow matching) is the
-same step. A solver is a function (denoise, y, s, s of the next level) → y, where denoise(y, s) is x_hat, like y (n, *shape).
+so a solver needs the denoiser and two levels: a function (denoise, y, s, s of the next level, its own options) → y.
 """
 
-from collections.abc import Callable
+import math
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy import fft, stats
 from torch import Tensor
+from torchdiffeq import odeint
 
 from diffviz.checks import increasing
 from diffviz.frames import VP, noise_ratio
+from diffviz.paths import LINEAR, Path
+from diffviz.targets import Target, V
+
+_along = lambda x_hat, y, start, end: x_hat + end / start * (y - x_hat)  # exact for a constant x_hat
 
 
-def ddim(denoise, y, start, end):
-    """Euler in s (Song et al. 2020, arXiv 2010.02502, eq. 12). First order, one call."""
+def ddim(denoise, y, start, end, eta=0.0):
+    """Euler in s, one call; first order. ``eta`` adds noise, 1 is DDPM (Song et al. 2020, arXiv 2010.02502, eq. 12 and 16)."""
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta must lie in [0, 1] (0 adds no noise, 1 is DDPM's), got {eta}")
+    fresh = eta * end * math.sqrt(1 - (end / start) ** 2)
+    y = _along(denoise(y, start), y, start, math.sqrt(end**2 - fresh**2))
+    return y + fresh * denoise.noise(y) if eta else y
+
+
+def euler(denoise, y, start, end, path=LINEAR, eta=0.0):
+    """Euler on dz/dt in the frame and time of a path, one call; first order. Linear is DDIM; with ``eta`` Euler–Maruyama."""
+    levels, (low, high) = -2 * np.log([start, end]), path.schedule.support()
+    if not (low <= levels[0] < levels[1] <= high and 0 <= eta < math.inf):
+        raise ValueError(f"need eta >= 0 and logsnr of {path.name}, {low:.4g} to {high:.4g}; got {eta}, {levels.tolist()}")
+    (before, after), slope = path.frame.alpha(levels).tolist(), float(path.frame.slope(levels)[0])  # d log alpha/dλ
+    h = float(-np.diff(path.time(levels))[0] / path.schedule.pdf(levels[0]))  # dt dλ/dt
+    # the SDE is dy = (1 + eta²)/2 (x_hat − y) dλ + eta s dW; for eta = 1 Song et al. 2021 (arXiv 2011.13456), eq. 6
+    y = y + h * (slope * y + (1 + eta**2) / 2 * (denoise(y, start) - y))
+    return before / after * (y + eta * start * math.sqrt(h) * denoise.noise(y) if eta else y)
+
+
+def heun(denoise, y, start, end, churn=0.0, inflate=1.003, low=0.0, high=math.inf):
+    """Heun in s, two calls; second order (Karras et al. 2022, arXiv 2206.00364, algorithm 2 with S_churn, S_noise, S_tmin, S_tmax)."""
+    if not (0 <= churn < math.inf and 0 < inflate < math.inf and 0 <= low < high):
+        raise ValueError(f"need churn >= 0, inflate > 0 and 0 <= low < high in s; got {churn}, {inflate}, {low}, {high}")
+    raised = start * (1 + (low <= start <= high) * min(churn / denoise.steps, math.sqrt(2) - 1))
+    y = y + inflate * math.sqrt(raised**2 - start**2) * denoise.noise(y) if raised > start else y
+    slope = (y - denoise(y, raised)) / raised
+    guess = y + (end - raised) * slope
+    return y + (end - raised) * (slope + (guess - denoise(guess, end)) / end) / 2
+
+
+def dpm_2m(denoise, y, start, end):
+    """DPM-Solver++(2M), one call; second order (Lu et al. 2022, arXiv 2211.01095, algorithm 2)."""
     x_hat = denoise(y, start)
-    return x_hat + end / start * (y - x_hat)
+    before, _, older = denoise.past[-2] if denoise.past[1:] else (math.inf, y, x_hat)  # the first step is DDIM's
+    return _along(x_hat + (x_hat - older) / 2 * math.log(start / end) / math.log(before / start), y, start, end)
 
 
-def heun(denoise, y, start, end):
-    """Heun in s (Karras et al. 2022, arXiv 2206.00364, algorithm 1). Second order, two calls."""
-    slope = (y - denoise(y, start)) / start
-    guess = y + (end - start) * slope
-    return y + (end - start) * (slope + (guess - denoise(guess, end)) / end) / 2
+def dpm_2s(denoise, y, start, end):
+    """DPM-Solver++(2S) by way of the middle in λ, two calls; second order (Lu et al. 2022, arXiv 2211.01095, algorithm 1)."""
+    middle = math.sqrt(start * end)
+    return _along(denoise(_along(denoise(y, start), y, start, middle), middle), y, start, end)
 
 
-SOLVERS: dict[str, Callable] = {"ddim": ddim, "heun": heun}
+def ab3(denoise, y, start, end, std=1.0):
+    """Adams–Bashforth on dz/dθ, θ = atan(s/std), z = y cos θ, one call; third order, after Euler's first step.
+
+    A large ``std`` makes it that on eps_hat over s (ρAB of Zhang & Chen 2022, arXiv 2204.13902); the data's own takes fewer steps.
+    """
+    denoise(y, start)
+    s, ys, x_hats = zip(*denoise.past[-3:], strict=True)
+    *angle, last = np.arctan(np.array([*s, end]) / std)
+    nodes, h, degree = (np.array(angle) - angle[-1]) / (last - angle[-1]), last - angle[-1], np.arange(len(s))
+    share = h * np.linalg.solve(nodes ** degree[:, None], 1 / (degree + 1)) / np.sin(angle)
+    turn = sum(w * (c * at - x) for w, c, at, x in zip(share.tolist(), (np.cos(angle) ** 2).tolist(), ys, x_hats, strict=True))
+    return (math.cos(angle[-1]) * y + turn) / math.cos(last)
+
+
+def runge_kutta(denoise, y, start, end, method="dopri5"):
+    """torchdiffeq's methods on dy/dλ = (x_hat − y)/2: "rk4" has four calls, "dopri5" adapts to (machine precision)^(3/4)."""
+    levels = torch.tensor([-2 * math.log(s) for s in (start, end)], dtype=torch.float64, device=y.device)
+    near, slope = torch.finfo(y.dtype).eps ** 0.75, lambda level, y: (denoise(y, math.exp(-level / 2)) - y) / 2
+    return odeint(slope, y, levels, rtol=near, atol=near, method=method)[-1]
+
+
+SOLVERS: dict[str, Callable] = {
+    "ddim": ddim, "euler": euler, "euler-maruyama": partial(euler, eta=1), "heun": heun, "dpm++2m": dpm_2m,
+    "dpm++2s": dpm_2s, "ab3": ab3, "rk4": partial(runge_kutta, method="rk4"), "adaptive": runge_kutta,
+}  # fmt: skip
 
 
 def grid_of(law: Any, steps: int, low: float = -10.0, high: float = 14.0) -> NDArray:
-    """Levels from ``low`` to ``high`` equally probable under a law of λ, shape (steps + 1,).
+    """Levels between ``low`` and ``high``, or the ends of the law, equally probable under a law of λ; shape (steps + 1,).
 
-    Args:
-        law: frozen distribution: ``path.schedule`` for levels uniform in the path's time, or the density that a training looks with.
-        steps: number of steps; low, high: first and last level in nats.
-    Raises:
-        ValueError: for steps < 1, low >= high, or no mass between them.
+    A law is a frozen distribution: ``path.schedule`` for levels uniform in the path's time, ``paths.karras().schedule`` for EDM's,
+    ``paths.shifted(COSINE, std).schedule`` for atan(s/std), or the density that a training looks with.
+    Raises ValueError for steps < 1, low >= high, or no mass between them.
     """
+    low, high = max(low, law.support()[0]), min(high, law.support()[1])
     if steps < 1 or not low < high or not law.cdf(high) > law.cdf(low):
         raise ValueError(f"a grid needs steps >= 1 and mass of the law between low < high; got {steps}, [{low:g}, {high:g}]")
     return np.r_[low, law.ppf(np.linspace(law.cdf(low), law.cdf(high), steps + 1)[1:-1]), high]
@@ -54,16 +117,51 @@ def grid_of(law: Any, steps: int, low: float = -10.0, high: float = 14.0) -> NDA
 
 @dataclass(frozen=True)
 class Trajectory:
-    """What a sampler did: ``logsnr`` (steps + 1,), noise to data; z, variance-preserving, and x_hat (steps + 1, n, *shape)."""
+    """Where each step began, ``logsnr`` (steps + 1,), z, variance-preserving, and x_hat (steps + 1, n, *shape); number of calls."""
 
     logsnr: NDArray
     z: Tensor
     x_hat: Tensor
+    calls: int
 
     @property
     def samples(self) -> Tensor:
         """The last x_hat, shape (n, *shape)."""
         return self.x_hat[-1]
+
+    def on(self, path: Path) -> tuple[NDArray, Tensor]:
+        """Times on a path, (steps + 1,), and z in its frame: what ``couplings.straightness`` and ``path_ratio`` take."""
+        scale = torch.as_tensor(path.frame.alpha(self.logsnr) / VP.alpha(self.logsnr)).to(self.z)
+        return path.time(self.logsnr), (scale * self.z.movedim(0, -1)).movedim(-1, 0)
+
+    def explained(self, edges: Sequence[float] | None = None) -> NDArray:
+        """R² of every x_hat with the final sample, 1 − E‖x_hat − x‖²/Var x, shape (steps + 1,).
+
+        For images, with ``edges`` of bands in cycles per image, (steps + 1, bands). Raises ValueError for a band without variance.
+        """
+        x, mask = self.x_hat.double().cpu().numpy(), np.full((1, *self.x_hat.shape[2:]), True)
+        if edges is not None:
+            x, rate = fft.dctn(x, axes=(-2, -1), norm="ortho"), np.hypot(*np.indices(x.shape[-2:])) / 2
+            mask = np.array([np.broadcast_to((a <= rate) & (rate < b), x.shape[2:]) for a, b in pairwise(edges)])
+        error, spread = ((x - x[-1]) ** 2).mean(1), x[-1].var(0)
+        total = np.array([spread[band].sum() for band in mask])
+        if not (total > 0).all():
+            raise ValueError(f"the samples do not vary in band {total.argmin()} of {len(mask)}")
+        found = 1 - np.stack([error[:, band].sum(1) for band in mask], 1) / total
+        return found if edges is not None else found[:, 0]
+
+
+def error_law(pilot: Trajectory) -> Any:
+    """Law of λ for ``grid_of`` under which the steps of DDIM err alike, measured on a fine trajectory of another solver.
+
+    The local error, root mean square in z, goes with the square of a step: the mass of a step is its root. Raises ValueError for 0.
+    """
+    s = noise_ratio(pilot.logsnr).tolist()
+    steps = zip(pilot.x_hat, pairwise(pilot.z), pairwise(s), pairwise(np.hypot(1, s)), strict=False)
+    error = [(_along(x, z * a, s, e) / b - after).norm().item() for x, (z, after), (s, e), (a, b) in steps]
+    if not min(error) > 0:
+        raise ValueError("a step of the pilot has no local error; take a solver such as 'heun'")
+    return stats.rv_histogram((np.sqrt(error), pilot.logsnr), density=False)()
 
 
 class Stopped(FloatingPointError):
@@ -72,53 +170,76 @@ class Stopped(FloatingPointError):
     trajectory: Trajectory
 
 
-def sample(
-    model: Any, grid: ArrayLike, *, solver: str = "heun", n: int = 1000, start: Tensor | None = None,
-    generator: torch.Generator | None = None,
-) -> Trajectory:  # fmt: skip
-    """Sample from a denoiser along a grid of log-SNR.
+class _Calls:
+    """The denoiser in y, as solvers see it: with noise, the number of steps, and (s, y, x_hat) of the first call in each."""
 
-    Args:
-        model: a run, a toy, or anything with ``denoise(z, logsnr)`` → x_hat of the variance-preserving frame and ``mean`` (*shape).
-        grid: increasing levels in nats, noise to data, shape (steps + 1,).
-        solver: one of ``SOLVERS``.
-        n: number of samples, started from standard normal draws of ``generator``.
-        start: z at grid[0] instead, (n, *shape).
-    Returns:
-        The ``Trajectory``; its ``samples`` are the last x_hat.
-    Raises:
-        ValueError: for a grid that does not increase, an unknown solver or n < 1.
-        Stopped: if the denoiser returns NaN or inf; it carries the steps so far.
-    """
-    levels = increasing(grid, "the grid, noise to data,")
-    if solver not in SOLVERS or n < 1:
-        raise ValueError(f"solver is one of {', '.join(SOLVERS)} and n >= 1; got {solver!r}, {n}")
-    if start is None:
-        start = torch.randn(n, *model.mean.shape, generator=generator, device=model.mean.device)
-    first: list[Tensor] = []
+    def __init__(self, model: Callable, noise: Callable, steps: int):
+        self.model, self.noise, self.steps, self.step, self.count = model, noise, steps, 0, 0
+        self.past: list[tuple[float, Tensor, Tensor]] = []
 
-    def denoise(y: Tensor, s: float) -> Tensor:
-        level = -2 * np.log(s)
-        x_hat = model.denoise(VP.alpha(level) * y, torch.tensor(level, dtype=y.dtype, device=y.device))
-        if not torch.isfinite(x_hat).all():
-            raise FloatingPointError(f"the denoiser returned NaN or inf at logsnr {level:.4g}")
-        first.append(x_hat)
+    def __call__(self, y: Tensor, s: float) -> Tensor:
+        x_hat = self.model(y / math.hypot(1, s), torch.tensor(-2 * math.log(s), dtype=y.dtype, device=y.device))
+        if x_hat.shape != y.shape or not torch.isfinite(x_hat).all():
+            raise FloatingPointError(f"the denoiser returned NaN, inf or another shape at logsnr {-2 * math.log(s):.4g}")
+        self.count += 1
+        self.past += [(s, y, x_hat)] if len(self.past) == self.step else []
         return x_hat
 
-    alpha, scale = VP.alpha(levels).tolist(), noise_ratio(levels).tolist()
-    zs, x_hats, y = [start], [], start / alpha[0]
-    with torch.no_grad():
-        try:
-            for k, (before, after) in enumerate(pairwise(scale)):
-                first.clear()
-                y = SOLVERS[solver](denoise, y, before, after)
-                x_hats.append(first[0])
-                zs.append(alpha[k + 1] * y)
-            x_hats.append(denoise(y, scale[-1]))
-        except FloatingPointError as error:
-            stop = Stopped(f"step {len(x_hats)} of {len(levels) - 1}: {error}")
-            stop.trajectory = Trajectory(
-                levels[: len(x_hats)], *(torch.stack(v[: len(x_hats)] or [start[:0]]) for v in (zs, x_hats))
-            )
-            raise stop from error
-    return Trajectory(levels, torch.stack(zs), torch.stack(x_hats))
+
+def sample(
+    model: Any, grid: ArrayLike, *, solver: str | Callable = "heun", n: int = 1000, start: Tensor | None = None,
+    generator: torch.Generator | None = None, noise: Callable[[Tensor], Tensor] | None = None, **options: Any,
+) -> Trajectory:  # fmt: skip
+    """Sample from a denoiser along a grid of log-SNR; warns where the grid leaves what a run was trained on.
+
+    Args:
+        model: a run, a toy, anything with ``denoise(z, logsnr)`` → x_hat, z variance-preserving, and ``mean``; or that function.
+        grid: increasing levels in nats, noise to data, shape (steps + 1,).
+        solver: one of ``SOLVERS``, with its ``options``: ``eta`` of "ddim", ``path`` of "euler", ``churn`` of "heun", ``std`` of "ab3".
+        n: number of samples, started from standard normal draws; ``start``: z at grid[0] instead, (n, *shape).
+        noise: draws of a stochastic solver, like the tensor that it is given; standard normal by default.
+    Raises:
+        ValueError: for a grid that does not increase, an unknown solver, n < 1 or an option out of range.
+        Stopped: if the denoiser returns NaN or inf; it carries the steps so far.
+    """
+    levels, step = increasing(grid, "the grid, noise to data,"), solver if callable(solver) else SOLVERS.get(solver)
+    if step is None or n < 1 or (start is None and not hasattr(model, "mean")):
+        raise ValueError(f"need n >= 1, start or a model with mean, and a solver of {', '.join(SOLVERS)}; got {n}, {solver!r}")
+    if density := getattr(getattr(model, "objective", None), "density", None):
+        low, high = density.interval(1 - 2e-6)  # all but a millionth at either end
+        if max(low - levels[0], levels[-1] - high) > (high - low) / 100:
+            warnings.warn(f"the grid leaves logsnr {low:.4g} to {high:.4g}, where training looked", stacklevel=2)
+    start = torch.randn(n, *model.mean.shape, generator=generator, device=model.mean.device) if start is None else start
+    draw = noise or (lambda y: torch.randn(y.shape, generator=generator, dtype=y.dtype, device=y.device))
+    calls, s = _Calls(getattr(model, "denoise", model), draw, len(levels) - 1), noise_ratio(levels).tolist()
+    y, stop = start * math.hypot(1, s[0]), None
+    try:
+        with torch.no_grad():
+            for calls.step, here in enumerate(s):
+                y = step(calls, y, here, s[calls.step + 1], **options) if calls.step < calls.steps else calls(y, here)
+    except FloatingPointError as error:
+        stop = Stopped(f"step {calls.step} of {calls.steps}: {error}")
+    z = torch.stack([start, *(y / math.hypot(1, s) for s, y, _ in calls.past)])[1:]  # a stack needs one
+    x_hat = torch.stack([start, *(x_hat for *_, x_hat in calls.past)])[1:]
+    found = Trajectory(-2 * np.log([s for s, *_ in calls.past]), z, x_hat, calls.count)
+    if stop:
+        stop.trajectory = found
+        raise stop
+    return found
+
+
+def prediction_weights(grid: ArrayLike, solver: str = "ddim", target: Target = V, **options: Any) -> NDArray:
+    """Weight of the start and of each call's prediction in the last z, by the solver's own coefficients, shape (1 + calls,).
+
+    For a network that puts out ``target``; of the mean where the solver adds noise. Raises ValueError for "adaptive", which has none.
+    """
+    if solver == "adaptive":
+        raise ValueError("the calls of the adaptive solver depend on the data; take one with fixed steps")
+    units = iter(torch.eye(4 * np.size(grid), dtype=torch.float64)[:, None])
+
+    def predict(z: Tensor, level: Tensor) -> Tensor:  # the k-th prediction is the k-th unit vector
+        a, b, minus_sigma, alpha = (float(part(level.numpy(), LINEAR)) for part in (target.a, target.b, V.a, V.b))
+        return (b * z + minus_sigma * next(units)) / (b * alpha + a * minus_sigma)
+
+    found = sample(predict, grid, solver=solver, start=next(units), noise=torch.zeros_like, **options)
+    return found.z[-1, 0, : found.calls].numpy()

@@ -121,3 +121,33 @@ def _mystery(letter: str) -> Callable[[object], str]:
 
 for _letter in "ABCDE":
     exercise(f"mystery-{_letter}")(_mystery(_letter))
+
+
+@exercise("smallest-lambda-max")
+def _smallest_lambda_max(answer) -> str:
+    from suite.elbo_figures import known
+
+    ring, high = known("ring8"), float(answer)
+    if not 2 <= high <= 20:
+        return "λ_max lies between 2 and 20."
+    gap = float(sum(ring.terms(-20.0, high)) - ring.entropy)
+    return "" if abs(gap / 1e-3 - 1) < 0.03 else f"There the average gap is {gap:.3g} nats; it falls as e^(−λ_max)."
+
+
+@exercise("bits")
+def _bits(answer) -> str:
+    truth = (3 - np.log2(127.5)) * 3072 * np.log(2)
+    if abs(float(answer) - truth) < 1:
+        return ""
+    if abs(float(answer) - 3 * 3072 * np.log(2)) < 1:
+        return "Those are the nats of the pixels 0 to 255; on [−1, 1] a pixel step is 1/127.5 wide."
+    return "Take log2(127.5) off the bits per dimension, times dimensions, times ln 2; a density may exceed 1."
+
+
+@exercise("most-negative")
+def _most_negative(answer) -> str:
+    chosen = objective(getattr(answer, "name", answer))
+    shares = {name: weightings.verdict(one).negative_share for name, one in CATALOGUE.items()}
+    mine = shares[chosen.name]
+    more = sum(share > mine for share in shares.values())
+    return f"{chosen.name} has {mine:.2%}; {more} of the catalogue have more." if more else ""

@@ -44,4 +44,9 @@ def chosen(*names: str) -> dict[str, Objective]:
     return {name: CATALOGUE[name] for name in names}
 
 
-from suite import schedule_figures, tracking_figures, weighting_figures  # noqa: E402, F401  they register their figures
+from suite import (  # noqa: E402  they register their figures
+    elbo_figures,  # noqa: F401
+    schedule_figures,  # noqa: F401
+    tracking_figures,  # noqa: F401
+    weighting_figures,  # noqa: F401
+)
