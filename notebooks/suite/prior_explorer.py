@@ -70,26 +70,25 @@ class PriorExplorer(Explorer):
         label = "mean brightness of an image   [−1 black, 1 white]"
         plots.lines(self.tone, bells, xlabel=label, ylabel="density / its maximum", outside=None, ax=left)
         at = max(level, self.grid[0])
-        curves = {"mean / data's": means, "std / data's": spreads}
-        xlabel = "λ at the end   [nats; −24 stands for −∞]"
-        plots.lines(self.grid, curves, xlabel=xlabel, ylabel="ratio of samples to data", outside=None, ax=right)
+        curves = {"mean / data's": means, "std / data's": spreads, "here": np.linspace(0, 1, len(self.grid))}
+        x = dict.fromkeys(curves, self.grid) | {"here": np.full(len(self.grid), at)}
+        xlabel, ink = "λ at the end   [nats; −24 stands for −∞]", dict(zip(curves, (*plots.PALETTE[:2], "black"), strict=True))
+        label = "ratio of samples to data"
+        plots.lines(x, curves, xlabel=xlabel, ylabel=label, outside=None, colours=ink.__getitem__, ax=right)
         if not changed:
             self._furnish()
-        self._here.set_data([at, at], [float(kept), float(spread)])
         return self._words(level, laws)
 
     def _furnish(self) -> None:
-        """Once: limits, legends, where schedules end, and the place that the sliders chose."""
+        """Once: limits, legends, and where schedules end."""
         left, right = self.panels
-        (self._here,) = right.plot([], [], "o", ms=9, mfc="none", mew=2, color="black", gid="here", zorder=6)
         left.set(xlim=(-1.5, 1.5), ylim=(0, 1.3))
         right.set(xlim=(-24.5, 0), ylim=(0, 1.35))
         for name, level in self.ends.items():
             place = max(level, self.grid[0])
             right.axvline(place, ymax=1 / 1.35, color="0.55", ls=":", lw=1, zorder=1)
-            right.annotate(
-                name.replace(" terminal", "\nterminal").replace(" ", "\n", 1), (place, 1.02), ha="center", fontsize=7
-            )
+            words, side = name.replace(" ", "\n"), "left" if name == known.ZERO else "center"
+            right.annotate(words, (place, 1.02), ha=side, fontsize=7)
         for ax in self.panels:
             ax.legend(handles=ax.lines[:4:2], frameon=False, fontsize=9, loc="upper right", ncols=2)
 

@@ -45,9 +45,9 @@ def grids() -> dict[str, NDArray]:
 
 
 def spectrum(side: int = SIDE, std: float = STD) -> NDArray:
-    """Variance of each coefficient of the orthonormal DCT of an image, (side, side): 1/f² texture and side² std² at frequency 0."""
+    """Variance of each coefficient of the orthonormal DCT of an image, (side, side): 1/f^2.5 texture and side² std² at frequency 0."""
     rate = np.hypot(*np.indices((side, side)))
-    power = np.divide(1, rate**2, where=rate > 0, out=np.zeros_like(rate))
+    power = np.divide(1, rate**2.5, where=rate > 0, out=np.zeros_like(rate))
     power *= TEXTURE * side**2 / power.sum()
     power[0, 0] = side**2 * std**2
     return power
@@ -89,7 +89,9 @@ def brightness(
 
     from diffviz import samplers
 
-    sides, means, stds = (torch.from_numpy(one) for one in np.broadcast_arrays(*map(np.float64, (side, mean, std))))
+    sides, means, stds = (
+        torch.from_numpy(one) for one in np.broadcast_arrays(*(1.0 * np.asarray(x) for x in (side, mean, std)))
+    )
     start = torch.from_numpy(stats.norm.ppf((np.arange(n) + 0.5) / n))
     start = (start / start.std(correction=0)).reshape(-1, *[1] * sides.ndim).expand(n, *sides.shape)
     found = samplers.sample(_denoiser(sides * means, (sides * stds) ** 2), grid, solver="ddim", start=start).samples / sides
@@ -108,8 +110,8 @@ def _mark(ax: Axes, middle: float) -> None:
     for name, level in (TERMINAL | {ZERO: NOWHERE}).items():
         side = 1 if name == ZERO else -1
         ax.axvline(level, color="0.55", ls=":", lw=1, zorder=1)
-        words = {"rotation": 90, "va": "center", "ha": "center", "fontsize": 8, "color": "0.25"}
-        ax.annotate(name, (level, middle), (7 * side, 0), textcoords="offset points", **words)
+        text = ax.annotate(name, (level, middle), (7 * side, 0), textcoords="offset points", va="center", ha="center")
+        text.set(rotation=90, fontsize=8, color="0.25")
 
 
 @figure(
@@ -120,11 +122,11 @@ def prior_kl_figure() -> Axes:
     (ax,) = plots.axes(7.8, 4.3)
     grid = np.linspace(-22, 0, 221)
     total, mismatch = kl(grid)
-    curves = {"prior KL, a term of the ELBO": total, "of which: start from N(0, I)": mismatch}
+    curves = {"prior KL, a term of the ELBO": total, "of which samples feel, KL(q(z) ‖ N(0, I))": mismatch}
     plots.lines(grid, curves, xlabel="log-SNR λ at the end   [nats]", ylabel="nats per image of 4,096 pixels", ax=ax)
     ax.plot(list(TERMINAL.values()), kl(list(TERMINAL.values()))[0], "o", color=plots.PALETTE[0], gid="schedules")
-    ax.set(yscale="log", ylim=(1e-8, 1e4), xlim=(-24, 0))
-    _mark(ax, 300)
+    ax.set(yscale="log", ylim=(1e-8, 1e6), xlim=(-24, 0))
+    _mark(ax, 3e3)
     return ax
 
 
@@ -146,7 +148,7 @@ def terminal_snr() -> Axes:
     for ax, lines, title in zip((left, right), curves, titles, strict=True):
         plots.lines(grid, lines, xlabel=level, ylabel="ratio", title=title, colours=ink, outside=None, ax=ax)
         ax.set(ylim=(0, 1.06), xlim=(-24, 0))
-        _mark(ax, 0.56)
+        _mark(ax, 0.58)
     places = [*TERMINAL.values(), NOWHERE]
     for ax, values in zip((left, right), (_measured()[0] / MEAN, _measured()[1] / STD), strict=True):
         for (side, colour), ratio in zip(SIZES.items(), values.T, strict=True):
@@ -164,9 +166,8 @@ def gaussian_images(level: float, start: str, n: int = 48, steps: int = 80):
 
     from diffviz import samplers
 
-    power, mean = spectrum(), np.zeros((SIDE, SIDE))
+    power, mean = torch.from_numpy(spectrum()).float(), torch.zeros(SIDE, SIDE)
     mean[0, 0] = SIDE * MEAN
-    power, mean = (torch.from_numpy(one).float() for one in (power, mean))
     z = torch.randn(n, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
     first = z[:, 0, 0]
     z[:, 0, 0] = (first - first.mean()) / first.std(correction=0)  # brightness without the accidents of n draws
@@ -183,7 +184,7 @@ def gaussian_images(level: float, start: str, n: int = 48, steps: int = 80):
     "The same noise, three starts: only the start from N(0, I) at Stable Diffusion's last level turns dark images grey",
 )
 def brightness_figure() -> Axes:
-    rows = plots.axes(9.6, 4.3, rows=3)
+    rows = plots.axes(8.2, 4.2, rows=3)
     sd = TERMINAL["Stable Diffusion"]
     kinds = {
         "start as training left it: z drawn from q(z), λ = −5.36": (sd, "data"),
@@ -192,8 +193,8 @@ def brightness_figure() -> Axes:
     }
     for ax, (name, (level, start)) in zip(rows, kinds.items(), strict=True):
         images = gaussian_images(level, start)
-        strip = np.pad(images[:9], ((0, 0), (0, 0), (0, 4)), constant_values=1.0).transpose(1, 0, 2).reshape(SIDE, -1)
-        ax.imshow(strip[:, :-4], cmap="gray", vmin=-1.2, vmax=1.0, gid="images", aspect="equal")
+        strip = np.pad(images[:8], ((0, 0), (0, 0), (0, 4)), constant_values=1.0).transpose(1, 0, 2).reshape(SIDE, -1)
+        ax.imshow(strip[:, :-4], cmap="gray", vmin=-1.2, vmax=1.0, gid="images", interpolation="nearest")
         means = images.mean((1, 2))
         ax.set_title(f"{name}: mean brightness {means.mean():.2f} ± {means.std():.2f} over 48".replace("-", "−"), fontsize=10)
         ax.axis("off")
@@ -359,8 +360,8 @@ def floor(shown: int = 600) -> float:
 def table() -> str:
     """The numbers of ``coupled``, a row each."""
     rows = {name: one.numbers() for name, one in coupled().items()}
-    head = [f"{name:>11}" for name in rows[COUPLINGS[0]]]
-    lines = [f"{name:20}" + "".join(f"{value:11.3f}" for value in row.values()) for name, row in rows.items()]
+    head = [f"{name:>13}" for name in rows[COUPLINGS[0]]]
+    lines = [f"{name:20}" + "".join(f"{value:13.3f}" for value in row.values()) for name, row in rows.items()]
     return "\n".join([" " * 20 + "".join(head), *lines, f"W2 of two draws of the data: {floor():.3f}"])
 
 
