@@ -8,6 +8,7 @@ import torch
 from scipy.special import expit
 
 from diffviz import paths
+from diffviz.data import mixture
 from suite import couplings, figures, prior
 from suite import prior_figures as P
 
@@ -150,6 +151,17 @@ def test_the_exact_velocity_is_the_mean_over_pairs():
     pairs, wanted = (source - x)[near], P.exact_velocity(ring, moons)(z[near], t).mean(0)
     assert near.sum() > 500
     assert ((pairs.mean(0) - wanted).abs() < 4 * pairs.std(0) / near.sum() ** 0.5).all()
+
+
+def test_the_exact_velocity_between_two_gaussians_is_the_regression_of_pairs():
+    source, x = mixture([[1.0, 2.0]], 0.5), mixture([[0.0, -1.0]], 0.3)
+    one, two = (toy.sample(200_000, torch.Generator().manual_seed(k)) for k, toy in enumerate((source, x)))
+    for t in (0.2, 0.7):
+        z, u = t * one + (1 - t) * two, one - two
+        slope = ((z - z.mean(0)) * (u - u.mean(0))).mean(0) / z.var(0)
+        at = torch.tensor([[0.5, -0.5], [1.0, 1.5]], dtype=torch.float64)
+        wanted = u.mean(0) + slope * (at - z.mean(0))
+        assert (P.exact_velocity(source, x)(at, torch.tensor(t)) - wanted).abs().max() < 0.04
 
 
 def test_the_table_of_couplings_is_as_known():

@@ -61,6 +61,7 @@ class PriorExplorer(Explorer):
             c["logsnr"].value = self._place(c["schedule"].value)
         elif changed == "logsnr":
             c["schedule"].value = OWN
+        c["start"].disabled = c["offset"].value == 0  # the same start then
         level = self.level()
         (kept, spread), (means, spreads) = self.ratios(level), self.ratios(self.grid)
         left, right = self.panels
@@ -82,13 +83,14 @@ class PriorExplorer(Explorer):
     def _furnish(self) -> None:
         """Once: limits, legends, and where schedules end."""
         left, right = self.panels
+        next(line for line in left.lines if line.get_gid() == "samples").set_linestyle(plots.DASHES[1])  # where nothing is lost
         left.set(xlim=(-1.5, 1.5), ylim=(0, 1.3))
         right.set(xlim=(-24.5, 0), ylim=(0, 1.35))
         for name, level in self.ends.items():
             place = max(level, self.grid[0])
             right.axvline(place, ymax=1 / 1.35, color="0.55", ls=":", lw=1, zorder=1)
-            words, side = name.replace(" ", "\n"), "left" if name == known.ZERO else "center"
-            right.annotate(words, (place, 1.02), ha=side, fontsize=7)
+            words = "zero\nSNR" if name == known.ZERO else name.replace(" ", "\n")
+            right.annotate(words, (place, 1.02), ha="center", fontsize=7)
         for ax in self.panels:
             ax.legend(handles=ax.lines[:4:2], frameon=False, fontsize=9, loc="upper right", ncols=2)
 
