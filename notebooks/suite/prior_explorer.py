@@ -85,7 +85,7 @@ class PriorExplorer(Explorer):
         left, right = self.panels
         next(line for line in left.lines if line.get_gid() == "samples").set_linestyle(plots.DASHES[1])  # where nothing is lost
         left.set(xlim=(-1.5, 1.5), ylim=(0, 1.3))
-        right.set(xlim=(-24.5, 0), ylim=(0, 1.35))
+        right.set(xlim=(-25.5, 0), ylim=(0, 1.35))
         for name, level in self.ends.items():
             place = max(level, self.grid[0])
             right.axvline(place, ymax=1 / 1.35, color="0.55", ls=":", lw=1, zorder=1)
