@@ -73,3 +73,14 @@ def path_ratio(z: Tensor) -> float:
     """Mean length of trajectories z (steps + 1, n, *shape) over the mean distance of their ends; 1 if straight."""
     dz = z.detach().double().cpu().flatten(2).diff(dim=0)
     return float(dz.norm(dim=-1).sum(0).mean() / dz.sum(0).norm(dim=-1).mean())
+
+
+def crossings(source: Tensor, x: Tensor) -> float:
+    """Share of couples of pairs (n, *shape) that swapping partners would bring closer, (s_i − s_j)·(x_i − x_j) < 0.
+
+    On a line these are the ones whose straight paths cross. About ½ at random, 0 for optimal transport (cyclical monotonicity).
+    """
+    mixed = source.double().flatten(1) @ x.double().flatten(1).T  # s_i · x_j
+    own = mixed.diagonal()
+    swapped = own[:, None] + own - mixed - mixed.T < 0  # never i with itself
+    return float(swapped.double().mean() * len(x) / (len(x) - 1))

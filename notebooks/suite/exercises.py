@@ -151,3 +151,29 @@ def _most_negative(answer) -> str:
     mine = shares[chosen.name]
     more = sum(share > mine for share in shares.values())
     return f"{chosen.name} has {mine:.2%}; {more} of the catalogue have more." if more else ""
+
+
+def _near(answer, truth: float, hint: str) -> str:
+    value = float(answer)  # NaN is not near
+    return "" if abs(value - truth) <= 0.005 * abs(truth) else f"{hint} Yours is too {'low' if value < truth else 'high'}."
+
+
+@exercise("terminal-level")
+def _terminal_level(answer) -> str:
+    from suite import prior
+
+    truth = prior.lowest_logsnr(0.05 * 256**2, 0.01)
+    return _near(answer, truth, "The spread left is 1/√v, v = α²V + σ², with V = N·var and α² = sigmoid(λ); it shall be 0.99.")
+
+
+@exercise("offset-strength")
+def _offset_strength(answer) -> str:
+    from suite.prior_figures import TERMINAL
+
+    gap = TERMINAL["Stable Diffusion"] - TERMINAL["DDPM linear"]
+    return _near(answer, np.sqrt(np.expm1(gap) / 64**2), f"The shift −ln(1 + c² N) must be −{gap:.3f}, with N = 64².")
+
+
+@exercise("straight-variance")
+def _straight_variance(answer) -> str:
+    return _near(answer, (0.1 / (2 - np.pi / 2)) ** 2, "S = √c (2 − π/2) for N(0, 1) → N(0, c); solve for c.")
