@@ -1,6 +1,6 @@
 """Figures 27 to 33: frames, straightness, solvers, grids, and when a sample is settled; with the numbers that their notebook prints."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
@@ -78,7 +78,9 @@ def between(share: float) -> Frame:
     )
 
 
-@figure("scaling-slider", "From the linear to the variance-preserving frame: DDIM does not move, Euler does (N(0, 0.25), 6 steps)")
+@figure(
+    "scaling-slider", "From the linear to the variance-preserving frame: DDIM does not move, Euler does (N(0, 0.25), 6 steps)"
+)
 def scaling_slider() -> Axes:
     import torch
 
@@ -98,7 +100,11 @@ def scaling_slider() -> Axes:
     left.plot(fine, exact, color="black", lw=1.5, ls=":", gid="exact flow", label="exact flow")
     left.legend(frameon=False, fontsize=9, handlelength=3)
     shares = np.linspace(0, 1, 21)
-    ends = {"DDIM": np.full(21, run()[-1]), "Euler": np.array([run(share)[-1] for share in shares]), "exact flow": np.full(21, exact[-1])}
+    ends = {
+        "DDIM": np.full(21, run()[-1]),
+        "Euler": np.array([run(share)[-1] for share in shares]),
+        "exact flow": np.full(21, exact[-1]),
+    }
     label = "frame   [0 linear ← → 1 VP]"
     colours = {"exact flow": "black", "DDIM": plots.PALETTE[0], "Euler": plots.PALETTE[3]}.__getitem__
     plots.lines(shares, ends, xlabel=label, ylabel="where the 6 steps end", title="the last z", colours=colours, ax=right)
@@ -129,18 +135,24 @@ def vp_vs_fm() -> Axes:
     t = np.linspace(0, 1, 201)
     for ax, path in zip(row, ("FM", "VP"), strict=False):
         curves = {f"c = {c:g}": exact_path(c, path, t) for c in (0.01, 0.1, 1.0)}
-        plots.lines(t, curves, xlabel=TIME, ylabel="z", title={"FM": "linear path (FM); dotted: chords", "VP": "cosine path (VP)"}[path], ax=ax)
+        plots.lines(
+            t,
+            curves,
+            xlabel=TIME,
+            ylabel="z",
+            title={"FM": "linear path (FM); dotted: chords", "VP": "cosine path (VP)"}[path],
+            ax=ax,
+        )
         for c, colour in zip((0.01, 0.1, 1.0), plots.PALETTE, strict=False):
             ax.plot([0, 1], [np.sqrt(c), 1], color=colour, lw=1, ls=":")
         ax.set_ylim(0, 1.05)
-    c = np.geomspace(0.005, 4, 60)
-    curves = {name: np.array([off_chord(v, name) for v in c]) for name in ("FM", "VP")}
-    colour = {"FM": ink("FM, uniform t"), "VP": ink("VP cosine")}
-    title = "which is straighter?"
-    label = "largest distance from the chord"
-    plots.lines(c, curves, xlabel="variance c of the data", ylabel=label, title=title, colours=colour.__getitem__, ax=row[2])
-    for name in curves:
-        row[2].plot(VARIANCES, [off_chord(v, name) for v in VARIANCES], "o", color=colour[name], gid=f"{name}, dots")
+    variances = np.geomspace(0.005, 4, 60)
+    off = {name: np.array([off_chord(v, name) for v in variances]) for name in ("FM", "VP")}
+    shade = {"FM": ink("FM, uniform t"), "VP": ink("VP cosine")}
+    labels = {"xlabel": "variance c of the data", "ylabel": "largest distance from the chord", "title": "which is straighter?"}
+    plots.lines(variances, off, colours=lambda name: shade[name], ax=row[2], **labels)
+    for name in off:
+        row[2].plot(VARIANCES, [off_chord(v, name) for v in VARIANCES], "o", color=shade[name], gid=f"{name}, dots")
     row[2].set_xscale("log")
     return row[0]
 
@@ -150,21 +162,22 @@ def vp_vs_fm() -> Axes:
 
 @figure("churn", "Weight of each prediction in the final sample, 100 steps of the cosine grid: flat for DDIM, rising for DDPM")
 def churn() -> Axes:
-    from diffviz.targets import V, X
-
-    left, right = plots.axes(10.5, 4.2, columns=2)
     grid = COSINE.logsnr(np.linspace(1 - 1e-9, 1e-9, 101))
-    for ax, target, name in ((left, V, "v"), (right, X, "x̂")):
-        curves = {
-            label: np.abs(dv.samplers.prediction_weights(grid, target=target, eta=eta))[1:]
-            for label, eta in (("DDIM", 0.0), ("half of DDPM's noise, η = 0.5", 0.5), ("DDPM, η = 1", 1.0))
-        }
-        title = f"a network that puts out {name}"
-        plots.lines(np.arange(1, 101), curves, xlabel="step   [noise ← → data]", ylabel="|weight| in the last z", title=title, ax=ax)
+    curves = {
+        name: np.abs(dv.samplers.prediction_weights(grid, eta=eta))[1:]
+        for name, eta in (("DDIM", 0.0), ("half of DDPM's noise, η = 0.5", 0.5), ("DDPM, η = 1", 1.0))
+    }
+    label, title = "|weight| of the step's v in the last z", "100 steps, cosine grid"
+    ax = plots.lines(np.arange(1, 101), curves, xlabel="step   [noise ← → data]", ylabel=label, title=title)
     flat = np.sin(np.pi / 200)
-    left.axhline(flat, color="0.4", ls=":", lw=1)
-    left.annotate(f"sin(π/200) = {flat:.6f}", (60, flat - 0.0016), fontsize=9)
-    return left
+    ax.axhline(flat, color="0.4", ls=":", lw=1)
+    ax.annotate(f"sin(π/200) = {flat:.6f}", (62, flat - 0.0014), fontsize=9)
+    ax.set_ylim(0, None)
+    return ax
+
+
+def _next(draws, like):
+    return next(draws)
 
 
 @figure("ddpm-is-ddim", "A DDPM step is a DDIM step of twice the length in log-SNR, and noise half of the way back")
@@ -187,14 +200,28 @@ def ddpm_is_ddim() -> Axes:
         return y * VP.alpha(end)
 
     draws = [next(noise)[None] for _ in grid[1:]]
-    chain = ddpm(torch.full((1, 1), 0.4, dtype=torch.float64), grid, lambda like, it=iter(draws): next(it))
+    chain = ddpm(torch.full((1, 1), 0.4, dtype=torch.float64), grid, partial(_next, iter(draws)))
     level, z = [grid[0]], [chain.z[0].item()]
     for k, (begin, end) in enumerate(pairwise(grid)):
         far = twice(torch.tensor([[z[-1]]], dtype=torch.float64), begin, end)
         level, z = [*level, 2 * end - begin, end], [*z, far.item(), noised(far, 2 * end - begin, end, draws[k]).item()]
     for k in range(0, len(z) - 1, 2):
-        left.plot(level[k : k + 2], z[k : k + 2], color=plots.PALETTE[0], lw=2, gid=f"down {k // 2}", label="" if k else "DDIM, twice the length")
-        left.plot(level[k + 1 : k + 3], z[k + 1 : k + 3], color=plots.PALETTE[1], lw=1.2, ls=plots.DASHES[2], label="" if k else "noise, half way back")
+        left.plot(
+            level[k : k + 2],
+            z[k : k + 2],
+            color=plots.PALETTE[0],
+            lw=2,
+            gid=f"down {k // 2}",
+            label="" if k else "DDIM, twice the length",
+        )
+        left.plot(
+            level[k + 1 : k + 3],
+            z[k + 1 : k + 3],
+            color=plots.PALETTE[1],
+            lw=1.2,
+            ls=plots.DASHES[2],
+            label="" if k else "noise, half way back",
+        )
     left.plot(grid, chain.z[:, 0, 0], "o", color="black", ms=6, gid="DDPM", label="DDPM, the same draws")
     left.set(xlabel="log-SNR λ   [nats; noise ← → data]", ylabel="z, VP frame", title="one chain of 8 steps")
     left.legend(frameon=False, fontsize=9)
@@ -265,9 +292,12 @@ def digit_runs() -> dict[str, Any]:
     return dict(zip(TRAINED, dv.fit(list(TRAINED), x, model=model, steps=600, batch=128, progress=False), strict=True))
 
 
-@figure("early-commitment", "Share of the final sample already explained along the steps: it is the grid and the spectrum, with no weighting at all")
+@figure(
+    "early-commitment",
+    "Share of the final sample already explained along the steps: it is the grid and the spectrum, with no weighting at all",
+)
 def early_commitment() -> Axes:
-    row = plots.axes(13.5, 4.4, columns=3)
+    row = plots.axes(14.5, 4.4, columns=3, legend=1.2)
     x = np.linspace(0, 1, 101)
     photos = {name: settled_photos(path) for name, path in GRIDS.items()}
     title = "spectrum of photographs 64²"
@@ -283,12 +313,10 @@ def early_commitment() -> Axes:
     colours = {key: plots.PALETTE[k % 3] for k, key in enumerate(curves)}.__getitem__
     title = "by cycles per image: FM, dashed VP cosine"
     plots.lines(x, curves, xlabel=STEPS, ylabel="R² in the band", title=title, colours=colours, outside=None, ax=row[2])
-    for place, band, colour in zip((0.2, 0.48, 0.87), BANDS, plots.PALETTE, strict=False):
-        k = round(100 * place)
-        row[2].annotate(band, (x[k] + 0.02, curves[f"{band}, FM"][k] - 0.06), color=colour, fontsize=9, ha="left")
+    handles = [line for line in row[2].lines if str(line.get_gid()).endswith(", FM")]
+    row[2].legend(handles, list(BANDS), frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     for ax in row:
         ax.set_ylim(-0.02, 1.02)
-    row[2].set_xlim(-0.05, 1.2)
     return row[0]
 
 
@@ -312,7 +340,11 @@ def law(grid: str, data: str) -> Any:
     if grid == MEASURED:
         toy, start, _ = best(data)
         return dv.samplers.error_law(dv.sample(toy, np.linspace(*RANGE, 101), solver="heun", start=start))
-    known = {"uniform in FM's t": LINEAR.schedule, EVEN: stats.uniform(RANGE[0], RANGE[1] - RANGE[0]), "Karras ρ = 7": karras(*RANGE)}
+    known = {
+        "uniform in FM's t": LINEAR.schedule,
+        EVEN: stats.uniform(RANGE[0], RANGE[1] - RANGE[0]),
+        "Karras ρ = 7": karras(*RANGE),
+    }
     return known[grid]
 
 
@@ -345,7 +377,10 @@ def order(solver: str, grid: str, data: str = "gmm2d", steps: tuple[int, ...] = 
     return -float(np.polyfit(np.log(steps), np.log([rms(solver, grid, data, n)[0] for n in steps]), 1)[0])
 
 
-@figure("solver-orders", "Error against calls, by solver and grid, on a mixture with the exact denoiser; slopes are the solvers' orders")
+@figure(
+    "solver-orders",
+    "Error against calls, by solver and grid, on a mixture with the exact denoiser; slopes are the solvers' orders",
+)
 def solver_orders() -> Axes:
     row = plots.axes(10.5, 8.2, columns=2, rows=2)
     for ax, grid in zip(row, LAWS, strict=True):
@@ -395,14 +430,21 @@ def _flow_end(data: str) -> Any:
 COUNTS = 4, 8, 16, 32, 64, 128
 
 
-@figure("train-sample-schedules", "Models of four trainings on five sampling grids: with few steps quality is set by the grid, with many by the training")
+@figure(
+    "train-sample-schedules",
+    "Models of four trainings on five sampling grids: with few steps quality is set by the grid, with many by the training",
+)
 def train_sample_schedules() -> Axes:
     left, right = plots.axes(12.5, 4.6, columns=2)
     for k, trained in enumerate(point_runs()):
         for name in GRIDS:
             y = [distance(trained, name, n) for n in COUNTS]
             ideal = trained == "exact"
-            style = {"color": ink(name), "lw": 2.5 if ideal else 1.2, "ls": "-" if ideal else plots.DASHES[1 + k % 3]}
+            style: dict[str, Any] = {
+                "color": ink(name),
+                "lw": 2.5 if ideal else 1.2,
+                "ls": "-" if ideal else plots.DASHES[1 + k % 3],
+            }
             left.plot(COUNTS, y, gid=f"{trained}: {name}", label=name if ideal else "", **style)
     left.set(xscale="log", yscale="log", xlabel="DDIM steps", ylabel="rms distance from the exact flow's end")
     left.set(title="thick: exact denoiser; dashed: four trainings", xticks=COUNTS, xticklabels=COUNTS)
