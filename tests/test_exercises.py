@@ -21,6 +21,13 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
         ("same-as-fm", ["fm-cosine"]),
         ("centre-the-loss", 3),
         ("centre-the-loss", -1),
+        ("equally-straight", 0.2),
+        ("sixteen-calls", ("ddim", np.linspace(-10, 12, 17))),
+        ("sixteen-calls", ("heun", np.linspace(-10, 12, 17))),
+        ("sixteen-calls", ("ab3", np.linspace(-9, 12, 17))),
+        ("sixteen-calls", "ab3"),
+        ("slow-down", 3),
+        ("slow-down", 0),
     ],
 )
 def test_a_wrong_answer_gets_a_hint(name, answer, capsys):
