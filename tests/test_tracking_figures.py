@@ -10,7 +10,7 @@ import diffviz as dv
 from suite import figures, tracking_figures
 from suite.tracking_figures import DECAYS, EDGES, MIDDLE, RULES, Distance, over_least
 
-NAMES = "ema-loss", "adaptive-schedules", "train-sample-schedules"
+NAMES = "ema-loss", "adaptive-schedules", "density-or-grid"
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_kingma_gao_keeps_the_weighting_and_edm2_does_not(drawn):
 
 
 def test_the_grid_sets_the_quality(drawn):
-    figure, places, trained = drawn["train-sample-schedules"], tracking_figures.GRIDS, tracking_figures.TRAINED
+    figure, places, trained = drawn["density-or-grid"], tracking_figures.GRIDS, tracking_figures.TRAINED
     far = np.array(
         [[data(figure, 0, f"{g} grid, trained with {t}")[1] for t in trained] for g in places]
     )  # (grids, trainings, steps)

@@ -177,3 +177,39 @@ def _offset_strength(answer) -> str:
 @exercise("straight-variance")
 def _straight_variance(answer) -> str:
     return _near(answer, (0.1 / (2 - np.pi / 2)) ** 2, "S = √c (2 − π/2) for N(0, 1) → N(0, c); solve for c.")
+
+
+@exercise("equally-straight")
+def _equally_straight(answer) -> str:
+    from suite import sampling_figures as sampling
+
+    flow, vp = (sampling.off_chord(float(answer), path) for path in ("FM", "VP"))
+    if abs(flow - vp) < 0.004:
+        return ""
+    return f"There the exact path leaves its chord by {flow:.3f} under flow matching and by {vp:.3f} under VP: not the same."
+
+
+@exercise("sixteen-calls")
+def _sixteen_calls(answer) -> str:
+    from suite import sampling_figures as sampling
+
+    solver, levels = answer
+    if solver not in sampling.SOLVERS.values():
+        return f"The solver is one of {', '.join(sampling.SOLVERS.values())}."
+    error, calls = sampling.error_of(solver, levels, "gmm2d")
+    if calls > 16:
+        return f"That takes {calls} calls."
+    return (
+        "" if error <= 1e-2 else f"{calls} calls, rms error {error:.4f}. One of the solvers gets by with a single call a step."
+    )
+
+
+@exercise("slow-down")
+def _slow_down(answer) -> str:
+    from diffviz import paths
+    from suite import sampling_figures as sampling
+
+    if not 1 <= float(answer) <= 100:
+        return "A shift above 1 spends more steps on noise; try between 1 and 20."
+    reached = sampling.settled_photos(paths.shifted(paths.LINEAR, float(answer)))[50]
+    return "" if abs(reached - 0.5) < 0.01 else f"With this shift R² is {reached:.3f} after half of the steps."

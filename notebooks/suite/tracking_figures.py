@@ -171,7 +171,7 @@ def sampled(run, law, steps: int, n: int = 4000):
 
 
 @figure(
-    "train-sample-schedules",
+    "density-or-grid",
     "One weighting trained under two densities of log-SNR, both sampled on three grids: the grid sets the quality, not the training's density",
 )
 def train_sample_schedules() -> Axes:
