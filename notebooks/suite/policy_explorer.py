@@ -1,4 +1,4 @@
-"""How well a weighted loss stands in for log p when a policy changes at two scales at once: gain, correlation, noise of the draws."""
+"""How well a weighted loss stands in for log p when a policy changes at two scales at once, and policies that learn while one looks on."""
 
 from typing import Any, cast
 
@@ -48,7 +48,7 @@ class PolicyExplorer(Explorer):
         (self.here,) = right.plot([], [], "o", ms=9, gid="here")
         left.set(xlabel="exact log-ratio of an action", ylabel="surrogate / κ(1)", title="one dot an action; dotted: equal")
         right.set(xlabel="log₁₀ c   [fine ← → coarse]", ylabel="log₁₀ κ(c)/κ(1)", title="gain; dashed: that of the ELBO")
-        left.set(xlim=(-4, 4), ylim=(-4, 4))
+        left.set(xlim=(-3, 3), ylim=(-3, 3))
         right.set(xlim=(-4.1, 1.1), ylim=(-3.6, 1.1))
         super().__init__(cast(Figure, self.panels[0].figure), self.controls, self._show)
 
@@ -87,3 +87,66 @@ class PolicyExplorer(Explorer):
         if m:
             rows[-1] += f"; with the exponential before the average over draws {ratios[2]:.3g}"
         return "<br>".join(rows)
+
+
+METHODS = {"FPO": "fpo", "AWR": "awr", "DPO": "dpo", "DDPO": "ddpo"}
+
+
+class LearningExplorer(Explorer):
+    """A flow policy that learns from reward or preference, batch by batch; the kernel's stop button ends it, what is learned stays."""
+
+    def __init__(self) -> None:
+        from suite import bandit
+
+        self.controls: dict[str, Any] = {
+            "method": control(w.Dropdown, "method", options=list(METHODS)),
+            "weighting": control(w.Dropdown, "weighting", options=list(shown.WEIGHTINGS), value=shown.DEFAULT),
+            "keep": control(w.FloatSlider, "KL term", 0.0, min=0, max=0.5, step=0.05),
+            "batches": control(w.IntSlider, "batches", 12, min=2, max=60),
+            "seed": control(w.IntSlider, "seed", 0, min=0, max=9),
+            "learn": control(w.Button, "Learn"),
+        }
+        self.panels, self.history = plots.axes(11, 4.0, columns=3), bandit.History(bandit.Flow(0))
+        reward, goals, cloud = self.panels
+        (self.reward,) = reward.plot([], [], lw=2, gid="reward")
+        (self.goals,) = goals.plot([], [], lw=2, color=plots.PALETTE[0], gid="goals")
+        cloud.plot(*bandit.FourGoals.goals.T, "+", ms=12, mew=2, color="0.3")
+        (self.cloud,) = cloud.plot([], [], ".", ms=4, alpha=0.6, mew=0, color=plots.PALETTE[0], gid="actions")
+        reward.set(ylim=(0, 1.02), xlabel="batches of actions", title="mean reward")
+        goals.set(ylim=(0, 4.3), xlabel="batches of actions", title="goals with ≥ 5 % of the hits", yticks=range(5))
+        cloud.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", title="actions; + goals")
+        super().__init__(cast(Figure, reward.figure), self.controls, self._show)
+
+    def _step(self, history: Any) -> None:
+        """Show a history as it is; called after every batch."""
+        import torch
+
+        from suite import bandit
+
+        self.history, batches = history, np.arange(len(history.reward))
+        self.reward.set_data(batches, history.reward)
+        self.goals.set_data(batches, history.goals)
+        self.cloud.set_data(*bandit.act(history.model, 300, torch.Generator().manual_seed(1))[-1].numpy().T)
+        if hasattr(self, "_image"):
+            self._image.value = self._picture.png()
+
+    def _show(self, changed: str) -> str:
+        from suite import bandit
+
+        c = self.controls
+        if changed in ("", "batches"):
+            for ax in self.panels[:2]:
+                ax.set_xlim(0, c["batches"].value)
+        if not changed:
+            self._step(self.history)
+        name = f"{c['method'].value}, weighting of {c['weighting'].value}"
+        if c["method"].value == "DDPO":
+            name = "DDPO on the sampling chain (it has no weighting)"
+        name += f", KL term {c['keep'].value:g}" if c["keep"].value else ", no KL term"
+        if changed != "learn":
+            return f"{name}, seed {c['seed'].value}: press <b>Learn</b>"
+        options = {"objective": shown.known(c["weighting"].value), "keep": c["keep"].value, "seed": c["seed"].value}
+        options |= {"batch": 1024, "epochs": 4, "beta": 1.0} if c["method"].value == "DPO" else {}
+        found = bandit.learn(METHODS[c["method"].value], iterations=c["batches"].value, callback=self._step, **options)
+        done = f"reward {found.reward[0]:.2f} → <b>{found.reward[-1]:.2f}</b>, goals kept: <b>{found.goals[-1]}</b>"
+        return f"{name}, seed {c['seed'].value}, {len(found.reward) - 1} batches: {done}"
