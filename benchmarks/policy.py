@@ -14,7 +14,7 @@ import diffviz as dv
 from diffviz import data, mixtures
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
-from suite import bandit, policy, policy_figures  # noqa: E402
+from suite import bandit, policy, policy_figures
 
 SEEDS = range(3)
 RUNS = {

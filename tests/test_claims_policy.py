@@ -112,19 +112,23 @@ def test_learning_by_its_numbers(prose):
     assert "0.06 on average for the first policy" in prose and all(0.04 < h.reward[0] < 0.075 for h in fpo + awr + dpo)
     passed = [next(k for k, reward in enumerate(h.reward) if reward > 0.45) for h in fpo]
     assert (
-        max(passed) == 6 and all(min(h.goals[:7]) == 4 for h in fpo) and "passes 0.45 by batch 6 with all four goals" in prose
+        max(passed) <= 8 and all(min(h.goals[:9]) == 4 for h in fpo) and "passes 0.45 by batch 8 with all four goals" in prose
     )
     assert all(h.goals[10] < 4 for h in awr) and "has lost goals by batch 10" in prose
-    gained = sorted(h.reward[-1] - h.reward[0] for h in dpo)
-    assert 1.6 < gained[-1] / gained[0] < 2.4 and "gains twice as much at one seed as at another" in prose
-    assert all(min(h.goals) == 4 for h in dpo)
+    assert all(h.reward[16] < 0.35 and min(h.goals) == 4 for h in dpo) and "below 0.35 after 16 batches" in prose
+    ends = [h.reward[-1] for h in dpo]
+    assert max(ends) - min(ends) > 0.25 * (np.mean(ends) - 0.06) and "wide spread between seeds" in prose
 
 
 def test_collapse_by_its_numbers(prose):
+    """Rounded: after hundreds of updates the last bits of a sum, which differ between machines, have grown."""
     fpo, (kept,) = shown.learned("FPO"), shown.learned("FPO + KL")
-    assert all(len(h.goals) == 37 and h.goals[-1] == 1 for h in fpo) and "By batch 36 every seed is left with one goal" in prose
-    ends = sorted(h.reward[-1] for h in fpo)
-    assert min(kept.goals) == 4 and f"{kept.reward[-1]:.2f} at the end against {ends[0]:.2f} to {ends[-1]:.2f}" in prose
+    assert (
+        all(len(h.goals) == 37 and h.goals[-1] <= 2 for h in fpo)
+        and "By batch 36 every seed is left with one goal or two" in prose
+    )
+    assert min(kept.goals) == 4 and 0.5 < kept.reward[-1] < 0.7 and min(h.reward[-1] for h in fpo) > 0.75
+    assert "about 0.6 at the end, where the others are above 0.75" in prose
 
 
 def test_the_exercises_numbers(prose):

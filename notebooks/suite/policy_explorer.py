@@ -37,7 +37,7 @@ class PolicyExplorer(Explorer):
             "fine": control(w.FloatSlider, "fine share", 0.5, min=0, max=1, step=0.05),
             "size": control(w.FloatSlider, "size of change", 0.6, min=0.1, max=1.2, step=0.05),
             "draws": control(w.Dropdown, "draws", options=CHOICES, value=0),
-            "again": control(w.Button, "Draw again"),
+            "again": w.Button(description="Draw again"),
         }
         self._seed, self.panels = 0, plots.axes(8.6, 4.2, columns=2)
         left, right = self.panels
@@ -104,7 +104,7 @@ class LearningExplorer(Explorer):
             "keep": control(w.FloatSlider, "KL term", 0.0, min=0, max=0.5, step=0.05),
             "batches": control(w.IntSlider, "batches", 12, min=2, max=60),
             "seed": control(w.IntSlider, "seed", 0, min=0, max=9),
-            "learn": control(w.Button, "Learn"),
+            "learn": w.Button(description="Learn"),
         }
         self.panels, self.history = plots.axes(11, 4.0, columns=3), bandit.History(bandit.Flow(0))
         reward, goals, cloud = self.panels
