@@ -82,7 +82,7 @@ def test_an_unknown_weighting_names_near_ones_and_two_actions_are_too_few():
 
 
 def test_a_policy_learns_while_one_looks_on(learning):
-    assert "press <b>Learn</b>" in learning.text.value and len(learning.reward.get_xdata()) == 1
+    assert "press <b>Learn</b>" in learning.text.value and len(learning.reward.get_xdata()) == 0
     pictures, controls = [], learning.controls
     learning._image.observe(lambda change: pictures.append(change["new"]), "value")
     controls["batches"].value = 6

@@ -101,7 +101,7 @@ def counted(ratio: float) -> float:
 @lru_cache
 def gains(name: str) -> NDArray:
     """κ_w at ``SCALES`` over κ_w(1), shape of SCALES."""
-    return np.array([mixtures.gain(WEIGHTINGS[name], c) for c in SCALES]) / mixtures.gain(WEIGHTINGS[name])
+    return np.array([mixtures.gain(known(name), c) for c in SCALES]) / mixtures.gain(known(name))
 
 
 def two_scale_correlation(ratio: float | NDArray, share: float = 0.5) -> float | NDArray:
