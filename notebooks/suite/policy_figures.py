@@ -177,10 +177,10 @@ def policy_ratio() -> Axes:
 
     for name in ("fm-ot", DEFAULT):
         for change, dash in (("coarse", "-"), ("both", plots.DASHES[1])):
-            y = [np.corrcoef(one.mean(0), found[change].exact)[0, 1] for one in drawn(name, change).values()]
+            noisy = [np.corrcoef(one.mean(0), found[change].exact)[0, 1] for one in drawn(name, change).values()]
             noise.plot(
                 np.log2(DRAWS),
-                y,
+                noisy,
                 "o",
                 ls=dash,
                 color=plots.colour(name),
@@ -204,7 +204,7 @@ def policy_ratio() -> Axes:
 def jensen() -> Axes:
     ax = plots.axes(6.6, 4.0)[0]
     singles = drawn("fm-ot")
-    curves = {
+    curves: dict[str, Any] = {
         "exponential first": [one.mean() for one in map(np.exp, singles.values())],
         "average first": [np.exp(one.mean(0)).mean() for one in singles.values()],
         "FM without noise": np.full(len(DRAWS), np.exp(changes()["coarse"].surrogate["fm-ot"]).mean()),
