@@ -1,6 +1,6 @@
 """Likelihoods of mixtures by four routes, weightings against the exact log-ratio, and learning curves over three seeds.
 
-Run: python benchmarks/policy.py [likelihood] [ratio] [curves]     (about five minutes on one core)
+Run: python benchmarks/policy.py [likelihood] [ratio] [curves]     (about eight minutes on one core)
 """
 
 import sys
@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 import diffviz as dv
-from diffviz import data
-from suite import policy
+from diffviz import data, mixtures
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
+from suite import bandit, policy, policy_figures
+
 SEEDS = range(3)
 RUNS = {
     "FPO, u": ("fpo", {"iterations": 30}),
@@ -22,6 +23,10 @@ RUNS = {
     "AWR, u": ("awr", {"iterations": 15}),
     "DPO, eps": ("dpo", {"iterations": 40, "objective": policy.MODES["eps"], "batch": 1024, "epochs": 4, "beta": 1.0}),
     "DDPO": ("ddpo", {"iterations": 20}),
+    "FPO, u, long": ("fpo", {"iterations": 80}),
+    "FPO, eps, long": ("fpo", {"iterations": 60, "objective": policy.MODES["eps"]}),
+    "FPO, eps, KL 0.1": ("fpo", {"iterations": 60, "objective": policy.MODES["eps"], "keep": 0.1}),
+    "FPO, eps, KL 0.3": ("fpo", {"iterations": 60, "objective": policy.MODES["eps"], "keep": 0.3}),
 }
 
 
@@ -40,42 +45,22 @@ def likelihood() -> None:
 
 def ratio() -> None:
     """Correlation and slope of the surrogate on the exact log-ratio at 200 actions on a line; changes at one scale and at two."""
-    means, std = torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None], 0.1
-    old, even = data.mixture(means, std), torch.full((5,), 0.2, dtype=torch.float64)
-    share = torch.linspace(-0.6, 0.6, 5, dtype=torch.float64).softmax(0)
-    fine = 0.03 * torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0], dtype=torch.float64)[:, None]
-    cases = {"coarse": (means, share), "fine": (means + fine, even), "both": (means + fine, share)}
-    x = old.sample(200, torch.Generator().manual_seed(0))
-    weightings = {"ELBO (w = 1)": np.ones_like, "FM": policy.MODES["u"], "FPO eps": policy.MODES["eps"]}
-    names = ("iddpm-cosine", "v-cosine", "edm", "sd3", "sigmoid-bias2", "min-snr-5-eps", "indi")
-    weightings |= {name: dv.objective(name) for name in names}
-    errors = lambda toy: dv.elbo(toy, x, low=-16, high=16, levels=24, exact=True)
-    before, table = errors(old), {name: [f"{policy.gain(w, 0.01, -16, 16):.3f}"] for name, w in weightings.items()}
-    exact = np.zeros(200)
-    for moved, weights in reversed(cases.values()):
-        new = data.mixture(moved, std, weights)
-        after, exact = errors(new), (new.log_prob(x) - old.log_prob(x)).numpy()
-        for name, w in weightings.items():
-            found = (before.weighted(w) - after.weighted(w)).numpy()
-            table[name][1:1] = [f"{np.corrcoef(found, exact)[0, 1]:.3f}", f"{np.polyfit(exact, found, 1)[0]:.3f}"]
-    print("\n| weighting | κ(.01) | " + " | ".join(f"corr, {case} | slope" for case in cases) + " |\n" + "|---" * 8 + "|")
-    for name, cells in table.items():
-        print(f"| {name} | {' | '.join(cells)} |")
+    found = policy_figures.changes()
+    print("\n| weighting | κ(.01) | " + " | ".join(f"corr, {case} | slope" for case in found) + " |\n" + "|---" * 8 + "|")
+    for name, w in policy_figures.WEIGHTINGS.items():
+        cells = [f"{one.correlation(name):.3f} | {one.slope(name):.3f}" for one in found.values()]
+        print(f"| {name} | {mixtures.gain(w, 0.01):.3f} | {' | '.join(cells)} |")
     print()
-    for m in (1, 4, 8, 32, 128):  # of the last, coarse change
-        at = policy.draws(policy.MODES["u"], x, m, np.random.default_rng(m))
-        found = policy.losses(old, x, at) - policy.losses(new, x, at)
-        mean = found.mean(0)
+    for m, singles in policy_figures.drawn("fm-ot").items():
+        mean, exact = singles.mean(0), found["coarse"].exact
         print(
-            f"FM, coarse, {m} draws: correlation {np.corrcoef(mean, exact)[0, 1]:.2f}, mean ratio {mean.exp().mean():.3g}, with the "
-            f"exponential first {found.exp().mean():.3g}, exact {np.exp(exact).mean():.3f}"
+            f"FM, coarse, {m} draws: correlation {np.corrcoef(mean, exact)[0, 1]:.2f}, mean ratio {np.exp(mean).mean():.3g}, with the "
+            f"exponential first {np.exp(singles).mean():.3g}, exact {np.exp(exact).mean():.3f}"
         )
 
 
 def curves() -> None:
     """Mean reward (goals kept) every fifth step, for each seed, and CPU seconds."""
-    from suite import bandit
-
     for name, (method, options) in RUNS.items():
         for seed in SEEDS:
             start = time.process_time()

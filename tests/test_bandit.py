@@ -1,5 +1,7 @@
 """The toy environment and the learning loop: rewards and goals kept over seeds, the gain law in DPO, interruption."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -99,3 +101,20 @@ def test_equal_rewards_are_refused():
 
     with pytest.raises(ValueError, match="all advantages are equal"):
         bandit.learn("fpo", Flat())
+
+
+@pytest.mark.parametrize("mode", ["u", "eps"])
+def test_the_kl_term_is_the_kl_of_two_gaussians_times_the_gain(mode):
+    """Both policies have variance 1, so KL = |mean|²/2 and every weighting counts it κ(1) times."""
+    model, first = bandit.Shift(), bandit.Shift()
+    model.mean.data = torch.tensor([0.6, -0.3], dtype=torch.float64)
+    x = model.mean.detach() + torch.randn(20_000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    how = SimpleNamespace(objective=policy.MODES[mode], rng=np.random.default_rng(0))
+    found = bandit._kept([x], first, how)(model).item()
+    assert found == pytest.approx(policy.gain(policy.MODES[mode]) * 0.45 / 2, rel=2e-3)
+    assert bandit._kept([x], first, how)(first).item() == 0
+
+
+def test_a_kl_term_holds_a_policy_back():
+    free, held = (bandit.learn("awr", iterations=4, keep=keep).reward[-1] for keep in (0.0, 3.0))
+    assert held < free - 0.1

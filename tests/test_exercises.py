@@ -21,12 +21,10 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
         ("same-as-fm", ["fm-cosine"]),
         ("centre-the-loss", 3),
         ("centre-the-loss", -1),
-<<<<<<< HEAD
         ("shift-for-variance-4", 0.5),
         ("decay-for-half-the-error", 0.995),
         ("decay-for-half-the-error", 1.5),
         ("doublings-of-shift-3", 3),
-=======
         ("equally-straight", 0.2),
         ("sixteen-calls", ("ddim", np.linspace(-10, 12, 17))),
         ("sixteen-calls", ("heun", np.linspace(-10, 12, 17))),
@@ -34,7 +32,6 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
         ("sixteen-calls", "ab3"),
         ("slow-down", 3),
         ("slow-down", 0),
->>>>>>> w-nb8
     ],
 )
 def test_a_wrong_answer_gets_a_hint(name, answer, capsys):

@@ -101,6 +101,16 @@ def _of_chain(path, first, env, how):
     return lambda model: torch.stack([policy.chain(model, *step)[1] for step in steps])
 
 
+def _kept(path, first, how):
+    """½ ∫ w E‖eps_hat − eps_hat of the first policy‖² dλ on the policy's actions: for w = 1 the KL from the first policy."""
+    at = policy.draws(how.objective, path[-1], 2, how.rng)  # two are enough: nothing is exponentiated
+    level, factor, eps = at[0][..., None], at[1], at[2]
+    z = (level.sigmoid().sqrt() * path[-1] + (-level).sigmoid().sqrt() * eps).flatten(0, 1)
+    before = first.denoise(z, at[0].flatten()).detach()
+    moved = lambda model: (model.denoise(z, at[0].flatten()) - before).square().sum(1).reshape(factor.shape)
+    return lambda model: (factor * level[..., 0].exp() * moved(model)).mean()
+
+
 def _of_pairs(path, first, env, how):
     """Pairs from the first policy; the judge prefers a to b with probability sigmoid(scale (reward a − reward b))."""
     a, b = act(first, len(path[-1]), how.generator)[-1].chunk(2)
@@ -116,7 +126,15 @@ METHODS: dict[str, tuple[Callable, Callable]] = {  # what is compared of old and
     "ddpo": (_of_chain, lambda new, old, advantage, how: policy.ddpo(old, new, advantage, how.clip)),
     "dpo": (_of_pairs, lambda new, old, advantage, how: policy.dpo(new[0], new[1], old[0], old[1], how.beta)),
 }
-DEFAULTS = {"objective": policy.MODES["u"], "draws": 8, "clip": 0.05, "temperature": 1.0, "beta": 0.25, "scale": 10.0}
+DEFAULTS = {
+    "objective": policy.MODES["u"],
+    "draws": 8,
+    "clip": 0.05,
+    "temperature": 1.0,
+    "beta": 0.25,
+    "scale": 10.0,
+    "keep": 0.0,
+}
 
 
 def learn(
@@ -146,9 +164,11 @@ def learn(
                 callback(history)
             measure = compared(path, first, env, how)
             old = measure(first if method == "dpo" else model).detach()
+            kept = _kept(path, first, how) if how.keep else lambda _: 0.0
             for _ in range(epochs * (k < iterations)):
                 optimiser.zero_grad()
-                surrogate(measure(model), old, (reward - reward.mean()) / (reward.std() + 1e-12), how).backward()
+                loss = surrogate(measure(model), old, (reward - reward.mean()) / (reward.std() + 1e-12), how)
+                (loss + how.keep * kept(model)).backward()
                 optimiser.step()
     except KeyboardInterrupt:
         pass

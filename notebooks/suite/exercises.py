@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from diffviz import weightings
+from diffviz import mixtures, weightings
 from diffviz.objectives import flow, flow_uniform, unknown
 from diffviz.paths import COSINE
 from diffviz.recipes import CATALOGUE, objective
@@ -213,3 +213,30 @@ def _slow_down(answer) -> str:
         return "A shift above 1 spends more steps on noise; try between 1 and 20."
     reached = sampling.settled_photos(paths.shifted(paths.LINEAR, float(answer)))[50]
     return "" if abs(reached - 0.5) < 0.01 else f"With this shift R² is {reached:.3f} after half of the steps."
+
+
+@exercise("gain-one")
+def _gain_one(answer) -> str:
+    found = mixtures.gain(objective("fm-ot"), float(answer))
+    if abs(found - 1) < 0.01:
+        return ""
+    return f"There flow matching counts a change {found:.3g} times; its gain grows with the square root of c."
+
+
+@exercise("flat-above")
+def _flat_above(answer) -> str:
+    from suite import policy_figures
+
+    if answer not in policy_figures.WEIGHTINGS or answer == "elbo":
+        return f"One of {', '.join(name for name in policy_figures.WEIGHTINGS if name != 'elbo')}."
+    ratio = {n: mixtures.gain(o, 10.0) / mixtures.gain(o) for n, o in policy_figures.WEIGHTINGS.items() if n != "elbo"}
+    best = min(ratio, key=lambda name: abs(np.log(ratio[name])))
+    return (
+        "" if answer == best else f"{answer} counts the coarser change {ratio[answer]:.2f} times as often; one is closer to 1."
+    )
+
+
+@exercise("dpo-beta")
+def _dpo_beta(answer) -> str:
+    found = 2 / (float(answer) * mixtures.gain(objective("fm-ot")))
+    return "" if abs(found - 2) < 0.02 else f"With that β the mean moves by {found:.3g}; the loss has a gain at c = 1."
