@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 import diffviz as dv
-from diffviz import data, mixtures
+from diffviz import data
+from suite import mixtures
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
 from suite import bandit, policy, policy_figures

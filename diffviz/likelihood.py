@@ -12,15 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
 from torchdiffeq import odeint
 
-from diffviz.mixtures import NODE, WEIGHT
 from diffviz.samplers import grid_of
 from diffviz.weightings import evaluate
+
+NODE, WEIGHT = np.polynomial.legendre.leggauss(12)
 
 
 @dataclass(frozen=True)

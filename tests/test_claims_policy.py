@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import diffviz as dv
-from diffviz import data, mixtures
+from diffviz import data
+from suite import mixtures
 from suite import policy_figures as shown
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "06_policy.ipynb"

@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 import diffviz as dv
 from diffviz import paths
 from diffviz.paths import COSINE, LINEAR
-from suite import couplings
+from suite import couplings, trajectories
 from suite import sampling_figures as sampling
 
 FILE = Path(__file__).parents[1] / "notebooks" / "08_sampling.ipynb"
@@ -53,7 +53,7 @@ def test_flow_matching_is_the_more_curved_on_data_of_unit_variance(text):
 
 def test_ddim_weighs_all_velocities_alike(text):
     grid = COSINE.logsnr(np.linspace(1 - 1e-9, 1e-9, 101))
-    flat, rising = (np.abs(dv.samplers.prediction_weights(grid, eta=eta))[1:] for eta in (0.0, 1.0))
+    flat, rising = (np.abs(trajectories.prediction_weights(grid, eta=eta))[1:] for eta in (0.0, 1.0))
     assert f"sin(π/200) = {flat[-1]:.6f} (to {100 * (1 - flat.min() / flat.max()):.1f} %)" in text
     assert f"up to {rising.max() / flat[-1]:.1f} times as much" in text
 

@@ -7,7 +7,7 @@ from scipy.special import expit
 
 import diffviz as dv
 from diffviz import data
-from diffviz.mixtures import gain, masses
+from suite.mixtures import gain, masses
 
 W = dict(dv.catalogue)
 

@@ -6,8 +6,7 @@ import torch
 from scipy import integrate
 from scipy.special import expit
 
-from diffviz import mixtures
-from suite import bandit, figures, policy
+from suite import bandit, figures, mixtures, policy
 from suite import policy_figures as shown
 
 NAMES = ("policy-gain", "policy-ratio", "policy-draws", "policy-training", "policy-collapse")

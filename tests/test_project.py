@@ -25,7 +25,7 @@ LAYERS = (
     {"targets", "spectra"},
     {"densities"},
     {"weightings"},
-    {"objectives", "mixtures"},
+    {"objectives"},
     {"recipes", "bridge"},
     {"draws", "measured"},
     {"probing", "tracking", "models", "data"},

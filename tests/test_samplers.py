@@ -17,9 +17,10 @@ import diffviz as dv
 from diffviz import paths
 from diffviz.frames import STRAIGHT, VE, VP, Frame
 from diffviz.paths import COSINE, LINEAR, Path
-from diffviz.samplers import SOLVERS, Stopped, error_law, grid_of, prediction_weights
+from diffviz.samplers import SOLVERS, Stopped, grid_of
 from diffviz.targets import EPS, X
 from suite import couplings
+from suite.trajectories import error_law, explained, prediction_weights
 
 LOW, HIGH = -10.0, 8.0
 MEANS = torch.tensor([[1.0, 1.0], [-1.0, 0.5], [0.0, -1.2]], dtype=torch.float64)
@@ -465,7 +466,7 @@ def test_an_exact_denoiser_has_no_weighting_and_is_early_done_too(name, make, n)
     law = paths.shifted(path, 2).schedule if name == "EDM" else path.schedule  # its σ_data is 0.5, that of these is 1
     first = torch.randn(n, len(make().mean), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     t = dv.sample(make(), grid_of(law, 60, -14, 14), start=first)
-    assert 100 * t.explained()[[6, 12, 18, 30]] == pytest.approx(wanted[make is ring8], abs=4)
+    assert 100 * explained(t)[[6, 12, 18, 30]] == pytest.approx(wanted[make is ring8], abs=4)
 
 
 def test_ancestral_samples_of_few_steps_are_too_sharp():
@@ -506,10 +507,10 @@ def test_explained_is_the_closed_form_of_a_gaussian_by_band():
     for k, (low, high) in enumerate(pairwise(edges)):
         band = (low <= rate) & (rate < high)
         wanted = 1 - lost[:, band].sum(1) / c.numpy()[band].sum()
-        assert np.abs(t.explained(edges)[:, k] - wanted).max() < 0.05
-    assert np.abs(t.explained() - (1 - lost.sum((1, 2)) / c.numpy().sum())).max() < 0.05
-    assert t.explained().shape == (121,) and t.explained(edges).shape == (121, 3)
-    assert (t.explained(edges)[40, 0] > t.explained(edges)[40, 1:]).all()  # coarse before fine
+        assert np.abs(explained(t, edges)[:, k] - wanted).max() < 0.05
+    assert np.abs(explained(t) - (1 - lost.sum((1, 2)) / c.numpy().sum())).max() < 0.05
+    assert explained(t).shape == (121,) and explained(t, edges).shape == (121, 3)
+    assert (explained(t, edges)[40, 0] > explained(t, edges)[40, 1:]).all()  # coarse before fine
 
 
 def test_a_measured_law_makes_local_errors_even(start):
@@ -584,7 +585,7 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
         (lambda: grid_of(stats.uniform(), 3, 5, 6), "mass"),
         (lambda: prediction_weights([0, 1], "adaptive"), "fixed steps"),
         (lambda: error_law(dv.sample(gaussian, [0, 1, 2], solver="ddim", start=ONE)), "heun"),
-        (lambda: dv.sample(lambda z, l: 0 * z, [0, 1], start=ONE).explained(), "band 0 of 1"),
+        (lambda: explained(dv.sample(lambda z, l: 0 * z, [0, 1], start=ONE)), "band 0 of 1"),
     ],
 )
 def test_bad_input_is_refused_with_the_way_out(make, says):

@@ -12,10 +12,10 @@ from scipy.interpolate import make_interp_spline
 from scipy.special import expit
 
 from diffviz import plots, weightings
-from diffviz.mixtures import NODE, WEIGHT
 from diffviz.paths import COSINE
 from diffviz.recipes import CATALOGUE
 from suite.figures import figure
+from suite.mixtures import NODE, WEIGHT
 
 RED = "#CC3311"
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from diffviz import mixtures, weightings
+from diffviz import weightings
 from diffviz.objectives import flow, flow_uniform, unknown
 from diffviz.paths import COSINE
 from diffviz.recipes import CATALOGUE, objective
-from suite import schedule_figures
+from suite import mixtures, schedule_figures
 
 EXERCISES: dict[str, Callable[[object], str]] = {}
 

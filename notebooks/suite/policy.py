@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from diffviz.mixtures import gain as gain
 from diffviz.objectives import Objective
 from diffviz.paths import LINEAR
 from diffviz.targets import EPS, U
+from suite.mixtures import gain as gain
 
 # FPO's modes: what the loss compares; what the network puts out does not enter the weighting
 _TARGETS = {"u": U, "u_but_supervise_as_eps": EPS, "eps": EPS}

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from diffviz import mixtures, plots
+from diffviz import plots
+from suite import mixtures
 from suite import policy_figures as shown
 from suite.widgets import Explorer, control
 

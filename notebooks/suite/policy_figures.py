@@ -12,11 +12,12 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from diffviz import mixtures, plots, weightings
+from diffviz import plots, weightings
 from diffviz.objectives import Objective
 from diffviz.paths import LINEAR
 from diffviz.recipes import objective
 from diffviz.targets import EPS
+from suite import mixtures
 from suite.figures import chosen, figure
 
 DEFAULT = "FPO's default"  # eps loss on the linear path under uniform time

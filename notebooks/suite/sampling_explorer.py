@@ -24,7 +24,7 @@ from diffviz.frames import VE
 from diffviz.objectives import unknown
 from diffviz.paths import COSINE, LINEAR, Path
 from diffviz.samplers import Trajectory
-from suite import couplings
+from suite import couplings, trajectories
 from suite.sampling_figures import EVEN, GRIDS, RANGE, best, karras, unit_grid
 from suite.widgets import Explorer, control, show
 
@@ -98,7 +98,7 @@ class TrajectoryExplorer(Explorer):
             levels = dv.samplers.grid_of(LAWS[grid], steps, *RANGE)
             generator = torch.Generator().manual_seed(1)
             self._found = dv.sample(model, levels, solver=name, start=start, generator=generator, **options)
-            self._explained = self._found.explained()
+            self._explained = trajectories.explained(self._found)
             self._place: tuple[NDArray, Tensor] = self._found.on(FRAMES[frame][0])
             self._end = self._words(data, noise if option else 0.0)
             self._setting = setting

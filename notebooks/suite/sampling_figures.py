@@ -166,9 +166,11 @@ def vp_vs_fm() -> Axes:
 
 @figure("churn", "Weight of each prediction in the final sample, 100 steps of the cosine grid: flat for DDIM, rising for DDPM")
 def churn() -> Axes:
+    from suite import trajectories
+
     grid = COSINE.logsnr(np.linspace(1 - 1e-9, 1e-9, 101))
     curves = {
-        name: np.abs(dv.samplers.prediction_weights(grid, eta=eta))[1:]
+        name: np.abs(trajectories.prediction_weights(grid, eta=eta))[1:]
         for name, eta in (("DDIM", 0.0), ("half of DDPM's noise, η = 0.5", 0.5), ("DDPM, η = 1", 1.0))
     }
     label, title = "|weight| of the step's v in the last z", "100 steps, cosine grid"
@@ -279,11 +281,13 @@ def settled(data: str, grid: str, trained: str = "", steps: int = 60) -> NDArray
         data: "digits", "ring8" ..., of unit variance; grid: one of ``GRIDS``.
         trained: an objective of ``TRAINED`` for a network (digits only), or "" for the exact denoiser.
     """
+    from suite import trajectories
+
     model = digit_runs()[trained] if trained else exact(data)
     low, high = (LOW, HIGH) if trained else (-14.0, 14.0)
     start = normal(150 if data == "digits" else 1000, *model.mean.shape).to(model.mean.dtype)
     levels = dv.samplers.grid_of(unit_grid(grid).schedule, steps, low, high)
-    return dv.sample(model, levels, solver="ddim", start=start).explained()
+    return trajectories.explained(dv.sample(model, levels, solver="ddim", start=start))
 
 
 @lru_cache
@@ -342,9 +346,11 @@ def best(name: str, points: int = 64) -> Any:
 @lru_cache
 def law(grid: str, data: str) -> Any:
     """Law of λ of a grid over ``RANGE``; the measured one takes a pilot run of 100 Heun steps on that data."""
+    from suite import trajectories
+
     if grid == MEASURED:
         toy, start, _ = best(data)
-        return dv.samplers.error_law(dv.sample(toy, np.linspace(*RANGE, 101), solver="heun", start=start))
+        return trajectories.error_law(dv.sample(toy, np.linspace(*RANGE, 101), solver="heun", start=start))
     known = {
         "uniform in FM's t": LINEAR.schedule,
         EVEN: stats.uniform(RANGE[0], RANGE[1] - RANGE[0]),
