@@ -36,7 +36,7 @@ FRAMES: dict[
     str, tuple[Path, float, str]
 ] = {  # where z lives and the time that Euler steps in, half width of the axes, their scale
     "VP": (COSINE, 3.3, "linear"),
-    "linear (FM)": (LINEAR, 3.3, "linear"),
+    "linear": (LINEAR, 3.3, "linear"),
     "VE": (Path("VE", VE, WIDER.schedule), 600.0, "symlog"),
 }
 SOLVERS: dict[str, tuple[str, str]] = {  # its name in the package, and its option for noise ("" for none)
