@@ -196,7 +196,7 @@ def test_a_ddpm_step_is_a_ddim_step_of_twice_the_length_and_noise():
         {"solver": "ddim"}, {"solver": "ddim", "eta": 0.5}, {"solver": "ddim", "eta": 1}, {"solver": "euler-maruyama"},
         {"solver": "euler-maruyama", "path": COSINE}, {"solver": "heun", "churn": 40, "inflate": 1},
     ],
-    ids=str,
+    ids=lambda options: " ".join(f"{key} {getattr(value, 'name', value)}" for key, value in options.items()),
 )  # fmt: skip
 def test_samples_of_an_exact_denoiser_have_the_mean_and_covariance_of_the_data(options):
     n, steps = 20_000, 200
