@@ -50,9 +50,7 @@ class Mixture:
     means: Tensor
     std: Tensor
 
-    @property
-    def mean(self) -> Tensor:
-        return self.weights @ self.means
+    mean = property(lambda self: self.weights @ self.means)
 
     def draw(self, u: Tensor, generator: torch.Generator) -> Tensor:
         """x (n, d); the uniform u (n,) chooses the component."""
@@ -104,6 +102,7 @@ class Circle:
     """Uniform on a circle: with r = |z| and k = alpha R r/sigma², x_hat = R I₁(k)/I₀(k) z/r. It has no density of its own."""
 
     radius: float = math.sqrt(2)  # unit variance
+    mean = torch.zeros(2, dtype=torch.float64)
 
     def draw(self, u: Tensor, generator: torch.Generator) -> Tensor:
         return self.radius * torch.stack([(2 * math.pi * u).cos(), (2 * math.pi * u).sin()], 1)
@@ -135,6 +134,7 @@ class Checkerboard:
     """Uniform on the 8 dark squares of the 4 x 4 board [−half, half]²: both coordinates in even intervals or both in odd."""
 
     half: float = math.sqrt(3)  # unit variance
+    mean = torch.zeros(2, dtype=torch.float64)
 
     def draw(self, u: Tensor, generator: torch.Generator) -> Tensor:
         corner = 2 * torch.randint(2, (len(u), 2), generator=generator) + (u > 0.5).long()[:, None] - 2
@@ -163,17 +163,16 @@ class Checkerboard:
 
     def _join(self, x: Tensor, y: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
         """Both coordinates together: a mixture of eight squares."""
-        both = torch.stack([x[..., [0, 0, 2, 2, 1, 1, 3, 3]], y[..., [0, 2, 0, 2, 1, 3, 1, 3]]], -1)
-        terms, x_hat, shift, second, third, fourth = both
-        terms = terms.sum(-1)
-        share = terms.softmax(-1)[..., None]
+        dark = x[..., [0, 0, 2, 2, 1, 1, 3, 3]], y[..., [0, 2, 0, 2, 1, 3, 1, 3]]
+        terms, x_hat, shift, second, third, fourth = torch.stack(dark, -1)
+        share = terms.sum(-1).softmax(-1)[..., None]
         mean = (share * x_hat).sum(1)
         offset = (alpha / sigma)[..., None] * (x_hat - mean[:, None])
         square = second + offset**2  # of one coordinate of eps_hat − eps
         error = square.sum(-1, keepdim=True)
         excess = fourth + 4 * offset * third + 6 * offset**2 * second + offset**4 - square**2
         means = (share * error).sum((1, 2)), (share * (error**2 + excess.sum(-1, keepdim=True))).sum((1, 2))
-        return Posterior(terms.logsumexp(-1) - math.log(8), mean, (share * shift).sum(1) / sigma, *means)
+        return Posterior(terms.sum(-1).logsumexp(-1) - math.log(8), mean, (share * shift).sum(1) / sigma, *means)
 
     def posterior(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
         x, y = (self._coordinate(one, alpha, sigma) for one in z.split(1, 1))
@@ -202,10 +201,7 @@ class Toy:
     shape: tuple[int, ...]
     name: str = ""
 
-    @property
-    def mean(self) -> Tensor:
-        """Mean of x, shape (*shape)."""
-        return self.law.mean.reshape(self.shape) if isinstance(self.law, Mixture) else torch.zeros(2, dtype=torch.float64)
+    mean = property(lambda self: self.law.mean.reshape(self.shape), doc="Mean of x, shape (*shape).")
 
     def unit(self) -> "Toy":
         """The same data, shifted and scaled to mean 0 and a variance of 1 per dimension."""
@@ -214,9 +210,7 @@ class Toy:
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n points of x, float64, shape (n, *shape)."""
         if not isinstance(n, int | np.integer) or n < 0 or not isinstance(generator, torch.Generator):
-            raise ValueError(
-                f"n must be whole and >= 0, generator torch.Generator().manual_seed(0) or so; got {n!r}, {generator!r}"
-            )
+            raise ValueError(f"n is whole and >= 0, generator torch.Generator().manual_seed(0) or so; got {n!r}, {generator!r}")
         return self.law.draw(torch.rand(n, generator=generator, dtype=torch.float64), generator).reshape(n, *self.shape)
 
     def _at(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Posterior:
@@ -248,13 +242,12 @@ class Toy:
             if nodes := self.law.quadrature(alpha, sigma):
                 value = nodes[1] * nodes[0].log_prob.exp() * f(nodes[0])
                 found.append(torch.stack([value.sum(-1), 0 * value[..., 0]]))
-                continue
-            generator = torch.Generator().manual_seed(0)  # the same draws at each level: a smooth curve
-            u = (torch.arange(draws) + torch.rand(draws, generator=generator, dtype=torch.float64)) / draws
-            x = self.law.draw(u, generator)
-            eps = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-            value = f(_posterior(self.law, alpha * x + sigma * eps, alpha, sigma))
-            found.append(torch.stack([value.mean(-1), value.std(-1) / math.sqrt(draws)]))
+            else:
+                generator = torch.Generator().manual_seed(0)  # the same draws at each level: a smooth curve
+                u = (torch.arange(draws) + torch.rand(draws, generator=generator, dtype=torch.float64)) / draws
+                z = alpha * (x := self.law.draw(u, generator)) + sigma * torch.empty_like(x).normal_(generator=generator)
+                value = f(_posterior(self.law, z, alpha, sigma))
+                found.append(torch.stack([value.mean(-1), value.std(-1) / math.sqrt(draws)]))
         mean, error = torch.stack(found, -1).reshape(2, *value.shape[:-1], *levels.shape).numpy()
         return (mean, error) if stderr else mean
 
@@ -293,9 +286,7 @@ def mixture(means: ArrayLike, std: ArrayLike, weights: ArrayLike | None = None, 
         raise ValueError(f"means must be (k, *shape), got {m.shape}; numbers on a line are means[:, None]")
     w = np.full(len(m), 1 / len(m)) if weights is None else finite(weights, "weights")
     if w.shape != m.shape[:1] or s.shape not in ((), (1,), w.shape) or min(w.min(), s.min()) <= 0 or abs(w.sum() - 1) > 1e-9:
-        raise ValueError(
-            f"weights must be {len(m)} numbers > 0 with sum 1, std one > 0 or {len(m)}; got {weights!r} and {std!r}"
-        )
+        raise ValueError(f"weights are {len(m)} numbers > 0 with sum 1, std one > 0 or {len(m)}; got {weights!r} and {std!r}")
     return Toy(Mixture(torch.tensor(w), torch.tensor(m).flatten(1), torch.tensor(s).reshape(-1)), m.shape[1:], name)
 
 

@@ -44,27 +44,23 @@ RATES = {"cosine": lambda done: (1 + math.cos(math.pi * done)) / 2, "constant": 
 class Diverged(FloatingPointError):
     """A loss or gradient stopped being finite; ``runs`` holds what was trained before that step."""
 
-    def __init__(self, message: str, runs: "list[Run]"):
-        super().__init__(message)
-        self.runs = runs
+    runs: "list[Run]"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of k objectives on n points: number of steps done, levels (k, n), squared eps error summed over dimensions
-    (k, n), loss (k,) = mean of factor * error."""
+    """One step of k objectives on n points."""
 
-    step: int
-    logsnr: Tensor
-    error: Tensor
-    loss: Tensor
+    step: int  # number of steps done
+    logsnr: Tensor  # (k, n), in nats
+    error: Tensor  # (k, n), squared eps error summed over dimensions
+    loss: Tensor  # (k,), mean of factor * error
 
 
 def _coefficients(level: Tensor, output: str) -> tuple[Tensor, ...]:
     """alpha', sigma', and a, b of the raw output, each of the shape of level."""
-    alpha, sigma = torch.sigmoid(level).sqrt(), torch.sigmoid(-level).sqrt()
-    none, one = torch.zeros_like(alpha), torch.ones_like(alpha)
-    return alpha, sigma, *{"eps": (none, one), "x": (one, none), "v": (-sigma, alpha), "F": (sigma, -alpha)}[output]
+    alpha, sigma, none = torch.sigmoid(level).sqrt(), torch.sigmoid(-level).sqrt(), torch.zeros_like(level)
+    return alpha, sigma, *{"eps": (none, none + 1), "x": (none + 1, none), "v": (-sigma, alpha), "F": (sigma, -alpha)}[output]
 
 
 def _raw(model: Any, flat: Tensor, z: Tensor, level: Tensor) -> Tensor:
@@ -115,21 +111,17 @@ class Run:
         return self.objective.name
 
     def denoise(self, z: Tensor, logsnr: Tensor | float) -> Tensor:
-        """Estimate of E[x|z], like z, for points z (n, *shape) of the variance-preserving frame at level logsnr (n,) or ().
-
-        Raises:
-            ValueError: if the shapes do not fit.
-        """
+        """E[x|z], like z, of variance-preserving z (n, *shape) at logsnr (n,) or (); ValueError if the shapes do not fit."""
         logsnr = torch.as_tensor(logsnr, dtype=z.dtype, device=z.device)
         if z.shape[1:] != self.mean.shape or logsnr.shape not in (z.shape[:1], ()):
             want = (len(z), *self.mean.shape)
             raise ValueError(f"z must be {want} and logsnr {want[:1]} or (), got {tuple(z.shape)}, {tuple(logsnr.shape)}")
         logsnr = logsnr.expand(len(z)).reshape(-1, *[1] * self.mean.ndim)
-        level, mean, flat = (logsnr + 2 * math.log(self.std), self.mean.to(z), self.state[self.ema].to(z.device))
+        level, mean, flat = logsnr + 2 * math.log(self.std), self.mean.to(z), self.state[self.ema].to(z.device)[None]
         scale = (torch.sigmoid(logsnr) * self.std**2 + torch.sigmoid(-logsnr)).sqrt()
         unit = (z - torch.sigmoid(logsnr).sqrt() * mean) / scale
         alpha, sigma, a, b = _coefficients(level, self.output)
-        r = _raw(self.model, flat[None], unit[None].to(flat), level.reshape(1, -1).to(flat))[0].to(z)
+        r = _raw(self.model, flat, unit[None].to(flat), level.reshape(1, -1).to(flat))[0].to(z)
         return mean + self.std * (b * unit - sigma * r) / (b * alpha - a * sigma)
 
     def at(self, ema: float) -> "Run":
@@ -174,9 +166,9 @@ class Trainer:
         rng, k = np.random.default_rng(self.seed), len(self.objectives)
         start = [std * rng.standard_normal(math.prod(shape), "f4") for shape, std in self.model.weights(tuple(self.mean.shape))]
         weights = torch.from_numpy(np.concatenate(start)).to(self.data.device).repeat(k, 1)
-        loss, step = weights.new_zeros(k, self.steps), weights.new_zeros((), dtype=torch.int64)
-        self._state = {"weights": weights, "first": 0 * weights, "second": 0 * weights, "loss": loss, "step": step}
-        self._state["averages"] = weights.repeat(len(self.ema), 1, 1)
+        done = {"loss": weights.new_zeros(k, self.steps), "step": weights.new_zeros((), dtype=torch.int64)}
+        averages = weights.repeat(len(self.ema), 1, 1)
+        self._state = {"weights": weights, "first": 0 * weights, "second": 0 * weights, "averages": averages} | done
         self._block = -1
 
     @property
@@ -231,11 +223,10 @@ class Trainer:
             if not sound.all():
                 k = int(sound.int().argmin())
                 worst = logsnr[k, (factor * error)[k].nan_to_num(math.inf, math.inf).argmax()].item()
-                raise Diverged(
-                    f"{self.objectives[k].name}: loss or gradient not finite at step {step}, largest at logsnr {worst:.3g}; "
-                    f"weights are kept as before it, try a rate below {self.rate:g}",
-                    self.runs(),
-                )
+                found = f"{self.objectives[k].name}: loss or gradient not finite at step {step}, largest at logsnr {worst:.3g}"
+                stop = Diverged(f"{found}; weights are kept as before it, try a rate below {self.rate:g}")
+                stop.runs = self.runs()
+                raise stop
             self._state["loss"][:, step] = loss
             self._state = self._updated(step, slope, size)
             return Step(step + 1, logsnr, error * ease, loss.detach())
@@ -299,15 +290,9 @@ class Trainer:
 
 
 def fit(
-    objectives: Any,
-    data: ArrayLike | Tensor,
-    *,
-    callback: Callable[[Step], Any] | None = None,
-    checkpoint: str | os.PathLike | None = None,
-    every: int = 16 * BLOCK,
-    progress: bool = True,
-    **settings: Any,
-) -> list[Run]:
+    objectives: Any, data: ArrayLike | Tensor, *, callback: Callable[[Step], Any] | None = None,
+    checkpoint: str | os.PathLike | None = None, every: int = 16 * BLOCK, progress: bool = True, **settings: Any,
+) -> list[Run]:  # fmt: skip
     """Train one denoiser for each objective, side by side: same start, same data, same noise.
 
     The stop button ends it early and returns what is trained. Points train on one thread: more make small networks slower.
@@ -316,11 +301,9 @@ def fit(
         objectives: one or several: Objectives, names of the catalogue, or anything with ``name`` and ``draw(n, rng)``. ``draw``
             is called once per BLOCK = 32 steps, so its law may change as training goes; a checkpoint goes on bit for bit then
             if it is of a multiple of 32 steps and what the law depends on (a tracker) is restored as it was there.
-        data: points (n, d) or images (n, h, w), (n, channels, h, w), any number, drawn with replacement; a tensor trains on its
-            device, all else on torch's default device.
+        data: points (n, d) or images (n, h, w), (n, channels, h, w), drawn with replacement; trained on a tensor's device.
         callback: gets a ``Step`` after each step, for a tracker or a plot; may raise KeyboardInterrupt to stop.
         checkpoint: file written at the start, every ``every`` steps and at the end; if it exists, training goes on from there.
-        progress: whether to show a bar.
         model: by default ``MLP()`` for points, ``Transformer()`` for images; see ``diffviz.models``.
         steps, batch, seed: how many steps, of how many points, and the seed of all that is random.
         rate, schedule: learning rate of Adam; "cosine" takes it to zero, "constant" not.
