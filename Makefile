@@ -1,4 +1,4 @@
-# Needs nothing but python3 with venv. The stamp makes a second call instant; a changed pyproject.toml or constraints.txt installs again.
+# Needs nothing but python3 with venv. The stamp makes a second call instant; a changed pyproject.toml, constraints.txt or tests/peers.txt installs again.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
@@ -28,10 +28,11 @@ notebooks: $(STAMP)  ## run all notebooks and save them with their pictures
 	$(BIN)/python notebooks/build.py
 
 # A CPU build of torch unless CUDA=1: from a local wheel directory (PIP_FIND_LINKS) if it is there, else from PyTorch's CPU index.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt tests/peers.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("diffviz needs Python 3.11 or newer, and this is " + sys.version + "; name another with PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(if $(CUDA),,$(BIN)/python -m pip install -q --no-deps --no-index '$(TORCH)' 2>/dev/null || \
 	  $(BIN)/python -m pip install -q --no-deps '$(TORCH)' --extra-index-url $(CPU_INDEX))
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install -q --no-deps -r tests/peers.txt
 	touch $@

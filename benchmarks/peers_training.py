@@ -6,7 +6,7 @@ its DataLoader).
 Scored as training.py does, at times that grow by half; the score is not counted, the import of the optimiser is not either.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/peers_training.py [toy ...]
-Needs the extra "bench"; `pip install --no-deps k-diffusion torchcfm` does too: what they import beside is not used here.
+Needs the packages of tests/peers.txt, which the Makefile installs; what they import beside is not used here.
 """
 
 import copy

@@ -80,7 +80,7 @@ class Draws(TorchFunctionMode):
         self.at += 1
         if kept != name:
             raise ValueError(f"the loss draws {kept} once and {name} the next time with the same seed: it cannot be replayed")
-        value = value * self.keep if noise else value.clone()
+        value = value.clone() if self.keep or not noise else torch.zeros_like(value)
         return args[0].copy_(value) if name.endswith("_") else value
 
     def _record(self, name, func, args, kwargs):
@@ -88,11 +88,13 @@ class Draws(TorchFunctionMode):
             self.generators.setdefault(generator, generator.get_state())
         outer = torch.get_rng_state()  # a replayed draw takes nothing from the generator, so the recorded one may not either
         torch.set_rng_state(self.own)
-        out = func(*args, **kwargs).detach().clone()
+        out = func(*args, **kwargs).detach()
+        out = out.clone() if name.endswith("_") else out  # which writes into a tensor of the loss
         self.own = torch.get_rng_state()
         torch.set_rng_state(outer)
         n, size = len(self.x), out.numel()
         fits = out.ndim == self.x.ndim and all(a in (1, b) for a, b in zip(out.shape, self.x.shape, strict=True))
+        fits |= name in NOISE and out.ndim > 1 and out.shape == self.x.shape[: out.ndim]  # one a channel, dimensions to come
         if name != "_sample_dirichlet" and (size == self.x.numel() or (fits and size > n)):
             return name, out, name in NOISE and len(out) == n
         rows = size if size <= n else out.shape[0]

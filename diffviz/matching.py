@@ -3,6 +3,7 @@
 The probe itself reads nothing of the catalogue, so that each can check the other; here the two meet.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,7 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
     for objective in CATALOGUE.values():
         low, high = objective.density.support()
         inside = (edges[:-1] >= low) & (edges[1:] <= high)  # a table of steps reaches half a step beyond its continuous limit
-        known = sum(r * objective.weighting(middle + half * node) for node, r in zip(nodes, rule, strict=True))
+        known = rule @ objective.weighting(middle + half * nodes[:, None])
         ratio = np.divide(w, known, out=np.zeros_like(w), where=inside & (known > 0))[inside]
         if inside.mean() > 0.9 and (ratio > 0).all():
             off = np.abs(ratio / np.median(ratio) - 1)
@@ -53,7 +54,7 @@ class Report(Measured):
     """What ``dv.probe`` returns: the measurement, with its place in the catalogue."""
 
     def table(self) -> np.ndarray:
-        """λ and measured w in two columns, shape (160, 2): what ``dv.from_weighting`` takes."""
+        """λ and measured w in two columns, shape (160 or fewer, 2): what ``dv.from_weighting`` takes."""
         edges = self.edges()
         return np.column_stack([(edges[1:] + edges[:-1]) / 2, self.weighting(edges)[0]])
 
@@ -71,15 +72,13 @@ class Report(Measured):
     def summary(self) -> str:
         """Target, path, density, weighting, and the closest entry of the catalogue, in words."""
         lines = super().summary().split("\n")
-        try:
-            best = closest(self, 1)
-        except ValueError:  # one level, or no weighting: the notes say which
-            best = []
-        if best:
-            same = "equal to" if best[0].deviation < 0.02 else "closest to"
-            word = f"weighting: {same} {best[0].name} up to a constant, largest deviation {best[0].deviation:.1%} at λ = {best[0].at:.1f}"
-            notes = next((i for i, line in enumerate(lines) if line.startswith("note:")), len(lines))
-            lines.insert(notes, word)
+        with suppress(ValueError, IndexError):  # one level, no weighting, or no entry as wide: the notes say which
+            best = closest(self, 1)[0]
+            same = "equal to" if best.deviation < 0.02 else "closest to"
+            word = (
+                f"weighting: {same} {best.name} up to a constant, largest deviation {best.deviation:.1%} at λ = {best.at:.1f}"
+            )
+            lines.insert(next((i for i, line in enumerate(lines) if line.startswith("note:")), len(lines)), word)
         return "\n".join(lines)
 
     __str__ = __repr__ = summary

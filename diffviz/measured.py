@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
+from diffviz.checks import increasing
+
 GROUPS = 10  # replicates for a standard error
 FAMILIES = (stats.hypsecant, stats.logistic, stats.norm, stats.uniform, stats.laplace, stats.cauchy)
 
@@ -53,6 +55,11 @@ class Measured:
         """Factor on the eps squared error at each drawn λ."""
         return self.multiplier * self.gain**2
 
+    @property
+    def discrete(self) -> bool:
+        """Whether the draws repeat: a table of noise levels."""
+        return self.label.max() < len(self.label) / 2
+
     def levels(self, part=slice(None)) -> tuple[NDArray, NDArray, NDArray]:
         """Distinct λ in increasing order, their probability and their mean factor, over the draws ``part``."""
         _, at, count = np.unique(self.label[part], return_inverse=True, return_counts=True)
@@ -61,26 +68,21 @@ class Measured:
         return logsnr[order], count[order] / count.sum(), factor[order]
 
     def edges(self, bins: int = 160, mass: float = 0.998) -> NDArray:
-        """Equal bins over the central ``mass`` of the density, shape (bins + 1,)."""
+        """Equal bins over the central ``mass`` of the density, shape (bins + 1,); of discrete levels each bin holds whole ones."""
         logsnr, share, _ = self.levels()
         ends = np.interp([(1 - mass) / 2, (1 + mass) / 2], np.cumsum(share) - share / 2, logsnr)
         if ends[1] - ends[0] < 1e-6:
-            raise ValueError(
-                f"the loss trains at one noise level, λ = {logsnr.mean():.4g}: it has a factor there, and no density"
-            )
-        return np.linspace(ends[0], ends[1], bins + 1)
+            raise ValueError(f"the loss trains at one noise level, λ = {logsnr.mean():.4g}: a factor there, and no density")
+        grid, cells = np.linspace(ends[0], ends[1], bins + 1), _cells(logsnr)
+        return np.unique(cells[np.abs(cells[:, None] - grid).argmin(0)]) if self.discrete else grid
 
     def _binned(self, edges: ArrayLike, weighted: bool) -> tuple[NDArray, NDArray]:
-        grid = np.asarray(edges, dtype=float)
-        if grid.ndim != 1 or len(grid) < 2 or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
-            raise ValueError(
-                f"edges must be finite, 1-D and strictly increasing (shape {grid.shape}); Measured.edges() makes some"
-            )
+        grid = increasing(edges, "edges")
         if weighted and not np.isfinite(self.factor).all():
             raise ValueError(f"no weighting could be measured, only the density: {'; '.join(self.notes)}")
         parts = [np.flatnonzero(self.order % GROUPS == g) for g in range(GROUPS)]
-        replicates = [_bin_average(*self.levels(part), grid, weighted) for part in parts]
-        return _bin_average(*self.levels(), grid, weighted), np.std(replicates, axis=0, ddof=1) / GROUPS**0.5
+        replicates = [_bin_average(*self.levels(part), grid, weighted, self.discrete) for part in parts]
+        return _bin_average(*self.levels(), grid, weighted, self.discrete), np.std(replicates, axis=0, ddof=1) / GROUPS**0.5
 
     def density(self, edges: ArrayLike) -> tuple[NDArray, NDArray]:
         """p(λ), averaged over each bin, and its standard error; edges (bins + 1,), results (bins,)."""
@@ -105,27 +107,29 @@ class Measured:
             shown = shown[(shown > logsnr[0] + 0.5) & (shown < logsnr[-1] - 0.5)]
             w = [self.weighting([at - 0.25, at + 0.25])[0].item() for at in shown]
             here = dict(zip(shown, w, strict=True)).get(middle, np.nan)
-            lines += [
-                "weighting on the eps error: "
-                + ", ".join(f"{v / here:.3g} at λ = {at:.3g}" for at, v in zip(shown, w, strict=True))
-            ]
+            words = ", ".join(f"{v / here:.3g} at λ = {at:.3g}" for at, v in zip(shown, w, strict=True))
+            lines += [f"weighting on the eps error: {words}"]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     __str__ = __repr__ = summary
 
 
-def _bin_average(logsnr, mass, factor, grid, weighted):
-    """Bin averages of p or 2 factor p: from the quantile function where the levels are regular, else by what falls into each bin."""
-    value = 2 * factor if weighted else np.ones_like(factor)
-    cells = np.concatenate([logsnr[:1], (logsnr[1:] + logsnr[:-1]) / 2, logsnr[-1:]])
-    if len(logsnr) > 1:
-        cells[[0, -1]] = 2 * logsnr[[0, -1]] - cells[[1, -2]]
-    gaps = np.diff(logsnr)
-    smooth = len(gaps) > 200 and np.ptp(mass) == 0 and gaps.min() > 0 and np.median(np.abs(np.diff(np.log(gaps)))) < 0.2
+def _cells(logsnr):
+    """Ends of the cells of increasing levels: midpoints, and as far again beyond the first and the last; shape (levels + 1,)."""
+    middle = (logsnr[1:] + logsnr[:-1]) / 2
+    ends = (2 * logsnr[0] - middle[0], 2 * logsnr[-1] - middle[-1]) if len(middle) else (logsnr[0], logsnr[0])
+    return np.concatenate([ends[:1], middle, ends[1:]])
+
+
+def _bin_average(logsnr, mass, factor, grid, weighted, discrete):
+    """Bin averages of p or 2 factor p: from the quantile function where the draws are regular, else by what falls into each bin."""
+    value, cells, gaps = 2 * factor if weighted else np.ones_like(factor), _cells(logsnr), np.diff(logsnr)
+    regular = not discrete and len(gaps) > 200 and np.ptp(mass) == 0 and gaps.min() > 0
+    smooth = regular and np.median(np.abs(np.diff(np.log(gaps)))) < 0.2
     if not smooth:
         return np.diff(np.interp(grid, cells, np.append(0, np.cumsum(mass * value)))) / np.diff(grid)
-    n = len(logsnr)
-    share, place = (np.arange(n) + 0.5) / n, np.arange(n)
+    place, n = np.arange(len(logsnr)), len(logsnr)
+    share = (place + 0.5) / n
     reach = np.maximum(1, np.round(0.01 * np.minimum(place, n - 1 - place))).astype(int)
     low, high = np.maximum(place - reach, 0), np.minimum(place + reach, n - 1)
     odds = special.logit(share)  # in log-odds the tails of logistic and hypsecant are straight

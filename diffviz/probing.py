@@ -16,8 +16,7 @@ import inspect
 import random
 from collections.abc import Callable
 from contextlib import contextmanager
-from functools import reduce
-from types import SimpleNamespace
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,11 @@ FRAMES = {  # the size of the data for which (alpha, sigma) lies on the frame
     LINEAR: lambda alpha, sigma: alpha / np.maximum(1 - sigma, 1e-12),
     VE: lambda alpha, sigma: alpha,
 }
+
+
+def _need(holds, words: str, error: type[Exception] = ValueError) -> None:
+    if not holds:
+        raise error(words)
 
 
 class _Output(dict):
@@ -55,12 +59,15 @@ class _StandIn:
     def __call__(self, *args, **kwargs):
         z = self.pick(*args, **kwargs).detach()
         if not torch.is_grad_enabled():
-            return self.wrap(torch.zeros_like(z))
+            return self.answer(torch.zeros_like(z), kwargs)
         told = self.value is not None and len(self.seen) == self.which
         out = (self.value.reshape(z.shape).to(z.dtype) if told else torch.zeros_like(z)).requires_grad_()
         rest = [a.detach() for a in (*args, *kwargs.values()) if isinstance(a, Tensor) and a.numel() in (1, len(z))]
         self.seen.append((z, out, rest))
-        return self.wrap(out)
+        return self.answer(out, kwargs)
+
+    def answer(self, out, kwargs):
+        return self.wrap(out) if self.wrap else (out,) if kwargs.get("return_dict") is False else out
 
 
 class _Network(nn.Module):
@@ -71,12 +78,9 @@ class _Network(nn.Module):
         self.anchor = nn.Parameter(x.new_zeros(1))
 
     def __getattr__(self, name):
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            raise AttributeError(
-                f"the loss reads {name!r} of its network: give probe(..., model=) a module that has it"
-            ) from None
+        if name in self.__dict__.get("_parameters", ()):
+            return self._parameters[name]
+        raise AttributeError(f"the loss reads {name!r} of its network: give probe(..., model=) a module that has it")
 
 
 def _solve(basis: list[Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,15 +97,16 @@ def _off(y: Tensor, wanted: Tensor) -> Tensor:
 class _Session:
     """Runs the loss on a chunk of draws at a time and reads it; the flags are what the first look found."""
 
-    def __init__(
-        self, loss, x: Tensor, net: nn.Module, alone: bool, stand: _StandIn, seed: int, private: list, stratified: bool
-    ):
-        self.loss, self.x, self.net, self.alone, self.stand, self.seed, self.private = loss, x, net, alone, stand, seed, private
-        self.stratified, self.signs, self.tolerance = stratified, np.random.default_rng(0), 2e-3
-        self.tables: dict = {}
-        self.generators: dict = {}
+    def __init__(self, loss, x: Tensor, stand: _StandIn, seed: int, private: list, stratified: bool):
+        self.loss, self.x, self.stand, self.seed, self.private, self.stratified = loss, x, stand, seed, private, stratified
+        self.signs, self.tolerance = np.random.default_rng(0), 0.05 if torch.finfo(x.dtype).bits < 32 else 2e-3
+        self.tables, self.generators, self.work = (
+            dict[Any, Any](),
+            dict[Any, Any](),
+            torch.promote_types(x.dtype, torch.float32),
+        )
         self.how, self.external, self.offset, self.estimated, self.changed = "sum rule", False, True, False, False
-        self.v = self.sign()
+        self.v, self.part = self.sign(), slice(None)
 
     def sign(self) -> Tensor:
         return torch.from_numpy(self.signs.choice([-1.0, 1.0], self.x[0].numel())).to(self.x)
@@ -118,38 +123,22 @@ class _Session:
         for bits, state in zip(self.private, self.states, strict=True):
             bits.state = state
         self.draws.at, self.draws.keep, self.stand.value, self.stand.seen = 0, noise, value, []
-        xs = self.xs * data
+        xs = self.xs.clone() if data else torch.zeros_like(self.xs)
         with self.draws:
-            out = self.loss(xs) if self.alone else self.loss(self.net, xs)
+            out = self.loss(xs)
         out = out["loss"] if isinstance(out, dict) else out[0] if isinstance(out, tuple | list) else getattr(out, "loss", out)
-        if not isinstance(out, Tensor):
-            raise TypeError(
-                f"the loss must return a tensor (or it first in a tuple, or under 'loss'), got {type(out).__name__}"
-            )
-        if not (seen := self.stand.seen):
-            raise ValueError(
-                "the loss never calls its network with gradients on: write loss(model, x) that calls model, or name it by model="
-            )
-        if not out.requires_grad:
-            raise ValueError(
-                "the loss carries no gradient: it is detached or under no_grad, or does not use the network's output"
-            )
-        if not -len(seen) <= self.stand.call < len(seen):
-            raise ValueError(f"call={self.stand.call}, but the loss calls its network {len(seen)} time(s) with gradients on")
-        self.stand.which = range(len(seen))[self.stand.call]
+        seen, asked, count = self.stand.seen, self.stand.call, len(self.stand.seen)
+        _need(isinstance(out, Tensor), f"the loss must return a tensor, bare, in a tuple or under 'loss', not {out}", TypeError)
+        _need(count, "the loss never calls its network with gradients on: write loss(model, x) that calls it, or give model=")
+        _need(out.requires_grad, "the loss carries no gradient: detached, under no_grad, or without the network's output")
+        _need(-count <= asked < count, f"call={asked}, but the loss calls its network {count} time(s) with gradients on")
+        self.stand.which = range(len(seen))[asked]
         z, leaf, self.rest = seen[self.stand.which]
-        if z.numel() != xs.numel():
-            raise ValueError(
-                f"the network gets {tuple(z.shape)} for x {tuple(xs.shape)}: pick z by inputs=, or give x as the network sees it"
-            )
+        pair = f"the network gets {tuple(z.shape)} for x {tuple(xs.shape)}"
+        _need(z.numel() == xs.numel(), f"{pair}: pick z by inputs=, or give x as the network sees it")
         (grad,) = torch.autograd.grad(out.sum() * (n if out.numel() == 1 else 1), leaf, allow_unused=True)
-        if grad is None:
-            raise ValueError("the loss ignores the output of this call of its network; choose another one by call=")
-        return z.reshape(n, -1).to(self.work), grad.reshape(n, -1).to(self.work)
-
-    @property
-    def work(self) -> torch.dtype:
-        return torch.promote_types(self.x.dtype, torch.float32)
+        _need(grad is not None, "the loss ignores the output of this call of its network; choose another one by call=")
+        return z.reshape(n, -1)[:, self.part].to(self.work), grad.reshape(n, -1)[:, self.part].to(self.work)
 
     def state(self, data: float, noise: float) -> tuple[Tensor, Tensor, Tensor]:
         """z, target and h v from this state alone: from two outputs, or where g is not linear by bisection on its sign."""
@@ -157,13 +146,8 @@ class _Session:
         if self.how == "each":
             slope = self.run(data, noise, self.v.expand_as(z))[1] - zero
             return z, -zero / (slope * self.v).mean(1, keepdim=True), slope
-        low, high = -torch.ones_like(z), torch.ones_like(z)
-        for _ in range(16):
-            under, over = self.run(data, noise, low)[1] > 0, self.run(data, noise, high)[1] < 0
-            low, high = torch.where(under, 2 * low, low), torch.where(over, 2 * high, high)
-            if not (under.any() or over.any()):
-                break
-        for _ in range(36):
+        low, high = -(2.0**14) * torch.ones_like(z), 2.0**14 * torch.ones_like(z)
+        for _ in range(48):
             middle = (low + high) / 2
             rising = self.run(data, noise, middle)[1] < 0
             low, high = torch.where(rising, middle, low), torch.where(rising, high, middle)
@@ -171,61 +155,57 @@ class _Session:
 
     def read(self) -> dict[str, Tensor]:
         """alpha and a (of x), sigma and b (of each noise), h, and by how much each assumption is off, for the draws of this chunk."""
+        v = self.v[self.part]
         if self.how == "sum rule":
             (z1, g1), (z2, g2), (z3, g3) = self.run(1, 0), self.run(0, 1), self.run(1, 1, self.v.expand(self.batch, -1))
             z0, g0 = (z2, g2) if self.external else self.run(0, 0) if self.offset else (0 * z2, 0 * g2)
             slope = g3 - g1 - g2 + g0
-            h = (slope * self.v).mean(1, keepdim=True)
+            h = (slope * v).mean(1, keepdim=True)
             t0, t1, t2 = -g0 / h, -g1 / h, -g2 / h
         else:
             (z1, t1, _), (z2, t2, _), (z3, _, slope) = self.state(1, 0), self.state(0, 1), self.state(1, 1)
             z0, t0 = (z2, t2) if self.external else self.state(0, 0)[:2]
-            h = (slope * self.v).mean(1, keepdim=True)
+            h = (slope * v).mean(1, keepdim=True)
         zx, tx, ze, te = z1 - z0, t1 - t0, (z2 if self.external else z2 - z0), (t2 if self.external else t2 - t0)
-        x = self.xs.reshape(self.batch, -1).to(self.work)
+        x = self.xs.reshape(self.batch, -1)[:, self.part].to(self.work)
         if self.changed:
             x = zx * (x.norm(dim=1) / zx.norm(dim=1))[:, None]
         drawn = [value for _, value, noise in self.draws.tape if noise]
-        self.wide = [value.numel() == self.xs.numel() for value in drawn] or [True]
-        eps = [(e if e.numel() == x.numel() else e.expand(self.xs.shape)).reshape(self.batch, -1).to(self.work) for e in drawn]
+        self.wide = [value.numel() == self.xs.numel() for value in drawn]
+        shape, last = self.xs.shape, (1,) * self.xs.ndim
+        full = [
+            e if e.shape.numel() == shape.numel() else e.reshape((*e.shape, *last)[: len(shape)]).expand(shape) for e in drawn
+        ]
+        eps = [e.reshape(self.batch, -1)[:, self.part].to(self.work) for e in full]
         if self.estimated or not eps:
             eps, self.wide = [ze / ze.square().mean(1, keepdim=True).sqrt()], [True]
-        (alpha, off_x), (a, off_a), (sigma, off_e), (b, off_b) = (
-            _solve([x], zx),
-            _solve([x], tx),
-            _solve(eps, ze),
-            _solve(eps, te),
-        )
+        (alpha, off_x), (a, off_a) = _solve([x], zx), _solve([x], tx)
+        (sigma, off_e), (b, off_b) = _solve(eps, ze), _solve(eps, te)
         tail = (ze**4).mean(1) / ze.square().mean(1) ** 2
         read = {"alpha": alpha[:, 0], "a": a[:, 0], "sigma": sigma, "b": b, "h": h[:, 0], "tail": tail}
         off = {"data": torch.maximum(off_x, _off(z3, z1 + z2 - z0)), "noise": off_e, "target": torch.maximum(off_a, off_b)}
         shift = 0 * alpha[:, 0] if self.external else z0.mean(1) / alpha[:, 0]
-        return read | off | {"squared": _off(slope, h * self.v), "shift": shift}
+        return read | off | {"squared": _off(slope, h * v), "shift": shift}
 
-    def look(self, tolerance: float) -> list[str]:
+    def look(self) -> list[str]:
         """Looks at one chunk and sets the flags; what cannot be taken for granted comes back as notes."""
-        notes: list[str] = []
-        (z0, _), (z2, _), (again, _) = self.run(0, 0), self.run(0, 1), self.run(0, 1)
-        if not torch.equal(z2.nan_to_num(), again.nan_to_num()):
-            raise ValueError(
-                "the loss draws from a generator that cannot be replayed; draw with torch, np.random, or a generator it reaches by name"
-            )
+        notes, tolerance = list[str](), self.tolerance
+        (z0, _), (z2, _), (again, got) = self.run(0, 0), self.run(0, 1), self.run(0, 1, self.v.expand(self.batch, -1))
+        same = torch.equal(z2.nan_to_num(), again.nan_to_num())
+        _need(same, "the loss draws what cannot be replayed; draw with torch, np.random, or a generator it reaches by name")
+        lone = len(got) > 1 and got.any(1).sum() == 1
+        _need(not lone, "only one sample's output reaches the loss: if it takes out[0] of a tuple, output=lambda out: (out,)")
         self.external = self.estimated = torch.equal(z0, z2)
-        self.offset = bool(z0.any())
-        d = z2.shape[1]
+        self.offset, d = bool(z0.any()), z2.shape[1]
         if self.external:
-            notes += [
-                f"the noise is not drawn by torch's normal functions: sigma is estimated, each draw to ±{100 / np.sqrt(2 * d):.2g} %"
-            ]
-        if len(self.stand.seen) > 1:
-            notes += [
-                f"the loss calls its network {len(self.stand.seen)} times: this is call {self.stand.which}, the others gave 0 (choose by call=)"
-            ]
+            error = f"{100 / np.sqrt(2 * d):.2g} %"
+            notes += [f"the noise is not drawn by torch's normal functions: sigma is estimated, each draw to ±{error}"]
+        if (calls := len(self.stand.seen)) > 1:
+            which = f"this is call {self.stand.which}, the others gave 0 (choose by call=)"
+            notes += [f"the loss calls its network {calls} times: {which}"]
         first = self.read()
-        if (first["data"] > tolerance).float().mean() > 0.01:
-            self.changed = True
-        if (first["noise"] > tolerance).float().mean() > 0.01:
-            self.estimated = True
+        self.changed = bool((first["data"] > tolerance).float().mean() > 0.01)
+        self.estimated |= bool((first["noise"] > tolerance).float().mean() > 0.01)
         level = (first["alpha"] / first["sigma"].norm(dim=1)).log()
         self.single = len(level) > 1 and bool((level - level[0]).abs().max() < 1e-4)
         self.components, self.blind = d, False
@@ -248,6 +228,8 @@ class _Session:
                       f"at 1 it is {far.median():.3g} times that"]  # fmt: skip
             if rest > 0.1 or not (far > 0).all():
                 self.how, self.blind = "sum rule", True
+        if self.how == "sum rule" and not (self.changed or self.estimated):
+            self.part = slice(None, None, d // 256 | 1)  # components agree: some of them tell as much
         return notes
 
 
@@ -271,22 +253,19 @@ def _network(loss, model, x: Tensor) -> nn.Module:
 @contextmanager
 def _borrowed(net: nn.Module, stand: _StandIn, modules: list[nn.Module], session: _Session):
     """``net`` answers by the stand-in; forward, modes, gradients and every random state are put back, whatever happens."""
-    held, modes = net.__dict__.get("forward"), [(part, part.training) for top in modules for part in top.modules()]
-    states, private = (np.random.get_state(), random.getstate()), [(bits, bits.state) for bits in session.private]  # noqa: NPY002
+    held = {"forward": net.__dict__["forward"]} if "forward" in net.__dict__ else {}
+    undo: list = [(np.random.set_state, np.random.get_state()), (random.setstate, random.getstate())]  # noqa: NPY002
+    undo += [(partial(setattr, bits, "state"), bits.state) for bits in session.private]
+    undo += [(partial(setattr, part, "training"), part.training) for top in modules for part in top.modules()]
     net.__dict__["forward"] = stand
     try:
         with torch.random.fork_rng(), torch.enable_grad():
             yield
     finally:
         del net.__dict__["forward"]
-        net.__dict__.update({} if held is None else {"forward": held})
-        for part, mode in modes:
-            part.training = mode
-        np.random.set_state(states[0]), random.setstate(states[1])  # noqa: NPY002
-        for bits, state in private:
-            bits.state = state
-        for generator, state in session.generators.items():
-            generator.set_state(state)
+        net.__dict__.update(held)
+        for put_back, state in [*undo, *((one.set_state, state) for one, state in session.generators.items())]:
+            put_back(state)
 
 
 def _pick(inputs, x: Tensor):
@@ -304,19 +283,10 @@ def _pick(inputs, x: Tensor):
 
 
 def probe(
-    loss: Callable,
-    x: Tensor,
-    *,
-    inputs: int | str | Callable | None = None,
-    output: str | Callable | None = None,
-    model: nn.Module | str | None = None,
-    call: int = -1,
-    scale: float | None = None,
-    draws: int = 20_000,
-    batch: int | None = None,
-    mode: str = "stratified",
-    generator: torch.Generator | None = None,
-) -> Measured:
+    loss: Callable, x: Tensor, *, inputs: int | str | Callable | None = None, output: str | Callable | None = None,
+    model: nn.Module | str | None = None, call: int = -1, scale: float | None = None, draws: int = 20_000,
+    batch: int | None = None, mode: str = "stratified", generator: torch.Generator | None = None,
+) -> Measured:  # fmt: skip
     """What a training loss optimises: path, target, density and weighting, measured with a stand-in for its network.
 
     Args:
@@ -333,42 +303,31 @@ def probe(
     Raises:
         TypeError, ValueError: for input that cannot be probed; the message says what to change.
     """
-    if not callable(loss):
-        raise TypeError(f"loss must be callable as loss(model, x), got {type(loss).__name__}")
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(
-            f"x must be a floating-point tensor of example data, got {x.dtype if isinstance(x, Tensor) else type(x).__name__}"
-        )
-    x = x.detach()
-    if x.ndim < 2 or len(x) == 0 or x[0].numel() < 2:
-        raise ValueError(
-            f"x must be a batch with at least 2 numbers a sample, got shape {tuple(x.shape)}; for scalars give (n, 8)"
-        )
-    if not torch.isfinite(x).all() or not x.flatten(1).any(1).all():
-        raise ValueError("x must be finite, and no sample all zeros: alpha is read off it")
-    if mode not in ("stratified", "as-is"):
-        raise ValueError(f"mode must be 'stratified' or 'as-is', got {mode!r}")
-    if draws < 100 or (batch is not None and batch < 1):
-        raise ValueError(f"need at least 100 draws and a batch of 1 or more, got draws={draws}, batch={batch}")
-    wrap = output if callable(output) else (lambda out: out) if output is None else lambda out: _Output({output: out, 0: out})
+    _need(callable(loss), f"loss must be callable as loss(model, x), got {type(loss).__name__}", TypeError)
+    floats, kind = isinstance(x, Tensor) and x.is_floating_point(), f"{type(x).__name__} {getattr(x, 'dtype', '')}"
+    _need(floats, f"x must be a floating-point tensor of example data, got {kind}", TypeError)
+    x, shape = x.detach(), tuple(x.shape)
+    batched = x.ndim > 1 and len(x) > 0 and x[0].numel() > 1
+    _need(batched, f"x must be a batch with at least 2 numbers a sample, got shape {shape}; for scalars give (n, 8)")
+    _need(torch.isfinite(x).all() and x.flatten(1).any(1).all(), "x must be finite, no sample all zeros: alpha is read off it")
+    _need(mode in ("stratified", "as-is"), f"mode must be 'stratified' or 'as-is', got {mode!r}")
+    enough = draws >= 100 and (batch is None or batch >= 1)
+    _need(enough, f"need at least 100 draws and a batch of 1 or more, got draws={draws}, batch={batch}")
+    wrap = output if callable(output) or output is None else lambda out: _Output({output: out, 0: out})
     seed = int(torch.randint(2**31, (), generator=generator)) if generator is not None else 0
     net = _network(loss, model, x)
-    names = inspect.getclosurevars(loss) if inspect.isfunction(loss) else SimpleNamespace(nonlocals={}, globals={})
-    around = [*names.nonlocals.values(), *names.globals.values()]
+    names = inspect.getclosurevars(loss) if inspect.isfunction(loss) else None
+    around = [*names.nonlocals.values(), *names.globals.values()] if names else []
     private = [value.bit_generator for value in around if isinstance(value, np.random.Generator)]
-    modules = [
-        value
-        for value in {id(v): v for v in (net, loss, getattr(loss, "__self__", None), *around)}.values()
-        if isinstance(value, nn.Module)
-    ]
+    owners = {id(one): one for one in (net, loss, getattr(loss, "__self__", None), *around)}
+    modules = [one for one in owners.values() if isinstance(one, nn.Module)]
     stand = _StandIn(_pick(inputs, x), wrap, call)
-    session = _Session(loss, x, net, isinstance(model, str), stand, seed, private, mode == "stratified")
-    tolerance = 0.05 if torch.finfo(x.dtype).bits < 32 else 2e-3
-    session.tolerance = tolerance
+    alone = loss if isinstance(model, str) else lambda xs: loss(net, xs)
+    session = _Session(alone, x, stand, seed, private, mode == "stratified")
     with _borrowed(net, stand, modules, session):
-        size = batch or min(draws, max(1, 2**21 // x[0].numel()))
+        size = batch or min(draws, max(1, 2**18 // x[0].numel()))
         session.begin(0, 1, batch or min(size, 32))
-        notes = session.look(tolerance)
+        notes = session.look()
         if session.single:
             draws, size = min(draws, SCAN) * (batch or 1), batch or 1
         elif session.how == "root":
@@ -378,25 +337,22 @@ def probe(
         parts, rest = [], []
         for number in range(calls := -(-draws // size)):
             session.begin(number, calls, size)
-            parts.append({**session.read(), "order": torch.from_numpy(session.draws.order)})
+            parts.append(session.read() | {"order": torch.from_numpy(session.draws.order)})
             rest.append([value.reshape(-1).expand(size) for value in session.rest])
     read = {key: torch.cat([part[key] for part in parts]).double().numpy() for key in parts[0]}
     times = [torch.cat(one).double().numpy() for one in zip(*rest, strict=False)]
     return _conclude(session, read, times, notes, scale)
 
 
-def _conclude(
-    session: _Session, read: dict[str, NDArray], times: list[NDArray], notes: list[str], scale: float | None
-) -> Measured:
+def _conclude(session: _Session, read: dict, times: list[NDArray], notes: list[str], scale: float | None) -> Measured:
     """From coefficients to path, target, factor and words."""
     tolerance, wide, s, b, alpha = session.tolerance, np.array(session.wide), read["sigma"], read["b"], read["alpha"]
     with np.errstate(all="ignore"):
         size = np.nanmedian(np.abs(s), axis=0)
         own = wide & (size > 0)
         for j in np.flatnonzero(~wide & (size > tolerance * size.max())):
-            notes += [
-                f"noise shared by components is added, {np.nanmedian(np.abs(s[:, j] / s[:, own][:, 0])):.3g} times eps: λ is that of eps"
-            ]
+            times_eps = np.nanmedian(np.abs(s[:, j] / s[:, own][:, 0]))
+            notes += [f"noise shared by components is added, {times_eps:.3g} times eps: λ is that of eps"]
         for j in np.flatnonzero(own & (size < size.max())):
             share = s[:, j] / alpha
             if np.nanstd(share) < tolerance * abs(np.nanmean(share)) and np.nanstd(alpha) > tolerance:
@@ -406,15 +362,13 @@ def _conclude(
         along = (s[:, own] * b[:, own]).sum(1) / sigma
         apart = np.sqrt(np.maximum((b[:, own] ** 2).sum(1) - along**2, 0)) / np.hypot(along, read["a"])
         good = np.isfinite(2 * np.log(np.abs(alpha) / sigma)) & np.isfinite(along) & (session.blind | np.isfinite(read["h"]))
-        if not good.any():
-            raise ValueError("no draw has data, noise and a finite gradient at once: is inputs= the noised x? is the loss NaN?")
-        lost = 1 - good.mean()
-        read = {
-            key: value[good] for key, value in (read | {"alpha": alpha, "sigma": sigma, "b": along, "apart": apart}).items()
-        }
+        words = "is inputs= the noised x? is the loss NaN, or its weight 0 without data?"
+        _need(good.any(), f"no draw has data, noise and a finite gradient at once: {words}")
+        lost, read = 1 - good.mean(), read | {"alpha": alpha, "sigma": sigma, "b": along, "apart": apart}
+        read = {key: value[good] for key, value in read.items()}
         alpha, sigma = read["alpha"], read["sigma"]
         sizes = {}
-        clear = (sigma > 0.02) & (sigma < 0.98) if ((sigma > 0.02) & (sigma < 0.98)).any() else sigma > 0
+        clear = (sigma > 0.02) & ((sigma < 0.98) | (sigma.min() >= 0.98))
         for name, ratio in FRAMES.items():
             values = ratio(alpha[clear], sigma[clear])
             if np.quantile(np.abs(values / np.median(values) - 1), 0.99) < tolerance:
@@ -424,19 +378,15 @@ def _conclude(
         scale = scale if scale is not None else 1.0 if any(abs(v - 1) < tolerance for v in sizes.values()) else found
         alpha, a, b = alpha / scale, read["a"] / scale, read["b"]
         logsnr = 2 * np.log(np.abs(alpha) / sigma)
-    frame = next((name for name, v in sizes.items() if abs(v / scale - 1) < tolerance), None)
-    frame = frame or next(
-        (f"{name} for data in units of {scale / v:.4g}" for name, v in sizes.items()), "on none of the usual frames"
-    )
+    units = {name: scale / v for name, v in sizes.items()}
+    frame = next((f"{name} for data in units of {one:.4g}" for name, one in units.items()), "on none of the usual frames")
+    frame = next((name for name, one in units.items() if abs(one - 1) < tolerance), frame)
     multiplier = read["h"] / 2 if not session.blind else np.full_like(alpha, np.nan)
-    label = _labels(times, good, logsnr)
-    off = {
-        key: float(np.quantile(np.nan_to_num(read[key], posinf=1), 0.9))
-        for key in ("data", "noise", "target", "apart", "squared")
-    }
+    names = ("data", "noise", "target", "apart", "squared")
+    off = {key: np.quantile(np.nan_to_num(read[key], posinf=1), 0.9).item() for key in names}
     with np.errstate(all="ignore"):
-        factor = np.log(multiplier * (b - a * sigma / alpha) ** 2)[np.argsort(logsnr)]
-        off["factor"] = float(np.nan_to_num(np.nanmedian(np.abs(np.diff(factor))))) if len(factor) > 1 else 0.0
+        steps = np.abs(np.diff(np.log(multiplier * (b - a * sigma / alpha) ** 2)[np.argsort(logsnr)]))
+        off["factor"] = float(np.median(steps[np.isfinite(steps)])) if np.isfinite(steps).any() else 0.0
     why = [
         (lost > 0, f"{lost:.2g} of the draws gave no finite log-SNR or factor (no signal, no noise, or NaN): left out"),
         (session.changed, f"data reach the network changed at random or not linearly (off by {off['data']:.2g}): |alpha| is a ratio of sizes"),
@@ -450,8 +400,8 @@ def _conclude(
     ]  # fmt: skip
     notes = [*notes, *(words for fails, words in why if fails)]
     kind = _kind(alpha, sigma, a, b, logsnr, frame, tolerance)
-    order, stratified = read["order"].astype(int), session.stratified
-    return Measured(logsnr, alpha, sigma, a, b, multiplier, label, order, kind, frame, scale, stratified, off, tuple(notes))
+    label, order, even = _labels(times, good, logsnr), read["order"].astype(int), session.stratified
+    return Measured(logsnr, alpha, sigma, a, b, multiplier, label, order, kind, frame, scale, even, off, tuple(notes))
 
 
 def _labels(times: list[NDArray], good: NDArray, logsnr: NDArray) -> NDArray:
@@ -468,27 +418,18 @@ def _labels(times: list[NDArray], good: NDArray, logsnr: NDArray) -> NDArray:
 def _kind(alpha, sigma, a, b, logsnr, frame, tolerance):
     """Name of the target a x + b eps, up to its sign; eps, x and score up to a constant too."""
     with np.errstate(all="ignore"):
-        ratio, zero = sigma / alpha, np.zeros_like(a)
+        ratio, norm, order = sigma / alpha, np.hypot(alpha, sigma), np.argsort(logsnr)
         units = np.sqrt(np.median((1 - b**2) / a**2))
-        norm = np.hypot(alpha, sigma)
-        slope = [np.gradient(values[np.argsort(logsnr)])[np.argsort(np.argsort(logsnr))] for values in (alpha, sigma)]
-        straight = (-1, 1) if frame == LINEAR else slope
-
-        def off(first, second, free):
-            """Largest miss of (a, b) against a pair, after the best common factor (1: only the sign, len: each draw its own)."""
-            first, second = np.broadcast_to(first, a.shape), np.broadcast_to(second, b.shape)
-            factor = (a * first + b * second) / (first**2 + second**2)
-            factor = factor if free == "each" else np.median(factor) if free == "one" else np.sign(np.median(factor))
-            return np.quantile(np.hypot(a - factor * first, b - factor * second) / np.hypot(a, b), 0.95)
-
-        tries = {
-            "eps": off(zero, 1, "one"),
-            "x": off(1, zero, "one"),
-            "v": off(-sigma / norm, alpha / norm, "sign") if frame == VP else np.inf,
-            "score": off(zero, 1 / sigma, "one"),
-            f"F (sigma_data {units:.3g})": off(
-                ratio / (units * np.hypot(ratio, units)), -units / np.hypot(ratio, units), "sign"
-            ),
-            "u": off(straight[0], straight[1], "one" if frame == LINEAR else "each") / (1 if frame == LINEAR else 10),
-        }
-    return next((kind for kind, miss in tries.items() if miss < tolerance), "other")
+        slope = [np.gradient(values[order])[np.argsort(order)] for values in (alpha, sigma)]
+        each, one, sign = (lambda f: f), np.median, (lambda f: np.sign(np.median(f)))  # what a common factor may be
+        tries: dict[str, tuple] = {
+            "eps": (0, 1, one), "x": (1, 0, one), "v": (-sigma / norm, alpha / norm, sign), "score": (0, 1 / sigma, one),
+            f"F (sigma_data {units:.3g})": (ratio / units / np.hypot(ratio, units), -units / np.hypot(ratio, units), sign),
+            "u": (-1, 1, one) if frame == LINEAR else (*slope, each),
+        }  # fmt: skip
+        for kind, (first, second, free) in tries.items():
+            factor = free((a * first + b * second) / (first**2 + second**2))
+            miss = np.quantile(np.hypot(a - factor * first, b - factor * second) / np.hypot(a, b), 0.95)
+            if miss < tolerance * (10 if free is each else 1) and (kind != "v" or frame == VP):
+                return kind
+    return "other"
