@@ -14,9 +14,9 @@ import importlib
 import importlib.util
 import sys
 import time
-import types
 import warnings
 from itertools import pairwise
+from types import ModuleType, SimpleNamespace
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -31,7 +31,7 @@ def bare(package: str, *unused: str) -> None:
     if package in sys.modules:
         return
     place = importlib.util.find_spec(package).submodule_search_locations
-    sys.modules[package] = types.ModuleType(package)
+    sys.modules[package] = ModuleType(package)
     sys.modules[package].__path__ = place
     for name in unused:
         try:
@@ -119,12 +119,9 @@ def main(*toys: str) -> None:
                 while spent + time.process_time() - start < due:
                     step(data[torch.randint(len(data), (batch,))])
                 spent, due = spent + time.process_time() - start, due * 1.5
-                score = truth.score(denoise)
-            late = ">" if score.max() > 2 else " "
-            print(
-                f"{name:>14} {peer.__name__:>12} {late}{spent:6.1f} CPU s   energy {score[0]:.2f}   sliced W2 {score[1]:.2f}",
-                flush=True,
-            )
+                score = truth.score(SimpleNamespace(denoise=denoise, mean=torch.zeros(2)))
+            took = f"{'>' if score.max() > 2 else ' '}{spent:6.1f} CPU s"
+            print(f"{name:>14} {peer.__name__:>12} {took}   energy {score[0]:.2f}   sliced W2 {score[1]:.2f}", flush=True)
 
 
 if __name__ == "__main__":

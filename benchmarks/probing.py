@@ -1,30 +1,15 @@
 """What a probe of 20,000 draws costs, beside three plain forward and backward passes of the same loss on as many draws.
 
-Run: python benchmarks/probing.py
+Run: PYTHONPATH=notebooks python benchmarks/probing.py
 """
 
-import sys
-import time
-from pathlib import Path
-
 import torch
+from timing import seconds
 
 from diffviz.probing import probe
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "notebooks"))
 from suite import losses
 
 DRAWS = 20_000
-
-
-def seconds(step) -> float:
-    """Shortest CPU time of step() of three."""
-    times = []
-    for _ in range(3):
-        start = time.process_time()
-        step()
-        times.append(time.process_time() - start)
-    return min(times)
 
 
 def main() -> None:
@@ -39,10 +24,8 @@ def main() -> None:
                 for _ in range(3 * DRAWS // len(batch)):
                     torch.autograd.grad(loss(lambda z, t: 0 * z + bias, batch), bias)
 
-            ours, theirs = seconds(lambda loss=loss, x=x: probe(loss, x)), seconds(plain)
-            print(
-                f"{shape!s:12} {name:14} {ours:5.2f} s (budget 2)   three plain passes {theirs:5.2f} s   ratio {ours / theirs:.2f}"
-            )
+            probed, passed = (min(seconds([step] * 3)) for step in (lambda loss=loss, x=x: probe(loss, x), plain))
+            print(f"{shape!s:12} {name:14} {probed:5.2f} CPU s (budget 2), {probed / passed:.2f} times three plain passes")
 
 
 if __name__ == "__main__":

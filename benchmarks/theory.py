@@ -11,16 +11,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from timing import seconds
 
 
 def milliseconds(step, repeats: int) -> float:
-    """Median time of step(), in ms."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        step()
-        times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times)
+    """Median time of step() on the wall clock."""
+    return 1e3 * statistics.median(seconds([step] * repeats, time.perf_counter))
 
 
 def load(module: str):

@@ -3,13 +3,13 @@
 Run: python benchmarks/tracking.py
 """
 
-import time
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import torch
+from timing import seconds
 from torch import nn
 
 from diffviz.objectives import flow_uniform
@@ -19,16 +19,10 @@ EDGES = np.linspace(-10, 10, 101)
 UNEVEN = np.sort(np.r_[-10, 10, np.random.default_rng(0).uniform(-10, 10, 99)])
 
 
-def seconds(step: Callable[[], object], repeats: int) -> float:
-    """CPU seconds of one step: the least of five blocks."""
+def cost(step: Callable[[], object], repeats: int) -> float:
+    """CPU seconds of one step: the least of five blocks, after one that warms up."""
     step()
-    blocks = []
-    for _ in range(5):
-        start = time.process_time()
-        for _ in range(repeats):
-            step()
-        blocks.append((time.process_time() - start) / repeats)
-    return min(blocks)
+    return min(seconds([lambda: [step() for _ in range(repeats)]] * 5)) / repeats
 
 
 def training_step(batch: int) -> Callable[[], object]:
@@ -71,22 +65,22 @@ def costs(batch: int) -> dict[str, float]:
         ", three decays": LossByLogSNR(EDGES, (0.9, 0.99, 0.999)),
         ", uneven bins": LossByLogSNR(UNEVEN),
     }
-    rows = {f"tracker{name}": seconds(partial(one.update, logsnr, loss), 640) for name, one in trackers.items()}
+    rows = {f"tracker{name}": cost(partial(one.update, logsnr, loss), 640) for name, one in trackers.items()}
     objective, rng, steps = flow_uniform(), np.random.default_rng(0), 32
     for law in (Adaptive(objective, trackers[""]), objective):
-        rows[f"draws of {law.name}"] = seconds(partial(law.draw, steps * batch, rng), 5) / steps
-    rows["a mask for each bin"] = seconds(partial(by_masks, logsnr, loss.detach(), torch.ones(100)), 5)
-    rows[".item() for each sample"] = seconds(partial(by_items, logsnr, loss.detach(), [1.0] * 100), 2)
+        rows[f"draws of {law.name}"] = cost(partial(law.draw, steps * batch, rng), 5) / steps
+    rows["a mask for each bin"] = cost(partial(by_masks, logsnr, loss.detach(), torch.ones(100)), 5)
+    rows[".item() for each sample"] = cost(partial(by_items, logsnr, loss.detach(), [1.0] * 100), 2)
     return rows
 
 
 def main() -> None:
     torch.set_num_threads(1)
     for batch in (256, 4096):
-        training = seconds(training_step(batch), 100)
+        training = cost(training_step(batch), 100)
         print(f"batch {batch}: a training step takes {1e6 * training:.0f} microseconds")
-        for name, cost in costs(batch).items():
-            print(f"  {name:40s}{1e6 * cost:10.1f} microseconds  {cost / training:9.2%} of the step")
+        for name, added in costs(batch).items():
+            print(f"  {name:40s}{1e6 * added:10.1f} microseconds  {added / training:9.2%} of the step")
 
 
 if __name__ == "__main__":

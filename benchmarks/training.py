@@ -1,8 +1,8 @@
 """What training costs: CPU seconds until samples are within twice the floor of the truth, on one thread.
 
 Distance: energy distance (the root, as SciPy's) and sliced Wasserstein-2 (128 directions, the root) from 10,000 samples to
-10,000 held-out points. Floor: the same from 10,000 true points instead of samples, median of 20 draws. Samples: Heun, 40 steps,
-median of 3 draws (they are not counted). Training: ``dv.fit`` on 50,000 points, process time, without the import. All runs are
+10,000 held-out points. Floor: the same from 10,000 true points instead of samples, median of 20 draws. Samples: Heun, 40 steps
+even in fm-ot's time, median of 3 draws (they are not counted). Training: ``dv.fit`` on 50,000 points, process time, without the import. All runs are
 over 3 seeds; what stands in brackets is the least and the largest of them.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/training.py [floor | defaults | fewest | together] [toy ...]
@@ -13,16 +13,16 @@ import os
 import statistics
 import sys
 import time
-from itertools import pairwise
 
 import numpy as np
 import torch
 
 import diffviz as dv
-from diffviz.data import toy
+from diffviz.samplers import Stopped, grid_of
 
 TOYS = "moons", "checkerboard", "swissroll", "8gaussians"
 POINTS, SEEDS, COUNTS = 10_000, (0, 1, 2), (150, 200, 300, 450, 600, 800, 1000, 1400, 2000)
+GRID = grid_of(dv.objective("fm-ot").density, 40)
 TWELVE = (
     *("fm-ot", "sd3", "edm", "elbo", "iddpm-cosine", "ddpm-linear", "v-cosine", "x-cosine"),
     *("min-snr-5-eps", "p2-gamma1", "sigmoid-bias2", "laplace-eps"),
@@ -31,20 +31,6 @@ TWELVE = (
 
 def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-@torch.no_grad()
-def heun(denoise, generator: torch.Generator, steps: int = 40) -> torch.Tensor:
-    """Samples along the flow of y = z/alpha by s = sigma/alpha (Karras et al. 2022, algorithm 1); levels even in fm-ot's time."""
-    law = dv.objective("fm-ot").density
-    levels = torch.from_numpy(law.ppf(np.linspace(*law.cdf([-10, 14]), steps + 1))).float()
-    s, alpha = (-levels / 2).exp(), levels.sigmoid().sqrt()
-    slope = lambda y, i: (y - denoise(alpha[i] * y, levels[i])) / s[i]
-    y = torch.randn(POINTS, 2, generator=generator) / alpha[0]
-    for i, j in pairwise(range(steps + 1)):
-        first = slope(y, i)
-        y = y + (s[j] - s[i]) / 2 * (first + slope(y + (s[j] - s[i]) * first, j))
-    return denoise(alpha[-1] * y, levels[-1]).double()
 
 
 def inner(x: torch.Tensor, y: torch.Tensor) -> float:
@@ -57,7 +43,7 @@ class Truth:
     """Held-out points of a toy and the floor of both distances to them."""
 
     def __init__(self, name: str):
-        self.toy = toy(name)
+        self.toy = dv.toy(name)
         self.held = self.toy.sample(POINTS, generator(10_000))
         self.own = inner(self.held, self.held)
         angle = torch.arange(128, dtype=torch.float64) * torch.pi / 128
@@ -70,14 +56,13 @@ class Truth:
         apart = (x @ self.directions).sort(0).values - (self.held @ self.directions).sort(0).values
         return math.sqrt(max(energy, 0)), apart.square().mean().sqrt().item()
 
-    def score(self, denoise) -> np.ndarray:
-        """Energy distance and sliced W2 of a denoiser's samples, in floors; infinite for samples that are not finite."""
-        draws = [heun(denoise, generator(i)) for i in range(3)]
-        return (
-            np.median([self.distances(x) for x in draws], 0) / self.floor
-            if all(x.isfinite().all() for x in draws)
-            else np.full(2, np.inf)
-        )
+    def score(self, model) -> np.ndarray:
+        """Energy distance and sliced W2 of what ``dv.sample`` makes of a model, in floors; infinite if it is not finite."""
+        try:
+            draws = [dv.sample(model, GRID, n=POINTS, generator=generator(i)).samples.double() for i in range(3)]
+        except Stopped:
+            return np.full(2, np.inf)
+        return np.median([self.distances(x) for x in draws], 0) / self.floor
 
 
 def train(objectives, truth: Truth, seed: int, **settings):
@@ -96,7 +81,7 @@ def row(name: str, values) -> str:
 def over_seeds(truth: Truth, **settings) -> list:
     """CPU seconds, energy distance and sliced W2 of fm-ot for each seed."""
     trained = [train("fm-ot", truth, seed, **settings) for seed in SEEDS]
-    return [(seconds, *truth.score(run.denoise)) for (run,), seconds in trained]
+    return [(seconds, *truth.score(run)) for (run,), seconds in trained]
 
 
 def floor(truths) -> None:
@@ -125,11 +110,10 @@ def together(truths) -> None:
     name, truth = next(iter(truths.items()))
     trained = [train(TWELVE, truth, seed) for seed in SEEDS]
     alone = sum(train(objective, truth, 0)[1] for objective in TWELVE)
-    print(
-        f"\n{len(TWELVE)} objectives on {name}, CPU s: {row('', [[spent] for _, spent in trained]).strip()}; in turn {alone:.1f}"
-    )
+    spent = row("", [[one] for _, one in trained]).strip()
+    print(f"\n{len(TWELVE)} objectives on {name}, CPU s: {spent}; in turn {alone:.1f}")
     for runs in zip(*(runs for runs, _ in trained), strict=True):
-        print(row(runs[0].name, [truth.score(run.denoise) for run in runs]), flush=True)
+        print(row(runs[0].name, [truth.score(run) for run in runs]), flush=True)
 
 
 def main(*words: str) -> None:

@@ -5,7 +5,7 @@ With y = z/alpha and s = sigma/alpha = e^(−λ/2) every Gaussian path is the va
     dy/ds = eps_hat = (y − x_hat)/s        (Song et al. 2021, arXiv 2011.13456, eq. 13; Karras et al. 2022, arXiv 2206.00364, eq. 3)
 
 so a solver needs the denoiser and two levels. Euler in s is DDIM, and Euler in the time of the linear path (flow matching) is the
-same step. A solver is a function (denoise, y, s, s of the next level) → y.
+same step. A solver is a function (denoise, y, s, s of the next level) → y, where denoise(y, s) is x_hat, like y (n, *shape).
 """
 
 from collections.abc import Callable
@@ -43,6 +43,7 @@ def grid_of(law: Any, steps: int, low: float = -10.0, high: float = 14.0) -> NDA
 
     Args:
         law: frozen distribution: ``path.schedule`` for levels uniform in the path's time, or the density that a training looks with.
+        steps: number of steps; low, high: first and last level in nats.
     Raises:
         ValueError: for steps < 1, low >= high, or no mass between them.
     """
@@ -81,8 +82,10 @@ def sample(
         model: a run, a toy, or anything with ``denoise(z, logsnr)`` → x_hat of the variance-preserving frame and ``mean`` (*shape).
         grid: increasing levels in nats, noise to data, shape (steps + 1,).
         solver: one of ``SOLVERS``.
-        n: number of samples, started from standard normal draws.
+        n: number of samples, started from standard normal draws of ``generator``.
         start: z at grid[0] instead, (n, *shape).
+    Returns:
+        The ``Trajectory``; its ``samples`` are the last x_hat.
     Raises:
         ValueError: for a grid that does not increase, an unknown solver or n < 1.
         Stopped: if the denoiser returns NaN or inf; it carries the steps so far.

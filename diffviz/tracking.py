@@ -48,8 +48,7 @@ class LossByLogSNR:
 
     def update(self, logsnr: Tensor | ArrayLike, loss: Tensor | ArrayLike) -> None:
         """Take in a batch: λ and eps squared error (summed over dimensions) of each sample, tensors or arrays of one shape."""
-        if not isinstance(loss, Tensor) or not isinstance(logsnr, Tensor):
-            logsnr, loss = (o if isinstance(o, Tensor) else torch.tensor(np.asarray(o)) for o in (logsnr, loss))
+        logsnr, loss = (o if isinstance(o, Tensor) else torch.tensor(np.asarray(o)) for o in (logsnr, loss))
         if logsnr.shape != loss.shape or not loss.ndim:
             raise ValueError(f"one λ for each loss: logsnr is {tuple(logsnr.shape)}, loss {tuple(loss.shape)}")
         pair = torch.stack((logsnr, loss)).detach()  # a copy: the loop may write over its own
@@ -69,15 +68,14 @@ class LossByLogSNR:
             cell = torch.bucketize(logsnr, torch.from_numpy(np.r_[low, self.edges[1:-1], high]).to(logsnr), right=True)
         place = (cell + (bins + 2) * torch.arange(calls, device=device)[:, None]).flatten()
         power = torch.add(loss.double(), logsnr.clamp(low, high), alpha=0).flatten()  # NaN in λ spreads to the sums
-        sums = torch.zeros(5, calls * (bins + 2), dtype=torch.float64, device=device)
-        for row, values in zip(sums, (torch.ones_like(power), power, power**2), strict=False):
+        sums = torch.zeros(3, calls * (bins + 2), dtype=torch.float64, device=device)
+        for row, values in zip(sums, (torch.ones_like(power), power, power**2), strict=True):
             row.scatter_add_(0, place, values)
-        sums[3:] = sums[0]
         if not np.isfinite(float(sums[2].sum())):
             bad = ~(power**2).isfinite()
             raise ValueError(f"loss {loss.flatten()[bad][0]:g} at logsnr {logsnr.flatten()[bad][0]:g}: both must be finite")
         rates, ages = self._rates.to(device), torch.arange(calls - 1, -1, -1, device=device)
-        fresh = (rates**ages)[..., None, :] @ sums.unflatten(1, (calls, -1))
+        fresh = (rates**ages)[..., None, :] @ sums[[0, 1, 2, 0, 0]].unflatten(1, (calls, -1))
         self._averages = rates**calls * self._averages.to(device) + fresh[..., 0, :]
 
     def curve(self, base: str = "eps") -> tuple[NDArray, NDArray, NDArray]:
@@ -136,17 +134,12 @@ class LossByLogSNR:
         return LossByLogSNR(self.edges, self.decay).load_state_dict(*states)
 
 
-def _descend(law: "Adaptive", mean: NDArray, stderr: NDArray, second: NDArray) -> NDArray:
-    """Natural gradient steps on log E Y², E Y² ∝ Σ (w² E‖·‖⁴)/m, in the logits of masses m; ends at "minimum-variance"."""
-    mass = law.flat
-    for _ in range(100):
-        share = (law.weight**2 * second + 1e-300) / mass
-        mass = mass * np.exp(np.clip(share / share.sum() / mass - 1, -1, 1) / 2)
-        mass = mass / mass.sum()
-    return mass
+def _least(law: "Adaptive", mean: NDArray, second: NDArray) -> NDArray:
+    """The masses m where E Y² ∝ Σ w² E‖·‖⁴/m is least."""
+    return law.weight * np.sqrt(second)
 
 
-def _warp(law: "Adaptive", mean: NDArray, stderr: NDArray, second: NDArray) -> NDArray:
+def _warp(law: "Adaptive", mean: NDArray, second: NDArray) -> NDArray:
     """The fitted loss is the cdf: p ∝ −slope of a monotone piecewise linear fit to the x error; w plays no part."""
     middle, fit = law.tracker.middle, isotonic_regression(mean * base_gain("x", law.tracker.middle) ** 2, increasing=False)
     first, last = fit.blocks[:-1], fit.blocks[1:] - 1  # of each run of bins with one value
@@ -154,10 +147,10 @@ def _warp(law: "Adaptive", mean: NDArray, stderr: NDArray, second: NDArray) -> N
 
 
 RULES: dict[str, Callable[..., NDArray]] = {  # masses of bins, up to a constant
-    "kingma-gao": lambda law, mean, stderr, second: law.weight * mean,  # arXiv 2303.00848
-    "minimum-variance": lambda law, mean, stderr, second: law.weight * np.sqrt(second),
-    "second-moment": lambda law, mean, stderr, second: law.weight * np.sqrt(second),  # the same: arXiv 2102.09672, eq. 18
-    "vdm": _descend,  # Kingma et al. 2021, arXiv 2107.00630, appendix I.2; ends pinned at the edges
+    "kingma-gao": lambda law, mean, second: law.weight * mean,  # arXiv 2303.00848
+    "minimum-variance": _least,
+    "second-moment": _least,  # Nichol & Dhariwal 2021, arXiv 2102.09672, eq. 18
+    "vdm": _least,  # where its gradient descent ends, with ends pinned at the edges: arXiv 2107.00630, appendix I.2
     "time-warp": _warp,  # Dieleman et al. 2022, arXiv 2211.15089 (CDCD)
 }
 
@@ -181,10 +174,10 @@ class Adaptive:
     @property
     def density(self):
         """The law of λ now, a SciPy distribution."""
-        at, curve = self.tracker.middle, np.reshape(self.tracker.curve(), (3, -1, len(self.flat)))[:, 0]
-        mass, seen = self.flat, np.isfinite(curve[1])
+        at, (mean, stderr, second) = self.tracker.middle, np.reshape(self.tracker.curve(), (3, -1, len(self.flat)))[:, 0]
+        mass, seen = self.flat, np.isfinite(stderr)
         if seen.any():
-            mass = self.rule(self, *(np.interp(at, at[seen], row[seen]) for row in curve)) * (self.weight > 0)
+            mass = self.rule(self, *(np.interp(at, at[seen], row[seen]) for row in (mean, second))) * (self.weight > 0)
         mixed = (1 - self.uniform) * mass / mass.sum() + self.uniform * self.flat if mass.any() else self.flat
         return stats.rv_histogram((mixed / self.tracker.width, self.tracker.edges), density=True)()
 

@@ -194,7 +194,10 @@ def look(browser, address) -> list[str]:
         page.evaluate(SETTLE)
         problems += [f"cell: {o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
         problems += [f"kernel: {error}" for error in raised(page)]
-        widgets = sum("application/vnd.jupyter.widget-view+json" in o.get("data", {}) for o in outputs)
+        shown = [
+            o.get("data", {}) for o in outputs if "%|" not in "".join(o.get("data", {}).get("text/plain", ""))
+        ]  # bars go when done
+        widgets = sum("application/vnd.jupyter.widget-view+json" in data for data in shown)
         alive = len(page.query_selector_all(".jp-OutputArea-output:has(.jupyter-widgets)"))
         problems += [f"{widgets - alive} of {widgets} widgets did not appear"] if alive != widgets else []
         for control in fresh(page):

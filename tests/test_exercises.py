@@ -21,6 +21,10 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
         ("same-as-fm", ["fm-cosine"]),
         ("centre-the-loss", 3),
         ("centre-the-loss", -1),
+        ("shift-for-variance-4", 0.5),
+        ("decay-for-half-the-error", 0.995),
+        ("decay-for-half-the-error", 1.5),
+        ("doublings-of-shift-3", 3),
     ],
 )
 def test_a_wrong_answer_gets_a_hint(name, answer, capsys):

@@ -101,8 +101,13 @@ def images(*shape):
     return torch.rand(64, *shape, generator=torch.Generator().manual_seed(0))
 
 
-def objective(name, path, target, multiplier=weightings.constant, density=None):
-    return Objective(name, "peers", 0, "", path, target, multiplier, density)
+def latents(*shape):
+    return torch.randn(64, *shape, generator=torch.Generator().manual_seed(0))
+
+
+def stated(path, target, multiplier=weightings.constant):
+    """The objective that a package's formulas state."""
+    return Objective("", "peers", 0, "", path, target, multiplier)
 
 
 # denoising-diffusion-pytorch --------------------------------------------------------------------------------------------------------
@@ -114,29 +119,27 @@ def alpha_bars(schedule):
     return np.cumprod(1 - np.clip(betas, 0, 0.999))
 
 
-def ddp_table(objective_name, schedule, min_snr):
+def on_images(diffusion, objective, **asked):
+    """A case whose class is network and loss at once: it is called with images alone."""
+    return lambda model, x: diffusion(x), images(3, 8, 8), {"model": diffusion.model} | asked, objective
+
+
+def ddp_table(predict, schedule, min_snr):
     net = Net(random_or_learned_sinusoidal_cond=False)
-    loss = ddp.GaussianDiffusion(
-        net, image_size=8, objective=objective_name, beta_schedule=schedule, min_snr_loss_weight=min_snr
-    )
+    loss = ddp.GaussianDiffusion(net, image_size=8, objective=predict, beta_schedule=schedule, min_snr_loss_weight=min_snr)
     cut = (lambda l: np.minimum(np.exp(l), 5)) if min_snr else np.exp
     target, multiplier = {
         "pred_noise": (targets.EPS, lambda l: cut(l) * np.exp(-l)), "pred_x0": (targets.X, cut),
         "pred_v": (targets.V, lambda l: cut(l) / (1 + np.exp(l))),
-    }[objective_name]  # fmt: skip
-    return (
-        lambda model, x: loss(x),
-        images(3, 8, 8),
-        {"model": net},
-        objective("", paths.discrete(alpha_bars(schedule)), target, multiplier),
-    )
+    }[predict]  # fmt: skip
+    return on_images(loss, stated(paths.discrete(alpha_bars(schedule)), target, multiplier))
 
 
 def ddp_learned():
     net = Net(out_dim=6, random_or_learned_sinusoidal_cond=False)
     loss = ddp.LearnedGaussianDiffusion(net, image_size=8, objective="pred_noise", beta_schedule="linear")
-    asked = {"model": net, "output": lambda out: torch.cat([out, torch.zeros_like(out)], 1)}
-    return lambda model, x: loss(x), images(3, 8, 8), asked, objective("", paths.discrete(alpha_bars("linear")), targets.EPS)
+    twice = lambda out: torch.cat([out, torch.zeros_like(out)], 1)  # the second half is the learned variance
+    return on_images(loss, stated(paths.discrete(alpha_bars("linear")), targets.EPS), output=twice)
 
 
 def quadratic():
@@ -150,37 +153,26 @@ def quadratic():
 
 
 def ddp_continuous(schedule, min_snr=False):
-    net = Net()
-    loss = ddp.ContinuousTimeGaussianDiffusion(net, image_size=8, noise_schedule=schedule, min_snr_loss_weight=min_snr)
+    loss = ddp.ContinuousTimeGaussianDiffusion(Net(), image_size=8, noise_schedule=schedule, min_snr_loss_weight=min_snr)
     path = quadratic() if schedule == "linear" else paths.cosine(0.008, normalise=False)
-    known = objective("", path, targets.EPS, weightings.min_snr(5, "eps") if min_snr else weightings.constant)
-    return lambda model, x: loss(x), images(3, 8, 8), {"model": net}, known
+    return on_images(loss, stated(path, targets.EPS, weightings.min_snr(5, "eps") if min_snr else weightings.constant))
 
 
 def ddp_v():
-    net = Net()
-    loss = ddp.VParamContinuousTimeGaussianDiffusion(net, image_size=8)
-    return (
-        lambda model, x: loss(x),
-        images(3, 8, 8),
-        {"model": net},
-        objective("", paths.cosine(0.008, normalise=False), targets.V),
-    )
+    loss = ddp.VParamContinuousTimeGaussianDiffusion(Net(), image_size=8)
+    return on_images(loss, stated(paths.cosine(0.008, normalise=False), targets.V))
 
 
 def ddp_simple(predict):
-    net = Net()
-    loss = simple.GaussianDiffusion(net, image_size=8, pred_objective=predict, noise_d=4)
-    range_ = paths.restricted(paths.COSINE, float(paths.COSINE.time(15)), float(paths.COSINE.time(-15)))
+    loss = simple.GaussianDiffusion(Net(), image_size=8, pred_objective=predict, noise_d=4)
+    clipped = paths.restricted(paths.COSINE, float(paths.COSINE.time(15)), float(paths.COSINE.time(-15)))
     target = {"v": targets.V, "eps": targets.EPS}[predict]
-    known = objective("", paths.shifted(range_, 2), target, weightings.min_snr(5, predict))
-    return lambda model, x: loss(x), images(3, 8, 8), {"model": net}, known
+    return on_images(loss, stated(paths.shifted(clipped, 2), target, weightings.min_snr(5, predict)))
 
 
 def ddp_edm():
-    net = Net()
-    loss = ddp.ElucidatedDiffusion(net, image_size=8)
-    return lambda model, x: loss(x), images(3, 8, 8), {"model": net}, dv.objective("edm")
+    diffusion = ddp.ElucidatedDiffusion(Net(), image_size=8)
+    return lambda model, x: diffusion(x), images(3, 8, 8), {"model": diffusion.net}, dv.objective("edm")
 
 
 # k-diffusion ------------------------------------------------------------------------------------------------------------------------
@@ -201,14 +193,8 @@ KD = {  # entry of the catalogue: density as a config names it, weighting
 
 def kdiff(name):
     density, weighting = KD[name]
-    config = {
-        "sigma_data": 0.5,
-        "sigma_min": 1e-2,
-        "sigma_max": 80.0,
-        "input_size": [256, 256],
-        "sigma_sample_density": density,
-    }
-    draw = kd.config.make_sample_density(config)
+    data = {"sigma_data": 0.5, "sigma_min": 1e-2, "sigma_max": 80.0, "input_size": [256, 256]}
+    draw = kd.config.make_sample_density(data | {"sigma_sample_density": density})
 
     def loss(model, x):
         denoiser = kd.Denoiser(model, sigma_data=0.5, weighting=weighting)
@@ -222,7 +208,7 @@ def kdiff_simple():
         denoiser = kd.layers.SimpleLossDenoiser(model, sigma_data=0.5)
         return denoiser.loss(x, torch.randn_like(x), kd.utils.rand_log_normal([len(x)], -1.2, 1.2)).mean()
 
-    return loss, images(3, 8, 8) - 0.5, {}, objective("", paths.edm(), targets.EPS)
+    return loss, images(3, 8, 8) - 0.5, {}, stated(paths.edm(), targets.EPS)
 
 
 # torchcfm: the lines of its examples ------------------------------------------------------------------------------------------------
@@ -231,12 +217,7 @@ def flow_matcher(matcher, name):
         t, xt, ut = matcher.sample_location_and_conditional_flow(torch.randn_like(x), x)
         return ((model(torch.cat([xt, t[:, None]], -1)) - ut) ** 2).mean()
 
-    return (
-        loss,
-        torch.randn(64, 64, generator=torch.Generator().manual_seed(0)),
-        {"inputs": lambda z: z[:, :-1]},
-        dv.objective(name),
-    )
+    return loss, latents(64), {"inputs": lambda z: z[:, :-1]}, dv.objective(name)
 
 
 # diffusers: the lines of its training examples --------------------------------------------------------------------------------------
@@ -264,13 +245,8 @@ def train_text_to_image(scheduler, gamma=None):
 def diffusers_table(gamma=None, **config):
     config = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"} | config
     scheduler = diffusers.DDPMScheduler(**config)
-    known = dv.from_diffusers(scheduler, "min_snr", gamma=gamma) if gamma else dv.from_diffusers(scheduler)
-    return (
-        train_text_to_image(scheduler, gamma),
-        torch.randn(64, 4, 8, 8, generator=torch.Generator().manual_seed(0)),
-        {},
-        known,
-    )
+    weighting = {"weighting": "min_snr", "gamma": gamma} if gamma else {}
+    return train_text_to_image(scheduler, gamma), latents(4, 8, 8), {}, dv.from_diffusers(scheduler, **weighting)
 
 
 def train_dreambooth_sd3(scheme, precondition=True, **options):
@@ -289,8 +265,7 @@ def train_dreambooth_sd3(scheme, precondition=True, **options):
         target = model_input if precondition else noise - model_input
         return torch.mean((weighting.float() * (pred.float() - target.float()) ** 2).reshape(len(target), -1), 1).mean()
 
-    known = dv.from_diffusers(scheduler, scheme, precondition_outputs=precondition, **options)
-    return loss, torch.randn(64, 4, 8, 8, generator=torch.Generator().manual_seed(0)), {}, known
+    return loss, latents(4, 8, 8), {}, dv.from_diffusers(scheduler, scheme, precondition_outputs=precondition, **options)
 
 
 def train_edm_style():
@@ -307,7 +282,7 @@ def train_edm_style():
         pred = scheduler.precondition_outputs(noisy, pred, sigmas)
         return F.mse_loss(pred.float(), model_input.float(), reduction="mean")
 
-    return loss, torch.randn(64, 4, 8, 8, generator=torch.Generator().manual_seed(0)), {}, dv.from_diffusers(scheduler)
+    return loss, latents(4, 8, 8), {}, dv.from_diffusers(scheduler)
 
 
 def _cases():
@@ -334,22 +309,12 @@ def _cases():
     found["k-diffusion", "SimpleLossDenoiser lognormal"] = (kdiff_simple, "F (sigma_data 0.5)", 0.001)
     split = "Denoiser split-lognormal-karras"  # the one law that takes two draws: 2-D quantiles are less even
     found["k-diffusion", split] = (*found["k-diffusion", split][:2], 0.01, 200_000, 20)
-    for what, build, kind, bound in (
-        ("ConditionalFlowMatcher", lambda: flow_matcher(cfm.ConditionalFlowMatcher(0.0), "fm-ot"), "u", 0.001),
-        (
-            "TargetConditionalFlowMatcher sigma 1e-4",
-            lambda: flow_matcher(cfm.TargetConditionalFlowMatcher(1e-4), "fm-ot-sigma-min"),
-            "u",
-            0.001,
-        ),
-        (
-            "VariancePreservingConditionalFlowMatcher",
-            lambda: flow_matcher(cfm.VariancePreservingConditionalFlowMatcher(0.0), "fm-cosine"),
-            "u",
-            0.001,
-        ),
+    for what, matcher, name in (
+        ("ConditionalFlowMatcher", cfm.ConditionalFlowMatcher(0.0), "fm-ot"),
+        ("TargetConditionalFlowMatcher sigma 1e-4", cfm.TargetConditionalFlowMatcher(1e-4), "fm-ot-sigma-min"),
+        ("VariancePreservingConditionalFlowMatcher", cfm.VariancePreservingConditionalFlowMatcher(0.0), "fm-cosine"),
     ):
-        found["torchcfm", what] = (build, kind, bound)
+        found["torchcfm", what] = (lambda m=matcher, n=name: flow_matcher(m, n), "u", 0.001)
     for what, settings, kind in (
         ("DDPMScheduler epsilon", {}, "eps"),
         ("DDPMScheduler epsilon min-SNR", {"gamma": 5.0}, "eps"),

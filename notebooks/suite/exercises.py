@@ -8,8 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from diffviz import weightings
-from diffviz.objectives import flow, unknown
+from diffviz.objectives import flow, flow_uniform, unknown
+from diffviz.paths import COSINE
 from diffviz.recipes import CATALOGUE, objective
+from suite import schedule_figures
 
 EXERCISES: dict[str, Callable[[object], str]] = {}
 
@@ -76,6 +78,31 @@ def _centre_the_loss(answer) -> str:
     return f"With this shift {share:.1%} of the loss lies below λ = 0; a shift s moves every λ by −2 log s."
 
 
+@exercise("shift-for-variance-4")
+def _shift_for_variance_4(answer) -> str:
+    second, least, _ = schedule_figures.second_moment(CATALOGUE["fm-ot"], COSINE.schedule, shift=float(answer), variance=4.0)
+    if second < 1.001 * least:
+        return ""
+    return f"With this shift E Y² is {second / least:.3f} times the least. The loss lies at λ = −log 4, a shift s moves every λ by −2 log s."
+
+
+@exercise("decay-for-half-the-error")
+def _decay_for_half_the_error(answer) -> str:
+    decay = float(answer)
+    if not 0 < decay < 1:
+        return "A decay lies between 0 and 1."
+    error = np.sqrt((1 - decay) / (1 + decay) / ((1 - 0.99) / (1 + 0.99)))  # Σ weights² over (Σ weights)², weights decay^age
+    return "" if abs(error - 0.5) < 0.005 else f"With this decay the standard error is {error:.3f} times that of 0.99."
+
+
+@exercise("doublings-of-shift-3")
+def _doublings_of_shift_3(answer) -> str:
+    move, doubling = flow_uniform(3.0).density.median(), flow_uniform(2.0).density.median()
+    if abs(float(answer) - move / doubling) < 0.01:
+        return ""
+    return f"A doubling of the side moves λ by {doubling:.3f}, shift 3 by {move:.3f}; how many of the one make the other?"
+
+
 def _mystery(letter: str) -> Callable[[object], str]:
     def judge(answer) -> str:
         from suite import losses  # torch only for those who probe
@@ -100,9 +127,8 @@ for _letter in "ABCDE":
 def _least_possible_loss(answer) -> str:
     from suite import training_figures as runs  # torch only for those who train
 
-    grid, fm = np.linspace(-30, 30, 1201), objective("fm-ot")
-    truth = np.trapezoid(fm.density.pdf(grid) * fm.factor(grid) * runs.truth().toy.mmse(grid), grid)
-    value = float(answer)
+    grid, fm = np.linspace(-30, 30, 61), objective("fm-ot")
+    truth, value = fm.weighting(grid) @ runs.floor(tuple(grid)) / 2, float(answer)  # ½ ∫ w·mmse dλ in steps of one nat
     if abs(value - truth) < 0.02 * truth:
         return ""
     if value == 0:

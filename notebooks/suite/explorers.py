@@ -100,12 +100,12 @@ class ScheduleExplorer(Explorer):
     def __init__(self, density: str = "FM, uniform t", weighting: str = "fm-ot"):
         if density not in DENSITIES:
             raise unknown("density", density, DENSITIES, "explorers.DENSITIES")
-        names = tuple(dict.fromkeys((*WEIGHTINGS, objective(weighting).name)))
+        names = tuple(dict.fromkeys((*WEIGHTINGS, objective(weighting).name)))  # an unknown one is refused
         self.controls: dict[str, Any] = {
             "density": control(w.Dropdown, "density", options=list(DENSITIES), value=density),
             **{f"p{i}": control(w.FloatSlider, "", readout_format=".2f") for i in range(2)},
             "shift": control(w.FloatSlider, "shift", 1.0, min=0.25, max=8, step=0.05),
-            "weighting": control(w.Dropdown, "weighting", options=names, value=objective(weighting).name),
+            "weighting": control(w.Dropdown, "weighting", options=names, value=weighting),
             "log c": control(w.FloatSlider, "data: log c", 0.0, min=-6, max=6, step=0.1),
         }
         self._offer()
@@ -124,11 +124,13 @@ class ScheduleExplorer(Explorer):
         shift, logvar = c["shift"].value, c["log c"].value
         second, smallest, missed = schedule_figures.second_moment(chosen, law, shift, np.exp(logvar))
         loss = weightings.loss_density(chosen, self.grid, lambda logsnr: expit(logsnr + logvar))
-        best = loss / (np.sqrt(smallest / 0.75) if np.isfinite(smallest) else np.trapezoid(loss, self.grid))
-        with np.errstate(divide="ignore"):  # outside the range of p there is nothing to draw
-            logp = law.logpdf(self.grid + 2 * np.log(shift))
-            logbest = np.where(np.isfinite(logp), np.log10(best), np.nan)
-        looks = {LOOKS: np.where(np.isfinite(logp), np.exp(logp), np.nan), SPENDS: loss / np.trapezoid(loss, self.grid)}
+        shown = np.trapezoid(loss, self.grid)
+        whole = np.sqrt(smallest / 0.75) if np.isfinite(smallest) else shown  # ∫ w·mmse over the range of p
+        logp = law.logpdf(self.grid + 2 * np.log(shift))
+        logp[np.isneginf(logp)] = np.nan  # outside the range of p there is nothing to draw
+        with np.errstate(divide="ignore"):
+            logbest = np.log10(loss / whole) + 0 * logp
+        looks = {LOOKS: np.exp(logp), SPENDS: loss / shown}
         costs = {LOOKS: 2 * logbest - logp / np.log(10), SPENDS: logbest}
         left, right = self.panels
         title = "where training looks, where the loss is"

@@ -2,34 +2,30 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit, log_expit
 
 from diffviz import paths, plots, weightings
 from diffviz.checks import positive
-from diffviz.objectives import Objective, flow_uniform
+from diffviz.objectives import Objective
 from diffviz.paths import COSINE, LINEAR
 from diffviz.recipes import CATALOGUE
 from suite.figures import WIDE, figure
+
+TIME = "time t   [0 data, 1 noise]"
 
 
 @figure("resolution-shift", "Shift s moves log-SNR by −2 log s: −1.386 per doubling of resolution, −2.197 for flow's shift 3")
 def resolution_shift() -> Axes:
     left, right = plots.axes(9.5, 4.2, columns=2)
     t = np.linspace(0.002, 0.998, 500)
-    moved = {"shift 1": 1.0, "shift 2 (one doubling)": 2.0, "shift 3": 3.0}
-    over_t = {name: -2 * np.log(t / (1 - t)) - 2 * np.log(s) for name, s in moved.items()}
-    plots.lines(t, over_t, xlabel="time t   [0 data, 1 noise]", ylabel="log-SNR λ(t)", title="linear path", ax=left)
-    laws = {name: flow_uniform(s).density.pdf(WIDE) for name, s in moved.items()}
-    plots.lines(
-        WIDE,
-        laws,
-        xlabel=plots.LOGSNR,
-        ylabel="density p(λ) per nat",
-        title="the same in log-SNR: a plain move",
-        outside=None,
-        ax=right,
-    )
+    moved = {f"shift {s:g}{' (one doubling)' * (s == 2)}": paths.shifted(LINEAR, s) for s in (1.0, 2.0, 3.0)}
+    levels = {name: path.logsnr(t) for name, path in moved.items()}
+    plots.lines(t, levels, xlabel=TIME, ylabel="log-SNR λ(t)", title="linear path", ax=left)
+    laws = {name: path.schedule.pdf(WIDE) for name, path in moved.items()}
+    title = "the same in log-SNR: a plain move"
+    plots.lines(WIDE, laws, xlabel=plots.LOGSNR, ylabel="density p(λ) per nat", title=title, outside=None, ax=right)
     return left
 
 
@@ -40,7 +36,7 @@ def schedules() -> Axes:
     for ax, path in zip(row, (COSINE, LINEAR, paths.ve(0.01, 50)), strict=True):
         alpha, sigma = path.alpha(t), path.sigma(t)
         curves = {"α": alpha, "σ": sigma, "total √(α² + σ²)": np.hypot(alpha, sigma)}
-        plots.lines(t, curves, xlabel="time t   [0 data, 1 noise]", ylabel="scale", title=path.name, ax=ax)
+        plots.lines(t, curves, xlabel=TIME, ylabel="scale", title=path.name, ax=ax)
     row[2].set_yscale("log")
     return row[0]
 
@@ -50,20 +46,19 @@ def cosine_six_panel() -> Axes:
     grid = plots.axes(11.5, 6.6, columns=3, rows=2)
     t = np.linspace(0.001, 0.999, 800)
     logsnr, sigma = COSINE.logsnr(t), COSINE.sigma(t)
-    offset = paths.cosine(0.008, normalise=False)
-    published = offset.logsnr(t)
-    time, level = "time t   [0 data, 1 noise]", "log-SNR λ"
+    offset = paths.cosine(0.008, normalise=False)  # as published: λ(0) is finite
+    level, most = "log-SNR λ", float(offset.logsnr(0))
     views = (
-        ({"s = 0": t, "s = 0.008": t}, {"s = 0": logsnr, "s = 0.008": published}, time, level, "λ = −2 log tan(πt/2)"),
-        ({"s = 0": t}, {"s = 0": sigma}, time, "σ", "σ = sin(πt/2)"),
-        ({"s = 0": logsnr}, {"s = 0": sigma}, level, "σ", "σ² = sigmoid(−λ)"),
-        ({"s = 0": logsnr}, {"s = 0": COSINE.schedule.pdf(logsnr)}, level, "p(λ)", "p = sech(λ/2)/2π, std π"),
-        ({"s = 0": sigma}, {"s = 0": 2 / (np.pi * np.sqrt(1 - sigma**2))}, "σ", "p(σ)", "the same law over σ"),
-        ({"s = 0": t}, {"s = 0": COSINE.slope(t)}, time, "dλ/dt", "speed through log-SNR"),
+        (t, {"s = 0": logsnr, "s = 0.008": offset.logsnr(t)}, TIME, level, "λ = −2 log tan(πt/2)"),
+        (t, {"s = 0": sigma}, TIME, "σ", "σ = sin(πt/2)"),
+        (logsnr, {"s = 0": sigma}, level, "σ", "σ² = sigmoid(−λ)"),
+        (logsnr, {"s = 0": COSINE.schedule.pdf(logsnr)}, level, "p(λ)", "p = sech(λ/2)/2π, std π"),
+        (sigma, {"s = 0": 2 / (np.pi * np.sqrt(1 - sigma**2))}, "σ", "p(σ)", "the same law over σ"),
+        (t, {"s = 0": COSINE.slope(t)}, TIME, "dλ/dt", "speed through log-SNR"),
     )
     for ax, (x, y, xlabel, ylabel, title) in zip(grid, views, strict=True):
         plots.lines(x, y, xlabel=xlabel, ylabel=ylabel, title=title, outside=False if len(y) > 1 else None, ax=ax)
-    grid[0].annotate(f"λ(0) = {float(offset.logsnr(0)):.3f}", (0.02, float(offset.logsnr(0))), (0.2, 9.5), fontsize=9)
+    grid[0].annotate(f"λ(0) = {most:.3f}", (0.02, most), (0.2, 9.5), fontsize=9)
     grid[4].set_ylim(0, 6)
     grid[5].set_ylim(-60, 0)
     return grid[0]
@@ -75,8 +70,8 @@ SAMPLERS = {
 }  # fmt: skip
 
 
-def _total(logs, grid, end: float) -> float:
-    """∫ e^logs over the grid; inf where the integrand has not died out at ±end, which stands for infinity."""
+def _total(logs: NDArray, grid: NDArray, end: float) -> float:
+    """∫ e^logs over a grid of λ, both (n,); inf where the integrand has not died out at ±end, which stands for infinity."""
     peak = logs.max()
     if not np.isfinite(peak):
         raise ValueError(f"there is no weight on logsnr [{grid[0]:g}, {grid[-1]:g}]; choose another density or weighting")
@@ -92,7 +87,8 @@ def second_moment(objective: Objective, law, shift: float = 1.0, variance: float
     The error is Gaussian with variance mmse = sigmoid(λ + log variance), so E[Y²] = ¾ ∫ (w·mmse)²/p dλ, smallest for p ∝ w·mmse.
 
     Args:
-        objective: whose w; law: frozen SciPy distribution of λ, moved by −2 log shift.
+        objective: whose w; law: frozen SciPy distribution of λ.
+        shift: moves the law by −2 log shift nats; variance: of the data.
     Returns:
         E[Y²], its smallest value under any density on the same range, and the share of the loss outside that range (NaN where the
         whole loss is infinite). Infinite are integrals that have not died out at |λ| = 40.
@@ -124,7 +120,7 @@ def draw_variance(law) -> float:
 def invariance() -> Axes:
     left, right = plots.axes(11.5, 4.2, columns=2)
     rng = np.random.default_rng(0)
-    names, places = list(SAMPLERS), np.arange(len(SAMPLERS))[::-1]
+    places = np.arange(len(SAMPLERS))[::-1]
     for place, (name, law) in zip(places, SAMPLERS.items(), strict=True):
         logsnr = law.ppf((rng.permutation(20_000) + rng.random(20_000)) / 20_000)
         draws = np.exp(-logsnr / 2) / law.pdf(logsnr) * expit(logsnr) * rng.standard_normal(20_000) ** 2
@@ -134,14 +130,9 @@ def invariance() -> Axes:
         text = f"{variance:.4g}" if np.isfinite(variance) else f"infinite (these draws: {draws.var():.3g})"
         right.annotate(text, (12, place), va="center", fontsize=9, color="white", weight="bold")
     left.axvline(np.pi, color="0.4", ls=":", lw=1)
-    left.set(
-        xlabel="mean of 20,000 draws ± 95 %   (dotted: π)",
-        yticks=places,
-        yticklabels=names,
-        title="the mean does not depend on it",
-    )
-    right.set(
-        xlabel="variance of one draw", xscale="log", xlim=(10, 1500), yticks=places, yticklabels=[], title="its noise does"
-    )
+    left.set(xlabel="mean of 20,000 draws ± 95 %   (dotted: π)", title="the mean does not depend on it")
+    left.set_yticks(places, [*SAMPLERS])
+    right.set(xlabel="variance of one draw", xscale="log", xlim=(10, 1500), title="its noise does")
+    right.set_yticks(places, [""] * len(SAMPLERS))
     left.figure.subplots_adjust(left=0.17)
     return left

@@ -67,6 +67,12 @@ def truth(name: str = "ring8", points: int = 512) -> Truth:
     return Truth(name, points=points)
 
 
+@cache
+def floor(logsnr: tuple[float, ...] = tuple(GRID), name: str = "ring8") -> NDArray:
+    """mmse by quadrature: the least eps squared error of any denoiser at those levels."""
+    return truth(name).toy.mmse(np.array(logsnr))
+
+
 def samples(model, n: int = 2000, steps: int = 24, seed: int = 0, solver: str = "heun") -> NDArray:
     """Samples (n, 2) by a grid uniform in flow-matching time, from the same start for every model."""
     import torch
