@@ -30,7 +30,7 @@ def judge(x: torch.Tensor, known: torch.Tensor, labels: torch.Tensor) -> tuple[f
     return agree.double().mean().item(), distance[:, 0].median().item(), found[agree, 0].bincount(minlength=10).tolist()
 
 
-def main(steps: str = "1500", picture: str = "") -> None:
+def main(steps: str = "2000", picture: str = "") -> None:
     file = load("digits")
     order = np.random.default_rng(0).permutation(len(file["images"]))
     images = torch.from_numpy(file["images"][order].astype("f4") / 8 - 1)
@@ -52,8 +52,9 @@ def main(steps: str = "1500", picture: str = "") -> None:
         share, distance, counts = judge(x, known, labels[:1500])
         print(f"{name:>10}: {share:.1%} recognised, nearest at {distance:.2f}, labels {counts}")
     if picture:
-        tiles = drawn[:64].clamp(-1, 1).reshape(8, 8, 8, 8).permute(0, 2, 1, 3).reshape(64, 64)
-        Image.fromarray((127.5 * (1 - tiles)).round().byte().numpy()).resize((512, 512), Image.Resampling.NEAREST).save(picture)
+        tiles = np.pad(drawn[:40].clamp(-1, 1).numpy(), ((0, 0), (1, 1), (1, 1)), constant_values=-1.0)
+        sheet = tiles.reshape(4, 10, 10, 10).transpose(0, 2, 1, 3).reshape(40, 100)
+        Image.fromarray((127.5 * (1 - sheet)).round().astype("u1")).resize((600, 240), Image.Resampling.NEAREST).save(picture)
 
 
 if __name__ == "__main__":

@@ -167,6 +167,15 @@ def cloud(ax: Axes, points: NDArray, name: str, colour: str, centre=(0.0, 0.0), 
     known[name].set(data=(points + np.asarray(centre)).T, color=colour)
 
 
+def beside(clouds: Mapping[str, NDArray], reach: float = 2.5) -> Axes:
+    """Point sets (n, 2) by name, one panel each, beside one another."""
+    row = plots.axes(4 * len(clouds), 4.2, columns=len(clouds))
+    for ax, (name, points) in zip(row, clouds.items(), strict=True):
+        cloud(ax, points, name, "0.35" if ax is row[0] else plots.colour(name), size=3)
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[], title=name)
+    return row[0]
+
+
 @figure("samples", "Samples of each run beside the truth: sliced Wasserstein-2 distance in multiples of the truth-against-truth floor")
 def samples_beside_truth() -> Axes:
     grid = plots.axes(12.5, 5.6, columns=6, rows=2)
