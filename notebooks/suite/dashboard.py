@@ -7,7 +7,7 @@ alive; nothing runs in a thread of its own. Without a kernel it leaves the pictu
 import asyncio
 import html
 import time
-from typing import cast
+from typing import Any, cast
 
 import ipywidgets as w
 import numpy as np
@@ -141,14 +141,20 @@ class TrainingDashboard(Explorer):
             error, self._error = self._error, None
             raise error
         pending = {name: value for name, value in self._settings().items() if value != self._made[name]}
-        words = {"objectives": ", ".join, "toy": str, **dict.fromkeys(("width", "steps", "rate"), "{:.3g}".format)}
+        words: dict[str, Any] = {
+            "objectives": ", ".join,
+            "toy": str,
+            **dict.fromkeys(("width", "steps", "rate"), "{:.3g}".format),
+        }
         told = "; ".join(f"{'data' if name == 'toy' else name} {words[name](value)}" for name, value in pending.items())
         if self._next.get_text() != (note := f"at the next start or reset: {told}" if pending else ""):
             self._next.set_text(note)
         if changed not in self._made:
             self._draw_all(changed)
         over = self.controls["objectives"].value[MOST:]
-        return self._words() + (f"<i>up to {MOST} at once: {', '.join(over)} left out</i><br>" if over else "") + html.escape(note)
+        return (
+            self._words() + (f"<i>up to {MOST} at once: {', '.join(over)} left out</i><br>" if over else "") + html.escape(note)
+        )
 
     def _draw_all(self, changed: str) -> None:
         grid, names = self._truth.grid, self._made["objectives"]
@@ -171,7 +177,12 @@ class TrainingDashboard(Explorer):
             self.right.set(xlim=(-8.5, 14.5), ylim=(-6.5, 1), aspect="auto")
         with np.errstate(divide="ignore"):
             curves = {name: np.log10(self._truth.excess(run)) for name, run in runs.items()}
-        about = {"xlabel": "log-SNR λ   [noise ← → data]", "ylabel": figures.EXCESS, "outside": None, "colours": plots.colour}
+        about: dict[str, Any] = {
+            "xlabel": "log-SNR λ   [noise ← → data]",
+            "ylabel": figures.EXCESS,
+            "outside": None,
+            "colours": plots.colour,
+        }
         plots.lines(self._truth.grid, curves, ax=self.right, **about)
         if fresh:
             self.right.set(ylim=(-6.5, 1), xlim=(-8.5, 14.5))
@@ -186,7 +197,7 @@ class TrainingDashboard(Explorer):
             self.right.clear()
             self.right.set(xlim=(-3, 6 * columns - 3), ylim=(-9, 3.6), aspect="equal", xticks=[], yticks=[])
             for name, place in places.items():
-                self.right.annotate(name, place + [0, 2.7], ha="center", fontsize=9)
+                self.right.annotate(name, (place[0], place[1] + 2.7), ha="center", fontsize=9)
             figures.cloud(self.right, self._truth.data[:500].numpy(), "truth", "0.35", size=2.5)
             self.right.set_xlabel("samples beside true points")
         for name, run in runs.items():
@@ -246,7 +257,7 @@ class CapacityExplorer(Explorer):
         width, name = self.controls["width"].value, self.controls["name"].value
         curves = {one: self.excess[width, one] for one in figures.NAMES}
         xlabel = "log-SNR λ   [noise ← → data]"
-        about = {"ylabel": figures.EXCESS, "title": "where each weighting is good", "colours": plots.colour}
+        about: dict[str, Any] = {"ylabel": figures.EXCESS, "title": "where each weighting is good", "colours": plots.colour}
         plots.lines(figures.GRID, curves, xlabel=xlabel, ax=self.left, **about)
         if not changed:
             self.left.set_ylim(-6.5, 1)

@@ -9,6 +9,7 @@ since eps_hat* is the mean of eps given z. The excess has none of the noise of a
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -48,7 +49,9 @@ class Truth:
         level = torch.from_numpy(np.repeat(grid, points))
         self.level, (alpha, sigma) = level, (torch.from_numpy(f(level.numpy()))[:, None] for f in (VP.alpha, VP.sigma))
         self.z = alpha * x.repeat(len(grid), 1) + sigma * eps.repeat(len(grid), 1)
-        rows = [self.toy.law.posterior(*piece) for piece in zip(*(a.split(points) for a in (self.z, alpha, sigma)), strict=True)]
+        rows = [
+            self.toy.law.posterior(*piece) for piece in zip(*(a.split(points) for a in (self.z, alpha, sigma)), strict=True)
+        ]
         self.x_hat = torch.cat([row.x_hat for row in rows])
         self.mmse = np.array([row.error.mean() for row in rows])
 
@@ -70,7 +73,7 @@ def truth(name: str = "ring8", points: int = 512) -> Truth:
 @cache
 def floor(logsnr: tuple[float, ...] = tuple(GRID), name: str = "ring8") -> NDArray:
     """mmse by quadrature: the least eps squared error of any denoiser at those levels."""
-    return truth(name).toy.mmse(np.array(logsnr))
+    return np.asarray(truth(name).toy.mmse(np.array(logsnr)))
 
 
 def samples(model, n: int = 2000, steps: int = 24, seed: int = 0, solver: str = "heun") -> NDArray:
@@ -86,7 +89,7 @@ def samples(model, n: int = 2000, steps: int = 24, seed: int = 0, solver: str = 
 
 def astray(x: NDArray, name: str = "ring8") -> float:
     """Share of samples further than four standard deviations from every mode; of true points e^(−8) = 0.03 % are."""
-    law = truth(name).toy.law
+    law: Any = truth(name).toy.law  # a mixture
     apart = np.linalg.norm(x[:, None] - law.means.numpy(), axis=-1) / law.std.numpy()
     return float((apart.min(1) > 4).mean())
 
@@ -114,8 +117,7 @@ def _fit(objectives: list[Objective], width: int, seed: int):
     from diffviz.models import MLP
     from diffviz.training import fit
 
-    about = {"steps": 800, "batch": 256, "seed": seed, "model": MLP(width=width, depth=2), "progress": False}
-    return fit(objectives, truth().data, **about)
+    return fit(objectives, truth().data, steps=800, batch=256, seed=seed, model=MLP(width=width, depth=2), progress=False)
 
 
 @cache
@@ -137,7 +139,9 @@ def excess_of(one: Objective, width: int, seed: int = 0) -> NDArray:
     return np.log10(truth().excess(run))
 
 
-@figure("capacity", "The same small network under five weightings: excess error over the exact denoiser, three seeds, two widths")
+@figure(
+    "capacity", "The same small network under five weightings: excess error over the exact denoiser, three seeds, two widths"
+)
 def capacity() -> Axes:
     left, *row = plots.axes(12.5, 4.4, columns=3, legend=1.45)
     plots.weighting_curves(GRID, dict(zip(NAMES, chosen(), strict=True)), outside=None, title="what each weights", ax=left)
@@ -176,7 +180,10 @@ def beside(clouds: Mapping[str, NDArray], reach: float = 2.5) -> Axes:
     return row[0]
 
 
-@figure("samples", "Samples of each run beside the truth: sliced Wasserstein-2 distance in multiples of the truth-against-truth floor")
+@figure(
+    "samples",
+    "Samples of each run beside the truth: sliced Wasserstein-2 distance in multiples of the truth-against-truth floor",
+)
 def samples_beside_truth() -> Axes:
     grid = plots.axes(12.5, 5.6, columns=6, rows=2)
     there, floor, floors = held()
