@@ -44,4 +44,4 @@ def chosen(*names: str) -> dict[str, Objective]:
     return {name: CATALOGUE[name] for name in names}
 
 
-from suite import schedule_figures, tracking_figures, weighting_figures  # noqa: E402, F401  they register their figures
+from suite import schedule_figures, tracking_figures, training_figures, weighting_figures  # noqa: E402, F401  they register
