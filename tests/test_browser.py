@@ -77,6 +77,7 @@ def lab(tmp_path_factory):
     """Folder that JupyterLab serves, and the address of a notebook in it."""
     home = tmp_path_factory.mktemp("lab")
     shutil.copytree(NOTEBOOKS, home / "root")
+    shutil.copytree(NOTEBOOKS.parent / "data", home / "data")
     for name, values in SETTINGS.items():
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)

@@ -123,6 +123,7 @@ for _letter in "ABCDE":
     exercise(f"mystery-{_letter}")(_mystery(_letter))
 
 
+<<<<<<< HEAD
 @exercise("smallest-lambda-max")
 def _smallest_lambda_max(answer) -> str:
     from suite.elbo_figures import known
@@ -240,3 +241,44 @@ def _flat_above(answer) -> str:
 def _dpo_beta(answer) -> str:
     found = 2 / (float(answer) * mixtures.gain(objective("fm-ot")))
     return "" if abs(found - 2) < 0.02 else f"With that β the mean moves by {found:.3g}; the loss has a gain at c = 1."
+=======
+@exercise("least-possible-loss")
+def _least_possible_loss(answer) -> str:
+    from suite import training_figures as runs  # torch only for those who train
+
+    grid, fm = np.linspace(-30, 30, 61), objective("fm-ot")
+    truth, value = fm.weighting(grid) @ runs.floor(tuple(grid)) / 2, float(answer)  # ½ ∫ w·mmse dλ in steps of one nat
+    if abs(value - truth) < 0.02 * truth:
+        return ""
+    if value == 0:
+        return "Even the exact denoiser cannot know the noise: its eps error is mmse(λ), dotted in the pictures."
+    if value < truth:
+        return "No denoiser gets there. Average factor(λ)·mmse(λ) over the density that fm-ot draws λ from."
+    return "An exact denoiser does better: average factor(λ)·mmse(λ) over the density that fm-ot draws λ from, far into both tails."
+
+
+@exercise("who-is-best-where")
+def _who_is_best_where(answer) -> str:
+    from suite import training_figures as runs
+
+    found, places = runs.excesses(runs.SMALL), (-6.0, 10.0)
+    best = [min(runs.NAMES, key=lambda name: found[name].mean(0)[abs(runs.GRID - at).argmin()]) for at in places]
+    given = list(answer)
+    if len(given) != 2 or set(given) - set(runs.NAMES):
+        return f"Two names of {', '.join(runs.NAMES)}: the best at λ = −6, the best at λ = 10."
+    wrong = [f"{at:g}".replace("-", "−") for at, name, one in zip(places, given, best, strict=True) if name != one]
+    return f"Look again at λ = {wrong[0]}: which curve is lowest there, and which weighting is largest?" if wrong else ""
+
+
+@exercise("buy-the-middle")
+def _buy_the_middle(answer) -> str:
+    from suite import training_figures as runs
+
+    chosen = objective(answer) if isinstance(answer, str) else answer
+    at = abs(runs.GRID - 4).argmin()
+    excess = 10 ** runs.excess_of(chosen, runs.SMALL)[at]
+    least, name = min((10 ** runs.excesses(runs.SMALL)[name][0, at], name) for name in runs.NAMES)
+    if excess < 0.8 * least:
+        return ""
+    return f"At λ = 4 it leaves {excess:.2f}, the best of the five ({name}) {least:.2f}; wanted is 20 % less. Weight λ = 4 and little else."
+>>>>>>> main

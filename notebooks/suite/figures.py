@@ -51,5 +51,6 @@ from suite import (  # noqa: E402  they register their figures
     sampling_figures,  # noqa: F401
     schedule_figures,  # noqa: F401
     tracking_figures,  # noqa: F401
+    training_figures,  # noqa: F401
     weighting_figures,  # noqa: F401
 )
