@@ -46,10 +46,10 @@ def likelihood() -> None:
 def ratio() -> None:
     """Correlation and slope of the surrogate on the exact log-ratio at 200 actions on a line; changes at one scale and at two."""
     found = policy_figures.changes()
-    print("\n| weighting | κ(.01) | " + " | ".join(f"corr, {case} | slope" for case in found) + " |\n" + "|---" * 8 + "|")
+    print("\n| weighting | κ(.01)/κ(1) | " + " | ".join(f"corr, {case} | slope" for case in found) + " |\n" + "|---" * 8 + "|")
     for name, w in policy_figures.WEIGHTINGS.items():
         cells = [f"{one.correlation(name):.3f} | {one.slope(name):.3f}" for one in found.values()]
-        print(f"| {name} | {mixtures.gain(w, 0.01):.3f} | {' | '.join(cells)} |")
+        print(f"| {name} | {mixtures.gain(w, 0.01) / mixtures.gain(w):.3f} | {' | '.join(cells)} |")
     print()
     for m, singles in policy_figures.drawn("fm-ot").items():
         mean, exact = singles.mean(0), found["coarse"].exact
