@@ -63,10 +63,13 @@ def curves() -> None:
     """Mean reward (goals kept) every fifth step, for each seed, and CPU seconds."""
     for name, (method, options) in RUNS.items():
         for seed in SEEDS:
-            start = time.process_time()
-            found = bandit.learn(method, seed=seed, **options)
-            line = "  ".join(f"{r:.2f} ({g})" for r, g in zip(found.reward[::5], found.goals[::5], strict=True))
-            print(f"{name}, seed {seed}: {line}   {time.process_time() - start:.1f} s", flush=True)
+            start, seen, end = time.process_time(), [], ""
+            try:
+                bandit.learn(method, seed=seed, callback=seen.append, **options)
+            except ValueError as error:  # an exponential of the surrogate overflowed
+                end = f"   stopped: {error}"
+            line = "  ".join(f"{r:.2f} ({g})" for r, g in zip(seen[-1].reward[::5], seen[-1].goals[::5], strict=True))
+            print(f"{name}, seed {seed}: {line}   {time.process_time() - start:.1f} s{end}", flush=True)
 
 
 if __name__ == "__main__":
