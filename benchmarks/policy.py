@@ -47,10 +47,10 @@ def likelihood() -> None:
 def ratio() -> None:
     """Correlation and slope of the surrogate on the exact log-ratio at 200 actions on a line; changes at one scale and at two."""
     found = policy_figures.changes()
-    print("\n| weighting | κ(.01) | " + " | ".join(f"corr, {case} | slope" for case in found) + " |\n" + "|---" * 8 + "|")
+    print("\n| weighting | κ(.01)/κ(1) | " + " | ".join(f"corr, {case} | slope" for case in found) + " |\n" + "|---" * 8 + "|")
     for name, w in policy_figures.WEIGHTINGS.items():
         cells = [f"{one.correlation(name):.3f} | {one.slope(name):.3f}" for one in found.values()]
-        print(f"| {name} | {mixtures.gain(w, 0.01):.3f} | {' | '.join(cells)} |")
+        print(f"| {name} | {mixtures.gain(w, 0.01) / mixtures.gain(w):.3f} | {' | '.join(cells)} |")
     print()
     for m, singles in policy_figures.drawn("fm-ot").items():
         mean, exact = singles.mean(0), found["coarse"].exact
@@ -64,10 +64,13 @@ def curves() -> None:
     """Mean reward (goals kept) every fifth step, for each seed, and CPU seconds."""
     for name, (method, options) in RUNS.items():
         for seed in SEEDS:
-            start = time.process_time()
-            found = bandit.learn(method, seed=seed, **options)
-            line = "  ".join(f"{r:.2f} ({g})" for r, g in zip(found.reward[::5], found.goals[::5], strict=True))
-            print(f"{name}, seed {seed}: {line}   {time.process_time() - start:.1f} s", flush=True)
+            start, seen, end = time.process_time(), [], ""
+            try:
+                bandit.learn(method, seed=seed, callback=seen.append, **options)
+            except ValueError as error:  # an exponential of the surrogate overflowed
+                end = f"   stopped: {error}"
+            line = "  ".join(f"{r:.2f} ({g})" for r, g in zip(seen[-1].reward[::5], seen[-1].goals[::5], strict=True))
+            print(f"{name}, seed {seed}: {line}   {time.process_time() - start:.1f} s{end}", flush=True)
 
 
 if __name__ == "__main__":

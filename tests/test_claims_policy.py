@@ -123,12 +123,13 @@ def test_learning_by_its_numbers(prose):
 
 def test_collapse_by_its_numbers(prose):
     """Rounded: after hundreds of updates the last bits of a sum, which differ between machines, have grown."""
-    fpo, (kept,) = shown.learned("FPO"), shown.learned("FPO + KL")
+    fpo, held = shown.learned("FPO"), shown.learned("FPO + KL")
     assert (
         all(len(h.goals) == 37 and h.goals[-1] <= 2 for h in fpo)
         and "By batch 36 every seed is left with one goal or two" in prose
     )
-    assert min(kept.goals) == 4 and 0.5 < kept.reward[-1] < 0.7 and min(h.reward[-1] for h in fpo) > 0.75
+    assert min(min(h.goals) for h in held) == 3 and "three or four goals" in prose
+    assert all(0.5 < h.reward[-1] < 0.7 for h in held) and min(h.reward[-1] for h in fpo) > 0.75
     assert "about 0.6 at the end, where the others are above 0.75" in prose
 
 

@@ -36,7 +36,7 @@ class PolicyExplorer(Explorer):
             "weighting": control(w.Dropdown, "weighting", options=names, value=weighting),
             "log c": control(w.FloatSlider, "log₁₀ c", -2.0, min=-4, max=1, step=0.1),
             "fine": control(w.FloatSlider, "fine share", 0.5, min=0, max=1, step=0.05),
-            "size": control(w.FloatSlider, "size of change", 0.6, min=0.1, max=1.2, step=0.05),
+            "size": control(w.FloatSlider, "size", 0.6, min=0.1, max=1.2, step=0.05),
             "draws": control(w.Dropdown, "draws", options=CHOICES, value=0),
             "again": w.Button(description="Draw again"),
         }
@@ -65,6 +65,7 @@ class PolicyExplorer(Explorer):
     def _show(self, changed: str) -> str:
         c = self.controls
         self._seed += changed == "again"
+        c["again"].disabled = not c["draws"].value
         name, scale, m = c["weighting"].value, 10.0 ** c["log c"].value, c["draws"].value
         move = c["size"].value * np.sqrt([1 - c["fine"].value, c["fine"].value])
         parts = self.x * move - move**2 / 2  # log-ratio of each direction
@@ -107,14 +108,14 @@ class LearningExplorer(Explorer):
             "seed": control(w.IntSlider, "seed", 0, min=0, max=9),
             "learn": w.Button(description="Learn"),
         }
-        self.panels, self.history = plots.axes(11, 4.0, columns=3), bandit.History(bandit.Flow(0))
+        self.panels, self.history = plots.axes(8.6, 3.3, columns=3), bandit.History(bandit.Flow(0))
         reward, goals, cloud = self.panels
         (self.reward,) = reward.plot([], [], lw=2, gid="reward")
         (self.goals,) = goals.plot([], [], lw=2, color=plots.PALETTE[0], gid="goals")
         cloud.plot(*bandit.FourGoals.goals.T, "+", ms=12, mew=2, color="0.3")
         (self.cloud,) = cloud.plot([], [], ".", ms=4, alpha=0.6, mew=0, color=plots.PALETTE[0], gid="actions")
         reward.set(ylim=(0, 1.02), xlabel="batches of actions", title="mean reward")
-        goals.set(ylim=(0, 4.3), xlabel="batches of actions", title="goals with ≥ 5 % of the hits", yticks=range(5))
+        goals.set(ylim=(0, 4.3), xlabel="batches of actions", title="goals kept", yticks=range(5))
         cloud.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", title="actions; + goals")
         super().__init__(cast(Figure, reward.figure), self.controls, self._show)
 
@@ -135,7 +136,7 @@ class LearningExplorer(Explorer):
         from suite import bandit
 
         c = self.controls
-        if changed in ("", "batches"):
+        if changed in ("", "learn"):
             for ax in self.panels[:2]:
                 ax.set_xlim(0, c["batches"].value)
         if not changed:
