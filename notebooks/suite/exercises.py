@@ -123,7 +123,6 @@ for _letter in "ABCDE":
     exercise(f"mystery-{_letter}")(_mystery(_letter))
 
 
-<<<<<<< HEAD
 @exercise("smallest-lambda-max")
 def _smallest_lambda_max(answer) -> str:
     from suite.elbo_figures import known
@@ -241,7 +240,8 @@ def _flat_above(answer) -> str:
 def _dpo_beta(answer) -> str:
     found = 2 / (float(answer) * mixtures.gain(objective("fm-ot")))
     return "" if abs(found - 2) < 0.02 else f"With that β the mean moves by {found:.3g}; the loss has a gain at c = 1."
-=======
+
+
 @exercise("least-possible-loss")
 def _least_possible_loss(answer) -> str:
     from suite import training_figures as runs  # torch only for those who train
@@ -281,4 +281,3 @@ def _buy_the_middle(answer) -> str:
     if excess < 0.8 * least:
         return ""
     return f"At λ = 4 it leaves {excess:.2f}, the best of the five ({name}) {least:.2f}; wanted is 20 % less. Weight λ = 4 and little else."
->>>>>>> main
