@@ -6,7 +6,7 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from diffviz.objectives import FAMILIES, Objective, from_weighting
+from diffviz.objectives import Objective, from_weighting
 from diffviz.recipes import CATALOGUE as catalogue
 from diffviz.recipes import objective
 from diffviz.weightings import (
@@ -22,26 +22,19 @@ from diffviz.weightings import (
 )
 
 _LATER = {  # loaded when first touched: name to module
-    "Adaptive": "tracking",
-    "Diverged": "training",
-    "LossByLogSNR": "tracking",
-    "Run": "training",
-    "Trainer": "training",
-    "closest": "matching",
-    "dataset": "data",
-    "elbo": "likelihood",
-    "fit": "training",
     "from_diffusers": "bridge",
-    "log_likelihood": "likelihood",
-    "probe": "matching",
+    **dict.fromkeys(("dataset", "toy"), "data"),
+    **dict.fromkeys(("elbo", "log_likelihood"), "likelihood"),
+    **dict.fromkeys(("closest", "probe"), "matching"),
     "sample": "samplers",
-    "toy": "data",
+    **dict.fromkeys(("Adaptive", "LossByLogSNR"), "tracking"),
+    **dict.fromkeys(("Diverged", "Run", "Trainer", "fit"), "training"),
 }
 _MODULES = {module.name for module in iter_modules(__path__)} - {"__main__"}
 
 __version__ = "0.1.0"
 __all__ = [
-    *("FAMILIES", "Objective", "augmentation_density", "catalogue", "classes", "compare", "from_weighting", "gaussian_mmse"),
+    *("Objective", "augmentation_density", "catalogue", "classes", "compare", "from_weighting", "gaussian_mmse"),
     *("loss_density", "objective", "rebase", "share_below", "tabulated", "verdict", *_LATER, *_MODULES),
 ]
 

@@ -7,11 +7,9 @@ A recipe is a path, a density of λ (from the law of time), a target and a multi
 ``stated`` is the literature's closed form of w, a claim beside the rule that tests hold against it.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path as File
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,6 @@ from scipy import stats
 
 from diffviz import densities, paths, weightings
 from diffviz.checks import finite, positive
-from diffviz.frames import VP
 from diffviz.paths import COSINE, LINEAR, Curve, Path
 from diffviz.targets import EPS, Target, U, X, base_gain
 
@@ -128,88 +125,56 @@ def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -
     return Objective(name, "custom", 0, source, path, EPS, lambda logsnr: w(logsnr) / (2 * law.pdf(logsnr)), law)
 
 
-# parametric families: what the catalogue and the sliders are made of
+# parametric families: what the catalogue is made of
 def flow(mean: float = 0.0, std: float = 1.0, shift: float = 1.0, name: str = "flow logit-normal", **about) -> Objective:
     """Flow matching, logit t ~ N(mean, std²), time shift; u target on the linear path (arXiv 2403.03206, eq. 19 and 23)."""
     stated = lambda l: stats.norm.pdf(l, -2 * mean - 2 * np.log(shift), 2 * std) * (1 + exp(-l / 2)) ** 2
-    return _entry(about, name, LINEAR, U, stated, density=densities.logit_normal_logsnr(mean, std, shift))
+    return parametric(about, name, LINEAR, U, stated, density=densities.logit_normal_logsnr(mean, std, shift))
 
 
 def flow_uniform(shift: float = 1.0, name: str = "flow uniform t", **about) -> Objective:
     """Flow matching, uniform t with a time shift; u target on the linear path (arXiv 2403.03206, eq. 23)."""
     stated = lambda l: cosh((l + 2 * np.log(shift)) / 4) ** -2.0 * (1 + exp(-l / 2)) ** 2
-    return _entry(about, name, LINEAR, U, stated, density=stats.logistic(-2 * np.log(positive(shift, "shift")), 2))
+    return parametric(about, name, LINEAR, U, stated, density=stats.logistic(-2 * np.log(positive(shift, "shift")), 2))
 
 
 def edm(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5, name: str = "EDM", **about) -> Objective:
     """EDM: ln sigma ~ N(mean, std²), x target, weight (σ² + σ_data²)/(σ σ_data)² (arXiv 2206.00364, table 1)."""
     stated = lambda l: stats.norm.pdf(l, -2 * mean, 2 * std) * (exp(-l) + sigma_data**2)
-    return _entry(about, name, paths.edm(mean, std), X, stated, weightings.edm(sigma_data))
+    return parametric(about, name, paths.edm(mean, std), X, stated, weightings.edm(sigma_data))
 
 
 def sigmoid(bias: float = 2.0, name: str = "sigmoid", **about) -> Objective:
     """Sigmoid weighting sigmoid(b − λ), stated on x under uniform time on the cosine path (arXiv 2303.00848; 2410.19324, eq. 4)."""
-    return _entry(about, name, COSINE, X, lambda l: 1 / (1 + exp(l - bias)), weightings.sigmoid(bias, COSINE))
+    return parametric(about, name, COSINE, X, lambda l: 1 / (1 + exp(l - bias)), weightings.sigmoid(bias, COSINE))
 
 
 def min_snr(gamma: float = 5.0, name: str = "Min-SNR", **about) -> Objective:
     """Min-SNR-γ on the eps error, cosine path (arXiv 2303.09556)."""
     stated = lambda l: np.minimum(1, gamma * exp(-l)) / cosh(l / 2)
-    return _entry(about, name, COSINE, EPS, stated, weightings.min_snr(gamma))
+    return parametric(about, name, COSINE, EPS, stated, weightings.min_snr(gamma))
 
 
 def soft_min_snr(gamma: float = 4.0, name: str = "soft-Min-SNR", **about) -> Objective:
     """Soft-Min-SNR on the eps error, cosine path (arXiv 2401.11605)."""
     stated = lambda l: gamma / (gamma + exp(l)) / cosh(l / 2)
-    return _entry(about, name, COSINE, EPS, stated, weightings.soft_min_snr(gamma))
+    return parametric(about, name, COSINE, EPS, stated, weightings.soft_min_snr(gamma))
 
 
 def p2(gamma: float = 1.0, k: float = 1.0, name: str = "P2", **about) -> Objective:
     """P2 on the eps error, cosine path (arXiv 2204.00227, eq. 8)."""
-    return _entry(about, name, COSINE, EPS, lambda l: (k + exp(l)) ** -gamma / cosh(l / 2), weightings.p2(gamma, k))
+    return parametric(about, name, COSINE, EPS, lambda l: (k + exp(l)) ** -gamma / cosh(l / 2), weightings.p2(gamma, k))
 
 
 def mode(scale: float = 1.29, name: str = "flow mode", **about) -> Objective:
     """Flow matching, SD3's mode-sampled time; u target on the linear path (arXiv 2403.03206, eq. 20)."""
-    return _entry(about, name, LINEAR, U, density=densities.push_forward(densities.mode(scale), LINEAR))
+    return parametric(about, name, LINEAR, U, density=densities.push_forward(densities.mode(scale), LINEAR))
 
 
-def laplace(centre: float = 0.0, scale: float = 0.5, name: str = "Laplace", **about) -> Objective:
-    """Laplace schedule, eps target (Hang & Gu 2024, arXiv 2407.03297)."""
-    path = paths.from_density(stats.laplace(centre, positive(scale, "scale")), VP, f"Laplace({centre:g}, {scale:g})")
-    return _entry(about, name, path, EPS, lambda l: exp(-np.abs(l - centre) / scale))
-
-
-def cosine(shift: float = 1.0, name: str = "cosine shifted", **about) -> Objective:
-    """Cosine schedule moved by −2 log shift, eps target (arXiv 2301.11093)."""
-    return _entry(about, name, paths.shifted(COSINE, shift), EPS, lambda l: 1 / cosh(l / 2 + np.log(shift)))
-
-
-def _entry(about, name, path, target, stated=None, multiplier=weightings.constant, density=None) -> Objective:
+def parametric(about, name, path, target, stated=None, multiplier=weightings.constant, density=None) -> Objective:
+    """An objective of a family; ``about`` may say family, year, source and note."""
     about = {"family": "parametric", "year": 0, "source": "parametric family"} | about
     return Objective(name, path=path, target=target, multiplier=multiplier, density=density, stated=stated, **about)
-
-
-@dataclass(frozen=True)
-class Family:
-    """A parametric family for sliders: ``build(**values)`` and (name, default, lowest, highest, step) of each parameter."""
-
-    build: Callable[..., Objective]
-    parameters: tuple[tuple[str, float, float, float, float], ...]
-
-
-FAMILIES: Mapping[str, Family] = MappingProxyType({
-    "flow logit-normal": Family(flow, (("mean", 0, -2, 2, 0.05), ("std", 1, 0.2, 2, 0.05), ("shift", 1, 0.25, 8, 0.05))),
-    "flow uniform t": Family(flow_uniform, (("shift", 1, 0.25, 8, 0.05),)),
-    "flow mode": Family(mode, (("scale", 1.29, -1, 1.75, 0.01),)),
-    "EDM": Family(edm, (("mean", -1.2, -3, 1, 0.05), ("std", 1.2, 0.4, 2, 0.05), ("sigma_data", 0.5, 0.1, 2, 0.05))),
-    "sigmoid": Family(sigmoid, (("bias", 2, -6, 6, 0.1),)),
-    "Min-SNR": Family(min_snr, (("gamma", 5, 0.5, 20, 0.5),)),
-    "soft-Min-SNR": Family(soft_min_snr, (("gamma", 4, 0.5, 20, 0.5),)),
-    "P2": Family(p2, (("gamma", 1, 0.1, 2, 0.05), ("k", 1, 0.1, 4, 0.1))),
-    "Laplace": Family(laplace, (("centre", 0, -4, 4, 0.1), ("scale", 0.5, 0.2, 3, 0.05))),
-    "cosine shifted": Family(cosine, (("shift", 1, 0.25, 8, 0.05),)),
-})  # fmt: skip
 
 
 def unknown(kind: str, name: object, known, listing: str) -> ValueError:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from scipy.integrate import simpson
 from scipy.optimize import isotonic_regression
 from torch import Tensor, distributed
 
@@ -22,7 +21,7 @@ from diffviz.checks import increasing
 from diffviz.frames import VP
 from diffviz.objectives import Objective, from_weighting, unknown
 from diffviz.targets import base_gain
-from diffviz.weightings import constant, evaluate, window
+from diffviz.weightings import constant, evaluate
 
 
 class LossByLogSNR:
@@ -193,16 +192,6 @@ def log_variance(tracker: LossByLogSNR, objective: Objective) -> NDArray:
     """
     mean = np.reshape(tracker.curve()[0], (-1, len(tracker.middle)))[0]
     return np.column_stack([tracker.middle, 2 * objective.density.pdf(tracker.middle) / mean])[np.isfinite(mean)]
-
-
-def draw_moments(objective: Objective, mean: Callable, second: Callable) -> tuple[float, float]:
-    """E Y and E Y² of one draw of the loss, from E‖·‖² and E‖·‖⁴ as functions of λ; infinite if still growing at ±60."""
-    grid = window(objective, low=-60, high=60, points=24_001)
-    factor, inner = objective.factor(grid), abs(grid) < 50
-    half = objective.density.pdf(grid) * factor  # w/2
-    square = half * factor * second(grid)
-    grows = simpson(square, x=grid) > 1.001 * simpson(square[inner], x=grid[inner])
-    return float(simpson(half * mean(grid), x=grid)), np.inf if grows else float(simpson(square, x=grid))
 
 
 @torch.no_grad()

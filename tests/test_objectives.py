@@ -10,9 +10,11 @@ from scipy.special import expit
 
 import diffviz as dv
 from diffviz import objectives, paths, weightings
-from diffviz.objectives import FAMILIES, Objective, from_weighting
+from diffviz.objectives import Objective, from_weighting
 from diffviz.paths import COSINE, LINEAR
 from diffviz.targets import EPS, U, X
+from suite import families
+from suite.families import FAMILIES
 
 GRID = np.linspace(-12, 12, 241)
 
@@ -201,7 +203,7 @@ def test_a_density_outside_its_paths_range_is_refused(density):
      (lambda: from_weighting([[1.0], [2.0]]), "two columns"), (lambda: from_weighting(lambda l: -1 + 0 * l).weighting(0.0), ">= 0"), (lambda: objectives.flow(0, 0), "std"),
      (lambda: objectives.flow(0, 1, -1), "shift"), (lambda: objectives.flow_uniform(0), "shift"), (lambda: objectives.edm(sigma_data=0), "sigma_data"), (lambda: objectives.edm(std=-1), "std"),
      (lambda: objectives.sigmoid(np.nan), "bias"), (lambda: objectives.min_snr(0), "gamma"), (lambda: objectives.soft_min_snr(-1), "gamma"), (lambda: objectives.p2(0), "gamma"),
-     (lambda: objectives.mode(5), "not monotone"), (lambda: objectives.laplace(0, 0), "scale"), (lambda: objectives.cosine(0), "shift")],
+     (lambda: objectives.mode(5), "not monotone"), (lambda: families.laplace(0, 0), "scale"), (lambda: families.cosine(0), "shift")],
 )  # fmt: skip
 def test_bad_values_are_refused_by_name(act, says):
     with pytest.raises(ValueError, match=says):
@@ -209,7 +211,7 @@ def test_bad_values_are_refused_by_name(act, says):
 
 
 def test_a_law_around_nan_is_refused():
-    for build in (lambda: objectives.flow(np.nan), lambda: objectives.edm(np.nan), lambda: objectives.laplace(np.nan)):
+    for build in (lambda: objectives.flow(np.nan), lambda: objectives.edm(np.nan), lambda: families.laplace(np.nan)):
         with pytest.raises(ValueError, match="nan"):
             build()
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import diffviz as dv
-from diffviz.objectives import FAMILIES
+from suite.families import FAMILIES
 from suite.widgets import Explorer, Picture, WeightingExplorer
 
 

@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from diffviz import plots, weightings
-from diffviz.objectives import FAMILIES, Objective, unknown
+from diffviz.objectives import Objective, unknown
 from diffviz.recipes import CATALOGUE
 from suite.elbo_figures import RED, known
+from suite.families import FAMILIES
 from suite.widgets import Explorer, control, offer
 
 DATA = {"N(0, 1)": "gaussian", "two modes (gmm1)": "gmm1", "ring of 8 (ring8)": "ring8"}
@@ -35,7 +36,7 @@ class ElboExplorer(Explorer):
     def __init__(self, weighting: str = "EDM", data: str = "two modes (gmm1)"):
         names = (*FAMILIES, *FIXED)
         if weighting not in names:
-            raise unknown("weighting", weighting, names, "dv.FAMILIES and elbo_explorer.FIXED")
+            raise unknown("weighting", weighting, names, "suite.families.FAMILIES and elbo_explorer.FIXED")
         if data not in DATA:
             raise unknown("data", data, DATA, "elbo_explorer.DATA")
         self.known = {name: known(toy) for name, toy in DATA.items()}

@@ -9,16 +9,18 @@ With one draw in each of n equal shares of probability ("stratified", what ``Obj
 tends to ∫ (w/2)² (E‖e‖² − ‖E e‖²)/p dλ: what varies with λ alone is gone. Integrals run over the levels, densities are cut to them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import simpson
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from diffviz.frames import VP
 from diffviz.objectives import Objective
+from diffviz.weightings import window
 
 UNIFORM = 0.05  # share of ``dv.Adaptive``
 
@@ -125,3 +127,13 @@ def table(objectives: Iterable[Objective], value: Moments, gradient: Moments | N
     rows = {one.name: gains(one, value, gradient) for one in objectives}
     head = f"{'':14}" + "".join(f"{name:>13}" for name in COLUMNS[: len(next(iter(rows.values())))])
     return "\n".join([head, *(f"{name:14}" + "".join(f"{gain:13.2f}" for gain in row) for name, row in rows.items())])
+
+
+def draw_moments(objective: Objective, mean: Callable, second: Callable) -> tuple[float, float]:
+    """E Y and E Y² of one draw of the loss, from E‖·‖² and E‖·‖⁴ as functions of λ; infinite if still growing at ±60."""
+    grid = window(objective, low=-60, high=60, points=24_001)
+    factor, inner = objective.factor(grid), abs(grid) < 50
+    half = objective.density.pdf(grid) * factor  # w/2
+    square = half * factor * second(grid)
+    grows = simpson(square, x=grid) > 1.001 * simpson(square[inner], x=grid[inner])
+    return float(simpson(half * mean(grid), x=grid)), np.inf if grows else float(simpson(square, x=grid))

@@ -20,8 +20,9 @@ from PIL import Image as Pillow
 from scipy.special import expit
 
 from diffviz import frames, paths, plots, weightings
-from diffviz.objectives import FAMILIES, Objective, from_weighting, unknown
+from diffviz.objectives import Objective, from_weighting, unknown
 from diffviz.recipes import CATALOGUE, objective
+from suite.families import FAMILIES
 
 MOST = 8
 WIDE = {"description_width": "92px"}
@@ -155,7 +156,7 @@ class WeightingExplorer(Explorer):
 
     Args:
         names: objectives on show at first.
-        family: parametric family at first ("none" for none), see ``diffviz.FAMILIES``.
+        family: parametric family at first ("none" for none), see ``suite.families``.
     """
 
     grid = np.linspace(-12, 12, 601)
@@ -165,7 +166,7 @@ class WeightingExplorer(Explorer):
     ):
         names = tuple(objective(name).name for name in names)
         if family not in ("none", *FAMILIES):
-            raise unknown("family", family, FAMILIES, "dv.FAMILIES")
+            raise unknown("family", family, FAMILIES, "suite.families.FAMILIES")
         self.table: Objective | None = None
         groups = ("all families", *dict.fromkeys(o.family for o in CATALOGUE.values()))
         self.controls = c = {
