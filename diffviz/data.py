@@ -278,8 +278,7 @@ def mixture(means: ArrayLike, std: ArrayLike, weights: ArrayLike | None = None, 
         means: shape (k, *shape); k numbers on a line are (k, 1).
         std: standard deviation of the components, one for all or shape (k,), above 0.
         weights: shape (k,), above 0, sum 1; equal by default.
-    Raises:
-        ValueError: if shapes do not fit or a value is out of range.
+    Raises ValueError if shapes do not fit or a value is out of range.
     """
     m, s = finite(means, "means"), finite(std, "std")
     if m.ndim < 2 or not m.size:
@@ -306,8 +305,7 @@ def dataset(source: ArrayLike | str | Path, bandwidth: float = 0.05, unit: bool 
         source: points (n, *shape), or the path of a .csv: numbers with commas, under one line of names or none.
         bandwidth: standard deviation of the kernel, in standard deviations of the data.
         unit: shift and scale to mean 0 and a variance of 1 per dimension.
-    Raises:
-        ValueError: if a file is missing or holds no points, for NaN or inf, fewer than 2 points, or points that are all equal.
+    Raises ValueError if a file is missing or holds no points, for NaN or inf, fewer than 2 points, or points that are all equal.
     """
     if isinstance(source, (str, Path)):
         name, path = Path(source).stem, Path(source)

@@ -83,8 +83,7 @@ def elbo(
             noise for every datum in each. The expectation depends on neither.
         finite: the bound of T = ``levels`` steps, ½ Σ expm1(Δλ) E‖eps − eps_hat‖² at the noisier ends (eq. 14).
         exact: no draws: noise on a lattice, 12 Gauss–Legendre nodes in each stratum (2 nats will do); 1 or 2 dimensions.
-    Raises:
-        ValueError: for low >= high, levels < 1, x that is not finite, or a denoiser that returns NaN or another shape.
+    Raises ValueError for low >= high, levels < 1, x that is not finite, or a denoiser that returns NaN or another shape.
     """
     data, d = _points(x, low, high)
     if exact and d > 2:
@@ -132,8 +131,7 @@ def log_likelihood(
         prior: log density of z at ``low``, (n, *shape) → (n,); standard normal by default.
     Returns:
         Log density (n,) in nats, and the standard error (n,) that the probes leave: 0 for an exact trace, NaN for one probe.
-    Raises:
-        ValueError: for low >= high, steps or probes < 1, or a denoiser that returns NaN, another shape, or no gradient.
+    Raises ValueError for low >= high, steps or probes < 1, or a denoiser that returns NaN, another shape, or no gradient.
     """
     data, d = _points(x, low, high)
     if not all(count is None or count >= 1 for count in (probes, steps)) or not tolerance > 0:

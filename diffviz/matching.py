@@ -31,8 +31,7 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
     Bins are compared with bin averages: 160 over 99.8 % of what the loss draws; 20 over 98 % for a table of levels, whose end cells are no
     part of a continuous law, and for times that were sampled, not stratified. Entries must have support on nine tenths of that stretch.
 
-    Raises:
-        ValueError: for k < 1, or a loss whose weighting could not be measured.
+    Raises ValueError for k < 1, or a loss whose weighting could not be measured.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")

@@ -91,8 +91,7 @@ class Measured:
     def weighting(self, edges: ArrayLike) -> tuple[NDArray, NDArray]:
         """w(λ) = 2 factor p(λ) on the eps squared error, averaged over each bin, and its standard error; shapes as ``density``.
 
-        Raises:
-            ValueError: for bad edges, or where the loss has no factor that does not mix components (``notes`` says why).
+        Raises ValueError for bad edges, or where the loss has no factor that does not mix components (``notes`` says why).
         """
         return self._binned(edges, weighted=True)
 

@@ -32,8 +32,7 @@ class Objective:
         path: frame and schedule; ``density``: law of λ, a frozen SciPy distribution (uniform time on the path if left out).
         target: what the loss compares; ``multiplier``: c(λ) on the target's squared error, array to array.
         stated: closed form of w(λ) from the literature, up to a constant.
-    Raises:
-        ValueError: if the density reaches outside the path's range.
+    Raises ValueError if the density reaches outside the path's range.
     """
 
     name: str
@@ -76,8 +75,7 @@ class Objective:
 
         Args:
             logsnr: λ in nats, float or any shape; w has the same.
-        Raises:
-            ValueError: for a λ that is not finite, an unknown base, or a multiplier that is negative or not finite.
+        Raises ValueError for a λ that is not finite, an unknown base, or a multiplier that is negative or not finite.
         """
         at = finite(logsnr, "logsnr")
         low, high = self.density.support()
@@ -93,8 +91,7 @@ class Objective:
             n: number of draws; rng: NumPy generator; stratified: one draw in each of n equal shares of probability, shuffled.
         Returns:
             logsnr, factor: float64, shape (n,) each; factor · ‖eps_hat − eps‖² (summed over dimensions) averages to the loss.
-        Raises:
-            ValueError: for n < 1, an rng that is no generator, or a factor that is not finite.
+        Raises ValueError for n < 1, an rng that is no generator, or a factor that is not finite.
         """
         if not isinstance(n, int | np.integer) or n < 1 or not isinstance(rng, np.random.Generator):
             says = "n must be at least 1 and whole, rng a generator such as np.random.default_rng(0)"
@@ -110,8 +107,7 @@ def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -
     Args:
         w: callable of λ, or a table (CSV path or array (n, 2)) of λ and w.
         density: law of λ to train under; by default uniform over a table's range, or uniform time on ``path``.
-    Raises:
-        ValueError: for a table that is no weighting (see ``weightings.tabulated``), or a density outside the path or the table.
+    Raises ValueError for a table that is no weighting (see ``weightings.tabulated``), or a density outside the path or the table.
     """
     source = "callable" if callable(w) else f"table {w}" if isinstance(w, (str, File)) else "table"
     if not callable(w):

@@ -295,8 +295,7 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None):
 
     Args:
         logsnr: T distinct levels in nats, any order, shape (T,); mass: probabilities up to a constant, shape (T,), or equal.
-    Raises:
-        ValueError: for levels that repeat or are not finite (a zero-SNR step has λ = −inf and no cell: leave it out).
+    Raises ValueError for levels that repeat or are not finite (a zero-SNR step has λ = −inf and no cell: leave it out).
     """
     levels = finite(logsnr, "logsnr of the atoms")
     order = np.argsort(levels)

@@ -131,8 +131,7 @@ def weighting_curves(
         logsnr: grid in nats, shape (n,).
         curves: name to an objective (anything with ``weighting(logsnr, base)``) or to values of w already in ``base``, shape (n,).
         scale: "log10, anchored" (0 at ``anchor``, or at the end of the support nearest to it), "w / max" or "unit area".
-    Raises:
-        ValueError: for an unknown base or scale.
+    Raises ValueError for an unknown base or scale.
     """
     if scale not in SCALES or base not in ERROR_OF:
         raise ValueError(f"scale is one of {', '.join(SCALES)} and base of {', '.join(ERROR_OF)}; got {scale!r}, {base!r}")
@@ -148,8 +147,7 @@ def weighting_curves(
 def save(figure: Figure, path: str | File) -> File:
     """Write a figure (SVG, PDF or PNG by its ending), the same bytes on every run.
 
-    Raises:
-        ValueError: for another ending.
+    Raises ValueError for another ending.
     """
     file = File(path)
     undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {"Software": None}}

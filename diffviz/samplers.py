@@ -166,9 +166,8 @@ def sample(
         solver: one of ``SOLVERS``, with its ``options``: ``eta`` of "ddim", ``path`` of "euler", ``churn`` of "heun", ``std`` of "ab3".
         n: number of samples, started from standard normal draws; ``start``: z at grid[0] instead, (n, *shape).
         noise: draws of a stochastic solver, like the tensor that it is given; standard normal by default.
-    Raises:
-        ValueError: for a grid that does not increase, an unknown solver, n < 1 or an option out of range.
-        Stopped: if the denoiser returns NaN or inf; it carries the steps so far.
+    Raises ValueError for a grid that does not increase, an unknown solver, n < 1 or an option out of range, and Stopped, which
+    carries the steps so far, if the denoiser returns NaN or inf.
     """
     levels, step = increasing(grid, "the grid, noise to data,"), solver if callable(solver) else SOLVERS.get(solver)
     if step is None or n < 1 or (start is None and not hasattr(model, "mean")):

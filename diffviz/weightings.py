@@ -119,8 +119,7 @@ def bell(logsnr: ArrayLike) -> NDArray:
 def tabulated(table: str | File | ArrayLike) -> tuple[Multiplier, float, float]:
     """A weighting and its ends, read from a CSV or array of two columns λ and w: linear in λ, on log w if all w > 0, 0 outside.
 
-    Raises:
-        ValueError: for a table that is not two numeric columns with increasing λ and w >= 0, or that is 0 throughout.
+    Raises ValueError for a table that is not two numeric columns with increasing λ and w >= 0, or that is 0 throughout.
     """
     try:
         rows = np.genfromtxt(table, delimiter=",") if isinstance(table, (str, File)) else np.asarray(table, dtype=float)
@@ -229,8 +228,7 @@ def verdict(w, logsnr: ArrayLike | None = None, information: Curve = gaussian_in
     Args:
         w: an objective, a callable of λ, or values on ``logsnr``; information: I(x; z_λ) of the data.
         logsnr: increasing grid in nats, shape (n,); by default [−20, 20] cut to the support.
-    Raises:
-        ValueError: for a grid that does not increase, a negative or non-finite w, or values without a grid.
+    Raises ValueError for a grid that does not increase, a negative or non-finite w, or values without a grid.
     """
     if logsnr is None and not (callable(w) or hasattr(w, "weighting")):
         raise ValueError("values of w need their grid: verdict(w, logsnr)")
@@ -268,8 +266,7 @@ def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> C
 
     Args:
         a, b: objectives, callables of λ, or values on ``logsnr``; tolerance: of the ratio, relative, to count as the same.
-    Raises:
-        ValueError: if the supports do not overlap, or b is 0 where it should divide.
+    Raises ValueError if the supports do not overlap, or b is 0 where it should divide.
     """
     positive(tolerance, "tolerance")
     grid = window(a, b, low=-12, high=12, points=2001) if logsnr is None else increasing(logsnr, "logsnr")
