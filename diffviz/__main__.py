@@ -1,4 +1,4 @@
-"""The command line: ``python -m diffviz list | show NAME | figures | plot NAME ... | probe module:function``."""
+"""The command line: ``python -m diffviz list | show NAME | figures | search | plot NAME ... | probe module:function``."""
 
 import argparse
 import sys
@@ -41,15 +41,22 @@ def _show(args) -> None:
         print(f"w, {base:4}" + "".join(f"{value:10.3g}" for value in o.weighting(np.arange(-10.0, 11, 4), base)))
 
 
-def _figures(args) -> None:
+def _suite(name: str) -> Any:
     folder = Path(__file__).parents[1] / "notebooks"
     if not (folder / "suite").is_dir():
-        raise ValueError("the figures stand beside the notebooks: run this from a clone of the repository")
+        raise ValueError(f"{name} stands beside the notebooks: run this from a clone of the repository")
     sys.path.insert(0, str(folder))
-    from suite import figures  # Matplotlib only when it draws
+    return import_module(f"suite.{name}")
 
+
+def _figures(args) -> None:
+    figures = _suite("figures")  # Matplotlib only when it draws
     captions = [f"{name:20} {caption}" for name, (_, caption) in figures.FIGURES.items()]
     print(*(captions if args.list else figures.write(args.names, args.out, args.format)), sep="\n")
+
+
+def _search(args) -> None:
+    print(_suite("search").command(**{key: value for key, value in vars(args).items() if key != "command"}))
 
 
 def _plot(args) -> None:
@@ -80,7 +87,7 @@ def _probe(args) -> None:
         print(plots.save(measured.plot().figure, args.out))
 
 
-COMMANDS = {"list": _list, "show": _show, "figures": _figures, "plot": _plot, "probe": _probe}
+COMMANDS = {"list": _list, "show": _show, "figures": _figures, "search": _search, "plot": _plot, "probe": _probe}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -94,6 +101,10 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("--list", action="store_true", help="list them instead")
     one.add_argument("--out", default="figures", help="folder (default: figures)")
     one.add_argument("--format", default="svg", choices=("svg", "pdf", "png"))
+    one = commands.add_parser("search", help="measure which weighting is best for a data set and a goal")
+    words = {"data": "ring8", "goal": "likelihood", "family": "logit-normal", "law": "same", "out": "search.csv"}
+    for name, default in (words | {"points": 16, "seeds": 4, "steps": 400}).items():
+        one.add_argument(f"--{name}", default=default, type=type(default), help=f"default: {default}")
     one = commands.add_parser("plot", help="weighting curves of named objectives")
     one.add_argument("names", nargs="+")
     one.add_argument("--out", required=True, help="svg, pdf or png file")
