@@ -50,6 +50,7 @@ from suite import (  # noqa: E402  they register their figures
     prior_figures,  # noqa: F401
     sampling_figures,  # noqa: F401
     schedule_figures,  # noqa: F401
+    search_figures,  # noqa: F401
     tracking_figures,  # noqa: F401
     training_figures,  # noqa: F401
     weighting_figures,  # noqa: F401

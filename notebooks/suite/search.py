@@ -204,7 +204,7 @@ class Candidate(NamedTuple):
     w: Curve
 
 
-def number(value: float, digits: int = 3) -> str:
+def number(value: float, digits: int = 4) -> str:
     """In a column; a dash for NaN."""
     return f"{value:10.{digits}f}" if np.isfinite(value) else f"{'-':>10}"
 
@@ -273,7 +273,7 @@ class Search:
         lines.append(f"\n{'trained again':20}{'mean':>10}{'s.e.':>10}     less that of the optimum, 95 %")
         for name, values in self.second.items():
             error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
-            off = "{:+14.3f} ± {:.3f}".format(*self.beside[name]) if np.isfinite(self.beside.get(name, np.nan)).all() else ""
+            off = "{:+14.4f} ± {:.4f}".format(*self.beside[name]) if np.isfinite(self.beside.get(name, np.nan)).all() else ""
             lines.append(f"{name:20}{number(values.mean())}{number(error)}{off}{failures(values)}")
         return "\n".join(lines + [f"{kind}: {', '.join(names)}" for kind, names in self.verdicts.items() if names])
 

@@ -57,8 +57,9 @@ class Surface:
 
     @cached_property
     def alone(self) -> NDArray:
-        """Values less what a seed adds to all of them, (n, seeds)."""
-        shift = self.values[self.kept].mean(0)
+        """Values less what a seed adds to all of them, (n, seeds): the median, so that one wild point does not blur the others."""
+        kept = self.values[self.kept]
+        shift = np.median(kept - kept.mean(1, keepdims=True), axis=0)
         return self.values - shift + shift.mean()
 
     @cached_property
@@ -68,13 +69,13 @@ class Surface:
         if seeds < 2:
             return np.full(len(self.points), np.nan)
         variance, free = self.alone.var(1, ddof=1), seeds - 1
-        common = np.median(variance[self.kept]) * free / stats.chi2.median(free)  # one wild point must not blur the others
-        return np.sqrt((free * variance + PRIOR * common) / (free + PRIOR) / seeds)
+        common = np.median(variance[self.kept]) * free / stats.chi2.median(free)
+        return np.sqrt((free * variance + PRIOR * common) / (free + PRIOR) / seeds).clip(1e-9)
 
     @cached_property
     def _solve(self) -> NDArray:
         """Takes values at the kept points to coefficients."""
-        scale = 1 / np.nan_to_num(self.stderr[self.kept], nan=1.0).clip(1e-300)
+        scale = 1 / np.nan_to_num(self.stderr[self.kept], nan=1.0)
         return np.linalg.pinv(scale[:, None] * self.terms(self.points[self.kept])) * scale
 
     def fit(self, values: NDArray) -> NDArray:
@@ -101,13 +102,13 @@ class Surface:
         return self.terms(points) @ self.coefficients
 
     def least(self, coefficients: NDArray | None = None) -> NDArray:
-        """Where a quadratic is least in the box, (d,): it need not be convex, so that descent starts from a 3^d lattice."""
+        """Where a quadratic is least in the box, (d,): it need not be convex, so that descent starts at the lowest node of a lattice."""
         c = self.coefficients if coefficients is None else coefficients
         low, high = np.array([ends for _, *ends in self.box]).T
-        height = lambda u: float((self.terms((low + (high - low) * u)[None]) @ c)[0])
-        starts = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * len(low)), -1).reshape(-1, len(low))
-        found = [optimize.minimize(height, start, bounds=[(0, 1)] * len(low)) for start in starts]
-        return low + (high - low) * min(found, key=lambda one: one.fun).x
+        height = lambda u: self.terms(low + (high - low) * np.atleast_2d(u)) @ c
+        nodes = np.stack(np.meshgrid(*[np.linspace(0, 1, 9)] * len(low)), -1).reshape(-1, len(low))
+        start = nodes[height(nodes).argmin()]
+        return low + (high - low) * optimize.minimize(lambda u: float(height(u)[0]), start, bounds=[(0, 1)] * len(low)).x
 
     @cached_property
     def optima(self) -> NDArray:
