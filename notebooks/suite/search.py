@@ -27,13 +27,13 @@ from scipy import fft, stats
 
 from diffviz.objectives import Objective, from_weighting, unknown
 from diffviz.recipes import objective
-from suite import families, spectra
+from suite import families, sensitivities, spectra
 from suite.surface import Surface
 
 LOW, HIGH = -8.0, 10.0  # λ of training and of goals
 CATALOGUE = ("fm-ot", "edm", "sd3", "iddpm-cosine", "elbo", "sigmoid-bias2")
 RATE = 30.0  # pixels per degree at which images are looked at, by
-EYE = spectra.mannos_sakrison
+EYE = sensitivities.mannos_sakrison
 TOGETHER = 32  # candidates trained as one batch
 FRESH = 1000  # first seed of the second round
 OPTIMUM = "optimum"

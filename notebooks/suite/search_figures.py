@@ -38,18 +38,20 @@ def surface(found: search.Search, ax: Axes) -> None:
         ((other, bottom, top),) = second
         x, y = np.meshgrid(np.linspace(low, high, 61), np.linspace(bottom, top, 61))
         z = s.at(np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
-        lines = ax.contour(x, y, z, 9, cmap="viridis", linewidths=1.2)
-        ax.clabel(lines, fontsize=8)
-        ax.plot(*s.optima.T, ".", ms=3, color=OPTIMUM, alpha=0.35, gid="optima", zorder=2)
+        shades = ax.contourf(x, y, z, 12, cmap="viridis", alpha=0.45)
+        bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.02, 0, 0.025, 1)))
+        bar.set_label(search.GOALS[found.settings["goal"]].unit, fontsize=9)
+        bar.ax.tick_params(labelsize=8)
+        ax.plot(*s.optima.T, ".", ms=3, color=OPTIMUM, alpha=0.35, gid="optima", zorder=2, clip_on=False)
         ax.plot(*s.points[ok].T, "o", ms=4, color="black", gid="points", zorder=3)
         ax.plot(*s.points[~ok].T, "x", ms=7, color="red", gid="failed", zorder=3)
-        ax.plot(*best[:, None], "*", ms=15, color=OPTIMUM, mec="black", gid="optimum", zorder=4)
+        ax.plot(*best[:, None], "*", ms=15, color=OPTIMUM, mec="black", gid="optimum", zorder=4, clip_on=False)
         for point, value, error in zip(s.points[ok], mean[ok], s.stderr[ok], strict=True):
             side = "left" if point[0] < (low + high) / 2 else "right"
             shift = (5 if side == "left" else -5, 4)
             words = (f"{value:.4f} ± {error:.4f}" if np.isfinite(error) else f"{value:.4f}").replace("-", "−")
             box = {"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.5}
-            ax.annotate(words, point, shift, textcoords="offset points", fontsize=8, ha=side, bbox=box, zorder=3)
+            ax.annotate(words, point, shift, textcoords="offset points", fontsize=8, ha=side, bbox=box, zorder=5)
         ax.set(ylim=(bottom, top), ylabel=other)
     else:
         x = np.linspace(low, high, 201)
@@ -61,7 +63,8 @@ def surface(found: search.Search, ax: Axes) -> None:
         ax.plot(s.optima[:, 0], np.full(len(s.optima), height), "|", ms=9, color=OPTIMUM, alpha=0.35, gid="optima")
         ax.plot(best, [height], "*", ms=15, color=OPTIMUM, mec="black", gid="optimum", zorder=4)
         ax.set_ylabel(search.GOALS[found.settings["goal"]].unit)
-    ax.set(xlim=(low, high), xlabel=name, title=f"{found.settings['goal']} on {found.settings['data']}: less is better")
+    ax.set(xlim=(low, high), xlabel=name)
+    ax.set_title(f"{found.settings['goal']} on {found.settings['data']}: less is better", pad=12)
 
 
 def beside(found: search.Search, ax: Axes) -> None:
@@ -90,7 +93,7 @@ def drawn(found: search.Search) -> Axes:
     left, right = plots.axes(12.5, 5.0, columns=2, legend=1.3)
     surface(found, left)
     beside(found, right)
-    left.figure.subplots_adjust(left=0.065, bottom=0.16, wspace=0.32)
+    left.figure.subplots_adjust(left=0.06, bottom=0.16, right=0.885, wspace=0.52)
     return left
 
 
