@@ -407,8 +407,10 @@ def search(
 
 
 def command(**options: Any) -> str:
-    """What ``python -m diffviz search`` prints; Ctrl-C loses the batch under way and no more."""
+    """What ``python -m diffviz search`` prints; Ctrl-C loses the batch under way and no more, and ends it with status 1."""
     try:
         return str(search(**options, tell=lambda news: print(news, file=sys.stderr)))
     except KeyboardInterrupt:
-        return f"stopped; what is finished stands in {options['out']}, and the same command goes on from there"
+        raise SystemExit(
+            f"stopped; what is finished stands in {options['out']}, and the same command goes on from there"
+        ) from None
