@@ -84,6 +84,14 @@ def slope_table() -> str:
     return "\n".join([*rows, f"{'flow matching (fm-ot)':36}{words(CATALOGUE['fm-ot'].weighting)}"])
 
 
+def nearest(w: Curve, k: int = 3) -> dict[str, float]:
+    """The k entries of the catalogue nearest to w, one of each class: standard deviation of ln of the ratio on [−6, 6], by name."""
+    grid = np.linspace(-6, 6, 241)
+    values = {name: one.weighting(grid) for name, one in CATALOGUE.items()}
+    gaps = {round(float(np.std(np.log(w(grid) / v))), 9): name for name, v in reversed(values.items()) if (v > 0).all()}
+    return {gaps[one]: one for one in sorted(gaps)[:k]}
+
+
 def shares(name: str) -> tuple[float, float, NDArray]:
     """Share of w below λ = 0, of the loss on all photographs together, and on each of them (8,); all on [−10, 10]."""
     one = CATALOGUE[name]
