@@ -281,3 +281,47 @@ def _buy_the_middle(answer) -> str:
     if excess < 0.8 * least:
         return ""
     return f"At λ = 4 it leaves {excess:.2f}, the best of the five ({name}) {least:.2f}; wanted is 20 % less. Weight λ = 4 and little else."
+
+
+@exercise("twice-as-far")
+def _twice_as_far(answer) -> str:
+    from suite import sensitivities, spectra
+
+    f = np.geomspace(1e-7, 1e12, 4001)
+    endless = spectra.Spectrum(f, f[None] ** -2.0, f**2)
+    near, far = (spectra.implied(endless, sensitivities.barten_2004, rate).rate_distortion for rate in (30, 60))
+    level, grid = np.array(-12.0), np.linspace(-8, 8, 3201)
+    truth = grid[abs(np.gradient(np.log(far(level + grid)), grid) - _slope(near, level)).argmin()]
+    value = float(answer)
+    if abs(value - truth) < 0.03:
+        return ""
+    if abs(value + truth) < 0.03:
+        return "The other way: from farther off, a cycle per degree is a coarser structure of the picture, which drowns at a lower λ."
+    return "The eye's peak moves to half the cycles per image, an octave down; an octave of f^−β is β ln 2 in λ."
+
+
+def _slope(w, at, h: float = 1e-3) -> float:
+    return float(np.log(w(at + h) / w(at - h)) / (2 * h))
+
+
+@exercise("eight-cycles")
+def _eight_cycles(answer) -> str:
+    from suite import perception_figures
+
+    level, spectrum = float(answer), perception_figures.spectrum()
+    known = float(np.interp(8 / 256, spectrum.frequency, spectrum.captured(level)))
+    return "" if abs(known - 0.5) < 0.02 else f"At that λ {known:.0%} of the power at 8 cycles is known; half is −ln S there."
+
+
+@exercise("as-steep-as-fm")
+def _as_steep_as_fm(answer) -> str:
+    from suite import perception_figures
+
+    if not 1 <= float(answer) <= 200:
+        return "Pixels per degree: a phone held near has about 10 of a small picture, a fine screen far away 100."
+    steep = perception_figures.slopes(perception_figures.seen("movshon_kiorpes", float(answer)).rate_distortion)[1]
+    return (
+        ""
+        if abs(steep + 0.5) < 0.01
+        else f"There the slope from −4 to 2 is {steep:.2f}; from farther off it is steeper.".replace("-", "−")
+    )

@@ -46,6 +46,7 @@ def chosen(*names: str) -> dict[str, Objective]:
 
 from suite import (  # noqa: E402  they register their figures
     elbo_figures,  # noqa: F401
+    perception_figures,  # noqa: F401
     policy_figures,  # noqa: F401
     prior_figures,  # noqa: F401
     sampling_figures,  # noqa: F401
