@@ -288,6 +288,7 @@ def test_one_seed_says_that_there_is_no_estimate_of_the_noise(untrained):
         ({"points": 0}, "logit-normal needs 7 points"),
         ({"points": 6}, "logit-normal needs 7 points"),
         ({"seeds": 0}, "whole and above 0"),
+        ({"seeds": 1001}, "seeds at most 1000"),
         ({"steps": -1}, "whole and above 0"),
         ({"seeds": 1.5}, "whole and above 0"),
         ({"goal": "distortion"}, "needs data digits or fashion, not 'ring8'"),

@@ -66,7 +66,7 @@ def eye(name: str, rate: float = RATE) -> spectra.Implied:
 
 
 def drawn(name: str, seed: int) -> Data:
-    """Data of a seed: fresh points of a toy of unit variance (20,000 and 1,000), or a fresh split of images (a fifth, at most 500, held out)."""
+    """Data of a seed: 20,000 and 1,000 fresh points of a toy of unit variance, or a fresh split of images (500 or a fifth held out)."""
     import torch
 
     from diffviz.data import toy
@@ -90,7 +90,7 @@ def likelihood(run, data: Data, name: str, seed: int) -> float:
 
 
 def energy(x, y) -> float:
-    """Energy distance of two point sets (n, d), 2 E|x − y| − E|x − x'| − E|y − y'| over all pairs (Székely & Rizzo 2013), its root."""
+    """Root of the energy distance 2 E|x − y| − E|x − x'| − E|y − y'| of points (n, d), over all pairs (Székely & Rizzo 2013)."""
     import torch
 
     apart = lambda a, b: torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").mean().item()
@@ -98,7 +98,7 @@ def energy(x, y) -> float:
 
 
 def sample(run, data: Data, name: str, seed: int) -> float:
-    """ln of the energy distance of samples from held-out points, in floors: the median of that of as many training points, drawn 8 times."""
+    """ln of the energy distance of samples from held-out points, over its floor: the median of 8 draws of training points instead."""
     import torch
 
     from diffviz import samplers
@@ -122,7 +122,7 @@ def seen(miss: NDArray) -> NDArray:
 
 
 def distortion(run, data: Data, name: str, seed: int, levels: int = 32) -> float:
-    """ln of ∫ D_q dλ, the distortion of x_hat that the eye sees, over that of the best denoiser of Gaussian data of this spectrum."""
+    """ln of ∫ D dλ, the distortion of x_hat that the eye sees, over that of the best denoiser of Gaussian data of this spectrum."""
     import torch
 
     draw, whole = torch.Generator().manual_seed(seed), []
@@ -385,8 +385,10 @@ def search(
         )
     box = FAMILIES[family].box
     least, counts = (len(box) + 1) * (len(box) + 2) // 2 + 1, {"points": points, "seeds": seeds, "steps": steps, "batch": batch}
-    if not all(isinstance(n, int) and n >= 1 for n in counts.values()) or points < least:
-        raise ValueError(f"counts are whole and above 0, and {family} needs {least} points for its surface; got {counts}")
+    if not all(isinstance(n, int) and n >= 1 for n in counts.values()) or points < least or seeds > FRESH:
+        raise ValueError(
+            f"counts are whole and above 0, seeds at most {FRESH}, and {family} needs {least} points for its surface; got {counts}"
+        )
     settings = {"data": data, "goal": goal, "family": family, "steps": steps, "batch": batch, "rate": rate, "law": law}
     file = None if out is None else Path(out)
     rows = _read(file, settings) if file else {}

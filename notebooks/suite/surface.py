@@ -64,7 +64,7 @@ class Surface:
 
     @cached_property
     def stderr(self) -> NDArray:
-        """Standard error of a point's mean over seeds, beside the other points, (n,); its variance is drawn to the common one. NaN for one seed."""
+        """Of a point's mean over seeds, beside the other points, (n,); its variance is drawn to the common one. NaN for one seed."""
         seeds = self.values.shape[1]
         if seeds < 2:
             return np.full(len(self.points), np.nan)
