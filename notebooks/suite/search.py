@@ -1,13 +1,14 @@
 """Which weighting is best for a data set and a goal: measured, as a surface over the parameters of a family, with its noise.
 
-Points of a Sobol design over the parameters are trained side by side, once for each seed, and each gets the goal (less is better). A
-seed moves data, start, noise and held-out points, of all candidates alike. A quadratic goes through the means (``surface``), and the
-optimum is where that is least in the box. It was chosen with its luck, and a quadratic may miss the truth; so it is trained once more,
-under fresh seeds, beside the catalogue's weightings and the one that theory predicts, and compared with them seed by seed.
+Points of a Sobol design over the parameters are trained side by side, once for each seed, and each gets the goal (less is
+better). A seed moves data, start, noise and held-out points, of all candidates alike. A quadratic goes through the means
+(``surface``), and the optimum is where that is least in the box. It was chosen with its luck, and a quadratic may miss the
+truth; so it is trained once more, under fresh seeds, beside the catalogue's weightings and the one that theory predicts, and
+compared with them seed by seed.
 
-What is varied is w(λ) alone, on one range of λ. ``law`` says how levels are drawn: "same" for all (even in λ: then all candidates see
-the same levels, data and noise, and differ by a factor), or each its "own", p ∝ w mmse of Gaussian data, where the value of the loss is
-quiet. A result that needs one of them is one about gradient noise, not about weightings.
+What is varied is w(λ) alone, on one range of λ. ``law`` says how levels are drawn: "same" for all (even in λ: then all
+candidates see the same levels, data and noise, and differ by a factor), or each its "own", p ∝ w mmse of Gaussian data, where
+the value of the loss is quiet. A result that needs one of them is one about gradient noise, not about weightings.
 """
 
 import csv
@@ -66,7 +67,7 @@ def eye(name: str, rate: float = RATE) -> spectra.Implied:
 
 
 def drawn(name: str, seed: int) -> Data:
-    """Data of a seed: 20,000 and 1,000 fresh points of a toy of unit variance, or a fresh split of images (500 or a fifth held out)."""
+    """Data of a seed: 20,000 and 1,000 fresh points of a toy of unit variance, or a fresh split of images (500 or a fifth)."""
     import torch
 
     from diffviz.data import toy
@@ -90,7 +91,7 @@ def likelihood(run, data: Data, name: str, seed: int) -> float:
 
 
 def energy(x, y) -> float:
-    """Root of the energy distance 2 E|x − y| − E|x − x'| − E|y − y'| of points (n, d), over all pairs (Székely & Rizzo 2013)."""
+    """Root of 2 E|x − y| − E|x − x'| − E|y − y'|, energy distance, over all pairs of points (n, d) (Székely & Rizzo 2013)."""
     import torch
 
     apart = lambda a, b: torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").mean().item()
@@ -98,7 +99,7 @@ def energy(x, y) -> float:
 
 
 def sample(run, data: Data, name: str, seed: int) -> float:
-    """ln of the energy distance of samples from held-out points, over its floor: the median of 8 draws of training points instead."""
+    """ln of the energy distance of samples from held-out points, over its floor: the median of 8 draws of training points."""
     import torch
 
     from diffviz import samplers
@@ -111,7 +112,7 @@ def sample(run, data: Data, name: str, seed: int) -> float:
 
 
 def seen(miss: NDArray) -> NDArray:
-    """Sum over orthonormal DCT coefficients of errors (n, h, h), squared and weighed by the squared sensitivity of the eye, (n,)."""
+    """Squared orthonormal DCT coefficients of errors (n, h, h), weighed by the squared sensitivity of the eye: sum, (n,)."""
     h = miss.shape[-1]
     axis = np.arange(h) / (2 * h)
     radius = np.hypot.outer(axis, axis)
@@ -122,7 +123,7 @@ def seen(miss: NDArray) -> NDArray:
 
 
 def distortion(run, data: Data, name: str, seed: int, levels: int = 32) -> float:
-    """ln of ∫ D dλ, the distortion of x_hat that the eye sees, over that of the best denoiser of Gaussian data of this spectrum."""
+    """ln of ∫ D dλ, the distortion of x_hat that the eye sees, over that of the best denoiser of Gaussian data like these."""
     import torch
 
     draw, whole = torch.Generator().manual_seed(seed), []
@@ -159,7 +160,7 @@ class Family(NamedTuple):
 
 
 def mixture(name: str, share: float, octaves: float) -> Curve:
-    """w_rd^share, the geometric mixture of ELBO (share 0) and rate-distortion weighting (1) at 30 · 2^octaves pixels per degree."""
+    """w_rd^share, geometric mixture of ELBO (share 0) and rate-distortion weighting (1) at 30 · 2^octaves pixels per degree."""
     w = eye(name, RATE * 2.0**octaves).rate_distortion
     return lambda logsnr: w(np.asarray(logsnr, dtype=float)) ** share
 
@@ -230,7 +231,7 @@ class Search:
 
     @cached_property
     def beside(self) -> dict[str, tuple[float, float]]:
-        """Goal of each candidate of the second round less the optimum's, seed by seed: mean, and half of Student's 95 % interval.
+        """Goal of each candidate of the second round less the optimum's, by seed: mean, and half of Student's 95 % interval.
 
         NaN where a training failed or there is one seed; an interval without 0 is what "distinguishable" means.
         """
@@ -253,7 +254,7 @@ class Search:
         seeds = s.values.shape[1]
         lines = [
             f"{has['goal']} on {has['data']}: {GOALS[has['goal']].unit}, less is better",
-            f"{has['family']}, {len(s.points)} points x {seeds} seeds, {has['steps']} steps, levels drawn by law {has['law']!r}",
+            f"{has['family']}, {len(s.points)} points x {seeds} seeds, {has['steps']} steps, levels by law {has['law']!r}",
             "\n" + "".join(f"{name:>10}" for name in [*(name for name, *_ in s.box), "mean", "s.e.", "surface"]),
         ]
         for x, values, *row in zip(s.points, s.values, s.alone.mean(1), s.stderr, s.at(s.points), strict=True):
@@ -352,8 +353,9 @@ def _measured(candidates: Sequence[Candidate], seeds: range, rows: dict, file: P
 
 
 def search(
-    data: str = "ring8", goal: str = "likelihood", family: str = "logit-normal", points: int = 16, seeds: int = 4, steps: int = 400,
-    out: str | os.PathLike | None = None, *, law: str = "same", batch: int = 256, rate: float = 1e-2, tell: Tell = lambda _: None,
+    data: str = "ring8", goal: str = "likelihood", family: str = "logit-normal", points: int = 16, seeds: int = 4,
+    steps: int = 400, out: str | os.PathLike | None = None, *, law: str = "same", batch: int = 256, rate: float = 1e-2,
+    tell: Tell = lambda _: None,
 ) -> Search:  # fmt: skip
     """Search a family of weightings for the best one, and report the surface with its noise.
 
@@ -387,7 +389,7 @@ def search(
     least, counts = (len(box) + 1) * (len(box) + 2) // 2 + 1, {"points": points, "seeds": seeds, "steps": steps, "batch": batch}
     if not all(isinstance(n, int) and n >= 1 for n in counts.values()) or points < least or seeds > FRESH:
         raise ValueError(
-            f"counts are whole and above 0, seeds at most {FRESH}, and {family} needs {least} points for its surface; got {counts}"
+            f"counts are whole and above 0, seeds at most {FRESH}, and {family} needs {least} points or more; got {counts}"
         )
     settings = {"data": data, "goal": goal, "family": family, "steps": steps, "batch": batch, "rate": rate, "law": law}
     file = None if out is None else Path(out)

@@ -1,4 +1,4 @@
-"""What a search found, drawn: the surface with its points and their noise, and the optimum beside the catalogue, trained again."""
+"""What a search found, drawn: the surface with its points and their noise, and the optimum beside the catalogue."""
 
 from functools import cache
 from typing import Any

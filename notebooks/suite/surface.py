@@ -2,8 +2,8 @@
 
     f(x) ≈ c0 + Σ c_j x_j + Σ c_jk x_j x_k,    y_is = f(x_i) + b_s + e_is,    weighted least squares, x scaled to [−1, 1]
 
-Each of n points x_i is measured under the same seeds s. What a seed adds to all of them, b_s, is taken out before the standard error
-of a point is. Whatever the quadratic misses counts as noise: the misfit, χ² for each degree of freedom, stretches every spread.
+Each of n points x_i is measured under the same seeds s. What a seed adds to all of them, b_s, is taken out before the standard
+error of a point is. What the quadratic misses counts as noise: the misfit, χ² by degree of freedom, stretches every spread.
 """
 
 from collections.abc import Sequence
@@ -57,14 +57,14 @@ class Surface:
 
     @cached_property
     def alone(self) -> NDArray:
-        """Values less what a seed adds to all of them, (n, seeds): the median, so that one wild point does not blur the others."""
+        """Values less what a seed adds to all, (n, seeds): the median, so that one wild point does not blur the others."""
         kept = self.values[self.kept]
         shift = np.median(kept - kept.mean(1, keepdims=True), axis=0)
         return self.values - shift + shift.mean()
 
     @cached_property
     def stderr(self) -> NDArray:
-        """Of a point's mean over seeds, beside the other points, (n,); its variance is drawn to the common one. NaN for one seed."""
+        """Of a point's mean beside the other points, (n,); its variance is drawn to the common one. NaN for one seed."""
         seeds = self.values.shape[1]
         if seeds < 2:
             return np.full(len(self.points), np.nan)
@@ -102,7 +102,7 @@ class Surface:
         return self.terms(points) @ self.coefficients
 
     def least(self, coefficients: NDArray | None = None) -> NDArray:
-        """Where a quadratic is least in the box, (d,): it need not be convex, so that descent starts at the lowest node of a lattice."""
+        """Where a quadratic, convex or not, is least in the box, (d,): descent from the lowest node of a lattice."""
         c = self.coefficients if coefficients is None else coefficients
         low, high = np.array([ends for _, *ends in self.box]).T
         height = lambda u: self.terms(low + (high - low) * np.atleast_2d(u)) @ c
@@ -112,7 +112,7 @@ class Surface:
 
     @cached_property
     def optima(self) -> NDArray:
-        """Optima of 200 bootstraps of the seeds, with a misfit above 1 as further noise, (200, d); none, (0, d), for one seed."""
+        """Optima of 200 bootstraps of the seeds, with a misfit above 1 as more noise, (200, d); none, (0, d), for one seed."""
         rng, (_, seeds), mean = np.random.default_rng(0), self.values.shape, self.alone.mean(1)
         if seeds < 2:
             return np.empty((0, len(self.box)))
