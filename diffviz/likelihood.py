@@ -129,8 +129,7 @@ def log_likelihood(
         steps: steps of RK4, uniform in λ; None for an adaptive solver (dopri5) at ``tolerance``.
         probes: number of Hutchinson probes, signs or ``gaussian``; None: the exact trace, a backward pass for each dimension.
         prior: log density of z at ``low``, (n, *shape) → (n,); standard normal by default.
-    Returns:
-        Log density (n,) in nats, and the standard error (n,) that the probes leave: 0 for an exact trace, NaN for one probe.
+    Returns log density (n,) in nats, and the standard error (n,) that the probes leave: 0 for an exact trace, NaN for one probe.
     Raises ValueError for low >= high, steps or probes < 1, or a denoiser that returns NaN, another shape, or no gradient.
     """
     data, d = _points(x, low, high)
