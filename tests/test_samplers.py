@@ -572,6 +572,10 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
     [
         (lambda: dv.sample(mixture, [0, 1], solver="hein"), "heun"),
         (lambda: dv.sample(mixture, [0, 1], n=0), "n >= 1"),
+        (lambda: dv.sample(mixture, [0, 1], n=2.5), "whole n >= 1.* got 2.5"),
+        (lambda: dv.sample(mixture, [0, 1], n=math.nan), "n >= 1.* got nan"),
+        (lambda: dv.sample(mixture, [0, 1], start=np.zeros((3, 2))), "a tensor start"),
+        *((partial(dv.sample, mixture, [0, 1], solver="ab3", std=one), "std must") for one in (-1, 0, math.nan, math.inf)),
         (lambda: dv.sample(mixture.denoise, [0, 1]), "mean"),
         (lambda: dv.sample(mixture, [0, 1], solver="ddim", eta=1.5), r"\[0, 1\]"),
         (lambda: dv.sample(mixture, [0, 1], solver="ddim", eta=math.nan), r"\[0, 1\]"),
@@ -581,6 +585,10 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
         (lambda: dv.sample(mixture, [-20, 1], solver="euler", path=paths.karras()), "Karras.* -8.764"),
         (lambda: dv.sample(mixture, [0, 1], solver="euler", eta=-1), "eta >= 0"),
         (lambda: grid_of(stats.norm(), 0, -1, 1), "steps >= 1"),
+        (lambda: grid_of(stats.norm(), 2.5, -1, 1), "whole steps"),
+        (lambda: grid_of(stats.norm(), 3, -math.inf, 1), "low < high; got 3, -inf, 1"),
+        (lambda: grid_of(stats.norm(), 3, math.nan, 1), "low < high; got 3, nan, 1"),
+        (lambda: grid_of(LINEAR, 3), "as path.schedule"),
         (lambda: grid_of(stats.uniform(), 3, 1, 0), "low < high"),
         (lambda: grid_of(stats.uniform(), 3, 5, 6), "mass"),
         (lambda: prediction_weights([0, 1], "adaptive"), "fixed steps"),
@@ -623,6 +631,10 @@ def test_a_denoiser_that_fails_on_the_way_keeps_the_steps_before(start):
     assert kept.logsnr == pytest.approx(np.linspace(LOW, HIGH, 11)[:6])
     whole = dv.sample(mixture, np.linspace(LOW, HIGH, 11), solver="ddim", start=start[:4])
     assert torch.equal(kept.z, whole.z[:6]) and torch.equal(kept.x_hat, whole.x_hat[:6])
+    with pytest.raises(Stopped, match="step 0 of 1: z or the denoiser's answer"):
+        dv.sample(mixture, [0, 1], start=start * math.nan)
+    with pytest.raises(Stopped, match="step 1 of 1"):  # on the last step, too
+        dv.sample(mixture, [0, 1], start=start, solver="ddim", eta=1, noise=lambda y: y * math.nan)
     with pytest.raises(Stopped, match="step 0 of 1") as stop:
         dv.sample(model(lambda z, logsnr: z[:1]), [0, 1], n=4)
     assert stop.value.trajectory.z.shape == (0, 4, 2)
