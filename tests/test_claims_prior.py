@@ -96,10 +96,22 @@ def test_the_closed_forms_of_the_exercises_are_right(text):
 
 @pytest.mark.parametrize(
     ("name", "wrong"),
-    [("terminal-level", -7.6), ("offset-strength", 0.1), ("straight-variance", 0.233), ("straight-variance", float("nan"))],
-)
+    [("terminal-level", -7.6), ("offset-strength", 0.1), ("straight-variance", 0.233), ("straight-variance", 0.055),
+     ("straight-variance", float("nan"))],
+)  # fmt: skip
 def test_a_wrong_answer_gets_a_hint(name, wrong, capsys):
     from suite.exercises import check
 
     check(name, wrong)
-    assert "not yet" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "not yet" in said and ("too" in said) == math.isfinite(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "rounded"), [("terminal-level", -11.99), ("offset-strength", 0.168), ("straight-variance", 0.054)]
+)
+def test_an_answer_rounded_as_in_the_solution_is_right(name, rounded, capsys):
+    from suite.exercises import check
+
+    check(name, rounded)
+    assert "right!" in capsys.readouterr().out

@@ -221,10 +221,10 @@ def in_y(x, sigma):
     return mixture.denoise(x / math.hypot(1, sigma), torch.tensor(-2 * math.log(sigma), dtype=torch.float64))
 
 
-def k_heun(x, sigmas, noise, churn=0.0, s_noise=1.0):
+def k_heun(x, sigmas, noise, churn=0.0, s_noise=1.0, s_tmin=0.0, s_tmax=math.inf):
     """k-diffusion's ``sample_heun``."""
     for i in range(len(sigmas) - 1):
-        gamma = min(churn / (len(sigmas) - 1), 2**0.5 - 1)
+        gamma = min(churn / (len(sigmas) - 1), 2**0.5 - 1) if s_tmin <= sigmas[i] <= s_tmax else 0.0
         sigma_hat = sigmas[i] * (gamma + 1)
         if gamma > 0:
             x = x + noise(x) * s_noise * (sigma_hat**2 - sigmas[i] ** 2) ** 0.5
@@ -289,6 +289,10 @@ def k_lms(x, sigmas, noise):
     [
         (k_heun, {"solver": "heun"}),
         (partial(k_heun, churn=10, s_noise=1.003), {"solver": "heun", "churn": 10}),
+        (
+            partial(k_heun, churn=10, s_noise=1.003, s_tmin=0.1, s_tmax=9),
+            {"solver": "heun", "churn": 10, "low": 0.1, "high": 9},
+        ),
         (k_ancestral, {"solver": "ddim", "eta": 1}),
         (k_dpmpp_2m, {"solver": "dpm++2m"}),
         (k_dpmpp_2s, {"solver": "dpm++2s"}),
@@ -594,6 +598,8 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
         (lambda: prediction_weights([0, 1], "adaptive"), "fixed steps"),
         (lambda: error_law(dv.sample(gaussian, [0, 1, 2], solver="ddim", start=ONE)), "heun"),
         (lambda: explained(dv.sample(lambda z, l: 0 * z, [0, 1], start=ONE)), "band 0 of 1"),
+        (lambda: explained(dv.sample(gaussian, [0, 1], start=ONE), [0, 1]), "of images"),
+        (lambda: explained(dv.sample(lambda z, l: z, [0, 1], start=torch.ones(2, 4, 4)), [2, 1]), "edges of bands must be"),
     ],
 )
 def test_bad_input_is_refused_with_the_way_out(make, says):

@@ -177,9 +177,9 @@ class TrajectoryExplorer(Explorer):
             ".gif": self._gif,
             ".mp4": partial(self._mp4, shutil.which("ffmpeg")),
         }
-        if file.suffix not in writers:
+        if file.suffix.lower() not in writers:
             raise ValueError(f"cannot write {file.name!r}: the ending is .gif, or .mp4 where ffmpeg is installed")
-        writers[file.suffix](file, seconds / (self.controls["steps"].value + 1))
+        writers[file.suffix.lower()](file, seconds / (self.controls["steps"].value + 1))
         return f"<br><i>saved {html.escape(str(file.resolve()))}</i>"
 
     def _gif(self, file: File, each: float) -> None:
