@@ -148,7 +148,7 @@ def terminal_snr() -> Axes:
     for ax, lines, title in zip((left, right), curves, titles, strict=True):
         plots.lines(grid, lines, xlabel=level, ylabel="ratio", title=title, colours=ink, outside=None, ax=ax)
         ax.set(ylim=(0, 1.06), xlim=(-24, 0))
-        _mark(ax, 0.18 if ax is left else 0.58)  # where no curve runs
+        _mark(ax, 0.2 if ax is left else 0.58)  # where no curve runs
     places = [*TERMINAL.values(), NOWHERE]
     for ax, values in zip((left, right), (_measured()[0] / MEAN, _measured()[1] / STD), strict=True):
         for (side, colour), ratio in zip(SIZES.items(), values.T, strict=True):
