@@ -15,11 +15,12 @@ from scipy import fft, interpolate, stats
 
 import diffviz as dv
 from diffviz import paths
-from diffviz.frames import STRAIGHT, VE, VP, Frame
+from diffviz.frames import VE, VP
 from diffviz.paths import COSINE, LINEAR, Path
 from diffviz.samplers import SOLVERS, Stopped, grid_of
 from diffviz.targets import EPS, X
 from suite import couplings
+from suite.sampling_figures import between
 from suite.trajectories import error_law, explained, prediction_weights
 
 LOW, HIGH = -10.0, 8.0
@@ -107,16 +108,6 @@ def test_euler_of_flow_matching_is_ddim_and_so_is_euler_in_sigma(start):
         )
         assert (ddim - flow).abs().max() < 1e-12 and (ddim - ve).abs().max() < 1e-11
         assert (ddim - cosine).abs().max() > 0.05
-
-
-def between(share):
-    """The linear path's time in a frame on the way to VP: alpha = (1 − t)/((1 − t)² + t²)^(share/2)."""
-    return Frame(
-        f"to VP {share}",
-        lambda l: STRAIGHT.alpha(l) ** (1 - share) * VP.alpha(l) ** share,
-        lambda l: STRAIGHT.sigma(l) ** (1 - share) * VP.sigma(l) ** share,
-        lambda l: (1 - share) * STRAIGHT.slope(l) + share * VP.slope(l),
-    )
 
 
 def test_from_the_linear_to_the_vp_frame_ddim_stays_and_euler_moves():

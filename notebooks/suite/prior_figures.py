@@ -13,11 +13,8 @@ from diffviz import paths, plots
 from suite import prior
 from suite.figures import figure
 
-SIDE, MEAN, STD = (
-    64,
-    -0.6,
-    np.sqrt(0.05),
-)  # pixels a side; mean and standard deviation of an image's mean brightness, in [−1, 1]
+# pixels a side; mean and standard deviation of an image's mean brightness, in [−1, 1]
+SIDE, MEAN, STD = 64, -0.6, np.sqrt(0.05)
 TEXTURE = 0.15  # variance of a pixel about the brightness of its image
 _COSINE = np.cos((np.arange(1001) / 1000 + 0.008) / 1.008 * np.pi / 2) ** 2
 BETAS = {  # T = 1000 steps, as released

@@ -264,7 +264,7 @@ def spectrum(size: int = 64) -> NDArray:
     return (np.bincount(ring.flat, power.flat) / np.bincount(ring.flat))[ring]
 
 
-def explained(power: NDArray, grid: NDArray) -> NDArray:
+def share_of_spectrum(power: NDArray, grid: NDArray) -> NDArray:
     """R² = 1 − mmse/Var along a grid for Gaussian data with these powers, exact denoiser; shape of the grid."""
     power = power.ravel()
     return (power / (1 + np.exp(-np.asarray(grid))[:, None] / power)).sum(1) / power.sum()
@@ -272,7 +272,7 @@ def explained(power: NDArray, grid: NDArray) -> NDArray:
 
 def settled_photos(path: Path, size: int = 64, steps: int = 100) -> NDArray:
     """R² along the steps of a grid, for images with the spectrum of photographs; shape (steps + 1,)."""
-    return explained(spectrum(size), dv.samplers.grid_of(path.schedule, steps, -16, 16))
+    return share_of_spectrum(spectrum(size), dv.samplers.grid_of(path.schedule, steps, -16, 16))
 
 
 @lru_cache
@@ -319,7 +319,7 @@ def early_commitment() -> Axes:
     for name in ("FM, uniform t", "VP cosine"):
         levels = dv.samplers.grid_of(GRIDS[name].schedule, 100, -16, 16)
         for band, (low, high) in BANDS.items():
-            curves[f"{band}, {name[:2]}"] = explained(spectrum()[(low <= rate) & (rate < high)], levels)
+            curves[f"{band}, {name[:2]}"] = share_of_spectrum(spectrum()[(low <= rate) & (rate < high)], levels)
     colours = {key: plots.PALETTE[k % 3] for k, key in enumerate(curves)}.__getitem__
     title = "by cycles per image: FM, dashed VP cosine"
     plots.lines(
