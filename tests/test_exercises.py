@@ -26,6 +26,8 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
         ("decay-for-half-the-error", 1.5),
         ("doublings-of-shift-3", 3),
         ("equally-straight", 0.2),
+        ("equally-straight", -1),
+        ("equally-straight", float("nan")),
         ("sixteen-calls", ("ddim", np.linspace(-10, 12, 17))),
         ("sixteen-calls", ("heun", np.linspace(-10, 12, 17))),
         ("sixteen-calls", ("ab3", np.linspace(-9, 12, 17))),

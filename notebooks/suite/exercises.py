@@ -154,8 +154,11 @@ def _most_negative(answer) -> str:
 
 
 def _near(answer, truth: float, hint: str) -> str:
-    value = float(answer)  # NaN is not near
-    return "" if abs(value - truth) <= 0.005 * abs(truth) else f"{hint} Yours is too {'low' if value < truth else 'high'}."
+    value = float(answer)
+    if not np.isfinite(value):
+        return "A finite number is wanted."
+    near = abs(value - truth) <= max(0.005 * abs(truth), 0.0005)  # half a percent, or rounded to three decimals
+    return "" if near else f"{hint} Yours is too {'low' if value < truth else 'high'}."
 
 
 @exercise("terminal-level")
@@ -183,6 +186,8 @@ def _straight_variance(answer) -> str:
 def _equally_straight(answer) -> str:
     from suite import sampling_figures as sampling
 
+    if not 0 < float(answer) < np.inf:
+        return "A variance is a finite number above 0."
     flow, vp = (sampling.off_chord(float(answer), path) for path in ("FM", "VP"))
     if abs(flow - vp) < 0.004:
         return ""
