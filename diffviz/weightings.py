@@ -149,7 +149,7 @@ def evaluate(w, logsnr: ArrayLike) -> NDArray:
     if values.shape != np.shape(logsnr):
         raise ValueError(f"weighting has shape {values.shape}, logsnr {np.shape(logsnr)}")
     if (values < 0).any():
-        raise ValueError(f"a weighting is >= 0, got {values.min():g} at logsnr {np.asarray(logsnr)[values.argmin()]:g}")
+        raise ValueError(f"a weighting is >= 0, got {values.min():g} at logsnr {np.ravel(logsnr)[values.argmin()]:g}")
     return values
 
 

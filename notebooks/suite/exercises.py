@@ -35,7 +35,7 @@ def check(name: str, answer: object) -> None:
         return
     try:
         hint = EXERCISES[name](answer)
-    except (TypeError, ValueError) as error:
+    except (ArithmeticError, TypeError, ValueError) as error:
         hint = f"{answer!r} is no answer of the right kind ({error})."
     print(f"{name}: " + (f"not yet. {hint}" if hint else "right!"))
 
@@ -232,6 +232,7 @@ def _gain_one(answer) -> str:
 def _flat_above(answer) -> str:
     from suite import policy_figures
 
+    answer = getattr(answer, "name", answer)
     if answer not in policy_figures.WEIGHTINGS or answer == "elbo":
         return f"One of {', '.join(name for name in policy_figures.WEIGHTINGS if name != 'elbo')}."
     ratio = {n: mixtures.gain(o, 10.0) / mixtures.gain(o) for n, o in policy_figures.WEIGHTINGS.items() if n != "elbo"}
