@@ -41,17 +41,6 @@ def _show(args) -> None:
         print(f"w, {base:4}" + "".join(f"{value:10.3g}" for value in o.weighting(np.arange(-10.0, 11, 4), base)))
 
 
-def _figures(args) -> None:
-    folder = Path(__file__).parents[1] / "notebooks"
-    if not (folder / "suite").is_dir():
-        raise ValueError("the figures stand beside the notebooks: run this from a clone of the repository")
-    sys.path.insert(0, str(folder))
-    from suite import figures  # Matplotlib only when it draws
-
-    captions = [f"{name:20} {caption}" for name, (_, caption) in figures.FIGURES.items()]
-    print(*(captions if args.list else figures.write(args.names, args.out, args.format)), sep="\n")
-
-
 def _plot(args) -> None:
     from diffviz import plots
 
@@ -80,7 +69,15 @@ def _probe(args) -> None:
         print(plots.save(measured.plot().figure, args.out))
 
 
-COMMANDS = {"list": _list, "show": _show, "figures": _figures, "plot": _plot, "probe": _probe}
+def _beside(args) -> None:
+    folder = Path(__file__).parents[1] / "notebooks"
+    if not (folder / "suite").is_dir():
+        raise ValueError(f"{args.command} stands beside the notebooks: run it from a clone of the repository")
+    sys.path.insert(0, str(folder))
+    import_module(f"suite.{args.command}").main(args.rest)
+
+
+COMMANDS = {"list": _list, "show": _show, "figures": _beside, "plot": _plot, "probe": _probe}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -89,11 +86,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     commands.add_parser("list", help="the catalogue as a table").add_argument("--family", help="only this family")
     commands.add_parser("show", help="everything about one objective").add_argument("name")
-    one = commands.add_parser("figures", help="write the figures (all by default)")
-    one.add_argument("names", nargs="*")
-    one.add_argument("--list", action="store_true", help="list them instead")
-    one.add_argument("--out", default="figures", help="folder (default: figures)")
-    one.add_argument("--format", default="svg", choices=("svg", "pdf", "png"))
+    commands.add_parser("figures", help="write the figures (all by default)", add_help=False)
     one = commands.add_parser("plot", help="weighting curves of named objectives")
     one.add_argument("names", nargs="+")
     one.add_argument("--out", required=True, help="svg, pdf or png file")
@@ -104,7 +97,10 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("--batch", type=int, default=64)
     one.add_argument("--draws", type=int, default=20_000)
     one.add_argument("--out", help="svg, pdf or png file for the plot")
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    args.rest = rest
+    if rest and COMMANDS[args.command] is not _beside:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         COMMANDS[args.command](args)
     except BrokenPipeError:  # a reader such as head has had enough
