@@ -12,10 +12,9 @@ import torch
 
 import diffviz as dv
 from diffviz import data
-from suite import mixtures
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
-from suite import bandit, policy, policy_figures
+from suite import bandit, mixtures, policy, policy_figures
 
 SEEDS = range(3)
 RUNS = {

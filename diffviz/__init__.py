@@ -9,17 +9,6 @@ from pkgutil import iter_modules
 from diffviz.objectives import Objective, from_weighting
 from diffviz.recipes import CATALOGUE as catalogue
 from diffviz.recipes import objective
-from diffviz.weightings import (
-    augmentation_density,
-    classes,
-    compare,
-    gaussian_mmse,
-    loss_density,
-    rebase,
-    share_below,
-    tabulated,
-    verdict,
-)
 
 _LATER = {  # loaded when first touched: name to module
     "from_diffusers": "bridge",
@@ -29,14 +18,13 @@ _LATER = {  # loaded when first touched: name to module
     "sample": "samplers",
     **dict.fromkeys(("Adaptive", "LossByLogSNR"), "tracking"),
     **dict.fromkeys(("Diverged", "Run", "Trainer", "fit"), "training"),
+    **dict.fromkeys(("augmentation_density", "classes", "compare", "gaussian_mmse", "loss_density"), "weightings"),
+    **dict.fromkeys(("rebase", "share_below", "tabulated", "verdict"), "weightings"),
 }
 _MODULES = {module.name for module in iter_modules(__path__)} - {"__main__"}
 
 __version__ = "0.1.0"
-__all__ = [
-    *("Objective", "augmentation_density", "catalogue", "classes", "compare", "from_weighting", "gaussian_mmse"),
-    *("loss_density", "objective", "rebase", "share_below", "tabulated", "verdict", *_LATER, *_MODULES),
-]
+__all__ = ["Objective", "catalogue", "from_weighting", "objective", *_LATER, *_MODULES]
 
 
 def __getattr__(name: str):

@@ -41,24 +41,6 @@ def _show(args) -> None:
         print(f"w, {base:4}" + "".join(f"{value:10.3g}" for value in o.weighting(np.arange(-10.0, 11, 4), base)))
 
 
-def _suite(name: str) -> Any:
-    folder = Path(__file__).parents[1] / "notebooks"
-    if not (folder / "suite").is_dir():
-        raise ValueError(f"{name} stands beside the notebooks: run this from a clone of the repository")
-    sys.path.insert(0, str(folder))
-    return import_module(f"suite.{name}")
-
-
-def _figures(args) -> None:
-    figures = _suite("figures")  # Matplotlib only when it draws
-    captions = [f"{name:20} {caption}" for name, (_, caption) in figures.FIGURES.items()]
-    print(*(captions if args.list else figures.write(args.names, args.out, args.format)), sep="\n")
-
-
-def _search(args) -> None:
-    print(_suite("search").command(**{key: value for key, value in vars(args).items() if key != "command"}))
-
-
 def _plot(args) -> None:
     from diffviz import plots
 
@@ -87,7 +69,15 @@ def _probe(args) -> None:
         print(plots.save(measured.plot().figure, args.out))
 
 
-COMMANDS = {"list": _list, "show": _show, "figures": _figures, "search": _search, "plot": _plot, "probe": _probe}
+def _beside(args) -> None:
+    folder = Path(__file__).parents[1] / "notebooks"
+    if not (folder / "suite").is_dir():
+        raise ValueError(f"{args.command} stands beside the notebooks: run it from a clone of the repository")
+    sys.path.insert(0, str(folder))
+    import_module(f"suite.{args.command}").main(args.rest)
+
+
+COMMANDS = {"list": _list, "show": _show, "figures": _beside, "search": _beside, "plot": _plot, "probe": _probe}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -96,15 +86,8 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     commands.add_parser("list", help="the catalogue as a table").add_argument("--family", help="only this family")
     commands.add_parser("show", help="everything about one objective").add_argument("name")
-    one = commands.add_parser("figures", help="write the figures (all by default)")
-    one.add_argument("names", nargs="*")
-    one.add_argument("--list", action="store_true", help="list them instead")
-    one.add_argument("--out", default="figures", help="folder (default: figures)")
-    one.add_argument("--format", default="svg", choices=("svg", "pdf", "png"))
-    one = commands.add_parser("search", help="measure which weighting is best for a data set and a goal")
-    words = {"data": "ring8", "goal": "likelihood", "family": "logit-normal", "law": "same", "out": "search.csv"}
-    for name, default in (words | {"points": 16, "seeds": 4, "steps": 400}).items():
-        one.add_argument(f"--{name}", default=default, type=type(default), help=f"default: {default}")
+    commands.add_parser("figures", help="write the figures (all by default)", add_help=False)
+    commands.add_parser("search", help="measure which weighting is best for a data set and a goal", add_help=False)
     one = commands.add_parser("plot", help="weighting curves of named objectives")
     one.add_argument("names", nargs="+")
     one.add_argument("--out", required=True, help="svg, pdf or png file")
@@ -115,7 +98,10 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("--batch", type=int, default=64)
     one.add_argument("--draws", type=int, default=20_000)
     one.add_argument("--out", help="svg, pdf or png file for the plot")
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    args.rest = rest
+    if rest and COMMANDS[args.command] is not _beside:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         COMMANDS[args.command](args)
     except BrokenPipeError:  # a reader such as head has had enough

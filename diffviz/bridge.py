@@ -108,8 +108,7 @@ def from_diffusers(scheduler, weighting: str | Callable | None = None, *, precon
             eps error, ``soft_min_snr`` (gamma), ``p2`` (gamma, k), ``debiased`` (cap). Flow matching: ``logit_normal`` (logit_mean,
             logit_std), ``mode`` (mode_scale), ``cosmap``, ``sigma_sqrt``. EDM: ``edm`` (sigma_data).
         precondition_outputs: flow matching only: the loss compares x, not the velocity (the default of train_dreambooth_sd3.py).
-    Raises:
-        TypeError: if it is no scheduler. ValueError: for a kind, weighting or option that does not apply there.
+    Raises TypeError if it is no scheduler, ValueError for a kind, weighting or option that does not apply there.
     """
     config = scheduler if isinstance(scheduler, Mapping) else getattr(scheduler, "config", None)
     if not isinstance(config, Mapping):

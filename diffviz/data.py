@@ -217,7 +217,7 @@ class Toy:
         z = z if isinstance(z, Tensor) and z.is_floating_point() else torch.as_tensor(np.asarray(z, dtype=float))
         level = torch.as_tensor(logsnr, dtype=torch.float64, device=z.device).clamp(LOWEST, HIGHEST)
         if z.shape[1:] != self.shape or level.shape not in (z.shape[:1], ()) or level.isnan().any():
-            raise ValueError(f"z must be {('n', *self.shape)} and logsnr (n,) or a number, got {tuple(z.shape)} and {logsnr!r}")
+            raise ValueError(f"z must be {('n', *self.shape)}, logsnr (n,) or (); got {tuple(z.shape)}, {tuple(level.shape)}")
         if isinstance(self.law, Circle) and (level == HIGHEST).any():
             raise ValueError("a circle has no density in the plane without noise; give a logsnr below 55")
         found = _posterior(self.law, z.double().flatten(1), level.sigmoid().sqrt(), (-level).sigmoid().sqrt())

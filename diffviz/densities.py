@@ -28,14 +28,12 @@ def logit_normal(mean: float = 0.0, std: float = 1.0):
 
 
 def logit_normal_logsnr(mean: float = 0.0, std: float = 1.0, shift: float = 1.0):
-    """Law of λ under ``logit_normal`` time, shifted, on the linear path: N(−2 mean − 2 log shift, (2 std)²) exactly."""
+    """Law of λ under ``logit_normal`` time, shifted, on the linear path: N(−2 mean − 2 log shift, (2 std)²) exactly.
+
+    As such it is also that of ln(sigma/alpha) ~ N(mean, std²): EDM's P_mean, P_std (Karras et al. 2022, arXiv 2206.00364, table 1).
+    """
     finite(mean, "mean")
     return stats.norm(-2 * mean - 2 * np.log(positive(shift, "shift")), 2 * positive(std, "std"))
-
-
-def lognormal_sigma(mean: float, std: float):
-    """Law of λ for ln(sigma/alpha) ~ N(mean, std²): EDM's P_mean, P_std (Karras et al. 2022, arXiv 2206.00364, table 1)."""
-    return logit_normal_logsnr(mean, std)
 
 
 def loglogistic_sigma(mean: float, scale: float):

@@ -4,7 +4,7 @@ With a variance-preserving denoiser, over λ from ``low`` to ``high`` (Kingma et
 
     −ELBO = KL(q(z_low|x) ‖ N(0, I)) + ½ ∫ E‖eps − eps_hat‖² dλ + E[−log N(x; z_high/alpha, sigma²/alpha²)].
 
-For data smoothed at ``high``: it may lie below −log p(x) of one x, on average it is above by ½ e^(−high) Fisher information.
+For p smoothed by variance 2 e^(−high): it may lie below −log p(x), on average it is above by ½ e^(−high) Fisher information.
 """
 
 import math
@@ -22,7 +22,7 @@ from torchdiffeq import odeint
 from diffviz.samplers import grid_of
 from diffviz.weightings import evaluate
 
-NODE, WEIGHT = np.polynomial.legendre.leggauss(12)
+NODE, WEIGHT = (torch.from_numpy(one) for one in np.polynomial.legendre.leggauss(12))
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,10 @@ def elbo(
     if finite:
         weight = weight.expm1()
     elif exact:
-        logsnr, weight = logsnr + weight * torch.from_numpy(1 + NODE) / 2, weight * torch.from_numpy(WEIGHT) / 2
+        logsnr, weight = (logsnr + weight * (1 + NODE) / 2).reshape(-1, 1), (weight * WEIGHT / 2).reshape(-1, 1)
     else:
         logsnr = logsnr + weight * torch.rand(levels, len(data), generator=generator, dtype=torch.float64)
-    shape = (-1, 1) if exact else (levels, -1)
-    logsnr, weight = (one.reshape(shape).expand(-1, len(data)).to(data) for one in (logsnr, weight))
+    logsnr, weight = (one.expand(-1, len(data)).to(data) for one in (logsnr, weight))
     nodes = torch.cartesian_prod(*[line] * d).reshape(-1, d) if exact else line.new_zeros(1, d)
     mass, errors = (-nodes.square().sum(1) / 2).softmax(0).to(data), []
     for pair in torch.arange(logsnr.numel()).split(max(1, 2**16 // len(nodes))):  # points at once
@@ -129,9 +128,8 @@ def log_likelihood(
         steps: steps of RK4, uniform in λ; None for an adaptive solver (dopri5) at ``tolerance``.
         probes: number of Hutchinson probes, signs or ``gaussian``; None: the exact trace, a backward pass for each dimension.
         prior: log density of z at ``low``, (n, *shape) → (n,); standard normal by default.
-    Returns:
-        Log density (n,) in nats, and the standard error (n,) that the probes leave: 0 for an exact trace, NaN for one probe.
-    Raises ValueError for low >= high, steps or probes < 1, or a denoiser that returns NaN, another shape, or no gradient.
+    Returns log density (n,) in nats, and the standard error (n,) that the probes leave: 0 for an exact trace, NaN for one probe.
+    Raises ValueError for low >= high, steps or probes < 1, a denoiser or prior that gives NaN or another shape, or no gradient.
     """
     data, d = _points(x, low, high)
     if not all(count is None or count >= 1 for count in (probes, steps)) or not tolerance > 0:
@@ -146,15 +144,16 @@ def log_likelihood(
         with torch.enable_grad():
             y = state[0].detach().requires_grad_()
             x_hat = _denoised(model, logsnr.sigmoid().sqrt() * y, logsnr.expand(len(y)))
-            if not x_hat.requires_grad:
+            pulled = [torch.autograd.grad(x_hat, y, v, True, allow_unused=True)[0] for v in directions if x_hat.requires_grad]
+            if not pulled or pulled[0] is None:
                 raise ValueError("the denoiser cuts the gradient (no_grad or detach inside), which the divergence needs")
-            pulled = [torch.autograd.grad((x_hat - y) / 2, y, one, retain_graph=True)[0] for one in directions]
-        return (x_hat - y).detach() / 2, (directions * torch.stack(pulled)).flatten(2).sum(2)
+        return (x_hat - y).detach() / 2, (directions * (torch.stack(pulled) - directions)).flatten(2).sum(2) / 2
 
     ends, first = data.new_tensor([high, low]), (data, data.new_zeros(len(directions), len(data)))
     how = {"method": "rk4", "options": {"step_size": (high - low) / steps}} if steps else {"method": "dopri5"}
     (_, y), (_, change) = odeint(flow, first, ends, rtol=tolerance, atol=tolerance, **how)
-    alpha = ends[1].sigmoid().sqrt()
-    normal = -(alpha * y).square().flatten(1).sum(1) / 2 - d / 2 * math.log(2 * math.pi)
-    found = (prior(alpha * y).detach() if prior else normal) + d * alpha.log() + change.mean(0)
-    return found, (change.var(0, correction=0) / (probes - 1)).sqrt() if probes else torch.zeros_like(found)
+    z = (alpha := ends[1].sigmoid().sqrt()) * y
+    start = prior(z).detach() if prior else -(z.square().flatten(1).sum(1) + d * math.log(2 * math.pi)) / 2
+    if start.shape != (len(z),) or start.isnan().any():
+        raise ValueError(f"prior must give a log density (n,) without NaN for z {tuple(z.shape)}, got {tuple(start.shape)}")
+    return start + d * alpha.log() + change.mean(0), change.std(0, False) / (probes - 1) ** 0.5 if probes else 0 * change[0]

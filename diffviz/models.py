@@ -46,8 +46,7 @@ class MLP:
     """Perceptron on z, sines and cosines of z, and features of the log-SNR; for points of the plane and other vectors.
 
     Args:
-        width: units in a hidden layer.
-        depth: number of hidden layers.
+        width, depth: units in a hidden layer, and number of them.
         frequencies: angular frequencies of the Fourier features of z (unit variance); () for none.
     """
 
@@ -76,9 +75,7 @@ class Transformer:
     """Small diffusion transformer (Peebles & Xie 2023, adaLN-zero) for images (h, w) or (channels, h, w) up to 28 x 28.
 
     Args:
-        width: channels of a token.
-        depth: number of blocks.
-        heads: attention heads; divides width.
+        width, depth, heads: channels of a token, blocks, attention heads (a divisor of width).
         patch: side of the square patch that makes a token; the largest up to 7 that divides h and w if None.
     """
 

@@ -89,8 +89,7 @@ class Objective:
 
         Args:
             n: number of draws; rng: NumPy generator; stratified: one draw in each of n equal shares of probability, shuffled.
-        Returns:
-            logsnr, factor: float64, shape (n,) each; factor · ‖eps_hat − eps‖² (summed over dimensions) averages to the loss.
+        Returns logsnr and factor, float64 (n,): factor · ‖eps_hat − eps‖² (summed over dimensions) averages to the loss.
         Raises ValueError for n < 1, an rng that is no generator, or a factor that is not finite.
         """
         if not isinstance(n, int | np.integer) or n < 1 or not isinstance(rng, np.random.Generator):

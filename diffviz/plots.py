@@ -67,8 +67,7 @@ def lines(
         curves: name to values, shape (n,); NaN where there is nothing to draw.
         outside: put the legend to the right of the axes; no legend for None.
         colours: colour of a name; by default the next free one of the palette, an objective's own where it has one.
-    Returns:
-        The Axes; each line's ``gid`` is its name, that of its end dots the name and ":ends".
+    Returns the Axes; each line's ``gid`` is its name, that of its end dots the name and ":ends".
     """
     ax = ax or axes(legend=1.9 if outside else 0.0)[0]
     wanted = {name: np.asarray(values, dtype=float) for name, values in curves.items()}
@@ -145,10 +144,7 @@ def weighting_curves(
 
 
 def save(figure: Figure, path: str | File) -> File:
-    """Write a figure (SVG, PDF or PNG by its ending), the same bytes on every run.
-
-    Raises ValueError for another ending.
-    """
+    """Write a figure (SVG, PDF or PNG by its ending, ValueError for another), the same bytes on every run."""
     file = File(path)
     undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {"Software": None}}
     if file.suffix not in undated:

@@ -295,8 +295,7 @@ def probe(
         draws: number of draws; batch: how many a call (by default as memory allows; give it where the loss fixes it).
         mode: "stratified", or "as-is": the loss's own random numbers.
         generator: seeds the draws (by default always the same ones).
-    Raises:
-        TypeError, ValueError: for input that cannot be probed; the message says what to change.
+    Raises TypeError or ValueError for input that cannot be probed; the message says what to change.
     """
     _need(callable(loss), f"loss must be callable as loss(model, x), got {type(loss).__name__}", TypeError)
     floats, kind = isinstance(x, Tensor) and x.is_floating_point(), f"{type(x).__name__} {getattr(x, 'dtype', '')}"

@@ -200,8 +200,8 @@ CATALOGUE: Mapping[str, Objective] = MappingProxyType({o.name: o for o in (
               targets.Target("v (TrigFlow)", lambda l, p: -trigonometric(1, 0.5).sigma(l) / 0.5, lambda l, p: 0.5 * trigonometric(1, 0.5).alpha(l)),
               lambda l: 4 * one(l), stated=lambda l: norm(l, 3.46, 2.8) * karras_gain(l), note="cos·z − sin·x with noise of std sigma_data = 0.5"),
     # k-diffusion's densities and weights, sigma_data = 0.5
-    _kdiff("kdiff-lognormal-karras", densities.lognormal_sigma(-1.2, 1.2), CONSTANT, edm_stated),
-    _kdiff("kdiff-lognormal-soft-min-snr", densities.lognormal_sigma(-1.2, 1.2), _soft, lambda l: norm(l, 2.4, 2.4) * 4 / (4 + exp(l))),
+    _kdiff("kdiff-lognormal-karras", densities.logit_normal_logsnr(-1.2, 1.2), CONSTANT, edm_stated),
+    _kdiff("kdiff-lognormal-soft-min-snr", densities.logit_normal_logsnr(-1.2, 1.2), _soft, lambda l: norm(l, 2.4, 2.4) * 4 / (4 + exp(l))),
     _kdiff("kdiff-loglogistic-karras", densities.loglogistic_sigma(np.log(0.5), 0.5), CONSTANT, lambda l: fm(l) * sech(l / 2 - np.log(2))),
     _kdiff("kdiff-loguniform-karras", densities.loguniform_sigma(0.01, 80), CONSTANT, karras_gain),
     _kdiff("kdiff-v-diffusion-karras", KDIFF_COSINE, CONSTANT, fm, "a cosine density in units of sigma_data: flow matching's weighting"),

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torchdiffeq import odeint
 
-from diffviz.checks import increasing
+from diffviz.checks import increasing, positive
 from diffviz.frames import VP, noise_ratio
 from diffviz.paths import LINEAR, Path
 
@@ -79,7 +79,7 @@ def ab3(denoise, y, start, end, std=1.0):
     """
     denoise(y, start)
     s, ys, x_hats = zip(*denoise.past[-3:], strict=True)
-    *angle, last = np.arctan(np.array([*s, end]) / std)
+    *angle, last = np.arctan(np.array([*s, end]) / positive(std, "std"))
     nodes, h, degree = (np.array(angle) - angle[-1]) / (last - angle[-1]), last - angle[-1], np.arange(len(s))
     share = h * np.linalg.solve(nodes ** degree[:, None], 1 / (degree + 1)) / np.sin(angle)
     turn = sum(w * (c * at - x) for w, c, at, x in zip(share.tolist(), (np.cos(angle) ** 2).tolist(), ys, x_hats, strict=True))
@@ -104,11 +104,11 @@ def grid_of(law: Any, steps: int, low: float = -10.0, high: float = 14.0) -> NDA
 
     A law is a frozen distribution: ``path.schedule`` for levels uniform in the path's time, ``paths.karras().schedule`` for EDM's,
     ``paths.shifted(COSINE, std).schedule`` for atan(s/std), or the density that a training looks with.
-    Raises ValueError for steps < 1, low >= high, or no mass between them.
+    Raises ValueError for steps < 1, low >= high, an end that is not finite, what is no law, or no mass of it between the ends.
     """
-    low, high = max(low, law.support()[0]), min(high, law.support()[1])
-    if steps < 1 or not low < high or not law.cdf(high) > law.cdf(low):
-        raise ValueError(f"a grid needs steps >= 1 and mass of the law between low < high; got {steps}, [{low:g}, {high:g}]")
+    low, high = np.clip([low, high], *law.support()).tolist() if hasattr(law, "support") else (math.nan, math.nan)
+    if not steps >= 1 or steps % 1 or not -math.inf < low < high < math.inf or not law.cdf(high) > law.cdf(low):
+        raise ValueError(f"need whole steps >= 1, a law, as path.schedule, with mass in low < high; got {steps}, {low}, {high}")
     return np.r_[low, law.ppf(np.linspace(law.cdf(low), law.cdf(high), steps + 1)[1:-1]), high]
 
 
@@ -148,7 +148,7 @@ class _Calls:
     def __call__(self, y: Tensor, s: float) -> Tensor:
         x_hat = self.model(y / math.hypot(1, s), torch.tensor(-2 * math.log(s), dtype=y.dtype, device=y.device))
         if x_hat.shape != y.shape or not torch.isfinite(x_hat).all():
-            raise FloatingPointError(f"the denoiser returned NaN, inf or another shape at logsnr {-2 * math.log(s):.4g}")
+            raise FloatingPointError(f"z or the denoiser's answer is NaN, inf or misshapen at logsnr {-2 * math.log(s):.4g}")
         self.count += 1
         self.past += [(s, y, x_hat)] if len(self.past) == self.step else []
         return x_hat
@@ -170,8 +170,8 @@ def sample(
     carries the steps so far, if the denoiser returns NaN or inf.
     """
     levels, step = increasing(grid, "the grid, noise to data,"), solver if callable(solver) else SOLVERS.get(solver)
-    if step is None or n < 1 or (start is None and not hasattr(model, "mean")):
-        raise ValueError(f"need n >= 1, start or a model with mean, and a solver of {', '.join(SOLVERS)}; got {n}, {solver!r}")
+    if step is None or not n >= 1 or n % 1 or not (hasattr(model, "mean") if start is None else torch.is_tensor(start)):
+        raise ValueError(f"need whole n >= 1, a tensor start or a mean, a solver of {', '.join(SOLVERS)}; got {n}, {solver!r}")
     if density := getattr(getattr(model, "objective", None), "density", None):
         low, high = density.interval(1 - 2e-6)  # all but a millionth at either end
         if max(low - levels[0], levels[-1] - high) > (high - low) / 100:

@@ -84,8 +84,7 @@ def convert(value: ArrayLike, z: ArrayLike, logsnr: ArrayLike, source: Target, t
 
     Args:
         value, z: the predicted ``source`` target and the noised data on ``path``, shape (..., d); logsnr: λ, broadcastable.
-    Returns:
-        The predicted ``to`` target, same shape.
+    Returns the predicted ``to`` target, same shape.
     Raises ValueError where the source does not determine x and eps (gain 0) or a scale is not finite.
     """
     at = np.asarray(logsnr, dtype=float)

@@ -185,23 +185,13 @@ class Adaptive:
         return from_weighting(self.objective.weighting, self.density, self.name).draw(n, rng, stratified)
 
 
-def log_variance(tracker: LossByLogSNR, objective: Objective) -> NDArray:
-    """The weighting where EDM2's learned uncertainty ends, a table (n, 2) for ``from_weighting``. This one does change w.
-
-    E[L/e^u + u] is least at u = log E L; L = factor ‖·‖² leaves w/(factor E‖·‖²) = 2p/E‖·‖² (arXiv 2312.02696, eq. 14–21).
-    """
-    mean = np.reshape(tracker.curve()[0], (-1, len(tracker.middle)))[0]
-    return np.column_stack([tracker.middle, 2 * objective.density.pdf(tracker.middle) / mean])[np.isfinite(mean)]
-
-
 @torch.no_grad()
 def validation_loss(denoise: Callable, x: Tensor, objective: Objective, levels: int = 32, seed: int = 0):
     """An objective's loss by Gauss–Legendre quadrature over its law of λ, with the same noise and levels at each call.
 
     Args:
         denoise: x_hat from (z, logsnr), z variance-preserving and like x, (n, *shape), logsnr (n,); x: data, floating point.
-    Returns:
-        The loss, its standard error over the data, and the loss of each sample, (n,): two runs compare by their differences.
+    Returns the loss, its standard error over the data, and each sample's loss, (n,): two runs compare by their differences.
     """
     generator, each = torch.Generator().manual_seed(seed), torch.zeros(len(x), dtype=torch.float64, device=x.device)
     nodes, shares = np.polynomial.legendre.leggauss(levels)

@@ -310,11 +310,9 @@ def fit(
         output: what the network puts out, "eps", "x", "v" or "F"; independent of the loss.
         ema: mean ages of averaged weights, as shares of the training; ``Run.denoise`` uses the first, ``Run.at`` others.
         clip: longest gradient, in units of its running root mean square; math.inf for any.
-    Returns:
-        One Run for each objective, in their order.
-    Raises:
-        ValueError, TypeError: if data, draws, a setting or the checkpoint are unusable.
-        Diverged: if a loss or gradient is not finite; its ``runs`` are those before.
+    Returns one Run for each objective, in their order.
+    Raises ValueError or TypeError if data, draws, a setting or the checkpoint are unusable, and Diverged, whose ``runs`` are those
+    before, if a loss or gradient is not finite.
     """
     trainer = Trainer(objectives, data, **settings)
     if checkpoint is not None:

@@ -21,8 +21,6 @@ from diffviz.checks import finite, increasing, positive
 from diffviz.paths import Curve, Path
 from diffviz.targets import base_gain
 
-Multiplier = Curve
-
 
 def constant(logsnr: ArrayLike) -> NDArray:
     """1: the plain squared error."""
@@ -44,52 +42,52 @@ def snr_plus_one(logsnr: ArrayLike) -> NDArray:
     return np.exp(logsnr) + 1
 
 
-def min_snr(gamma: float = 5.0, target: str = "eps") -> Multiplier:
+def min_snr(gamma: float = 5.0, target: str = "eps") -> Curve:
     """min(SNR, γ) over SNR, 1, SNR + 1 on the eps, x, v error (Hang et al. 2023, arXiv 2303.09556); no other target."""
     positive(gamma, "gamma")
-    own: dict[str, Multiplier] = {"eps": snr, "x": constant, "v": snr_plus_one}
+    own: dict[str, Curve] = {"eps": snr, "x": constant, "v": snr_plus_one}
     if target not in own:
         raise ValueError(f"min-SNR is defined on {', '.join(own)}, not on {target!r}")
     return lambda logsnr: np.minimum(np.exp(logsnr), gamma) / own[target](logsnr)
 
 
-def soft_min_snr(gamma: float = 4.0) -> Multiplier:
+def soft_min_snr(gamma: float = 4.0) -> Curve:
     """γ/(SNR + γ) on the eps error (Crowson et al. 2024, arXiv 2401.11605). Raises ValueError unless gamma > 0."""
     positive(gamma, "gamma")
     return lambda logsnr: expit(np.log(gamma) - logsnr)
 
 
-def p2(gamma: float = 1.0, k: float = 1.0) -> Multiplier:
+def p2(gamma: float = 1.0, k: float = 1.0) -> Curve:
     """1/(k + SNR)^γ on the eps error (Choi et al. 2022, arXiv 2204.00227, eq. 8). Raises ValueError unless gamma, k > 0."""
     positive(gamma, "gamma"), positive(k, "k")
     return lambda logsnr: (k + np.exp(logsnr)) ** -gamma
 
 
-def debiased(cap: float = np.inf) -> Multiplier:
+def debiased(cap: float = np.inf) -> Curve:
     """1/sqrt(min(SNR, cap)) on the eps error (Yu et al. 2023, arXiv 2310.08442; kohya-ss/sd-scripts caps at 1000)."""
     if not cap > 0:
         raise ValueError(f"cap must be > 0, got {cap}")
     return lambda logsnr: np.minimum(np.exp(logsnr), cap) ** -0.5
 
 
-def likelihood(path: Path) -> Multiplier:
+def likelihood(path: Path) -> Curve:
     """−dλ/dt on the eps error, under uniform time on ``path``: the ELBO (Kingma et al. 2021, arXiv 2107.00630, eq. 17)."""
     return lambda logsnr: 1 / path.schedule.pdf(logsnr)
 
 
-def sigmoid(bias: float, path: Path) -> Multiplier:
+def sigmoid(bias: float, path: Path) -> Curve:
     """−dλ/dt e^b sigmoid(λ − b) on the x error, i.e. w = sigmoid(b − λ) (Kingma & Gao 2023; Hoogeboom et al. 2024, arXiv 2410.19324, eq. 4)."""
     finite(bias, "bias")
     return lambda logsnr: np.exp(bias) * expit(np.asarray(logsnr) - bias) / path.schedule.pdf(logsnr)
 
 
-def edm(sigma_data: float = 0.5) -> Multiplier:
+def edm(sigma_data: float = 0.5) -> Curve:
     """(σ² + σ_data²)/(σ σ_data)² on the x error, σ = e^(−λ/2) (Karras et al. 2022, arXiv 2206.00364, table 1)."""
     variance = positive(sigma_data, "sigma_data") ** 2
     return lambda logsnr: 1 / variance + np.exp(logsnr)
 
 
-def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5) -> Multiplier:
+def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5) -> Curve:
     """EDM's, with its w held at the maximum below the peak (Kingma & Gao 2023, sec. 5); under λ ~ N(−2 mean, (2 std)²)."""
     centre, scale, plain = -2 * mean, 2 * positive(std, "std"), edm(sigma_data)
     slope = lambda l: (centre - l) / scale**2 - expit(-l - 2 * np.log(sigma_data))
@@ -116,7 +114,7 @@ def bell(logsnr: ArrayLike) -> NDArray:
     return np.exp(-0.5) * np.expm1(2 * expit(half) * expit(-half))  # −2(σ − ½)² = −½ + 2σ(1 − σ)
 
 
-def tabulated(table: str | File | ArrayLike) -> tuple[Multiplier, float, float]:
+def tabulated(table: str | File | ArrayLike) -> tuple[Curve, float, float]:
     """A weighting and its ends, read from a CSV or array of two columns λ and w: linear in λ, on log w if all w > 0, 0 outside.
 
     Raises ValueError for a table that is not two numeric columns with increasing λ and w >= 0, or that is 0 throughout.
@@ -151,7 +149,7 @@ def evaluate(w, logsnr: ArrayLike) -> NDArray:
     if values.shape != np.shape(logsnr):
         raise ValueError(f"weighting has shape {values.shape}, logsnr {np.shape(logsnr)}")
     if (values < 0).any():
-        raise ValueError(f"a weighting is >= 0, got {values.min():g} at logsnr {np.asarray(logsnr)[values.argmin()]:g}")
+        raise ValueError(f"a weighting is >= 0, got {values.min():g} at logsnr {np.ravel(logsnr)[values.argmin()]:g}")
     return values
 
 
@@ -170,8 +168,7 @@ def augmentation_density(w: ArrayLike, logsnr: ArrayLike) -> NDArray:
 
     Args:
         w: values on the grid, a callable or an objective, >= 0; logsnr: increasing λ in nats, shape (n,); else ValueError.
-    Returns:
-        Central differences, shape (n,), below 0 where w rises; with w(λ_max) as a last lump they add up to w(λ_min).
+    Returns central differences, shape (n,), below 0 where w rises; with w(λ_max) as a last lump they add up to w(λ_min).
     """
     grid = increasing(logsnr, "logsnr")
     return -np.gradient(evaluate(w, grid), grid)

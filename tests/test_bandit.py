@@ -88,8 +88,18 @@ def test_the_same_seed_gives_the_same_curve():
     assert one == two
 
 
-@pytest.mark.parametrize(("method", "options", "says"), [("ppo", {}, "fpo, awr"), ("fpo", {"clipp": 1}, "clipp")])
-def test_unknown_methods_and_options_are_refused(method, options, says):
+@pytest.mark.parametrize(
+    ("method", "options", "says"),
+    [
+        ("ppo", {}, "fpo, awr"),
+        ("fpo", {"clipp": 1}, "clipp"),
+        ("fpo", {"batch": 1}, "batch >= 2"),
+        ("fpo", {"iterations": -1}, "iterations >= 0"),
+        ("awr", {"epochs": 0}, "epochs >= 1"),
+        ("fpo", {"keep": float("nan")}, "keep"),
+    ],
+)
+def test_unknown_methods_and_options_that_make_no_sense_are_refused(method, options, says):
     with pytest.raises(ValueError, match=says):
         bandit.learn(method, **options)
 
@@ -118,3 +128,11 @@ def test_the_kl_term_is_the_kl_of_two_gaussians_times_the_gain(mode):
 def test_a_kl_term_holds_a_policy_back():
     free, held = (bandit.learn("awr", iterations=4, keep=keep).reward[-1] for keep in (0.0, 3.0))
     assert held < free - 0.1
+
+
+@pytest.mark.parametrize(
+    ("action", "says"), [([1.0, 2.0, 3.0], r"in the plane.*\(3,\)"), ([np.nan, 0.0], "action must be finite")]
+)
+def test_actions_are_points_in_the_plane(action, says):
+    with pytest.raises(ValueError, match=says):
+        bandit.FourGoals().step(action)

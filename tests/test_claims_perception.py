@@ -84,7 +84,9 @@ def test_the_slopes_of_implied_weightings_are_right(text):
         "Movshon–Kiorpes": "movshon_kiorpes",
     }
     words = ", ".join(f"{middle[key]:.2f} ({name})" for name, key in order.items())
-    assert f"from -4 to 2 is {words} but {middle['barten_1999']:.2f} (Barten 1999)" in text
+    assert f"from -4 to 2 is {words} but {middle['barten_1999']:.2f} (Barten 1999; " in text
+    small = S.implied(P.spectrum(), lambda f: E.barten_1999(f, field=256 / 30), 30).rate_distortion
+    assert f"{slope(small, -4, 2):.2f} with a field as large as the picture, {256 / 30:.1f}°" in text
     assert f"towards noise ({min(noisy.values()):.2f} to {max(noisy.values()):.2f})" in text
     assert f"towards data ({max(clean.values()):.2f} to {min(clean.values()):.2f})" in text
     by_distance = ", ".join(f"{slope(P.seen(rate=float(rate)).rate_distortion, -4, 2):.2f}" for rate in P.DISTANCES)

@@ -24,7 +24,7 @@ def text():
 def test_the_nats_are_right(text):
     total, felt = (one.tolist() for one in P.kl(list(P.TERMINAL.values())))
     assert f"{total[0]:.1f} nats for 4,096 pixels, or {total[0] / 4096 / math.log(2):.4f} bits a pixel" in text
-    assert f"to N(0, I): {felt[0]:.1f} nats" in text and f"But the {felt[0]:.1f} nats" in text
+    assert f"taken over all images: {felt[0]:.1f} nats" in text and f"But the {felt[0]:.1f} nats" in text
     v, shift = 1 + expit(SD) * (V - 1), expit(SD) * (0.6 * 64) ** 2
     assert f"{(v - 1 - math.log(v) + shift) / 2:.1f} of them sit in *one* direction" in text
     assert f"linear schedule it is {total[1]:.2g} nats, with iDDPM's cosine schedule {total[2]:.2g}" in text
@@ -96,10 +96,22 @@ def test_the_closed_forms_of_the_exercises_are_right(text):
 
 @pytest.mark.parametrize(
     ("name", "wrong"),
-    [("terminal-level", -7.6), ("offset-strength", 0.1), ("straight-variance", 0.233), ("straight-variance", float("nan"))],
-)
+    [("terminal-level", -7.6), ("offset-strength", 0.1), ("straight-variance", 0.233), ("straight-variance", 0.055),
+     ("straight-variance", float("nan"))],
+)  # fmt: skip
 def test_a_wrong_answer_gets_a_hint(name, wrong, capsys):
     from suite.exercises import check
 
     check(name, wrong)
-    assert "not yet" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "not yet" in said and ("too" in said) == math.isfinite(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "rounded"), [("terminal-level", -11.99), ("offset-strength", 0.168), ("straight-variance", 0.054)]
+)
+def test_an_answer_rounded_as_in_the_solution_is_right(name, rounded, capsys):
+    from suite.exercises import check
+
+    check(name, rounded)
+    assert "right!" in capsys.readouterr().out

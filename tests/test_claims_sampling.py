@@ -106,11 +106,16 @@ def test_the_exact_denoiser_is_early_done_as_is_said(text):
     }
     digits = {name: sampling.settled("digits", name)[18] for name in sampling.GRIDS}
     assert (
-        f"{photos[64][FM]:.2f} of the variance of photographs at 64² ({photos[256][FM]:.2f} at 256²) and {digits[FM]:.2f}"
+        f"{photos[64][FM]:.2f} of the variance of images with the spectrum of photographs at 64² ({photos[256][FM]:.2f} at 256²) and {digits[FM]:.2f}"
         in text
     )
     assert f"earlier still**: {photos[64][VP]:.2f}, {photos[256][VP]:.2f} and {digits[VP]:.2f}" in text
     assert f"{photos[64][SHIFT]:.2f}, {photos[64][DDPM]:.2f}, {photos[64][EDM]:.2f} at 64²" in text
+    level = dv.samplers.grid_of(LINEAR.schedule, 100, -16, 16)[30]
+    power = sampling.spectrum().ravel()
+    rate = np.sqrt(power / (power + math.exp(-level)))  # DDIM keeps a Gaussian's z in its own units: x_hat = rate · x
+    own = 1 - (power * (1 - rate) ** 2).sum() / power.sum()
+    assert f"more for photographs too: {own:.2f} on flow matching's grid in place of {photos[64][FM]:.2f}" in text
     shares = [100 * sampling.GRIDS[name].schedule.cdf(-4) for name in (FM, VP, EDM)]
     assert "spends {:.0f} % of its steps below λ = -4 and cosine {:.0f} %, Karras' grid {:.0f} %".format(*shares) in text
 

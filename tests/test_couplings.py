@@ -38,6 +38,8 @@ def test_a_straight_line_at_even_speed_is_straight_and_one_at_uneven_speed_is_no
     t = np.linspace(1, 0, 11)
     line = torch.linspace(0, 3, 11, dtype=torch.float64)[:, None, None].expand(11, 4, 2)
     assert C.straightness(t, line) == pytest.approx(0, abs=1e-12) and C.path_ratio(line) == pytest.approx(1)
+    z = torch.tensor([0.0, 1, 2])[:, None, None]  # velocities −4 for a quarter of the time and −4/3 for the rest, −2 in all
+    assert C.straightness([1, 0.75, 0], z) == pytest.approx(0.25 * 2**2 + 0.75 * (2 / 3) ** 2)
     assert C.straightness(t**2, line) > 0.1 and C.straightness(t, line**2) == pytest.approx(2 * 81 / 3, rel=0.02)
 
 
@@ -126,7 +128,21 @@ def test_pairs_keep_shapes_and_the_same_seed_gives_the_same_pairs():
     [
         (lambda: C.independent(torch.zeros(3, 2), torch.zeros(4, 2), generator()), r"\(3, 2\) and \(4, 2\)"),
         (lambda: C.minibatch_ot(torch.zeros(3, 2), torch.zeros(3, 2), generator(), batch=0), "batch"),
-        (lambda: C.minibatch_ot(torch.full((3, 2), math.nan), torch.zeros(3, 2), generator()), "invalid"),
+        (lambda: C.minibatch_ot(torch.full((3, 2), math.nan), torch.zeros(3, 2), generator()), "finite"),
+        (lambda: C.independent(torch.zeros(0, 2), torch.zeros(0, 2), generator()), "n >= 1"),
+        (lambda: C.minibatch_ot(torch.zeros(3), torch.zeros(3), generator()), r"\(n, \*shape\).* \(3,\) and \(3,\)"),
+        (lambda: C.transport_cost(torch.zeros(3, 2), torch.zeros(1, 2)), r"\(3, 2\) and \(1, 2\)"),
+        (lambda: C.crossings(torch.zeros(1, 2), torch.zeros(1, 2)), "n >= 2"),
+        (lambda: C.crossings(torch.zeros(3, 2), torch.full((3, 2), math.nan)), "finite"),
+        (lambda: C.flow(lambda z, t: z, torch.full((3, 2), math.inf), 3), "finite"),
+        (lambda: C.flow(lambda z, t: z, torch.ones(3, 2, dtype=torch.int64), 3), "floating points, got 3, torch.int64"),
+        (lambda: C.flow(lambda z, t: z[:1], torch.zeros(3, 2), 3), r"like z, \(3, 2\), got \(1, 2\)"),
+        (lambda: C.straightness([1, 0], torch.zeros(3, 2, 2)), "one for each of the 3 places"),
+        (lambda: C.straightness([1, math.nan, 0], torch.zeros(3, 2, 2)), "times must be finite"),
+        (lambda: C.straightness([1, 0.5, 0], torch.full((3, 2, 2), math.nan)), "finite"),
+        (lambda: C.straightness([1], torch.zeros(1, 2, 2)), "at least one step"),
+        (lambda: C.path_ratio(torch.zeros(3, 2)), r"\(steps \+ 1, n, \*shape\)"),
+        (lambda: C.path_ratio(torch.ones(3, 2, 2)), "no trajectory moves"),
         (lambda: C.flow(lambda z, t: z, torch.zeros(3, 2), 0), "one step"),
         (lambda: C.straightness([1, 1, 0], torch.zeros(3, 2, 2)), "rise or fall"),
     ],

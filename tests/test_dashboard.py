@@ -164,7 +164,7 @@ def test_pictures_come_at_most_four_times_a_second(monkeypatch):
 
 def test_what_training_raises_is_shown_inside_and_the_next_start_goes_on(dashboard, monkeypatch):
     def fail():
-        raise dv.Diverged("loss not finite at step 40", [])
+        raise dv.Diverged("loss not finite at step 40")
 
     async def press():
         with monkeypatch.context() as broken:

@@ -17,7 +17,7 @@ TIMES = {
 LAWS = TIMES | {
     "lower of two": densities.lower_of_two(stats.norm(0.8, 2)), "truncated": densities.truncated(stats.norm(1, 2), -3, 2.5),
     "split": densities.split_lognormal_sigma(-1.2, 0.8, 1.6), "log-uniform": densities.loguniform_sigma(0.01, 80), "log-logistic": densities.loglogistic_sigma(-0.7, 0.5),
-    "log-normal": densities.lognormal_sigma(-1.2, 1.2), "logit-normal λ": densities.logit_normal_logsnr(0.5, 0.6, 3), "atoms": paths.atoms([-3.0, 0.0, 0.5, 4.0], [1, 2, 3, 4]),
+    "log-normal": densities.logit_normal_logsnr(-1.2, 1.2), "logit-normal λ": densities.logit_normal_logsnr(0.5, 0.6, 3), "atoms": paths.atoms([-3.0, 0.0, 0.5, 4.0], [1, 2, 3, 4]),
 }  # fmt: skip
 LAWS |= {
     f"{t} on {path.name}": densities.push_forward(law, path)
@@ -80,7 +80,7 @@ SAMPLERS = {
     "SD3 lognorm(0, 1), shift 3": (lambda u, n: logsnr_of_time(3 * expit(n) / (1 + 2 * expit(n))), densities.logit_normal_logsnr(0, 1, 3)),
     "SD3 mode(1.29)": (lambda u, n: logsnr_of_time(1 - u - 1.29 * (np.cos(pi / 2 * u) ** 2 - 1 + u)), densities.push_forward(densities.mode(1.29), LINEAR)),
     "SD3 CosMap": (lambda u, n: logsnr_of_time(1 - 1 / (np.tan(pi / 2 * u) + 1)), densities.push_forward(densities.cosmap(), LINEAR)),
-    "EDM": (lambda u, n: -2 * (1.2 * n - 1.2), densities.lognormal_sigma(-1.2, 1.2)),
+    "EDM": (lambda u, n: -2 * (1.2 * n - 1.2), densities.logit_normal_logsnr(-1.2, 1.2)),
     "k-diffusion log-logistic": (lambda u, n: -2 * (log(0.5) + 0.5 * (log(u) - np.log1p(-u))), densities.loglogistic_sigma(log(0.5), 0.5)),
     "k-diffusion log-uniform": (lambda u, n: -2 * (log(0.01) + u * log(80 / 0.01)), densities.loguniform_sigma(0.01, 80)),
     "k-diffusion split log-normal": (lambda u, n: -2 * log(split_lognormal(u, n)), densities.split_lognormal_sigma(-1.2, 0.8, 1.6)),
@@ -166,7 +166,7 @@ def test_a_truncated_law_is_the_conditioned_one():
     ("make", "says"),
     [(lambda: densities.push_forward(stats.norm(), LINEAR), r"\[0, 1\]"), (lambda: densities.push_forward(stats.uniform(0, 1.1), LINEAR), r"\[0, 1\]"),
      (lambda: densities.logit_normal(0, 0), "std"), (lambda: densities.logit_normal_logsnr(0, -1), "std"), (lambda: densities.logit_normal_logsnr(0, 1, 0), "shift"),
-     (lambda: densities.lognormal_sigma(0, np.nan), "std"), (lambda: densities.loglogistic_sigma(0, 0), "scale"), (lambda: densities.loguniform_sigma(1, 1), "high/low"),
+     (lambda: densities.logit_normal_logsnr(0, np.nan), "std"), (lambda: densities.loglogistic_sigma(0, 0), "scale"), (lambda: densities.loguniform_sigma(1, 1), "high/low"),
      (lambda: densities.loguniform_sigma(0, 1), "low"), (lambda: densities.split_lognormal_sigma(0, 0, 1), "below"), (lambda: densities.split_lognormal_sigma(0, 1, 0), "above"),
      (lambda: densities.split_lognormal_sigma(np.nan, 1, 1), "mean must be finite"),
      (lambda: densities.mode(1.76), "not monotone"), (lambda: densities.mode(-1.1), "not monotone"), (lambda: densities.mode(np.nan), "mode scale"),

@@ -26,6 +26,8 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
         ("decay-for-half-the-error", 1.5),
         ("doublings-of-shift-3", 3),
         ("equally-straight", 0.2),
+        ("equally-straight", -1),
+        ("equally-straight", float("nan")),
         ("sixteen-calls", ("ddim", np.linspace(-10, 12, 17))),
         ("sixteen-calls", ("heun", np.linspace(-10, 12, 17))),
         ("sixteen-calls", ("ab3", np.linspace(-9, 12, 17))),
@@ -68,7 +70,8 @@ def test_the_solutions_in_the_notebook_are_right(file, capsys):
         assert capsys.readouterr().out == f"{name}: right!\n", f"{name}: {source}"
 
 
-@pytest.mark.parametrize("answer", ["abc", [1, 2], dv.verdict, float("nan")])
-def test_a_silly_answer_is_met_without_a_traceback(answer, capsys):
-    check("edm-peak", answer)
+@pytest.mark.parametrize("name", ["edm-peak", "dpo-beta", "gain-one", "flat-above", "bits"])
+@pytest.mark.parametrize("answer", ["abc", [1, 2], dv.verdict, float("nan"), 0, 10**400])
+def test_a_silly_answer_is_met_without_a_traceback(name, answer, capsys):
+    check(name, answer)
     assert "not yet" in capsys.readouterr().out

@@ -47,6 +47,14 @@ def test_the_elbo_of_an_exact_denoiser_is_the_exact_likelihood_of_the_smoothed_d
     assert (bound.nats + exact).abs().max() < 1e-8
 
 
+def test_the_bound_holds_for_the_density_smoothed_by_twice_the_noise_at_the_end_and_not_by_once():
+    toy, x = data.toy("gmm1"), torch.linspace(-2.5, 1.2, 112, dtype=torch.float64)[:, None]
+    bound = dv.elbo(toy, x, low=-20, high=10, levels=15, exact=True).nats
+    kept = [torch.distributions.Normal(toy.law.means[:, 0], (toy.law.std**2 + k * math.exp(-10)) ** 0.5) for k in (1, 2)]
+    once, twice = (-(toy.law.weights.log() + one.log_prob(x)).logsumexp(1) for one in kept)
+    assert (bound - twice).min() > -1e-8 and (bound - once).min() < -5e-3
+
+
 def test_the_bound_of_one_x_may_lie_below_its_negative_log_likelihood():
     toy, x = data.toy("gaussian"), column(2)
     bound = dv.elbo(toy, x, levels=10, exact=True).nats.item()
@@ -223,7 +231,7 @@ def model(denoise):
     return SimpleNamespace(denoise=denoise)
 
 
-identity = model(lambda z, l: z)
+identity, LEARNED = model(lambda z, l: z), torch.nn.Linear(2, 2).double()
 
 
 @pytest.mark.parametrize("call", [dv.elbo, dv.log_likelihood])
@@ -259,6 +267,12 @@ def test_bad_input_is_refused_with_the_way_out(call, denoiser, x, options, says)
         (lambda: dv.log_likelihood(identity, POINTS, steps=0), "steps"),
         (lambda: dv.log_likelihood(identity, POINTS, tolerance=0.0), "tolerance"),
         (lambda: dv.log_likelihood(model(lambda z, l: z.detach()), POINTS), "gradient"),
+        (lambda: dv.log_likelihood(model(torch.no_grad()(lambda z, l: 2 * z)), POINTS), "gradient"),
+        (lambda: dv.log_likelihood(model(lambda z, l: LEARNED(z.detach())), POINTS), "gradient"),
+        (lambda: dv.log_likelihood(identity, POINTS, steps=2, prior=lambda z: z[:, :1]), r"prior .* got \(4, 1\)"),
+        (lambda: dv.log_likelihood(identity, POINTS, steps=2, prior=lambda z: z[:, 0] * float("nan")), "prior .* without NaN"),
+        (lambda: dv.log_likelihood(data.toy("gmm2d"), torch.zeros(3, 5), steps=2), r"got \(3, 5\), \(3,\)"),
+        (lambda: dv.elbo(identity, POINTS, levels=4).weighted(lambda l: -np.ones_like(l)), ">= 0, got -1 at logsnr"),
     ],
 )
 def test_counts_below_one_and_denoisers_without_gradient_are_refused(make, says):

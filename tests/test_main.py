@@ -38,6 +38,13 @@ def test_plot_writes_the_named_curves(tmp_path, capsys):
     assert "<svg" in (tmp_path / "f.svg").read_text()
 
 
+def test_an_option_that_no_command_has_is_refused(capsys):
+    for argv in (["list", "--colour"], ["figures", "--colour"]):
+        with pytest.raises(SystemExit):
+            main(argv)
+        assert "unrecognized arguments: --colour" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("argv", "says"),
     [

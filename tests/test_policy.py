@@ -123,8 +123,29 @@ ONES = torch.ones(3, 4)
         (lambda: policy.fpo(ONES, ONES, np.arange(3)), r"one for each of the 4 actions; got \(3,\)"),
         (lambda: policy.fpo(ONES, ONES, [0, 1, np.nan, 2]), "finite"),
         (lambda: surrogate(FM, gaussian(MEAN), gaussian(MEAN * float("nan"))), "not finite at logsnr"),
+        (lambda: policy.fpo(ONES[:2], ONES, np.arange(4)), r"as many of each.*\(2, 4\), \(3, 4\)"),
+        (lambda: policy.ddpo(ONES[:, :1], ONES, np.arange(4)), r"\(3, 1\), \(3, 4\)"),
+        (lambda: policy.awr(ONES[0], np.arange(4)), r"\(draws, actions\).*got \(4,\)"),
+        (lambda: policy.awr(ONES[:0], np.arange(4)), r"got \(0, 4\)"),
+        (lambda: policy.fpo(ONES, ONES * float("nan"), np.arange(4)), "NaN or inf"),
+        (lambda: policy.dpo(ONES, ONES, ONES, ONES / 0), "NaN or inf"),
+        (lambda: policy.fpo(1e4 * ONES, ONES, np.arange(4)), "overflows"),
+        (lambda: policy.fpo(ONES, ONES, np.arange(4), clip=-0.1), "clip"),
+        (lambda: policy.awr(ONES, np.arange(4), temperature=0.0), "temperature"),
+        (lambda: policy.dpo(ONES, ONES, ONES, ONES, beta=float("nan")), "beta"),
+        (lambda: policy.draws(FM, X.long(), 4, np.random.default_rng(0)), "finite floats .* torch.int64"),
+        (lambda: policy.draws(FM, X[:, 0], 4, np.random.default_rng(0)), r"x\[:, None\]"),
+        (lambda: policy.draws(FM, X * float("nan"), 4, np.random.default_rng(0)), "finite floats"),
+        (lambda: policy.losses(None, X[:1], policy.draws(FM, X, 4, np.random.default_rng(0))), "draw again"),
+        (lambda: surrogate(FM, gaussian(MEAN), SimpleNamespace(denoise=lambda z, l: z.T)), r"returned \(2, 25600\)"),
+        (lambda: policy.chain(gaussian(MEAN), X, 1.0, 1.0), "goes up"),
     ],
 )
 def test_bad_input_is_refused_with_the_way_out(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_the_name_of_an_objective_is_not_an_objective():
+    with pytest.raises(TypeError, match=r"dv\.objective"):
+        policy.draws("fm-ot", X, 4, np.random.default_rng(0))

@@ -21,7 +21,7 @@ def test_the_prior_kl_is_that_of_torch(level):
     q = torch.distributions.Normal(torch.from_numpy(alpha * x), sigma)
     wanted = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0)).sum((1, 2)).numpy()
     assert prior_kl(level, x) == pytest.approx(wanted, rel=1e-6 if level == -10 else 1e-11)
-    assert prior_kl(level, x).shape == (5,)
+    assert prior_kl(level, x).shape == (5,) and prior_kl(level, x[:0]).shape == (0,)
 
 
 def test_the_mean_prior_kl_of_unit_data_has_the_known_values():
@@ -50,6 +50,7 @@ def test_a_terminal_snr_of_zero_has_no_bias_and_unit_variance_none_in_its_spread
     assert path.logsnr(1.0) == -np.inf
     mean, ratio = terminal_bias(path.logsnr(1.0), 3.0, 50.0)
     assert mean == 3 and ratio == 1
+    assert terminal_bias(torch.tensor([-5.0, -6.0]), 3.0, 50.0)[0].shape == (2,)
     assert terminal_bias(paths.scaled_linear().logsnr(1.0), 3.0, 1.0)[1] == pytest.approx(1, abs=1e-12)
 
 

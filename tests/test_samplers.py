@@ -15,11 +15,12 @@ from scipy import fft, interpolate, stats
 
 import diffviz as dv
 from diffviz import paths
-from diffviz.frames import STRAIGHT, VE, VP, Frame
+from diffviz.frames import VE, VP
 from diffviz.paths import COSINE, LINEAR, Path
 from diffviz.samplers import SOLVERS, Stopped, grid_of
 from diffviz.targets import EPS, X
 from suite import couplings
+from suite.sampling_figures import between
 from suite.trajectories import error_law, explained, prediction_weights
 
 LOW, HIGH = -10.0, 8.0
@@ -107,16 +108,6 @@ def test_euler_of_flow_matching_is_ddim_and_so_is_euler_in_sigma(start):
         )
         assert (ddim - flow).abs().max() < 1e-12 and (ddim - ve).abs().max() < 1e-11
         assert (ddim - cosine).abs().max() > 0.05
-
-
-def between(share):
-    """The linear path's time in a frame on the way to VP: alpha = (1 − t)/((1 − t)² + t²)^(share/2)."""
-    return Frame(
-        f"to VP {share}",
-        lambda l: STRAIGHT.alpha(l) ** (1 - share) * VP.alpha(l) ** share,
-        lambda l: STRAIGHT.sigma(l) ** (1 - share) * VP.sigma(l) ** share,
-        lambda l: (1 - share) * STRAIGHT.slope(l) + share * VP.slope(l),
-    )
 
 
 def test_from_the_linear_to_the_vp_frame_ddim_stays_and_euler_moves():
@@ -221,10 +212,10 @@ def in_y(x, sigma):
     return mixture.denoise(x / math.hypot(1, sigma), torch.tensor(-2 * math.log(sigma), dtype=torch.float64))
 
 
-def k_heun(x, sigmas, noise, churn=0.0, s_noise=1.0):
+def k_heun(x, sigmas, noise, churn=0.0, s_noise=1.0, s_tmin=0.0, s_tmax=math.inf):
     """k-diffusion's ``sample_heun``."""
     for i in range(len(sigmas) - 1):
-        gamma = min(churn / (len(sigmas) - 1), 2**0.5 - 1)
+        gamma = min(churn / (len(sigmas) - 1), 2**0.5 - 1) if s_tmin <= sigmas[i] <= s_tmax else 0.0
         sigma_hat = sigmas[i] * (gamma + 1)
         if gamma > 0:
             x = x + noise(x) * s_noise * (sigma_hat**2 - sigmas[i] ** 2) ** 0.5
@@ -289,6 +280,10 @@ def k_lms(x, sigmas, noise):
     [
         (k_heun, {"solver": "heun"}),
         (partial(k_heun, churn=10, s_noise=1.003), {"solver": "heun", "churn": 10}),
+        (
+            partial(k_heun, churn=10, s_noise=1.003, s_tmin=0.1, s_tmax=9),
+            {"solver": "heun", "churn": 10, "low": 0.1, "high": 9},
+        ),
         (k_ancestral, {"solver": "ddim", "eta": 1}),
         (k_dpmpp_2m, {"solver": "dpm++2m"}),
         (k_dpmpp_2s, {"solver": "dpm++2s"}),
@@ -572,6 +567,10 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
     [
         (lambda: dv.sample(mixture, [0, 1], solver="hein"), "heun"),
         (lambda: dv.sample(mixture, [0, 1], n=0), "n >= 1"),
+        (lambda: dv.sample(mixture, [0, 1], n=2.5), "whole n >= 1.* got 2.5"),
+        (lambda: dv.sample(mixture, [0, 1], n=math.nan), "n >= 1.* got nan"),
+        (lambda: dv.sample(mixture, [0, 1], start=np.zeros((3, 2))), "a tensor start"),
+        *((partial(dv.sample, mixture, [0, 1], solver="ab3", std=one), "std must") for one in (-1, 0, math.nan, math.inf)),
         (lambda: dv.sample(mixture.denoise, [0, 1]), "mean"),
         (lambda: dv.sample(mixture, [0, 1], solver="ddim", eta=1.5), r"\[0, 1\]"),
         (lambda: dv.sample(mixture, [0, 1], solver="ddim", eta=math.nan), r"\[0, 1\]"),
@@ -581,11 +580,17 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
         (lambda: dv.sample(mixture, [-20, 1], solver="euler", path=paths.karras()), "Karras.* -8.764"),
         (lambda: dv.sample(mixture, [0, 1], solver="euler", eta=-1), "eta >= 0"),
         (lambda: grid_of(stats.norm(), 0, -1, 1), "steps >= 1"),
+        (lambda: grid_of(stats.norm(), 2.5, -1, 1), "whole steps"),
+        (lambda: grid_of(stats.norm(), 3, -math.inf, 1), "low < high; got 3, -inf, 1"),
+        (lambda: grid_of(stats.norm(), 3, math.nan, 1), "low < high; got 3, nan, 1"),
+        (lambda: grid_of(LINEAR, 3), "as path.schedule"),
         (lambda: grid_of(stats.uniform(), 3, 1, 0), "low < high"),
         (lambda: grid_of(stats.uniform(), 3, 5, 6), "mass"),
         (lambda: prediction_weights([0, 1], "adaptive"), "fixed steps"),
         (lambda: error_law(dv.sample(gaussian, [0, 1, 2], solver="ddim", start=ONE)), "heun"),
         (lambda: explained(dv.sample(lambda z, l: 0 * z, [0, 1], start=ONE)), "band 0 of 1"),
+        (lambda: explained(dv.sample(gaussian, [0, 1], start=ONE), [0, 1]), "of images"),
+        (lambda: explained(dv.sample(lambda z, l: z, [0, 1], start=torch.ones(2, 4, 4)), [2, 1]), "edges of bands must be"),
     ],
 )
 def test_bad_input_is_refused_with_the_way_out(make, says):
@@ -623,6 +628,10 @@ def test_a_denoiser_that_fails_on_the_way_keeps_the_steps_before(start):
     assert kept.logsnr == pytest.approx(np.linspace(LOW, HIGH, 11)[:6])
     whole = dv.sample(mixture, np.linspace(LOW, HIGH, 11), solver="ddim", start=start[:4])
     assert torch.equal(kept.z, whole.z[:6]) and torch.equal(kept.x_hat, whole.x_hat[:6])
+    with pytest.raises(Stopped, match="step 0 of 1: z or the denoiser's answer"):
+        dv.sample(mixture, [0, 1], start=start * math.nan)
+    with pytest.raises(Stopped, match="step 1 of 1"):  # on the last step, too
+        dv.sample(mixture, [0, 1], start=start, solver="ddim", eta=1, noise=lambda y: y * math.nan)
     with pytest.raises(Stopped, match="step 0 of 1") as stop:
         dv.sample(model(lambda z, logsnr: z[:1]), [0, 1], n=4)
     assert stop.value.trajectory.z.shape == (0, 4, 2)

@@ -106,6 +106,8 @@ def test_every_data_set_is_there(data, explorer):
 
 def test_the_walk_is_saved_as_a_gif_of_all_steps(explorer, tmp_path):
     explorer.controls["step"].value = 2
+    explorer.save(tmp_path / "WALK.GIF")
+    assert (tmp_path / "WALK.GIF").read_bytes()[:4] == b"GIF8"
     explorer.controls["file"].value = str(tmp_path / "walk.gif")
     explorer.controls["save"].click()
     assert "saved" in explorer.text.value, explorer.text.value

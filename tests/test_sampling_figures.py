@@ -160,11 +160,11 @@ def test_digits_are_settled_as_measured_elsewhere(name, drawn):
     assert 100 * data(drawn["early-commitment"], 1, name)[1][[6, 12, 18, 30]] == pytest.approx(DIGITS[name], abs=3)
 
 
-def test_explained_is_one_minus_mmse_over_variance():
+def test_the_share_of_a_spectrum_is_one_minus_mmse_over_variance():
     power = np.array([[4.0, 1.0], [1.0, 0.25]])
     for level in (-3.0, 0.0, 2.0):
         mmse = (power / (1 + math.exp(level) * power)).sum()  # of a Gaussian: 1/(1/c + SNR)
-        assert sampling.explained(power, np.array([level]))[0] == pytest.approx(1 - mmse / power.sum())
+        assert sampling.share_of_spectrum(power, np.array([level]))[0] == pytest.approx(1 - mmse / power.sum())
 
 
 def test_solver_orders_have_the_slopes(drawn):

@@ -186,7 +186,7 @@ def test_a_file_that_is_damaged_or_of_another_search_is_refused_and_kept(untrain
     assert file.read_text() == other
 
 
-def test_ctrl_c_loses_the_batch_under_way_and_no_more(monkeypatch, tmp_path):
+def test_ctrl_c_loses_the_batch_under_way_and_no_more(monkeypatch, tmp_path, capsys):
     def stop(candidates, seed, *rest):
         if seed == 1:
             raise KeyboardInterrupt
@@ -194,13 +194,14 @@ def test_ctrl_c_loses_the_batch_under_way_and_no_more(monkeypatch, tmp_path):
 
     monkeypatch.setattr(search, "_trained", stop)
     file = tmp_path / "s.csv"
-    options = FAST | {"out": file, "data": "ring8", "goal": "likelihood", "family": "logit-normal"}
+    argv = ["--points", "7", "--seeds", "2", "--steps", "10", "--out", str(file)]
     with pytest.raises(SystemExit, match="the same command goes on"):
-        search.command(**options)
+        search.main(argv)
     assert len(file.read_text().splitlines()) == 2 + 7
     done = []
     monkeypatch.setattr(search, "_trained", lambda c, seed, *rest: done.append(seed) or made_up(c, seed, *rest))
-    assert "optimum" in search.command(**options) and done == [1, search.FRESH, search.FRESH + 1]
+    search.main(argv)
+    assert "optimum" in capsys.readouterr().out and done == [1, search.FRESH, search.FRESH + 1]
 
 
 def test_the_stop_button_inside_a_training_stops_the_search(monkeypatch, tmp_path):

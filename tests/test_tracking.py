@@ -17,7 +17,8 @@ from diffviz import data
 from diffviz.objectives import flow_uniform, from_weighting
 from diffviz.paths import COSINE, LINEAR
 from diffviz.targets import base_gain
-from diffviz.tracking import RULES, Adaptive, LossByLogSNR, log_variance, validation_loss
+from diffviz.tracking import RULES, Adaptive, LossByLogSNR, validation_loss
+from suite.tracking_figures import log_variance
 from suite.variance import draw_moments
 
 EDGES = np.linspace(-10, 10, 101)

@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from suite import couplings
@@ -43,3 +44,17 @@ def test_the_same_generator_gives_the_same_velocity_and_the_global_one_is_left_a
     one, two = (fit_velocity(source, x, generator(3), steps=3)(source, torch.tensor(0.5)) for _ in range(2))
     assert torch.equal(one, two) and one.shape == (64, 2)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("source", "x", "says"),
+    [
+        (torch.zeros(4, 2), torch.full((4, 2), math.nan), "finite"),
+        (torch.zeros(4, 2), torch.zeros(3, 2), r"\(4, 2\) and \(3, 2\)"),
+        (torch.ones(4, 2, 2), torch.ones(4, 2, 2), "flatten"),
+        (torch.zeros(4, 2), torch.zeros(4, 2), "not all alike"),
+    ],
+)
+def test_what_are_no_pairs_of_vectors_is_refused(source, x, says):
+    with pytest.raises(ValueError, match=says):
+        fit_velocity(source, x, generator(0), steps=1)

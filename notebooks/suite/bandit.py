@@ -16,6 +16,7 @@ import torch
 from scipy.special import expit
 from torch import Tensor, nn
 
+from diffviz.checks import finite
 from diffviz.paths import LINEAR
 from diffviz.samplers import grid_of, sample
 from suite import policy
@@ -34,7 +35,10 @@ class FourGoals:
 
     def step(self, action):
         """Observation, reward, terminated, truncated, info; ``info["goal"]`` is the nearest goal."""
-        distance = np.linalg.norm(np.asarray(action, dtype=float)[..., None, :] - self.goals, axis=-1)
+        place = finite(action, "action")
+        if place.shape[-1:] != (2,):
+            raise ValueError(f"an action is a point in the plane, (2,) or (n, 2); got {place.shape}")
+        distance = np.linalg.norm(place[..., None, :] - self.goals, axis=-1)
         reward = np.exp(-((distance.min(-1) / self.width) ** 2) / 2)
         over = np.ones_like(reward, dtype=bool)
         return np.zeros(0), reward, over, ~over, {"goal": distance.argmin(-1)}
@@ -113,7 +117,7 @@ def _kept(path, first, how):
 
 def _of_pairs(path, first, env, how):
     """Pairs from the first policy; the judge prefers a to b with probability sigmoid(scale (reward a − reward b))."""
-    a, b = act(first, len(path[-1]), how.generator)[-1].chunk(2)
+    a, b = act(first, len(path[-1]) // 2 * 2, how.generator)[-1].chunk(2)
     odds = how.scale * (env.step(a.numpy())[1] - env.step(b.numpy())[1])
     wins = torch.from_numpy(how.rng.random(len(a)) < expit(odds))[:, None]
     at = policy.draws(how.objective, a, how.draws, how.rng)  # one noise for both of a pair
@@ -149,6 +153,9 @@ def learn(
     """
     if method not in METHODS or not options.keys() <= DEFAULTS.keys():
         raise ValueError(f"method is one of {', '.join(METHODS)}, options {', '.join(DEFAULTS)}; got {method!r}, {[*options]}")
+    if iterations < 0 or epochs < 1 or batch < 2 or not 0 <= options.get("keep", 0) < np.inf:
+        wrong = f"{iterations}, {epochs}, {batch} and {options.get('keep', 0)}"
+        raise ValueError(f"need iterations >= 0, epochs >= 1, batch >= 2 and a finite keep >= 0, got {wrong}")
     how = SimpleNamespace(**DEFAULTS | options, rng=np.random.default_rng(seed), generator=torch.Generator().manual_seed(seed))
     env, model = env or FourGoals(), model or Flow(seed)
     history, first, (compared, surrogate) = History(model), copy.deepcopy(model), METHODS[method]

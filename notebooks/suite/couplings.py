@@ -14,11 +14,28 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torchdiffeq import odeint
 
+from diffviz.checks import finite
+
+
+def check_pairs(source: Tensor, x: Tensor, least: int = 1) -> None:
+    """Refuses with a ValueError what are no pairs: of different shapes, fewer than ``least``, or not finite."""
+    if source.shape != x.shape or source.ndim < 2 or len(x) < least:
+        shapes = f"{tuple(source.shape)} and {tuple(x.shape)}"
+        raise ValueError(f"source and x are as many points of one shape, (n, *shape) with n >= {least}, got {shapes}")
+    if not (source.isfinite().all() and x.isfinite().all()):
+        raise ValueError("source and x must be finite; drop points with NaN or inf first")
+
+
+def _walk(z: Tensor) -> Tensor:
+    """Steps of trajectories z (steps + 1, n, *shape), (steps, n, d)."""
+    if z.ndim < 3 or len(z) < 2 or not z.isfinite().all():
+        raise ValueError(f"trajectories are finite, (steps + 1, n, *shape) with at least one step, got {tuple(z.shape)}")
+    return z.detach().double().cpu().flatten(2).diff(dim=0)
+
 
 def independent(source: Tensor, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Every point of the source (n, *shape) with a random one of x (n, *shape); n pairs (source, x)."""
-    if source.shape != x.shape or not len(x):
-        raise ValueError(f"source and x are as many points of one shape, got {tuple(source.shape)} and {tuple(x.shape)}")
+    check_pairs(source, x)
     return source, x[torch.randperm(len(x), generator=generator, device=x.device)]
 
 
@@ -40,13 +57,23 @@ def flow(velocity: Callable, source: Tensor, steps: int, method: str = "rk4") ->
 
     Args:
         velocity: u(z, t) = dz/dt for points z (n, *shape) at a time t (). Train another on (source, z[-1]), and it is reflowed.
-        method: "euler", "midpoint", "rk4" of torchdiffeq. Raises FloatingPointError if the velocity returns NaN or inf.
+        method: "euler", "midpoint", "rk4" of torchdiffeq.
+    Raises ValueError for steps < 1, a source that is not finite or not floating, a velocity of another shape than z;
+    FloatingPointError if the velocity returns NaN or inf.
     """
-    if steps < 1:
-        raise ValueError(f"the flow needs at least one step, got {steps}")
+    check_pairs(source, source)
+    if steps < 1 or not source.is_floating_point():
+        raise ValueError(f"the flow needs at least one step and floating points, got {steps}, {source.dtype}")
     t = torch.linspace(1, 0, steps + 1, dtype=source.dtype, device=source.device)
+
+    def slope(t, z):
+        u = velocity(z, t)
+        if u.shape != z.shape:  # else it would be spread over all points
+            raise ValueError(f"the velocity must be like z, {tuple(z.shape)}, got {tuple(u.shape)}")
+        return u
+
     with torch.no_grad():
-        z = odeint(lambda t, z: velocity(z, t), source, t, method=method)
+        z = odeint(slope, source, t, method=method)
     if not torch.isfinite(z).all():
         raise FloatingPointError(f"the flow is not finite from t = {t[~torch.isfinite(z).flatten(1).all(1)][0]:.3g} on")
     return t, z
@@ -54,6 +81,7 @@ def flow(velocity: Callable, source: Tensor, steps: int, method: str = "rk4") ->
 
 def transport_cost(source: Tensor, x: Tensor) -> float:
     """Mean squared distance of pairs (n, *shape)."""
+    check_pairs(source, x)
     return (source - x).flatten(1).square().sum(1).mean().item()
 
 
@@ -62,16 +90,18 @@ def straightness(t: ArrayLike | Tensor, z: Tensor) -> float:
 
     (Liu et al. 2022, arXiv 2209.03003, eq. 4.) A mean over the times given. N(0, 1) → N(0, c), independent: √c (2 − π/2).
     """
-    dt, dz = torch.as_tensor(np.diff(np.asarray(t, dtype=float))), z.detach().double().cpu().flatten(2).diff(dim=0)
-    if (dt * dt.sum() <= 0).any():
-        raise ValueError(f"times must rise or fall at every step, got {t!r}")
+    dt, dz = torch.as_tensor(np.diff(finite(t, "times"))), _walk(z)
+    if len(dt) != len(dz) or (dt * dt.sum() <= 0).any():
+        raise ValueError(f"times, one for each of the {len(z)} places, must rise or fall at every step, got {t!r}")
     off = (dz / dt[:, None, None] - dz.sum(0) / dt.sum()).square().sum(-1).mean(1)
     return float((off * dt).sum() / dt.sum())
 
 
 def path_ratio(z: Tensor) -> float:
     """Mean length of trajectories z (steps + 1, n, *shape) over the mean distance of their ends; 1 if straight."""
-    dz = z.detach().double().cpu().flatten(2).diff(dim=0)
+    dz = _walk(z)
+    if not dz.any():
+        raise ValueError("no trajectory moves: their length over their distance is 0/0")
     return float(dz.norm(dim=-1).sum(0).mean() / dz.sum(0).norm(dim=-1).mean())
 
 
@@ -80,6 +110,7 @@ def crossings(source: Tensor, x: Tensor) -> float:
 
     On a line these are the ones whose straight paths cross. About ½ at random, 0 for optimal transport (cyclical monotonicity).
     """
+    check_pairs(source, x, least=2)
     mixed = source.double().flatten(1) @ x.double().flatten(1).T  # s_i · x_j
     own = mixed.diagonal()
     swapped = own[:, None] + own - mixed - mixed.T < 0  # never i with itself

@@ -35,7 +35,7 @@ def check(name: str, answer: object) -> None:
         return
     try:
         hint = EXERCISES[name](answer)
-    except (TypeError, ValueError) as error:
+    except (ArithmeticError, TypeError, ValueError) as error:
         hint = f"{answer!r} is no answer of the right kind ({error})."
     print(f"{name}: " + (f"not yet. {hint}" if hint else "right!"))
 
@@ -154,8 +154,11 @@ def _most_negative(answer) -> str:
 
 
 def _near(answer, truth: float, hint: str) -> str:
-    value = float(answer)  # NaN is not near
-    return "" if abs(value - truth) <= 0.005 * abs(truth) else f"{hint} Yours is too {'low' if value < truth else 'high'}."
+    value = float(answer)
+    if not np.isfinite(value):
+        return "A finite number is wanted."
+    near = abs(value - truth) <= max(0.005 * abs(truth), 0.0005)  # half a percent, or rounded to three decimals
+    return "" if near else f"{hint} Yours is too {'low' if value < truth else 'high'}."
 
 
 @exercise("terminal-level")
@@ -183,6 +186,8 @@ def _straight_variance(answer) -> str:
 def _equally_straight(answer) -> str:
     from suite import sampling_figures as sampling
 
+    if not 0 < float(answer) < np.inf:
+        return "A variance is a finite number above 0."
     flow, vp = (sampling.off_chord(float(answer), path) for path in ("FM", "VP"))
     if abs(flow - vp) < 0.004:
         return ""
@@ -227,6 +232,7 @@ def _gain_one(answer) -> str:
 def _flat_above(answer) -> str:
     from suite import policy_figures
 
+    answer = getattr(answer, "name", answer)
     if answer not in policy_figures.WEIGHTINGS or answer == "elbo":
         return f"One of {', '.join(name for name in policy_figures.WEIGHTINGS if name != 'elbo')}."
     ratio = {n: mixtures.gain(o, 10.0) / mixtures.gain(o) for n, o in policy_figures.WEIGHTINGS.items() if n != "elbo"}

@@ -80,7 +80,7 @@ DENSITIES: dict[str, tuple[Callable, tuple]] = {  # law of λ, and its parameter
     "cosine": (lambda: COSINE.schedule, ()),
     "FM, uniform t": (lambda: LINEAR.schedule, ()),
     "SD3, logit-normal t": (densities.logit_normal_logsnr, (("m", 0, -2, 2, 0.05), ("s", 1, 0.2, 2, 0.05))),
-    "EDM, log-normal σ": (densities.lognormal_sigma, (("mean", -1.2, -3, 1, 0.05), ("std", 1.2, 0.4, 2, 0.05))),
+    "EDM, log-normal σ": (densities.logit_normal_logsnr, (("mean", -1.2, -3, 1, 0.05), ("std", 1.2, 0.4, 2, 0.05))),
     "uniform λ": (lambda low, high: stats.uniform(low, high - low), (("from λ", -10, -20, -1, 0.5), ("to λ", 10, 1, 20, 0.5))),
 }
 WEIGHTINGS = ("fm-ot", "iddpm-cosine", "edm", "sd3", "sigmoid-bias2", "min-snr-5-eps", "p2-gamma1", "elbo")

@@ -1,5 +1,6 @@
 """The registered figures: each a function without arguments that draws and returns its first Axes, the same bytes on every run."""
 
+from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path as File
 from typing import cast
@@ -37,6 +38,18 @@ def write(names: list[str] | None, folder: str | File, ending: str = "svg") -> l
     """Write the named figures (all by default) to ``folder``."""
     chosen = {name: draw(name) for name in (names or FIGURES)}
     return [plots.save(one, File(folder) / f"{name}.{ending}") for name, one in chosen.items()]
+
+
+def main(argv: list[str]) -> None:
+    """``python -m diffviz figures``."""
+    parser = ArgumentParser("python -m diffviz figures", description="Write the figures, all by default.")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--list", action="store_true", help="list them instead")
+    parser.add_argument("--out", default="figures", help="folder (default: figures)")
+    parser.add_argument("--format", default="svg", choices=("svg", "pdf", "png"))
+    args = parser.parse_args(argv)
+    captions = [f"{name:20} {caption}" for name, (_, caption) in FIGURES.items()]
+    print(*(captions if args.list else write(args.names, args.out, args.format)), sep="\n")
 
 
 def chosen(*names: str) -> dict[str, Objective]:

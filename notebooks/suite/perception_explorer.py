@@ -52,9 +52,7 @@ class PerceptionExplorer(Explorer):
                 raise unknown(kind, name, among, "the explorer's menu")
         self.controls: dict[str, Any] = {
             "image": control(w.Dropdown, "picture", options=list(known.photos()), value=image),
-            "rate": control(
-                w.FloatLogSlider, "pixels/degree", 30.0, base=10, min=0.5, max=2.1, step=0.02, readout_format=".0f"
-            ),
+            "rate": control(w.FloatSlider, "pixels/degree", 30.0, min=3, max=120, step=1, readout_format=".0f"),
             "curve": control(w.Dropdown, "sensitivity", options=list(CURVES), value=curve),
             "species": control(w.Dropdown, "eye of", options=list(SPECIES), value=species),
             "logsnr": control(w.FloatSlider, "noise to λ", 0.0, min=-8, max=8, step=0.1, readout_format=".1f"),
@@ -62,7 +60,10 @@ class PerceptionExplorer(Explorer):
             "beside": control(w.SelectMultiple, "beside", options=BESIDE, value=("elbo", "fm-ot", "sd3"), rows=6),
         }
         self.panels = plots.axes(10.8, 3.9, columns=3)
-        super().__init__(cast(Figure, self.panels[0].figure), self.controls, self._show)
+        c = self.controls  # above the picture, which is wide
+        columns = (c["image"], c["rate"], c["curve"], c["species"]), (c["logsnr"], c["guess"]), (c["beside"],)
+        panel = w.HBox([w.VBox(column) for column in columns], layout=w.Layout(width="1080px", flex_flow="row wrap"))
+        super().__init__(cast(Figure, self.panels[0].figure), c, self._show, panel)
 
     def view(self) -> Implied:
         """The weightings implied by what is chosen."""
@@ -141,7 +142,7 @@ class PerceptionExplorer(Explorer):
         noisy, middle, clean = known.slopes(view.rate_distortion)
         left = view.distortion(np.array([level, -20.0]))
         words = f"picture: {N / rate:.1f}° wide; slope of the rate–distortion weighting {noisy:+.2f} below −4, <b>{middle:+.2f} from −4 to 2</b>, "
-        words += f"{clean:+.2f} above (fm-ot: −0.50); perceptual distortion left at λ = {level:.1f}: {left[0] / left[1]:.1%}"
+        words += f"{clean:+.2f} above (fm-ot: −0.50); visible distortion left at λ = {level:.1f}: {left[0] / left[1]:.1%}"
         return f"{words}<table style='line-height:1.25'>{table}</table>".replace("-0", "−0").replace("-1", "−1")
 
 

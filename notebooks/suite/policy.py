@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from diffviz.checks import positive
 from diffviz.objectives import Objective
 from diffviz.paths import LINEAR
 from diffviz.targets import EPS, U
@@ -28,6 +29,12 @@ def draws(objective: Any, x: Tensor, m: int, rng: np.random.Generator) -> tuple[
 
     ``objective`` is anything with ``draw(n, rng)``, stratified in λ.
     """
+    if not hasattr(objective, "draw"):
+        raise TypeError(f"an objective has draw(n, rng), got {objective!r}; for a name say dv.objective(name)")
+    if x.ndim < 2 or not x.is_floating_point() or not torch.isfinite(x).all():
+        raise ValueError(
+            f"actions are finite floats (n, *shape), got {x.dtype} {tuple(x.shape)}; x.double() and x[:, None] help"
+        )
     level, factor = (torch.from_numpy(one.reshape(m, len(x))).to(x) for one in objective.draw(m * len(x), rng))
     return level, factor, torch.from_numpy(rng.standard_normal((m, *x.shape))).to(x)
 
@@ -35,15 +42,30 @@ def draws(objective: Any, x: Tensor, m: int, rng: np.random.Generator) -> tuple[
 def losses(model: Any, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """factor · ‖eps_hat − eps‖² of every draw, (m, n), differentiable in the model; in expectation L_w(x)."""
     logsnr, factor, eps = at
+    if eps.shape[1:] != x.shape:
+        raise ValueError(f"draws belong to actions {tuple(eps.shape[1:])}, got {tuple(x.shape)}; draw again for these")
     level = logsnr.reshape(*logsnr.shape, *[1] * (x.ndim - 1))
     z = level.sigmoid().sqrt() * x + (-level).sigmoid().sqrt() * eps
-    x_hat = model.denoise(z.flatten(0, 1), logsnr.flatten()).reshape(z.shape)
-    found = factor * (level.exp() * (x - x_hat).square()).flatten(2).sum(2)
+    x_hat = model.denoise(z.flatten(0, 1), logsnr.flatten())
+    if x_hat.shape != z.flatten(0, 1).shape:
+        raise ValueError(f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(z.flatten(0, 1).shape)}; it must be like z")
+    found = factor * (level.exp() * (x - x_hat.reshape(z.shape)).square()).flatten(2).sum(2)
     if len(bad := logsnr[~torch.isfinite(found)]):
         raise ValueError(
             f"a loss is not finite at logsnr {bad[0]:.4g}: the denoiser failed, or the density reaches too far out"
         )
     return found
+
+
+def _alike(*every: Tensor) -> None:
+    """Refuse what cannot be compared draw by draw: other shapes would broadcast, NaN would go unseen into a network."""
+    if len({one.shape for one in every}) > 1 or every[0].ndim != 2 or not every[0].numel():
+        shapes = ", ".join(str(tuple(one.shape)) for one in every)
+        raise ValueError(f"all are (draws, actions), as many of each (every winner needs its loser); got {shapes}")
+    if not all(torch.isfinite(one).all() for one in every):
+        raise ValueError(
+            "a loss or log-probability is NaN or inf: the policy broke before; go back to a copy, with smaller steps"
+        )
 
 
 def _advantage(advantage: ArrayLike | Tensor, like: Tensor) -> Tensor:
@@ -57,7 +79,10 @@ def _advantage(advantage: ArrayLike | Tensor, like: Tensor) -> Tensor:
 
 def ddpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 0.05) -> Tensor:
     """PPO on the steps of the sampling chain (arXiv 2305.13301): log-probabilities of ``chain`` (steps, n); no weighting."""
-    gains, ratio = _advantage(advantage, new), (new - old).exp()
+    _alike(old, new)
+    clip, gains, ratio = positive(clip, "clip"), _advantage(advantage, new), (new - old).exp()
+    if not torch.isfinite(ratio).all():
+        raise ValueError(f"exp({(new - old).max():.4g}) of a log-ratio overflows: take fewer or smaller steps, or a KL term")
     return -torch.minimum(ratio * gains, ratio.clamp(1 - clip, 1 + clip) * gains).mean()
 
 
@@ -66,12 +91,15 @@ def fpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 0
 
     ``old``, ``new`` are losses (m, n) at the same draws; the released code divides them by the dimension. ``advantage`` (n,).
     """
+    _alike(old, new)
     return ddpo(-old.mean(0, keepdim=True), -new.mean(0, keepdim=True), advantage, clip)
 
 
 def awr(loss: Tensor, advantage: ArrayLike | Tensor, temperature: float = 1.0, limit: float = 20.0) -> Tensor:
     """Advantage-weighted regression: losses (m, n) times min(exp(advantage/temperature), limit) (arXiv 1910.00177)."""
-    return (loss.mean(0) * (_advantage(advantage, loss) / temperature).exp().clamp(max=limit)).mean()
+    _alike(loss)
+    weight = (_advantage(advantage, loss) / positive(temperature, "temperature")).exp().clamp(max=positive(limit, "limit"))
+    return (loss.mean(0) * weight).mean()
 
 
 def dpo(winner: Tensor, loser: Tensor, reference_winner: Tensor, reference_loser: Tensor, beta: float = 1.0) -> Tensor:
@@ -79,14 +107,14 @@ def dpo(winner: Tensor, loser: Tensor, reference_winner: Tensor, reference_loser
 
     Draws are averaged inside the sigmoid; the released code takes one draw, the same for both of a pair, and ½ β.
     """
-    every = winner, loser, reference_winner, reference_loser
-    if len({one.shape for one in every}) > 1:
-        raise ValueError(f"every winner needs its loser, at as many draws; got {', '.join(str(tuple(o.shape)) for o in every)}")
-    return -logsigmoid(beta * (reference_winner - winner - reference_loser + loser).mean(0)).mean()
+    _alike(winner, loser, reference_winner, reference_loser)
+    return -logsigmoid(positive(beta, "beta") * (reference_winner - winner - reference_loser + loser).mean(0)).mean()
 
 
 def chain(model: Any, z: Tensor, before: float, after: float, follow: Tensor | None = None, generator=None):
     """One ancestral step up in λ (arXiv 2107.00630, eq. 32): z there, drawn or ``follow``, and its log-probability (n,)."""
+    if not before < after:
+        raise ValueError(f"a step of the chain goes up in λ, got {before} to {after}")
     start, end = (torch.tensor(one, dtype=z.dtype) for one in (before, after))
     share = -torch.expm1(start - end)  # of x_hat
     mean = (1 - share) / start.sigmoid().sqrt() * z + share * model.denoise(z, start.expand(len(z)))

@@ -3,6 +3,8 @@
 All in the variance-preserving frame, alpha² = sigmoid(λ), sigma² = sigmoid(−λ), at the last level λ in nats.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit, logit
@@ -18,7 +20,7 @@ def prior_kl(logsnr: ArrayLike, x: ArrayLike) -> NDArray:
     level, points = finite(logsnr, "logsnr"), finite(x, "x")
     if points.ndim < 2:
         raise ValueError(f"x is (n, *shape), got {points.shape}; numbers on a line are x[:, None]")
-    d, square = points[0].size, (points.reshape(len(points), -1) ** 2).sum(1)
+    d, square = math.prod(points.shape[1:]), (points**2).sum(tuple(range(1, points.ndim)))
     return (expit(level) * (square - d) - d * log_expit(-level)) / 2  # sigma² − 1 = −alpha²
 
 
@@ -29,11 +31,11 @@ def terminal_bias(logsnr: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> tu
         (mean of the samples, their standard deviation over the data's): m (1 − alpha √(V/v)) and 1/√v with v = alpha² V + sigma².
         A terminal SNR of zero, λ = −inf, mends both (Lin et al. 2023, arXiv 2305.08891; ``paths.zero_terminal_snr``).
     """
-    m, v = finite(mean, "mean"), finite(variance, "variance")
-    if not (v > 0).all() or np.isnan(logsnr).any():
+    m, v, level = finite(mean, "mean"), finite(variance, "variance"), np.asarray(logsnr, dtype=float)
+    if not (v > 0).all() or np.isnan(level).any():
         raise ValueError(f"a variance must be > 0 and logsnr a number, got {v}, {logsnr!r}")
-    total = expit(logsnr) * v + expit(np.negative(logsnr))
-    return m * (1 - np.sqrt(expit(logsnr) * v / total)), 1 / np.sqrt(total)
+    total = expit(level) * v + expit(-level)
+    return m * (1 - np.sqrt(expit(level) * v / total)), 1 / np.sqrt(total)
 
 
 def lowest_logsnr(variance: float, loss: float = 0.01) -> float:

@@ -13,11 +13,8 @@ from diffviz import paths, plots
 from suite import prior
 from suite.figures import figure
 
-SIDE, MEAN, STD = (
-    64,
-    -0.6,
-    np.sqrt(0.05),
-)  # pixels a side; mean and standard deviation of an image's mean brightness, in [−1, 1]
+# pixels a side; mean and standard deviation of an image's mean brightness, in [−1, 1]
+SIDE, MEAN, STD = 64, -0.6, np.sqrt(0.05)
 TEXTURE = 0.15  # variance of a pixel about the brightness of its image
 _COSINE = np.cos((np.arange(1001) / 1000 + 0.008) / 1.008 * np.pi / 2) ** 2
 BETAS = {  # T = 1000 steps, as released
@@ -148,7 +145,7 @@ def terminal_snr() -> Axes:
     for ax, lines, title in zip((left, right), curves, titles, strict=True):
         plots.lines(grid, lines, xlabel=level, ylabel="ratio", title=title, colours=ink, outside=None, ax=ax)
         ax.set(ylim=(0, 1.06), xlim=(-24, 0))
-        _mark(ax, 0.58)
+        _mark(ax, 0.2 if ax is left else 0.58)  # where no curve runs
     places = [*TERMINAL.values(), NOWHERE]
     for ax, values in zip((left, right), (_measured()[0] / MEAN, _measured()[1] / STD), strict=True):
         for (side, colour), ratio in zip(SIZES.items(), values.T, strict=True):
@@ -235,7 +232,8 @@ def offset_noise() -> Axes:
     (mean, spread), (_, plain) = offset_bias(sd, c), offset_bias(sd, c, also_at_start=False)
     curves = {"mean / data's": mean, "std / data's, offset in the start too": spread, "std / data's, plain start": plain}
     title = "64² images from λ = −5.364"
-    plots.lines(c, curves, xlabel=label, ylabel="ratio", title=title, outside=None, ax=right)
+    shade = dict(zip(curves, plots.PALETTE[3:], strict=False)).__getitem__  # not those of sizes, on the left
+    plots.lines(c, curves, xlabel=label, ylabel="ratio", title=title, outside=None, colours=shade, ax=right)
     right.set(ylim=(0, 1.06))
     right.legend(handles=right.lines[::2], frameon=False, fontsize=9, loc="center right", bbox_to_anchor=(1.0, 0.42))
     return left

@@ -29,12 +29,10 @@ from suite.sampling_figures import EVEN, GRIDS, RANGE, best, karras, unit_grid
 from suite.widgets import Explorer, control, show
 
 DATA = "ring8", "gmm2d", "moons", "swissroll", "dino"
-WIDER = paths.karras(
-    math.exp(-RANGE[1] / 2 - 1), math.exp(1 - RANGE[0] / 2), rho=1
-)  # s linear in time, a little more than RANGE
-FRAMES: dict[
-    str, tuple[Path, float, str]
-] = {  # where z lives and the time that Euler steps in, half width of the axes, their scale
+# s linear in time, a little more than RANGE
+WIDER = paths.karras(math.exp(-RANGE[1] / 2 - 1), math.exp(1 - RANGE[0] / 2), rho=1)
+# where z lives and the time that Euler steps in, half width of the axes, their scale
+FRAMES: dict[str, tuple[Path, float, str]] = {
     "VP": (COSINE, 3.3, "linear"),
     "linear": (LINEAR, 3.3, "linear"),
     "VE": (Path("VE", VE, WIDER.schedule), 600.0, "symlog"),
@@ -177,9 +175,9 @@ class TrajectoryExplorer(Explorer):
             ".gif": self._gif,
             ".mp4": partial(self._mp4, shutil.which("ffmpeg")),
         }
-        if file.suffix not in writers:
+        if file.suffix.lower() not in writers:
             raise ValueError(f"cannot write {file.name!r}: the ending is .gif, or .mp4 where ffmpeg is installed")
-        writers[file.suffix](file, seconds / (self.controls["steps"].value + 1))
+        writers[file.suffix.lower()](file, seconds / (self.controls["steps"].value + 1))
         return f"<br><i>saved {html.escape(str(file.resolve()))}</i>"
 
     def _gif(self, file: File, each: float) -> None:

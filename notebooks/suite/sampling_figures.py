@@ -242,7 +242,9 @@ def ddpm_is_ddim() -> Axes:
     curves = {name: np.histogram(z.numpy(), edges, density=True)[0] for name, z in step.items()}
     middle = (edges[1:] + edges[:-1]) / 2
     title = "one step from z = 0.4, λ −1 → 1, 20,000 draws"
-    plots.lines(middle, curves, xlabel="z at λ = 1", ylabel="density", title=title, ax=right)
+    plots.lines(middle, curves, xlabel="z at λ = 1", ylabel="density", title=title, outside=None, ax=right)
+    right.lines[2].set_linestyle(plots.DASHES[1])  # two samples of one law
+    right.legend(handles=right.lines[::2], frameon=False, fontsize=9, loc="upper right", handlelength=3)
     right.set_ylim(0, 1.35 * max(curve.max() for curve in curves.values()))
     return left
 
@@ -262,7 +264,7 @@ def spectrum(size: int = 64) -> NDArray:
     return (np.bincount(ring.flat, power.flat) / np.bincount(ring.flat))[ring]
 
 
-def explained(power: NDArray, grid: NDArray) -> NDArray:
+def share_of_spectrum(power: NDArray, grid: NDArray) -> NDArray:
     """R² = 1 − mmse/Var along a grid for Gaussian data with these powers, exact denoiser; shape of the grid."""
     power = power.ravel()
     return (power / (1 + np.exp(-np.asarray(grid))[:, None] / power)).sum(1) / power.sum()
@@ -270,7 +272,7 @@ def explained(power: NDArray, grid: NDArray) -> NDArray:
 
 def settled_photos(path: Path, size: int = 64, steps: int = 100) -> NDArray:
     """R² along the steps of a grid, for images with the spectrum of photographs; shape (steps + 1,)."""
-    return explained(spectrum(size), dv.samplers.grid_of(path.schedule, steps, -16, 16))
+    return share_of_spectrum(spectrum(size), dv.samplers.grid_of(path.schedule, steps, -16, 16))
 
 
 @lru_cache
@@ -308,8 +310,8 @@ def early_commitment() -> Axes:
     row = plots.axes(14.5, 4.4, columns=3, legend=1.2)
     x = np.linspace(0, 1, 101)
     photos = {name: settled_photos(path) for name, path in GRIDS.items()}
-    title = "spectrum of photographs 64²"
-    plots.lines(x, photos, xlabel=STEPS, ylabel="R² of x̂ with the sample", title=title, colours=ink, outside=None, ax=row[0])
+    title = "Gaussian images, spectrum of photographs 64²"
+    plots.lines(x, photos, xlabel=STEPS, ylabel="R² = 1 − mmse/Var", title=title, colours=ink, outside=None, ax=row[0])
     digits = {name: settled("digits", name) for name in GRIDS}
     x60, title = np.linspace(0, 1, 61), "digits, exact denoiser"
     plots.lines(x60, digits, xlabel=STEPS, ylabel="R² of x̂ with the sample", title=title, colours=ink, ax=row[1])
@@ -317,10 +319,12 @@ def early_commitment() -> Axes:
     for name in ("FM, uniform t", "VP cosine"):
         levels = dv.samplers.grid_of(GRIDS[name].schedule, 100, -16, 16)
         for band, (low, high) in BANDS.items():
-            curves[f"{band}, {name[:2]}"] = explained(spectrum()[(low <= rate) & (rate < high)], levels)
+            curves[f"{band}, {name[:2]}"] = share_of_spectrum(spectrum()[(low <= rate) & (rate < high)], levels)
     colours = {key: plots.PALETTE[k % 3] for k, key in enumerate(curves)}.__getitem__
     title = "by cycles per image: FM, dashed VP cosine"
-    plots.lines(x, curves, xlabel=STEPS, ylabel="R² in the band", title=title, colours=colours, outside=None, ax=row[2])
+    plots.lines(
+        x, curves, xlabel=STEPS, ylabel="R² = 1 − mmse/Var in the band", title=title, colours=colours, outside=None, ax=row[2]
+    )
     handles = [line for line in row[2].lines if str(line.get_gid()).endswith(", FM")]
     row[2].legend(handles, list(BANDS), frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     for ax in row:
@@ -459,12 +463,12 @@ COUNTS = 4, 8, 16, 32, 64, 128
 def train_sample_schedules() -> Axes:
     left, right = plots.axes(12.5, 4.6, columns=2)
     for k, trained in enumerate(point_runs()):
-        for name in GRIDS:
+        for width, name in zip((3.5, 3.5, 2.0, 1.5, 2.0), GRIDS, strict=True):  # one over another shows both
             y = [distance(trained, name, n) for n in COUNTS]
             ideal = trained == "exact"
             style: dict[str, Any] = {
                 "color": ink(name),
-                "lw": 2.5 if ideal else 1.2,
+                "lw": width if ideal else 1.2,
                 "ls": "-" if ideal else plots.DASHES[1 + k % 3],
             }
             left.plot(COUNTS, y, gid=f"{trained}: {name}", label=name if ideal else "", **style)

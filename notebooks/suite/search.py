@@ -11,6 +11,7 @@ candidates see the same levels, data and noise, and differ by a factor), or each
 the value of the loss is quiet. A result that needs one of them is one about gradient noise, not about weightings.
 """
 
+import argparse
 import csv
 import json
 import os
@@ -410,10 +411,17 @@ def search(
     return Search(settings, surface, dict(zip([OPTIMUM, *names], again, strict=True)))
 
 
-def command(**options: Any) -> str:
-    """What ``python -m diffviz search`` prints; Ctrl-C loses the batch under way and no more, and ends it with status 1."""
+def main(argv: list[str]) -> None:
+    """``python -m diffviz search``; Ctrl-C loses the batch under way and no more, and ends it with status 1."""
+    parser = argparse.ArgumentParser("python -m diffviz search", description=(__doc__ or "").partition("\n")[0])
+    choices = {"goal": list(GOALS), "family": list(FAMILIES), "law": list(LAWS)}
+    words = {"data": "ring8", "goal": "likelihood", "family": "logit-normal", "law": "same", "out": "search.csv"}
+    for name, default in (words | {"points": 16, "seeds": 4, "steps": 400}).items():
+        says = f"{', '.join(choices[name])}; default: %(default)s" if name in choices else "default: %(default)s"
+        parser.add_argument(f"--{name}", default=default, type=type(default), help=says)
+    options = vars(parser.parse_args(argv))
     try:
-        return str(search(**options, tell=lambda news: print(news, file=sys.stderr)))
+        print(search(**options, tell=lambda news: print(news, file=sys.stderr)))
     except KeyboardInterrupt:
         raise SystemExit(
             f"stopped; what is finished stands in {options['out']}, and the same command goes on from there"

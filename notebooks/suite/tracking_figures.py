@@ -28,6 +28,15 @@ RULES = {  # name in the picture: rule, decay of the tracker, uniform share
 BLOCK, BATCH = 32, 128  # the law is looked up once a block of steps
 
 
+def log_variance(tracker: "dv.LossByLogSNR", objective: dv.Objective) -> NDArray:
+    """The weighting where EDM2's learned uncertainty ends, a table (n, 2) for ``dv.from_weighting``. This one does change w.
+
+    E[L/e^u + u] is least at u = log E L; L = factor ‖·‖² leaves w/(factor E‖·‖²) = 2p/E‖·‖² (arXiv 2312.02696, eq. 14–21).
+    """
+    mean = np.reshape(tracker.curve()[0], (-1, len(tracker.middle)))[0]
+    return np.column_stack([tracker.middle, 2 * objective.density.pdf(tracker.middle) / mean])[np.isfinite(mean)]
+
+
 @lru_cache
 def ring_moments() -> NDArray:
     """E‖eps_hat − eps‖² and E‖eps_hat − eps‖⁴ of the exact denoiser on ring8 in the middle of each bin, shape (2, 100)."""
@@ -129,7 +138,7 @@ def adaptive_schedules() -> Axes:
     law = adapted("Kingma–Gao")[1]
     logsnr, factor = law.draw(200_000, np.random.default_rng(1))
     drawn = 2 * np.histogram(logsnr, EDGES, weights=factor)[0] / len(factor) / WIDTH  # 2 E factor per nat is w, whatever draws
-    seen, changed = dv.tracking.log_variance(law.tracker, FM).T
+    seen, changed = log_variance(law.tracker, FM).T
     curves = {"flow matching": FM.weighting(MIDDLE), "Kingma–Gao": drawn, "EDM2 log-variance": np.interp(MIDDLE, seen, changed)}
     logs = {name: plots.scaled(w, MIDDLE, "log10, anchored") for name, w in curves.items()}
     label = plots.SCALES["log10, anchored"][1].format("ε", 0)

@@ -1,6 +1,5 @@
 """What a trajectory tells: how much of the sample is settled at each step, where a solver errs, and what each prediction counts."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,19 +9,24 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, stats
 from torch import Tensor
 
+from diffviz.checks import increasing
 from diffviz.frames import noise_ratio
 from diffviz.paths import LINEAR
 from diffviz.samplers import Trajectory, sample
 from diffviz.targets import Target, V
 
 
-def explained(found: Trajectory, edges: Sequence[float] | None = None) -> NDArray:
+def explained(found: Trajectory, edges: ArrayLike | None = None) -> NDArray:
     """R² of every x_hat with the final sample, 1 − E‖x_hat − x‖²/Var x, shape (steps + 1,).
 
-    For images, with ``edges`` of bands in cycles per image, (steps + 1, bands). Raises ValueError for a band without variance.
+    For images, with increasing ``edges`` of bands in cycles per image, (steps + 1, bands). Raises ValueError for edges that do not
+    increase, for what are no images then, and for a band without variance.
     """
     x, mask = found.x_hat.double().cpu().numpy(), np.full((1, *found.x_hat.shape[2:]), True)
     if edges is not None:
+        if x.ndim < 4:
+            raise ValueError(f"bands are of images, (n, ..., height, width), got samples of {x.shape[1:]}; leave edges out")
+        edges = increasing(edges, "edges of bands")
         x, rate = fft.dctn(x, axes=(-2, -1), norm="ortho"), np.hypot(*np.indices(x.shape[-2:])) / 2
         mask = np.array([np.broadcast_to((a <= rate) & (rate < b), x.shape[2:]) for a, b in pairwise(edges)])
     error, spread = ((x - x[-1]) ** 2).mean(1), x[-1].var(0)

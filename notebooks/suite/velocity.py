@@ -6,6 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from suite.couplings import check_pairs
+
 
 def fit_velocity(
     source: Tensor, x: Tensor, generator: torch.Generator, steps: int = 3000, batch: int = 256, width: int = 64
@@ -17,14 +19,18 @@ def fit_velocity(
         steps, batch, width: of Adam, pairs in a step, units in each of three hidden layers.
     Returns:
         A function of z (n, d) and a time () for ``couplings.flow``.
+    Raises ValueError for what are no pairs of vectors, or coordinates that are all alike.
     """
+    check_pairs(source, x, least=2)
+    scale = max(source.std(), x.std()).item()
+    if x.ndim != 2 or scale == 0:
+        raise ValueError(f"source and x are vectors (n, d) and not all alike, got {tuple(x.shape)}; images: x.flatten(1)")
     sizes = [x.shape[1] + 1, width, width, width, x.shape[1]]
     layers = [nn.utils.skip_init(nn.Linear, i, o) for i, o in pairwise(sizes)]
     for one in layers:  # from the generator alone: the global one stays as it is
         nn.init.kaiming_normal_(one.weight, nonlinearity="relu", generator=generator)
         nn.init.zeros_(one.bias)
     net = nn.Sequential(layers[0], *(part for one in layers[1:] for part in (nn.SiLU(), one)))
-    scale = max(source.std(), x.std()).item()
     source, x = source.float(), x.float()
 
     def velocity(z: Tensor, t: Tensor) -> Tensor:
