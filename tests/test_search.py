@@ -282,10 +282,10 @@ def test_one_seed_says_that_there_is_no_estimate_of_the_noise(untrained):
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"data": "rings8"}, "unknown data 'rings8'; did you mean 'ring8'"),
-        ({"goal": "likelyhood"}, "did you mean 'likelihood'"),
-        ({"family": "sigmod"}, "did you mean 'sigmoid'"),
-        ({"law": "any"}, "unknown law"),
+        ({"data": "rings8"}, "unknown data 'rings8'; there is .*ring8, .*fashion"),
+        ({"goal": "likelyhood"}, "unknown goal 'likelyhood'; there is likelihood, sample, distortion"),
+        ({"family": "sigmod"}, "there is logit-normal, sigmoid, csf-mixture"),
+        ({"law": "any"}, "unknown law 'any'; there is same, own"),
         ({"points": 0}, "logit-normal needs 7 points"),
         ({"points": 6}, "logit-normal needs 7 points"),
         ({"seeds": 0}, "whole and above 0"),

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, stats
 
-from diffviz.objectives import Objective, from_weighting, unknown
+from diffviz.objectives import Objective, from_weighting
 from diffviz.recipes import objective
 from suite import families, sensitivities, spectra
 from suite.surface import Surface
@@ -381,7 +381,7 @@ def search(
     }
     for kind, (value, names) in doors.items():
         if value not in names:
-            raise unknown(kind, value, names, "suite.search")
+            raise ValueError(f"unknown {kind} {value!r}; there is {', '.join(names)}")
     if data not in IMAGES and (goal == "distortion" or family == "csf-mixture"):
         raise ValueError(
             f"an eye looks at images: goal {goal!r} with family {family!r} needs data digits or fashion, not {data!r}"
