@@ -167,9 +167,8 @@ def move(page, control) -> list[str]:
         answered |= listed or after[0] != before[0]
         before = after
         problems += [f"{name}: {error}" for error in raised(page)]
-        if kind == "dropdown":
-            for new in fresh(page):
-                problems += move(page, new)
+        for new in fresh(page):
+            problems += move(page, new)
     return problems if answered else [*problems, f"{name} changes nothing"]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from diffviz import plots
 from suite import mixtures
 from suite import policy_figures as shown
-from suite.widgets import Explorer, control
+from suite.widgets import Explorer, control, show
 
 CHOICES = {"none: the exact loss": 0} | {str(m): m for m in shown.DRAWS}
 
@@ -65,7 +65,7 @@ class PolicyExplorer(Explorer):
     def _show(self, changed: str) -> str:
         c = self.controls
         self._seed += changed == "again"
-        c["again"].disabled = not c["draws"].value
+        show(c["again"], c["draws"].value > 0)
         name, scale, m = c["weighting"].value, 10.0 ** c["log c"].value, c["draws"].value
         move = c["size"].value * np.sqrt([1 - c["fine"].value, c["fine"].value])
         parts = self.x * move - move**2 / 2  # log-ratio of each direction
@@ -108,8 +108,10 @@ class LearningExplorer(Explorer):
             "seed": control(w.IntSlider, "seed", 0, min=0, max=9),
             "learn": w.Button(description="Learn"),
         }
-        self.panels, self.history = plots.axes(8.6, 3.3, columns=3), bandit.History(bandit.Flow(0))
+        self.panels, self.history = plots.axes(8.6, 3.6, columns=3), bandit.History(bandit.Flow(0))
         reward, goals, cloud = self.panels
+        reward.figure.subplots_adjust(bottom=0.22)
+        self._next = reward.figure.text(0.99, 0.02, "", ha="right", fontsize=9, color="#CC3311")
         (self.reward,) = reward.plot([], [], lw=2, gid="reward")
         (self.goals,) = goals.plot([], [], lw=2, color=plots.PALETTE[0], gid="goals")
         cloud.plot(*bandit.FourGoals.goals.T, "+", ms=12, mew=2, color="0.3")
@@ -145,6 +147,7 @@ class LearningExplorer(Explorer):
         if c["method"].value == "DDPO":
             name = "DDPO on the sampling chain (it has no weighting)"
         name += f", KL term {c['keep'].value:g}" if c["keep"].value else ", no KL term"
+        self._next.set_text(f"at the next Learn: {name}, seed {c['seed'].value}" if changed not in ("", "learn") else "")
         if changed != "learn":
             return f"{name}, seed {c['seed'].value}: press <b>Learn</b>"
         options = {"objective": shown.known(c["weighting"].value), "keep": c["keep"].value, "seed": c["seed"].value}

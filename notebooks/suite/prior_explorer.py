@@ -10,7 +10,7 @@ from scipy.special import expit
 from diffviz import plots
 from diffviz.objectives import unknown
 from suite import prior_figures as known
-from suite.widgets import Explorer, control
+from suite.widgets import Explorer, control, show
 
 OWN = "own λ"
 START = "offset in the start too"
@@ -61,7 +61,7 @@ class PriorExplorer(Explorer):
             c["logsnr"].value = self._place(c["schedule"].value)
         elif changed == "logsnr":
             c["schedule"].value = OWN
-        c["start"].disabled = c["offset"].value == 0  # the same start then
+        show(c["start"], c["offset"].value > 0)  # without an offset the start is the same
         level = self.level()
         (kept, spread), (means, spreads) = self.ratios(level), self.ratios(self.grid)
         left, right = self.panels
