@@ -18,7 +18,7 @@ test: $(STAMP)  ## lint, types, tests, notebooks, a look in a real browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2 --nbmake --nbmake-timeout=120 tests notebooks --ignore=tests/test_browser.py
+	$(BIN)/pytest -q -n 2 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests --ignore=tests/test_browser.py
 	$(BIN)/pytest -q -rs tests/test_browser.py
 
 figures: $(STAMP)  ## all registered figures to figures/

@@ -1,4 +1,6 @@
-"""Every notebook in a real browser: JupyterLab runs it, and each control answers with a picture within a second.
+"""Every notebook in a real browser: JupyterLab runs its explorers, and each control answers with a picture within a second.
+
+All its other cells are run without a browser (nbmake, in ``make test``).
 
 The server listens on 127.0.0.1 with a random token and works on a copy, so nothing of the user's is read or saved.
 """
@@ -21,6 +23,7 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+EXPLORER = re.compile(r"(Explorer|Dashboard)\(")
 LATE = 1.0  # s from the event to the new picture
 OPTIONS = 16  # of a list, at most
 KINDS = ("slider", "dropdown", "select", "checkbox", "toggle-button", "toggle-buttons", "radio")
@@ -78,6 +81,13 @@ def lab(tmp_path_factory):
     home = tmp_path_factory.mktemp("lab")
     shutil.copytree(NOTEBOOKS, home / "root")
     shutil.copytree(NOTEBOOKS.parent / "data", home / "data")
+    for file in (home / "root").glob("*.ipynb"):
+        notebook = nbformat.read(file, 4)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        quiet = [cell for cell in code[1:] if not EXPLORER.search(cell.source)]
+        assert len(quiet) < len(code) - 1, f"{file.name} has no explorer"
+        notebook.cells = [cell for cell in notebook.cells if cell not in quiet]
+        nbformat.write(notebook, file)
     for name, values in SETTINGS.items():
         file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)

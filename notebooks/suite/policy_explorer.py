@@ -147,11 +147,13 @@ class LearningExplorer(Explorer):
         if c["method"].value == "DDPO":
             name = "DDPO on the sampling chain (it has no weighting)"
         name += f", KL term {c['keep'].value:g}" if c["keep"].value else ", no KL term"
-        self._next.set_text(f"at the next Learn: {name}, seed {c['seed'].value}" if changed not in ("", "learn") else "")
+        name += f", seed {c['seed'].value}, {c['batches'].value} batches"
+        self._next.set_text(f"at the next Learn: {name}" if changed not in ("", "learn") else "")
         if changed != "learn":
-            return f"{name}, seed {c['seed'].value}: press <b>Learn</b>"
+            return f"{name}: press <b>Learn</b>"
         options = {"objective": shown.known(c["weighting"].value), "keep": c["keep"].value, "seed": c["seed"].value}
         options |= {"batch": 1024, "epochs": 4, "beta": 1.0} if c["method"].value == "DPO" else {}
         found = bandit.learn(METHODS[c["method"].value], iterations=c["batches"].value, callback=self._step, **options)
         done = f"reward {found.reward[0]:.2f} → <b>{found.reward[-1]:.2f}</b>, goals kept: <b>{found.goals[-1]}</b>"
-        return f"{name}, seed {c['seed'].value}, {len(found.reward) - 1} batches: {done}"
+        short = f" (stopped after {len(found.reward) - 1})" * (len(found.reward) <= c["batches"].value)
+        return f"{name}{short}: {done}"
