@@ -58,7 +58,7 @@ class TrainingDashboard(Explorer):
         self._task: asyncio.Task | None = None
         self._error: Exception | None = None
         self.left, self.right = plots.axes(8.6, 4.4, columns=2)
-        self._next = self.left.figure.text(0.99, 0.985, "", ha="right", va="top", fontsize=9, color="#CC3311")
+        self._next = self.left.figure.text(0.99, 0.985, "", ha="right", va="top", fontsize=9, color="#CC3311", gid="next")
         self._fresh()
         self._slice(steps=first)
         panel = w.VBox([*c.values(), w.HBox(list(buttons.values()))], layout=w.Layout(width="350px"))
@@ -147,8 +147,7 @@ class TrainingDashboard(Explorer):
             **dict.fromkeys(("width", "steps", "rate"), "{:.3g}".format),
         }
         told = "; ".join(f"{'data' if name == 'toy' else name} {words[name](value)}" for name, value in pending.items())
-        if self._next.get_text() != (note := f"at the next start or reset: {told}" if pending else ""):
-            self._next.set_text(note)
+        self._next.set_text(note := f"at the next start or reset: {told}" if pending else "")
         if changed not in self._made:
             self._draw_all(changed)
         over = self.controls["objectives"].value[MOST:]

@@ -111,7 +111,7 @@ class LearningExplorer(Explorer):
         self.panels, self.history = plots.axes(8.6, 3.6, columns=3), bandit.History(bandit.Flow(0))
         reward, goals, cloud = self.panels
         reward.figure.subplots_adjust(bottom=0.22)
-        self._next = reward.figure.text(0.99, 0.02, "", ha="right", fontsize=9, color="#CC3311")
+        self._next = reward.figure.text(0.99, 0.02, "", ha="right", fontsize=9, color="#CC3311", gid="next")
         (self.reward,) = reward.plot([], [], lw=2, gid="reward")
         (self.goals,) = goals.plot([], [], lw=2, color=plots.PALETTE[0], gid="goals")
         cloud.plot(*bandit.FourGoals.goals.T, "+", ms=12, mew=2, color="0.3")

@@ -49,7 +49,7 @@ VIEWS: dict[str, tuple] = {  # what is drawn of an objective, in which scale, la
 
 
 class Picture:
-    """PNG of a figure; lines and images with a ``gid`` move over a cached background until something else changes."""
+    """PNG of a figure; its texts, lines and images with a ``gid`` move over a cached background until something else changes."""
 
     def __init__(self, figure: Figure):
         self.figure, self._background = figure, None
@@ -57,15 +57,16 @@ class Picture:
     def png(self) -> bytes:
         """The figure as it is now."""
         canvas = cast(FigureCanvasAgg, self.figure.canvas)
-        moving = [(ax, one) for ax in self.figure.axes for one in (*ax.images, *ax.lines) if one.get_gid()]
+        moving: list[tuple[Any, Any]] = [(self.figure, one) for one in self.figure.texts if one.get_gid()]
+        moving += [(ax, one) for ax in self.figure.axes for one in (*ax.images, *ax.lines) if one.get_gid()]
         for _, one in moving:
             one.set_animated(True)
         if self._background is None or self.figure.stale:  # an animated artist makes nothing stale
             canvas.draw()
             self._background = canvas.copy_from_bbox(self.figure.bbox)
         canvas.restore_region(self._background)
-        for ax, one in sorted(moving, key=lambda pair: pair[1].get_zorder()):
-            ax.draw_artist(one)
+        for owner, one in sorted(moving, key=lambda pair: pair[1].get_zorder()):
+            owner.draw_artist(one)
         file = io.BytesIO()
         Pillow.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(file, "PNG", compress_level=1)
         return file.getvalue()
