@@ -1,10 +1,9 @@
 """Figures 20 to 22 show the numbers that they are there for, read from the artists; what they are made of, by second routes."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 import torch
+from pictures import check, data
 from scipy.special import expit
 
 import diffviz as dv
@@ -19,31 +18,9 @@ def drawn():
     return {name: figures.draw(name) for name in NAMES}
 
 
-def data(figure, panel, name):
-    found = [line for line in figure.axes[panel].lines if line.get_gid() == name]
-    assert len(found) == 1, f"{name} is drawn {len(found)} times"
-    return (np.asarray(one, dtype=float) for one in found[0].get_data())
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_a_figure_has_the_same_bytes_on_every_run(name, drawn):
-    assert drawn[name]._repr_png_() == figures.draw(name)._repr_png_()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_cut_off_and_no_title_runs_into_another(name, drawn):
-    figure = drawn[name]
-    figure.canvas.draw()
-    legends = [ax.get_legend().get_texts() if ax.get_legend() else [] for ax in figure.axes]
-    texts = [
-        t for ax, more in zip(figure.axes, legends, strict=True) for t in (ax.xaxis.label, ax.yaxis.label, ax.title, *more)
-    ]
-    boxes = {text: text.get_window_extent() for text in texts if text.get_text()}
-    for text, box in boxes.items():
-        inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
-        assert inside, f"{text.get_text()!r} is cut"
-    titles = sorted((boxes[ax.title] for ax in figure.axes if ax.title.get_text()), key=lambda box: box.x0)
-    assert all(a.x1 < b.x0 for a, b in pairwise(titles))
+def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_path):
+    check(name, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from pictures import check_nothing_is_cut, data
 
 import diffviz as dv
 from suite import figures, tracking_figures
@@ -18,21 +19,9 @@ def drawn():
     return {name: figures.draw(name) for name in NAMES}
 
 
-def data(figure, panel, name):
-    found = [line for line in figure.axes[panel].lines if line.get_gid() == name]
-    assert len(found) == 1, f"{name} is drawn {len(found)} times"
-    return np.asarray(found[0].get_xdata(), dtype=float), np.asarray(found[0].get_ydata(), dtype=float)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_cut_off_at_the_edge(name, drawn):
-    figure = drawn[name]
-    figure.canvas.draw()
-    for ax in figure.axes:
-        for text in (ax.xaxis.label, ax.yaxis.label, ax.title, *(ax.get_legend().get_texts() if ax.get_legend() else ())):
-            box, frame = text.get_window_extent(), figure.bbox
-            inside = box.x0 >= frame.x0 and box.y0 >= frame.y0 and box.x1 <= frame.x1 and box.y1 <= frame.y1
-            assert inside or not text.get_text(), text.get_text()
+    check_nothing_is_cut(drawn[name])
 
 
 def test_trained_figures_have_the_same_bytes_in_another_process(drawn, tmp_path):

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from pictures import check, data
 
 from diffviz.objectives import from_weighting
 from suite import figures
@@ -20,11 +21,6 @@ class Denoiser:
 
 def at(level):
     return abs(runs.GRID - level).argmin()
-
-
-def data(figure, panel, name):
-    (line,) = (line for line in figure.axes[panel].lines if line.get_gid() == name)
-    return np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
 
 
 def band(figure, panel, name):
@@ -96,15 +92,7 @@ def test_an_objective_of_your_own_is_trained_as_the_five_were():
 
 @pytest.mark.parametrize("name", ["capacity", "samples"])
 def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_path):
-    first, second = (figures.write([name], tmp_path / str(k))[0].read_bytes() for k in range(2))
-    assert first == second
-    figure = figures.draw(name)
-    figure.canvas.draw()
-    for ax in figure.axes:
-        for text in (ax.title, ax.xaxis.label, ax.yaxis.label, *(ax.get_legend().get_texts() if ax.get_legend() else ())):
-            box, frame = text.get_window_extent(), figure.bbox
-            inside = box.x0 >= frame.x0 and box.y0 >= frame.y0 and box.x1 <= frame.x1 and box.y1 <= frame.y1
-            assert inside or not text.get_text(), text.get_text()
+    check(name, tmp_path)
 
 
 def test_capacity_shows_flow_matching_better_at_low_snr_and_the_elbo_better_at_high():
