@@ -40,6 +40,8 @@ def test_the_curves_are_the_weightings_of_what_is_chosen(explorer):
     assert felt.max() <= 1.01
     slope = np.log(view.rate_distortion(2.0) / view.rate_distortion(-4.0)) / 6
     assert f"{slope:+.2f} from −4 to 2".replace("-", "−") in explorer.text.value
+    explorer.controls["logsnr"].value = -3.0
+    assert "at λ = −3.0: " in explorer.text.value
 
 
 def test_objectives_of_the_catalogue_stand_beside(explorer):
