@@ -47,6 +47,8 @@ def test_the_levels_of_frequencies_are_right(text):
     coarse, fine = np.interp([4 / 256, 64 / 256], every.frequency, every.drowns)
     assert f"λ goes from {coarse:.2f} to {fine:.2f}, {(fine - coarse) / 4:.2f} an octave" in text
     assert f"by 2 ln 2 = {S.logsnr_shift(resolution=0.5):.3f}" in text
+    mean = np.mean([P.spectrum(name).slopes()[0] for name in P.photos()])
+    assert f"β = {(fine - coarse) / np.log(16):.2f}, not the mean slope {mean:.2f}" in text
 
 
 def test_the_shares_of_loss_are_right(text):
@@ -90,9 +92,24 @@ def test_the_slopes_of_implied_weightings_are_right(text):
     assert f"towards noise ({min(noisy.values()):.2f} to {max(noisy.values()):.2f})" in text
     assert f"towards data ({max(clean.values()):.2f} to {min(clean.values()):.2f})" in text
     by_distance = ", ".join(f"{slope(P.seen(rate=float(rate)).rate_distortion, -4, 2):.2f}" for rate in P.DISTANCES)
-    assert f"{by_distance} at 10, 30, 60 pixels per degree for Barten 2004" in text
+    assert f"{by_distance} at 10, 30, 60 pixels per degree for Barten 2004; Mannos–Sakrison's only beyond 20" in text
+    rates = np.arange(5.0, 101.0, 5.0)
+    for name in P.NAMES:
+        steeper = np.diff([slope(P.seen(name, rate).rate_distortion, -4, 2) for rate in rates]) < 0
+        assert steeper.all() if name != "mannos_sakrison" else (steeper == (rates[1:] > 20)).all()
+    screen = " and ".join(", ".join(f"{0.025 / np.radians(1 / rate):.0f}" for rate in P.DISTANCES).rsplit(", ", 1))
+    assert f"0.25 mm pixels from {screen} cm" in text
     grid = np.linspace(-10, 10, 4001)
     assert f"to a peak at λ = {grid[P.seen().projection(grid).argmax()]:.1f} for Barten 2004" in text
+
+
+def test_the_trapezoids_miss_the_identity_by_what_is_said(text):
+    miss = []
+    for n in (2001, 4001):
+        grid, view = np.linspace(-10, 10, n), P.seen()
+        area = np.trapezoid(view.rate_distortion(grid) * P.spectrum().mmse(grid), grid) / 2
+        miss.append(1 - area / (view.distortion(-10.0) - view.distortion(10.0)))
+    assert f"{1e9 * miss[0]:.0f} parts in 10⁹" in text and miss[0] / miss[1] == pytest.approx(4, rel=0.01)
 
 
 def test_the_fits_of_a_sigmoid_are_right(text):
@@ -174,9 +191,13 @@ def test_the_answers_of_the_exercises_are_right(text):
     rates = {}
     for name in ("movshon_kiorpes", "mannos_sakrison", "barten_1999"):
         steep = lambda rate, name=name: slope(P.seen(name, rate).rate_distortion, -4, 2) + 0.5
-        rates[name] = optimize.brentq(steep, 5, 150)
+        rates[name] = optimize.brentq(steep, 10, 150)
+    near = optimize.brentq(lambda rate: slope(P.seen("mannos_sakrison", rate).rate_distortion, -4, 2) + 0.5, 1, 10)
     assert f"`answer = {rates['movshon_kiorpes']:.0f}`" in text
-    assert f"Mannos–Sakrison it is at {rates['mannos_sakrison']:.0f}, for Barten 1999 at {rates['barten_1999']:.0f}" in text
+    assert (
+        f"Mannos–Sakrison it is at {rates['mannos_sakrison']:.0f} (and once more at {near:.0f}), for Barten 1999 at {rates['barten_1999']:.0f}"
+        in text
+    )
     assert f"`answer = -2 * np.log(2)`, {-2 * np.log(2):.3f}" in text
     assert f"`answer = {np.interp(8 / 256, P.spectrum().frequency, P.spectrum().drowns):.2f}`" in text
 
