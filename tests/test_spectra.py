@@ -470,6 +470,22 @@ def test_a_picture_whose_white_is_not_known_is_refused(tmp_path):
         S.image(tmp_path / "ints.tiff")
 
 
+def test_a_damaged_or_boundless_picture_is_refused(tmp_path, monkeypatch):
+    noise = np.random.default_rng(6).integers(0, 256, (300, 300), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "whole.png")
+    whole = (tmp_path / "whole.png").read_bytes()
+    assert np.array_equal(S.image(tmp_path / "whole.png"), S.samples(noise))
+    after = whole.rindex(b"IDAT") - 4  # between two chunks of data, one with a name that is none
+    assert whole.count(b"IDAT") == 2
+    for some in (whole[: len(whole) // 2], whole[:after] + b"\0\0\0\4????" + whole[after:]):
+        (tmp_path / "spoilt.png").write_bytes(some)
+        with pytest.raises(ValueError, match=r"cannot read an image from .*spoilt.png"):
+            S.image(tmp_path / "spoilt.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match=r"cannot read an image from .*whole.png.*exceeds limit"):
+        S.image(tmp_path / "whole.png")
+
+
 @pytest.mark.parametrize("at", [4, 16, 20, 22, 36, 200])
 def test_a_damaged_sound_is_refused(tmp_path, at):
     """Cut off at a byte, or that byte of the header broken."""
