@@ -2,10 +2,13 @@
 
 from itertools import pairwise
 
+import nbformat
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import optimize, stats
-from test_claims import prose
+from scipy.io import wavfile
+from test_claims import NOTEBOOKS, prose
 
 import diffviz as dv
 from suite import perception_figures as P
@@ -176,6 +179,19 @@ def test_what_is_said_of_sound_is_right(text):
     assert f"falls with {slope(view.rate_distortion, 2, 8):.2f} from 2 to 8" in text
     found = dv.verdict(dv.from_weighting(view.rate_distortion, stats.uniform(-10, 20)))
     assert f"(negative share {found.negative_share:.2%})".replace("%)", " %)") in text
+
+
+def test_files_of_ones_own_are_read_as_is_shown(tmp_path, monkeypatch):
+    source = next(c.source for c in nbformat.read(NOTEBOOKS / "09_perception.ipynb", 4).cells if '"mine.png"' in c.source)
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(noise).save("mine.png")
+    wavfile.write("mine.wav", 8000, noise.ravel())
+    made = {"spectra": S, "sensitivities": E}
+    exec(source.split("```python")[1].split("```")[0], made)
+    assert made["picture"].count.sum() == 48**2 - 1 and made["rate"] == 8000 and len(made["samples"]) == noise.size
+    for view in (made["view"], made["heard"]):
+        assert view.rate_distortion(-6.0) > view.rate_distortion(6.0) > 0
 
 
 def test_the_limits_carry_their_numbers(text):
