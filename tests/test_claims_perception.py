@@ -2,10 +2,13 @@
 
 from itertools import pairwise
 
+import nbformat
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import optimize, stats
-from test_claims import prose
+from scipy.io import wavfile
+from test_claims import NOTEBOOKS, prose
 
 import diffviz as dv
 from suite import perception_figures as P
@@ -47,6 +50,8 @@ def test_the_levels_of_frequencies_are_right(text):
     coarse, fine = np.interp([4 / 256, 64 / 256], every.frequency, every.drowns)
     assert f"λ goes from {coarse:.2f} to {fine:.2f}, {(fine - coarse) / 4:.2f} an octave" in text
     assert f"by 2 ln 2 = {S.logsnr_shift(resolution=0.5):.3f}" in text
+    mean = np.mean([P.spectrum(name).slopes()[0] for name in P.photos()])
+    assert f"β = {(fine - coarse) / np.log(16):.2f}, not the mean slope {mean:.2f}" in text
 
 
 def test_the_shares_of_loss_are_right(text):
@@ -90,9 +95,24 @@ def test_the_slopes_of_implied_weightings_are_right(text):
     assert f"towards noise ({min(noisy.values()):.2f} to {max(noisy.values()):.2f})" in text
     assert f"towards data ({max(clean.values()):.2f} to {min(clean.values()):.2f})" in text
     by_distance = ", ".join(f"{slope(P.seen(rate=float(rate)).rate_distortion, -4, 2):.2f}" for rate in P.DISTANCES)
-    assert f"{by_distance} at 10, 30, 60 pixels per degree for Barten 2004" in text
+    assert f"{by_distance} at 10, 30, 60 pixels per degree for Barten 2004; Mannos–Sakrison's only beyond 20" in text
+    rates = np.arange(5.0, 101.0, 5.0)
+    for name in P.NAMES:
+        steeper = np.diff([slope(P.seen(name, rate).rate_distortion, -4, 2) for rate in rates]) < 0
+        assert steeper.all() if name != "mannos_sakrison" else (steeper == (rates[1:] > 20)).all()
+    screen = " and ".join(", ".join(f"{0.025 / np.radians(1 / rate):.0f}" for rate in P.DISTANCES).rsplit(", ", 1))
+    assert f"0.25 mm pixels from {screen} cm" in text
     grid = np.linspace(-10, 10, 4001)
     assert f"to a peak at λ = {grid[P.seen().projection(grid).argmax()]:.1f} for Barten 2004" in text
+
+
+def test_the_trapezoids_miss_the_identity_by_what_is_said(text):
+    miss = []
+    for n in (2001, 4001):
+        grid, view = np.linspace(-10, 10, n), P.seen()
+        area = np.trapezoid(view.rate_distortion(grid) * P.spectrum().mmse(grid), grid) / 2
+        miss.append(1 - area / (view.distortion(-10.0) - view.distortion(10.0)))
+    assert f"{1e9 * miss[0]:.0f} parts in 10⁹" in text and miss[0] / miss[1] == pytest.approx(4, rel=0.01)
 
 
 def test_the_fits_of_a_sigmoid_are_right(text):
@@ -161,6 +181,19 @@ def test_what_is_said_of_sound_is_right(text):
     assert f"(negative share {found.negative_share:.2%})".replace("%)", " %)") in text
 
 
+def test_files_of_ones_own_are_read_as_is_shown(tmp_path, monkeypatch):
+    source = next(c.source for c in nbformat.read(NOTEBOOKS / "09_perception.ipynb", 4).cells if '"mine.png"' in c.source)
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(noise).save("mine.png")
+    wavfile.write("mine.wav", 8000, noise.ravel())
+    made = {"spectra": S, "sensitivities": E}
+    exec(source.split("```python")[1].split("```")[0], made)
+    assert made["picture"].count.sum() == 48**2 - 1 and made["rate"] == 8000 and len(made["samples"]) == noise.size
+    for view in (made["view"], made["heard"]):
+        assert view.rate_distortion(-6.0) > view.rate_distortion(6.0) > 0
+
+
 def test_the_limits_carry_their_numbers(text):
     variance = {name: photo.var() for name, photo in P.photos().items()}
     three = sum(variance[name] for name in ("camera", "astronaut", "coffee")) / sum(variance.values())
@@ -174,9 +207,13 @@ def test_the_answers_of_the_exercises_are_right(text):
     rates = {}
     for name in ("movshon_kiorpes", "mannos_sakrison", "barten_1999"):
         steep = lambda rate, name=name: slope(P.seen(name, rate).rate_distortion, -4, 2) + 0.5
-        rates[name] = optimize.brentq(steep, 5, 150)
+        rates[name] = optimize.brentq(steep, 10, 150)
+    near = optimize.brentq(lambda rate: slope(P.seen("mannos_sakrison", rate).rate_distortion, -4, 2) + 0.5, 1, 10)
     assert f"`answer = {rates['movshon_kiorpes']:.0f}`" in text
-    assert f"Mannos–Sakrison it is at {rates['mannos_sakrison']:.0f}, for Barten 1999 at {rates['barten_1999']:.0f}" in text
+    assert (
+        f"Mannos–Sakrison it is at {rates['mannos_sakrison']:.0f} (and once more at {near:.0f}), for Barten 1999 at {rates['barten_1999']:.0f}"
+        in text
+    )
     assert f"`answer = -2 * np.log(2)`, {-2 * np.log(2):.3f}" in text
     assert f"`answer = {np.interp(8 / 256, P.spectrum().frequency, P.spectrum().drowns):.2f}`" in text
 

@@ -40,6 +40,8 @@ def test_the_curves_are_the_weightings_of_what_is_chosen(explorer):
     assert felt.max() <= 1.01
     slope = np.log(view.rate_distortion(2.0) / view.rate_distortion(-4.0)) / 6
     assert f"{slope:+.2f} from −4 to 2".replace("-", "−") in explorer.text.value
+    explorer.controls["logsnr"].value = -3.0
+    assert "at λ = −3.0: " in explorer.text.value
 
 
 def test_objectives_of_the_catalogue_stand_beside(explorer):
@@ -89,6 +91,17 @@ def test_the_table_of_octaves_counts_power(explorer):
     row = re.findall(r">([^<>]*)</td>", explorer.text.value.split("known of its power")[1])
     assert float(row[-2].rstrip("%")) / 100 == pytest.approx((known * power[band]).sum() / power[band].sum(), abs=0.011)
     assert "32–64" in explorer.text.value and "3.8" in explorer.text.value  # 32 cycles in 256/30 degrees
+
+
+def test_the_distortion_left_is_the_share_of_what_is_seen(explorer):
+    """Of Barten 2004 at 30 pixels per degree, at first; nearly all of it is left where little is known."""
+    explorer.controls["logsnr"].value = 1.0
+    rings = P.spectrum("camera")
+    seen = rings.count * rings.power * E.barten_2004(rings.frequency * 30) ** 2
+    left = (seen / (1 + rings.power * np.exp(1.0))).sum() / seen.sum()
+    assert f"left at λ = 1.0: {left:.1%}" in explorer.text.value and 0 < left < 0.5
+    explorer.controls["logsnr"].value = -8.0
+    assert float(explorer.text.value.split("left at λ = −8.0: ")[1].split("%")[0]) > 90
 
 
 def test_sliders_move_artists_over_a_background_that_stays(explorer, monkeypatch):

@@ -123,6 +123,24 @@ def test_doubling_the_pixels_per_degree_moves_the_weighting_on_photographs_too()
     assert (near(grid) / near(0.0) < far(grid) / far(0.0))[grid > 0.2].all()
 
 
+def test_a_curve_has_one_colour_in_every_picture():
+    seen = {}
+    for name in NAMES:
+        for axes in figures.draw(name).axes:
+            for line in axes.lines:
+                if line.get_gid() in {*P.INK, *P.SPENDERS}:
+                    seen.setdefault(line.get_gid(), set()).add(line.get_color())
+    assert seen.keys() == {*P.INK, *P.SPENDERS} and all(len(colours) == 1 for colours in seen.values())
+
+
+def test_an_unknown_photograph_or_sensitivity_names_near_ones():
+    for call, near in ((lambda: P.spectrum("camra"), "camera"), (lambda: P.seen("barten"), "barten_1999")):
+        with pytest.raises(ValueError, match=f"did you mean .*{near}"):
+            call()
+    with pytest.raises(ValueError, match="no published peak for species 'pigeon'"):
+        P.seen(animal="pigeon")
+
+
 def test_hearing_prefers_no_low_frequencies():
     figure = figures.draw("hearing")
     f, decibels = data(figure, 0, "A-weighting")

@@ -27,7 +27,7 @@ def peak(curve, low=0.01, high=60.0):
         (E.barten_1999, "1.53", None),
         (E.barten_2004, "3.04", "655"),
         (E.daly, "3.19", "237"),
-        (E.movshon_kiorpes, "4.00", None),
+        (E.movshon_kiorpes, "4.00", "102.2"),  # 75 · 4^0.8 e^−0.8
         (E.species("triplefin"), "0.38", None),
         (E.species("mouse"), "0.10", None),
     ],

@@ -324,7 +324,7 @@ def _as_steep_as_fm(answer) -> str:
     from suite import perception_figures
 
     if not 1 <= float(answer) <= 200:
-        return "Pixels per degree: a phone held near has about 10 of a small picture, a fine screen far away 100."
+        return "Pixels per degree: a monitor has about 10 from 14 cm, 42 from 60 cm, 100 from 143 cm."
     steep = perception_figures.slopes(perception_figures.seen("movshon_kiorpes", float(answer)).rate_distortion)[1]
     return (
         ""

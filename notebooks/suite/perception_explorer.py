@@ -15,6 +15,7 @@ from diffviz.objectives import unknown
 from diffviz.recipes import CATALOGUE
 from suite import perception_figures as known
 from suite.sensitivities import SENSITIVITIES, SPECIES
+from suite.sensitivities import species as eye_of
 from suite.spectra import Implied
 from suite.widgets import Explorer, control
 
@@ -22,7 +23,7 @@ CURVES = {label: name for name, label in known.NAMES.items()}
 BESIDE = ("elbo", "iddpm-cosine", "edm", "sigmoid-bias2", "min-snr-5-eps", "fm-ot", "sd3", "p2-gamma1", "indi")
 RATE_DISTORTION, PROJECTION = "rate–distortion", "projection"
 SEEN, KNOWN, POWER = "seen (sensitivity)", "known at λ", "λ"
-INK = {RATE_DISTORTION: "#004488", PROJECTION: "#5588BB", SEEN: "#009E73", KNOWN: "#D55E00", POWER: "0.4"}
+INK = {SEEN: "#6A3D9A", KNOWN: "#7F7F7F", POWER: "0.4"}
 OCTAVES = 2.0 ** np.arange(8)  # cycles per image
 N = 256
 
@@ -91,13 +92,13 @@ class PerceptionExplorer(Explorer):
             self._drawn = {n: plots.scaled(f(self.grid), self.grid, "log10, anchored") for n, f in curves.items()}
         lines = self._drawn | {POWER: np.linspace(-5, 5, len(self.grid))}
         x = dict.fromkeys(lines, self.grid) | {POWER: np.full(len(self.grid), level)}
-        ink = lambda name: INK.get(name) or plots.colour(name)
+        ink = lambda name: INK.get(name) or known.colour_of(name)
         words: dict[str, Any] = {"xlabel": "log-SNR λ   [nats; noise ← → data]", "ylabel": "log₁₀ w on the ε error, 0 at λ = 0"}
         plots.lines(x, lines, **words, title="implied weightings", outside=None, colours=ink, ax=left)
         rings = spectrum.frequency < 0.5
         f = spectrum.frequency[rings]
-        human, ratio = SENSITIVITIES[CURVES[c["curve"].value]], SPECIES["human"] / SPECIES[c["species"].value]
-        felt = human(f * c["rate"].value * ratio) / human(np.geomspace(0.05, 60, 200)).max()
+        human = SENSITIVITIES[CURVES[c["curve"].value]]
+        felt = eye_of(c["species"].value, human)(f * c["rate"].value) / human(np.geomspace(0.05, 60, 200)).max()
         bands = {SEEN: felt, KNOWN: spectrum.captured(level)[rings]}
         label = "share of the band, of the peak"
         plots.lines(f * N, bands, xlabel=known.FREQUENCY, ylabel=label, title="bands", outside=None, colours=ink, ax=middle)
@@ -141,9 +142,10 @@ class PerceptionExplorer(Explorer):
         table = "".join("<tr>" + "".join(f"<td {style}>{one}</td>" for one in row) + "</tr>" for row in rows)
         noisy, middle, clean = known.slopes(view.rate_distortion)
         left = view.distortion(np.array([level, -20.0]))
-        words = f"picture: {N / rate:.1f}° wide; slope of the rate–distortion weighting {noisy:+.2f} below −4, <b>{middle:+.2f} from −4 to 2</b>, "
-        words += f"{clean:+.2f} above (fm-ot: −0.50); visible distortion left at λ = {level:.1f}: {left[0] / left[1]:.1%}"
-        return f"{words}<table style='line-height:1.25'>{table}</table>".replace("-0", "−0").replace("-1", "−1")
+        words = f"picture: {N / rate:.1f}° wide; slope of the rate–distortion weighting {noisy:+.2f} from −8 to −4, "
+        words += f"<b>{middle:+.2f} from −4 to 2</b>, {clean:+.2f} from 2 to 8 (flow matching: −0.50); "
+        words += f"visible distortion left at λ = {level:.1f}: {left[0] / left[1]:.1%}"
+        return f"{words.replace('-', '−')}<table style='line-height:1.25'>{table}</table>"
 
 
 @lru_cache

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
 from diffviz import plots, weightings
+from diffviz.objectives import unknown
 from diffviz.recipes import CATALOGUE
 from suite.figures import figure
 from suite.sensitivities import SENSITIVITIES, SPECIES, a_weighting, species
@@ -20,12 +21,24 @@ NAMES = {  # as people write them
     "mannos_sakrison": "Mannos–Sakrison 1974", "barten_1999": "Barten 1999", "barten_2004": "Barten 2004",
     "daly": "Daly 1993", "movshon_kiorpes": "Movshon–Kiorpes 1988",
 }  # fmt: skip
-DISTANCES = (10, 30, 60)  # pixels per degree: a phone held near, a monitor at 60 cm, a fine screen or a small picture far away
+DISTANCES = (10, 30, 60)  # pixels per degree: a monitor of 0.25 mm pixels from 14, 43 and 86 cm
 SPENDERS = ("elbo", "iddpm-cosine", "edm", "sigmoid-bias2", "min-snr-5-eps", "fm-ot", "sd3", "indi")
 RULERS = ("elbo", "fm-ot")  # drawn beside what is implied
 RATE = 44100  # samples a second
 FREQUENCY = "spatial frequency   [cycles per image]"
 GRID = np.linspace(-10, 10, 201)
+INK = {  # one colour a name in every picture, and one where two names stand for the same curve; none is a ruler's
+    "Mannos–Sakrison 1974": "#0072B2", "Barten 1999": "#009E73", "Barten 2004": "#CC79A7", "Daly 1993": "#E69F00",
+    "Movshon–Kiorpes 1988": "#56B4E9", "human": "#56B4E9", "tree shrew": "#009E73", "cat": "#CC79A7", "triplefin": "#882255",
+    "goldfish": "#E69F00", "mouse": "#0072B2",
+    "10 pixels per degree": "#7A7A00", "30 pixels per degree": "#CC79A7", "60 pixels per degree": "#882255",
+    "rate–distortion": "#004488", "projection": "#5588BB",
+}  # fmt: skip
+
+
+def colour_of(name: str) -> str:
+    """The colour of a curve by its name, an objective's own where it is one of the catalogue."""
+    return INK.get(name) or plots.colour(name)
 
 
 @lru_cache
@@ -38,7 +51,9 @@ def photos() -> Mapping[str, NDArray]:
 
 @lru_cache
 def spectrum(name: str = "") -> Spectrum:
-    """Spectrum of one photograph, or by default of all eight."""
+    """Spectrum of one photograph, or by default of all eight; ValueError for another name."""
+    if name and name not in photos():
+        raise unknown("photograph", name, photos(), "perception_figures.photos()")
     return image_spectrum(photos()[name] if name else np.stack(list(photos().values())))
 
 
@@ -55,12 +70,10 @@ def noised(image: NDArray, logsnr: float, seed: int = 0) -> NDArray:
 
 @lru_cache
 def seen(curve: str = "barten_2004", rate: float = 30.0, image: str = "", animal: str = "human") -> Implied:
-    """Weightings implied on a photograph (by default on all) by a sensitivity at ``rate`` pixels per degree.
-
-    An animal other than the human sees the curve at its own scale, as in ``sensitivities.species``.
-    """
-    ratio, human = SPECIES["human"] / SPECIES[animal], SENSITIVITIES[curve]
-    return implied(spectrum(image), lambda f: human(f * ratio), rate)
+    """Weightings implied on a photograph (by default on all) by a sensitivity at an animal's scale; ``rate`` in pixels per degree."""
+    if curve not in SENSITIVITIES:
+        raise unknown("sensitivity", curve, SENSITIVITIES, "sensitivities.SENSITIVITIES")
+    return implied(spectrum(image), species(animal, SENSITIVITIES[curve]), rate)
 
 
 def slopes(w: Curve, knots: ArrayLike = (-8.0, -4.0, 2.0, 8.0)) -> NDArray:
@@ -71,7 +84,7 @@ def slopes(w: Curve, knots: ArrayLike = (-8.0, -4.0, 2.0, 8.0)) -> NDArray:
 
 def slope_table() -> str:
     """Slopes of both implied weightings for every sensitivity at three distances, and flow matching's, as text."""
-    rows = [f"{'slopes below −4, −4 to 2, above 2':36}rate–distortion        projection             its peak"]
+    rows = [f"{'slopes −8 to −4, −4 to 2, 2 to 8':36}rate–distortion        projection             its peak"]
     grid, words = np.linspace(-12, 12, 481), lambda w: " ".join(f"{one:+.2f}" for one in slopes(w)).replace("-", "−")
     for name in SENSITIVITIES:
         for rate in DISTANCES:
@@ -127,7 +140,7 @@ def _logs(curves: Mapping[str, Curve], ax: Axes, title="", ylabel="", xlabel=plo
     """log10 of weightings, 0 at λ = 0, beside the rulers."""
     known = {name: CATALOGUE[name].weighting for name in RULERS}
     drawn = {name: plots.scaled(w(GRID), GRID, "log10, anchored") for name, w in (known | dict(curves)).items()}
-    plots.lines(GRID, drawn, xlabel=xlabel, ylabel=ylabel, title=title, outside=None, ax=ax)
+    plots.lines(GRID, drawn, xlabel=xlabel, ylabel=ylabel, title=title, outside=None, colours=colour_of, ax=ax)
     for line in ax.lines:
         if line.get_gid() in RULERS:
             line.set(lw=3, alpha=0.45, zorder=2)
@@ -150,8 +163,8 @@ def spectra() -> Axes:
         line.set(lw=2.8 if line.get_gid() == "all eight" else 1.1, ls="-")
     left.legend(handles=left.lines[::2], frameon=False, fontsize=8, ncols=2, loc="lower left")
     image, noise = power(spectrum("camera")), power(image_spectrum(noised(np.zeros((256, 256)), 0.0)))
-    curves, ink = {"camera": image, "noise, λ = 0": noise}, {"camera": "black", "noise, λ = 0": "0.55"}
-    for level, colour in zip((4.0, 0.0, -4.0), plots.PALETTE, strict=False):
+    curves, ink = {"camera": image, "noise, λ = 0": noise}, {"camera": plots.PALETTE[0], "noise, λ = 0": "0.55"}
+    for level, colour in zip((4.0, 0.0, -4.0), plots.PALETTE[1:4], strict=True):
         name = f"λ = {level:g}".replace("-", "−")
         curves |= {f"{name}, noised": power(image_spectrum(noised(photos()["camera"], level))), name: image + np.exp(-level)}
         ink |= {f"{name}, noised": colour, name: colour}
@@ -198,10 +211,10 @@ def contrast_sensitivity() -> Axes:
     left, right = plots.axes(11.0, 4.4, columns=2)
     f = np.geomspace(0.02, 80, 400)
     scaled = lambda curve: np.where(curve(f) > 1e-3 * curve(f).max(), curve(f) / curve(f).max(), np.nan)
-    label, unit = "sensitivity / its maximum", "spatial frequency   [cycles per degree]"
-    plots.lines(f, {NAMES[n]: scaled(c) for n, c in SENSITIVITIES.items()}, xlabel=unit, ylabel=label, title="people", ax=left)
+    words: dict[str, Any] = {"xlabel": "spatial frequency   [cycles per degree]", "ylabel": "sensitivity / its maximum"}
+    plots.lines(f, {NAMES[n]: scaled(c) for n, c in SENSITIVITIES.items()}, **words, title="people", colours=colour_of, ax=left)
     beasts = {name: scaled(species(name)) for name in SPECIES if name != "macaque"}
-    plots.lines(f, beasts, xlabel=unit, ylabel=label, title="one shape, moved to published peaks", ax=right)
+    plots.lines(f, beasts, **words, title="one shape, moved to published peaks", colours=colour_of, ax=right)
     for ax in (left, right):
         ax.set(xscale="log", yscale="log", xlim=(0.02, 80), ylim=(3e-3, 1.5))
         ax.legend(handles=ax.lines[::2], frameon=False, fontsize=9, loc="lower center" if ax is left else "lower left")
@@ -237,6 +250,6 @@ def hearing() -> Axes:
     left.set(xscale="log", xlim=(20, 20000), ylim=(-55, 5))
     view = implied(pink_spectrum(), a_weighting, RATE)
     curves = {"rate–distortion": view.rate_distortion, "projection": view.projection}
-    _logs(curves, right, "pink noise, 44.1 kHz", "log₁₀ w on the ε error, 0 at λ = 0")
+    _logs(curves, right, "pink noise of variance 1, 44.1 kHz", "log₁₀ w on the ε error, 0 at λ = 0")
     right.set_ylim(-4.2, 2.4)
     return left

@@ -33,7 +33,6 @@ def _above_zero(frequency: ArrayLike) -> NDArray:
     return f
 
 
-# contrast sensitivity = 1/threshold contrast; past acuity (60 cycles per degree) it is below 1, invisible, and goes on falling
 def mannos_sakrison(frequency: ArrayLike) -> NDArray:
     """Relative contrast sensitivity, cycles per degree (Mannos & Sakrison 1974, doi 10.1109/TIT.1974.1055250)."""
     f = 0.114 * _above_zero(frequency)
@@ -85,8 +84,8 @@ SENSITIVITIES = {f.__name__: f for f in (mannos_sakrison, barten_1999, barten_20
 SPECIES = {"human": 4.0, "macaque": 4.0, "tree shrew": 0.7, "cat": 0.4, "triplefin": 0.375, "goldfish": 0.3, "mouse": 0.1}
 
 
-def species(name: str) -> Curve:
-    """The human Movshon–Kiorpes curve moved to an animal's published peak, assuming one shape for all; ValueError without a peak."""
+def species(name: str, human: Curve = movshon_kiorpes) -> Curve:
+    """A human curve moved as an animal's published peak is from ours, assuming one shape for all; ValueError without a peak."""
     if name not in SPECIES:
         raise ValueError(f"no published peak for species {name!r}; SPECIES has {', '.join(SPECIES)}")
-    return lambda frequency: movshon_kiorpes(SPECIES["human"] / SPECIES[name] * np.asarray(frequency))
+    return lambda frequency: human(SPECIES["human"] / SPECIES[name] * np.asarray(frequency))

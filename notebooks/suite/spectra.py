@@ -14,25 +14,24 @@ the loss from above; sensitivities are thresholds (see ``sensitivities``); pixel
 unless a sensitivity names its unit.
 """
 
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
 from pathlib import Path as File
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from scipy import fft, signal, stats
 from scipy.io import wavfile
 from scipy.special import digamma, expit
 
 from diffviz.checks import finite, positive
-
-Curve = Callable[[NDArray], NDArray]
+from suite.sensitivities import Curve
 
 
 def samples(values: ArrayLike, name: str = "values") -> NDArray:
-    """Floats as they are, 8- and 16-bit integers with their range on [−1, 1]; TypeError where no full scale is known, ValueError for NaN."""
+    """Floats as they are, 8- and 16-bit integers from [min, max] to [−1, 1]; TypeError without a full scale, ValueError for NaN."""
     array = np.asarray(values)
     if array.dtype.kind in "iu" and array.dtype.itemsize <= 2:
         low, high = float(np.iinfo(array.dtype).min), float(np.iinfo(array.dtype).max)
@@ -43,19 +42,20 @@ def samples(values: ArrayLike, name: str = "values") -> NDArray:
 
 
 def image(path: str | File) -> NDArray:
-    """Your own picture: the middle square of an image file in grey, shape (n, n), black −1 and white 1.
+    """Your own picture: the middle square of an image file in grey, shape (n, n), black −1 and white 1; floats as they are.
 
     Raises:
         ValueError: for a file that is no image, has fewer than 8 pixels a side, or an alpha channel that hides something.
+        TypeError: for integers of 32 bits, whose white is not known.
     """
     try:
-        picture = Image.open(path)
-        picture.load()
-    except (OSError, UnidentifiedImageError) as error:
+        with Image.open(path) as picture:
+            picture.load()
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # a damaged PNG is a SyntaxError to Pillow
         raise ValueError(f"cannot read an image from {path}: {error}") from error
     if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
         raise ValueError(f"{path} has an alpha channel: what shows through is not in the file; save it flat, on a background")
-    grey = picture if picture.mode in ("F", "L") or picture.mode.startswith("I;16") else picture.convert("L")
+    grey = picture if picture.mode in ("F", "I", "L") or picture.mode.startswith("I;16") else picture.convert("L")
     values = samples(np.asarray(grey), str(path))
     side = min(values.shape)
     if side < 8:
@@ -68,11 +68,13 @@ def sound(path: str | File) -> tuple[NDArray, int]:
     """Your own sound: a WAV file's samples on [−1, 1], shape (n,), and how many there are a second.
 
     Raises:
-        ValueError: for a file that is no WAV, or one of several channels.
+        ValueError: for a file that is no WAV or shorter than its header says, or one of several channels.
     """
     try:
-        rate, values = wavfile.read(path)
-    except (OSError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
+            rate, values = wavfile.read(path)
+    except Exception as error:  # SciPy stumbles over a damaged header in many ways, a name that was never bound among them
         raise ValueError(f"cannot read a WAV file from {path}: {error}") from error
     if values.ndim != 1:
         raise ValueError(f"{path} has {values.shape[1]} channels; write one of them, or their mean, to a file of its own")
@@ -105,10 +107,12 @@ class Spectrum:
             raise ValueError("frequency must increase from above 0; the mean has no place in a spectrum")
         if (
             (finite(self.each, "power") < 0).any()
-            or not self.each.any(axis=1).all()
+            or not (len(self.each) and self.each.any(axis=1).all())
             or (finite(self.count, "count") <= 0).any()
         ):
-            raise ValueError("power must be >= 0 and somewhere positive (is a recording constant?), count > 0")
+            raise ValueError(
+                "power must be >= 0 and somewhere positive (is a recording constant, or is there none?), count > 0"
+            )
 
     @property
     def power(self) -> NDArray:
@@ -158,6 +162,8 @@ class Spectrum:
 def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
     """Mean of ``values`` (m,), and the ends of Student's confidence interval for it; ValueError for fewer than two values."""
     values = finite(values, "values")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, such as 0.95; got {level}")
     if values.ndim != 1 or len(values) < 2:
         raise ValueError(f"a spread over recordings needs at least two of them, got shape {values.shape}")
     mean, half = float(values.mean()), float(stats.t.isf((1 - level) / 2, len(values) - 1) * stats.sem(values))
@@ -176,7 +182,7 @@ def image_spectrum(images: ArrayLike, window: str | None = None) -> Spectrum:
     if x.ndim not in (2, 3) or x.shape[-1] != x.shape[-2]:
         raise ValueError(f"images must be grey and square, got {x.shape}; drop alpha, average the colours, crop")
     n = x.shape[-1]
-    x = x.reshape(-1, n, n)
+    x = x[None] if x.ndim == 2 else x
     if not x.size or (np.ptp(x, axis=(1, 2)) == 0).any():
         raise ValueError("a constant image (or none) has no spectrum; leave it out")
     x = x - x.mean((1, 2), keepdims=True)
@@ -234,6 +240,8 @@ def implied(spectrum: Spectrum, sensitivity: Curve, rate: float) -> Implied:
     """
     unit = spectrum.frequency * positive(rate, "rate (pixels per degree, or samples per second)")
     seen = finite(sensitivity(unit), "sensitivity")
+    if seen.shape != unit.shape:
+        raise ValueError(f"sensitivity must give one value a frequency, shape {unit.shape}; got {seen.shape}")
     if (seen < 0).any() or not seen.any():
         raise ValueError("sensitivity must be >= 0, and positive at one of the spectrum's frequencies")
     n, q, v = spectrum.count, spectrum.count * seen**2, spectrum.remaining
