@@ -1,5 +1,7 @@
 """A search: goals by a second route, weightings by the catalogue, a file that goes on, and failures that are shown."""
 
+import functools
+import inspect
 import math
 import types
 
@@ -166,6 +168,22 @@ def test_a_row_cut_short_is_told_and_measured_again(untrained, tmp_path):
     assert again.second.keys() == whole.second.keys() and not list(tmp_path.glob("*.tmp"))
 
 
+@pytest.mark.parametrize("left", [0, 20, 140])
+def test_a_file_cut_short_before_its_first_row_is_begun_again(untrained, tmp_path, left):
+    file = tmp_path / "s.csv"
+    search.search(**FAST, out=file)
+    file.write_text((whole := file.read_text())[:left])
+    search.search(**FAST, out=file)
+    assert file.read_text() == whole
+
+
+def test_a_file_that_is_no_text_is_refused_by_name(untrained, tmp_path):
+    (file := tmp_path / "s.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"s\.csv is of another search, or of none"):
+        search.search(**FAST, out=file)
+    assert file.read_bytes() == b"\xff\xfe\x00"
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -300,6 +318,17 @@ def test_wrong_input_is_refused_before_any_training(untrained, tmp_path, wrong, 
     with pytest.raises(ValueError, match=says):
         search.search(**wrong, out=tmp_path / "s.csv")
     assert not untrained and not (tmp_path / "s.csv").exists()
+
+
+def test_each_setting_is_an_option_with_the_same_default(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(search, "search", functools.wraps(search.search)(lambda **options: asked.append(options)))
+    search.main(["--batch", "128", "--rate", "0.02", "--points", "9"])
+    search.main([])
+    capsys.readouterr()
+    plain = {name: about.default for name, about in inspect.signature(search.search).parameters.items()}
+    for one, change in zip(asked, ({"batch": 128, "rate": 0.02, "points": 9}, {}), strict=True):
+        assert one.pop("tell") and one == {k: v for k, v in plain.items() if k != "tell"} | {"out": "search.csv"} | change
 
 
 # all of it, trained

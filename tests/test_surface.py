@@ -46,22 +46,27 @@ def test_the_optimum_of_any_quadratic_is_the_least_of_a_fine_lattice(seed):
     assert height(surface.least(c)[None], c)[0] == pytest.approx(height(lattice, c).min(), abs=1e-3)
 
 
-def test_standard_errors_are_the_spread_of_repeated_experiments():
-    rng = np.random.default_rng(2)
-    found = [Surface(BOX, POINTS, measured(rng)) for _ in range(400)]
+@pytest.mark.parametrize("tilt", [0.0, 0.2])
+def test_standard_errors_are_the_spread_of_repeated_experiments(tilt):
+    """Also where a seed tilts the surface, so that the points of one seed are off together."""
+    rng, x = np.random.default_rng(2), 2 * UNIT - 1
+    found = [Surface(BOX, POINTS, measured(rng, extra=tilt * x @ rng.standard_normal((2, 6)))) for _ in range(400)]
     spread = np.std([one.coefficients[1:] for one in found], axis=0)  # the first also holds the mean of what seeds add
-    stated = np.sqrt(np.mean([((one._solve * one.stderr) ** 2).sum(1)[1:] for one in found], axis=0))
-    np.testing.assert_allclose(stated, spread, rtol=0.15)
-    assert np.mean([one.stderr.mean() for one in found]) == pytest.approx(0.1 / np.sqrt(6), rel=0.06)
+    stated = np.sqrt(np.mean([one.errors[1:] ** 2 for one in found], axis=0))
+    assert (stated > 0.85 * spread).all() and (stated < 1.3 * spread).all()  # chance misfits above 1 stretch it a little
+    if not tilt:
+        assert np.mean([one.stderr.mean() for one in found]) == pytest.approx(0.1 / np.sqrt(6), rel=0.06)
 
 
-def test_the_spread_of_optima_is_that_of_repeated_experiments():
-    rng = np.random.default_rng(3)
-    found = [Surface(BOX, POINTS, measured(rng)) for _ in range(4)]
-    many = np.std([Surface(BOX, POINTS, measured(rng)).least() for _ in range(150)], axis=0)
-    stated = np.sqrt(np.mean([one.optima.var(0) for one in found], axis=0))
-    assert found[0].optima.shape == (200, 2)
-    np.testing.assert_allclose(stated, many, rtol=0.35)  # and a little wider, where chance misfits stretch it
+def test_the_interval_of_the_optimum_covers_the_truth_in_95_of_100_experiments():
+    """Of each parameter, with four seeds: a plain bootstrap of the seeds covers it in 80, for want of Student's tails."""
+    rng, x, true = np.random.default_rng(3), 2 * UNIT - 1, Surface(BOX, POINTS, measured(np.random.default_rng(0))).least(TRUTH)
+    covered = []
+    for _ in range(50):
+        found = Surface(BOX, POINTS, measured(rng, seeds=4, extra=0.2 * x @ rng.standard_normal((2, 4))))
+        low, high = np.quantile(found.optima, [0.025, 0.975], axis=0)
+        covered.append((low <= true) & (true <= high))
+    assert found.optima.shape == (200, 2) and 0.89 <= np.mean(covered) <= 0.99
 
 
 def test_misfit_is_one_for_noise_and_large_for_a_cubic_and_stretches_errors():
@@ -71,7 +76,7 @@ def test_misfit_is_one_for_noise_and_large_for_a_cubic_and_stretches_errors():
     x = (2 * (POINTS[:, 0] - LOW[0]) / 6 - 1)[:, None]
     bent = Surface(BOX, POINTS, measured(rng, extra=2 * x**3))
     assert bent.misfit > 20
-    np.testing.assert_allclose(bent.errors**2, ((bent._solve * bent.stderr) ** 2).sum(1) * bent.misfit)
+    assert (bent.errors > 0.8 * np.sqrt(((bent._solve * bent.stderr) ** 2).sum(1) * bent.misfit)).all()
     assert (bent.optima.std(0) > 0).any()
 
 

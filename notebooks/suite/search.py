@@ -4,7 +4,8 @@ Points of a Sobol design over the parameters are trained side by side, once for 
 better). A seed moves data, start, noise and held-out points, of all candidates alike. A quadratic goes through the means
 (``surface``), and the optimum is where that is least in the box. It was chosen with its luck, and a quadratic may miss the
 truth; so it is trained once more, under fresh seeds, beside the catalogue's weightings and the one that theory predicts, and
-compared with them seed by seed.
+compared with them seed by seed. Fresh seeds are fresh points of a toy, but other splits of the same images: an interval is then
+about splits, starts and noise with these images, and is too short for other images (Nadeau & Bengio 2003).
 
 What is varied is w(λ) alone, on one range of λ. ``law`` says how levels are drawn: "same" for all (even in λ: then all
 candidates see the same levels, data and noise, and differ by a factor), or each its "own", p ∝ w mmse of Gaussian data, where
@@ -13,11 +14,12 @@ the value of the loss is quiet. A result that needs one of them is one about gra
 
 import argparse
 import csv
+import inspect
 import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -243,11 +245,12 @@ class Search:
 
     @property
     def verdicts(self) -> dict[str, list[str]]:
-        """Names of the second round by how they compare with the optimum."""
-        found: dict[str, list[str]] = {"not distinguishable from the optimum": [], "better": [], "worse": [], "no verdict": []}
-        alike, better, worse, none = found.values()
+        """Names of the second round by how they compare with the optimum, each at 95 % by itself."""
+        alike, better, worse, none = kinds = "not distinguishable from the optimum", "better", "worse", "no verdict"
+        found: dict[str, list[str]] = {kind: [] for kind in kinds}
         for name, (off, half) in self.beside.items():
-            (none if np.isnan(half) else alike if abs(off) <= half else worse if off > 0 else better).append(name)
+            kind = none if np.isnan(half) else alike if abs(off) <= half else worse if off > 0 else better
+            found[kind].append(name)
         return found
 
     def __str__(self) -> str:
@@ -255,7 +258,7 @@ class Search:
         seeds = s.values.shape[1]
         lines = [
             f"{has['goal']} on {has['data']}: {GOALS[has['goal']].unit}, less is better",
-            f"{has['family']}, {len(s.points)} points x {seeds} seeds, {has['steps']} steps, levels by law {has['law']!r}",
+            f"{has['family']}, {len(s.points)} points x {seeds} seeds, {has['steps']} steps of {has['batch']}, levels by law {has['law']!r}",
             "\n" + "".join(f"{name:>10}" for name in [*(name for name, *_ in s.box), "mean", "s.e.", "surface"]),
         ]
         for x, values, *row in zip(s.points, s.values, s.alone.mean(1), s.stderr, s.at(s.points), strict=True):
@@ -270,9 +273,9 @@ class Search:
         for (name, low, high), at, spread in zip(s.box, self.optimum, s.optima.T, strict=True):
             line = f"optimum: {name} {at:.2f}"
             if len(spread):
-                line += " (95 % of resampled: {:.2f} to {:.2f})".format(*np.quantile(spread, [0.025, 0.975]))
+                line += " (95 %: {:.2f} to {:.2f})".format(*np.quantile(spread, [0.025, 0.975]))
             lines.append(line + ", an end of the box" * bool(min(at - low, high - at) < 1e-3 * (high - low)))
-        lines.append(f"\n{'trained again':20}{'mean':>10}{'s.e.':>10}     less that of the optimum, 95 %")
+        lines.append(f"\n{'trained again':20}{'mean':>10}{'s.e.':>10}     less that of the optimum, each 95 %")
         for name, values in self.second.items():
             error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
             off = "{:+14.4f} ± {:.4f}".format(*self.beside[name]) if np.isfinite(self.beside.get(name, np.nan)).all() else ""
@@ -281,10 +284,10 @@ class Search:
 
 
 def _read(file: Path, settings: Mapping[str, Any]) -> dict[tuple[str, int], float]:
-    """Rows of a file, begun if it is not there; a last line without its end, cut short by a crash, is taken off."""
+    """Rows of a file, begun if it has none; a last line without its end, cut short by a crash, is taken off."""
     head = f"# diffviz search {json.dumps(settings)}\ncandidate,seed,value\n"
-    text = file.read_text() if file.exists() else ""
-    if not text:
+    text = file.read_text(errors="replace") if file.exists() else ""
+    if head.startswith(text):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(head)
         return {}
@@ -301,12 +304,12 @@ def _read(file: Path, settings: Mapping[str, Any]) -> dict[tuple[str, int], floa
     for place, row in enumerate(csv.reader(whole.splitlines()[2:]), 3):
         try:
             name, seed, value = row
-            key, number = (name, int(seed)), float(value)
+            key, goal = (name, int(seed)), float(value)
         except ValueError as error:
             raise ValueError(f"{file}, line {place}: {','.join(row)!r} is no candidate, seed and value; delete it") from error
         if key in rows:
             raise ValueError(f"{file}, line {place}: {','.join(row)!r} is there twice; delete one of them")
-        rows[key] = number
+        rows[key] = goal
     return rows
 
 
@@ -353,6 +356,13 @@ def _measured(candidates: Sequence[Candidate], seeds: range, rows: dict, file: P
     return np.array([[rows[one.name, seed] for seed in seeds] for one in candidates])
 
 
+def choices() -> dict[str, Collection[str]]:
+    """What each setting may be."""
+    from diffviz.data import TOYS
+
+    return {"data": TOYS, "goal": GOALS, "family": FAMILIES, "law": LAWS}
+
+
 def search(
     data: str = "ring8", goal: str = "likelihood", family: str = "logit-normal", points: int = 16, seeds: int = 4,
     steps: int = 400, out: str | os.PathLike | None = None, *, law: str = "same", batch: int = 256, rate: float = 1e-2,
@@ -371,15 +381,7 @@ def search(
     Raises:
         ValueError: for an unknown name, numbers below 1, too few points for the family, or a file of another search or damaged.
     """
-    from diffviz.data import TOYS
-
-    doors: dict[str, tuple[Any, Any]] = {
-        "data": (data, TOYS),
-        "goal": (goal, GOALS),
-        "family": (family, FAMILIES),
-        "law": (law, LAWS),
-    }
-    for kind, (value, names) in doors.items():
+    for (kind, names), value in zip(choices().items(), (data, goal, family, law), strict=True):
         if value not in names:
             raise ValueError(f"unknown {kind} {value!r}; there is {', '.join(names)}")
     if data not in IMAGES and (goal == "distortion" or family == "csf-mixture"):
@@ -414,11 +416,15 @@ def search(
 def main(argv: list[str]) -> None:
     """``python -m diffviz search``; Ctrl-C loses the batch under way and no more, and ends it with status 1."""
     parser = argparse.ArgumentParser("python -m diffviz search", description=(__doc__ or "").partition("\n")[0])
-    choices = {"goal": list(GOALS), "family": list(FAMILIES), "law": list(LAWS)}
-    words = {"data": "ring8", "goal": "likelihood", "family": "logit-normal", "law": "same", "out": "search.csv"}
-    for name, default in (words | {"points": 16, "seeds": 4, "steps": 400}).items():
-        says = f"{', '.join(choices[name])}; default: %(default)s" if name in choices else "default: %(default)s"
-        parser.add_argument(f"--{name}", default=default, type=type(default), help=says)
+    words = {
+        "points": "of the design", "seeds": "trainings of each point", "steps": "of a training", "batch": "data points a step",
+        "rate": "of learning", "law": "of noise levels", "out": "CSV of finished trainings, from which it goes on",
+    }  # fmt: skip
+    for name, about in inspect.signature(search).parameters.items():
+        if name != "tell":
+            default, names = "search.csv" if name == "out" else about.default, choices().get(name)
+            says = filter(None, (words.get(name), ", ".join(names or ()), "default: %(default)s"))
+            parser.add_argument(f"--{name}", default=default, type=type(default), help="; ".join(says))
     options = vars(parser.parse_args(argv))
     try:
         print(search(**options, tell=lambda news: print(news, file=sys.stderr)))

@@ -20,7 +20,7 @@ SMALL: dict[str, Any] = {
     "batch": 128,
 }
 
-OPTIMUM = "#8B0000"  # no objective's colour
+RED = "#8B0000"  # no objective's colour
 
 
 @cache
@@ -30,7 +30,7 @@ def small(law: str = "same") -> search.Search:
 
 
 def surface(found: search.Search, ax: Axes) -> None:
-    """The surface over one or two parameters, points with mean ± standard error, optimum and its bootstrap."""
+    """The surface over one or two parameters, points with mean ± standard error, optimum and its spread."""
     s = found.surface
     (name, low, high), *second = s.box
     mean, ok, best = s.alone.mean(1), s.kept, found.optimum
@@ -42,13 +42,13 @@ def surface(found: search.Search, ax: Axes) -> None:
         bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.02, 0, 0.025, 1)))
         bar.set_label(search.GOALS[found.settings["goal"]].unit, fontsize=9)
         bar.ax.tick_params(labelsize=8)
-        ax.plot(*s.optima.T, ".", ms=3, color=OPTIMUM, alpha=0.35, gid="optima", zorder=2, clip_on=False)
+        ax.plot(*s.optima.T, ".", ms=3, color=RED, alpha=0.35, gid="optima", zorder=2, clip_on=False)
         ax.plot(*s.points[ok].T, "o", ms=4, color="black", gid="points", zorder=3)
         ax.plot(*s.points[~ok].T, "x", ms=7, color="red", gid="failed", zorder=3)
-        ax.plot(*best[:, None], "*", ms=15, color=OPTIMUM, mec="black", gid="optimum", zorder=4, clip_on=False)
+        ax.plot(*best[:, None], "*", ms=15, color=RED, mec="black", gid="optimum", zorder=4, clip_on=False)
         for point, value, error in zip(s.points[ok], mean[ok], s.stderr[ok], strict=True):
             side = "left" if point[0] < (low + high) / 2 else "right"
-            shift = (5 if side == "left" else -5, 4)
+            shift = (5 if side == "left" else -5, 4 if point[1] < top - (top - bottom) / 10 else -14)  # stars may lie on top
             words = (f"{value:.4f} ± {error:.4f}" if np.isfinite(error) else f"{value:.4f}").replace("-", "−")
             box = {"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.5}
             ax.annotate(words, point, shift, textcoords="offset points", fontsize=8, ha=side, bbox=box, zorder=5)
@@ -60,8 +60,8 @@ def surface(found: search.Search, ax: Axes) -> None:
         for at in s.points[~ok, 0]:
             ax.axvline(at, color="red", ls=":", gid="failed")
         height = s.at(best[None])[0]
-        ax.plot(s.optima[:, 0], np.full(len(s.optima), height), "|", ms=9, color=OPTIMUM, alpha=0.35, gid="optima")
-        ax.plot(best, [height], "*", ms=15, color=OPTIMUM, mec="black", gid="optimum", zorder=4)
+        ax.plot(s.optima[:, 0], np.full(len(s.optima), height), "|", ms=9, color=RED, alpha=0.35, gid="optima")
+        ax.plot(best, [height], "*", ms=15, color=RED, mec="black", gid="optimum", zorder=4)
         ax.set_ylabel(search.GOALS[found.settings["goal"]].unit)
     ax.set(xlim=(low, high), xlabel=name)
     ax.set_title(f"{found.settings['goal']} on {found.settings['data']}: less is better", pad=12)
@@ -82,10 +82,10 @@ def beside(found: search.Search, ax: Axes) -> None:
             fontsize=9,
             gid=f"{name}:words",
         )
-    ax.axvline(0, color=OPTIMUM, lw=1.5, zorder=1, gid="optimum")
+    ax.axvline(0, color=RED, lw=1.5, zorder=1, gid="optimum")
     unit = search.GOALS[found.settings["goal"]].unit
     ax.set(yticks=range(len(rows)), yticklabels=[name for name, _ in rows], ylim=(len(rows) - 0.5, -0.5))
-    ax.set(xlabel=f"{unit},\nless the optimum's", title="trained again under fresh seeds, 95 %")
+    ax.set(xlabel=f"{unit},\nless the optimum's", title="trained again under fresh seeds, each 95 %")
 
 
 def drawn(found: search.Search) -> Axes:

@@ -3,7 +3,8 @@
     f(x) ≈ c0 + Σ c_j x_j + Σ c_jk x_j x_k,    y_is = f(x_i) + b_s + e_is,    weighted least squares, x scaled to [−1, 1]
 
 Each of n points x_i is measured under the same seeds s. What a seed adds to all of them, b_s, is taken out before the standard
-error of a point is. What the quadratic misses counts as noise: the misfit, χ² by degree of freedom, stretches every spread.
+error of a point is. A seed may also tilt the surface, so that its e_is go together: the spread of coefficients and optimum is
+that over seeds. What the quadratic misses, χ² by degree of freedom above 1, is added as more noise.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
 PRIOR = 4.0  # degrees of freedom of the common variance beside a point's own (Smyth 2004, doi 10.2202/1544-6115.1027)
-DRAWS = 200  # of the bootstrap
+DRAWS = 200  # of surfaces
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,13 @@ class Surface:
 
     @property
     def errors(self) -> NDArray:
-        """Standard errors of the coefficients, stretched by the root of a misfit above 1 (Birge 1932)."""
-        return np.sqrt(((self._solve * self.stderr[self.kept]) ** 2).sum(1) * max(self.misfit, 1))
+        """Standard errors of the coefficients: their spread over seeds, and what a misfit above 1 adds; NaN for one seed.
+
+        Of s seeds: for an interval take Student's t with s − 1 degrees of freedom.
+        """
+        seeds = self.values.shape[1]
+        by_seed = (self._solve @ self.alone[self.kept]).var(1, ddof=min(1, seeds - 1)) / seeds  # seeds tilt a surface too
+        return np.sqrt(by_seed + ((self._solve * self.stderr[self.kept]) ** 2).sum(1) * np.maximum(self.misfit - 1, 0))
 
     def at(self, points: ArrayLike) -> NDArray:
         """The surface at points (m, d)."""
@@ -112,13 +118,16 @@ class Surface:
 
     @cached_property
     def optima(self) -> NDArray:
-        """Optima of 200 bootstraps of the seeds, with a misfit above 1 as more noise, (200, d); none, (0, d), for one seed."""
-        rng, (_, seeds), mean = np.random.default_rng(0), self.values.shape, self.alone.mean(1)
+        """Optima of 200 surfaces as likely as this one, (200, d); none, (0, d), for one seed.
+
+        Seeds are recombined, not points, since a seed moves neighbours alike; few of them give Student's tails. A misfit above 1 is added as more noise.
+        """
+        rng, seeds, mean = np.random.default_rng(0), self.values.shape[1], self.alone.mean(1)
         if seeds < 2:
             return np.empty((0, len(self.box)))
-        found = []
-        for row in rng.integers(seeds, size=(DRAWS, seeds)):
-            off = (self.alone[:, row].mean(1) - mean) * np.sqrt(seeds / (seeds - 1))  # few seeds resampled vary too little
+        found, off = [], self.alone - mean[:, None]
+        for _ in range(DRAWS):
+            luck = off @ rng.standard_normal(seeds) / np.sqrt(seeds * rng.chisquare(seeds - 1))
             missed = rng.standard_normal(len(mean)) * self.stderr * np.sqrt(max(self.misfit - 1, 0))
-            found.append(self.least(self.fit(mean + off + missed)))
+            found.append(self.least(self.fit(mean + luck + missed)))
         return np.array(found)
