@@ -1,8 +1,10 @@
 """The registered figures show the numbers that they are there for, read from the artists."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
-from pictures import check, data
+from pictures import check, check_nothing_is_cut, data
 from scipy import stats
 
 import diffviz as dv
@@ -26,6 +28,15 @@ NAMES += ("monotone", "edm-monotonic", "historical-bugs", "resolution-shift", "s
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_path):
     check(name, tmp_path)
+
+
+@pytest.mark.parametrize(("words", "says"), [("high\n" * 30, "is cut"), ("wide " * 12, "run into"), ("left", None)])
+def test_what_is_cut_or_covers_another_title_is_found(words, says):
+    left, right = dv.plots.axes(8, 4, columns=2)
+    left.set_title(words)
+    right.set_title("right of it")
+    with pytest.raises(AssertionError, match=says) if says else nullcontext():
+        check_nothing_is_cut(left.figure)
 
 
 def test_every_figure_is_registered():
