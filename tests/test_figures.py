@@ -30,11 +30,11 @@ def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_p
     check(name, tmp_path)
 
 
-@pytest.mark.parametrize(("words", "says"), [("high\n" * 30, "is cut"), ("wide " * 12, "run into"), ("left", None)])
+@pytest.mark.parametrize(("words", "says"), [("high\n" * 30, "is cut"), ("wide " * 20, "run into"), ("middle", None)])
 def test_what_is_cut_or_covers_another_title_is_found(words, says):
-    left, right = dv.plots.axes(8, 4, columns=2)
-    left.set_title(words)
-    right.set_title("right of it")
+    left, middle, _ = dv.plots.axes(12, 4, columns=3)
+    left.set_title("left")
+    middle.set_title(words)
     with pytest.raises(AssertionError, match=says) if says else nullcontext():
         check_nothing_is_cut(left.figure)
 
