@@ -17,7 +17,9 @@ from suite.widgets import WeightingExplorer
 
 def milliseconds(step, values) -> float:
     """Median time of step(value) on the wall clock."""
-    return 1e3 * statistics.median(seconds((partial(step, value) for value in values), time.perf_counter))
+    return 1e3 * statistics.median(
+        seconds((partial(step, value) for value in values), time.perf_counter)
+    )
 
 
 def main() -> None:
@@ -30,13 +32,19 @@ def main() -> None:
     def rebuild(value):
         explorer.controls["p0"].unobserve_all()
         explorer.controls["p0"].value = value
-        ax = plots.weighting_curves(explorer.grid, explorer.curves(), ax=plots.axes(8.0, 4.6, legend=2.0)[0])
+        ax = plots.weighting_curves(
+            explorer.grid, explorer.curves(), ax=plots.axes(8.0, 4.6, legend=2.0)[0]
+        )
         ax.figure.savefig(io.BytesIO(), format="png")
 
     def switch(value):
         explorer.controls["base"].value = ("eps", "x")[int(value)]
 
-    moved, full, again = milliseconds(slide, grid), milliseconds(switch, [1, 0] * 10), milliseconds(rebuild, grid)
+    moved, full, again = (
+        milliseconds(slide, grid),
+        milliseconds(switch, [1, 0] * 10),
+        milliseconds(rebuild, grid),
+    )
     print(f"parameter slider (lines moved over a cached background)  {moved:7.1f} ms")
     print(f"base switch (axes drawn again)                           {full:7.1f} ms")
     print(f"new figure at each step                                  {again:7.1f} ms")

@@ -46,7 +46,9 @@ class Net(torch.nn.Module):
     def __init__(self):
         super().__init__()
         sizes = (3, 64, 64, 64)
-        layers = [part for i, o in pairwise(sizes) for part in (torch.nn.Linear(i, o), torch.nn.SiLU())]
+        layers = [
+            part for i, o in pairwise(sizes) for part in (torch.nn.Linear(i, o), torch.nn.SiLU())
+        ]
         self.net = torch.nn.Sequential(*layers, torch.nn.Linear(64, 2))
 
     def forward(self, x, sigma):
@@ -55,7 +57,15 @@ class Net(torch.nn.Module):
 
 def k_diffusion(std: float):
     """Karras et al.'s preconditioning and lognormal sigma, AdamW at 1e-3 and an average of weights, as in its train.py."""
-    bare("k_diffusion", "dctorch", "einops", "torchdiffeq", "torchvision", "torchvision.transforms", "torchsde")
+    bare(
+        "k_diffusion",
+        "dctorch",
+        "einops",
+        "torchdiffeq",
+        "torchvision",
+        "torchvision.transforms",
+        "torchsde",
+    )
     from k_diffusion.layers import Denoiser
     from k_diffusion.utils import rand_log_normal
 
@@ -121,7 +131,10 @@ def main(*toys: str) -> None:
                 spent, due = spent + time.process_time() - start, due * 1.5
                 score = truth.score(SimpleNamespace(denoise=denoise, mean=torch.zeros(2)))
             took = f"{'>' if score.max() > 2 else ' '}{spent:6.1f} CPU s"
-            print(f"{name:>14} {peer.__name__:>12} {took}   energy {score[0]:.2f}   sliced W2 {score[1]:.2f}", flush=True)
+            print(
+                f"{name:>14} {peer.__name__:>12} {took}   energy {score[0]:.2f}   sliced W2 {score[1]:.2f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,16 @@ RUNS = {
     "FPO, u": ("fpo", {"iterations": 30}),
     "FPO, eps": ("fpo", {"iterations": 30, "objective": policy.MODES["eps"]}),
     "AWR, u": ("awr", {"iterations": 15}),
-    "DPO, eps": ("dpo", {"iterations": 40, "objective": policy.MODES["eps"], "batch": 1024, "epochs": 4, "beta": 1.0}),
+    "DPO, eps": (
+        "dpo",
+        {
+            "iterations": 40,
+            "objective": policy.MODES["eps"],
+            "batch": 1024,
+            "epochs": 4,
+            "beta": 1.0,
+        },
+    ),
     "DDPO": ("ddpo", {"iterations": 20}),
     "FPO, u, long": ("fpo", {"iterations": 80}),
     "FPO, eps, long": ("fpo", {"iterations": 60, "objective": policy.MODES["eps"]}),
@@ -32,21 +41,42 @@ RUNS = {
 
 def likelihood() -> None:
     """Mean −log p in nats of 300 draws by each route, ± standard error of its difference from the exact one."""
-    print("| mixture | exact | −ELBO [−12, 12] | ODE, exact trace | ODE, 4 signs | ODE, 4 Gaussian | s |\n" + "|---" * 7 + "|")
+    print(
+        "| mixture | exact | −ELBO [−12, 12] | ODE, exact trace | ODE, 4 signs | ODE, 4 Gaussian | s |\n"
+        + "|---" * 7
+        + "|"
+    )
     for name in ("gmm1", "gmm2d", "ring8"):
         toy, start = data.toy(name), time.process_time()
         x = toy.sample(300, torch.Generator().manual_seed(0))
-        exact, options = -toy.log_prob(x), {"low": -12.0, "high": 12.0, "generator": torch.Generator().manual_seed(1)}
-        found = [dv.elbo(toy, x, levels=512, **options).nats, -dv.log_likelihood(toy, x, **options)[0]]
-        found += [-dv.log_likelihood(toy, x, probes=4, gaussian=kind, steps=100, **options)[0] for kind in (False, True)]
+        exact, options = (
+            -toy.log_prob(x),
+            {"low": -12.0, "high": 12.0, "generator": torch.Generator().manual_seed(1)},
+        )
+        found = [
+            dv.elbo(toy, x, levels=512, **options).nats,
+            -dv.log_likelihood(toy, x, **options)[0],
+        ]
+        found += [
+            -dv.log_likelihood(toy, x, probes=4, gaussian=kind, steps=100, **options)[0]
+            for kind in (False, True)
+        ]
         cells = [f"{one.mean():.4f} ± {(one - exact).std() / 300**0.5:.4f}" for one in found]
-        print(f"| {name} | {exact.mean():.4f} | {' | '.join(cells)} | {time.process_time() - start:.0f} |")
+        print(
+            f"| {name} | {exact.mean():.4f} | {' | '.join(cells)} | {time.process_time() - start:.0f} |"
+        )
 
 
 def ratio() -> None:
     """Correlation and slope of the surrogate on the exact log-ratio at 200 actions on a line; changes at one scale and at two."""
     found = policy_figures.changes()
-    print("\n| weighting | κ(.01)/κ(1) | " + " | ".join(f"corr, {case} | slope" for case in found) + " |\n" + "|---" * 8 + "|")
+    print(
+        "\n| weighting | κ(.01)/κ(1) | "
+        + " | ".join(f"corr, {case} | slope" for case in found)
+        + " |\n"
+        + "|---" * 8
+        + "|"
+    )
     for name, w in policy_figures.WEIGHTINGS.items():
         cells = [f"{one.correlation(name):.3f} | {one.slope(name):.3f}" for one in found.values()]
         print(f"| {name} | {mixtures.gain(w, 0.01) / mixtures.gain(w):.3f} | {' | '.join(cells)} |")
@@ -68,8 +98,14 @@ def curves() -> None:
                 bandit.learn(method, seed=seed, callback=seen.append, **options)
             except ValueError as error:  # an exponential of the surrogate overflowed
                 end = f"   stopped: {error}"
-            line = "  ".join(f"{r:.2f} ({g})" for r, g in zip(seen[-1].reward[::5], seen[-1].goals[::5], strict=True))
-            print(f"{name}, seed {seed}: {line}   {time.process_time() - start:.1f} s{end}", flush=True)
+            line = "  ".join(
+                f"{r:.2f} ({g})"
+                for r, g in zip(seen[-1].reward[::5], seen[-1].goals[::5], strict=True)
+            )
+            print(
+                f"{name}, seed {seed}: {line}   {time.process_time() - start:.1f} s{end}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -24,8 +24,12 @@ def main() -> None:
                 for _ in range(3 * DRAWS // len(batch)):
                     torch.autograd.grad(loss(lambda z, t: 0 * z + bias, batch), bias)
 
-            probed, passed = (min(seconds([step] * 3)) for step in (lambda loss=loss, x=x: probe(loss, x), plain))
-            print(f"{shape!s:12} {name:14} {probed:5.2f} CPU s (budget 2), {probed / passed:.2f} times three plain passes")
+            probed, passed = (
+                min(seconds([step] * 3)) for step in (lambda loss=loss, x=x: probe(loss, x), plain)
+            )
+            print(
+                f"{shape!s:12} {name:14} {probed:5.2f} CPU s (budget 2), {probed / passed:.2f} times three plain passes"
+            )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ def seconds(step, repeats: int = 5) -> float:
 
 def main() -> None:
     sizes = [3, 64, 64, 64]
-    layers = [layer for i, o in pairwise(sizes) for layer in (torch.nn.Linear(i, o), torch.nn.SiLU())]
+    layers = [
+        layer for i, o in pairwise(sizes) for layer in (torch.nn.Linear(i, o), torch.nn.SiLU())
+    ]
     net = torch.nn.Sequential(*layers, torch.nn.Linear(64, 2))
     models = {
         "MLP 3 x 64": lambda z, logsnr: net(torch.cat([z, logsnr.expand(len(z), 1) / 10], 1)),
@@ -38,7 +40,9 @@ def main() -> None:
     for name, denoise in models.items():
         model = SimpleNamespace(denoise=denoise, mean=torch.zeros(2))
         taken = seconds(lambda model=model: dv.sample(model, grid, solver="ddim", n=10_000))
-        print(f"10,000 samples, 50 Euler steps, {name}  {taken:6.3f} s   (budget 1)   on {torch.get_num_threads()} threads")
+        print(
+            f"10,000 samples, 50 Euler steps, {name}  {taken:6.3f} s   (budget 1)   on {torch.get_num_threads()} threads"
+        )
 
 
 if __name__ == "__main__":

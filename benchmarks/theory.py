@@ -23,7 +23,9 @@ def load(module: str):
     """A fresh interpreter that imports ``module`` from this checkout."""
     root = str(Path(__file__).resolve().parents[1])
     environment = os.environ | {"PYTHONPATH": root}
-    return lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True, env=environment)
+    return lambda: subprocess.run(
+        [sys.executable, "-c", f"import {module}"], check=True, env=environment
+    )
 
 
 def main() -> None:
@@ -31,7 +33,8 @@ def main() -> None:
     for name in names:
         load(name)()  # files into the cache
     scipy, ours = (
-        statistics.median(one) for one in zip(*([milliseconds(load(n), 1) for n in names] for _ in range(9)), strict=True)
+        statistics.median(one)
+        for one in zip(*([milliseconds(load(n), 1) for n in names] for _ in range(9)), strict=True)
     )
     import diffviz as dv
 
@@ -41,7 +44,9 @@ def main() -> None:
     print(f"{len(dv.catalogue)} weightings at {len(grid)} points  {curves:7.1f} ms   (budget 50)")
     print(f"their SciPy densities alone       {laws:7.1f} ms   ratio {curves / laws:.2f}")
     print(f"import diffviz                    {ours:7.0f} ms")
-    print(f"import scipy.stats                {scipy:7.0f} ms   ratio {ours / scipy:.2f}   (budget 2)")
+    print(
+        f"import scipy.stats                {scipy:7.0f} ms   ratio {ours / scipy:.2f}   (budget 2)"
+    )
 
 
 if __name__ == "__main__":

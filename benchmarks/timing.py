@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable, Iterable
 
 
-def seconds(steps: Iterable[Callable[[], object]], clock: Callable[[], float] = time.process_time) -> list[float]:
+def seconds(
+    steps: Iterable[Callable[[], object]], clock: Callable[[], float] = time.process_time
+) -> list[float]:
     """Seconds that each call takes, by a clock of CPU time, or of the wall where other processes do the work."""
     spent = []
     for step in steps:

@@ -28,7 +28,13 @@ def cost(step: Callable[[], object], repeats: int) -> float:
 def training_step(batch: int) -> Callable[[], object]:
     """A step of Adam on an MLP with three hidden layers of 128 for points of the plane."""
     net = nn.Sequential(
-        nn.Linear(3, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 2)
+        nn.Linear(3, 128),
+        nn.SiLU(),
+        nn.Linear(128, 128),
+        nn.SiLU(),
+        nn.Linear(128, 128),
+        nn.SiLU(),
+        nn.Linear(128, 2),
     )
     adam = torch.optim.Adam(net.parameters())
     z, noise = torch.randn(batch, 3), torch.randn(batch, 2)
@@ -65,7 +71,10 @@ def costs(batch: int) -> dict[str, float]:
         ", three decays": LossByLogSNR(EDGES, (0.9, 0.99, 0.999)),
         ", uneven bins": LossByLogSNR(UNEVEN),
     }
-    rows = {f"tracker{name}": cost(partial(one.update, logsnr, loss), 640) for name, one in trackers.items()}
+    rows = {
+        f"tracker{name}": cost(partial(one.update, logsnr, loss), 640)
+        for name, one in trackers.items()
+    }
     objective, rng, steps = flow_uniform(), np.random.default_rng(0), 32
     for law in (Adaptive(objective, trackers[""]), objective):
         rows[f"draws of {law.name}"] = cost(partial(law.draw, steps * batch, rng), 5) / steps
@@ -80,7 +89,9 @@ def main() -> None:
         training = cost(training_step(batch), 100)
         print(f"batch {batch}: a training step takes {1e6 * training:.0f} microseconds")
         for name, added in costs(batch).items():
-            print(f"  {name:40s}{1e6 * added:10.1f} microseconds  {added / training:9.2%} of the step")
+            print(
+                f"  {name:40s}{1e6 * added:10.1f} microseconds  {added / training:9.2%} of the step"
+            )
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@ def generator(seed: int) -> torch.Generator:
 def inner(x: torch.Tensor, y: torch.Tensor) -> float:
     """Mean distance between the points of x and those of y, by the direct formula: products lose half the digits."""
     direct = "donot_use_mm_for_euclid_dist"
-    return statistics.fmean(torch.cdist(part, y, compute_mode=direct).mean().item() for part in x.split(1000))
+    return statistics.fmean(
+        torch.cdist(part, y, compute_mode=direct).mean().item() for part in x.split(1000)
+    )
 
 
 class Truth:
@@ -48,7 +50,9 @@ class Truth:
         self.own = inner(self.held, self.held)
         angle = torch.arange(128, dtype=torch.float64) * torch.pi / 128
         self.directions = torch.stack([angle.cos(), angle.sin()])
-        self.floors = np.array([self.distances(self.toy.sample(POINTS, generator(20_000 + i))) for i in range(20)])
+        self.floors = np.array(
+            [self.distances(self.toy.sample(POINTS, generator(20_000 + i))) for i in range(20)]
+        )
         self.floor = np.median(self.floors, 0)
 
     def distances(self, x: torch.Tensor) -> tuple[float, float]:
@@ -59,7 +63,10 @@ class Truth:
     def score(self, model) -> np.ndarray:
         """Energy distance and sliced W2 of what ``dv.sample`` makes of a model, in floors; infinite if it is not finite."""
         try:
-            draws = [dv.sample(model, GRID, n=POINTS, generator=generator(i)).samples.double() for i in range(3)]
+            draws = [
+                dv.sample(model, GRID, n=POINTS, generator=generator(i)).samples.double()
+                for i in range(3)
+            ]
         except Stopped:
             return np.full(2, np.inf)
         return np.median([self.distances(x) for x in draws], 0) / self.floor
@@ -74,7 +81,9 @@ def train(objectives, truth: Truth, seed: int, **settings):
 
 def row(name: str, values) -> str:
     """Median and spread over seeds of each column."""
-    columns = (f"{np.median(one):.3g} ({min(one):.3g}-{max(one):.3g})" for one in np.transpose(values))
+    columns = (
+        f"{np.median(one):.3g} ({min(one):.3g}-{max(one):.3g})" for one in np.transpose(values)
+    )
     return f"{name:>18}" + "".join(f"{one:>24}" for one in columns)
 
 
@@ -91,13 +100,17 @@ def floor(truths) -> None:
 
 
 def defaults(truths) -> None:
-    print(f"\nfm-ot at the defaults, distances in floors\n{'':>18}{'CPU s':>24}{'energy':>24}{'sliced W2':>24}")
+    print(
+        f"\nfm-ot at the defaults, distances in floors\n{'':>18}{'CPU s':>24}{'energy':>24}{'sliced W2':>24}"
+    )
     for name, truth in truths.items():
         print(row(name, over_seeds(truth)), flush=True)
 
 
 def fewest(truths) -> None:
-    print(f"\nthe fewest steps whose medians are within twice the floor\n{'':>18}{'CPU s':>24}{'energy':>24}{'sliced W2':>24}")
+    print(
+        f"\nthe fewest steps whose medians are within twice the floor\n{'':>18}{'CPU s':>24}{'energy':>24}{'sliced W2':>24}"
+    )
     for name, truth in truths.items():
         for count in COUNTS:
             values = over_seeds(truth, steps=count)
@@ -120,7 +133,9 @@ def main(*words: str) -> None:
     parts = [part for part in (floor, defaults, fewest, together) if part.__name__ in words]
     names = [name for name in words if name in TOYS] or TOYS
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread of {os.cpu_count()}, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"torch {torch.__version__}, {torch.get_num_threads()} thread of {os.cpu_count()}, load {os.getloadavg()[0]:.1f}"
+    )
     truths = {name: Truth(name) for name in names}
     for part in parts or (floor, defaults, fewest, together):
         part(truths)

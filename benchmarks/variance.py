@@ -17,7 +17,10 @@ from suite import variance
 
 WEIGHTINGS = "iddpm-cosine", "elbo", "sigmoid-bias2", "fm-ot", "sd3", "edm"
 LEVELS = np.linspace(-10, 10, 41)
-NETWORKS = {"MLP, 200 steps": (dv.models.MLP(128), 200), "transformer, 800 steps": (dv.models.Transformer(), 800)}
+NETWORKS = {
+    "MLP, 200 steps": (dv.models.MLP(128), 200),
+    "transformer, 800 steps": (dv.models.Transformer(), 800),
+}
 
 
 def main() -> None:

@@ -37,7 +37,9 @@ def photos(folder: Path) -> dict[str, np.ndarray]:
 
 def fashion(folder: Path, n: int = 5000) -> dict[str, np.ndarray]:
     with gzip.open(folder / "train-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(16 + n * 784), np.uint8, offset=16).reshape(n, 14, 2, 14, 2)
+        images = np.frombuffer(file.read(16 + n * 784), np.uint8, offset=16).reshape(
+            n, 14, 2, 14, 2
+        )
     with gzip.open(folder / "train-labels-idx1-ubyte.gz") as file:
         labels = np.frombuffer(file.read(8 + n), np.uint8, offset=8)
     return {"images": images.mean((2, 4)).round().astype(np.uint8), "labels": labels}
@@ -46,7 +48,15 @@ def fashion(folder: Path, n: int = 5000) -> dict[str, np.ndarray]:
 if __name__ == "__main__":
     source = Path(sys.argv[1])
     digits = load_digits()
-    np.savez_compressed(HERE / "digits.npz", images=digits.images.astype(np.uint8), labels=digits.target.astype(np.uint8))
-    np.savez_compressed(HERE / "fashion.npz", **fashion(source / "fm/usr/share/datasets/fashion-mnist"))
+    np.savez_compressed(
+        HERE / "digits.npz",
+        images=digits.images.astype(np.uint8),
+        labels=digits.target.astype(np.uint8),
+    )
+    np.savez_compressed(
+        HERE / "fashion.npz", **fashion(source / "fm/usr/share/datasets/fashion-mnist")
+    )
     np.savez_compressed(HERE / "photos.npz", **photos(source / "sk/skimage/data"))
-    (HERE / "dino.csv").write_bytes((source / "dm/data_morph/data/starter_shapes/dino.csv").read_bytes())
+    (HERE / "dino.csv").write_bytes(
+        (source / "dm/data_morph/data/starter_shapes/dino.csv").read_bytes()
+    )

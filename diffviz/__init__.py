@@ -18,7 +18,10 @@ _LATER = {  # loaded when first touched: name to module
     "sample": "samplers",
     **dict.fromkeys(("Adaptive", "LossByLogSNR"), "tracking"),
     **dict.fromkeys(("Diverged", "Run", "Trainer", "fit"), "training"),
-    **dict.fromkeys(("augmentation_density", "classes", "compare", "gaussian_mmse", "loss_density"), "weightings"),
+    **dict.fromkeys(
+        ("augmentation_density", "classes", "compare", "gaussian_mmse", "loss_density"),
+        "weightings",
+    ),
     **dict.fromkeys(("rebase", "share_below", "tabulated", "verdict"), "weightings"),
 }
 _MODULES = {module.name for module in iter_modules(__path__)} - {"__main__"}

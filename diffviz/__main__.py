@@ -17,10 +17,17 @@ from diffviz.recipes import CATALOGUE, objective
 def _list(args) -> None:
     found = [o for o in CATALOGUE.values() if args.family in (None, o.family)]
     if not found:
-        raise unknown("family", args.family, dict.fromkeys(o.family for o in CATALOGUE.values()), "python -m diffviz list")
+        raise unknown(
+            "family",
+            args.family,
+            dict.fromkeys(o.family for o in CATALOGUE.values()),
+            "python -m diffviz list",
+        )
     print(f"{'name':40} {'family':12} {'year':4} {'target':14} {'path':34} monotone")
     for o in found:
-        print(f"{o.name:40} {o.family:12} {o.year:4} {o.target.name:14} {o.path.name:34} {weightings.verdict(o).monotone}")
+        print(
+            f"{o.name:40} {o.family:12} {o.year:4} {o.target.name:14} {o.path.name:34} {weightings.verdict(o).monotone}"
+        )
 
 
 def _show(args) -> None:
@@ -38,13 +45,18 @@ def _show(args) -> None:
         print(f"{key:8} {value}")
     print("\nlogsnr " + "".join(f"{level:>10}" for level in range(-10, 11, 4)))
     for base in ("eps", "x", "v", "u"):
-        print(f"w, {base:4}" + "".join(f"{value:10.3g}" for value in o.weighting(np.arange(-10.0, 11, 4), base)))
+        print(
+            f"w, {base:4}"
+            + "".join(f"{value:10.3g}" for value in o.weighting(np.arange(-10.0, 11, 4), base))
+        )
 
 
 def _plot(args) -> None:
     from diffviz import plots
 
-    ax: Any = plots.weighting_curves(np.linspace(-12, 12, 801), {name: objective(name) for name in args.names}, base=args.base)
+    ax: Any = plots.weighting_curves(
+        np.linspace(-12, 12, 801), {name: objective(name) for name in args.names}, base=args.base
+    )
     print(plots.save(ax.figure, args.out))
 
 
@@ -57,11 +69,15 @@ def _probe(args) -> None:
     sys.path.insert(0, "")  # the user's own module, from where the command is run
     loss = getattr(import_module(place), name, None)
     if not callable(loss):
-        raise ValueError(f"{args.loss!r} names no loss; write module:function, for a function loss(model, x)")
+        raise ValueError(
+            f"{args.loss!r} names no loss; write module:function, for a function loss(model, x)"
+        )
     if not all(size.strip().isdigit() for size in args.shape.split(",")):
         raise ValueError(f"--shape must be sizes such as 3,32,32, got {args.shape!r}")
     shape = args.batch, *(int(size) for size in args.shape.split(","))
-    measured: Any = matching.probe(loss, torch.randn(shape, generator=torch.Generator().manual_seed(0)), draws=args.draws)
+    measured: Any = matching.probe(
+        loss, torch.randn(shape, generator=torch.Generator().manual_seed(0)), draws=args.draws
+    )
     print(measured)
     for match in matching.closest(measured):
         print(f"  {match.name:32} deviates by {match.deviation:.2%} at most, at λ = {match.at:.1f}")
@@ -72,22 +88,37 @@ def _probe(args) -> None:
 def _beside(args) -> None:
     folder = Path(__file__).parents[1] / "notebooks"
     if not (folder / "suite").is_dir():
-        raise ValueError(f"{args.command} stands beside the notebooks: run it from a clone of the repository")
+        raise ValueError(
+            f"{args.command} stands beside the notebooks: run it from a clone of the repository"
+        )
     sys.path.insert(0, str(folder))
     import_module(f"suite.{args.command}").main(args.rest)
 
 
-COMMANDS = {"list": _list, "show": _show, "figures": _beside, "search": _beside, "plot": _plot, "probe": _probe}
+COMMANDS = {
+    "list": _list,
+    "show": _show,
+    "figures": _beside,
+    "search": _beside,
+    "plot": _plot,
+    "probe": _probe,
+}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 0, or 2 with a sentence on stderr where the input is wrong."""
-    parser = argparse.ArgumentParser("python -m diffviz", description="What does this diffusion loss really optimise?")
+    parser = argparse.ArgumentParser(
+        "python -m diffviz", description="What does this diffusion loss really optimise?"
+    )
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
-    commands.add_parser("list", help="the catalogue as a table").add_argument("--family", help="only this family")
+    commands.add_parser("list", help="the catalogue as a table").add_argument(
+        "--family", help="only this family"
+    )
     commands.add_parser("show", help="everything about one objective").add_argument("name")
     commands.add_parser("figures", help="write the figures (all by default)", add_help=False)
-    commands.add_parser("search", help="measure which weighting is best for a data set and a goal", add_help=False)
+    commands.add_parser(
+        "search", help="measure which weighting is best for a data set and a goal", add_help=False
+    )
     one = commands.add_parser("plot", help="weighting curves of named objectives")
     one.add_argument("names", nargs="+")
     one.add_argument("--out", required=True, help="svg, pdf or png file")

@@ -52,7 +52,9 @@ WEIGHTINGS: dict[str, dict[str, Any]] = {
 
 
 def _on_eps(multiplier, target):
-    return UNIFORM, _pick({"eps": multiplier}, target.name, "this weighting is for the eps error, a target")
+    return UNIFORM, _pick(
+        {"eps": multiplier}, target.name, "this weighting is for the eps error, a target"
+    )
 
 
 def _pick(table: Mapping, name: object, what: str):
@@ -64,14 +66,26 @@ def _pick(table: Mapping, name: object, what: str):
 def _beta_table(config: Mapping):
     """Levels of a table of β's, target and frame; the zero-SNR rescaling is Lin et al. 2023, arXiv 2305.08891, algorithm 1."""
     if config.get("use_flow_sigmas"):
-        raise ValueError("use_flow_sigmas replaces the betas: give the FlowMatchEulerDiscreteScheduler of the training")
+        raise ValueError(
+            "use_flow_sigmas replaces the betas: give the FlowMatchEulerDiscreteScheduler of the training"
+        )
     target = _pick(PREDICTIONS, config.get("prediction_type", "epsilon"), "prediction_type")
-    make, betas = _pick(BETAS, config["beta_schedule"], "beta_schedule"), config.get("trained_betas")
-    betas = make(config["beta_start"], config["beta_end"], config["num_train_timesteps"]) if betas is None else betas
+    make, betas = (
+        _pick(BETAS, config["beta_schedule"], "beta_schedule"),
+        config.get("trained_betas"),
+    )
+    betas = (
+        make(config["beta_start"], config["beta_end"], config["num_train_timesteps"])
+        if betas is None
+        else betas
+    )
     betas = finite(betas, "betas")
     if betas.ndim != 1 or len(betas) < 2 or not ((betas > 0) & (betas < 1)).all():
         raise ValueError(f"betas are two or more numbers strictly within (0, 1), got {betas}")
-    depth, scale = -np.cumsum(np.log1p(-betas)), positive(config.get("snr_shift_scale", 1.0), "snr_shift_scale")
+    depth, scale = (
+        -np.cumsum(np.log1p(-betas)),
+        positive(config.get("snr_shift_scale", 1.0), "snr_shift_scale"),
+    )
     logsnr = -depth - np.log(-np.expm1(-depth)) - np.log(scale)
     if config.get("rescale_betas_zero_snr"):
         root = VP.alpha(logsnr)
@@ -91,15 +105,25 @@ def _flow(config: Mapping):
 
 def _edm(config: Mapping):
     """Levels as the examples' EDM-style training indexes them, T of T + 1 sigmas; the loss compares x."""
-    u, high, low = np.arange(config["num_train_timesteps"]), config["sigma_max"], config["sigma_min"]
+    u, high, low = (
+        np.arange(config["num_train_timesteps"]),
+        config["sigma_max"],
+        config["sigma_min"],
+    )
     span = {"karras": paths.karras(low, high, config["rho"]), "exponential": paths.ve(low, high)}
     return _pick(span, config["sigma_schedule"], "sigma_schedule").logsnr(1 - u / len(u)), X, VE
 
 
-KINDS = {"sigma_data": ("EDM", _edm), "beta_schedule": ("beta table", _beta_table), "shift": ("flow", _flow)}
+KINDS = {
+    "sigma_data": ("EDM", _edm),
+    "beta_schedule": ("beta table", _beta_table),
+    "shift": ("flow", _flow),
+}
 
 
-def from_diffusers(scheduler, weighting: str | Callable | None = None, *, precondition_outputs=False, **options) -> Objective:
+def from_diffusers(
+    scheduler, weighting: str | Callable | None = None, *, precondition_outputs=False, **options
+) -> Objective:
     """The objective that training with a diffusers scheduler optimises.
 
     Args:
@@ -116,23 +140,41 @@ def from_diffusers(scheduler, weighting: str | Callable | None = None, *, precon
     label = config.get("_class_name") or type(scheduler).__name__
     kind, read = next((KINDS[key] for key in KINDS if key in config), (None, None))
     if kind is None or read is None:
-        raise ValueError(f"{label} has none of {', '.join(KINDS)}: give a scheduler with betas, flow matching or EDM")
+        raise ValueError(
+            f"{label} has none of {', '.join(KINDS)}: give a scheduler with betas, flow matching or EDM"
+        )
     wanted = f"for {label} ({kind}), a callable c(logsnr) aside, the weighting"
     plain: Any = lambda target: (UNIFORM, weighting if callable(weighting) else CONSTANT)
-    make = plain if callable(weighting) else _pick({"none": plain} | WEIGHTINGS[kind], weighting or "none", wanted)
+    make = (
+        plain
+        if callable(weighting)
+        else _pick({"none": plain} | WEIGHTINGS[kind], weighting or "none", wanted)
+    )
     idle = {*options, *["precondition_outputs"] * (precondition_outputs and kind != "flow")}
     if idle := idle - {*inspect.signature(make).parameters}:
-        raise ValueError(f"{', '.join(sorted(idle))} has no effect with weighting {weighting!r} on {label}: leave it out")
+        raise ValueError(
+            f"{', '.join(sorted(idle))} has no effect with weighting {weighting!r} on {label}: leave it out"
+        )
     try:
         levels, target, frame = read(config)
     except KeyError as error:
-        raise ValueError(f"the config lacks {error}; pass the scheduler, or its whole config") from error
+        raise ValueError(
+            f"the config lacks {error}; pass the scheduler, or its whole config"
+        ) from error
     target = X if precondition_outputs else target
     law, multiplier = make(target, **options)
     mass, held = np.diff(law.cdf(np.arange(len(levels) + 1) / len(levels))), np.isfinite(levels)
     density = paths.atoms(levels[held], mass[held])
-    path = paths.LINEAR if kind == "flow" else paths.from_density(density, frame, f"{label}, {len(levels)} steps")
-    lost = "" if held.all() else f"; one without signal (probability {mass[~held].sum():.2g}) left out"
+    path = (
+        paths.LINEAR
+        if kind == "flow"
+        else paths.from_density(density, frame, f"{label}, {len(levels)} steps")
+    )
+    lost = (
+        "" if held.all() else f"; one without signal (probability {mass[~held].sum():.2g}) left out"
+    )
     about = label if weighting is None else f"{label} {getattr(weighting, '__name__', weighting)}"
     source = f"huggingface/diffusers {label}, {len(levels)} steps"
-    return Objective(about, "diffusers", 0, source, path, target, multiplier, density, note=source + lost)
+    return Objective(
+        about, "diffusers", 0, source, path, target, multiplier, density, note=source + lost
+    )

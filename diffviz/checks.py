@@ -8,7 +8,9 @@ def finite(value: ArrayLike, name: str) -> NDArray:
     """``value`` as float64, refused with a ValueError where it is NaN or infinite."""
     array = np.asarray(value, dtype=float)
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]}; drop or mask such entries first")
+        raise ValueError(
+            f"{name} must be finite, got {array[~np.isfinite(array)][0]}; drop or mask such entries first"
+        )
     return array
 
 
@@ -16,7 +18,9 @@ def increasing(value: ArrayLike, name: str) -> NDArray:
     """``value`` as a finite 1-D float64 grid, refused where it does not strictly increase."""
     grid = finite(value, name)
     if grid.ndim != 1 or len(grid) < 2 or (np.diff(grid) <= 0).any():
-        raise ValueError(f"{name} must be 1-D and strictly increasing (shape {grid.shape}); np.unique sorts it")
+        raise ValueError(
+            f"{name} must be 1-D and strictly increasing (shape {grid.shape}); np.unique sorts it"
+        )
     return grid
 
 

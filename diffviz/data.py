@@ -20,9 +20,14 @@ from diffviz.checks import finite, positive
 from diffviz.objectives import unknown
 
 CHUNK = 2**17  # elements of a temporary: they stay in the cache
-LOWEST, HIGHEST = -690.0, 55.0  # λ: squares of alpha stay above 0, and noise above the rounding of z; nothing changes beyond
+LOWEST, HIGHEST = (
+    -690.0,
+    55.0,
+)  # λ: squares of alpha stay above 0, and noise above the rounding of z; nothing changes beyond
 HERE = Path(__file__).parent
-FOLDER = HERE / "_data" if (HERE / "_data").is_dir() else HERE.parent / "data"  # installed, or a checkout
+FOLDER = (
+    HERE / "_data" if (HERE / "_data").is_dir() else HERE.parent / "data"
+)  # installed, or a checkout
 # what z says: its log density (n,), E[x|z] (n, d), score (n, d), and E[‖eps_hat − eps‖²|z] and E[‖eps_hat − eps‖⁴|z] (n,)
 Posterior = namedtuple("Posterior", "log_prob x_hat score error fourth")
 
@@ -32,7 +37,9 @@ def _posterior(law, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
     rows = max(1, CHUNK // (len(law.weights) if isinstance(law, Mixture) else 320))
     channel = z, alpha.reshape(-1, 1).expand(len(z), 1), sigma.reshape(-1, 1).expand(len(z), 1)
     pieces = zip(*(one.split(rows) for one in channel), strict=True)
-    return Posterior(*map(torch.cat, zip(*(law.posterior(*piece) for piece in pieces), strict=True)))
+    return Posterior(
+        *map(torch.cat, zip(*(law.posterior(*piece) for piece in pieces), strict=True))
+    )
 
 
 def _legendre(breaks: Tensor, order: int) -> tuple[Tensor, Tensor]:
@@ -71,29 +78,52 @@ class Mixture:
         """
         weights, mean, s2 = (one.to(z.device) for one in (self.weights, self.mean, self.std**2))
         means, z = self.means.to(z.device) - mean, z - alpha * mean
-        d, squares, zz, zm = z.shape[1], means.square().sum(1), z.square().sum(1, keepdim=True), z @ means.T
+        d, squares, zz, zm = (
+            z.shape[1],
+            means.square().sum(1),
+            z.square().sum(1, keepdim=True),
+            z @ means.T,
+        )
         v, common = alpha**2 * s2 + sigma**2, alpha**2 * s2.mean() + sigma**2
         c = alpha * (s2.mean() - s2) / common
-        terms = weights.log() - d / 2 * (2 * math.pi * v).log() - (zz - 2 * alpha * zm + alpha**2 * squares) / (2 * v)
+        terms = (
+            weights.log()
+            - d / 2 * (2 * math.pi * v).log()
+            - (zz - 2 * alpha * zm + alpha**2 * squares) / (2 * v)
+        )
         share, spread = terms.softmax(1), alpha**2 * s2 / v
         pull = share / v @ means - z * (share / v * c).sum(1, keepdim=True)
         inner = (pull @ means.T - (z * pull).sum(1, keepdim=True) * c) / v
-        offset = (squares - 2 * c * zm + c**2 * zz) / v**2 - 2 * inner + pull.square().sum(1, keepdim=True)
+        offset = (
+            (squares - 2 * c * zm + c**2 * zz) / v**2
+            - 2 * inner
+            + pull.square().sum(1, keepdim=True)
+        )
         offset = (alpha * sigma) ** 2 * offset.clamp(min=0)
-        error = offset + d * spread  # of a Gaussian off the mean; its square has the variance 2 d spread² + 4 offset spread
+        error = (
+            offset + d * spread
+        )  # of a Gaussian off the mean; its square has the variance 2 d spread² + 4 offset spread
         fourth = (share * (error**2 + 2 * d * spread**2 + 4 * offset * spread)).sum(1)
         x_hat = mean + alpha * s2.mean() * z / common + sigma**2 * pull
-        return Posterior(terms.logsumexp(1), x_hat, alpha * pull - z / common, (share * error).sum(1), fourth)
+        return Posterior(
+            terms.logsumexp(1), x_hat, alpha * pull - z / common, (share * error).sum(1), fourth
+        )
 
     def quadrature(self, alpha: Tensor, sigma: Tensor) -> tuple[Posterior, Tensor] | None:
         """Posterior on a lattice and weights: the sum of weight * density * f is E f(z); None where that is too much."""
         sd = (alpha**2 * self.std**2 + sigma**2).sqrt().expand_as(self.weights)[:, None]
-        step, centres, d = sd.min() / 6, alpha * self.means, self.means.shape[1]  # a sum over it is spectrally accurate
+        step, centres, d = (
+            sd.min() / 6,
+            alpha * self.means,
+            self.means.shape[1],
+        )  # a sum over it is spectrally accurate
         low, high = (centres - 7 * sd).min(0).values, (centres + 7 * sd).max(0).values
         size = ((high - low) / step).ceil().long() + 1
         if d > 2 or size.double().prod() * max(64, len(centres)) > 2**28:
             return None
-        z = torch.cartesian_prod(*(start + step * torch.arange(k) for start, k in zip(low, size, strict=True))).reshape(-1, d)
+        z = torch.cartesian_prod(
+            *(start + step * torch.arange(k) for start, k in zip(low, size, strict=True))
+        ).reshape(-1, d)
         return _posterior(self, z, alpha, sigma), (step**d).expand(len(z))
 
 
@@ -120,12 +150,16 @@ class Circle:
         score = (a - r - a * loss) / sigma**2 * z / r
         error = (a / sigma) ** 2 * loss * (2 - loss)
         fourth = (a / sigma) ** 4 * (loss**4 + 4 * ratio * loss**3 + 4 * ratio**2 * square)
-        return Posterior(log_prob[:, 0], self.radius * ratio * z / r, score, error[:, 0], fourth[:, 0])
+        return Posterior(
+            log_prob[:, 0], self.radius * ratio * z / r, score, error[:, 0], fourth[:, 0]
+        )
 
     def quadrature(self, alpha: Tensor, sigma: Tensor) -> tuple[Posterior, Tensor]:
         """Along a radius: what is averaged depends on r only."""
         middle = alpha * self.radius
-        r, weight = _legendre(torch.stack([(middle - 10 * sigma).clamp(min=0), middle, middle + 10 * sigma]), 150)
+        r, weight = _legendre(
+            torch.stack([(middle - 10 * sigma).clamp(min=0), middle, middle + 10 * sigma]), 150
+        )
         return _posterior(self, torch.stack([r, 0 * r], 1), alpha, sigma), 2 * math.pi * r * weight
 
 
@@ -137,7 +171,9 @@ class Checkerboard:
     mean = torch.zeros(2, dtype=torch.float64)
 
     def draw(self, u: Tensor, generator: torch.Generator) -> Tensor:
-        corner = 2 * torch.randint(2, (len(u), 2), generator=generator) + (u > 0.5).long()[:, None] - 2
+        corner = (
+            2 * torch.randint(2, (len(u), 2), generator=generator) + (u > 0.5).long()[:, None] - 2
+        )
         return self.half / 2 * (corner + torch.rand(len(u), 2, generator=generator, dtype=u.dtype))
 
     def _coordinate(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
@@ -152,14 +188,18 @@ class Checkerboard:
         reach = 81 / (9 + (low + mode).abs())
         start = (mode - reach).clamp(min=0)
         width = (torch.minimum(mode + reach, side) - start).clamp(min=1e-300)
-        node, weight = (one.to(z) for one in _legendre(torch.tensor([0.0, 1.0], dtype=torch.float64), 40))
+        node, weight = (
+            one.to(z) for one in _legendre(torch.tensor([0.0, 1.0], dtype=torch.float64), 40)
+        )
         offset = width[..., None] * node
         inner = weight.log() - ((low + start)[..., None] + offset) ** 2 / 2
         share = inner.softmax(-1)
         middle = (share * offset).sum(-1)
         central = [(share * (offset - middle[..., None]) ** power).sum(-1) for power in (2, 3, 4)]
         terms = inner.logsumexp(-1) + (width / side).log() - math.log(2 * math.pi) / 2 - sigma.log()
-        return torch.stack([terms, a + sigma / alpha * (start + middle), low + start + middle, *central])
+        return torch.stack(
+            [terms, a + sigma / alpha * (start + middle), low + start + middle, *central]
+        )
 
     def _join(self, x: Tensor, y: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
         """Both coordinates together: a mixture of eight squares."""
@@ -171,8 +211,13 @@ class Checkerboard:
         square = second + offset**2  # of one coordinate of eps_hat − eps
         error = square.sum(-1, keepdim=True)
         excess = fourth + 4 * offset * third + 6 * offset**2 * second + offset**4 - square**2
-        means = (share * error).sum((1, 2)), (share * (error**2 + excess.sum(-1, keepdim=True))).sum((1, 2))
-        return Posterior(terms.sum(-1).logsumexp(-1) - math.log(8), mean, (share * shift).sum(1) / sigma, *means)
+        means = (
+            (share * error).sum((1, 2)),
+            (share * (error**2 + excess.sum(-1, keepdim=True))).sum((1, 2)),
+        )
+        return Posterior(
+            terms.sum(-1).logsumexp(-1) - math.log(8), mean, (share * shift).sum(1) / sigma, *means
+        )
 
     def posterior(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
         x, y = (self._coordinate(one, alpha, sigma) for one in z.split(1, 1))
@@ -182,7 +227,10 @@ class Checkerboard:
         """A square of panels that close in on the edges; half of it, since the board looks the same from both sides."""
         alpha, sigma = alpha.reshape(1, 1), sigma.reshape(1, 1)
         around = torch.tensor([-8, -5, -2.5, 0, 2.5, 5, 8], dtype=torch.float64)
-        breaks = (alpha * self.half * torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None] + sigma * around).flatten()
+        breaks = (
+            alpha * self.half * torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None]
+            + sigma * around
+        ).flatten()
         (x, w), (y, v) = (_legendre(one.unique(), 12) for one in (breaks.clamp(min=0), breaks))
         one, two = (self._coordinate(z[:, None], alpha, sigma) for z in (x, y))
         found = self._join(one.repeat_interleave(len(y), 1), two.repeat(1, len(x), 1), alpha, sigma)
@@ -201,27 +249,51 @@ class Toy:
     shape: tuple[int, ...]
     name: str = ""
 
-    mean = property(lambda self: self.law.mean.reshape(self.shape), doc="Mean of x, shape (*shape).")
+    mean = property(
+        lambda self: self.law.mean.reshape(self.shape), doc="Mean of x, shape (*shape)."
+    )
 
     def unit(self) -> "Toy":
         """The same data, shifted and scaled to mean 0 and a variance of 1 per dimension."""
-        return replace(self, law=self.law.unit() if isinstance(self.law, Mixture) else type(self.law)())
+        return replace(
+            self, law=self.law.unit() if isinstance(self.law, Mixture) else type(self.law)()
+        )
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n points of x, float64, shape (n, *shape)."""
-        if not isinstance(n, int | np.integer) or n < 0 or not isinstance(generator, torch.Generator):
-            raise ValueError(f"n is whole and >= 0, generator torch.Generator().manual_seed(0) or so; got {n!r}, {generator!r}")
-        return self.law.draw(torch.rand(n, generator=generator, dtype=torch.float64), generator).reshape(n, *self.shape)
+        if (
+            not isinstance(n, int | np.integer)
+            or n < 0
+            or not isinstance(generator, torch.Generator)
+        ):
+            raise ValueError(
+                f"n is whole and >= 0, generator torch.Generator().manual_seed(0) or so; got {n!r}, {generator!r}"
+            )
+        return self.law.draw(
+            torch.rand(n, generator=generator, dtype=torch.float64), generator
+        ).reshape(n, *self.shape)
 
     def _at(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Posterior:
-        z = z if isinstance(z, Tensor) and z.is_floating_point() else torch.as_tensor(np.asarray(z, dtype=float))
+        z = (
+            z
+            if isinstance(z, Tensor) and z.is_floating_point()
+            else torch.as_tensor(np.asarray(z, dtype=float))
+        )
         level = torch.as_tensor(logsnr, dtype=torch.float64, device=z.device).clamp(LOWEST, HIGHEST)
         if z.shape[1:] != self.shape or level.shape not in (z.shape[:1], ()) or level.isnan().any():
-            raise ValueError(f"z must be {('n', *self.shape)}, logsnr (n,) or (); got {tuple(z.shape)}, {tuple(level.shape)}")
+            raise ValueError(
+                f"z must be {('n', *self.shape)}, logsnr (n,) or (); got {tuple(z.shape)}, {tuple(level.shape)}"
+            )
         if isinstance(self.law, Circle) and (level == HIGHEST).any():
-            raise ValueError("a circle has no density in the plane without noise; give a logsnr below 55")
-        found = _posterior(self.law, z.double().flatten(1), level.sigmoid().sqrt(), (-level).sigmoid().sqrt())
-        return Posterior(*(one.reshape(z.shape if one.ndim > 1 else z.shape[:1]).to(z.dtype) for one in found))
+            raise ValueError(
+                "a circle has no density in the plane without noise; give a logsnr below 55"
+            )
+        found = _posterior(
+            self.law, z.double().flatten(1), level.sigmoid().sqrt(), (-level).sigmoid().sqrt()
+        )
+        return Posterior(
+            *(one.reshape(z.shape if one.ndim > 1 else z.shape[:1]).to(z.dtype) for one in found)
+        )
 
     def log_prob(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike = math.inf) -> Tensor:
         """Log density of z in nats, shape (n,); without ``logsnr`` of the data, which a circle does not have."""
@@ -238,32 +310,50 @@ class Toy:
     def _expect(self, f: Callable, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096):
         """Mean over z of f(posterior) at each level: by quadrature if the law has one, else by stratified draws."""
         levels, found = torch.as_tensor(logsnr, dtype=torch.float64).clamp(LOWEST, HIGHEST), []
-        for alpha, sigma in zip(levels.sigmoid().sqrt().flatten(), (-levels).sigmoid().sqrt().flatten(), strict=True):
+        for alpha, sigma in zip(
+            levels.sigmoid().sqrt().flatten(), (-levels).sigmoid().sqrt().flatten(), strict=True
+        ):
             if nodes := self.law.quadrature(alpha, sigma):
                 value = nodes[1] * nodes[0].log_prob.exp() * f(nodes[0])
                 found.append(torch.stack([value.sum(-1), 0 * value[..., 0]]))
             else:
-                generator = torch.Generator().manual_seed(0)  # the same draws at each level: a smooth curve
-                u = (torch.arange(draws) + torch.rand(draws, generator=generator, dtype=torch.float64)) / draws
-                z = alpha * (x := self.law.draw(u, generator)) + sigma * torch.empty_like(x).normal_(generator=generator)
+                generator = torch.Generator().manual_seed(
+                    0
+                )  # the same draws at each level: a smooth curve
+                u = (
+                    torch.arange(draws)
+                    + torch.rand(draws, generator=generator, dtype=torch.float64)
+                ) / draws
+                z = alpha * (x := self.law.draw(u, generator)) + sigma * torch.empty_like(
+                    x
+                ).normal_(generator=generator)
                 value = f(_posterior(self.law, z, alpha, sigma))
                 found.append(torch.stack([value.mean(-1), value.std(-1) / math.sqrt(draws)]))
         mean, error = torch.stack(found, -1).reshape(2, *value.shape[:-1], *levels.shape).numpy()
         return (mean, error) if stderr else mean
 
-    def mmse(self, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096) -> NDArray | tuple[NDArray, NDArray]:
+    def mmse(
+        self, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096
+    ) -> NDArray | tuple[NDArray, NDArray]:
         """E‖eps_hat − eps‖² of the ideal denoiser, summed over dimensions, shape of logsnr; with its standard error if asked.
 
         By quadrature in one and two dimensions (relative error about 1e-11, standard error 0), else by stratified ``draws``.
         """
         return self._expect(lambda found: found.error, finite(logsnr, "logsnr"), stderr, draws)
 
-    def moments(self, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096) -> NDArray | tuple[NDArray, NDArray]:
+    def moments(
+        self, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096
+    ) -> NDArray | tuple[NDArray, NDArray]:
         """E‖eps_hat − eps‖² and E‖eps_hat − eps‖⁴, shape (2, *logsnr.shape), by the means of ``mmse``.
 
         The estimate of a loss from draws of λ varies least under the density p(λ) ∝ w sqrt(E‖eps_hat − eps‖⁴).
         """
-        return self._expect(lambda found: torch.stack([found.error, found.fourth]), finite(logsnr, "logsnr"), stderr, draws)
+        return self._expect(
+            lambda found: torch.stack([found.error, found.fourth]),
+            finite(logsnr, "logsnr"),
+            stderr,
+            draws,
+        )
 
     def entropy(self, logsnr: float = math.inf) -> float:
         """Differential entropy of z in nats, by the means of ``mmse``; without ``logsnr`` of the data."""
@@ -271,7 +361,9 @@ class Toy:
         return float(self._expect(lambda found: -found.log_prob, logsnr))
 
 
-def mixture(means: ArrayLike, std: ArrayLike, weights: ArrayLike | None = None, name: str = "mixture") -> Toy:
+def mixture(
+    means: ArrayLike, std: ArrayLike, weights: ArrayLike | None = None, name: str = "mixture"
+) -> Toy:
     """Mixture of isotropic Gaussians of your own.
 
     Args:
@@ -282,11 +374,24 @@ def mixture(means: ArrayLike, std: ArrayLike, weights: ArrayLike | None = None, 
     """
     m, s = finite(means, "means"), finite(std, "std")
     if m.ndim < 2 or not m.size:
-        raise ValueError(f"means must be (k, *shape), got {m.shape}; numbers on a line are means[:, None]")
+        raise ValueError(
+            f"means must be (k, *shape), got {m.shape}; numbers on a line are means[:, None]"
+        )
     w = np.full(len(m), 1 / len(m)) if weights is None else finite(weights, "weights")
-    if w.shape != m.shape[:1] or s.shape not in ((), (1,), w.shape) or min(w.min(), s.min()) <= 0 or abs(w.sum() - 1) > 1e-9:
-        raise ValueError(f"weights are {len(m)} numbers > 0 with sum 1, std one > 0 or {len(m)}; got {weights!r} and {std!r}")
-    return Toy(Mixture(torch.tensor(w), torch.tensor(m).flatten(1), torch.tensor(s).reshape(-1)), m.shape[1:], name)
+    if (
+        w.shape != m.shape[:1]
+        or s.shape not in ((), (1,), w.shape)
+        or min(w.min(), s.min()) <= 0
+        or abs(w.sum() - 1) > 1e-9
+    ):
+        raise ValueError(
+            f"weights are {len(m)} numbers > 0 with sum 1, std one > 0 or {len(m)}; got {weights!r} and {std!r}"
+        )
+    return Toy(
+        Mixture(torch.tensor(w), torch.tensor(m).flatten(1), torch.tensor(s).reshape(-1)),
+        m.shape[1:],
+        name,
+    )
 
 
 def load(name: str) -> dict[str, NDArray]:
@@ -298,7 +403,9 @@ def load(name: str) -> dict[str, NDArray]:
         return dict(found)
 
 
-def dataset(source: ArrayLike | str | Path, bandwidth: float = 0.05, unit: bool = True, name: str = "data") -> Toy:
+def dataset(
+    source: ArrayLike | str | Path, bandwidth: float = 0.05, unit: bool = True, name: str = "data"
+) -> Toy:
     """Your own data with an exact denoiser: the kernel density of the points.
 
     Args:
@@ -312,14 +419,22 @@ def dataset(source: ArrayLike | str | Path, bandwidth: float = 0.05, unit: bool 
         try:
             source = np.genfromtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
         except (OSError, ValueError) as error:
-            raise ValueError(f"cannot read {path}: {error}; a .csv holds numbers with commas, for .npy pass np.load") from error
+            raise ValueError(
+                f"cannot read {path}: {error}; a .csv holds numbers with commas, for .npy pass np.load"
+            ) from error
         if source.shape[1] == 1:
-            raise ValueError(f"{path} has only one column; for points on a line pass np.loadtxt(path)[:, None]")
+            raise ValueError(
+                f"{path} has only one column; for points on a line pass np.loadtxt(path)[:, None]"
+            )
         source = source[1:] if np.isnan(source[:1]).all() else source  # names
     points = finite(source, "data")
     if points.ndim < 2 or (points == points[:1]).all():
-        raise ValueError(f"data must be 2 or more different points (n, *shape), got {points.shape}; maybe data[:, None]")
-    made = mixture(points, positive(bandwidth, "bandwidth") * math.sqrt(points.var(0).mean()), name=name)
+        raise ValueError(
+            f"data must be 2 or more different points (n, *shape), got {points.shape}; maybe data[:, None]"
+        )
+    made = mixture(
+        points, positive(bandwidth, "bandwidth") * math.sqrt(points.var(0).mean()), name=name
+    )
     return made.unit() if unit else made
 
 
@@ -331,10 +446,14 @@ SPIRAL = (TURN / 10 * np.exp(1j * TURN))[:, None].view(float)
 TOYS: dict[str, Callable[[], Toy]] = {
     "gaussian": lambda: mixture([[0.0]], 1.0),
     "gmm1": lambda: mixture([[-1.5], [0.5]], [0.3, 0.2], [0.3, 0.7]),
-    "gmm2d": lambda: mixture([[-1.2, -0.4], [0.9, 0.8], [0.6, -1.0]], [0.4, 0.3, 0.5], [0.5, 0.3, 0.2]),
+    "gmm2d": lambda: mixture(
+        [[-1.2, -0.4], [0.9, 0.8], [0.6, -1.0]], [0.4, 0.3, 0.5], [0.5, 0.3, 0.2]
+    ),
     "ring8": lambda: mixture(2 * EIGHT, 0.1),
     "8gaussians": lambda: mixture(5 * EIGHT, math.sqrt(0.1)),  # variance 0.1; torchcfm's has 0.316
-    "moons": lambda: mixture(np.r_[ARC, [1, 0.5] - ARC], 0.1),  # both arcs of scikit-learn's make_moons
+    "moons": lambda: mixture(
+        np.r_[ARC, [1, 0.5] - ARC], 0.1
+    ),  # both arcs of scikit-learn's make_moons
     "swissroll": lambda: mixture(SPIRAL, 0.05),
     "circle": lambda: Toy(Circle(1.0), (2,)),
     "checkerboard": lambda: Toy(Checkerboard(4.0), (2,)),

@@ -17,7 +17,9 @@ def push_forward(time, path: Path):
     """Law of λ when t has the law ``time``, a frozen SciPy distribution, on ``path``. Raises ValueError if it leaves [0, 1]."""
     low, high = time.support()
     if not (low >= 0 and high <= 1):
-        raise ValueError(f"a time density lives on [0, 1] (0 is data), this one on [{low:g}, {high:g}]")
+        raise ValueError(
+            f"a time density lives on [0, 1] (0 is data), this one on [{low:g}, {high:g}]"
+        )
     return Transformed(time, path.schedule.isf, path.schedule.sf, path.schedule.pdf)()
 
 
@@ -51,11 +53,26 @@ def loguniform_sigma(low: float, high: float):
 def split_lognormal_sigma(mean: float, below: float, above: float):
     """Law of λ for ln sigma two-piece normal: scale ``below`` under its mode and ``above`` over it (k-diffusion)."""
     finite(mean, "mean")
-    left, right, mode = 2 * positive(above, "above"), 2 * positive(below, "below"), -2 * mean  # λ runs the other way
+    left, right, mode = (
+        2 * positive(above, "above"),
+        2 * positive(below, "below"),
+        -2 * mean,
+    )  # λ runs the other way
     share = left / (left + right)
-    cdf = lambda l: np.where(l < mode, 2 * share * ndtr((l - mode) / left), 1 - 2 * (1 - share) * ndtr((mode - l) / right))
-    ppf = lambda q: mode + np.where(q < share, left * ndtri(q / 2 / share), -right * ndtri((1 - q) / 2 / (1 - share)))
-    pdf = lambda l: stats.norm.pdf((l - mode) / np.where(l < mode, left, right)) * 2 / (left + right)
+    cdf = lambda l: np.where(
+        l < mode,
+        2 * share * ndtr((l - mode) / left),
+        1 - 2 * (1 - share) * ndtr((mode - l) / right),
+    )
+    ppf = lambda q: (
+        mode
+        + np.where(
+            q < share, left * ndtri(q / 2 / share), -right * ndtri((1 - q) / 2 / (1 - share))
+        )
+    )
+    pdf = lambda l: (
+        stats.norm.pdf((l - mode) / np.where(l < mode, left, right)) * 2 / (left + right)
+    )
     return Transformed(stats.uniform(), ppf, cdf, pdf, rising=True)()
 
 
@@ -65,7 +82,9 @@ def mode(scale: float):
     With w = 1 − u this is t = (1 + s) w − s sin²(πw/2), symmetric about ½. Raises ValueError outside −1 <= s <= 2/(π − 2).
     """
     if not -1 <= scale <= 2 / (np.pi - 2):
-        raise ValueError(f"mode scale must lie in [-1, {2 / (np.pi - 2):.4f}], got {scale}: t(u) is not monotone there")
+        raise ValueError(
+            f"mode scale must lie in [-1, {2 / (np.pi - 2):.4f}], got {scale}: t(u) is not monotone there"
+        )
 
     forward = lambda w: (1 + scale) * w - scale * np.sin(np.pi * w / 2) ** 2
     inverse = inverted(forward)
@@ -77,7 +96,13 @@ def cosmap():
     """Law of t = 1 − 1/(tan(πu/2) + 1), density 2/(π(1 − 2t + 2t²)): SD3's CosMap (Esser et al. 2024, arXiv 2403.03206, eq. 21)."""
     forward = lambda u: np.sin(np.pi * u / 2) / (np.sin(np.pi * u / 2) + np.cos(np.pi * u / 2))
     inverse = lambda t: 2 / np.pi * np.arctan2(t, 1 - t)
-    return Transformed(stats.uniform(), forward, inverse, lambda t: 2 / (np.pi * (1 - 2 * t + 2 * t**2)), rising=True)()
+    return Transformed(
+        stats.uniform(),
+        forward,
+        inverse,
+        lambda t: 2 / (np.pi * (1 - 2 * t + 2 * t**2)),
+        rising=True,
+    )()
 
 
 def u_shaped(a: float = 4.0):
@@ -85,7 +110,13 @@ def u_shaped(a: float = 4.0):
     half = np.sinh(positive(a, "a") / 2)
     forward = lambda q: 0.5 + np.arcsinh((2 * q - 1) * half) / a
     inverse = lambda t: 0.5 + np.sinh(a * (t - 0.5)) / (2 * half)
-    return Transformed(stats.uniform(), forward, inverse, lambda t: a * np.cosh(a * (t - 0.5)) / (2 * half), rising=True)()
+    return Transformed(
+        stats.uniform(),
+        forward,
+        inverse,
+        lambda t: a * np.cosh(a * (t - 0.5)) / (2 * half),
+        rising=True,
+    )()
 
 
 def lower_of_two(density):
@@ -103,5 +134,7 @@ def stretched(density, low: float, high: float):
 def truncated(density, low: float, high: float):
     """``density`` conditioned on low <= λ <= high. Raises ValueError unless there is mass."""
     top, bottom = density.sf(low), density.sf(high)
-    share = stats.uniform(bottom, positive(top - bottom, f"mass of the density in [{low:g}, {high:g}]"))
+    share = stats.uniform(
+        bottom, positive(top - bottom, f"mass of the density in [{low:g}, {high:g}]")
+    )
     return Transformed(share, density.isf, density.sf, density.pdf)()

@@ -48,7 +48,12 @@ def straight(sigma_min: float = 0.0) -> Frame:
 
     alpha = lambda l: 1 / (1 - sigma_min + noise_ratio(l))
     sigma = lambda l: 1 / (1 + (1 - sigma_min) * noise_ratio(-l))
-    return Frame(f"linear(sigma_min={sigma_min:g})" if sigma_min else "linear", alpha, sigma, lambda l: sigma(l) / 2)
+    return Frame(
+        f"linear(sigma_min={sigma_min:g})" if sigma_min else "linear",
+        alpha,
+        sigma,
+        lambda l: sigma(l) / 2,
+    )
 
 
 def smoothed(width: float) -> Frame:

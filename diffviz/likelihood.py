@@ -49,24 +49,36 @@ class Bound:
 
     def weighted(self, w: Any) -> Tensor:
         """½ ∫ w E‖eps − eps_hat‖² dλ from the same errors, (n,), for an objective or a callable of λ."""
-        return (torch.from_numpy(evaluate(w, self.logsnr.cpu().numpy())).to(self.error) * self.weight * self.error).sum(0) / 2
+        return (
+            torch.from_numpy(evaluate(w, self.logsnr.cpu().numpy())).to(self.error)
+            * self.weight
+            * self.error
+        ).sum(0) / 2
 
 
 def _points(x: Any, low: float, high: float) -> tuple[Tensor, int]:
     data = torch.as_tensor(x).detach().double()
     if data.ndim < 2 or not data.numel() or not torch.isfinite(data).all():
-        raise ValueError(f"x must be finite and (n, *shape), got {tuple(data.shape)}; numbers on a line are x[:, None]")
+        raise ValueError(
+            f"x must be finite and (n, *shape), got {tuple(data.shape)}; numbers on a line are x[:, None]"
+        )
     if not -math.inf < low < high < math.inf:
-        raise ValueError(f"need finite low < high (λ runs from noise to data), got {low} and {high}")
+        raise ValueError(
+            f"need finite low < high (λ runs from noise to data), got {low} and {high}"
+        )
     return data, data[0].numel()
 
 
 def _denoised(model: Any, z: Tensor, logsnr: Tensor) -> Tensor:
     x_hat = model.denoise(z, logsnr)
     if x_hat.shape != z.shape:
-        raise ValueError(f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(z.shape)}; it must return x_hat, like z")
+        raise ValueError(
+            f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(z.shape)}; it must return x_hat, like z"
+        )
     if len(bad := logsnr[~torch.isfinite(x_hat).flatten(1).all(1)]):
-        raise ValueError(f"the denoiser returned NaN or inf at logsnr {bad[0]:.4g}; narrow low and high, or mend it")
+        raise ValueError(
+            f"the denoiser returned NaN or inf at logsnr {bad[0]:.4g}; narrow low and high, or mend it"
+        )
     return x_hat
 
 
@@ -89,22 +101,39 @@ def elbo(
     if exact and d > 2:
         raise ValueError(f"exact noise is for 1 or 2 dimensions, x has {d}: leave it to draws")
     grid = torch.from_numpy(grid_of(law or stats.uniform(low, high - low), levels, low, high))
-    logsnr, weight, line = grid[:-1, None], grid.diff()[:, None], torch.arange(-40, 41, dtype=torch.float64) / 5
+    logsnr, weight, line = (
+        grid[:-1, None],
+        grid.diff()[:, None],
+        torch.arange(-40, 41, dtype=torch.float64) / 5,
+    )
     if finite:
         weight = weight.expm1()
     elif exact:
-        logsnr, weight = (logsnr + weight * (1 + NODE) / 2).reshape(-1, 1), (weight * WEIGHT / 2).reshape(-1, 1)
+        logsnr, weight = (
+            (logsnr + weight * (1 + NODE) / 2).reshape(-1, 1),
+            (weight * WEIGHT / 2).reshape(-1, 1),
+        )
     else:
-        logsnr = logsnr + weight * torch.rand(levels, len(data), generator=generator, dtype=torch.float64)
+        logsnr = logsnr + weight * torch.rand(
+            levels, len(data), generator=generator, dtype=torch.float64
+        )
     logsnr, weight = (one.expand(-1, len(data)).to(data) for one in (logsnr, weight))
     nodes = torch.cartesian_prod(*[line] * d).reshape(-1, d) if exact else line.new_zeros(1, d)
     mass, errors = (-nodes.square().sum(1) / 2).softmax(0).to(data), []
     for pair in torch.arange(logsnr.numel()).split(max(1, 2**16 // len(nodes))):  # points at once
         clean = data[(pair % len(data)).repeat_interleave(len(nodes))]
         level = logsnr.flatten()[pair].repeat_interleave(len(nodes))
-        eps = nodes.repeat(len(pair), 1) if exact else torch.randn(len(pair), d, generator=generator, dtype=nodes.dtype)
-        alpha, sigma = (one.sigmoid().sqrt().reshape(-1, *[1] * (data.ndim - 1)) for one in (level, -level))
-        miss = clean - _denoised(model, alpha * clean + sigma * eps.reshape(clean.shape).to(clean), level)
+        eps = (
+            nodes.repeat(len(pair), 1)
+            if exact
+            else torch.randn(len(pair), d, generator=generator, dtype=nodes.dtype)
+        )
+        alpha, sigma = (
+            one.sigmoid().sqrt().reshape(-1, *[1] * (data.ndim - 1)) for one in (level, -level)
+        )
+        miss = clean - _denoised(
+            model, alpha * clean + sigma * eps.reshape(clean.shape).to(clean), level
+        )
         errors.append((level.exp() * miss.square().flatten(1).sum(1)).reshape(len(pair), -1) @ mass)
     error = torch.cat(errors).reshape(logsnr.shape)
     signal, noise = (data.new_tensor(one).sigmoid() for one in (low, -low))
@@ -133,27 +162,53 @@ def log_likelihood(
     """
     data, d = _points(x, low, high)
     if not all(count is None or count >= 1 for count in (probes, steps)) or not tolerance > 0:
-        raise ValueError(f"need probes and steps >= 1, or None, and tolerance > 0; got {probes}, {steps} and {tolerance}")
+        raise ValueError(
+            f"need probes and steps >= 1, or None, and tolerance > 0; got {probes}, {steps} and {tolerance}"
+        )
     if probes is None:  # sqrt(d) times the unit vectors: their mean is the trace
-        directions = math.sqrt(d) * torch.eye(d).to(data).reshape(d, 1, *data.shape[1:]).expand(d, *data.shape)
+        directions = math.sqrt(d) * torch.eye(d).to(data).reshape(d, 1, *data.shape[1:]).expand(
+            d, *data.shape
+        )
     else:
-        directions = torch.randn(probes, *data.shape, generator=generator, dtype=data.dtype).to(data)
+        directions = torch.randn(probes, *data.shape, generator=generator, dtype=data.dtype).to(
+            data
+        )
         directions = directions if gaussian else directions.sign()
 
     def flow(logsnr: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
             y = state[0].detach().requires_grad_()
             x_hat = _denoised(model, logsnr.sigmoid().sqrt() * y, logsnr.expand(len(y)))
-            pulled = [torch.autograd.grad(x_hat, y, v, True, allow_unused=True)[0] for v in directions if x_hat.requires_grad]
+            pulled = [
+                torch.autograd.grad(x_hat, y, v, True, allow_unused=True)[0]
+                for v in directions
+                if x_hat.requires_grad
+            ]
             if not pulled or pulled[0] is None:
-                raise ValueError("the denoiser cuts the gradient (no_grad or detach inside), which the divergence needs")
-        return (x_hat - y).detach() / 2, (directions * (torch.stack(pulled) - directions)).flatten(2).sum(2) / 2
+                raise ValueError(
+                    "the denoiser cuts the gradient (no_grad or detach inside), which the divergence needs"
+                )
+        return (x_hat - y).detach() / 2, (directions * (torch.stack(pulled) - directions)).flatten(
+            2
+        ).sum(2) / 2
 
     ends, first = data.new_tensor([high, low]), (data, data.new_zeros(len(directions), len(data)))
-    how = {"method": "rk4", "options": {"step_size": (high - low) / steps}} if steps else {"method": "dopri5"}
+    how = (
+        {"method": "rk4", "options": {"step_size": (high - low) / steps}}
+        if steps
+        else {"method": "dopri5"}
+    )
     (_, y), (_, change) = odeint(flow, first, ends, rtol=tolerance, atol=tolerance, **how)
     z = (alpha := ends[1].sigmoid().sqrt()) * y
-    start = prior(z).detach() if prior else -(z.square().flatten(1).sum(1) + d * math.log(2 * math.pi)) / 2
+    start = (
+        prior(z).detach()
+        if prior
+        else -(z.square().flatten(1).sum(1) + d * math.log(2 * math.pi)) / 2
+    )
     if start.shape != (len(z),) or start.isnan().any():
-        raise ValueError(f"prior must give a log density (n,) without NaN for z {tuple(z.shape)}, got {tuple(start.shape)}")
-    return start + d * alpha.log() + change.mean(0), change.std(0, False) / (probes - 1) ** 0.5 if probes else 0 * change[0]
+        raise ValueError(
+            f"prior must give a log density (n,) without NaN for z {tuple(z.shape)}, got {tuple(start.shape)}"
+        )
+    return start + d * alpha.log() + change.mean(0), change.std(0, False) / (
+        probes - 1
+    ) ** 0.5 if probes else 0 * change[0]

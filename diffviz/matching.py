@@ -44,14 +44,24 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
     found: list[tuple[float, bool, Match]] = []
     for objective in CATALOGUE.values():
         low, high = objective.density.support()
-        inside = (edges[:-1] >= low) & (edges[1:] <= high)  # a table of steps reaches half a step beyond its continuous limit
+        inside = (edges[:-1] >= low) & (
+            edges[1:] <= high
+        )  # a table of steps reaches half a step beyond its continuous limit
         known = rule @ objective.weighting(middle + half * nodes[:, None])
         ratio = np.divide(w, known, out=np.zeros_like(w), where=inside & (known > 0))
         if inside.mean() > 0.9 and (ratio[inside] > 0).all():
             off = np.abs(ratio / np.median(ratio[inside]) - 1) * inside
-            match = Match(objective.name, float(off[at := off.argmax()]), float(middle[at]), float(error[at] / w[at]), mass)
+            match = Match(
+                objective.name,
+                float(off[at := off.argmax()]),
+                float(middle[at]),
+                float(error[at] / w[at]),
+                mass,
+            )
             found.append((round(match.deviation, 3), objective.target.name != measured.kind, match))
-    return [match for *_, match in sorted(found, key=lambda one: one[:2])[:k]]  # of equals, the one with the same target first
+    return [
+        match for *_, match in sorted(found, key=lambda one: one[:2])[:k]
+    ]  # of equals, the one with the same target first
 
 
 class Report(Measured):
@@ -70,20 +80,34 @@ class Report(Measured):
         ax = plots.weighting_curves(middle, curves | {"measured": w}, title=title, ax=ax)
         for line in [one for one in ax.lines if one.get_gid() == "measured"]:
             line.set(linestyle="", marker="o", ms=4, markevery=5, color="black", zorder=6)
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, frameon=False, fontsize=9, handlelength=3)
+        ax.legend(
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.0),
+            borderaxespad=0,
+            frameon=False,
+            fontsize=9,
+            handlelength=3,
+        )
         return ax
 
     def summary(self) -> str:
         """Target, path, density, weighting, and the closest entry of the catalogue, in words."""
         lines = super().summary().split("\n")
-        with suppress(ValueError, IndexError):  # one level, no weighting, or no entry as wide: the notes say which
+        with suppress(
+            ValueError, IndexError
+        ):  # one level, no weighting, or no entry as wide: the notes say which
             best = closest(self, 1)[0]
             same = "equal to" if best.deviation < 0.02 else "closest to"
             off = f"largest deviation {best.deviation:.1%} at λ = {best.at:.1f}"
             word = f"weighting: {same} {best.name} up to a constant, {off}"
             word += f" over {best.mass:.0%} of its draws" * (best.mass < 0.99)
-            word += f", ± {best.error:.1%} there: times were sampled, not stratified" * (best.mass < 0.99 and best.error > 0.02)
-            lines.insert(next((i for i, line in enumerate(lines) if line.startswith("note:")), len(lines)), word)
+            word += f", ± {best.error:.1%} there: times were sampled, not stratified" * (
+                best.mass < 0.99 and best.error > 0.02
+            )
+            lines.insert(
+                next((i for i, line in enumerate(lines) if line.startswith("note:")), len(lines)),
+                word,
+            )
         return "\n".join(lines)
 
     __str__ = __repr__ = summary

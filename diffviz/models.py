@@ -91,11 +91,26 @@ class Transformer:
         *channels, h, w = shape
         side = self._side(h, w)
         if h % side or w % side or self.width % self.heads:
-            raise ValueError(f"patch={side} must divide the image {h} x {w}, and heads={self.heads} the width {self.width}")
+            raise ValueError(
+                f"patch={side} must divide the image {h} x {w}, and heads={self.heads} the width {self.width}"
+            )
         d, p = self.width, side**2 * math.prod(channels)
-        block = _layer(d, 6 * d, 0.0) + _layer(d, 3 * d) + _layer(d, d) + _layer(d, 4 * d) + _layer(4 * d, d)
+        block = (
+            _layer(d, 6 * d, 0.0)
+            + _layer(d, 3 * d)
+            + _layer(d, d)
+            + _layer(d, 4 * d)
+            + _layer(4 * d, d)
+        )
         tokens = [((h * w // side**2, d), 0.5)]
-        return tokens + _layer(p, d) + _layer(LEVEL, d, 2.0) + self.depth * block + _layer(d, 2 * d, 0.0) + _layer(d, p, 0.0)
+        return (
+            tokens
+            + _layer(p, d)
+            + _layer(LEVEL, d, 2.0)
+            + self.depth * block
+            + _layer(d, 2 * d, 0.0)
+            + _layer(d, p, 0.0)
+        )
 
     def __call__(self, weights: Sequence[Tensor], z: Tensor, logsnr: Tensor) -> Tensor:
         (k, n), (h, w), d = z.shape[:2], z.shape[-2:], self.width
@@ -108,7 +123,11 @@ class Transformer:
         c = F.silu(dense(level(logsnr))).unsqueeze(2)
         for _ in range(self.depth):
             shift, scale, gate, shift2, scale2, gate2 = dense(c).chunk(6, -1)
-            q, key, v = adapted(x, shift, scale).view(k * n, -1, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+            q, key, v = (
+                adapted(x, shift, scale)
+                .view(k * n, -1, 3, self.heads, d // self.heads)
+                .permute(2, 0, 3, 1, 4)
+            )
             attended = F.scaled_dot_product_attention(q, key, v).transpose(1, 2).reshape_as(x)
             x = x + gate * dense(attended)
             x = x + gate2 * dense(F.gelu(adapted(x, shift2, scale2), approximate="tanh"))

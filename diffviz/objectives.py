@@ -53,7 +53,9 @@ class Objective:
         slack = 1e-9 * max([1.0, *(abs(end) for end in (first, last) if np.isfinite(end))])
         if not (low >= first - slack and high <= last + slack):  # NaN too
             lives = f"{self.name}: the density lives on logsnr [{low:.4g}, {high:.4g}], the path {self.path.name!r} only on"
-            raise ValueError(f"{lives} [{first:.4g}, {last:.4g}]; truncate the density or take another path")
+            raise ValueError(
+                f"{lives} [{first:.4g}, {last:.4g}]; truncate the density or take another path"
+            )
 
     def __repr__(self) -> str:
         return f"Objective({self.name!r}: {self.target.name} target, {self.path.name} path, {self.source})"
@@ -84,7 +86,9 @@ class Objective:
         w[inside] = 2 * self.factor(level) * self.density.pdf(level) / base_gain(base, level) ** 2
         return w
 
-    def draw(self, n: int, rng: np.random.Generator, stratified: bool = True) -> tuple[NDArray, NDArray]:
+    def draw(
+        self, n: int, rng: np.random.Generator, stratified: bool = True
+    ) -> tuple[NDArray, NDArray]:
         """Levels to train at and the factor on the eps squared error there, for anybody's training loop.
 
         Args:
@@ -93,7 +97,9 @@ class Objective:
         Raises ValueError for n < 1, an rng that is no generator, or a factor that is not finite.
         """
         if not isinstance(n, int | np.integer) or n < 1 or not isinstance(rng, np.random.Generator):
-            says = "n must be at least 1 and whole, rng a generator such as np.random.default_rng(0)"
+            says = (
+                "n must be at least 1 and whole, rng a generator such as np.random.default_rng(0)"
+            )
             raise ValueError(f"{says}; got {n!r}, {rng!r}")
         u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
         logsnr = self.density.ppf(u)
@@ -113,27 +119,56 @@ def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -
         w, low, high = weightings.tabulated(w)
         density = density or stats.uniform(low, high - low)
         if density.support()[0] < low - 1e-9 or density.support()[1] > high + 1e-9:
-            raise ValueError(f"the density reaches outside the table's logsnr [{low:g}, {high:g}]; nothing is extrapolated")
+            raise ValueError(
+                f"the density reaches outside the table's logsnr [{low:g}, {high:g}]; nothing is extrapolated"
+            )
     law = density or path.schedule
-    if not hasattr(law, "ppf") or not hasattr(law, "support") or np.shape(w(law.ppf([0.25, 0.75]))) != (2,):
-        raise ValueError("density is a frozen SciPy distribution of λ, and a callable w returns one value for each λ")
-    return Objective(name, "custom", 0, source, path, EPS, lambda logsnr: w(logsnr) / (2 * law.pdf(logsnr)), law)
+    if (
+        not hasattr(law, "ppf")
+        or not hasattr(law, "support")
+        or np.shape(w(law.ppf([0.25, 0.75]))) != (2,)
+    ):
+        raise ValueError(
+            "density is a frozen SciPy distribution of λ, and a callable w returns one value for each λ"
+        )
+    return Objective(
+        name, "custom", 0, source, path, EPS, lambda logsnr: w(logsnr) / (2 * law.pdf(logsnr)), law
+    )
 
 
 # parametric families: what the catalogue is made of
-def flow(mean: float = 0.0, std: float = 1.0, shift: float = 1.0, name: str = "flow logit-normal", **about) -> Objective:
+def flow(
+    mean: float = 0.0,
+    std: float = 1.0,
+    shift: float = 1.0,
+    name: str = "flow logit-normal",
+    **about,
+) -> Objective:
     """Flow matching, logit t ~ N(mean, std²), time shift; u target on the linear path (arXiv 2403.03206, eq. 19 and 23)."""
-    stated = lambda l: stats.norm.pdf(l, -2 * mean - 2 * np.log(shift), 2 * std) * (1 + exp(-l / 2)) ** 2
-    return parametric(about, name, LINEAR, U, stated, density=densities.logit_normal_logsnr(mean, std, shift))
+    stated = lambda l: (
+        stats.norm.pdf(l, -2 * mean - 2 * np.log(shift), 2 * std) * (1 + exp(-l / 2)) ** 2
+    )
+    return parametric(
+        about, name, LINEAR, U, stated, density=densities.logit_normal_logsnr(mean, std, shift)
+    )
 
 
 def flow_uniform(shift: float = 1.0, name: str = "flow uniform t", **about) -> Objective:
     """Flow matching, uniform t with a time shift; u target on the linear path (arXiv 2403.03206, eq. 23)."""
     stated = lambda l: cosh((l + 2 * np.log(shift)) / 4) ** -2.0 * (1 + exp(-l / 2)) ** 2
-    return parametric(about, name, LINEAR, U, stated, density=stats.logistic(-2 * np.log(positive(shift, "shift")), 2))
+    return parametric(
+        about,
+        name,
+        LINEAR,
+        U,
+        stated,
+        density=stats.logistic(-2 * np.log(positive(shift, "shift")), 2),
+    )
 
 
-def edm(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5, name: str = "EDM", **about) -> Objective:
+def edm(
+    mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5, name: str = "EDM", **about
+) -> Objective:
     """EDM: ln sigma ~ N(mean, std²), x target, weight (σ² + σ_data²)/(σ σ_data)² (arXiv 2206.00364, table 1)."""
     stated = lambda l: stats.norm.pdf(l, -2 * mean, 2 * std) * (exp(-l) + sigma_data**2)
     return parametric(about, name, paths.edm(mean, std), X, stated, weightings.edm(sigma_data))
@@ -141,7 +176,9 @@ def edm(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5, name: str
 
 def sigmoid(bias: float = 2.0, name: str = "sigmoid", **about) -> Objective:
     """Sigmoid weighting sigmoid(b − λ), stated on x under uniform time on the cosine path (arXiv 2303.00848; 2410.19324, eq. 4)."""
-    return parametric(about, name, COSINE, X, lambda l: 1 / (1 + exp(l - bias)), weightings.sigmoid(bias, COSINE))
+    return parametric(
+        about, name, COSINE, X, lambda l: 1 / (1 + exp(l - bias)), weightings.sigmoid(bias, COSINE)
+    )
 
 
 def min_snr(gamma: float = 5.0, name: str = "Min-SNR", **about) -> Objective:
@@ -158,18 +195,37 @@ def soft_min_snr(gamma: float = 4.0, name: str = "soft-Min-SNR", **about) -> Obj
 
 def p2(gamma: float = 1.0, k: float = 1.0, name: str = "P2", **about) -> Objective:
     """P2 on the eps error, cosine path (arXiv 2204.00227, eq. 8)."""
-    return parametric(about, name, COSINE, EPS, lambda l: (k + exp(l)) ** -gamma / cosh(l / 2), weightings.p2(gamma, k))
+    return parametric(
+        about,
+        name,
+        COSINE,
+        EPS,
+        lambda l: (k + exp(l)) ** -gamma / cosh(l / 2),
+        weightings.p2(gamma, k),
+    )
 
 
 def mode(scale: float = 1.29, name: str = "flow mode", **about) -> Objective:
     """Flow matching, SD3's mode-sampled time; u target on the linear path (arXiv 2403.03206, eq. 20)."""
-    return parametric(about, name, LINEAR, U, density=densities.push_forward(densities.mode(scale), LINEAR))
+    return parametric(
+        about, name, LINEAR, U, density=densities.push_forward(densities.mode(scale), LINEAR)
+    )
 
 
-def parametric(about, name, path, target, stated=None, multiplier=weightings.constant, density=None) -> Objective:
+def parametric(
+    about, name, path, target, stated=None, multiplier=weightings.constant, density=None
+) -> Objective:
     """An objective of a family; ``about`` may say family, year, source and note."""
     about = {"family": "parametric", "year": 0, "source": "parametric family"} | about
-    return Objective(name, path=path, target=target, multiplier=multiplier, density=density, stated=stated, **about)
+    return Objective(
+        name,
+        path=path,
+        target=target,
+        multiplier=multiplier,
+        density=density,
+        stated=stated,
+        **about,
+    )
 
 
 def unknown(kind: str, name: object, known, listing: str) -> ValueError:

@@ -34,7 +34,9 @@ class Drawing(Figure):
     def _repr_png_(self) -> bytes:
         drawn, file = BytesIO(), BytesIO()
         self.savefig(drawn, format="png", metadata={"Software": None})
-        Image.open(drawn).convert("RGB").quantize(255).save(file, "PNG", optimize=True)  # a third of the bytes in a notebook
+        Image.open(drawn).convert("RGB").quantize(255).save(
+            file, "PNG", optimize=True
+        )  # a third of the bytes in a notebook
         return file.getvalue()
 
 
@@ -43,12 +45,19 @@ def colour(name: str) -> str:
     return COLOURS.get(name) or PALETTE[crc32(name.encode()) % len(PALETTE)]
 
 
-def axes(width: float = 7.2, height: float = 4.2, columns: int = 1, rows: int = 1, legend: float = 0.0) -> list[Axes]:
+def axes(
+    width: float = 7.2, height: float = 4.2, columns: int = 1, rows: int = 1, legend: float = 0.0
+) -> list[Axes]:
     """Axes, row by row, on a new Agg figure of that size in inches; ``legend`` is the width in inches kept free on the right."""
     figure = Drawing(figsize=(width, height), dpi=100)
     FigureCanvasAgg(figure)
     grid = list(np.ravel(figure.subplots(rows, columns)))
-    room = {"left": 0.72 / width, "right": 1 - (legend + 0.15) / width, "bottom": 0.58 / height, "top": 1 - 0.4 / height}
+    room = {
+        "left": 0.72 / width,
+        "right": 1 - (legend + 0.15) / width,
+        "bottom": 0.58 / height,
+        "top": 1 - 0.4 / height,
+    }
     figure.subplots_adjust(**room, wspace=0.28, hspace=0.42)
     for ax in grid:
         ax.grid(alpha=0.25)
@@ -80,8 +89,19 @@ def lines(
     for place, (name, values) in enumerate(wanted.items()):
         if name in fresh:  # a line over its like, in colour or in place, is dashed
             earlier = list(wanted)[:place]
-            alike = sum(ink[o] == ink[name] or np.isclose(wanted[o], values, 1e-3, 1e-9).mean() > 0.25 for o in earlier)
-            (known[name],) = ax.plot([], [], ls=DASHES[alike % len(DASHES)], label=name, gid=name, lw=2, zorder=3 + 0.1 * alike)
+            alike = sum(
+                ink[o] == ink[name] or np.isclose(wanted[o], values, 1e-3, 1e-9).mean() > 0.25
+                for o in earlier
+            )
+            (known[name],) = ax.plot(
+                [],
+                [],
+                ls=DASHES[alike % len(DASHES)],
+                label=name,
+                gid=name,
+                lw=2,
+                zorder=3 + 0.1 * alike,
+            )
             (known[f"{name}:ends"],) = ax.plot([], [], "o", ms=4, gid=f"{name}:ends")
         at = np.asarray(x[name] if isinstance(x, Mapping) else x, dtype=float)
         drawn = np.flatnonzero(np.isfinite(values))
@@ -89,15 +109,30 @@ def lines(
         known[name].set(data=(at, values), color=ink[name])
         known[f"{name}:ends"].set(data=(at[ends], values[ends]), color=ink[name])
     words = {"xlabel": xlabel, "ylabel": ylabel, "title": title}
-    ax.set(**{key: text for key, text in words.items() if text != getattr(ax, f"get_{key}")()})  # only news make a figure stale
+    ax.set(
+        **{key: text for key, text in words.items() if text != getattr(ax, f"get_{key}")()}
+    )  # only news make a figure stale
     legend = ax.get_legend()
-    stale = outside is not None and list(wanted) != [text.get_text() for text in (legend.get_texts() if legend else ())]
+    stale = outside is not None and list(wanted) != [
+        text.get_text() for text in (legend.get_texts() if legend else ())
+    ]
     if fresh or stale:
         ax.relim()
         ax.autoscale_view()
     if stale:
-        room = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0} if outside else {"loc": "best"}
-        ax.legend([known[name] for name in wanted], list(wanted), frameon=False, fontsize=9, handlelength=3, **room)
+        room = (
+            {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0}
+            if outside
+            else {"loc": "best"}
+        )
+        ax.legend(
+            [known[name] for name in wanted],
+            list(wanted),
+            frameon=False,
+            fontsize=9,
+            handlelength=3,
+            **room,
+        )
     return ax
 
 
@@ -110,7 +145,10 @@ def _log_anchored(w: NDArray, logsnr: NDArray, anchor: float) -> NDArray:
 SCALES: dict[str, tuple[Callable, str]] = {  # w, logsnr and anchor to what is drawn
     "log10, anchored": (_log_anchored, "log₁₀ w on the {} error, 0 at λ = {:g}"),
     "w / max": (lambda w, *_: w / w.max(), "w(λ) / max on the {} error"),
-    "unit area": (lambda w, logsnr, _: w / np.trapezoid(w, logsnr), "share per nat, on the {} error"),
+    "unit area": (
+        lambda w, logsnr, _: w / np.trapezoid(w, logsnr),
+        "share per nat, on the {} error",
+    ),
 }
 
 
@@ -133,14 +171,28 @@ def weighting_curves(
     Raises ValueError for an unknown base or scale.
     """
     if scale not in SCALES or base not in ERROR_OF:
-        raise ValueError(f"scale is one of {', '.join(SCALES)} and base of {', '.join(ERROR_OF)}; got {scale!r}, {base!r}")
+        raise ValueError(
+            f"scale is one of {', '.join(SCALES)} and base of {', '.join(ERROR_OF)}; got {scale!r}, {base!r}"
+        )
     grid = np.asarray(logsnr, dtype=float)
-    values = {n: np.asarray(c.weighting(grid, base) if hasattr(c, "weighting") else c, dtype=float) for n, c in curves.items()}
+    values = {
+        n: np.asarray(c.weighting(grid, base) if hasattr(c, "weighting") else c, dtype=float)
+        for n, c in curves.items()
+    }
     shown = {name: scaled(w, grid, scale, anchor) for name, w in values.items()}
     label = SCALES[scale][1].format(ERROR_OF[base], anchor)
     ax = ax or axes(legend=0.6 + 0.085 * max(map(len, curves), default=0) if outside else 0.0)[0]
     ax.xaxis.set_major_locator(MultipleLocator(5))
-    return lines(grid, shown, xlabel=LOGSNR, ylabel=label, title=title, outside=outside, colours=colour, ax=ax)
+    return lines(
+        grid,
+        shown,
+        xlabel=LOGSNR,
+        ylabel=label,
+        title=title,
+        outside=outside,
+        colours=colour,
+        ax=ax,
+    )
 
 
 def save(figure: Figure, path: str | File) -> File:

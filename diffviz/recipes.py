@@ -21,14 +21,33 @@ from diffviz.paths import COSINE, LINEAR, restricted
 from diffviz.targets import EPS, PREVIOUS, SCORE, F, U, V, X
 
 exp, norm = np.exp, stats.norm.pdf
-VP_LINEAR, SUB_VP, SDE_VE_FULL, LDM = paths.vp_linear(), paths.sub_vp(), paths.ve(0.01, 50), paths.scaled_linear()
-SDE_VP, SDE_SUBVP, SDE_VE = (restricted(p, 1e-5, 1.0, p.name) for p in (VP_LINEAR, SUB_VP, SDE_VE_FULL))
+VP_LINEAR, SUB_VP, SDE_VE_FULL, LDM = (
+    paths.vp_linear(),
+    paths.sub_vp(),
+    paths.ve(0.01, 50),
+    paths.scaled_linear(),
+)
+SDE_VP, SDE_SUBVP, SDE_VE = (
+    restricted(p, 1e-5, 1.0, p.name) for p in (VP_LINEAR, SUB_VP, SDE_VE_FULL)
+)
 SIT = restricted(LINEAR, 1e-3, 1 - 1e-3, "linear, ends cut")
-LN3, LN5, S0, S1 = np.log(3), np.log(5), np.sqrt(0.00085), np.sqrt(0.012)  # S: sqrt β at the ends of Stable Diffusion's table
-KDIFF_COSINE = densities.truncated(stats.hypsecant(2 * np.log(2), 2), -2 * np.log(1e3), 2 * np.log(1e3))
-within = lambda path, low, high, name=None: restricted(path, float(path.time(high)), float(path.time(low)), name)  # in λ
+LN3, LN5, S0, S1 = (
+    np.log(3),
+    np.log(5),
+    np.sqrt(0.00085),
+    np.sqrt(0.012),
+)  # S: sqrt β at the ends of Stable Diffusion's table
+KDIFF_COSINE = densities.truncated(
+    stats.hypsecant(2 * np.log(2), 2), -2 * np.log(1e3), 2 * np.log(1e3)
+)
+within = lambda path, low, high, name=None: restricted(
+    path, float(path.time(high)), float(path.time(low)), name
+)  # in λ
 on_linear = lambda time: densities.push_forward(time, LINEAR)
-LAPLACE, ZTSNR = paths.from_density(stats.laplace(0, 0.5), name="Laplace(0, 0.5)"), paths.zero_terminal_snr(LDM)
+LAPLACE, ZTSNR = (
+    paths.from_density(stats.laplace(0, 0.5), name="Laplace(0, 0.5)"),
+    paths.zero_terminal_snr(LDM),
+)
 
 # terms of the stated forms
 one, sech, fm = np.ones_like, (lambda l: 1 / np.cosh(l)), (lambda l: exp(-l / 2))
@@ -37,12 +56,21 @@ depth = lambda l: np.logaddexp(0, -l)  # ∫β on a variance-preserving path
 beta = lambda depth: np.sqrt(0.1**2 + 2 * 19.9 * depth)
 ldm_beta = lambda depth: (S0**3 + 3 * (S1 - S0) * depth / 1000) ** (2 / 3)
 rate, ldm_rate = (lambda l: beta(depth(l))), (lambda l: ldm_beta(depth(l)))
-cosine_law, vp_law, ldm_law = (lambda l: sech(l / 2)), (lambda l: expit(-l) / rate(l)), (lambda l: expit(-l) / ldm_rate(l))
-u_gain, v_gain = (lambda l: (1 + exp(-l / 2)) ** 2), (lambda l: 1 + exp(-l))  # squared, of the linear path's velocity and of v
+cosine_law, vp_law, ldm_law = (
+    (lambda l: sech(l / 2)),
+    (lambda l: expit(-l) / rate(l)),
+    (lambda l: expit(-l) / ldm_rate(l)),
+)
+u_gain, v_gain = (
+    (lambda l: (1 + exp(-l / 2)) ** 2),
+    (lambda l: 1 + exp(-l)),
+)  # squared, of the linear path's velocity and of v
 clip = lambda l: np.minimum(1, 5 * exp(-l))  # min(SNR, 5)/SNR
 karras_gain = lambda l: exp(-l) + 0.25
 edm_law, edm_stated = (lambda l: norm(l, 2.4, 2.4)), (lambda l: norm(l, 2.4, 2.4) * karras_gain(l))
-iddpm_stated = lambda l: np.sqrt(expit(l)) * expit(-l) / np.sqrt(1 - np.cos(np.pi / 2 * 0.008 / 1.008) ** 2 * expit(l))
+iddpm_stated = lambda l: (
+    np.sqrt(expit(l)) * expit(-l) / np.sqrt(1 - np.cos(np.pi / 2 * 0.008 / 1.008) ** 2 * expit(l))
+)
 subvp_depth = lambda l: 2 * np.arcsinh(exp(-l / 2) / 2)  # ∫β
 subvp_stated = lambda l: np.tanh(subvp_depth(l) / 2) / beta(subvp_depth(l))
 icfm_alpha = lambda l: 1.01 / (1 + np.sqrt(np.maximum(1.01 * exp(-l) - 0.01, 0)))
@@ -50,7 +78,9 @@ icfm_stated = lambda l: (1 - icfm_alpha(l) + 0.01) / icfm_alpha(l)
 sigmoid_noise = lambda l: expit(-3) + expit(-l) * (expit(3) - expit(-3))
 sigmoid_stated = lambda l: expit(l) * expit(-l) / (sigmoid_noise(l) * (1 - sigmoid_noise(l)))
 split_normal = lambda l: exp(-(((l - 2.4) / np.where(l < 2.4, 3.2, 1.6)) ** 2) / 2)
-_soft = lambda l: 0.25 * exp(-l) / (exp(-l) + 0.25) ** 2  # k-diffusion's soft-Min-SNR on the F error, sigma_data ½
+_soft = lambda l: (
+    0.25 * exp(-l) / (exp(-l) + 0.25) ** 2
+)  # k-diffusion's soft-Min-SNR on the F error, sigma_data ½
 
 
 def ztsnr(l):
@@ -63,8 +93,12 @@ def ztsnr(l):
 def kdiff_cosine_interpolated() -> paths.Path:
     """k-diffusion's ``rand_cosine_interpolated``, image 256, noise 32 to 256, sigma in [1e-3, 1e3]; logsnr in units of sigma_data."""
     low, high = -2 * np.log(1e3 / 0.5), -2 * np.log(1e-3 / 0.5)
-    cut = [within(paths.shifted(COSINE, 256 / noise), low, high) for noise in (32, 256)]  # the code shifts its cut-offs back
-    return paths.Path("cosine-interpolated", VE, paths.shifted(paths.interpolated(*cut), 0.5).schedule)
+    cut = [
+        within(paths.shifted(COSINE, 256 / noise), low, high) for noise in (32, 256)
+    ]  # the code shifts its cut-offs back
+    return paths.Path(
+        "cosine-interpolated", VE, paths.shifted(paths.interpolated(*cut), 0.5).schedule
+    )
 
 
 def _kdiff(name, density, weight, stated, note="", path=None):
@@ -75,8 +109,8 @@ def _kdiff(name, density, weight, stated, note="", path=None):
 
 def _of(kind, target):
     """Entries of one family and target: name, year, source, path, stated form; multiplier, density, note."""
-    return lambda name, year, source, path, stated, multiplier=CONSTANT, density=None, note="": Objective(
-        name, kind, year, source, path, target, multiplier, density, stated, note
+    return lambda name, year, source, path, stated, multiplier=CONSTANT, density=None, note="": (
+        Objective(name, kind, year, source, path, target, multiplier, density, stated, note)
     )
 
 
@@ -87,15 +121,31 @@ HANG = "Hang et al. 2023 (arXiv 2303.09556), TiankaiHang/Min-SNR-Diffusion-Train
 P2 = "Choi et al. 2022 (arXiv 2204.00227, eq. 8), jychoi118/P2-weighting"
 KOHYA = "kohya-ss/sd-scripts custom_train_functions.apply_debiased_estimation"
 DIFFUSERS_SD3 = "huggingface/diffusers examples/dreambooth/train_dreambooth_sd3.py, training_utils"
-SIT_CODE, FLOW_MATCHING = "willisma/SiT transport/transport.py", "facebookresearch/flow_matching path/scheduler"
+SIT_CODE, FLOW_MATCHING = (
+    "willisma/SiT transport/transport.py",
+    "facebookresearch/flow_matching path/scheduler",
+)
 HANG_GU = "Hang & Gu 2024 (arXiv 2407.03297)"
 LUCIDRAINS = "lucidrains/denoising-diffusion-pytorch denoising_diffusion_pytorch.py"
 CONSTANT, LIKELIHOOD = weightings.constant, weightings.likelihood
 
-_elbo, _eps, _v, _x, _u = (_of(*kind) for kind in (("ELBO", EPS), ("eps", EPS), ("v", V), ("x", X), ("flow", U)))
-_score, _reweighted, _edm_x, _flow_x = _of("eps", SCORE), _of("reweighted", EPS), _of("EDM", X), _of("flow", X)
+_elbo, _eps, _v, _x, _u = (
+    _of(*kind) for kind in (("ELBO", EPS), ("eps", EPS), ("v", V), ("x", X), ("flow", U))
+)
+_score, _reweighted, _edm_x, _flow_x = (
+    _of("eps", SCORE),
+    _of("reweighted", EPS),
+    _of("EDM", X),
+    _of("flow", X),
+)
 _flow, _edm = partial(family.flow, family="flow", year=2024), partial(family.edm, family="EDM")
-_mode = partial(family.mode, family="flow", year=2024, source=SD3 + ", eq. 20", note="tails: w → e^(−λ/2)/(1 + s) at both ends")
+_mode = partial(
+    family.mode,
+    family="flow",
+    year=2024,
+    source=SD3 + ", eq. 20",
+    note="tails: w → e^(−λ/2)/(1 + s) at both ends",
+)
 
 CATALOGUE: Mapping[str, Objective] = MappingProxyType({o.name: o for o in (
     # the ELBO under several names

@@ -24,7 +24,9 @@ from diffviz.checks import increasing, positive
 from diffviz.frames import VP, noise_ratio
 from diffviz.paths import LINEAR, Path
 
-_along = lambda x_hat, y, start, end: x_hat + end / start * (y - x_hat)  # exact for a constant x_hat
+_along = lambda x_hat, y, start, end: (
+    x_hat + end / start * (y - x_hat)
+)  # exact for a constant x_hat
 
 
 def ddim(denoise, y, start, end, eta=0.0):
@@ -40,8 +42,13 @@ def euler(denoise, y, start, end, path=LINEAR, eta=0.0):
     """Euler on dz/dt in the frame and time of a path, one call; first order. Linear is DDIM; with ``eta`` Euler–Maruyama."""
     levels, (low, high) = -2 * np.log([start, end]), path.schedule.support()
     if not (low <= levels[0] < levels[1] <= high and 0 <= eta < math.inf):
-        raise ValueError(f"need eta >= 0 and logsnr of {path.name}, {low:.4g} to {high:.4g}; got {eta}, {levels.tolist()}")
-    (before, after), slope = path.frame.alpha(levels).tolist(), float(path.frame.slope(levels)[0])  # d log alpha/dλ
+        raise ValueError(
+            f"need eta >= 0 and logsnr of {path.name}, {low:.4g} to {high:.4g}; got {eta}, {levels.tolist()}"
+        )
+    (before, after), slope = (
+        path.frame.alpha(levels).tolist(),
+        float(path.frame.slope(levels)[0]),
+    )  # d log alpha/dλ
     h = float(-np.diff(path.time(levels))[0] / path.schedule.pdf(levels[0]))  # dt dλ/dt
     # the SDE is dy = (1 + eta²)/2 (x_hat − y) dλ + eta s dW; for eta = 1 Song et al. 2021 (arXiv 2011.13456), eq. 6
     y = y + h * (slope * y + (1 + eta**2) / 2 * (denoise(y, start) - y))
@@ -51,7 +58,9 @@ def euler(denoise, y, start, end, path=LINEAR, eta=0.0):
 def heun(denoise, y, start, end, churn=0.0, inflate=1.003, low=0.0, high=math.inf):
     """Heun in s, two calls; second order (Karras et al. 2022, arXiv 2206.00364, algorithm 2 with S_churn, S_noise, S_tmin, S_tmax)."""
     if not (0 <= churn < math.inf and 0 < inflate < math.inf and 0 <= low < high):
-        raise ValueError(f"need churn >= 0, inflate > 0 and 0 <= low < high in s; got {churn}, {inflate}, {low}, {high}")
+        raise ValueError(
+            f"need churn >= 0, inflate > 0 and 0 <= low < high in s; got {churn}, {inflate}, {low}, {high}"
+        )
     raised = start * (1 + (low <= start <= high) * min(churn / denoise.steps, math.sqrt(2) - 1))
     y = y + inflate * math.sqrt(raised**2 - start**2) * denoise.noise(y) if raised > start else y
     slope = (y - denoise(y, raised)) / raised
@@ -62,8 +71,15 @@ def heun(denoise, y, start, end, churn=0.0, inflate=1.003, low=0.0, high=math.in
 def dpm_2m(denoise, y, start, end):
     """DPM-Solver++(2M), one call; second order (Lu et al. 2022, arXiv 2211.01095, algorithm 2)."""
     x_hat = denoise(y, start)
-    before, _, older = denoise.past[-2] if denoise.past[1:] else (math.inf, y, x_hat)  # the first step is DDIM's
-    return _along(x_hat + (x_hat - older) / 2 * math.log(start / end) / math.log(before / start), y, start, end)
+    before, _, older = (
+        denoise.past[-2] if denoise.past[1:] else (math.inf, y, x_hat)
+    )  # the first step is DDIM's
+    return _along(
+        x_hat + (x_hat - older) / 2 * math.log(start / end) / math.log(before / start),
+        y,
+        start,
+        end,
+    )
 
 
 def dpm_2s(denoise, y, start, end):
@@ -80,16 +96,30 @@ def ab3(denoise, y, start, end, std=1.0):
     denoise(y, start)
     s, ys, x_hats = zip(*denoise.past[-3:], strict=True)
     *angle, last = np.arctan(np.array([*s, end]) / positive(std, "std"))
-    nodes, h, degree = (np.array(angle) - angle[-1]) / (last - angle[-1]), last - angle[-1], np.arange(len(s))
+    nodes, h, degree = (
+        (np.array(angle) - angle[-1]) / (last - angle[-1]),
+        last - angle[-1],
+        np.arange(len(s)),
+    )
     share = h * np.linalg.solve(nodes ** degree[:, None], 1 / (degree + 1)) / np.sin(angle)
-    turn = sum(w * (c * at - x) for w, c, at, x in zip(share.tolist(), (np.cos(angle) ** 2).tolist(), ys, x_hats, strict=True))
+    turn = sum(
+        w * (c * at - x)
+        for w, c, at, x in zip(
+            share.tolist(), (np.cos(angle) ** 2).tolist(), ys, x_hats, strict=True
+        )
+    )
     return (math.cos(angle[-1]) * y + turn) / math.cos(last)
 
 
 def runge_kutta(denoise, y, start, end, method="dopri5"):
     """torchdiffeq's methods on dy/dλ = (x_hat − y)/2: "rk4" has four calls, "dopri5" adapts to (machine precision)^(3/4)."""
-    levels = torch.tensor([-2 * math.log(s) for s in (start, end)], dtype=torch.float64, device=y.device)
-    near, slope = torch.finfo(y.dtype).eps ** 0.75, lambda level, y: (denoise(y, math.exp(-level / 2)) - y) / 2
+    levels = torch.tensor(
+        [-2 * math.log(s) for s in (start, end)], dtype=torch.float64, device=y.device
+    )
+    near, slope = (
+        torch.finfo(y.dtype).eps ** 0.75,
+        lambda level, y: (denoise(y, math.exp(-level / 2)) - y) / 2,
+    )
     return odeint(slope, y, levels, rtol=near, atol=near, method=method)[-1]
 
 
@@ -106,9 +136,20 @@ def grid_of(law: Any, steps: int, low: float = -10.0, high: float = 14.0) -> NDA
     ``paths.shifted(COSINE, std).schedule`` for atan(s/std), or the density that a training looks with.
     Raises ValueError for steps < 1, low >= high, an end that is not finite, what is no law, or no mass of it between the ends.
     """
-    low, high = np.clip([low, high], *law.support()).tolist() if hasattr(law, "support") else (math.nan, math.nan)
-    if not steps >= 1 or steps % 1 or not -math.inf < low < high < math.inf or not law.cdf(high) > law.cdf(low):
-        raise ValueError(f"need whole steps >= 1, a law, as path.schedule, with mass in low < high; got {steps}, {low}, {high}")
+    low, high = (
+        np.clip([low, high], *law.support()).tolist()
+        if hasattr(law, "support")
+        else (math.nan, math.nan)
+    )
+    if (
+        not steps >= 1
+        or steps % 1
+        or not -math.inf < low < high < math.inf
+        or not law.cdf(high) > law.cdf(low)
+    ):
+        raise ValueError(
+            f"need whole steps >= 1, a law, as path.schedule, with mass in low < high; got {steps}, {low}, {high}"
+        )
     return np.r_[low, law.ppf(np.linspace(law.cdf(low), law.cdf(high), steps + 1)[1:-1]), high]
 
 
@@ -146,9 +187,13 @@ class _Calls:
         self.past: list[tuple[float, Tensor, Tensor]] = []
 
     def __call__(self, y: Tensor, s: float) -> Tensor:
-        x_hat = self.model(y / math.hypot(1, s), torch.tensor(-2 * math.log(s), dtype=y.dtype, device=y.device))
+        x_hat = self.model(
+            y / math.hypot(1, s), torch.tensor(-2 * math.log(s), dtype=y.dtype, device=y.device)
+        )
         if x_hat.shape != y.shape or not torch.isfinite(x_hat).all():
-            raise FloatingPointError(f"z or the denoiser's answer is NaN, inf or misshapen at logsnr {-2 * math.log(s):.4g}")
+            raise FloatingPointError(
+                f"z or the denoiser's answer is NaN, inf or misshapen at logsnr {-2 * math.log(s):.4g}"
+            )
         self.count += 1
         self.past += [(s, y, x_hat)] if len(self.past) == self.step else []
         return x_hat
@@ -169,24 +214,52 @@ def sample(
     Raises ValueError for a grid that does not increase, an unknown solver, n < 1 or an option out of range, and Stopped, which
     carries the steps so far, if the denoiser returns NaN or inf.
     """
-    levels, step = increasing(grid, "the grid, noise to data,"), solver if callable(solver) else SOLVERS.get(solver)
-    if step is None or not n >= 1 or n % 1 or not (hasattr(model, "mean") if start is None else torch.is_tensor(start)):
-        raise ValueError(f"need whole n >= 1, a tensor start or a mean, a solver of {', '.join(SOLVERS)}; got {n}, {solver!r}")
+    levels, step = (
+        increasing(grid, "the grid, noise to data,"),
+        solver if callable(solver) else SOLVERS.get(solver),
+    )
+    if (
+        step is None
+        or not n >= 1
+        or n % 1
+        or not (hasattr(model, "mean") if start is None else torch.is_tensor(start))
+    ):
+        raise ValueError(
+            f"need whole n >= 1, a tensor start or a mean, a solver of {', '.join(SOLVERS)}; got {n}, {solver!r}"
+        )
     if density := getattr(getattr(model, "objective", None), "density", None):
         low, high = density.interval(1 - 2e-6)  # all but a millionth at either end
         if max(low - levels[0], levels[-1] - high) > (high - low) / 100:
-            warnings.warn(f"the grid leaves logsnr {low:.4g} to {high:.4g}, where training looked", stacklevel=2)
-    start = torch.randn(n, *model.mean.shape, generator=generator, device=model.mean.device) if start is None else start
-    draw = noise or (lambda y: torch.randn(y.shape, generator=generator, dtype=y.dtype, device=y.device))
-    calls, s = _Calls(getattr(model, "denoise", model), draw, len(levels) - 1), noise_ratio(levels).tolist()
+            warnings.warn(
+                f"the grid leaves logsnr {low:.4g} to {high:.4g}, where training looked",
+                stacklevel=2,
+            )
+    start = (
+        torch.randn(n, *model.mean.shape, generator=generator, device=model.mean.device)
+        if start is None
+        else start
+    )
+    draw = noise or (
+        lambda y: torch.randn(y.shape, generator=generator, dtype=y.dtype, device=y.device)
+    )
+    calls, s = (
+        _Calls(getattr(model, "denoise", model), draw, len(levels) - 1),
+        noise_ratio(levels).tolist(),
+    )
     y, stop = start * math.hypot(1, s[0]), None
     try:
         with torch.no_grad():
             for calls.step, here in enumerate(s):
-                y = step(calls, y, here, s[calls.step + 1], **options) if calls.step < calls.steps else calls(y, here)
+                y = (
+                    step(calls, y, here, s[calls.step + 1], **options)
+                    if calls.step < calls.steps
+                    else calls(y, here)
+                )
     except FloatingPointError as error:
         stop = Stopped(f"step {calls.step} of {calls.steps}: {error}")
-    z = torch.stack([start, *(y / math.hypot(1, s) for s, y, _ in calls.past)])[1:]  # a stack needs one
+    z = torch.stack([start, *(y / math.hypot(1, s) for s, y, _ in calls.past)])[
+        1:
+    ]  # a stack needs one
     x_hat = torch.stack([start, *(x_hat for *_, x_hat in calls.past)])[1:]
     found = Trajectory(-2 * np.log([s for s, *_ in calls.past]), z, x_hat, calls.count)
     if stop:

@@ -32,7 +32,9 @@ class Target:
         """|b − a sigma/alpha|: the factor by which an error in eps_hat shows up in the target. λ and result of one shape."""
         at = np.asarray(logsnr, dtype=float)
         a = self.a(at, path)
-        with np.errstate(invalid="ignore"):  # a target without x gains nothing from it, also where sigma/alpha overflows
+        with np.errstate(
+            invalid="ignore"
+        ):  # a target without x gains nothing from it, also where sigma/alpha overflows
             return np.abs(self.b(at, path) - np.where(a == 0, 0.0, a * noise_ratio(at)))
 
 
@@ -46,16 +48,27 @@ def edm_output(sigma_data: float = 0.5) -> Target:
     """EDM's network output F = (x − c_skip z)/c_out (Karras et al. 2022, arXiv 2206.00364, eq. 7), at sigma/alpha = e^(−λ/2)."""
     sd = positive(sigma_data, "sigma_data")
     size = lambda l: np.hypot(noise_ratio(l), sd)
-    return Target(f"F(sigma_data={sd:g})", lambda l, path: noise_ratio(l) / (sd * size(l)), lambda l, path: -sd / size(l))
+    return Target(
+        f"F(sigma_data={sd:g})",
+        lambda l, path: noise_ratio(l) / (sd * size(l)),
+        lambda l, path: -sd / size(l),
+    )
 
 
-_zero, _one = (lambda logsnr, path: np.zeros_like(logsnr)), (lambda logsnr, path: np.ones_like(logsnr))
+_zero, _one = (
+    (lambda logsnr, path: np.zeros_like(logsnr)),
+    (lambda logsnr, path: np.ones_like(logsnr)),
+)
 EPS, X = Target("eps", _zero, _one), Target("x", _one, _zero)
 V = Target("v", lambda logsnr, path: -VP.sigma(logsnr), lambda logsnr, path: VP.alpha(logsnr))
 U = Target(
     "u",
-    lambda logsnr, path: path.frame.alpha(logsnr) * _velocity(logsnr, path, path.frame.slope(logsnr)),
-    lambda logsnr, path: path.frame.sigma(logsnr) * _velocity(logsnr, path, path.frame.slope(logsnr) - 0.5),
+    lambda logsnr, path: (
+        path.frame.alpha(logsnr) * _velocity(logsnr, path, path.frame.slope(logsnr))
+    ),
+    lambda logsnr, path: (
+        path.frame.sigma(logsnr) * _velocity(logsnr, path, path.frame.slope(logsnr) - 0.5)
+    ),
 )
 SCORE = Target("score", _zero, lambda logsnr, path: -1 / path.frame.sigma(logsnr))
 F = edm_output()
@@ -63,12 +76,18 @@ F = edm_output()
 PREVIOUS = Target(
     "x_{t-1}",
     lambda logsnr, path: -VP.alpha(logsnr) * VP.sigma(logsnr) ** 2 * _velocity(logsnr, path, 0.5),
-    lambda logsnr, path: VP.sigma(logsnr) * (1 + VP.alpha(logsnr) ** 2) * _velocity(logsnr, path, 0.5),
+    lambda logsnr, path: (
+        VP.sigma(logsnr) * (1 + VP.alpha(logsnr) ** 2) * _velocity(logsnr, path, 0.5)
+    ),
 )
 
-TARGETS: Mapping[str, Target] = MappingProxyType({t.name: t for t in (EPS, X, V, U, SCORE)} | {"F": F})
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {t.name: t for t in (EPS, X, V, U, SCORE)} | {"F": F}
+)
 # in whose error a weight is expressed; u is the linear path's velocity eps − x
-BASES: Mapping[str, Target] = MappingProxyType({name: TARGETS[name] for name in ("eps", "x", "v", "u")})
+BASES: Mapping[str, Target] = MappingProxyType(
+    {name: TARGETS[name] for name in ("eps", "x", "v", "u")}
+)
 
 
 def base_gain(base: str, logsnr: ArrayLike) -> NDArray:
@@ -79,7 +98,9 @@ def base_gain(base: str, logsnr: ArrayLike) -> NDArray:
     return 1 + noise_ratio(at) if base == "u" else BASES[base].gain(at, LINEAR)
 
 
-def convert(value: ArrayLike, z: ArrayLike, logsnr: ArrayLike, source: Target, to: Target, path: Path) -> NDArray:
+def convert(
+    value: ArrayLike, z: ArrayLike, logsnr: ArrayLike, source: Target, to: Target, path: Path
+) -> NDArray:
     """A prediction of one target as a prediction of another, given z: the linear rule, exact both ways.
 
     Args:
@@ -88,9 +109,16 @@ def convert(value: ArrayLike, z: ArrayLike, logsnr: ArrayLike, source: Target, t
     Raises ValueError where the source does not determine x and eps (gain 0) or a scale is not finite.
     """
     at = np.asarray(logsnr, dtype=float)
-    alpha, sigma, a, b = path.frame.alpha(at), path.frame.sigma(at), source.a(at, path), source.b(at, path)
+    alpha, sigma, a, b = (
+        path.frame.alpha(at),
+        path.frame.sigma(at),
+        source.a(at, path),
+        source.b(at, path),
+    )
     det = alpha * b - a * sigma
     if not (np.isfinite(det) & (det != 0)).all():
-        raise ValueError(f"target {source.name!r} does not determine x and eps on {path.name!r} at some of these logsnr")
+        raise ValueError(
+            f"target {source.name!r} does not determine x and eps on {path.name!r} at some of these logsnr"
+        )
     x, eps = (b * z - sigma * value) / det, (alpha * value - a * z) / det
     return to.a(at, path) * x + to.b(at, path) * eps

@@ -35,23 +35,42 @@ class LossByLogSNR:
 
     def __init__(self, edges: ArrayLike, decay: ArrayLike = 0.99, buffer: int = 2**15):
         self.edges, self.decay = increasing(edges, "edges"), np.array(decay, dtype=float)
-        if self.decay.ndim > 1 or not self.decay.size or not ((self.decay > 0) & (self.decay < 1)).all():
-            raise ValueError(f"a decay lies in (0, 1), one number or several in a row; got {decay!r}")
+        if (
+            self.decay.ndim > 1
+            or not self.decay.size
+            or not ((self.decay > 0) & (self.decay < 1)).all()
+        ):
+            raise ValueError(
+                f"a decay lies in (0, 1), one number or several in a row; got {decay!r}"
+            )
         self.width, self.middle = np.diff(self.edges), (self.edges[1:] + self.edges[:-1]) / 2
         self._even, slack = np.ptp(self.width) < 1e-9 * self.width[0], 2e-7 * abs(self.edges).max()
-        self._ends = float(self.edges[0] - slack), float(self.edges[-1] + slack)  # an end in float32 is not outside
-        d = torch.from_numpy(self.decay)  # rows: draws, loss, loss², draws by squared weight, draws ever
+        self._ends = (
+            float(self.edges[0] - slack),
+            float(self.edges[-1] + slack),
+        )  # an end in float32 is not outside
+        d = torch.from_numpy(
+            self.decay
+        )  # rows: draws, loss, loss², draws by squared weight, draws ever
         self._rates = torch.stack([d, d, d, d**2, torch.ones_like(d)], -1)[..., None]
-        self._averages = torch.zeros(*d.shape, 5, len(self.width) + 2, dtype=torch.float64)  # with a bin beyond each end
+        self._averages = torch.zeros(
+            *d.shape, 5, len(self.width) + 2, dtype=torch.float64
+        )  # with a bin beyond each end
         self._pairs, self._buffer = list[Tensor](), buffer
 
     def update(self, logsnr: Tensor | ArrayLike, loss: Tensor | ArrayLike) -> None:
         """Take in a batch: λ and eps squared error (summed over dimensions) of each sample, tensors or arrays of one shape."""
-        logsnr, loss = (o if isinstance(o, Tensor) else torch.tensor(np.asarray(o)) for o in (logsnr, loss))
+        logsnr, loss = (
+            o if isinstance(o, Tensor) else torch.tensor(np.asarray(o)) for o in (logsnr, loss)
+        )
         if logsnr.shape != loss.shape or not loss.ndim:
-            raise ValueError(f"one λ for each loss: logsnr is {tuple(logsnr.shape)}, loss {tuple(loss.shape)}")
+            raise ValueError(
+                f"one λ for each loss: logsnr is {tuple(logsnr.shape)}, loss {tuple(loss.shape)}"
+            )
         pair = torch.stack((logsnr, loss)).detach()  # a copy: the loop may write over its own
-        if self._pairs and (len(self._pairs) * loss.numel() >= self._buffer or self._pairs[0].shape != pair.shape):
+        if self._pairs and (
+            len(self._pairs) * loss.numel() >= self._buffer or self._pairs[0].shape != pair.shape
+        ):
             self.flush()
         self._pairs.append(pair)
 
@@ -59,20 +78,36 @@ class LossByLogSNR:
         """Bin the collected batches, as readers do. A loss or λ that is not finite: ValueError, and the batches are lost."""
         if not self._pairs:
             return
-        (logsnr, loss), self._pairs = torch.stack(self._pairs, 1).flatten(2), []  # each (batches, n)
+        (logsnr, loss), self._pairs = (
+            torch.stack(self._pairs, 1).flatten(2),
+            [],
+        )  # each (batches, n)
         device, calls, bins, (low, high) = loss.device, len(loss), len(self.width), self._ends
         if self._even:  # no search, it would cost more than all the rest
-            cell = (logsnr - low).mul_(bins / (high - low)).add_(1).clamp_(0, bins + 1).nan_to_num_(0).long()
+            cell = (
+                (logsnr - low)
+                .mul_(bins / (high - low))
+                .add_(1)
+                .clamp_(0, bins + 1)
+                .nan_to_num_(0)
+                .long()
+            )
         else:
-            cell = torch.bucketize(logsnr, torch.from_numpy(np.r_[low, self.edges[1:-1], high]).to(logsnr), right=True)
+            cell = torch.bucketize(
+                logsnr, torch.from_numpy(np.r_[low, self.edges[1:-1], high]).to(logsnr), right=True
+            )
         place = (cell + (bins + 2) * torch.arange(calls, device=device)[:, None]).flatten()
-        power = torch.add(loss.double(), logsnr.clamp(low, high), alpha=0).flatten()  # NaN in λ spreads to the sums
+        power = torch.add(
+            loss.double(), logsnr.clamp(low, high), alpha=0
+        ).flatten()  # NaN in λ spreads to the sums
         sums = torch.zeros(3, calls * (bins + 2), dtype=torch.float64, device=device)
         for row, values in zip(sums, (torch.ones_like(power), power, power**2), strict=True):
             row.scatter_add_(0, place, values)
         if not np.isfinite(float(sums[2].sum())):
             bad = ~(power**2).isfinite()
-            raise ValueError(f"loss {loss.flatten()[bad][0]:g} at logsnr {logsnr.flatten()[bad][0]:g}: both must be finite")
+            raise ValueError(
+                f"loss {loss.flatten()[bad][0]:g} at logsnr {logsnr.flatten()[bad][0]:g}: both must be finite"
+            )
         rates, ages = self._rates.to(device), torch.arange(calls - 1, -1, -1, device=device)
         fresh = (rates**ages)[..., None, :] @ sums[[0, 1, 2, 0, 0]].unflatten(1, (calls, -1))
         self._averages = rates**calls * self._averages.to(device) + fresh[..., 0, :]
@@ -84,12 +119,21 @@ class LossByLogSNR:
         """
         self.flush()
         rows, gain = self._averages[..., 1:-1].cpu().numpy(), base_gain(base, self.middle) ** 2
-        draws, loss, squared, spread, _ = np.moveaxis(np.where(rows[..., :1, :] < 1e-100, np.nan, rows), -2, 0)
+        draws, loss, squared, spread, _ = np.moveaxis(
+            np.where(rows[..., :1, :] < 1e-100, np.nan, rows), -2, 0
+        )
         mean, second, effective = loss / draws, squared / draws, draws**2 / spread
         spare = np.where(effective > 1.999, effective - 1, np.nan)
-        return gain * mean, gain * np.sqrt(np.maximum(second - mean**2, 0) / spare), gain**2 * second
+        return (
+            gain * mean,
+            gain * np.sqrt(np.maximum(second - mean**2, 0) / spare),
+            gain**2 * second,
+        )
 
-    mean = property(lambda self: self.curve()[0], doc="Mean eps squared error, shape (bins,) or (k, bins); see ``curve``.")
+    mean = property(
+        lambda self: self.curve()[0],
+        doc="Mean eps squared error, shape (bins,) or (k, bins); see ``curve``.",
+    )
     stderr = property(lambda self: self.curve()[1], doc="Its standard error, like ``mean``.")
 
     @property
@@ -107,24 +151,43 @@ class LossByLogSNR:
         mass, (mean, stderr, _) = evaluate(w, self.middle) * self.width, self.curve()
         seen = np.isfinite(mean)
         loss, error = np.where(seen, mass * mean, 0), np.where(seen & (mass > 0), mass * stderr, 0)
-        return loss.sum(-1) / 2, np.sqrt((error**2).sum(-1)) / 2, float(np.atleast_2d(seen)[0] @ self.width / self.width.sum())
+        return (
+            loss.sum(-1) / 2,
+            np.sqrt((error**2).sum(-1)) / 2,
+            float(np.atleast_2d(seen)[0] @ self.width / self.width.sum()),
+        )
 
     def state_dict(self) -> dict[str, Tensor]:
         """All that ``load_state_dict`` needs, as tensors on the CPU."""
         self.flush()
-        return {"edges": torch.tensor(self.edges), "decay": torch.tensor(self.decay), "averages": self._averages.cpu().clone()}
+        return {
+            "edges": torch.tensor(self.edges),
+            "decay": torch.tensor(self.decay),
+            "averages": self._averages.cpu().clone(),
+        }
 
     def load_state_dict(self, *states: Mapping[str, Tensor]) -> "LossByLogSNR":
         """Become the tracker of a state, or of all draws of several. Raises ValueError for one of other edges or decays."""
-        if not all(np.array_equal(state[name], getattr(self, name)) for state in states for name in ("edges", "decay")):
+        if not all(
+            np.array_equal(state[name], getattr(self, name))
+            for state in states
+            for name in ("edges", "decay")
+        ):
             bins = f"{len(self.width)} bins on [{self.edges[0]:g}, {self.edges[-1]:g}]"
-            raise ValueError(f"the state of a tracker with other edges or decays; this one has {bins}, decay {self.decay}")
-        self._averages, self._pairs = torch.stack([state["averages"] for state in states]).sum(0), []
+            raise ValueError(
+                f"the state of a tracker with other edges or decays; this one has {bins}, decay {self.decay}"
+            )
+        self._averages, self._pairs = (
+            torch.stack([state["averages"] for state in states]).sum(0),
+            [],
+        )
         return self
 
     def merge(self, other: "LossByLogSNR") -> "LossByLogSNR":
         """A new tracker of the draws of both, latest batches side by side. Raises ValueError for other edges or decays."""
-        return LossByLogSNR(self.edges, self.decay).load_state_dict(self.state_dict(), other.state_dict())
+        return LossByLogSNR(self.edges, self.decay).load_state_dict(
+            self.state_dict(), other.state_dict()
+        )
 
     def all_reduce(self, group=None) -> "LossByLogSNR":
         """A new tracker of the draws of all processes of ``group``, the same in each; to be called in each."""
@@ -140,7 +203,10 @@ def _least(law: "Adaptive", mean: NDArray, second: NDArray) -> NDArray:
 
 def _warp(law: "Adaptive", mean: NDArray, second: NDArray) -> NDArray:
     """The fitted loss is the cdf: p ∝ −slope of a monotone piecewise linear fit to the x error; w plays no part."""
-    middle, fit = law.tracker.middle, isotonic_regression(mean * base_gain("x", law.tracker.middle) ** 2, increasing=False)
+    middle, fit = (
+        law.tracker.middle,
+        isotonic_regression(mean * base_gain("x", law.tracker.middle) ** 2, increasing=False),
+    )
     first, last = fit.blocks[:-1], fit.blocks[1:] - 1  # of each run of bins with one value
     return -np.diff(np.interp(law.tracker.edges, (middle[first] + middle[last]) / 2, fit.x[first]))
 
@@ -161,45 +227,85 @@ class Adaptive:
     is seen all of it is. Raises ValueError for an unknown rule, a share outside (0, 1], or a w that is 0 within the edges.
     """
 
-    def __init__(self, objective: Objective, tracker: LossByLogSNR, rule: str = "kingma-gao", uniform: float = 0.05):
+    def __init__(
+        self,
+        objective: Objective,
+        tracker: LossByLogSNR,
+        rule: str = "kingma-gao",
+        uniform: float = 0.05,
+    ):
         if rule not in RULES:
             raise unknown("rule", rule, RULES, "diffviz.tracking.RULES")
-        self.objective, self.tracker, self.rule, self.uniform = objective, tracker, RULES[rule], uniform
-        self.name, self.weight = f"{objective.name}, {rule}", objective.weighting(tracker.middle) * tracker.width
+        self.objective, self.tracker, self.rule, self.uniform = (
+            objective,
+            tracker,
+            RULES[rule],
+            uniform,
+        )
+        self.name, self.weight = (
+            f"{objective.name}, {rule}",
+            objective.weighting(tracker.middle) * tracker.width,
+        )
         if not 0 < uniform <= 1 or not self.weight.any():
-            raise ValueError(f"uniform lies in (0, 1], got {uniform}, and w is above 0 somewhere within the edges")
+            raise ValueError(
+                f"uniform lies in (0, 1], got {uniform}, and w is above 0 somewhere within the edges"
+            )
         self.flat = tracker.width / tracker.width.sum()
 
     @property
     def density(self):
         """The law of λ now, a SciPy distribution."""
-        at, (mean, stderr, second) = self.tracker.middle, np.reshape(self.tracker.curve(), (3, -1, len(self.flat)))[:, 0]
+        at, (mean, stderr, second) = (
+            self.tracker.middle,
+            np.reshape(self.tracker.curve(), (3, -1, len(self.flat)))[:, 0],
+        )
         mass, seen = self.flat, np.isfinite(stderr)
         if seen.any():
-            mass = self.rule(self, *(np.interp(at, at[seen], row[seen]) for row in (mean, second))) * (self.weight > 0)
-        mixed = (1 - self.uniform) * mass / mass.sum() + self.uniform * self.flat if mass.any() else self.flat
+            mass = self.rule(
+                self, *(np.interp(at, at[seen], row[seen]) for row in (mean, second))
+            ) * (self.weight > 0)
+        mixed = (
+            (1 - self.uniform) * mass / mass.sum() + self.uniform * self.flat
+            if mass.any()
+            else self.flat
+        )
         return stats.rv_histogram((mixed / self.tracker.width, self.tracker.edges), density=True)()
 
-    def draw(self, n: int, rng: np.random.Generator, stratified: bool = True) -> tuple[NDArray, NDArray]:
+    def draw(
+        self, n: int, rng: np.random.Generator, stratified: bool = True
+    ) -> tuple[NDArray, NDArray]:
         """As ``Objective.draw``, under the law as it is now."""
-        return from_weighting(self.objective.weighting, self.density, self.name).draw(n, rng, stratified)
+        return from_weighting(self.objective.weighting, self.density, self.name).draw(
+            n, rng, stratified
+        )
 
 
 @torch.no_grad()
-def validation_loss(denoise: Callable, x: Tensor, objective: Objective, levels: int = 32, seed: int = 0):
+def validation_loss(
+    denoise: Callable, x: Tensor, objective: Objective, levels: int = 32, seed: int = 0
+):
     """An objective's loss by Gauss–Legendre quadrature over its law of λ, with the same noise and levels at each call.
 
     Args:
         denoise: x_hat from (z, logsnr), z variance-preserving and like x, (n, *shape), logsnr (n,); x: data, floating point.
     Returns the loss, its standard error over the data, and each sample's loss, (n,): two runs compare by their differences.
     """
-    generator, each = torch.Generator().manual_seed(seed), torch.zeros(len(x), dtype=torch.float64, device=x.device)
+    generator, each = (
+        torch.Generator().manual_seed(seed),
+        torch.zeros(len(x), dtype=torch.float64, device=x.device),
+    )
     nodes, shares = np.polynomial.legendre.leggauss(levels)
     logsnr = objective.density.ppf((1 + nodes) / 2)
-    for at, share in zip(logsnr, shares / 2 * objective.factor(logsnr) * np.exp(logsnr), strict=True):
+    for at, share in zip(
+        logsnr, shares / 2 * objective.factor(logsnr) * np.exp(logsnr), strict=True
+    ):
         noise = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x)
-        x_hat = denoise(float(VP.alpha(at)) * x + float(VP.sigma(at)) * noise, torch.full((len(x),), at).to(x))
+        x_hat = denoise(
+            float(VP.alpha(at)) * x + float(VP.sigma(at)) * noise, torch.full((len(x),), at).to(x)
+        )
         each += share * (x_hat - x).double().flatten(1).square().sum(1)
     if len(x) < 2 or not each.isfinite().all():
-        raise ValueError(f"a validation loss needs two or more samples with finite losses, got {each}")
+        raise ValueError(
+            f"a validation loss needs two or more samples with finite losses, got {each}"
+        )
     return each.mean(), each.std() / len(each) ** 0.5, each

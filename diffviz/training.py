@@ -38,7 +38,10 @@ BLOCK = 32  # steps drawn at once: a quantile function costs by the call
 BETAS = 0.9, 0.99  # of Adam (Kingma & Ba 2015)
 LIMIT = 80.0  # nats; beyond, float32 coefficients underflow
 OUTPUTS = "eps", "x", "v", "F"
-RATES = {"cosine": lambda done: (1 + math.cos(math.pi * done)) / 2, "constant": lambda done: 1.0}  # by share of steps done
+RATES = {
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+    "constant": lambda done: 1.0,
+}  # by share of steps done
 
 
 class Diverged(FloatingPointError):
@@ -59,15 +62,30 @@ class Step:
 
 def _coefficients(level: Tensor, output: str) -> tuple[Tensor, ...]:
     """alpha', sigma', and a, b of the raw output, each of the shape of level."""
-    alpha, sigma, none = torch.sigmoid(level).sqrt(), torch.sigmoid(-level).sqrt(), torch.zeros_like(level)
-    return alpha, sigma, *{"eps": (none, none + 1), "x": (none + 1, none), "v": (-sigma, alpha), "F": (sigma, -alpha)}[output]
+    alpha, sigma, none = (
+        torch.sigmoid(level).sqrt(),
+        torch.sigmoid(-level).sqrt(),
+        torch.zeros_like(level),
+    )
+    return (
+        alpha,
+        sigma,
+        *{
+            "eps": (none, none + 1),
+            "x": (none + 1, none),
+            "v": (-sigma, alpha),
+            "F": (sigma, -alpha),
+        }[output],
+    )
 
 
 def _raw(model: Any, flat: Tensor, z: Tensor, level: Tensor) -> Tensor:
     """Raw output of a network, all of whose weights are one tensor (k, parameters)."""
     layout = model.weights(tuple(z.shape[2:]))
     pieces = flat.split([math.prod(shape) for shape, _ in layout], 1)
-    return model([piece.view(-1, *shape) for piece, (shape, _) in zip(pieces, layout, strict=True)], z, level)
+    return model(
+        [piece.view(-1, *shape) for piece, (shape, _) in zip(pieces, layout, strict=True)], z, level
+    )
 
 
 def _points(data: ArrayLike | Tensor) -> Tensor:
@@ -75,10 +93,14 @@ def _points(data: ArrayLike | Tensor) -> Tensor:
     points = data.detach() if isinstance(data, Tensor) else torch.as_tensor(np.array(data))
     if not 2 <= points.ndim <= 4 or not points.numel() or points.is_complex():
         shape = f"{points.dtype} {tuple(points.shape)}; numbers on a line are data[:, None]"
-        raise ValueError(f"data must be real, (n, d), (n, h, w) or (n, channels, h, w); got {shape}")
+        raise ValueError(
+            f"data must be real, (n, d), (n, h, w) or (n, channels, h, w); got {shape}"
+        )
     points = points.float()
     if len(bad := (~torch.isfinite(points)).flatten(1).any(1).nonzero()):
-        raise ValueError(f"data has NaN or inf in {len(bad)} rows, the first is row {bad[0].item()}; drop them")
+        raise ValueError(
+            f"data has NaN or inf in {len(bad)} rows, the first is row {bad[0].item()}; drop them"
+        )
     if (points == points[0]).all():
         raise ValueError("all points of data are equal; there is nothing to denoise")
     return points
@@ -115,9 +137,15 @@ class Run:
         logsnr = torch.as_tensor(logsnr, dtype=z.dtype, device=z.device)
         if z.shape[1:] != self.mean.shape or logsnr.shape not in (z.shape[:1], ()):
             want = (len(z), *self.mean.shape)
-            raise ValueError(f"z must be {want} and logsnr {want[:1]} or (), got {tuple(z.shape)}, {tuple(logsnr.shape)}")
+            raise ValueError(
+                f"z must be {want} and logsnr {want[:1]} or (), got {tuple(z.shape)}, {tuple(logsnr.shape)}"
+            )
         logsnr = logsnr.expand(len(z)).reshape(-1, *[1] * self.mean.ndim)
-        level, mean, flat = logsnr + 2 * math.log(self.std), self.mean.to(z), self.state[self.ema].to(z.device)[None]
+        level, mean, flat = (
+            logsnr + 2 * math.log(self.std),
+            self.mean.to(z),
+            self.state[self.ema].to(z.device)[None],
+        )
         scale = (torch.sigmoid(logsnr) * self.std**2 + torch.sigmoid(-logsnr)).sqrt()
         unit = (z - torch.sigmoid(logsnr).sqrt() * mean) / scale
         alpha, sigma, a, b = _coefficients(level, self.output)
@@ -127,7 +155,9 @@ class Run:
     def at(self, ema: float) -> "Run":
         """The same run with weights averaged over another of the lengths in ``state``."""
         if ema not in self.state:
-            raise ValueError(f"no average of length {ema}; there are {', '.join(map(str, self.state))}")
+            raise ValueError(
+                f"no average of length {ema}; there are {', '.join(map(str, self.state))}"
+            )
         return replace(self, ema=ema)
 
 
@@ -149,11 +179,22 @@ class Trainer:
 
     def __post_init__(self) -> None:
         alone = isinstance(self.objectives, str) or hasattr(self.objectives, "draw")
-        self.objectives = [recipe(o) if isinstance(o, str) else o for o in ([self.objectives] if alone else self.objectives)]
-        if not self.objectives or not all(hasattr(one, "draw") and hasattr(one, "name") for one in self.objectives):
-            raise TypeError(f"objectives are names of the catalogue or have name and draw(n, rng); got {self.objectives}")
+        self.objectives = [
+            recipe(o) if isinstance(o, str) else o
+            for o in ([self.objectives] if alone else self.objectives)
+        ]
+        if not self.objectives or not all(
+            hasattr(one, "draw") and hasattr(one, "name") for one in self.objectives
+        ):
+            raise TypeError(
+                f"objectives are names of the catalogue or have name and draw(n, rng); got {self.objectives}"
+            )
         whole = all(isinstance(count, int) and count > 0 for count in (self.steps, self.batch))
-        known = self.schedule in RATES and self.output in OUTPUTS and all(0 < age <= 0.5 for age in self.ema)
+        known = (
+            self.schedule in RATES
+            and self.output in OUTPUTS
+            and all(0 < age <= 0.5 for age in self.ema)
+        )
         if not (whole and known and 0 < self.rate < math.inf and self.clip > 0):
             raise ValueError(
                 f"need whole steps={self.steps} and batch={self.batch}, rate={self.rate} and clip={self.clip} above 0, "
@@ -164,11 +205,22 @@ class Trainer:
         self._unit = (self.data - self.mean) / self.std
         self.model = self.model or (MLP if self.mean.ndim == 1 else Transformer)()
         rng, k = np.random.default_rng(self.seed), len(self.objectives)
-        start = [std * rng.standard_normal(math.prod(shape), "f4") for shape, std in self.model.weights(tuple(self.mean.shape))]
+        start = [
+            std * rng.standard_normal(math.prod(shape), "f4")
+            for shape, std in self.model.weights(tuple(self.mean.shape))
+        ]
         weights = torch.from_numpy(np.concatenate(start)).to(self.data.device).repeat(k, 1)
-        done = {"loss": weights.new_zeros(k, self.steps), "step": weights.new_zeros((), dtype=torch.int64)}
+        done = {
+            "loss": weights.new_zeros(k, self.steps),
+            "step": weights.new_zeros((), dtype=torch.int64),
+        }
         averages = weights.repeat(len(self.ema), 1, 1)
-        self._state = {"weights": weights, "first": 0 * weights, "second": 0 * weights, "averages": averages} | done
+        self._state = {
+            "weights": weights,
+            "first": 0 * weights,
+            "second": 0 * weights,
+            "averages": averages,
+        } | done
         self._block = -1
 
     @property
@@ -183,7 +235,9 @@ class Trainer:
         shuffle = rng.permuted(np.tile(np.arange(BLOCK), (n, 1)), axis=1)
         levels = []
         for one in self.objectives:
-            drawn = np.asarray(one.draw(total, np.random.default_rng((self.seed, block))), dtype=float)
+            drawn = np.asarray(
+                one.draw(total, np.random.default_rng((self.seed, block))), dtype=float
+            )
             low, high = [[-LIMIT], [0]], [[LIMIT], [np.finfo(float).max]]
             if drawn.shape != (2, total) or not ((drawn >= low) & (drawn <= high)).all():
                 raise ValueError(
@@ -197,9 +251,15 @@ class Trainer:
         level = logsnr + 2 * math.log(self.std)
         alpha, sigma, a, b = _coefficients(level, self.output)
         ease = (alpha / (b * alpha - a * sigma)) ** 2  # 1/g²
-        self._levels = [v.to(self.data) for v in (logsnr, level, ease, factor * ease, alpha, sigma, a, b)]
-        self._index = torch.from_numpy(rng.integers(len(self.data), size=(BLOCK, n))).to(self.data.device)
-        self._noise = torch.from_numpy(rng.standard_normal((BLOCK, n, *self.mean.shape), "f4")).to(self.data)
+        self._levels = [
+            v.to(self.data) for v in (logsnr, level, ease, factor * ease, alpha, sigma, a, b)
+        ]
+        self._index = torch.from_numpy(rng.integers(len(self.data), size=(BLOCK, n))).to(
+            self.data.device
+        )
+        self._noise = torch.from_numpy(rng.standard_normal((BLOCK, n, *self.mean.shape), "f4")).to(
+            self.data
+        )
         self._block = block
 
     def advance(self) -> Step:
@@ -222,9 +282,13 @@ class Trainer:
             sound = torch.isfinite(loss + size[:, 0])
             if not sound.all():
                 k = int(sound.int().argmin())
-                worst = logsnr[k, (factor * error)[k].nan_to_num(math.inf, math.inf).argmax()].item()
+                worst = logsnr[
+                    k, (factor * error)[k].nan_to_num(math.inf, math.inf).argmax()
+                ].item()
                 found = f"{self.objectives[k].name}: loss or gradient not finite at step {step}, largest at logsnr {worst:.3g}"
-                stop = Diverged(f"{found}; weights are kept as before it, try a rate below {self.rate:g}")
+                stop = Diverged(
+                    f"{found}; weights are kept as before it, try a rate below {self.rate:g}"
+                )
                 stop.runs = self.runs()
                 raise stop
             self._state["loss"][:, step] = loss
@@ -245,25 +309,50 @@ class Trainer:
         # average of weights with mean age share * step, the power function of Karras et al. 2024, sec. 3.1
         fresh = [1 - (1 - 1 / (step + 1)) ** (1 / share - 1) for share in self.ema]
         averages = old["averages"].lerp(weights, weights.new_tensor(fresh)[:, None, None])
-        return old | {"weights": weights, "first": first, "second": second, "averages": averages, "step": old["step"] + 1}
+        return old | {
+            "weights": weights,
+            "first": first,
+            "second": second,
+            "averages": averages,
+            "step": old["step"] + 1,
+        }
 
     def runs(self) -> list[Run]:
         """What is trained so far, one Run for each objective."""
-        flats = {**dict(zip(self.ema, self._state["averages"], strict=True)), 0.0: self._state["weights"].detach()}
-        about, losses = (self.model, self.output, self.mean, self.std), self._state["loss"][:, : self.step].cpu().numpy()
+        flats = {
+            **dict(zip(self.ema, self._state["averages"], strict=True)),
+            0.0: self._state["weights"].detach(),
+        }
+        about, losses = (
+            (self.model, self.output, self.mean, self.std),
+            self._state["loss"][:, : self.step].cpu().numpy(),
+        )
         states = [{age: flat[k].clone() for age, flat in flats.items()} for k in range(len(losses))]
-        return [Run(o, *about, states[k], next(iter(flats)), losses[k].copy()) for k, o in enumerate(self.objectives)]
+        return [
+            Run(o, *about, states[k], next(iter(flats)), losses[k].copy())
+            for k, o in enumerate(self.objectives)
+        ]
 
     def _about(self) -> dict[str, Any]:
         """All that a checkpoint must agree on for its continuation to be the same training."""
-        about = {key: getattr(self, key) for key in ("steps", "batch", "seed", "rate", "schedule", "output", "clip")}
-        about |= {"objectives": [one.name for one in self.objectives], "ema": list(self.ema), "model": repr(self.model)}
+        about = {
+            key: getattr(self, key)
+            for key in ("steps", "batch", "seed", "rate", "schedule", "output", "clip")
+        }
+        about |= {
+            "objectives": [one.name for one in self.objectives],
+            "ema": list(self.ema),
+            "model": repr(self.model),
+        }
         return about | {"data": zlib.crc32(self.data.cpu().numpy().tobytes())}
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a checkpoint, safetensors with JSON in its header: in the place of an old one, or with a warning not at all."""
         state = {key: tensor.detach().cpu().contiguous() for key, tensor in self._state.items()}
-        header = {"diffviz": json.dumps(self._about()), "crc": str(zlib.crc32(safetensors.torch.save(state)))}
+        header = {
+            "diffviz": json.dumps(self._about()),
+            "crc": str(zlib.crc32(safetensors.torch.save(state))),
+        }
         fresh = Path(f"{os.fspath(path)}.{os.getpid()}.tmp")
         try:
             fresh.write_bytes(safetensors.torch.save(state, header))
@@ -271,7 +360,11 @@ class Trainer:
         except OSError as error:
             if not os.path.exists(path):
                 raise
-            warnings.warn(f"no checkpoint at step {self.step}, the old one stays: {error}", RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                f"no checkpoint at step {self.step}, the old one stays: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         finally:
             fresh.unlink(missing_ok=True)
 
@@ -279,14 +372,26 @@ class Trainer:
         """Continue from a checkpoint, bit for bit; raises ValueError if it is damaged or of another training."""
         try:
             with safe_open(path, "pt") as file:
-                header, state = file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                header, state = (
+                    file.metadata() or {},
+                    {key: file.get_tensor(key) for key in file.keys()},  # noqa: SIM118
+                )
             about = json.loads(header["diffviz"])
-            other = [f"{key} {about.get(key)}, here {here}" for key, here in self._about().items() if about.get(key) != here]
+            other = [
+                f"{key} {about.get(key)}, here {here}"
+                for key, here in self._about().items()
+                if about.get(key) != here
+            ]
             if other or header["crc"] != str(zlib.crc32(safetensors.torch.save(state))):
                 raise ValueError("; ".join(other) or "damaged")
         except (SafetensorError, KeyError, ValueError) as error:
-            raise ValueError(f"{path} is no checkpoint of this training ({error}); name another file") from error
-        self._state, self._block = {key: state[key].to(old.device) for key, old in self._state.items()}, -1
+            raise ValueError(
+                f"{path} is no checkpoint of this training ({error}); name another file"
+            ) from error
+        self._state, self._block = (
+            {key: state[key].to(old.device) for key, old in self._state.items()},
+            -1,
+        )
 
 
 def fit(
@@ -320,7 +425,9 @@ def fit(
     steps, threads = range(trainer.step, trainer.steps), torch.get_num_threads()
     torch.set_num_threads(1 if trainer.mean.ndim == 1 else threads)
     try:
-        for _ in tqdm(steps, initial=trainer.step, total=trainer.steps, disable=not progress, leave=False):
+        for _ in tqdm(
+            steps, initial=trainer.step, total=trainer.steps, disable=not progress, leave=False
+        ):
             step = trainer.advance()
             if callback is not None:
                 callback(step)

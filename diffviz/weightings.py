@@ -78,7 +78,9 @@ def likelihood(path: Path) -> Curve:
 def sigmoid(bias: float, path: Path) -> Curve:
     """−dλ/dt e^b sigmoid(λ − b) on the x error, i.e. w = sigmoid(b − λ) (Kingma & Gao 2023; Hoogeboom et al. 2024, arXiv 2410.19324, eq. 4)."""
     finite(bias, "bias")
-    return lambda logsnr: np.exp(bias) * expit(np.asarray(logsnr) - bias) / path.schedule.pdf(logsnr)
+    return lambda logsnr: (
+        np.exp(bias) * expit(np.asarray(logsnr) - bias) / path.schedule.pdf(logsnr)
+    )
 
 
 def edm(sigma_data: float = 0.5) -> Curve:
@@ -93,8 +95,12 @@ def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5)
     slope = lambda l: (centre - l) / scale**2 - expit(-l - 2 * np.log(sigma_data))
     peak = brentq(slope, centre - 2 * scale**2 - 1, centre, xtol=1e-14, rtol=1e-14)
     bend = lambda l: ((l - centre) ** 2 - (peak - centre) ** 2) / (2 * scale**2)
-    rise = lambda l: np.exp(l - peak + bend(l))  # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
-    return np.errstate(over="ignore")(lambda l: plain(np.maximum(l, peak)) * rise(np.minimum(l, peak)))  # p underflows first
+    rise = lambda l: np.exp(
+        l - peak + bend(l)
+    )  # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
+    return np.errstate(over="ignore")(
+        lambda l: plain(np.maximum(l, peak)) * rise(np.minimum(l, peak))
+    )  # p underflows first
 
 
 def sigma_sqrt(logsnr: ArrayLike) -> NDArray:
@@ -120,45 +126,78 @@ def tabulated(table: str | File | ArrayLike) -> tuple[Curve, float, float]:
     Raises ValueError for a table that is not two numeric columns with increasing λ and w >= 0, or that is 0 throughout.
     """
     try:
-        rows = np.genfromtxt(table, delimiter=",") if isinstance(table, (str, File)) else np.asarray(table, dtype=float)
+        rows = (
+            np.genfromtxt(table, delimiter=",")
+            if isinstance(table, (str, File))
+            else np.asarray(table, dtype=float)
+        )
     except ValueError as error:
         raise ValueError(f"cannot read a table of numbers: {error}") from error
-    rows = rows[1:] if rows.ndim == 2 and len(rows) and np.isnan(rows[0]).all() else rows  # a header line
+    rows = (
+        rows[1:] if rows.ndim == 2 and len(rows) and np.isnan(rows[0]).all() else rows
+    )  # a header line
     if rows.ndim != 2 or rows.shape[1] != 2 or len(rows) < 2:
-        raise ValueError(f"a weighting table has two columns, logsnr and w, and at least two rows; got shape {rows.shape}")
-    grid, w = increasing(rows[:, 0], "first column (logsnr)"), finite(rows[:, 1], "second column (w)")
+        raise ValueError(
+            f"a weighting table has two columns, logsnr and w, and at least two rows; got shape {rows.shape}"
+        )
+    grid, w = (
+        increasing(rows[:, 0], "first column (logsnr)"),
+        finite(rows[:, 1], "second column (w)"),
+    )
     if (w < 0).any() or not w.any():
-        raise ValueError(f"w must be >= 0 and somewhere positive; smallest {w.min():g}, largest {w.max():g}")
+        raise ValueError(
+            f"w must be >= 0 and somewhere positive; smallest {w.min():g}, largest {w.max():g}"
+        )
     if (w > 0).all():
-        return lambda logsnr: np.exp(np.interp(logsnr, grid, np.log(w), -np.inf, -np.inf)), grid[0], grid[-1]
+        return (
+            lambda logsnr: np.exp(np.interp(logsnr, grid, np.log(w), -np.inf, -np.inf)),
+            grid[0],
+            grid[-1],
+        )
     return lambda logsnr: np.interp(logsnr, grid, w, 0, 0), grid[0], grid[-1]
 
 
 def evaluate(w, logsnr: ArrayLike) -> NDArray:
     """w on a grid, for an objective (or anything with ``weighting``), a probed loss, a callable, or values already on it."""
     if isinstance(w, str):
-        raise TypeError(f"a weighting is an objective, a callable or an array; for a name say dv.objective({w!r})")
+        raise TypeError(
+            f"a weighting is an objective, a callable or an array; for a name say dv.objective({w!r})"
+        )
     if hasattr(w, "edges"):  # a measured loss: bin averages, between the middles of its bins
         edges = w.edges()
         if np.min(logsnr) < edges[0] or np.max(logsnr) > edges[-1]:
-            raise ValueError(f"the loss was measured on logsnr [{edges[0]:.4g}, {edges[-1]:.4g}] only; nothing is extrapolated")
-        values = np.exp(np.interp(np.asarray(logsnr), (edges[1:] + edges[:-1]) / 2, np.log(w.weighting(edges)[0])))
+            raise ValueError(
+                f"the loss was measured on logsnr [{edges[0]:.4g}, {edges[-1]:.4g}] only; nothing is extrapolated"
+            )
+        values = np.exp(
+            np.interp(
+                np.asarray(logsnr), (edges[1:] + edges[:-1]) / 2, np.log(w.weighting(edges)[0])
+            )
+        )
     else:
         values = w.weighting(logsnr) if hasattr(w, "weighting") else w(logsnr) if callable(w) else w
     values = finite(values, "weighting")
     if values.shape != np.shape(logsnr):
         raise ValueError(f"weighting has shape {values.shape}, logsnr {np.shape(logsnr)}")
     if (values < 0).any():
-        raise ValueError(f"a weighting is >= 0, got {values.min():g} at logsnr {np.ravel(logsnr)[values.argmin()]:g}")
+        raise ValueError(
+            f"a weighting is >= 0, got {values.min():g} at logsnr {np.ravel(logsnr)[values.argmin()]:g}"
+        )
     return values
 
 
 def window(*objects, low: float = -20.0, high: float = 20.0, points: int = 4001) -> NDArray:
     """Grid over the stretch of [low, high] on which every object with a ``density`` has support, ends a hair inside."""
-    ends = [o.edges()[[1, -2]] if hasattr(o, "edges") else o.density.support() for o in objects if hasattr(o, "density")]
+    ends = [
+        o.edges()[[1, -2]] if hasattr(o, "edges") else o.density.support()
+        for o in objects
+        if hasattr(o, "density")
+    ]
     low, high = max([low, *(e[0] for e in ends)]), min([high, *(e[1] for e in ends)])
     if low >= high:
-        raise ValueError("the supports do not overlap: " + ", ".join(f"[{a:.3g}, {b:.3g}]" for a, b in ends))
+        raise ValueError(
+            "the supports do not overlap: " + ", ".join(f"[{a:.3g}, {b:.3g}]" for a, b in ends)
+        )
     hair = 1e-12 * (high - low)
     return np.linspace(low + hair, high - hair, points)
 
@@ -199,7 +238,10 @@ class Verdict:
     def __str__(self) -> str:
         if self.monotone:
             return "monotone: an ELBO with noise augmentation"
-        where = ", ".join(f"below {b:.2f}" if a == self.logsnr[0] else f"on [{a:.2f}, {b:.2f}]" for a, b in self.rises[:3])
+        where = ", ".join(
+            f"below {b:.2f}" if a == self.logsnr[0] else f"on [{a:.2f}, {b:.2f}]"
+            for a, b in self.rises[:3]
+        )
         more = " ..." if len(self.rises) > 3 else ""
         return f"not monotone: rises {where}{more}; peak at {self.peak:.3f}; negative share {self.negative_share:.2%}"
 
@@ -215,7 +257,9 @@ def _peak(grid: NDArray, values: NDArray) -> float:
     return float(best if grid[i - 1] < best < grid[i + 1] else grid[i])
 
 
-def verdict(w, logsnr: ArrayLike | None = None, information: Curve = gaussian_information) -> Verdict:
+def verdict(
+    w, logsnr: ArrayLike | None = None, information: Curve = gaussian_information
+) -> Verdict:
     """Is w monotone (non-increasing in λ), where does it rise, and how much of its ELBO mixture is negative?
 
     The loss is a signed mixture of ELBOs, L_w = w(λ_max) L(λ_max) − w(λ_min) L(λ_min) − ∫ w′(λ) L(λ) dλ (Kingma & Gao 2023, theorem 1).
@@ -235,12 +279,25 @@ def verdict(w, logsnr: ArrayLike | None = None, information: Curve = gaussian_in
         raise ValueError("the weighting is 0 on the whole grid; pass a grid inside its support")
     steps = np.diff(values)
     rising = steps > 1e-9 * np.maximum(values[1:], values[:-1])
-    rises = tuple((a, b) for a, b in grid[np.flatnonzero(np.diff(rising, prepend=0, append=0))].reshape(-1, 2).tolist())
+    rises = tuple(
+        (a, b)
+        for a, b in grid[np.flatnonzero(np.diff(rising, prepend=0, append=0))]
+        .reshape(-1, 2)
+        .tolist()
+    )
     spent = steps * finite(information((grid[1:] + grid[:-1]) / 2), "information")
     negative = spent[rising].sum()
     whole = values[-1] * float(information(grid[-1])) - spent[~rising].sum()
     share = float(negative / whole) if negative else 0.0
-    return Verdict(not rises, rises, _peak(grid, values), share, grid, values, augmentation_density(values, grid))
+    return Verdict(
+        not rises,
+        rises,
+        _peak(grid, values),
+        share,
+        grid,
+        values,
+        augmentation_density(values, grid),
+    )
 
 
 @dataclass(frozen=True)
@@ -255,7 +312,9 @@ class Comparison:
 
     def __str__(self) -> str:
         found = "same up to a constant" if self.same else "different"
-        return f"{found}: the ratio deviates by {self.deviation:.2g} at most, at logsnr {self.at:.2f}"
+        return (
+            f"{found}: the ratio deviates by {self.deviation:.2g} at most, at logsnr {self.at:.2f}"
+        )
 
 
 def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> Comparison:
@@ -266,10 +325,16 @@ def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> C
     Raises ValueError if the supports do not overlap, or b is 0 where it should divide.
     """
     positive(tolerance, "tolerance")
-    grid = window(a, b, low=-12, high=12, points=2001) if logsnr is None else increasing(logsnr, "logsnr")
+    grid = (
+        window(a, b, low=-12, high=12, points=2001)
+        if logsnr is None
+        else increasing(logsnr, "logsnr")
+    )
     over, under = evaluate(a, grid), evaluate(b, grid)
     if not ((over > 0) & (under > 0)).all():
-        raise ValueError("a weighting is 0 inside the window, the ratio has no meaning there; pass a narrower logsnr grid")
+        raise ValueError(
+            "a weighting is 0 inside the window, the ratio has no meaning there; pass a narrower logsnr grid"
+        )
     ratio = over / under / np.median(over / under)
     worst = np.abs(ratio - 1).argmax()
     deviation = float(abs(ratio[worst] - 1))
@@ -303,13 +368,19 @@ def loss_density(w, logsnr: ArrayLike, mmse: Curve = gaussian_mmse) -> NDArray:
     return evaluate(w, logsnr) * finite(mmse(np.asarray(logsnr, dtype=float)), "mmse")
 
 
-def share_below(w, at: float = 0.0, mmse: Curve | None = None, low: float = -10.0, high: float = 10.0) -> float:
+def share_below(
+    w, at: float = 0.0, mmse: Curve | None = None, low: float = -10.0, high: float = 10.0
+) -> float:
     """Share of ∫w dλ on [low, high] below λ = ``at``, or of the loss ∫ w·mmse dλ; ValueError if that is 0 or low >= high."""
     if not (low < high and np.isfinite(at)) or not (callable(w) or hasattr(w, "weighting")):
-        raise ValueError(f"a share needs an objective or a callable, a finite at and low < high; got at {at}, [{low}, {high}]")
+        raise ValueError(
+            f"a share needs an objective or a callable, a finite at and low < high; got at {at}, [{low}, {high}]"
+        )
     start = max(low, w.density.support()[0]) if hasattr(w, "density") else low
     grids = [window(w, low=low, high=end) if start < end else None for end in (high, min(at, high))]
-    mass = [0.0 if g is None else simpson(evaluate(w, g) * (mmse or constant)(g), x=g) for g in grids]
+    mass = [
+        0.0 if g is None else simpson(evaluate(w, g) * (mmse or constant)(g), x=g) for g in grids
+    ]
     if not mass[0] > 0:
         raise ValueError(f"there is no weight on logsnr [{low:g}, {high:g}]; widen the range")
     return float(mass[1] / mass[0])

@@ -34,7 +34,9 @@ def normalised(notebook):
         cell.execution_count, kept = None, {k: v for k, v in cell.metadata.items() if k in KEEP}
         cell.metadata = nbformat.NotebookNode(kept)
         # a live widget without a picture of its own, such as a progress bar, has nothing to say later
-        cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {}) or "image/png" in o.data]
+        cell.outputs = [
+            o for o in cell.outputs if WIDGET not in o.get("data", {}) or "image/png" in o.data
+        ]
         for output in cell.outputs:
             if output.output_type == "error" or output.get("name") == "stderr":
                 raise SystemExit(f"a cell printed to stderr or failed:\n{cell.source}\n{output}")
@@ -54,7 +56,9 @@ def build(file: Path) -> None:
     """Execute one notebook and write it back."""
     notebook = nbformat.read(file, 4)
     here = {"metadata": {"path": str(HERE)}}
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=here, coalesce_streams=True).execute()
+    NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources=here, coalesce_streams=True
+    ).execute()
     text = nbformat.writes(normalised(notebook)) + "\n"
     file.write_text(text)
     print(f"{file.name}: {len(text) / 1e3:.0f} kB")

@@ -4,7 +4,9 @@ import re
 
 from xdist.scheduler import LoadScopeScheduling
 
-TOPIC = re.compile(r"tests/test_(?:claims_)?(elbo|perception|policy|prior|sampling|search|tracking|training)")
+TOPIC = re.compile(
+    r"tests/test_(?:claims_)?(elbo|perception|policy|prior|sampling|search|tracking|training)"
+)
 
 
 class ByTopic(LoadScopeScheduling):

@@ -11,7 +11,9 @@ def data(figure, panel, name):
     """x and y of the one line of that name."""
     found = [line for line in figure.axes[panel].lines if line.get_gid() == name]
     assert len(found) == 1, f"{name} is drawn {len(found)} times"
-    return np.asarray(found[0].get_xdata(), dtype=float), np.asarray(found[0].get_ydata(), dtype=float)
+    return np.asarray(found[0].get_xdata(), dtype=float), np.asarray(
+        found[0].get_ydata(), dtype=float
+    )
 
 
 def check_nothing_is_cut(figure):
@@ -23,10 +25,14 @@ def check_nothing_is_cut(figure):
         for axis, ends in [(ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())] * ax.axison:
             ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
             texts += [axis.label, *(label for at, label in ticks if min(ends) <= at <= max(ends))]
-    boxes = {text: text.get_window_extent() for text in texts if text.get_text() and text.get_visible()}
+    boxes = {
+        text: text.get_window_extent() for text in texts if text.get_text() and text.get_visible()
+    }
     frame = figure.bbox
     for text, box in boxes.items():
-        within = box.x0 >= frame.x0 and box.y0 >= frame.y0 and box.x1 <= frame.x1 and box.y1 <= frame.y1
+        within = (
+            box.x0 >= frame.x0 and box.y0 >= frame.y0 and box.x1 <= frame.x1 and box.y1 <= frame.y1
+        )
         assert within, f"{text.get_text()!r} is cut: {box} in {frame}"
     titles = [boxes[ax.title] for ax in figure.axes if ax.title.get_text()]
     for a, b in pairwise(sorted(titles, key=lambda box: (round(-box.y0), box.x0))):

@@ -36,7 +36,9 @@ def off(measured, closed=lambda l: np.exp(-l / 2)):
 
 def keyword(model, x):
     t, z, u = path(x)
-    return F.mse_loss(model(timestep=1000 * t, sample=z, encoder_hidden_states=torch.zeros(len(x), 77, 8)), u)
+    return F.mse_loss(
+        model(timestep=1000 * t, sample=z, encoder_hidden_states=torch.zeros(len(x), 77, 8)), u
+    )
 
 
 def labels(model, x):
@@ -134,7 +136,11 @@ CALLS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("loss", "how"), CALLS, ids=[f"{loss.__name__}-{'-'.join(how) or 'as is'}" for loss, how in CALLS])
+@pytest.mark.parametrize(
+    ("loss", "how"),
+    CALLS,
+    ids=[f"{loss.__name__}-{'-'.join(how) or 'as is'}" for loss, how in CALLS],
+)
 def test_the_same_loss_is_found_however_the_network_is_called(loss, how, x):
     measured = probe(loss, x, draws=4000, **how)
     assert measured.kind == "u" and off(measured) < 0.01 and not measured.notes
@@ -151,7 +157,10 @@ def test_one_of_several_calls_is_chosen_and_said(x):
         return F.mse_loss(model(z, t), u) + 3 * F.mse_loss(model(z, t), x)
 
     assert [probe(two, x, draws=500, call=call).kind for call in (0, 1)] == ["u", "x"]
-    assert any("calls its network 2 times: this is call 1" in note for note in probe(two, x, draws=500).notes)
+    assert any(
+        "calls its network 2 times: this is call 1" in note
+        for note in probe(two, x, draws=500).notes
+    )
     with pytest.raises(ValueError, match="call=2, but the loss calls its network 2 time"):
         probe(two, x, draws=500, call=2)
 
@@ -178,7 +187,8 @@ def test_a_preconditioner_is_probed_from_outside_and_inside(x):
     outside, inside = probe(loss, x, model=wrapper), probe(loss, x, model=wrapper.inner)
     assert (outside.kind, inside.kind) == ("x", "F (sigma_data 0.5)")
     assert all(
-        off(one, lambda l: np.exp(-(((l - 2.4) / 2.4) ** 2) / 2) * (np.exp(-l) + 0.25)) < 0.01 for one in (outside, inside)
+        off(one, lambda l: np.exp(-(((l - 2.4) / 2.4) ** 2) / 2) * (np.exp(-l) + 0.25)) < 0.01
+        for one in (outside, inside)
     )
 
 
@@ -189,7 +199,9 @@ def test_attributes_are_those_of_the_network_given(x):
 
     net = nn.Identity()
     net.scale = 0.5
-    assert probe(loss, x, model=net, draws=1000).frame.startswith("linear (alpha + sigma = 1) for data in units of 0.5 (if")
+    assert probe(loss, x, model=net, draws=1000).frame.startswith(
+        "linear (alpha + sigma = 1) for data in units of 0.5 (if"
+    )
     assert probe(loss, x, model=net, draws=1000, scale=2.0).kind == "u"
     with pytest.raises(AttributeError, match="reads 'scale' of its network: give probe"):
         probe(loss, x, draws=1000)
@@ -243,7 +255,10 @@ def test_times_drawn_with_rejection_end_and_keep_their_law(x):
 
     measured = probe(loss, x, draws=4000)
     law = stats.truncnorm(-2.5, 2.5, 0.5, 0.2)
-    assert np.abs(measured.sigma.mean() - 0.5) < 2e-3 and stats.kstest(measured.sigma, law.cdf).statistic < 0.01
+    assert (
+        np.abs(measured.sigma.mean() - 0.5) < 2e-3
+        and stats.kstest(measured.sigma, law.cdf).statistic < 0.01
+    )
 
 
 @pytest.mark.parametrize("first", [1.5, torch.tensor(1.5)])
@@ -277,7 +292,10 @@ def test_a_batch_that_drops_some_of_its_times_drops_them_at_random(x):
         return F.mse_loss(model(z, t), u)
 
     share = probe(loss, x, draws=20_000, batch=1000).levels()[1]
-    assert len(share) == 1000 and share[:20].sum() == pytest.approx(0.02, rel=0.05) == share[-20:].sum()
+    assert (
+        len(share) == 1000
+        and share[:20].sum() == pytest.approx(0.02, rel=0.05) == share[-20:].sum()
+    )
 
 
 def test_few_bits_inside_the_loss_are_named_and_the_target_is_found(x):
@@ -320,7 +338,9 @@ def pseudo_huber(model, x, c=0.3):
 def perceptual(model, x):
     t, z, u = path(x)
     out, mix = model(z, t), torch.linspace(-1, 1, 64 * 16).reshape(64, 16).sin()
-    return F.mse_loss(out, u) + 0.1 * F.mse_loss(torch.tanh(out.flatten(1) @ mix), torch.tanh(u.flatten(1) @ mix))
+    return F.mse_loss(out, u) + 0.1 * F.mse_loss(
+        torch.tanh(out.flatten(1) @ mix), torch.tanh(u.flatten(1) @ mix)
+    )
 
 
 def augmented(model, x):
@@ -378,7 +398,9 @@ def zero_terminal(model, x):
     at = torch.randint(0, 1000, (len(x),))
     a, e = wide(alphas[at], x), torch.randn_like(x)
     snr = a**2 / (1 - a**2)
-    return (snr.clamp(max=5) / snr * (model(a * x + (1 - a**2).sqrt() * e, at) - e) ** 2).mean((1, 2, 3))
+    return (snr.clamp(max=5) / snr * (model(a * x + (1 - a**2).sqrt() * e, at) - e) ** 2).mean(
+        (1, 2, 3)
+    )
 
 
 FAILS = [
@@ -398,12 +420,16 @@ def test_an_assumption_that_fails_is_named(loss, says, kind, x):
     measured = probe(loss, x, draws=1000)
     assert any(re.search(says, note) for note in measured.notes), measured.notes
     assert kind is None or measured.kind == kind
-    assert np.isfinite(measured.logsnr).all() and np.isfinite(measured.density(measured.edges(20, 0.9))[0]).all()
+    assert (
+        np.isfinite(measured.logsnr).all()
+        and np.isfinite(measured.density(measured.edges(20, 0.9))[0]).all()
+    )
 
 
 def test_a_weight_normalised_over_a_small_batch_scatters_and_is_named(x):
     assert any(
-        "computed from the data or over the batch" in note for note in probe(over_the_batch, x, draws=400, batch=4).notes
+        "computed from the data or over the batch" in note
+        for note in probe(over_the_batch, x, draws=400, batch=4).notes
     )
 
 
@@ -440,7 +466,9 @@ def test_the_first_sample_of_a_plain_output_is_no_tuple(x):
 def test_the_local_factor_of_a_pseudo_huber_loss_is_stated_with_its_error(x):
     """d/dr √(r² + c²) over r is 1/√(r² + c²): from an error of 0.1 to one of 1 it falls to √(0.1/1.09) at c = 0.3."""
     measured = probe(pseudo_huber, x, draws=1000)
-    assert any(f"at 1 it is {(0.1 / 1.09) ** 0.5:.3g} times that" in note for note in measured.notes)
+    assert any(
+        f"at 1 it is {(0.1 / 1.09) ** 0.5:.3g} times that" in note for note in measured.notes
+    )
     assert off(measured) < 0.02  # flow matching's curve: the factor is the same at every level
 
 
@@ -475,7 +503,13 @@ def test_modes_generators_and_gradients_are_put_back_also_after_an_exception(x):
         return F.mse_loss(model(z), u)
 
     random.seed(5)
-    before = own.get_state(), numpy_own.bit_generator.state, random.getstate(), torch.get_rng_state(), torch.rand
+    before = (
+        own.get_state(),
+        numpy_own.bit_generator.state,
+        random.getstate(),
+        torch.get_rng_state(),
+        torch.rand,
+    )
     answer = net(x[:2]).detach()
     torch.set_rng_state(before[3])
     with pytest.raises(RuntimeError, match="mine"):
@@ -485,6 +519,12 @@ def test_modes_generators_and_gradients_are_put_back_also_after_an_exception(x):
         and numpy_own.bit_generator.state == before[1]
         and random.getstate() == before[2]
     )
-    assert torch.equal(torch.get_rng_state(), before[3]) and torch.rand is before[4] and "forward" not in vars(net)
-    assert not net.training and not net[0].training and all(p.grad is None for p in net.parameters())
+    assert (
+        torch.equal(torch.get_rng_state(), before[3])
+        and torch.rand is before[4]
+        and "forward" not in vars(net)
+    )
+    assert (
+        not net.training and not net[0].training and all(p.grad is None for p in net.parameters())
+    )
     assert torch.equal(net(x[:2]), answer)

@@ -4,7 +4,11 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from diffusers.training_utils import compute_density_for_timestep_sampling, compute_loss_weighting_for_sd3, compute_snr
+from diffusers.training_utils import (
+    compute_density_for_timestep_sampling,
+    compute_loss_weighting_for_sd3,
+    compute_snr,
+)
 
 import diffviz as dv
 from diffviz.bridge import from_diffusers
@@ -45,7 +49,9 @@ def min_snr_of_the_examples(scheduler, gamma):
     def weight(steps):
         snr = compute_snr(scheduler, steps)
         least = torch.minimum(snr, torch.tensor(gamma))
-        return {"epsilon": least / snr, "v_prediction": least / (snr + 1), "sample": least}[scheduler.config.prediction_type]
+        return {"epsilon": least / snr, "v_prediction": least / (snr + 1), "sample": least}[
+            scheduler.config.prediction_type
+        ]
 
     return weight
 
@@ -61,7 +67,9 @@ def test_beta_tables_train_the_loss_that_diffusers_trains(kind, schedule, centre
     plain = scheduler_loss(scheduler, lambda steps: 1.0, centre)
     assert loss_of(from_diffusers(scheduler), centre) == pytest.approx(plain, rel=2e-3)
     weighted = scheduler_loss(scheduler, min_snr_of_the_examples(scheduler, 5.0), centre)
-    assert loss_of(from_diffusers(scheduler, "min_snr", gamma=5.0), centre) == pytest.approx(weighted, rel=2e-3)
+    assert loss_of(from_diffusers(scheduler, "min_snr", gamma=5.0), centre) == pytest.approx(
+        weighted, rel=2e-3
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,22 +84,30 @@ def test_levels_are_the_schedulers_own_alphas_cumprod(cls, config):
     alphas = scheduler.alphas_cumprod.double().numpy()
     levels = np.sort(np.log(alphas) - np.log1p(-alphas))
     edges = ours.density.ppf(np.arange(1, len(levels)) / len(levels))
-    np.testing.assert_allclose(edges, (levels[1:] + levels[:-1]) / 2, atol=2e-3)  # theirs are float32
+    np.testing.assert_allclose(
+        edges, (levels[1:] + levels[:-1]) / 2, atol=2e-3
+    )  # theirs are float32
     assert "left out" not in ours.note
 
 
 def test_the_step_without_signal_is_left_out_and_named():
-    scheduler = diffusers.DDIMScheduler(rescale_betas_zero_snr=True, prediction_type="v_prediction", **SD)
+    scheduler = diffusers.DDIMScheduler(
+        rescale_betas_zero_snr=True, prediction_type="v_prediction", **SD
+    )
     ours = from_diffusers(scheduler)
     assert "left out" in ours.note and "0.001" in ours.note
     assert np.isfinite(ours.density.support()).all() and ours.density.support()[0] < -15
-    assert loss_of(ours) == pytest.approx(scheduler_loss(scheduler, lambda steps: 1.0, 0.0), rel=3e-3)
+    assert loss_of(ours) == pytest.approx(
+        scheduler_loss(scheduler, lambda steps: 1.0, 0.0), rel=3e-3
+    )
 
 
 def sd3_loss(scheduler, scheme, preconditioned, n=400_000, **options):
     """train_dreambooth_sd3.py with the package's own functions, and an oracle whose eps error is the bump."""
     draws = {"logit_mean": 0.0, "logit_std": 1.0, "mode_scale": 1.29} | options
-    u = compute_density_for_timestep_sampling(scheme, n, generator=torch.Generator().manual_seed(0), **draws)
+    u = compute_density_for_timestep_sampling(
+        scheme, n, generator=torch.Generator().manual_seed(0), **draws
+    )
     sigma = scheduler.sigmas[(u * scheduler.config.num_train_timesteps).long()].double()
     sigma = sigma[sigma < 1]
     alpha = 1 - sigma
@@ -108,14 +124,20 @@ def sd3_loss(scheduler, scheme, preconditioned, n=400_000, **options):
     ("scheme", "options"),
     [("none", {}), ("logit_normal", {"logit_mean": 0.5, "logit_std": 0.8}), ("mode", {"mode_scale": 0.81}), ("cosmap", {}), ("sigma_sqrt", {})],
 )  # fmt: skip
-def test_flow_matching_trains_the_loss_that_diffusers_trains(scheme, options, shift, preconditioned):
+def test_flow_matching_trains_the_loss_that_diffusers_trains(
+    scheme, options, shift, preconditioned
+):
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)
     ours = from_diffusers(scheduler, scheme, precondition_outputs=preconditioned, **options)
-    assert loss_of(ours) == pytest.approx(sd3_loss(scheduler, scheme, preconditioned, **options), rel=1e-2)
+    assert loss_of(ours) == pytest.approx(
+        sd3_loss(scheduler, scheme, preconditioned, **options), rel=1e-2
+    )
 
 
 def test_logit_mean_has_the_opposite_sign_to_sd3():
-    ours = from_diffusers(diffusers.FlowMatchEulerDiscreteScheduler(), "logit_normal", logit_mean=0.5)
+    ours = from_diffusers(
+        diffusers.FlowMatchEulerDiscreteScheduler(), "logit_normal", logit_mean=0.5
+    )
     assert ours.density.mean() == pytest.approx(+1.0, abs=0.02)
     assert dv.objectives.flow(0.5).density.mean() == pytest.approx(-1.0)
     assert dv.compare(ours, dv.objectives.flow(-0.5), np.linspace(-5, 4, 300)).deviation < 0.05
@@ -129,19 +151,35 @@ def test_dynamic_shifting_trains_on_the_plain_table():
     assert one.density.support() == plain.density.support()
 
 
-@pytest.mark.parametrize("config", [{}, {"sigma_schedule": "exponential"}, {"sigma_data": 1.0, "rho": 5.0, "sigma_min": 0.01}])
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"sigma_schedule": "exponential"}, {"sigma_data": 1.0, "rho": 5.0, "sigma_min": 0.01}],
+)
 def test_edm_levels_and_preconditioning_are_the_schedulers_own(config):
     scheduler = diffusers.EDMEulerScheduler(**config)
     sigma = scheduler.sigmas[:1000].double()
     eps_off = torch.as_tensor(bump(-2 * torch.log(sigma).numpy())).sqrt()
     data = scheduler.config.sigma_data
     zero = torch.zeros(1000, 1, dtype=torch.float64)
-    x_off = -sigma * eps_off  # the error of the preconditioned output comes from that of the network: x = c_skip z + c_out F
-    c_out = torch.cat([scheduler.precondition_outputs(z, z + 1, s[None].float()) for z, s in zip(zero, sigma, strict=True)])
-    assert torch.allclose((sigma * data / (sigma**2 + data**2).sqrt())[:, None], c_out.double().reshape(1000, 1), rtol=1e-5)
+    x_off = (
+        -sigma * eps_off
+    )  # the error of the preconditioned output comes from that of the network: x = c_skip z + c_out F
+    c_out = torch.cat(
+        [
+            scheduler.precondition_outputs(z, z + 1, s[None].float())
+            for z, s in zip(zero, sigma, strict=True)
+        ]
+    )
+    assert torch.allclose(
+        (sigma * data / (sigma**2 + data**2).sqrt())[:, None],
+        c_out.double().reshape(1000, 1),
+        rtol=1e-5,
+    )
     assert loss_of(from_diffusers(scheduler)) == pytest.approx((x_off**2).mean().item(), rel=1e-3)
     weighted = ((sigma**2 + data**2) / (sigma * data) ** 2 * x_off**2).mean().item()
-    assert loss_of(from_diffusers(scheduler, "edm", sigma_data=data)) == pytest.approx(weighted, rel=1e-3)
+    assert loss_of(from_diffusers(scheduler, "edm", sigma_data=data)) == pytest.approx(
+        weighted, rel=1e-3
+    )
 
 
 def test_a_config_says_the_same_as_its_scheduler_and_dv_finds_the_door():
@@ -161,17 +199,36 @@ def test_tables_come_near_the_catalogues_continuous_limits():
     table = from_diffusers(diffusers.DDPMScheduler())
     assert dv.compare(table, dv.objective("ddpm-linear"), np.linspace(-8, 4, 200)).deviation < 0.02
     sd2 = diffusers.DDPMScheduler(prediction_type="v_prediction", **SD)
-    assert dv.compare(from_diffusers(sd2), dv.objective("sd2-v-scaled-linear"), np.linspace(-4.5, 3, 200)).deviation < 0.05
+    assert (
+        dv.compare(
+            from_diffusers(sd2), dv.objective("sd2-v-scaled-linear"), np.linspace(-4.5, 3, 200)
+        ).deviation
+        < 0.05
+    )
     edm_style = from_diffusers(diffusers.EDMEulerScheduler())
-    assert dv.compare(edm_style, dv.objective("diffusers-edm-style"), np.linspace(-8, 12, 200)).deviation < 0.01
+    assert (
+        dv.compare(
+            edm_style, dv.objective("diffusers-edm-style"), np.linspace(-8, 12, 200)
+        ).deviation
+        < 0.01
+    )
 
 
 def test_a_callable_is_the_multiplier_on_the_targets_own_error():
     ours = from_diffusers(diffusers.DDPMScheduler(prediction_type="sample"), np.exp)
-    assert dv.compare(ours, from_diffusers(diffusers.DDPMScheduler()), np.linspace(-8, 6, 99)).deviation < 1e-12
+    assert (
+        dv.compare(
+            ours, from_diffusers(diffusers.DDPMScheduler()), np.linspace(-8, 6, 99)
+        ).deviation
+        < 1e-12
+    )
 
 
-TABLE, FLOW, EDM = diffusers.DDPMScheduler(), diffusers.FlowMatchEulerDiscreteScheduler(), diffusers.EDMEulerScheduler()
+TABLE, FLOW, EDM = (
+    diffusers.DDPMScheduler(),
+    diffusers.FlowMatchEulerDiscreteScheduler(),
+    diffusers.EDMEulerScheduler(),
+)
 
 
 @pytest.mark.parametrize(

@@ -22,19 +22,31 @@ import nbformat
 import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 EXPLORER = re.compile(r"(Explorer|Dashboard)\(")
 LATE = 1.0  # s from the event to the new picture
 OPTIONS = 16  # of a list, at most
 KINDS = ("slider", "dropdown", "select", "checkbox", "toggle-button", "toggle-buttons", "radio")
-CONTROLS = ", ".join(f".widget-{kind}:not([data-moved], .widget-toggle-buttons *):visible" for kind in KINDS)
+CONTROLS = ", ".join(
+    f".widget-{kind}:not([data-moved], .widget-toggle-buttons *):visible" for kind in KINDS
+)
 RAISED = re.compile(r"\b[A-Z]\w*(?:Error|Exception): .*")
-LABS_OWN = re.compile(r"Failed to load resource|/api/|workspaces|Content Security Policy|No such comm")
+LABS_OWN = re.compile(
+    r"Failed to load resource|/api/|workspaces|Content Security Policy|No such comm"
+)
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight stay in the page
 }
-FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_WORKSPACES_DIR")
+FOLDERS = (
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTER_DATA_DIR",
+    "JUPYTER_RUNTIME_DIR",
+    "IPYTHONDIR",
+    "JUPYTERLAB_WORKSPACES_DIR",
+)
 
 # One clock, inside the page, times the last event and the first picture after it.
 WATCH = """
@@ -98,7 +110,9 @@ def lab(tmp_path_factory):
     flags = f"""-m jupyterlab --no-browser --ip=127.0.0.1 --port={port} --port-retries=0 --IdentityProvider.token={token}
         --LabApp.expose_app_in_browser=True {"--allow-root" if os.getuid() == 0 else ""}""".split()
     command = [sys.executable, *flags, f"--ServerApp.root_dir={home / 'root'}"]
-    own = {name: str(home / name.lower()) for name in FOLDERS} | {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
+    own = {name: str(home / name.lower()) for name in FOLDERS} | {
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings")
+    }
     with (home / "log").open("w") as log:
         server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
     try:
@@ -108,7 +122,10 @@ def lab(tmp_path_factory):
                 break
             assert server.poll() is None, (home / "log").read_text()
             time.sleep(0.1)
-        yield home / "root", lambda name: f"http://127.0.0.1:{port}/lab/tree/{name}?reset&token={token}"
+        yield (
+            home / "root",
+            lambda name: f"http://127.0.0.1:{port}/lab/tree/{name}?reset&token={token}",
+        )
     finally:
         server.terminate()  # Jupyter ends its kernels
         with suppress(subprocess.TimeoutExpired):
@@ -134,7 +151,10 @@ def moves(control, kind):
     """Ways to move a control as a person would; the last one brings it back."""
     if kind == "slider":
         handle = control.query_selector(".noUi-handle")
-        return [lambda key=key: handle.press(key) for key in ("ArrowRight", "PageUp", "PageDown", "ArrowLeft")]
+        return [
+            lambda key=key: handle.press(key)
+            for key in ("ArrowRight", "PageUp", "PageDown", "ArrowLeft")
+        ]
     if kind in ("dropdown", "select"):
         menu = control.query_selector("select")
         chosen = menu.evaluate("menu => [...menu.options].map(option => option.selected)")
@@ -144,7 +164,9 @@ def moves(control, kind):
     if kind in ("checkbox", "toggle-button"):
         return [(control.query_selector("input") or control).click] * 2
     buttons = control.query_selector_all("button, input")
-    first = [b for b in buttons if b.evaluate("b => b.checked || b.classList.contains('mod-active')")]
+    first = [
+        b for b in buttons if b.evaluate("b => b.checked || b.classList.contains('mod-active')")
+    ]
     return [button.click for button in (*(b for b in buttons if b not in first), *first)]
 
 
@@ -172,8 +194,12 @@ def move(page, control) -> list[str]:
             after = page.evaluate(SHOWN, control)
         if after[0] != before[0]:
             wait = page.evaluate("() => watch.painted - watch.event") / 1e3
-            problems += [f"{name}: the picture came {wait:.2f} s after the event"] if wait > LATE else []
-        listed = kind in ("dropdown", "select") and after[1] != before[1]  # a menu may fill a list instead
+            problems += (
+                [f"{name}: the picture came {wait:.2f} s after the event"] if wait > LATE else []
+            )
+        listed = (
+            kind in ("dropdown", "select") and after[1] != before[1]
+        )  # a menu may fill a list instead
         answered |= listed or after[0] != before[0]
         before = after
         problems += [f"{name}: {error}" for error in raised(page)]
@@ -184,9 +210,15 @@ def move(page, control) -> list[str]:
 
 def raised(page) -> list[str]:
     """Errors since the last call: of callbacks, on the kernel's channel, and those that an explorer shows in its text."""
-    texts = page.eval_on_selector_all(".jp-OutputArea-output .jupyter-widgets", "all => all.map(one => one.innerText)")
+    texts = page.eval_on_selector_all(
+        ".jp-OutputArea-output .jupyter-widgets", "all => all.map(one => one.innerText)"
+    )
     shown = {match.group() for text in texts for match in RAISED.finditer(text)}
-    kernel = [error for error in page.evaluate("() => watch.kernel.splice(0)") if not LABS_OWN.search(error)]
+    kernel = [
+        error
+        for error in page.evaluate("() => watch.kernel.splice(0)")
+        if not LABS_OWN.search(error)
+    ]
     return [*kernel, *sorted(shown)]
 
 
@@ -195,21 +227,32 @@ def look(browser, address) -> list[str]:
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(f"JavaScript: {error}"))
-    page.on("console", lambda m: m.type == "error" and not LABS_OWN.search(m.text) and problems.append(f"page: {m.text}"))
+    page.on(
+        "console",
+        lambda m: (
+            m.type == "error" and not LABS_OWN.search(m.text) and problems.append(f"page: {m.text}")
+        ),
+    )
     page.add_init_script(WATCH)
     try:
         page.goto(address)
         page.wait_for_function(READY, timeout=60_000)
         outputs = page.evaluate(RUN)
         page.evaluate(SETTLE)
-        problems += [f"cell: {o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
+        problems += [
+            f"cell: {o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"
+        ]
         problems += [f"kernel: {error}" for error in raised(page)]
         shown = [
-            o.get("data", {}) for o in outputs if "%|" not in "".join(o.get("data", {}).get("text/plain", ""))
+            o.get("data", {})
+            for o in outputs
+            if "%|" not in "".join(o.get("data", {}).get("text/plain", ""))
         ]  # bars go when done
         widgets = sum("application/vnd.jupyter.widget-view+json" in data for data in shown)
         alive = len(page.query_selector_all(".jp-OutputArea-output:has(.jupyter-widgets)"))
-        problems += [f"{widgets - alive} of {widgets} widgets did not appear"] if alive != widgets else []
+        problems += (
+            [f"{widgets - alive} of {widgets} widgets did not appear"] if alive != widgets else []
+        )
         for control in fresh(page):
             problems += move(page, control)
         return list(dict.fromkeys(problems))
@@ -241,15 +284,24 @@ ipywidgets.VBox([box, picture])
 FAULTS = {  # the last one ends the run
     "good": ("pass", None),
     "dead": ("if change: return", "slider 'dead' changes nothing"),
-    "raises": ("if box.value == 1: raise ValueError('on the way')", "slider 'raises': ValueError: on the way"),
+    "raises": (
+        "if box.value == 1: raise ValueError('on the way')",
+        "slider 'raises': ValueError: on the way",
+    ),
     "late": ("if change: time.sleep(1.2)", "slider 'late': the picture came 1"),
-    "script": ("display(ipywidgets.HTML('<img src=x onerror=nowhere()>'))", "JavaScript: nowhere is not defined"),
+    "script": (
+        "display(ipywidgets.HTML('<img src=x onerror=nowhere()>'))",
+        "JavaScript: nowhere is not defined",
+    ),
     "fails": ("1 / 0", "cell: ZeroDivisionError"),
 }
 
 
 def test_what_is_broken_is_found_and_what_is_good_is_left_alone(browser, lab):
-    cells = [nbformat.v4.new_code_cell(BROKEN.format(kind=kind, fault=fault)) for kind, (fault, _) in FAULTS.items()]
+    cells = [
+        nbformat.v4.new_code_cell(BROKEN.format(kind=kind, fault=fault))
+        for kind, (fault, _) in FAULTS.items()
+    ]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), lab[0] / "broken.ipynb")
     problems = look(browser, lab[1]("broken.ipynb"))

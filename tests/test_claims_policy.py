@@ -19,7 +19,11 @@ NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "06_policy.ipynb"
 @pytest.fixture(scope="module")
 def prose():
     cells = nbformat.read(NOTEBOOK, 4).cells
-    return re.sub(r"\s+", " ", " ".join(c.source for c in cells if c.cell_type == "markdown").replace("−", "-"))
+    return re.sub(
+        r"\s+",
+        " ",
+        " ".join(c.source for c in cells if c.cell_type == "markdown").replace("−", "-"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,9 @@ def test_nothing_is_lost_from_likelihood_to_elbo(prose, moved):
     exact, before, after = moved
     error = np.abs((before.nats - after.nats).numpy() - exact).max()
     assert error < 10 * np.exp(-16) and "the error is of the order of e^(-16)" in prose
-    assert torch.equal(before.prior, after.prior) and torch.equal(before.reconstruction, after.reconstruction)
+    assert torch.equal(before.prior, after.prior) and torch.equal(
+        before.reconstruction, after.reconstruction
+    )
 
 
 def test_every_weighting_gives_the_log_ratio_times_its_gain(prose, moved):
@@ -55,38 +61,70 @@ def test_every_weighting_gives_the_log_ratio_times_its_gain(prose, moved):
         kappa = mixtures.gain(dv.objective(name))
         assert word.format(kappa) in prose and slope[name] == pytest.approx(kappa, abs=1e-3)
     assert mixtures.gain(dv.objective("iddpm-cosine")) == pytest.approx(0.25, abs=1e-9)
-    assert mixtures.gain(dv.objective("elbo")) == pytest.approx(2, abs=1e-9) and "the catalogue's ELBO has w = 2" in prose
+    assert (
+        mixtures.gain(dv.objective("elbo")) == pytest.approx(2, abs=1e-9)
+        and "the catalogue's ELBO has w = 2" in prose
+    )
     missing = mixtures.gain(dv.objective("fm-ot")) - slope["fm-ot"]
     assert f"has {missing:.4f} of its gain below" in prose
 
 
 def test_the_gain_law_by_its_numbers(prose):
-    less = lambda name: mixtures.gain(shown.WEIGHTINGS[name]) / mixtures.gain(shown.WEIGHTINGS[name], 0.01)
+    less = lambda name: (
+        mixtures.gain(shown.WEIGHTINGS[name]) / mixtures.gain(shown.WEIGHTINGS[name], 0.01)
+    )
     assert less("fm-ot") == pytest.approx(10, abs=1e-6) and "ten times less" in prose
     said = f"InDI {less('indi'):.0f} times, SD3 {less('sd3'):.1f} times, EDM {less('edm'):.1f} times, FPO's default {less(shown.DEFAULT):.1f} times"
     assert said in prose
     level, w = np.linspace(-9, 9, 37), shown.WEIGHTINGS[shown.DEFAULT]
     np.testing.assert_allclose(w.weighting(level), np.cosh(level / 4) ** -2 / 4, rtol=1e-12)
-    assert dv.verdict(w).peak == pytest.approx(0, abs=0.02) and "w = sech²(λ/4)/4" in prose and "It rises up to λ = 0" in prose
+    assert (
+        dv.verdict(w).peak == pytest.approx(0, abs=0.02)
+        and "w = sech²(λ/4)/4" in prose
+        and "It rises up to λ = 0" in prose
+    )
 
 
 def test_flatness_by_its_numbers(prose):
     found = shown.changes()
     r = {name: found["both"].correlation(name) for name in shown.WEIGHTINGS}
-    flat = {name: found["fine"].slope(name) / found["coarse"].slope(name) for name in shown.WEIGHTINGS}
+    flat = {
+        name: found["fine"].slope(name) / found["coarse"].slope(name) for name in shown.WEIGHTINGS
+    }
     assert sorted(r, key=r.get) == sorted(flat, key=flat.get) and "without exception" in prose
-    words = ("ELBO", "FPO's default", "ε-cosine", "EDM", "sigmoid", "Min-SNR-5", "flow matching", "SD3", "InDI")
-    said = ", ".join(f"{word} {r[name]:.3f}" for word, name in zip(words, shown.WEIGHTINGS, strict=True))
+    words = (
+        "ELBO",
+        "FPO's default",
+        "ε-cosine",
+        "EDM",
+        "sigmoid",
+        "Min-SNR-5",
+        "flow matching",
+        "SD3",
+        "InDI",
+    )
+    said = ", ".join(
+        f"{word} {r[name]:.3f}" for word, name in zip(words, shown.WEIGHTINGS, strict=True)
+    )
     assert said in prose
-    assert min(round(found["coarse"].correlation(name), 3) for name in r) == 0.997 and "(0.997 or better)" in prose
+    assert (
+        min(round(found["coarse"].correlation(name), 3) for name in r) == 0.997
+        and "(0.997 or better)" in prose
+    )
     fine = [f"{found['fine'].correlation(name):.3f}" for name in (shown.DEFAULT, "fm-ot", "indi")]
-    assert f"{fine[0]} for FPO's default, {fine[1]} for flow matching, only {fine[2]} for InDI" in prose
+    assert (
+        f"{fine[0]} for FPO's default, {fine[1]} for flow matching, only {fine[2]} for InDI"
+        in prose
+    )
 
 
 def test_draws_by_their_numbers(prose):
     def r(name, change):
         exact = shown.changes()[change].exact
-        return {m: f"{np.corrcoef(one.mean(0), exact)[0, 1]:.2f}" for m, one in shown.drawn(name, change).items()}
+        return {
+            m: f"{np.corrcoef(one.mean(0), exact)[0, 1]:.2f}"
+            for m, one in shown.drawn(name, change).items()
+        }
 
     fm, both, default = r("fm-ot", "coarse"), r("fm-ot", "both"), r(shown.DEFAULT, "both")
     assert (
@@ -105,22 +143,35 @@ def test_draws_by_their_numbers(prose):
         f"its gain of {coarse.slope('fm-ot'):.2f} on this change" in prose
         and f"exact: {np.exp(coarse.exact).mean():.2f}" in prose
     )
-    assert min(np.exp(one).mean() for m, one in singles.items() if m >= 4) > 2.3 and "above 2.3 from 4 draws on" in prose
+    assert (
+        min(np.exp(one).mean() for m, one in singles.items() if m >= 4) > 2.3
+        and "above 2.3 from 4 draws on" in prose
+    )
 
 
 def test_learning_by_its_numbers(prose):
     fpo, awr, dpo = (shown.learned(name) for name in ("FPO", "AWR", "DPO"))
     width = bandit.FourGoals.width
     assert f"(2 · {width}²)" in prose and f"within {2 * width} of a goal" in prose
-    assert "0.06 on average for the first policy" in prose and all(0.04 < h.reward[0] < 0.075 for h in fpo + awr + dpo)
+    assert "0.06 on average for the first policy" in prose and all(
+        0.04 < h.reward[0] < 0.075 for h in fpo + awr + dpo
+    )
     passed = [next(k for k, reward in enumerate(h.reward) if reward > 0.45) for h in fpo]
     assert (
-        max(passed) <= 8 and all(min(h.goals[:9]) == 4 for h in fpo) and "passes 0.45 by batch 8 with all four goals" in prose
+        max(passed) <= 8
+        and all(min(h.goals[:9]) == 4 for h in fpo)
+        and "passes 0.45 by batch 8 with all four goals" in prose
     )
     assert all(h.goals[10] < 4 for h in awr) and "has lost goals by batch 10" in prose
-    assert all(h.reward[16] < 0.35 and min(h.goals) == 4 for h in dpo) and "below 0.35 after 16 batches" in prose
+    assert (
+        all(h.reward[16] < 0.35 and min(h.goals) == 4 for h in dpo)
+        and "below 0.35 after 16 batches" in prose
+    )
     ends = [h.reward[-1] for h in dpo]
-    assert max(ends) - min(ends) > 0.25 * (np.mean(ends) - 0.06) and "wide spread between seeds" in prose
+    assert (
+        max(ends) - min(ends) > 0.25 * (np.mean(ends) - 0.06)
+        and "wide spread between seeds" in prose
+    )
 
 
 def test_collapse_by_its_numbers(prose):
@@ -130,7 +181,11 @@ def test_collapse_by_its_numbers(prose):
         all(len(h.goals) == 37 and h.goals[-1] <= 2 for h in fpo)
         and "By batch 36 every seed is left with one goal or two" in prose
     )
-    assert len(held) == 2 and all(min(h.goals) == 4 for h in held) and "These two seeds keep all four goals" in prose
+    assert (
+        len(held) == 2
+        and all(min(h.goals) == 4 for h in held)
+        and "These two seeds keep all four goals" in prose
+    )
     third = bandit.learn("fpo", seed=2, objective=policy.MODES["eps"], **shown.RUNS["FPO + KL"][1])
     assert third.goals[-1] == 3 and "a third is down to three by then" in prose
     assert all(0.5 < h.reward[-1] < 0.7 for h in held) and min(h.reward[-1] for h in fpo) > 0.75
@@ -138,6 +193,11 @@ def test_collapse_by_its_numbers(prose):
 
 
 def test_the_exercises_numbers(prose):
-    assert mixtures.gain(dv.objective("fm-ot"), 4 / np.pi**2) == pytest.approx(1, abs=1e-9) and f"= {4 / np.pi**2:.3f}" in prose
-    ratio = mixtures.gain(dv.objective("sigmoid-bias2"), 10.0) / mixtures.gain(dv.objective("sigmoid-bias2"))
+    assert (
+        mixtures.gain(dv.objective("fm-ot"), 4 / np.pi**2) == pytest.approx(1, abs=1e-9)
+        and f"= {4 / np.pi**2:.3f}" in prose
+    )
+    ratio = mixtures.gain(dv.objective("sigmoid-bias2"), 10.0) / mixtures.gain(
+        dv.objective("sigmoid-bias2")
+    )
     assert f"κ(10)/κ(1) is {ratio:.2f}" in prose

@@ -23,11 +23,20 @@ def text():
 
 def test_the_nats_are_right(text):
     total, felt = (one.tolist() for one in P.kl(list(P.TERMINAL.values())))
-    assert f"{total[0]:.1f} nats for 4,096 pixels, or {total[0] / 4096 / math.log(2):.4f} bits a pixel" in text
-    assert f"taken over all images: {felt[0]:.1f} nats" in text and f"But the {felt[0]:.1f} nats" in text
+    assert (
+        f"{total[0]:.1f} nats for 4,096 pixels, or {total[0] / 4096 / math.log(2):.4f} bits a pixel"
+        in text
+    )
+    assert (
+        f"taken over all images: {felt[0]:.1f} nats" in text
+        and f"But the {felt[0]:.1f} nats" in text
+    )
     v, shift = 1 + expit(SD) * (V - 1), expit(SD) * (0.6 * 64) ** 2
     assert f"{(v - 1 - math.log(v) + shift) / 2:.1f} of them sit in *one* direction" in text
-    assert f"linear schedule it is {total[1]:.2g} nats, with iDDPM's cosine schedule {total[2]:.2g}" in text
+    assert (
+        f"linear schedule it is {total[1]:.2g} nats, with iDDPM's cosine schedule {total[2]:.2g}"
+        in text
+    )
     assert (
         f"keeps SNR_T = {math.exp(SD):.4f}" in text
         and f"V = N · var, here {V:.0f}" in text
@@ -39,23 +48,46 @@ def test_the_brightness_of_samples_is_right(text):
     data, found = dv.data.mixture([[-0.6 * 64]], 64 * math.sqrt(0.05)), {}
     for eta in (0, 1):
         seed = torch.Generator().manual_seed(0)
-        x = dv.sample(data, P.LEVELS["Stable Diffusion"], solver="ddim", eta=eta, n=2000, generator=seed).samples / 64
+        x = (
+            dv.sample(
+                data, P.LEVELS["Stable Diffusion"], solver="ddim", eta=eta, n=2000, generator=seed
+            ).samples
+            / 64
+        )
         found[eta] = x.mean().item(), x.std().item()
     mean, ratio = (float(one) for one in prior.terminal_bias(SD, -0.6, V))
     assert f"{found[0][0]:.2f} instead of -0.6, with {ratio:.0%}".replace("%", " %") in text
     assert f"The closed form says {mean:.3f} and {ratio:.3f}" in text
-    assert abs(found[0][0] - mean) < 3 * found[0][1] / 2000**0.5 + 0.004 and abs(found[0][1] / 0.05**0.5 - ratio) < 0.03
-    assert f"its start: {found[1][0]:.2f}, {100 * found[1][1] / 0.05**0.5:.0f} % of the spread" in text
+    assert (
+        abs(found[0][0] - mean) < 3 * found[0][1] / 2000**0.5 + 0.004
+        and abs(found[0][1] / 0.05**0.5 - ratio) < 0.03
+    )
+    assert (
+        f"its start: {found[1][0]:.2f}, {100 * found[1][1] / 0.05**0.5:.0f} % of the spread" in text
+    )
 
 
 def test_what_each_end_keeps_is_right(text):
-    kept = {(s, n): float(prior.terminal_bias(level, 1.0, s * s * 0.05)[0]) for s in P.SIZES for n, level in P.TERMINAL.items()}
+    kept = {
+        (s, n): float(prior.terminal_bias(level, 1.0, s * s * 0.05)[0])
+        for s in P.SIZES
+        for n, level in P.TERMINAL.items()
+    }
     sd, ddpm = "Stable Diffusion", "DDPM linear"
     shares = [f"{100 * kept[s, sd]:.0f} %" for s in P.SIZES]
-    assert f"keeps {shares[0]} of the mean at 16² pixels, {shares[1]} at 64² and {shares[2]} at 256²" in text
-    assert f"fine at 64² ({100 * kept[64, ddpm]:.0f} %)" in text and f"at 256² ({100 * kept[256, ddpm]:.0f} %)" in text
+    assert (
+        f"keeps {shares[0]} of the mean at 16² pixels, {shares[1]} at 64² and {shares[2]} at 256²"
+        in text
+    )
+    assert (
+        f"fine at 64² ({100 * kept[64, ddpm]:.0f} %)" in text
+        and f"at 256² ({100 * kept[256, ddpm]:.0f} %)" in text
+    )
     loss = 1 - P.brightness(P.LEVELS["iDDPM cosine"], 256)[1] / math.sqrt(0.05)
-    assert f"with V = {256**2 * 0.05:.0f} even 1,000 steps of DDIM lose {100 * loss:.0f} % of the spread" in text
+    assert (
+        f"with V = {256**2 * 0.05:.0f} even 1,000 steps of DDIM lose {100 * loss:.0f} % of the spread"
+        in text
+    )
 
 
 def test_the_numbers_of_offset_noise_are_right(text):
@@ -87,7 +119,10 @@ def test_the_numbers_of_couplings_are_right(text):
 
 
 def test_the_closed_forms_of_the_exercises_are_right(text):
-    assert f"gives {prior.lowest_logsnr(256**2 * 0.05):.2f}" in text and f"ends at {P.TERMINAL['DDPM linear']:.2f}" in text
+    assert (
+        f"gives {prior.lowest_logsnr(256**2 * 0.05):.2f}" in text
+        and f"ends at {P.TERMINAL['DDPM linear']:.2f}" in text
+    )
     gap = SD - P.TERMINAL["DDPM linear"]
     assert f"gives {math.sqrt(math.expm1(gap)) / 64:.3f}: ln(1 + c² N) = {gap:.3f}" in text
     assert f"(λ = {SD:.3f})" in text and f"({P.TERMINAL['DDPM linear']:.3f})" in text
@@ -108,7 +143,8 @@ def test_a_wrong_answer_gets_a_hint(name, wrong, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "rounded"), [("terminal-level", -11.99), ("offset-strength", 0.168), ("straight-variance", 0.054)]
+    ("name", "rounded"),
+    [("terminal-level", -11.99), ("offset-strength", 0.168), ("straight-variance", 0.054)],
 )
 def test_an_answer_rounded_as_in_the_solution_is_right(name, rounded, capsys):
     from suite.exercises import check

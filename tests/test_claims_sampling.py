@@ -23,13 +23,20 @@ FM, SHIFT, VP, DDPM, EDM = sampling.GRIDS
 @pytest.fixture(scope="module")
 def text():
     cells = nbformat.read(FILE, 4).cells
-    return re.sub(r"\s+", " ", " ".join(c.source for c in cells if c.cell_type == "markdown").replace("−", "-"))
+    return re.sub(
+        r"\s+",
+        " ",
+        " ".join(c.source for c in cells if c.cell_type == "markdown").replace("−", "-"),
+    )
 
 
 def test_euler_ends_where_it_is_said_to(text):
     right = sampling.scaling_slider().figure.axes[1]
     ends = {line.get_gid(): line.get_ydata() for line in right.lines}
-    assert f"end at {ends['DDIM'][0]:.3f} in the one and at {ends['Euler'][-1]:.3f} in the other" in text
+    assert (
+        f"end at {ends['DDIM'][0]:.3f} in the one and at {ends['Euler'][-1]:.3f} in the other"
+        in text
+    )
     assert f"ends at {ends['exact flow'][0]:.3f}" in text
 
 
@@ -44,7 +51,9 @@ def test_flow_matching_is_the_more_curved_on_data_of_unit_variance(text):
     found = {}
     for name in ("gmm2d", "ring8", "moons"):
         walk = dv.sample(
-            sampling.exact(name), dv.samplers.grid_of(LINEAR.schedule, 100, -12, 12), start=sampling.normal(500, 2)
+            sampling.exact(name),
+            dv.samplers.grid_of(LINEAR.schedule, 100, -12, 12),
+            start=sampling.normal(500, 2),
         )
         found[name] = [couplings.straightness(*walk.on(path)) for path in (LINEAR, COSINE)]
         assert found[name][0] > found[name][1]
@@ -53,7 +62,9 @@ def test_flow_matching_is_the_more_curved_on_data_of_unit_variance(text):
 
 def test_ddim_weighs_all_velocities_alike(text):
     grid = COSINE.logsnr(np.linspace(1 - 1e-9, 1e-9, 101))
-    flat, rising = (np.abs(trajectories.prediction_weights(grid, eta=eta))[1:] for eta in (0.0, 1.0))
+    flat, rising = (
+        np.abs(trajectories.prediction_weights(grid, eta=eta))[1:] for eta in (0.0, 1.0)
+    )
     assert f"sin(π/200) = {flat[-1]:.6f} (to {100 * (1 - flat.min() / flat.max()):.1f} %)" in text
     assert f"up to {rising.max() / flat[-1]:.1f} times as much" in text
 
@@ -64,9 +75,16 @@ def test_ten_steps_leave_the_variances_that_are_said(text):
         draw = torch.Generator().manual_seed(0)
         first = torch.randn(400_000, 1, generator=draw, dtype=torch.float64)
         grid = COSINE.logsnr(np.linspace(1 - 2e-4 / np.pi, 2e-4 / np.pi, 11))
-        found = dv.sample(dv.toy("gaussian"), grid, solver="ddim", start=first, generator=draw, eta=eta)
+        found = dv.sample(
+            dv.toy("gaussian"), grid, solver="ddim", start=first, generator=draw, eta=eta
+        )
         ends.append(found.z[-1].var().item())
-    stated = [float(word) for word in re.search(r"variance of ([\d.]+) with DDIM and of ([\d.]+) with DDPM", text).groups()]
+    stated = [
+        float(word)
+        for word in re.search(
+            r"variance of ([\d.]+) with DDIM and of ([\d.]+) with DDPM", text
+        ).groups()
+    ]
     assert ends == pytest.approx(stated, abs=0.005)
 
 
@@ -75,63 +93,109 @@ def test_the_calls_are_those_of_the_table(text):
         return " / ".join(str(sampling.calls_to(solver, grid, data)) for data in ("gmm2d", "ring8"))
 
     t, even, _, measured = sampling.LAWS
-    assert f"takes {pair('DDIM', t)} calls, Heun {pair('Heun', t)}, 2M {pair('DPM++ 2M', t)}" in text
+    assert (
+        f"takes {pair('DDIM', t)} calls, Heun {pair('Heun', t)}, 2M {pair('DPM++ 2M', t)}" in text
+    )
     assert f"takes **{pair('AB3 on dz/dθ', t)}**" in text
     assert (
         f"a little, {pair('DDIM', measured)}, and harms Heun ({pair('Heun', measured)}) and RK4 ({pair('RK4', measured)})"
         in text
     )
     best = min(sampling.LAWS, key=lambda grid: sampling.calls_to("DPM++ 2M", grid, "ring8"))
-    assert best == even and f"at its best, {sampling.calls_to('DPM++ 2M', even, 'ring8')} calls" in text
-    assert sampling.calls_to("RK4", t, "gmm2d") / sampling.calls_to("RK4", even, "gmm2d") == pytest.approx(6, abs=0.5)
+    assert (
+        best == even
+        and f"at its best, {sampling.calls_to('DPM++ 2M', even, 'ring8')} calls" in text
+    )
+    assert sampling.calls_to("RK4", t, "gmm2d") / sampling.calls_to(
+        "RK4", even, "gmm2d"
+    ) == pytest.approx(6, abs=0.5)
 
 
 def test_the_grid_decides_with_few_steps_and_the_training_with_many(text):
-    rows = [[sampling.distance(one, grid, 16) for grid in sampling.GRIDS] for one in sampling.point_runs()]
+    rows = [
+        [sampling.distance(one, grid, 16) for grid in sampling.GRIDS]
+        for one in sampling.point_runs()
+    ]
     ratio = lambda values: max(values) / min(values)
-    stated = re.search(r"factor of ([\d.]+) in a row, the rows by at most ([\d.]+) in a column", text).groups()
+    stated = re.search(
+        r"factor of ([\d.]+) in a row, the rows by at most ([\d.]+) in a column", text
+    ).groups()
     assert [max(map(ratio, rows)), max(map(ratio, zip(*rows, strict=True)))] == pytest.approx(
         [float(s) for s in stated], abs=0.1
     )
-    on_fm, on_karras = (float(s) for s in re.search(r"Karras' \(([\d.]+) against ([\d.]+)\)", text).groups())
-    assert rows[3][0] == pytest.approx(on_fm, abs=0.01) and rows[3][4] == pytest.approx(on_karras, abs=0.01)
+    on_fm, on_karras = (
+        float(s) for s in re.search(r"Karras' \(([\d.]+) against ([\d.]+)\)", text).groups()
+    )
+    assert rows[3][0] == pytest.approx(on_fm, abs=0.01) and rows[3][4] == pytest.approx(
+        on_karras, abs=0.01
+    )
     assert rows[3][2] < rows[3][4] and "about 0.03 for v-cosine, 0.04 for EDM" in text
     for name, value in (("v-cosine", 0.03), ("edm", 0.04)):
-        assert [sampling.distance(name, grid, 128) for grid in sampling.GRIDS] == pytest.approx([value] * 5, abs=0.005)
+        assert [sampling.distance(name, grid, 128) for grid in sampling.GRIDS] == pytest.approx(
+            [value] * 5, abs=0.005
+        )
 
 
 def test_the_exact_denoiser_is_early_done_as_is_said(text):
     photos = {
-        size: {name: sampling.settled_photos(path, size)[30] for name, path in sampling.GRIDS.items()} for size in (64, 256)
+        size: {
+            name: sampling.settled_photos(path, size)[30] for name, path in sampling.GRIDS.items()
+        }
+        for size in (64, 256)
     }
     digits = {name: sampling.settled("digits", name)[18] for name in sampling.GRIDS}
     assert (
         f"{photos[64][FM]:.2f} of the variance of images with the spectrum of photographs at 64² ({photos[256][FM]:.2f} at 256²) and {digits[FM]:.2f}"
         in text
     )
-    assert f"earlier still**: {photos[64][VP]:.2f}, {photos[256][VP]:.2f} and {digits[VP]:.2f}" in text
+    assert (
+        f"earlier still**: {photos[64][VP]:.2f}, {photos[256][VP]:.2f} and {digits[VP]:.2f}" in text
+    )
     assert f"{photos[64][SHIFT]:.2f}, {photos[64][DDPM]:.2f}, {photos[64][EDM]:.2f} at 64²" in text
     level = dv.samplers.grid_of(LINEAR.schedule, 100, -16, 16)[30]
     power = sampling.spectrum().ravel()
-    rate = np.sqrt(power / (power + math.exp(-level)))  # DDIM keeps a Gaussian's z in its own units: x_hat = rate · x
+    rate = np.sqrt(
+        power / (power + math.exp(-level))
+    )  # DDIM keeps a Gaussian's z in its own units: x_hat = rate · x
     own = 1 - (power * (1 - rate) ** 2).sum() / power.sum()
-    assert f"more for photographs too: {own:.2f} on flow matching's grid in place of {photos[64][FM]:.2f}" in text
+    assert (
+        f"more for photographs too: {own:.2f} on flow matching's grid in place of {photos[64][FM]:.2f}"
+        in text
+    )
     shares = [100 * sampling.GRIDS[name].schedule.cdf(-4) for name in (FM, VP, EDM)]
-    assert "spends {:.0f} % of its steps below λ = -4 and cosine {:.0f} %, Karras' grid {:.0f} %".format(*shares) in text
+    assert (
+        "spends {:.0f} % of its steps below λ = -4 and cosine {:.0f} %, Karras' grid {:.0f} %".format(
+            *shares
+        )
+        in text
+    )
 
 
 def test_the_training_moves_it_little_and_the_grid_much(text):
-    found = {(one, grid): sampling.settled("digits", grid, one)[18] for one in sampling.TRAINED for grid in sampling.GRIDS}
+    found = {
+        (one, grid): sampling.settled("digits", grid, one)[18]
+        for one in sampling.TRAINED
+        for grid in sampling.GRIDS
+    }
     number = r"([\d.]*\d)"
-    late, early, own = re.search(rf"is late \({number}\); .* is early \({number}, .* own: {number}\)", text).groups()
+    late, early, own = re.search(
+        rf"is late \({number}\); .* is early \({number}, .* own: {number}\)", text
+    ).groups()
     stated = [float(late), float(early), float(own)]
-    assert [found["fm-ot", EDM], found["edm", FM], found["fm-ot", FM]] == pytest.approx(stated, abs=0.03)
+    assert [found["fm-ot", EDM], found["edm", FM], found["fm-ot", FM]] == pytest.approx(
+        stated, abs=0.03
+    )
     over = [np.ptp([found[one, grid] for one in sampling.TRAINED]) for grid in (FM, EDM)]
     across = min(np.ptp([found[one, grid] for grid in sampling.GRIDS]) for one in sampling.TRAINED)
-    stated = re.search(rf"by {number} on FM's grid and by {number} on Karras', the grids by {number} and more", text).groups()
+    stated = re.search(
+        rf"by {number} on FM's grid and by {number} on Karras', the grids by {number} and more",
+        text,
+    ).groups()
     assert [*over, across] == pytest.approx([float(word) for word in stated], abs=0.03)
 
 
 def test_a_shift_of_the_grid_alone_slows_generation_down(text):
-    shift = brentq(lambda s: sampling.settled_photos(paths.shifted(LINEAR, s))[50] - 0.5, 1, 20, xtol=1e-4)
+    shift = brentq(
+        lambda s: sampling.settled_photos(paths.shifted(LINEAR, s))[50] - 0.5, 1, 20, xtol=1e-4
+    )
     assert f"`answer = {shift:.2f}`" in text

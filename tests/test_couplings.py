@@ -21,7 +21,9 @@ def gaussian_velocity(c):
 @pytest.mark.parametrize("c", [0.01, 0.25, 1.0, 4.0])
 def test_straightness_between_gaussians_is_the_closed_form(c):
     source = torch.randn(20_000, 1, generator=generator(), dtype=torch.float64)
-    source /= source.square().mean().sqrt()  # S is linear in the second moment: no sampling error is left
+    source /= (
+        source.square().mean().sqrt()
+    )  # S is linear in the second moment: no sampling error is left
     t, z = C.flow(gaussian_velocity(c), source, 200)
     assert C.straightness(t, z) == pytest.approx(math.sqrt(c) * (2 - math.pi / 2), rel=5e-4)
 
@@ -37,10 +39,16 @@ def test_the_way_to_an_equal_gaussian_and_back_has_length_two_minus_root_two():
 def test_a_straight_line_at_even_speed_is_straight_and_one_at_uneven_speed_is_not():
     t = np.linspace(1, 0, 11)
     line = torch.linspace(0, 3, 11, dtype=torch.float64)[:, None, None].expand(11, 4, 2)
-    assert C.straightness(t, line) == pytest.approx(0, abs=1e-12) and C.path_ratio(line) == pytest.approx(1)
-    z = torch.tensor([0.0, 1, 2])[:, None, None]  # velocities −4 for a quarter of the time and −4/3 for the rest, −2 in all
+    assert C.straightness(t, line) == pytest.approx(0, abs=1e-12) and C.path_ratio(
+        line
+    ) == pytest.approx(1)
+    z = torch.tensor([0.0, 1, 2])[
+        :, None, None
+    ]  # velocities −4 for a quarter of the time and −4/3 for the rest, −2 in all
     assert C.straightness([1, 0.75, 0], z) == pytest.approx(0.25 * 2**2 + 0.75 * (2 / 3) ** 2)
-    assert C.straightness(t**2, line) > 0.1 and C.straightness(t, line**2) == pytest.approx(2 * 81 / 3, rel=0.02)
+    assert C.straightness(t**2, line) > 0.1 and C.straightness(t, line**2) == pytest.approx(
+        2 * 81 / 3, rel=0.02
+    )
 
 
 def mixtures(seed=0):
@@ -48,7 +56,9 @@ def mixtures(seed=0):
     angle = torch.arange(8, dtype=torch.float64) * math.pi / 4
     ring = 5 * torch.stack([angle.cos(), angle.sin()], 1)
     a = (torch.arange(40, dtype=torch.float64) + 0.5) * math.pi / 40
-    moons = torch.cat([torch.stack([a.cos(), a.sin()], 1), torch.stack([1 - a.cos(), 0.5 - a.sin()], 1)])
+    moons = torch.cat(
+        [torch.stack([a.cos(), a.sin()], 1), torch.stack([1 - a.cos(), 0.5 - a.sin()], 1)]
+    )
     return (ring, 0.1), (3 * moons - 1, 0.15**2)
 
 
@@ -87,7 +97,9 @@ def test_the_independent_coupling_of_gaussians_and_moons_is_as_crooked_as_known(
 
 def test_the_exact_flow_ends_in_the_data(exact_flow):
     (means, variance), end = mixtures()[1], exact_flow[2][-1]
-    truth = (means.T @ means + len(means) * variance * torch.eye(2, dtype=torch.float64)) / len(means)
+    truth = (means.T @ means + len(means) * variance * torch.eye(2, dtype=torch.float64)) / len(
+        means
+    )
     assert (end.mean(0) - means.mean(0)).abs().max() < 4 * math.sqrt(truth.max() / len(end))
     assert (end.T @ end / len(end) - truth).abs().max() < 0.8
 
@@ -102,7 +114,9 @@ def test_costs_fall_from_independent_to_reflow_to_optimal(exact_flow):
         "optimal": C.transport_cost(*C.minibatch_ot(start, x, generator(3), batch=600)),
     }
     assert sorted(cost.values(), reverse=True) == list(cost.values()), cost
-    assert cost["optimal"] == pytest.approx(8.08, rel=0.1) and cost["reflow"] == pytest.approx(9.29, rel=0.1)
+    assert cost["optimal"] == pytest.approx(8.08, rel=0.1) and cost["reflow"] == pytest.approx(
+        9.29, rel=0.1
+    )
 
 
 def test_optimal_transport_on_a_line_sorts_and_keeps_all_points():
@@ -126,17 +140,35 @@ def test_pairs_keep_shapes_and_the_same_seed_gives_the_same_pairs():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: C.independent(torch.zeros(3, 2), torch.zeros(4, 2), generator()), r"\(3, 2\) and \(4, 2\)"),
-        (lambda: C.minibatch_ot(torch.zeros(3, 2), torch.zeros(3, 2), generator(), batch=0), "batch"),
-        (lambda: C.minibatch_ot(torch.full((3, 2), math.nan), torch.zeros(3, 2), generator()), "finite"),
+        (
+            lambda: C.independent(torch.zeros(3, 2), torch.zeros(4, 2), generator()),
+            r"\(3, 2\) and \(4, 2\)",
+        ),
+        (
+            lambda: C.minibatch_ot(torch.zeros(3, 2), torch.zeros(3, 2), generator(), batch=0),
+            "batch",
+        ),
+        (
+            lambda: C.minibatch_ot(torch.full((3, 2), math.nan), torch.zeros(3, 2), generator()),
+            "finite",
+        ),
         (lambda: C.independent(torch.zeros(0, 2), torch.zeros(0, 2), generator()), "n >= 1"),
-        (lambda: C.minibatch_ot(torch.zeros(3), torch.zeros(3), generator()), r"\(n, \*shape\).* \(3,\) and \(3,\)"),
+        (
+            lambda: C.minibatch_ot(torch.zeros(3), torch.zeros(3), generator()),
+            r"\(n, \*shape\).* \(3,\) and \(3,\)",
+        ),
         (lambda: C.transport_cost(torch.zeros(3, 2), torch.zeros(1, 2)), r"\(3, 2\) and \(1, 2\)"),
         (lambda: C.crossings(torch.zeros(1, 2), torch.zeros(1, 2)), "n >= 2"),
         (lambda: C.crossings(torch.zeros(3, 2), torch.full((3, 2), math.nan)), "finite"),
         (lambda: C.flow(lambda z, t: z, torch.full((3, 2), math.inf), 3), "finite"),
-        (lambda: C.flow(lambda z, t: z, torch.ones(3, 2, dtype=torch.int64), 3), "floating points, got 3, torch.int64"),
-        (lambda: C.flow(lambda z, t: z[:1], torch.zeros(3, 2), 3), r"like z, \(3, 2\), got \(1, 2\)"),
+        (
+            lambda: C.flow(lambda z, t: z, torch.ones(3, 2, dtype=torch.int64), 3),
+            "floating points, got 3, torch.int64",
+        ),
+        (
+            lambda: C.flow(lambda z, t: z[:1], torch.zeros(3, 2), 3),
+            r"like z, \(3, 2\), got \(1, 2\)",
+        ),
         (lambda: C.straightness([1, 0], torch.zeros(3, 2, 2)), "one for each of the 3 places"),
         (lambda: C.straightness([1, math.nan, 0], torch.zeros(3, 2, 2)), "times must be finite"),
         (lambda: C.straightness([1, 0.5, 0], torch.full((3, 2, 2), math.nan)), "finite"),

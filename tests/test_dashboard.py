@@ -40,18 +40,29 @@ def test_a_dashboard_leaves_the_picture_of_its_first_steps(dashboard):
 def test_advancing_trains_as_fit_does_and_draws(dashboard):
     before = dashboard.png
     dashboard.advance(60)
-    data, about = figures.truth("ring8", 256).data, {"steps": 400, "batch": 256, "model": MLP(width=8), "progress": False}
-    trackers = [dv.LossByLogSNR(figures.GRID[0] - 0.25 + 0.5 * np.arange(46), decay=0.98) for _ in range(2)]
+    data, about = (
+        figures.truth("ring8", 256).data,
+        {"steps": 400, "batch": 256, "model": MLP(width=8), "progress": False},
+    )
+    trackers = [
+        dv.LossByLogSNR(figures.GRID[0] - 0.25 + 0.5 * np.arange(46), decay=0.98) for _ in range(2)
+    ]
     seen = []
 
     def stop(step):
-        [tracker.update(*pair) for tracker, *pair in zip(trackers, step.logsnr, step.error, strict=True)]
+        [
+            tracker.update(*pair)
+            for tracker, *pair in zip(trackers, step.logsnr, step.error, strict=True)
+        ]
         seen.append(step)
         if len(seen) == 100:
             raise KeyboardInterrupt
 
     for run, other, tracker in zip(
-        dashboard.runs, dv.fit(figures.chosen("elbo", "fm-ot"), data, callback=stop, **about), trackers, strict=True
+        dashboard.runs,
+        dv.fit(figures.chosen("elbo", "fm-ot"), data, callback=stop, **about),
+        trackers,
+        strict=True,
     ):
         np.testing.assert_array_equal(run.loss, other.loss)
         np.testing.assert_allclose(line(dashboard.left, run.name)[1], tracker.mean)
@@ -87,7 +98,9 @@ def test_the_other_view_is_the_excess_error(dashboard):
         ("objectives", ("edm",), "objectives edm"),
     ],
 )
-def test_a_changed_setting_is_told_in_the_picture_and_waits_for_the_next_start(dashboard, control, value, told):
+def test_a_changed_setting_is_told_in_the_picture_and_waits_for_the_next_start(
+    dashboard, control, value, told
+):
     before, trained = dashboard.png, steps(dashboard)
     dashboard.controls[control].value = value
     assert f"at the next start or reset: {told}" in dashboard.text.value and dashboard.png != before
@@ -149,7 +162,9 @@ def test_start_pause_and_reset_train_on_the_loop_and_leave_it_alive(dashboard):
 def test_pictures_come_at_most_four_times_a_second(monkeypatch):
     dashboard, drawn = TrainingDashboard(width=8, steps=4000, first=1), []
     redraw = dashboard.redraw
-    monkeypatch.setattr(dashboard, "redraw", lambda name="": (drawn.append((time.monotonic(), name)), redraw(name)))
+    monkeypatch.setattr(
+        dashboard, "redraw", lambda name="": (drawn.append((time.monotonic(), name)), redraw(name))
+    )
 
     async def press():
         dashboard.controls["start"].click()
@@ -198,7 +213,9 @@ def test_five_objectives_are_four_and_none_is_told(dashboard):
     assert "nothing is chosen" in dashboard.text.value and len(dashboard.runs) == 4
 
 
-@pytest.mark.parametrize(("bad", "near"), [({"names": ("fm-otx",)}, "'fm-ot'"), ({"toy": "ring9"}, "'ring8'")])
+@pytest.mark.parametrize(
+    ("bad", "near"), [({"names": ("fm-otx",)}, "'fm-ot'"), ({"toy": "ring9"}, "'ring8'")]
+)
 def test_a_dashboard_of_unknown_names_is_refused_with_near_ones(bad, near):
     with pytest.raises(ValueError, match=near):
         TrainingDashboard(**bad)
@@ -214,15 +231,21 @@ def test_the_width_moves_excess_and_samples(explorer):
         explorer.controls["width"].value = width
         run = figures.trained(width)["edm"]
         explorer.controls["name"].value = "edm"
-        np.testing.assert_allclose(line(explorer.left, "edm")[1], np.log10(figures.truth().excess(run)))
-        np.testing.assert_allclose(np.stack(line(explorer.right, "samples"), 1), figures.samples(run))
+        np.testing.assert_allclose(
+            line(explorer.left, "edm")[1], np.log10(figures.truth().excess(run))
+        )
+        np.testing.assert_allclose(
+            np.stack(line(explorer.right, "samples"), 1), figures.samples(run)
+        )
         assert f"<b>width {width}</b>" in explorer.text.value
 
 
 def test_a_step_of_the_width_draws_what_a_full_redraw_draws(explorer):
     explorer.controls["width"].value = 16
     quick = np.asarray(Image.open(io.BytesIO(explorer.png)))
-    np.testing.assert_array_equal(quick, np.asarray(Image.open(io.BytesIO(Picture(explorer.figure).png()))))
+    np.testing.assert_array_equal(
+        quick, np.asarray(Image.open(io.BytesIO(Picture(explorer.figure).png())))
+    )
     assert base64.b64decode(explorer._repr_mimebundle_()["image/png"]) == explorer.png
 
 

@@ -41,7 +41,9 @@ def noised(law, logsnr, n=40, seed=0):
 
 @pytest.mark.parametrize("name", MMSE)
 def test_mmse_has_the_reference_values(name):
-    np.testing.assert_allclose(toy(name).mmse(LEVELS), np.array(MMSE[name].split(), float), rtol=1e-9)
+    np.testing.assert_allclose(
+        toy(name).mmse(LEVELS), np.array(MMSE[name].split(), float), rtol=1e-9
+    )
 
 
 def test_mmse_of_the_circle_has_the_reference_values():
@@ -58,7 +60,9 @@ def test_mmse_of_the_circle_agrees_with_adaptive_quadrature(level):
         ratio = special.ive(1, k) / special.ive(0, k)
         return (1 - ratio**2) * stats.rice.pdf(r, alpha / sigma, scale=sigma)
 
-    found = integrate.quad(error, max(0, alpha - 9 * sigma), alpha + 9 * sigma, epsabs=0, epsrel=1e-12, limit=500)[0]
+    found = integrate.quad(
+        error, max(0, alpha - 9 * sigma), alpha + 9 * sigma, epsabs=0, epsrel=1e-12, limit=500
+    )[0]
     assert toy("circle").mmse(level) == pytest.approx(math.exp(level) * found, rel=1e-10)
 
 
@@ -74,7 +78,9 @@ def test_the_series_of_the_bessel_ratio_joins_the_ratio():
 
 def test_mmse_of_the_circle_tends_to_its_dimension():
     np.testing.assert_allclose(
-        toy("circle").mmse([2, 4, 6, 8, 30]), [1.09497021896, 1.00961559841, 1.00124714146, 1.00016787219, 1], 1e-9
+        toy("circle").mmse([2, 4, 6, 8, 30]),
+        [1.09497021896, 1.00961559841, 1.00124714146, 1.00016787219, 1],
+        1e-9,
     )
 
 
@@ -83,7 +89,9 @@ def test_mmse_is_the_slope_of_the_information(name):
     known, (low, high) = toy(name), (0.5 - 1e-3, 0.5 + 1e-3)
 
     def information(level):
-        return known.entropy(level) - math.prod(known.shape) / 2 * math.log(2 * math.pi * math.e / (1 + math.exp(level)))
+        return known.entropy(level) - math.prod(known.shape) / 2 * math.log(
+            2 * math.pi * math.e / (1 + math.exp(level))
+        )
 
     slope = (information(high) - information(low)) / (high - low)
     assert 2 * slope == pytest.approx(float(known.mmse(0.5)), rel=1e-6)
@@ -92,30 +100,54 @@ def test_mmse_is_the_slope_of_the_information(name):
 def test_information_of_the_ring_has_the_reference_values():
     want = [0.0361527728, 0.2403220995, 1.0419387077, 2.0319476070, 2.5150843681, 3.6957136348]
     levels = np.arange(-4, 7, 2.0)
-    found = [toy("ring8").entropy(one) - math.log(2 * math.pi * math.e) + np.logaddexp(0, one) for one in levels]
+    found = [
+        toy("ring8").entropy(one) - math.log(2 * math.pi * math.e) + np.logaddexp(0, one)
+        for one in levels
+    ]
     np.testing.assert_allclose(found, want, atol=2e-10)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("gaussian", 1.4189385332), ("gmm1", 0.5419236198), ("ring8", 0.3121484221), ("checkerboard", math.log(32))],
+    [
+        ("gaussian", 1.4189385332),
+        ("gmm1", 0.5419236198),
+        ("ring8", 0.3121484221),
+        ("checkerboard", math.log(32)),
+    ],
 )
 def test_entropy_has_the_reference_values(name, value):
     assert toy(name).entropy() == pytest.approx(value, abs=3e-10)
 
 
-@pytest.mark.parametrize(("name", "value"), [("gaussian", 1), ("gmm1", 20.8106273317), ("ring8", 200)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("gaussian", 1), ("gmm1", 20.8106273317), ("ring8", 200)]
+)
 def test_fisher_information_has_the_reference_values(name, value):
     found, weight = toy(name).law.quadrature(*channel(55.0))
-    assert float((weight * found.log_prob.exp() * found.score.square().sum(1)).sum()) == pytest.approx(value, rel=1e-9)
+    assert float(
+        (weight * found.log_prob.exp() * found.score.square().sum(1)).sum()
+    ) == pytest.approx(value, rel=1e-9)
 
 
 @pytest.mark.parametrize(
     ("name", "points", "values"),
     [
-        ("gmm1", [-1.5, -0.5, 0.5, 1.2], [-0.9189385332, -6.4711258526, 0.3338244354, -5.7911755647]),
-        ("gmm2d", [(0, 0), (-1.2, -0.4), (0.9, 0.8), (1.5, -1.5)], [-4.43063175, -0.69825168, -0.63359682, -4.18102062]),
-        ("ring8", [(2, 0), (1.9, 0.1), (2.4, 0.3), (1, 0.5)], [0.6878515779, -0.3121484221, -11.8121484221, -49.68010868]),
+        (
+            "gmm1",
+            [-1.5, -0.5, 0.5, 1.2],
+            [-0.9189385332, -6.4711258526, 0.3338244354, -5.7911755647],
+        ),
+        (
+            "gmm2d",
+            [(0, 0), (-1.2, -0.4), (0.9, 0.8), (1.5, -1.5)],
+            [-4.43063175, -0.69825168, -0.63359682, -4.18102062],
+        ),
+        (
+            "ring8",
+            [(2, 0), (1.9, 0.1), (2.4, 0.3), (1, 0.5)],
+            [0.6878515779, -0.3121484221, -11.8121484221, -49.68010868],
+        ),
     ],
 )
 def test_log_density_has_the_reference_values(name, points, values):
@@ -132,7 +164,9 @@ def test_score_is_the_gradient_and_tweedie_holds(name, level):
     score = known.score(z, level)
     assert (sigma * (gradient - score)).abs().max() < 1e-8
     # at 40, x_hat is z to rounding and sigma is 2e-9
-    assert ((alpha * known.denoise(z, level) - z - sigma**2 * score) / sigma).abs().max() < (1e-6 if level == 40 else 1e-11)
+    assert ((alpha * known.denoise(z, level) - z - sigma**2 * score) / sigma).abs().max() < (
+        1e-6 if level == 40 else 1e-11
+    )
 
 
 @pytest.mark.parametrize("level", [-5.0, 1.0, 5.0])
@@ -141,9 +175,13 @@ def test_the_spread_of_the_noise_is_the_trace_of_the_jacobian(name, level):
     """Cov[x|z] = (sigma²/alpha) ∂x_hat/∂z, in closed form on one side and by differentiation on the other."""
     known, (alpha, sigma) = toy(name), channel(level)
     z = noised(known, level)[0]
-    jacobian = torch.func.vmap(torch.func.jacrev(lambda one: known.denoise(one[None], torch.tensor(level))[0]))(z)
+    jacobian = torch.func.vmap(
+        torch.func.jacrev(lambda one: known.denoise(one[None], torch.tensor(level))[0])
+    )(z)
     found = data._posterior(known.law, z, alpha, sigma).error
-    torch.testing.assert_close(found, alpha * jacobian.diagonal(dim1=1, dim2=2).sum(1), rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(
+        found, alpha * jacobian.diagonal(dim1=1, dim2=2).sum(1), rtol=1e-9, atol=1e-11
+    )
 
 
 @pytest.mark.parametrize("level", [-4.0, 1.0, 5.0])
@@ -155,7 +193,9 @@ def test_moments_are_the_means_of_the_error_of_the_denoiser(name, level):
     value, stderr = known.moments(level, stderr=True)
     for power in (1, 2):
         noise = (error**power).std().item() / math.sqrt(n)
-        assert abs((error**power).mean().item() - value[power - 1]) < 4 * math.hypot(noise, stderr[power - 1])
+        assert abs((error**power).mean().item() - value[power - 1]) < 4 * math.hypot(
+            noise, stderr[power - 1]
+        )
     assert (stderr == 0).all() == (name != "digits") and np.array_equal(known.mmse(level), value[0])
 
 
@@ -171,16 +211,25 @@ def test_moments_of_a_gaussian_have_their_closed_form():
 def test_the_fourth_moment_agrees_with_integrals_over_x(level):
     """For two spikes with noise, from the joint density of x and z on a plain lattice."""
     alpha, sigma = (float(one) for one in channel(level))
-    x, z = np.linspace(-3.5, 2.5, 1201), np.linspace(-3.5 * alpha - 9 * sigma, 2.5 * alpha + 9 * sigma, 1001)[:, None]
-    joint = (0.3 * stats.norm.pdf(x, -1.5, 0.3) + 0.7 * stats.norm.pdf(x, 0.5, 0.2)) * stats.norm.pdf(z, alpha * x, sigma)
+    x, z = (
+        np.linspace(-3.5, 2.5, 1201),
+        np.linspace(-3.5 * alpha - 9 * sigma, 2.5 * alpha + 9 * sigma, 1001)[:, None],
+    )
+    joint = (
+        0.3 * stats.norm.pdf(x, -1.5, 0.3) + 0.7 * stats.norm.pdf(x, 0.5, 0.2)
+    ) * stats.norm.pdf(z, alpha * x, sigma)
     x_hat = (joint * x).sum(1, keepdims=True) / joint.sum(1, keepdims=True)
-    means = [(joint * (alpha / sigma * (x - x_hat)) ** power).sum() / joint.sum() for power in (2, 4)]
+    means = [
+        (joint * (alpha / sigma * (x - x_hat)) ** power).sum() / joint.sum() for power in (2, 4)
+    ]
     np.testing.assert_allclose(toy("gmm1").moments(level), means, rtol=1e-8)
 
 
 def test_the_fourth_moment_of_the_circle_agrees_with_integrals_over_the_angle():
     alpha, sigma = channel(math.log(100.0))
-    r = torch.tensor([1e-9, 0.1, 1.0, 1.9, 2.1, 2.4], dtype=torch.float64)  # k = 200 between the fourth and the fifth
+    r = torch.tensor(
+        [1e-9, 0.1, 1.0, 1.9, 2.1, 2.4], dtype=torch.float64
+    )  # k = 200 between the fourth and the fifth
     angle = np.linspace(-np.pi, np.pi, 20001)[:-1]
     k = (alpha * r / sigma**2).numpy()[:, None]
     share = special.softmax(k * np.cos(angle), 1)
@@ -198,7 +247,9 @@ def test_the_moments_of_the_checkerboard_agree_with_integrals_over_its_squares(l
     kind, weight = np.repeat([0, 1, 0, 1], 60), np.tile(weight, 4)
     dark = np.outer(weight, weight) * (kind[:, None] == kind)
     for z in [(0.1, -0.7), (1.9, 0.2), (3.0, -3.5), (0.0, 0.0)]:
-        share = dark * np.exp(-((z[0] - alpha * x[:, None]) ** 2 + (z[1] - alpha * x) ** 2) / (2 * sigma**2))
+        share = dark * np.exp(
+            -((z[0] - alpha * x[:, None]) ** 2 + (z[1] - alpha * x) ** 2) / (2 * sigma**2)
+        )
         share /= share.sum()
         mean = share.sum(1) @ x, share.sum(0) @ x
         square = math.exp(level) * ((x[:, None] - mean[0]) ** 2 + (x - mean[1]) ** 2)
@@ -221,11 +272,22 @@ def test_the_variance_of_losses_on_the_ring_has_the_reference_ratios():
     second, fourth = toy("ring8").moments(grid)
     for w, ratios in (
         (np.exp(-grid / 2), (1.117, 1.105, 1.177, 2.42)),  # flow
-        (stats.norm.pdf(grid, 2.4, 2.4) * (np.exp(-grid) + 0.25), (1.120, 1.126, 1.237, 2.66)),  # EDM
+        (
+            stats.norm.pdf(grid, 2.4, 2.4) * (np.exp(-grid) + 0.25),
+            (1.120, 1.126, 1.237, 2.66),
+        ),  # EDM
         (np.ones_like(grid), (1.093, 11.5, 7.64, 1.80)),  # ELBO
     ):
-        for p, ratio in zip((w * second, 1 / np.cosh(grid / 2), np.cosh(grid / 4) ** -2.0, np.ones(81)), ratios, strict=True):
-            found = np.trapezoid(w**2 * fourth / p, grid) * np.trapezoid(p, grid) / np.trapezoid(w * np.sqrt(fourth), grid) ** 2
+        for p, ratio in zip(
+            (w * second, 1 / np.cosh(grid / 2), np.cosh(grid / 4) ** -2.0, np.ones(81)),
+            ratios,
+            strict=True,
+        ):
+            found = (
+                np.trapezoid(w**2 * fourth / p, grid)
+                * np.trapezoid(p, grid)
+                / np.trapezoid(w * np.sqrt(fourth), grid) ** 2
+            )
             assert found == pytest.approx(ratio, rel=2e-3)
 
 
@@ -233,12 +295,18 @@ def test_the_variance_of_losses_on_the_ring_has_the_reference_ratios():
 def test_a_level_that_is_no_number_is_refused(method):
     with pytest.raises(ValueError, match="logsnr must be finite"):
         getattr(toy("gmm1"), method)([0.0, math.nan])
-    assert toy("gmm1").moments(np.zeros((3, 2))).shape == (2, 3, 2) and toy("gmm1").mmse(0).shape == ()
+    assert (
+        toy("gmm1").moments(np.zeros((3, 2))).shape == (2, 3, 2) and toy("gmm1").mmse(0).shape == ()
+    )
 
 
 def test_monte_carlo_agrees_with_quadrature_in_one_dimension_less():
     """A third coordinate that is Gaussian and independent adds its own closed form."""
-    means, std, levels = np.array([(-1.2, -0.4, 0), (0.9, 0.8, 0), (0.6, -1, 0)]), 0.3, np.array([-4.0, 0.0, 3.0])
+    means, std, levels = (
+        np.array([(-1.2, -0.4, 0), (0.9, 0.8, 0), (0.6, -1, 0)]),
+        0.3,
+        np.array([-4.0, 0.0, 3.0]),
+    )
     value, stderr = mixture(means, std).mmse(levels, stderr=True)
     want = mixture(means[:, :2], std).mmse(levels) + special.expit(levels + 2 * math.log(std))
     assert (stderr > 0).all() and (np.abs(value - want) < 4 * stderr).all()
@@ -255,12 +323,22 @@ def test_any_mixture_agrees_with_its_definition(means, std, level):
     known = mixture(means, std, weights)
     z = noised(known, level, 5)[0].numpy()
     var = alpha**2 * np.square(std) + sigma**2
-    parts = [stats.multivariate_normal(alpha * np.array(m), v).logpdf(z) for m, v in zip(means, var, strict=True)]
+    parts = [
+        stats.multivariate_normal(alpha * np.array(m), v).logpdf(z)
+        for m, v in zip(means, var, strict=True)
+    ]
     terms = np.stack(parts, 1) + np.log(weights)
     share = special.softmax(terms, 1)
-    each = [np.array(m) + alpha * s**2 / v * (z - alpha * np.array(m)) for m, s, v in zip(means, std, var, strict=True)]
-    np.testing.assert_allclose(known.log_prob(z, level), special.logsumexp(terms, 1), rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(known.denoise(z, level), np.einsum("nk,knd->nd", share, each), rtol=1e-8, atol=1e-8)
+    each = [
+        np.array(m) + alpha * s**2 / v * (z - alpha * np.array(m))
+        for m, s, v in zip(means, std, var, strict=True)
+    ]
+    np.testing.assert_allclose(
+        known.log_prob(z, level), special.logsumexp(terms, 1), rtol=1e-9, atol=1e-9
+    )
+    np.testing.assert_allclose(
+        known.denoise(z, level), np.einsum("nk,knd->nd", share, each), rtol=1e-8, atol=1e-8
+    )
 
 
 @pytest.mark.parametrize("level", [-4.0, 0.0, 4.0, 12.0])
@@ -311,7 +389,9 @@ def test_only_the_circle_has_no_density():
 def test_at_infinite_noise_the_mean_is_left_and_far_levels_stay_finite(name):
     known = toy(name)
     z = torch.randn(5, *known.shape, generator=seeded(), dtype=torch.float64)
-    torch.testing.assert_close(known.denoise(z, -math.inf), known.mean.expand(5, *known.shape), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        known.denoise(z, -math.inf), known.mean.expand(5, *known.shape), rtol=0, atol=1e-12
+    )
     torch.testing.assert_close(known.score(z, -math.inf), -z)
     assert 0 < known.mmse(-680.0) < 1e-290 and known.mmse(680.0) == pytest.approx(
         1 if name == "circle" else z.shape[1], abs=1e-5
@@ -334,7 +414,9 @@ def test_samples_have_the_mean_variance_and_entropy_of_the_law(name):
     known = toy(name, unit=True)
     x = known.sample(4000, seeded())
     assert x.shape == (4000, *known.shape) and x.dtype == torch.float64
-    assert torch.equal(x, known.sample(4000, seeded())) and not torch.equal(x, known.sample(4000, seeded(1)))
+    assert torch.equal(x, known.sample(4000, seeded())) and not torch.equal(
+        x, known.sample(4000, seeded(1))
+    )
     assert x.square().mean().item() == pytest.approx(1, abs=0.05) and x.mean(0).abs().max() < 0.08
     assert known.mean.shape == known.shape and known.mean.abs().max() < 1e-12
     if name not in ("circle", "digits", "fashion"):
@@ -345,15 +427,21 @@ def test_samples_have_the_mean_variance_and_entropy_of_the_law(name):
 def test_unit_variance_shifts_the_level():
     known, scaled = toy("gmm1"), toy("gmm1", unit=True)
     variance = 0.3 * 0.09 + 0.7 * 0.04 + 0.21 * 4
-    np.testing.assert_allclose(scaled.mmse(LEVELS + math.log(variance)), known.mmse(LEVELS), rtol=1e-9)
+    np.testing.assert_allclose(
+        scaled.mmse(LEVELS + math.log(variance)), known.mmse(LEVELS), rtol=1e-9
+    )
 
 
 def test_moons_lie_on_their_arcs_as_an_even_string():
     """The arcs that scikit-learn's make_moons states."""
     t = np.linspace(0, np.pi, 1001)
-    arcs = np.r_[np.stack([np.cos(t), np.sin(t)], 1), np.stack([1 - np.cos(t), 1 - np.sin(t) - 0.5], 1)]
+    arcs = np.r_[
+        np.stack([np.cos(t), np.sin(t)], 1), np.stack([1 - np.cos(t), 1 - np.sin(t) - 0.5], 1)
+    ]
     distance = torch.cdist(torch.from_numpy(arcs), toy("moons").law.means)
-    assert distance.min(1).values.max() <= math.pi / 80 + 1e-9 and distance.min(0).values.max() < 2e-3
+    assert (
+        distance.min(1).values.max() <= math.pi / 80 + 1e-9 and distance.min(0).values.max() < 2e-3
+    )
     inner = toy("moons").log_prob(np.stack([np.cos(t := np.linspace(1.9, 2.4, 200)), np.sin(t)], 1))
     assert inner.max() - inner.min() < 1e-6  # no beads on the string
 
@@ -377,13 +465,22 @@ def test_levels_by_row_and_pieces_change_nothing(monkeypatch):
 
 def test_the_denoiser_keeps_the_type_of_z():
     z = torch.zeros(3, 8, 8)
-    assert toy("digits").denoise(z, 0.0).dtype == torch.float32 and toy("digits").score(z, 0.0).shape == (3, 8, 8)
+    assert toy("digits").denoise(z, 0.0).dtype == torch.float32 and toy("digits").score(
+        z, 0.0
+    ).shape == (3, 8, 8)
     whole = torch.tensor([[1, 0], [2, 1]])
     assert torch.equal(toy("ring8").denoise(whole, 0.0), toy("ring8").denoise(whole.double(), 0.0))
 
 
 @pytest.mark.parametrize(
-    ("n", "generator"), [(5, None), (5, 0), (5, np.random.default_rng(0)), (-1, torch.Generator()), (2.5, torch.Generator())]
+    ("n", "generator"),
+    [
+        (5, None),
+        (5, 0),
+        (5, np.random.default_rng(0)),
+        (-1, torch.Generator()),
+        (2.5, torch.Generator()),
+    ],
 )
 def test_samples_need_a_number_and_a_generator(n, generator):
     with pytest.raises(ValueError, match=r"torch\.Generator"):
@@ -391,7 +488,13 @@ def test_samples_need_a_number_and_a_generator(n, generator):
 
 
 @pytest.mark.parametrize(
-    ("z", "level"), [(np.zeros((3, 3)), 0.0), (np.zeros(2), 0.0), (np.zeros((3, 2)), [0.0, 1.0]), (np.zeros((3, 2)), math.nan)]
+    ("z", "level"),
+    [
+        (np.zeros((3, 3)), 0.0),
+        (np.zeros(2), 0.0),
+        (np.zeros((3, 2)), [0.0, 1.0]),
+        (np.zeros((3, 2)), math.nan),
+    ],
 )
 def test_points_and_levels_that_do_not_fit_are_refused(z, level):
     with pytest.raises(ValueError, match="z must be"):
@@ -412,9 +515,20 @@ def test_the_empirical_denoiser_is_the_softmax_over_images():
 
 def test_a_table_and_an_array_give_the_same(tmp_path):
     points = np.random.default_rng(0).normal(5, 3, (50, 2))
-    np.savetxt(tmp_path / "a.csv", points, delimiter=",", header="\ufeffx,y", comments="", fmt="%.17g", encoding="utf-8")
+    np.savetxt(
+        tmp_path / "a.csv",
+        points,
+        delimiter=",",
+        header="\ufeffx,y",
+        comments="",
+        fmt="%.17g",
+        encoding="utf-8",
+    )
     np.savetxt(tmp_path / "b.csv", points, delimiter=",", fmt="%.17g")
-    found = [dataset(one) for one in (points, torch.from_numpy(points), tmp_path / "a.csv", str(tmp_path / "b.csv"))]
+    found = [
+        dataset(one)
+        for one in (points, torch.from_numpy(points), tmp_path / "a.csv", str(tmp_path / "b.csv"))
+    ]
     assert all(torch.equal(one.law.means, found[0].law.means) for one in found)
     assert found[2].name == "a" and abs(float(found[0].law.means.square().mean()) - 1) < 0.01
 
@@ -496,11 +610,25 @@ def test_an_unknown_toy_is_answered_with_near_names():
 def test_the_files_hold_what_they_say():
     digits, fashion, photos = load("digits"), load("fashion"), load("photos")
     assert (
-        digits["images"].shape == (1797, 8, 8) and digits["images"].max() == 16 and np.bincount(digits["labels"]).min() == 174
+        digits["images"].shape == (1797, 8, 8)
+        and digits["images"].max() == 16
+        and np.bincount(digits["labels"]).min() == 174
     )
     assert fashion["images"].shape == (5000, 14, 14) and np.bincount(fashion["labels"]).min() == 457
-    assert set(photos) == {"camera", "astronaut", "coffee", "chelsea", "rocket", "brick", "grass", "gravel"}
-    assert all(one.shape == (256, 256) and one.dtype == np.uint8 and one.std() > 10 for one in photos.values())
+    assert set(photos) == {
+        "camera",
+        "astronaut",
+        "coffee",
+        "chelsea",
+        "rocket",
+        "brick",
+        "grass",
+        "gravel",
+    }
+    assert all(
+        one.shape == (256, 256) and one.dtype == np.uint8 and one.std() > 10
+        for one in photos.values()
+    )
     with pytest.raises(ValueError, match="unknown data file 'digit'; did you mean 'digits'"):
         load("digit")
 
@@ -509,5 +637,7 @@ def test_the_dinosaur_has_its_points():
     points = np.loadtxt(FOLDER / "dino.csv", delimiter=",", skiprows=1)
     assert points.shape == (142, 2)
     np.testing.assert_allclose(
-        toy("dino").law.means, (points - points.mean(0)) / points.var(0).mean() ** 0.5 / 1.0025**0.5, atol=1e-12
+        toy("dino").law.means,
+        (points - points.mean(0)) / points.var(0).mean() ** 0.5 / 1.0025**0.5,
+        atol=1e-12,
     )

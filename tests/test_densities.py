@@ -31,7 +31,9 @@ each = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 @each
 def test_mass_is_one(law):
     tails = 10.0 ** -np.arange(13, 1, -1)
-    cuts = np.unique(np.concatenate([law.ppf(tails), law.ppf(np.linspace(0.02, 0.98, 49)), law.isf(tails)]))
+    cuts = np.unique(
+        np.concatenate([law.ppf(tails), law.ppf(np.linspace(0.02, 0.98, 49)), law.isf(tails)])
+    )
     if hasattr(law.dist, "_hbins"):
         cuts = law.dist._hbins  # its steps
     nodes, weights = np.polynomial.legendre.leggauss(40)
@@ -42,7 +44,9 @@ def test_mass_is_one(law):
 
 @each
 def test_quantiles_invert_probabilities(law):
-    q = np.concatenate([10.0 ** -np.arange(9, 1, -1), np.linspace(0.02, 0.98, 49), 1 - 10.0 ** -np.arange(2, 9)])
+    q = np.concatenate(
+        [10.0 ** -np.arange(9, 1, -1), np.linspace(0.02, 0.98, 49), 1 - 10.0 ** -np.arange(2, 9)]
+    )
     np.testing.assert_allclose(law.cdf(law.ppf(q)), q, atol=2e-14)
     np.testing.assert_allclose(law.sf(law.isf(q)), q, atol=2e-14)
     np.testing.assert_allclose(law.cdf(law.ppf(q)) + law.sf(law.ppf(q)), 1, atol=1e-14)
@@ -53,9 +57,17 @@ def test_quantiles_invert_probabilities(law):
 def test_ends_are_exact_and_quiet(law):
     low, high = law.support()
     assert low < high
-    np.testing.assert_allclose([law.ppf(0), law.ppf(1), law.isf(1), law.isf(0)], [low, high, low, high], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        [law.ppf(0), law.ppf(1), law.isf(1), law.isf(0)],
+        [low, high, low, high],
+        rtol=1e-12,
+        atol=1e-12,
+    )
     assert (law.cdf([low, high]) == [0, 1]).all() and (law.sf([low, high]) == [1, 0]).all()
-    assert not np.isnan(law.pdf([low, high])).any() and law.pdf(high + 1.0 if np.isfinite(high) else np.inf) == 0
+    assert (
+        not np.isnan(law.pdf([low, high])).any()
+        and law.pdf(high + 1.0 if np.isfinite(high) else np.inf) == 0
+    )
 
 
 @each
@@ -100,16 +112,24 @@ def test_the_codes_own_sampler_draws_from_the_law(sampler, law):
 def test_the_push_forward_meets_the_closed_forms():
     l = np.linspace(-25, 25, 301)
     uniform = stats.uniform()
-    np.testing.assert_allclose(densities.push_forward(uniform, LINEAR).pdf(l), stats.logistic(scale=2).pdf(l), rtol=1e-12)
-    np.testing.assert_allclose(densities.push_forward(uniform, COSINE).pdf(l), 1 / np.cosh(l / 2) / (2 * pi), rtol=1e-12)
-    pushed = densities.push_forward(densities.logit_normal(0.5, 0.6), LINEAR)
-    np.testing.assert_allclose(pushed.pdf(l[abs(l + 1) < 10]), stats.norm.pdf(l[abs(l + 1) < 10], -1, 1.2), rtol=1e-7)
     np.testing.assert_allclose(
-        densities.push_forward(densities.cosmap(), LINEAR).pdf(l), stats.hypsecant(scale=2).pdf(l), rtol=1e-10
+        densities.push_forward(uniform, LINEAR).pdf(l), stats.logistic(scale=2).pdf(l), rtol=1e-12
     )
-    assert stats.logistic(scale=2).std() == pytest.approx(2 * pi / sqrt(3)) and stats.hypsecant(scale=2).std() == pytest.approx(
-        pi
+    np.testing.assert_allclose(
+        densities.push_forward(uniform, COSINE).pdf(l), 1 / np.cosh(l / 2) / (2 * pi), rtol=1e-12
     )
+    pushed = densities.push_forward(densities.logit_normal(0.5, 0.6), LINEAR)
+    np.testing.assert_allclose(
+        pushed.pdf(l[abs(l + 1) < 10]), stats.norm.pdf(l[abs(l + 1) < 10], -1, 1.2), rtol=1e-7
+    )
+    np.testing.assert_allclose(
+        densities.push_forward(densities.cosmap(), LINEAR).pdf(l),
+        stats.hypsecant(scale=2).pdf(l),
+        rtol=1e-10,
+    )
+    assert stats.logistic(scale=2).std() == pytest.approx(2 * pi / sqrt(3)) and stats.hypsecant(
+        scale=2
+    ).std() == pytest.approx(pi)
     assert densities.push_forward(densities.cosmap(), LINEAR).std() == pytest.approx(pi, abs=1e-6)
 
 
@@ -132,21 +152,27 @@ def test_mode_minus_1_is_the_arcsine_law():
 
 
 def test_cosmap_is_the_known_density():
-    np.testing.assert_allclose(densities.cosmap().pdf([0, 0.5, 1]), [2 / pi, 4 / pi, 2 / pi], rtol=1e-12)
+    np.testing.assert_allclose(
+        densities.cosmap().pdf([0, 0.5, 1]), [2 / pi, 4 / pi, 2 / pi], rtol=1e-12
+    )
 
 
 def test_logit_normal_is_sd3s_formula():
     t = np.linspace(0.01, 0.99, 99)
     z = (log(t / (1 - t)) - 0.5) / 0.6
     np.testing.assert_allclose(
-        densities.logit_normal(0.5, 0.6).pdf(t), exp(-(z**2) / 2) / (0.6 * sqrt(2 * pi)) / (t * (1 - t)), rtol=1e-11
+        densities.logit_normal(0.5, 0.6).pdf(t),
+        exp(-(z**2) / 2) / (0.6 * sqrt(2 * pi)) / (t * (1 - t)),
+        rtol=1e-11,
     )
 
 
 def test_the_u_shape_is_cosh():
     t = np.linspace(0, 1, 101)
     np.testing.assert_allclose(
-        densities.u_shaped(4).pdf(t) / densities.u_shaped(4).pdf(0.5), np.cosh(4 * (t - 0.5)), rtol=1e-12
+        densities.u_shaped(4).pdf(t) / densities.u_shaped(4).pdf(0.5),
+        np.cosh(4 * (t - 0.5)),
+        rtol=1e-12,
     )
 
 

@@ -46,7 +46,9 @@ def test_the_first_view_is_edm_with_its_negative_shares(explorer):
     x, law = curve(explorer, 0, LAW)
     assert x[law < 0].max() == pytest.approx(-3.308, abs=0.05) and law.min() == -1
     text = explorer.text.value
-    assert "0.29% on N(0, 1)" in text and "0.35% on two modes" in text and "0.66% on ring of 8" in text
+    assert (
+        "0.29% on N(0, 1)" in text and "0.35% on two modes" in text and "0.66% on ring of 8" in text
+    )
 
 
 def test_a_slider_moves_the_law_to_that_of_its_closed_form(explorer):
@@ -55,13 +57,18 @@ def test_a_slider_moves_the_law_to_that_of_its_closed_form(explorer):
     x, law = curve(explorer, 0, LAW)
     wanted = expit(-1 - x) * expit(1 + x)  # of w = sigmoid(b − λ)
     np.testing.assert_allclose(law, wanted / wanted.max(), atol=2e-3)
-    assert "monotone: an ELBO" in explorer.text.value and np.isnan(next(iter([*curve(explorer, 0, NEGATIVE)][1:]))).all()
+    assert (
+        "monotone: an ELBO" in explorer.text.value
+        and np.isnan(next(iter([*curve(explorer, 0, NEGATIVE)][1:]))).all()
+    )
 
 
 def test_red_lies_where_the_law_is_negative(explorer):
     _, law = curve(explorer, 0, LAW)
     _, red = curve(explorer, 0, NEGATIVE)
-    assert (np.isfinite(red) == (law < 0)).all() and np.nanmin(red) == pytest.approx(law.min(), abs=1e-3)
+    assert (np.isfinite(red) == (law < 0)).all() and np.nanmin(red) == pytest.approx(
+        law.min(), abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("name", ["EDM", "Min-SNR", "sigmoid", "fm-ot", "elbo", "Laplace"])
@@ -70,7 +77,9 @@ def test_errors_and_elbos_add_up_to_the_same_loss(explorer, name, data):
     explorer.controls["weighting"].value, explorer.controls["data"].value = name, data
     x, direct = curve(explorer, 1, DIRECT)
     assert np.trapezoid(direct, x) == pytest.approx(1, abs=1e-9)
-    assert number(explorer, r"dλ = ([\d.e+-]+),") == pytest.approx(number(explorer, r"ELBOs ([\d.e+-]+);"), rel=2e-3)
+    assert number(explorer, r"dλ = ([\d.e+-]+),") == pytest.approx(
+        number(explorer, r"ELBOs ([\d.e+-]+);"), rel=2e-3
+    )
 
 
 def test_what_is_missing_from_the_elbos_sits_at_the_end_of_the_range(explorer):
@@ -83,7 +92,9 @@ def test_what_is_missing_from_the_elbos_sits_at_the_end_of_the_range(explorer):
 
 def test_a_constant_weighting_has_no_law_but_one_lump(explorer):
     explorer.controls["weighting"].value = "elbo"
-    assert (next(iter([*curve(explorer, 0, LAW)][1:])) == 0).all() and number(explorer, r"alone ([\d.]+)%") == 100
+    assert (next(iter([*curve(explorer, 0, LAW)][1:])) == 0).all() and number(
+        explorer, r"alone ([\d.]+)%"
+    ) == 100
 
 
 def test_holding_w_at_its_peak_makes_it_monotone_and_costs_what_the_closed_form_says(explorer):
@@ -93,7 +104,9 @@ def test_holding_w_at_its_peak_makes_it_monotone_and_costs_what_the_closed_form_
     np.testing.assert_allclose(w, held / held.max(), rtol=2e-3)
     assert "monotone: an ELBO" in explorer.text.value
     plain, mmse = dv.objective("edm").weighting(x), explorer.known["two modes (gmm1)"].mmse(x)
-    added = np.trapezoid(held / held.max() * plain.max() * mmse, x) / np.trapezoid(plain * mmse, x) - 1
+    added = (
+        np.trapezoid(held / held.max() * plain.max() * mmse, x) / np.trapezoid(plain * mmse, x) - 1
+    )
     assert number(explorer, r"added ([\d.]+)%") / 100 == pytest.approx(added, abs=2e-4)
 
 

@@ -24,9 +24,12 @@ def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("panel", "name", "factor", "stated"), [(1, "sigmoid-bias2", 2, 0.80203125), (2, "edm", 1, 1.19878449)]
+    ("panel", "name", "factor", "stated"),
+    [(1, "sigmoid-bias2", 2, 0.80203125), (2, "edm", 1, 1.19878449)],
 )
-def test_the_law_times_the_elbos_adds_up_to_the_loss_of_the_table(panel, name, factor, stated, drawn):
+def test_the_law_times_the_elbos_adds_up_to_the_loss_of_the_table(
+    panel, name, factor, stated, drawn
+):
     """∫ p_w(t) L(t) dt and the two ends, from the lines as drawn; the table's w has another constant for the sigmoid."""
     time, mean = data(drawn["augmentation"], 0, "mean")
     _, law = data(drawn["augmentation"], panel, name)
@@ -60,7 +63,9 @@ def test_single_kl_curves_are_half_the_integral_of_their_errors_and_a_gaussians_
 def test_information_is_the_entropy_of_z_less_that_of_its_noise(name):
     toy, theory = dv.toy(name), known(name)
     for level in (-2.0, 1.0, 4.0, 9.0):
-        wanted = toy.entropy(level) - theory.dimension / 2 * np.log(2 * np.pi * np.e * expit(-level))
+        wanted = toy.entropy(level) - theory.dimension / 2 * np.log(
+            2 * np.pi * np.e * expit(-level)
+        )
         assert theory.information(level) == pytest.approx(wanted, abs=3e-7)
 
 
@@ -69,7 +74,9 @@ def test_mean_terms_are_those_of_single_points():
     line = torch.linspace(-4, 3, 1401, dtype=torch.float64)[:, None]
     mass = toy.log_prob(line).exp() * 0.005
     bound = dv.elbo(toy, line, levels=10, exact=True)
-    for found, stated in zip(theory.terms(-10.0, 10.0), (bound.prior, bound.diffusion, bound.reconstruction), strict=True):
+    for found, stated in zip(
+        theory.terms(-10.0, 10.0), (bound.prior, bound.diffusion, bound.reconstruction), strict=True
+    ):
         assert found == pytest.approx((mass @ stated).item(), abs=1e-6)
 
 
@@ -91,7 +98,9 @@ def test_terms_over_the_end_points_are_those_of_the_table(drawn):
     figure = drawn["elbo-terms"]
     figure.canvas.draw()
     bits = figure.axes[0].child_axes[0]
-    assert np.array(bits.get_ylim()) == pytest.approx(np.array(figure.axes[0].get_ylim()) / (2 * np.log(2)))
+    assert np.array(bits.get_ylim()) == pytest.approx(
+        np.array(figure.axes[0].get_ylim()) / (2 * np.log(2))
+    )
 
 
 def test_the_gap_of_the_reconstruction_is_half_the_noise_times_the_fisher_information(drawn):
@@ -118,7 +127,8 @@ def test_three_routes_meet_and_differ_by_thousandths_of_either_sign(drawn):
     figure = drawn["ode-likelihood"]
     x, exact = data(figure, 0, "exact −log p")
     parts = sum(
-        w * np.exp(-((x - m) ** 2) / (2 * s * s)) / (s * np.sqrt(2 * np.pi)) for w, m, s in ((0.3, -1.5, 0.3), (0.7, 0.5, 0.2))
+        w * np.exp(-((x - m) ** 2) / (2 * s * s)) / (s * np.sqrt(2 * np.pi))
+        for w, m, s in ((0.3, -1.5, 0.3), (0.7, 0.5, 0.2))
     )
     np.testing.assert_allclose(exact, -np.log(parts), atol=1e-9)
     for name in ("ODE", "−ELBO"):
@@ -131,7 +141,9 @@ def test_three_routes_meet_and_differ_by_thousandths_of_either_sign(drawn):
 def test_the_average_of_the_bounds_difference_is_the_gap(drawn):
     x, difference = data(drawn["ode-likelihood"], 1, "−ELBO")
     _, nats = data(drawn["ode-likelihood"], 0, "exact −log p")
-    assert np.trapezoid(difference * np.exp(-nats), x) == pytest.approx(0.472, abs=0.02)  # in 10⁻³ nats; a little lies outside
+    assert np.trapezoid(difference * np.exp(-nats), x) == pytest.approx(
+        0.472, abs=0.02
+    )  # in 10⁻³ nats; a little lies outside
 
 
 @pytest.mark.parametrize(("name", "std"), [("±1", 2.21), ("Gaussian", 9.90)])

@@ -22,7 +22,15 @@ NAMES = (
     "loss-density",
     "heuristics",
 )
-NAMES += ("monotone", "edm-monotonic", "historical-bugs", "resolution-shift", "schedules", "cosine-six-panel", "invariance")
+NAMES += (
+    "monotone",
+    "edm-monotonic",
+    "historical-bugs",
+    "resolution-shift",
+    "schedules",
+    "cosine-six-panel",
+    "invariance",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,7 +38,9 @@ def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_p
     check(name, tmp_path)
 
 
-@pytest.mark.parametrize(("words", "says"), [("high\n" * 30, "is cut"), ("wide " * 20, "run into"), ("middle", None)])
+@pytest.mark.parametrize(
+    ("words", "says"), [("high\n" * 30, "is cut"), ("wide " * 20, "run into"), ("middle", None)]
+)
 def test_what_is_cut_or_covers_another_title_is_found(words, says):
     left, middle, _ = dv.plots.axes(12, 4, columns=3)
     left.set_title("left")
@@ -70,10 +80,15 @@ def test_weightings_shows_the_classics(name, closed):
 def test_fm_is_v_cosine_by_two_routes():
     figure = figures.draw("fm-is-v-cosine")
     x, gain_u = data(figure, 0, "gain², u target")
-    p_u, gain_v, p_v = (data(figure, 0, name)[1] for name in ("p(λ), logistic", "gain², v target", "p(λ), hypsecant"))
+    p_u, gain_v, p_v = (
+        data(figure, 0, name)[1]
+        for name in ("p(λ), logistic", "gain², v target", "p(λ), hypsecant")
+    )
     np.testing.assert_allclose(gain_u + p_u, np.log10(np.exp(-x / 2) / 2), atol=1e-12)
     np.testing.assert_allclose(gain_v + p_v, np.log10(np.exp(-x / 2) / np.pi), atol=1e-12)
-    np.testing.assert_allclose(data(figure, 1, "fm-ot")[1], data(figure, 1, "v-cosine")[1], atol=1e-12)
+    np.testing.assert_allclose(
+        data(figure, 1, "fm-ot")[1], data(figure, 1, "v-cosine")[1], atol=1e-12
+    )
 
 
 def test_sd3_and_edm_are_nearly_twins():
@@ -97,9 +112,15 @@ def test_logsnr_densities_have_their_names_and_spreads():
     figure = figures.draw("logsnr-densities")
     x, fm = data(figure, 0, "fm-ot")
     np.testing.assert_allclose(fm, stats.logistic.pdf(x, scale=2))
-    np.testing.assert_allclose(data(figure, 0, "iddpm-cosine")[1], stats.hypsecant.pdf(x, scale=2), rtol=1e-9)
-    np.testing.assert_allclose(data(figure, 0, "sd3-cosmap")[1], data(figure, 0, "iddpm-cosine")[1], rtol=1e-9)
-    np.testing.assert_allclose(data(figure, 0, "sd3-ln-1-0.6")[1], stats.norm.pdf(x, -2, 1.2), rtol=1e-9)
+    np.testing.assert_allclose(
+        data(figure, 0, "iddpm-cosine")[1], stats.hypsecant.pdf(x, scale=2), rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        data(figure, 0, "sd3-cosmap")[1], data(figure, 0, "iddpm-cosine")[1], rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        data(figure, 0, "sd3-ln-1-0.6")[1], stats.norm.pdf(x, -2, 1.2), rtol=1e-9
+    )
     assert dv.objective("fm-ot").density.std() == pytest.approx(3.6276, abs=5e-5)
     assert dv.objective("iddpm-cosine").density.std() == pytest.approx(np.pi)
 
@@ -109,7 +130,9 @@ def test_base_switch_turns_flow_matching_round():
     x, eps = data(figure, 0, "fm-ot")
     np.testing.assert_allclose(eps, -x / 2 / np.log(10), atol=1e-9)
     np.testing.assert_allclose(data(figure, 1, "fm-ot")[1], x / 2 / np.log(10), atol=1e-9)
-    np.testing.assert_allclose(data(figure, 3, "fm-ot")[1], np.log10(np.cosh(x / 4) ** -2), atol=1e-9)
+    np.testing.assert_allclose(
+        data(figure, 3, "fm-ot")[1], np.log10(np.cosh(x / 4) ** -2), atol=1e-9
+    )
 
 
 def test_loss_density_prints_the_shares_below_zero():
@@ -130,10 +153,19 @@ def test_loss_density_prints_the_shares_below_zero():
 
 def test_heuristics_are_all_there():
     figure = figures.draw("heuristics")
-    drawn = {line.get_gid() for ax in figure.axes for line in ax.lines if not line.get_gid().endswith(":ends")}
+    drawn = {
+        line.get_gid()
+        for ax in figure.axes
+        for line in ax.lines
+        if not line.get_gid().endswith(":ends")
+    }
     assert len(drawn) == 15 and "max-SNR-5 (the bug)" in drawn
     x, plain = data(figure, 0, "constant")
-    np.testing.assert_allclose(data(figure, 0, "SNR + 1 on x")[1], np.log10((1 + np.exp(-x)) / np.cosh(x / 2) / 2), atol=1e-9)
+    np.testing.assert_allclose(
+        data(figure, 0, "SNR + 1 on x")[1],
+        np.log10((1 + np.exp(-x)) / np.cosh(x / 2) / 2),
+        atol=1e-9,
+    )
     np.testing.assert_allclose(plain, -np.log10(np.cosh(x / 2)), atol=1e-9)
 
 
@@ -176,7 +208,9 @@ def test_historical_bugs_show_the_wrong_form_beside_the_right_one():
 def test_resolution_shift_moves_by_minus_two_log_s():
     figure = figures.draw("resolution-shift")
     _, plain = data(figure, 0, "shift 1")
-    np.testing.assert_allclose(data(figure, 0, "shift 2 (one doubling)")[1] - plain, -1.386, atol=5e-4)
+    np.testing.assert_allclose(
+        data(figure, 0, "shift 2 (one doubling)")[1] - plain, -1.386, atol=5e-4
+    )
     np.testing.assert_allclose(data(figure, 0, "shift 3")[1] - plain, -2.197, atol=5e-4)
     x, law = data(figure, 1, "shift 3")
     assert x[law.argmax()] == pytest.approx(-2.197, abs=0.02)
@@ -186,7 +220,10 @@ def test_schedules_show_the_total_standard_deviation():
     figure = figures.draw("schedules")
     t, total = data(figure, 0, "total √(α² + σ²)")
     np.testing.assert_allclose(total, 1)
-    assert data(figure, 1, "total √(α² + σ²)")[1][200] == pytest.approx(1 / np.sqrt(2)) and t[200] == 0.5
+    assert (
+        data(figure, 1, "total √(α² + σ²)")[1][200] == pytest.approx(1 / np.sqrt(2))
+        and t[200] == 0.5
+    )
 
 
 def test_the_six_panels_show_one_schedule():
@@ -203,15 +240,19 @@ def test_invariance_has_one_mean_and_the_exact_variances():
     for law in schedule_figures.SAMPLERS.values():
         grid = np.linspace(max(-60, law.support()[0]), min(60, law.support()[1]), 200_001)
         with np.errstate(invalid="ignore", divide="ignore"):
-            mass = np.where(law.pdf(grid) > 0, 0.5 / np.cosh(grid / 2), 0)  # w·mmse = p · (w·mmse/p): the mean under any p
+            mass = np.where(
+                law.pdf(grid) > 0, 0.5 / np.cosh(grid / 2), 0
+            )  # w·mmse = p · (w·mmse/p): the mean under any p
         assert np.trapezoid(mass, grid) == pytest.approx(np.pi, rel=1e-3)
-    assert schedule_figures.draw_variance(schedule_figures.SAMPLERS["cosine"]) == pytest.approx(2 * np.pi**2, rel=1e-6)
-    assert schedule_figures.draw_variance(schedule_figures.SAMPLERS["FM uniform t"]) == pytest.approx(
-        4 * (3 + 1.5 * np.pi) - np.pi**2, rel=1e-6
+    assert schedule_figures.draw_variance(schedule_figures.SAMPLERS["cosine"]) == pytest.approx(
+        2 * np.pi**2, rel=1e-6
     )
-    assert schedule_figures.draw_variance(schedule_figures.SAMPLERS["uniform λ on [−15, 15]"]) == pytest.approx(
-        90 - np.pi**2, rel=1e-4
-    )
+    assert schedule_figures.draw_variance(
+        schedule_figures.SAMPLERS["FM uniform t"]
+    ) == pytest.approx(4 * (3 + 1.5 * np.pi) - np.pi**2, rel=1e-6)
+    assert schedule_figures.draw_variance(
+        schedule_figures.SAMPLERS["uniform λ on [−15, 15]"]
+    ) == pytest.approx(90 - np.pi**2, rel=1e-4)
     assert np.isinf(schedule_figures.draw_variance(schedule_figures.SAMPLERS["EDM log-normal"]))
     drawn = {c.get_label(): c for c in figure.axes[0].containers}
     assert len(drawn) == 5
@@ -220,14 +261,20 @@ def test_invariance_has_one_mean_and_the_exact_variances():
 def test_the_second_moment_of_a_draw_has_its_closed_forms():
     fm, uniform = CATALOGUE["fm-ot"], stats.uniform(-10, 20)
     second, smallest, missed = schedule_figures.second_moment(fm, LINEAR.schedule)
-    assert (second, smallest, missed) == pytest.approx((3 + 1.5 * np.pi, 0.75 * np.pi**2, 0), rel=1e-7, abs=1e-7)
+    assert (second, smallest, missed) == pytest.approx(
+        (3 + 1.5 * np.pi, 0.75 * np.pi**2, 0), rel=1e-7, abs=1e-7
+    )
     second, smallest, missed = schedule_figures.second_moment(
         fm, COSINE.schedule, shift=2.0, variance=4.0
     )  # moved by log c: the best
-    assert second == pytest.approx(smallest, rel=1e-7) and smallest == pytest.approx(0.75 * 4 * np.pi**2, rel=1e-7)
+    assert second == pytest.approx(smallest, rel=1e-7) and smallest == pytest.approx(
+        0.75 * 4 * np.pi**2, rel=1e-7
+    )
     second, smallest, missed = schedule_figures.second_moment(fm, uniform)
     inside = 4 * np.arctan(np.tanh(2.5))  # ∫ ½ sech(λ/2) on [−10, 10]
-    assert second == pytest.approx(15 * np.tanh(5), rel=1e-6) and smallest == pytest.approx(0.75 * inside**2, rel=1e-6)
+    assert second == pytest.approx(15 * np.tanh(5), rel=1e-6) and smallest == pytest.approx(
+        0.75 * inside**2, rel=1e-6
+    )
     assert missed == pytest.approx(1 - inside / np.pi, rel=1e-5)
 
 
@@ -235,21 +282,30 @@ def test_the_second_moment_is_that_of_drawn_errors():
     rng = np.random.default_rng(0)
     edm, law, shift, variance = CATALOGUE["edm"], stats.logistic(0, 2), 1.5, 0.3
     logsnr = law.rvs(400_000, random_state=rng) - 2 * np.log(shift)
-    error = rng.standard_normal(len(logsnr)) * np.sqrt(variance * np.exp(logsnr) / (1 + variance * np.exp(logsnr)))
+    error = rng.standard_normal(len(logsnr)) * np.sqrt(
+        variance * np.exp(logsnr) / (1 + variance * np.exp(logsnr))
+    )
     squared = (edm.weighting(logsnr) / law.pdf(logsnr + 2 * np.log(shift)) * error**2 / 2) ** 2
     second, smallest, _ = schedule_figures.second_moment(edm, law, shift, variance)
     assert abs(squared.mean() - second) < 4 * squared.std() / np.sqrt(len(squared)) < 0.05 * second
     assert smallest < second
 
 
-@pytest.mark.parametrize(("std", "finite"), [(1.0, True), (0.8, False)])  # p ~ e^(−λ²/2s²) may be 1/√2 as wide as w, not less
+@pytest.mark.parametrize(
+    ("std", "finite"), [(1.0, True), (0.8, False)]
+)  # p ~ e^(−λ²/2s²) may be 1/√2 as wide as w, not less
 def test_under_a_normal_weighting_a_normal_density_may_be_narrower_by_root_two_only(std, finite):
-    assert np.isfinite(schedule_figures.second_moment(CATALOGUE["edm"], stats.norm(0, 2 * std))[0]) == finite
+    assert (
+        np.isfinite(schedule_figures.second_moment(CATALOGUE["edm"], stats.norm(0, 2 * std))[0])
+        == finite
+    )
 
 
 def test_a_loss_that_does_not_fall_off_is_infinite_but_finite_on_a_range():
     assert np.isinf(schedule_figures.second_moment(CATALOGUE["elbo"], COSINE.schedule)[:2]).all()
-    second, smallest, missed = schedule_figures.second_moment(CATALOGUE["elbo"], stats.uniform(-10, 20))
+    second, smallest, missed = schedule_figures.second_moment(
+        CATALOGUE["elbo"], stats.uniform(-10, 20)
+    )
     grid = np.linspace(-10, 10, 20_001)
     assert second == pytest.approx(60 * np.trapezoid((1 + np.exp(-grid)) ** -2.0, grid), rel=1e-5)
     assert smallest == pytest.approx(300, rel=1e-5) and np.isnan(missed)

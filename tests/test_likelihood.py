@@ -37,7 +37,12 @@ def lattice(d, step):
 
 @pytest.mark.parametrize(
     ("name", "x"),
-    [("gaussian", column(2, 0.3)), ("gmm1", column(-1.5, 0.5, 0.2)), ("gmm2d", POINTS[::3]), ("ring8", POINTS[1:2])],
+    [
+        ("gaussian", column(2, 0.3)),
+        ("gmm1", column(-1.5, 0.5, 0.2)),
+        ("gmm2d", POINTS[::3]),
+        ("ring8", POINTS[1:2]),
+    ],
 )
 def test_the_elbo_of_an_exact_denoiser_is_the_exact_likelihood_of_the_smoothed_density(name, x):
     toy = data.toy(name)
@@ -50,7 +55,10 @@ def test_the_elbo_of_an_exact_denoiser_is_the_exact_likelihood_of_the_smoothed_d
 def test_the_bound_holds_for_the_density_smoothed_by_twice_the_noise_at_the_end_and_not_by_once():
     toy, x = data.toy("gmm1"), torch.linspace(-2.5, 1.2, 112, dtype=torch.float64)[:, None]
     bound = dv.elbo(toy, x, low=-20, high=10, levels=15, exact=True).nats
-    kept = [torch.distributions.Normal(toy.law.means[:, 0], (toy.law.std**2 + k * math.exp(-10)) ** 0.5) for k in (1, 2)]
+    kept = [
+        torch.distributions.Normal(toy.law.means[:, 0], (toy.law.std**2 + k * math.exp(-10)) ** 0.5)
+        for k in (1, 2)
+    ]
     once, twice = (-(toy.law.weights.log() + one.log_prob(x)).logsumexp(1) for one in kept)
     assert (bound - twice).min() > -1e-8 and (bound - once).min() < -5e-3
 
@@ -81,11 +89,18 @@ def test_average_terms_of_the_bound_are_those_of_the_table(row):
     if row[0] == "ring8":
         drawn = toy.sample(900, seed(1))
         bound = dv.elbo(toy, drawn, low=low, high=high, levels=60, generator=seed(0))
-        for found, stated in ((bound.prior, prior), (bound.diffusion, diffusion), (bound.nats, total)):
+        for found, stated in (
+            (bound.prior, prior),
+            (bound.diffusion, diffusion),
+            (bound.nats, total),
+        ):
             assert abs(found.mean() - stated) < 4 * found.std() / 30
         return
     line, weight = lattice(1, 0.25)
-    x, mass = (line * toy.law.std + toy.law.means[:, 0]).T.reshape(-1, 1), torch.outer(toy.law.weights, weight).flatten()
+    x, mass = (
+        (line * toy.law.std + toy.law.means[:, 0]).T.reshape(-1, 1),
+        torch.outer(toy.law.weights, weight).flatten(),
+    )
     bound = dv.elbo(toy, x, low=low, high=high, levels=10 if high < 15 else 20, exact=True)
     assert mass @ bound.prior == pytest.approx(prior, rel=3e-5)
     assert mass @ bound.diffusion == pytest.approx(diffusion, abs=2e-9)
@@ -96,33 +111,49 @@ def test_average_terms_of_the_bound_are_those_of_the_table(row):
 @pytest.mark.parametrize(("high", "off"), [(10, 2.5e-3), (13.3, 1e-4)])
 def test_the_average_gap_is_half_the_noise_times_the_fisher_information(high, off):
     toy = data.toy("ring8")
-    gap = toy.entropy(high) - math.log(1 / (1 + math.exp(-high))) - toy.entropy()  # of z/alpha over x
+    gap = (
+        toy.entropy(high) - math.log(1 / (1 + math.exp(-high))) - toy.entropy()
+    )  # of z/alpha over x
     x = toy.sample(4000, seed(0))
     energy = toy.score(x, 40.0).square().sum(1)
     assert gap == pytest.approx(math.exp(-high) / 2 * 200, rel=off)
     assert abs(energy.mean() - 200) < 4 * energy.std() / 4000**0.5
 
 
-@pytest.mark.parametrize(("steps", "stated"), [(10, 14.3755212474), (100, 5.4797232901), (1000, 5.0452851302)])
-def test_the_bound_of_finitely_many_steps_has_the_known_loss_and_falls_to_the_integral(steps, stated):
-    bound = dv.elbo(data.toy("gaussian"), column(1), levels=steps, finite=True, exact=True)  # x² = 1: the average over x
+@pytest.mark.parametrize(
+    ("steps", "stated"), [(10, 14.3755212474), (100, 5.4797232901), (1000, 5.0452851302)]
+)
+def test_the_bound_of_finitely_many_steps_has_the_known_loss_and_falls_to_the_integral(
+    steps, stated
+):
+    bound = dv.elbo(
+        data.toy("gaussian"), column(1), levels=steps, finite=True, exact=True
+    )  # x² = 1: the average over x
     assert bound.diffusion.item() == pytest.approx(stated, abs=1e-9)
     assert steps < 1000 or (stated - 5) * steps == pytest.approx(45, rel=0.01)
 
 
 @pytest.mark.parametrize(
-    "law", [None, COSINE.schedule, LINEAR.schedule, stats.norm(0, 4)], ids=["uniform", "cosine", "linear", "normal"]
+    "law",
+    [None, COSINE.schedule, LINEAR.schedule, stats.norm(0, 4)],
+    ids=["uniform", "cosine", "linear", "normal"],
 )
 def test_the_expectation_does_not_depend_on_the_schedule(law):
-    bound = dv.elbo(data.toy("gmm1"), column(0.2).expand(1500, 1), law=law, levels=32, generator=seed(5))
+    bound = dv.elbo(
+        data.toy("gmm1"), column(0.2).expand(1500, 1), law=law, levels=32, generator=seed(5)
+    )
     exact = dv.elbo(data.toy("gmm1"), column(0.2), levels=10, exact=True)
     assert abs(bound.nats.mean() - exact.nats) < 4 * bound.nats.std() / 1500**0.5
     fm = dv.objective("fm-ot")
-    assert abs(bound.weighted(fm).mean() - exact.weighted(fm)) < 4 * bound.weighted(fm).std() / 1500**0.5
+    assert (
+        abs(bound.weighted(fm).mean() - exact.weighted(fm))
+        < 4 * bound.weighted(fm).std() / 1500**0.5
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "stated"), [("fm-ot", 1.55732064), ("iddpm-cosine", 0.49571055), ("edm", 1.62755103), ("sd3", 1.74126369)]
+    ("name", "stated"),
+    [("fm-ot", 1.55732064), ("iddpm-cosine", 0.49571055), ("edm", 1.62755103), ("sd3", 1.74126369)],
 )
 def test_a_weighted_loss_comes_from_the_same_errors(name, stated):
     bound = dv.elbo(data.toy("gaussian"), column(1), levels=20, exact=True)
@@ -130,7 +161,9 @@ def test_a_weighted_loss_comes_from_the_same_errors(name, stated):
 
 
 def test_a_wrong_model_pays_its_divergence():
-    wrong = SimpleNamespace(denoise=lambda z, l: 2 * (a := torch.sigmoid(l)[:, None]).sqrt() * z / (1 + a))  # of N(0, 2)
+    wrong = SimpleNamespace(
+        denoise=lambda z, l: 2 * (a := torch.sigmoid(l)[:, None]).sqrt() * z / (1 + a)
+    )  # of N(0, 2)
     bound = dv.elbo(wrong, column(1), levels=10, exact=True)
     assert bound.diffusion.item() == pytest.approx(5.096567915031, abs=1e-11)
 
@@ -138,7 +171,9 @@ def test_a_wrong_model_pays_its_divergence():
 def test_bits_are_nats_per_dimension_over_ln_2_and_shapes_are_as_documented():
     toy = data.mixture(np.zeros((1, 2, 3)), 1.0)
     bound = dv.elbo(toy, toy.sample(5, seed(0)), levels=7, generator=seed(1))
-    assert bound.nats.shape == bound.prior.shape == (5,) and bound.error.shape == bound.logsnr.shape == bound.weight.shape == (
+    assert bound.nats.shape == bound.prior.shape == (
+        5,
+    ) and bound.error.shape == bound.logsnr.shape == bound.weight.shape == (
         7,
         5,
     )
@@ -150,7 +185,10 @@ def test_bits_are_nats_per_dimension_over_ln_2_and_shapes_are_as_documented():
 def test_rk4_is_fourth_order_and_below_1e_5_at_400_steps():
     toy, steps = data.toy("gmm2d"), (100, 200, 400)
     errors = [
-        (dv.log_likelihood(toy, POINTS, steps=n, prior=lambda z: toy.log_prob(z, -12.0))[0] - smoothed(toy, POINTS, 10.0))
+        (
+            dv.log_likelihood(toy, POINTS, steps=n, prior=lambda z: toy.log_prob(z, -12.0))[0]
+            - smoothed(toy, POINTS, 10.0)
+        )
         .abs()
         .max()
         for n in steps
@@ -170,14 +208,18 @@ def test_the_density_of_the_ode_is_that_of_the_data_but_for_the_noise_at_the_end
 def test_the_adaptive_solver_keeps_its_tolerance():
     toy = data.toy("gmm2d")
     for tolerance in (1e-5, 1e-7):
-        found, _ = dv.log_likelihood(toy, POINTS, steps=None, tolerance=tolerance, prior=lambda z: toy.log_prob(z, -12.0))
+        found, _ = dv.log_likelihood(
+            toy, POINTS, steps=None, tolerance=tolerance, prior=lambda z: toy.log_prob(z, -12.0)
+        )
         assert (found - smoothed(toy, POINTS, 10.0)).abs().max() < 30 * tolerance
 
 
 @pytest.mark.parametrize(("gaussian", "std"), [(False, 2.21), (True, 9.90)])
 def test_hutchinson_is_unbiased_and_has_the_known_spread(gaussian, std):
     toy, n = data.toy("gmm2d"), 1500
-    found, stderr = dv.log_likelihood(toy, POINTS[:1].expand(n, 2), steps=40, probes=1, gaussian=gaussian, generator=seed(2))
+    found, stderr = dv.log_likelihood(
+        toy, POINTS[:1].expand(n, 2), steps=40, probes=1, gaussian=gaussian, generator=seed(2)
+    )
     exact, _ = dv.log_likelihood(toy, POINTS[:1], steps=40)
     assert abs(found.mean() - exact) < 4 * found.std() / n**0.5
     assert found.std() == pytest.approx(std, rel=0.12)
@@ -201,7 +243,9 @@ def test_images_have_a_likelihood_too_and_the_trace_is_that_of_the_vectors():
     toy, flat = data.mixture(means, 0.5), data.mixture(means.reshape(3, 6), 0.5)
     x = toy.sample(4, seed(0))
     found, _ = dv.log_likelihood(toy, x, steps=60, prior=lambda z: toy.log_prob(z, -12.0))
-    other, _ = dv.log_likelihood(flat, x.flatten(1), steps=60, prior=lambda z: flat.log_prob(z, -12.0))
+    other, _ = dv.log_likelihood(
+        flat, x.flatten(1), steps=60, prior=lambda z: flat.log_prob(z, -12.0)
+    )
     assert torch.allclose(found, other, atol=1e-10)
     assert (found - smoothed(toy, x, 10.0)).abs().max() < 1e-3
     assert dv.log_likelihood(toy, x, steps=3, probes=2, generator=seed(0))[0].shape == (4,)
@@ -210,7 +254,10 @@ def test_images_have_a_likelihood_too_and_the_trace_is_that_of_the_vectors():
 def test_elbo_and_ode_agree_on_average_for_an_exact_denoiser():
     toy = data.toy("gmm2d")
     x = toy.sample(400, seed(4))
-    bound, ode = dv.elbo(toy, x, levels=64, low=-12, generator=seed(0)).nats, -dv.log_likelihood(toy, x, steps=60)[0]
+    bound, ode = (
+        dv.elbo(toy, x, levels=64, low=-12, generator=seed(0)).nats,
+        -dv.log_likelihood(toy, x, steps=60)[0],
+    )
     difference = bound - ode
     assert abs(difference.mean()) < 4 * difference.std() / 20 and difference.std() > 0.05
 
@@ -220,7 +267,10 @@ def test_a_trained_run_has_both_likelihoods_within_a_tenth_of_a_nat_of_the_entro
     toy = dv.toy("gmm2d", True)
     run = dv.fit("fm-ot", toy.sample(20_000, seed(0)), steps=800, progress=False)[0]
     x = toy.sample(1500, seed(5))
-    bound, ode = dv.elbo(run, x, levels=256, generator=seed(1)).nats, -dv.log_likelihood(run, x, low=-10, steps=60)[0]
+    bound, ode = (
+        dv.elbo(run, x, levels=256, generator=seed(1)).nats,
+        -dv.log_likelihood(run, x, low=-10, steps=60)[0],
+    )
     above = [one + toy.log_prob(x) for one in (bound, ode)]
     noise = [one.std().item() / 1500**0.5 for one in above]
     assert all(-4 * error < one.mean() < 0.1 for one, error in zip(above, noise, strict=True))
@@ -269,10 +319,24 @@ def test_bad_input_is_refused_with_the_way_out(call, denoiser, x, options, says)
         (lambda: dv.log_likelihood(model(lambda z, l: z.detach()), POINTS), "gradient"),
         (lambda: dv.log_likelihood(model(torch.no_grad()(lambda z, l: 2 * z)), POINTS), "gradient"),
         (lambda: dv.log_likelihood(model(lambda z, l: LEARNED(z.detach())), POINTS), "gradient"),
-        (lambda: dv.log_likelihood(identity, POINTS, steps=2, prior=lambda z: z[:, :1]), r"prior .* got \(4, 1\)"),
-        (lambda: dv.log_likelihood(identity, POINTS, steps=2, prior=lambda z: z[:, 0] * float("nan")), "prior .* without NaN"),
-        (lambda: dv.log_likelihood(data.toy("gmm2d"), torch.zeros(3, 5), steps=2), r"got \(3, 5\), \(3,\)"),
-        (lambda: dv.elbo(identity, POINTS, levels=4).weighted(lambda l: -np.ones_like(l)), ">= 0, got -1 at logsnr"),
+        (
+            lambda: dv.log_likelihood(identity, POINTS, steps=2, prior=lambda z: z[:, :1]),
+            r"prior .* got \(4, 1\)",
+        ),
+        (
+            lambda: dv.log_likelihood(
+                identity, POINTS, steps=2, prior=lambda z: z[:, 0] * float("nan")
+            ),
+            "prior .* without NaN",
+        ),
+        (
+            lambda: dv.log_likelihood(data.toy("gmm2d"), torch.zeros(3, 5), steps=2),
+            r"got \(3, 5\), \(3,\)",
+        ),
+        (
+            lambda: dv.elbo(identity, POINTS, levels=4).weighted(lambda l: -np.ones_like(l)),
+            ">= 0, got -1 at logsnr",
+        ),
     ],
 )
 def test_counts_below_one_and_denoisers_without_gradient_are_refused(make, says):

@@ -20,7 +20,12 @@ def test_list_of_one_family(capsys):
 def test_show_prints_the_recipe_and_the_curve(capsys):
     assert main(["show", "edm"]) == 0
     out = capsys.readouterr().out
-    assert "2206.00364" in out and "consistency-models-karras" in out and "peak at -3.308" in out and "31.2% of the loss" in out
+    assert (
+        "2206.00364" in out
+        and "consistency-models-karras" in out
+        and "peak at -3.308" in out
+        and "31.2% of the loss" in out
+    )
 
 
 def test_figures_are_written_by_name(tmp_path, capsys):

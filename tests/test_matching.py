@@ -83,7 +83,12 @@ def test_a_table_under_the_loss_of_sd3_is_called_by_its_name(x):
 
     measured = dv.probe(loss, x)
     best = dv.closest(measured)[0]
-    assert best.name == "sd3-shift3" and best.deviation < 0.02 and best.mass == 0.98 and "equal to sd3-shift3" in str(measured)
+    assert (
+        best.name == "sd3-shift3"
+        and best.deviation < 0.02
+        and best.mass == 0.98
+        and "equal to sd3-shift3" in str(measured)
+    )
     assert "stratified" not in str(measured)
 
 
@@ -95,14 +100,21 @@ def test_times_that_were_sampled_are_compared_within_their_error_and_that_is_sai
 
     measured = dv.probe(loss, x)
     best = dv.closest(measured)[0]
-    assert best.name == "fm-ot" and best.mass == 0.98 and best.error > 0.01 and best.deviation < 5 * best.error
+    assert (
+        best.name == "fm-ot"
+        and best.mass == 0.98
+        and best.error > 0.01
+        and best.deviation < 5 * best.error
+    )
     assert "there: times were sampled, not stratified" in str(measured)
 
 
 def test_compare_and_verdict_take_a_probed_loss(reports):
     assert dv.compare(reports["EDM"], dv.objective("edm")).deviation < 2e-3
     assert dv.compare(reports["mystery A"], dv.objective("edm")).deviation > 0.5
-    assert dv.verdict(reports["SD3"]).peak == pytest.approx(dv.verdict(dv.objective("sd3")).peak, abs=0.05)
+    assert dv.verdict(reports["SD3"]).peak == pytest.approx(
+        dv.verdict(dv.objective("sd3")).peak, abs=0.05
+    )
 
 
 def test_the_plot_holds_the_measured_points_and_the_closest_curves(reports):
@@ -113,7 +125,9 @@ def test_the_plot_holds_the_measured_points_and_the_closest_curves(reports):
 
 
 def test_nothing_is_called_equal_that_is_not(reports):
-    assert "equal to" not in str(reports["mystery C"]) and "equal to" not in str(reports["mystery E"])
+    assert "equal to" not in str(reports["mystery C"]) and "equal to" not in str(
+        reports["mystery E"]
+    )
 
 
 def test_fewer_than_one_match_is_refused(reports):
@@ -128,7 +142,21 @@ def test_each_mystery_is_another_objective_than_was_meant(letter, x):
 
 
 def test_the_command_line_prints_the_summary_and_writes_the_plot(tmp_path, capsys):
-    assert main(["probe", "suite.losses:sd3", "--shape", "1,4,4", "--draws", "2000", "--out", str(tmp_path / "a.png")]) == 0
+    assert (
+        main(
+            [
+                "probe",
+                "suite.losses:sd3",
+                "--shape",
+                "1,4,4",
+                "--draws",
+                "2000",
+                "--out",
+                str(tmp_path / "a.png"),
+            ]
+        )
+        == 0
+    )
     out = capsys.readouterr().out
     assert "target: u" in out and "equal to sd3" in out and (tmp_path / "a.png").exists()
 

@@ -32,7 +32,9 @@ def curves(request):
     toy, d = data.toy(request.param), data.toy(request.param).law.means.shape[1]
     noise = lambda level: d / 2 * np.log(2 * np.pi * np.e * expit(-level))
     fit = lambda f: np.polynomial.Chebyshev.interpolate(f, 110, [-6, 8])
-    return fit(toy.mmse), fit(lambda levels: np.array([toy.entropy(one) for one in levels]) - noise(levels))
+    return fit(toy.mmse), fit(
+        lambda levels: np.array([toy.entropy(one) for one in levels]) - noise(levels)
+    )
 
 
 def test_the_signed_mixture_is_the_weighted_loss_on_mixtures_for_the_whole_catalogue(curves):
@@ -41,7 +43,9 @@ def test_the_signed_mixture_is_the_weighted_loss_on_mixtures_for_the_whole_catal
         assert signed == pytest.approx(direct, rel=1e-9), name
 
 
-@pytest.mark.parametrize("name", ["min-snr-5-eps", "laplace-eps", "edm-monotonic", "vdm-discrete", "pd-truncated-snr"])
+@pytest.mark.parametrize(
+    "name", ["min-snr-5-eps", "laplace-eps", "edm-monotonic", "vdm-discrete", "pd-truncated-snr"]
+)
 def test_kinks_and_jumps_are_found(name):
     grid = np.linspace(-20, 20, 400_001)
     middle = (grid[1:] + grid[:-1]) / 2
@@ -53,22 +57,34 @@ def test_kinks_and_jumps_are_found(name):
 
 def test_the_loss_of_min_snr_has_the_value_of_adaptive_quadrature():
     f = lambda level: W["min-snr-5-eps"].weighting(level).item() * expit(level) / 2
-    whole = sum(quad(f, *ends, epsabs=1e-12, limit=200)[0] for ends in ((-20, np.log(5)), (np.log(5), 20)))
+    whole = sum(
+        quad(f, *ends, epsabs=1e-12, limit=200)[0] for ends in ((-20, np.log(5)), (np.log(5), 20))
+    )
     found = masses(W["min-snr-5-eps"])
     assert found.mass @ expit(found.logsnr) / 2 == pytest.approx(whole, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["fm-ot", "v-cosine", "sigmoid-bias2", "vdm-discrete", "edm-monotonic"])
+@pytest.mark.parametrize(
+    "name", ["fm-ot", "v-cosine", "sigmoid-bias2", "vdm-discrete", "edm-monotonic"]
+)
 def test_a_falling_weighting_leaves_a_law_of_noise(name):
     found = masses(W[name])
     rest = found.lump[1:]
     assert (rest >= -1e-9 * rest.sum()).all()
-    assert rest.sum() == pytest.approx(-found.lump[0], rel=1e-9)  # w(low): what the probabilities are divided by
+    assert rest.sum() == pytest.approx(
+        -found.lump[0], rel=1e-9
+    )  # w(low): what the probabilities are divided by
 
 
 @pytest.mark.parametrize(
     ("name", "share"),
-    [("iddpm-cosine", 0.0375), ("edm", 0.0029), ("sd3", 0.0051), ("min-snr-5-eps", 0.0567), ("p2-gamma1", 0.0407)],
+    [
+        ("iddpm-cosine", 0.0375),
+        ("edm", 0.0029),
+        ("sd3", 0.0051),
+        ("min-snr-5-eps", 0.0567),
+        ("p2-gamma1", 0.0407),
+    ],
 )
 def test_where_w_rises_the_mixture_is_negative_by_the_share_of_the_verdict(name, share):
     found = masses(W[name])
@@ -97,8 +113,13 @@ def test_where_w_rises_the_mixture_is_negative_by_the_share_of_the_verdict(name,
 def test_the_gain_has_its_closed_form_or_that_of_adaptive_quadrature(w, scale, closed):
     if closed is None:
         curve = lambda level: float(w.weighting(level) if hasattr(w, "weighting") else w(level))
-        f = lambda level: curve(level) * expit(level + np.log(scale)) * expit(-level - np.log(scale))
-        closed = sum(quad(f, *ends, epsabs=1e-11, limit=300)[0] for ends in ((-50, 0), (0, np.log(5)), (np.log(5), 50)))
+        f = lambda level: (
+            curve(level) * expit(level + np.log(scale)) * expit(-level - np.log(scale))
+        )
+        closed = sum(
+            quad(f, *ends, epsabs=1e-11, limit=300)[0]
+            for ends in ((-50, 0), (0, np.log(5)), (np.log(5), 50))
+        )
     assert gain(w, scale) == pytest.approx(closed, abs=1e-6)
 
 
@@ -107,7 +128,9 @@ def test_the_gain_is_what_the_loss_makes_of_a_moved_gaussian():
     rng, c, m = np.random.default_rng(0), 0.5, 0.7
     level, factor = W["sd3"].draw(200_000, rng)
     alpha, sigma, eps = expit(level) ** 0.5, expit(-level) ** 0.5, rng.standard_normal(200_000)
-    error = lambda x, mean: (sigma * (alpha * (x - mean) + sigma * eps) / (c * alpha**2 + sigma**2) - eps) ** 2
+    error = lambda x, mean: (
+        (sigma * (alpha * (x - mean) + sigma * eps) / (c * alpha**2 + sigma**2) - eps) ** 2
+    )
     for x in (-1.0, 0.3):
         gap = factor * (error(x, 0) - error(x, m))
         ratio = (x**2 - (x - m) ** 2) / (2 * c)

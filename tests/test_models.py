@@ -9,7 +9,9 @@ from diffviz.models import LEVEL, MLP, Transformer, level
 def weights(model, shape, k, seed=0):
     """Random weights also where training starts from zero, so that nothing is hidden by a zero."""
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(k, *s, generator=generator) * max(std, 0.05) for s, std in model.weights(shape)]
+    return [
+        torch.randn(k, *s, generator=generator) * max(std, 0.05) for s, std in model.weights(shape)
+    ]
 
 
 CASES = [
@@ -58,7 +60,12 @@ def test_the_perceptron_is_the_textbook_one():
     w, z, logsnr = weights(model, (2,), 1), torch.randn(1, 5, 2), torch.randn(1, 5)
     features = [
         z[0],
-        *(f(c * z[0, :, i : i + 1]) for f in (torch.sin, torch.cos) for i in (0, 1) for c in (1.0, 3.0)),
+        *(
+            f(c * z[0, :, i : i + 1])
+            for f in (torch.sin, torch.cos)
+            for i in (0, 1)
+            for c in (1.0, 3.0)
+        ),
         level(logsnr[0]),
     ]
     h = torch.cat(features, 1)
@@ -81,13 +88,20 @@ def test_the_transformer_is_the_textbook_one():
     shift, scale, gate, shift2, scale2, gate2 = modulate(c).chunk(6, -1)
     attention = torch.nn.MultiheadAttention(d, 2, batch_first=True)
     attention.in_proj_weight.data, attention.in_proj_bias.data = rest[6].T.contiguous(), rest[7][0]
-    attention.out_proj.weight.data, attention.out_proj.bias.data = rest[8].T.contiguous(), rest[9][0]
+    attention.out_proj.weight.data, attention.out_proj.bias.data = (
+        rest[8].T.contiguous(),
+        rest[9][0],
+    )
     h = F.layer_norm(x, (d,)) * (1 + scale) + shift
     x = x + gate * attention(h[None], h[None], h[None])[0][0]
-    x = x + gate2 * narrow(F.gelu(widen(F.layer_norm(x, (d,)) * (1 + scale2) + shift2), approximate="tanh"))
+    x = x + gate2 * narrow(
+        F.gelu(widen(F.layer_norm(x, (d,)) * (1 + scale2) + shift2), approximate="tanh")
+    )
     shift, scale = modulate_last(c).chunk(2, -1)
     x = last(F.layer_norm(x, (d,)) * (1 + scale) + shift)
-    torch.testing.assert_close(model(w, z, logsnr)[0], F.fold(x.T[None], (4, 4), 2, stride=2)[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        model(w, z, logsnr)[0], F.fold(x.T[None], (4, 4), 2, stride=2)[0], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_the_transformer_moves_with_its_patches():
@@ -98,7 +112,9 @@ def test_the_transformer_moves_with_its_patches():
     z = torch.randn(1, 3, *shape)
     swapped = torch.cat([z[..., 2:], z[..., :2]], -1)
     out = model(w, z, torch.zeros(1, 3))
-    torch.testing.assert_close(model(w, swapped, torch.zeros(1, 3)), torch.cat([out[..., 2:], out[..., :2]], -1))
+    torch.testing.assert_close(
+        model(w, swapped, torch.zeros(1, 3)), torch.cat([out[..., 2:], out[..., :2]], -1)
+    )
 
 
 def test_features_of_the_level_are_bounded_and_tell_levels_apart():
@@ -109,12 +125,17 @@ def test_features_of_the_level_are_bounded_and_tell_levels_apart():
     assert torch.equal(level(torch.tensor([-math.inf, -30.0])), features[:1].expand(2, -1))
 
 
-@pytest.mark.parametrize(("shape", "tokens"), [((8, 8), 4), ((14, 14), 4), ((28, 28), 16), ((3, 12, 20), 15), ((11, 13), 143)])
+@pytest.mark.parametrize(
+    ("shape", "tokens"),
+    [((8, 8), 4), ((14, 14), 4), ((28, 28), 16), ((3, 12, 20), 15), ((11, 13), 143)],
+)
 def test_an_image_of_any_size_is_cut_into_patches_of_at_most_seven(shape, tokens):
     assert Transformer().weights(shape)[0][0][0] == tokens
 
 
-@pytest.mark.parametrize(("model", "shape"), [(Transformer(patch=3), (8, 8)), (Transformer(width=10), (8, 8))])
+@pytest.mark.parametrize(
+    ("model", "shape"), [(Transformer(patch=3), (8, 8)), (Transformer(width=10), (8, 8))]
+)
 def test_sizes_that_do_not_divide_are_refused(model, shape):
     with pytest.raises(ValueError, match="must divide"):
         model.weights(shape)

@@ -20,23 +20,41 @@ GRID = np.linspace(-12, 12, 241)
 
 
 def make(**changes):
-    return Objective(**{"name": "mine", "family": "test", "year": 0, "source": "here", "path": LINEAR, "target": EPS} | changes)
+    return Objective(
+        **{
+            "name": "mine",
+            "family": "test",
+            "year": 0,
+            "source": "here",
+            "path": LINEAR,
+            "target": EPS,
+        }
+        | changes
+    )
 
 
 def test_weighting_is_two_c_gain_squared_p():
     o = make(target=X, multiplier=lambda l: exp(l) + 3, density=stats.norm(1, 2))
-    np.testing.assert_allclose(o.weighting(GRID), 2 * (exp(GRID) + 3) * exp(-GRID) * stats.norm(1, 2).pdf(GRID), rtol=1e-12)
+    np.testing.assert_allclose(
+        o.weighting(GRID), 2 * (exp(GRID) + 3) * exp(-GRID) * stats.norm(1, 2).pdf(GRID), rtol=1e-12
+    )
     np.testing.assert_allclose(o.factor(GRID), (exp(GRID) + 3) * exp(-GRID), rtol=1e-12)
 
 
 def test_time_is_uniform_on_the_path_unless_said():
     assert make().density is LINEAR.schedule
-    np.testing.assert_allclose(make(path=COSINE).weighting(GRID), 1 / np.cosh(GRID / 2) / np.pi, rtol=1e-12)
+    np.testing.assert_allclose(
+        make(path=COSINE).weighting(GRID), 1 / np.cosh(GRID / 2) / np.pi, rtol=1e-12
+    )
 
 
 def test_weighting_keeps_the_shape_and_ends_with_the_support():
     o = dv.objective("vdm")
-    assert o.weighting(0.0).shape == () and o.weighting(np.zeros((2, 3))).shape == (2, 3) and o.weighting([]).shape == (0,)
+    assert (
+        o.weighting(0.0).shape == ()
+        and o.weighting(np.zeros((2, 3))).shape == (2, 3)
+        and o.weighting([]).shape == (0,)
+    )
     np.testing.assert_array_equal(o.weighting([-5.1, 13.31, -40.0]), 0)
     np.testing.assert_allclose(o.weighting([-5.0, 13.3]), 2, rtol=1e-9)
 
@@ -48,7 +66,9 @@ def test_base_switch_divides_by_the_gain_of_the_base(name):
     eps = o.weighting(grid)
     np.testing.assert_allclose(o.weighting(grid, base="x"), eps * exp(grid), rtol=1e-12)
     np.testing.assert_allclose(o.weighting(grid, base="v"), eps / (1 + exp(-grid)), rtol=1e-12)
-    np.testing.assert_allclose(o.weighting(grid, base="u"), eps / (1 + exp(-grid / 2)) ** 2, rtol=1e-12)
+    np.testing.assert_allclose(
+        o.weighting(grid, base="u"), eps / (1 + exp(-grid / 2)) ** 2, rtol=1e-12
+    )
 
 
 def test_flow_matching_in_three_bases():
@@ -89,14 +109,18 @@ def test_draws_estimate_the_loss(name, stratified):
 def test_stratified_draws_put_one_in_each_share_of_probability_in_mixed_order():
     o = dv.objective("edm")
     logsnr, _ = o.draw(1000, np.random.default_rng(0))
-    np.testing.assert_array_equal(np.sort(np.floor(o.density.cdf(logsnr) * 1000 + 1e-9)), np.arange(1000))
+    np.testing.assert_array_equal(
+        np.sort(np.floor(o.density.cdf(logsnr) * 1000 + 1e-9)), np.arange(1000)
+    )
     assert abs(np.corrcoef(logsnr, np.arange(1000))[0, 1]) < 0.1
     plain, _ = o.draw(1000, np.random.default_rng(0), stratified=False)
     assert len(np.unique(np.floor(o.density.cdf(plain) * 1000))) < 700
 
 
 def test_the_same_seed_draws_the_same_bytes():
-    one, two, other = (dv.objective("sd3").draw(64, np.random.default_rng(s))[0].tobytes() for s in (3, 3, 4))
+    one, two, other = (
+        dv.objective("sd3").draw(64, np.random.default_rng(s))[0].tobytes() for s in (3, 3, 4)
+    )
     assert one == two != other
 
 
@@ -120,7 +144,10 @@ def test_a_loss_does_not_depend_on_the_density_it_is_sampled_with():
 def test_an_objective_from_a_table_stays_on_the_table():
     rows = np.column_stack([np.linspace(-3, 5, 50), expit(2 - np.linspace(-3, 5, 50))])
     o = from_weighting(rows)
-    assert o.density.support() == pytest.approx((-3, 5)) and o.weighting(5.01) == o.weighting(-3.01) == 0
+    assert (
+        o.density.support() == pytest.approx((-3, 5))
+        and o.weighting(5.01) == o.weighting(-3.01) == 0
+    )
     np.testing.assert_allclose(o.weighting(rows[1:-1, 0]), rows[1:-1, 1], rtol=1e-10)
     with pytest.raises(ValueError, match="nothing is extrapolated"):
         from_weighting(rows, stats.norm())
@@ -140,7 +167,9 @@ def test_a_family_meets_the_catalogue_and_builds_over_its_whole_slider(name):
     family = FAMILIES[name]
     ends = np.array([[low, start, high] for _, start, low, high, _ in family.parameters])
     for column in range(3):
-        o = family.build(**{p[0]: v for p, v in zip(family.parameters, ends[:, column], strict=True)})
+        o = family.build(
+            **{p[0]: v for p, v in zip(family.parameters, ends[:, column], strict=True)}
+        )
         grid = weightings.window(o, low=-15, high=15, points=301)
         assert np.isfinite(o.weighting(grid)).all()
         if o.stated is not None:
@@ -192,9 +221,14 @@ def test_a_multiplier_that_is_negative_or_not_finite_is_refused_where_it_is(valu
 
 @pytest.mark.parametrize("density", [stats.norm(), stats.uniform(-6, 3), stats.uniform(10, 4)])
 def test_a_density_outside_its_paths_range_is_refused(density):
-    with pytest.raises(ValueError, match=r"only on\s+\[-5, 13.3\]; truncate the density or take another path"):
+    with pytest.raises(
+        ValueError, match=r"only on\s+\[-5, 13.3\]; truncate the density or take another path"
+    ):
         make(path=paths.uniform_logsnr(-5, 13.3), density=density)
-    assert make(path=paths.uniform_logsnr(-5, 13.3), density=stats.uniform(-5, 18.3)).weighting(0.0) > 0
+    assert (
+        make(path=paths.uniform_logsnr(-5, 13.3), density=stats.uniform(-5, 18.3)).weighting(0.0)
+        > 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -211,16 +245,25 @@ def test_bad_values_are_refused_by_name(act, says):
 
 
 def test_a_law_around_nan_is_refused():
-    for build in (lambda: objectives.flow(np.nan), lambda: objectives.edm(np.nan), lambda: families.laplace(np.nan)):
+    for build in (
+        lambda: objectives.flow(np.nan),
+        lambda: objectives.edm(np.nan),
+        lambda: families.laplace(np.nan),
+    ):
         with pytest.raises(ValueError, match="nan"):
             build()
 
 
 def test_repr_names_target_path_and_source():
-    assert repr(dv.objective("edm")).startswith("Objective('edm': x target, EDM(-1.2, 1.2) path, Karras et al. 2022")
+    assert repr(dv.objective("edm")).startswith(
+        "Objective('edm': x target, EDM(-1.2, 1.2) path, Karras et al. 2022"
+    )
 
 
-@pytest.mark.parametrize(("n", "rng"), [(0, np.random.default_rng(0)), (2.5, np.random.default_rng(0)), (3, None), (3, 0)])
+@pytest.mark.parametrize(
+    ("n", "rng"),
+    [(0, np.random.default_rng(0)), (2.5, np.random.default_rng(0)), (3, None), (3, 0)],
+)
 def test_draw_refuses_what_is_no_number_or_no_generator(n, rng):
     with pytest.raises(ValueError, match="default_rng"):
         dv.objective("edm").draw(n, rng)
@@ -231,7 +274,9 @@ def test_a_logsnr_at_which_the_factor_overflows_is_named():
         dv.objective("fm-ot").weighting([-1500.0])
 
 
-@pytest.mark.parametrize("bad", [{"w": lambda l: 1.0}, {"w": lambda l: np.ones(3)}, {"w": np.exp, "density": "norm"}])
+@pytest.mark.parametrize(
+    "bad", [{"w": lambda l: 1.0}, {"w": lambda l: np.ones(3)}, {"w": np.exp, "density": "norm"}]
+)
 def test_a_weighting_or_density_of_the_wrong_kind_is_refused_when_built(bad):
     with pytest.raises(ValueError, match="frozen SciPy distribution"):
         from_weighting(**bad)

@@ -24,7 +24,10 @@ def as_training_loss(paper):
         u, eps = torch.rand(len(x), dtype=x.dtype).numpy(), torch.randn_like(x)
         with np.errstate(all="ignore"):
             factor = paper(u, unit)
-        alpha, sigma, factor = (torch.from_numpy(np.broadcast_to(v, u.shape).copy())[:, None] for v in (*scales[-1], factor))
+        alpha, sigma, factor = (
+            torch.from_numpy(np.broadcast_to(v, u.shape).copy())[:, None]
+            for v in (*scales[-1], factor)
+        )
         return (factor * (model(alpha * x + sigma * eps) - eps) ** 2).mean()
 
     return loss
@@ -37,7 +40,9 @@ def test_the_papers_loss_weights_as_the_entry_says(name):
         name, (0.998, 0.01)
     )  # clips at 60; has a spike at 0
     edges = measured.edges(mass=mass)
-    wanted = known.weighting(np.linspace(edges[:-1], edges[1:], 401)[:-1] + np.diff(edges) / 800).mean(0)
+    wanted = known.weighting(
+        np.linspace(edges[:-1], edges[1:], 401)[:-1] + np.diff(edges) / 800
+    ).mean(0)
     ratio = measured.weighting(edges)[0] / wanted
     assert measured.kind == "eps"
     assert np.abs(ratio / np.median(ratio) - 1).max() < bound

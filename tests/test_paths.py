@@ -15,7 +15,9 @@ from diffviz import frames, paths
 from diffviz.frames import VP
 from diffviz.paths import LINEAR, Path
 
-INNER = np.concatenate([np.logspace(-9, -2, 29), np.linspace(0.02, 0.98, 97), 1 - np.logspace(-2, -9, 29)])
+INNER = np.concatenate(
+    [np.logspace(-9, -2, 29), np.linspace(0.02, 0.98, 97), 1 - np.logspace(-2, -9, 29)]
+)
 
 
 def vp(t, low=0.1, high=20.0):
@@ -87,7 +89,9 @@ every = pytest.mark.parametrize(("path", "scales", "first", "last"), CASES.value
 @every
 def test_alpha_and_sigma_are_the_papers(path, scales, first, last):
     alpha, sigma = scales(INNER)
-    room = 1e-9 if path.name.startswith("sigmoid") else 1e-11  # its differences of sigmoids cancel in the paper's form
+    room = (
+        1e-9 if path.name.startswith("sigmoid") else 1e-11
+    )  # its differences of sigmoids cancel in the paper's form
     middle = slice(20, -20) if path.name.startswith("sigmoid") else slice(None)
     np.testing.assert_allclose(path.alpha(INNER)[middle], alpha[middle], rtol=room, atol=5e-16)
     np.testing.assert_allclose(path.sigma(INNER)[middle], sigma[middle], rtol=room)
@@ -96,13 +100,17 @@ def test_alpha_and_sigma_are_the_papers(path, scales, first, last):
 @every
 def test_ends_are_exact_and_nothing_is_nan(path, scales, first, last):
     ends = np.array([0.0, 1.0])
-    np.testing.assert_allclose(path.logsnr(ends), (first, last), atol=1e-3 if first == 8.769 else 1e-6)
+    np.testing.assert_allclose(
+        path.logsnr(ends), (first, last), atol=1e-3 if first == 8.769 else 1e-6
+    )
     np.testing.assert_array_equal(path.time(path.logsnr(ends)), ends)
     for values in (path.alpha(ends), path.sigma(ends), path.slope(ends)):
         assert not np.isnan(values).any()
     assert np.isfinite(path.slope(ends)[np.isfinite([first, last])]).all()
     clean, noisy = path.sigma(0.0), path.alpha(1.0)
-    assert (clean == 0) == np.isposinf(first) and (noisy == 0) == (np.isneginf(last) and path.frame.name != "VE")
+    assert (clean == 0) == np.isposinf(first) and (noisy == 0) == (
+        np.isneginf(last) and path.frame.name != "VE"
+    )
     assert path.logsnr(0.0).shape == path.time(1.0).shape == ()
 
 
@@ -121,12 +129,18 @@ def test_slope_is_the_derivative_of_logsnr(path, scales, first, last):
     edges = path.logsnr(np.linspace(0.02, 0.98, 49))
     nodes, weights = np.polynomial.legendre.leggauss(30)
     half = (edges[:-1] - edges[1:]) / 2
-    passed = (path.schedule.pdf(edges[1:, None] + half[:, None] * (1 + nodes)) * weights).sum(1) * half
+    passed = (path.schedule.pdf(edges[1:, None] + half[:, None] * (1 + nodes)) * weights).sum(
+        1
+    ) * half
     kink = 1e-3 if path.name == "from density" else 1e-11  # Laplace at 0
-    np.testing.assert_allclose(passed, 0.02, rtol=kink)  # exact quadrature of |dt/dλ| between steps of t
+    np.testing.assert_allclose(
+        passed, 0.02, rtol=kink
+    )  # exact quadrature of |dt/dλ| between steps of t
     middle = INNER[(INNER > 1e-6) & (INNER < 1 - 1e-6) & (np.abs(INNER - 0.5) > 0.005)]
     h = 1e-4 * np.minimum(middle, 1 - middle)
-    np.testing.assert_allclose((path.logsnr(middle + h) - path.logsnr(middle - h)) / (2 * h), path.slope(middle), rtol=1e-5)
+    np.testing.assert_allclose(
+        (path.logsnr(middle + h) - path.logsnr(middle - h)) / (2 * h), path.slope(middle), rtol=1e-5
+    )
 
 
 FRAMES = [
@@ -144,16 +158,24 @@ FRAMES = [
 
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda f: f.name)
 def test_a_frame_keeps_logsnr_and_its_slope_is_dlogalpha(frame):
-    top = {"linear(sigma_min=0.0001)": 18.42, "linear(sigma_min=0.3)": 2.4, "smoothed(0.1)": 4.5}.get(frame.name, 40.0)
+    top = {
+        "linear(sigma_min=0.0001)": 18.42,
+        "linear(sigma_min=0.3)": 2.4,
+        "smoothed(0.1)": 4.5,
+    }.get(frame.name, 40.0)
     logsnr = np.linspace(-40, top - 1e-3, 500)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         alpha, sigma = frame.alpha(logsnr), frame.sigma(logsnr)
     assert (alpha > 0).all() and (sigma > 0).all()
-    np.testing.assert_allclose(2 * log(alpha / sigma), logsnr, atol=2e-9 if "smoothed" in frame.name else 1e-12)
+    np.testing.assert_allclose(
+        2 * log(alpha / sigma), logsnr, atol=2e-9 if "smoothed" in frame.name else 1e-12
+    )
     h = 1e-4
     numeric = (log(frame.alpha(logsnr + h)) - log(frame.alpha(logsnr - h))) / (2 * h)
-    np.testing.assert_allclose(frame.slope(logsnr), numeric, atol=2e-7 * (1 + np.abs(numeric).max()))
+    np.testing.assert_allclose(
+        frame.slope(logsnr), numeric, atol=2e-7 * (1 + np.abs(numeric).max())
+    )
 
 
 def test_frames_are_what_their_names_say():
@@ -161,14 +183,22 @@ def test_frames_are_what_their_names_say():
     np.testing.assert_allclose(VP.alpha(l) ** 2 + VP.sigma(l) ** 2, 1, rtol=1e-14)
     np.testing.assert_allclose(frames.STRAIGHT.alpha(l) + frames.STRAIGHT.sigma(l), 1, rtol=1e-14)
     np.testing.assert_allclose(frames.SUB_VP.alpha(l) ** 2 + frames.SUB_VP.sigma(l), 1, rtol=1e-14)
-    np.testing.assert_allclose(frames.straight(0.1).sigma(l), 1 - 0.9 * frames.straight(0.1).alpha(l), rtol=1e-13)
-    np.testing.assert_allclose(frames.smoothed(0.1).sigma(l) ** 2, (1 - frames.smoothed(0.1).alpha(l)) ** 2 + 0.01, rtol=1e-12)
+    np.testing.assert_allclose(
+        frames.straight(0.1).sigma(l), 1 - 0.9 * frames.straight(0.1).alpha(l), rtol=1e-13
+    )
+    np.testing.assert_allclose(
+        frames.smoothed(0.1).sigma(l) ** 2,
+        (1 - frames.smoothed(0.1).alpha(l)) ** 2 + 0.01,
+        rtol=1e-12,
+    )
 
 
 @given(st.floats(1e-6, 1 - 1e-6), st.floats(0.05, 20))
 def test_a_flow_shift_is_the_papers_time_map(t, shift):
     there = paths.shifted(LINEAR, shift)
-    assert float(there.logsnr(t)) == pytest.approx(float(LINEAR.logsnr(shift * t / (1 + (shift - 1) * t))), abs=1e-8)
+    assert float(there.logsnr(t)) == pytest.approx(
+        float(LINEAR.logsnr(shift * t / (1 + (shift - 1) * t))), abs=1e-8
+    )
     assert float(there.logsnr(t) - LINEAR.logsnr(t)) == pytest.approx(-2 * log(shift), abs=1e-12)
 
 
@@ -182,16 +212,25 @@ def test_time_of_any_logsnr_lies_in_the_unit_interval(logsnr, name):
 
 
 def test_resolution_shift_moves_by_log_four_for_each_doubling():
-    assert float(paths.shifted(paths.COSINE, 2).logsnr(0.3) - paths.COSINE.logsnr(0.3)) == pytest.approx(-log(4), abs=1e-13)
+    assert float(
+        paths.shifted(paths.COSINE, 2).logsnr(0.3) - paths.COSINE.logsnr(0.3)
+    ) == pytest.approx(-log(4), abs=1e-13)
 
 
 def test_discrete_paths_put_each_step_in_its_cell():
     alphas = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
     path, levels = paths.discrete(alphas), np.sort(logit(alphas))
-    assert (levels[0], levels[-1]) == (pytest.approx(-10.118, abs=1e-3), pytest.approx(9.210, abs=1e-3))
-    np.testing.assert_allclose(path.schedule.ppf(np.arange(1, 1000) / 1000), (levels[1:] + levels[:-1]) / 2, atol=1e-9)
+    assert (levels[0], levels[-1]) == (
+        pytest.approx(-10.118, abs=1e-3),
+        pytest.approx(9.210, abs=1e-3),
+    )
     np.testing.assert_allclose(
-        paths.vp_linear().logsnr(np.linspace(0.05, 0.95, 19)), path.logsnr(np.linspace(0.05, 0.95, 19)), atol=0.07
+        path.schedule.ppf(np.arange(1, 1000) / 1000), (levels[1:] + levels[:-1]) / 2, atol=1e-9
+    )
+    np.testing.assert_allclose(
+        paths.vp_linear().logsnr(np.linspace(0.05, 0.95, 19)),
+        path.logsnr(np.linspace(0.05, 0.95, 19)),
+        atol=0.07,
     )
     assert paths.atoms(levels[::-1]).support() == path.schedule.support()
 
@@ -214,7 +253,9 @@ def test_zero_terminal_snr_is_algorithm_1_on_a_long_table():
 def test_an_interpolated_path_goes_from_the_clean_end_of_one_to_the_noisy_end_of_the_other():
     low, high = paths.uniform_logsnr(-12, 8), paths.uniform_logsnr(-6, 14)
     path, t = paths.interpolated(low, high), np.linspace(0, 1, 21)
-    np.testing.assert_allclose(path.logsnr(t), t * (8 - 20 * t) + (1 - t) * (14 - 20 * t), atol=1e-12)
+    np.testing.assert_allclose(
+        path.logsnr(t), t * (8 - 20 * t) + (1 - t) * (14 - 20 * t), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize(
@@ -237,5 +278,7 @@ def test_bad_values_are_refused_by_name(make, says):
 
 def test_a_path_is_its_frame_and_the_law_of_logsnr():
     path = Path("mine", VP, stats.norm(1.0, 2.0))
-    assert float(path.logsnr(0.5)) == 1.0 and float(path.slope(0.5)) == pytest.approx(-2.0 * sqrt(2 * pi))
+    assert float(path.logsnr(0.5)) == 1.0 and float(path.slope(0.5)) == pytest.approx(
+        -2.0 * sqrt(2 * pi)
+    )
     assert dv.paths.from_density(stats.norm(1.0, 2.0)).logsnr(0.25) == path.logsnr(0.25)

@@ -80,10 +80,15 @@ try:
         )
         kd, cfm = import_module("k_diffusion"), import_module("torchcfm")
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(f"{error}: pip install --no-deps -r tests/peers.txt (`make test` does it)") from error
+    raise ModuleNotFoundError(
+        f"{error}: pip install --no-deps -r tests/peers.txt (`make test` does it)"
+    ) from error
 
 T = 1000
-VERSIONS = {name: version(name) for name in ("denoising-diffusion-pytorch", "k-diffusion", "torchcfm", "diffusers")}
+VERSIONS = {
+    name: version(name)
+    for name in ("denoising-diffusion-pytorch", "k-diffusion", "torchcfm", "diffusers")
+}
 
 
 class Net(nn.Module):
@@ -114,19 +119,33 @@ def stated(path, target, multiplier=weightings.constant):
 def alpha_bars(schedule):
     """Its three tables of T steps, from the papers' formulas."""
     t = np.arange(T + 1) / T
-    bar = {"cosine": lambda: np.cos((t + 0.008) / 1.008 * np.pi / 2) ** 2, "sigmoid": lambda: expit(3) - expit(6 * t - 3)}
-    betas = np.linspace(1e-4, 0.02, T) if schedule == "linear" else 1 - bar[schedule]()[1:] / bar[schedule]()[:-1]
+    bar = {
+        "cosine": lambda: np.cos((t + 0.008) / 1.008 * np.pi / 2) ** 2,
+        "sigmoid": lambda: expit(3) - expit(6 * t - 3),
+    }
+    betas = (
+        np.linspace(1e-4, 0.02, T)
+        if schedule == "linear"
+        else 1 - bar[schedule]()[1:] / bar[schedule]()[:-1]
+    )
     return np.cumprod(1 - np.clip(betas, 0, 0.999))
 
 
 def on_images(diffusion, objective, **asked):
     """A case whose class is network and loss at once: it is called with images alone."""
-    return lambda model, x: diffusion(x), images(3, 8, 8), {"model": diffusion.model} | asked, objective
+    return (
+        lambda model, x: diffusion(x),
+        images(3, 8, 8),
+        {"model": diffusion.model} | asked,
+        objective,
+    )
 
 
 def ddp_table(predict, schedule, min_snr):
     net = Net(random_or_learned_sinusoidal_cond=False)
-    loss = ddp.GaussianDiffusion(net, image_size=8, objective=predict, beta_schedule=schedule, min_snr_loss_weight=min_snr)
+    loss = ddp.GaussianDiffusion(
+        net, image_size=8, objective=predict, beta_schedule=schedule, min_snr_loss_weight=min_snr
+    )
     cut = (lambda l: np.minimum(np.exp(l), 5)) if min_snr else np.exp
     target, multiplier = {
         "pred_noise": (targets.EPS, lambda l: cut(l) * np.exp(-l)), "pred_x0": (targets.X, cut),
@@ -137,8 +156,12 @@ def ddp_table(predict, schedule, min_snr):
 
 def ddp_learned():
     net = Net(out_dim=6, random_or_learned_sinusoidal_cond=False)
-    loss = ddp.LearnedGaussianDiffusion(net, image_size=8, objective="pred_noise", beta_schedule="linear")
-    twice = lambda out: torch.cat([out, torch.zeros_like(out)], 1)  # the second half is the learned variance
+    loss = ddp.LearnedGaussianDiffusion(
+        net, image_size=8, objective="pred_noise", beta_schedule="linear"
+    )
+    twice = lambda out: torch.cat(
+        [out, torch.zeros_like(out)], 1
+    )  # the second half is the learned variance
     return on_images(loss, stated(paths.discrete(alpha_bars("linear")), targets.EPS), output=twice)
 
 
@@ -147,15 +170,22 @@ def quadratic():
     depth, low = lambda l: np.logaddexp(0, -l), -np.log(np.expm1(10.0001))
     time = lambda l: np.sqrt(np.maximum(depth(l) - 1e-4, 0) / 10)
     rate = lambda l: expit(-l) / (20 * np.maximum(time(l), 1e-9))
-    path = paths.scheduled("linear", frames.VP, lambda t: -np.log(np.expm1(1e-4 + 10 * t**2)), time, rate)
+    path = paths.scheduled(
+        "linear", frames.VP, lambda t: -np.log(np.expm1(1e-4 + 10 * t**2)), time, rate
+    )
     assert path.logsnr(1.0) == pytest.approx(low)
     return path
 
 
 def ddp_continuous(schedule, min_snr=False):
-    loss = ddp.ContinuousTimeGaussianDiffusion(Net(), image_size=8, noise_schedule=schedule, min_snr_loss_weight=min_snr)
+    loss = ddp.ContinuousTimeGaussianDiffusion(
+        Net(), image_size=8, noise_schedule=schedule, min_snr_loss_weight=min_snr
+    )
     path = quadratic() if schedule == "linear" else paths.cosine(0.008, normalise=False)
-    return on_images(loss, stated(path, targets.EPS, weightings.min_snr(5, "eps") if min_snr else weightings.constant))
+    return on_images(
+        loss,
+        stated(path, targets.EPS, weightings.min_snr(5, "eps") if min_snr else weightings.constant),
+    )
 
 
 def ddp_v():
@@ -165,25 +195,46 @@ def ddp_v():
 
 def ddp_simple(predict):
     loss = simple.GaussianDiffusion(Net(), image_size=8, pred_objective=predict, noise_d=4)
-    clipped = paths.restricted(paths.COSINE, float(paths.COSINE.time(15)), float(paths.COSINE.time(-15)))
+    clipped = paths.restricted(
+        paths.COSINE, float(paths.COSINE.time(15)), float(paths.COSINE.time(-15))
+    )
     target = {"v": targets.V, "eps": targets.EPS}[predict]
-    return on_images(loss, stated(paths.shifted(clipped, 2), target, weightings.min_snr(5, predict)))
+    return on_images(
+        loss, stated(paths.shifted(clipped, 2), target, weightings.min_snr(5, predict))
+    )
 
 
 def ddp_edm():
     diffusion = ddp.ElucidatedDiffusion(Net(), image_size=8)
-    return lambda model, x: diffusion(x), images(3, 8, 8), {"model": diffusion.net}, dv.objective("edm")
+    return (
+        lambda model, x: diffusion(x),
+        images(3, 8, 8),
+        {"model": diffusion.net},
+        dv.objective("edm"),
+    )
 
 
 # k-diffusion ------------------------------------------------------------------------------------------------------------------------
 KD = {  # entry of the catalogue: density as a config names it, weighting
     "kdiff-lognormal-karras": ({"type": "lognormal", "mean": -1.2, "std": 1.2}, "karras"),
-    "kdiff-lognormal-soft-min-snr": ({"type": "lognormal", "mean": -1.2, "std": 1.2}, "soft-min-snr"),
+    "kdiff-lognormal-soft-min-snr": (
+        {"type": "lognormal", "mean": -1.2, "std": 1.2},
+        "soft-min-snr",
+    ),
     "kdiff-loglogistic-karras": ({"type": "loglogistic"}, "karras"),
-    "kdiff-loguniform-karras": ({"type": "loguniform", "min_value": 1e-2, "max_value": 80.0}, "karras"),
-    "kdiff-v-diffusion-karras": ({"type": "v-diffusion", "min_value": 1e-3, "max_value": 1e3}, "karras"),
+    "kdiff-loguniform-karras": (
+        {"type": "loguniform", "min_value": 1e-2, "max_value": 80.0},
+        "karras",
+    ),
+    "kdiff-v-diffusion-karras": (
+        {"type": "v-diffusion", "min_value": 1e-3, "max_value": 1e3},
+        "karras",
+    ),
     "kdiff-v-diffusion-snr": ({"type": "v-diffusion", "min_value": 1e-3, "max_value": 1e3}, "snr"),
-    "kdiff-split-lognormal-karras": ({"type": "split-lognormal", "mean": -1.2, "std_1": 0.8, "std_2": 1.6}, "karras"),
+    "kdiff-split-lognormal-karras": (
+        {"type": "split-lognormal", "mean": -1.2, "std_1": 0.8, "std_2": 1.6},
+        "karras",
+    ),
     "kdiff-cosine-interpolated-soft-min-snr": (
         {"type": "cosine-interpolated", "noise_d_low": 32, "noise_d_high": 256},
         "soft-min-snr",
@@ -206,7 +257,9 @@ def kdiff(name):
 def kdiff_simple():
     def loss(model, x):
         denoiser = kd.layers.SimpleLossDenoiser(model, sigma_data=0.5)
-        return denoiser.loss(x, torch.randn_like(x), kd.utils.rand_log_normal([len(x)], -1.2, 1.2)).mean()
+        return denoiser.loss(
+            x, torch.randn_like(x), kd.utils.rand_log_normal([len(x)], -1.2, 1.2)
+        ).mean()
 
     return loss, images(3, 8, 8) - 0.5, {}, stated(paths.edm(), targets.EPS)
 
@@ -246,7 +299,12 @@ def diffusers_table(gamma=None, **config):
     config = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"} | config
     scheduler = diffusers.DDPMScheduler(**config)
     weighting = {"weighting": "min_snr", "gamma": gamma} if gamma else {}
-    return train_text_to_image(scheduler, gamma), latents(4, 8, 8), {}, dv.from_diffusers(scheduler, **weighting)
+    return (
+        train_text_to_image(scheduler, gamma),
+        latents(4, 8, 8),
+        {},
+        dv.from_diffusers(scheduler, **weighting),
+    )
 
 
 def train_dreambooth_sd3(scheme, precondition=True, **options):
@@ -254,18 +312,30 @@ def train_dreambooth_sd3(scheme, precondition=True, **options):
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
 
     def loss(transformer, model_input):
-        noise, given = torch.randn_like(model_input), {"logit_mean": 0.0, "logit_std": 1.0, "mode_scale": 1.29} | options
+        noise, given = (
+            torch.randn_like(model_input),
+            {"logit_mean": 0.0, "logit_std": 1.0, "mode_scale": 1.29} | options,
+        )
         u = tu.compute_density_for_timestep_sampling(scheme, batch_size=len(model_input), **given)
         indices = (u * scheduler.config.num_train_timesteps).long()
         sigmas = scheduler.sigmas[indices].reshape(-1, 1, 1, 1)
         noisy = (1.0 - sigmas) * model_input + sigmas * noise
-        pred = transformer(hidden_states=noisy, timestep=scheduler.timesteps[indices], return_dict=False)[0]
+        pred = transformer(
+            hidden_states=noisy, timestep=scheduler.timesteps[indices], return_dict=False
+        )[0]
         pred = pred * (-sigmas) + noisy if precondition else pred
         weighting = tu.compute_loss_weighting_for_sd3(weighting_scheme=scheme, sigmas=sigmas)
         target = model_input if precondition else noise - model_input
-        return torch.mean((weighting.float() * (pred.float() - target.float()) ** 2).reshape(len(target), -1), 1).mean()
+        return torch.mean(
+            (weighting.float() * (pred.float() - target.float()) ** 2).reshape(len(target), -1), 1
+        ).mean()
 
-    return loss, latents(4, 8, 8), {}, dv.from_diffusers(scheduler, scheme, precondition_outputs=precondition, **options)
+    return (
+        loss,
+        latents(4, 8, 8),
+        {},
+        dv.from_diffusers(scheduler, scheme, precondition_outputs=precondition, **options),
+    )
 
 
 def train_edm_style():
@@ -292,11 +362,20 @@ def _cases():
         for schedule in ("linear", "cosine", "sigmoid"):
             for cut in (False, True):
                 what = f"GaussianDiffusion {name} {schedule}{' min-SNR' * cut}"
-                found["denoising-diffusion-pytorch", what] = (lambda n=name, s=schedule, c=cut: ddp_table(n, s, c), kind, 0.02)
+                found["denoising-diffusion-pytorch", what] = (
+                    lambda n=name, s=schedule, c=cut: ddp_table(n, s, c),
+                    kind,
+                    0.02,
+                )
     for what, build, kind, bound in (
         ("LearnedGaussianDiffusion", ddp_learned, "eps", 0.02),
         ("ContinuousTimeGaussianDiffusion linear", lambda: ddp_continuous("linear"), "eps", 0.001),
-        ("ContinuousTimeGaussianDiffusion linear min-SNR", lambda: ddp_continuous("linear", True), "eps", 0.001),
+        (
+            "ContinuousTimeGaussianDiffusion linear min-SNR",
+            lambda: ddp_continuous("linear", True),
+            "eps",
+            0.001,
+        ),
         ("ContinuousTimeGaussianDiffusion cosine", lambda: ddp_continuous("cosine"), "eps", 0.01),
         ("VParamContinuousTimeGaussianDiffusion", ddp_v, "v", 0.01),
         ("simple_diffusion v", lambda: ddp_simple("v"), "v", 0.001),
@@ -305,31 +384,66 @@ def _cases():
     ):
         found["denoising-diffusion-pytorch", what] = (build, kind, bound)
     for name in KD:
-        found["k-diffusion", f"Denoiser {name.removeprefix('kdiff-')}"] = (lambda n=name: kdiff(n), "F (sigma_data 0.5)", 0.002)
-    found["k-diffusion", "SimpleLossDenoiser lognormal"] = (kdiff_simple, "F (sigma_data 0.5)", 0.001)
+        found["k-diffusion", f"Denoiser {name.removeprefix('kdiff-')}"] = (
+            lambda n=name: kdiff(n),
+            "F (sigma_data 0.5)",
+            0.002,
+        )
+    found["k-diffusion", "SimpleLossDenoiser lognormal"] = (
+        kdiff_simple,
+        "F (sigma_data 0.5)",
+        0.001,
+    )
     split = "Denoiser split-lognormal-karras"  # the one law that takes two draws: 2-D quantiles are less even
     found["k-diffusion", split] = (*found["k-diffusion", split][:2], 0.01, 200_000, 20)
     for what, matcher, name in (
         ("ConditionalFlowMatcher", cfm.ConditionalFlowMatcher(0.0), "fm-ot"),
-        ("TargetConditionalFlowMatcher sigma 1e-4", cfm.TargetConditionalFlowMatcher(1e-4), "fm-ot-sigma-min"),
-        ("VariancePreservingConditionalFlowMatcher", cfm.VariancePreservingConditionalFlowMatcher(0.0), "fm-cosine"),
+        (
+            "TargetConditionalFlowMatcher sigma 1e-4",
+            cfm.TargetConditionalFlowMatcher(1e-4),
+            "fm-ot-sigma-min",
+        ),
+        (
+            "VariancePreservingConditionalFlowMatcher",
+            cfm.VariancePreservingConditionalFlowMatcher(0.0),
+            "fm-cosine",
+        ),
     ):
         found["torchcfm", what] = (lambda m=matcher, n=name: flow_matcher(m, n), "u", 0.001)
     for what, settings, kind in (
         ("DDPMScheduler epsilon", {}, "eps"),
         ("DDPMScheduler epsilon min-SNR", {"gamma": 5.0}, "eps"),
         ("DDPMScheduler v_prediction", {"prediction_type": "v_prediction"}, "v"),
-        ("DDPMScheduler v_prediction min-SNR", {"gamma": 5.0, "prediction_type": "v_prediction"}, "v"),
-        ("DDPMScheduler linear", {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02}, "eps"),
+        (
+            "DDPMScheduler v_prediction min-SNR",
+            {"gamma": 5.0, "prediction_type": "v_prediction"},
+            "v",
+        ),
+        (
+            "DDPMScheduler linear",
+            {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02},
+            "eps",
+        ),
         ("DDPMScheduler squaredcos_cap_v2", {"beta_schedule": "squaredcos_cap_v2"}, "eps"),
-        ("DDPMScheduler zero SNR v_prediction", {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}, "v"),
+        (
+            "DDPMScheduler zero SNR v_prediction",
+            {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True},
+            "v",
+        ),
     ):
         found["diffusers", what] = (lambda s=settings: diffusers_table(**s), kind, 0.02)
     for scheme in ("logit_normal", "mode", "cosmap", "sigma_sqrt"):
         for on in (True, False):
             what = f"FlowMatchEulerDiscreteScheduler {scheme}{' precondition_outputs' * on}"
-            found["diffusers", what] = (lambda s=scheme, on=on: train_dreambooth_sd3(s, on), "u", 0.02)
-            if scheme in ("logit_normal", "mode"):  # levels of unequal probability: more draws for those hardly ever drawn
+            found["diffusers", what] = (
+                lambda s=scheme, on=on: train_dreambooth_sd3(s, on),
+                "u",
+                0.02,
+            )
+            if scheme in (
+                "logit_normal",
+                "mode",
+            ):  # levels of unequal probability: more draws for those hardly ever drawn
                 found["diffusers", what] = (*found["diffusers", what], 200_000, 40)
     found["diffusers", "EDMEulerScheduler"] = (train_edm_style, "F (sigma_data 0.5)", 0.02)
     return found
@@ -353,7 +467,9 @@ def measure(build, draws=20_000, bins=160):
         mass = np.append(0, np.cumsum(2 * known.factor(logsnr) * np.diff(known.density.cdf(cells))))
         wanted = np.diff(np.interp(edges, cells, mass)) / np.diff(edges)
     else:
-        wanted = known.weighting(np.linspace(edges[:-1], edges[1:], 401)[:-1] + np.diff(edges) / 800).mean(0)
+        wanted = known.weighting(
+            np.linspace(edges[:-1], edges[1:], 401)[:-1] + np.diff(edges) / 800
+        ).mean(0)
     ratio = measured.weighting(edges)[0] / wanted
     return measured, np.abs(ratio / np.median(ratio) - 1).max()
 
@@ -372,8 +488,14 @@ def found():
 
 
 GROUPS = {  # rows of the README's table
-    "GaussianDiffusion, LearnedGaussianDiffusion": ("denoising-diffusion-pytorch", r"(Learned)?GaussianDiffusion"),
-    "ContinuousTime, simple_diffusion": ("denoising-diffusion-pytorch", r"Continuous.* linear|simple"),
+    "GaussianDiffusion, LearnedGaussianDiffusion": (
+        "denoising-diffusion-pytorch",
+        r"(Learned)?GaussianDiffusion",
+    ),
+    "ContinuousTime, simple_diffusion": (
+        "denoising-diffusion-pytorch",
+        r"Continuous.* linear|simple",
+    ),
     "ContinuousTime cosine, VParam": ("denoising-diffusion-pytorch", r"Continuous.* cosine|VParam"),
     "ElucidatedDiffusion": ("denoising-diffusion-pytorch", r"Elucidated"),
     "Denoiser, SimpleLossDenoiser": ("k-diffusion", r"(SimpleLoss)?Denoiser (?!split)"),
@@ -389,12 +511,22 @@ def row(group, found):
     """Cases of a row of the table, the largest deviation among them, and what the row says first: package, version, losses, number."""
     package, pattern = GROUPS[group]
     cases = [case for case in CASES if case[0] == package and re.match(pattern, case[1])]
-    return cases, max(found(case)[1] for case in cases), f"| {package} {VERSIONS[package]} | {group} | {len(cases)} |"
+    return (
+        cases,
+        max(found(case)[1] for case in cases),
+        f"| {package} {VERSIONS[package]} | {group} | {len(cases)} |",
+    )
 
 
 def test_every_case_is_in_one_row_of_the_table():
     for package, what in CASES:
-        assert sum(package == p and re.match(pattern, what) is not None for p, pattern in GROUPS.values()) == 1, what
+        assert (
+            sum(
+                package == p and re.match(pattern, what) is not None
+                for p, pattern in GROUPS.values()
+            )
+            == 1
+        ), what
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -405,7 +537,9 @@ def test_what_a_package_weights_is_measured_and_the_readme_says_how_well(group, 
         measured, off = found(case)
         assert measured.kind == CASES[case][1], case
         assert off < CASES[case][2], case
-    line = next(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(start))
+    line = next(
+        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(start)
+    )
     stated = float(re.search(r"\| ([\d.]+) %", line)[1]) / 100
     assert deviation <= stated <= 2 * deviation + 1e-4
 
@@ -414,12 +548,15 @@ def test_v_prediction_of_denoising_diffusion_pytorch_weights_like_eps(found):
     """Its README calls the objective pred_v the v-parameterisation of progressive distillation, whose loss is SNR + 1 on x; the default
     loss weight SNR/(SNR + 1) divides just that out: the weighting is that of pred_noise, to 0.1 %, not the paper's."""
     plain, v = (
-        found(("denoising-diffusion-pytorch", f"GaussianDiffusion {name} cosine"))[0] for name in ("pred_noise", "pred_v")
+        found(("denoising-diffusion-pytorch", f"GaussianDiffusion {name} cosine"))[0]
+        for name in ("pred_noise", "pred_v")
     )
     edges = plain.edges(100, 0.98)
     ratio = v.weighting(edges)[0] / plain.weighting(edges)[0]
     assert np.ptp(ratio) < 1e-3 * ratio.mean()
-    paper = v.weighting(edges)[0] / (plain.weighting(edges)[0] * (1 + np.exp(-(edges[1:] + edges[:-1]) / 2)))
+    paper = v.weighting(edges)[0] / (
+        plain.weighting(edges)[0] * (1 + np.exp(-(edges[1:] + edges[:-1]) / 2))
+    )
     assert np.ptp(np.log(paper)) > 3
 
 
@@ -435,7 +572,10 @@ def test_a_width_of_torchcfm_is_not_only_a_target_of_other_noise():
     loss, x, asked, _ = flow_matcher(cfm.ConditionalFlowMatcher(0.1), "torchcfm-icfm")
     measured = probe(loss, x, **asked)
     known = dv.objective("torchcfm-icfm").density.support()
-    assert any("other noise than z" in note for note in measured.notes) and measured.logsnr.max() < known[1] + 1e-2
+    assert (
+        any("other noise than z" in note for note in measured.notes)
+        and measured.logsnr.max() < known[1] + 1e-2
+    )
 
 
 def test_optimal_transport_pairs_data_with_noise_and_is_named():

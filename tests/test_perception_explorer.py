@@ -28,7 +28,12 @@ def curve(explorer, panel, name):
 
 
 def test_the_curves_are_the_weightings_of_what_is_chosen(explorer):
-    for name, value in {"image": "grass", "rate": 60.0, "curve": "Daly 1993", "species": "cat"}.items():
+    for name, value in {
+        "image": "grass",
+        "rate": 60.0,
+        "curve": "Daly 1993",
+        "species": "cat",
+    }.items():
         explorer.controls[name].value = value
     rings = S.image_spectrum(dv.data.load("photos")["grass"])
     view = S.implied(rings, lambda f: E.daly(10 * f), explorer.controls["rate"].value)
@@ -36,7 +41,11 @@ def test_the_curves_are_the_weightings_of_what_is_chosen(explorer):
         logsnr, y = curve(explorer, 0, name)
         assert np.allclose(y, np.log10(w(logsnr) / w(0.0)), atol=1e-9)
     f, felt = curve(explorer, 1, SEEN)
-    assert np.allclose(felt, E.daly(10 * f / 256 * explorer.controls["rate"].value) / E.daly(np.geomspace(0.05, 60, 200)).max())
+    assert np.allclose(
+        felt,
+        E.daly(10 * f / 256 * explorer.controls["rate"].value)
+        / E.daly(np.geomspace(0.05, 60, 200)).max(),
+    )
     assert felt.max() <= 1.01
     slope = np.log(view.rate_distortion(2.0) / view.rate_distortion(-4.0)) / 6
     assert f"{slope:+.2f} from −4 to 2".replace("-", "−") in explorer.text.value
@@ -78,19 +87,28 @@ def test_the_known_share_of_a_band_is_what_the_guess_recovers(explorer):
     ring = (f >= 8) & (f < 32)
     weight = P.spectrum("camera").power * P.spectrum("camera").count
     weight = weight[P.spectrum("camera").frequency < 0.5][ring]
-    assert gap[band].sum() / power[band].sum() == pytest.approx(1 - share[ring] @ weight / weight.sum(), rel=0.05)
+    assert gap[band].sum() / power[band].sum() == pytest.approx(
+        1 - share[ring] @ weight / weight.sum(), rel=0.05
+    )
 
 
 def test_the_table_of_octaves_counts_power(explorer):
     explorer.controls["logsnr"].value = 2.0
-    radius, power = np.hypot.outer(np.arange(256), np.arange(256)) / 2, fft.dctn(P.photos()["camera"], norm="ortho") ** 2
+    radius, power = (
+        np.hypot.outer(np.arange(256), np.arange(256)) / 2,
+        fft.dctn(P.photos()["camera"], norm="ortho") ** 2,
+    )
     band = (radius >= 32) & (radius < 64)
     ring = np.rint(2 * radius[band]).astype(int)
     mean = np.bincount(ring, power[band]) / np.maximum(np.bincount(ring), 1)
     known = mean[ring] / (mean[ring] + np.exp(-2.0))
     row = re.findall(r">([^<>]*)</td>", explorer.text.value.split("known of its power")[1])
-    assert float(row[-2].rstrip("%")) / 100 == pytest.approx((known * power[band]).sum() / power[band].sum(), abs=0.011)
-    assert "32–64" in explorer.text.value and "3.8" in explorer.text.value  # 32 cycles in 256/30 degrees
+    assert float(row[-2].rstrip("%")) / 100 == pytest.approx(
+        (known * power[band]).sum() / power[band].sum(), abs=0.011
+    )
+    assert (
+        "32–64" in explorer.text.value and "3.8" in explorer.text.value
+    )  # 32 cycles in 256/30 degrees
 
 
 def test_the_distortion_left_is_the_share_of_what_is_seen(explorer):
@@ -130,7 +148,8 @@ def test_the_picture_after_a_slider_is_that_of_a_full_drawing(explorer):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "near"), [({"image": "camra"}, "camera"), ({"curve": "Barten"}, "Barten"), ({"species": "cad"}, "cat")]
+    ("wrong", "near"),
+    [({"image": "camra"}, "camera"), ({"curve": "Barten"}, "Barten"), ({"species": "cad"}, "cat")],
 )
 def test_an_unknown_choice_names_near_ones(wrong, near):
     with pytest.raises(ValueError, match=near):

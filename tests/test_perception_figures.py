@@ -23,7 +23,11 @@ def test_photographs_fall_and_noise_is_flat():
     figure = figures.draw("spectra")
     wanted = {(0, "camera"): -2.71, (0, "grass"): -1.25}
     for (panel, name), slope in wanted.items():
-        f, y = (one[(f >= 2) & (f <= 64)] for f in [data(figure, panel, name)[0]] for one in data(figure, panel, name))
+        f, y = (
+            one[(f >= 2) & (f <= 64)]
+            for f in [data(figure, panel, name)[0]]
+            for one in data(figure, panel, name)
+        )
         assert np.polyfit(np.log(f), np.log(y), 1, w=f**-0.5)[0] == pytest.approx(slope, abs=0.06)
     f, y = data(figure, 1, "noise, λ = 0")
     score = (y - 1) / np.sqrt(2 / P.spectrum().count[: len(f)])
@@ -43,8 +47,12 @@ def test_the_spectrum_of_a_noised_photograph_is_a_hinge(level):
     clean = data(figure, 1, "camera")[1]
     assert np.allclose(hinge, clean + np.exp(-value), rtol=1e-12)
     count = P.spectrum("camera").count[: len(f)]
-    score = (measured - hinge) / np.sqrt(np.exp(-2 * value) * 2 / count + 4 * clean * np.exp(-value) / count)
-    assert 0.85 < score[8:].std() < 1.15 and abs(score[8:].mean()) < 0.2  # the noise's error, and that of its cross term
+    score = (measured - hinge) / np.sqrt(
+        np.exp(-2 * value) * 2 / count + 4 * clean * np.exp(-value) / count
+    )
+    assert (
+        0.85 < score[8:].std() < 1.15 and abs(score[8:].mean()) < 0.2
+    )  # the noise's error, and that of its cross term
     bend = f[np.argmin(abs(clean - np.exp(-value)))]
     assert {"4": 50, "0": 12, "−4": 2}[level] < bend < {"4": 80, "0": 25, "−4": 5}[level]
 
@@ -65,12 +73,19 @@ def test_shares_of_loss_are_drawn_with_area_one_and_the_stated_share_below_zero(
     for name in P.SPENDERS:
         logsnr, y = data(figure, 1, name)
         assert np.trapezoid(y, logsnr) == pytest.approx(1, abs=1e-9)
-        assert np.trapezoid(y[logsnr <= 0], logsnr[logsnr <= 0]) == pytest.approx(P.shares(name)[1], abs=2e-3)
+        assert np.trapezoid(y[logsnr <= 0], logsnr[logsnr <= 0]) == pytest.approx(
+            P.shares(name)[1], abs=2e-3
+        )
 
 
 def test_sensitivities_are_drawn_over_their_maximum_with_published_peaks():
     figure = figures.draw("contrast-sensitivity")
-    for panel, name, at in ((0, "Mannos–Sakrison 1974", 7.89), (0, "Barten 2004", 3.04), (1, "cat", 0.4), (1, "goldfish", 0.3)):
+    for panel, name, at in (
+        (0, "Mannos–Sakrison 1974", 7.89),
+        (0, "Barten 2004", 3.04),
+        (1, "cat", 0.4),
+        (1, "goldfish", 0.3),
+    ):
         f, y = data(figure, panel, name)
         assert f[np.nanargmax(y)] == pytest.approx(at, rel=0.02) and np.nanmax(y) == 1
 
@@ -80,10 +95,12 @@ def test_implied_weightings_are_drawn_with_the_slopes_of_the_table():
     for key, name in P.NAMES.items():
         logsnr, y = data(figure, 0, name)
         found = (np.interp(2, logsnr, y) - np.interp(-4, logsnr, y)) * np.log(10) / 6
-        row = next(line for line in table.splitlines() if line.startswith(name) and " 30 px" in line)
-        assert f"{found:+.2f}".replace("-", "−") in row and P.slopes(P.seen(key).rate_distortion)[1] == pytest.approx(
-            found, abs=1e-6
+        row = next(
+            line for line in table.splitlines() if line.startswith(name) and " 30 px" in line
         )
+        assert f"{found:+.2f}".replace("-", "−") in row and P.slopes(P.seen(key).rate_distortion)[
+            1
+        ] == pytest.approx(found, abs=1e-6)
     assert "flow matching (fm-ot)" in table and table.count("−0.50 −0.50 −0.50") == 1
 
 
@@ -96,7 +113,11 @@ def test_the_two_definitions_are_drawn_to_disagree_about_low_snr():
 
 def test_doubling_the_pixels_per_degree_moves_the_weighting_on_photographs_too():
     """By −β ln 2 with the slope that the spectrum has there; its ends and wiggles leave about half a nat."""
-    grid, far, near = np.linspace(-4, 4, 81), P.seen(rate=30.0).rate_distortion, P.seen(rate=60.0).rate_distortion
+    grid, far, near = (
+        np.linspace(-4, 4, 81),
+        P.seen(rate=30.0).rate_distortion,
+        P.seen(rate=60.0).rate_distortion,
+    )
     level = lambda w: np.gradient(np.log(w(np.linspace(-9, 7, 161))), 0.1)
     place = lambda w: np.interp(0.6, -level(w), np.linspace(-9, 7, 161))  # where the slope is −0.6
     assert place(near) - place(far) == pytest.approx(-2.5 * np.log(2), abs=0.5)
@@ -110,11 +131,16 @@ def test_a_curve_has_one_colour_in_every_picture():
             for line in axes.lines:
                 if line.get_gid() in {*P.INK, *P.SPENDERS}:
                     seen.setdefault(line.get_gid(), set()).add(line.get_color())
-    assert seen.keys() == {*P.INK, *P.SPENDERS} and all(len(colours) == 1 for colours in seen.values())
+    assert seen.keys() == {*P.INK, *P.SPENDERS} and all(
+        len(colours) == 1 for colours in seen.values()
+    )
 
 
 def test_an_unknown_photograph_or_sensitivity_names_near_ones():
-    for call, near in ((lambda: P.spectrum("camra"), "camera"), (lambda: P.seen("barten"), "barten_1999")):
+    for call, near in (
+        (lambda: P.spectrum("camra"), "camera"),
+        (lambda: P.seen("barten"), "barten_1999"),
+    ):
         with pytest.raises(ValueError, match=f"did you mean .*{near}"):
             call()
     with pytest.raises(ValueError, match="no published peak for species 'pigeon'"):
@@ -128,17 +154,25 @@ def test_hearing_prefers_no_low_frequencies():
     logsnr, projection = data(figure, 1, "projection")
     assert projection[logsnr == -8] < -0.2 and abs(projection[logsnr == 2]) < 0.1
     _, rate = data(figure, 1, "rate–distortion")
-    assert abs(rate[logsnr == -8] - rate[logsnr == -3]) < 0.15  # no rise towards noise, where the low frequencies live
+    assert (
+        abs(rate[logsnr == -8] - rate[logsnr == -3]) < 0.15
+    )  # no rise towards noise, where the low frequencies live
     assert (rate[logsnr == 10] - rate[logsnr == 6]) * np.log(10) / 4 == pytest.approx(-1, abs=0.02)
 
 
 def test_pink_noise_is_pink_and_hears_the_same_as_its_law():
     seen = S.sound_spectrum(P.pink())
     assert seen.slopes()[0] == pytest.approx(1, abs=0.03) and P.pink().std() == pytest.approx(0.2)
-    law = S.Spectrum(seen.frequency, seen.frequency[None] ** -1.0 * np.median(seen.power * seen.frequency), seen.count)
+    law = S.Spectrum(
+        seen.frequency,
+        seen.frequency[None] ** -1.0 * np.median(seen.power * seen.frequency),
+        seen.count,
+    )
     logsnr = np.array([-4.0, 0.0, 4.0])
     for kind in ("rate_distortion", "projection"):
-        found, wanted = (getattr(S.implied(one, E.a_weighting, P.RATE), kind)(logsnr) for one in (seen, law))
+        found, wanted = (
+            getattr(S.implied(one, E.a_weighting, P.RATE), kind)(logsnr) for one in (seen, law)
+        )
         assert found == pytest.approx(wanted, rel=0.04)
 
 
@@ -155,10 +189,17 @@ def test_the_tables_say_what_the_functions_find():
 
 def test_the_nearest_objective_is_that_of_the_smallest_spread_of_the_log_ratio():
     grid, w = np.linspace(-6, 6, 241), P.seen().rate_distortion
-    gap = {n: np.std(np.log(w(grid) / dv.objective(n).weighting(grid))) for n in ("pi0", "fm-ot", "elbo", "indi")}
+    gap = {
+        n: np.std(np.log(w(grid) / dv.objective(n).weighting(grid)))
+        for n in ("pi0", "fm-ot", "elbo", "indi")
+    }
     found = P.nearest(w, k=104)
-    assert found["pi0"] == min(found.values()) and all(found[n] == pytest.approx(gap[n], abs=1e-8) for n in ("pi0", "indi"))
-    assert sum(abs(one - gap["fm-ot"]) < 1e-6 for one in found.values()) == 1  # its eight twins are left out
+    assert found["pi0"] == min(found.values()) and all(
+        found[n] == pytest.approx(gap[n], abs=1e-8) for n in ("pi0", "indi")
+    )
+    assert (
+        sum(abs(one - gap["fm-ot"]) < 1e-6 for one in found.values()) == 1
+    )  # its eight twins are left out
     assert next(iter(P.nearest(dv.objective("sigmoid-bias2").weighting, k=2))) == "sigmoid-bias2"
 
 

@@ -15,7 +15,9 @@ def line(ax, name):
 
 def test_anchored_curves_are_log10_ratios_to_the_anchor():
     ax = plots.weighting_curves(GRID, {"fm-ot": dv.objective("fm-ot")}, anchor=2.0)
-    np.testing.assert_allclose(line(ax, "fm-ot").get_ydata(), (2 - GRID) / 2 / np.log(10), atol=1e-9)
+    np.testing.assert_allclose(
+        line(ax, "fm-ot").get_ydata(), (2 - GRID) / 2 / np.log(10), atol=1e-9
+    )
 
 
 def test_each_scale_keeps_the_shape():
@@ -52,7 +54,9 @@ def test_an_objective_has_one_colour_in_every_picture():
 
 
 def test_lines_that_coincide_differ_in_dash():
-    ax = plots.weighting_curves(GRID, {"fm-ot": dv.objective("fm-ot"), "v-cosine": dv.objective("v-cosine")})
+    ax = plots.weighting_curves(
+        GRID, {"fm-ot": dv.objective("fm-ot"), "v-cosine": dv.objective("v-cosine")}
+    )
     assert line(ax, "fm-ot").get_linestyle() != line(ax, "v-cosine").get_linestyle()
 
 

@@ -14,7 +14,9 @@ from suite import policy
 
 def gaussian(mean):
     wide = lambda value, z: value.expand(len(z)).reshape(-1, *[1] * (z.ndim - 1))
-    return SimpleNamespace(denoise=lambda z, l: wide(l, z).sigmoid().sqrt() * z + wide(-l, z).sigmoid() * mean)
+    return SimpleNamespace(
+        denoise=lambda z, l: wide(l, z).sigmoid().sqrt() * z + wide(-l, z).sigmoid() * mean
+    )
 
 
 FM = policy.MODES["u"]
@@ -32,7 +34,9 @@ def test_the_modes_of_fpo_imply_their_weightings(name):
     level = np.linspace(-9, 9, 37)
     stated = np.exp(-level / 2) if name == "u" else np.cosh(level / 4) ** -2 / 4
     assert np.allclose(policy.MODES[name].weighting(level), stated, rtol=1e-12)
-    assert policy.gain(policy.MODES[name]) == pytest.approx(np.pi / 2 if name == "u" else 1 - np.pi / 4, abs=1e-9)
+    assert policy.gain(policy.MODES[name]) == pytest.approx(
+        np.pi / 2 if name == "u" else 1 - np.pi / 4, abs=1e-9
+    )
     assert dv.verdict(policy.MODES[name]).monotone == (name == "u")
 
 
@@ -62,7 +66,10 @@ def test_the_mean_loss_is_the_weighted_loss_of_the_elbo():
 
 
 def test_fpo_averages_draws_before_the_exponential_and_clips():
-    old, new = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.2, 0.0]]), torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.4]])
+    old, new = (
+        torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.2, 0.0]]),
+        torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.4]]),
+    )
     advantage = torch.tensor([1.0, -1.0, 2.0])
     ratio = torch.tensor([0.5, 0.1, -0.2]).exp()
     terms = torch.tensor([1.05, -ratio[1], 2 * ratio[2]])  # clipped only where that lowers the gain
@@ -72,7 +79,9 @@ def test_fpo_averages_draws_before_the_exponential_and_clips():
 def test_averaging_after_the_exponential_would_count_noise_as_ratio():
     """Jensen: with equal policies up to noise of the draws, the ratio's mean stays near 1 only if draws are averaged first."""
     found = surrogate(dv.objective("iddpm-cosine"), gaussian(0 * MEAN), gaussian(2 * MEAN), m=32)
-    exact = torch.exp(policy.gain(dv.objective("iddpm-cosine")) * (2 * X @ MEAN - 2 * MEAN.square().sum()))
+    exact = torch.exp(
+        policy.gain(dv.objective("iddpm-cosine")) * (2 * X @ MEAN - 2 * MEAN.square().sum())
+    )
     before, after = found.mean(0).exp().mean(), found.exp().mean()
     assert abs(before - exact.mean()) < 0.05 < after - exact.mean()
 
@@ -86,7 +95,9 @@ def test_ddpo_is_ppo_on_every_step_of_the_chain():
 
 def test_awr_weighs_losses_by_the_exponential_of_the_advantage():
     loss, advantage = torch.tensor([[1.0, 2.0], [3.0, 2.0]]), torch.tensor([0.5, 10.0])
-    assert policy.awr(loss, advantage, temperature=0.5).item() == pytest.approx((2 * np.e + 2 * 20) / 2, rel=1e-6)
+    assert policy.awr(loss, advantage, temperature=0.5).item() == pytest.approx(
+        (2 * np.e + 2 * 20) / 2, rel=1e-6
+    )
 
 
 def test_dpo_is_minus_log_sigmoid_of_the_difference_of_log_ratios():
@@ -102,7 +113,11 @@ def test_a_step_of_the_chain_is_a_gaussian_and_the_chain_samples_the_data():
     for before, after in pairwise(grid):
         start, (z, log_prob) = z, policy.chain(toy, z, before, after, generator=generator)
         again = policy.chain(toy, start, before, after, follow=z)
-        assert torch.equal(again[0], z) and torch.equal(again[1], log_prob) and log_prob.shape == (4000,)
+        assert (
+            torch.equal(again[0], z)
+            and torch.equal(again[1], log_prob)
+            and log_prob.shape == (4000,)
+        )
     assert z.mean() == pytest.approx(-0.1, abs=4 * 0.95 / 4000**0.5 + 0.01)
     assert (z < -0.5).double().mean().item() == pytest.approx(0.3, abs=0.03)
     line = torch.linspace(-6, 6, 4001, dtype=torch.float64)[:, None]
@@ -116,13 +131,22 @@ ONES = torch.ones(3, 4)
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: policy.dpo(ONES, ONES[:, :3], ONES, ONES[:, :3]), r"every winner needs its loser.*\(3, 4\), \(3, 3\)"),
+        (
+            lambda: policy.dpo(ONES, ONES[:, :3], ONES, ONES[:, :3]),
+            r"every winner needs its loser.*\(3, 4\), \(3, 3\)",
+        ),
         (lambda: policy.fpo(ONES, ONES, np.full(4, 0.3)), "all advantages are equal"),
         (lambda: policy.awr(ONES, np.zeros(4)), "all advantages are equal"),
         (lambda: policy.ddpo(ONES, ONES, np.ones(4)), "all advantages are equal"),
-        (lambda: policy.fpo(ONES, ONES, np.arange(3)), r"one for each of the 4 actions; got \(3,\)"),
+        (
+            lambda: policy.fpo(ONES, ONES, np.arange(3)),
+            r"one for each of the 4 actions; got \(3,\)",
+        ),
         (lambda: policy.fpo(ONES, ONES, [0, 1, np.nan, 2]), "finite"),
-        (lambda: surrogate(FM, gaussian(MEAN), gaussian(MEAN * float("nan"))), "not finite at logsnr"),
+        (
+            lambda: surrogate(FM, gaussian(MEAN), gaussian(MEAN * float("nan"))),
+            "not finite at logsnr",
+        ),
         (lambda: policy.fpo(ONES[:2], ONES, np.arange(4)), r"as many of each.*\(2, 4\), \(3, 4\)"),
         (lambda: policy.ddpo(ONES[:, :1], ONES, np.arange(4)), r"\(3, 1\), \(3, 4\)"),
         (lambda: policy.awr(ONES[0], np.arange(4)), r"\(draws, actions\).*got \(4,\)"),
@@ -133,11 +157,20 @@ ONES = torch.ones(3, 4)
         (lambda: policy.fpo(ONES, ONES, np.arange(4), clip=-0.1), "clip"),
         (lambda: policy.awr(ONES, np.arange(4), temperature=0.0), "temperature"),
         (lambda: policy.dpo(ONES, ONES, ONES, ONES, beta=float("nan")), "beta"),
-        (lambda: policy.draws(FM, X.long(), 4, np.random.default_rng(0)), "finite floats .* torch.int64"),
+        (
+            lambda: policy.draws(FM, X.long(), 4, np.random.default_rng(0)),
+            "finite floats .* torch.int64",
+        ),
         (lambda: policy.draws(FM, X[:, 0], 4, np.random.default_rng(0)), r"x\[:, None\]"),
         (lambda: policy.draws(FM, X * float("nan"), 4, np.random.default_rng(0)), "finite floats"),
-        (lambda: policy.losses(None, X[:1], policy.draws(FM, X, 4, np.random.default_rng(0))), "draw again"),
-        (lambda: surrogate(FM, gaussian(MEAN), SimpleNamespace(denoise=lambda z, l: z.T)), r"returned \(2, 25600\)"),
+        (
+            lambda: policy.losses(None, X[:1], policy.draws(FM, X, 4, np.random.default_rng(0))),
+            "draw again",
+        ),
+        (
+            lambda: surrogate(FM, gaussian(MEAN), SimpleNamespace(denoise=lambda z, l: z.T)),
+            r"returned \(2, 25600\)",
+        ),
         (lambda: policy.chain(gaussian(MEAN), X, 1.0, 1.0), "goes up"),
     ],
 )

@@ -34,13 +34,19 @@ def test_the_elbo_is_the_exact_log_ratio_at_every_scale(explorer):
 @pytest.mark.parametrize(("log_c", "fine"), [(-2, 0.5), (-1, 0.2), (0, 0.5)])
 def test_flow_matching_counts_the_fine_part_by_the_square_root_of_c(explorer, log_c, fine):
     explorer.controls["weighting"].value, explorer.controls["draws"].value = "fm-ot", 0
-    explorer.controls["log c"].value, explorer.controls["fine"].value, explorer.controls["size"].value = log_c, fine, 0.8
+    (
+        explorer.controls["log c"].value,
+        explorer.controls["fine"].value,
+        explorer.controls["size"].value,
+    ) = log_c, fine, 0.8
     move = 0.8 * np.sqrt([1 - fine, fine])
     parts = explorer.x * move - move**2 / 2
     x, y = explorer.dots.get_data()
     np.testing.assert_allclose(x, parts.sum(1), atol=1e-12)
     np.testing.assert_allclose(y, parts @ [1, 10 ** (log_c / 2)], atol=1e-6)
-    np.testing.assert_allclose(np.concatenate(explorer.here.get_data()), [log_c, log_c / 2], atol=1e-6)
+    np.testing.assert_allclose(
+        np.concatenate(explorer.here.get_data()), [log_c, log_c / 2], atol=1e-6
+    )
     wanted = shown.two_scale_correlation(10 ** (log_c / 2), 1 - fine)
     assert f"over all actions: {wanted:.3f}" in explorer.text.value
 
@@ -63,13 +69,18 @@ def test_no_end_of_a_slider_is_an_error(explorer, name):
     for slider in ("log c", "fine", "size"):
         for value in (explorer.controls[slider].min, explorer.controls[slider].max):
             explorer.controls[slider].value = value
-            assert "Error" not in explorer.text.value and "nan" not in explorer.text.value, (slider, value)
+            assert "Error" not in explorer.text.value and "nan" not in explorer.text.value, (
+                slider,
+                value,
+            )
 
 
 def test_a_slider_step_draws_what_a_full_redraw_draws_and_leaves_its_picture(explorer):
     explorer.controls["log c"].value = -1.3
     quick = np.asarray(Image.open(io.BytesIO(explorer.png)))
-    np.testing.assert_array_equal(quick, np.asarray(Image.open(io.BytesIO(Picture(explorer.figure).png()))))
+    np.testing.assert_array_equal(
+        quick, np.asarray(Image.open(io.BytesIO(Picture(explorer.figure).png())))
+    )
     assert base64.b64decode(explorer._repr_mimebundle_()["image/png"]) == explorer.png
 
 
@@ -88,8 +99,15 @@ def test_a_policy_learns_while_one_looks_on(learning):
     controls["batches"].value = 6
     controls["learn"].click()
     reward = np.asarray(learning.reward.get_ydata())
-    assert len(set(pictures)) >= 7 and len(reward) == 7 and reward[-1] > 0.4 and list(learning.goals.get_ydata()) == [4] * 7
-    assert f"<b>{reward[-1]:.2f}</b>" in learning.text.value and len(learning.cloud.get_xdata()) == 300
+    assert (
+        len(set(pictures)) >= 7
+        and len(reward) == 7
+        and reward[-1] > 0.4
+        and list(learning.goals.get_ydata()) == [4] * 7
+    )
+    assert (
+        f"<b>{reward[-1]:.2f}</b>" in learning.text.value and len(learning.cloud.get_xdata()) == 300
+    )
 
 
 @pytest.mark.parametrize("method", ["AWR", "DPO", "DDPO"])

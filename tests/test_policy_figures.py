@@ -35,7 +35,9 @@ def test_the_gains_with_closed_forms():
     c = shown.SCALES
     np.testing.assert_allclose(shown.gains("elbo"), 1, rtol=1e-9)
     np.testing.assert_allclose(shown.gains("fm-ot"), np.sqrt(c), rtol=1e-6)
-    np.testing.assert_allclose(shown.gains("iddpm-cosine"), 4 * np.sqrt(c) / (1 + np.sqrt(c)) ** 2, rtol=1e-6)
+    np.testing.assert_allclose(
+        shown.gains("iddpm-cosine"), 4 * np.sqrt(c) / (1 + np.sqrt(c)) ** 2, rtol=1e-6
+    )
     assert mixtures.gain(shown.WEIGHTINGS[shown.DEFAULT]) == pytest.approx(1 - np.pi / 4, abs=1e-9)
 
 
@@ -44,12 +46,25 @@ def test_the_order_by_flatness_is_the_order_by_correlation_and_not_that_of_monot
     points = {name: [float(v[0]) for v in data(figure, 1, name)] for name in shown.WEIGHTINGS}
     order = sorted(points, key=lambda name: points[name][0])
     values = [points[name][1] for name in order]
-    assert values == sorted(values) and order[-1] == "elbo" and values[-1] == pytest.approx(1, abs=1e-9)
+    assert (
+        values == sorted(values)
+        and order[-1] == "elbo"
+        and values[-1] == pytest.approx(1, abs=1e-9)
+    )
     (filled,) = (
-        {one.get_gid() for one in figure.axes[1].lines if one.get_marker() == "o" and one.get_markerfacecolor() != "white"},
+        {
+            one.get_gid()
+            for one in figure.axes[1].lines
+            if one.get_marker() == "o" and one.get_markerfacecolor() != "white"
+        },
     )
     assert filled == {"elbo", "sigmoid-bias2", "fm-ot", "indi"}
-    assert points[shown.DEFAULT][1] > points["iddpm-cosine"][1] > points["fm-ot"][1] > points["indi"][1]
+    assert (
+        points[shown.DEFAULT][1]
+        > points["iddpm-cosine"][1]
+        > points["fm-ot"][1]
+        > points["indi"][1]
+    )
     r, curve = data(figure, 1, "law")
     for flat, correlation in points.values():
         assert abs(np.interp(flat, r, curve) - correlation) < 0.02
@@ -75,7 +90,12 @@ def test_averaging_after_the_exponential_is_not_mended_by_draws():
     figure = figures.draw("policy-draws")
     first, after = data(figure, 0, "average first")[1], data(figure, 0, "exponential first")[1]
     plain, exact = data(figure, 0, "FM without noise")[1][0], data(figure, 0, "exact ratio")[1][0]
-    assert first[0] == after[0] and abs(first[-1] - plain) < 0.02 and (after[1:] > 2.3).all() and exact < 1 < plain
+    assert (
+        first[0] == after[0]
+        and abs(first[-1] - plain) < 0.02
+        and (after[1:] > 2.3).all()
+        and exact < 1 < plain
+    )
 
 
 def test_two_scales_are_the_losses_of_two_gaussians():
@@ -93,7 +113,9 @@ def test_two_scales_are_the_losses_of_two_gaussians():
                 (-logsnr).sigmoid().sqrt()[:, None],
                 torch.from_numpy(std**2),
             )
-            return self.mean + alpha * variance / (alpha**2 * variance + sigma**2) * (z - alpha * self.mean)
+            return self.mean + alpha * variance / (alpha**2 * variance + sigma**2) * (
+                z - alpha * self.mean
+            )
 
     action = torch.from_numpy(x * std)
     at = policy.draws(objective, action, 64, np.random.default_rng(1))
@@ -116,20 +138,40 @@ def test_the_correlation_of_two_scales_is_that_of_a_large_sample(ratio, share):
 def test_learning_shows_reward_rising_and_goals_going():
     figure = figures.draw("policy-training")
     for seed in range(3):
-        reward, goals = data(figure, 0, f"FPO, seed {seed}")[1], data(figure, 1, f"FPO, seed {seed}")[1].round()
-        assert reward[0] < 0.09 and reward[:13].max() > 0.45 and goals[:10].min() == 4 and goals[-1] <= 2
+        reward, goals = (
+            data(figure, 0, f"FPO, seed {seed}")[1],
+            data(figure, 1, f"FPO, seed {seed}")[1].round(),
+        )
+        assert (
+            reward[0] < 0.09
+            and reward[:13].max() > 0.45
+            and goals[:10].min() == 4
+            and goals[-1] <= 2
+        )
         assert data(figure, 1, f"DPO, seed {seed}")[1].round().min() == 4
         assert data(figure, 0, f"DPO, seed {seed}")[1][-1] > 0.12
-        assert data(figure, 0, f"AWR, seed {seed}")[1][-1] > 0.45 and data(figure, 1, f"AWR, seed {seed}")[1].round()[-1] < 4
+        assert (
+            data(figure, 0, f"AWR, seed {seed}")[1][-1] > 0.45
+            and data(figure, 1, f"AWR, seed {seed}")[1].round()[-1] < 4
+        )
     before, goals = np.stack(data(figure, 2, "before"), 1), bandit.FourGoals()
     assert abs(before.std() - 1) < 0.1
-    assert goals.step(np.stack(data(figure, 3, "FPO"), 1))[1].mean() > 0.8 > goals.step(before)[1].mean() + 0.6
+    assert (
+        goals.step(np.stack(data(figure, 3, "FPO"), 1))[1].mean()
+        > 0.8
+        > goals.step(before)[1].mean() + 0.6
+    )
 
 
 def test_a_kl_term_keeps_the_goals_that_are_lost_without():
     figure = figures.draw("policy-collapse")
     for seed in range(2):
-        kept, lost = (data(figure, 1, f"{name}, seed {seed}")[1].round() for name in ("FPO + KL", "FPO"))
-        assert kept.min() == 4 > 2 >= lost[-1] and data(figure, 0, f"FPO + KL, seed {seed}")[1][-1] > 0.45
+        kept, lost = (
+            data(figure, 1, f"{name}, seed {seed}")[1].round() for name in ("FPO + KL", "FPO")
+        )
+        assert (
+            kept.min() == 4 > 2 >= lost[-1]
+            and data(figure, 0, f"FPO + KL, seed {seed}")[1][-1] > 0.45
+        )
     goals = bandit.FourGoals().step(np.stack(data(figure, 2, "FPO + KL"), 1))[4]["goal"]
     assert np.bincount(goals, minlength=4).min() > 10

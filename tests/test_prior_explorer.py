@@ -36,7 +36,9 @@ def test_brightness_is_that_of_the_closed_form(explorer):
     assert centre(explorer, "samples") == pytest.approx((float(mean), 0.1 * float(ratio)), abs=1e-3)
     assert f"samples {mean:.3f}".replace("-", "−") in explorer.text.value
     grid, kept = curve(explorer, 1, "mean / data's")
-    assert np.interp(curve(explorer, 1, "here")[0][0], grid, kept) == pytest.approx(mean / -0.3, abs=1e-3)
+    assert np.interp(curve(explorer, 1, "here")[0][0], grid, kept) == pytest.approx(
+        mean / -0.3, abs=1e-3
+    )
 
 
 def test_zero_terminal_snr_keeps_everything_and_a_moved_slider_is_a_level_of_ones_own(explorer):
@@ -67,7 +69,14 @@ def test_sliders_move_lines_over_a_background_that_stays(explorer, monkeypatch):
     explorer.controls["side"].value = 256
     before, drawn = explorer._picture._background, []
     monkeypatch.setattr(explorer.figure.canvas, "draw", lambda: drawn.append(1))
-    for name, value in {"logsnr": -8, "side": 16, "mean": 0.4, "std": 0.3, "offset": 0.2, "start": False}.items():
+    for name, value in {
+        "logsnr": -8,
+        "side": 16,
+        "mean": 0.4,
+        "std": 0.3,
+        "offset": 0.2,
+        "start": False,
+    }.items():
         explorer.controls[name].value = value
     assert not drawn and explorer._picture._background is before
     assert Image.open(io.BytesIO(explorer.png)).size[0] > 800

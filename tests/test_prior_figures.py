@@ -36,11 +36,17 @@ def test_the_prior_kl_and_what_samples_feel_of_it_are_those_of_torch():
     mean[0, 0] = side * P.MEAN
     alpha, noise = expit(level) ** 0.5, expit(-level)
     x = mean + power.sqrt() * torch.from_numpy(rng.normal(size=(4000, side, side)))
-    per_image = torch.distributions.kl_divergence(normal(alpha * x, noise**0.5), normal(0.0, 1.0)).sum((1, 2))
+    per_image = torch.distributions.kl_divergence(
+        normal(alpha * x, noise**0.5), normal(0.0, 1.0)
+    ).sum((1, 2))
     total, felt = P.kl(level, side)
-    assert total[0] == pytest.approx(per_image.mean().item(), abs=4 * per_image.std().item() / 4000**0.5)
+    assert total[0] == pytest.approx(
+        per_image.mean().item(), abs=4 * per_image.std().item() / 4000**0.5
+    )
     marginal = normal(alpha * mean, (alpha**2 * power + noise).sqrt())
-    assert felt[0] == pytest.approx(torch.distributions.kl_divergence(marginal, normal(0.0, 1.0)).sum().item(), rel=1e-10)
+    assert felt[0] == pytest.approx(
+        torch.distributions.kl_divergence(marginal, normal(0.0, 1.0)).sum().item(), rel=1e-10
+    )
     assert 0 < felt[0] < total[0]
 
 
@@ -63,7 +69,11 @@ def test_measured_brightness_lies_on_the_closed_form():
             place, found = data(figure, panel, f"{side}² measured")
             gap = found[:3] - np.interp(place[:3], grid, curve)
             # DDIM's own error grows with the variance of the coefficient, and with the range of the grid
-            assert abs(gap).max() < (far if side < 256 else 0.04) and abs(gap[0]) < 0.003, (side, panel, gap)
+            assert abs(gap).max() < (far if side < 256 else 0.04) and abs(gap[0]) < 0.003, (
+                side,
+                panel,
+                gap,
+            )
 
 
 def test_stable_diffusions_end_loses_the_mean_and_zero_terminal_snr_mends_it():
@@ -80,7 +90,9 @@ def test_the_pictures_differ_in_brightness_and_not_in_texture():
     centred = lambda images: images - images.mean((1, 2), keepdims=True)
     assert np.corrcoef(centred(left).ravel(), centred(grey).ravel())[0, 1] > 0.99
     assert np.corrcoef(centred(left).ravel(), centred(mended).ravel())[0, 1] > 0.98
-    assert [one.mean() for one in (left, grey, mended)] == pytest.approx([-0.6, -0.18, -0.6], abs=0.01)
+    assert [one.mean() for one in (left, grey, mended)] == pytest.approx(
+        [-0.6, -0.18, -0.6], abs=0.01
+    )
     rows = [ax.images[0].get_array().mean() for ax in figures.draw("brightness").axes]
     assert rows[1] - rows[0] > 0.3 and abs(rows[2] - rows[0]) < 0.03
 
@@ -95,9 +107,15 @@ def test_the_bias_under_offset_noise_is_that_of_the_flow_of_images(also_at_start
     mean = torch.zeros(side**2, dtype=torch.float64)
     mean[0] = side * 0.7
     start = torch.randn(n, side**2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    start = (start - start.mean(0)) / start.std(0, correction=0) * (noise.sqrt() if also_at_start else 1)
+    start = (
+        (start - start.mean(0))
+        / start.std(0, correction=0)
+        * (noise.sqrt() if also_at_start else 1)
+    )
     alpha, sigma2 = expit(level) ** 0.5, expit(-level)
-    x = mean + (power / (alpha**2 * power + sigma2 * noise)).sqrt() * (start - alpha * mean)  # z and x, standardised, are equal
+    x = mean + (power / (alpha**2 * power + sigma2 * noise)).sqrt() * (
+        start - alpha * mean
+    )  # z and x, standardised, are equal
     kept, spread = P.offset_bias(level, c, side, 0.7, 0.5, also_at_start)
     assert x[:, 0].mean().item() / mean[0] == pytest.approx(kept, rel=1e-9)
     assert x[:, 0].std(correction=0).item() / math.sqrt(power[0]) == pytest.approx(spread, rel=1e-9)
@@ -108,9 +126,14 @@ def test_offset_noise_shows_its_numbers():
     assert data(figure, 0, "c = 0.1")[1] == pytest.approx(-3.737, abs=5e-4)
     c, mean = data(figure, 1, "mean / data's")
     at = np.abs(c - 0.1).argmin()
-    ends = [data(figure, 1, f"std / data's, {kind}")[1][at] for kind in ("offset in the start too", "plain start")]
+    ends = [
+        data(figure, 1, f"std / data's, {kind}")[1][at]
+        for kind in ("offset in the start too", "plain start")
+    ]
     assert [mean[at], *ends] == pytest.approx([0.8505, 0.9911, 0.1530], abs=1e-4)
-    assert P.offset_bias(SD, 0.0)[0] == pytest.approx(prior.terminal_bias(SD, 1.0, (P.SIDE * P.STD) ** 2)[0])
+    assert P.offset_bias(SD, 0.0)[0] == pytest.approx(
+        prior.terminal_bias(SD, 1.0, (P.SIDE * P.STD) ** 2)[0]
+    )
 
 
 def test_straightness_is_the_closed_form_and_paths_go_in_to_0_707():
@@ -119,15 +142,17 @@ def test_straightness_is_the_closed_form_and_paths_go_in_to_0_707():
     assert s == pytest.approx(np.sqrt(c) * (2 - math.pi / 2), rel=2e-3)
     for k in range(9):
         path = data(figure, 0, f"path {k}")[1]
-        assert path[-1] == pytest.approx(path[0], abs=1e-5) and path[len(path) // 2] == pytest.approx(
-            path[0] / 2**0.5, abs=1e-5
-        )
+        assert path[-1] == pytest.approx(path[0], abs=1e-5) and path[
+            len(path) // 2
+        ] == pytest.approx(path[0] / 2**0.5, abs=1e-5)
 
 
 def test_the_exact_velocity_is_the_mean_over_pairs():
     ring, moons = P.ring_and_moons()
     n, t = 400_000, 0.6
-    source, x = (one.sample(n, torch.Generator().manual_seed(k)) for k, one in enumerate((ring, moons)))
+    source, x = (
+        one.sample(n, torch.Generator().manual_seed(k)) for k, one in enumerate((ring, moons))
+    )
     z = t * source + (1 - t) * x
     middle = torch.tensor([[2.0, 1.5]], dtype=torch.float64)
     near = (z - middle).norm(dim=1) < 0.12
@@ -138,7 +163,9 @@ def test_the_exact_velocity_is_the_mean_over_pairs():
 
 def test_the_exact_velocity_between_two_gaussians_is_the_regression_of_pairs():
     source, x = mixture([[1.0, 2.0]], 0.5), mixture([[0.0, -1.0]], 0.3)
-    one, two = (toy.sample(200_000, torch.Generator().manual_seed(k)) for k, toy in enumerate((source, x)))
+    one, two = (
+        toy.sample(200_000, torch.Generator().manual_seed(k)) for k, toy in enumerate((source, x))
+    )
     for t in (0.2, 0.7):
         z, u = t * one + (1 - t) * two, one - two
         slope = ((z - z.mean(0)) * (u - u.mean(0))).mean(0) / z.var(0)
@@ -161,7 +188,9 @@ def test_the_table_of_couplings_is_as_known():
     one = P.coupled()["independent, exact"]
     dt, dz = np.diff(one.t), np.diff(one.z, axis=0)
     energy = ((dz / dt[:, None, None]) ** 2).sum(-1).mean(1) @ abs(dt)
-    assert row["independent, exact"]["S/energy"] == pytest.approx(row["independent, exact"]["S"] / energy, rel=1e-9)
+    assert row["independent, exact"]["S/energy"] == pytest.approx(
+        row["independent, exact"]["S"] / energy, rel=1e-9
+    )
 
 
 def test_the_figure_of_couplings_says_what_is_measured():
@@ -171,18 +200,35 @@ def test_the_figure_of_couplings_says_what_is_measured():
     np.testing.assert_array_equal(np.stack([x, y], 1).reshape(120, 3, 2)[:, 0], one.source[:120])
     np.testing.assert_array_equal(np.stack([x, y], 1).reshape(120, 3, 2)[:, 1], one.x[:120])
     x, y = data(figure, 4, "minibatch OT: paths")
-    np.testing.assert_array_equal(np.stack([x, y], 1).reshape(120, len(one.t) + 1, 2)[:, -2], one.z[-1, :120])
+    np.testing.assert_array_equal(
+        np.stack([x, y], 1).reshape(120, len(one.t) + 1, 2)[:, -2], one.z[-1, :120]
+    )
     assert f"{one.numbers()['cost']:.1f}" in figure.axes[1].get_title()
     assert f"S = {one.numbers()['S']:.3f}" in figure.axes[4].get_title()
 
 
 def test_crossings_on_a_line_are_pairs_whose_paths_meet_and_optimal_pairs_have_none():
-    source, x = (torch.randn(60, 1, generator=torch.Generator().manual_seed(k), dtype=torch.float64) for k in (0, 1))
+    source, x = (
+        torch.randn(60, 1, generator=torch.Generator().manual_seed(k), dtype=torch.float64)
+        for k in (0, 1)
+    )
     met = [
         (source[i] - source[j]) * (x[i] - x[j]) < 0 for i in range(60) for j in range(i)
     ]  # the order at the start is not that at the end
-    assert couplings.crossings(source, x) == pytest.approx(np.mean([bool(m) for m in met]), abs=1e-12)
-    assert couplings.crossings(*couplings.minibatch_ot(source, x, torch.Generator().manual_seed(2), batch=60)) == 0
+    assert couplings.crossings(source, x) == pytest.approx(
+        np.mean([bool(m) for m in met]), abs=1e-12
+    )
+    assert (
+        couplings.crossings(
+            *couplings.minibatch_ot(source, x, torch.Generator().manual_seed(2), batch=60)
+        )
+        == 0
+    )
     plane = [torch.randn(300, 2, generator=torch.Generator().manual_seed(k)) for k in (3, 4)]
     assert couplings.crossings(*plane) == pytest.approx(0.5, abs=0.05)
-    assert couplings.crossings(*couplings.minibatch_ot(*plane, torch.Generator().manual_seed(2), batch=300)) == 0
+    assert (
+        couplings.crossings(
+            *couplings.minibatch_ot(*plane, torch.Generator().manual_seed(2), batch=300)
+        )
+        == 0
+    )

@@ -15,7 +15,12 @@ def wide(t, x):
 
 def cosine(x):
     t = torch.rand(len(x))
-    return t, wide(torch.cos(torch.pi * t / 2), x), wide(torch.sin(torch.pi * t / 2), x), torch.randn_like(x)
+    return (
+        t,
+        wide(torch.cos(torch.pi * t / 2), x),
+        wide(torch.sin(torch.pi * t / 2), x),
+        torch.randn_like(x),
+    )
 
 
 def eps_cosine(model, x):
@@ -42,7 +47,11 @@ def score_ve(model, x):
 def edm_output(model, x, sd=0.5):
     sigma = wide((1.2 * torch.randn(len(x)) - 1.2).exp(), x)
     z = x + sigma * torch.randn_like(x)
-    skip, out, scale = sd**2 / (sigma**2 + sd**2), sigma * sd / (sigma**2 + sd**2).sqrt(), 1 / (sigma**2 + sd**2).sqrt()
+    skip, out, scale = (
+        sd**2 / (sigma**2 + sd**2),
+        sigma * sd / (sigma**2 + sd**2).sqrt(),
+        1 / (sigma**2 + sd**2).sqrt(),
+    )
     weight = (sigma**2 + sd**2) / (sigma * sd) ** 2
     return (weight * (skip * z + out * model(scale * z, sigma.log() / 4) - x) ** 2).mean()
 
@@ -81,7 +90,13 @@ def test_target_and_weighting_are_found_to_a_permille(name, x):
     measured = probe(loss, x)
     assert measured.kind.startswith(kind)
     assert deviation(measured, closed) < 2e-3
-    assert len(measured.logsnr) == len(measured.factor) == len(measured.alpha) == len(measured.target[0]) == 20_000
+    assert (
+        len(measured.logsnr)
+        == len(measured.factor)
+        == len(measured.alpha)
+        == len(measured.target[0])
+        == 20_000
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -119,7 +134,9 @@ def test_as_is_draws_are_the_losses_own_and_carry_errors(x):
     p, _ = measured.density(edges)
     known = np.diff(-2 * np.exp(-edges / 2)) / np.diff(edges)
     ratio = w / known
-    assert (np.abs(ratio / np.median(ratio) - 1) < 6 * stderr / w + 0.02).all() and (stderr > 0).all()
+    assert (np.abs(ratio / np.median(ratio) - 1) < 6 * stderr / w + 0.02).all() and (
+        stderr > 0
+    ).all()
     assert np.abs(p - np.diff(1 / (1 + np.exp(-edges / 2))) / np.diff(edges)).max() < 0.01
 
 
@@ -145,12 +162,17 @@ def test_an_output_under_a_name_and_a_network_by_name(x):
     before = [p.clone() for p in trainer.net.parameters()]
     measured = probe(trainer.loss, x, model="net")
     assert measured.kind == "u"
-    assert all(p.grad is None and torch.equal(p, q) for p, q in zip(trainer.net.parameters(), before, strict=True))
+    assert all(
+        p.grad is None and torch.equal(p, q)
+        for p, q in zip(trainer.net.parameters(), before, strict=True)
+    )
     assert trainer.net(x).shape == x.shape  # the network answers again as it did
 
     def wrapped(model, x):
         t, e = torch.rand(len(x)), torch.randn_like(x)
-        return ((model((1 - wide(t, x)) * x + wide(t, x) * e, timestep=t).sample - (e - x)) ** 2).mean()
+        return (
+            (model((1 - wide(t, x)) * x + wide(t, x) * e, timestep=t).sample - (e - x)) ** 2
+        ).mean()
 
     assert probe(wrapped, x, output="sample").kind == "u"
 
@@ -178,14 +200,18 @@ def test_nothing_is_left_behind_also_after_an_exception(x):
 
 
 def test_the_same_seed_gives_the_same_measurement(x):
-    one, two = (probe(flow, x, draws=500, generator=torch.Generator().manual_seed(4)) for _ in range(2))
+    one, two = (
+        probe(flow, x, draws=500, generator=torch.Generator().manual_seed(4)) for _ in range(2)
+    )
     assert np.array_equal(one.logsnr, two.logsnr) and np.array_equal(one.factor, two.factor)
 
 
 def test_a_huber_loss_is_named_and_its_factor_local(x):
     def huber(model, x):
         t, e = torch.rand(len(x)), torch.randn_like(x)
-        return nn.functional.huber_loss(model((1 - wide(t, x)) * x + wide(t, x) * e, t), e - x, delta=0.5)
+        return nn.functional.huber_loss(
+            model((1 - wide(t, x)) * x + wide(t, x) * e, t), e - x, delta=0.5
+        )
 
     assert any("not a squared loss" in note for note in probe(huber, x, draws=500).notes)
 
@@ -214,7 +240,9 @@ def test_a_source_that_is_not_gaussian_is_named(x):
         (lambda model, x: (x * torch.randn_like(x)).mean(), "never calls its network"),
         (lambda model, x: model(x + torch.randn_like(x)).detach().mean(), "no gradient"),
         (
-            lambda model, x: (model(x + torch.randn_like(x)) * 0).sum().detach() + x.sum().requires_grad_(),
+            lambda model, x: (
+                (model(x + torch.randn_like(x)) * 0).sum().detach() + x.sum().requires_grad_()
+            ),
             "ignores the output|no gradient",
         ),
         (lambda model, x: 3.0, "must return a tensor"),

@@ -10,7 +10,12 @@ import diffviz as dv
 from diffviz.weightings import verdict
 
 ALL = list(dv.catalogue)
-WITHOUT_CLOSED_FORM = {"kdiff-cosine-interpolated-soft-min-snr", "sd3-mode-1.29", "sd3-mode-1.75", "sd3-mode-minus0.5"}
+WITHOUT_CLOSED_FORM = {
+    "kdiff-cosine-interpolated-soft-min-snr",
+    "sd3-mode-1.29",
+    "sd3-mode-1.75",
+    "sd3-mode-minus0.5",
+}
 
 
 def inside(objective, low=-40.0, high=40.0, n=2001):
@@ -26,8 +31,13 @@ def deviation(w, other):
 
 
 def test_the_catalogue_has_every_recipe():
-    assert len(ALL) == 104 and {o.name for o in dv.catalogue.values() if o.stated is None} == WITHOUT_CLOSED_FORM
-    assert all(o.source and 2011 <= o.year <= 2025 and name == o.name for name, o in dv.catalogue.items())
+    assert (
+        len(ALL) == 104
+        and {o.name for o in dv.catalogue.values() if o.stated is None} == WITHOUT_CLOSED_FORM
+    )
+    assert all(
+        o.source and 2011 <= o.year <= 2025 and name == o.name for name, o in dv.catalogue.items()
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name not in WITHOUT_CLOSED_FORM])
@@ -43,7 +53,12 @@ def test_every_weighting_is_finite_positive_and_ends_with_its_support(name):
     low, high = o.density.support()
     w = o.weighting(inside(o))
     assert np.isfinite(w).all() and (w >= 0).all() and (w > 0).mean() > 0.99
-    assert (o.weighting([max(low - 0.1, -40), min(high + 0.1, 40)])[[np.isfinite(low), np.isfinite(high)]] == 0).all()
+    assert (
+        o.weighting([max(low - 0.1, -40), min(high + 0.1, 40)])[
+            [np.isfinite(low), np.isfinite(high)]
+        ]
+        == 0
+    ).all()
     assert o.weighting(0.5 * (inside(o)[0] + inside(o)[-1])).shape == ()
 
 
@@ -247,7 +262,9 @@ def trigflow(u, model, data=0.5):
 
 
 def icfm(u, model):
-    t = 1 - u  # torchcfm: data at 1; the part of x1 − x0 that its total noise tells, ((1−t) x0 + sigma e)/std
+    t = (
+        1 - u
+    )  # torchcfm: data at 1; the part of x1 − x0 that its total noise tells, ((1−t) x0 + sigma e)/std
     std = np.hypot(1 - t, 0.1)
     x, eps = model(t, std)
     return (x - (1 - t) / std * eps) ** 2
@@ -256,8 +273,8 @@ def icfm(u, model):
 def posterior_mean_step(u, model, steps=20_000_000):
     alpha, sigma = vp(u)
     beta = (
-        0.1 + 19.9 * u
-    ) / steps  # mu_{t−1} = sqrt(a_{t−1}) b/(1−a_t) x + sqrt(1 − b)(1 − a_{t−1})/(1 − a_t) z, error over 1/T
+        (0.1 + 19.9 * u) / steps
+    )  # mu_{t−1} = sqrt(a_{t−1}) b/(1−a_t) x + sqrt(1 − b)(1 − a_{t−1})/(1 − a_t) z, error over 1/T
     return (steps * alpha / sqrt(1 - beta) * beta / sigma**2 * model(alpha, sigma)[0]) ** 2
 
 
@@ -314,7 +331,12 @@ def split(u, mean=-1.2, below=0.8, above=1.6):
     """Two half normals: a draw falls below the mode with probability below/(below + above)."""
     share = below / (below + above)
     return exp(
-        mean + where(u < share, below * ndtri(minimum(u / share, 1) / 2), -above * ndtri(maximum(1 - u, 0) / (1 - share) / 2))
+        mean
+        + where(
+            u < share,
+            below * ndtri(minimum(u / share, 1) / 2),
+            -above * ndtri(maximum(1 - u, 0) / (1 - share) / 2),
+        )
     )
 
 
@@ -379,29 +401,45 @@ def test_the_papers_own_loss_is_half_the_integral_of_w(name, centre):
         eps = sqrt(bump(2 * log(alpha / sigma)))
         return -sigma / alpha * eps, eps
 
-    z = np.linspace(-7.5, 7.5, 20_001)  # u = Phi(z): the ends of the unit interval as fine as its middle
+    z = np.linspace(
+        -7.5, 7.5, 20_001
+    )  # u = Phi(z): the ends of the unit interval as fine as its middle
     with np.errstate(under="ignore"):
         trained = np.trapezoid(LOSSES[name](ndtr(z), model) * stats.norm.pdf(z), z)
     o = dv.objective(name)
-    low, high = maximum(o.density.support()[0], centre - 9), minimum(o.density.support()[1], centre + 9)
-    edges = np.linspace(np.cbrt(low), np.cbrt(high), 40_001) ** 3  # fine about 0, where mode(1.75) has its spike
+    low, high = (
+        maximum(o.density.support()[0], centre - 9),
+        minimum(o.density.support()[1], centre + 9),
+    )
+    edges = (
+        np.linspace(np.cbrt(low), np.cbrt(high), 40_001) ** 3
+    )  # fine about 0, where mode(1.75) has its spike
     grid = (edges[1:] + edges[:-1]) / 2
-    assert 0.5 * (o.weighting(grid) * bump(grid) * np.diff(edges)).sum() == pytest.approx(trained, rel=2e-6)
+    assert 0.5 * (o.weighting(grid) * bump(grid) * np.diff(edges)).sum() == pytest.approx(
+        trained, rel=2e-6
+    )
 
 
 def test_every_recipe_has_its_papers_loss_but_the_two_with_another_route():
-    assert set(ALL) - set(LOSSES) == {"vdm-discrete", "edm-monotonic"}  # a T-step sum and a definition by the curve itself
+    assert set(ALL) - set(LOSSES) == {
+        "vdm-discrete",
+        "edm-monotonic",
+    }  # a T-step sum and a definition by the curve itself
 
 
 def test_the_discrete_vdm_loss_is_its_sum_over_steps():
     o, steps = dv.objective("vdm-discrete"), np.arange(1, 1001) / 1000
     gamma = lambda t: -13.3 + 18.3 * t
     bump = lambda l: exp(-((l - 1) ** 2) / 18)
-    summed = (0.5 * 1000 * np.expm1(gamma(steps) - gamma(steps - 1e-3)) * bump(-gamma(steps))).mean()
+    summed = (
+        0.5 * 1000 * np.expm1(gamma(steps) - gamma(steps - 1e-3)) * bump(-gamma(steps))
+    ).mean()
     low, high = o.density.support()
     grid = np.linspace(low, high, 200_001)
     grid = (grid[1:] + grid[:-1]) / 2
-    assert 0.5 * (o.weighting(grid) * bump(grid)).mean() * (high - low) == pytest.approx(summed, rel=1e-4)
+    assert 0.5 * (o.weighting(grid) * bump(grid)).mean() * (high - low) == pytest.approx(
+        summed, rel=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -487,7 +525,11 @@ def test_peaks_and_negative_shares_are_the_known_ones(name, peak, share):
 
 
 def test_identical_weightings_form_the_known_classes():
-    classes = {frozenset(o.name for o in group) for group in dv.classes(dv.catalogue.values()) if len(group) > 1}
+    classes = {
+        frozenset(o.name for o in group)
+        for group in dv.classes(dv.catalogue.values())
+        if len(group) > 1
+    }
     assert classes == {
         frozenset(["elbo", "vdm", "vdm-discrete", "score-sde-vp-likelihood", "score-sde-ve-likelihood", "score-sde-subvp-likelihood", "sit-linear-likelihood", "ncsnpp-ve", "ncsn", "ncsnv2", "edm-repo-ve", "smalldiffusion"]),
         frozenset(["v-cosine", "pd-snr-plus-one", "kdiff-v-diffusion-karras", "fm-ot", "rectified-flow", "fm-ot-sigma-min", "fm-cosine", "sit-linear-eps-velocity-weighted"]),
@@ -509,9 +551,15 @@ def test_shares_below_zero_are_the_known_ones(name, of_w, of_loss):
 
 def test_fm_is_v_cosine_with_the_constants_of_the_identity():
     l = np.linspace(-40, 40, 801)
-    np.testing.assert_allclose(dv.objective("fm-ot").weighting(l), exp(-l / 2), rtol=1e-12)  # L_w itself, no constant
-    np.testing.assert_allclose((1 + exp(-l / 2)) ** 2 * cosh(l / 4) ** -2.0 / 8, exp(-l / 2) / 2, rtol=1e-12)
-    np.testing.assert_allclose(dv.objective("v-cosine").weighting(l) / 2, exp(-l / 2) / pi, rtol=1e-12)
+    np.testing.assert_allclose(
+        dv.objective("fm-ot").weighting(l), exp(-l / 2), rtol=1e-12
+    )  # L_w itself, no constant
+    np.testing.assert_allclose(
+        (1 + exp(-l / 2)) ** 2 * cosh(l / 4) ** -2.0 / 8, exp(-l / 2) / 2, rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        dv.objective("v-cosine").weighting(l) / 2, exp(-l / 2) / pi, rtol=1e-12
+    )
 
 
 def test_sd3_over_fm_is_the_known_even_function():
@@ -523,10 +571,14 @@ def test_sd3_over_fm_is_the_known_even_function():
 
 def test_sd3_and_edm_look_alike_after_scaling_to_the_maximum():
     l = np.linspace(-10, 10, 20_001)
-    a, b = (o.weighting(l) / o.weighting(l).max() for o in (dv.objective("sd3"), dv.objective("edm")))
+    a, b = (
+        o.weighting(l) / o.weighting(l).max() for o in (dv.objective("sd3"), dv.objective("edm"))
+    )
     assert np.corrcoef(a, b)[0, 1] == pytest.approx(0.994, abs=6e-4)
     assert np.abs(a - b).max() == pytest.approx(0.129, abs=6e-4)
-    assert dv.objective("edm").weighting(0.0) / dv.objective("edm").weighting(-3.307777567) == pytest.approx(0.465, abs=6e-4)
+    assert dv.objective("edm").weighting(0.0) / dv.objective("edm").weighting(
+        -3.307777567
+    ) == pytest.approx(0.465, abs=6e-4)
 
 
 def test_loss_density_of_fm_on_unit_gaussian_data_is_sech_with_integral_pi():
@@ -538,11 +590,19 @@ def test_loss_density_of_fm_on_unit_gaussian_data_is_sech_with_integral_pi():
 
 @pytest.mark.parametrize(
     ("name", "loss"),
-    [("edm", 1.62755103), ("sd3", 1.74126369), ("fm-ot", 1.55732064), ("elbo", 2 * 5.0), ("sigmoid-bias2", 2 * 1.15632724)],
+    [
+        ("edm", 1.62755103),
+        ("sd3", 1.74126369),
+        ("fm-ot", 1.55732064),
+        ("elbo", 2 * 5.0),
+        ("sigmoid-bias2", 2 * 1.15632724),
+    ],
 )
 def test_losses_on_unit_gaussian_data_are_the_known_ones(name, loss):
     l = np.linspace(-10, 10, 20_001)
-    assert np.trapezoid(dv.loss_density(dv.objective(name), l), l) / 2 == pytest.approx(loss, abs=2e-7)
+    assert np.trapezoid(dv.loss_density(dv.objective(name), l), l) / 2 == pytest.approx(
+        loss, abs=2e-7
+    )
 
 
 def test_an_unknown_name_is_answered_with_near_names():

@@ -25,7 +25,10 @@ from suite.trajectories import error_law, explained, prediction_weights
 
 LOW, HIGH = -10.0, 8.0
 MEANS = torch.tensor([[1.0, 1.0], [-1.0, 0.5], [0.0, -1.2]], dtype=torch.float64)
-VARIANCE, SHARE = torch.tensor([0.05, 0.1, 0.2], dtype=torch.float64), torch.tensor([0.3, 0.3, 0.4], dtype=torch.float64)
+VARIANCE, SHARE = (
+    torch.tensor([0.05, 0.1, 0.2], dtype=torch.float64),
+    torch.tensor([0.3, 0.3, 0.4], dtype=torch.float64),
+)
 GRIDS = {
     "uniform": stats.uniform(LOW, HIGH - LOW),
     "flow": LINEAR.schedule,
@@ -39,7 +42,10 @@ def model(denoise, d=2):
 
 @model
 def mixture(z, logsnr):
-    alpha, total = torch.sigmoid(logsnr).sqrt(), torch.sigmoid(logsnr) * VARIANCE + torch.sigmoid(-logsnr)
+    alpha, total = (
+        torch.sigmoid(logsnr).sqrt(),
+        torch.sigmoid(logsnr) * VARIANCE + torch.sigmoid(-logsnr),
+    )
     d = z[:, None] - alpha * MEANS
     share = (SHARE.log() - d.square().sum(-1) / (2 * total) - total.log()).softmax(1)
     return (share[..., None] * (MEANS + (alpha * VARIANCE / total)[:, None] * d)).sum(1)
@@ -47,7 +53,9 @@ def mixture(z, logsnr):
 
 def normal(variance):
     """Denoiser of data N(0, variance), any shape."""
-    return lambda z, logsnr: logsnr.sigmoid().sqrt() * variance / (logsnr.sigmoid() * variance + (-logsnr).sigmoid()) * z
+    return lambda z, logsnr: (
+        logsnr.sigmoid().sqrt() * variance / (logsnr.sigmoid() * variance + (-logsnr).sigmoid()) * z
+    )
 
 
 gaussian = model(normal(1), 1)
@@ -56,7 +64,10 @@ ONE = torch.ones(1, 1, dtype=torch.float64)
 
 def covariance():
     mean = (SHARE[:, None] * MEANS).sum(0)
-    second = (SHARE[:, None, None] * (MEANS[:, :, None] * MEANS[:, None] + VARIANCE[:, None, None] * torch.eye(2))).sum(0)
+    second = (
+        SHARE[:, None, None]
+        * (MEANS[:, :, None] * MEANS[:, None] + VARIANCE[:, None, None] * torch.eye(2))
+    ).sum(0)
     return mean, second - mean[:, None] * mean
 
 
@@ -73,15 +84,20 @@ def best(start):
 def order_of(solver, grid, start, best):
     steps = (128, 256, 512)
     ends = [dv.sample(mixture, grid(n), solver=solver, start=start).z[-1] for n in steps]
-    return -np.polyfit(np.log(steps), np.log([(end - best).norm(dim=1).median().item() for end in ends]), 1)[0]
+    return -np.polyfit(
+        np.log(steps), np.log([(end - best).norm(dim=1).median().item() for end in ends]), 1
+    )[0]
 
 
 @pytest.mark.parametrize("law", GRIDS)
 @pytest.mark.parametrize(
-    ("solver", "order"), [("ddim", 1), ("euler", 1), ("heun", 2), ("dpm++2m", 2), ("dpm++2s", 2), ("rk4", 4)]
+    ("solver", "order"),
+    [("ddim", 1), ("euler", 1), ("heun", 2), ("dpm++2m", 2), ("dpm++2s", 2), ("rk4", 4)],
 )
 def test_a_solver_has_its_order(solver, order, law, start, best):
-    assert order_of(solver, lambda n: grid_of(GRIDS[law], n, LOW, HIGH), start, best) == pytest.approx(order, abs=0.1)
+    assert order_of(
+        solver, lambda n: grid_of(GRIDS[law], n, LOW, HIGH), start, best
+    ) == pytest.approx(order, abs=0.1)
 
 
 @pytest.mark.parametrize("law", GRIDS)
@@ -101,10 +117,17 @@ def test_the_adaptive_reference_agrees_with_a_fine_grid(start, best):
 def test_euler_of_flow_matching_is_ddim_and_so_is_euler_in_sigma(start):
     for law in GRIDS.values():
         grid = grid_of(law, 16, LOW, HIGH)
-        sigma = paths.karras(math.exp(-HIGH / 2), math.exp(-LOW / 2), rho=1)  # the VE frame with s linear in time
+        sigma = paths.karras(
+            math.exp(-HIGH / 2), math.exp(-LOW / 2), rho=1
+        )  # the VE frame with s linear in time
         ddim, flow, ve, cosine = (
             dv.sample(mixture, grid, solver=solver, start=start, **options).z[-1]
-            for solver, options in (("ddim", {}), ("euler", {}), ("euler", {"path": sigma}), ("euler", {"path": COSINE}))
+            for solver, options in (
+                ("ddim", {}),
+                ("euler", {}),
+                ("euler", {"path": sigma}),
+                ("euler", {"path": COSINE}),
+            )
         )
         assert (ddim - flow).abs().max() < 1e-12 and (ddim - ve).abs().max() < 1e-11
         assert (ddim - cosine).abs().max() > 0.05
@@ -113,15 +136,25 @@ def test_euler_of_flow_matching_is_ddim_and_so_is_euler_in_sigma(start):
 def test_from_the_linear_to_the_vp_frame_ddim_stays_and_euler_moves():
     t = np.linspace(1 - 1e-9, 1e-9, 7)
     data, grid = model(normal(0.25), 1), LINEAR.logsnr(t)
-    assert np.allclose(between(1).alpha(grid), (1 - t) / np.sqrt((1 - t) ** 2 + t**2), rtol=1e-7)  # with the root
+    assert np.allclose(
+        between(1).alpha(grid), (1 - t) / np.sqrt((1 - t) ** 2 + t**2), rtol=1e-7
+    )  # with the root
     ends = [
-        dv.sample(data, grid, solver="euler", start=ONE, path=Path("", between(share), LINEAR.schedule)).z[-1].item()
+        dv.sample(
+            data, grid, solver="euler", start=ONE, path=Path("", between(share), LINEAR.schedule)
+        )
+        .z[-1]
+        .item()
         for share in (0, 0.5, 1)
     ]
-    assert ends[0] == pytest.approx(dv.sample(data, grid, solver="ddim", start=ONE).z[-1].item(), abs=1e-7)
+    assert ends[0] == pytest.approx(
+        dv.sample(data, grid, solver="ddim", start=ONE).z[-1].item(), abs=1e-7
+    )
     assert abs(ends[1] - ends[0]) > 0.003 and abs(ends[2] - ends[0]) > 0.01
 
-    def wanted(share):  # Euler by hand in t, with q = (1 − t)² + t² and the frame's scales (1 − t, t)/q^(share/2)
+    def wanted(
+        share,
+    ):  # Euler by hand in t, with q = (1 − t)² + t² and the frame's scales (1 − t, t)/q^(share/2)
         z = math.hypot(1 - t[0], t[0]) ** (1 - share)
         for here, there in pairwise(t):
             q, bend = (1 - here) ** 2 + here**2, 1 - 2 * here  # dq/dt = −2 bend
@@ -136,13 +169,31 @@ def test_from_the_linear_to_the_vp_frame_ddim_stays_and_euler_moves():
 
 @pytest.mark.parametrize("steps", [8, 32])
 def test_ddim_on_the_cosine_path_has_the_gain_of_the_closed_form(steps):
-    end = dv.sample(gaussian, COSINE.logsnr(np.linspace(1 - 1e-12, 1e-12, steps + 1)), solver="ddim", start=ONE).z[-1].item()
+    end = (
+        dv.sample(
+            gaussian,
+            COSINE.logsnr(np.linspace(1 - 1e-12, 1e-12, steps + 1)),
+            solver="ddim",
+            start=ONE,
+        )
+        .z[-1]
+        .item()
+    )
     assert end == pytest.approx(math.cos(math.pi / 2 / steps) ** steps, abs=1e-9)
 
 
 @pytest.mark.parametrize(("steps", "gain"), [(1, 0), (2, 0.5), (4, 0.72), (8, 0.8508217578)])
 def test_euler_of_flow_matching_has_the_gain_of_the_closed_form(steps, gain):
-    end = dv.sample(gaussian, LINEAR.logsnr(np.linspace(1 - 1e-12, 1e-12, steps + 1)), solver="ddim", start=ONE).z[-1].item()
+    end = (
+        dv.sample(
+            gaussian,
+            LINEAR.logsnr(np.linspace(1 - 1e-12, 1e-12, steps + 1)),
+            solver="ddim",
+            start=ONE,
+        )
+        .z[-1]
+        .item()
+    )
     assert end == pytest.approx(gain, abs=1e-9)
 
 
@@ -161,11 +212,21 @@ def independent_draws():
 def variance(data, steps, **options):
     grid = COSINE.logsnr(np.linspace(1 - 2e-4 / np.pi, 2e-4 / np.pi, steps + 1))
     first = torch.eye(1, steps + 1, dtype=torch.float64)
-    return dv.sample(data, grid, start=first, noise=independent_draws(), **options).z[-1].square().sum().item()
+    return (
+        dv.sample(data, grid, start=first, noise=independent_draws(), **options)
+        .z[-1]
+        .square()
+        .sum()
+        .item()
+    )
 
 
-@pytest.mark.parametrize(("steps", "ancestral", "ddim"), [(10, 0.6791468346, 0.7806), (1000, 0.9951262513, 0.9975)])
-def test_ancestral_sampling_is_under_dispersed_by_the_closed_form_and_more_than_ddim(steps, ancestral, ddim):
+@pytest.mark.parametrize(
+    ("steps", "ancestral", "ddim"), [(10, 0.6791468346, 0.7806), (1000, 0.9951262513, 0.9975)]
+)
+def test_ancestral_sampling_is_under_dispersed_by_the_closed_form_and_more_than_ddim(
+    steps, ancestral, ddim
+):
     data = model(normal(1), steps + 1)
     assert variance(data, steps, solver="ddim", eta=1) == pytest.approx(ancestral, abs=1e-9)
     assert variance(data, steps, solver="ddim") == pytest.approx(ddim, abs=1e-4)
@@ -176,7 +237,9 @@ def test_ancestral_sampling_is_under_dispersed_by_the_closed_form_and_more_than_
 def test_a_ddpm_step_is_a_ddim_step_of_twice_the_length_and_noise():
     """In s² of the VE frame: DDPM from s to e keeps (e/s)² of eps_hat, which is DDIM from s to e²/s."""
     grid, y = np.array([0.0, 1.3]), torch.tensor([[0.7, -0.2]], dtype=torch.float64)
-    mean = dv.sample(mixture, grid, solver="ddim", eta=1, start=y, noise=torch.zeros_like).z[-1] / VP.alpha(grid[1])
+    mean = dv.sample(mixture, grid, solver="ddim", eta=1, start=y, noise=torch.zeros_like).z[
+        -1
+    ] / VP.alpha(grid[1])
     further = dv.sample(mixture, [0.0, 2.6], solver="ddim", start=y).z[-1] / VP.alpha(2.6)
     assert (mean - further).abs().max() < 1e-14
 
@@ -194,11 +257,18 @@ def test_samples_of_an_exact_denoiser_have_the_mean_and_covariance_of_the_data(o
     generator = torch.Generator().manual_seed(1)
     first = torch.randn(n, 2, generator=generator)
     x = dv.sample(
-        mixture, grid_of(COSINE.schedule, steps, -12, 10), start=first, generator=generator, **options
+        mixture,
+        grid_of(COSINE.schedule, steps, -12, 10),
+        start=first,
+        generator=generator,
+        **options,
     ).samples.double()
     mean, cov = covariance()
     fourth = ((x - mean) ** 2).T.cov()  # of the entries' own spread
-    bar = 4 * (torch.diag(cov) / n).sqrt(), 4 * fourth.abs().max().sqrt() / math.sqrt(n) + 2 * cov.abs().max() / steps
+    bar = (
+        4 * (torch.diag(cov) / n).sqrt(),
+        4 * fourth.abs().max().sqrt() / math.sqrt(n) + 2 * cov.abs().max() / steps,
+    )
     assert ((x.mean(0) - mean).abs() < bar[0]).all(), (x.mean(0) - mean) / bar[0]
     assert ((torch.cov(x.T) - cov).abs() < bar[1]).all(), (torch.cov(x.T) - cov) / bar[1]
 
@@ -209,7 +279,9 @@ def sigmas_and_levels(steps=17):
 
 
 def in_y(x, sigma):
-    return mixture.denoise(x / math.hypot(1, sigma), torch.tensor(-2 * math.log(sigma), dtype=torch.float64))
+    return mixture.denoise(
+        x / math.hypot(1, sigma), torch.tensor(-2 * math.log(sigma), dtype=torch.float64)
+    )
 
 
 def k_heun(x, sigmas, noise, churn=0.0, s_noise=1.0, s_tmin=0.0, s_tmax=math.inf):
@@ -270,7 +342,9 @@ def k_lms(x, sigmas, noise):
         half = (sigmas[i + 1] - sigmas[i]) / 2
         tau = sigmas[i] + half * (1 + node)
         for j, slope in enumerate(slopes):
-            basis = np.prod([(tau - at[k]) / (at[j] - at[k]) for k in range(len(at)) if k != j], axis=0)
+            basis = np.prod(
+                [(tau - at[k]) / (at[j] - at[k]) for k in range(len(at)) if k != j], axis=0
+            )
             x = x + float(half * (weight * basis).sum()) * slope
     return x
 
@@ -300,7 +374,8 @@ def test_solvers_agree_with_the_formulas_of_k_diffusion(theirs, ours, start):
 
     wanted = theirs(start * math.hypot(1, sigmas[0]), sigmas, noise(2))
     assert (
-        dv.sample(mixture, levels, start=start, noise=noise(2), **ours).z[-1] - wanted / math.hypot(1, sigmas[-1])
+        dv.sample(mixture, levels, start=start, noise=noise(2), **ours).z[-1]
+        - wanted / math.hypot(1, sigmas[-1])
     ).abs().max() < 1e-8
 
 
@@ -311,13 +386,19 @@ def test_solvers_agree_with_the_formulas_of_k_diffusion(theirs, ours, start):
         ("DDIMScheduler", {"set_alpha_to_one": False, "clip_sample": False}, {"solver": "ddim"}),
         ("EulerDiscreteScheduler", {}, {"solver": "ddim"}),
         ("HeunDiscreteScheduler", {}, {"solver": "heun"}),
-        ("DPMSolverMultistepScheduler", {"lower_order_final": False, "final_sigmas_type": "sigma_min"}, {"solver": "dpm++2m"}),
+        (
+            "DPMSolverMultistepScheduler",
+            {"lower_order_final": False, "final_sigmas_type": "sigma_min"},
+            {"solver": "dpm++2m"},
+        ),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
 def test_solvers_agree_with_diffusers(name, arguments, ours, start):
     """On its own table of levels, in its float32. Its VE samplers start at z sigma_max and end with x_hat."""
-    scheduler = getattr(diffusers, name)(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, **arguments)
+    scheduler = getattr(diffusers, name)(
+        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, **arguments
+    )
     scheduler.set_timesteps(20)
     alpha2 = scheduler.alphas_cumprod.double()
     levels = (alpha2 / (1 - alpha2)).log()
@@ -325,14 +406,24 @@ def test_solvers_agree_with_diffusers(name, arguments, ours, start):
     grid, z = [], start * float(scheduler.init_noise_sigma) if exploding else start
     for t in scheduler.timesteps:
         scaled = scheduler.scale_model_input(z, t)
-        level = -2 * scheduler.sigmas[scheduler.step_index].double().log() if exploding else levels[t.long()]
-        eps = (scaled - level.sigmoid().sqrt() * mixture.denoise(scaled, level)) / (-level).sigmoid().sqrt()
+        level = (
+            -2 * scheduler.sigmas[scheduler.step_index].double().log()
+            if exploding
+            else levels[t.long()]
+        )
+        eps = (scaled - level.sigmoid().sqrt() * mixture.denoise(scaled, level)) / (
+            -level
+        ).sigmoid().sqrt()
         z = scheduler.step(eps, t, z).prev_sample
         grid.append(level.item())
     grid = np.unique(grid)
     if name.startswith("DPM"):
         grid = np.r_[grid, levels[0]]
-    first = start * float(scheduler.init_noise_sigma) / math.hypot(1, math.exp(-grid[0] / 2)) if exploding else start
+    first = (
+        start * float(scheduler.init_noise_sigma) / math.hypot(1, math.exp(-grid[0] / 2))
+        if exploding
+        else start
+    )
     found = dv.sample(mixture, grid, start=first, **ours)
     assert ((found.samples if exploding else found.z[-1]) - z).abs().max() < 2e-4
 
@@ -341,12 +432,16 @@ def test_ddim_on_the_cosine_path_weighs_all_velocities_alike_and_ddpm_late_ones_
     grid = COSINE.logsnr(np.linspace(1 - 1e-12, 1e-12, 101))
     flat, rising = np.abs(prediction_weights(grid)), np.abs(prediction_weights(grid, eta=1))
     assert flat.shape == (101,) and flat[0] == pytest.approx(math.cos(math.pi / 200) ** 100)
-    assert flat[1:] == pytest.approx(math.sin(math.pi / 200) * math.cos(math.pi / 200) ** np.arange(99, -1, -1), abs=1e-9)
+    assert flat[1:] == pytest.approx(
+        math.sin(math.pi / 200) * math.cos(math.pi / 200) ** np.arange(99, -1, -1), abs=1e-9
+    )
     assert flat[-1] == pytest.approx(0.015707, abs=5e-7) and flat[1:].min() / flat[1:].max() > 0.987
     assert (np.diff(rising[1:80]) > 0).all() and rising[1] < 0.001 and rising[1:].max() > 0.025
 
 
-@pytest.mark.parametrize("solver", [one for one in SOLVERS if one not in ("adaptive", "euler-maruyama")])
+@pytest.mark.parametrize(
+    "solver", [one for one in SOLVERS if one not in ("adaptive", "euler-maruyama")]
+)
 @pytest.mark.parametrize("target", [EPS, X])
 def test_the_weights_put_the_last_z_together_from_what_was_predicted(solver, target):
     grid, said = grid_of(COSINE.schedule, 6, -6, 5), []
@@ -368,15 +463,22 @@ def test_the_weights_put_the_last_z_together_from_what_was_predicted(solver, tar
 def test_straightness_of_a_trajectory_depends_on_the_path_and_the_data():
     first = stats.norm.ppf((np.arange(400) + 0.5) / 400)[:, None]
     for c in (0.25, 1.0):
-        t = dv.sample(model(normal(c), 1), grid_of(LINEAR.schedule, 200, -12, 12), start=torch.tensor(first))
+        t = dv.sample(
+            model(normal(c), 1), grid_of(LINEAR.schedule, 200, -12, 12), start=torch.tensor(first)
+        )
         second = float((first**2).mean())
-        assert couplings.straightness(*t.on(LINEAR)) == pytest.approx(math.sqrt(c) * (2 - math.pi / 2) * second, rel=0.01)
+        assert couplings.straightness(*t.on(LINEAR)) == pytest.approx(
+            math.sqrt(c) * (2 - math.pi / 2) * second, rel=0.01
+        )
     assert couplings.straightness(*t.on(COSINE)) < 1e-3  # VP on unit data stands still
-    assert couplings.path_ratio(t.on(Path("", VE, LINEAR.schedule))[1]) == pytest.approx(1, abs=1e-9)
+    assert couplings.path_ratio(t.on(Path("", VE, LINEAR.schedule))[1]) == pytest.approx(
+        1, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(
-    ("variance", "flow", "vp"), [(0.01, 0.065, 0.171), (0.1, 0.150, 0.108), (0.5, 0.244, 0.036), (1, 0.293, 0)]
+    ("variance", "flow", "vp"),
+    [(0.01, 0.065, 0.171), (0.1, 0.150, 0.108), (0.5, 0.244, 0.036), (1, 0.293, 0)],
 )
 def test_the_distance_of_a_path_from_its_chord_depends_on_the_data(variance, flow, vp):
     t = dv.sample(model(normal(variance), 1), grid_of(LINEAR.schedule, 400, -16, 16), start=ONE)
@@ -388,11 +490,41 @@ def test_the_distance_of_a_path_from_its_chord_depends_on_the_data(variance, flo
 
 
 EARLY = {  # R² after 10, 20, 30, 50, 70 % of the steps: images of 64², of 256² (1 − mmse/Var); digits, ring8 after 10 … 50 %
-    "flow": (LINEAR, (48, 66, 76, 86, 92), (72, 82, 86, 91, 95), (29, 56, 80, 99), (19, 38, 58, 88)),
-    "flow, shift 3": (paths.shifted(LINEAR, 3), (17, 39, 54, 72, 83), (52, 68, 76, 84, 90), (10, 22, 36, 69), (7, 14, 24, 48)),
-    "cosine": (COSINE, (57, 71, 78, 86, 91), (77, 84, 87, 91, 94), (39, 68, 86, 99), (26, 47, 64, 88)),
-    "DDPM": (paths.vp_linear(), (5, 19, 40, 69, 84), (32, 54, 68, 83, 90), (5, 11, 22, 63), (3, 7, 14, 43)),
-    "EDM": (paths.karras(), (8, 19, 39, 74, 94), (39, 54, 67, 86, 96), (3, 6, 11, 47), (2, 4, 7, 31)),
+    "flow": (
+        LINEAR,
+        (48, 66, 76, 86, 92),
+        (72, 82, 86, 91, 95),
+        (29, 56, 80, 99),
+        (19, 38, 58, 88),
+    ),
+    "flow, shift 3": (
+        paths.shifted(LINEAR, 3),
+        (17, 39, 54, 72, 83),
+        (52, 68, 76, 84, 90),
+        (10, 22, 36, 69),
+        (7, 14, 24, 48),
+    ),
+    "cosine": (
+        COSINE,
+        (57, 71, 78, 86, 91),
+        (77, 84, 87, 91, 94),
+        (39, 68, 86, 99),
+        (26, 47, 64, 88),
+    ),
+    "DDPM": (
+        paths.vp_linear(),
+        (5, 19, 40, 69, 84),
+        (32, 54, 68, 83, 90),
+        (5, 11, 22, 63),
+        (3, 7, 14, 43),
+    ),
+    "EDM": (
+        paths.karras(),
+        (8, 19, 39, 74, 94),
+        (39, 54, 67, 86, 96),
+        (3, 6, 11, 47),
+        (2, 4, 7, 31),
+    ),
 }
 
 
@@ -405,24 +537,48 @@ def explained_by_power(path, power):
 
 @pytest.mark.parametrize("name", EARLY)
 @pytest.mark.parametrize(("size", "error"), [(256, 4), (64, 6)])
-def test_with_the_spectrum_of_images_the_exact_denoiser_is_early_done_on_some_grids(name, size, error):
-    frequency = [0.5, 1, 2, 4, 8, 16, 32, 64, 96]  # cycles per image of 256², and the level that drowns each
-    drowned = np.array([-7.38, -6.03, -4.65, -3.00, -1.30, 0.43, 2.26, 3.90, 4.75]) + 2 * math.log(256 / size)
+def test_with_the_spectrum_of_images_the_exact_denoiser_is_early_done_on_some_grids(
+    name, size, error
+):
+    frequency = [
+        0.5,
+        1,
+        2,
+        4,
+        8,
+        16,
+        32,
+        64,
+        96,
+    ]  # cycles per image of 256², and the level that drowns each
+    drowned = np.array([-7.38, -6.03, -4.65, -3.00, -1.30, 0.43, 2.26, 3.90, 4.75]) + 2 * math.log(
+        256 / size
+    )
     rate = np.hypot(*np.indices((size, size))) / 2
     rate[0, 0] = 0.25
-    power = np.exp(-interpolate.interp1d(np.log(frequency), drowned, fill_value="extrapolate")(np.log(rate)))
+    power = np.exp(
+        -interpolate.interp1d(np.log(frequency), drowned, fill_value="extrapolate")(np.log(rate))
+    )
     path, *wanted = EARLY[name]
     assert explained_by_power(path, power) == pytest.approx(wanted[size == 256], abs=error)
 
 
 def test_on_the_photos_at_hand_cosine_is_done_before_flow_and_both_long_before_the_others():
     with np.load(File(__file__).parents[1] / "data" / "photos.npz") as photos:
-        images = np.stack([photos[name] for name in ("camera", "astronaut", "coffee", "chelsea", "rocket")]) / 127.5 - 1
+        images = (
+            np.stack(
+                [photos[name] for name in ("camera", "astronaut", "coffee", "chelsea", "rocket")]
+            )
+            / 127.5
+            - 1
+        )
     power = (fft.dctn(images, axes=(1, 2), norm="ortho") ** 2).mean(0)
     ring = np.rint(np.hypot(*np.indices(power.shape))).astype(int)
     power = (np.bincount(ring.flat, power.flat) / np.bincount(ring.flat))[ring]
     found = {name: explained_by_power(path, power) for name, (path, *_) in EARLY.items()}
-    assert (found["cosine"][:3] > found["flow"][:3]).all() and (found["flow"][:3] > found["flow, shift 3"][:3] + 10).all()
+    assert (found["cosine"][:3] > found["flow"][:3]).all() and (
+        found["flow"][:3] > found["flow, shift 3"][:3] + 10
+    ).all()
     assert (found["flow, shift 3"][:2] > np.maximum(found["DDPM"], found["EDM"])[:2] + 10).all()
     for name, (*_, wanted, _, _) in EARLY.items():
         assert found[name] == pytest.approx(wanted, abs=15)
@@ -434,7 +590,13 @@ def kernel(points, std):
     def denoise(z, logsnr):
         alpha, variance = logsnr.sigmoid().sqrt(), logsnr.sigmoid() * std**2 + (-logsnr).sigmoid()
         share = (
-            -(torch.cdist(z.double(), alpha.double() * points, compute_mode="use_mm_for_euclid_dist") ** 2) / (2 * variance)
+            -(
+                torch.cdist(
+                    z.double(), alpha.double() * points, compute_mode="use_mm_for_euclid_dist"
+                )
+                ** 2
+            )
+            / (2 * variance)
         ).softmax(1)
         return (alpha * std**2 * z + (-logsnr).sigmoid() * (share @ points)) / variance
 
@@ -458,8 +620,12 @@ def ring8():
 @pytest.mark.parametrize(("make", "n"), [(digits, 150), (ring8, 1000)])
 def test_an_exact_denoiser_has_no_weighting_and_is_early_done_too(name, make, n):
     path, _, _, *wanted = EARLY[name]
-    law = paths.shifted(path, 2).schedule if name == "EDM" else path.schedule  # its σ_data is 0.5, that of these is 1
-    first = torch.randn(n, len(make().mean), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    law = (
+        paths.shifted(path, 2).schedule if name == "EDM" else path.schedule
+    )  # its σ_data is 0.5, that of these is 1
+    first = torch.randn(
+        n, len(make().mean), generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     t = dv.sample(make(), grid_of(law, 60, -14, 14), start=first)
     assert 100 * explained(t)[[6, 12, 18, 30]] == pytest.approx(wanted[make is ring8], abs=4)
 
@@ -476,7 +642,11 @@ def test_ancestral_samples_of_few_steps_are_too_sharp():
 
     def found(steps, **options):
         grid = grid_of(COSINE.schedule, steps, -18, 18)
-        return surprise(dv.sample(data, grid, n=20_000, generator=torch.Generator().manual_seed(1), **options).samples)
+        return surprise(
+            dv.sample(
+                data, grid, n=20_000, generator=torch.Generator().manual_seed(1), **options
+            ).samples
+        )
 
     assert found(50, solver="ddim", eta=1) == pytest.approx(-0.029, abs=0.03)
     assert found(250, solver="ddim", eta=1) == pytest.approx(0.203, abs=0.03)
@@ -488,7 +658,9 @@ def test_explained_is_the_closed_form_of_a_gaussian_by_band():
     c = torch.tensor(1 / (1 + np.hypot(*np.indices((8, 8)))) ** 2)
 
     def transform(x, inverse=False):
-        return torch.from_numpy((fft.idctn if inverse else fft.dctn)(x.numpy(), axes=(-2, -1), norm="ortho"))
+        return torch.from_numpy(
+            (fft.idctn if inverse else fft.dctn)(x.numpy(), axes=(-2, -1), norm="ortho")
+        )
 
     def denoise(z, logsnr):
         return transform(normal(c)(transform(z), logsnr), inverse=True)
@@ -517,7 +689,10 @@ def test_a_measured_law_makes_local_errors_even(start):
         exact = dv.sample(mixture, fine, solver="rk4", start=start)
         at = np.searchsorted(fine, grid)
         off = [
-            (dv.sample(mixture, grid[k : k + 2], solver="ddim", start=exact.z[at[k]]).z[-1] - exact.z[at[k + 1]]).norm()
+            (
+                dv.sample(mixture, grid[k : k + 2], solver="ddim", start=exact.z[at[k]]).z[-1]
+                - exact.z[at[k + 1]]
+            ).norm()
             for k in range(len(grid) - 1)
         ]
         return float(max(off) / np.median(off))
@@ -529,15 +704,28 @@ def test_a_measured_law_makes_local_errors_even(start):
 def test_calls_are_counted_with_the_one_for_the_last_x_hat(start):
     counts = {"ddim": 8, "heun": 15, "dpm++2m": 8, "dpm++2s": 15, "rk4": 29, "ab3": 8, "euler": 8}
     grid = grid_of(GRIDS["uniform"], 7, LOW, HIGH)
-    assert {one: dv.sample(mixture, grid, solver=one, start=start).calls for one in counts} == counts
+    assert {
+        one: dv.sample(mixture, grid, solver=one, start=start).calls for one in counts
+    } == counts
 
 
 def test_shapes_are_as_documented_and_the_same_seed_gives_the_same_samples():
     one, two = (
-        dv.sample(mixture, [-8, -1, 3, 9], n=5, solver="ddim", eta=1, generator=torch.Generator().manual_seed(3))
+        dv.sample(
+            mixture,
+            [-8, -1, 3, 9],
+            n=5,
+            solver="ddim",
+            eta=1,
+            generator=torch.Generator().manual_seed(3),
+        )
         for _ in range(2)
     )
-    assert one.logsnr.shape == (4,) and one.z.shape == one.x_hat.shape == (4, 5, 2) and one.samples.shape == (5, 2)
+    assert (
+        one.logsnr.shape == (4,)
+        and one.z.shape == one.x_hat.shape == (4, 5, 2)
+        and one.samples.shape == (5, 2)
+    )
     assert torch.equal(one.z, two.z)
     assert one.logsnr == pytest.approx([-8, -1, 3, 9])
     assert torch.isfinite(dv.sample(mixture, [-8, 3], n=5, solver="adaptive").z).all()
@@ -551,7 +739,9 @@ def test_a_grid_has_equal_shares_of_its_law_and_its_ends():
 
 def test_the_laws_of_paths_are_the_known_grids():
     edm = np.exp(-grid_of(paths.karras(0.002, 80, 7).schedule, 17) / 2)
-    assert edm == pytest.approx((80 ** (1 / 7) + np.arange(18) / 17 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7, rel=1e-9)
+    assert edm == pytest.approx(
+        (80 ** (1 / 7) + np.arange(18) / 17 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7, rel=1e-9
+    )
     angle = np.arctan(np.exp(-grid_of(paths.shifted(COSINE, 0.5).schedule, 9, -8, 8) / 2) / 0.5)
     assert np.allclose(np.diff(angle, 2), 0, atol=1e-12)
 
@@ -570,14 +760,20 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
         (lambda: dv.sample(mixture, [0, 1], n=2.5), "whole n >= 1.* got 2.5"),
         (lambda: dv.sample(mixture, [0, 1], n=math.nan), "n >= 1.* got nan"),
         (lambda: dv.sample(mixture, [0, 1], start=np.zeros((3, 2))), "a tensor start"),
-        *((partial(dv.sample, mixture, [0, 1], solver="ab3", std=one), "std must") for one in (-1, 0, math.nan, math.inf)),
+        *(
+            (partial(dv.sample, mixture, [0, 1], solver="ab3", std=one), "std must")
+            for one in (-1, 0, math.nan, math.inf)
+        ),
         (lambda: dv.sample(mixture.denoise, [0, 1]), "mean"),
         (lambda: dv.sample(mixture, [0, 1], solver="ddim", eta=1.5), r"\[0, 1\]"),
         (lambda: dv.sample(mixture, [0, 1], solver="ddim", eta=math.nan), r"\[0, 1\]"),
         (lambda: dv.sample(mixture, [0, 1], churn=-1), "churn >= 0"),
         (lambda: dv.sample(mixture, [0, 1], churn=math.nan), "churn >= 0"),
         (lambda: dv.sample(mixture, [0, 1], churn=1, low=2, high=1), "low < high"),
-        (lambda: dv.sample(mixture, [-20, 1], solver="euler", path=paths.karras()), "Karras.* -8.764"),
+        (
+            lambda: dv.sample(mixture, [-20, 1], solver="euler", path=paths.karras()),
+            "Karras.* -8.764",
+        ),
         (lambda: dv.sample(mixture, [0, 1], solver="euler", eta=-1), "eta >= 0"),
         (lambda: grid_of(stats.norm(), 0, -1, 1), "steps >= 1"),
         (lambda: grid_of(stats.norm(), 2.5, -1, 1), "whole steps"),
@@ -590,7 +786,10 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
         (lambda: error_law(dv.sample(gaussian, [0, 1, 2], solver="ddim", start=ONE)), "heun"),
         (lambda: explained(dv.sample(lambda z, l: 0 * z, [0, 1], start=ONE)), "band 0 of 1"),
         (lambda: explained(dv.sample(gaussian, [0, 1], start=ONE), [0, 1]), "of images"),
-        (lambda: explained(dv.sample(lambda z, l: z, [0, 1], start=torch.ones(2, 4, 4)), [2, 1]), "edges of bands must be"),
+        (
+            lambda: explained(dv.sample(lambda z, l: z, [0, 1], start=torch.ones(2, 4, 4)), [2, 1]),
+            "edges of bands must be",
+        ),
     ],
 )
 def test_bad_input_is_refused_with_the_way_out(make, says):
@@ -620,7 +819,9 @@ def test_a_grid_outside_what_training_looked_at_warns_with_the_range():
 
 
 def test_a_denoiser_that_fails_on_the_way_keeps_the_steps_before(start):
-    broken = model(lambda z, logsnr: mixture.denoise(z, logsnr) * (float("nan") if logsnr > 0 else 1))
+    broken = model(
+        lambda z, logsnr: mixture.denoise(z, logsnr) * (float("nan") if logsnr > 0 else 1)
+    )
     with pytest.raises(Stopped, match=r"step 6 of 10: .* logsnr 0\.8") as stop:
         dv.sample(broken, np.linspace(LOW, HIGH, 11), solver="ddim", start=start[:4])
     kept = stop.value.trajectory

@@ -34,7 +34,9 @@ def test_the_step_slider_moves_points_and_samples_nothing(explorer, monkeypatch)
 def test_the_way_so_far_grows_with_the_step(explorer):
     explorer.controls["step"].value = 3
     so_far = line(explorer, 0, "so far").reshape(sampling_explorer.PATHS, 5, 2)
-    assert np.allclose(so_far[:, :4], explorer.trajectory().z[:4, : sampling_explorer.PATHS].movedim(1, 0))
+    assert np.allclose(
+        so_far[:, :4], explorer.trajectory().z[:4, : sampling_explorer.PATHS].movedim(1, 0)
+    )
     assert np.isnan(so_far[:, 4]).all()
 
 
@@ -45,7 +47,9 @@ def error(explorer):
 def test_the_error_printed_is_that_against_the_reference(explorer):
     toy, start, end = sampling.best("gmm2d", sampling_explorer.POINTS)
     grid = dv.samplers.grid_of(LAWS["FM, uniform t"], 12, *sampling.RANGE)
-    wanted = (dv.sample(toy, grid, solver="ddim", start=start).z[-1] - end).square().mean().sqrt().item()
+    wanted = (
+        (dv.sample(toy, grid, solver="ddim", start=start).z[-1] - end).square().mean().sqrt().item()
+    )
     assert error(explorer) == pytest.approx(wanted, rel=0.01)
 
 
@@ -57,7 +61,11 @@ def test_ddim_has_one_error_in_all_frames_and_euler_has_not(explorer):
         ddim.append(error(explorer))
         explorer.controls["solver"].value = "Euler in the frame"
         euler.append(error(explorer))
-    assert len(set(ddim)) == 1 and euler[1] == ddim[0] == euler[2] and abs(euler[0] / ddim[0] - 1) > 0.2
+    assert (
+        len(set(ddim)) == 1
+        and euler[1] == ddim[0] == euler[2]
+        and abs(euler[0] / ddim[0] - 1) > 0.2
+    )
 
 
 def test_the_frame_scales_the_points(explorer):
@@ -66,7 +74,9 @@ def test_the_frame_scales_the_points(explorer):
     y = found.z[6] * np.hypot(1, np.exp(-found.logsnr[6] / 2))
     assert np.allclose(line(explorer, 0, "points"), y)
     assert np.nanmax(np.abs(line(explorer, 0, "paths"))) < explorer.panels[0].get_xlim()[1]
-    assert explorer.panels[0].get_xscale() == "symlog" and explorer.panels[1].get_xscale() == "linear"
+    assert (
+        explorer.panels[0].get_xscale() == "symlog" and explorer.panels[1].get_xscale() == "linear"
+    )
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

@@ -37,7 +37,11 @@ def made_up(candidates, seed, settings, tell):
 def untrained(monkeypatch):
     """Counts what would have been trained."""
     done = []
-    monkeypatch.setattr(search, "_trained", lambda c, seed, *rest: done.append((len(c), seed)) or made_up(c, seed, *rest))
+    monkeypatch.setattr(
+        search,
+        "_trained",
+        lambda c, seed, *rest: done.append((len(c), seed)) or made_up(c, seed, *rest),
+    )
     return done
 
 
@@ -52,19 +56,27 @@ def test_distortion_of_the_best_filter_is_what_the_spectrum_says():
     def wiener(z, logsnr):
         alpha, sigma = (one.sigmoid().sqrt().numpy()[:, None, None] for one in (logsnr, -logsnr))
         gain = alpha * power / (alpha**2 * power + sigma**2)
-        return torch.from_numpy(fft.idctn(gain * fft.dctn(z.numpy(), axes=(1, 2), norm="ortho"), axes=(1, 2), norm="ortho"))
+        return torch.from_numpy(
+            fft.idctn(
+                gain * fft.dctn(z.numpy(), axes=(1, 2), norm="ortho"), axes=(1, 2), norm="ortho"
+            )
+        )
 
     whole = torch.from_numpy(search.images("digits"))
     found = search.distortion(Denoiser(wiener), search.Data(whole, whole), "digits", 0, levels=64)
     assert found == pytest.approx(0, abs=0.01)
-    nothing = search.distortion(Denoiser(lambda z, logsnr: 0 * z), search.Data(whole, whole), "digits", 0)
+    nothing = search.distortion(
+        Denoiser(lambda z, logsnr: 0 * z), search.Data(whole, whole), "digits", 0
+    )
     assert nothing > 0.3
 
 
 def test_the_eye_is_blind_to_the_mean_and_weighs_a_wave_by_its_sensitivity_squared():
     assert search.seen(np.ones((1, 14, 14)))[0] == pytest.approx(0, abs=1e-20)
     wave = np.zeros((1, 14, 14))
-    wave[0, 0, 5] = 2.0  # a coefficient: 5/28 cycles per pixel, alone in direction but not in its ring
+    wave[0, 0, 5] = (
+        2.0  # a coefficient: 5/28 cycles per pixel, alone in direction but not in its ring
+    )
     spectrum = spectra.image_spectrum(search.images("fashion"))
     miss = fft.idctn(wave, axes=(1, 2), norm="ortho")
     assert search.seen(miss)[0] == pytest.approx(4 * search.EYE(30 * spectrum.frequency[4]) ** 2)
@@ -79,14 +91,21 @@ def test_energy_distance_is_that_of_scipy():
 def test_an_exact_denoiser_samples_at_the_floor_and_has_the_entropy_as_its_bound():
     toy, data = dv.toy("ring8", unit=True), search.drawn("ring8", 3)
     assert abs(search.sample(toy, data, "ring8", 3)) < 0.5
-    bound, held = search.likelihood(toy, data, "ring8", 3), -toy.log_prob(data.held.double()).mean().item()
+    bound, held = (
+        search.likelihood(toy, data, "ring8", 3),
+        -toy.log_prob(data.held.double()).mean().item(),
+    )
     assert held < bound < held + 0.1
 
 
 def test_a_goal_is_the_same_each_time_and_moves_with_the_seed():
     toy, data = dv.toy("ring8", unit=True), search.drawn("ring8", 0)
     for goal in (search.likelihood, search.sample):
-        assert goal(toy, data, "ring8", 0) == goal(toy, data, "ring8", 0) != goal(toy, data, "ring8", 1)
+        assert (
+            goal(toy, data, "ring8", 0)
+            == goal(toy, data, "ring8", 0)
+            != goal(toy, data, "ring8", 1)
+        )
 
 
 def test_images_are_split_afresh_by_a_seed_and_nothing_is_in_both_parts():
@@ -98,7 +117,9 @@ def test_images_are_split_afresh_by_a_seed_and_nothing_is_in_both_parts():
 
 
 # weightings
-@pytest.mark.parametrize(("family", "x", "name"), [("logit-normal", (0, 1), "sd3"), ("sigmoid", (2,), "sigmoid-bias2")])
+@pytest.mark.parametrize(
+    ("family", "x", "name"), [("logit-normal", (0, 1), "sd3"), ("sigmoid", (2,), "sigmoid-bias2")]
+)
 def test_members_of_a_family_are_the_catalogues(family, x, name):
     w = search.FAMILIES[family].build("ring8", *x)
     assert dv.compare(w(GRID), dv.objective(name).weighting(GRID), GRID).same
@@ -106,7 +127,10 @@ def test_members_of_a_family_are_the_catalogues(family, x, name):
 
 def test_the_mixture_goes_from_the_elbo_to_what_the_eye_implies():
     np.testing.assert_allclose(search.mixture("digits", 0.0, 1.0)(GRID), 1)
-    np.testing.assert_allclose(search.mixture("digits", 1.0, 0.0)(GRID), search.published("digits", "rate-distortion")(GRID))
+    np.testing.assert_allclose(
+        search.mixture("digits", 1.0, 0.0)(GRID),
+        search.published("digits", "rate-distortion")(GRID),
+    )
     far = search.mixture("digits", 1.0, 1.0)(GRID)
     np.testing.assert_allclose(far, search.eye("digits", 60.0).rate_distortion(GRID))
 
@@ -118,20 +142,25 @@ def test_a_law_of_levels_changes_neither_the_weighting_nor_the_mean_loss(law):
     np.testing.assert_allclose(one.weighting(GRID), w(GRID), rtol=1e-9)
     level, factor = one.draw(200_000, np.random.default_rng(0))
     fine = np.linspace(search.LOW, search.HIGH, 4001)
-    mean = np.trapezoid(w(fine) * stats.logistic.cdf(fine), fine) / 2  # of the exact denoiser on N(0, 1)
+    mean = (
+        np.trapezoid(w(fine) * stats.logistic.cdf(fine), fine) / 2
+    )  # of the exact denoiser on N(0, 1)
     assert (factor * stats.logistic.cdf(level)).mean() == pytest.approx(mean, rel=2e-3)
 
 
 def test_under_the_same_law_all_candidates_see_the_same_levels_and_an_own_law_is_quieter():
     names = ("fm-ot", "edm")
-    draw = lambda name, law: search.candidate("ring8", name, dv.objective(name).weighting, law).draw(
-        4096, np.random.default_rng(0)
-    )
+    draw = lambda name, law: search.candidate(
+        "ring8", name, dv.objective(name).weighting, law
+    ).draw(4096, np.random.default_rng(0))
     (first, _), (second, _) = (draw(name, "same") for name in names)
     np.testing.assert_array_equal(first, second)
     assert not np.allclose(draw("fm-ot", "own")[0], draw("edm", "own")[0])
     for name in names:
-        spread = [np.std(factor * stats.logistic.cdf(level)) for level, factor in (draw(name, law) for law in search.LAWS)]
+        spread = [
+            np.std(factor * stats.logistic.cdf(level))
+            for level, factor in (draw(name, law) for law in search.LAWS)
+        ]
         assert spread[1] < spread[0] / 2
 
 
@@ -164,7 +193,9 @@ def test_a_row_cut_short_is_told_and_measured_again(untrained, tmp_path):
     untrained.clear()
     with pytest.warns(UserWarning, match="the last row was cut short"):
         again = search.search(**FAST, out=file)
-    assert untrained == [(1, search.FRESH + 1)] and len(file.read_text().splitlines()) == len(text.splitlines())
+    assert untrained == [(1, search.FRESH + 1)] and len(file.read_text().splitlines()) == len(
+        text.splitlines()
+    )
     assert again.second.keys() == whole.second.keys() and not list(tmp_path.glob("*.tmp"))
 
 
@@ -187,7 +218,10 @@ def test_a_file_that_is_no_text_is_refused_by_name(untrained, tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda text: text.replace('"steps": 10', '"steps": 20'), 'of another search, or of none(.|\n)*"steps": 20'),
+        (
+            lambda text: text.replace('"steps": 10', '"steps": 20'),
+            'of another search, or of none(.|\n)*"steps": 20',
+        ),
         (lambda text: "anything\n", "of another search, or of none"),
         (lambda text: "anything", "of another search, or of none"),
         (lambda text: text.replace("elbo,1000,", "elbo,1000,x"), "line .*: 'elbo,1000,x"),
@@ -195,7 +229,9 @@ def test_a_file_that_is_no_text_is_refused_by_name(untrained, tmp_path):
         (lambda text: text + text.splitlines()[-1] + "\n", "is there twice"),
     ],
 )
-def test_a_file_that_is_damaged_or_of_another_search_is_refused_and_kept(untrained, tmp_path, change, says):
+def test_a_file_that_is_damaged_or_of_another_search_is_refused_and_kept(
+    untrained, tmp_path, change, says
+):
     file = tmp_path / "s.csv"
     search.search(**FAST, out=file)
     file.write_text(other := change(file.read_text()))
@@ -217,7 +253,9 @@ def test_ctrl_c_loses_the_batch_under_way_and_no_more(monkeypatch, tmp_path, cap
         search.main(argv)
     assert len(file.read_text().splitlines()) == 2 + 7
     done = []
-    monkeypatch.setattr(search, "_trained", lambda c, seed, *rest: done.append(seed) or made_up(c, seed, *rest))
+    monkeypatch.setattr(
+        search, "_trained", lambda c, seed, *rest: done.append(seed) or made_up(c, seed, *rest)
+    )
     search.main(argv)
     assert "optimum" in capsys.readouterr().out and done == [1, search.FRESH, search.FRESH + 1]
 
@@ -238,7 +276,9 @@ def test_the_stop_button_inside_a_training_stops_the_search(monkeypatch, tmp_pat
 
 # failures
 def test_a_training_that_diverges_is_a_nan_that_is_told_kept_and_shown(monkeypatch, tmp_path):
-    wild = lambda _, bias: lambda logsnr: np.full(np.shape(logsnr), 1e300 if bias < -3 else 1.0)  # beyond float32
+    wild = lambda _, bias: (
+        lambda logsnr: np.full(np.shape(logsnr), 1e300 if bias < -3 else 1.0)
+    )  # beyond float32
     monkeypatch.setattr(search, "FAMILIES", {"wild": search.Family(wild, (("bias", -4.0, 10.0),))})
     news, file = [], tmp_path / "s.csv"
     options = {"family": "wild", "points": 6, "seeds": 2, "steps": 4, "out": file}
@@ -246,7 +286,10 @@ def test_a_training_that_diverges_is_a_nan_that_is_told_kept_and_shown(monkeypat
     bad = found.surface.points[:, 0] < -3
     np.testing.assert_array_equal(np.isnan(found.surface.values).all(1), bad)
     assert bad.sum() == 1 and np.isfinite(found.surface.values[~bad]).all()
-    assert "2 of 2 trainings failed" in str(found) and sum("not finite at step 0" in one for one in news) == 2
+    assert (
+        "2 of 2 trainings failed" in str(found)
+        and sum("not finite at step 0" in one for one in news) == 2
+    )
     assert file.read_text().count(",nan\n") == 2
     monkeypatch.setattr(search, "_trained", None)
     assert str(search.search(**options)) == str(found)
@@ -260,9 +303,22 @@ def test_a_denoiser_that_returns_nan_fails_alone(monkeypatch):
 
     monkeypatch.setattr(search, "GOALS", {"likelihood": search.Goal(measure, "")})
     one, news = dv.objective("fm-ot").weighting, []
-    settings = {"data": "ring8", "goal": "likelihood", "law": "same", "steps": 2, "batch": 8, "rate": 0.01}
-    values = search._trained([search.Candidate("a", one), search.Candidate("b", one)], 0, settings, news.append)
-    assert values[0] == 1 and math.isnan(values[1]) and "seed 0, b: the denoiser returned NaN" in news[0]
+    settings = {
+        "data": "ring8",
+        "goal": "likelihood",
+        "law": "same",
+        "steps": 2,
+        "batch": 8,
+        "rate": 0.01,
+    }
+    values = search._trained(
+        [search.Candidate("a", one), search.Candidate("b", one)], 0, settings, news.append
+    )
+    assert (
+        values[0] == 1
+        and math.isnan(values[1])
+        and "seed 0, b: the denoiser returned NaN" in news[0]
+    )
 
 
 def compared(second):
@@ -274,34 +330,56 @@ def test_verdicts_are_those_of_a_paired_t_test():
     rng = np.random.default_rng(0)
     seeds = 3 * rng.standard_normal(8)
     second = {"optimum": seeds + 0.1 * rng.standard_normal(8)}
-    second |= {f"{off:.2f}": seeds + off + 0.1 * rng.standard_normal(8) for off in np.linspace(-0.3, 0.3, 13)}
+    second |= {
+        f"{off:.2f}": seeds + off + 0.1 * rng.standard_normal(8)
+        for off in np.linspace(-0.3, 0.3, 13)
+    }
     found = compared(second)
     for name, values in second.items():
         if name != "optimum":
             test = stats.ttest_rel(values, second["optimum"])
-            kind = "not distinguishable from the optimum" if test.pvalue > 0.05 else "worse" if test.statistic > 0 else "better"
+            kind = (
+                "not distinguishable from the optimum"
+                if test.pvalue > 0.05
+                else "worse"
+                if test.statistic > 0
+                else "better"
+            )
             assert name in found.verdicts[kind]
             low, high = test.confidence_interval()
             assert found.beside[name] == pytest.approx(((low + high) / 2, (high - low) / 2))
-    assert all(found.verdicts[kind] for kind in ("worse", "better", "not distinguishable from the optimum"))
+    assert all(
+        found.verdicts[kind] for kind in ("worse", "better", "not distinguishable from the optimum")
+    )
 
 
 def test_a_failure_or_one_seed_has_no_verdict():
-    assert compared({"optimum": np.zeros(3), "a": np.array([1, np.nan, 1])}).verdicts["no verdict"] == ["a"]
-    assert compared({"optimum": np.zeros(3) * np.nan, "a": np.ones(3)}).verdicts["no verdict"] == ["a"]
+    assert compared({"optimum": np.zeros(3), "a": np.array([1, np.nan, 1])}).verdicts[
+        "no verdict"
+    ] == ["a"]
+    assert compared({"optimum": np.zeros(3) * np.nan, "a": np.ones(3)}).verdicts["no verdict"] == [
+        "a"
+    ]
     assert compared({"optimum": np.zeros(1), "a": np.ones(1)}).verdicts["no verdict"] == ["a"]
 
 
 def test_one_seed_says_that_there_is_no_estimate_of_the_noise(untrained):
     text = str(search.search(points=7, seeds=1, steps=10))
-    assert "one seed: no estimate of the noise" in text and "no verdict: fm-ot" in text and "nan" not in text
+    assert (
+        "one seed: no estimate of the noise" in text
+        and "no verdict: fm-ot" in text
+        and "nan" not in text
+    )
 
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
         ({"data": "rings8"}, "unknown data 'rings8'; there is .*ring8, .*fashion"),
-        ({"goal": "likelyhood"}, "unknown goal 'likelyhood'; there is likelihood, sample, distortion"),
+        (
+            {"goal": "likelyhood"},
+            "unknown goal 'likelyhood'; there is likelihood, sample, distortion",
+        ),
         ({"family": "sigmod"}, "there is logit-normal, sigmoid, csf-mixture"),
         ({"law": "any"}, "unknown law 'any'; there is same, own"),
         ({"points": 0}, "logit-normal needs 7 points"),
@@ -322,18 +400,38 @@ def test_wrong_input_is_refused_before_any_training(untrained, tmp_path, wrong, 
 
 def test_each_setting_is_an_option_with_the_same_default(monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr(search, "search", functools.wraps(search.search)(lambda **options: asked.append(options)))
+    monkeypatch.setattr(
+        search, "search", functools.wraps(search.search)(lambda **options: asked.append(options))
+    )
     search.main(["--batch", "128", "--rate", "0.02", "--points", "9"])
     search.main([])
     capsys.readouterr()
-    plain = {name: about.default for name, about in inspect.signature(search.search).parameters.items()}
+    plain = {
+        name: about.default for name, about in inspect.signature(search.search).parameters.items()
+    }
     for one, change in zip(asked, ({"batch": 128, "rate": 0.02, "points": 9}, {}), strict=True):
-        assert one.pop("tell") and one == {k: v for k, v in plain.items() if k != "tell"} | {"out": "search.csv"} | change
+        assert (
+            one.pop("tell")
+            and one
+            == {k: v for k, v in plain.items() if k != "tell"} | {"out": "search.csv"} | change
+        )
 
 
 # all of it, trained
 def test_the_command_line_searches_and_goes_on(tmp_path, capsys):
-    argv = ["search", "--family", "sigmoid", "--points", "4", "--seeds", "2", "--steps", "8", "--out", str(tmp_path / "s.csv")]
+    argv = [
+        "search",
+        "--family",
+        "sigmoid",
+        "--points",
+        "4",
+        "--seeds",
+        "2",
+        "--steps",
+        "8",
+        "--out",
+        str(tmp_path / "s.csv"),
+    ]
     assert main(argv) == 0
     first = capsys.readouterr()
     assert "likelihood on ring8" in first.out and first.err.count("trained") == 4
@@ -348,7 +446,14 @@ def test_the_command_line_searches_and_goes_on(tmp_path, capsys):
 
 def test_training_in_one_batch_or_two_is_the_same():
     both = [search.Candidate(name, dv.objective(name).weighting) for name in ("fm-ot", "edm")]
-    settings = {"data": "digits", "goal": "distortion", "law": "own", "steps": 20, "batch": 32, "rate": 0.01}
+    settings = {
+        "data": "digits",
+        "goal": "distortion",
+        "law": "own",
+        "steps": 20,
+        "batch": 32,
+        "rate": 0.01,
+    }
     together = search._trained(both, 0, settings, print)
     alone = [search._trained([one], 0, settings, print)[0] for one in both]
     np.testing.assert_allclose(together, alone, rtol=1e-3)

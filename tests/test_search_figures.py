@@ -35,8 +35,12 @@ def test_the_shades_are_the_surface(picture):
     left, s = picture.axes[0], drawings.small().surface
     shades = left.collections[0]
     low, high = shades.get_array().min(), shades.get_array().max()
-    nodes = np.stack(np.meshgrid(*[np.linspace(*ends, 61) for _, *ends in s.box]), -1).reshape(-1, 2)
-    assert low == pytest.approx(s.at(nodes).min(), abs=0.02) and high == pytest.approx(s.at(nodes).max(), abs=0.02)
+    nodes = np.stack(np.meshgrid(*[np.linspace(*ends, 61) for _, *ends in s.box]), -1).reshape(
+        -1, 2
+    )
+    assert low == pytest.approx(s.at(nodes).min(), abs=0.02) and high == pytest.approx(
+        s.at(nodes).max(), abs=0.02
+    )
 
 
 def test_candidates_stand_with_their_intervals_best_first(picture):
@@ -68,14 +72,23 @@ def test_one_parameter_is_a_curve_with_error_bars_and_failures_are_marked(seeds)
     points = np.linspace(-3, 9, 7)[:, None]
     values = (points - 4) ** 2 / 20 + 0.01 * np.random.default_rng(0).standard_normal((7, seeds))
     values[1] = np.nan
-    second = {"optimum": np.zeros(seeds), "fm-ot": np.full(seeds, 0.1), "edm": np.full(seeds, np.nan)}
+    second = {
+        "optimum": np.zeros(seeds),
+        "fm-ot": np.full(seeds, 0.1),
+        "edm": np.full(seeds, np.nan),
+    }
     settings = {"goal": "likelihood", "data": "ring8"}
     found = search.Search(settings, Surface((("bias", -4.0, 10.0),), points, values), second)
     picture = drawings.drawn(found).figure
     left, right = picture.axes
     curve = line(left, "surface")
     np.testing.assert_allclose(curve[:, 1], found.surface.at(curve[:, :1]))
-    assert line(left, "failed")[0, 0] == -1 and len(line(left, "optima")) == (200 if seeds > 1 else 0)
+    assert line(left, "failed")[0, 0] == -1 and len(line(left, "optima")) == (
+        200 if seeds > 1 else 0
+    )
     assert abs(line(left, "optimum")[0, 0] - 4) < 0.5
     words = {text.get_gid(): text.get_text() for text in right.texts}
-    assert words == {"fm-ot:words": "+0.1000 ± 0.0000" if seeds > 1 else "+0.1000", "edm:words": "failed"}
+    assert words == {
+        "fm-ot:words": "+0.1000 ± 0.0000" if seeds > 1 else "+0.1000",
+        "edm:words": "failed",
+    }

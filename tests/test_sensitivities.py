@@ -8,14 +8,35 @@ from suite import sensitivities as E
 
 # IEC 61672-1, table 3: A-weighting in decibels at 1000 · 10^(n/10) Hz, n = -17 ... 13
 IEC_A = (
-    *(-56.7, -50.5, -44.7, -39.4, -34.6, -30.2, -26.2, -22.5, -19.1, -16.1, -13.4, -10.9, -8.6, -6.6, -4.8, -3.2, -1.9),
+    *(
+        -56.7,
+        -50.5,
+        -44.7,
+        -39.4,
+        -34.6,
+        -30.2,
+        -26.2,
+        -22.5,
+        -19.1,
+        -16.1,
+        -13.4,
+        -10.9,
+        -8.6,
+        -6.6,
+        -4.8,
+        -3.2,
+        -1.9,
+    ),
     *(-0.8, 0.0, 0.6, 1.0, 1.2, 1.3, 1.2, 1.0, 0.5, -0.1, -1.1, -2.5, -4.3, -6.6, -9.3),
 )
 
 
 def peak(curve, low=0.01, high=60.0):
     found = optimize.minimize_scalar(
-        lambda l: -curve(np.exp(l)), bounds=np.log([low, high]), method="bounded", options={"xatol": 1e-10}
+        lambda l: -curve(np.exp(l)),
+        bounds=np.log([low, high]),
+        method="bounded",
+        options={"xatol": 1e-10},
     )
     return np.exp(found.x), -found.fun
 
@@ -43,12 +64,17 @@ def test_barten_1999_is_the_documented_value_of_colour_science():
 
 
 def test_barten_1999_is_colour_science():
-    with np.printoptions():  # the import sets NumPy's printing to that of 1.13, by which Matplotlib names its clips
+    with (
+        np.printoptions()
+    ):  # the import sets NumPy's printing to that of 1.13, by which Matplotlib names its clips
         from colour import contrast
     u = np.geomspace(0.05, 60, 200)
     for field, luminance, pupil in ((60, 20, 2.1), (10, 100, 3.0), (30, 1, 6.0)):
         theirs = contrast.contrast_sensitivity_function_Barten1999(
-            u, sigma=contrast.sigma_Barten1999(d=pupil), X_0=field, E=contrast.retinal_illuminance_Barten1999(luminance, pupil)
+            u,
+            sigma=contrast.sigma_Barten1999(d=pupil),
+            X_0=field,
+            E=contrast.retinal_illuminance_Barten1999(luminance, pupil),
         )
         assert np.allclose(E.barten_1999(u, field, luminance, pupil), theirs, rtol=1e-12)
 
@@ -61,16 +87,24 @@ def test_nothing_is_visible_past_acuity(curve):
 
 def test_a_larger_or_brighter_picture_is_seen_better():
     for curve in (E.barten_1999, E.barten_2004):
-        assert curve(1.0, field=30.0) > curve(1.0, field=3.0) and curve(1.0, luminance=100.0) > curve(1.0, luminance=1.0)
-    assert E.daly(1.0, area=100.0) > E.daly(1.0, area=1.0) and E.daly(4.0, luminance=100.0) > E.daly(4.0, luminance=0.1)
+        assert curve(1.0, field=30.0) > curve(1.0, field=3.0) and curve(
+            1.0, luminance=100.0
+        ) > curve(1.0, luminance=1.0)
+    assert E.daly(1.0, area=100.0) > E.daly(1.0, area=1.0) and E.daly(
+        4.0, luminance=100.0
+    ) > E.daly(4.0, luminance=0.1)
     assert E.daly(20.0, distance=10.0) > E.daly(20.0, distance=0.5)
 
 
 def test_species_are_the_human_curve_at_another_scale():
     cat = E.species("cat")
-    assert cat(np.array([0.4, 1.0])) == pytest.approx(E.movshon_kiorpes(np.array([4.0, 10.0])), rel=1e-12)
+    assert cat(np.array([0.4, 1.0])) == pytest.approx(
+        E.movshon_kiorpes(np.array([4.0, 10.0])), rel=1e-12
+    )
     assert E.species("human")(3.0) == E.movshon_kiorpes(3.0)
-    with pytest.raises(ValueError, match=r"no published peak for species 'pigeon'; SPECIES has human, macaque"):
+    with pytest.raises(
+        ValueError, match=r"no published peak for species 'pigeon'; SPECIES has human, macaque"
+    ):
         E.species("pigeon")
 
 

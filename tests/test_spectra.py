@@ -26,7 +26,9 @@ def radius(n):
 def fields(beta, m=1, n=N, seed=0):
     """m Gaussian images with power f^−beta."""
     rng = np.random.default_rng(seed)
-    return fft.idctn(radius(n) ** (-beta / 2) * rng.standard_normal((m, n, n)), axes=(1, 2), norm="ortho")
+    return fft.idctn(
+        radius(n) ** (-beta / 2) * rng.standard_normal((m, n, n)), axes=(1, 2), norm="ortho"
+    )
 
 
 def power_law(beta=2.52, std=0.5, n=N):
@@ -77,7 +79,9 @@ def test_ring_averages_are_those_of_a_loop_over_coefficients():
             rings.setdefault(round(np.hypot(i, j)), []).append((np.hypot(i, j) / 16, power[i, j]))
     seen = S.image_spectrum(image)
     for row, ring in enumerate(sorted(rings)[1:]):
-        assert np.mean(rings[ring], axis=0) == pytest.approx([seen.frequency[row], seen.power[row]], rel=1e-12)
+        assert np.mean(rings[ring], axis=0) == pytest.approx(
+            [seen.frequency[row], seen.power[row]], rel=1e-12
+        )
 
 
 @pytest.mark.parametrize("window", [None, "hann"])
@@ -111,7 +115,9 @@ def test_rings_of_few_coefficients_do_not_bend_the_slope():
 def test_octaves_weigh_alike_in_a_slope():
     """Two octaves of slope 3 below two of slope 1: the line through the evenly spaced octaves has slope 2 by symmetry."""
     f = np.linspace(1, 16, 150001)[1:-1] / 64
-    broken = S.Spectrum(f, np.where(f < 1 / 16, (16 * f) ** -3.0, (16 * f) ** -1.0)[None], np.full(len(f), 1e12))
+    broken = S.Spectrum(
+        f, np.where(f < 1 / 16, (16 * f) ** -3.0, (16 * f) ** -1.0)[None], np.full(len(f), 1e12)
+    )
     assert broken.slopes(0, 1) == pytest.approx([2], abs=1e-3)
 
 
@@ -131,22 +137,35 @@ def test_slopes_of_the_photographs(photos):
     """Five scenes near f^−2.7, three close-ups of a texture near f^−1.3: eight pictures are an illustration, not a law."""
     slopes = {name: one.slopes()[0] for name, one in photos.items()}
     scenes = {"camera": 2.71, "astronaut": 2.82, "coffee": 2.89, "chelsea": 2.52, "rocket": 2.32}
-    assert slopes == pytest.approx(scenes | {"brick": 1.27, "grass": 1.25, "gravel": 1.28}, abs=0.01)
+    assert slopes == pytest.approx(
+        scenes | {"brick": 1.27, "grass": 1.25, "gravel": 1.28}, abs=0.01
+    )
     assert S.interval(list(slopes.values())) == pytest.approx((2.13, 1.52, 2.75), abs=0.01)
-    assert S.interval([slopes[name] for name in scenes]) == pytest.approx((2.65, 2.36, 2.94), abs=0.01)
+    assert S.interval([slopes[name] for name in scenes]) == pytest.approx(
+        (2.65, 2.36, 2.94), abs=0.01
+    )
 
 
 def test_shares_of_the_loss_below_zero_on_the_photographs(photos):
     """By the rule of ``share_below``, and by adaptive quadrature of w times the mmse of single coefficients."""
-    shares = lambda name: [dv.share_below(dv.objective(name), mmse=one.mmse) for one in photos.values()]
-    ranges = {"elbo": (0.003, 0.011), "iddpm-cosine": (0.028, 0.072), "edm": (0.056, 0.137), "fm-ot": (0.154, 0.315)}
+    shares = lambda name: [
+        dv.share_below(dv.objective(name), mmse=one.mmse) for one in photos.values()
+    ]
+    ranges = {
+        "elbo": (0.003, 0.011),
+        "iddpm-cosine": (0.028, 0.072),
+        "edm": (0.056, 0.137),
+        "fm-ot": (0.154, 0.315),
+    }
     for name, ends in ranges.items():
         assert (min(shares(name)), max(shares(name))) == pytest.approx(ends, abs=6e-4)
     picture = S.samples(dv.data.load("photos")["camera"])
     power = fft.dctn(picture - picture.mean(), norm="ortho").ravel()[1:] ** 2
     spent = lambda l: np.exp(-l / 2) * (power / (power + np.exp(-l))).sum()
     below, above = (integrate.quad(spent, *ends, epsrel=1e-6)[0] for ends in ((-10, 0), (0, 10)))
-    assert shares("fm-ot")[0] == pytest.approx(below / (below + above), abs=0.03)  # rings hold means of power, not each one
+    assert shares("fm-ot")[0] == pytest.approx(
+        below / (below + above), abs=0.03
+    )  # rings hold means of power, not each one
 
 
 def test_interval_is_students():
@@ -159,16 +178,22 @@ def test_interval_is_students():
 
 def test_lower_resolution_drowns_later_by_two_log_of_the_factor():
     images = fields(2.5, m=4)
-    fine, coarse = (S.image_spectrum(x) for x in (images, images.reshape(4, 64, 4, 64, 4).mean((2, 4))))
+    fine, coarse = (
+        S.image_spectrum(x) for x in (images, images.reshape(4, 64, 4, 64, 4).mean((2, 4)))
+    )
     lowest = slice(0, 8)  # up to 4 cycles per image: below, pixels' own blur is nil
-    assert np.allclose(coarse.drowns[lowest] - fine.drowns[lowest], S.logsnr_shift(resolution=1 / 4), atol=0.05)
+    assert np.allclose(
+        coarse.drowns[lowest] - fine.drowns[lowest], S.logsnr_shift(resolution=1 / 4), atol=0.05
+    )
     assert S.logsnr_shift(resolution=1 / 4) == pytest.approx(2.7725887, abs=1e-7)
 
 
 def test_contrast_shifts_by_two_log_of_the_factor():
     image = fields(2)[0]
     assert np.allclose(
-        S.image_spectrum(3 * image).drowns - S.image_spectrum(image).drowns, S.logsnr_shift(contrast=3), atol=1e-10
+        S.image_spectrum(3 * image).drowns - S.image_spectrum(image).drowns,
+        S.logsnr_shift(contrast=3),
+        atol=1e-10,
     )
 
 
@@ -188,7 +213,9 @@ def test_integers_mean_their_full_scale(dtype):
 # ---- the Gaussian channel
 def test_information_grows_by_half_the_mmse(picture):
     area, _ = integrate.quad(picture.mmse, -6, 5, epsabs=0, epsrel=1e-11, limit=200)
-    assert area / 2 == pytest.approx(float(picture.information(5.0) - picture.information(-6.0)), rel=1e-10)
+    assert area / 2 == pytest.approx(
+        float(picture.information(5.0) - picture.information(-6.0)), rel=1e-10
+    )
 
 
 def test_mmse_is_that_of_a_denoiser_on_drawn_data():
@@ -199,7 +226,9 @@ def test_mmse_is_that_of_a_denoiser_on_drawn_data():
     x, eps = np.sqrt(power) * rng.standard_normal((40000, 63)), rng.standard_normal((40000, 63))
     z = alpha * x + sigma * eps
     eps_hat = sigma * z / (alpha**2 * power + sigma**2)  # E[eps|z] of Gaussian data
-    assert float(spectrum.mmse(logsnr)) == pytest.approx(((eps_hat - eps) ** 2).sum(1).mean(), rel=0.01)
+    assert float(spectrum.mmse(logsnr)) == pytest.approx(
+        ((eps_hat - eps) ** 2).sum(1).mean(), rel=0.01
+    )
 
 
 def test_a_frequency_drowns_where_half_of_it_is_known(picture):
@@ -225,18 +254,31 @@ def test_rings_stand_for_single_coefficients(picture):
     rings = S.Spectrum(mean(picture.frequency), mean(picture.power)[None], count)
     logsnr = np.linspace(-8, 8, 9)
     assert np.allclose(rings.mmse(logsnr), picture.mmse(logsnr), rtol=0.015)
-    one, other = (S.implied(x, E.mannos_sakrison, 30).rate_distortion(logsnr) for x in (rings, picture))
+    one, other = (
+        S.implied(x, E.mannos_sakrison, 30).rate_distortion(logsnr) for x in (rings, picture)
+    )
     assert np.allclose(one, other, rtol=0.035)
 
 
 # ---- implied weightings
 @pytest.mark.parametrize("rate", [10, 30, 60])
 @pytest.mark.parametrize("curve", [FLAT, *E.SENSITIVITIES.values(), E.species("mouse")])
-def test_rate_distortion_weighting_times_mmse_adds_up_to_the_distortion_removed(picture, curve, rate):
+def test_rate_distortion_weighting_times_mmse_adds_up_to_the_distortion_removed(
+    picture, curve, rate
+):
     rings = S.image_spectrum(fields(2.5, n=64))
     view = S.implied(rings, curve, rate)
-    area, _ = integrate.quad(lambda l: view.rate_distortion(l) * rings.mmse(l), -10, 10, epsabs=0, epsrel=1e-12, limit=500)
-    assert area / 2 == pytest.approx(float(view.distortion(-10.0) - view.distortion(10.0)), rel=1e-10)
+    area, _ = integrate.quad(
+        lambda l: view.rate_distortion(l) * rings.mmse(l),
+        -10,
+        10,
+        epsabs=0,
+        epsrel=1e-12,
+        limit=500,
+    )
+    assert area / 2 == pytest.approx(
+        float(view.distortion(-10.0) - view.distortion(10.0)), rel=1e-10
+    )
 
 
 def test_weightings_are_the_ratios_they_are_defined_by(picture):
@@ -244,22 +286,32 @@ def test_weightings_are_the_ratios_they_are_defined_by(picture):
     slope = lambda f, l: float(f(l + h) - f(l - h)) / (2 * h)
     q = E.barten_2004(picture.frequency * 30) ** 2 * picture.count
     for l in (-6.0, 0.0, 5.0):
-        assert view.rate_distortion(l) == pytest.approx(-slope(view.distortion, l) / slope(picture.information, l), rel=1e-6)
-        assert view.projection(l) == pytest.approx(picture.captured(l) @ q / picture.mmse(l), rel=1e-10)
+        assert view.rate_distortion(l) == pytest.approx(
+            -slope(view.distortion, l) / slope(picture.information, l), rel=1e-6
+        )
+        assert view.projection(l) == pytest.approx(
+            picture.captured(l) @ q / picture.mmse(l), rel=1e-10
+        )
 
 
 def test_flat_sensitivity_means_plain_error(picture):
     view, logsnr = S.implied(picture, FLAT, 30), np.linspace(-8, 8, 9)
     assert np.allclose(view.projection(logsnr), 1, rtol=1e-12)
-    white = S.implied(S.Spectrum(np.array([0.1, 0.2]), np.ones((1, 2)), np.array([2.0, 3.0])), FLAT, 1)
-    assert np.allclose(white.rate_distortion(logsnr), 2 / (1 + np.exp(logsnr)), rtol=1e-12)  # 2 v: e^−λ at high SNR
+    white = S.implied(
+        S.Spectrum(np.array([0.1, 0.2]), np.ones((1, 2)), np.array([2.0, 3.0])), FLAT, 1
+    )
+    assert np.allclose(
+        white.rate_distortion(logsnr), 2 / (1 + np.exp(logsnr)), rtol=1e-12
+    )  # 2 v: e^−λ at high SNR
 
 
 @pytest.mark.parametrize("which", ["rate_distortion", "projection"])
 def test_doubling_pixels_per_degree_moves_the_weighting_by_minus_beta_log_two(which):
     """On a power law without ends 2 ppd is the same picture with frequencies doubled: w(λ) of one is w(λ − β ln 2) of the other."""
     beta, f = 2.5, np.geomspace(1e-7, 1e12, 40001)
-    endless = S.Spectrum(f, f[None] ** -beta, f**2)  # 2-D: as many coefficients as area, f² per step of log f
+    endless = S.Spectrum(
+        f, f[None] ** -beta, f**2
+    )  # 2-D: as many coefficients as area, f² per step of log f
     near, far = (getattr(S.implied(endless, E.barten_2004, rate), which) for rate in (60, 30))
     logsnr, shift = np.array([-12.0, -8.0, -4.0]), -beta * np.log(2)
     ratio = near(logsnr + shift) / far(logsnr)
@@ -283,23 +335,35 @@ def test_implied_slopes_of_an_image_spectrum_lie_near_flow_matching_in_the_middl
     }
     knots = np.array([-8.0, -4.0, 2.0, 8.0])
     for curve, wanted in measured.items():
-        slopes = np.diff(np.log(S.implied(picture, curve, 30).rate_distortion(knots))) / np.diff(knots)
+        slopes = np.diff(np.log(S.implied(picture, curve, 30).rate_distortion(knots))) / np.diff(
+            knots
+        )
         assert slopes[1:] == pytest.approx(wanted[1:], abs=0.02)
-        assert slopes[0] == pytest.approx(wanted[0], abs=0.12)  # a handful of the lowest frequencies
+        assert slopes[0] == pytest.approx(
+            wanted[0], abs=0.12
+        )  # a handful of the lowest frequencies
 
 
-@pytest.mark.parametrize(("curve", "at"), [(E.mannos_sakrison, 4.7), (E.barten_2004, 0.8), (E.movshon_kiorpes, 1.4)])
+@pytest.mark.parametrize(
+    ("curve", "at"), [(E.mannos_sakrison, 4.7), (E.barten_2004, 0.8), (E.movshon_kiorpes, 1.4)]
+)
 def test_projection_rises_to_a_peak(picture, curve, at):
     logsnr = np.linspace(-3, 8, 221)
-    assert logsnr[S.implied(picture, curve, 30).projection(logsnr).argmax()] == pytest.approx(at, abs=0.15)
+    assert logsnr[S.implied(picture, curve, 30).projection(logsnr).argmax()] == pytest.approx(
+        at, abs=0.15
+    )
 
 
 def test_pink_sound_gives_hearing_no_preference_for_low_frequencies():
     f = np.linspace(1, 22050, 4000) / 44100
     pink = S.Spectrum(f, f[None] ** -1 / np.mean(1 / f), np.full(len(f), 2.0))
     view = S.implied(pink, E.a_weighting, 44100)
-    assert view.projection(np.array([-8.0, 2.0])) == pytest.approx([0.29, 0.71], abs=0.04)  # it rises with λ
-    assert np.diff(np.log(view.rate_distortion(np.array([4.0, 8.0]))))[0] / 4 == pytest.approx(-1, abs=0.02)
+    assert view.projection(np.array([-8.0, 2.0])) == pytest.approx(
+        [0.29, 0.71], abs=0.04
+    )  # it rises with λ
+    assert np.diff(np.log(view.rate_distortion(np.array([4.0, 8.0]))))[0] / 4 == pytest.approx(
+        -1, abs=0.02
+    )
 
 
 @pytest.mark.parametrize("which", ["rate_distortion", "projection"])
@@ -311,9 +375,18 @@ def test_an_implied_weighting_is_an_objective_like_those_of_the_catalogue(pictur
     line = next(line for line in ax.lines if line.get_gid() == o.name)
     assert np.allclose(line.get_ydata(), np.log10(w(logsnr) / w(0.0)), atol=1e-10)
     found = dv.verdict(o)
-    assert found.monotone == (which == "rate_distortion") and found.w == pytest.approx(w(found.logsnr), rel=1e-9)
+    assert found.monotone == (which == "rate_distortion") and found.w == pytest.approx(
+        w(found.logsnr), rel=1e-9
+    )
     assert dv.compare(o, w).same and not dv.compare(o, dv.objective("fm-ot")).same
-    np.savetxt(tmp_path / "w.csv", np.column_stack([logsnr, o.weighting(logsnr)]), "%.17g", ",", header="logsnr,w", comments="")
+    np.savetxt(
+        tmp_path / "w.csv",
+        np.column_stack([logsnr, o.weighting(logsnr)]),
+        "%.17g",
+        ",",
+        header="logsnr,w",
+        comments="",
+    )
     again = dv.from_weighting(tmp_path / "w.csv")
     assert np.allclose(again.weighting(logsnr), w(logsnr), rtol=1e-9)
     assert dv.compare(again, o, logsnr).same
@@ -325,13 +398,17 @@ def test_a_network_trains_under_an_implied_weighting_down_to_what_no_denoiser_ge
     view = S.implied(S.image_spectrum(fields(2.5, n=64)), E.barten_2004, 30)
     o = dv.from_weighting(view.rate_distortion, stats.uniform(-8, 16), name="Barten 2004, 30 ppd")
     toy, grid = dv.data.mixture([[-1.0], [1.0]], 0.05), np.linspace(-8, 8, 161)
-    (run,) = dv.fit(o, toy.sample(4000, torch.Generator().manual_seed(0)), steps=600, batch=512, progress=False)
+    (run,) = dv.fit(
+        o, toy.sample(4000, torch.Generator().manual_seed(0)), steps=600, batch=512, progress=False
+    )
     floor = np.trapezoid(o.weighting(grid) * toy.mmse(grid), grid) / 2
     assert run.objective is o and run.loss[:5].mean() > 1.06 * floor
     assert run.loss[-200:].mean() == pytest.approx(floor, rel=0.025)
 
 
-def test_flow_matching_spends_a_quarter_to_two_fifths_of_its_loss_below_zero_on_image_spectra(picture):
+def test_flow_matching_spends_a_quarter_to_two_fifths_of_its_loss_below_zero_on_image_spectra(
+    picture,
+):
     rings = S.image_spectrum(fields(2.52, n=N) * 1.0)
     scale = np.sqrt(0.25 * N * N / (rings.power @ rings.count))
     rings = S.Spectrum(rings.frequency, rings.each * scale**2, rings.count)
@@ -368,7 +445,12 @@ def test_an_image_without_a_spectrum_is_refused(image, error, message):
 
 def test_a_sixteen_bit_image_has_the_spectrum_of_its_floats():
     grey = (np.clip(IMAGE / 6 + 0.5, 0, 1) * 65535).astype(np.uint16)
-    assert np.allclose(S.image_spectrum(grey).power, S.image_spectrum(grey / 32767.5 - 1).power, rtol=1e-12, atol=1e-25)
+    assert np.allclose(
+        S.image_spectrum(grey).power,
+        S.image_spectrum(grey / 32767.5 - 1).power,
+        rtol=1e-12,
+        atol=1e-25,
+    )
 
 
 @pytest.mark.parametrize(
@@ -388,7 +470,9 @@ def test_a_sound_without_a_spectrum_is_refused(sound, error, message):
 
 def test_impossible_views_are_refused(picture):
     for rate in (0, -30, np.nan, np.inf):
-        with pytest.raises(ValueError, match=r"rate \(pixels per degree, or samples per second\) must be"):
+        with pytest.raises(
+            ValueError, match=r"rate \(pixels per degree, or samples per second\) must be"
+        ):
             S.implied(picture, E.daly, rate)
     with pytest.raises(ValueError, match="sensitivity must be >= 0"):
         S.implied(picture, lambda f: -f, 30)
@@ -450,7 +534,9 @@ def test_a_picture_of_ones_own_is_its_middle_square_in_grey(tmp_path):
     assert np.allclose(S.image(tmp_path / "deep.png"), S.samples(GREY), atol=1e-12)
     Image.fromarray(IMAGE.astype(np.float32)).save(tmp_path / "floats.tiff")
     assert np.array_equal(S.image(tmp_path / "floats.tiff"), IMAGE.astype(np.float32))
-    eight, sixteen = (S.image_spectrum(S.image(tmp_path / f"{name}.png")).power for name in ("grey", "deep"))
+    eight, sixteen = (
+        S.image_spectrum(S.image(tmp_path / f"{name}.png")).power for name in ("grey", "deep")
+    )
     assert np.allclose(eight, sixteen, rtol=1e-9)
 
 
@@ -495,7 +581,10 @@ def test_a_damaged_sound_is_refused(tmp_path, at):
     spoilt = [whole[:at]] + [whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :]] * (at < 44)
     for some in spoilt:
         (tmp_path / "spoilt.wav").write_bytes(some)
-        with pytest.raises(ValueError, match=r"spoilt.wav"), warnings.catch_warnings(action="ignore"):
+        with (
+            pytest.raises(ValueError, match=r"spoilt.wav"),
+            warnings.catch_warnings(action="ignore"),
+        ):
             S.sound(tmp_path / "spoilt.wav")
 
 
@@ -506,14 +595,20 @@ def test_a_file_that_is_something_else_is_refused(door, tmp_path):
         with pytest.raises(ValueError, match=f"cannot read .* from .*{name}"):
             door(tmp_path / name)
     Image.fromarray(GREY[:4]).save(tmp_path / "small.png")
-    with pytest.raises(ValueError, match=r"has \(4, 16\) pixels" if door is S.image else "cannot read a WAV file"):
+    with pytest.raises(
+        ValueError, match=r"has \(4, 16\) pixels" if door is S.image else "cannot read a WAV file"
+    ):
         door(tmp_path / "small.png")
 
 
-@pytest.mark.parametrize(("dtype", "scale"), [("u1", 127), ("i2", 32767), ("i4", 2**31 - 2**8), ("f4", 1), ("f8", 1)])
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [("u1", 127), ("i2", 32767), ("i4", 2**31 - 2**8), ("f4", 1), ("f8", 1)]
+)
 def test_a_sound_of_ones_own_is_read_at_any_depth(dtype, scale, tmp_path):
     tone = 0.9 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
-    wavfile.write(tmp_path / "a.wav", 8000, (tone * scale + (127.5 if dtype == "u1" else 0)).astype(dtype))
+    wavfile.write(
+        tmp_path / "a.wav", 8000, (tone * scale + (127.5 if dtype == "u1" else 0)).astype(dtype)
+    )
     heard, rate = S.sound(tmp_path / "a.wav")
     assert rate == 8000 and heard == pytest.approx(tone, abs=0.012 if dtype == "u1" else 1e-4)
     seen = S.sound_spectrum(heard)

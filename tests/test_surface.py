@@ -19,7 +19,12 @@ def height(points, c=TRUTH):
 
 
 def measured(rng, seeds=6, noise=0.1, shift=3.0, extra=0.0):
-    return height(POINTS)[:, None] + extra + shift * rng.standard_normal(seeds) + noise * rng.standard_normal((16, seeds))
+    return (
+        height(POINTS)[:, None]
+        + extra
+        + shift * rng.standard_normal(seeds)
+        + noise * rng.standard_normal((16, seeds))
+    )
 
 
 def test_a_quadratic_is_found_exactly_whatever_seeds_add():
@@ -50,20 +55,35 @@ def test_the_optimum_of_any_quadratic_is_the_least_of_a_fine_lattice(seed):
 def test_standard_errors_are_the_spread_of_repeated_experiments(tilt):
     """Also where a seed tilts the surface, so that the points of one seed are off together."""
     rng, x = np.random.default_rng(2), 2 * UNIT - 1
-    found = [Surface(BOX, POINTS, measured(rng, extra=tilt * x @ rng.standard_normal((2, 6)))) for _ in range(400)]
-    spread = np.std([one.coefficients[1:] for one in found], axis=0)  # the first also holds the mean of what seeds add
+    found = [
+        Surface(BOX, POINTS, measured(rng, extra=tilt * x @ rng.standard_normal((2, 6))))
+        for _ in range(400)
+    ]
+    spread = np.std(
+        [one.coefficients[1:] for one in found], axis=0
+    )  # the first also holds the mean of what seeds add
     stated = np.sqrt(np.mean([one.errors[1:] ** 2 for one in found], axis=0))
-    assert (stated > 0.85 * spread).all() and (stated < 1.3 * spread).all()  # chance misfits above 1 stretch it a little
+    assert (stated > 0.85 * spread).all() and (
+        stated < 1.3 * spread
+    ).all()  # chance misfits above 1 stretch it a little
     if not tilt:
-        assert np.mean([one.stderr.mean() for one in found]) == pytest.approx(0.1 / np.sqrt(6), rel=0.06)
+        assert np.mean([one.stderr.mean() for one in found]) == pytest.approx(
+            0.1 / np.sqrt(6), rel=0.06
+        )
 
 
 def test_the_interval_of_the_optimum_covers_the_truth_in_95_of_100_experiments():
     """Of each parameter, with four seeds: a plain bootstrap of the seeds covers it in 80, for want of Student's tails."""
-    rng, x, true = np.random.default_rng(3), 2 * UNIT - 1, Surface(BOX, POINTS, measured(np.random.default_rng(0))).least(TRUTH)
+    rng, x, true = (
+        np.random.default_rng(3),
+        2 * UNIT - 1,
+        Surface(BOX, POINTS, measured(np.random.default_rng(0))).least(TRUTH),
+    )
     covered = []
     for _ in range(50):
-        found = Surface(BOX, POINTS, measured(rng, seeds=4, extra=0.2 * x @ rng.standard_normal((2, 4))))
+        found = Surface(
+            BOX, POINTS, measured(rng, seeds=4, extra=0.2 * x @ rng.standard_normal((2, 4)))
+        )
         low, high = np.quantile(found.optima, [0.025, 0.975], axis=0)
         covered.append((low <= true) & (true <= high))
     assert found.optima.shape == (200, 2) and 0.89 <= np.mean(covered) <= 0.99
@@ -76,7 +96,9 @@ def test_misfit_is_one_for_noise_and_large_for_a_cubic_and_stretches_errors():
     x = (2 * (POINTS[:, 0] - LOW[0]) / 6 - 1)[:, None]
     bent = Surface(BOX, POINTS, measured(rng, extra=2 * x**3))
     assert bent.misfit > 20
-    assert (bent.errors > 0.8 * np.sqrt(((bent._solve * bent.stderr) ** 2).sum(1) * bent.misfit)).all()
+    assert (
+        bent.errors > 0.8 * np.sqrt(((bent._solve * bent.stderr) ** 2).sum(1) * bent.misfit)
+    ).all()
     assert (bent.optima.std(0) > 0).any()
 
 
@@ -102,4 +124,8 @@ def test_failed_trainings_leave_their_point_out_and_no_other():
 def test_one_seed_gives_a_surface_and_no_noise():
     surface = Surface(BOX, POINTS, height(POINTS)[:, None])
     np.testing.assert_allclose(surface.coefficients, TRUTH, atol=1e-9)
-    assert np.isnan(surface.stderr).all() and np.isnan(surface.misfit) and surface.optima.shape == (0, 2)
+    assert (
+        np.isnan(surface.stderr).all()
+        and np.isnan(surface.misfit)
+        and surface.optima.shape == (0, 2)
+    )

@@ -41,7 +41,9 @@ def test_conversions_are_exact_for_all_pairs(path, source, to):
     given_, wanted = (value(KINDS[name], x, eps, logsnr, path) for name in (source, to))
     found = convert(given_, z, logsnr, KINDS[source], KINDS[to], path)
     assert found.shape == x.shape
-    scale = np.abs(wanted) + KINDS[to].gain(logsnr, path) * (1 + path.frame.alpha(logsnr) / path.frame.sigma(logsnr))
+    scale = np.abs(wanted) + KINDS[to].gain(logsnr, path) * (
+        1 + path.frame.alpha(logsnr) / path.frame.sigma(logsnr)
+    )
     assert (np.abs(found - wanted) <= 1e-11 * scale).all()
     back = convert(found, z, logsnr, KINDS[to], KINDS[source], path)
     np.testing.assert_allclose(back, given_, rtol=1e-8, atol=1e-8 * np.abs(given_).max())
@@ -53,7 +55,9 @@ def test_gain_is_how_an_error_in_eps_shows_up(path, target):
     x, eps, logsnr, z = sample(path)
     delta = 0.01
     x_hat = (z - path.frame.sigma(logsnr) * (eps + delta)) / path.frame.alpha(logsnr)
-    error = value(KINDS[target], x_hat, eps + delta, logsnr, path) - value(KINDS[target], x, eps, logsnr, path)
+    error = value(KINDS[target], x_hat, eps + delta, logsnr, path) - value(
+        KINDS[target], x, eps, logsnr, path
+    )
     expected = delta * np.broadcast_to(KINDS[target].gain(logsnr, path), error.shape)
     np.testing.assert_allclose(np.abs(error), expected, rtol=1e-8)
 
@@ -62,8 +66,12 @@ def test_gain_is_how_an_error_in_eps_shows_up(path, target):
 def test_u_is_the_velocity_of_z(path):
     x, eps, logsnr, _ = sample(path)
     h = 1e-5
-    before, after = (path.alpha(t)[:, None] * x + path.sigma(t)[:, None] * eps for t in (TIMES - h, TIMES + h))
-    np.testing.assert_allclose(value(U, x, eps, logsnr, path), (after - before) / (2 * h), rtol=1e-6, atol=1e-6)
+    before, after = (
+        path.alpha(t)[:, None] * x + path.sigma(t)[:, None] * eps for t in (TIMES - h, TIMES + h)
+    )
+    np.testing.assert_allclose(
+        value(U, x, eps, logsnr, path), (after - before) / (2 * h), rtol=1e-6, atol=1e-6
+    )
 
 
 def test_u_on_the_linear_path_is_eps_minus_x_and_differs_from_v():
@@ -84,7 +92,9 @@ def test_the_score_is_that_of_the_noising_kernel():
     path = paths.vp_linear()
     x, eps, logsnr, z = sample(path)
     np.testing.assert_allclose(
-        value(SCORE, x, eps, logsnr, path), -(z - path.frame.alpha(logsnr) * x) / path.frame.sigma(logsnr) ** 2, rtol=1e-9
+        value(SCORE, x, eps, logsnr, path),
+        -(z - path.frame.alpha(logsnr) * x) / path.frame.sigma(logsnr) ** 2,
+        rtol=1e-9,
     )
 
 
@@ -94,12 +104,16 @@ def test_f_is_edms_preconditioned_output(data):
     x, eps, logsnr, z = sample(path)
     sigma = np.exp(-logsnr / 2)
     skip, out = data**2 / (sigma**2 + data**2), sigma * data / np.sqrt(sigma**2 + data**2)
-    np.testing.assert_allclose(value(targets.edm_output(data), x, eps, logsnr, path), (x - skip * z) / out, rtol=1e-9)
+    np.testing.assert_allclose(
+        value(targets.edm_output(data), x, eps, logsnr, path), (x - skip * z) / out, rtol=1e-9
+    )
 
 
 def test_f_with_unit_data_is_minus_v():
     l = np.linspace(-30, 30, 61)
-    np.testing.assert_allclose(targets.edm_output(1.0).gain(l, COSINE), V.gain(l, COSINE), rtol=1e-13)
+    np.testing.assert_allclose(
+        targets.edm_output(1.0).gain(l, COSINE), V.gain(l, COSINE), rtol=1e-13
+    )
 
 
 def test_the_previous_step_is_ddpms_posterior_mean():
@@ -140,7 +154,9 @@ def test_an_unknown_base_is_refused_with_the_choice():
 
 
 def test_a_target_that_does_not_tell_x_from_eps_cannot_be_converted():
-    z_again = targets.Target("z", lambda l, path: path.frame.alpha(l), lambda l, path: path.frame.sigma(l))
+    z_again = targets.Target(
+        "z", lambda l, path: path.frame.alpha(l), lambda l, path: path.frame.sigma(l)
+    )
     with pytest.raises(ValueError, match="does not determine x and eps"):
         convert(np.ones(1), np.ones(1), np.zeros(1), z_again, EPS, LINEAR)
 

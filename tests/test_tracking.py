@@ -43,13 +43,17 @@ def filled(edges=EDGES, batches=400, n=500, law=FLAT, loss=gaussian_loss, seed=0
 def noiseless(edges):
     """A tracker whose bins hold exactly E‖·‖² = sigmoid(λ) and E‖·‖⁴ = 3 sigmoid(λ)² of their middles, from two draws each."""
     tracker, middle = LossByLogSNR(edges), (edges[1:] + edges[:-1]) / 2
-    tracker.update(np.r_[middle, middle], np.r_[expit(middle) * (1 + 2**0.5), expit(middle) * (1 - 2**0.5)])
+    tracker.update(
+        np.r_[middle, middle], np.r_[expit(middle) * (1 + 2**0.5), expit(middle) * (1 - 2**0.5)]
+    )
     return tracker
 
 
 def by_hand(logsnr, loss, edges, decay):
     """Weighted mean and its standard error in each bin, sample by sample, from lists of batches."""
-    weight = np.concatenate([np.full(len(one), decay ** (len(loss) - 1 - i)) for i, one in enumerate(loss)])
+    weight = np.concatenate(
+        [np.full(len(one), decay ** (len(loss) - 1 - i)) for i, one in enumerate(loss)]
+    )
     logsnr, loss = np.concatenate(logsnr), np.concatenate(loss)
     mean, error = [], []
     for low, high in pairwise(edges):
@@ -60,10 +64,14 @@ def by_hand(logsnr, loss, edges, decay):
     return np.array(mean), np.array(error)
 
 
-@pytest.mark.parametrize("edges", [EDGES, np.array([-10, -4.0, -1.5, 0, 0.5, 3, 10])], ids=["even", "uneven"])
+@pytest.mark.parametrize(
+    "edges", [EDGES, np.array([-10, -4.0, -1.5, 0, 0.5, 3, 10])], ids=["even", "uneven"]
+)
 def test_the_average_is_that_of_all_draws_weighted_by_their_age(edges):
     rng = np.random.default_rng(0)
-    logsnr = [rng.integers(-1000, 1000, n) / 100 + 0.005 for n in [700] * 150 + [300] * 7]  # none on an edge
+    logsnr = [
+        rng.integers(-1000, 1000, n) / 100 + 0.005 for n in [700] * 150 + [300] * 7
+    ]  # none on an edge
     loss = [gaussian_loss(one, rng) for one in logsnr]
     tracker = LossByLogSNR(edges, 0.95)
     for pair in zip(logsnr, loss, strict=True):
@@ -72,14 +80,18 @@ def test_the_average_is_that_of_all_draws_weighted_by_their_age(edges):
     got = tracker.curve()
     np.testing.assert_allclose(got[0], mean, rtol=1e-9)
     np.testing.assert_allclose(got[1], error, rtol=1e-6)
-    np.testing.assert_array_equal(tracker.count[1:-1], np.histogram(np.concatenate(logsnr), edges)[0])
+    np.testing.assert_array_equal(
+        tracker.count[1:-1], np.histogram(np.concatenate(logsnr), edges)[0]
+    )
     np.testing.assert_array_equal((tracker.mean, tracker.stderr), tracker.curve()[:2])
 
 
 def test_several_decays_at_once_are_several_trackers():
     several = filled(decay=(0.9, 0.99), batches=70)
     for i, decay in enumerate((0.9, 0.99)):
-        for curves, curve in zip(several.curve(), filled(decay=decay, batches=70).curve(), strict=True):
+        for curves, curve in zip(
+            several.curve(), filled(decay=decay, batches=70).curve(), strict=True
+        ):
             np.testing.assert_allclose(curves[i], curve, rtol=1e-12)
     loss, error, seen = several.weighted(FM)
     assert loss.shape == error.shape == (2,) and seen == 1 and several.count.shape == (102,)
@@ -89,7 +101,9 @@ def test_every_sample_of_a_batch_counts_also_many_in_one_bin():
     tracker = LossByLogSNR([-1, 0, 1])
     tracker.update(np.full(1000, 0.5), np.arange(1000.0))
     mean, error, second = tracker.curve()
-    assert mean[1] == pytest.approx(499.5) and second[1] == pytest.approx((np.arange(1000.0) ** 2).mean())
+    assert mean[1] == pytest.approx(499.5) and second[1] == pytest.approx(
+        (np.arange(1000.0) ** 2).mean()
+    )
     assert error[1] == pytest.approx(np.arange(1000).std(ddof=1) / np.sqrt(1000))
 
 
@@ -100,7 +114,9 @@ def test_empty_bins_stay_empty_and_draws_outside_are_counted_apart(end):
     mean, error, second = tracker.curve()
     np.testing.assert_array_equal(np.isnan(mean), [True, False, True, False])
     np.testing.assert_array_equal(np.isnan(second), np.isnan(mean))
-    np.testing.assert_array_equal(np.isnan(error), [True, False, True, True])  # one draw tells no spread
+    np.testing.assert_array_equal(
+        np.isnan(error), [True, False, True, True]
+    )  # one draw tells no spread
     np.testing.assert_array_equal(tracker.count, [2, 0, 2, 0, 1, 3])
     loss, stderr, seen = tracker.weighted()
     assert loss == end / 2 and np.isnan(stderr) and seen == end / (2 + end)
@@ -108,7 +124,11 @@ def test_empty_bins_stay_empty_and_draws_outside_are_counted_apart(end):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_both_ends_of_the_edges_are_inside(dtype):
-    for edges in (np.linspace(-13.3, 5.1, 101), np.r_[-13.3, 0, 5.1], np.linspace(-13.3, 5.1, 1001)):
+    for edges in (
+        np.linspace(-13.3, 5.1, 101),
+        np.r_[-13.3, 0, 5.1],
+        np.linspace(-13.3, 5.1, 1001),
+    ):
         tracker = LossByLogSNR(edges)
         tracker.update(torch.tensor([-13.3, 5.1], dtype=dtype), torch.ones(2, dtype=dtype))
         assert tracker.count[[0, 1, -2, -1]].tolist() == [0, 1, 1, 0]
@@ -126,7 +146,9 @@ def test_a_bin_is_forgotten_only_after_its_draws_have_decayed():
 
 
 @pytest.mark.parametrize(
-    "law", [stats.logistic(0, 2), stats.norm(2, 3), stats.uniform(-10, 20)], ids=["logistic", "normal", "flat"]
+    "law",
+    [stats.logistic(0, 2), stats.norm(2, 3), stats.uniform(-10, 20)],
+    ids=["logistic", "normal", "flat"],
 )
 def test_the_mean_does_not_depend_on_the_law_that_draws(law):
     mean, error, _ = filled(law=law, decay=0.999).curve()
@@ -136,7 +158,12 @@ def test_the_mean_does_not_depend_on_the_law_that_draws(law):
 
 def test_there_is_no_bias_from_the_start():
     runs = np.array(
-        [filled([-1, 1], batches=3, n=20, law=stats.uniform(-1, 2), decay=0.999, seed=i).curve()[0][0] for i in range(600)]
+        [
+            filled([-1, 1], batches=3, n=20, law=stats.uniform(-1, 2), decay=0.999, seed=i).curve()[
+                0
+            ][0]
+            for i in range(600)
+        ]
     )
     assert abs(runs.mean() - 0.5) < 4 * runs.std() / np.sqrt(len(runs)) < 0.03
 
@@ -145,7 +172,9 @@ def test_intervals_of_two_standard_errors_cover_as_they_should():
     edges, hits = np.linspace(-4, 4, 41), []
     exact = np.diff(np.logaddexp(0, edges)) / np.diff(edges)  # mean of sigmoid over a bin
     for seed in range(30):
-        mean, error, _ = filled(edges, batches=300, n=128, law=stats.uniform(-4, 8), seed=seed).curve()
+        mean, error, _ = filled(
+            edges, batches=300, n=128, law=stats.uniform(-4, 8), seed=seed
+        ).curve()
         hits.append(abs(mean - exact) < 1.96 * error)
     assert 0.93 < np.mean(hits) < 0.97
 
@@ -177,7 +206,9 @@ def test_updates_do_not_ask_the_device_for_values(monkeypatch):
     for name in ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "nonzero"):
         own = getattr(torch.Tensor, name)
         monkeypatch.setattr(
-            torch.Tensor, name, lambda self, *a, own=own, name=name, **k: looks.append(name) or own(self, *a, **k)
+            torch.Tensor,
+            name,
+            lambda self, *a, own=own, name=name, **k: looks.append(name) or own(self, *a, **k),
         )
     for _ in range(33):
         tracker.update(torch.zeros(64), torch.ones(64))
@@ -195,7 +226,11 @@ def test_curves_convert_to_the_error_of_any_base():
 
 def test_the_loss_under_any_weighting_is_that_of_the_exact_denoiser():
     tracker = filled(decay=0.9999, batches=1000)
-    for w, exact in ((FM, 1.55732064), (dv.objective("edm"), 1.62755103), (np.ones_like, 5.0)):  # N(0, 1) on [−10, 10]
+    for w, exact in (
+        (FM, 1.55732064),
+        (dv.objective("edm"), 1.62755103),
+        (np.ones_like, 5.0),
+    ):  # N(0, 1) on [−10, 10]
         loss, error, seen = tracker.weighted(w)
         assert abs(loss - exact) < 4 * error < 0.05 * exact and seen == 1
     assert tracker.weighted()[0] == tracker.weighted(np.ones_like)[0]
@@ -231,7 +266,11 @@ def test_merging_is_drawing_side_by_side():
     for _ in range(50):
         logsnr = rng.uniform(-12, 12, 200)
         loss = gaussian_loss(logsnr, rng)
-        left.update(logsnr[:80], loss[:80]), right.update(logsnr[80:], loss[80:]), both.update(logsnr, loss)
+        (
+            left.update(logsnr[:80], loss[:80]),
+            right.update(logsnr[80:], loss[80:]),
+            both.update(logsnr, loss),
+        )
     alone = left.curve()
     merged = left.merge(right)
     np.testing.assert_allclose(merged.curve(), both.curve(), rtol=1e-9)
@@ -256,15 +295,22 @@ dist.destroy_process_group()
 
 
 def test_two_processes_come_to_one_tracker(tmp_path):
-    place = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(Path(dv.__file__).parents[1])}
+    place = os.environ | {
+        "GLOO_SOCKET_IFNAME": "lo",
+        "PYTHONPATH": str(Path(dv.__file__).parents[1]),
+    }
     command = [sys.executable, "-c", WORKER]
     start = [[*command, str(rank), str(tmp_path / "meeting")] for rank in range(2)]
     workers = [subprocess.Popen(one, stdout=subprocess.PIPE, text=True, env=place) for one in start]
-    found = [np.array(worker.communicate(timeout=120)[0].split(), dtype=float) for worker in workers]
+    found = [
+        np.array(worker.communicate(timeout=120)[0].split(), dtype=float) for worker in workers
+    ]
     both = LossByLogSNR(np.linspace(-10, 10, 11))
     for batch in range(5):
         pair = [np.random.default_rng(10 * rank + batch) for rank in range(2)]
-        both.update(*np.concatenate([[rng.uniform(-11, 11, 300), rng.random(300)] for rng in pair], 1))
+        both.update(
+            *np.concatenate([[rng.uniform(-11, 11, 300), rng.random(300)] for rng in pair], 1)
+        )
     for one in found:
         np.testing.assert_allclose(one, np.r_[both.curve()[0], both.count], rtol=1e-12)
 
@@ -293,11 +339,20 @@ def total_variation(density, exact, edges=EDGES):
 @pytest.mark.parametrize("edges", [EDGES, UNEVEN], ids=["even", "uneven"])
 def test_each_rule_finds_its_closed_form(edges):
     middle = (edges[1:] + edges[:-1]) / 2
-    sech = 1 / np.cosh(middle / 2)  # w sigmoid(λ) for flow matching: Kingma and Gao's law, and for Gaussian data the best one
+    sech = 1 / np.cosh(
+        middle / 2
+    )  # w sigmoid(λ) for flow matching: Kingma and Gao's law, and for Gaussian data the best one
     for rule in ("kingma-gao", "minimum-variance", "second-moment", "vdm"):
-        assert total_variation(Adaptive(FM, noiseless(edges), rule, 1e-9).density, sech, edges) < 1e-6
-    slope = np.gradient(expit(-middle), middle) if edges is UNEVEN else -0.25 / np.cosh(middle / 2) ** 2
-    assert total_variation(Adaptive(FM, noiseless(edges), "time-warp", 1e-9).density, -slope, edges) < 0.03
+        assert (
+            total_variation(Adaptive(FM, noiseless(edges), rule, 1e-9).density, sech, edges) < 1e-6
+        )
+    slope = (
+        np.gradient(expit(-middle), middle) if edges is UNEVEN else -0.25 / np.cosh(middle / 2) ** 2
+    )
+    assert (
+        total_variation(Adaptive(FM, noiseless(edges), "time-warp", 1e-9).density, -slope, edges)
+        < 0.03
+    )
 
 
 def test_kingma_gao_and_minimum_variance_part_where_the_tails_do():
@@ -331,12 +386,18 @@ def test_an_adaptive_objective_keeps_its_weighting(rule):
     rng = np.random.default_rng(0)
     logsnr, factor = law.draw(200_000, rng)
     assert law.name == f"{FM.name}, {rule}"
-    np.testing.assert_allclose(factor[:100], FM.weighting(logsnr[:100]) / (2 * law.density.pdf(logsnr[:100])), rtol=0.02)
+    np.testing.assert_allclose(
+        factor[:100], FM.weighting(logsnr[:100]) / (2 * law.density.pdf(logsnr[:100])), rtol=0.02
+    )
     for f, exact in ((expit, 1.5573206437), (lambda l: expit(-l) ** 2 * (l > -2), None)):
         grid = np.linspace(-10, 10, 200_001)
         exact = exact or np.trapezoid(FM.weighting(grid) * f(grid), grid) / 2
         assert (factor * f(logsnr)).mean() == pytest.approx(exact, rel=2e-3)
-    np.testing.assert_allclose(from_weighting(FM.weighting, law.density).weighting(MIDDLE), FM.weighting(MIDDLE), rtol=1e-12)
+    np.testing.assert_allclose(
+        from_weighting(FM.weighting, law.density).weighting(MIDDLE),
+        FM.weighting(MIDDLE),
+        rtol=1e-12,
+    )
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -355,7 +416,11 @@ def test_draws_repeat_with_the_seed_and_follow_the_tracker():
     assert 0.05 < law.density.cdf(0) < 0.3
     for _ in range(2000):
         tracker.update(MIDDLE, np.where(MIDDLE > 0, 0.01, 1.0))
-    assert 0.9 < law.density.cdf(0) == pytest.approx(np.mean(law.draw(4000, np.random.default_rng(0))[0] < 0), abs=0.001)
+    assert (
+        0.9
+        < law.density.cdf(0)
+        == pytest.approx(np.mean(law.draw(4000, np.random.default_rng(0))[0] < 0), abs=0.001)
+    )
 
 
 class Gaussian:
@@ -381,18 +446,27 @@ def errors(toy, logsnr, generator):
 
 @pytest.mark.parametrize("toy", [Gaussian(), data.toy("ring8")], ids=["gaussian", "ring8"])
 def test_three_thousand_steps_find_the_density_and_nearly_all_that_it_saves(toy):
-    tracker, rng, generator = LossByLogSNR(EDGES), np.random.default_rng(0), torch.Generator().manual_seed(0)
+    tracker, rng, generator = (
+        LossByLogSNR(EDGES),
+        np.random.default_rng(0),
+        torch.Generator().manual_seed(0),
+    )
     law = Adaptive(FM, tracker)
     for _ in range(94):  # 32 steps of 128 draws each
         logsnr = law.draw(32 * 128, rng)[0]
-        for step, loss in zip(np.split(logsnr, 32), errors(toy, logsnr, generator).split(128), strict=True):
+        for step, loss in zip(
+            np.split(logsnr, 32), errors(toy, logsnr, generator).split(128), strict=True
+        ):
             tracker.update(step, loss)
     exact = FM.weighting(MIDDLE) * toy.mmse(MIDDLE)
     assert total_variation(law.density, exact) < 0.05
-    second = np.array([errors(toy, np.full(1000, at), generator).square().mean().item() for at in MIDDLE])
+    second = np.array(
+        [errors(toy, np.full(1000, at), generator).square().mean().item() for at in MIDDLE]
+    )
     squares = FM.weighting(MIDDLE) ** 2 * second
     found, ideal, uniform = (
-        squares @ (1 / p) for p in (law.density.pdf(MIDDLE), exact / exact.sum() / 0.2, np.full(100, 0.05))
+        squares @ (1 / p)
+        for p in (law.density.pdf(MIDDLE), exact / exact.sum() / 0.2, np.full(100, 0.05))
     )
     assert uniform - found > 0.9 * (uniform - ideal) > 0
 
@@ -404,7 +478,9 @@ def test_edm2_changes_the_weighting_to_what_gradient_descent_finds():
     middle = (edges[1:] + edges[:-1]) / 2
     loss = torch.as_tensor(objective.factor(middle) * expit(middle))
     u = torch.zeros(24, dtype=torch.float64, requires_grad=True)
-    newton = torch.optim.LBFGS([u], max_iter=60, line_search_fn="strong_wolfe", tolerance_grad=1e-9, tolerance_change=0)
+    newton = torch.optim.LBFGS(
+        [u], max_iter=60, line_search_fn="strong_wolfe", tolerance_grad=1e-9, tolerance_change=0
+    )
 
     def step():
         newton.zero_grad()
@@ -413,7 +489,9 @@ def test_edm2_changes_the_weighting_to_what_gradient_descent_finds():
         return total
 
     newton.step(step)
-    np.testing.assert_allclose(table[:, 1], objective.weighting(middle) * np.exp(-u.detach().numpy()), rtol=1e-5)
+    np.testing.assert_allclose(
+        table[:, 1], objective.weighting(middle) * np.exp(-u.detach().numpy()), rtol=1e-5
+    )
     np.testing.assert_array_equal(table[:, 0], middle)
     spent = from_weighting(table).weighting(middle) * expit(
         middle
@@ -424,16 +502,22 @@ def test_edm2_changes_the_weighting_to_what_gradient_descent_finds():
 
 def moments(law):
     """Under another law of λ, of a draw of flow matching's loss on N(0, 1), exact denoiser."""
-    return draw_moments(from_weighting(lambda l: np.exp(-l / 2), law), expit, lambda l: 3 * expit(l) ** 2)
+    return draw_moments(
+        from_weighting(lambda l: np.exp(-l / 2), law), expit, lambda l: 3 * expit(l) ** 2
+    )
 
 
 def test_moments_of_a_draw_have_their_closed_forms():
     uniform, best = moments(LINEAR.schedule), moments(COSINE.schedule)
     np.testing.assert_allclose(uniform, (np.pi / 2, 3 + 1.5 * np.pi), rtol=1e-9)
     np.testing.assert_allclose(best, (np.pi / 2, 0.75 * np.pi**2), rtol=1e-9)
-    np.testing.assert_allclose(draw_moments(FM, expit, lambda l: 3 * expit(l) ** 2), uniform, rtol=1e-9)
+    np.testing.assert_allclose(
+        draw_moments(FM, expit, lambda l: 3 * expit(l) ** 2), uniform, rtol=1e-9
+    )
     half = np.arctan(np.sinh(7.5))
-    np.testing.assert_allclose(moments(stats.uniform(-15, 30)), (half, 22.5 * np.tanh(7.5)), rtol=1e-9)
+    np.testing.assert_allclose(
+        moments(stats.uniform(-15, 30)), (half, 22.5 * np.tanh(7.5)), rtol=1e-9
+    )
 
 
 def test_moments_of_a_draw_are_those_of_draws():
@@ -457,22 +541,32 @@ def test_validation_loss_is_the_loss_and_repeats():
     assert abs(loss - np.pi / 2) < 4 * error < 0.05 * loss
     assert each.shape == (4000,) and torch.equal(validation_loss(denoise, x, FM)[2], each)
     assert not torch.equal(validation_loss(denoise, x, FM, seed=1)[2], each)
-    runs = torch.stack([validation_loss(denoise, x[:500], FM, seed=i, levels=16)[0] for i in range(40)])
+    runs = torch.stack(
+        [validation_loss(denoise, x[:500], FM, seed=i, levels=16)[0] for i in range(40)]
+    )
     assert 0.3 < runs.std() / (error * 8**0.5) < 1.1  # the data stay, the noise changes
 
 
 def test_validation_loss_shows_a_small_difference_of_two_models():
     x = Gaussian().sample(2000, torch.Generator().manual_seed(1))
     good = validation_loss(Gaussian().denoise, x, FM)
-    worse = validation_loss(lambda z, logsnr: (1 + 0.5 * (-logsnr).sigmoid()[:, None]) * Gaussian().denoise(z, logsnr), x, FM)
+    worse = validation_loss(
+        lambda z, logsnr: (1 + 0.5 * (-logsnr).sigmoid()[:, None]) * Gaussian().denoise(z, logsnr),
+        x,
+        FM,
+    )
     gap = worse[2] - good[2]
     assert gap.mean() > 5 * gap.std() / len(gap) ** 0.5
-    assert worse[0] - good[0] < 2 * torch.hypot(worse[1], good[1])  # hidden where samples are not paired
+    assert worse[0] - good[0] < 2 * torch.hypot(
+        worse[1], good[1]
+    )  # hidden where samples are not paired
 
 
 def test_a_flat_model_has_the_loss_of_the_prior_variance():
     x = torch.ones(5, 2, 3, dtype=torch.float32)
-    loss, error, _ = validation_loss(lambda z, logsnr: 0 * z, x, from_weighting(lambda l: np.exp(-l), stats.uniform(-3, 6)))
+    loss, error, _ = validation_loss(
+        lambda z, logsnr: 0 * z, x, from_weighting(lambda l: np.exp(-l), stats.uniform(-3, 6))
+    )
     assert loss == pytest.approx(6 * 6 / 2, rel=1e-6) and error < 1e-6
 
 
@@ -484,15 +578,27 @@ def test_bad_input_is_refused_with_the_way_out():
         with pytest.raises(ValueError, match="decay lies in"):
             LossByLogSNR(EDGES, decay)
     tracker = LossByLogSNR(EDGES)
-    for logsnr, loss in ((torch.zeros(4), torch.zeros(3)), (torch.zeros(4), torch.zeros(4, 2)), (np.zeros(4), 1.0), (0.0, 1.0)):
+    for logsnr, loss in (
+        (torch.zeros(4), torch.zeros(3)),
+        (torch.zeros(4), torch.zeros(4, 2)),
+        (np.zeros(4), 1.0),
+        (0.0, 1.0),
+    ):
         with pytest.raises(ValueError, match="one λ for each loss"):
             tracker.update(logsnr, loss)
-    for other in (LossByLogSNR(EDGES[:-1]), LossByLogSNR(EDGES + 1e-3), LossByLogSNR(EDGES, 0.9), LossByLogSNR(EDGES, [0.99])):
+    for other in (
+        LossByLogSNR(EDGES[:-1]),
+        LossByLogSNR(EDGES + 1e-3),
+        LossByLogSNR(EDGES, 0.9),
+        LossByLogSNR(EDGES, [0.99]),
+    ):
         with pytest.raises(ValueError, match=r"this one has 100 bins on \[-10, 10\], decay 0.99"):
             tracker.merge(other)
         with pytest.raises(ValueError, match="other edges or decays"):
             tracker.load_state_dict(other.state_dict())
-    with pytest.raises(ValueError, match=r"unknown rule 'kingma'; did you mean 'kingma-gao'.*lists all 5"):
+    with pytest.raises(
+        ValueError, match=r"unknown rule 'kingma'; did you mean 'kingma-gao'.*lists all 5"
+    ):
         Adaptive(FM, tracker, "kingma")
     for uniform in (0, -1, 1.1, np.nan):
         with pytest.raises(ValueError, match="uniform lies in"):
@@ -505,7 +611,9 @@ def test_bad_input_is_refused_with_the_way_out():
 
 
 @pytest.mark.parametrize("edges", [EDGES, UNEVEN], ids=["even", "uneven"])
-@pytest.mark.parametrize(("logsnr", "loss"), [(2.5, np.nan), (2.5, np.inf), (np.nan, 1.0), (99, np.nan)])
+@pytest.mark.parametrize(
+    ("logsnr", "loss"), [(2.5, np.nan), (2.5, np.inf), (np.nan, 1.0), (99, np.nan)]
+)
 def test_what_is_not_finite_is_named_and_not_averaged(edges, logsnr, loss):
     tracker = LossByLogSNR(edges, buffer=8)
     for _ in range(4):

@@ -26,7 +26,9 @@ def test_nothing_is_cut_off_at_the_edge(name, drawn):
 
 def test_trained_figures_have_the_same_bytes_in_another_process(drawn, tmp_path):
     code = f"from suite import figures; figures.write({list(NAMES)}, {str(tmp_path / 'other')!r})"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=figures.__file__.rsplit("/suite", 1)[0])
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=figures.__file__.rsplit("/suite", 1)[0]
+    )
     for name in NAMES:
         assert (
             dv.plots.save(drawn[name], tmp_path / f"{name}.svg").read_bytes()
@@ -65,7 +67,9 @@ def test_the_bands_are_the_standard_errors(drawn):
     figure, (_, stderr, _) = drawn["ema-loss"], tracking_figures.tracked_training().curve()
     floor = data(figure, 0, "exact denoiser")[1]
     for row, decay in zip(stderr, DECAYS, strict=True):
-        (band,) = (c for c in figure.axes[1].collections if c.get_gid() == f"decay {decay:g}:stderr")
+        (band,) = (
+            c for c in figure.axes[1].collections if c.get_gid() == f"decay {decay:g}:stderr"
+        )
         corners, middle = band.get_paths()[0].vertices, data(figure, 1, f"decay {decay:g}")[1]
         for at, centre, error in zip(MIDDLE[::9], middle[::9], (row / floor)[::9], strict=True):
             ends = corners[np.isclose(corners[:, 0], at), 1]
@@ -74,7 +78,9 @@ def test_the_bands_are_the_standard_errors(drawn):
 
 def test_adaptive_densities_are_densities(drawn):
     for name in (*RULES, "least variance"):
-        assert data(drawn["adaptive-schedules"], 0, name)[1].sum() * 0.2 == pytest.approx(1, rel=1e-9)
+        assert data(drawn["adaptive-schedules"], 0, name)[1].sum() * 0.2 == pytest.approx(
+            1, rel=1e-9
+        )
 
 
 def test_variance_ratios_end_where_theory_says(drawn):
@@ -90,7 +96,8 @@ def test_variance_ratios_end_where_theory_says(drawn):
     assert (last["minimum variance"] < 1.04).all() and (last["minimum variance"] >= 1).all()
     np.testing.assert_allclose(last["VDM"], last["minimum variance"], rtol=1e-3)
     assert (
-        np.ptp(last["second moment (iDDPM)"]) > 5 * np.ptp(last["minimum variance"]) and (last["time warp (CDCD)"] > 1.3).all()
+        np.ptp(last["second moment (iDDPM)"]) > 5 * np.ptp(last["minimum variance"])
+        and (last["time warp (CDCD)"] > 1.3).all()
     )
 
 
@@ -107,12 +114,20 @@ def test_kingma_gao_keeps_the_weighting_and_edm2_does_not(drawn):
 
 
 def test_the_grid_sets_the_quality(drawn):
-    figure, places, trained = drawn["density-or-grid"], tracking_figures.GRIDS, tracking_figures.TRAINED
+    figure, places, trained = (
+        drawn["density-or-grid"],
+        tracking_figures.GRIDS,
+        tracking_figures.TRAINED,
+    )
     far = np.array(
         [[data(figure, 0, f"{g} grid, trained with {t}")[1] for t in trained] for g in places]
     )  # (grids, trainings, steps)
     assert (far[2] / far[0])[:, :3].min() > 1.6  # uniform λ against cosine, by training
-    assert (far[:, 0] / far[:, 1])[:, :2].max() < 1.35 < far[:, :, 1].max(0).min() / far[:, :, 1].min(0).max()
+    assert (
+        (far[:, 0] / far[:, 1])[:, :2].max()
+        < 1.35
+        < far[:, :, 1].max(0).min() / far[:, :, 1].min(0).max()
+    )
     assert (np.diff(far, axis=2) < 0).all()  # more steps, nearer
     own = far[2, 1]
     assert (own >= far[:, 1].max(0) - 1e-9).all()  # a network trained with uniform λ is worst there
@@ -126,12 +141,18 @@ def test_the_distance_of_truth_is_a_floor():
 
     x = moons.sample(4000, torch.Generator().manual_seed(3)).float()
     moved = far(x + torch.tensor([1.0, 0.0])) * far.floor
-    assert moved == pytest.approx(1 / np.sqrt(2), rel=0.05)  # of a shift a: the root mean square of a cos over directions
+    assert moved == pytest.approx(
+        1 / np.sqrt(2), rel=0.05
+    )  # of a shift a: the root mean square of a cos over directions
 
 
 def test_figures_come_from_the_registry_without_torch():
     code = "import sys; from suite import figures; assert {0} <= set(figures.FIGURES); assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code.format(set(NAMES))], check=True, cwd=figures.__file__.rsplit("/suite", 1)[0])
+    subprocess.run(
+        [sys.executable, "-c", code.format(set(NAMES))],
+        check=True,
+        cwd=figures.__file__.rsplit("/suite", 1)[0],
+    )
 
 
 def test_there_are_a_hundred_bins_and_three_decays():

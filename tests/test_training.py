@@ -48,16 +48,25 @@ class Fixed:
 def ring(n, seed=0):
     rng = np.random.default_rng(seed)
     angle = rng.integers(0, 8, n) * np.pi / 4
-    return (2 * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.1 * rng.standard_normal((n, 2))).astype("f4")
+    return (
+        2 * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.1 * rng.standard_normal((n, 2))
+    ).astype("f4")
 
 
 def train(objectives=None, data=None, **settings):
-    settings = {"steps": 40, "batch": 64, "model": MLP(width=16, depth=2), "progress": False} | settings
+    settings = {
+        "steps": 40,
+        "batch": 64,
+        "model": MLP(width=16, depth=2),
+        "progress": False,
+    } | settings
     return fit(objectives or [Flow()], ring(500) if data is None else data, **settings)
 
 
 def same(a, b):
-    return all(torch.equal(a.state[key], b.state[key]) for key in a.state | b.state) and np.array_equal(a.loss, b.loss)
+    return all(
+        torch.equal(a.state[key], b.state[key]) for key in a.state | b.state
+    ) and np.array_equal(a.loss, b.loss)
 
 
 # what is learned
@@ -94,7 +103,9 @@ def test_the_loss_is_the_factor_times_the_squared_eps_error_whatever_the_output(
     x, eps = torch.as_tensor(data)[trainer._index[0]].double(), trainer._noise[0].double()
     logsnr, factor = step.logsnr[0].double(), (1 + torch.exp(-step.logsnr[0].double() / 2)) ** 2
     alpha, sigma = torch.sigmoid(logsnr).sqrt()[:, None], torch.sigmoid(-logsnr).sqrt()[:, None]
-    eps_hat = (alpha * x + sigma * eps - alpha * before.denoise(alpha * x + sigma * eps, logsnr)) / sigma
+    eps_hat = (
+        alpha * x + sigma * eps - alpha * before.denoise(alpha * x + sigma * eps, logsnr)
+    ) / sigma
     error = (eps_hat - eps).square().sum(1)
     assert torch.allclose(step.error[0].double(), error, rtol=2e-3, atol=1e-4)
     assert step.loss.item() == pytest.approx((factor * error).mean().item(), rel=1e-3)
@@ -134,7 +145,10 @@ def test_scaled_and_shifted_data_give_the_scaled_and_shifted_denoiser():
             logsnr, factor = super().draw(n, rng)
             return logsnr - 2 * math.log(4), factor
 
-    (a,), (b,) = train([Flow()], ring(500), steps=100), train([Moved()], 4 * ring(500) + 3, steps=100)
+    (a,), (b,) = (
+        train([Flow()], ring(500), steps=100),
+        train([Moved()], 4 * ring(500) + 3, steps=100),
+    )
     z, sigma = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)), math.sqrt(0.5)
     x_hat = a.denoise(z, 0.0)
     # variance-exploding point y = z / alpha has noise 1; four times that is noise 4 on the larger data
@@ -205,16 +219,31 @@ def test_an_objective_that_counts_nowhere_at_first_is_learned_once_it_does():
             return logsnr, factor * (self.calls > 1)
 
     (run,) = train([Late(logsnr=2.0)], steps=300)
-    assert not run.loss[:BLOCK].any() and run.loss[-50:].mean() < 0.6 * run.loss[BLOCK : BLOCK + 3].mean()
+    assert (
+        not run.loss[:BLOCK].any()
+        and run.loss[-50:].mean() < 0.6 * run.loss[BLOCK : BLOCK + 3].mean()
+    )
 
 
 @pytest.mark.parametrize("schedule", training.RATES)
 def test_the_update_is_that_of_adam(schedule):
     """By a second route: torch's own, with its schedule, on slopes that vary a lot."""
-    trainer = Trainer(Flow(), ring(9), steps=20, batch=4, model=MLP(width=2), rate=0.1, schedule=schedule, clip=math.inf)
+    trainer = Trainer(
+        Flow(),
+        ring(9),
+        steps=20,
+        batch=4,
+        model=MLP(width=2),
+        rate=0.1,
+        schedule=schedule,
+        clip=math.inf,
+    )
     weights = trainer._state["weights"].clone()
     adam = torch.optim.Adam([weights], lr=0.1, betas=training.BETAS, eps=1e-15)
-    shares = {"cosine": lambda step: 0.5 + 0.5 * math.cos(math.pi * step / 20), "constant": lambda step: 1.0}
+    shares = {
+        "cosine": lambda step: 0.5 + 0.5 * math.cos(math.pi * step / 20),
+        "constant": lambda step: 1.0,
+    }
     lower = torch.optim.lr_scheduler.LambdaLR(adam, shares[schedule])
     generator = torch.Generator().manual_seed(0)
     for step in range(20):
@@ -266,7 +295,9 @@ def test_denoise_keeps_shape_and_type_and_takes_one_level_or_many():
     z = torch.randn(7, 2, dtype=torch.float64)
     many = run.denoise(z, torch.zeros(7))
     assert many.shape == z.shape and many.dtype == z.dtype
-    assert torch.equal(many, run.denoise(z, 0.0)) and torch.equal(many, run.denoise(z, torch.tensor(0.0)))
+    assert torch.equal(many, run.denoise(z, 0.0)) and torch.equal(
+        many, run.denoise(z, torch.tensor(0.0))
+    )
     with pytest.raises(ValueError, match=r"z must be \(7, 2\)"):
         run.denoise(z[:, :1], 0.0)
     with pytest.raises(ValueError, match=r"logsnr \(7,\)"):
@@ -281,13 +312,24 @@ def test_denoise_is_finite_and_differentiable_at_both_ends():
         assert torch.isfinite(x_hat).all()
         assert torch.isfinite(torch.autograd.grad(x_hat.sum(), z)[0]).all()
     torch.testing.assert_close(run.denoise(z, 40.0), z, rtol=0, atol=1e-6)
-    torch.testing.assert_close(run.denoise(z, -40.0), run.mean.expand(4, 2).double(), rtol=0, atol=2.5 * run.std)
+    torch.testing.assert_close(
+        run.denoise(z, -40.0), run.mean.expand(4, 2).double(), rtol=0, atol=2.5 * run.std
+    )
 
 
 def test_averages_have_the_mean_age_they_name():
     """Weights that grow by one a step, by a slope that never changes, are averaged to what lags by the share."""
     n, shares = 2000, (0.1, 0.25, 0.5)
-    trainer = Trainer(Flow(), ring(500), steps=n, batch=4, model=MLP(width=2, depth=1), ema=shares, rate=1, schedule="constant")
+    trainer = Trainer(
+        Flow(),
+        ring(500),
+        steps=n,
+        batch=4,
+        model=MLP(width=2, depth=1),
+        ema=shares,
+        rate=1,
+        schedule="constant",
+    )
     start, slope = trainer._state["weights"].clone(), -torch.ones_like(trainer._state["weights"])
     for step in range(n):
         trainer._state = trainer._updated(step, slope, slope.square().sum(1, keepdim=True))
@@ -349,7 +391,9 @@ def test_a_resumed_training_is_bit_identical(tmp_path, stop):
     train(objectives, checkpoint=tmp_path / "c", callback=stop_at(stop))
     resumed = train(objectives, checkpoint=tmp_path / "c")
     assert all(same(a, b) for a, b in zip(whole, resumed, strict=True))
-    again = train(objectives, checkpoint=tmp_path / "c", callback=pytest.fail)  # all is done: its runs come back untrained
+    again = train(
+        objectives, checkpoint=tmp_path / "c", callback=pytest.fail
+    )  # all is done: its runs come back untrained
     assert all(same(a, b) for a, b in zip(whole, again, strict=True))
     assert os.listdir(tmp_path) == ["c"]
 
@@ -369,7 +413,9 @@ def test_a_training_killed_outright_goes_on_from_its_last_checkpoint(tmp_path):
     assert seen[0].step == 21 and same(*resumed, *train())
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x10\0\0\0\0\0\0\0{}", "cut", "flipped", "plain"])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x10\0\0\0\0\0\0\0{}", "cut", "flipped", "plain"]
+)
 def test_a_corrupt_or_foreign_checkpoint_is_refused_and_left_alone(tmp_path, content):
     path = tmp_path / "c"
     train(checkpoint=path, callback=stop_at(9))
@@ -379,9 +425,15 @@ def test_a_corrupt_or_foreign_checkpoint_is_refused_and_left_alone(tmp_path, con
 
         safetensors.torch.save_file({"x": torch.zeros(1)}, path)
     else:
-        path.write_bytes({"cut": good[:-5], "flipped": good[:-5] + bytes([good[-5] ^ 1]) + good[-4:]}.get(content, content))
+        path.write_bytes(
+            {"cut": good[:-5], "flipped": good[:-5] + bytes([good[-5] ^ 1]) + good[-4:]}.get(
+                content, content
+            )
+        )
     content = path.read_bytes()
-    with pytest.raises(ValueError, match=r"c is no checkpoint of this training .*name another file"):
+    with pytest.raises(
+        ValueError, match=r"c is no checkpoint of this training .*name another file"
+    ):
         train(checkpoint=path)
     assert path.read_bytes() == content
 
@@ -420,7 +472,9 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_the_training(tmp_path, full_d
 
     with pytest.warns(RuntimeWarning, match="the old one stays: .*File too large") as caught:
         (run,) = train(checkpoint=tmp_path / "c", every=10, callback=callback)
-    assert [str(one.message)[:22] for one in caught] == [f"no checkpoint at step {n}"[:22] for n in (20, 30, 40, 40)]
+    assert [str(one.message)[:22] for one in caught] == [
+        f"no checkpoint at step {n}"[:22] for n in (20, 30, 40, 40)
+    ]
     assert same(run, *train()) and os.listdir(tmp_path) == ["c"]
     trainer = Trainer(Flow(), ring(500), steps=40, batch=64, model=MLP(width=16, depth=2))
     trainer.resume(tmp_path / "c")
@@ -450,7 +504,9 @@ class Adaptive:
         return self.centre + rng.normal(size=n), np.ones(n)
 
     def callback(self, step):
-        self.centre = 0.9 * self.centre + 0.1 * ((step.error * step.logsnr).sum() / step.error.sum()).item()
+        self.centre = (
+            0.9 * self.centre + 0.1 * ((step.error * step.logsnr).sum() / step.error.sum()).item()
+        )
         self.kept[step.step] = self.centre
 
 
@@ -474,7 +530,9 @@ def test_a_law_that_changes_goes_on_bit_for_bit_once_its_tracker_is_restored(tmp
     for centre, equal in ((part.kept[64], True), (0.0, False)):
         (tmp_path / "d").write_bytes((tmp_path / "c").read_bytes())
         restored = Adaptive(centre)
-        (resumed,) = train([restored], steps=100, callback=restored.callback, checkpoint=tmp_path / "d")
+        (resumed,) = train(
+            [restored], steps=100, callback=restored.callback, checkpoint=tmp_path / "d"
+        )
         assert same(run, resumed) == equal
 
 
@@ -518,17 +576,23 @@ def test_unusable_settings_are_refused(settings):
 
 def test_what_cannot_draw_is_refused():
     for wrong in ([3], []):
-        with pytest.raises(TypeError, match=r"names of the catalogue or have name and draw\(n, rng\); got \[3?\]"):
+        with pytest.raises(
+            TypeError, match=r"names of the catalogue or have name and draw\(n, rng\); got \[3?\]"
+        ):
             fit(wrong, ring(500))
     with pytest.raises(ValueError, match="did you mean 'fm-ot'"):
         train("fm-to")
 
 
 def test_a_name_stands_for_its_entry_in_the_catalogue():
-    assert same(*train("fm-ot"), *train([dv.objective("fm-ot")])) and same(*train("fm-ot"), *train(["fm-ot"]))
+    assert same(*train("fm-ot"), *train([dv.objective("fm-ot")])) and same(
+        *train("fm-ot"), *train(["fm-ot"])
+    )
 
 
-@pytest.mark.parametrize("drawn", [(np.zeros(7), np.ones(7)), (0.0, 1.0), (np.zeros((2, 64)), np.ones((2, 64)))])
+@pytest.mark.parametrize(
+    "drawn", [(np.zeros(7), np.ones(7)), (0.0, 1.0), (np.zeros((2, 64)), np.ones((2, 64)))]
+)
 def test_too_few_draws_are_refused(drawn):
     class Short:
         name = "short"
@@ -536,29 +600,45 @@ def test_too_few_draws_are_refused(drawn):
         def draw(self, n, rng):
             return drawn
 
-    with pytest.raises(ValueError, match=r"(?s)short drew logsnr and factor of shape .* needed: \(2, 2048\)"):
+    with pytest.raises(
+        ValueError, match=r"(?s)short drew logsnr and factor of shape .* needed: \(2, 2048\)"
+    ):
         train([Short()])
 
 
 @pytest.mark.parametrize(
     ("objective", "found"),
-    [(Fixed(logsnr=90.0), "90"), (Fixed(logsnr=-np.inf), "-inf"), (Fixed(factor=np.nan), "nan"), (Fixed(factor=-1.0), "-1")],
+    [
+        (Fixed(logsnr=90.0), "90"),
+        (Fixed(logsnr=-np.inf), "-inf"),
+        (Fixed(factor=np.nan), "nan"),
+        (Fixed(factor=-1.0), "-1"),
+    ],
 )
 def test_an_objective_that_leaves_the_range_of_the_model_is_refused_by_name(objective, found):
     with pytest.raises(
-        ValueError, match=rf"fixed drew .*{found}.*logsnr within ±80, finite factors >= 0: truncate its density"
+        ValueError,
+        match=rf"fixed drew .*{found}.*logsnr within ±80, finite factors >= 0: truncate its density",
     ):
         train([Flow(), objective])
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_weights(tmp_path):
     objectives = [Flow(), Fixed(factor=1e300, logsnr=1.5, after=1, name="blows up")]
-    with pytest.raises(Diverged, match=r"blows up: loss or gradient not finite at step 32, largest at logsnr 1.5") as caught:
+    with pytest.raises(
+        Diverged, match=r"blows up: loss or gradient not finite at step 32, largest at logsnr 1.5"
+    ) as caught:
         train(objectives, checkpoint=tmp_path / "c", every=16)
     content = (tmp_path / "c").read_bytes()
     good = train([Flow(), Fixed(name="blows up")], callback=stop_at(32))
     assert all(same(a, b) for a, b in zip(caught.value.runs, good, strict=True))
-    trainer = Trainer([Flow(), Fixed(name="blows up")], ring(500), steps=40, batch=64, model=MLP(width=16, depth=2))
+    trainer = Trainer(
+        [Flow(), Fixed(name="blows up")],
+        ring(500),
+        steps=40,
+        batch=64,
+        model=MLP(width=16, depth=2),
+    )
     trainer.resume(tmp_path / "c")
     assert trainer.step == 32 and (tmp_path / "c").read_bytes() == content
 

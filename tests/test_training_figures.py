@@ -27,13 +27,19 @@ def band(figure, panel, name):
     """Lowest and highest of the seeds on the grid."""
     (shade,) = (c for c in figure.axes[panel].collections if c.get_gid() == f"{name}:seeds")
     corners = shade.get_paths()[0].vertices
-    return [np.array([pick(corners[np.isclose(corners[:, 0], level), 1]) for level in runs.GRID]) for pick in (np.min, np.max)]
+    return [
+        np.array([pick(corners[np.isclose(corners[:, 0], level), 1]) for level in runs.GRID])
+        for pick in (np.min, np.max)
+    ]
 
 
 def test_the_excess_of_the_best_linear_denoiser_is_its_error_less_the_mmse():
     """x_hat = alpha z is that for unit variance, with E‖eps_hat − eps‖² = sigmoid(λ) a dimension whatever the data."""
     linear = Denoiser(lambda z, logsnr: torch.sigmoid(logsnr).sqrt()[:, None] * z)
-    excess, closed = runs.Truth("ring8", points=4096).excess(linear), 2 / (1 + np.exp(-runs.GRID)) - runs.floor()
+    excess, closed = (
+        runs.Truth("ring8", points=4096).excess(linear),
+        2 / (1 + np.exp(-runs.GRID)) - runs.floor(),
+    )
     where = closed > 1e-3
     assert where.sum() > 10
     np.testing.assert_allclose(excess[where], closed[where], rtol=0.06)
@@ -49,7 +55,9 @@ def test_an_offset_in_x_is_an_excess_of_the_snr_times_its_square():
 def test_the_floor_of_fixed_points_is_that_of_quadrature(name):
     levels = np.array([-6.0, 0, 2, 4, 10])
     there = [at(level) for level in levels]
-    np.testing.assert_allclose(runs.truth(name).mmse[there], runs.truth(name).toy.mmse(levels), rtol=0.05)
+    np.testing.assert_allclose(
+        runs.truth(name).mmse[there], runs.truth(name).toy.mmse(levels), rtol=0.05
+    )
 
 
 def test_sliced_distance_of_a_shift_is_the_shift_over_root_two():
@@ -85,9 +93,14 @@ def test_training_again_gives_the_same_runs():
 
 
 def test_an_objective_of_your_own_is_trained_as_the_five_were():
-    np.testing.assert_allclose(runs.excess_of(runs.chosen("fm-ot")[0], 8), runs.excesses(8)["fm-ot"][0], atol=1e-3)
+    np.testing.assert_allclose(
+        runs.excess_of(runs.chosen("fm-ot")[0], 8), runs.excesses(8)["fm-ot"][0], atol=1e-3
+    )
     middle = from_weighting(lambda logsnr: np.exp(-((logsnr - 4) ** 2) / 2))
-    assert runs.excess_of(middle, 8)[at(4)] < min(logs[0, at(4)] for logs in runs.excesses(8).values()) - 0.1
+    assert (
+        runs.excess_of(middle, 8)[at(4)]
+        < min(logs[0, at(4)] for logs in runs.excesses(8).values()) - 0.1
+    )
 
 
 @pytest.mark.parametrize("name", ["capacity", "samples"])
@@ -98,8 +111,12 @@ def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_p
 def test_capacity_shows_flow_matching_better_at_low_snr_and_the_elbo_better_at_high():
     figure = figures.draw("capacity")
     for panel in (1, 2):
-        (fm_low, fm_high), (elbo_low, elbo_high) = (band(figure, panel, name) for name in ("fm-ot", "elbo"))
-        assert fm_high[at(-6)] < elbo_low[at(-6)] - 1 and elbo_high[at(10)] < fm_low[at(10)] - 0.4  # in every seed
+        (fm_low, fm_high), (elbo_low, elbo_high) = (
+            band(figure, panel, name) for name in ("fm-ot", "elbo")
+        )
+        assert (
+            fm_high[at(-6)] < elbo_low[at(-6)] - 1 and elbo_high[at(10)] < fm_low[at(10)] - 0.4
+        )  # in every seed
         means = {name: data(figure, panel, name)[1] for name in runs.NAMES}
         assert min(means, key=lambda name: means[name][at(-6)]) == "fm-ot"
         assert min(means, key=lambda name: means[name][at(10)]) == "elbo"
@@ -120,7 +137,9 @@ def test_width_buys_most_in_the_middle():
     figure = figures.draw("capacity")
     for name in runs.NAMES:
         small, large = (data(figure, panel, name)[1] for panel in (1, 2))
-        assert small[at(4)] - large[at(4)] > np.log10(3) and small[at(6)] - large[at(6)] > np.log10(8)
+        assert small[at(4)] - large[at(4)] > np.log10(3) and small[at(6)] - large[at(6)] > np.log10(
+            8
+        )
 
 
 def test_samples_print_the_distance_of_the_dots():
@@ -134,7 +153,10 @@ def test_samples_print_the_distance_of_the_dots():
             assert words.startswith(f"floor {floor:.3f}")
             continue
         times, percent = re.fullmatch(r"([\d.]+) × floor\n([\d.]+)% astray", words).groups()
-        assert float(times) == pytest.approx(runs.sliced_w2(x, there) / floor, abs=0.051) and float(times) > 1
+        assert (
+            float(times) == pytest.approx(runs.sliced_w2(x, there) / floor, abs=0.051)
+            and float(times) > 1
+        )
         assert float(percent) == pytest.approx(100 * runs.astray(x), abs=0.051)
         assert (float(percent) > 15) == (panel < 6)  # width 8 above, 64 below
 

@@ -27,10 +27,16 @@ def run():
 def test_variances_on_gaussian_data_have_their_closed_forms():
     mean = np.pi / 2
     assert GAUSSIAN.variance(FM) == pytest.approx(3 + 1.5 * np.pi - mean**2, rel=1e-6)
-    assert GAUSSIAN.variance(FM, COSINE.schedule.pdf(WIDE)) == pytest.approx(0.75 * np.pi**2 - mean**2, rel=1e-6)
+    assert GAUSSIAN.variance(FM, COSINE.schedule.pdf(WIDE)) == pytest.approx(
+        0.75 * np.pi**2 - mean**2, rel=1e-6
+    )
     assert GAUSSIAN.variance(FM, GAUSSIAN.best(FM)) == pytest.approx(0.5 * np.pi**2, rel=1e-6)
-    assert GAUSSIAN.variance(FM, stratified=True) == pytest.approx(2 / 3 * (3 + 1.5 * np.pi), rel=1e-6)  # E‖·‖⁴ − m² = 2m²
-    np.testing.assert_allclose(GAUSSIAN.best(FM) / 0.025, COSINE.schedule.pdf(WIDE), rtol=1e-6, atol=1e-12)
+    assert GAUSSIAN.variance(FM, stratified=True) == pytest.approx(
+        2 / 3 * (3 + 1.5 * np.pi), rel=1e-6
+    )  # E‖·‖⁴ − m² = 2m²
+    np.testing.assert_allclose(
+        GAUSSIAN.best(FM) / 0.025, COSINE.schedule.pdf(WIDE), rtol=1e-6, atol=1e-12
+    )
 
 
 def test_no_density_beats_the_best():
@@ -46,7 +52,11 @@ def test_a_uniform_share_is_one():
 
 
 def test_stratified_draws_have_the_variance_that_is_computed():
-    rng, n, law = np.random.default_rng(0), 64, dv.from_weighting(FM.weighting, stats.logistic(0, 4))
+    rng, n, law = (
+        np.random.default_rng(0),
+        64,
+        dv.from_weighting(FM.weighting, stats.logistic(0, 4)),
+    )
     means = []
     for _ in range(4000):
         logsnr, factor = law.draw(n, rng)
@@ -60,7 +70,9 @@ def test_gradients_are_those_of_one_sample_after_the_other(run):
     levels, generator = np.array([-2.0, 0.0, 3.0]), torch.Generator().manual_seed(0)
     value, slope = variance.trained(run, x, levels)
     for i, level in enumerate(levels):
-        z = np.sqrt(expit(level)) * x + np.sqrt(expit(-level)) * torch.randn(x.shape, generator=generator)
+        z = np.sqrt(expit(level)) * x + np.sqrt(expit(-level)) * torch.randn(
+            x.shape, generator=generator
+        )
         errors, slopes = [], []
         for one, point in zip(z.float(), x, strict=True):
             flat = run.state[run.ema].clone().requires_grad_()
@@ -69,10 +81,14 @@ def test_gradients_are_those_of_one_sample_after_the_other(run):
             slopes.append(torch.autograd.grad(error, flat)[0].double())
             errors.append(error.item())
         slopes = torch.stack(slopes).numpy()
-        np.testing.assert_allclose(value.means[:, i, 0], [np.mean(errors[:3]), np.mean(errors[3:])], rtol=1e-4)
+        np.testing.assert_allclose(
+            value.means[:, i, 0], [np.mean(errors[:3]), np.mean(errors[3:])], rtol=1e-4
+        )
         np.testing.assert_allclose(value.second[i], np.mean(np.square(errors)), rtol=1e-4)
         np.testing.assert_allclose(slope.second[i], (slopes**2).sum(1).mean(), rtol=1e-4)
-        np.testing.assert_allclose(slope.means[0, i], slopes[:3].mean(0), rtol=1e-3, atol=1e-4 * np.abs(slopes).max())
+        np.testing.assert_allclose(
+            slope.means[0, i], slopes[:3].mean(0), rtol=1e-3, atol=1e-4 * np.abs(slopes).max()
+        )
 
 
 def test_the_variance_of_the_gradient_is_that_of_gradients(run):
@@ -97,7 +113,9 @@ def test_the_variance_of_the_gradient_is_that_of_gradients(run):
 
 def test_images_have_gradients_too():
     x = dv.toy("digits").sample(64, torch.Generator().manual_seed(0)).float()
-    (net,) = dv.fit("fm-ot", x, steps=20, batch=16, model=dv.models.Transformer(16, 1, 2), progress=False)
+    (net,) = dv.fit(
+        "fm-ot", x, steps=20, batch=16, model=dv.models.Transformer(16, 1, 2), progress=False
+    )
     value, slope = variance.trained(net, x[:8], [-1.0, 1.0])
     assert (
         np.isfinite(slope.second).all()
@@ -109,9 +127,17 @@ def test_images_have_gradients_too():
 def test_draws_have_the_mean_of_the_exact_loss_under_any_law():
     ring, wide = dv.toy("ring8"), np.linspace(-20, 20, 81)
     exact = np.trapezoid(FM.weighting(wide) / 2 * ring.mmse(wide), wide)
-    for law in (COSINE.schedule, FM.density, stats.uniform(-15, 30), stats.norm(2.4, 2.4), stats.norm(0, 2)):
+    for law in (
+        COSINE.schedule,
+        FM.density,
+        stats.uniform(-15, 30),
+        stats.norm(2.4, 2.4),
+        stats.norm(0, 2),
+    ):
         y = variance.draws(FM, law, ring)
-        assert abs(y.mean() - exact) < 2 * y.std() / np.sqrt(len(y)) + 0.0034  # ends of [−15, 15]: 6 e^−7.5
+        assert (
+            abs(y.mean() - exact) < 2 * y.std() / np.sqrt(len(y)) + 0.0034
+        )  # ends of [−15, 15]: 6 e^−7.5
 
 
 def test_a_table_names_objectives_and_gains():

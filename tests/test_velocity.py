@@ -16,7 +16,9 @@ def generator(seed):
 def modes(n, seed, up):
     """Two clusters on the axis that ``up`` chooses: from one axis to the other, independent pairs cross."""
     signs = torch.randint(2, (n, 1), generator=generator(seed)) * 2.0 - 1
-    return 0.2 * torch.randn(n, 2, generator=generator(seed + 1)) + signs * torch.tensor([[0.0, 3.0] if up else [3.0, 0.0]])
+    return 0.2 * torch.randn(n, 2, generator=generator(seed + 1)) + signs * torch.tensor(
+        [[0.0, 3.0] if up else [3.0, 0.0]]
+    )
 
 
 def test_the_velocity_between_gaussians_is_learnt():
@@ -41,7 +43,9 @@ def test_optimal_pairs_make_a_straighter_flow_than_independent_ones():
 
 def test_the_same_generator_gives_the_same_velocity_and_the_global_one_is_left_alone():
     source, x, before = modes(64, 0, up=False), modes(64, 5, up=True), torch.random.get_rng_state()
-    one, two = (fit_velocity(source, x, generator(3), steps=3)(source, torch.tensor(0.5)) for _ in range(2))
+    one, two = (
+        fit_velocity(source, x, generator(3), steps=3)(source, torch.tensor(0.5)) for _ in range(2)
+    )
     assert torch.equal(one, two) and one.shape == (64, 2)
     assert torch.equal(torch.random.get_rng_state(), before)
 

@@ -56,18 +56,27 @@ def test_min_snr_is_one_weighting_on_three_targets():
 def test_the_likelihood_multiplier_makes_any_density_the_elbo():
     for path in (COSINE, LINEAR, vp_linear(), paths.karras()):
         grid = window(dv.from_weighting(weightings.constant, path=path), low=-8, high=8)
-        np.testing.assert_allclose(weightings.likelihood(path)(grid) * path.schedule.pdf(grid), 1, rtol=1e-12)
         np.testing.assert_allclose(
-            weightings.sigmoid(1, path)(grid) * path.schedule.pdf(grid) * exp(-grid), expit(1 - grid), rtol=1e-12
+            weightings.likelihood(path)(grid) * path.schedule.pdf(grid), 1, rtol=1e-12
+        )
+        np.testing.assert_allclose(
+            weightings.sigmoid(1, path)(grid) * path.schedule.pdf(grid) * exp(-grid),
+            expit(1 - grid),
+            rtol=1e-12,
         )
 
 
-@pytest.mark.parametrize("values", [(-1.2, 1.2, 0.5), (-0.4, 1.0, 0.5), (0.0, 0.6, 1.0), (-2.0, 0.5, 0.2)])
+@pytest.mark.parametrize(
+    "values", [(-1.2, 1.2, 0.5), (-0.4, 1.0, 0.5), (0.0, 0.6, 1.0), (-2.0, 0.5, 0.2)]
+)
 def test_monotone_edm_is_edm_held_at_its_maximum(values):
     mean, std, data = values
     grid = np.linspace(-25, 25, 50_001)
     density = stats.norm(-2 * mean, 2 * std)
-    plain, held = (m(grid) * exp(-grid) * density.pdf(grid) for m in (weightings.edm(data), weightings.edm_monotonic(*values)))
+    plain, held = (
+        m(grid) * exp(-grid) * density.pdf(grid)
+        for m in (weightings.edm(data), weightings.edm_monotonic(*values))
+    )
     top = plain.argmax()
     np.testing.assert_allclose(held[top + 2 :], plain[top + 2 :], rtol=1e-13)
     inside = density.pdf(grid[:top]) > 1e-280
@@ -76,7 +85,9 @@ def test_monotone_edm_is_edm_held_at_its_maximum(values):
 
 def test_edm_peaks_where_known():
     o = dv.objective("edm-monotonic")
-    assert o.weighting(-8.0) == pytest.approx(float(dv.objective("edm").weighting(-3.307777567)), rel=1e-12)
+    assert o.weighting(-8.0) == pytest.approx(
+        float(dv.objective("edm").weighting(-3.307777567)), rel=1e-12
+    )
 
 
 # reading w
@@ -89,7 +100,9 @@ def test_verdict_of_a_falling_w_is_monotone_with_no_negative_share():
 def test_verdict_says_where_w_rises():
     v = verdict(lambda l: 2 + np.sin(l), np.linspace(-6, 6, 4001))
     assert not v.monotone and len(v.rises) == 3
-    np.testing.assert_allclose(v.rises, [(-6, -1.5 * np.pi), (-np.pi / 2, np.pi / 2), (1.5 * np.pi, 6)], atol=4e-3)
+    np.testing.assert_allclose(
+        v.rises, [(-6, -1.5 * np.pi), (-np.pi / 2, np.pi / 2), (1.5 * np.pi, 6)], atol=4e-3
+    )
     assert "rises below -4.71, on [-1.57, 1.57]" in str(v)
     assert not verdict(exp, L).monotone and verdict(np.ones_like, L).monotone
 
@@ -101,9 +114,17 @@ def test_negative_share_is_the_signed_elbo_mixture():
     up = integrate.quad(lambda l: slope(l) * level(l), -20, 0)[0]
     down = integrate.quad(lambda l: -slope(l) * level(l), 0, 20)[0]
     expected = up / (down + level(20) / np.cosh(10))
-    assert verdict(lambda l: 1 / np.cosh(l / 2), np.linspace(-20, 20, 4001)).negative_share == pytest.approx(expected, rel=1e-4)
-    flat = verdict(lambda l: 1 / np.cosh(l / 2), np.linspace(-20, 20, 4001), information=lambda l: np.ones_like(l))
-    assert flat.negative_share == pytest.approx(1, abs=2e-4)  # all of the rise against all of the fall
+    assert verdict(
+        lambda l: 1 / np.cosh(l / 2), np.linspace(-20, 20, 4001)
+    ).negative_share == pytest.approx(expected, rel=1e-4)
+    flat = verdict(
+        lambda l: 1 / np.cosh(l / 2),
+        np.linspace(-20, 20, 4001),
+        information=lambda l: np.ones_like(l),
+    )
+    assert flat.negative_share == pytest.approx(
+        1, abs=2e-4
+    )  # all of the rise against all of the fall
 
 
 def test_the_mixture_of_elbos_is_the_loss():
@@ -112,7 +133,9 @@ def test_the_mixture_of_elbos_is_the_loss():
     grid = np.linspace(-20, 20, 40_001)
     direct = integrate.simpson(loss_density(w, grid), x=grid) / 2
     middle = (grid[1:] + grid[:-1]) / 2
-    mixture = w(grid)[-1] * level(20) - w(grid)[0] * level(-20) - (np.diff(w(grid)) * level(middle)).sum()
+    mixture = (
+        w(grid)[-1] * level(20) - w(grid)[0] * level(-20) - (np.diff(w(grid)) * level(middle)).sum()
+    )
     assert mixture == pytest.approx(direct, rel=1e-7)
 
 
@@ -125,7 +148,9 @@ def test_the_peak_is_found_between_grid_points(centre, width):
 def test_the_augmentation_density_and_the_end_mass_sum_to_the_noisy_end():
     grid = np.linspace(-8, 8, 8001)
     w = expit(2 - grid)
-    assert np.trapezoid(augmentation_density(w, grid), grid) + w[-1] == pytest.approx(w[0], rel=1e-6)
+    assert np.trapezoid(augmentation_density(w, grid), grid) + w[-1] == pytest.approx(
+        w[0], rel=1e-6
+    )
     assert augmentation_density(w, grid).shape == grid.shape
 
 
@@ -140,13 +165,19 @@ def test_compare_finds_constants_and_differences():
 def test_compare_uses_the_common_support_and_refuses_none():
     assert compare(dv.objective("ncsn"), dv.objective("edm-repo-ve")).same
     with pytest.raises(ValueError, match="do not overlap"):
-        compare(dv.from_weighting(np.ones_like, stats.uniform(-5, 1)), dv.from_weighting(np.ones_like, stats.uniform(1, 1)))
+        compare(
+            dv.from_weighting(np.ones_like, stats.uniform(-5, 1)),
+            dv.from_weighting(np.ones_like, stats.uniform(1, 1)),
+        )
     with pytest.raises(ValueError, match="0 inside the window"):
         compare(lambda l: np.maximum(l, 0), np.ones_like, L)
 
 
 def test_classes_put_equals_together_largest_first():
-    some = [dv.objective(n) for n in ("edm", "fm-ot", "v-cosine", "sd3", "fm-cosine", "kdiff-lognormal-karras")]
+    some = [
+        dv.objective(n)
+        for n in ("edm", "fm-ot", "v-cosine", "sd3", "fm-cosine", "kdiff-lognormal-karras")
+    ]
     assert [[o.name for o in g] for g in classes(some)] == [
         ["fm-ot", "v-cosine", "fm-cosine"],
         ["edm", "kdiff-lognormal-karras"],
@@ -157,22 +188,37 @@ def test_classes_put_equals_together_largest_first():
 @pytest.mark.parametrize("name", ["fm-ot", "edm", "ddpm-linear", "sd3"])
 def test_rebase_is_the_base_of_the_objective_and_keeps_the_loss(name):
     o, grid = dv.objective(name), np.linspace(-9, 12, 101)
-    factor = {"eps": 1, "x": exp(grid), "v": 1 / (1 + exp(-grid)), "u": (1 + exp(-grid / 2)) ** -2.0}
+    factor = {
+        "eps": 1,
+        "x": exp(grid),
+        "v": 1 / (1 + exp(-grid)),
+        "u": (1 + exp(-grid / 2)) ** -2.0,
+    }
     for base, by in factor.items():
-        np.testing.assert_allclose(rebase(o.weighting(grid), grid, base), o.weighting(grid) * by, rtol=1e-12)
-        np.testing.assert_allclose(rebase(o.weighting(grid), grid, base), o.weighting(grid, base=base), rtol=1e-12)
+        np.testing.assert_allclose(
+            rebase(o.weighting(grid), grid, base), o.weighting(grid) * by, rtol=1e-12
+        )
+        np.testing.assert_allclose(
+            rebase(o.weighting(grid), grid, base), o.weighting(grid, base=base), rtol=1e-12
+        )
 
 
 def test_loss_density_takes_any_mmse_curve():
     np.testing.assert_allclose(loss_density(np.ones_like, L), expit(L), rtol=1e-14)
-    np.testing.assert_allclose(loss_density(dv.objective("fm-ot"), L, mmse=np.ones_like), exp(-L / 2), rtol=1e-12)
+    np.testing.assert_allclose(
+        loss_density(dv.objective("fm-ot"), L, mmse=np.ones_like), exp(-L / 2), rtol=1e-12
+    )
 
 
 @given(st.floats(-9, 9))
 @settings(max_examples=30, deadline=None)
 def test_shares_below_are_the_integrals(at):
-    assert share_below(lambda l: exp(-l / 2), at) == pytest.approx((exp(5) - exp(-at / 2)) / (exp(5) - exp(-5)), rel=1e-8)
-    assert share_below(dv.objective("vdm"), at) == pytest.approx(np.clip((at + 5) / 15, 0, 1), abs=1e-8)
+    assert share_below(lambda l: exp(-l / 2), at) == pytest.approx(
+        (exp(5) - exp(-at / 2)) / (exp(5) - exp(-5)), rel=1e-8
+    )
+    assert share_below(dv.objective("vdm"), at) == pytest.approx(
+        np.clip((at + 5) / 15, 0, 1), abs=1e-8
+    )
 
 
 def test_shares_stay_within_zero_and_one():
@@ -267,7 +313,12 @@ def test_a_share_of_nothing_is_refused(low, high):
 
 
 @pytest.mark.parametrize(
-    "ask", [lambda: dv.compare("edm", "sd3"), lambda: dv.classes(["edm"]), lambda: dv.verdict("edm", [0, 1])]
+    "ask",
+    [
+        lambda: dv.compare("edm", "sd3"),
+        lambda: dv.classes(["edm"]),
+        lambda: dv.verdict("edm", [0, 1]),
+    ],
 )
 def test_a_name_where_an_objective_belongs_is_met_with_the_way_out(ask):
     with pytest.raises((TypeError, ValueError), match=r"dv\.objective\('edm'\)|grid"):

@@ -66,7 +66,10 @@ def test_the_axis_shows_the_same_values_elsewhere(explorer, axis):
     explorer.controls["axis"].value = axis
     x, y = (np.asarray(v, dtype=float) for v in line(explorer, "edm").get_data())
     np.testing.assert_array_equal(y, before)
-    where = {"t, linear path": 1 / (1 + np.exp(explorer.grid / 2)), "σ, VP": (1 + np.exp(explorer.grid)) ** -0.5}
+    where = {
+        "t, linear path": 1 / (1 + np.exp(explorer.grid / 2)),
+        "σ, VP": (1 + np.exp(explorer.grid)) ** -0.5,
+    }
     np.testing.assert_allclose(x, where.get(axis, np.exp(-explorer.grid / 2)), rtol=1e-12)
     assert axis[3:] in explorer.axes.get_xlabel()
 
@@ -76,17 +79,29 @@ def test_the_loss_density_view_is_base_free_and_has_unit_area(explorer):
     x, y = line(explorer, "fm-ot").get_data()
     assert np.trapezoid(y, x) == pytest.approx(1)
     np.testing.assert_allclose(np.asarray(y) * np.cosh(np.asarray(x) / 2), y[300], rtol=1e-9)
-    assert explorer.controls["base"].layout.display == explorer.controls["anchor"].layout.display == "none"
+    assert (
+        explorer.controls["base"].layout.display
+        == explorer.controls["anchor"].layout.display
+        == "none"
+    )
 
 
 def test_search_and_family_filter_but_keep_what_is_chosen(explorer):
     explorer.controls["search"].value = "kohya"
     options = explorer.controls["objectives"].options
-    assert options[:2] == ("fm-ot", "edm") and "kohya-debiased-v" in options and "sd3" not in options
+    assert (
+        options[:2] == ("fm-ot", "edm") and "kohya-debiased-v" in options and "sd3" not in options
+    )
     assert explorer.controls["objectives"].value == ("fm-ot", "edm")
     explorer.controls["search"].value = ""
     explorer.controls["group"].value = "sigmoid"
-    assert set(explorer.controls["objectives"].options) == {"fm-ot", "edm", "sigmoid-bias0", "sigmoid-bias2", "sigmoid-bias-3"}
+    assert set(explorer.controls["objectives"].options) == {
+        "fm-ot",
+        "edm",
+        "sigmoid-bias0",
+        "sigmoid-bias2",
+        "sigmoid-bias-3",
+    }
 
 
 def test_more_than_eight_objectives_are_left_out_by_name(explorer):
@@ -140,7 +155,11 @@ def test_a_save_that_fails_is_shown(explorer, file, tmp_path):
 
 
 def test_verdict_and_shares_stand_under_the_picture(explorer):
-    assert "99.3%" in explorer.text.value and "50.0%" in explorer.text.value and "monotone" in explorer.text.value
+    assert (
+        "99.3%" in explorer.text.value
+        and "50.0%" in explorer.text.value
+        and "monotone" in explorer.text.value
+    )
     assert "peak -3.31, negative 0.3%" in explorer.text.value
 
 
@@ -171,7 +190,9 @@ def test_an_error_in_a_callback_is_shown_and_not_raised():
     assert "RuntimeError: broken &lt;here&gt;" in one.text.value
 
 
-@pytest.mark.parametrize(("names", "family", "near"), [(("edmm",), "none", "'edm'"), (("edm",), "EDMM", "'EDM'")])
+@pytest.mark.parametrize(
+    ("names", "family", "near"), [(("edmm",), "none", "'edm'"), (("edm",), "EDMM", "'EDM'")]
+)
 def test_an_explorer_of_unknown_names_is_refused_with_near_ones(names, family, near):
     with pytest.raises(ValueError, match=near):
         WeightingExplorer(names, family)

@@ -21,7 +21,10 @@ from diffviz.paths import LINEAR
 from diffviz.samplers import grid_of, sample
 from suite import policy
 
-GRID, CHAIN = grid_of(LINEAR.schedule, 20, -8, 8), np.linspace(-8, 8, 21)  # levels of the flow sampler, and of DDPO's chain
+GRID, CHAIN = (
+    grid_of(LINEAR.schedule, 20, -8, 8),
+    np.linspace(-8, 8, 21),
+)  # levels of the flow sampler, and of DDPO's chain
 
 
 class FourGoals:
@@ -37,7 +40,9 @@ class FourGoals:
         """Observation, reward, terminated, truncated, info; ``info["goal"]`` is the nearest goal."""
         place = finite(action, "action")
         if place.shape[-1:] != (2,):
-            raise ValueError(f"an action is a point in the plane, (2,) or (n, 2); got {place.shape}")
+            raise ValueError(
+                f"an action is a point in the plane, (2,) or (n, 2); got {place.shape}"
+            )
         distance = np.linalg.norm(place[..., None, :] - self.goals, axis=-1)
         reward = np.exp(-((distance.min(-1) / self.width) ** 2) / 2)
         over = np.ones_like(reward, dtype=bool)
@@ -65,15 +70,25 @@ class Flow(nn.Module):
     def __init__(self, seed: int = 0):
         super().__init__()
         layers = [one for inputs in (9, 64, 64) for one in (nn.Linear(inputs, 64), nn.SiLU())]
-        self.net, generator = nn.Sequential(*layers, nn.Linear(64, 2)), torch.Generator().manual_seed(seed)
+        self.net, generator = (
+            nn.Sequential(*layers, nn.Linear(64, 2)),
+            torch.Generator().manual_seed(seed),
+        )
         for one in self.net.parameters():
-            nn.init.normal_(one, 0, (2 / one.shape[1]) ** 0.5 if one.ndim > 1 and len(one) == 64 else 0, generator)
+            nn.init.normal_(
+                one,
+                0,
+                (2 / one.shape[1]) ** 0.5 if one.ndim > 1 and len(one) == 64 else 0,
+                generator,
+            )
 
     def denoise(self, z: Tensor, logsnr: Tensor) -> Tensor:
         """x_hat = alpha z − sigma v_hat."""
         level = logsnr.expand(len(z))[:, None]
         part = level.clamp(-10, 10) / 4
-        v = self.net(torch.cat([z, z.sin(), z.cos(), part, part.sin(), part.cos()], 1).float()).to(z)
+        v = self.net(torch.cat([z, z.sin(), z.cos(), part, part.sin(), part.cos()], 1).float()).to(
+            z
+        )
         return level.sigmoid().sqrt() * z - (-level).sigmoid().sqrt() * v
 
 
@@ -107,11 +122,15 @@ def _of_chain(path, first, env, how):
 
 def _kept(path, first, how):
     """½ ∫ w E‖eps_hat − eps_hat of the first policy‖² dλ on the policy's actions: for w = 1 the KL from the first policy."""
-    at = policy.draws(how.objective, path[-1], 2, how.rng)  # two are enough: nothing is exponentiated
+    at = policy.draws(
+        how.objective, path[-1], 2, how.rng
+    )  # two are enough: nothing is exponentiated
     level, factor, eps = at[0][..., None], at[1], at[2]
     z = (level.sigmoid().sqrt() * path[-1] + (-level).sigmoid().sqrt() * eps).flatten(0, 1)
     before = first.denoise(z, at[0].flatten()).detach()
-    moved = lambda model: (model.denoise(z, at[0].flatten()) - before).square().sum(1).reshape(factor.shape)
+    moved = lambda model: (
+        (model.denoise(z, at[0].flatten()) - before).square().sum(1).reshape(factor.shape)
+    )
     return lambda model: (factor * level[..., 0].exp() * moved(model)).mean()
 
 
@@ -121,14 +140,24 @@ def _of_pairs(path, first, env, how):
     odds = how.scale * (env.step(a.numpy())[1] - env.step(b.numpy())[1])
     wins = torch.from_numpy(how.rng.random(len(a)) < expit(odds))[:, None]
     at = policy.draws(how.objective, a, how.draws, how.rng)  # one noise for both of a pair
-    return lambda model: torch.stack([policy.losses(model, x, at) for x in (torch.where(wins, a, b), torch.where(wins, b, a))])
+    return lambda model: torch.stack(
+        [policy.losses(model, x, at) for x in (torch.where(wins, a, b), torch.where(wins, b, a))]
+    )
 
 
-METHODS: dict[str, tuple[Callable, Callable]] = {  # what is compared of old and new policy, and the surrogate made of it
+METHODS: dict[
+    str, tuple[Callable, Callable]
+] = {  # what is compared of old and new policy, and the surrogate made of it
     "fpo": (_of_flow, lambda new, old, advantage, how: policy.fpo(old, new, advantage, how.clip)),
     "awr": (_of_flow, lambda new, old, advantage, how: policy.awr(new, advantage, how.temperature)),
-    "ddpo": (_of_chain, lambda new, old, advantage, how: policy.ddpo(old, new, advantage, how.clip)),
-    "dpo": (_of_pairs, lambda new, old, advantage, how: policy.dpo(new[0], new[1], old[0], old[1], how.beta)),
+    "ddpo": (
+        _of_chain,
+        lambda new, old, advantage, how: policy.ddpo(old, new, advantage, how.clip),
+    ),
+    "dpo": (
+        _of_pairs,
+        lambda new, old, advantage, how: policy.dpo(new[0], new[1], old[0], old[1], how.beta),
+    ),
 }
 DEFAULTS = {
     "objective": policy.MODES["u"],
@@ -152,11 +181,19 @@ def learn(
         callback: gets the history after every batch; options: of DEFAULTS.
     """
     if method not in METHODS or not options.keys() <= DEFAULTS.keys():
-        raise ValueError(f"method is one of {', '.join(METHODS)}, options {', '.join(DEFAULTS)}; got {method!r}, {[*options]}")
+        raise ValueError(
+            f"method is one of {', '.join(METHODS)}, options {', '.join(DEFAULTS)}; got {method!r}, {[*options]}"
+        )
     if iterations < 0 or epochs < 1 or batch < 2 or not 0 <= options.get("keep", 0) < np.inf:
         wrong = f"{iterations}, {epochs}, {batch} and {options.get('keep', 0)}"
-        raise ValueError(f"need iterations >= 0, epochs >= 1, batch >= 2 and a finite keep >= 0, got {wrong}")
-    how = SimpleNamespace(**DEFAULTS | options, rng=np.random.default_rng(seed), generator=torch.Generator().manual_seed(seed))
+        raise ValueError(
+            f"need iterations >= 0, epochs >= 1, batch >= 2 and a finite keep >= 0, got {wrong}"
+        )
+    how = SimpleNamespace(
+        **DEFAULTS | options,
+        rng=np.random.default_rng(seed),
+        generator=torch.Generator().manual_seed(seed),
+    )
     env, model = env or FourGoals(), model or Flow(seed)
     history, first, (compared, surrogate) = History(model), copy.deepcopy(model), METHODS[method]
     optimiser = torch.optim.Adam(model.parameters(), rate)
@@ -174,7 +211,9 @@ def learn(
             kept = _kept(path, first, how) if how.keep else lambda _: 0.0
             for _ in range(epochs * (k < iterations)):
                 optimiser.zero_grad()
-                loss = surrogate(measure(model), old, (reward - reward.mean()) / (reward.std() + 1e-12), how)
+                loss = surrogate(
+                    measure(model), old, (reward - reward.mean()) / (reward.std() + 1e-12), how
+                )
                 (loss + how.keep * kept(model)).backward()
                 optimiser.step()
     except KeyboardInterrupt:

@@ -21,7 +21,9 @@ def check_pairs(source: Tensor, x: Tensor, least: int = 1) -> None:
     """Refuses with a ValueError what are no pairs: of different shapes, fewer than ``least``, or not finite."""
     if source.shape != x.shape or source.ndim < 2 or len(x) < least:
         shapes = f"{tuple(source.shape)} and {tuple(x.shape)}"
-        raise ValueError(f"source and x are as many points of one shape, (n, *shape) with n >= {least}, got {shapes}")
+        raise ValueError(
+            f"source and x are as many points of one shape, (n, *shape) with n >= {least}, got {shapes}"
+        )
     if not (source.isfinite().all() and x.isfinite().all()):
         raise ValueError("source and x must be finite; drop points with NaN or inf first")
 
@@ -29,7 +31,9 @@ def check_pairs(source: Tensor, x: Tensor, least: int = 1) -> None:
 def _walk(z: Tensor) -> Tensor:
     """Steps of trajectories z (steps + 1, n, *shape), (steps, n, d)."""
     if z.ndim < 3 or len(z) < 2 or not z.isfinite().all():
-        raise ValueError(f"trajectories are finite, (steps + 1, n, *shape) with at least one step, got {tuple(z.shape)}")
+        raise ValueError(
+            f"trajectories are finite, (steps + 1, n, *shape) with at least one step, got {tuple(z.shape)}"
+        )
     return z.detach().double().cpu().flatten(2).diff(dim=0)
 
 
@@ -39,7 +43,9 @@ def independent(source: Tensor, x: Tensor, generator: torch.Generator) -> tuple[
     return source, x[torch.randperm(len(x), generator=generator, device=x.device)]
 
 
-def minibatch_ot(source: Tensor, x: Tensor, generator: torch.Generator, batch: int = 128) -> tuple[Tensor, Tensor]:
+def minibatch_ot(
+    source: Tensor, x: Tensor, generator: torch.Generator, batch: int = 128
+) -> tuple[Tensor, Tensor]:
     """Optimal transport in squared distance within random batches (Tong et al. 2023, arXiv 2302.00482, sec. 3.3.2).
 
     Found once for all n points, (n, *shape) both, so that training only reads pairs (source, x).
@@ -47,12 +53,19 @@ def minibatch_ot(source: Tensor, x: Tensor, generator: torch.Generator, batch: i
     if batch < 1:
         raise ValueError(f"a batch has at least one point, got {batch}")
     source, x = independent(source, x, generator)
-    batches = enumerate(zip(*(one.flatten(1).double().cpu().split(batch) for one in (source, x)), strict=True))
-    order = [k * batch + linear_sum_assignment(torch.cdist(one, two) ** 2)[1] for k, (one, two) in batches]
+    batches = enumerate(
+        zip(*(one.flatten(1).double().cpu().split(batch) for one in (source, x)), strict=True)
+    )
+    order = [
+        k * batch + linear_sum_assignment(torch.cdist(one, two) ** 2)[1]
+        for k, (one, two) in batches
+    ]
     return source, x[torch.from_numpy(np.concatenate(order)).to(x.device)]
 
 
-def flow(velocity: Callable, source: Tensor, steps: int, method: str = "rk4") -> tuple[Tensor, Tensor]:
+def flow(
+    velocity: Callable, source: Tensor, steps: int, method: str = "rk4"
+) -> tuple[Tensor, Tensor]:
     """The flow from the source (t = 1) to data (t = 0): times (steps + 1,) and z (steps + 1, n, *shape).
 
     Args:
@@ -63,7 +76,9 @@ def flow(velocity: Callable, source: Tensor, steps: int, method: str = "rk4") ->
     """
     check_pairs(source, source)
     if steps < 1 or not source.is_floating_point():
-        raise ValueError(f"the flow needs at least one step and floating points, got {steps}, {source.dtype}")
+        raise ValueError(
+            f"the flow needs at least one step and floating points, got {steps}, {source.dtype}"
+        )
     t = torch.linspace(1, 0, steps + 1, dtype=source.dtype, device=source.device)
 
     def slope(t, z):
@@ -75,7 +90,9 @@ def flow(velocity: Callable, source: Tensor, steps: int, method: str = "rk4") ->
     with torch.no_grad():
         z = odeint(slope, source, t, method=method)
     if not torch.isfinite(z).all():
-        raise FloatingPointError(f"the flow is not finite from t = {t[~torch.isfinite(z).flatten(1).all(1)][0]:.3g} on")
+        raise FloatingPointError(
+            f"the flow is not finite from t = {t[~torch.isfinite(z).flatten(1).all(1)][0]:.3g} on"
+        )
     return t, z
 
 
@@ -92,7 +109,9 @@ def straightness(t: ArrayLike | Tensor, z: Tensor) -> float:
     """
     dt, dz = torch.as_tensor(np.diff(finite(t, "times"))), _walk(z)
     if len(dt) != len(dz) or (dt * dt.sum() <= 0).any():
-        raise ValueError(f"times, one for each of the {len(z)} places, must rise or fall at every step, got {t!r}")
+        raise ValueError(
+            f"times, one for each of the {len(z)} places, must rise or fall at every step, got {t!r}"
+        )
     off = (dz / dt[:, None, None] - dz.sum(0) / dt.sum()).square().sum(-1).mean(1)
     return float((off * dt).sum() / dt.sum())
 

@@ -22,8 +22,20 @@ from diffviz.training import Run, Trainer
 from suite import training_figures as figures
 from suite.widgets import Explorer, control
 
-SLICE, PAUSE = 0.1, 0.25  # s of training between two looks at the event loop, and least time between two pictures
-OBJECTIVES = (*figures.NAMES, "v-cosine", "x-cosine", "min-snr-5-eps", "p2-gamma1", "sigmoid-bias2", "laplace-eps", "indi")
+SLICE, PAUSE = (
+    0.1,
+    0.25,
+)  # s of training between two looks at the event loop, and least time between two pictures
+OBJECTIVES = (
+    *figures.NAMES,
+    "v-cosine",
+    "x-cosine",
+    "min-snr-5-eps",
+    "p2-gamma1",
+    "sigmoid-bias2",
+    "laplace-eps",
+    "indi",
+)
 TOYS = ("ring8", "moons", "gmm2d", "8gaussians", "circle", "checkerboard", "swissroll", "dino")
 MOST, EDGES = 4, np.linspace(-8.25, 14.25, 46)  # the bins' middles are the grid of the exact values
 SAMPLES, EXCESS = "samples", "excess error"
@@ -38,30 +50,44 @@ class TrainingDashboard(Explorer):
         first: steps done when the dashboard is made, for a picture that needs no kernel.
     """
 
-    def __init__(self, names=("elbo", "fm-ot"), toy="ring8", width=32, steps=1000, rate=1e-2, first=200):
+    def __init__(
+        self, names=("elbo", "fm-ot"), toy="ring8", width=32, steps=1000, rate=1e-2, first=200
+    ):
         if unlisted := [name for name in names if name not in OBJECTIVES]:
             raise unknown("objective", unlisted[0], OBJECTIVES, "dashboard.OBJECTIVES")
         if toy not in TOYS:
             raise unknown("toy", toy, TOYS, "dashboard.TOYS")
         c = {
-            "objectives": control(w.SelectMultiple, "objectives", options=OBJECTIVES, value=tuple(names), rows=7),
+            "objectives": control(
+                w.SelectMultiple, "objectives", options=OBJECTIVES, value=tuple(names), rows=7
+            ),
             "toy": control(w.Dropdown, "data", options=TOYS, value=toy),
-            "width": control(w.SelectionSlider, "width", options=(4, 8, 16, 32, 64, 128), value=width),
+            "width": control(
+                w.SelectionSlider, "width", options=(4, 8, 16, 32, 64, 128), value=width
+            ),
             "steps": control(w.IntSlider, "steps", value=steps, min=200, max=4000, step=100),
-            "rate": control(w.FloatLogSlider, "rate", value=rate, min=-4, max=-1, step=0.1, readout_format=".2g"),
+            "rate": control(
+                w.FloatLogSlider, "rate", value=rate, min=-4, max=-1, step=0.1, readout_format=".2g"
+            ),
             "view": control(w.ToggleButtons, "right", options=(SAMPLES, EXCESS)),
         }
         c["view"].style.button_width = "105px"
         width_of = {"layout": w.Layout(width="104px")}
-        buttons = {name: w.Button(description=name, **width_of) for name in ("start", "pause", "reset")}
+        buttons = {
+            name: w.Button(description=name, **width_of) for name in ("start", "pause", "reset")
+        }
         self.controls, self.running = c | buttons, False
         self._task: asyncio.Task | None = None
         self._error: Exception | None = None
         self.left, self.right = plots.axes(8.6, 4.4, columns=2)
-        self._next = self.left.figure.text(0.99, 0.985, "", ha="right", va="top", fontsize=9, color="#CC3311", gid="next")
+        self._next = self.left.figure.text(
+            0.99, 0.985, "", ha="right", va="top", fontsize=9, color="#CC3311", gid="next"
+        )
         self._fresh()
         self._slice(steps=first)
-        panel = w.VBox([*c.values(), w.HBox(list(buttons.values()))], layout=w.Layout(width="350px"))
+        panel = w.VBox(
+            [*c.values(), w.HBox(list(buttons.values()))], layout=w.Layout(width="350px")
+        )
         super().__init__(cast(Figure, self.left.figure), self.controls, self._show, panel)
 
     @property
@@ -71,7 +97,10 @@ class TrainingDashboard(Explorer):
 
     def _settings(self) -> dict:
         names = self.controls["objectives"].value[:MOST]
-        return {"objectives": names, **{name: self.controls[name].value for name in ("toy", "width", "steps", "rate")}}
+        return {
+            "objectives": names,
+            **{name: self.controls[name].value for name in ("toy", "width", "steps", "rate")},
+        }
 
     def _fresh(self) -> None:
         """A new training by the controls, at step 0."""
@@ -79,7 +108,12 @@ class TrainingDashboard(Explorer):
         if not chosen["objectives"]:
             raise ValueError("nothing is chosen: pick one to four objectives")
         self._truth, self._made = figures.truth(chosen["toy"], points=256), chosen
-        about = {"steps": chosen["steps"], "rate": chosen["rate"], "batch": 256, "model": MLP(width=chosen["width"])}
+        about = {
+            "steps": chosen["steps"],
+            "rate": chosen["rate"],
+            "batch": 256,
+            "model": MLP(width=chosen["width"]),
+        }
         self._trainer = Trainer(figures.chosen(*chosen["objectives"]), self._truth.data, **about)
         self._trackers = [LossByLogSNR(EDGES, decay=0.98) for _ in chosen["objectives"]]
 
@@ -88,9 +122,14 @@ class TrainingDashboard(Explorer):
         threads, start, last = torch.get_num_threads(), time.monotonic(), self._trainer.step + steps
         torch.set_num_threads(1)
         try:
-            while self._trainer.step < min(last, self._trainer.steps) and time.monotonic() - start < seconds:
+            while (
+                self._trainer.step < min(last, self._trainer.steps)
+                and time.monotonic() - start < seconds
+            ):
                 step = self._trainer.advance()
-                for tracker, logsnr, error in zip(self._trackers, step.logsnr, step.error, strict=True):
+                for tracker, logsnr, error in zip(
+                    self._trackers, step.logsnr, step.error, strict=True
+                ):
                     tracker.update(logsnr, error)
         finally:
             torch.set_num_threads(threads)
@@ -106,7 +145,9 @@ class TrainingDashboard(Explorer):
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            raise RuntimeError("start trains on a notebook's event loop, and none runs here; call advance(steps)") from None
+            raise RuntimeError(
+                "start trains on a notebook's event loop, and none runs here; call advance(steps)"
+            ) from None
         self.running = True
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._train())
@@ -125,7 +166,9 @@ class TrainingDashboard(Explorer):
             try:
                 self._slice(SLICE)
                 self.running = self._trainer.step < self._trainer.steps
-            except Exception as error:  # for the text under the picture; in a task nobody would see it
+            except (
+                Exception
+            ) as error:  # for the text under the picture; in a task nobody would see it
                 self.running, self._error = False, error
             if time.monotonic() >= due or not self.running:
                 start = time.monotonic()
@@ -140,19 +183,26 @@ class TrainingDashboard(Explorer):
         if self._error is not None:
             error, self._error = self._error, None
             raise error
-        pending = {name: value for name, value in self._settings().items() if value != self._made[name]}
+        pending = {
+            name: value for name, value in self._settings().items() if value != self._made[name]
+        }
         words: dict[str, Any] = {
             "objectives": ", ".join,
             "toy": str,
             **dict.fromkeys(("width", "steps", "rate"), "{:.3g}".format),
         }
-        told = "; ".join(f"{'data' if name == 'toy' else name} {words[name](value)}" for name, value in pending.items())
+        told = "; ".join(
+            f"{'data' if name == 'toy' else name} {words[name](value)}"
+            for name, value in pending.items()
+        )
         self._next.set_text(note := f"at the next start or reset: {told}" if pending else "")
         if changed not in self._made:
             self._draw_all(changed)
         over = self.controls["objectives"].value[MOST:]
         return (
-            self._words() + (f"<i>up to {MOST} at once: {', '.join(over)} left out</i><br>" if over else "") + html.escape(note)
+            self._words()
+            + (f"<i>up to {MOST} at once: {', '.join(over)} left out</i><br>" if over else "")
+            + html.escape(note)
         )
 
     def _draw_all(self, changed: str) -> None:
@@ -161,7 +211,14 @@ class TrainingDashboard(Explorer):
         colours = {name: plots.colour(name) for name in names} | {"exact floor": "0.55"}
         loss = {"exact floor": self._truth.mmse, **curves}
         label = "loss by noise level,  E‖ε̂ − ε‖²"
-        plots.lines(grid, loss, xlabel="log-SNR λ   [noise ← → data]", ylabel=label, colours=colours.__getitem__, ax=self.left)
+        plots.lines(
+            grid,
+            loss,
+            xlabel="log-SNR λ   [noise ← → data]",
+            ylabel=label,
+            colours=colours.__getitem__,
+            ax=self.left,
+        )
         if changed in ("", "start", "reset"):
             self.left.set(xlim=(-8.5, 14.5), ylim=(0, 3))
             for line in self.left.lines:
@@ -191,26 +248,42 @@ class TrainingDashboard(Explorer):
     def _clouds(self, runs: dict, changed: str) -> None:
         columns = 2 if len(runs) < 4 else 3
         names = ["truth", *runs]
-        places = {name: 6.0 * np.array([k % columns, -(k // columns)]) for k, name in enumerate(names)}
+        places = {
+            name: 6.0 * np.array([k % columns, -(k // columns)]) for k, name in enumerate(names)
+        }
         if changed in ("", "start", "reset", "view"):
             self.right.clear()
-            self.right.set(xlim=(-3, 6 * columns - 3), ylim=(-9, 3.6), aspect="equal", xticks=[], yticks=[])
+            self.right.set(
+                xlim=(-3, 6 * columns - 3), ylim=(-9, 3.6), aspect="equal", xticks=[], yticks=[]
+            )
             for name, place in places.items():
                 self.right.annotate(name, (place[0], place[1] + 2.7), ha="center", fontsize=9)
             figures.cloud(self.right, self._truth.data[:500].numpy(), "truth", "0.35", size=2.5)
             self.right.set_xlabel("samples beside true points")
         for name, run in runs.items():
             drawn = figures.samples(run, n=500, steps=10)
-            inside = np.where((abs(drawn) < 2.9).all(1, keepdims=True), drawn, np.nan)  # not over the neighbours
+            inside = np.where(
+                (abs(drawn) < 2.9).all(1, keepdims=True), drawn, np.nan
+            )  # not over the neighbours
             figures.cloud(self.right, inside, name, plots.colour(name), places[name], size=2.5)
 
     def _words(self) -> str:
         step, steps = self._trainer.step, self._trainer.steps
-        state = "training" if self.running else "done" if step == steps else "paused" if step else "not started"
+        state = (
+            "training"
+            if self.running
+            else "done"
+            if step == steps
+            else "paused"
+            if step
+            else "not started"
+        )
         rows = []
         for run in self.runs:
             loss = f"{run.loss[-50:].mean():.3g}" if step else "–"
-            rows.append(ROW.format(plots.colour(run.name), html.escape(run.name), f"<td>{loss}</td>"))
+            rows.append(
+                ROW.format(plots.colour(run.name), html.escape(run.name), f"<td>{loss}</td>")
+            )
         made = self._made
         about = f"{made['toy']}, width {made['width']}, rate {made['rate']:.2g}"
         head = f"<b>{state}</b>, step {step} of {steps} ({about}); own training loss, mean of the last 50 steps:"
@@ -236,7 +309,12 @@ class CapacityExplorer(Explorer):
                 self.samples[width, one] = figures.samples(run)
         self.words = {width: self._table(width) for width in widths}
         self.controls = {
-            "width": control(w.SelectionSlider, "width", options=tuple(widths), value=8 if 8 in widths else widths[0]),
+            "width": control(
+                w.SelectionSlider,
+                "width",
+                options=tuple(widths),
+                value=8 if 8 in widths else widths[0],
+            ),
             "name": control(w.Dropdown, "samples of", options=figures.NAMES, value=name),
         }
         self.left, self.right = plots.axes(8.6, 4.2, columns=2)
@@ -246,7 +324,10 @@ class CapacityExplorer(Explorer):
         rows = []
         for name in figures.NAMES:
             drawn = self.samples[width, name]
-            values = f"{figures.sliced_w2(drawn, self.there) / self.floor:.1f} × floor", f"{figures.astray(drawn):.1%}"
+            values = (
+                f"{figures.sliced_w2(drawn, self.there) / self.floor:.1f} × floor",
+                f"{figures.astray(drawn):.1%}",
+            )
             cells = "".join(f"<td style='padding-right:12px'>{value}</td>" for value in values)
             rows.append(ROW.format(plots.colour(name), name, cells))
         head = "<tr><td></td><td></td><td><b>distance of samples&nbsp;</b></td><td><b>astray</b></td></tr>"
@@ -256,7 +337,11 @@ class CapacityExplorer(Explorer):
         width, name = self.controls["width"].value, self.controls["name"].value
         curves = {one: self.excess[width, one] for one in figures.NAMES}
         xlabel = "log-SNR λ   [noise ← → data]"
-        about: dict[str, Any] = {"ylabel": figures.EXCESS, "title": "where each weighting is good", "colours": plots.colour}
+        about: dict[str, Any] = {
+            "ylabel": figures.EXCESS,
+            "title": "where each weighting is good",
+            "colours": plots.colour,
+        }
         plots.lines(figures.GRID, curves, xlabel=xlabel, ax=self.left, **about)
         if not changed:
             self.left.set_ylim(-6.5, 1)

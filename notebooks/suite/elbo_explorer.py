@@ -15,7 +15,17 @@ from suite.families import FAMILIES
 from suite.widgets import Explorer, control, offer
 
 DATA = {"N(0, 1)": "gaussian", "two modes (gmm1)": "gmm1", "ring of 8 (ring8)": "ring8"}
-FIXED = ("elbo", "fm-ot", "iddpm-cosine", "ddpm-linear", "edm", "sd3", "min-snr-5-eps", "p2-gamma1", "indi")
+FIXED = (
+    "elbo",
+    "fm-ot",
+    "iddpm-cosine",
+    "ddpm-linear",
+    "edm",
+    "sd3",
+    "min-snr-5-eps",
+    "p2-gamma1",
+    "indi",
+)
 LAW, W, NEGATIVE = "−dw/dλ, scaled", "w / max", "negative"
 MIXED, DIRECT = "−w′·L: as ELBOs", "½w·mmse: as errors"
 INK = {LAW: "#0072B2", MIXED: "#0072B2", W: "0.55", DIRECT: "0.55", NEGATIVE: RED}
@@ -36,7 +46,9 @@ class ElboExplorer(Explorer):
     def __init__(self, weighting: str = "EDM", data: str = "two modes (gmm1)"):
         names = (*FAMILIES, *FIXED)
         if weighting not in names:
-            raise unknown("weighting", weighting, names, "suite.families.FAMILIES and elbo_explorer.FIXED")
+            raise unknown(
+                "weighting", weighting, names, "suite.families.FAMILIES and elbo_explorer.FIXED"
+            )
         if data not in DATA:
             raise unknown("data", data, DATA, "elbo_explorer.DATA")
         self.known = {name: known(toy) for name, toy in DATA.items()}
@@ -64,7 +76,9 @@ class ElboExplorer(Explorer):
         name, c = self.controls["weighting"].value, self.controls
         if name in CATALOGUE:
             return CATALOGUE[name]
-        return FAMILIES[name].build(**{one[0]: c[f"p{i}"].value for i, one in enumerate(self._parameters())})
+        return FAMILIES[name].build(
+            **{one[0]: c[f"p{i}"].value for i, one in enumerate(self._parameters())}
+        )
 
     def _show(self, changed: str) -> str:
         if changed == "weighting":
@@ -75,7 +89,10 @@ class ElboExplorer(Explorer):
         plain = one.weighting(logsnr)
         values = np.maximum.accumulate(plain[::-1])[::-1] if c["held"].value else plain
         here = self.known[c["data"].value]
-        verdicts = [weightings.verdict(values, logsnr, information=other.information) for other in self.known.values()]
+        verdicts = [
+            weightings.verdict(values, logsnr, information=other.information)
+            for other in self.known.values()
+        ]
         law, level = verdicts[0].augmentation, here.information(logsnr)
         loss = np.trapezoid(values * here.mmse(logsnr), logsnr) / 2
         middle = here.information((logsnr[1:] + logsnr[:-1]) / 2)
@@ -92,7 +109,9 @@ class ElboExplorer(Explorer):
         if not changed:
             self._frame()
         self._limits(logsnr)
-        shares = ", ".join(f"{v.negative_share:.2%} on {name}" for name, v in zip(DATA, verdicts, strict=True))
+        shares = ", ".join(
+            f"{v.negative_share:.2%} on {name}" for name, v in zip(DATA, verdicts, strict=True)
+        )
         terms = sum(here.terms(low, high))
         words = (
             f"<b>{verdicts[0]}</b>"
@@ -108,7 +127,9 @@ class ElboExplorer(Explorer):
         words += f"<br>E[−ELBO] = {terms:.5f} nats on [{low:g}, {high:g}], entropy {here.entropy:.5f}, <b>gap {terms - here.entropy:.2g}</b>"
         return words.replace("-", "−")
 
-    def _lines(self, logsnr: NDArray, law: NDArray, w_: NDArray, mixed: NDArray, direct: NDArray) -> None:
+    def _lines(
+        self, logsnr: NDArray, law: NDArray, w_: NDArray, mixed: NDArray, direct: NDArray
+    ) -> None:
         title, label = "the law of noise levels", "scaled to the largest value"
         curves = {W: w_, NEGATIVE: _hatched(law), LAW: law}
         plots.lines(
@@ -145,13 +166,26 @@ class ElboExplorer(Explorer):
             for name, line in lines.items():
                 if name in INK:
                     line.set_linestyle(plots.DASHES[1] if name in (W, DIRECT) else "-")
-            ax.legend([lines[name] for name in names], names, frameon=False, fontsize=9, handlelength=3, loc="upper right")
+            ax.legend(
+                [lines[name] for name in names],
+                names,
+                frameon=False,
+                fontsize=9,
+                handlelength=3,
+                loc="upper right",
+            )
         self.panels[0].set_ylim(-1.1, 1.6)
 
     def _limits(self, logsnr: NDArray) -> None:
         """Of the right panel, in steps, so that a slider seldom moves them."""
         right = self.panels[1]
-        shown = np.concatenate([np.asarray(line.get_ydata()) for line in right.lines if line.get_gid() in (MIXED, DIRECT)])
+        shown = np.concatenate(
+            [
+                np.asarray(line.get_ydata())
+                for line in right.lines
+                if line.get_gid() in (MIXED, DIRECT)
+            ]
+        )
         top = 0.4 * 2 ** max(0, np.ceil(np.log2(max(shown.max(), 1e-9) / 0.3)))
         bottom = -top / 8 if shown.min() > -top / 9 else -top
         if right.get_ylim() != (bottom, top):

@@ -31,9 +31,15 @@ class Data(NamedTuple):
 
     def terms(self, low, high) -> tuple:
         """Average prior, diffusion and reconstruction term of −ELBO, in nats, for λ from ``low`` to ``high`` in [−20, 20]."""
-        prior = (self.dimension * (expit(-low) - 1 + np.logaddexp(0, low)) + expit(low) * self.square) / 2
+        prior = (
+            self.dimension * (expit(-low) - 1 + np.logaddexp(0, low)) + expit(low) * self.square
+        ) / 2
         diffusion = self.information(high) - self.information(low)
-        return prior + 0 * high, diffusion, self.dimension / 2 * (np.log(2 * np.pi) + 1 - high) + 0 * low
+        return (
+            prior + 0 * high,
+            diffusion,
+            self.dimension / 2 * (np.log(2 * np.pi) + 1 - high) + 0 * low,
+        )
 
 
 @lru_cache
@@ -43,30 +49,45 @@ def known(name: str) -> Data:
 
     toy = data.toy(name)
     if not isinstance(toy.law, data.Mixture):
-        raise ValueError(f"{name} has no entropy in closed reach; take a mixture such as gmm1, ring8 or gmm2d")
+        raise ValueError(
+            f"{name} has no entropy in closed reach; take a mixture such as gmm1, ring8 or gmm2d"
+        )
     levels, law = np.linspace(-20, 20, 161), toy.law
     logs = make_interp_spline(levels, np.log(toy.mmse(levels)), k=7)
     half = (levels[1] - levels[0]) / 2
     panels = np.exp(logs(levels[:-1, None] + half * (1 + NODE))) @ WEIGHT * half
     start = np.exp(logs(-20.0)) / 2  # I = ½ ∫ e dλ, and e falls as e^λ to the left
     information = make_interp_spline(levels, np.log(start + np.r_[0, panels.cumsum()] / 2), k=5)
-    d, square = law.means.shape[1], float(law.weights @ (law.means.square().sum(1) + law.means.shape[1] * law.std**2))
-    return Data(d, square, toy.entropy(), lambda l: np.exp(logs(l)), lambda l: np.exp(information(l)))
+    d, square = (
+        law.means.shape[1],
+        float(law.weights @ (law.means.square().sum(1) + law.means.shape[1] * law.std**2)),
+    )
+    return Data(
+        d, square, toy.entropy(), lambda l: np.exp(logs(l)), lambda l: np.exp(information(l))
+    )
 
 
-def divergence(name: str, x: NDArray, logsnr: NDArray, low: float = -20.0, high: float = 10.0) -> NDArray:
+def divergence(
+    name: str, x: NDArray, logsnr: NDArray, low: float = -20.0, high: float = 10.0
+) -> NDArray:
     """L(λ; x) = KL(q(z_λ|x) ‖ p(z_λ)) of points x (n,) of a toy in nats, as ½ ∫ e(λ; x) dλ from ``low``: (n, *logsnr.shape)."""
     from diffviz import data, likelihood
 
     strata = int(4 * (high - low))
-    bound = likelihood.elbo(data.toy(name), x[:, None], low=low, high=high, levels=strata, exact=True)
+    bound = likelihood.elbo(
+        data.toy(name), x[:, None], low=low, high=high, levels=strata, exact=True
+    )
     steps = (bound.weight * bound.error).reshape(strata, -1, len(x)).sum(1) / 2
-    edges, values = np.linspace(low, high, strata + 1), np.r_[np.zeros((1, len(x))), steps.cumsum(0)]
+    edges, values = (
+        np.linspace(low, high, strata + 1),
+        np.r_[np.zeros((1, len(x))), steps.cumsum(0)],
+    )
     return make_interp_spline(edges, values, k=5)(logsnr).T
 
 
 @figure(
-    "augmentation", "L(t; x) on gmm1 and the law of noise p_w(t): a falling weighting is a mean of ELBOs, EDM's a signed one"
+    "augmentation",
+    "L(t; x) on gmm1 and the law of noise p_w(t): a falling weighting is a mean of ELBOs, EDM's a signed one",
 )
 def augmentation() -> Axes:
     from diffviz import data
@@ -77,9 +98,18 @@ def augmentation() -> Axes:
     mean = np.array([toy.entropy(one) for one in logsnr]) - noise  # I(x; z_λ), by entropies
     points = np.array([-1.5, 0.0, 0.5])
     single = divergence("gmm1", points, logsnr)
-    curves = {f"x = {x:g}".replace("-", "−"): one for x, one in zip(points, single, strict=True)} | {"mean": mean}
+    curves = {
+        f"x = {x:g}".replace("-", "−"): one for x, one in zip(points, single, strict=True)
+    } | {"mean": mean}
     label = "time t, cosine path   [0 data, 1 noise]"
-    plots.lines(time, curves, xlabel=label, ylabel="nats", title="L(t; x) = KL(q(z_t..1|x) ‖ p(z_t..1))", ax=first)
+    plots.lines(
+        time,
+        curves,
+        xlabel=label,
+        ylabel="nats",
+        title="L(t; x) = KL(q(z_t..1|x) ‖ p(z_t..1))",
+        ax=first,
+    )
     first.set_ylim(0, 6)
     for ax, name in zip(others, ("sigmoid-bias2", "edm"), strict=True):
         w = CATALOGUE[name].weighting(logsnr)
@@ -87,12 +117,26 @@ def augmentation() -> Axes:
         mixture = w[-1] * mean[-1] - w[0] * mean[0] - np.trapezoid(mean, w)
         direct = np.trapezoid(w * toy.mmse(logsnr), logsnr) / 2
         title = f"{name}: mixture {mixture:.3f}, direct {direct:.3f}"
-        plots.lines(time, {name: law}, xlabel=label, ylabel="dw/dt over max w", title=title, outside=None, ax=ax)
+        plots.lines(
+            time,
+            {name: law},
+            xlabel=label,
+            ylabel="dw/dt over max w",
+            title=title,
+            outside=None,
+            ax=ax,
+        )
         ax.fill_between(time, np.minimum(law, 0), 0, color=RED, alpha=0.35, lw=0, gid="negative")
         ax.axhline(0, color="0.4", lw=0.8)
-    share = weightings.verdict(CATALOGUE["edm"], information=known("gmm1").information).negative_share
+    share = weightings.verdict(
+        CATALOGUE["edm"], information=known("gmm1").information
+    ).negative_share
     others[1].annotate(
-        f"negative: {share:.2%}\nof the rest, by L", (0.3, 0.2), xycoords="axes fraction", color=RED, fontsize=10
+        f"negative: {share:.2%}\nof the rest, by L",
+        (0.3, 0.2),
+        xycoords="axes fraction",
+        color=RED,
+        fontsize=10,
     )
     return first
 
@@ -110,11 +154,16 @@ def elbo_terms() -> Axes:
     label = "λ_max   [λ_min = −10]"
     plots.lines(high, terms, xlabel=label, ylabel="nats", title="large terms, small sum", ax=left)
     left.axhline(ring.entropy, color="0.4", ls=":", lw=1, gid="entropy")
-    bits = left.secondary_yaxis("right", functions=(lambda y: np.divide(y, math.log(4)), lambda y: np.multiply(y, math.log(4))))
+    bits = left.secondary_yaxis(
+        "right",
+        functions=(lambda y: np.divide(y, math.log(4)), lambda y: np.multiply(y, math.log(4))),
+    )
     bits.set_ylabel("bits per dimension", labelpad=1)
     left.figure.subplots_adjust(wspace=0.45)
     gaps = {"E[−ELBO] − entropy": total - ring.entropy, "½ e^(−λ_max) · 200": 100 * np.exp(-high)}
-    plots.lines(high, gaps, xlabel=label, ylabel="nats", title="gap of the reconstruction", ax=middle)
+    plots.lines(
+        high, gaps, xlabel=label, ylabel="nats", title="gap of the reconstruction", ax=middle
+    )
     middle.lines[2].set_linestyle(plots.DASHES[1])
     middle.legend(frameon=False, fontsize=9, handlelength=3)
     prior = ring.terms(low, 10.0)[0]
@@ -127,7 +176,10 @@ def elbo_terms() -> Axes:
     return left
 
 
-@figure("ode-likelihood", "Exact log-density, ODE and ELBO on mixtures; the error of Hutchinson's estimate by number of probes")
+@figure(
+    "ode-likelihood",
+    "Exact log-density, ODE and ELBO on mixtures; the error of Hutchinson's estimate by number of probes",
+)
 def ode_likelihood() -> Axes:
     import torch
 
@@ -136,27 +188,56 @@ def ode_likelihood() -> Axes:
     left, middle, right = plots.axes(13, 4.2, columns=3)
     toy, x = data.toy("gmm1"), torch.linspace(-2.5, 1.2, 112, dtype=torch.float64)[:, None]
     exact = -toy.log_prob(x)
-    ode, bound = -likelihood.log_likelihood(toy, x)[0], likelihood.elbo(toy, x, levels=10, exact=True).nats
+    ode, bound = (
+        -likelihood.log_likelihood(toy, x)[0],
+        likelihood.elbo(toy, x, levels=10, exact=True).nats,
+    )
     nats = {"exact −log p": exact, "ODE": ode, "−ELBO": bound}
-    plots.lines(x[:, 0], nats, xlabel="x", ylabel="nats", title="three routes, one curve (gmm1)", ax=left)
+    plots.lines(
+        x[:, 0], nats, xlabel="x", ylabel="nats", title="three routes, one curve (gmm1)", ax=left
+    )
     off = {name: 1e3 * (one - exact) for name, one in nats.items() if one is not exact}
     colours = {"ODE": plots.PALETTE[1], "−ELBO": plots.PALETTE[2]}
     label = "10⁻³ nats above −log p(x)"
     plots.lines(
-        x[:, 0], off, xlabel="x", ylabel=label, title="their difference, λ ≤ 10", colours=colours.__getitem__, ax=middle
+        x[:, 0],
+        off,
+        xlabel="x",
+        ylabel=label,
+        title="their difference, λ ≤ 10",
+        colours=colours.__getitem__,
+        ax=middle,
     )
     middle.axhline(0, color="0.4", lw=0.8)
     probes = 2 ** np.arange(7)
     for place, (name, gaussian) in enumerate({"±1": False, "Gaussian": True}.items()):
         many = torch.zeros(4096, 2, dtype=torch.float64)
         found = likelihood.log_likelihood(
-            data.toy("gmm2d"), many, steps=24, probes=1, gaussian=gaussian, generator=torch.Generator().manual_seed(0)
+            data.toy("gmm2d"),
+            many,
+            steps=24,
+            probes=1,
+            gaussian=gaussian,
+            generator=torch.Generator().manual_seed(0),
         )[0]
         spread = [found.reshape(-1, k).mean(1).std().item() for k in probes.tolist()]
-        right.plot(probes, spread, "os"[place], color=plots.PALETTE[3 * place], label=f"{name} probes", gid=name)
+        right.plot(
+            probes,
+            spread,
+            "os"[place],
+            color=plots.PALETTE[3 * place],
+            label=f"{name} probes",
+            gid=name,
+        )
         right.plot(probes, spread[0] / np.sqrt(probes), ":", color=plots.PALETTE[3 * place])
     title = "Hutchinson, gmm2d at (0, 0)"
-    right.set(xscale="log", yscale="log", xlabel="probes   (dotted: 1/√probes)", ylabel="standard deviation, nats", title=title)
+    right.set(
+        xscale="log",
+        yscale="log",
+        xlabel="probes   (dotted: 1/√probes)",
+        ylabel="standard deviation, nats",
+        title=title,
+    )
     right.set_xticks(probes, probes, minor=False)
     right.minorticks_off()
     right.set_yticks([0.3, 1, 3, 10], ["0.3", "1", "3", "10"])

@@ -53,7 +53,11 @@ def _edm_peak(answer) -> str:
 
 @exercise("same-as-fm")
 def _same_as_fm(answer) -> str:
-    names = [answer] if isinstance(answer, str) else sorted({getattr(one, "name", one) for one in answer})
+    names = (
+        [answer]
+        if isinstance(answer, str)
+        else sorted({getattr(one, "name", one) for one in answer})
+    )
     fm = objective("fm-ot")
     wrong = [name for name in names if not weightings.compare(objective(name), fm).same]
     targets = {objective(name).target.name for name in names}
@@ -80,7 +84,9 @@ def _centre_the_loss(answer) -> str:
 
 @exercise("shift-for-variance-4")
 def _shift_for_variance_4(answer) -> str:
-    second, least, _ = schedule_figures.second_moment(CATALOGUE["fm-ot"], COSINE.schedule, shift=float(answer), variance=4.0)
+    second, least, _ = schedule_figures.second_moment(
+        CATALOGUE["fm-ot"], COSINE.schedule, shift=float(answer), variance=4.0
+    )
     if second < 1.001 * least:
         return ""
     return f"With this shift E Y² is {second / least:.3f} times the least. The loss lies at λ = −log 4, a shift s moves every λ by −2 log s."
@@ -91,8 +97,14 @@ def _decay_for_half_the_error(answer) -> str:
     decay = float(answer)
     if not 0 < decay < 1:
         return "A decay lies between 0 and 1."
-    error = np.sqrt((1 - decay) / (1 + decay) / ((1 - 0.99) / (1 + 0.99)))  # Σ weights² over (Σ weights)², weights decay^age
-    return "" if abs(error - 0.5) < 0.005 else f"With this decay the standard error is {error:.3f} times that of 0.99."
+    error = np.sqrt(
+        (1 - decay) / (1 + decay) / ((1 - 0.99) / (1 + 0.99))
+    )  # Σ weights² over (Σ weights)², weights decay^age
+    return (
+        ""
+        if abs(error - 0.5) < 0.005
+        else f"With this decay the standard error is {error:.3f} times that of 0.99."
+    )
 
 
 @exercise("doublings-of-shift-3")
@@ -109,7 +121,12 @@ def _mystery(letter: str) -> Callable[[object], str]:
 
         if answer not in losses.MISTAKES:
             return f"The answer is one of {', '.join(losses.MISTAKES)}."
-        truth = losses.MYSTERIES[letter].__name__.strip("_").replace("_", " ").replace("no sigma data", "sigma_data")
+        truth = (
+            losses.MYSTERIES[letter]
+            .__name__.strip("_")
+            .replace("_", " ")
+            .replace("no sigma data", "sigma_data")
+        )
         return (
             ""
             if answer == truth
@@ -131,7 +148,11 @@ def _smallest_lambda_max(answer) -> str:
     if not 2 <= high <= 20:
         return "λ_max lies between 2 and 20."
     gap = float(sum(ring.terms(-20.0, high)) - ring.entropy)
-    return "" if abs(gap / 1e-3 - 1) < 0.03 else f"There the average gap is {gap:.3g} nats; it falls as e^(−λ_max)."
+    return (
+        ""
+        if abs(gap / 1e-3 - 1) < 0.03
+        else f"There the average gap is {gap:.3g} nats; it falls as e^(−λ_max)."
+    )
 
 
 @exercise("bits")
@@ -157,7 +178,9 @@ def _near(answer, truth: float, hint: str) -> str:
     value = float(answer)
     if not np.isfinite(value):
         return "A finite number is wanted."
-    near = abs(value - truth) <= max(0.005 * abs(truth), 0.0005)  # half a percent, or rounded to three decimals
+    near = abs(value - truth) <= max(
+        0.005 * abs(truth), 0.0005
+    )  # half a percent, or rounded to three decimals
     return "" if near else f"{hint} Yours is too {'low' if value < truth else 'high'}."
 
 
@@ -166,7 +189,11 @@ def _terminal_level(answer) -> str:
     from suite import prior
 
     truth = prior.lowest_logsnr(0.05 * 256**2, 0.01)
-    return _near(answer, truth, "The spread left is 1/√v, v = α²V + σ², with V = N·var and α² = sigmoid(λ); it shall be 0.99.")
+    return _near(
+        answer,
+        truth,
+        "The spread left is 1/√v, v = α²V + σ², with V = N·var and α² = sigmoid(λ); it shall be 0.99.",
+    )
 
 
 @exercise("offset-strength")
@@ -174,12 +201,18 @@ def _offset_strength(answer) -> str:
     from suite.prior_figures import TERMINAL
 
     gap = TERMINAL["Stable Diffusion"] - TERMINAL["DDPM linear"]
-    return _near(answer, np.sqrt(np.expm1(gap) / 64**2), f"The shift −ln(1 + c² N) must be −{gap:.3f}, with N = 64².")
+    return _near(
+        answer,
+        np.sqrt(np.expm1(gap) / 64**2),
+        f"The shift −ln(1 + c² N) must be −{gap:.3f}, with N = 64².",
+    )
 
 
 @exercise("straight-variance")
 def _straight_variance(answer) -> str:
-    return _near(answer, (0.1 / (2 - np.pi / 2)) ** 2, "S = √c (2 − π/2) for N(0, 1) → N(0, c); solve for c.")
+    return _near(
+        answer, (0.1 / (2 - np.pi / 2)) ** 2, "S = √c (2 − π/2) for N(0, 1) → N(0, c); solve for c."
+    )
 
 
 @exercise("equally-straight")
@@ -205,7 +238,9 @@ def _sixteen_calls(answer) -> str:
     if calls > 16:
         return f"That takes {calls} calls."
     return (
-        "" if error <= 1e-2 else f"{calls} calls, rms error {error:.4f}. One of the solvers gets by with a single call a step."
+        ""
+        if error <= 1e-2
+        else f"{calls} calls, rms error {error:.4f}. One of the solvers gets by with a single call a step."
     )
 
 
@@ -217,7 +252,11 @@ def _slow_down(answer) -> str:
     if not 1 <= float(answer) <= 100:
         return "A shift above 1 spends more steps on noise; try between 1 and 20."
     reached = sampling.settled_photos(paths.shifted(paths.LINEAR, float(answer)))[50]
-    return "" if abs(reached - 0.5) < 0.01 else f"With this shift R² is {reached:.3f} after half of the steps."
+    return (
+        ""
+        if abs(reached - 0.5) < 0.01
+        else f"With this shift R² is {reached:.3f} after half of the steps."
+    )
 
 
 @exercise("gain-one")
@@ -235,17 +274,27 @@ def _flat_above(answer) -> str:
     answer = getattr(answer, "name", answer)
     if answer not in policy_figures.WEIGHTINGS or answer == "elbo":
         return f"One of {', '.join(name for name in policy_figures.WEIGHTINGS if name != 'elbo')}."
-    ratio = {n: mixtures.gain(o, 10.0) / mixtures.gain(o) for n, o in policy_figures.WEIGHTINGS.items() if n != "elbo"}
+    ratio = {
+        n: mixtures.gain(o, 10.0) / mixtures.gain(o)
+        for n, o in policy_figures.WEIGHTINGS.items()
+        if n != "elbo"
+    }
     best = min(ratio, key=lambda name: abs(np.log(ratio[name])))
     return (
-        "" if answer == best else f"{answer} counts the coarser change {ratio[answer]:.2f} times as often; one is closer to 1."
+        ""
+        if answer == best
+        else f"{answer} counts the coarser change {ratio[answer]:.2f} times as often; one is closer to 1."
     )
 
 
 @exercise("dpo-beta")
 def _dpo_beta(answer) -> str:
     found = 2 / (float(answer) * mixtures.gain(objective("fm-ot")))
-    return "" if abs(found - 2) < 0.02 else f"With that β the mean moves by {found:.3g}; the loss has a gain at c = 1."
+    return (
+        ""
+        if abs(found - 2) < 0.02
+        else f"With that β the mean moves by {found:.3g}; the loss has a gain at c = 1."
+    )
 
 
 @exercise("least-possible-loss")
@@ -253,7 +302,10 @@ def _least_possible_loss(answer) -> str:
     from suite import training_figures as runs  # torch only for those who train
 
     grid, fm = np.linspace(-30, 30, 61), objective("fm-ot")
-    truth, value = fm.weighting(grid) @ runs.floor(tuple(grid)) / 2, float(answer)  # ½ ∫ w·mmse dλ in steps of one nat
+    truth, value = (
+        fm.weighting(grid) @ runs.floor(tuple(grid)) / 2,
+        float(answer),
+    )  # ½ ∫ w·mmse dλ in steps of one nat
     if abs(value - truth) < 0.02 * truth:
         return ""
     if value == 0:
@@ -268,12 +320,23 @@ def _who_is_best_where(answer) -> str:
     from suite import training_figures as runs
 
     found, places = runs.excesses(runs.SMALL), (-6.0, 10.0)
-    best = [min(runs.NAMES, key=lambda name: found[name].mean(0)[abs(runs.GRID - at).argmin()]) for at in places]
+    best = [
+        min(runs.NAMES, key=lambda name: found[name].mean(0)[abs(runs.GRID - at).argmin()])
+        for at in places
+    ]
     given = list(answer)
     if len(given) != 2 or set(given) - set(runs.NAMES):
         return f"Two names of {', '.join(runs.NAMES)}: the best at λ = −6, the best at λ = 10."
-    wrong = [f"{at:g}".replace("-", "−") for at, name, one in zip(places, given, best, strict=True) if name != one]
-    return f"Look again at λ = {wrong[0]}: which curve is lowest there, and which weighting is largest?" if wrong else ""
+    wrong = [
+        f"{at:g}".replace("-", "−")
+        for at, name, one in zip(places, given, best, strict=True)
+        if name != one
+    ]
+    return (
+        f"Look again at λ = {wrong[0]}: which curve is lowest there, and which weighting is largest?"
+        if wrong
+        else ""
+    )
 
 
 @exercise("buy-the-middle")
@@ -295,7 +358,10 @@ def _twice_as_far(answer) -> str:
 
     f = np.geomspace(1e-7, 1e12, 4001)
     endless = spectra.Spectrum(f, f[None] ** -2.0, f**2)
-    near, far = (spectra.implied(endless, sensitivities.barten_2004, rate).rate_distortion for rate in (30, 60))
+    near, far = (
+        spectra.implied(endless, sensitivities.barten_2004, rate).rate_distortion
+        for rate in (30, 60)
+    )
     level, grid = np.array(-12.0), np.linspace(-8, 8, 3201)
     truth = grid[abs(np.gradient(np.log(far(level + grid)), grid) - _slope(near, level)).argmin()]
     value = float(answer)
@@ -316,7 +382,11 @@ def _eight_cycles(answer) -> str:
 
     level, spectrum = float(answer), perception_figures.spectrum()
     known = float(np.interp(8 / 256, spectrum.frequency, spectrum.captured(level)))
-    return "" if abs(known - 0.5) < 0.02 else f"At that λ {known:.0%} of the power at 8 cycles is known; half is −ln S there."
+    return (
+        ""
+        if abs(known - 0.5) < 0.02
+        else f"At that λ {known:.0%} of the power at 8 cycles is known; half is −ln S there."
+    )
 
 
 @exercise("as-steep-as-fm")
@@ -324,10 +394,16 @@ def _as_steep_as_fm(answer) -> str:
     from suite import perception_figures
 
     if not 1 <= float(answer) <= 200:
-        return "Pixels per degree: a monitor has about 10 from 14 cm, 42 from 60 cm, 100 from 143 cm."
-    steep = perception_figures.slopes(perception_figures.seen("movshon_kiorpes", float(answer)).rate_distortion)[1]
+        return (
+            "Pixels per degree: a monitor has about 10 from 14 cm, 42 from 60 cm, 100 from 143 cm."
+        )
+    steep = perception_figures.slopes(
+        perception_figures.seen("movshon_kiorpes", float(answer)).rate_distortion
+    )[1]
     return (
         ""
         if abs(steep + 0.5) < 0.01
-        else f"There the slope from −4 to 2 is {steep:.2f}; from farther off it is steeper.".replace("-", "−")
+        else f"There the slope from −4 to 2 is {steep:.2f}; from farther off it is steeper.".replace(
+            "-", "−"
+        )
     )

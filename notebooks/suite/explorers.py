@@ -49,13 +49,17 @@ class ProbeExplorer(Explorer):
     def measured(self, name: str) -> tuple[np.ndarray, str]:
         """log10 w of a loss on the grid (NaN outside what it draws), and its target and closest entries; each is probed once."""
         if name not in self._known:
-            found = matching.probe(self.losses[name], self.x, generator=torch.Generator().manual_seed(0))
+            found = matching.probe(
+                self.losses[name], self.x, generator=torch.Generator().manual_seed(0)
+            )
             edges = found.edges()
             middle, (value, _) = (edges[1:] + edges[:-1]) / 2, found.weighting(edges)
             inside = (self.grid >= middle[0]) & (self.grid <= middle[-1])
             with np.errstate(divide="ignore"):
                 curve = np.where(inside, np.interp(self.grid, middle, np.log10(value)), np.nan)
-            near = ", ".join(f"{match.name} ({match.deviation:.1%})" for match in matching.closest(found, 2))
+            near = ", ".join(
+                f"{match.name} ({match.deviation:.1%})" for match in matching.closest(found, 2)
+            )
             self._known[name] = curve, f"target {found.kind}; closest: {near}"
         return self._known[name]
 
@@ -65,25 +69,64 @@ class ProbeExplorer(Explorer):
         one, two = (self.measured(name)[0] - self.measured(name)[0][anchor] for name in names)
         left, right = self.panels
         label = "log₁₀ w on the ε error, 0 at the anchor"
-        plots.lines(self.grid, {"loss": one, "beside": two}, xlabel=plots.LOGSNR, ylabel=label, outside=None, ax=left)
-        plots.lines(self.grid, {"ratio": one - two}, xlabel=plots.LOGSNR, ylabel="log₁₀ of their ratio", outside=None, ax=right)
+        plots.lines(
+            self.grid,
+            {"loss": one, "beside": two},
+            xlabel=plots.LOGSNR,
+            ylabel=label,
+            outside=None,
+            ax=left,
+        )
+        plots.lines(
+            self.grid,
+            {"ratio": one - two},
+            xlabel=plots.LOGSNR,
+            ylabel="log₁₀ of their ratio",
+            outside=None,
+            ax=right,
+        )
         if not changed:  # the two may coincide: the second is dashed, on top
-            next(line for line in left.lines if line.get_gid() == "beside").set_linestyle(plots.DASHES[1])
+            next(line for line in left.lines if line.get_gid() == "beside").set_linestyle(
+                plots.DASHES[1]
+            )
             left.legend(frameon=False)
             left.set_ylim(-6, 3)
             right.set_ylim(-3, 3)
-        rows = (f"<tr><td><b>{name}</b>&nbsp;</td><td>{self.measured(name)[1]}</td></tr>" for name in names)
+        rows = (
+            f"<tr><td><b>{name}</b>&nbsp;</td><td>{self.measured(name)[1]}</td></tr>"
+            for name in names
+        )
         return f"<table>{''.join(rows)}</table>"
 
 
-DENSITIES: dict[str, tuple[Callable, tuple]] = {  # law of λ, and its parameters: name, default, lowest, highest, step
+DENSITIES: dict[
+    str, tuple[Callable, tuple]
+] = {  # law of λ, and its parameters: name, default, lowest, highest, step
     "cosine": (lambda: COSINE.schedule, ()),
     "FM, uniform t": (lambda: LINEAR.schedule, ()),
-    "SD3, logit-normal t": (densities.logit_normal_logsnr, (("m", 0, -2, 2, 0.05), ("s", 1, 0.2, 2, 0.05))),
-    "EDM, log-normal σ": (densities.logit_normal_logsnr, (("mean", -1.2, -3, 1, 0.05), ("std", 1.2, 0.4, 2, 0.05))),
-    "uniform λ": (lambda low, high: stats.uniform(low, high - low), (("from λ", -10, -20, -1, 0.5), ("to λ", 10, 1, 20, 0.5))),
+    "SD3, logit-normal t": (
+        densities.logit_normal_logsnr,
+        (("m", 0, -2, 2, 0.05), ("s", 1, 0.2, 2, 0.05)),
+    ),
+    "EDM, log-normal σ": (
+        densities.logit_normal_logsnr,
+        (("mean", -1.2, -3, 1, 0.05), ("std", 1.2, 0.4, 2, 0.05)),
+    ),
+    "uniform λ": (
+        lambda low, high: stats.uniform(low, high - low),
+        (("from λ", -10, -20, -1, 0.5), ("to λ", 10, 1, 20, 0.5)),
+    ),
 }
-WEIGHTINGS = ("fm-ot", "iddpm-cosine", "edm", "sd3", "sigmoid-bias2", "min-snr-5-eps", "p2-gamma1", "elbo")
+WEIGHTINGS = (
+    "fm-ot",
+    "iddpm-cosine",
+    "edm",
+    "sd3",
+    "sigmoid-bias2",
+    "min-snr-5-eps",
+    "p2-gamma1",
+    "elbo",
+)
 LOOKS, SPENDS = "p(λ): where training looks", "w·mmse: where the loss is, the best p"
 
 
@@ -100,7 +143,9 @@ class ScheduleExplorer(Explorer):
     def __init__(self, density: str = "FM, uniform t", weighting: str = "fm-ot"):
         if density not in DENSITIES:
             raise unknown("density", density, DENSITIES, "explorers.DENSITIES")
-        names = tuple(dict.fromkeys((*WEIGHTINGS, objective(weighting).name)))  # an unknown one is refused
+        names = tuple(
+            dict.fromkeys((*WEIGHTINGS, objective(weighting).name))
+        )  # an unknown one is refused
         self.controls: dict[str, Any] = {
             "density": control(w.Dropdown, "density", options=list(DENSITIES), value=density),
             **{f"p{i}": control(w.FloatSlider, "", readout_format=".2f") for i in range(2)},
@@ -113,7 +158,9 @@ class ScheduleExplorer(Explorer):
         super().__init__(cast(Figure, self.panels[0].figure), self.controls, self._show)
 
     def _offer(self) -> None:
-        offer([self.controls["p0"], self.controls["p1"]], DENSITIES[self.controls["density"].value][1])
+        offer(
+            [self.controls["p0"], self.controls["p1"]], DENSITIES[self.controls["density"].value][1]
+        )
 
     def _show(self, changed: str) -> str:
         if changed == "density":
@@ -122,10 +169,14 @@ class ScheduleExplorer(Explorer):
         (build, parameters), chosen = DENSITIES[c["density"].value], CATALOGUE[c["weighting"].value]
         law = build(*(c[f"p{i}"].value for i in range(len(parameters))))
         shift, logvar = c["shift"].value, c["log c"].value
-        second, smallest, missed = schedule_figures.second_moment(chosen, law, shift, np.exp(logvar))
+        second, smallest, missed = schedule_figures.second_moment(
+            chosen, law, shift, np.exp(logvar)
+        )
         loss = weightings.loss_density(chosen, self.grid, lambda logsnr: expit(logsnr + logvar))
         shown = np.trapezoid(loss, self.grid)
-        whole = np.sqrt(smallest / 0.75) if np.isfinite(smallest) else shown  # ∫ w·mmse over the range of p
+        whole = (
+            np.sqrt(smallest / 0.75) if np.isfinite(smallest) else shown
+        )  # ∫ w·mmse over the range of p
         logp = law.logpdf(self.grid + 2 * np.log(shift))
         logp[np.isneginf(logp)] = np.nan  # outside the range of p there is nothing to draw
         with np.errstate(divide="ignore"):
@@ -134,12 +185,27 @@ class ScheduleExplorer(Explorer):
         costs = {LOOKS: 2 * logbest - logp / np.log(10), SPENDS: logbest}
         left, right = self.panels
         title = "where training looks, where the loss is"
-        plots.lines(self.grid, looks, xlabel=plots.LOGSNR, ylabel="density per nat", title=title, outside=None, ax=left)
-        label, title = "log₁₀ of E Y² per nat, over the smallest E Y²", "what one draw contributes: w²·mmse²/p"
-        plots.lines(self.grid, costs, xlabel=plots.LOGSNR, ylabel=label, title=title, outside=None, ax=right)
+        plots.lines(
+            self.grid,
+            looks,
+            xlabel=plots.LOGSNR,
+            ylabel="density per nat",
+            title=title,
+            outside=None,
+            ax=left,
+        )
+        label, title = (
+            "log₁₀ of E Y² per nat, over the smallest E Y²",
+            "what one draw contributes: w²·mmse²/p",
+        )
+        plots.lines(
+            self.grid, costs, xlabel=plots.LOGSNR, ylabel=label, title=title, outside=None, ax=right
+        )
         if not changed:  # once: limits, a legend for both, and a dash, since the two coincide for the best density
             for ax in self.panels:
-                next(line for line in ax.lines if line.get_gid() == SPENDS).set_linestyle(plots.DASHES[1])
+                next(line for line in ax.lines if line.get_gid() == SPENDS).set_linestyle(
+                    plots.DASHES[1]
+                )
                 ax.set_xlim(-20, 20)
             right.set_ylim(-6, 3)
             left.legend(frameon=False, fontsize=9, handlelength=3, loc="upper left")
@@ -147,8 +213,12 @@ class ScheduleExplorer(Explorer):
         if left.get_ylim() != (0, top):  # in steps, so that a slider seldom moves them
             left.set_ylim(0, top)
         with np.errstate(over="ignore"):
-            within = float(np.trapezoid(np.nan_to_num(10 ** costs[LOOKS], posinf=np.inf), self.grid))
-        moved = f"shift {shift:g} moves λ by −2 log s = {-2 * np.log(shift) + 0.0:.3f}".replace("-", "−")
+            within = float(
+                np.trapezoid(np.nan_to_num(10 ** costs[LOOKS], posinf=np.inf), self.grid)
+            )
+        moved = f"shift {shift:g} moves λ by −2 log s = {-2 * np.log(shift) + 0.0:.3f}".replace(
+            "-", "−"
+        )
         return f"{_words(second, smallest, missed, within)}<br>{moved}"
 
 
@@ -161,7 +231,11 @@ def _words(second: float, smallest: float, missed: float, within: float) -> str:
         found += f" (within |λ| ≤ 20 alone the ratio is {within:.4g})"
     else:
         found = f"E Y² = {second:.4g}, smallest {smallest:.4g} (p ∝ w·mmse), <b>ratio {second / smallest:.4f}</b>"
-    unseen = f"<br>{missed:.2%} of the loss lies outside the range of p(λ) and is never seen" if missed > 5e-5 else ""
+    unseen = (
+        f"<br>{missed:.2%} of the loss lies outside the range of p(λ) and is never seen"
+        if missed > 5e-5
+        else ""
+    )
     if np.isnan(missed) and np.isfinite(smallest):
         unseen = "<br>outside the range of p(λ) the loss is infinite, and never seen"
     return f"one draw Y = w/p · ½‖ε̂ − ε‖² on N(0, c), exact denoiser: {found}{unseen}"

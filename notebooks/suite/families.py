@@ -10,20 +10,35 @@ from scipy import stats
 from diffviz import paths
 from diffviz.checks import positive
 from diffviz.frames import VP
-from diffviz.objectives import Objective, edm, flow, flow_uniform, min_snr, mode, p2, parametric, sigmoid, soft_min_snr
+from diffviz.objectives import (
+    Objective,
+    edm,
+    flow,
+    flow_uniform,
+    min_snr,
+    mode,
+    p2,
+    parametric,
+    sigmoid,
+    soft_min_snr,
+)
 from diffviz.paths import COSINE
 from diffviz.targets import EPS
 
 
 def laplace(centre: float = 0.0, scale: float = 0.5, name: str = "Laplace", **about) -> Objective:
     """Laplace schedule, eps target (Hang & Gu 2024, arXiv 2407.03297)."""
-    path = paths.from_density(stats.laplace(centre, positive(scale, "scale")), VP, f"Laplace({centre:g}, {scale:g})")
+    path = paths.from_density(
+        stats.laplace(centre, positive(scale, "scale")), VP, f"Laplace({centre:g}, {scale:g})"
+    )
     return parametric(about, name, path, EPS, lambda l: np.exp(-np.abs(l - centre) / scale))
 
 
 def cosine(shift: float = 1.0, name: str = "cosine shifted", **about) -> Objective:
     """Cosine schedule moved by −2 log shift, eps target (arXiv 2301.11093)."""
-    return parametric(about, name, paths.shifted(COSINE, shift), EPS, lambda l: 1 / np.cosh(l / 2 + np.log(shift)))
+    return parametric(
+        about, name, paths.shifted(COSINE, shift), EPS, lambda l: 1 / np.cosh(l / 2 + np.log(shift))
+    )
 
 
 @dataclass(frozen=True)

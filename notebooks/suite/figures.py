@@ -42,7 +42,9 @@ def write(names: list[str] | None, folder: str | File, ending: str = "svg") -> l
 
 def main(argv: list[str]) -> None:
     """``python -m diffviz figures``."""
-    parser = ArgumentParser("python -m diffviz figures", description="Write the figures, all by default.")
+    parser = ArgumentParser(
+        "python -m diffviz figures", description="Write the figures, all by default."
+    )
     parser.add_argument("names", nargs="*")
     parser.add_argument("--list", action="store_true", help="list them instead")
     parser.add_argument("--out", default="figures", help="folder (default: figures)")

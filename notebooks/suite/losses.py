@@ -22,7 +22,9 @@ def flow_matching(model, x):
 
 def ddpm(model, x):
     """Noise prediction on a table of 1,000 steps (Ho et al. 2020, arXiv 2006.11239, algorithm 1)."""
-    alphas_cumprod = torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0).float()
+    alphas_cumprod = torch.cumprod(
+        1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0
+    ).float()
     t = torch.randint(0, 1000, (len(x),))
     noise, abar = torch.randn_like(x), _wide(alphas_cumprod[t], x)
     return F.mse_loss(model(abar.sqrt() * x + (1 - abar).sqrt() * noise, t), noise)
@@ -58,7 +60,12 @@ def min_snr_eps(model, x, gamma=5.0):
 def min_snr_v(model, x, gamma=5.0):
     """Min-SNR on the v error: min(SNR, γ)/(SNR + 1)."""
     (t, alpha, sigma, snr), noise = _cosine(x), torch.randn_like(x)
-    error = (model(alpha * x + sigma * noise, t) - (alpha * noise - sigma * x)).square().flatten(1).mean(1)
+    error = (
+        (model(alpha * x + sigma * noise, t) - (alpha * noise - sigma * x))
+        .square()
+        .flatten(1)
+        .mean(1)
+    )
     return (snr.clamp(max=gamma) / (snr + 1) * error).mean()
 
 
@@ -71,7 +78,12 @@ def huber(model, x):
 
 def _numerator(model, x, gamma=5.0):
     (t, alpha, sigma, snr), noise = _cosine(x), torch.randn_like(x)
-    error = (model(alpha * x + sigma * noise, t) - (alpha * noise - sigma * x)).square().flatten(1).mean(1)
+    error = (
+        (model(alpha * x + sigma * noise, t) - (alpha * noise - sigma * x))
+        .square()
+        .flatten(1)
+        .mean(1)
+    )
     return ((snr + 1).clamp(max=gamma) / (snr + 1) * error).mean()
 
 
@@ -101,7 +113,13 @@ def _no_sigma_data(model, x):
 
 
 MISTAKES = ("numerator", "max", "no effect", "wrong sign", "sigma_data")
-INTENDED = {"A": edm, "B": sd3, "C": min_snr_v, "D": lambda model, x: sd3(model, x, mean=0.5), "E": min_snr_eps}
+INTENDED = {
+    "A": edm,
+    "B": sd3,
+    "C": min_snr_v,
+    "D": lambda model, x: sd3(model, x, mean=0.5),
+    "E": min_snr_eps,
+}
 MYSTERIES = {"A": _no_sigma_data, "B": _no_effect, "C": _numerator, "D": _wrong_sign, "E": _max}
 LOSSES = {
     "flow matching": flow_matching, "DDPM": ddpm, "EDM": edm, "SD3": sd3, "Min-SNR, eps": min_snr_eps, "Min-SNR, v": min_snr_v,

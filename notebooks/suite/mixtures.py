@@ -16,7 +16,9 @@ from diffviz.checks import positive
 from diffviz.weightings import evaluate, window
 
 NODE, WEIGHT = legendre.leggauss(12)
-FIT = legendre.legvander(NODE, 11).T * WEIGHT * (np.arange(12)[:, None] + 0.5)  # values at the nodes to coefficients
+FIT = (
+    legendre.legvander(NODE, 11).T * WEIGHT * (np.arange(12)[:, None] + 0.5)
+)  # values at the nodes to coefficients
 
 
 class Masses(NamedTuple):
@@ -50,18 +52,29 @@ def masses(w: Any, low: float = -20.0, high: float = 20.0) -> Masses:
         fit[jump] = np.pad(values[jump][:, [0, -1]] @ [[0.5, -0.5], [0.5, 0.5]], ((0, 0), (0, 10)))
         split = rough & ~jump
         done.append(np.hstack([start, half, fit])[~split])
-        start, half = np.concatenate([start[split], (start + half)[split]]), np.tile(half[split] / 2, (2, 1))
+        start, half = (
+            np.concatenate([start[split], (start + half)[split]]),
+            np.tile(half[split] / 2, (2, 1)),
+        )
         if len(start) > 1e5:
             raise ValueError("the weighting is noise at every scale: smooth it, or give a table")
     panels = np.concatenate(done)
     start, half, fit = np.split(panels[panels[:, 0].argsort()], [1, 2], axis=1)
-    nodes, ends = (start + half * (1 + NODE)).ravel(), legendre.legval([-1, 1], fit.T)  # one-sided limits of w
+    nodes, ends = (
+        (start + half * (1 + NODE)).ravel(),
+        legendre.legval([-1, 1], fit.T),
+    )  # one-sided limits of w
     level = np.r_[low, nodes, start[1:, 0], high]
     lump = np.r_[
-        -ends[0, 0], (-legendre.legval(NODE, legendre.legder(fit.T)) * WEIGHT).ravel(), ends[:-1, 1] - ends[1:, 0], ends[-1, 1]
+        -ends[0, 0],
+        (-legendre.legval(NODE, legendre.legder(fit.T)) * WEIGHT).ravel(),
+        ends[:-1, 1] - ends[1:, 0],
+        ends[-1, 1],
     ]
     order = level.argsort(kind="stable")
-    return Masses(nodes, (legendre.legval(NODE, fit.T) * half * WEIGHT).ravel(), level[order], lump[order])
+    return Masses(
+        nodes, (legendre.legval(NODE, fit.T) * half * WEIGHT).ravel(), level[order], lump[order]
+    )
 
 
 def gain(w: Any, scale: float = 1.0, low: float = -60.0, high: float = 60.0) -> float:

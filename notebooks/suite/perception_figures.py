@@ -60,7 +60,9 @@ def spectrum(name: str = "") -> Spectrum:
 def smaller(times: int) -> Spectrum:
     """Spectrum of all photographs with squares of ``times``² pixels averaged."""
     n = 256 // times
-    return image_spectrum(np.stack(list(photos().values())).reshape(8, n, times, n, times).mean((2, 4)))
+    return image_spectrum(
+        np.stack(list(photos().values())).reshape(8, n, times, n, times).mean((2, 4))
+    )
 
 
 def noised(image: NDArray, logsnr: float, seed: int = 0) -> NDArray:
@@ -69,7 +71,9 @@ def noised(image: NDArray, logsnr: float, seed: int = 0) -> NDArray:
 
 
 @lru_cache
-def seen(curve: str = "barten_2004", rate: float = 30.0, image: str = "", animal: str = "human") -> Implied:
+def seen(
+    curve: str = "barten_2004", rate: float = 30.0, image: str = "", animal: str = "human"
+) -> Implied:
     """Weightings implied on a photograph (by default on all) by a sensitivity at an animal's scale; ``rate`` in pixels per degree."""
     if curve not in SENSITIVITIES:
         raise unknown("sensitivity", curve, SENSITIVITIES, "sensitivities.SENSITIVITIES")
@@ -84,8 +88,13 @@ def slopes(w: Curve, knots: ArrayLike = (-8.0, -4.0, 2.0, 8.0)) -> NDArray:
 
 def slope_table() -> str:
     """Slopes of both implied weightings for every sensitivity at three distances, and flow matching's, as text."""
-    rows = [f"{'slopes −8 to −4, −4 to 2, 2 to 8':36}rate–distortion        projection             its peak"]
-    grid, words = np.linspace(-12, 12, 481), lambda w: " ".join(f"{one:+.2f}" for one in slopes(w)).replace("-", "−")
+    rows = [
+        f"{'slopes −8 to −4, −4 to 2, 2 to 8':36}rate–distortion        projection             its peak"
+    ]
+    grid, words = (
+        np.linspace(-12, 12, 481),
+        lambda w: " ".join(f"{one:+.2f}" for one in slopes(w)).replace("-", "−"),
+    )
     for name in SENSITIVITIES:
         for rate in DISTANCES:
             view = seen(name, float(rate))
@@ -101,7 +110,11 @@ def nearest(w: Curve, k: int = 3) -> dict[str, float]:
     """The k entries of the catalogue nearest to w, one of each class: standard deviation of ln of the ratio on [−6, 6], by name."""
     grid = np.linspace(-6, 6, 241)
     values = {name: one.weighting(grid) for name, one in CATALOGUE.items()}
-    gaps = {round(float(np.std(np.log(w(grid) / v))), 9): name for name, v in reversed(values.items()) if (v > 0).all()}
+    gaps = {
+        round(float(np.std(np.log(w(grid) / v))), 9): name
+        for name, v in reversed(values.items())
+        if (v > 0).all()
+    }
     return {gaps[one]: one for one in sorted(gaps)[:k]}
 
 
@@ -118,7 +131,9 @@ def share_table() -> str:
     for name in SPENDERS:
         w, loss, each = shares(name)
         white = weightings.share_below(CATALOGUE[name], mmse=weightings.gaussian_mmse)
-        rows.append(f"{name:14}{w:7.1%}{white:20.1%}{loss:20.1%}{each.min():14.1%} to {each.max():.1%}")
+        rows.append(
+            f"{name:14}{w:7.1%}{white:20.1%}{loss:20.1%}{each.min():14.1%} to {each.max():.1%}"
+        )
     return "\n".join(rows)
 
 
@@ -136,11 +151,25 @@ def pink_spectrum() -> Spectrum:
     return Spectrum(f, f[None] ** -1.0 / np.mean(1 / f), np.full(len(f), 2.0))
 
 
-def _logs(curves: Mapping[str, Curve], ax: Axes, title="", ylabel="", xlabel=plots.LOGSNR, legend=True) -> None:
+def _logs(
+    curves: Mapping[str, Curve], ax: Axes, title="", ylabel="", xlabel=plots.LOGSNR, legend=True
+) -> None:
     """log10 of weightings, 0 at λ = 0, beside the rulers."""
     known = {name: CATALOGUE[name].weighting for name in RULERS}
-    drawn = {name: plots.scaled(w(GRID), GRID, "log10, anchored") for name, w in (known | dict(curves)).items()}
-    plots.lines(GRID, drawn, xlabel=xlabel, ylabel=ylabel, title=title, outside=None, colours=colour_of, ax=ax)
+    drawn = {
+        name: plots.scaled(w(GRID), GRID, "log10, anchored")
+        for name, w in (known | dict(curves)).items()
+    }
+    plots.lines(
+        GRID,
+        drawn,
+        xlabel=xlabel,
+        ylabel=ylabel,
+        title=title,
+        outside=None,
+        colours=colour_of,
+        ax=ax,
+    )
     for line in ax.lines:
         if line.get_gid() in RULERS:
             line.set(lw=3, alpha=0.45, zorder=2)
@@ -150,7 +179,10 @@ def _logs(curves: Mapping[str, Curve], ax: Axes, title="", ylabel="", xlabel=plo
         ax.legend(handles=ax.lines[::2], frameon=False, fontsize=8, handlelength=3)
 
 
-@figure("spectra", "Power of natural images by spatial frequency; with noise, a hinge that moves with λ.")
+@figure(
+    "spectra",
+    "Power of natural images by spatial frequency; with noise, a hinge that moves with λ.",
+)
 def spectra() -> Axes:
     left, right = plots.axes(11.0, 4.6, columns=2)
     rings = spectrum().frequency < 0.5  # the corners beyond have few coefficients
@@ -162,37 +194,69 @@ def spectra() -> Axes:
     for line in left.lines:
         line.set(lw=2.8 if line.get_gid() == "all eight" else 1.1, ls="-")
     left.legend(handles=left.lines[::2], frameon=False, fontsize=8, ncols=2, loc="lower left")
-    image, noise = power(spectrum("camera")), power(image_spectrum(noised(np.zeros((256, 256)), 0.0)))
-    curves, ink = {"camera": image, "noise, λ = 0": noise}, {"camera": plots.PALETTE[0], "noise, λ = 0": "0.55"}
+    image, noise = (
+        power(spectrum("camera")),
+        power(image_spectrum(noised(np.zeros((256, 256)), 0.0))),
+    )
+    curves, ink = (
+        {"camera": image, "noise, λ = 0": noise},
+        {"camera": plots.PALETTE[0], "noise, λ = 0": "0.55"},
+    )
     for level, colour in zip((4.0, 0.0, -4.0), plots.PALETTE[1:4], strict=True):
         name = f"λ = {level:g}".replace("-", "−")
-        curves |= {f"{name}, noised": power(image_spectrum(noised(photos()["camera"], level))), name: image + np.exp(-level)}
+        curves |= {
+            f"{name}, noised": power(image_spectrum(noised(photos()["camera"], level))),
+            name: image + np.exp(-level),
+        }
         ink |= {f"{name}, noised": colour, name: colour}
-    plots.lines(f, curves, **words, title="camera + noise of power e^(−λ)", colours=ink.__getitem__, ax=right)
+    plots.lines(
+        f,
+        curves,
+        **words,
+        title="camera + noise of power e^(−λ)",
+        colours=ink.__getitem__,
+        ax=right,
+    )
     for line in right.lines[::2]:
         wide = str(line.get_gid()).endswith("noised")
         line.set(ls="-", lw=4.5 if wide else 1.4, alpha=0.3 if wide else 1, zorder=3 if wide else 4)
-    right.legend(handles=[one for one in right.lines[::2] if one.get_alpha() == 1], frameon=False, fontsize=9)
+    right.legend(
+        handles=[one for one in right.lines[::2] if one.get_alpha() == 1], frameon=False, fontsize=9
+    )
     for ax in (left, right):
         ax.set(xscale="log", yscale="log", xlim=(0.9, 140), ylim=(3e-4, 3e3))
     return left
 
 
 @figure(
-    "frequency-map", "Which λ drowns which spatial frequency, by resolution; where objectives spend their loss on photographs."
+    "frequency-map",
+    "Which λ drowns which spatial frequency, by resolution; where objectives spend their loss on photographs.",
 )
 def frequency_map() -> Axes:
     left, right = plots.axes(11.0, 4.6, columns=2)
     for k, times in enumerate((1, 2, 4, 8)):
         one, side = smaller(times), 256 // times
         rings, name = one.frequency < 0.5, f"{side}² pixels"
-        style: dict[str, Any] = {"color": plots.PALETTE[k], "ls": plots.DASHES[k], "lw": 2, "gid": name, "label": name}
+        style: dict[str, Any] = {
+            "color": plots.PALETTE[k],
+            "ls": plots.DASHES[k],
+            "lw": 2,
+            "gid": name,
+            "label": name,
+        }
         left.plot(one.frequency[rings] * side, one.drowns[rings], **style)
     left.set(xscale="log", xlim=(0.9, 140), ylim=(-7.5, 7.5))
-    left.set(xlabel=FREQUENCY, ylabel="λ = −ln S   [nats; noise below, data above]", title="where a frequency drowns")
+    left.set(
+        xlabel=FREQUENCY,
+        ylabel="λ = −ln S   [nats; noise below, data above]",
+        title="where a frequency drowns",
+    )
     left.legend(frameon=False, fontsize=9, loc="upper left", handlelength=3)
     mmse = spectrum().mmse
-    spent = {name: plots.scaled(weightings.loss_density(CATALOGUE[name], GRID, mmse), GRID, "unit area") for name in SPENDERS}
+    spent = {
+        name: plots.scaled(weightings.loss_density(CATALOGUE[name], GRID, mmse), GRID, "unit area")
+        for name in SPENDERS
+    }
     words: dict[str, Any] = {
         "xlabel": plots.LOGSNR,
         "ylabel": "share of the loss per nat",
@@ -202,41 +266,80 @@ def frequency_map() -> Axes:
     right.axvline(0, color="0.5", lw=0.8)
     right.set(xlim=(-10, 10), ylim=(0, None))
     right.xaxis.set_major_locator(MultipleLocator(5))
-    right.legend(handles=[one for one in right.lines if one.get_gid() in spent], frameon=False, fontsize=8, loc="upper left")
-    return left
-
-
-@figure("contrast-sensitivity", "Published contrast sensitivity curves, and the human one at the scale of other eyes.")
-def contrast_sensitivity() -> Axes:
-    left, right = plots.axes(11.0, 4.4, columns=2)
-    f = np.geomspace(0.02, 80, 400)
-    scaled = lambda curve: np.where(curve(f) > 1e-3 * curve(f).max(), curve(f) / curve(f).max(), np.nan)
-    words: dict[str, Any] = {"xlabel": "spatial frequency   [cycles per degree]", "ylabel": "sensitivity / its maximum"}
-    plots.lines(f, {NAMES[n]: scaled(c) for n, c in SENSITIVITIES.items()}, **words, title="people", colours=colour_of, ax=left)
-    beasts = {name: scaled(species(name)) for name in SPECIES if name != "macaque"}
-    plots.lines(f, beasts, **words, title="one shape, moved to published peaks", colours=colour_of, ax=right)
-    for ax in (left, right):
-        ax.set(xscale="log", yscale="log", xlim=(0.02, 80), ylim=(3e-3, 1.5))
-        ax.legend(handles=ax.lines[::2], frameon=False, fontsize=9, loc="lower center" if ax is left else "lower left")
+    right.legend(
+        handles=[one for one in right.lines if one.get_gid() in spent],
+        frameon=False,
+        fontsize=8,
+        loc="upper left",
+    )
     return left
 
 
 @figure(
-    "csf-weighting", "The weightings that contrast sensitivity implies, by model, distance and species, beside ELBO and FM."
+    "contrast-sensitivity",
+    "Published contrast sensitivity curves, and the human one at the scale of other eyes.",
+)
+def contrast_sensitivity() -> Axes:
+    left, right = plots.axes(11.0, 4.4, columns=2)
+    f = np.geomspace(0.02, 80, 400)
+    scaled = lambda curve: np.where(
+        curve(f) > 1e-3 * curve(f).max(), curve(f) / curve(f).max(), np.nan
+    )
+    words: dict[str, Any] = {
+        "xlabel": "spatial frequency   [cycles per degree]",
+        "ylabel": "sensitivity / its maximum",
+    }
+    plots.lines(
+        f,
+        {NAMES[n]: scaled(c) for n, c in SENSITIVITIES.items()},
+        **words,
+        title="people",
+        colours=colour_of,
+        ax=left,
+    )
+    beasts = {name: scaled(species(name)) for name in SPECIES if name != "macaque"}
+    plots.lines(
+        f, beasts, **words, title="one shape, moved to published peaks", colours=colour_of, ax=right
+    )
+    for ax in (left, right):
+        ax.set(xscale="log", yscale="log", xlim=(0.02, 80), ylim=(3e-3, 1.5))
+        ax.legend(
+            handles=ax.lines[::2],
+            frameon=False,
+            fontsize=9,
+            loc="lower center" if ax is left else "lower left",
+        )
+    return left
+
+
+@figure(
+    "csf-weighting",
+    "The weightings that contrast sensitivity implies, by model, distance and species, beside ELBO and FM.",
 )
 def csf_weighting() -> Axes:
     panels = plots.axes(13.2, 8.0, columns=3, rows=2)
     beasts = [name for name in SPECIES if name not in ("macaque", "triplefin")]
     columns = {
         "models, 30 pixels per degree": {NAMES[name]: seen(name) for name in SENSITIVITIES},
-        "Barten 2004, by distance": {f"{rate} pixels per degree": seen(rate=float(rate)) for rate in DISTANCES},
-        "species, 30 pixels per degree": {name: seen("movshon_kiorpes", animal=name) for name in beasts},
+        "Barten 2004, by distance": {
+            f"{rate} pixels per degree": seen(rate=float(rate)) for rate in DISTANCES
+        },
+        "species, 30 pixels per degree": {
+            name: seen("movshon_kiorpes", animal=name) for name in beasts
+        },
     }
     for column, (title, views) in enumerate(columns.items()):
         for row, kind in enumerate(Implied._fields[:2]):
             label = f"log₁₀ w, {('rate–distortion', 'projection')[row]}" if not column else ""
             curves = {name: getattr(view, kind) for name, view in views.items()}
-            _logs(curves, panels[3 * row + column], title if not row else "", label, plots.LOGSNR if row else "", not row)
+            _logs(
+                curves,
+                panels[3 * row + column],
+                title if not row else "",
+                label,
+                plots.LOGSNR if row else "",
+                not row,
+            )
     panels[0].figure.subplots_adjust(hspace=0.12)
     return panels[0]
 
@@ -246,7 +349,14 @@ def hearing() -> Axes:
     left, right = plots.axes(11.0, 4.4, columns=2)
     f = np.geomspace(20, 20000, 300)
     decibels = {"A-weighting": 20 * np.log10(a_weighting(f))}
-    plots.lines(f, decibels, xlabel="frequency   [Hz]", ylabel="gain   [dB, 0 at 1 kHz]", title="IEC 61672-1", ax=left)
+    plots.lines(
+        f,
+        decibels,
+        xlabel="frequency   [Hz]",
+        ylabel="gain   [dB, 0 at 1 kHz]",
+        title="IEC 61672-1",
+        ax=left,
+    )
     left.set(xscale="log", xlim=(20, 20000), ylim=(-55, 5))
     view = implied(pink_spectrum(), a_weighting, RATE)
     curves = {"rate–distortion": view.rate_distortion, "projection": view.projection}

@@ -47,8 +47,16 @@ class PolicyExplorer(Explorer):
         (self.dots,) = left.plot([], [], "o", ms=4, alpha=0.6, mew=0, gid="surrogate")
         (self.curve,) = right.plot(np.log10(shown.SCALES), 0 * shown.SCALES, lw=2, gid="gain")
         (self.here,) = right.plot([], [], "o", ms=9, gid="here")
-        left.set(xlabel="exact log-ratio of an action", ylabel="surrogate / κ(1)", title="one dot an action; dotted: equal")
-        right.set(xlabel="log₁₀ c   [fine ← → coarse]", ylabel="log₁₀ κ(c)/κ(1)", title="gain; dashed: that of the ELBO")
+        left.set(
+            xlabel="exact log-ratio of an action",
+            ylabel="surrogate / κ(1)",
+            title="one dot an action; dotted: equal",
+        )
+        right.set(
+            xlabel="log₁₀ c   [fine ← → coarse]",
+            ylabel="log₁₀ κ(c)/κ(1)",
+            title="gain; dashed: that of the ELBO",
+        )
         left.set(xlim=(-3, 3), ylim=(-3, 3))
         right.set(xlim=(-4.1, 1.1), ylim=(-3.6, 1.1))
         super().__init__(cast(Figure, self.panels[0].figure), self.controls, self._show)
@@ -58,7 +66,9 @@ class PolicyExplorer(Explorer):
         key = name, m, self._seed
         if key not in self._draws:
             rng = np.random.default_rng(self._seed)
-            logsnr, factor = (one.reshape(m, -1) for one in shown.known(name).draw(m * len(self.x), rng))
+            logsnr, factor = (
+                one.reshape(m, -1) for one in shown.known(name).draw(m * len(self.x), rng)
+            )
             self._draws = {key: (logsnr, factor, rng.standard_normal((m, *self.x.shape)))}
         return self._draws[key]
 
@@ -69,7 +79,10 @@ class PolicyExplorer(Explorer):
         name, scale, m = c["weighting"].value, 10.0 ** c["log c"].value, c["draws"].value
         move = c["size"].value * np.sqrt([1 - c["fine"].value, c["fine"].value])
         parts = self.x * move - move**2 / 2  # log-ratio of each direction
-        exact, (one, fine) = parts.sum(1), (mixtures.gain(shown.known(name), s) for s in (1.0, scale))
+        exact, (one, fine) = (
+            parts.sum(1),
+            (mixtures.gain(shown.known(name), s) for s in (1.0, scale)),
+        )
         mean = parts @ np.array([one, fine])
         singles = shown.two_scales(self.x, scale, move, self.drawn(name, m)) if m else mean[None]
         found = singles.mean(0)
@@ -82,10 +95,16 @@ class PolicyExplorer(Explorer):
         for artist in (self.dots, self.curve, self.here):
             artist.set_color(plots.colour(name))
         r = np.corrcoef(exact, found)[0, 1]
-        rows = [f"gain κ(1) = {one:.4f}, <b>κ(c) = {fine:.4f}</b> at c = {scale:.3g}, ratio {fine / one:.4f}"]
+        rows = [
+            f"gain κ(1) = {one:.4f}, <b>κ(c) = {fine:.4f}</b> at c = {scale:.3g}, ratio {fine / one:.4f}"
+        ]
         wanted = shown.two_scale_correlation(fine / one, 1 - c["fine"].value)
-        rows += [f"<b>correlation with the exact log-ratio {r:.3f}</b> (without noise, over all actions: {wanted:.3f})"]
-        rows += [f"mean of exp(surrogate / κ(1)): {ratios[1]:.3g}, of the exact ratio {ratios[0]:.3g}"]
+        rows += [
+            f"<b>correlation with the exact log-ratio {r:.3f}</b> (without noise, over all actions: {wanted:.3f})"
+        ]
+        rows += [
+            f"mean of exp(surrogate / κ(1)): {ratios[1]:.3g}, of the exact ratio {ratios[0]:.3g}"
+        ]
         if m:
             rows[-1] += f"; with the exponential before the average over draws {ratios[2]:.3g}"
         return "<br>".join(rows)
@@ -102,7 +121,9 @@ class LearningExplorer(Explorer):
 
         self.controls: dict[str, Any] = {
             "method": control(w.Dropdown, "method", options=list(METHODS)),
-            "weighting": control(w.Dropdown, "weighting", options=list(shown.WEIGHTINGS), value=shown.DEFAULT),
+            "weighting": control(
+                w.Dropdown, "weighting", options=list(shown.WEIGHTINGS), value=shown.DEFAULT
+            ),
             "keep": control(w.FloatSlider, "KL term", 0.0, min=0, max=0.5, step=0.05),
             "batches": control(w.IntSlider, "batches", 12, min=2, max=60),
             "seed": control(w.IntSlider, "seed", 0, min=0, max=9),
@@ -111,11 +132,15 @@ class LearningExplorer(Explorer):
         self.panels, self.history = plots.axes(8.6, 3.6, columns=3), bandit.History(bandit.Flow(0))
         reward, goals, cloud = self.panels
         reward.figure.subplots_adjust(bottom=0.22)
-        self._next = reward.figure.text(0.99, 0.02, "", ha="right", fontsize=9, color="#CC3311", gid="next")
+        self._next = reward.figure.text(
+            0.99, 0.02, "", ha="right", fontsize=9, color="#CC3311", gid="next"
+        )
         (self.reward,) = reward.plot([], [], lw=2, gid="reward")
         (self.goals,) = goals.plot([], [], lw=2, color=plots.PALETTE[0], gid="goals")
         cloud.plot(*bandit.FourGoals.goals.T, "+", ms=12, mew=2, color="0.3")
-        (self.cloud,) = cloud.plot([], [], ".", ms=4, alpha=0.6, mew=0, color=plots.PALETTE[0], gid="actions")
+        (self.cloud,) = cloud.plot(
+            [], [], ".", ms=4, alpha=0.6, mew=0, color=plots.PALETTE[0], gid="actions"
+        )
         reward.set(ylim=(0, 1.02), xlabel="batches of actions", title="mean reward")
         goals.set(ylim=(0, 4.3), xlabel="batches of actions", title="goals kept", yticks=range(5))
         cloud.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", title="actions; + goals")
@@ -130,7 +155,9 @@ class LearningExplorer(Explorer):
         self.history, batches = history, np.arange(len(history.reward))
         self.reward.set_data(batches, history.reward)
         self.goals.set_data(batches, history.goals)
-        self.cloud.set_data(*bandit.act(history.model, 300, torch.Generator().manual_seed(1))[-1].numpy().T)
+        self.cloud.set_data(
+            *bandit.act(history.model, 300, torch.Generator().manual_seed(1))[-1].numpy().T
+        )
         if hasattr(self, "_image"):
             self._image.value = self._picture.png()
 
@@ -151,9 +178,20 @@ class LearningExplorer(Explorer):
         self._next.set_text(f"at the next Learn: {name}" if changed not in ("", "learn") else "")
         if changed != "learn":
             return f"{name}: press <b>Learn</b>"
-        options = {"objective": shown.known(c["weighting"].value), "keep": c["keep"].value, "seed": c["seed"].value}
+        options = {
+            "objective": shown.known(c["weighting"].value),
+            "keep": c["keep"].value,
+            "seed": c["seed"].value,
+        }
         options |= {"batch": 1024, "epochs": 4, "beta": 1.0} if c["method"].value == "DPO" else {}
-        found = bandit.learn(METHODS[c["method"].value], iterations=c["batches"].value, callback=self._step, **options)
+        found = bandit.learn(
+            METHODS[c["method"].value],
+            iterations=c["batches"].value,
+            callback=self._step,
+            **options,
+        )
         done = f"reward {found.reward[0]:.2f} → <b>{found.reward[-1]:.2f}</b>, goals kept: <b>{found.goals[-1]}</b>"
-        short = f" (stopped after {len(found.reward) - 1})" * (len(found.reward) <= c["batches"].value)
+        short = f" (stopped after {len(found.reward) - 1})" * (
+            len(found.reward) <= c["batches"].value
+        )
         return f"{name}{short}: {done}"

@@ -21,16 +21,28 @@ from suite import mixtures
 from suite.figures import chosen, figure
 
 DEFAULT = "FPO's default"  # eps loss on the linear path under uniform time
-WEIGHTINGS = chosen("elbo") | {DEFAULT: Objective(DEFAULT, "policy", 2025, "arXiv 2507.21053", LINEAR, EPS)}
-WEIGHTINGS |= chosen("iddpm-cosine", "edm", "sigmoid-bias2", "min-snr-5-eps", "fm-ot", "sd3", "indi")
+WEIGHTINGS = chosen("elbo") | {
+    DEFAULT: Objective(DEFAULT, "policy", 2025, "arXiv 2507.21053", LINEAR, EPS)
+}
+WEIGHTINGS |= chosen(
+    "iddpm-cosine", "edm", "sigmoid-bias2", "min-snr-5-eps", "fm-ot", "sd3", "indi"
+)
 DRAWS, SCALES = (1, 4, 8, 32, 128), np.logspace(-4, 1, 51)
-RUNS: dict[str, tuple[str, dict[str, Any], int]] = {  # method, options, seeds: what a notebook has time for
+RUNS: dict[
+    str, tuple[str, dict[str, Any], int]
+] = {  # method, options, seeds: what a notebook has time for
     "FPO": ("fpo", {"iterations": 36}, 3),
     "AWR": ("awr", {"iterations": 10}, 3),
     "DPO": ("dpo", {"iterations": 16, "batch": 1024, "epochs": 4, "beta": 1.0}, 3),
     "FPO + KL": ("fpo", {"iterations": 36, "keep": 0.3}, 2),
 }
-INK = {"FPO": "#D55E00", "AWR": "#0072B2", "DPO": "#009E73", "FPO + KL": "#CC79A7", "DDPO": "#7F7F7F"}
+INK = {
+    "FPO": "#D55E00",
+    "AWR": "#0072B2",
+    "DPO": "#009E73",
+    "FPO + KL": "#CC79A7",
+    "DDPO": "#7F7F7F",
+}
 
 
 class Change(NamedTuple):
@@ -55,7 +67,10 @@ def _policies() -> tuple[Any, dict[str, Any], Any]:
 
     from diffviz import data
 
-    places, even = torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None], torch.full((5,), 0.2, dtype=torch.float64)
+    places, even = (
+        torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None],
+        torch.full((5,), 0.2, dtype=torch.float64),
+    )
     share = torch.linspace(-0.6, 0.6, 5, dtype=torch.float64).softmax(0)
     moved = places + 0.03 * torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0], dtype=torch.float64)[:, None]
     old = data.mixture(places, 0.1, even)
@@ -75,7 +90,9 @@ def changes() -> dict[str, Change]:
     for name, toy in new.items():
         after, exact = errors(toy), (toy.log_prob(x) - old.log_prob(x)).numpy()
         # the catalogue's constant for the ELBO is w = 2; constants are free
-        surrogate = {n: (before.weighted(o) - after.weighted(o)).numpy() for n, o in WEIGHTINGS.items()}
+        surrogate = {
+            n: (before.weighted(o) - after.weighted(o)).numpy() for n, o in WEIGHTINGS.items()
+        }
         found[name] = Change(exact, surrogate | {"elbo": surrogate["elbo"] / 2})
     return found
 
@@ -114,7 +131,9 @@ def two_scale_correlation(ratio: float | NDArray, share: float = 0.5) -> float |
     return (share + ratio * (1 - share)) / np.sqrt(share + ratio**2 * (1 - share))
 
 
-def two_scales(x: NDArray, c: float, move: NDArray, at: tuple[NDArray, NDArray, NDArray]) -> NDArray:
+def two_scales(
+    x: NDArray, c: float, move: NDArray, at: tuple[NDArray, NDArray, NDArray]
+) -> NDArray:
     """Single draws (m, n) of L_w(old) − L_w(new) for N(0, diag(1, c)) whose mean moves by ``move`` standard deviations.
 
     With s = sigmoid(λ + ln c) and r² = s (1 − s) the eps error of a direction is r (u − move) − s eps, u its standardised action.
@@ -135,10 +154,16 @@ def learned(name: str) -> list[Any]:
     from suite import bandit, policy
 
     method, options, seeds = RUNS[name]
-    return [bandit.learn(method, seed=seed, objective=policy.MODES["eps"], **options) for seed in range(seeds)]
+    return [
+        bandit.learn(method, seed=seed, objective=policy.MODES["eps"], **options)
+        for seed in range(seeds)
+    ]
 
 
-@figure("policy-gain", "The gain law: how often each weighting counts a change of the policy at scale c, over that at c = 1")
+@figure(
+    "policy-gain",
+    "The gain law: how often each weighting counts a change of the policy at scale c, over that at c = 1",
+)
 def gain_law() -> Axes:
     ax = plots.axes(8.4, 4.4, legend=1.75)[0]
     curves = {name: np.log10(gains(name)) for name in WEIGHTINGS}
@@ -148,7 +173,10 @@ def gain_law() -> Axes:
     return ax
 
 
-@figure("policy-ratio", "Surrogate against exact log-ratio: by weighting, by how flat its gain is, by the number of draws")
+@figure(
+    "policy-ratio",
+    "Surrogate against exact log-ratio: by weighting, by how flat its gain is, by the number of draws",
+)
 def policy_ratio() -> Axes:
     scatter, flat, noise = plots.axes(13.2, 4.6, columns=3)
     found = changes()
@@ -158,16 +186,24 @@ def policy_ratio() -> Axes:
     for name, mark in (("fm-ot", "o"), (DEFAULT, "s"), ("elbo", ".")):
         y = found["both"].surrogate[name] / found["both"].slope(name)
         label = f"{name}, correlation {found['both'].correlation(name):.3f}"
-        scatter.plot(exact, y, mark, ms=4, color=plots.colour(name), alpha=0.75, mew=0, label=label, gid=name)
+        scatter.plot(
+            exact, y, mark, ms=4, color=plots.colour(name), alpha=0.75, mew=0, label=label, gid=name
+        )
     scatter.set(
-        xlabel="exact log-ratio", ylabel="surrogate / its slope", title="a coarse and a fine change at once", ylim=(-2.6, 2.2)
+        xlabel="exact log-ratio",
+        ylabel="surrogate / its slope",
+        title="a coarse and a fine change at once",
+        ylim=(-2.6, 2.2),
     )
     scatter.legend(frameon=False, fontsize=8.5, loc="lower right", handletextpad=0.2)
 
     r = np.linspace(0, 1.02, 200)
     flat.plot(r, [counted(one) for one in r], color="0.5", lw=1.2, ls="--", gid="law", zorder=1)
     for name, o in WEIGHTINGS.items():
-        at = found["fine"].slope(name) / found["coarse"].slope(name), found["both"].correlation(name)
+        at = (
+            found["fine"].slope(name) / found["coarse"].slope(name),
+            found["both"].correlation(name),
+        )
         falls = weightings.verdict(o).monotone
         face = plots.colour(name) if falls else "white"
         flat.plot(*at, "o", ms=8, mec=plots.colour(name), mfc=face, mew=2, gid=name)
@@ -178,7 +214,10 @@ def policy_ratio() -> Axes:
 
     for name in ("fm-ot", DEFAULT):
         for change, dash in (("coarse", "-"), ("both", plots.DASHES[1])):
-            noisy = [np.corrcoef(one.mean(0), found[change].exact)[0, 1] for one in drawn(name, change).values()]
+            noisy = [
+                np.corrcoef(one.mean(0), found[change].exact)[0, 1]
+                for one in drawn(name, change).values()
+            ]
             noise.plot(
                 np.log2(DRAWS),
                 noisy,
@@ -201,17 +240,28 @@ def policy_ratio() -> Axes:
     return scatter
 
 
-@figure("policy-draws", "Jensen: the mean of the ratio, with draws averaged before the exponential and after it")
+@figure(
+    "policy-draws",
+    "Jensen: the mean of the ratio, with draws averaged before the exponential and after it",
+)
 def jensen() -> Axes:
     ax = plots.axes(6.6, 4.0)[0]
     singles = drawn("fm-ot")
     curves: dict[str, Any] = {
         "exponential first": [one.mean() for one in map(np.exp, singles.values())],
         "average first": [np.exp(one.mean(0)).mean() for one in singles.values()],
-        "FM without noise": np.full(len(DRAWS), np.exp(changes()["coarse"].surrogate["fm-ot"]).mean()),
+        "FM without noise": np.full(
+            len(DRAWS), np.exp(changes()["coarse"].surrogate["fm-ot"]).mean()
+        ),
         "exact ratio": np.full(len(DRAWS), np.exp(changes()["coarse"].exact).mean()),
     }
-    plots.lines(np.log2(DRAWS), curves, xlabel="draws of (λ, ε) per action", ylabel="mean over actions of new / old", ax=ax)
+    plots.lines(
+        np.log2(DRAWS),
+        curves,
+        xlabel="draws of (λ, ε) per action",
+        ylabel="mean over actions of new / old",
+        ax=ax,
+    )
     ax.set_xticks(np.log2(DRAWS), [str(m) for m in DRAWS])
     for line in ax.lines[4::2]:
         line.set_linestyle(plots.DASHES[1])
@@ -256,7 +306,10 @@ def _cloud(ax: Axes, name: str, title: str) -> None:
     ax.set(xlim=(-3, 3), ylim=(-3, 3), title=title, aspect="equal")
 
 
-@figure("policy-training", "Four goals in the plane: reward and goals kept by step, three seeds each; actions before and after")
+@figure(
+    "policy-training",
+    "Four goals in the plane: reward and goals kept by step, three seeds each; actions before and after",
+)
 def policy_training() -> Axes:
     panels = plots.axes(12, 7.4, columns=3, rows=2)
     reward, goals = panels[:2]
@@ -273,14 +326,19 @@ def policy_training() -> Axes:
     return reward
 
 
-@figure("policy-collapse", "Run longer, FPO is left with one goal or two; a KL term to the first policy holds all four so far")
+@figure(
+    "policy-collapse",
+    "Run longer, FPO is left with one goal or two; a KL term to the first policy holds all four so far",
+)
 def policy_collapse() -> Axes:
     panels = plots.axes(12, 4.0, columns=3)
     _curves(panels[0], ("FPO", "FPO + KL"), "reward")
     _curves(panels[1], ("FPO", "FPO + KL"), "goals")
     panels[0].set(ylabel="mean reward", ylim=(0, 1.02), title="reward")
     panels[0].legend(frameon=False, loc="lower right")
-    panels[1].set(ylabel="goals kept", ylim=(0, 4.3), title="goals with ≥ 5 % of the hits", yticks=range(5))
+    panels[1].set(
+        ylabel="goals kept", ylim=(0, 4.3), title="goals with ≥ 5 % of the hits", yticks=range(5)
+    )
     _cloud(panels[2], "FPO + KL", "with the KL term, seed 0")
     return panels[0]
 

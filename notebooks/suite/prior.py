@@ -24,14 +24,20 @@ def prior_kl(logsnr: ArrayLike, x: ArrayLike) -> NDArray:
     return (expit(level) * (square - d) - d * log_expit(-level)) / 2  # sigma² − 1 = −alpha²
 
 
-def terminal_bias(logsnr: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> tuple[NDArray, NDArray]:
+def terminal_bias(
+    logsnr: ArrayLike, mean: ArrayLike, variance: ArrayLike
+) -> tuple[NDArray, NDArray]:
     """What the exact flow makes of a start from N(0, 1) where training ended at λ, for data N(mean, variance) along one direction.
 
     Returns:
         (mean of the samples, their standard deviation over the data's): m (1 − alpha √(V/v)) and 1/√v with v = alpha² V + sigma².
         A terminal SNR of zero, λ = −inf, mends both (Lin et al. 2023, arXiv 2305.08891; ``paths.zero_terminal_snr``).
     """
-    m, v, level = finite(mean, "mean"), finite(variance, "variance"), np.asarray(logsnr, dtype=float)
+    m, v, level = (
+        finite(mean, "mean"),
+        finite(variance, "variance"),
+        np.asarray(logsnr, dtype=float),
+    )
     if not (v > 0).all() or np.isnan(level).any():
         raise ValueError(f"a variance must be > 0 and logsnr a number, got {v}, {logsnr!r}")
     total = expit(level) * v + expit(-level)
@@ -41,7 +47,9 @@ def terminal_bias(logsnr: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> tu
 def lowest_logsnr(variance: float, loss: float = 0.01) -> float:
     """λ where training must end for samples to lose no more than that share of their standard deviation: 1/√v = 1 − loss."""
     if not (0 < loss < 1 and variance > (1 - loss) ** -2):
-        raise ValueError(f"0 < loss < 1, and any level will do unless variance > 1/(1 - loss)²; got {loss}, {variance}")
+        raise ValueError(
+            f"0 < loss < 1, and any level will do unless variance > 1/(1 - loss)²; got {loss}, {variance}"
+        )
     return float(logit(((1 - loss) ** -2 - 1) / (variance - 1)))
 
 

@@ -32,11 +32,17 @@ class PriorExplorer(Explorer):
             raise unknown("schedule", schedule, self.ends, "prior_figures.TERMINAL")
         self.controls: dict[str, Any] = {
             "schedule": control(w.Dropdown, "ends like", options=[*self.ends, OWN], value=schedule),
-            "logsnr": control(w.FloatSlider, "λ at the end", self._place(schedule), min=-24, max=0, step=0.05),
-            "side": control(w.SelectionSlider, "pixels/side", options=[8, 16, 32, 64, 128, 256, 512], value=64),
+            "logsnr": control(
+                w.FloatSlider, "λ at the end", self._place(schedule), min=-24, max=0, step=0.05
+            ),
+            "side": control(
+                w.SelectionSlider, "pixels/side", options=[8, 16, 32, 64, 128, 256, 512], value=64
+            ),
             "mean": control(w.FloatSlider, "data: mean", known.MEAN, min=-1, max=1, step=0.05),
             "std": control(w.FloatSlider, "data: std", 0.22, min=0.02, max=0.4, step=0.01),
-            "offset": control(w.FloatSlider, "offset c", 0.0, min=0, max=0.3, step=0.005, readout_format=".3f"),
+            "offset": control(
+                w.FloatSlider, "offset c", 0.0, min=0, max=0.3, step=0.005, readout_format=".3f"
+            ),
             "start": control(w.Checkbox, START, value=True, indent=False),
         }
         self.panels = plots.axes(8.8, 4.3, columns=2)
@@ -52,8 +58,14 @@ class PriorExplorer(Explorer):
     def ratios(self, level) -> tuple[np.ndarray, np.ndarray]:
         """Mean brightness of samples over the data's, and standard deviations likewise, at λ."""
         c = self.controls
-        side, std, mean = c["side"].value, c["std"].value, 1.0  # the ratio does not depend on the mean
-        return known.offset_bias(level, c["offset"].value, side, mean, std, also_at_start=c["start"].value)
+        side, std, mean = (
+            c["side"].value,
+            c["std"].value,
+            1.0,
+        )  # the ratio does not depend on the mean
+        return known.offset_bias(
+            level, c["offset"].value, side, mean, std, also_at_start=c["start"].value
+        )
 
     def _show(self, changed: str) -> str:
         c = self.controls
@@ -67,15 +79,29 @@ class PriorExplorer(Explorer):
         left, right = self.panels
         laws = {"data": (c["mean"].value, c["std"].value)}
         laws["samples"] = (c["mean"].value * float(kept), c["std"].value * float(spread))
-        bells = {name: np.exp(-(((self.tone - mean) / std) ** 2) / 2) for name, (mean, std) in laws.items()}
+        bells = {
+            name: np.exp(-(((self.tone - mean) / std) ** 2) / 2)
+            for name, (mean, std) in laws.items()
+        }
         label = "mean brightness of an image   [−1 black, 1 white]"
-        plots.lines(self.tone, bells, xlabel=label, ylabel="density / its maximum", outside=None, ax=left)
+        plots.lines(
+            self.tone, bells, xlabel=label, ylabel="density / its maximum", outside=None, ax=left
+        )
         at = max(level, self.grid[0])
-        curves = {"mean / data's": means, "std / data's": spreads, "here": np.linspace(0, 1, len(self.grid))}
+        curves = {
+            "mean / data's": means,
+            "std / data's": spreads,
+            "here": np.linspace(0, 1, len(self.grid)),
+        }
         x = dict.fromkeys(curves, self.grid) | {"here": np.full(len(self.grid), at)}
-        xlabel, ink = "λ at the end   [nats; −24 stands for −∞]", dict(zip(curves, (*plots.PALETTE[:2], "black"), strict=True))
+        xlabel, ink = (
+            "λ at the end   [nats; −24 stands for −∞]",
+            dict(zip(curves, (*plots.PALETTE[:2], "black"), strict=True)),
+        )
         label = "ratio of samples to data"
-        plots.lines(x, curves, xlabel=xlabel, ylabel=label, outside=None, colours=ink.__getitem__, ax=right)
+        plots.lines(
+            x, curves, xlabel=xlabel, ylabel=label, outside=None, colours=ink.__getitem__, ax=right
+        )
         if not changed:
             self._furnish()
         return self._words(level, laws)
@@ -83,7 +109,9 @@ class PriorExplorer(Explorer):
     def _furnish(self) -> None:
         """Once: limits, legends, and where schedules end."""
         left, right = self.panels
-        next(line for line in left.lines if line.get_gid() == "samples").set_linestyle(plots.DASHES[1])  # where nothing is lost
+        next(line for line in left.lines if line.get_gid() == "samples").set_linestyle(
+            plots.DASHES[1]
+        )  # where nothing is lost
         left.set(xlim=(-1.5, 1.5), ylim=(0, 1.3))
         right.set(xlim=(-25.5, 0), ylim=(0, 1.35))
         for name, level in self.ends.items():

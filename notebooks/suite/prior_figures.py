@@ -22,7 +22,9 @@ BETAS = {  # T = 1000 steps, as released
     "DDPM linear": np.linspace(1e-4, 0.02, 1000),
     "iDDPM cosine": np.minimum(1 - _COSINE[1:] / _COSINE[:-1], 0.999),
 }
-LEVELS = {name: logit(np.cumprod(1 - beta))[::-1] for name, beta in BETAS.items()}  # λ, noise to data
+LEVELS = {
+    name: logit(np.cumprod(1 - beta))[::-1] for name, beta in BETAS.items()
+}  # λ, noise to data
 TERMINAL = {name: float(level[0]) for name, level in LEVELS.items()}
 ZERO = "zero terminal SNR"
 SIZES = {16: plots.PALETTE[0], 64: plots.PALETTE[1], 256: plots.PALETTE[2]}
@@ -50,7 +52,9 @@ def spectrum(side: int = SIDE, std: float = STD) -> NDArray:
     return power
 
 
-def kl(level: ArrayLike, side: int = SIDE, mean: float = MEAN, std: float = STD) -> tuple[NDArray, NDArray]:
+def kl(
+    level: ArrayLike, side: int = SIDE, mean: float = MEAN, std: float = STD
+) -> tuple[NDArray, NDArray]:
     """Prior KL of an image in nats, on average, and the part of it that sampling feels, both like λ (n,).
 
     The first, E KL(q(z|x) ‖ N(0, I)), is the term of the ELBO. The second, KL(q(z) ‖ N(0, I)), is what a start from the prior gets
@@ -75,7 +79,11 @@ def _denoiser(mean, power):
 
 
 def brightness(
-    grid: ArrayLike, side: ArrayLike = SIDE, mean: ArrayLike = MEAN, std: ArrayLike = STD, n: int = 1000
+    grid: ArrayLike,
+    side: ArrayLike = SIDE,
+    mean: ArrayLike = MEAN,
+    std: ArrayLike = STD,
+    n: int = 1000,
 ) -> tuple[NDArray, NDArray]:
     """Mean and standard deviation of the brightness of samples started from N(0, 1) at grid[0], by DDIM on the grid.
 
@@ -87,11 +95,17 @@ def brightness(
     from diffviz import samplers
 
     sides, means, stds = (
-        torch.from_numpy(one) for one in np.broadcast_arrays(*(1.0 * np.asarray(x) for x in (side, mean, std)))
+        torch.from_numpy(one)
+        for one in np.broadcast_arrays(*(1.0 * np.asarray(x) for x in (side, mean, std)))
     )
     start = torch.from_numpy(stats.norm.ppf((np.arange(n) + 0.5) / n))
     start = (start / start.std(correction=0)).reshape(-1, *[1] * sides.ndim).expand(n, *sides.shape)
-    found = samplers.sample(_denoiser(sides * means, (sides * stds) ** 2), grid, solver="ddim", start=start).samples / sides
+    found = (
+        samplers.sample(
+            _denoiser(sides * means, (sides * stds) ** 2), grid, solver="ddim", start=start
+        ).samples
+        / sides
+    )
     return found.mean(0).numpy(), found.std(0, correction=0).numpy()
 
 
@@ -107,7 +121,14 @@ def _mark(ax: Axes, middle: float) -> None:
     for name, level in (TERMINAL | {ZERO: NOWHERE}).items():
         side = 1 if name == ZERO else -1
         ax.axvline(level, color="0.55", ls=":", lw=1, zorder=1)
-        text = ax.annotate(name, (level, middle), (7 * side, 0), textcoords="offset points", va="center", ha="center")
+        text = ax.annotate(
+            name,
+            (level, middle),
+            (7 * side, 0),
+            textcoords="offset points",
+            va="center",
+            ha="center",
+        )
         text.set(rotation=90, fontsize=8, color="0.25")
 
 
@@ -119,9 +140,24 @@ def prior_kl_figure() -> Axes:
     (ax,) = plots.axes(7.8, 4.3)
     grid = np.linspace(-22, 0, 221)
     total, mismatch = kl(grid)
-    curves = {"prior KL, a term of the ELBO": total, "of which samples feel, KL(q(z) ‖ N(0, I))": mismatch}
-    plots.lines(grid, curves, xlabel="log-SNR λ at the end   [nats]", ylabel="nats per image of 4,096 pixels", ax=ax)
-    ax.plot(list(TERMINAL.values()), kl(list(TERMINAL.values()))[0], "o", color=plots.PALETTE[0], gid="schedules")
+    curves = {
+        "prior KL, a term of the ELBO": total,
+        "of which samples feel, KL(q(z) ‖ N(0, I))": mismatch,
+    }
+    plots.lines(
+        grid,
+        curves,
+        xlabel="log-SNR λ at the end   [nats]",
+        ylabel="nats per image of 4,096 pixels",
+        ax=ax,
+    )
+    ax.plot(
+        list(TERMINAL.values()),
+        kl(list(TERMINAL.values()))[0],
+        "o",
+        color=plots.PALETTE[0],
+        gid="schedules",
+    )
     ax.set(yscale="log", ylim=(1e-8, 1e6), xlim=(-24, 0))
     _mark(ax, 3e3)
     return ax
@@ -143,15 +179,33 @@ def terminal_snr() -> Axes:
     level = "log-SNR λ at the end   [nats]"
     ink = lambda name: SIZES[int(name.split("²")[0])]
     for ax, lines, title in zip((left, right), curves, titles, strict=True):
-        plots.lines(grid, lines, xlabel=level, ylabel="ratio", title=title, colours=ink, outside=None, ax=ax)
+        plots.lines(
+            grid, lines, xlabel=level, ylabel="ratio", title=title, colours=ink, outside=None, ax=ax
+        )
         ax.set(ylim=(0, 1.06), xlim=(-24, 0))
         _mark(ax, 0.2 if ax is left else 0.58)  # where no curve runs
     places = [*TERMINAL.values(), NOWHERE]
-    for ax, values in zip((left, right), (_measured()[0] / MEAN, _measured()[1] / STD), strict=True):
+    for ax, values in zip(
+        (left, right), (_measured()[0] / MEAN, _measured()[1] / STD), strict=True
+    ):
         for (side, colour), ratio in zip(SIZES.items(), values.T, strict=True):
-            ax.plot(places, ratio, "o", ms=7, mfc="none", mew=1.6, color=colour, gid=f"{side}² measured", zorder=5)
+            ax.plot(
+                places,
+                ratio,
+                "o",
+                ms=7,
+                mfc="none",
+                mew=1.6,
+                color=colour,
+                gid=f"{side}² measured",
+                zorder=5,
+            )
     right.legend(
-        handles=right.lines[: 2 * len(SIZES) : 2], frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0.1, 0.0)
+        handles=right.lines[: 2 * len(SIZES) : 2],
+        frameon=False,
+        fontsize=9,
+        loc="lower left",
+        bbox_to_anchor=(0.1, 0.0),
     )
     right.annotate("circles: DDIM, 1000 steps", (0.12, 0.3), xycoords="axes fraction", fontsize=9)
     return left
@@ -167,10 +221,14 @@ def gaussian_images(level: float, start: str, n: int = 48, steps: int = 80):
     mean[0, 0] = SIDE * MEAN
     z = torch.randn(n, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
     first = z[:, 0, 0]
-    z[:, 0, 0] = (first - first.mean()) / first.std(correction=0)  # brightness without the accidents of n draws
+    z[:, 0, 0] = (first - first.mean()) / first.std(
+        correction=0
+    )  # brightness without the accidents of n draws
     if start == "data":
         z = expit(level) ** 0.5 * mean + (expit(level) * power + expit(-level)).sqrt() * z
-    grid = samplers.grid_of(paths.scaled_linear().schedule, steps) if level > -20 else zero_grid(steps)
+    grid = (
+        samplers.grid_of(paths.scaled_linear().schedule, steps) if level > -20 else zero_grid(steps)
+    )
     grid = np.r_[level, grid[grid > level + 1e-6]]
     found = samplers.sample(_denoiser(mean, power), grid, solver="ddim", start=z)
     return fft.idctn(found.samples.numpy(), axes=(1, 2), norm="ortho")
@@ -190,17 +248,33 @@ def brightness_figure() -> Axes:
     }
     for ax, (name, (level, start)) in zip(rows, kinds.items(), strict=True):
         images = gaussian_images(level, start)
-        strip = np.pad(images[:8], ((0, 0), (0, 0), (0, 4)), constant_values=1.0).transpose(1, 0, 2).reshape(SIDE, -1)
-        ax.imshow(strip[:, :-4], cmap="gray", vmin=-1.2, vmax=1.0, gid="images", interpolation="nearest")
+        strip = (
+            np.pad(images[:8], ((0, 0), (0, 0), (0, 4)), constant_values=1.0)
+            .transpose(1, 0, 2)
+            .reshape(SIDE, -1)
+        )
+        ax.imshow(
+            strip[:, :-4], cmap="gray", vmin=-1.2, vmax=1.0, gid="images", interpolation="nearest"
+        )
         means = images.mean((1, 2))
-        ax.set_title(f"{name}: mean brightness {means.mean():.2f} ± {means.std():.2f} over 48".replace("-", "−"), fontsize=10)
+        ax.set_title(
+            f"{name}: mean brightness {means.mean():.2f} ± {means.std():.2f} over 48".replace(
+                "-", "−"
+            ),
+            fontsize=10,
+        )
         ax.axis("off")
     rows[0].figure.subplots_adjust(left=0.02, right=0.98, bottom=0.02, top=0.94, hspace=0.16)
     return rows[0]
 
 
 def offset_bias(
-    level: ArrayLike, strength: ArrayLike, side: int = SIDE, mean: float = MEAN, std: float = STD, also_at_start: bool = True
+    level: ArrayLike,
+    strength: ArrayLike,
+    side: int = SIDE,
+    mean: float = MEAN,
+    std: float = STD,
+    also_at_start: bool = True,
 ) -> tuple[NDArray, NDArray]:
     """Mean brightness of samples over the data's, and standard deviations likewise, of a model trained with offset noise.
 
@@ -219,23 +293,52 @@ def offset_bias(
 def offset_noise() -> Axes:
     left, right = plots.axes(11.5, 4.3, columns=2)
     c = np.linspace(0, 0.3, 151)
-    shifts = {f"{side}² pixels": np.r_[0.0, [prior.offset_shift(one, side**2) for one in c[1:]]] for side in SIZES}
+    shifts = {
+        f"{side}² pixels": np.r_[0.0, [prior.offset_shift(one, side**2) for one in c[1:]]]
+        for side in SIZES
+    }
     label = "strength c of the offset, ε + c ξ"
     ink = lambda name: SIZES[int(name.split("²")[0])]
     plots.lines(
-        c, shifts, xlabel=label, ylabel="shift of λ at frequency 0   [nats]", title="−ln(1 + c² N)", colours=ink, ax=left
+        c,
+        shifts,
+        xlabel=label,
+        ylabel="shift of λ at frequency 0   [nats]",
+        title="−ln(1 + c² N)",
+        colours=ink,
+        ax=left,
     )
     at = prior.offset_shift(0.1, SIDE**2)
     left.plot([0.1], [at], "o", color=SIZES[SIDE], gid="c = 0.1")
-    left.annotate(f"c = 0.1: {at:.3f}".replace("-", "−"), (0.1, at), (8, 6), textcoords="offset points", fontsize=9)
+    left.annotate(
+        f"c = 0.1: {at:.3f}".replace("-", "−"),
+        (0.1, at),
+        (8, 6),
+        textcoords="offset points",
+        fontsize=9,
+    )
     sd = TERMINAL["Stable Diffusion"]
     (mean, spread), (_, plain) = offset_bias(sd, c), offset_bias(sd, c, also_at_start=False)
-    curves = {"mean / data's": mean, "std / data's, offset in the start too": spread, "std / data's, plain start": plain}
+    curves = {
+        "mean / data's": mean,
+        "std / data's, offset in the start too": spread,
+        "std / data's, plain start": plain,
+    }
     title = "64² images from λ = −5.364"
-    shade = dict(zip(curves, plots.PALETTE[3:], strict=False)).__getitem__  # not those of sizes, on the left
-    plots.lines(c, curves, xlabel=label, ylabel="ratio", title=title, outside=None, colours=shade, ax=right)
+    shade = dict(
+        zip(curves, plots.PALETTE[3:], strict=False)
+    ).__getitem__  # not those of sizes, on the left
+    plots.lines(
+        c, curves, xlabel=label, ylabel="ratio", title=title, outside=None, colours=shade, ax=right
+    )
     right.set(ylim=(0, 1.06))
-    right.legend(handles=right.lines[::2], frameon=False, fontsize=9, loc="center right", bbox_to_anchor=(1.0, 0.42))
+    right.legend(
+        handles=right.lines[::2],
+        frameon=False,
+        fontsize=9,
+        loc="center right",
+        bbox_to_anchor=(1.0, 0.42),
+    )
     return left
 
 
@@ -253,7 +356,10 @@ def gaussian_flow(c: float, n: int = 1000, steps: int = 100):
     return flow(lambda z, t: (t - (1 - t) * c) / (t**2 + (1 - t) ** 2 * c) * z, start, steps)
 
 
-@figure("straightness", "Flow matching from N(0, 1) to N(0, c): even between equal Gaussians paths bend, S = √c (2 − π/2)")
+@figure(
+    "straightness",
+    "Flow matching from N(0, 1) to N(0, c): even between equal Gaussians paths bend, S = √c (2 − π/2)",
+)
 def straightness_figure() -> Axes:
     from suite.couplings import straightness
 
@@ -262,11 +368,24 @@ def straightness_figure() -> Axes:
     for k in range(z.shape[1]):
         left.plot(t, z[:, k, 0], color=plots.PALETTE[1], lw=1.6, gid=f"path {k}")
         left.plot([1, 0], z[[0, -1], k, 0], color="0.6", lw=0.9, ls="--", gid=f"chord {k}")
-    left.set(xlabel="time t   [0 data, 1 noise]", ylabel="z", title="c = 1: every path goes in to 0.707 and back", xlim=(1, 0))
+    left.set(
+        xlabel="time t   [0 data, 1 noise]",
+        ylabel="z",
+        title="c = 1: every path goes in to 0.707 and back",
+        xlim=(1, 0),
+    )
     c = np.geomspace(0.003, 10, 100)
     curve = {"√c (2 − π/2)": np.sqrt(c) * (2 - np.pi / 2)}
-    plots.lines(c, curve, xlabel="variance c of the data", ylabel="straightness S, 0 is straight", ax=right)
-    right.plot(C_VALUES, [straightness(*gaussian_flow(one)) for one in C_VALUES], "o", color=plots.PALETTE[1], gid="measured")
+    plots.lines(
+        c, curve, xlabel="variance c of the data", ylabel="straightness S, 0 is straight", ax=right
+    )
+    right.plot(
+        C_VALUES,
+        [straightness(*gaussian_flow(one)) for one in C_VALUES],
+        "o",
+        color=plots.PALETTE[1],
+        gid="measured",
+    )
     right.set(xscale="log", yscale="log", title="dots: the integrated flow")
     return left
 
@@ -287,9 +406,21 @@ class Coupled(NamedTuple):
         from suite import couplings as C
 
         source, x, z = (torch.from_numpy(one) for one in (self.source, self.x, self.z))
-        cost, carried, s = C.transport_cost(source, x), C.transport_cost(z[0], z[-1]), C.straightness(self.t, z)
-        found = {"crossings": C.crossings(source[:1000], x[:1000]), "cost": cost, "flow's cost": carried, "S": s}
-        found |= {"S/energy": s / (s + carried), "path ratio": C.path_ratio(z)}  # energy: the mean of ∫‖velocity‖² dt
+        cost, carried, s = (
+            C.transport_cost(source, x),
+            C.transport_cost(z[0], z[-1]),
+            C.straightness(self.t, z),
+        )
+        found = {
+            "crossings": C.crossings(source[:1000], x[:1000]),
+            "cost": cost,
+            "flow's cost": carried,
+            "S": s,
+        }
+        found |= {
+            "S/energy": s / (s + carried),
+            "path ratio": C.path_ratio(z),
+        }  # energy: the mean of ∫‖velocity‖² dt
         return found | {f"W2, {k}": w for k, w in self.euler.items()}
 
 
@@ -331,14 +462,24 @@ def coupled(steps: int = 1500, n: int = 2048, shown: int = 600) -> dict[str, Cou
     seed = lambda k: torch.Generator().manual_seed(k)
     ring, moons = ring_and_moons()
     source, x = ring.sample(n, seed(0)), moons.sample(n, seed(1))
-    fresh, truth, exact = ring.sample(shown, seed(2)), moons.sample(shown, seed(3)), exact_velocity(ring, moons)
+    fresh, truth, exact = (
+        ring.sample(shown, seed(2)),
+        moons.sample(shown, seed(3)),
+        exact_velocity(ring, moons),
+    )
     pairs = {name: C.independent(source, x, seed(4)) for name in COUPLINGS[:2]}
-    pairs |= {"minibatch OT": C.minibatch_ot(source, x, seed(4)), "reflow": (source, C.flow(exact, source, 20)[1][-1])}
+    pairs |= {
+        "minibatch OT": C.minibatch_ot(source, x, seed(4)),
+        "reflow": (source, C.flow(exact, source, 20)[1][-1]),
+    }
     found = {}
     for name, (one, two) in pairs.items():
         velocity = exact if name == COUPLINGS[0] else fit_velocity(one, two, seed(5), steps=steps)
         ends = {k: C.flow(velocity, fresh, k, "euler")[1][-1] for k in EULER}
-        euler = {k: C.transport_cost(*C.minibatch_ot(end, truth, seed(6), batch=shown)) ** 0.5 for k, end in ends.items()}
+        euler = {
+            k: C.transport_cost(*C.minibatch_ot(end, truth, seed(6), batch=shown)) ** 0.5
+            for k, end in ends.items()
+        }
         t, z = C.flow(velocity, fresh, 30)
         found[name] = Coupled(one.numpy(), two.numpy(), t.numpy(), z.numpy(), euler)
     return found
@@ -352,15 +493,23 @@ def floor(shown: int = 600) -> float:
 
     moons = ring_and_moons()[1]
     one, two = (moons.sample(shown, torch.Generator().manual_seed(k)) for k in (7, 3))
-    return C.transport_cost(*C.minibatch_ot(one, two, torch.Generator().manual_seed(6), batch=shown)) ** 0.5
+    return (
+        C.transport_cost(*C.minibatch_ot(one, two, torch.Generator().manual_seed(6), batch=shown))
+        ** 0.5
+    )
 
 
 def table() -> str:
     """The numbers of ``coupled``, a row each."""
     rows = {name: one.numbers() for name, one in coupled().items()}
     head = [f"{name:>13}" for name in rows[COUPLINGS[0]]]
-    lines = [f"{name:20}" + "".join(f"{value:13.3f}" for value in row.values()) for name, row in rows.items()]
-    return "\n".join([" " * 20 + "".join(head), *lines, f"W2 of two draws of the data: {floor():.3f}"])
+    lines = [
+        f"{name:20}" + "".join(f"{value:13.3f}" for value in row.values())
+        for name, row in rows.items()
+    ]
+    return "\n".join(
+        [" " * 20 + "".join(head), *lines, f"W2 of two draws of the data: {floor():.3f}"]
+    )
 
 
 @figure(
@@ -370,18 +519,27 @@ def table() -> str:
 def couplings_figure() -> Axes:
     grid = plots.axes(12, 7.4, columns=3, rows=2)
     chosen = {name.split(",")[0]: coupled()[name] for name in (COUPLINGS[0], *COUPLINGS[2:])}
-    for (name, one), top, bottom, colour in zip(chosen.items(), grid[:3], grid[3:], plots.PALETTE, strict=False):
+    for (name, one), top, bottom, colour in zip(
+        chosen.items(), grid[:3], grid[3:], plots.PALETTE, strict=False
+    ):
         found, gap = one.numbers(), np.full((120, 1, 2), np.nan)
         pairs = np.concatenate([one.source[:120, None], one.x[:120, None], gap], 1).reshape(-1, 2)
         ways = np.concatenate([one.z[:, :120].transpose(1, 0, 2), gap], 1).reshape(-1, 2)
         for ax, (x, y), word in ((top, pairs.T, "pairs"), (bottom, ways.T, "paths")):
             ax.plot(x, y, color=colour, lw=0.7, alpha=0.6, gid=f"{name}: {word}")
             ax.set(xlim=(-6.5, 7), ylim=(-6.5, 6.5), aspect="equal")
-        for ax, start, end in ((top, one.source[:120], one.x[:120]), (bottom, one.z[0, :300], one.z[-1, :300])):
+        for ax, start, end in (
+            (top, one.source[:120], one.x[:120]),
+            (bottom, one.z[0, :300], one.z[-1, :300]),
+        ):
             ax.plot(*start.T, ".", ms=3, color="0.35", gid="source")
             ax.plot(*end.T, ".", ms=3, color="black", gid="data")
-        top.set_title(f"{name}: {found['crossings']:.1%} cross, cost {found['cost']:.1f}", fontsize=11)
-        bottom.set_title(f"its flow: S = {found['S']:.3f}, path ratio {found['path ratio']:.3f}", fontsize=11)
+        top.set_title(
+            f"{name}: {found['crossings']:.1%} cross, cost {found['cost']:.1f}", fontsize=11
+        )
+        bottom.set_title(
+            f"its flow: S = {found['S']:.3f}, path ratio {found['path ratio']:.3f}", fontsize=11
+        )
     grid[0].set_ylabel("120 pairs")
     grid[3].set_ylabel("paths of the flow")
     return grid[0]

@@ -37,7 +37,9 @@ FRAMES: dict[str, tuple[Path, float, str]] = {
     "linear": (LINEAR, 3.3, "linear"),
     "VE": (Path("VE", VE, WIDER.schedule), 600.0, "symlog"),
 }
-SOLVERS: dict[str, tuple[str, str]] = {  # its name in the package, and its option for noise ("" for none)
+SOLVERS: dict[
+    str, tuple[str, str]
+] = {  # its name in the package, and its option for noise ("" for none)
     "DDIM": ("ddim", "eta"),
     "Euler in the frame": ("euler", "eta"),
     "Heun": ("heun", "churn"),
@@ -46,7 +48,9 @@ SOLVERS: dict[str, tuple[str, str]] = {  # its name in the package, and its opti
     "AB3 on dz/dθ": ("ab3", ""),
     "RK4": ("rk4", ""),
 }
-LAWS: dict[str, Any] = {name: unit_grid(name).schedule for name in GRIDS if not name.startswith("EDM")}
+LAWS: dict[str, Any] = {
+    name: unit_grid(name).schedule for name in GRIDS if not name.startswith("EDM")
+}
 LAWS |= {"EDM, Karras ρ = 7": karras(*RANGE), EVEN: stats.uniform(RANGE[0], RANGE[1] - RANGE[0])}
 POINTS, PATHS = 150, 12
 
@@ -61,11 +65,18 @@ class TrajectoryExplorer(Explorer):
     """
 
     def __init__(self, data: str = "ring8", solver: str = "DDIM", grid: str = "FM, uniform t"):
-        known: tuple[tuple[str, str, Any], ...] = (("data", data, DATA), ("solver", solver, SOLVERS), ("grid", grid, LAWS))
+        known: tuple[tuple[str, str, Any], ...] = (
+            ("data", data, DATA),
+            ("solver", solver, SOLVERS),
+            ("grid", grid, LAWS),
+        )
         for kind, name, those in known:
             if name not in those:
                 raise unknown(
-                    kind, name, those, f"sampling_explorer.{ {'data': 'DATA', 'solver': 'SOLVERS', 'grid': 'LAWS'}[kind] }"
+                    kind,
+                    name,
+                    those,
+                    f"sampling_explorer.{ {'data': 'DATA', 'solver': 'SOLVERS', 'grid': 'LAWS'}[kind] }",
                 )
         self.controls: dict[str, Any] = {
             "step": control(w.IntSlider, "step", 6, min=0, max=12),
@@ -75,8 +86,13 @@ class TrajectoryExplorer(Explorer):
             "steps": control(w.IntSlider, "steps", 12, min=1, max=64),
             "frame": control(w.ToggleButtons, "frame", options=list(FRAMES)),
             "noise": control(w.FloatSlider, "noise", 0.0, min=0, max=1, step=0.05),
-            "file": control(w.Text, "file", "trajectory.gif", tooltip="gif, or mp4 where ffmpeg is installed"),
-            "save": w.Button(description="save animation", layout=w.Layout(width="150px", margin="2px 2px 2px 96px")),
+            "file": control(
+                w.Text, "file", "trajectory.gif", tooltip="gif, or mp4 where ffmpeg is installed"
+            ),
+            "save": w.Button(
+                description="save animation",
+                layout=w.Layout(width="150px", margin="2px 2px 2px 96px"),
+            ),
         }
         self.controls["frame"].style.button_width = "76px"
         self._setting: tuple = ()
@@ -85,17 +101,25 @@ class TrajectoryExplorer(Explorer):
 
     def trajectory(self) -> Trajectory:
         """The trajectory of the present setting, sampled when the setting is new."""
-        setting = tuple(self.controls[name].value for name in ("data", "solver", "grid", "steps", "frame", "noise"))
+        setting = tuple(
+            self.controls[name].value
+            for name in ("data", "solver", "grid", "steps", "frame", "noise")
+        )
         if setting != self._setting:
             data, solver, grid, steps, frame, noise = setting
             model, start, _ = best(data, POINTS)
             name, option = SOLVERS[solver]
-            share = {"eta": noise, "churn": noise * steps * (math.sqrt(2) - 1)}  # the most that Heun takes is a factor √2
+            share = {
+                "eta": noise,
+                "churn": noise * steps * (math.sqrt(2) - 1),
+            }  # the most that Heun takes is a factor √2
             options: dict[str, Any] = {option: share[option]} if option else {}
             options |= {"path": FRAMES[frame][0]} if name == "euler" else {}
             levels = dv.samplers.grid_of(LAWS[grid], steps, *RANGE)
             generator = torch.Generator().manual_seed(1)
-            self._found = dv.sample(model, levels, solver=name, start=start, generator=generator, **options)
+            self._found = dv.sample(
+                model, levels, solver=name, start=start, generator=generator, **options
+            )
             self._explained = trajectories.explained(self._found)
             self._place: tuple[NDArray, Tensor] = self._found.on(FRAMES[frame][0])
             self._end = self._words(data, noise if option else 0.0)
@@ -135,14 +159,18 @@ class TrajectoryExplorer(Explorer):
             few = points[:, :PATHS].movedim(1, 0)
             gap = torch.full((PATHS, 1, 2), math.nan, dtype=few.dtype)
             lines["paths"].set_data(*torch.cat([few, gap], 1).flatten(0, 1).T.numpy())
-            lines["so far"].set_data(*torch.cat([few[:, : step + 1], gap], 1).flatten(0, 1).T.numpy())
+            lines["so far"].set_data(
+                *torch.cat([few[:, : step + 1], gap], 1).flatten(0, 1).T.numpy()
+            )
             lines["points"].set_data(*points[step].T.numpy())
 
     def _axes(self) -> None:
         c = self.controls
         _, half, scale = FRAMES[c["frame"].value]
         x = dv.toy(c["data"].value, unit=True).sample(600, torch.Generator().manual_seed(0)).numpy()
-        for ax, name, wide in zip(self.panels, ("z", "x̂, the exact denoiser's answer"), (half, 2.6), strict=True):
+        for ax, name, wide in zip(
+            self.panels, ("z", "x̂, the exact denoiser's answer"), (half, 2.6), strict=True
+        ):
             ax.clear()
             ax.plot(*x.T, ".", color="0.8", ms=3, zorder=1)
             ax.plot([], [], "-", color="0.55", lw=0.7, gid="paths")
@@ -152,7 +180,12 @@ class TrajectoryExplorer(Explorer):
             kind: dict[str, Any] = {"linthresh": 3} if scale == "symlog" and name == "z" else {}
             for axis in ("x", "y"):
                 getattr(ax, f"set_{axis}scale")(scale if name == "z" else "linear", **kind)
-            ax.set(xlim=(-wide, wide), ylim=(-wide, wide), xlabel="first coordinate", ylabel="second coordinate")
+            ax.set(
+                xlim=(-wide, wide),
+                ylim=(-wide, wide),
+                xlabel="first coordinate",
+                ylabel="second coordinate",
+            )
             if kind:
                 ax.set(xticks=(-100, -10, 0, 10, 100), yticks=(-100, -10, 0, 10, 100))
             ax.grid(alpha=0.25)
@@ -176,14 +209,18 @@ class TrajectoryExplorer(Explorer):
             ".mp4": partial(self._mp4, shutil.which("ffmpeg")),
         }
         if file.suffix.lower() not in writers:
-            raise ValueError(f"cannot write {file.name!r}: the ending is .gif, or .mp4 where ffmpeg is installed")
+            raise ValueError(
+                f"cannot write {file.name!r}: the ending is .gif, or .mp4 where ffmpeg is installed"
+            )
         writers[file.suffix.lower()](file, seconds / (self.controls["steps"].value + 1))
         return f"<br><i>saved {html.escape(str(file.resolve()))}</i>"
 
     def _gif(self, file: File, each: float) -> None:
         first, *rest = (one.quantize(64) for one in self.pictures())
         pause = max(20, round(1000 * each))
-        first.save(file, save_all=True, append_images=rest, duration=[pause] * len(rest) + [1500], loop=0)
+        first.save(
+            file, save_all=True, append_images=rest, duration=[pause] * len(rest) + [1500], loop=0
+        )
 
     def _mp4(self, ffmpeg: str | None, file: File, each: float) -> None:
         if not ffmpeg:
@@ -191,5 +228,20 @@ class TrajectoryExplorer(Explorer):
         stream = io.BytesIO()
         for one in self.pictures():
             one.save(stream, "PNG")
-        command = [ffmpeg, "-y", "-loglevel", "error", "-f", "image2pipe", "-framerate", f"{1 / each:.3f}", "-i", "-"]
-        subprocess.run([*command, "-pix_fmt", "yuv420p", "-r", "25", str(file)], input=stream.getvalue(), check=True)
+        command = [
+            ffmpeg,
+            "-y",
+            "-loglevel",
+            "error",
+            "-f",
+            "image2pipe",
+            "-framerate",
+            f"{1 / each:.3f}",
+            "-i",
+            "-",
+        ]
+        subprocess.run(
+            [*command, "-pix_fmt", "yuv420p", "-r", "25", str(file)],
+            input=stream.getvalue(),
+            check=True,
+        )

@@ -36,7 +36,9 @@ def normal(n: int, *shape: int, seed: int = 0) -> Any:
     """Standard normal starts (n, *shape), the same on every call."""
     import torch
 
-    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(
+        n, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
 
 
 def unit_grid(name: str) -> Path:
@@ -57,7 +59,11 @@ def exact(name: str) -> Any:
     def denoise(z, logsnr):
         flat, alpha, noise = z.flatten(1).double(), logsnr.sigmoid().sqrt(), (-logsnr).sigmoid()
         total = alpha**2 * variance + noise
-        square = flat.square().sum(1, keepdim=True) - 2 * alpha * flat @ means.T + alpha**2 * means.square().sum(1)
+        square = (
+            flat.square().sum(1, keepdim=True)
+            - 2 * alpha * flat @ means.T
+            + alpha**2 * means.square().sum(1)
+        )
         share = (logs - means.shape[1] / 2 * total.log() - square / (2 * total)).softmax(1) / total
         x_hat = noise * share @ means + alpha * (share * variance).sum(1, keepdim=True) * flat
         return x_hat.to(z).view_as(z)
@@ -79,7 +85,8 @@ def between(share: float) -> Frame:
 
 
 @figure(
-    "scaling-slider", "From the linear to the variance-preserving frame: DDIM does not move, Euler does (N(0, 0.25), 6 steps)"
+    "scaling-slider",
+    "From the linear to the variance-preserving frame: DDIM does not move, Euler does (N(0, 0.25), 6 steps)",
 )
 def scaling_slider() -> Axes:
     import torch
@@ -91,9 +98,18 @@ def scaling_slider() -> Axes:
 
     def run(share=None):
         options: dict = {} if share is None else {"path": Path("", between(share), LINEAR.schedule)}
-        return dv.sample(data, grid, solver="ddim" if share is None else "euler", start=one, **options).z[:, 0, 0].numpy()
+        return (
+            dv.sample(data, grid, solver="ddim" if share is None else "euler", start=one, **options)
+            .z[:, 0, 0]
+            .numpy()
+        )
 
-    curves = {"DDIM": run(), "Euler, linear frame": run(0.0), "Euler, half way": run(0.5), "Euler, VP frame": run(1.0)}
+    curves = {
+        "DDIM": run(),
+        "Euler, linear frame": run(0.0),
+        "Euler, half way": run(0.5),
+        "Euler, VP frame": run(1.0),
+    }
     exact = np.hypot((1 - fine) * 0.5, fine) / np.hypot(1 - fine, fine)
     title = "6 steps from z = 1, all drawn in the VP frame"
     plots.lines(t, curves, xlabel=TIME, ylabel="z", title=title, outside=None, ax=left)
@@ -106,8 +122,20 @@ def scaling_slider() -> Axes:
         "exact flow": np.full(21, exact[-1]),
     }
     label = "frame   [0 linear ← → 1 VP]"
-    colours = {"exact flow": "black", "DDIM": plots.PALETTE[0], "Euler": plots.PALETTE[3]}.__getitem__
-    plots.lines(shares, ends, xlabel=label, ylabel="where the 6 steps end", title="the last z", colours=colours, ax=right)
+    colours = {
+        "exact flow": "black",
+        "DDIM": plots.PALETTE[0],
+        "Euler": plots.PALETTE[3],
+    }.__getitem__
+    plots.lines(
+        shares,
+        ends,
+        xlabel=label,
+        ylabel="where the 6 steps end",
+        title="the last z",
+        colours=colours,
+        ax=right,
+    )
     next(line for line in right.lines if line.get_gid() == "exact flow").set(ls=":", lw=1.5)
     right.legend(frameon=False, fontsize=9, handlelength=3)
     return left
@@ -129,7 +157,10 @@ def exact_path(variance: float, path: str, t: NDArray) -> NDArray:
     return np.sqrt(alpha**2 * variance + sigma**2)
 
 
-@figure("vp-vs-fm", "How straight an exact path is depends on the data: N(0, c) under flow matching and under VP-cosine")
+@figure(
+    "vp-vs-fm",
+    "How straight an exact path is depends on the data: N(0, c) under flow matching and under VP-cosine",
+)
 def vp_vs_fm() -> Axes:
     row = plots.axes(12.5, 4.2, columns=3)
     t = np.linspace(0, 1, 201)
@@ -156,7 +187,13 @@ def vp_vs_fm() -> Axes:
     }
     plots.lines(variances, off, colours=lambda name: shade[name], ax=row[2], **labels)
     for name in off:
-        row[2].plot(VARIANCES, [off_chord(v, name) for v in VARIANCES], "o", color=shade[name], gid=f"{name}, dots")
+        row[2].plot(
+            VARIANCES,
+            [off_chord(v, name) for v in VARIANCES],
+            "o",
+            color=shade[name],
+            gid=f"{name}, dots",
+        )
     row[2].set_xscale("log")
     return row[0]
 
@@ -164,17 +201,26 @@ def vp_vs_fm() -> Axes:
 # --- noise on the way --------------------------------------------------------------------------------------------------------
 
 
-@figure("churn", "Weight of each prediction in the final sample, 100 steps of the cosine grid: flat for DDIM, rising for DDPM")
+@figure(
+    "churn",
+    "Weight of each prediction in the final sample, 100 steps of the cosine grid: flat for DDIM, rising for DDPM",
+)
 def churn() -> Axes:
     from suite import trajectories
 
     grid = COSINE.logsnr(np.linspace(1 - 1e-9, 1e-9, 101))
     curves = {
         name: np.abs(trajectories.prediction_weights(grid, eta=eta))[1:]
-        for name, eta in (("DDIM", 0.0), ("half of DDPM's noise, η = 0.5", 0.5), ("DDPM, η = 1", 1.0))
+        for name, eta in (
+            ("DDIM", 0.0),
+            ("half of DDPM's noise, η = 0.5", 0.5),
+            ("DDPM, η = 1", 1.0),
+        )
     }
     label, title = "|weight| of the step's v in the last z", "100 steps, cosine grid"
-    ax = plots.lines(np.arange(1, 101), curves, xlabel="step   [noise ← → data]", ylabel=label, title=title)
+    ax = plots.lines(
+        np.arange(1, 101), curves, xlabel="step   [noise ← → data]", ylabel=label, title=title
+    )
     flat = np.sin(np.pi / 200)
     ax.axhline(flat, color="0.4", ls=":", lw=1)
     ax.annotate(f"sin(π/200) = {flat:.6f}", (62, flat - 0.0014), fontsize=9)
@@ -186,7 +232,10 @@ def _next(draws, like):
     return next(draws)
 
 
-@figure("ddpm-is-ddim", "A DDPM step is a DDIM step of twice the length in log-SNR, and noise half of the way back")
+@figure(
+    "ddpm-is-ddim",
+    "A DDPM step is a DDIM step of twice the length in log-SNR, and noise half of the way back",
+)
 def ddpm_is_ddim() -> Axes:
     import torch
 
@@ -210,7 +259,10 @@ def ddpm_is_ddim() -> Axes:
     level, z = [grid[0]], [chain.z[0].item()]
     for k, (begin, end) in enumerate(pairwise(grid)):
         far = twice(torch.tensor([[z[-1]]], dtype=torch.float64), begin, end)
-        level, z = [*level, 2 * end - begin, end], [*z, far.item(), noised(far, 2 * end - begin, end, draws[k]).item()]
+        level, z = (
+            [*level, 2 * end - begin, end],
+            [*z, far.item(), noised(far, 2 * end - begin, end, draws[k]).item()],
+        )
     for k in range(0, len(z) - 1, 2):
         left.plot(
             level[k : k + 2],
@@ -228,8 +280,14 @@ def ddpm_is_ddim() -> Axes:
             ls=plots.DASHES[2],
             label="" if k else "noise, half way back",
         )
-    left.plot(grid, chain.z[:, 0, 0], "o", color="black", ms=6, gid="DDPM", label="DDPM, the same draws")
-    left.set(xlabel="log-SNR λ   [nats; noise ← → data]", ylabel="z, VP frame", title="one chain of 8 steps")
+    left.plot(
+        grid, chain.z[:, 0, 0], "o", color="black", ms=6, gid="DDPM", label="DDPM, the same draws"
+    )
+    left.set(
+        xlabel="log-SNR λ   [nats; noise ← → data]",
+        ylabel="z, VP frame",
+        title="one chain of 8 steps",
+    )
     left.legend(frameon=False, fontsize=9)
     begin, end, n = -1.0, 1.0, 20_000
     start = torch.full((n, 1), 0.4, dtype=torch.float64)
@@ -242,9 +300,13 @@ def ddpm_is_ddim() -> Axes:
     curves = {name: np.histogram(z.numpy(), edges, density=True)[0] for name, z in step.items()}
     middle = (edges[1:] + edges[:-1]) / 2
     title = "one step from z = 0.4, λ −1 → 1, 20,000 draws"
-    plots.lines(middle, curves, xlabel="z at λ = 1", ylabel="density", title=title, outside=None, ax=right)
+    plots.lines(
+        middle, curves, xlabel="z at λ = 1", ylabel="density", title=title, outside=None, ax=right
+    )
     right.lines[2].set_linestyle(plots.DASHES[1])  # two samples of one law
-    right.legend(handles=right.lines[::2], frameon=False, fontsize=9, loc="upper right", handlelength=3)
+    right.legend(
+        handles=right.lines[::2], frameon=False, fontsize=9, loc="upper right", handlelength=3
+    )
     right.set_ylim(0, 1.35 * max(curve.max() for curve in curves.values()))
     return left
 
@@ -256,7 +318,11 @@ def ddpm_is_ddim() -> Axes:
 def spectrum(size: int = 64) -> NDArray:
     """Power of the cosine coefficients of the photographs at hand, [−1, 1] scale, averaged over rings of frequency, (size, size)."""
     photos = dv.data.load("photos")
-    images = np.stack([photos[name] for name in ("camera", "astronaut", "coffee", "chelsea", "rocket")]) / 127.5 - 1
+    images = (
+        np.stack([photos[name] for name in ("camera", "astronaut", "coffee", "chelsea", "rocket")])
+        / 127.5
+        - 1
+    )
     side = images.shape[1] // size
     images = images.reshape(len(images), size, side, size, side).mean((2, 4))
     power = (fft.dctn(images, axes=(1, 2), norm="ortho") ** 2).mean(0)
@@ -299,7 +365,13 @@ def digit_runs() -> dict[str, Any]:
 
     x = dv.toy("digits", unit=True).sample(20_000, torch.Generator().manual_seed(0)).flatten(1)
     model = dv.models.MLP(128, 3, ())
-    return dict(zip(TRAINED, dv.fit(list(TRAINED), x, model=model, steps=600, batch=128, progress=False), strict=True))
+    return dict(
+        zip(
+            TRAINED,
+            dv.fit(list(TRAINED), x, model=model, steps=600, batch=128, progress=False),
+            strict=True,
+        )
+    )
 
 
 @figure(
@@ -311,22 +383,50 @@ def early_commitment() -> Axes:
     x = np.linspace(0, 1, 101)
     photos = {name: settled_photos(path) for name, path in GRIDS.items()}
     title = "Gaussian images, spectrum of photographs 64²"
-    plots.lines(x, photos, xlabel=STEPS, ylabel="R² = 1 − mmse/Var", title=title, colours=ink, outside=None, ax=row[0])
+    plots.lines(
+        x,
+        photos,
+        xlabel=STEPS,
+        ylabel="R² = 1 − mmse/Var",
+        title=title,
+        colours=ink,
+        outside=None,
+        ax=row[0],
+    )
     digits = {name: settled("digits", name) for name in GRIDS}
     x60, title = np.linspace(0, 1, 61), "digits, exact denoiser"
-    plots.lines(x60, digits, xlabel=STEPS, ylabel="R² of x̂ with the sample", title=title, colours=ink, ax=row[1])
+    plots.lines(
+        x60,
+        digits,
+        xlabel=STEPS,
+        ylabel="R² of x̂ with the sample",
+        title=title,
+        colours=ink,
+        ax=row[1],
+    )
     rate, curves = np.hypot(*np.indices((64, 64))) / 2, {}
     for name in ("FM, uniform t", "VP cosine"):
         levels = dv.samplers.grid_of(GRIDS[name].schedule, 100, -16, 16)
         for band, (low, high) in BANDS.items():
-            curves[f"{band}, {name[:2]}"] = share_of_spectrum(spectrum()[(low <= rate) & (rate < high)], levels)
+            curves[f"{band}, {name[:2]}"] = share_of_spectrum(
+                spectrum()[(low <= rate) & (rate < high)], levels
+            )
     colours = {key: plots.PALETTE[k % 3] for k, key in enumerate(curves)}.__getitem__
     title = "by cycles per image: FM, dashed VP cosine"
     plots.lines(
-        x, curves, xlabel=STEPS, ylabel="R² = 1 − mmse/Var in the band", title=title, colours=colours, outside=None, ax=row[2]
+        x,
+        curves,
+        xlabel=STEPS,
+        ylabel="R² = 1 − mmse/Var in the band",
+        title=title,
+        colours=colours,
+        outside=None,
+        ax=row[2],
     )
     handles = [line for line in row[2].lines if str(line.get_gid()).endswith(", FM")]
-    row[2].legend(handles, list(BANDS), frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    row[2].legend(
+        handles, list(BANDS), frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0)
+    )
     for ax in row:
         ax.set_ylim(-0.02, 1.02)
     return row[0]
@@ -335,7 +435,13 @@ def early_commitment() -> Axes:
 # --- solvers and grids -------------------------------------------------------------------------------------------------------
 
 RANGE = -10.0, 12.0
-SOLVERS = {"DDIM": "ddim", "Heun": "heun", "DPM++ 2M": "dpm++2m", "RK4": "rk4", "AB3 on dz/dθ": "ab3"}
+SOLVERS = {
+    "DDIM": "ddim",
+    "Heun": "heun",
+    "DPM++ 2M": "dpm++2m",
+    "RK4": "rk4",
+    "AB3 on dz/dθ": "ab3",
+}
 EVEN, MEASURED = "uniform in λ", "even measured error"
 
 
@@ -343,7 +449,9 @@ EVEN, MEASURED = "uniform in λ", "even measured error"
 def best(name: str, points: int = 64) -> Any:
     """Exact denoiser of a unit-variance toy, starts (points, 2) and where the adaptive reference ends from them, over ``RANGE``."""
     toy, start = exact(name), normal(points, 2)
-    adaptive = partial(dv.samplers.runge_kutta, method="dopri8")  # a third of dopri5's time to the same tolerance
+    adaptive = partial(
+        dv.samplers.runge_kutta, method="dopri8"
+    )  # a third of dopri5's time to the same tolerance
     return toy, start, dv.sample(toy, RANGE, solver=adaptive, start=start).z[-1]
 
 
@@ -354,7 +462,9 @@ def law(grid: str, data: str) -> Any:
 
     if grid == MEASURED:
         toy, start, _ = best(data)
-        return trajectories.error_law(dv.sample(toy, np.linspace(*RANGE, 101), solver="heun", start=start))
+        return trajectories.error_law(
+            dv.sample(toy, np.linspace(*RANGE, 101), solver="heun", start=start)
+        )
     known = {
         "uniform in FM's t": LINEAR.schedule,
         EVEN: stats.uniform(RANGE[0], RANGE[1] - RANGE[0]),
@@ -376,7 +486,9 @@ def error_of(solver: str, levels: Any, data: str) -> tuple[float, int]:
     if not np.allclose(np.asarray(levels, dtype=float)[[0, -1]], RANGE):
         raise ValueError(f"the grid runs from {RANGE[0]:g} to {RANGE[1]:g}")
     found = dv.sample(toy, levels, solver=solver, start=start)
-    return (found.z[-1] - end).square().mean().sqrt().item(), found.calls - 1  # the last call is for x_hat alone
+    return (
+        found.z[-1] - end
+    ).square().mean().sqrt().item(), found.calls - 1  # the last call is for x_hat alone
 
 
 @lru_cache(4096)
@@ -385,7 +497,9 @@ def rms(solver: str, grid: str, data: str, steps: int) -> tuple[float, int]:
     return error_of(SOLVERS[solver], dv.samplers.grid_of(law(grid, data), steps, *RANGE), data)
 
 
-def calls_to(solver: str, grid: str, data: str, wanted: float = 1e-2, most: int = 512) -> int | None:
+def calls_to(
+    solver: str, grid: str, data: str, wanted: float = 1e-2, most: int = 512
+) -> int | None:
     """Fewest calls to an error, by bisection over the number of steps; None if ``most`` steps do not reach it."""
     low, high = 1, 2
     while rms(solver, grid, data, high)[0] > wanted:
@@ -398,9 +512,13 @@ def calls_to(solver: str, grid: str, data: str, wanted: float = 1e-2, most: int 
     return rms(solver, grid, data, high)[1]
 
 
-def order(solver: str, grid: str, data: str = "gmm2d", steps: tuple[int, ...] = (64, 128, 256)) -> float:
+def order(
+    solver: str, grid: str, data: str = "gmm2d", steps: tuple[int, ...] = (64, 128, 256)
+) -> float:
     """Order of convergence: minus the slope of log error over log steps."""
-    return -float(np.polyfit(np.log(steps), np.log([rms(solver, grid, data, n)[0] for n in steps]), 1)[0])
+    return -float(
+        np.polyfit(np.log(steps), np.log([rms(solver, grid, data, n)[0] for n in steps]), 1)[0]
+    )
 
 
 @figure(
@@ -414,10 +532,15 @@ def solver_orders() -> Axes:
         for solver in SOLVERS:
             found = [rms(solver, grid, "gmm2d", n) for n in (8, 16, 32, 64, 128, 256)]
             name = f"{solver}, order {order(solver, grid):.2f}"
-            curves[name], x[name] = np.array([error for error, _ in found]), np.array([calls for _, calls in found])
+            curves[name], x[name] = (
+                np.array([error for error, _ in found]),
+                np.array([calls for _, calls in found]),
+            )
         ink = dict(zip(curves, plots.PALETTE, strict=False)).__getitem__
         label = "rms error of the last z"
-        plots.lines(x, curves, xlabel="calls of the denoiser", ylabel=label, title=grid, colours=ink, ax=ax)
+        plots.lines(
+            x, curves, xlabel="calls of the denoiser", ylabel=label, title=grid, colours=ink, ax=ax
+        )
         ax.axhline(1e-2, color="0.4", ls=":", lw=1)
         ax.set(xscale="log", yscale="log", xlim=(7, 1200), ylim=(1e-9, 10))
         ax.legend(frameon=False, fontsize=9, loc="lower left", handlelength=2)
@@ -434,7 +557,10 @@ def point_runs(data: str = "gmm2d") -> dict[str, Any]:
 
     toy = dv.toy(data, unit=True)
     x = toy.sample(20_000, torch.Generator().manual_seed(0))
-    return {"exact": exact(data), **dict(zip(TRAINED, dv.fit(list(TRAINED), x, steps=800, progress=False), strict=True))}
+    return {
+        "exact": exact(data),
+        **dict(zip(TRAINED, dv.fit(list(TRAINED), x, steps=800, progress=False), strict=True)),
+    }
 
 
 @lru_cache(4096)
@@ -463,7 +589,9 @@ COUNTS = 4, 8, 16, 32, 64, 128
 def train_sample_schedules() -> Axes:
     left, right = plots.axes(12.5, 4.6, columns=2)
     for k, trained in enumerate(point_runs()):
-        for width, name in zip((3.5, 3.5, 2.0, 1.5, 2.0), GRIDS, strict=True):  # one over another shows both
+        for width, name in zip(
+            (3.5, 3.5, 2.0, 1.5, 2.0), GRIDS, strict=True
+        ):  # one over another shows both
             y = [distance(trained, name, n) for n in COUNTS]
             ideal = trained == "exact"
             style: dict[str, Any] = {
@@ -472,8 +600,15 @@ def train_sample_schedules() -> Axes:
                 "ls": "-" if ideal else plots.DASHES[1 + k % 3],
             }
             left.plot(COUNTS, y, gid=f"{trained}: {name}", label=name if ideal else "", **style)
-    left.set(xscale="log", yscale="log", xlabel="DDIM steps", ylabel="rms distance from the exact flow's end")
-    left.set(title="thick: exact denoiser; dashed: four trainings", xticks=COUNTS, xticklabels=COUNTS)
+    left.set(
+        xscale="log",
+        yscale="log",
+        xlabel="DDIM steps",
+        ylabel="rms distance from the exact flow's end",
+    )
+    left.set(
+        title="thick: exact denoiser; dashed: four trainings", xticks=COUNTS, xticklabels=COUNTS
+    )
     left.minorticks_off()
     left.legend(frameon=False, fontsize=9)
     table = np.array([[distance(trained, name, 16) for name in GRIDS] for trained in point_runs()])
@@ -481,9 +616,23 @@ def train_sample_schedules() -> Axes:
     right.grid(False)
     for (i, j), value in np.ndenumerate(table):
         dark = np.log(table[i, j] / table.min()) > 0.5 * np.log(table.max() / table.min())
-        right.annotate(f"{value:.3f}", (j, i), ha="center", va="center", color="white" if dark else "black", fontsize=10)
-    short = [name.replace(", ", "\n").replace("VP ", "VP\n").replace("DDPM ", "DDPM\n") for name in GRIDS]
-    right.set(xticks=range(len(GRIDS)), xticklabels=short, yticks=range(len(table)), yticklabels=list(point_runs()))
+        right.annotate(
+            f"{value:.3f}",
+            (j, i),
+            ha="center",
+            va="center",
+            color="white" if dark else "black",
+            fontsize=10,
+        )
+    short = [
+        name.replace(", ", "\n").replace("VP ", "VP\n").replace("DDPM ", "DDPM\n") for name in GRIDS
+    ]
+    right.set(
+        xticks=range(len(GRIDS)),
+        xticklabels=short,
+        yticks=range(len(table)),
+        yticklabels=list(point_runs()),
+    )
     right.set(title="16 steps: rows are trainings, columns sampling grids")
     cast(Any, left.figure).subplots_adjust(bottom=0.16, wspace=0.24)
     return left

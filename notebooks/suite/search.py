@@ -76,7 +76,9 @@ def drawn(name: str, seed: int) -> Data:
     from diffviz.data import toy
 
     if name in IMAGES:
-        whole = torch.from_numpy(images(name)[np.random.default_rng(seed).permutation(len(images(name)))])
+        whole = torch.from_numpy(
+            images(name)[np.random.default_rng(seed).permutation(len(images(name)))]
+        )
         held = min(500, len(whole) // 5)
         return Data(whole[held:], whole[:held])
     generator = torch.Generator().manual_seed(seed)
@@ -97,7 +99,9 @@ def energy(x, y) -> float:
     """Root of 2 E|x − y| − E|x − x'| − E|y − y'|, energy distance, over all pairs of points (n, d) (Székely & Rizzo 2013)."""
     import torch
 
-    apart = lambda a, b: torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").mean().item()
+    apart = lambda a, b: (
+        torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").mean().item()
+    )
     return max(2 * apart(x, y) - apart(x, x) - apart(y, y), 0.0) ** 0.5
 
 
@@ -107,10 +111,20 @@ def sample(run, data: Data, name: str, seed: int) -> float:
 
     from diffviz import samplers
 
-    grid, draw = samplers.grid_of(objective("fm-ot").density, 24, LOW, HIGH), torch.Generator().manual_seed(seed)
-    made = samplers.sample(run.denoise, grid, start=torch.randn(data.held.shape, generator=draw)).samples
+    grid, draw = (
+        samplers.grid_of(objective("fm-ot").density, 24, LOW, HIGH),
+        torch.Generator().manual_seed(seed),
+    )
+    made = samplers.sample(
+        run.denoise, grid, start=torch.randn(data.held.shape, generator=draw)
+    ).samples
     made, true, known = (one.double().flatten(1) for one in (made, data.held, data.train))
-    floor = np.median([energy(known[torch.randperm(len(known), generator=draw)[: len(true)]], true) for _ in range(8)])
+    floor = np.median(
+        [
+            energy(known[torch.randperm(len(known), generator=draw)[: len(true)]], true)
+            for _ in range(8)
+        ]
+    )
     return float(np.log(energy(made, true) / floor))
 
 
@@ -134,10 +148,14 @@ def distortion(run, data: Data, name: str, seed: int, levels: int = 32) -> float
         level = LOW + (HIGH - LOW) / levels * (k + torch.rand(len(data.held), generator=draw))
         alpha, sigma = (one.sigmoid().sqrt()[:, None, None] for one in (level, -level))
         with torch.no_grad():
-            x_hat = run.denoise(alpha * data.held + sigma * torch.randn(data.held.shape, generator=draw), level)
+            x_hat = run.denoise(
+                alpha * data.held + sigma * torch.randn(data.held.shape, generator=draw), level
+            )
         whole.append(seen((x_hat - data.held).double().numpy()).mean())
     grid = np.linspace(LOW, HIGH, 1001)
-    return float(np.log(np.mean(whole) / (np.trapezoid(eye(name).distortion(grid), grid) / (HIGH - LOW))))
+    return float(
+        np.log(np.mean(whole) / (np.trapezoid(eye(name).distortion(grid), grid) / (HIGH - LOW)))
+    )
 
 
 class Goal(NamedTuple):
@@ -151,7 +169,9 @@ class Goal(NamedTuple):
 GOALS: Mapping[str, Goal] = {
     "likelihood": Goal(likelihood, "held-out −ELBO [nats]", ("elbo",)),
     "sample": Goal(sample, "ln(energy distance / floor)"),
-    "distortion": Goal(distortion, "ln(visible distortion / Gaussian denoiser's)", ("rate-distortion",)),
+    "distortion": Goal(
+        distortion, "ln(visible distortion / Gaussian denoiser's)", ("rate-distortion",)
+    ),
 }
 
 
@@ -169,11 +189,15 @@ def mixture(name: str, share: float, octaves: float) -> Curve:
 
 
 def _parametric(family: str, *names: str) -> Callable[..., Curve]:
-    return lambda _, *values: families.FAMILIES[family].build(**dict(zip(names, values, strict=True))).weighting
+    return lambda _, *values: (
+        families.FAMILIES[family].build(**dict(zip(names, values, strict=True))).weighting
+    )
 
 
 FAMILIES: Mapping[str, Family] = {
-    "logit-normal": Family(_parametric("flow logit-normal", "mean", "std"), (("mean", -2.5, 0.5), ("std", 0.8, 2.4))),
+    "logit-normal": Family(
+        _parametric("flow logit-normal", "mean", "std"), (("mean", -2.5, 0.5), ("std", 0.8, 2.4))
+    ),
     "sigmoid": Family(_parametric("sigmoid", "bias"), (("bias", -4.0, 10.0),)),
     "csf-mixture": Family(mixture, (("share", 0.0, 1.5), ("octaves", -2.0, 2.0))),
 }
@@ -241,15 +265,31 @@ class Search:
         best, seeds = self.second[OPTIMUM], len(self.second[OPTIMUM])
         reach = stats.t.isf(0.025, seeds - 1) / seeds**0.5 if seeds > 1 else np.nan
         off = {name: values - best for name, values in self.second.items() if name != OPTIMUM}
-        return {name: (float(d.mean()), float(reach * (d.std(ddof=1) if seeds > 1 else np.nan))) for name, d in off.items()}
+        return {
+            name: (float(d.mean()), float(reach * (d.std(ddof=1) if seeds > 1 else np.nan)))
+            for name, d in off.items()
+        }
 
     @property
     def verdicts(self) -> dict[str, list[str]]:
         """Names of the second round by how they compare with the optimum, each at 95 % by itself."""
-        alike, better, worse, none = kinds = "not distinguishable from the optimum", "better", "worse", "no verdict"
+        alike, better, worse, none = kinds = (
+            "not distinguishable from the optimum",
+            "better",
+            "worse",
+            "no verdict",
+        )
         found: dict[str, list[str]] = {kind: [] for kind in kinds}
         for name, (off, half) in self.beside.items():
-            kind = none if np.isnan(half) else alike if abs(off) <= half else worse if off > 0 else better
+            kind = (
+                none
+                if np.isnan(half)
+                else alike
+                if abs(off) <= half
+                else worse
+                if off > 0
+                else better
+            )
             found[kind].append(name)
         return found
 
@@ -259,28 +299,47 @@ class Search:
         lines = [
             f"{has['goal']} on {has['data']}: {GOALS[has['goal']].unit}, less is better",
             f"{has['family']}, {len(s.points)} points x {seeds} seeds, {has['steps']} steps of {has['batch']}, levels by law {has['law']!r}",
-            "\n" + "".join(f"{name:>10}" for name in [*(name for name, *_ in s.box), "mean", "s.e.", "surface"]),
+            "\n"
+            + "".join(
+                f"{name:>10}" for name in [*(name for name, *_ in s.box), "mean", "s.e.", "surface"]
+            ),
         ]
-        for x, values, *row in zip(s.points, s.values, s.alone.mean(1), s.stderr, s.at(s.points), strict=True):
+        for x, values, *row in zip(
+            s.points, s.values, s.alone.mean(1), s.stderr, s.at(s.points), strict=True
+        ):
             lines.append("".join([*(number(v, 2) for v in x), *map(number, row), failures(values)]))
         lines.append(f"\n{'s.e.':>20}   of the coefficients; parameters on [-1, 1]")
         lines += [
-            number(c) + number(error) + f"   {name}" for name, c, error in zip(s.names, s.coefficients, s.errors, strict=True)
+            number(c) + number(error) + f"   {name}"
+            for name, c, error in zip(s.names, s.coefficients, s.errors, strict=True)
         ]
         lines.append(
-            f"misfit: χ² of {s.misfit:.2f} for each degree of freedom" if seeds > 1 else "one seed: no estimate of the noise"
+            f"misfit: χ² of {s.misfit:.2f} for each degree of freedom"
+            if seeds > 1
+            else "one seed: no estimate of the noise"
         )
         for (name, low, high), at, spread in zip(s.box, self.optimum, s.optima.T, strict=True):
             line = f"optimum: {name} {at:.2f}"
             if len(spread):
                 line += " (95 %: {:.2f} to {:.2f})".format(*np.quantile(spread, [0.025, 0.975]))
-            lines.append(line + ", an end of the box" * bool(min(at - low, high - at) < 1e-3 * (high - low)))
-        lines.append(f"\n{'trained again':20}{'mean':>10}{'s.e.':>10}     less that of the optimum, each 95 %")
+            lines.append(
+                line + ", an end of the box" * bool(min(at - low, high - at) < 1e-3 * (high - low))
+            )
+        lines.append(
+            f"\n{'trained again':20}{'mean':>10}{'s.e.':>10}     less that of the optimum, each 95 %"
+        )
         for name, values in self.second.items():
             error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
-            off = "{:+14.4f} ± {:.4f}".format(*self.beside[name]) if np.isfinite(self.beside.get(name, np.nan)).all() else ""
+            off = (
+                "{:+14.4f} ± {:.4f}".format(*self.beside[name])
+                if np.isfinite(self.beside.get(name, np.nan)).all()
+                else ""
+            )
             lines.append(f"{name:20}{number(values.mean())}{number(error)}{off}{failures(values)}")
-        return "\n".join(lines + [f"{kind}: {', '.join(names)}" for kind, names in self.verdicts.items() if names])
+        return "\n".join(
+            lines
+            + [f"{kind}: {', '.join(names)}" for kind, names in self.verdicts.items() if names]
+        )
 
 
 def _read(file: Path, settings: Mapping[str, Any]) -> dict[tuple[str, int], float]:
@@ -293,10 +352,14 @@ def _read(file: Path, settings: Mapping[str, Any]) -> dict[tuple[str, int], floa
         return {}
     if not text.startswith(head):
         here, there = head.splitlines()[0], text.splitlines()[0][:200]
-        raise ValueError(f"{file} is of another search, or of none; name another file\n  it says  {there}\n  this is  {here}")
+        raise ValueError(
+            f"{file} is of another search, or of none; name another file\n  it says  {there}\n  this is  {here}"
+        )
     whole = text[: text.rindex("\n") + 1]
     if whole != text:
-        warnings.warn(f"{file}: the last row was cut short; it is taken off and measured again", stacklevel=3)
+        warnings.warn(
+            f"{file}: the last row was cut short; it is taken off and measured again", stacklevel=3
+        )
         fresh = file.with_name(f"{file.name}.tmp")
         fresh.write_text(whole)
         os.replace(fresh, file)
@@ -306,29 +369,45 @@ def _read(file: Path, settings: Mapping[str, Any]) -> dict[tuple[str, int], floa
             name, seed, value = row
             key, goal = (name, int(seed)), float(value)
         except ValueError as error:
-            raise ValueError(f"{file}, line {place}: {','.join(row)!r} is no candidate, seed and value; delete it") from error
+            raise ValueError(
+                f"{file}, line {place}: {','.join(row)!r} is no candidate, seed and value; delete it"
+            ) from error
         if key in rows:
-            raise ValueError(f"{file}, line {place}: {','.join(row)!r} is there twice; delete one of them")
+            raise ValueError(
+                f"{file}, line {place}: {','.join(row)!r} is there twice; delete one of them"
+            )
         rows[key] = goal
     return rows
 
 
-def _trained(candidates: Sequence[Candidate], seed: int, settings: Mapping[str, Any], tell: Tell) -> list[float]:
+def _trained(
+    candidates: Sequence[Candidate], seed: int, settings: Mapping[str, Any], tell: Tell
+) -> list[float]:
     """The goal of each candidate after training them side by side; NaN, and why, for one that fails."""
     from diffviz.models import MLP
     from diffviz.training import Diverged, fit
 
     name, data = settings["data"], drawn(settings["data"], seed)
     model = MLP(64, 2, ()) if name in IMAGES else MLP(32, 2)
-    about = {key: settings[key] for key in ("steps", "batch", "rate")} | {"seed": seed, "model": model, "progress": False}
+    about = {key: settings[key] for key in ("steps", "batch", "rate")} | {
+        "seed": seed,
+        "model": model,
+        "progress": False,
+    }
     try:
-        runs = fit([candidate(name, *one, settings["law"]) for one in candidates], data.train, **about)
+        runs = fit(
+            [candidate(name, *one, settings["law"]) for one in candidates], data.train, **about
+        )
     except Diverged as error:  # one of them: look for it by halves
         if len(candidates) == 1:
             tell(f"seed {seed}, {error}")
             return [np.nan]
         half = len(candidates) // 2
-        return [value for part in (candidates[:half], candidates[half:]) for value in _trained(part, seed, settings, tell)]
+        return [
+            value
+            for part in (candidates[:half], candidates[half:])
+            for value in _trained(part, seed, settings, tell)
+        ]
     if len(runs[0].loss) < settings["steps"]:
         raise KeyboardInterrupt  # the stop button, which ``fit`` takes as an early end
     found = []
@@ -341,7 +420,14 @@ def _trained(candidates: Sequence[Candidate], seed: int, settings: Mapping[str, 
     return found
 
 
-def _measured(candidates: Sequence[Candidate], seeds: range, rows: dict, file: Path | None, settings, tell: Tell) -> NDArray:
+def _measured(
+    candidates: Sequence[Candidate],
+    seeds: range,
+    rows: dict,
+    file: Path | None,
+    settings,
+    tell: Tell,
+) -> NDArray:
     """Goals (candidates, seeds): from ``rows``, else trained, and written down batch by batch."""
     for seed in seeds:
         todo = [one for one in candidates if (one.name, seed) not in rows]
@@ -389,12 +475,27 @@ def search(
             f"an eye looks at images: goal {goal!r} with family {family!r} needs data digits or fashion, not {data!r}"
         )
     box = FAMILIES[family].box
-    least, counts = (len(box) + 1) * (len(box) + 2) // 2 + 1, {"points": points, "seeds": seeds, "steps": steps, "batch": batch}
-    if not all(isinstance(n, int) and n >= 1 for n in counts.values()) or points < least or seeds > FRESH:
+    least, counts = (
+        (len(box) + 1) * (len(box) + 2) // 2 + 1,
+        {"points": points, "seeds": seeds, "steps": steps, "batch": batch},
+    )
+    if (
+        not all(isinstance(n, int) and n >= 1 for n in counts.values())
+        or points < least
+        or seeds > FRESH
+    ):
         raise ValueError(
             f"counts are whole and above 0, seeds at most {FRESH}, and {family} needs {least} points or more; got {counts}"
         )
-    settings = {"data": data, "goal": goal, "family": family, "steps": steps, "batch": batch, "rate": rate, "law": law}
+    settings = {
+        "data": data,
+        "goal": goal,
+        "family": family,
+        "steps": steps,
+        "batch": batch,
+        "rate": rate,
+        "law": law,
+    }
     file = None if out is None else Path(out)
     rows = _read(file, settings) if file else {}
 
@@ -403,19 +504,26 @@ def search(
         return Candidate(words + name, FAMILIES[family].build(data, *x))
 
     low, high = np.array([ends for _, *ends in box]).T
-    sobol = stats.qmc.Sobol(len(box), rng=np.random.default_rng(0)).random_base2(int(np.ceil(np.log2(points))))
+    sobol = stats.qmc.Sobol(len(box), rng=np.random.default_rng(0)).random_base2(
+        int(np.ceil(np.log2(points)))
+    )
     design = low + (high - low) * sobol[:points]
     values = _measured([member(x) for x in design], range(seeds), rows, file, settings, tell)
     surface = Surface(box, design, values)
     names = [*dict.fromkeys([*CATALOGUE, *GOALS[goal].predictions])]
-    second = [member(surface.least(), f"{OPTIMUM} "), *(Candidate(name, published(data, name)) for name in names)]
+    second = [
+        member(surface.least(), f"{OPTIMUM} "),
+        *(Candidate(name, published(data, name)) for name in names),
+    ]
     again = _measured(second, range(FRESH, FRESH + seeds), rows, file, settings, tell)
     return Search(settings, surface, dict(zip([OPTIMUM, *names], again, strict=True)))
 
 
 def main(argv: list[str]) -> None:
     """``python -m diffviz search``; Ctrl-C loses the batch under way and no more, and ends it with status 1."""
-    parser = argparse.ArgumentParser("python -m diffviz search", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        "python -m diffviz search", description=(__doc__ or "").partition("\n")[0]
+    )
     words = {
         "points": "of the design", "seeds": "trainings of each point", "steps": "of a training", "batch": "data points a step",
         "rate": "of learning", "law": "of noise levels", "out": "CSV of finished trainings, from which it goes on",
@@ -424,7 +532,9 @@ def main(argv: list[str]) -> None:
         if name != "tell":
             default, names = "search.csv" if name == "out" else about.default, choices().get(name)
             says = filter(None, (words.get(name), ", ".join(names or ()), "default: %(default)s"))
-            parser.add_argument(f"--{name}", default=default, type=type(default), help="; ".join(says))
+            parser.add_argument(
+                f"--{name}", default=default, type=type(default), help="; ".join(says)
+            )
     options = vars(parser.parse_args(argv))
     try:
         print(search(**options, tell=lambda news: print(news, file=sys.stderr)))

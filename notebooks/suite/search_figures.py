@@ -42,25 +42,67 @@ def surface(found: search.Search, ax: Axes) -> None:
         bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.02, 0, 0.025, 1)))
         bar.set_label(search.GOALS[found.settings["goal"]].unit, fontsize=9)
         bar.ax.tick_params(labelsize=8)
-        ax.plot(*s.optima.T, ".", ms=3, color=RED, alpha=0.35, gid="optima", zorder=2, clip_on=False)
+        ax.plot(
+            *s.optima.T, ".", ms=3, color=RED, alpha=0.35, gid="optima", zorder=2, clip_on=False
+        )
         ax.plot(*s.points[ok].T, "o", ms=4, color="black", gid="points", zorder=3)
         ax.plot(*s.points[~ok].T, "x", ms=7, color="red", gid="failed", zorder=3)
-        ax.plot(*best[:, None], "*", ms=15, color=RED, mec="black", gid="optimum", zorder=4, clip_on=False)
+        ax.plot(
+            *best[:, None],
+            "*",
+            ms=15,
+            color=RED,
+            mec="black",
+            gid="optimum",
+            zorder=4,
+            clip_on=False,
+        )
         for point, value, error in zip(s.points[ok], mean[ok], s.stderr[ok], strict=True):
             side = "left" if point[0] < (low + high) / 2 else "right"
-            shift = (5 if side == "left" else -5, 4 if point[1] < top - (top - bottom) / 10 else -14)  # stars may lie on top
-            words = (f"{value:.4f} ± {error:.4f}" if np.isfinite(error) else f"{value:.4f}").replace("-", "−")
+            shift = (
+                5 if side == "left" else -5,
+                4 if point[1] < top - (top - bottom) / 10 else -14,
+            )  # stars may lie on top
+            words = (
+                f"{value:.4f} ± {error:.4f}" if np.isfinite(error) else f"{value:.4f}"
+            ).replace("-", "−")
             box = {"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.5}
-            ax.annotate(words, point, shift, textcoords="offset points", fontsize=8, ha=side, bbox=box, zorder=5)
+            ax.annotate(
+                words,
+                point,
+                shift,
+                textcoords="offset points",
+                fontsize=8,
+                ha=side,
+                bbox=box,
+                zorder=5,
+            )
         ax.set(ylim=(bottom, top), ylabel=other)
     else:
         x = np.linspace(low, high, 201)
         ax.plot(x, s.at(x[:, None]), color="#0072B2", gid="surface")
-        ax.errorbar(s.points[ok, 0], mean[ok], s.stderr[ok], fmt="o", ms=4, color="black", capsize=3, gid="points")
+        ax.errorbar(
+            s.points[ok, 0],
+            mean[ok],
+            s.stderr[ok],
+            fmt="o",
+            ms=4,
+            color="black",
+            capsize=3,
+            gid="points",
+        )
         for at in s.points[~ok, 0]:
             ax.axvline(at, color="red", ls=":", gid="failed")
         height = s.at(best[None])[0]
-        ax.plot(s.optima[:, 0], np.full(len(s.optima), height), "|", ms=9, color=RED, alpha=0.35, gid="optima")
+        ax.plot(
+            s.optima[:, 0],
+            np.full(len(s.optima), height),
+            "|",
+            ms=9,
+            color=RED,
+            alpha=0.35,
+            gid="optima",
+        )
         ax.plot(best, [height], "*", ms=15, color=RED, mec="black", gid="optimum", zorder=4)
         ax.set_ylabel(search.GOALS[found.settings["goal"]].unit)
     ax.set(xlim=(low, high), xlabel=name)
@@ -71,8 +113,23 @@ def beside(found: search.Search, ax: Axes) -> None:
     """Candidates of the second round: goal less the optimum's, with 95 % intervals."""
     rows = sorted(found.beside.items(), key=lambda one: (np.isnan(one[1][0]), one[1][0]))
     for place, (name, (off, half)) in enumerate(rows):
-        ax.errorbar([off], [place], xerr=[[half], [half]], fmt="o", ms=5, capsize=4, color=plots.colour(name), gid=name)
-        words = f"{off:+.4f} ± {half:.4f}" if np.isfinite(half) else f"{off:+.4f}" if np.isfinite(off) else "failed"
+        ax.errorbar(
+            [off],
+            [place],
+            xerr=[[half], [half]],
+            fmt="o",
+            ms=5,
+            capsize=4,
+            color=plots.colour(name),
+            gid=name,
+        )
+        words = (
+            f"{off:+.4f} ± {half:.4f}"
+            if np.isfinite(half)
+            else f"{off:+.4f}"
+            if np.isfinite(off)
+            else "failed"
+        )
         ax.text(
             1.02,
             place,
@@ -84,8 +141,14 @@ def beside(found: search.Search, ax: Axes) -> None:
         )
     ax.axvline(0, color=RED, lw=1.5, zorder=1, gid="optimum")
     unit = search.GOALS[found.settings["goal"]].unit
-    ax.set(yticks=range(len(rows)), yticklabels=[name for name, _ in rows], ylim=(len(rows) - 0.5, -0.5))
-    ax.set(xlabel=f"{unit},\nless the optimum's", title="trained again under fresh seeds, each 95 %")
+    ax.set(
+        yticks=range(len(rows)),
+        yticklabels=[name for name, _ in rows],
+        ylim=(len(rows) - 0.5, -0.5),
+    )
+    ax.set(
+        xlabel=f"{unit},\nless the optimum's", title="trained again under fresh seeds, each 95 %"
+    )
 
 
 def drawn(found: search.Search) -> Axes:
@@ -98,7 +161,8 @@ def drawn(found: search.Search) -> Axes:
 
 
 @figure(
-    "search", "Which weighting is best, measured: the surface of a search with its noise, and its optimum beside the catalogue"
+    "search",
+    "Which weighting is best, measured: the surface of a search with its noise, and its optimum beside the catalogue",
 )
 def searched() -> Axes:
     return drawn(small())

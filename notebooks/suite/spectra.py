@@ -37,7 +37,9 @@ def samples(values: ArrayLike, name: str = "values") -> NDArray:
         low, high = float(np.iinfo(array.dtype).min), float(np.iinfo(array.dtype).max)
         return (array - low) * (2 / (high - low)) - 1
     if array.dtype.kind != "f":
-        raise TypeError(f"{name} of type {array.dtype} have no known full scale; divide by it, pass floats in [-1, 1]")
+        raise TypeError(
+            f"{name} of type {array.dtype} have no known full scale; divide by it, pass floats in [-1, 1]"
+        )
     return finite(array, name)
 
 
@@ -51,11 +53,24 @@ def image(path: str | File) -> NDArray:
     try:
         with Image.open(path) as picture:
             picture.load()
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # a damaged PNG is a SyntaxError to Pillow
+    except (
+        OSError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ) as error:  # a damaged PNG is a SyntaxError to Pillow
         raise ValueError(f"cannot read an image from {path}: {error}") from error
-    if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
-        raise ValueError(f"{path} has an alpha channel: what shows through is not in the file; save it flat, on a background")
-    grey = picture if picture.mode in ("F", "I", "L") or picture.mode.startswith("I;16") else picture.convert("L")
+    if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (
+        255,
+        255,
+    ):
+        raise ValueError(
+            f"{path} has an alpha channel: what shows through is not in the file; save it flat, on a background"
+        )
+    grey = (
+        picture
+        if picture.mode in ("F", "I", "L") or picture.mode.startswith("I;16")
+        else picture.convert("L")
+    )
     values = samples(np.asarray(grey), str(path))
     side = min(values.shape)
     if side < 8:
@@ -77,7 +92,9 @@ def sound(path: str | File) -> tuple[NDArray, int]:
     except Exception as error:  # SciPy stumbles over a damaged header in many ways, a name that was never bound among them
         raise ValueError(f"cannot read a WAV file from {path}: {error}") from error
     if values.ndim != 1:
-        raise ValueError(f"{path} has {values.shape[1]} channels; write one of them, or their mean, to a file of its own")
+        raise ValueError(
+            f"{path} has {values.shape[1]} channels; write one of them, or their mean, to a file of its own"
+        )
     return samples(
         values / 2.0**31 if values.dtype == np.int32 else values, str(path)
     ), rate  # 24 and 32 bits: SciPy fills up int32
@@ -102,9 +119,13 @@ class Spectrum:
     def __post_init__(self):
         k, mk, of_count = (np.shape(one) for one in (self.frequency, self.each, self.count))
         if len(k) != 1 or mk[1:] != k or of_count != k:
-            raise ValueError(f"frequency (k,), each (m, k) and count (k,) have shapes {k}, {mk}, {of_count}")
+            raise ValueError(
+                f"frequency (k,), each (m, k) and count (k,) have shapes {k}, {mk}, {of_count}"
+            )
         if (np.diff(finite(self.frequency, "frequency"), prepend=0) <= 0).any():
-            raise ValueError("frequency must increase from above 0; the mean has no place in a spectrum")
+            raise ValueError(
+                "frequency must increase from above 0; the mean has no place in a spectrum"
+            )
         if (
             (finite(self.each, "power") < 0).any()
             or not (len(self.each) and self.each.any(axis=1).all())
@@ -155,8 +176,12 @@ class Spectrum:
         band = (self.frequency >= low) & (self.frequency <= high)
         f, power, half = self.frequency[band], self.each[:, band], self.count[band] / 2
         if len(f) < 3 or not power.all():
-            raise ValueError(f"a slope needs 3 frequencies with power in [{low:g}, {high:g}]; widen the band")
-        return -np.polyfit(np.log(f), (np.log(power) - digamma(half) + np.log(half)).T, 1, w=f**-0.5)[0]
+            raise ValueError(
+                f"a slope needs 3 frequencies with power in [{low:g}, {high:g}]; widen the band"
+            )
+        return -np.polyfit(
+            np.log(f), (np.log(power) - digamma(half) + np.log(half)).T, 1, w=f**-0.5
+        )[0]
 
 
 def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
@@ -165,8 +190,13 @@ def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, floa
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, such as 0.95; got {level}")
     if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"a spread over recordings needs at least two of them, got shape {values.shape}")
-    mean, half = float(values.mean()), float(stats.t.isf((1 - level) / 2, len(values) - 1) * stats.sem(values))
+        raise ValueError(
+            f"a spread over recordings needs at least two of them, got shape {values.shape}"
+        )
+    mean, half = (
+        float(values.mean()),
+        float(stats.t.isf((1 - level) / 2, len(values) - 1) * stats.sem(values)),
+    )
     return mean, mean - half, mean + half
 
 
@@ -180,18 +210,27 @@ def image_spectrum(images: ArrayLike, window: str | None = None) -> Spectrum:
     """
     x = samples(images, "images")
     if x.ndim not in (2, 3) or x.shape[-1] != x.shape[-2]:
-        raise ValueError(f"images must be grey and square, got {x.shape}; drop alpha, average the colours, crop")
+        raise ValueError(
+            f"images must be grey and square, got {x.shape}; drop alpha, average the colours, crop"
+        )
     n = x.shape[-1]
     x = x[None] if x.ndim == 2 else x
     if not x.size or (np.ptp(x, axis=(1, 2)) == 0).any():
         raise ValueError("a constant image (or none) has no spectrum; leave it out")
     x = x - x.mean((1, 2), keepdims=True)
     if window is None:
-        axis, share, power = np.arange(n) / (2 * n), 1.0, fft.dctn(x, axes=(1, 2), norm="ortho") ** 2
+        axis, share, power = (
+            np.arange(n) / (2 * n),
+            1.0,
+            fft.dctn(x, axes=(1, 2), norm="ortho") ** 2,
+        )
     else:
         taper = signal.get_window(window, n)
         taper /= np.sqrt(np.mean(taper**2))
-        axis, share = np.abs(fft.fftfreq(n)), 1 / np.mean(taper**4)  # tapering makes neighbours in a ring alike
+        axis, share = (
+            np.abs(fft.fftfreq(n)),
+            1 / np.mean(taper**4),
+        )  # tapering makes neighbours in a ring alike
         power = np.abs(fft.fft2(x * np.outer(taper, taper), norm="ortho")) ** 2
     radius = np.hypot.outer(axis, axis).ravel()
     ring = np.rint(radius / axis[1]).astype(int)
@@ -208,12 +247,21 @@ def sound_spectrum(sound: ArrayLike, segment: int = 1024) -> Spectrum:
     """
     x = samples(sound, "sound")
     if x.ndim != 1:
-        raise ValueError(f"sound of shape {x.shape} has several channels; pass one of them or their mean")
+        raise ValueError(
+            f"sound of shape {x.shape} has several channels; pass one of them or their mean"
+        )
     if segment < 4 or len(x) < 2 * segment or np.ptp(x) == 0:
-        raise ValueError(f"sound must hold two segments of {segment} >= 4 samples, not constant; got {len(x)} samples")
+        raise ValueError(
+            f"sound must hold two segments of {segment} >= 4 samples, not constant; got {len(x)} samples"
+        )
     frequency, density = signal.welch(x, nperseg=segment)
-    inner, averages = slice(1, (segment + 1) // 2), (len(x) - segment) // (segment - segment // 2) + 1
-    count = np.full(len(frequency), 2 * averages * 18 / 19)  # sine and cosine; neighbouring segments correlate by 1/6
+    inner, averages = (
+        slice(1, (segment + 1) // 2),
+        (len(x) - segment) // (segment - segment // 2) + 1,
+    )
+    count = np.full(
+        len(frequency), 2 * averages * 18 / 19
+    )  # sine and cosine; neighbouring segments correlate by 1/6
     return Spectrum(frequency[inner], density[None, inner] / 2, count[inner])
 
 
@@ -241,8 +289,16 @@ def implied(spectrum: Spectrum, sensitivity: Curve, rate: float) -> Implied:
     unit = spectrum.frequency * positive(rate, "rate (pixels per degree, or samples per second)")
     seen = finite(sensitivity(unit), "sensitivity")
     if seen.shape != unit.shape:
-        raise ValueError(f"sensitivity must give one value a frequency, shape {unit.shape}; got {seen.shape}")
+        raise ValueError(
+            f"sensitivity must give one value a frequency, shape {unit.shape}; got {seen.shape}"
+        )
     if (seen < 0).any() or not seen.any():
-        raise ValueError("sensitivity must be >= 0, and positive at one of the spectrum's frequencies")
+        raise ValueError(
+            "sensitivity must be >= 0, and positive at one of the spectrum's frequencies"
+        )
     n, q, v = spectrum.count, spectrum.count * seen**2, spectrum.remaining
-    return Implied(lambda l: 2 * v(l) ** 2 @ q / (v(l) @ n), lambda l: v(l) @ q / (v(l) @ n), lambda l: v(l) @ q)
+    return Implied(
+        lambda l: 2 * v(l) ** 2 @ q / (v(l) @ n),
+        lambda l: v(l) @ q / (v(l) @ n),
+        lambda l: v(l) @ q,
+    )

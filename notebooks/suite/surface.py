@@ -37,7 +37,9 @@ class Surface:
     def __post_init__(self):
         need, left = self.terms(np.zeros((1, len(self.box)))).shape[1] + 1, int(self.kept.sum())
         if left < need:
-            raise ValueError(f"a quadratic with its noise needs {need} points without a failed training, there are {left}")
+            raise ValueError(
+                f"a quadratic with its noise needs {need} points without a failed training, there are {left}"
+            )
 
     @property
     def kept(self) -> NDArray:
@@ -47,14 +49,21 @@ class Surface:
     def terms(self, points: ArrayLike) -> NDArray:
         """1, x_j and x_j x_k of points (m, d) in the units of the parameters, shape (m, coefficients)."""
         low, high = np.array([ends for _, *ends in self.box]).T
-        x = np.c_[np.ones(len(np.asarray(points))), (2 * np.asarray(points) - low - high) / (high - low)]
-        return np.stack([x[:, j] * x[:, k] for j, k in zip(*np.triu_indices(x.shape[1]), strict=True)], 1)
+        x = np.c_[
+            np.ones(len(np.asarray(points))), (2 * np.asarray(points) - low - high) / (high - low)
+        ]
+        return np.stack(
+            [x[:, j] * x[:, k] for j, k in zip(*np.triu_indices(x.shape[1]), strict=True)], 1
+        )
 
     @property
     def names(self) -> list[str]:
         """Of the coefficients."""
         x = ["1", *(name for name, *_ in self.box)]
-        return [" ".join([x[j], x[k]]).removeprefix("1 ") for j, k in zip(*np.triu_indices(len(x)), strict=True)]
+        return [
+            " ".join([x[j], x[k]]).removeprefix("1 ")
+            for j, k in zip(*np.triu_indices(len(x)), strict=True)
+        ]
 
     @cached_property
     def alone(self) -> NDArray:
@@ -100,8 +109,13 @@ class Surface:
         Of s seeds: for an interval take Student's t with s − 1 degrees of freedom.
         """
         seeds = self.values.shape[1]
-        by_seed = (self._solve @ self.alone[self.kept]).var(1, ddof=min(1, seeds - 1)) / seeds  # seeds tilt a surface too
-        return np.sqrt(by_seed + ((self._solve * self.stderr[self.kept]) ** 2).sum(1) * np.maximum(self.misfit - 1, 0))
+        by_seed = (self._solve @ self.alone[self.kept]).var(
+            1, ddof=min(1, seeds - 1)
+        ) / seeds  # seeds tilt a surface too
+        return np.sqrt(
+            by_seed
+            + ((self._solve * self.stderr[self.kept]) ** 2).sum(1) * np.maximum(self.misfit - 1, 0)
+        )
 
     def at(self, points: ArrayLike) -> NDArray:
         """The surface at points (m, d)."""
@@ -114,7 +128,11 @@ class Surface:
         height = lambda u: self.terms(low + (high - low) * np.atleast_2d(u)) @ c
         nodes = np.stack(np.meshgrid(*[np.linspace(0, 1, 9)] * len(low)), -1).reshape(-1, len(low))
         start = nodes[height(nodes).argmin()]
-        return low + (high - low) * optimize.minimize(lambda u: float(height(u)[0]), start, bounds=[(0, 1)] * len(low)).x
+        return (
+            low
+            + (high - low)
+            * optimize.minimize(lambda u: float(height(u)[0]), start, bounds=[(0, 1)] * len(low)).x
+        )
 
     @cached_property
     def optima(self) -> NDArray:

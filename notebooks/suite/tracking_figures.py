@@ -21,7 +21,11 @@ FM = CATALOGUE["fm-ot"]
 RULES = {  # name in the picture: rule, decay of the tracker, uniform share
     "Kingma–Gao": ("kingma-gao", 0.99, 0.05),
     "minimum variance": ("minimum-variance", 0.99, 0.05),
-    "second moment (iDDPM)": ("second-moment", 0.9, 0.001),  # a history of ten, a share of 0.001: arXiv 2102.09672
+    "second moment (iDDPM)": (
+        "second-moment",
+        0.9,
+        0.001,
+    ),  # a history of ten, a share of 0.001: arXiv 2102.09672
     "VDM": ("vdm", 0.99, 0.05),
     "time warp (CDCD)": ("time-warp", 0.99, 0.05),
 }
@@ -34,7 +38,9 @@ def log_variance(tracker: "dv.LossByLogSNR", objective: dv.Objective) -> NDArray
     E[L/e^u + u] is least at u = log E L; L = factor ‖·‖² leaves w/(factor E‖·‖²) = 2p/E‖·‖² (arXiv 2312.02696, eq. 14–21).
     """
     mean = np.reshape(tracker.curve()[0], (-1, len(tracker.middle)))[0]
-    return np.column_stack([tracker.middle, 2 * objective.density.pdf(tracker.middle) / mean])[np.isfinite(mean)]
+    return np.column_stack([tracker.middle, 2 * objective.density.pdf(tracker.middle) / mean])[
+        np.isfinite(mean)
+    ]
 
 
 @lru_cache
@@ -50,7 +56,13 @@ def tracked_training(steps: int = 800):
 
     tracker = dv.LossByLogSNR(EDGES, DECAYS)
     x = dv.toy("ring8").sample(50_000, torch.Generator().manual_seed(0)).float()
-    dv.fit("fm-ot", x, steps=steps, progress=False, callback=lambda step: tracker.update(step.logsnr, step.error))
+    dv.fit(
+        "fm-ot",
+        x,
+        steps=steps,
+        progress=False,
+        callback=lambda step: tracker.update(step.logsnr, step.error),
+    )
     return tracker
 
 
@@ -61,20 +73,30 @@ def tracked_training(steps: int = 800):
 def ema_loss() -> Axes:
     left, right = plots.axes(11.5, 4.4, columns=2)
     (mean, stderr, _), floor = tracked_training().curve(), ring_moments()[0]
-    curves = {f"decay {decay:g}": row for decay, row in zip(DECAYS, mean, strict=True)} | {"exact denoiser": floor}
+    curves = {f"decay {decay:g}": row for decay, row in zip(DECAYS, mean, strict=True)} | {
+        "exact denoiser": floor
+    }
     words: dict[str, Any] = {
         "xlabel": plots.LOGSNR,
         "ylabel": "E‖ε̂ − ε‖², summed over 2 dimensions",
         "title": "the loss in 100 bins of λ",
     }
-    ink = lambda name: "black" if name == "exact denoiser" else plots.PALETTE[list(curves).index(name)]
+    ink = lambda name: (
+        "black" if name == "exact denoiser" else plots.PALETTE[list(curves).index(name)]
+    )
     plots.lines(MIDDLE, curves, **words, colours=ink, ax=left)
     left.set_yscale("log")
     above = {name: row / floor for name, row in curves.items()}
-    words = {"xlabel": plots.LOGSNR, "ylabel": "loss / irreducible loss", "title": "over the floor, ± 1 standard error"}
+    words = {
+        "xlabel": plots.LOGSNR,
+        "ylabel": "loss / irreducible loss",
+        "title": "over the floor, ± 1 standard error",
+    }
     plots.lines(MIDDLE, above, **words, outside=None, colours=ink, ax=right)
     for (name, row), error in zip(above.items(), stderr / floor, strict=False):
-        right.fill_between(MIDDLE, row - error, row + error, color=ink(name), alpha=0.2, lw=0, gid=f"{name}:stderr")
+        right.fill_between(
+            MIDDLE, row - error, row + error, color=ink(name), alpha=0.2, lw=0, gid=f"{name}:stderr"
+        )
     right.set_ylim(0.6, 2.4)
     return left
 
@@ -88,7 +110,11 @@ def adapted(name: str, steps: int = 1600) -> tuple[NDArray, Any]:
 
     rule, decay, uniform = RULES[name]
     tracker, toy = dv.LossByLogSNR(EDGES, decay), dv.toy("ring8")
-    law, rng, generator = dv.Adaptive(FM, tracker, rule, uniform), np.random.default_rng(0), torch.Generator().manual_seed(0)
+    law, rng, generator = (
+        dv.Adaptive(FM, tracker, rule, uniform),
+        np.random.default_rng(0),
+        torch.Generator().manual_seed(0),
+    )
     found = [law.density.pdf(MIDDLE)]
     for _ in range(steps // BLOCK):
         logsnr = law.draw(BLOCK * BATCH, rng)[0]
@@ -121,34 +147,70 @@ def adaptive_schedules() -> Axes:
     }
     ink = lambda name: greys.get(name) or plots.PALETTE[list(RULES).index(name)]
     best = FM.weighting(MIDDLE) * np.sqrt(ring_moments()[1])
-    laws = {name: path[-1] for name, path in paths.items()} | {"least variance": best / best.sum() / WIDTH}
+    laws = {name: path[-1] for name, path in paths.items()} | {
+        "least variance": best / best.sum() / WIDTH
+    }
     plots.lines(
-        MIDDLE, laws, xlabel=plots.LOGSNR, ylabel="density p(λ) per nat", title="learned densities", colours=ink, ax=left
+        MIDDLE,
+        laws,
+        xlabel=plots.LOGSNR,
+        ylabel="density p(λ) per nat",
+        title="learned densities",
+        colours=ink,
+        ax=left,
     )
     left.set_ylim(0, 0.5)  # room for the legend
     steps = BLOCK * np.arange(len(paths["VDM"]))
     ratios = {name: over_least(path) for name, path in paths.items()}
     still = {"FM, uniform t": LINEAR.schedule, "cosine": COSINE.schedule}
-    ratios |= {name: np.full(len(steps), over_least(law.pdf(MIDDLE))) for name, law in still.items()}
-    words: dict[str, Any] = {"xlabel": "step", "ylabel": "E Y² / least E Y²", "title": "noise of the loss's value, same w"}
+    ratios |= {
+        name: np.full(len(steps), over_least(law.pdf(MIDDLE))) for name, law in still.items()
+    }
+    words: dict[str, Any] = {
+        "xlabel": "step",
+        "ylabel": "E Y² / least E Y²",
+        "title": "noise of the loss's value, same w",
+    }
     plots.lines(steps, ratios, **words, outside=None, colours=ink, ax=middle)
     middle.set_ylim(0.95, 2.6)
     flat = [line for line in middle.lines if line.get_gid() in still]
-    middle.legend(flat, [f"{name}: {ratios[name][0]:.3f}" for name in still], frameon=False, fontsize=9, handlelength=3)
+    middle.legend(
+        flat,
+        [f"{name}: {ratios[name][0]:.3f}" for name in still],
+        frameon=False,
+        fontsize=9,
+        handlelength=3,
+    )
     law = adapted("Kingma–Gao")[1]
     logsnr, factor = law.draw(200_000, np.random.default_rng(1))
-    drawn = 2 * np.histogram(logsnr, EDGES, weights=factor)[0] / len(factor) / WIDTH  # 2 E factor per nat is w, whatever draws
+    drawn = (
+        2 * np.histogram(logsnr, EDGES, weights=factor)[0] / len(factor) / WIDTH
+    )  # 2 E factor per nat is w, whatever draws
     seen, changed = log_variance(law.tracker, FM).T
-    curves = {"flow matching": FM.weighting(MIDDLE), "Kingma–Gao": drawn, "EDM2 log-variance": np.interp(MIDDLE, seen, changed)}
+    curves = {
+        "flow matching": FM.weighting(MIDDLE),
+        "Kingma–Gao": drawn,
+        "EDM2 log-variance": np.interp(MIDDLE, seen, changed),
+    }
     logs = {name: plots.scaled(w, MIDDLE, "log10, anchored") for name, w in curves.items()}
     label = plots.SCALES["log10, anchored"][1].format("ε", 0)
     plots.lines(
-        MIDDLE, logs, xlabel=plots.LOGSNR, ylabel=label, title="the weighting: kept, and changed", colours=ink, ax=right
+        MIDDLE,
+        logs,
+        xlabel=plots.LOGSNR,
+        ylabel=label,
+        title="the weighting: kept, and changed",
+        colours=ink,
+        ax=right,
     )
     return left
 
 
-GRIDS = {"cosine": COSINE.schedule, "log-normal σ (EDM)": stats.norm(2.4, 2.4), "uniform λ": stats.uniform(-10, 24)}
+GRIDS = {
+    "cosine": COSINE.schedule,
+    "log-normal σ (EDM)": stats.norm(2.4, 2.4),
+    "uniform λ": stats.uniform(-10, 24),
+}
 TRAINED = {"uniform t": LINEAR.schedule, "uniform λ": stats.uniform(-10, 24)}
 STEPS = 4, 8, 16, 32
 
@@ -168,7 +230,9 @@ class Distance:
         self.floor = float(np.median(self.floors))
 
     def __call__(self, x) -> float:
-        return ((x.float() @ self.directions).sort(0).values - self.held).square().mean().sqrt().item() / self.floor
+        return (
+            (x.float() @ self.directions).sort(0).values - self.held
+        ).square().mean().sqrt().item() / self.floor
 
 
 def sampled(run, law, steps: int, n: int = 4000):
@@ -176,7 +240,9 @@ def sampled(run, law, steps: int, n: int = 4000):
     import torch
 
     grid = dv.samplers.grid_of(law, steps)
-    return dv.sample(run, grid, solver="ddim", n=n, generator=torch.Generator().manual_seed(0)).samples
+    return dv.sample(
+        run, grid, solver="ddim", n=n, generator=torch.Generator().manual_seed(0)
+    ).samples
 
 
 @figure(
@@ -187,7 +253,10 @@ def train_sample_schedules() -> Axes:
     import torch
 
     axes = plots.axes(14.5, 4.4, columns=3)
-    moons, pair = dv.toy("moons"), [dv.from_weighting(FM.weighting, law, name) for name, law in TRAINED.items()]
+    moons, pair = (
+        dv.toy("moons"),
+        [dv.from_weighting(FM.weighting, law, name) for name, law in TRAINED.items()],
+    )
     x = moons.sample(50_000, torch.Generator().manual_seed(0)).float()
     runs, far = dv.fit(pair, x, progress=False), Distance(moons)
     found = {
@@ -195,7 +264,11 @@ def train_sample_schedules() -> Axes:
         for place, law in GRIDS.items()
         for run in runs
     }
-    ink = lambda name: "0.4" if name == "truth" else plots.PALETTE[[name.startswith(place) for place in GRIDS].index(True)]
+    ink = lambda name: (
+        "0.4"
+        if name == "truth"
+        else plots.PALETTE[[name.startswith(place) for place in GRIDS].index(True)]
+    )
     words: dict[str, Any] = {
         "xlabel": "steps of DDIM",
         "ylabel": "sliced W₂ to the truth, in floors",

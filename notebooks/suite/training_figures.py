@@ -45,12 +45,19 @@ class Truth:
         self.toy, self.grid = toy(name, unit=True), grid
         draw = torch.Generator().manual_seed(0)
         self.data = self.toy.sample(20_000, draw).float()
-        x, eps = self.toy.sample(points, draw), torch.randn(points, 2, generator=draw, dtype=torch.float64)
+        x, eps = (
+            self.toy.sample(points, draw),
+            torch.randn(points, 2, generator=draw, dtype=torch.float64),
+        )
         level = torch.from_numpy(np.repeat(grid, points))
-        self.level, (alpha, sigma) = level, (torch.from_numpy(f(level.numpy()))[:, None] for f in (VP.alpha, VP.sigma))
+        self.level, (alpha, sigma) = (
+            level,
+            (torch.from_numpy(f(level.numpy()))[:, None] for f in (VP.alpha, VP.sigma)),
+        )
         self.z = alpha * x.repeat(len(grid), 1) + sigma * eps.repeat(len(grid), 1)
         rows = [
-            self.toy.law.posterior(*piece) for piece in zip(*(a.split(points) for a in (self.z, alpha, sigma)), strict=True)
+            self.toy.law.posterior(*piece)
+            for piece in zip(*(a.split(points) for a in (self.z, alpha, sigma)), strict=True)
         ]
         self.x_hat = torch.cat([row.x_hat for row in rows])
         self.mmse = np.array([row.error.mean() for row in rows])
@@ -100,7 +107,9 @@ def sliced_w2(x: NDArray, y: NDArray, directions: int = 64) -> float:
     if np.shape(x) != np.shape(y):
         raise ValueError(f"two sets of one size are compared, got {np.shape(x)} and {np.shape(y)}")
     angle = np.arange(directions) * np.pi / directions
-    apart = np.sort(x @ [np.cos(angle), np.sin(angle)], 0) - np.sort(y @ [np.cos(angle), np.sin(angle)], 0)
+    apart = np.sort(x @ [np.cos(angle), np.sin(angle)], 0) - np.sort(
+        y @ [np.cos(angle), np.sin(angle)], 0
+    )
     return float(np.sqrt((apart**2).mean()))
 
 
@@ -109,7 +118,10 @@ def held(name: str = "ring8", n: int = 2000, draws: int = 20) -> tuple[NDArray, 
     """True points to compare samples with; the floor, the median distance of other true points from them; those distances."""
     import torch
 
-    there, *others = (truth(name).toy.sample(n, torch.Generator().manual_seed(1000 + k)).numpy() for k in range(draws + 1))
+    there, *others = (
+        truth(name).toy.sample(n, torch.Generator().manual_seed(1000 + k)).numpy()
+        for k in range(draws + 1)
+    )
     floors = np.array([sliced_w2(other, there) for other in others])
     return there, float(np.median(floors)), floors
 
@@ -118,7 +130,15 @@ def _fit(objectives: list[Objective], width: int, seed: int):
     from diffviz.models import MLP
     from diffviz.training import fit
 
-    return fit(objectives, truth().data, steps=800, batch=256, seed=seed, model=MLP(width=width, depth=2), progress=False)
+    return fit(
+        objectives,
+        truth().data,
+        steps=800,
+        batch=256,
+        seed=seed,
+        model=MLP(width=width, depth=2),
+        progress=False,
+    )
 
 
 @cache
@@ -130,7 +150,10 @@ def trained(width: int, seed: int = 0) -> Mapping:
 @cache
 def excesses(width: int, seeds: Sequence[int] = SEEDS) -> Mapping[str, NDArray]:
     """log10 of the excess error by objective, (seeds, levels)."""
-    found = {seed: {name: truth().excess(run) for name, run in trained(width, seed).items()} for seed in seeds}
+    found = {
+        seed: {name: truth().excess(run) for name, run in trained(width, seed).items()}
+        for seed in seeds
+    }
     return {name: np.log10([found[seed][name] for seed in seeds]) for name in NAMES}
 
 
@@ -141,20 +164,44 @@ def excess_of(one: Objective, width: int, seed: int = 0) -> NDArray:
 
 
 @figure(
-    "capacity", "The same small network under five weightings: excess error over the exact denoiser, three seeds, two widths"
+    "capacity",
+    "The same small network under five weightings: excess error over the exact denoiser, three seeds, two widths",
 )
 def capacity() -> Axes:
     left, *row = plots.axes(12.5, 4.4, columns=3, legend=1.45)
-    plots.weighting_curves(GRID, dict(zip(NAMES, chosen(), strict=True)), outside=None, title="what each weights", ax=left)
+    plots.weighting_curves(
+        GRID,
+        dict(zip(NAMES, chosen(), strict=True)),
+        outside=None,
+        title="what each weights",
+        ax=left,
+    )
     left.set_ylim(-5, 5)
     for ax, width in zip(row, (SMALL, LARGE), strict=True):
         spread = excesses(width)
         mean = {name: logs.mean(0) for name, logs in spread.items()}
         title = f"what it buys: width {width}"
         outside = True if width == LARGE else None
-        plots.lines(GRID, mean, xlabel=plots.LOGSNR, ylabel=EXCESS, title=title, outside=outside, colours=plots.colour, ax=ax)
+        plots.lines(
+            GRID,
+            mean,
+            xlabel=plots.LOGSNR,
+            ylabel=EXCESS,
+            title=title,
+            outside=outside,
+            colours=plots.colour,
+            ax=ax,
+        )
         for name, logs in spread.items():
-            ax.fill_between(GRID, logs.min(0), logs.max(0), color=plots.colour(name), alpha=0.15, lw=0, gid=f"{name}:seeds")
+            ax.fill_between(
+                GRID,
+                logs.min(0),
+                logs.max(0),
+                color=plots.colour(name),
+                alpha=0.15,
+                lw=0,
+                gid=f"{name}:seeds",
+            )
         ax.set_ylim(-6.5, 0.5)
     for ax in (left, *row):
         ax.set_xlabel("log-SNR λ   [noise ← → data]")
@@ -164,7 +211,9 @@ def capacity() -> Axes:
     return left
 
 
-def cloud(ax: Axes, points: NDArray, name: str, colour: str, centre=(0.0, 0.0), size: float = 1.5) -> None:
+def cloud(
+    ax: Axes, points: NDArray, name: str, colour: str, centre=(0.0, 0.0), size: float = 1.5
+) -> None:
     """Dots for points (n, 2), moved if they are there."""
     known = {line.get_gid(): line for line in ax.lines}
     if name not in known:
@@ -177,7 +226,14 @@ def beside(clouds: Mapping[str, NDArray], reach: float = 2.5) -> Axes:
     row = plots.axes(4 * len(clouds), 4.2, columns=len(clouds))
     for ax, (name, points) in zip(row, clouds.items(), strict=True):
         cloud(ax, points, name, "0.35" if ax is row[0] else plots.colour(name), size=3)
-        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[], title=name)
+        ax.set(
+            xlim=(-reach, reach),
+            ylim=(-reach, reach),
+            aspect="equal",
+            xticks=[],
+            yticks=[],
+            title=name,
+        )
     return row[0]
 
 
@@ -194,9 +250,13 @@ def samples_beside_truth() -> Axes:
             cloud(ax, points, name, "0.35" if name == "truth" else plots.colour(name))
             words = f"floor {floor:.3f}\n({floors.min():.3f} to {floors.max():.3f})"
             if name != "truth":
-                words = f"{sliced_w2(points, there) / floor:.1f} × floor\n{astray(points):.1%} astray"
+                words = (
+                    f"{sliced_w2(points, there) / floor:.1f} × floor\n{astray(points):.1%} astray"
+                )
             ax.set_title(f"{name}\n{words}", fontsize=10)
             ax.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", xticks=[], yticks=[])
         row[0].set_ylabel(f"width {width}")
-    grid[0].figure.subplots_adjust(left=0.03, right=0.99, bottom=0.02, top=0.87, wspace=0.05, hspace=0.4)
+    grid[0].figure.subplots_adjust(
+        left=0.03, right=0.99, bottom=0.02, top=0.87, wspace=0.05, hspace=0.4
+    )
     return grid[0]

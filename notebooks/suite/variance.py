@@ -44,7 +44,9 @@ class Moments:
         mass = objective.weighting(self.logsnr) * np.sqrt(self.second)
         return (1 - uniform) * mass / mass.sum() + uniform / len(mass)
 
-    def variance(self, objective: Objective, p: ArrayLike | None = None, stratified: bool = False) -> float:
+    def variance(
+        self, objective: Objective, p: ArrayLike | None = None, stratified: bool = False
+    ) -> float:
         """Variance of one draw of the objective's loss.
 
         Args:
@@ -52,7 +54,10 @@ class Moments:
             stratified: n times the variance of the mean of n stratified draws instead.
         """
         density = np.asarray(objective.density.pdf(self.logsnr) if p is None else p)
-        half, mass = objective.weighting(self.logsnr) / 2 * np.gradient(self.logsnr), density / density.sum()
+        half, mass = (
+            objective.weighting(self.logsnr) / 2 * np.gradient(self.logsnr),
+            density / density.sum(),
+        )
         one, two = self.means
         known = (half**2 / mass) @ (one * two).sum(1) if stratified else (half @ one) @ (half @ two)
         return float((half**2 / mass) @ self.second - known)
@@ -75,19 +80,27 @@ def trained(run, x: torch.Tensor, logsnr: ArrayLike, seed: int = 0) -> tuple[Mom
     slopes = torch.func.vmap(torch.func.grad_and_value(error), (None, 0, 0, None))
     rows = []
     for level in torch.as_tensor(np.asarray(logsnr), dtype=x.dtype):
-        z = VP.alpha(level.item()) * x + VP.sigma(level.item()) * torch.randn(x.shape, generator=generator)
+        z = VP.alpha(level.item()) * x + VP.sigma(level.item()) * torch.randn(
+            x.shape, generator=generator
+        )
         with sdpa_kernel(SDPBackend.MATH):  # the one that knows vmap
             slope, value = slopes(weights, z.to(x), x, level)
         rows.append([_halves_and_second(e) for e in (value[:, None], slope)])
     levels = np.asarray(logsnr, dtype=float)
     value_rows, slope_rows = (zip(*one, strict=True) for one in zip(*rows, strict=True))
-    (halves, second), (slope_halves, slope_second) = (map(np.stack, one) for one in (value_rows, slope_rows))
-    return Moments(levels, halves.swapaxes(0, 1), second), Moments(levels, slope_halves.swapaxes(0, 1), slope_second)
+    (halves, second), (slope_halves, slope_second) = (
+        map(np.stack, one) for one in (value_rows, slope_rows)
+    )
+    return Moments(levels, halves.swapaxes(0, 1), second), Moments(
+        levels, slope_halves.swapaxes(0, 1), slope_second
+    )
 
 
 def _halves_and_second(e: torch.Tensor) -> tuple[NDArray, float]:
     """Means of both halves of e (n, d), shape (2, d), and the mean squared length."""
-    return torch.stack([half.mean(0) for half in e.chunk(2)]).double().numpy(), e.square().sum(1).double().mean().item()
+    return torch.stack([half.mean(0) for half in e.chunk(2)]).double().numpy(), e.square().sum(
+        1
+    ).double().mean().item()
 
 
 def squared_errors(toy, logsnr: ArrayLike, generator: torch.Generator) -> NDArray:
@@ -110,7 +123,9 @@ def draws(objective: Objective, law, toy, n: int = 20_000, seed: int = 0) -> NDA
 COLUMNS = "one draw", "5 % uniform", "stratified", "gradient", "its best p"
 
 
-def gains(objective: Objective, value: Moments, gradient: Moments | None = None) -> tuple[float, ...]:
+def gains(
+    objective: Objective, value: Moments, gradient: Moments | None = None
+) -> tuple[float, ...]:
     """Variance under the objective's own density over that under another: how many times fewer draws say as much.
 
     Of the value under the p that is best for it: one draw, the same with ``Adaptive``'s uniform share, stratified draws; then of the
@@ -118,7 +133,9 @@ def gains(objective: Objective, value: Moments, gradient: Moments | None = None)
     """
     best, mixed = value.best(objective), value.best(objective, UNIFORM)
     cases = [(value, best, False), (value, mixed, False), (value, best, True)]
-    cases += [(gradient, mixed, False), (gradient, gradient.best(objective), False)] if gradient else []
+    cases += (
+        [(gradient, mixed, False), (gradient, gradient.best(objective), False)] if gradient else []
+    )
     return tuple(m.variance(objective, None, s) / m.variance(objective, p, s) for m, p, s in cases)
 
 
@@ -126,7 +143,15 @@ def table(objectives: Iterable[Objective], value: Moments, gradient: Moments | N
     """``gains`` of each objective as lines of text."""
     rows = {one.name: gains(one, value, gradient) for one in objectives}
     head = f"{'':14}" + "".join(f"{name:>13}" for name in COLUMNS[: len(next(iter(rows.values())))])
-    return "\n".join([head, *(f"{name:14}" + "".join(f"{gain:13.2f}" for gain in row) for name, row in rows.items())])
+    return "\n".join(
+        [
+            head,
+            *(
+                f"{name:14}" + "".join(f"{gain:13.2f}" for gain in row)
+                for name, row in rows.items()
+            ),
+        ]
+    )
 
 
 def draw_moments(objective: Objective, mean: Callable, second: Callable) -> tuple[float, float]:
@@ -136,4 +161,6 @@ def draw_moments(objective: Objective, mean: Callable, second: Callable) -> tupl
     half = objective.density.pdf(grid) * factor  # w/2
     square = half * factor * second(grid)
     grows = simpson(square, x=grid) > 1.001 * simpson(square[inner], x=grid[inner])
-    return float(simpson(half * mean(grid), x=grid)), np.inf if grows else float(simpson(square, x=grid))
+    return float(simpson(half * mean(grid), x=grid)), np.inf if grows else float(
+        simpson(square, x=grid)
+    )

@@ -10,7 +10,12 @@ from suite.couplings import check_pairs
 
 
 def fit_velocity(
-    source: Tensor, x: Tensor, generator: torch.Generator, steps: int = 3000, batch: int = 256, width: int = 64
+    source: Tensor,
+    x: Tensor,
+    generator: torch.Generator,
+    steps: int = 3000,
+    batch: int = 256,
+    width: int = 64,
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """u(z, t) trained on E‖u − (source − x)‖², z = (1 − t) x + t source, t uniform (Lipman et al. 2022, arXiv 2210.02747, eq. 23).
 
@@ -24,7 +29,9 @@ def fit_velocity(
     check_pairs(source, x, least=2)
     scale = max(source.std(), x.std()).item()
     if x.ndim != 2 or scale == 0:
-        raise ValueError(f"source and x are vectors (n, d) and not all alike, got {tuple(x.shape)}; images: x.flatten(1)")
+        raise ValueError(
+            f"source and x are vectors (n, d) and not all alike, got {tuple(x.shape)}; images: x.flatten(1)"
+        )
     sizes = [x.shape[1] + 1, width, width, width, x.shape[1]]
     layers = [nn.utils.skip_init(nn.Linear, i, o) for i, o in pairwise(sizes)]
     for one in layers:  # from the generator alone: the global one stays as it is

@@ -12,14 +12,35 @@ from diffviz.recipes import CATALOGUE
 from diffviz.targets import EPS, V
 from suite.figures import WIDE, chosen, figure
 
-CLASSICS = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3", "min-snr-5-eps", "p2-gamma1", "indi", "sigmoid-bias2")
+CLASSICS = (
+    "elbo",
+    "iddpm-cosine",
+    "fm-ot",
+    "edm",
+    "sd3",
+    "min-snr-5-eps",
+    "p2-gamma1",
+    "indi",
+    "sigmoid-bias2",
+)
 
 
-@figure("weightings", "The classics on one axis: what each objective weights on the eps error, anchored at log-SNR 0")
+@figure(
+    "weightings",
+    "The classics on one axis: what each objective weights on the eps error, anchored at log-SNR 0",
+)
 def classics() -> Axes:
     left, right = plots.axes(10.5, 4.4, columns=2, legend=1.7)
-    plots.weighting_curves(WIDE, chosen(*CLASSICS), ax=left, outside=None, title="anchored at λ = 0")
-    plots.weighting_curves(WIDE, chosen(*CLASSICS), scale="w / max", ax=right, title="scaled to the maximum on [−10, 10]")
+    plots.weighting_curves(
+        WIDE, chosen(*CLASSICS), ax=left, outside=None, title="anchored at λ = 0"
+    )
+    plots.weighting_curves(
+        WIDE,
+        chosen(*CLASSICS),
+        scale="w / max",
+        ax=right,
+        title="scaled to the maximum on [−10, 10]",
+    )
     left.set_ylim(-5, 5)
     for here, there in zip(left.lines, right.lines, strict=True):
         here.set_linestyle(there.get_linestyle())  # as in the legend
@@ -33,15 +54,28 @@ def classics() -> Axes:
 def fm_is_v_cosine() -> Axes:
     left, right = plots.axes(9.5, 4.2, columns=2)
     pair = chosen("fm-ot", "v-cosine")
-    parts = {"gain², u target": pair["fm-ot"].target.gain(WIDE, LINEAR) ** 2, "p(λ), logistic": pair["fm-ot"].density.pdf(WIDE)}
-    parts |= {"gain², v target": V.gain(WIDE, COSINE) ** 2, "p(λ), hypsecant": pair["v-cosine"].density.pdf(WIDE)}
+    parts = {
+        "gain², u target": pair["fm-ot"].target.gain(WIDE, LINEAR) ** 2,
+        "p(λ), logistic": pair["fm-ot"].density.pdf(WIDE),
+    }
+    parts |= {
+        "gain², v target": V.gain(WIDE, COSINE) ** 2,
+        "p(λ), hypsecant": pair["v-cosine"].density.pdf(WIDE),
+    }
     logs = {name: np.log10(values) for name, values in parts.items()}
-    plots.lines(WIDE, logs, xlabel=plots.LOGSNR, ylabel="log₁₀", title="two different recipes ...", ax=left)
-    plots.weighting_curves(WIDE, pair, ax=right, outside=False, title="... and their product 2·gain²·p, anchored")
+    plots.lines(
+        WIDE, logs, xlabel=plots.LOGSNR, ylabel="log₁₀", title="two different recipes ...", ax=left
+    )
+    plots.weighting_curves(
+        WIDE, pair, ax=right, outside=False, title="... and their product 2·gain²·p, anchored"
+    )
     return left
 
 
-@figure("sd3-vs-edm", "SD3's and EDM's weightings, scaled to their maxima: correlation 0.994, largest gap 0.129")
+@figure(
+    "sd3-vs-edm",
+    "SD3's and EDM's weightings, scaled to their maxima: correlation 0.994, largest gap 0.129",
+)
 def sd3_vs_edm() -> Axes:
     ax = plots.weighting_curves(WIDE, chosen("sd3", "edm"), scale="w / max", outside=False)
     w = {line.get_gid(): np.asarray(line.get_ydata()) for line in ax.lines}
@@ -50,19 +84,30 @@ def sd3_vs_edm() -> Axes:
     return ax
 
 
-@figure("time-densities", "SD3's time densities: logit-normal(m, s), mode(s) and CosMap over t (t = 0 is data)")
+@figure(
+    "time-densities",
+    "SD3's time densities: logit-normal(m, s), mode(s) and CosMap over t (t = 0 is data)",
+)
 def time_densities() -> Axes:
     t = np.linspace(0, 1, 1001)
-    laws = {f"logit-normal({m:g}, {s:g})": densities.logit_normal(m, s) for m, s in ((0, 1), (0.5, 0.6), (-0.5, 1))}
+    laws = {
+        f"logit-normal({m:g}, {s:g})": densities.logit_normal(m, s)
+        for m, s in ((0, 1), (0.5, 0.6), (-0.5, 1))
+    }
     laws |= {f"mode({s:g})": densities.mode(s) for s in (1.29, 0.81, -0.54)} | {
         "CosMap": densities.cosmap(),
         "uniform": stats.uniform(),
     }
     curves = {name: law.pdf(t) for name, law in laws.items()}
-    return plots.lines(t, curves, xlabel="time t   [0 data, 1 noise]", ylabel="density f(t)", outside=True)
+    return plots.lines(
+        t, curves, xlabel="time t   [0 data, 1 noise]", ylabel="density f(t)", outside=True
+    )
 
 
-@figure("logsnr-densities", "Where training looks: densities over log-SNR; Laplace(0, 0.5) goes on to 1 at its peak")
+@figure(
+    "logsnr-densities",
+    "Where training looks: densities over log-SNR; Laplace(0, 0.5) goes on to 1 at its peak",
+)
 def logsnr_densities() -> Axes:
     grid = np.linspace(-16, 16, 801)
     laws = {
@@ -71,15 +116,20 @@ def logsnr_densities() -> Axes:
         "edm": CATALOGUE["edm"].density,
         "sd3": CATALOGUE["sd3"].density,
     }
-    laws |= {n: CATALOGUE[n].density for n in ("sd3-ln-1-0.6", "sd3-cosmap", "laplace-eps", "ncsnpp-ve")}
-    curves = {name: np.where(law.pdf(grid) > 0, law.pdf(grid), np.nan) for name, law in laws.items()}
+    laws |= {
+        n: CATALOGUE[n].density for n in ("sd3-ln-1-0.6", "sd3-cosmap", "laplace-eps", "ncsnpp-ve")
+    }
+    curves = {
+        name: np.where(law.pdf(grid) > 0, law.pdf(grid), np.nan) for name, law in laws.items()
+    }
     ax = plots.lines(grid, curves, xlabel=plots.LOGSNR, ylabel="density p(λ) per nat", outside=True)
     ax.set_ylim(0, 0.4)
     return ax
 
 
 @figure(
-    "base-switch", "The same four losses, expressed in the eps, x, v and u errors: falling, rising or flat is a matter of base"
+    "base-switch",
+    "The same four losses, expressed in the eps, x, v and u errors: falling, rising or flat is a matter of base",
 )
 def base_switch() -> Axes:
     row = plots.axes(9, 6.6, columns=2, rows=2)
@@ -96,12 +146,17 @@ def base_switch() -> Axes:
     return row[0]
 
 
-@figure("loss-density", "What the loss really spends where, for N(0, I) data: w(λ)·E‖ε̂ − ε‖², shares below log-SNR 0")
+@figure(
+    "loss-density",
+    "What the loss really spends where, for N(0, I) data: w(λ)·E‖ε̂ − ε‖², shares below log-SNR 0",
+)
 def loss_density() -> Axes:
     left, right = plots.axes(10.5, 4.2, columns=2, legend=2.5)
     some = chosen("elbo", "fm-ot", "iddpm-cosine", "edm", "sd3", "sd3-cosmap")
     w = {name: o.weighting(WIDE) for name, o in some.items()}
-    plots.weighting_curves(WIDE, w, scale="unit area", ax=left, outside=None, title="weighting alone (ε base)")
+    plots.weighting_curves(
+        WIDE, w, scale="unit area", ax=left, outside=None, title="weighting alone (ε base)"
+    )
     spent = {name: weightings.loss_density(o, WIDE) for name, o in some.items()}
     plots.weighting_curves(WIDE, spent, scale="unit area", ax=right, title="loss density w·mmse")
     right.set_ylabel("share of the loss per nat (base-free)")
@@ -113,7 +168,10 @@ def loss_density() -> Axes:
     return left
 
 
-@figure("heuristics", "Heuristic multipliers on one footing: each on the eps error with the cosine schedule, anchored")
+@figure(
+    "heuristics",
+    "Heuristic multipliers on one footing: each on the eps error with the cosine schedule, anchored",
+)
 def heuristics() -> Axes:
     base, sigma = CATALOGUE["iddpm-cosine"].weighting(WIDE), expit(-WIDE / 2)
     on_eps = {
@@ -133,17 +191,31 @@ def heuristics() -> Axes:
     return left
 
 
-@figure("monotone", "Which classics are ELBOs with noise augmentation: −dw/dλ, its negative part shaded")
+@figure(
+    "monotone", "Which classics are ELBOs with noise augmentation: −dw/dλ, its negative part shaded"
+)
 def monotone() -> Axes:
     row = plots.axes(12, 5.4, columns=5, rows=2)
     for ax, name in zip(row, (*CLASSICS, "edm-monotonic"), strict=True):
         v = weightings.verdict(CATALOGUE[name], WIDE)
-        scaled = v.augmentation / max(np.abs(v.augmentation).max(), 1e-9 * v.w.max())  # rounding noise of a flat w stays flat
+        scaled = v.augmentation / max(
+            np.abs(v.augmentation).max(), 1e-9 * v.w.max()
+        )  # rounding noise of a flat w stays flat
         share = weightings.verdict(CATALOGUE[name]).negative_share
         ax.plot(WIDE, scaled, color=plots.colour(name), lw=2, gid=name)
-        ax.fill_between(WIDE, np.minimum(scaled, 0), 0, color="#CC3311", alpha=0.35, lw=0, gid=f"{name}:negative")
+        ax.fill_between(
+            WIDE,
+            np.minimum(scaled, 0),
+            0,
+            color="#CC3311",
+            alpha=0.35,
+            lw=0,
+            gid=f"{name}:negative",
+        )
         ax.axhline(0, color="0.4", lw=0.8)
-        ax.set_title(f"{name}: " + ("monotone" if v.monotone else f"negative {share:.2%}"), fontsize=10)
+        ax.set_title(
+            f"{name}: " + ("monotone" if v.monotone else f"negative {share:.2%}"), fontsize=10
+        )
         ax.set_ylim(-1.1, 1.1)
     row[0].figure.supxlabel("log-SNR λ", fontsize=10)
     row[0].set_ylabel("−dw/dλ, scaled")
@@ -153,10 +225,19 @@ def monotone() -> Axes:
 
 @figure("edm-monotonic", "EDM made monotone: held at its peak value left of log-SNR −3.308")
 def edm_monotonic() -> Axes:
-    ax = plots.weighting_curves(WIDE, chosen("edm", "edm-monotonic"), scale="w / max", outside=False)
+    ax = plots.weighting_curves(
+        WIDE, chosen("edm", "edm-monotonic"), scale="w / max", outside=False
+    )
     peak = weightings.verdict(CATALOGUE["edm"]).peak
     ax.axvline(peak, color="0.4", lw=1, ls=":", gid="peak")
-    ax.annotate(f"peak −{-peak:.3f}", (peak, 1.02), ha="left", xytext=(4, 0), textcoords="offset points", fontsize=9)
+    ax.annotate(
+        f"peak −{-peak:.3f}",
+        (peak, 1.02),
+        ha="left",
+        xytext=(4, 0),
+        textcoords="offset points",
+        fontsize=9,
+    )
     return ax
 
 
@@ -166,17 +247,37 @@ def bugs() -> dict[str, dict[str, Objective]]:
                              lambda l: np.minimum(np.exp(l) + 1, 5) / (np.exp(l) + 1))  # fmt: skip
     maximum = Objective("max-snr-5 (wrong)", "bug", 2023, "lucidrains/recurrent-interface-network-pytorch issue 11", COSINE, EPS,
                         lambda l: np.maximum(np.exp(l), 5) / np.exp(l))  # fmt: skip
-    ignored = flow_uniform(1.0, "sd3, no effect (wrong)", family="bug", year=2024, source="huggingface/diffusers PR 8528")
-    missing = edm(-1.2, 1.2, 1.0, "edm, sigma_data 1 (wrong)", family="bug", year=2022, source="a default left in place")
+    ignored = flow_uniform(
+        1.0,
+        "sd3, no effect (wrong)",
+        family="bug",
+        year=2024,
+        source="huggingface/diffusers PR 8528",
+    )
+    missing = edm(
+        -1.2,
+        1.2,
+        1.0,
+        "edm, sigma_data 1 (wrong)",
+        family="bug",
+        year=2022,
+        source="a default left in place",
+    )
     return {
-        "Min-SNR for v: numerator": {"min-snr-5-v": CATALOGUE["min-snr-5-v"], snr_plus_one.name: snr_plus_one},
+        "Min-SNR for v: numerator": {
+            "min-snr-5-v": CATALOGUE["min-snr-5-v"],
+            snr_plus_one.name: snr_plus_one,
+        },
         "min written as max": {"min-snr-5-eps": CATALOGUE["min-snr-5-eps"], maximum.name: maximum},
         "SD3 weighting without effect": {"sd3": CATALOGUE["sd3"], ignored.name: ignored},
         "sigma_data left out": {"edm": CATALOGUE["edm"], missing.name: missing},
     }
 
 
-@figure("historical-bugs", "Wrong weightings beside what was meant: three that were released, and a default left in place")
+@figure(
+    "historical-bugs",
+    "Wrong weightings beside what was meant: three that were released, and a default left in place",
+)
 def historical_bugs() -> Axes:
     row = plots.axes(9.5, 7, columns=2, rows=2)
     for ax, (title, pair) in zip(row, bugs().items(), strict=True):

@@ -27,24 +27,45 @@ from suite.families import FAMILIES
 MOST = 8
 WIDE = {"description_width": "92px"}
 TIMES = {"linear path": paths.LINEAR, "cosine path": paths.COSINE, "VP linear β": paths.vp_linear()}
-SIGMAS = {"linear path": (frames.STRAIGHT, "linear"), "VP": (frames.VP, "linear"), "VE (log scale)": (frames.VE, "log")}
+SIGMAS = {
+    "linear path": (frames.STRAIGHT, "linear"),
+    "VP": (frames.VP, "linear"),
+    "VE (log scale)": (frames.VE, "log"),
+}
 
 
 def _time(path: paths.Path) -> Callable:
     return lambda logsnr: np.where(path.schedule.pdf(logsnr) > 0, path.time(logsnr), np.nan)
 
 
-AXES: dict[str, tuple[Callable, str, str]] = {  # where each λ stands (NaN outside the path), label, scale of the axis
+AXES: dict[
+    str, tuple[Callable, str, str]
+] = {  # where each λ stands (NaN outside the path), label, scale of the axis
     "λ": (np.asarray, plots.LOGSNR, "linear"),
-    **{f"t, {name}": (_time(path), f"time t   [0 data, 1 noise],  {name}", "linear") for name, path in TIMES.items()},
-    **{f"σ, {name}": (frame.sigma, f"σ   [data ← → noise],  {name}", scale) for name, (frame, scale) in SIGMAS.items()},
+    **{
+        f"t, {name}": (_time(path), f"time t   [0 data, 1 noise],  {name}", "linear")
+        for name, path in TIMES.items()
+    },
+    **{
+        f"σ, {name}": (frame.sigma, f"σ   [data ← → noise],  {name}", scale)
+        for name, (frame, scale) in SIGMAS.items()
+    },
 }
 LOG, MAX, SPENT = "log10, anchored", "w / max", "loss density"
-LIMITS = {LOG: lambda low, high: (max(low, -6) - 0.3, min(high, 6) + 0.3)}  # of y; from 0 up in the other views
-VIEWS: dict[str, tuple] = {  # what is drawn of an objective, in which scale, label, the controls that act on it
+LIMITS = {
+    LOG: lambda low, high: (max(low, -6) - 0.3, min(high, 6) + 0.3)
+}  # of y; from 0 up in the other views
+VIEWS: dict[
+    str, tuple
+] = {  # what is drawn of an objective, in which scale, label, the controls that act on it
     LOG: (Objective.weighting, LOG, "log₁₀ w on the {} error, 0 at the anchor", ("base", "anchor")),
     MAX: (Objective.weighting, MAX, plots.SCALES[MAX][1], ("base",)),
-    SPENT: (lambda o, grid, _: weightings.loss_density(o, grid), "unit area", "share of the loss per nat, N(0, I) data", ()),
+    SPENT: (
+        lambda o, grid, _: weightings.loss_density(o, grid),
+        "unit area",
+        "share of the loss per nat, N(0, I) data",
+        (),
+    ),
 }
 
 
@@ -57,8 +78,12 @@ class Picture:
     def png(self) -> bytes:
         """The figure as it is now."""
         canvas = cast(FigureCanvasAgg, self.figure.canvas)
-        moving: list[tuple[Any, Any]] = [(self.figure, one) for one in self.figure.texts if one.get_gid()]
-        moving += [(ax, one) for ax in self.figure.axes for one in (*ax.images, *ax.lines) if one.get_gid()]
+        moving: list[tuple[Any, Any]] = [
+            (self.figure, one) for one in self.figure.texts if one.get_gid()
+        ]
+        moving += [
+            (ax, one) for ax in self.figure.axes for one in (*ax.images, *ax.lines) if one.get_gid()
+        ]
         for _, one in moving:
             one.set_animated(True)
         if self._background is None or self.figure.stale:  # an animated artist makes nothing stale
@@ -68,7 +93,9 @@ class Picture:
         for owner, one in sorted(moving, key=lambda pair: pair[1].get_zorder()):
             owner.draw_artist(one)
         file = io.BytesIO()
-        Pillow.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(file, "PNG", compress_level=1)
+        Pillow.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(
+            file, "PNG", compress_level=1
+        )
         return file.getvalue()
 
 
@@ -82,7 +109,13 @@ class Explorer(w.VBox):
         panel: how the controls are laid out; one under the other by default.
     """
 
-    def __init__(self, figure: Figure, controls: dict[str, Any], draw: Callable[[str], str], panel: w.Widget | None = None):
+    def __init__(
+        self,
+        figure: Figure,
+        controls: dict[str, Any],
+        draw: Callable[[str], str],
+        panel: w.Widget | None = None,
+    ):
         self.controls, self.figure = controls, figure
         self._draw, self._picture, self._busy = draw, Picture(figure), False
         width, height = (f"{int(x)}px" for x in figure.get_size_inches() * figure.dpi)
@@ -90,7 +123,13 @@ class Explorer(w.VBox):
         layout = w.Layout(width=width, height=height, max_width="100%", object_fit="contain")
         self._image = w.Image(value=self._picture.png(), format="png", layout=layout)
         panel = panel or w.VBox(list(controls.values()), layout=w.Layout(width="350px"))
-        super().__init__([w.HBox([panel, w.VBox([self._image, self.text])], layout=w.Layout(flex_flow="row wrap"))])
+        super().__init__(
+            [
+                w.HBox(
+                    [panel, w.VBox([self._image, self.text])], layout=w.Layout(flex_flow="row wrap")
+                )
+            ]
+        )
         for name, control in controls.items():
             if isinstance(control, w.Button):
                 control.on_click(lambda _, name=name: self.redraw(name))
@@ -106,7 +145,9 @@ class Explorer(w.VBox):
             self.text.value = self._draw(name)
             self._image.value = self._picture.png()
         except Exception as error:  # shown here, or it would end in a log console that nobody opens
-            self.text.value = f"<b style='color:#CC3311'>{type(error).__name__}: {html.escape(str(error))}</b>"
+            self.text.value = (
+                f"<b style='color:#CC3311'>{type(error).__name__}: {html.escape(str(error))}</b>"
+            )
         finally:
             self._busy = False
 
@@ -119,12 +160,16 @@ class Explorer(w.VBox):
         return self._image.value
 
     def _repr_mimebundle_(self, **kwargs):
-        return super()._repr_mimebundle_(**kwargs) | {"image/png": base64.b64encode(self.png).decode()}
+        return super()._repr_mimebundle_(**kwargs) | {
+            "image/png": base64.b64encode(self.png).decode()
+        }
 
 
 def control(kind: type[w.Widget], description: str, *args, **options) -> Any:
     """A control as wide as the others, with room for its name and a layout of its own (some are hidden at times)."""
-    return kind(*args, description=description, style=WIDE, layout=w.Layout(width="330px"), **options)
+    return kind(
+        *args, description=description, style=WIDE, layout=w.Layout(width="330px"), **options
+    )
 
 
 def show(control: w.Widget, on: bool) -> None:
@@ -132,7 +177,9 @@ def show(control: w.Widget, on: bool) -> None:
     control.layout.display = "" if on else "none"
 
 
-def offer(sliders: list[w.FloatSlider], parameters: tuple[tuple[str, float, float, float, float], ...]) -> None:
+def offer(
+    sliders: list[w.FloatSlider], parameters: tuple[tuple[str, float, float, float, float], ...]
+) -> None:
     """Make sliders those of these parameters (name, default, lowest, highest, step); hide the ones left over."""
     for i, slider in enumerate(sliders):
         show(slider, i < len(parameters))
@@ -163,7 +210,9 @@ class WeightingExplorer(Explorer):
     grid = np.linspace(-12, 12, 601)
 
     def __init__(
-        self, names: tuple[str, ...] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"), family: str = "flow logit-normal"
+        self,
+        names: tuple[str, ...] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"),
+        family: str = "flow logit-normal",
     ):
         names = tuple(objective(name).name for name in names)
         if family not in ("none", *FAMILIES):
@@ -173,16 +222,27 @@ class WeightingExplorer(Explorer):
         self.controls = c = {
             "search": control(w.Text, "search", placeholder="part of a name, paper, repository"),
             "group": control(w.Dropdown, "family", options=groups),
-            "objectives": control(w.SelectMultiple, "objectives", options=list(CATALOGUE), value=names, rows=9),
-            "parametric": control(w.Dropdown, "parametric", options=("none", *FAMILIES), value=family),
+            "objectives": control(
+                w.SelectMultiple, "objectives", options=list(CATALOGUE), value=names, rows=9
+            ),
+            "parametric": control(
+                w.Dropdown, "parametric", options=("none", *FAMILIES), value=family
+            ),
             **{f"p{i}": control(w.FloatSlider, "", readout_format=".2f") for i in range(3)},
             "scale": control(w.Dropdown, "scale", options=list(VIEWS)),
             "anchor": control(w.FloatSlider, "anchor λ", 0.0, min=-8, max=8, step=0.25),
             "base": control(w.ToggleButtons, "error of", options=list(plots.ERROR_OF)),
             "axis": control(w.Dropdown, "axis", options=list(AXES)),
-            "table": control(w.Textarea, "own table", placeholder="λ, w  (two columns, one row a line)", rows=3),
+            "table": control(
+                w.Textarea, "own table", placeholder="λ, w  (two columns, one row a line)", rows=3
+            ),
             "use": w.Button(description="use table"),
-            "file": control(w.Text, "file", "weightings.svg", tooltip="svg, pdf, png: the picture; csv: the curves"),
+            "file": control(
+                w.Text,
+                "file",
+                "weightings.svg",
+                tooltip="svg, pdf, png: the picture; csv: the curves",
+            ),
             "save": w.Button(description="save"),
         }
         c["base"].style.button_width = "50px"
@@ -190,7 +250,11 @@ class WeightingExplorer(Explorer):
             button.layout = w.Layout(width="150px", margin="2px 2px 2px 96px")
         self._filter()
         self._sliders()
-        self._acts: dict[str, Callable[[], str | None]] = {"use": self._use, "save": self._save, "parametric": self._sliders}
+        self._acts: dict[str, Callable[[], str | None]] = {
+            "use": self._use,
+            "save": self._save,
+            "parametric": self._sliders,
+        }
         self._acts |= {"search": self._filter, "group": self._filter}
         self.axes = plots.axes(8.0, 4.6, legend=2.0)[0]
         super().__init__(cast(Figure, self.axes.figure), c, self._show)
@@ -200,7 +264,10 @@ class WeightingExplorer(Explorer):
         return family.parameters if family else ()
 
     def _values(self) -> dict[str, float]:
-        return {parameter[0]: self.controls[f"p{i}"].value for i, parameter in enumerate(self._parameters())}
+        return {
+            parameter[0]: self.controls[f"p{i}"].value
+            for i, parameter in enumerate(self._parameters())
+        }
 
     def shown(self) -> dict[str, Objective]:
         """The objectives on show, by the name in the legend."""
@@ -216,10 +283,21 @@ class WeightingExplorer(Explorer):
 
     def _filter(self) -> None:
         c = self.controls
-        wanted, group, kept = c["search"].value.lower().strip(), c["group"].value, c["objectives"].value
-        entries = [o for o in CATALOGUE.values() if group in ("all families", o.family) and o.name not in kept]
+        wanted, group, kept = (
+            c["search"].value.lower().strip(),
+            c["group"].value,
+            c["objectives"].value,
+        )
+        entries = [
+            o
+            for o in CATALOGUE.values()
+            if group in ("all families", o.family) and o.name not in kept
+        ]
         c["objectives"].value = ()  # first, or the page selects rows that are no longer there
-        c["objectives"].options = [*kept, *(o.name for o in entries if wanted in f"{o.name} {o.source} {o.note}".lower())]
+        c["objectives"].options = [
+            *kept,
+            *(o.name for o in entries if wanted in f"{o.name} {o.source} {o.note}".lower()),
+        ]
         c["objectives"].value = kept
 
     def _sliders(self) -> None:
@@ -228,16 +306,29 @@ class WeightingExplorer(Explorer):
     def _use(self) -> None:
         lines = self.controls["table"].value.strip().splitlines()
         rows = [line.replace(",", " ").replace(";", " ").split() for line in lines]
-        rows = rows[1:] if rows and any(word[:1].isalpha() for word in rows[0]) else rows  # a header line
+        rows = (
+            rows[1:] if rows and any(word[:1].isalpha() for word in rows[0]) else rows
+        )  # a header line
         if len({len(row) for row in rows}) > 1:
             raise ValueError("every row of the table has the same number of columns: logsnr and w")
-        self.table = None if not rows and self.table else from_weighting(np.array(rows, dtype=float), name="own table")
+        self.table = (
+            None
+            if not rows and self.table
+            else from_weighting(np.array(rows, dtype=float), name="own table")
+        )
 
     def _save(self) -> str:
         file = File(self.controls["file"].value.strip() or "weightings.svg")
         if file.suffix == ".csv":
             columns = {"logsnr": self.grid, **self.curves()}
-            np.savetxt(file, np.column_stack(list(columns.values())), "%.17g", ",", header=",".join(columns), comments="")
+            np.savetxt(
+                file,
+                np.column_stack(list(columns.values())),
+                "%.17g",
+                ",",
+                header=",".join(columns),
+                comments="",
+            )
         else:
             plots.save(self.figure, file)
         return f"<i>saved {html.escape(str(file.resolve()))}</i>"
@@ -263,9 +354,20 @@ class WeightingExplorer(Explorer):
         (place, xlabel, xscale), (_, scale, ylabel, used) = AXES[c["axis"].value], VIEWS[chosen]
         for name in ("base", "anchor"):
             show(c[name], name in used)
-        curves = {name: plots.scaled(w, self.grid, scale, c["anchor"].value) for name, w in self.curves().items()}
+        curves = {
+            name: plots.scaled(w, self.grid, scale, c["anchor"].value)
+            for name, w in self.curves().items()
+        }
         ylabel = ylabel.format(plots.ERROR_OF[c["base"].value])
-        plots.lines(place(self.grid), curves, xlabel=xlabel, ylabel=ylabel, outside=True, colours=plots.colour, ax=ax)
+        plots.lines(
+            place(self.grid),
+            curves,
+            xlabel=xlabel,
+            ylabel=ylabel,
+            outside=True,
+            colours=plots.colour,
+            ax=ax,
+        )
         if not keep:
             ax.set_xscale(xscale)
             xs, ys = np.concatenate([line.get_xydata() for line in ax.lines]).T
