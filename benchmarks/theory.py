@@ -40,7 +40,7 @@ def main() -> None:
 
     grid = np.linspace(-12, 12, 1001)
     curves = milliseconds(lambda: [o.weighting(grid) for o in dv.catalogue.values()], 21)
-    laws = milliseconds(lambda: [o.density.pdf(grid) for o in dv.catalogue.values()], 21)
+    laws = milliseconds(lambda: [o.law.pdf(grid) for o in dv.catalogue.values()], 21)
     print(f"{len(dv.catalogue)} weightings at {len(grid)} points  {curves:7.1f} ms   (budget 50)")
     print(f"their SciPy densities alone       {laws:7.1f} ms   ratio {curves / laws:.2f}")
     print(f"import diffviz                    {ours:7.0f} ms")

@@ -32,10 +32,10 @@ def _list(args) -> None:
 
 def _show(args) -> None:
     o: Objective = objective(args.name)
-    low, high = o.density.support()
+    low, high = o.law.support()
     facts = {
         "name": o.name, "family": f"{o.family}, {o.year}", "source": o.source, "note": o.note or "-", "path": o.path.name,
-        "target": o.target.name, "support": f"logsnr {low:.4g} to {high:.4g}", "median": f"logsnr {float(o.density.median()):.4g}",
+        "target": o.target.name, "support": f"logsnr {low:.4g} to {high:.4g}", "median": f"logsnr {float(o.law.median()):.4g}",
         "verdict": str(weightings.verdict(o)),
         "below 0": f"{weightings.share_below(o):.1%} of w (eps base), {weightings.share_below(o, mmse=expit):.1%} of the loss on N(0, I), "
         "both on [-10, 10]",

@@ -43,7 +43,7 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
     nodes, rule = np.polynomial.legendre.leggauss(480 // bins)
     found: list[tuple[float, bool, Match]] = []
     for objective in CATALOGUE.values():
-        low, high = objective.density.support()
+        low, high = objective.law.support()
         inside = (edges[:-1] >= low) & (
             edges[1:] <= high
         )  # a table of steps reaches half a step beyond its continuous limit

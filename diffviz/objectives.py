@@ -29,7 +29,7 @@ class Objective:
 
     Args:
         name, family, year, source, note: who says so; ``note`` holds traps.
-        path: frame and schedule; ``density``: law of λ, a frozen SciPy distribution (uniform time on the path if left out).
+        path: frame and schedule; ``law``: of λ, a frozen SciPy distribution (uniform time on the path if left out).
         target: what the loss compares; ``multiplier``: c(λ) on the target's squared error, array to array.
         stated: closed form of w(λ) from the literature, up to a constant.
     Raises ValueError if the density reaches outside the path's range.
@@ -42,14 +42,14 @@ class Objective:
     path: Path
     target: Target
     multiplier: Curve = weightings.constant
-    density: Any = None
+    law: Any = None
     stated: Curve | None = None
     note: str = ""
 
     def __post_init__(self):
-        if self.density is None:
-            object.__setattr__(self, "density", self.path.schedule)
-        (low, high), (first, last) = self.density.support(), self.path.schedule.support()
+        if self.law is None:
+            object.__setattr__(self, "law", self.path.schedule)
+        (low, high), (first, last) = self.law.support(), self.path.schedule.support()
         slack = 1e-9 * max([1.0, *(abs(end) for end in (first, last) if np.isfinite(end))])
         if not (low >= first - slack and high <= last + slack):  # NaN too
             lives = f"{self.name}: the density lives on logsnr [{low:.4g}, {high:.4g}], the path {self.path.name!r} only on"
@@ -80,10 +80,10 @@ class Objective:
         Raises ValueError for a λ that is not finite, an unknown base, or a multiplier that is negative or not finite.
         """
         at = finite(logsnr, "logsnr")
-        low, high = self.density.support()
+        low, high = self.law.support()
         inside = (at >= low) & (at <= high)
         w, level = np.zeros(at.shape), at[inside]
-        w[inside] = 2 * self.factor(level) * self.density.pdf(level) / base_gain(base, level) ** 2
+        w[inside] = 2 * self.factor(level) * self.law.pdf(level) / base_gain(base, level) ** 2
         return w
 
     def draw(
@@ -102,34 +102,34 @@ class Objective:
             )
             raise ValueError(f"{says}; got {n!r}, {rng!r}")
         u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
-        logsnr = self.density.ppf(u)
+        logsnr = self.law.ppf(u)
         return logsnr, self.factor(logsnr)
 
 
-def from_weighting(w, density=None, name: str = "custom", path: Path = COSINE) -> Objective:
+def from_weighting(w, law=None, name: str = "custom", path: Path = COSINE) -> Objective:
     """Objective from a weighting of one's own on the eps error.
 
     Args:
         w: callable of λ, or a table (CSV path or array (n, 2)) of λ and w.
-        density: law of λ to train under; by default uniform over a table's range, or uniform time on ``path``.
-    Raises ValueError for a table that is no weighting (see ``weightings.tabulated``), or a density outside the path or the table.
+        law: of λ, to train under; by default uniform over a table's range, or uniform time on ``path``.
+    Raises ValueError for a table that is no weighting (see ``weightings.tabulated``), or a law outside the path or the table.
     """
     source = "callable" if callable(w) else f"table {w}" if isinstance(w, (str, File)) else "table"
     if not callable(w):
         w, low, high = weightings.tabulated(w)
-        density = density or stats.uniform(low, high - low)
-        if density.support()[0] < low - 1e-9 or density.support()[1] > high + 1e-9:
+        law = law or stats.uniform(low, high - low)
+        if law.support()[0] < low - 1e-9 or law.support()[1] > high + 1e-9:
             raise ValueError(
-                f"the density reaches outside the table's logsnr [{low:g}, {high:g}]; nothing is extrapolated"
+                f"the law reaches outside the table's logsnr [{low:g}, {high:g}]; nothing is extrapolated"
             )
-    law = density or path.schedule
+    law = law or path.schedule
     if (
         not hasattr(law, "ppf")
         or not hasattr(law, "support")
         or np.shape(w(law.ppf([0.25, 0.75]))) != (2,)
     ):
         raise ValueError(
-            "density is a frozen SciPy distribution of λ, and a callable w returns one value for each λ"
+            "law is a frozen SciPy distribution of λ, and a callable w returns one value for each λ"
         )
     return Objective(
         name, "custom", 0, source, path, EPS, lambda logsnr: w(logsnr) / (2 * law.pdf(logsnr)), law
@@ -149,7 +149,7 @@ def flow(
         stats.norm.pdf(l, -2 * mean - 2 * np.log(shift), 2 * std) * (1 + exp(-l / 2)) ** 2
     )
     return parametric(
-        about, name, LINEAR, U, stated, density=densities.logit_normal_logsnr(mean, std, shift)
+        about, name, LINEAR, U, stated, law=densities.logit_normal_logsnr(mean, std, shift)
     )
 
 
@@ -162,7 +162,7 @@ def flow_uniform(shift: float = 1.0, name: str = "flow uniform t", **about) -> O
         LINEAR,
         U,
         stated,
-        density=stats.logistic(-2 * np.log(positive(shift, "shift")), 2),
+        law=stats.logistic(-2 * np.log(positive(shift, "shift")), 2),
     )
 
 
@@ -208,12 +208,12 @@ def p2(gamma: float = 1.0, k: float = 1.0, name: str = "P2", **about) -> Objecti
 def mode(scale: float = 1.29, name: str = "flow mode", **about) -> Objective:
     """Flow matching, SD3's mode-sampled time; u target on the linear path (arXiv 2403.03206, eq. 20)."""
     return parametric(
-        about, name, LINEAR, U, density=densities.push_forward(densities.mode(scale), LINEAR)
+        about, name, LINEAR, U, law=densities.push_forward(densities.mode(scale), LINEAR)
     )
 
 
 def parametric(
-    about, name, path, target, stated=None, multiplier=weightings.constant, density=None
+    about, name, path, target, stated=None, multiplier=weightings.constant, law=None
 ) -> Objective:
     """An objective of a family; ``about`` may say family, year, source and note."""
     about = {"family": "parametric", "year": 0, "source": "parametric family"} | about
@@ -222,7 +222,7 @@ def parametric(
         path=path,
         target=target,
         multiplier=multiplier,
-        density=density,
+        law=law,
         stated=stated,
         **about,
     )

@@ -109,8 +109,8 @@ def _kdiff(name, density, weight, stated, note="", path=None):
 
 def _of(kind, target):
     """Entries of one family and target: name, year, source, path, stated form; multiplier, density, note."""
-    return lambda name, year, source, path, stated, multiplier=CONSTANT, density=None, note="": (
-        Objective(name, kind, year, source, path, target, multiplier, density, stated, note)
+    return lambda name, year, source, path, stated, multiplier=CONSTANT, law=None, note="": (
+        Objective(name, kind, year, source, path, target, multiplier, law, stated, note)
     )
 
 
@@ -264,7 +264,7 @@ CATALOGUE: Mapping[str, Objective] = MappingProxyType({o.name: o for o in (
     # flow matching
     family.flow_uniform(1.0, "fm-ot", family="flow", year=2022, source="Liu et al. 2022 (arXiv 2209.03003), Lipman et al. 2022 (arXiv 2210.02747)",
                         note="straight-line paths, uniform t"),
-    _u("rectified-flow", 2022, "gnobitab/RectifiedFlow get_rectified_flow_loss_fn (eps = 1e-3)", LINEAR, fm, density=restricted(LINEAR, 0, 1 - 1e-3).schedule,
+    _u("rectified-flow", 2022, "gnobitab/RectifiedFlow get_rectified_flow_loss_fn (eps = 1e-3)", LINEAR, fm, law=restricted(LINEAR, 0, 1 - 1e-3).schedule,
        note="its t runs from noise to data"),
     _u("fm-ot-sigma-min", 2022, "Lipman et al. 2022 (arXiv 2210.02747, eq. 20-23), torchcfm TargetConditionalFlowMatcher", paths.sigma_min_path(1e-4), fm,
        note="e^(−λ/2) for every sigma_min, up to λ = −2 log sigma_min"),
@@ -285,24 +285,24 @@ CATALOGUE: Mapping[str, Objective] = MappingProxyType({o.name: o for o in (
     _flow(-0.4, 1.0, 1.0, "meanflow", year=2025, source="Geng et al. 2025 (arXiv 2505.13447), r = t part as its text reads",
           note="the adaptive norm_p = 1 weight also divides by the loss"),
     _u("meanflow-as-coded", 2025, "Gsunshine/meanflow sample_tr; py-meanflow time_sampler", LINEAR,
-       lambda l: norm(l, 0.8, 2) * stats.norm.sf(l, 0.8, 2) * u_gain(l), density=densities.lower_of_two(densities.logit_normal_logsnr(-0.4, 1)),
+       lambda l: norm(l, 0.8, 2) * stats.norm.sf(l, 0.8, 2) * u_gain(l), law=densities.lower_of_two(densities.logit_normal_logsnr(-0.4, 1)),
        note="r is set to t after the swap, so t is the larger of two draws: mean λ −0.33 instead of 0.8"),
     _flow_x("jit", 2025, "Li & He 2025 (arXiv 2511.13720), JiT denoiser.py (fork read)", LINEAR,
             lambda l: norm(l, -1.6, 1.6) * exp(-l) / np.maximum(expit(-l / 2), 0.05) ** 2, lambda l: 1 / np.maximum(expit(-l / 2), 0.05) ** 2,
             densities.logit_normal_logsnr(0.8, 0.8), note="its t is the data fraction, so P_mean = −0.8 means more noise; v loss clamped above λ = 5.89"),
     _u("sd3-cosmap", 2024, SD3 + ", eq. 21; lucidrains/rectified-flow-pytorch", LINEAR, lambda l: cosine_law(l) * u_gain(l),
-       density=on_linear(densities.cosmap()), note="CosMap time on the linear path is the cosine density"),
+       law=on_linear(densities.cosmap()), note="CosMap time on the linear path is the cosine density"),
     *(_mode(scale, name) for scale, name in ((1.29, "sd3-mode-1.29"), (1.75, "sd3-mode-1.75"), (-0.5, "sd3-mode-minus0.5"))),
     family.flow_uniform(3.0, "fm-shift3", family="flow", year=2024, source="diffusers FlowMatchEulerDiscreteScheduler(shift=3); " + SD3 + ", eq. 23"),
     _u("wan-bell", 2025, "modelscope/DiffSynth-Studio flow_match.py (Wan)", LINEAR,
        lambda l: sech(l / 4 + LN5 / 2) ** 2 * u_gain(l) * np.expm1(2 * expit(-l / 2) * expit(l / 2)), weightings.bell, stats.logistic(-2 * LN5, 2),
        note="the multiplier, not w, vanishes at both ends: the noisiest step is dropped"),
     _u("pi0", 2024, "Physical-Intelligence/openpi pi0.py sample_time", LINEAR, lambda l: np.sqrt(expit(-l / 2) - 0.001) * fm(l),
-       density=on_linear(stats.beta(1.5, 1, 0.001, 0.999))),
+       law=on_linear(stats.beta(1.5, 1, 0.001, 0.999))),
     _u("u-shaped", 2024, "Lee et al. 2024 (arXiv 2405.20320), sangyun884/rfpp t_dist.py", LINEAR,
-       lambda l: np.cosh(4 * ((expit(-l / 2) - 1e-5) / (1 - 2e-5) - 0.5)) * fm(l), density=on_linear(densities.stretched(densities.u_shaped(4), 1e-5, 1 - 1e-5)),
+       lambda l: np.cosh(4 * ((expit(-l / 2) - 1e-5) / (1 - 2e-5) - 0.5)) * fm(l), law=on_linear(densities.stretched(densities.u_shaped(4), 1e-5, 1 - 1e-5)),
        note="used with coupled (x, eps), where the eps identity does not hold literally"),
-    _flow_x("diffusers-sd3", 2024, DIFFUSERS_SD3, LINEAR, lambda l: norm(l, -2 * LN3, 2) * exp(-l), density=densities.logit_normal_logsnr(0, 1, 3),
+    _flow_x("diffusers-sd3", 2024, DIFFUSERS_SD3, LINEAR, lambda l: norm(l, -2 * LN3, 2) * exp(-l), law=densities.logit_normal_logsnr(0, 1, 3),
             note="precondition_outputs = 1 is the default: plain x error, sigma² times SD3's"),
     _flow_x("diffusers-sd3-sigma-sqrt", 2024, DIFFUSERS_SD3 + " (sigma_sqrt)", paths.shifted(LINEAR, 3), lambda l: sech(l / 4 + LN3 / 2) ** 2 * u_gain(l),
             weightings.sigma_sqrt, note="the weight is sigma^−2, whatever its name"),
@@ -310,7 +310,7 @@ CATALOGUE: Mapping[str, Objective] = MappingProxyType({o.name: o for o in (
             lambda l: sech(l / 4 + LN3 / 2) ** 2 * exp(-l) / (1 - 2 * expit(-l / 2) * expit(l / 2)), weightings.cosmap,
             note="a loss weight here, a time density in SD3; equal only for shift 1 without preconditioning"),
     _u("diffusers-sd3-ln0.5", 2024, DIFFUSERS_SD3 + " (logit_mean = 0.5, precondition_outputs = 0)", LINEAR, lambda l: norm(l, 1 - 2 * LN3, 2) * u_gain(l),
-       density=densities.logit_normal_logsnr(-0.5, 1, 3), note="u indexes a falling sigma table: logit_mean has the opposite sign to SD3's m"),
+       law=densities.logit_normal_logsnr(-0.5, 1, 3), note="u indexes a falling sigma table: logit_mean has the opposite sign to SD3's m"),
     _eps("smalldiffusion", 2024, "yuanchenyang/smalldiffusion ScheduleLogLinear", paths.ve(0.02, 10), one),
     _v("smalldiffusion-v", 2024, "yuanchenyang/smalldiffusion PredV", paths.ve(0.02, 10), v_gain),
 )})  # fmt: skip

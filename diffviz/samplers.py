@@ -227,7 +227,7 @@ def sample(
         raise ValueError(
             f"need whole n >= 1, a tensor start or a mean, a solver of {', '.join(SOLVERS)}; got {n}, {solver!r}"
         )
-    if density := getattr(getattr(model, "objective", None), "density", None):
+    if density := getattr(getattr(model, "objective", None), "law", None):
         low, high = density.interval(1 - 2e-6)  # all but a millionth at either end
         if max(low - levels[0], levels[-1] - high) > (high - low) / 100:
             warnings.warn(

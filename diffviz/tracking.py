@@ -253,7 +253,7 @@ class Adaptive:
         self.flat = tracker.width / tracker.width.sum()
 
     @property
-    def density(self):
+    def law(self):
         """The law of λ now, a SciPy distribution."""
         at, (mean, stderr, second) = (
             self.tracker.middle,
@@ -275,7 +275,7 @@ class Adaptive:
         self, n: int, rng: np.random.Generator, stratified: bool = True
     ) -> tuple[NDArray, NDArray]:
         """As ``Objective.draw``, under the law as it is now."""
-        return from_weighting(self.objective.weighting, self.density, self.name).draw(
+        return from_weighting(self.objective.weighting, self.law, self.name).draw(
             n, rng, stratified
         )
 
@@ -295,7 +295,7 @@ def validation_loss(
         torch.zeros(len(x), dtype=torch.float64, device=x.device),
     )
     nodes, shares = np.polynomial.legendre.leggauss(levels)
-    logsnr = objective.density.ppf((1 + nodes) / 2)
+    logsnr = objective.law.ppf((1 + nodes) / 2)
     for at, share in zip(
         logsnr, shares / 2 * objective.factor(logsnr) * np.exp(logsnr), strict=True
     ):

@@ -187,11 +187,11 @@ def evaluate(w, logsnr: ArrayLike) -> NDArray:
 
 
 def window(*objects, low: float = -20.0, high: float = 20.0, points: int = 4001) -> NDArray:
-    """Grid over the stretch of [low, high] on which every object with a ``density`` has support, ends a hair inside."""
+    """Grid over the stretch of [low, high] on which every object with a law, or measured edges, has support, ends a hair inside."""
     ends = [
-        o.edges()[[1, -2]] if hasattr(o, "edges") else o.density.support()
+        o.edges()[[1, -2]] if hasattr(o, "edges") else o.law.support()
         for o in objects
-        if hasattr(o, "density")
+        if hasattr(o, "law") or hasattr(o, "edges")
     ]
     low, high = max([low, *(e[0] for e in ends)]), min([high, *(e[1] for e in ends)])
     if low >= high:
@@ -376,7 +376,7 @@ def share_below(
         raise ValueError(
             f"a share needs an objective or a callable, a finite at and low < high; got at {at}, [{low}, {high}]"
         )
-    start = max(low, w.density.support()[0]) if hasattr(w, "density") else low
+    start = max(low, w.law.support()[0]) if hasattr(w, "law") else low
     grids = [window(w, low=low, high=end) if start < end else None for end in (high, min(at, high))]
     mass = [
         0.0 if g is None else simpson(evaluate(w, g) * (mmse or constant)(g), x=g) for g in grids

@@ -23,7 +23,7 @@ def bump(logsnr, centre=0.0):
 
 def loss_of(objective, centre=0.0):
     """½ ∫ w bump dλ, bin by bin of the atoms' histogram."""
-    low, high = objective.density.support()
+    low, high = objective.law.support()
     grid = np.linspace(low, high, 400_001)
     grid = (grid[1:] + grid[:-1]) / 2
     return 0.5 * (objective.weighting(grid) * bump(grid, centre)).sum() * (high - low) / len(grid)
@@ -83,7 +83,7 @@ def test_levels_are_the_schedulers_own_alphas_cumprod(cls, config):
     ours = from_diffusers(scheduler)
     alphas = scheduler.alphas_cumprod.double().numpy()
     levels = np.sort(np.log(alphas) - np.log1p(-alphas))
-    edges = ours.density.ppf(np.arange(1, len(levels)) / len(levels))
+    edges = ours.law.ppf(np.arange(1, len(levels)) / len(levels))
     np.testing.assert_allclose(
         edges, (levels[1:] + levels[:-1]) / 2, atol=2e-3
     )  # theirs are float32
@@ -96,7 +96,7 @@ def test_the_step_without_signal_is_left_out_and_named():
     )
     ours = from_diffusers(scheduler)
     assert "left out" in ours.note and "0.001" in ours.note
-    assert np.isfinite(ours.density.support()).all() and ours.density.support()[0] < -15
+    assert np.isfinite(ours.law.support()).all() and ours.law.support()[0] < -15
     assert loss_of(ours) == pytest.approx(
         scheduler_loss(scheduler, lambda steps: 1.0, 0.0), rel=3e-3
     )
@@ -138,8 +138,8 @@ def test_logit_mean_has_the_opposite_sign_to_sd3():
     ours = from_diffusers(
         diffusers.FlowMatchEulerDiscreteScheduler(), "logit_normal", logit_mean=0.5
     )
-    assert ours.density.mean() == pytest.approx(+1.0, abs=0.02)
-    assert dv.objectives.flow(0.5).density.mean() == pytest.approx(-1.0)
+    assert ours.law.mean() == pytest.approx(+1.0, abs=0.02)
+    assert dv.objectives.flow(0.5).law.mean() == pytest.approx(-1.0)
     assert dv.compare(ours, dv.objectives.flow(-0.5), np.linspace(-5, 4, 300)).deviation < 0.05
 
 
@@ -148,7 +148,7 @@ def test_dynamic_shifting_trains_on_the_plain_table():
         from_diffusers(diffusers.FlowMatchEulerDiscreteScheduler(**c))
         for c in ({"shift": 3.0, "use_dynamic_shifting": True}, {})
     )
-    assert one.density.support() == plain.density.support()
+    assert one.law.support() == plain.law.support()
 
 
 @pytest.mark.parametrize(

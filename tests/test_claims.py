@@ -143,7 +143,7 @@ def test_noise_schedules_says_what_is_computed():
         f"the exact {np.trapezoid(fm.weighting(wide) / 2 * dv.toy('ring8').mmse(wide), wide):.3f}"
         in text
     )
-    one, least, _ = schedule_figures.second_moment(fm, fm.density)
+    one, least, _ = schedule_figures.second_moment(fm, fm.law)
     assert (
         f"3 + 3π/2 = {one:.4f}" in text
         and f"3π²/4 = {least:.4f}" in text
@@ -152,7 +152,7 @@ def test_noise_schedules_says_what_is_computed():
     assert (one, least) == pytest.approx((3 + 1.5 * np.pi, 0.75 * np.pi**2), rel=1e-7)
     fixed = {
         name: over_least(law.pdf(MIDDLE))
-        for name, law in (("fm", fm.density), ("cosine", cosine), ("λ", stats.uniform(-10, 20)))
+        for name, law in (("fm", fm.law), ("cosine", cosine), ("λ", stats.uniform(-10, 20)))
     }
     assert (
         f"uniform λ, at {fixed['λ']:.2f} times the least" in text

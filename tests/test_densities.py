@@ -24,7 +24,7 @@ LAWS |= {
     for t, law in TIMES.items()
     for path in (LINEAR, COSINE, paths.vp_linear(), paths.ve(0.01, 50), paths.sub_vp())
 }
-LAWS |= {f"catalogue: {name}": o.density for name, o in dv.catalogue.items()}
+LAWS |= {f"catalogue: {name}": o.law for name, o in dv.catalogue.items()}
 each = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 
 
@@ -96,9 +96,9 @@ SAMPLERS = {
     "k-diffusion log-logistic": (lambda u, n: -2 * (log(0.5) + 0.5 * (log(u) - np.log1p(-u))), densities.loglogistic_sigma(log(0.5), 0.5)),
     "k-diffusion log-uniform": (lambda u, n: -2 * (log(0.01) + u * log(80 / 0.01)), densities.loguniform_sigma(0.01, 80)),
     "k-diffusion split log-normal": (lambda u, n: -2 * log(split_lognormal(u, n)), densities.split_lognormal_sigma(-1.2, 0.8, 1.6)),
-    "pi0": (lambda u, n: logsnr_of_time(0.999 * u ** (1 / 1.5) + 0.001), dv.objective("pi0").density),
-    "DDPM": (lambda u, n: (lambda b: -b - log(-np.expm1(-b)))(0.1 * u + 9.95 * u**2), dv.objective("ddpm-linear").density),
-    "iDDPM": (lambda u, n: -2 * log(np.tan(pi / 2 * u)), dv.objective("iddpm-cosine").density),
+    "pi0": (lambda u, n: logsnr_of_time(0.999 * u ** (1 / 1.5) + 0.001), dv.objective("pi0").law),
+    "DDPM": (lambda u, n: (lambda b: -b - log(-np.expm1(-b)))(0.1 * u + 9.95 * u**2), dv.objective("ddpm-linear").law),
+    "iDDPM": (lambda u, n: -2 * log(np.tan(pi / 2 * u)), dv.objective("iddpm-cosine").law),
 }  # fmt: skip
 
 

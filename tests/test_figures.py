@@ -121,8 +121,8 @@ def test_logsnr_densities_have_their_names_and_spreads():
     np.testing.assert_allclose(
         data(figure, 0, "sd3-ln-1-0.6")[1], stats.norm.pdf(x, -2, 1.2), rtol=1e-9
     )
-    assert dv.objective("fm-ot").density.std() == pytest.approx(3.6276, abs=5e-5)
-    assert dv.objective("iddpm-cosine").density.std() == pytest.approx(np.pi)
+    assert dv.objective("fm-ot").law.std() == pytest.approx(3.6276, abs=5e-5)
+    assert dv.objective("iddpm-cosine").law.std() == pytest.approx(np.pi)
 
 
 def test_base_switch_turns_flow_matching_round():

@@ -34,7 +34,7 @@ def make(**changes):
 
 
 def test_weighting_is_two_c_gain_squared_p():
-    o = make(target=X, multiplier=lambda l: exp(l) + 3, density=stats.norm(1, 2))
+    o = make(target=X, multiplier=lambda l: exp(l) + 3, law=stats.norm(1, 2))
     np.testing.assert_allclose(
         o.weighting(GRID), 2 * (exp(GRID) + 3) * exp(-GRID) * stats.norm(1, 2).pdf(GRID), rtol=1e-12
     )
@@ -42,7 +42,7 @@ def test_weighting_is_two_c_gain_squared_p():
 
 
 def test_time_is_uniform_on_the_path_unless_said():
-    assert make().density is LINEAR.schedule
+    assert make().law is LINEAR.schedule
     np.testing.assert_allclose(
         make(path=COSINE).weighting(GRID), 1 / np.cosh(GRID / 2) / np.pi, rtol=1e-12
     )
@@ -62,7 +62,7 @@ def test_weighting_keeps_the_shape_and_ends_with_the_support():
 @pytest.mark.parametrize("name", ["fm-ot", "iddpm-cosine", "edm", "sd3", "v-linear"])
 def test_base_switch_divides_by_the_gain_of_the_base(name):
     o = dv.objective(name)
-    grid = GRID[o.density.support()[0] < GRID]
+    grid = GRID[o.law.support()[0] < GRID]
     eps = o.weighting(grid)
     np.testing.assert_allclose(o.weighting(grid, base="x"), eps * exp(grid), rtol=1e-12)
     np.testing.assert_allclose(o.weighting(grid, base="v"), eps / (1 + exp(-grid)), rtol=1e-12)
@@ -75,7 +75,7 @@ def test_flow_matching_in_three_bases():
     o = dv.objective("fm-ot")
     np.testing.assert_allclose(o.weighting(GRID), exp(-GRID / 2), rtol=1e-12)
     np.testing.assert_allclose(o.weighting(GRID, base="x"), exp(GRID / 2), rtol=1e-12)
-    np.testing.assert_allclose(o.weighting(GRID, base="u"), 2 * o.density.pdf(GRID), rtol=1e-12)
+    np.testing.assert_allclose(o.weighting(GRID, base="u"), 2 * o.law.pdf(GRID), rtol=1e-12)
 
 
 @pytest.mark.parametrize("stratified", [True, False])
@@ -97,7 +97,7 @@ def test_draws_estimate_the_loss(name, stratified):
     logsnr, factor = o.draw(n, np.random.default_rng(7), stratified)
     assert logsnr.shape == factor.shape == (n,) and logsnr.dtype == factor.dtype == np.float64
     error = exp(-((logsnr - 0.5) ** 2) / 8)  # ‖eps_hat − eps‖² at each draw
-    low, high = np.maximum(o.density.support()[0], -14), np.minimum(o.density.support()[1], 15)
+    low, high = np.maximum(o.law.support()[0], -14), np.minimum(o.law.support()[1], 15)
     grid = np.linspace(low, high, 60_001)
     middle = (grid[1:] + grid[:-1]) / 2
     loss = 0.5 * (o.weighting(middle) * exp(-((middle - 0.5) ** 2) / 8)).mean() * (high - low)
@@ -110,11 +110,11 @@ def test_stratified_draws_put_one_in_each_share_of_probability_in_mixed_order():
     o = dv.objective("edm")
     logsnr, _ = o.draw(1000, np.random.default_rng(0))
     np.testing.assert_array_equal(
-        np.sort(np.floor(o.density.cdf(logsnr) * 1000 + 1e-9)), np.arange(1000)
+        np.sort(np.floor(o.law.cdf(logsnr) * 1000 + 1e-9)), np.arange(1000)
     )
     assert abs(np.corrcoef(logsnr, np.arange(1000))[0, 1]) < 0.1
     plain, _ = o.draw(1000, np.random.default_rng(0), stratified=False)
-    assert len(np.unique(np.floor(o.density.cdf(plain) * 1000))) < 700
+    assert len(np.unique(np.floor(o.law.cdf(plain) * 1000))) < 700
 
 
 def test_the_same_seed_draws_the_same_bytes():
@@ -127,7 +127,7 @@ def test_the_same_seed_draws_the_same_bytes():
 @pytest.mark.parametrize("name", list(dv.catalogue))
 def test_every_entry_can_be_drawn_from(name):
     logsnr, factor = dv.objective(name).draw(500, np.random.default_rng(1))
-    low, high = dv.objective(name).density.support()
+    low, high = dv.objective(name).law.support()
     assert np.isfinite(logsnr).all() and (logsnr >= low).all() and (logsnr <= high).all()
     assert np.isfinite(factor).all() and (factor >= 0).all()
 
@@ -145,8 +145,7 @@ def test_an_objective_from_a_table_stays_on_the_table():
     rows = np.column_stack([np.linspace(-3, 5, 50), expit(2 - np.linspace(-3, 5, 50))])
     o = from_weighting(rows)
     assert (
-        o.density.support() == pytest.approx((-3, 5))
-        and o.weighting(5.01) == o.weighting(-3.01) == 0
+        o.law.support() == pytest.approx((-3, 5)) and o.weighting(5.01) == o.weighting(-3.01) == 0
     )
     np.testing.assert_allclose(o.weighting(rows[1:-1, 0]), rows[1:-1, 1], rtol=1e-10)
     with pytest.raises(ValueError, match="nothing is extrapolated"):
@@ -182,7 +181,7 @@ def test_a_family_meets_the_catalogue_and_builds_over_its_whole_slider(name):
 @settings(deadline=None, max_examples=40)
 def test_logit_normal_flow_is_normal_in_logsnr_for_all_parameters(mean, std, shift):
     o = objectives.flow(mean, std, shift)
-    l = o.density.mean() + o.density.std() * np.linspace(-4, 4, 41)
+    l = o.law.mean() + o.law.std() * np.linspace(-4, 4, 41)
     z = (l + 2 * mean + 2 * log(shift)) / (2 * std)
     expected = exp(-(z**2) / 2) / (2 * std * np.sqrt(2 * np.pi)) * 2 * (1 + exp(-l / 2)) ** 2
     np.testing.assert_allclose(o.weighting(l), expected, rtol=1e-9)
@@ -192,13 +191,13 @@ def test_logit_normal_flow_is_normal_in_logsnr_for_all_parameters(mean, std, shi
 @settings(deadline=None, max_examples=30)
 def test_time_shifts_compose(one, two):
     twice = paths.shifted(paths.shifted(LINEAR, one), two)
-    o = make(path=LINEAR, target=U, density=twice.schedule)
+    o = make(path=LINEAR, target=U, law=twice.schedule)
     assert dv.compare(o, objectives.flow_uniform(one * two)).deviation < 1e-9
 
 
 def test_expected_losses_come_from_the_density_too():
     o = dv.objective("sd3")
-    by_density = o.density.expect(lambda l: o.factor(l) * expit(l), lb=-40, ub=40)
+    by_density = o.law.expect(lambda l: o.factor(l) * expit(l), lb=-40, ub=40)
     by_weight = integrate.quad(lambda l: float(o.weighting(l)) * expit(l) / 2, -40, 40)[0]
     assert by_density == pytest.approx(by_weight, rel=1e-8)
 
@@ -224,11 +223,8 @@ def test_a_density_outside_its_paths_range_is_refused(density):
     with pytest.raises(
         ValueError, match=r"only on\s+\[-5, 13.3\]; truncate the density or take another path"
     ):
-        make(path=paths.uniform_logsnr(-5, 13.3), density=density)
-    assert (
-        make(path=paths.uniform_logsnr(-5, 13.3), density=stats.uniform(-5, 18.3)).weighting(0.0)
-        > 0
-    )
+        make(path=paths.uniform_logsnr(-5, 13.3), law=density)
+    assert make(path=paths.uniform_logsnr(-5, 13.3), law=stats.uniform(-5, 18.3)).weighting(0.0) > 0
 
 
 @pytest.mark.parametrize(
@@ -275,7 +271,7 @@ def test_a_logsnr_at_which_the_factor_overflows_is_named():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"w": lambda l: 1.0}, {"w": lambda l: np.ones(3)}, {"w": np.exp, "density": "norm"}]
+    "bad", [{"w": lambda l: 1.0}, {"w": lambda l: np.ones(3)}, {"w": np.exp, "law": "norm"}]
 )
 def test_a_weighting_or_density_of_the_wrong_kind_is_refused_when_built(bad):
     with pytest.raises(ValueError, match="frozen SciPy distribution"):

@@ -464,7 +464,7 @@ def measure(build, draws=20_000, bins=160):
         logsnr = measured.levels()[0]
         middle = (logsnr[1:] + logsnr[:-1]) / 2
         cells = np.concatenate([[2 * logsnr[0] - middle[0]], middle, [2 * logsnr[-1] - middle[-1]]])
-        mass = np.append(0, np.cumsum(2 * known.factor(logsnr) * np.diff(known.density.cdf(cells))))
+        mass = np.append(0, np.cumsum(2 * known.factor(logsnr) * np.diff(known.law.cdf(cells))))
         wanted = np.diff(np.interp(edges, cells, mass)) / np.diff(edges)
     else:
         wanted = known.weighting(
@@ -571,7 +571,7 @@ def test_a_width_of_torchcfm_is_not_only_a_target_of_other_noise():
     """ConditionalFlowMatcher(sigma=0.1) adds noise to z that the target does not hold: the probe says so, λ counts both noises."""
     loss, x, asked, _ = flow_matcher(cfm.ConditionalFlowMatcher(0.1), "torchcfm-icfm")
     measured = probe(loss, x, **asked)
-    known = dv.objective("torchcfm-icfm").density.support()
+    known = dv.objective("torchcfm-icfm").law.support()
     assert (
         any("other noise than z" in note for note in measured.notes)
         and measured.logsnr.max() < known[1] + 1e-2

@@ -20,7 +20,7 @@ WITHOUT_CLOSED_FORM = {
 
 def inside(objective, low=-40.0, high=40.0, n=2001):
     """Grid over the support, a hair inside its ends, where anchoring is easy."""
-    ends = objective.density.support()
+    ends = objective.law.support()
     return np.linspace(max(low, ends[0]) + 1e-9, min(high, ends[1]) - 1e-9, n)
 
 
@@ -50,7 +50,7 @@ def test_derived_weighting_is_the_stated_one(name):
 @pytest.mark.parametrize("name", ALL)
 def test_every_weighting_is_finite_positive_and_ends_with_its_support(name):
     o = dv.objective(name)
-    low, high = o.density.support()
+    low, high = o.law.support()
     w = o.weighting(inside(o))
     assert np.isfinite(w).all() and (w >= 0).all() and (w > 0).mean() > 0.99
     assert (
@@ -408,8 +408,8 @@ def test_the_papers_own_loss_is_half_the_integral_of_w(name, centre):
         trained = np.trapezoid(LOSSES[name](ndtr(z), model) * stats.norm.pdf(z), z)
     o = dv.objective(name)
     low, high = (
-        maximum(o.density.support()[0], centre - 9),
-        minimum(o.density.support()[1], centre + 9),
+        maximum(o.law.support()[0], centre - 9),
+        minimum(o.law.support()[1], centre + 9),
     )
     edges = (
         np.linspace(np.cbrt(low), np.cbrt(high), 40_001) ** 3
@@ -434,7 +434,7 @@ def test_the_discrete_vdm_loss_is_its_sum_over_steps():
     summed = (
         0.5 * 1000 * np.expm1(gamma(steps) - gamma(steps - 1e-3)) * bump(-gamma(steps))
     ).mean()
-    low, high = o.density.support()
+    low, high = o.law.support()
     grid = np.linspace(low, high, 200_001)
     grid = (grid[1:] + grid[:-1]) / 2
     assert 0.5 * (o.weighting(grid) * bump(grid)).mean() * (high - low) == pytest.approx(
@@ -452,7 +452,7 @@ def test_the_discrete_vdm_loss_is_its_sum_over_steps():
      ("diffusers-edm-style", -8.764053, 12.429216), ("rectified-flow", -13.813510, np.inf), ("jit", -np.inf, np.inf)],
 )  # fmt: skip
 def test_supports_are_the_known_ones(name, low, high):
-    np.testing.assert_allclose(dv.objective(name).density.support(), (low, high), atol=1e-6)
+    np.testing.assert_allclose(dv.objective(name).law.support(), (low, high), atol=1e-6)
 
 
 MONOTONE = [

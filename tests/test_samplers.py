@@ -803,12 +803,12 @@ def test_an_unknown_option_is_refused():
 
 
 def test_a_grid_outside_what_training_looked_at_warns_with_the_range():
-    run = SimpleNamespace(**vars(mixture), objective=SimpleNamespace(density=stats.uniform(-6, 10)))
+    run = SimpleNamespace(**vars(mixture), objective=SimpleNamespace(law=stats.uniform(-6, 10)))
     with pytest.warns(UserWarning, match=r"logsnr -6 to 4, where training looked"):
         dv.sample(run, [-8, 0, 4], n=2)
     with pytest.warns(UserWarning, match="where training looked"):
         dv.sample(run, [-6, 0, 5], n=2)
-    run.objective.density = dv.objective("edm").density
+    run.objective.law = dv.objective("edm").law
     with pytest.warns(UserWarning, match=r"logsnr -9\.\d+ to 13\.8"):
         dv.sample(run, [-10, 0], n=2)
     with warnings.catch_warnings():

@@ -321,7 +321,7 @@ UNEVEN = np.sort(np.r_[-10, 10, np.random.default_rng(1).uniform(-10, 10, 60)])
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("edges", [EDGES, UNEVEN], ids=["even", "uneven"])
 def test_an_adaptive_density_is_one_and_its_functions_agree(rule, edges):
-    density = Adaptive(FM, filled(edges, batches=100), rule).density
+    density = Adaptive(FM, filled(edges, batches=100), rule).law
     grid = np.linspace(-10, 10, 4001)[1:-1]
     height = density.pdf((edges[1:] + edges[:-1]) / 2)
     assert height @ np.diff(edges) == pytest.approx(1, rel=1e-12) and height.min() > 0.0499 / 20
@@ -343,15 +343,12 @@ def test_each_rule_finds_its_closed_form(edges):
         middle / 2
     )  # w sigmoid(λ) for flow matching: Kingma and Gao's law, and for Gaussian data the best one
     for rule in ("kingma-gao", "minimum-variance", "second-moment", "vdm"):
-        assert (
-            total_variation(Adaptive(FM, noiseless(edges), rule, 1e-9).density, sech, edges) < 1e-6
-        )
+        assert total_variation(Adaptive(FM, noiseless(edges), rule, 1e-9).law, sech, edges) < 1e-6
     slope = (
         np.gradient(expit(-middle), middle) if edges is UNEVEN else -0.25 / np.cosh(middle / 2) ** 2
     )
     assert (
-        total_variation(Adaptive(FM, noiseless(edges), "time-warp", 1e-9).density, -slope, edges)
-        < 0.03
+        total_variation(Adaptive(FM, noiseless(edges), "time-warp", 1e-9).law, -slope, edges) < 0.03
     )
 
 
@@ -362,12 +359,12 @@ def test_kingma_gao_and_minimum_variance_part_where_the_tails_do():
     tracker = filled(loss=loss, decay=0.999)
     flat = from_weighting(np.ones_like, stats.uniform(-10, 20))
     for rule, share in (("kingma-gao", 0.5), ("minimum-variance", 10**0.5 / (1 + 10**0.5))):
-        assert Adaptive(flat, tracker, rule, 1e-9).density.cdf(0) == pytest.approx(share, abs=0.01)
+        assert Adaptive(flat, tracker, rule, 1e-9).law.cdf(0) == pytest.approx(share, abs=0.01)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_before_anything_was_seen_the_law_is_uniform(rule):
-    density = Adaptive(FM, LossByLogSNR(UNEVEN), rule).density
+    density = Adaptive(FM, LossByLogSNR(UNEVEN), rule).law
     np.testing.assert_allclose(density.pdf([-9, 0, 3, 9.9]), 0.05, rtol=1e-12)
 
 
@@ -376,7 +373,7 @@ def test_a_bin_that_was_not_seen_follows_its_neighbours():
     fewer = LossByLogSNR(EDGES)
     here = np.r_[MIDDLE[:40], MIDDLE[45:], MIDDLE[:40], MIDDLE[45:]]
     fewer.update(here, expit(here))
-    full, holes = (Adaptive(FM, one).density.pdf(MIDDLE) for one in (tracker, fewer))
+    full, holes = (Adaptive(FM, one).law.pdf(MIDDLE) for one in (tracker, fewer))
     np.testing.assert_allclose(holes, full, rtol=0.1)
 
 
@@ -387,14 +384,14 @@ def test_an_adaptive_objective_keeps_its_weighting(rule):
     logsnr, factor = law.draw(200_000, rng)
     assert law.name == f"{FM.name}, {rule}"
     np.testing.assert_allclose(
-        factor[:100], FM.weighting(logsnr[:100]) / (2 * law.density.pdf(logsnr[:100])), rtol=0.02
+        factor[:100], FM.weighting(logsnr[:100]) / (2 * law.law.pdf(logsnr[:100])), rtol=0.02
     )
     for f, exact in ((expit, 1.5573206437), (lambda l: expit(-l) ** 2 * (l > -2), None)):
         grid = np.linspace(-10, 10, 200_001)
         exact = exact or np.trapezoid(FM.weighting(grid) * f(grid), grid) / 2
         assert (factor * f(logsnr)).mean() == pytest.approx(exact, rel=2e-3)
     np.testing.assert_allclose(
-        from_weighting(FM.weighting, law.density).weighting(MIDDLE),
+        from_weighting(FM.weighting, law.law).weighting(MIDDLE),
         FM.weighting(MIDDLE),
         rtol=1e-12,
     )
@@ -403,7 +400,7 @@ def test_an_adaptive_objective_keeps_its_weighting(rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_where_there_is_no_weight_only_the_uniform_share_is_drawn(rule):
     narrow = from_weighting(np.ones_like, stats.uniform(-5, 10))
-    density = Adaptive(narrow, filled(batches=100), rule, 0.1).density
+    density = Adaptive(narrow, filled(batches=100), rule, 0.1).law
     np.testing.assert_allclose(density.pdf([-9, -5.1, 5.1, 9]), 0.1 / 20, rtol=1e-9)
     assert density.cdf(5) - density.cdf(-5) == pytest.approx(0.95)
 
@@ -413,12 +410,12 @@ def test_draws_repeat_with_the_seed_and_follow_the_tracker():
     draws = [Adaptive(FM, tracker).draw(50, np.random.default_rng(3)) for _ in range(2)]
     np.testing.assert_array_equal(draws[0], draws[1])
     law = Adaptive(from_weighting(np.ones_like, FLAT), tracker)
-    assert 0.05 < law.density.cdf(0) < 0.3
+    assert 0.05 < law.law.cdf(0) < 0.3
     for _ in range(2000):
         tracker.update(MIDDLE, np.where(MIDDLE > 0, 0.01, 1.0))
     assert (
         0.9
-        < law.density.cdf(0)
+        < law.law.cdf(0)
         == pytest.approx(np.mean(law.draw(4000, np.random.default_rng(0))[0] < 0), abs=0.001)
     )
 
@@ -459,14 +456,14 @@ def test_three_thousand_steps_find_the_density_and_nearly_all_that_it_saves(toy)
         ):
             tracker.update(step, loss)
     exact = FM.weighting(MIDDLE) * toy.mmse(MIDDLE)
-    assert total_variation(law.density, exact) < 0.05
+    assert total_variation(law.law, exact) < 0.05
     second = np.array(
         [errors(toy, np.full(1000, at), generator).square().mean().item() for at in MIDDLE]
     )
     squares = FM.weighting(MIDDLE) ** 2 * second
     found, ideal, uniform = (
         squares @ (1 / p)
-        for p in (law.density.pdf(MIDDLE), exact / exact.sum() / 0.2, np.full(100, 0.05))
+        for p in (law.law.pdf(MIDDLE), exact / exact.sum() / 0.2, np.full(100, 0.05))
     )
     assert uniform - found > 0.9 * (uniform - ideal) > 0
 
@@ -496,7 +493,7 @@ def test_edm2_changes_the_weighting_to_what_gradient_descent_finds():
     spent = from_weighting(table).weighting(middle) * expit(
         middle
     )  # what is spent where it is drawn, per draw: the same at each λ
-    np.testing.assert_allclose(spent / objective.density.pdf(middle), 2, rtol=1e-9)
+    np.testing.assert_allclose(spent / objective.law.pdf(middle), 2, rtol=1e-9)
     assert not dv.compare(from_weighting(table), objective, middle).same
 
 
@@ -529,7 +526,7 @@ def test_moments_of_a_draw_are_those_of_draws():
 
 
 def test_gaussian_tails_of_the_law_give_an_infinite_variance():
-    for law in (dv.objective("edm").density, stats.norm(0, 2)):
+    for law in (dv.objective("edm").law, stats.norm(0, 2)):
         mean, second = moments(law)
         assert np.isinf(second) and mean == pytest.approx(np.pi / 2, rel=1e-9)
 

@@ -107,7 +107,7 @@ def test_kingma_gao_keeps_the_weighting_and_edm2_does_not(drawn):
     np.testing.assert_allclose(np.diff(asked), -0.1 / np.log(10), rtol=1e-9)
     np.testing.assert_allclose(data(figure, 2, "Kingma–Gao")[1], asked, atol=0.02)
     changed = data(figure, 2, "EDM2 log-variance")[1]
-    wanted = np.log10(dv.objective("fm-ot").density.pdf(x) / dv.toy("ring8").mmse(x))
+    wanted = np.log10(dv.objective("fm-ot").law.pdf(x) / dv.toy("ring8").mmse(x))
     apart = changed - wanted
     assert np.std(apart[np.abs(x) < 7]) < 0.1  # of the noise of a tracker; the range is 3
     assert np.abs(changed - asked).max() > 0.8

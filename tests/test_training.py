@@ -117,7 +117,7 @@ def test_each_step_gets_one_draw_of_every_stratum(name):
     seen = []
     train(name, steps=40, batch=64, callback=seen.append)
     for step in seen:
-        u = np.sort(dv.objective(name).density.cdf(step.logsnr[0].double().numpy()))
+        u = np.sort(dv.objective(name).law.cdf(step.logsnr[0].double().numpy()))
         np.testing.assert_array_less(np.abs(64 * u - np.arange(64) - 0.5), 0.5 + 1e-4)
 
 

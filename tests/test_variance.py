@@ -95,7 +95,7 @@ def test_the_variance_of_the_gradient_is_that_of_gradients(run):
     ring, levels = dv.toy("ring8"), np.linspace(-6, 6, 25)
     x = ring.sample(400, torch.Generator().manual_seed(1)).float()
     _, slope = variance.trained(run, x, levels)
-    masses = FM.density.pdf(levels) / FM.density.pdf(levels).sum()
+    masses = FM.law.pdf(levels) / FM.law.pdf(levels).sum()
     rng, y = np.random.default_rng(2), []
     for i in rng.choice(len(levels), 300, p=masses):  # λ drawn on the same levels
         _, one = variance.trained(
@@ -129,7 +129,7 @@ def test_draws_have_the_mean_of_the_exact_loss_under_any_law():
     exact = np.trapezoid(FM.weighting(wide) / 2 * ring.mmse(wide), wide)
     for law in (
         COSINE.schedule,
-        FM.density,
+        FM.law,
         stats.uniform(-15, 30),
         stats.norm(2.4, 2.4),
         stats.norm(0, 2),

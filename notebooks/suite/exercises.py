@@ -109,7 +109,7 @@ def _decay_for_half_the_error(answer) -> str:
 
 @exercise("doublings-of-shift-3")
 def _doublings_of_shift_3(answer) -> str:
-    move, doubling = flow_uniform(3.0).density.median(), flow_uniform(2.0).density.median()
+    move, doubling = flow_uniform(3.0).law.median(), flow_uniform(2.0).law.median()
     if abs(float(answer) - move / doubling) < 0.01:
         return ""
     return f"A doubling of the side moves λ by {doubling:.3f}, shift 3 by {move:.3f}; how many of the one make the other?"

@@ -40,7 +40,9 @@ def masses(w: Any, low: float = -20.0, high: float = 20.0) -> Masses:
     Raises:
         ValueError: for low >= high, or a w that is negative, not finite, or noise at every scale.
     """
-    low, high = window(*[w] * hasattr(w, "density"), low=low, high=high, points=2)
+    low, high = window(
+        *[w] * (hasattr(w, "law") or hasattr(w, "edges")), low=low, high=high, points=2
+    )
     edges, done = np.linspace(low, high, int(np.ceil(2 * (high - low))) + 1), []
     start, half = edges[:-1, None], np.diff(edges)[:, None] / 2
     while len(start):

@@ -112,7 +112,7 @@ def sample(run, data: Data, name: str, seed: int) -> float:
     from diffviz import samplers
 
     grid, draw = (
-        samplers.grid_of(objective("fm-ot").density, 24, LOW, HIGH),
+        samplers.grid_of(objective("fm-ot").law, 24, LOW, HIGH),
         torch.Generator().manual_seed(seed),
     )
     made = samplers.sample(

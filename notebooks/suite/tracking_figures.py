@@ -38,7 +38,7 @@ def log_variance(tracker: "dv.LossByLogSNR", objective: dv.Objective) -> NDArray
     E[L/e^u + u] is least at u = log E L; L = factor ‖·‖² leaves w/(factor E‖·‖²) = 2p/E‖·‖² (arXiv 2312.02696, eq. 14–21).
     """
     mean = np.reshape(tracker.curve()[0], (-1, len(tracker.middle)))[0]
-    return np.column_stack([tracker.middle, 2 * objective.density.pdf(tracker.middle) / mean])[
+    return np.column_stack([tracker.middle, 2 * objective.law.pdf(tracker.middle) / mean])[
         np.isfinite(mean)
     ]
 
@@ -115,13 +115,13 @@ def adapted(name: str, steps: int = 1600) -> tuple[NDArray, Any]:
         np.random.default_rng(0),
         torch.Generator().manual_seed(0),
     )
-    found = [law.density.pdf(MIDDLE)]
+    found = [law.law.pdf(MIDDLE)]
     for _ in range(steps // BLOCK):
         logsnr = law.draw(BLOCK * BATCH, rng)[0]
         pairs = np.stack([logsnr, variance.squared_errors(toy, logsnr, generator)])
         for batch in np.split(pairs, BLOCK, axis=1):
             tracker.update(*batch)
-        found.append(law.density.pdf(MIDDLE))
+        found.append(law.law.pdf(MIDDLE))
     return np.array(found), law
 
 

@@ -89,7 +89,7 @@ def samples(model, n: int = 2000, steps: int = 24, seed: int = 0, solver: str = 
 
     from diffviz import samplers
 
-    grid = samplers.grid_of(objective("fm-ot").density, steps)
+    grid = samplers.grid_of(objective("fm-ot").law, steps)
     start = torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
     # a function, not a run: that the grid leaves what some of them were trained on is what is shown, no reason to warn
     return samplers.sample(model.denoise, grid, solver=solver, start=start).samples.double().numpy()

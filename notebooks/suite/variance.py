@@ -53,7 +53,7 @@ class Moments:
             p: density of λ on the levels, up to a constant, shape (levels,); the objective's own by default.
             stratified: n times the variance of the mean of n stratified draws instead.
         """
-        density = np.asarray(objective.density.pdf(self.logsnr) if p is None else p)
+        density = np.asarray(objective.law.pdf(self.logsnr) if p is None else p)
         half, mass = (
             objective.weighting(self.logsnr) / 2 * np.gradient(self.logsnr),
             density / density.sum(),
@@ -158,7 +158,7 @@ def draw_moments(objective: Objective, mean: Callable, second: Callable) -> tupl
     """E Y and E Y² of one draw of the loss, from E‖·‖² and E‖·‖⁴ as functions of λ; infinite if still growing at ±60."""
     grid = window(objective, low=-60, high=60, points=24_001)
     factor, inner = objective.factor(grid), abs(grid) < 50
-    half = objective.density.pdf(grid) * factor  # w/2
+    half = objective.law.pdf(grid) * factor  # w/2
     square = half * factor * second(grid)
     grows = simpson(square, x=grid) > 1.001 * simpson(square[inner], x=grid[inner])
     return float(simpson(half * mean(grid), x=grid)), np.inf if grows else float(

@@ -56,11 +56,11 @@ def fm_is_v_cosine() -> Axes:
     pair = chosen("fm-ot", "v-cosine")
     parts = {
         "gain², u target": pair["fm-ot"].target.gain(WIDE, LINEAR) ** 2,
-        "p(λ), logistic": pair["fm-ot"].density.pdf(WIDE),
+        "p(λ), logistic": pair["fm-ot"].law.pdf(WIDE),
     }
     parts |= {
         "gain², v target": V.gain(WIDE, COSINE) ** 2,
-        "p(λ), hypsecant": pair["v-cosine"].density.pdf(WIDE),
+        "p(λ), hypsecant": pair["v-cosine"].law.pdf(WIDE),
     }
     logs = {name: np.log10(values) for name, values in parts.items()}
     plots.lines(
@@ -113,11 +113,11 @@ def logsnr_densities() -> Axes:
     laws = {
         "fm-ot": LINEAR.schedule,
         "iddpm-cosine": COSINE.schedule,
-        "edm": CATALOGUE["edm"].density,
-        "sd3": CATALOGUE["sd3"].density,
+        "edm": CATALOGUE["edm"].law,
+        "sd3": CATALOGUE["sd3"].law,
     }
     laws |= {
-        n: CATALOGUE[n].density for n in ("sd3-ln-1-0.6", "sd3-cosmap", "laplace-eps", "ncsnpp-ve")
+        n: CATALOGUE[n].law for n in ("sd3-ln-1-0.6", "sd3-cosmap", "laplace-eps", "ncsnpp-ve")
     }
     curves = {
         name: np.where(law.pdf(grid) > 0, law.pdf(grid), np.nan) for name, law in laws.items()

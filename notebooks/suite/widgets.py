@@ -192,7 +192,7 @@ def offer(
 def _words(objective: Objective) -> str:
     v = weightings.verdict(objective)
     kind = "monotone" if v.monotone else f"peak {v.peak + 0.0:.2f}, negative {v.negative_share:.1%}"
-    low, high = objective.density.support()
+    low, high = objective.law.support()
     if low >= 10 or high <= -10:
         return f"<td>{kind}</td><td colspan=2>outside [-10, 10]</td>"
     below, loss = weightings.share_below(objective), weightings.share_below(objective, mmse=expit)
