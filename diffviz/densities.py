@@ -1,140 +1,352 @@
 """Where the training loss looks: densities over log-SNR as SciPy distributions.
 
-A training code states the law f(t) of time; through a path it becomes p(λ) = f(t(λ)) |dt/dλ|. Where a closed form exists it *is* a
-SciPy distribution (logit-normal time on the linear path is normal in λ, EDM's log-normal sigma too); everywhere else one
-push-forward gives the same interface: pdf, cdf, sf, ppf, isf, rvs, support. Parameters out of range raise ValueError.
+A training code states the law f(t) of time. Through a path it becomes p(λ) = f(t(λ)) |dt/dλ|. Where
+a closed form exists, it is a SciPy distribution: logit-normal time on the linear path is normal in
+λ, and so is EDM's log-normal sigma. Everywhere else one push-forward gives the same methods: pdf,
+cdf, sf, ppf, isf, rvs, support.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import ndtr, ndtri
 
 from diffviz.checks import finite, positive
-from diffviz.paths import Path, Transformed, inverted
+from diffviz.paths import AffineMap, Path, SurvivalMap, Transformed, inverted
 
 
-def push_forward(time, path: Path):
-    """Law of λ when t has the law ``time``, a frozen SciPy distribution, on ``path``. Raises ValueError if it leaves [0, 1]."""
+def push_forward(time: Any, path: Path) -> Any:
+    """Law of λ when t has a given law.
+
+    Args:
+        time: Law of t, a frozen SciPy distribution on [0, 1].
+        path: The path that takes t to λ.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: The law of t leaves [0, 1].
+    """
     low, high = time.support()
-    if not (low >= 0 and high <= 1):
+    if not (low >= 0 and high <= 1):  # NaN too
         raise ValueError(
             f"a time density lives on [0, 1] (0 is data), this one on [{low:g}, {high:g}]"
         )
-    return Transformed(time, path.schedule.isf, path.schedule.sf, path.schedule.pdf)()
+    return Transformed(time, SurvivalMap(path.schedule)).freeze()
 
 
-def logit_normal(mean: float = 0.0, std: float = 1.0):
-    """Law of t with logit t ~ N(mean, std²): SD3's rf/lognorm (Esser et al. 2024, arXiv 2403.03206, eq. 19); SciPy's Johnson SB."""
-    positive(std, "std"), finite(mean, "mean")
+def logit_normal(mean: float = 0.0, std: float = 1.0) -> Any:
+    """Law of t with logit t ~ N(mean, std²): SD3's rf/lognorm, SciPy's Johnson SB.
+
+    Source: Esser et al. 2024 (arXiv 2403.03206), eq. 19.
+
+    Args:
+        mean: Mean of logit t.
+        std: Standard deviation of logit t.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: std is not above 0, or mean is not finite.
+    """
+    positive(std, "std")
+    finite(mean, "mean")
     return stats.johnsonsb(-mean / std, 1 / std)
 
 
-def logit_normal_logsnr(mean: float = 0.0, std: float = 1.0, shift: float = 1.0):
-    """Law of λ under ``logit_normal`` time, shifted, on the linear path: N(−2 mean − 2 log shift, (2 std)²) exactly.
+def logit_normal_logsnr(mean: float = 0.0, std: float = 1.0, shift: float = 1.0) -> Any:
+    """Law of λ under shifted ``logit_normal`` time on the linear path.
 
-    As such it is also that of ln(sigma/alpha) ~ N(mean, std²): EDM's P_mean, P_std (Karras et al. 2022, arXiv 2206.00364, table 1).
+    It is N(−2 mean − 2 log shift, (2 std)²) exactly. As such it is also the law for
+    ln(sigma/alpha) ~ N(mean, std²), EDM's P_mean and P_std.
+
+    Source: Esser et al. 2024 (arXiv 2403.03206), eq. 19 and 23; Karras et al. 2022
+    (arXiv 2206.00364), table 1.
+
+    Args:
+        mean: Mean of logit t.
+        std: Standard deviation of logit t.
+        shift: Factor on sigma/alpha.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: std or shift is not above 0, or mean is not finite.
     """
     finite(mean, "mean")
-    return stats.norm(-2 * mean - 2 * np.log(positive(shift, "shift")), 2 * positive(std, "std"))
+    centre = -2 * mean - 2 * np.log(positive(shift, "shift"))
+    return stats.norm(centre, 2 * positive(std, "std"))
 
 
-def loglogistic_sigma(mean: float, scale: float):
-    """Law of λ for ln sigma ~ logistic(mean, scale) (k-diffusion's ``rand_log_logistic``). ValueError unless scale > 0."""
+def loglogistic_sigma(mean: float, scale: float) -> Any:
+    """Law of λ for ln sigma ~ logistic(mean, scale), k-diffusion's ``rand_log_logistic``.
+
+    Args:
+        mean: Mean of ln sigma.
+        scale: Scale of ln sigma.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: The scale is not above 0, or mean is not finite.
+    """
     finite(mean, "mean")
     return stats.logistic(-2 * mean, 2 * positive(scale, "scale"))
 
 
-def loguniform_sigma(low: float, high: float):
-    """Law of λ for ln sigma uniform between the logs of its ends. Raises ValueError unless 0 < low < high."""
-    ratio = positive(high, "high") / positive(low, "low")
-    return stats.uniform(-2 * np.log(high), 2 * np.log(positive(ratio - 1, "high/low - 1") + 1))
+def loguniform_sigma(low: float, high: float) -> Any:
+    """Law of λ for ln sigma uniform between the logs of its ends.
 
+    Args:
+        low: Least sigma.
+        high: Largest sigma.
 
-def split_lognormal_sigma(mean: float, below: float, above: float):
-    """Law of λ for ln sigma two-piece normal: scale ``below`` under its mode and ``above`` over it (k-diffusion)."""
-    finite(mean, "mean")
-    left, right, mode = (
-        2 * positive(above, "above"),
-        2 * positive(below, "below"),
-        -2 * mean,
-    )  # λ runs the other way
-    share = left / (left + right)
-    cdf = lambda l: np.where(
-        l < mode,
-        2 * share * ndtr((l - mode) / left),
-        1 - 2 * (1 - share) * ndtr((mode - l) / right),
-    )
-    ppf = lambda q: (
-        mode
-        + np.where(
-            q < share, left * ndtri(q / 2 / share), -right * ndtri((1 - q) / 2 / (1 - share))
-        )
-    )
-    pdf = lambda l: (
-        stats.norm.pdf((l - mode) / np.where(l < mode, left, right)) * 2 / (left + right)
-    )
-    return Transformed(stats.uniform(), ppf, cdf, pdf, rising=True)()
+    Returns:
+        A frozen SciPy distribution.
 
-
-def mode(scale: float):
-    """Law of t = 1 − u − s (cos²(πu/2) − 1 + u), u uniform: SD3's rf/mode (Esser et al. 2024, arXiv 2403.03206, eq. 20).
-
-    With w = 1 − u this is t = (1 + s) w − s sin²(πw/2), symmetric about ½. Raises ValueError outside −1 <= s <= 2/(π − 2).
+    Raises:
+        ValueError: Not 0 < low < high.
     """
-    if not -1 <= scale <= 2 / (np.pi - 2):
+    ratio = positive(high, "high") / positive(low, "low")
+    width = 2 * np.log(positive(ratio - 1, "high/low - 1") + 1)
+    return stats.uniform(-2 * np.log(high), width)
+
+
+@dataclass(frozen=True)
+class TwoPieceNormalQuantiles:
+    """The map from a probability to a quantile of a two-piece normal law.
+
+    Args:
+        mode: Where the two pieces meet.
+        left: Scale below the mode.
+        right: Scale above the mode.
+    """
+
+    mode: float
+    left: float
+    right: float
+
+    @property
+    def share(self) -> float:
+        """Probability below the mode."""
+        return self.left / (self.left + self.right)
+
+    def forward(self, q: NDArray) -> NDArray:
+        """Quantile of q."""
+        below = self.left * ndtri(q / 2 / self.share)
+        above = -self.right * ndtri((1 - q) / 2 / (1 - self.share))
+        return self.mode + np.where(q < self.share, below, above)
+
+    def inverse(self, y: NDArray) -> NDArray:
+        """Probability below y."""
+        below = 2 * self.share * ndtr((y - self.mode) / self.left)
+        above = 1 - 2 * (1 - self.share) * ndtr((self.mode - y) / self.right)
+        return np.where(y < self.mode, below, above)
+
+    def slope(self, y: NDArray) -> NDArray:
+        """Density at y."""
+        scale = np.where(y < self.mode, self.left, self.right)
+        return stats.norm.pdf((y - self.mode) / scale) * 2 / (self.left + self.right)
+
+
+def split_lognormal_sigma(mean: float, below: float, above: float) -> Any:
+    """Law of λ for ln sigma two-piece normal, k-diffusion's ``rand_split_log_normal``.
+
+    Args:
+        mean: Mode of ln sigma.
+        below: Scale of ln sigma below its mode.
+        above: Scale of ln sigma above its mode.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: A scale is not above 0, or mean is not finite.
+    """
+    finite(mean, "mean")
+    left = 2 * positive(above, "above")  # λ falls with sigma
+    right = 2 * positive(below, "below")
+    quantiles = TwoPieceNormalQuantiles(-2 * mean, left, right)
+    return Transformed(stats.uniform(), quantiles, rising=True).freeze()
+
+
+@dataclass(frozen=True)
+class ModeTime:
+    """The map w → t = (1 + s) w − s sin²(πw/2) of SD3's mode sampling.
+
+    Args:
+        scale: s.
+    """
+
+    scale: float
+
+    def forward(self, w: NDArray) -> NDArray:
+        """t at w."""
+        return (1 + self.scale) * w - self.scale * np.sin(np.pi * w / 2) ** 2
+
+    def inverse(self, t: NDArray) -> NDArray:
+        """w at t, by root search."""
+        return inverted(self.forward, t)
+
+    def slope(self, t: NDArray) -> NDArray:
+        """dw/dt = 1/(1 + s − s π/2 sin πw)."""
+        sine = np.sin(np.pi * self.inverse(t))
+        return 1 / (1 + self.scale - self.scale * np.pi / 2 * sine)
+
+
+def mode(scale: float) -> Any:
+    """Law of t = 1 − u − s (cos²(πu/2) − 1 + u) with u uniform: SD3's rf/mode.
+
+    With w = 1 − u this is t = (1 + s) w − s sin²(πw/2), symmetric about ½.
+
+    Source: Esser et al. 2024 (arXiv 2403.03206), eq. 20.
+
+    Args:
+        scale: s.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: s lies outside [−1, 2/(π − 2)], where t is not monotone in u.
+    """
+    highest = 2 / (np.pi - 2)
+    if not -1 <= scale <= highest:
         raise ValueError(
-            f"mode scale must lie in [-1, {2 / (np.pi - 2):.4f}], got {scale}: t(u) is not monotone there"
+            f"mode scale must lie in [-1, {highest:.4f}], got {scale}: t(u) is not monotone there"
         )
-
-    forward = lambda w: (1 + scale) * w - scale * np.sin(np.pi * w / 2) ** 2
-    inverse = inverted(forward)
-    slope = lambda t: 1 / (1 + scale - scale * np.pi / 2 * np.sin(np.pi * inverse(t)))
-    return Transformed(stats.uniform(), forward, inverse, slope, rising=True)()
+    return Transformed(stats.uniform(), ModeTime(scale), rising=True).freeze()
 
 
-def cosmap():
-    """Law of t = 1 − 1/(tan(πu/2) + 1), density 2/(π(1 − 2t + 2t²)): SD3's CosMap (Esser et al. 2024, arXiv 2403.03206, eq. 21)."""
-    forward = lambda u: np.sin(np.pi * u / 2) / (np.sin(np.pi * u / 2) + np.cos(np.pi * u / 2))
-    inverse = lambda t: 2 / np.pi * np.arctan2(t, 1 - t)
-    return Transformed(
-        stats.uniform(),
-        forward,
-        inverse,
-        lambda t: 2 / (np.pi * (1 - 2 * t + 2 * t**2)),
-        rising=True,
-    )()
+@dataclass(frozen=True)
+class CosMapTime:
+    """The map u → t = 1 − 1/(tan(πu/2) + 1) of SD3's CosMap."""
+
+    def forward(self, u: NDArray) -> NDArray:
+        """t at u, as sin/(sin + cos)."""
+        sine = np.sin(np.pi * u / 2)
+        return sine / (sine + np.cos(np.pi * u / 2))
+
+    def inverse(self, t: NDArray) -> NDArray:
+        """u at t."""
+        return 2 / np.pi * np.arctan2(t, 1 - t)
+
+    def slope(self, t: NDArray) -> NDArray:
+        """du/dt = 2/(π (1 − 2t + 2t²))."""
+        return 2 / (np.pi * (1 - 2 * t + 2 * t**2))
 
 
-def u_shaped(a: float = 4.0):
-    """Law of t with density ∝ cosh(a(t − ½)) (Lee et al. 2024, arXiv 2405.20320, as coded in rfpp). ValueError unless a > 0."""
-    half = np.sinh(positive(a, "a") / 2)
-    forward = lambda q: 0.5 + np.arcsinh((2 * q - 1) * half) / a
-    inverse = lambda t: 0.5 + np.sinh(a * (t - 0.5)) / (2 * half)
-    return Transformed(
-        stats.uniform(),
-        forward,
-        inverse,
-        lambda t: a * np.cosh(a * (t - 0.5)) / (2 * half),
-        rising=True,
-    )()
+def cosmap() -> Any:
+    """Law of t = 1 − 1/(tan(πu/2) + 1) with u uniform: SD3's CosMap.
+
+    Source: Esser et al. 2024 (arXiv 2403.03206), eq. 21.
+
+    Returns:
+        A frozen SciPy distribution, with density 2/(π (1 − 2t + 2t²)).
+    """
+    return Transformed(stats.uniform(), CosMapTime(), rising=True).freeze()
 
 
-def lower_of_two(density):
-    """Law of the smaller of two independent λ (the noisier of two times): 2 S p, as MeanFlow's sampler draws when r is set to t."""
-    return Transformed(stats.beta(2, 1), density.isf, density.sf, density.pdf)()
+@dataclass(frozen=True)
+class UShapedTime:
+    """The map q → t for a density of t proportional to cosh(a (t − ½)).
+
+    Args:
+        a: How steep the ends are, above 0.
+    """
+
+    a: float
+
+    @property
+    def half(self) -> float:
+        """sinh(a/2)."""
+        return np.sinh(self.a / 2)
+
+    def forward(self, q: NDArray) -> NDArray:
+        """t at q."""
+        return 0.5 + np.arcsinh((2 * q - 1) * self.half) / self.a
+
+    def inverse(self, t: NDArray) -> NDArray:
+        """q at t."""
+        return 0.5 + np.sinh(self.a * (t - 0.5)) / (2 * self.half)
+
+    def slope(self, t: NDArray) -> NDArray:
+        """dq/dt."""
+        return self.a * np.cosh(self.a * (t - 0.5)) / (2 * self.half)
 
 
-def stretched(density, low: float, high: float):
-    """Law of low + (high − low) t: a time density kept off the ends of [0, 1]. Raises ValueError unless low < high."""
-    width = positive(high - low, "high - low")
-    forward, inverse = (lambda t: low + width * t), (lambda y: (y - low) / width)
-    return Transformed(density, forward, inverse, lambda y: np.ones_like(y) / width, rising=True)()
+def u_shaped(a: float = 4.0) -> Any:
+    """Law of t with a density proportional to cosh(a (t − ½)).
+
+    Source: Lee et al. 2024 (arXiv 2405.20320), as coded in rfpp.
+
+    Args:
+        a: How steep the ends are.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: a is not above 0.
+    """
+    return Transformed(stats.uniform(), UShapedTime(positive(a, "a")), rising=True).freeze()
 
 
-def truncated(density, low: float, high: float):
-    """``density`` conditioned on low <= λ <= high. Raises ValueError unless there is mass."""
-    top, bottom = density.sf(low), density.sf(high)
-    share = stats.uniform(
-        bottom, positive(top - bottom, f"mass of the density in [{low:g}, {high:g}]")
-    )
-    return Transformed(share, density.isf, density.sf, density.pdf)()
+def lower_of_two(density: Any) -> Any:
+    """Law of the smaller of two independent λ, the noisier of two times: 2 S p.
+
+    MeanFlow's sampler draws so when r is set to t.
+
+    Args:
+        density: Law of each λ, a frozen SciPy distribution.
+
+    Returns:
+        A frozen SciPy distribution.
+    """
+    return Transformed(stats.beta(2, 1), SurvivalMap(density)).freeze()
+
+
+def stretched(density: Any, low: float, high: float) -> Any:
+    """Law of low + (high − low) t: a time density kept off the ends of [0, 1].
+
+    Args:
+        density: Law of t, a frozen SciPy distribution.
+        low: Where t = 0 goes.
+        high: Where t = 1 goes.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: Not low < high.
+    """
+    change = AffineMap(low, positive(high - low, "high - low"))
+    return Transformed(density, change, rising=True).freeze()
+
+
+def truncated(density: Any, low: float, high: float) -> Any:
+    """A law conditioned on low <= λ <= high.
+
+    Args:
+        density: Law of λ, a frozen SciPy distribution.
+        low: Least λ in nats.
+        high: Largest λ in nats.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: The law has no mass between the ends.
+    """
+    above_low = density.sf(low)
+    above_high = density.sf(high)
+    name = f"mass of the density in [{low:g}, {high:g}]"
+    share = stats.uniform(above_high, positive(above_low - above_high, name))
+    return Transformed(share, SurvivalMap(density)).freeze()

@@ -1,15 +1,17 @@
 """Curves c(λ) on a target's own error, and what a weighting w(λ) on the eps error says.
 
-    L_w = ½ ∫ w(λ) E‖eps_hat − eps‖² dλ        (Kingma & Gao 2023, arXiv 2303.00848)
+    L_w = ½ ∫ w(λ) E‖eps_hat − eps‖² dλ        (Kingma and Gao 2023, arXiv 2303.00848)
 
-Weightings are compared up to a constant. A w that falls with λ makes the loss an ELBO of noised data, with −dw/dλ as the law of the
-noise level; where w rises that law would be negative. Whatever the base, the product w(λ) E‖eps_hat − eps‖², the *loss density*, is
-the same. Parameters out of range raise ValueError.
+Weightings are compared up to a constant. A w that falls with λ makes the loss an ELBO of noised
+data, with −dw/dλ as the law of the noise level. Where w rises, that law would be negative. The
+product w(λ) E‖eps_hat − eps‖², the *loss density*, is the same in every base.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as File
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,214 +20,629 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from diffviz.checks import finite, increasing, positive
-from diffviz.paths import Curve, Path
+from diffviz.frames import Curve
+from diffviz.paths import Path
 from diffviz.targets import base_gain
+
+# --- multipliers: functions of λ (any shape, nats) that return an array of that shape -------------
 
 
 def constant(logsnr: ArrayLike) -> NDArray:
-    """1: the plain squared error."""
+    """1: the plain squared error.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        Ones, same shape.
+    """
     return np.ones_like(np.asarray(logsnr, dtype=float))
 
 
 def snr(logsnr: ArrayLike) -> NDArray:
-    """SNR = e^λ on the x error: the eps loss (Salimans & Ho 2022, arXiv 2202.00512, sec. 4)."""
+    """SNR = e^λ on the x error: the eps loss.
+
+    Source: Salimans and Ho 2022 (arXiv 2202.00512), sec. 4.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The multiplier, same shape.
+    """
     return np.exp(logsnr)
 
 
 def truncated_snr(logsnr: ArrayLike) -> NDArray:
-    """max(SNR, 1) on the x error (Salimans & Ho 2022, arXiv 2202.00512, eq. 9)."""
+    """max(SNR, 1) on the x error.
+
+    Source: Salimans and Ho 2022 (arXiv 2202.00512), eq. 9.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The multiplier, same shape.
+    """
     return np.maximum(np.exp(logsnr), 1)
 
 
 def snr_plus_one(logsnr: ArrayLike) -> NDArray:
-    """SNR + 1 on the x error: the v loss (Salimans & Ho 2022, arXiv 2202.00512, eq. 9)."""
+    """SNR + 1 on the x error: the v loss.
+
+    Source: Salimans and Ho 2022 (arXiv 2202.00512), eq. 9.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The multiplier, same shape.
+    """
     return np.exp(logsnr) + 1
 
 
-def min_snr(gamma: float = 5.0, target: str = "eps") -> Curve:
-    """min(SNR, γ) over SNR, 1, SNR + 1 on the eps, x, v error (Hang et al. 2023, arXiv 2303.09556); no other target."""
+# what min(SNR, γ) is divided by on the error of each target
+MIN_SNR_DIVISORS: Mapping[str, Curve] = MappingProxyType(
+    {"eps": snr, "x": constant, "v": snr_plus_one}
+)
+
+
+@dataclass(frozen=True)
+class MinSNR:
+    """min(SNR, γ) over a divisor.
+
+    Args:
+        gamma: γ.
+        divisor: What the target's own error asks for, a function of λ.
+    """
+
+    gamma: float
+    divisor: Curve
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        return np.minimum(np.exp(logsnr), self.gamma) / self.divisor(logsnr)
+
+
+def min_snr(gamma: float = 5.0, target: str = "eps") -> MinSNR:
+    """min(SNR, γ) over SNR, 1, SNR + 1 on the eps, x, v error.
+
+    Source: Hang et al. 2023 (arXiv 2303.09556).
+
+    Args:
+        gamma: γ.
+        target: "eps", "x" or "v".
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: gamma is not above 0, or the target is another.
+    """
     positive(gamma, "gamma")
-    own: dict[str, Curve] = {"eps": snr, "x": constant, "v": snr_plus_one}
-    if target not in own:
-        raise ValueError(f"min-SNR is defined on {', '.join(own)}, not on {target!r}")
-    return lambda logsnr: np.minimum(np.exp(logsnr), gamma) / own[target](logsnr)
+    if target not in MIN_SNR_DIVISORS:
+        known = ", ".join(MIN_SNR_DIVISORS)
+        raise ValueError(f"min-SNR is defined on {known}, not on {target!r}")
+    return MinSNR(gamma, MIN_SNR_DIVISORS[target])
 
 
-def soft_min_snr(gamma: float = 4.0) -> Curve:
-    """γ/(SNR + γ) on the eps error (Crowson et al. 2024, arXiv 2401.11605). Raises ValueError unless gamma > 0."""
+@dataclass(frozen=True)
+class SoftMinSNR:
+    """γ/(SNR + γ).
+
+    Args:
+        gamma: γ.
+    """
+
+    gamma: float
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        return expit(np.log(self.gamma) - logsnr)
+
+
+def soft_min_snr(gamma: float = 4.0) -> SoftMinSNR:
+    """γ/(SNR + γ) on the eps error.
+
+    Source: Crowson et al. 2024 (arXiv 2401.11605).
+
+    Args:
+        gamma: γ.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: gamma is not above 0.
+    """
     positive(gamma, "gamma")
-    return lambda logsnr: expit(np.log(gamma) - logsnr)
+    return SoftMinSNR(gamma)
 
 
-def p2(gamma: float = 1.0, k: float = 1.0) -> Curve:
-    """1/(k + SNR)^γ on the eps error (Choi et al. 2022, arXiv 2204.00227, eq. 8). Raises ValueError unless gamma, k > 0."""
-    positive(gamma, "gamma"), positive(k, "k")
-    return lambda logsnr: (k + np.exp(logsnr)) ** -gamma
+@dataclass(frozen=True)
+class P2:
+    """1/(k + SNR)^γ.
+
+    Args:
+        gamma: γ.
+        k: k.
+    """
+
+    gamma: float
+    k: float
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        return (self.k + np.exp(logsnr)) ** -self.gamma
 
 
-def debiased(cap: float = np.inf) -> Curve:
-    """1/sqrt(min(SNR, cap)) on the eps error (Yu et al. 2023, arXiv 2310.08442; kohya-ss/sd-scripts caps at 1000)."""
+def p2(gamma: float = 1.0, k: float = 1.0) -> P2:
+    """1/(k + SNR)^γ on the eps error.
+
+    Source: Choi et al. 2022 (arXiv 2204.00227), eq. 8.
+
+    Args:
+        gamma: γ.
+        k: k.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: gamma or k is not above 0.
+    """
+    positive(gamma, "gamma")
+    positive(k, "k")
+    return P2(gamma, k)
+
+
+@dataclass(frozen=True)
+class Debiased:
+    """1/sqrt(min(SNR, cap)).
+
+    Args:
+        cap: Largest SNR that counts.
+    """
+
+    cap: float
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        return np.minimum(np.exp(logsnr), self.cap) ** -0.5
+
+
+def debiased(cap: float = np.inf) -> Debiased:
+    """1/sqrt(min(SNR, cap)) on the eps error.
+
+    Source: Yu et al. 2023 (arXiv 2310.08442). kohya-ss/sd-scripts caps at 1000.
+
+    Args:
+        cap: Largest SNR that counts; inf for none.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: The cap is not above 0.
+    """
     if not cap > 0:
         raise ValueError(f"cap must be > 0, got {cap}")
-    return lambda logsnr: np.minimum(np.exp(logsnr), cap) ** -0.5
+    return Debiased(cap)
 
 
-def likelihood(path: Path) -> Curve:
-    """−dλ/dt on the eps error, under uniform time on ``path``: the ELBO (Kingma et al. 2021, arXiv 2107.00630, eq. 17)."""
-    return lambda logsnr: 1 / path.schedule.pdf(logsnr)
+@dataclass(frozen=True)
+class Likelihood:
+    """−dλ/dt on a path.
+
+    Args:
+        path: The path.
+    """
+
+    path: Path
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        return 1 / self.path.schedule.pdf(logsnr)
 
 
-def sigmoid(bias: float, path: Path) -> Curve:
-    """−dλ/dt e^b sigmoid(λ − b) on the x error, i.e. w = sigmoid(b − λ) (Kingma & Gao 2023; Hoogeboom et al. 2024, arXiv 2410.19324, eq. 4)."""
+def likelihood(path: Path) -> Likelihood:
+    """−dλ/dt on the eps error, under uniform time on a path: the ELBO.
+
+    Source: Kingma et al. 2021 (arXiv 2107.00630), eq. 17.
+
+    Args:
+        path: The path.
+
+    Returns:
+        The multiplier.
+    """
+    return Likelihood(path)
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """−dλ/dt e^b sigmoid(λ − b) on a path.
+
+    Args:
+        bias: b.
+        path: The path.
+    """
+
+    bias: float
+    path: Path
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        on_x = np.exp(self.bias) * expit(np.asarray(logsnr) - self.bias)
+        return on_x / self.path.schedule.pdf(logsnr)
+
+
+def sigmoid(bias: float, path: Path) -> Sigmoid:
+    """−dλ/dt e^b sigmoid(λ − b) on the x error, so that w = sigmoid(b − λ).
+
+    Source: Kingma and Gao 2023 (arXiv 2303.00848); Hoogeboom et al. 2024 (arXiv 2410.19324), eq. 4.
+
+    Args:
+        bias: b.
+        path: The path on which time is uniform.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: The bias is not finite.
+    """
     finite(bias, "bias")
-    return lambda logsnr: (
-        np.exp(bias) * expit(np.asarray(logsnr) - bias) / path.schedule.pdf(logsnr)
-    )
+    return Sigmoid(bias, path)
 
 
-def edm(sigma_data: float = 0.5) -> Curve:
-    """(σ² + σ_data²)/(σ σ_data)² on the x error, σ = e^(−λ/2) (Karras et al. 2022, arXiv 2206.00364, table 1)."""
-    variance = positive(sigma_data, "sigma_data") ** 2
-    return lambda logsnr: 1 / variance + np.exp(logsnr)
+@dataclass(frozen=True)
+class EDM:
+    """(σ² + σ_data²)/(σ σ_data)², σ = e^(−λ/2).
+
+    Args:
+        sigma_data: Standard deviation of the data.
+    """
+
+    sigma_data: float
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        return 1 / self.sigma_data**2 + np.exp(logsnr)
 
 
-def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5) -> Curve:
-    """EDM's, with its w held at the maximum below the peak (Kingma & Gao 2023, sec. 5); under λ ~ N(−2 mean, (2 std)²)."""
-    centre, scale, plain = -2 * mean, 2 * positive(std, "std"), edm(sigma_data)
-    slope = lambda l: (centre - l) / scale**2 - expit(-l - 2 * np.log(sigma_data))
-    peak = brentq(slope, centre - 2 * scale**2 - 1, centre, xtol=1e-14, rtol=1e-14)
-    bend = lambda l: ((l - centre) ** 2 - (peak - centre) ** 2) / (2 * scale**2)
-    rise = lambda l: np.exp(
-        l - peak + bend(l)
-    )  # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
-    return np.errstate(over="ignore")(
-        lambda l: plain(np.maximum(l, peak)) * rise(np.minimum(l, peak))
-    )  # p underflows first
+def edm(sigma_data: float = 0.5) -> EDM:
+    """(σ² + σ_data²)/(σ σ_data)² on the x error, σ = e^(−λ/2).
+
+    Source: Karras et al. 2022 (arXiv 2206.00364), table 1.
+
+    Args:
+        sigma_data: Standard deviation of the data.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: sigma_data is not above 0.
+    """
+    return EDM(positive(sigma_data, "sigma_data"))
+
+
+@dataclass(frozen=True)
+class MonotonicEDM:
+    """EDM's multiplier, raised so that w keeps its maximum below the peak.
+
+    Args:
+        edm: EDM's multiplier c.
+        centre: Mean of λ.
+        scale: Standard deviation of λ.
+        peak: λ at which EDM's w is largest.
+    """
+
+    edm: EDM
+    centre: float
+    scale: float
+    peak: float
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
+        below = np.minimum(logsnr, self.peak)
+        squares = (below - self.centre) ** 2 - (self.peak - self.centre) ** 2
+        with np.errstate(over="ignore"):  # p underflows first
+            rise = np.exp(below - self.peak + squares / (2 * self.scale**2))
+            return self.edm(np.maximum(logsnr, self.peak)) * rise
+
+
+def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5) -> MonotonicEDM:
+    """EDM's, with its w held at the maximum below the peak; under λ ~ N(−2 mean, (2 std)²).
+
+    Source: Kingma and Gao 2023 (arXiv 2303.00848), sec. 5.
+
+    Args:
+        mean: Mean of ln sigma.
+        std: Standard deviation of ln sigma.
+        sigma_data: Standard deviation of the data.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: std or sigma_data is not above 0.
+    """
+    centre = -2 * mean
+    scale = 2 * positive(std, "std")
+    plain = edm(sigma_data)
+
+    def log_slope(logsnr: float) -> float:
+        """d log w/dλ of EDM."""
+        return (centre - logsnr) / scale**2 - expit(-logsnr - 2 * np.log(sigma_data))
+
+    lowest = centre - 2 * scale**2 - 1
+    peak = brentq(log_slope, lowest, centre, xtol=1e-14, rtol=1e-14)
+    return MonotonicEDM(plain, centre, scale, peak)
 
 
 def sigma_sqrt(logsnr: ArrayLike) -> NDArray:
-    """σ^−2 on the linear path, despite its name (diffusers ``compute_loss_weighting_for_sd3``)."""
+    """σ^−2 on the linear path, despite its name (diffusers ``compute_loss_weighting_for_sd3``).
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The multiplier, same shape.
+    """
     return (1 + np.exp(np.asarray(logsnr) / 2)) ** 2
 
 
 def cosmap(logsnr: ArrayLike) -> NDArray:
-    """2/(π(1 − 2σ + 2σ²)) on the linear path: CosMap's density used as a loss weight (diffusers)."""
+    """2/(π(1 − 2σ + 2σ²)) on the linear path: CosMap's density as a loss weight (diffusers).
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The multiplier, same shape.
+    """
     sigma = expit(-np.asarray(logsnr) / 2)
     return 2 / (np.pi * (1 - 2 * sigma + 2 * sigma**2))
 
 
 def bell(logsnr: ArrayLike) -> NDArray:
-    """exp(−2(σ − ½)²) − e^(−½) on the linear path; 0 at both ends (DiffSynth-Studio's Wan template)."""
+    """exp(−2(σ − ½)²) − e^(−½) on the linear path; 0 at both ends (DiffSynth-Studio's Wan template).
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The multiplier, same shape.
+    """
     half = np.asarray(logsnr) / 2
-    return np.exp(-0.5) * np.expm1(2 * expit(half) * expit(-half))  # −2(σ − ½)² = −½ + 2σ(1 − σ)
+    exponent = 2 * expit(half) * expit(-half)  # −2(σ − ½)² = −½ + 2σ(1 − σ)
+    return np.exp(-0.5) * np.expm1(exponent)
+
+
+# --- what a weighting says ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A weighting by linear interpolation, on log w if all w > 0; 0 outside the table.
+
+    Args:
+        logsnr: Increasing λ in nats, shape (n,).
+        w: The weighting there, shape (n,).
+    """
+
+    logsnr: NDArray
+    w: NDArray
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        if (self.w > 0).all():
+            return np.exp(np.interp(logsnr, self.logsnr, np.log(self.w), -np.inf, -np.inf))
+        return np.interp(logsnr, self.logsnr, self.w, 0, 0)
 
 
 def tabulated(table: str | File | ArrayLike) -> tuple[Curve, float, float]:
-    """A weighting and its ends, read from a CSV or array of two columns λ and w: linear in λ, on log w if all w > 0, 0 outside.
+    """A weighting and its ends, from a table: linear in λ, on log w if all w > 0, 0 outside.
 
-    Raises ValueError for a table that is not two numeric columns with increasing λ and w >= 0, or that is 0 throughout.
+    Args:
+        table: A CSV file or an array of two columns, λ and w, shape (n, 2).
+
+    Returns:
+        The weighting, and the least and the largest λ of the table.
+
+    Raises:
+        ValueError: The table is not two numeric columns with increasing λ and w >= 0, or is 0
+            throughout.
     """
     try:
-        rows = (
-            np.genfromtxt(table, delimiter=",")
-            if isinstance(table, (str, File))
-            else np.asarray(table, dtype=float)
-        )
+        if isinstance(table, (str, File)):
+            rows = np.genfromtxt(table, delimiter=",")
+        else:
+            rows = np.asarray(table, dtype=float)
     except ValueError as error:
         raise ValueError(f"cannot read a table of numbers: {error}") from error
-    rows = (
-        rows[1:] if rows.ndim == 2 and len(rows) and np.isnan(rows[0]).all() else rows
-    )  # a header line
+    if rows.ndim == 2 and len(rows) and np.isnan(rows[0]).all():
+        rows = rows[1:]  # without the header
     if rows.ndim != 2 or rows.shape[1] != 2 or len(rows) < 2:
         raise ValueError(
-            f"a weighting table has two columns, logsnr and w, and at least two rows; got shape {rows.shape}"
+            "a weighting table has two columns, logsnr and w, and at least two rows; "
+            f"got shape {rows.shape}"
         )
-    grid, w = (
-        increasing(rows[:, 0], "first column (logsnr)"),
-        finite(rows[:, 1], "second column (w)"),
-    )
+    grid = increasing(rows[:, 0], "first column (logsnr)")
+    w = finite(rows[:, 1], "second column (w)")
     if (w < 0).any() or not w.any():
         raise ValueError(
             f"w must be >= 0 and somewhere positive; smallest {w.min():g}, largest {w.max():g}"
         )
-    if (w > 0).all():
-        return (
-            lambda logsnr: np.exp(np.interp(logsnr, grid, np.log(w), -np.inf, -np.inf)),
-            grid[0],
-            grid[-1],
+    return Table(grid, w), grid[0], grid[-1]
+
+
+def measured_values(measured: Any, logsnr: ArrayLike) -> NDArray:
+    """A measured weighting on a grid: bin averages, log-linear between the middles of the bins.
+
+    Args:
+        measured: What probing a loss gives, with ``edges`` and ``weighting``.
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The weighting, same shape.
+
+    Raises:
+        ValueError: The grid leaves the bins.
+    """
+    edges = measured.edges()
+    if np.min(logsnr) < edges[0] or np.max(logsnr) > edges[-1]:
+        raise ValueError(
+            f"the loss was measured on logsnr [{edges[0]:.4g}, {edges[-1]:.4g}] only; "
+            "nothing is extrapolated"
         )
-    return lambda logsnr: np.interp(logsnr, grid, w, 0, 0), grid[0], grid[-1]
+    middles = (edges[1:] + edges[:-1]) / 2
+    averages = measured.weighting(edges)[0]
+    return np.exp(np.interp(np.asarray(logsnr), middles, np.log(averages)))
 
 
-def evaluate(w, logsnr: ArrayLike) -> NDArray:
-    """w on a grid, for an objective (or anything with ``weighting``), a probed loss, a callable, or values already on it."""
+def raw_values(w: Any, logsnr: ArrayLike) -> ArrayLike:
+    """A weighting on a grid, before any check.
+
+    Args:
+        w: A measured loss, an objective (or anything with ``weighting``), a callable, or values.
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        What ``w`` says of the grid.
+    """
+    if hasattr(w, "edges"):
+        return measured_values(w, logsnr)
+    if hasattr(w, "weighting"):
+        return w.weighting(logsnr)
+    if callable(w):
+        return w(logsnr)
+    return w
+
+
+def evaluate(w: Any, logsnr: ArrayLike) -> NDArray:
+    """A weighting on a grid.
+
+    Args:
+        w: An objective (or anything with ``weighting``), a measured loss, a callable of λ, or
+            values on the grid.
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The weighting, same shape.
+
+    Raises:
+        TypeError: ``w`` is a name.
+        ValueError: A value is negative or not finite, or the shapes differ.
+    """
     if isinstance(w, str):
         raise TypeError(
-            f"a weighting is an objective, a callable or an array; for a name say dv.objective({w!r})"
+            "a weighting is an objective, a callable or an array; "
+            f"for a name say dv.objective({w!r})"
         )
-    if hasattr(w, "edges"):  # a measured loss: bin averages, between the middles of its bins
-        edges = w.edges()
-        if np.min(logsnr) < edges[0] or np.max(logsnr) > edges[-1]:
-            raise ValueError(
-                f"the loss was measured on logsnr [{edges[0]:.4g}, {edges[-1]:.4g}] only; nothing is extrapolated"
-            )
-        values = np.exp(
-            np.interp(
-                np.asarray(logsnr), (edges[1:] + edges[:-1]) / 2, np.log(w.weighting(edges)[0])
-            )
-        )
-    else:
-        values = w.weighting(logsnr) if hasattr(w, "weighting") else w(logsnr) if callable(w) else w
-    values = finite(values, "weighting")
+    values = finite(raw_values(w, logsnr), "weighting")
     if values.shape != np.shape(logsnr):
         raise ValueError(f"weighting has shape {values.shape}, logsnr {np.shape(logsnr)}")
     if (values < 0).any():
-        raise ValueError(
-            f"a weighting is >= 0, got {values.min():g} at logsnr {np.ravel(logsnr)[values.argmin()]:g}"
-        )
+        where = np.ravel(logsnr)[values.argmin()]
+        raise ValueError(f"a weighting is >= 0, got {values.min():g} at logsnr {where:g}")
     return values
 
 
-def window(*objects, low: float = -20.0, high: float = 20.0, points: int = 4001) -> NDArray:
-    """Grid over the stretch of [low, high] on which every object with a law, or measured edges, has support, ends a hair inside."""
-    ends = [
-        o.edges()[[1, -2]] if hasattr(o, "edges") else o.law.support()
-        for o in objects
-        if hasattr(o, "law") or hasattr(o, "edges")
-    ]
-    low, high = max([low, *(e[0] for e in ends)]), min([high, *(e[1] for e in ends)])
+def ends_of(item: Any) -> tuple[float, float] | None:
+    """Where an object has support.
+
+    Args:
+        item: A measured loss, an objective, or anything else.
+
+    Returns:
+        Least and largest λ in nats. None for an object without a law and without bins.
+    """
+    if hasattr(item, "edges"):
+        edges = item.edges()
+        return edges[1], edges[-2]
+    if hasattr(item, "law"):
+        return item.law.support()
+    return None
+
+
+def window(*objects: Any, low: float = -20.0, high: float = 20.0, points: int = 4001) -> NDArray:
+    """Grid over the stretch of [low, high] on which every object has support, ends a hair inside.
+
+    Args:
+        *objects: Objectives and measured losses; other things set no limit.
+        low: Least λ in nats.
+        high: Largest λ in nats.
+        points: Number of grid points.
+
+    Returns:
+        Increasing λ, shape (points,).
+
+    Raises:
+        ValueError: The supports do not overlap.
+    """
+    ends = [end for end in map(ends_of, objects) if end is not None]
+    low = max([low, *(first for first, _ in ends)])
+    high = min([high, *(last for _, last in ends)])
     if low >= high:
-        raise ValueError(
-            "the supports do not overlap: " + ", ".join(f"[{a:.3g}, {b:.3g}]" for a, b in ends)
-        )
+        listing = ", ".join(f"[{first:.3g}, {last:.3g}]" for first, last in ends)
+        raise ValueError(f"the supports do not overlap: {listing}")
     hair = 1e-12 * (high - low)
     return np.linspace(low + hair, high - hair, points)
 
 
-def augmentation_density(w: ArrayLike, logsnr: ArrayLike) -> NDArray:
-    """Which noise levels the data are augmented with when a falling w is read as an ELBO: −dw/dλ (Kingma & Gao 2023, sec. 3).
+def augmentation_density(w: Any, logsnr: ArrayLike) -> NDArray:
+    """Density of the noise augmentation under which a weighted loss is an ELBO.
+
+    For a non-increasing w it is −dw/dλ (Kingma and Gao 2023, arXiv 2303.00848, sec. 3). Where w
+    rises it is negative, and the loss is no ELBO. With w(λ_max) as a last lump it adds up to
+    w(λ_min).
 
     Args:
-        w: values on the grid, a callable or an objective, >= 0; logsnr: increasing λ in nats, shape (n,); else ValueError.
-    Returns central differences, shape (n,), below 0 where w rises; with w(λ_max) as a last lump they add up to w(λ_min).
+        w: Weighting on the eps error: an objective, a callable, or values on the grid.
+        logsnr: Increasing λ in nats, shape (n,).
+
+    Returns:
+        −dw/dλ by central differences, shape (n,).
+
+    Raises:
+        ValueError: The grid does not increase, or a value is negative or not finite.
     """
     grid = increasing(logsnr, "logsnr")
     return -np.gradient(evaluate(w, grid), grid)
 
 
 def gaussian_mmse(logsnr: ArrayLike) -> NDArray:
-    """E‖eps_hat − eps‖² per dimension of the exact denoiser on N(0, 1): sigmoid(λ)."""
+    """E‖eps_hat − eps‖² per dimension of the exact denoiser on N(0, 1): sigmoid(λ).
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The error, same shape.
+    """
     return expit(logsnr)
 
 
 def gaussian_information(logsnr: ArrayLike) -> NDArray:
-    """I(x; z_λ) = ½ log(1 + e^λ) in nats, for x ~ N(0, 1)."""
+    """I(x; z_λ) = ½ log(1 + e^λ) for x ~ N(0, 1).
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The information in nats, same shape.
+    """
     return np.logaddexp(0, logsnr) / 2
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What ``verdict`` found, on the grid ``logsnr``: shape (n,) arrays ``w`` and ``augmentation``."""
+    """What ``verdict`` found.
+
+    Args:
+        monotone: Whether w never rises with λ.
+        rises: Intervals of λ on which w rises.
+        peak: λ of the largest w.
+        negative_share: Share of the ELBO mixture with a negative sign.
+        logsnr: The grid, shape (n,).
+        w: The weighting on it, shape (n,).
+        augmentation: −dw/dλ on it, shape (n,).
+    """
 
     monotone: bool
     rises: tuple[tuple[float, float], ...]
@@ -238,12 +655,16 @@ class Verdict:
     def __str__(self) -> str:
         if self.monotone:
             return "monotone: an ELBO with noise augmentation"
-        where = ", ".join(
-            f"below {b:.2f}" if a == self.logsnr[0] else f"on [{a:.2f}, {b:.2f}]"
-            for a, b in self.rises[:3]
-        )
+        stretches = [
+            f"below {last:.2f}" if first == self.logsnr[0] else f"on [{first:.2f}, {last:.2f}]"
+            for first, last in self.rises[:3]
+        ]
+        where = ", ".join(stretches)
         more = " ..." if len(self.rises) > 3 else ""
-        return f"not monotone: rises {where}{more}; peak at {self.peak:.3f}; negative share {self.negative_share:.2%}"
+        return (
+            f"not monotone: rises {where}{more}; peak at {self.peak:.3f}; "
+            f"negative share {self.negative_share:.2%}"
+        )
 
 
 def _peak(grid: NDArray, values: NDArray) -> float:
@@ -252,24 +673,45 @@ def _peak(grid: NDArray, values: NDArray) -> float:
     if not 2 <= i < len(grid) - 2:
         return float(grid[i])
     near = slice(i - 2, i + 3)
-    turns = np.polynomial.Polynomial.fit(grid[near], values[near] / values[i], 4).deriv().roots()
-    best = turns[np.abs(turns - grid[i]).argmin()].real if len(turns) else grid[i]
-    return float(best if grid[i - 1] < best < grid[i + 1] else grid[i])
+    quartic = np.polynomial.Polynomial.fit(grid[near], values[near] / values[i], 4)
+    turns = quartic.deriv().roots()
+    if not len(turns):
+        return float(grid[i])
+    nearest = turns[np.abs(turns - grid[i]).argmin()].real
+    inside = grid[i - 1] < nearest < grid[i + 1]
+    return float(nearest if inside else grid[i])
+
+
+def _stretches(grid: NDArray, rising: NDArray) -> tuple[tuple[float, float], ...]:
+    """Ends of the runs of grid steps that are marked, as pairs of λ."""
+    turns = np.flatnonzero(np.diff(rising, prepend=0, append=0))
+    pairs = grid[turns].reshape(-1, 2).tolist()
+    return tuple((first, last) for first, last in pairs)
 
 
 def verdict(
-    w, logsnr: ArrayLike | None = None, information: Curve = gaussian_information
+    w: Any, logsnr: ArrayLike | None = None, information: Curve = gaussian_information
 ) -> Verdict:
-    """Is w monotone (non-increasing in λ), where does it rise, and how much of its ELBO mixture is negative?
+    """Is w monotone (non-increasing in λ), where does it rise, and how much is negative?
 
-    The loss is a signed mixture of ELBOs, L_w = w(λ_max) L(λ_max) − w(λ_min) L(λ_min) − ∫ w′(λ) L(λ) dλ (Kingma & Gao 2023, theorem 1).
-    The negative share is ∫ (w′)₊ L over w(λ_max) L(λ_max) + ∫ (−w′)₊ L, with L the exact denoiser's L(λ) = I(x; z_λ); the term at λ_min
-    is left out, since it vanishes as the range grows.
+    The loss is a signed mixture of ELBOs (Kingma and Gao 2023, arXiv 2303.00848, theorem 1):
+
+        L_w = w(λ_max) L(λ_max) − w(λ_min) L(λ_min) − ∫ w′(λ) L(λ) dλ.
+
+    The negative share is ∫ (w′)₊ L over w(λ_max) L(λ_max) + ∫ (−w′)₊ L, where L(λ) = I(x; z_λ) is
+    that of the exact denoiser. The term at λ_min is left out, since it vanishes as the range grows.
 
     Args:
-        w: an objective, a callable of λ, or values on ``logsnr``; information: I(x; z_λ) of the data.
-        logsnr: increasing grid in nats, shape (n,); by default [−20, 20] cut to the support.
-    Raises ValueError for a grid that does not increase, a negative or non-finite w, or values without a grid.
+        w: An objective, a callable of λ, or values on ``logsnr``.
+        logsnr: Increasing grid in nats, shape (n,). By default [−20, 20] cut to the support.
+        information: I(x; z_λ) of the data, a function of λ.
+
+    Returns:
+        The verdict.
+
+    Raises:
+        ValueError: The grid does not increase, a w is negative or not finite or 0 throughout, or
+            values come without a grid.
     """
     if logsnr is None and not (callable(w) or hasattr(w, "weighting")):
         raise ValueError("values of w need their grid: verdict(w, logsnr)")
@@ -279,30 +721,32 @@ def verdict(
         raise ValueError("the weighting is 0 on the whole grid; pass a grid inside its support")
     steps = np.diff(values)
     rising = steps > 1e-9 * np.maximum(values[1:], values[:-1])
-    rises = tuple(
-        (a, b)
-        for a, b in grid[np.flatnonzero(np.diff(rising, prepend=0, append=0))]
-        .reshape(-1, 2)
-        .tolist()
-    )
+    rises = _stretches(grid, rising)
     spent = steps * finite(information((grid[1:] + grid[:-1]) / 2), "information")
     negative = spent[rising].sum()
     whole = values[-1] * float(information(grid[-1])) - spent[~rising].sum()
-    share = float(negative / whole) if negative else 0.0
     return Verdict(
-        not rises,
-        rises,
-        _peak(grid, values),
-        share,
-        grid,
-        values,
-        augmentation_density(values, grid),
+        monotone=not rises,
+        rises=rises,
+        peak=_peak(grid, values),
+        negative_share=float(negative / whole) if negative else 0.0,
+        logsnr=grid,
+        w=values,
+        augmentation=augmentation_density(values, grid),
     )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether two weightings agree up to a constant: ``ratio`` on ``logsnr`` (median 1), its largest deviation from 1, and where."""
+    """Whether two weightings agree up to a constant.
+
+    Args:
+        same: Whether the deviation is within the tolerance.
+        deviation: Largest relative deviation of the ratio from its median.
+        at: λ where it is met.
+        logsnr: The grid, shape (n,).
+        ratio: The ratio on it with median 1, shape (n,).
+    """
 
     same: bool
     deviation: float
@@ -311,76 +755,150 @@ class Comparison:
     ratio: NDArray
 
     def __str__(self) -> str:
-        found = "same up to a constant" if self.same else "different"
+        outcome = "same up to a constant" if self.same else "different"
         return (
-            f"{found}: the ratio deviates by {self.deviation:.2g} at most, at logsnr {self.at:.2f}"
+            f"{outcome}: the ratio deviates by {self.deviation:.2g} at most, "
+            f"at logsnr {self.at:.2f}"
         )
 
 
-def compare(a, b, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> Comparison:
-    """Are two weightings the same up to a constant, on the stretch of [−12, 12] where both have support?
+def compare(a: Any, b: Any, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> Comparison:
+    """Are two weightings the same up to a constant?
 
     Args:
-        a, b: objectives, callables of λ, or values on ``logsnr``; tolerance: of the ratio, relative, to count as the same.
-    Raises ValueError if the supports do not overlap, or b is 0 where it should divide.
+        a: An objective, a callable of λ, or values on ``logsnr``.
+        b: The same.
+        logsnr: Increasing grid in nats, shape (n,). By default the stretch of [−12, 12] on which
+            both have support.
+        tolerance: Relative deviation of the ratio that still counts as the same.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        ValueError: The supports do not overlap, or a weighting is 0 on the grid.
     """
     positive(tolerance, "tolerance")
-    grid = (
-        window(a, b, low=-12, high=12, points=2001)
-        if logsnr is None
-        else increasing(logsnr, "logsnr")
-    )
-    over, under = evaluate(a, grid), evaluate(b, grid)
+    if logsnr is None:
+        grid = window(a, b, low=-12, high=12, points=2001)
+    else:
+        grid = increasing(logsnr, "logsnr")
+    over = evaluate(a, grid)
+    under = evaluate(b, grid)
     if not ((over > 0) & (under > 0)).all():
         raise ValueError(
-            "a weighting is 0 inside the window, the ratio has no meaning there; pass a narrower logsnr grid"
+            "a weighting is 0 inside the window, the ratio has no meaning there; "
+            "pass a narrower logsnr grid"
         )
     ratio = over / under / np.median(over / under)
     worst = np.abs(ratio - 1).argmax()
     deviation = float(abs(ratio[worst] - 1))
-    return Comparison(deviation <= tolerance, deviation, float(grid[worst]), grid, ratio)
+    return Comparison(
+        same=deviation <= tolerance,
+        deviation=deviation,
+        at=float(grid[worst]),
+        logsnr=grid,
+        ratio=ratio,
+    )
+
+
+def _agree(w: NDArray, known: NDArray, tolerance: float) -> bool:
+    """Whether two weightings on a grid agree up to a constant where both are above 0."""
+    both = (w > 0) & (known > 0)
+    ratio = w[both] / known[both]
+    return both.sum() > 100 and np.ptp(ratio) <= tolerance * np.median(ratio)
 
 
 def classes(objectives: Iterable, tolerance: float = 1e-6) -> list[list]:
-    """Objectives grouped by identical weighting, up to a constant and where supports overlap; each group by its first member."""
+    """Objectives grouped by identical weighting, up to a constant and where supports overlap.
+
+    Args:
+        objectives: What is to be grouped.
+        tolerance: Relative deviation of the ratio that still counts as the same.
+
+    Returns:
+        Lists of objectives, the longest first. The first member of each stands for it.
+    """
     grid = np.linspace(-12, 12, 2001)
     groups: list[tuple[NDArray, list]] = []
-    for one in objectives:
-        w = evaluate(one, grid)
+    for objective in objectives:
+        w = evaluate(objective, grid)
         for known, group in groups:
-            both = (w > 0) & (known > 0)
-            ratio = w[both] / known[both]
-            if both.sum() > 100 and np.ptp(ratio) <= tolerance * np.median(ratio):
-                group.append(one)
+            if _agree(w, known, tolerance):
+                group.append(objective)
                 break
         else:
-            groups.append((w, [one]))
+            groups.append((w, [objective]))
     return sorted((group for _, group in groups), key=len, reverse=True)
 
 
 def rebase(w: ArrayLike, logsnr: ArrayLike, base: str) -> NDArray:
-    """A weighting on the eps error as one on the error of ``base``: divided by gain² (the loss itself does not change)."""
+    """A weighting on the eps error as one on the error of a base; the loss does not change.
+
+    Args:
+        w: Weighting on the eps error, shape (n,).
+        logsnr: λ in nats, shape (n,).
+        base: "eps", "x", "v" or "u".
+
+    Returns:
+        w over the squared gain of the base, shape (n,).
+
+    Raises:
+        ValueError: A value is not finite, or the base is unknown.
+    """
     return finite(w, "weighting") / base_gain(base, finite(logsnr, "logsnr")) ** 2
 
 
-def loss_density(w, logsnr: ArrayLike, mmse: Curve = gaussian_mmse) -> NDArray:
-    """w(λ) E‖eps_hat − eps‖² per nat, for an exact denoiser on data with this eps-mmse (σ(λ) is that of N(0, 1)); shape (n,)."""
+def loss_density(w: Any, logsnr: ArrayLike, mmse: Curve = gaussian_mmse) -> NDArray:
+    """w(λ) E‖eps_hat − eps‖² per nat, for an exact denoiser.
+
+    Args:
+        w: An objective, a callable of λ, or values on ``logsnr``.
+        logsnr: λ in nats, shape (n,).
+        mmse: Error of the denoiser as a function of λ. By default it is that for N(0, 1).
+
+    Returns:
+        The loss density, shape (n,).
+
+    Raises:
+        ValueError: A value is not finite, or w is negative.
+    """
     return evaluate(w, logsnr) * finite(mmse(np.asarray(logsnr, dtype=float)), "mmse")
 
 
 def share_below(
-    w, at: float = 0.0, mmse: Curve | None = None, low: float = -10.0, high: float = 10.0
+    w: Any, at: float = 0.0, mmse: Curve | None = None, low: float = -10.0, high: float = 10.0
 ) -> float:
-    """Share of ∫w dλ on [low, high] below λ = ``at``, or of the loss ∫ w·mmse dλ; ValueError if that is 0 or low >= high."""
+    """Share of ∫ w dλ, or of the loss ∫ w · mmse dλ, that lies below a λ.
+
+    Args:
+        w: An objective or a callable of λ.
+        at: λ in nats below which the share is taken.
+        mmse: Error of the denoiser as a function of λ. By default w alone counts.
+        low: Least λ of the whole.
+        high: Largest λ of the whole.
+
+    Returns:
+        The share, between 0 and 1.
+
+    Raises:
+        ValueError: The whole is 0, low >= high, ``at`` is not finite, or w is an array.
+    """
     if not (low < high and np.isfinite(at)) or not (callable(w) or hasattr(w, "weighting")):
         raise ValueError(
-            f"a share needs an objective or a callable, a finite at and low < high; got at {at}, [{low}, {high}]"
+            "a share needs an objective or a callable, a finite at and low < high; "
+            f"got at {at}, [{low}, {high}]"
         )
     start = max(low, w.law.support()[0]) if hasattr(w, "law") else low
-    grids = [window(w, low=low, high=end) if start < end else None for end in (high, min(at, high))]
-    mass = [
-        0.0 if g is None else simpson(evaluate(w, g) * (mmse or constant)(g), x=g) for g in grids
-    ]
-    if not mass[0] > 0:
+    error = mmse or constant
+
+    def mass_below(end: float) -> float:
+        if start >= end:
+            return 0.0
+        grid = window(w, low=low, high=end)
+        return simpson(evaluate(w, grid) * error(grid), x=grid)
+
+    whole = mass_below(high)
+    if not whole > 0:
         raise ValueError(f"there is no weight on logsnr [{low:g}, {high:g}]; widen the range")
-    return float(mass[1] / mass[0])
+    return float(mass_below(min(at, high)) / whole)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from diffviz import paths
@@ -18,7 +19,6 @@ from diffviz.objectives import (
     min_snr,
     mode,
     p2,
-    parametric,
     sigmoid,
     soft_min_snr,
 )
@@ -26,18 +26,112 @@ from diffviz.paths import COSINE
 from diffviz.targets import EPS
 
 
-def laplace(centre: float = 0.0, scale: float = 0.5, name: str = "Laplace", **about) -> Objective:
-    """Laplace schedule, eps target (Hang & Gu 2024, arXiv 2407.03297)."""
-    path = paths.from_density(
-        stats.laplace(centre, positive(scale, "scale")), VP, f"Laplace({centre:g}, {scale:g})"
+@dataclass(frozen=True)
+class LaplaceWeighting:
+    """Weighting of the eps target under a Laplace law: exp(−|λ − centre|/scale).
+
+    Args:
+        centre: Centre of the law of λ.
+        scale: Scale of the law of λ.
+    """
+
+    centre: float
+    scale: float
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        return np.exp(-np.abs(logsnr - self.centre) / self.scale)
+
+
+def laplace(
+    centre: float = 0.0,
+    scale: float = 0.5,
+    name: str = "Laplace",
+    family: str = "parametric",
+    year: int = 0,
+    source: str = "parametric family",
+    note: str = "",
+) -> Objective:
+    """Laplace schedule, eps target.
+
+    Source: Hang and Gu 2024 (arXiv 2407.03297).
+
+    Args:
+        centre: Centre of the law of λ.
+        scale: Scale of the law of λ.
+        name: What plots and errors call the objective.
+        family: The group of objectives that it belongs to.
+        year: Year of its source.
+        source: Paper or code that states it.
+        note: Traps and remarks.
+
+    Returns:
+        The objective.
+
+    Raises:
+        ValueError: The scale is not above 0, or the centre is NaN.
+    """
+    law = stats.laplace(centre, positive(scale, "scale"))
+    return Objective(
+        name=name,
+        family=family,
+        year=year,
+        source=source,
+        path=paths.from_density(law, VP, f"Laplace({centre:g}, {scale:g})"),
+        target=EPS,
+        stated=LaplaceWeighting(centre, scale),
+        note=note,
     )
-    return parametric(about, name, path, EPS, lambda l: np.exp(-np.abs(l - centre) / scale))
 
 
-def cosine(shift: float = 1.0, name: str = "cosine shifted", **about) -> Objective:
-    """Cosine schedule moved by −2 log shift, eps target (arXiv 2301.11093)."""
-    return parametric(
-        about, name, paths.shifted(COSINE, shift), EPS, lambda l: 1 / np.cosh(l / 2 + np.log(shift))
+@dataclass(frozen=True)
+class ShiftedCosineWeighting:
+    """Weighting of the eps target on the shifted cosine path: sech(λ/2 + log shift).
+
+    Args:
+        shift: Factor on sigma/alpha.
+    """
+
+    shift: float
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        return 1 / np.cosh(logsnr / 2 + np.log(self.shift))
+
+
+def cosine(
+    shift: float = 1.0,
+    name: str = "cosine shifted",
+    family: str = "parametric",
+    year: int = 0,
+    source: str = "parametric family",
+    note: str = "",
+) -> Objective:
+    """Cosine schedule moved by −2 log shift, eps target.
+
+    Source: Hoogeboom et al. 2023 (arXiv 2301.11093).
+
+    Args:
+        shift: Factor on sigma/alpha.
+        name: What plots and errors call the objective.
+        family: The group of objectives that it belongs to.
+        year: Year of its source.
+        source: Paper or code that states it.
+        note: Traps and remarks.
+
+    Returns:
+        The objective.
+
+    Raises:
+        ValueError: The shift is not above 0.
+    """
+    return Objective(
+        name=name,
+        family=family,
+        year=year,
+        source=source,
+        path=paths.shifted(COSINE, shift),
+        target=EPS,
+        stated=ShiftedCosineWeighting(shift),
+        note=note,
     )
 
 
