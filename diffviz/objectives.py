@@ -3,7 +3,8 @@
 A recipe is a path, a law of λ (from the law of time), a target and a multiplier c on the target's
 own squared error. With p the density of the law,
 
-    w(λ) = 2 c(λ) gain(λ)² p(λ),      L = E_{λ~p}[c ‖target error‖²] = ½ ∫ w(λ) E‖eps_hat − eps‖² dλ.
+    w(λ) = 2 c(λ) gain(λ)² p(λ),
+    L = E_{λ~p}[c ‖target error‖²] = ½ ∫ w(λ) E‖eps_hat − eps‖² dλ.
 
 ``stated`` is the literature's closed form of w, a claim that tests hold against the rule.
 """

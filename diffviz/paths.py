@@ -921,7 +921,7 @@ class ICFMSchedule:
 
 
 def icfm(width: float) -> Path:
-    """Path of torchcfm's ``ConditionalFlowMatcher(sigma=width)``: alpha = 1 − t, sigma² = t² + width².
+    """alpha = 1 − t, sigma² = t² + width² (torchcfm's ``ConditionalFlowMatcher(sigma=width)``).
 
     Source: Tong et al. 2023 (arXiv 2302.00482).
 

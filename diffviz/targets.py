@@ -1,4 +1,4 @@
-"""What a loss compares: target = a x + b eps, and the one rule that replaces all pairwise converters.
+"""What a loss compares: target = a x + b eps. One rule replaces all pairwise converters.
 
 Once z = alpha x + sigma eps is given, a wrong eps_hat makes the target wrong in proportion:
 
@@ -216,7 +216,9 @@ def base_gain(base: str, logsnr: ArrayLike) -> NDArray:
 def convert(
     value: ArrayLike, z: ArrayLike, logsnr: ArrayLike, source: Target, to: Target, path: Path
 ) -> NDArray:
-    """A prediction of one target as a prediction of another, given z: a linear rule, exact both ways.
+    """A prediction of one target as a prediction of another, given z.
+
+    The rule is linear, and exact both ways.
 
     Args:
         value: The predicted ``source`` target, shape (..., d).

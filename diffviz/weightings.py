@@ -401,7 +401,9 @@ def cosmap(logsnr: ArrayLike) -> NDArray:
 
 
 def bell(logsnr: ArrayLike) -> NDArray:
-    """exp(−2(σ − ½)²) − e^(−½) on the linear path; 0 at both ends (DiffSynth-Studio's Wan template).
+    """exp(−2(σ − ½)²) − e^(−½) on the linear path, which is 0 at both ends.
+
+    Source: DiffSynth-Studio's Wan template.
 
     Args:
         logsnr: λ in nats, any shape.

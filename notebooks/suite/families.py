@@ -137,7 +137,12 @@ def cosine(
 
 @dataclass(frozen=True)
 class Family:
-    """A parametric family for sliders: ``build(**values)`` and (name, default, lowest, highest, step) of each parameter."""
+    """A parametric family for sliders.
+
+    Args:
+        build: Makes the objective from values by name.
+        parameters: Name, default, lowest, highest and step of each parameter.
+    """
 
     build: Callable[..., Objective]
     parameters: tuple[tuple[str, float, float, float, float], ...]
