@@ -1,9 +1,9 @@
 """Objectives and their parts pickle and deep-copy, and do exactly the same afterwards."""
 
 import copy
+import multiprocessing
 import pickle
-import subprocess
-import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -197,34 +197,24 @@ def test_a_copy_of_an_objective_keeps_its_identity(objective, duplicate):
     assert repr(copied) == repr(objective)
 
 
-CHILD = """
-import pickle, sys
-import test_travel
-parts = pickle.load(sys.stdin.buffer)
-answer = {
-    "curves": test_travel.curves_of_everything(parts),
-    "identities": {name: one.identity for name, one in parts["objective"].items()},
-    "parts": parts,
-}
-pickle.dump(answer, sys.stdout.buffer)
-"""
+def report(parts):
+    """What another process finds and sends back: curves, identities, and the parts themselves."""
+    identities = {name: one.identity for name, one in parts["objective"].items()}
+    return curves_of_everything(parts), identities, parts
 
 
 def test_another_process_gets_the_same_and_sends_it_back():
     parts = everything()
-    child = subprocess.run(
-        [sys.executable, "-c", CHILD], input=pickle.dumps(parts), stdout=subprocess.PIPE, check=True
-    )
-    answer = pickle.loads(child.stdout)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
+        curves, identities, returned = pool.submit(report, parts).result()
     expected = curves_of_everything(parts)
-    assert answer["curves"].keys() == expected.keys()
-    for key, curves in answer["curves"].items():
-        assert_same(curves, expected[key])
-    returned = curves_of_everything(answer["parts"])
-    for key, curves in returned.items():
-        assert_same(curves, expected[key])
-    identities = {name: one.identity for name, one in OBJECTIVES.items()}
-    assert answer["identities"] == identities
+    assert curves.keys() == expected.keys()
+    for key, values in curves.items():
+        assert_same(values, expected[key])
+    for key, values in curves_of_everything(returned).items():
+        assert_same(values, expected[key])
+    assert identities == {name: one.identity for name, one in OBJECTIVES.items()}
 
 
 @pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
