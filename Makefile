@@ -1,38 +1,60 @@
-# Needs nothing but python3 with venv. The stamp makes a second call instant; a changed pyproject.toml, constraints.txt or tests/peers.txt installs again.
+# Needs nothing but python3 with venv. Each stamp makes a second call instant; a changed file that it depends on installs again.
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/installed
+PIP := $(BIN)/python -m pip install -q
+LAB := .venv/lab
+TEST := .venv/test
+PEERS := .peers/installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
-LAB := $(if $(filter 0,$(shell id -u)),--allow-root)
-LAB += $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
+OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
+OPTIONS += $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
-.PHONY: lab test figures notebooks
+.PHONY: lab test quick lint figures notebooks
 
-lab: $(STAMP)  ## open JupyterLab on notebooks/ (prints the URL with its token)
-	$(BIN)/jupyter lab $(LAB) notebooks
+lab: $(LAB)  ## open JupyterLab on notebooks/ (prints the URL with its token)
+	$(BIN)/jupyter lab $(OPTIONS) notebooks
 
-test notebooks: export OMP_NUM_THREADS = 1
+test quick notebooks: export OMP_NUM_THREADS = 1
 
-test: $(STAMP)  ## lint, types, tests, notebooks, a look in a real browser
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+test: lint $(PEERS)  ## lint, types, tests, notebooks, a look in a real browser
 	$(BIN)/pytest -q -n 2 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests --ignore=tests/test_browser.py
 	$(BIN)/pytest -q -rs tests/test_browser.py
 
-figures: $(STAMP)  ## all registered figures to figures/
+quick: $(TEST) $(PEERS)  ## the tests for daily work, under a minute: those not marked slow
+	$(BIN)/pytest -q -n 2 -m "not slow"
+
+lint: $(TEST)  ## style, format, types, and which part may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(if $(or $(wildcard .importlinter),$(shell grep -F '[tool.importlinter]' pyproject.toml)),$(BIN)/lint-imports)
+
+figures: $(LAB)  ## all registered figures to figures/
 	$(BIN)/python -m diffviz figures --out figures
 
-notebooks: $(STAMP)  ## run all notebooks and save them with their pictures
+notebooks: $(LAB)  ## run all notebooks and save them with their pictures
 	$(BIN)/python notebooks/build.py
 
 # A CPU build of torch unless CUDA=1: from a local wheel directory (PIP_FIND_LINKS) if it is there, else from PyTorch's CPU index.
-$(STAMP): pyproject.toml constraints.txt tests/peers.txt
+.venv/torch: constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("diffviz needs Python 3.11 or newer, and this is " + sys.version + "; name another with PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
-	$(if $(CUDA),,$(BIN)/python -m pip install -q --no-deps --no-index '$(TORCH)' 2>/dev/null || \
-	  $(BIN)/python -m pip install -q --no-deps '$(TORCH)' --extra-index-url $(CPU_INDEX))
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test]'
-	$(BIN)/python -m pip install -q --no-deps -r tests/peers.txt
+	$(if $(CUDA),,$(PIP) --no-deps --no-index '$(TORCH)' 2>/dev/null || \
+	  $(PIP) --no-deps '$(TORCH)' --extra-index-url $(CPU_INDEX))
+	touch $@
+
+$(LAB): .venv/torch pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e '.[lab]'
+	touch $@
+
+# The tests need all that the lab needs, so that this makes the lab ready too.
+$(TEST): .venv/torch pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e '.[test]'
+	touch $(LAB) $@
+
+# In a folder of their own, since some of what these packages require is left out: pip check of .venv stays clean.
+$(PEERS): $(TEST) tests/peers.txt
+	rm -rf .peers
+	$(PIP) --no-deps --target .peers -r tests/peers.txt
 	touch $@

@@ -6,7 +6,7 @@ its DataLoader).
 Scored as training.py does, at times that grow by half; the score is not counted, the import of the optimiser is not either.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/peers_training.py [toy ...]
-Needs the packages of tests/peers.txt, which the Makefile installs; what they import beside is not used here.
+Needs the packages of tests/peers.txt, which `make test` installs in .peers; what they import beside is not used here.
 """
 
 import copy
@@ -16,6 +16,7 @@ import sys
 import time
 import warnings
 from itertools import pairwise
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from unittest.mock import MagicMock
 
@@ -24,6 +25,7 @@ import torch
 from training import TOYS, Truth, generator
 
 LIMIT = 40.0  # CPU seconds
+sys.path.insert(0, str(Path(__file__).parents[1] / ".peers"))
 
 
 def bare(package: str, *unused: str) -> None:

@@ -26,7 +26,7 @@ _LATER = {  # loaded when first touched: name to module
 }
 _MODULES = {module.name for module in iter_modules(__path__)} - {"__main__"}
 
-__version__ = "0.1.0"
+__version__ = "0.1.0"  # the one place: pyproject.toml reads it here
 __all__ = ["Objective", "catalogue", "from_weighting", "objective", *_LATER, *_MODULES]
 
 

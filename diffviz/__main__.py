@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+import diffviz
 from diffviz import weightings
 from diffviz.objectives import Objective, unknown
 from diffviz.recipes import CATALOGUE, objective
@@ -110,6 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m diffviz", description="What does this diffusion loss really optimise?"
     )
+    parser.add_argument("--version", action="version", version=f"diffviz {diffviz.__version__}")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     commands.add_parser("list", help="the catalogue as a table").add_argument(
         "--family", help="only this family"

@@ -50,6 +50,13 @@ def test_an_option_that_no_command_has_is_refused(capsys):
         assert "unrecognized arguments: --colour" in capsys.readouterr().err
 
 
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"diffviz {dv.__version__}\n"
+
+
 @pytest.mark.parametrize(
     ("argv", "says"),
     [

@@ -31,6 +31,8 @@ from diffviz.objectives import Objective
 from diffviz.probing import probe
 
 ROOT = Path(__file__).parents[1]
+# The packages of peers.txt stand in a folder of their own: without all that they require, `pip check` would refuse them beside the rest.
+sys.path.insert(0, str(ROOT / ".peers"))
 ABSENT = {
     "accelerate", "clip", "cleanfid", "dctorch", "ema_pytorch", "jsonmerge", "pytorch_fid", "skimage", "torchdiffeq", "torchsde", "torchvision",
 }  # fmt: skip
@@ -81,7 +83,7 @@ try:
         kd, cfm = import_module("k_diffusion"), import_module("torchcfm")
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        f"{error}: pip install --no-deps -r tests/peers.txt (`make test` does it)"
+        f"{error}: pip install --no-deps --target .peers -r tests/peers.txt (`make test` does it)"
     ) from error
 
 T = 1000

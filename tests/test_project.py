@@ -13,6 +13,9 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from packaging.requirements import Requirement
+
+import diffviz
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = sorted((ROOT / "diffviz").glob("*.py"))
@@ -44,35 +47,108 @@ def requirement(text):
     return CONDA.get(name, name).lower(), frozenset(filter(None, bounds.split(",")))
 
 
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def asked():
+    """Everything that the package and its extras ask for, without the extras that an extra names."""
+    extras = project()["optional-dependencies"].values()
+    every = [*project()["dependencies"], *(one for extra in extras for one in extra)]
+    return [one for one in every if not one.startswith("diffviz")]
+
+
+def pinned():
+    """Versions of constraints.txt by name."""
+    pins = re.findall(r"^(\S+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)
+    return {name.lower(): version for name, version in pins}
+
+
 def test_conda_and_pip_ask_for_the_same():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    pip = [*project["dependencies"], *extras["notebooks"], *extras["peers"], *extras["test"]]
-    wanted = {requirement(one) for one in pip if not one.startswith("diffviz")} | {
-        requirement("python" + project["requires-python"])
-    }
+    wanted = {requirement(one) for one in asked()}
+    wanted.add(requirement("python" + project()["requires-python"]))
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     conda = [one for one in environment["dependencies"] if isinstance(one, str) and one != "pip"]
     assert {requirement(one) for one in conda} == wanted
-    assert environment["dependencies"][-1] == {"pip": ["-e ."]} and environment["channels"] == [
-        "conda-forge",
-        "nodefaults",
-    ]
+    assert environment["dependencies"][-1] == {"pip": ["-e ."]}
+    assert environment["channels"] == ["conda-forge", "nodefaults"]
 
 
 def test_every_constraint_lies_within_its_range():
-    from packaging.requirements import Requirement
+    ranges = {one.name.lower(): one.specifier for one in map(Requirement, asked())}
+    assert ranges.keys() <= pinned().keys()
+    for name, version in pinned().items():
+        assert name not in ranges or ranges[name].contains(version), name
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [
-        Requirement(one) for group in project["optional-dependencies"].values() for one in group
-    ]
-    ranges = {
-        one.name.lower(): one.specifier
-        for one in [*asked, *map(Requirement, project["dependencies"])]
+
+def test_each_extra_asks_for_what_its_name_promises():
+    names = {
+        extra: {Requirement(one).name for one in needed}
+        for extra, needed in project()["optional-dependencies"].items()
     }
-    for pin in re.findall(r"^(\S+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M):
-        assert pin[0].lower() not in ranges or ranges[pin[0].lower()].contains(pin[1]), pin
+    assert names["torch"] == {"torch", "torchdiffeq", "safetensors"}
+    assert names["lab"] == {"diffviz", "jupyterlab", "ipykernel", "ipywidgets"}
+    assert "diffviz[torch]" in project()["optional-dependencies"]["lab"]
+    assert "diffviz[lab,peers]" in project()["optional-dependencies"]["test"]
+
+
+def test_hooks_have_the_pinned_versions():
+    """Each hook brings its own ruff and mypy; they are those of the tests."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert all(repository["repo"].startswith("https://") for repository in hooks)
+    revision = {repository["repo"].rsplit("/", 1)[1]: repository["rev"] for repository in hooks}
+    assert revision["ruff-pre-commit"] == f"v{pinned()['ruff']}"
+    assert revision["mirrors-mypy"] == f"v{pinned()['mypy']}"
+    beside = [
+        Requirement(one)
+        for repository in hooks
+        for hook in repository["hooks"]
+        for one in hook.get("additional_dependencies", [])
+    ]
+    assert len(beside) == 4
+    assert all(str(one.specifier) == f"=={pinned()[one.name]}" for one in beside)
+
+
+def test_the_version_stands_in_one_place():
+    built = subprocess.run(
+        [sys.executable, "-m", "hatchling", "version"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert built.stdout.strip() == diffviz.__version__
+    assert "version" in project()["dynamic"]
+
+
+def test_the_citation_says_what_the_package_says():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert str(citation["version"]) == diffviz.__version__
+    assert citation["license"] == project()["license"]
+    assert citation["keywords"] == project()["keywords"]
+    assert [one["name"] for one in citation["authors"]] == [
+        one["name"] for one in project()["authors"]
+    ]
+
+
+def workflow(name):
+    return yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
+
+
+def test_ci_runs_every_declared_python():
+    classifiers = project()["classifiers"]
+    declared = re.findall(r"Python :: (3\.\d+)$", "\n".join(classifiers), re.M)
+    assert declared[0] == project()["requires-python"].removeprefix(">=")
+    for job in workflow("ci")["jobs"].values():
+        assert job["strategy"]["matrix"]["python"] == declared
+
+
+@pytest.mark.parametrize("name", ["ci", "release"])
+def test_a_workflow_may_only_read_but_for_the_one_that_publishes(name):
+    assert workflow(name)["permissions"] == {"contents": "read"}
+    for job, steps in workflow(name)["jobs"].items():
+        wanted = {"id-token": "write"} if job == "publish" else None
+        assert steps.get("permissions") == wanted
 
 
 def imported(file):
@@ -133,8 +209,6 @@ def test_importing_the_theory_loads_no_matplotlib():
 
 
 def test_every_public_name_is_there():
-    import diffviz
-
     assert all(getattr(diffviz, name) is not None for name in diffviz.__all__)
     with pytest.raises(AttributeError, match="nothing_here"):
         diffviz.nothing_here  # noqa: B018
@@ -183,7 +257,7 @@ def test_every_explorer_left_its_picture(file):
 
 @pytest.mark.parametrize(
     "file",
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *NOTEBOOKS],
+    [*sorted(ROOT.glob("*.md")), *NOTEBOOKS],
     ids=lambda f: f.name,
 )
 def test_links_inside_the_project_lead_somewhere(file):
