@@ -2,11 +2,16 @@
 
 import re
 
+import hypothesis
 from xdist.scheduler import LoadScopeScheduling
 
 TOPIC = re.compile(
     r"tests/test_(?:claims_)?(elbo|perception|policy|prior|sampling|search|tracking|training)"
 )
+
+# The same examples everywhere and no time limit, so that neither luck nor load fails a test.
+hypothesis.settings.register_profile("everywhere", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("everywhere")
 
 
 class ByTopic(LoadScopeScheduling):
