@@ -89,13 +89,18 @@ def test_energy_distance_is_that_of_scipy():
 
 
 def test_an_exact_denoiser_samples_at_the_floor_and_has_the_entropy_as_its_bound():
-    toy, data = dv.toy("ring8", unit=True), search.drawn("ring8", 3)
-    assert abs(search.sample(toy, data, "ring8", 3)) < 0.5
-    bound, held = (
-        search.likelihood(toy, data, "ring8", 3),
-        -toy.log_prob(data.held.double()).mean().item(),
-    )
-    assert held < bound < held + 0.1
+    """Over six seeds, within five standard errors.
+
+    One seed's bound is off by 0.06 nats, and the logarithm of its distance over the floor by 0.24.
+    """
+    toy, above_floor, above_entropy = dv.toy("ring8", unit=True), [], []
+    for seed in range(6):
+        data = search.drawn("ring8", seed)
+        entropy = -toy.log_prob(data.held.double()).mean().item()
+        above_floor.append(search.sample(toy, data, "ring8", seed))
+        above_entropy.append(search.likelihood(toy, data, "ring8", seed) - entropy)
+    assert abs(np.mean(above_floor)) < 5 * 0.24 / 6**0.5
+    assert abs(np.mean(above_entropy)) < 5 * 0.06 / 6**0.5
 
 
 def test_a_goal_is_the_same_each_time_and_moves_with_the_seed():
