@@ -266,8 +266,9 @@ def look(browser, address) -> list[str]:
         )
         for control in fresh(page):
             problems += move(page, control)
+        complaints = list(dict.fromkeys(problems))
         page.evaluate(SHUT_DOWN)
-        return list(dict.fromkeys(problems))
+        return complaints
     finally:
         page.close()
 
