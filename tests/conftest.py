@@ -2,11 +2,26 @@
 
 import re
 
+import hypothesis
+import numpy as np
+import pytest
+import torch
 from xdist.scheduler import LoadScopeScheduling
 
 TOPIC = re.compile(
     r"tests/test_(?:claims_)?(elbo|perception|policy|prior|sampling|search|tracking|training)"
 )
+
+# The same examples everywhere and no time limit, so that neither luck nor load fails a test.
+hypothesis.settings.register_profile("everywhere", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("everywhere")
+
+
+@pytest.fixture(autouse=True)
+def seeded_globals():
+    """What a test draws without a generator of its own does not depend on the tests before it."""
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002
 
 
 class ByTopic(LoadScopeScheduling):

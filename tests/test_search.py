@@ -89,13 +89,18 @@ def test_energy_distance_is_that_of_scipy():
 
 
 def test_an_exact_denoiser_samples_at_the_floor_and_has_the_entropy_as_its_bound():
-    toy, data = dv.toy("ring8", unit=True), search.drawn("ring8", 3)
-    assert abs(search.sample(toy, data, "ring8", 3)) < 0.5
-    bound, held = (
-        search.likelihood(toy, data, "ring8", 3),
-        -toy.log_prob(data.held.double()).mean().item(),
-    )
-    assert held < bound < held + 0.1
+    """Over six seeds, within five standard errors.
+
+    One seed's bound is off by 0.06 nats, and the logarithm of its distance over the floor by 0.24.
+    """
+    toy, above_floor, above_entropy = dv.toy("ring8", unit=True), [], []
+    for seed in range(6):
+        data = search.drawn("ring8", seed)
+        entropy = -toy.log_prob(data.held.double()).mean().item()
+        above_floor.append(search.sample(toy, data, "ring8", seed))
+        above_entropy.append(search.likelihood(toy, data, "ring8", seed) - entropy)
+    assert abs(np.mean(above_floor)) < 5 * 0.24 / 6**0.5
+    assert abs(np.mean(above_entropy)) < 5 * 0.06 / 6**0.5
 
 
 def test_a_goal_is_the_same_each_time_and_moves_with_the_seed():
@@ -275,21 +280,34 @@ def test_the_stop_button_inside_a_training_stops_the_search(monkeypatch, tmp_pat
 
 
 # failures
+def beyond_float32(_, bias):
+    """A weighting of value exp(bias), or of 1e300 where bias is below -3: no such training survives."""
+    value = 1e300 if bias < -3 else math.exp(bias)
+
+    def weighting(logsnr):
+        return np.full(np.shape(logsnr), value)
+
+    return weighting
+
+
+def squared_log_weighting(run, *_):
+    """A goal that no training moves. Over the biases above it is a parabola, least at bias 0."""
+    return float(np.log(run.objective.weighting(np.zeros(1)))[0] ** 2)
+
+
 def test_a_training_that_diverges_is_a_nan_that_is_told_kept_and_shown(monkeypatch, tmp_path):
-    wild = lambda _, bias: (
-        lambda logsnr: np.full(np.shape(logsnr), 1e300 if bias < -3 else 1.0)
-    )  # beyond float32
-    monkeypatch.setattr(search, "FAMILIES", {"wild": search.Family(wild, (("bias", -4.0, 10.0),))})
+    family = search.Family(beyond_float32, (("bias", -4.0, 10.0),))
+    monkeypatch.setattr(search, "FAMILIES", {"wild": family})
+    monkeypatch.setattr(search, "GOALS", {"likelihood": search.Goal(squared_log_weighting, "")})
     news, file = [], tmp_path / "s.csv"
     options = {"family": "wild", "points": 6, "seeds": 2, "steps": 4, "out": file}
     found = search.search(**options, tell=news.append)
     bad = found.surface.points[:, 0] < -3
     np.testing.assert_array_equal(np.isnan(found.surface.values).all(1), bad)
     assert bad.sum() == 1 and np.isfinite(found.surface.values[~bad]).all()
-    assert (
-        "2 of 2 trainings failed" in str(found)
-        and sum("not finite at step 0" in one for one in news) == 2
-    )
+    assert found.optimum == pytest.approx([0.0], abs=1e-3)  # so it is trained, and does not diverge
+    assert "2 of 2 trainings failed" in str(found)
+    assert sum("not finite at step 0" in line for line in news) == 2
     assert file.read_text().count(",nan\n") == 2
     monkeypatch.setattr(search, "_trained", None)
     assert str(search.search(**options)) == str(found)

@@ -328,7 +328,7 @@ def policy_training() -> Axes:
 
 @figure(
     "policy-collapse",
-    "Run longer, FPO is left with one goal or two; a KL term to the first policy holds all four so far",
+    "Run longer, FPO loses goals; a KL term to the first policy holds them longer",
 )
 def policy_collapse() -> Axes:
     panels = plots.axes(12, 4.0, columns=3)
