@@ -1,5 +1,8 @@
 """diffusers' own schedulers, noising and training weights, run with an oracle, against the Objective read off their config."""
 
+import copy
+import pickle
+
 import diffusers
 import numpy as np
 import pytest
@@ -11,7 +14,8 @@ from diffusers.training_utils import (
 )
 
 import diffviz as dv
-from diffviz.bridge import from_diffusers
+from diffviz.bridge import BETA_SCHEDULES, KINDS, from_diffusers
+from diffviz.targets import EPS
 
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
@@ -246,6 +250,14 @@ TABLE, FLOW, EDM = (
 def test_what_does_not_apply_is_refused_with_the_way_out(scheduler, weighting, options, says):
     with pytest.raises(ValueError, match=says):
         from_diffusers(scheduler, weighting, **options)
+
+
+def test_schemes_and_tables_pickle_and_copy():
+    functions = [scheme for kind in KINDS for scheme in kind.schemes.values()]
+    for function in (*functions, *BETA_SCHEDULES.values()):
+        assert pickle.loads(pickle.dumps(function)) == copy.deepcopy(function) == function
+    scheme = pickle.loads(pickle.dumps(KINDS[2].schemes["cosmap"]))(EPS)
+    assert scheme.multiplier(0.0) == pytest.approx(4 / np.pi)
 
 
 @pytest.mark.parametrize("bad", [None, "ddpm", 3])

@@ -1,5 +1,8 @@
 """Each entry of the catalogue three times: derived by the rule, stated in closed form, and trained by its own paper's loss."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from numpy import arctanh, cosh, exp, log, maximum, minimum, pi, sinh, sqrt, tan, where
@@ -60,6 +63,19 @@ def test_every_weighting_is_finite_positive_and_ends_with_its_support(name):
         == 0
     ).all()
     assert o.weighting(0.5 * (inside(o)[0] + inside(o)[-1])).shape == ()
+
+
+def test_functions_of_the_entries_pickle_and_copy():
+    functions = [
+        function
+        for o in dv.catalogue.values()
+        for function in (o.stated, o.multiplier, o.target.a, o.target.b)
+        if getattr(function, "__module__", "").startswith("diffviz.recipes")
+    ]
+    assert len(functions) > 90
+    for function in functions:
+        assert pickle.loads(pickle.dumps(function)) is function
+        assert copy.deepcopy(function) is function
 
 
 # closed forms once more, written from the formulas of the papers and of Kingma & Gao's table, not from the entries

@@ -1,0 +1,31 @@
+"""smalldiffusion's schedule: ln sigma uniform on the variance-exploding path."""
+
+from diffviz import paths
+from diffviz.objectives import Objective
+from diffviz.recipes.closed_forms import elbo, v_gain
+from diffviz.targets import EPS, V
+
+SMALLDIFFUSION = "yuanchenyang/smalldiffusion"
+
+LOG_LINEAR = paths.ve(sigma_min=0.02, sigma_max=10)
+
+ENTRIES = (
+    Objective(
+        name="smalldiffusion",
+        family="eps",
+        year=2024,
+        source=f"{SMALLDIFFUSION} ScheduleLogLinear",
+        path=LOG_LINEAR,
+        target=EPS,
+        stated=elbo,
+    ),
+    Objective(
+        name="smalldiffusion-v",
+        family="v",
+        year=2024,
+        source=f"{SMALLDIFFUSION} PredV",
+        path=LOG_LINEAR,
+        target=V,
+        stated=v_gain,
+    ),
+)
