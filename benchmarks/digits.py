@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 import diffviz as dv
-from diffviz.data import load
-from diffviz.samplers import grid_of
+from diffviz.data.files import load
+from diffviz.sampling import grids
 
 SAMPLES, NEAR = 1000, 5
 
@@ -52,7 +52,7 @@ def main(steps: str = "2000", picture: str = "") -> None:
         f"{steps} steps: {time.perf_counter() - wall:.1f} s, {time.process_time() - cpu:.1f} CPU s"
     )
     wall = time.perf_counter()
-    grid = grid_of(dv.objective("fm-ot").law, 24, low=-8, high=8)
+    grid = grids.grid(dv.objective("fm-ot").law, 24, low=-8, high=8)
     drawn = dv.sample(run, grid, n=SAMPLES, generator=torch.Generator().manual_seed(0)).samples
     print(f"{SAMPLES} samples: {time.perf_counter() - wall:.1f} s")
 

@@ -12,7 +12,7 @@ import numpy as np
 from timing import seconds
 
 from diffviz import plots
-from suite.widgets import WeightingExplorer
+from diffviz.lab.explorers.weighting import WeightingExplorer
 
 
 def milliseconds(step, values) -> float:

@@ -11,21 +11,24 @@ import numpy as np
 import torch
 
 import diffviz as dv
-from diffviz import data
+from diffviz.data import toys
+from diffviz.lab.experiments import policy as policy_experiments
+from diffviz.policy import bandit, surrogates
+from diffviz.theory import elbo_mixture
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
-from suite import bandit, mixtures, policy, policy_figures
+
 
 SEEDS = range(3)
 RUNS = {
     "FPO, u": ("fpo", {"iterations": 30}),
-    "FPO, eps": ("fpo", {"iterations": 30, "objective": policy.MODES["eps"]}),
+    "FPO, eps": ("fpo", {"iterations": 30, "objective": surrogates.MODES["eps"]}),
     "AWR, u": ("awr", {"iterations": 15}),
     "DPO, eps": (
         "dpo",
         {
             "iterations": 40,
-            "objective": policy.MODES["eps"],
+            "objective": surrogates.MODES["eps"],
             "batch": 1024,
             "epochs": 4,
             "beta": 1.0,
@@ -33,9 +36,15 @@ RUNS = {
     ),
     "DDPO": ("ddpo", {"iterations": 20}),
     "FPO, u, long": ("fpo", {"iterations": 80}),
-    "FPO, eps, long": ("fpo", {"iterations": 60, "objective": policy.MODES["eps"]}),
-    "FPO, eps, KL 0.1": ("fpo", {"iterations": 60, "objective": policy.MODES["eps"], "keep": 0.1}),
-    "FPO, eps, KL 0.3": ("fpo", {"iterations": 60, "objective": policy.MODES["eps"], "keep": 0.3}),
+    "FPO, eps, long": ("fpo", {"iterations": 60, "objective": surrogates.MODES["eps"]}),
+    "FPO, eps, KL 0.1": (
+        "fpo",
+        {"iterations": 60, "objective": surrogates.MODES["eps"], "keep": 0.1},
+    ),
+    "FPO, eps, KL 0.3": (
+        "fpo",
+        {"iterations": 60, "objective": surrogates.MODES["eps"], "keep": 0.3},
+    ),
 }
 
 
@@ -47,7 +56,7 @@ def likelihood() -> None:
         + "|"
     )
     for name in ("gmm1", "gmm2d", "ring8"):
-        toy, start = data.toy(name), time.process_time()
+        toy, start = toys.toy(name), time.process_time()
         x = toy.sample(300, torch.Generator().manual_seed(0))
         exact, options = (
             -toy.log_prob(x),
@@ -69,7 +78,7 @@ def likelihood() -> None:
 
 def ratio() -> None:
     """Correlation and slope of the surrogate on the exact log-ratio at 200 actions on a line; changes at one scale and at two."""
-    found = policy_figures.changes()
+    found = policy_experiments.changes()
     print(
         "\n| weighting | κ(.01)/κ(1) | "
         + " | ".join(f"corr, {case} | slope" for case in found)
@@ -77,11 +86,13 @@ def ratio() -> None:
         + "|---" * 8
         + "|"
     )
-    for name, w in policy_figures.WEIGHTINGS.items():
+    for name, w in policy_experiments.WEIGHTINGS.items():
         cells = [f"{one.correlation(name):.3f} | {one.slope(name):.3f}" for one in found.values()]
-        print(f"| {name} | {mixtures.gain(w, 0.01) / mixtures.gain(w):.3f} | {' | '.join(cells)} |")
+        print(
+            f"| {name} | {elbo_mixture.gain(w, 0.01) / elbo_mixture.gain(w):.3f} | {' | '.join(cells)} |"
+        )
     print()
-    for m, singles in policy_figures.drawn("fm-ot").items():
+    for m, singles in policy_experiments.drawn("fm-ot").items():
         mean, exact = singles.mean(0), found["coarse"].exact
         print(
             f"FM, coarse, {m} draws: correlation {np.corrcoef(mean, exact)[0, 1]:.2f}, mean ratio {np.exp(mean).mean():.3g}, with the "

@@ -6,8 +6,8 @@ Run: PYTHONPATH=notebooks python benchmarks/probing.py
 import torch
 from timing import seconds
 
-from diffviz.probing import probe
-from suite import losses
+from diffviz.lab import losses
+from diffviz.probing.measure import probe
 
 DRAWS = 20_000
 

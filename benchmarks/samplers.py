@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import torch
 
 import diffviz as dv
-from diffviz.paths import COSINE
-from diffviz.samplers import grid_of
+from diffviz.sampling import grids
+from diffviz.theory.paths import COSINE
 
 
 def seconds(step, repeats: int = 5) -> float:
@@ -36,7 +36,7 @@ def main() -> None:
         "MLP 3 x 64": lambda z, logsnr: net(torch.cat([z, logsnr.expand(len(z), 1) / 10], 1)),
         "no network": lambda z, logsnr: logsnr.sigmoid().sqrt() * z,
     }
-    grid = grid_of(COSINE.schedule, 50)
+    grid = grids.grid(COSINE.schedule, 50)
     for name, denoise in models.items():
         model = SimpleNamespace(denoise=denoise, mean=torch.zeros(2))
         taken = seconds(lambda model=model: dv.sample(model, grid, solver="ddim", n=10_000))

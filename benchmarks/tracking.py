@@ -12,8 +12,9 @@ import torch
 from timing import seconds
 from torch import nn
 
-from diffviz.objectives import flow_uniform
-from diffviz.tracking import Adaptive, LossByLogSNR
+from diffviz.learning.adaptive import AdaptiveObjective
+from diffviz.learning.tracking import LossByLogSNR
+from diffviz.theory.families import flow_uniform
 
 EDGES = np.linspace(-10, 10, 101)
 UNEVEN = np.sort(np.r_[-10, 10, np.random.default_rng(0).uniform(-10, 10, 99)])
@@ -76,7 +77,7 @@ def costs(batch: int) -> dict[str, float]:
         for name, one in trackers.items()
     }
     objective, rng, steps = flow_uniform(), np.random.default_rng(0), 32
-    for law in (Adaptive(objective, trackers[""]), objective):
+    for law in (AdaptiveObjective(objective, trackers[""]), objective):
         rows[f"draws of {law.name}"] = cost(partial(law.draw, steps * batch, rng), 5) / steps
     rows["a mask for each bin"] = cost(partial(by_masks, logsnr, loss.detach(), torch.ones(100)), 5)
     rows[".item() for each sample"] = cost(partial(by_items, logsnr, loss.detach(), [1.0] * 100), 2)

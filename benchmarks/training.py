@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 import diffviz as dv
-from diffviz.samplers import Stopped, grid_of
+from diffviz.sampling import grids
+from diffviz.sampling.integrate import Stopped
 
 TOYS = "moons", "checkerboard", "swissroll", "8gaussians"
 POINTS, SEEDS, COUNTS = 10_000, (0, 1, 2), (150, 200, 300, 450, 600, 800, 1000, 1400, 2000)
-GRID = grid_of(dv.objective("fm-ot").law, 40)
+GRID = grids.grid(dv.objective("fm-ot").law, 40)
 TWELVE = (
     *("fm-ot", "sd3", "edm", "elbo", "iddpm-cosine", "ddpm-linear", "v-cosine", "x-cosine"),
     *("min-snr-5-eps", "p2-gamma1", "sigmoid-bias2", "laplace-eps"),

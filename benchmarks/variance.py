@@ -1,7 +1,7 @@
 """What adapting the density of log-SNR saves on the digits: variance of the loss's value and of its gradient, for several weightings.
 
 Numbers are variances under an objective's own density over those under another, so how many times fewer draws say as much; all λ in
-[−10, 10], densities cut to that. What the columns are is said at ``suite.variance.gains``. First the ideal denoiser (the value only), then
+[−10, 10], densities cut to that. What the columns are is said at ``diffviz.learning.variance.gains``. First the ideal denoiser (the value only), then
 networks trained with flow matching for a short and for a longer time: the value's gain depends on how much of its loss is left.
 
 Run: OMP_NUM_THREADS=1 PYTHONPATH=notebooks python benchmarks/variance.py
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import diffviz as dv
-from suite import variance
+from diffviz.learning import variance
 
 WEIGHTINGS = "iddpm-cosine", "elbo", "sigmoid-bias2", "fm-ot", "sd3", "edm"
 LEVELS = np.linspace(-10, 10, 41)

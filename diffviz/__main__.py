@@ -3,16 +3,16 @@
 import argparse
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
 import diffviz
-from diffviz import weightings
-from diffviz.objectives import Objective, unknown
-from diffviz.recipes import CATALOGUE, objective
+from diffviz.checks import unknown
+from diffviz.recipes.entries import CATALOGUE, objective
+from diffviz.theory import analysis
+from diffviz.theory.objectives import Objective
 
 
 def _list(args) -> None:
@@ -27,7 +27,7 @@ def _list(args) -> None:
     print(f"{'name':40} {'family':12} {'year':4} {'target':14} {'path':34} monotone")
     for o in found:
         print(
-            f"{o.name:40} {o.family:12} {o.year:4} {o.target.name:14} {o.path.name:34} {weightings.verdict(o).monotone}"
+            f"{o.name:40} {o.family:12} {o.year:4} {o.target.name:14} {o.path.name:34} {analysis.verdict(o).monotone}"
         )
 
 
@@ -37,10 +37,10 @@ def _show(args) -> None:
     facts = {
         "name": o.name, "family": f"{o.family}, {o.year}", "source": o.source, "note": o.note or "-", "path": o.path.name,
         "target": o.target.name, "support": f"logsnr {low:.4g} to {high:.4g}", "median": f"logsnr {float(o.law.median()):.4g}",
-        "verdict": str(weightings.verdict(o)),
-        "below 0": f"{weightings.share_below(o):.1%} of w (eps base), {weightings.share_below(o, mmse=expit):.1%} of the loss on N(0, I), "
+        "verdict": str(analysis.verdict(o)),
+        "below 0": f"{analysis.share_below(o):.1%} of w (eps base), {analysis.share_below(o, mmse=expit):.1%} of the loss on N(0, I), "
         "both on [-10, 10]",
-        "same as": ", ".join(p.name for g in weightings.classes(CATALOGUE.values()) if o in g for p in g if p is not o) or "-",
+        "same as": ", ".join(p.name for g in analysis.equivalent(CATALOGUE.values()) if o in g for p in g if p is not o) or "-",
     }  # fmt: skip
     for key, value in facts.items():
         print(f"{key:8} {value}")
@@ -64,7 +64,9 @@ def _plot(args) -> None:
 def _probe(args) -> None:
     import torch
 
-    from diffviz import matching, plots
+    from diffviz import plots
+    from diffviz.recipes import nearest
+    from diffviz.report import measurement
 
     place, _, name = args.loss.partition(":")
     sys.path.insert(0, "")  # the user's own module, from where the command is run
@@ -76,34 +78,37 @@ def _probe(args) -> None:
     if not all(size.strip().isdigit() for size in args.shape.split(",")):
         raise ValueError(f"--shape must be sizes such as 3,32,32, got {args.shape!r}")
     shape = args.batch, *(int(size) for size in args.shape.split(","))
-    measured: Any = matching.probe(
+    measured: Any = measurement.probe(
         loss, torch.randn(shape, generator=torch.Generator().manual_seed(0)), draws=args.draws
     )
     print(measured)
-    for match in matching.closest(measured):
+    for match in nearest.closest(measured):
         print(f"  {match.name:32} deviates by {match.deviation:.2%} at most, at λ = {match.at:.1f}")
     if args.out:
         print(plots.save(measured.plot().figure, args.out))
 
 
-def _beside(args) -> None:
-    folder = Path(__file__).parents[1] / "notebooks"
-    if not (folder / "suite").is_dir():
-        raise ValueError(
-            f"{args.command} stands beside the notebooks: run it from a clone of the repository"
-        )
-    sys.path.insert(0, str(folder))
-    import_module(f"suite.{args.command}").main(args.rest)
+def _figures(args) -> None:
+    from diffviz.lab.figures import gallery
+
+    gallery.main(args.rest)
+
+
+def _search(args) -> None:
+    from diffviz.search import command
+
+    command.main(args.rest)
 
 
 COMMANDS = {
     "list": _list,
     "show": _show,
-    "figures": _beside,
-    "search": _beside,
+    "figures": _figures,
+    "search": _search,
     "plot": _plot,
     "probe": _probe,
 }
+OWN_OPTIONS = ("figures", "search")  # these parse their own options
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -133,7 +138,7 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("--out", help="svg, pdf or png file for the plot")
     args, rest = parser.parse_known_args(argv)
     args.rest = rest
-    if rest and COMMANDS[args.command] is not _beside:
+    if rest and args.command not in OWN_OPTIONS:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         COMMANDS[args.command](args)

@@ -9,7 +9,8 @@ import torch
 from xdist.scheduler import LoadScopeScheduling
 
 TOPIC = re.compile(
-    r"tests/test_(?:claims_)?(elbo|perception|policy|prior|sampling|search|tracking|training)"
+    r"tests/(?:notebooks|lab/figures|lab/explorers)/"
+    r"test_(elbo|perception|policy|prior|sampling|search|tracking|training)"
 )
 
 # The same examples everywhere and no time limit, so that neither luck nor load fails a test.

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from suite import figures
+from diffviz.lab import figures
 
 
 def data(figure, panel, name):

@@ -5,14 +5,17 @@ A file holds one family: likelihoods (``elbo``), noise prediction (``ddpm``), sc
 another weight (``reweighted``, ``sigmoid``), ``edm``, ``kdiffusion``, and flow matching by path
 (``flow``) and by law of time (``flow_times``). Entries that are known by their code stand in
 ``diffusers_examples`` and ``smalldiffusion``. Sources, noise paths and closed forms that several
-families share have a file each, and ``catalogue`` joins all entries.
+families share have a file each, and ``entries`` joins all of them.
 
 An entry states a recipe: its path, law, target and multiplier. The weighting follows from them.
 Its ``stated`` is the closed form that the literature gives, and tests hold it against the rule.
 Where a code trains on T steps of a table, the entry is the continuous limit unless its name says
 otherwise. Where a paper and its code differ, there is an entry for each.
+
+``diffusers`` reads schedulers of that package into objectives, and ``nearest`` finds the entries
+that are closest to a measured loss.
 """
 
-from diffviz.recipes.catalogue import CATALOGUE, objective
+import lazy_loader
 
-__all__ = ["CATALOGUE", "objective"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,13 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from diffviz import paths
-from diffviz.objectives import Objective
-from diffviz.paths import COSINE
 from diffviz.recipes.closed_forms import eps_cosine, eps_linear, eps_scaled_linear, linear_beta
 from diffviz.recipes.noise_paths import SCALED_LINEAR, SDE_SUB_VP, SDE_VP, VP_LINEAR
 from diffviz.recipes.sources import SONG
-from diffviz.targets import EPS
+from diffviz.theory import paths
+from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import COSINE
+from diffviz.theory.targets import EPS
 
 HO = "Ho et al. 2020 (arXiv 2006.11239, eq. 14), hojonathanho/diffusion"
 NICHOL_DHARIWAL = "Nichol & Dhariwal 2021 (arXiv 2102.09672, eq. 17), s = 0"

@@ -5,11 +5,11 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz import densities, paths, weightings
-from diffviz.objectives import Objective
-from diffviz.paths import LINEAR
 from diffviz.recipes.closed_forms import sech, velocity_gain
-from diffviz.targets import U, X
+from diffviz.theory import laws, multipliers, paths
+from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import LINEAR
+from diffviz.theory.targets import U, X
 
 SDXL_LORA = "huggingface/diffusers train_dreambooth_lora_sdxl.py (do_edm_style_training)"
 SD3_SCRIPT = "huggingface/diffusers examples/dreambooth/train_dreambooth_sd3.py, training_utils"
@@ -69,7 +69,7 @@ SD3 = (
         source=SD3_SCRIPT,
         path=LINEAR,
         target=X,
-        law=densities.logit_normal_logsnr(0, 1, 3),
+        law=laws.logit_normal_logsnr(0, 1, 3),
         stated=logit_normal_x,
         note="The default is precondition_outputs = 1: the plain x error, sigma² times SD3's.",
     ),
@@ -80,7 +80,7 @@ SD3 = (
         source=f"{SD3_SCRIPT} (sigma_sqrt)",
         path=LINEAR_SHIFT_3,
         target=X,
-        multiplier=weightings.sigma_sqrt,
+        multiplier=multipliers.sigma_sqrt,
         stated=sigma_sqrt_x,
         note="The weight is sigma^−2, whatever its name says.",
     ),
@@ -91,7 +91,7 @@ SD3 = (
         source=f"{SD3_SCRIPT} (cosmap)",
         path=LINEAR_SHIFT_3,
         target=X,
-        multiplier=weightings.cosmap,
+        multiplier=multipliers.cosmap,
         stated=cosmap_x,
         note="CosMap is a weight of the loss here and a density of time in SD3. "
         "The two are equal only for shift 1 without preconditioning.",
@@ -103,7 +103,7 @@ SD3 = (
         source=f"{SD3_SCRIPT} (logit_mean = 0.5, precondition_outputs = 0)",
         path=LINEAR,
         target=U,
-        law=densities.logit_normal_logsnr(-0.5, 1, 3),
+        law=laws.logit_normal_logsnr(-0.5, 1, 3),
         stated=logit_normal_u,
         note="u indexes a falling table of sigma, so logit_mean has the opposite sign to SD3's m.",
     ),

@@ -4,13 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from diffviz import paths, weightings
-from diffviz.frames import trigonometric
-from diffviz.objectives import Objective, edm
-from diffviz.paths import Path
 from diffviz.recipes.closed_forms import edm_density, edm_gain, edm_weighting, elbo
 from diffviz.recipes.sources import ESSER, KINGMA_GAO
-from diffviz.targets import Target, X
+from diffviz.theory import multipliers, paths
+from diffviz.theory.families import edm
+from diffviz.theory.frames import trigonometric
+from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import Path
+from diffviz.theory.targets import Target, X
 
 KARRAS_2022 = "Karras et al. 2022 (arXiv 2206.00364, eq. 8, table 1), NVlabs/edm EDMLoss"
 KARRAS_2024 = "Karras et al. 2024 (arXiv 2312.02696, eq. 14-16), NVlabs/edm2"
@@ -71,7 +72,7 @@ ENTRIES = (
         source=f"{KINGMA_GAO}, sec. 5 (not read; from its description)",
         path=paths.edm(mean=-1.2, std=1.2),
         target=X,
-        multiplier=weightings.edm_monotonic(mean=-1.2, std=1.2, sigma_data=0.5),
+        multiplier=multipliers.edm_monotonic(mean=-1.2, std=1.2, sigma_data=0.5),
         stated=edm_held_at_its_maximum,
         note="The weighting is EDM's, held at its maximum below the peak.",
     ),
@@ -132,7 +133,7 @@ ENTRIES = (
         source=f"{GENERATIVE_MODELS}, EpsWeighting",
         path=paths.edm(mean=-1.2, std=1.2),
         target=X,
-        multiplier=weightings.snr,
+        multiplier=multipliers.snr,
         stated=edm_density,
     ),
     Objective(
@@ -142,7 +143,7 @@ ENTRIES = (
         source=EDM_VE_LOSS,
         path=paths.ve(sigma_min=0.02, sigma_max=100),
         target=X,
-        multiplier=weightings.snr,
+        multiplier=multipliers.snr,
         stated=elbo,
     ),
     Objective(

@@ -4,9 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from diffviz import paths
-from diffviz.objectives import Objective
-from diffviz.paths import COSINE
 from diffviz.recipes import closed_forms
 from diffviz.recipes.noise_paths import (
     SDE_SUB_VP,
@@ -18,8 +15,11 @@ from diffviz.recipes.noise_paths import (
     VP_LINEAR,
 )
 from diffviz.recipes.sources import SIT, SONG
-from diffviz.targets import EPS
-from diffviz.weightings import likelihood
+from diffviz.theory import laws, paths
+from diffviz.theory.multipliers import likelihood
+from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import COSINE
+from diffviz.theory.targets import EPS
 
 KINGMA = "Kingma et al. 2021 (arXiv 2107.00630, eq. 17-18)"
 VDM = "google-research/vdm model_vdm.py"
@@ -68,7 +68,7 @@ ENTRIES = (
         family="ELBO",
         year=2021,
         source=f"{VDM} (T = 1000)",
-        path=paths.from_density(paths.atoms(VDM_LEVELS), name="VDM, T = 1000"),
+        path=paths.from_density(laws.atoms(VDM_LEVELS), name="VDM, T = 1000"),
         target=EPS,
         multiplier=vdm_step_weight,
         stated=closed_forms.elbo,

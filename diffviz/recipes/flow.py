@@ -4,13 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from diffviz import paths
-from diffviz.objectives import Objective, flow_uniform
-from diffviz.paths import LINEAR, restricted
 from diffviz.recipes.closed_forms import flow_matching, linear_density, linear_rate
 from diffviz.recipes.noise_paths import SIT_LINEAR, VP_LINEAR
 from diffviz.recipes.sources import SIT
-from diffviz.targets import EPS, U
+from diffviz.theory import paths
+from diffviz.theory.families import flow_uniform
+from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import LINEAR, restricted
+from diffviz.theory.targets import EPS, U
 
 LIU_LIPMAN = "Liu et al. 2022 (arXiv 2209.03003), Lipman et al. 2022 (arXiv 2210.02747)"
 RECTIFIED_FLOW = "gnobitab/RectifiedFlow get_rectified_flow_loss_fn (eps = 1e-3)"

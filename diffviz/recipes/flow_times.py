@@ -5,12 +5,13 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz import densities, weightings
-from diffviz.objectives import Objective, flow, flow_uniform, mode
-from diffviz.paths import LINEAR
 from diffviz.recipes.closed_forms import eps_cosine, flow_matching, sech, velocity_gain
 from diffviz.recipes.sources import ESSER
-from diffviz.targets import U, X
+from diffviz.theory import laws, multipliers, paths
+from diffviz.theory.families import flow, flow_uniform, mode
+from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import LINEAR
+from diffviz.theory.targets import U, X
 
 SD3_LOGNORMAL = f"{ESSER}, eq. 19 rf/lognorm"
 SD3_MODE = f"{ESSER}, eq. 20"
@@ -28,7 +29,7 @@ MODE_TAILS = "In the tails w → e^(−λ/2)/(1 + s), at both ends."
 # Wan shifts uniform time by 5
 WAN_DENSITY = stats.logistic(-2 * np.log(5), 2)
 PI0_TIME = stats.beta(1.5, 1, 0.001, 0.999)
-U_SHAPED_TIME = densities.stretched(densities.u_shaped(4), 1e-5, 1 - 1e-5)
+U_SHAPED_TIME = laws.stretched(laws.u_shaped(4), 1e-5, 1 - 1e-5)
 
 
 def meanflow_as_coded(logsnr: NDArray) -> NDArray:
@@ -147,7 +148,7 @@ ENTRIES = (
         source=MEANFLOW_CODE,
         path=LINEAR,
         target=U,
-        law=densities.lower_of_two(densities.logit_normal_logsnr(-0.4, 1)),
+        law=laws.lower_of_two(laws.logit_normal_logsnr(-0.4, 1)),
         stated=meanflow_as_coded,
         note="The code sets r to t after the swap, so t is the larger of two draws. "
         "The mean of λ is −0.33 instead of 0.8.",
@@ -160,7 +161,7 @@ ENTRIES = (
         path=LINEAR,
         target=X,
         multiplier=jit_multiplier,
-        law=densities.logit_normal_logsnr(0.8, 0.8),
+        law=laws.logit_normal_logsnr(0.8, 0.8),
         stated=jit,
         note="Its t is the fraction of data, so P_mean = −0.8 means more noise. "
         "The v loss is clamped above λ = 5.89.",
@@ -172,7 +173,7 @@ ENTRIES = (
         source=f"{ESSER}, eq. 21; lucidrains/rectified-flow-pytorch",
         path=LINEAR,
         target=U,
-        law=densities.push_forward(densities.cosmap(), LINEAR),
+        law=paths.push_forward(laws.cosmap(), LINEAR),
         stated=cosmap_time,
         note="CosMap time on the linear path gives the density of the cosine path.",
     ),
@@ -214,7 +215,7 @@ ENTRIES = (
         source=WAN,
         path=LINEAR,
         target=U,
-        multiplier=weightings.bell,
+        multiplier=multipliers.bell,
         law=WAN_DENSITY,
         stated=wan_bell,
         note="The multiplier vanishes at both ends, not w: the noisiest step is dropped.",
@@ -226,7 +227,7 @@ ENTRIES = (
         source=OPENPI,
         path=LINEAR,
         target=U,
-        law=densities.push_forward(PI0_TIME, LINEAR),
+        law=paths.push_forward(PI0_TIME, LINEAR),
         stated=pi0,
     ),
     Objective(
@@ -236,7 +237,7 @@ ENTRIES = (
         source=LEE,
         path=LINEAR,
         target=U,
-        law=densities.push_forward(U_SHAPED_TIME, LINEAR),
+        law=paths.push_forward(U_SHAPED_TIME, LINEAR),
         stated=u_shaped,
         note="The paper uses it with coupled (x, eps), "
         "where the identity of the eps error does not hold literally.",

@@ -8,22 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from diffviz import densities, paths
-from diffviz.frames import VE
-from diffviz.objectives import Objective
-from diffviz.paths import COSINE, Path
 from diffviz.recipes.closed_forms import edm_gain, edm_weighting, flow_matching, sech
 from diffviz.recipes.noise_paths import between
-from diffviz.targets import F
+from diffviz.theory import laws, paths
+from diffviz.theory.frames import VE
+from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import COSINE, Path
+from diffviz.theory.targets import F
 
 KDIFFUSION = "crowsonkb/k-diffusion utils.rand_*, layers.Denoiser.loss"
 
-LOGNORMAL = densities.logit_normal_logsnr(-1.2, 1.2)
-LOGLOGISTIC = densities.loglogistic_sigma(mean=np.log(0.5), scale=0.5)
-LOGUNIFORM = densities.loguniform_sigma(low=0.01, high=80)
-SPLIT_LOGNORMAL = densities.split_lognormal_sigma(mean=-1.2, below=0.8, above=1.6)
+LOGNORMAL = laws.logit_normal_logsnr(-1.2, 1.2)
+LOGLOGISTIC = laws.loglogistic_sigma(mean=np.log(0.5), scale=0.5)
+LOGUNIFORM = laws.loguniform_sigma(low=0.01, high=80)
+SPLIT_LOGNORMAL = laws.split_lognormal_sigma(mean=-1.2, below=0.8, above=1.6)
 # rand_v_diffusion: the cosine density in units of sigma_data, for sigma in [1e-3, 1e3]
-COSINE_IN_UNITS_OF_DATA = densities.truncated(
+COSINE_IN_UNITS_OF_DATA = laws.truncated(
     stats.hypsecant(2 * np.log(2), 2), -2 * np.log(1e3), 2 * np.log(1e3)
 )
 

@@ -3,8 +3,8 @@
 ``TIME_CUT_OFF`` is where the score-SDE code stops before data, so that its loss stays finite.
 """
 
-from diffviz import paths
-from diffviz.paths import LINEAR, Path, restricted
+from diffviz.theory import paths
+from diffviz.theory.paths import LINEAR, Path, restricted
 
 TIME_CUT_OFF = 1e-5
 

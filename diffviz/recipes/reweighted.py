@@ -4,9 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from diffviz import weightings
-from diffviz.objectives import Objective, min_snr, p2, soft_min_snr
-from diffviz.paths import COSINE
 from diffviz.recipes.closed_forms import (
     eps_cosine,
     eps_scaled_linear,
@@ -15,7 +12,11 @@ from diffviz.recipes.closed_forms import (
     v_scaled_linear,
 )
 from diffviz.recipes.noise_paths import SCALED_LINEAR, VP_LINEAR
-from diffviz.targets import EPS, V, X
+from diffviz.theory import multipliers
+from diffviz.theory.families import min_snr, p2, soft_min_snr
+from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import COSINE
+from diffviz.theory.targets import EPS, V, X
 
 CHOI = "Choi et al. 2022 (arXiv 2204.00227, eq. 8), jychoi118/P2-weighting"
 HANG = "Hang et al. 2023 (arXiv 2303.09556), TiankaiHang/Min-SNR-Diffusion-Training"
@@ -96,7 +97,7 @@ ENTRIES = (
         source=f"{CHOI} README",
         path=VP_LINEAR,
         target=EPS,
-        multiplier=weightings.p2(gamma=1, k=1),
+        multiplier=multipliers.p2(gamma=1, k=1),
         stated=p2_linear,
         note="The repository's own runs use the linear β table, not the cosine path.",
     ),
@@ -114,7 +115,7 @@ ENTRIES = (
         source=HANG,
         path=COSINE,
         target=X,
-        multiplier=weightings.min_snr(gamma=5, target="x"),
+        multiplier=multipliers.min_snr(gamma=5, target="x"),
         stated=min_snr_cosine,
     ),
     Objective(
@@ -124,7 +125,7 @@ ENTRIES = (
         source=HANG,
         path=COSINE,
         target=V,
-        multiplier=weightings.min_snr(gamma=5, target="v"),
+        multiplier=multipliers.min_snr(gamma=5, target="v"),
         stated=min_snr_cosine,
         note="The weight is min(SNR, 5)/(SNR + 1), as in the paper.",
     ),
@@ -135,7 +136,7 @@ ENTRIES = (
         source=TEXT_TO_IMAGE,
         path=SCALED_LINEAR,
         target=EPS,
-        multiplier=weightings.min_snr(gamma=5),
+        multiplier=multipliers.min_snr(gamma=5),
         stated=min_snr_scaled_linear,
     ),
     Objective(
@@ -164,7 +165,7 @@ ENTRIES = (
         source=f"{YU}; {KOHYA}",
         path=COSINE,
         target=EPS,
-        multiplier=weightings.debiased(),
+        multiplier=multipliers.debiased(),
         stated=debiased_cosine,
         note="This is exactly the sigmoid weighting with bias 0.",
     ),
@@ -175,7 +176,7 @@ ENTRIES = (
         source=KOHYA,
         path=SCALED_LINEAR,
         target=EPS,
-        multiplier=weightings.debiased(cap=1000),
+        multiplier=multipliers.debiased(cap=1000),
         stated=debiased_scaled_linear,
     ),
     Objective(

@@ -5,13 +5,13 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz import paths
-from diffviz.frames import trigonometric
-from diffviz.objectives import Objective
-from diffviz.paths import COSINE, Path
 from diffviz.recipes.closed_forms import eps_cosine, sech, v_gain
 from diffviz.recipes.noise_paths import between
-from diffviz.targets import EPS, V
+from diffviz.theory import paths
+from diffviz.theory.frames import trigonometric
+from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import COSINE, Path
+from diffviz.theory.targets import EPS, V
 
 JABRI = "Jabri et al. 2022 (arXiv 2212.11972), google-research/pix2seq"
 CHEN = "Chen 2023 (arXiv 2301.10972)"

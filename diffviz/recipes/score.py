@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from diffviz import paths
-from diffviz.objectives import Objective
 from diffviz.recipes.closed_forms import elbo
 from diffviz.recipes.noise_paths import SDE_VE, VE
 from diffviz.recipes.sources import SONG
-from diffviz.targets import SCORE
+from diffviz.theory import paths
+from diffviz.theory.objectives import Objective
+from diffviz.theory.targets import SCORE
 
 NCSN = "ermongroup/ncsn losses/dsm.py, anneal.yml"
 NCSNV2 = "ermongroup/ncsnv2 losses/dsm.py, cifar10.yml"

@@ -1,7 +1,7 @@
 """The sigmoid weighting, w = sigmoid(bias − λ)."""
 
-from diffviz.objectives import sigmoid
 from diffviz.recipes.sources import KINGMA_GAO
+from diffviz.theory.families import sigmoid
 
 HOOGEBOOM = "Hoogeboom et al. 2024 (arXiv 2410.19324, eq. 4)"
 

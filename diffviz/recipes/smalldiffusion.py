@@ -1,9 +1,9 @@
 """smalldiffusion's schedule: ln sigma uniform on the variance-exploding path."""
 
-from diffviz import paths
-from diffviz.objectives import Objective
 from diffviz.recipes.closed_forms import elbo, v_gain
-from diffviz.targets import EPS, V
+from diffviz.theory import paths
+from diffviz.theory.objectives import Objective
+from diffviz.theory.targets import EPS, V
 
 SMALLDIFFUSION = "yuanchenyang/smalldiffusion"
 

@@ -4,9 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from diffviz import paths
-from diffviz.objectives import Objective
-from diffviz.paths import COSINE
 from diffviz.recipes.closed_forms import (
     ROOT_BETA_END,
     ROOT_BETA_START,
@@ -18,7 +15,10 @@ from diffviz.recipes.closed_forms import (
 )
 from diffviz.recipes.noise_paths import SCALED_LINEAR, VP_LINEAR
 from diffviz.recipes.sources import ESSER, SALIMANS_HO
-from diffviz.targets import EPS, V
+from diffviz.theory import paths
+from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import COSINE
+from diffviz.theory.targets import EPS, V
 
 STABLE_DIFFUSION_2 = "Stable Diffusion 2; diffusers DDPMScheduler(v_prediction)"
 LIN = "Lin et al. 2023 (arXiv 2305.08891, algorithm 1)"

@@ -4,13 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from diffviz import weightings
-from diffviz.objectives import Objective
-from diffviz.paths import COSINE, LINEAR
 from diffviz.recipes.closed_forms import eps_cosine, flow_matching, linear_density, linear_rate
 from diffviz.recipes.noise_paths import VP_LINEAR
 from diffviz.recipes.sources import KINGMA_GAO, SALIMANS_HO
-from diffviz.targets import PREVIOUS, V, X
+from diffviz.theory import multipliers
+from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import COSINE, LINEAR
+from diffviz.theory.targets import PREVIOUS, V, X
 
 DELBRACIO_MILANFAR = "Delbracio & Milanfar 2023 (arXiv 2303.11435)"
 HO = "hojonathanho/diffusion model_mean_type='xprev'"
@@ -54,7 +54,7 @@ ENTRIES = (
         source=f"{SALIMANS_HO} ('snr')",
         path=COSINE,
         target=X,
-        multiplier=weightings.snr,
+        multiplier=multipliers.snr,
         stated=eps_cosine,
     ),
     Objective(
@@ -64,7 +64,7 @@ ENTRIES = (
         source=f"{SALIMANS_HO} ('snr_trunc'), eq. 9",
         path=COSINE,
         target=X,
-        multiplier=weightings.truncated_snr,
+        multiplier=multipliers.truncated_snr,
         stated=truncated_snr,
     ),
     Objective(
@@ -74,7 +74,7 @@ ENTRIES = (
         source=f"{SALIMANS_HO}, eq. 9; openai/consistency_models",
         path=COSINE,
         target=X,
-        multiplier=weightings.snr_plus_one,
+        multiplier=multipliers.snr_plus_one,
         stated=flow_matching,
     ),
     Objective(
@@ -116,7 +116,7 @@ ENTRIES = (
         source=f"{LUCIDRAINS} (pred_x0)",
         path=COSINE,
         target=X,
-        multiplier=weightings.snr,
+        multiplier=multipliers.snr,
         stated=eps_cosine,
         note="The default weight is SNR, which makes it the eps loss.",
     ),

@@ -1,0 +1,63 @@
+# The public names of diffviz: what `dir(diffviz)` shows, and what an editor completes.
+from . import lab, plots
+from .data import dataset, mixture, toy
+from .learning import AdaptiveObjective, Diverged, LossByLogSNR, Run, fit, models
+from .recipes import catalogue, closest, from_diffusers, objective
+from .report import probe
+from .sampling import elbo, grid, log_likelihood, sample, solvers
+from .theory import (
+    Objective,
+    augmentation_density,
+    compare,
+    equivalent,
+    families,
+    from_weighting,
+    laws,
+    loss_density,
+    multipliers,
+    paths,
+    rebase,
+    share_below,
+    targets,
+    verdict,
+)
+
+__version__: str
+
+__all__ = [
+    "AdaptiveObjective",
+    "Diverged",
+    "LossByLogSNR",
+    "Objective",
+    "Run",
+    "augmentation_density",
+    "catalogue",
+    "closest",
+    "compare",
+    "dataset",
+    "elbo",
+    "equivalent",
+    "families",
+    "fit",
+    "from_diffusers",
+    "from_weighting",
+    "grid",
+    "lab",
+    "laws",
+    "log_likelihood",
+    "loss_density",
+    "mixture",
+    "models",
+    "multipliers",
+    "objective",
+    "paths",
+    "plots",
+    "probe",
+    "rebase",
+    "sample",
+    "share_below",
+    "solvers",
+    "targets",
+    "toy",
+    "verdict",
+]

@@ -1,0 +1,10 @@
+"""Data: toys whose density and ideal denoiser are exact, small images, and files of your own.
+
+Everything about a toy is known at every noise level: density, score, the ideal denoiser and its
+error. The files that ship with the package are read here, and so are pictures, sounds and tables.
+``signals`` and ``files`` need no torch.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

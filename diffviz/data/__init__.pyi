@@ -1,0 +1,25 @@
+from . import densities, files, signals, toys
+from .densities import Checkerboard, Circle, Mixture, Posterior
+from .files import load
+from .signals import image, samples, sound
+from .toys import TOYS, Toy, dataset, mixture, toy
+
+__all__ = [
+    "TOYS",
+    "Checkerboard",
+    "Circle",
+    "Mixture",
+    "Posterior",
+    "Toy",
+    "dataset",
+    "densities",
+    "files",
+    "image",
+    "load",
+    "mixture",
+    "samples",
+    "signals",
+    "sound",
+    "toy",
+    "toys",
+]

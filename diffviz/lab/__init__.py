@@ -1,0 +1,10 @@
+"""Lab: what the notebooks are made of.
+
+``experiments`` compute numbers, ``figures`` draw them, ``explorers`` connect controls to pictures;
+one subject has the same name in all three. ``exercises`` checks what a reader writes, and ``losses``
+has training losses, right and wrong, to try the probe on.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

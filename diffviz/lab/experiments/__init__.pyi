@@ -1,0 +1,27 @@
+from . import (
+    common,
+    elbo,
+    perception,
+    policy,
+    prior,
+    sampling,
+    schedule,
+    search,
+    tracking,
+    training,
+    weighting,
+)
+
+__all__ = [
+    "common",
+    "elbo",
+    "perception",
+    "policy",
+    "prior",
+    "sampling",
+    "schedule",
+    "search",
+    "tracking",
+    "training",
+    "weighting",
+]

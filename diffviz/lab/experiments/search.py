@@ -1,0 +1,23 @@
+"""The small search whose surface the figure and the notebook show."""
+
+from functools import cache
+from typing import Any
+
+from diffviz.search import experiment as search_experiment
+from diffviz.search import report as search_report
+
+SMALL: dict[str, Any] = {
+    "data": "digits",
+    "goal": "distortion",
+    "family": "csf-mixture",
+    "points": 10,
+    "seeds": 4,
+    "steps": 250,
+    "batch": 128,
+}
+
+
+@cache
+def small(law: str = "same") -> search_report.Search:
+    """A search small enough to be run again for the figure: 72 trainings."""
+    return search_experiment.search(**SMALL, law=law)

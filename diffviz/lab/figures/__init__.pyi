@@ -1,0 +1,35 @@
+from . import (
+    elbo,
+    gallery,
+    perception,
+    policy,
+    prior,
+    registry,
+    sampling,
+    schedule,
+    search,
+    tracking,
+    training,
+    weighting,
+)
+from .gallery import FIGURES, draw, write
+from .registry import figure
+
+__all__ = [
+    "FIGURES",
+    "draw",
+    "elbo",
+    "figure",
+    "gallery",
+    "perception",
+    "policy",
+    "prior",
+    "registry",
+    "sampling",
+    "schedule",
+    "search",
+    "tracking",
+    "training",
+    "weighting",
+    "write",
+]

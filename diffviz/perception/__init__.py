@@ -1,0 +1,9 @@
+"""Perception: which noise level hides which frequency, and which weighting an eye or ear implies.
+
+``spectra`` holds power spectra of images and sounds and the weightings that follow from them;
+``sensitivities`` holds published contrast sensitivities and the A-weighting of hearing.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

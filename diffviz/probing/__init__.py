@@ -1,0 +1,10 @@
+"""Probing: what a training loss really weights, measured from outside.
+
+``measure`` runs the loss with a stand-in for its network (``standin``) on recorded draws
+(``draws``, ``session``) and reads them (``reading``) into a ``Measured``. Nothing here knows the
+catalogue, so that each can check the other.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,10 @@
+"""Sampling: from noise to data along a grid of log-SNR, and how likely data are.
+
+``grids`` makes grids, ``solvers`` takes one step, ``integrate`` runs a solver and keeps the
+trajectory, ``trajectories`` asks when a sample is settled, ``couplings`` pairs noise with data, and
+``likelihood`` has the ELBO and the likelihood by the probability-flow ODE.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

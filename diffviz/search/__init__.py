@@ -1,0 +1,9 @@
+"""Search: which weighting of a family is best for a data set and a goal.
+
+``goals`` says what is measured, ``families`` what is varied, ``experiment`` trains, ``surface`` fits,
+and ``report`` puts the result in words.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,515 @@
+"""Where the training loss looks: densities over log-SNR as SciPy distributions.
+
+A training code states the law f(t) of time. Through a path it becomes p(λ) = f(t(λ)) |dt/dλ|. Where
+a closed form exists, it is a SciPy distribution: logit-normal time on the linear path is normal in
+λ, and so is EDM's log-normal sigma. Everywhere else one push-forward gives the same methods: pdf,
+cdf, sf, ppf, isf, rvs, support.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.optimize.elementwise import find_root
+from scipy.special import ndtr, ndtri
+
+from diffviz.checks import finite, increasing, positive
+from diffviz.theory.frames import Curve
+
+
+class MonotoneMap(Protocol):
+    """A monotone change of variable y = forward(x), with its inverse. Arrays go in and come out."""
+
+    def forward(self, x: NDArray, /) -> NDArray:
+        """y at x."""
+
+    def inverse(self, y: NDArray, /) -> NDArray:
+        """x at y."""
+
+    def slope(self, y: NDArray, /) -> NDArray:
+        """|dx/dy| at y."""
+
+
+@dataclass(frozen=True)
+class CurveMap:
+    """A monotone map given by three functions.
+
+    Args:
+        forward: y at x.
+        inverse: x at y.
+        slope: |dx/dy| at y.
+    """
+
+    forward: Curve
+    inverse: Curve
+    slope: Curve
+
+
+@dataclass(frozen=True)
+class SurvivalMap:
+    """The falling map y = S⁻¹(x) from a probability to a quantile of a law.
+
+    Args:
+        law: Frozen SciPy distribution with the survival function S.
+    """
+
+    law: Any
+
+    def forward(self, x: NDArray) -> NDArray:
+        """Quantile that is exceeded with probability x."""
+        return self.law.isf(x)
+
+    def inverse(self, y: NDArray) -> NDArray:
+        """Probability to exceed y."""
+        return self.law.sf(y)
+
+    def slope(self, y: NDArray) -> NDArray:
+        """Density of the law at y."""
+        return self.law.pdf(y)
+
+
+@dataclass(frozen=True)
+class AffineMap:
+    """The rising map y = start + width · x.
+
+    Args:
+        start: y at x = 0.
+        width: dy/dx, above 0.
+    """
+
+    start: float
+    width: float = 1.0
+
+    def forward(self, x: NDArray) -> NDArray:
+        """start + width · x."""
+        return self.start + self.width * x
+
+    def inverse(self, y: NDArray) -> NDArray:
+        """(y − start)/width."""
+        return (y - self.start) / self.width
+
+    def slope(self, y: NDArray) -> NDArray:
+        """1/width."""
+        return np.ones_like(y) / self.width
+
+
+class Transformed(stats.rv_continuous):
+    """Law of y = forward(x) for x with a law of its own.
+
+    Args:
+        base: Law of x, a frozen SciPy distribution.
+        change: The monotone map from x to y.
+        rising: Whether forward increases. A schedule λ(t) does not.
+        **options: Of ``scipy.stats.rv_continuous``, which passes them when it freezes a law.
+    """
+
+    def __init__(self, base: Any, change: MonotoneMap, rising: bool = False, **options: Any):
+        self.base = base
+        self.change = change
+        self.rising = rising
+        low, high = sorted(float(self._image(np.array(end))) for end in base.support())
+        defaults = {"a": low, "b": high, "name": "transformed"}
+        super().__init__(**(defaults | options))
+
+    def _updated_ctor_param(self) -> dict:
+        """What SciPy builds the frozen law from."""
+        parts = {"base": self.base, "change": self.change, "rising": self.rising}
+        return super()._updated_ctor_param() | parts
+
+    def _image(self, x: NDArray) -> NDArray:
+        """y at x; ±inf at an end without noise or without signal."""
+        with np.errstate(divide="ignore"):
+            return self.change.forward(x)
+
+    def _cdf(self, y: NDArray) -> NDArray:
+        below = self.base.cdf if self.rising else self.base.sf
+        return below(self.change.inverse(y))
+
+    def _sf(self, y: NDArray) -> NDArray:
+        above = self.base.sf if self.rising else self.base.cdf
+        return above(self.change.inverse(y))
+
+    def _ppf(self, q: NDArray) -> NDArray:
+        lower = self.base.ppf if self.rising else self.base.isf
+        return self._image(lower(q))
+
+    def _isf(self, q: NDArray) -> NDArray:
+        upper = self.base.isf if self.rising else self.base.ppf
+        return self._image(upper(q))
+
+    def _pdf(self, y: NDArray) -> NDArray:
+        with np.errstate(all="ignore"):  # at an infinite end, where the density is 0
+            return np.where(np.isfinite(y), self._base_pdf(y) * self.change.slope(y), 0.0)
+
+    def _base_pdf(self, y: NDArray) -> NDArray | float:
+        """Density of x at the inverse of y, which a uniform law does not need."""
+        low, high = self.base.support()
+        if self.base.dist.name == "uniform":
+            return 1 / (high - low)
+        within = np.clip(self.change.inverse(y), low, high)  # rounding may leave the support
+        return self.base.pdf(within)
+
+
+def inverted(forward: Curve, value: NDArray) -> NDArray:
+    """Where a monotone map of [0, 1] takes a value, by root search.
+
+    Args:
+        forward: The map, array to array.
+        value: Values of the map, any shape.
+
+    Returns:
+        The points of [0, 1], same shape.
+    """
+
+    def excess(x: NDArray, goal: NDArray) -> NDArray:
+        return forward(x) - goal
+
+    bracket = (np.zeros_like(value), np.ones_like(value))
+    return find_root(excess, bracket, args=(value,)).x
+
+
+def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None) -> Any:
+    """Law of discrete levels λ_i, each spread over a cell.
+
+    A cell ends midway to its neighbours. The outer cells are symmetric about their level.
+
+    Args:
+        logsnr: Distinct levels in nats, any order, shape (T,).
+        mass: Probabilities up to a constant, shape (T,). By default all are equal.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: Levels repeat or are not finite (a step of zero SNR has λ = −inf and no cell:
+            leave it out), or a mass is negative.
+    """
+    levels = finite(logsnr, "logsnr of the atoms")
+    order = np.argsort(levels)
+    levels = increasing(levels[order], "logsnr of the atoms")
+    weight = np.ones_like(levels) if mass is None else finite(mass, "mass")
+    if weight.shape != levels.shape or (weight < 0).any() or not weight.any():
+        raise ValueError(
+            f"mass is one probability >= 0 for each of the {len(levels)} levels, not all 0; "
+            f"got {weight}"
+        )
+    inner = (levels[1:] + levels[:-1]) / 2
+    first = 2 * levels[0] - inner[0]
+    last = 2 * levels[-1] - inner[-1]
+    edges = np.concatenate([[first], inner, [last]])
+    return stats.rv_histogram((weight[order], edges), density=False).freeze()
+
+
+def logit_normal(mean: float = 0.0, std: float = 1.0) -> Any:
+    """Law of t with logit t ~ N(mean, std²): SD3's rf/lognorm, SciPy's Johnson SB.
+
+    Source: Esser et al. 2024 (arXiv 2403.03206), eq. 19.
+
+    Args:
+        mean: Mean of logit t.
+        std: Standard deviation of logit t.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: std is not above 0, or mean is not finite.
+    """
+    positive(std, "std")
+    finite(mean, "mean")
+    return stats.johnsonsb(-mean / std, 1 / std)
+
+
+def logit_normal_logsnr(mean: float = 0.0, std: float = 1.0, shift: float = 1.0) -> Any:
+    """Law of λ under shifted ``logit_normal`` time on the linear path.
+
+    It is N(−2 mean − 2 log shift, (2 std)²) exactly. As such it is also the law for
+    ln(sigma/alpha) ~ N(mean, std²), EDM's P_mean and P_std.
+
+    Source: Esser et al. 2024 (arXiv 2403.03206), eq. 19 and 23; Karras et al. 2022
+    (arXiv 2206.00364), table 1.
+
+    Args:
+        mean: Mean of logit t.
+        std: Standard deviation of logit t.
+        shift: Factor on sigma/alpha.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: std or shift is not above 0, or mean is not finite.
+    """
+    finite(mean, "mean")
+    centre = -2 * mean - 2 * np.log(positive(shift, "shift"))
+    return stats.norm(centre, 2 * positive(std, "std"))
+
+
+def loglogistic_sigma(mean: float, scale: float) -> Any:
+    """Law of λ for ln sigma ~ logistic(mean, scale), k-diffusion's ``rand_log_logistic``.
+
+    Args:
+        mean: Mean of ln sigma.
+        scale: Scale of ln sigma.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: The scale is not above 0, or mean is not finite.
+    """
+    finite(mean, "mean")
+    return stats.logistic(-2 * mean, 2 * positive(scale, "scale"))
+
+
+def loguniform_sigma(low: float, high: float) -> Any:
+    """Law of λ for ln sigma uniform between the logs of its ends.
+
+    Args:
+        low: Least sigma.
+        high: Largest sigma.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: Not 0 < low < high.
+    """
+    ratio = positive(high, "high") / positive(low, "low")
+    width = 2 * np.log(positive(ratio - 1, "high/low - 1") + 1)
+    return stats.uniform(-2 * np.log(high), width)
+
+
+@dataclass(frozen=True)
+class TwoPieceNormalQuantiles:
+    """The map from a probability to a quantile of a two-piece normal law.
+
+    Args:
+        mode: Where the two pieces meet.
+        left: Scale below the mode.
+        right: Scale above the mode.
+    """
+
+    mode: float
+    left: float
+    right: float
+
+    @property
+    def share(self) -> float:
+        """Probability below the mode."""
+        return self.left / (self.left + self.right)
+
+    def forward(self, q: NDArray) -> NDArray:
+        """Quantile of q."""
+        below = self.left * ndtri(q / 2 / self.share)
+        above = -self.right * ndtri((1 - q) / 2 / (1 - self.share))
+        return self.mode + np.where(q < self.share, below, above)
+
+    def inverse(self, y: NDArray) -> NDArray:
+        """Probability below y."""
+        below = 2 * self.share * ndtr((y - self.mode) / self.left)
+        above = 1 - 2 * (1 - self.share) * ndtr((self.mode - y) / self.right)
+        return np.where(y < self.mode, below, above)
+
+    def slope(self, y: NDArray) -> NDArray:
+        """Density at y."""
+        scale = np.where(y < self.mode, self.left, self.right)
+        return stats.norm.pdf((y - self.mode) / scale) * 2 / (self.left + self.right)
+
+
+def split_lognormal_sigma(mean: float, below: float, above: float) -> Any:
+    """Law of λ for ln sigma two-piece normal, k-diffusion's ``rand_split_log_normal``.
+
+    Args:
+        mean: Mode of ln sigma.
+        below: Scale of ln sigma below its mode.
+        above: Scale of ln sigma above its mode.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: A scale is not above 0, or mean is not finite.
+    """
+    finite(mean, "mean")
+    left = 2 * positive(above, "above")  # λ falls with sigma
+    right = 2 * positive(below, "below")
+    quantiles = TwoPieceNormalQuantiles(-2 * mean, left, right)
+    return Transformed(stats.uniform(), quantiles, rising=True).freeze()
+
+
+@dataclass(frozen=True)
+class ModeTime:
+    """The map w → t = (1 + s) w − s sin²(πw/2) of SD3's mode sampling.
+
+    Args:
+        scale: s.
+    """
+
+    scale: float
+
+    def forward(self, w: NDArray) -> NDArray:
+        """t at w."""
+        return (1 + self.scale) * w - self.scale * np.sin(np.pi * w / 2) ** 2
+
+    def inverse(self, t: NDArray) -> NDArray:
+        """w at t, by root search."""
+        return inverted(self.forward, t)
+
+    def slope(self, t: NDArray) -> NDArray:
+        """dw/dt = 1/(1 + s − s π/2 sin πw)."""
+        sine = np.sin(np.pi * self.inverse(t))
+        return 1 / (1 + self.scale - self.scale * np.pi / 2 * sine)
+
+
+def mode(scale: float) -> Any:
+    """Law of t = 1 − u − s (cos²(πu/2) − 1 + u) with u uniform: SD3's rf/mode.
+
+    With w = 1 − u this is t = (1 + s) w − s sin²(πw/2), symmetric about ½.
+
+    Source: Esser et al. 2024 (arXiv 2403.03206), eq. 20.
+
+    Args:
+        scale: s.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: s lies outside [−1, 2/(π − 2)], where t is not monotone in u.
+    """
+    highest = 2 / (np.pi - 2)
+    if not -1 <= scale <= highest:
+        raise ValueError(
+            f"mode scale must lie in [-1, {highest:.4f}], got {scale}: t(u) is not monotone there"
+        )
+    return Transformed(stats.uniform(), ModeTime(scale), rising=True).freeze()
+
+
+@dataclass(frozen=True)
+class CosMapTime:
+    """The map u → t = 1 − 1/(tan(πu/2) + 1) of SD3's CosMap."""
+
+    def forward(self, u: NDArray) -> NDArray:
+        """t at u, as sin/(sin + cos)."""
+        sine = np.sin(np.pi * u / 2)
+        return sine / (sine + np.cos(np.pi * u / 2))
+
+    def inverse(self, t: NDArray) -> NDArray:
+        """u at t."""
+        return 2 / np.pi * np.arctan2(t, 1 - t)
+
+    def slope(self, t: NDArray) -> NDArray:
+        """du/dt = 2/(π (1 − 2t + 2t²))."""
+        return 2 / (np.pi * (1 - 2 * t + 2 * t**2))
+
+
+def cosmap() -> Any:
+    """Law of t = 1 − 1/(tan(πu/2) + 1) with u uniform: SD3's CosMap.
+
+    Source: Esser et al. 2024 (arXiv 2403.03206), eq. 21.
+
+    Returns:
+        A frozen SciPy distribution, with density 2/(π (1 − 2t + 2t²)).
+    """
+    return Transformed(stats.uniform(), CosMapTime(), rising=True).freeze()
+
+
+@dataclass(frozen=True)
+class UShapedTime:
+    """The map q → t for a density of t proportional to cosh(a (t − ½)).
+
+    Args:
+        a: How steep the ends are, above 0.
+    """
+
+    a: float
+
+    @property
+    def half(self) -> float:
+        """sinh(a/2)."""
+        return np.sinh(self.a / 2)
+
+    def forward(self, q: NDArray) -> NDArray:
+        """t at q."""
+        return 0.5 + np.arcsinh((2 * q - 1) * self.half) / self.a
+
+    def inverse(self, t: NDArray) -> NDArray:
+        """q at t."""
+        return 0.5 + np.sinh(self.a * (t - 0.5)) / (2 * self.half)
+
+    def slope(self, t: NDArray) -> NDArray:
+        """dq/dt."""
+        return self.a * np.cosh(self.a * (t - 0.5)) / (2 * self.half)
+
+
+def u_shaped(a: float = 4.0) -> Any:
+    """Law of t with a density proportional to cosh(a (t − ½)).
+
+    Source: Lee et al. 2024 (arXiv 2405.20320), as coded in rfpp.
+
+    Args:
+        a: How steep the ends are.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: a is not above 0.
+    """
+    return Transformed(stats.uniform(), UShapedTime(positive(a, "a")), rising=True).freeze()
+
+
+def lower_of_two(density: Any) -> Any:
+    """Law of the smaller of two independent λ, the noisier of two times: 2 S p.
+
+    MeanFlow's sampler draws so when r is set to t.
+
+    Args:
+        density: Law of each λ, a frozen SciPy distribution.
+
+    Returns:
+        A frozen SciPy distribution.
+    """
+    return Transformed(stats.beta(2, 1), SurvivalMap(density)).freeze()
+
+
+def stretched(density: Any, low: float, high: float) -> Any:
+    """Law of low + (high − low) t: a time density kept off the ends of [0, 1].
+
+    Args:
+        density: Law of t, a frozen SciPy distribution.
+        low: Where t = 0 goes.
+        high: Where t = 1 goes.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: Not low < high.
+    """
+    change = AffineMap(low, positive(high - low, "high - low"))
+    return Transformed(density, change, rising=True).freeze()
+
+
+def truncated(density: Any, low: float, high: float) -> Any:
+    """A law conditioned on low <= λ <= high.
+
+    Args:
+        density: Law of λ, a frozen SciPy distribution.
+        low: Least λ in nats.
+        high: Largest λ in nats.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: The law has no mass between the ends.
+    """
+    above_low = density.sf(low)
+    above_high = density.sf(high)
+    name = f"mass of the density in [{low:g}, {high:g}]"
+    share = stats.uniform(above_high, positive(above_low - above_high, name))
+    return Transformed(share, SurvivalMap(density)).freeze()

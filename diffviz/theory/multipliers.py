@@ -1,0 +1,408 @@
+"""Multipliers: the factor c(λ) on the squared error of a target.
+
+Each is a function of λ in nats; a constructor returns a frozen callable that holds its parameters.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from diffviz.checks import finite, positive
+from diffviz.theory.frames import Curve
+from diffviz.theory.paths import Path
+
+# --- multipliers: functions of λ (any shape, nats) that return an array of that shape -------------
+
+
+def constant(logsnr: ArrayLike) -> NDArray:
+    """1: the plain squared error.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        Ones, same shape.
+    """
+    return np.ones_like(np.asarray(logsnr, dtype=float))
+
+
+def snr(logsnr: ArrayLike) -> NDArray:
+    """SNR = e^λ on the x error: the eps loss.
+
+    Source: Salimans and Ho 2022 (arXiv 2202.00512), sec. 4.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The multiplier, same shape.
+    """
+    return np.exp(logsnr)
+
+
+def truncated_snr(logsnr: ArrayLike) -> NDArray:
+    """max(SNR, 1) on the x error.
+
+    Source: Salimans and Ho 2022 (arXiv 2202.00512), eq. 9.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The multiplier, same shape.
+    """
+    return np.maximum(np.exp(logsnr), 1)
+
+
+def snr_plus_one(logsnr: ArrayLike) -> NDArray:
+    """SNR + 1 on the x error: the v loss.
+
+    Source: Salimans and Ho 2022 (arXiv 2202.00512), eq. 9.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The multiplier, same shape.
+    """
+    return np.exp(logsnr) + 1
+
+
+# what min(SNR, γ) is divided by on the error of each target
+MIN_SNR_DIVISORS: Mapping[str, Curve] = MappingProxyType(
+    {"eps": snr, "x": constant, "v": snr_plus_one}
+)
+
+
+@dataclass(frozen=True)
+class MinSNR:
+    """min(SNR, γ) over a divisor.
+
+    Args:
+        gamma: γ.
+        divisor: What the target's own error asks for, a function of λ.
+    """
+
+    gamma: float
+    divisor: Curve
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        return np.minimum(np.exp(logsnr), self.gamma) / self.divisor(logsnr)
+
+
+def min_snr(gamma: float = 5.0, target: str = "eps") -> MinSNR:
+    """min(SNR, γ) over SNR, 1, SNR + 1 on the eps, x, v error.
+
+    Source: Hang et al. 2023 (arXiv 2303.09556).
+
+    Args:
+        gamma: γ.
+        target: "eps", "x" or "v".
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: gamma is not above 0, or the target is another.
+    """
+    positive(gamma, "gamma")
+    if target not in MIN_SNR_DIVISORS:
+        known = ", ".join(MIN_SNR_DIVISORS)
+        raise ValueError(f"min-SNR is defined on {known}, not on {target!r}")
+    return MinSNR(gamma, MIN_SNR_DIVISORS[target])
+
+
+@dataclass(frozen=True)
+class SoftMinSNR:
+    """γ/(SNR + γ).
+
+    Args:
+        gamma: γ.
+    """
+
+    gamma: float
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        return expit(np.log(self.gamma) - logsnr)
+
+
+def soft_min_snr(gamma: float = 4.0) -> SoftMinSNR:
+    """γ/(SNR + γ) on the eps error.
+
+    Source: Crowson et al. 2024 (arXiv 2401.11605).
+
+    Args:
+        gamma: γ.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: gamma is not above 0.
+    """
+    positive(gamma, "gamma")
+    return SoftMinSNR(gamma)
+
+
+@dataclass(frozen=True)
+class P2:
+    """1/(k + SNR)^γ.
+
+    Args:
+        gamma: γ.
+        k: k.
+    """
+
+    gamma: float
+    k: float
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        return (self.k + np.exp(logsnr)) ** -self.gamma
+
+
+def p2(gamma: float = 1.0, k: float = 1.0) -> P2:
+    """1/(k + SNR)^γ on the eps error.
+
+    Source: Choi et al. 2022 (arXiv 2204.00227), eq. 8.
+
+    Args:
+        gamma: γ.
+        k: k.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: gamma or k is not above 0.
+    """
+    positive(gamma, "gamma")
+    positive(k, "k")
+    return P2(gamma, k)
+
+
+@dataclass(frozen=True)
+class Debiased:
+    """1/sqrt(min(SNR, cap)).
+
+    Args:
+        cap: Largest SNR that counts.
+    """
+
+    cap: float
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        return np.minimum(np.exp(logsnr), self.cap) ** -0.5
+
+
+def debiased(cap: float = np.inf) -> Debiased:
+    """1/sqrt(min(SNR, cap)) on the eps error.
+
+    Source: Yu et al. 2023 (arXiv 2310.08442). kohya-ss/sd-scripts caps at 1000.
+
+    Args:
+        cap: Largest SNR that counts; inf for none.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: The cap is not above 0.
+    """
+    if not cap > 0:
+        raise ValueError(f"cap must be > 0, got {cap}")
+    return Debiased(cap)
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """−dλ/dt on a path.
+
+    Args:
+        path: The path.
+    """
+
+    path: Path
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        return 1 / self.path.schedule.pdf(logsnr)
+
+
+def likelihood(path: Path) -> Likelihood:
+    """−dλ/dt on the eps error, under uniform time on a path: the ELBO.
+
+    Source: Kingma et al. 2021 (arXiv 2107.00630), eq. 17.
+
+    Args:
+        path: The path.
+
+    Returns:
+        The multiplier.
+    """
+    return Likelihood(path)
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """−dλ/dt e^b sigmoid(λ − b) on a path.
+
+    Args:
+        bias: b.
+        path: The path.
+    """
+
+    bias: float
+    path: Path
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        on_x = np.exp(self.bias) * expit(np.asarray(logsnr) - self.bias)
+        return on_x / self.path.schedule.pdf(logsnr)
+
+
+def sigmoid(bias: float, path: Path) -> Sigmoid:
+    """−dλ/dt e^b sigmoid(λ − b) on the x error, so that w = sigmoid(b − λ).
+
+    Source: Kingma and Gao 2023 (arXiv 2303.00848); Hoogeboom et al. 2024 (arXiv 2410.19324), eq. 4.
+
+    Args:
+        bias: b.
+        path: The path on which time is uniform.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: The bias is not finite.
+    """
+    finite(bias, "bias")
+    return Sigmoid(bias, path)
+
+
+@dataclass(frozen=True)
+class EDM:
+    """(σ² + σ_data²)/(σ σ_data)², σ = e^(−λ/2).
+
+    Args:
+        sigma_data: Standard deviation of the data.
+    """
+
+    sigma_data: float
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        return 1 / self.sigma_data**2 + np.exp(logsnr)
+
+
+def edm(sigma_data: float = 0.5) -> EDM:
+    """(σ² + σ_data²)/(σ σ_data)² on the x error, σ = e^(−λ/2).
+
+    Source: Karras et al. 2022 (arXiv 2206.00364), table 1.
+
+    Args:
+        sigma_data: Standard deviation of the data.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: sigma_data is not above 0.
+    """
+    return EDM(positive(sigma_data, "sigma_data"))
+
+
+@dataclass(frozen=True)
+class MonotonicEDM:
+    """EDM's multiplier, raised so that w keeps its maximum below the peak.
+
+    Args:
+        edm: EDM's multiplier c.
+        centre: Mean of λ.
+        scale: Standard deviation of λ.
+        peak: λ at which EDM's w is largest.
+    """
+
+    edm: EDM
+    centre: float
+    scale: float
+    peak: float
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
+        below = np.minimum(logsnr, self.peak)
+        squares = (below - self.centre) ** 2 - (self.peak - self.centre) ** 2
+        with np.errstate(over="ignore"):  # p underflows first
+            rise = np.exp(below - self.peak + squares / (2 * self.scale**2))
+            return self.edm(np.maximum(logsnr, self.peak)) * rise
+
+
+def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5) -> MonotonicEDM:
+    """EDM's, with its w held at the maximum below the peak; under λ ~ N(−2 mean, (2 std)²).
+
+    Source: Kingma and Gao 2023 (arXiv 2303.00848), sec. 5.
+
+    Args:
+        mean: Mean of ln sigma.
+        std: Standard deviation of ln sigma.
+        sigma_data: Standard deviation of the data.
+
+    Returns:
+        The multiplier.
+
+    Raises:
+        ValueError: std or sigma_data is not above 0.
+    """
+    centre = -2 * mean
+    scale = 2 * positive(std, "std")
+    plain = edm(sigma_data)
+
+    def log_slope(logsnr: float) -> float:
+        """d log w/dλ of EDM."""
+        return (centre - logsnr) / scale**2 - expit(-logsnr - 2 * np.log(sigma_data))
+
+    lowest = centre - 2 * scale**2 - 1
+    peak = brentq(log_slope, lowest, centre, xtol=1e-14, rtol=1e-14)
+    return MonotonicEDM(plain, centre, scale, peak)
+
+
+def sigma_sqrt(logsnr: ArrayLike) -> NDArray:
+    """σ^−2 on the linear path, despite its name (diffusers ``compute_loss_weighting_for_sd3``).
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The multiplier, same shape.
+    """
+    return (1 + np.exp(np.asarray(logsnr) / 2)) ** 2
+
+
+def cosmap(logsnr: ArrayLike) -> NDArray:
+    """2/(π(1 − 2σ + 2σ²)) on the linear path: CosMap's density as a loss weight (diffusers).
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The multiplier, same shape.
+    """
+    sigma = expit(-np.asarray(logsnr) / 2)
+    return 2 / (np.pi * (1 - 2 * sigma + 2 * sigma**2))
+
+
+def bell(logsnr: ArrayLike) -> NDArray:
+    """exp(−2(σ − ½)²) − e^(−½) on the linear path, which is 0 at both ends.
+
+    Source: DiffSynth-Studio's Wan template.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The multiplier, same shape.
+    """
+    half = np.asarray(logsnr) / 2
+    exponent = 2 * expit(half) * expit(-half)  # −2(σ − ½)² = −½ + 2σ(1 − σ)
+    return np.exp(-0.5) * np.expm1(exponent)

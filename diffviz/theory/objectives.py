@@ -1,0 +1,262 @@
+"""An objective is a recipe as its source states it; its weighting is computed, never typed in.
+
+A recipe is a path, a law of λ (from the law of time), a target and a multiplier c on the target's
+own squared error. With p the density of the law,
+
+    w(λ) = 2 c(λ) gain(λ)² p(λ),
+    L = E_{λ~p}[c ‖target error‖²] = ½ ∫ w(λ) E‖eps_hat − eps‖² dλ.
+
+``stated`` is the literature's closed form of w, a claim that tests hold against the rule.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path as File
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from diffviz.checks import finite
+from diffviz.theory import multipliers, tables
+from diffviz.theory.frames import Curve
+from diffviz.theory.paths import COSINE, Path
+from diffviz.theory.targets import EPS, Target, base_gain
+
+# where the identity of an objective is taken: both ends of the law, and the middles of 64 shares
+IDENTITY_GRID = np.concatenate([[0.0], (np.arange(64) + 0.5) / 64, [1.0]])
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """A training objective.
+
+    It pickles and deep-copies if the multiplier and the stated form do; all that this package
+    makes do.
+
+    Args:
+        name: What plots and errors call the objective.
+        family: The group of objectives that it belongs to.
+        year: Year of its source.
+        source: Paper or code that states it.
+        path: Frame and schedule.
+        target: What the loss compares.
+        multiplier: c(λ) on the target's squared error, array to array.
+        law: Law of λ, a frozen SciPy distribution. By default that of uniform time on the path.
+        stated: Closed form of w(λ) from the literature, up to a constant.
+        note: Traps and remarks.
+
+    Raises:
+        ValueError: The law reaches outside the path's range.
+    """
+
+    name: str
+    family: str
+    year: int
+    source: str
+    path: Path
+    target: Target
+    multiplier: Curve = multipliers.constant
+    law: Any = None
+    stated: Curve | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.law is None:
+            object.__setattr__(self, "law", self.path.schedule)
+        low, high = self.law.support()
+        first, last = self.path.schedule.support()
+        sizes = [abs(end) for end in (first, last) if np.isfinite(end)]
+        slack = 1e-9 * max([1.0, *sizes])
+        if not (low >= first - slack and high <= last + slack):  # NaN too
+            raise ValueError(
+                f"{self.name}: the density lives on logsnr [{low:.4g}, {high:.4g}], "
+                f"the path {self.path.name!r} only on [{first:.4g}, {last:.4g}]; "
+                "truncate the density or take another path"
+            )
+
+    def __repr__(self) -> str:
+        return (
+            f"Objective({self.name!r}: {self.target.name} target, {self.path.name} path, "
+            f"{self.source})"
+        )
+
+    @property
+    def identity(self) -> str:
+        """What the objective does, as 16 hexadecimal digits.
+
+        It is a hash of the law's quantiles on a fixed grid of probabilities and of the factor at
+        each, both to 8 significant digits, so that another processor gives the same. Name, note
+        and source do not enter. Quantiles within 1e-12 of 0 are rounding errors and count as 0.
+
+        The ends of the support enter without a factor, since a multiplier may be infinite there.
+        An infinite quantile enters as "inf", and its factor as "nan". A factor that ``factor``
+        refuses (negative or not finite) enters as "nan" too.
+        """
+        with np.errstate(all="ignore"):
+            quantiles = np.asarray(self.law.ppf(IDENTITY_GRID), dtype=float)
+            inner = quantiles[1:-1]
+            factors = self._raw_factor(np.where(np.isfinite(inner), inner, np.nan))
+        accepted = np.isfinite(inner) & np.isfinite(factors) & (factors >= 0)
+        numbers = np.concatenate(
+            [
+                np.where(np.abs(quantiles) < 1e-12, 0.0, quantiles),
+                np.where(accepted, factors, np.nan),
+            ]
+        )
+        text = " ".join(f"{number:.7e}" for number in numbers + 0.0)  # −0.0 + 0.0 is 0.0
+        return sha256(text.encode()).hexdigest()[:16]
+
+    def _raw_factor(self, logsnr: NDArray) -> NDArray:
+        """c(λ) · gain² before any check."""
+        return np.asarray(self.multiplier(logsnr)) * self.target.gain(logsnr, self.path) ** 2
+
+    def factor(self, logsnr: ArrayLike) -> NDArray:
+        """What the loss multiplies the eps squared error by: c(λ) · gain².
+
+        Args:
+            logsnr: λ in nats, any shape.
+
+        Returns:
+            The factor, same shape.
+
+        Raises:
+            ValueError: The factor is negative or not finite.
+        """
+        at = np.asarray(logsnr, dtype=float)
+        with np.errstate(over="ignore", invalid="ignore"):  # refused below
+            value = self._raw_factor(at)
+        bad = ~(np.isfinite(value) & (value >= 0))
+        if bad.any():
+            raise ValueError(
+                f"{self.name}: multiplier times gain² of the {self.target.name} target is "
+                f"{value[bad].flat[0]} at logsnr {at[bad].flat[0]:g}; a weighting is finite and "
+                ">= 0: stay within ±700 nats, restrict the density or mend the multiplier"
+            )
+        return value
+
+    def weighting(self, logsnr: ArrayLike, base: str = "eps") -> NDArray:
+        """Implied w(λ) on the squared error of a base; 0 outside the support of the law.
+
+        Args:
+            logsnr: λ in nats, any shape.
+            base: "eps", "x", "v" or "u".
+
+        Returns:
+            The weighting, same shape.
+
+        Raises:
+            ValueError: A λ is not finite, the base is unknown, or the factor is negative or not
+                finite.
+        """
+        at = finite(logsnr, "logsnr")
+        low, high = self.law.support()
+        inside = (at >= low) & (at <= high)
+        level = at[inside]
+        w = np.zeros(at.shape)
+        w[inside] = 2 * self.factor(level) * self.law.pdf(level) / base_gain(base, level) ** 2
+        return w
+
+    def draw(
+        self, n: int, rng: np.random.Generator, stratified: bool = True
+    ) -> tuple[NDArray, NDArray]:
+        """Levels to train at and the factor on the eps squared error there.
+
+        Args:
+            n: Number of draws.
+            rng: NumPy generator.
+            stratified: Take one draw in each of n equal shares of probability, in mixed order.
+
+        Returns:
+            λ in nats and factor, both float64 of shape (n,). The mean of factor ·
+            ‖eps_hat − eps‖², summed over dimensions, estimates the loss.
+
+        Raises:
+            ValueError: n is not a whole number of at least 1, rng is no generator, or a factor is
+                negative or not finite.
+        """
+        whole = isinstance(n, int | np.integer) and n >= 1
+        if not whole or not isinstance(rng, np.random.Generator):
+            raise ValueError(
+                "n must be at least 1 and whole, rng a generator such as np.random.default_rng(0); "
+                f"got {n!r}, {rng!r}"
+            )
+        u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
+        logsnr = self.law.ppf(u)
+        return logsnr, self.factor(logsnr)
+
+
+@dataclass(frozen=True)
+class WeightingOverLaw:
+    """The multiplier on the eps error that gives a weighting under a law: c = w/(2 p).
+
+    Args:
+        w: The weighting, a function of λ.
+        law: Law of λ with the density p, a frozen SciPy distribution.
+    """
+
+    w: Curve
+    law: Any
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        return self.w(logsnr) / (2 * self.law.pdf(logsnr))
+
+
+def _is_law_for(law: Any, w: Curve) -> bool:
+    """Whether a law has quantiles and a support, and w returns one value for each λ."""
+    if not hasattr(law, "ppf") or not hasattr(law, "support"):
+        return False
+    return np.shape(w(law.ppf([0.25, 0.75]))) == (2,)
+
+
+def _source_of(w: Any) -> str:
+    """What an objective made from a weighting says of its source."""
+    if callable(w):
+        return "callable"
+    return f"table {w}" if isinstance(w, (str, File)) else "table"
+
+
+def from_weighting(w: Any, law: Any = None, name: str = "custom", path: Path = COSINE) -> Objective:
+    """Objective from a weighting of one's own on the eps error.
+
+    It pickles if ``w`` does: any table does, and so does a named function of a module.
+
+    Args:
+        w: Callable of λ, or a table (CSV file or array of shape (n, 2)) of λ and w.
+        law: Law of λ to train under, a frozen SciPy distribution. By default it is uniform over a
+            table's range, or that of uniform time on ``path``.
+        name: What plots and errors call the objective.
+        path: Frame and schedule.
+
+    Returns:
+        The objective.
+
+    Raises:
+        ValueError: The table is no weighting (see ``weightings.tabulated``), or the law reaches
+            outside the path or the table.
+    """
+    source = _source_of(w)
+    if not callable(w):
+        w, low, high = tables.tabulated(w)
+        law = law or stats.uniform(low, high - low)
+        if law.support()[0] < low - 1e-9 or law.support()[1] > high + 1e-9:
+            raise ValueError(
+                f"the law reaches outside the table's logsnr [{low:g}, {high:g}]; "
+                "nothing is extrapolated"
+            )
+    law = law or path.schedule
+    if not _is_law_for(law, w):
+        raise ValueError(
+            "law is a frozen SciPy distribution of λ, and a callable w returns one value for each λ"
+        )
+    return Objective(
+        name=name,
+        family="custom",
+        year=0,
+        source=source,
+        path=path,
+        target=EPS,
+        multiplier=WeightingOverLaw(w, law),
+        law=law,
+    )

@@ -1,0 +1,66 @@
+"""Weightings given as a table of two columns, log-SNR and w."""
+
+from dataclasses import dataclass
+from pathlib import Path as File
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from diffviz.checks import finite, increasing
+from diffviz.theory.frames import Curve
+
+# --- what a weighting says ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A weighting by linear interpolation, on log w if all w > 0; 0 outside the table.
+
+    Args:
+        logsnr: Increasing λ in nats, shape (n,).
+        w: The weighting there, shape (n,).
+    """
+
+    logsnr: NDArray
+    w: NDArray
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        if (self.w > 0).all():
+            return np.exp(np.interp(logsnr, self.logsnr, np.log(self.w), -np.inf, -np.inf))
+        return np.interp(logsnr, self.logsnr, self.w, 0, 0)
+
+
+def tabulated(table: str | File | ArrayLike) -> tuple[Curve, float, float]:
+    """A weighting and its ends, from a table: linear in λ, on log w if all w > 0, 0 outside.
+
+    Args:
+        table: A CSV file or an array of two columns, λ and w, shape (n, 2).
+
+    Returns:
+        The weighting, and the least and the largest λ of the table.
+
+    Raises:
+        ValueError: The table is not two numeric columns with increasing λ and w >= 0, or is 0
+            throughout.
+    """
+    try:
+        if isinstance(table, (str, File)):
+            rows = np.genfromtxt(table, delimiter=",")
+        else:
+            rows = np.asarray(table, dtype=float)
+    except ValueError as error:
+        raise ValueError(f"cannot read a table of numbers: {error}") from error
+    if rows.ndim == 2 and len(rows) and np.isnan(rows[0]).all():
+        rows = rows[1:]  # without the header
+    if rows.ndim != 2 or rows.shape[1] != 2 or len(rows) < 2:
+        raise ValueError(
+            "a weighting table has two columns, logsnr and w, and at least two rows; "
+            f"got shape {rows.shape}"
+        )
+    grid = increasing(rows[:, 0], "first column (logsnr)")
+    w = finite(rows[:, 1], "second column (w)")
+    if (w < 0).any() or not w.any():
+        raise ValueError(
+            f"w must be >= 0 and somewhere positive; smallest {w.min():g}, largest {w.max():g}"
+        )
+    return Table(grid, w), grid[0], grid[-1]

@@ -1,0 +1,153 @@
+"""Figures 20 to 22 show the numbers that they are there for, read from the artists; what they are made of, by second routes."""
+
+import numpy as np
+import pytest
+import torch
+from pictures import check, data
+from scipy.special import expit
+
+import diffviz as dv
+from diffviz.lab import figures
+from diffviz.lab.experiments.elbo import divergence, known
+
+NAMES = ("augmentation", "elbo-terms", "ode-likelihood")
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return {name: figures.draw(name) for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_path):
+    check(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("panel", "name", "factor", "stated"),
+    [(1, "sigmoid-bias2", 2, 0.80203125), (2, "edm", 1, 1.19878449)],
+)
+def test_the_law_times_the_elbos_adds_up_to_the_loss_of_the_table(
+    panel, name, factor, stated, drawn
+):
+    """∫ p_w(t) L(t) dt and the two ends, from the lines as drawn; the table's w has another constant for the sigmoid."""
+    time, mean = data(drawn["augmentation"], 0, "mean")
+    _, law = data(drawn["augmentation"], panel, name)
+    grid = np.linspace(-10, 10, 401)
+    w = dv.objective(name).weighting(grid)
+    ends = w[-1] * mean[-1] - w[0] * mean[0]
+    found = ends - w.max() * np.trapezoid(law * mean, time)  # time falls along the line
+    assert found == pytest.approx(factor * stated, rel=5e-3)
+    title = drawn["augmentation"].axes[panel].get_title()
+    assert title == f"{name}: mixture {factor * stated:.3f}, direct {factor * stated:.3f}"
+
+
+def test_only_edms_law_is_negative_and_by_0_35_percent(drawn):
+    _, falling = data(drawn["augmentation"], 1, "sigmoid-bias2")
+    time, signed = data(drawn["augmentation"], 2, "edm")
+    assert falling.min() > -1e-9
+    turn = 2 / np.pi * np.arctan(np.exp(3.307777567 / 2))  # time of the peak on the cosine path
+    assert (signed[time > turn + 0.005] < 0).all() and (signed[time < turn - 0.005] > 0).all()
+    assert "0.35%" in drawn["augmentation"].axes[2].texts[0].get_text()
+
+
+def test_single_kl_curves_are_half_the_integral_of_their_errors_and_a_gaussians_is_closed():
+    """KL(q(z|x) ‖ q(z)) of N(0, 1): ½(σ² + α²x² − 1 − ln σ²), since z is N(0, 1) at every λ."""
+    logsnr, x = np.linspace(-8, 8, 33), np.array([-1.0, 0.3, 2.0])
+    noise = expit(-logsnr)
+    closed = (noise - 1 - np.log(noise) + (1 - noise) * x[:, None] ** 2) / 2
+    np.testing.assert_allclose(divergence("gaussian", x, logsnr), closed, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["gmm1", "ring8", "gmm2d"])
+def test_information_is_the_entropy_of_z_less_that_of_its_noise(name):
+    toy, theory = dv.toy(name), known(name)
+    for level in (-2.0, 1.0, 4.0, 9.0):
+        wanted = toy.entropy(level) - theory.dimension / 2 * np.log(
+            2 * np.pi * np.e * expit(-level)
+        )
+        assert theory.information(level) == pytest.approx(wanted, abs=3e-7)
+
+
+def test_mean_terms_are_those_of_single_points():
+    toy, theory = dv.toy("gmm1"), known("gmm1")
+    line = torch.linspace(-4, 3, 1401, dtype=torch.float64)[:, None]
+    mass = toy.log_prob(line).exp() * 0.005
+    bound = dv.elbo(toy, line, levels=10, exact=True)
+    for found, stated in zip(
+        theory.terms(-10.0, 10.0), (bound.prior, bound.diffusion, bound.reconstruction), strict=True
+    ):
+        assert found == pytest.approx((mass @ stated).item(), abs=1e-6)
+
+
+def test_what_has_no_density_has_no_terms():
+    with pytest.raises(ValueError, match="mixture such as"):
+        known("circle")
+
+
+def test_terms_over_the_end_points_are_those_of_the_table(drawn):
+    high, total = data(drawn["elbo-terms"], 0, "−ELBO")
+    _, diffusion = data(drawn["elbo-terms"], 0, "diffusion")
+    _, rest = data(drawn["elbo-terms"], 0, "reconstruction")
+    at = np.abs(high - 10).argmin()
+    assert diffusion[at] == pytest.approx(7.4787098243, abs=1e-6)
+    assert total[at] == pytest.approx(0.3166781414, abs=1e-6)
+    assert rest[at] == pytest.approx(np.log(2 * np.pi) + 1 - 10)
+    slope = np.polyfit(high[high > 15], diffusion[high > 15], 1)[0]
+    assert slope == pytest.approx(1, abs=1e-3)
+    figure = drawn["elbo-terms"]
+    figure.canvas.draw()
+    bits = figure.axes[0].child_axes[0]
+    assert np.array(bits.get_ylim()) == pytest.approx(
+        np.array(figure.axes[0].get_ylim()) / (2 * np.log(2))
+    )
+
+
+def test_the_gap_of_the_reconstruction_is_half_the_noise_times_the_fisher_information(drawn):
+    high, gap = data(drawn["elbo-terms"], 1, "E[−ELBO] − entropy")
+    _, leading = data(drawn["elbo-terms"], 1, "½ e^(−λ_max) · 200")
+    assert gap[np.abs(high - 10).argmin()] == pytest.approx(4.53e-3, rel=2e-3)
+    inside = (high > 10) & (high < 16)
+    np.testing.assert_allclose(gap[inside], leading[inside], rtol=6e-3)
+
+
+def test_the_gap_of_the_prior_is_the_divergence_of_the_noisiest_z_from_a_normal(drawn):
+    """At λ_min = −2 by quadrature of the density itself."""
+    low, gap = data(drawn["elbo-terms"], 2, "prior term − I(x; z_λ_min)")
+    toy, step = dv.toy("ring8"), 0.05
+    line = torch.arange(-7, 7, step, dtype=torch.float64)
+    z = torch.cartesian_prod(line, line)
+    log = toy.log_prob(z, -2.0)
+    normal = -z.square().sum(1) / 2 - np.log(2 * np.pi)
+    wanted = (log.exp() * (log - normal)).sum().item() * step**2
+    assert gap[np.abs(low + 2).argmin()] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_three_routes_meet_and_differ_by_thousandths_of_either_sign(drawn):
+    figure = drawn["ode-likelihood"]
+    x, exact = data(figure, 0, "exact −log p")
+    parts = sum(
+        w * np.exp(-((x - m) ** 2) / (2 * s * s)) / (s * np.sqrt(2 * np.pi))
+        for w, m, s in ((0.3, -1.5, 0.3), (0.7, 0.5, 0.2))
+    )
+    np.testing.assert_allclose(exact, -np.log(parts), atol=1e-9)
+    for name in ("ODE", "−ELBO"):
+        _, other = data(figure, 0, name)
+        _, thousandths = data(figure, 1, name)
+        np.testing.assert_allclose(thousandths, 1e3 * (other - exact), atol=1e-9)
+        assert thousandths.min() < -1 and thousandths.max() > 0.3 and np.abs(thousandths).max() < 15
+
+
+def test_the_average_of_the_bounds_difference_is_the_gap(drawn):
+    x, difference = data(drawn["ode-likelihood"], 1, "−ELBO")
+    _, nats = data(drawn["ode-likelihood"], 0, "exact −log p")
+    assert np.trapezoid(difference * np.exp(-nats), x) == pytest.approx(
+        0.472, abs=0.02
+    )  # in 10⁻³ nats; a little lies outside
+
+
+@pytest.mark.parametrize(("name", "std"), [("±1", 2.21), ("Gaussian", 9.90)])
+def test_probes_have_the_known_spread_and_average_out(name, std, drawn):
+    probes, spread = data(drawn["ode-likelihood"], 2, name)
+    assert spread[0] == pytest.approx(std, rel=0.06)
+    assert np.polyfit(np.log(probes), np.log(spread), 1)[0] == pytest.approx(-0.5, abs=0.06)

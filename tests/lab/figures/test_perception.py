@@ -1,0 +1,231 @@
+"""Figures of notebook 9, read from their artists."""
+
+import numpy as np
+import pytest
+from pictures import check, data
+from scipy import fft
+
+import diffviz as dv
+from diffviz.lab import figures
+from diffviz.lab.experiments import perception as perception_experiments
+from diffviz.lab.figures import perception as perception_figures
+from diffviz.perception import sensitivities, spectra
+from diffviz.theory import analysis
+
+NAMES = ("spectra", "frequency-map", "contrast-sensitivity", "csf-weighting", "hearing")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_path):
+    check(name, tmp_path)
+
+
+def test_photographs_fall_and_noise_is_flat():
+    figure = figures.draw("spectra")
+    wanted = {(0, "camera"): -2.71, (0, "grass"): -1.25}
+    for (panel, name), slope in wanted.items():
+        f, y = (
+            one[(f >= 2) & (f <= 64)]
+            for f in [data(figure, panel, name)[0]]
+            for one in data(figure, panel, name)
+        )
+        assert np.polyfit(np.log(f), np.log(y), 1, w=f**-0.5)[0] == pytest.approx(slope, abs=0.06)
+    f, y = data(figure, 1, "noise, λ = 0")
+    score = (y - 1) / np.sqrt(2 / perception_experiments.spectrum().count[: len(f)])
+    assert 0.85 < score[8:].std() < 1.15 and abs(score[8:].mean()) < 0.25
+    f, y = data(figure, 0, "astronaut")
+    image, radius = (
+        perception_experiments.photos()["astronaut"],
+        np.hypot.outer(np.arange(256), np.arange(256)) / 2,
+    )
+    power = fft.dctn(image - image.mean(), norm="ortho") ** 2
+    ring = abs(radius - 40) < 0.25
+    assert y[abs(f - 40).argmin()] == pytest.approx(power[ring].mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize("level", ["4", "0", "−4"])
+def test_the_spectrum_of_a_noised_photograph_is_a_hinge(level):
+    figure, value = figures.draw("spectra"), float(level.replace("−", "-"))
+    f, hinge = data(figure, 1, f"λ = {level}")
+    measured = data(figure, 1, f"λ = {level}, noised")[1]
+    clean = data(figure, 1, "camera")[1]
+    assert np.allclose(hinge, clean + np.exp(-value), rtol=1e-12)
+    count = perception_experiments.spectrum("camera").count[: len(f)]
+    score = (measured - hinge) / np.sqrt(
+        np.exp(-2 * value) * 2 / count + 4 * clean * np.exp(-value) / count
+    )
+    assert (
+        0.85 < score[8:].std() < 1.15 and abs(score[8:].mean()) < 0.2
+    )  # the noise's error, and that of its cross term
+    bend = f[np.argmin(abs(clean - np.exp(-value)))]
+    assert {"4": 50, "0": 12, "−4": 2}[level] < bend < {"4": 80, "0": 25, "−4": 5}[level]
+
+
+def test_frequencies_drown_from_the_highest_and_later_in_small_pictures():
+    figure = figures.draw("frequency-map")
+    f, level = data(figure, 0, "256² pixels")
+    assert np.corrcoef(np.log(f), level)[0, 1] > 0.99
+    assert np.interp([4, 64], f, level) == pytest.approx([-3.03, 3.77], abs=0.01)  # 1.70 an octave
+    for side in (128, 64, 32):
+        g, other = data(figure, 0, f"{side}² pixels")
+        low = g < 3
+        assert np.allclose(other[low] - level[: low.sum()], 2 * np.log(256 / side), atol=0.15)
+
+
+def test_shares_of_loss_are_drawn_with_area_one_and_the_stated_share_below_zero():
+    figure = figures.draw("frequency-map")
+    for name in perception_experiments.SPENDERS:
+        logsnr, y = data(figure, 1, name)
+        assert np.trapezoid(y, logsnr) == pytest.approx(1, abs=1e-9)
+        assert np.trapezoid(y[logsnr <= 0], logsnr[logsnr <= 0]) == pytest.approx(
+            perception_experiments.shares(name)[1], abs=2e-3
+        )
+
+
+def test_sensitivities_are_drawn_over_their_maximum_with_published_peaks():
+    figure = figures.draw("contrast-sensitivity")
+    for panel, name, at in (
+        (0, "Mannos–Sakrison 1974", 7.89),
+        (0, "Barten 2004", 3.04),
+        (1, "cat", 0.4),
+        (1, "goldfish", 0.3),
+    ):
+        f, y = data(figure, panel, name)
+        assert f[np.nanargmax(y)] == pytest.approx(at, rel=0.02) and np.nanmax(y) == 1
+
+
+def test_implied_weightings_are_drawn_with_the_slopes_of_the_table():
+    figure, table = figures.draw("csf-weighting"), perception_experiments.slope_table()
+    for key, name in perception_experiments.NAMES.items():
+        logsnr, y = data(figure, 0, name)
+        found = (np.interp(2, logsnr, y) - np.interp(-4, logsnr, y)) * np.log(10) / 6
+        row = next(
+            line for line in table.splitlines() if line.startswith(name) and " 30 px" in line
+        )
+        assert f"{found:+.2f}".replace("-", "−") in row and perception_experiments.slopes(
+            perception_experiments.seen(key).rate_distortion
+        )[1] == pytest.approx(found, abs=1e-6)
+    assert "flow matching (fm-ot)" in table and table.count("−0.50 −0.50 −0.50") == 1
+
+
+def test_the_two_definitions_are_drawn_to_disagree_about_low_snr():
+    figure = figures.draw("csf-weighting")
+    for panel, name in ((0, "Barten 2004"), (1, "30 pixels per degree"), (2, "human")):
+        (logsnr, up), (_, down) = data(figure, panel, name), data(figure, panel + 3, name)
+        assert up[logsnr == -8] > 0.7 and down[logsnr == -8] < -0.3
+
+
+def test_doubling_the_pixels_per_degree_moves_the_weighting_on_photographs_too():
+    """By −β ln 2 with the slope that the spectrum has there; its ends and wiggles leave about half a nat."""
+    grid, far, near = (
+        np.linspace(-4, 4, 81),
+        perception_experiments.seen(rate=30.0).rate_distortion,
+        perception_experiments.seen(rate=60.0).rate_distortion,
+    )
+    level = lambda w: np.gradient(np.log(w(np.linspace(-9, 7, 161))), 0.1)
+    place = lambda w: np.interp(0.6, -level(w), np.linspace(-9, 7, 161))  # where the slope is −0.6
+    assert place(near) - place(far) == pytest.approx(-2.5 * np.log(2), abs=0.5)
+    assert (near(grid) / near(0.0) < far(grid) / far(0.0))[grid > 0.2].all()
+
+
+def test_a_curve_has_one_colour_in_every_picture():
+    seen = {}
+    for name in NAMES:
+        for axes in figures.draw(name).axes:
+            for line in axes.lines:
+                if line.get_gid() in {*perception_figures.INK, *perception_experiments.SPENDERS}:
+                    seen.setdefault(line.get_gid(), set()).add(line.get_color())
+    assert seen.keys() == {*perception_figures.INK, *perception_experiments.SPENDERS} and all(
+        len(colours) == 1 for colours in seen.values()
+    )
+
+
+def test_an_unknown_photograph_or_sensitivity_names_near_ones():
+    for call, near in (
+        (lambda: perception_experiments.spectrum("camra"), "camera"),
+        (lambda: perception_experiments.seen("barten"), "barten_1999"),
+    ):
+        with pytest.raises(ValueError, match=f"did you mean .*{near}"):
+            call()
+    with pytest.raises(ValueError, match="no published peak for species 'pigeon'"):
+        perception_experiments.seen(animal="pigeon")
+
+
+def test_hearing_prefers_no_low_frequencies():
+    figure = figures.draw("hearing")
+    f, decibels = data(figure, 0, "A-weighting")
+    assert np.interp([100, 1000, 10000], f, decibels) == pytest.approx([-19.1, 0, -2.5], abs=0.1)
+    logsnr, projection = data(figure, 1, "projection")
+    assert projection[logsnr == -8] < -0.2 and abs(projection[logsnr == 2]) < 0.1
+    _, rate = data(figure, 1, "rate–distortion")
+    assert (
+        abs(rate[logsnr == -8] - rate[logsnr == -3]) < 0.15
+    )  # no rise towards noise, where the low frequencies live
+    assert (rate[logsnr == 10] - rate[logsnr == 6]) * np.log(10) / 4 == pytest.approx(-1, abs=0.02)
+
+
+def test_pink_noise_is_pink_and_hears_the_same_as_its_law():
+    seen = spectra.sound_spectrum(perception_experiments.pink())
+    assert seen.slopes()[0] == pytest.approx(
+        1, abs=0.03
+    ) and perception_experiments.pink().std() == pytest.approx(0.2)
+    law = spectra.Spectrum(
+        seen.frequency,
+        seen.frequency[None] ** -1.0 * np.median(seen.power * seen.frequency),
+        seen.count,
+    )
+    logsnr = np.array([-4.0, 0.0, 4.0])
+    for kind in ("rate_distortion", "projection"):
+        found, wanted = (
+            getattr(spectra.implied(one, sensitivities.a_weighting, perception_figures.RATE), kind)(
+                logsnr
+            )
+            for one in (seen, law)
+        )
+        assert found == pytest.approx(wanted, rel=0.04)
+
+
+def test_the_tables_say_what_the_functions_find():
+    table = perception_experiments.share_table().splitlines()
+    row = next(line for line in table if line.startswith("fm-ot"))
+    fm = dv.objective("fm-ot")
+    white = dv.share_below(fm, mmse=analysis.gaussian_mmse)
+    for value in (
+        dv.share_below(fm),
+        white,
+        dv.share_below(fm, mmse=perception_experiments.spectrum().mmse),
+    ):
+        assert f"{value:.1%}" in row
+    each = [
+        dv.share_below(fm, mmse=perception_experiments.spectrum(name).mmse)
+        for name in perception_experiments.photos()
+    ]
+    assert f"{min(each):.1%} to {max(each):.1%}" in row
+
+
+def test_the_nearest_objective_is_that_of_the_smallest_spread_of_the_log_ratio():
+    grid, w = np.linspace(-6, 6, 241), perception_experiments.seen().rate_distortion
+    gap = {
+        n: np.std(np.log(w(grid) / dv.objective(n).weighting(grid)))
+        for n in ("pi0", "fm-ot", "elbo", "indi")
+    }
+    found = perception_experiments.nearest(w, k=104)
+    assert found["pi0"] == min(found.values()) and all(
+        found[n] == pytest.approx(gap[n], abs=1e-8) for n in ("pi0", "indi")
+    )
+    assert (
+        sum(abs(one - gap["fm-ot"]) < 1e-6 for one in found.values()) == 1
+    )  # its eight twins are left out
+    assert (
+        next(iter(perception_experiments.nearest(dv.objective("sigmoid-bias2").weighting, k=2)))
+        == "sigmoid-bias2"
+    )
+
+
+def test_a_picture_noised_twice_has_the_same_noise_at_another_strength():
+    image = perception_experiments.photos()["brick"]
+    one, two = (
+        perception_experiments.noised(image, 0.0) - image,
+        perception_experiments.noised(image, 4.0) - image,
+    )
+    assert np.allclose(one, np.exp(2) * two) and one.std() == pytest.approx(1, abs=0.01)

@@ -1,0 +1,281 @@
+"""Figures 27 to 33 show the numbers that they are there for, read from the artists; and what they stand on is right."""
+
+import math
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pictures import check, data
+
+import diffviz as dv
+from diffviz.lab import figures
+from diffviz.lab.experiments import sampling as sampling_experiments
+from diffviz.lab.figures import sampling as sampling_figures
+from diffviz.sampling import couplings
+from diffviz.theory import paths
+from diffviz.theory.frames import VP
+from diffviz.theory.paths import COSINE, LINEAR
+
+NAMES = (
+    "scaling-slider", "vp-vs-fm", "churn", "ddpm-is-ddim", "early-commitment", "solver-orders", "train-sample-schedules",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return {name: figures.draw(name) for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_path):
+    check(name, tmp_path)
+
+
+def test_figures_are_importable_without_torch():
+    code = "import sys; from diffviz.lab import figures; assert 'torch' not in sys.modules"
+    root = Path(__file__).parents[3]
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        cwd=root / "notebooks",
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+
+
+@pytest.mark.parametrize("name", ["gmm1", "gmm2d", "ring8", "moons", "digits"])
+@pytest.mark.parametrize("logsnr", [-14.0, -3.0, 0.0, 4.0, 14.0])
+def test_the_light_denoiser_is_the_toys(name, logsnr):
+    toy, level = dv.toy(name, unit=True), torch.tensor(logsnr, dtype=torch.float64)
+    z = level.sigmoid().sqrt() * toy.sample(40, torch.Generator().manual_seed(0))
+    z = z + (-level).sigmoid().sqrt() * sampling_experiments.normal(40, *toy.mean.shape, seed=1)
+    assert (
+        sampling_experiments.exact(name).denoise(z, level) - toy.denoise(z, level)
+    ).abs().max() < 1e-8
+
+
+def test_scaling_slider_holds_ddim_and_moves_euler(drawn):
+    figure = drawn["scaling-slider"]
+    share, ddim = data(figure, 1, "DDIM")
+    _, euler = data(figure, 1, "Euler")
+    assert (
+        np.ptp(ddim) == 0
+        and euler[0] == pytest.approx(ddim[0], abs=1e-7)
+        and (np.diff(euler) > 0.003).all()
+    )
+    assert share[[0, -1]].tolist() == [0, 1] and data(figure, 1, "exact flow")[1] == pytest.approx(
+        0.5
+    )
+
+    gain, t = (
+        1.0,
+        np.linspace(1, 0, 7),
+    )  # Euler on dz/dt = (ds² − c (1 − t))/(c (1 − t)² + t²) z by hand, c = 0.25
+    for here, there in pairwise(t):
+        gain *= 1 + (there - here) * (here - 0.25 * (1 - here)) / (0.25 * (1 - here) ** 2 + here**2)
+    assert ddim[0] == pytest.approx(gain, abs=1e-7)
+    assert data(figure, 0, "DDIM")[1] == pytest.approx(
+        data(figure, 0, "Euler, linear frame")[1], abs=1e-7
+    )
+
+
+def test_the_vp_end_of_the_slide_has_the_root(drawn):
+    t = np.array([0.1, 0.5, 0.8])
+    root = np.sqrt((1 - t) ** 2 + t**2)
+    frame = sampling_experiments.between(1.0)
+    assert frame.alpha(LINEAR.logsnr(t)) == pytest.approx((1 - t) / root) and frame.sigma(
+        LINEAR.logsnr(t)
+    ) == pytest.approx(t / root)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("FM", (0.065, 0.118, 0.150, 0.244, 0.293)), ("VP", (0.171, 0.132, 0.108, 0.036, 0.0))],
+)
+def test_vp_vs_fm_has_the_largest_distances(name, wanted, drawn):
+    x, y = data(drawn["vp-vs-fm"], 2, f"{name}, dots")
+    assert x.tolist() == [0.01, 0.05, 0.1, 0.5, 1] and y == pytest.approx(wanted, abs=5e-4)
+
+
+@pytest.mark.parametrize(("name", "path"), [("FM", LINEAR), ("VP", COSINE)])
+def test_the_closed_path_is_what_the_sampler_walks(name, path):
+    walk = dv.sample(
+        dv.mixture([[0.0]], math.sqrt(0.1)),
+        dv.grid(path.schedule, 400, -16, 16),
+        start=torch.ones(1, 1, dtype=torch.float64),
+    )
+    t, z = walk.on(path)
+    assert np.abs(z[:, 0, 0].numpy() - sampling_experiments.exact_path(0.1, name, t)).max() < 5e-4
+
+
+def test_churn_is_flat_for_ddim_and_rises_for_ddpm(drawn):
+    figure = drawn["churn"]
+    step, flat = data(figure, 0, "DDIM")
+    gain = np.cos(np.pi / 200) ** np.arange(99, -1, -1)
+    assert flat == pytest.approx(np.sin(np.pi / 200) * gain, abs=1e-8) and flat[
+        -1
+    ] == pytest.approx(0.015707, abs=5e-7)
+    rising = data(figure, 0, "DDPM, η = 1")[1]
+    assert (
+        (np.diff(rising[:80]) > 0).all()
+        and rising[0] < 0.001
+        and step.tolist() == list(range(1, 101))
+    )
+
+
+def test_ddpm_is_ddim_of_twice_the_length_and_noise(drawn):
+    figure = drawn["ddpm-is-ddim"]
+    level, z = data(figure, 0, "DDPM")
+    for k in range(8):  # every long step starts on a dot, and is twice as long as from dot to dot
+        x, y = data(figure, 0, f"down {k}")
+        assert (x[0], y[0]) == pytest.approx((level[k], z[k]), abs=1e-9) and x[1] - x[
+            0
+        ] == pytest.approx(3.0)
+    ends = [
+        line.get_xydata()[1]
+        for line in figure.axes[0].lines
+        if line.get_gid() is None or "down" not in line.get_gid()
+    ]
+    assert np.abs(np.array(ends[:8]) - np.c_[level[1:], z[1:]]).max() < 1e-9
+    s, e = (
+        math.exp(0.5),
+        math.exp(-0.5),
+    )  # one step of DDPM: mean by x_hat, variance s_end² (1 − (s_end/s)²) of y
+    x_hat = (
+        dv.toy("gmm1", unit=True)
+        .denoise(torch.tensor([[0.4]], dtype=torch.float64), torch.tensor(-1.0))
+        .item()
+    )
+    alpha, y = float(VP.alpha(1.0)), 0.4 / float(VP.alpha(-1.0))
+    mean, std = (
+        alpha * (x_hat + (e / s) ** 2 * (y - x_hat)),
+        alpha * e * math.sqrt(1 - (e / s) ** 2),
+    )
+    for name in ("DDPM step", "DDIM twice, then noise"):
+        x, density = data(figure, 1, name)
+        wanted = np.exp(-(((x - mean) / std) ** 2) / 2) / (std * math.sqrt(2 * math.pi))
+        assert np.abs(density - wanted).max() < 0.06, name
+
+
+def test_early_commitment_orders_the_grids(drawn):
+    figure = drawn["early-commitment"]
+    for panel, at in ((0, 30), (1, 18)):
+        row = {name: data(figure, panel, name)[1][at] for name in sampling_experiments.GRIDS}
+        late = [row[name] for name in ("DDPM linear β", "EDM, Karras ρ = 7")]
+        assert row["VP cosine"] > row["FM, uniform t"] > row["FM, shift 3"] + 0.2 > max(late) + 0.2
+    coarse, middle, fine = (data(figure, 2, f"{band}, FM")[1] for band in sampling_figures.BANDS)
+    assert (coarse[5:95] > middle[5:95]).all() and (middle[5:95] > fine[5:95]).all()
+
+
+DIGITS = {  # R² after 10, 20, 30, 50 % of the steps in percent: as measured by another code
+    "FM, uniform t": (29, 56, 80, 99), "FM, shift 3": (10, 22, 36, 69), "VP cosine": (39, 68, 86, 99),
+    "DDPM linear β": (5, 11, 22, 63), "EDM, Karras ρ = 7": (3, 6, 11, 47),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_digits_are_settled_as_measured_elsewhere(name, drawn):
+    assert 100 * data(drawn["early-commitment"], 1, name)[1][[6, 12, 18, 30]] == pytest.approx(
+        DIGITS[name], abs=3
+    )
+
+
+def test_the_share_of_a_spectrum_is_one_minus_mmse_over_variance():
+    power = np.array([[4.0, 1.0], [1.0, 0.25]])
+    for level in (-3.0, 0.0, 2.0):
+        mmse = (power / (1 + math.exp(level) * power)).sum()  # of a Gaussian: 1/(1/c + SNR)
+        assert sampling_experiments.share_of_spectrum(power, np.array([level]))[0] == pytest.approx(
+            1 - mmse / power.sum()
+        )
+
+
+def test_solver_orders_have_the_slopes(drawn):
+    figure = drawn["solver-orders"]
+    for panel, grid in enumerate(sampling_experiments.LAWS):
+        names = [
+            line.get_gid() for line in figure.axes[panel].lines if ", order " in str(line.get_gid())
+        ]
+        found = {
+            name.split(", ")[0]: float(name.split()[-1])
+            for name in names
+            if not name.endswith(":ends")
+        }
+        assert found["DDIM"] == pytest.approx(1, abs=0.05), grid
+        if grid in ("uniform in λ", "Karras ρ = 7"):
+            assert [found[n] for n in ("Heun", "DPM++ 2M", "RK4")] == pytest.approx(
+                [2, 2, 4], abs=0.1
+            )
+            assert found["AB3 on dz/dθ"] == pytest.approx(3, abs=0.15)
+    calls, error = data(figure, 1, "DDIM, order 1.00")
+    assert calls.tolist() == [8, 16, 32, 64, 128, 256] and (np.diff(error) < 0).all()
+
+
+def test_the_fewest_calls_are_the_fewest():
+    for solver, grid in (("DPM++ 2M", "uniform in λ"), ("AB3 on dz/dθ", "uniform in FM's t")):
+        n = sampling_experiments.calls_to(solver, grid, "gmm2d")
+        assert (
+            sampling_experiments.rms(solver, grid, "gmm2d", n)[0]
+            <= 1e-2
+            < min(sampling_experiments.rms(solver, grid, "gmm2d", k)[0] for k in range(2, n))
+        )
+    assert sampling_experiments.calls_to("DDIM", "Karras ρ = 7", "gmm2d", 1e-3) is None
+
+
+def test_the_reference_is_that_of_a_fine_grid():
+    toy, start, end = sampling_experiments.best("ring8")
+    fine = dv.sample(
+        toy, np.linspace(*sampling_experiments.RANGE, 1025), solver="rk4", start=start
+    ).z[-1]
+    assert (fine - end).abs().max() < 1e-8
+
+
+def test_a_grid_off_its_range_is_refused():
+    with pytest.raises(ValueError, match="-10 to 12"):
+        sampling_experiments.error_of("ddim", [-9, 0, 12], "gmm2d")
+
+
+def test_training_and_sampling_schedules_are_told_apart(drawn):
+    table = np.array(
+        [
+            [
+                sampling_experiments.distance(trained, name, 16)
+                for name in sampling_experiments.GRIDS
+            ]
+            for trained in sampling_experiments.point_runs()
+        ]
+    )
+    assert (table.max(1) / table.min(1) > 1.5).all() and (table.max(0) / table.min(0) < 1.4).all()
+    late = np.array(
+        [
+            [sampling_experiments.distance(one, name, 128) for name in sampling_experiments.GRIDS]
+            for one in sampling_experiments.TRAINED
+        ]
+    )
+    assert (np.ptp(late, axis=1) < 0.3 * late.mean(1)).all()
+    x, y = data(drawn["train-sample-schedules"], 0, "exact: VP cosine")
+    assert x.tolist() == list(sampling_experiments.COUNTS) and y[2] == pytest.approx(table[0, 2])
+    shown = [float(text.get_text()) for text in drawn["train-sample-schedules"].axes[1].texts]
+    assert shown == pytest.approx(table.ravel(), abs=6e-4)
+
+
+def test_straightness_of_flow_matching_on_unit_gaussian_data():
+    walk = dv.sample(
+        dv.toy("gaussian"),
+        dv.grid(LINEAR.schedule, 200, -12, 12),
+        start=sampling_experiments.normal(400, 1),
+    )
+    second = sampling_experiments.normal(400, 1).square().mean().item()
+    assert couplings.straightness(*walk.on(LINEAR)) == pytest.approx(
+        (2 - math.pi / 2) * second, rel=0.01
+    )
+
+
+def test_karras_law_has_these_ends():
+    assert sampling_experiments.karras(-10, 12).support() == pytest.approx((-10, 12))
+    assert sampling_experiments.unit_grid("EDM, Karras ρ = 7").schedule.support()[
+        0
+    ] == pytest.approx(paths.karras().schedule.support()[0] - 2 * math.log(2))

@@ -1,0 +1,97 @@
+"""What the figure of a search shows, read from its artists."""
+
+import numpy as np
+import pytest
+from pictures import check
+
+from diffviz.lab import figures
+from diffviz.lab.experiments import search as search_experiments
+from diffviz.lab.figures import search as search_figures
+from diffviz.search import experiment as search_experiment
+from diffviz.search import report as search_report
+from diffviz.search.surface import Surface
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return figures.draw("search")
+
+
+def line(ax, gid):
+    (one,) = [one for one in ax.lines if one.get_gid() == gid]
+    return np.stack(one.get_data(), 1)
+
+
+def test_the_surface_has_its_points_their_noise_and_the_spread_of_the_optimum(picture):
+    found, left = search_experiments.small(), picture.axes[0]
+    s = found.surface
+    np.testing.assert_array_equal(line(left, "points"), s.points)
+    np.testing.assert_array_equal(line(left, "optima"), s.optima)
+    np.testing.assert_array_equal(line(left, "optimum")[0], found.optimum)
+    assert line(left, "failed").shape == (0, 2)
+    said = {text.get_text() for text in left.texts}
+    at = zip(s.alone.mean(1), s.stderr, strict=True)
+    assert said == {f"{value:.4f} ± {error:.4f}".replace("-", "−") for value, error in at}
+
+
+def test_the_shades_are_the_surface(picture):
+    left, s = picture.axes[0], search_experiments.small().surface
+    shades = left.collections[0]
+    low, high = shades.get_array().min(), shades.get_array().max()
+    nodes = np.stack(np.meshgrid(*[np.linspace(*ends, 61) for _, *ends in s.box]), -1).reshape(
+        -1, 2
+    )
+    assert low == pytest.approx(s.at(nodes).min(), abs=0.02) and high == pytest.approx(
+        s.at(nodes).max(), abs=0.02
+    )
+
+
+def test_candidates_stand_with_their_intervals_best_first(picture):
+    found, right = search_experiments.small(), picture.axes[1]
+    names = [text.get_text() for text in right.get_yticklabels()]
+    assert sorted(names) == sorted(found.beside) and "rate-distortion" in names
+    middles = []
+    for place, name in enumerate(names):
+        (bars,) = [one for one in right.containers if one.lines[0].get_gid() == name]
+        ((low, high),) = (one.get_segments()[0][:, 0] for one in bars.lines[2])
+        off, half = found.beside[name]
+        assert ((low + high) / 2, (high - low) / 2) == pytest.approx((off, half))
+        assert bars.lines[0].get_ydata()[0] == place
+        middles.append(off)
+    assert middles == sorted(middles)
+
+
+def test_it_has_the_same_bytes_on_every_run_and_nothing_is_cut(tmp_path):
+    check("search", tmp_path)
+
+
+def test_searching_again_finds_the_same():
+    tiny = search_experiments.SMALL | {"points": 7, "seeds": 2, "steps": 8}
+    assert str(search_experiment.search(**tiny)) == str(search_experiment.search(**tiny))
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_one_parameter_is_a_curve_with_error_bars_and_failures_are_marked(seeds):
+    points = np.linspace(-3, 9, 7)[:, None]
+    values = (points - 4) ** 2 / 20 + 0.01 * np.random.default_rng(0).standard_normal((7, seeds))
+    values[1] = np.nan
+    second = {
+        "optimum": np.zeros(seeds),
+        "fm-ot": np.full(seeds, 0.1),
+        "edm": np.full(seeds, np.nan),
+    }
+    settings = {"goal": "likelihood", "data": "ring8"}
+    found = search_report.Search(settings, Surface((("bias", -4.0, 10.0),), points, values), second)
+    picture = search_figures.drawn(found).figure
+    left, right = picture.axes
+    curve = line(left, "surface")
+    np.testing.assert_allclose(curve[:, 1], found.surface.at(curve[:, :1]))
+    assert line(left, "failed")[0, 0] == -1 and len(line(left, "optima")) == (
+        200 if seeds > 1 else 0
+    )
+    assert abs(line(left, "optimum")[0, 0] - 4) < 0.5
+    words = {text.get_gid(): text.get_text() for text in right.texts}
+    assert words == {
+        "fm-ot:words": "+0.1000 ± 0.0000" if seeds > 1 else "+0.1000",
+        "edm:words": "failed",
+    }

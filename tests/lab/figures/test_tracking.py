@@ -1,0 +1,157 @@
+"""The figures of tracking, adapting and sampling show the numbers that they are there for, read from the artists."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pictures import check_nothing_is_cut, data
+
+import diffviz as dv
+from diffviz.lab import figures
+from diffviz.lab.experiments import tracking as tracking_experiments
+from diffviz.lab.experiments.tracking import DECAYS, EDGES, MIDDLE, RULES, Distance, over_least
+
+NAMES = "ema-loss", "adaptive-schedules", "density-or-grid"
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return {name: figures.draw(name) for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_cut_off_at_the_edge(name, drawn):
+    check_nothing_is_cut(drawn[name])
+
+
+def test_trained_figures_have_the_same_bytes_in_another_process(drawn, tmp_path):
+    code = f"from diffviz.lab import figures; figures.write({list(NAMES)}, {str(tmp_path / 'other')!r})"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    for name in NAMES:
+        assert (
+            dv.plots.save(drawn[name], tmp_path / f"{name}.svg").read_bytes()
+            == (tmp_path / "other" / f"{name}.svg").read_bytes()
+        )
+
+
+def test_the_floor_is_the_exact_eps_mmse_of_the_ring(drawn):
+    x, floor = data(drawn["ema-loss"], 0, "exact denoiser")
+    np.testing.assert_array_equal(x, MIDDLE)
+    known = {
+        -8: 1.347651069961e-3,
+        -4: 7.101299762838e-2,
+        -2: 0.4258041251775,
+        0: 1.106137538037,
+        2: 0.6435606738823,
+        6: 1.602724352524,
+    }
+    for level, value in known.items():  # between the middles of two bins, on a cubic through four
+        near = np.abs(MIDDLE - level).argsort()[:4]
+        cubic = np.polynomial.Polynomial.fit(x[near], np.log(floor[near]), 3)
+        assert np.exp(cubic(level)) == pytest.approx(value, rel=5e-4)
+
+
+def test_a_training_ends_near_its_floor_and_the_longest_memory_is_late(drawn):
+    over = {decay: data(drawn["ema-loss"], 1, f"decay {decay:g}")[1] for decay in DECAYS}
+    dip = np.abs(MIDDLE - 2.9) < 0.5
+    assert over[0.999][dip].mean() > over[0.99][dip].mean() + 0.1 > 1.1
+    for decay in (0.99, 0.999):
+        assert over[decay][MIDDLE < 0].mean() == pytest.approx(1, abs=0.02)
+    roughness = [np.abs(np.diff(over[decay])).mean() for decay in DECAYS]
+    assert roughness[0] > 2 * roughness[1] > 2.8 * roughness[2]
+
+
+def test_the_bands_are_the_standard_errors(drawn):
+    figure, (_, stderr, _) = drawn["ema-loss"], tracking_experiments.tracked_training().curve()
+    floor = data(figure, 0, "exact denoiser")[1]
+    for row, decay in zip(stderr, DECAYS, strict=True):
+        (band,) = (
+            c for c in figure.axes[1].collections if c.get_gid() == f"decay {decay:g}:stderr"
+        )
+        corners, middle = band.get_paths()[0].vertices, data(figure, 1, f"decay {decay:g}")[1]
+        for at, centre, error in zip(MIDDLE[::9], middle[::9], (row / floor)[::9], strict=True):
+            ends = corners[np.isclose(corners[:, 0], at), 1]
+            assert (ends.min(), ends.max()) == pytest.approx((centre - error, centre + error))
+
+
+def test_adaptive_densities_are_densities(drawn):
+    for name in (*RULES, "least variance"):
+        assert data(drawn["adaptive-schedules"], 0, name)[1].sum() * 0.2 == pytest.approx(
+            1, rel=1e-9
+        )
+
+
+def test_variance_ratios_end_where_theory_says(drawn):
+    figure = drawn["adaptive-schedules"]
+    steps, uniform = data(figure, 1, "Kingma–Gao")
+    assert (steps[0], steps[-1]) == (0, 1600) and uniform[0] == pytest.approx(2.42, abs=0.01)
+    assert data(figure, 1, "FM, uniform t")[1][-1] == pytest.approx(1.177, abs=1e-3)
+    assert data(figure, 1, "cosine")[1][-1] == pytest.approx(1.105, abs=1e-3)
+    exact = dv.objective("fm-ot").weighting(MIDDLE) * dv.toy("ring8").mmse(MIDDLE)
+    assert over_least(exact) == pytest.approx(1.117, abs=1e-3)
+    last = {name: data(figure, 1, name)[1][-10:] for name in RULES}
+    assert (np.abs(last["Kingma–Gao"] - 1.14) < 0.03).all()
+    assert (last["minimum variance"] < 1.04).all() and (last["minimum variance"] >= 1).all()
+    np.testing.assert_allclose(last["VDM"], last["minimum variance"], rtol=1e-3)
+    assert (
+        np.ptp(last["second moment (iDDPM)"]) > 5 * np.ptp(last["minimum variance"])
+        and (last["time warp (CDCD)"] > 1.3).all()
+    )
+
+
+def test_kingma_gao_keeps_the_weighting_and_edm2_does_not(drawn):
+    figure = drawn["adaptive-schedules"]
+    x, asked = data(figure, 2, "flow matching")
+    np.testing.assert_allclose(np.diff(asked), -0.1 / np.log(10), rtol=1e-9)
+    np.testing.assert_allclose(data(figure, 2, "Kingma–Gao")[1], asked, atol=0.02)
+    changed = data(figure, 2, "EDM2 log-variance")[1]
+    wanted = np.log10(dv.objective("fm-ot").law.pdf(x) / dv.toy("ring8").mmse(x))
+    apart = changed - wanted
+    assert np.std(apart[np.abs(x) < 7]) < 0.1  # of the noise of a tracker; the range is 3
+    assert np.abs(changed - asked).max() > 0.8
+
+
+def test_the_grid_sets_the_quality(drawn):
+    figure, places, trained = (
+        drawn["density-or-grid"],
+        tracking_experiments.GRIDS,
+        tracking_experiments.TRAINED,
+    )
+    far = np.array(
+        [[data(figure, 0, f"{g} grid, trained with {t}")[1] for t in trained] for g in places]
+    )  # (grids, trainings, steps)
+    assert (far[2] / far[0])[:, :3].min() > 1.6  # uniform λ against cosine, by training
+    assert (
+        (far[:, 0] / far[:, 1])[:, :2].max()
+        < 1.35
+        < far[:, :, 1].max(0).min() / far[:, :, 1].min(0).max()
+    )
+    assert (np.diff(far, axis=2) < 0).all()  # more steps, nearer
+    own = far[2, 1]
+    assert (own >= far[:, 1].max(0) - 1e-9).all()  # a network trained with uniform λ is worst there
+
+
+def test_the_distance_of_truth_is_a_floor():
+    moons = dv.toy("moons")
+    far = Distance(moons)
+    assert np.median(far.floors) == far.floor and far.floors.max() < 4 * far.floor
+    import torch
+
+    x = moons.sample(4000, torch.Generator().manual_seed(3)).float()
+    moved = far(x + torch.tensor([1.0, 0.0])) * far.floor
+    assert moved == pytest.approx(
+        1 / np.sqrt(2), rel=0.05
+    )  # of a shift a: the root mean square of a cos over directions
+
+
+def test_figures_come_from_the_registry_without_torch():
+    code = "import sys; from diffviz.lab import figures; assert {0} <= set(figures.FIGURES); assert 'torch' not in sys.modules"
+    subprocess.run(
+        [sys.executable, "-c", code.format(set(NAMES))],
+        check=True,
+    )
+
+
+def test_there_are_a_hundred_bins_and_three_decays():
+    assert len(EDGES) == 101 and DECAYS == (0.9, 0.99, 0.999)

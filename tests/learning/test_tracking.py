@@ -1,0 +1,643 @@
+"""The loss by log-SNR: means, errors, bins; adaptive laws against exact ones; estimator variance against closed forms."""
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from scipy.special import expit
+
+import diffviz as dv
+from diffviz.data import toys
+from diffviz.lab.experiments.tracking import log_variance
+from diffviz.learning.adaptive import RULES, AdaptiveObjective
+from diffviz.learning.tracking import LossByLogSNR
+from diffviz.learning.validation import validation_loss
+from diffviz.learning.variance import draw_moments
+from diffviz.theory.families import flow_uniform
+from diffviz.theory.objectives import from_weighting
+from diffviz.theory.paths import COSINE, LINEAR
+from diffviz.theory.targets import base_gain
+
+EDGES = np.linspace(-10, 10, 101)
+MIDDLE = (EDGES[1:] + EDGES[:-1]) / 2
+FM = flow_uniform()
+FLAT = stats.uniform(-10, 20)
+
+
+def gaussian_loss(logsnr, rng):
+    """Squared error of the exact denoiser on N(0, 1): sigmoid(λ) times chi-squared."""
+    return expit(logsnr) * rng.standard_normal(logsnr.shape) ** 2
+
+
+def filled(edges=EDGES, batches=400, n=500, law=FLAT, loss=gaussian_loss, seed=0, **options):
+    tracker, rng = LossByLogSNR(edges, **options), np.random.default_rng(seed)
+    for _ in range(batches):
+        logsnr = law.rvs(n, random_state=rng)
+        tracker.update(logsnr, loss(logsnr, rng))
+    return tracker
+
+
+def noiseless(edges):
+    """A tracker whose bins hold exactly E‖·‖² = sigmoid(λ) and E‖·‖⁴ = 3 sigmoid(λ)² of their middles, from two draws each."""
+    tracker, middle = LossByLogSNR(edges), (edges[1:] + edges[:-1]) / 2
+    tracker.update(
+        np.r_[middle, middle], np.r_[expit(middle) * (1 + 2**0.5), expit(middle) * (1 - 2**0.5)]
+    )
+    return tracker
+
+
+def by_hand(logsnr, loss, edges, decay):
+    """Weighted mean and its standard error in each bin, sample by sample, from lists of batches."""
+    weight = np.concatenate(
+        [np.full(len(one), decay ** (len(loss) - 1 - i)) for i, one in enumerate(loss)]
+    )
+    logsnr, loss = np.concatenate(logsnr), np.concatenate(loss)
+    mean, error = [], []
+    for low, high in pairwise(edges):
+        inside = (logsnr >= low) & (logsnr < high)
+        w, y = weight[inside] / weight[inside].sum(), loss[inside]
+        mean.append(w @ y)
+        error.append(np.sqrt((w @ y**2 - mean[-1] ** 2) * (w @ w) / (1 - w @ w)))
+    return np.array(mean), np.array(error)
+
+
+@pytest.mark.parametrize(
+    "edges", [EDGES, np.array([-10, -4.0, -1.5, 0, 0.5, 3, 10])], ids=["even", "uneven"]
+)
+def test_the_average_is_that_of_all_draws_weighted_by_their_age(edges):
+    rng = np.random.default_rng(0)
+    logsnr = [
+        rng.integers(-1000, 1000, n) / 100 + 0.005 for n in [700] * 150 + [300] * 7
+    ]  # none on an edge
+    loss = [gaussian_loss(one, rng) for one in logsnr]
+    tracker = LossByLogSNR(edges, 0.95)
+    for pair in zip(logsnr, loss, strict=True):
+        tracker.update(*pair)
+    mean, error = by_hand(logsnr, loss, edges, 0.95)
+    got = tracker.curve()
+    np.testing.assert_allclose(got[0], mean, rtol=1e-9)
+    np.testing.assert_allclose(got[1], error, rtol=1e-6)
+    np.testing.assert_array_equal(
+        tracker.count[1:-1], np.histogram(np.concatenate(logsnr), edges)[0]
+    )
+    np.testing.assert_array_equal((tracker.mean, tracker.stderr), tracker.curve()[:2])
+
+
+def test_several_decays_at_once_are_several_trackers():
+    several = filled(decay=(0.9, 0.99), batches=70)
+    for i, decay in enumerate((0.9, 0.99)):
+        for curves, curve in zip(
+            several.curve(), filled(decay=decay, batches=70).curve(), strict=True
+        ):
+            np.testing.assert_allclose(curves[i], curve, rtol=1e-12)
+    loss, error, seen = several.weighted(FM)
+    assert loss.shape == error.shape == (2,) and seen == 1 and several.count.shape == (102,)
+
+
+def test_every_sample_of_a_batch_counts_also_many_in_one_bin():
+    tracker = LossByLogSNR([-1, 0, 1])
+    tracker.update(np.full(1000, 0.5), np.arange(1000.0))
+    mean, error, second = tracker.curve()
+    assert mean[1] == pytest.approx(499.5) and second[1] == pytest.approx(
+        (np.arange(1000.0) ** 2).mean()
+    )
+    assert error[1] == pytest.approx(np.arange(1000).std(ddof=1) / np.sqrt(1000))
+
+
+@pytest.mark.parametrize("end", [2, 2.5], ids=["even", "uneven"])
+def test_empty_bins_stay_empty_and_draws_outside_are_counted_apart(end):
+    tracker = LossByLogSNR([-2, -1, 0, 1, end])
+    tracker.update(np.array([-0.5, -0.2, 1.5, -7, np.inf, -np.inf, 30, 31]), np.ones(8))
+    mean, error, second = tracker.curve()
+    np.testing.assert_array_equal(np.isnan(mean), [True, False, True, False])
+    np.testing.assert_array_equal(np.isnan(second), np.isnan(mean))
+    np.testing.assert_array_equal(
+        np.isnan(error), [True, False, True, True]
+    )  # one draw tells no spread
+    np.testing.assert_array_equal(tracker.count, [2, 0, 2, 0, 1, 3])
+    loss, stderr, seen = tracker.weighted()
+    assert loss == end / 2 and np.isnan(stderr) and seen == end / (2 + end)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_both_ends_of_the_edges_are_inside(dtype):
+    for edges in (
+        np.linspace(-13.3, 5.1, 101),
+        np.r_[-13.3, 0, 5.1],
+        np.linspace(-13.3, 5.1, 1001),
+    ):
+        tracker = LossByLogSNR(edges)
+        tracker.update(torch.tensor([-13.3, 5.1], dtype=dtype), torch.ones(2, dtype=dtype))
+        assert tracker.count[[0, 1, -2, -1]].tolist() == [0, 1, 1, 0]
+
+
+def test_a_bin_is_forgotten_only_after_its_draws_have_decayed():
+    tracker = LossByLogSNR([0, 1, 2], 0.5)
+    tracker.update(np.array([0.5, 0.5]), np.array([3.0, 5.0]))
+    for _ in range(330):
+        tracker.update(np.array([1.5]), np.array([1.0]))
+    np.testing.assert_allclose(tracker.curve()[0], [4, 1])
+    for _ in range(20):
+        tracker.update(np.array([1.5]), np.array([1.0]))
+    assert np.isnan(tracker.curve()[0][0]) and tracker.count[1] == 2
+
+
+@pytest.mark.parametrize(
+    "law",
+    [stats.logistic(0, 2), stats.norm(2, 3), stats.uniform(-10, 20)],
+    ids=["logistic", "normal", "flat"],
+)
+def test_the_mean_does_not_depend_on_the_law_that_draws(law):
+    mean, error, _ = filled(law=law, decay=0.999).curve()
+    z = ((mean - expit(MIDDLE)) / error)[error < 0.2 * mean]
+    assert len(z) > 60 and abs(z.mean()) < 4 / np.sqrt(len(z)) and (abs(z) < 5).all()
+
+
+def test_there_is_no_bias_from_the_start():
+    runs = np.array(
+        [
+            filled([-1, 1], batches=3, n=20, law=stats.uniform(-1, 2), decay=0.999, seed=i).curve()[
+                0
+            ][0]
+            for i in range(600)
+        ]
+    )
+    assert abs(runs.mean() - 0.5) < 4 * runs.std() / np.sqrt(len(runs)) < 0.03
+
+
+def test_intervals_of_two_standard_errors_cover_as_they_should():
+    edges, hits = np.linspace(-4, 4, 41), []
+    exact = np.diff(np.logaddexp(0, edges)) / np.diff(edges)  # mean of sigmoid over a bin
+    for seed in range(30):
+        mean, error, _ = filled(
+            edges, batches=300, n=128, law=stats.uniform(-4, 8), seed=seed
+        ).curve()
+        hits.append(abs(mean - exact) < 1.96 * error)
+    assert 0.93 < np.mean(hits) < 0.97
+
+
+def test_torch_and_numpy_give_the_same_and_the_loop_may_reuse_its_tensors():
+    rng = np.random.default_rng(0)
+    tracker, other = LossByLogSNR(EDGES), LossByLogSNR(EDGES)
+    level, error = torch.empty(4, 25), torch.empty(4, 25, dtype=torch.float64)
+    for _ in range(70):
+        logsnr = rng.uniform(-10, 10, (4, 25)).astype(np.float32)
+        loss = gaussian_loss(logsnr, rng)
+        level.copy_(torch.from_numpy(logsnr)), error.copy_(torch.from_numpy(loss))
+        tracker.update(level, error)
+        other.update(np.broadcast_to(logsnr, logsnr.shape), loss.tolist())
+    np.testing.assert_allclose(tracker.curve(), other.curve(), rtol=1e-6)
+
+
+def test_an_update_keeps_no_graph():
+    tracker, net = LossByLogSNR(EDGES), torch.nn.Linear(1, 1)
+    loss = net(torch.ones(5, 1)).square().sum(1)
+    tracker.update(torch.zeros(5), loss)
+    assert all(not pair.requires_grad for pair in tracker._pairs)
+    loss.sum().backward()
+
+
+def test_updates_do_not_ask_the_device_for_values(monkeypatch):
+    tracker = LossByLogSNR(EDGES, buffer=8 * 64)
+    looks = []
+    for name in ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "nonzero"):
+        own = getattr(torch.Tensor, name)
+        monkeypatch.setattr(
+            torch.Tensor,
+            name,
+            lambda self, *a, own=own, name=name, **k: looks.append(name) or own(self, *a, **k),
+        )
+    for _ in range(33):
+        tracker.update(torch.zeros(64), torch.ones(64))
+    assert looks == ["__float__"] * 4  # one look a buffer, at whether all was finite
+
+
+def test_curves_convert_to_the_error_of_any_base():
+    tracker = filled()
+    for base in ("eps", "x", "v", "u"):
+        for power, one, two in zip((2, 2, 4), tracker.curve(base), tracker.curve(), strict=True):
+            np.testing.assert_allclose(one, two * base_gain(base, MIDDLE) ** power, rtol=1e-12)
+    with pytest.raises(ValueError, match="unknown base 'z'"):
+        tracker.curve("z")
+
+
+def test_the_loss_under_any_weighting_is_that_of_the_exact_denoiser():
+    tracker = filled(decay=0.9999, batches=1000)
+    for w, exact in (
+        (FM, 1.55732064),
+        (dv.objective("edm"), 1.62755103),
+        (np.ones_like, 5.0),
+    ):  # N(0, 1) on [−10, 10]
+        loss, error, seen = tracker.weighted(w)
+        assert abs(loss - exact) < 4 * error < 0.05 * exact and seen == 1
+    assert tracker.weighted()[0] == tracker.weighted(np.ones_like)[0]
+
+
+def test_a_saved_tracker_goes_on_as_if_nothing_had_happened(tmp_path):
+    whole, first = filled(batches=90), filled(batches=40)
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    later = LossByLogSNR(EDGES)
+    later.update(np.zeros(3), np.ones(3))  # given up when the state is loaded
+    later.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    rng = np.random.default_rng(0)
+    for i in range(90):
+        logsnr = stats.uniform(-10, 20).rvs(500, random_state=rng)
+        loss = gaussian_loss(logsnr, rng)
+        if i >= 40:
+            later.update(logsnr, loss)
+    np.testing.assert_allclose(later.curve(), whole.curve(), rtol=1e-10)
+
+
+def test_a_state_does_not_change_when_the_tracker_goes_on():
+    tracker = filled(batches=3)
+    state, count = tracker.state_dict(), tracker.count
+    before = state["averages"].clone(), count.copy()
+    tracker.update(np.zeros(9), np.ones(9))
+    tracker.flush()
+    assert torch.equal(state["averages"], before[0]) and np.array_equal(count, before[1])
+
+
+def test_merging_is_drawing_side_by_side():
+    rng = np.random.default_rng(0)
+    left, right, both = (LossByLogSNR(EDGES) for _ in range(3))
+    for _ in range(50):
+        logsnr = rng.uniform(-12, 12, 200)
+        loss = gaussian_loss(logsnr, rng)
+        (
+            left.update(logsnr[:80], loss[:80]),
+            right.update(logsnr[80:], loss[80:]),
+            both.update(logsnr, loss),
+        )
+    alone = left.curve()
+    merged = left.merge(right)
+    np.testing.assert_allclose(merged.curve(), both.curve(), rtol=1e-9)
+    np.testing.assert_array_equal(merged.count, both.count)
+    np.testing.assert_array_equal(left.curve(), alone)
+
+
+WORKER = """
+import sys, numpy as np, torch.distributed as dist
+from diffviz.tracking import LossByLogSNR
+rank = int(sys.argv[1])
+dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
+tracker = LossByLogSNR(np.linspace(-10, 10, 11))
+for batch in range(5):
+    rng = np.random.default_rng(10 * rank + batch)
+    tracker.update(rng.uniform(-11, 11, 300), rng.random(300))
+merged = tracker.all_reduce()
+assert tracker.count.sum() == 1500
+print(*merged.curve()[0], *merged.count)
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_come_to_one_tracker(tmp_path):
+    place = os.environ | {
+        "GLOO_SOCKET_IFNAME": "lo",
+        "PYTHONPATH": str(Path(dv.__file__).parents[1]),
+    }
+    command = [sys.executable, "-c", WORKER]
+    start = [[*command, str(rank), str(tmp_path / "meeting")] for rank in range(2)]
+    workers = [subprocess.Popen(one, stdout=subprocess.PIPE, text=True, env=place) for one in start]
+    found = [
+        np.array(worker.communicate(timeout=120)[0].split(), dtype=float) for worker in workers
+    ]
+    both = LossByLogSNR(np.linspace(-10, 10, 11))
+    for batch in range(5):
+        pair = [np.random.default_rng(10 * rank + batch) for rank in range(2)]
+        both.update(
+            *np.concatenate([[rng.uniform(-11, 11, 300), rng.random(300)] for rng in pair], 1)
+        )
+    for one in found:
+        np.testing.assert_allclose(one, np.r_[both.curve()[0], both.count], rtol=1e-12)
+
+
+UNEVEN = np.sort(np.r_[-10, 10, np.random.default_rng(1).uniform(-10, 10, 60)])
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("edges", [EDGES, UNEVEN], ids=["even", "uneven"])
+def test_an_adaptive_density_is_one_and_its_functions_agree(rule, edges):
+    density = AdaptiveObjective(FM, filled(edges, batches=100), rule).law
+    grid = np.linspace(-10, 10, 4001)[1:-1]
+    height = density.pdf((edges[1:] + edges[:-1]) / 2)
+    assert height @ np.diff(edges) == pytest.approx(1, rel=1e-12) and height.min() > 0.0499 / 20
+    np.testing.assert_allclose(density.ppf(density.cdf(grid)), grid, atol=1e-9)
+    assert density.support() == (-10, 10)
+    drawn = np.histogram(density.rvs(200_000, random_state=np.random.default_rng(0)), edges)[0]
+    assert stats.chisquare(drawn, 200_000 * height * np.diff(edges)).pvalue > 1e-4
+
+
+def total_variation(density, exact, edges=EDGES):
+    exact = exact / (exact @ np.diff(edges))
+    return abs(density.pdf((edges[1:] + edges[:-1]) / 2) - exact) @ np.diff(edges) / 2
+
+
+@pytest.mark.parametrize("edges", [EDGES, UNEVEN], ids=["even", "uneven"])
+def test_each_rule_finds_its_closed_form(edges):
+    middle = (edges[1:] + edges[:-1]) / 2
+    sech = 1 / np.cosh(
+        middle / 2
+    )  # w sigmoid(λ) for flow matching: Kingma and Gao's law, and for Gaussian data the best one
+    for rule in ("kingma-gao", "minimum-variance", "second-moment", "vdm"):
+        assert (
+            total_variation(AdaptiveObjective(FM, noiseless(edges), rule, 1e-9).law, sech, edges)
+            < 1e-6
+        )
+    slope = (
+        np.gradient(expit(-middle), middle) if edges is UNEVEN else -0.25 / np.cosh(middle / 2) ** 2
+    )
+    assert (
+        total_variation(
+            AdaptiveObjective(FM, noiseless(edges), "time-warp", 1e-9).law, -slope, edges
+        )
+        < 0.03
+    )
+
+
+def test_kingma_gao_and_minimum_variance_part_where_the_tails_do():
+    def loss(logsnr, rng):  # of mean 1; below 0 it is 10 once in ten times
+        return np.where(logsnr < 0, 10 * (rng.random(logsnr.shape) < 0.1), 1)
+
+    tracker = filled(loss=loss, decay=0.999)
+    flat = from_weighting(np.ones_like, stats.uniform(-10, 20))
+    for rule, share in (("kingma-gao", 0.5), ("minimum-variance", 10**0.5 / (1 + 10**0.5))):
+        assert AdaptiveObjective(flat, tracker, rule, 1e-9).law.cdf(0) == pytest.approx(
+            share, abs=0.01
+        )
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_before_anything_was_seen_the_law_is_uniform(rule):
+    density = AdaptiveObjective(FM, LossByLogSNR(UNEVEN), rule).law
+    np.testing.assert_allclose(density.pdf([-9, 0, 3, 9.9]), 0.05, rtol=1e-12)
+
+
+def test_a_bin_that_was_not_seen_follows_its_neighbours():
+    tracker = noiseless(EDGES)
+    fewer = LossByLogSNR(EDGES)
+    here = np.r_[MIDDLE[:40], MIDDLE[45:], MIDDLE[:40], MIDDLE[45:]]
+    fewer.update(here, expit(here))
+    full, holes = (AdaptiveObjective(FM, one).law.pdf(MIDDLE) for one in (tracker, fewer))
+    np.testing.assert_allclose(holes, full, rtol=0.1)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_adaptive_objective_keeps_its_weighting(rule):
+    law = AdaptiveObjective(FM, filled(batches=100), rule)
+    rng = np.random.default_rng(0)
+    logsnr, factor = law.draw(200_000, rng)
+    assert law.name == f"{FM.name}, {rule}"
+    np.testing.assert_allclose(
+        factor[:100], FM.weighting(logsnr[:100]) / (2 * law.law.pdf(logsnr[:100])), rtol=0.02
+    )
+    for f, exact in ((expit, 1.5573206437), (lambda l: expit(-l) ** 2 * (l > -2), None)):
+        grid = np.linspace(-10, 10, 200_001)
+        exact = exact or np.trapezoid(FM.weighting(grid) * f(grid), grid) / 2
+        assert (factor * f(logsnr)).mean() == pytest.approx(exact, rel=2e-3)
+    np.testing.assert_allclose(
+        from_weighting(FM.weighting, law.law).weighting(MIDDLE),
+        FM.weighting(MIDDLE),
+        rtol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_where_there_is_no_weight_only_the_uniform_share_is_drawn(rule):
+    narrow = from_weighting(np.ones_like, stats.uniform(-5, 10))
+    density = AdaptiveObjective(narrow, filled(batches=100), rule, 0.1).law
+    np.testing.assert_allclose(density.pdf([-9, -5.1, 5.1, 9]), 0.1 / 20, rtol=1e-9)
+    assert density.cdf(5) - density.cdf(-5) == pytest.approx(0.95)
+
+
+def test_draws_repeat_with_the_seed_and_follow_the_tracker():
+    tracker = filled(batches=5)
+    draws = [AdaptiveObjective(FM, tracker).draw(50, np.random.default_rng(3)) for _ in range(2)]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    law = AdaptiveObjective(from_weighting(np.ones_like, FLAT), tracker)
+    assert 0.05 < law.law.cdf(0) < 0.3
+    for _ in range(2000):
+        tracker.update(MIDDLE, np.where(MIDDLE > 0, 0.01, 1.0))
+    assert (
+        0.9
+        < law.law.cdf(0)
+        == pytest.approx(np.mean(law.draw(4000, np.random.default_rng(0))[0] < 0), abs=0.001)
+    )
+
+
+class Gaussian:
+    """N(0, 1) with its exact denoiser."""
+
+    def sample(self, n, generator):
+        return torch.randn(n, 1, generator=generator, dtype=torch.float64)
+
+    def denoise(self, z, logsnr):
+        return z * logsnr.sigmoid().sqrt()[:, None]
+
+    def mmse(self, logsnr):
+        return expit(logsnr)
+
+
+def errors(toy, logsnr, generator):
+    level = torch.as_tensor(logsnr)
+    x = toy.sample(len(level), generator)
+    noise = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+    alpha, sigma = level.sigmoid().sqrt()[:, None], (-level).sigmoid().sqrt()[:, None]
+    return (toy.denoise(alpha * x + sigma * noise, level) - x).square().sum(1) * level.exp()
+
+
+@pytest.mark.parametrize("toy", [Gaussian(), toys.toy("ring8")], ids=["gaussian", "ring8"])
+def test_three_thousand_steps_find_the_density_and_nearly_all_that_it_saves(toy):
+    tracker, rng, generator = (
+        LossByLogSNR(EDGES),
+        np.random.default_rng(0),
+        torch.Generator().manual_seed(0),
+    )
+    law = AdaptiveObjective(FM, tracker)
+    for _ in range(94):  # 32 steps of 128 draws each
+        logsnr = law.draw(32 * 128, rng)[0]
+        for step, loss in zip(
+            np.split(logsnr, 32), errors(toy, logsnr, generator).split(128), strict=True
+        ):
+            tracker.update(step, loss)
+    exact = FM.weighting(MIDDLE) * toy.mmse(MIDDLE)
+    assert total_variation(law.law, exact) < 0.05
+    second = np.array(
+        [errors(toy, np.full(1000, at), generator).square().mean().item() for at in MIDDLE]
+    )
+    squares = FM.weighting(MIDDLE) ** 2 * second
+    found, ideal, uniform = (
+        squares @ (1 / p)
+        for p in (law.law.pdf(MIDDLE), exact / exact.sum() / 0.2, np.full(100, 0.05))
+    )
+    assert uniform - found > 0.9 * (uniform - ideal) > 0
+
+
+def test_edm2_changes_the_weighting_to_what_gradient_descent_finds():
+    edges = np.linspace(-6, 6, 25)
+    tracker, objective = noiseless(edges), dv.objective("edm")
+    table = log_variance(tracker, objective)
+    middle = (edges[1:] + edges[:-1]) / 2
+    loss = torch.as_tensor(objective.factor(middle) * expit(middle))
+    u = torch.zeros(24, dtype=torch.float64, requires_grad=True)
+    newton = torch.optim.LBFGS(
+        [u], max_iter=60, line_search_fn="strong_wolfe", tolerance_grad=1e-9, tolerance_change=0
+    )
+
+    def step():
+        newton.zero_grad()
+        total = (loss / u.exp() + u).sum()
+        total.backward()
+        return total
+
+    newton.step(step)
+    np.testing.assert_allclose(
+        table[:, 1], objective.weighting(middle) * np.exp(-u.detach().numpy()), rtol=1e-5
+    )
+    np.testing.assert_array_equal(table[:, 0], middle)
+    spent = from_weighting(table).weighting(middle) * expit(
+        middle
+    )  # what is spent where it is drawn, per draw: the same at each λ
+    np.testing.assert_allclose(spent / objective.law.pdf(middle), 2, rtol=1e-9)
+    assert not dv.compare(from_weighting(table), objective, middle).same
+
+
+def moments(law):
+    """Under another law of λ, of a draw of flow matching's loss on N(0, 1), exact denoiser."""
+    return draw_moments(
+        from_weighting(lambda l: np.exp(-l / 2), law), expit, lambda l: 3 * expit(l) ** 2
+    )
+
+
+def test_moments_of_a_draw_have_their_closed_forms():
+    uniform, best = moments(LINEAR.schedule), moments(COSINE.schedule)
+    np.testing.assert_allclose(uniform, (np.pi / 2, 3 + 1.5 * np.pi), rtol=1e-9)
+    np.testing.assert_allclose(best, (np.pi / 2, 0.75 * np.pi**2), rtol=1e-9)
+    np.testing.assert_allclose(
+        draw_moments(FM, expit, lambda l: 3 * expit(l) ** 2), uniform, rtol=1e-9
+    )
+    half = np.arctan(np.sinh(7.5))
+    np.testing.assert_allclose(
+        moments(stats.uniform(-15, 30)), (half, 22.5 * np.tanh(7.5)), rtol=1e-9
+    )
+
+
+def test_moments_of_a_draw_are_those_of_draws():
+    rng = np.random.default_rng(0)
+    logsnr, factor = FM.draw(400_000, rng, stratified=False)
+    y = factor * gaussian_loss(logsnr, rng)
+    for power, exact in enumerate(draw_moments(FM, expit, lambda l: 3 * expit(l) ** 2), 1):
+        assert abs((y**power).mean() - exact) < 4 * (y**power).std() / np.sqrt(len(y))
+
+
+def test_gaussian_tails_of_the_law_give_an_infinite_variance():
+    for law in (dv.objective("edm").law, stats.norm(0, 2)):
+        mean, second = moments(law)
+        assert np.isinf(second) and mean == pytest.approx(np.pi / 2, rel=1e-9)
+
+
+def test_validation_loss_is_the_loss_and_repeats():
+    x = Gaussian().sample(4000, torch.Generator().manual_seed(1))
+    denoise = Gaussian().denoise
+    loss, error, each = validation_loss(denoise, x, FM)
+    assert abs(loss - np.pi / 2) < 4 * error < 0.05 * loss
+    assert each.shape == (4000,) and torch.equal(validation_loss(denoise, x, FM)[2], each)
+    assert not torch.equal(validation_loss(denoise, x, FM, seed=1)[2], each)
+    runs = torch.stack(
+        [validation_loss(denoise, x[:500], FM, seed=i, levels=16)[0] for i in range(40)]
+    )
+    assert 0.3 < runs.std() / (error * 8**0.5) < 1.1  # the data stay, the noise changes
+
+
+def test_validation_loss_shows_a_small_difference_of_two_models():
+    x = Gaussian().sample(2000, torch.Generator().manual_seed(1))
+    good = validation_loss(Gaussian().denoise, x, FM)
+    worse = validation_loss(
+        lambda z, logsnr: (1 + 0.5 * (-logsnr).sigmoid()[:, None]) * Gaussian().denoise(z, logsnr),
+        x,
+        FM,
+    )
+    gap = worse[2] - good[2]
+    assert gap.mean() > 5 * gap.std() / len(gap) ** 0.5
+    assert worse[0] - good[0] < 2 * torch.hypot(
+        worse[1], good[1]
+    )  # hidden where samples are not paired
+
+
+def test_a_flat_model_has_the_loss_of_the_prior_variance():
+    x = torch.ones(5, 2, 3, dtype=torch.float32)
+    loss, error, _ = validation_loss(
+        lambda z, logsnr: 0 * z, x, from_weighting(lambda l: np.exp(-l), stats.uniform(-3, 6))
+    )
+    assert loss == pytest.approx(6 * 6 / 2, rel=1e-6) and error < 1e-6
+
+
+def test_bad_input_is_refused_with_the_way_out():
+    for edges in ([0, 2, 1], [0, np.nan], [1.0]):
+        with pytest.raises(ValueError, match="edges"):
+            LossByLogSNR(edges)
+    for decay in (0, 1, 1.5, -0.1, np.nan, (0.9, 1), [], [[0.9]]):
+        with pytest.raises(ValueError, match="decay lies in"):
+            LossByLogSNR(EDGES, decay)
+    tracker = LossByLogSNR(EDGES)
+    for logsnr, loss in (
+        (torch.zeros(4), torch.zeros(3)),
+        (torch.zeros(4), torch.zeros(4, 2)),
+        (np.zeros(4), 1.0),
+        (0.0, 1.0),
+    ):
+        with pytest.raises(ValueError, match="one λ for each loss"):
+            tracker.update(logsnr, loss)
+    for other in (
+        LossByLogSNR(EDGES[:-1]),
+        LossByLogSNR(EDGES + 1e-3),
+        LossByLogSNR(EDGES, 0.9),
+        LossByLogSNR(EDGES, [0.99]),
+    ):
+        with pytest.raises(ValueError, match=r"this one has 100 bins on \[-10, 10\], decay 0.99"):
+            tracker.merge(other)
+        with pytest.raises(ValueError, match="other edges or decays"):
+            tracker.load_state_dict(other.state_dict())
+    with pytest.raises(
+        ValueError, match=r"unknown rule 'kingma'; did you mean 'kingma-gao'.*lists all 5"
+    ):
+        AdaptiveObjective(FM, tracker, "kingma")
+    for uniform in (0, -1, 1.1, np.nan):
+        with pytest.raises(ValueError, match="uniform lies in"):
+            AdaptiveObjective(FM, tracker, uniform=uniform)
+    with pytest.raises(ValueError, match="within the edges"):
+        AdaptiveObjective(dv.objective("ncsnpp-ve"), LossByLogSNR([30, 31, 32]))
+    for x in (torch.ones(1, 2), torch.ones(3, 2) * torch.nan):
+        with pytest.raises(ValueError, match="two or more samples with finite losses"):
+            validation_loss(Gaussian().denoise, x, FM)
+
+
+@pytest.mark.parametrize("edges", [EDGES, UNEVEN], ids=["even", "uneven"])
+@pytest.mark.parametrize(
+    ("logsnr", "loss"), [(2.5, np.nan), (2.5, np.inf), (np.nan, 1.0), (99, np.nan)]
+)
+def test_what_is_not_finite_is_named_and_not_averaged(edges, logsnr, loss):
+    tracker = LossByLogSNR(edges, buffer=8)
+    for _ in range(4):
+        tracker.update(np.array([0.0, 1.0]), np.ones(2))
+    tracker.flush()
+    for _ in range(2):
+        tracker.update(np.array([0.0, 1.0]), np.ones(2))
+    tracker.update(np.array([0.0, logsnr]), np.array([1.0, loss]))
+    with pytest.raises(ValueError, match=f"loss {loss:g} at logsnr {logsnr:g}"):
+        tracker.curve()
+    assert tracker.count.sum() == 8 and np.nanmax(tracker.curve()[0]) == 1
+
+
+def test_a_loss_that_is_not_finite_is_found_without_reading():
+    tracker = LossByLogSNR(EDGES, buffer=4)
+    for loss in (1, np.nan, 1, 1):
+        tracker.update(np.zeros(1), np.array([loss]))
+    with pytest.raises(ValueError, match="loss nan at logsnr 0"):
+        tracker.update(np.zeros(1), np.ones(1))

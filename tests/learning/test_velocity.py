@@ -1,0 +1,64 @@
+"""The learnt velocity: right where it is known, straighter where pairs do not cross, the same for the same seed."""
+
+import math
+
+import pytest
+import torch
+
+from diffviz.learning.velocity import fit_velocity
+from diffviz.sampling import couplings
+
+
+def generator(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def modes(n, seed, up):
+    """Two clusters on the axis that ``up`` chooses: from one axis to the other, independent pairs cross."""
+    signs = torch.randint(2, (n, 1), generator=generator(seed)) * 2.0 - 1
+    return 0.2 * torch.randn(n, 2, generator=generator(seed + 1)) + signs * torch.tensor(
+        [[0.0, 3.0] if up else [3.0, 0.0]]
+    )
+
+
+def test_the_velocity_between_gaussians_is_learnt():
+    source, x = (torch.randn(4000, 1, generator=generator(k)) for k in (0, 1))
+    velocity = fit_velocity(source, 0.5 * x + 2, generator(2), steps=600)
+    z = torch.linspace(-1, 1, 5)[:, None]
+    for t in (0.3, 0.7):
+        variance = t**2 + (1 - t) ** 2 / 4
+        at = (1 - t) * 2 + math.sqrt(variance) * z
+        exact = -2 + (t - (1 - t) / 4) / variance * (at - (1 - t) * 2)
+        assert (velocity(at, torch.tensor(t)) - exact).abs().max() < 0.25
+
+
+def test_optimal_pairs_make_a_straighter_flow_than_independent_ones():
+    source, x = modes(2048, 0, up=False), modes(2048, 5, up=True)
+    found = {}
+    for couple in (couplings.independent, couplings.minibatch_ot):
+        velocity = fit_velocity(*couple(source, x, generator(9)), generator(2), steps=500)
+        found[couple.__name__] = couplings.straightness(*couplings.flow(velocity, source[:200], 30))
+    assert found["minibatch_ot"] < 0.5 * found["independent"], found
+
+
+def test_the_same_generator_gives_the_same_velocity_and_the_global_one_is_left_alone():
+    source, x, before = modes(64, 0, up=False), modes(64, 5, up=True), torch.random.get_rng_state()
+    one, two = (
+        fit_velocity(source, x, generator(3), steps=3)(source, torch.tensor(0.5)) for _ in range(2)
+    )
+    assert torch.equal(one, two) and one.shape == (64, 2)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("source", "x", "says"),
+    [
+        (torch.zeros(4, 2), torch.full((4, 2), math.nan), "finite"),
+        (torch.zeros(4, 2), torch.zeros(3, 2), r"\(4, 2\) and \(3, 2\)"),
+        (torch.ones(4, 2, 2), torch.ones(4, 2, 2), "flatten"),
+        (torch.zeros(4, 2), torch.zeros(4, 2), "not all alike"),
+    ],
+)
+def test_what_are_no_pairs_of_vectors_is_refused(source, x, says):
+    with pytest.raises(ValueError, match=says):
+        fit_velocity(source, x, generator(0), steps=1)

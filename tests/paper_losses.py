@@ -1,0 +1,273 @@
+"""The papers' own losses, each in its own time and target.
+
+``u`` is uniform on [0, 1] and ``model(alpha, sigma)`` returns the errors of (x, eps) that a model makes.
+"""
+
+import numpy as np
+from numpy import arctanh, exp, log, maximum, minimum, pi, sinh, sqrt, tan, where
+from scipy.special import expit, ndtri
+
+
+def cos_(t):
+    return np.cos(pi * t / 2), np.sin(pi * t / 2)
+
+
+def vp(t):
+    b = 0.1 * t + 0.5 * t**2 * 19.9
+    return exp(-b / 2), sqrt(-np.expm1(-b))
+
+
+def ldm(t):
+    start, slope = sqrt(0.00085), sqrt(0.012) - sqrt(0.00085)
+    b = 1000 * (start**2 * t + start * slope * t**2 + slope**2 * t**3 / 3)
+    return exp(-b / 2), sqrt(-np.expm1(-b))
+
+
+def ztsnr(t):
+    root, first, last = ldm(t)[0], 1.0, ldm(1.0)[0]
+    root = (root - last) * first / (first - last)
+    return root, sqrt((1 - root) * (1 + root))
+
+
+def subvp(t):
+    return vp(t)[0], vp(t)[1] ** 2
+
+
+def iddpm(t, s=0.008):
+    bar = np.cos((t + s) / (1 + s) * pi / 2) ** 2 / np.cos(s / (1 + s) * pi / 2) ** 2
+    return sqrt(bar), sqrt(1 - bar)
+
+
+def sigmoid_schedule(t):
+    start, end = expit(-3.0), expit(3.0)
+    gamma = (end - expit(t * 6 - 3)) / (end - start)
+    return sqrt(gamma), sqrt(1 - gamma)
+
+
+def from_logsnr(l):
+    return sqrt(expit(l)), sqrt(expit(-l))
+
+
+def linear(t):
+    return 1 - t, t
+
+
+def ve(low, high):
+    return lambda t: (np.ones_like(t), low * (high / low) ** t)
+
+
+def on_eps(schedule, weight=lambda snr, t: 1.0, start=0.0, end=1.0):
+    def loss(u, model):
+        t = start + (end - start) * u
+        alpha, sigma = schedule(t)
+        return weight((alpha / sigma) ** 2, t) * model(alpha, sigma)[1] ** 2
+
+    return loss
+
+
+def on_x(schedule, weight=lambda snr, t: 1.0):
+    def loss(u, model):
+        alpha, sigma = schedule(u)
+        return weight((alpha / sigma) ** 2, u) * model(alpha, sigma)[0] ** 2
+
+    return loss
+
+
+def on_v(schedule, weight=lambda snr, t: 1.0):
+    def loss(u, model):
+        alpha, sigma = schedule(u)
+        x, eps = model(alpha, sigma)
+        return weight((alpha / sigma) ** 2, u) * (alpha * eps - sigma * x) ** 2
+
+    return loss
+
+
+def on_score(schedule, weight):
+    def loss(u, model):
+        alpha, sigma = schedule(u)
+        return weight(sigma) * (-model(alpha, sigma)[1] / sigma) ** 2
+
+    return loss
+
+
+def flow(time, weight=lambda t: 1.0):
+    def loss(u, model):
+        t = time(u)
+        x, eps = model(1 - t, t)
+        return weight(t) * (eps - x) ** 2
+
+    return loss
+
+
+def velocity(schedule, start=0.0):
+    """Conditional flow matching: the model predicts d/dt (alpha x + sigma eps); the derivatives by differences."""
+
+    def loss(u, model):
+        t = start + (1 - start) * u
+        h = 1e-5 * minimum(t, 1 - t)
+        before, after = schedule(t - h), schedule(t + h)
+        x, eps = model(*schedule(t))
+        rate = [(b - a) / (2 * h) for a, b in zip(before, after, strict=True)]
+        return (rate[0] * x + rate[1] * eps) ** 2
+
+    return loss
+
+
+def edm(mean=-1.2, std=1.2, data=0.5, weight=lambda s, d: (s**2 + d**2) / (s * d) ** 2):
+    def loss(u, model):
+        sigma = exp(mean + std * ndtri(u))
+        return weight(sigma, data) * model(1.0, sigma)[0] ** 2
+
+    return loss
+
+
+def kdiff(sample, weighting, data=0.5):
+    """layers.Denoiser.loss: ((model_output - target)² c_weight), target = (x - c_skip z)/c_out."""
+
+    def loss(u, model):
+        sigma = sample(u)
+        c_out = sigma * data / sqrt(sigma**2 + data**2)
+        weight = {
+            "karras": 1.0,
+            "snr": data**2 / (sigma**2 + data**2),
+            "soft-min-snr": (sigma * data) ** 2 / (sigma**2 + data**2) ** 2,
+        }[weighting]
+        return weight * (model(1.0, sigma)[0] / c_out) ** 2
+
+    return loss
+
+
+def trigflow(u, model, data=0.5):
+    t = np.arctan(exp(-1.73 + 1.4 * ndtri(u)) / data)
+    x, eps = model(np.cos(t), data * np.sin(t))  # its noise z has std sigma_d
+    return (np.cos(t) * data * eps - np.sin(t) * x) ** 2 / data**2
+
+
+def icfm(u, model):
+    t = (
+        1 - u
+    )  # torchcfm: data at 1; the part of x1 − x0 that its total noise tells, ((1−t) x0 + sigma e)/std
+    std = np.hypot(1 - t, 0.1)
+    x, eps = model(t, std)
+    return (x - (1 - t) / std * eps) ** 2
+
+
+def posterior_mean_step(u, model, steps=20_000_000):
+    alpha, sigma = vp(u)
+    beta = (
+        (0.1 + 19.9 * u) / steps
+    )  # mu_{t−1} = sqrt(a_{t−1}) b/(1−a_t) x + sqrt(1 − b)(1 − a_{t−1})/(1 − a_t) z, error over 1/T
+    return (steps * alpha / sqrt(1 - beta) * beta / sigma**2 * model(alpha, sigma)[0]) ** 2
+
+
+def jit(u, model):
+    t = expit(-0.8 + 0.8 * ndtri(u))  # data fraction
+    return (model(t, 1 - t)[0] / maximum(1 - t, 0.05)) ** 2
+
+
+def sd3_script(time, weight=lambda s: 1.0, preconditioned=True):
+    def loss(u, model):
+        sigma = time(u)
+        sigma = 3 * sigma / (1 + 2 * sigma)
+        x, eps = model(1 - sigma, sigma)
+        return weight(sigma) * ((-sigma * (eps - x)) ** 2 if preconditioned else (eps - x) ** 2)
+
+    return loss
+
+
+def logit_normal(mean, std, shift=1.0):
+    return lambda u: (t := expit(mean + std * ndtri(u))) * shift / (1 + (shift - 1) * t)
+
+
+def mode(s):
+    return lambda u: 1 - u - s * (np.cos(pi * u / 2) ** 2 - 1 + u)
+
+
+def elbo(schedule, rate, start=0.0):
+    return on_eps(schedule, lambda snr, t: rate(t), start)
+
+
+def vdm(u):
+    return from_logsnr(-(-13.3 + 18.3 * u))
+
+
+def cosine_interpolated(u, low=1e-3, high=1e3, data=0.5):
+    """k-diffusion utils.rand_cosine_interpolated(256, 32, 256)."""
+
+    def shifted(t, noise):
+        shift = 2 * log(noise / 256)
+        ends = np.array([-2 * log(low / data), -2 * log(high / data)]) - shift
+        first, last = np.arctan(exp(-0.5 * ends))
+        return -2 * log(tan(first + t * (last - first))) + shift
+
+    l = u * shifted(u, 32) + (1 - u) * shifted(u, 256)
+    return exp(-l / 2) * data
+
+
+def kdiff_v(u, data=0.5, low=1e-3, high=1e3):
+    first, last = np.arctan(low / data) * 2 / pi, np.arctan(high / data) * 2 / pi
+    return tan((first + u * (last - first)) * pi / 2) * data
+
+
+def split(u, mean=-1.2, below=0.8, above=1.6):
+    """Two half normals: a draw falls below the mode with probability below/(below + above)."""
+    share = below / (below + above)
+    return exp(
+        mean
+        + where(
+            u < share,
+            below * ndtri(minimum(u / share, 1) / 2),
+            -above * ndtri(maximum(1 - u, 0) / (1 - share) / 2),
+        )
+    )
+
+
+snr5 = lambda snr, t: minimum(snr, 5)
+LOSSES = {
+    "elbo": elbo(cos_, lambda t: 2 * pi / np.sin(pi * t)),
+    "vdm": elbo(vdm, lambda t: 18.3),
+    "score-sde-vp-likelihood": on_eps(vp, lambda snr, t: (0.1 + 19.9 * t) * (1 + snr), 1e-5),
+    "score-sde-ve-likelihood": on_eps(ve(0.01, 50), lambda snr, t: 2 * log(50 / 0.01), 1e-5),
+    "score-sde-subvp-likelihood": on_eps(subvp, lambda snr, t: (0.1 + 19.9 * t) * -np.expm1(-2 * (0.1 * t + 9.95 * t**2)) / subvp(t)[1] ** 2, 1e-5),
+    "sit-linear-likelihood": on_eps(linear, lambda snr, t: 1 / (t * (1 - t)), 1e-3, 1 - 1e-3),
+    "iddpm-cosine": on_eps(cos_), "iddpm-cosine-as-coded": on_eps(iddpm), "ddpm-linear": on_eps(vp), "score-sde-vp": on_eps(vp, start=1e-5),
+    "score-sde-subvp": on_eps(subvp, start=1e-5), "ldm-scaled-linear": on_eps(ldm), "ncsnpp-ve": on_score(lambda u: ve(0.01, 50)(1e-5 + (1 - 1e-5) * u), lambda s: s**2),
+    "ncsn": on_score(ve(0.01, 1), lambda s: s**2 / 2), "ncsnv2": on_score(ve(0.01, 50), lambda s: s**2 / 2), "dsm-unweighted-ve": on_score(ve(0.01, 50), lambda s: 1.0),
+    "sigmoid-schedule-eps": on_eps(sigmoid_schedule), "simple-linear-eps": on_eps(lambda t: (sqrt(1 - t), sqrt(t))),
+    "input-scaling-cosine-eps": on_eps(lambda t: (0.5 * cos_(t)[0], cos_(t)[1])),
+    "simple-diffusion-shifted-cosine-eps": on_eps(lambda t: from_logsnr(-2 * log(tan(np.arctan(exp(-7.5)) + t * (np.arctan(exp(7.5)) - np.arctan(exp(-7.5))))) + 2 * log(64 / 256))),
+    "laplace-eps": on_eps(lambda t: from_logsnr(-0.5 * np.sign(0.5 - t) * log(1 - 2 * abs(0.5 - t)))),
+    "laplace-v": on_v(lambda t: from_logsnr(-0.5 * np.sign(0.5 - t) * log(1 - 2 * abs(0.5 - t)))),
+    "cauchy-eps": on_eps(lambda t: from_logsnr(np.clip(0.5 * tan(pi / 2 * (1 - 2 * t)), -60, 60))), "cosine-scaled-eps": on_eps(lambda t: from_logsnr(-log(tan(pi * t / 2)))),
+    "v-cosine": on_v(cos_), "v-linear": on_v(vp), "sd2-v-scaled-linear": on_v(ldm), "ztsnr-v": on_v(ztsnr), "ztsnr-eps": on_eps(ztsnr),
+    "x-cosine": on_x(cos_), "pd-snr": on_x(cos_, lambda snr, t: snr), "pd-truncated-snr": on_x(cos_, lambda snr, t: maximum(snr, 1)),
+    "pd-snr-plus-one": on_x(cos_, lambda snr, t: snr + 1), "indi": on_x(linear), "ddpm-mu-unweighted": posterior_mean_step,
+    "lucidrains-v": on_v(cos_, lambda snr, t: snr / (snr + 1)), "lucidrains-x0": on_x(cos_, lambda snr, t: snr),
+    "p2-gamma1": on_eps(cos_, lambda snr, t: 1 / (1 + snr)), "p2-gamma0.5": on_eps(cos_, lambda snr, t: (1 + snr) ** -0.5), "p2-linear": on_eps(vp, lambda snr, t: 1 / (1 + snr)),
+    "min-snr-5-eps": on_eps(cos_, lambda snr, t: minimum(snr, 5) / snr), "min-snr-5-x": on_x(cos_, snr5), "min-snr-5-v": on_v(cos_, lambda snr, t: minimum(snr, 5) / (snr + 1)),
+    "min-snr-5-eps-scaled-linear": on_eps(ldm, lambda snr, t: minimum(snr, 5) / snr), "diffusers-sdxl-min-snr-v": on_v(ldm, lambda snr, t: minimum(snr, 5) / snr + 1),
+    "soft-min-snr-4": on_x(cos_, lambda snr, t: 1 / (1 / snr + 1 / 4)), "debiased-cosine": on_eps(cos_, lambda snr, t: 1 / sqrt(snr)),
+    "debiased-scaled-linear": on_eps(ldm, lambda snr, t: 1 / sqrt(minimum(snr, 1000))), "kohya-debiased-v": on_v(ldm, lambda snr, t: 1 / (minimum(snr, 1000) + 1)),
+    **{f"sigmoid-bias{b}": on_x(cos_, lambda snr, t, b=b: 2 * pi / np.sin(pi * t) * exp(b) * expit(log(snr) - b)) for b in (0, 2, -3)},
+    "edm": edm(), "edm2": edm(-0.4, 1.0), "edm-sd3-study": edm(0.0, 0.6), "sgm-edm-v": edm(data=1.0), "sgm-edm-eps": edm(weight=lambda s, d: s**-2.0),
+    "consistency-models-karras": edm(weight=lambda s, d: s**-2.0 + d**-2.0), "edm-repo-ve": on_x(ve(0.02, 100), lambda snr, t: snr), "trigflow": trigflow,
+    "kdiff-lognormal-karras": kdiff(lambda u: exp(-1.2 + 1.2 * ndtri(u)), "karras"), "kdiff-lognormal-soft-min-snr": kdiff(lambda u: exp(-1.2 + 1.2 * ndtri(u)), "soft-min-snr"),
+    "kdiff-loglogistic-karras": kdiff(lambda u: exp(log(0.5) + 0.5 * 2 * arctanh(2 * u - 1)), "karras"), "kdiff-loguniform-karras": kdiff(lambda u: 0.01 * 8000**u, "karras"),
+    "kdiff-v-diffusion-karras": kdiff(kdiff_v, "karras"), "kdiff-v-diffusion-snr": kdiff(kdiff_v, "snr"), "kdiff-split-lognormal-karras": kdiff(split, "karras"),
+    "kdiff-cosine-interpolated-soft-min-snr": kdiff(cosine_interpolated, "soft-min-snr"),
+    "diffusers-edm-style": on_x(lambda u: (np.ones_like(u), (80 ** (1 / 7) + u * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7)),
+    "fm-ot": flow(lambda u: u), "rectified-flow": flow(lambda u: 1 - (1e-3 + (1 - 1e-3) * u)), "fm-ot-sigma-min": velocity(lambda t: (1 - t, 1e-4 + (1 - 1e-4) * t)),
+    "torchcfm-icfm": icfm, "fm-polynomial2": velocity(lambda t: ((1 - t) ** 2, 1 - (1 - t) ** 2)), "fm-linear-vp": velocity(lambda t: (1 - t, sqrt(1 - (1 - t) ** 2))),
+    "fm-cosine": velocity(cos_), "fm-vp": velocity(vp), "sit-linear-eps": on_eps(linear, start=1e-3, end=1 - 1e-3),
+    "sit-linear-eps-velocity-weighted": on_eps(linear, lambda snr, t: (1 - t) ** -2.0, 1e-3, 1 - 1e-3),
+    "sd3": flow(logit_normal(0, 1)), "sd3-ln-1-0.6": flow(logit_normal(1, 0.6)), "sd3-ln-0.5-0.6": flow(logit_normal(0.5, 0.6)), "sd3-ln-minus0.5-1": flow(logit_normal(-0.5, 1)),
+    "sd3-shift3": flow(logit_normal(0, 1, 3)), "flux": flow(lambda u: exp(1.15) / (exp(1.15) + (1 / expit(ndtri(u)) - 1))), "meanflow": flow(logit_normal(-0.4, 1)),
+    "meanflow-as-coded": flow(lambda u: logit_normal(-0.4, 1)(sqrt(u))), "jit": jit, "sd3-cosmap": flow(lambda u: 1 - 1 / (tan(pi * u / 2) + 1)),
+    "sd3-mode-1.29": flow(mode(1.29)), "sd3-mode-1.75": flow(mode(1.75)), "sd3-mode-minus0.5": flow(mode(-0.5)), "fm-shift3": flow(lambda u: 3 * u / (1 + 2 * u)),
+    "wan-bell": flow(lambda u: 5 * u / (1 + 4 * u), lambda t: exp(-2 * (t - 0.5) ** 2) - exp(-0.5)),
+    "pi0": flow(lambda u: 0.999 * u ** (1 / 1.5) + 0.001), "u-shaped": flow(lambda u: 1e-5 + (1 - 2e-5) * (0.5 + np.arcsinh((2 * u - 1) * sinh(2)) / 4)),
+    "diffusers-sd3": sd3_script(logit_normal(0, 1)), "diffusers-sd3-sigma-sqrt": sd3_script(lambda u: u, lambda s: s**-2.0),
+    "diffusers-sd3-cosmap": sd3_script(lambda u: u, lambda s: 2 / (pi * (1 - 2 * s + 2 * s**2))), "diffusers-sd3-ln0.5": sd3_script(logit_normal(-0.5, 1), preconditioned=False),
+    "smalldiffusion": on_eps(ve(0.02, 10)),
+    "smalldiffusion-v": lambda u, model: (lambda s, off: (off[1] / np.hypot(1, s) - s / np.hypot(1, s) * off[0]) ** 2)(ve(0.02, 10)(u)[1], model(*ve(0.02, 10)(u))),
+}  # fmt: skip

@@ -1,0 +1,186 @@
+"""The toy environment and the learning loop: rewards and goals kept over seeds, the gain law in DPO, interruption."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import diffviz as dv
+from diffviz.policy import bandit, surrogates
+from diffviz.theory import elbo_mixture
+
+
+class Slope:
+    """Utility 2 x₁: what DPO's optimum moves by is known."""
+
+    def step(self, action):
+        return (
+            np.zeros(0),
+            2 * np.asarray(action)[..., 0],
+            None,
+            None,
+            {"goal": np.zeros(len(action), int)},
+        )
+
+
+def test_the_environment_has_gymnasiums_interface_and_four_goals():
+    env = bandit.FourGoals()
+    observation, info = env.reset(seed=0)
+    assert observation.shape == (0,) and info == {}
+    _, reward, terminated, truncated, info = env.step(np.array([1.5, 1.5]))
+    assert reward == 1 and terminated and not truncated and info["goal"] == 0
+    _, reward, terminated, truncated, info = env.step(env.goals + np.array([env.width, 0]))
+    assert (
+        np.allclose(reward, np.exp(-0.5))
+        and terminated.all()
+        and not truncated.any()
+        and (info["goal"] == range(4)).all()
+    )
+
+
+def test_the_first_policy_is_the_standard_normal_and_its_reward_the_closed_form():
+    x = bandit.act(bandit.Flow(3), 40_000, torch.Generator().manual_seed(0))[-1]
+    assert x.mean(0).abs().max() < 0.02 and (x.std(0) - 1).abs().max() < 0.02
+    reward, width = bandit.FourGoals().step(x.numpy())[1], 0.35**2
+    assert reward.mean() == pytest.approx(
+        4 * width / (1 + width) * np.exp(-2.25 / (1 + width)), abs=4 * reward.std() / 200
+    )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m, x: dv.elbo(m, x, levels=600).nats,
+        lambda m, x: -dv.log_likelihood(m, x, steps=80)[0],
+    ],
+)
+def test_a_float32_network_has_the_likelihood_of_the_normal_that_it_is(call):
+    x = torch.tensor([[0.3, -1.0]], dtype=torch.float64).expand(40, 2)
+    found = call(bandit.Flow(0), x)
+    exact = np.log(2 * np.pi) + 1.09 / 2
+    assert abs(found.mean().item() - exact) < 4 * found.std().item() / 40**0.5 + 1e-3
+
+
+def test_fpo_reaches_the_reward_and_keeps_its_goals_at_every_seed():
+    for seed in range(3):
+        found = bandit.learn("fpo", iterations=12, seed=seed)
+        assert found.reward[0] < 0.09 and found.reward[-1] > 0.45 and min(found.goals) >= 3, (
+            seed,
+            found.reward,
+            found.goals,
+        )
+
+
+@pytest.mark.parametrize(
+    ("method", "iterations", "reward"), [("awr", 6, 0.3), ("ddpo", 6, 0.09), ("dpo", 8, 0.12)]
+)
+def test_the_other_methods_learn_too(method, iterations, reward):
+    found = bandit.learn(method, iterations=iterations, rate=5e-4 if method == "dpo" else 1e-3)
+    assert found.reward[0] < 0.09 and found.reward[-1] > reward, found.reward
+
+
+def test_awr_loses_goals_that_fpo_keeps():
+    assert bandit.learn("awr", iterations=10).goals[-1] < 3
+
+
+@pytest.mark.parametrize(("mode", "beta"), [("u", 1.0), ("u", 4.0), ("eps", 8.0)])
+def test_dpo_moves_a_mean_as_the_gain_law_says(mode, beta):
+    """Optimum 2/(β κ), on three seeds within their spread and 5 % for the noise of the draws."""
+    objective, ends = surrogates.MODES[mode], []
+    expected = 2 / (beta * elbo_mixture.gain(objective))
+    for seed in range(3):
+        model = bandit.Shift()
+        options = {"objective": objective, "beta": beta, "scale": 1.0, "draws": 16, "batch": 256}
+        bandit.learn(
+            "dpo",
+            Slope(),
+            model=model,
+            iterations=90,
+            epochs=1,
+            rate=0.05 * expected,
+            seed=seed,
+            **options,
+        )
+        ends.append(model.mean[0].item())
+    assert abs(np.mean(ends) - expected) < 0.05 * expected + 2 * np.std(ends, ddof=1) / 3**0.5, (
+        ends,
+        expected,
+    )
+
+
+def test_interruption_keeps_what_was_learned():
+    def stop(history):
+        if len(history.reward) == 4:
+            raise KeyboardInterrupt
+
+    found = bandit.learn("fpo", iterations=50, callback=stop)
+    assert len(found.reward) == 4
+    assert any(
+        (p - q).abs().max() > 1e-3
+        for p, q in zip(found.model.parameters(), bandit.Flow(0).parameters(), strict=True)
+    )
+
+
+def test_the_same_seed_gives_the_same_curve():
+    one, two = (bandit.learn("fpo", iterations=2, seed=7).reward for _ in range(2))
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "says"),
+    [
+        ("ppo", {}, "fpo, awr"),
+        ("fpo", {"clipp": 1}, "clipp"),
+        ("fpo", {"batch": 1}, "batch >= 2"),
+        ("fpo", {"iterations": -1}, "iterations >= 0"),
+        ("awr", {"epochs": 0}, "epochs >= 1"),
+        ("fpo", {"keep": float("nan")}, "keep"),
+    ],
+)
+def test_unknown_methods_and_options_that_make_no_sense_are_refused(method, options, says):
+    with pytest.raises(ValueError, match=says):
+        bandit.learn(method, **options)
+
+
+def test_equal_rewards_are_refused():
+    class Flat(bandit.FourGoals):
+        def step(self, action):
+            return (
+                np.zeros(0),
+                np.ones(len(action)),
+                None,
+                None,
+                {"goal": np.zeros(len(action), int)},
+            )
+
+    with pytest.raises(ValueError, match="all advantages are equal"):
+        bandit.learn("fpo", Flat())
+
+
+@pytest.mark.parametrize("mode", ["u", "eps"])
+def test_the_kl_term_is_the_kl_of_two_gaussians_times_the_gain(mode):
+    """Both policies have variance 1, so KL = |mean|²/2 and every weighting counts it κ(1) times."""
+    model, first = bandit.Shift(), bandit.Shift()
+    model.mean.data = torch.tensor([0.6, -0.3], dtype=torch.float64)
+    x = model.mean.detach() + torch.randn(
+        20_000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    how = SimpleNamespace(objective=surrogates.MODES[mode], rng=np.random.default_rng(0))
+    found = bandit._kept([x], first, how)(model).item()
+    assert found == pytest.approx(elbo_mixture.gain(surrogates.MODES[mode]) * 0.45 / 2, rel=2e-3)
+    assert bandit._kept([x], first, how)(first).item() == 0
+
+
+def test_a_kl_term_holds_a_policy_back():
+    free, held = (bandit.learn("awr", iterations=4, keep=keep).reward[-1] for keep in (0.0, 3.0))
+    assert held < free - 0.1
+
+
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [([1.0, 2.0, 3.0], r"in the plane.*\(3,\)"), ([np.nan, 0.0], "action must be finite")],
+)
+def test_actions_are_points_in_the_plane(action, says):
+    with pytest.raises(ValueError, match=says):
+        bandit.FourGoals().step(action)

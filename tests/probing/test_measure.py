@@ -1,0 +1,278 @@
+"""The probe on losses written from the papers' own pseudo-code: kinds, densities, factors; traps; bad input; nothing left behind."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import diffviz as dv
+from diffviz.probing.measure import probe
+
+
+def wide(t, x):
+    return t.reshape(-1, *[1] * (x.ndim - 1))
+
+
+def cosine(x):
+    t = torch.rand(len(x))
+    return (
+        t,
+        wide(torch.cos(torch.pi * t / 2), x),
+        wide(torch.sin(torch.pi * t / 2), x),
+        torch.randn_like(x),
+    )
+
+
+def eps_cosine(model, x):
+    t, a, s, e = cosine(x)
+    return ((model(a * x + s * e, t) - e) ** 2).mean()
+
+
+def x_cosine(model, x):
+    t, a, s, e = cosine(x)
+    return ((model(a * x + s * e, t) - x) ** 2).mean()
+
+
+def v_cosine(model, x):
+    t, a, s, e = cosine(x)
+    return ((model(a * x + s * e, t) - (a * e - s * x)) ** 2).mean()
+
+
+def score_ve(model, x):
+    sigma = wide(0.01 * 5000 ** torch.rand(len(x)), x)
+    e = torch.randn_like(x)
+    return (sigma**2 * (model(x + sigma * e, sigma) + e / sigma) ** 2).mean()
+
+
+def edm_output(model, x, sd=0.5):
+    sigma = wide((1.2 * torch.randn(len(x)) - 1.2).exp(), x)
+    z = x + sigma * torch.randn_like(x)
+    skip, out, scale = (
+        sd**2 / (sigma**2 + sd**2),
+        sigma * sd / (sigma**2 + sd**2).sqrt(),
+        1 / (sigma**2 + sd**2).sqrt(),
+    )
+    weight = (sigma**2 + sd**2) / (sigma * sd) ** 2
+    return (weight * (skip * z + out * model(scale * z, sigma.log() / 4) - x) ** 2).mean()
+
+
+def flow(model, x):
+    t, e = torch.rand(len(x)), torch.randn_like(x)
+    return ((model((1 - wide(t, x)) * x + wide(t, x) * e, t) - (e - x)) ** 2).mean()
+
+
+CASES = {
+    "eps": (eps_cosine, "eps", lambda l: 1 / np.cosh(l / 2)),
+    "x": (x_cosine, "x", lambda l: np.exp(-l) / np.cosh(l / 2)),
+    "v": (v_cosine, "v", lambda l: np.exp(-l / 2)),
+    "score": (score_ve, "score", np.ones_like),
+    "F": (edm_output, "F", lambda l: np.exp(-(((l - 2.4) / 2.4) ** 2) / 2) * (np.exp(-l) + 0.25)),
+    "u": (flow, "u", lambda l: np.exp(-l / 2)),
+}
+
+
+def deviation(measured, closed):
+    edges = measured.edges()
+    w, _ = measured.weighting(edges)
+    nodes, rule = np.polynomial.legendre.leggauss(20)
+    ratio = w / (rule @ closed((edges[1:] + edges[:-1]) / 2 + np.diff(edges) / 2 * nodes[:, None]))
+    return np.abs(ratio / np.median(ratio) - 1).max()
+
+
+@pytest.fixture(scope="module")
+def x():
+    return torch.randn(128, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_target_and_weighting_are_found_to_a_permille(name, x):
+    loss, kind, closed = CASES[name]
+    measured = probe(loss, x)
+    assert measured.kind.startswith(kind)
+    assert deviation(measured, closed) < 2e-3
+    assert (
+        len(measured.logsnr)
+        == len(measured.factor)
+        == len(measured.alpha)
+        == len(measured.target[0])
+        == 20_000
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_factor_is_exact_draw_by_draw(name, x):
+    """factor = multiplier·gain², both read off; against c·gain² from the recipe, in the paper's own scales."""
+    measured = probe(CASES[name][0], x, draws=500)
+    order = np.argsort(measured.logsnr)
+    logsnr, factor = measured.logsnr[order], measured.factor[order]
+    wanted = {
+        "eps": 1,
+        "x": np.exp(-logsnr),
+        "v": 1 + np.exp(-logsnr),
+        "score": 1,
+        "F": 1 + 4 * np.exp(-logsnr),
+        "u": (1 + np.exp(-logsnr / 2)) ** 2,
+    }
+    ratio = factor / wanted[name]
+    middle = np.abs(logsnr) < 12
+    assert np.ptp(ratio[middle]) < 2e-2 * np.median(ratio[middle])
+
+
+def test_losses_of_one_number_and_of_one_per_sample_agree(x):
+    def each(model, x):
+        t, a, s, e = cosine(x)
+        return ((model(a * x + s * e, t) - e) ** 2).flatten(1).mean(1)
+
+    one, two = probe(eps_cosine, x, draws=2000), probe(each, x, draws=2000)
+    assert dv.compare(one, two).deviation < 1e-3
+
+
+def test_as_is_draws_are_the_losses_own_and_carry_errors(x):
+    measured = probe(flow, x, mode="as-is", generator=torch.Generator().manual_seed(1))
+    edges = np.linspace(-4, 4, 9)
+    w, stderr = measured.weighting(edges)
+    p, _ = measured.density(edges)
+    known = np.diff(-2 * np.exp(-edges / 2)) / np.diff(edges)
+    ratio = w / known
+    assert (np.abs(ratio / np.median(ratio) - 1) < 6 * stderr / w + 0.02).all() and (
+        stderr > 0
+    ).all()
+    assert np.abs(p - np.diff(1 / (1 + np.exp(-edges / 2))) / np.diff(edges)).max() < 0.01
+
+
+def test_data_rescaled_inside_the_loss_are_seen_through(x):
+    def rescaled(model, x):
+        return flow(model, 2 * x - 1)
+
+    measured = probe(rescaled, x)
+    assert measured.kind == "u" and measured.scale == pytest.approx(2, rel=1e-3)
+    assert deviation(measured, lambda l: np.exp(-l / 2)) < 2e-3
+
+
+def test_an_output_under_a_name_and_a_network_by_name(x):
+    class Trainer:
+        def __init__(self):
+            self.net = nn.Conv2d(3, 3, 1)
+
+        def loss(self, x):
+            t, e = torch.rand(len(x)), torch.randn_like(x)
+            return ((self.net((1 - wide(t, x)) * x + wide(t, x) * e) - (e - x)) ** 2).mean()
+
+    trainer = Trainer()
+    before = [p.clone() for p in trainer.net.parameters()]
+    measured = probe(trainer.loss, x, model="net")
+    assert measured.kind == "u"
+    assert all(
+        p.grad is None and torch.equal(p, q)
+        for p, q in zip(trainer.net.parameters(), before, strict=True)
+    )
+    assert trainer.net(x).shape == x.shape  # the network answers again as it did
+
+    def wrapped(model, x):
+        t, e = torch.rand(len(x)), torch.randn_like(x)
+        return (
+            (model((1 - wide(t, x)) * x + wide(t, x) * e, timestep=t).sample - (e - x)) ** 2
+        ).mean()
+
+    assert probe(wrapped, x, output="sample").kind == "u"
+
+
+def test_nothing_is_left_behind_also_after_an_exception(x):
+    net = nn.Linear(2, 2).eval()
+
+    def broken(model, x):
+        torch.rand(3)
+        raise RuntimeError("mine")
+
+    torch.manual_seed(5)
+    expected = torch.rand(4)
+    for loss, fails in ((flow, False), (broken, True)):
+        torch.manual_seed(5)
+        state = np.random.get_state()[1].copy()  # noqa: NPY002
+        if fails:
+            with pytest.raises(RuntimeError, match="mine"):
+                probe(loss, x, model=net)
+        else:
+            probe(loss, x, model=net, draws=500)
+        assert torch.equal(torch.rand(4), expected) and (np.random.get_state()[1] == state).all()  # noqa: NPY002
+        assert not net.training and all(p.grad is None for p in net.parameters())
+        assert net(torch.ones(1, 2)).shape == (1, 2)
+
+
+def test_the_same_seed_gives_the_same_measurement(x):
+    one, two = (
+        probe(flow, x, draws=500, generator=torch.Generator().manual_seed(4)) for _ in range(2)
+    )
+    assert np.array_equal(one.logsnr, two.logsnr) and np.array_equal(one.factor, two.factor)
+
+
+def test_a_huber_loss_is_named_and_its_factor_local(x):
+    def huber(model, x):
+        t, e = torch.rand(len(x)), torch.randn_like(x)
+        return nn.functional.huber_loss(
+            model((1 - wide(t, x)) * x + wide(t, x) * e, t), e - x, delta=0.5
+        )
+
+    assert any("not a squared loss" in note for note in probe(huber, x, draws=500).notes)
+
+
+def test_noise_drawn_outside_torch_is_named(x):
+    def outside(model, x):
+        t, e = torch.rand(len(x)), torch.from_numpy(np.random.randn(*x.shape)).float()  # noqa: NPY002
+        return ((model((1 - wide(t, x)) * x + wide(t, x) * e, t) - (e - x)) ** 2).mean()
+
+    assert any("not drawn by torch" in note for note in probe(outside, x, draws=1000).notes)
+
+
+def test_a_source_that_is_not_gaussian_is_named(x):
+    x = torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def uniform(model, x):
+        t, e = torch.rand(len(x)), 3**0.5 * (2 * torch.rand_like(x) - 1)
+        return ((model((1 - wide(t, x)) * x + wide(t, x) * e, t) - (e - x)) ** 2).mean()
+
+    assert any("not Gaussian" in note for note in probe(uniform, x, draws=500).notes)
+
+
+@pytest.mark.parametrize(
+    ("loss", "says"),
+    [
+        (lambda model, x: (x * torch.randn_like(x)).mean(), "never calls its network"),
+        (lambda model, x: model(x + torch.randn_like(x)).detach().mean(), "no gradient"),
+        (
+            lambda model, x: (
+                (model(x + torch.randn_like(x)) * 0).sum().detach() + x.sum().requires_grad_()
+            ),
+            "ignores the output|no gradient",
+        ),
+        (lambda model, x: 3.0, "must return a tensor"),
+        (lambda model, x: model(x[:, :1] + torch.randn_like(x[:, :1])).mean(), "inputs="),
+        ("flow", "callable"),
+    ],
+)
+def test_a_loss_that_cannot_be_probed_is_refused_with_the_way_out(loss, says, x):
+    with pytest.raises((ValueError, TypeError), match=says):
+        probe(loss, x, draws=200)
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (torch.zeros(4, 2, dtype=torch.int64), "floating-point"), (torch.ones(4), "at least 2 numbers"), (np.ones((4, 2)), "tensor"),
+        (torch.full((4, 2), float("nan")), "finite"), (torch.zeros(4, 2), "zeros"),
+    ],
+)  # fmt: skip
+def test_data_of_the_wrong_kind_are_refused(bad, says):
+    with pytest.raises((ValueError, TypeError), match=says):
+        probe(flow, bad)
+
+
+@pytest.mark.parametrize("setting", [{"mode": "exact"}, {"draws": 3}, {"batch": 0}])
+def test_settings_out_of_range_are_refused(setting, x):
+    with pytest.raises(ValueError, match="got"):
+        probe(flow, x, **setting)
+
+
+def test_edges_that_do_not_increase_are_refused(x):
+    with pytest.raises(ValueError, match="strictly increasing"):
+        probe(flow, x, draws=200).weighting([1, 0])

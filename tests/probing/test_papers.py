@@ -1,0 +1,48 @@
+"""The third route: the papers' own losses (those of test_recipes, in each paper's time and scales), run as training losses and probed."""
+
+import numpy as np
+import pytest
+import torch
+from paper_losses import LOSSES
+
+import diffviz as dv
+from diffviz.probing.measure import probe
+
+X = torch.randn(128, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def as_training_loss(paper):
+    """loss(model, x): u and eps are drawn, z and the factor of a unit eps error are the paper's; the target is written as eps."""
+
+    def loss(model, x):
+        scales = []
+
+        def unit(alpha, sigma):
+            scales.append((alpha, sigma))
+            return -sigma / alpha, np.ones_like(sigma)
+
+        u, eps = torch.rand(len(x), dtype=x.dtype).numpy(), torch.randn_like(x)
+        with np.errstate(all="ignore"):
+            factor = paper(u, unit)
+        alpha, sigma, factor = (
+            torch.from_numpy(np.broadcast_to(v, u.shape).copy())[:, None]
+            for v in (*scales[-1], factor)
+        )
+        return (factor * (model(alpha * x + sigma * eps) - eps) ** 2).mean()
+
+    return loss
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_papers_loss_weights_as_the_entry_says(name):
+    measured, known = probe(as_training_loss(LOSSES[name]), X), dv.objective(name)
+    mass, bound = {"cauchy-eps": (0.98, 0.01), "sd3-mode-1.75": (0.998, 0.03)}.get(
+        name, (0.998, 0.01)
+    )  # clips at 60; has a spike at 0
+    edges = measured.edges(mass=mass)
+    wanted = known.weighting(
+        np.linspace(edges[:-1], edges[1:], 401)[:-1] + np.diff(edges) / 800
+    ).mean(0)
+    ratio = measured.weighting(edges)[0] / wanted
+    assert measured.kind == "eps"
+    assert np.abs(ratio / np.median(ratio) - 1).max() < bound

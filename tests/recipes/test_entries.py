@@ -1,0 +1,369 @@
+"""Each entry of the catalogue three times: derived by the rule, stated in closed form, and trained by its own paper's loss."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from numpy import cosh, exp, log, maximum, minimum, pi, sqrt, where
+from paper_losses import LOSSES
+from scipy import stats
+from scipy.special import expit, ndtr
+
+import diffviz as dv
+from diffviz.theory import analysis
+from diffviz.theory.analysis import verdict
+
+ALL = list(dv.catalogue)
+WITHOUT_CLOSED_FORM = {
+    "kdiff-cosine-interpolated-soft-min-snr",
+    "sd3-mode-1.29",
+    "sd3-mode-1.75",
+    "sd3-mode-minus0.5",
+}
+
+
+def inside(objective, low=-40.0, high=40.0, n=2001):
+    """Grid over the support, a hair inside its ends, where anchoring is easy."""
+    ends = objective.law.support()
+    return np.linspace(max(low, ends[0]) + 1e-9, min(high, ends[1]) - 1e-9, n)
+
+
+def deviation(w, other):
+    """Largest relative difference of two curves after anchoring both where the first is largest in the middle."""
+    anchor = len(w) // 2
+    return np.abs((w / w[anchor]) / (other / other[anchor]) - 1).max()
+
+
+def test_the_catalogue_has_every_recipe():
+    assert (
+        len(ALL) == 104
+        and {o.name for o in dv.catalogue.values() if o.stated is None} == WITHOUT_CLOSED_FORM
+    )
+    assert all(
+        o.source and 2011 <= o.year <= 2025 and name == o.name for name, o in dv.catalogue.items()
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in WITHOUT_CLOSED_FORM])
+def test_derived_weighting_is_the_stated_one(name):
+    o = dv.objective(name)
+    grid = inside(o)
+    assert deviation(o.weighting(grid), o.stated(grid)) < 1e-11
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_weighting_is_finite_positive_and_ends_with_its_support(name):
+    o = dv.objective(name)
+    low, high = o.law.support()
+    w = o.weighting(inside(o))
+    assert np.isfinite(w).all() and (w >= 0).all() and (w > 0).mean() > 0.99
+    assert (
+        o.weighting([max(low - 0.1, -40), min(high + 0.1, 40)])[
+            [np.isfinite(low), np.isfinite(high)]
+        ]
+        == 0
+    ).all()
+    assert o.weighting(0.5 * (inside(o)[0] + inside(o)[-1])).shape == ()
+
+
+def test_functions_of_the_entries_pickle_and_copy():
+    functions = [
+        function
+        for o in dv.catalogue.values()
+        for function in (o.stated, o.multiplier, o.target.a, o.target.b)
+        if getattr(function, "__module__", "").startswith("diffviz.recipes")
+    ]
+    assert len(functions) > 90
+    for function in functions:
+        assert pickle.loads(pickle.dumps(function)) is function
+        assert copy.deepcopy(function) is function
+
+
+# closed forms once more, written from the formulas of the papers and of Kingma & Gao's table, not from the entries
+def sech(l):
+    return 1 / cosh(l)
+
+
+def softplus(l):
+    return np.logaddexp(0, l)
+
+
+def normal(l, mean, std):
+    return exp(-(((l - mean) / std) ** 2) / 2)
+
+
+def beta_linear(l):
+    return sqrt(0.1**2 + 2 * 19.9 * softplus(-l))
+
+
+def beta_ldm(l, s0=0.0291547594742265, d=0.08038975202680673):
+    return (s0**3 + 3 * d * softplus(-l) / 1000) ** (2 / 3)
+
+
+FLOW = lambda l: (1 + exp(-l / 2)) ** 2
+EDM = lambda l, sd=0.5: exp(-l) + sd**2
+CLOSED = {
+    **dict.fromkeys(["elbo", "vdm", "vdm-discrete", "score-sde-vp-likelihood", "score-sde-subvp-likelihood", "ncsnpp-ve", "edm-repo-ve"], np.ones_like),
+    **dict.fromkeys(["fm-ot", "v-cosine", "pd-snr-plus-one", "fm-cosine", "rectified-flow", "fm-ot-sigma-min", "kdiff-v-diffusion-karras"], lambda l: exp(-l / 2)),
+    **dict.fromkeys(["iddpm-cosine", "pd-snr", "lucidrains-v", "lucidrains-x0"], lambda l: sech(l / 2)),
+    **dict.fromkeys(["min-snr-5-eps", "min-snr-5-x", "min-snr-5-v"], lambda l: sech(l / 2) * minimum(1, 5 * exp(-l))),
+    "iddpm-cosine-as-coded": lambda l: expit(l) * expit(-l) / sqrt(expit(l) * (1 - np.cos(0.004 / 1.008 * pi) ** 2 * expit(l))),
+    "ddpm-linear": lambda l: expit(-l) / beta_linear(l), "v-linear": lambda l: exp(-l) / beta_linear(l), "fm-vp": beta_linear,
+    "ldm-scaled-linear": lambda l: expit(-l) / beta_ldm(l), "sd2-v-scaled-linear": lambda l: exp(-l) / beta_ldm(l),
+    "dsm-unweighted-ve": exp, "simple-linear-eps": lambda l: sech(l / 2) ** 2, "input-scaling-cosine-eps": lambda l: sech(l / 2 + log(2)),
+    "simple-diffusion-shifted-cosine-eps": lambda l: sech((l + 2 * log(4)) / 2), "laplace-eps": lambda l: exp(-2 * abs(l)),
+    "laplace-v": lambda l: exp(-2 * abs(l)) * (1 + exp(-l)), "cauchy-eps": lambda l: 1 / (1 + 4 * l**2), "cosine-scaled-eps": sech,
+    "x-cosine": lambda l: exp(-l) * sech(l / 2), "pd-truncated-snr": lambda l: sech(l / 2) * maximum(1, exp(-l)),
+    "indi": lambda l: exp(-l) * sech(l / 4) ** 2, "ddpm-mu-unweighted": beta_linear, "p2-gamma1": lambda l: sech(l / 2) / (1 + exp(l)),
+    "p2-gamma0.5": lambda l: sech(l / 2) / sqrt(1 + exp(l)), "p2-linear": lambda l: expit(-l) ** 2 / beta_linear(l),
+    "min-snr-5-eps-scaled-linear": lambda l: expit(-l) / beta_ldm(l) * minimum(1, 5 * exp(-l)),
+    "diffusers-sdxl-min-snr-v": lambda l: exp(-l) / beta_ldm(l) * (minimum(exp(l), 5) / exp(l) + 1),
+    "soft-min-snr-4": lambda l: sech(l / 2) * 4 / (4 + exp(l)), "debiased-cosine": lambda l: sech(l / 2) * exp(-l / 2),
+    "sigmoid-bias0": lambda l: expit(-l), "sigmoid-bias2": lambda l: expit(2 - l), "sigmoid-bias-3": lambda l: expit(-3 - l),
+    "edm": lambda l: normal(l, 2.4, 2.4) * EDM(l), "edm2": lambda l: normal(l, 0.8, 2) * EDM(l), "edm-sd3-study": lambda l: normal(l, 0, 1.2) * EDM(l),
+    "consistency-models-karras": lambda l: normal(l, 2.4, 2.4) * EDM(l), "sgm-edm-v": lambda l: normal(l, 2.4, 2.4) * EDM(l, 1.0),
+    "sgm-edm-eps": lambda l: normal(l, 2.4, 2.4), "trigflow": lambda l: normal(l, 3.46, 2.8) * EDM(l), "kdiff-lognormal-karras": lambda l: normal(l, 2.4, 2.4) * EDM(l),
+    "edm-monotonic": lambda l: where(l < -3.307777482987498, normal(-3.307777482987498, 2.4, 2.4) * EDM(-3.307777482987498), normal(l, 2.4, 2.4) * EDM(l)),
+    "kdiff-loguniform-karras": EDM, "kdiff-loglogistic-karras": lambda l: sech(l / 4 - log(2) / 2) ** 2 * 0 + stats.logistic.pdf(l, 2 * log(2), 1) * EDM(l),
+    "diffusers-edm-style": lambda l: exp(-l) * exp(-l / 14), "fm-polynomial2": lambda l: expit(-l / 2) / sqrt(expit(l / 2)),
+    "fm-linear-vp": lambda l: sqrt(1 + exp(-l)), "sit-linear-eps": lambda l: sech(l / 4) ** 2, "sit-linear-eps-velocity-weighted": lambda l: exp(-l / 2),
+    "sd3": lambda l: normal(l, 0, 2) * FLOW(l), "sd3-ln-1-0.6": lambda l: normal(l, -2, 1.2) * FLOW(l), "sd3-ln-0.5-0.6": lambda l: normal(l, -1, 1.2) * FLOW(l),
+    "sd3-ln-minus0.5-1": lambda l: normal(l, 1, 2) * FLOW(l), "sd3-shift3": lambda l: normal(l, -2 * log(3), 2) * FLOW(l), "flux": lambda l: normal(l, -2.3, 2) * FLOW(l),
+    "meanflow": lambda l: normal(l, 0.8, 2) * FLOW(l), "sd3-cosmap": lambda l: sech(l / 2) * FLOW(l), "jit": lambda l: normal(l, -1.6, 1.6) * exp(-l) / maximum(expit(-l / 2), 0.05) ** 2,
+    "diffusers-sd3": lambda l: normal(l, -2 * log(3), 2) * exp(-l), "diffusers-sd3-ln0.5": lambda l: normal(l, 1 - 2 * log(3), 2) * FLOW(l),
+    "smalldiffusion-v": lambda l: 1 + exp(-l),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_derived_weighting_is_the_papers_closed_form(name):
+    o = dv.objective(name)
+    grid = inside(o, -20, 20)
+    assert deviation(o.weighting(grid), CLOSED[name](grid)) < 1e-10
+
+
+@pytest.mark.parametrize("centre", [-1.5, 1.0, 3.5])
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_papers_own_loss_is_half_the_integral_of_w(name, centre):
+    def bump(logsnr):  # what an imaginary model's eps error is at each level
+        return exp(-((logsnr - centre) ** 2) / 2)
+
+    def model(alpha, sigma):
+        eps = sqrt(bump(2 * log(alpha / sigma)))
+        return -sigma / alpha * eps, eps
+
+    z = np.linspace(
+        -7.5, 7.5, 20_001
+    )  # u = Phi(z): the ends of the unit interval as fine as its middle
+    with np.errstate(under="ignore"):
+        trained = np.trapezoid(LOSSES[name](ndtr(z), model) * stats.norm.pdf(z), z)
+    o = dv.objective(name)
+    low, high = (
+        maximum(o.law.support()[0], centre - 9),
+        minimum(o.law.support()[1], centre + 9),
+    )
+    edges = (
+        np.linspace(np.cbrt(low), np.cbrt(high), 40_001) ** 3
+    )  # fine about 0, where mode(1.75) has its spike
+    grid = (edges[1:] + edges[:-1]) / 2
+    assert 0.5 * (o.weighting(grid) * bump(grid) * np.diff(edges)).sum() == pytest.approx(
+        trained, rel=2e-6
+    )
+
+
+def test_every_recipe_has_its_papers_loss_but_the_two_with_another_route():
+    assert set(ALL) - set(LOSSES) == {
+        "vdm-discrete",
+        "edm-monotonic",
+    }  # a T-step sum and a definition by the curve itself
+
+
+def test_the_discrete_vdm_loss_is_its_sum_over_steps():
+    o, steps = dv.objective("vdm-discrete"), np.arange(1, 1001) / 1000
+    gamma = lambda t: -13.3 + 18.3 * t
+    bump = lambda l: exp(-((l - 1) ** 2) / 18)
+    summed = (
+        0.5 * 1000 * np.expm1(gamma(steps) - gamma(steps - 1e-3)) * bump(-gamma(steps))
+    ).mean()
+    low, high = o.law.support()
+    grid = np.linspace(low, high, 200_001)
+    grid = (grid[1:] + grid[:-1]) / 2
+    assert 0.5 * (o.weighting(grid) * bump(grid)).mean() * (high - low) == pytest.approx(
+        summed, rel=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("ddpm-linear", -10.049957, np.inf), ("vdm", -5, 13.3), ("score-sde-vp", -10.049957, 13.814516), ("ncsnpp-ve", -7.824046, 9.210170), ("ncsnv2", -7.824046, 9.210340),
+     ("ncsn", 0, 9.210340), ("score-sde-subvp", -10.049914, 27.629032), ("fm-ot-sigma-min", -np.inf, 18.420681), ("torchcfm-icfm", -np.inf, 4.605170),
+     ("ldm-scaled-linear", -5.343145, np.inf), ("sit-linear-eps", -13.813510, 13.813510), ("edm-repo-ve", -9.210340, 7.824046), ("smalldiffusion", -4.605170, 7.824046),
+     ("kdiff-loguniform-karras", -8.764053, 9.210340), ("pi0", -np.inf, 13.813510), ("ztsnr-v", -np.inf, np.inf), ("kdiff-v-diffusion-snr", -13.815511, 13.815511),
+     ("kdiff-cosine-interpolated-soft-min-snr", -13.815511, 13.815511), ("simple-diffusion-shifted-cosine-eps", -17.772589, 12.227411),
+     ("diffusers-edm-style", -8.764053, 12.429216), ("rectified-flow", -13.813510, np.inf), ("jit", -np.inf, np.inf)],
+)  # fmt: skip
+def test_supports_are_the_known_ones(name, low, high):
+    np.testing.assert_allclose(dv.objective(name).law.support(), (low, high), atol=1e-6)
+
+
+MONOTONE = [
+    "elbo",
+    "vdm",
+    "score-sde-vp-likelihood",
+    "ncsnpp-ve",
+    "v-cosine",
+    "v-linear",
+    "sd2-v-scaled-linear",
+    "x-cosine",
+    "pd-truncated-snr",
+    "pd-snr-plus-one",
+    "indi",
+    "debiased-cosine",
+    "sigmoid-bias0",
+    "sigmoid-bias2",
+    "sigmoid-bias-3",
+    "edm-monotonic",
+    "edm-repo-ve",
+    "kdiff-loguniform-karras",
+    "fm-ot",
+    "fm-vp",
+    "sd3-cosmap",
+    "smalldiffusion",
+    "smalldiffusion-v",
+]
+RISING = [
+    "dsm-unweighted-ve",
+    "iddpm-cosine",
+    "ddpm-linear",
+    "score-sde-vp",
+    "ldm-scaled-linear",
+    "simple-linear-eps",
+    "laplace-eps",
+    "cauchy-eps",
+    "pd-snr",
+    "lucidrains-v",
+    "p2-gamma1",
+    "min-snr-5-eps",
+    "min-snr-5-x",
+    "min-snr-5-v",
+    "soft-min-snr-4",
+    "edm",
+    "edm2",
+    "edm-sd3-study",
+    "consistency-models-karras",
+    "kdiff-lognormal-karras",
+    "sit-linear-eps",
+    "sd3",
+    "sd3-ln-1-0.6",
+    "meanflow",
+]
+
+
+@pytest.mark.parametrize("name", MONOTONE + RISING)
+def test_monotone_or_not_as_known(name):
+    assert verdict(dv.objective(name)).monotone == (name in MONOTONE)
+
+
+@pytest.mark.parametrize(
+    ("name", "peak", "share"),
+    [("edm", -3.307777567, 0.0029), ("sd3", -3.375787961, 0.0051), ("p2-gamma1", -log(3), 0.0407), ("edm2", -3.158, None), ("ddpm-linear", -0.921886659, 0.0078),
+     ("iddpm-cosine", 0, 0.0375), ("min-snr-5-eps", 0, 0.0567), ("sit-linear-eps", 0, 0.0195)],
+)  # fmt: skip
+def test_peaks_and_negative_shares_are_the_known_ones(name, peak, share):
+    v = verdict(dv.objective(name))
+    assert v.peak == pytest.approx(peak, abs=1e-3 if name == "edm2" else 2e-7)
+    assert share is None or v.negative_share == pytest.approx(share, abs=5.1e-5)
+
+
+def test_identical_weightings_form_the_known_classes():
+    classes = {
+        frozenset(o.name for o in group)
+        for group in dv.equivalent(dv.catalogue.values())
+        if len(group) > 1
+    }
+    assert classes == {
+        frozenset(["elbo", "vdm", "vdm-discrete", "score-sde-vp-likelihood", "score-sde-ve-likelihood", "score-sde-subvp-likelihood", "sit-linear-likelihood", "ncsnpp-ve", "ncsn", "ncsnv2", "edm-repo-ve", "smalldiffusion"]),
+        frozenset(["v-cosine", "pd-snr-plus-one", "kdiff-v-diffusion-karras", "fm-ot", "rectified-flow", "fm-ot-sigma-min", "fm-cosine", "sit-linear-eps-velocity-weighted"]),
+        frozenset(["iddpm-cosine", "pd-snr", "lucidrains-v", "lucidrains-x0"]), frozenset(["min-snr-5-eps", "min-snr-5-x", "min-snr-5-v"]),
+        frozenset(["edm", "consistency-models-karras", "kdiff-lognormal-karras"]), frozenset(["ddpm-linear", "score-sde-vp"]), frozenset(["ddpm-mu-unweighted", "fm-vp"]),
+        frozenset(["debiased-cosine", "sigmoid-bias0"]), frozenset(["fm-shift3", "diffusers-sd3-sigma-sqrt"]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "of_w", "of_loss"),
+    [("elbo", 0.5, 0.069), ("fm-ot", 0.993, 0.5), ("iddpm-cosine", 0.5, 0.183), ("edm", 0.817, 0.312), ("sd3", 0.898, 0.5), ("sd3-cosmap", 0.989, 0.5)],
+)  # fmt: skip
+def test_shares_below_zero_are_the_known_ones(name, of_w, of_loss):
+    o = dv.objective(name)
+    assert dv.share_below(o) == pytest.approx(of_w, abs=5.1e-4)
+    assert dv.share_below(o, mmse=analysis.gaussian_mmse) == pytest.approx(of_loss, abs=5.1e-4)
+
+
+def test_fm_is_v_cosine_with_the_constants_of_the_identity():
+    l = np.linspace(-40, 40, 801)
+    np.testing.assert_allclose(
+        dv.objective("fm-ot").weighting(l), exp(-l / 2), rtol=1e-12
+    )  # L_w itself, no constant
+    np.testing.assert_allclose(
+        (1 + exp(-l / 2)) ** 2 * cosh(l / 4) ** -2.0 / 8, exp(-l / 2) / 2, rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        dv.objective("v-cosine").weighting(l) / 2, exp(-l / 2) / pi, rtol=1e-12
+    )
+
+
+def test_sd3_over_fm_is_the_known_even_function():
+    l = np.linspace(-40, 40, 801)
+    ratio = dv.objective("sd3").weighting(l) / dv.objective("fm-ot").weighting(l)
+    np.testing.assert_allclose(ratio, 8 * stats.norm.pdf(l, 0, 2) * cosh(l / 4) ** 2, rtol=1e-11)
+    np.testing.assert_allclose(ratio, ratio[::-1], rtol=1e-11)
+
+
+def test_sd3_and_edm_look_alike_after_scaling_to_the_maximum():
+    l = np.linspace(-10, 10, 20_001)
+    a, b = (
+        o.weighting(l) / o.weighting(l).max() for o in (dv.objective("sd3"), dv.objective("edm"))
+    )
+    assert np.corrcoef(a, b)[0, 1] == pytest.approx(0.994, abs=6e-4)
+    assert np.abs(a - b).max() == pytest.approx(0.129, abs=6e-4)
+    assert dv.objective("edm").weighting(0.0) / dv.objective("edm").weighting(
+        -3.307777567
+    ) == pytest.approx(0.465, abs=6e-4)
+
+
+def test_loss_density_of_fm_on_unit_gaussian_data_is_sech_with_integral_pi():
+    l = np.linspace(-60, 60, 12_001)
+    spent = dv.loss_density(dv.objective("fm-ot"), l) / 2
+    np.testing.assert_allclose(spent, sech(l / 2) / 4, rtol=1e-10)
+    assert np.trapezoid(2 * spent, l) == pytest.approx(pi, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [
+        ("edm", 1.62755103),
+        ("sd3", 1.74126369),
+        ("fm-ot", 1.55732064),
+        ("elbo", 2 * 5.0),
+        ("sigmoid-bias2", 2 * 1.15632724),
+    ],
+)
+def test_losses_on_unit_gaussian_data_are_the_known_ones(name, loss):
+    l = np.linspace(-10, 10, 20_001)
+    assert np.trapezoid(dv.loss_density(dv.objective(name), l), l) / 2 == pytest.approx(
+        loss, abs=2e-7
+    )
+
+
+def test_an_unknown_name_is_answered_with_near_names():
+    with pytest.raises(ValueError, match=r"unknown objective 'flwo'.*dv\.catalogue lists all 104"):
+        dv.objective("flwo")
+    with pytest.raises(ValueError, match="did you mean 'min-snr-5-eps'"):
+        dv.objective("minsnr-5-eps")
+
+
+def test_the_catalogue_cannot_be_changed():
+    with pytest.raises(TypeError):
+        dv.catalogue["mine"] = dv.objective("edm")

@@ -1,0 +1,131 @@
+"""A quadratic through noisy points: against closed forms, and against experiments repeated many times."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from diffviz.search.surface import Surface
+
+BOX = (("a", -2.0, 4.0), ("b", 0.0, 1.0))
+LOW, HIGH = np.array([ends for _, *ends in BOX]).T
+UNIT = stats.qmc.Sobol(2, rng=np.random.default_rng(1)).random_base2(4)
+POINTS = LOW + (HIGH - LOW) * UNIT
+TRUTH = np.array([1.0, -0.5, 0.3, 0.8, 0.4, 0.6])  # 1, x, y, xx, xy, yy on [-1, 1]
+
+
+def height(points, c=TRUTH):
+    x, y = (2 * (np.asarray(points) - LOW) / (HIGH - LOW) - 1).T
+    return c[0] + c[1] * x + c[2] * y + c[3] * x * x + c[4] * x * y + c[5] * y * y
+
+
+def measured(rng, seeds=6, noise=0.1, shift=3.0, extra=0.0):
+    return (
+        height(POINTS)[:, None]
+        + extra
+        + shift * rng.standard_normal(seeds)
+        + noise * rng.standard_normal((16, seeds))
+    )
+
+
+def test_a_quadratic_is_found_exactly_whatever_seeds_add():
+    values = height(POINTS)[:, None] + np.array([5.0, -2.0, -3.0])
+    surface = Surface(BOX, POINTS, values)
+    assert surface.names == ["1", "a", "b", "a a", "a b", "b b"]
+    np.testing.assert_allclose(surface.coefficients, TRUTH, atol=1e-6)
+    np.testing.assert_allclose(surface.at(POINTS), height(POINTS), atol=1e-6)
+    np.testing.assert_allclose(surface.errors, 0, atol=1e-6)
+
+
+def test_the_optimum_is_where_the_slope_is_zero():
+    inner = np.linalg.solve([[2 * TRUTH[3], TRUTH[4]], [TRUTH[4], 2 * TRUTH[5]]], -TRUTH[1:3])
+    assert (abs(inner) < 1).all()
+    found = Surface(BOX, POINTS, measured(np.random.default_rng(0))).least(TRUTH)
+    np.testing.assert_allclose(found, LOW + (HIGH - LOW) * (inner + 1) / 2, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_optimum_of_any_quadratic_is_the_least_of_a_fine_lattice(seed):
+    c = np.random.default_rng(seed).standard_normal(6)  # saddles and hills too
+    surface = Surface(BOX, POINTS, measured(np.random.default_rng(0)))
+    lattice = np.stack(np.meshgrid(*np.linspace(LOW, HIGH, 301).T), -1).reshape(-1, 2)
+    assert height(surface.least(c)[None], c)[0] == pytest.approx(height(lattice, c).min(), abs=1e-3)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.2])
+def test_standard_errors_are_the_spread_of_repeated_experiments(tilt):
+    """Also where a seed tilts the surface, so that the points of one seed are off together."""
+    rng, x = np.random.default_rng(2), 2 * UNIT - 1
+    found = [
+        Surface(BOX, POINTS, measured(rng, extra=tilt * x @ rng.standard_normal((2, 6))))
+        for _ in range(400)
+    ]
+    spread = np.std(
+        [one.coefficients[1:] for one in found], axis=0
+    )  # the first also holds the mean of what seeds add
+    stated = np.sqrt(np.mean([one.errors[1:] ** 2 for one in found], axis=0))
+    assert (stated > 0.85 * spread).all() and (
+        stated < 1.3 * spread
+    ).all()  # chance misfits above 1 stretch it a little
+    if not tilt:
+        assert np.mean([one.stderr.mean() for one in found]) == pytest.approx(
+            0.1 / np.sqrt(6), rel=0.06
+        )
+
+
+def test_the_interval_of_the_optimum_covers_the_truth_in_95_of_100_experiments():
+    """Of each parameter, with four seeds: a plain bootstrap of the seeds covers it in 80, for want of Student's tails."""
+    rng, x, true = (
+        np.random.default_rng(3),
+        2 * UNIT - 1,
+        Surface(BOX, POINTS, measured(np.random.default_rng(0))).least(TRUTH),
+    )
+    covered = []
+    for _ in range(50):
+        found = Surface(
+            BOX, POINTS, measured(rng, seeds=4, extra=0.2 * x @ rng.standard_normal((2, 4)))
+        )
+        low, high = np.quantile(found.optima, [0.025, 0.975], axis=0)
+        covered.append((low <= true) & (true <= high))
+    assert found.optima.shape == (200, 2) and 0.89 <= np.mean(covered) <= 0.99
+
+
+def test_misfit_is_one_for_noise_and_large_for_a_cubic_and_stretches_errors():
+    rng = np.random.default_rng(4)
+    plain = [Surface(BOX, POINTS, measured(rng)) for _ in range(100)]
+    assert np.mean([one.misfit for one in plain]) == pytest.approx(1, abs=0.25)
+    x = (2 * (POINTS[:, 0] - LOW[0]) / 6 - 1)[:, None]
+    bent = Surface(BOX, POINTS, measured(rng, extra=2 * x**3))
+    assert bent.misfit > 20
+    assert (
+        bent.errors > 0.8 * np.sqrt(((bent._solve * bent.stderr) ** 2).sum(1) * bent.misfit)
+    ).all()
+    assert (bent.optima.std(0) > 0).any()
+
+
+def test_a_wild_point_does_not_blur_the_others():
+    rng = np.random.default_rng(5)
+    values = measured(rng)
+    values[3] += 5 * rng.standard_normal(6)
+    surface = Surface(BOX, POINTS, values)
+    assert surface.stderr[3] > 5 * np.median(surface.stderr) and np.median(surface.stderr) < 0.06
+
+
+def test_failed_trainings_leave_their_point_out_and_no_other():
+    values = height(POINTS)[:, None] + np.zeros(3)
+    values[2, 1] = np.nan
+    surface = Surface(BOX, POINTS, values)
+    assert surface.kept.sum() == 15 and not surface.kept[2] and np.isnan(surface.alone.mean(1)[2])
+    np.testing.assert_allclose(surface.coefficients, TRUTH, atol=1e-6)
+    values[:10] = np.nan
+    with pytest.raises(ValueError, match="needs 7 points without a failed training, there are 6"):
+        Surface(BOX, POINTS, values)
+
+
+def test_one_seed_gives_a_surface_and_no_noise():
+    surface = Surface(BOX, POINTS, height(POINTS)[:, None])
+    np.testing.assert_allclose(surface.coefficients, TRUTH, atol=1e-9)
+    assert (
+        np.isnan(surface.stderr).all()
+        and np.isnan(surface.misfit)
+        and surface.optima.shape == (0, 2)
+    )

@@ -1,0 +1,202 @@
+"""Densities over log-SNR: mass one, inverses, closed forms, and the samplers of the codes they come from."""
+
+import numpy as np
+import pytest
+from numpy import exp, log, pi, sqrt
+from scipy import stats
+from scipy.special import expit
+
+import diffviz as dv
+from diffviz.theory import laws, paths
+from diffviz.theory.paths import COSINE, LINEAR
+
+TIMES = {
+    "logit-normal": laws.logit_normal(0.5, 0.6), "mode(1.29)": laws.mode(1.29), "mode(-0.5)": laws.mode(-0.5),
+    "CosMap": laws.cosmap(), "U": laws.u_shaped(4), "stretched": laws.stretched(laws.u_shaped(4), 0.1, 0.9), "Beta": stats.beta(1.5, 1),
+}  # fmt: skip
+LAWS = TIMES | {
+    "lower of two": laws.lower_of_two(stats.norm(0.8, 2)), "truncated": laws.truncated(stats.norm(1, 2), -3, 2.5),
+    "split": laws.split_lognormal_sigma(-1.2, 0.8, 1.6), "log-uniform": laws.loguniform_sigma(0.01, 80), "log-logistic": laws.loglogistic_sigma(-0.7, 0.5),
+    "log-normal": laws.logit_normal_logsnr(-1.2, 1.2), "logit-normal λ": laws.logit_normal_logsnr(0.5, 0.6, 3), "atoms": laws.atoms([-3.0, 0.0, 0.5, 4.0], [1, 2, 3, 4]),
+}  # fmt: skip
+LAWS |= {
+    f"{t} on {path.name}": paths.push_forward(law, path)
+    for t, law in TIMES.items()
+    for path in (LINEAR, COSINE, paths.vp_linear(), paths.ve(0.01, 50), paths.sub_vp())
+}
+LAWS |= {f"catalogue: {name}": o.law for name, o in dv.catalogue.items()}
+each = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+
+
+@each
+def test_mass_is_one(law):
+    tails = 10.0 ** -np.arange(13, 1, -1)
+    cuts = np.unique(
+        np.concatenate([law.ppf(tails), law.ppf(np.linspace(0.02, 0.98, 49)), law.isf(tails)])
+    )
+    if hasattr(law.dist, "_hbins"):
+        cuts = law.dist._hbins  # its steps
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    half = np.diff(cuts) / 2
+    mass = ((law.pdf(cuts[:-1, None] + half[:, None] * (1 + nodes)) * weights).sum(1) * half).sum()
+    assert mass == pytest.approx(1, abs=1e-8)
+
+
+@each
+def test_quantiles_invert_probabilities(law):
+    q = np.concatenate(
+        [10.0 ** -np.arange(9, 1, -1), np.linspace(0.02, 0.98, 49), 1 - 10.0 ** -np.arange(2, 9)]
+    )
+    np.testing.assert_allclose(law.cdf(law.ppf(q)), q, atol=2e-14)
+    np.testing.assert_allclose(law.sf(law.isf(q)), q, atol=2e-14)
+    np.testing.assert_allclose(law.cdf(law.ppf(q)) + law.sf(law.ppf(q)), 1, atol=1e-14)
+    assert (np.diff(law.ppf(q)) >= 0).all()
+
+
+@each
+def test_ends_are_exact_and_quiet(law):
+    low, high = law.support()
+    assert low < high
+    np.testing.assert_allclose(
+        [law.ppf(0), law.ppf(1), law.isf(1), law.isf(0)],
+        [low, high, low, high],
+        rtol=1e-12,
+        atol=1e-12,
+    )
+    assert (law.cdf([low, high]) == [0, 1]).all() and (law.sf([low, high]) == [1, 0]).all()
+    assert (
+        not np.isnan(law.pdf([low, high])).any()
+        and law.pdf(high + 1.0 if np.isfinite(high) else np.inf) == 0
+    )
+
+
+@each
+def test_draws_follow_the_law(law):
+    drawn = law.rvs(4000, random_state=np.random.default_rng(5))
+    assert (drawn == law.rvs(4000, random_state=np.random.default_rng(5))).all()
+    assert stats.kstest(drawn, law.cdf).pvalue > 1e-4
+
+
+# what the codes do with their random numbers, then λ = log(alpha²/sigma²)
+def logsnr_of_time(t):
+    return -2 * (log(t) - np.log1p(-t))
+
+
+def split_lognormal(u, n):  # k-diffusion utils.rand_split_log_normal
+    n, below = np.abs(n), u < 0.8 / (0.8 + 1.6)
+    return exp(np.where(below, n * -0.8 - 1.2, n * 1.6 - 1.2))
+
+
+SAMPLERS = {
+    "SD3 lognorm(0.5, 0.6)": (lambda u, n: logsnr_of_time(expit(0.5 + 0.6 * n)), laws.logit_normal_logsnr(0.5, 0.6)),
+    "SD3 lognorm(0, 1), shift 3": (lambda u, n: logsnr_of_time(3 * expit(n) / (1 + 2 * expit(n))), laws.logit_normal_logsnr(0, 1, 3)),
+    "SD3 mode(1.29)": (lambda u, n: logsnr_of_time(1 - u - 1.29 * (np.cos(pi / 2 * u) ** 2 - 1 + u)), paths.push_forward(laws.mode(1.29), LINEAR)),
+    "SD3 CosMap": (lambda u, n: logsnr_of_time(1 - 1 / (np.tan(pi / 2 * u) + 1)), paths.push_forward(laws.cosmap(), LINEAR)),
+    "EDM": (lambda u, n: -2 * (1.2 * n - 1.2), laws.logit_normal_logsnr(-1.2, 1.2)),
+    "k-diffusion log-logistic": (lambda u, n: -2 * (log(0.5) + 0.5 * (log(u) - np.log1p(-u))), laws.loglogistic_sigma(log(0.5), 0.5)),
+    "k-diffusion log-uniform": (lambda u, n: -2 * (log(0.01) + u * log(80 / 0.01)), laws.loguniform_sigma(0.01, 80)),
+    "k-diffusion split log-normal": (lambda u, n: -2 * log(split_lognormal(u, n)), laws.split_lognormal_sigma(-1.2, 0.8, 1.6)),
+    "pi0": (lambda u, n: logsnr_of_time(0.999 * u ** (1 / 1.5) + 0.001), dv.objective("pi0").law),
+    "DDPM": (lambda u, n: (lambda b: -b - log(-np.expm1(-b)))(0.1 * u + 9.95 * u**2), dv.objective("ddpm-linear").law),
+    "iDDPM": (lambda u, n: -2 * log(np.tan(pi / 2 * u)), dv.objective("iddpm-cosine").law),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sampler", "law"), SAMPLERS.values(), ids=SAMPLERS)
+def test_the_codes_own_sampler_draws_from_the_law(sampler, law):
+    rng = np.random.default_rng(3)
+    drawn = sampler(rng.random(40_000), rng.standard_normal(40_000))
+    assert stats.kstest(drawn, law.cdf).pvalue > 1e-3
+
+
+def test_the_push_forward_meets_the_closed_forms():
+    l = np.linspace(-25, 25, 301)
+    uniform = stats.uniform()
+    np.testing.assert_allclose(
+        paths.push_forward(uniform, LINEAR).pdf(l), stats.logistic(scale=2).pdf(l), rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        paths.push_forward(uniform, COSINE).pdf(l), 1 / np.cosh(l / 2) / (2 * pi), rtol=1e-12
+    )
+    pushed = paths.push_forward(laws.logit_normal(0.5, 0.6), LINEAR)
+    np.testing.assert_allclose(
+        pushed.pdf(l[abs(l + 1) < 10]), stats.norm.pdf(l[abs(l + 1) < 10], -1, 1.2), rtol=1e-7
+    )
+    np.testing.assert_allclose(
+        paths.push_forward(laws.cosmap(), LINEAR).pdf(l),
+        stats.hypsecant(scale=2).pdf(l),
+        rtol=1e-10,
+    )
+    assert stats.logistic(scale=2).std() == pytest.approx(2 * pi / sqrt(3)) and stats.hypsecant(
+        scale=2
+    ).std() == pytest.approx(pi)
+    assert paths.push_forward(laws.cosmap(), LINEAR).std() == pytest.approx(pi, abs=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "at_half"), [(1.29, 3.793), (0.81, 1.860), (-0.54, 0.764)])
+def test_mode_densities_at_one_half(scale, at_half):
+    law, t = laws.mode(scale), np.linspace(0.01, 0.99, 99)
+    assert law.pdf(0.5) == pytest.approx(at_half, abs=5.1e-4)
+    np.testing.assert_allclose(law.pdf(t), law.pdf(1 - t), rtol=1e-9)
+
+
+def test_mode_1_75_has_a_spike_and_mode_0_is_uniform():
+    assert laws.mode(1.75).pdf(0.5) == pytest.approx(904, abs=0.5)
+    np.testing.assert_allclose(laws.mode(0).pdf([0.1, 0.7]), 1)
+
+
+def test_mode_minus_1_is_the_arcsine_law():
+    t = np.linspace(0.001, 0.999, 99)
+    np.testing.assert_allclose(laws.mode(-1).cdf(t), stats.arcsine.cdf(t), rtol=1e-9)
+    np.testing.assert_allclose(laws.mode(-1).pdf(t), stats.arcsine.pdf(t), rtol=1e-9)
+
+
+def test_cosmap_is_the_known_density():
+    np.testing.assert_allclose(laws.cosmap().pdf([0, 0.5, 1]), [2 / pi, 4 / pi, 2 / pi], rtol=1e-12)
+
+
+def test_logit_normal_is_sd3s_formula():
+    t = np.linspace(0.01, 0.99, 99)
+    z = (log(t / (1 - t)) - 0.5) / 0.6
+    np.testing.assert_allclose(
+        laws.logit_normal(0.5, 0.6).pdf(t),
+        exp(-(z**2) / 2) / (0.6 * sqrt(2 * pi)) / (t * (1 - t)),
+        rtol=1e-11,
+    )
+
+
+def test_the_u_shape_is_cosh():
+    t = np.linspace(0, 1, 101)
+    np.testing.assert_allclose(
+        laws.u_shaped(4).pdf(t) / laws.u_shaped(4).pdf(0.5),
+        np.cosh(4 * (t - 0.5)),
+        rtol=1e-12,
+    )
+
+
+def test_the_noisier_of_two_draws_has_the_known_mean():
+    law, rng = laws.lower_of_two(stats.norm(0.8, 2)), np.random.default_rng(0)
+    assert law.mean() == pytest.approx(0.8 - 2 / sqrt(pi), abs=1e-7)  # −0.33
+    assert stats.kstest(rng.normal(0.8, 2, (40_000, 2)).min(1), law.cdf).pvalue > 1e-3
+
+
+def test_a_truncated_law_is_the_conditioned_one():
+    law, plain = laws.truncated(stats.norm(1, 2), -3, 2.5), stats.truncnorm(-2, 0.75, 1, 2)
+    np.testing.assert_allclose(law.pdf([-2.9, 0, 2.4]), plain.pdf([-2.9, 0, 2.4]), rtol=1e-12)
+    assert law.support() == pytest.approx((-3, 2.5)) and law.pdf(2.6) == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [(lambda: paths.push_forward(stats.norm(), LINEAR), r"\[0, 1\]"), (lambda: paths.push_forward(stats.uniform(0, 1.1), LINEAR), r"\[0, 1\]"),
+     (lambda: laws.logit_normal(0, 0), "std"), (lambda: laws.logit_normal_logsnr(0, -1), "std"), (lambda: laws.logit_normal_logsnr(0, 1, 0), "shift"),
+     (lambda: laws.logit_normal_logsnr(0, np.nan), "std"), (lambda: laws.loglogistic_sigma(0, 0), "scale"), (lambda: laws.loguniform_sigma(1, 1), "high/low"),
+     (lambda: laws.loguniform_sigma(0, 1), "low"), (lambda: laws.split_lognormal_sigma(0, 0, 1), "below"), (lambda: laws.split_lognormal_sigma(0, 1, 0), "above"),
+     (lambda: laws.split_lognormal_sigma(np.nan, 1, 1), "mean must be finite"),
+     (lambda: laws.mode(1.76), "not monotone"), (lambda: laws.mode(-1.1), "not monotone"), (lambda: laws.mode(np.nan), "mode scale"),
+     (lambda: laws.u_shaped(0), "a must"), (lambda: laws.stretched(stats.uniform(), 1, 1), "high - low"), (lambda: laws.truncated(stats.uniform(), 2, 3), "mass"),
+     (lambda: laws.truncated(stats.norm(), 2, 1), "mass")],
+)  # fmt: skip
+def test_bad_values_are_refused_by_name(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
