@@ -1,25 +1,87 @@
-"""Checks at public doors: what is wrong is named, with the way out."""
+"""Checks at public doors: what a function accepts, and how it refuses the rest.
 
-from collections.abc import Collection
+Each check takes the value and the name of the argument, returns the value in the form that the code
+below works with, and raises an error that names the argument, shows the value and says the way out.
+A wrong kind of thing is a TypeError, a wrong value of the right kind a ValueError.
+
+Arrays are decided in one place, ``array``. Lists, tuples, tensors, read-only arrays and negative
+strides are welcome. Masked arrays, complex numbers, dates, text and objects are refused, and so are
+NaN and infinity wherever they have no meaning.
+"""
+
+import operator
+from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+KINDS = {
+    "c": "complex numbers",
+    "M": "dates",
+    "m": "time spans",
+    "U": "text",
+    "S": "bytes",
+    "T": "text",
+    "O": "objects",
+    "V": "records",
+}
 
-def finite(value: ArrayLike, name: str) -> NDArray:
-    """``value`` as float64, refused with a ValueError where it is NaN or infinite."""
-    array = np.asarray(value, dtype=float)
-    if not np.isfinite(array).all():
-        raise ValueError(
-            f"{name} must be finite, got {array[~np.isfinite(array)][0]}; drop or mask such entries first"
+
+def array(
+    value: ArrayLike, name: str, *, ndim: int | None = None, infinite: bool = False
+) -> NDArray[np.float64]:
+    """An array of real numbers as float64.
+
+    Args:
+        value: Numbers: a scalar, list, array or tensor.
+        name: Name of the argument, for messages.
+        ndim: Number of dimensions that is asked for; any number by default.
+        infinite: Whether ±inf has a meaning here. NaN never has.
+
+    Returns:
+        The numbers as float64, in the shape that they came in.
+
+    Raises:
+        TypeError: The value is masked, complex, a date, text or an object.
+        ValueError: A number is NaN or infinite, rows differ in length, or the dimensions are wrong.
+    """
+    if np.ma.isMaskedArray(value):
+        raise TypeError(
+            f"{name} is a masked array; fill it or drop what is masked: {name}.filled()"
         )
-    return array
+    if hasattr(value, "detach"):  # a tensor, perhaps with a gradient or on another device
+        value = value.detach().cpu()
+    try:
+        given = np.asarray(value)
+    except ValueError as error:  # rows of different length
+        raise ValueError(f"{name} is no array of numbers: {error}") from error
+    if given.dtype.kind in KINDS:
+        what = KINDS[given.dtype.kind]
+        raise TypeError(f"{name} must hold real numbers, got {what} (dtype {given.dtype})")
+    numbers = given.astype(np.float64)
+    if ndim is not None and numbers.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {numbers.shape}")
+    bad = np.isnan(numbers) if infinite else ~np.isfinite(numbers)
+    if bad.any():
+        asked = "must not be NaN" if infinite else "must be finite"
+        raise ValueError(
+            f"{name} {asked}, got {numbers[bad][0]} ({bad.sum()} of {numbers.size}); "
+            "drop or mask such entries first"
+        )
+    return numbers
 
 
-def increasing(value: ArrayLike, name: str) -> NDArray:
-    """``value`` as a finite 1-D float64 grid, refused where it does not strictly increase."""
-    grid = finite(value, name)
+def finite(value: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Finite real numbers as float64; see ``array``."""
+    return array(value, name)
+
+
+def increasing(value: ArrayLike, name: str) -> NDArray[np.float64]:
+    """A grid of two or more finite numbers that strictly increase, shape (n,); else a ValueError."""
+    grid = array(value, name)
     if grid.ndim != 1 or len(grid) < 2 or (np.diff(grid) <= 0).any():
         raise ValueError(
             f"{name} must be 1-D and strictly increasing (shape {grid.shape}); np.unique sorts it"
@@ -27,31 +89,155 @@ def increasing(value: ArrayLike, name: str) -> NDArray:
     return grid
 
 
-def positive(value: float, name: str) -> float:
-    """``value`` as a float, refused where it is not a finite number above 0."""
-    if not isinstance(value, int | float | np.number) or not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
-    return float(value)
-
-
-def unknown(kind: str, name: object, known: Collection, listing: str) -> ValueError:
-    """The error for a name that is not there, with near names and where all are listed.
+def number(value: Any, name: str, low: float = -np.inf, high: float = np.inf) -> float:
+    """One finite real number within [low, high].
 
     Args:
-        kind: What the name should be one of.
-        name: The name.
-        known: All that there are.
-        listing: Where they are listed.
+        value: The number: an int, a float, a NumPy number or an array or tensor of one element.
+        name: Name of the argument, for messages.
+        low: Least value that is allowed.
+        high: Largest value that is allowed.
 
     Returns:
-        The error, to be raised.
+        The number as a float.
+
+    Raises:
+        TypeError: The value is no real number; a bool is none.
+        ValueError: It is NaN, infinite or outside [low, high].
     """
-    lower = {str(one).lower(): one for one in known}
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    single = array(value, name)
+    if single.size != 1:
+        raise ValueError(f"{name} must be one number, got shape {single.shape}")
+    result = float(single.reshape(()))
+    if not low <= result <= high:
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {value!r}")
+    return result
+
+
+def positive(value: Any, name: str) -> float:
+    """One finite number above 0, as a float; a ValueError for any other, a TypeError for no number."""
+    result = number(value, name) if _looks_real(value) else np.nan
+    if not result > 0:
+        raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
+    return result
+
+
+def _looks_real(value: Any) -> bool:
+    """Whether a value can be taken as one finite real number."""
+    try:
+        number(value, "value")
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def count(value: Any, name: str, least: int = 1) -> int:
+    """A whole number of at least ``least``.
+
+    Args:
+        value: An int, a NumPy integer or anything with ``__index__``. A bool or a float is none.
+        name: Name of the argument, for messages.
+        least: Smallest value that is allowed.
+
+    Returns:
+        The number as an int.
+
+    Raises:
+        TypeError: The value is no whole number.
+        ValueError: It is below ``least``.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    try:
+        result = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, got {value!r}") from None
+    if result < least:
+        raise ValueError(f"{name} must be at least {least}, got {result}")
+    return result
+
+
+def seed(value: Any, name: str = "seed") -> int:
+    """A seed: a whole number from 0, NumPy integers too."""
+    return count(value, name, least=0)
+
+
+def one_of(value: Any, name: str, options: Iterable[Any]) -> Any:
+    """A value that is one of the options; else a ValueError that lists near ones, or all if few."""
+    known = list(options)
+    try:
+        if value in known:
+            return value
+    except ValueError:  # an array, which compares element by element
+        pass
+    raise unknown(name, value, known)
+
+
+def unknown(kind: str, name: object, known: Iterable[Any], listing: str = "") -> ValueError:
+    """The error for a name that is not there.
+
+    Args:
+        kind: What was asked for, such as "objective".
+        name: The name that was given.
+        known: The names that there are.
+        listing: Where all of them are listed; by default the message lists them itself.
+
+    Returns:
+        The error, with near names and the place where all are listed.
+    """
+    names = [str(one) for one in known]
+    lower = {one.lower(): one for one in names}
     near = [lower[one] for one in get_close_matches(str(name).lower(), lower, 3, 0.4)]
     hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
-    return ValueError(f"unknown {kind} {name!r}{hint} ({listing} lists all {len(known)})")
+    everything = f"{listing} lists all {len(names)}" if listing else f"one of {', '.join(names)}"
+    return ValueError(f"unknown {kind} {name!r}{hint} ({everything})")
 
 
-def require(holds, words: str, error: type[Exception] = ValueError) -> None:
+def require(holds: Any, message: str, error: type[Exception] = ValueError) -> None:
+    """Raise ``error`` with the message unless the condition holds."""
     if not holds:
-        raise error(words)
+        raise error(message)
+
+
+def random_generator(value: Any, name: str = "rng") -> np.random.Generator:
+    """A NumPy generator; a TypeError for anything else, such as a seed."""
+    if not isinstance(value, np.random.Generator):
+        raise TypeError(
+            f"{name} must be a NumPy generator such as np.random.default_rng(0), got {value!r}"
+        )
+    return value
+
+
+def tensor(value: Any, name: str, *, infinite: bool = False) -> Any:
+    """Real numbers as a floating-point tensor.
+
+    Args:
+        value: A tensor, or what ``array`` takes. Integers become float32, floats keep their type.
+        name: Name of the argument, for messages.
+        infinite: Whether ±inf has a meaning here. NaN never has.
+
+    Returns:
+        A tensor without a gradient, on the device that it was on.
+
+    Raises:
+        TypeError: The value is masked, complex, a date, text or an object.
+        ValueError: A number is NaN or infinite.
+    """
+    # by name: the theory imports this file and must not reach torch
+    torch = import_module("torch")
+    if isinstance(value, torch.Tensor):
+        given = value.detach()
+    else:
+        array(value, name, infinite=True) if infinite else array(value, name)
+        copied = np.array(value)  # torch takes neither negative strides nor read-only arrays
+        given = torch.from_numpy(copied) if copied.ndim else torch.tensor(copied.item())
+    if given.is_complex():
+        raise TypeError(f"{name} must hold real numbers, got complex numbers ({given.dtype})")
+    numbers = given if given.is_floating_point() else given.float()
+    bad = torch.isnan(numbers) if infinite else ~torch.isfinite(numbers)
+    if bad.any():
+        asked = "must not be NaN" if infinite else "must be finite"
+        raise ValueError(f"{name} {asked}, got {numbers[bad].flatten()[0].item()}")
+    return numbers
