@@ -6,7 +6,7 @@ from typing import cast
 
 from matplotlib.figure import Figure
 
-from diffviz import plots
+from diffviz import extras, plots
 from diffviz.checks import unknown
 from diffviz.lab.figures import (  # each registers its figures
     elbo,  # noqa: F401
@@ -27,7 +27,8 @@ def draw(name: str) -> Figure:
     """The registered figure of that name; a ValueError lists near names."""
     if name not in FIGURES:
         raise unknown("figure", name, FIGURES, "python -m diffviz figures --list")
-    return cast(Figure, FIGURES[name][0]().figure)
+    with extras.needed_by(f"the figure {name!r}"):
+        return cast(Figure, FIGURES[name][0]().figure)
 
 
 def write(names: list[str] | None, folder: str | File, ending: str = "svg") -> list[File]:
