@@ -8,6 +8,7 @@ an integer array must give the same result.
 import dataclasses
 import inspect
 import math
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -37,13 +38,21 @@ GRID = np.arange(-4.0, 5.0)
 FALLING = np.arange(9.0, 0.0, -1.0)
 POINTS = np.array([[0.0, 1.0], [2.0, -1.0], [1.0, 3.0], [-2.0, 0.0]])
 EDGES = np.array([-20.0, -2.0, 0.0, 2.0, 20.0])
+LEVELS = np.array([-1.0, 0.0, 1.0, 2.0])
+LOSSES = np.array([2.0, 1.0, 3.0, 1.0])
+SPREADS = np.array([1.0, 2.0, 1.0, 3.0])
+SHARES = np.full(4, 0.25)
+DECAYS = np.array([0.5, 0.75])
+TABLE = np.column_stack([GRID, FALLING])
+TWICE = 2 * FALLING
 
 
 class Door(NamedTuple):
     """A public callable: a valid call of it, and what its arguments are.
 
     ``arrays``, ``numbers``, ``counts``, ``seeds`` and ``names`` are arguments of ``call``. In those
-    of ``infinite`` infinity has a meaning, and in those of ``unknown`` NaN stays NaN.
+    of ``infinite`` infinity has a meaning, in those of ``unknown`` NaN stays NaN, and those of
+    ``fractions`` cannot be whole.
     """
 
     call: Callable[..., Any]
@@ -54,6 +63,7 @@ class Door(NamedTuple):
     names: tuple[str, ...] = ()
     infinite: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    fractions: tuple[str, ...] = ()
 
 
 DOORS: dict[str, Door] = {}
@@ -111,10 +121,9 @@ def _(name="edm"):
     return dv.objective(name).weighting(GRID)
 
 
-@door("Objective", names="name")
-def _(name="mine"):
-    edm = dv.objective("edm")
-    return dataclasses.replace(edm, name=name).weighting(GRID)
+@door("Objective")
+def _():
+    return dataclasses.replace(dv.objective("edm"), name="mine").weighting(GRID)
 
 
 @door("Objective.weighting", arrays="logsnr", names="base", infinite="logsnr")
@@ -133,7 +142,7 @@ def _(n=4):
 
 
 @door("from_weighting", arrays="table")
-def _(table=np.column_stack([GRID, FALLING])):
+def _(table=TABLE):
     return dv.from_weighting(table).weighting([-1.0, 1.0])
 
 
@@ -154,7 +163,7 @@ def _(w=FALLING, logsnr=GRID):
 
 
 @door("compare", arrays="a b logsnr")
-def _(a=FALLING, b=2 * FALLING, logsnr=GRID):
+def _(a=FALLING, b=TWICE, logsnr=GRID):
     return dv.compare(a, b, logsnr).same
 
 
@@ -237,15 +246,15 @@ def _():
     return measured().table()
 
 
-@door("LossByLogSNR", arrays="edges decay")
-def _(edges=EDGES, decay=np.array([0.5, 0.75])):
+@door("LossByLogSNR", arrays="edges decay", fractions="decay")
+def _(edges=EDGES, decay=DECAYS):
     follower = dv.LossByLogSNR(edges, decay)
     follower.update([-1.0, 1.0], [1.0, 2.0])
     return follower.mean
 
 
 @door("LossByLogSNR.update", arrays="logsnr loss")
-def _(logsnr=np.array([-1.0, 1.0, 3.0]), loss=np.array([2.0, 1.0, 3.0])):
+def _(logsnr=LEVELS, loss=LOSSES):
     follower = dv.LossByLogSNR(EDGES, 0.5)
     follower.update(logsnr, loss)
     return follower.mean
@@ -283,7 +292,14 @@ def _():
 
 @door("LossByLogSNR.all_reduce")
 def _():
-    return tracker().all_reduce().mean
+    from torch import distributed
+
+    alone = {"store": distributed.HashStore(), "rank": 0, "world_size": 1}
+    distributed.init_process_group("gloo", **alone)
+    try:
+        return dv.LossByLogSNR(EDGES, 0.9).merge(tracker()).all_reduce().mean
+    finally:
+        distributed.destroy_process_group()
 
 
 # Data, learning, sampling and likelihood
@@ -294,10 +310,9 @@ def _(name="ring8"):
     return dv.toy(name).mean
 
 
-@door("mixture", arrays="means std weights")
-def _(means=POINTS, std=np.array([1.0, 2.0, 1.0, 3.0]), weights=None):
-    shares = np.full(4, 0.25) if weights is None else weights
-    return dv.mixture(means, std, shares).mmse([0.0])
+@door("mixture", arrays="means std weights", fractions="weights")
+def _(means=POINTS, std=SPREADS, weights=SHARES):
+    return dv.mixture(means, std, weights).mmse([0.0])
 
 
 @door("dataset", arrays="source", numbers="bandwidth")
@@ -316,17 +331,17 @@ def _(n=4):
 
 
 @door("Toy.log_prob", arrays="z logsnr", infinite="z logsnr", unknown="z")
-def _(z=POINTS, logsnr=np.array([-1.0, 0.0, 1.0, 2.0])):
+def _(z=POINTS, logsnr=LEVELS):
     return ring().log_prob(z, logsnr)
 
 
 @door("Toy.denoise", arrays="z logsnr", infinite="z logsnr", unknown="z")
-def _(z=POINTS, logsnr=np.array([-1.0, 0.0, 1.0, 2.0])):
+def _(z=POINTS, logsnr=LEVELS):
     return ring().denoise(z, logsnr)
 
 
 @door("Toy.score", arrays="z logsnr", infinite="z logsnr", unknown="z")
-def _(z=POINTS, logsnr=np.array([-1.0, 0.0, 1.0, 2.0])):
+def _(z=POINTS, logsnr=LEVELS):
     return ring().score(z, logsnr)
 
 
@@ -371,8 +386,8 @@ def _():
 
 
 @door("Run.denoise", arrays="z logsnr", infinite="z logsnr")
-def _(z=POINTS, logsnr=np.array([-1.0, 0.0, 1.0, 2.0])):
-    return run().denoise(single(z), single(logsnr))
+def _(z=POINTS, logsnr=LEVELS):
+    return run().denoise(z, logsnr)
 
 
 @door("Run.denoise_with")
@@ -388,17 +403,13 @@ def _(ema=0.05):
 
 
 @door("Run.save")
-def _(path=None):
-    import tempfile
-
+def _():
     with tempfile.TemporaryDirectory() as folder:
         run().save(Path(folder) / "run.safetensors")
 
 
 @door("Run.load")
 def _():
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         run().save(file := Path(folder) / "run.safetensors")
         return dv.Run.load(file).denoise(torch.zeros(1, 2), 0.0)
@@ -422,9 +433,9 @@ def _(steps=4, low=-6.0, high=8.0):
 
 
 @door("sample", arrays="grid start", counts="n", names="solver")
-def _(grid=GRID, start=None, n=4, solver="heun"):
-    first = None if start is None else start
-    return dv.sample(ring(), grid, solver=solver, n=n, start=first, generator=generator()).samples
+def _(grid=GRID, start=POINTS, n=4, solver="heun"):
+    start = floating(start) if n == 4 else None
+    return dv.sample(ring(), grid, solver=solver, n=n, start=start, generator=generator()).samples
 
 
 @door("Trajectory.on")
@@ -450,19 +461,9 @@ def _(x=POINTS, steps=4, low=-6.0, high=6.0):
 
 
 def floating(value):
-    """A tensor of floats from numbers, and anything else as it is."""
-    ordinary = type(value) in (np.ndarray, list) and np.asarray(value).dtype.kind in "fi"
-    return torch.tensor(np.array(value, dtype=float)) if ordinary else value
-
-
-def single(value):
-    """A tensor of single precision from floats, a tensor of integers from integers."""
-    if not isinstance(value, np.ndarray) or np.ma.isMaskedArray(value):
-        return value
-    if value.dtype.kind not in "fic":
-        return value
-    given = torch.tensor(value.copy())
-    return given.float() if given.is_floating_point() else given
+    """A tensor of floats from an ordinary array of them, and anything else as it is."""
+    ordinary = type(value) is np.ndarray and value.dtype.kind == "f"
+    return torch.from_numpy(value.copy()) if ordinary else value
 
 
 # What is tried
@@ -470,16 +471,6 @@ def single(value):
 
 def defaults(call):
     return {name: item.default for name, item in inspect.signature(call).parameters.items()}
-
-
-def valid_array(entry: Door, argument: str):
-    """The default of an array argument; an example of it where the default is None."""
-    value = defaults(entry.call)[argument]
-    return (
-        {"weights": np.array([1.0, 0.0, 0.0, 0.0]), "start": POINTS}[argument]
-        if (value is None)
-        else value
-    )
 
 
 def spoilt(value, number):
@@ -505,7 +496,7 @@ SIGNS = {
     "dates": "date",
     "text": "text",
     "objects": "object",
-    "ragged": "3.0",
+    "ragged": "inhomogeneous",
     "NaN": "nan",
     "infinite": "inf",
 }
@@ -543,8 +534,7 @@ def cases(kind, variants):
         for variant in variants
         if not (variant == "infinite" and argument in entry.infinite)
         if not (variant == "NaN" and argument in entry.unknown)
-        if not (name == "Objective" and kind == "names")
-        if not (name == "Run.denoise" and variant in ("read-only", "negative strides"))
+        if not (variant == "integers" and argument in entry.fractions)
         if not (name == "probe" and argument == "x" and variant in ("list", "integers"))
     ]
 
@@ -563,25 +553,17 @@ def numbers(result):
     if isinstance(result, (tuple, list)):
         return [numbers(part) for part in result]
     if isinstance(result, torch.Tensor):
-        return result.detach().double().numpy()
+        return result.detach().numpy()
     return result
 
 
 def same(name, **arguments):
-    """A door gives the result of its valid call for other forms of the same arguments."""
-    expected = numbers(DOORS[name].call(**valid(name, arguments)))
-    np.testing.assert_equal(numbers(DOORS[name].call(**arguments)), expected)
-
-
-def valid(name, arguments):
-    """The valid values of these arguments."""
-    entry = DOORS[name]
-    return {
-        argument: valid_array(entry, argument)
-        if argument in entry.arrays
-        else defaults(entry.call)[argument]
-        for argument in arguments
-    }
+    """A door gives the result of its valid call for another form of the same arguments."""
+    expected, result = numbers(DOORS[name].call()), numbers(DOORS[name].call(**arguments))
+    if getattr(result, "dtype", None) == getattr(expected, "dtype", None):
+        np.testing.assert_equal(result, expected)
+    else:  # integers are computed with in single precision
+        np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 
 def public_callables():
@@ -619,13 +601,13 @@ def test_a_valid_call_works_and_repeats(name):
 
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("arrays", BAD_ARRAYS))
 def test_an_array_that_holds_no_finite_real_numbers_is_refused(name, argument, variant):
-    value = BAD_ARRAYS[variant](valid_array(DOORS[name], argument))
+    value = BAD_ARRAYS[variant](defaults(DOORS[name].call)[argument])
     refused(name, argument, value, SIGNS[variant])
 
 
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("arrays", GOOD_ARRAYS))
 def test_the_form_of_an_array_does_not_matter(name, argument, variant):
-    same(name, **{argument: GOOD_ARRAYS[variant](valid_array(DOORS[name], argument))})
+    same(name, **{argument: GOOD_ARRAYS[variant](defaults(DOORS[name].call)[argument])})
 
 
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("numbers", BAD_NUMBERS))
@@ -648,15 +630,10 @@ def test_an_unknown_name_is_refused(name, argument, variant):
     refused(name, argument, BAD_NAMES[variant])
 
 
-@pytest.mark.parametrize(("name", "argument", "variant"), cases("counts", ["int64", "uint8"]))
+@pytest.mark.parametrize(("name", "argument", "variant"), cases("counts", ["int64", "uint16"]))
 def test_a_numpy_integer_counts_as_an_int(name, argument, variant):
     value = defaults(DOORS[name].call)[argument]
-    same(
-        name,
-        **{argument: np.dtype(variant).type(min(value, 200))}
-        if value <= 200
-        else {argument: np.int64(value)},
-    )
+    same(name, **{argument: np.dtype(variant).type(value)})
 
 
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("seeds", ["int64", "uint8"]))
