@@ -6,7 +6,7 @@ from typing import cast
 
 from matplotlib.figure import Figure
 
-from diffviz import extras, plots
+from diffviz import plots
 from diffviz.checks import unknown
 from diffviz.lab.figures import (  # each registers its figures
     elbo,  # noqa: F401
@@ -27,8 +27,7 @@ def draw(name: str) -> Figure:
     """The registered figure of that name; a ValueError lists near names."""
     if name not in FIGURES:
         raise unknown("figure", name, FIGURES, "python -m diffviz figures --list")
-    with extras.needed_by(f"the figure {name!r}"):
-        return cast(Figure, FIGURES[name][0]().figure)
+    return cast(Figure, FIGURES[name][0]().figure)
 
 
 def write(names: list[str] | None, folder: str | File, ending: str = "svg") -> list[File]:
