@@ -78,6 +78,7 @@ def test_every_public_name_keeps_its_type_once_every_module_is_imported():
         assert isinstance(getattr(dv, name), kind), name
 
 
+@pytest.mark.slow
 def test_the_public_names_are_the_same_whichever_module_is_imported_first():
     code = (
         "import importlib, sys; importlib.import_module(sys.argv[1]); import diffviz as dv;"

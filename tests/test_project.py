@@ -224,6 +224,7 @@ def test_links_inside_the_project_lead_somewhere(file):
         assert target.startswith("http") or (file.parent / target).exists(), target
 
 
+@pytest.mark.slow
 def test_the_code_of_the_readme_runs(tmp_path):
     text = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
