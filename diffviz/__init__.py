@@ -6,8 +6,8 @@ draws it. ``import diffviz as dv`` costs next to nothing: a part loads when its 
 and only learning, sampling, probing and searching load torch.
 """
 
-import lazy_loader
+from diffviz import extras
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

@@ -1,147 +1,241 @@
-"""The command line: ``python -m diffviz list | show NAME | figures | search | plot NAME ... | probe module:function``."""
+"""The command line: ``python -m diffviz COMMAND``; ``--help`` lists the commands and their options.
+
+Each command is a function of the parsed arguments. What is wrong with the input is said in one
+sentence on stderr, with exit status 2.
+"""
 
 import argparse
+import shutil
 import sys
 from importlib import import_module
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from scipy.special import expit
 
 import diffviz
+from diffviz import extras
 from diffviz.checks import unknown
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.theory import analysis
 from diffviz.theory.objectives import Objective
 
+BASES = ("eps", "x", "v", "u")
+LEVELS = np.arange(-10.0, 11.0, 4.0)  # log-SNR at which ``show`` prints the weighting
 
-def _list(args) -> None:
-    found = [o for o in CATALOGUE.values() if args.family in (None, o.family)]
-    if not found:
-        raise unknown(
-            "family",
-            args.family,
-            dict.fromkeys(o.family for o in CATALOGUE.values()),
-            "python -m diffviz list",
-        )
+PACKAGE = Path(__file__).parent
+INSTALLED = PACKAGE / "_notebooks"  # where a wheel puts the folder ``notebooks`` of the repository
+NOTEBOOKS = INSTALLED if INSTALLED.is_dir() else PACKAGE.parent / "notebooks"
+
+
+def list_objectives(args: argparse.Namespace) -> None:
+    """Print the catalogue, or one family of it, as a table."""
+    chosen = [entry for entry in CATALOGUE.values() if args.family in (None, entry.family)]
+    if not chosen:
+        families = dict.fromkeys(entry.family for entry in CATALOGUE.values())
+        raise unknown("family", args.family, families, "python -m diffviz list")
     print(f"{'name':40} {'family':12} {'year':4} {'target':14} {'path':34} monotone")
-    for o in found:
+    for entry in chosen:
+        monotone = analysis.verdict(entry).monotone
         print(
-            f"{o.name:40} {o.family:12} {o.year:4} {o.target.name:14} {o.path.name:34} {analysis.verdict(o).monotone}"
+            f"{entry.name:40} {entry.family:12} {entry.year:4} "
+            f"{entry.target.name:14} {entry.path.name:34} {monotone}"
         )
 
 
-def _show(args) -> None:
-    o: Objective = objective(args.name)
-    low, high = o.law.support()
-    facts = {
-        "name": o.name, "family": f"{o.family}, {o.year}", "source": o.source, "note": o.note or "-", "path": o.path.name,
-        "target": o.target.name, "support": f"logsnr {low:.4g} to {high:.4g}", "median": f"logsnr {float(o.law.median()):.4g}",
-        "verdict": str(analysis.verdict(o)),
-        "below 0": f"{analysis.share_below(o):.1%} of w (eps base), {analysis.share_below(o, mmse=expit):.1%} of the loss on N(0, I), "
-        "both on [-10, 10]",
-        "same as": ", ".join(p.name for g in analysis.equivalent(CATALOGUE.values()) if o in g for p in g if p is not o) or "-",
-    }  # fmt: skip
-    for key, value in facts.items():
+def show_objective(args: argparse.Namespace) -> None:
+    """Print what is known about one objective, and its weighting in every base."""
+    chosen = objective(args.name)
+    for key, value in facts(chosen).items():
         print(f"{key:8} {value}")
-    print("\nlogsnr " + "".join(f"{level:>10}" for level in range(-10, 11, 4)))
-    for base in ("eps", "x", "v", "u"):
-        print(
-            f"w, {base:4}"
-            + "".join(f"{value:10.3g}" for value in o.weighting(np.arange(-10.0, 11, 4), base))
-        )
+    print("\nlogsnr " + "".join(f"{level:>10.0f}" for level in LEVELS))
+    for base in BASES:
+        weights = chosen.weighting(LEVELS, base)
+        print(f"w, {base:4}" + "".join(f"{weight:10.3g}" for weight in weights))
 
 
-def _plot(args) -> None:
+def facts(chosen: Objective) -> dict[str, str]:
+    """What ``show`` says about an objective, by heading."""
+    low, high = chosen.law.support()
+    of_weighting = analysis.share_below(chosen)
+    of_loss = analysis.share_below(chosen, mmse=expit)
+    equals = [
+        other.name
+        for group in analysis.equivalent(CATALOGUE.values())
+        for other in group
+        if chosen in group and other is not chosen
+    ]
+    return {
+        "name": chosen.name,
+        "family": f"{chosen.family}, {chosen.year}",
+        "source": chosen.source,
+        "note": chosen.note or "-",
+        "path": chosen.path.name,
+        "target": chosen.target.name,
+        "support": f"logsnr {low:.4g} to {high:.4g}",
+        "median": f"logsnr {float(chosen.law.median()):.4g}",
+        "verdict": str(analysis.verdict(chosen)),
+        "below 0": (
+            f"{of_weighting:.1%} of w (eps base), {of_loss:.1%} of the loss on N(0, I), "
+            "both on [-10, 10]"
+        ),
+        "same as": ", ".join(equals) or "-",
+    }
+
+
+def plot_objectives(args: argparse.Namespace) -> None:
+    """Draw the weightings of named objectives to a file."""
     from diffviz import plots
 
-    ax: Any = plots.weighting_curves(
-        np.linspace(-12, 12, 801), {name: objective(name) for name in args.names}, base=args.base
-    )
-    print(plots.save(ax.figure, args.out))
+    curves = {name: objective(name) for name in args.names}
+    ax = plots.weighting_curves(np.linspace(-12, 12, 801), curves, base=args.base)
+    print(plots.save(ax.figure, args.out))  # type: ignore[arg-type]
 
 
-def _probe(args) -> None:
+def probe_loss(args: argparse.Namespace) -> None:
+    """Measure a training loss of the user's own, and print the nearest objectives."""
     import torch
 
     from diffviz import plots
     from diffviz.recipes import nearest
     from diffviz.report import measurement
 
-    place, _, name = args.loss.partition(":")
-    sys.path.insert(0, "")  # the user's own module, from where the command is run
-    loss = getattr(import_module(place), name, None)
-    if not callable(loss):
-        raise ValueError(
-            f"{args.loss!r} names no loss; write module:function, for a function loss(model, x)"
-        )
-    if not all(size.strip().isdigit() for size in args.shape.split(",")):
+    sizes = args.shape.split(",")
+    if not all(size.strip().isdigit() for size in sizes):
         raise ValueError(f"--shape must be sizes such as 3,32,32, got {args.shape!r}")
-    shape = args.batch, *(int(size) for size in args.shape.split(","))
-    measured: Any = measurement.probe(
-        loss, torch.randn(shape, generator=torch.Generator().manual_seed(0)), draws=args.draws
-    )
+    shape = (args.batch, *map(int, sizes))
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    measured = measurement.probe(load_loss(args.loss), x, draws=args.draws)
     print(measured)
     for match in nearest.closest(measured):
         print(f"  {match.name:32} deviates by {match.deviation:.2%} at most, at λ = {match.at:.1f}")
     if args.out:
-        print(plots.save(measured.plot().figure, args.out))
+        print(plots.save(measured.plot().figure, args.out))  # type: ignore[arg-type]
 
 
-def _figures(args) -> None:
+def load_loss(address: str):
+    """The function at ``module:function``, where the module may lie in the current folder."""
+    module, _, name = address.partition(":")
+    sys.path.insert(0, "")
+    loss = getattr(import_module(module), name, None) if module and name else None
+    if not callable(loss):
+        raise ValueError(
+            f"{address!r} names no loss; write module:function, for a function loss(model, x)"
+        )
+    return loss
+
+
+def write_figures(args: argparse.Namespace) -> None:
+    """Write the registered figures; ``gallery`` parses the options."""
     from diffviz.lab.figures import gallery
 
     gallery.main(args.rest)
 
 
-def _search(args) -> None:
+def run_search(args: argparse.Namespace) -> None:
+    """Search for the best weighting; ``search.command`` parses the options."""
     from diffviz.search import command
 
     command.main(args.rest)
 
 
-COMMANDS = {
-    "list": _list,
-    "show": _show,
-    "figures": _figures,
-    "search": _search,
-    "plot": _plot,
-    "probe": _probe,
-}
-OWN_OPTIONS = ("figures", "search")  # these parse their own options
+def copy_notebooks(args: argparse.Namespace) -> None:
+    """Copy the notebooks, with the pictures that they show, into a folder."""
+    folder = Path(args.folder)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; name a folder for the notebooks")
+    sources = sorted([*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("*.png")])
+    present = [source.name for source in sources if (folder / source.name).exists()]
+    if present and not args.force:
+        raise FileExistsError(
+            f"{folder} already holds {len(present)} of these files, such as {present[0]}; "
+            "name another folder, or overwrite them with --force"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in sources:
+        shutil.copyfile(source, folder / source.name)
+    print(f"{len(sources)} files are in {folder}; open them with")
+    print(f"  jupyter lab {folder}")
+    if missing := [name for name in ("torch", "ipywidgets", "jupyterlab") if not installed(name)]:
+        print(f"They need {', '.join(missing)}: pip install 'diffviz[lab]'")
+
+
+def installed(package: str) -> bool:
+    """Whether a package is there to be imported."""
+    try:
+        return find_spec(package) is not None
+    except ImportError:
+        return False
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands; ``run`` of what it parses is the function of the command."""
+    top = argparse.ArgumentParser(
+        "python -m diffviz", description="What does this diffusion loss really optimise?"
+    )
+    top.add_argument("--version", action="version", version=f"diffviz {diffviz.__version__}")
+    commands = top.add_subparsers(required=True, metavar="command", dest="command")
+
+    command = commands.add_parser("list", help="the catalogue as a table")
+    command.add_argument("--family", help="only this family")
+    command.set_defaults(run=list_objectives)
+
+    command = commands.add_parser("show", help="everything about one objective")
+    command.add_argument("name")
+    command.set_defaults(run=show_objective)
+
+    command = commands.add_parser("plot", help="weighting curves of named objectives")
+    command.add_argument("names", nargs="+", metavar="name")
+    command.add_argument("--out", required=True, help="svg, pdf or png file")
+    command.add_argument("--base", default="eps", choices=BASES)
+    command.set_defaults(run=plot_objectives)
+
+    command = commands.add_parser(
+        "figures", help="write the figures (all by default)", add_help=False
+    )
+    command.set_defaults(run=write_figures)
+
+    command = commands.add_parser(
+        "search", help="measure which weighting is best for a data set and a goal", add_help=False
+    )
+    command.set_defaults(run=run_search)
+
+    command = commands.add_parser("probe", help="what a training loss of your own weights")
+    command.add_argument("loss", help="module:function, for a function loss(model, x) -> tensor")
+    command.add_argument("--shape", default="2", help="of one datum, e.g. 3,32,32 (default: 2)")
+    command.add_argument("--batch", type=int, default=64)
+    command.add_argument("--draws", type=int, default=20_000)
+    command.add_argument("--out", help="svg, pdf or png file for the plot")
+    command.set_defaults(run=probe_loss)
+
+    command = commands.add_parser("notebooks", help="copy the notebooks into a folder")
+    command.add_argument("folder", help="it is made if it does not exist")
+    command.add_argument("--force", action="store_true", help="overwrite files that are there")
+    command.set_defaults(run=copy_notebooks)
+    return top
+
+
+OWN_OPTIONS = (write_figures, run_search)  # commands that parse their own options
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; 0, or 2 with a sentence on stderr where the input is wrong."""
-    parser = argparse.ArgumentParser(
-        "python -m diffviz", description="What does this diffusion loss really optimise?"
-    )
-    parser.add_argument("--version", action="version", version=f"diffviz {diffviz.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="command", dest="command")
-    commands.add_parser("list", help="the catalogue as a table").add_argument(
-        "--family", help="only this family"
-    )
-    commands.add_parser("show", help="everything about one objective").add_argument("name")
-    commands.add_parser("figures", help="write the figures (all by default)", add_help=False)
-    commands.add_parser(
-        "search", help="measure which weighting is best for a data set and a goal", add_help=False
-    )
-    one = commands.add_parser("plot", help="weighting curves of named objectives")
-    one.add_argument("names", nargs="+")
-    one.add_argument("--out", required=True, help="svg, pdf or png file")
-    one.add_argument("--base", default="eps", choices=("eps", "x", "v", "u"))
-    one = commands.add_parser("probe", help="what a training loss of your own weights")
-    one.add_argument("loss", help="module:function, for a function loss(model, x) -> tensor")
-    one.add_argument("--shape", default="2", help="of one datum, e.g. 3,32,32 (default: 2)")
-    one.add_argument("--batch", type=int, default=64)
-    one.add_argument("--draws", type=int, default=20_000)
-    one.add_argument("--out", help="svg, pdf or png file for the plot")
-    args, rest = parser.parse_known_args(argv)
+    """Run a command.
+
+    Args:
+        argv: The arguments; those of the process by default.
+
+    Returns:
+        0, or 2 where the input is wrong, with a sentence on stderr.
+    """
+    top = parser()
+    args, rest = top.parse_known_args(argv)
+    if rest and args.run not in OWN_OPTIONS:
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
     args.rest = rest
-    if rest and args.command not in OWN_OPTIONS:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        COMMANDS[args.command](args)
+        with extras.needed_by(f"python -m diffviz {args.command}"):
+            args.run(args)
     except BrokenPipeError:  # a reader such as head has had enough
         sys.stdout = None
     except (ValueError, TypeError, OSError, ImportError) as error:

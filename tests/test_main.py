@@ -1,5 +1,7 @@
 """The command line says what it found, or what is wrong."""
 
+from pathlib import Path
+
 import pytest
 
 import diffviz as dv
@@ -9,12 +11,16 @@ from diffviz.__main__ import main
 def test_list_names_every_objective(capsys):
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    assert all(f"{name} " in out for name in dv.catalogue) and len(out.splitlines()) == 105
+    assert all(f"{name} " in out for name in dv.catalogue) and len(out.splitlines()) == 1 + len(
+        dv.catalogue
+    )
 
 
 def test_list_of_one_family(capsys):
     assert main(["list", "--family", "sigmoid"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 4
+    family = [name for name, o in dv.catalogue.items() if o.family == "sigmoid"]
+    assert len(family) > 1
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == family
 
 
 def test_show_prints_the_recipe_and_the_curve(capsys):
@@ -43,6 +49,34 @@ def test_plot_writes_the_named_curves(tmp_path, capsys):
     assert "<svg" in (tmp_path / "f.svg").read_text()
 
 
+def test_notebooks_are_copied_into_a_new_folder_with_their_pictures(tmp_path, capsys):
+    folder = tmp_path / "new" / "notebooks"
+    assert main(["notebooks", str(folder)]) == 0
+    source = Path(__file__).parents[1] / "notebooks"
+    shipped = [*source.glob("*.ipynb"), *source.glob("*.png")]
+    expected = {file.name: file.read_bytes() for file in shipped}
+    assert "01_weightings.ipynb" in expected
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == expected
+    assert f"jupyter lab {folder}" in capsys.readouterr().out
+
+
+def test_notebooks_of_ones_own_are_not_overwritten_unless_forced(tmp_path, capsys):
+    mine = tmp_path / "05_elbo.ipynb"
+    mine.write_text("my solutions")
+    assert main(["notebooks", str(tmp_path)]) == 2
+    assert "05_elbo.ipynb" in (message := capsys.readouterr().err) and "--force" in message
+    assert [file.name for file in tmp_path.iterdir()] == ["05_elbo.ipynb"]
+    assert mine.read_text() == "my solutions"
+    assert main(["notebooks", str(tmp_path), "--force"]) == 0
+    assert mine.read_text() != "my solutions"
+
+
+def test_notebooks_need_a_folder_and_not_a_file(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["notebooks", str(tmp_path / "file")]) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
 def test_an_option_that_no_command_has_is_refused(capsys):
     for argv in (["list", "--colour"], ["figures", "--colour"]):
         with pytest.raises(SystemExit):
@@ -64,6 +98,10 @@ def test_the_version_is_printed(capsys):
         (["list", "--family", "flwo"], "'flow'"),
         (["figures", "weighting"], "'weightings'"),
         (["plot", "sd3", "--out", "x.gif"], ".svg, .pdf, .png"),
+        (["probe", "diffviz.lab.losses"], "module:function"),
+        (["probe", "diffviz.lab.losses:missing"], "module:function"),
+        (["probe", "diffviz.lab.losses:ddpm", "--shape", "2x2"], "--shape"),
+        (["probe", "no_such_module:loss"], "no_such_module"),
     ],
 )
 def test_wrong_input_is_a_sentence_not_a_traceback(argv, says, capsys):

@@ -5,6 +5,6 @@ error. The files that ship with the package are read here, and so are pictures, 
 ``signals`` and ``files`` need no torch.
 """
 
-import lazy_loader
+from diffviz import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

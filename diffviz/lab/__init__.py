@@ -5,6 +5,6 @@ one subject has the same name in all three. ``exercises`` checks what a reader w
 has training losses, right and wrong, to try the probe on.
 """
 
-import lazy_loader
+from diffviz import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

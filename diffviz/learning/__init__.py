@@ -5,6 +5,6 @@
 follows it with the law of log-SNR, and ``variance`` says what a law saves.
 """
 
-import lazy_loader
+from diffviz import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

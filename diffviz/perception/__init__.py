@@ -4,6 +4,6 @@
 ``sensitivities`` holds published contrast sensitivities and the A-weighting of hearing.
 """
 
-import lazy_loader
+from diffviz import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

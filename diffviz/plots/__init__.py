@@ -4,6 +4,6 @@ Nothing here knows the rest of the package but its checks. ``curves`` draws, ``s
 objective one colour and dash, and ``save`` writes files whose bytes do not change from run to run.
 """
 
-import lazy_loader
+from diffviz import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

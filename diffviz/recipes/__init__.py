@@ -16,6 +16,6 @@ otherwise. Where a paper and its code differ, there is an entry for each.
 that are closest to a measured loss.
 """
 
-import lazy_loader
+from diffviz import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

@@ -1,5 +1,5 @@
 """Report: a measured loss beside the nearest published objectives, in words and as a picture."""
 
-import lazy_loader
+from diffviz import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

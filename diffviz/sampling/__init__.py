@@ -5,6 +5,6 @@ trajectory, ``trajectories`` asks when a sample is settled, ``couplings`` pairs 
 ``likelihood`` has the ELBO and the likelihood by the probability-flow ODE.
 """
 
-import lazy_loader
+from diffviz import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

@@ -6,6 +6,6 @@ of log-SNR, a target and a multiplier the error that is squared; together they a
 which objectives are the same, and where the loss is spent.
 """
 
-import lazy_loader
+from diffviz import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

@@ -185,6 +185,7 @@ def test_the_spread_of_the_noise_is_the_trace_of_the_jacobian(name, level):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [-4.0, 1.0, 5.0])
 @pytest.mark.parametrize("name", [*PLANE, "digits"])
 def test_moments_are_the_means_of_the_error_of_the_denoiser(name, level):
@@ -269,6 +270,7 @@ def test_moments_tend_to_those_of_noise_in_the_dimension_of_the_data(name):
     np.testing.assert_allclose(toy(name).moments(40.0), [d, d**2 + 2 * d], rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_variance_of_losses_on_the_ring_has_the_reference_ratios():
     """Second moment of w/p ‖eps_hat − eps‖²/2 over its least, for p ∝ w mmse, cosine, uniform flow time and uniform λ."""
     grid = np.linspace(-10, 10, 81)
@@ -412,6 +414,7 @@ def test_all_is_finite_fifty_standard_deviations_out(name, level):
     assert (known.log_prob(z, level)[1:] < -100).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(TOYS))
 def test_samples_have_the_mean_variance_and_entropy_of_the_law(name):
     known = toy(name, unit=True)

@@ -12,6 +12,7 @@ from diffviz.lab.exercises import EXERCISES, check
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
@@ -51,6 +52,7 @@ def test_an_unknown_exercise_names_near_ones():
         check("edm-peek", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
 def test_the_solutions_in_the_notebook_are_right(file, capsys):
     import nbformat

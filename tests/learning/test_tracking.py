@@ -159,6 +159,7 @@ def test_the_mean_does_not_depend_on_the_law_that_draws(law):
     assert len(z) > 60 and abs(z.mean()) < 4 / np.sqrt(len(z)) and (abs(z) < 5).all()
 
 
+@pytest.mark.slow
 def test_there_is_no_bias_from_the_start():
     runs = np.array(
         [
@@ -297,6 +298,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_come_to_one_tracker(tmp_path):
     place = os.environ | {
         "GLOO_SOCKET_IFNAME": "lo",
@@ -452,6 +454,7 @@ def errors(toy, logsnr, generator):
     return (toy.denoise(alpha * x + sigma * noise, level) - x).square().sum(1) * level.exp()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toy", [Gaussian(), toys.toy("ring8")], ids=["gaussian", "ring8"])
 def test_three_thousand_steps_find_the_density_and_nearly_all_that_it_saves(toy):
     tracker, rng, generator = (
@@ -479,6 +482,7 @@ def test_three_thousand_steps_find_the_density_and_nearly_all_that_it_saves(toy)
     assert uniform - found > 0.9 * (uniform - ideal) > 0
 
 
+@pytest.mark.slow
 def test_edm2_changes_the_weighting_to_what_gradient_descent_finds():
     edges = np.linspace(-6, 6, 25)
     tracker, objective = noiseless(edges), dv.objective("edm")

@@ -78,6 +78,7 @@ def gaussian_denoiser(z, logsnr, mean, std):
     return mean + alpha * std**2 / (alpha**2 * std**2 + sigma**2) * (z - alpha * mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("output", "bound"), [("eps", 0.1), ("x", 0.1), ("v", 0.01), ("F", 0.01)])
 def test_every_output_learns_the_denoiser_of_a_gaussian(output, bound):
     data = 3 + 0.5 * torch.randn(20000, 2, generator=torch.Generator().manual_seed(0))
@@ -167,6 +168,7 @@ def test_where_the_columns_lie_does_not_count_for_their_spread():
 # side by side
 
 
+@pytest.mark.slow
 def test_side_by_side_equals_alone():
     several = [Flow(), Flow("narrow", 1.0), Flow("middle", 1.5)]
     together = train(several, steps=100)
@@ -666,6 +668,7 @@ def test_points_train_on_one_thread_and_the_others_are_given_back():
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_training_does_not_import_the_compiler():
     """Constructing an optimiser of torch.optim would, at 1.8 CPU seconds."""
     code = (

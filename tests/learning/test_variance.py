@@ -13,6 +13,8 @@ from diffviz.learning import variance
 from diffviz.learning.variance import Moments
 from diffviz.theory.paths import COSINE
 
+pytestmark = pytest.mark.slow
+
 FM = dv.objective("fm-ot")
 WIDE = np.linspace(-60, 60, 4801)
 GAUSSIAN = Moments(WIDE, np.tile(expit(WIDE), (2, 1))[..., None], 3 * expit(WIDE) ** 2)

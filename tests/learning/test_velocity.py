@@ -8,6 +8,8 @@ import torch
 from diffviz.learning.velocity import fit_velocity
 from diffviz.sampling import couplings
 
+pytestmark = pytest.mark.slow
+
 
 def generator(seed):
     return torch.Generator().manual_seed(seed)

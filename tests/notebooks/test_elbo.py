@@ -12,6 +12,8 @@ import diffviz as dv
 from diffviz.data import files
 from diffviz.lab.experiments.elbo import known
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "05_elbo.ipynb"
 CELLS = nbformat.read(NOTEBOOK, 4).cells
 PROSE = re.sub(

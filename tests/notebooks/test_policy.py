@@ -14,6 +14,8 @@ from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.policy import bandit, surrogates
 from diffviz.theory import elbo_mixture
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "06_policy.ipynb"
 
 

@@ -12,6 +12,8 @@ import diffviz as dv
 from diffviz.lab.experiments import prior as prior_experiments
 from diffviz.theory import prior
 
+pytestmark = pytest.mark.slow
+
 SD = prior_experiments.TERMINAL["Stable Diffusion"]
 V = prior_experiments.SIDE**2 * 0.05
 

@@ -17,6 +17,8 @@ from diffviz.sampling import couplings, trajectories
 from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR
 
+pytestmark = pytest.mark.slow
+
 FILE = Path(__file__).parents[2] / "notebooks" / "08_sampling.ipynb"
 FM, SHIFT, VP, DDPM, EDM = sampling_experiments.GRIDS
 

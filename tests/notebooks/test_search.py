@@ -11,6 +11,8 @@ from diffviz.lab.experiments import search as search_experiments
 from diffviz.search import experiment as search_experiment
 from diffviz.search import goals as search_goals
 
+pytestmark = pytest.mark.slow
+
 CELLS = nbformat.read(Path(__file__).parents[2] / "notebooks" / "09_perception.ipynb", 4).cells
 PROSE = " ".join(" ".join(cell.source.split()) for cell in CELLS if cell.cell_type == "markdown")
 FALL, LEAD = "the surface falls by 7 %", "0.8 % *better*"

@@ -13,6 +13,8 @@ import diffviz as dv
 from diffviz.data import files
 from diffviz.lab.experiments import training as training_experiments
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -8,6 +8,8 @@ import diffviz as dv
 from diffviz.learning import validation
 from diffviz.theory import analysis
 
+pytestmark = pytest.mark.slow
+
 
 def loss_share(name):
     return dv.share_below(dv.objective(name), mmse=analysis.gaussian_mmse)

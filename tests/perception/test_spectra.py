@@ -153,6 +153,7 @@ def test_slopes_of_the_photographs(photos):
     )
 
 
+@pytest.mark.slow
 def test_shares_of_the_loss_below_zero_on_the_photographs(photos):
     """By the rule of ``share_below``, and by adaptive quadrature of w times the mmse of single coefficients."""
     shares = lambda name: [
@@ -415,6 +416,7 @@ def test_an_implied_weighting_is_an_objective_like_those_of_the_catalogue(pictur
     assert dv.compare(again, o, logsnr).same
 
 
+@pytest.mark.slow
 def test_a_network_trains_under_an_implied_weighting_down_to_what_no_denoiser_gets_below():
     import torch
 

@@ -10,6 +10,8 @@ import diffviz as dv
 from diffviz.policy import bandit, surrogates
 from diffviz.theory import elbo_mixture
 
+pytestmark = pytest.mark.slow
+
 
 class Slope:
     """Utility 2 x₁: what DPO's optimum moves by is known."""

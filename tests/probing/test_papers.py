@@ -8,6 +8,8 @@ from paper_losses import LOSSES
 import diffviz as dv
 from diffviz.probing.measure import probe
 
+pytestmark = pytest.mark.slow
+
 X = torch.randn(128, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 

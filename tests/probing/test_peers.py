@@ -74,6 +74,8 @@ def _without_absent():
 import diffusers  # noqa: E402
 from diffusers import training_utils as tu  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 try:
     with _without_absent():
         ddp, simple = (

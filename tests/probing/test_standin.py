@@ -146,6 +146,7 @@ def test_the_same_loss_is_found_however_the_network_is_called(loss, how, x):
     assert measured.kind == "u" and off(measured) < 0.01 and not measured.notes
 
 
+@pytest.mark.slow
 def test_one_time_per_call_is_scanned(x):
     measured = probe(one_time, x, draws=2000)
     assert measured.kind == "u" and len(measured.logsnr) == 2000 and off(measured) < 0.01
@@ -442,6 +443,7 @@ def test_a_weight_of_zero_without_data_is_refused(x):
         probe(loss, x, draws=500)
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_chunk_whatever_the_number_of_draws(x):
     largest = []
 

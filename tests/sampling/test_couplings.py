@@ -91,6 +91,7 @@ def exact_flow():
     return start, *couplings.flow(exact_velocity(source, x), start, 40)
 
 
+@pytest.mark.slow
 def test_the_independent_coupling_of_gaussians_and_moons_is_as_crooked_as_known(exact_flow):
     _, t, z = exact_flow
     assert couplings.straightness(t, z) == pytest.approx(13.97, rel=0.04)

@@ -35,6 +35,7 @@ def lattice(d, step):
     return nodes, (-nodes.square().sum(1) / 2).softmax(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "x"),
     [
@@ -182,6 +183,7 @@ def test_bits_are_nats_per_dimension_over_ln_2_and_shapes_are_as_documented():
     assert torch.equal(again.nats, bound.nats)
 
 
+@pytest.mark.slow
 def test_rk4_is_fourth_order_and_below_1e_5_at_400_steps():
     toy, steps = toys.toy("gmm2d"), (100, 200, 400)
     errors = [
@@ -262,6 +264,7 @@ def test_elbo_and_ode_agree_on_average_for_an_exact_denoiser():
     assert abs(difference.mean()) < 4 * difference.std() / 20 and difference.std() > 0.05
 
 
+@pytest.mark.slow
 def test_a_trained_run_has_both_likelihoods_within_a_tenth_of_a_nat_of_the_entropy():
     """At 1,500 new points: each lies above the exact −log p by what the network lost, and they agree within their noise."""
     toy = dv.toy("gmm2d", True)

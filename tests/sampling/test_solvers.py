@@ -245,6 +245,7 @@ def test_a_ddpm_step_is_a_ddim_step_of_twice_the_length_and_noise():
     assert (mean - further).abs().max() < 1e-14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -633,6 +634,7 @@ def test_an_exact_denoiser_has_no_weighting_and_is_early_done_too(name, make, n)
     assert 100 * explained(t)[[6, 12, 18, 30]] == pytest.approx(wanted[make is ring8], abs=4)
 
 
+@pytest.mark.slow
 def test_ancestral_samples_of_few_steps_are_too_sharp():
     """Their mean −log p lies below the data's own, 0.312 nats on ring8, by what others measured: −0.029 and 0.203."""
     angle = torch.arange(8, dtype=torch.float64) * math.pi / 4

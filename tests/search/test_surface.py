@@ -72,6 +72,7 @@ def test_standard_errors_are_the_spread_of_repeated_experiments(tilt):
         )
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_optimum_covers_the_truth_in_95_of_100_experiments():
     """Of each parameter, with four seeds: a plain bootstrap of the seeds covers it in 80, for want of Student's tails."""
     rng, x, true = (

@@ -37,6 +37,7 @@ def curves(request):
     )
 
 
+@pytest.mark.slow
 def test_the_signed_mixture_is_the_weighted_loss_on_mixtures_for_the_whole_catalogue(curves):
     for name, one in W.items():
         direct, signed = both(masses(one, -6, 8), *curves)

@@ -1,5 +1,5 @@
 """Experiments: the numbers that figures, exercises and explorers show, one file a subject."""
 
-import lazy_loader
+from diffviz import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

@@ -3,6 +3,6 @@
 They need ``pip install 'diffviz[lab]'``. Each leaves a static picture in a saved notebook.
 """
 
-import lazy_loader
+from diffviz import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

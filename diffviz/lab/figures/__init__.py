@@ -3,6 +3,6 @@
 ``draw`` returns a figure by its name, ``write`` saves figures to files, and ``FIGURES`` lists them.
 """
 
-import lazy_loader
+from diffviz import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

@@ -9,6 +9,8 @@ from scipy.special import expit
 import diffviz as dv
 from diffviz.lab.explorers.elbo import DATA, DIRECT, FIXED, LAW, MIXED, NEGATIVE, ElboExplorer, W
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shared():

@@ -11,6 +11,8 @@ from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.lab.explorers.base import Picture
 from diffviz.lab.explorers.policy import LearningExplorer, PolicyExplorer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def explorer():

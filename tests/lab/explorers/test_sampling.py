@@ -11,6 +11,8 @@ from diffviz.lab.experiments import sampling as sampling_experiments
 from diffviz.lab.explorers import sampling as sampling_explorer
 from diffviz.lab.explorers.sampling import DATA, FRAMES, LAWS, SOLVERS, TrajectoryExplorer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def explorer():

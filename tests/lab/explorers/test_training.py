@@ -15,6 +15,8 @@ from diffviz.lab.explorers.base import Picture
 from diffviz.lab.explorers.training import EXCESS, SLICE, CapacityExplorer, TrainingDashboard
 from diffviz.learning.models import MLP
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def dashboard():

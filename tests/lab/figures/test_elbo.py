@@ -10,6 +10,8 @@ import diffviz as dv
 from diffviz.lab import figures
 from diffviz.lab.experiments.elbo import divergence, known
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("augmentation", "elbo-terms", "ode-likelihood")
 
 

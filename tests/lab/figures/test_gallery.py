@@ -34,6 +34,7 @@ NAMES += (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_path):
     check(name, tmp_path)

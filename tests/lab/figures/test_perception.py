@@ -12,6 +12,8 @@ from diffviz.lab.figures import perception as perception_figures
 from diffviz.perception import sensitivities, spectra
 from diffviz.theory import analysis
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("spectra", "frequency-map", "contrast-sensitivity", "csf-weighting", "hearing")
 
 

@@ -12,6 +12,8 @@ from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.policy import bandit, surrogates
 from diffviz.theory import elbo_mixture
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("policy-gain", "policy-ratio", "policy-draws", "policy-training", "policy-collapse")
 
 

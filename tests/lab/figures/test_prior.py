@@ -14,6 +14,8 @@ from diffviz.lab.experiments import prior as prior_experiments
 from diffviz.sampling import couplings
 from diffviz.theory import paths, prior
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("prior-kl", "terminal-snr", "brightness", "offset-noise", "straightness", "couplings")
 SD = prior_experiments.TERMINAL["Stable Diffusion"]
 

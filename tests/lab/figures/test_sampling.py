@@ -21,6 +21,8 @@ from diffviz.theory import paths
 from diffviz.theory.frames import VP
 from diffviz.theory.paths import COSINE, LINEAR
 
+pytestmark = pytest.mark.slow
+
 NAMES = (
     "scaling-slider", "vp-vs-fm", "churn", "ddpm-is-ddim", "early-commitment", "solver-orders", "train-sample-schedules",
 )  # fmt: skip

@@ -11,6 +11,8 @@ from diffviz.search import experiment as search_experiment
 from diffviz.search import report as search_report
 from diffviz.search.surface import Surface
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def picture():

@@ -12,6 +12,8 @@ from diffviz.lab import figures
 from diffviz.lab.experiments import tracking as tracking_experiments
 from diffviz.lab.experiments.tracking import DECAYS, EDGES, MIDDLE, RULES, Distance, over_least
 
+pytestmark = pytest.mark.slow
+
 NAMES = "ema-loss", "adaptive-schedules", "density-or-grid"
 
 

@@ -12,6 +12,8 @@ from diffviz.lab.experiments import training as training_experiments
 from diffviz.lab.figures import training as training_figures
 from diffviz.theory.objectives import from_weighting
 
+pytestmark = pytest.mark.slow
+
 
 class Denoiser:
     """A denoiser from a function of (z, logsnr)."""

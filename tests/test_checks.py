@@ -1,0 +1,197 @@
+"""The checks at public doors: what passes, in which form, and what a refusal says."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffviz import checks
+
+GOOD = {
+    "a list": [1, 2.5],
+    "a tuple": (1, 2.5),
+    "an array": np.array([1, 2.5]),
+    "single precision": np.array([1, 2.5], np.float32),
+    "a tensor": torch.tensor([1, 2.5]),
+    "a tensor with a gradient": torch.tensor([1, 2.5], requires_grad=True),
+    "negative strides": np.array([2.5, 1])[::-1],
+    "read-only": np.broadcast_to(np.array([1, 2.5]), (2,)),
+}
+BAD = {
+    "masked": (np.ma.masked_array([1.0, 2.0], mask=[True, False]), "masked"),
+    "masked without a mask": (np.ma.masked_array([1.0]), "masked"),
+    "complex": ([1j], "complex numbers"),
+    "dates": (np.array(["2020-01-01"], "M8[D]"), "dates"),
+    "time spans": (np.array([1], "m8[s]"), "time spans"),
+    "text": (["1.0"], "text"),
+    "bytes": ([b"1"], "bytes"),
+    "objects": (np.array([1.0], dtype=object), "objects"),
+    "none": (None, "objects"),
+    "records": (np.zeros(1, [("a", float)]), "records"),
+    "a complex tensor": (torch.tensor([1j]), "complex numbers"),
+}
+
+
+@pytest.mark.parametrize("form", GOOD)
+def test_numbers_in_any_form_become_float64(form):
+    result = checks.array(GOOD[form], "x")
+    assert result.dtype == np.float64
+    assert result.tolist() == [1.0, 2.5]
+
+
+@pytest.mark.parametrize("form", GOOD)
+def test_numbers_in_any_form_become_a_tensor_of_floats(form):
+    result = checks.tensor(GOOD[form], "x")
+    assert result.is_floating_point() and not result.requires_grad
+    assert result.tolist() == [1.0, 2.5]
+
+
+@pytest.mark.parametrize("check", [checks.array, checks.tensor])
+@pytest.mark.parametrize("kind", BAD)
+def test_what_is_no_real_number_is_a_type_error(check, kind):
+    value, said = BAD[kind]
+    with pytest.raises(TypeError, match=f"level .*{said}"):
+        check(value, "level")
+
+
+@pytest.mark.parametrize("check", [checks.array, checks.tensor])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_is_named(check, number):
+    with pytest.raises(ValueError, match=f"level must be finite, got {number}"):
+        check([1.0, number], "level")
+
+
+@pytest.mark.parametrize("check", [checks.array, checks.tensor])
+def test_infinity_passes_where_it_has_a_meaning_and_nan_never_does(check):
+    assert check([-math.inf, math.inf], "level", infinite=True).tolist() == [-math.inf, math.inf]
+    with pytest.raises(ValueError, match="level must not be NaN"):
+        check([math.inf, math.nan], "level", infinite=True)
+
+
+def test_rows_of_different_length_are_refused():
+    with pytest.raises(ValueError, match="points is no array of numbers"):
+        checks.array([[1.0, 2.0], [3.0]], "points")
+
+
+def test_the_number_of_dimensions_can_be_asked_for():
+    assert checks.array([[1.0]], "x", ndim=2).shape == (1, 1)
+    with pytest.raises(ValueError, match=r"x must have 2 dimension\(s\), got shape \(1,\)"):
+        checks.array([1.0], "x", ndim=2)
+
+
+def test_integers_become_single_precision_in_a_tensor_and_floats_keep_theirs():
+    assert checks.tensor(torch.tensor([1, 2]), "x").dtype == torch.float32
+    assert checks.tensor(torch.tensor([1.0], dtype=torch.float64), "x").dtype == torch.float64
+    assert checks.tensor(3, "x").shape == ()
+
+
+def test_the_array_that_was_given_is_not_changed():
+    given = np.array([1.0, 2.0])
+    checks.array(given, "x")[0] = 5.0
+    checks.tensor(given, "x")[0] = 5.0
+    assert given.tolist() == [1.0, 2.0]
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=8))
+def test_a_grid_passes_exactly_if_it_increases(values):
+    if all(a < b for a, b in pairwise(values)):
+        assert checks.increasing(values, "grid").tolist() == values
+    else:
+        with pytest.raises(ValueError, match="grid must be 1-D and strictly increasing"):
+            checks.increasing(values, "grid")
+
+
+@pytest.mark.parametrize("value", [1.0, [], [[1.0, 2.0]]])
+def test_a_grid_is_a_row_of_two_or_more(value):
+    with pytest.raises(ValueError, match="grid must be 1-D and strictly increasing"):
+        checks.increasing(value, "grid")
+
+
+@pytest.mark.parametrize("value", [2, 2.0, np.int8(2), np.float32(2), np.array([2]), [2.0]])
+def test_one_number_in_any_form_is_a_float(value):
+    result = checks.number(value, "rate")
+    assert type(result) is float and result == 2.0
+
+
+@pytest.mark.parametrize("value", [True, np.True_, "2", None, 2j, np.datetime64("2020-01-01")])
+def test_what_is_no_number_is_a_type_error(value):
+    with pytest.raises(TypeError, match="rate"):
+        checks.number(value, "rate")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, [1.0, 2.0], 11, -1])
+def test_a_number_outside_its_range_is_refused(value):
+    with pytest.raises(ValueError, match="rate"):
+        checks.number(value, "rate", 0, 10)
+
+
+def test_the_ends_of_a_range_belong_to_it():
+    assert checks.number(0, "rate", 0, 10) == 0
+    assert checks.number(10, "rate", 0, 10) == 10
+
+
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "1", None, True])
+def test_a_positive_number_is_finite_and_above_zero(value):
+    assert checks.positive(np.float64(0.5), "rate") == 0.5
+    with pytest.raises(ValueError, match="rate must be a finite number > 0, got"):
+        checks.positive(value, "rate")
+
+
+@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3), np.array(3), torch.tensor(3)])
+def test_a_whole_number_in_any_form_is_an_int(value):
+    for result in (checks.count(value, "steps"), checks.seed(value)):
+        assert type(result) is int and result == 3
+
+
+@pytest.mark.parametrize("value", [3.0, "3", True, np.True_, None, math.nan])
+def test_what_is_no_whole_number_is_no_count_and_no_seed(value):
+    with pytest.raises(TypeError, match="steps must be a whole number, got"):
+        checks.count(value, "steps")
+    with pytest.raises(TypeError, match="seed must be a whole number, got"):
+        checks.seed(value)
+
+
+def test_a_count_starts_at_its_least_and_a_seed_at_zero():
+    assert checks.count(1, "steps") == 1 and checks.count(5, "steps", 5) == 5
+    assert checks.seed(0) == 0
+    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+        checks.count(0, "steps")
+    with pytest.raises(ValueError, match="seed must be at least 0, got -1"):
+        checks.seed(-1)
+
+
+def test_an_option_passes_and_another_is_met_with_near_ones():
+    assert checks.one_of("cosine", "schedule", ("cosine", "constant")) == "cosine"
+    with pytest.raises(ValueError, match="unknown schedule 'cosin'; did you mean 'cosine'"):
+        checks.one_of("cosin", "schedule", ("cosine", "constant"))
+
+
+@pytest.mark.parametrize("value", [None, 3, np.array([1, 2]), ["cosine"]])
+def test_an_option_of_another_kind_is_a_value_error(value):
+    with pytest.raises(ValueError, match=r"unknown schedule .*cosine, constant"):
+        checks.one_of(value, "schedule", ("cosine", "constant"))
+
+
+def test_an_unknown_name_names_the_place_where_all_are_listed():
+    message = str(checks.unknown("toy", "RING", ["ring8", "moons"], "diffviz.data.TOYS"))
+    assert message == ("unknown toy 'RING'; did you mean 'ring8'? (diffviz.data.TOYS lists all 2)")
+
+
+def test_a_condition_that_fails_raises_its_message():
+    checks.require(True, "never")
+    with pytest.raises(ValueError, match=r"^always$"):
+        checks.require(False, "always")
+    with pytest.raises(TypeError, match=r"^always$"):
+        checks.require([], "always", TypeError)
+
+
+def test_only_a_numpy_generator_is_a_random_generator():
+    rng = np.random.default_rng(0)
+    assert checks.random_generator(rng) is rng
+    for value in (0, None, torch.Generator(), np.random.RandomState(0)):
+        with pytest.raises(TypeError, match=r"rng .*np\.random\.default_rng\(0\)"):
+            checks.random_generator(value)

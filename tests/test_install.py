@@ -1,0 +1,234 @@
+"""The wheel, installed outside a clone: commands, explorers, and what is said where torch is missing."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+from types import SimpleNamespace
+
+import pytest
+
+import diffviz as dv
+from diffviz.lab import explorers
+
+pytestmark = pytest.mark.slow
+
+NEED_TORCH = {
+    "AdaptiveObjective",
+    "Diverged",
+    "LossByLogSNR",
+    "Run",
+    "dataset",
+    "elbo",
+    "fit",
+    "log_likelihood",
+    "mixture",
+    "models",
+    "probe",
+    "sample",
+    "solvers",
+    "toy",
+}
+EXPLORERS = [name for name in dir(explorers) if re.search(r"\w(Explorer|Dashboard)$", name)]
+SMALL = {"CapacityExplorer": "((8, 16))", "TrainingDashboard": "(width=8, steps=20)"}
+
+HIDE = """
+import sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchdiffeq", "safetensors", "ipywidgets"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Hidden())
+"""
+
+LOSS = """
+import torch
+
+def loss(model, x):
+    t = torch.rand(len(x), 1)
+    eps = torch.randn_like(x)
+    return ((model((1 - t) * x + t * eps, t.flatten()) - (eps - x)) ** 2).mean()
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Run Python with the wheel installed, in an empty folder where the clone cannot be imported.
+
+    What the package depends on comes from the environment of the tests.
+    """
+    home = tmp_path_factory.mktemp("installed")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", home]
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    subprocess.run(build, cwd=root, check=True, capture_output=True)
+    venv.create(home / "env", with_pip=False, symlinks=os.name != "nt")
+    python = home / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    wheel = next(home.glob("*.whl"))
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q"]
+    subprocess.run([*pip, "--no-deps", "--no-index", wheel], check=True)
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
+    # a folder named in a .pth file is searched, and .pth files in it, as of a clone, are not read
+    with open(os.path.join(site.stdout.strip(), "dependencies.pth"), "w") as file:
+        file.write(sysconfig.get_path("purelib") + "\n")
+    hidden = home / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(HIDE)
+    folder = home / "empty"
+    folder.mkdir()
+
+    def run(*arguments, base_only=False):
+        """What a Python with these arguments prints and returns; without extras if ``base_only``."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        own["PYTHONUTF8"] = "1"
+        if base_only:
+            own["PYTHONPATH"] = str(hidden)
+        command = [python, "-W", "error", *arguments]
+        return subprocess.run(
+            command, cwd=folder, env=own, capture_output=True, text=True, timeout=300
+        )
+
+    return SimpleNamespace(run=run, folder=folder, home=home)
+
+
+def printed(result):
+    """What a process printed; a failed one fails the test with its error."""
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_package_comes_from_the_wheel(installed):
+    where = printed(installed.run("-c", "import diffviz; print(diffviz.__file__)"))
+    assert where.startswith(str(installed.home / "env"))
+
+
+@pytest.mark.parametrize("base_only", [False, True], ids=["lab", "base"])
+def test_commands_of_the_base_work(installed, base_only):
+    def run(*arguments):
+        return printed(installed.run("-m", "diffviz", *arguments, base_only=base_only))
+
+    assert run("--version") == f"diffviz {dv.__version__}\n"
+    assert len(run("list").splitlines()) == len(dv.catalogue) + 1
+    assert "2206.00364" in run("show", "edm")
+    assert run("plot", "sd3", "edm", "--out", "curves.svg") == "curves.svg\n"
+    assert "<svg" in (installed.folder / "curves.svg").read_text()
+    assert "weightings" in run("figures", "--list")
+    assert "weightings.png" in run("figures", "weightings", "--out", "pictures", "--format", "png")
+
+
+def test_notebooks_are_copied_out_of_the_wheel(installed):
+    out = printed(installed.run("-m", "diffviz", "notebooks", "course"))
+    names = {file.name for file in (installed.folder / "course").iterdir()}
+    assert {"01_weightings.ipynb", "09_perception.ipynb", "digits.png"} <= names
+    assert "build.py" not in names
+    assert "jupyter lab course" in out and "pip install" not in out
+    without = printed(installed.run("-m", "diffviz", "notebooks", "other", base_only=True))
+    assert "torch" in without and "pip install 'diffviz[lab]'" in without
+
+
+def test_the_data_of_the_wheel_are_read(installed):
+    code = (
+        "from diffviz.data import files; import diffviz as dv, torch;"
+        "dino = dv.dataset(files.FOLDER / 'dino.csv');"
+        "print(len(files.load('digits')['images']), dino.sample(3, torch.Generator()).shape[1])"
+    )
+    assert printed(installed.run("-c", code)) == "1797 2\n"
+
+
+def test_a_loss_of_ones_own_is_probed(installed):
+    (installed.folder / "mine.py").write_text(LOSS)
+    out = printed(installed.run("-m", "diffviz", "probe", "mine:loss", "--out", "mine.png"))
+    assert "fm-ot" in out
+    assert (installed.folder / "mine.png").stat().st_size > 1000
+
+
+def test_a_search_runs_and_is_resumed(installed):
+    command = ("-m", "diffviz", "search", "--points", "9", "--seeds", "3", "--steps", "10")
+    first = printed(installed.run(*command, "--out", "search.csv"))
+    assert printed(installed.run(*command, "--out", "search.csv")) == first
+    assert (installed.folder / "search.csv").exists()
+
+
+def test_figures_that_train_are_drawn(installed):
+    names = ("solver-orders", "couplings")
+    listed = printed(installed.run("-m", "diffviz", "figures", "--list"))
+    assert all(re.search(rf"^{name} ", listed, re.M) for name in names)
+    out = printed(installed.run("-m", "diffviz", "figures", *names, "--out", "drawn"))
+    assert all(f"{name}.svg" in out for name in names)
+
+
+def test_every_explorer_is_built(installed):
+    built = "; ".join(
+        f"assert len(explorers.{name}{SMALL.get(name, '()')}.png) > 1000, {name!r}"
+        for name in EXPLORERS
+    )
+    printed(installed.run("-c", f"from diffviz.lab import explorers; {built}"))
+
+
+def test_a_missing_extra_is_met_with_the_line_that_installs_it(installed):
+    code = """
+import json
+import diffviz as dv
+from diffviz.lab import explorers
+
+messages = {}
+for package in (dv, explorers):
+    for name in dir(package):
+        try:
+            getattr(package, name)
+        except ImportError as error:
+            messages[f"{package.__name__}.{name}"] = str(error)
+print(json.dumps(messages))
+"""
+    messages = json.loads(printed(installed.run("-c", code, base_only=True)))
+    top = [name for name in messages if name.count(".") == 1]
+    assert top == [f"diffviz.{name}" for name in sorted(NEED_TORCH)]
+    for name in top:
+        assert re.match(
+            rf"{re.escape(name)} needs (torch|torchdiffeq|safetensors),", messages[name]
+        )
+        assert "pip install 'diffviz[torch]'" in messages[name]
+    for name in (f"diffviz.lab.explorers.{one}" for one in EXPLORERS):
+        assert messages[name].startswith(f"{name} needs ")
+        assert re.search(r"pip install 'diffviz\[(torch|lab)\]'", messages[name])
+    assert "diffviz[lab]" in messages["diffviz.lab.explorers.WeightingExplorer"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("probe", "mine:loss"), ("search",), ("figures", "solver-orders")],
+    ids=lambda a: a[0],
+)
+def test_a_command_that_needs_torch_says_how_to_install_it(installed, arguments):
+    result = installed.run("-m", "diffviz", *arguments, base_only=True)
+    assert result.returncode == 2
+    assert "needs torch" in result.stderr
+    assert "pip install 'diffviz[torch]'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_theory_catalogue_and_plots_work_without_torch(installed):
+    code = """
+import sys
+import numpy as np
+import diffviz as dv
+
+logsnr = np.linspace(-10, 10, 101)
+edm = dv.objective("edm")
+assert not dv.verdict(edm).monotone
+assert dv.compare(dv.objective("fm-ot"), dv.objective("v-cosine")).same
+assert len(dv.equivalent(dv.catalogue.values())) < len(dv.catalogue)
+assert 0 < dv.share_below(edm) < 1
+assert dv.rebase(edm.weighting(logsnr), logsnr, "x").shape == (101,)
+assert len(edm.draw(8, np.random.default_rng(0))[0]) == 8
+custom = dv.from_weighting([[-8, 1.0], [0, 2.0], [8, 0.5]])
+ax = dv.plots.weighting_curves(logsnr, {"edm": edm, "custom": custom})
+print(dv.plots.save(ax.figure, "theory.png"))
+assert "torch" not in sys.modules
+"""
+    assert printed(installed.run("-c", code, base_only=True)) == "theory.png\n"
