@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from diffviz import markup
 from diffviz.checks import finite
 from diffviz.theory import multipliers, tables
 from diffviz.theory.frames import Curve
@@ -81,6 +82,9 @@ class Objective:
             f"Objective({self.name!r}: {self.target.name} target, {self.path.name} path, "
             f"{self.source})"
         )
+
+    def _repr_html_(self) -> str:
+        return markup.objective(self)
 
     @property
     def identity(self) -> str:

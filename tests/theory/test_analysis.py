@@ -16,13 +16,13 @@ from diffviz.theory.analysis import (
     equivalent,
     evaluate,
     loss_density,
-    rebase,
     share_below,
     verdict,
     window,
 )
 from diffviz.theory.paths import COSINE, LINEAR, vp_linear
 from diffviz.theory.tables import tabulated
+from diffviz.theory.weightings import rebase
 
 L = np.linspace(-20, 20, 401)
 SNR, SIGMA = exp(L), 1 / (1 + exp(L / 2))  # sigma of the linear path
@@ -196,10 +196,10 @@ def test_rebase_is_the_base_of_the_objective_and_keeps_the_loss(name):
     }
     for base, by in factor.items():
         np.testing.assert_allclose(
-            rebase(o.weighting(grid), grid, base), o.weighting(grid) * by, rtol=1e-12
+            rebase(o.weighting(grid), grid, "eps", base), o.weighting(grid) * by, rtol=1e-12
         )
         np.testing.assert_allclose(
-            rebase(o.weighting(grid), grid, base), o.weighting(grid, base=base), rtol=1e-12
+            rebase(o.weighting(grid), grid, "eps", base), o.weighting(grid, base=base), rtol=1e-12
         )
 
 
@@ -280,7 +280,7 @@ def test_a_csv_of_words_is_refused(tmp_path):
      (lambda: multipliers.edm_monotonic(std=0), "std"), (lambda: verdict(np.ones_like, L[::-1]), "increasing"), (lambda: verdict(np.ones_like, [0, np.nan]), "finite"),
      (lambda: verdict(np.ones(3)), "need their grid"), (lambda: verdict(lambda l: l, L), ">= 0"), (lambda: verdict(lambda l: l * np.nan, L), "finite"),
      (lambda: verdict(np.ones(5), L), "shape"), (lambda: augmentation_density(np.ones(3), [0, 0, 1]), "increasing"), (lambda: augmentation_density([1, np.inf], [0, 1]), "finite"),
-     (lambda: evaluate(np.ones(3), np.zeros(4)), "shape"), (lambda: loss_density(lambda l: -1 + 0 * l, L), ">= 0"), (lambda: rebase(np.ones(2), np.zeros(2), "F"), "one of eps"),
+     (lambda: evaluate(np.ones(3), np.zeros(4)), "shape"), (lambda: loss_density(lambda l: -1 + 0 * l, L), ">= 0"), (lambda: rebase(np.ones(2), np.zeros(2), "eps", "F"), "one of eps"),
      (lambda: compare(np.ones_like, np.ones_like, [1.0]), "increasing")],
 )  # fmt: skip
 def test_bad_values_are_refused_by_name(make, says):
