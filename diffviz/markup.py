@@ -15,9 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffviz.protocols import Weighting
 
-WIDTH = 260  # of a drawing, in pixels
+WIDTH = 260  # of the drawn range, in pixels
+BESIDE = 44  # room for the labels of the vertical axis, right of it
 HEIGHT = 110
-MARGIN = 16  # room for the labels of the axis
+TOP = 6  # where the highest point is drawn
+FLOOR = 94  # where the horizontal axis is drawn, and the lowest point
 LOGSNR_RANGE = (-10.0, 10.0)  # in nats; the range of every weighting that is drawn
 DECADES = 6  # how far below its top a curve is drawn
 LEAST_SPAN = 0.1  # of the vertical axis, so that rounding errors look flat
@@ -59,7 +61,7 @@ def _strokes(curve: Curve) -> list[NDArray]:
     shown = np.isfinite(curve.y) & (curve.y >= low) & (curve.x >= left) & (curve.x <= right)
     across = (curve.x - left) / (right - left) * WIDTH
     with np.errstate(invalid="ignore"):
-        down = (high - curve.y) / (high - low) * (HEIGHT - 2 * MARGIN) + MARGIN / 2
+        down = (high - curve.y) / (high - low) * (FLOOR - TOP) + TOP
     pixels = np.column_stack([across, down])
     breaks = np.flatnonzero(np.diff(shown)) + 1
     pieces = np.split(np.arange(len(shown)), breaks)
@@ -72,11 +74,26 @@ def _polyline(pixels: NDArray) -> str:
     return f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1.5"/>'
 
 
-def _axis_label(value: float, x: float, anchor: str) -> str:
-    """A number under the horizontal axis as SVG."""
+def _label(value: float, x: float, y: float, anchor: str) -> str:
+    """A number beside an axis as SVG."""
     return (
-        f'<text x="{x:.0f}" y="{HEIGHT - 2}" text-anchor="{anchor}" font-size="10" '
-        f'fill="currentColor">{value:g}</text>'
+        f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" font-size="10" '
+        f'fill="currentColor">{value:.3g}</text>'
+    )
+
+
+def _labels(curve: Curve) -> str:
+    """The ends and the middle of the horizontal axis, and both ends of the vertical one."""
+    left, right = curve.limits
+    low, high = _vertical_limits(curve.y)
+    below = HEIGHT - 3
+    beside = WIDTH + 4
+    return (
+        _label(left, 0, below, "start")
+        + _label((left + right) / 2, WIDTH / 2, below, "middle")
+        + _label(right, WIDTH, below, "end")
+        + _label(high, beside, TOP + 4, "start")
+        + _label(low, beside, FLOOR, "start")
     )
 
 
@@ -92,21 +109,16 @@ def drawing(curve: Curve) -> str:
     caption = escape(curve.caption)
     if not np.isfinite(curve.y).any():
         return f"<div>{caption}: nothing to draw</div>"
-    left, right = curve.limits
-    floor = HEIGHT - MARGIN
+    size = WIDTH + BESIDE
     axis = (
-        f'<line x1="0" y1="{floor}" x2="{WIDTH}" y2="{floor}" stroke="currentColor" '
+        f'<line x1="0" y1="{FLOOR}" x2="{WIDTH}" y2="{FLOOR}" stroke="currentColor" '
         'stroke-opacity="0.4"/>'
     )
-    labels = (
-        _axis_label(left, 0, "start"),
-        _axis_label((left + right) / 2, WIDTH / 2, "middle"),
-        _axis_label(right, WIDTH, "end"),
-    )
-    lines = [_polyline(pixels) for pixels in _strokes(curve)]
+    lines = "".join(_polyline(pixels) for pixels in _strokes(curve))
     return (
-        f'<div><svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{caption}">{axis}{"".join(lines)}{"".join(labels)}</svg>'
+        f'<div style="width:{size}px"><svg width="{size}" height="{HEIGHT}" '
+        f'viewBox="0 0 {size} {HEIGHT}" role="img" aria-label="{caption}">'
+        f"{axis}{lines}{_labels(curve)}</svg>"
         f'<div style="font-size:smaller">{caption}</div></div>'
     )
 
@@ -121,12 +133,12 @@ def table(rows: Iterable[Row]) -> str:
         HTML.
     """
     cells = [
-        '<tr><th style="text-align:left;vertical-align:top">'
+        '<tr><th style="text-align:left;vertical-align:top;white-space:nowrap">'
         f'{escape(str(name))}</th><td style="text-align:left">{escape(str(value))}</td></tr>'
         for name, value in rows
         if value not in ("", None)
     ]
-    return f"<table>{''.join(cells)}</table>"
+    return f'<table style="color:inherit;max-width:32em">{"".join(cells)}</table>'
 
 
 def view(rows: Iterable[Row], *curves: Curve) -> str:
@@ -242,8 +254,11 @@ def verdict(item: Any) -> str:
     """
     rises = ", ".join(f"[{first:.2f}, {last:.2f}]" for first, last in item.rises[:3])
     more = " ..." if len(item.rises) > 3 else ""
+    outcome = (
+        "monotone: an ELBO with noise augmentation" if item.monotone else "not monotone: no ELBO"
+    )
     rows: list[Row] = [
-        ("verdict", item),
+        ("verdict", outcome),
         ("rises on λ in", rises + more),
         ("peak at λ", f"{item.peak:.3f}"),
         ("negative share", f"{item.negative_share:.2%}"),

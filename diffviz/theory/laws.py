@@ -23,10 +23,10 @@ class MonotoneMap(Protocol):
     """A monotone change of variable y = forward(x), with its inverse. Arrays go in and come out."""
 
     def forward(self, x: NDArray, /) -> NDArray:
-        """y at x."""
+        """Value y at x."""
 
     def inverse(self, y: NDArray, /) -> NDArray:
-        """x at y."""
+        """Value x at y."""
 
     def slope(self, y: NDArray, /) -> NDArray:
         """|dx/dy| at y."""
@@ -83,7 +83,7 @@ class AffineMap:
     width: float = 1.0
 
     def forward(self, x: NDArray) -> NDArray:
-        """start + width · x."""
+        """Value start + width · x."""
         return self.start + self.width * x
 
     def inverse(self, y: NDArray) -> NDArray:
@@ -119,7 +119,7 @@ class Transformed(stats.rv_continuous):
         return super()._updated_ctor_param() | parts
 
     def _image(self, x: NDArray) -> NDArray:
-        """y at x; ±inf at an end without noise or without signal."""
+        """Value y at x; ±inf at an end without noise or without signal."""
         with np.errstate(divide="ignore"):
             return self.change.forward(x)
 
@@ -351,11 +351,11 @@ class ModeTime:
     scale: float
 
     def forward(self, w: NDArray) -> NDArray:
-        """t at w."""
+        """Time t at w."""
         return (1 + self.scale) * w - self.scale * np.sin(np.pi * w / 2) ** 2
 
     def inverse(self, t: NDArray) -> NDArray:
-        """w at t, by root search."""
+        """Variable w at t, by root search."""
         return inverted(self.forward, t)
 
     def slope(self, t: NDArray) -> NDArray:
@@ -393,12 +393,12 @@ class CosMapTime:
     """The map u → t = 1 − 1/(tan(πu/2) + 1) of SD3's CosMap."""
 
     def forward(self, u: NDArray) -> NDArray:
-        """t at u, as sin/(sin + cos)."""
+        """Time t at u, as sin/(sin + cos)."""
         sine = np.sin(np.pi * u / 2)
         return sine / (sine + np.cos(np.pi * u / 2))
 
     def inverse(self, t: NDArray) -> NDArray:
-        """u at t."""
+        """Variable u at t."""
         return 2 / np.pi * np.arctan2(t, 1 - t)
 
     def slope(self, t: NDArray) -> NDArray:
@@ -433,11 +433,11 @@ class UShapedTime:
         return np.sinh(self.a / 2)
 
     def forward(self, q: NDArray) -> NDArray:
-        """t at q."""
+        """Time t at q."""
         return 0.5 + np.arcsinh((2 * q - 1) * self.half) / self.a
 
     def inverse(self, t: NDArray) -> NDArray:
-        """q at t."""
+        """Probability q at t."""
         return 0.5 + np.sinh(self.a * (t - 0.5)) / (2 * self.half)
 
     def slope(self, t: NDArray) -> NDArray:

@@ -92,6 +92,7 @@ class MinSNR:
     divisor: Curve
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
         return np.minimum(np.exp(logsnr), self.gamma) / self.divisor(logsnr)
 
 
@@ -128,6 +129,7 @@ class SoftMinSNR:
     gamma: float
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
         return expit(np.log(self.gamma) - logsnr)
 
 
@@ -162,6 +164,7 @@ class P2:
     k: float
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
         return (self.k + np.exp(logsnr)) ** -self.gamma
 
 
@@ -196,6 +199,7 @@ class Debiased:
     cap: float
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
         return np.minimum(np.exp(logsnr), self.cap) ** -0.5
 
 
@@ -229,6 +233,7 @@ class Likelihood:
     path: Path
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
         return 1 / self.path.schedule.pdf(logsnr)
 
 
@@ -259,12 +264,13 @@ class Sigmoid:
     path: Path
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
         on_x = np.exp(self.bias) * expit(np.asarray(logsnr) - self.bias)
         return on_x / self.path.schedule.pdf(logsnr)
 
 
 def sigmoid(bias: float, path: Path) -> Sigmoid:
-    """−dλ/dt e^b sigmoid(λ − b) on the x error, so that w = sigmoid(b − λ).
+    """−dλ/dt e^b/(1 + e^(b − λ)) on the x error, so that w = 1/(1 + e^(λ − b)).
 
     Source: Kingma and Gao 2023 (arXiv 2303.00848); Hoogeboom et al. 2024 (arXiv 2410.19324), eq. 4.
 
@@ -293,6 +299,7 @@ class EDM:
     sigma_data: float
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
         return 1 / self.sigma_data**2 + np.exp(logsnr)
 
 
@@ -330,6 +337,7 @@ class MonotonicEDM:
     peak: float
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
         # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
         below = np.minimum(logsnr, self.peak)
         squares = (below - self.centre) ** 2 - (self.peak - self.centre) ** 2
@@ -359,7 +367,7 @@ def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5)
     plain = edm(sigma_data)
 
     def log_slope(logsnr: float) -> float:
-        """d log w/dλ of EDM."""
+        """Derivative d log w/dλ of EDM."""
         return (centre - logsnr) / scale**2 - expit(-logsnr - 2 * np.log(sigma_data))
 
     lowest = centre - 2 * scale**2 - 1

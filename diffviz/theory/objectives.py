@@ -204,6 +204,7 @@ class WeightingOverLaw:
     law: Any
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
         return self.w(logsnr) / (2 * self.law.pdf(logsnr))
 
 

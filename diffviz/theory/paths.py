@@ -166,7 +166,7 @@ class Rate(Protocol):
         """B at t."""
 
     def time(self, integral: NDArray, /) -> NDArray:
-        """t at B."""
+        """Time t at B."""
 
     def rate(self, integral: NDArray, /) -> NDArray:
         """β at B."""
@@ -222,7 +222,7 @@ class ScaledLinearRate:
         return self.steps * self.root**2 * t * (1 + step + step**2 / 3)
 
     def time(self, integral: NDArray) -> NDArray:
-        """t = root/rise · ((1 + growth B)^⅓ − 1)."""
+        """Time t = root/rise · ((1 + growth B)^⅓ − 1)."""
         return self.root / self.rise * np.expm1(np.log1p(self.growth * integral) / 3)
 
     def rate(self, integral: NDArray) -> NDArray:
@@ -249,7 +249,7 @@ class VPSchedule:
         return -integral - np.log(-np.expm1(-integral))
 
     def inverse(self, logsnr: NDArray) -> NDArray:
-        """t where B = log(1 + e^(−λ))."""
+        """Time t where B = log(1 + e^(−λ))."""
         return self.beta.time(np.logaddexp(0, -logsnr))
 
     def slope(self, logsnr: NDArray) -> NDArray:
@@ -279,7 +279,7 @@ class SubVPSchedule:
         return 2 * np.arcsinh(noise_ratio(logsnr) / 2)
 
     def inverse(self, logsnr: NDArray) -> NDArray:
-        """t at λ."""
+        """Time t at λ."""
         return self.beta.time(self.integral(logsnr))
 
     def slope(self, logsnr: NDArray) -> NDArray:
@@ -370,7 +370,7 @@ def scaled_linear(beta_start: float = 0.00085, beta_end: float = 0.012, steps: i
 
 @dataclass(frozen=True)
 class OffsetCosineSchedule:
-    """alpha = cos θ/cos θ(0), θ = (t + s)/(1 + s) · π/2.
+    """Scales alpha = cos θ/cos θ(0), θ = (t + s)/(1 + s) · π/2.
 
     Args:
         offset: s, above 0.
@@ -389,11 +389,11 @@ class OffsetCosineSchedule:
         return np.pi / 2 * (1 - self.offset / (1 + self.offset))
 
     def sine(self, logsnr: NDArray) -> NDArray:
-        """sin θ at λ."""
+        """Sine of θ at λ."""
         return np.hypot(np.sin(self.start), np.cos(self.start) * VP.sigma(logsnr))
 
     def cosine(self, logsnr: NDArray) -> NDArray:
-        """cos θ at λ."""
+        """Cosine of θ at λ."""
         return np.cos(self.start) * VP.alpha(logsnr)
 
     def forward(self, t: NDArray) -> NDArray:
@@ -507,7 +507,7 @@ def from_density(density: Any, frame: Frame = VP, name: str = "from density") ->
 
 
 def edm(mean: float = -1.2, std: float = 1.2) -> Path:
-    """ln sigma ~ N(mean, std²), with alpha = 1.
+    """Path with ln sigma ~ N(mean, std²), with alpha = 1.
 
     Source: Karras et al. 2022 (arXiv 2206.00364), table 1.
 
@@ -663,7 +663,7 @@ def sigmoid(start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Path:
 
 @dataclass(frozen=True)
 class PolynomialSchedule:
-    """alpha = (1 − t)^n, sigma = 1 − alpha.
+    """Scales alpha = (1 − t)^n, sigma = 1 − alpha.
 
     Args:
         n: Exponent, above 0.
@@ -686,7 +686,7 @@ class PolynomialSchedule:
 
 
 def power(n: float = 2.0) -> Path:
-    """alpha = (1 − t)^n, sigma = 1 − alpha (flow_matching's ``PolynomialConvexScheduler``).
+    """Scales alpha = (1 − t)^n, sigma = 1 − alpha (flow_matching's ``PolynomialConvexScheduler``).
 
     Args:
         n: Exponent.
@@ -703,14 +703,14 @@ def power(n: float = 2.0) -> Path:
 
 @dataclass(frozen=True)
 class LinearVPSchedule:
-    """alpha = 1 − t, sigma² = 1 − alpha² = t (2 − t)."""
+    """Scales alpha = 1 − t, sigma² = 1 − alpha² = t (2 − t)."""
 
     def forward(self, t: NDArray) -> NDArray:
         """λ(t) = 2 (log alpha − log sigma)."""
         return 2 * (np.log1p(-t) - np.log(t * (2 - t)) / 2)
 
     def inverse(self, logsnr: NDArray) -> NDArray:
-        """t = 1 − alpha, without cancellation."""
+        """Time t = 1 − alpha, without cancellation."""
         return VP.sigma(logsnr) ** 2 / (1 + VP.alpha(logsnr))
 
     def slope(self, logsnr: NDArray) -> NDArray:
@@ -719,7 +719,7 @@ class LinearVPSchedule:
 
 
 def linear_vp() -> Path:
-    """alpha = 1 − t, sigma = sqrt(1 − alpha²) (flow_matching's ``LinearVPScheduler``).
+    """Scales alpha = 1 − t, sigma = sqrt(1 − alpha²) (flow_matching's ``LinearVPScheduler``).
 
     Returns:
         The path.
@@ -729,7 +729,7 @@ def linear_vp() -> Path:
 
 @dataclass(frozen=True)
 class ICFMSchedule:
-    """alpha = 1 − t, sigma² = t² + width².
+    """Scales alpha = 1 − t, sigma² = t² + width².
 
     Args:
         width: Standard deviation of the noise that is added all along the path.
@@ -747,7 +747,7 @@ class ICFMSchedule:
         return 2 * (np.log1p(-t) - np.log(np.hypot(t, self.width)))
 
     def inverse(self, logsnr: NDArray) -> NDArray:
-        """t = 1 − alpha."""
+        """Time t = 1 − alpha."""
         return 1 - self.frame.alpha(logsnr)
 
     def slope(self, logsnr: NDArray) -> NDArray:
@@ -756,7 +756,7 @@ class ICFMSchedule:
 
 
 def icfm(width: float) -> Path:
-    """alpha = 1 − t, sigma² = t² + width² (torchcfm's ``ConditionalFlowMatcher(sigma=width)``).
+    """Scales alpha = 1 − t, sigma² = t² + width²: torchcfm's ``ConditionalFlowMatcher``.
 
     Source: Tong et al. 2023 (arXiv 2302.00482).
 
@@ -775,7 +775,7 @@ def icfm(width: float) -> Path:
 
 @dataclass(frozen=True)
 class SigmaMinSchedule:
-    """alpha = 1 − t, sigma = sigma_min + (1 − sigma_min) t.
+    """Scales alpha = 1 − t, sigma = sigma_min + (1 − sigma_min) t.
 
     Args:
         sigma_min: sigma at t = 0.
@@ -793,7 +793,7 @@ class SigmaMinSchedule:
         return 2 * (np.log1p(-t) - np.log(self.sigma_min + (1 - self.sigma_min) * t))
 
     def inverse(self, logsnr: NDArray) -> NDArray:
-        """t = 1 − alpha, without cancellation."""
+        """Time t = 1 − alpha, without cancellation."""
         return (self.frame.sigma(logsnr) - self.sigma_min) / (1 - self.sigma_min)
 
     def slope(self, logsnr: NDArray) -> NDArray:
@@ -938,7 +938,7 @@ def rescaled_logsnr(
 
 @dataclass(frozen=True)
 class ZeroTerminalSchedule:
-    """alpha moved affinely to end at 0, with alpha(0) kept.
+    """Path with alpha moved affinely to end at 0, with alpha(0) kept.
 
     Args:
         law: Law of λ under uniform time on the path before.
@@ -984,7 +984,7 @@ class ZeroTerminalSchedule:
 
 
 def zero_terminal_snr(path: Path) -> Path:
-    """alpha moved affinely to end at 0, with alpha(0) kept.
+    """Path with alpha moved affinely to end at 0, with alpha(0) kept.
 
     Source: Lin et al. 2023 (arXiv 2305.08891), algorithm 1.
 

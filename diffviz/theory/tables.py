@@ -25,6 +25,7 @@ class Table:
     w: NDArray
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, same shape."""
         if (self.w > 0).all():
             return np.exp(np.interp(logsnr, self.logsnr, np.log(self.w), -np.inf, -np.inf))
         return np.interp(logsnr, self.logsnr, self.w, 0, 0)

@@ -78,7 +78,7 @@ def v_of_eps(logsnr: NDArray, path: Path) -> NDArray:
 
 
 def speed(logsnr: NDArray, path: Path, log_slope: ArrayLike) -> NDArray:
-    """d log(scale)/dt of a scale with a given d log(scale)/dλ; λ falls with time.
+    """Derivative d log(scale)/dt of a scale with a given d log(scale)/dλ; λ falls with time.
 
     Args:
         logsnr: λ in nats, any shape.
@@ -128,6 +128,7 @@ class OutputOfX:
     sigma_data: float
 
     def __call__(self, logsnr: NDArray, path: Path) -> NDArray:
+        """The coefficient at λ in nats, same shape."""
         ratio = noise_ratio(logsnr)
         return ratio / (self.sigma_data * np.hypot(ratio, self.sigma_data))
 
@@ -143,6 +144,7 @@ class OutputOfEps:
     sigma_data: float
 
     def __call__(self, logsnr: NDArray, path: Path) -> NDArray:
+        """The coefficient at λ in nats, same shape."""
         return -self.sigma_data / np.hypot(noise_ratio(logsnr), self.sigma_data)
 
 

@@ -31,7 +31,8 @@ class WithLaw(Protocol):
     """What trains under a law of log-SNR, and so has a weighting on its support only."""
 
     @property
-    def law(self) -> Law: ...
+    def law(self) -> Law:
+        """The law of log-SNR."""
 
 
 @dataclass(frozen=True, eq=False)
