@@ -20,8 +20,8 @@ from scipy.integrate import simpson
 from scipy.special import expit
 
 from diffviz import markup
-from diffviz.checks import array, finite, increasing, number, positive, require
-from diffviz.theory.frames import Curve
+from diffviz.checks import finite, increasing, number, positive, require
+from diffviz.theory.frames import Curve, levels
 from diffviz.theory.multipliers import constant
 from diffviz.theory.weightings import (
     WeightingLike,
@@ -69,7 +69,7 @@ def gaussian_mmse(logsnr: ArrayLike) -> NDArray:
         TypeError: λ is no real number.
         ValueError: λ is NaN.
     """
-    return expit(array(logsnr, "logsnr", infinite=True))
+    return expit(levels(logsnr))
 
 
 def gaussian_information(logsnr: ArrayLike) -> NDArray:
@@ -85,7 +85,7 @@ def gaussian_information(logsnr: ArrayLike) -> NDArray:
         TypeError: λ is no real number.
         ValueError: λ is NaN.
     """
-    return np.logaddexp(0, array(logsnr, "logsnr", infinite=True)) / 2
+    return np.logaddexp(0, levels(logsnr)) / 2
 
 
 @dataclass(frozen=True)

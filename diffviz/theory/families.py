@@ -69,6 +69,9 @@ def flow(
     Raises:
         ValueError: std or shift is not above 0, or mean is not finite.
     """
+    mean = number(mean, "mean")
+    std = positive(std, "std")
+    shift = positive(shift, "shift")
     return Objective(
         name=name,
         family=family,
@@ -124,6 +127,7 @@ def flow_uniform(
     Raises:
         ValueError: The shift is not above 0.
     """
+    shift = positive(shift, "shift")
     return Objective(
         name=name,
         family=family,
@@ -131,7 +135,7 @@ def flow_uniform(
         source=source,
         path=LINEAR,
         target=U,
-        law=stats.logistic(-2 * np.log(positive(shift, "shift")), 2),
+        law=stats.logistic(-2 * np.log(shift), 2),
         stated=UniformFlowWeighting(shift),
         note=note,
     )
@@ -187,6 +191,9 @@ def edm(
     Raises:
         ValueError: std or sigma_data is not above 0, or mean is not finite.
     """
+    mean = number(mean, "mean")
+    std = positive(std, "std")
+    sigma_data = positive(sigma_data, "sigma_data")
     return Objective(
         name=name,
         family=family,
@@ -241,6 +248,7 @@ def sigmoid(
     Raises:
         ValueError: The bias is not finite.
     """
+    bias = number(bias, "bias")
     return Objective(
         name=name,
         family=family,
@@ -295,6 +303,7 @@ def min_snr(
     Raises:
         ValueError: gamma is not above 0.
     """
+    gamma = positive(gamma, "gamma")
     return Objective(
         name=name,
         family=family,
@@ -349,6 +358,7 @@ def soft_min_snr(
     Raises:
         ValueError: gamma is not above 0.
     """
+    gamma = positive(gamma, "gamma")
     return Objective(
         name=name,
         family=family,
@@ -407,6 +417,8 @@ def p2(
     Raises:
         ValueError: gamma or k is not above 0.
     """
+    gamma = positive(gamma, "gamma")
+    k = positive(k, "k")
     return Objective(
         name=name,
         family=family,
@@ -504,7 +516,8 @@ def laplace(
         ValueError: The scale is not above 0, or the centre is not finite.
     """
     centre = number(centre, "centre")
-    law = stats.laplace(centre, positive(scale, "scale"))
+    scale = positive(scale, "scale")
+    law = stats.laplace(centre, scale)
     return Objective(
         name=name,
         family=family,
@@ -558,6 +571,7 @@ def cosine(
     Raises:
         ValueError: The shift is not above 0.
     """
+    shift = positive(shift, "shift")
     return Objective(
         name=name,
         family=family,

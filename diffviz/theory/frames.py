@@ -11,9 +11,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit
 
-from diffviz.checks import positive
+from diffviz.checks import array, number, positive
 
 Curve = Callable[[NDArray], NDArray]
+
+
+def levels(logsnr: ArrayLike) -> NDArray:
+    """Levels of log-SNR that a caller passed, as float64.
+
+    Args:
+        logsnr: λ in nats, any shape; ±inf is no noise or no signal.
+
+    Returns:
+        λ, same shape.
+
+    Raises:
+        TypeError: λ is no real number.
+        ValueError: λ is NaN.
+    """
+    return array(logsnr, "logsnr", infinite=True)
 
 
 def noise_ratio(logsnr: ArrayLike) -> NDArray:
@@ -112,8 +128,8 @@ def trigonometric(signal: float = 1.0, noise: float = 1.0) -> Frame:
     Raises:
         ValueError: A scale is not a finite number above 0.
     """
-    positive(signal, "signal")
-    positive(noise, "noise")
+    signal = positive(signal, "signal")
+    noise = positive(noise, "noise")
     scales = TrigonometricScales(signal, noise)
     name = "VP" if signal == noise == 1 else f"trigonometric({signal:g}, {noise:g})"
     return Frame(name, scales.alpha, scales.sigma, scales.slope)
@@ -156,8 +172,9 @@ def straight(sigma_min: float = 0.0) -> Frame:
     Raises:
         ValueError: sigma_min lies outside [0, 1).
     """
+    sigma_min = number(sigma_min, "sigma_min")
     if not 0 <= sigma_min < 1:
-        raise ValueError(f"sigma_min must lie in [0, 1), got {sigma_min}")
+        raise ValueError(f"sigma_min must lie in [0, 1), got {sigma_min:g}")
     scales = StraightScales(sigma_min)
     name = f"linear(sigma_min={sigma_min:g})" if sigma_min else "linear"
     return Frame(name, scales.alpha, scales.sigma, scales.slope)

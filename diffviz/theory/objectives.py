@@ -19,10 +19,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz import markup
-from diffviz.checks import finite
+from diffviz.checks import count, finite, random_generator, require
+from diffviz.protocols import Weighting
 from diffviz.theory import multipliers, tables
-from diffviz.theory.frames import Curve
-from diffviz.theory.paths import COSINE, Path
+from diffviz.theory.frames import Curve, levels
+from diffviz.theory.laws import checked_law
+from diffviz.theory.paths import COSINE, Path, checked_path
 from diffviz.theory.targets import EPS, Target, base_gain
 
 # where the identity of an objective is taken: both ends of the law, and the middles of 64 shares
@@ -49,6 +51,7 @@ class Objective:
         note: Traps and remarks.
 
     Raises:
+        TypeError: A part is of the wrong kind.
         ValueError: The law reaches outside the path's range.
     """
 
@@ -64,8 +67,10 @@ class Objective:
     note: str = ""
 
     def __post_init__(self) -> None:
+        self._check_parts()
         if self.law is None:
             object.__setattr__(self, "law", self.path.schedule)
+        checked_law(self.law)
         low, high = self.law.support()
         first, last = self.path.schedule.support()
         sizes = [abs(end) for end in (first, last) if np.isfinite(end)]
@@ -76,6 +81,26 @@ class Objective:
                 f"the path {self.path.name!r} only on [{first:.4g}, {last:.4g}]; "
                 "truncate the density or take another path"
             )
+
+    def _check_parts(self) -> None:
+        """Refuse parts of the wrong kind where they are passed, not where they are used."""
+        require(isinstance(self.name, str), f"name must be text, got {self.name!r}", TypeError)
+        checked_path(self.path)
+        require(
+            isinstance(self.target, Target),
+            f"target must be a target such as dv.targets.EPS, got {self.target!r}",
+            TypeError,
+        )
+        require(
+            callable(self.multiplier),
+            f"multiplier must be a function of λ, got {self.multiplier!r}",
+            TypeError,
+        )
+        require(
+            self.stated is None or callable(self.stated),
+            f"stated must be a function of λ or None, got {self.stated!r}",
+            TypeError,
+        )
 
     def __repr__(self) -> str:
         return (
@@ -101,8 +126,10 @@ class Objective:
         with np.errstate(all="ignore"):
             quantiles = np.asarray(self.law.ppf(IDENTITY_GRID), dtype=float)
             inner = quantiles[1:-1]
-            factors = self._raw_factor(np.where(np.isfinite(inner), inner, np.nan))
-        accepted = np.isfinite(inner) & np.isfinite(factors) & (factors >= 0)
+            factors = np.full_like(inner, np.nan)
+            known = np.isfinite(inner)
+            factors[known] = self._raw_factor(inner[known])
+        accepted = np.isfinite(factors) & (factors >= 0)
         numbers = np.concatenate(
             [
                 np.where(np.abs(quantiles) < 1e-12, 0.0, quantiles),
@@ -126,9 +153,10 @@ class Objective:
             The factor, same shape.
 
         Raises:
-            ValueError: The factor is negative or not finite.
+            TypeError: λ is no real number.
+            ValueError: λ is NaN, or the factor is negative or not finite.
         """
-        at = np.asarray(logsnr, dtype=float)
+        at = levels(logsnr)
         with np.errstate(over="ignore", invalid="ignore"):  # refused below
             value = self._raw_factor(at)
         bad = ~(np.isfinite(value) & (value >= 0))
@@ -151,6 +179,7 @@ class Objective:
             The weighting, same shape.
 
         Raises:
+            TypeError: λ is no real number.
             ValueError: A λ is not finite, the base is unknown, or the factor is negative or not
                 finite.
         """
@@ -177,15 +206,11 @@ class Objective:
             ‖eps_hat − eps‖², summed over dimensions, estimates the loss.
 
         Raises:
-            ValueError: n is not a whole number of at least 1, rng is no generator, or a factor is
-                negative or not finite.
+            TypeError: n is no whole number, or rng is no generator.
+            ValueError: n is below 1, or a factor is negative or not finite.
         """
-        whole = isinstance(n, int | np.integer) and n >= 1
-        if not whole or not isinstance(rng, np.random.Generator):
-            raise ValueError(
-                "n must be at least 1 and whole, rng a generator such as np.random.default_rng(0); "
-                f"got {n!r}, {rng!r}"
-            )
+        n = count(n, "n")
+        rng = random_generator(rng)
         u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
         logsnr = self.law.ppf(u)
         return logsnr, self.factor(logsnr)
@@ -208,11 +233,22 @@ class WeightingOverLaw:
         return self.w(logsnr) / (2 * self.law.pdf(logsnr))
 
 
-def _is_law_for(law: Any, w: Curve) -> bool:
-    """Whether a law has quantiles and a support, and w returns one value for each λ."""
-    if not hasattr(law, "ppf") or not hasattr(law, "support"):
-        return False
-    return np.shape(w(law.ppf([0.25, 0.75]))) == (2,)
+def _check_curve(w: Curve, law: Any) -> None:
+    """Refuse a callable that does not return one value for each λ."""
+    shape = np.shape(w(law.ppf([0.25, 0.75])))
+    require(
+        shape == (2,),
+        f"a callable w returns one value for each λ; for 2 it returned shape {shape}",
+    )
+
+
+def _check_within(law: Any, low: float, high: float) -> None:
+    """Refuse a law that reaches outside a table."""
+    first, last = law.support()
+    require(
+        first >= low - 1e-9 and last <= high + 1e-9,
+        f"the law reaches outside the table's logsnr [{low:g}, {high:g}]; nothing is extrapolated",
+    )
 
 
 def _source_of(w: Any) -> str:
@@ -238,23 +274,25 @@ def from_weighting(w: Any, law: Any = None, name: str = "custom", path: Path = C
         The objective.
 
     Raises:
-        ValueError: The table is no weighting (see ``weightings.tabulated``), or the law reaches
-            outside the path or the table.
+        TypeError: ``w`` is an objective or a class, ``law`` is no law, or ``path`` is no path.
+        ValueError: The table is no weighting (see ``tables.tabulated``), the law reaches outside
+            the path or the table, or a callable does not return one value for each λ.
     """
+    require(
+        not isinstance(w, Weighting | type),
+        f"w is a callable of λ or a table, got {w!r}; of an objective o pass o.weighting, of a "
+        "measured loss its table()",
+        TypeError,
+    )
+    path = checked_path(path)
     source = _source_of(w)
-    if not callable(w):
+    if callable(w):
+        law = checked_law(path.schedule if law is None else law)
+        _check_curve(w, law)
+    else:
         w, low, high = tables.tabulated(w)
-        law = law or stats.uniform(low, high - low)
-        if law.support()[0] < low - 1e-9 or law.support()[1] > high + 1e-9:
-            raise ValueError(
-                f"the law reaches outside the table's logsnr [{low:g}, {high:g}]; "
-                "nothing is extrapolated"
-            )
-    law = law or path.schedule
-    if not _is_law_for(law, w):
-        raise ValueError(
-            "law is a frozen SciPy distribution of λ, and a callable w returns one value for each λ"
-        )
+        law = checked_law(stats.uniform(low, high - low) if law is None else law)
+        _check_within(law, low, high)
     return Objective(
         name=name,
         family="custom",

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit, log_expit, logit
 
-from diffviz.checks import finite, positive
+from diffviz.checks import array, count, number, positive, require
 from diffviz.theory.frames import (
     STRAIGHT,
     SUB_VP,
@@ -25,6 +25,7 @@ from diffviz.theory.frames import (
     VP,
     Curve,
     Frame,
+    levels,
     noise_ratio,
     smoothed,
     straight,
@@ -36,7 +37,9 @@ from diffviz.theory.laws import (
     SurvivalMap,
     Transformed,
     atoms,
+    checked_law,
     inverted,
+    ordered,
 )
 
 
@@ -57,6 +60,14 @@ class Path:
     frame: Frame
     schedule: Any
 
+    def __post_init__(self) -> None:
+        require(
+            isinstance(self.frame, Frame),
+            f"frame must be a Frame such as diffviz.theory.frames.VP, got {self.frame!r}",
+            TypeError,
+        )
+        checked_law(self.schedule, "schedule")
+
     def logsnr(self, t: ArrayLike) -> NDArray:
         """λ at a time.
 
@@ -69,8 +80,8 @@ class Path:
         Raises:
             ValueError: A time lies outside [0, 1].
         """
-        time = np.asarray(t, dtype=float)
-        outside = ~((time >= 0) & (time <= 1))  # NaN too
+        time = array(t, "t", infinite=True)  # refused below with what 0 and 1 mean
+        outside = (time < 0) | (time > 1)
         if outside.any():
             raise ValueError(f"t must lie in [0, 1] (0 is data, 1 noise), got {time[outside][0]}")
         return self.schedule.isf(time)
@@ -87,9 +98,7 @@ class Path:
         Raises:
             ValueError: A λ is NaN.
         """
-        if np.isnan(logsnr).any():
-            raise ValueError("logsnr is NaN; t(logsnr) needs numbers")
-        return self.schedule.sf(logsnr)
+        return self.schedule.sf(levels(logsnr))
 
     def slope(self, t: ArrayLike) -> NDArray:
         """dλ/dt at a time, below 0.
@@ -124,6 +133,27 @@ class Path:
             sigma, same shape.
         """
         return self.frame.sigma(self.logsnr(t))
+
+
+def checked_path(value: Any, name: str = "path") -> Path:
+    """A path that a caller passed; a TypeError for anything else.
+
+    Args:
+        value: The path.
+        name: Name of the argument, for messages.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: The value is no path.
+    """
+    require(
+        isinstance(value, Path),
+        f"{name} must be a path such as dv.paths.COSINE, got {value!r}",
+        TypeError,
+    )
+    return value
 
 
 def path_of(name: str, frame: Frame, schedule: MonotoneMap) -> Path:
@@ -300,8 +330,9 @@ def linear_rate(beta_min: float, beta_max: float) -> LinearRate:
     Raises:
         ValueError: Not 0 < beta_min < beta_max.
     """
-    start = positive(beta_min, "beta_min")
-    return LinearRate(start, positive(beta_max - beta_min, "beta_max - beta_min"))
+    positive(beta_min, "beta_min")
+    start, end = ordered(beta_min, beta_max, "beta_min", "beta_max")
+    return LinearRate(start, end - start)
 
 
 def vp_linear(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
@@ -320,7 +351,8 @@ def vp_linear(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
         ValueError: Not 0 < beta_min < beta_max.
     """
     beta = linear_rate(beta_min, beta_max)
-    return path_of(f"VP linear beta({beta_min:g}, {beta_max:g})", VP, VPSchedule(beta))
+    name = f"VP linear beta({beta.beta_min:g}, {number(beta_max, 'beta_max'):g})"
+    return path_of(name, VP, VPSchedule(beta))
 
 
 def sub_vp(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
@@ -357,10 +389,11 @@ def scaled_linear(beta_start: float = 0.00085, beta_end: float = 0.012, steps: i
     Raises:
         ValueError: Not 0 < beta_start < beta_end, or steps is not above 0.
     """
-    root = np.sqrt(positive(beta_start, "beta_start"))
-    rise = np.sqrt(positive(beta_end, "beta_end")) - root
-    positive(rise, "beta_end - beta_start")
-    positive(steps, "steps")
+    beta_start = positive(beta_start, "beta_start")
+    beta_end = positive(beta_end, "beta_end")
+    steps = count(steps, "steps")
+    root = np.sqrt(beta_start)
+    rise = positive(np.sqrt(beta_end) - root, "beta_end - beta_start")
     name = f"VP scaled-linear beta({beta_start:g}, {beta_end:g})"
     return path_of(name, VP, VPSchedule(ScaledLinearRate(root, rise, steps)))
 
@@ -439,9 +472,9 @@ def cosine(offset: float = 0.0, normalise: bool = True, frame: Frame = VP) -> Pa
         ValueError: The offset is negative or not finite.
     """
     ideal = Path("cosine", frame, stats.hypsecant(scale=2))
+    offset = number(offset, "offset", low=0)
     if offset == 0:
         return ideal
-    positive(offset, "offset")
     name = f"cosine(s={offset:g})"
     if not normalise:
         return restricted(ideal, offset / (1 + offset), 1.0, name)
@@ -467,7 +500,7 @@ def ve(sigma_min: float, sigma_max: float) -> Path:
         ValueError: Not 0 < sigma_min < sigma_max.
     """
     positive(sigma_min, "sigma_min")
-    positive(sigma_max - sigma_min, "sigma_max - sigma_min")
+    sigma_min, sigma_max = ordered(sigma_min, sigma_max, "sigma_min", "sigma_max")
     path = uniform_logsnr(-2 * np.log(sigma_max), -2 * np.log(sigma_min), VE)
     return replace(path, name=f"VE({sigma_min:g}, {sigma_max:g})")
 
@@ -488,7 +521,8 @@ def uniform_logsnr(low: float, high: float, frame: Frame = VP) -> Path:
     Raises:
         ValueError: Not low < high.
     """
-    schedule = stats.uniform(low, positive(high - low, "high - low"))
+    low, high = ordered(low, high)
+    schedule = stats.uniform(low, high - low)
     return Path(f"uniform logsnr({low:g}, {high:g})", frame, schedule)
 
 
@@ -521,7 +555,9 @@ def edm(mean: float = -1.2, std: float = 1.2) -> Path:
     Raises:
         ValueError: std is not above 0.
     """
-    law = stats.norm(-2 * mean, 2 * positive(std, "std"))
+    mean = number(mean, "mean")
+    std = positive(std, "std")
+    law = stats.norm(-2 * mean, 2 * std)
     return from_density(law, VE, f"EDM({mean:g}, {std:g})")
 
 
@@ -583,10 +619,9 @@ def karras(sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) 
         ValueError: rho is not above 0, or not 0 < sigma_min < sigma_max.
     """
     positive(sigma_min, "sigma_min")
-    positive(rho, "rho")
-    positive(sigma_max, "sigma_max")
-    schedule = KarrasSchedule(float(sigma_min), float(sigma_max), rho)
-    positive(schedule.span, "sigma_max - sigma_min")
+    sigma_min, sigma_max = ordered(sigma_min, sigma_max, "sigma_min", "sigma_max")
+    rho = positive(rho, "rho")
+    schedule = KarrasSchedule(sigma_min, sigma_max, rho)
     return path_of(f"Karras({sigma_min:g}, {sigma_max:g}, rho={rho:g})", VE, schedule)
 
 
@@ -656,8 +691,8 @@ def sigmoid(start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Path:
     Raises:
         ValueError: Not start < end, or tau is not above 0.
     """
-    positive(end - start, "end - start")
-    positive(tau, "tau")
+    start, end = ordered(start, end, "start", "end")
+    tau = positive(tau, "tau")
     return path_of(f"sigmoid({start:g}, {end:g}, {tau:g})", VP, SigmoidSchedule(start, end, tau))
 
 
@@ -697,7 +732,7 @@ def power(n: float = 2.0) -> Path:
     Raises:
         ValueError: n is not above 0.
     """
-    positive(n, "n")
+    n = positive(n, "n")
     return path_of(f"polynomial(n={n:g})", STRAIGHT, PolynomialSchedule(n))
 
 
@@ -769,7 +804,8 @@ def icfm(width: float) -> Path:
     Raises:
         ValueError: The width is not above 0.
     """
-    schedule = ICFMSchedule(positive(width, "width"))
+    width = positive(width, "width")
+    schedule = ICFMSchedule(width)
     return path_of(f"I-CFM({width:g})", schedule.frame, schedule)
 
 
@@ -815,7 +851,8 @@ def sigma_min_path(sigma_min: float) -> Path:
     Raises:
         ValueError: sigma_min lies outside (0, 1).
     """
-    schedule = SigmaMinSchedule(positive(sigma_min, "sigma_min"))
+    sigma_min = positive(sigma_min, "sigma_min")
+    schedule = SigmaMinSchedule(sigma_min)
     return path_of(f"linear, sigma_min {sigma_min:g}", schedule.frame, schedule)
 
 
@@ -837,7 +874,9 @@ def shifted(path: Path, shift: float) -> Path:
     Raises:
         ValueError: The shift is not a finite number above 0.
     """
-    move = AffineMap(-2 * np.log(positive(shift, "shift")))
+    path = checked_path(path)
+    shift = positive(shift, "shift")
+    move = AffineMap(-2 * np.log(shift))
     law = Transformed(path.schedule, move, rising=True).freeze()
     return replace(path, name=f"{path.name}, shift {shift:g}", schedule=law)
 
@@ -857,6 +896,9 @@ def restricted(path: Path, start: float, end: float, name: str | None = None) ->
     Raises:
         ValueError: Not 0 <= start < end <= 1.
     """
+    path = checked_path(path)
+    start = number(start, "start")
+    end = number(end, "end")
     if not 0 <= start < end <= 1:
         raise ValueError(f"need 0 <= start < end <= 1, got {start}, {end}")
     time = stats.uniform(start, end - start)
@@ -907,6 +949,8 @@ def interpolated(low: Path, high: Path) -> Path:
     Raises:
         ValueError: A path has an end at infinity.
     """
+    low = checked_path(low, "low")
+    high = checked_path(high, "high")
     ends = [*low.schedule.support(), *high.schedule.support()]
     if not np.isfinite(ends).all():
         raise ValueError(
@@ -997,6 +1041,7 @@ def zero_terminal_snr(path: Path) -> Path:
     Raises:
         ValueError: The path is in another frame.
     """
+    path = checked_path(path)
     if path.frame != VP:
         raise ValueError(
             "zero terminal SNR moves the alpha of a variance-preserving path; "
@@ -1019,7 +1064,7 @@ def discrete(alphas_cumprod: ArrayLike) -> Path:
     Raises:
         ValueError: A value lies outside (0, 1).
     """
-    table = finite(alphas_cumprod, "alphas_cumprod")
+    table = array(alphas_cumprod, "alphas_cumprod", ndim=1)
     if not ((table > 0) & (table < 1)).all():
         raise ValueError(
             "alphas_cumprod must lie strictly within (0, 1); "
@@ -1046,6 +1091,8 @@ def push_forward(time: Any, path: Path) -> Any:
     Raises:
         ValueError: The law of t leaves [0, 1].
     """
+    time = checked_law(time, "time")
+    path = checked_path(path)
     low, high = time.support()
     if not (low >= 0 and high <= 1):  # NaN too
         raise ValueError(

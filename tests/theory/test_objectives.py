@@ -260,7 +260,7 @@ def test_repr_names_target_path_and_source():
     [(0, np.random.default_rng(0)), (2.5, np.random.default_rng(0)), (3, None), (3, 0)],
 )
 def test_draw_refuses_what_is_no_number_or_no_generator(n, rng):
-    with pytest.raises(ValueError, match="default_rng"):
+    with pytest.raises((TypeError, ValueError), match=r"n must be|default_rng"):
         dv.objective("edm").draw(n, rng)
 
 
@@ -273,7 +273,7 @@ def test_a_logsnr_at_which_the_factor_overflows_is_named():
     "bad", [{"w": lambda l: 1.0}, {"w": lambda l: np.ones(3)}, {"w": np.exp, "law": "norm"}]
 )
 def test_a_weighting_or_density_of_the_wrong_kind_is_refused_when_built(bad):
-    with pytest.raises(ValueError, match="frozen SciPy distribution"):
+    with pytest.raises((TypeError, ValueError), match=r"frozen SciPy dist|one value for each λ"):
         from_weighting(**bad)
 
 
