@@ -1,5 +1,7 @@
 """Spectra against fields of known spectrum, the Gaussian channel against its identities, sensitivities against published values."""
 
+import copy
+import pickle
 import warnings
 
 import numpy as np
@@ -649,3 +651,38 @@ def test_a_sound_of_two_channels_is_refused(tmp_path):
     wavfile.write(tmp_path / "stereo.wav", 8000, np.zeros((4000, 2), np.int16))
     with pytest.raises(ValueError, match=r"stereo.wav has 2 channels; write one of them"):
         signals.sound(tmp_path / "stereo.wav")
+
+
+# ---- what crosses processes, and what is no spectrum
+def test_implied_weightings_travel(picture):
+    view = spectra.implied(picture, sensitivities.daly, 30)
+    grid = np.linspace(-8, 8, 9)
+    for curve in view:
+        for other in (pickle.loads(pickle.dumps(curve)), copy.deepcopy(curve)):
+            np.testing.assert_array_equal(other(grid), curve(grid))
+    objective = dv.from_weighting(view.projection)
+    assert pickle.loads(pickle.dumps(objective)).identity == objective.identity
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda one: spectra.implied("photo", sensitivities.daly, 30), "spectrum must be"),
+        (lambda one: spectra.implied(one, 4.0, 30), "sensitivity must be a function"),
+        (lambda one: spectra.implied(one, lambda f: f * 1j, 30), "complex"),
+        (lambda one: one.mmse("0"), "logsnr must hold real numbers"),
+        (lambda one: one.information(np.ma.array([0.0], mask=[True])), "logsnr is a masked"),
+        (lambda one: one.slopes(low="low"), "low must hold real numbers"),
+        (lambda one: spectra.Spectrum([0.1, 0.2], [["a", "b"]], [1, 1]), "power must hold real"),
+        (lambda one: spectra.interval(["a", "b"]), "values must hold real numbers"),
+        (lambda one: spectra.sound_spectrum(np.arange(99.0), 8.0), "segment must be a whole"),
+    ],
+)
+def test_what_is_no_number_and_no_curve_is_refused(call, message, picture):
+    with pytest.raises(TypeError, match=message):
+        call(picture)
+
+
+def test_a_spectrum_takes_lists_and_integers():
+    one = spectra.Spectrum([0.1, 0.2], [[4, 1]], [2, 3])
+    assert one.power.tolist() == [4, 1] and one.mmse(0) == pytest.approx(2 * 0.8 + 3 * 0.5)
