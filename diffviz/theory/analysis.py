@@ -88,7 +88,7 @@ def gaussian_information(logsnr: ArrayLike) -> NDArray:
     return np.logaddexp(0, levels(logsnr)) / 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Verdict:
     """Whether a weighted loss is an ELBO, and what of it is not; from ``verdict``.
 
@@ -209,7 +209,7 @@ def verdict(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Whether two weightings agree up to a constant; from ``compare``.
 
@@ -296,7 +296,7 @@ def _agree(w: NDArray, known: NDArray, tolerance: float) -> bool:
     return both.sum() > 100 and np.ptp(ratio) <= tolerance * np.median(ratio)
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class _Group:
     """Items of one weighting, with the weighting of the first."""
 

@@ -1,4 +1,4 @@
-"""Sensitivities against published values, the standard's table, and the same formulas in colour-science."""
+"""Sensitivities against published values, the table of the standard, and colour-science."""
 
 import pickle
 
