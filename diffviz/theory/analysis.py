@@ -50,7 +50,12 @@ def augmentation_density(w: WeightingLike, logsnr: ArrayLike) -> NDArray:
         −dw/dλ by central differences, shape (n,).
 
     Raises:
+        TypeError: ``w`` is a name, or values are no real numbers.
         ValueError: The grid does not increase, or a value is negative or not finite.
+
+    Example:
+        >>> augmentation_density([2.0, 1.0, 0.0], [-1.0, 0.0, 1.0])
+        array([1., 1., 1.])
     """
     grid = increasing(logsnr, "logsnr")
     return -np.gradient(evaluate(w, grid), grid)
@@ -190,7 +195,7 @@ def verdict(
             values come without a grid.
     """
     if logsnr is None:
-        resolve_curve(w, "verdict(w)")
+        w = resolve_curve(w, "verdict(w)")
         grid = window(w)
     else:
         grid = increasing(logsnr, "logsnr")
@@ -238,13 +243,6 @@ class Comparison:
         return markup.comparison(self)
 
 
-def _common_grid(a: WeightingLike, b: WeightingLike) -> NDArray:
-    """The stretch of [−12, 12] on which both weightings are known."""
-    for w in (a, b):
-        resolve_curve(w, "compare(a, b)")
-    return window(a, b, low=-12, high=12, points=2001)
-
-
 def compare(
     a: WeightingLike,
     b: WeightingLike,
@@ -269,7 +267,12 @@ def compare(
             without a grid.
     """
     positive(tolerance, "tolerance")
-    grid = _common_grid(a, b) if logsnr is None else increasing(logsnr, "logsnr")
+    if logsnr is None:
+        a = resolve_curve(a, "compare(a, b)")
+        b = resolve_curve(b, "compare(a, b)")
+        grid = window(a, b, low=-12, high=12, points=2001)
+    else:
+        grid = increasing(logsnr, "logsnr")
     over = evaluate(a, grid)
     under = evaluate(b, grid)
     require(
@@ -391,14 +394,15 @@ def share_below(
     low = number(low, "low")
     high = number(high, "high")
     require(low < high, f"a share needs low < high, got [{low:g}, {high:g}]")
-    start = max(low, resolve_curve(w, "share_below").support[0])
+    resolved = resolve_curve(w, "share_below")
+    start = max(low, resolved.support[0])
     error = constant if mmse is None else mmse
 
     def mass_below(end: float) -> float:
         if start >= end:
             return 0.0
-        grid = window(w, low=low, high=end)
-        return simpson(evaluate(w, grid) * _error_of_denoiser(error, grid), x=grid)
+        grid = window(resolved, low=low, high=end)
+        return simpson(evaluate(resolved, grid) * _error_of_denoiser(error, grid), x=grid)
 
     whole = mass_below(high)
     if not whole > 0:

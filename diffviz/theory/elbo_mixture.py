@@ -19,7 +19,7 @@ from scipy.special import expit
 
 from diffviz.checks import positive
 from diffviz.theory.frames import Curve
-from diffviz.theory.weightings import WeightingLike, evaluate, window
+from diffviz.theory.weightings import WeightingLike, evaluate, resolve_curve, window
 
 ORDER = 12  # nodes and Legendre coefficients of a panel
 NODE, WEIGHT = legendre.leggauss(ORDER)
@@ -125,10 +125,11 @@ def masses(w: WeightingLike, low: float = -20.0, high: float = 20.0) -> Masses:
         TypeError: An end is no number, or ``w`` is a name.
         ValueError: low >= high, or w is negative, not finite, or noise at every scale.
     """
-    start, stop = window(w, low=low, high=high, points=2)
+    resolved = resolve_curve(w, "masses")
+    start, stop = window(resolved, low=low, high=high, points=2)
 
     def curve(logsnr: NDArray) -> NDArray:
-        return evaluate(w, logsnr)
+        return evaluate(resolved, logsnr)
 
     panels = _fit_panels(curve, start, stop)
     values = legendre.legval(NODE, panels.series.T)

@@ -22,9 +22,6 @@ from diffviz.theory.targets import base_gain
 
 EVERYWHERE = (-np.inf, np.inf)
 
-# what the functions of the analysis accept
-WeightingLike = Weighting | Measured | Curve | ArrayLike
-
 
 @runtime_checkable
 class WithLaw(Protocol):
@@ -74,6 +71,10 @@ class Resolved:
     support: tuple[float, float]
 
 
+# what the functions of the analysis accept
+WeightingLike = Weighting | Measured | Curve | ArrayLike | Resolved
+
+
 def _resolve_measured(measured: Measured) -> Resolved:
     """A measured loss: its bin averages, trusted up to the outermost bins."""
     edges = measured.edges()
@@ -85,8 +86,8 @@ def resolve(w: WeightingLike) -> Resolved | None:
     """Decide what kind of weighting was passed.
 
     Args:
-        w: An objective (or anything with ``weighting``), a measured loss, a callable of λ, or
-            values on a grid.
+        w: An objective (or anything with ``weighting``), a measured loss, a callable of λ, values
+            on a grid, or what this function returned before.
 
     Returns:
         The weighting as a function. None for values, which are known on their own grid only.
@@ -95,6 +96,8 @@ def resolve(w: WeightingLike) -> Resolved | None:
         TypeError: ``w`` is a name or a class.
         ValueError: A measured loss has no weighting.
     """
+    if isinstance(w, Resolved):
+        return w
     if isinstance(w, str):
         raise TypeError(
             "a weighting is an objective, a callable or an array; "
@@ -198,7 +201,7 @@ def support(w: WeightingLike) -> tuple[float, float]:
     Returns:
         Least and largest λ in nats; infinite for callables and values.
     """
-    if isinstance(w, WithLaw):  # a law is enough, even without a weighting
+    if isinstance(w, WithLaw) and not isinstance(w, type):  # even without a weighting
         return w.law.support()
     resolved = resolve(w)
     return EVERYWHERE if resolved is None else resolved.support
