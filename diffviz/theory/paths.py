@@ -78,6 +78,7 @@ class Path:
             λ, same shape; ±inf where the path ends without noise or without signal.
 
         Raises:
+            TypeError: A time is no real number.
             ValueError: A time lies outside [0, 1].
         """
         time = array(t, "t", infinite=True)  # refused below with what 0 and 1 mean
@@ -96,6 +97,7 @@ class Path:
             Times, same shape: 0 above and 1 below the range of the path.
 
         Raises:
+            TypeError: λ is no real number.
             ValueError: A λ is NaN.
         """
         return self.schedule.sf(levels(logsnr))
@@ -108,6 +110,10 @@ class Path:
 
         Returns:
             dλ/dt, same shape; −inf at an end that the path reaches only in the limit.
+
+        Raises:
+            TypeError: A time is no real number.
+            ValueError: A time lies outside [0, 1].
         """
         with np.errstate(divide="ignore"):
             return -1 / self.schedule.pdf(self.logsnr(t))
@@ -120,6 +126,10 @@ class Path:
 
         Returns:
             alpha, same shape.
+
+        Raises:
+            TypeError: A time is no real number.
+            ValueError: A time lies outside [0, 1].
         """
         return self.frame.alpha(self.logsnr(t))
 
@@ -131,6 +141,10 @@ class Path:
 
         Returns:
             sigma, same shape.
+
+        Raises:
+            TypeError: A time is no real number.
+            ValueError: A time lies outside [0, 1].
         """
         return self.frame.sigma(self.logsnr(t))
 
