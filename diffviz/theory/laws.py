@@ -15,7 +15,7 @@ from scipy import stats
 from scipy.optimize.elementwise import find_root
 from scipy.special import ndtr, ndtri
 
-from diffviz.checks import array, finite, increasing, number, positive, require
+from diffviz.checks import array, finite, increasing, number, positive
 from diffviz.protocols import Law
 from diffviz.theory.frames import Curve
 
@@ -33,11 +33,11 @@ def checked_law(value: Any, name: str = "law") -> Any:
     Raises:
         TypeError: The value is no law.
     """
-    require(
-        isinstance(value, Law),
-        f"{name} must be a frozen SciPy distribution such as scipy.stats.norm(0, 2), got {value!r}",
-        TypeError,
-    )
+    if not isinstance(value, Law):
+        raise TypeError(
+            f"{name} must be a frozen SciPy distribution such as scipy.stats.norm(0, 2), "
+            f"got {value!r}"
+        )
     return value
 
 

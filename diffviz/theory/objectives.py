@@ -84,23 +84,15 @@ class Objective:
 
     def _check_parts(self) -> None:
         """Refuse parts of the wrong kind where they are passed, not where they are used."""
-        require(isinstance(self.name, str), f"name must be text, got {self.name!r}", TypeError)
+        if not isinstance(self.name, str):
+            raise TypeError(f"name must be text, got {self.name!r}")
         checked_path(self.path)
-        require(
-            isinstance(self.target, Target),
-            f"target must be a target such as dv.targets.EPS, got {self.target!r}",
-            TypeError,
-        )
-        require(
-            callable(self.multiplier),
-            f"multiplier must be a function of λ, got {self.multiplier!r}",
-            TypeError,
-        )
-        require(
-            self.stated is None or callable(self.stated),
-            f"stated must be a function of λ or None, got {self.stated!r}",
-            TypeError,
-        )
+        if not isinstance(self.target, Target):
+            raise TypeError(f"target must be a target such as dv.targets.EPS, got {self.target!r}")
+        if not callable(self.multiplier):
+            raise TypeError(f"multiplier must be a function of λ, got {self.multiplier!r}")
+        if not (self.stated is None or callable(self.stated)):
+            raise TypeError(f"stated must be a function of λ or None, got {self.stated!r}")
 
     def __repr__(self) -> str:
         return (
@@ -278,12 +270,11 @@ def from_weighting(w: Any, law: Any = None, name: str = "custom", path: Path = C
         ValueError: The table is no weighting (see ``tables.tabulated``), the law reaches outside
             the path or the table, or a callable does not return one value for each λ.
     """
-    require(
-        not isinstance(w, Weighting | type),
-        f"w is a callable of λ or a table, got {w!r}; of an objective o pass o.weighting, of a "
-        "measured loss its table()",
-        TypeError,
-    )
+    if isinstance(w, Weighting | type):
+        raise TypeError(
+            f"w is a callable of λ or a table, got {w!r}; of an objective o pass o.weighting, of a "
+            "measured loss its table()"
+        )
     path = checked_path(path)
     source = _source_of(w)
     if callable(w):

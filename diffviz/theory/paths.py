@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit, log_expit, logit
 
-from diffviz.checks import array, count, number, positive, require
+from diffviz.checks import array, count, number, positive
 from diffviz.theory.frames import (
     STRAIGHT,
     SUB_VP,
@@ -61,11 +61,10 @@ class Path:
     schedule: Any
 
     def __post_init__(self) -> None:
-        require(
-            isinstance(self.frame, Frame),
-            f"frame must be a Frame such as diffviz.theory.frames.VP, got {self.frame!r}",
-            TypeError,
-        )
+        if not isinstance(self.frame, Frame):
+            raise TypeError(
+                f"frame must be a Frame such as diffviz.theory.frames.VP, got {self.frame!r}"
+            )
         checked_law(self.schedule, "schedule")
 
     def logsnr(self, t: ArrayLike) -> NDArray:
@@ -162,11 +161,8 @@ def checked_path(value: Any, name: str = "path") -> Path:
     Raises:
         TypeError: The value is no path.
     """
-    require(
-        isinstance(value, Path),
-        f"{name} must be a path such as dv.paths.COSINE, got {value!r}",
-        TypeError,
-    )
+    if not isinstance(value, Path):
+        raise TypeError(f"{name} must be a path such as dv.paths.COSINE, got {value!r}")
     return value
 
 
