@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffviz import markup
+
 
 def output_coefficients(level: Tensor, output: str) -> tuple[Tensor, ...]:
     """alpha', sigma', and a, b of the raw output, each of the shape of level."""
@@ -62,6 +64,9 @@ class Run:
     @property
     def name(self) -> str:
         return self.objective.name
+
+    def _repr_html_(self) -> str:
+        return markup.run(self)
 
     def denoise(self, z: Tensor, logsnr: Tensor | float) -> Tensor:
         """E[x|z], like z, of variance-preserving z (n, *shape) at logsnr (n,) or (); ValueError if the shapes do not fit."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
+from diffviz import markup
 from diffviz.checks import increasing
 
 GROUPS = 10  # replicates for a standard error
@@ -128,6 +129,9 @@ class Measured:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     __str__ = __repr__ = summary
+
+    def _repr_html_(self) -> str:
+        return markup.measurement(self)
 
 
 def _cells(logsnr):

@@ -19,7 +19,7 @@ LATENT_DIFFUSION = "CompVis/latent-diffusion make_beta_schedule('linear')"
 
 
 def eps_cosine_with_offset(logsnr: NDArray) -> NDArray:
-    """alpha sigma²/sqrt(1 − cos²(θ₀) alpha²) with θ₀ = π/2 · s/(1 + s) and s = 0.008.
+    """Factor alpha sigma²/sqrt(1 − cos²(θ₀) alpha²) with θ₀ = π/2 · s/(1 + s) and s = 0.008.
 
     From Nichol & Dhariwal 2021 (arXiv 2102.09672, eq. 17).
     """

@@ -74,6 +74,7 @@ class UniformSteps:
     multiplier: Curve
 
     def __call__(self, target: Target) -> Scheme:
+        """The scheme, which is the same for every target."""
         return Scheme(time=UNIFORM, multiplier=self.multiplier)
 
 
@@ -131,7 +132,7 @@ def linear_betas(start: float, end: float, steps: int) -> NDArray:
 
 
 def scaled_linear_betas(start: float, end: float, steps: int) -> NDArray:
-    """sqrt β linear in the step (Stable Diffusion)."""
+    """Rates β with sqrt β linear in the step (Stable Diffusion)."""
     return np.linspace(start**0.5, end**0.5, steps) ** 2
 
 
@@ -163,7 +164,7 @@ def cosine_signal(t: NDArray) -> NDArray:
 
 
 def laplace_signal(t: NDArray) -> NDArray:
-    """alpha of the Laplace schedule, which diffusers uses as if it were alpha²."""
+    """Scale alpha of the Laplace schedule, which diffusers uses as if it were alpha²."""
     quantile = np.copysign(1, 0.5 - t) * np.log(1 - 2 * np.abs(0.5 - t) + 1e-6)
     return np.sqrt(expit(-0.5 * quantile))
 

@@ -1,61 +1,162 @@
-"""A measured loss beside the catalogue: which published objectives weight like it, in words and as a picture.
+"""The catalogue entries whose weighting is nearest to that of a measured loss.
 
-The probe itself reads nothing of the catalogue, so that each can check the other; here the two meet.
+The probe itself reads nothing of the catalogue, so that each can check the other. Here they meet.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from diffviz.checks import count, require
 from diffviz.protocols import Measured
 from diffviz.recipes.entries import CATALOGUE
+from diffviz.theory.objectives import Objective
+
+NODES = 480  # quadrature nodes over all bins of a comparison
+LEAST_OVERLAP = 0.9  # share of the bins on which an entry must have support
+SMOOTH = 0.01  # relative standard error up to which fine bins are used
 
 
 @dataclass(frozen=True)
 class Match:
-    """An objective beside a measured loss: largest relative deviation of the ratio of weightings from its median, and at which λ."""
+    """A catalogue entry beside a measured loss.
+
+    Args:
+        name: Name of the entry.
+        deviation: Largest relative deviation of the ratio of weightings from its median.
+        at: λ in nats where it is met.
+        error: Relative standard error of the measured weighting there.
+        mass: Central share of what the loss draws, over which they were compared.
+    """
 
     name: str
     deviation: float
     at: float
-    error: float  # standard error of the measured weighting there, relative
-    mass: float  # central share of what the loss draws, over which they were compared
+    error: float
+    mass: float
+
+
+@dataclass(frozen=True)
+class Binning:
+    """How finely a measured loss is compared.
+
+    Args:
+        bins: Number of bins.
+        mass: Central share of what the loss draws that they cover.
+    """
+
+    bins: int
+    mass: float
+
+
+FINE = Binning(bins=160, mass=0.998)
+COARSE = Binning(bins=20, mass=0.98)
+
+
+@dataclass(frozen=True)
+class Bins:
+    """A measured weighting in bins.
+
+    Args:
+        edges: Increasing edges in nats, shape (n + 1,).
+        w: Average of the weighting over each bin, shape (n,).
+        error: Its standard error, shape (n,).
+        binning: How finely it was asked for.
+    """
+
+    edges: NDArray
+    w: NDArray
+    error: NDArray
+    binning: Binning
+
+    @property
+    def middles(self) -> NDArray:
+        """Middles of the bins in nats, shape (n,)."""
+        return (self.edges[1:] + self.edges[:-1]) / 2
+
+    def average(self, objective: Objective) -> NDArray:
+        """The weighting of an objective averaged over each bin, shape (n,)."""
+        nodes, weights = np.polynomial.legendre.leggauss(NODES // self.binning.bins)
+        half = np.diff(self.edges) / 2
+        return weights @ objective.weighting(self.middles + half * nodes[:, None])
+
+    def inside(self, objective: Objective) -> NDArray:
+        """Bins within the support of an objective, shape (n,).
+
+        A table of steps reaches half a step beyond its continuous limit.
+        """
+        low, high = objective.law.support()
+        return (self.edges[:-1] >= low) & (self.edges[1:] <= high)
+
+
+def _measure(measured: Measured, binning: Binning) -> Bins:
+    """A measured weighting in bins."""
+    edges = measured.edges(binning.bins, binning.mass)
+    w, error = measured.weighting(edges)
+    return Bins(edges, w, error, binning)
+
+
+def _bins(measured: Measured) -> Bins:
+    """A measured weighting in bins as fine as it bears."""
+    fine = _measure(measured, FINE)
+    is_smooth = np.median(fine.error) < SMOOTH * np.median(fine.w)
+    if is_smooth and not measured.discrete:
+        return fine
+    return _measure(measured, COARSE)
+
+
+def _match(objective: Objective, measured: Bins) -> Match | None:
+    """An objective beside a measured weighting; None where their supports differ too much."""
+    inside = measured.inside(objective)
+    known = measured.average(objective)
+    comparable = inside & (known > 0)
+    ratio = np.divide(measured.w, known, out=np.zeros_like(measured.w), where=comparable)
+    if inside.mean() <= LEAST_OVERLAP or (ratio[inside] <= 0).any():
+        return None
+    deviations = np.abs(ratio / np.median(ratio[inside]) - 1) * inside
+    worst = deviations.argmax()
+    return Match(
+        name=objective.name,
+        deviation=float(deviations[worst]),
+        at=float(measured.middles[worst]),
+        error=float(measured.error[worst] / measured.w[worst]),
+        mass=measured.binning.mass,
+    )
 
 
 def closest(measured: Measured, k: int = 3) -> list[Match]:
-    """The k catalogue entries whose weighting is nearest to a measured one up to a constant.
+    """The catalogue entries whose weighting is nearest to a measured one, up to a constant.
 
-    Bins are compared with bin averages: 160 over 99.8 % of what the loss draws; 20 over 98 % for a table of levels, whose end cells are no
-    part of a continuous law, and for times that were sampled, not stratified. Entries must have support on nine tenths of that stretch.
+    Bins are compared with bin averages: 160 bins over 99.8 % of what the loss draws. There are 20
+    bins over 98 % for a table of levels, whose end cells are no part of a continuous law, and for
+    times that were sampled and not stratified. Entries must have support on nine tenths of that
+    stretch. Of entries that are equally near, one with the same target comes first.
 
-    Raises ValueError for k < 1, or a loss whose weighting could not be measured.
+    Args:
+        measured: A measured loss, as ``dv.probe`` returns it.
+        k: Number of entries.
+
+    Returns:
+        At most k matches, the nearest first.
+
+    Raises:
+        TypeError: ``measured`` is no measured loss, or k is no whole number.
+        ValueError: k < 1, or the weighting of the loss could not be measured.
     """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
-    for bins, mass in ((160, 0.998), (20, 0.98)):
-        w, error = measured.weighting(edges := measured.edges(bins, mass))
-        if not measured.discrete and np.median(error) < 0.01 * np.median(w):
-            break
-    middle, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
-    nodes, rule = np.polynomial.legendre.leggauss(480 // bins)
-    found: list[tuple[float, bool, Match]] = []
-    for objective in CATALOGUE.values():
-        low, high = objective.law.support()
-        inside = (edges[:-1] >= low) & (
-            edges[1:] <= high
-        )  # a table of steps reaches half a step beyond its continuous limit
-        known = rule @ objective.weighting(middle + half * nodes[:, None])
-        ratio = np.divide(w, known, out=np.zeros_like(w), where=inside & (known > 0))
-        if inside.mean() > 0.9 and (ratio[inside] > 0).all():
-            off = np.abs(ratio / np.median(ratio[inside]) - 1) * inside
-            match = Match(
-                objective.name,
-                float(off[at := off.argmax()]),
-                float(middle[at]),
-                float(error[at] / w[at]),
-                mass,
-            )
-            found.append((round(match.deviation, 3), objective.target.name != measured.kind, match))
-    return [
-        match for *_, match in sorted(found, key=lambda one: one[:2])[:k]
-    ]  # of equals, the one with the same target first
+    k = count(k, "k")
+    require(
+        isinstance(measured, Measured),
+        f"measured must be what dv.probe returns, got {type(measured).__name__}; "
+        "dv.compare takes two objectives",
+        TypeError,
+    )
+    bins = _bins(measured)
+
+    def nearness(match: Match) -> tuple[float, bool]:
+        """Deviation to three digits, then whether the target is another."""
+        other_target = CATALOGUE[match.name].target.name != measured.kind
+        return round(match.deviation, 3), other_target
+
+    matches = [_match(objective, bins) for objective in CATALOGUE.values()]
+    return sorted((match for match in matches if match is not None), key=nearness)[:k]

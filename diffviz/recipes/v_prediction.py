@@ -32,7 +32,7 @@ def v_linear(logsnr: NDArray) -> NDArray:
 
 
 def eps_zero_terminal_snr(logsnr: NDArray) -> NDArray:
-    """alpha sigma²/(alpha₀ β), of eps on the rescaled table (Lin et al. 2023, algorithm 1).
+    """Factor alpha sigma²/(alpha₀ β), of eps on the rescaled table (Lin et al. 2023, algorithm 1).
 
     Before the rescaling the signal was alpha₀ = alpha (1 − alpha_T) + alpha_T, and β is the rate
     of the table there.

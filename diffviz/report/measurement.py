@@ -1,66 +1,175 @@
 """A measured loss beside the catalogue, in words and as a picture."""
 
-from contextlib import suppress
+from collections.abc import Callable
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from diffviz import plots
 from diffviz.probing import measure
 from diffviz.probing.measured import Measured
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.recipes.nearest import closest
+from diffviz.recipes.nearest import Match, closest
+
+EQUAL = 0.02  # largest deviation of weightings that are called equal
+WHOLE = 0.99  # share of the draws from which on it is not mentioned
+EXACT = 0.02  # relative standard error up to which it is not mentioned
+
+
+def _sentence(match: Match) -> str:
+    """The closest entry, and over how much of the draws and how surely it is."""
+    relation = "equal to" if match.deviation < EQUAL else "closest to"
+    text = (
+        f"weighting: {relation} {match.name} up to a constant, "
+        f"largest deviation {match.deviation:.1%} at λ = {match.at:.1f}"
+    )
+    if match.mass >= WHOLE:
+        return text
+    text += f" over {match.mass:.0%} of its draws"
+    if match.error > EXACT:
+        text += f", ± {match.error:.1%} there: times were sampled, not stratified"
+    return text
+
+
+def _draw_as_points(ax: Axes, name: str) -> None:
+    """Show a curve as black points over the others."""
+    for line in ax.lines:
+        if line.get_gid() == name:
+            line.set(linestyle="", marker="o", ms=4, markevery=5, color="black", zorder=6)
+
+
+def _place_legend(ax: Axes) -> None:
+    """Put the legend to the right of the axes."""
+    ax.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        borderaxespad=0,
+        frameon=False,
+        fontsize=9,
+        handlelength=3,
+    )
 
 
 class Report(Measured):
     """What ``dv.probe`` returns: the measurement, with its place in the catalogue."""
 
-    def table(self) -> np.ndarray:
-        """λ and measured w in two columns, shape (160 or fewer, 2): what ``dv.from_weighting`` takes."""
+    def table(self) -> NDArray:
+        """λ and the measured w, which ``dv.from_weighting`` takes.
+
+        Returns:
+            Middles of the bins in nats and bin averages of w, shape (n, 2), n at most 160.
+
+        Raises:
+            ValueError: The loss trains at one level, or has no weighting.
+        """
         edges = self.edges()
-        return np.column_stack([(edges[1:] + edges[:-1]) / 2, self.weighting(edges)[0]])
+        w, _ = self.weighting(edges)
+        return np.column_stack([(edges[1:] + edges[:-1]) / 2, w])
 
     def plot(self, k: int = 3, ax: Axes | None = None) -> Axes:
-        """The measured weighting over the closest catalogue curves, anchored at λ = 0 (``gid`` "measured")."""
-        middle, w = self.table().T
-        curves = {match.name: CATALOGUE[match.name].weighting(middle) for match in closest(self, k)}
+        """The measured weighting over the closest catalogue curves, anchored at λ = 0.
+
+        Args:
+            k: Number of catalogue entries.
+            ax: Axes to draw on; by default those of a new figure.
+
+        Returns:
+            The axes. The measured points have the ``gid`` "measured".
+
+        Raises:
+            TypeError: k is no whole number.
+            ValueError: k < 1, or the loss has no weighting.
+        """
+        logsnr, w = self.table().T
+        names = [match.name for match in closest(self, k)]
+        curves = {name: CATALOGUE[name].weighting(logsnr) for name in names}
+        curves["measured"] = w
         title = f"measured: {self.kind} target, {len(self.logsnr):,} draws"
-        ax = plots.weighting_curves(middle, curves | {"measured": w}, title=title, ax=ax)
-        for line in [one for one in ax.lines if one.get_gid() == "measured"]:
-            line.set(linestyle="", marker="o", ms=4, markevery=5, color="black", zorder=6)
-        ax.legend(
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1.0),
-            borderaxespad=0,
-            frameon=False,
-            fontsize=9,
-            handlelength=3,
-        )
+        ax = plots.weighting_curves(logsnr, curves, title=title, ax=ax)
+        _draw_as_points(ax, "measured")
+        _place_legend(ax)
         return ax
+
+    def _closest_entry(self) -> Match | None:
+        """The closest entry; None for one level, no weighting, or no entry of its width."""
+        try:
+            matches = closest(self, 1)
+        except ValueError:  # the notes of the measurement say which
+            return None
+        return matches[0] if matches else None
 
     def summary(self) -> str:
         """Target, path, density, weighting, and the closest entry of the catalogue, in words."""
         lines = super().summary().split("\n")
-        with suppress(
-            ValueError, IndexError
-        ):  # one level, no weighting, or no entry as wide: the notes say which
-            best = closest(self, 1)[0]
-            same = "equal to" if best.deviation < 0.02 else "closest to"
-            off = f"largest deviation {best.deviation:.1%} at λ = {best.at:.1f}"
-            word = f"weighting: {same} {best.name} up to a constant, {off}"
-            word += f" over {best.mass:.0%} of its draws" * (best.mass < 0.99)
-            word += f", ± {best.error:.1%} there: times were sampled, not stratified" * (
-                best.mass < 0.99 and best.error > 0.02
-            )
-            lines.insert(
-                next((i for i, line in enumerate(lines) if line.startswith("note:")), len(lines)),
-                word,
-            )
+        match = self._closest_entry()
+        if match is not None:
+            notes = (place for place, line in enumerate(lines) if line.startswith("note:"))
+            lines.insert(next(notes, len(lines)), _sentence(match))
         return "\n".join(lines)
 
     __str__ = __repr__ = summary
 
 
-def probe(*args, **kwargs) -> Report:
-    """``diffviz.probing.probe`` with the catalogue beside the result; same arguments, see there."""
-    return Report(**vars(measure.probe(*args, **kwargs)))
+def probe(
+    loss: Callable,
+    x: Tensor,
+    *,
+    inputs: int | str | Callable | None = None,
+    output: str | Callable | None = None,
+    model: nn.Module | str | None = None,
+    call: int = -1,
+    scale: float | None = None,
+    draws: int = 20_000,
+    batch: int | None = None,
+    mode: str = "stratified",
+    generator: torch.Generator | None = None,
+) -> Report:
+    """Measure what a training loss optimises: path, target, density and weighting.
+
+    The loss runs with a stand-in for its network. The result stands beside the nearest entries of
+    the catalogue; ``diffviz.probing.probe`` measures the same without the catalogue.
+
+    Args:
+        loss: ``loss(model, x)``, which returns a tensor (one number, one for each sample, or one
+            for each component). It is ``loss(x)`` if ``model`` is a name.
+        x: Example data as the loss takes them, float, shape (n, ...), with at least 2 numbers for
+            each sample. They are used in turn.
+        inputs: z among the arguments of the network: a position, a keyword, or a function of the
+            arguments. By default it is the first of the size of x.
+        output: How the network answers: a name (``out.sample``, ``out["sample"]``, ``out[0]``) or
+            a function of the plain tensor.
+        model: Network that is handed to the loss, or its dotted name in the loss. Its attributes
+            are read, and its forward is replaced meanwhile.
+        call: Which of several calls of the network with gradients is probed.
+        scale: Factor by which the loss multiplies x before noise is added. By default it is found
+            for x -> 2x − 1.
+        draws: Number of draws, at least 100.
+        batch: Draws in one call of the loss. By default as many as memory allows; give it where
+            the loss fixes it.
+        mode: "stratified", or "as-is" for the random numbers of the loss itself.
+        generator: Seeds the draws. By default they are always the same.
+
+    Returns:
+        The measurement, with its place in the catalogue.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: The loss cannot be probed; the message says what to change.
+    """
+    measured = measure.probe(
+        loss,
+        x,
+        inputs=inputs,
+        output=output,
+        model=model,
+        call=call,
+        scale=scale,
+        draws=draws,
+        batch=batch,
+        mode=mode,
+        generator=generator,
+    )
+    return Report(**vars(measured))

@@ -1,9 +1,11 @@
 """Theory: what an objective is made of, and what its weighting says.
 
-NumPy and SciPy in float64, without torch. A path gives the scales alpha and sigma, a law the density
-of log-SNR, a target and a multiplier the error that is squared; together they are an ``Objective``.
-``families`` builds objectives from parameters, ``analysis`` asks whether a weighting is an ELBO,
-which objectives are the same, and where the loss is spent.
+NumPy and SciPy in float64, without torch. A path gives the scales alpha and sigma, a law gives the
+density of log-SNR, a target and a multiplier say which error is squared. Together they are an
+``Objective``. ``families`` builds objectives from parameters. ``weightings`` evaluates what counts
+as a weighting and moves it from base to base. ``analysis`` asks whether a weighting is an ELBO,
+which objectives are the same, and where the loss is spent. ``elbo_mixture`` splits a weighted loss
+into ELBOs, and ``prior`` says what the start of sampling costs.
 """
 
 from diffviz import extras

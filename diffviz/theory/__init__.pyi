@@ -10,6 +10,7 @@ from . import (
     prior,
     tables,
     targets,
+    weightings,
 )
 from .analysis import (
     Comparison,
@@ -20,11 +21,11 @@ from .analysis import (
     gaussian_information,
     gaussian_mmse,
     loss_density,
-    rebase,
     share_below,
     verdict,
 )
 from .objectives import Objective, from_weighting
+from .weightings import rebase
 
 __all__ = [
     "Comparison",
@@ -51,4 +52,5 @@ __all__ = [
     "tables",
     "targets",
     "verdict",
+    "weightings",
 ]

@@ -1,142 +1,40 @@
-"""Curves c(λ) on a target's own error, and what a weighting w(λ) on the eps error says.
+"""What a weighting w(λ) on the eps error says about its loss.
 
     L_w = ½ ∫ w(λ) E‖eps_hat − eps‖² dλ        (Kingma and Gao 2023, arXiv 2303.00848)
 
 Weightings are compared up to a constant. A w that falls with λ makes the loss an ELBO of noised
 data, with −dw/dλ as the law of the noise level. Where w rises, that law would be negative. The
 product w(λ) E‖eps_hat − eps‖², the *loss density*, is the same in every base.
+
+``weightings`` says what counts as a weighting: an objective, a measured loss, a callable of λ, or
+values on a grid.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import simpson
 from scipy.special import expit
 
-from diffviz.checks import finite, increasing, positive
-from diffviz.theory.frames import Curve
+from diffviz import markup
+from diffviz.checks import finite, increasing, number, positive, require
+from diffviz.theory.frames import Curve, levels
 from diffviz.theory.multipliers import constant
-from diffviz.theory.targets import base_gain
+from diffviz.theory.weightings import (
+    WeightingLike,
+    evaluate,
+    evaluate_inside,
+    resolve_curve,
+    window,
+)
+
+Item = TypeVar("Item", bound=WeightingLike)
 
 
-def measured_values(measured: Any, logsnr: ArrayLike) -> NDArray:
-    """A measured weighting on a grid: bin averages, log-linear between the middles of the bins.
-
-    Args:
-        measured: What probing a loss gives, with ``edges`` and ``weighting``.
-        logsnr: λ in nats, any shape.
-
-    Returns:
-        The weighting, same shape.
-
-    Raises:
-        ValueError: The grid leaves the bins.
-    """
-    edges = measured.edges()
-    if np.min(logsnr) < edges[0] or np.max(logsnr) > edges[-1]:
-        raise ValueError(
-            f"the loss was measured on logsnr [{edges[0]:.4g}, {edges[-1]:.4g}] only; "
-            "nothing is extrapolated"
-        )
-    middles = (edges[1:] + edges[:-1]) / 2
-    averages = measured.weighting(edges)[0]
-    return np.exp(np.interp(np.asarray(logsnr), middles, np.log(averages)))
-
-
-def raw_values(w: Any, logsnr: ArrayLike) -> ArrayLike:
-    """A weighting on a grid, before any check.
-
-    Args:
-        w: A measured loss, an objective (or anything with ``weighting``), a callable, or values.
-        logsnr: λ in nats, any shape.
-
-    Returns:
-        What ``w`` says of the grid.
-    """
-    if hasattr(w, "edges"):
-        return measured_values(w, logsnr)
-    if hasattr(w, "weighting"):
-        return w.weighting(logsnr)
-    if callable(w):
-        return w(logsnr)
-    return w
-
-
-def evaluate(w: Any, logsnr: ArrayLike) -> NDArray:
-    """A weighting on a grid.
-
-    Args:
-        w: An objective (or anything with ``weighting``), a measured loss, a callable of λ, or
-            values on the grid.
-        logsnr: λ in nats, any shape.
-
-    Returns:
-        The weighting, same shape.
-
-    Raises:
-        TypeError: ``w`` is a name.
-        ValueError: A value is negative or not finite, or the shapes differ.
-    """
-    if isinstance(w, str):
-        raise TypeError(
-            "a weighting is an objective, a callable or an array; "
-            f"for a name say dv.objective({w!r})"
-        )
-    values = finite(raw_values(w, logsnr), "weighting")
-    if values.shape != np.shape(logsnr):
-        raise ValueError(f"weighting has shape {values.shape}, logsnr {np.shape(logsnr)}")
-    if (values < 0).any():
-        where = np.ravel(logsnr)[values.argmin()]
-        raise ValueError(f"a weighting is >= 0, got {values.min():g} at logsnr {where:g}")
-    return values
-
-
-def ends_of(item: Any) -> tuple[float, float] | None:
-    """Where an object has support.
-
-    Args:
-        item: A measured loss, an objective, or anything else.
-
-    Returns:
-        Least and largest λ in nats. None for an object without a law and without bins.
-    """
-    if hasattr(item, "edges"):
-        edges = item.edges()
-        return edges[1], edges[-2]
-    if hasattr(item, "law"):
-        return item.law.support()
-    return None
-
-
-def window(*objects: Any, low: float = -20.0, high: float = 20.0, points: int = 4001) -> NDArray:
-    """Grid over the stretch of [low, high] on which every object has support, ends a hair inside.
-
-    Args:
-        *objects: Objectives and measured losses; other things set no limit.
-        low: Least λ in nats.
-        high: Largest λ in nats.
-        points: Number of grid points.
-
-    Returns:
-        Increasing λ, shape (points,).
-
-    Raises:
-        ValueError: The supports do not overlap.
-    """
-    ends = [end for end in map(ends_of, objects) if end is not None]
-    low = max([low, *(first for first, _ in ends)])
-    high = min([high, *(last for _, last in ends)])
-    if low >= high:
-        listing = ", ".join(f"[{first:.3g}, {last:.3g}]" for first, last in ends)
-        raise ValueError(f"the supports do not overlap: {listing}")
-    hair = 1e-12 * (high - low)
-    return np.linspace(low + hair, high - hair, points)
-
-
-def augmentation_density(w: Any, logsnr: ArrayLike) -> NDArray:
+def augmentation_density(w: WeightingLike, logsnr: ArrayLike) -> NDArray:
     """Density of the noise augmentation under which a weighted loss is an ELBO.
 
     For a non-increasing w it is −dw/dλ (Kingma and Gao 2023, arXiv 2303.00848, sec. 3). Where w
@@ -144,46 +42,60 @@ def augmentation_density(w: Any, logsnr: ArrayLike) -> NDArray:
     w(λ_min).
 
     Args:
-        w: Weighting on the eps error: an objective, a callable, or values on the grid.
+        w: Weighting on the eps error: an objective, a measured loss, a callable of λ, or values
+            on the grid.
         logsnr: Increasing λ in nats, shape (n,).
 
     Returns:
         −dw/dλ by central differences, shape (n,).
 
     Raises:
+        TypeError: ``w`` is a name, or values are no real numbers.
         ValueError: The grid does not increase, or a value is negative or not finite.
+
+    Example:
+        >>> augmentation_density([2.0, 1.0, 0.0], [-1.0, 0.0, 1.0])
+        array([1., 1., 1.])
     """
     grid = increasing(logsnr, "logsnr")
     return -np.gradient(evaluate(w, grid), grid)
 
 
 def gaussian_mmse(logsnr: ArrayLike) -> NDArray:
-    """E‖eps_hat − eps‖² per dimension of the exact denoiser on N(0, 1): sigmoid(λ).
+    """Eps error of the exact denoiser on N(0, 1), for each dimension: sigmoid(λ).
 
     Args:
-        logsnr: λ in nats, any shape.
+        logsnr: λ in nats, any shape; ±inf is allowed.
 
     Returns:
         The error, same shape.
+
+    Raises:
+        TypeError: λ is no real number.
+        ValueError: λ is NaN.
     """
-    return expit(logsnr)
+    return expit(levels(logsnr))
 
 
 def gaussian_information(logsnr: ArrayLike) -> NDArray:
-    """I(x; z_λ) = ½ log(1 + e^λ) for x ~ N(0, 1).
+    """Mutual information I(x; z_λ) = ½ log(1 + e^λ) for x ~ N(0, 1).
 
     Args:
-        logsnr: λ in nats, any shape.
+        logsnr: λ in nats, any shape; ±inf is allowed.
 
     Returns:
         The information in nats, same shape.
+
+    Raises:
+        TypeError: λ is no real number.
+        ValueError: λ is NaN.
     """
-    return np.logaddexp(0, logsnr) / 2
+    return np.logaddexp(0, levels(logsnr)) / 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Verdict:
-    """What ``verdict`` found.
+    """Whether a weighted loss is an ELBO, and what of it is not; from ``verdict``.
 
     Args:
         monotone: Whether w never rises with λ.
@@ -217,6 +129,9 @@ class Verdict:
             f"negative share {self.negative_share:.2%}"
         )
 
+    def _repr_html_(self) -> str:
+        return markup.verdict(self)
+
 
 def _peak(grid: NDArray, values: NDArray) -> float:
     """Place of the largest value, by a quartic through it and two neighbours on each side."""
@@ -240,8 +155,22 @@ def _stretches(grid: NDArray, rising: NDArray) -> tuple[tuple[float, float], ...
     return tuple((first, last) for first, last in pairs)
 
 
+def _negative_share(grid: NDArray, values: NDArray, rising: NDArray, information: Curve) -> float:
+    """Share of the mixture of ELBOs that has a negative sign."""
+    steps = np.diff(values)
+    middles = (grid[1:] + grid[:-1]) / 2
+    spent = steps * finite(information(middles), "information")
+    negative = spent[rising].sum()
+    if not negative:
+        return 0.0
+    last = values[-1] * number(information(grid[-1]), "information")
+    whole = last - spent[~rising].sum()
+    require(whole > 0, "information must be >= 0, and above 0 where the weighting falls or ends")
+    return float(negative / whole)
+
+
 def verdict(
-    w: Any, logsnr: ArrayLike | None = None, information: Curve = gaussian_information
+    w: WeightingLike, logsnr: ArrayLike | None = None, information: Curve = gaussian_information
 ) -> Verdict:
     """Is w monotone (non-increasing in λ), where does it rise, and how much is negative?
 
@@ -253,7 +182,7 @@ def verdict(
     that of the exact denoiser. The term at λ_min is left out, since it vanishes as the range grows.
 
     Args:
-        w: An objective, a callable of λ, or values on ``logsnr``.
+        w: An objective, a measured loss, a callable of λ, or values on ``logsnr``.
         logsnr: Increasing grid in nats, shape (n,). By default [−20, 20] cut to the support.
         information: I(x; z_λ) of the data, a function of λ.
 
@@ -261,35 +190,33 @@ def verdict(
         The verdict.
 
     Raises:
+        TypeError: ``w`` is a name, or values are no real numbers.
         ValueError: The grid does not increase, a w is negative or not finite or 0 throughout, or
             values come without a grid.
     """
-    if logsnr is None and not (callable(w) or hasattr(w, "weighting")):
-        raise ValueError("values of w need their grid: verdict(w, logsnr)")
-    grid = window(w) if logsnr is None else increasing(logsnr, "logsnr")
+    if logsnr is None:
+        w = resolve_curve(w, "verdict(w)")
+        grid = window(w)
+    else:
+        grid = increasing(logsnr, "logsnr")
     values = evaluate(w, grid)
-    if not values.any():
-        raise ValueError("the weighting is 0 on the whole grid; pass a grid inside its support")
-    steps = np.diff(values)
-    rising = steps > 1e-9 * np.maximum(values[1:], values[:-1])
+    require(values.any(), "the weighting is 0 on the whole grid; pass a grid inside its support")
+    rising = np.diff(values) > 1e-9 * np.maximum(values[1:], values[:-1])
     rises = _stretches(grid, rising)
-    spent = steps * finite(information((grid[1:] + grid[:-1]) / 2), "information")
-    negative = spent[rising].sum()
-    whole = values[-1] * float(information(grid[-1])) - spent[~rising].sum()
     return Verdict(
         monotone=not rises,
         rises=rises,
         peak=_peak(grid, values),
-        negative_share=float(negative / whole) if negative else 0.0,
+        negative_share=_negative_share(grid, values, rising, information),
         logsnr=grid,
         w=values,
         augmentation=augmentation_density(values, grid),
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
-    """Whether two weightings agree up to a constant.
+    """Whether two weightings agree up to a constant; from ``compare``.
 
     Args:
         same: Whether the deviation is within the tolerance.
@@ -312,12 +239,20 @@ class Comparison:
             f"at logsnr {self.at:.2f}"
         )
 
+    def _repr_html_(self) -> str:
+        return markup.comparison(self)
 
-def compare(a: Any, b: Any, logsnr: ArrayLike | None = None, tolerance: float = 1e-6) -> Comparison:
+
+def compare(
+    a: WeightingLike,
+    b: WeightingLike,
+    logsnr: ArrayLike | None = None,
+    tolerance: float = 1e-6,
+) -> Comparison:
     """Are two weightings the same up to a constant?
 
     Args:
-        a: An objective, a callable of λ, or values on ``logsnr``.
+        a: An objective, a measured loss, a callable of λ, or values on ``logsnr``.
         b: The same.
         logsnr: Increasing grid in nats, shape (n,). By default the stretch of [−12, 12] on which
             both have support.
@@ -327,20 +262,24 @@ def compare(a: Any, b: Any, logsnr: ArrayLike | None = None, tolerance: float = 
         The comparison.
 
     Raises:
-        ValueError: The supports do not overlap, or a weighting is 0 on the grid.
+        TypeError: A weighting is a name, or values are no real numbers.
+        ValueError: The supports do not overlap, a weighting is 0 on the grid, or values come
+            without a grid.
     """
     positive(tolerance, "tolerance")
     if logsnr is None:
+        a = resolve_curve(a, "compare(a, b)")
+        b = resolve_curve(b, "compare(a, b)")
         grid = window(a, b, low=-12, high=12, points=2001)
     else:
         grid = increasing(logsnr, "logsnr")
     over = evaluate(a, grid)
     under = evaluate(b, grid)
-    if not ((over > 0) & (under > 0)).all():
-        raise ValueError(
-            "a weighting is 0 inside the window, the ratio has no meaning there; "
-            "pass a narrower logsnr grid"
-        )
+    require(
+        ((over > 0) & (under > 0)).all(),
+        "a weighting is 0 inside the window, the ratio has no meaning there; "
+        "pass a narrower logsnr grid",
+    )
     ratio = over / under / np.median(over / under)
     worst = np.abs(ratio - 1).argmax()
     deviation = float(abs(ratio[worst] - 1))
@@ -360,51 +299,60 @@ def _agree(w: NDArray, known: NDArray, tolerance: float) -> bool:
     return both.sum() > 100 and np.ptp(ratio) <= tolerance * np.median(ratio)
 
 
-def equivalent(objectives: Iterable, tolerance: float = 1e-6) -> list[list]:
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Items of one weighting, with the weighting of the first."""
+
+    w: NDArray
+    items: list
+
+
+def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list[Item]]:
     """Objectives grouped by identical weighting, up to a constant and where supports overlap.
 
     Args:
-        objectives: What is to be grouped.
+        objectives: Objectives, measured losses and callables of λ.
         tolerance: Relative deviation of the ratio that still counts as the same.
 
     Returns:
         Lists of objectives, the longest first. The first member of each stands for it.
-    """
-    grid = np.linspace(-12, 12, 2001)
-    groups: list[tuple[NDArray, list]] = []
-    for objective in objectives:
-        w = evaluate(objective, grid)
-        for known, group in groups:
-            if _agree(w, known, tolerance):
-                group.append(objective)
-                break
-        else:
-            groups.append((w, [objective]))
-    return sorted((group for _, group in groups), key=len, reverse=True)
-
-
-def rebase(w: ArrayLike, logsnr: ArrayLike, base: str) -> NDArray:
-    """A weighting on the eps error as one on the error of a base; the loss does not change.
-
-    Args:
-        w: Weighting on the eps error, shape (n,).
-        logsnr: λ in nats, shape (n,).
-        base: "eps", "x", "v" or "u".
-
-    Returns:
-        w over the squared gain of the base, shape (n,).
 
     Raises:
-        ValueError: A value is not finite, or the base is unknown.
+        TypeError: ``objectives`` is a mapping or a single thing, or a member is a name.
+        ValueError: A member holds values without their grid, or the tolerance is not above 0.
     """
-    return finite(w, "weighting") / base_gain(base, finite(logsnr, "logsnr")) ** 2
+    positive(tolerance, "tolerance")
+    if isinstance(objectives, Mapping):
+        raise TypeError("objectives is a mapping of names; pass its values: objectives.values()")
+    if not isinstance(objectives, Iterable):
+        raise TypeError(f"objectives must be a list of objectives, got {objectives!r}")
+    grid = np.linspace(-12, 12, 2001)
+    groups: list[_Group] = []
+    for objective in objectives:
+        w = evaluate_inside(objective, grid)
+        group = next((group for group in groups if _agree(w, group.w, tolerance)), None)
+        if group is None:
+            groups.append(_Group(w, [objective]))
+        else:
+            group.items.append(objective)
+    return sorted((group.items for group in groups), key=len, reverse=True)
 
 
-def loss_density(w: Any, logsnr: ArrayLike, mmse: Curve = gaussian_mmse) -> NDArray:
-    """w(λ) E‖eps_hat − eps‖² per nat, for an exact denoiser.
+def _error_of_denoiser(mmse: Curve, grid: NDArray) -> NDArray:
+    """The error of a denoiser on a grid, or one number for all of it; never negative."""
+    error = finite(mmse(grid), "mmse")
+    if error.shape not in ((), grid.shape):
+        raise ValueError(f"mmse gave shape {error.shape} for logsnr of shape {grid.shape}")
+    if (error < 0).any():
+        raise ValueError(f"mmse is a squared error and >= 0, got {error.min():g}")
+    return error
+
+
+def loss_density(w: WeightingLike, logsnr: ArrayLike, mmse: Curve = gaussian_mmse) -> NDArray:
+    """Loss per nat of an exact denoiser: w(λ) E‖eps_hat − eps‖².
 
     Args:
-        w: An objective, a callable of λ, or values on ``logsnr``.
+        w: An objective, a measured loss, a callable of λ, or values on ``logsnr``.
         logsnr: λ in nats, shape (n,).
         mmse: Error of the denoiser as a function of λ. By default it is that for N(0, 1).
 
@@ -412,18 +360,24 @@ def loss_density(w: Any, logsnr: ArrayLike, mmse: Curve = gaussian_mmse) -> NDAr
         The loss density, shape (n,).
 
     Raises:
-        ValueError: A value is not finite, or w is negative.
+        TypeError: ``w`` is a name, or values are no real numbers.
+        ValueError: A value is not finite, or w or the error is negative.
     """
-    return evaluate(w, logsnr) * finite(mmse(np.asarray(logsnr, dtype=float)), "mmse")
+    grid = finite(logsnr, "logsnr")
+    return evaluate(w, grid) * _error_of_denoiser(mmse, grid)
 
 
 def share_below(
-    w: Any, at: float = 0.0, mmse: Curve | None = None, low: float = -10.0, high: float = 10.0
+    w: WeightingLike,
+    at: float = 0.0,
+    mmse: Curve | None = None,
+    low: float = -10.0,
+    high: float = 10.0,
 ) -> float:
     """Share of ∫ w dλ, or of the loss ∫ w · mmse dλ, that lies below a λ.
 
     Args:
-        w: An objective or a callable of λ.
+        w: An objective, a measured loss or a callable of λ.
         at: λ in nats below which the share is taken.
         mmse: Error of the denoiser as a function of λ. By default w alone counts.
         low: Least λ of the whole.
@@ -433,21 +387,22 @@ def share_below(
         The share, between 0 and 1.
 
     Raises:
+        TypeError: ``w`` is a name, or ``at``, ``low`` or ``high`` is no number.
         ValueError: The whole is 0, low >= high, ``at`` is not finite, or w is an array.
     """
-    if not (low < high and np.isfinite(at)) or not (callable(w) or hasattr(w, "weighting")):
-        raise ValueError(
-            "a share needs an objective or a callable, a finite at and low < high; "
-            f"got at {at}, [{low}, {high}]"
-        )
-    start = max(low, w.law.support()[0]) if hasattr(w, "law") else low
-    error = mmse or constant
+    at = number(at, "at")
+    low = number(low, "low")
+    high = number(high, "high")
+    require(low < high, f"a share needs low < high, got [{low:g}, {high:g}]")
+    resolved = resolve_curve(w, "share_below")
+    start = max(low, resolved.support[0])
+    error = constant if mmse is None else mmse
 
     def mass_below(end: float) -> float:
         if start >= end:
             return 0.0
-        grid = window(w, low=low, high=end)
-        return simpson(evaluate(w, grid) * error(grid), x=grid)
+        grid = window(resolved, low=low, high=end)
+        return simpson(evaluate(resolved, grid) * _error_of_denoiser(error, grid), x=grid)
 
     whole = mass_below(high)
     if not whole > 0:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from diffviz.checks import positive
+from diffviz.checks import number, positive
 from diffviz.theory import laws, multipliers, paths
 from diffviz.theory.frames import VP
 from diffviz.theory.objectives import Objective
@@ -33,6 +34,7 @@ class FlowWeighting:
     shift: float
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, up to a constant; same shape."""
         centre = -2 * self.mean - 2 * np.log(self.shift)
         return stats.norm.pdf(logsnr, centre, 2 * self.std) * (1 + np.exp(-logsnr / 2)) ** 2
 
@@ -67,6 +69,9 @@ def flow(
     Raises:
         ValueError: std or shift is not above 0, or mean is not finite.
     """
+    mean = number(mean, "mean")
+    std = positive(std, "std")
+    shift = positive(shift, "shift")
     return Objective(
         name=name,
         family=family,
@@ -91,6 +96,7 @@ class UniformFlowWeighting:
     shift: float
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, up to a constant; same shape."""
         density = np.cosh((logsnr + 2 * np.log(self.shift)) / 4) ** -2.0
         return density * (1 + np.exp(-logsnr / 2)) ** 2
 
@@ -121,6 +127,7 @@ def flow_uniform(
     Raises:
         ValueError: The shift is not above 0.
     """
+    shift = positive(shift, "shift")
     return Objective(
         name=name,
         family=family,
@@ -128,7 +135,7 @@ def flow_uniform(
         source=source,
         path=LINEAR,
         target=U,
-        law=stats.logistic(-2 * np.log(positive(shift, "shift")), 2),
+        law=stats.logistic(-2 * np.log(shift), 2),
         stated=UniformFlowWeighting(shift),
         note=note,
     )
@@ -149,6 +156,7 @@ class EDMWeighting:
     sigma_data: float
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, up to a constant; same shape."""
         density = stats.norm.pdf(logsnr, -2 * self.mean, 2 * self.std)
         return density * (np.exp(-logsnr) + self.sigma_data**2)
 
@@ -183,6 +191,9 @@ def edm(
     Raises:
         ValueError: std or sigma_data is not above 0, or mean is not finite.
     """
+    mean = number(mean, "mean")
+    std = positive(std, "std")
+    sigma_data = positive(sigma_data, "sigma_data")
     return Objective(
         name=name,
         family=family,
@@ -207,6 +218,7 @@ class SigmoidWeighting:
     bias: float
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, up to a constant; same shape."""
         return 1 / (1 + np.exp(logsnr - self.bias))
 
 
@@ -218,7 +230,7 @@ def sigmoid(
     source: str = "parametric family",
     note: str = "",
 ) -> Objective:
-    """Sigmoid weighting sigmoid(b − λ), stated on x under uniform time on the cosine path.
+    """Weighting 1/(1 + e^(λ − b)), stated on x under uniform time on the cosine path.
 
     Source: Kingma and Gao 2023 (arXiv 2303.00848); Hoogeboom et al. 2024 (arXiv 2410.19324), eq. 4.
 
@@ -236,6 +248,7 @@ def sigmoid(
     Raises:
         ValueError: The bias is not finite.
     """
+    bias = number(bias, "bias")
     return Objective(
         name=name,
         family=family,
@@ -260,6 +273,7 @@ class MinSNRWeighting:
     gamma: float
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, up to a constant; same shape."""
         return np.minimum(1, self.gamma * np.exp(-logsnr)) / np.cosh(logsnr / 2)
 
 
@@ -289,6 +303,7 @@ def min_snr(
     Raises:
         ValueError: gamma is not above 0.
     """
+    gamma = positive(gamma, "gamma")
     return Objective(
         name=name,
         family=family,
@@ -313,6 +328,7 @@ class SoftMinSNRWeighting:
     gamma: float
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, up to a constant; same shape."""
         return self.gamma / (self.gamma + np.exp(logsnr)) / np.cosh(logsnr / 2)
 
 
@@ -342,6 +358,7 @@ def soft_min_snr(
     Raises:
         ValueError: gamma is not above 0.
     """
+    gamma = positive(gamma, "gamma")
     return Objective(
         name=name,
         family=family,
@@ -368,6 +385,7 @@ class P2Weighting:
     k: float
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, up to a constant; same shape."""
         return (self.k + np.exp(logsnr)) ** -self.gamma / np.cosh(logsnr / 2)
 
 
@@ -399,6 +417,8 @@ def p2(
     Raises:
         ValueError: gamma or k is not above 0.
     """
+    gamma = positive(gamma, "gamma")
+    k = positive(k, "k")
     return Objective(
         name=name,
         family=family,
@@ -463,6 +483,7 @@ class LaplaceWeighting:
     scale: float
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, up to a constant; same shape."""
         return np.exp(-np.abs(logsnr - self.centre) / self.scale)
 
 
@@ -492,9 +513,11 @@ def laplace(
         The objective.
 
     Raises:
-        ValueError: The scale is not above 0, or the centre is NaN.
+        ValueError: The scale is not above 0, or the centre is not finite.
     """
-    law = stats.laplace(centre, positive(scale, "scale"))
+    centre = number(centre, "centre")
+    scale = positive(scale, "scale")
+    law = stats.laplace(centre, scale)
     return Objective(
         name=name,
         family=family,
@@ -518,6 +541,7 @@ class ShiftedCosineWeighting:
     shift: float
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, up to a constant; same shape."""
         return 1 / np.cosh(logsnr / 2 + np.log(self.shift))
 
 
@@ -547,6 +571,7 @@ def cosine(
     Raises:
         ValueError: The shift is not above 0.
     """
+    shift = positive(shift, "shift")
     return Objective(
         name=name,
         family=family,
@@ -559,28 +584,92 @@ def cosine(
     )
 
 
+class Parameter(NamedTuple):
+    """A parameter of a family, with the range of its slider.
+
+    Args:
+        name: Name of the argument of ``Family.build``.
+        default: Value at the start.
+        low: Lowest value.
+        high: Highest value.
+        step: Step of the slider.
+    """
+
+    name: str
+    default: float
+    low: float
+    high: float
+    step: float
+
+
 @dataclass(frozen=True)
 class Family:
     """A parametric family for sliders.
 
     Args:
         build: Makes the objective from values by name.
-        parameters: Name, default, lowest, highest and step of each parameter.
+        parameters: The parameters, in the order of their sliders.
     """
 
     build: Callable[..., Objective]
-    parameters: tuple[tuple[str, float, float, float, float], ...]
+    parameters: tuple[Parameter, ...]
 
 
-FAMILIES: Mapping[str, Family] = MappingProxyType({
-    "flow logit-normal": Family(flow, (("mean", 0, -2, 2, 0.05), ("std", 1, 0.2, 2, 0.05), ("shift", 1, 0.25, 8, 0.05))),
-    "flow uniform t": Family(flow_uniform, (("shift", 1, 0.25, 8, 0.05),)),
-    "flow mode": Family(mode, (("scale", 1.29, -1, 1.75, 0.01),)),
-    "EDM": Family(edm, (("mean", -1.2, -3, 1, 0.05), ("std", 1.2, 0.4, 2, 0.05), ("sigma_data", 0.5, 0.1, 2, 0.05))),
-    "sigmoid": Family(sigmoid, (("bias", 2, -6, 6, 0.1),)),
-    "Min-SNR": Family(min_snr, (("gamma", 5, 0.5, 20, 0.5),)),
-    "soft-Min-SNR": Family(soft_min_snr, (("gamma", 4, 0.5, 20, 0.5),)),
-    "P2": Family(p2, (("gamma", 1, 0.1, 2, 0.05), ("k", 1, 0.1, 4, 0.1))),
-    "Laplace": Family(laplace, (("centre", 0, -4, 4, 0.1), ("scale", 0.5, 0.2, 3, 0.05))),
-    "cosine shifted": Family(cosine, (("shift", 1, 0.25, 8, 0.05),)),
-})  # fmt: skip
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        "flow logit-normal": Family(
+            build=flow,
+            parameters=(
+                Parameter("mean", default=0, low=-2, high=2, step=0.05),
+                Parameter("std", default=1, low=0.2, high=2, step=0.05),
+                Parameter("shift", default=1, low=0.25, high=8, step=0.05),
+            ),
+        ),
+        "flow uniform t": Family(
+            build=flow_uniform,
+            parameters=(Parameter("shift", default=1, low=0.25, high=8, step=0.05),),
+        ),
+        "flow mode": Family(
+            build=mode,
+            parameters=(Parameter("scale", default=1.29, low=-1, high=1.75, step=0.01),),
+        ),
+        "EDM": Family(
+            build=edm,
+            parameters=(
+                Parameter("mean", default=-1.2, low=-3, high=1, step=0.05),
+                Parameter("std", default=1.2, low=0.4, high=2, step=0.05),
+                Parameter("sigma_data", default=0.5, low=0.1, high=2, step=0.05),
+            ),
+        ),
+        "sigmoid": Family(
+            build=sigmoid,
+            parameters=(Parameter("bias", default=2, low=-6, high=6, step=0.1),),
+        ),
+        "Min-SNR": Family(
+            build=min_snr,
+            parameters=(Parameter("gamma", default=5, low=0.5, high=20, step=0.5),),
+        ),
+        "soft-Min-SNR": Family(
+            build=soft_min_snr,
+            parameters=(Parameter("gamma", default=4, low=0.5, high=20, step=0.5),),
+        ),
+        "P2": Family(
+            build=p2,
+            parameters=(
+                Parameter("gamma", default=1, low=0.1, high=2, step=0.05),
+                Parameter("k", default=1, low=0.1, high=4, step=0.1),
+            ),
+        ),
+        "Laplace": Family(
+            build=laplace,
+            parameters=(
+                Parameter("centre", default=0, low=-4, high=4, step=0.1),
+                Parameter("scale", default=0.5, low=0.2, high=3, step=0.05),
+            ),
+        ),
+        "cosine shifted": Family(
+            build=cosine,
+            parameters=(Parameter("shift", default=1, low=0.25, high=8, step=0.05),),
+        ),
+    }
+)

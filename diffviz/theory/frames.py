@@ -11,9 +11,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit
 
-from diffviz.checks import positive
+from diffviz.checks import array, number, positive
 
 Curve = Callable[[NDArray], NDArray]
+
+
+def levels(logsnr: ArrayLike) -> NDArray:
+    """Levels of log-SNR that a caller passed, as float64.
+
+    Args:
+        logsnr: λ in nats, any shape; ±inf is no noise or no signal.
+
+    Returns:
+        λ, same shape.
+
+    Raises:
+        TypeError: λ is no real number.
+        ValueError: λ is NaN.
+    """
+    return array(logsnr, "logsnr", infinite=True)
 
 
 def noise_ratio(logsnr: ArrayLike) -> NDArray:
@@ -68,7 +84,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class TrigonometricScales:
-    """alpha = signal cos θ, sigma = noise sin θ.
+    """Scales alpha = signal cos θ, sigma = noise sin θ.
 
     Args:
         signal: Largest alpha.
@@ -84,20 +100,20 @@ class TrigonometricScales:
         return 2 * np.log(self.signal / self.noise)
 
     def alpha(self, logsnr: NDArray) -> NDArray:
-        """signal · sqrt(sigmoid(λ − shift))."""
+        """Scale of the signal, signal · sqrt(sigmoid(λ − shift))."""
         return self.signal * np.exp(log_expit(logsnr - self.shift) / 2)
 
     def sigma(self, logsnr: NDArray) -> NDArray:
-        """noise · sqrt(sigmoid(shift − λ))."""
+        """Scale of the noise, noise · sqrt(sigmoid(shift − λ))."""
         return self.noise * np.exp(log_expit(self.shift - logsnr) / 2)
 
     def slope(self, logsnr: NDArray) -> NDArray:
-        """d log alpha/dλ = sigmoid(shift − λ)/2."""
+        """Derivative d log alpha/dλ = sigmoid(shift − λ)/2."""
         return expit(self.shift - logsnr) / 2
 
 
 def trigonometric(signal: float = 1.0, noise: float = 1.0) -> Frame:
-    """alpha = signal cos θ, sigma = noise sin θ.
+    """Scales alpha = signal cos θ, sigma = noise sin θ.
 
     It is the variance-preserving frame for 1 and 1. TrigFlow has noise = sigma_data
     (Lu and Song 2024, arXiv 2410.11081).
@@ -112,8 +128,8 @@ def trigonometric(signal: float = 1.0, noise: float = 1.0) -> Frame:
     Raises:
         ValueError: A scale is not a finite number above 0.
     """
-    positive(signal, "signal")
-    positive(noise, "noise")
+    signal = positive(signal, "signal")
+    noise = positive(noise, "noise")
     scales = TrigonometricScales(signal, noise)
     name = "VP" if signal == noise == 1 else f"trigonometric({signal:g}, {noise:g})"
     return Frame(name, scales.alpha, scales.sigma, scales.slope)
@@ -121,7 +137,7 @@ def trigonometric(signal: float = 1.0, noise: float = 1.0) -> Frame:
 
 @dataclass(frozen=True)
 class StraightScales:
-    """alpha = s, sigma = 1 − (1 − sigma_min) s, for s in [0, 1].
+    """Scales alpha = s, sigma = 1 − (1 − sigma_min) s, for s in [0, 1].
 
     Args:
         sigma_min: Noise that is left at the clean end.
@@ -138,7 +154,7 @@ class StraightScales:
         return 1 / (1 + (1 - self.sigma_min) * noise_ratio(-logsnr))
 
     def slope(self, logsnr: NDArray) -> NDArray:
-        """d log alpha/dλ = sigma/2."""
+        """Derivative d log alpha/dλ = sigma/2."""
         return self.sigma(logsnr) / 2
 
 
@@ -156,8 +172,9 @@ def straight(sigma_min: float = 0.0) -> Frame:
     Raises:
         ValueError: sigma_min lies outside [0, 1).
     """
+    sigma_min = number(sigma_min, "sigma_min")
     if not 0 <= sigma_min < 1:
-        raise ValueError(f"sigma_min must lie in [0, 1), got {sigma_min}")
+        raise ValueError(f"sigma_min must lie in [0, 1), got {sigma_min:g}")
     scales = StraightScales(sigma_min)
     name = f"linear(sigma_min={sigma_min:g})" if sigma_min else "linear"
     return Frame(name, scales.alpha, scales.sigma, scales.slope)
@@ -165,7 +182,7 @@ def straight(sigma_min: float = 0.0) -> Frame:
 
 @dataclass(frozen=True)
 class SmoothedScales:
-    """alpha = s, sigma² = (1 − s)² + width², for λ up to −2 log width.
+    """Scales alpha = s, sigma² = (1 − s)² + width², for λ up to −2 log width.
 
     Args:
         width: Standard deviation of the noise that is added all along the path.
@@ -185,14 +202,14 @@ class SmoothedScales:
         return np.hypot(1 - self.alpha(logsnr), self.width)
 
     def slope(self, logsnr: NDArray) -> NDArray:
-        """d log alpha/dλ = ½ sigma²/(sigma² + s (1 − s))."""
+        """Derivative d log alpha/dλ = ½ sigma²/(sigma² + s (1 − s))."""
         alpha = self.alpha(logsnr)
         variance = self.sigma(logsnr) ** 2
         return 0.5 * variance / (variance + alpha * (1 - alpha))
 
 
 def smoothed(width: float) -> Frame:
-    """alpha = s, sigma² = (1 − s)² + width²: the total noise of I-CFM, for λ up to −2 log width.
+    """Scales alpha = s, sigma² = (1 − s)² + width² of I-CFM, for λ up to −2 log width.
 
     Source: Tong et al. 2023 (arXiv 2302.00482), torchcfm.
 
@@ -210,7 +227,7 @@ def smoothed(width: float) -> Frame:
 
 
 def sub_vp_alpha(logsnr: NDArray) -> NDArray:
-    """alpha of the sub-VP frame, where sigma = 1 − alpha².
+    """Scale alpha of the sub-VP frame, where sigma = 1 − alpha².
 
     Args:
         logsnr: λ in nats, any shape.
@@ -223,7 +240,7 @@ def sub_vp_alpha(logsnr: NDArray) -> NDArray:
 
 
 def sub_vp_sigma(logsnr: NDArray) -> NDArray:
-    """sigma of the sub-VP frame, without the cancellation of 1 − alpha².
+    """Scale sigma of the sub-VP frame, without the cancellation of 1 − alpha².
 
     Args:
         logsnr: λ in nats, any shape.
@@ -235,7 +252,7 @@ def sub_vp_sigma(logsnr: NDArray) -> NDArray:
 
 
 def sub_vp_slope(logsnr: NDArray) -> NDArray:
-    """d log alpha/dλ of the sub-VP frame: ½ sigma/(sigma + 2 alpha²).
+    """Derivative d log alpha/dλ of the sub-VP frame: ½ sigma/(sigma + 2 alpha²).
 
     Args:
         logsnr: λ in nats, any shape.

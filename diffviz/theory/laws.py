@@ -15,18 +15,64 @@ from scipy import stats
 from scipy.optimize.elementwise import find_root
 from scipy.special import ndtr, ndtri
 
-from diffviz.checks import finite, increasing, positive
+from diffviz.checks import array, finite, increasing, number, positive
+from diffviz.protocols import Law
 from diffviz.theory.frames import Curve
+
+
+def checked_law(value: Any, name: str = "law") -> Any:
+    """A law that a caller passed; a TypeError unless it has the methods of a frozen distribution.
+
+    Args:
+        value: The law.
+        name: Name of the argument, for messages.
+
+    Returns:
+        The law.
+
+    Raises:
+        TypeError: The value is no law.
+    """
+    if not isinstance(value, Law):
+        raise TypeError(
+            f"{name} must be a frozen SciPy distribution such as scipy.stats.norm(0, 2), "
+            f"got {value!r}"
+        )
+    return value
+
+
+def ordered(
+    low: Any, high: Any, low_name: str = "low", high_name: str = "high"
+) -> tuple[float, float]:
+    """Two finite numbers of which the second is larger.
+
+    Args:
+        low: The smaller number.
+        high: The larger number.
+        low_name: Name of its argument, for messages.
+        high_name: Name of its argument, for messages.
+
+    Returns:
+        Both as floats.
+
+    Raises:
+        TypeError: One is no number.
+        ValueError: One is not finite, or the second is not larger.
+    """
+    first = number(low, low_name)
+    last = number(high, high_name)
+    positive(last - first, f"{high_name} - {low_name}")
+    return first, last
 
 
 class MonotoneMap(Protocol):
     """A monotone change of variable y = forward(x), with its inverse. Arrays go in and come out."""
 
     def forward(self, x: NDArray, /) -> NDArray:
-        """y at x."""
+        """Value y at x."""
 
     def inverse(self, y: NDArray, /) -> NDArray:
-        """x at y."""
+        """Value x at y."""
 
     def slope(self, y: NDArray, /) -> NDArray:
         """|dx/dy| at y."""
@@ -83,7 +129,7 @@ class AffineMap:
     width: float = 1.0
 
     def forward(self, x: NDArray) -> NDArray:
-        """start + width · x."""
+        """Value start + width · x."""
         return self.start + self.width * x
 
     def inverse(self, y: NDArray) -> NDArray:
@@ -119,7 +165,7 @@ class Transformed(stats.rv_continuous):
         return super()._updated_ctor_param() | parts
 
     def _image(self, x: NDArray) -> NDArray:
-        """y at x; ±inf at an end without noise or without signal."""
+        """Value y at x; ±inf at an end without noise or without signal."""
         with np.errstate(divide="ignore"):
             return self.change.forward(x)
 
@@ -186,7 +232,7 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None) -> Any:
         ValueError: Levels repeat or are not finite (a step of zero SNR has λ = −inf and no cell:
             leave it out), or a mass is negative.
     """
-    levels = finite(logsnr, "logsnr of the atoms")
+    levels = array(logsnr, "logsnr of the atoms", ndim=1)
     order = np.argsort(levels)
     levels = increasing(levels[order], "logsnr of the atoms")
     weight = np.ones_like(levels) if mass is None else finite(mass, "mass")
@@ -215,10 +261,11 @@ def logit_normal(mean: float = 0.0, std: float = 1.0) -> Any:
         A frozen SciPy distribution.
 
     Raises:
+        TypeError: An argument is no number.
         ValueError: std is not above 0, or mean is not finite.
     """
-    positive(std, "std")
-    finite(mean, "mean")
+    std = positive(std, "std")
+    mean = number(mean, "mean")
     return stats.johnsonsb(-mean / std, 1 / std)
 
 
@@ -242,8 +289,7 @@ def logit_normal_logsnr(mean: float = 0.0, std: float = 1.0, shift: float = 1.0)
     Raises:
         ValueError: std or shift is not above 0, or mean is not finite.
     """
-    finite(mean, "mean")
-    centre = -2 * mean - 2 * np.log(positive(shift, "shift"))
+    centre = -2 * number(mean, "mean") - 2 * np.log(positive(shift, "shift"))
     return stats.norm(centre, 2 * positive(std, "std"))
 
 
@@ -260,8 +306,8 @@ def loglogistic_sigma(mean: float, scale: float) -> Any:
     Raises:
         ValueError: The scale is not above 0, or mean is not finite.
     """
-    finite(mean, "mean")
-    return stats.logistic(-2 * mean, 2 * positive(scale, "scale"))
+    centre = -2 * number(mean, "mean")
+    return stats.logistic(centre, 2 * positive(scale, "scale"))
 
 
 def loguniform_sigma(low: float, high: float) -> Any:
@@ -277,7 +323,8 @@ def loguniform_sigma(low: float, high: float) -> Any:
     Raises:
         ValueError: Not 0 < low < high.
     """
-    ratio = positive(high, "high") / positive(low, "low")
+    high = positive(high, "high")
+    ratio = high / positive(low, "low")
     width = 2 * np.log(positive(ratio - 1, "high/low - 1") + 1)
     return stats.uniform(-2 * np.log(high), width)
 
@@ -333,10 +380,10 @@ def split_lognormal_sigma(mean: float, below: float, above: float) -> Any:
     Raises:
         ValueError: A scale is not above 0, or mean is not finite.
     """
-    finite(mean, "mean")
+    centre = -2 * number(mean, "mean")
     left = 2 * positive(above, "above")  # λ falls with sigma
     right = 2 * positive(below, "below")
-    quantiles = TwoPieceNormalQuantiles(-2 * mean, left, right)
+    quantiles = TwoPieceNormalQuantiles(centre, left, right)
     return Transformed(stats.uniform(), quantiles, rising=True).freeze()
 
 
@@ -351,11 +398,11 @@ class ModeTime:
     scale: float
 
     def forward(self, w: NDArray) -> NDArray:
-        """t at w."""
+        """Time t at w."""
         return (1 + self.scale) * w - self.scale * np.sin(np.pi * w / 2) ** 2
 
     def inverse(self, t: NDArray) -> NDArray:
-        """w at t, by root search."""
+        """Variable w at t, by root search."""
         return inverted(self.forward, t)
 
     def slope(self, t: NDArray) -> NDArray:
@@ -380,10 +427,11 @@ def mode(scale: float) -> Any:
     Raises:
         ValueError: s lies outside [−1, 2/(π − 2)], where t is not monotone in u.
     """
+    scale = number(scale, "mode scale")
     highest = 2 / (np.pi - 2)
     if not -1 <= scale <= highest:
         raise ValueError(
-            f"mode scale must lie in [-1, {highest:.4f}], got {scale}: t(u) is not monotone there"
+            f"mode scale must lie in [-1, {highest:.4f}], got {scale:g}: t(u) is not monotone there"
         )
     return Transformed(stats.uniform(), ModeTime(scale), rising=True).freeze()
 
@@ -393,12 +441,12 @@ class CosMapTime:
     """The map u → t = 1 − 1/(tan(πu/2) + 1) of SD3's CosMap."""
 
     def forward(self, u: NDArray) -> NDArray:
-        """t at u, as sin/(sin + cos)."""
+        """Time t at u, as sin/(sin + cos)."""
         sine = np.sin(np.pi * u / 2)
         return sine / (sine + np.cos(np.pi * u / 2))
 
     def inverse(self, t: NDArray) -> NDArray:
-        """u at t."""
+        """Variable u at t."""
         return 2 / np.pi * np.arctan2(t, 1 - t)
 
     def slope(self, t: NDArray) -> NDArray:
@@ -433,11 +481,11 @@ class UShapedTime:
         return np.sinh(self.a / 2)
 
     def forward(self, q: NDArray) -> NDArray:
-        """t at q."""
+        """Time t at q."""
         return 0.5 + np.arcsinh((2 * q - 1) * self.half) / self.a
 
     def inverse(self, t: NDArray) -> NDArray:
-        """q at t."""
+        """Probability q at t."""
         return 0.5 + np.sinh(self.a * (t - 0.5)) / (2 * self.half)
 
     def slope(self, t: NDArray) -> NDArray:
@@ -459,7 +507,8 @@ def u_shaped(a: float = 4.0) -> Any:
     Raises:
         ValueError: a is not above 0.
     """
-    return Transformed(stats.uniform(), UShapedTime(positive(a, "a")), rising=True).freeze()
+    steepness = positive(a, "a")
+    return Transformed(stats.uniform(), UShapedTime(steepness), rising=True).freeze()
 
 
 def lower_of_two(density: Any) -> Any:
@@ -472,8 +521,12 @@ def lower_of_two(density: Any) -> Any:
 
     Returns:
         A frozen SciPy distribution.
+
+    Raises:
+        TypeError: ``density`` is no law.
     """
-    return Transformed(stats.beta(2, 1), SurvivalMap(density)).freeze()
+    law = checked_law(density, "density")
+    return Transformed(stats.beta(2, 1), SurvivalMap(law)).freeze()
 
 
 def stretched(density: Any, low: float, high: float) -> Any:
@@ -488,10 +541,12 @@ def stretched(density: Any, low: float, high: float) -> Any:
         A frozen SciPy distribution.
 
     Raises:
+        TypeError: ``density`` is no law, or an end is no number.
         ValueError: Not low < high.
     """
-    change = AffineMap(low, positive(high - low, "high - low"))
-    return Transformed(density, change, rising=True).freeze()
+    law = checked_law(density, "density")
+    start, end = ordered(low, high)
+    return Transformed(law, AffineMap(start, end - start), rising=True).freeze()
 
 
 def truncated(density: Any, low: float, high: float) -> Any:
@@ -506,10 +561,14 @@ def truncated(density: Any, low: float, high: float) -> Any:
         A frozen SciPy distribution.
 
     Raises:
+        TypeError: ``density`` is no law, or an end is no number.
         ValueError: The law has no mass between the ends.
     """
-    above_low = density.sf(low)
-    above_high = density.sf(high)
+    law = checked_law(density, "density")
+    low = number(low, "low")
+    high = number(high, "high")
+    above_low = law.sf(low)
+    above_high = law.sf(high)
     name = f"mass of the density in [{low:g}, {high:g}]"
     share = stats.uniform(above_high, positive(above_low - above_high, name))
-    return Transformed(share, SurvivalMap(density)).freeze()
+    return Transformed(share, SurvivalMap(law)).freeze()

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from diffviz.checks import finite, positive
-from diffviz.theory.frames import Curve
-from diffviz.theory.paths import Path
+from diffviz.checks import number, positive
+from diffviz.theory.frames import Curve, levels
+from diffviz.theory.paths import Path, checked_path
 
 # --- multipliers: functions of λ (any shape, nats) that return an array of that shape -------------
 
@@ -28,7 +28,8 @@ def constant(logsnr: ArrayLike) -> NDArray:
     Returns:
         Ones, same shape.
     """
-    return np.ones_like(np.asarray(logsnr, dtype=float))
+    level = levels(logsnr)
+    return np.ones_like(level)
 
 
 def snr(logsnr: ArrayLike) -> NDArray:
@@ -42,7 +43,8 @@ def snr(logsnr: ArrayLike) -> NDArray:
     Returns:
         The multiplier, same shape.
     """
-    return np.exp(logsnr)
+    level = levels(logsnr)
+    return np.exp(level)
 
 
 def truncated_snr(logsnr: ArrayLike) -> NDArray:
@@ -56,7 +58,8 @@ def truncated_snr(logsnr: ArrayLike) -> NDArray:
     Returns:
         The multiplier, same shape.
     """
-    return np.maximum(np.exp(logsnr), 1)
+    level = levels(logsnr)
+    return np.maximum(np.exp(level), 1)
 
 
 def snr_plus_one(logsnr: ArrayLike) -> NDArray:
@@ -70,7 +73,8 @@ def snr_plus_one(logsnr: ArrayLike) -> NDArray:
     Returns:
         The multiplier, same shape.
     """
-    return np.exp(logsnr) + 1
+    level = levels(logsnr)
+    return np.exp(level) + 1
 
 
 # what min(SNR, γ) is divided by on the error of each target
@@ -91,8 +95,10 @@ class MinSNR:
     gamma: float
     divisor: Curve
 
-    def __call__(self, logsnr: NDArray) -> NDArray:
-        return np.minimum(np.exp(logsnr), self.gamma) / self.divisor(logsnr)
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
+        level = levels(logsnr)
+        return np.minimum(np.exp(level), self.gamma) / self.divisor(level)
 
 
 def min_snr(gamma: float = 5.0, target: str = "eps") -> MinSNR:
@@ -110,8 +116,8 @@ def min_snr(gamma: float = 5.0, target: str = "eps") -> MinSNR:
     Raises:
         ValueError: gamma is not above 0, or the target is another.
     """
-    positive(gamma, "gamma")
-    if target not in MIN_SNR_DIVISORS:
+    gamma = positive(gamma, "gamma")
+    if not isinstance(target, str) or target not in MIN_SNR_DIVISORS:
         known = ", ".join(MIN_SNR_DIVISORS)
         raise ValueError(f"min-SNR is defined on {known}, not on {target!r}")
     return MinSNR(gamma, MIN_SNR_DIVISORS[target])
@@ -128,7 +134,9 @@ class SoftMinSNR:
     gamma: float
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
-        return expit(np.log(self.gamma) - logsnr)
+        """The multiplier at λ in nats, same shape."""
+        level = levels(logsnr)
+        return expit(np.log(self.gamma) - level)
 
 
 def soft_min_snr(gamma: float = 4.0) -> SoftMinSNR:
@@ -145,8 +153,7 @@ def soft_min_snr(gamma: float = 4.0) -> SoftMinSNR:
     Raises:
         ValueError: gamma is not above 0.
     """
-    positive(gamma, "gamma")
-    return SoftMinSNR(gamma)
+    return SoftMinSNR(positive(gamma, "gamma"))
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,9 @@ class P2:
     k: float
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
-        return (self.k + np.exp(logsnr)) ** -self.gamma
+        """The multiplier at λ in nats, same shape."""
+        level = levels(logsnr)
+        return (self.k + np.exp(level)) ** -self.gamma
 
 
 def p2(gamma: float = 1.0, k: float = 1.0) -> P2:
@@ -180,9 +189,7 @@ def p2(gamma: float = 1.0, k: float = 1.0) -> P2:
     Raises:
         ValueError: gamma or k is not above 0.
     """
-    positive(gamma, "gamma")
-    positive(k, "k")
-    return P2(gamma, k)
+    return P2(positive(gamma, "gamma"), positive(k, "k"))
 
 
 @dataclass(frozen=True)
@@ -196,7 +203,9 @@ class Debiased:
     cap: float
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
-        return np.minimum(np.exp(logsnr), self.cap) ** -0.5
+        """The multiplier at λ in nats, same shape."""
+        level = levels(logsnr)
+        return np.minimum(np.exp(level), self.cap) ** -0.5
 
 
 def debiased(cap: float = np.inf) -> Debiased:
@@ -213,9 +222,8 @@ def debiased(cap: float = np.inf) -> Debiased:
     Raises:
         ValueError: The cap is not above 0.
     """
-    if not cap > 0:
-        raise ValueError(f"cap must be > 0, got {cap}")
-    return Debiased(cap)
+    uncapped = isinstance(cap, (float, np.floating)) and np.isposinf(cap)
+    return Debiased(np.inf if uncapped else positive(cap, "cap"))
 
 
 @dataclass(frozen=True)
@@ -229,7 +237,9 @@ class Likelihood:
     path: Path
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
-        return 1 / self.path.schedule.pdf(logsnr)
+        """The multiplier at λ in nats, same shape."""
+        level = levels(logsnr)
+        return 1 / self.path.schedule.pdf(level)
 
 
 def likelihood(path: Path) -> Likelihood:
@@ -243,7 +253,7 @@ def likelihood(path: Path) -> Likelihood:
     Returns:
         The multiplier.
     """
-    return Likelihood(path)
+    return Likelihood(checked_path(path))
 
 
 @dataclass(frozen=True)
@@ -259,12 +269,14 @@ class Sigmoid:
     path: Path
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
-        on_x = np.exp(self.bias) * expit(np.asarray(logsnr) - self.bias)
-        return on_x / self.path.schedule.pdf(logsnr)
+        """The multiplier at λ in nats, same shape."""
+        level = levels(logsnr)
+        on_x = np.exp(self.bias) * expit(level - self.bias)
+        return on_x / self.path.schedule.pdf(level)
 
 
 def sigmoid(bias: float, path: Path) -> Sigmoid:
-    """−dλ/dt e^b sigmoid(λ − b) on the x error, so that w = sigmoid(b − λ).
+    """−dλ/dt e^b/(1 + e^(b − λ)) on the x error, so that w = 1/(1 + e^(λ − b)).
 
     Source: Kingma and Gao 2023 (arXiv 2303.00848); Hoogeboom et al. 2024 (arXiv 2410.19324), eq. 4.
 
@@ -278,8 +290,7 @@ def sigmoid(bias: float, path: Path) -> Sigmoid:
     Raises:
         ValueError: The bias is not finite.
     """
-    finite(bias, "bias")
-    return Sigmoid(bias, path)
+    return Sigmoid(number(bias, "bias"), checked_path(path))
 
 
 @dataclass(frozen=True)
@@ -293,7 +304,9 @@ class EDM:
     sigma_data: float
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
-        return 1 / self.sigma_data**2 + np.exp(logsnr)
+        """The multiplier at λ in nats, same shape."""
+        level = levels(logsnr)
+        return 1 / self.sigma_data**2 + np.exp(level)
 
 
 def edm(sigma_data: float = 0.5) -> EDM:
@@ -330,12 +343,14 @@ class MonotonicEDM:
     peak: float
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
+        level = levels(logsnr)
         # w ∝ c e^(−λ) p: below the peak c = c(peak) · e^(λ − peak) · p(peak)/p(λ)
-        below = np.minimum(logsnr, self.peak)
+        below = np.minimum(level, self.peak)
         squares = (below - self.centre) ** 2 - (self.peak - self.centre) ** 2
         with np.errstate(over="ignore"):  # p underflows first
             rise = np.exp(below - self.peak + squares / (2 * self.scale**2))
-            return self.edm(np.maximum(logsnr, self.peak)) * rise
+            return self.edm(np.maximum(level, self.peak)) * rise
 
 
 def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5) -> MonotonicEDM:
@@ -354,12 +369,12 @@ def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5)
     Raises:
         ValueError: std or sigma_data is not above 0.
     """
-    centre = -2 * mean
+    centre = -2 * number(mean, "mean")
     scale = 2 * positive(std, "std")
     plain = edm(sigma_data)
 
     def log_slope(logsnr: float) -> float:
-        """d log w/dλ of EDM."""
+        """Derivative d log w/dλ of EDM."""
         return (centre - logsnr) / scale**2 - expit(-logsnr - 2 * np.log(sigma_data))
 
     lowest = centre - 2 * scale**2 - 1
@@ -376,7 +391,8 @@ def sigma_sqrt(logsnr: ArrayLike) -> NDArray:
     Returns:
         The multiplier, same shape.
     """
-    return (1 + np.exp(np.asarray(logsnr) / 2)) ** 2
+    level = levels(logsnr)
+    return (1 + np.exp(level / 2)) ** 2
 
 
 def cosmap(logsnr: ArrayLike) -> NDArray:
@@ -388,7 +404,8 @@ def cosmap(logsnr: ArrayLike) -> NDArray:
     Returns:
         The multiplier, same shape.
     """
-    sigma = expit(-np.asarray(logsnr) / 2)
+    level = levels(logsnr)
+    sigma = expit(-level / 2)
     return 2 / (np.pi * (1 - 2 * sigma + 2 * sigma**2))
 
 
@@ -403,6 +420,7 @@ def bell(logsnr: ArrayLike) -> NDArray:
     Returns:
         The multiplier, same shape.
     """
-    half = np.asarray(logsnr) / 2
+    level = levels(logsnr)
+    half = level / 2
     exponent = 2 * expit(half) * expit(-half)  # −2(σ − ½)² = −½ + 2σ(1 − σ)
     return np.exp(-0.5) * np.expm1(exponent)

@@ -18,10 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from diffviz.checks import finite
+from diffviz import markup
+from diffviz.checks import count, finite, random_generator, require
+from diffviz.protocols import Weighting
 from diffviz.theory import multipliers, tables
-from diffviz.theory.frames import Curve
-from diffviz.theory.paths import COSINE, Path
+from diffviz.theory.frames import Curve, levels
+from diffviz.theory.laws import checked_law
+from diffviz.theory.paths import COSINE, Path, checked_path
 from diffviz.theory.targets import EPS, Target, base_gain
 
 # where the identity of an objective is taken: both ends of the law, and the middles of 64 shares
@@ -48,6 +51,7 @@ class Objective:
         note: Traps and remarks.
 
     Raises:
+        TypeError: A part is of the wrong kind.
         ValueError: The law reaches outside the path's range.
     """
 
@@ -63,8 +67,10 @@ class Objective:
     note: str = ""
 
     def __post_init__(self) -> None:
+        self._check_parts()
         if self.law is None:
             object.__setattr__(self, "law", self.path.schedule)
+        checked_law(self.law)
         low, high = self.law.support()
         first, last = self.path.schedule.support()
         sizes = [abs(end) for end in (first, last) if np.isfinite(end)]
@@ -76,11 +82,26 @@ class Objective:
                 "truncate the density or take another path"
             )
 
+    def _check_parts(self) -> None:
+        """Refuse parts of the wrong kind where they are passed, not where they are used."""
+        if not isinstance(self.name, str):
+            raise TypeError(f"name must be text, got {self.name!r}")
+        checked_path(self.path)
+        if not isinstance(self.target, Target):
+            raise TypeError(f"target must be a target such as dv.targets.EPS, got {self.target!r}")
+        if not callable(self.multiplier):
+            raise TypeError(f"multiplier must be a function of λ, got {self.multiplier!r}")
+        if not (self.stated is None or callable(self.stated)):
+            raise TypeError(f"stated must be a function of λ or None, got {self.stated!r}")
+
     def __repr__(self) -> str:
         return (
             f"Objective({self.name!r}: {self.target.name} target, {self.path.name} path, "
             f"{self.source})"
         )
+
+    def _repr_html_(self) -> str:
+        return markup.objective(self)
 
     @property
     def identity(self) -> str:
@@ -97,8 +118,10 @@ class Objective:
         with np.errstate(all="ignore"):
             quantiles = np.asarray(self.law.ppf(IDENTITY_GRID), dtype=float)
             inner = quantiles[1:-1]
-            factors = self._raw_factor(np.where(np.isfinite(inner), inner, np.nan))
-        accepted = np.isfinite(inner) & np.isfinite(factors) & (factors >= 0)
+            factors = np.full_like(inner, np.nan)
+            known = np.isfinite(inner)
+            factors[known] = self._raw_factor(inner[known])
+        accepted = np.isfinite(factors) & (factors >= 0)
         numbers = np.concatenate(
             [
                 np.where(np.abs(quantiles) < 1e-12, 0.0, quantiles),
@@ -122,9 +145,10 @@ class Objective:
             The factor, same shape.
 
         Raises:
-            ValueError: The factor is negative or not finite.
+            TypeError: λ is no real number.
+            ValueError: λ is NaN, or the factor is negative or not finite.
         """
-        at = np.asarray(logsnr, dtype=float)
+        at = levels(logsnr)
         with np.errstate(over="ignore", invalid="ignore"):  # refused below
             value = self._raw_factor(at)
         bad = ~(np.isfinite(value) & (value >= 0))
@@ -147,6 +171,7 @@ class Objective:
             The weighting, same shape.
 
         Raises:
+            TypeError: λ is no real number.
             ValueError: A λ is not finite, the base is unknown, or the factor is negative or not
                 finite.
         """
@@ -173,15 +198,11 @@ class Objective:
             ‖eps_hat − eps‖², summed over dimensions, estimates the loss.
 
         Raises:
-            ValueError: n is not a whole number of at least 1, rng is no generator, or a factor is
-                negative or not finite.
+            TypeError: n is no whole number, or rng is no generator.
+            ValueError: n is below 1, or a factor is negative or not finite.
         """
-        whole = isinstance(n, int | np.integer) and n >= 1
-        if not whole or not isinstance(rng, np.random.Generator):
-            raise ValueError(
-                "n must be at least 1 and whole, rng a generator such as np.random.default_rng(0); "
-                f"got {n!r}, {rng!r}"
-            )
+        n = count(n, "n")
+        rng = random_generator(rng)
         u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
         logsnr = self.law.ppf(u)
         return logsnr, self.factor(logsnr)
@@ -200,14 +221,26 @@ class WeightingOverLaw:
     law: Any
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
         return self.w(logsnr) / (2 * self.law.pdf(logsnr))
 
 
-def _is_law_for(law: Any, w: Curve) -> bool:
-    """Whether a law has quantiles and a support, and w returns one value for each λ."""
-    if not hasattr(law, "ppf") or not hasattr(law, "support"):
-        return False
-    return np.shape(w(law.ppf([0.25, 0.75]))) == (2,)
+def _check_curve(w: Curve, law: Any) -> None:
+    """Refuse a callable that does not return one value for each λ."""
+    shape = np.shape(w(law.ppf([0.25, 0.75])))
+    require(
+        shape == (2,),
+        f"a callable w returns one value for each λ; for 2 it returned shape {shape}",
+    )
+
+
+def _check_within(law: Any, low: float, high: float) -> None:
+    """Refuse a law that reaches outside a table."""
+    first, last = law.support()
+    require(
+        first >= low - 1e-9 and last <= high + 1e-9,
+        f"the law reaches outside the table's logsnr [{low:g}, {high:g}]; nothing is extrapolated",
+    )
 
 
 def _source_of(w: Any) -> str:
@@ -233,23 +266,24 @@ def from_weighting(w: Any, law: Any = None, name: str = "custom", path: Path = C
         The objective.
 
     Raises:
-        ValueError: The table is no weighting (see ``weightings.tabulated``), or the law reaches
-            outside the path or the table.
+        TypeError: ``w`` is an objective or a class, ``law`` is no law, or ``path`` is no path.
+        ValueError: The table is no weighting (see ``tables.tabulated``), the law reaches outside
+            the path or the table, or a callable does not return one value for each λ.
     """
-    source = _source_of(w)
-    if not callable(w):
-        w, low, high = tables.tabulated(w)
-        law = law or stats.uniform(low, high - low)
-        if law.support()[0] < low - 1e-9 or law.support()[1] > high + 1e-9:
-            raise ValueError(
-                f"the law reaches outside the table's logsnr [{low:g}, {high:g}]; "
-                "nothing is extrapolated"
-            )
-    law = law or path.schedule
-    if not _is_law_for(law, w):
-        raise ValueError(
-            "law is a frozen SciPy distribution of λ, and a callable w returns one value for each λ"
+    if isinstance(w, Weighting | type):
+        raise TypeError(
+            f"w is a callable of λ or a table, got {w!r}; of an objective o pass o.weighting, of a "
+            "measured loss its table()"
         )
+    path = checked_path(path)
+    source = _source_of(w)
+    if callable(w):
+        law = checked_law(path.schedule if law is None else law)
+        _check_curve(w, law)
+    else:
+        w, low, high = tables.tabulated(w)
+        law = checked_law(stats.uniform(low, high - low) if law is None else law)
+        _check_within(law, low, high)
     return Objective(
         name=name,
         family="custom",

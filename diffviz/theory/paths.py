@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit, log_expit, logit
 
-from diffviz.checks import finite, positive
+from diffviz.checks import array, count, number, positive
 from diffviz.theory.frames import (
     STRAIGHT,
     SUB_VP,
@@ -25,6 +25,7 @@ from diffviz.theory.frames import (
     VP,
     Curve,
     Frame,
+    levels,
     noise_ratio,
     smoothed,
     straight,
@@ -36,7 +37,9 @@ from diffviz.theory.laws import (
     SurvivalMap,
     Transformed,
     atoms,
+    checked_law,
     inverted,
+    ordered,
 )
 
 
@@ -57,6 +60,13 @@ class Path:
     frame: Frame
     schedule: Any
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.frame, Frame):
+            raise TypeError(
+                f"frame must be a Frame such as diffviz.theory.frames.VP, got {self.frame!r}"
+            )
+        checked_law(self.schedule, "schedule")
+
     def logsnr(self, t: ArrayLike) -> NDArray:
         """λ at a time.
 
@@ -67,10 +77,11 @@ class Path:
             λ, same shape; ±inf where the path ends without noise or without signal.
 
         Raises:
+            TypeError: A time is no real number.
             ValueError: A time lies outside [0, 1].
         """
-        time = np.asarray(t, dtype=float)
-        outside = ~((time >= 0) & (time <= 1))  # NaN too
+        time = array(t, "t", infinite=True)  # refused below with what 0 and 1 mean
+        outside = (time < 0) | (time > 1)
         if outside.any():
             raise ValueError(f"t must lie in [0, 1] (0 is data, 1 noise), got {time[outside][0]}")
         return self.schedule.isf(time)
@@ -85,11 +96,10 @@ class Path:
             Times, same shape: 0 above and 1 below the range of the path.
 
         Raises:
+            TypeError: λ is no real number.
             ValueError: A λ is NaN.
         """
-        if np.isnan(logsnr).any():
-            raise ValueError("logsnr is NaN; t(logsnr) needs numbers")
-        return self.schedule.sf(logsnr)
+        return self.schedule.sf(levels(logsnr))
 
     def slope(self, t: ArrayLike) -> NDArray:
         """dλ/dt at a time, below 0.
@@ -99,6 +109,10 @@ class Path:
 
         Returns:
             dλ/dt, same shape; −inf at an end that the path reaches only in the limit.
+
+        Raises:
+            TypeError: A time is no real number.
+            ValueError: A time lies outside [0, 1].
         """
         with np.errstate(divide="ignore"):
             return -1 / self.schedule.pdf(self.logsnr(t))
@@ -111,6 +125,10 @@ class Path:
 
         Returns:
             alpha, same shape.
+
+        Raises:
+            TypeError: A time is no real number.
+            ValueError: A time lies outside [0, 1].
         """
         return self.frame.alpha(self.logsnr(t))
 
@@ -122,8 +140,30 @@ class Path:
 
         Returns:
             sigma, same shape.
+
+        Raises:
+            TypeError: A time is no real number.
+            ValueError: A time lies outside [0, 1].
         """
         return self.frame.sigma(self.logsnr(t))
+
+
+def checked_path(value: Any, name: str = "path") -> Path:
+    """A path that a caller passed; a TypeError for anything else.
+
+    Args:
+        value: The path.
+        name: Name of the argument, for messages.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: The value is no path.
+    """
+    if not isinstance(value, Path):
+        raise TypeError(f"{name} must be a path such as dv.paths.COSINE, got {value!r}")
+    return value
 
 
 def path_of(name: str, frame: Frame, schedule: MonotoneMap) -> Path:
@@ -166,7 +206,7 @@ class Rate(Protocol):
         """B at t."""
 
     def time(self, integral: NDArray, /) -> NDArray:
-        """t at B."""
+        """Time t at B."""
 
     def rate(self, integral: NDArray, /) -> NDArray:
         """β at B."""
@@ -222,7 +262,7 @@ class ScaledLinearRate:
         return self.steps * self.root**2 * t * (1 + step + step**2 / 3)
 
     def time(self, integral: NDArray) -> NDArray:
-        """t = root/rise · ((1 + growth B)^⅓ − 1)."""
+        """Time t = root/rise · ((1 + growth B)^⅓ − 1)."""
         return self.root / self.rise * np.expm1(np.log1p(self.growth * integral) / 3)
 
     def rate(self, integral: NDArray) -> NDArray:
@@ -249,7 +289,7 @@ class VPSchedule:
         return -integral - np.log(-np.expm1(-integral))
 
     def inverse(self, logsnr: NDArray) -> NDArray:
-        """t where B = log(1 + e^(−λ))."""
+        """Time t where B = log(1 + e^(−λ))."""
         return self.beta.time(np.logaddexp(0, -logsnr))
 
     def slope(self, logsnr: NDArray) -> NDArray:
@@ -279,7 +319,7 @@ class SubVPSchedule:
         return 2 * np.arcsinh(noise_ratio(logsnr) / 2)
 
     def inverse(self, logsnr: NDArray) -> NDArray:
-        """t at λ."""
+        """Time t at λ."""
         return self.beta.time(self.integral(logsnr))
 
     def slope(self, logsnr: NDArray) -> NDArray:
@@ -300,8 +340,9 @@ def linear_rate(beta_min: float, beta_max: float) -> LinearRate:
     Raises:
         ValueError: Not 0 < beta_min < beta_max.
     """
-    start = positive(beta_min, "beta_min")
-    return LinearRate(start, positive(beta_max - beta_min, "beta_max - beta_min"))
+    positive(beta_min, "beta_min")
+    start, end = ordered(beta_min, beta_max, "beta_min", "beta_max")
+    return LinearRate(start, end - start)
 
 
 def vp_linear(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
@@ -320,7 +361,8 @@ def vp_linear(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
         ValueError: Not 0 < beta_min < beta_max.
     """
     beta = linear_rate(beta_min, beta_max)
-    return path_of(f"VP linear beta({beta_min:g}, {beta_max:g})", VP, VPSchedule(beta))
+    name = f"VP linear beta({beta.beta_min:g}, {number(beta_max, 'beta_max'):g})"
+    return path_of(name, VP, VPSchedule(beta))
 
 
 def sub_vp(beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
@@ -357,10 +399,11 @@ def scaled_linear(beta_start: float = 0.00085, beta_end: float = 0.012, steps: i
     Raises:
         ValueError: Not 0 < beta_start < beta_end, or steps is not above 0.
     """
-    root = np.sqrt(positive(beta_start, "beta_start"))
-    rise = np.sqrt(positive(beta_end, "beta_end")) - root
-    positive(rise, "beta_end - beta_start")
-    positive(steps, "steps")
+    beta_start = positive(beta_start, "beta_start")
+    beta_end = positive(beta_end, "beta_end")
+    steps = count(steps, "steps")
+    root = np.sqrt(beta_start)
+    rise = positive(np.sqrt(beta_end) - root, "beta_end - beta_start")
     name = f"VP scaled-linear beta({beta_start:g}, {beta_end:g})"
     return path_of(name, VP, VPSchedule(ScaledLinearRate(root, rise, steps)))
 
@@ -370,7 +413,7 @@ def scaled_linear(beta_start: float = 0.00085, beta_end: float = 0.012, steps: i
 
 @dataclass(frozen=True)
 class OffsetCosineSchedule:
-    """alpha = cos θ/cos θ(0), θ = (t + s)/(1 + s) · π/2.
+    """Scales alpha = cos θ/cos θ(0), θ = (t + s)/(1 + s) · π/2.
 
     Args:
         offset: s, above 0.
@@ -389,11 +432,11 @@ class OffsetCosineSchedule:
         return np.pi / 2 * (1 - self.offset / (1 + self.offset))
 
     def sine(self, logsnr: NDArray) -> NDArray:
-        """sin θ at λ."""
+        """Sine of θ at λ."""
         return np.hypot(np.sin(self.start), np.cos(self.start) * VP.sigma(logsnr))
 
     def cosine(self, logsnr: NDArray) -> NDArray:
-        """cos θ at λ."""
+        """Cosine of θ at λ."""
         return np.cos(self.start) * VP.alpha(logsnr)
 
     def forward(self, t: NDArray) -> NDArray:
@@ -439,9 +482,9 @@ def cosine(offset: float = 0.0, normalise: bool = True, frame: Frame = VP) -> Pa
         ValueError: The offset is negative or not finite.
     """
     ideal = Path("cosine", frame, stats.hypsecant(scale=2))
+    offset = number(offset, "offset", low=0)
     if offset == 0:
         return ideal
-    positive(offset, "offset")
     name = f"cosine(s={offset:g})"
     if not normalise:
         return restricted(ideal, offset / (1 + offset), 1.0, name)
@@ -467,7 +510,7 @@ def ve(sigma_min: float, sigma_max: float) -> Path:
         ValueError: Not 0 < sigma_min < sigma_max.
     """
     positive(sigma_min, "sigma_min")
-    positive(sigma_max - sigma_min, "sigma_max - sigma_min")
+    sigma_min, sigma_max = ordered(sigma_min, sigma_max, "sigma_min", "sigma_max")
     path = uniform_logsnr(-2 * np.log(sigma_max), -2 * np.log(sigma_min), VE)
     return replace(path, name=f"VE({sigma_min:g}, {sigma_max:g})")
 
@@ -488,7 +531,8 @@ def uniform_logsnr(low: float, high: float, frame: Frame = VP) -> Path:
     Raises:
         ValueError: Not low < high.
     """
-    schedule = stats.uniform(low, positive(high - low, "high - low"))
+    low, high = ordered(low, high)
+    schedule = stats.uniform(low, high - low)
     return Path(f"uniform logsnr({low:g}, {high:g})", frame, schedule)
 
 
@@ -507,7 +551,7 @@ def from_density(density: Any, frame: Frame = VP, name: str = "from density") ->
 
 
 def edm(mean: float = -1.2, std: float = 1.2) -> Path:
-    """ln sigma ~ N(mean, std²), with alpha = 1.
+    """Path with ln sigma ~ N(mean, std²), with alpha = 1.
 
     Source: Karras et al. 2022 (arXiv 2206.00364), table 1.
 
@@ -521,7 +565,9 @@ def edm(mean: float = -1.2, std: float = 1.2) -> Path:
     Raises:
         ValueError: std is not above 0.
     """
-    law = stats.norm(-2 * mean, 2 * positive(std, "std"))
+    mean = number(mean, "mean")
+    std = positive(std, "std")
+    law = stats.norm(-2 * mean, 2 * std)
     return from_density(law, VE, f"EDM({mean:g}, {std:g})")
 
 
@@ -583,10 +629,9 @@ def karras(sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) 
         ValueError: rho is not above 0, or not 0 < sigma_min < sigma_max.
     """
     positive(sigma_min, "sigma_min")
-    positive(rho, "rho")
-    positive(sigma_max, "sigma_max")
-    schedule = KarrasSchedule(float(sigma_min), float(sigma_max), rho)
-    positive(schedule.span, "sigma_max - sigma_min")
+    sigma_min, sigma_max = ordered(sigma_min, sigma_max, "sigma_min", "sigma_max")
+    rho = positive(rho, "rho")
+    schedule = KarrasSchedule(sigma_min, sigma_max, rho)
     return path_of(f"Karras({sigma_min:g}, {sigma_max:g}, rho={rho:g})", VE, schedule)
 
 
@@ -656,14 +701,14 @@ def sigmoid(start: float = -3.0, end: float = 3.0, tau: float = 1.0) -> Path:
     Raises:
         ValueError: Not start < end, or tau is not above 0.
     """
-    positive(end - start, "end - start")
-    positive(tau, "tau")
+    start, end = ordered(start, end, "start", "end")
+    tau = positive(tau, "tau")
     return path_of(f"sigmoid({start:g}, {end:g}, {tau:g})", VP, SigmoidSchedule(start, end, tau))
 
 
 @dataclass(frozen=True)
 class PolynomialSchedule:
-    """alpha = (1 − t)^n, sigma = 1 − alpha.
+    """Scales alpha = (1 − t)^n, sigma = 1 − alpha.
 
     Args:
         n: Exponent, above 0.
@@ -686,7 +731,7 @@ class PolynomialSchedule:
 
 
 def power(n: float = 2.0) -> Path:
-    """alpha = (1 − t)^n, sigma = 1 − alpha (flow_matching's ``PolynomialConvexScheduler``).
+    """Scales alpha = (1 − t)^n, sigma = 1 − alpha (flow_matching's ``PolynomialConvexScheduler``).
 
     Args:
         n: Exponent.
@@ -697,20 +742,20 @@ def power(n: float = 2.0) -> Path:
     Raises:
         ValueError: n is not above 0.
     """
-    positive(n, "n")
+    n = positive(n, "n")
     return path_of(f"polynomial(n={n:g})", STRAIGHT, PolynomialSchedule(n))
 
 
 @dataclass(frozen=True)
 class LinearVPSchedule:
-    """alpha = 1 − t, sigma² = 1 − alpha² = t (2 − t)."""
+    """Scales alpha = 1 − t, sigma² = 1 − alpha² = t (2 − t)."""
 
     def forward(self, t: NDArray) -> NDArray:
         """λ(t) = 2 (log alpha − log sigma)."""
         return 2 * (np.log1p(-t) - np.log(t * (2 - t)) / 2)
 
     def inverse(self, logsnr: NDArray) -> NDArray:
-        """t = 1 − alpha, without cancellation."""
+        """Time t = 1 − alpha, without cancellation."""
         return VP.sigma(logsnr) ** 2 / (1 + VP.alpha(logsnr))
 
     def slope(self, logsnr: NDArray) -> NDArray:
@@ -719,7 +764,7 @@ class LinearVPSchedule:
 
 
 def linear_vp() -> Path:
-    """alpha = 1 − t, sigma = sqrt(1 − alpha²) (flow_matching's ``LinearVPScheduler``).
+    """Scales alpha = 1 − t, sigma = sqrt(1 − alpha²) (flow_matching's ``LinearVPScheduler``).
 
     Returns:
         The path.
@@ -729,7 +774,7 @@ def linear_vp() -> Path:
 
 @dataclass(frozen=True)
 class ICFMSchedule:
-    """alpha = 1 − t, sigma² = t² + width².
+    """Scales alpha = 1 − t, sigma² = t² + width².
 
     Args:
         width: Standard deviation of the noise that is added all along the path.
@@ -747,7 +792,7 @@ class ICFMSchedule:
         return 2 * (np.log1p(-t) - np.log(np.hypot(t, self.width)))
 
     def inverse(self, logsnr: NDArray) -> NDArray:
-        """t = 1 − alpha."""
+        """Time t = 1 − alpha."""
         return 1 - self.frame.alpha(logsnr)
 
     def slope(self, logsnr: NDArray) -> NDArray:
@@ -756,7 +801,7 @@ class ICFMSchedule:
 
 
 def icfm(width: float) -> Path:
-    """alpha = 1 − t, sigma² = t² + width² (torchcfm's ``ConditionalFlowMatcher(sigma=width)``).
+    """Scales alpha = 1 − t, sigma² = t² + width²: torchcfm's ``ConditionalFlowMatcher``.
 
     Source: Tong et al. 2023 (arXiv 2302.00482).
 
@@ -769,13 +814,14 @@ def icfm(width: float) -> Path:
     Raises:
         ValueError: The width is not above 0.
     """
-    schedule = ICFMSchedule(positive(width, "width"))
+    width = positive(width, "width")
+    schedule = ICFMSchedule(width)
     return path_of(f"I-CFM({width:g})", schedule.frame, schedule)
 
 
 @dataclass(frozen=True)
 class SigmaMinSchedule:
-    """alpha = 1 − t, sigma = sigma_min + (1 − sigma_min) t.
+    """Scales alpha = 1 − t, sigma = sigma_min + (1 − sigma_min) t.
 
     Args:
         sigma_min: sigma at t = 0.
@@ -793,7 +839,7 @@ class SigmaMinSchedule:
         return 2 * (np.log1p(-t) - np.log(self.sigma_min + (1 - self.sigma_min) * t))
 
     def inverse(self, logsnr: NDArray) -> NDArray:
-        """t = 1 − alpha, without cancellation."""
+        """Time t = 1 − alpha, without cancellation."""
         return (self.frame.sigma(logsnr) - self.sigma_min) / (1 - self.sigma_min)
 
     def slope(self, logsnr: NDArray) -> NDArray:
@@ -815,7 +861,8 @@ def sigma_min_path(sigma_min: float) -> Path:
     Raises:
         ValueError: sigma_min lies outside (0, 1).
     """
-    schedule = SigmaMinSchedule(positive(sigma_min, "sigma_min"))
+    sigma_min = positive(sigma_min, "sigma_min")
+    schedule = SigmaMinSchedule(sigma_min)
     return path_of(f"linear, sigma_min {sigma_min:g}", schedule.frame, schedule)
 
 
@@ -837,7 +884,9 @@ def shifted(path: Path, shift: float) -> Path:
     Raises:
         ValueError: The shift is not a finite number above 0.
     """
-    move = AffineMap(-2 * np.log(positive(shift, "shift")))
+    path = checked_path(path)
+    shift = positive(shift, "shift")
+    move = AffineMap(-2 * np.log(shift))
     law = Transformed(path.schedule, move, rising=True).freeze()
     return replace(path, name=f"{path.name}, shift {shift:g}", schedule=law)
 
@@ -857,6 +906,9 @@ def restricted(path: Path, start: float, end: float, name: str | None = None) ->
     Raises:
         ValueError: Not 0 <= start < end <= 1.
     """
+    path = checked_path(path)
+    start = number(start, "start")
+    end = number(end, "end")
     if not 0 <= start < end <= 1:
         raise ValueError(f"need 0 <= start < end <= 1, got {start}, {end}")
     time = stats.uniform(start, end - start)
@@ -907,6 +959,8 @@ def interpolated(low: Path, high: Path) -> Path:
     Raises:
         ValueError: A path has an end at infinity.
     """
+    low = checked_path(low, "low")
+    high = checked_path(high, "high")
     ends = [*low.schedule.support(), *high.schedule.support()]
     if not np.isfinite(ends).all():
         raise ValueError(
@@ -938,7 +992,7 @@ def rescaled_logsnr(
 
 @dataclass(frozen=True)
 class ZeroTerminalSchedule:
-    """alpha moved affinely to end at 0, with alpha(0) kept.
+    """Path with alpha moved affinely to end at 0, with alpha(0) kept.
 
     Args:
         law: Law of λ under uniform time on the path before.
@@ -984,7 +1038,7 @@ class ZeroTerminalSchedule:
 
 
 def zero_terminal_snr(path: Path) -> Path:
-    """alpha moved affinely to end at 0, with alpha(0) kept.
+    """Path with alpha moved affinely to end at 0, with alpha(0) kept.
 
     Source: Lin et al. 2023 (arXiv 2305.08891), algorithm 1.
 
@@ -997,6 +1051,7 @@ def zero_terminal_snr(path: Path) -> Path:
     Raises:
         ValueError: The path is in another frame.
     """
+    path = checked_path(path)
     if path.frame != VP:
         raise ValueError(
             "zero terminal SNR moves the alpha of a variance-preserving path; "
@@ -1019,7 +1074,7 @@ def discrete(alphas_cumprod: ArrayLike) -> Path:
     Raises:
         ValueError: A value lies outside (0, 1).
     """
-    table = finite(alphas_cumprod, "alphas_cumprod")
+    table = array(alphas_cumprod, "alphas_cumprod", ndim=1)
     if not ((table > 0) & (table < 1)).all():
         raise ValueError(
             "alphas_cumprod must lie strictly within (0, 1); "
@@ -1046,6 +1101,8 @@ def push_forward(time: Any, path: Path) -> Any:
     Raises:
         ValueError: The law of t leaves [0, 1].
     """
+    time = checked_law(time, "time")
+    path = checked_path(path)
     low, high = time.support()
     if not (low >= 0 and high <= 1):  # NaN too
         raise ValueError(

@@ -6,10 +6,8 @@ from pathlib import Path as File
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import finite, increasing
+from diffviz.checks import array, finite, increasing
 from diffviz.theory.frames import Curve
-
-# --- what a weighting says ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +23,25 @@ class Table:
     w: NDArray
 
     def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, same shape."""
         if (self.w > 0).all():
             return np.exp(np.interp(logsnr, self.logsnr, np.log(self.w), -np.inf, -np.inf))
         return np.interp(logsnr, self.logsnr, self.w, 0, 0)
+
+
+def _read_rows(table: str | File | ArrayLike) -> NDArray:
+    """The numbers of a table, without a header."""
+    if not isinstance(table, (str, File)):
+        try:
+            return array(table, "table")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"cannot read a table of numbers: {error}") from error
+    try:
+        rows = np.genfromtxt(table, delimiter=",")
+    except ValueError as error:
+        raise ValueError(f"cannot read a table of numbers from {table}: {error}") from error
+    has_header = rows.ndim == 2 and len(rows) > 0 and np.isnan(rows[0]).all()
+    return rows[1:] if has_header else rows
 
 
 def tabulated(table: str | File | ArrayLike) -> tuple[Curve, float, float]:
@@ -40,18 +54,11 @@ def tabulated(table: str | File | ArrayLike) -> tuple[Curve, float, float]:
         The weighting, and the least and the largest λ of the table.
 
     Raises:
+        OSError: The file cannot be opened.
         ValueError: The table is not two numeric columns with increasing λ and w >= 0, or is 0
             throughout.
     """
-    try:
-        if isinstance(table, (str, File)):
-            rows = np.genfromtxt(table, delimiter=",")
-        else:
-            rows = np.asarray(table, dtype=float)
-    except ValueError as error:
-        raise ValueError(f"cannot read a table of numbers: {error}") from error
-    if rows.ndim == 2 and len(rows) and np.isnan(rows[0]).all():
-        rows = rows[1:]  # without the header
+    rows = _read_rows(table)
     if rows.ndim != 2 or rows.shape[1] != 2 or len(rows) < 2:
         raise ValueError(
             "a weighting table has two columns, logsnr and w, and at least two rows; "
@@ -63,4 +70,4 @@ def tabulated(table: str | File | ArrayLike) -> tuple[Curve, float, float]:
         raise ValueError(
             f"w must be >= 0 and somewhere positive; smallest {w.min():g}, largest {w.max():g}"
         )
-    return Table(grid, w), grid[0], grid[-1]
+    return Table(grid, w), float(grid[0]), float(grid[-1])

@@ -16,9 +16,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import positive
-from diffviz.theory.frames import VP, noise_ratio
-from diffviz.theory.paths import LINEAR, Path
+from diffviz.checks import finite, positive
+from diffviz.theory.frames import VP, levels, noise_ratio
+from diffviz.theory.paths import LINEAR, Path, checked_path
 
 Coefficient = Callable[[NDArray, Path], NDArray]
 
@@ -46,8 +46,13 @@ class Target:
 
         Returns:
             The gain, same shape.
+
+        Raises:
+            TypeError: λ is no real number, or ``path`` is no path.
+            ValueError: λ is NaN.
         """
-        at = np.asarray(logsnr, dtype=float)
+        at = levels(logsnr)
+        path = checked_path(path)
         a = self.a(at, path)
         with np.errstate(invalid="ignore"):  # 0 · inf where sigma/alpha overflows
             from_x = np.where(a == 0, 0.0, a * noise_ratio(at))
@@ -78,7 +83,7 @@ def v_of_eps(logsnr: NDArray, path: Path) -> NDArray:
 
 
 def speed(logsnr: NDArray, path: Path, log_slope: ArrayLike) -> NDArray:
-    """d log(scale)/dt of a scale with a given d log(scale)/dλ; λ falls with time.
+    """Derivative d log(scale)/dt of a scale with a given d log(scale)/dλ; λ falls with time.
 
     Args:
         logsnr: λ in nats, any shape.
@@ -128,6 +133,7 @@ class OutputOfX:
     sigma_data: float
 
     def __call__(self, logsnr: NDArray, path: Path) -> NDArray:
+        """The coefficient at λ in nats, same shape."""
         ratio = noise_ratio(logsnr)
         return ratio / (self.sigma_data * np.hypot(ratio, self.sigma_data))
 
@@ -143,6 +149,7 @@ class OutputOfEps:
     sigma_data: float
 
     def __call__(self, logsnr: NDArray, path: Path) -> NDArray:
+        """The coefficient at λ in nats, same shape."""
         return -self.sigma_data / np.hypot(noise_ratio(logsnr), self.sigma_data)
 
 
@@ -203,11 +210,12 @@ def base_gain(base: str, logsnr: ArrayLike) -> NDArray:
         The gain, same shape.
 
     Raises:
-        ValueError: The base is another.
+        TypeError: λ is no real number.
+        ValueError: The base is another, or λ is NaN.
     """
-    if base not in BASES:
+    if not isinstance(base, str) or base not in BASES:
         raise ValueError(f"unknown base {base!r}; one of {', '.join(BASES)}")
-    at = np.asarray(logsnr, dtype=float)
+    at = levels(logsnr)
     if base == "u":
         return 1 + noise_ratio(at)
     return BASES[base].gain(at, LINEAR)
@@ -232,9 +240,14 @@ def convert(
         The predicted ``to`` target, shape (..., d).
 
     Raises:
-        ValueError: The source does not determine x and eps (gain 0), or a scale is not finite.
+        TypeError: An argument holds no real numbers, or ``path`` is no path.
+        ValueError: The source does not determine x and eps (gain 0), or a number or a scale is not
+            finite.
     """
-    at = np.asarray(logsnr, dtype=float)
+    at = finite(logsnr, "logsnr")
+    prediction = finite(value, "value")
+    noised = finite(z, "z")
+    path = checked_path(path)
     alpha = path.frame.alpha(at)
     sigma = path.frame.sigma(at)
     a = source.a(at, path)
@@ -245,6 +258,6 @@ def convert(
             f"target {source.name!r} does not determine x and eps on {path.name!r} "
             "at some of these logsnr"
         )
-    x = (b * z - sigma * value) / determinant
-    eps = (alpha * value - a * z) / determinant
+    x = (b * noised - sigma * prediction) / determinant
+    eps = (alpha * prediction - a * noised) / determinant
     return to.a(at, path) * x + to.b(at, path) * eps

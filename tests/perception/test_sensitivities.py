@@ -1,4 +1,6 @@
-"""Sensitivities against published values, the standard's table, and the same formulas in colour-science."""
+"""Sensitivities against published values, the table of the standard, and colour-science."""
+
+import pickle
 
 import numpy as np
 import pytest
@@ -151,3 +153,28 @@ def test_viewing_geometry():
 def test_a_sensitivity_outside_its_range_is_refused(curve, frequency):
     with pytest.raises(ValueError, match=r"frequency must be"):
         curve(frequency)
+
+
+@pytest.mark.parametrize(
+    "curve", [*sensitivities.SENSITIVITIES.values(), sensitivities.species("cat")]
+)
+def test_a_frequency_that_is_no_real_number_is_refused(curve):
+    for bad in (
+        1j,
+        "4",
+        None,
+        np.ma.array([1.0], mask=[True]),
+        np.array(["2020"], "datetime64[Y]"),
+    ):
+        with pytest.raises(TypeError, match="frequency"):
+            curve(bad)
+    np.testing.assert_array_equal(curve([1, 4]), curve(np.array([4.0, 1.0])[::-1]))
+
+
+def test_a_species_travels_and_refuses_what_is_no_curve():
+    cat = pickle.loads(pickle.dumps(sensitivities.species("cat")))
+    assert cat(0.4) == sensitivities.species("cat")(0.4)
+    with pytest.raises(TypeError, match="human must be a function"):
+        sensitivities.species("cat", human=4.0)
+    with pytest.raises(ValueError, match="no published peak for species 3"):
+        sensitivities.species(3)

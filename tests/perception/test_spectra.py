@@ -1,5 +1,7 @@
-"""Spectra against fields of known spectrum, the Gaussian channel against its identities, sensitivities against published values."""
+"""Spectra against fields of known spectrum, and the Gaussian channel against its identities."""
 
+import copy
+import pickle
 import warnings
 
 import numpy as np
@@ -56,7 +58,7 @@ def test_white_noise_is_flat_within_its_standard_error(window):
 
 
 def test_white_sound_is_flat_within_its_standard_error():
-    """But for the lowest frequency: taking the mean out of a Hann window takes a sixth of its power."""
+    """The lowest frequency is left out: a Hann window without mean lacks a sixth of it."""
     sound = np.random.default_rng(1).standard_normal(2**18)
     seen = spectra.sound_spectrum(sound)
     power = np.ones(len(seen.power))
@@ -120,7 +122,7 @@ def test_rings_of_few_coefficients_do_not_bend_the_slope():
 
 
 def test_octaves_weigh_alike_in_a_slope():
-    """Two octaves of slope 3 below two of slope 1: the line through the evenly spaced octaves has slope 2 by symmetry."""
+    """Two octaves of slope 3 lie below two of slope 1, so the line has slope 2 by symmetry."""
     f = np.linspace(1, 16, 150001)[1:-1] / 64
     broken = spectra.Spectrum(
         f, np.where(f < 1 / 16, (16 * f) ** -3.0, (16 * f) ** -1.0)[None], np.full(len(f), 1e12)
@@ -141,7 +143,7 @@ def photos():
 
 
 def test_slopes_of_the_photographs(photos):
-    """Five scenes near f^−2.7, three close-ups of a texture near f^−1.3: eight pictures are an illustration, not a law."""
+    """Five scenes are near f^−2.7 and three close-ups near f^−1.3: an illustration, not a law."""
     slopes = {name: one.slopes()[0] for name, one in photos.items()}
     scenes = {"camera": 2.71, "astronaut": 2.82, "coffee": 2.89, "chelsea": 2.52, "rocket": 2.32}
     assert slopes == pytest.approx(
@@ -155,7 +157,7 @@ def test_slopes_of_the_photographs(photos):
 
 @pytest.mark.slow
 def test_shares_of_the_loss_below_zero_on_the_photographs(photos):
-    """By the rule of ``share_below``, and by adaptive quadrature of w times the mmse of single coefficients."""
+    """The rule of ``share_below`` agrees with adaptive quadrature over single coefficients."""
     shares = lambda name: [
         dv.share_below(dv.objective(name), mmse=one.mmse) for one in photos.values()
     ]
@@ -320,7 +322,7 @@ def test_flat_sensitivity_means_plain_error(picture):
 
 @pytest.mark.parametrize("which", ["rate_distortion", "projection"])
 def test_doubling_pixels_per_degree_moves_the_weighting_by_minus_beta_log_two(which):
-    """On a power law without ends 2 ppd is the same picture with frequencies doubled: w(λ) of one is w(λ − β ln 2) of the other."""
+    """On a power law without ends, doubled frequencies move w(λ) to w(λ − β ln 2)."""
     beta, f = 2.5, np.geomspace(1e-7, 1e12, 40001)
     endless = spectra.Spectrum(
         f, f[None] ** -beta, f**2
@@ -342,7 +344,7 @@ def test_the_two_definitions_disagree_about_low_snr(picture):
 
 
 def test_implied_slopes_of_an_image_spectrum_lie_near_flow_matching_in_the_middle(picture):
-    """Slopes d ln w/dλ over [−8, −4], [−4, 2], [2, 8] on a power law; measured spectra give the values to about 0.1."""
+    """Slopes d ln w/dλ over three ranges on a power law; measured spectra give them to 0.1."""
     measured = {
         FLAT: (-0.96, -0.95, -0.82),
         sensitivities.mannos_sakrison: (-0.57, -0.43, -0.76),
@@ -651,3 +653,38 @@ def test_a_sound_of_two_channels_is_refused(tmp_path):
     wavfile.write(tmp_path / "stereo.wav", 8000, np.zeros((4000, 2), np.int16))
     with pytest.raises(ValueError, match=r"stereo.wav has 2 channels; write one of them"):
         signals.sound(tmp_path / "stereo.wav")
+
+
+# ---- what crosses processes, and what is no spectrum
+def test_implied_weightings_travel(picture):
+    view = spectra.implied(picture, sensitivities.daly, 30)
+    grid = np.linspace(-8, 8, 9)
+    for curve in view:
+        for other in (pickle.loads(pickle.dumps(curve)), copy.deepcopy(curve)):
+            np.testing.assert_array_equal(other(grid), curve(grid))
+    objective = dv.from_weighting(view.projection)
+    assert pickle.loads(pickle.dumps(objective)).identity == objective.identity
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda one: spectra.implied("photo", sensitivities.daly, 30), "spectrum must be"),
+        (lambda one: spectra.implied(one, 4.0, 30), "sensitivity must be a function"),
+        (lambda one: spectra.implied(one, lambda f: f * 1j, 30), "complex"),
+        (lambda one: one.mmse("0"), "logsnr must hold real numbers"),
+        (lambda one: one.information(np.ma.array([0.0], mask=[True])), "logsnr is a masked"),
+        (lambda one: one.slopes(low="low"), "low must hold real numbers"),
+        (lambda one: spectra.Spectrum([0.1, 0.2], [["a", "b"]], [1, 1]), "power must hold real"),
+        (lambda one: spectra.interval(["a", "b"]), "values must hold real numbers"),
+        (lambda one: spectra.sound_spectrum(np.arange(99.0), 8.0), "segment must be a whole"),
+    ],
+)
+def test_what_is_no_number_and_no_curve_is_refused(call, message, picture):
+    with pytest.raises(TypeError, match=message):
+        call(picture)
+
+
+def test_a_spectrum_takes_lists_and_integers():
+    one = spectra.Spectrum([0.1, 0.2], [[4, 1]], [2, 3])
+    assert one.power.tolist() == [4, 1] and one.mmse(0) == pytest.approx(2 * 0.8 + 3 * 0.5)

@@ -1,4 +1,4 @@
-"""diffusers' own schedulers, noising and training weights, run with an oracle, against the Objective read off their config."""
+"""The schedulers and training weights of diffusers, run with an oracle, against objectives."""
 
 import copy
 import pickle
@@ -34,7 +34,10 @@ def loss_of(objective, centre=0.0):
 
 
 def scheduler_loss(scheduler, weight, centre):
-    """The examples' training loss over every timestep, with the scheduler's own noising: x, eps = (1, 0), (0, 1) give alpha, sigma."""
+    """The training loss of the examples over every timestep, with the noising of the scheduler.
+
+    With x, eps = (1, 0) and (0, 1) the noising gives alpha and sigma.
+    """
     steps = torch.arange(scheduler.config.num_train_timesteps)
     one, zero = torch.ones(len(steps), 1), torch.zeros(len(steps), 1)
     alpha, sigma = scheduler.add_noise(one, zero, steps), scheduler.add_noise(zero, one, steps)
@@ -63,9 +66,15 @@ def min_snr_of_the_examples(scheduler, gamma):
 @pytest.mark.parametrize("kind", ["epsilon", "sample", "v_prediction"])
 @pytest.mark.parametrize(
     ("schedule", "centre"),
-    [({}, 0), (SD, 1), ({"beta_schedule": "squaredcos_cap_v2"}, -1), ({"beta_schedule": "sigmoid"}, 0),
-     ({"trained_betas": np.linspace(1e-4, 0.02, 1000).tolist()}, 0), (SD | {"num_train_timesteps": 500}, 2)],
-)  # fmt: skip
+    [
+        ({}, 0),
+        (SD, 1),
+        ({"beta_schedule": "squaredcos_cap_v2"}, -1),
+        ({"beta_schedule": "sigmoid"}, 0),
+        ({"trained_betas": np.linspace(1e-4, 0.02, 1000).tolist()}, 0),
+        (SD | {"num_train_timesteps": 500}, 2),
+    ],
+)
 def test_beta_tables_train_the_loss_that_diffusers_trains(kind, schedule, centre):
     scheduler = diffusers.DDPMScheduler(prediction_type=kind, **schedule)
     plain = scheduler_loss(scheduler, lambda steps: 1.0, centre)
@@ -78,10 +87,15 @@ def test_beta_tables_train_the_loss_that_diffusers_trains(kind, schedule, centre
 
 @pytest.mark.parametrize(
     ("cls", "config"),
-    [(diffusers.DDPMScheduler, {"beta_schedule": "laplace"}), (diffusers.DDIMScheduler, SD), (diffusers.DDPMScheduler, {"beta_schedule": "sigmoid"}),
-     (diffusers.EulerDiscreteScheduler, {}), (diffusers.CogVideoXDDIMScheduler, {}),
-     (diffusers.DDIMScheduler, {"beta_schedule": "squaredcos_cap_v2"})],
-)  # fmt: skip
+    [
+        (diffusers.DDPMScheduler, {"beta_schedule": "laplace"}),
+        (diffusers.DDIMScheduler, SD),
+        (diffusers.DDPMScheduler, {"beta_schedule": "sigmoid"}),
+        (diffusers.EulerDiscreteScheduler, {}),
+        (diffusers.CogVideoXDDIMScheduler, {}),
+        (diffusers.DDIMScheduler, {"beta_schedule": "squaredcos_cap_v2"}),
+    ],
+)
 def test_levels_are_the_schedulers_own_alphas_cumprod(cls, config):
     scheduler = cls(**config)
     ours = from_diffusers(scheduler)
@@ -107,7 +121,7 @@ def test_the_step_without_signal_is_left_out_and_named():
 
 
 def sd3_loss(scheduler, scheme, preconditioned, n=400_000, **options):
-    """train_dreambooth_sd3.py with the package's own functions, and an oracle whose eps error is the bump."""
+    """The loss of train_dreambooth_sd3.py, with an oracle whose eps error is the bump."""
     draws = {"logit_mean": 0.0, "logit_std": 1.0, "mode_scale": 1.29} | options
     u = compute_density_for_timestep_sampling(
         scheme, n, generator=torch.Generator().manual_seed(0), **draws
@@ -126,8 +140,14 @@ def sd3_loss(scheduler, scheme, preconditioned, n=400_000, **options):
 @pytest.mark.parametrize("shift", [1.0, 3.0])
 @pytest.mark.parametrize(
     ("scheme", "options"),
-    [("none", {}), ("logit_normal", {"logit_mean": 0.5, "logit_std": 0.8}), ("mode", {"mode_scale": 0.81}), ("cosmap", {}), ("sigma_sqrt", {})],
-)  # fmt: skip
+    [
+        ("none", {}),
+        ("logit_normal", {"logit_mean": 0.5, "logit_std": 0.8}),
+        ("mode", {"mode_scale": 0.81}),
+        ("cosmap", {}),
+        ("sigma_sqrt", {}),
+    ],
+)
 def test_flow_matching_trains_the_loss_that_diffusers_trains(
     scheme, options, shift, preconditioned
 ):
@@ -165,9 +185,8 @@ def test_edm_levels_and_preconditioning_are_the_schedulers_own(config):
     eps_off = torch.as_tensor(bump(-2 * torch.log(sigma).numpy())).sqrt()
     data = scheduler.config.sigma_data
     zero = torch.zeros(1000, 1, dtype=torch.float64)
-    x_off = (
-        -sigma * eps_off
-    )  # the error of the preconditioned output comes from that of the network: x = c_skip z + c_out F
+    # the error of the preconditioned output comes from the network's: x = c_skip z + c_out F
+    x_off = -sigma * eps_off
     c_out = torch.cat(
         [
             scheduler.precondition_outputs(z, z + 1, s[None].float())
@@ -237,16 +256,34 @@ TABLE, FLOW, EDM = (
 
 @pytest.mark.parametrize(
     ("scheduler", "weighting", "options", "says"),
-    [(TABLE, "logit_normal", {}, "take none, min_snr"), (FLOW, "min_snr", {}, "take none, logit_normal"), (EDM, "min_snr", {}, "take none, edm"),
-     (diffusers.DDPMScheduler(prediction_type="v_prediction"), "p2", {}, "eps error"), (FLOW, "cosmap", {"logit_mean": 0.5}, "no effect"),
-     (TABLE, "min_snr", {"k": 2}, "no effect"), (TABLE, None, {"precondition_outputs": True}, "no effect"), (TABLE, "min_snr", {"gamma": 0}, "gamma"),
-     (FLOW, "mode", {"mode_scale": 3.0}, "mode scale"), (FLOW, "logit_normal", {"logit_std": -1.0}, "std"), (FLOW, np.exp, {"gamma": 1}, "no effect"),
-     ({"beta_schedule": "linera"} | {"beta_start": 1e-4, "beta_end": 0.02, "num_train_timesteps": 9}, None, {}, "scaled_linear"),
-     ({"beta_schedule": "linear"}, None, {}, "lacks"), ({"num_train_timesteps": 1000}, None, {}, "betas, flow matching or EDM"),
-     (dict(TABLE.config) | {"prediction_type": "flow"}, None, {}, "v_prediction"), (dict(TABLE.config) | {"trained_betas": [0.1, 1.5]}, None, {}, "within"),
-     (dict(TABLE.config) | {"trained_betas": [0.1, np.nan]}, None, {}, "finite"), (dict(TABLE.config) | {"use_flow_sigmas": True}, None, {}, "FlowMatch"),
-     (dict(FLOW.config) | {"shift": 0.0}, None, {}, "shift")],
-)  # fmt: skip
+    [
+        (TABLE, "logit_normal", {}, "take none, min_snr"),
+        (FLOW, "min_snr", {}, "take none, logit_normal"),
+        (EDM, "min_snr", {}, "take none, edm"),
+        (diffusers.DDPMScheduler(prediction_type="v_prediction"), "p2", {}, "eps error"),
+        (FLOW, "cosmap", {"logit_mean": 0.5}, "no effect"),
+        (TABLE, "min_snr", {"k": 2}, "no effect"),
+        (TABLE, None, {"precondition_outputs": True}, "no effect"),
+        (TABLE, "min_snr", {"gamma": 0}, "gamma"),
+        (FLOW, "mode", {"mode_scale": 3.0}, "mode scale"),
+        (FLOW, "logit_normal", {"logit_std": -1.0}, "std"),
+        (FLOW, np.exp, {"gamma": 1}, "no effect"),
+        (
+            {"beta_schedule": "linera"}
+            | {"beta_start": 1e-4, "beta_end": 0.02, "num_train_timesteps": 9},
+            None,
+            {},
+            "scaled_linear",
+        ),
+        ({"beta_schedule": "linear"}, None, {}, "lacks"),
+        ({"num_train_timesteps": 1000}, None, {}, "betas, flow matching or EDM"),
+        (dict(TABLE.config) | {"prediction_type": "flow"}, None, {}, "v_prediction"),
+        (dict(TABLE.config) | {"trained_betas": [0.1, 1.5]}, None, {}, "within"),
+        (dict(TABLE.config) | {"trained_betas": [0.1, np.nan]}, None, {}, "finite"),
+        (dict(TABLE.config) | {"use_flow_sigmas": True}, None, {}, "FlowMatch"),
+        (dict(FLOW.config) | {"shift": 0.0}, None, {}, "shift"),
+    ],
+)
 def test_what_does_not_apply_is_refused_with_the_way_out(scheduler, weighting, options, says):
     with pytest.raises(ValueError, match=says):
         from_diffusers(scheduler, weighting, **options)

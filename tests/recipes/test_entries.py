@@ -1,4 +1,4 @@
-"""Each entry of the catalogue three times: derived by the rule, stated in closed form, and trained by its own paper's loss."""
+"""Each entry three times: derived by the rule, in closed form, and by the loss of its paper."""
 
 import copy
 import pickle
@@ -30,7 +30,7 @@ def inside(objective, low=-40.0, high=40.0, n=2001):
 
 
 def deviation(w, other):
-    """Largest relative difference of two curves after anchoring both where the first is largest in the middle."""
+    """Largest relative difference of curves, anchored where the first peaks in the middle."""
     anchor = len(w) // 2
     return np.abs((w / w[anchor]) / (other / other[anchor]) - 1).max()
 
@@ -80,7 +80,7 @@ def test_functions_of_the_entries_pickle_and_copy():
         assert copy.deepcopy(function) is function
 
 
-# closed forms once more, written from the formulas of the papers and of Kingma & Gao's table, not from the entries
+# closed forms once more, from the papers and the table of Kingma and Gao, not from the entries
 def sech(l):
     return 1 / cosh(l)
 
@@ -104,36 +104,102 @@ def beta_ldm(l, s0=0.0291547594742265, d=0.08038975202680673):
 FLOW = lambda l: (1 + exp(-l / 2)) ** 2
 EDM = lambda l, sd=0.5: exp(-l) + sd**2
 CLOSED = {
-    **dict.fromkeys(["elbo", "vdm", "vdm-discrete", "score-sde-vp-likelihood", "score-sde-subvp-likelihood", "ncsnpp-ve", "edm-repo-ve"], np.ones_like),
-    **dict.fromkeys(["fm-ot", "v-cosine", "pd-snr-plus-one", "fm-cosine", "rectified-flow", "fm-ot-sigma-min", "kdiff-v-diffusion-karras"], lambda l: exp(-l / 2)),
-    **dict.fromkeys(["iddpm-cosine", "pd-snr", "lucidrains-v", "lucidrains-x0"], lambda l: sech(l / 2)),
-    **dict.fromkeys(["min-snr-5-eps", "min-snr-5-x", "min-snr-5-v"], lambda l: sech(l / 2) * minimum(1, 5 * exp(-l))),
-    "iddpm-cosine-as-coded": lambda l: expit(l) * expit(-l) / sqrt(expit(l) * (1 - np.cos(0.004 / 1.008 * pi) ** 2 * expit(l))),
-    "ddpm-linear": lambda l: expit(-l) / beta_linear(l), "v-linear": lambda l: exp(-l) / beta_linear(l), "fm-vp": beta_linear,
-    "ldm-scaled-linear": lambda l: expit(-l) / beta_ldm(l), "sd2-v-scaled-linear": lambda l: exp(-l) / beta_ldm(l),
-    "dsm-unweighted-ve": exp, "simple-linear-eps": lambda l: sech(l / 2) ** 2, "input-scaling-cosine-eps": lambda l: sech(l / 2 + log(2)),
-    "simple-diffusion-shifted-cosine-eps": lambda l: sech((l + 2 * log(4)) / 2), "laplace-eps": lambda l: exp(-2 * abs(l)),
-    "laplace-v": lambda l: exp(-2 * abs(l)) * (1 + exp(-l)), "cauchy-eps": lambda l: 1 / (1 + 4 * l**2), "cosine-scaled-eps": sech,
-    "x-cosine": lambda l: exp(-l) * sech(l / 2), "pd-truncated-snr": lambda l: sech(l / 2) * maximum(1, exp(-l)),
-    "indi": lambda l: exp(-l) * sech(l / 4) ** 2, "ddpm-mu-unweighted": beta_linear, "p2-gamma1": lambda l: sech(l / 2) / (1 + exp(l)),
-    "p2-gamma0.5": lambda l: sech(l / 2) / sqrt(1 + exp(l)), "p2-linear": lambda l: expit(-l) ** 2 / beta_linear(l),
+    **dict.fromkeys(
+        [
+            "elbo",
+            "vdm",
+            "vdm-discrete",
+            "score-sde-vp-likelihood",
+            "score-sde-subvp-likelihood",
+            "ncsnpp-ve",
+            "edm-repo-ve",
+        ],
+        np.ones_like,
+    ),
+    **dict.fromkeys(
+        [
+            "fm-ot",
+            "v-cosine",
+            "pd-snr-plus-one",
+            "fm-cosine",
+            "rectified-flow",
+            "fm-ot-sigma-min",
+            "kdiff-v-diffusion-karras",
+        ],
+        lambda l: exp(-l / 2),
+    ),
+    **dict.fromkeys(
+        ["iddpm-cosine", "pd-snr", "lucidrains-v", "lucidrains-x0"], lambda l: sech(l / 2)
+    ),
+    **dict.fromkeys(
+        ["min-snr-5-eps", "min-snr-5-x", "min-snr-5-v"],
+        lambda l: sech(l / 2) * minimum(1, 5 * exp(-l)),
+    ),
+    "iddpm-cosine-as-coded": lambda l: (
+        expit(l) * expit(-l) / sqrt(expit(l) * (1 - np.cos(0.004 / 1.008 * pi) ** 2 * expit(l)))
+    ),
+    "ddpm-linear": lambda l: expit(-l) / beta_linear(l),
+    "v-linear": lambda l: exp(-l) / beta_linear(l),
+    "fm-vp": beta_linear,
+    "ldm-scaled-linear": lambda l: expit(-l) / beta_ldm(l),
+    "sd2-v-scaled-linear": lambda l: exp(-l) / beta_ldm(l),
+    "dsm-unweighted-ve": exp,
+    "simple-linear-eps": lambda l: sech(l / 2) ** 2,
+    "input-scaling-cosine-eps": lambda l: sech(l / 2 + log(2)),
+    "simple-diffusion-shifted-cosine-eps": lambda l: sech((l + 2 * log(4)) / 2),
+    "laplace-eps": lambda l: exp(-2 * abs(l)),
+    "laplace-v": lambda l: exp(-2 * abs(l)) * (1 + exp(-l)),
+    "cauchy-eps": lambda l: 1 / (1 + 4 * l**2),
+    "cosine-scaled-eps": sech,
+    "x-cosine": lambda l: exp(-l) * sech(l / 2),
+    "pd-truncated-snr": lambda l: sech(l / 2) * maximum(1, exp(-l)),
+    "indi": lambda l: exp(-l) * sech(l / 4) ** 2,
+    "ddpm-mu-unweighted": beta_linear,
+    "p2-gamma1": lambda l: sech(l / 2) / (1 + exp(l)),
+    "p2-gamma0.5": lambda l: sech(l / 2) / sqrt(1 + exp(l)),
+    "p2-linear": lambda l: expit(-l) ** 2 / beta_linear(l),
     "min-snr-5-eps-scaled-linear": lambda l: expit(-l) / beta_ldm(l) * minimum(1, 5 * exp(-l)),
     "diffusers-sdxl-min-snr-v": lambda l: exp(-l) / beta_ldm(l) * (minimum(exp(l), 5) / exp(l) + 1),
-    "soft-min-snr-4": lambda l: sech(l / 2) * 4 / (4 + exp(l)), "debiased-cosine": lambda l: sech(l / 2) * exp(-l / 2),
-    "sigmoid-bias0": lambda l: expit(-l), "sigmoid-bias2": lambda l: expit(2 - l), "sigmoid-bias-3": lambda l: expit(-3 - l),
-    "edm": lambda l: normal(l, 2.4, 2.4) * EDM(l), "edm2": lambda l: normal(l, 0.8, 2) * EDM(l), "edm-sd3-study": lambda l: normal(l, 0, 1.2) * EDM(l),
-    "consistency-models-karras": lambda l: normal(l, 2.4, 2.4) * EDM(l), "sgm-edm-v": lambda l: normal(l, 2.4, 2.4) * EDM(l, 1.0),
-    "sgm-edm-eps": lambda l: normal(l, 2.4, 2.4), "trigflow": lambda l: normal(l, 3.46, 2.8) * EDM(l), "kdiff-lognormal-karras": lambda l: normal(l, 2.4, 2.4) * EDM(l),
-    "edm-monotonic": lambda l: where(l < -3.307777482987498, normal(-3.307777482987498, 2.4, 2.4) * EDM(-3.307777482987498), normal(l, 2.4, 2.4) * EDM(l)),
-    "kdiff-loguniform-karras": EDM, "kdiff-loglogistic-karras": lambda l: sech(l / 4 - log(2) / 2) ** 2 * 0 + stats.logistic.pdf(l, 2 * log(2), 1) * EDM(l),
-    "diffusers-edm-style": lambda l: exp(-l) * exp(-l / 14), "fm-polynomial2": lambda l: expit(-l / 2) / sqrt(expit(l / 2)),
-    "fm-linear-vp": lambda l: sqrt(1 + exp(-l)), "sit-linear-eps": lambda l: sech(l / 4) ** 2, "sit-linear-eps-velocity-weighted": lambda l: exp(-l / 2),
-    "sd3": lambda l: normal(l, 0, 2) * FLOW(l), "sd3-ln-1-0.6": lambda l: normal(l, -2, 1.2) * FLOW(l), "sd3-ln-0.5-0.6": lambda l: normal(l, -1, 1.2) * FLOW(l),
-    "sd3-ln-minus0.5-1": lambda l: normal(l, 1, 2) * FLOW(l), "sd3-shift3": lambda l: normal(l, -2 * log(3), 2) * FLOW(l), "flux": lambda l: normal(l, -2.3, 2) * FLOW(l),
-    "meanflow": lambda l: normal(l, 0.8, 2) * FLOW(l), "sd3-cosmap": lambda l: sech(l / 2) * FLOW(l), "jit": lambda l: normal(l, -1.6, 1.6) * exp(-l) / maximum(expit(-l / 2), 0.05) ** 2,
-    "diffusers-sd3": lambda l: normal(l, -2 * log(3), 2) * exp(-l), "diffusers-sd3-ln0.5": lambda l: normal(l, 1 - 2 * log(3), 2) * FLOW(l),
+    "soft-min-snr-4": lambda l: sech(l / 2) * 4 / (4 + exp(l)),
+    "debiased-cosine": lambda l: sech(l / 2) * exp(-l / 2),
+    "sigmoid-bias0": lambda l: expit(-l),
+    "sigmoid-bias2": lambda l: expit(2 - l),
+    "sigmoid-bias-3": lambda l: expit(-3 - l),
+    "edm": lambda l: normal(l, 2.4, 2.4) * EDM(l),
+    "edm2": lambda l: normal(l, 0.8, 2) * EDM(l),
+    "edm-sd3-study": lambda l: normal(l, 0, 1.2) * EDM(l),
+    "consistency-models-karras": lambda l: normal(l, 2.4, 2.4) * EDM(l),
+    "sgm-edm-v": lambda l: normal(l, 2.4, 2.4) * EDM(l, 1.0),
+    "sgm-edm-eps": lambda l: normal(l, 2.4, 2.4),
+    "trigflow": lambda l: normal(l, 3.46, 2.8) * EDM(l),
+    "kdiff-lognormal-karras": lambda l: normal(l, 2.4, 2.4) * EDM(l),
+    "edm-monotonic": lambda l: where(
+        l < -3.307777482987498,
+        normal(-3.307777482987498, 2.4, 2.4) * EDM(-3.307777482987498),
+        normal(l, 2.4, 2.4) * EDM(l),
+    ),
+    "kdiff-loguniform-karras": EDM,
+    "kdiff-loglogistic-karras": lambda l: (
+        sech(l / 4 - log(2) / 2) ** 2 * 0 + stats.logistic.pdf(l, 2 * log(2), 1) * EDM(l)
+    ),
+    "diffusers-edm-style": lambda l: exp(-l) * exp(-l / 14),
+    "fm-polynomial2": lambda l: expit(-l / 2) / sqrt(expit(l / 2)),
+    "fm-linear-vp": lambda l: sqrt(1 + exp(-l)),
+    "sit-linear-eps": lambda l: sech(l / 4) ** 2,
+    "sit-linear-eps-velocity-weighted": lambda l: exp(-l / 2),
+    "sd3": lambda l: normal(l, 0, 2) * FLOW(l),
+    "sd3-ln-1-0.6": lambda l: normal(l, -2, 1.2) * FLOW(l),
+    "sd3-ln-0.5-0.6": lambda l: normal(l, -1, 1.2) * FLOW(l),
+    "sd3-ln-minus0.5-1": lambda l: normal(l, 1, 2) * FLOW(l),
+    "sd3-shift3": lambda l: normal(l, -2 * log(3), 2) * FLOW(l),
+    "flux": lambda l: normal(l, -2.3, 2) * FLOW(l),
+    "meanflow": lambda l: normal(l, 0.8, 2) * FLOW(l),
+    "sd3-cosmap": lambda l: sech(l / 2) * FLOW(l),
+    "jit": lambda l: normal(l, -1.6, 1.6) * exp(-l) / maximum(expit(-l / 2), 0.05) ** 2,
+    "diffusers-sd3": lambda l: normal(l, -2 * log(3), 2) * exp(-l),
+    "diffusers-sd3-ln0.5": lambda l: normal(l, 1 - 2 * log(3), 2) * FLOW(l),
     "smalldiffusion-v": lambda l: 1 + exp(-l),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CLOSED)
@@ -196,13 +262,31 @@ def test_the_discrete_vdm_loss_is_its_sum_over_steps():
 
 @pytest.mark.parametrize(
     ("name", "low", "high"),
-    [("ddpm-linear", -10.049957, np.inf), ("vdm", -5, 13.3), ("score-sde-vp", -10.049957, 13.814516), ("ncsnpp-ve", -7.824046, 9.210170), ("ncsnv2", -7.824046, 9.210340),
-     ("ncsn", 0, 9.210340), ("score-sde-subvp", -10.049914, 27.629032), ("fm-ot-sigma-min", -np.inf, 18.420681), ("torchcfm-icfm", -np.inf, 4.605170),
-     ("ldm-scaled-linear", -5.343145, np.inf), ("sit-linear-eps", -13.813510, 13.813510), ("edm-repo-ve", -9.210340, 7.824046), ("smalldiffusion", -4.605170, 7.824046),
-     ("kdiff-loguniform-karras", -8.764053, 9.210340), ("pi0", -np.inf, 13.813510), ("ztsnr-v", -np.inf, np.inf), ("kdiff-v-diffusion-snr", -13.815511, 13.815511),
-     ("kdiff-cosine-interpolated-soft-min-snr", -13.815511, 13.815511), ("simple-diffusion-shifted-cosine-eps", -17.772589, 12.227411),
-     ("diffusers-edm-style", -8.764053, 12.429216), ("rectified-flow", -13.813510, np.inf), ("jit", -np.inf, np.inf)],
-)  # fmt: skip
+    [
+        ("ddpm-linear", -10.049957, np.inf),
+        ("vdm", -5, 13.3),
+        ("score-sde-vp", -10.049957, 13.814516),
+        ("ncsnpp-ve", -7.824046, 9.210170),
+        ("ncsnv2", -7.824046, 9.210340),
+        ("ncsn", 0, 9.210340),
+        ("score-sde-subvp", -10.049914, 27.629032),
+        ("fm-ot-sigma-min", -np.inf, 18.420681),
+        ("torchcfm-icfm", -np.inf, 4.605170),
+        ("ldm-scaled-linear", -5.343145, np.inf),
+        ("sit-linear-eps", -13.813510, 13.813510),
+        ("edm-repo-ve", -9.210340, 7.824046),
+        ("smalldiffusion", -4.605170, 7.824046),
+        ("kdiff-loguniform-karras", -8.764053, 9.210340),
+        ("pi0", -np.inf, 13.813510),
+        ("ztsnr-v", -np.inf, np.inf),
+        ("kdiff-v-diffusion-snr", -13.815511, 13.815511),
+        ("kdiff-cosine-interpolated-soft-min-snr", -13.815511, 13.815511),
+        ("simple-diffusion-shifted-cosine-eps", -17.772589, 12.227411),
+        ("diffusers-edm-style", -8.764053, 12.429216),
+        ("rectified-flow", -13.813510, np.inf),
+        ("jit", -np.inf, np.inf),
+    ],
+)
 def test_supports_are_the_known_ones(name, low, high):
     np.testing.assert_allclose(dv.objective(name).law.support(), (low, high), atol=1e-6)
 
@@ -267,9 +351,17 @@ def test_monotone_or_not_as_known(name):
 
 @pytest.mark.parametrize(
     ("name", "peak", "share"),
-    [("edm", -3.307777567, 0.0029), ("sd3", -3.375787961, 0.0051), ("p2-gamma1", -log(3), 0.0407), ("edm2", -3.158, None), ("ddpm-linear", -0.921886659, 0.0078),
-     ("iddpm-cosine", 0, 0.0375), ("min-snr-5-eps", 0, 0.0567), ("sit-linear-eps", 0, 0.0195)],
-)  # fmt: skip
+    [
+        ("edm", -3.307777567, 0.0029),
+        ("sd3", -3.375787961, 0.0051),
+        ("p2-gamma1", -log(3), 0.0407),
+        ("edm2", -3.158, None),
+        ("ddpm-linear", -0.921886659, 0.0078),
+        ("iddpm-cosine", 0, 0.0375),
+        ("min-snr-5-eps", 0, 0.0567),
+        ("sit-linear-eps", 0, 0.0195),
+    ],
+)
 def test_peaks_and_negative_shares_are_the_known_ones(name, peak, share):
     v = verdict(dv.objective(name))
     assert v.peak == pytest.approx(peak, abs=1e-3 if name == "edm2" else 2e-7)
@@ -283,18 +375,55 @@ def test_identical_weightings_form_the_known_classes():
         if len(group) > 1
     }
     assert classes == {
-        frozenset(["elbo", "vdm", "vdm-discrete", "score-sde-vp-likelihood", "score-sde-ve-likelihood", "score-sde-subvp-likelihood", "sit-linear-likelihood", "ncsnpp-ve", "ncsn", "ncsnv2", "edm-repo-ve", "smalldiffusion"]),
-        frozenset(["v-cosine", "pd-snr-plus-one", "kdiff-v-diffusion-karras", "fm-ot", "rectified-flow", "fm-ot-sigma-min", "fm-cosine", "sit-linear-eps-velocity-weighted"]),
-        frozenset(["iddpm-cosine", "pd-snr", "lucidrains-v", "lucidrains-x0"]), frozenset(["min-snr-5-eps", "min-snr-5-x", "min-snr-5-v"]),
-        frozenset(["edm", "consistency-models-karras", "kdiff-lognormal-karras"]), frozenset(["ddpm-linear", "score-sde-vp"]), frozenset(["ddpm-mu-unweighted", "fm-vp"]),
-        frozenset(["debiased-cosine", "sigmoid-bias0"]), frozenset(["fm-shift3", "diffusers-sd3-sigma-sqrt"]),
-    }  # fmt: skip
+        frozenset(
+            [
+                "elbo",
+                "vdm",
+                "vdm-discrete",
+                "score-sde-vp-likelihood",
+                "score-sde-ve-likelihood",
+                "score-sde-subvp-likelihood",
+                "sit-linear-likelihood",
+                "ncsnpp-ve",
+                "ncsn",
+                "ncsnv2",
+                "edm-repo-ve",
+                "smalldiffusion",
+            ]
+        ),
+        frozenset(
+            [
+                "v-cosine",
+                "pd-snr-plus-one",
+                "kdiff-v-diffusion-karras",
+                "fm-ot",
+                "rectified-flow",
+                "fm-ot-sigma-min",
+                "fm-cosine",
+                "sit-linear-eps-velocity-weighted",
+            ]
+        ),
+        frozenset(["iddpm-cosine", "pd-snr", "lucidrains-v", "lucidrains-x0"]),
+        frozenset(["min-snr-5-eps", "min-snr-5-x", "min-snr-5-v"]),
+        frozenset(["edm", "consistency-models-karras", "kdiff-lognormal-karras"]),
+        frozenset(["ddpm-linear", "score-sde-vp"]),
+        frozenset(["ddpm-mu-unweighted", "fm-vp"]),
+        frozenset(["debiased-cosine", "sigmoid-bias0"]),
+        frozenset(["fm-shift3", "diffusers-sd3-sigma-sqrt"]),
+    }
 
 
 @pytest.mark.parametrize(
     ("name", "of_w", "of_loss"),
-    [("elbo", 0.5, 0.069), ("fm-ot", 0.993, 0.5), ("iddpm-cosine", 0.5, 0.183), ("edm", 0.817, 0.312), ("sd3", 0.898, 0.5), ("sd3-cosmap", 0.989, 0.5)],
-)  # fmt: skip
+    [
+        ("elbo", 0.5, 0.069),
+        ("fm-ot", 0.993, 0.5),
+        ("iddpm-cosine", 0.5, 0.183),
+        ("edm", 0.817, 0.312),
+        ("sd3", 0.898, 0.5),
+        ("sd3-cosmap", 0.989, 0.5),
+    ],
+)
 def test_shares_below_zero_are_the_known_ones(name, of_w, of_loss):
     o = dv.objective(name)
     assert dv.share_below(o) == pytest.approx(of_w, abs=5.1e-4)

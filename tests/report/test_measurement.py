@@ -1,5 +1,7 @@
 """A probed loss beside the catalogue, in numbers, in words and as a picture."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 import diffviz as dv
 from diffviz.__main__ import main
 from diffviz.lab import losses as lab_losses
+from diffviz.probing import measure
 from diffviz.recipes import nearest
 
 CLOSED = {
@@ -60,8 +63,16 @@ def test_the_closest_entry_is_the_one_with_the_same_target(name, same, reports):
 
 
 def test_a_table_of_steps_agrees_with_its_own_discrete_objective(reports):
-    table = dv.from_diffusers({"_class_name": "DDPMScheduler", "num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02,
-                               "beta_schedule": "linear", "prediction_type": "epsilon"})  # fmt: skip
+    table = dv.from_diffusers(
+        {
+            "_class_name": "DDPMScheduler",
+            "num_train_timesteps": 1000,
+            "beta_start": 1e-4,
+            "beta_end": 0.02,
+            "beta_schedule": "linear",
+            "prediction_type": "epsilon",
+        }
+    )
     measured = reports["DDPM"]
     edges = measured.edges(40, 0.98)
     w, _ = measured.weighting(edges)
@@ -72,7 +83,7 @@ def test_a_table_of_steps_agrees_with_its_own_discrete_objective(reports):
 
 
 def test_a_table_under_the_loss_of_sd3_is_called_by_its_name(x):
-    """The lines of train_dreambooth_sd3.py: the outermost levels of the table stand for tails of the law, and alarm nobody."""
+    """The lines of train_dreambooth_sd3.py, whose outermost levels stand for tails of the law."""
     table = 1 - torch.arange(1000) / 1000
     table = 3 * table / (1 + 2 * table)
 
@@ -180,3 +191,28 @@ def test_the_command_line_says_what_is_wrong_with_a_loss(loss, says, capsys):
 def test_the_command_line_says_how_a_shape_is_written(shape, capsys):
     assert main(["probe", "diffviz.lab.losses:sd3", f"--shape={shape}"]) == 2
     assert "sizes such as 3,32,32" in capsys.readouterr().err
+
+
+def test_the_view_for_notebooks_shows_the_summary_and_the_curve(reports):
+    html = reports["SD3"]._repr_html_()
+    assert "equal to sd3 up to a constant" in html and "<polyline" in html
+
+
+def test_one_noise_level_has_a_summary_and_a_view_without_a_curve(x):
+    def loss(model, x):
+        noise = torch.randn_like(x)
+        return ((model(0.8 * x + 0.6 * noise, torch.zeros(len(x))) - noise) ** 2).mean()
+
+    report = dv.probe(loss, x)
+    assert "weighting:" not in str(report)
+    assert "<polyline" not in report._repr_html_() and "target" in report._repr_html_()
+    with pytest.raises(ValueError, match="one noise level"):
+        report.plot()
+
+
+def test_the_public_probe_has_the_arguments_of_the_measurement():
+    public = inspect.signature(dv.probe).parameters
+    inner = inspect.signature(measure.probe).parameters
+    assert {name: (p.kind, p.default) for name, p in public.items()} == {
+        name: (p.kind, p.default) for name, p in inner.items()
+    }

@@ -1,4 +1,4 @@
-"""Multipliers, and what a weighting says: monotone or not, negative share, shares below a level, comparison, tables."""
+"""Multipliers, tables, and what a weighting says: verdicts, shares and comparisons."""
 
 import numpy as np
 import pytest
@@ -16,27 +16,38 @@ from diffviz.theory.analysis import (
     equivalent,
     evaluate,
     loss_density,
-    rebase,
     share_below,
     verdict,
     window,
 )
 from diffviz.theory.paths import COSINE, LINEAR, vp_linear
 from diffviz.theory.tables import tabulated
+from diffviz.theory.weightings import rebase
 
 L = np.linspace(-20, 20, 401)
 SNR, SIGMA = exp(L), 1 / (1 + exp(L / 2))  # sigma of the linear path
 FORMULAS = {
-    "constant": (multipliers.constant, 1 + 0 * L), "snr": (multipliers.snr, SNR), "truncated": (multipliers.truncated_snr, np.where(SNR > 1, SNR, 1)),
-    "snr + 1": (multipliers.snr_plus_one, SNR + 1), "min-snr eps": (multipliers.min_snr(5), np.minimum(SNR, 5) / SNR),
-    "min-snr x": (multipliers.min_snr(5, "x"), np.minimum(SNR, 5)), "min-snr v": (multipliers.min_snr(5, "v"), np.minimum(SNR, 5) / (SNR + 1)),
-    "soft-min-snr": (multipliers.soft_min_snr(4), 1 / (SNR * (1 / SNR + 1 / 4)) ), "p2": (multipliers.p2(0.5, 2), 1 / (2 + SNR) ** 0.5),
-    "debiased": (multipliers.debiased(), 1 / np.sqrt(SNR)), "debiased, capped": (multipliers.debiased(1000), 1 / np.sqrt(np.minimum(SNR, 1000))),
-    "ELBO": (multipliers.likelihood(COSINE), 2 * np.pi * np.cosh(L / 2)), "sigmoid": (multipliers.sigmoid(2, COSINE), 2 * np.pi * np.cosh(L / 2) * exp(2) / (1 + exp(2 - L))),
-    "EDM": (multipliers.edm(0.5), (exp(-L) + 0.25) / (0.25 * exp(-L))), "sigma_sqrt": (multipliers.sigma_sqrt, SIGMA**-2.0),
+    "constant": (multipliers.constant, 1 + 0 * L),
+    "snr": (multipliers.snr, SNR),
+    "truncated": (multipliers.truncated_snr, np.where(SNR > 1, SNR, 1)),
+    "snr + 1": (multipliers.snr_plus_one, SNR + 1),
+    "min-snr eps": (multipliers.min_snr(5), np.minimum(SNR, 5) / SNR),
+    "min-snr x": (multipliers.min_snr(5, "x"), np.minimum(SNR, 5)),
+    "min-snr v": (multipliers.min_snr(5, "v"), np.minimum(SNR, 5) / (SNR + 1)),
+    "soft-min-snr": (multipliers.soft_min_snr(4), 1 / (SNR * (1 / SNR + 1 / 4))),
+    "p2": (multipliers.p2(0.5, 2), 1 / (2 + SNR) ** 0.5),
+    "debiased": (multipliers.debiased(), 1 / np.sqrt(SNR)),
+    "debiased, capped": (multipliers.debiased(1000), 1 / np.sqrt(np.minimum(SNR, 1000))),
+    "ELBO": (multipliers.likelihood(COSINE), 2 * np.pi * np.cosh(L / 2)),
+    "sigmoid": (
+        multipliers.sigmoid(2, COSINE),
+        2 * np.pi * np.cosh(L / 2) * exp(2) / (1 + exp(2 - L)),
+    ),
+    "EDM": (multipliers.edm(0.5), (exp(-L) + 0.25) / (0.25 * exp(-L))),
+    "sigma_sqrt": (multipliers.sigma_sqrt, SIGMA**-2.0),
     "CosMap": (multipliers.cosmap, 2 / (np.pi * (1 - 2 * SIGMA + 2 * SIGMA**2))),
     "bell": (multipliers.bell, exp(-2 * (SIGMA - 0.5) ** 2) - exp(-0.5)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("multiplier", "formula"), FORMULAS.values(), ids=FORMULAS)
@@ -108,7 +119,8 @@ def test_verdict_says_where_w_rises():
 
 
 def test_negative_share_is_the_signed_elbo_mixture():
-    # ∫ (w')₊ L / (w(end) L(end) + ∫ (−w')₊ L) for sech(λ/2), L(λ) = ½ log(1 + e^λ), by quadrature on each side of the mode
+    # ∫ (w')₊ L / (w(end) L(end) + ∫ (−w')₊ L) for sech(λ/2) and L(λ) = ½ log(1 + e^λ),
+    # by quadrature on each side of the mode
     slope = lambda l: -np.tanh(l / 2) / np.cosh(l / 2) / 2
     level = lambda l: np.logaddexp(0, l) / 2
     up = integrate.quad(lambda l: slope(l) * level(l), -20, 0)[0]
@@ -196,10 +208,10 @@ def test_rebase_is_the_base_of_the_objective_and_keeps_the_loss(name):
     }
     for base, by in factor.items():
         np.testing.assert_allclose(
-            rebase(o.weighting(grid), grid, base), o.weighting(grid) * by, rtol=1e-12
+            rebase(o.weighting(grid), grid, "eps", base), o.weighting(grid) * by, rtol=1e-12
         )
         np.testing.assert_allclose(
-            rebase(o.weighting(grid), grid, base), o.weighting(grid, base=base), rtol=1e-12
+            rebase(o.weighting(grid), grid, "eps", base), o.weighting(grid, base=base), rtol=1e-12
         )
 
 
@@ -250,11 +262,20 @@ def test_a_table_with_zeros_is_read_linearly():
 
 
 BAD = {
-    "one column": ([[1.0], [2.0]], "two columns"), "a row": ([1.0, 2.0], "two columns"), "three columns": ([[1, 2, 3], [2, 3, 4]], "two columns"),
-    "one row": ([[1.0, 2.0]], "two rows"), "empty": ([], "two columns"), "unsorted": ([[1, 1], [0, 1]], "strictly increasing"), "repeated": ([[0, 1], [0, 1]], "strictly increasing"),
-    "NaN w": ([[0, 1], [1, np.nan]], "finite"), "infinite w": ([[0, 1], [1, np.inf]], "finite"), "NaN level": ([[np.nan, 1], [1, 1]], "finite"),
-    "negative": ([[0, 1], [1, -1]], ">= 0"), "all zero": ([[0, 0], [1, 0]], "somewhere positive"), "words": ([["a", "b"], ["c", "d"]], "table of numbers"),
-}  # fmt: skip
+    "one column": ([[1.0], [2.0]], "two columns"),
+    "a row": ([1.0, 2.0], "two columns"),
+    "three columns": ([[1, 2, 3], [2, 3, 4]], "two columns"),
+    "one row": ([[1.0, 2.0]], "two rows"),
+    "empty": ([], "two columns"),
+    "unsorted": ([[1, 1], [0, 1]], "strictly increasing"),
+    "repeated": ([[0, 1], [0, 1]], "strictly increasing"),
+    "NaN w": ([[0, 1], [1, np.nan]], "finite"),
+    "infinite w": ([[0, 1], [1, np.inf]], "finite"),
+    "NaN level": ([[np.nan, 1], [1, 1]], "finite"),
+    "negative": ([[0, 1], [1, -1]], ">= 0"),
+    "all zero": ([[0, 0], [1, 0]], "somewhere positive"),
+    "words": ([["a", "b"], ["c", "d"]], "table of numbers"),
+}
 
 
 @pytest.mark.parametrize(("table", "says"), BAD.values(), ids=BAD)
@@ -274,15 +295,33 @@ def test_a_csv_of_words_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("make", "says"),
-    [(lambda: multipliers.min_snr(0), "gamma"), (lambda: multipliers.min_snr(-5), "gamma"), (lambda: multipliers.min_snr(np.nan), "gamma"), (lambda: multipliers.min_snr(5, "u"), "eps, x, v"),
-     (lambda: multipliers.soft_min_snr(0), "gamma"), (lambda: multipliers.p2(0), "gamma"), (lambda: multipliers.p2(1, 0), "k must"), (lambda: multipliers.debiased(0), "cap"),
-     (lambda: multipliers.debiased(np.nan), "cap"), (lambda: multipliers.sigmoid(np.inf, COSINE), "bias"), (lambda: multipliers.edm(0), "sigma_data"),
-     (lambda: multipliers.edm_monotonic(std=0), "std"), (lambda: verdict(np.ones_like, L[::-1]), "increasing"), (lambda: verdict(np.ones_like, [0, np.nan]), "finite"),
-     (lambda: verdict(np.ones(3)), "need their grid"), (lambda: verdict(lambda l: l, L), ">= 0"), (lambda: verdict(lambda l: l * np.nan, L), "finite"),
-     (lambda: verdict(np.ones(5), L), "shape"), (lambda: augmentation_density(np.ones(3), [0, 0, 1]), "increasing"), (lambda: augmentation_density([1, np.inf], [0, 1]), "finite"),
-     (lambda: evaluate(np.ones(3), np.zeros(4)), "shape"), (lambda: loss_density(lambda l: -1 + 0 * l, L), ">= 0"), (lambda: rebase(np.ones(2), np.zeros(2), "F"), "one of eps"),
-     (lambda: compare(np.ones_like, np.ones_like, [1.0]), "increasing")],
-)  # fmt: skip
+    [
+        (lambda: multipliers.min_snr(0), "gamma"),
+        (lambda: multipliers.min_snr(-5), "gamma"),
+        (lambda: multipliers.min_snr(np.nan), "gamma"),
+        (lambda: multipliers.min_snr(5, "u"), "eps, x, v"),
+        (lambda: multipliers.soft_min_snr(0), "gamma"),
+        (lambda: multipliers.p2(0), "gamma"),
+        (lambda: multipliers.p2(1, 0), "k must"),
+        (lambda: multipliers.debiased(0), "cap"),
+        (lambda: multipliers.debiased(np.nan), "cap"),
+        (lambda: multipliers.sigmoid(np.inf, COSINE), "bias"),
+        (lambda: multipliers.edm(0), "sigma_data"),
+        (lambda: multipliers.edm_monotonic(std=0), "std"),
+        (lambda: verdict(np.ones_like, L[::-1]), "increasing"),
+        (lambda: verdict(np.ones_like, [0, np.nan]), "finite"),
+        (lambda: verdict(np.ones(3)), "need their grid"),
+        (lambda: verdict(lambda l: l, L), ">= 0"),
+        (lambda: verdict(lambda l: l * np.nan, L), "finite"),
+        (lambda: verdict(np.ones(5), L), "shape"),
+        (lambda: augmentation_density(np.ones(3), [0, 0, 1]), "increasing"),
+        (lambda: augmentation_density([1, np.inf], [0, 1]), "finite"),
+        (lambda: evaluate(np.ones(3), np.zeros(4)), "shape"),
+        (lambda: loss_density(lambda l: -1 + 0 * l, L), ">= 0"),
+        (lambda: rebase(np.ones(2), np.zeros(2), "eps", "F"), "one of eps"),
+        (lambda: compare(np.ones_like, np.ones_like, [1.0]), "increasing"),
+    ],
+)
 def test_bad_values_are_refused_by_name(make, says):
     with pytest.raises(ValueError, match=says):
         make()

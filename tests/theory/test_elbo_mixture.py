@@ -28,7 +28,7 @@ def test_the_signed_mixture_is_the_weighted_loss_on_a_gaussian(name):
 
 @pytest.fixture(scope="module", params=["gmm1", "ring8"])
 def curves(request):
-    """e(λ) by the mean of Cov[eps|z], L(λ) = I(x; z_λ) by the entropy of z: different integrals, as Chebyshev series."""
+    """e(λ) from Cov[eps|z] and L(λ) = I(x; z_λ) from the entropy of z, as Chebyshev series."""
     toy, d = toys.toy(request.param), toys.toy(request.param).law.means.shape[1]
     noise = lambda level: d / 2 * np.log(2 * np.pi * np.e * expit(-level))
     fit = lambda f: np.polynomial.Chebyshev.interpolate(f, 110, [-6, 8])
@@ -125,7 +125,7 @@ def test_the_gain_has_its_closed_form_or_that_of_adaptive_quadrature(w, scale, c
 
 
 def test_the_gain_is_what_the_loss_makes_of_a_moved_gaussian():
-    """N(0, c) against N(m, c), for single x: errors in closed form, 200,000 draws of level and noise."""
+    """N(0, c) against N(m, c) for single x, by 200,000 draws of level and noise."""
     rng, c, m = np.random.default_rng(0), 0.5, 0.7
     level, factor = W["sd3"].draw(200_000, rng)
     alpha, sigma, eps = expit(level) ** 0.5, expit(-level) ** 0.5, rng.standard_normal(200_000)

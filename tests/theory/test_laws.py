@@ -1,4 +1,4 @@
-"""Densities over log-SNR: mass one, inverses, closed forms, and the samplers of the codes they come from."""
+"""Densities over log-SNR: mass one, inverses, closed forms, and the samplers of their codes."""
 
 import numpy as np
 import pytest
@@ -11,14 +11,24 @@ from diffviz.theory import laws, paths
 from diffviz.theory.paths import COSINE, LINEAR
 
 TIMES = {
-    "logit-normal": laws.logit_normal(0.5, 0.6), "mode(1.29)": laws.mode(1.29), "mode(-0.5)": laws.mode(-0.5),
-    "CosMap": laws.cosmap(), "U": laws.u_shaped(4), "stretched": laws.stretched(laws.u_shaped(4), 0.1, 0.9), "Beta": stats.beta(1.5, 1),
-}  # fmt: skip
+    "logit-normal": laws.logit_normal(0.5, 0.6),
+    "mode(1.29)": laws.mode(1.29),
+    "mode(-0.5)": laws.mode(-0.5),
+    "CosMap": laws.cosmap(),
+    "U": laws.u_shaped(4),
+    "stretched": laws.stretched(laws.u_shaped(4), 0.1, 0.9),
+    "Beta": stats.beta(1.5, 1),
+}
 LAWS = TIMES | {
-    "lower of two": laws.lower_of_two(stats.norm(0.8, 2)), "truncated": laws.truncated(stats.norm(1, 2), -3, 2.5),
-    "split": laws.split_lognormal_sigma(-1.2, 0.8, 1.6), "log-uniform": laws.loguniform_sigma(0.01, 80), "log-logistic": laws.loglogistic_sigma(-0.7, 0.5),
-    "log-normal": laws.logit_normal_logsnr(-1.2, 1.2), "logit-normal λ": laws.logit_normal_logsnr(0.5, 0.6, 3), "atoms": laws.atoms([-3.0, 0.0, 0.5, 4.0], [1, 2, 3, 4]),
-}  # fmt: skip
+    "lower of two": laws.lower_of_two(stats.norm(0.8, 2)),
+    "truncated": laws.truncated(stats.norm(1, 2), -3, 2.5),
+    "split": laws.split_lognormal_sigma(-1.2, 0.8, 1.6),
+    "log-uniform": laws.loguniform_sigma(0.01, 80),
+    "log-logistic": laws.loglogistic_sigma(-0.7, 0.5),
+    "log-normal": laws.logit_normal_logsnr(-1.2, 1.2),
+    "logit-normal λ": laws.logit_normal_logsnr(0.5, 0.6, 3),
+    "atoms": laws.atoms([-3.0, 0.0, 0.5, 4.0], [1, 2, 3, 4]),
+}
 LAWS |= {
     f"{t} on {path.name}": paths.push_forward(law, path)
     for t, law in TIMES.items()
@@ -88,18 +98,42 @@ def split_lognormal(u, n):  # k-diffusion utils.rand_split_log_normal
 
 
 SAMPLERS = {
-    "SD3 lognorm(0.5, 0.6)": (lambda u, n: logsnr_of_time(expit(0.5 + 0.6 * n)), laws.logit_normal_logsnr(0.5, 0.6)),
-    "SD3 lognorm(0, 1), shift 3": (lambda u, n: logsnr_of_time(3 * expit(n) / (1 + 2 * expit(n))), laws.logit_normal_logsnr(0, 1, 3)),
-    "SD3 mode(1.29)": (lambda u, n: logsnr_of_time(1 - u - 1.29 * (np.cos(pi / 2 * u) ** 2 - 1 + u)), paths.push_forward(laws.mode(1.29), LINEAR)),
-    "SD3 CosMap": (lambda u, n: logsnr_of_time(1 - 1 / (np.tan(pi / 2 * u) + 1)), paths.push_forward(laws.cosmap(), LINEAR)),
+    "SD3 lognorm(0.5, 0.6)": (
+        lambda u, n: logsnr_of_time(expit(0.5 + 0.6 * n)),
+        laws.logit_normal_logsnr(0.5, 0.6),
+    ),
+    "SD3 lognorm(0, 1), shift 3": (
+        lambda u, n: logsnr_of_time(3 * expit(n) / (1 + 2 * expit(n))),
+        laws.logit_normal_logsnr(0, 1, 3),
+    ),
+    "SD3 mode(1.29)": (
+        lambda u, n: logsnr_of_time(1 - u - 1.29 * (np.cos(pi / 2 * u) ** 2 - 1 + u)),
+        paths.push_forward(laws.mode(1.29), LINEAR),
+    ),
+    "SD3 CosMap": (
+        lambda u, n: logsnr_of_time(1 - 1 / (np.tan(pi / 2 * u) + 1)),
+        paths.push_forward(laws.cosmap(), LINEAR),
+    ),
     "EDM": (lambda u, n: -2 * (1.2 * n - 1.2), laws.logit_normal_logsnr(-1.2, 1.2)),
-    "k-diffusion log-logistic": (lambda u, n: -2 * (log(0.5) + 0.5 * (log(u) - np.log1p(-u))), laws.loglogistic_sigma(log(0.5), 0.5)),
-    "k-diffusion log-uniform": (lambda u, n: -2 * (log(0.01) + u * log(80 / 0.01)), laws.loguniform_sigma(0.01, 80)),
-    "k-diffusion split log-normal": (lambda u, n: -2 * log(split_lognormal(u, n)), laws.split_lognormal_sigma(-1.2, 0.8, 1.6)),
+    "k-diffusion log-logistic": (
+        lambda u, n: -2 * (log(0.5) + 0.5 * (log(u) - np.log1p(-u))),
+        laws.loglogistic_sigma(log(0.5), 0.5),
+    ),
+    "k-diffusion log-uniform": (
+        lambda u, n: -2 * (log(0.01) + u * log(80 / 0.01)),
+        laws.loguniform_sigma(0.01, 80),
+    ),
+    "k-diffusion split log-normal": (
+        lambda u, n: -2 * log(split_lognormal(u, n)),
+        laws.split_lognormal_sigma(-1.2, 0.8, 1.6),
+    ),
     "pi0": (lambda u, n: logsnr_of_time(0.999 * u ** (1 / 1.5) + 0.001), dv.objective("pi0").law),
-    "DDPM": (lambda u, n: (lambda b: -b - log(-np.expm1(-b)))(0.1 * u + 9.95 * u**2), dv.objective("ddpm-linear").law),
+    "DDPM": (
+        lambda u, n: (lambda b: -b - log(-np.expm1(-b)))(0.1 * u + 9.95 * u**2),
+        dv.objective("ddpm-linear").law,
+    ),
     "iDDPM": (lambda u, n: -2 * log(np.tan(pi / 2 * u)), dv.objective("iddpm-cosine").law),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("sampler", "law"), SAMPLERS.values(), ids=SAMPLERS)
@@ -188,15 +222,28 @@ def test_a_truncated_law_is_the_conditioned_one():
 
 @pytest.mark.parametrize(
     ("make", "says"),
-    [(lambda: paths.push_forward(stats.norm(), LINEAR), r"\[0, 1\]"), (lambda: paths.push_forward(stats.uniform(0, 1.1), LINEAR), r"\[0, 1\]"),
-     (lambda: laws.logit_normal(0, 0), "std"), (lambda: laws.logit_normal_logsnr(0, -1), "std"), (lambda: laws.logit_normal_logsnr(0, 1, 0), "shift"),
-     (lambda: laws.logit_normal_logsnr(0, np.nan), "std"), (lambda: laws.loglogistic_sigma(0, 0), "scale"), (lambda: laws.loguniform_sigma(1, 1), "high/low"),
-     (lambda: laws.loguniform_sigma(0, 1), "low"), (lambda: laws.split_lognormal_sigma(0, 0, 1), "below"), (lambda: laws.split_lognormal_sigma(0, 1, 0), "above"),
-     (lambda: laws.split_lognormal_sigma(np.nan, 1, 1), "mean must be finite"),
-     (lambda: laws.mode(1.76), "not monotone"), (lambda: laws.mode(-1.1), "not monotone"), (lambda: laws.mode(np.nan), "mode scale"),
-     (lambda: laws.u_shaped(0), "a must"), (lambda: laws.stretched(stats.uniform(), 1, 1), "high - low"), (lambda: laws.truncated(stats.uniform(), 2, 3), "mass"),
-     (lambda: laws.truncated(stats.norm(), 2, 1), "mass")],
-)  # fmt: skip
+    [
+        (lambda: paths.push_forward(stats.norm(), LINEAR), r"\[0, 1\]"),
+        (lambda: paths.push_forward(stats.uniform(0, 1.1), LINEAR), r"\[0, 1\]"),
+        (lambda: laws.logit_normal(0, 0), "std"),
+        (lambda: laws.logit_normal_logsnr(0, -1), "std"),
+        (lambda: laws.logit_normal_logsnr(0, 1, 0), "shift"),
+        (lambda: laws.logit_normal_logsnr(0, np.nan), "std"),
+        (lambda: laws.loglogistic_sigma(0, 0), "scale"),
+        (lambda: laws.loguniform_sigma(1, 1), "high/low"),
+        (lambda: laws.loguniform_sigma(0, 1), "low"),
+        (lambda: laws.split_lognormal_sigma(0, 0, 1), "below"),
+        (lambda: laws.split_lognormal_sigma(0, 1, 0), "above"),
+        (lambda: laws.split_lognormal_sigma(np.nan, 1, 1), "mean must be finite"),
+        (lambda: laws.mode(1.76), "not monotone"),
+        (lambda: laws.mode(-1.1), "not monotone"),
+        (lambda: laws.mode(np.nan), "mode scale"),
+        (lambda: laws.u_shaped(0), "a must"),
+        (lambda: laws.stretched(stats.uniform(), 1, 1), "high - low"),
+        (lambda: laws.truncated(stats.uniform(), 2, 3), "mass"),
+        (lambda: laws.truncated(stats.norm(), 2, 1), "mass"),
+    ],
+)
 def test_bad_values_are_refused_by_name(make, says):
     with pytest.raises(ValueError, match=says):
         make()

@@ -1,4 +1,4 @@
-"""An objective: w = 2 c gain² p in every base, unbiased draws, the parametric families, and what is refused."""
+"""An objective: w = 2 c gain² p in every base, unbiased draws, families, and what is refused."""
 
 import numpy as np
 import pytest
@@ -152,10 +152,17 @@ def test_an_objective_from_a_table_stays_on_the_table():
 
 
 SAME = {
-    "flow logit-normal": ("sd3-shift3", {"mean": 0, "std": 1, "shift": 3}), "flow uniform t": ("fm-shift3", {"shift": 3}), "flow mode": ("sd3-mode-1.29", {"scale": 1.29}),
-    "EDM": ("edm2", {"mean": -0.4, "std": 1.0}), "sigmoid": ("sigmoid-bias2", {"bias": 2}), "Min-SNR": ("min-snr-5-x", {"gamma": 5}), "soft-Min-SNR": ("soft-min-snr-4", {"gamma": 4}),
-    "P2": ("p2-gamma0.5", {"gamma": 0.5}), "Laplace": ("laplace-eps", {"scale": 0.5}), "cosine shifted": ("simple-diffusion-shifted-cosine-eps", {"shift": 4}),
-}  # fmt: skip
+    "flow logit-normal": ("sd3-shift3", {"mean": 0, "std": 1, "shift": 3}),
+    "flow uniform t": ("fm-shift3", {"shift": 3}),
+    "flow mode": ("sd3-mode-1.29", {"scale": 1.29}),
+    "EDM": ("edm2", {"mean": -0.4, "std": 1.0}),
+    "sigmoid": ("sigmoid-bias2", {"bias": 2}),
+    "Min-SNR": ("min-snr-5-x", {"gamma": 5}),
+    "soft-Min-SNR": ("soft-min-snr-4", {"gamma": 4}),
+    "P2": ("p2-gamma0.5", {"gamma": 0.5}),
+    "Laplace": ("laplace-eps", {"scale": 0.5}),
+    "cosine shifted": ("simple-diffusion-shifted-cosine-eps", {"shift": 4}),
+}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -228,12 +235,25 @@ def test_a_density_outside_its_paths_range_is_refused(density):
 
 @pytest.mark.parametrize(
     ("act", "says"),
-    [(lambda: dv.objective("edm").weighting(0.0, base="score"), "unknown base 'score'"), (lambda: dv.objective("edm").draw(0, np.random.default_rng()), "at least 1"),
-     (lambda: from_weighting([[1.0], [2.0]]), "two columns"), (lambda: from_weighting(lambda l: -1 + 0 * l).weighting(0.0), ">= 0"), (lambda: families.flow(0, 0), "std"),
-     (lambda: families.flow(0, 1, -1), "shift"), (lambda: families.flow_uniform(0), "shift"), (lambda: families.edm(sigma_data=0), "sigma_data"), (lambda: families.edm(std=-1), "std"),
-     (lambda: families.sigmoid(np.nan), "bias"), (lambda: families.min_snr(0), "gamma"), (lambda: families.soft_min_snr(-1), "gamma"), (lambda: families.p2(0), "gamma"),
-     (lambda: families.mode(5), "not monotone"), (lambda: families.laplace(0, 0), "scale"), (lambda: families.cosine(0), "shift")],
-)  # fmt: skip
+    [
+        (lambda: dv.objective("edm").weighting(0.0, base="score"), "unknown base 'score'"),
+        (lambda: dv.objective("edm").draw(0, np.random.default_rng()), "at least 1"),
+        (lambda: from_weighting([[1.0], [2.0]]), "two columns"),
+        (lambda: from_weighting(lambda l: -1 + 0 * l).weighting(0.0), ">= 0"),
+        (lambda: families.flow(0, 0), "std"),
+        (lambda: families.flow(0, 1, -1), "shift"),
+        (lambda: families.flow_uniform(0), "shift"),
+        (lambda: families.edm(sigma_data=0), "sigma_data"),
+        (lambda: families.edm(std=-1), "std"),
+        (lambda: families.sigmoid(np.nan), "bias"),
+        (lambda: families.min_snr(0), "gamma"),
+        (lambda: families.soft_min_snr(-1), "gamma"),
+        (lambda: families.p2(0), "gamma"),
+        (lambda: families.mode(5), "not monotone"),
+        (lambda: families.laplace(0, 0), "scale"),
+        (lambda: families.cosine(0), "shift"),
+    ],
+)
 def test_bad_values_are_refused_by_name(act, says):
     with pytest.raises(ValueError, match=says):
         act()
@@ -260,7 +280,7 @@ def test_repr_names_target_path_and_source():
     [(0, np.random.default_rng(0)), (2.5, np.random.default_rng(0)), (3, None), (3, 0)],
 )
 def test_draw_refuses_what_is_no_number_or_no_generator(n, rng):
-    with pytest.raises(ValueError, match="default_rng"):
+    with pytest.raises((TypeError, ValueError), match=r"n must be|default_rng"):
         dv.objective("edm").draw(n, rng)
 
 
@@ -273,7 +293,7 @@ def test_a_logsnr_at_which_the_factor_overflows_is_named():
     "bad", [{"w": lambda l: 1.0}, {"w": lambda l: np.ones(3)}, {"w": np.exp, "law": "norm"}]
 )
 def test_a_weighting_or_density_of_the_wrong_kind_is_refused_when_built(bad):
-    with pytest.raises(ValueError, match="frozen SciPy distribution"):
+    with pytest.raises((TypeError, ValueError), match=r"frozen SciPy dist|one value for each λ"):
         from_weighting(**bad)
 
 

@@ -1,4 +1,4 @@
-"""Targets a x + b eps: the gain rule, exact conversions between all of them, and the velocity as the path's own derivative."""
+"""Targets a x + b eps: the gain rule, conversions, and the velocity as a derivative."""
 
 import numpy as np
 import pytest
@@ -13,11 +13,28 @@ from diffviz.theory.targets import BASES, EPS, SCORE, TARGETS, F, U, V, X, base_
 PATHS = {
     path.name: path
     for path in (
-        LINEAR, COSINE, paths.vp_linear(), paths.scaled_linear(), paths.sub_vp(), paths.ve(0.01, 50), paths.edm(), paths.karras(), paths.sigmoid(), paths.power(2),
-        paths.linear_vp(), paths.icfm(0.1), paths.sigma_min_path(1e-4), paths.cosine(0.008), paths.zero_terminal_snr(paths.scaled_linear()), paths.uniform_logsnr(-5, 13.3),
-        paths.shifted(LINEAR, 3), paths.shifted(COSINE, 0.25), paths.from_density(stats.laplace(0, 2)), paths.from_density(stats.cauchy(0, 1)),
+        LINEAR,
+        COSINE,
+        paths.vp_linear(),
+        paths.scaled_linear(),
+        paths.sub_vp(),
+        paths.ve(0.01, 50),
+        paths.edm(),
+        paths.karras(),
+        paths.sigmoid(),
+        paths.power(2),
+        paths.linear_vp(),
+        paths.icfm(0.1),
+        paths.sigma_min_path(1e-4),
+        paths.cosine(0.008),
+        paths.zero_terminal_snr(paths.scaled_linear()),
+        paths.uniform_logsnr(-5, 13.3),
+        paths.shifted(LINEAR, 3),
+        paths.shifted(COSINE, 0.25),
+        paths.from_density(stats.laplace(0, 2)),
+        paths.from_density(stats.cauchy(0, 1)),
     )
-}  # fmt: skip
+}
 KINDS = {**TARGETS, "F(1)": targets.edm_output(1.0), "mu": targets.PREVIOUS}
 TIMES = np.array([0.05, 0.3, 0.6, 0.93])
 

@@ -1,0 +1,87 @@
+"""The nearest entries of measurements that are made from closed forms, without a probe."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import diffviz as dv
+from diffviz.recipes import closest, nearest
+
+
+@dataclass
+class Known:
+    """A measured loss whose weighting is that of an objective."""
+
+    objective: dv.Objective
+    kind: str = "eps"
+    discrete: bool = False
+    error: float = 1e-4
+
+    def edges(self, bins=160, mass=0.998):
+        tail = (1 - mass) / 2
+        return np.linspace(*self.objective.law.ppf([tail, 1 - tail]), bins + 1)
+
+    def weighting(self, edges):
+        nodes, weights = np.polynomial.legendre.leggauss(12)
+        middles = (edges[1:] + edges[:-1]) / 2
+        fine = middles + np.diff(edges) / 2 * nodes[:, None]
+        w = 7 * weights @ self.objective.weighting(fine)
+        return w, self.error * w
+
+
+@pytest.mark.parametrize("name", ["edm", "sd3", "laplace-eps", "elbo"])
+def test_an_entry_is_nearest_to_itself_up_to_a_constant(name):
+    match = closest(Known(dv.objective(name)), 1)[0]
+    assert match.deviation < 1e-3 and match.mass == 0.998
+    assert dv.compare(dv.objective(match.name), dv.objective(name)).deviation < 1e-3
+
+
+def test_of_equals_the_one_with_the_same_target_comes_first():
+    flow = dv.objective("fm-ot")
+    assert closest(Known(flow, kind="u"), 1)[0].name == "fm-ot"
+    first = closest(Known(flow, kind="v"), 1)[0].name
+    assert dv.objective(first).target.name == "v"
+
+
+def test_matches_come_nearest_first_and_as_many_as_asked():
+    matches = closest(Known(dv.objective("sd3")), np.int64(5))
+    deviations = [round(match.deviation, 3) for match in matches]
+    assert len(matches) == 5 and deviations == sorted(deviations)
+
+
+def test_the_deviation_is_the_largest_and_its_place_is_named():
+    bent = dv.from_weighting(
+        lambda logsnr: np.exp(-logsnr / 2) * np.where(logsnr > 4, 1.3, 1.0), stats.norm(0, 2)
+    )
+    matches = {match.name: match for match in closest(Known(bent, kind="u"), 104)}
+    assert matches["fm-ot"].deviation == pytest.approx(0.3, abs=1e-3)
+    assert matches["fm-ot"].at > 4
+    assert matches["fm-ot"].error == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("rough", [{"discrete": True}, {"error": 0.05}])
+def test_rough_measurements_are_compared_in_wide_bins(rough):
+    match = closest(Known(dv.objective("fm-ot"), **rough), 1)[0]
+    assert match.mass == 0.98
+
+
+def test_entries_without_support_there_are_left_out():
+    names = [match.name for match in closest(Known(dv.objective("fm-ot")), 104)]
+    assert "ncsn" not in names and "fm-ot" in names
+
+
+@pytest.mark.parametrize(
+    ("measured", "k", "error", "says"),
+    [
+        (None, 0, ValueError, "k must be at least 1"),
+        (None, 1.5, TypeError, "k must be a whole number"),
+        (None, True, TypeError, "k must be a whole number"),
+        ("edm", 1, TypeError, "measured must be what dv.probe returns, got str"),
+        (dv.objective("edm"), 1, TypeError, "dv.compare takes two objectives"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(measured, k, error, says):
+    with pytest.raises(error, match=says):
+        nearest.closest(Known(dv.objective("edm")) if measured is None else measured, k)
