@@ -4,7 +4,6 @@ import math
 import warnings
 from functools import partial
 from itertools import pairwise
-from pathlib import Path as File
 from types import SimpleNamespace
 
 import diffusers
@@ -14,6 +13,7 @@ import torch
 from scipy import fft, interpolate, stats
 
 import diffviz as dv
+from diffviz.data.files import FOLDER
 from diffviz.lab.experiments.sampling import between
 from diffviz.sampling import couplings, grids
 from diffviz.sampling.integrate import Stopped
@@ -80,6 +80,11 @@ def start():
 @pytest.fixture(scope="module")
 def best(start):
     return dv.sample(mixture, [LOW, HIGH], solver="adaptive", start=start).z[-1]
+
+
+def step(solver, **options):
+    """One step on the mixture."""
+    return dv.sample(mixture, [0, 1], solver=solver, n=2, **options)
 
 
 def order_of(solver, grid, start, best):
@@ -567,7 +572,7 @@ def test_with_the_spectrum_of_images_the_exact_denoiser_is_early_done_on_some_gr
 
 
 def test_on_the_photos_at_hand_cosine_is_done_before_flow_and_both_long_before_the_others():
-    with np.load(File(__file__).parents[1] / "data" / "photos.npz") as photos:
+    with np.load(FOLDER / "photos.npz") as photos:
         images = (
             np.stack(
                 [photos[name] for name in ("camera", "astronaut", "coffee", "chelsea", "rocket")]
@@ -607,7 +612,7 @@ def kernel(points, std):
 
 
 def digits():
-    with np.load(File(__file__).parents[1] / "data" / "digits.npz") as file:
+    with np.load(FOLDER / "digits.npz") as file:
         points = torch.from_numpy(file["images"].reshape(-1, 64).astype(float))
     points = (points - points.mean(0)) / points.var(0).mean().sqrt()
     return kernel(points / math.sqrt(1 + 0.05**2), 0.05)
@@ -756,47 +761,68 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "error", "says"),
     [
-        (lambda: dv.sample(mixture, [0, 1], solver="hein"), "heun"),
-        (lambda: dv.sample(mixture, [0, 1], n=0), "n >= 1"),
-        (lambda: dv.sample(mixture, [0, 1], n=2.5), "whole n >= 1.* got 2.5"),
-        (lambda: dv.sample(mixture, [0, 1], n=math.nan), "n >= 1.* got nan"),
-        (lambda: dv.sample(mixture, [0, 1], start=np.zeros((3, 2))), "a tensor start"),
+        (lambda: dv.sample(mixture, [0, 1], solver="hein"), ValueError, "did you mean 'heun'"),
+        (lambda: dv.sample(mixture, [0, 1], solver=3), TypeError, "a name or a function, got 3"),
+        (lambda: dv.sample(mixture, [0, 1], n=0), ValueError, "n must be at least 1, got 0"),
+        (lambda: dv.sample(mixture, [0, 1], n=2.5), TypeError, "n must be a whole number.* 2.5"),
+        (lambda: dv.sample(mixture, [0, 1], n=math.nan), TypeError, "n must be a whole .* nan"),
+        (lambda: dv.sample(mixture, [0, 1], n=True), TypeError, "n must be a whole .* True"),
+        (lambda: dv.sample(3, [0, 1]), TypeError, "must have denoise"),
+        (lambda: dv.sample(mixture, [0, 1], generator=0), TypeError, "must be a torch.Generator"),
+        (lambda: dv.sample(mixture, [0, 1], start="z"), TypeError, "start must hold real numbers"),
+        (lambda: dv.sample(mixture, ["a", "b"]), TypeError, "the grid.* must hold real numbers"),
         *(
-            (partial(dv.sample, mixture, [0, 1], solver="ab3", std=one), "std must")
+            (partial(dv.sample, mixture, [0, 1], solver="ab3", std=one), ValueError, "std must")
             for one in (-1, 0, math.nan, math.inf)
         ),
-        (lambda: dv.sample(mixture.denoise, [0, 1]), "mean"),
-        (lambda: dv.sample(mixture, [0, 1], solver="ddim", eta=1.5), r"\[0, 1\]"),
-        (lambda: dv.sample(mixture, [0, 1], solver="ddim", eta=math.nan), r"\[0, 1\]"),
-        (lambda: dv.sample(mixture, [0, 1], churn=-1), "churn >= 0"),
-        (lambda: dv.sample(mixture, [0, 1], churn=math.nan), "churn >= 0"),
-        (lambda: dv.sample(mixture, [0, 1], churn=1, low=2, high=1), "low < high"),
+        (lambda: dv.sample(mixture.denoise, [0, 1]), ValueError, "mean"),
+        (lambda: step("ddim", eta=1.5), ValueError, r"eta must lie in \[0, 1\], got 1.5"),
+        (lambda: step("ddim", eta=math.nan), ValueError, "eta must be finite, got nan"),
+        (lambda: step("ddim", eta="much"), TypeError, "eta must hold real numbers"),
+        (lambda: step("heun", churn=-1), ValueError, r"churn must lie in \[0, inf\], got -1"),
+        (lambda: step("heun", churn=math.nan), ValueError, "churn must be finite"),
+        (lambda: step("heun", churn=1, low=2, high=1), ValueError, "low < high"),
+        (lambda: step("heun", churn=1, low=math.nan), ValueError, "low < high"),
+        (lambda: step("heun", inflate=0), ValueError, "inflate must be .* > 0, got 0"),
+        (lambda: step("ddim", eta=True), TypeError, "eta must be a number, got True"),
         (
             lambda: dv.sample(mixture, [-20, 1], solver="euler", path=paths.karras()),
+            ValueError,
             "Karras.* -8.764",
         ),
-        (lambda: dv.sample(mixture, [0, 1], solver="euler", eta=-1), "eta >= 0"),
-        (lambda: grids.grid(stats.norm(), 0, -1, 1), "steps >= 1"),
-        (lambda: grids.grid(stats.norm(), 2.5, -1, 1), "whole steps"),
-        (lambda: grids.grid(stats.norm(), 3, -math.inf, 1), "low < high; got 3, -inf, 1"),
-        (lambda: grids.grid(stats.norm(), 3, math.nan, 1), "low < high; got 3, nan, 1"),
-        (lambda: grids.grid(LINEAR, 3), "as path.schedule"),
-        (lambda: grids.grid(stats.uniform(), 3, 1, 0), "low < high"),
-        (lambda: grids.grid(stats.uniform(), 3, 5, 6), "mass"),
-        (lambda: prediction_weights([0, 1], "adaptive"), "fixed steps"),
-        (lambda: error_law(dv.sample(gaussian, [0, 1, 2], solver="ddim", start=ONE)), "heun"),
-        (lambda: explained(dv.sample(lambda z, l: 0 * z, [0, 1], start=ONE)), "band 0 of 1"),
-        (lambda: explained(dv.sample(gaussian, [0, 1], start=ONE), [0, 1]), "of images"),
+        (lambda: step("euler", eta=-1), ValueError, r"eta must lie in \[0, inf\], got -1"),
+        (lambda: dv.grid(stats.norm(), 0, -1, 1), ValueError, "steps must be at least 1, got 0"),
+        (lambda: dv.grid(stats.norm(), 2.5, -1, 1), TypeError, "steps must be a whole number"),
+        (lambda: dv.grid(stats.norm(), 3, -math.inf, 1), ValueError, "must be finite .* -inf"),
+        (lambda: dv.grid(stats.norm(), 3, math.nan, 1), ValueError, "low must not be NaN"),
+        (lambda: dv.grid(stats.norm(), 3, [0, 1], 2), ValueError, "low must be one number"),
+        (lambda: dv.grid(stats.norm(), 3, 0, "much"), TypeError, "high must hold real numbers"),
+        (lambda: dv.grid(LINEAR, 3), TypeError, "as path.schedule"),
+        (lambda: dv.grid(stats.uniform(), 3, 1, 0), ValueError, "low < high"),
+        (lambda: dv.grid(stats.uniform(), 3, 5, 6), ValueError, "no mass .* support is 0 to 1"),
+        (lambda: prediction_weights([0, 1], "adaptive"), ValueError, "fixed steps"),
+        (
+            lambda: error_law(dv.sample(gaussian, [0, 1, 2], solver="ddim", start=ONE)),
+            ValueError,
+            "heun",
+        ),
+        (
+            lambda: explained(dv.sample(lambda z, l: 0 * z, [0, 1], start=ONE)),
+            ValueError,
+            "band 0 of 1",
+        ),
+        (lambda: explained(dv.sample(gaussian, [0, 1], start=ONE), [0, 1]), ValueError, "images"),
         (
             lambda: explained(dv.sample(lambda z, l: z, [0, 1], start=torch.ones(2, 4, 4)), [2, 1]),
+            ValueError,
             "edges of bands must be",
         ),
     ],
 )
-def test_bad_input_is_refused_with_the_way_out(make, says):
-    with pytest.raises(ValueError, match=says):
+def test_bad_input_is_refused_with_the_way_out(make, error, says):
+    with pytest.raises(error, match=says):
         make()
 
 
@@ -832,7 +858,7 @@ def test_a_denoiser_that_fails_on_the_way_keeps_the_steps_before(start):
     assert kept.logsnr == pytest.approx(np.linspace(LOW, HIGH, 11)[:6])
     whole = dv.sample(mixture, np.linspace(LOW, HIGH, 11), solver="ddim", start=start[:4])
     assert torch.equal(kept.z, whole.z[:6]) and torch.equal(kept.x_hat, whole.x_hat[:6])
-    with pytest.raises(Stopped, match="step 0 of 1: z or the denoiser's answer"):
+    with pytest.raises(ValueError, match="start must be finite, got nan"):
         dv.sample(mixture, [0, 1], start=start * math.nan)
     with pytest.raises(Stopped, match="step 1 of 1"):  # on the last step, too
         dv.sample(mixture, [0, 1], start=start, solver="ddim", eta=1, noise=lambda y: y * math.nan)
