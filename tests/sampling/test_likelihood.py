@@ -342,3 +342,56 @@ def test_bad_input_is_refused_with_the_way_out(call, denoiser, x, options, says)
 def test_counts_below_one_and_denoisers_without_gradient_are_refused(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+@pytest.mark.parametrize("call", [dv.elbo, dv.log_likelihood])
+def test_integers_lists_and_read_only_arrays_are_welcome(call):
+    """Integers become float and keep their values; the answer is in float64."""
+    toy = toys.toy("gmm2d")
+    settings = {"levels": 8, "exact": True} if call is dv.elbo else {"steps": 8}
+
+    def answer(x):
+        result = call(toy, x, **settings)
+        return result.nats if call is dv.elbo else result[0]
+
+    values = np.array([[0, 1], [2, -1]])
+    expected = answer(torch.from_numpy(values).double())
+    assert expected.dtype == torch.float64
+    locked = values.astype(float)[::-1]
+    locked.setflags(write=False)
+    for x in (values, values.tolist(), torch.from_numpy(values), values.astype("i2")):
+        assert torch.equal(answer(x), expected)
+    assert torch.allclose(answer(locked), expected.flip(0))
+
+
+@pytest.mark.parametrize("call", [dv.elbo, dv.log_likelihood])
+@pytest.mark.parametrize(
+    ("denoiser", "x", "options", "says"),
+    [
+        (identity, np.ma.masked_less([[0.0, 1.0]], 1), {}, "x is a masked array"),
+        (identity, [[1j, 2.0]], {}, "x must hold real numbers"),
+        (identity, torch.ones(2, 2) * 1j, {}, "x must hold real numbers"),
+        (identity, [["a", "b"]], {}, "x must hold real numbers"),
+        (identity, POINTS, {"low": "deep"}, "low must hold real numbers"),
+        (identity, POINTS, {"high": True}, "high must be a number"),
+        (identity, POINTS, {"generator": 0}, "must be a torch.Generator"),
+        (lambda z, l: z, POINTS, {}, "must have denoise"),
+    ],
+)
+def test_a_wrong_kind_of_thing_is_refused(call, denoiser, x, options, says):
+    with pytest.raises(TypeError, match=says):
+        call(denoiser, x, **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: dv.elbo(identity, POINTS, levels=2.5), "levels must be a whole number"),
+        (lambda: dv.elbo(identity, POINTS, law=LINEAR), "law must be a law of log-SNR"),
+        (lambda: dv.log_likelihood(identity, POINTS, steps=2.5), "steps must be a whole"),
+        (lambda: dv.log_likelihood(identity, POINTS, probes=True), "probes must be a whole"),
+    ],
+)
+def test_counts_and_laws_that_are_none_are_refused(make, says):
+    with pytest.raises(TypeError, match=says):
+        make()
