@@ -57,13 +57,13 @@ def rms(x):
 @pytest.mark.parametrize(
     ("name", "unit", "error"),
     [
-        # measured by benchmarks/samplers.py: 0.0024, 0.0016, 0.0014
-        ("ring8", True, 3.5e-3),
-        ("gmm2d", True, 2.5e-3),
-        ("moons", True, 2.5e-3),
-        # data of standard deviation 3.55 and 0.70
-        ("8gaussians", False, 3.5e-3),
-        ("swissroll", False, 3.5e-3),
+        # benchmarks/samplers.py measures 0.0024, 0.0016 and 0.0014
+        ("ring8", True, 5e-3),
+        ("gmm2d", True, 5e-3),
+        ("moons", True, 5e-3),
+        # data of standard deviation 3.55 and 0.68, the second off the origin
+        ("8gaussians", False, 1e-2),
+        ("swissroll", False, 1e-2),
     ],
 )
 def test_the_default_is_close_to_the_exact_flow_in_21_calls(name, unit, error):
