@@ -45,18 +45,28 @@ class Toy:
     """Data with everything known: a density, and the shape of one point.
 
     Points z are of the variance-preserving frame: alpha² = sigmoid(λ), sigma² = sigmoid(−λ). A λ
-    above 55 counts as 55. What comes back has the dtype of z if that is floating, and float64 if
-    it is not; inside, all is float64. A NaN in a tensor z gives NaN, as solvers expect.
+    above 55 counts as 55. What comes back has the dtype of z if that is a floating tensor, else
+    float64; inside, all is float64. A NaN in a tensor z gives NaN, as solvers expect.
 
     Args:
         law: The density of x as vectors (d,).
         shape: Shape of one point, with the product d.
         name: What messages and plots call the data.
+
+    Raises:
+        ValueError: The shape does not fit the density.
     """
 
     law: KnownDensity
     shape: tuple[int, ...]
     name: str = ""
+
+    def __post_init__(self) -> None:
+        d = len(self.law.mean)
+        require(
+            math.prod(self.shape) == d,
+            f"a point of shape {self.shape} has {math.prod(self.shape)} numbers, the density {d}",
+        )
 
     @property
     def mean(self) -> Tensor:

@@ -137,7 +137,7 @@ class RecordedDenoiser:
 
     def __init__(self, denoise: Denoise, noise: Noise, steps: int):
         self.denoise = denoise
-        self.noise = noise
+        self.draw = noise
         self.steps = steps
         self.step = 0
         self.calls = 0
@@ -146,6 +146,15 @@ class RecordedDenoiser:
     def begin_step(self, step: int) -> None:
         """Note that the next call is the first one of a step."""
         self.step = step
+
+    def noise(self, y: Tensor) -> Tensor:
+        """A draw of noise like y; a ValueError if it has another shape."""
+        drawn = self.draw(y)
+        require(
+            drawn.shape == y.shape,
+            f"noise must be like z, {tuple(y.shape)}, got {tuple(drawn.shape)}",
+        )
+        return drawn
 
     def __call__(self, y: Tensor, s: float) -> Tensor:
         """E[x|z] for y = z/alpha at s = sigma/alpha.
@@ -260,6 +269,7 @@ def sample(
     else:
         levels = increasing(grid, "the grid, noise to data,")
     optional_generator(generator)
+    require(noise is None or callable(noise), f"noise must be a function, got {noise!r}", TypeError)
     first = standard_start(denoiser, n, generator) if start is None else tensor(start, "start")
     warn_outside_training(denoiser, levels)
     recorded = RecordedDenoiser(denoise, noise or StandardNormal(generator), len(levels) - 1)

@@ -10,7 +10,7 @@ import torch
 
 from diffviz.data import Checkerboard, Circle, Mixture, dataset, load, mixture, samples, toy
 from diffviz.data.densities import angle_moments, posterior_in_pieces
-from diffviz.data.toys import TOYS
+from diffviz.data.toys import TOYS, Toy
 
 COPIES = {
     "pickle": lambda item: pickle.loads(pickle.dumps(item)),
@@ -142,6 +142,7 @@ def test_complex_tensors_are_refused():
         (lambda: load(3), TypeError, "named by text, got 3"),
         (lambda: mixture(PLAIN, 1.0, name=3), TypeError, "name must be text, got 3"),
         (lambda: dataset(PLAIN, "wide"), ValueError, "bandwidth must be"),
+        (lambda: Toy(Circle(), (3,)), ValueError, "3 numbers, the density 2"),
         (lambda: Circle(0.0), ValueError, "radius must be"),
         (lambda: Checkerboard(math.nan), ValueError, "half must be"),
         (lambda: Mixture(ones(2), ones((2, 1)), ones(3)), ValueError, r"std \(k,\) or \(1,\)"),

@@ -1,4 +1,6 @@
-"""Couplings: straightness against closed forms and exact velocities, transport costs in their order, refusals."""
+"""Couplings: straightness against closed forms and exact velocities, transport costs in their
+order, refusals.
+"""
 
 import math
 
@@ -14,7 +16,9 @@ def generator(seed=0):
 
 
 def gaussian_velocity(c):
-    """E[source − x | z] for source N(0, 1), x N(0, c), independent: both are jointly Gaussian with z."""
+    """E[source − x | z] for source N(0, 1), x N(0, c), independent: both are jointly Gaussian with
+    z.
+    """
     return lambda z, t: (t - (1 - t) * c) / (t**2 + (1 - t) ** 2 * c) * z
 
 
@@ -54,7 +58,9 @@ def test_a_straight_line_at_even_speed_is_straight_and_one_at_uneven_speed_is_no
 
 
 def mixtures(seed=0):
-    """8 Gaussians of radius 5 and variance 0.1 as (means, variance), and two moons, 3x − 1, noise 0.15, as 80 Gaussians."""
+    """8 Gaussians of radius 5 and variance 0.1 as (means, variance), and two moons, 3x − 1, noise
+    0.15, as 80 Gaussians.
+    """
     angle = torch.arange(8, dtype=torch.float64) * math.pi / 4
     ring = 5 * torch.stack([angle.cos(), angle.sin()], 1)
     a = (torch.arange(40, dtype=torch.float64) + 0.5) * math.pi / 40
@@ -71,7 +77,9 @@ def draw(law, n, gen):
 
 
 def exact_velocity(source, x):
-    """E[source − x | z_t] of the independent coupling: a posterior over pairs of components, each jointly Gaussian."""
+    """E[source − x | z_t] of the independent coupling: a posterior over pairs of components, each
+    jointly Gaussian.
+    """
     (m, r), (k, s) = source, x
     n, m = m.repeat_interleave(len(k), 0), k.repeat(len(m), 1)  # source and data means of all pairs
 

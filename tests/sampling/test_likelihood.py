@@ -83,18 +83,20 @@ TABLE = {  # toy, range: E prior, diffusion, E[−ELBO], gap
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
 def test_average_terms_of_the_bound_are_those_of_the_table(row):
-    """Gaussian and gmm1 by a lattice of x around each mean; ring8 by 900 draws, within four standard errors."""
+    """Gaussian and gmm1 by a lattice of x around each mean; ring8 by 900 draws, within four
+    standard errors.
+    """
     toy, low, high = toys.toy(row[0]), *row[1:]
     prior, diffusion, total, gap = TABLE[row]
     if row[0] == "ring8":
         drawn = toy.sample(900, seed(1))
         bound = dv.elbo(toy, drawn, low=low, high=high, levels=60, generator=seed(0))
-        for found, stated in (
+        for result, stated in (
             (bound.prior, prior),
             (bound.diffusion, diffusion),
             (bound.nats, total),
         ):
-            assert abs(found.mean() - stated) < 4 * found.std() / 30
+            assert abs(result.mean() - stated) < 4 * result.std() / 30
         return
     line, weight = lattice(1, 0.25)
     x, mass = (
@@ -201,28 +203,28 @@ def test_the_density_of_the_ode_is_that_of_the_data_but_for_the_noise_at_the_end
     stated = torch.tensor([-4.43063175, -0.69825168, -0.63359682, -4.18102062], dtype=torch.float64)
     toy = toys.toy("gmm2d")
     assert torch.allclose(toy.log_prob(POINTS), stated, atol=1e-8, rtol=0)
-    found, stderr = dv.log_likelihood(toy, POINTS, low=-14, high=14, steps=200)
-    assert (found - stated).abs().max() < 1e-3 and (stderr == 0).all()
+    result, stderr = dv.log_likelihood(toy, POINTS, low=-14, high=14, steps=200)
+    assert (result - stated).abs().max() < 1e-3 and (stderr == 0).all()
 
 
 def test_the_adaptive_solver_keeps_its_tolerance():
     toy = toys.toy("gmm2d")
     for tolerance in (1e-5, 1e-7):
-        found, _ = dv.log_likelihood(
+        result, _ = dv.log_likelihood(
             toy, POINTS, steps=None, tolerance=tolerance, prior=lambda z: toy.log_prob(z, -12.0)
         )
-        assert (found - smoothed(toy, POINTS, 10.0)).abs().max() < 30 * tolerance
+        assert (result - smoothed(toy, POINTS, 10.0)).abs().max() < 30 * tolerance
 
 
 @pytest.mark.parametrize(("gaussian", "std"), [(False, 2.21), (True, 9.90)])
 def test_hutchinson_is_unbiased_and_has_the_known_spread(gaussian, std):
     toy, n = toys.toy("gmm2d"), 1500
-    found, stderr = dv.log_likelihood(
+    result, stderr = dv.log_likelihood(
         toy, POINTS[:1].expand(n, 2), steps=40, probes=1, gaussian=gaussian, generator=seed(2)
     )
     exact, _ = dv.log_likelihood(toy, POINTS[:1], steps=40)
-    assert abs(found.mean() - exact) < 4 * found.std() / n**0.5
-    assert found.std() == pytest.approx(std, rel=0.12)
+    assert abs(result.mean() - exact) < 4 * result.std() / n**0.5
+    assert result.std() == pytest.approx(std, rel=0.12)
     assert stderr.isnan().all()
 
 
@@ -231,9 +233,9 @@ def test_the_standard_error_falls_with_the_number_of_probes_and_covers_the_exact
     exact, _ = dv.log_likelihood(toy, POINTS[:1], steps=30)
     means = []
     for probes in (4, 16):
-        found, stderr = dv.log_likelihood(toy, x, steps=30, probes=probes, generator=seed(3))
-        assert found.std().item() == pytest.approx(stderr.square().mean().sqrt().item(), rel=0.4)
-        assert ((found - exact).abs() < 2 * stderr).double().mean() > 0.75
+        result, stderr = dv.log_likelihood(toy, x, steps=30, probes=probes, generator=seed(3))
+        assert result.std().item() == pytest.approx(stderr.square().mean().sqrt().item(), rel=0.4)
+        assert ((result - exact).abs() < 2 * stderr).double().mean() > 0.75
         means.append(stderr.square().mean().sqrt())
     assert (means[0] / means[1]).item() == pytest.approx(2, rel=0.35)
 
@@ -242,12 +244,12 @@ def test_images_have_a_likelihood_too_and_the_trace_is_that_of_the_vectors():
     means = np.random.default_rng(0).normal(size=(3, 2, 3))
     toy, flat = toys.mixture(means, 0.5), toys.mixture(means.reshape(3, 6), 0.5)
     x = toy.sample(4, seed(0))
-    found, _ = dv.log_likelihood(toy, x, steps=60, prior=lambda z: toy.log_prob(z, -12.0))
+    result, _ = dv.log_likelihood(toy, x, steps=60, prior=lambda z: toy.log_prob(z, -12.0))
     other, _ = dv.log_likelihood(
         flat, x.flatten(1), steps=60, prior=lambda z: flat.log_prob(z, -12.0)
     )
-    assert torch.allclose(found, other, atol=1e-10)
-    assert (found - smoothed(toy, x, 10.0)).abs().max() < 1e-3
+    assert torch.allclose(result, other, atol=1e-10)
+    assert (result - smoothed(toy, x, 10.0)).abs().max() < 1e-3
     assert dv.log_likelihood(toy, x, steps=3, probes=2, generator=seed(0))[0].shape == (4,)
 
 
@@ -263,7 +265,9 @@ def test_elbo_and_ode_agree_on_average_for_an_exact_denoiser():
 
 
 def test_a_trained_run_has_both_likelihoods_within_a_tenth_of_a_nat_of_the_entropy():
-    """At 1,500 new points: each lies above the exact −log p by what the network lost, and they agree within their noise."""
+    """At 1,500 new points: each lies above the exact −log p by what the network lost, and they
+    agree within their noise.
+    """
     toy = dv.toy("gmm2d", True)
     run = dv.fit("fm-ot", toy.sample(20_000, seed(0)), steps=800, progress=False)[0]
     x = toy.sample(1500, seed(5))

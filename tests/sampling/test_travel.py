@@ -59,7 +59,7 @@ def test_a_copy_of_a_stop_keeps_the_message_and_the_steps_before(duplicate):
 @copies
 def test_a_copy_of_a_solver_steps_alike(duplicate):
     for name, solver in duplicate(SOLVERS).items():
-        found = [
+        result = [
             dv.sample(
                 dv.toy("gmm2d"),
                 [-4, -1, 2],
@@ -69,7 +69,7 @@ def test_a_copy_of_a_solver_steps_alike(duplicate):
             ).z
             for one in (solver, name)
         ]
-        assert torch.equal(*found)
+        assert torch.equal(*result)
 
 
 @copies
