@@ -36,8 +36,8 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
 
     Example:
         >>> from diffviz.theory.paths import LINEAR
-        >>> grid(LINEAR.schedule, 2, -4, 4)
-        array([-4.,  0.,  4.])
+        >>> grid(LINEAR.schedule, 3, -4, 4).round(3)
+        array([-4.   , -1.038,  1.038,  4.   ])
     """
     steps = count(steps, "steps")
     if not isinstance(law, Law):

@@ -175,10 +175,14 @@ class RecordedDenoiser:
         x_hat = self.denoise(y / math.hypot(1, s), level)
         if not isinstance(x_hat, Tensor):
             raise TypeError(f"the denoiser must return a tensor, got {type(x_hat).__name__}")
-        if x_hat.shape != y.shape or not torch.isfinite(x_hat).all():
+        if x_hat.shape != y.shape:
             raise FloatingPointError(
-                "z or the denoiser's answer is NaN, inf or misshapen at logsnr "
-                f"{logsnr:.4g} (z {tuple(y.shape)}, answer {tuple(x_hat.shape)})"
+                f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(y.shape)} "
+                f"at logsnr {logsnr:.4g}; it must return x_hat, like z"
+            )
+        if not torch.isfinite(x_hat).all():
+            raise FloatingPointError(
+                f"z or the denoiser's answer is NaN or inf at logsnr {logsnr:.4g}"
             )
         self.calls += 1
         begins_step = len(self.history) == self.step
@@ -254,7 +258,7 @@ def sample(
         TypeError: An argument is of the wrong kind, or the solver has no such option.
         ValueError: The grid does not increase, the solver is unknown, an option is out of range,
             or there is neither a ``start`` nor a mean.
-        Stopped: The denoiser returned NaN or infinity; it carries the steps so far.
+        Stopped: The denoiser returned NaN, infinity or another shape; it carries the steps so far.
 
     Example:
         >>> import diffviz as dv

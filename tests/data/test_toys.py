@@ -218,7 +218,7 @@ def test_moments_are_the_means_of_the_error_of_the_denoiser(name, level):
 
 
 def test_moments_of_a_gaussian_have_their_closed_form():
-    """The error is N(0, m) in each dimension, m = sigmoid(λ + log variance): E‖·‖⁴ = (d² + 2 d) m²."""
+    """The error is N(0, m) per dimension, m = sigmoid(λ + log variance): E‖·‖⁴ = (d² + 2 d) m²."""
     for d in (1, 2, 5):
         m = special.expit(LEVELS + math.log(0.25))
         result = mixture(np.ones((1, d)), 0.5).moments(LEVELS)
