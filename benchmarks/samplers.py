@@ -5,7 +5,7 @@ notebooks train and without. The second one is the reason for the defaults of ``
 fewest calls that bring the RMS error of a coordinate below 0.01, against an adaptive reference from
 the same starts, on data of unit variance with exact denoisers.
 
-Run: python benchmarks/samplers.py
+Run: python benchmarks/samplers.py (about five minutes)
 """
 
 import math

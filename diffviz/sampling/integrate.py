@@ -101,7 +101,15 @@ class Trajectory:
 
         Returns:
             Times, shape (steps + 1,), and z in the frame of the path, like ``z``.
+
+        Raises:
+            TypeError: ``path`` is no path.
         """
+        require(
+            isinstance(path, Path),
+            f"path must be a path such as paths.LINEAR, got {path!r}",
+            TypeError,
+        )
         ratio = path.frame.alpha(self.logsnr) / VP.alpha(self.logsnr)
         scale = torch.as_tensor(ratio).to(self.z)
         return path.time(self.logsnr), (scale * self.z.movedim(0, -1)).movedim(-1, 0)

@@ -109,7 +109,8 @@ def elbo(
         high: Cleanest level in nats.
         levels: Number of strata of λ, equally probable under ``law``, with one draw of λ and of
             noise for every datum in each. The expectation does not depend on it.
-        law: Law of λ, uniform by default. The expectation does not depend on it.
+        law: Law of λ that covers all levels, uniform by default. The expectation does not depend
+            on it.
         finite: Whether to bound a model of ``levels`` steps,
             ½ Σ expm1(Δλ) E‖eps − eps_hat‖² at their noisier ends (eq. 14).
         exact: Whether to integrate over noise on a lattice and over λ with 12 Gauss–Legendre nodes
@@ -122,8 +123,9 @@ def elbo(
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: Not low < high, ``levels`` is below 1, x is not finite or has no shape (n,
-            *shape), or the denoiser returns NaN, infinity or another shape.
+        ValueError: Not low < high, ``levels`` is below 1, the law leaves levels out, x is not
+            finite or has no shape (n, *shape), or the denoiser returns NaN, infinity or another
+            shape.
 
     Example:
         >>> import torch, diffviz as dv
@@ -139,12 +141,10 @@ def elbo(
         f"exact noise is for 1 or 2 dimensions, x has {d}: leave it to draws",
     )
     optional_generator(generator)
-    strata = grids.grid(
-        stats.uniform(low, high - low) if law is None else law, count(levels, "levels"), low, high
-    )
+    strata = level_strata(law, levels, low, high)
     logsnr, weight = (
         part.expand(-1, len(data)).to(data)
-        for part in quadrature(torch.from_numpy(strata), len(data), finite, exact, generator)
+        for part in quadrature(strata, len(data), finite, exact, generator)
     )
     error = squared_errors(denoiser, data, logsnr, exact, generator)
     signal = data.new_tensor(low).sigmoid()
@@ -159,6 +159,33 @@ def elbo(
         error=error,
         dimension=d,
     )
+
+
+def level_strata(law: Law | None, levels: int, low: float, high: float) -> Tensor:
+    """Edges of strata from ``low`` to ``high``, equally probable under a law.
+
+    Args:
+        law: Law of λ; None for a uniform one.
+        levels: Number of strata.
+        low: Noisiest level in nats.
+        high: Cleanest level in nats.
+
+    Returns:
+        Edges in nats, shape (levels + 1,).
+
+    Raises:
+        TypeError: ``law`` is no law, or ``levels`` no whole number.
+        ValueError: ``levels`` is below 1, or the law leaves out a part of the levels.
+    """
+    size = count(levels, "levels")
+    uniform = stats.uniform(low, high - low)
+    edges = grids.grid(uniform if law is None else law, size, low, high)
+    require(
+        edges[0] == low and edges[-1] == high,
+        f"the law must cover all levels from low to high, {low:g} to {high:g}; "
+        f"its own end at {edges[0]:g} and {edges[-1]:g}",
+    )
+    return torch.from_numpy(edges)
 
 
 def quadrature(

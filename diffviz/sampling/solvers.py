@@ -123,8 +123,12 @@ def euler(
         z/alpha at ``end``, like y.
 
     Raises:
+        TypeError: ``path`` is no path, or ``eta`` no number.
         ValueError: ``eta`` is negative, or the step leaves the levels of the path.
     """
+    require(
+        isinstance(path, Path), f"path must be a path such as paths.LINEAR, got {path!r}", TypeError
+    )
     eta = number(eta, "eta", 0)
     levels = -2 * np.log([start, end])
     low, high = path.schedule.support()
@@ -165,6 +169,7 @@ def euler_maruyama(
         z/alpha at ``end``, like y.
 
     Raises:
+        TypeError: ``path`` is no path, or ``eta`` no number.
         ValueError: ``eta`` is negative, or the step leaves the levels of the path.
     """
     return euler(denoise, y, start, end, path=path, eta=eta)
@@ -201,11 +206,14 @@ def heun(
         z/alpha at ``end``, like y.
 
     Raises:
+        TypeError: A setting is no number.
         ValueError: A setting is out of range.
     """
     churn = number(churn, "churn", 0)
     inflate = positive(inflate, "inflate")
-    require(0 <= low < high, f"churn needs 0 <= low < high in s; got {low} and {high}")
+    low = number(low, "low", 0)
+    high = high if high == math.inf else number(high, "high")
+    require(low < high, f"churn needs low < high in s; got {low} and {high}")
     growth = min(churn / denoise.steps, math.sqrt(2) - 1) if low <= start <= high else 0.0
     raised = start * (1 + growth)
     if raised > start:

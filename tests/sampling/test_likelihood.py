@@ -387,6 +387,14 @@ def test_a_wrong_kind_of_thing_is_refused(call, denoiser, x, options, says):
         call(denoiser, x, **options)
 
 
+def test_a_law_that_leaves_levels_out_is_refused():
+    """The prior and the reconstruction are those of the ends, and would not fit the integral."""
+    law = stats.uniform(-5, 10)
+    with pytest.raises(ValueError, match=r"cover all levels .* -10 to 10; its own end at -5 and 5"):
+        dv.elbo(identity, POINTS, law=law)
+    assert dv.elbo(identity, POINTS, law=law, low=-5, high=5).nats.shape == (4,)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

@@ -822,7 +822,15 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
         (lambda: step("heun", churn=-1), ValueError, r"churn must lie in \[0, inf\], got -1"),
         (lambda: step("heun", churn=math.nan), ValueError, "churn must be finite"),
         (lambda: step("heun", churn=1, low=2, high=1), ValueError, "low < high"),
-        (lambda: step("heun", churn=1, low=math.nan), ValueError, "low < high"),
+        (lambda: step("heun", churn=1, low=math.nan), ValueError, "low must be finite"),
+        (lambda: step("heun", churn=1, low=-1), ValueError, r"low must lie in \[0, inf\]"),
+        (lambda: step("heun", churn=1, high="1"), TypeError, "high must hold real numbers"),
+        (lambda: step("euler", path="linear"), TypeError, "must be a path such as"),
+        (
+            lambda: dv.sample(mixture, [0, 1], n=2).on("linear"),
+            TypeError,
+            "must be a path such as",
+        ),
         (lambda: step("heun", inflate=0), ValueError, "inflate must be .* > 0, got 0"),
         (lambda: step("ddim", eta=True), TypeError, "eta must be a number, got True"),
         (
@@ -862,6 +870,24 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
 def test_bad_input_is_refused_with_the_way_out(make, error, says):
     with pytest.raises(error, match=says):
         make()
+
+
+def test_integers_lists_and_read_only_arrays_are_welcome():
+    values = np.array([[1, 0], [-2, 1]])
+    expected = dv.sample(mixture, [-4, 0, 4], start=torch.from_numpy(values).double())
+    locked = values.astype(float)
+    locked.setflags(write=False)
+    grids_alike = ([-4, 0, 4], np.array([4, 0, -4])[::-1], torch.tensor([-4.0, 0.0, 4.0]))
+    for grid in grids_alike:
+        for start in (locked, values.astype(float).tolist(), locked[::-1][::-1]):
+            trajectory = dv.sample(mixture, grid, start=start)
+            assert torch.equal(trajectory.z, expected.z)
+    for start in (values, values.tolist(), torch.from_numpy(values)):
+        trajectory = dv.sample(mixture, [-4, 0, 4], start=start)
+        assert trajectory.z.is_floating_point()
+        assert torch.allclose(trajectory.z.double(), expected.z, atol=1e-6)
+    assert dv.sample(mixture, [-4, 4], n=np.int64(3)).z.shape == (2, 3, 2)
+    assert np.array_equal(dv.grid(LINEAR.schedule, np.int32(5)), dv.grid(LINEAR.schedule, 5))
 
 
 def test_an_unknown_option_is_refused():
