@@ -53,7 +53,9 @@ def main(steps: str = "2000", picture: str = "") -> None:
     )
     wall = time.perf_counter()
     grid = grids.grid(dv.objective("fm-ot").law, 24, low=-8, high=8)
-    drawn = dv.sample(run, grid, n=SAMPLES, generator=torch.Generator().manual_seed(0)).samples
+    drawn = dv.sample(
+        run, grid, "heun", n=SAMPLES, generator=torch.Generator().manual_seed(0)
+    ).samples
     print(f"{SAMPLES} samples: {time.perf_counter() - wall:.1f} s")
 
     rng = np.random.default_rng(1)

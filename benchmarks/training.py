@@ -65,7 +65,7 @@ class Truth:
         """Energy distance and sliced W2 of what ``dv.sample`` makes of a model, in floors; infinite if it is not finite."""
         try:
             draws = [
-                dv.sample(model, GRID, n=POINTS, generator=generator(i)).samples.double()
+                dv.sample(model, GRID, "heun", n=POINTS, generator=generator(i)).samples.double()
                 for i in range(3)
             ]
         except Stopped:

@@ -1,8 +1,9 @@
 """Data: toys whose density and ideal denoiser are exact, small images, and files of your own.
 
 Everything about a toy is known at every noise level: density, score, the ideal denoiser and its
-error. The files that ship with the package are read here, and so are pictures, sounds and tables.
-``signals`` and ``files`` need no torch.
+error. ``densities`` has the formulas and ``toys`` the data made of them. The files that ship with
+the package are read here, and so are pictures, sounds and tables. ``signals`` and ``files`` need no
+torch.
 """
 
 from diffviz import extras

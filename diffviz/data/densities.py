@@ -1,223 +1,582 @@
 """Densities whose noised versions are known exactly: mixtures, a circle, a checkerboard.
 
-Each states what z = alpha x + sigma eps says of x. All is float64 and in log space.
+Each of them states what z = alpha x + sigma eps says of x. Bayes' rule gives the density of z, and
+from it the ideal denoiser x_hat = E[x|z] and the error that even this denoiser makes,
+eps_hat − eps = (alpha/sigma) (x − x_hat). Everything is float64 and in log space, and every formula
+is written so that nothing cancels where alpha or sigma is tiny.
 """
 
 import math
-from collections import namedtuple
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from diffviz.checks import positive, require
+
 CHUNK = 2**17  # elements of a temporary: they stay in the cache
-# what z says: its log density (n,), E[x|z] (n, d), score (n, d), and E[‖eps_hat − eps‖²|z] and E[‖eps_hat − eps‖⁴|z] (n,)
-Posterior = namedtuple("Posterior", "log_prob x_hat score error fourth")
+MAX_LATTICE = 2**28  # elements that a quadrature may take
+LOG_TWO_PI = math.log(2 * math.pi)
 
 
-def posterior_in_pieces(law, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
-    """Of z (n, d), alpha and sigma (n, 1) or (), in pieces of rows that fit in the cache."""
-    rows = max(1, CHUNK // (len(law.weights) if isinstance(law, Mixture) else 320))
-    channel = z, alpha.reshape(-1, 1).expand(len(z), 1), sigma.reshape(-1, 1).expand(len(z), 1)
-    pieces = zip(*(one.split(rows) for one in channel), strict=True)
-    return Posterior(
-        *map(torch.cat, zip(*(law.posterior(*piece) for piece in pieces), strict=True))
-    )
+class Posterior(NamedTuple):
+    """What points z (n, d) say of the data.
+
+    Args:
+        log_prob: Log density of z in nats, shape (n,).
+        x_hat: E[x|z], the ideal denoiser, shape (n, d).
+        score: Gradient of the log density at z, shape (n, d). Tweedie: eps_hat = −sigma score.
+        error: E[‖eps_hat − eps‖²|z], shape (n,).
+        fourth: E[‖eps_hat − eps‖⁴|z], shape (n,).
+    """
+
+    log_prob: Tensor
+    x_hat: Tensor
+    score: Tensor
+    error: Tensor
+    fourth: Tensor
 
 
-def _legendre(breaks: Tensor, order: int) -> tuple[Tensor, Tensor]:
-    """Gauss–Legendre nodes and weights of every panel between sorted breaks."""
-    node, weight = (torch.from_numpy(one) for one in np.polynomial.legendre.leggauss(order))
-    low, half = breaks[:-1, None], breaks.diff()[:, None] / 2
+class KnownDensity(Protocol):
+    """A density of x whose noised versions are known; what a ``Toy`` is made of."""
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of x, shape (d,)."""
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance of x, averaged over its coordinates, shape ()."""
+
+    @property
+    def has_density(self) -> bool:
+        """Whether x has a density of its own, without noise."""
+
+    @property
+    def row_size(self) -> int:
+        """Elements of the largest temporary that ``posterior`` needs for one z."""
+
+    def unit(self) -> "KnownDensity":
+        """The same density, shifted and scaled to mean 0 and a variance of 1 per dimension."""
+
+    def draw(self, u: Tensor, generator: torch.Generator) -> Tensor:
+        """Points x (n, d), for a uniform u (n,) that stratifies them and a generator."""
+
+    def posterior(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
+        """What z (n, d) says of x, for alpha and sigma (n, 1)."""
+
+    def quadrature(self, alpha: Tensor, sigma: Tensor) -> tuple[Posterior, Tensor] | None:
+        """Posterior at nodes, and weights with E f(z) = Σ weight · density · f; None if too big."""
+
+
+def posterior_in_pieces(law: KnownDensity, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
+    """What z says of x, computed in pieces of rows that fit in the cache.
+
+    Args:
+        law: The density of x.
+        z: Points, shape (n, d).
+        alpha: Scale of the signal, shape (n, 1) or ().
+        sigma: Scale of the noise, shape (n, 1) or ().
+
+    Returns:
+        The posterior at all points.
+    """
+    rows = max(1, CHUNK // law.row_size)
+    alphas = alpha.reshape(-1, 1).expand(len(z), 1)
+    sigmas = sigma.reshape(-1, 1).expand(len(z), 1)
+    pieces = zip(z.split(rows), alphas.split(rows), sigmas.split(rows), strict=True)
+    posteriors = [law.posterior(*piece) for piece in pieces]
+    return Posterior(*map(torch.cat, zip(*posteriors, strict=True)))
+
+
+def gauss_legendre(breaks: Tensor, order: int) -> tuple[Tensor, Tensor]:
+    """Nodes and weights of Gauss–Legendre quadrature on every panel between sorted breaks.
+
+    Args:
+        breaks: Ends of the panels, shape (panels + 1,).
+        order: Number of nodes in each panel.
+
+    Returns:
+        Nodes and weights, shape (panels · order,) both.
+    """
+    node, weight = map(torch.from_numpy, np.polynomial.legendre.leggauss(order))
+    low = breaks[:-1, None]
+    half = breaks.diff()[:, None] / 2
     return (low + half * (1 + node)).flatten(), (half * weight).flatten()
+
+
+# --- mixtures of Gaussians ----------------------------------------------------------------------
+
+
+def mixture_moments(share: Tensor, offset: Tensor, spread: Tensor, d: int) -> tuple[Tensor, Tensor]:
+    """E‖r‖² and E‖r‖⁴ of a residual r that is a Gaussian in each component of a mixture.
+
+    In component k, ‖r‖² has the mean offset_k + d spread_k and the variance
+    2 d spread_k² + 4 offset_k spread_k.
+
+    Args:
+        share: Posterior probability of the components, shape (n, k).
+        offset: Squared distance of each Gaussian's mean from 0, shape (n, k).
+        spread: Variance of each Gaussian per dimension, shape (n, k).
+        d: Number of dimensions.
+
+    Returns:
+        The second and the fourth moment, shape (n,) both.
+    """
+    square = offset + d * spread
+    fourth = square**2 + 2 * d * spread**2 + 4 * offset * spread
+    return (share * square).sum(1), (share * fourth).sum(1)
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """Mixture of isotropic Gaussians: weights (k,), means (k, d), standard deviations (k,), or (1,) if all are equal."""
+    """Mixture of isotropic Gaussians, p(x) = Σ_k w_k N(x; m_k, s_k² I).
+
+    Args:
+        weights: w_k, above 0 with sum 1, shape (k,).
+        means: m_k, shape (k, d).
+        std: s_k, above 0, shape (k,), or (1,) if all are equal.
+
+    Raises:
+        ValueError: The shapes do not fit.
+    """
 
     weights: Tensor
     means: Tensor
     std: Tensor
 
-    mean = property(lambda self: self.weights @ self.means)
+    def __post_init__(self) -> None:
+        fits = self.means.ndim == 2 and self.weights.shape == self.means.shape[:1]
+        require(
+            fits and self.std.shape in (self.weights.shape, (1,)),
+            "a mixture has weights (k,), means (k, d) and std (k,) or (1,), got "
+            f"{tuple(self.weights.shape)}, {tuple(self.means.shape)}, {tuple(self.std.shape)}",
+        )
 
-    def draw(self, u: Tensor, generator: torch.Generator) -> Tensor:
-        """x (n, d); the uniform u (n,) chooses the component."""
-        k = torch.searchsorted(self.weights.cumsum(0), u).clamp(max=len(self.weights) - 1)
-        means, std = self.means[k], self.std.expand_as(self.weights)[k, None]
-        return means + std * torch.randn(means.shape, generator=generator, dtype=u.dtype)
+    @property
+    def mean(self) -> Tensor:
+        """Mean of x, shape (d,)."""
+        return self.weights @ self.means
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance of x, averaged over its coordinates, shape ()."""
+        return self.weights @ ((self.means - self.mean).square().mean(1) + self.std**2)
+
+    @property
+    def has_density(self) -> bool:
+        """True: x has a density of its own."""
+        return True
+
+    @property
+    def row_size(self) -> int:
+        """Elements of a temporary for one z: one for each component."""
+        return len(self.weights)
 
     def unit(self) -> "Mixture":
-        centred = self.means - self.mean
-        scale = (self.weights @ (centred.square().mean(1) + self.std**2)).sqrt()
-        return Mixture(self.weights, centred / scale, self.std / scale)
+        """The same mixture, shifted and scaled to mean 0 and a variance of 1 per dimension."""
+        scale = self.variance.sqrt()
+        return Mixture(self.weights, (self.means - self.mean) / scale, self.std / scale)
+
+    def draw(self, u: Tensor, generator: torch.Generator) -> Tensor:
+        """Points of the mixture.
+
+        Args:
+            u: Uniform numbers in [0, 1) that choose the components, shape (n,).
+            generator: Source of the Gaussian part.
+
+        Returns:
+            x, shape (n, d).
+        """
+        last = len(self.weights) - 1
+        component = torch.searchsorted(self.weights.cumsum(0), u).clamp(max=last)
+        means = self.means[component]
+        std = self.std.expand_as(self.weights)[component, None]
+        return means + std * torch.randn(means.shape, generator=generator, dtype=u.dtype)
 
     def posterior(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
-        """At z (n, d) with alpha, sigma (n, 1); sigma near 0 asks for the density of x itself.
+        """What z says of x; a sigma near 0 asks for the density of x itself.
 
-        From the mean, with v_k = alpha² s_k² + sigma², S² the mean of s_k², V = alpha² S² + sigma², c_k = alpha (S² − s_k²)/V,
-        the score of component k is alpha (m_k − c_k z)/v_k − z/V: nothing cancels where noise makes all components alike.
+        With z and m_k measured from the mean, v_k = alpha² s_k² + sigma², S² the average of s_k²,
+        V = alpha² S² + sigma² and c_k = alpha (S² − s_k²)/V, the score of component k is
+
+            alpha (m_k − c_k z)/v_k − z/V,
+
+        so that nothing cancels where noise makes all components alike. ``pull`` is the mean of
+        (m_k − c_k z)/v_k under the posterior of k.
+
+        Args:
+            z: Points, shape (n, d).
+            alpha: Scale of the signal, shape (n, 1).
+            sigma: Scale of the noise, shape (n, 1).
+
+        Returns:
+            The posterior.
         """
-        weights, mean, s2 = (one.to(z.device) for one in (self.weights, self.mean, self.std**2))
-        means, z = self.means.to(z.device) - mean, z - alpha * mean
-        d, squares, zz, zm = (
-            z.shape[1],
-            means.square().sum(1),
-            z.square().sum(1, keepdim=True),
-            z @ means.T,
-        )
-        v, common = alpha**2 * s2 + sigma**2, alpha**2 * s2.mean() + sigma**2
-        c = alpha * (s2.mean() - s2) / common
-        terms = (
-            weights.log()
-            - d / 2 * (2 * math.pi * v).log()
-            - (zz - 2 * alpha * zm + alpha**2 * squares) / (2 * v)
-        )
-        share, spread = terms.softmax(1), alpha**2 * s2 / v
+        mean = self.mean.to(z.device)
+        means = self.means.to(z.device) - mean
+        weights = self.weights.to(z.device)
+        variance = (self.std**2).to(z.device)
+        z = z - alpha * mean
+        d = z.shape[1]
+
+        v = alpha**2 * variance + sigma**2
+        common = alpha**2 * variance.mean() + sigma**2
+        c = alpha * (variance.mean() - variance) / common
+        squares = means.square().sum(1)
+        z_square = z.square().sum(1, keepdim=True)
+        products = z @ means.T
+        distances = z_square - 2 * alpha * products + alpha**2 * squares
+        terms = weights.log() - d / 2 * (2 * math.pi * v).log() - distances / (2 * v)
+        share = terms.softmax(1)
+
         pull = share / v @ means - z * (share / v * c).sum(1, keepdim=True)
+        # ‖(m_k − c_k z)/v_k − pull‖², the squared offset of component k's own eps_hat
         inner = (pull @ means.T - (z * pull).sum(1, keepdim=True) * c) / v
-        offset = (
-            (squares - 2 * c * zm + c**2 * zz) / v**2
-            - 2 * inner
-            + pull.square().sum(1, keepdim=True)
-        )
-        offset = (alpha * sigma) ** 2 * offset.clamp(min=0)
-        error = (
-            offset + d * spread
-        )  # of a Gaussian off the mean; its square has the variance 2 d spread² + 4 offset spread
-        fourth = (share * (error**2 + 2 * d * spread**2 + 4 * offset * spread)).sum(1)
-        x_hat = mean + alpha * s2.mean() * z / common + sigma**2 * pull
+        own = (squares - 2 * c * products + c**2 * z_square) / v**2
+        apart = own - 2 * inner + pull.square().sum(1, keepdim=True)
+        offset = (alpha * sigma) ** 2 * apart.clamp(min=0)
+        error, fourth = mixture_moments(share, offset, alpha**2 * variance / v, d)
         return Posterior(
-            terms.logsumexp(1), x_hat, alpha * pull - z / common, (share * error).sum(1), fourth
+            log_prob=terms.logsumexp(1),
+            x_hat=mean + alpha * variance.mean() * z / common + sigma**2 * pull,
+            score=alpha * pull - z / common,
+            error=error,
+            fourth=fourth,
         )
 
     def quadrature(self, alpha: Tensor, sigma: Tensor) -> tuple[Posterior, Tensor] | None:
-        """Posterior on a lattice and weights: the sum of weight * density * f is E f(z); None where that is too much."""
-        sd = (alpha**2 * self.std**2 + sigma**2).sqrt().expand_as(self.weights)[:, None]
-        step, centres, d = (
-            sd.min() / 6,
-            alpha * self.means,
-            self.means.shape[1],
-        )  # a sum over it is spectrally accurate
-        low, high = (centres - 7 * sd).min(0).values, (centres + 7 * sd).max(0).values
+        """Posterior on a lattice, where a plain sum is spectrally accurate.
+
+        Args:
+            alpha: Scale of the signal, shape ().
+            sigma: Scale of the noise, shape ().
+
+        Returns:
+            The posterior at the nodes and the weights of the nodes, such that the sum of
+            weight · density · f is E f(z). None in more than two dimensions and where the lattice
+            would be too big.
+        """
+        std = (alpha**2 * self.std**2 + sigma**2).sqrt().expand_as(self.weights)[:, None]
+        step = std.min() / 6
+        centres = alpha * self.means
+        low = (centres - 7 * std).min(0).values
+        high = (centres + 7 * std).max(0).values
         size = ((high - low) / step).ceil().long() + 1
-        if d > 2 or size.double().prod() * max(64, len(centres)) > 2**28:
+        d = self.means.shape[1]
+        if d > 2 or size.double().prod() * max(64, len(centres)) > MAX_LATTICE:
             return None
-        z = torch.cartesian_prod(
-            *(start + step * torch.arange(k) for start, k in zip(low, size, strict=True))
-        ).reshape(-1, d)
+        axes = [start + step * torch.arange(k) for start, k in zip(low, size, strict=True)]
+        z = torch.cartesian_prod(*axes).reshape(-1, d)
         return posterior_in_pieces(self, z, alpha, sigma), (step**d).expand(len(z))
+
+
+# --- a circle -----------------------------------------------------------------------------------
+
+SERIES_FROM = 200  # argument of the Bessel functions from which their series is more exact
+
+
+def angle_moments(k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Moments of an angle with the density e^(k cos angle)/(2π I₀(k)).
+
+    For large k, where 1 − I₁/I₀ cancels, by series (Abramowitz and Stegun 1964, 9.7.1).
+
+    Args:
+        k: Concentration, any shape.
+
+    Returns:
+        E cos = I₁(k)/I₀(k), E(1 − cos) and E(1 − cos)², same shape.
+    """
+    ratio = torch.special.i1e(k) / torch.special.i0e(k)
+    x = 1 / k.clamp(min=SERIES_FROM)
+    series = x**2 / 4 + x**3 / 4 + 25 * x**4 / 64 + 13 * x**5 / 16 + 1073 * x**6 / 512
+    loss = torch.where(k > SERIES_FROM, (x + series) / 2, 1 - ratio)
+    square = torch.where(k > SERIES_FROM, series + x * loss, 2 * loss - ratio / k)
+    return ratio, loss, square
 
 
 @dataclass(frozen=True, eq=False)
 class Circle:
-    """Uniform on a circle: with r = |z| and k = alpha R r/sigma², x_hat = R I₁(k)/I₀(k) z/r. It has no density of its own."""
+    """Uniform on a circle of radius R in the plane.
 
-    radius: float = math.sqrt(2)  # unit variance
-    mean = torch.zeros(2, dtype=torch.float64)
+    With r = ‖z‖ and k = alpha R r/sigma², z has the density e^(−(r² + alpha² R²)/(2 sigma²)) I₀(k)
+    /(2π sigma²), and x_hat = R I₁(k)/I₀(k) z/r. Without noise there is no density in the plane.
+
+    Args:
+        radius: R; √2 has unit variance.
+
+    Raises:
+        ValueError: The radius is not a finite number above 0.
+    """
+
+    radius: float = math.sqrt(2)
+
+    def __post_init__(self) -> None:
+        positive(self.radius, "radius")
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of x, shape (2,)."""
+        return torch.zeros(2, dtype=torch.float64)
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance of a coordinate, R²/2, shape ()."""
+        return torch.tensor(self.radius**2 / 2, dtype=torch.float64)
+
+    @property
+    def has_density(self) -> bool:
+        """False: a circle has no density in the plane."""
+        return False
+
+    @property
+    def row_size(self) -> int:
+        """Elements of a temporary for one z: its two coordinates."""
+        return 2
+
+    def unit(self) -> "Circle":
+        """The circle of unit variance."""
+        return Circle()
 
     def draw(self, u: Tensor, generator: torch.Generator) -> Tensor:
+        """Points of the circle.
+
+        Args:
+            u: Shares of a turn, in [0, 1), shape (n,).
+            generator: Not used: u says everything.
+
+        Returns:
+            x, shape (n, 2).
+        """
         return self.radius * torch.stack([(2 * math.pi * u).cos(), (2 * math.pi * u).sin()], 1)
 
     def posterior(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
-        r, a = z.square().sum(1, keepdim=True).clamp(min=1e-300).sqrt(), alpha * self.radius
+        """What z says of x.
+
+        Args:
+            z: Points, shape (n, 2).
+            alpha: Scale of the signal, shape (n, 1).
+            sigma: Scale of the noise, shape (n, 1).
+
+        Returns:
+            The posterior.
+        """
+        r = z.square().sum(1, keepdim=True).clamp(min=1e-300).sqrt()
+        a = alpha * self.radius
         k = (a * r / sigma**2).clamp(1e-150, 1e300)
-        i0, x = torch.special.i0e(k), 1 / k.clamp(min=200)
-        ratio = torch.special.i1e(k) / i0
-        # mean and mean square of 1 − cos of the angle to z, by series (Abramowitz & Stegun 9.7.1) where they cancel
-        series = x**2 / 4 + x**3 / 4 + 25 * x**4 / 64 + 13 * x**5 / 16 + 1073 * x**6 / 512
-        loss = torch.where(k > 200, (x + series) / 2, 1 - ratio)
-        square = torch.where(k > 200, series + x * loss, 2 * loss - ratio / k)
-        log_prob = i0.log() - (r - a) ** 2 / (2 * sigma**2) - (2 * math.pi * sigma**2).log()
-        score = (a - r - a * loss) / sigma**2 * z / r
-        error = (a / sigma) ** 2 * loss * (2 - loss)
-        fourth = (a / sigma) ** 4 * (loss**4 + 4 * ratio * loss**3 + 4 * ratio**2 * square)
+        ratio, loss, square = angle_moments(k)
+        log_prob = torch.special.i0e(k).log() - (r - a) ** 2 / (2 * sigma**2)
+        fourth = loss**4 + 4 * ratio * loss**3 + 4 * ratio**2 * square
         return Posterior(
-            log_prob[:, 0], self.radius * ratio * z / r, score, error[:, 0], fourth[:, 0]
+            log_prob=(log_prob - (2 * math.pi * sigma**2).log())[:, 0],
+            x_hat=self.radius * ratio * z / r,
+            score=(a - r - a * loss) / sigma**2 * z / r,
+            error=((a / sigma) ** 2 * loss * (2 - loss))[:, 0],
+            fourth=((a / sigma) ** 4 * fourth)[:, 0],
         )
 
     def quadrature(self, alpha: Tensor, sigma: Tensor) -> tuple[Posterior, Tensor]:
-        """Along a radius: what is averaged depends on r only."""
+        """Posterior along a radius: whatever is averaged depends on r only.
+
+        Args:
+            alpha: Scale of the signal, shape ().
+            sigma: Scale of the noise, shape ().
+
+        Returns:
+            The posterior at the nodes and the weights of the nodes.
+        """
         middle = alpha * self.radius
-        r, weight = _legendre(
-            torch.stack([(middle - 10 * sigma).clamp(min=0), middle, middle + 10 * sigma]), 150
-        )
-        return posterior_in_pieces(
-            self, torch.stack([r, 0 * r], 1), alpha, sigma
-        ), 2 * math.pi * r * weight
+        breaks = [(middle - 10 * sigma).clamp(min=0), middle, middle + 10 * sigma]
+        r, weight = gauss_legendre(torch.stack(breaks), 150)
+        nodes = torch.stack([r, torch.zeros_like(r)], 1)
+        return posterior_in_pieces(self, nodes, alpha, sigma), 2 * math.pi * r * weight
+
+
+# --- a checkerboard -----------------------------------------------------------------------------
+
+# the eight dark squares: both coordinates lie in even intervals of four, or both in odd ones
+DARK_COLUMNS = [0, 0, 2, 2, 1, 1, 3, 3]
+DARK_ROWS = [0, 2, 0, 2, 1, 3, 1, 3]
+
+
+class IntervalMoments(NamedTuple):
+    """What one coordinate of z says of x, if x lies in an interval; all are (n, intervals).
+
+    Args:
+        log_prob: Log density of the coordinate of z.
+        x_hat: Mean of the coordinate of x.
+        noise: E[−eps|z] of the coordinate.
+        second: Second central moment of eps.
+        third: Third central moment of −eps.
+        fourth: Fourth central moment of eps.
+    """
+
+    log_prob: Tensor
+    x_hat: Tensor
+    noise: Tensor
+    second: Tensor
+    third: Tensor
+    fourth: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Checkerboard:
-    """Uniform on the 8 dark squares of the 4 x 4 board [−half, half]²: both coordinates in even intervals or both in odd."""
+    """Uniform on the eight dark squares of the 4 × 4 board [−half, half]².
 
-    half: float = math.sqrt(3)  # unit variance
-    mean = torch.zeros(2, dtype=torch.float64)
+    Args:
+        half: Half the side of the board; √3 has unit variance.
+
+    Raises:
+        ValueError: ``half`` is not a finite number above 0.
+    """
+
+    half: float = math.sqrt(3)
+
+    def __post_init__(self) -> None:
+        positive(self.half, "half")
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of x, shape (2,)."""
+        return torch.zeros(2, dtype=torch.float64)
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance of a coordinate, half²/3, shape ()."""
+        return torch.tensor(self.half**2 / 3, dtype=torch.float64)
+
+    @property
+    def has_density(self) -> bool:
+        """True: x has a density of its own."""
+        return True
+
+    @property
+    def row_size(self) -> int:
+        """Elements of a temporary for one z: 40 nodes in four intervals of two coordinates."""
+        return 320
+
+    def unit(self) -> "Checkerboard":
+        """The board of unit variance."""
+        return Checkerboard()
 
     def draw(self, u: Tensor, generator: torch.Generator) -> Tensor:
-        corner = (
-            2 * torch.randint(2, (len(u), 2), generator=generator) + (u > 0.5).long()[:, None] - 2
-        )
-        return self.half / 2 * (corner + torch.rand(len(u), 2, generator=generator, dtype=u.dtype))
+        """Points of the dark squares.
 
-    def _coordinate(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """Of a coordinate z (n, 1), by interval: log density, E[x|z], E[−eps|z] and its central moments 2 to 4, (6, n, 4).
+        Args:
+            u: Uniform numbers that choose even or odd intervals, shape (n,).
+            generator: Source of the rest.
 
-        Within [a, b], −eps is a standard normal cut to [(alpha a − z)/sigma, (alpha b − z)/sigma]. 40 Gauss nodes where it
-        is above e^−40 of its mode give all moments to rounding; differences of erf cancel in short or far intervals.
+        Returns:
+            x, shape (n, 2).
+        """
+        odd = (u > 0.5).long()[:, None]
+        corner = 2 * torch.randint(2, (len(u), 2), generator=generator) + odd - 2
+        inside = torch.rand(len(u), 2, generator=generator, dtype=u.dtype)
+        return self.half / 2 * (corner + inside)
+
+    def _coordinate(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> IntervalMoments:
+        """What a coordinate z (n, 1) says of x, for each of the four intervals, (n, 4).
+
+        Within [a, b], −eps is a standard normal cut to [(alpha a − z)/sigma, (alpha b − z)/sigma].
+        40 Gauss nodes where it is above e^−40 of its mode give all moments to rounding; differences
+        of erf cancel in short or far intervals.
         """
         a = self.half * z.new_tensor([-1, -0.5, 0, 0.5])
-        low, side = (alpha * a - z) / sigma, (alpha * self.half / (2 * sigma)).expand(len(z), 4)
+        low = (alpha * a - z) / sigma
+        side = (alpha * self.half / (2 * sigma)).expand(len(z), 4)
         mode = torch.minimum((-low).clamp(min=0), side)
         reach = 81 / (9 + (low + mode).abs())
         start = (mode - reach).clamp(min=0)
         width = (torch.minimum(mode + reach, side) - start).clamp(min=1e-300)
-        node, weight = (
-            one.to(z) for one in _legendre(torch.tensor([0.0, 1.0], dtype=torch.float64), 40)
-        )
+
+        panel = torch.tensor([0.0, 1.0], dtype=torch.float64)
+        node, weight = (part.to(z) for part in gauss_legendre(panel, 40))
         offset = width[..., None] * node
-        inner = weight.log() - ((low + start)[..., None] + offset) ** 2 / 2
-        share = inner.softmax(-1)
+        terms = weight.log() - ((low + start)[..., None] + offset) ** 2 / 2
+        share = terms.softmax(-1)
         middle = (share * offset).sum(-1)
-        central = [(share * (offset - middle[..., None]) ** power).sum(-1) for power in (2, 3, 4)]
-        terms = inner.logsumexp(-1) + (width / side).log() - math.log(2 * math.pi) / 2 - sigma.log()
-        return torch.stack(
-            [terms, a + sigma / alpha * (start + middle), low + start + middle, *central]
+        second, third, fourth = (
+            (share * (offset - middle[..., None]) ** power).sum(-1) for power in (2, 3, 4)
+        )
+        log_mass = terms.logsumexp(-1) + (width / side).log()
+        return IntervalMoments(
+            log_prob=log_mass - LOG_TWO_PI / 2 - sigma.log(),
+            x_hat=a + sigma / alpha * (start + middle),
+            noise=low + start + middle,
+            second=second,
+            third=third,
+            fourth=fourth,
         )
 
-    def _join(self, x: Tensor, y: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
-        """Both coordinates together: a mixture of eight squares."""
-        dark = x[..., [0, 0, 2, 2, 1, 1, 3, 3]], y[..., [0, 2, 0, 2, 1, 3, 1, 3]]
-        terms, x_hat, shift, second, third, fourth = torch.stack(dark, -1)
-        share = terms.sum(-1).softmax(-1)[..., None]
-        mean = (share * x_hat).sum(1)
-        offset = (alpha / sigma)[..., None] * (x_hat - mean[:, None])
-        square = second + offset**2  # of one coordinate of eps_hat − eps
-        error = square.sum(-1, keepdim=True)
-        excess = fourth + 4 * offset * third + 6 * offset**2 * second + offset**4 - square**2
-        means = (
-            (share * error).sum((1, 2)),
-            (share * (error**2 + excess.sum(-1, keepdim=True))).sum((1, 2)),
+    def _join(
+        self, x: IntervalMoments, y: IntervalMoments, alpha: Tensor, sigma: Tensor
+    ) -> Posterior:
+        """Both coordinates together: a mixture of the eight dark squares."""
+        pairs = zip(x, y, strict=True)
+        # every field (n, squares, coordinates)
+        square = IntervalMoments(
+            *(torch.stack([a[:, DARK_COLUMNS], b[:, DARK_ROWS]], -1) for a, b in pairs)
         )
+        log_prob = square.log_prob.sum(-1)
+        share = log_prob.softmax(-1)[..., None]
+        x_hat = (share * square.x_hat).sum(1)
+        # eps_hat − eps in a square: mean ``offset``, and the central moments of eps about it
+        offset = (alpha / sigma)[..., None] * (square.x_hat - x_hat[:, None])
+        second = square.second + offset**2
+        fourth = (
+            square.fourth + 4 * offset * square.third + 6 * offset**2 * square.second + offset**4
+        )
+        error = second.sum(-1, keepdim=True)
+        excess = (fourth - second**2).sum(-1, keepdim=True)  # the coordinates are independent
         return Posterior(
-            terms.sum(-1).logsumexp(-1) - math.log(8), mean, (share * shift).sum(1) / sigma, *means
+            log_prob=log_prob.logsumexp(-1) - math.log(8),
+            x_hat=x_hat,
+            score=(share * square.noise).sum(1) / sigma,
+            error=(share * error).sum((1, 2)),
+            fourth=(share * (error**2 + excess)).sum((1, 2)),
         )
 
     def posterior(self, z: Tensor, alpha: Tensor, sigma: Tensor) -> Posterior:
-        x, y = (self._coordinate(one, alpha, sigma) for one in z.split(1, 1))
+        """What z says of x.
+
+        Args:
+            z: Points, shape (n, 2).
+            alpha: Scale of the signal, shape (n, 1).
+            sigma: Scale of the noise, shape (n, 1).
+
+        Returns:
+            The posterior.
+        """
+        x, y = (self._coordinate(part, alpha, sigma) for part in z.split(1, 1))
         return self._join(x, y, alpha, sigma)
 
     def quadrature(self, alpha: Tensor, sigma: Tensor) -> tuple[Posterior, Tensor]:
-        """A square of panels that close in on the edges; half of it, since the board looks the same from both sides."""
-        alpha, sigma = alpha.reshape(1, 1), sigma.reshape(1, 1)
+        """Posterior on panels that close in on the edges of the squares.
+
+        Half the plane is enough, since the board looks the same from both sides.
+
+        Args:
+            alpha: Scale of the signal, shape ().
+            sigma: Scale of the noise, shape ().
+
+        Returns:
+            The posterior at the nodes and the weights of the nodes.
+        """
+        alpha = alpha.reshape(1, 1)
+        sigma = sigma.reshape(1, 1)
+        edges = alpha * self.half * torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None]
         around = torch.tensor([-8, -5, -2.5, 0, 2.5, 5, 8], dtype=torch.float64)
-        breaks = (
-            alpha * self.half * torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None]
-            + sigma * around
-        ).flatten()
-        (x, w), (y, v) = (_legendre(one.unique(), 12) for one in (breaks.clamp(min=0), breaks))
-        one, two = (self._coordinate(z[:, None], alpha, sigma) for z in (x, y))
-        found = self._join(one.repeat_interleave(len(y), 1), two.repeat(1, len(x), 1), alpha, sigma)
-        return found, 2 * torch.outer(w, v).flatten()
+        breaks = (edges + sigma * around).flatten()
+        x, x_weight = gauss_legendre(breaks.clamp(min=0).unique(), 12)
+        y, y_weight = gauss_legendre(breaks.unique(), 12)
+        columns = self._coordinate(x[:, None], alpha, sigma)
+        rows = self._coordinate(y[:, None], alpha, sigma)
+        posterior = self._join(
+            IntervalMoments(*(field.repeat_interleave(len(y), 0) for field in columns)),
+            IntervalMoments(*(field.repeat(len(x), 1) for field in rows)),
+            alpha,
+            sigma,
+        )
+        return posterior, 2 * torch.outer(x_weight, y_weight).flatten()

@@ -8,74 +8,116 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from scipy.io import wavfile
 
-from diffviz.checks import finite
+from diffviz.checks import finite, require
+
+SMALLEST_SIDE = 8  # pixels; a spectrum needs that many
+GREY_MODES = ("F", "I", "L")  # Pillow's modes of one channel, beside "I;16" and its kin
 
 
 def samples(values: ArrayLike, name: str = "values") -> NDArray:
-    """Floats as they are, 8- and 16-bit integers from [min, max] to [−1, 1]; TypeError without a full scale, ValueError for NaN."""
-    array = np.asarray(values)
-    if array.dtype.kind in "iu" and array.dtype.itemsize <= 2:
-        low, high = float(np.iinfo(array.dtype).min), float(np.iinfo(array.dtype).max)
-        return (array - low) * (2 / (high - low)) - 1
-    if array.dtype.kind != "f":
-        raise TypeError(
-            f"{name} of type {array.dtype} have no known full scale; divide by it, pass floats in [-1, 1]"
-        )
-    return finite(array, name)
+    """Samples on [−1, 1] from numbers of a known full scale.
+
+    Args:
+        values: Floats, which stay as they are, or integers of 8 or 16 bits, whose range is mapped
+            to [−1, 1]; any shape.
+        name: Name of the argument, for messages.
+
+    Returns:
+        The samples in float64, same shape.
+
+    Raises:
+        TypeError: The values have no full scale that is known, or are masked.
+        ValueError: A value is NaN or infinite.
+    """
+    if np.ma.isMaskedArray(values):
+        return finite(values, name)  # refuses it
+    numbers = np.asarray(values)
+    if numbers.dtype.kind in "iu" and numbers.dtype.itemsize <= 2:
+        limits = np.iinfo(numbers.dtype)
+        return (numbers - float(limits.min)) * (2 / (float(limits.max) - float(limits.min))) - 1
+    require(
+        numbers.dtype.kind == "f",
+        f"{name} of type {numbers.dtype} have no known full scale; "
+        "divide by it, pass floats in [-1, 1]",
+        TypeError,
+    )
+    return finite(numbers, name)
 
 
 def image(path: str | File) -> NDArray:
-    """Your own picture: the middle square of an image file in grey, shape (n, n), black −1 and white 1; floats as they are.
+    """Your own picture: the middle square of an image file in grey.
+
+    Args:
+        path: The image file.
+
+    Returns:
+        Grey values, black −1 and white 1, shape (n, n); floats stay as they are.
 
     Raises:
-        ValueError: for a file that is no image, has fewer than 8 pixels a side, or an alpha channel that hides something.
-        TypeError: for integers of 32 bits, whose white is not known.
+        TypeError: The pixels are integers of 32 bits, whose white is not known.
+        ValueError: The file is no image, has fewer than 8 pixels a side, or an alpha channel that
+            hides something.
     """
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-    except (
-        OSError,
-        SyntaxError,
-        Image.DecompressionBombError,
-    ) as error:  # a damaged PNG is a SyntaxError to Pillow
-        raise ValueError(f"cannot read an image from {path}: {error}") from error
-    if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (
-        255,
-        255,
-    ):
-        raise ValueError(
-            f"{path} has an alpha channel: what shows through is not in the file; save it flat, on a background"
-        )
-    grey = (
-        picture
-        if picture.mode in ("F", "I", "L") or picture.mode.startswith("I;16")
-        else picture.convert("L")
+    picture = _open_picture(path)
+    require(
+        not _shows_through(picture),
+        f"{path} has an alpha channel: what shows through is not in the file; "
+        "save it flat, on a background",
     )
+    is_grey = picture.mode in GREY_MODES or picture.mode.startswith("I;16")
+    grey = picture if is_grey else picture.convert("L")
     values = samples(np.asarray(grey), str(path))
     side = min(values.shape)
-    if side < 8:
-        raise ValueError(f"{path} has {values.shape} pixels; a spectrum needs at least 8 a side")
+    require(
+        side >= SMALLEST_SIDE,
+        f"{path} has {values.shape} pixels; a spectrum needs at least {SMALLEST_SIDE} a side",
+    )
     top, left = (np.array(values.shape) - side) // 2
     return values[top : top + side, left : left + side]
 
 
+def _open_picture(path: str | File) -> Image.Image:
+    """An image file, read as a whole; a ValueError if that fails."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+    # a damaged PNG is a SyntaxError to Pillow
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"cannot read an image from {path}: {error}") from error
+    return picture
+
+
+def _shows_through(picture: Image.Image) -> bool:
+    """Whether some pixel is not opaque."""
+    if not picture.has_transparency_data:
+        return False
+    return picture.convert("RGBA").getchannel("A").getextrema() != (255, 255)
+
+
 def sound(path: str | File) -> tuple[NDArray, int]:
-    """Your own sound: a WAV file's samples on [−1, 1], shape (n,), and how many there are a second.
+    """Your own sound: the samples of a WAV file.
+
+    Args:
+        path: A WAV file of one channel.
+
+    Returns:
+        Samples on [−1, 1], shape (n,), and the number of samples a second.
 
     Raises:
-        ValueError: for a file that is no WAV or shorter than its header says, or one of several channels.
+        ValueError: The file is no WAV, is shorter than its header says, or has several channels.
     """
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
             rate, values = wavfile.read(path)
-    except Exception as error:  # SciPy stumbles over a damaged header in many ways, a name that was never bound among them
+    # SciPy fails on a damaged header in many ways, even with an UnboundLocalError
+    except Exception as error:
         raise ValueError(f"cannot read a WAV file from {path}: {error}") from error
-    if values.ndim != 1:
-        raise ValueError(
-            f"{path} has {values.shape[1]} channels; write one of them, or their mean, to a file of its own"
-        )
-    return samples(
-        values / 2.0**31 if values.dtype == np.int32 else values, str(path)
-    ), rate  # 24 and 32 bits: SciPy fills up int32
+    require(
+        values.ndim == 1,
+        f"{path} has {values.shape[-1]} channels; "
+        "write one of them, or their mean, to a file of its own",
+    )
+    if values.dtype == np.int32:  # SciPy reads 24 and 32 bits as int32, filled up to full scale
+        values = values / 2.0**31
+    return samples(values, str(path)), rate

@@ -1,8 +1,9 @@
 """Data whose density, score and ideal denoiser are known at every noise level.
 
-A law (``Mixture``, ``Circle``, ``Checkerboard``) states what z = alpha x + sigma eps says of x. A kernel density is a mixture,
-so that any data set has an exact denoiser. With Tweedie (Efron 2011) eps_hat = −sigma score, and the eps-mmse is the mean of
-tr Cov[eps|z]: nothing cancels at either end of the log-SNR. All is float64 and in log space.
+A ``Toy`` joins a density (``Mixture``, ``Circle``, ``Checkerboard``) with the shape of one point.
+A kernel density is a mixture, so that any data set has an exact denoiser. By Tweedie's formula
+(Efron 2011) eps_hat = −sigma score, and the eps-mmse is the mean of tr Cov[eps|z]: nothing cancels
+at either end of the log-SNR.
 """
 
 import math
@@ -15,171 +16,345 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from diffviz.checks import finite, positive, unknown
-from diffviz.data.densities import Checkerboard, Circle, Mixture, Posterior, posterior_in_pieces
+from diffviz.checks import array, count, finite, positive, require, unknown
+from diffviz.data.densities import (
+    Checkerboard,
+    Circle,
+    KnownDensity,
+    Mixture,
+    Posterior,
+    posterior_in_pieces,
+)
 from diffviz.data.files import FOLDER, load
+from diffviz.data.randomness import torch_generator
 
-LOWEST, HIGHEST = (
-    -690.0,
-    55.0,
-)  # λ: squares of alpha stay above 0, and noise above the rounding of z; nothing changes beyond
+# λ: below, squares of alpha would vanish; above, noise would drown in the rounding of z
+LOWEST = -690.0
+HIGHEST = 55.0
+
+Statistic = Callable[[Posterior], Tensor]
+
+
+def channel(logsnr: Tensor) -> tuple[Tensor, Tensor]:
+    """Scales alpha and sigma of the variance-preserving frame at λ, the same shape."""
+    return logsnr.sigmoid().sqrt(), (-logsnr).sigmoid().sqrt()
 
 
 @dataclass(frozen=True, eq=False)
 class Toy:
-    """Data with everything known: a law, and the shape of one point.
+    """Data with everything known: a density, and the shape of one point.
 
-    Points z (n, *shape) are of the frame alpha² = sigmoid(λ), sigma² = sigmoid(−λ); λ is (n,) or one, above 55 as at 55.
-    What comes back has z's dtype, inside all is float64. NaN in z gives NaN. Raises ValueError where shapes do not fit.
+    Points z are of the variance-preserving frame: alpha² = sigmoid(λ), sigma² = sigmoid(−λ). A λ
+    above 55 counts as 55. What comes back has the dtype of z if that is a floating tensor, else
+    float64; inside, all is float64. A NaN in a tensor z gives NaN, as solvers expect.
+
+    Args:
+        law: The density of x as vectors (d,).
+        shape: Shape of one point, with the product d.
+        name: What messages and plots call the data.
+
+    Raises:
+        ValueError: The shape does not fit the density.
     """
 
-    law: Mixture | Circle | Checkerboard
+    law: KnownDensity
     shape: tuple[int, ...]
     name: str = ""
 
-    mean = property(
-        lambda self: self.law.mean.reshape(self.shape), doc="Mean of x, shape (*shape)."
-    )
+    def __post_init__(self) -> None:
+        d = len(self.law.mean)
+        require(
+            math.prod(self.shape) == d,
+            f"a point of shape {self.shape} has {math.prod(self.shape)} numbers, the density {d}",
+        )
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of x, shape (*shape)."""
+        return self.law.mean.reshape(self.shape)
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of x: the root of the variance averaged over all coordinates."""
+        return math.sqrt(self.law.variance.item())
 
     def unit(self) -> "Toy":
         """The same data, shifted and scaled to mean 0 and a variance of 1 per dimension."""
-        return replace(
-            self, law=self.law.unit() if isinstance(self.law, Mixture) else type(self.law)()
-        )
+        return replace(self, law=self.law.unit())
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n points of x, float64, shape (n, *shape)."""
-        if (
-            not isinstance(n, int | np.integer)
-            or n < 0
-            or not isinstance(generator, torch.Generator)
-        ):
-            raise ValueError(
-                f"n is whole and >= 0, generator torch.Generator().manual_seed(0) or so; got {n!r}, {generator!r}"
-            )
-        return self.law.draw(
-            torch.rand(n, generator=generator, dtype=torch.float64), generator
-        ).reshape(n, *self.shape)
+        """Points of x.
 
-    def _at(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Posterior:
-        z = (
-            z
-            if isinstance(z, Tensor) and z.is_floating_point()
-            else torch.as_tensor(np.asarray(z, dtype=float))
-        )
-        level = torch.as_tensor(logsnr, dtype=torch.float64, device=z.device).clamp(LOWEST, HIGHEST)
-        if z.shape[1:] != self.shape or level.shape not in (z.shape[:1], ()) or level.isnan().any():
-            raise ValueError(
-                f"z must be {('n', *self.shape)}, logsnr (n,) or (); got {tuple(z.shape)}, {tuple(level.shape)}"
-            )
-        if isinstance(self.law, Circle) and (level == HIGHEST).any():
-            raise ValueError(
-                "a circle has no density in the plane without noise; give a logsnr below 55"
-            )
-        found = posterior_in_pieces(
-            self.law, z.double().flatten(1), level.sigmoid().sqrt(), (-level).sigmoid().sqrt()
-        )
-        return Posterior(
-            *(one.reshape(z.shape if one.ndim > 1 else z.shape[:1]).to(z.dtype) for one in found)
-        )
+        Args:
+            n: Number of points, from 0.
+            generator: Source of the randomness.
+
+        Returns:
+            x in float64, shape (n, *shape).
+
+        Raises:
+            TypeError: ``n`` is no whole number, or ``generator`` no torch generator.
+            ValueError: ``n`` is negative.
+        """
+        size = count(n, "n", least=0)
+        torch_generator(generator)
+        u = torch.rand(size, generator=generator, dtype=torch.float64)
+        return self.law.draw(u, generator).reshape(size, *self.shape)
 
     def log_prob(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike = math.inf) -> Tensor:
-        """Log density of z in nats, shape (n,); without ``logsnr`` of the data, which a circle does not have."""
-        return self._at(z, logsnr).log_prob
+        """Log density of z in nats.
+
+        Args:
+            z: Points, shape (n, *shape).
+            logsnr: λ in nats, shape (n,) or (); by default that of the data themselves, where a
+                circle has no density.
+
+        Returns:
+            log p(z), shape (n,).
+
+        Raises:
+            TypeError: An argument holds no real numbers.
+            ValueError: The shapes do not fit, λ is NaN, or there is no density.
+        """
+        return self._posterior(z, logsnr).log_prob
 
     def denoise(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Tensor:
-        """E[x|z], like z."""
-        return self._at(z, logsnr).x_hat
+        """The ideal denoiser, E[x|z].
+
+        Args:
+            z: Points, shape (n, *shape).
+            logsnr: λ in nats, shape (n,) or ().
+
+        Returns:
+            x_hat, like z.
+
+        Raises:
+            TypeError: An argument holds no real numbers.
+            ValueError: The shapes do not fit, or λ is NaN.
+        """
+        return self._posterior(z, logsnr).x_hat
 
     def score(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Tensor:
-        """Gradient of the log density at z, like z; eps_hat = −sigma score."""
-        return self._at(z, logsnr).score
+        """Gradient of the log density at z; eps_hat = −sigma score.
 
-    def _expect(self, f: Callable, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096):
-        """Mean over z of f(posterior) at each level: by quadrature if the law has one, else by stratified draws."""
-        levels, found = torch.as_tensor(logsnr, dtype=torch.float64).clamp(LOWEST, HIGHEST), []
-        for alpha, sigma in zip(
-            levels.sigmoid().sqrt().flatten(), (-levels).sigmoid().sqrt().flatten(), strict=True
-        ):
-            if nodes := self.law.quadrature(alpha, sigma):
-                value = nodes[1] * nodes[0].log_prob.exp() * f(nodes[0])
-                found.append(torch.stack([value.sum(-1), 0 * value[..., 0]]))
-            else:
-                generator = torch.Generator().manual_seed(
-                    0
-                )  # the same draws at each level: a smooth curve
-                u = (
-                    torch.arange(draws)
-                    + torch.rand(draws, generator=generator, dtype=torch.float64)
-                ) / draws
-                z = alpha * (x := self.law.draw(u, generator)) + sigma * torch.empty_like(
-                    x
-                ).normal_(generator=generator)
-                value = f(posterior_in_pieces(self.law, z, alpha, sigma))
-                found.append(torch.stack([value.mean(-1), value.std(-1) / math.sqrt(draws)]))
-        mean, error = torch.stack(found, -1).reshape(2, *value.shape[:-1], *levels.shape).numpy()
-        return (mean, error) if stderr else mean
+        Args:
+            z: Points, shape (n, *shape).
+            logsnr: λ in nats, shape (n,) or ().
+
+        Returns:
+            The score, like z.
+
+        Raises:
+            TypeError: An argument holds no real numbers.
+            ValueError: The shapes do not fit, or λ is NaN.
+        """
+        return self._posterior(z, logsnr).score
 
     def mmse(
         self, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096
     ) -> NDArray | tuple[NDArray, NDArray]:
-        """E‖eps_hat − eps‖² of the ideal denoiser, summed over dimensions, shape of logsnr; with its standard error if asked.
+        """E‖eps_hat − eps‖² of the ideal denoiser, summed over dimensions.
 
-        By quadrature in one and two dimensions (relative error about 1e-11, standard error 0), else by stratified ``draws``.
+        By quadrature in one and two dimensions (relative error about 1e-11, standard error 0),
+        else by stratified draws.
+
+        Args:
+            logsnr: λ in nats, any shape.
+            stderr: Whether to return the standard error too.
+            draws: Number of draws where there is no quadrature, at least 2.
+
+        Returns:
+            The error, in the shape of λ; with its standard error if asked.
+
+        Raises:
+            TypeError: λ holds no real numbers, or ``draws`` is no whole number.
+            ValueError: λ is not finite, or ``draws`` is below 2.
         """
-        return self._expect(lambda found: found.error, finite(logsnr, "logsnr"), stderr, draws)
+        mean, error = self._expectation(_second_moment, logsnr, draws)
+        return (mean, error) if stderr else mean
 
     def moments(
         self, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096
     ) -> NDArray | tuple[NDArray, NDArray]:
-        """E‖eps_hat − eps‖² and E‖eps_hat − eps‖⁴, shape (2, *logsnr.shape), by the means of ``mmse``.
+        """E‖eps_hat − eps‖² and E‖eps_hat − eps‖⁴, computed as in ``mmse``.
 
-        The estimate of a loss from draws of λ varies least under the density p(λ) ∝ w sqrt(E‖eps_hat − eps‖⁴).
+        The estimate of a loss from draws of λ varies least under the density
+        p(λ) ∝ w sqrt(E‖eps_hat − eps‖⁴).
+
+        Args:
+            logsnr: λ in nats, any shape.
+            stderr: Whether to return the standard errors too.
+            draws: Number of draws where there is no quadrature, at least 2.
+
+        Returns:
+            Both moments, shape (2, *logsnr.shape); with their standard errors if asked.
+
+        Raises:
+            TypeError: λ holds no real numbers, or ``draws`` is no whole number.
+            ValueError: λ is not finite, or ``draws`` is below 2.
         """
-        return self._expect(
-            lambda found: torch.stack([found.error, found.fourth]),
-            finite(logsnr, "logsnr"),
-            stderr,
-            draws,
-        )
+        mean, error = self._expectation(_both_moments, logsnr, draws)
+        return (mean, error) if stderr else mean
 
     def entropy(self, logsnr: float = math.inf) -> float:
-        """Differential entropy of z in nats, by the means of ``mmse``; without ``logsnr`` of the data."""
-        self._at(self.mean[None], logsnr)  # refuses what has no density
-        return float(self._expect(lambda found: -found.log_prob, logsnr))
+        """Differential entropy of z in nats, computed as in ``mmse``.
+
+        Args:
+            logsnr: λ in nats; by default that of the data themselves.
+
+        Returns:
+            −E log p(z).
+
+        Raises:
+            ValueError: λ is NaN or no single number, or there is no density.
+        """
+        self._posterior(self.mean[None], logsnr)  # refuses what has no density
+        level = _as_levels(logsnr, torch.device("cpu")).reshape(())
+        mean, _ = self._expectation(_surprise, level)
+        return float(mean)
+
+    def _posterior(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Posterior:
+        """What z says of x, in the shape and dtype of z."""
+        points = _as_points(z)
+        level = _as_levels(logsnr, points.device)
+        if points.shape[1:] != self.shape or level.shape not in (points.shape[:1], ()):
+            raise ValueError(
+                f"z must be {('n', *self.shape)}, logsnr (n,) or (); "
+                f"got {tuple(points.shape)}, {tuple(level.shape)}"
+            )
+        require(
+            self.law.has_density or not (level == HIGHEST).any(),
+            f"{self.name or 'the law'} has no density without noise; give a logsnr below 55",
+        )
+        posterior = posterior_in_pieces(self.law, points.double().flatten(1), *channel(level))
+        return Posterior(
+            log_prob=posterior.log_prob.to(points.dtype),
+            x_hat=posterior.x_hat.reshape(points.shape).to(points.dtype),
+            score=posterior.score.reshape(points.shape).to(points.dtype),
+            error=posterior.error.to(points.dtype),
+            fourth=posterior.fourth.to(points.dtype),
+        )
+
+    def _expectation(
+        self, statistic: Statistic, logsnr: ArrayLike, draws: int = 4096
+    ) -> tuple[NDArray, NDArray]:
+        """Mean over z of a statistic of the posterior, and its standard error, at each level."""
+        levels = torch.from_numpy(finite(logsnr, "logsnr")).clamp(LOWEST, HIGHEST)
+        size = count(draws, "draws", least=2)
+        values = [self._expectation_at(statistic, level, size) for level in levels.flatten()]
+        joined = torch.stack(values, -1)
+        mean, error = joined.reshape(*joined.shape[:-1], *levels.shape).numpy()
+        return mean, error
+
+    def _expectation_at(self, statistic: Statistic, level: Tensor, draws: int) -> Tensor:
+        """Mean of a statistic at one level and its standard error: by quadrature, else by draws."""
+        alpha, sigma = channel(level)
+        nodes = self.law.quadrature(alpha, sigma)
+        if nodes is None:
+            return self._drawn_expectation(statistic, alpha, sigma, draws)
+        posterior, weight = nodes
+        values = weight * posterior.log_prob.exp() * statistic(posterior)
+        return torch.stack([values.sum(-1), torch.zeros_like(values[..., 0])])
+
+    def _drawn_expectation(
+        self, statistic: Statistic, alpha: Tensor, sigma: Tensor, draws: int
+    ) -> Tensor:
+        """Mean of a statistic over stratified draws, and its standard error.
+
+        The draws are the same at each level, which makes the curve over λ smooth.
+        """
+        generator = torch.Generator().manual_seed(0)
+        jitter = torch.rand(draws, generator=generator, dtype=torch.float64)
+        x = self.law.draw((torch.arange(draws) + jitter) / draws, generator)
+        eps = torch.empty_like(x).normal_(generator=generator)
+        values = statistic(posterior_in_pieces(self.law, alpha * x + sigma * eps, alpha, sigma))
+        return torch.stack([values.mean(-1), values.std(-1) / math.sqrt(draws)])
+
+
+def _second_moment(posterior: Posterior) -> Tensor:
+    """E[‖eps_hat − eps‖²|z], (n,)."""
+    return posterior.error
+
+
+def _both_moments(posterior: Posterior) -> Tensor:
+    """E[‖eps_hat − eps‖²|z] and E[‖eps_hat − eps‖⁴|z], (2, n)."""
+    return torch.stack([posterior.error, posterior.fourth])
+
+
+def _surprise(posterior: Posterior) -> Tensor:
+    """−log p(z), (n,)."""
+    return -posterior.log_prob
+
+
+def _as_points(z: Tensor | ArrayLike) -> Tensor:
+    """Points as a floating tensor, which keeps its gradient; integers become float64."""
+    if not isinstance(z, Tensor):
+        return torch.from_numpy(array(z, "z", infinite=True))
+    require(not z.is_complex(), f"z must hold real numbers, got {z.dtype}", TypeError)
+    return z if z.is_floating_point() else z.double()
+
+
+def _as_levels(logsnr: Tensor | ArrayLike, device: torch.device) -> Tensor:
+    """Levels in float64 on a device, within the range where float64 tells them apart."""
+    if isinstance(logsnr, Tensor):
+        real = not logsnr.is_complex()
+        require(real, f"logsnr must hold real numbers, got {logsnr.dtype}", TypeError)
+    else:
+        logsnr = array(logsnr, "logsnr", infinite=True)
+    level = torch.as_tensor(logsnr, dtype=torch.float64, device=device)
+    require(not level.isnan().any(), "logsnr must not be NaN")
+    return level.clamp(LOWEST, HIGHEST)
+
+
+# --- toys of your own ---------------------------------------------------------------------------
 
 
 def mixture(
     means: ArrayLike, std: ArrayLike, weights: ArrayLike | None = None, name: str = "mixture"
 ) -> Toy:
-    """Mixture of isotropic Gaussians of your own.
+    """Mixture of isotropic Gaussians of your own, p(x) = Σ_k w_k N(x; m_k, s_k² I).
 
     Args:
-        means: shape (k, *shape); k numbers on a line are (k, 1).
-        std: standard deviation of the components, one for all or shape (k,), above 0.
-        weights: shape (k,), above 0, sum 1; equal by default.
-    Raises ValueError if shapes do not fit or a value is out of range.
+        means: m_k, shape (k, *shape); k numbers on a line are (k, 1).
+        std: s_k, one for all or shape (k,), above 0.
+        weights: w_k, above 0 with sum 1, shape (k,); equal by default.
+        name: What messages and plots call the data.
+
+    Returns:
+        The toy.
+
+    Raises:
+        TypeError: An argument holds no real numbers, or the name is no text.
+        ValueError: The shapes do not fit, or a value is out of range.
+
+    Example:
+        >>> two = mixture([[-1.0], [1.0]], std=0.1)
+        >>> round(two.std, 3)
+        1.005
     """
-    m, s = finite(means, "means"), finite(std, "std")
-    if m.ndim < 2 or not m.size:
-        raise ValueError(
-            f"means must be (k, *shape), got {m.shape}; numbers on a line are means[:, None]"
-        )
-    w = np.full(len(m), 1 / len(m)) if weights is None else finite(weights, "weights")
-    if (
-        w.shape != m.shape[:1]
-        or s.shape not in ((), (1,), w.shape)
-        or min(w.min(), s.min()) <= 0
-        or abs(w.sum() - 1) > 1e-9
-    ):
-        raise ValueError(
-            f"weights are {len(m)} numbers > 0 with sum 1, std one > 0 or {len(m)}; got {weights!r} and {std!r}"
-        )
-    return Toy(
-        Mixture(torch.tensor(w), torch.tensor(m).flatten(1), torch.tensor(s).reshape(-1)),
-        m.shape[1:],
-        name,
+    centres = finite(means, "means")
+    require(
+        centres.ndim >= 2 and centres.size,
+        f"means must be (k, *shape), got {centres.shape}; numbers on a line are means[:, None]",
     )
+    k = len(centres)
+    deviations = finite(std, "std")
+    require(
+        deviations.shape in ((), (1,), (k,)) and (deviations > 0).all(),
+        f"std must be one number > 0, or {k} of them, one for each of the means; got {std!r}",
+    )
+    shares = np.full(k, 1 / k) if weights is None else finite(weights, "weights")
+    require(
+        shares.shape == (k,) and (shares > 0).all() and abs(shares.sum() - 1) <= 1e-9,
+        f"weights must be {k} numbers > 0 with sum 1, one for each of the means; got {weights!r}",
+    )
+    require(isinstance(name, str), f"name must be text, got {name!r}", TypeError)
+    law = Mixture(
+        torch.from_numpy(shares),
+        torch.from_numpy(centres).flatten(1),
+        torch.from_numpy(deviations).reshape(-1),
+    )
+    return Toy(law, centres.shape[1:], name)
 
 
 def dataset(
@@ -188,63 +363,161 @@ def dataset(
     """Your own data with an exact denoiser: the kernel density of the points.
 
     Args:
-        source: points (n, *shape), or the path of a .csv: numbers with commas, under one line of names or none.
-        bandwidth: standard deviation of the kernel, in standard deviations of the data.
-        unit: shift and scale to mean 0 and a variance of 1 per dimension.
-    Raises ValueError if a file is missing or holds no points, for NaN or inf, fewer than 2 points, or points that are all equal.
+        source: Points (n, *shape), or the path of a .csv: numbers with commas, under one line of
+            names or none.
+        bandwidth: Standard deviation of the kernel, in standard deviations of the data.
+        unit: Whether to shift and scale to mean 0 and a variance of 1 per dimension.
+        name: What messages and plots call the data; a file has its own name.
+
+    Returns:
+        The toy.
+
+    Raises:
+        TypeError: The points are no real numbers.
+        ValueError: A file is missing or holds no points, a value is NaN or infinite, there are
+            fewer than two points, or all are equal.
     """
     if isinstance(source, (str, Path)):
-        name, path = Path(source).stem, Path(source)
-        try:
-            source = np.genfromtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"cannot read {path}: {error}; a .csv holds numbers with commas, for .npy pass np.load"
-            ) from error
-        if source.shape[1] == 1:
-            raise ValueError(
-                f"{path} has only one column; for points on a line pass np.loadtxt(path)[:, None]"
-            )
-        source = source[1:] if np.isnan(source[:1]).all() else source  # names
-    points = finite(source, "data")
+        path = Path(source)
+        points = finite(_read_table(path), "data")
+        name = path.stem
+    else:
+        points = finite(source, "data")
     if points.ndim < 2 or (points == points[:1]).all():
         raise ValueError(
-            f"data must be 2 or more different points (n, *shape), got {points.shape}; maybe data[:, None]"
+            f"data must be 2 or more different points (n, *shape), got {points.shape}; "
+            "maybe data[:, None]"
         )
-    made = mixture(
-        points, positive(bandwidth, "bandwidth") * math.sqrt(points.var(0).mean()), name=name
-    )
-    return made.unit() if unit else made
+    spread = math.sqrt(points.var(0).mean())
+    kernel_density = mixture(points, positive(bandwidth, "bandwidth") * spread, name=name)
+    return kernel_density.unit() if unit else kernel_density
 
 
-# complex numbers, seen as points (k, 2) of the plane
-EIGHT = np.exp(2j * np.pi * np.arange(8) / 8)[:, None].view(float)
-ARC = np.exp(1j * np.pi * (np.arange(40) + 0.5) / 40)[:, None].view(float)
-TURN = np.pi * (1.5 + 3 * (np.arange(240) + 0.5) / 240)
-SPIRAL = (TURN / 10 * np.exp(1j * TURN))[:, None].view(float)
+def _read_table(path: Path) -> NDArray:
+    """The numbers of a .csv file, (rows, columns), without a line of names."""
+    try:
+        table = np.genfromtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"cannot read {path}: {error}; a .csv holds numbers with commas, for .npy pass np.load"
+        ) from error
+    if table.shape[1] == 1:
+        raise ValueError(
+            f"{path} has only one column; for points on a line pass np.loadtxt(path)[:, None]"
+        )
+    has_names = np.isnan(table[:1]).all()
+    return table[1:] if has_names else table
+
+
+# --- toys by name -------------------------------------------------------------------------------
+
+
+def plane(points: NDArray) -> NDArray:
+    """Complex numbers (k,) as points (k, 2) of the plane."""
+    return np.stack([points.real, points.imag], 1)
+
+
+ARC = plane(np.exp(1j * np.pi * (np.arange(40) + 0.5) / 40))  # half a turn, (40, 2)
+
+
+def eight_directions(radius: float) -> NDArray:
+    """Eight points on a circle, (8, 2)."""
+    return radius * plane(np.exp(2j * np.pi * np.arange(8) / 8))
+
+
+def gaussian() -> Toy:
+    """N(0, 1) on a line."""
+    return mixture([[0.0]], 1.0)
+
+
+def gmm1() -> Toy:
+    """Two unequal Gaussians on a line."""
+    return mixture([[-1.5], [0.5]], [0.3, 0.2], [0.3, 0.7])
+
+
+def gmm2d() -> Toy:
+    """Three unequal Gaussians in the plane."""
+    return mixture([[-1.2, -0.4], [0.9, 0.8], [0.6, -1.0]], [0.4, 0.3, 0.5], [0.5, 0.3, 0.2])
+
+
+def ring8() -> Toy:
+    """Eight narrow Gaussians on a circle of radius 2."""
+    return mixture(eight_directions(2), 0.1)
+
+
+def eight_gaussians() -> Toy:
+    """Eight Gaussians of variance 0.1 on a circle of radius 5; torchcfm's have √0.1."""
+    return mixture(eight_directions(5), math.sqrt(0.1))
+
+
+def moons() -> Toy:
+    """The two arcs of scikit-learn's ``make_moons``, each as a string of 40 Gaussians."""
+    return mixture(np.concatenate([ARC, [1, 0.5] - ARC]), 0.1)
+
+
+def swissroll() -> Toy:
+    """A spiral of one and a half turns, as a string of 240 Gaussians."""
+    turn = np.pi * (1.5 + 3 * (np.arange(240) + 0.5) / 240)
+    return mixture(plane(turn / 10 * np.exp(1j * turn)), 0.05)
+
+
+def circle() -> Toy:
+    """Uniform on the unit circle."""
+    return Toy(Circle(1.0), (2,))
+
+
+def checkerboard() -> Toy:
+    """Uniform on the dark squares of a board of side 8."""
+    return Toy(Checkerboard(4.0), (2,))
+
+
+def dino() -> Toy:
+    """The kernel density of the 142 points of the Datasaurus."""
+    return dataset(FOLDER / "dino.csv")
+
+
+def digits() -> Toy:
+    """The kernel density of the 1,797 digits of 8 × 8 pixels, on [−1, 1]."""
+    return dataset(load("digits")["images"] / 8 - 1, unit=False)
+
+
+def fashion() -> Toy:
+    """The kernel density of 5,000 images of Fashion-MNIST in 14 × 14 pixels, on [−1, 1]."""
+    return dataset(load("fashion")["images"] / 127.5 - 1, unit=False)
+
+
 TOYS: dict[str, Callable[[], Toy]] = {
-    "gaussian": lambda: mixture([[0.0]], 1.0),
-    "gmm1": lambda: mixture([[-1.5], [0.5]], [0.3, 0.2], [0.3, 0.7]),
-    "gmm2d": lambda: mixture(
-        [[-1.2, -0.4], [0.9, 0.8], [0.6, -1.0]], [0.4, 0.3, 0.5], [0.5, 0.3, 0.2]
-    ),
-    "ring8": lambda: mixture(2 * EIGHT, 0.1),
-    "8gaussians": lambda: mixture(5 * EIGHT, math.sqrt(0.1)),  # variance 0.1; torchcfm's has 0.316
-    "moons": lambda: mixture(
-        np.r_[ARC, [1, 0.5] - ARC], 0.1
-    ),  # both arcs of scikit-learn's make_moons
-    "swissroll": lambda: mixture(SPIRAL, 0.05),
-    "circle": lambda: Toy(Circle(1.0), (2,)),
-    "checkerboard": lambda: Toy(Checkerboard(4.0), (2,)),
-    "dino": lambda: dataset(FOLDER / "dino.csv"),
-    "digits": lambda: dataset(load("digits")["images"] / 8 - 1, unit=False),
-    "fashion": lambda: dataset(load("fashion")["images"] / 127.5 - 1, unit=False),
+    "gaussian": gaussian,
+    "gmm1": gmm1,
+    "gmm2d": gmm2d,
+    "ring8": ring8,
+    "8gaussians": eight_gaussians,
+    "moons": moons,
+    "swissroll": swissroll,
+    "circle": circle,
+    "checkerboard": checkerboard,
+    "dino": dino,
+    "digits": digits,
+    "fashion": fashion,
 }
 
 
 def toy(name: str, unit: bool = False) -> Toy:
-    """A toy by its name in ``TOYS``, with unit variance if asked; ValueError with near names if there is none."""
+    """A toy by its name.
+
+    Args:
+        name: One of ``TOYS``.
+        unit: Whether to shift and scale to mean 0 and a variance of 1 per dimension.
+
+    Returns:
+        The toy.
+
+    Raises:
+        TypeError: The name is no text.
+        ValueError: There is no such toy; the message has near names.
+    """
+    require(isinstance(name, str), f"a toy is named by text, got {name!r}", TypeError)
     if name not in TOYS:
         raise unknown("toy", name, TOYS, "diffviz.data.TOYS")
-    made = replace(TOYS[name](), name=name)
-    return made.unit() if unit else made
+    named = replace(TOYS[name](), name=name)
+    return named.unit() if unit else named

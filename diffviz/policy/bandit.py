@@ -108,7 +108,7 @@ def act(model: Any, n: int, generator: torch.Generator, steps: Any = None) -> li
     path = [torch.randn(n, 2, generator=generator, dtype=torch.float64)]
     for before, after in pairwise([] if steps is None else steps):
         path.append(surrogates.chain(model, path[-1], before, after, generator=generator)[0])
-    return [sample(model, GRID, start=path[0]).samples] if steps is None else path
+    return [sample(model, GRID, "heun", start=path[0]).samples] if steps is None else path
 
 
 def _of_flow(path, first, env, how):

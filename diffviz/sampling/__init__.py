@@ -1,8 +1,9 @@
 """Sampling: from noise to data along a grid of log-SNR, and how likely data are.
 
-``grids`` makes grids, ``solvers`` takes one step, ``integrate`` runs a solver and keeps the
+``grids`` makes grids, ``solvers`` make one step, ``integrate`` runs a solver and keeps the
 trajectory, ``trajectories`` asks when a sample is settled, ``couplings`` pairs noise with data, and
-``likelihood`` has the ELBO and the likelihood by the probability-flow ODE.
+``likelihood`` has the ELBO and the likelihood by the probability-flow ODE. ``dv.sample`` and
+``dv.grid`` are the doors; ``default_grid`` is the grid that ``dv.sample`` takes if none is given.
 """
 
 from diffviz import extras

@@ -1,15 +1,18 @@
 from . import couplings, grids, integrate, likelihood, solvers, trajectories
 from .grids import grid
-from .integrate import Stopped, Trajectory, sample
+from .integrate import Stopped, Trajectory, default_grid, sample
 from .likelihood import Bound, elbo, log_likelihood
-from .solvers import SOLVERS
+from .solvers import SOLVERS, Solver, StepDenoiser
 
 __all__ = [
     "SOLVERS",
     "Bound",
+    "Solver",
+    "StepDenoiser",
     "Stopped",
     "Trajectory",
     "couplings",
+    "default_grid",
     "elbo",
     "grid",
     "grids",

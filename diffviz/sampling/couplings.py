@@ -1,8 +1,10 @@
-"""Couplings for flow matching: which point of a source goes with which point of the data, and how straight the flow gets.
+"""Couplings for flow matching: which point of a source goes with which point of the data.
 
-On the linear path z_t = (1 − t) x + t source, t = 0 being data, the flow is the mean velocity E[source − x | z_t]. Every conditional
-path is straight; the paths of the flow are straight only if those of the pairs never cross. Any source will do. But with one that is
-not Gaussian z_t is no Gaussian channel: the log-SNR, w(λ), the ELBO and the mmse identities do not apply to it; what is here does.
+On the linear path z_t = (1 − t) x + t source, t = 0 being data, the flow is the mean velocity
+E[source − x | z_t]. The path of every pair is straight; the paths of the flow are straight only if
+those of the pairs never cross. Any source will do. But with one that is not Gaussian z_t is no
+Gaussian channel: the log-SNR, w(λ), the ELBO and the mmse identities do not apply to it; what is
+here does.
 """
 
 from collections.abc import Callable
@@ -14,123 +16,237 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torchdiffeq import odeint
 
-from diffviz.checks import finite
+from diffviz.checks import count, finite, one_of, require, tensor
+from diffviz.data.randomness import torch_generator
+
+METHODS = ("euler", "midpoint", "rk4")
+
+Velocity = Callable[[Tensor, Tensor], Tensor]
 
 
-def check_pairs(source: Tensor, x: Tensor, least: int = 1) -> None:
-    """Refuses with a ValueError what are no pairs: of different shapes, fewer than ``least``, or not finite."""
-    if source.shape != x.shape or source.ndim < 2 or len(x) < least:
-        shapes = f"{tuple(source.shape)} and {tuple(x.shape)}"
+# --- which point goes with which ----------------------------------------------------------------
+
+
+def check_pairs(
+    source: Tensor | ArrayLike, x: Tensor | ArrayLike, least: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Pairs as finite floating tensors.
+
+    Args:
+        source: Points of the source, shape (n, *shape).
+        x: Points of the data, shape (n, *shape).
+        least: Smallest number of pairs.
+
+    Returns:
+        Both as tensors; integers are made float.
+
+    Raises:
+        TypeError: A value is no real number.
+        ValueError: The shapes differ, there are fewer pairs than ``least``, or a value is NaN or
+            infinite.
+    """
+    first = tensor(source, "source")
+    second = tensor(x, "x")
+    if first.shape != second.shape or first.ndim < 2 or len(second) < least:
         raise ValueError(
-            f"source and x are as many points of one shape, (n, *shape) with n >= {least}, got {shapes}"
+            f"source and x are as many points of one shape, (n, *shape) with n >= {least}, "
+            f"got {tuple(first.shape)} and {tuple(second.shape)}"
         )
-    if not (source.isfinite().all() and x.isfinite().all()):
-        raise ValueError("source and x must be finite; drop points with NaN or inf first")
-
-
-def _walk(z: Tensor) -> Tensor:
-    """Steps of trajectories z (steps + 1, n, *shape), (steps, n, d)."""
-    if z.ndim < 3 or len(z) < 2 or not z.isfinite().all():
-        raise ValueError(
-            f"trajectories are finite, (steps + 1, n, *shape) with at least one step, got {tuple(z.shape)}"
-        )
-    return z.detach().double().cpu().flatten(2).diff(dim=0)
+    return first, second
 
 
 def independent(source: Tensor, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Every point of the source (n, *shape) with a random one of x (n, *shape); n pairs (source, x)."""
-    check_pairs(source, x)
+    """Every point of the source with a random one of the data.
+
+    Args:
+        source: Points of the source, shape (n, *shape).
+        x: Points of the data, shape (n, *shape).
+        generator: Source of the randomness.
+
+    Returns:
+        n pairs: the source as it is, and the data in a random order.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: The shapes do not fit, or a value is not finite.
+    """
+    source, x = check_pairs(source, x)
+    torch_generator(generator)
     return source, x[torch.randperm(len(x), generator=generator, device=x.device)]
 
 
 def minibatch_ot(
     source: Tensor, x: Tensor, generator: torch.Generator, batch: int = 128
 ) -> tuple[Tensor, Tensor]:
-    """Optimal transport in squared distance within random batches (Tong et al. 2023, arXiv 2302.00482, sec. 3.3.2).
+    """Optimal transport in squared distance within random batches.
 
-    Found once for all n points, (n, *shape) both, so that training only reads pairs (source, x).
+    It is found once for all n points, so that training only reads pairs. Source: Tong et al. 2023
+    (arXiv 2302.00482), sec. 3.3.2.
+
+    Args:
+        source: Points of the source, shape (n, *shape).
+        x: Points of the data, shape (n, *shape).
+        generator: Source of the batches.
+        batch: Number of points in a batch; the last one may be smaller.
+
+    Returns:
+        n pairs: the source as it is, and the data in the order that goes with it.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: The shapes do not fit, a value is not finite, or ``batch`` is below 1.
     """
-    if batch < 1:
-        raise ValueError(f"a batch has at least one point, got {batch}")
+    size = count(batch, "batch")
     source, x = independent(source, x, generator)
-    batches = enumerate(
-        zip(*(one.flatten(1).double().cpu().split(batch) for one in (source, x)), strict=True)
-    )
+    sources = source.flatten(1).double().cpu().split(size)
+    targets = x.flatten(1).double().cpu().split(size)
     order = [
-        k * batch + linear_sum_assignment(torch.cdist(one, two) ** 2)[1]
-        for k, (one, two) in batches
+        k * size + linear_sum_assignment(torch.cdist(one, other) ** 2)[1]
+        for k, (one, other) in enumerate(zip(sources, targets, strict=True))
     ]
     return source, x[torch.from_numpy(np.concatenate(order)).to(x.device)]
 
 
 def flow(
-    velocity: Callable, source: Tensor, steps: int, method: str = "rk4"
+    velocity: Velocity, source: Tensor, steps: int, method: str = "rk4"
 ) -> tuple[Tensor, Tensor]:
-    """The flow from the source (t = 1) to data (t = 0): times (steps + 1,) and z (steps + 1, n, *shape).
+    """The flow from the source (t = 1) to data (t = 0).
+
+    Another velocity that is trained on the pairs (source, z[-1]) is that of the reflow.
 
     Args:
-        velocity: u(z, t) = dz/dt for points z (n, *shape) at a time t (). Train another on (source, z[-1]), and it is reflowed.
-        method: "euler", "midpoint", "rk4" of torchdiffeq.
-    Raises ValueError for steps < 1, a source that is not finite or not floating, a velocity of another shape than z;
-    FloatingPointError if the velocity returns NaN or inf.
-    """
-    check_pairs(source, source)
-    if steps < 1 or not source.is_floating_point():
-        raise ValueError(
-            f"the flow needs at least one step and floating points, got {steps}, {source.dtype}"
-        )
-    t = torch.linspace(1, 0, steps + 1, dtype=source.dtype, device=source.device)
+        velocity: u(z, t) = dz/dt for points z (n, *shape) at a time t ().
+        source: Points at t = 1, shape (n, *shape); integers are made float.
+        steps: Number of steps, from 1.
+        method: "euler", "midpoint" or "rk4".
 
-    def slope(t, z):
-        u = velocity(z, t)
+    Returns:
+        Times from 1 to 0, shape (steps + 1,), and z there, shape (steps + 1, n, *shape).
+
+    Raises:
+        TypeError: ``steps`` is no whole number, or the source holds no real numbers.
+        ValueError: ``steps`` is below 1, the source is not finite, the method is unknown, or the
+            velocity has another shape than z.
+        FloatingPointError: The velocity returns NaN or infinity.
+    """
+    source, _ = check_pairs(source, source)
+    size = count(steps, "steps")
+    one_of(method, "method", METHODS)
+    t = torch.linspace(1, 0, size + 1, dtype=source.dtype, device=source.device)
+
+    def slope(time: Tensor, z: Tensor) -> Tensor:
+        u = velocity(z, time)
         if u.shape != z.shape:  # else it would be spread over all points
             raise ValueError(f"the velocity must be like z, {tuple(z.shape)}, got {tuple(u.shape)}")
         return u
 
     with torch.no_grad():
         z = odeint(slope, source, t, method=method)
-    if not torch.isfinite(z).all():
-        raise FloatingPointError(
-            f"the flow is not finite from t = {t[~torch.isfinite(z).flatten(1).all(1)][0]:.3g} on"
-        )
+    is_finite = torch.isfinite(z).flatten(1).all(1)
+    if not is_finite.all():
+        raise FloatingPointError(f"the flow is not finite from t = {t[~is_finite][0]:.3g} on")
     return t, z
 
 
+# --- how straight, how far, how crossed ---------------------------------------------------------
+
+
 def transport_cost(source: Tensor, x: Tensor) -> float:
-    """Mean squared distance of pairs (n, *shape)."""
-    check_pairs(source, x)
+    """Mean squared distance of pairs.
+
+    Args:
+        source: Points of the source, shape (n, *shape).
+        x: The point of the data that goes with each, shape (n, *shape).
+
+    Returns:
+        The mean of ‖source − x‖².
+
+    Raises:
+        TypeError: A value is no real number.
+        ValueError: The shapes do not fit, or a value is not finite.
+    """
+    source, x = check_pairs(source, x)
     return (source - x).flatten(1).square().sum(1).mean().item()
 
 
 def straightness(t: ArrayLike | Tensor, z: Tensor) -> float:
-    """S = mean of ∫‖dz/dt − (z₁ − z₀)‖² dt over trajectories z (steps + 1, n, *shape) at times t (steps + 1,); 0 if straight.
+    """How far trajectories are from straight lines at even speed; 0 if they are.
 
-    (Liu et al. 2022, arXiv 2209.03003, eq. 4.) A mean over the times given. N(0, 1) → N(0, c), independent: √c (2 − π/2).
+    S is the mean of ∫‖dz/dt − (z₁ − z₀)‖² dt (Liu et al. 2022, arXiv 2209.03003, eq. 4), a mean
+    over the times given. From N(0, 1) to N(0, c), paired independently, it is √c (2 − π/2).
+
+    Args:
+        t: Times that rise or fall, shape (steps + 1,).
+        z: Trajectories at these times, shape (steps + 1, n, *shape).
+
+    Returns:
+        S.
+
+    Raises:
+        TypeError: A value is no real number.
+        ValueError: The times do not fit or turn round, or a value is not finite.
     """
-    dt, dz = torch.as_tensor(np.diff(finite(t, "times"))), _walk(z)
-    if len(dt) != len(dz) or (dt * dt.sum() <= 0).any():
+    dt = torch.as_tensor(np.diff(finite(t, "times")))
+    dz = step_vectors(z)
+    if dt.shape != dz.shape[:1] or (dt * dt.sum() <= 0).any():
         raise ValueError(
-            f"times, one for each of the {len(z)} places, must rise or fall at every step, got {t!r}"
+            f"times, one for each of the {len(dz) + 1} places, must rise or fall at every step, "
+            f"got {t!r}"
         )
-    off = (dz / dt[:, None, None] - dz.sum(0) / dt.sum()).square().sum(-1).mean(1)
+    velocity = dz / dt[:, None, None]
+    mean_velocity = dz.sum(0) / dt.sum()
+    off = (velocity - mean_velocity).square().sum(-1).mean(1)
     return float((off * dt).sum() / dt.sum())
 
 
 def path_ratio(z: Tensor) -> float:
-    """Mean length of trajectories z (steps + 1, n, *shape) over the mean distance of their ends; 1 if straight."""
-    dz = _walk(z)
-    if not dz.any():
-        raise ValueError("no trajectory moves: their length over their distance is 0/0")
+    """Mean length of trajectories over the mean distance of their ends; 1 if straight.
+
+    Args:
+        z: Trajectories, shape (steps + 1, n, *shape).
+
+    Returns:
+        The ratio.
+
+    Raises:
+        TypeError: A value is no real number.
+        ValueError: A value is not finite, there is no step, or no trajectory moves.
+    """
+    dz = step_vectors(z)
+    require(dz.any(), "no trajectory moves: their length over their distance is 0/0")
     return float(dz.norm(dim=-1).sum(0).mean() / dz.sum(0).norm(dim=-1).mean())
 
 
 def crossings(source: Tensor, x: Tensor) -> float:
-    """Share of couples of pairs (n, *shape) that swapping partners would bring closer, (s_i − s_j)·(x_i − x_j) < 0.
+    """Share of couples of pairs that swapping partners would bring closer.
 
-    On a line these are the ones whose straight paths cross. About ½ at random, 0 for optimal transport (cyclical monotonicity).
+    These are the couples with (s_i − s_j)·(x_i − x_j) < 0; on a line, those whose straight paths
+    cross. It is about ½ for random pairs and 0 for optimal transport (cyclical monotonicity).
+
+    Args:
+        source: Points of the source, shape (n, *shape), with n of at least 2.
+        x: The point of the data that goes with each, shape (n, *shape).
+
+    Returns:
+        The share, in [0, 1].
+
+    Raises:
+        TypeError: A value is no real number.
+        ValueError: The shapes do not fit, there are fewer than two pairs, or a value is not finite.
     """
-    check_pairs(source, x, least=2)
-    mixed = source.double().flatten(1) @ x.double().flatten(1).T  # s_i · x_j
-    own = mixed.diagonal()
-    swapped = own[:, None] + own - mixed - mixed.T < 0  # never i with itself
-    return float(swapped.double().mean() * len(x) / (len(x) - 1))
+    source, x = check_pairs(source, x, least=2)
+    products = source.double().flatten(1) @ x.double().flatten(1).T  # s_i · x_j
+    own = products.diagonal()
+    crossed = own[:, None] + own - products - products.T < 0  # never i with itself
+    return float(crossed.double().mean() * len(x) / (len(x) - 1))
+
+
+def step_vectors(z: Tensor) -> Tensor:
+    """Steps z_{k+1} − z_k of trajectories (steps + 1, n, *shape), (steps, n, d) in float64."""
+    trajectory = tensor(z, "trajectories")
+    require(
+        trajectory.ndim >= 3 and len(trajectory) >= 2,
+        "trajectories are (steps + 1, n, *shape) with at least one step, "
+        f"got {tuple(trajectory.shape)}",
+    )
+    return trajectory.double().cpu().flatten(2).diff(dim=0)

@@ -1,31 +1,74 @@
-"""Grids of log-SNR to sample on."""
+"""Grids of log-SNR to sample on.
 
-import math
+A grid has equal shares of a law of λ between its levels, so that every law is a grid: the schedule
+of a path for levels that are uniform in the path's time, or the density that a training looks with.
+"""
+
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffviz.checks import array, count, require
+from diffviz.protocols import Law
 
-def grid(law: Any, steps: int, low: float = -10.0, high: float = 14.0) -> NDArray:
-    """Levels between ``low`` and ``high``, or the ends of the law, equally probable under a law of λ; shape (steps + 1,).
 
-    A law is a frozen distribution: ``path.schedule`` for levels uniform in the path's time, ``paths.karras().schedule`` for EDM's,
-    ``paths.shifted(COSINE, std).schedule`` for atan(s/std), or the density that a training looks with.
-    Raises ValueError for steps < 1, low >= high, an end that is not finite, what is no law, or no mass of it between the ends.
+def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArray:
+    """Levels that are equally probable under a law of λ.
+
+    The ends are ``low`` and ``high``, or those of the law if it is narrower.
+
+    Args:
+        law: A frozen distribution of λ: ``path.schedule`` for levels uniform in a path's time,
+            ``paths.karras().schedule`` for EDM's levels, ``paths.shifted(COSINE, std).schedule``
+            for levels uniform in atan(s/std), or ``objective.law``.
+        steps: Number of steps, from 1.
+        low: Noisiest level in nats.
+        high: Cleanest level in nats.
+
+    Returns:
+        Increasing levels in nats, from noise to data, shape (steps + 1,).
+
+    Raises:
+        TypeError: ``law`` is no law, ``steps`` no whole number, or an end no number.
+        ValueError: ``steps`` is below 1, an end is NaN or stays infinite, not low < high, or the
+            law has no mass between them.
+
+    Example:
+        >>> from diffviz.theory.paths import LINEAR
+        >>> grid(LINEAR.schedule, 3, -4, 4).round(3)
+        array([-4.   , -1.038,  1.038,  4.   ])
     """
-    low, high = (
-        np.clip([low, high], *law.support()).tolist()
-        if hasattr(law, "support")
-        else (math.nan, math.nan)
-    )
-    if (
-        not steps >= 1
-        or steps % 1
-        or not -math.inf < low < high < math.inf
-        or not law.cdf(high) > law.cdf(low)
-    ):
-        raise ValueError(
-            f"need whole steps >= 1, a law, as path.schedule, with mass in low < high; got {steps}, {low}, {high}"
+    steps = count(steps, "steps")
+    if not isinstance(law, Law):
+        raise TypeError(
+            f"law must be a law of log-SNR, such as path.schedule or objective.law; got {law!r}"
         )
-    return np.r_[low, law.ppf(np.linspace(law.cdf(low), law.cdf(high), steps + 1)[1:-1]), high]
+    first, last = _ends(law, low, high)
+    mass_before, mass_until = law.cdf(first), law.cdf(last)
+    require(
+        mass_until > mass_before,
+        f"the law has no mass between low and high, {low!r} and {high!r}; its support is "
+        "{:g} to {:g}".format(*law.support()),
+    )
+    inner = law.ppf(np.linspace(mass_before, mass_until, steps + 1)[1:-1])
+    return np.concatenate([[first], inner, [last]])
+
+
+def _ends(law: Law, low: Any, high: Any) -> tuple[float, float]:
+    """Both ends as numbers, cut to the support of the law."""
+    ends = np.array([_end(low, "low"), _end(high, "high")])
+    require(ends[0] < ends[1], f"need low < high (noise to data); got {low!r} and {high!r}")
+    first, last = np.clip(ends, *law.support()).tolist()
+    require(
+        np.isfinite([first, last]).all(),
+        f"low and high must be finite where the law has no end; got {low!r} and {high!r}",
+    )
+    return first, last
+
+
+def _end(value: Any, name: str) -> float:
+    """One number, which may be infinite."""
+    single = array(value, name, infinite=True)
+    require(single.size == 1, f"{name} must be one number, got shape {single.shape}")
+    return float(single.reshape(()))

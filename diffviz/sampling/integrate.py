@@ -1,25 +1,87 @@
-"""Run a solver along a grid of log-SNR and keep the trajectory."""
+"""Run a solver along a grid of log-SNR and keep the trajectory.
+
+``sample`` is the door: it checks its input and fills in defaults, ``walk`` makes the steps, and
+``trajectory_of`` writes down where they went.
+"""
 
 import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from itertools import pairwise
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from diffviz.checks import increasing
-from diffviz.sampling.solvers import SOLVERS
+from diffviz.checks import count, increasing, positive, require, tensor, unknown
+from diffviz.data.randomness import optional_generator
+from diffviz.protocols import Denoiser, Law
+from diffviz.sampling import grids
+from diffviz.sampling.solvers import SOLVERS, Call, Solver, ab3
 from diffviz.theory.frames import VP, noise_ratio
-from diffviz.theory.paths import Path
+from diffviz.theory.paths import LINEAR, Path, shifted
+
+# the default grid, for data of unit variance
+STEPS = 20
+SHIFT = 0.7  # factor on sigma/alpha of the linear path; fewest calls on nine toys
+LOWEST = -10.0  # λ where it begins
+HIGHEST = 14.0  # λ where it ends
+RARE = 1e-6  # share of training at either end that counts as not trained
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+Noise = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True)
+@runtime_checkable
+class Centred(Protocol):
+    """What says where its data lie: their mean, shape (*shape)."""
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of x, shape (*shape)."""
+
+
+@runtime_checkable
+class Scaled(Protocol):
+    """What says how large its data are: their standard deviation."""
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of x, averaged over its coordinates."""
+
+
+@runtime_checkable
+class Trained(Protocol):
+    """What says which objective it was trained under."""
+
+    @property
+    def objective(self) -> Any:
+        """What the loss was."""
+
+
+@runtime_checkable
+class Lawful(Protocol):
+    """An objective that says at which levels it trains."""
+
+    @property
+    def law(self) -> Law:
+        """Density of the levels that training looks at."""
+
+
+@dataclass(frozen=True, eq=False)
 class Trajectory:
-    """Where each step began, ``logsnr`` (steps + 1,), z, variance-preserving, and x_hat (steps + 1, n, *shape); number of calls."""
+    """Where samples were at the beginning of every step, and at the end.
+
+    Args:
+        logsnr: λ in nats, increasing, shape (steps + 1,).
+        z: Samples in the variance-preserving frame, shape (steps + 1, n, *shape).
+        x_hat: What the denoiser said there, shape (steps + 1, n, *shape).
+        calls: Number of calls of the denoiser, with the one for the last x_hat.
+    """
 
     logsnr: NDArray
     z: Tensor
@@ -32,101 +94,352 @@ class Trajectory:
         return self.x_hat[-1]
 
     def on(self, path: Path) -> tuple[NDArray, Tensor]:
-        """Times on a path, (steps + 1,), and z in its frame: what ``couplings.straightness`` and ``path_ratio`` take."""
-        scale = torch.as_tensor(path.frame.alpha(self.logsnr) / VP.alpha(self.logsnr)).to(self.z)
+        """The trajectory on a path, as ``couplings.straightness`` and ``path_ratio`` take it.
+
+        Args:
+            path: The path whose time and frame are asked for.
+
+        Returns:
+            Times, shape (steps + 1,), and z in the frame of the path, like ``z``.
+
+        Raises:
+            TypeError: ``path`` is no path.
+        """
+        require(
+            isinstance(path, Path),
+            f"path must be a path such as paths.LINEAR, got {path!r}",
+            TypeError,
+        )
+        ratio = path.frame.alpha(self.logsnr) / VP.alpha(self.logsnr)
+        scale = torch.as_tensor(ratio).to(self.z)
         return path.time(self.logsnr), (scale * self.z.movedim(0, -1)).movedim(-1, 0)
 
 
 class Stopped(FloatingPointError):
-    """The denoiser failed on the way; ``trajectory`` holds the steps before."""
+    """The denoiser failed on the way.
 
-    trajectory: Trajectory
+    Args:
+        message: Where and how.
+        trajectory: The steps before.
+    """
+
+    def __init__(self, message: str, trajectory: Trajectory):
+        super().__init__(message)
+        self.trajectory = trajectory
+
+    def __reduce__(self) -> tuple:
+        return type(self), (str(self), self.trajectory)
 
 
-class _Calls:
-    """The denoiser in y, as solvers see it: with noise, the number of steps, and (s, y, x_hat) of the first call in each."""
+class RecordedDenoiser:
+    """A denoiser as solvers see it: in y = z/alpha and s = sigma/alpha, counted and recorded.
 
-    def __init__(self, model: Callable, noise: Callable, steps: int):
-        self.model, self.noise, self.steps, self.step, self.count = model, noise, steps, 0, 0
-        self.past: list[tuple[float, Tensor, Tensor]] = []
+    A solver may call it several times in a step. The first call of each step, where the step
+    begins, goes into the history: multistep solvers read it, and the trajectory is made of it.
+
+    Args:
+        denoise: Function of variance-preserving z and λ, with E[x|z].
+        noise: Draws of noise like the tensor that it is given.
+        steps: Number of steps of the whole trajectory.
+    """
+
+    def __init__(self, denoise: Denoise, noise: Noise, steps: int):
+        self.denoise = denoise
+        self.draw = noise
+        self.steps = steps
+        self.step = 0
+        self.calls = 0
+        self.history: list[Call] = []
+
+    def begin_step(self, step: int) -> None:
+        """Note that the next call is the first one of a step."""
+        self.step = step
+
+    def noise(self, y: Tensor) -> Tensor:
+        """A draw of noise like y; a ValueError if it has another shape."""
+        drawn = self.draw(y)
+        require(
+            drawn.shape == y.shape,
+            f"noise must be like z, {tuple(y.shape)}, got {tuple(drawn.shape)}",
+        )
+        return drawn
 
     def __call__(self, y: Tensor, s: float) -> Tensor:
-        x_hat = self.model(
-            y / math.hypot(1, s), torch.tensor(-2 * math.log(s), dtype=y.dtype, device=y.device)
-        )
-        if x_hat.shape != y.shape or not torch.isfinite(x_hat).all():
+        """E[x|z] for y = z/alpha at s = sigma/alpha.
+
+        Args:
+            y: z/alpha, shape (n, *shape).
+            s: sigma/alpha, above 0.
+
+        Returns:
+            x_hat, like y.
+
+        Raises:
+            TypeError: The denoiser returns no tensor.
+            FloatingPointError: It returns NaN, infinity or another shape.
+        """
+        logsnr = -2 * math.log(s)
+        level = torch.tensor(logsnr, dtype=y.dtype, device=y.device)
+        x_hat = self.denoise(y / math.hypot(1, s), level)
+        if not isinstance(x_hat, Tensor):
+            raise TypeError(f"the denoiser must return a tensor, got {type(x_hat).__name__}")
+        if x_hat.shape != y.shape:
             raise FloatingPointError(
-                f"z or the denoiser's answer is NaN, inf or misshapen at logsnr {-2 * math.log(s):.4g}"
+                f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(y.shape)} "
+                f"at logsnr {logsnr:.4g}; it must return x_hat, like z"
             )
-        self.count += 1
-        self.past += [(s, y, x_hat)] if len(self.past) == self.step else []
+        if not torch.isfinite(x_hat).all():
+            raise FloatingPointError(
+                f"z or the denoiser's answer is NaN or inf at logsnr {logsnr:.4g}"
+            )
+        self.calls += 1
+        begins_step = len(self.history) == self.step
+        if begins_step:
+            self.history.append(Call(s, y, x_hat))
         return x_hat
 
 
-def sample(
-    model: Any, grid: ArrayLike, *, solver: str | Callable = "heun", n: int = 1000, start: Tensor | None = None,
-    generator: torch.Generator | None = None, noise: Callable[[Tensor], Tensor] | None = None, **options: Any,
-) -> Trajectory:  # fmt: skip
-    """Sample from a denoiser along a grid of log-SNR; warns where the grid leaves what a run was trained on.
+@dataclass(frozen=True)
+class StandardNormal:
+    """Draws of standard normal noise.
 
     Args:
-        model: a run, a toy, anything with ``denoise(z, logsnr)`` → x_hat, z variance-preserving, and ``mean``; or that function.
-        grid: increasing levels in nats, noise to data, shape (steps + 1,).
-        solver: one of ``SOLVERS``, with its ``options``: ``eta`` of "ddim", ``path`` of "euler", ``churn`` of "heun", ``std`` of "ab3".
-        n: number of samples, started from standard normal draws; ``start``: z at grid[0] instead, (n, *shape).
-        noise: draws of a stochastic solver, like the tensor that it is given; standard normal by default.
-    Raises ValueError for a grid that does not increase, an unknown solver, n < 1 or an option out of range, and Stopped, which
-    carries the steps so far, if the denoiser returns NaN or inf.
+        generator: Source of the randomness; None for torch's own.
     """
-    levels, step = (
-        increasing(grid, "the grid, noise to data,"),
-        solver if callable(solver) else SOLVERS.get(solver),
-    )
-    if (
-        step is None
-        or not n >= 1
-        or n % 1
-        or not (hasattr(model, "mean") if start is None else torch.is_tensor(start))
-    ):
-        raise ValueError(
-            f"need whole n >= 1, a tensor start or a mean, a solver of {', '.join(SOLVERS)}; got {n}, {solver!r}"
+
+    generator: torch.Generator | None
+
+    def __call__(self, like: Tensor) -> Tensor:
+        """Noise with the shape, dtype and device of a tensor."""
+        return torch.randn(
+            like.shape, generator=self.generator, dtype=like.dtype, device=like.device
         )
-    if density := getattr(getattr(model, "objective", None), "law", None):
-        low, high = density.interval(1 - 2e-6)  # all but a millionth at either end
-        if max(low - levels[0], levels[-1] - high) > (high - low) / 100:
-            warnings.warn(
-                f"the grid leaves logsnr {low:.4g} to {high:.4g}, where training looked",
-                stacklevel=2,
-            )
-    start = (
-        torch.randn(n, *model.mean.shape, generator=generator, device=model.mean.device)
-        if start is None
-        else start
-    )
-    draw = noise or (
-        lambda y: torch.randn(y.shape, generator=generator, dtype=y.dtype, device=y.device)
-    )
-    calls, s = (
-        _Calls(getattr(model, "denoise", model), draw, len(levels) - 1),
-        noise_ratio(levels).tolist(),
-    )
-    y, stop = start * math.hypot(1, s[0]), None
+
+
+def sample(
+    denoiser: Denoiser | Denoise,
+    grid: ArrayLike | None = None,
+    solver: str | Solver | None = None,
+    *,
+    n: int = 1000,
+    start: Tensor | ArrayLike | None = None,
+    generator: torch.Generator | None = None,
+    noise: Noise | None = None,
+    **options: Any,
+) -> Trajectory:
+    """Sample from a denoiser along a grid of log-SNR.
+
+    The defaults need few calls: third-order Adams–Bashforth in the angle atan(s/std), on a grid
+    that is even in the time of the linear path (see ``default_grid``). On data of unit variance
+    with exact denoisers, the fewest calls that bring the RMS error of a coordinate below 0.01 are
+
+        data                                   ring8   gmm2d   moons   checkerboard
+        default solver, grid of n steps           13      10      10             12
+        same solver, even in linear time          18      11      13             15
+        Heun, the best of five grids              31      49      53             57
+        DPM-Solver++(2M), the best of five        21      31      27             31
+
+    against an adaptive reference from the same starts (``benchmarks/samplers.py``). The default
+    grid has 20 steps, 21 calls, and leaves an error of 0.0024, 0.0016, 0.0014 and 0.0030.
+
+    A warning says where the grid leaves the levels that a run was trained on.
+
+    Args:
+        denoiser: A run, a toy, anything with ``denoise(z, logsnr)`` → x_hat for variance-preserving
+            z, or that function.
+        grid: Increasing levels in nats, noise to data, shape (steps + 1,); None for
+            ``default_grid``.
+        solver: A name of ``SOLVERS``, or a function such as those; None for "ab3" with the standard
+            deviation of the data, where the denoiser states it as ``std``, else with 1.
+        n: Number of samples where there is no ``start``; the denoiser must then state its ``mean``.
+        start: z at the first level, shape (n, *shape); standard normal draws by default.
+        generator: Source of the randomness; None for torch's own.
+        noise: Draws for a stochastic solver, like the tensor that it is given; standard normal by
+            default.
+        options: Options of the solver: ``eta`` of "ddim", ``path`` and ``eta`` of "euler",
+            ``churn`` of "heun", ``std`` of "ab3" and so on.
+
+    Returns:
+        The trajectory; its ``samples`` are the last x_hat.
+
+    Raises:
+        TypeError: An argument is of the wrong kind, or the solver has no such option.
+        ValueError: The grid does not increase, the solver is unknown, an option is out of range,
+            or there is neither a ``start`` nor a mean.
+        Stopped: The denoiser returned NaN, infinity or another shape; it carries the steps so far.
+
+    Example:
+        >>> import diffviz as dv
+        >>> trajectory = dv.sample(dv.toy("ring8"), n=100)
+        >>> trajectory.samples.shape, trajectory.calls
+        (torch.Size([100, 2]), 21)
+    """
+    denoise = denoise_function(denoiser)
+    step = solver_step(denoiser, solver, options)
+    if grid is None:
+        levels = default_grid(denoiser)
+    else:
+        levels = increasing(grid, "the grid, noise to data,")
+    optional_generator(generator)
+    require(noise is None or callable(noise), f"noise must be a function, got {noise!r}", TypeError)
+    first = standard_start(denoiser, n, generator) if start is None else tensor(start, "start")
+    warn_outside_training(denoiser, levels)
+    recorded = RecordedDenoiser(denoise, noise or StandardNormal(generator), len(levels) - 1)
     try:
-        with torch.no_grad():
-            for calls.step, here in enumerate(s):
-                y = (
-                    step(calls, y, here, s[calls.step + 1], **options)
-                    if calls.step < calls.steps
-                    else calls(y, here)
-                )
+        walk(recorded, step, first, noise_ratio(levels).tolist())
     except FloatingPointError as error:
-        stop = Stopped(f"step {calls.step} of {calls.steps}: {error}")
-    z = torch.stack([start, *(y / math.hypot(1, s) for s, y, _ in calls.past)])[
-        1:
-    ]  # a stack needs one
-    x_hat = torch.stack([start, *(x_hat for *_, x_hat in calls.past)])[1:]
-    found = Trajectory(-2 * np.log([s for s, *_ in calls.past]), z, x_hat, calls.count)
-    if stop:
-        stop.trajectory = found
-        raise stop
-    return found
+        message = f"step {recorded.step} of {recorded.steps}: {error}"
+        raise Stopped(message, trajectory_of(recorded, first)) from error
+    return trajectory_of(recorded, first)
+
+
+# --- input and defaults -------------------------------------------------------------------------
+
+
+def denoise_function(denoiser: Any) -> Denoise:
+    """The function (z, logsnr) → x_hat of a denoiser; a TypeError for what is none."""
+    if isinstance(denoiser, Denoiser):
+        return denoiser.denoise
+    if not callable(denoiser):
+        raise TypeError(
+            "the denoiser must have denoise(z, logsnr), as a run or a toy, or be that function; "
+            f"got {denoiser!r}"
+        )
+    return denoiser
+
+
+def data_std(denoiser: Any) -> float:
+    """Standard deviation of the data where the denoiser states it, else 1."""
+    return positive(denoiser.std, "std of the denoiser") if isinstance(denoiser, Scaled) else 1.0
+
+
+def solver_step(denoiser: Any, solver: str | Solver | None, options: dict[str, Any]) -> Solver:
+    """A solver with its options.
+
+    Args:
+        denoiser: The denoiser, which may state the standard deviation of the data.
+        solver: Name, function, or None for the default.
+        options: Options of the solver.
+
+    Returns:
+        The function that makes a step.
+
+    Raises:
+        ValueError: No solver has this name.
+        TypeError: It is neither a name nor a function.
+    """
+    if solver is None:
+        return partial(ab3, **{"std": data_std(denoiser)} | options)
+    if callable(solver):
+        return partial(solver, **options)
+    if not isinstance(solver, str):
+        raise TypeError(f"solver must be a name or a function, got {solver!r}")
+    if solver not in SOLVERS:
+        raise unknown("solver", solver, SOLVERS)
+    return partial(SOLVERS[solver], **options)
+
+
+def trained_levels(denoiser: Any) -> tuple[float, float] | None:
+    """λ between which training looked, but for a millionth at either end; None if not stated."""
+    if not isinstance(denoiser, Trained) or not isinstance(denoiser.objective, Lawful):
+        return None
+    law = denoiser.objective.law
+    if not isinstance(law, Law):
+        return None
+    low, high = law.ppf([RARE, 1 - RARE])
+    return float(low), float(high)
+
+
+def default_grid(denoiser: Any, steps: int = STEPS) -> NDArray:
+    """A grid that is even in the time of the linear path, for data of any scale.
+
+    The time is that of the linear path shifted by 0.7, sigma/(sigma + 0.7 alpha) for data of unit
+    variance: a little more steps go to the clean end. Data of standard deviation s look at λ as
+    data of unit variance do at λ + 2 log s, so the grid is moved by −2 log s. It begins and ends
+    where training looked.
+
+    Args:
+        denoiser: The denoiser, which may state ``std`` and ``objective``.
+        steps: Number of steps.
+
+    Returns:
+        Increasing levels in nats, shape (steps + 1,).
+
+    Raises:
+        ValueError: Training looked at no level between the ends.
+    """
+    std = data_std(denoiser)
+    low = LOWEST - 2 * math.log(std)
+    high = HIGHEST - 2 * math.log(std)
+    if trained := trained_levels(denoiser):
+        low = max(low, trained[0])
+        high = min(high, trained[1])
+    return grids.grid(shifted(LINEAR, SHIFT * std).schedule, steps, low, high)
+
+
+def warn_outside_training(denoiser: Any, levels: NDArray) -> None:
+    """Warn the caller of ``sample`` of a grid that leaves the levels of training by over 1 %."""
+    trained = trained_levels(denoiser)
+    if trained is None:
+        return
+    low, high = trained
+    outside = max(low - levels[0], levels[-1] - high)
+    if outside > (high - low) / 100:
+        warnings.warn(
+            f"the grid leaves logsnr {low:.4g} to {high:.4g}, where training looked", stacklevel=3
+        )
+
+
+def standard_start(denoiser: Any, n: int, generator: torch.Generator | None) -> Tensor:
+    """Standard normal draws (n, *shape), in the shape of the denoiser's mean."""
+    size = count(n, "n")
+    require(
+        isinstance(denoiser, Centred),
+        "the denoiser has no mean that says the shape of a sample; give start, (n, *shape)",
+    )
+    mean = denoiser.mean
+    return torch.randn(size, *mean.shape, generator=generator, device=mean.device)
+
+
+# --- the steps and the result -------------------------------------------------------------------
+
+
+@torch.no_grad()
+def walk(denoise: RecordedDenoiser, step: Solver, start: Tensor, ratios: list[float]) -> None:
+    """Make all steps, and a last call where they end.
+
+    Args:
+        denoise: The denoiser, which records the way.
+        step: The solver.
+        start: z at the first level, shape (n, *shape).
+        ratios: sigma/alpha at all levels, falling.
+    """
+    y = start * math.hypot(1, ratios[0])
+    for k, (here, there) in enumerate(pairwise(ratios)):
+        denoise.begin_step(k)
+        y = step(denoise, y, here, there)
+    denoise.begin_step(denoise.steps)
+    denoise(y, ratios[-1])
+
+
+def trajectory_of(denoise: RecordedDenoiser, start: Tensor) -> Trajectory:
+    """What was recorded, with z in the variance-preserving frame.
+
+    Args:
+        denoise: The denoiser after the walk, or after the part of it that went well.
+        start: z at the first level, shape (n, *shape).
+
+    Returns:
+        The trajectory, which has no rows if the first call failed.
+    """
+    history = denoise.history
+    if not history:
+        empty = start.new_empty(0, *start.shape)
+        return Trajectory(np.zeros(0), empty, empty, denoise.calls)
+    x_hat = torch.stack([call.x_hat for call in history])
+    return Trajectory(
+        logsnr=-2 * np.log([call.s for call in history]),
+        z=torch.stack([call.y / math.hypot(1, call.s) for call in history]),
+        x_hat=x_hat.to(torch.promote_types(x_hat.dtype, start.dtype)),
+        calls=denoise.calls,
+    )

@@ -1,10 +1,13 @@
-"""How likely data are under a diffusion model: the ELBO behind the loss, and the probability-flow ODE.
+"""How likely data are under a diffusion model: the ELBO behind the loss, and the flow's density.
 
-With a variance-preserving denoiser, over λ from ``low`` to ``high`` (Kingma et al. 2021, arXiv 2107.00630, eq. 11 and 17),
+With a variance-preserving denoiser, over λ from ``low`` to ``high`` (Kingma et al. 2021,
+arXiv 2107.00630, eq. 11 and 17),
 
-    −ELBO = KL(q(z_low|x) ‖ N(0, I)) + ½ ∫ E‖eps − eps_hat‖² dλ + E[−log N(x; z_high/alpha, sigma²/alpha²)].
+    −ELBO = KL(q(z_low|x) ‖ N(0, I)) + ½ ∫ E‖eps − eps_hat‖² dλ + E[−log N(x; z/alpha, s²)],
 
-For p smoothed by variance 2 e^(−high): it may lie below −log p(x), on average it is above by ½ e^(−high) Fisher information.
+with z and s² = sigma²/alpha² of the last term at ``high``. It bounds the likelihood of the data
+smoothed by the variance 2 e^(−high): for one x it may lie below −log p(x), and on average it is
+above by ½ e^(−high) times the Fisher information.
 """
 
 import math
@@ -19,15 +22,31 @@ from scipy import stats
 from torch import Tensor
 from torchdiffeq import odeint
 
+from diffviz.checks import count, number, positive, require, tensor
+from diffviz.data.randomness import optional_generator
+from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
 from diffviz.theory.analysis import evaluate
 
-NODE, WEIGHT = (torch.from_numpy(one) for one in np.polynomial.legendre.leggauss(12))
+NODE, WEIGHT = map(torch.from_numpy, np.polynomial.legendre.leggauss(12))
+LINE = torch.arange(-40, 41, dtype=torch.float64) / 5  # lattice of noise for exact expectations
+POINTS_AT_ONCE = 2**16
+LOG_TWO_PI = math.log(2 * math.pi)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bound:
-    """Terms of −ELBO (n,) in nats; squared eps error (m, n), summed over dimensions, at levels with quadrature weights."""
+    """The terms of −ELBO in nats, with the errors that they come from.
+
+    Args:
+        prior: KL(q(z_low|x) ‖ N(0, I)), shape (n,).
+        diffusion: ½ ∫ E‖eps − eps_hat‖² dλ, shape (n,).
+        reconstruction: E[−log N(x; z/alpha, sigma²/alpha²)] at the highest λ, shape (n,).
+        logsnr: Levels of the quadrature in nats, shape (m, n).
+        weight: Weights of the quadrature, shape (m, n).
+        error: ‖eps − eps_hat‖² at the levels, summed over dimensions, shape (m, n).
+        dimension: Number of dimensions of one datum.
+    """
 
     prior: Tensor
     diffusion: Tensor
@@ -39,176 +58,390 @@ class Bound:
 
     @property
     def nats(self) -> Tensor:
-        """−ELBO of each datum, (n,); its mean is that of the data."""
+        """−ELBO of each datum, shape (n,); its mean is that of the data."""
         return self.prior + self.diffusion + self.reconstruction
 
     @property
     def bits(self) -> Tensor:
-        """−ELBO in bits per dimension, (n,); for 8-bit data mapped to [−1, 1] add log2(127.5)."""
+        """−ELBO in bits per dimension, shape (n,); for 8-bit data on [−1, 1] add log2(127.5)."""
         return self.nats / (self.dimension * math.log(2))
 
     def weighted(self, w: Any) -> Tensor:
-        """½ ∫ w E‖eps − eps_hat‖² dλ from the same errors, (n,), for an objective or a callable of λ."""
-        return (
-            torch.from_numpy(evaluate(w, self.logsnr.cpu().numpy())).to(self.error)
-            * self.weight
-            * self.error
-        ).sum(0) / 2
+        """½ ∫ w E‖eps − eps_hat‖² dλ from the same errors.
+
+        Args:
+            w: An objective, or a weighting on the eps error as a callable of λ.
+
+        Returns:
+            The weighted loss of each datum, shape (n,).
+
+        Raises:
+            TypeError: ``w`` is a name.
+            ValueError: A value of w is negative or not finite.
+        """
+        factor = torch.from_numpy(evaluate(w, self.logsnr.cpu().numpy())).to(self.error)
+        return (factor * self.weight * self.error).sum(0) / 2
 
 
-def _points(x: Any, low: float, high: float) -> tuple[Tensor, int]:
-    data = torch.as_tensor(x).detach().double()
-    if data.ndim < 2 or not data.numel() or not torch.isfinite(data).all():
-        raise ValueError(
-            f"x must be finite and (n, *shape), got {tuple(data.shape)}; numbers on a line are x[:, None]"
-        )
-    if not -math.inf < low < high < math.inf:
-        raise ValueError(
-            f"need finite low < high (λ runs from noise to data), got {low} and {high}"
-        )
-    return data, data[0].numel()
-
-
-def _denoised(model: Any, z: Tensor, logsnr: Tensor) -> Tensor:
-    x_hat = model.denoise(z, logsnr)
-    if x_hat.shape != z.shape:
-        raise ValueError(
-            f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(z.shape)}; it must return x_hat, like z"
-        )
-    if len(bad := logsnr[~torch.isfinite(x_hat).flatten(1).all(1)]):
-        raise ValueError(
-            f"the denoiser returned NaN or inf at logsnr {bad[0]:.4g}; narrow low and high, or mend it"
-        )
-    return x_hat
+# --- the evidence lower bound -------------------------------------------------------------------
 
 
 @torch.no_grad()
 def elbo(
-    model: Any, x: ArrayLike | Tensor, *, low: float = -10.0, high: float = 10.0, levels: int = 128, law: Any = None,
-    finite: bool = False, exact: bool = False, generator: torch.Generator | None = None,
-) -> Bound:  # fmt: skip
+    denoiser: Denoiser,
+    x: ArrayLike | Tensor,
+    *,
+    low: float = -10.0,
+    high: float = 10.0,
+    levels: int = 128,
+    law: Law | None = None,
+    finite: bool = False,
+    exact: bool = False,
+    generator: torch.Generator | None = None,
+) -> Bound:
     """Evidence lower bound of data under a denoiser.
 
     Args:
-        model: anything with ``denoise(z, logsnr)`` → x_hat on the variance-preserving frame: a run, a toy; x: data (n, *shape).
-        levels: strata of λ, equally probable under ``law`` (frozen SciPy distribution, uniform by default), one draw of λ and
-            noise for every datum in each. The expectation depends on neither.
-        finite: the bound of T = ``levels`` steps, ½ Σ expm1(Δλ) E‖eps − eps_hat‖² at the noisier ends (eq. 14).
-        exact: no draws: noise on a lattice, 12 Gauss–Legendre nodes in each stratum (2 nats will do); 1 or 2 dimensions.
-    Raises ValueError for low >= high, levels < 1, x that is not finite, or a denoiser that returns NaN or another shape.
+        denoiser: A run, a toy, anything with ``denoise(z, logsnr)`` → x_hat for
+            variance-preserving z.
+        x: Data, shape (n, *shape); integers are made float.
+        low: Noisiest level in nats.
+        high: Cleanest level in nats.
+        levels: Number of strata of λ, equally probable under ``law``, with one draw of λ and of
+            noise for every datum in each. The expectation does not depend on it.
+        law: Law of λ that covers all levels, uniform by default. The expectation does not depend
+            on it.
+        finite: Whether to bound a model of ``levels`` steps,
+            ½ Σ expm1(Δλ) E‖eps − eps_hat‖² at their noisier ends (eq. 14).
+        exact: Whether to integrate over noise on a lattice and over λ with 12 Gauss–Legendre nodes
+            in each stratum (strata of 2 nats will do) instead of drawing both; for data of one or
+            two dimensions.
+        generator: Source of the draws; None for torch's own.
+
+    Returns:
+        The terms of the bound.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: Not low < high, ``levels`` is below 1, the law leaves levels out, x is not
+            finite or has no shape (n, *shape), or the denoiser returns NaN, infinity or another
+            shape.
+
+    Example:
+        >>> import torch, diffviz as dv
+        >>> bound = dv.elbo(dv.toy("gaussian"), torch.ones(1, 1), levels=10, exact=True)
+        >>> round(bound.nats.item(), 4)
+        1.419
     """
-    data, d = _points(x, low, high)
-    if exact and d > 2:
-        raise ValueError(f"exact noise is for 1 or 2 dimensions, x has {d}: leave it to draws")
-    grid = torch.from_numpy(grids.grid(law or stats.uniform(low, high - low), levels, low, high))
-    logsnr, weight, line = (
-        grid[:-1, None],
-        grid.diff()[:, None],
-        torch.arange(-40, 41, dtype=torch.float64) / 5,
+    data = data_points(x)
+    low, high = level_range(low, high)
+    d = data[0].numel()
+    require(
+        not exact or d <= 2,
+        f"exact noise is for 1 or 2 dimensions, x has {d}: leave it to draws",
     )
+    optional_generator(generator)
+    strata = level_strata(law, levels, low, high)
+    logsnr, weight = (
+        part.expand(-1, len(data)).to(data)
+        for part in quadrature(strata, len(data), finite, exact, generator)
+    )
+    error = squared_errors(denoiser, data, logsnr, exact, generator)
+    signal = data.new_tensor(low).sigmoid()
+    noise = data.new_tensor(-low).sigmoid()
+    prior = (d * (noise - 1 - noise.log()) + signal * data.square().flatten(1).sum(1)) / 2
+    return Bound(
+        prior=prior,
+        diffusion=(weight * error).sum(0) / 2,
+        reconstruction=torch.full_like(prior, d / 2 * (LOG_TWO_PI + 1 - high)),
+        logsnr=logsnr,
+        weight=weight,
+        error=error,
+        dimension=d,
+    )
+
+
+def level_strata(law: Law | None, levels: int, low: float, high: float) -> Tensor:
+    """Edges of strata from ``low`` to ``high``, equally probable under a law.
+
+    Args:
+        law: Law of λ; None for a uniform one.
+        levels: Number of strata.
+        low: Noisiest level in nats.
+        high: Cleanest level in nats.
+
+    Returns:
+        Edges in nats, shape (levels + 1,).
+
+    Raises:
+        TypeError: ``law`` is no law, or ``levels`` no whole number.
+        ValueError: ``levels`` is below 1, or the law leaves out a part of the levels.
+    """
+    size = count(levels, "levels")
+    uniform = stats.uniform(low, high - low)
+    edges = grids.grid(uniform if law is None else law, size, low, high)
+    require(
+        edges[0] == low and edges[-1] == high,
+        f"the law must cover all levels from low to high, {low:g} to {high:g}; "
+        f"its own end at {edges[0]:g} and {edges[-1]:g}",
+    )
+    return torch.from_numpy(edges)
+
+
+def quadrature(
+    strata: Tensor, n: int, finite: bool, exact: bool, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Levels and weights of the integral over λ.
+
+    Args:
+        strata: Edges of the strata in nats, shape (levels + 1,).
+        n: Number of data.
+        finite: Whether a stratum is a step of a finite model, met at its noisier end.
+        exact: Whether a stratum has Gauss–Legendre nodes; by default it has a draw for each datum.
+        generator: Source of the draws.
+
+    Returns:
+        Levels, shape (m, n) or (m, 1), and weights, shape (m, 1).
+    """
+    start = strata[:-1, None]
+    width = strata.diff()[:, None]
     if finite:
-        weight = weight.expm1()
-    elif exact:
-        logsnr, weight = (
-            (logsnr + weight * (1 + NODE) / 2).reshape(-1, 1),
-            (weight * WEIGHT / 2).reshape(-1, 1),
-        )
-    else:
-        logsnr = logsnr + weight * torch.rand(
-            levels, len(data), generator=generator, dtype=torch.float64
-        )
-    logsnr, weight = (one.expand(-1, len(data)).to(data) for one in (logsnr, weight))
-    nodes = torch.cartesian_prod(*[line] * d).reshape(-1, d) if exact else line.new_zeros(1, d)
-    mass, errors = (-nodes.square().sum(1) / 2).softmax(0).to(data), []
-    for pair in torch.arange(logsnr.numel()).split(max(1, 2**16 // len(nodes))):  # points at once
+        return start, width.expm1()
+    if exact:
+        nodes = start + width * (1 + NODE) / 2
+        return nodes.reshape(-1, 1), (width * WEIGHT / 2).reshape(-1, 1)
+    share = torch.rand(len(width), n, generator=generator, dtype=torch.float64)
+    return start + width * share, width
+
+
+def squared_errors(
+    denoiser: Denoiser,
+    data: Tensor,
+    logsnr: Tensor,
+    exact: bool,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """E‖eps − eps_hat‖² of each datum at its levels, by lattice or by one draw.
+
+    Args:
+        denoiser: The denoiser.
+        data: x, shape (n, *shape).
+        logsnr: Levels in nats, shape (m, n).
+        exact: Whether the noise is a lattice instead of a draw.
+        generator: Source of the draws.
+
+    Returns:
+        The errors, summed over dimensions, shape (m, n).
+    """
+    d = data[0].numel()
+    nodes = torch.cartesian_prod(*[LINE] * d).reshape(-1, d) if exact else LINE.new_zeros(1, d)
+    mass = (-nodes.square().sum(1) / 2).softmax(0).to(data)
+    errors = []
+    for pair in torch.arange(logsnr.numel()).split(max(1, POINTS_AT_ONCE // len(nodes))):
         clean = data[(pair % len(data)).repeat_interleave(len(nodes))]
         level = logsnr.flatten()[pair].repeat_interleave(len(nodes))
-        eps = (
-            nodes.repeat(len(pair), 1)
-            if exact
-            else torch.randn(len(pair), d, generator=generator, dtype=nodes.dtype)
-        )
-        alpha, sigma = (
-            one.sigmoid().sqrt().reshape(-1, *[1] * (data.ndim - 1)) for one in (level, -level)
-        )
-        miss = clean - _denoised(
-            model, alpha * clean + sigma * eps.reshape(clean.shape).to(clean), level
-        )
-        errors.append((level.exp() * miss.square().flatten(1).sum(1)).reshape(len(pair), -1) @ mass)
-    error = torch.cat(errors).reshape(logsnr.shape)
-    signal, noise = (data.new_tensor(one).sigmoid() for one in (low, -low))
-    prior = (d * (noise - 1 - noise.log()) + signal * data.square().flatten(1).sum(1)) / 2
-    reconstruction = torch.full_like(prior, d / 2 * (math.log(2 * math.pi) + 1 - high))
-    return Bound(prior, (weight * error).sum(0) / 2, reconstruction, logsnr, weight, error, d)
+        if exact:
+            eps = nodes.repeat(len(pair), 1)
+        else:
+            eps = torch.randn(len(pair), d, generator=generator, dtype=nodes.dtype)
+        column = level.reshape(-1, *[1] * (data.ndim - 1))
+        alpha, sigma = column.sigmoid().sqrt(), (-column).sigmoid().sqrt()
+        z = alpha * clean + sigma * eps.reshape(clean.shape).to(clean)
+        miss = (clean - denoised(denoiser, z, level)).square().flatten(1).sum(1)
+        errors.append((level.exp() * miss).reshape(len(pair), -1) @ mass)
+    return torch.cat(errors).reshape(logsnr.shape)
+
+
+# --- the density of the probability-flow ODE ----------------------------------------------------
 
 
 def log_likelihood(
-    model: Any, x: ArrayLike | Tensor, *, low: float = -12.0, high: float = 10.0, steps: int | None = 200,
-    tolerance: float = 1e-6, probes: int | None = None, gaussian: bool = False,
-    prior: Callable[[Tensor], Tensor] | None = None, generator: torch.Generator | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Log-likelihood by the probability-flow ODE: the density of z/alpha at ``high``, seen as that of x.
+    denoiser: Denoiser,
+    x: ArrayLike | Tensor,
+    *,
+    low: float = -12.0,
+    high: float = 10.0,
+    steps: int | None = 200,
+    tolerance: float = 1e-6,
+    probes: int | None = None,
+    gaussian: bool = False,
+    prior: Callable[[Tensor], Tensor] | None = None,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Log-likelihood by the probability-flow ODE: the density of z/alpha at ``high``, taken at x.
 
-    With y = z/alpha the flow is dy/dλ = (x_hat − y)/2, and log p changes by its divergence (Song et al. 2021, arXiv 2011.13456,
-    eq. 39), by Hutchinson probes, one set for a whole trajectory (Grathwohl et al. 2019, arXiv 1810.01367), or exactly.
+    With y = z/alpha the flow is dy/dλ = (x_hat − y)/2, and log p changes by its divergence (Song
+    et al. 2021, arXiv 2011.13456, eq. 39). The divergence is exact, or estimated with Hutchinson
+    probes, one set for a whole trajectory (Grathwohl et al. 2019, arXiv 1810.01367).
 
     Args:
-        model, x: as for ``elbo``; the denoiser must be differentiable, each x_hat a function of its own z alone.
-        steps: steps of RK4, uniform in λ; None for an adaptive solver (dopri5) at ``tolerance``.
-        probes: number of Hutchinson probes, signs or ``gaussian``; None: the exact trace, a backward pass for each dimension.
-        prior: log density of z at ``low``, (n, *shape) → (n,); standard normal by default.
-    Returns log density (n,) in nats, and the standard error (n,) that the probes leave: 0 for an exact trace, NaN for one probe.
-    Raises ValueError for low >= high, steps or probes < 1, a denoiser or prior that gives NaN or another shape, or no gradient.
-    """
-    data, d = _points(x, low, high)
-    if not all(count is None or count >= 1 for count in (probes, steps)) or not tolerance > 0:
-        raise ValueError(
-            f"need probes and steps >= 1, or None, and tolerance > 0; got {probes}, {steps} and {tolerance}"
-        )
-    if probes is None:  # sqrt(d) times the unit vectors: their mean is the trace
-        directions = math.sqrt(d) * torch.eye(d).to(data).reshape(d, 1, *data.shape[1:]).expand(
-            d, *data.shape
-        )
-    else:
-        directions = torch.randn(probes, *data.shape, generator=generator, dtype=data.dtype).to(
-            data
-        )
-        directions = directions if gaussian else directions.sign()
+        denoiser: As for ``elbo``; it must be differentiable, and each x_hat a function of its own
+            z alone.
+        x: Data, shape (n, *shape); integers are made float.
+        low: Noisiest level in nats.
+        high: Cleanest level in nats.
+        steps: Steps of RK4, uniform in λ; None for the adaptive dopri5.
+        tolerance: Relative and absolute tolerance of the adaptive solver.
+        probes: Number of Hutchinson probes; None for the exact trace, with a backward pass for
+            each dimension.
+        gaussian: Whether probes are normal draws instead of signs.
+        prior: Log density of z at ``low``, (n, *shape) → (n,); standard normal by default.
+        generator: Source of the probes; None for torch's own.
 
-    def flow(logsnr: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    Returns:
+        Log density in nats, shape (n,), and the standard error that the probes leave, shape (n,):
+        0 for the exact trace, NaN for one probe.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: Not low < high, ``steps`` or ``probes`` is below 1, the denoiser or the prior
+            returns NaN or another shape, or the denoiser has no gradient.
+
+    Example:
+        >>> import torch, diffviz as dv
+        >>> density, error = dv.log_likelihood(dv.toy("gaussian"), torch.ones(1, 1))
+        >>> round(density.item(), 4)
+        -1.4189
+    """
+    data = data_points(x)
+    low, high = level_range(low, high)
+    method = ode_method(high - low, steps, tolerance)
+    directions = probe_directions(data, probes, gaussian, generator)
+    flow = DivergenceFlow(denoiser, directions)
+    ends = data.new_tensor([high, low])
+    first = (data, data.new_zeros(len(directions), len(data)))
+    (_, y), (_, change) = odeint(flow, first, ends, **method)
+    alpha = ends[1].sigmoid().sqrt()
+    d = data[0].numel()
+    density = prior_density(prior, alpha * y) + d * alpha.log() + change.mean(0)
+    if probes is None:
+        return density, torch.zeros_like(density)
+    return density, change.std(0, correction=0) / (probes - 1) ** 0.5
+
+
+@dataclass(frozen=True)
+class DivergenceFlow:
+    """The flow dy/dλ = (x_hat − y)/2 with its divergence along each direction.
+
+    Args:
+        denoiser: The denoiser.
+        directions: Vectors v whose mean v·(∂f/∂y)·v is the divergence, shape (k, n, *shape).
+    """
+
+    denoiser: Denoiser
+    directions: Tensor
+
+    def __call__(self, logsnr: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Slopes of y (n, *shape) and of the change of log density (k, n) at a level ()."""
         with torch.enable_grad():
             y = state[0].detach().requires_grad_()
-            x_hat = _denoised(model, logsnr.sigmoid().sqrt() * y, logsnr.expand(len(y)))
-            pulled = [
-                torch.autograd.grad(x_hat, y, v, True, allow_unused=True)[0]
-                for v in directions
-                if x_hat.requires_grad
-            ]
-            if not pulled or pulled[0] is None:
-                raise ValueError(
-                    "the denoiser cuts the gradient (no_grad or detach inside), which the divergence needs"
-                )
-        return (x_hat - y).detach() / 2, (directions * (torch.stack(pulled) - directions)).flatten(
-            2
-        ).sum(2) / 2
+            x_hat = denoised(self.denoiser, logsnr.sigmoid().sqrt() * y, logsnr.expand(len(y)))
+            pulled = torch.stack([self._pulled(x_hat, y, v) for v in self.directions])
+        divergence = (self.directions * (pulled - self.directions)).flatten(2).sum(2) / 2
+        return (x_hat - y).detach() / 2, divergence
 
-    ends, first = data.new_tensor([high, low]), (data, data.new_zeros(len(directions), len(data)))
-    how = (
-        {"method": "rk4", "options": {"step_size": (high - low) / steps}}
-        if steps
-        else {"method": "dopri5"}
+    def _pulled(self, x_hat: Tensor, y: Tensor, direction: Tensor) -> Tensor:
+        """vᵀ ∂x_hat/∂y for a direction v."""
+        pulled = None
+        if x_hat.requires_grad:
+            pulled = torch.autograd.grad(x_hat, y, direction, True, allow_unused=True)[0]
+        if pulled is None:
+            raise ValueError(
+                "the denoiser cuts the gradient (no_grad or detach inside), "
+                "which the divergence needs"
+            )
+        return pulled
+
+
+def ode_method(span: float, steps: int | None, tolerance: float) -> dict[str, Any]:
+    """Arguments of torchdiffeq's ``odeint`` for RK4 with a number of steps, or for dopri5."""
+    tolerance = positive(tolerance, "tolerance")
+    both = {"rtol": tolerance, "atol": tolerance}
+    if steps is None:
+        return {"method": "dopri5", **both}
+    step_size = span / count(steps, "steps")
+    return {"method": "rk4", "options": {"step_size": step_size}, **both}
+
+
+def probe_directions(
+    data: Tensor, probes: int | None, gaussian: bool, generator: torch.Generator | None
+) -> Tensor:
+    """Directions along which the divergence is taken.
+
+    Args:
+        data: x, shape (n, *shape).
+        probes: Number of Hutchinson probes; None for sqrt(d) times the d unit vectors, whose mean
+            is the trace.
+        gaussian: Whether probes are normal draws instead of signs.
+        generator: Source of the probes.
+
+    Returns:
+        Directions, shape (probes or d, n, *shape).
+    """
+    optional_generator(generator)
+    if probes is None:
+        d = data[0].numel()
+        units = math.sqrt(d) * torch.eye(d).to(data)
+        return units.reshape(d, 1, *data.shape[1:]).expand(d, *data.shape)
+    size = count(probes, "probes")
+    draws = torch.randn(size, *data.shape, generator=generator, dtype=data.dtype).to(data)
+    return draws if gaussian else draws.sign()
+
+
+def prior_density(prior: Callable[[Tensor], Tensor] | None, z: Tensor) -> Tensor:
+    """Log density of z (n, *shape) at the noisy end, (n,); standard normal for None."""
+    if prior is None:
+        return -(z.square().flatten(1).sum(1) + z[0].numel() * LOG_TWO_PI) / 2
+    density = prior(z).detach()
+    require(
+        density.shape == (len(z),) and not density.isnan().any(),
+        f"prior must give a log density (n,) without NaN for z {tuple(z.shape)}, "
+        f"got {tuple(density.shape)}",
     )
-    (_, y), (_, change) = odeint(flow, first, ends, rtol=tolerance, atol=tolerance, **how)
-    z = (alpha := ends[1].sigmoid().sqrt()) * y
-    start = (
-        prior(z).detach()
-        if prior
-        else -(z.square().flatten(1).sum(1) + d * math.log(2 * math.pi)) / 2
+    return density
+
+
+# --- input --------------------------------------------------------------------------------------
+
+
+def data_points(x: ArrayLike | Tensor) -> Tensor:
+    """Data in float64, (n, *shape) with n of at least 1."""
+    data = tensor(x, "x").double()
+    require(
+        data.ndim >= 2 and data.numel(),
+        f"x must be (n, *shape), got {tuple(data.shape)}; numbers on a line are x[:, None]",
     )
-    if start.shape != (len(z),) or start.isnan().any():
+    return data
+
+
+def level_range(low: float, high: float) -> tuple[float, float]:
+    """Both ends of λ as numbers, in order."""
+    noisy = number(low, "low")
+    clean = number(high, "high")
+    require(
+        noisy < clean,
+        f"need low < high (λ runs from noise to data), got {low} and {high}",
+    )
+    return noisy, clean
+
+
+def denoised(denoiser: Denoiser, z: Tensor, logsnr: Tensor) -> Tensor:
+    """x_hat of z (n, *shape) at levels (n,); a ValueError for NaN, infinity or another shape."""
+    require(
+        isinstance(denoiser, Denoiser),
+        f"the denoiser must have denoise(z, logsnr), as a run or a toy; got {denoiser!r}",
+        TypeError,
+    )
+    x_hat = denoiser.denoise(z, logsnr)
+    require(
+        x_hat.shape == z.shape,
+        f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(z.shape)}; "
+        "it must return x_hat, like z",
+    )
+    failed = logsnr[~torch.isfinite(x_hat).flatten(1).all(1)]
+    if len(failed):
         raise ValueError(
-            f"prior must give a log density (n,) without NaN for z {tuple(z.shape)}, got {tuple(start.shape)}"
+            f"the denoiser returned NaN or inf at logsnr {failed[0]:.4g}; "
+            "narrow low and high, or mend it"
         )
-    return start + d * alpha.log() + change.mean(0), change.std(0, False) / (
-        probes - 1
-    ) ** 0.5 if probes else 0 * change[0]
+    return x_hat

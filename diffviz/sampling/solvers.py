@@ -1,123 +1,377 @@
-"""Sampling: from noise to data along the probability-flow ODE or an SDE, on any grid of log-SNR.
+"""Solvers: one step from noise towards data, on the probability-flow ODE or an SDE.
 
-With y = z/alpha and s = sigma/alpha = e^(−λ/2) every Gaussian path is the variance-exploding one, and the flow is
+With y = z/alpha and s = sigma/alpha = e^(−λ/2) every Gaussian path is the variance-exploding one.
+The flow is
 
-    dy/ds = eps_hat = (y − x_hat)/s        (Song et al. 2021, arXiv 2011.13456, eq. 13; Karras et al. 2022, arXiv 2206.00364, eq. 3)
+    dy/ds = eps_hat = (y − x_hat)/s
 
-so a solver needs the denoiser and two levels: a function (denoise, y, s, s of the next level, its own options) → y.
+(Song et al. 2021, arXiv 2011.13456, eq. 13; Karras et al. 2022, arXiv 2206.00364, eq. 3). A solver
+therefore needs a denoiser and two levels: it is a function (denoise, y, s, next s) → next y, with
+options of its own. Order p means that the error of a whole trajectory falls like steps^−p.
 """
 
 import math
-from collections.abc import Callable
-from functools import partial
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torchdiffeq import odeint
 
-from diffviz.checks import positive
-from diffviz.theory.paths import LINEAR
-
-_along = lambda x_hat, y, start, end: (
-    x_hat + end / start * (y - x_hat)
-)  # exact for a constant x_hat
+from diffviz.checks import number, positive, require
+from diffviz.theory.paths import LINEAR, Path
 
 
-def ddim(denoise, y, start, end, eta=0.0):
-    """Euler in s, one call; first order. ``eta`` adds noise, 1 is DDPM (Song et al. 2020, arXiv 2010.02502, eq. 12 and 16)."""
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta must lie in [0, 1] (0 adds no noise, 1 is DDPM's), got {eta}")
+class Call(NamedTuple):
+    """One call of the denoiser.
+
+    Args:
+        s: Noise over signal, sigma/alpha.
+        y: z/alpha, shape (n, *shape).
+        x_hat: E[x|z], shape (n, *shape).
+    """
+
+    s: float
+    y: Tensor
+    x_hat: Tensor
+
+
+class StepDenoiser(Protocol):
+    """The denoiser as a solver sees it, with the steps before this one."""
+
+    @property
+    def steps(self) -> int:
+        """Number of steps of the whole trajectory."""
+
+    @property
+    def history(self) -> list[Call]:
+        """The first call of every step so far, this one included once it was made."""
+
+    def __call__(self, y: Tensor, s: float) -> Tensor:
+        """E[x|z] for y = z/alpha at s = sigma/alpha, like y."""
+
+    def noise(self, y: Tensor) -> Tensor:
+        """A draw of noise like y."""
+
+
+class Solver(Protocol):
+    """One step of a trajectory; solvers may have further keywords with defaults."""
+
+    def __call__(self, denoise: StepDenoiser, y: Tensor, start: float, end: float) -> Tensor:
+        """The next y, at s = ``end``, for y at s = ``start`` > ``end``."""
+
+
+def step_with_constant_x(x_hat: Tensor, y: Tensor, start: float, end: float) -> Tensor:
+    """The flow from ``start`` to ``end`` if x_hat were constant: x_hat + end/start (y − x_hat)."""
+    return x_hat + end / start * (y - x_hat)
+
+
+# --- first order --------------------------------------------------------------------------------
+
+
+def ddim(denoise: StepDenoiser, y: Tensor, start: float, end: float, eta: float = 0.0) -> Tensor:
+    """Euler in s: one call a step, first order.
+
+    Source: Song et al. 2020 (arXiv 2010.02502), eq. 12 and 16.
+
+    Args:
+        denoise: The denoiser.
+        y: z/alpha at ``start``, shape (n, *shape).
+        start: Noise over signal before the step.
+        end: Noise over signal after the step.
+        eta: Share of DDPM's noise that is added: 0 for none, 1 for ancestral sampling.
+
+    Returns:
+        z/alpha at ``end``, like y.
+
+    Raises:
+        ValueError: ``eta`` lies outside [0, 1].
+    """
+    eta = number(eta, "eta", 0, 1)
     fresh = eta * end * math.sqrt(1 - (end / start) ** 2)
-    y = _along(denoise(y, start), y, start, math.sqrt(end**2 - fresh**2))
+    kept = math.sqrt(end**2 - fresh**2)
+    y = step_with_constant_x(denoise(y, start), y, start, kept)
     return y + fresh * denoise.noise(y) if eta else y
 
 
-def euler(denoise, y, start, end, path=LINEAR, eta=0.0):
-    """Euler on dz/dt in the frame and time of a path, one call; first order. Linear is DDIM; with ``eta`` Euler–Maruyama."""
-    levels, (low, high) = -2 * np.log([start, end]), path.schedule.support()
-    if not (low <= levels[0] < levels[1] <= high and 0 <= eta < math.inf):
-        raise ValueError(
-            f"need eta >= 0 and logsnr of {path.name}, {low:.4g} to {high:.4g}; got {eta}, {levels.tolist()}"
-        )
-    (before, after), slope = (
-        path.frame.alpha(levels).tolist(),
-        float(path.frame.slope(levels)[0]),
-    )  # d log alpha/dλ
-    h = float(-np.diff(path.time(levels))[0] / path.schedule.pdf(levels[0]))  # dt dλ/dt
-    # the SDE is dy = (1 + eta²)/2 (x_hat − y) dλ + eta s dW; for eta = 1 Song et al. 2021 (arXiv 2011.13456), eq. 6
+def euler(
+    denoise: StepDenoiser,
+    y: Tensor,
+    start: float,
+    end: float,
+    path: Path = LINEAR,
+    eta: float = 0.0,
+) -> Tensor:
+    """Euler on dz/dt in the frame and the time of a path: one call a step, first order.
+
+    On the linear path it is DDIM. With noise it is Euler–Maruyama on the SDE
+
+        dy = (1 + eta²)/2 (x_hat − y) dλ + eta s dW,
+
+    which for eta = 1 is that of Song et al. 2021 (arXiv 2011.13456), eq. 6.
+
+    Args:
+        denoise: The denoiser.
+        y: z/alpha at ``start``, shape (n, *shape).
+        start: Noise over signal before the step.
+        end: Noise over signal after the step.
+        path: The path in whose z and t the step is straight.
+        eta: Amount of noise, from 0.
+
+    Returns:
+        z/alpha at ``end``, like y.
+
+    Raises:
+        TypeError: ``path`` is no path, or ``eta`` no number.
+        ValueError: ``eta`` is negative, or the step leaves the levels of the path.
+    """
+    require(
+        isinstance(path, Path), f"path must be a path such as paths.LINEAR, got {path!r}", TypeError
+    )
+    eta = number(eta, "eta", 0)
+    levels = -2 * np.log([start, end])
+    low, high = path.schedule.support()
+    require(
+        low <= levels[0] < levels[1] <= high,
+        f"the path {path.name} has logsnr {low:.4g} to {high:.4g}; got a step "
+        f"{levels.tolist()}, which must rise within it",
+    )
+    alpha_before, alpha_after = path.frame.alpha(levels).tolist()
+    slope = float(path.frame.slope(levels)[0])  # d log alpha/dλ
+    dt = float(-np.diff(path.time(levels))[0])
+    h = dt / float(path.schedule.pdf(levels[0]))  # dt |dλ/dt|
     y = y + h * (slope * y + (1 + eta**2) / 2 * (denoise(y, start) - y))
-    return before / after * (y + eta * start * math.sqrt(h) * denoise.noise(y) if eta else y)
+    if eta:
+        y = y + eta * start * math.sqrt(h) * denoise.noise(y)
+    return alpha_before / alpha_after * y
 
 
-def heun(denoise, y, start, end, churn=0.0, inflate=1.003, low=0.0, high=math.inf):
-    """Heun in s, two calls; second order (Karras et al. 2022, arXiv 2206.00364, algorithm 2 with S_churn, S_noise, S_tmin, S_tmax)."""
-    if not (0 <= churn < math.inf and 0 < inflate < math.inf and 0 <= low < high):
-        raise ValueError(
-            f"need churn >= 0, inflate > 0 and 0 <= low < high in s; got {churn}, {inflate}, {low}, {high}"
-        )
-    raised = start * (1 + (low <= start <= high) * min(churn / denoise.steps, math.sqrt(2) - 1))
-    y = y + inflate * math.sqrt(raised**2 - start**2) * denoise.noise(y) if raised > start else y
+def euler_maruyama(
+    denoise: StepDenoiser,
+    y: Tensor,
+    start: float,
+    end: float,
+    path: Path = LINEAR,
+    eta: float = 1.0,
+) -> Tensor:
+    """``euler`` on the SDE, with noise by default; see there.
+
+    Args:
+        denoise: The denoiser.
+        y: z/alpha at ``start``, shape (n, *shape).
+        start: Noise over signal before the step.
+        end: Noise over signal after the step.
+        path: The path in whose z and t the step is straight.
+        eta: Amount of noise, from 0.
+
+    Returns:
+        z/alpha at ``end``, like y.
+
+    Raises:
+        TypeError: ``path`` is no path, or ``eta`` no number.
+        ValueError: ``eta`` is negative, or the step leaves the levels of the path.
+    """
+    return euler(denoise, y, start, end, path=path, eta=eta)
+
+
+# --- second order -------------------------------------------------------------------------------
+
+
+def heun(
+    denoise: StepDenoiser,
+    y: Tensor,
+    start: float,
+    end: float,
+    churn: float = 0.0,
+    inflate: float = 1.003,
+    low: float = 0.0,
+    high: float = math.inf,
+) -> Tensor:
+    """Heun in s, with EDM's churn: two calls a step, second order.
+
+    Source: Karras et al. 2022 (arXiv 2206.00364), algorithm 2.
+
+    Args:
+        denoise: The denoiser.
+        y: z/alpha at ``start``, shape (n, *shape).
+        start: Noise over signal before the step.
+        end: Noise over signal after the step.
+        churn: S_churn: noise that is added before each step, over the whole trajectory.
+        inflate: S_noise: factor on the standard deviation of that noise.
+        low: S_tmin: least s at which noise is added.
+        high: S_tmax: largest s at which noise is added.
+
+    Returns:
+        z/alpha at ``end``, like y.
+
+    Raises:
+        TypeError: A setting is no number.
+        ValueError: A setting is out of range.
+    """
+    churn = number(churn, "churn", 0)
+    inflate = positive(inflate, "inflate")
+    low = number(low, "low", 0)
+    high = high if high == math.inf else number(high, "high")
+    require(low < high, f"churn needs low < high in s; got {low} and {high}")
+    growth = min(churn / denoise.steps, math.sqrt(2) - 1) if low <= start <= high else 0.0
+    raised = start * (1 + growth)
+    if raised > start:
+        y = y + inflate * math.sqrt(raised**2 - start**2) * denoise.noise(y)
     slope = (y - denoise(y, raised)) / raised
     guess = y + (end - raised) * slope
-    return y + (end - raised) * (slope + (guess - denoise(guess, end)) / end) / 2
+    slope_at_guess = (guess - denoise(guess, end)) / end
+    return y + (end - raised) * (slope + slope_at_guess) / 2
 
 
-def dpm_2m(denoise, y, start, end):
-    """DPM-Solver++(2M), one call; second order (Lu et al. 2022, arXiv 2211.01095, algorithm 2)."""
-    x_hat = denoise(y, start)
-    before, _, older = (
-        denoise.past[-2] if denoise.past[1:] else (math.inf, y, x_hat)
-    )  # the first step is DDIM's
-    return _along(
-        x_hat + (x_hat - older) / 2 * math.log(start / end) / math.log(before / start),
-        y,
-        start,
-        end,
-    )
+def dpm_2m(denoise: StepDenoiser, y: Tensor, start: float, end: float) -> Tensor:
+    """DPM-Solver++(2M): x_hat extrapolated in λ, one call a step, second order.
 
+    The first step is DDIM's. Source: Lu et al. 2022 (arXiv 2211.01095), algorithm 2.
 
-def dpm_2s(denoise, y, start, end):
-    """DPM-Solver++(2S) by way of the middle in λ, two calls; second order (Lu et al. 2022, arXiv 2211.01095, algorithm 1)."""
-    middle = math.sqrt(start * end)
-    return _along(denoise(_along(denoise(y, start), y, start, middle), middle), y, start, end)
+    Args:
+        denoise: The denoiser.
+        y: z/alpha at ``start``, shape (n, *shape).
+        start: Noise over signal before the step.
+        end: Noise over signal after the step.
 
-
-def ab3(denoise, y, start, end, std=1.0):
-    """Adams–Bashforth on dz/dθ, θ = atan(s/std), z = y cos θ, one call; third order, after Euler's first step.
-
-    A large ``std`` makes it that on eps_hat over s (ρAB of Zhang & Chen 2022, arXiv 2204.13902); the data's own takes fewer steps.
+    Returns:
+        z/alpha at ``end``, like y.
     """
+    x_hat = denoise(y, start)
+    if len(denoise.history) > 1:
+        before = denoise.history[-2]
+        ratio = math.log(start / end) / math.log(before.s / start)
+        x_hat = x_hat + (x_hat - before.x_hat) / 2 * ratio
+    return step_with_constant_x(x_hat, y, start, end)
+
+
+def dpm_2s(denoise: StepDenoiser, y: Tensor, start: float, end: float) -> Tensor:
+    """DPM-Solver++(2S), by way of the middle in λ: two calls a step, second order.
+
+    Source: Lu et al. 2022 (arXiv 2211.01095), algorithm 1.
+
+    Args:
+        denoise: The denoiser.
+        y: z/alpha at ``start``, shape (n, *shape).
+        start: Noise over signal before the step.
+        end: Noise over signal after the step.
+
+    Returns:
+        z/alpha at ``end``, like y.
+    """
+    middle = math.sqrt(start * end)
+    halfway = step_with_constant_x(denoise(y, start), y, start, middle)
+    return step_with_constant_x(denoise(halfway, middle), y, start, end)
+
+
+# --- higher orders ------------------------------------------------------------------------------
+
+
+def adams_bashforth_weights(nodes: NDArray, end: float) -> NDArray:
+    """Weights of past slopes that integrate polynomials exactly over the next step.
+
+    Args:
+        nodes: Places of the slopes, the last where the step begins, shape (k,).
+        end: Where the step ends.
+
+    Returns:
+        Weights, shape (k,): ∫ f from the last node to ``end`` is Σ weight · f(node) for every
+        polynomial f of degree below k.
+    """
+    h = end - nodes[-1]
+    degree = np.arange(len(nodes))
+    powers = ((nodes - nodes[-1]) / h) ** degree[:, None]
+    return h * np.linalg.solve(powers, 1 / (degree + 1))
+
+
+def ab3(denoise: StepDenoiser, y: Tensor, start: float, end: float, std: float = 1.0) -> Tensor:
+    """Adams–Bashforth in the angle θ = atan(s/std): one call a step, third order.
+
+    With z = y cos θ the flow is
+
+        dz/dθ = (y cos² θ − x_hat)/sin θ,
+
+    which varies slowly if ``std`` is the data's own standard deviation. A large ``std`` makes it
+    Adams–Bashforth on eps_hat over s, the ρAB of Zhang and Chen 2022 (arXiv 2204.13902). The first
+    step is Euler's and the second one of second order.
+
+    Args:
+        denoise: The denoiser.
+        y: z/alpha at ``start``, shape (n, *shape).
+        start: Noise over signal before the step.
+        end: Noise over signal after the step.
+        std: Standard deviation of the data.
+
+    Returns:
+        z/alpha at ``end``, like y.
+
+    Raises:
+        ValueError: ``std`` is not a finite number above 0.
+    """
+    std = positive(std, "std")
     denoise(y, start)
-    s, ys, x_hats = zip(*denoise.past[-3:], strict=True)
-    *angle, last = np.arctan(np.array([*s, end]) / positive(std, "std"))
-    nodes, h, degree = (
-        (np.array(angle) - angle[-1]) / (last - angle[-1]),
-        last - angle[-1],
-        np.arange(len(s)),
-    )
-    share = h * np.linalg.solve(nodes ** degree[:, None], 1 / (degree + 1)) / np.sin(angle)
-    turn = sum(
-        w * (c * at - x)
-        for w, c, at, x in zip(
-            share.tolist(), (np.cos(angle) ** 2).tolist(), ys, x_hats, strict=True
-        )
-    )
-    return (math.cos(angle[-1]) * y + turn) / math.cos(last)
+    recent = denoise.history[-3:]
+    *angles, last = np.arctan(np.array([*(call.s for call in recent), end]) / std)
+    nodes = np.array(angles)
+    shares = adams_bashforth_weights(nodes, last) / np.sin(nodes)
+    squares = np.cos(nodes) ** 2
+    change = torch.zeros_like(y)
+    for call, share, square in zip(recent, shares.tolist(), squares.tolist(), strict=True):
+        change = change + share * (square * call.y - call.x_hat)
+    return (math.cos(nodes[-1]) * y + change) / math.cos(last)
 
 
-def runge_kutta(denoise, y, start, end, method="dopri5"):
-    """torchdiffeq's methods on dy/dλ = (x_hat − y)/2: "rk4" has four calls, "dopri5" adapts to (machine precision)^(3/4)."""
-    levels = torch.tensor(
-        [-2 * math.log(s) for s in (start, end)], dtype=torch.float64, device=y.device
-    )
-    near, slope = (
-        torch.finfo(y.dtype).eps ** 0.75,
-        lambda level, y: (denoise(y, math.exp(-level / 2)) - y) / 2,
-    )
-    return odeint(slope, y, levels, rtol=near, atol=near, method=method)[-1]
+def runge_kutta(
+    denoise: StepDenoiser, y: Tensor, start: float, end: float, method: str = "dopri5"
+) -> Tensor:
+    """A method of torchdiffeq on dy/dλ = (x_hat − y)/2.
+
+    The adaptive ones keep a tolerance of (machine precision)^(3/4), which makes them a reference.
+
+    Args:
+        denoise: The denoiser.
+        y: z/alpha at ``start``, shape (n, *shape).
+        start: Noise over signal before the step.
+        end: Noise over signal after the step.
+        method: torchdiffeq's name: "rk4" has four calls a step, "dopri5" and "dopri8" adapt.
+
+    Returns:
+        z/alpha at ``end``, like y.
+    """
+
+    def slope(level: Tensor, y: Tensor) -> Tensor:
+        return (denoise(y, math.exp(-level / 2)) - y) / 2
+
+    levels = [-2 * math.log(start), -2 * math.log(end)]
+    span = torch.tensor(levels, dtype=torch.float64, device=y.device)
+    tolerance = torch.finfo(y.dtype).eps ** 0.75
+    return odeint(slope, y, span, rtol=tolerance, atol=tolerance, method=method)[-1]
 
 
-SOLVERS: dict[str, Callable] = {
-    "ddim": ddim, "euler": euler, "euler-maruyama": partial(euler, eta=1), "heun": heun, "dpm++2m": dpm_2m,
-    "dpm++2s": dpm_2s, "ab3": ab3, "rk4": partial(runge_kutta, method="rk4"), "adaptive": runge_kutta,
-}  # fmt: skip
+def rk4(denoise: StepDenoiser, y: Tensor, start: float, end: float) -> Tensor:
+    """The classical Runge–Kutta method in λ: four calls a step, fourth order.
+
+    Args:
+        denoise: The denoiser.
+        y: z/alpha at ``start``, shape (n, *shape).
+        start: Noise over signal before the step.
+        end: Noise over signal after the step.
+
+    Returns:
+        z/alpha at ``end``, like y.
+    """
+    return runge_kutta(denoise, y, start, end, method="rk4")
+
+
+SOLVERS: dict[str, Solver] = {
+    "ddim": ddim,
+    "euler": euler,
+    "euler-maruyama": euler_maruyama,
+    "heun": heun,
+    "dpm++2m": dpm_2m,
+    "dpm++2s": dpm_2s,
+    "ab3": ab3,
+    "rk4": rk4,
+    "adaptive": runge_kutta,
+}

@@ -1,5 +1,11 @@
-"""What a trajectory tells: how much of the sample is settled at each step, where a solver errs, and what each prediction counts."""
+"""What a trajectory tells.
 
+How much of the sample is settled at each step, where a solver makes its errors, and how strongly
+each prediction of the network counts in the sample.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -9,74 +15,175 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, stats
 from torch import Tensor
 
-from diffviz.checks import increasing
+from diffviz.checks import increasing, require
 from diffviz.sampling.integrate import Trajectory, sample
+from diffviz.sampling.solvers import step_with_constant_x
 from diffviz.theory.frames import noise_ratio
 from diffviz.theory.paths import LINEAR
 from diffviz.theory.targets import Target, V
 
+CALLS_A_STEP = 4  # the most that a solver with fixed steps makes
 
-def explained(found: Trajectory, edges: ArrayLike | None = None) -> NDArray:
-    """R² of every x_hat with the final sample, 1 − E‖x_hat − x‖²/Var x, shape (steps + 1,).
 
-    For images, with increasing ``edges`` of bands in cycles per image, (steps + 1, bands). Raises ValueError for edges that do not
-    increase, for what are no images then, and for a band without variance.
+# --- what is settled when -----------------------------------------------------------------------
+
+
+def explained(trajectory: Trajectory, edges: ArrayLike | None = None) -> NDArray:
+    """R² of every x_hat with the final sample, 1 − E‖x_hat − x‖²/Var x.
+
+    Args:
+        trajectory: The trajectory of samples (n, *shape).
+        edges: Increasing edges of bands in cycles per image, shape (bands + 1,), for images
+            (n, ..., height, width); None for all frequencies together.
+
+    Returns:
+        R², shape (steps + 1,), or (steps + 1, bands) with ``edges``.
+
+    Raises:
+        ValueError: The edges do not increase, the samples are no images although there are edges,
+            or the samples do not vary in a band.
     """
-    x, mask = found.x_hat.double().cpu().numpy(), np.full((1, *found.x_hat.shape[2:]), True)
-    if edges is not None:
-        if x.ndim < 4:
-            raise ValueError(
-                f"bands are of images, (n, ..., height, width), got samples of {x.shape[1:]}; leave edges out"
-            )
-        edges = increasing(edges, "edges of bands")
-        x, rate = fft.dctn(x, axes=(-2, -1), norm="ortho"), np.hypot(*np.indices(x.shape[-2:])) / 2
-        mask = np.array(
-            [np.broadcast_to((a <= rate) & (rate < b), x.shape[2:]) for a, b in pairwise(edges)]
-        )
-    error, spread = ((x - x[-1]) ** 2).mean(1), x[-1].var(0)
-    total = np.array([spread[band].sum() for band in mask])
-    if not (total > 0).all():
-        raise ValueError(f"the samples do not vary in band {total.argmin()} of {len(mask)}")
-    shares = 1 - np.stack([error[:, band].sum(1) for band in mask], 1) / total
-    return shares if edges is not None else shares[:, 0]
+    x = trajectory.x_hat.double().cpu().numpy()
+    if edges is None:
+        everything = np.full((1, *x.shape[2:]), True)
+        return explained_in(x, everything)[:, 0]
+    require(
+        x.ndim >= 4,
+        f"bands are of images, (n, ..., height, width), got samples of {x.shape[1:]}; "
+        "leave edges out",
+    )
+    bands = band_masks(increasing(edges, "edges of bands"), x.shape[2:])
+    return explained_in(fft.dctn(x, axes=(-2, -1), norm="ortho"), bands)
+
+
+def band_masks(edges: NDArray, shape: tuple[int, ...]) -> NDArray:
+    """Which cosine coefficients lie in which band.
+
+    Args:
+        edges: Increasing edges in cycles per image, shape (bands + 1,).
+        shape: Shape of an image, (..., height, width).
+
+    Returns:
+        Whether a coefficient is in a band, shape (bands, ..., height, width).
+    """
+    rate = np.hypot(*np.indices(shape[-2:])) / 2
+    masks = [(low <= rate) & (rate < high) for low, high in pairwise(edges)]
+    return np.array([np.broadcast_to(mask, shape) for mask in masks])
+
+
+def explained_in(x: NDArray, bands: NDArray) -> NDArray:
+    """R² with the last of several predictions, by band.
+
+    Args:
+        x: Predictions, shape (steps + 1, n, *shape).
+        bands: Which coordinates are in which band, shape (bands, *shape).
+
+    Returns:
+        R², shape (steps + 1, bands).
+
+    Raises:
+        ValueError: The last predictions do not vary in a band.
+    """
+    error = ((x - x[-1]) ** 2).mean(1)
+    variance = x[-1].var(0)
+    total = np.array([variance[band].sum() for band in bands])
+    require((total > 0).all(), f"the samples do not vary in band {total.argmin()} of {len(bands)}")
+    return 1 - np.stack([error[:, band].sum(1) for band in bands], 1) / total
+
+
+# --- where a solver errs ------------------------------------------------------------------------
 
 
 def error_law(pilot: Trajectory) -> Any:
-    """Law of λ for ``grid_of`` under which the steps of DDIM err alike, measured on a fine trajectory of another solver.
+    """Law of λ for ``grid`` under which the steps of DDIM make equal errors.
 
-    The local error, root mean square in z, goes with the square of a step: the mass of a step is its root. Raises ValueError for 0.
+    The local error, root mean square in z, goes with the square of a step. The mass of a step of
+    the pilot is therefore the root of the error that DDIM makes in it.
+
+    Args:
+        pilot: A fine trajectory of another solver, such as "heun".
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        ValueError: There is no step, or a step has no error, as those of DDIM itself.
     """
-    s = noise_ratio(pilot.logsnr).tolist()
-    steps = zip(pilot.x_hat, pairwise(pilot.z), pairwise(s), pairwise(np.hypot(1, s)), strict=False)
-    error = [
-        ((x + e / s * (z * a - x)) / b - after).norm().item()
-        for x, (z, after), (s, e), (a, b) in steps
-    ]
-    if not min(error) > 0:
-        raise ValueError("a step of the pilot has no local error; take a solver such as 'heun'")
-    return stats.rv_histogram((np.sqrt(error), pilot.logsnr), density=False)()
+    errors = [ddim_error(pilot, k) for k in range(len(pilot.logsnr) - 1)]
+    require(
+        len(errors) and min(errors) > 0,
+        "a step of the pilot has no local error; take a solver such as 'heun'",
+    )
+    return stats.rv_histogram((np.sqrt(errors), pilot.logsnr), density=False)()
+
+
+def ddim_error(trajectory: Trajectory, k: int) -> float:
+    """Distance of step k of a trajectory, in z, from where DDIM goes from the same place."""
+    start, end = noise_ratio(trajectory.logsnr[k : k + 2]).tolist()
+    scale_before, scale_after = np.hypot(1, [start, end]).tolist()
+    y = trajectory.z[k] * scale_before
+    z = step_with_constant_x(trajectory.x_hat[k], y, start, end) / scale_after
+    return (z - trajectory.z[k + 1]).norm().item()
+
+
+# --- how strongly a prediction counts -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class UnitPredictions:
+    """A denoiser whose k-th prediction is the k-th unit vector, whatever it is asked.
+
+    Args:
+        target: What the network puts out.
+        units: Unit vectors that are left, shape (1, calls) each.
+    """
+
+    target: Target
+    units: Iterator[Tensor]
+
+    def __call__(self, z: Tensor, logsnr: Tensor) -> Tensor:
+        """x_hat from the next prediction, by target = a x + b eps and z = alpha x + sigma eps."""
+        level = logsnr.numpy()
+        a = float(self.target.a(level, LINEAR))
+        b = float(self.target.b(level, LINEAR))
+        minus_sigma = float(V.a(level, LINEAR))
+        alpha = float(V.b(level, LINEAR))
+        return (b * z + minus_sigma * next(self.units)) / (b * alpha + a * minus_sigma)
 
 
 def prediction_weights(
     grid: ArrayLike, solver: str = "ddim", target: Target = V, **options: Any
 ) -> NDArray:
-    """Weight of the start and of each call's prediction in the last z, by the solver's own coefficients, shape (1 + calls,).
+    """Weight of the start and of each call's prediction in the last z.
 
-    For a network that puts out ``target``; of the mean where the solver adds noise. Raises ValueError for "adaptive", which has none.
+    These are the solver's own coefficients; of the mean, where the solver adds noise.
+
+    Args:
+        grid: Increasing levels in nats, shape (steps + 1,).
+        solver: One of ``SOLVERS`` with fixed steps.
+        target: What the network predicts.
+        options: Options of the solver.
+
+    Returns:
+        Weights, first that of the start, shape (1 + calls,) without the call for the last x_hat.
+
+    Raises:
+        ValueError: The solver is "adaptive", which has no fixed steps.
     """
-    if solver == "adaptive":
-        raise ValueError(
-            "the calls of the adaptive solver depend on the data; take one with fixed steps"
-        )
-    units = iter(torch.eye(4 * np.size(grid), dtype=torch.float64)[:, None])
-
-    def predict(z: Tensor, level: Tensor) -> Tensor:  # the k-th prediction is the k-th unit vector
-        a, b, minus_sigma, alpha = (
-            float(part(level.numpy(), LINEAR)) for part in (target.a, target.b, V.a, V.b)
-        )
-        return (b * z + minus_sigma * next(units)) / (b * alpha + a * minus_sigma)
-
-    found = sample(
-        predict, grid, solver=solver, start=next(units), noise=torch.zeros_like, **options
+    levels = increasing(grid, "the grid, noise to data,")
+    require(
+        solver != "adaptive",
+        "the calls of the adaptive solver depend on the data; take one with fixed steps",
     )
-    return found.z[-1, 0, : found.calls].numpy()
+    size = CALLS_A_STEP * len(levels)
+    units = iter(torch.eye(size, dtype=torch.float64)[:, None])
+    start = next(units)
+    trajectory = sample(
+        UnitPredictions(target, units),
+        levels,
+        solver,
+        start=start,
+        noise=torch.zeros_like,
+        **options,
+    )
+    return trajectory.z[-1, 0, : trajectory.calls].numpy()

@@ -86,7 +86,7 @@ def sample(run, data: Data, name: str, seed: int) -> float:
         torch.Generator().manual_seed(seed),
     )
     made = integrate.sample(
-        run.denoise, grid, start=torch.randn(data.held.shape, generator=draw)
+        run.denoise, grid, "heun", start=torch.randn(data.held.shape, generator=draw)
     ).samples
     made, true, known = (one.double().flatten(1) for one in (made, data.held, data.train))
     floor = np.median(

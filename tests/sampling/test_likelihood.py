@@ -84,18 +84,20 @@ TABLE = {  # toy, range: E prior, diffusion, E[−ELBO], gap
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
 def test_average_terms_of_the_bound_are_those_of_the_table(row):
-    """Gaussian and gmm1 by a lattice of x around each mean; ring8 by 900 draws, within four standard errors."""
+    """Gaussian and gmm1 by a lattice of x around each mean; ring8 by 900 draws, within four
+    standard errors.
+    """
     toy, low, high = toys.toy(row[0]), *row[1:]
     prior, diffusion, total, gap = TABLE[row]
     if row[0] == "ring8":
         drawn = toy.sample(900, seed(1))
         bound = dv.elbo(toy, drawn, low=low, high=high, levels=60, generator=seed(0))
-        for found, stated in (
+        for result, stated in (
             (bound.prior, prior),
             (bound.diffusion, diffusion),
             (bound.nats, total),
         ):
-            assert abs(found.mean() - stated) < 4 * found.std() / 30
+            assert abs(result.mean() - stated) < 4 * result.std() / 30
         return
     line, weight = lattice(1, 0.25)
     x, mass = (
@@ -203,28 +205,28 @@ def test_the_density_of_the_ode_is_that_of_the_data_but_for_the_noise_at_the_end
     stated = torch.tensor([-4.43063175, -0.69825168, -0.63359682, -4.18102062], dtype=torch.float64)
     toy = toys.toy("gmm2d")
     assert torch.allclose(toy.log_prob(POINTS), stated, atol=1e-8, rtol=0)
-    found, stderr = dv.log_likelihood(toy, POINTS, low=-14, high=14, steps=200)
-    assert (found - stated).abs().max() < 1e-3 and (stderr == 0).all()
+    result, stderr = dv.log_likelihood(toy, POINTS, low=-14, high=14, steps=200)
+    assert (result - stated).abs().max() < 1e-3 and (stderr == 0).all()
 
 
 def test_the_adaptive_solver_keeps_its_tolerance():
     toy = toys.toy("gmm2d")
     for tolerance in (1e-5, 1e-7):
-        found, _ = dv.log_likelihood(
+        result, _ = dv.log_likelihood(
             toy, POINTS, steps=None, tolerance=tolerance, prior=lambda z: toy.log_prob(z, -12.0)
         )
-        assert (found - smoothed(toy, POINTS, 10.0)).abs().max() < 30 * tolerance
+        assert (result - smoothed(toy, POINTS, 10.0)).abs().max() < 30 * tolerance
 
 
 @pytest.mark.parametrize(("gaussian", "std"), [(False, 2.21), (True, 9.90)])
 def test_hutchinson_is_unbiased_and_has_the_known_spread(gaussian, std):
     toy, n = toys.toy("gmm2d"), 1500
-    found, stderr = dv.log_likelihood(
+    result, stderr = dv.log_likelihood(
         toy, POINTS[:1].expand(n, 2), steps=40, probes=1, gaussian=gaussian, generator=seed(2)
     )
     exact, _ = dv.log_likelihood(toy, POINTS[:1], steps=40)
-    assert abs(found.mean() - exact) < 4 * found.std() / n**0.5
-    assert found.std() == pytest.approx(std, rel=0.12)
+    assert abs(result.mean() - exact) < 4 * result.std() / n**0.5
+    assert result.std() == pytest.approx(std, rel=0.12)
     assert stderr.isnan().all()
 
 
@@ -233,9 +235,9 @@ def test_the_standard_error_falls_with_the_number_of_probes_and_covers_the_exact
     exact, _ = dv.log_likelihood(toy, POINTS[:1], steps=30)
     means = []
     for probes in (4, 16):
-        found, stderr = dv.log_likelihood(toy, x, steps=30, probes=probes, generator=seed(3))
-        assert found.std().item() == pytest.approx(stderr.square().mean().sqrt().item(), rel=0.4)
-        assert ((found - exact).abs() < 2 * stderr).double().mean() > 0.75
+        result, stderr = dv.log_likelihood(toy, x, steps=30, probes=probes, generator=seed(3))
+        assert result.std().item() == pytest.approx(stderr.square().mean().sqrt().item(), rel=0.4)
+        assert ((result - exact).abs() < 2 * stderr).double().mean() > 0.75
         means.append(stderr.square().mean().sqrt())
     assert (means[0] / means[1]).item() == pytest.approx(2, rel=0.35)
 
@@ -244,12 +246,12 @@ def test_images_have_a_likelihood_too_and_the_trace_is_that_of_the_vectors():
     means = np.random.default_rng(0).normal(size=(3, 2, 3))
     toy, flat = toys.mixture(means, 0.5), toys.mixture(means.reshape(3, 6), 0.5)
     x = toy.sample(4, seed(0))
-    found, _ = dv.log_likelihood(toy, x, steps=60, prior=lambda z: toy.log_prob(z, -12.0))
+    result, _ = dv.log_likelihood(toy, x, steps=60, prior=lambda z: toy.log_prob(z, -12.0))
     other, _ = dv.log_likelihood(
         flat, x.flatten(1), steps=60, prior=lambda z: flat.log_prob(z, -12.0)
     )
-    assert torch.allclose(found, other, atol=1e-10)
-    assert (found - smoothed(toy, x, 10.0)).abs().max() < 1e-3
+    assert torch.allclose(result, other, atol=1e-10)
+    assert (result - smoothed(toy, x, 10.0)).abs().max() < 1e-3
     assert dv.log_likelihood(toy, x, steps=3, probes=2, generator=seed(0))[0].shape == (4,)
 
 
@@ -266,7 +268,9 @@ def test_elbo_and_ode_agree_on_average_for_an_exact_denoiser():
 
 @pytest.mark.slow
 def test_a_trained_run_has_both_likelihoods_within_a_tenth_of_a_nat_of_the_entropy():
-    """At 1,500 new points: each lies above the exact −log p by what the network lost, and they agree within their noise."""
+    """At 1,500 new points: each lies above the exact −log p by what the network lost, and they
+    agree within their noise.
+    """
     toy = dv.toy("gmm2d", True)
     run = dv.fit("fm-ot", toy.sample(20_000, seed(0)), steps=800, progress=False)[0]
     x = toy.sample(1500, seed(5))
@@ -301,7 +305,7 @@ identity, LEARNED = model(lambda z, l: z), torch.nn.Linear(2, 2).double()
         (model(lambda z, l: z[:, :1]), POINTS, {}, r"\(\d+, 1\) for z \(\d+, 2\)"),
         (identity, POINTS, {"low": 1, "high": 1}, "low < high"),
         (identity, POINTS, {"low": 3, "high": -3}, "low < high"),
-        (identity, POINTS, {"low": float("nan")}, "low < high"),
+        (identity, POINTS, {"low": float("nan")}, "low must be finite, got nan"),
         (identity, POINTS * float("nan"), {}, "finite"),
         (identity, POINTS[0], {}, r"x\[:, None\]"),
     ],
@@ -314,11 +318,11 @@ def test_bad_input_is_refused_with_the_way_out(call, denoiser, x, options, says)
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: dv.elbo(identity, POINTS, levels=0), "steps >= 1"),
+        (lambda: dv.elbo(identity, POINTS, levels=0), "levels must be at least 1, got 0"),
         (lambda: dv.elbo(identity, torch.zeros(2, 3), exact=True), "2 dimensions"),
-        (lambda: dv.log_likelihood(identity, POINTS, probes=0), "probes"),
-        (lambda: dv.log_likelihood(identity, POINTS, steps=0), "steps"),
-        (lambda: dv.log_likelihood(identity, POINTS, tolerance=0.0), "tolerance"),
+        (lambda: dv.log_likelihood(identity, POINTS, probes=0), "probes must be at least 1"),
+        (lambda: dv.log_likelihood(identity, POINTS, steps=0), "steps must be at least 1"),
+        (lambda: dv.log_likelihood(identity, POINTS, tolerance=0.0), "tolerance must be .* > 0"),
         (lambda: dv.log_likelihood(model(lambda z, l: z.detach()), POINTS), "gradient"),
         (lambda: dv.log_likelihood(model(torch.no_grad()(lambda z, l: 2 * z)), POINTS), "gradient"),
         (lambda: dv.log_likelihood(model(lambda z, l: LEARNED(z.detach())), POINTS), "gradient"),
@@ -344,4 +348,65 @@ def test_bad_input_is_refused_with_the_way_out(call, denoiser, x, options, says)
 )
 def test_counts_below_one_and_denoisers_without_gradient_are_refused(make, says):
     with pytest.raises(ValueError, match=says):
+        make()
+
+
+@pytest.mark.parametrize("call", [dv.elbo, dv.log_likelihood])
+def test_integers_lists_and_read_only_arrays_are_welcome(call):
+    """Integers become float and keep their values; the answer is in float64."""
+    toy = toys.toy("gmm2d")
+    settings = {"levels": 8, "exact": True} if call is dv.elbo else {"steps": 8}
+
+    def answer(x):
+        result = call(toy, x, **settings)
+        return result.nats if call is dv.elbo else result[0]
+
+    values = np.array([[0, 1], [2, -1]])
+    expected = answer(torch.from_numpy(values).double())
+    assert expected.dtype == torch.float64
+    locked = values.astype(float)[::-1]
+    locked.setflags(write=False)
+    for x in (values, values.tolist(), torch.from_numpy(values), values.astype("i2")):
+        assert torch.equal(answer(x), expected)
+    assert torch.allclose(answer(locked), expected.flip(0))
+
+
+@pytest.mark.parametrize("call", [dv.elbo, dv.log_likelihood])
+@pytest.mark.parametrize(
+    ("denoiser", "x", "options", "says"),
+    [
+        (identity, np.ma.masked_less([[0.0, 1.0]], 1), {}, "x is a masked array"),
+        (identity, [[1j, 2.0]], {}, "x must hold real numbers"),
+        (identity, torch.ones(2, 2) * 1j, {}, "x must hold real numbers"),
+        (identity, [["a", "b"]], {}, "x must hold real numbers"),
+        (identity, POINTS, {"low": "deep"}, "low must hold real numbers"),
+        (identity, POINTS, {"high": True}, "high must be a number"),
+        (identity, POINTS, {"generator": 0}, "must be a torch.Generator"),
+        (lambda z, l: z, POINTS, {}, "must have denoise"),
+    ],
+)
+def test_a_wrong_kind_of_thing_is_refused(call, denoiser, x, options, says):
+    with pytest.raises(TypeError, match=says):
+        call(denoiser, x, **options)
+
+
+def test_a_law_that_leaves_levels_out_is_refused():
+    """The prior and the reconstruction are those of the ends, and would not fit the integral."""
+    law = stats.uniform(-5, 10)
+    with pytest.raises(ValueError, match=r"cover all levels .* -10 to 10; its own end at -5 and 5"):
+        dv.elbo(identity, POINTS, law=law)
+    assert dv.elbo(identity, POINTS, law=law, low=-5, high=5).nats.shape == (4,)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: dv.elbo(identity, POINTS, levels=2.5), "levels must be a whole number"),
+        (lambda: dv.elbo(identity, POINTS, law=LINEAR), "law must be a law of log-SNR"),
+        (lambda: dv.log_likelihood(identity, POINTS, steps=2.5), "steps must be a whole"),
+        (lambda: dv.log_likelihood(identity, POINTS, probes=True), "probes must be a whole"),
+    ],
+)
+def test_counts_and_laws_that_are_none_are_refused(make, says):
+    with pytest.raises(TypeError, match=says):
         make()

@@ -1,10 +1,12 @@
-"""Solvers on exact denoisers: orders, closed forms on a Gaussian, other codes' samplers, trajectories, and clear stops."""
+"""Solvers on exact denoisers.
+
+Orders, closed forms on a Gaussian, the samplers of other codes, trajectories, and clear stops.
+"""
 
 import math
 import warnings
 from functools import partial
 from itertools import pairwise
-from pathlib import Path as File
 from types import SimpleNamespace
 
 import diffusers
@@ -14,6 +16,7 @@ import torch
 from scipy import fft, interpolate, stats
 
 import diffviz as dv
+from diffviz.data.files import FOLDER
 from diffviz.lab.experiments.sampling import between
 from diffviz.sampling import couplings, grids
 from diffviz.sampling.integrate import Stopped
@@ -80,6 +83,11 @@ def start():
 @pytest.fixture(scope="module")
 def best(start):
     return dv.sample(mixture, [LOW, HIGH], solver="adaptive", start=start).z[-1]
+
+
+def step(solver, **options):
+    """One step on the mixture."""
+    return dv.sample(mixture, [0, 1], solver=solver, n=2, **options)
 
 
 def order_of(solver, grid, start, best):
@@ -153,9 +161,8 @@ def test_from_the_linear_to_the_vp_frame_ddim_stays_and_euler_moves():
     )
     assert abs(ends[1] - ends[0]) > 0.003 and abs(ends[2] - ends[0]) > 0.01
 
-    def wanted(
-        share,
-    ):  # Euler by hand in t, with q = (1 − t)² + t² and the frame's scales (1 − t, t)/q^(share/2)
+    def expected(share):
+        """Euler by hand in t, with q = (1 − t)² + t² and the scales (1 − t, t)/q^(share/2)."""
         z = math.hypot(1 - t[0], t[0]) ** (1 - share)
         for here, there in pairwise(t):
             q, bend = (1 - here) ** 2 + here**2, 1 - 2 * here  # dq/dt = −2 bend
@@ -165,7 +172,7 @@ def test_from_the_linear_to_the_vp_frame_ddim_stays_and_euler_moves():
             z += (there - here) * (da * x_hat + ds * (z - a * x_hat) / s)
         return z / math.hypot(1 - t[-1], t[-1]) ** (1 - share)
 
-    assert ends == pytest.approx([wanted(share) for share in (0, 0.5, 1)], abs=1e-6)
+    assert ends == pytest.approx([expected(share) for share in (0, 0.5, 1)], abs=1e-6)
 
 
 @pytest.mark.parametrize("steps", [8, 32])
@@ -196,6 +203,11 @@ def test_euler_of_flow_matching_has_the_gain_of_the_closed_form(steps, gain):
         .item()
     )
     assert end == pytest.approx(gain, abs=1e-9)
+
+
+def option_name(options):
+    """A readable name of a case, with a path by its own name."""
+    return " ".join(f"{key} {getattr(value, 'name', value)}" for key, value in options.items())
 
 
 def independent_draws():
@@ -236,7 +248,9 @@ def test_ancestral_sampling_is_under_dispersed_by_the_closed_form_and_more_than_
 
 
 def test_a_ddpm_step_is_a_ddim_step_of_twice_the_length_and_noise():
-    """In s² of the VE frame: DDPM from s to e keeps (e/s)² of eps_hat, which is DDIM from s to e²/s."""
+    """In s² of the VE frame: DDPM from s to e keeps (e/s)² of eps_hat, which is DDIM from s to
+    e²/s.
+    """
     grid, y = np.array([0.0, 1.3]), torch.tensor([[0.7, -0.2]], dtype=torch.float64)
     mean = dv.sample(mixture, grid, solver="ddim", eta=1, start=y, noise=torch.zeros_like).z[
         -1
@@ -249,11 +263,15 @@ def test_a_ddpm_step_is_a_ddim_step_of_twice_the_length_and_noise():
 @pytest.mark.parametrize(
     "options",
     [
-        {"solver": "ddim"}, {"solver": "ddim", "eta": 0.5}, {"solver": "ddim", "eta": 1}, {"solver": "euler-maruyama"},
-        {"solver": "euler-maruyama", "path": COSINE}, {"solver": "heun", "churn": 40, "inflate": 1},
+        {"solver": "ddim"},
+        {"solver": "ddim", "eta": 0.5},
+        {"solver": "ddim", "eta": 1},
+        {"solver": "euler-maruyama"},
+        {"solver": "euler-maruyama", "path": COSINE},
+        {"solver": "heun", "churn": 40, "inflate": 1},
     ],
-    ids=lambda options: " ".join(f"{key} {getattr(value, 'name', value)}" for key, value in options.items()),
-)  # fmt: skip
+    ids=option_name,
+)
 def test_samples_of_an_exact_denoiser_have_the_mean_and_covariance_of_the_data(options):
     n, steps = 20_000, 200
     generator = torch.Generator().manual_seed(1)
@@ -367,17 +385,19 @@ def k_lms(x, sigmas, noise):
     ],
 )
 def test_solvers_agree_with_the_formulas_of_k_diffusion(theirs, ours, start):
-    """Transcribed from its ``sampling.py`` (0.1.1), which cannot be imported without a dozen packages more."""
+    """Transcribed from its ``sampling.py`` (0.1.1), which cannot be imported without a dozen
+    packages more.
+    """
     sigmas, levels = sigmas_and_levels()
 
     def noise(seed):
         generator = torch.Generator().manual_seed(seed)
         return lambda y: torch.randn(y.shape, generator=generator, dtype=y.dtype)
 
-    wanted = theirs(start * math.hypot(1, sigmas[0]), sigmas, noise(2))
+    expected = theirs(start * math.hypot(1, sigmas[0]), sigmas, noise(2))
     assert (
         dv.sample(mixture, levels, start=start, noise=noise(2), **ours).z[-1]
-        - wanted / math.hypot(1, sigmas[-1])
+        - expected / math.hypot(1, sigmas[-1])
     ).abs().max() < 1e-8
 
 
@@ -397,7 +417,9 @@ def test_solvers_agree_with_the_formulas_of_k_diffusion(theirs, ours, start):
     ids=lambda one: one if isinstance(one, str) else "",
 )
 def test_solvers_agree_with_diffusers(name, arguments, ours, start):
-    """On its own table of levels, in its float32. Its VE samplers start at z sigma_max and end with x_hat."""
+    """On its own table of levels, in its float32. Its VE samplers start at z sigma_max and end with
+    x_hat.
+    """
     scheduler = getattr(diffusers, name)(
         beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, **arguments
     )
@@ -426,8 +448,8 @@ def test_solvers_agree_with_diffusers(name, arguments, ours, start):
         if exploding
         else start
     )
-    found = dv.sample(mixture, grid, start=first, **ours)
-    assert ((found.samples if exploding else found.z[-1]) - z).abs().max() < 2e-4
+    result = dv.sample(mixture, grid, start=first, **ours)
+    assert ((result.samples if exploding else result.z[-1]) - z).abs().max() < 2e-4
 
 
 def test_ddim_on_the_cosine_path_weighs_all_velocities_alike_and_ddpm_late_ones_more():
@@ -455,11 +477,11 @@ def test_the_weights_put_the_last_z_together_from_what_was_predicted(solver, tar
         return x_hat
 
     first = torch.tensor([[0.3, -1.1]], dtype=torch.float64)
-    found = dv.sample(denoise, grid, solver=solver, start=first)
+    result = dv.sample(denoise, grid, solver=solver, start=first)
     weights = prediction_weights(grid, solver, target)
-    assert len(weights) == found.calls == len(said)
+    assert len(weights) == result.calls == len(said)
     total = sum(float(w) * one for w, one in zip(weights, [first, *said], strict=False))
-    assert (total - found.z[-1]).abs().max() < 1e-12
+    assert (total - result.z[-1]).abs().max() < 1e-12
 
 
 def test_straightness_of_a_trajectory_depends_on_the_path_and_the_data():
@@ -486,14 +508,16 @@ def test_straightness_of_a_trajectory_depends_on_the_path_and_the_data():
 )
 def test_the_distance_of_a_path_from_its_chord_depends_on_the_data(variance, flow, vp):
     t = dv.sample(model(normal(variance), 1), grids.grid(LINEAR.schedule, 400, -16, 16), start=ONE)
-    for path, wanted in ((LINEAR, flow), (COSINE, vp)):
+    for path, expected in ((LINEAR, flow), (COSINE, vp)):
         time, z = t.on(path)
         z = z[:, 0, 0].numpy()
         chord = z[-1] + time * (z[0] - z[-1])
-        assert np.abs(z - chord).max() == pytest.approx(wanted, abs=2e-3)
+        assert np.abs(z - chord).max() == pytest.approx(expected, abs=2e-3)
 
 
-EARLY = {  # R² after 10, 20, 30, 50, 70 % of the steps: images of 64², of 256² (1 − mmse/Var); digits, ring8 after 10 … 50 %
+# R² in percent: images of 64² and 256² (1 − mmse/Var) after 10, 20, 30, 50, 70 % of the steps;
+# digits and ring8 after 10, 20, 30, 50 %
+EARLY = {
     "flow": (
         LINEAR,
         (48, 66, 76, 86, 92),
@@ -533,7 +557,9 @@ EARLY = {  # R² after 10, 20, 30, 50, 70 % of the steps: images of 64², of 256
 
 
 def explained_by_power(path, power):
-    """R² along 100 steps of a Gaussian with that power of its cosine coefficients, 1 − mmse/Var, in percent."""
+    """R² along 100 steps of a Gaussian with that power of its cosine coefficients, 1 − mmse/Var, in
+    percent.
+    """
     grid = grids.grid(path.schedule, 100, -16, 16)
     share = (power / (1 + np.exp(-grid)[:, None, None] / power)).sum((1, 2)) / power.sum()
     return 100 * share[[10, 20, 30, 50, 70]]
@@ -563,12 +589,12 @@ def test_with_the_spectrum_of_images_the_exact_denoiser_is_early_done_on_some_gr
     power = np.exp(
         -interpolate.interp1d(np.log(frequency), drowned, fill_value="extrapolate")(np.log(rate))
     )
-    path, *wanted = EARLY[name]
-    assert explained_by_power(path, power) == pytest.approx(wanted[size == 256], abs=error)
+    path, *expected = EARLY[name]
+    assert explained_by_power(path, power) == pytest.approx(expected[size == 256], abs=error)
 
 
 def test_on_the_photos_at_hand_cosine_is_done_before_flow_and_both_long_before_the_others():
-    with np.load(File(__file__).parents[1] / "data" / "photos.npz") as photos:
+    with np.load(FOLDER / "photos.npz") as photos:
         images = (
             np.stack(
                 [photos[name] for name in ("camera", "astronaut", "coffee", "chelsea", "rocket")]
@@ -579,13 +605,13 @@ def test_on_the_photos_at_hand_cosine_is_done_before_flow_and_both_long_before_t
     power = (fft.dctn(images, axes=(1, 2), norm="ortho") ** 2).mean(0)
     ring = np.rint(np.hypot(*np.indices(power.shape))).astype(int)
     power = (np.bincount(ring.flat, power.flat) / np.bincount(ring.flat))[ring]
-    found = {name: explained_by_power(path, power) for name, (path, *_) in EARLY.items()}
-    assert (found["cosine"][:3] > found["flow"][:3]).all() and (
-        found["flow"][:3] > found["flow, shift 3"][:3] + 10
+    result = {name: explained_by_power(path, power) for name, (path, *_) in EARLY.items()}
+    assert (result["cosine"][:3] > result["flow"][:3]).all() and (
+        result["flow"][:3] > result["flow, shift 3"][:3] + 10
     ).all()
-    assert (found["flow, shift 3"][:2] > np.maximum(found["DDPM"], found["EDM"])[:2] + 10).all()
-    for name, (*_, wanted, _, _) in EARLY.items():
-        assert found[name] == pytest.approx(wanted, abs=15)
+    assert (result["flow, shift 3"][:2] > np.maximum(result["DDPM"], result["EDM"])[:2] + 10).all()
+    for name, (*_, expected, _, _) in EARLY.items():
+        assert result[name] == pytest.approx(expected, abs=15)
 
 
 def kernel(points, std):
@@ -608,7 +634,7 @@ def kernel(points, std):
 
 
 def digits():
-    with np.load(File(__file__).parents[1] / "data" / "digits.npz") as file:
+    with np.load(FOLDER / "digits.npz") as file:
         points = torch.from_numpy(file["images"].reshape(-1, 64).astype(float))
     points = (points - points.mean(0)) / points.var(0).mean().sqrt()
     return kernel(points / math.sqrt(1 + 0.05**2), 0.05)
@@ -623,7 +649,7 @@ def ring8():
 @pytest.mark.parametrize("name", EARLY)
 @pytest.mark.parametrize(("make", "n"), [(digits, 150), (ring8, 1000)])
 def test_an_exact_denoiser_has_no_weighting_and_is_early_done_too(name, make, n):
-    path, _, _, *wanted = EARLY[name]
+    path, _, _, *expected = EARLY[name]
     law = (
         paths.shifted(path, 2).schedule if name == "EDM" else path.schedule
     )  # its σ_data is 0.5, that of these is 1
@@ -631,12 +657,14 @@ def test_an_exact_denoiser_has_no_weighting_and_is_early_done_too(name, make, n)
         n, len(make().mean), generator=torch.Generator().manual_seed(0), dtype=torch.float64
     )
     t = dv.sample(make(), grids.grid(law, 60, -14, 14), start=first)
-    assert 100 * explained(t)[[6, 12, 18, 30]] == pytest.approx(wanted[make is ring8], abs=4)
+    assert 100 * explained(t)[[6, 12, 18, 30]] == pytest.approx(expected[make is ring8], abs=4)
 
 
 @pytest.mark.slow
 def test_ancestral_samples_of_few_steps_are_too_sharp():
-    """Their mean −log p lies below the data's own, 0.312 nats on ring8, by what others measured: −0.029 and 0.203."""
+    """Their mean −log p lies below the data's own, 0.312 nats on ring8, by what others measured:
+    −0.029 and 0.203.
+    """
     angle = torch.arange(8, dtype=torch.float64) * math.pi / 4
     centres, std = 2 * torch.stack([angle.cos(), angle.sin()], 1), 0.1
     data = kernel(centres, std)
@@ -645,7 +673,7 @@ def test_ancestral_samples_of_few_steps_are_too_sharp():
         terms = -(torch.cdist(x.double(), centres) ** 2) / (2 * std**2)
         return -(terms.logsumexp(1) - math.log(8 * 2 * math.pi * std**2)).mean().item()
 
-    def found(steps, **options):
+    def result(steps, **options):
         grid = grids.grid(COSINE.schedule, steps, -18, 18)
         return surprise(
             dv.sample(
@@ -653,13 +681,15 @@ def test_ancestral_samples_of_few_steps_are_too_sharp():
             ).samples
         )
 
-    assert found(50, solver="ddim", eta=1) == pytest.approx(-0.029, abs=0.03)
-    assert found(250, solver="ddim", eta=1) == pytest.approx(0.203, abs=0.03)
-    assert found(120, solver="ab3", std=2) == pytest.approx(0.312, abs=0.03)
+    assert result(50, solver="ddim", eta=1) == pytest.approx(-0.029, abs=0.03)
+    assert result(250, solver="ddim", eta=1) == pytest.approx(0.203, abs=0.03)
+    assert result(120, solver="ab3", std=2) == pytest.approx(0.312, abs=0.03)
 
 
 def test_explained_is_the_closed_form_of_a_gaussian_by_band():
-    """With the ODE's own sample x = √(c/v) z and x_hat = alpha c/v z the unexplained share is (1 − alpha √(c/v))²."""
+    """With the ODE's own sample x = √(c/v) z and x_hat = alpha c/v z the unexplained share is (1 −
+    alpha √(c/v))².
+    """
     c = torch.tensor(1 / (1 + np.hypot(*np.indices((8, 8)))) ** 2)
 
     def transform(x, inverse=False):
@@ -678,8 +708,8 @@ def test_explained_is_the_closed_form_of_a_gaussian_by_band():
     lost = c.numpy() * (1 - np.sqrt(alpha2 * c.numpy() / (alpha2 * c.numpy() + 1 - alpha2))) ** 2
     for k, (low, high) in enumerate(pairwise(edges)):
         band = (low <= rate) & (rate < high)
-        wanted = 1 - lost[:, band].sum(1) / c.numpy()[band].sum()
-        assert np.abs(explained(t, edges)[:, k] - wanted).max() < 0.05
+        expected = 1 - lost[:, band].sum(1) / c.numpy()[band].sum()
+        assert np.abs(explained(t, edges)[:, k] - expected).max() < 0.05
     assert np.abs(explained(t) - (1 - lost.sum((1, 2)) / c.numpy().sum())).max() < 0.05
     assert explained(t).shape == (121,) and explained(t, edges).shape == (121, 3)
     assert (explained(t, edges)[40, 0] > explained(t, edges)[40, 1:]).all()  # coarse before fine
@@ -689,7 +719,9 @@ def test_a_measured_law_makes_local_errors_even(start):
     pilot = dv.sample(mixture, np.linspace(LOW, HIGH, 301), start=start)
 
     def spread(grid):
-        """Ratio of the largest to the middle local error of DDIM on a grid, by steps from exact states."""
+        """Ratio of the largest to the middle local error of DDIM on a grid, by steps from exact
+        states.
+        """
         fine = np.unique(np.r_[grid, np.linspace(LOW, HIGH, 400)])
         exact = dv.sample(mixture, fine, solver="rk4", start=start)
         at = np.searchsorted(fine, grid)
@@ -758,48 +790,106 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "error", "says"),
     [
-        (lambda: dv.sample(mixture, [0, 1], solver="hein"), "heun"),
-        (lambda: dv.sample(mixture, [0, 1], n=0), "n >= 1"),
-        (lambda: dv.sample(mixture, [0, 1], n=2.5), "whole n >= 1.* got 2.5"),
-        (lambda: dv.sample(mixture, [0, 1], n=math.nan), "n >= 1.* got nan"),
-        (lambda: dv.sample(mixture, [0, 1], start=np.zeros((3, 2))), "a tensor start"),
+        (lambda: dv.sample(mixture, [0, 1], solver="hein"), ValueError, "did you mean 'heun'"),
+        (lambda: dv.sample(mixture, [0, 1], solver=3), TypeError, "a name or a function, got 3"),
+        (lambda: dv.sample(mixture, [0, 1], n=0), ValueError, "n must be at least 1, got 0"),
+        (lambda: dv.sample(mixture, [0, 1], n=2.5), TypeError, "n must be a whole number.* 2.5"),
+        (lambda: dv.sample(mixture, [0, 1], n=math.nan), TypeError, "n must be a whole .* nan"),
+        (lambda: dv.sample(mixture, [0, 1], n=True), TypeError, "n must be a whole .* True"),
+        (lambda: dv.sample(3, [0, 1]), TypeError, "must have denoise"),
+        (lambda: dv.sample(mixture, [0, 1], generator=0), TypeError, "must be a torch.Generator"),
+        (lambda: dv.sample(mixture, [0, 1], noise=0), TypeError, "noise must be a function, got 0"),
+        (
+            lambda: step("ddim", eta=1, noise=lambda y: y[:1]),
+            ValueError,
+            r"noise must be like z, \(2, 2\), got \(1, 2\)",
+        ),
+        (
+            lambda: dv.sample(lambda z, l: z.numpy(), [0, 1], start=ONE),
+            TypeError,
+            "must return a tensor, got ndarray",
+        ),
+        (lambda: dv.sample(mixture, [0, 1], start="z"), TypeError, "start must hold real numbers"),
+        (lambda: dv.sample(mixture, ["a", "b"]), TypeError, "the grid.* must hold real numbers"),
         *(
-            (partial(dv.sample, mixture, [0, 1], solver="ab3", std=one), "std must")
+            (partial(dv.sample, mixture, [0, 1], solver="ab3", std=one), ValueError, "std must")
             for one in (-1, 0, math.nan, math.inf)
         ),
-        (lambda: dv.sample(mixture.denoise, [0, 1]), "mean"),
-        (lambda: dv.sample(mixture, [0, 1], solver="ddim", eta=1.5), r"\[0, 1\]"),
-        (lambda: dv.sample(mixture, [0, 1], solver="ddim", eta=math.nan), r"\[0, 1\]"),
-        (lambda: dv.sample(mixture, [0, 1], churn=-1), "churn >= 0"),
-        (lambda: dv.sample(mixture, [0, 1], churn=math.nan), "churn >= 0"),
-        (lambda: dv.sample(mixture, [0, 1], churn=1, low=2, high=1), "low < high"),
+        (lambda: dv.sample(mixture.denoise, [0, 1]), ValueError, "mean"),
+        (lambda: step("ddim", eta=1.5), ValueError, r"eta must lie in \[0, 1\], got 1.5"),
+        (lambda: step("ddim", eta=math.nan), ValueError, "eta must be finite, got nan"),
+        (lambda: step("ddim", eta="much"), TypeError, "eta must hold real numbers"),
+        (lambda: step("heun", churn=-1), ValueError, r"churn must lie in \[0, inf\], got -1"),
+        (lambda: step("heun", churn=math.nan), ValueError, "churn must be finite"),
+        (lambda: step("heun", churn=1, low=2, high=1), ValueError, "low < high"),
+        (lambda: step("heun", churn=1, low=math.nan), ValueError, "low must be finite"),
+        (lambda: step("heun", churn=1, low=-1), ValueError, r"low must lie in \[0, inf\]"),
+        (lambda: step("heun", churn=1, high="1"), TypeError, "high must hold real numbers"),
+        (lambda: step("euler", path="linear"), TypeError, "must be a path such as"),
+        (
+            lambda: dv.sample(mixture, [0, 1], n=2).on("linear"),
+            TypeError,
+            "must be a path such as",
+        ),
+        (lambda: step("heun", inflate=0), ValueError, "inflate must be .* > 0, got 0"),
+        (lambda: step("ddim", eta=True), TypeError, "eta must be a number, got True"),
         (
             lambda: dv.sample(mixture, [-20, 1], solver="euler", path=paths.karras()),
+            ValueError,
             "Karras.* -8.764",
         ),
-        (lambda: dv.sample(mixture, [0, 1], solver="euler", eta=-1), "eta >= 0"),
-        (lambda: grids.grid(stats.norm(), 0, -1, 1), "steps >= 1"),
-        (lambda: grids.grid(stats.norm(), 2.5, -1, 1), "whole steps"),
-        (lambda: grids.grid(stats.norm(), 3, -math.inf, 1), "low < high; got 3, -inf, 1"),
-        (lambda: grids.grid(stats.norm(), 3, math.nan, 1), "low < high; got 3, nan, 1"),
-        (lambda: grids.grid(LINEAR, 3), "as path.schedule"),
-        (lambda: grids.grid(stats.uniform(), 3, 1, 0), "low < high"),
-        (lambda: grids.grid(stats.uniform(), 3, 5, 6), "mass"),
-        (lambda: prediction_weights([0, 1], "adaptive"), "fixed steps"),
-        (lambda: error_law(dv.sample(gaussian, [0, 1, 2], solver="ddim", start=ONE)), "heun"),
-        (lambda: explained(dv.sample(lambda z, l: 0 * z, [0, 1], start=ONE)), "band 0 of 1"),
-        (lambda: explained(dv.sample(gaussian, [0, 1], start=ONE), [0, 1]), "of images"),
+        (lambda: step("euler", eta=-1), ValueError, r"eta must lie in \[0, inf\], got -1"),
+        (lambda: dv.grid(stats.norm(), 0, -1, 1), ValueError, "steps must be at least 1, got 0"),
+        (lambda: dv.grid(stats.norm(), 2.5, -1, 1), TypeError, "steps must be a whole number"),
+        (lambda: dv.grid(stats.norm(), 3, -math.inf, 1), ValueError, "must be finite .* -inf"),
+        (lambda: dv.grid(stats.norm(), 3, math.nan, 1), ValueError, "low must not be NaN"),
+        (lambda: dv.grid(stats.norm(), 3, [0, 1], 2), ValueError, "low must be one number"),
+        (lambda: dv.grid(stats.norm(), 3, 0, "much"), TypeError, "high must hold real numbers"),
+        (lambda: dv.grid(LINEAR, 3), TypeError, "as path.schedule"),
+        (lambda: dv.grid(stats.uniform(), 3, 1, 0), ValueError, "low < high"),
+        (lambda: dv.grid(stats.uniform(), 3, 5, 6), ValueError, "no mass .* support is 0 to 1"),
+        (lambda: prediction_weights([0, 1], "adaptive"), ValueError, "fixed steps"),
+        (
+            lambda: error_law(dv.sample(gaussian, [0, 1, 2], solver="ddim", start=ONE)),
+            ValueError,
+            "heun",
+        ),
+        (
+            lambda: explained(dv.sample(lambda z, l: 0 * z, [0, 1], start=ONE)),
+            ValueError,
+            "band 0 of 1",
+        ),
+        (lambda: explained(dv.sample(gaussian, [0, 1], start=ONE), [0, 1]), ValueError, "images"),
         (
             lambda: explained(dv.sample(lambda z, l: z, [0, 1], start=torch.ones(2, 4, 4)), [2, 1]),
+            ValueError,
             "edges of bands must be",
         ),
     ],
 )
-def test_bad_input_is_refused_with_the_way_out(make, says):
-    with pytest.raises(ValueError, match=says):
+def test_bad_input_is_refused_with_the_way_out(make, error, says):
+    with pytest.raises(error, match=says):
         make()
+
+
+def test_integers_lists_and_read_only_arrays_are_welcome():
+    values = np.array([[1, 0], [-2, 1]])
+    expected = dv.sample(mixture, [-4, 0, 4], start=torch.from_numpy(values).double())
+    locked = values.astype(float)
+    locked.setflags(write=False)
+    grids_alike = ([-4, 0, 4], np.array([4, 0, -4])[::-1], torch.tensor([-4.0, 0.0, 4.0]))
+    for grid in grids_alike:
+        for start in (locked, values.astype(float).tolist(), locked[::-1][::-1]):
+            trajectory = dv.sample(mixture, grid, start=start)
+            assert torch.equal(trajectory.z, expected.z)
+    for start in (values, values.tolist(), torch.from_numpy(values)):
+        trajectory = dv.sample(mixture, [-4, 0, 4], start=start)
+        assert trajectory.z.is_floating_point()
+        assert torch.allclose(trajectory.z.double(), expected.z, atol=1e-6)
+    assert dv.sample(mixture, [-4, 4], n=np.int64(3)).z.shape == (2, 3, 2)
+    assert np.array_equal(dv.grid(LINEAR.schedule, np.int32(5)), dv.grid(LINEAR.schedule, 5))
 
 
 def test_an_unknown_option_is_refused():
@@ -834,10 +924,10 @@ def test_a_denoiser_that_fails_on_the_way_keeps_the_steps_before(start):
     assert kept.logsnr == pytest.approx(np.linspace(LOW, HIGH, 11)[:6])
     whole = dv.sample(mixture, np.linspace(LOW, HIGH, 11), solver="ddim", start=start[:4])
     assert torch.equal(kept.z, whole.z[:6]) and torch.equal(kept.x_hat, whole.x_hat[:6])
-    with pytest.raises(Stopped, match="step 0 of 1: z or the denoiser's answer"):
+    with pytest.raises(ValueError, match="start must be finite, got nan"):
         dv.sample(mixture, [0, 1], start=start * math.nan)
     with pytest.raises(Stopped, match="step 1 of 1"):  # on the last step, too
         dv.sample(mixture, [0, 1], start=start, solver="ddim", eta=1, noise=lambda y: y * math.nan)
-    with pytest.raises(Stopped, match="step 0 of 1") as stop:
+    with pytest.raises(Stopped, match=r"step 0 of 1: .* returned \(1, 2\) for z \(4, 2\)") as stop:
         dv.sample(model(lambda z, logsnr: z[:1]), [0, 1], n=4)
     assert stop.value.trajectory.z.shape == (0, 4, 2)
