@@ -42,25 +42,28 @@ def real_array(value: ArrayLike | Tensor, name: str) -> NDArray:
 
 
 def real_tensor(value: ArrayLike | Tensor, name: str) -> Tensor:
-    """Real numbers as a tensor, without a look at the values of one that is a tensor already.
+    """Real numbers as a floating-point tensor, without a look at their values.
 
     Args:
         value: Numbers: a list, array or tensor.
         name: Name of the argument, for messages.
 
     Returns:
-        The tensor that was given, or a copy of the array.
+        The tensor that was given if it is of floating point, else a new one. Integers become
+        float64, so that they lie in the same bins as floats.
 
     Raises:
         TypeError: The value is masked, complex, a date, text or an object.
         ValueError: Rows differ in length.
     """
-    if not isinstance(value, Tensor):
+    if isinstance(value, Tensor):
+        numbers = value
+    else:
         # a copy, since torch takes neither negative strides nor read-only arrays
-        return torch.from_numpy(np.array(real_array(value, name)))
-    if value.is_complex():
-        raise TypeError(f"{name} must hold real numbers, got complex numbers ({value.dtype})")
-    return value
+        numbers = torch.from_numpy(np.array(real_array(value, name)))
+    if numbers.is_complex():
+        raise TypeError(f"{name} must hold real numbers, got complex numbers ({numbers.dtype})")
+    return numbers if numbers.is_floating_point() else numbers.double()
 
 
 def floating_tensor(value: Any, name: str) -> Tensor:

@@ -1,7 +1,8 @@
 """Tensors with a JSON header in one file: safetensors, checked by a sum, replaced as a whole.
 
-The header of safetensors holds three texts under "diffviz": kind and version of the file, a JSON
-object, and a check sum of that and of the tensors. Nothing here is pickled.
+The metadata of safetensors has one entry, "diffviz". It is a JSON object of the kind of the file,
+the version of the format, the header, and a check sum of header and tensors. One entry, since
+safetensors writes several in an order that changes. Nothing here is pickled.
 """
 
 import json
@@ -14,6 +15,7 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+ENTRY = "diffviz"
 VERSION = 1  # of the format; a file of a higher one is refused
 
 
@@ -37,15 +39,15 @@ def write(
     """
     # clones, since safetensors refuses tensors that share their memory
     content = {name: one.detach().cpu().contiguous().clone() for name, one in tensors.items()}
-    text = json.dumps(header)
-    metadata = {
-        "diffviz": f"{kind} {VERSION}",
-        "header": text,
-        "sum": _check_sum(text, content),
+    stamp = {
+        "kind": kind,
+        "version": VERSION,
+        "header": header,
+        "sum": check_sum(header, content),
     }
     fresh = Path(f"{os.fspath(path)}.{os.getpid()}.tmp")
     try:
-        fresh.write_bytes(safetensors.torch.save(content, metadata))
+        fresh.write_bytes(safetensors.torch.save(content, {ENTRY: json.dumps(stamp)}))
         os.replace(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
@@ -69,29 +71,44 @@ def read(path: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str, 
         raise FileNotFoundError(f"there is no file {os.fspath(path)}")
     try:
         with safe_open(path, "pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            _check_kind(metadata.get("diffviz", ""), kind)
+            stamp = _stamp(file.metadata() or {}, kind)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise UnreadableFile(f"damaged, cut or no safetensors file: {error}") from error
-    text = metadata.get("header", "")
-    if metadata.get("sum") != _check_sum(text, tensors):
+    if stamp["sum"] != check_sum(stamp["header"], tensors):
         raise UnreadableFile("damaged: its check sum is another")
-    return json.loads(text), tensors
+    return stamp["header"], tensors
 
 
-def _check_kind(stamp: str, kind: str) -> None:
-    """Refuse the stamp "kind version" of another kind or of a newer version."""
-    there, _, version = stamp.rpartition(" ")
-    if there != kind or not version.isdecimal():
-        raise UnreadableFile(f"no diffviz {kind}" + (f" but a {stamp!r}" if stamp else ""))
-    if int(version) > VERSION:
+def _stamp(metadata: dict[str, str], kind: str) -> dict[str, Any]:
+    """The entry of a file's metadata, refused if it is of another kind or of a newer version."""
+    if ENTRY not in metadata:
+        raise UnreadableFile(f"no file of diffviz, and so no {kind}")
+    try:
+        stamp = json.loads(metadata[ENTRY])
+        there, version = stamp["kind"], stamp["version"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableFile("damaged: its header is no JSON of diffviz") from error
+    if there != kind:
+        raise UnreadableFile(f"a diffviz {there}, no {kind}")
+    if version != VERSION:
         raise UnreadableFile(
-            f"of version {version}, newer than {VERSION}, which this diffviz reads; update diffviz"
+            f"of version {version} of the format, this diffviz reads {VERSION}; update diffviz"
         )
+    if not {"header", "sum"} <= stamp.keys():
+        raise UnreadableFile("damaged: its header is cut")
+    return stamp
 
 
-def _check_sum(text: str, tensors: dict[str, Tensor]) -> str:
-    """CRC-32 of the header and of the tensors with their names."""
-    ordered = dict(sorted(tensors.items()))
-    return str(zlib.crc32(safetensors.torch.save(ordered), zlib.crc32(text.encode())))
+def check_sum(header: dict[str, Any], tensors: dict[str, Tensor]) -> int:
+    """CRC-32 of a header and of tensors with their names.
+
+    Args:
+        header: What JSON can hold.
+        tensors: By name, on the CPU.
+
+    Returns:
+        The sum.
+    """
+    text = json.dumps(header)
+    return zlib.crc32(safetensors.torch.save(tensors), zlib.crc32(text.encode()))

@@ -75,6 +75,8 @@ class Moments:
                 f"means must be (2, {len(logsnr)}, d) and second ({len(logsnr)},), "
                 f"got {means.shape} and {second.shape}"
             )
+        for name, value in {"logsnr": logsnr, "means": means, "second": second}.items():
+            object.__setattr__(self, name, value)
 
     def best(self, objective: Objective, uniform: float = 0.0) -> NDArray:
         """The density of least variance on the levels, mixed with a uniform share.
