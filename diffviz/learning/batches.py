@@ -100,6 +100,16 @@ class Block:
     index: Tensor
     noise: Tensor
 
+    def coefficients_at(self, row: int) -> Coefficients:
+        """Coefficients of one step, with axes of length 1 for the shape of a point."""
+        parts = self.coefficients
+        axes = [1] * (self.noise.ndim - 2)
+        alpha, sigma, a, b = (
+            part[row].reshape(*part[row].shape, *axes)
+            for part in (parts.alpha, parts.sigma, parts.a, parts.b)
+        )
+        return Coefficients(alpha, sigma, a, b)
+
 
 def draw_block(
     objectives: Sequence[Trainable], settings: Settings, data: TrainingData, number: int
@@ -122,7 +132,7 @@ def draw_block(
     n = settings.batch
     rng = np.random.default_rng((settings.seed, number, 1))
     order = rng.permuted(np.tile(np.arange(BLOCK), (n, 1)), axis=1)
-    drawn = [dealt_draws(one, settings, number, order) for one in objectives]
+    drawn = [dealt_draws(objective, settings, number, order) for objective in objectives]
     logsnr, factor = torch.from_numpy(np.stack(drawn, 2))  # (BLOCK, k, n) each
     level = logsnr + 2 * math.log(data.std)
     exact = output_coefficients(level, settings.output)
@@ -183,7 +193,8 @@ def checked_draws(objective: Trainable, total: int, rng: np.random.Generator) ->
     pair = objective.draw(total, rng)
     parts = [real_array(part, f"what {name} drew") for part in pair]
     drawn = np.asarray(parts, dtype=float)
-    low, high = [[-LIMIT], [0]], [[LIMIT], [np.finfo(float).max]]
+    low = [[-LIMIT], [0]]
+    high = [[LIMIT], [np.finfo(float).max]]
     if drawn.shape != (2, total) or not ((drawn >= low) & (drawn <= high)).all():
         raise ValueError(
             f"{name} drew logsnr and factor of shape {drawn.shape}, "

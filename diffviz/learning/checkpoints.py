@@ -43,14 +43,15 @@ class Description:
         Returns:
             For each difference the value in the file and the value here.
         """
-        found = [
+        sentences = [
             f"{key} is {saved['settings'].get(key)} in the file, {here} here"
             for key, here in self.settings.items()
             if saved["settings"].get(key) != here
         ]
         if saved["data"] != self.data:
-            found.append("data in the file is another")
-        return found + self._other_objectives([Record(**one) for one in saved["objectives"]])
+            sentences.append("data in the file is another")
+        objectives = [Record(**fields) for fields in saved["objectives"]]
+        return sentences + self._other_objectives(objectives)
 
     def _other_objectives(self, saved: Sequence[Record]) -> list[str]:
         """A sentence on the objectives if their identities differ."""
@@ -70,7 +71,7 @@ class Description:
         """The description as JSON has it."""
         return {
             "settings": dict(self.settings),
-            "objectives": [asdict(one) for one in self.objectives],
+            "objectives": [asdict(objective) for objective in self.objectives],
             "data": self.data,
         }
 
@@ -90,7 +91,7 @@ def describe_training(
     """
     return Description(
         settings=settings.record(),
-        objectives=[record(one) for one in objectives],
+        objectives=[record(objective) for objective in objectives],
         data=zlib.crc32(points.cpu().numpy().tobytes()),
     )
 
@@ -130,7 +131,7 @@ def load(path: str | os.PathLike, description: Description, like: State) -> Stat
         different = description.differences(header) or _other_shapes(tensors, like.tensors())
         if different:
             raise ValueError("; ".join(different))
-        moved = {name: one.to(like.weights.device) for name, one in tensors.items()}
+        moved = {name: tensor.to(like.weights.device) for name, tensor in tensors.items()}
         return State(**moved, step=header["step"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -141,7 +142,7 @@ def load(path: str | os.PathLike, description: Description, like: State) -> Stat
 def _other_shapes(saved: Mapping[str, Tensor], here: Mapping[str, Tensor]) -> list[str]:
     """Sentences on tensors whose shapes differ, as with another network of the same class."""
     return [
-        f"{name} has shape {tuple(saved[name].shape)} in the file, {tuple(one.shape)} here"
-        for name, one in here.items()
-        if saved[name].shape != one.shape
+        f"{name} has shape {tuple(saved[name].shape)} in the file, {tuple(tensor.shape)} here"
+        for name, tensor in here.items()
+        if saved[name].shape != tensor.shape
     ]

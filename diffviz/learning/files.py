@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 ENTRY = "diffviz"
-VERSION = 1  # of the format; a file of a higher one is refused
+VERSION = 1  # of the format; a file of another version is refused
 
 
 class UnreadableFile(ValueError):
@@ -38,7 +38,7 @@ def write(
         OSError: The file cannot be written. What stood at the path is still there.
     """
     # clones, since safetensors refuses tensors that share their memory
-    content = {name: one.detach().cpu().contiguous().clone() for name, one in tensors.items()}
+    content = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     stamp = {
         "kind": kind,
         "version": VERSION,

@@ -3,6 +3,7 @@
 A name says little: every objective made from a weighting is called "custom" unless it is named.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
@@ -121,18 +122,15 @@ def trainables(objectives: Any) -> list[Trainable]:
         TypeError: There is none, or one of them cannot draw.
         ValueError: A name is not in the catalogue.
     """
-    alone = isinstance(objectives, str | Trainable)
-    try:
-        given = [objectives] if alone else list(objectives)
-    except TypeError:
-        given = [objectives]
-    found = [entry(one) if isinstance(one, str) else one for one in given]
-    if not found or not all(_can_draw(one) for one in found):
+    single = isinstance(objectives, str | Trainable) or not isinstance(objectives, Iterable)
+    given = [objectives] if single else list(objectives)
+    resolved = [entry(item) if isinstance(item, str) else item for item in given]
+    if not resolved or not all(_can_draw(item) for item in resolved):
         raise TypeError(
             "objectives are names of the catalogue or have name and draw(n, rng); "
             f"got {objectives!r}"
         )
-    return found
+    return resolved
 
 
 def _can_draw(objective: Any) -> bool:

@@ -41,7 +41,7 @@ class State:
     def tensors(self) -> dict[str, Tensor]:
         """The tensors by name, for a checkpoint."""
         names = [field.name for field in fields(self) if field.name != "step"]
-        return {name: getattr(self, name).detach() for name in names}
+        return {name: getattr(self, name) for name in names}
 
 
 def initial_state(settings: Settings, shape: Sequence[int], k: int, device: torch.device) -> State:
@@ -128,6 +128,6 @@ def adam_step(state: State, gradient: Tensor, squared_length: Tensor, settings: 
     second = (BETAS[1] * state.second).addcmul_(gradient, gradient, value=1 - BETAS[1])
     size = settings.learning_rate_at(state.step) / (1 - BETAS[0] ** done)
     scale = (second / (1 - BETAS[1] ** done)).sqrt_().add_(EPSILON)
-    weights = torch.addcdiv(state.weights.detach(), first, scale, value=-size)
+    weights = torch.addcdiv(state.weights, first, scale, value=-size)
     averages = average_weights(state, weights, settings.ema)
     return replace(state, weights=weights, first=first, second=second, averages=averages, step=done)

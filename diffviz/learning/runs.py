@@ -55,6 +55,12 @@ class Run:
         checks.positive(self.std, "std")
         _check_length(self.ema, self.state)
 
+    def __repr__(self) -> str:
+        return (
+            f"Run({self.name!r}: {self.model!r}, {self.output} output, {len(self.loss)} steps, "
+            f"average of length {self.ema:g})"
+        )
+
     @property
     def name(self) -> str:
         """Name of the objective."""

@@ -152,6 +152,13 @@ class LossByLogSNR:
         self._averages = torch.zeros(*self.decay.shape, 5, len(self.bins) + 2, dtype=torch.float64)
         self._pairs: list[Tensor] = []
 
+    def __repr__(self) -> str:
+        return f"LossByLogSNR({self._range()}, decay {self.decay})"
+
+    def _range(self) -> str:
+        """Number and range of the bins, for messages."""
+        return f"{len(self.bins)} bins on [{self.edges[0]:g}, {self.edges[-1]:g}]"
+
     @property
     def edges(self) -> NDArray:
         """Edges of the bins in nats, shape (bins + 1,)."""
@@ -334,10 +341,9 @@ class LossByLogSNR:
         """
         checks.require(states, "load_state_dict needs a state, as state_dict returns it")
         if not all(self._fits(state) for state in states):
-            bins = f"{len(self.bins)} bins on [{self.edges[0]:g}, {self.edges[-1]:g}]"
             raise ValueError(
                 "the state of a tracker with other edges or decays; "
-                f"this one has {bins}, decay {self.decay}"
+                f"this one has {self._range()}, decay {self.decay}"
             )
         self._averages = torch.stack([state["averages"].cpu() for state in states]).sum(0)
         self._pairs = []

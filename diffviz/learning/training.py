@@ -72,6 +72,27 @@ class Step:
     loss: Tensor
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """Losses of k objectives on the n points of a step, with their gradients.
+
+    Args:
+        logsnr: λ of the draws in nats, shape (k, n).
+        error: Squared eps error, shape (k, n).
+        weighted: Factor times squared eps error, shape (k, n).
+        loss: Mean of ``weighted``, shape (k,).
+        gradient: Of the loss by the weights, shape (k, parameters).
+        squared_length: Of the gradient, shape (k, 1).
+    """
+
+    logsnr: Tensor
+    error: Tensor
+    weighted: Tensor
+    loss: Tensor
+    gradient: Tensor
+    squared_length: Tensor
+
+
 class Trainer:
     """Training step by step, for a dashboard or a loop of one's own.
 
@@ -151,41 +172,43 @@ class Trainer:
             raise ValueError(f"all {self.steps} steps are done; a new Trainer starts afresh")
         if self._block is None or self._block.number != number:
             self._block = draw_block(self.objectives, self.settings, self.data, number)
-        logsnr = self._block.logsnr[row]
-        weighted, error, loss, gradient = self._slope(self._block, row)
-        with torch.no_grad():
-            squared_length = gradient.square().sum(1, keepdim=True)
-            self._check_finite(loss + squared_length[:, 0], weighted, logsnr)
-            self._state.losses[:, self.step] = loss
-            self._state = adam_step(self._state, gradient, squared_length, self.settings)
-        return Step(self.step, logsnr, error, loss.detach())
-
-    def _slope(self, block: Block, row: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Weighted and plain eps errors (k, n) of a step, the losses (k,) and their gradient."""
-        flat = self._state.weights.requires_grad_()
-        parts = block.coefficients
-        axes = [1] * self.data.mean.ndim
-        alpha, sigma, a, b = (
-            part[row].reshape(*part[row].shape, *axes)
-            for part in (parts.alpha, parts.sigma, parts.a, parts.b)
+        evaluation = self._evaluate(self._block, row)
+        self._check_finite(evaluation)
+        self._state.losses[:, self.step] = evaluation.loss
+        self._state = adam_step(
+            self._state, evaluation.gradient, evaluation.squared_length, self.settings
         )
+        return Step(self.step, evaluation.logsnr, evaluation.error, evaluation.loss)
+
+    def _evaluate(self, block: Block, row: int) -> Evaluation:
+        """Losses and gradients at one step of a block."""
+        weights = self._state.weights.detach().requires_grad_()
+        at = block.coefficients_at(row)
         x = self.data.unit[block.index[row]]
         eps = block.noise[row]
-        raw = raw_output(self.settings.model, flat, alpha * x + sigma * eps, block.level[row])
-        output_error = (raw - (a * x + b * eps)).square().flatten(2).sum(-1)
+        z = at.alpha * x + at.sigma * eps
+        raw = raw_output(self.settings.model, weights, z, block.level[row])
+        output_error = (raw - (at.a * x + at.b * eps)).square().flatten(2).sum(-1)
         weighted = block.weight[row] * output_error
         loss = weighted.mean(1)
-        (gradient,) = torch.autograd.grad(loss.sum(), flat)
-        error = (output_error * block.inverse_gain2[row]).detach()
-        return weighted.detach(), error, loss, gradient
+        (gradient,) = torch.autograd.grad(loss.sum(), weights)
+        return Evaluation(
+            logsnr=block.logsnr[row],
+            error=(block.inverse_gain2[row] * output_error).detach(),
+            weighted=weighted.detach(),
+            loss=loss.detach(),
+            gradient=gradient,
+            squared_length=gradient.square().sum(1, keepdim=True),
+        )
 
-    def _check_finite(self, sums: Tensor, weighted: Tensor, logsnr: Tensor) -> None:
+    def _check_finite(self, evaluation: Evaluation) -> None:
         """Raise ``Diverged`` for the first objective whose loss or gradient is not finite."""
-        finite = torch.isfinite(sums)
+        finite = torch.isfinite(evaluation.loss + evaluation.squared_length[:, 0])
         if finite.all():
             return
         k = int(finite.int().argmin())
-        worst_logsnr = logsnr[k, weighted[k].nan_to_num(math.inf, math.inf).argmax()].item()
+        largest = evaluation.weighted[k].nan_to_num(math.inf, math.inf).argmax()
+        worst_logsnr = evaluation.logsnr[k, largest].item()
         raise Diverged(
             f"{self.objectives[k].name}: loss or gradient not finite at step {self.step}, "
             f"largest at logsnr {worst_logsnr:.3g}; weights are kept as before it, "
@@ -207,7 +230,7 @@ class Trainer:
         averages = {
             age: average[k].clone() for age, average in zip(ages, self._state.averages, strict=True)
         }
-        weights = averages | {0.0: self._state.weights[k].detach().clone()}
+        weights = averages | {0.0: self._state.weights[k].clone()}
         return Run(
             objective=self.objectives[k],
             model=self.settings.model,

@@ -115,9 +115,9 @@ class Moments:
         density = self._density(objective, p)
         mass = density / density.sum()
         half = objective.weighting(self.logsnr) / 2 * np.gradient(self.logsnr)
-        one, two = self.means
-        at_each_level = (half**2 / mass) @ (one * two).sum(1)
-        overall = (half @ one) @ (half @ two)
+        first, second = self.means
+        at_each_level = (half**2 / mass) @ (first * second).sum(1)
+        overall = (half @ first) @ (half @ second)
         known = at_each_level if stratified else overall
         return float((half**2 / mass) @ self.second - known)
 
@@ -186,7 +186,7 @@ def trained(
     for level in torch.as_tensor(levels, dtype=points.dtype):
         noise = torch.randn(points.shape, generator=generator)
         z = VP.alpha(level.item()) * points + VP.sigma(level.item()) * noise
-        with sdpa_kernel(SDPBackend.MATH):  # the one that knows vmap
+        with sdpa_kernel(SDPBackend.MATH):  # the only backend that knows vmap
             gradient, value = slopes(weights, z.to(points), points, level)
         values.append(_halves_and_second(value[:, None]))
         gradients.append(_halves_and_second(gradient))

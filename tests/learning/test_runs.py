@@ -105,6 +105,11 @@ def test_a_run_of_unfit_parts_is_refused(run):
             replace(run, **change)
 
 
+def test_the_text_of_a_run_is_one_line(run):
+    assert repr(run).startswith("Run('fm-ot': MLP(width=8, depth=1, ")
+    assert repr(run).endswith("v output, 6 steps, average of length 0.1)")
+
+
 # --- copies -------------------------------------------------------------------------------------
 
 
@@ -241,7 +246,7 @@ def test_a_given_network_must_be_that_of_the_run(tmp_path, run):
 
 
 def contents(path):
-    """Header and tensors of a file, and a function that writes others with a check sum that fits."""
+    """Header and tensors of a file, and a function that writes others with a fitting check sum."""
     with safetensors.safe_open(path, "pt") as file:
         stamp = json.loads(file.metadata()["diffviz"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -1,4 +1,4 @@
-"""The loss by log-SNR: means, errors, bins; adaptive laws against exact ones; estimator variance against closed forms."""
+"""The loss by log-SNR and its errors; adaptive laws against exact ones; validation losses."""
 
 import copy
 import os
@@ -46,7 +46,10 @@ def filled(edges=EDGES, batches=400, n=500, law=FLAT, loss=gaussian_loss, seed=0
 
 
 def noiseless(edges):
-    """A tracker whose bins hold exactly E‖·‖² = sigmoid(λ) and E‖·‖⁴ = 3 sigmoid(λ)² of their middles, from two draws each."""
+    """A tracker with exactly E‖·‖² = sigmoid(λ) and E‖·‖⁴ = 3 sigmoid(λ)² at its middles.
+
+    Each bin gets two draws.
+    """
     tracker, middle = LossByLogSNR(edges), (edges[1:] + edges[:-1]) / 2
     tracker.update(
         np.r_[middle, middle], np.r_[expit(middle) * (1 + 2**0.5), expit(middle) * (1 - 2**0.5)]
@@ -709,6 +712,10 @@ def test_a_copied_tracker_goes_on_alone():
     copied.update(np.zeros(5), np.full(5, 9.0))
     assert copied.curve().mean[50] > tracker.curve().mean[50]
     np.testing.assert_array_equal(tracker.curve(), expected)
+
+
+def test_the_text_of_a_tracker_says_its_bins():
+    assert repr(LossByLogSNR(EDGES)) == "LossByLogSNR(100 bins on [-10, 10], decay 0.99)"
 
 
 def test_curves_have_names():

@@ -19,7 +19,7 @@ from diffviz.learning.training import Diverged, Trainer, fit
 
 @dataclass(frozen=True)
 class Flow:
-    """Flow matching with logit-normal or uniform time, written from its velocity loss: (1 + e^(-λ/2))² on the eps error."""
+    """Flow matching as its velocity loss has it: (1 + e^(-λ/2))² on the eps error."""
 
     name: str = "flow"
     spread: float = 2.0
@@ -103,7 +103,7 @@ def test_the_loss_is_the_factor_times_the_squared_eps_error_whatever_the_output(
     seen = []
     (run,) = train(data=data, steps=1, output=output, callback=seen.append)
     (step,) = seen
-    # a network starts at r = 0: the error of eps_hat follows from the denoiser at the same draws, replayed here
+    # a network starts at r = 0: the error of eps_hat follows from the denoiser at the same draws
     trainer = Trainer(Flow(), data, batch=64, model=MLP(width=16, depth=2), output=output, steps=1)
     before = trainer.runs()[0].at(0.0)
     trainer.advance()
@@ -142,7 +142,10 @@ def test_draws_without_strata_or_order_train_as_well():
 
 
 def test_training_reduces_the_loss():
-    """At λ = 2 the eight modes are apart, which the linear start cannot see: mean loss 1.8 at the start, exact 0.64."""
+    """At λ = 2 the eight modes are apart, which the linear start cannot see.
+
+    The mean loss is 1.8 at the start; that of the exact denoiser is 0.64.
+    """
     (run,) = train([Fixed(logsnr=2.0)], steps=300)
     assert run.loss[-50:].mean() < 0.5 * run.loss[:3].mean()
 
@@ -161,7 +164,7 @@ def test_scaled_and_shifted_data_give_the_scaled_and_shifted_denoiser():
     )
     z, sigma = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)), math.sqrt(0.5)
     x_hat = a.denoise(z, 0.0)
-    # variance-exploding point y = z / alpha has noise 1; four times that is noise 4 on the larger data
+    # the point y = z / alpha has noise 1; four times that is noise 4 on the larger data
     y = 4 * z / sigma + 3
     moved = b.denoise(y / math.sqrt(17), -2 * math.log(4))
     assert torch.allclose(moved, 4 * x_hat + 3, atol=2e-3)
@@ -209,7 +212,10 @@ def test_the_scale_of_an_objective_does_not_matter():
 
 
 def test_an_outlier_is_clipped():
-    """A gradient 1e4 times the usual counts as one three times the usual: its mean square grows by a tenth, not by 1e6."""
+    """A gradient 1e4 times the usual counts as one three times the usual.
+
+    The mean square of gradients grows by a tenth, not by 1e6.
+    """
     trainer = Trainer(Flow(), ring(500), steps=40, batch=64, model=MLP(width=16, depth=2), clip=3)
     for _ in range(20):
         trainer.advance()
@@ -266,7 +272,7 @@ def test_the_update_is_that_of_adam(schedule):
 
 
 def test_all_is_made_on_the_device_of_the_data():
-    """Nothing may land on the default device instead: as on a GPU, operands on two devices are an error."""
+    """Nothing may land on the default device instead: operands on two devices are an error."""
     with torch.device("meta"):
         (run,) = train(data=torch.from_numpy(ring(500)))
         images = torch.from_numpy(np.random.default_rng(0).normal(size=(9, 8, 8)))
@@ -328,7 +334,7 @@ def test_denoise_is_finite_and_differentiable_at_both_ends():
 
 
 def test_averages_have_the_mean_age_they_name():
-    """Weights that grow by one a step, by a slope that never changes, are averaged to what lags by the share."""
+    """Weights that grow by one a step are averaged to what lags behind them by the share."""
     n, shares = 2000, (0.1, 0.25, 0.5)
     trainer = Trainer(
         Flow(),
@@ -471,7 +477,7 @@ def test_a_checkpoint_of_another_training_is_refused_by_name(tmp_path, key, sett
 
 @pytest.fixture
 def full_disk():
-    """A limit on the size of files makes a write fail half-way, as a full disk does; it is there once called."""
+    """Call it, and a limit on the size of files makes a write fail half-way, as on a full disk."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -504,7 +510,7 @@ def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(tmp_path
 
 
 class Adaptive:
-    """A law that moves to where the error was: its tracker is an average of the levels, weighted by their errors."""
+    """A law that moves to where the error was: to the average of levels, weighted by errors."""
 
     name = "adaptive"
 
@@ -629,7 +635,7 @@ def test_too_few_draws_are_refused(drawn):
 def test_an_objective_that_leaves_the_range_of_the_model_is_refused_by_name(objective, found):
     with pytest.raises(
         ValueError,
-        match=rf"fixed drew .*{found}.*logsnr within ±80, finite factors >= 0: truncate its density",
+        match=rf"fixed drew .*{found}.*within ±80, finite factors >= 0: truncate its density",
     ):
         train([Flow(), objective])
 
@@ -708,7 +714,10 @@ for _ in range(500):
 
 
 def test_an_objective_drops_into_anybodys_loop():
-    """Trained by it, the network's eps error is below that of the best linear guess, v_hat = 0 for data of unit variance."""
+    """Trained by it, the network is better than the best linear guess.
+
+    For data of unit variance that is v_hat = 0.
+    """
     data = torch.as_tensor(ring(2000))
     names = {"dv": dv, "np": np, "torch": torch, "data": data / data.std()}
     with torch.random.fork_rng():

@@ -1,4 +1,4 @@
-"""Variances of the loss's value and gradient: closed forms, automatic differentiation sample by sample, and draws."""
+"""Variances of the loss's value and gradient, against closed forms, slopes by hand, and draws."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The learnt velocity: right where it is known, straighter where pairs do not cross, the same for the same seed."""
+"""The learnt velocity: right where it is known, straighter where pairs do not cross."""
 
 import copy
 import math
@@ -16,7 +16,7 @@ def generator(seed):
 
 
 def modes(n, seed, up):
-    """Two clusters on the axis that ``up`` chooses: from one axis to the other, independent pairs cross."""
+    """Two clusters on one axis: from one axis to the other, independent pairs cross."""
     signs = torch.randint(2, (n, 1), generator=generator(seed)) * 2.0 - 1
     return 0.2 * torch.randn(n, 2, generator=generator(seed + 1)) + signs * torch.tensor(
         [[0.0, 3.0] if up else [3.0, 0.0]]
