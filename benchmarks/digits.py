@@ -47,7 +47,9 @@ def main(steps: str = "2000", picture: str = "") -> None:
     )
 
     wall, cpu = time.perf_counter(), time.process_time()
-    (run,) = dv.fit("fm-ot", images[:1500], steps=int(steps), batch=128, rate=3e-3, progress=False)
+    (run,) = dv.fit(
+        "fm-ot", images[:1500], steps=int(steps), batch=128, learning_rate=3e-3, progress=False
+    )
     print(
         f"{steps} steps: {time.perf_counter() - wall:.1f} s, {time.process_time() - cpu:.1f} CPU s"
     )

@@ -31,7 +31,13 @@ def main() -> None:
     for name, (model, steps) in NETWORKS.items():
         shape = (-1, 64) if isinstance(model, dv.models.MLP) else (-1, 8, 8)
         start = time.process_time()
-        settings = {"model": model, "steps": steps, "batch": 256, "rate": 3e-3, "progress": False}
+        settings = {
+            "model": model,
+            "steps": steps,
+            "batch": 256,
+            "learning_rate": 3e-3,
+            "progress": False,
+        }
         (run,) = dv.fit("fm-ot", x.reshape(shape), **settings)
         middle = time.process_time()
         found = variance.table(objectives, *variance.trained(run, held.reshape(shape), LEVELS))

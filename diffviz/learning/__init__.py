@@ -1,8 +1,12 @@
 """Learning: small networks trained side by side, and their loss by log-SNR.
 
-``models`` has the networks, ``training`` trains any number of objectives as one batched model,
-``runs`` is what a training leaves, ``tracking`` averages the loss in bins of log-SNR, ``adaptive``
-follows it with the law of log-SNR, and ``variance`` says what a law saves.
+``models`` has the networks and ``outputs`` what they put out. ``training`` trains any number of
+objectives as one batched model: ``settings`` says how, ``batches`` draws levels, points and noise,
+``optimiser`` makes the steps, ``checkpoints`` keeps them, and ``identity`` tells one objective from
+another. ``runs`` is what a training leaves. ``tracking`` averages the loss in bins of log-SNR,
+``adaptive`` lets the law of log-SNR follow it, ``validation`` computes the loss by quadrature, and
+``variance`` says what a law saves. ``velocity`` learns a flow from pairs. ``files`` and ``doors``
+serve all of these.
 """
 
 from diffviz import extras

@@ -1,6 +1,24 @@
-from . import adaptive, models, runs, tracking, training, validation, variance, velocity
+from . import (
+    adaptive,
+    batches,
+    checkpoints,
+    doors,
+    files,
+    identity,
+    models,
+    optimiser,
+    outputs,
+    runs,
+    settings,
+    tracking,
+    training,
+    validation,
+    variance,
+    velocity,
+)
 from .adaptive import RULES, AdaptiveObjective
 from .runs import Run
+from .settings import Settings
 from .tracking import LossByLogSNR
 from .training import Diverged, Step, Trainer, fit
 from .validation import validation_loss
@@ -11,12 +29,21 @@ __all__ = [
     "Diverged",
     "LossByLogSNR",
     "Run",
+    "Settings",
     "Step",
     "Trainer",
     "adaptive",
+    "batches",
+    "checkpoints",
+    "doors",
+    "files",
     "fit",
+    "identity",
     "models",
+    "optimiser",
+    "outputs",
     "runs",
+    "settings",
     "tracking",
     "training",
     "validation",

@@ -1,80 +1,201 @@
-"""Small networks for many objectives at once: every weight carries a leading axis, one slice for each objective.
+"""Small networks for many objectives at once: each weight has one slice for each objective.
 
-A network is a frozen description; its weights live outside it, as tensors of shape (k, ...) for k objectives trained
-side by side, so that each layer is one batched matrix product for all of them. It maps (z, logsnr) to a raw output r of
-z's shape. What r stands for (eps, x, v, F) is the trainer's affair: it hands over unit-variance data, see `training`.
+A network is a frozen description. Its weights live outside it, as tensors of shape (k, ...) for k
+objectives trained side by side, so that each layer is one batched matrix product for all of them.
+It maps (z, logsnr) to a raw output r of z's shape. What r stands for (eps, x, v or F) is decided in
+``outputs``; the trainer hands over data of unit variance.
 
-Another architecture is any object with the two methods used here:
-
-    weights(shape) -> [(shape of a weight, standard deviation it starts with), ...]
-    __call__(weights, z, logsnr) -> r        z, r: (k, n, *shape);  logsnr: (k, n);  weights: [(k, *shape of a weight), ...]
+Another architecture is any object with the two methods of ``Network``. In files it stands by its
+class and its fields.
 """
 
+import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
 from itertools import pairwise
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from diffviz import checks
+
 Weights = list[tuple[tuple[int, ...], float]]
 LEVEL = 7  # number of features of the log-SNR
+LARGEST_PATCH = 7
+
+
+@runtime_checkable
+class Network(Protocol):
+    """What a trainer needs of a network."""
+
+    def weights(self, shape: tuple[int, ...]) -> Weights:
+        """Shapes of the weights for points of a shape, each with its standard deviation at first.
+
+        Args:
+            shape: Shape of one point.
+
+        Returns:
+            One pair (shape of a weight, standard deviation) for each weight.
+        """
+        ...
+
+    def __call__(self, weights: Sequence[Tensor], z: Tensor, logsnr: Tensor) -> Tensor:
+        """Raw output of k networks.
+
+        Args:
+            weights: One tensor (k, *shape of a weight) for each entry of ``weights(shape)``.
+            z: Points, shape (k, n, *shape).
+            logsnr: Their log-SNR in nats, shape (k, n).
+
+        Returns:
+            The output, of z's shape.
+        """
+        ...
+
+
+# --- parts of networks ----------------------------------------------------------------------------
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """x @ weight + bias for every objective: x (k, n, i), weight (k, i, o), bias (k, 1, o) -> (k, n, o)."""
+    """Product x @ weight + bias for every objective.
+
+    Args:
+        x: Inputs, shape (k, n, i).
+        weight: Shape (k, i, o).
+        bias: Shape (k, 1, o).
+
+    Returns:
+        Outputs, shape (k, n, o).
+    """
     return torch.baddbmm(bias, x, weight)
 
 
 def level(logsnr: Tensor) -> Tensor:
-    """Bounded features of the log-SNR, shape (..., 7); levels beyond +-20 look like +-20."""
+    """Bounded features of the log-SNR; levels beyond ±20 look like ±20.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        Features, shape (..., 7).
+    """
     c = logsnr.clamp(-20, 20).unsqueeze(-1) / 20
     phase = c * c.new_tensor([1.0, 3.0, 6.0]) * math.pi / 2
     return torch.cat([c, phase.sin(), phase.cos()], -1)
 
 
 def _layer(i: int, o: int, gain: float = 1.0) -> Weights:
+    """Weight and bias of a layer from i to o units, with variance gain²/i at first."""
     return [((i, o), gain / math.sqrt(i)), ((1, o), 0.0)]
+
+
+def raw_output(model: Network, flat: Tensor, z: Tensor, logsnr: Tensor) -> Tensor:
+    """Raw output of a network all of whose weights are one tensor.
+
+    Args:
+        model: The network.
+        flat: Its weights, shape (k, parameters).
+        z: Points, shape (k, n, *shape).
+        logsnr: Their log-SNR in nats, shape (k, n).
+
+    Returns:
+        The output, of z's shape.
+    """
+    shapes = [shape for shape, _ in model.weights(tuple(z.shape[2:]))]
+    pieces = flat.split([math.prod(shape) for shape in shapes], 1)
+    weights = [piece.view(-1, *shape) for piece, shape in zip(pieces, shapes, strict=True)]
+    return model(weights, z, logsnr)
+
+
+# --- networks -------------------------------------------------------------------------------------
+
+
+def _set_counts(network: Any, *names: str) -> None:
+    """Check that fields of a frozen network are positive whole numbers, and keep them as ints."""
+    for name in names:
+        object.__setattr__(network, name, checks.count(getattr(network, name), name))
 
 
 @dataclass(frozen=True)
 class MLP:
-    """Perceptron on z, sines and cosines of z, and features of the log-SNR; for points of the plane and other vectors.
+    """Perceptron on z, sines and cosines of z, and features of the log-SNR.
+
+    It is meant for points of the plane and other vectors.
 
     Args:
-        width, depth: units in a hidden layer, and number of them.
-        frequencies: angular frequencies of the Fourier features of z (unit variance); () for none.
+        width: Units in a hidden layer.
+        depth: Number of hidden layers.
+        frequencies: Angular frequencies of the Fourier features of z (unit variance); () for none.
+
+    Raises:
+        TypeError: A setting is of the wrong kind.
+        ValueError: The width or the depth is below 1, or a frequency is not finite.
     """
 
     width: int = 64
     depth: int = 3
     frequencies: tuple[float, ...] = (1.0, 2.0, 4.0)
 
+    def __post_init__(self) -> None:
+        _set_counts(self, "width", "depth")
+        frequencies = checks.array(self.frequencies, "frequencies", ndim=1)
+        object.__setattr__(self, "frequencies", tuple(frequencies.tolist()))
+
     def weights(self, shape: tuple[int, ...]) -> Weights:
+        """Shapes of the weights for points of a shape; see ``Network.weights``."""
         d = math.prod(shape)
-        sizes = [d * (1 + 2 * len(self.frequencies)) + LEVEL] + [self.width] * self.depth
-        hidden = [w for i, o in pairwise(sizes) for w in _layer(i, o, math.sqrt(2))]
+        features = d * (1 + 2 * len(self.frequencies)) + LEVEL
+        sizes = [features] + [self.width] * self.depth
+        hidden = [weight for i, o in pairwise(sizes) for weight in _layer(i, o, math.sqrt(2))]
         return hidden + _layer(sizes[-1], d, 0.0)
 
     def __call__(self, weights: Sequence[Tensor], z: Tensor, logsnr: Tensor) -> Tensor:
+        """Raw output; see ``Network.__call__``."""
         x = z.flatten(2)
         phase = (x.unsqueeze(-1) * x.new_tensor(self.frequencies)).flatten(2)
         h = torch.cat([x, phase.sin(), phase.cos(), level(logsnr)], -1)
         *hidden, last = zip(weights[::2], weights[1::2], strict=True)
-        for layer in hidden:
-            h = F.silu(linear(h, *layer))
+        for weight, bias in hidden:
+            h = F.silu(linear(h, weight, bias))
         return linear(h, *last).view_as(z)
+
+
+class _Layers:
+    """Dense layers of a transformer, applied in the order in which their weights stand."""
+
+    def __init__(self, weights: Sequence[Tensor]):
+        self._pairs: Iterator[tuple[Tensor, Tensor]] = zip(weights[::2], weights[1::2], strict=True)
+
+    def dense(self, x: Tensor) -> Tensor:
+        """The next layer on x (k, ..., i)."""
+        weight, bias = next(self._pairs)
+        return linear(x.flatten(1, -2), weight, bias).unflatten(1, x.shape[1:-1])
+
+    def adapted(self, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+        """The next layer on x after a layer norm that the log-SNR shifts and scales."""
+        normal = F.layer_norm(x, x.shape[-1:])
+        return self.dense(normal * (1 + scale) + shift)
 
 
 @dataclass(frozen=True)
 class Transformer:
-    """Small diffusion transformer (Peebles & Xie 2023, adaLN-zero) for images (h, w) or (channels, h, w) up to 28 x 28.
+    """Small diffusion transformer with adaLN-zero (Peebles and Xie 2023, arXiv 2212.09748).
+
+    It is meant for images (h, w) or (channels, h, w) up to 28 × 28.
 
     Args:
-        width, depth, heads: channels of a token, blocks, attention heads (a divisor of width).
-        patch: side of the square patch that makes a token; the largest up to 7 that divides h and w if None.
+        width: Channels of a token.
+        depth: Number of blocks.
+        heads: Attention heads, a divisor of the width.
+        patch: Side of the square patch that makes a token. By default it is the largest up to 7
+            that divides h and w.
+
+    Raises:
+        TypeError: A setting is no whole number.
+        ValueError: A setting is below 1.
     """
 
     width: int = 64
@@ -82,52 +203,158 @@ class Transformer:
     heads: int = 4
     patch: int | None = None
 
+    def __post_init__(self) -> None:
+        _set_counts(self, "width", "depth", "heads")
+        if self.patch is not None:
+            _set_counts(self, "patch")
+
     def _side(self, h: int, w: int) -> int:
-        return self.patch or max(side for side in range(1, 8) if h % side == w % side == 0)
+        """Side of a patch of an image h × w."""
+        sides = range(1, LARGEST_PATCH + 1)
+        return self.patch or max(side for side in sides if h % side == w % side == 0)
 
     def weights(self, shape: tuple[int, ...]) -> Weights:
+        """Shapes of the weights for images of a shape; see ``Network.weights``.
+
+        Args:
+            shape: (h, w) or (channels, h, w).
+
+        Returns:
+            Positions of the tokens, then weight and bias of each layer in the order of their use.
+
+        Raises:
+            ValueError: The shape is none of an image, or the patch or the heads do not divide it.
+        """
+        if len(shape) < 2:
+            raise ValueError(
+                "a Transformer takes images (h, w) or (channels, h, w), "
+                f"got points of shape {shape}; for vectors take an MLP"
+            )
         *channels, h, w = shape
         side = self._side(h, w)
         if h % side or w % side or self.width % self.heads:
             raise ValueError(
-                f"patch={side} must divide the image {h} x {w}, and heads={self.heads} the width {self.width}"
+                f"patch={side} must divide the image {h} x {w}, "
+                f"and heads={self.heads} the width {self.width}"
             )
-        d, p = self.width, side**2 * math.prod(channels)
-        block = (
-            _layer(d, 6 * d, 0.0)
-            + _layer(d, 3 * d)
-            + _layer(d, d)
-            + _layer(d, 4 * d)
-            + _layer(4 * d, d)
-        )
-        tokens = [((h * w // side**2, d), 0.5)]
-        return (
-            tokens
-            + _layer(p, d)
-            + _layer(LEVEL, d, 2.0)
-            + self.depth * block
-            + _layer(d, 2 * d, 0.0)
-            + _layer(d, p, 0.0)
-        )
+        d = self.width
+        p = side**2 * math.prod(channels)
+        position = [((h * w // side**2, d), 0.5)]
+        embedding = _layer(p, d) + _layer(LEVEL, d, 2.0)
+        modulation = _layer(d, 6 * d, 0.0)
+        attention = _layer(d, 3 * d) + _layer(d, d)
+        perceptron = _layer(d, 4 * d) + _layer(4 * d, d)
+        blocks = self.depth * (modulation + attention + perceptron)
+        last = _layer(d, 2 * d, 0.0) + _layer(d, p, 0.0)
+        return position + embedding + blocks + last
 
     def __call__(self, weights: Sequence[Tensor], z: Tensor, logsnr: Tensor) -> Tensor:
-        (k, n), (h, w), d = z.shape[:2], z.shape[-2:], self.width
-        side, (position, *rest) = self._side(h, w), weights
-        layers = zip(rest[::2], rest[1::2], strict=True)
-        dense = lambda x: linear(x.flatten(1, -2), *next(layers)).unflatten(1, x.shape[1:-1])
-        adapted = lambda x, shift, scale: dense(F.layer_norm(x, (d,)) * (1 + scale) + shift)
+        """Raw output; see ``Network.__call__``."""
+        k, n = z.shape[:2]
+        h, w = z.shape[-2:]
+        side = self._side(h, w)
+        position, *rest = weights
+        layers = _Layers(rest)
         patches = F.unfold(z.reshape(k * n, -1, h, w), side, stride=side).mT
-        x = dense(patches.unflatten(0, (k, n))) + position.unsqueeze(1)
-        c = F.silu(dense(level(logsnr))).unsqueeze(2)
+        x = layers.dense(patches.unflatten(0, (k, n))) + position.unsqueeze(1)
+        condition = F.silu(layers.dense(level(logsnr))).unsqueeze(2)
         for _ in range(self.depth):
-            shift, scale, gate, shift2, scale2, gate2 = dense(c).chunk(6, -1)
-            q, key, v = (
-                adapted(x, shift, scale)
-                .view(k * n, -1, 3, self.heads, d // self.heads)
-                .permute(2, 0, 3, 1, 4)
-            )
-            attended = F.scaled_dot_product_attention(q, key, v).transpose(1, 2).reshape_as(x)
-            x = x + gate * dense(attended)
-            x = x + gate2 * dense(F.gelu(adapted(x, shift2, scale2), approximate="tanh"))
-        x = adapted(x, *dense(c).chunk(2, -1))
+            x = self._block(layers, x, condition)
+        x = layers.adapted(x, *layers.dense(condition).chunk(2, -1))
         return F.fold(x.flatten(0, 1).mT, (h, w), side, stride=side).view_as(z)
+
+    def _block(self, layers: _Layers, x: Tensor, condition: Tensor) -> Tensor:
+        """Attention and perceptron on tokens x (k, n, tokens, width)."""
+        shift, scale, gate, shift2, scale2, gate2 = layers.dense(condition).chunk(6, -1)
+        attended = self._attention(layers.adapted(x, shift, scale))
+        x = x + gate * layers.dense(attended)
+        hidden = F.gelu(layers.adapted(x, shift2, scale2), approximate="tanh")
+        return x + gate2 * layers.dense(hidden)
+
+    def _attention(self, qkv: Tensor) -> Tensor:
+        """Attention of queries, keys and values (k, n, tokens, 3 · width) among tokens."""
+        k, n, tokens, _ = qkv.shape
+        size = self.width // self.heads
+        heads = qkv.view(k * n, tokens, 3, self.heads, size).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(*heads).transpose(1, 2)
+        return attended.reshape(k, n, tokens, self.width)
+
+
+# --- networks as arguments and in files -----------------------------------------------------------
+
+NETWORKS: dict[str, type] = {"MLP": MLP, "Transformer": Transformer}
+
+
+def default_model(shape: Sequence[int]) -> Network:
+    """The network for points of a shape: an MLP for vectors, a Transformer for images."""
+    return MLP() if len(shape) == 1 else Transformer()
+
+
+def check_network(model: Any) -> Network:
+    """A network, refused with a TypeError if it is none.
+
+    Args:
+        model: An object with the methods of ``Network``.
+
+    Returns:
+        The same object.
+
+    Raises:
+        TypeError: A method is missing, or the model is a class.
+    """
+    if isinstance(model, type):
+        raise TypeError(f"model must be a network, not a class: model={model.__name__}()")
+    if not isinstance(model, Network):
+        raise TypeError(
+            "model must be a network such as dv.models.MLP(width=64), with weights(shape) and "
+            f"__call__(weights, z, logsnr); got {model!r}"
+        )
+    return model
+
+
+def describe(model: Network) -> dict[str, Any]:
+    """Class and settings of a network as JSON has them.
+
+    Args:
+        model: The network.
+
+    Returns:
+        {"class": name, "settings": {...}}. The settings are the fields of a dataclass, else the
+        attributes of the object; what JSON does not know stands as its ``repr``.
+    """
+    cls = type(model)
+    own = NETWORKS.get(cls.__name__) is cls
+    name = cls.__name__ if own else f"{cls.__module__}.{cls.__qualname__}"
+    values = asdict(model) if is_dataclass(model) else getattr(model, "__dict__", {})
+    return {"class": name, "settings": json.loads(json.dumps(values, default=repr))}
+
+
+def from_description(description: dict[str, Any], given: Network | None = None) -> Network:
+    """The network of a description.
+
+    Args:
+        description: What ``describe`` returned.
+        given: The network itself; needed if its class is not one of this module.
+
+    Returns:
+        The network.
+
+    Raises:
+        TypeError: What is given is no network.
+        ValueError: The network that is given has another description, or one must be given.
+    """
+    name, settings = description["class"], description["settings"]
+    if given is not None:
+        here = describe(check_network(given))
+        if here != description:
+            raise ValueError(f"the network is {name} with {settings}, not {here}; give that one")
+        return given
+    if name not in NETWORKS:
+        raise ValueError(
+            f"the network is {name} with {settings}, which is not part of diffviz; "
+            "give it as model=..."
+        )
+    try:
+        return NETWORKS[name](**settings)
+    except TypeError as error:
+        raise ValueError(f"the network {name} has no settings {settings}: {error}") from error

@@ -1,42 +1,25 @@
 """What a training leaves: a denoiser with its weights, its averages and the data's scale."""
 
 import math
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from diffviz import markup
+from diffviz import checks, markup
+from diffviz.learning import files
+from diffviz.learning.doors import floating_tensor
+from diffviz.learning.identity import Record, find, record
+from diffviz.learning.models import Network, check_network, describe, from_description, raw_output
+from diffviz.learning.outputs import OUTPUTS, output_coefficients
+>>>>>>> p-learning
 
-
-def output_coefficients(level: Tensor, output: str) -> tuple[Tensor, ...]:
-    """alpha', sigma', and a, b of the raw output, each of the shape of level."""
-    alpha, sigma, none = (
-        torch.sigmoid(level).sqrt(),
-        torch.sigmoid(-level).sqrt(),
-        torch.zeros_like(level),
-    )
-    return (
-        alpha,
-        sigma,
-        *{
-            "eps": (none, none + 1),
-            "x": (none + 1, none),
-            "v": (-sigma, alpha),
-            "F": (sigma, -alpha),
-        }[output],
-    )
-
-
-def raw_output(model: Any, flat: Tensor, z: Tensor, level: Tensor) -> Tensor:
-    """Raw output of a network, all of whose weights are one tensor (k, parameters)."""
-    layout = model.weights(tuple(z.shape[2:]))
-    pieces = flat.split([math.prod(shape) for shape, _ in layout], 1)
-    return model(
-        [piece.view(-1, *shape) for piece, (shape, _) in zip(pieces, layout, strict=True)], z, level
-    )
+KIND = "run"
 
 
 @dataclass(frozen=True)
@@ -44,27 +27,47 @@ class Run:
     """One trained denoiser.
 
     Args:
-        objective: what it was trained under.
-        model, output: network, and what its raw output stands for.
-        mean, std: of the data, shape (*shape) and a number.
-        state: flat weights by averaging length; at 0.0 the last ones, not averaged.
-        ema: the length that ``denoise`` uses.
-        loss: training loss of every step, shape (steps,).
+        objective: What it was trained under.
+        model: The network.
+        output: What the raw output of the network stands for: "eps", "x", "v" or "F".
+        mean: Mean of the data, shape (*shape).
+        std: Standard deviation of the data.
+        state: Flat weights (parameters,) by averaging length; at 0.0 the last ones, not averaged.
+        ema: The averaging length that ``denoise`` uses.
+        loss: Training loss of every step, shape (steps,).
+
+    Raises:
+        TypeError: ``model`` is no network.
+        ValueError: ``output`` is unknown, ``std`` is not above 0, or ``ema`` is not in ``state``.
     """
 
     objective: Any
-    model: Any
+    model: Network
     output: str
     mean: Tensor
     std: float
-    state: dict[float, Tensor]
+    state: Mapping[float, Tensor]
     ema: float
     loss: NDArray
 
+    def __post_init__(self) -> None:
+        check_network(self.model)
+        checks.one_of(self.output, "output", OUTPUTS)
+        checks.positive(self.std, "std")
+        _check_length(self.ema, self.state)
+
+    def __repr__(self) -> str:
+        return (
+            f"Run({self.name!r}: {self.model!r}, {self.output} output, {len(self.loss)} steps, "
+            f"average of length {self.ema:g})"
+        )
+
     @property
     def name(self) -> str:
+        """Name of the objective."""
         return self.objective.name
 
+<<<<<<< HEAD
     def _repr_html_(self) -> str:
         return markup.run(self)
 
@@ -73,27 +76,166 @@ class Run:
         logsnr = torch.as_tensor(logsnr, dtype=z.dtype, device=z.device)
         if z.shape[1:] != self.mean.shape or logsnr.shape not in (z.shape[:1], ()):
             want = (len(z), *self.mean.shape)
+=======
+    def denoise(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Tensor:
+        """E[x|z] as the network has learnt it.
+
+        It can be differentiated by z and by the log-SNR.
+
+        Args:
+            z: Variance-preserving points, shape (n, *shape). Integers become float32.
+            logsnr: λ in nats, shape (n,) or ().
+
+        Returns:
+            The data expected, with shape, type and device of z.
+
+        Raises:
+            TypeError: z or logsnr holds no real numbers.
+            ValueError: The shapes do not fit, z is not finite, or a λ is NaN.
+        """
+        points = floating_tensor(z, "z")
+        levels = _levels(logsnr, points)
+        if points.shape[1:] != self.mean.shape or levels.shape not in (points.shape[:1], ()):
+            n = len(points) if points.ndim else 1
+>>>>>>> p-learning
             raise ValueError(
-                f"z must be {want} and logsnr {want[:1]} or (), got {tuple(z.shape)}, {tuple(logsnr.shape)}"
+                f"z must be {(n, *self.mean.shape)} and logsnr {(n,)} or (), "
+                f"got {tuple(points.shape)}, {tuple(levels.shape)}"
             )
+        return self.denoise_with(self.state[self.ema], points, levels)
+
+    def denoise_with(self, weights: Tensor, z: Tensor, logsnr: Tensor) -> Tensor:
+        """``denoise`` with other weights and without checks, for ``torch.func``.
+
+        Args:
+            weights: Flat weights, shape (parameters,).
+            z: Variance-preserving points, shape (n, *shape), of floating point.
+            logsnr: λ in nats, shape (n,) or (), of z's type.
+
+        Returns:
+            The data expected, like z.
+        """
         logsnr = logsnr.expand(len(z)).reshape(-1, *[1] * self.mean.ndim)
-        level, mean, flat = (
-            logsnr + 2 * math.log(self.std),
-            self.mean.to(z),
-            self.state[self.ema].to(z.device)[None],
-        )
+        alpha = torch.sigmoid(logsnr).sqrt()
+        mean = self.mean.to(z)
         scale = (torch.sigmoid(logsnr) * self.std**2 + torch.sigmoid(-logsnr)).sqrt()
-        unit = (z - torch.sigmoid(logsnr).sqrt() * mean) / scale
-        alpha, sigma, a, b = output_coefficients(level, self.output)
-        r = raw_output(self.model, flat, unit[None].to(flat), level.reshape(1, -1).to(flat))[0].to(
-            z
-        )
-        return mean + self.std * (b * unit - sigma * r) / (b * alpha - a * sigma)
+        unit = (z - alpha * mean) / scale
+        level = logsnr + 2 * math.log(self.std)
+        flat = weights.to(z.device)[None]
+        raw = raw_output(self.model, flat, unit[None].to(flat), level.reshape(1, -1).to(flat))[0]
+        coefficients = output_coefficients(level, self.output)
+        numerator = coefficients.b * unit - coefficients.sigma * raw.to(z)
+        return mean + self.std * numerator / coefficients.determinant
 
     def at(self, ema: float) -> "Run":
-        """The same run with weights averaged over another of the lengths in ``state``."""
-        if ema not in self.state:
-            raise ValueError(
-                f"no average of length {ema}; there are {', '.join(map(str, self.state))}"
-            )
+        """The same run with weights averaged over another length.
+
+        Args:
+            ema: One of the lengths in ``state``; 0.0 for the last weights.
+
+        Returns:
+            A run that shares weights and losses with this one.
+
+        Raises:
+            ValueError: There is no average of this length.
+        """
         return replace(self, ema=ema)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the run to a file: safetensors with a JSON header.
+
+        The objective is kept as name and identity. An old file is replaced as a whole.
+
+        Args:
+            path: Where to.
+
+        Raises:
+            OSError: The file cannot be written. An old one is still there.
+        """
+        header = {
+            "objective": asdict(record(self.objective)),
+            "model": describe(self.model),
+            "output": self.output,
+            "std": float(self.std),
+            "ema": float(self.ema),
+            "lengths": [float(length) for length in self.state],
+        }
+        tensors = {_tensor_name(length): weights for length, weights in self.state.items()}
+        tensors |= {"mean": self.mean, "loss": torch.from_numpy(np.array(self.loss))}
+        files.write(path, KIND, header, tensors)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike, *, objective: Any = None, model: Network | None = None
+    ) -> "Run":
+        """Read a run that ``save`` has written. It denoises as before, bit for bit.
+
+        Args:
+            path: Where from.
+            objective: What the run was trained under, or its name in the catalogue. By default it
+                is looked up in the catalogue. If that has none with the name and the identity, the
+                run's objective has a name and no more.
+            model: The network; needed if its class is not one of ``diffviz.models``.
+
+        Returns:
+            The run, on the CPU.
+
+        Raises:
+            FileNotFoundError: There is no file.
+            TypeError: ``model`` is no network.
+            ValueError: The file is damaged, no saved run or of a newer version, or the objective or
+                the network is another.
+        """
+        try:
+            header, tensors = files.read(path, KIND)
+            return _restored(header, tensors, objective, model)
+        except KeyError as error:
+            message = f"{os.fspath(path)} cannot be read as a saved run (it has no {error})"
+            raise ValueError(message) from error
+        except ValueError as error:
+            message = f"{os.fspath(path)} cannot be read as a saved run ({error})"
+            raise ValueError(message) from error
+
+
+def _restored(
+    header: dict[str, Any], tensors: dict[str, Tensor], objective: Any, model: Network | None
+) -> Run:
+    """The run of a file's header and tensors."""
+    state = {length: tensors[_tensor_name(length)] for length in header["lengths"]}
+    network = from_description(header["model"], model)
+    mean = tensors["mean"]
+    parameters = sum(math.prod(size) for size, _ in network.weights(tuple(mean.shape)))
+    sizes = {tuple(weights.shape) for weights in state.values()}
+    if sizes != {(parameters,)}:
+        raise ValueError(f"the network has {parameters} parameters, the file weights of {sizes}")
+    return Run(
+        objective=find(Record(**header["objective"]), objective),
+        model=network,
+        output=header["output"],
+        mean=mean,
+        std=header["std"],
+        state=state,
+        ema=header["ema"],
+        loss=tensors["loss"].numpy(),
+    )
+
+
+def _tensor_name(length: float) -> str:
+    """Name in a file of the weights of an averaging length."""
+    return f"weights {float(length)!r}"
+
+
+def _check_length(ema: float, state: Mapping[float, Tensor]) -> None:
+    """Refuse an averaging length that is not among the weights."""
+    if ema not in state:
+        lengths = ", ".join(map(str, state))
+        raise ValueError(f"no average of length {ema}; there are {lengths}")
+
+
+def _levels(logsnr: Any, z: Tensor) -> Tensor:
+    """Log-SNR as a tensor of z's type and on its device; infinite levels have a meaning."""
+    if isinstance(logsnr, Tensor):
+        checks.tensor(logsnr, "logsnr", infinite=True)
+        return logsnr.to(z)
+    levels = checks.array(logsnr, "logsnr", infinite=True)
+    return torch.as_tensor(levels, dtype=z.dtype, device=z.device)

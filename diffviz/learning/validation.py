@@ -1,41 +1,85 @@
 """The loss of a denoiser by quadrature over log-SNR, with the same noise at each call."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from diffviz import checks
 from diffviz.theory.frames import VP
 from diffviz.theory.objectives import Objective
 
 
-@torch.no_grad()
-def validation_loss(
-    denoise: Callable, x: Tensor, objective: Objective, levels: int = 32, seed: int = 0
-):
-    """An objective's loss by Gauss–Legendre quadrature over its law of λ, with the same noise and levels at each call.
+class ValidationLoss(NamedTuple):
+    """A validation loss.
 
     Args:
-        denoise: x_hat from (z, logsnr), z variance-preserving and like x, (n, *shape), logsnr (n,); x: data, floating point.
-    Returns the loss, its standard error over the data, and each sample's loss, (n,): two runs compare by their differences.
+        loss: Mean over the data, a scalar.
+        stderr: Its standard error over the data, a scalar.
+        each: Loss of each sample, shape (n,). Two runs are compared by their differences.
     """
-    generator, each = (
-        torch.Generator().manual_seed(seed),
-        torch.zeros(len(x), dtype=torch.float64, device=x.device),
+
+    loss: Tensor
+    stderr: Tensor
+    each: Tensor
+
+
+@torch.no_grad()
+def validation_loss(
+    denoise: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor | ArrayLike,
+    objective: Objective,
+    levels: int = 32,
+    seed: int = 0,
+) -> ValidationLoss:
+    """An objective's loss by Gauss–Legendre quadrature over its law of λ.
+
+    Noise and levels are the same at each call.
+
+    Args:
+        denoise: x_hat from (z, logsnr), with variance-preserving z like x and logsnr (n,) in nats.
+        x: Data, shape (n, *shape) with n of at least 2. Integers become float32.
+        objective: The objective, with its law of λ and its factor.
+        levels: Number of levels of λ.
+        seed: Seed of the noise.
+
+    Returns:
+        The loss, its standard error and each sample's loss.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: There are fewer than two samples, one of them or its loss is not finite, or
+            the denoiser returns another shape.
+    """
+    checks.require(callable(denoise), f"denoise must be callable, got {denoise!r}", TypeError)
+    checks.require(
+        isinstance(objective, Objective),
+        f"objective must be an Objective such as dv.objective('fm-ot'), got {objective!r}",
+        TypeError,
     )
-    nodes, shares = np.polynomial.legendre.leggauss(levels)
-    logsnr = objective.law.ppf((1 + nodes) / 2)
-    for at, share in zip(
-        logsnr, shares / 2 * objective.factor(logsnr) * np.exp(logsnr), strict=True
-    ):
-        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x)
-        x_hat = denoise(
-            float(VP.alpha(at)) * x + float(VP.sigma(at)) * noise, torch.full((len(x),), at).to(x)
-        )
-        each += share * (x_hat - x).double().flatten(1).square().sum(1)
-    if len(x) < 2 or not each.isfinite().all():
+    data = checks.tensor(x, "x")
+    count = checks.count(levels, "levels")
+    generator = torch.Generator().manual_seed(checks.seed(seed))
+    if data.ndim < 2 or len(data) < 2:
         raise ValueError(
-            f"a validation loss needs two or more samples with finite losses, got {each}"
+            f"a validation loss needs two or more samples (n, *shape), got {tuple(data.shape)}"
         )
-    return each.mean(), each.std() / len(each) ** 0.5, each
+    nodes, shares = np.polynomial.legendre.leggauss(count)
+    logsnr = objective.law.ppf((1 + nodes) / 2)
+    weights = shares / 2 * objective.factor(logsnr) * np.exp(logsnr)
+    each = torch.zeros(len(data), dtype=torch.float64, device=data.device)
+    for level, weight in zip(logsnr, weights, strict=True):
+        noise = torch.randn(data.shape, generator=generator, dtype=data.dtype).to(data)
+        z = float(VP.alpha(level)) * data + float(VP.sigma(level)) * noise
+        x_hat = denoise(z, torch.full((len(data),), level).to(data))
+        if x_hat.shape != data.shape:
+            raise ValueError(
+                f"denoise must return the shape of z, {tuple(data.shape)}, got {tuple(x_hat.shape)}"
+            )
+        each += weight * (x_hat - data).double().flatten(1).square().sum(1)
+    if not each.isfinite().all():
+        raise ValueError(f"a validation loss needs samples with finite losses, got {each}")
+    return ValidationLoss(each.mean(), each.std() / len(each) ** 0.5, each)

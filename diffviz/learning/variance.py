@@ -1,23 +1,30 @@
-"""What a draw of λ costs: the variance of a loss's value and of its gradient, by density and weighting.
+"""What a draw of λ costs: the variance of a loss's value and of its gradient.
 
-One draw is Y = w/(2p) e with λ ~ p; e is the squared error ‖eps_hat − eps‖² (the value of the loss) or its slope in the weights of
-the network (the gradient). From the mean and the mean squared length of e at each λ,
+One draw is Y = w/(2p) e with λ ~ p. Here e is the squared error ‖eps_hat − eps‖² (the value of the
+loss) or its slope in the weights of the network (the gradient). From the mean and the mean squared
+length of e at each λ,
 
     Var Y = ∫ (w/2)² E‖e‖²/p dλ − ‖∫ w/2 E e dλ‖²,      least at p ∝ w sqrt(E‖e‖²).
 
-With one draw in each of n equal shares of probability ("stratified", what ``Objective.draw`` does), n times the variance of the mean
-tends to ∫ (w/2)² (E‖e‖² − ‖E e‖²)/p dλ: what varies with λ alone is gone. Integrals run over the levels, densities are cut to them.
+With one draw in each of n equal shares of probability ("stratified", what ``Objective.draw`` does),
+n times the variance of the mean tends to ∫ (w/2)² (E‖e‖² − ‖E e‖²)/p dλ: what varies with λ alone
+is gone. Integrals run over the levels, and densities are cut to them.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import simpson
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from diffviz import checks
+from diffviz.learning.runs import Run
+from diffviz.protocols import Law
 from diffviz.theory.analysis import window
 from diffviz.theory.frames import VP
 from diffviz.theory.objectives import Objective
@@ -25,24 +32,68 @@ from diffviz.theory.objectives import Objective
 UNIFORM = 0.05  # share of ``dv.AdaptiveObjective``
 
 
+class ExactToy(Protocol):
+    """A toy with its ideal denoiser."""
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Points, shape (n, *shape)."""
+        ...
+
+    def denoise(self, z: Tensor, logsnr: Tensor) -> Tensor:
+        """E[x|z], like z."""
+        ...
+
+    def moments(self, logsnr: ArrayLike, *, draws: int = ...) -> Any:
+        """E‖eps_hat − eps‖² and E‖eps_hat − eps‖⁴ of the ideal denoiser, both of λ's shape."""
+        ...
+
+
 @dataclass(frozen=True)
 class Moments:
-    """Of a random e of length d at each level λ.
+    """Moments of a random e of length d at each level λ.
 
     Args:
-        logsnr: evenly spaced levels in nats, shape (levels,).
-        means: two independent estimates of E e, whose product has no bias, shape (2, levels, d).
+        logsnr: Evenly spaced levels in nats, shape (levels,).
+        means: Two independent estimates of E e, whose product has no bias, shape (2, levels, d).
         second: E‖e‖², shape (levels,).
+
+    Raises:
+        TypeError: A field is masked, complex or no numbers.
+        ValueError: The levels do not increase, a number is not finite, or the shapes do not fit.
     """
 
     logsnr: NDArray
     means: NDArray
     second: NDArray
 
+    def __post_init__(self) -> None:
+        logsnr = checks.array(self.logsnr, "logsnr", ndim=1)
+        means = checks.array(self.means, "means", ndim=3)
+        second = checks.array(self.second, "second", ndim=1)
+        if means.shape[:2] != (2, len(logsnr)) or second.shape != logsnr.shape:
+            raise ValueError(
+                f"means must be (2, {len(logsnr)}, d) and second ({len(logsnr)},), "
+                f"got {means.shape} and {second.shape}"
+            )
+        for name, value in {"logsnr": logsnr, "means": means, "second": second}.items():
+            object.__setattr__(self, name, value)
+
     def best(self, objective: Objective, uniform: float = 0.0) -> NDArray:
-        """Masses of the density of least variance on the levels, mixed with a uniform share, shape (levels,)."""
+        """The density of least variance on the levels, mixed with a uniform share.
+
+        Args:
+            objective: The objective whose loss is drawn.
+            uniform: The uniform share, in [0, 1].
+
+        Returns:
+            Masses of the levels, which sum to one, shape (levels,).
+
+        Raises:
+            ValueError: The share is outside [0, 1].
+        """
+        share = checks.number(uniform, "uniform", 0, 1)
         mass = objective.weighting(self.logsnr) * np.sqrt(self.second)
-        return (1 - uniform) * mass / mass.sum() + uniform / len(mass)
+        return (1 - share) * mass / mass.sum() + share / len(mass)
 
     def variance(
         self, objective: Objective, p: ArrayLike | None = None, stratified: bool = False
@@ -50,72 +101,152 @@ class Moments:
         """Variance of one draw of the objective's loss.
 
         Args:
-            p: density of λ on the levels, up to a constant, shape (levels,); the objective's own by default.
-            stratified: n times the variance of the mean of n stratified draws instead.
+            objective: The objective whose loss is drawn.
+            p: Density of λ on the levels, up to a constant, shape (levels,). By default the
+                objective's own.
+            stratified: Take n times the variance of the mean of n stratified draws instead.
+
+        Returns:
+            The variance.
+
+        Raises:
+            ValueError: The density has another shape, is negative or 0 everywhere.
         """
-        density = np.asarray(objective.law.pdf(self.logsnr) if p is None else p)
-        half, mass = (
-            objective.weighting(self.logsnr) / 2 * np.gradient(self.logsnr),
-            density / density.sum(),
-        )
-        one, two = self.means
-        known = (half**2 / mass) @ (one * two).sum(1) if stratified else (half @ one) @ (half @ two)
+        density = self._density(objective, p)
+        mass = density / density.sum()
+        half = objective.weighting(self.logsnr) / 2 * np.gradient(self.logsnr)
+        first, second = self.means
+        at_each_level = (half**2 / mass) @ (first * second).sum(1)
+        overall = (half @ first) @ (half @ second)
+        known = at_each_level if stratified else overall
         return float((half**2 / mass) @ self.second - known)
 
+    def _density(self, objective: Objective, p: ArrayLike | None) -> NDArray:
+        """A density on the levels up to a constant, the objective's own by default."""
+        if p is None:
+            return objective.law.pdf(self.logsnr)
+        density = checks.array(p, "p")
+        if density.shape != self.second.shape or (density < 0).any() or not density.any():
+            raise ValueError(
+                f"p must be a density on {len(self.second)} levels, >= 0 and somewhere above 0; "
+                f"got shape {density.shape}, from {density.min():g}"
+            )
+        return density
 
-def exact(toy, logsnr: ArrayLike, draws: int = 4096) -> Moments:
-    """Of the squared error of a toy's ideal denoiser."""
-    mean, second = toy.moments(logsnr, draws=draws)
-    return Moments(np.asarray(logsnr, dtype=float), np.stack([mean, mean])[..., None], second)
+
+def exact(toy: ExactToy, logsnr: ArrayLike, draws: int = 4096) -> Moments:
+    """Moments of the squared error of a toy's ideal denoiser.
+
+    Args:
+        toy: The toy.
+        logsnr: Evenly spaced levels in nats, shape (levels,).
+        draws: Number of draws behind each moment.
+
+    Returns:
+        The moments, with d = 1.
+    """
+    levels = checks.array(logsnr, "logsnr", ndim=1)
+    mean, second = toy.moments(levels, draws=checks.count(draws, "draws"))
+    return Moments(levels, np.stack([mean, mean])[..., None], second)
 
 
-def trained(run, x: torch.Tensor, logsnr: ArrayLike, seed: int = 0) -> tuple[Moments, Moments]:
-    """Of a trained denoiser's squared error, and of the slope of that in its weights, over the points x (n, *shape) with fresh noise."""
-    generator, weights = torch.Generator().manual_seed(seed), run.state[run.ema]
+def trained(
+    run: Run, x: Tensor | ArrayLike, logsnr: ArrayLike, seed: int = 0
+) -> tuple[Moments, Moments]:
+    """Moments of a trained denoiser's squared error, and of its slope in the weights.
 
-    def error(flat, z, point, level):
-        x_hat = replace(run, state={run.ema: flat}).denoise(z[None], level)[0]
+    Args:
+        run: The denoiser.
+        x: Points, shape (n, *shape) with n of at least 2; each gets fresh noise at each level.
+        logsnr: Evenly spaced levels in nats, shape (levels,).
+        seed: Seed of the noise.
+
+    Returns:
+        Moments of the value (d = 1), and of the gradient (d = parameters).
+
+    Raises:
+        TypeError: x or logsnr holds no real numbers.
+        ValueError: There are fewer than two points, or a number is not finite.
+    """
+    points = checks.tensor(x, "x")
+    levels = checks.array(logsnr, "logsnr", ndim=1)
+    checks.require(
+        points.ndim > 1 and len(points) > 1,
+        f"x must be two or more points (n, *shape), got shape {tuple(points.shape)}",
+    )
+    generator = torch.Generator().manual_seed(checks.seed(seed))
+    weights = run.state[run.ema]
+
+    def error(flat: Tensor, z: Tensor, point: Tensor, level: Tensor) -> Tensor:
+        x_hat = run.denoise_with(flat, z[None], level)[0]
         return (x_hat - point).square().sum() * level.exp()
 
     slopes = torch.func.vmap(torch.func.grad_and_value(error), (None, 0, 0, None))
-    rows = []
-    for level in torch.as_tensor(np.asarray(logsnr), dtype=x.dtype):
-        z = VP.alpha(level.item()) * x + VP.sigma(level.item()) * torch.randn(
-            x.shape, generator=generator
-        )
-        with sdpa_kernel(SDPBackend.MATH):  # the one that knows vmap
-            slope, value = slopes(weights, z.to(x), x, level)
-        rows.append([_halves_and_second(e) for e in (value[:, None], slope)])
-    levels = np.asarray(logsnr, dtype=float)
-    value_rows, slope_rows = (zip(*one, strict=True) for one in zip(*rows, strict=True))
-    (halves, second), (slope_halves, slope_second) = (
-        map(np.stack, one) for one in (value_rows, slope_rows)
-    )
-    return Moments(levels, halves.swapaxes(0, 1), second), Moments(
-        levels, slope_halves.swapaxes(0, 1), slope_second
-    )
+    values, gradients = [], []
+    for level in torch.as_tensor(levels, dtype=points.dtype):
+        noise = torch.randn(points.shape, generator=generator)
+        z = VP.alpha(level.item()) * points + VP.sigma(level.item()) * noise
+        with sdpa_kernel(SDPBackend.MATH):  # the only backend that knows vmap
+            gradient, value = slopes(weights, z.to(points), points, level)
+        values.append(_halves_and_second(value[:, None]))
+        gradients.append(_halves_and_second(gradient))
+    return _moments(levels, values), _moments(levels, gradients)
 
 
-def _halves_and_second(e: torch.Tensor) -> tuple[NDArray, float]:
+def _halves_and_second(e: Tensor) -> tuple[NDArray, float]:
     """Means of both halves of e (n, d), shape (2, d), and the mean squared length."""
-    return torch.stack([half.mean(0) for half in e.chunk(2)]).double().numpy(), e.square().sum(
-        1
-    ).double().mean().item()
+    halves = torch.stack([half.mean(0) for half in e.chunk(2)])
+    second = e.square().sum(1).double().mean()
+    return halves.double().numpy(), second.item()
 
 
-def squared_errors(toy, logsnr: ArrayLike, generator: torch.Generator) -> NDArray:
-    """‖eps_hat − eps‖² of a toy's exact denoiser, one fresh point and noise for each λ, shape (n,)."""
-    level = torch.as_tensor(np.asarray(logsnr))
-    alpha, sigma = level.sigmoid().sqrt()[:, None], (-level).sigmoid().sqrt()[:, None]
+def _moments(levels: NDArray, rows: Sequence[tuple[NDArray, float]]) -> Moments:
+    """Moments from ``_halves_and_second`` at each level."""
+    means = np.stack([halves for halves, _ in rows], axis=1)
+    return Moments(levels, means, np.array([second for _, second in rows]))
+
+
+def squared_errors(toy: ExactToy, logsnr: ArrayLike, generator: torch.Generator) -> NDArray:
+    """‖eps_hat − eps‖² of a toy's exact denoiser, with a fresh point and noise for each λ.
+
+    Args:
+        toy: The toy.
+        logsnr: λ in nats, shape (n,).
+        generator: Generator of points and noise.
+
+    Returns:
+        The squared errors, shape (n,).
+    """
+    level = torch.as_tensor(checks.array(logsnr, "logsnr", ndim=1))
+    alpha = level.sigmoid().sqrt()[:, None]
+    sigma = (-level).sigmoid().sqrt()[:, None]
     x = toy.sample(len(level), generator)
     z = alpha * x + sigma * torch.randn(x.shape, generator=generator, dtype=x.dtype)
     return ((toy.denoise(z, level) - x).square().sum(1) * level.exp()).numpy()
 
 
-def draws(objective: Objective, law, toy, n: int = 20_000, seed: int = 0) -> NDArray:
-    """n draws Y of an objective's loss on a toy's exact denoiser when λ follows ``law`` instead, stratified, shape (n,)."""
-    rng = np.random.default_rng(seed)
-    logsnr = law.ppf((rng.permutation(n) + rng.random(n)) / n)
+def draws(objective: Objective, law: Law, toy: ExactToy, n: int = 20_000, seed: int = 0) -> NDArray:
+    """Stratified draws Y of an objective's loss on a toy's exact denoiser under another law.
+
+    Args:
+        objective: The objective, whose weighting is kept.
+        law: Law of λ.
+        toy: The toy.
+        n: Number of draws.
+        seed: Seed of the draws.
+
+    Returns:
+        The draws, shape (n,).
+
+    Raises:
+        TypeError: ``law`` is no law of λ, or n or the seed is no whole number.
+    """
+    checks.require(
+        isinstance(law, Law), f"law must be a frozen SciPy distribution, got {law!r}", TypeError
+    )
+    count = checks.count(n, "n")
+    rng = np.random.default_rng(checks.seed(seed))
+    logsnr = law.ppf((rng.permutation(count) + rng.random(count)) / count)
     factor = objective.weighting(logsnr) / (2 * law.pdf(logsnr))
     return factor * squared_errors(toy, logsnr, torch.Generator().manual_seed(seed))
 
@@ -126,41 +257,74 @@ COLUMNS = "one draw", "5 % uniform", "stratified", "gradient", "its best p"
 def gains(
     objective: Objective, value: Moments, gradient: Moments | None = None
 ) -> tuple[float, ...]:
-    """Variance under the objective's own density over that under another: how many times fewer draws say as much.
+    """How many times fewer draws say as much: variance under the objective's own p over another's.
 
-    Of the value under the p that is best for it: one draw, the same with ``AdaptiveObjective``'s uniform share, stratified draws; then of the
-    gradient: under that p with the uniform share, and under the p that is best for the gradient.
+    The columns are, of the value under the p that is best for it: one draw, the same with the
+    uniform share of ``AdaptiveObjective``, stratified draws. Then, of the gradient: under that p
+    with the uniform share, and under the p that is best for the gradient.
+
+    Args:
+        objective: The objective.
+        value: Moments of the squared error.
+        gradient: Moments of its slope; the last two columns are left out without it.
+
+    Returns:
+        One gain for each of ``COLUMNS``, or for the first three.
     """
-    best, mixed = value.best(objective), value.best(objective, UNIFORM)
+    best = value.best(objective)
+    mixed = value.best(objective, UNIFORM)
     cases = [(value, best, False), (value, mixed, False), (value, best, True)]
-    cases += (
-        [(gradient, mixed, False), (gradient, gradient.best(objective), False)] if gradient else []
+    if gradient is not None:
+        cases += [(gradient, mixed, False), (gradient, gradient.best(objective), False)]
+    return tuple(
+        moments.variance(objective, None, stratified) / moments.variance(objective, p, stratified)
+        for moments, p, stratified in cases
     )
-    return tuple(m.variance(objective, None, s) / m.variance(objective, p, s) for m, p, s in cases)
 
 
 def table(objectives: Iterable[Objective], value: Moments, gradient: Moments | None = None) -> str:
-    """``gains`` of each objective as lines of text."""
-    rows = {one.name: gains(one, value, gradient) for one in objectives}
-    head = f"{'':14}" + "".join(f"{name:>13}" for name in COLUMNS[: len(next(iter(rows.values())))])
-    return "\n".join(
-        [
-            head,
-            *(
-                f"{name:14}" + "".join(f"{gain:13.2f}" for gain in row)
-                for name, row in rows.items()
-            ),
-        ]
-    )
+    """``gains`` of each objective as lines of text.
+
+    Args:
+        objectives: One or more objectives.
+        value: Moments of the squared error.
+        gradient: Moments of its slope.
+
+    Returns:
+        A line of headings, and one line for each objective.
+
+    Raises:
+        ValueError: There is no objective.
+    """
+    rows = {objective.name: gains(objective, value, gradient) for objective in objectives}
+    checks.require(rows, "a table needs at least one objective")
+    columns = COLUMNS[: len(next(iter(rows.values())))]
+    lines = [f"{'':14}" + "".join(f"{column:>13}" for column in columns)]
+    for name, row in rows.items():
+        lines.append(f"{name:14}" + "".join(f"{gain:13.2f}" for gain in row))
+    return "\n".join(lines)
 
 
-def draw_moments(objective: Objective, mean: Callable, second: Callable) -> tuple[float, float]:
-    """E Y and E Y² of one draw of the loss, from E‖·‖² and E‖·‖⁴ as functions of λ; infinite if still growing at ±60."""
+def draw_moments(
+    objective: Objective,
+    mean: Callable[[NDArray], NDArray],
+    second: Callable[[NDArray], NDArray],
+) -> tuple[float, float]:
+    """E Y and E Y² of one draw of the loss.
+
+    Args:
+        objective: The objective.
+        mean: E‖eps_hat − eps‖² as a function of λ.
+        second: E‖eps_hat − eps‖⁴ as a function of λ.
+
+    Returns:
+        Both moments. The second is infinite if its integral still grows at ±60 nats.
+    """
     grid = window(objective, low=-60, high=60, points=24_001)
-    factor, inner = objective.factor(grid), abs(grid) < 50
+    inner = abs(grid) < 50
+    factor = objective.factor(grid)
     half = objective.law.pdf(grid) * factor  # w/2
     square = half * factor * second(grid)
-    grows = simpson(square, x=grid) > 1.001 * simpson(square[inner], x=grid[inner])
-    return float(simpson(half * mean(grid), x=grid)), np.inf if grows else float(
-        simpson(square, x=grid)
-    )
+    whole: Any = simpson(square, x=grid)
+    grows = whole > 1.001 * simpson(square[inner], x=grid[inner])
+    return float(simpson(half * mean(grid), x=grid)), np.inf if grows else float(whole)

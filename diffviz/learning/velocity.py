@@ -1,12 +1,53 @@
 """A velocity field learnt from pairs, for any source: flow matching without a log-SNR."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from diffviz import checks
 from diffviz.sampling.couplings import check_pairs
+
+LEARNING_RATE = 3e-3  # of Adam, at the start
+
+
+@dataclass(frozen=True, eq=False)
+class Velocity:
+    """A learnt velocity u(z, t).
+
+    Args:
+        net: Network of (z/scale, 2t − 1), in float32.
+        scale: Scale of points and velocities.
+    """
+
+    net: nn.Module
+    scale: float
+
+    def __call__(self, z: Tensor, t: Tensor) -> Tensor:
+        """The velocity at points and a time.
+
+        Args:
+            z: Points, shape (n, d).
+            t: Time, shape () or (n,).
+
+        Returns:
+            The velocity, like z.
+        """
+        time = t.to(torch.float32).expand(len(z)).reshape(-1, 1)
+        features = torch.cat([z.float() / self.scale, 2 * time - 1], 1)
+        return self.scale * self.net(features).to(z)
+
+
+def _network(d: int, width: int, generator: torch.Generator) -> nn.Sequential:
+    """Three hidden layers from (d + 1) to d units; the generator alone draws the weights."""
+    sizes = [d + 1, width, width, width, d]
+    linears = [nn.utils.skip_init(nn.Linear, i, o) for i, o in pairwise(sizes)]
+    for linear in linears:
+        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu", generator=generator)
+        nn.init.zeros_(linear.bias)
+    activated = [part for linear in linears[1:] for part in (nn.SiLU(), linear)]
+    return nn.Sequential(linears[0], *activated)
 
 
 def fit_velocity(
@@ -16,43 +57,66 @@ def fit_velocity(
     steps: int = 3000,
     batch: int = 256,
     width: int = 64,
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """u(z, t) trained on E‖u − (source − x)‖², z = (1 − t) x + t source, t uniform (Lipman et al. 2022, arXiv 2210.02747, eq. 23).
+) -> Velocity:
+    """Train u(z, t) on E‖u − (source − x)‖², with z = (1 − t) x + t source and t uniform.
+
+    This is Lipman et al. 2022 (arXiv 2210.02747), eq. 23, with t = 0 at the data.
 
     Args:
-        source, x: pairs of points, (n, d) both.
-        steps, batch, width: of Adam, pairs in a step, units in each of three hidden layers.
+        source: Points of the source, shape (n, d).
+        x: The data that belong to them, shape (n, d).
+        generator: Generator of start, batches and times.
+        steps: Number of steps of Adam.
+        batch: Pairs in a step.
+        width: Units in each of three hidden layers.
+
     Returns:
         A function of z (n, d) and a time () for ``couplings.flow``.
-    Raises ValueError for what are no pairs of vectors, or coordinates that are all alike.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: The points are no pairs of vectors, or all coordinates are alike.
     """
+    source = checks.tensor(source, "source")
+    x = checks.tensor(x, "x")
+    checks.require(
+        isinstance(generator, torch.Generator),
+        f"generator must be a torch.Generator, got {generator!r}",
+        TypeError,
+    )
+    steps = checks.count(steps, "steps")
+    batch = checks.count(batch, "batch")
+    width = checks.count(width, "width")
     check_pairs(source, x, least=2)
     scale = max(source.std(), x.std()).item()
     if x.ndim != 2 or scale == 0:
         raise ValueError(
-            f"source and x are vectors (n, d) and not all alike, got {tuple(x.shape)}; images: x.flatten(1)"
+            "source and x are vectors (n, d) and not all alike, "
+            f"got {tuple(x.shape)}; images: x.flatten(1)"
         )
-    sizes = [x.shape[1] + 1, width, width, width, x.shape[1]]
-    layers = [nn.utils.skip_init(nn.Linear, i, o) for i, o in pairwise(sizes)]
-    for one in layers:  # from the generator alone: the global one stays as it is
-        nn.init.kaiming_normal_(one.weight, nonlinearity="relu", generator=generator)
-        nn.init.zeros_(one.bias)
-    net = nn.Sequential(layers[0], *(part for one in layers[1:] for part in (nn.SiLU(), one)))
-    source, x = source.float(), x.float()
+    velocity = Velocity(_network(x.shape[1], width, generator), scale)
+    _train(velocity, source.float(), x.float(), generator, steps, batch)
+    return velocity
 
-    def velocity(z: Tensor, t: Tensor) -> Tensor:
-        time = t.to(torch.float32).expand(len(z)).reshape(-1, 1)
-        return scale * net(torch.cat([z.float() / scale, 2 * time - 1], 1)).to(z)
 
-    adam = torch.optim.Adam(net.parameters(), lr=3e-3)
-    rate = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
+def _train(
+    velocity: Velocity,
+    source: Tensor,
+    x: Tensor,
+    generator: torch.Generator,
+    steps: int,
+    batch: int,
+) -> None:
+    """Train the network of a velocity on pairs."""
+    adam = torch.optim.Adam(velocity.net.parameters(), lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
     for _ in range(steps):
         rows = torch.randint(len(x), (batch,), generator=generator)
         t = torch.rand(batch, generator=generator)
         z = x[rows].lerp(source[rows], t[:, None])
-        loss = (velocity(z, t) - (source - x)[rows]).square().mean() / scale**2
+        error = velocity(z, t) - (source - x)[rows]
+        loss = error.square().mean() / velocity.scale**2
         adam.zero_grad()
         loss.backward()
         adam.step()
-        rate.step()
-    return velocity
+        schedule.step()

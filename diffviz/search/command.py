@@ -14,14 +14,17 @@ def main(argv: list[str]) -> None:
     )
     words = {
         "points": "of the design", "seeds": "trainings of each point", "steps": "of a training", "batch": "data points a step",
-        "rate": "of learning", "law": "of noise levels", "out": "CSV of finished trainings, from which it goes on",
+        "learning_rate": "of Adam", "law": "of noise levels", "out": "CSV of finished trainings, from which it goes on",
     }  # fmt: skip
     for name, about in inspect.signature(search).parameters.items():
         if name != "tell":
             default, names = "search.csv" if name == "out" else about.default, choices().get(name)
             says = filter(None, (words.get(name), ", ".join(names or ()), "default: %(default)s"))
             parser.add_argument(
-                f"--{name}", default=default, type=type(default), help="; ".join(says)
+                f"--{name.replace('_', '-')}",
+                default=default,
+                type=type(default),
+                help="; ".join(says),
             )
     options = vars(parser.parse_args(argv))
     try:

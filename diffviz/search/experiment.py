@@ -109,7 +109,7 @@ def _trained(
 
     name, data = settings["data"], drawn(settings["data"], seed)
     model = MLP(64, 2, ()) if name in IMAGES else MLP(32, 2)
-    about = {key: settings[key] for key in ("steps", "batch", "rate")} | {
+    about = {key: settings[key] for key in ("steps", "batch", "learning_rate")} | {
         "seed": seed,
         "model": model,
         "progress": False,
@@ -171,7 +171,7 @@ def choices() -> dict[str, Collection[str]]:
 
 def search(
     data: str = "ring8", goal: str = "likelihood", family: str = "logit-normal", points: int = 16, seeds: int = 4,
-    steps: int = 400, out: str | os.PathLike | None = None, *, law: str = "same", batch: int = 256, rate: float = 1e-2,
+    steps: int = 400, out: str | os.PathLike | None = None, *, law: str = "same", batch: int = 256, learning_rate: float = 1e-2,
     tell: Tell = lambda _: None,
 ) -> Search:  # fmt: skip
     """Search a family of weightings for the best one, and report the surface with its noise.
@@ -180,7 +180,7 @@ def search(
         data: a toy of ``dv.data.TOYS``, or "digits", "fashion" as images; goal: of ``GOALS``; family: of ``FAMILIES``.
         points, seeds: of the design, and trainings of each; more of either go on with the same file.
         out: CSV of finished trainings; what it holds is not trained again. A failed one is a row with "nan".
-        law: of λ, "same" for all candidates or each its "own"; steps, batch, rate: of each training, as for ``dv.fit``.
+        law: of λ, "same" for all candidates or each its "own"; steps, batch, learning_rate: of each training, as for ``dv.fit``.
         tell: gets a line of news after each batch, and why a training failed.
     Returns:
         What was found; ``print`` shows it.
@@ -213,7 +213,7 @@ def search(
         "family": family,
         "steps": steps,
         "batch": batch,
-        "rate": rate,
+        "learning_rate": learning_rate,
         "law": law,
     }
     file = None if out is None else Path(out)

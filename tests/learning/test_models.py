@@ -76,7 +76,7 @@ def test_the_perceptron_is_the_textbook_one():
 
 
 def test_the_transformer_is_the_textbook_one():
-    """By a second route, for one point: unfold, torch's attention layer, and adaLN-zero from its paper's equations."""
+    """By a second route, for one point: torch's attention layer, and adaLN-zero as in its paper."""
     d, F = 8, torch.nn.functional
     w = weights(model := Transformer(width=d, depth=1, heads=2, patch=2), (4, 4), 1)
     z, logsnr = torch.randn(1, 1, 4, 4), torch.randn(1, 1)

@@ -1,6 +1,8 @@
-"""The loss by log-SNR: means, errors, bins; adaptive laws against exact ones; estimator variance against closed forms."""
+"""The loss by log-SNR and its errors; adaptive laws against exact ones; validation losses."""
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 from itertools import pairwise
@@ -44,7 +46,10 @@ def filled(edges=EDGES, batches=400, n=500, law=FLAT, loss=gaussian_loss, seed=0
 
 
 def noiseless(edges):
-    """A tracker whose bins hold exactly E‖·‖² = sigmoid(λ) and E‖·‖⁴ = 3 sigmoid(λ)² of their middles, from two draws each."""
+    """A tracker with exactly E‖·‖² = sigmoid(λ) and E‖·‖⁴ = 3 sigmoid(λ)² at its middles.
+
+    Each bin gets two draws.
+    """
     tracker, middle = LossByLogSNR(edges), (edges[1:] + edges[:-1]) / 2
     tracker.update(
         np.r_[middle, middle], np.r_[expit(middle) * (1 + 2**0.5), expit(middle) * (1 - 2**0.5)]
@@ -284,7 +289,7 @@ def test_merging_is_drawing_side_by_side():
 
 WORKER = """
 import sys, numpy as np, torch.distributed as dist
-from diffviz.tracking import LossByLogSNR
+from diffviz.learning.tracking import LossByLogSNR
 rank = int(sys.argv[1])
 dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
 tracker = LossByLogSNR(np.linspace(-10, 10, 11))
@@ -587,7 +592,7 @@ def test_bad_input_is_refused_with_the_way_out():
         with pytest.raises(ValueError, match="edges"):
             LossByLogSNR(edges)
     for decay in (0, 1, 1.5, -0.1, np.nan, (0.9, 1), [], [[0.9]]):
-        with pytest.raises(ValueError, match="decay lies in"):
+        with pytest.raises(ValueError, match="decay"):
             LossByLogSNR(EDGES, decay)
     tracker = LossByLogSNR(EDGES)
     for logsnr, loss in (
@@ -613,13 +618,18 @@ def test_bad_input_is_refused_with_the_way_out():
     ):
         AdaptiveObjective(FM, tracker, "kingma")
     for uniform in (0, -1, 1.1, np.nan):
-        with pytest.raises(ValueError, match="uniform lies in"):
+        with pytest.raises(ValueError, match="uniform"):
             AdaptiveObjective(FM, tracker, uniform=uniform)
     with pytest.raises(ValueError, match="within the edges"):
         AdaptiveObjective(dv.objective("ncsnpp-ve"), LossByLogSNR([30, 31, 32]))
-    for x in (torch.ones(1, 2), torch.ones(3, 2) * torch.nan):
-        with pytest.raises(ValueError, match="two or more samples with finite losses"):
+    for x, says in (
+        (torch.ones(1, 2), "two or more samples"),
+        (torch.ones(3, 2) * torch.nan, "x must be finite, got nan"),
+    ):
+        with pytest.raises(ValueError, match=says):
             validation_loss(Gaussian().denoise, x, FM)
+    with pytest.raises(ValueError, match="samples with finite losses"):
+        validation_loss(lambda z, logsnr: z * torch.nan, torch.ones(3, 2), FM)
 
 
 @pytest.mark.parametrize("edges", [EDGES, UNEVEN], ids=["even", "uneven"])
@@ -645,3 +655,112 @@ def test_a_loss_that_is_not_finite_is_found_without_reading():
         tracker.update(np.zeros(1), np.array([loss]))
     with pytest.raises(ValueError, match="loss nan at logsnr 0"):
         tracker.update(np.zeros(1), np.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("logsnr", "loss", "says"),
+    [
+        (np.ma.masked_array(np.zeros(3)), np.ones(3), "logsnr is a masked array"),
+        (np.zeros(3), np.ma.masked_array(np.ones(3), [True, False, False]), "loss is a masked"),
+        (np.zeros(3), np.ones(3) * 1j, "loss must hold real numbers, got complex"),
+        (torch.zeros(3) * 1j, torch.ones(3), "logsnr must hold real numbers, got complex"),
+        (["a", "b"], [1.0, 2.0], "logsnr must hold real numbers, got text"),
+        (np.zeros(3, "M8[s]"), np.ones(3), "logsnr must hold real numbers, got dates"),
+        ([None, 0.0], [1.0, 2.0], "logsnr must hold real numbers, got objects"),
+    ],
+)
+def test_what_are_no_real_numbers_is_not_taken_in(logsnr, loss, says):
+    tracker = LossByLogSNR(EDGES)
+    with pytest.raises(TypeError, match=says):
+        tracker.update(logsnr, loss)
+    assert tracker.count.sum() == 0
+
+
+def test_batches_of_any_memory_layout_and_type_are_taken_in():
+    plain, other = LossByLogSNR(EDGES), LossByLogSNR(EDGES)
+    logsnr, loss = np.arange(-4, 4), np.arange(8)
+    backwards = logsnr[::-1]
+    backwards.flags.writeable = False
+    plain.update(logsnr.astype(float), loss.astype(float))
+    other.update(backwards, loss[::-1].tolist())
+    np.testing.assert_allclose(other.curve(), plain.curve(), rtol=1e-12)
+
+
+def test_settings_of_a_tracker_are_refused_with_their_names():
+    for edges in (np.ma.masked_array([0.0, 1.0]), [0, 1j], ["a", "b"]):
+        with pytest.raises(TypeError, match="edges"):
+            LossByLogSNR(edges)
+    for buffer, error in ((0, ValueError), (2.5, TypeError), (True, TypeError)):
+        with pytest.raises(error, match="buffer must be"):
+            LossByLogSNR(EDGES, buffer=buffer)
+    assert LossByLogSNR(EDGES, buffer=np.int64(8)).buffer == 8
+
+
+def test_a_damaged_state_is_refused():
+    tracker = filled(batches=2)
+    state = tracker.state_dict()
+    cut = {name: state[name] for name in ("edges", "decay")}
+    for damaged in (cut, state | {"averages": state["averages"][:, 1:]}, {}):
+        with pytest.raises(ValueError, match="other edges or decays"):
+            tracker.load_state_dict(damaged)
+    with pytest.raises(ValueError, match="needs a state"):
+        tracker.load_state_dict()
+
+
+def test_a_copied_tracker_goes_on_alone():
+    tracker = filled(batches=3)
+    tracker.update(np.zeros(5), np.ones(5))  # still in the buffer
+    expected = copy.deepcopy(tracker).curve()
+    copied = pickle.loads(pickle.dumps(tracker))
+    np.testing.assert_array_equal(copied.curve(), expected)
+    copied.update(np.zeros(5), np.full(5, 9.0))
+    assert copied.curve().mean[50] > tracker.curve().mean[50]
+    np.testing.assert_array_equal(tracker.curve(), expected)
+
+
+def test_the_text_of_a_tracker_says_its_bins():
+    assert repr(LossByLogSNR(EDGES)) == "LossByLogSNR(100 bins on [-10, 10], decay 0.99)"
+
+
+def test_curves_have_names():
+    tracker = filled(batches=3)
+    curve, weighted = tracker.curve(), tracker.weighted(FM)
+    np.testing.assert_array_equal(curve.mean, tracker.mean)
+    np.testing.assert_array_equal(curve.stderr, tracker.stderr)
+    assert (weighted.loss, weighted.stderr, weighted.seen) == tuple(weighted)
+
+
+def test_an_adaptive_objective_refuses_what_it_cannot_follow():
+    tracker = LossByLogSNR(EDGES)
+    with pytest.raises(TypeError, match=r"must be an Objective: dv.objective\('fm-ot'\)"):
+        AdaptiveObjective("fm-ot", tracker)
+    with pytest.raises(TypeError, match="objective must be an Objective, got 3"):
+        AdaptiveObjective(3, tracker)
+    with pytest.raises(TypeError, match=r"tracker must be a dv\.LossByLogSNR"):
+        AdaptiveObjective(FM, EDGES)
+    for uniform in (True, "half", 1j):
+        with pytest.raises(TypeError, match="uniform must"):
+            AdaptiveObjective(FM, tracker, uniform=uniform)
+    with pytest.raises(ValueError, match="unknown rule 3"):
+        AdaptiveObjective(FM, tracker, rule=3)
+
+
+def test_a_validation_loss_refuses_what_it_cannot_integrate():
+    x = Gaussian().sample(5, torch.Generator().manual_seed(0))
+    denoise = Gaussian().denoise
+    for change, error, says in (
+        ({"denoise": None}, TypeError, "denoise must be callable"),
+        ({"objective": "fm-ot"}, TypeError, r"such as dv.objective\('fm-ot'\), got 'fm-ot'"),
+        ({"x": x * 1j}, TypeError, "x must hold real numbers, got complex"),
+        ({"x": x[:, 0]}, ValueError, r"samples \(n, \*shape\), got \(5,\)"),
+        ({"levels": 0}, ValueError, "levels must be at least 1"),
+        ({"seed": -1}, ValueError, "seed must be at least 0"),
+        ({"denoise": lambda z, logsnr: z[:, 0]}, ValueError, "must return the shape of z"),
+    ):
+        with pytest.raises(error, match=says):
+            validation_loss(**({"denoise": denoise, "x": x, "objective": FM} | change))
+    whole = torch.tensor([[1], [2], [-1]])
+    expected = validation_loss(lambda z, logsnr: 0 * z, whole.float(), FM, levels=np.int64(8))
+    found = validation_loss(lambda z, logsnr: 0 * z, whole, FM, levels=8)
+    assert torch.equal(found.each, expected.each)
+    assert found.loss == found[0] and found.stderr == found[1]

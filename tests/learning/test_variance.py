@@ -1,4 +1,4 @@
-"""Variances of the loss's value and gradient: closed forms, automatic differentiation sample by sample, and draws."""
+"""Variances of the loss's value and gradient, against closed forms, slopes by hand, and draws."""
 
 from dataclasses import replace
 
@@ -148,3 +148,50 @@ def test_a_table_names_objectives_and_gains():
     one = (3 + 1.5 * np.pi - np.pi**2 / 4) / (np.pi**2 / 2)
     assert float(text.splitlines()[1].split()[1]) == pytest.approx(one, abs=0.006)
     assert len(variance.gains(FM, GAUSSIAN, GAUSSIAN)) == len(variance.COLUMNS) == 5
+
+
+def test_moments_and_densities_that_do_not_fit_are_refused():
+    levels, second = np.linspace(-1, 1, 3), np.ones(3)
+    for means, error, says in (
+        (np.ones((2, 4, 1)), ValueError, r"means must be \(2, 3, d\)"),
+        (np.ones((2, 3)), ValueError, r"means must have 3 dimension\(s\)"),
+        (np.full((2, 3, 1), np.nan), ValueError, "means must be finite"),
+        (np.ones((2, 3, 1)) * 1j, TypeError, "means must hold real numbers"),
+    ):
+        with pytest.raises(error, match=says):
+            Moments(levels, means, second)
+    for p in (np.ones(3), np.zeros(len(WIDE)), -np.ones(len(WIDE))):
+        with pytest.raises(ValueError, match="p must be a density on 4801 levels"):
+            GAUSSIAN.variance(FM, p)
+    for uniform in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="uniform must lie in"):
+            GAUSSIAN.best(FM, uniform)
+    with pytest.raises(ValueError, match="at least one objective"):
+        variance.table([], GAUSSIAN)
+
+
+def test_lists_and_integers_are_moments():
+    whole = Moments([-1, 0, 1], np.ones((2, 3, 1), int).tolist(), [2, 2, 2])
+    floats = Moments(np.linspace(-1, 1, 3), np.ones((2, 3, 1)), 2 * np.ones(3))
+    assert whole.variance(FM) == floats.variance(FM)
+    np.testing.assert_array_equal(whole.best(FM), floats.best(FM))
+
+
+def test_points_and_draws_that_do_not_fit_are_refused(run):
+    x = torch.zeros(4, 2)
+    for change, error, says in (
+        ({"x": x[:1]}, ValueError, "two or more points"),
+        ({"x": x * torch.nan}, ValueError, "x must be finite"),
+        ({"logsnr": [np.nan]}, ValueError, "logsnr must be finite"),
+        ({"logsnr": 0.0}, ValueError, r"logsnr must have 1 dimension\(s\)"),
+        ({"seed": 1.5}, TypeError, "seed must be a whole number"),
+    ):
+        with pytest.raises(error, match=says):
+            variance.trained(**({"run": run, "x": x, "logsnr": [0.0]} | change))
+    ring = dv.toy("ring8")
+    with pytest.raises(TypeError, match="law must be a frozen SciPy distribution"):
+        variance.draws(FM, "uniform", ring)
+    with pytest.raises(ValueError, match="n must be at least 1"):
+        variance.draws(FM, FM.law, ring, n=0)
+    with pytest.raises(ValueError, match="logsnr must be finite"):
+        variance.squared_errors(ring, [np.inf], torch.Generator())

@@ -1,6 +1,8 @@
-"""The learnt velocity: right where it is known, straighter where pairs do not cross, the same for the same seed."""
+"""The learnt velocity: right where it is known, straighter where pairs do not cross."""
 
+import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -16,7 +18,7 @@ def generator(seed):
 
 
 def modes(n, seed, up):
-    """Two clusters on the axis that ``up`` chooses: from one axis to the other, independent pairs cross."""
+    """Two clusters on one axis: from one axis to the other, independent pairs cross."""
     signs = torch.randint(2, (n, 1), generator=generator(seed)) * 2.0 - 1
     return 0.2 * torch.randn(n, 2, generator=generator(seed + 1)) + signs * torch.tensor(
         [[0.0, 3.0] if up else [3.0, 0.0]]
@@ -64,3 +66,24 @@ def test_the_same_generator_gives_the_same_velocity_and_the_global_one_is_left_a
 def test_what_are_no_pairs_of_vectors_is_refused(source, x, says):
     with pytest.raises(ValueError, match=says):
         fit_velocity(source, x, generator(0), steps=1)
+
+
+def test_settings_of_the_training_are_refused_by_name():
+    x = modes(8, 0, up=True)
+    for change, error, says in (
+        ({"steps": 0}, ValueError, "steps must be at least 1"),
+        ({"batch": 2.0}, TypeError, "batch must be a whole number"),
+        ({"width": -3}, ValueError, "width must be at least 1"),
+        ({"generator": 0}, TypeError, "generator must be a torch.Generator, got 0"),
+        ({"x": x * 1j}, TypeError, "x must hold real numbers, got complex"),
+    ):
+        with pytest.raises(error, match=says):
+            fit_velocity(**({"source": x, "x": x, "generator": generator(0), "steps": 1} | change))
+
+
+def test_a_velocity_pickles_and_deep_copies():
+    source, x = modes(64, 0, up=False), modes(64, 5, up=True)
+    velocity = fit_velocity(source, x, generator(3), steps=3)
+    expected = velocity(source, torch.tensor(0.5))
+    for copied in (pickle.loads(pickle.dumps(velocity)), copy.deepcopy(velocity)):
+        assert torch.equal(copied(source, torch.tensor(0.5)), expected)

@@ -199,7 +199,7 @@ def test_noise_schedules_says_what_training_gives():
         "model": dv.models.MLP(128),
         "steps": 200,
         "batch": 256,
-        "rate": 3e-3,
+        "learning_rate": 3e-3,
         "progress": False,
     }
     (net,) = dv.fit("fm-ot", digits, **settings)

@@ -344,7 +344,7 @@ def test_a_denoiser_that_returns_nan_fails_alone(monkeypatch):
         "law": "same",
         "steps": 2,
         "batch": 8,
-        "rate": 0.01,
+        "learning_rate": 0.01,
     }
     values = search_experiment._trained(
         [search_experiment.Candidate("a", one), search_experiment.Candidate("b", one)],
@@ -443,14 +443,16 @@ def test_each_setting_is_an_option_with_the_same_default(monkeypatch, capsys):
         "search",
         functools.wraps(search_experiment.search)(lambda **options: asked.append(options)),
     )
-    search_command.main(["--batch", "128", "--rate", "0.02", "--points", "9"])
+    search_command.main(["--batch", "128", "--learning-rate", "0.02", "--points", "9"])
     search_command.main([])
     capsys.readouterr()
     plain = {
         name: about.default
         for name, about in inspect.signature(search_experiment.search).parameters.items()
     }
-    for one, change in zip(asked, ({"batch": 128, "rate": 0.02, "points": 9}, {}), strict=True):
+    for one, change in zip(
+        asked, ({"batch": 128, "learning_rate": 0.02, "points": 9}, {}), strict=True
+    ):
         assert (
             one.pop("tell")
             and one
@@ -495,7 +497,7 @@ def test_training_in_one_batch_or_two_is_the_same():
         "law": "own",
         "steps": 20,
         "batch": 32,
-        "rate": 0.01,
+        "learning_rate": 0.01,
     }
     together = search_experiment._trained(both, 0, settings, print)
     alone = [search_experiment._trained([one], 0, settings, print)[0] for one in both]

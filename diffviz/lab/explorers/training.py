@@ -112,7 +112,7 @@ class TrainingDashboard(Explorer):
         self._truth, self._made = training_experiments.truth(chosen["toy"], points=256), chosen
         about = {
             "steps": chosen["steps"],
-            "rate": chosen["rate"],
+            "learning_rate": chosen["rate"],
             "batch": 256,
             "model": MLP(width=chosen["width"]),
         }

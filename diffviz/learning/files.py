@@ -1,0 +1,114 @@
+"""Tensors with a JSON header in one file: safetensors, checked by a sum, replaced as a whole.
+
+The metadata of safetensors has one entry, "diffviz". It is a JSON object of the kind of the file,
+the version of the format, the header, and a check sum of header and tensors. One entry, since
+safetensors writes several in an order that changes. Nothing here is pickled.
+"""
+
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+ENTRY = "diffviz"
+VERSION = 1  # of the format; a file of another version is refused
+
+
+class UnreadableFile(ValueError):
+    """A file is damaged, cut, of another kind or of a newer version; its text says which."""
+
+
+def write(
+    path: str | os.PathLike, kind: str, header: dict[str, Any], tensors: dict[str, Tensor]
+) -> None:
+    """Write a file beside the path, then put it in the place of an old one.
+
+    Args:
+        path: Where to.
+        kind: Kind of the file, such as "run"; ``read`` asks for the same.
+        header: What JSON can hold.
+        tensors: By name; they are written from the CPU.
+
+    Raises:
+        OSError: The file cannot be written. What stood at the path is still there.
+    """
+    # clones, since safetensors refuses tensors that share their memory
+    content = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    stamp = {
+        "kind": kind,
+        "version": VERSION,
+        "header": header,
+        "sum": check_sum(header, content),
+    }
+    fresh = Path(f"{os.fspath(path)}.{os.getpid()}.tmp")
+    try:
+        fresh.write_bytes(safetensors.torch.save(content, {ENTRY: json.dumps(stamp)}))
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def read(path: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read what ``write`` has written.
+
+    Args:
+        path: Where from.
+        kind: Kind of file that is asked for.
+
+    Returns:
+        The header, and the tensors on the CPU by name.
+
+    Raises:
+        FileNotFoundError: There is no file.
+        UnreadableFile: It is damaged, of another kind or of a newer version.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"there is no file {os.fspath(path)}")
+    try:
+        with safe_open(path, "pt", device="cpu") as file:
+            stamp = _stamp(file.metadata() or {}, kind)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UnreadableFile(f"damaged, cut or no safetensors file: {error}") from error
+    if stamp["sum"] != check_sum(stamp["header"], tensors):
+        raise UnreadableFile("damaged: its check sum is another")
+    return stamp["header"], tensors
+
+
+def _stamp(metadata: dict[str, str], kind: str) -> dict[str, Any]:
+    """The entry of a file's metadata, refused if it is of another kind or of a newer version."""
+    if ENTRY not in metadata:
+        raise UnreadableFile(f"no file of diffviz, and so no {kind}")
+    try:
+        stamp = json.loads(metadata[ENTRY])
+        there, version = stamp["kind"], stamp["version"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableFile("damaged: its header is no JSON of diffviz") from error
+    if there != kind:
+        raise UnreadableFile(f"a diffviz {there}, no {kind}")
+    if version != VERSION:
+        raise UnreadableFile(
+            f"of version {version} of the format, this diffviz reads {VERSION}; update diffviz"
+        )
+    if not {"header", "sum"} <= stamp.keys():
+        raise UnreadableFile("damaged: its header is cut")
+    return stamp
+
+
+def check_sum(header: dict[str, Any], tensors: dict[str, Tensor]) -> int:
+    """CRC-32 of a header and of tensors with their names.
+
+    Args:
+        header: What JSON can hold.
+        tensors: By name, on the CPU.
+
+    Returns:
+        The sum.
+    """
+    text = json.dumps(header)
+    return zlib.crc32(safetensors.torch.save(tensors), zlib.crc32(text.encode()))

@@ -1,0 +1,285 @@
+"""A checkpoint goes on with the objective that it was written for, whatever its name."""
+
+import inspect
+import math
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+
+import diffviz as dv
+from diffviz.learning.identity import record
+from diffviz.learning.models import MLP, Transformer, describe, from_description, linear
+from diffviz.learning.settings import Settings
+from diffviz.learning.tracking import LossByLogSNR
+from diffviz.learning.training import Trainer, fit
+from diffviz.theory.families import flow
+from diffviz.theory.multipliers import snr, snr_plus_one
+
+POINTS = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+EDGES = np.linspace(-5, 5, 11)
+
+
+def stop_at(n):
+    def callback(step):
+        if step.step == n:
+            raise KeyboardInterrupt
+
+    return callback
+
+
+def train(objectives, checkpoint=None, **settings):
+    settings = {"steps": 8, "batch": 8, "model": MLP(4, 1), "progress": False} | settings
+    return fit(objectives, POINTS, checkpoint=checkpoint, **settings)
+
+
+def named_flow(mean):
+    return flow(mean=mean, std=1.0, name="mine")
+
+
+def custom(curve):
+    return dv.from_weighting(curve, dv.objective("edm").law)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(named_flow(0), named_flow(3)), (custom(snr), custom(snr_plus_one))],
+    ids=["flow", "custom"],
+)
+def test_another_objective_of_the_same_name_is_refused(tmp_path, first, second):
+    assert first.name == second.name
+    path = tmp_path / "c"
+    train(first, path, callback=stop_at(3))
+    content = path.read_bytes()
+    says = f"{first.identity} in the file, .*{second.identity} here.*name another file"
+    with pytest.raises(ValueError, match=says):
+        train(second, path)
+    assert path.read_bytes() == content
+    with pytest.raises(ValueError, match="objectives are 1 in the file, 2 here"):
+        train([first, second], path)
+
+
+def test_the_same_objective_under_another_name_goes_on(tmp_path):
+    train(flow(mean=1, name="before"), tmp_path / "c", callback=stop_at(3))
+    (run,) = train(flow(mean=1, name="after"), tmp_path / "c")
+    (whole,) = train(flow(mean=1))
+    assert run.name == "after"
+    np.testing.assert_array_equal(run.loss, whole.loss)
+
+
+def adaptive(rule="kingma-gao", edges=EDGES, objective="fm-ot", **settings):
+    tracker = LossByLogSNR(edges, settings.pop("decay", 0.99))
+    return dv.AdaptiveObjective(dv.objective(objective), tracker, rule, **settings)
+
+
+def test_an_adaptive_objective_is_compared_by_objective_rule_and_edges():
+    first = adaptive()
+    assert len(first.identity) == 16
+    assert first.identity == adaptive().identity
+    first.tracker.update(np.zeros(4), np.ones(4))
+    assert first.identity == adaptive().identity  # what is seen does not enter
+    others = [
+        adaptive("time-warp"),
+        adaptive(edges=EDGES + 0.1),
+        adaptive(objective="edm"),
+        adaptive(uniform=0.1),
+        adaptive(decay=0.9),
+    ]
+    assert len({one.identity for one in [first, *others]}) == 6
+
+
+def test_a_checkpoint_of_another_rule_is_refused(tmp_path):
+    train(adaptive(), tmp_path / "c", callback=stop_at(3))
+    train(adaptive(), tmp_path / "c", callback=stop_at(5))
+    with pytest.raises(ValueError, match="objectives differ: 'fm-ot, kingma-gao' with identity"):
+        train(adaptive("vdm"), tmp_path / "c")
+
+
+class Plain:
+    """Draws without an identity."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def draw(self, n, rng):
+        return rng.normal(size=n), np.ones(n)
+
+
+class Another(Plain):
+    """The same under another class."""
+
+
+def test_what_has_no_identity_is_compared_by_name_and_class(tmp_path):
+    assert record(Plain("a")) == record(Plain("a"))
+    assert len({record(Plain("a")), record(Plain("b")), record(Another("a"))}) == 3
+    train(Plain("a"), tmp_path / "c", callback=stop_at(3))
+    train(Plain("a"), tmp_path / "c", callback=stop_at(5))
+    for other in (Plain("b"), Another("a")):
+        with pytest.raises(ValueError, match="objectives differ: 'a' with identity a of class"):
+            train(other, tmp_path / "c")
+
+
+class Affine:
+    """A network that is no dataclass; its shapes depend on what its attributes do not tell."""
+
+    bias = True
+
+    def weights(self, shape):
+        (d,) = shape
+        return [((d, d), 0.1), ((1, d), 0.0)][: 1 + self.bias]
+
+    def __call__(self, weights, z, logsnr):
+        matrix, *bias = weights
+        return linear(z, matrix, bias[0] if bias else z.new_zeros(len(z), 1, z.shape[-1]))
+
+
+def test_a_network_of_ones_own_goes_on_in_another_object(tmp_path, monkeypatch):
+    train("edm", tmp_path / "c", model=Affine(), callback=stop_at(3))
+    (run,) = train("edm", tmp_path / "c", model=Affine())
+    np.testing.assert_array_equal(run.loss, train("edm", model=Affine())[0].loss)
+    monkeypatch.setattr(Affine, "bias", False)
+    with pytest.raises(ValueError, match=r"weights has shape \(1, 6\) in the file, \(1, 4\) here"):
+        train("edm", tmp_path / "c", model=Affine())
+
+
+def test_every_setting_is_compared(tmp_path):
+    train("edm", tmp_path / "c", callback=stop_at(3))
+    changed = {
+        "model": MLP(5, 1),
+        "steps": 9,
+        "batch": 9,
+        "seed": 1,
+        "learning_rate": 0.02,
+        "schedule": "constant",
+        "output": "eps",
+        "ema": (0.2, 0.05),
+        "clip": math.inf,
+    }
+    assert changed.keys() == {field.name for field in fields(Settings)}
+    for name, value in changed.items():
+        with pytest.raises(ValueError, match=rf"this training \({name} is .* in the file, .* here"):
+            train("edm", tmp_path / "c", **{name: value})
+
+
+# --- settings -----------------------------------------------------------------------------------
+
+
+def test_fit_and_trainer_have_the_defaults_of_the_settings():
+    signatures = [inspect.signature(door).parameters for door in (fit, Trainer)]
+    for field in fields(Settings):
+        if field.name != "model":
+            assert {parameters[field.name].default for parameters in signatures} == {field.default}
+    assert all(parameters["model"].default is None for parameters in signatures)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "says"),
+    [
+        ({"steps": 0}, ValueError, "steps must be at least 1, got 0"),
+        ({"steps": 8.0}, TypeError, "steps must be a whole number, got 8.0"),
+        ({"batch": True}, TypeError, "batch must be a whole number, got True"),
+        ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
+        ({"seed": None}, TypeError, "seed must be a whole number, got None"),
+        ({"learning_rate": -0.1}, ValueError, "learning_rate must be a finite number > 0, got -0"),
+        ({"learning_rate": math.nan}, ValueError, "learning_rate must be a finite number > 0"),
+        ({"schedule": "cosin"}, ValueError, "unknown schedule 'cosin'; did you mean 'cosine'"),
+        ({"output": "u"}, ValueError, "unknown output 'u'"),
+        ({"ema": (0.1, 0.6)}, ValueError, r"ema holds shares in \(0, 0.5\], got 0.6"),
+        ({"ema": 0.1}, ValueError, r"ema must have 1 dimension\(s\)"),
+        ({"ema": (0.1, 0.1)}, ValueError, "ema holds a share twice"),
+        ({"clip": 0}, ValueError, "clip must be a finite number > 0"),
+        ({"clip": -math.inf}, ValueError, "clip must be a finite number > 0"),
+        ({"model": MLP}, TypeError, r"not a class: model=MLP\(\)"),
+        ({"model": 3}, TypeError, "model must be a network"),
+        ({"every": 0}, ValueError, "every must be at least 1"),
+        ({"callback": 3}, TypeError, "callback must be a function of a Step"),
+        ({"rate": 0.1}, TypeError, "rate"),
+    ],
+)
+def test_each_setting_is_refused_with_a_message_of_its_own(settings, error, says):
+    with pytest.raises(error, match=says):
+        train("edm", **settings)
+
+
+def test_numpy_numbers_are_settings():
+    plain = train("edm", seed=3, steps=8, ema=(0.25,))
+    numpy = train("edm", seed=np.int64(3), steps=np.int32(8), ema=np.array([0.25]))
+    np.testing.assert_array_equal(plain[0].loss, numpy[0].loss)
+    settings = Trainer("edm", POINTS, seed=np.uint8(3), ema=[0.25]).settings
+    assert type(settings.seed) is int
+    assert settings.ema == (0.25,)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "says"),
+    [
+        (POINTS * 1j, TypeError, "data must hold real numbers, got complex"),
+        (POINTS.numpy() * 1j, TypeError, "data must hold real numbers, got complex"),
+        (np.ma.masked_array(POINTS.numpy()), TypeError, "data is a masked array"),
+        ([["a", "b"]], TypeError, "data must hold real numbers, got text"),
+        ([[0.0, 1.0], [2.0]], ValueError, "data is no array of numbers"),
+        (np.zeros((3, 2), "M8[s]"), TypeError, "data must hold real numbers, got dates"),
+        (1e30 * POINTS, ValueError, "standard deviation of data is inf"),
+    ],
+)
+def test_data_that_are_no_real_numbers_are_refused(data, error, says):
+    with pytest.raises(error, match=says):
+        fit("edm", data, steps=1, progress=False)
+
+
+def test_data_of_any_memory_layout_train():
+    backwards = POINTS.numpy()[::-1]
+    backwards.flags.writeable = False
+    (run,) = fit("edm", backwards, steps=2, batch=4, progress=False)
+    (copied,) = fit("edm", POINTS.flip(0), steps=2, batch=4, progress=False)
+    np.testing.assert_array_equal(run.loss, copied.loss)
+
+
+@pytest.mark.parametrize(
+    ("pair", "says"),
+    [
+        (np.ones((2, 256)) * 1j, "what odd drew must hold real numbers, got complex"),
+        (2 * [np.ma.masked_array(np.ones(256))], "what odd drew is a masked array"),
+    ],
+)
+def test_draws_that_are_no_real_numbers_are_refused(pair, says):
+    class Odd:
+        name = "odd"
+
+        def draw(self, n, rng):
+            return pair
+
+    with pytest.raises(TypeError, match=says):
+        train(Odd())
+
+
+def test_what_is_no_objective_is_refused():
+    for wrong in (3, None, Plain, [Plain], {}):
+        with pytest.raises(TypeError, match="names of the catalogue or have name and draw"):
+            train(wrong)
+
+
+# --- networks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [MLP(4, 2, (1, 2)), Transformer(8, 2, 2), Transformer(patch=3)])
+def test_a_network_follows_from_its_description(model):
+    assert from_description(describe(model)) == model
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: MLP(0), ValueError, "width must be at least 1"),
+        (lambda: MLP(depth=2.0), TypeError, "depth must be a whole number"),
+        (lambda: MLP(frequencies=(math.nan,)), ValueError, "frequencies must be finite"),
+        (lambda: MLP(frequencies=2.0), ValueError, "frequencies must have 1 dimension"),
+        (lambda: Transformer(heads=0), ValueError, "heads must be at least 1"),
+        (lambda: Transformer(patch=0), ValueError, "patch must be at least 1"),
+        (lambda: Transformer().weights((2,)), ValueError, "for vectors take an MLP"),
+    ],
+)
+def test_networks_refuse_unfit_settings(make, error, says):
+    with pytest.raises(error, match=says):
+        make()
