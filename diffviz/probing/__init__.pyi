@@ -1,12 +1,29 @@
-from . import draws, measure, measured, reading, session, standin
+from . import (
+    binning,
+    coefficients,
+    draws,
+    first_look,
+    measure,
+    measured,
+    notes,
+    reading,
+    session,
+    standin,
+    target_kind,
+)
 from .measured import Measured
 
 __all__ = [
     "Measured",
+    "binning",
+    "coefficients",
     "draws",
+    "first_look",
     "measure",
     "measured",
+    "notes",
     "reading",
     "session",
     "standin",
+    "target_kind",
 ]
