@@ -16,7 +16,7 @@ read in each state by itself; see ``Method``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum, auto
 
 import numpy as np
@@ -103,6 +103,23 @@ class Coefficients:
     scalars: list[NDArray]
     each_component: tuple[bool, ...]
 
+    def select(self, mask: NDArray) -> "Coefficients":
+        """The coefficients of some draws.
+
+        Args:
+            mask: Which draws are kept, bool, shape (n,).
+
+        Returns:
+            The same for these draws alone.
+        """
+        arrays = {name: getattr(self, name)[mask] for name in ARRAYS}
+        return replace(self, **arrays, scalars=[values[mask] for values in self.scalars])
+
+
+ARRAYS = [
+    field.name for field in fields(Coefficients) if field.name not in {"scalars", "each_component"}
+]
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -111,8 +128,7 @@ class Observed:
     z: Tensor
     target: Tensor
 
-    def minus(self, other: "Observed") -> "Observed":
-        """The difference to another state."""
+    def __sub__(self, other: "Observed") -> "Observed":
         return Observed(self.z - other.z, self.target - other.target)
 
 
@@ -147,11 +163,11 @@ def read(chunk: Chunk, assumptions: Assumptions) -> Coefficients:
     Returns:
         The coefficients of its n draws.
     """
-    seen = observe(chunk, assumptions)
+    states = observe(chunk, assumptions)
     components = slice(None, None, assumptions.stride)
     direction = assumptions.direction[components]
-    of_data = seen.data.minus(seen.nothing)
-    of_noise = seen.noise if assumptions.external_noise else seen.noise.minus(seen.nothing)
+    of_data = states.data - states.nothing
+    of_noise = states.noise if assumptions.external_noise else states.noise - states.nothing
 
     x = chunk.rows(chunk.x)[:, components]
     if assumptions.changed_data:
@@ -162,9 +178,9 @@ def read(chunk: Chunk, assumptions: Assumptions) -> Coefficients:
     a, target_error_of_data = solve([x], of_data.target)
     sigma, noise_error = solve(noises, of_noise.z)
     b, target_error_of_noise = solve(noises, of_noise.target)
-    h = (seen.slope * direction).mean(1, keepdim=True)
-    shift = 0 * alpha[:, 0] if assumptions.external_noise else seen.nothing.z.mean(1) / alpha[:, 0]
-    sum_of_parts = seen.data.z + seen.noise.z - seen.nothing.z
+    h = (states.slope * direction).mean(1, keepdim=True)
+    constant = 0 * alpha[:, 0] if assumptions.external_noise else states.nothing.z.mean(1)
+    sum_of_parts = states.data.z + states.noise.z - states.nothing.z
     return Coefficients(
         alpha=_float64(alpha[:, 0]),
         sigma=_float64(sigma),
@@ -172,13 +188,13 @@ def read(chunk: Chunk, assumptions: Assumptions) -> Coefficients:
         b=_float64(b),
         h=_float64(h[:, 0]),
         kurtosis=_float64((of_noise.z**4).mean(1) / of_noise.z.square().mean(1) ** 2),
-        shift=_float64(shift),
-        data_error=_float64(torch.maximum(data_error, relative_error(seen.z, sum_of_parts))),
+        shift=_float64(constant / alpha[:, 0]),
+        data_error=_float64(torch.maximum(data_error, relative_error(states.z, sum_of_parts))),
         noise_error=_float64(noise_error),
         target_error=_float64(torch.maximum(target_error_of_data, target_error_of_noise)),
-        square_error=_float64(relative_error(seen.slope, h * direction)),
+        square_error=_float64(relative_error(states.slope, h * direction)),
         order=chunk.draws.order,
-        scalars=[_float64(value.reshape(-1).expand(chunk.size)) for value in seen.scalars],
+        scalars=[_float64(value.reshape(-1).expand(chunk.size)) for value in states.scalars],
         each_component=each_component,
     )
 
@@ -192,12 +208,7 @@ def joined(parts: Sequence[Coefficients]) -> Coefficients:
     Returns:
         The same with all draws, in the order of the chunks.
     """
-    separate = {"scalars", "each_component"}
-    arrays = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Coefficients)
-        if field.name not in separate
-    }
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
     scalars = zip(*(part.scalars for part in parts), strict=False)
     return Coefficients(
         **arrays,
@@ -263,10 +274,10 @@ def _state_by_state(chunk: Chunk, assumptions: Assumptions) -> Observations:
     external = assumptions.external_noise
     nothing = noise if external else observe_state(chunk, assumptions, State.NOTHING)
     return Observations(
-        nothing=nothing.seen,
-        data=data.seen,
-        noise=noise.seen,
-        z=both.seen.z,
+        nothing=nothing.observed,
+        data=data.observed,
+        noise=noise.observed,
+        z=both.observed.z,
         slope=both.slope,
         scalars=both.scalars,
     )
@@ -277,12 +288,12 @@ class ObservedState:
     """One state read by itself.
 
     Attributes:
-        seen: z and the target.
+        observed: z and the target.
         slope: h v, shape (n, d).
         scalars: The network's other arguments.
     """
 
-    seen: Observed
+    observed: Observed
     slope: Tensor
     scalars: list[Tensor]
 

@@ -308,6 +308,7 @@ class Draws(TorchFunctionMode):
     Attributes:
         batch: The data and their place among all batches.
         order: Place of each sample in the stratified sequence, shape (n,).
+        recorded: The draws in the order in which the loss makes them.
     """
 
     def __init__(
@@ -327,10 +328,10 @@ class Draws(TorchFunctionMode):
         super().__init__()
         self.batch = batch
         self.order = batch.places(len(batch.x))
+        self.recorded: list[Recorded] = []
         self._grids = grids
         self._generator_states = generator_states
         self._rng_state = torch.Generator().manual_seed(batch.seed).get_state()
-        self._recorded: list[Recorded] = []
         self._position = 0
         self._noise_on = True
         self._time_axes = 0
@@ -338,7 +339,7 @@ class Draws(TorchFunctionMode):
     @property
     def noises(self) -> list[Tensor]:
         """The draws that are noise, in the order in which the loss makes them."""
-        return [draw.value for draw in self._recorded if draw.role is Role.NOISE]
+        return [draw.value for draw in self.recorded if draw.role is Role.NOISE]
 
     def rewind(self, noise: bool) -> None:
         """Start the next run of the loss.
@@ -354,14 +355,14 @@ class Draws(TorchFunctionMode):
         call = RandomCall(getattr(func, "__name__", ""), args, kwargs or {})
         if call.function not in QUANTILES and call.function not in WITHOUT_QUANTILES:
             return func(*call.args, **call.kwargs)
-        if self._position == len(self._recorded):
-            self._recorded.append(self._record(func, call))
+        if self._position == len(self.recorded):
+            self.recorded.append(self._record(func, call))
         value = self._replay(call)
         return call.args[0].copy_(value) if call.in_place else value
 
     def _replay(self, call: RandomCall) -> Tensor:
         """The next recorded numbers, or zeros for noise that is off."""
-        draw = self._recorded[self._position]
+        draw = self.recorded[self._position]
         self._position += 1
         require(
             draw.function == call.function,

@@ -214,7 +214,7 @@ def _local_form(chunk: Chunk, assumptions: Assumptions) -> LossForm:
     """The form of a loss that is not squared: a factor near the target, if components are apart."""
     direction = assumptions.direction
     state = observe_state(chunk, assumptions, State.BOTH)
-    target = state.seen.target
+    target = state.observed.target
     at_target = chunk.run(State.BOTH, target).gradient
     size_nearby = state.slope.norm(dim=1) * LOCAL_ERROR
     left_at_target = (at_target.norm(dim=1) / size_nearby).median()

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from diffviz.checks import count, number, require
+from diffviz.checks import count, number, require, tensor
 from diffviz.probing.coefficients import Coefficients, Method, joined, read
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
@@ -132,18 +132,19 @@ def probe(
         bit_generators=_bit_generators(loss),
     )
     with _borrowed(network, _modules(network, loss), session):
-        found = look(session.chunk(0, 1, batch or min(_free_batch(x, draws), FIRST_LOOK)))
-        plan = _plan(found, x, draws, batch)
-        coefficients = _measure(session, found, plan)
-    return conclude(found, coefficients, stratified=stratified, scale=scale)
+        first_batch = batch or min(_free_batch(x, draws), FIRST_LOOK)
+        first_look = look(session.chunk(0, 1, first_batch))
+        plan = _plan(first_look, x, draws, batch)
+        coefficients = _measure(session, first_look, plan)
+    return conclude(first_look, coefficients, stratified=stratified, scale=scale)
 
 
-def _measure(session: Session, found: FirstLook, plan: Plan) -> Coefficients:
+def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Coefficients:
     """Read the coefficients of all draws."""
     parts = []
-    for number_of_chunk in range(plan.calls):
-        chunk = session.chunk(number_of_chunk, plan.calls, plan.batch)
-        parts.append(read(chunk, found.assumptions))
+    for index in range(plan.calls):
+        chunk = session.chunk(index, plan.calls, plan.batch)
+        parts.append(read(chunk, first_look.assumptions))
     return joined(parts)
 
 
@@ -155,13 +156,13 @@ def _free_batch(x: Tensor, draws: int) -> int:
     return min(draws, max(1, NUMBERS_A_CALL // x[0].numel()))
 
 
-def _plan(found: FirstLook, x: Tensor, draws: int, batch: int | None) -> Plan:
+def _plan(first_look: FirstLook, x: Tensor, draws: int, batch: int | None) -> Plan:
     """Number of draws and size of a batch, by what a draw costs."""
     size = batch or _free_batch(x, draws)
-    if found.one_level:
+    if first_look.one_level:
         size = batch or 1
         draws = min(draws, MAX_SCAN) * size
-    elif found.assumptions.method is Method.BISECTION:
+    elif first_look.assumptions.method is Method.BISECTION:
         draws = min(draws, MAX_SCAN)
         size = min(size, MAX_SCAN)
     return Plan(draws, size if batch else _even_size(draws, size))
@@ -183,10 +184,11 @@ def _check_loss_and_data(loss: Any, x: Any) -> None:
         f"loss must be callable as loss(model, x), got {type(loss).__name__}",
         TypeError,
     )
-    kind = f"{type(x).__name__} {getattr(x, 'dtype', '')}"
+    kind = f"{type(x).__name__} {getattr(x, 'dtype', '')}".rstrip()
     require(
         isinstance(x, Tensor) and x.is_floating_point(),
-        f"x must be a floating-point tensor of example data, got {kind}",
+        f"x must be a floating-point tensor of example data, got {kind}; "
+        "torch.as_tensor(x).float() makes one of real numbers",
         TypeError,
     )
     require(
@@ -194,9 +196,12 @@ def _check_loss_and_data(loss: Any, x: Any) -> None:
         "x must be a batch with at least 2 numbers a sample, got shape "
         f"{tuple(x.shape)}; for scalars give (n, 8)",
     )
+    tensor(x, "x")
+    zeros = ~x.flatten(1).any(1)
     require(
-        torch.isfinite(x).all() and x.flatten(1).any(1).all(),
-        "x must be finite, no sample all zeros: alpha is read off it",
+        not zeros.any(),
+        f"x must have no sample of zeros alone, got {int(zeros.sum())} of {len(x)}: alpha is read "
+        "off the data; drop these samples",
     )
 
 

@@ -185,25 +185,30 @@ class Measured:
             lines[-1] += f", data times {self.scale:.4g}"
         first, last = levels.logsnr[[0, -1]]
         lines.append(f"density over log-SNR: {describe_family(levels)}, {first:.3g} to {last:.3g}")
-        if len(levels.logsnr) > 1 and np.isfinite(levels.factor).all():
-            lines.append(f"weighting on the eps error: {self._weighting_in_words(levels)}")
+        weights = self._relative_weights(levels)
+        if weights:
+            text = ", ".join(f"{weight:.3g} at λ = {at:.3g}" for at, weight in weights.items())
+            lines.append(f"weighting on the eps error: {text}")
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
-    def _weighting_in_words(self, levels: Levels) -> str:
-        """The weighting at a few log-SNR, relative to that at λ = 0 or the nearest drawn."""
+    def _relative_weights(self, levels: Levels) -> dict[float, float]:
+        """The weighting at a few log-SNR, relative to that at λ = 0 or the nearest of them."""
+        if len(levels.logsnr) < 2 or not np.isfinite(levels.factor).all():
+            return {}
         middle_of_mass = np.cumsum(levels.mass) - levels.mass / 2
         low, high = np.interp([0.05, 0.95], middle_of_mass, levels.logsnr)
         anchor = np.clip(0.0, low, high)
         shown = anchor + np.array([-6.0, -4, -2, 0, 2, 4, 6])
         inside = (shown > levels.logsnr[0] + 0.5) & (shown < levels.logsnr[-1] - 0.5)
-        values = {
-            logsnr: self.weighting([logsnr - 0.25, logsnr + 0.25])[0].item()
+        weights = {
+            float(logsnr): self.weighting([logsnr - 0.25, logsnr + 0.25])[0].item()
             for logsnr in shown[inside]
         }
-        unit = values.get(anchor, np.nan)
-        return ", ".join(
-            f"{value / unit:.3g} at λ = {logsnr:.3g}" for logsnr, value in values.items()
-        )
+        positive = [logsnr for logsnr, weight in weights.items() if weight > 0]
+        if not positive:
+            return {}
+        unit = weights[min(positive, key=lambda logsnr: abs(logsnr - anchor))]
+        return {logsnr: weight / unit for logsnr, weight in weights.items()}
 
     __str__ = __repr__ = summary

@@ -18,13 +18,13 @@ class Evidence:
     """What notes are written from.
 
     Attributes:
-        look: What the first look found.
+        first_look: What the first look found.
         residuals: By what relative amount each assumption fails.
         lost: Share of the draws without a finite log-SNR or factor.
         kurtosis: Median kurtosis of the noise.
     """
 
-    look: FirstLook
+    first_look: FirstLook
     residuals: dict[str, float]
     lost: float
     kurtosis: float
@@ -32,7 +32,7 @@ class Evidence:
 
 def few_bits(evidence: Evidence) -> str | None:
     """Coefficients are rounded where the network gets numbers of few bits."""
-    if evidence.look.tolerance <= 0.01:
+    if evidence.first_look.tolerance <= 0.01:
         return None
     return (
         "the network gets numbers of few bits (bfloat16, half): alpha, sigma and λ are rounded, "
@@ -52,7 +52,7 @@ def lost_draws(evidence: Evidence) -> str | None:
 
 def changed_data(evidence: Evidence) -> str | None:
     """Data reach the network changed."""
-    if not evidence.look.assumptions.changed_data:
+    if not evidence.first_look.assumptions.changed_data:
         return None
     return (
         "data reach the network changed at random or not linearly (off by "
@@ -62,7 +62,7 @@ def changed_data(evidence: Evidence) -> str | None:
 
 def estimated_noise(evidence: Evidence) -> str | None:
     """Noise was drawn by torch, but reaches the network changed."""
-    assumptions = evidence.look.assumptions
+    assumptions = evidence.first_look.assumptions
     if not assumptions.estimated_noise or assumptions.external_noise:
         return None
     return (
@@ -73,8 +73,8 @@ def estimated_noise(evidence: Evidence) -> str | None:
 
 def other_than_gaussian(evidence: Evidence) -> str | None:
     """Noise that is not Gaussian; its kurtosis is known well enough from 64 components on."""
-    look = evidence.look
-    measurable = look.assumptions.estimated_noise and look.components >= 64
+    first_look = evidence.first_look
+    measurable = first_look.assumptions.estimated_noise and first_look.components >= 64
     if not measurable or not abs(evidence.kurtosis - GAUSSIAN_KURTOSIS) > 0.2:
         return None
     return (
@@ -85,7 +85,7 @@ def other_than_gaussian(evidence: Evidence) -> str | None:
 
 def other_noise_in_target(evidence: Evidence) -> str | None:
     """The target is not made of the noise in z alone."""
-    if not evidence.residuals["apart"] > evidence.look.tolerance:
+    if not evidence.residuals["apart"] > evidence.first_look.tolerance:
         return None
     return (
         f"the target holds other noise than z (off by {evidence.residuals['apart']:.2g}): "
@@ -95,8 +95,8 @@ def other_noise_in_target(evidence: Evidence) -> str | None:
 
 def other_target(evidence: Evidence) -> str | None:
     """The target is not linear in x and eps."""
-    averaged = evidence.look.assumptions.method is Method.TWO_OUTPUTS
-    if averaged or not evidence.residuals["target"] > evidence.look.tolerance:
+    averaged = evidence.first_look.assumptions.method is Method.TWO_OUTPUTS
+    if averaged or not evidence.residuals["target"] > evidence.first_look.tolerance:
         return None
     return f"the target is no a x + b eps (off by {evidence.residuals['target']:.2g})"
 
@@ -113,7 +113,7 @@ def scattered_factor(evidence: Evidence) -> str | None:
 
 def unreadable_factor(evidence: Evidence) -> str | None:
     """The factor could not be read at all."""
-    if evidence.look.factor_readable:
+    if evidence.first_look.factor_readable:
         return None
     return (
         "neither squared nor a function of each component's error: the factor cannot be told, "

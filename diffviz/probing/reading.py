@@ -34,15 +34,26 @@ class Noise:
     apart: NDArray
     notes: list[str]
 
+    def select(self, mask: NDArray) -> "Noise":
+        """The noise of some draws.
+
+        Args:
+            mask: Which draws are kept, bool, shape (n,).
+
+        Returns:
+            The same for these draws alone.
+        """
+        return Noise(self.sigma[mask], self.b[mask], self.apart[mask], self.notes)
+
 
 @np.errstate(all="ignore")
 def conclude(
-    look: FirstLook, coefficients: Coefficients, *, stratified: bool, scale: float | None
+    first_look: FirstLook, coefficients: Coefficients, *, stratified: bool, scale: float | None
 ) -> Measured:
     """Conclude what the loss optimises.
 
     Args:
-        look: What the first look found.
+        first_look: What the first look found.
         coefficients: What was read off each draw.
         stratified: Whether times were quantiles of their law.
         scale: Factor by which the loss multiplies x, if it is known.
@@ -53,54 +64,49 @@ def conclude(
     Raises:
         ValueError: No draw has data, noise and a finite gradient at once.
     """
-    noise = _combine_noises(coefficients, look.tolerance)
-    good = _usable(look, coefficients, noise)
+    noise = _combine_noises(coefficients, first_look.tolerance)
+    usable = _usable(first_look, coefficients, noise)
     require(
-        good.any(),
+        usable.any(),
         "no draw has data, noise and a finite gradient at once: is inputs= the noised x? is the "
         "loss NaN, or its weight 0 without data?",
     )
-    shift = float(np.median(coefficients.shift[good]))
-    frame = fit_frame(coefficients.alpha[good], noise.sigma[good], shift, scale, look.tolerance)
-    alpha = coefficients.alpha[good] / frame.scale
-    sigma = noise.sigma[good]
-    a = coefficients.a[good] / frame.scale
-    b = noise.b[good]
-    logsnr = 2 * np.log(np.abs(alpha) / sigma)
-    gain = b - a * sigma / alpha
-    multiplier = coefficients.h[good] / 2
-    if not look.factor_readable:
+    coefficients = coefficients.select(usable)
+    noise = noise.select(usable)
+
+    shift = float(np.median(coefficients.shift))
+    frame = fit_frame(coefficients.alpha, noise.sigma, shift, scale, first_look.tolerance)
+    alpha = coefficients.alpha / frame.scale
+    a = coefficients.a / frame.scale
+    logsnr = 2 * np.log(np.abs(alpha) / noise.sigma)
+    gain = noise.b - a * noise.sigma / alpha
+    multiplier = coefficients.h / 2
+    if not first_look.factor_readable:
         multiplier = np.full_like(alpha, np.nan)
-    residuals = {
-        "data": _typical(coefficients.data_error[good]),
-        "noise": _typical(coefficients.noise_error[good]),
-        "target": _typical(coefficients.target_error[good]),
-        "apart": _typical(noise.apart[good]),
-        "squared": _typical(coefficients.square_error[good]),
-        "factor": _scatter(multiplier, gain, logsnr),
-    }
+
+    residuals = _residuals(coefficients, noise)
+    residuals["factor"] = _scatter(multiplier * gain**2, logsnr)
     evidence = Evidence(
-        look,
+        first_look,
         residuals,
-        lost=float(1 - good.mean()),
-        kurtosis=float(np.median(coefficients.kurtosis[good])),
+        lost=float(1 - usable.mean()),
+        kurtosis=float(np.median(coefficients.kurtosis)),
     )
-    times = [values[good] for values in coefficients.scalars]
     return Measured(
         logsnr=logsnr,
         alpha=alpha,
-        sigma=sigma,
+        sigma=noise.sigma,
         a=a,
-        b=b,
+        b=noise.b,
         multiplier=multiplier,
-        label=_label_levels(times, logsnr),
-        order=coefficients.order[good],
-        kind=name_target(alpha, sigma, a, b, frame.frame, look.tolerance),
+        label=_label_levels(coefficients.scalars, logsnr),
+        order=coefficients.order,
+        kind=name_target(alpha, noise.sigma, a, noise.b, frame.frame, first_look.tolerance),
         frame=frame.description,
         scale=frame.scale,
         stratified=stratified,
         residuals=residuals,
-        notes=(*look.notes, *noise.notes, *write_notes(evidence)),
+        notes=(*first_look.notes, *noise.notes, *write_notes(evidence)),
     )
 
 
@@ -110,38 +116,45 @@ def conclude(
 def _combine_noises(coefficients: Coefficients, tolerance: float) -> Noise:
     """Combine the recorded noises to one.
 
-    A noise counts as eps if every component has its own number. Noise that is shared by components
-    does not, nor does noise whose size follows alpha, since then data are drawn at random.
+    A noise is part of eps if every component has its own number. Noise that is shared by components
+    is not, nor is noise whose size follows alpha, since then data are drawn at random.
     """
     sigmas = coefficients.sigma
     each_component = np.array(coefficients.each_component)
     size = _median_size(sigmas)
-    counts = each_component & (size > 0)
-    notes = []
-    for j in np.flatnonzero(~each_component & (size > tolerance * size.max())):
-        require(
-            counts.any(),
-            "all noise is shared by components: z holds no noise of each component's own, and "
-            "there is no log-SNR",
-        )
-        multiple = np.nanmedian(np.abs(sigmas[:, j] / sigmas[:, counts][:, 0]))
-        notes.append(
-            f"noise shared by components is added, {multiple:.3g} times eps: λ is that of eps"
-        )
-    for j in np.flatnonzero(counts & (size < size.max())):
+    in_eps = each_component & (size > 0)
+    shared = ~each_component & (size > tolerance * size.max())
+    notes = _notes_on_shared_noise(sigmas, in_eps, shared)
+    for j in np.flatnonzero(in_eps & (size < size.max())):
         ratio = sigmas[:, j] / coefficients.alpha
         if _follows_alpha(ratio, coefficients.alpha, tolerance):
-            counts[j] = False
+            in_eps[j] = False
             notes.append(
                 f"data are drawn at random too ({abs(np.nanmean(ratio)):.3g} times a normal "
                 "draw): counted as data"
             )
-    s = sigmas[:, counts]
-    b = coefficients.b[:, counts]
+    s = sigmas[:, in_eps]
+    b = coefficients.b[:, in_eps]
     sigma = np.sqrt((s**2).sum(1))
     along = (s * b).sum(1) / sigma
     apart = np.sqrt(np.maximum((b**2).sum(1) - along**2, 0))
     return Noise(sigma, along, apart / np.hypot(along, coefficients.a), notes)
+
+
+def _notes_on_shared_noise(sigmas: NDArray, in_eps: NDArray, shared: NDArray) -> list[str]:
+    """Says how large noise is that is shared by components, in units of the first eps."""
+    if not shared.any():
+        return []
+    require(
+        in_eps.any(),
+        "all noise is shared by components: z holds no noise of each component's own, and so no "
+        "log-SNR; draw the noise in the shape of x",
+    )
+    ratios = np.abs(sigmas[:, shared] / sigmas[:, in_eps][:, :1])
+    return [
+        f"noise shared by components is added, {multiple:.3g} times eps: λ is that of eps"
+        for multiple in np.nanmedian(ratios, axis=0)
+    ]
 
 
 def _median_size(sigmas: NDArray) -> NDArray:
@@ -156,11 +169,11 @@ def _follows_alpha(ratio: NDArray, alpha: NDArray, tolerance: float) -> bool:
     return bool(constant and np.nanstd(alpha) > tolerance)
 
 
-def _usable(look: FirstLook, coefficients: Coefficients, noise: Noise) -> NDArray:
+def _usable(first_look: FirstLook, coefficients: Coefficients, noise: Noise) -> NDArray:
     """Which draws have a finite log-SNR, target and factor, shape (n,)."""
     logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
     usable = np.isfinite(logsnr) & np.isfinite(noise.b)
-    if look.factor_readable:
+    if first_look.factor_readable:
         usable &= np.isfinite(coefficients.h)
     return usable
 
@@ -168,14 +181,25 @@ def _usable(look: FirstLook, coefficients: Coefficients, noise: Noise) -> NDArra
 # Residuals and levels ----------------------------------------------------------------------------
 
 
+def _residuals(coefficients: Coefficients, noise: Noise) -> dict[str, float]:
+    """By what relative amount each assumption fails."""
+    return {
+        "data": _typical(coefficients.data_error),
+        "noise": _typical(coefficients.noise_error),
+        "target": _typical(coefficients.target_error),
+        "apart": _typical(noise.apart),
+        "squared": _typical(coefficients.square_error),
+    }
+
+
 def _typical(errors: NDArray) -> float:
     """The error that nine tenths of the draws stay below."""
     return float(np.quantile(np.nan_to_num(errors, posinf=1), 0.9))
 
 
-def _scatter(multiplier: NDArray, gain: NDArray, logsnr: NDArray) -> float:
+def _scatter(factor: NDArray, logsnr: NDArray) -> float:
     """Median step of the log factor between draws of neighbouring log-SNR."""
-    log_factor = np.log(multiplier * gain**2)[np.argsort(logsnr)]
+    log_factor = np.log(factor)[np.argsort(logsnr)]
     steps = np.abs(np.diff(log_factor))
     finite = steps[np.isfinite(steps)]
     return float(np.median(finite)) if len(finite) else 0.0
