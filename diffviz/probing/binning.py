@@ -174,7 +174,9 @@ def _fit(family: Any, levels: Levels) -> FamilyFit:
     low, middle, high = np.interp([0.1, 0.5, 0.9], cdf, levels.logsnr)
     scale = (high - low) / (family.ppf(0.9) - family.ppf(0.1))
     loc = middle - scale * family.ppf(0.5)
-    distance = np.abs(family(loc, scale).cdf(levels.logsnr) - cdf).max()
+    with np.errstate(over="ignore"):  # SciPy's hypsecant overflows far out, where its cdf is 1
+        fitted = family(loc, scale).cdf(levels.logsnr)
+    distance = np.abs(fitted - cdf).max()
     return FamilyFit(family.name, float(loc), float(scale), float(distance))
 
 

@@ -40,7 +40,7 @@ ROLES = {
     "noise in place": (lambda: torch.empty_like(X).normal_(), Role.NOISE),
     "noise that components share": (lambda: torch.randn(N, 3, 1), Role.NOISE),
     "noise for each channel": (lambda: torch.randn(N, 3), Role.NOISE),
-    "noise for all samples": (lambda: torch.randn(1, 3, 4), Role.TIME),
+    "fewer numbers than samples": (lambda: torch.randn(1, 3, 4), Role.TIME),
     "uniform numbers of the size of the data": (lambda: torch.rand_like(X), Role.OTHER),
     "noise of the same size in another order": (lambda: torch.randn(12 * N), Role.OTHER),
     "a time": (lambda: torch.rand(N), Role.TIME),
@@ -60,7 +60,6 @@ ROLES = {
     "shares": (lambda: torch.distributions.Beta(2.0, 1.0).sample((N,)), Role.TIME),
     "a gamma variable": (lambda: torch.distributions.Gamma(2.0, 1.0).sample((N,)), Role.OTHER),
 }
-ROLES["noise for all samples"] = (ROLES["noise for all samples"][0], Role.OTHER)
 
 
 @pytest.mark.parametrize("name", ROLES)
@@ -127,7 +126,9 @@ TABLES = {
 def test_times_are_the_quantiles_of_their_law(name):
     function, law = LAWS[name]
     even = (np.arange(N) + 0.5) / N
-    np.testing.assert_allclose(np.sort(drawn(function).numpy()), law.ppf(even), rtol=2e-4, atol=2e-4)
+    np.testing.assert_allclose(
+        np.sort(drawn(function).numpy()), law.ppf(even), rtol=2e-4, atol=2e-4
+    )
 
 
 @pytest.mark.parametrize("name", TABLES)
