@@ -4,8 +4,8 @@
 weighted. Nothing here knows the catalogue, so that each can check the other. In the order of the
 work:
 
-- ``standin`` takes the network's place, ``draws`` intercepts random numbers, ``session`` runs the
-  loss;
+- ``standin`` takes the network's place, ``draws`` intercepts random numbers and puts ``quantiles``
+  in the place of times, ``session`` runs the loss;
 - ``first_look`` finds out which assumptions hold, ``coefficients`` reads each draw by them;
 - ``reading`` concludes, with names from ``target_kind`` and sentences from ``notes``;
 - ``measured`` is the result, whose densities and weightings ``binning`` makes.

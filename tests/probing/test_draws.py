@@ -10,7 +10,6 @@ from scipy import stats
 
 from diffviz.probing.draws import (
     NORMAL,
-    QUANTILES,
     WITHOUT_QUANTILES,
     Batch,
     Draws,
@@ -19,6 +18,7 @@ from diffviz.probing.draws import (
     Role,
     classify,
 )
+from diffviz.probing.quantiles import QUANTILES
 
 N = 500
 X = torch.zeros(N, 3, 4)

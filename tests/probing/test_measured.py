@@ -195,7 +195,7 @@ def test_the_summary_names_target_path_density_and_weighting(logistic):
 
 
 def test_the_summary_tells_weights_relative_to_the_nearest_point_inside():
-    """All draws lie within [9, 14]: no point of the summary is at 0, and the first one is the unit."""
+    """All draws are within [9, 14]: no point of the summary is at 0, and the first is the unit."""
     summary = measured(quantiles(stats.loguniform(9, 14))).summary()
     assert "nan" not in summary
     assert "weighting on the eps error: 1 at λ = " in summary
