@@ -1,4 +1,7 @@
-"""The probe on losses written from the papers' own pseudo-code: kinds, densities, factors; traps; bad input; nothing left behind."""
+"""The probe on losses written from the papers' own pseudo-code.
+
+Kinds, densities and factors are found; bad input is refused; nothing is left behind.
+"""
 
 import numpy as np
 import pytest
@@ -101,7 +104,7 @@ def test_target_and_weighting_are_found_to_a_permille(name, x):
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_factor_is_exact_draw_by_draw(name, x):
-    """factor = multiplier·gain², both read off; against c·gain² from the recipe, in the paper's own scales."""
+    """Factor = multiplier·gain², both read off; c·gain² is the recipe's in the paper's scales."""
     measured = probe(CASES[name][0], x, draws=500)
     order = np.argsort(measured.logsnr)
     logsnr, factor = measured.logsnr[order], measured.factor[order]
@@ -258,10 +261,13 @@ def test_a_loss_that_cannot_be_probed_is_refused_with_the_way_out(loss, says, x)
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        (torch.zeros(4, 2, dtype=torch.int64), "floating-point"), (torch.ones(4), "at least 2 numbers"), (np.ones((4, 2)), "tensor"),
-        (torch.full((4, 2), float("nan")), "finite"), (torch.zeros(4, 2), "zeros"),
+        (torch.zeros(4, 2, dtype=torch.int64), "floating-point"),
+        (torch.ones(4), "at least 2 numbers"),
+        (np.ones((4, 2)), "tensor"),
+        (torch.full((4, 2), float("nan")), "finite"),
+        (torch.zeros(4, 2), "zeros"),
     ],
-)  # fmt: skip
+)
 def test_data_of_the_wrong_kind_are_refused(bad, says):
     with pytest.raises((ValueError, TypeError), match=says):
         probe(flow, bad)
