@@ -17,7 +17,6 @@ from diffviz.learning.doors import floating_tensor
 from diffviz.learning.identity import Record, find, record
 from diffviz.learning.models import Network, check_network, describe, from_description, raw_output
 from diffviz.learning.outputs import OUTPUTS, output_coefficients
->>>>>>> p-learning
 
 KIND = "run"
 
@@ -67,16 +66,9 @@ class Run:
         """Name of the objective."""
         return self.objective.name
 
-<<<<<<< HEAD
     def _repr_html_(self) -> str:
         return markup.run(self)
 
-    def denoise(self, z: Tensor, logsnr: Tensor | float) -> Tensor:
-        """E[x|z], like z, of variance-preserving z (n, *shape) at logsnr (n,) or (); ValueError if the shapes do not fit."""
-        logsnr = torch.as_tensor(logsnr, dtype=z.dtype, device=z.device)
-        if z.shape[1:] != self.mean.shape or logsnr.shape not in (z.shape[:1], ()):
-            want = (len(z), *self.mean.shape)
-=======
     def denoise(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Tensor:
         """E[x|z] as the network has learnt it.
 
@@ -97,7 +89,6 @@ class Run:
         levels = _levels(logsnr, points)
         if points.shape[1:] != self.mean.shape or levels.shape not in (points.shape[:1], ()):
             n = len(points) if points.ndim else 1
->>>>>>> p-learning
             raise ValueError(
                 f"z must be {(n, *self.mean.shape)} and logsnr {(n,)} or (), "
                 f"got {tuple(points.shape)}, {tuple(levels.shape)}"

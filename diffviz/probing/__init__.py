@@ -1,8 +1,14 @@
 """Probing: what a training loss really weights, measured from outside.
 
-``measure`` runs the loss with a stand-in for its network (``standin``) on recorded draws
-(``draws``, ``session``) and reads them (``reading``) into a ``Measured``. Nothing here knows the
-catalogue, so that each can check the other.
+``measure.probe`` runs a loss with a stand-in for its network and reads off how each draw is
+weighted. Nothing here knows the catalogue, so that each can check the other. In the order of the
+work:
+
+- ``standin`` takes the network's place, ``draws`` intercepts random numbers and puts ``quantiles``
+  in the place of times, ``session`` runs the loss;
+- ``first_look`` finds out which assumptions hold, ``coefficients`` reads each draw by them;
+- ``reading`` concludes, with names from ``target_kind`` and sentences from ``notes``;
+- ``measured`` is the result, whose densities and weightings ``binning`` makes.
 """
 
 from diffviz import extras

@@ -1,12 +1,31 @@
-from . import draws, measure, measured, reading, session, standin
+from . import (
+    binning,
+    coefficients,
+    draws,
+    first_look,
+    measure,
+    measured,
+    notes,
+    quantiles,
+    reading,
+    session,
+    standin,
+    target_kind,
+)
 from .measured import Measured
 
 __all__ = [
     "Measured",
+    "binning",
+    "coefficients",
     "draws",
+    "first_look",
     "measure",
     "measured",
+    "notes",
+    "quantiles",
     "reading",
     "session",
     "standin",
+    "target_kind",
 ]

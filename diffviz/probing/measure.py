@@ -1,127 +1,306 @@
-"""The public measurement: run a loss on recorded draws and read what it weights."""
+"""The measurement: run a training loss on recorded draws and read what it weights.
 
-import inspect
+For a squared loss c |out - target|^2 the gradient at the network's output is h (out - target), h =
+2 c. A stand-in for the network sees z = alpha x + sigma eps and takes this gradient. With data and
+noise switched on and off, three runs give alpha, sigma, target = a x + b eps and h of each draw
+exactly; see ``coefficients``. From these follow
+
+    gain = |b - a sigma/alpha|,    factor = h/2 gain^2 on the eps squared error,
+    w(λ) = 2 factor p(λ),          λ = log(alpha^2/sigma^2).
+
+Draws of a number or so per sample (times) are replaced by quantiles at evenly spread
+probabilities, so that p(λ) is the derivative of a quantile function and carries no noise; see
+``draws``. What the method assumes is checked, and what fails is said in ``Measured.notes``.
+"""
+
+import operator
 import random
-from collections.abc import Callable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from diffviz.checks import require
+from diffviz.checks import count, number, require, tensor
+from diffviz.probing.coefficients import Coefficients, Method, joined, read
+from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
 from diffviz.probing.reading import conclude
-from diffviz.probing.session import SCAN, _Session
-from diffviz.probing.standin import Output, StandIn, first_like, network_like
+from diffviz.probing.session import Session
+from diffviz.probing.standin import (
+    NamedOutput,
+    Selector,
+    StandIn,
+    network_for,
+    selector_of_z,
+    variables_of,
+)
+
+FEWEST_DRAWS = 100
+MAX_SCAN = 2000  # draws where each costs a call of the loss, or many
+NUMBERS_A_CALL = 2**18  # size of a batch in numbers, where it is free
+FIRST_LOOK = 32  # samples of the first look
 
 
-@contextmanager
-def _borrowed(net: nn.Module, stand: StandIn, modules: list[nn.Module], session: _Session):
-    """``net`` answers by the stand-in; forward, modes, gradients and every random state are put back, whatever happens."""
-    held = {"forward": net.__dict__["forward"]} if "forward" in net.__dict__ else {}
-    undo: list = [
-        (np.random.set_state, np.random.get_state()),  # noqa: NPY002
-        (random.setstate, random.getstate()),
-    ]
-    undo += [(partial(setattr, bits, "state"), bits.state) for bits in session.private]
-    undo += [
-        (partial(setattr, part, "training"), part.training)
-        for top in modules
-        for part in top.modules()
-    ]
-    net.__dict__["forward"] = stand
-    try:
-        with torch.random.fork_rng(), torch.enable_grad():
-            yield
-    finally:
-        del net.__dict__["forward"]
-        net.__dict__.update(held)
-        for put_back, state in [
-            *undo,
-            *((one.set_state, state) for one, state in session.generators.items()),
-        ]:
-            put_back(state)
+@dataclass(frozen=True)
+class Plan:
+    """How many calls a measurement makes, and of what size.
+
+    Attributes:
+        draws: Number of draws.
+        batch: Number of draws in a call.
+    """
+
+    draws: int
+    batch: int
+
+    @property
+    def calls(self) -> int:
+        """Number of calls; the last may go beyond the number of draws."""
+        return -(-self.draws // self.batch)
 
 
 def probe(
-    loss: Callable, x: Tensor, *, inputs: int | str | Callable | None = None, output: str | Callable | None = None,
-    model: nn.Module | str | None = None, call: int = -1, scale: float | None = None, draws: int = 20_000,
-    batch: int | None = None, mode: str = "stratified", generator: torch.Generator | None = None,
-) -> Measured:  # fmt: skip
-    """What a training loss optimises: path, target, density and weighting, measured with a stand-in for its network.
+    loss: Callable[..., Any],
+    x: Tensor,
+    *,
+    inputs: Selector | None = None,
+    output: str | Callable[[Tensor], Any] | None = None,
+    model: nn.Module | str | None = None,
+    call: int = -1,
+    scale: float | None = None,
+    draws: int = 20_000,
+    batch: int | None = None,
+    mode: Literal["stratified", "as-is"] = "stratified",
+    generator: torch.Generator | None = None,
+) -> Measured:
+    """Measure what a training loss optimises: path, target, density and weighting.
+
+    The loss is run with a stand-in for its network. Network, modes and random states are as before
+    afterwards, whatever happens.
 
     Args:
-        loss: ``loss(model, x)`` -> tensor (one number, one a sample, or one a component); ``loss(x)`` where ``model`` is a name.
-        x: example data as the loss takes them, float, shape (any number, ...), at least 2 numbers a sample; used in turn.
-        inputs: z among the network's arguments: position, keyword, or a function of them; by default the first of x's size.
-        output: how the network answers: a name (``out.sample``, ``out["sample"]``, ``out[0]``) or a function of the plain tensor.
-        model: network handed to the loss (its attributes are read, its forward replaced for the while), or its dotted name in the loss.
-        call: which of several calls of the network with gradients is probed.
-        scale: factor by which the loss multiplies x before noise is added; found by itself for x -> 2x − 1.
-        draws: number of draws; batch: how many a call (by default as memory allows; give it where the loss fixes it).
-        mode: "stratified", or "as-is": the loss's own random numbers.
-        generator: seeds the draws (by default always the same ones).
-    Raises TypeError or ValueError for input that cannot be probed; the message says what to change.
+        loss: ``loss(model, x)``, or ``loss(x)`` where ``model`` is a name. It returns a tensor
+            with one number, one for each sample or one for each component; bare, first in a tuple
+            or under "loss".
+        x: Example data as the loss takes them, a floating-point tensor of shape (any number, ...)
+            with at least 2 numbers a sample. They are used in turn.
+        inputs: Which of the network's arguments is z: position, keyword, or a function of the
+            arguments. By default it is the first of the size of x.
+        output: How the network answers: a name, for losses that read ``out.sample``,
+            ``out["sample"]`` or ``out[0]``, or a function of the plain tensor.
+        model: The network that the loss gets, whose attributes are read and whose forward is
+            replaced for the while, or its dotted name in the loss. By default it is an empty
+            module.
+        call: Which of several calls of the network with gradients is probed; -1 is the last.
+        scale: Factor by which the loss multiplies x before noise is added. By default it is found
+            where that is possible, such as for x -> 2x - 1.
+        draws: Number of draws, at least 100.
+        batch: Number of draws in a call. By default it is as memory allows; give it where the loss
+            fixes it.
+        mode: "stratified", or "as-is" for the loss's own random numbers.
+        generator: Seeds the draws; by default they are always the same.
+
+    Returns:
+        The measurement, draw by draw.
+
+    Raises:
+        TypeError: The loss, the data or a setting is of the wrong kind.
+        ValueError: The loss cannot be probed, or a setting is out of range. The message says what
+            to change.
     """
+    _check_loss_and_data(loss, x)
+    x = x.detach()
+    call = _whole_number(call, "call")
+    draws = count(draws, "draws", least=FEWEST_DRAWS)
+    batch = None if batch is None else count(batch, "batch")
+    scale = _checked_scale(scale)
+    stratified = _is_stratified(mode)
+    wrap = _wrapper_of(output)
+    seed = _seed_from(generator)
+    network = network_for(loss, model, x)
+    session = Session(
+        loss if isinstance(model, str) else partial(loss, network),
+        x,
+        StandIn(selector_of_z(inputs, x), wrap, call),
+        seed=seed,
+        stratified=stratified,
+        bit_generators=_bit_generators(loss),
+    )
+    with _borrowed(network, _modules(network, loss), session):
+        first_batch = batch or min(_free_batch(x, draws), FIRST_LOOK)
+        first_look = look(session.chunk(0, 1, first_batch))
+        plan = _plan(first_look, x, draws, batch)
+        coefficients = _measure(session, first_look, plan)
+    return conclude(first_look, coefficients, stratified=stratified, scale=scale)
+
+
+def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Coefficients:
+    """Read the coefficients of all draws."""
+    parts = []
+    for index in range(plan.calls):
+        chunk = session.chunk(index, plan.calls, plan.batch)
+        parts.append(read(chunk, first_look.assumptions))
+    return joined(parts)
+
+
+# Plan --------------------------------------------------------------------------------------------
+
+
+def _free_batch(x: Tensor, draws: int) -> int:
+    """Size of a batch where the caller fixes none."""
+    return min(draws, max(1, NUMBERS_A_CALL // x[0].numel()))
+
+
+def _plan(first_look: FirstLook, x: Tensor, draws: int, batch: int | None) -> Plan:
+    """Number of draws and size of a batch, by what a draw costs."""
+    size = batch or _free_batch(x, draws)
+    if first_look.one_level:
+        size = batch or 1
+        draws = min(draws, MAX_SCAN) * size
+    elif first_look.assumptions.method is Method.BISECTION:
+        draws = min(draws, MAX_SCAN)
+        size = min(size, MAX_SCAN)
+    return Plan(draws, size if batch else _even_size(draws, size))
+
+
+def _even_size(draws: int, size: int) -> int:
+    """A batch that divides the number of draws, if there is one of at least a third of the size."""
+    divisor = max((k for k in range(1, size + 1) if draws % k == 0), default=1)
+    return divisor if 3 * divisor > size else size
+
+
+# Checks of the input -----------------------------------------------------------------------------
+
+
+def _check_loss_and_data(loss: Any, x: Any) -> None:
+    """Refuse a loss that is not callable, and data from which nothing can be read."""
     require(
         callable(loss),
         f"loss must be callable as loss(model, x), got {type(loss).__name__}",
         TypeError,
     )
-    floats, kind = (
+    kind = f"{type(x).__name__} {getattr(x, 'dtype', '')}".rstrip()
+    require(
         isinstance(x, Tensor) and x.is_floating_point(),
-        f"{type(x).__name__} {getattr(x, 'dtype', '')}",
-    )
-    require(floats, f"x must be a floating-point tensor of example data, got {kind}", TypeError)
-    x, shape = x.detach(), tuple(x.shape)
-    batched = x.ndim > 1 and len(x) > 0 and x[0].numel() > 1
-    require(
-        batched,
-        f"x must be a batch with at least 2 numbers a sample, got shape {shape}; for scalars give (n, 8)",
+        f"x must be a floating-point tensor of example data, got {kind}; "
+        "torch.as_tensor(x).float() makes one of real numbers",
+        TypeError,
     )
     require(
-        torch.isfinite(x).all() and x.flatten(1).any(1).all(),
-        "x must be finite, no sample all zeros: alpha is read off it",
+        x.ndim > 1 and len(x) > 0 and x[0].numel() > 1,
+        "x must be a batch with at least 2 numbers a sample, got shape "
+        f"{tuple(x.shape)}; for scalars give (n, 8)",
     )
-    require(mode in ("stratified", "as-is"), f"mode must be 'stratified' or 'as-is', got {mode!r}")
-    enough = draws >= 100 and (batch is None or batch >= 1)
+    tensor(x, "x")
+    zeros = ~x.flatten(1).any(1)
     require(
-        enough,
-        f"need at least 100 draws and a batch of 1 or more, got draws={draws}, batch={batch}",
+        not zeros.any(),
+        f"x must have no sample of zeros alone, got {int(zeros.sum())} of {len(x)}: alpha is read "
+        "off the data; drop these samples",
     )
-    wrap = (
-        output if callable(output) or output is None else lambda out: Output({output: out, 0: out})
+
+
+def _whole_number(value: Any, name: str) -> int:
+    """A whole number of any sign."""
+    require(
+        isinstance(value, (int, np.integer)) and not isinstance(value, bool),
+        f"{name} must be a whole number, got {value!r}",
+        TypeError,
     )
-    seed = int(torch.randint(2**31, (), generator=generator)) if generator is not None else 0
-    net = network_like(loss, model, x)
-    names = inspect.getclosurevars(loss) if inspect.isfunction(loss) else None
-    around = [*names.nonlocals.values(), *names.globals.values()] if names else []
-    private = [value.bit_generator for value in around if isinstance(value, np.random.Generator)]
-    modules = [
-        one
-        for one in (net, loss, getattr(loss, "__self__", None), *around)
-        if isinstance(one, nn.Module)
-    ]
-    stand = StandIn(first_like(inputs, x), wrap, call)
-    alone = loss if isinstance(model, str) else lambda xs: loss(net, xs)
-    session = _Session(alone, x, stand, seed, private, mode == "stratified")
-    with _borrowed(net, stand, modules, session):
-        size = batch or min(draws, max(1, 2**18 // x[0].numel()))
-        session.begin(0, 1, batch or min(size, 32))
-        notes = session.look()
-        if session.single:
-            draws, size = min(draws, SCAN) * (batch or 1), batch or 1
-        elif session.how == "root":
-            draws, size = min(draws, SCAN), min(size, SCAN)
-        even = max((k for k in range(1, size + 1) if draws % k == 0), default=1)
-        size = size if batch else even if 3 * even > size else size
-        parts, rest = [], []
-        for number in range(calls := -(-draws // size)):
-            session.begin(number, calls, size)
-            parts.append(session.read() | {"order": torch.from_numpy(session.draws.order)})
-            rest.append([value.reshape(-1).expand(size) for value in session.rest])
-    read = {key: torch.cat([part[key] for part in parts]).double().numpy() for key in parts[0]}
-    times = [torch.cat(one).double().numpy() for one in zip(*rest, strict=False)]
-    return conclude(session, read, times, notes, scale)
+    return operator.index(value)
+
+
+def _checked_scale(scale: Any) -> float | None:
+    """The factor of the data, any finite number but 0, or None."""
+    if scale is None:
+        return None
+    factor = number(scale, "scale")
+    require(factor != 0, "scale must not be 0; leave it out to have it found")
+    return factor
+
+
+def _is_stratified(mode: str) -> bool:
+    """Whether times are replaced by quantiles of their law."""
+    require(
+        mode in ("stratified", "as-is"),
+        f"mode must be 'stratified' or 'as-is', got {mode!r}",
+    )
+    return mode == "stratified"
+
+
+def _wrapper_of(output: Any) -> Callable[[Tensor], Any] | None:
+    """The function that turns a plain tensor into what the loss expects of its network."""
+    if output is None or callable(output):
+        return output
+    require(
+        isinstance(output, str),
+        f"output must be a name or a function of the plain tensor, got {output!r}",
+        TypeError,
+    )
+    return NamedOutput(output)
+
+
+def _seed_from(generator: Any) -> int:
+    """A seed drawn from a generator, or 0 where there is none."""
+    if generator is None:
+        return 0
+    require(
+        isinstance(generator, torch.Generator),
+        "generator must be a torch.Generator, such as torch.Generator().manual_seed(0), "
+        f"got {generator!r}",
+        TypeError,
+    )
+    return int(torch.randint(2**31, (), generator=generator, device=generator.device))
+
+
+# What is borrowed and put back -------------------------------------------------------------------
+
+
+def _bit_generators(loss: Callable) -> list[Any]:
+    """The bit generators of NumPy's generators that the loss uses as variables from outside."""
+    values = variables_of(loss).values()
+    return [value.bit_generator for value in values if isinstance(value, np.random.Generator)]
+
+
+def _modules(network: nn.Module, loss: Callable) -> list[nn.Module]:
+    """The modules that the loss reaches and may switch between training and evaluation."""
+    reachable = [network, loss, getattr(loss, "__self__", None), *variables_of(loss).values()]
+    return [value for value in reachable if isinstance(value, nn.Module)]
+
+
+@contextmanager
+def _borrowed(network: nn.Module, modules: Sequence[nn.Module], session: Session) -> Iterator[None]:
+    """Let the stand-in answer for the network; afterwards put everything back, whatever happens."""
+    with ExitStack() as undo:
+        undo.callback(_put_back_generators, session)
+        undo.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002
+        undo.callback(random.setstate, random.getstate())
+        for bits in session.bit_generators:
+            undo.callback(setattr, bits, "state", bits.state)
+        for module in modules:
+            for part in module.modules():
+                undo.callback(setattr, part, "training", part.training)
+        undo.callback(_put_back_forward, network, network.__dict__.get("forward"))
+        network.__dict__["forward"] = session.standin
+        undo.enter_context(torch.random.fork_rng())
+        undo.enter_context(torch.enable_grad())
+        yield
+
+
+def _put_back_generators(session: Session) -> None:
+    """Set torch's generators that the loss drew from to the state in which they were met."""
+    for generator, state in session.generator_states.items():
+        generator.set_state(state)
+
+
+def _put_back_forward(network: nn.Module, forward: Any) -> None:
+    """Give a network its own forward again, or that of its class."""
+    if forward is None:
+        del network.__dict__["forward"]
+    else:
+        network.__dict__["forward"] = forward

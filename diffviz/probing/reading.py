@@ -1,179 +1,226 @@
-"""From the coefficients of each draw to the path, the target, the factor and the notes."""
+"""From the coefficients of each draw to path, target, factor and notes.
+
+The steps, in the order of ``conclude``: combine the noises to one, leave out draws that tell
+nothing, fit the frame and its scale, name the target, and write down by how much each assumption
+fails.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffviz.checks import require
+from diffviz.probing.coefficients import Coefficients
+from diffviz.probing.first_look import FirstLook
 from diffviz.probing.measured import Measured
-from diffviz.probing.session import _Session
-
-VP, LINEAR, VE = (
-    "variance-preserving",
-    "linear (alpha + sigma = 1)",
-    "variance-exploding (alpha = 1)",
-)
-FRAMES = {  # the size of the data for which (alpha, sigma) lies on the frame
-    VP: lambda alpha, sigma: alpha / np.sqrt(np.maximum(1 - sigma**2, 1e-12)),
-    LINEAR: lambda alpha, sigma: alpha / np.maximum(1 - sigma, 1e-12),
-    VE: lambda alpha, sigma: alpha,
-}
+from diffviz.probing.notes import Evidence, write_notes
+from diffviz.probing.target_kind import fit_frame, name_target
 
 
+@dataclass(frozen=True)
+class Noise:
+    """The noises of a loss, combined to the one eps of unit variance that z holds.
+
+    Attributes:
+        sigma: Coefficient of eps in z, shape (n,).
+        b: Coefficient of eps in the target, shape (n,).
+        apart: Noise of the target that z does not hold, relative to the target, shape (n,).
+        notes: Noises that do not count as eps, in words.
+    """
+
+    sigma: NDArray
+    b: NDArray
+    apart: NDArray
+    notes: list[str]
+
+    def select(self, mask: NDArray) -> "Noise":
+        """The noise of some draws.
+
+        Args:
+            mask: Which draws are kept, bool, shape (n,).
+
+        Returns:
+            The same for these draws alone.
+        """
+        return Noise(self.sigma[mask], self.b[mask], self.apart[mask], self.notes)
+
+
+@np.errstate(all="ignore")
 def conclude(
-    session: _Session, read: dict, times: list[NDArray], notes: list[str], scale: float | None
+    first_look: FirstLook, coefficients: Coefficients, *, stratified: bool, scale: float | None
 ) -> Measured:
-    """From coefficients to path, target, factor and words."""
-    tolerance, wide, s, b, alpha = (
-        session.tolerance,
-        np.array(session.wide),
-        read["sigma"],
-        read["b"],
-        read["alpha"],
+    """Conclude what the loss optimises.
+
+    Args:
+        first_look: What the first look found.
+        coefficients: What was read off each draw.
+        stratified: Whether times were quantiles of their law.
+        scale: Factor by which the loss multiplies x, if it is known.
+
+    Returns:
+        The measured path, target, factor and notes, for all draws with a finite log-SNR.
+
+    Raises:
+        ValueError: No draw has data, noise and a finite gradient at once.
+    """
+    noise = _combine_noises(coefficients, first_look.tolerance)
+    usable = _usable(first_look, coefficients, noise)
+    require(
+        usable.any(),
+        "no draw has data, noise and a finite gradient at once: is inputs= the noised x? is the "
+        "loss NaN, or its weight 0 without data?",
     )
-    with np.errstate(all="ignore"):
-        size = np.ma.filled(np.ma.median(np.ma.masked_invalid(np.abs(s)), axis=0), 0)
-        own = wide & (size > 0)
-        for j in np.flatnonzero(~wide & (size > tolerance * size.max())):
-            times_eps = np.nanmedian(np.abs(s[:, j] / s[:, own][:, 0]))
-            notes += [
-                f"noise shared by components is added, {times_eps:.3g} times eps: λ is that of eps"
-            ]
-        for j in np.flatnonzero(own & (size < size.max())):
-            share = s[:, j] / alpha
-            if (
-                np.nanstd(share) < tolerance * abs(np.nanmean(share))
-                and np.nanstd(alpha) > tolerance
-            ):
-                own[j] = False
-                notes += [
-                    f"data are drawn at random too ({abs(np.nanmean(share)):.3g} times a normal draw): counted as data"
-                ]
-        sigma = np.sqrt((s[:, own] ** 2).sum(1))
-        along = (s[:, own] * b[:, own]).sum(1) / sigma
-        apart = np.sqrt(np.maximum((b[:, own] ** 2).sum(1) - along**2, 0)) / np.hypot(
-            along, read["a"]
-        )
-        good = (
-            np.isfinite(2 * np.log(np.abs(alpha) / sigma))
-            & np.isfinite(along)
-            & (session.blind | np.isfinite(read["h"]))
-        )
-        words = "is inputs= the noised x? is the loss NaN, or its weight 0 without data?"
-        require(good.any(), f"no draw has data, noise and a finite gradient at once: {words}")
-        lost, read = (
-            1 - good.mean(),
-            read | {"alpha": alpha, "sigma": sigma, "b": along, "apart": apart},
-        )
-        read = {key: value[good] for key, value in read.items()}
-        alpha, sigma = read["alpha"], read["sigma"]
-        sizes = {}
-        clear = (sigma > 0.02) & ((sigma < 0.98) | (sigma.min() >= 0.98))
-        for name, ratio in FRAMES.items():
-            values = ratio(alpha[clear], sigma[clear])
-            if np.quantile(np.abs(values / np.median(values) - 1), 0.99) < tolerance:
-                sizes[name] = float(np.median(values))
-        shift = np.median(read["shift"])
-        found = (
-            2.0
-            if abs(shift + 0.5) < tolerance
-            else next(iter(sizes.values()), 1.0)
-            if abs(shift) > tolerance
-            else 1.0
-        )
-        scale = (
-            scale
-            if scale is not None
-            else 1.0
-            if any(abs(v - 1) < tolerance for v in sizes.values())
-            else found
-        )
-        alpha, a, b = alpha / scale, read["a"] / scale, read["b"]
-        logsnr = 2 * np.log(np.abs(alpha) / sigma)
-    words = (
-        "{} for data in units of {:.4g} (if the loss multiplies x by {:.4g}, give that as scale=)"
+    coefficients = coefficients.select(usable)
+    noise = noise.select(usable)
+
+    shift = float(np.median(coefficients.shift))
+    frame = fit_frame(coefficients.alpha, noise.sigma, shift, scale, first_look.tolerance)
+    alpha = coefficients.alpha / frame.scale
+    a = coefficients.a / frame.scale
+    logsnr = 2 * np.log(np.abs(alpha) / noise.sigma)
+    gain = noise.b - a * noise.sigma / alpha
+    multiplier = coefficients.h / 2
+    if not first_look.factor_readable:
+        multiplier = np.full_like(alpha, np.nan)
+
+    residuals = _residuals(coefficients, noise)
+    residuals["factor"] = _scatter(multiplier * gain**2, logsnr)
+    evidence = Evidence(
+        first_look,
+        residuals,
+        lost=float(1 - usable.mean()),
+        kurtosis=float(np.median(coefficients.kurtosis)),
     )
-    frame = next(
-        (words.format(name, scale / v, v) for name, v in sizes.items()),
-        "on none of the usual frames",
-    )
-    frame = next((name for name, v in sizes.items() if abs(scale / v - 1) < tolerance), frame)
-    multiplier = read["h"] / 2 if not session.blind else np.full_like(alpha, np.nan)
-    off = {
-        key: np.quantile(np.nan_to_num(read[key], posinf=1), 0.9)
-        for key in ("data", "noise", "target", "apart", "squared")
-    }
-    with np.errstate(all="ignore"):
-        steps = np.abs(
-            np.diff(np.log(multiplier * (b - a * sigma / alpha) ** 2)[np.argsort(logsnr)])
-        )
-        off["factor"] = (
-            float(np.median(steps[np.isfinite(steps)])) if np.isfinite(steps).any() else 0.0
-        )
-    why = [
-        (tolerance > 0.01, "the network gets numbers of few bits (bfloat16, half): alpha, sigma and λ are rounded, most in the tails"),
-        (lost > 0, f"{lost:.2g} of the draws gave no finite log-SNR or factor (no signal, no noise, or NaN): left out"),
-        (session.changed, f"data reach the network changed at random or not linearly (off by {off['data']:.2g}): |alpha| is a ratio of sizes"),
-        (session.estimated and not session.external, f"noise is not made of recorded draws (off by {off['noise']:.2g}): sigma is estimated"),
-        (session.estimated and session.components >= 64 and abs(np.median(read["tail"]) - 3) > 0.2,
-         f"the noise is not Gaussian (kurtosis {np.median(read['tail']):.2f}): λ and w(λ) mean nothing without Gaussian noise"),
-        (off["apart"] > tolerance, f"the target holds other noise than z (off by {off['apart']:.2g}): b is its regression on the noise in z"),
-        (off["target"] > tolerance and session.how != "each", f"the target is no a x + b eps (off by {off['target']:.2g})"),
-        (off["factor"] > 0.02, f"factors at the same λ scatter by {off['factor']:.2g}: computed from the data or over the batch?"),
-        (session.blind, "neither squared nor a function of each component's error: the factor cannot be told, path and density can"),
-    ]  # fmt: skip
-    notes = [*notes, *(words for fails, words in why if fails)]
-    kind = _kind(alpha, sigma, a, b, logsnr, frame, tolerance)
-    label, order, even = _labels(times, good, logsnr), read["order"].astype(int), session.stratified
     return Measured(
-        logsnr,
-        alpha,
-        sigma,
-        a,
-        b,
-        multiplier,
-        label,
-        order,
-        kind,
-        frame,
-        scale,
-        even,
-        off,
-        tuple(notes),
+        logsnr=logsnr,
+        alpha=alpha,
+        sigma=noise.sigma,
+        a=a,
+        b=noise.b,
+        multiplier=multiplier,
+        label=_label_levels(coefficients.scalars, logsnr),
+        order=coefficients.order,
+        kind=name_target(alpha, noise.sigma, a, noise.b, frame.frame, first_look.tolerance),
+        frame=frame.description,
+        scale=frame.scale,
+        stratified=stratified,
+        residuals=residuals,
+        notes=(*first_look.notes, *noise.notes, *write_notes(evidence)),
     )
 
 
-def _labels(times: list[NDArray], good: NDArray, logsnr: NDArray) -> NDArray:
-    """Draws of equal time belong to one level, where equal time means equal λ; else equal λ does."""
-    for time in (*(time[good] for time in times if len(time) == len(good)), np.round(logsnr, 4)):
-        _, label = np.unique(time, return_inverse=True)
-        if label.max() < 0.9 * len(label):
-            mean = np.bincount(label, logsnr) / np.bincount(label)
-            if np.abs(logsnr - mean[label]).max() < 0.02 * min(1, np.ptp(logsnr)) + 1e-4:
-                return label
+# Noise sources -----------------------------------------------------------------------------------
+
+
+def _combine_noises(coefficients: Coefficients, tolerance: float) -> Noise:
+    """Combine the recorded noises to one.
+
+    A noise is part of eps if every component has its own number. Noise that is shared by components
+    is not, nor is noise whose size follows alpha, since then data are drawn at random.
+    """
+    sigmas = coefficients.sigma
+    each_component = np.array(coefficients.each_component)
+    size = _median_size(sigmas)
+    in_eps = each_component & (size > 0)
+    shared = ~each_component & (size > tolerance * size.max())
+    notes = _notes_on_shared_noise(sigmas, in_eps, shared)
+    for j in np.flatnonzero(in_eps & (size < size.max())):
+        ratio = sigmas[:, j] / coefficients.alpha
+        if _follows_alpha(ratio, coefficients.alpha, tolerance):
+            in_eps[j] = False
+            notes.append(
+                f"data are drawn at random too ({abs(np.nanmean(ratio)):.3g} times a normal "
+                "draw): counted as data"
+            )
+    s = sigmas[:, in_eps]
+    b = coefficients.b[:, in_eps]
+    sigma = np.sqrt((s**2).sum(1))
+    along = (s * b).sum(1) / sigma
+    apart = np.sqrt(np.maximum((b**2).sum(1) - along**2, 0))
+    return Noise(sigma, along, apart / np.hypot(along, coefficients.a), notes)
+
+
+def _notes_on_shared_noise(sigmas: NDArray, in_eps: NDArray, shared: NDArray) -> list[str]:
+    """Says how large noise is that is shared by components, in units of the first eps."""
+    if not shared.any():
+        return []
+    require(
+        in_eps.any(),
+        "all noise is shared by components: z holds no noise of each component's own, and so no "
+        "log-SNR; draw the noise in the shape of x",
+    )
+    ratios = np.abs(sigmas[:, shared] / sigmas[:, in_eps][:, :1])
+    return [
+        f"noise shared by components is added, {multiple:.3g} times eps: λ is that of eps"
+        for multiple in np.nanmedian(ratios, axis=0)
+    ]
+
+
+def _median_size(sigmas: NDArray) -> NDArray:
+    """Median size of each noise over the draws where it is finite, else 0, shape (k,)."""
+    sizes = np.ma.median(np.ma.masked_invalid(np.abs(sigmas)), axis=0)
+    return np.ma.filled(sizes, 0)
+
+
+def _follows_alpha(ratio: NDArray, alpha: NDArray, tolerance: float) -> bool:
+    """Whether a noise keeps its ratio to alpha while alpha varies: it is part of the data."""
+    constant = np.nanstd(ratio) < tolerance * abs(np.nanmean(ratio))
+    return bool(constant and np.nanstd(alpha) > tolerance)
+
+
+def _usable(first_look: FirstLook, coefficients: Coefficients, noise: Noise) -> NDArray:
+    """Which draws have a finite log-SNR, target and factor, shape (n,)."""
+    logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
+    usable = np.isfinite(logsnr) & np.isfinite(noise.b)
+    if first_look.factor_readable:
+        usable &= np.isfinite(coefficients.h)
+    return usable
+
+
+# Residuals and levels ----------------------------------------------------------------------------
+
+
+def _residuals(coefficients: Coefficients, noise: Noise) -> dict[str, float]:
+    """By what relative amount each assumption fails."""
+    return {
+        "data": _typical(coefficients.data_error),
+        "noise": _typical(coefficients.noise_error),
+        "target": _typical(coefficients.target_error),
+        "apart": _typical(noise.apart),
+        "squared": _typical(coefficients.square_error),
+    }
+
+
+def _typical(errors: NDArray) -> float:
+    """The error that nine tenths of the draws stay below."""
+    return float(np.quantile(np.nan_to_num(errors, posinf=1), 0.9))
+
+
+def _scatter(factor: NDArray, logsnr: NDArray) -> float:
+    """Median step of the log factor between draws of neighbouring log-SNR."""
+    log_factor = np.log(factor)[np.argsort(logsnr)]
+    steps = np.abs(np.diff(log_factor))
+    finite = steps[np.isfinite(steps)]
+    return float(np.median(finite)) if len(finite) else 0.0
+
+
+def _label_levels(times: list[NDArray], logsnr: NDArray) -> NDArray:
+    """Label the draws of one discrete level alike, shape (n,).
+
+    Draws of equal time are a level if their log-SNR is equal too. Where no time makes levels, equal
+    log-SNR does. Where that makes none, all labels differ.
+    """
+    for values in (*times, np.round(logsnr, 4)):
+        _, label = np.unique(values, return_inverse=True)
+        repeats = label.max() < 0.9 * len(label)
+        if repeats and _agree(label, logsnr):
+            return label
     return np.arange(len(logsnr))
 
 
-def _kind(alpha, sigma, a, b, logsnr, frame, tolerance):
-    """Name of the target a x + b eps, up to its sign; eps, x and score up to a constant too."""
-    with np.errstate(all="ignore"):
-        ratio, norm, order = sigma / alpha, np.hypot(alpha, sigma), np.argsort(logsnr)
-        units = np.sqrt(np.median((1 - b**2) / a**2))
-        slope = [np.gradient(values[order])[np.argsort(order)] for values in (alpha, sigma)]
-        each, one, sign = (
-            (lambda f: f),
-            np.median,
-            (lambda f: np.sign(np.median(f))),
-        )  # what a common factor may be
-        tries: dict[str, tuple] = {
-            "eps": (0, 1, one), "x": (1, 0, one), "v": (-sigma / norm, alpha / norm, sign), "score": (0, 1 / sigma, one),
-            f"F (sigma_data {units:.3g})": (ratio / units / np.hypot(ratio, units), -units / np.hypot(ratio, units), sign),
-            "u": (-1, 1, one) if frame == LINEAR else (*slope, each),
-        }  # fmt: skip
-        for kind, (first, second, free) in tries.items():
-            factor = free((a * first + b * second) / (first**2 + second**2))
-            miss = np.quantile(
-                np.hypot(a - factor * first, b - factor * second) / np.hypot(a, b), 0.95
-            )
-            if miss < tolerance * (10 if free is each else 1) and (kind != "v" or frame == VP):
-                return kind
-    return "other"
+def _agree(label: NDArray, logsnr: NDArray) -> bool:
+    """Whether all draws of one label have nearly the same log-SNR."""
+    mean = np.bincount(label, logsnr) / np.bincount(label)
+    allowed = 0.02 * min(1, np.ptp(logsnr)) + 1e-4
+    return bool(np.abs(logsnr - mean[label]).max() < allowed)

@@ -1,18 +1,14 @@
-"""What does a training loss really weight? Measured from outside, with a stand-in for the network.
+"""Runs of a training loss on recorded draws, with data and noise switched on or off.
 
-For a squared loss c‖out − target‖² the gradient with respect to the network's output is g(out) = h (out − target), h = 2c. The same
-random draws are replayed with the data-sized normal draws (eps) on or off; three calls then tell all, exactly and draw by draw:
-
-    x, no eps, out = 0:  z = alpha x,  g = −h a x        no x, eps, out = 0:  z = sigma eps,  g = −h b eps
-    x, eps, out = v:     h v = this g minus the other two        target = a x + b eps,  gain = |b − a sigma/alpha|
-
-    factor = h/2 gain²  on the eps squared error,        w(λ) = 2 factor p(λ),   λ = log(alpha²/sigma²)
-
-Draws of a number or so per sample (times) are replaced by stratified quantiles, jointly of low discrepancy: p(λ) is then the
-derivative of a quantile function, no histogram of luck. What the method assumes is checked; what fails is said in ``notes``.
+A session holds what is common to all runs: the loss, its data, the stand-in for its network and the
+states of everything random. A chunk is one batch of it with its recorded draws. It can be run
+again and again, and gives the noised data z and the gradient with respect to the network's output.
 """
 
 import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -20,263 +16,198 @@ import torch
 from torch import Tensor
 
 from diffviz.checks import require
-from diffviz.probing.draws import Draws
+from diffviz.probing.draws import Batch, Draws, KroneckerGrids
 from diffviz.probing.standin import StandIn
 
-SCAN, ROOT_ERROR = 2000, 0.1  # draws where each costs a call; error at which h is local
+
+class State(Enum):
+    """Which parts of z = alpha x + sigma eps are on."""
+
+    NOTHING = (False, False)
+    DATA = (True, False)
+    NOISE = (False, True)
+    BOTH = (True, True)
+
+    def __init__(self, data: bool, noise: bool):
+        self.data = data
+        self.noise = noise
 
 
-def _solve(basis: list[Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
-    """Coefficients of each sample's y (n, d) in the basis, (n, k), and the relative size of what is left, (n,)."""
-    rows = torch.stack(basis, 1)
-    coef = torch.linalg.solve_ex(rows @ rows.mT, rows @ y[..., None])[0]
-    return coef[..., 0], ((y - (rows.mT @ coef)[..., 0]).norm(dim=1) / y.norm(dim=1)).nan_to_num(0)
+@dataclass(frozen=True)
+class Response:
+    """What one run of the loss tells.
+
+    Attributes:
+        z: Noised data that the network got, shape (n, d).
+        gradient: Gradient of the summed losses of the samples at the network's output, shape (n,
+            d).
+        scalars: The network's other arguments with one number, or one a sample: times, noise
+            levels.
+        dtype: The dtype in which the network got z.
+    """
+
+    z: Tensor
+    gradient: Tensor
+    scalars: list[Tensor]
+    dtype: torch.dtype
 
 
-def _off(y: Tensor, wanted: Tensor) -> Tensor:
-    return ((y - wanted).norm(dim=1) / wanted.norm(dim=1)).nan_to_num(0, posinf=1)
+class Session:
+    """What is common to all runs of one loss.
+
+    Attributes:
+        x: Data, shape (any number, ...).
+        standin: Answers in the place of the network.
+        bit_generators: NumPy's bit generators that the loss draws from.
+        generator_states: torch's generators that the loss draws from, with the state in which they
+            were met first.
+    """
+
+    def __init__(
+        self,
+        loss: Callable[[Tensor], Any],
+        x: Tensor,
+        standin: StandIn,
+        *,
+        seed: int,
+        stratified: bool,
+        bit_generators: Sequence[Any] = (),
+    ):
+        """Hold a loss and its data.
+
+        Args:
+            loss: The loss as a function of the data alone.
+            x: Data, floating point, shape (any number, ...).
+            standin: Answers in the place of the network.
+            seed: Seed of all draws.
+            stratified: Whether times are replaced by quantiles of their law.
+            bit_generators: NumPy's bit generators that the loss draws from.
+        """
+        self.x = x
+        self.standin = standin
+        self.bit_generators = list(bit_generators)
+        self.generator_states: dict[torch.Generator, Tensor] = {}
+        self._loss = loss
+        self._seed = seed
+        self._grids = KroneckerGrids() if stratified else None
+
+    def chunk(self, number: int, total: int, size: int) -> "Chunk":
+        """A batch with draws of its own.
+
+        Args:
+            number: Number of the chunk, from 0.
+            total: Number of chunks in all.
+            size: Number of samples; the data are used in turn.
+
+        Returns:
+            The chunk, whose draws are recorded in its first run.
+        """
+        rows = torch.arange(number * size, (number + 1) * size) % len(self.x)
+        batch = Batch(self.x[rows], number, total, self._seed + number)
+        draws = Draws(batch, self._grids, self.generator_states)
+        return Chunk(self._loss, draws, self.standin, self.bit_generators)
 
 
-class _Session:
-    """Runs the loss on a chunk of draws at a time and reads it; the flags are what the first look found."""
+class Chunk:
+    """One batch of data with its recorded draws.
 
-    def __init__(self, loss, x: Tensor, stand: StandIn, seed: int, private: list, stratified: bool):
-        self.loss, self.x, self.stand, self.seed, self.private, self.stratified = (
-            loss,
-            x,
-            stand,
-            seed,
-            private,
-            stratified,
-        )
-        self.tables, self.generators, self.signs = (
-            dict[Any, Any](),
-            dict[Any, Any](),
-            np.random.default_rng(0),
-        )
-        self.work = torch.promote_types(x.dtype, torch.float32)
-        self.how, self.external, self.offset, self.estimated, self.changed = (
-            "sum rule",
-            False,
-            True,
-            False,
-            False,
-        )
-        self.v, self.part = self.sign(), slice(None)
+    Attributes:
+        x: Data, shape (n, ...).
+        draws: The draws of the loss on them.
+        standin: Answers in the place of the network.
+        dtype: The dtype in which gradients are read: that of the data, or float32 if it has fewer
+            bits.
+    """
 
-    def sign(self) -> Tensor:
-        return torch.from_numpy(self.signs.choice([-1.0, 1.0], self.x[0].numel())).to(self.x)
+    def __init__(
+        self,
+        loss: Callable[[Tensor], Any],
+        draws: Draws,
+        standin: StandIn,
+        bit_generators: Sequence[Any],
+    ):
+        """Hold a batch; see ``Session.chunk``."""
+        self.x = draws.batch.x
+        self.draws = draws
+        self.standin = standin
+        self.dtype = torch.promote_types(self.x.dtype, torch.float32)
+        self._loss = loss
+        self._bit_generators = bit_generators
+        self._bit_states = [bits.state for bits in bit_generators]
 
-    def begin(self, call: int, calls: int, batch: int):
-        self.xs, self.batch = (
-            self.x[torch.arange(call * batch, (call + 1) * batch) % len(self.x)],
-            batch,
-        )
-        self.draws = Draws(
-            call,
-            calls,
-            self.xs,
-            self.tables if self.stratified else None,
-            self.generators,
-            self.seed + call,
-        )
-        self.states = [bits.state for bits in self.private]
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        return len(self.x)
 
-    def run(self, data: float, noise: float, value: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """z and the gradient at the output, both (batch, components), with data and noise switched on (1) or off (0)."""
-        seed, n = self.seed + self.draws.call, self.batch
-        torch.manual_seed(seed), np.random.seed(seed % 2**32), random.seed(seed)  # noqa: NPY002  what else the loss draws, replayed
-        for bits, state in zip(self.private, self.states, strict=True):
-            bits.state = state
-        self.draws.at, self.draws.keep, self.stand.value, self.stand.seen = 0, noise, value, []
-        xs = self.xs.clone() if data else torch.zeros_like(self.xs)
+    def rows(self, values: Tensor) -> Tensor:
+        """Numbers in the shape of the data as one row a sample, shape (n, d), in ``dtype``."""
+        return values.reshape(self.size, -1).to(self.dtype)
+
+    def run(self, state: State, output: Tensor | None = None) -> Response:
+        """Run the loss once.
+
+        Args:
+            state: Which of data and noise are on.
+            output: What the network answers, shape (n, d) or (d,); None stands for zeros.
+
+        Returns:
+            z and the gradient at the network's output.
+
+        Raises:
+            ValueError: The loss does not call its network, or carries no gradient to its output.
+            TypeError: The loss returns no tensor.
+        """
+        self._reset_generators()
+        self.draws.rewind(state.noise)
+        self.standin.reset(None if output is None else output.expand(self.size, -1))
+        x = self.x.clone() if state.data else torch.zeros_like(self.x)
         with self.draws:
-            out = self.loss(xs)
-        out = (
-            out["loss"]
-            if isinstance(out, dict)
-            else out[0]
-            if isinstance(out, tuple | list)
-            else getattr(out, "loss", out)
-        )
-        seen, asked, count = self.stand.seen, self.stand.call, len(self.stand.seen)
+            value = _tensor_of(self._loss(x))
+        call = self.standin.choose()
         require(
-            isinstance(out, Tensor),
-            f"the loss must return a tensor, bare, in a tuple or under 'loss', not {out}",
-            TypeError,
+            call.z.numel() == x.numel(),
+            f"the network gets {tuple(call.z.shape)} for x {tuple(x.shape)}: pick z by inputs=, or "
+            "give x as the network sees it",
         )
+        gradient = self._gradient(value, call.output)
+        return Response(self.rows(call.z), self.rows(gradient), call.scalars, call.z.dtype)
+
+    def _reset_generators(self) -> None:
+        """Set everything else that the loss may draw from to where it was before."""
+        seed = self.draws.batch.seed
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
+        for bits, state in zip(self._bit_generators, self._bit_states, strict=True):
+            bits.state = state
+
+    def _gradient(self, value: Tensor, output: Tensor) -> Tensor:
+        """Gradient of the summed losses of the samples at the output of the network."""
         require(
-            count,
-            "the loss never calls its network with gradients on: write loss(model, x) that calls it, or give model=",
+            value.requires_grad,
+            "the loss carries no gradient: detached, under no_grad, or without the network's "
+            "output",
         )
+        total = value.sum() * (self.size if value.numel() == 1 else 1)
+        (gradient,) = torch.autograd.grad(total, output, allow_unused=True)
         require(
-            out.requires_grad,
-            "the loss carries no gradient: detached, under no_grad, or without the network's output",
-        )
-        require(
-            -count <= asked < count,
-            f"call={asked}, but the loss calls its network {count} time(s) with gradients on",
-        )
-        self.stand.which = range(len(seen))[asked]
-        z, leaf, self.rest = seen[self.stand.which]
-        self.tolerance = 0.05 if torch.finfo(z.dtype).bits < 32 else 2e-3
-        pair = f"the network gets {tuple(z.shape)} for x {tuple(xs.shape)}"
-        require(
-            z.numel() == xs.numel(), f"{pair}: pick z by inputs=, or give x as the network sees it"
-        )
-        (grad,) = torch.autograd.grad(
-            out.sum() * (n if out.numel() == 1 else 1), leaf, allow_unused=True
-        )
-        require(
-            grad is not None,
+            gradient is not None,
             "the loss ignores the output of this call of its network; choose another one by call=",
         )
-        return z.reshape(n, -1)[:, self.part].to(self.work), grad.reshape(n, -1)[:, self.part].to(
-            self.work
-        )
+        return gradient
 
-    def state(self, data: float, noise: float) -> tuple[Tensor, Tensor, Tensor]:
-        """z, target and h v from this state alone: from two outputs, or where g is not linear by bisection on its sign."""
-        z, zero = self.run(data, noise)
-        if self.how == "each":
-            slope = self.run(data, noise, self.v.expand_as(z))[1] - zero
-            return z, -zero / (slope * self.v).mean(1, keepdim=True), slope
-        low, high = -(2.0**14) * torch.ones_like(z), 2.0**14 * torch.ones_like(z)
-        for _ in range(48):
-            middle = (low + high) / 2
-            rising = self.run(data, noise, middle)[1] < 0
-            low, high = torch.where(rising, middle, low), torch.where(rising, high, middle)
-        return (
-            z,
-            (low + high) / 2,
-            self.run(data, noise, (low + high) / 2 + ROOT_ERROR * self.v)[1] / ROOT_ERROR,
-        )
 
-    def read(self) -> dict[str, Tensor]:
-        """alpha and a (of x), sigma and b (of each noise), h, and by how much each assumption is off, for the draws of this chunk."""
-        v = self.v[self.part]
-        if self.how == "sum rule":
-            (z1, g1), (z2, g2), (z3, g3) = (
-                self.run(1, 0),
-                self.run(0, 1),
-                self.run(1, 1, self.v.expand(self.batch, -1)),
-            )
-            z0, g0 = (
-                (z2, g2) if self.external else self.run(0, 0) if self.offset else (0 * z2, 0 * g2)
-            )
-            slope = g3 - g1 - g2 + g0
-            h = (slope * v).mean(1, keepdim=True)
-            t0, t1, t2 = -g0 / h, -g1 / h, -g2 / h
-        else:
-            (z1, t1, _), (z2, t2, _), (z3, _, slope) = (
-                self.state(1, 0),
-                self.state(0, 1),
-                self.state(1, 1),
-            )
-            z0, t0 = (z2, t2) if self.external else self.state(0, 0)[:2]
-            h = (slope * v).mean(1, keepdim=True)
-        zx, tx, ze, te = (
-            z1 - z0,
-            t1 - t0,
-            (z2 if self.external else z2 - z0),
-            (t2 if self.external else t2 - t0),
+def _tensor_of(result: Any) -> Tensor:
+    """The loss in what a training step returns: bare, first in a tuple, or named "loss"."""
+    if isinstance(result, dict):
+        value = result.get("loss")
+    elif isinstance(result, (tuple, list)):
+        value = result[0] if result else None
+    else:
+        value = getattr(result, "loss", result)
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"the loss must return a tensor, bare, in a tuple or under 'loss', not {value}"
         )
-        x = self.xs.reshape(self.batch, -1)[:, self.part].to(self.work)
-        if self.changed:
-            x = zx * (x.norm(dim=1) / zx.norm(dim=1))[:, None]
-        drawn = [value for _, value, noise in self.draws.tape if noise]
-        self.wide = [value.numel() == self.xs.numel() for value in drawn]
-        shape, last = self.xs.shape, (1,) * self.xs.ndim
-        full = [
-            e
-            if e.numel() == shape.numel()
-            else e.reshape((*e.shape, *last)[: len(shape)]).expand(shape)
-            for e in drawn
-        ]
-        eps = [e.reshape(self.batch, -1)[:, self.part].to(self.work) for e in full]
-        if self.estimated or not eps:
-            eps, self.wide = [ze / ze.square().mean(1, keepdim=True).sqrt()], [True]
-        (alpha, off_x), (a, off_a) = _solve([x], zx), _solve([x], tx)
-        (sigma, off_e), (b, off_b) = _solve(eps, ze), _solve(eps, te)
-        tail = (ze**4).mean(1) / ze.square().mean(1) ** 2
-        read = {
-            "alpha": alpha[:, 0],
-            "a": a[:, 0],
-            "sigma": sigma,
-            "b": b,
-            "h": h[:, 0],
-            "tail": tail,
-        }
-        off = {
-            "data": torch.maximum(off_x, _off(z3, z1 + z2 - z0)),
-            "noise": off_e,
-            "target": torch.maximum(off_a, off_b),
-        }
-        shift = 0 * alpha[:, 0] if self.external else z0.mean(1) / alpha[:, 0]
-        return read | off | {"squared": _off(slope, h * v), "shift": shift}
-
-    def look(self) -> list[str]:
-        """Looks at one chunk and sets the flags; what cannot be taken for granted comes back as notes."""
-        (z0, _), (z2, _), (again, got) = (
-            self.run(0, 0),
-            self.run(0, 1),
-            self.run(0, 1, self.v.expand(self.batch, -1)),
-        )
-        notes, tolerance = list[str](), self.tolerance
-        same = torch.equal(z2.nan_to_num(), again.nan_to_num())
-        require(
-            same,
-            "the loss draws what cannot be replayed; draw with torch, np.random, or a generator it reaches by name",
-        )
-        lone = len(got) > 1 and got.any(1).sum() == 1
-        require(
-            not lone,
-            "only one sample's output reaches the loss: if it takes out[0] of a tuple, output=lambda out: (out,)",
-        )
-        self.external = self.estimated = torch.equal(z0, z2)
-        self.offset, d = bool(z0.any()), z2.shape[1]
-        if self.external:
-            error = f"sigma is estimated, each draw to ±{100 / np.sqrt(2 * d):.2g} %"
-            notes += [
-                f"the noise is not drawn by torch's normal functions for each sample: {error}"
-            ]
-        if (calls := len(self.stand.seen)) > 1:
-            which = f"this is call {self.stand.which}, the others gave 0 (choose by call=)"
-            notes += [f"the loss calls its network {calls} times: {which}"]
-        first = self.read()
-        self.changed = bool((first["data"] > tolerance).float().mean() > 0.01)
-        self.estimated |= bool((first["noise"] > tolerance).float().mean() > 0.01)
-        level = (first["alpha"] / first["sigma"].norm(dim=1)).log()
-        self.single = len(level) > 1 and bool((level - level[0]).abs().max() < 1e-4)
-        self.components, self.blind = d, False
-        if (first["squared"] > tolerance).float().mean() > 0.01:
-            (z, none), (_, one), (_, two) = (
-                self.run(1, 1, k * self.v.expand_as(z2)) for k in (0.0, 1.0, 2.0)
-            )
-            self.how = "each" if _off(two - one, one - none).median() < tolerance else "root"
-            if self.how == "each":
-                other = self.sign()
-                slope, second = one - none, self.run(1, 1, other.expand_as(z))[1] - none
-                mixed = _off(second * other, slope * self.v).median() > tolerance
-                even = (
-                    _off(slope, (slope * self.v).mean(1, keepdim=True) * self.v).median()
-                    < tolerance
-                )
-                notes += ["the weight depends on the data or the noise: its value at x and eps as drawn is taken"] if even else [
-                    "errors are mixed across components: factor and target are averages" if mixed
-                    else "components weigh differently (a mask?): factor and target are averages"]  # fmt: skip
-        if self.how == "root":
-            z, target, slope = self.state(1, 1)
-            rest = (
-                self.run(1, 1, target)[1].norm(dim=1) / (slope.norm(dim=1) * ROOT_ERROR)
-            ).median()
-            far = (self.run(1, 1, target + self.v)[1] * self.v).mean(1) / (slope * self.v).mean(1)
-            notes += [f"not a squared loss, or weighted by its error: the factor is local, at an error of {ROOT_ERROR} a component; "
-                      f"at 1 it is {far.median():.3g} times that"]  # fmt: skip
-            if rest > 0.1 or not (far > 0).all():
-                self.how, self.blind = "sum rule", True
-        if self.how == "sum rule" and not (self.changed or self.estimated):
-            self.part = slice(
-                None, None, d // 256 | 1
-            )  # components agree: some of them tell as much
-        return notes
+    return value

@@ -1,58 +1,170 @@
-"""The stand-in for the network: it notes what it is given and returns what it is told to."""
+"""The stand-in for the network of a loss.
+
+It takes the place of the network's ``forward``. It records the noised data z that the loss passes
+to the network, and answers with an output that is chosen from outside.
+"""
 
 import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from diffviz.checks import require
+
+Selector = int | str | Callable[..., Tensor]
+
 
 class Output(dict):
-    """The output under its name: ``out.sample``, ``out["sample"]``, ``out[0]``."""
+    """An output under its name: ``out.sample``, ``out["sample"]`` and ``out[0]`` are the same."""
 
     __getattr__ = dict.__getitem__
 
 
+@dataclass(frozen=True)
+class NamedOutput:
+    """Wraps a plain output under a name.
+
+    Attributes:
+        name: The name that the loss reads.
+    """
+
+    name: str
+
+    def __call__(self, output: Tensor) -> Output:
+        """The output under its name and under 0."""
+        return Output({self.name: output, 0: output})
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the network with gradients on.
+
+    Attributes:
+        z: Noised data that the network got, detached.
+        output: What the stand-in answered, a leaf that takes the gradient.
+        scalars: The other arguments with one number, or one for each sample: times, noise levels.
+    """
+
+    z: Tensor
+    output: Tensor
+    scalars: list[Tensor]
+
+
 class StandIn:
-    """Notes what the network is given and returns what it is told to; calls without gradient (self-conditioning) get zeros."""
+    """Answers in the place of a network.
 
-    def __init__(self, pick, wrap, call):
-        self.pick, self.wrap, self.call = pick, wrap, call
-        self.which: Any = None
-        self.value: Any = None
-        self.seen: list = []
+    Calls without gradient, such as those of self-conditioning, are answered with zeros and are not
+    recorded.
 
-    def __call__(self, *args, **kwargs):
-        z = self.pick(*args, **kwargs).detach()
-        if not torch.is_grad_enabled():
-            return self.answer(torch.zeros_like(z), kwargs)
-        told = self.value is not None and len(self.seen) == self.which
-        out = (
-            self.value.reshape(z.shape).to(z.dtype) if told else torch.zeros_like(z)
-        ).requires_grad_()
-        rest = [
-            a.detach()
-            for a in (*args, *kwargs.values())
-            if isinstance(a, Tensor) and a.numel() in (1, len(z))
-        ]
-        self.seen.append((z, out, rest))
-        return self.answer(out, kwargs)
+    Attributes:
+        calls: The calls with gradient since the last ``reset``.
+        number: Number of the call that is probed; None until it is chosen.
+    """
 
-    def answer(self, out, kwargs):
-        return (
-            self.wrap(out) if self.wrap else (out,) if kwargs.get("return_dict") is False else out
+    def __init__(
+        self,
+        select: Callable[..., Tensor],
+        wrap: Callable[[Tensor], Any] | None,
+        call: int,
+    ):
+        """Choose what is recorded and how it is answered.
+
+        Args:
+            select: Finds z among the arguments of the network.
+            wrap: Turns the plain output into what the loss expects; None returns the output itself.
+            call: Which of the calls in one run of the loss gets the chosen output; -1 is the last.
+        """
+        self.calls: list[Call] = []
+        self.number: int | None = None
+        self._select = select
+        self._wrap = wrap
+        self._call = call
+        self._output: Tensor | None = None
+
+    def reset(self, output: Tensor | None) -> None:
+        """Forget the recorded calls before the next run of the loss.
+
+        Args:
+            output: What the chosen call is answered with, in any shape with z's number of
+                components; None stands for zeros.
+        """
+        self._output = output
+        self.calls = []
+
+    def choose(self) -> Call:
+        """Pick the call that is probed among the recorded ones.
+
+        Returns:
+            The call. From the next run on, the call with its number gets the chosen output.
+
+        Raises:
+            ValueError: The loss made no call with gradient, or fewer than were asked for.
+        """
+        total = len(self.calls)
+        require(
+            total,
+            "the loss never calls its network with gradients on: write loss(model, x) that calls "
+            "it, or give model=",
         )
+        require(
+            -total <= self._call < total,
+            f"call={self._call}, but the loss calls its network {total} time(s) with gradients on",
+        )
+        self.number = self._call % total
+        return self.calls[self.number]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Record a call of the network and answer it."""
+        z = self._noised_data(args, kwargs)
+        if not torch.is_grad_enabled():
+            return self._wrapped(torch.zeros_like(z), kwargs)
+        output = self._next_output(z).requires_grad_()
+        self.calls.append(Call(z, output, _scalars(args, kwargs, len(z))))
+        return self._wrapped(output, kwargs)
+
+    def _noised_data(self, args: tuple, kwargs: dict[str, Any]) -> Tensor:
+        """The argument that is z, detached."""
+        z = self._select(*args, **kwargs)
+        require(
+            isinstance(z, Tensor) and z.is_floating_point(),
+            "inputs= must pick a floating-point tensor among the network's arguments, "
+            f"got {type(z).__name__} {getattr(z, 'dtype', '')}".rstrip(),
+            TypeError,
+        )
+        return z.detach()
+
+    def _next_output(self, z: Tensor) -> Tensor:
+        """The chosen output if this is the chosen call, else zeros."""
+        if self._output is not None and len(self.calls) == self.number:
+            return self._output.reshape(z.shape).to(z.dtype)
+        return torch.zeros_like(z)
+
+    def _wrapped(self, output: Tensor, kwargs: dict[str, Any]) -> Any:
+        """The output in the form that the loss expects; ``return_dict=False`` asks for a tuple."""
+        if self._wrap is not None:
+            return self._wrap(output)
+        return (output,) if kwargs.get("return_dict") is False else output
 
 
-class _Network(nn.Module):
-    """Given to a loss when no network is; it has one parameter, for losses that ask for a device or dtype."""
+def _scalars(args: tuple, kwargs: dict[str, Any], n: int) -> list[Tensor]:
+    """The tensors among the arguments that hold one number, or one for each of n samples."""
+    tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    return [value.detach() for value in tensors if value.numel() in (1, n)]
+
+
+class _EmptyNetwork(nn.Module):
+    """Given to a loss when no network is; its one parameter tells the loss a device and a dtype."""
 
     def __init__(self, x: Tensor):
         super().__init__()
         self.anchor = nn.Parameter(x.new_zeros(1))
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name in self.__dict__.get("_parameters", ()):
             return self._parameters[name]
         raise AttributeError(
@@ -60,44 +172,143 @@ class _Network(nn.Module):
         )
 
 
-def network_like(loss, model, x: Tensor) -> nn.Module:
-    """The module whose forward is replaced: given, found by its name in the loss, or an empty one."""
+def network_for(loss: Callable, model: nn.Module | str | None, x: Tensor) -> nn.Module:
+    """The module whose ``forward`` is replaced.
+
+    Args:
+        loss: The loss, in which a network is looked up by name.
+        model: The module itself, its dotted name in the loss, or None for an empty module.
+        x: Data, whose dtype and device an empty module takes.
+
+    Returns:
+        The module.
+
+    Raises:
+        ValueError: The loss has nothing of that name.
+        TypeError: What was given or found is no module.
+    """
     if model is None:
-        return _Network(x)
-    if isinstance(model, str):
-        first, *rest = model.split(".")
-        owner = getattr(loss, "__self__", loss)
-        seen = inspect.getclosurevars(loss) if inspect.isfunction(inspect.unwrap(loss)) else None
-        names = {**seen.globals, **seen.nonlocals} if seen else {}
-        if not hasattr(owner, first) and first not in names:
-            raise ValueError(
-                f"model={model!r}: the loss has no {first!r}; name an attribute of it or a variable that it uses"
-            )
-        model = reduce(
-            getattr, rest, getattr(owner, first) if hasattr(owner, first) else names[first]
-        )
-    if not isinstance(model, nn.Module):
-        raise TypeError(
-            f"model must be an nn.Module or the name of one in the loss, got {type(model).__name__}"
-        )
-    return model
+        return _EmptyNetwork(x)
+    network = _look_up(loss, model) if isinstance(model, str) else model
+    require(
+        isinstance(network, nn.Module),
+        f"model must be an nn.Module or the name of one in the loss, got {type(network).__name__}",
+        TypeError,
+    )
+    return network
 
 
-def first_like(inputs, x: Tensor):
-    """How z is found among the arguments of the network."""
+def _look_up(loss: Callable, name: str) -> Any:
+    """What a dotted name means in a loss: an attribute of its object, or its variable."""
+    first, *rest = name.split(".")
+    owner = getattr(loss, "__self__", loss)
+    variables = variables_of(loss)
+    require(
+        hasattr(owner, first) or first in variables,
+        f"model={name!r}: the loss has no {first!r}; name an attribute of it or a variable that "
+        "it uses",
+    )
+    start = getattr(owner, first) if hasattr(owner, first) else variables[first]
+    try:
+        return reduce(getattr, rest, start)
+    except AttributeError as error:
+        raise ValueError(f"model={name!r}: {error}") from error
 
-    def found(*args, **kwargs):
+
+def variables_of(loss: Callable) -> dict[str, Any]:
+    """The variables from outside that a function uses, and those of the function that it wraps.
+
+    Args:
+        loss: Any callable; only a plain function has such variables.
+
+    Returns:
+        Globals and variables of the closure by name. Of two with one name, that of the closure and
+        that of the outer function count.
+    """
+    variables: dict[str, Any] = {}
+    for function in (inspect.unwrap(loss), loss):
+        if inspect.isfunction(function):
+            closure = inspect.getclosurevars(function)
+            variables |= {**closure.globals, **closure.nonlocals}
+    return variables
+
+
+def selector_of_z(inputs: Selector | None, x: Tensor) -> Callable[..., Tensor]:
+    """How z is found among the arguments of the network.
+
+    Args:
+        inputs: Position, keyword or function of the arguments; None takes the first floating-point
+            tensor whose samples have the size of those of x.
+        x: Data, shape (n, ...).
+
+    Returns:
+        A function of the network's arguments that returns z.
+
+    Raises:
+        TypeError: ``inputs`` is none of these.
+    """
+    if inputs is None:
+        return _FirstOfSize(x.shape[1:])
+    if callable(inputs):
+        return inputs
+    if isinstance(inputs, str):
+        return _ByKeyword(inputs)
+    require(
+        isinstance(inputs, (int, np.integer)) and not isinstance(inputs, bool),
+        "inputs must be a position, a keyword or a function of the network's arguments, "
+        f"got {inputs!r}",
+        TypeError,
+    )
+    return _ByPosition(int(inputs))
+
+
+@dataclass(frozen=True)
+class _FirstOfSize:
+    """Finds the first argument whose samples have a given size."""
+
+    shape: torch.Size
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         for value in (*args, *kwargs.values()):
-            if (
-                isinstance(value, Tensor)
-                and value.is_floating_point()
-                and value.shape[1:].numel() == x[0].numel()
-            ):
+            if self._fits(value):
                 return value
         raise ValueError(
-            f"no argument of the network is of the size of x {tuple(x.shape[1:])} a sample; say which by inputs="
+            f"no argument of the network is of the size of x {tuple(self.shape)} a sample; "
+            "say which by inputs="
         )
 
-    if inputs is None or callable(inputs):
-        return inputs or found
-    return lambda *args, **kwargs: kwargs[inputs] if isinstance(inputs, str) else args[inputs]
+    def _fits(self, value: Any) -> bool:
+        """Whether an argument is a floating-point tensor of that size."""
+        if not (isinstance(value, Tensor) and value.is_floating_point()):
+            return False
+        return value.shape[1:].numel() == self.shape.numel()
+
+
+@dataclass(frozen=True)
+class _ByKeyword:
+    """Finds z by the keyword under which the network gets it."""
+
+    keyword: str
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        require(
+            self.keyword in kwargs,
+            f"inputs={self.keyword!r}, but the network gets the keywords {sorted(kwargs)} and "
+            f"{len(args)} positional argument(s)",
+        )
+        return kwargs[self.keyword]
+
+
+@dataclass(frozen=True)
+class _ByPosition:
+    """Finds z by its position among the arguments of the network."""
+
+    position: int
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        require(
+            -len(args) <= self.position < len(args),
+            f"inputs={self.position}, but the network gets {len(args)} positional argument(s) and "
+            f"the keywords {sorted(kwargs)}",
+        )
+        return args[self.position]

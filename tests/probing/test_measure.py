@@ -1,4 +1,7 @@
-"""The probe on losses written from the papers' own pseudo-code: kinds, densities, factors; traps; bad input; nothing left behind."""
+"""The probe on losses written from the papers' own pseudo-code.
+
+Kinds, densities and factors are found; bad input is refused; nothing is left behind.
+"""
 
 import numpy as np
 import pytest
@@ -101,7 +104,7 @@ def test_target_and_weighting_are_found_to_a_permille(name, x):
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_factor_is_exact_draw_by_draw(name, x):
-    """factor = multiplier·gain², both read off; against c·gain² from the recipe, in the paper's own scales."""
+    """Factor = multiplier·gain², both read off; c·gain² is the recipe's in the paper's scales."""
     measured = probe(CASES[name][0], x, draws=500)
     order = np.argsort(measured.logsnr)
     logsnr, factor = measured.logsnr[order], measured.factor[order]
@@ -258,10 +261,13 @@ def test_a_loss_that_cannot_be_probed_is_refused_with_the_way_out(loss, says, x)
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        (torch.zeros(4, 2, dtype=torch.int64), "floating-point"), (torch.ones(4), "at least 2 numbers"), (np.ones((4, 2)), "tensor"),
-        (torch.full((4, 2), float("nan")), "finite"), (torch.zeros(4, 2), "zeros"),
+        (torch.zeros(4, 2, dtype=torch.int64), "floating-point"),
+        (torch.ones(4), "at least 2 numbers"),
+        (np.ones((4, 2)), "tensor"),
+        (torch.full((4, 2), float("nan")), "finite"),
+        (torch.zeros(4, 2), "zeros"),
     ],
-)  # fmt: skip
+)
 def test_data_of_the_wrong_kind_are_refused(bad, says):
     with pytest.raises((ValueError, TypeError), match=says):
         probe(flow, bad)
@@ -276,3 +282,132 @@ def test_settings_out_of_range_are_refused(setting, x):
 def test_edges_that_do_not_increase_are_refused(x):
     with pytest.raises(ValueError, match="strictly increasing"):
         probe(flow, x, draws=200).weighting([1, 0])
+
+
+@pytest.mark.parametrize(
+    ("setting", "error", "says"),
+    [
+        ({"inputs": 1.5}, TypeError, "inputs must be"),
+        ({"inputs": True}, TypeError, "inputs must be"),
+        ({"inputs": 7}, ValueError, r"inputs=7, but the network gets 2 positional argument"),
+        ({"inputs": "sample"}, ValueError, "inputs='sample', but the network gets the keywords"),
+        ({"inputs": lambda z, t: None}, TypeError, "inputs= must pick a floating-point tensor"),
+        ({"inputs": lambda z, t: z.long()}, TypeError, "inputs= must pick a floating-point tensor"),
+        ({"output": 3}, TypeError, "output must be a name or a function"),
+        ({"model": 3}, TypeError, r"model must be an nn\.Module"),
+        ({"model": "net.inner"}, ValueError, "the loss has no 'net'"),
+        ({"model": "nn.Nothing"}, ValueError, "model='nn.Nothing'"),
+        ({"call": 0.5}, TypeError, "call must be a whole number"),
+        ({"call": True}, TypeError, "call must be a whole number"),
+        ({"scale": 0}, ValueError, "scale must not be 0"),
+        ({"scale": np.nan}, ValueError, "scale must be finite"),
+        ({"scale": "two"}, TypeError, "scale must hold real numbers"),
+        ({"scale": True}, TypeError, "scale must be a number"),
+        ({"draws": 1000.0}, TypeError, "draws must be a whole number"),
+        ({"draws": True}, TypeError, "draws must be a whole number"),
+        ({"batch": 2.5}, TypeError, "batch must be a whole number"),
+        ({"batch": -1}, ValueError, "batch must be at least 1"),
+        ({"mode": None}, ValueError, "mode must be 'stratified' or 'as-is', got None"),
+        ({"generator": 3}, TypeError, r"generator must be a torch\.Generator"),
+        ({"generator": np.random.default_rng(0)}, TypeError, r"generator must be a torch\.Gen"),
+    ],
+    ids=str,
+)
+def test_a_setting_of_the_wrong_kind_is_refused_by_name(setting, error, says, x):
+    with pytest.raises(error, match=says):
+        probe(uses_modules, x, **setting)
+
+
+def uses_modules(model, x):
+    return flow(model, x) * nn.Identity()(torch.ones(()))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [[1.0, 2.0]],
+        np.ma.masked_array(np.ones((4, 2))),
+        torch.ones(4, 2, dtype=torch.complex64),
+        torch.ones(4, 2, dtype=torch.bool),
+        "data",
+        None,
+    ],
+    ids=str,
+)
+def test_data_that_are_no_floating_point_tensor_are_refused_with_the_way_out(bad):
+    with pytest.raises(TypeError, match=r"x must be a floating-point tensor.*makes one"):
+        probe(flow, bad)
+
+
+def test_infinite_data_are_refused_with_their_value(x):
+    bad = x.clone()
+    bad[3, 0, 0, 0] = -torch.inf
+    with pytest.raises(ValueError, match="x must be finite, got -inf"):
+        probe(flow, bad)
+
+
+def test_integers_of_numpy_are_welcome_as_settings(x):
+    plain = probe(flow, x, draws=500, batch=100, call=0, inputs=0)
+    numpy = probe(
+        flow,
+        x,
+        draws=np.int64(500),
+        batch=np.int32(100),
+        call=np.int16(0),
+        inputs=np.uint8(0),
+    )
+    np.testing.assert_array_equal(plain.logsnr, numpy.logsnr)
+
+
+def test_data_with_a_gradient_or_of_any_stride_are_read_as_they_are(x):
+    plain = probe(flow, x, draws=500)
+    turned = x.permute(1, 2, 3, 0).contiguous().permute(3, 0, 1, 2).requires_grad_()
+    np.testing.assert_allclose(probe(flow, turned, draws=500).logsnr, plain.logsnr, atol=1e-4)
+    assert turned.grad is None
+
+
+@pytest.mark.parametrize("returned", [{}, {"t": 1}, (), [], None, 3.0, "loss"], ids=repr)
+def test_a_loss_that_returns_no_tensor_is_refused(returned, x):
+    def loss(model, x):
+        flow(model, x)
+        return returned
+
+    with pytest.raises(TypeError, match="the loss must return a tensor"):
+        probe(loss, x)
+
+
+def test_noise_that_all_components_share_is_refused(x):
+    def loss(model, x):
+        t, e = wide(torch.rand(len(x)), x), torch.randn(len(x), 3, 1, 1)
+        return ((model((1 - t) * x + t * e) - (e - x)) ** 2).mean()
+
+    with pytest.raises(ValueError, match="all noise is shared by components"):
+        probe(loss, x, draws=500)
+
+
+def test_a_loss_at_one_small_noise_level_is_measured(x):
+    def loss(model, x):
+        return ((model(x + 0.01 * torch.randn_like(x)) - x) ** 2).mean()
+
+    measured = probe(loss, x, draws=500)
+    assert measured.kind == "x"
+    np.testing.assert_allclose(measured.logsnr, -2 * np.log(0.01), atol=1e-3)
+
+
+def test_a_loss_wrapped_by_a_decorator_is_probed_and_its_network_found(x):
+    import functools
+
+    net = nn.Identity()
+
+    def traced(function):
+        @functools.wraps(function)
+        def wrapper(x):
+            return function(x)
+
+        return wrapper
+
+    @traced
+    def loss(x):
+        return flow(net, x)
+
+    assert probe(loss, x, model="net", draws=500).kind == "u"

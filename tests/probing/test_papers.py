@@ -1,4 +1,7 @@
-"""The third route: the papers' own losses (those of test_recipes, in each paper's time and scales), run as training losses and probed."""
+"""The third route: the papers' own losses, run as training losses and probed.
+
+They are those of ``paper_losses``, in each paper's time and scales.
+"""
 
 import numpy as np
 import pytest
@@ -14,7 +17,10 @@ X = torch.randn(128, 4, generator=torch.Generator().manual_seed(0), dtype=torch.
 
 
 def as_training_loss(paper):
-    """loss(model, x): u and eps are drawn, z and the factor of a unit eps error are the paper's; the target is written as eps."""
+    """Make loss(model, x) of a paper's loss.
+
+    u and eps are drawn. z and the factor of a unit eps error are the paper's. The target is eps.
+    """
 
     def loss(model, x):
         scales = []

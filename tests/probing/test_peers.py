@@ -1,11 +1,15 @@
-"""The probe on losses of packages from PyPI, as installed: denoising-diffusion-pytorch, k-diffusion, torchcfm, diffusers.
+"""The probe on losses of packages from PyPI, as installed.
 
-The loss is each package's own code, unmodified; where a package leaves the loss to a training script (torchcfm, diffusers), the lines
-of its examples stand here around its functions. The known weightings are computed from the formulas of the papers and of the packages'
-documentation in float64, never from their tables. For their data sets, logging and image metrics the first two also import the modules of
-ABSENT, which are replaced by empty ones while they are imported; no loss touches them.
+The packages are denoising-diffusion-pytorch, k-diffusion, torchcfm and diffusers. The loss is each
+package's own code, unmodified. Where a package leaves the loss to a training script (torchcfm,
+diffusers), the lines of its examples stand here around its functions. The known weightings are
+computed in float64 from the formulas of the papers and of the packages' documentation, never from
+their tables.
 
-``python tests/test_peers.py`` prints the table that stands in the README.
+For their data sets, logging and image metrics the first two also import the modules of ABSENT,
+which are replaced by empty ones while they are imported. No loss touches them.
+
+``python tests/probing/test_peers.py`` prints the table that stands in the README.
 """
 
 import re
@@ -31,11 +35,22 @@ from diffviz.theory import frames, multipliers, paths, targets
 from diffviz.theory.objectives import Objective
 
 ROOT = Path(__file__).parents[2]
-# The packages of peers.txt stand in a folder of their own: without all that they require, `pip check` would refuse them beside the rest.
+# The packages of peers.txt stand in a folder of their own. They come without all that they require,
+# so that `pip check` would refuse them beside the rest.
 sys.path.insert(0, str(ROOT / ".peers"))
 ABSENT = {
-    "accelerate", "clip", "cleanfid", "dctorch", "ema_pytorch", "jsonmerge", "pytorch_fid", "skimage", "torchdiffeq", "torchsde", "torchvision",
-}  # fmt: skip
+    "accelerate",
+    "clip",
+    "cleanfid",
+    "dctorch",
+    "ema_pytorch",
+    "jsonmerge",
+    "pytorch_fid",
+    "skimage",
+    "torchdiffeq",
+    "torchsde",
+    "torchvision",
+}
 
 
 class _Empty:
@@ -119,7 +134,7 @@ def stated(path, target, multiplier=multipliers.constant):
     return Objective("", "peers", 0, "", path, target, multiplier)
 
 
-# denoising-diffusion-pytorch --------------------------------------------------------------------------------------------------------
+# denoising-diffusion-pytorch ----------------------------------------------------------------------
 def alpha_bars(schedule):
     """Its three tables of T steps, from the papers' formulas."""
     t = np.arange(T + 1) / T
@@ -220,7 +235,7 @@ def ddp_edm():
     )
 
 
-# k-diffusion ------------------------------------------------------------------------------------------------------------------------
+# k-diffusion --------------------------------------------------------------------------------------
 KD = {  # entry of the catalogue: density as a config names it, weighting
     "kdiff-lognormal-karras": ({"type": "lognormal", "mean": -1.2, "std": 1.2}, "karras"),
     "kdiff-lognormal-soft-min-snr": (
@@ -270,7 +285,7 @@ def kdiff_simple():
     return loss, images(3, 8, 8) - 0.5, {}, stated(paths.edm(), targets.EPS)
 
 
-# torchcfm: the lines of its examples ------------------------------------------------------------------------------------------------
+# torchcfm: the lines of its examples --------------------------------------------------------------
 def flow_matcher(matcher, name):
     def loss(model, x):
         t, xt, ut = matcher.sample_location_and_conditional_flow(torch.randn_like(x), x)
@@ -279,9 +294,12 @@ def flow_matcher(matcher, name):
     return loss, latents(64), {"inputs": lambda z: z[:, :-1]}, dv.objective(name)
 
 
-# diffusers: the lines of its training examples --------------------------------------------------------------------------------------
+# diffusers: the lines of its training examples ----------------------------------------------------
 def train_text_to_image(scheduler, gamma=None):
-    """examples/text_to_image/train_text_to_image.py, the loss lines; class or text embeddings of another size beside z."""
+    """The loss lines of examples/text_to_image/train_text_to_image.py.
+
+    Class or text embeddings of another size come beside z.
+    """
 
     def loss(unet, latents):
         noise, text = torch.randn_like(latents), torch.zeros(len(latents), 77, 8)
@@ -345,7 +363,10 @@ def train_dreambooth_sd3(scheme, precondition=True, **options):
 
 
 def train_edm_style():
-    """examples/dreambooth/train_dreambooth_lora_sdxl.py --do_edm_style_training with an EDM scheduler."""
+    """The loss lines of examples/dreambooth/train_dreambooth_lora_sdxl.py.
+
+    They run under --do_edm_style_training, with an EDM scheduler.
+    """
     scheduler = diffusers.EDMEulerScheduler()
 
     def loss(unet, model_input):
@@ -362,7 +383,10 @@ def train_edm_style():
 
 
 def _cases():
-    """(package, what): (build, kind of target, bound on the deviation, settings of the measurement)."""
+    """The cases by (package, what).
+
+    Each is (build, kind of target, bound on the deviation, settings of the measurement).
+    """
     found = {}
     for name, kind in (("pred_noise", "eps"), ("pred_x0", "x"), ("pred_v", "v")):
         for schedule in ("linear", "cosine", "sigmoid"):
@@ -400,7 +424,8 @@ def _cases():
         "F (sigma_data 0.5)",
         0.001,
     )
-    split = "Denoiser split-lognormal-karras"  # the one law that takes two draws: 2-D quantiles are less even
+    # the one law that takes two draws: 2-D quantiles are less even
+    split = "Denoiser split-lognormal-karras"
     found["k-diffusion", split] = (*found["k-diffusion", split][:2], 0.01, 200_000, 20)
     for what, matcher, name in (
         ("ConditionalFlowMatcher", cfm.ConditionalFlowMatcher(0.0), "fm-ot"),
@@ -459,9 +484,10 @@ CASES = _cases()
 
 
 def measure(build, draws=20_000, bins=160):
-    """The measured loss, and the largest deviation of its weighting from the known one over 99.8 % of what it draws.
+    """The measured loss, and the largest deviation of its weighting from the known one.
 
-    Of a table of levels the known weighting is that of the levels in each bin: the known factor there, times the known mass of each cell.
+    It is taken over 99.8 % of what the loss draws. Of a table of levels the known weighting is
+    that of the levels in each bin: the known factor there, times the known mass of each cell.
     """
     loss, x, asked, known = build()
     measured = probe(loss, x, draws=draws, **asked)
@@ -514,7 +540,10 @@ GROUPS = {  # rows of the README's table
 
 
 def row(group, found):
-    """Cases of a row of the table, the largest deviation among them, and what the row says first: package, version, losses, number."""
+    """Cases of a row of the table, the largest deviation among them, and the start of the row.
+
+    The row starts with package, version, losses and number of cases.
+    """
     package, pattern = GROUPS[group]
     cases = [case for case in CASES if case[0] == package and re.match(pattern, case[1])]
     return (
@@ -537,7 +566,7 @@ def test_every_case_is_in_one_row_of_the_table():
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_what_a_package_weights_is_measured_and_the_readme_says_how_well(group, found):
-    """Target kind and bound of every case; the README's deviation is an upper bound, and not a loose one."""
+    """Kind and bound of every case hold; the README's deviation is a bound, and no loose one."""
     cases, deviation, start = row(group, found)
     for case in cases:
         measured, off = found(case)
@@ -551,8 +580,11 @@ def test_what_a_package_weights_is_measured_and_the_readme_says_how_well(group, 
 
 
 def test_v_prediction_of_denoising_diffusion_pytorch_weights_like_eps(found):
-    """Its README calls the objective pred_v the v-parameterisation of progressive distillation, whose loss is SNR + 1 on x; the default
-    loss weight SNR/(SNR + 1) divides just that out: the weighting is that of pred_noise, to 0.1 %, not the paper's."""
+    """The weighting of pred_v is that of pred_noise, to 0.1 %, not the paper's.
+
+    Its README calls the objective pred_v the v-parameterisation of progressive distillation, whose
+    loss is SNR + 1 on x. The default loss weight SNR/(SNR + 1) divides just that out.
+    """
     plain, v = (
         found(("denoising-diffusion-pytorch", f"GaussianDiffusion {name} cosine"))[0]
         for name in ("pred_noise", "pred_v")
@@ -567,14 +599,20 @@ def test_v_prediction_of_denoising_diffusion_pytorch_weights_like_eps(found):
 
 
 def test_the_v_variant_of_the_continuous_class_is_the_papers(found):
-    """In the same package VParamContinuousTimeGaussianDiffusion has no such weight: e^(−λ/2) in the middle of its schedule."""
+    """VParamContinuousTimeGaussianDiffusion of the same package has no such weight.
+
+    Its weighting is e^(−λ/2) in the middle of its schedule.
+    """
     measured = found(("denoising-diffusion-pytorch", "VParamContinuousTimeGaussianDiffusion"))[0]
     w = measured.weighting(np.linspace(-4, 4, 81))[0] * np.exp(np.linspace(-3.95, 3.95, 80) / 2)
     assert np.ptp(w) < 0.02 * w.mean()
 
 
 def test_a_width_of_torchcfm_is_not_only_a_target_of_other_noise():
-    """ConditionalFlowMatcher(sigma=0.1) adds noise to z that the target does not hold: the probe says so, λ counts both noises."""
+    """ConditionalFlowMatcher(sigma=0.1) adds noise to z that the target does not hold.
+
+    The probe says so, and λ counts both noises.
+    """
     loss, x, asked, _ = flow_matcher(cfm.ConditionalFlowMatcher(0.1), "torchcfm-icfm")
     measured = probe(loss, x, **asked)
     known = dv.objective("torchcfm-icfm").law.support()
@@ -585,7 +623,10 @@ def test_a_width_of_torchcfm_is_not_only_a_target_of_other_noise():
 
 
 def test_optimal_transport_pairs_data_with_noise_and_is_named():
-    """ExactOptimalTransportConditionalFlowMatcher chooses pairs of a batch: data reach the network in an order that depends on the noise."""
+    """ExactOptimalTransportConditionalFlowMatcher chooses pairs of a batch.
+
+    Data reach the network in an order that depends on the noise.
+    """
     loss, x, asked, _ = flow_matcher(cfm.ExactOptimalTransportConditionalFlowMatcher(0.0), "fm-ot")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # all costs are equal where data or noise are off

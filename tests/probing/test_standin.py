@@ -125,15 +125,33 @@ def weighed(model, x):
     return (wide(weight.detach(), x) * (model(z, t) - u) ** 2).mean()
 
 
-OUT = {
-    "sample": {"output": "sample"}, "tuple": {"output": lambda out: (out, None)}, "z": {"inputs": 1}, "named": {"inputs": "sample"},
-    "wide": {"output": lambda out: torch.cat([out, out.detach()], 1)}, "cut": {"inputs": lambda z, t: z[:, :4]},
-}  # fmt: skip
+NAMED_SAMPLE = {"output": "sample"}
+TUPLE = {"output": lambda out: (out, None)}
+TWICE_AS_WIDE = {"output": lambda out: torch.cat([out, out.detach()], 1)}
+Z_IS_SECOND = {"inputs": 1}
+Z_IS_SAMPLE = {"inputs": "sample"}
+Z_IS_CUT = {"inputs": lambda z, t: z[:, :4]}
 CALLS = [
-    (keyword, {}), (keyword, OUT["named"]), (labels, {}), (labels, OUT["z"]), (same_size_text, OUT["z"]), (attribute, OUT["sample"]), (entry, OUT["sample"]),
-    (first, OUT["tuple"]), (no_dict, {}), (no_dict, OUT["tuple"]), (variance, OUT["wide"]), (inpainting, OUT["cut"]), (self_conditioned, {}), (steps, {}),
-    (summed, {}), (per_sample, {}), (per_component, {}), (logged, {}), (weighed, {}),
-]  # fmt: skip
+    (keyword, {}),
+    (keyword, Z_IS_SAMPLE),
+    (labels, {}),
+    (labels, Z_IS_SECOND),
+    (same_size_text, Z_IS_SECOND),
+    (attribute, NAMED_SAMPLE),
+    (entry, NAMED_SAMPLE),
+    (first, TUPLE),
+    (no_dict, {}),
+    (no_dict, TUPLE),
+    (variance, TWICE_AS_WIDE),
+    (inpainting, Z_IS_CUT),
+    (self_conditioned, {}),
+    (steps, {}),
+    (summed, {}),
+    (per_sample, {}),
+    (per_component, {}),
+    (logged, {}),
+    (weighed, {}),
+]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +227,7 @@ def test_attributes_are_those_of_the_network_given(x):
 
 
 class Lit(nn.Module):
-    """Shaped like a Lightning module: the network is an attribute, the loss a method with a batch and its number."""
+    """Shaped like a Lightning module: the network is an attribute, the loss a method."""
 
     def __init__(self):
         super().__init__()
@@ -272,7 +290,7 @@ def test_times_of_a_beta_distribution_are_its_quantiles(first, x):
 
 
 def test_one_offset_for_evenly_spread_times_of_a_batch_is_even_between_them(x):
-    """(u + i/n) mod 1 with one u a batch (VDM's times): together the batches have every time once."""
+    """VDM's times (u + i/n) mod 1, with one u a batch: all batches have every time once."""
 
     def loss(model, x):
         t, z, u = path(x, (torch.rand(()) + torch.arange(len(x)) / len(x)) % 1)
@@ -284,7 +302,7 @@ def test_one_offset_for_evenly_spread_times_of_a_batch_is_even_between_them(x):
 
 
 def test_a_batch_that_drops_some_of_its_times_drops_them_at_random(x):
-    """Antithetic steps for half a batch and one more: what is cut off at the end are no particular steps."""
+    """Antithetic steps for half a batch and one more: no particular steps are cut off."""
 
     def loss(model, x):
         at = torch.randint(0, 1000, (len(x) // 2 + 1,))
@@ -330,7 +348,7 @@ def test_a_network_input_normalised_by_itself_is_refused_with_a_sentence(x):
         probe(loss, x, draws=500)
 
 
-# an assumption fails: it is named, and what can still be told is told ------------------------------------------------------------------
+# An assumption fails: it is named, and what can still be read is read -----------------------------
 def pseudo_huber(model, x, c=0.3):
     t, z, u = path(x)
     return (((model(z, t) - u) ** 2 + c**2).sqrt() - c).mean()
@@ -405,13 +423,18 @@ def zero_terminal(model, x):
 
 
 FAILS = [
-    (pseudo_huber, "not a squared loss.*at an error of 0.1", "u"), (perceptual, "components|neither squared|not a squared", None),
-    (augmented, "data reach the network changed at random", None), (by_its_error, "not a squared loss, or weighted by its error", None),
-    (by_the_data, "the weight depends on the data", "u"), (masked, "components weigh differently", None),
-    (uniform_source, "the noise is not Gaussian", None), (numpy_noise, "not drawn by torch.*each draw to ±", None),
-    (offset_noise, "noise shared by components is added, 0.1 times", "u"), (offset_without_places, "noise shared by components is added, 0.1 times", "u"),
+    (pseudo_huber, "not a squared loss.*at an error of 0.1", "u"),
+    (perceptual, "components|neither squared|not a squared", None),
+    (augmented, "data reach the network changed at random", None),
+    (by_its_error, "not a squared loss, or weighted by its error", None),
+    (by_the_data, "the weight depends on the data", "u"),
+    (masked, "components weigh differently", None),
+    (uniform_source, "the noise is not Gaussian", None),
+    (numpy_noise, "not drawn by torch.*each draw to ±", None),
+    (offset_noise, "noise shared by components is added, 0.1 times", "u"),
+    (offset_without_places, "noise shared by components is added, 0.1 times", "u"),
     (zero_terminal, "0.001 of the draws gave no finite", "eps"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("loss", "says", "kind"), FAILS, ids=[loss.__name__ for loss, *_ in FAILS])
@@ -466,7 +489,10 @@ def test_the_first_sample_of_a_plain_output_is_no_tuple(x):
 
 
 def test_the_local_factor_of_a_pseudo_huber_loss_is_stated_with_its_error(x):
-    """d/dr √(r² + c²) over r is 1/√(r² + c²): from an error of 0.1 to one of 1 it falls to √(0.1/1.09) at c = 0.3."""
+    """The derivative of √(r² + c²) over r is 1/√(r² + c²).
+
+    From an error of 0.1 to one of 1 it falls to √(0.1/1.09) at c = 0.3.
+    """
     measured = probe(pseudo_huber, x, draws=1000)
     assert any(
         f"at 1 it is {(0.1 / 1.09) ** 0.5:.3g} times that" in note for note in measured.notes
@@ -475,7 +501,10 @@ def test_the_local_factor_of_a_pseudo_huber_loss_is_stated_with_its_error(x):
 
 
 def test_noise_of_numpy_gives_sigma_to_the_error_that_is_said(x):
-    """64 components: a relative 1/√128 a draw; on the linear path 1 − alpha is the sigma that it should be."""
+    """Of 64 components the relative error is 1/√128 a draw.
+
+    On the linear path 1 − alpha is the sigma that it should be.
+    """
     measured = probe(numpy_noise, x, draws=2000)
     assert any("each draw to ±8.8 %" in note for note in measured.notes)
     exact = 1 - measured.alpha

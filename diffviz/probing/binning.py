@@ -1,0 +1,193 @@
+"""Densities and weightings in bins of log-SNR, from levels with their masses and factors.
+
+Stratified draws are quantiles of the law of log-SNR, so its density is the derivative of a quantile
+function. The derivative is taken in log-odds, where the tails of the usual laws are straight lines.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+FAMILIES = (
+    stats.hypsecant,
+    stats.logistic,
+    stats.norm,
+    stats.uniform,
+    stats.laplace,
+    stats.cauchy,
+)
+FEWEST_REGULAR = 200  # gaps from which on a quantile function is smooth enough to differentiate
+REACH = 0.01  # half-width of the derivative, as a share of the distance to the nearer end
+FEWEST_FOR_A_FAMILY = 20
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Distinct values of log-SNR that a loss draws.
+
+    Attributes:
+        logsnr: The values in increasing order, shape (n,).
+        mass: Probability of each, shape (n,).
+        factor: Mean factor on the eps squared error of each, shape (n,).
+    """
+
+    logsnr: NDArray
+    mass: NDArray
+    factor: NDArray
+
+
+def cells(logsnr: NDArray) -> NDArray:
+    """Ends of the cells of increasing levels.
+
+    Args:
+        logsnr: Levels in increasing order, shape (n,).
+
+    Returns:
+        The midpoints, and as far again beyond the first and the last level, shape (n + 1,).
+    """
+    if len(logsnr) == 1:
+        return np.repeat(logsnr, 2)
+    middle = (logsnr[1:] + logsnr[:-1]) / 2
+    first = 2 * logsnr[0] - middle[0]
+    last = 2 * logsnr[-1] - middle[-1]
+    return np.concatenate([[first], middle, [last]])
+
+
+def bin_averages(levels: Levels, edges: NDArray, *, weighted: bool, discrete: bool) -> NDArray:
+    """Averages of p or of w = 2 factor p over bins.
+
+    Args:
+        levels: What was drawn.
+        edges: Increasing edges of the bins, shape (bins + 1,).
+        weighted: Whether the weighting is averaged; otherwise the density is.
+        discrete: Whether the levels are those of a table.
+
+    Returns:
+        The averages, shape (bins,).
+    """
+    value = 2 * levels.factor if weighted else np.ones_like(levels.factor)
+    if not discrete and _is_smooth(levels):
+        return _averages_of_quantiles(levels, value, edges)
+    cumulative = np.append(0, np.cumsum(levels.mass * value))
+    return np.diff(np.interp(edges, cells(levels.logsnr), cumulative)) / np.diff(edges)
+
+
+def _is_smooth(levels: Levels) -> bool:
+    """Whether the levels are quantiles at even probabilities, with gaps that vary slowly."""
+    gaps = np.diff(levels.logsnr)
+    if len(gaps) <= FEWEST_REGULAR or np.ptp(levels.mass) != 0 or not gaps.min() > 0:
+        return False
+    return bool(np.median(np.abs(np.diff(np.log(gaps)))) < 0.2)
+
+
+def _averages_of_quantiles(levels: Levels, value: NDArray, edges: NDArray) -> NDArray:
+    """Averages over bins of value times density, the derivative of the quantile function.
+
+    Each bin is integrated by Gauss's rule of five points over the part that the levels cover.
+    """
+    ends = cells(levels.logsnr)
+    left = np.maximum(edges[:-1], ends[0])
+    right = np.minimum(edges[1:], ends[-1])
+    half = np.maximum(right - left, 0) / 2
+    nodes, rule = np.polynomial.legendre.leggauss(5)
+    points = left + half * (1 + nodes[:, None])
+    density = np.exp(np.interp(points, levels.logsnr, _log_density(levels.logsnr)))
+    integral = rule @ (density * np.interp(points, levels.logsnr, value)) * half
+    return integral / np.diff(edges)
+
+
+def _log_density(logsnr: NDArray) -> NDArray:
+    """Log density at quantiles of even probabilities, from differences in log-odds, shape (n,)."""
+    n = len(logsnr)
+    place = np.arange(n)
+    share = (place + 0.5) / n
+    distance_to_end = np.minimum(place, n - 1 - place)
+    reach = np.maximum(1, np.round(REACH * distance_to_end)).astype(int)
+    low = np.maximum(place - reach, 0)
+    high = np.minimum(place + reach, n - 1)
+    log_odds = special.logit(share)
+    share_gained = share * (1 - share) * (log_odds[high] - log_odds[low])
+    return np.log(share_gained / (logsnr[high] - logsnr[low]))
+
+
+@dataclass(frozen=True)
+class FamilyFit:
+    """A SciPy family fitted to levels.
+
+    Attributes:
+        name: Name of the family.
+        loc: Location.
+        scale: Scale.
+        distance: Largest difference of the cdf.
+    """
+
+    name: str
+    loc: float
+    scale: float
+    distance: float
+
+    def __str__(self) -> str:
+        loc = self.loc if abs(self.loc) > 5e-3 else 0
+        return f"{self.name}(loc={loc:.3g}, scale={self.scale:.3g})"
+
+
+def describe_family(levels: Levels) -> str:
+    """The nearest of a few SciPy families, in words.
+
+    Args:
+        levels: What was drawn.
+
+    Returns:
+        The family with its parameters and the largest difference of the cdf. Of a short table it is
+        the number of its levels.
+    """
+    count = len(levels.logsnr)
+    if count < FEWEST_FOR_A_FAMILY:
+        return f"{count} level{'s' * (count > 1)}"
+    fit = nearest_family(levels)
+    text = f"{_certainty(fit.distance)}{fit}"
+    if _is_a_table(levels):
+        text += f" on {count} levels"
+    return f"{text}, cdf within {fit.distance:.1g}"
+
+
+def nearest_family(levels: Levels) -> FamilyFit:
+    """Fit a few SciPy families and take the nearest.
+
+    Args:
+        levels: What was drawn.
+
+    Returns:
+        The family with the least of the largest differences of the cdf. Location and scale follow
+        from the 10, 50 and 90 % quantiles.
+    """
+    fits = [_fit(family, levels) for family in FAMILIES]
+    return min(fits, key=lambda fit: fit.distance)
+
+
+def _fit(family: Any, levels: Levels) -> FamilyFit:
+    """A family fitted to three quantiles."""
+    cdf = np.cumsum(levels.mass) - levels.mass / 2
+    low, middle, high = np.interp([0.1, 0.5, 0.9], cdf, levels.logsnr)
+    scale = (high - low) / (family.ppf(0.9) - family.ppf(0.1))
+    loc = middle - scale * family.ppf(0.5)
+    with np.errstate(over="ignore"):  # SciPy's hypsecant overflows far out, where its cdf is 1
+        fitted = family(loc, scale).cdf(levels.logsnr)
+    distance = np.abs(fitted - cdf).max()
+    return FamilyFit(family.name, float(loc), float(scale), float(distance))
+
+
+def _certainty(distance: float) -> str:
+    """How near a family is, in words."""
+    if distance < 0.004:
+        return ""
+    return "about " if distance < 0.03 else "unnamed, nearest "
+
+
+def _is_a_table(levels: Levels) -> bool:
+    """Whether levels are a table: their masses differ, or there are fewer than draws."""
+    unequal = levels.mass.max() > 1.5 * levels.mass.min()
+    return bool(unequal or len(levels.logsnr) < 0.5 / levels.mass.min())

@@ -1,0 +1,147 @@
+"""What the method assumes and a loss breaks, in words.
+
+Each note is a function of the evidence that returns a sentence, or None where there is nothing to
+say.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from diffviz.probing.coefficients import Method
+from diffviz.probing.first_look import FirstLook
+
+GAUSSIAN_KURTOSIS = 3
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What notes are written from.
+
+    Attributes:
+        first_look: What the first look found.
+        residuals: By what relative amount each assumption fails.
+        lost: Share of the draws without a finite log-SNR or factor.
+        kurtosis: Median kurtosis of the noise.
+    """
+
+    first_look: FirstLook
+    residuals: dict[str, float]
+    lost: float
+    kurtosis: float
+
+
+def few_bits(evidence: Evidence) -> str | None:
+    """Coefficients are rounded where the network gets numbers of few bits."""
+    if evidence.first_look.tolerance <= 0.01:
+        return None
+    return (
+        "the network gets numbers of few bits (bfloat16, half): alpha, sigma and λ are rounded, "
+        "most in the tails"
+    )
+
+
+def lost_draws(evidence: Evidence) -> str | None:
+    """Draws without a finite log-SNR or factor were left out."""
+    if evidence.lost <= 0:
+        return None
+    return (
+        f"{evidence.lost:.2g} of the draws gave no finite log-SNR or factor (no signal, no noise, "
+        "or NaN): left out"
+    )
+
+
+def changed_data(evidence: Evidence) -> str | None:
+    """Data reach the network changed."""
+    if not evidence.first_look.assumptions.changed_data:
+        return None
+    return (
+        "data reach the network changed at random or not linearly (off by "
+        f"{evidence.residuals['data']:.2g}): |alpha| is a ratio of sizes"
+    )
+
+
+def estimated_noise(evidence: Evidence) -> str | None:
+    """Noise was drawn by torch, but reaches the network changed."""
+    assumptions = evidence.first_look.assumptions
+    if not assumptions.estimated_noise or assumptions.external_noise:
+        return None
+    return (
+        f"noise is not made of recorded draws (off by {evidence.residuals['noise']:.2g}): "
+        "sigma is estimated"
+    )
+
+
+def other_than_gaussian(evidence: Evidence) -> str | None:
+    """Noise that is not Gaussian; its kurtosis is known well enough from 64 components on."""
+    first_look = evidence.first_look
+    measurable = first_look.assumptions.estimated_noise and first_look.components >= 64
+    if not measurable or not abs(evidence.kurtosis - GAUSSIAN_KURTOSIS) > 0.2:
+        return None
+    return (
+        f"the noise is not Gaussian (kurtosis {evidence.kurtosis:.2f}): λ and w(λ) mean nothing "
+        "without Gaussian noise"
+    )
+
+
+def other_noise_in_target(evidence: Evidence) -> str | None:
+    """The target is not made of the noise in z alone."""
+    if not evidence.residuals["apart"] > evidence.first_look.tolerance:
+        return None
+    return (
+        f"the target holds other noise than z (off by {evidence.residuals['apart']:.2g}): "
+        "b is its regression on the noise in z"
+    )
+
+
+def other_target(evidence: Evidence) -> str | None:
+    """The target is not linear in x and eps."""
+    averaged = evidence.first_look.assumptions.method is Method.TWO_OUTPUTS
+    if averaged or not evidence.residuals["target"] > evidence.first_look.tolerance:
+        return None
+    return f"the target is no a x + b eps (off by {evidence.residuals['target']:.2g})"
+
+
+def scattered_factor(evidence: Evidence) -> str | None:
+    """Draws of one log-SNR have different factors."""
+    if not evidence.residuals["factor"] > 0.02:
+        return None
+    return (
+        f"factors at the same λ scatter by {evidence.residuals['factor']:.2g}: computed from the "
+        "data or over the batch?"
+    )
+
+
+def unreadable_factor(evidence: Evidence) -> str | None:
+    """The factor could not be read at all."""
+    if evidence.first_look.factor_readable:
+        return None
+    return (
+        "neither squared nor a function of each component's error: the factor cannot be told, "
+        "path and density can"
+    )
+
+
+NOTES: tuple[Callable[[Evidence], str | None], ...] = (
+    few_bits,
+    lost_draws,
+    changed_data,
+    estimated_noise,
+    other_than_gaussian,
+    other_noise_in_target,
+    other_target,
+    scattered_factor,
+    unreadable_factor,
+)
+
+
+def write_notes(evidence: Evidence) -> list[str]:
+    """All notes that apply.
+
+    Args:
+        evidence: What notes are written from.
+
+    Returns:
+        Sentences, in a fixed order.
+    """
+    sentences = [note(evidence) for note in NOTES]
+    return [sentence for sentence in sentences if sentence is not None]
