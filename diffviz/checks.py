@@ -82,7 +82,7 @@ def finite(value: ArrayLike, name: str) -> NDArray[np.float64]:
 def increasing(value: ArrayLike, name: str) -> NDArray[np.float64]:
     """A grid of two or more finite numbers that strictly increase, shape (n,); else a ValueError."""
     grid = array(value, name)
-    if grid.ndim != 1 or len(grid) < 2 or (np.diff(grid) <= 0).any():
+    if grid.ndim != 1 or len(grid) < 2 or (grid[1:] <= grid[:-1]).any():
         raise ValueError(
             f"{name} must be 1-D and strictly increasing (shape {grid.shape}); np.unique sorts it"
         )

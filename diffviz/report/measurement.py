@@ -1,6 +1,7 @@
 """A measured loss beside the catalogue, in words and as a picture."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import torch
@@ -124,13 +125,13 @@ def probe(
     scale: float | None = None,
     draws: int = 20_000,
     batch: int | None = None,
-    mode: str = "stratified",
+    mode: Literal["stratified", "as-is"] = "stratified",
     generator: torch.Generator | None = None,
 ) -> Report:
     """Measure what a training loss optimises: path, target, density and weighting.
 
     The loss runs with a stand-in for its network. The result stands beside the nearest entries of
-    the catalogue; ``diffviz.probing.probe`` measures the same without the catalogue.
+    the catalogue; ``diffviz.probing.measure.probe`` measures the same without the catalogue.
 
     Args:
         loss: ``loss(model, x)``, which returns a tensor (one number, one for each sample, or one
