@@ -189,9 +189,9 @@ def _(w=FALLING, logsnr=GRID):
     return dv.augmentation_density(w, logsnr)
 
 
-@door("rebase", arrays="w logsnr", names="base")
-def _(w=FALLING, logsnr=GRID, base="x"):
-    return dv.rebase(w, logsnr, base)
+@door("rebase", arrays="w logsnr", names="base to")
+def _(w=FALLING, logsnr=GRID, base="eps", to="x"):
+    return dv.rebase(w, logsnr, base, to)
 
 
 # Measuring
@@ -254,7 +254,7 @@ def _(edges=EDGES, decay=DECAYS):
     return follower.mean
 
 
-@door("LossByLogSNR.update", arrays="logsnr loss")
+@door("LossByLogSNR.update", arrays="logsnr loss", infinite="logsnr")
 def _(logsnr=LEVELS, loss=LOSSES):
     follower = dv.LossByLogSNR(EDGES, 0.5)
     follower.update(logsnr, loss)
@@ -581,7 +581,7 @@ def public_callables():
         names |= {
             f"{kind.__name__}.{name}"
             for name in own - fields
-            if not name.startswith("_") and inspect.isroutine(getattr(kind, name))
+            if not name.startswith("_") and callable(getattr(kind, name))
         }
     return names
 

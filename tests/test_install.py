@@ -224,7 +224,7 @@ assert not dv.verdict(edm).monotone
 assert dv.compare(dv.objective("fm-ot"), dv.objective("v-cosine")).same
 assert len(dv.equivalent(dv.catalogue.values())) < len(dv.catalogue)
 assert 0 < dv.share_below(edm) < 1
-assert dv.rebase(edm.weighting(logsnr), logsnr, "x").shape == (101,)
+assert dv.loss_density(edm, logsnr).shape == (101,)
 assert len(edm.draw(8, np.random.default_rng(0))[0]) == 8
 custom = dv.from_weighting([[-8, 1.0], [0, 2.0], [8, 0.5]])
 ax = dv.plots.weighting_curves(logsnr, {"edm": edm, "custom": custom})
