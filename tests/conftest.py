@@ -1,7 +1,7 @@
 """What all tests share: fixed examples, seeds, and one process for each topic.
 
-The experiments, figures, explorers and notebooks of a subject use the same trainings. Their tests run
-in one process, where these are cached.
+The experiments, figures, explorers and notebooks of a subject use the same trainings. Their tests
+run in one process, where these are cached.
 """
 
 import re

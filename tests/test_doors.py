@@ -1,8 +1,8 @@
 """Every public function refuses bad input, and takes every form of good input alike.
 
 ``DOORS`` has a row for each public callable: a function whose defaults are a small valid call, and
-what its arguments are. A public name without a row fails. Whole numbers stand in all arrays, so that
-an integer array must give the same result.
+what its arguments are. A public name without a row fails. Arrays hold whole numbers wherever they
+can, so that an integer array must give the same result.
 """
 
 import dataclasses

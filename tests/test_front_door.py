@@ -1,4 +1,4 @@
-"""The public names: what ``dir(diffviz)`` shows, of which type, and what a wrong name is met with."""
+"""The public names: what ``dir(diffviz)`` shows, of which type, and how a wrong one is met."""
 
 import importlib
 import inspect

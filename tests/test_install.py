@@ -1,4 +1,4 @@
-"""The wheel, installed outside a clone: commands, explorers, and what is said where torch is missing."""
+"""The wheel, installed outside a clone: commands, explorers, and messages without torch."""
 
 import json
 import os
@@ -83,7 +83,7 @@ def installed(tmp_path_factory):
     folder.mkdir()
 
     def run(*arguments, base_only=False):
-        """What a Python with these arguments prints and returns; without extras if ``base_only``."""
+        """Run Python with these arguments; without the extras if ``base_only``."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         own["PYTHONUTF8"] = "1"
         if base_only:

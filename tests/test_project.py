@@ -21,7 +21,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "diffviz"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-CONDA = {"matplotlib-base": "matplotlib", "pytorch-cpu": "torch", "playwright-python": "playwright"}
+CONDA = {
+    "matplotlib-base": "matplotlib",
+    "pytorch-cpu": "torch",
+    "playwright-python": "playwright",
+}
 
 
 def requirement(text):
