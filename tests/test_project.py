@@ -38,7 +38,7 @@ def project():
 
 
 def asked():
-    """Everything that the package and its extras ask for, without the extras that an extra names."""
+    """Everything that package and extras ask for, without the extras that an extra names."""
     extras = project()["optional-dependencies"].values()
     every = [*project()["dependencies"], *(one for extra in extras for one in extra)]
     return [one for one in every if not one.startswith("diffviz")]
