@@ -143,22 +143,28 @@ def run_search(args: argparse.Namespace) -> None:
 def copy_notebooks(args: argparse.Namespace) -> None:
     """Copy the notebooks, with the pictures that they show, into a folder."""
     folder = Path(args.folder)
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file; name a folder for the notebooks")
     sources = sorted([*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("*.png")])
-    present = [source.name for source in sources if (folder / source.name).exists()]
-    if present and not args.force:
-        raise FileExistsError(
-            f"{folder} already holds {len(present)} of these files, such as {present[0]}; "
-            "name another folder, or overwrite them with --force"
-        )
+    refuse_to_overwrite(folder, sources, args.force)
     folder.mkdir(parents=True, exist_ok=True)
     for source in sources:
         shutil.copyfile(source, folder / source.name)
     print(f"{len(sources)} files are in {folder}; open them with")
     print(f"  jupyter lab {folder}")
-    if missing := [name for name in ("torch", "ipywidgets", "jupyterlab") if not installed(name)]:
+    missing = [name for name in ("torch", "ipywidgets", "jupyterlab") if not installed(name)]
+    if missing:
         print(f"They need {', '.join(missing)}: pip install 'diffviz[lab]'")
+
+
+def refuse_to_overwrite(folder: Path, sources: list[Path], force: bool) -> None:
+    """Raise an OSError where the folder is a file, or holds files of these names without force."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; name a folder for the notebooks")
+    present = [source.name for source in sources if (folder / source.name).exists()]
+    if present and not force:
+        raise FileExistsError(
+            f"{folder} already holds {len(present)} of these files, such as {present[0]}; "
+            "name another folder, or overwrite them with --force"
+        )
 
 
 def installed(package: str) -> bool:

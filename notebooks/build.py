@@ -1,9 +1,11 @@
-"""Run notebooks from a cold kernel and save them so that a reader without a kernel sees every figure.
+"""Run notebooks from a cold kernel and save them with every figure.
 
     python notebooks/build.py [NAME.ipynb ...]
 
-A saved notebook holds pictures and text, no widget state, no execution counts and no timings, and a hash of its code cells, which
-a test compares with the source: outputs that are out of step fail. Nothing changed, the same bytes.
+A reader without a kernel sees the pictures. A saved notebook holds pictures and text, but no widget
+state, no execution counts and no timings. It also holds a hash of its code cells. A test compares
+the hash with the source, and fails where the outputs are out of step. If nothing has changed, the
+saved bytes are the same.
 """
 
 import hashlib
@@ -12,59 +14,96 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbformat import NotebookNode
 
 from diffviz.lab import figures
 
 HERE = Path(__file__).parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
-KEEP = ("tags", "jupyter", "nbmake")
+KEPT_METADATA = ("tags", "jupyter", "nbmake")
 
 
-def fingerprint(notebook) -> str:
+def fingerprint(notebook: NotebookNode) -> str:
     """Hash of the code cells."""
     code = "\n\0".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     return hashlib.sha256(code.encode()).hexdigest()
 
 
-def normalised(notebook):
-    """The executed notebook without what changes from run to run or needs a kernel; refuses what a reader should not see."""
+def is_live_only(output: NotebookNode) -> bool:
+    """Whether an output is a widget without a picture, such as a progress bar."""
+    content = output.get("data", {})
+    return WIDGET in content and "image/png" not in content
+
+
+def refuse_failures(cell: NotebookNode) -> None:
+    """Stop where a cell failed or printed to stderr."""
+    for output in cell.outputs:
+        if output.output_type == "error" or output.get("name") == "stderr":
+            raise SystemExit(f"a cell printed to stderr or failed:\n{cell.source}\n{output}")
+
+
+def normalise_cell(cell: NotebookNode) -> None:
+    """Remove from a code cell what changes from run to run or needs a kernel."""
+    metadata = {key: value for key, value in cell.metadata.items() if key in KEPT_METADATA}
+    cell.metadata = NotebookNode(metadata)
+    cell.execution_count = None
+    cell.outputs = [output for output in cell.outputs if not is_live_only(output)]
+    for output in cell.outputs:
+        if "data" in output:
+            output.data.pop(WIDGET, None)
+            output.metadata = NotebookNode()
+        if "execution_count" in output:
+            output.execution_count = None
+
+
+def normalised(notebook: NotebookNode) -> NotebookNode:
+    """The executed notebook as it is saved.
+
+    Args:
+        notebook: The notebook, which is changed.
+
+    Returns:
+        The same notebook.
+
+    Raises:
+        SystemExit: A cell failed or printed to stderr.
+    """
     for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        cell.execution_count, kept = None, {k: v for k, v in cell.metadata.items() if k in KEEP}
-        cell.metadata = nbformat.NotebookNode(kept)
-        # a live widget without a picture of its own, such as a progress bar, has nothing to say later
-        cell.outputs = [
-            o for o in cell.outputs if WIDGET not in o.get("data", {}) or "image/png" in o.data
-        ]
-        for output in cell.outputs:
-            if output.output_type == "error" or output.get("name") == "stderr":
-                raise SystemExit(f"a cell printed to stderr or failed:\n{cell.source}\n{output}")
-            if "data" in output:
-                output.data.pop(WIDGET, None)
-                output.metadata = nbformat.NotebookNode()
-            if "execution_count" in output:
-                output.execution_count = None
-    keep = {k: notebook.metadata[k] for k in ("kernelspec",) if k in notebook.metadata}
-    notebook.metadata = nbformat.NotebookNode(
-        keep | {"diffviz": {"code": fingerprint(notebook)}, "language_info": {"name": "python"}}
-    )
+        if cell.cell_type == "code":
+            refuse_failures(cell)
+            normalise_cell(cell)
+    metadata = {
+        "diffviz": {"code": fingerprint(notebook)},
+        "language_info": {"name": "python"},
+    }
+    if "kernelspec" in notebook.metadata:
+        metadata["kernelspec"] = notebook.metadata["kernelspec"]
+    notebook.metadata = NotebookNode(metadata)
     return notebook
 
 
 def build(file: Path) -> None:
     """Execute one notebook and write it back."""
     notebook = nbformat.read(file, 4)
-    here = {"metadata": {"path": str(HERE)}}
-    NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources=here, coalesce_streams=True
-    ).execute()
+    client = NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(HERE)}},
+        coalesce_streams=True,
+    )
+    client.execute()
     text = nbformat.writes(normalised(notebook)) + "\n"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     print(f"{file.name}: {len(text) / 1e3:.0f} kB")
 
 
+def main(names: list[str]) -> None:
+    """Write the README's picture, then build the named notebooks, or all of them."""
+    figures.write(["weightings"], HERE, "png")
+    for file in [HERE / name for name in names] or sorted(HERE.glob("*.ipynb")):
+        build(file)
+
+
 if __name__ == "__main__":
-    figures.write(["weightings"], HERE, "png")  # the README's picture
-    for one in [HERE / name for name in sys.argv[1:]] or sorted(HERE.glob("*.ipynb")):
-        build(one)
+    main(sys.argv[1:])

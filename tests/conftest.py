@@ -1,4 +1,8 @@
-"""Tests of one topic run in one process, where its trainings and figures are cached."""
+"""What all tests share: fixed examples, seeds, and one process for each topic.
+
+The experiments, figures, explorers and notebooks of a subject use the same trainings. Their tests
+run in one process, where these are cached.
+"""
 
 import re
 
@@ -9,8 +13,8 @@ import torch
 from xdist.scheduler import LoadScopeScheduling
 
 TOPIC = re.compile(
-    r"tests/(?:notebooks|lab/figures|lab/explorers)/"
-    r"test_(elbo|perception|policy|prior|sampling|search|tracking|training)"
+    r"tests/(?:notebooks|lab/experiments|lab/figures|lab/explorers)/"
+    r"test_(elbo|perception|policy|prior|sampling|schedule|search|tracking|training|weighting)"
 )
 
 # The same examples everywhere and no time limit, so that neither luck nor load fails a test.
@@ -26,10 +30,14 @@ def seeded_globals():
 
 
 class ByTopic(LoadScopeScheduling):
+    """Give all tests of a topic to one worker, and any other test to whichever is free."""
+
     def _split_scope(self, nodeid):
+        """The name of the topic, or of the test where it belongs to none."""
         topic = TOPIC.match(nodeid)
         return topic[1] if topic else nodeid
 
 
 def pytest_xdist_make_scheduler(config, log):
+    """The scheduler that pytest-xdist uses."""
     return ByTopic(config, log)

@@ -1,8 +1,9 @@
-"""Every notebook in a real browser: JupyterLab runs its explorers, and each control answers with a picture within a second.
+"""Every notebook in a real browser: each control of an explorer answers within a second.
 
 All its other cells are run without a browser (nbmake, in ``make test``).
 
-The server listens on 127.0.0.1 with a random token and works on a copy, so nothing of the user's is read or saved.
+The server listens on 127.0.0.1 with a random token and works on a copy, so nothing of the user's is
+read or saved.
 """
 
 import json
@@ -81,7 +82,8 @@ SETTLE = """async () => {
   }
 }"""
 SHUT_DOWN = "() => jupyterapp.shell.currentWidget.sessionContext.shutdown()"
-# What the control's own output shows: the pictures, and the words and options of everything but the control itself.
+# What the control's own output shows: the pictures, and the words and options of everything but the
+# control itself.
 SHOWN = """async control => {
   const area = control.closest('.jp-OutputArea-output'), others = [...area.querySelectorAll('.widget-html, .widget-label, select')];
   const hash = async image => new Uint8Array(
@@ -222,7 +224,7 @@ def move(page, control) -> list[str]:
 
 
 def raised(page) -> list[str]:
-    """Errors since the last call: of callbacks, on the kernel's channel, and those that an explorer shows in its text."""
+    """Errors since the last call: of callbacks on the kernel's channel, and in an explorer's text."""
     texts = page.eval_on_selector_all(
         ".jp-OutputArea-output .jupyter-widgets", "all => all.map(one => one.innerText)"
     )

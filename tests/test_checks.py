@@ -96,7 +96,7 @@ def test_the_array_that_was_given_is_not_changed():
     assert given.tolist() == [1.0, 2.0]
 
 
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=8))
+@given(st.lists(st.floats(-1e300, 1e300), min_size=2, max_size=8))
 def test_a_grid_passes_exactly_if_it_increases(values):
     if all(a < b for a, b in pairwise(values)):
         assert checks.increasing(values, "grid").tolist() == values

@@ -1,8 +1,8 @@
 """Every public function refuses bad input, and takes every form of good input alike.
 
 ``DOORS`` has a row for each public callable: a function whose defaults are a small valid call, and
-what its arguments are. A public name without a row fails. Whole numbers stand in all arrays, so that
-an integer array must give the same result.
+what its arguments are. A public name without a row fails. Arrays hold whole numbers wherever they
+can, so that an integer array must give the same result.
 """
 
 import dataclasses
@@ -189,9 +189,9 @@ def _(w=FALLING, logsnr=GRID):
     return dv.augmentation_density(w, logsnr)
 
 
-@door("rebase", arrays="w logsnr", names="base")
-def _(w=FALLING, logsnr=GRID, base="x"):
-    return dv.rebase(w, logsnr, base)
+@door("rebase", arrays="w logsnr", names="base to")
+def _(w=FALLING, logsnr=GRID, base="eps", to="x"):
+    return dv.rebase(w, logsnr, base, to)
 
 
 # Measuring
@@ -254,7 +254,7 @@ def _(edges=EDGES, decay=DECAYS):
     return follower.mean
 
 
-@door("LossByLogSNR.update", arrays="logsnr loss")
+@door("LossByLogSNR.update", arrays="logsnr loss", infinite="logsnr")
 def _(logsnr=LEVELS, loss=LOSSES):
     follower = dv.LossByLogSNR(EDGES, 0.5)
     follower.update(logsnr, loss)
@@ -581,7 +581,7 @@ def public_callables():
         names |= {
             f"{kind.__name__}.{name}"
             for name in own - fields
-            if not name.startswith("_") and inspect.isroutine(getattr(kind, name))
+            if not name.startswith("_") and callable(getattr(kind, name))
         }
     return names
 

@@ -1,4 +1,4 @@
-"""The wheel, installed outside a clone: commands, explorers, and what is said where torch is missing."""
+"""The wheel, installed outside a clone: commands, explorers, and messages without torch."""
 
 import json
 import os
@@ -83,7 +83,7 @@ def installed(tmp_path_factory):
     folder.mkdir()
 
     def run(*arguments, base_only=False):
-        """What a Python with these arguments prints and returns; without extras if ``base_only``."""
+        """Run Python with these arguments; without the extras if ``base_only``."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         own["PYTHONUTF8"] = "1"
         if base_only:
@@ -224,7 +224,7 @@ assert not dv.verdict(edm).monotone
 assert dv.compare(dv.objective("fm-ot"), dv.objective("v-cosine")).same
 assert len(dv.equivalent(dv.catalogue.values())) < len(dv.catalogue)
 assert 0 < dv.share_below(edm) < 1
-assert dv.rebase(edm.weighting(logsnr), logsnr, "x").shape == (101,)
+assert dv.loss_density(edm, logsnr).shape == (101,)
 assert len(edm.draw(8, np.random.default_rng(0))[0]) == 8
 custom = dv.from_weighting([[-8, 1.0], [0, 2.0], [8, 0.5]])
 ax = dv.plots.weighting_curves(logsnr, {"edm": edm, "custom": custom})

@@ -21,7 +21,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "diffviz"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-CONDA = {"matplotlib-base": "matplotlib", "pytorch-cpu": "torch", "playwright-python": "playwright"}
+CONDA = {
+    "matplotlib-base": "matplotlib",
+    "pytorch-cpu": "torch",
+    "playwright-python": "playwright",
+}
 
 
 def requirement(text):
@@ -34,7 +38,7 @@ def project():
 
 
 def asked():
-    """Everything that the package and its extras ask for, without the extras that an extra names."""
+    """Everything that package and extras ask for, without the extras that an extra names."""
     extras = project()["optional-dependencies"].values()
     every = [*project()["dependencies"], *(one for extra in extras for one in extra)]
     return [one for one in every if not one.startswith("diffviz")]

@@ -436,6 +436,7 @@ def test_a_network_trains_under_an_implied_weighting_down_to_what_no_denoiser_ge
     assert run.loss[-200:].mean() == pytest.approx(floor, rel=0.025)
 
 
+@pytest.mark.slow
 def test_flow_matching_spends_a_quarter_of_its_loss_below_zero_on_image_spectra(picture):
     """Of the spectrum itself, and of 16 images drawn from it within five standard errors."""
     exact = dv.share_below(dv.objective("fm-ot"), mmse=picture.mmse)

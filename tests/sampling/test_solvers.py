@@ -118,6 +118,7 @@ def test_adams_bashforth_is_of_third_order_once_under_way(law, start, best):
     assert order_of("ab3", grid, start, best) == pytest.approx(3, abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_adaptive_reference_agrees_with_a_fine_grid(start, best):
     fine = dv.sample(mixture, np.linspace(LOW, HIGH, 2049), solver="rk4", start=start).z[-1]
     assert (fine - best).abs().max() < 5e-9
@@ -686,6 +687,7 @@ def test_ancestral_samples_of_few_steps_are_too_sharp():
     assert result(120, solver="ab3", std=2) == pytest.approx(0.312, abs=0.03)
 
 
+@pytest.mark.slow
 def test_explained_is_the_closed_form_of_a_gaussian_by_band():
     """With the ODE's own sample x = √(c/v) z and x_hat = alpha c/v z the unexplained share is (1 −
     alpha √(c/v))².

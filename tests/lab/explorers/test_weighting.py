@@ -133,6 +133,7 @@ def test_a_bad_table_is_named_in_the_widget_and_the_picture_stays(explorer, text
     assert "ValueError" not in explorer.text.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["a.svg", "a.pdf", "a.png"])
 def test_the_picture_can_be_saved(explorer, file, tmp_path):
     explorer.controls["file"].value = str(tmp_path / file)
