@@ -48,7 +48,7 @@ class ExactToy(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Moments:
     """Moments of a random e of length d at each level λ.
 
