@@ -22,6 +22,7 @@ from scipy.optimize import isotonic_regression
 
 from diffviz import checks
 from diffviz.learning.tracking import Bins, LossByLogSNR
+from diffviz.protocols import Law
 from diffviz.theory.objectives import Objective, from_weighting
 from diffviz.theory.targets import base_gain
 
@@ -169,7 +170,7 @@ class AdaptiveObjective:
         return sha256(text.encode()).hexdigest()[:16]
 
     @property
-    def law(self) -> Any:
+    def law(self) -> Law:
         """The law of λ as it is now, a frozen SciPy distribution on the tracker's range."""
         bins = self.tracker.bins
         flat = bins.width / bins.width.sum()

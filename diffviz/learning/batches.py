@@ -22,7 +22,7 @@ BLOCK = 32  # steps drawn at once: a quantile function costs by the call
 LIMIT = 80.0  # nats; beyond, coefficients in float32 underflow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingData:
     """Points to train on, with their mean and spread.
 
@@ -76,7 +76,7 @@ def training_data(data: ArrayLike | Tensor) -> TrainingData:
     return TrainingData(points, mean, std, (points - mean) / std)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
     """All that is random in ``BLOCK`` steps of k objectives on n points.
 
@@ -192,13 +192,19 @@ def checked_draws(objective: Trainable, total: int, rng: np.random.Generator) ->
     name = objective.name
     pair = objective.draw(total, rng)
     parts = [real_array(part, f"what {name} drew") for part in pair]
-    drawn = np.asarray(parts, dtype=float)
+    shapes = [part.shape for part in parts]
+    if shapes != [(total,), (total,)]:
+        listed = " and ".join(map(str, shapes))
+        raise ValueError(
+            f"{name} drew logsnr and factor of shape {listed}; needed: (2, {total}), "
+            f"a pair of arrays of shape ({total},)"
+        )
+    drawn = np.array(parts, dtype=float)
     low = [[-LIMIT], [0]]
     high = [[LIMIT], [np.finfo(float).max]]
-    if drawn.shape != (2, total) or not ((drawn >= low) & (drawn <= high)).all():
+    if not ((drawn >= low) & (drawn <= high)).all():
         raise ValueError(
-            f"{name} drew logsnr and factor of shape {drawn.shape}, "
-            f"from {drawn.min(-1)} to {drawn.max(-1)}; needed: (2, {total}), "
+            f"{name} drew logsnr and factor from {drawn.min(-1)} to {drawn.max(-1)}; needed: "
             f"logsnr within ±{LIMIT:g}, finite factors >= 0: truncate its density"
         )
     return drawn

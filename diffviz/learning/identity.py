@@ -79,7 +79,7 @@ class MissingObjective:
         )
 
 
-def find(saved: Record, given: Any = None) -> Any:
+def resolve(saved: Record, given: Any = None) -> Any:
     """The objective of a record.
 
     Args:

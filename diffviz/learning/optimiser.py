@@ -18,7 +18,7 @@ BETAS = 0.9, 0.99  # decays of both moments of Adam (Kingma and Ba 2015)
 EPSILON = 1e-15
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class State:
     """All that a step of training changes.
 

@@ -48,7 +48,7 @@ OUTPUTS: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Coefficients:
     """Coefficients of z' and of the raw output, all of the shape of the level.
 

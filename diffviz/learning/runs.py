@@ -2,7 +2,8 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,14 +15,14 @@ from torch import Tensor
 from diffviz import checks, markup
 from diffviz.learning import files
 from diffviz.learning.doors import floating_tensor
-from diffviz.learning.identity import Record, find, record
+from diffviz.learning.identity import Record, record, resolve
 from diffviz.learning.models import Network, check_network, describe, from_description, raw_output
 from diffviz.learning.outputs import OUTPUTS, output_coefficients
 
 KIND = "run"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """One trained denoiser.
 
@@ -83,7 +84,8 @@ class Run:
 
         Raises:
             TypeError: z or logsnr holds no real numbers.
-            ValueError: The shapes do not fit, z is not finite, or a λ is NaN.
+            ValueError: The shapes do not fit, z is not finite, a λ is NaN, or the output says
+                nothing of the data at a λ: "eps" at −∞ and "x" at +∞.
         """
         points = floating_tensor(z, "z")
         levels = _levels(logsnr, points)
@@ -93,7 +95,19 @@ class Run:
                 f"z must be {(n, *self.mean.shape)} and logsnr {(n,)} or (), "
                 f"got {tuple(points.shape)}, {tuple(levels.shape)}"
             )
+        self._check_levels(levels)
         return self.denoise_with(self.state[self.ema], points, levels)
+
+    def _check_levels(self, levels: Tensor) -> None:
+        """Refuse levels where the data do not follow from z and the output."""
+        coefficients = output_coefficients(levels + 2 * math.log(self.std), self.output)
+        silent = coefficients.determinant == 0
+        if silent.any():
+            raise ValueError(
+                f"a network with {self.output} output says nothing of the data at logsnr "
+                f"{levels[silent].flatten()[0].item():g}; stay within ±80 nats or train one with "
+                'output="v"'
+            )
 
     def denoise_with(self, weights: Tensor, z: Tensor, logsnr: Tensor) -> Tensor:
         """``denoise`` with other weights and without checks, for ``torch.func``.
@@ -177,30 +191,41 @@ class Run:
             ValueError: The file is damaged, no saved run or of a newer version, or the objective or
                 the network is another.
         """
-        try:
+        with _reading(path):
             header, tensors = files.read(path, KIND)
-            return _restored(header, tensors, objective, model)
-        except KeyError as error:
-            message = f"{os.fspath(path)} cannot be read as a saved run (it has no {error})"
-            raise ValueError(message) from error
-        except ValueError as error:
-            message = f"{os.fspath(path)} cannot be read as a saved run ({error})"
-            raise ValueError(message) from error
+            saved_objective = Record(**header["objective"])
+            description = header["model"]
+        network = from_description(description, model)
+        trained_under = resolve(saved_objective, objective)
+        with _reading(path):
+            return _restored(header, tensors, trained_under, network)
+
+
+@contextmanager
+def _reading(path: str | os.PathLike) -> Iterator[None]:
+    """Turn errors on what a file holds into a ValueError that names the file."""
+    try:
+        yield
+    except KeyError as error:
+        message = f"{os.fspath(path)} cannot be read as a saved run (it has no {error})"
+        raise ValueError(message) from error
+    except (TypeError, ValueError) as error:
+        message = f"{os.fspath(path)} cannot be read as a saved run ({error})"
+        raise ValueError(message) from error
 
 
 def _restored(
-    header: dict[str, Any], tensors: dict[str, Tensor], objective: Any, model: Network | None
+    header: dict[str, Any], tensors: dict[str, Tensor], objective: Any, network: Network
 ) -> Run:
     """The run of a file's header and tensors."""
     state = {length: tensors[_tensor_name(length)] for length in header["lengths"]}
-    network = from_description(header["model"], model)
     mean = tensors["mean"]
     parameters = sum(math.prod(size) for size, _ in network.weights(tuple(mean.shape)))
     sizes = {tuple(weights.shape) for weights in state.values()}
     if sizes != {(parameters,)}:
         raise ValueError(f"the network has {parameters} parameters, the file weights of {sizes}")
     return Run(
-        objective=find(Record(**header["objective"]), objective),
+        objective=objective,
         model=network,
         output=header["output"],
         mean=mean,

@@ -351,7 +351,7 @@ class LossByLogSNR:
 
     def _fits(self, state: Mapping[str, Tensor]) -> bool:
         """Whether a state is of these edges and decays."""
-        if not {"edges", "decay", "averages"} <= state.keys():
+        if not isinstance(state, Mapping) or not {"edges", "decay", "averages"} <= state.keys():
             return False
         edges, decay, averages = (state[name] for name in ("edges", "decay", "averages"))
         same_settings = np.array_equal(edges, self.edges) and np.array_equal(decay, self.decay)
@@ -367,8 +367,12 @@ class LossByLogSNR:
             The new tracker.
 
         Raises:
+            TypeError: ``other`` is no tracker.
             ValueError: The edges or decays are others.
         """
+        checks.require(
+            isinstance(other, LossByLogSNR), f"other must be a tracker, got {other!r}", TypeError
+        )
         merged = LossByLogSNR(self.edges, self.decay, self.buffer)
         return merged.load_state_dict(self.state_dict(), other.state_dict())
 

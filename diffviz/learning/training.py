@@ -55,7 +55,7 @@ class Diverged(FloatingPointError):
         self.runs = list(runs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """One step of k objectives on n points.
 
@@ -72,7 +72,7 @@ class Step:
     loss: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """Losses of k objectives on the n points of a step, with their gradients.
 

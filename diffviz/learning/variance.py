@@ -48,7 +48,7 @@ class ExactToy(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Moments:
     """Moments of a random e of length d at each level λ.
 
@@ -89,10 +89,11 @@ class Moments:
             Masses of the levels, which sum to one, shape (levels,).
 
         Raises:
-            ValueError: The share is outside [0, 1].
+            ValueError: The share is outside [0, 1], or the loss is 0 at every level.
         """
         share = checks.number(uniform, "uniform", 0, 1)
         mass = objective.weighting(self.logsnr) * np.sqrt(self.second)
+        checks.require(mass.any(), f"the loss of {objective.name} is 0 at every level")
         return (1 - share) * mass / mass.sum() + share / len(mass)
 
     def variance(
@@ -107,7 +108,7 @@ class Moments:
             stratified: Take n times the variance of the mean of n stratified draws instead.
 
         Returns:
-            The variance.
+            The variance; infinite if the density is 0 where the weighting is not.
 
         Raises:
             ValueError: The density has another shape, is negative or 0 everywhere.
@@ -115,17 +116,20 @@ class Moments:
         density = self._density(objective, p)
         mass = density / density.sum()
         half = objective.weighting(self.logsnr) / 2 * np.gradient(self.logsnr)
+        with np.errstate(divide="ignore"):
+            cost = np.divide(half**2, mass, out=np.zeros_like(half), where=half > 0)
+        if np.isinf(cost).any():
+            return np.inf
         first, second = self.means
-        at_each_level = (half**2 / mass) @ (first * second).sum(1)
+        at_each_level = cost @ (first * second).sum(1)
         overall = (half @ first) @ (half @ second)
         known = at_each_level if stratified else overall
-        return float((half**2 / mass) @ self.second - known)
+        return float(cost @ self.second - known)
 
     def _density(self, objective: Objective, p: ArrayLike | None) -> NDArray:
         """A density on the levels up to a constant, the objective's own by default."""
-        if p is None:
-            return objective.law.pdf(self.logsnr)
-        density = checks.array(p, "p")
+        own = objective.law.pdf(self.logsnr)
+        density = checks.array(own if p is None else p, "p")
         if density.shape != self.second.shape or (density < 0).any() or not density.any():
             raise ValueError(
                 f"p must be a density on {len(self.second)} levels, >= 0 and somewhere above 0; "
@@ -319,12 +323,16 @@ def draw_moments(
 
     Returns:
         Both moments. The second is infinite if its integral still grows at ±60 nats.
+
+    Raises:
+        ValueError: A moment of the squared error is not finite.
     """
     grid = window(objective, low=-60, high=60, points=24_001)
     inner = abs(grid) < 50
     factor = objective.factor(grid)
     half = objective.law.pdf(grid) * factor  # w/2
-    square = half * factor * second(grid)
+    square = half * factor * checks.array(second(grid), "second")
     whole: Any = simpson(square, x=grid)
     grows = whole > 1.001 * simpson(square[inner], x=grid[inner])
-    return float(simpson(half * mean(grid), x=grid)), np.inf if grows else float(whole)
+    average = simpson(half * checks.array(mean(grid), "mean"), x=grid)
+    return float(average), np.inf if grows else float(whole)

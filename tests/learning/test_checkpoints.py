@@ -254,6 +254,17 @@ def test_draws_that_are_no_real_numbers_are_refused(pair, says):
         train(Odd())
 
 
+def test_a_pair_of_different_lengths_is_refused():
+    class Odd:
+        name = "odd"
+
+        def draw(self, n, rng):
+            return np.zeros(n), np.ones(n + 1)
+
+    with pytest.raises(ValueError, match=r"odd drew .* of shape \(256,\) and \(257,\); needed"):
+        train(Odd())
+
+
 def test_what_is_no_objective_is_refused():
     for wrong in (3, None, Plain, [Plain], {}):
         with pytest.raises(TypeError, match="names of the catalogue or have name and draw"):

@@ -93,6 +93,25 @@ def test_what_cannot_be_denoised_is_refused(run, z, logsnr, error, says):
         run.denoise(z, logsnr)
 
 
+@pytest.mark.parametrize(
+    ("output", "end", "other"), [("eps", -np.inf, np.inf), ("x", np.inf, -np.inf)]
+)
+def test_a_level_of_which_the_output_says_nothing_is_refused(output, end, other):
+    run = trained(output=output)
+    for level in (end, torch.tensor([0.0, end, 1.0])):
+        with pytest.raises(ValueError, match=f"{output} output says nothing .* logsnr {end:g};"):
+            run.denoise(POINTS[:3], level)
+    assert torch.isfinite(run.denoise(POINTS[:3], other)).all()
+
+
+@pytest.mark.parametrize("output", ["v", "F"])
+def test_infinite_levels_have_a_meaning(output):
+    run = trained(output=output)
+    z = POINTS[:3].double()
+    torch.testing.assert_close(run.denoise(z, np.inf), z, rtol=1e-6, atol=1e-6)
+    assert torch.isfinite(run.denoise(z, -np.inf)).all()
+
+
 def test_a_run_of_unfit_parts_is_refused(run):
     for change, error, says in (
         ({"output": "u"}, ValueError, "unknown output 'u'"),

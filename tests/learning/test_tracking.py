@@ -545,6 +545,12 @@ def test_moments_of_a_draw_are_those_of_draws():
         assert abs((y**power).mean() - exact) < 4 * (y**power).std() / np.sqrt(len(y))
 
 
+def test_moments_that_are_not_finite_are_refused():
+    for mean, second, says in ((np.log, expit, "mean"), (expit, np.log, "second")):
+        with np.errstate(all="ignore"), pytest.raises(ValueError, match=f"{says} must be finite"):
+            draw_moments(FM, mean, second)
+
+
 def test_gaussian_tails_of_the_law_give_an_infinite_variance():
     for law in (dv.objective("edm").law, stats.norm(0, 2)):
         mean, second = moments(law)
@@ -700,11 +706,13 @@ def test_a_damaged_state_is_refused():
     tracker = filled(batches=2)
     state = tracker.state_dict()
     cut = {name: state[name] for name in ("edges", "decay")}
-    for damaged in (cut, state | {"averages": state["averages"][:, 1:]}, {}):
+    for damaged in (cut, state | {"averages": state["averages"][:, 1:]}, {}, 3):
         with pytest.raises(ValueError, match="other edges or decays"):
             tracker.load_state_dict(damaged)
     with pytest.raises(ValueError, match="needs a state"):
         tracker.load_state_dict()
+    with pytest.raises(TypeError, match="other must be a tracker, got 3"):
+        tracker.merge(3)
 
 
 def test_a_copied_tracker_goes_on_alone():

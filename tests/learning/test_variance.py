@@ -170,6 +170,29 @@ def test_moments_and_densities_that_do_not_fit_are_refused():
         variance.table([], GAUSSIAN)
 
 
+def test_levels_outside_the_support_cost_nothing():
+    inside = np.linspace(-4, 4, 81)
+    wide = np.linspace(-6, 6, 121)
+    narrow = dv.from_weighting(np.ones_like, stats.uniform(-4 - 1e-9, 8 + 2e-9))
+    for stratified in (False, True):
+        variances = [
+            Moments(at, np.tile(expit(at), (2, 1))[..., None], 3 * expit(at) ** 2).variance(
+                narrow, stratified=stratified
+            )
+            for at in (inside, wide)
+        ]
+        assert variances[0] == pytest.approx(variances[1], rel=1e-9)
+
+
+def test_a_density_that_leaves_out_weighted_levels_has_an_infinite_variance():
+    assert GAUSSIAN.variance(FM, WIDE > 0) == np.inf
+    far = dv.from_weighting(np.ones_like, stats.uniform(100, 1))
+    with pytest.raises(ValueError, match="p must be a density"):
+        GAUSSIAN.variance(far)
+    with pytest.raises(ValueError, match="loss of custom is 0 at every level"):
+        GAUSSIAN.best(far)
+
+
 def test_lists_and_integers_are_moments():
     whole = Moments([-1, 0, 1], np.ones((2, 3, 1), int).tolist(), [2, 2, 2])
     floats = Moments(np.linspace(-1, 1, 3), np.ones((2, 3, 1)), 2 * np.ones(3))
