@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffviz.probing.session import Chunk, Response, State
+from diffviz.probing.session import Chunk, State
 
 LOCAL_ERROR = 0.1  # error of a component at which h is taken where the gradient is not linear
 LARGEST_OUTPUT = 2.0**14  # the bisection looks for the target between minus and plus this
@@ -65,6 +65,11 @@ class Assumptions:
     estimated_noise: bool = False
     changed_data: bool = False
     stride: int = 1
+
+    @property
+    def components(self) -> slice:
+        """The components that are read."""
+        return slice(None, None, self.stride)
 
 
 @dataclass(frozen=True)
@@ -164,15 +169,14 @@ def read(chunk: Chunk, assumptions: Assumptions) -> Coefficients:
         The coefficients of its n draws.
     """
     states = observe(chunk, assumptions)
-    components = slice(None, None, assumptions.stride)
-    direction = assumptions.direction[components]
+    direction = assumptions.direction[assumptions.components]
     of_data = states.data - states.nothing
     of_noise = states.noise if assumptions.external_noise else states.noise - states.nothing
 
-    x = chunk.rows(chunk.x)[:, components]
+    x = chunk.rows(chunk.x)[:, assumptions.components]
     if assumptions.changed_data:
         x = of_data.z * (x.norm(dim=1) / of_data.z.norm(dim=1))[:, None]
-    noises, each_component = _noises(chunk, assumptions, components, of_noise.z)
+    noises, each_component = _noises(chunk, assumptions, of_noise.z)
 
     alpha, data_error = solve([x], of_data.z)
     a, target_error_of_data = solve([x], of_data.target)
@@ -234,16 +238,16 @@ def observe(chunk: Chunk, assumptions: Assumptions) -> Observations:
 
 def _by_the_sum_rule(chunk: Chunk, assumptions: Assumptions) -> Observations:
     """Three runs, or four where z is not 0 with nothing on."""
-    components = slice(None, None, assumptions.stride)
-    data = _only(components, chunk.run(State.DATA))
-    noise = _only(components, chunk.run(State.NOISE))
-    both = _only(components, chunk.run(State.BOTH, assumptions.direction))
+    components = assumptions.components
+    data = chunk.run(State.DATA).only(components)
+    noise = chunk.run(State.NOISE).only(components)
+    both = chunk.run(State.BOTH, assumptions.direction).only(components)
     if assumptions.external_noise:
         nothing = noise
     elif assumptions.constant_input:
-        nothing = _only(components, chunk.run(State.NOTHING))
+        nothing = chunk.run(State.NOTHING).only(components)
     else:
-        nothing = Response(0 * noise.z, 0 * noise.gradient, noise.scalars, noise.dtype)
+        nothing = replace(noise, z=0 * noise.z, gradient=0 * noise.gradient)
     slope = both.gradient - data.gradient - noise.gradient + nothing.gradient
     h = (slope * assumptions.direction[components]).mean(1, keepdim=True)
     return Observations(
@@ -253,16 +257,6 @@ def _by_the_sum_rule(chunk: Chunk, assumptions: Assumptions) -> Observations:
         z=both.z,
         slope=slope,
         scalars=both.scalars,
-    )
-
-
-def _only(components: slice, response: Response) -> Response:
-    """A response at some of its components."""
-    return Response(
-        response.z[:, components],
-        response.gradient[:, components],
-        response.scalars,
-        response.dtype,
     )
 
 
@@ -334,7 +328,7 @@ def _bisect(chunk: Chunk, state: State, z: Tensor) -> Tensor:
 
 
 def _noises(
-    chunk: Chunk, assumptions: Assumptions, components: slice, z_of_noise: Tensor
+    chunk: Chunk, assumptions: Assumptions, z_of_noise: Tensor
 ) -> tuple[list[Tensor], tuple[bool, ...]]:
     """The noises that z is made of, and for each whether every component has its own number.
 
@@ -344,7 +338,8 @@ def _noises(
     if assumptions.estimated_noise or not drawn:
         size = z_of_noise.square().mean(1, keepdim=True).sqrt()
         return [z_of_noise / size], (True,)
-    noises = [chunk.rows(_as_large_as(value, chunk.x))[:, components] for value in drawn]
+    full = [chunk.rows(_as_large_as(value, chunk.x)) for value in drawn]
+    noises = [value[:, assumptions.components] for value in full]
     each_component = tuple(value.numel() == chunk.x.numel() for value in drawn)
     return noises, each_component
 

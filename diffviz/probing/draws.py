@@ -40,7 +40,12 @@ BELOW_ONE = frozenset({"rand", "rand_like"})
 
 
 class Role(Enum):
-    """What a random draw is for."""
+    """What a random draw is for.
+
+    ``NOISE``: normal and as large as the data, or one number for several components; can be off.
+    ``TIME``: a number or a few for each sample, of a law whose quantiles are known.
+    ``OTHER``: anything else.
+    """
 
     NOISE = auto()
     TIME = auto()
@@ -49,7 +54,13 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class RandomCall:
-    """A call of one of torch's random functions."""
+    """A call of one of torch's random functions.
+
+    Attributes:
+        function: Name of the function.
+        args: Its positional arguments; the first one is filled if it works in place.
+        kwargs: Its keyword arguments.
+    """
 
     function: str
     args: tuple
@@ -96,7 +107,7 @@ def classify(call: RandomCall, drawn: Tensor, data: Tensor) -> Role:
 
 
 def _is_as_large_as_data(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
-    """Whether a draw is noise by its size: the data's, or several numbers for each sample."""
+    """Whether a draw is as large as the data, or can be broadcast to several numbers a sample."""
     if drawn.numel() == data.numel():
         return True
     if drawn.numel() <= len(data):
@@ -123,6 +134,8 @@ def _has_quantiles(call: RandomCall) -> bool:
         return len(call.args) > 1  # without bounds the full range of integers is meant
     if call.function == "multinomial":
         return _draws_with_replacement(call)
+    if call.function == "_sample_dirichlet":
+        return call.args[0].shape[-1] == 2  # torch draws a Beta variable so
     return call.function in QUANTILES
 
 
@@ -272,9 +285,8 @@ class Draws(TorchFunctionMode):
         self._remember_generator(call)
         drawn = self._draw(func, call)
         role = classify(call, drawn, self.batch.x)
-        stratify = self._grids is not None and self._time_axes < MAX_TIME_AXES
-        if role is Role.TIME and stratify:
-            drawn = self._stratified(call, drawn)
+        if role is Role.TIME and self._grids is not None:
+            drawn = self._stratified(call, drawn, self._grids)
         return Recorded(call.function, drawn, role)
 
     def _remember_generator(self, call: RandomCall) -> None:
@@ -292,10 +304,15 @@ class Draws(TorchFunctionMode):
             self._rng_state = torch.get_rng_state()
         return drawn
 
-    def _stratified(self, call: RandomCall, drawn: Tensor) -> Tensor:
-        """Quantiles of the call's law at even probabilities, in the shape and type of the draw."""
+    def _stratified(self, call: RandomCall, drawn: Tensor, grids: KroneckerGrids) -> Tensor:
+        """Quantiles of the call's law at even probabilities, in the shape and type of the draw.
+
+        Once all time axes are used up, it is the draw itself.
+        """
+        if self._time_axes >= MAX_TIME_AXES:
+            return drawn
         rows = _rows(drawn, self.batch.x)
-        columns = [self._probabilities(rows) for _ in range(drawn.numel() // rows)]
+        columns = [self._probabilities(rows, grids) for _ in range(drawn.numel() // rows)]
         u = np.stack(columns, -1).reshape(drawn.shape)
         quantile = QUANTILES[call.function]
         value = quantile(torch.from_numpy(u).to(drawn.device), *call.args, **call.kwargs)
@@ -303,11 +320,9 @@ class Draws(TorchFunctionMode):
             value = value.clamp(max=1 - torch.finfo(drawn.dtype).eps / 2)
         return value.to(drawn.dtype)
 
-    def _probabilities(self, rows: int) -> NDArray:
+    def _probabilities(self, rows: int, grids: KroneckerGrids) -> NDArray:
         """This batch's share of the grid of the next time axis, shape (rows,)."""
-        assert self._grids is not None
-        total = rows * self.batch.total
-        grid = self._grids.grid(self._time_axes, total)
+        grid = grids.grid(self._time_axes, rows * self.batch.total)
         self._time_axes += 1
         u = grid[self.batch.places(rows)]
         n = len(self.batch.x)

@@ -85,6 +85,7 @@ def look(chunk: Chunk) -> FirstLook:
     again = chunk.run(State.NOISE, direction)
     _check_replay(noise, again)
     tolerance = _tolerance(again.dtype)
+    components = noise.z.shape[1]
     external_noise = torch.equal(nothing.z, noise.z)
     assumptions = Assumptions(
         direction,
@@ -92,7 +93,7 @@ def look(chunk: Chunk) -> FirstLook:
         estimated_noise=external_noise,
         constant_input=bool(nothing.z.any()),
     )
-    notes = _notes_on_noise(external_noise, noise.z.shape[1]) + _notes_on_calls(chunk)
+    notes = _notes_on_noise(external_noise, components) + _notes_on_calls(chunk)
 
     first = read(chunk, assumptions)
     assumptions = replace(
@@ -106,9 +107,9 @@ def look(chunk: Chunk) -> FirstLook:
         form = _form_of(chunk, assumptions, other, tolerance)
     assumptions = replace(assumptions, method=form.method)
     return FirstLook(
-        assumptions=replace(assumptions, stride=_stride(assumptions, noise.z.shape[1])),
+        assumptions=replace(assumptions, stride=_stride(assumptions, components)),
         tolerance=tolerance,
-        components=noise.z.shape[1],
+        components=components,
         one_level=_has_one_level(first),
         factor_readable=form.factor_readable,
         notes=notes + form.notes,

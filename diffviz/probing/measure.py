@@ -170,7 +170,7 @@ def _plan(first_look: FirstLook, x: Tensor, draws: int, batch: int | None) -> Pl
 
 def _even_size(draws: int, size: int) -> int:
     """A batch that divides the number of draws, if there is one of at least a third of the size."""
-    divisor = max((k for k in range(1, size + 1) if draws % k == 0), default=1)
+    divisor = max(k for k in range(1, size + 1) if draws % k == 0)
     return divisor if 3 * divisor > size else size
 
 

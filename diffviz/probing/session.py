@@ -7,7 +7,7 @@ again and again, and gives the noised data z and the gradient with respect to th
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -50,6 +50,17 @@ class Response:
     gradient: Tensor
     scalars: list[Tensor]
     dtype: torch.dtype
+
+    def only(self, components: slice) -> "Response":
+        """The response at some components.
+
+        Args:
+            components: Which ones.
+
+        Returns:
+            The same with z and gradient of these alone.
+        """
+        return replace(self, z=self.z[:, components], gradient=self.gradient[:, components])
 
 
 class Session:

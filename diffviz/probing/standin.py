@@ -22,7 +22,12 @@ Selector = int | str | Callable[..., Tensor]
 class Output(dict):
     """An output under its name: ``out.sample``, ``out["sample"]`` and ``out[0]`` are the same."""
 
-    __getattr__ = dict.__getitem__
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return self[name]
+        raise AttributeError(
+            f"the loss reads {name!r} of the network's output: name it by output={name!r}"
+        )
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,10 @@ ROLES = {
     "categories by position": (lambda: torch.multinomial(torch.ones(5), N, True), Role.TIME),
     "categories that are used up": (lambda: torch.multinomial(torch.ones(N), N), Role.OTHER),
     "shares": (lambda: torch.distributions.Beta(2.0, 1.0).sample((N,)), Role.TIME),
+    "shares of three": (
+        lambda: torch.distributions.Dirichlet(torch.ones(3)).sample((N,)),
+        Role.OTHER,
+    ),
     "a gamma variable": (lambda: torch.distributions.Gamma(2.0, 1.0).sample((N,)), Role.OTHER),
 }
 

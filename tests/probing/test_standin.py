@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from diffviz.probing.measure import probe
+from diffviz.probing.standin import Output
 
 
 def wide(t, x):
@@ -162,6 +163,12 @@ CALLS = [
 def test_the_same_loss_is_found_however_the_network_is_called(loss, how, x):
     measured = probe(loss, x, draws=4000, **how)
     assert measured.kind == "u" and off(measured) < 0.01 and not measured.notes
+
+
+def test_an_output_that_goes_by_another_name_is_refused_with_the_way_out(x):
+    with pytest.raises(AttributeError, match="reads 'sample' of the network's output: name it by"):
+        probe(attribute, x, output="prediction")
+    assert not hasattr(Output({"sample": x, 0: x}), "prediction")
 
 
 @pytest.mark.slow

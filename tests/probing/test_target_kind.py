@@ -37,7 +37,7 @@ def test_a_scale_that_is_not_given_is_said_with_the_way_out(frame):
 
 @pytest.mark.parametrize("shift", [-0.5, 0.25])
 def test_data_that_are_shifted_are_scaled_too(shift):
-    """x -> 2x - 1 shifts by half of its scale; with any other shift the size on the frame tells."""
+    """2x - 1 shifts x by half of its scale; with any other shift the size on the frame tells."""
     alpha, sigma = PATHS[LINEAR]
     fit = fit_frame(2 * alpha, sigma, shift=shift, scale=None, tolerance=TOLERANCE)
     assert (fit.frame, fit.scale) == (LINEAR, pytest.approx(2))
