@@ -27,11 +27,14 @@ def samples(values: ArrayLike, name: str = "values") -> NDArray:
 
     Raises:
         TypeError: The values have no full scale that is known, or are masked.
-        ValueError: A value is NaN or infinite.
+        ValueError: A value is NaN or infinite, or rows differ in length.
     """
     if np.ma.isMaskedArray(values):
         return finite(values, name)  # refuses it
-    numbers = np.asarray(values)
+    try:
+        numbers = np.asarray(values)
+    except ValueError as error:  # rows of different length
+        raise ValueError(f"{name} must be an array of numbers: {error}") from error
     if numbers.dtype.kind in "iu" and numbers.dtype.itemsize <= 2:
         limits = np.iinfo(numbers.dtype)
         return (numbers - float(limits.min)) * (2 / (float(limits.max) - float(limits.min))) - 1
@@ -54,7 +57,8 @@ def image(path: str | File) -> NDArray:
         Grey values, black −1 and white 1, shape (n, n); floats stay as they are.
 
     Raises:
-        TypeError: The pixels are integers of 32 bits, whose white is not known.
+        TypeError: ``path`` is no path, or the pixels are integers of 32 bits, whose white is not
+            known.
         ValueError: The file is no image, has fewer than 8 pixels a side, or an alpha channel that
             hides something.
     """
@@ -78,6 +82,8 @@ def image(path: str | File) -> NDArray:
 
 def _open_picture(path: str | File) -> Image.Image:
     """An image file, read as a whole; a ValueError if that fails."""
+    if not isinstance(path, str | File):
+        raise TypeError(f"an image must be a path, got {path!r}")
     try:
         with Image.open(path) as picture:
             picture.load()

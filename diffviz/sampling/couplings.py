@@ -186,7 +186,7 @@ def straightness(t: ArrayLike | Tensor, z: Tensor) -> float:
         TypeError: A value is no real number.
         ValueError: The times do not fit or turn round, or a value is not finite.
     """
-    dt = torch.as_tensor(np.diff(finite(t, "times")))
+    dt = torch.from_numpy(np.diff(np.atleast_1d(finite(t, "times")), axis=0))
     dz = step_vectors(z)
     if dt.shape != dz.shape[:1] or (dt * dt.sum() <= 0).any():
         raise ValueError(

@@ -69,6 +69,9 @@ def _ends(law: Law, low: Any, high: Any) -> tuple[float, float]:
 
 def _end(value: Any, name: str) -> float:
     """One number, which may be infinite."""
+    require(
+        not isinstance(value, bool | np.bool_), f"{name} must be a number, got {value!r}", TypeError
+    )
     single = array(value, name, infinite=True)
     require(single.size == 1, f"{name} must be one number, got shape {single.shape}")
     return float(single.reshape(()))

@@ -171,8 +171,9 @@ def prediction_weights(
         ValueError: The solver is "adaptive", which has no fixed steps.
     """
     levels = increasing(grid, "the grid, noise to data,")
+    adapts = isinstance(solver, str) and solver == "adaptive"
     require(
-        solver != "adaptive",
+        not adapts,
         "the calls of the adaptive solver depend on the data; take one with fixed steps",
     )
     size = CALLS_A_STEP * len(levels)

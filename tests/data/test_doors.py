@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffviz.data import Checkerboard, Circle, Mixture, dataset, load, mixture, samples, toy
+from diffviz.data import Checkerboard, Circle, Mixture, dataset, image, load, mixture, samples, toy
 from diffviz.data.densities import angle_moments, posterior_in_pieces
 from diffviz.data.toys import TOYS, Toy
 
@@ -139,6 +139,8 @@ def test_complex_tensors_are_refused():
         (lambda: toy("gmm1").entropy([0.0, 1.0]), ValueError, r"logsnr \(n,\) or \(\)"),
         (lambda: toy(None), TypeError, "named by text, got None"),
         (lambda: toy(["ring8"]), TypeError, "named by text"),
+        (lambda: image(3), TypeError, "an image must be a path, got 3"),
+        (lambda: samples([[1.0], [1.0, 2.0]]), ValueError, "values must be an array of numbers"),
         (lambda: load(3), TypeError, "named by text, got 3"),
         (lambda: mixture(PLAIN, 1.0, name=3), TypeError, "name must be text, got 3"),
         (lambda: dataset(PLAIN, "wide"), ValueError, "bandwidth must be"),

@@ -255,6 +255,11 @@ def test_integers_lists_and_read_only_arrays_are_welcome():
         (lambda: couplings.crossings(SOURCE, 1j * SOURCE), TypeError, "x must hold real numbers"),
         (lambda: couplings.path_ratio([["a", "b"]]), TypeError, "must hold real numbers"),
         (lambda: couplings.straightness([[1, 0]], SOURCE[None]), ValueError, "at least one step"),
+        (
+            lambda: couplings.straightness(3.0, np.stack([SOURCE, SOURCE])),
+            ValueError,
+            "one for each of the 2 places",
+        ),
     ],
 )
 def test_a_wrong_kind_of_thing_is_refused(make, error, says):

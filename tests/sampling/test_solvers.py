@@ -849,6 +849,8 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
         (lambda: dv.grid(stats.norm(), 3, math.nan, 1), ValueError, "low must not be NaN"),
         (lambda: dv.grid(stats.norm(), 3, [0, 1], 2), ValueError, "low must be one number"),
         (lambda: dv.grid(stats.norm(), 3, 0, "much"), TypeError, "high must hold real numbers"),
+        (lambda: dv.grid(LINEAR.schedule, 3, True), TypeError, "low must be a number, got True"),
+        (lambda: prediction_weights([0, 1], 1j * np.ones(2)), TypeError, "a name or a function"),
         (lambda: dv.grid(LINEAR, 3), TypeError, "as path.schedule"),
         (lambda: dv.grid(stats.uniform(), 3, 1, 0), ValueError, "low < high"),
         (lambda: dv.grid(stats.uniform(), 3, 5, 6), ValueError, "no mass .* support is 0 to 1"),
