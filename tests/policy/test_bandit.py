@@ -1,4 +1,4 @@
-"""The toy environment and the learning loop: rewards and goals kept over seeds, the gain law in DPO, interruption."""
+"""The environment and the learning loop: rewards and goals over seeds, the gain law, interruption."""
 
 import pickle
 

@@ -80,7 +80,7 @@ def test_fpo_averages_draws_before_the_exponential_and_clips():
 
 
 def test_averaging_after_the_exponential_would_count_noise_as_ratio():
-    """Jensen: with equal policies up to noise of the draws, the ratio's mean stays near 1 only if draws are averaged first."""
+    """Jensen: the mean of the ratio stays near its true value only if draws are averaged first."""
     found = surrogate(dv.objective("iddpm-cosine"), gaussian(0 * MEAN), gaussian(2 * MEAN), m=32)
     exact = torch.exp(
         elbo_mixture.gain(dv.objective("iddpm-cosine")) * (2 * X @ MEAN - 2 * MEAN.square().sum())
