@@ -1,4 +1,4 @@
-"""The environment and the learning loop: rewards and goals over seeds, the gain law, interruption."""
+"""The environment and the learning loop: rewards, goals kept, the gain law, interruption."""
 
 import pickle
 
