@@ -19,6 +19,7 @@ from torch import Tensor
 
 import diffviz as dv
 from diffviz.data.files import load
+from diffviz.learning.runs import Run
 from diffviz.sampling import grids
 
 SAMPLES = 1000
@@ -74,7 +75,7 @@ def save_picture(samples: Tensor, file: str) -> None:
     Image.fromarray(pixels).resize((600, 240), Image.Resampling.NEAREST).save(file)
 
 
-def train(images: Tensor, steps: int) -> dv.models.Run:
+def train(images: Tensor, steps: int) -> Run:
     """A run on digits; prints what it cost."""
     wall, cpu = time.perf_counter(), time.process_time()
     (run,) = dv.fit("fm-ot", images, steps=steps, batch=128, rate=3e-3, progress=False)
@@ -83,7 +84,7 @@ def train(images: Tensor, steps: int) -> dv.models.Run:
     return run
 
 
-def sample(run: dv.models.Run) -> Tensor:
+def sample(run: Run) -> Tensor:
     """Samples of a run, shape (n, 8, 8); prints what they cost."""
     start = time.perf_counter()
     grid = grids.grid(dv.objective("fm-ot").law, SAMPLING_STEPS, low=-8, high=8)
