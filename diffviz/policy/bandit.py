@@ -98,6 +98,11 @@ class Learner:
         settings: How long and how fast.
         seed: Seed of actions, draws and preferences.
 
+    Raises:
+        TypeError: The environment has no step, the model cannot denoise or learn, or the seed is no
+            whole number.
+        ValueError: The seed is below 0.
+
     Attributes:
         history: How it did so far.
         first: A copy of the policy as it was at the start.
@@ -107,6 +112,7 @@ class Learner:
         self, method: Method, env: Environment, model: nn.Module, settings: Settings, seed: int
     ) -> None:
         """Copy the first policy and start Adam; see the class."""
+        _check_parts(env, model)
         self.method = method
         self.env = env
         self.model: Any = model
@@ -220,7 +226,6 @@ def learn(
     seed = checks.seed(seed)
     env = FourGoals() if env is None else env
     model = Flow(seed) if model is None else model
-    _check_parts(env, model)
     learner = Learner(chosen, env, model, settings, seed)
     try:
         for _ in range(settings.iterations):

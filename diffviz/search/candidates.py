@@ -9,14 +9,14 @@ What is varied is w(λ) alone, on one range of λ. The setting ``law`` says how 
 A result that holds under one of them only is about gradient noise, not about weightings.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from diffviz import checks
 from diffviz.search import families, goals
 from diffviz.search.datasets import split
 from diffviz.search.goals import HIGH, LOW
@@ -36,13 +36,22 @@ class Candidate:
     Args:
         name: A name that no other candidate has.
         w: The weighting, a function of λ that pickles.
+
+    Raises:
+        TypeError: The name is no text, or w is no function.
     """
 
     name: str
     w: Curve
 
+    def __post_init__(self) -> None:
+        checks.require(
+            isinstance(self.name, str), f"name must be text, got {self.name!r}", TypeError
+        )
+        checks.require(callable(self.w), f"w must be a function of λ, got {self.w!r}", TypeError)
 
-def member(settings: Settings, values: Sequence[float] | NDArray, prefix: str = "") -> Candidate:
+
+def member(settings: Settings, values: ArrayLike, prefix: str = "") -> Candidate:
     """A member of the family that is searched.
 
     Args:
@@ -52,8 +61,16 @@ def member(settings: Settings, values: Sequence[float] | NDArray, prefix: str = 
 
     Returns:
         The candidate, named by its values.
+
+    Raises:
+        TypeError: Values are masked, complex, text or objects.
+        ValueError: A value is not finite, or there are too few or too many.
     """
     family = families.FAMILIES[settings.family]
+    values = checks.array(values, "values", ndim=1)
+    if len(values) != len(family.box):
+        names = ", ".join(name for name, *_ in family.box)
+        raise ValueError(f"{settings.family!r} needs values of {names}, got {len(values)}")
     named = zip(family.box, values, strict=True)
     name = " ".join(f"{parameter}={value:.4g}" for (parameter, *_), value in named)
     return Candidate(prefix + name, family.build(settings.data, *values))

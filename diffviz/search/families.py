@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz import checks
 from diffviz.protocols import Weighting
 from diffviz.recipes.entries import objective
-from diffviz.search.datasets import IMAGES
 from diffviz.search.surface import Parameter
 from diffviz.search.vision import EyeWeighting
 from diffviz.theory import families
@@ -97,5 +95,5 @@ def published(data: str, name: str) -> Curve:
         ValueError: The name is unknown, or the data are no images.
     """
     if name == RATE_DISTORTION:
-        return EyeWeighting(checks.one_of(data, "images", IMAGES))
+        return EyeWeighting(data)
     return ObjectiveWeighting(objective(name))

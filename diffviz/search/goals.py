@@ -13,7 +13,7 @@ import numpy as np
 from diffviz import checks
 from diffviz.protocols import Denoiser
 from diffviz.recipes.entries import objective
-from diffviz.search.datasets import Split, images
+from diffviz.search.datasets import IMAGES, Split, images
 from diffviz.search.vision import eye, visible_error
 
 __all__ = [
@@ -48,12 +48,14 @@ def likelihood(denoiser: Denoiser, data: Split, seed: int) -> float:
         The mean over points, in nats.
 
     Raises:
+        TypeError: The denoiser has no denoise(z, logsnr), or the data are no ``Split``.
         ValueError: The denoiser returns NaN, inf or another shape.
     """
     import torch
 
     from diffviz.sampling.likelihood import elbo
 
+    _check_arguments(denoiser, data)
     generator = torch.Generator().manual_seed(checks.seed(seed))
     bound = elbo(denoiser, data.held, low=LOW, high=HIGH, levels=LEVELS, generator=generator)
     return bound.nats.mean().item()
@@ -73,16 +75,20 @@ def sample_quality(denoiser: Denoiser, data: Split, seed: int) -> float:
         ln(energy distance / floor).
 
     Raises:
+        TypeError: The denoiser has no denoise(z, logsnr), or the data are no ``Split``.
         FloatingPointError: The denoiser returns NaN or inf.
     """
     import torch
 
     from diffviz.sampling import grids, integrate
 
+    _check_arguments(denoiser, data)
     generator = torch.Generator().manual_seed(checks.seed(seed))
     grid = grids.grid(objective("fm-ot").law, SAMPLING_STEPS, LOW, HIGH)
     start = torch.randn(data.held.shape, generator=generator)
-    samples = _as_points(integrate.sample(denoiser.denoise, grid, start=start).samples)
+    # the function, not the run: all candidates are sampled on one grid, wherever each was trained
+    trajectory = integrate.sample(denoiser.denoise, grid, start=start)
+    samples = _as_points(trajectory.samples)
     held, train = _as_points(data.held), _as_points(data.train)
     floors = []
     for _ in range(FLOOR_DRAWS):
@@ -107,10 +113,13 @@ def distortion(denoiser: Denoiser, data: Split, seed: int, levels: int = LEVELS)
         ln(visible distortion / that of the Gaussian denoiser).
 
     Raises:
+        TypeError: The denoiser has no denoise(z, logsnr), or the data are no ``Split``.
         ValueError: The denoiser returns NaN or inf, or the data are no images.
     """
     import torch
 
+    _check_arguments(denoiser, data)
+    checks.one_of(data.name, "images", IMAGES)
     levels = checks.count(levels, "levels")
     generator = torch.Generator().manual_seed(checks.seed(seed))
     width = (HIGH - LOW) / levels
@@ -151,6 +160,14 @@ def energy_distance(x: Any, y: Any) -> float:
         )
     squared = 2 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)
     return max(squared, 0.0) ** 0.5
+
+
+def _check_arguments(denoiser: Denoiser, data: Split) -> None:
+    """Refuse what is no denoiser, and data that are no split."""
+    if not isinstance(denoiser, Denoiser):
+        raise TypeError(f"denoiser must have denoise(z, logsnr) -> x_hat, got {denoiser!r}")
+    if not isinstance(data, Split):
+        raise TypeError(f"data must be what datasets.split returns, got {type(data).__name__}")
 
 
 def _mean_distance(x: Any, y: Any) -> float:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from diffviz import checks
 from diffviz.search import goals
 from diffviz.search.candidates import Candidate, training_objective
 from diffviz.search.datasets import IMAGES, Split, split
@@ -44,10 +45,12 @@ def train_and_measure(
         One outcome for each candidate, in order.
 
     Raises:
+        ValueError: There are no candidates.
         KeyboardInterrupt: The stop button was pressed during the training.
     """
     from diffviz.learning.training import Diverged
 
+    checks.require(len(candidates) > 0, "there are no candidates to train")
     data = split(settings.data, seed)
     try:
         runs = _train(candidates, data, seed, settings)

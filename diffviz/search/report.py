@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from diffviz import checks
 from diffviz.search import goals
 from diffviz.search.surface import Surface
 
@@ -28,11 +29,17 @@ class Search:
         surface: The surface of the first round.
         second: Goals of the second round by the candidate's name, each of shape (seeds,); NaN for a
             training that failed.
+
+    Raises:
+        ValueError: The second round has no "optimum".
     """
 
     settings: Mapping[str, Any]
     surface: Surface
     second: Mapping[str, NDArray]
+
+    def __post_init__(self) -> None:
+        checks.require(OPTIMUM in self.second, f"the second round must have an {OPTIMUM!r}")
 
     @property
     def optimum(self) -> NDArray:

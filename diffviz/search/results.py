@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from diffviz import checks
 from diffviz.search.settings import Settings
 
 MAGIC = "# diffviz search "
@@ -54,7 +55,12 @@ class Results:
             names: Names of the candidates.
             seed: Their seed.
             values: Their goals; NaN for one that failed.
+
+        Raises:
+            TypeError: The seed is no whole number.
+            ValueError: There are not as many values as names.
         """
+        seed = checks.seed(seed)
         rows = list(zip(names, values, strict=True))
         for name, value in rows:
             self.values[name, seed] = float(value)

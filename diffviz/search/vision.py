@@ -13,7 +13,7 @@ from scipy import fft
 
 from diffviz import checks
 from diffviz.perception import sensitivities, spectra
-from diffviz.search.datasets import images
+from diffviz.search.datasets import IMAGES, images
 
 PIXELS_PER_DEGREE = 30.0
 SENSITIVITY = sensitivities.mannos_sakrison
@@ -47,11 +47,20 @@ class EyeWeighting:
         data: "digits" or "fashion".
         share: The power.
         octaves: The images are looked at with 30 · 2^octaves pixels per degree.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: There are no such images, or a number is not finite.
     """
 
     data: str
     share: float = 1.0
     octaves: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.one_of(self.data, "images", IMAGES)
+        checks.number(self.share, "share")
+        checks.number(self.octaves, "octaves")
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
         """The weighting at λ, same shape."""

@@ -63,6 +63,21 @@ def test_a_member_is_named_by_its_values_and_pickles():
     np.testing.assert_array_equal(again.w(GRID), member.w(GRID))
 
 
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: candidates.member(Settings(), [0.0]), ValueError, "values of mean, std, got 1"),
+        (lambda: candidates.member(Settings(), [0.0, np.nan]), ValueError, "must be finite"),
+        (lambda: candidates.member(Settings(), ["0", "1"]), TypeError, "must hold real numbers"),
+        (lambda: Candidate("a", 1.0), TypeError, "w must be a function of λ, got 1.0"),
+        (lambda: Candidate(3, np.exp), TypeError, "name must be text, got 3"),
+    ],
+)
+def test_candidates_that_cannot_be_trained_are_refused(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
+
+
 def test_more_points_of_the_design_continue_the_same_sequence_in_the_box():
     box = families.FAMILIES["logit-normal"].box
     few, many = sobol_points(box, 7), sobol_points(box, np.int64(16))

@@ -83,6 +83,24 @@ def test_goals_pickle(goal):
     assert pickle.loads(pickle.dumps(goal)) == goal
 
 
+@pytest.mark.parametrize("measure", [goals.likelihood, goals.sample_quality, goals.distortion])
+@pytest.mark.parametrize(
+    ("denoiser", "data", "message"),
+    [
+        (None, datasets.Split("digits", None, None), "denoiser must have denoise"),
+        (Denoiser(torch.mul), (None, None), r"datasets\.split"),
+    ],
+)
+def test_goals_refuse_what_is_no_denoiser_and_no_split(measure, denoiser, data, message):
+    with pytest.raises(TypeError, match=message):
+        measure(denoiser, data, 0)
+
+
+def test_distortion_refuses_data_that_are_no_images():
+    with pytest.raises(ValueError, match="unknown images 'ring8'"):
+        goals.distortion(dv.toy("ring8", unit=True), datasets.split("ring8", 0), 0)
+
+
 PLANE = torch.zeros(3, 2)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import diffviz as dv
 from diffviz.search import goals
-from diffviz.search.candidates import Candidate
+from diffviz.search.candidates import Candidate, member, published
 from diffviz.search.measurement import Outcome, train_and_measure
 from diffviz.search.settings import Settings
 
@@ -51,6 +51,20 @@ def test_training_in_one_batch_or_two_is_the_same():
     together = [outcome.value for outcome in train_and_measure(both, 0, settings)]
     alone = [train_and_measure([candidate], 0, settings)[0].value for candidate in both]
     np.testing.assert_allclose(together, alone, rtol=1e-3)
+
+
+def test_a_batch_travels_to_another_process_and_back():
+    settings = Settings(family="sigmoid", steps=3, batch=8)
+    candidates = [member(settings, [2.0]), *published(settings)[:1]]
+    task = train_and_measure, candidates, 4, settings
+    function, *arguments = pickle.loads(pickle.dumps(task))
+    outcomes = function(*arguments)
+    assert pickle.loads(pickle.dumps(outcomes)) == train_and_measure(candidates, 4, settings)
+
+
+def test_no_candidates_are_refused():
+    with pytest.raises(ValueError, match="there are no candidates to train"):
+        train_and_measure([], 0, Settings())
 
 
 def test_settings_are_the_same_after_a_journey():

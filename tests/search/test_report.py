@@ -49,6 +49,11 @@ def test_a_failure_or_one_seed_has_no_verdict(optimum, other):
     assert compared({"optimum": optimum, "a": other}).verdicts["no verdict"] == ["a"]
 
 
+def test_a_second_round_without_the_optimum_is_refused():
+    with pytest.raises(ValueError, match="must have an 'optimum'"):
+        compared({"a": np.zeros(3)})
+
+
 def test_one_seed_says_that_there_is_no_estimate_of_the_noise(untrained):
     text = str(search(points=7, seeds=1, steps=10))
     assert "one seed: no estimate of the noise" in text

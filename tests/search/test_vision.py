@@ -31,6 +31,19 @@ def test_the_power_of_the_eyes_weighting_goes_from_the_elbo_to_what_the_eye_impl
 
 
 @pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        (("ring8",), ValueError, "unknown images 'ring8'"),
+        (("digits", np.inf), ValueError, "share must be finite"),
+        (("digits", 1.0, "2"), TypeError, "octaves must hold real numbers"),
+    ],
+)
+def test_weightings_of_no_eye_are_refused(arguments, kind, message):
+    with pytest.raises(kind, match=message):
+        vision.EyeWeighting(*arguments)
+
+
+@pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
         (np.ones((8, 8)), ValueError, "error must have 3 dimension"),
