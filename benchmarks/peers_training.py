@@ -1,40 +1,59 @@
-"""The same question as training.py for other packages: CPU seconds until samples are within twice the floor of the truth.
+"""The question of training.py for other packages: CPU seconds until samples are near the truth.
 
-Each trains as its own example does: its loss, its network (k-diffusion has none for the plane: an MLP of ours, 3 x 64, is
-supplied), torch.optim at the example's learning rate, single batches drawn with randint from the same 50,000 points (faster than
-its DataLoader).
-Scored as training.py does, at times that grow by half; the score is not counted, the import of the optimiser is not either.
+Each package trains as its own example does: with its loss, its network (k-diffusion has none for
+the plane, so an MLP of 3 x 64 is supplied) and torch.optim at the example's learning rate. Batches
+are drawn with randint from the same 50,000 points, which is faster than its DataLoader. Samples are
+scored as training.py does, at times that grow by half. Neither the score nor the import of the
+optimiser counts.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/peers_training.py [toy ...]
-Needs the packages of tests/peers.txt, which `make test` installs in .peers; what they import beside is not used here.
+Run: OMP_NUM_THREADS=1 python benchmarks/peers_training.py [--toys TOY ...]
+    [--limit SECONDS] [--points N]
+
+Needs the packages of tests/peers.txt, which `make test` installs in .peers. What they import beside
+is not used here.
 """
 
+import argparse
 import copy
 import importlib
 import importlib.util
 import sys
 import time
 import warnings
-from itertools import pairwise
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from unittest.mock import MagicMock
 
 import numpy as np
 import torch
-from training import TOYS, Truth, generator
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from training import POINTS, TOYS, TRAINING_POINTS, Truth, generator
 
 LIMIT = 40.0  # CPU seconds
+FIRST_SCORE = 2.0  # CPU seconds
+GROWTH = 1.5  # from one score to the next
+
 sys.path.insert(0, str(Path(__file__).parents[1] / ".peers"))
 
 
-def bare(package: str, *unused: str) -> None:
-    """Make ``package.module`` importable without what the package's __init__ drags in (images, logging, optimal transport)."""
+def import_bare(package: str, *unused: str) -> None:
+    """Make ``package.module`` importable without what the package's ``__init__`` imports.
+
+    Args:
+        package: Name of the package.
+        unused: Modules that it needs for images, logging or optimal transport; where they are not
+            installed, an empty one takes their place.
+    """
     if package in sys.modules:
         return
-    place = importlib.util.find_spec(package).submodule_search_locations
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        raise SystemExit(f"{package} is not installed; `make test` installs it")
     sys.modules[package] = ModuleType(package)
-    sys.modules[package].__path__ = place
+    sys.modules[package].__path__ = list(spec.submodule_search_locations or [])
     for name in unused:
         try:
             importlib.import_module(name)
@@ -42,102 +61,169 @@ def bare(package: str, *unused: str) -> None:
             sys.modules[name] = MagicMock()
 
 
-class Net(torch.nn.Module):
+class Network(nn.Module):
     """MLP 3 x 64 on x and log sigma, called as k-diffusion calls a network."""
 
-    def __init__(self):
+    def __init__(self) -> None:
+        """Draw the weights."""
         super().__init__()
-        sizes = (3, 64, 64, 64)
-        layers = [
-            part for i, o in pairwise(sizes) for part in (torch.nn.Linear(i, o), torch.nn.SiLU())
-        ]
-        self.net = torch.nn.Sequential(*layers, torch.nn.Linear(64, 2))
+        layers: list[nn.Module] = []
+        for inputs in (3, 64, 64):
+            layers += [nn.Linear(inputs, 64), nn.SiLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(64, 2))
 
-    def forward(self, x, sigma):
-        return self.net(torch.cat([x, sigma.log()[:, None] / 4], 1))
+    def forward(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """The output for points (n, 2) at noise levels (n,)."""
+        return self.layers(torch.cat([x, sigma.log()[:, None] / 4], 1))
 
 
-def k_diffusion(std: float):
-    """Karras et al.'s preconditioning and lognormal sigma, AdamW at 1e-3 and an average of weights, as in its train.py."""
-    bare(
-        "k_diffusion",
-        "dctorch",
-        "einops",
-        "torchdiffeq",
-        "torchvision",
-        "torchvision.transforms",
-        "torchsde",
-    )
-    from k_diffusion.layers import Denoiser
-    from k_diffusion.utils import rand_log_normal
+class KDiffusion:
+    """Karras et al.'s preconditioning and lognormal sigma, as in k-diffusion's train.py.
 
-    model = Denoiser(Net(), sigma_data=std)
-    average = copy.deepcopy(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=1e-3)
+    AdamW at 1e-3 and an average of the weights.
 
-    def step(x):
-        sigma = rand_log_normal([len(x)], loc=-1.2, scale=1.2)
-        loss = model.loss(x, torch.randn_like(x), sigma).mean()
-        optimizer.zero_grad()
+    Args:
+        std: Standard deviation of the data.
+    """
+
+    batch = 512
+
+    def __init__(self, std: float) -> None:
+        """Import the package, and start network, average and optimiser."""
+        import_bare(
+            "k_diffusion",
+            "dctorch",
+            "einops",
+            "torchdiffeq",
+            "torchvision",
+            "torchvision.transforms",
+            "torchsde",
+        )
+        from k_diffusion.layers import Denoiser
+        from k_diffusion.utils import rand_log_normal
+
+        self.draw_sigma = rand_log_normal
+        self.model = Denoiser(Network(), sigma_data=std)
+        self.average = copy.deepcopy(self.model)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=1e-3
+        )
+        self.mean = torch.zeros(2)
+
+    def step(self, x: Tensor) -> None:
+        """One step of training on points (n, 2)."""
+        sigma = self.draw_sigma([len(x)], loc=-1.2, scale=1.2)
+        loss = self.model.loss(x, torch.randn_like(x), sigma).mean()
+        self.optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
+        self.optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 0.005)
+            averages, weights = list(self.average.parameters()), list(self.model.parameters())
+            torch._foreach_lerp_(averages, weights, 0.005)
 
-    def denoise(z, logsnr):
+    def denoise(self, z: Tensor, logsnr: Tensor) -> Tensor:
+        """x_hat of the average of the weights, on the variance-preserving frame."""
         sigma = torch.exp(-logsnr / 2).expand(len(z))
-        return average(z / torch.sigmoid(logsnr).sqrt(), sigma)
-
-    return step, denoise
+        return self.average(z / torch.sigmoid(logsnr).sqrt(), sigma)
 
 
-def torchcfm(std: float):
-    """Its two-moons example: flow matching, MLP of 3 x 64 with SELU, Adam at 1e-3; sigma 0, as its 0.1 blurs the data."""
-    bare("torchcfm", "ot")
-    bare("torchcfm.models")
-    from torchcfm.conditional_flow_matching import ConditionalFlowMatcher
-    from torchcfm.models.models import MLP
+class TorchCFM:
+    """Flow matching as in torchcfm's two-moons example.
 
-    model, matcher = MLP(dim=2, time_varying=True), ConditionalFlowMatcher(sigma=0.0)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    MLP of 3 x 64 with SELU, Adam at 1e-3; sigma is 0, since the example's 0.1 blurs the data.
 
-    def step(x):
-        t, xt, ut = matcher.sample_location_and_conditional_flow(torch.randn_like(x), x)
-        loss = (model(torch.cat([xt, t[:, None]], 1)) - ut).square().mean()
-        optimizer.zero_grad()
+    Args:
+        std: Not used.
+    """
+
+    batch = 256
+
+    def __init__(self, std: float) -> None:
+        """Import the package, and start network and optimiser."""
+        import_bare("torchcfm", "ot")
+        import_bare("torchcfm.models")
+        from torchcfm.conditional_flow_matching import ConditionalFlowMatcher
+        from torchcfm.models.models import MLP
+
+        self.model = MLP(dim=2, time_varying=True)
+        self.matcher = ConditionalFlowMatcher(sigma=0.0)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
+        self.mean = torch.zeros(2)
+
+    def step(self, x: Tensor) -> None:
+        """One step of training on points (n, 2)."""
+        noise = torch.randn_like(x)
+        t, xt, ut = self.matcher.sample_location_and_conditional_flow(noise, x)
+        loss = (self.model(torch.cat([xt, t[:, None]], 1)) - ut).square().mean()
+        self.optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
+        self.optimizer.step()
 
-    def denoise(z, logsnr):  # theirs runs from noise at 0 to data at 1: x = xt + (1 - t) u
+    def denoise(self, z: Tensor, logsnr: Tensor) -> Tensor:
+        """x_hat; its time runs from noise at 0 to data at 1, so x = xt + (1 − t) u."""
         t = torch.sigmoid(logsnr / 2).expand(len(z))[:, None]
         xt = z * (t**2 + (1 - t) ** 2).sqrt()
-        return xt + (1 - t) * model(torch.cat([xt, t], 1))
-
-    return step, denoise
+        return xt + (1 - t) * self.model(torch.cat([xt, t], 1))
 
 
-def main(*toys: str) -> None:
+PEERS: dict[str, Callable] = {"k_diffusion": KDiffusion, "torchcfm": TorchCFM}
+
+
+@dataclass(frozen=True)
+class Score:
+    """When a peer came near the truth.
+
+    Args:
+        spent: CPU seconds of training.
+        distances: Energy distance and sliced Wasserstein-2 in floors, shape (2,).
+    """
+
+    spent: float
+    distances: NDArray
+
+    @property
+    def near(self) -> bool:
+        """Whether both distances are within twice the floor."""
+        return bool(self.distances.max() <= 2)
+
+
+def train_until_near(
+    peer: KDiffusion | TorchCFM, data: Tensor, truth: Truth, limit: float
+) -> Score:
+    """Train until both distances are within twice the floor, or the time is over."""
+    score, due = Score(0.0, np.full(2, np.inf)), min(FIRST_SCORE, limit)
+    while not score.near and score.spent < limit:
+        start = time.process_time() - score.spent
+        while time.process_time() - start < due:
+            peer.step(data[torch.randint(len(data), (peer.batch,))])
+        spent = time.process_time() - start
+        score, due = Score(spent, truth.score(peer)), due * GROWTH
+    return score
+
+
+def main() -> None:
+    """Print the time and the distances of each peer on each toy."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--toys", nargs="+", choices=TOYS, default=TOYS, help="all by default")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="CPU seconds at most")
+    parser.add_argument("--points", type=int, default=POINTS, help="samples and held-out points")
+    options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    for name in toys or TOYS:
-        truth = Truth(name)
-        data = truth.toy.sample(50_000, generator(0)).float()
-        for peer, batch in ((k_diffusion, 512), (torchcfm, 256)):
+    for toy in options.toys:
+        truth = Truth(toy, options.points)
+        data = truth.toy.sample(TRAINING_POINTS, generator(0)).float()
+        std = data.std(0).square().mean().sqrt().item()
+        for name, peer in PEERS.items():
             torch.manual_seed(0)
-            step, denoise = peer(data.std(0).square().mean().sqrt().item())
-            spent, due, score = 0.0, 2.0, np.full(2, np.inf)
-            while score.max() > 2 and spent < LIMIT:
-                start = time.process_time()
-                while spent + time.process_time() - start < due:
-                    step(data[torch.randint(len(data), (batch,))])
-                spent, due = spent + time.process_time() - start, due * 1.5
-                score = truth.score(SimpleNamespace(denoise=denoise, mean=torch.zeros(2)))
-            took = f"{'>' if score.max() > 2 else ' '}{spent:6.1f} CPU s"
+            score = train_until_near(peer(std), data, truth, options.limit)
+            took = f"{' ' if score.near else '>'}{score.spent:6.1f} CPU s"
+            energy, sliced = score.distances
             print(
-                f"{name:>14} {peer.__name__:>12} {took}   energy {score[0]:.2f}   sliced W2 {score[1]:.2f}",
+                f"{toy:>14} {name:>12} {took}   energy {energy:.2f}   sliced W2 {sliced:.2f}",
                 flush=True,
             )
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,41 +1,69 @@
-"""What training costs: CPU seconds until samples are within twice the floor of the truth, on one thread.
+"""What training costs: CPU seconds until samples are within twice the floor of the truth.
 
-Distance: energy distance (the root, as SciPy's) and sliced Wasserstein-2 (128 directions, the root) from 10,000 samples to
-10,000 held-out points. Floor: the same from 10,000 true points instead of samples, median of 20 draws. Samples: Heun, 40 steps
-even in fm-ot's time, median of 3 draws (they are not counted). Training: ``dv.fit`` on 50,000 points, process time, without the import. All runs are
-over 3 seeds; what stands in brackets is the least and the largest of them.
+Distances are the energy distance (the root, as SciPy's) and sliced Wasserstein-2 (128 directions,
+the root) from 10,000 samples to 10,000 held-out points. The floor is the same from 10,000 true
+points instead of samples, median of 20 draws. Samples come from Heun's method with 40 steps even in
+fm-ot's time, median of 3 draws, whose time does not count. Training is ``dv.fit`` on 50,000 points,
+in process time of one thread, without the import. All runs are over 3 seeds; in brackets stand the
+least and the largest of them.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/training.py [floor | defaults | fewest | together] [toy ...]
+Parts: "floor", "defaults" (fm-ot as ``dv.fit`` trains it), "fewest" (the fewest steps that reach
+twice the floor), "together" (twelve objectives side by side).
+
+Run: OMP_NUM_THREADS=1 python benchmarks/training.py [--parts PART ...] [--toys TOY ...]
+    [--points N] [--seeds N]
 """
 
+import argparse
 import math
-import os
 import statistics
-import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from timing import machine
+from torch import Tensor
 
 import diffviz as dv
 from diffviz.sampling import grids
 from diffviz.sampling.integrate import Stopped
 
 TOYS = "moons", "checkerboard", "swissroll", "8gaussians"
-POINTS, SEEDS, COUNTS = 10_000, (0, 1, 2), (150, 200, 300, 450, 600, 800, 1000, 1400, 2000)
+POINTS = 10_000  # samples, and held-out points
+TRAINING_POINTS = 50_000
+SEEDS = 3
+DIRECTIONS = 128  # of sliced Wasserstein-2
+FLOOR_DRAWS = 20
+SAMPLE_DRAWS = 3
+COUNTS = (150, 200, 300, 450, 600, 800, 1000, 1400, 2000)  # steps that "fewest" tries
 GRID = grids.grid(dv.objective("fm-ot").law, 40)
 TWELVE = (
-    *("fm-ot", "sd3", "edm", "elbo", "iddpm-cosine", "ddpm-linear", "v-cosine", "x-cosine"),
-    *("min-snr-5-eps", "p2-gamma1", "sigmoid-bias2", "laplace-eps"),
+    "fm-ot",
+    "sd3",
+    "edm",
+    "elbo",
+    "iddpm-cosine",
+    "ddpm-linear",
+    "v-cosine",
+    "x-cosine",
+    "min-snr-5-eps",
+    "p2-gamma1",
+    "sigmoid-bias2",
+    "laplace-eps",
 )
 
 
 def generator(seed: int) -> torch.Generator:
+    """A torch generator of that seed."""
     return torch.Generator().manual_seed(seed)
 
 
-def inner(x: torch.Tensor, y: torch.Tensor) -> float:
-    """Mean distance between the points of x and those of y, by the direct formula: products lose half the digits."""
+def mean_distance(x: Tensor, y: Tensor) -> float:
+    """Mean distance over all pairs, by the direct formula: products lose half the digits."""
     direct = "donot_use_mm_for_euclid_dist"
     return statistics.fmean(
         torch.cdist(part, y, compute_mode=direct).mean().item() for part in x.split(1000)
@@ -43,104 +71,149 @@ def inner(x: torch.Tensor, y: torch.Tensor) -> float:
 
 
 class Truth:
-    """Held-out points of a toy and the floor of both distances to them."""
+    """Held-out points of a toy, and the floor of both distances to them.
 
-    def __init__(self, name: str):
+    Args:
+        name: A toy of the plane.
+        points: Number of held-out points, and of samples that are compared with them.
+
+    Attributes:
+        floors: Distances of true points, shape (20, 2).
+        floor: Their medians, shape (2,).
+    """
+
+    def __init__(self, name: str, points: int = POINTS) -> None:
+        """Draw the points; see the class."""
         self.toy = dv.toy(name)
-        self.held = self.toy.sample(POINTS, generator(10_000))
-        self.own = inner(self.held, self.held)
-        angle = torch.arange(128, dtype=torch.float64) * torch.pi / 128
+        self.points = points
+        self.held = self.toy.sample(points, generator(10_000))
+        self.mean_distance = mean_distance(self.held, self.held)
+        angle = torch.arange(DIRECTIONS, dtype=torch.float64) * torch.pi / DIRECTIONS
         self.directions = torch.stack([angle.cos(), angle.sin()])
-        self.floors = np.array(
-            [self.distances(self.toy.sample(POINTS, generator(20_000 + i))) for i in range(20)]
-        )
+        draws = [self.toy.sample(points, generator(20_000 + i)) for i in range(FLOOR_DRAWS)]
+        self.floors = np.array([self.distances(x) for x in draws])
         self.floor = np.median(self.floors, 0)
 
-    def distances(self, x: torch.Tensor) -> tuple[float, float]:
-        energy = 2 * inner(x, self.held) - inner(x, x) - self.own
-        apart = (x @ self.directions).sort(0).values - (self.held @ self.directions).sort(0).values
-        return math.sqrt(max(energy, 0)), apart.square().mean().sqrt().item()
+    def distances(self, x: Tensor) -> tuple[float, float]:
+        """Energy distance and sliced Wasserstein-2 of points (n, 2) from the held-out ones."""
+        energy = 2 * mean_distance(x, self.held) - mean_distance(x, x) - self.mean_distance
+        projected = (x @ self.directions).sort(0).values
+        held = (self.held @ self.directions).sort(0).values
+        return math.sqrt(max(energy, 0)), (projected - held).square().mean().sqrt().item()
 
-    def score(self, model) -> np.ndarray:
-        """Energy distance and sliced W2 of what ``dv.sample`` makes of a model, in floors; infinite if it is not finite."""
+    def score(self, model: Any) -> NDArray:
+        """Both distances of a model's samples, in floors; infinite if a sample is not finite."""
         try:
             draws = [
-                dv.sample(model, GRID, "heun", n=POINTS, generator=generator(i)).samples.double()
-                for i in range(3)
+                dv.sample(model, GRID, "heun", n=self.points, generator=generator(i)).samples.double()
+                for i in range(SAMPLE_DRAWS)
             ]
         except Stopped:
             return np.full(2, np.inf)
         return np.median([self.distances(x) for x in draws], 0) / self.floor
 
 
-def train(objectives, truth: Truth, seed: int, **settings):
-    data = truth.toy.sample(50_000, generator(seed)).float()
+@dataclass(frozen=True)
+class Bench:
+    """What the parts of this benchmark measure on.
+
+    Args:
+        truths: Toys by name.
+        seeds: Seeds of the trainings.
+    """
+
+    truths: dict[str, Truth]
+    seeds: range
+
+
+def train(objectives: Any, truth: Truth, seed: int, **settings: Any) -> tuple[list[Any], float]:
+    """Runs on fresh points of a toy, and the CPU seconds that they took."""
+    data = truth.toy.sample(TRAINING_POINTS, generator(seed)).float()
     start = time.process_time()
     runs = dv.fit(objectives, data, seed=seed, progress=False, **settings)
     return runs, time.process_time() - start
 
 
-def row(name: str, values) -> str:
-    """Median and spread over seeds of each column."""
-    columns = (
-        f"{np.median(one):.3g} ({min(one):.3g}-{max(one):.3g})" for one in np.transpose(values)
-    )
-    return f"{name:>18}" + "".join(f"{one:>24}" for one in columns)
+def over_seeds(truth: Truth, seeds: range, **settings: Any) -> list[tuple[float, float, float]]:
+    """CPU seconds, energy distance and sliced Wasserstein-2 of fm-ot for each seed."""
+    rows = []
+    for seed in seeds:
+        (run,), spent = train("fm-ot", truth, seed, **settings)
+        energy, sliced = truth.score(run)
+        rows.append((spent, energy, sliced))
+    return rows
 
 
-def over_seeds(truth: Truth, **settings) -> list:
-    """CPU seconds, energy distance and sliced W2 of fm-ot for each seed."""
-    trained = [train("fm-ot", truth, seed, **settings) for seed in SEEDS]
-    return [(seconds, *truth.score(run)) for (run,), seconds in trained]
+def row(name: str, values: Any) -> str:
+    """Median and range over seeds of each column."""
+    columns = [
+        f"{np.median(column):.3g} ({min(column):.3g}-{max(column):.3g})"
+        for column in np.transpose(values)
+    ]
+    return f"{name:>18}" + "".join(f"{column:>24}" for column in columns)
 
 
-def floor(truths) -> None:
-    print(f"\nfloors (of 20 draws), in units of the toy\n{'':>18}{'energy':>24}{'sliced W2':>24}")
-    for name, truth in truths.items():
+def head(title: str, *columns: str) -> str:
+    """The title of a table, and its columns."""
+    return f"\n{title}\n{'':>18}" + "".join(f"{column:>24}" for column in columns)
+
+
+def floor(bench: Bench) -> None:
+    """Print the floors of both distances."""
+    print(head(f"floors (of {FLOOR_DRAWS} draws), in units of the toy", "energy", "sliced W2"))
+    for name, truth in bench.truths.items():
         print(row(name, truth.floors))
 
 
-def defaults(truths) -> None:
-    print(
-        f"\nfm-ot at the defaults, distances in floors\n{'':>18}{'CPU s':>24}{'energy':>24}{'sliced W2':>24}"
-    )
-    for name, truth in truths.items():
-        print(row(name, over_seeds(truth)), flush=True)
+def defaults(bench: Bench) -> None:
+    """Print cost and distances of fm-ot as ``dv.fit`` trains it by default."""
+    title = "fm-ot at the defaults, distances in floors"
+    print(head(title, "CPU s", "energy", "sliced W2"))
+    for name, truth in bench.truths.items():
+        print(row(name, over_seeds(truth, bench.seeds)), flush=True)
 
 
-def fewest(truths) -> None:
-    print(
-        f"\nthe fewest steps whose medians are within twice the floor\n{'':>18}{'CPU s':>24}{'energy':>24}{'sliced W2':>24}"
-    )
-    for name, truth in truths.items():
+def fewest(bench: Bench) -> None:
+    """Print the fewest steps that reach twice the floor."""
+    title = "the fewest steps whose medians are within twice the floor"
+    print(head(title, "CPU s", "energy", "sliced W2"))
+    for name, truth in bench.truths.items():
         for count in COUNTS:
-            values = over_seeds(truth, steps=count)
+            values = over_seeds(truth, bench.seeds, steps=count)
             if np.median(values, 0)[1:].max() <= 2:
                 break
         print(row(f"{name} {count}", values), flush=True)
 
 
-def together(truths) -> None:
-    name, truth = next(iter(truths.items()))
-    trained = [train(TWELVE, truth, seed) for seed in SEEDS]
+def together(bench: Bench) -> None:
+    """Print what twelve objectives side by side cost on the first toy, beside one by one."""
+    name, truth = next(iter(bench.truths.items()))
+    trained = [train(TWELVE, truth, seed) for seed in bench.seeds]
     alone = sum(train(objective, truth, 0)[1] for objective in TWELVE)
-    spent = row("", [[one] for _, one in trained]).strip()
-    print(f"\n{len(TWELVE)} objectives on {name}, CPU s: {spent}; in turn {alone:.1f}")
+    spent = row("", [[seconds] for _, seconds in trained]).strip()
+    print(f"\n{len(TWELVE)} objectives on {name}, CPU s: {spent}; one by one {alone:.1f}")
     for runs in zip(*(runs for runs, _ in trained), strict=True):
         print(row(runs[0].name, [truth.score(run) for run in runs]), flush=True)
 
 
-def main(*words: str) -> None:
-    parts = [part for part in (floor, defaults, fewest, together) if part.__name__ in words]
-    names = [name for name in words if name in TOYS] or TOYS
+PARTS = {"floor": floor, "defaults": defaults, "fewest": fewest, "together": together}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print the parts that are asked for, all by default."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all by default")
+    parser.add_argument("--toys", nargs="+", choices=TOYS, default=TOYS, help="all by default")
+    parser.add_argument("--points", type=int, default=POINTS, help="samples and held-out points")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds of the trainings")
+    options = parser.parse_args(argv)
     torch.set_num_threads(1)
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} thread of {os.cpu_count()}, load {os.getloadavg()[0]:.1f}"
-    )
-    truths = {name: Truth(name) for name in names}
-    for part in parts or (floor, defaults, fewest, together):
-        part(truths)
+    print(machine())
+    truths = {name: Truth(name, options.points) for name in options.toys}
+    bench = Bench(truths, range(options.seeds))
+    for part in options.parts:
+        PARTS[part](bench)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,4 +1,4 @@
-from . import bandit, surrogates
+from . import bandit, environment, methods, policies, surrogates
 from .bandit import learn
 from .surrogates import awr, ddpo, dpo, fpo
 
@@ -7,7 +7,10 @@ __all__ = [
     "bandit",
     "ddpo",
     "dpo",
+    "environment",
     "fpo",
     "learn",
+    "methods",
+    "policies",
     "surrogates",
 ]

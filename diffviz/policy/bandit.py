@@ -1,231 +1,272 @@
-"""Four goals in the plane, a small flow policy, and the loop that learns from reward or from preference.
+"""The loop that learns a policy of the plane from reward or from preference.
 
-The environment has the interface of gymnasium; an episode is one action. Policies start as N(0, I) exactly, so that the
-first reward is known: 4 width²/(1 + width²) exp(−2.25/(1 + width²)) = 0.059, but for the overlap of the goals.
+Each iteration draws a batch of actions, records how good they are, and takes some steps of Adam on
+the method's surrogate at draws that are fixed for the batch.
 """
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from itertools import pairwise
-from types import SimpleNamespace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import expit
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diffviz.checks import finite
+from diffviz import checks
 from diffviz.policy import surrogates
-from diffviz.sampling import grids
-from diffviz.sampling.integrate import sample
-from diffviz.theory.paths import LINEAR
+from diffviz.policy.environment import Environment, FourGoals
+from diffviz.policy.methods import METHODS, Generators, KLTerm, Method
+from diffviz.policy.policies import Flow, Shift, act
+from diffviz.protocols import Denoiser, Trainable
 
-GRID, CHAIN = (
-    grids.grid(LINEAR.schedule, 20, -8, 8),
-    np.linspace(-8, 8, 21),
-)  # levels of the flow sampler, and of DDPO's chain
+__all__ = ["Flow", "FourGoals", "History", "Learner", "Settings", "Shift", "act", "learn"]
 
-
-class FourGoals:
-    """Reward exp(−distance²/(2 width²)) to the nearest of four goals; a step takes one action (2,) or many (n, 2)."""
-
-    width, goals = 0.35, 1.5 * np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
-
-    def reset(self, *, seed: int | None = None, options: dict | None = None):
-        """An observation without content, and info."""
-        return np.zeros(0), {}
-
-    def step(self, action):
-        """Observation, reward, terminated, truncated, info; ``info["goal"]`` is the nearest goal."""
-        place = finite(action, "action")
-        if place.shape[-1:] != (2,):
-            raise ValueError(
-                f"an action is a point in the plane, (2,) or (n, 2); got {place.shape}"
-            )
-        distance = np.linalg.norm(place[..., None, :] - self.goals, axis=-1)
-        reward = np.exp(-((distance.min(-1) / self.width) ** 2) / 2)
-        over = np.ones_like(reward, dtype=bool)
-        return np.zeros(0), reward, over, ~over, {"goal": distance.argmin(-1)}
-
-
-class Shift(nn.Module):
-    """The exact denoiser of N(mean, I), with its mean to learn: the gain law holds for it to the letter."""
-
-    def __init__(self):
-        super().__init__()
-        self.mean = nn.Parameter(torch.zeros(2, dtype=torch.float64))
-
-    def denoise(self, z: Tensor, logsnr: Tensor) -> Tensor:
-        """x_hat = alpha z + sigma² mean."""
-        level = logsnr.expand(len(z))[:, None]
-        return level.sigmoid().sqrt() * z + (-level).sigmoid() * self.mean
-
-
-class Flow(nn.Module):
-    """v_hat by a perceptron of three layers of 64, on z and λ with their sines and cosines; N(0, I) at the start."""
-
-    mean = torch.zeros(2, dtype=torch.float64)
-
-    def __init__(self, seed: int = 0):
-        super().__init__()
-        layers = [one for inputs in (9, 64, 64) for one in (nn.Linear(inputs, 64), nn.SiLU())]
-        self.net, generator = (
-            nn.Sequential(*layers, nn.Linear(64, 2)),
-            torch.Generator().manual_seed(seed),
-        )
-        for one in self.net.parameters():
-            nn.init.normal_(
-                one,
-                0,
-                (2 / one.shape[1]) ** 0.5 if one.ndim > 1 and len(one) == 64 else 0,
-                generator,
-            )
-
-    def denoise(self, z: Tensor, logsnr: Tensor) -> Tensor:
-        """x_hat = alpha z − sigma v_hat."""
-        level = logsnr.expand(len(z))[:, None]
-        part = level.clamp(-10, 10) / 4
-        v = self.net(torch.cat([z, z.sin(), z.cos(), part, part.sin(), part.cos()], 1).float()).to(
-            z
-        )
-        return level.sigmoid().sqrt() * z - (-level).sigmoid().sqrt() * v
+KEPT_SHARE = 0.05  # a goal is kept if this share of the actions that reach a goal reach it
+NEAR = np.exp(-2.0)  # reward at two widths from a goal
 
 
 @dataclass
 class History:
-    """A policy, and by step the mean reward and the number of goals with 5 % or more of the actions within two widths."""
+    """A policy that learns, and how it did before each batch of updates and at the end.
+
+    Attributes:
+        model: The policy.
+        reward: Mean reward of each batch of actions.
+        goals: Number of goals that were kept in each batch. A goal is kept if 5 % or more of the
+            actions within two widths of any goal are nearest to it.
+    """
 
     model: nn.Module
     reward: list[float] = field(default_factory=list)
     goals: list[int] = field(default_factory=list)
 
+    def record(self, reward: NDArray, goal: NDArray) -> None:
+        """Add a batch of actions.
 
-@torch.no_grad()
-def act(model: Any, n: int, generator: torch.Generator, steps: Any = None) -> list[Tensor]:
-    """n actions (n, 2), last in a list: from the flow, or with every z before them from the ancestral chain on ``steps``."""
-    path = [torch.randn(n, 2, generator=generator, dtype=torch.float64)]
-    for before, after in pairwise([] if steps is None else steps):
-        path.append(surrogates.chain(model, path[-1], before, after, generator=generator)[0])
-    return [sample(model, GRID, "heun", start=path[0]).samples] if steps is None else path
-
-
-def _of_flow(path, first, env, how):
-    at = surrogates.draws(how.objective, path[-1], how.draws, how.rng)
-    return lambda model: surrogates.losses(model, path[-1], at)
+        Args:
+            reward: Reward of each action, shape (n,).
+            goal: Number of its nearest goal, shape (n,).
+        """
+        reached = np.bincount(goal[reward > NEAR], minlength=len(FourGoals.goals))
+        kept = reached > KEPT_SHARE * reached.sum()
+        self.reward.append(float(reward.mean()))
+        self.goals.append(int(kept.sum()))
 
 
-def _of_chain(path, first, env, how):
-    steps = list(zip(path, CHAIN, CHAIN[1:], path[1:], strict=False))
-    return lambda model: torch.stack([surrogates.chain(model, *step)[1] for step in steps])
+@dataclass(frozen=True)
+class Settings:
+    """How a policy learns, besides the method.
+
+    Args:
+        iterations: Batches of actions that are learned from.
+        batch: Actions of a batch.
+        epochs: Steps of Adam on each batch.
+        rate: Learning rate of Adam.
+        keep: Strength of the KL term, which holds the policy to the first one.
+        objective: Draws the levels of the KL term.
+
+    Raises:
+        TypeError: A number is none, or the objective has no draw(n, rng).
+        ValueError: A number is out of range.
+    """
+
+    iterations: int = 20
+    batch: int = 512
+    epochs: int = 16
+    rate: float = 1e-3
+    keep: float = 0.0
+    objective: Trainable = surrogates.MODES["u"]
+
+    def __post_init__(self) -> None:
+        checks.count(self.iterations, "iterations", least=0)
+        checks.count(self.batch, "batch", least=2)
+        checks.count(self.epochs, "epochs")
+        checks.positive(self.rate, "rate")
+        checks.number(self.keep, "keep", low=0.0)
+        surrogates.check_objective(self.objective)
 
 
-def _kept(path, first, how):
-    """½ ∫ w E‖eps_hat − eps_hat of the first policy‖² dλ on the policy's actions: for w = 1 the KL from the first policy."""
-    at = surrogates.draws(
-        how.objective, path[-1], 2, how.rng
-    )  # two are enough: nothing is exponentiated
-    level, factor, eps = at[0][..., None], at[1], at[2]
-    z = (level.sigmoid().sqrt() * path[-1] + (-level).sigmoid().sqrt() * eps).flatten(0, 1)
-    before = first.denoise(z, at[0].flatten()).detach()
-    moved = lambda model: (
-        (model.denoise(z, at[0].flatten()) - before).square().sum(1).reshape(factor.shape)
-    )
-    return lambda model: (factor * level[..., 0].exp() * moved(model)).mean()
+class Learner:
+    """A policy, the method by which it learns, and the state of both.
 
+    Args:
+        method: How it learns.
+        env: What it learns on.
+        model: The policy, which is changed in place.
+        settings: How long and how fast.
+        seed: Seed of actions, draws and preferences.
 
-def _of_pairs(path, first, env, how):
-    """Pairs from the first policy; the judge prefers a to b with probability sigmoid(scale (reward a − reward b))."""
-    a, b = act(first, len(path[-1]) // 2 * 2, how.generator)[-1].chunk(2)
-    odds = how.scale * (env.step(a.numpy())[1] - env.step(b.numpy())[1])
-    wins = torch.from_numpy(how.rng.random(len(a)) < expit(odds))[:, None]
-    at = surrogates.draws(how.objective, a, how.draws, how.rng)  # one noise for both of a pair
-    return lambda model: torch.stack(
-        [
-            surrogates.losses(model, x, at)
-            for x in (torch.where(wins, a, b), torch.where(wins, b, a))
-        ]
-    )
+    Raises:
+        TypeError: The environment has no step, the model cannot denoise or learn, or the seed is no
+            whole number.
+        ValueError: The seed is below 0.
 
+    Attributes:
+        history: How it did so far.
+        first: A copy of the policy as it was at the start.
+    """
 
-METHODS: dict[
-    str, tuple[Callable, Callable]
-] = {  # what is compared of old and new policy, and the surrogate made of it
-    "fpo": (
-        _of_flow,
-        lambda new, old, advantage, how: surrogates.fpo(old, new, advantage, how.clip),
-    ),
-    "awr": (
-        _of_flow,
-        lambda new, old, advantage, how: surrogates.awr(new, advantage, how.temperature),
-    ),
-    "ddpo": (
-        _of_chain,
-        lambda new, old, advantage, how: surrogates.ddpo(old, new, advantage, how.clip),
-    ),
-    "dpo": (
-        _of_pairs,
-        lambda new, old, advantage, how: surrogates.dpo(new[0], new[1], old[0], old[1], how.beta),
-    ),
-}
-DEFAULTS = {
-    "objective": surrogates.MODES["u"],
-    "draws": 8,
-    "clip": 0.05,
-    "temperature": 1.0,
-    "beta": 0.25,
-    "scale": 10.0,
-    "keep": 0.0,
-}
+    def __init__(
+        self, method: Method, env: Environment, model: nn.Module, settings: Settings, seed: int
+    ) -> None:
+        """Copy the first policy and start Adam; see the class."""
+        _check_parts(env, model)
+        self.method = method
+        self.env = env
+        self.model: Any = model
+        self.settings = settings
+        self.history = History(model)
+        self.first: Any = copy.deepcopy(model)
+        self.generators = Generators.from_seed(seed)
+        self.optimiser = torch.optim.Adam(model.parameters(), settings.rate)
+
+    def act(self) -> tuple[list[Tensor], NDArray]:
+        """Draw a batch of actions and record it.
+
+        Returns:
+            The path to the actions, as ``Method.act`` returns it, and their rewards, shape (n,).
+        """
+        path = self.method.act(self.model, self.settings.batch, self.generators.generator)
+        _, reward, _, _, info = self.env.step(path[-1].numpy())
+        self.history.record(reward, info["goal"])
+        return path, reward
+
+    def update(self, path: list[Tensor], reward: NDArray) -> None:
+        """Take the steps of Adam on one batch.
+
+        Args:
+            path: What ``act`` returned.
+            reward: Rewards of the actions, shape (n,).
+
+        Raises:
+            ValueError: All rewards are equal, or a loss or a ratio is not finite.
+        """
+        compare = self.method.compare(path, self.first, self.env, self.generators)
+        old = compare(self.method.old_policy(self.model, self.first)).detach()
+        advantage = (reward - reward.mean()) / (reward.std() + 1e-12)
+        kl_term = self._kl_term(path[-1])
+        for _ in range(self.settings.epochs):
+            self.optimiser.zero_grad()
+            loss = self.method.loss(old, compare(self.model), advantage)
+            if kl_term is not None:
+                loss = loss + self.settings.keep * kl_term(self.model)
+            loss.backward()
+            self.optimiser.step()
+
+    def _kl_term(self, actions: Tensor) -> KLTerm | None:
+        """The KL term on a batch of actions, if there is one."""
+        if not self.settings.keep:
+            return None
+        return KLTerm.draw(self.settings.objective, actions, self.first, self.generators.rng)
 
 
 def learn(
-    method: str = "fpo", env: Any = None, *, model: Any = None, iterations: int = 20, batch: int = 512, epochs: int = 16,
-    rate: float = 1e-3, seed: int = 0, callback: Callable[[History], Any] | None = None, **options: Any,
-) -> History:  # fmt: skip
-    """Learn by one of METHODS; the stop button ends it early and returns what is learned.
+    method: str | Method = "fpo",
+    env: Environment | None = None,
+    *,
+    model: nn.Module | None = None,
+    iterations: int = 20,
+    batch: int = 512,
+    epochs: int = 16,
+    rate: float = 1e-3,
+    seed: int = 0,
+    callback: Callable[[History], Any] | None = None,
+    objective: Trainable | None = None,
+    keep: float = 0.0,
+    draws: int | None = None,
+    clip: float | None = None,
+    temperature: float | None = None,
+    beta: float | None = None,
+    scale: float | None = None,
+) -> History:
+    """Learn a policy. The stop button ends it early, and what was learned by then is returned.
 
     Args:
-        env: anything with ``step(actions)``; model: a ``Flow`` by default; epochs: updates on each batch of actions.
-        callback: gets the history after every batch; options: of DEFAULTS.
+        method: "fpo", "awr", "ddpo" or "dpo", or a ``methods.Method`` with its options.
+        env: Anything with gymnasium's ``step(actions)``; ``FourGoals()`` by default.
+        model: The policy, a denoiser of points of the plane that is changed in place;
+            ``Flow(seed)`` by default.
+        iterations: Batches of actions that are learned from.
+        batch: Actions of a batch, 2 or more.
+        epochs: Steps of Adam on each batch.
+        rate: Learning rate of Adam.
+        seed: Seed of the default policy, of actions, draws and preferences.
+        callback: Called with the history after every batch of actions.
+        objective: Draws the levels of the method's losses and of the KL term; FPO's "u" by default,
+            or that of the method. DDPO has no weighting, so there it counts for the KL term only.
+        keep: Strength of the KL term, which holds the policy to the first one; 0 for none.
+        draws: Draws for each action; an option of "fpo", "awr" and "dpo".
+        clip: How far a ratio may move from 1 before it stops to count; of "fpo" and "ddpo".
+        temperature: How large an advantage counts e times; of "awr".
+        beta: How strongly the first policy holds; of "dpo".
+        scale: How surely the judge prefers the larger reward; of "dpo".
+
+    Returns:
+        The policy, with its rewards and goals: one number for each batch, and one for the end.
+
+    Raises:
+        TypeError: A number is none, or the environment, the model or the objective lacks a method.
+        ValueError: The method is unknown, an option is out of range or does not apply to it, all
+            rewards are equal, or a loss is not finite.
     """
-    if method not in METHODS or not options.keys() <= DEFAULTS.keys():
-        raise ValueError(
-            f"method is one of {', '.join(METHODS)}, options {', '.join(DEFAULTS)}; got {method!r}, {[*options]}"
-        )
-    if iterations < 0 or epochs < 1 or batch < 2 or not 0 <= options.get("keep", 0) < np.inf:
-        wrong = f"{iterations}, {epochs}, {batch} and {options.get('keep', 0)}"
-        raise ValueError(
-            f"need iterations >= 0, epochs >= 1, batch >= 2 and a finite keep >= 0, got {wrong}"
-        )
-    how = SimpleNamespace(
-        **DEFAULTS | options,
-        rng=np.random.default_rng(seed),
-        generator=torch.Generator().manual_seed(seed),
-    )
-    env, model = env or FourGoals(), model or Flow(seed)
-    history, first, (compared, surrogate) = History(model), copy.deepcopy(model), METHODS[method]
-    optimiser = torch.optim.Adam(model.parameters(), rate)
+    options = {
+        "draws": draws,
+        "clip": clip,
+        "temperature": temperature,
+        "beta": beta,
+        "scale": scale,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    chosen = _method(method, objective, given)
+    if objective is None:
+        objective = getattr(chosen, "objective", surrogates.MODES["u"])
+    settings = Settings(iterations, batch, epochs, rate, keep, objective)
+    seed = checks.seed(seed)
+    env = FourGoals() if env is None else env
+    model = Flow(seed) if model is None else model
+    learner = Learner(chosen, env, model, settings, seed)
     try:
-        for k in range(iterations + 1):
-            path = act(model, batch, how.generator, CHAIN if method == "ddpo" else None)
-            _, reward, _, _, info = env.step(path[-1].numpy())
-            hit = np.bincount(info["goal"][reward > np.exp(-2)], minlength=4)
-            history.reward.append(float(reward.mean()))
-            history.goals.append(int((hit > 0.05 * hit.sum()).sum()))
-            if callback is not None:
-                callback(history)
-            measure = compared(path, first, env, how)
-            old = measure(first if method == "dpo" else model).detach()
-            kept = _kept(path, first, how) if how.keep else lambda _: 0.0
-            for _ in range(epochs * (k < iterations)):
-                optimiser.zero_grad()
-                loss = surrogate(
-                    measure(model), old, (reward - reward.mean()) / (reward.std() + 1e-12), how
-                )
-                (loss + how.keep * kept(model)).backward()
-                optimiser.step()
+        for _ in range(settings.iterations):
+            batch_of_actions = learner.act()
+            _report(learner.history, callback)
+            learner.update(*batch_of_actions)
+        learner.act()
+        _report(learner.history, callback)
     except KeyboardInterrupt:
         pass
-    return history
+    return learner.history
+
+
+def _report(history: History, callback: Callable[[History], Any] | None) -> None:
+    """Call the callback, if there is one."""
+    if callback is not None:
+        callback(history)
+
+
+def _method(method: str | Method, objective: Trainable | None, options: dict[str, Any]) -> Method:
+    """The method of a name with its options; an option that it does not have is refused."""
+    if isinstance(method, Method):
+        if options or objective is not None:
+            given = ", ".join([*options, *["objective"] * (objective is not None)])
+            raise ValueError(f"{method!r} has its options already, got {given} beside it")
+        return method
+    kind = METHODS[checks.one_of(method, "method", METHODS)]
+    known = [option.name for option in fields(kind)]  # type: ignore[arg-type]
+    for name in options:
+        if name not in known:
+            raise ValueError(f"{name} is no option of {method!r}, which has {', '.join(known)}")
+    if objective is not None and "objective" in known:
+        options = options | {"objective": objective}
+    return kind(**options)
+
+
+def _check_parts(env: Environment, model: nn.Module) -> None:
+    """Refuse an environment without step, and a model that cannot denoise or learn."""
+    if not isinstance(env, Environment):
+        raise TypeError(f"env must have gymnasium's step(actions), got {env!r}")
+    if not isinstance(model, Denoiser) or not isinstance(model, nn.Module):
+        raise TypeError(
+            f"model must be a torch module with denoise(z, logsnr) -> x_hat, got {model!r}"
+        )

@@ -1,11 +1,23 @@
 """Learning from rewards and preferences with a diffusion loss in the place of −log p.
 
-The mean over draws of ``losses`` estimates L_w(x), w the weighting of the objective that drew the levels, and a surrogate reads
-L_w(old) − L_w(new), at the same draws, as log p_new(x)/p_old(x). That is exact for w = 1 over all λ; for another w a change at
-scale c counts κ_w(c) times (``gain``).
+Policy gradients and preference learning need log p(x), which a diffusion policy does not give. They
+take its loss instead. ``draws`` takes log-SNR, factor and noise for every action x, and ``losses``
+evaluates a policy there:
+
+    z = alpha x + sigma eps,    ℓ(x) = factor · ‖eps_hat(z, λ) − eps‖²,    E[ℓ(x)] = L_w(x),
+
+with w the weighting of the objective that drew the levels. At the same draws, a surrogate reads
+
+    L_w,old(x) − L_w,new(x)    as    log p_new(x)/p_old(x).
+
+That is exact for w = 1 over all λ. Under another w, a change of the policy at scale c counts κ_w(c)
+times (``diffviz.theory.elbo_mixture.gain``).
+
+DDPO is the exception: it has the exact likelihood of each step of the sampling chain (``chain``),
+and no weighting.
 """
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,118 +25,202 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from diffviz.checks import positive
+from diffviz import checks
+from diffviz.protocols import Denoiser, Trainable
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR
-from diffviz.theory.targets import EPS, U
+from diffviz.theory.targets import EPS, Target, U
 
-# FPO's modes: what the loss compares; what the network puts out does not enter the weighting
-_TARGETS = {"u": U, "u_but_supervise_as_eps": EPS, "eps": EPS}
+
+def _fpo_mode(name: str, target: Target) -> Objective:
+    """One of the losses that FPO's code offers, on the linear path under uniform time."""
+    return Objective(
+        name=f"FPO {name}",
+        family="policy",
+        year=2025,
+        source="arXiv 2507.21053",
+        path=LINEAR,
+        target=target,
+    )
+
+
+# The loss compares the target; what the network puts out does not enter the weighting.
 MODES = {
-    name: Objective(f"FPO {name}", "policy", 2025, "arXiv 2507.21053", LINEAR, kind)
-    for name, kind in _TARGETS.items()
+    "u": _fpo_mode("u", U),
+    "u_but_supervise_as_eps": _fpo_mode("u_but_supervise_as_eps", EPS),
+    "eps": _fpo_mode("eps", EPS),
 }
 
 
-def draws(
-    objective: Any, x: Tensor, m: int, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """m draws for each action x (n, *shape), for all policies that are compared: levels, factors (m, n), noise (m, n, *shape).
+class Draws(NamedTuple):
+    """Where policies are compared: m draws for each of n actions.
 
-    ``objective`` is anything with ``draw(n, rng)``, stratified in λ.
+    Attributes:
+        logsnr: λ in nats, shape (m, n).
+        factor: Factor on the eps squared error, shape (m, n).
+        eps: Standard normal noise, shape (m, n, *shape).
     """
-    if not hasattr(objective, "draw"):
-        raise TypeError(
-            f"an objective has draw(n, rng), got {objective!r}; for a name say dv.objective(name)"
-        )
-    if x.ndim < 2 or not x.is_floating_point() or not torch.isfinite(x).all():
-        raise ValueError(
-            f"actions are finite floats (n, *shape), got {x.dtype} {tuple(x.shape)}; x.double() and x[:, None] help"
-        )
-    level, factor = (
-        torch.from_numpy(one.reshape(m, len(x))).to(x) for one in objective.draw(m * len(x), rng)
+
+    logsnr: Tensor
+    factor: Tensor
+    eps: Tensor
+
+
+def draws(objective: Trainable, x: Tensor, m: int, rng: np.random.Generator) -> Draws:
+    """Draw log-SNR, factors and noise for actions, once for all policies that are compared.
+
+    Args:
+        objective: What draws the levels, stratified in λ; its weighting is that of the surrogate.
+        x: Actions, finite floats of shape (n, *shape).
+        m: Number of draws for each action.
+        rng: NumPy generator.
+
+    Returns:
+        The draws, in the type of x and on its device.
+
+    Raises:
+        TypeError: The objective has no name and draw(n, rng), x is no tensor, or rng no generator.
+        ValueError: x is not floating point, not finite or has no dimension beside n, or m < 1.
+    """
+    check_objective(objective)
+    _check_actions(x)
+    m = checks.count(m, "m")
+    rng = checks.random_generator(rng)
+    levels, factors = objective.draw(m * len(x), rng)
+    noise = rng.standard_normal((m, *x.shape))
+    return Draws(
+        logsnr=torch.from_numpy(levels.reshape(m, len(x))).to(x),
+        factor=torch.from_numpy(factors.reshape(m, len(x))).to(x),
+        eps=torch.from_numpy(noise).to(x),
     )
-    return level, factor, torch.from_numpy(rng.standard_normal((m, *x.shape))).to(x)
 
 
-def losses(model: Any, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """factor · ‖eps_hat − eps‖² of every draw, (m, n), differentiable in the model; in expectation L_w(x)."""
+def losses(model: Denoiser, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Weighted eps error of every draw, whose expectation is L_w(x).
+
+    Args:
+        model: A policy, a denoiser.
+        x: Actions, finite floats of shape (n, *shape).
+        at: What ``draws`` returned for these actions.
+
+    Returns:
+        factor · ‖eps_hat − eps‖², shape (m, n), differentiable in the model.
+
+    Raises:
+        TypeError: x is no tensor, or the model has no denoise(z, logsnr).
+        ValueError: The draws belong to other actions, the denoiser returns another shape, or a loss
+            is not finite.
+    """
+    _check_actions(x)
     logsnr, factor, eps = at
     if eps.shape[1:] != x.shape:
         raise ValueError(
-            f"draws belong to actions {tuple(eps.shape[1:])}, got {tuple(x.shape)}; draw again for these"
+            f"these draws are for actions of shape {tuple(eps.shape[1:])}, x has "
+            f"{tuple(x.shape)}; draw again for x"
         )
+    check_denoiser(model)
     level = logsnr.reshape(*logsnr.shape, *[1] * (x.ndim - 1))
     z = level.sigmoid().sqrt() * x + (-level).sigmoid().sqrt() * eps
-    x_hat = model.denoise(z.flatten(0, 1), logsnr.flatten())
-    if x_hat.shape != z.flatten(0, 1).shape:
+    flat = z.flatten(0, 1)
+    x_hat = model.denoise(flat, logsnr.flatten())
+    if x_hat.shape != flat.shape:
         raise ValueError(
-            f"the denoiser returned {tuple(x_hat.shape)} for z {tuple(z.flatten(0, 1).shape)}; it must be like z"
+            f"the denoiser returned shape {tuple(x_hat.shape)} for z of shape "
+            f"{tuple(flat.shape)}; they must be equal"
         )
-    found = factor * (level.exp() * (x - x_hat.reshape(z.shape)).square()).flatten(2).sum(2)
-    if len(bad := logsnr[~torch.isfinite(found)]):
+    # eps_hat − eps = e^(λ/2) (x − x_hat)
+    squared_error = (level.exp() * (x - x_hat.reshape(z.shape)).square()).flatten(2).sum(2)
+    result = factor * squared_error
+    failed = logsnr[~torch.isfinite(result)]
+    if len(failed):
         raise ValueError(
-            f"a loss is not finite at logsnr {bad[0]:.4g}: the denoiser failed, or the density reaches too far out"
+            f"a loss is not finite at logsnr {failed[0]:.4g}: the denoiser returned NaN or inf, "
+            "or the objective's density reaches too far out"
         )
-    return found
-
-
-def _alike(*every: Tensor) -> None:
-    """Refuse what cannot be compared draw by draw: other shapes would broadcast, NaN would go unseen into a network."""
-    if len({one.shape for one in every}) > 1 or every[0].ndim != 2 or not every[0].numel():
-        shapes = ", ".join(str(tuple(one.shape)) for one in every)
-        raise ValueError(
-            f"all are (draws, actions), as many of each (every winner needs its loser); got {shapes}"
-        )
-    if not all(torch.isfinite(one).all() for one in every):
-        raise ValueError(
-            "a loss or log-probability is NaN or inf: the policy broke before; go back to a copy, with smaller steps"
-        )
-
-
-def _advantage(advantage: ArrayLike | Tensor, like: Tensor) -> Tensor:
-    found = torch.as_tensor(advantage).to(like)
-    if found.shape != like.shape[1:] or not torch.isfinite(found).all():
-        raise ValueError(
-            f"advantages are finite, one for each of the {like.shape[1]} actions; got {tuple(found.shape)}"
-        )
-    if (found == found[0]).all():
-        raise ValueError(
-            "all advantages are equal, nothing is to be preferred: draw more actions, or further apart"
-        )
-    return found
+    return result
 
 
 def ddpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 0.05) -> Tensor:
-    """PPO on the steps of the sampling chain (arXiv 2305.13301): log-probabilities of ``chain`` (steps, n); no weighting."""
-    _alike(old, new)
-    clip, gains, ratio = positive(clip, "clip"), _advantage(advantage, new), (new - old).exp()
+    """DDPO: PPO's clipped surrogate on each step of the sampling chain.
+
+    −E[min(r A, clamp(r, 1 − clip, 1 + clip) A)] with r = p_new/p_old of a step (Black et al. 2023,
+    arXiv 2305.13301). It needs no weighting.
+
+    Args:
+        old: Log-probabilities of the steps under the policy that acted, shape (steps, n).
+        new: The same under the policy that learns.
+        advantage: One for each action, shape (n,).
+        clip: How far a ratio may move from 1 before it stops to count.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TypeError: ``old`` or ``new`` is no tensor, or the advantages are no real numbers.
+        ValueError: Shapes differ, a value is not finite, a ratio overflows, all advantages are
+            equal, or clip is not above 0.
+    """
+    _check_tables(old=old, new=new)
+    clip = checks.positive(clip, "clip")
+    advantages = _advantages(advantage, like=new)
+    ratio = (new - old).exp()
     if not torch.isfinite(ratio).all():
         raise ValueError(
-            f"exp({(new - old).max():.4g}) of a log-ratio overflows: take fewer or smaller steps, or a KL term"
+            f"the ratio exp({(new - old).max():.4g}) overflows; take fewer or smaller steps, or "
+            "add a KL term"
         )
-    return -torch.minimum(ratio * gains, ratio.clamp(1 - clip, 1 + clip) * gains).mean()
+    clipped = ratio.clamp(1 - clip, 1 + clip)
+    return -torch.minimum(ratio * advantages, clipped * advantages).mean()
 
 
 def fpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 0.05) -> Tensor:
-    """Flow policy optimisation: PPO with the ratio exp(mean over draws of old − new) (arXiv 2507.21053).
+    """FPO: PPO's clipped surrogate with the ratio exp(mean over draws of ℓ_old − ℓ_new).
 
-    ``old``, ``new`` are losses (m, n) at the same draws; the released code divides them by the dimension. ``advantage`` (n,).
+    Draws are averaged before the exponential (McAllister et al. 2025, arXiv 2507.21053). The
+    released code also divides the losses by the dimension.
+
+    Args:
+        old: Losses of the policy that acted, shape (m, n).
+        new: Losses of the policy that learns, at the same draws.
+        advantage: One for each action, shape (n,).
+        clip: How far a ratio may move from 1 before it stops to count.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TypeError: As for ``ddpo``.
+        ValueError: As for ``ddpo``.
     """
-    _alike(old, new)
+    _check_tables(old=old, new=new)
     return ddpo(-old.mean(0, keepdim=True), -new.mean(0, keepdim=True), advantage, clip)
 
 
 def awr(
     loss: Tensor, advantage: ArrayLike | Tensor, temperature: float = 1.0, limit: float = 20.0
 ) -> Tensor:
-    """Advantage-weighted regression: losses (m, n) times min(exp(advantage/temperature), limit) (arXiv 1910.00177)."""
-    _alike(loss)
-    weight = (
-        (_advantage(advantage, loss) / positive(temperature, "temperature"))
-        .exp()
-        .clamp(max=positive(limit, "limit"))
-    )
+    """Advantage-weighted regression: E[min(exp(A/temperature), limit) ℓ].
+
+    Source: Peng et al. 2019, arXiv 1910.00177.
+
+    Args:
+        loss: Losses of the policy that learns, shape (m, n).
+        advantage: One for each action, shape (n,).
+        temperature: How large an advantage counts e times.
+        limit: Largest weight.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TypeError: ``loss`` is no tensor, or the advantages are no real numbers.
+        ValueError: Shapes differ, a value is not finite, all advantages are equal, or temperature
+            or limit is not above 0.
+    """
+    _check_tables(loss=loss)
+    temperature = checks.positive(temperature, "temperature")
+    limit = checks.positive(limit, "limit")
+    weight = (_advantages(advantage, like=loss) / temperature).exp().clamp(max=limit)
     return (loss.mean(0) * weight).mean()
 
 
@@ -135,30 +231,170 @@ def dpo(
     reference_loser: Tensor,
     beta: float = 1.0,
 ) -> Tensor:
-    """Diffusion-DPO: −log sigmoid(β (log-ratio of the winner − of the loser)) (arXiv 2311.12908, eq. 14), all losses (m, n).
+    """Diffusion-DPO: −log sigmoid(β (log-ratio of the winner − log-ratio of the loser)).
 
-    Draws are averaged inside the sigmoid; the released code takes one draw, the same for both of a pair, and ½ β.
+    A log-ratio is ℓ_reference − ℓ (Wallace et al. 2023, arXiv 2311.12908, eq. 14). Draws are
+    averaged inside the sigmoid. The released code takes one draw, the same for both of a pair, and
+    ½ β.
+
+    Args:
+        winner: Losses of the policy that learns on the preferred actions, shape (m, n).
+        loser: The same on the other actions of the pairs.
+        reference_winner: Losses of the reference policy on the preferred actions, same draws.
+        reference_loser: The same on the other actions.
+        beta: How strongly the reference holds.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TypeError: A table of losses is no tensor.
+        ValueError: Shapes differ, a value is not finite, or beta is not above 0.
     """
-    _alike(winner, loser, reference_winner, reference_loser)
-    return -logsigmoid(
-        positive(beta, "beta") * (reference_winner - winner - reference_loser + loser).mean(0)
-    ).mean()
+    _check_tables(
+        winner=winner,
+        loser=loser,
+        reference_winner=reference_winner,
+        reference_loser=reference_loser,
+    )
+    beta = checks.positive(beta, "beta")
+    margin = (reference_winner - winner - reference_loser + loser).mean(0)
+    return -logsigmoid(beta * margin).mean()
 
 
 def chain(
-    model: Any, z: Tensor, before: float, after: float, follow: Tensor | None = None, generator=None
-):
-    """One ancestral step up in λ (arXiv 2107.00630, eq. 32): z there, drawn or ``follow``, and its log-probability (n,)."""
+    model: Denoiser,
+    z: Tensor,
+    before: float,
+    after: float,
+    follow: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """One ancestral step up in λ, with its log-probability.
+
+    Source: Kingma et al. 2021, arXiv 2107.00630, eq. 32.
+
+    Args:
+        model: A policy, a denoiser.
+        z: State at ``before``, variance-preserving, shape (n, *shape).
+        before: λ in nats where the step starts.
+        after: λ in nats where it ends, above ``before``.
+        follow: The state at ``after`` whose probability is asked for; drawn by default.
+        generator: Torch generator of the draw; needed unless ``follow`` is given.
+
+    Returns:
+        The state at ``after``, shape (n, *shape), and its log-probability, shape (n,), which is
+        differentiable in the model.
+
+    Raises:
+        TypeError: z is no tensor, or the model has no denoise(z, logsnr).
+        ValueError: λ does not go up, ``follow`` has another shape than z, or there is nothing to
+            draw with.
+    """
+    before = checks.number(before, "before")
+    after = checks.number(after, "after")
     if not before < after:
         raise ValueError(f"a step of the chain goes up in λ, got {before} to {after}")
-    start, end = (torch.tensor(one, dtype=z.dtype) for one in (before, after))
-    share = -torch.expm1(start - end)  # of x_hat
-    mean = (1 - share) / start.sigmoid().sqrt() * z + share * model.denoise(z, start.expand(len(z)))
+    _check_actions(z, name="z")
+    check_denoiser(model)
+    if follow is None and generator is None:
+        raise ValueError(
+            "give follow, or a generator to draw with: torch.Generator().manual_seed(0)"
+        )
+    if follow is not None and follow.shape != z.shape:
+        raise ValueError(f"follow has shape {tuple(follow.shape)}, z {tuple(z.shape)}")
+    start = torch.tensor(before, dtype=z.dtype)
+    end = torch.tensor(after, dtype=z.dtype)
+    share = -torch.expm1(start - end)  # share of x_hat in the mean
+    x_hat = model.denoise(z, start.expand(len(z)))
+    mean = (1 - share) / start.sigmoid().sqrt() * z + share * x_hat
     step = torch.distributions.Normal(
-        end.sigmoid().sqrt() * mean, ((-end).sigmoid() * share).sqrt()
+        loc=end.sigmoid().sqrt() * mean,
+        scale=((-end).sigmoid() * share).sqrt(),
     )
     if follow is None:
-        follow = step.mean.detach() + step.stddev * torch.randn(
-            z.shape, generator=generator, dtype=z.dtype
-        )
+        noise = torch.randn(z.shape, generator=generator, dtype=z.dtype)
+        follow = step.mean.detach() + step.stddev * noise
     return follow, step.log_prob(follow).flatten(1).sum(1)
+
+
+def check_objective(objective: Trainable) -> None:
+    """Refuse what draws no levels.
+
+    Args:
+        objective: What should have a name and ``draw(n, rng)`` -> (log-SNR, factor).
+
+    Raises:
+        TypeError: It has not.
+    """
+    if not isinstance(objective, Trainable):
+        raise TypeError(
+            f"objective must have a name and draw(n, rng), got {objective!r}; "
+            "dv.objective(name) finds one by its name"
+        )
+
+
+def check_denoiser(model: Denoiser) -> None:
+    """Refuse what is no policy.
+
+    Args:
+        model: What should have ``denoise(z, logsnr)`` -> x_hat.
+
+    Raises:
+        TypeError: It has not.
+    """
+    if not isinstance(model, Denoiser):
+        raise TypeError(f"model must have denoise(z, logsnr) -> x_hat, got {model!r}")
+
+
+def _check_actions(x: Tensor, name: str = "x") -> None:
+    """Refuse all but finite floats of shape (n, *shape)."""
+    if not isinstance(x, Tensor):
+        raise TypeError(
+            f"{name} must be a tensor, got {type(x).__name__}; torch.as_tensor makes one"
+        )
+    if x.ndim < 2 or not x.is_floating_point() or not torch.isfinite(x).all():
+        raise ValueError(
+            f"{name} must hold finite floats of shape (n, *shape), got {x.dtype} of shape "
+            f"{tuple(x.shape)}; x.double() and x[:, None] may help"
+        )
+
+
+def _check_tables(**tables: Tensor) -> None:
+    """Refuse tables that cannot be compared draw by draw.
+
+    Other shapes would broadcast, and NaN would pass unseen into a network.
+    """
+    for name, table in tables.items():
+        if not isinstance(table, Tensor):
+            raise TypeError(f"{name} must be a tensor, got {type(table).__name__}")
+    shapes = {name: tuple(table.shape) for name, table in tables.items()}
+    first, *_ = tables.values()
+    if len(set(shapes.values())) > 1 or first.ndim != 2 or not first.numel():
+        stated = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(
+            "need tables of one shape (draws, actions), where every winner has its loser; "
+            f"got {stated}"
+        )
+    for name, table in tables.items():
+        if not torch.isfinite(table).all():
+            raise ValueError(
+                f"{name} holds NaN or inf: the policy broke before this step; go back to a copy "
+                "and take smaller steps"
+            )
+
+
+def _advantages(advantage: ArrayLike | Tensor, like: Tensor) -> Tensor:
+    """Advantages as a tensor like a table (draws, actions): one for each action, not all equal."""
+    advantages = checks.tensor(advantage, "advantage").to(like)
+    if advantages.shape != like.shape[1:]:
+        raise ValueError(
+            f"need one advantage for each of the {like.shape[1]} actions; "
+            f"got shape {tuple(advantages.shape)}"
+        )
+    if (advantages == advantages[0]).all():
+        raise ValueError(
+            "all advantages are equal, so no action is preferred; draw more actions, or spread "
+            "them further apart"
+        )
+    return advantages

@@ -1,145 +1,218 @@
-"""What a search can measure of a trained denoiser, and the data that it trains on."""
+"""What a search can measure of a trained denoiser. Less is better.
+
+A goal is measured on held-out data of the seed that a denoiser was trained with. Its random numbers
+come from that seed too, so that all candidates of a seed meet the same.
+"""
 
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import fft
 
-from diffviz.perception import sensitivities, spectra
+from diffviz import checks
+from diffviz.protocols import Denoiser
 from diffviz.recipes.entries import objective
+from diffviz.search.datasets import IMAGES, Split, images
+from diffviz.search.vision import eye, visible_error
 
-LOW, HIGH = -8.0, 10.0  # λ of training and of goals
-RATE = 30.0  # pixels per degree at which images are looked at, by
-EYE = sensitivities.mannos_sakrison
-IMAGES = "digits", "fashion"
+__all__ = [
+    "GOALS",
+    "HIGH",
+    "LOW",
+    "Goal",
+    "distortion",
+    "energy_distance",
+    "images",
+    "likelihood",
+    "sample_quality",
+]
 
+LOW, HIGH = -8.0, 10.0  # range of λ of training and of goals, in nats
+LEVELS = 32  # strata of λ
+SAMPLING_STEPS = 24
+FLOOR_DRAWS = 8  # draws of training points for the floor of the energy distance
 
-class Data(NamedTuple):
-    """Points to train on and held-out ones, tensors (n, *shape)."""
-
-    train: Any
-    held: Any
-
-
-@cache
-def images(name: str) -> NDArray:
-    """Grey images of ``data/`` on [−1, 1], float32."""
-    from diffviz.data.files import load
-
-    whole = load(name)["images"]
-    return (whole / (16 if name == "digits" else 255) * 2 - 1).astype("f4")
-
-
-@cache
-def eye(name: str, rate: float = RATE) -> spectra.Implied:
-    """What the eye implies for images of that name, seen at ``rate`` pixels per degree."""
-    return spectra.implied(spectra.image_spectrum(images(name)), EYE, rate)
+Measure = Callable[[Denoiser, Split, int], float]
 
 
-def drawn(name: str, seed: int) -> Data:
-    """Data of a seed: 20,000 and 1,000 fresh points of a toy of unit variance, or a fresh split of images (500 or a fifth)."""
-    import torch
+def likelihood(denoiser: Denoiser, data: Split, seed: int) -> float:
+    """Negative ELBO of the held-out points.
 
-    from diffviz.data.toys import toy
+    Args:
+        denoiser: What was trained.
+        data: The data of the seed.
+        seed: Seed of levels and noise.
 
-    if name in IMAGES:
-        whole = torch.from_numpy(
-            images(name)[np.random.default_rng(seed).permutation(len(images(name)))]
-        )
-        held = min(500, len(whole) // 5)
-        return Data(whole[held:], whole[:held])
-    generator = torch.Generator().manual_seed(seed)
-    return Data(*toy(name, unit=True).sample(21_000, generator).float().split([20_000, 1_000]))
+    Returns:
+        The mean over points, in nats.
 
-
-def likelihood(run, data: Data, name: str, seed: int) -> float:
-    """−ELBO of held-out points, nats for each."""
+    Raises:
+        TypeError: The denoiser has no denoise(z, logsnr), or the data are no ``Split``.
+        ValueError: The denoiser returns NaN, inf or another shape.
+    """
     import torch
 
     from diffviz.sampling.likelihood import elbo
 
-    draw = torch.Generator().manual_seed(seed)
-    return elbo(run, data.held, low=LOW, high=HIGH, levels=32, generator=draw).nats.mean().item()
+    _check_arguments(denoiser, data)
+    generator = torch.Generator().manual_seed(checks.seed(seed))
+    bound = elbo(denoiser, data.held, low=LOW, high=HIGH, levels=LEVELS, generator=generator)
+    return bound.nats.mean().item()
 
 
-def energy(x, y) -> float:
-    """Root of 2 E|x − y| − E|x − x'| − E|y − y'|, energy distance, over all pairs of points (n, d) (Székely & Rizzo 2013)."""
-    import torch
+def sample_quality(denoiser: Denoiser, data: Split, seed: int) -> float:
+    """Logarithm of the energy distance of samples from held-out points, over its floor.
 
-    apart = lambda a, b: (
-        torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").mean().item()
-    )
-    return max(2 * apart(x, y) - apart(x, x) - apart(y, y), 0.0) ** 0.5
+    The floor is the median distance of 8 draws of as many training points.
 
+    Args:
+        denoiser: What was trained.
+        data: The data of the seed.
+        seed: Seed of the samples' start and of the floor.
 
-def sample(run, data: Data, name: str, seed: int) -> float:
-    """ln of the energy distance of samples from held-out points, over its floor: the median of 8 draws of training points."""
+    Returns:
+        ln(energy distance / floor).
+
+    Raises:
+        TypeError: The denoiser has no denoise(z, logsnr), or the data are no ``Split``.
+        FloatingPointError: The denoiser returns NaN or inf.
+    """
     import torch
 
     from diffviz.sampling import grids, integrate
 
-    grid, draw = (
-        grids.grid(objective("fm-ot").law, 24, LOW, HIGH),
-        torch.Generator().manual_seed(seed),
-    )
-    made = integrate.sample(
-        run.denoise, grid, "heun", start=torch.randn(data.held.shape, generator=draw)
-    ).samples
-    made, true, known = (one.double().flatten(1) for one in (made, data.held, data.train))
-    floor = np.median(
-        [
-            energy(known[torch.randperm(len(known), generator=draw)[: len(true)]], true)
-            for _ in range(8)
-        ]
-    )
-    return float(np.log(energy(made, true) / floor))
+    _check_arguments(denoiser, data)
+    generator = torch.Generator().manual_seed(checks.seed(seed))
+    grid = grids.grid(objective("fm-ot").law, SAMPLING_STEPS, LOW, HIGH)
+    start = torch.randn(data.held.shape, generator=generator)
+    # the function, not the run: all candidates are sampled on one grid, wherever each was trained
+    trajectory = integrate.sample(denoiser.denoise, grid, "heun", start=start)
+    samples = _as_points(trajectory.samples)
+    held, train = _as_points(data.held), _as_points(data.train)
+    floors = []
+    for _ in range(FLOOR_DRAWS):
+        chosen = torch.randperm(len(train), generator=generator)[: len(held)]
+        floors.append(energy_distance(train[chosen], held))
+    return float(np.log(energy_distance(samples, held) / np.median(floors)))
 
 
-def seen(miss: NDArray) -> NDArray:
-    """Squared orthonormal DCT coefficients of errors (n, h, h), weighed by the squared sensitivity of the eye: sum, (n,)."""
-    h = miss.shape[-1]
-    axis = np.arange(h) / (2 * h)
-    radius = np.hypot.outer(axis, axis)
-    ring = np.rint(radius / axis[1]).astype(int)  # as in the spectrum
-    middle = np.bincount(ring.ravel(), radius.ravel()) / np.bincount(ring.ravel())
-    q = np.r_[0, EYE(RATE * middle[1:]) ** 2]  # an eye senses change, and not the mean
-    return (q[ring] * fft.dctn(miss, axes=(1, 2), norm="ortho") ** 2).sum((1, 2))
+def distortion(denoiser: Denoiser, data: Split, seed: int, levels: int = LEVELS) -> float:
+    """Logarithm of the distortion that the eye sees, over that of the best Gaussian denoiser.
 
+    The distortion is ∫ D(λ) dλ, where D is the ``visible_error`` of x_hat. The best denoiser of
+    Gaussian data with the spectrum of the images is what it is compared with.
 
-def distortion(run, data: Data, name: str, seed: int, levels: int = 32) -> float:
-    """ln of ∫ D dλ, the distortion of x_hat that the eye sees, over that of the best denoiser of Gaussian data like these."""
+    Args:
+        denoiser: What was trained.
+        data: Images of the seed, whose spectrum is known by their name.
+        seed: Seed of levels and noise.
+        levels: Strata of λ, one draw in each for every image.
+
+    Returns:
+        ln(visible distortion / that of the Gaussian denoiser).
+
+    Raises:
+        TypeError: The denoiser has no denoise(z, logsnr), or the data are no ``Split``.
+        ValueError: The denoiser returns NaN or inf, or the data are no images.
+    """
     import torch
 
-    draw, whole = torch.Generator().manual_seed(seed), []
-    for k in range(levels):  # one draw in each stratum of λ
-        level = LOW + (HIGH - LOW) / levels * (k + torch.rand(len(data.held), generator=draw))
-        alpha, sigma = (one.sigmoid().sqrt()[:, None, None] for one in (level, -level))
+    _check_arguments(denoiser, data)
+    checks.one_of(data.name, "images", IMAGES)
+    levels = checks.count(levels, "levels")
+    generator = torch.Generator().manual_seed(checks.seed(seed))
+    width = (HIGH - LOW) / levels
+    errors = []
+    for k in range(levels):
+        logsnr = LOW + width * (k + torch.rand(len(data.held), generator=generator))
+        alpha = logsnr.sigmoid().sqrt()[:, None, None]
+        sigma = (-logsnr).sigmoid().sqrt()[:, None, None]
+        z = alpha * data.held + sigma * torch.randn(data.held.shape, generator=generator)
         with torch.no_grad():
-            x_hat = run.denoise(
-                alpha * data.held + sigma * torch.randn(data.held.shape, generator=draw), level
-            )
-        whole.append(seen((x_hat - data.held).double().numpy()).mean())
+            x_hat = denoiser.denoise(z, logsnr)
+        errors.append(visible_error((x_hat - data.held).double().numpy()).mean())
     grid = np.linspace(LOW, HIGH, 1001)
-    return float(
-        np.log(np.mean(whole) / (np.trapezoid(eye(name).distortion(grid), grid) / (HIGH - LOW)))
-    )
+    gaussian = np.trapezoid(eye(data.name).distortion(grid), grid) / (HIGH - LOW)
+    return float(np.log(np.mean(errors) / gaussian))
 
 
-class Goal(NamedTuple):
-    """What is measured, in which unit, and the weightings that theory predicts for it."""
+def energy_distance(x: Any, y: Any) -> float:
+    """Root of the energy distance between two sets of points, over all pairs.
 
-    measure: Callable[[Any, Data, str, int], float]
+    (2 E|x − y| − E|x − x'| − E|y − y'|)^½ (Székely and Rizzo 2013).
+
+    Args:
+        x: Points, a tensor of shape (n, d).
+        y: Points, a tensor of shape (m, d).
+
+    Returns:
+        The distance, 0 or more.
+
+    Raises:
+        TypeError: Points are masked, complex, text or objects.
+        ValueError: A coordinate is not finite, or the dimensions differ.
+    """
+    x, y = checks.tensor(x, "x"), checks.tensor(y, "y")
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ValueError(
+            f"need points (n, d) and (m, d), got shapes {tuple(x.shape)} and {tuple(y.shape)}"
+        )
+    squared = 2 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)
+    return max(squared, 0.0) ** 0.5
+
+
+def _check_arguments(denoiser: Denoiser, data: Split) -> None:
+    """Refuse what is no denoiser, and data that are no split."""
+    if not isinstance(denoiser, Denoiser):
+        raise TypeError(f"denoiser must have denoise(z, logsnr) -> x_hat, got {denoiser!r}")
+    if not isinstance(data, Split):
+        raise TypeError(f"data must be what datasets.split returns, got {type(data).__name__}")
+
+
+def _mean_distance(x: Any, y: Any) -> float:
+    """Mean distance over all pairs, by the direct formula: products lose half the digits."""
+    import torch
+
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").mean().item()
+
+
+def _as_points(data: Any) -> Any:
+    """Data (n, *shape) as points (n, d) in float64."""
+    return data.double().flatten(1)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is measured, and in which unit.
+
+    Args:
+        measure: Function of a denoiser, the data of a seed and the seed; less is better.
+        unit: What the number is, for tables and axes.
+        predictions: Names of the weightings that theory predicts to be best.
+        needs_images: Whether it can be measured on images only.
+    """
+
+    measure: Measure
     unit: str
     predictions: tuple[str, ...] = ()
+    needs_images: bool = False
 
 
 GOALS: Mapping[str, Goal] = {
-    "likelihood": Goal(likelihood, "held-out −ELBO [nats]", ("elbo",)),
-    "sample": Goal(sample, "ln(energy distance / floor)"),
+    "likelihood": Goal(
+        measure=likelihood,
+        unit="held-out −ELBO [nats]",
+        predictions=("elbo",),
+    ),
+    "sample": Goal(
+        measure=sample_quality,
+        unit="ln(energy distance / floor)",
+    ),
     "distortion": Goal(
-        distortion, "ln(visible distortion / Gaussian denoiser's)", ("rate-distortion",)
+        measure=distortion,
+        unit="ln(visible distortion / Gaussian denoiser's)",
+        predictions=("rate-distortion",),
+        needs_images=True,
     ),
 }

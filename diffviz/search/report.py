@@ -1,4 +1,4 @@
-"""What a search found: the surface of its first round, the comparison of its second, in words."""
+"""What a search found, in numbers and in words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,117 +9,177 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from diffviz.search.goals import GOALS
+from diffviz import checks
+from diffviz.search import goals
 from diffviz.search.surface import Surface
 
 OPTIMUM = "optimum"
+ALIKE = "not distinguishable from the optimum"
+BETTER = "better"
+WORSE = "worse"
+NO_VERDICT = "no verdict"
 
 
-def number(value: float, digits: int = 4) -> str:
-    """In a column; a dash for NaN."""
-    return f"{value:10.{digits}f}" if np.isfinite(value) else f"{'-':>10}"
-
-
-def failures(values: NDArray) -> str:
-    """How many trainings of a candidate failed, in words."""
-    failed = int(np.isnan(values).sum())
-    return f"   {failed} of {len(values)} trainings failed" if failed else ""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Search:
-    """What a search found: settings, the surface of its first round, and the values of its second, by candidate, (seeds,)."""
+    """What a search found.
+
+    Attributes:
+        settings: Its settings by name, as ``settings.Settings.record`` gives them.
+        surface: The surface of the first round.
+        second: Goals of the second round by the candidate's name, each of shape (seeds,); NaN for a
+            training that failed.
+
+    Raises:
+        ValueError: The second round has no "optimum".
+    """
 
     settings: Mapping[str, Any]
     surface: Surface
     second: Mapping[str, NDArray]
 
+    def __post_init__(self) -> None:
+        checks.require(OPTIMUM in self.second, f"the second round must have an {OPTIMUM!r}")
+
     @property
     def optimum(self) -> NDArray:
-        """Where the surface is least, (d,)."""
+        """Where the surface is least, shape (d,)."""
         return self.surface.least()
 
     @cached_property
     def beside(self) -> dict[str, tuple[float, float]]:
-        """Goal of each candidate of the second round less the optimum's, by seed: mean, and half of Student's 95 % interval.
+        """How much each candidate of the second round differs from the optimum.
 
-        NaN where a training failed or there is one seed; an interval without 0 is what "distinguishable" means.
+        For each name, the mean over seeds of its goal less that of the optimum, and half of
+        Student's 95 % interval. The mean is NaN if a training failed, the interval also if there is
+        one seed. An interval without 0 is what "distinguishable" means.
         """
-        best, seeds = self.second[OPTIMUM], len(self.second[OPTIMUM])
-        reach = stats.t.isf(0.025, seeds - 1) / seeds**0.5 if seeds > 1 else np.nan
-        off = {name: values - best for name, values in self.second.items() if name != OPTIMUM}
-        return {
-            name: (float(d.mean()), float(reach * (d.std(ddof=1) if seeds > 1 else np.nan)))
-            for name, d in off.items()
-        }
+        best = self.second[OPTIMUM]
+        others = {name: values for name, values in self.second.items() if name != OPTIMUM}
+        return {name: _paired_interval(values - best) for name, values in others.items()}
 
     @property
     def verdicts(self) -> dict[str, list[str]]:
-        """Names of the second round by how they compare with the optimum, each at 95 % by itself."""
-        alike, better, worse, none = kinds = (
-            "not distinguishable from the optimum",
-            "better",
-            "worse",
-            "no verdict",
-        )
-        found: dict[str, list[str]] = {kind: [] for kind in kinds}
-        for name, (off, half) in self.beside.items():
-            kind = (
-                none
-                if np.isnan(half)
-                else alike
-                if abs(off) <= half
-                else worse
-                if off > 0
-                else better
-            )
-            found[kind].append(name)
-        return found
+        """Names of the second round by how they compare with the optimum, at 95 % for each."""
+        names: dict[str, list[str]] = {kind: [] for kind in (ALIKE, BETTER, WORSE, NO_VERDICT)}
+        for name, (difference, half_width) in self.beside.items():
+            names[_verdict(difference, half_width)].append(name)
+        return names
 
     def __str__(self) -> str:
-        s, has = self.surface, self.settings
-        seeds = s.values.shape[1]
-        lines = [
-            f"{has['goal']} on {has['data']}: {GOALS[has['goal']].unit}, less is better",
-            f"{has['family']}, {len(s.points)} points x {seeds} seeds, {has['steps']} steps of {has['batch']}, levels by law {has['law']!r}",
-            "\n"
-            + "".join(
-                f"{name:>10}" for name in [*(name for name, *_ in s.box), "mean", "s.e.", "surface"]
-            ),
+        parts = [
+            _heading(self),
+            _points_table(self.surface),
+            _coefficients_table(self.surface),
+            _misfit(self.surface),
+            _optimum_lines(self),
+            _second_round_table(self),
+            _verdict_lines(self),
         ]
-        for x, values, *row in zip(
-            s.points, s.values, s.alone.mean(1), s.stderr, s.at(s.points), strict=True
-        ):
-            lines.append("".join([*(number(v, 2) for v in x), *map(number, row), failures(values)]))
-        lines.append(f"\n{'s.e.':>20}   of the coefficients; parameters on [-1, 1]")
-        lines += [
-            number(c) + number(error) + f"   {name}"
-            for name, c, error in zip(s.names, s.coefficients, s.errors, strict=True)
-        ]
-        lines.append(
-            f"misfit: χ² of {s.misfit:.2f} for each degree of freedom"
-            if seeds > 1
-            else "one seed: no estimate of the noise"
-        )
-        for (name, low, high), at, spread in zip(s.box, self.optimum, s.optima.T, strict=True):
-            line = f"optimum: {name} {at:.2f}"
-            if len(spread):
-                line += " (95 %: {:.2f} to {:.2f})".format(*np.quantile(spread, [0.025, 0.975]))
-            lines.append(
-                line + ", an end of the box" * bool(min(at - low, high - at) < 1e-3 * (high - low))
-            )
-        lines.append(
-            f"\n{'trained again':20}{'mean':>10}{'s.e.':>10}     less that of the optimum, each 95 %"
-        )
-        for name, values in self.second.items():
-            error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
-            off = (
-                "{:+14.4f} ± {:.4f}".format(*self.beside[name])
-                if np.isfinite(self.beside.get(name, np.nan)).all()
-                else ""
-            )
-            lines.append(f"{name:20}{number(values.mean())}{number(error)}{off}{failures(values)}")
-        return "\n".join(
-            lines
-            + [f"{kind}: {', '.join(names)}" for kind, names in self.verdicts.items() if names]
-        )
+        return "\n".join(line for part in parts for line in part)
+
+
+def _paired_interval(differences: NDArray) -> tuple[float, float]:
+    """Mean of paired differences, and half of Student's 95 % interval; NaN where there is none."""
+    mean = float(differences.mean())
+    seeds = len(differences)
+    if seeds < 2:
+        return mean, np.nan
+    quantile = stats.t.isf(0.025, seeds - 1)
+    return mean, float(quantile / seeds**0.5 * differences.std(ddof=1))
+
+
+def _verdict(difference: float, half_width: float) -> str:
+    """How a candidate compares with the optimum."""
+    if np.isnan(half_width):
+        return NO_VERDICT
+    if abs(difference) <= half_width:
+        return ALIKE
+    return WORSE if difference > 0 else BETTER
+
+
+def _heading(found: Search) -> list[str]:
+    """Goal, data, family, and how much was trained."""
+    settings = found.settings
+    points, seeds = found.surface.values.shape
+    unit = goals.GOALS[settings["goal"]].unit
+    return [
+        f"{settings['goal']} on {settings['data']}: {unit}, less is better",
+        f"{settings['family']}, {points} points x {seeds} seeds, "
+        f"{settings['steps']} steps of {settings['batch']}, levels by law {settings['law']!r}",
+    ]
+
+
+def _points_table(surface: Surface) -> list[str]:
+    """Each point of the design: its mean, standard error, and the surface there."""
+    names = [*(name for name, *_ in surface.box), "mean", "s.e.", "surface"]
+    lines = ["\n" + "".join(f"{name:>10}" for name in names)]
+    means, heights = surface.alone.mean(1), surface.at(surface.points)
+    for i, point in enumerate(surface.points):
+        place = "".join(_cell(value, digits=2) for value in point)
+        measured = _cell(means[i]) + _cell(surface.stderr[i]) + _cell(heights[i])
+        lines.append(place + measured + _failures(surface.values[i]))
+    return lines
+
+
+def _coefficients_table(surface: Surface) -> list[str]:
+    """Each coefficient of the quadratic with its standard error."""
+    rows = zip(surface.names, surface.coefficients, surface.errors, strict=True)
+    return [
+        f"\n{'s.e.':>20}   of the coefficients; parameters on [-1, 1]",
+        *(f"{_cell(value)}{_cell(error)}   {name}" for name, value, error in rows),
+    ]
+
+
+def _misfit(surface: Surface) -> list[str]:
+    """Whether a quadratic is enough."""
+    if surface.values.shape[1] < 2:
+        return ["one seed: no estimate of the noise"]
+    return [f"misfit: χ² of {surface.misfit:.2f} for each degree of freedom"]
+
+
+def _optimum_lines(found: Search) -> list[str]:
+    """Each parameter of the optimum, its 95 % interval, and whether it is at an end of the box."""
+    lines = []
+    columns = zip(found.surface.box, found.optimum, found.surface.optima.T, strict=True)
+    for (name, low, high), best, spread in columns:
+        line = f"optimum: {name} {best:.2f}"
+        if len(spread):
+            first, last = np.quantile(spread, [0.025, 0.975])
+            line += f" (95 %: {first:.2f} to {last:.2f})"
+        if min(best - low, high - best) < 1e-3 * (high - low):
+            line += ", an end of the box"
+        lines.append(line)
+    return lines
+
+
+def _second_round_table(found: Search) -> list[str]:
+    """Each candidate of the second round, and how much it differs from the optimum."""
+    lines = [
+        f"\n{'trained again':20}{'mean':>10}{'s.e.':>10}     less that of the optimum, each 95 %"
+    ]
+    for name, values in found.second.items():
+        seeds = len(values)
+        error = values.std(ddof=1) / seeds**0.5 if seeds > 1 else np.nan
+        difference, half_width = found.beside.get(name, (np.nan, np.nan))
+        has_interval = np.isfinite([difference, half_width]).all()
+        interval = f"{difference:+14.4f} ± {half_width:.4f}" if has_interval else ""
+        row = f"{name:20}{_cell(values.mean())}{_cell(error)}"
+        lines.append(row + interval + _failures(values))
+    return lines
+
+
+def _verdict_lines(found: Search) -> list[str]:
+    """The verdicts that some candidate has."""
+    return [f"{kind}: {', '.join(names)}" for kind, names in found.verdicts.items() if names]
+
+
+def _cell(value: float, digits: int = 4) -> str:
+    """A number in a column of ten characters; a dash for NaN."""
+    return f"{value:10.{digits}f}" if np.isfinite(value) else f"{'-':>10}"
+
+
+def _failures(values: NDArray) -> str:
+    """How many trainings of a candidate failed, in words."""
+    failed = int(np.isnan(values).sum())
+    return f"   {failed} of {len(values)} trainings failed" if failed else ""

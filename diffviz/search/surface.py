@@ -1,151 +1,269 @@
-"""A quadratic through noisy measurements over a box of parameters, and where it is least (Box & Wilson 1951).
+"""A quadratic through noisy measurements over a box of parameters, and where it is least.
 
-    f(x) ≈ c0 + Σ c_j x_j + Σ c_jk x_j x_k,    y_is = f(x_i) + b_s + e_is,    weighted least squares, x scaled to [−1, 1]
+Each of n points x_i is measured under the same seeds s, and a quadratic goes through the means by
+weighted least squares, with x scaled to [−1, 1] (Box and Wilson 1951):
 
-Each of n points x_i is measured under the same seeds s. What a seed adds to all of them, b_s, is taken out before the standard
-error of a point is. A seed may also tilt the surface, so that its e_is go together: the spread of coefficients and optimum is
-that over seeds. What the quadratic misses, χ² by degree of freedom above 1, is added as more noise.
+    f(x) ≈ c_0 + Σ c_j x_j + Σ c_jk x_j x_k,    y_is = f(x_i) + b_s + e_is.
+
+What a seed adds to all points, b_s, is taken out before the standard error of a point is
+estimated. A seed may also tilt the surface, so that its e_is go together. The errors of the
+coefficients and of the optimum are therefore the spread over seeds. What the quadratic misses, χ²
+for each degree of freedom above 1, is added as more noise.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
-PRIOR = 4.0  # degrees of freedom of the common variance beside a point's own (Smyth 2004, doi 10.2202/1544-6115.1027)
-DRAWS = 200  # of surfaces
+from diffviz import checks
+
+# degrees of freedom of the common variance beside a point's own (Smyth 2004,
+# doi 10.2202/1544-6115.1027)
+PRIOR = 4.0
+SURFACES = 200  # drawn for the spread of the optimum
+NODES = 9  # of the lattice on a side, from whose lowest node the descent starts
 
 
-@dataclass(frozen=True)
-class Surface:
-    """A quadratic through means over seeds of points in a box (module docstring).
+class Parameter(NamedTuple):
+    """A parameter of a family, and the range that is searched."""
+
+    name: str
+    low: float
+    high: float
+
+
+def coefficient_count(dimension: int) -> int:
+    """Number of coefficients of a quadratic.
 
     Args:
-        box: (name, lowest, highest) of each of d parameters.
-        points, values: (n, d), and (n, seeds) with NaN where a training failed; such points are left out.
+        dimension: Number of parameters d.
+
+    Returns:
+        (d + 1)(d + 2)/2.
+    """
+    return (dimension + 1) * (dimension + 2) // 2
+
+
+def points_needed(dimension: int) -> int:
+    """Fewest points that fix a quadratic and leave a degree of freedom for its misfit.
+
+    Args:
+        dimension: Number of parameters d.
+
+    Returns:
+        One more than there are coefficients.
+    """
+    return coefficient_count(dimension) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A quadratic through the means over seeds of points in a box; see the module.
+
+    Args:
+        box: Name, lowest and highest value of each of d parameters.
+        points: Where it was measured, in the units of the parameters, shape (n, d).
+        values: What was measured, shape (n, seeds); NaN or infinite where a training failed. A
+            point with a failed training is left out.
+
     Raises:
-        ValueError: if fewer points are left than the quadratic has coefficients, and one.
+        TypeError: Points or values are masked, complex, text or objects.
+        ValueError: A range is empty, the shapes do not fit, or fewer points are left than
+            ``points_needed``.
     """
 
     box: Sequence[tuple[str, float, float]]
     points: NDArray
     values: NDArray
 
-    def __post_init__(self):
-        need, left = self.terms(np.zeros((1, len(self.box)))).shape[1] + 1, int(self.kept.sum())
-        if left < need:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", checks.array(self.points, "points", ndim=2))
+        object.__setattr__(self, "values", _measured_values(self.values))
+        for name, low, high in self.box:
+            checks.require(low < high, f"the range of {name} is empty: {low} to {high}")
+        if self.points.shape[1] != len(self.box) or len(self.points) != len(self.values):
             raise ValueError(
-                f"a quadratic with its noise needs {need} points without a failed training, there are {left}"
+                f"need points (n, {len(self.box)}) and values (n, seeds), got shapes "
+                f"{self.points.shape} and {self.values.shape}"
+            )
+        needed, left = points_needed(len(self.box)), int(self.kept.sum())
+        if left < needed:
+            raise ValueError(
+                f"a quadratic with its noise needs {needed} points without a failed training, "
+                f"there are {left}"
             )
 
     @property
     def kept(self) -> NDArray:
-        """Points none of whose trainings failed, shape (n,)."""
+        """Whether none of a point's trainings failed, shape (n,)."""
         return np.isfinite(self.values).all(1)
-
-    def terms(self, points: ArrayLike) -> NDArray:
-        """1, x_j and x_j x_k of points (m, d) in the units of the parameters, shape (m, coefficients)."""
-        low, high = np.array([ends for _, *ends in self.box]).T
-        x = np.c_[
-            np.ones(len(np.asarray(points))), (2 * np.asarray(points) - low - high) / (high - low)
-        ]
-        return np.stack(
-            [x[:, j] * x[:, k] for j, k in zip(*np.triu_indices(x.shape[1]), strict=True)], 1
-        )
 
     @property
     def names(self) -> list[str]:
-        """Of the coefficients."""
-        x = ["1", *(name for name, *_ in self.box)]
+        """Names of the coefficients, such as "1", "mean", "mean std"."""
+        factors = ["1", *(name for name, *_ in self.box)]
         return [
-            " ".join([x[j], x[k]]).removeprefix("1 ")
-            for j, k in zip(*np.triu_indices(len(x)), strict=True)
+            " ".join([factors[j], factors[k]]).removeprefix("1 ")
+            for j, k in zip(*np.triu_indices(len(factors)), strict=True)
         ]
 
     @cached_property
     def alone(self) -> NDArray:
-        """Values less what a seed adds to all, (n, seeds): the median, so that one wild point does not blur the others."""
+        """Values without what a seed adds to all points, shape (n, seeds).
+
+        That is the median over points, so that one wild point does not blur the others.
+        """
         kept = self.values[self.kept]
         shift = np.median(kept - kept.mean(1, keepdims=True), axis=0)
         return self.values - shift + shift.mean()
 
     @cached_property
     def stderr(self) -> NDArray:
-        """Of a point's mean beside the other points, (n,); its variance is drawn to the common one. NaN for one seed."""
+        """Standard error of each point's mean, shape (n,); NaN for one seed.
+
+        The variance of a point is drawn towards the common one.
+        """
         seeds = self.values.shape[1]
         if seeds < 2:
             return np.full(len(self.points), np.nan)
-        variance, free = self.alone.var(1, ddof=1), seeds - 1
+        variance = self.alone.var(1, ddof=1)
+        free = seeds - 1
         common = np.median(variance[self.kept]) * free / stats.chi2.median(free)
-        return np.sqrt((free * variance + PRIOR * common) / (free + PRIOR) / seeds).clip(1e-9)
-
-    @cached_property
-    def _solve(self) -> NDArray:
-        """Takes values at the kept points to coefficients."""
-        scale = 1 / np.nan_to_num(self.stderr[self.kept], nan=1.0)
-        return np.linalg.pinv(scale[:, None] * self.terms(self.points[self.kept])) * scale
-
-    def fit(self, values: NDArray) -> NDArray:
-        """Coefficients through values (n,) of the points."""
-        return self._solve @ values[self.kept]
+        drawn_together = (free * variance + PRIOR * common) / (free + PRIOR)
+        return np.sqrt(drawn_together / seeds).clip(1e-9)
 
     @cached_property
     def coefficients(self) -> NDArray:
-        return self.fit(self.alone.mean(1))
+        """Coefficients in the order of ``names``, for parameters on [−1, 1]."""
+        return self._fit(self.alone.mean(1))
 
     @cached_property
     def misfit(self) -> float:
-        """χ² for each degree of freedom: about 1 if a quadratic is all there is; NaN for one seed."""
-        off = (self.alone.mean(1) - self.at(self.points)) / self.stderr
-        return float((off[self.kept] ** 2).sum() / (self.kept.sum() - len(self.coefficients)))
+        """χ² for each degree of freedom: about 1 if a quadratic is enough, NaN for one seed."""
+        residual = (self.alone.mean(1) - self.at(self.points)) / self.stderr
+        free = self.kept.sum() - len(self.coefficients)
+        return float((residual[self.kept] ** 2).sum() / free)
 
     @property
     def errors(self) -> NDArray:
-        """Standard errors of the coefficients: their spread over seeds, and what a misfit above 1 adds; NaN for one seed.
+        """Standard errors of the coefficients; NaN for one seed.
 
-        Of s seeds: for an interval take Student's t with s − 1 degrees of freedom.
+        They are the spread over seeds, and what a misfit above 1 adds. For an interval take
+        Student's t with (seeds − 1) degrees of freedom.
         """
         seeds = self.values.shape[1]
-        by_seed = (self._solve @ self.alone[self.kept]).var(
-            1, ddof=min(1, seeds - 1)
-        ) / seeds  # seeds tilt a surface too
-        return np.sqrt(
-            by_seed
-            + ((self._solve * self.stderr[self.kept]) ** 2).sum(1) * np.maximum(self.misfit - 1, 0)
-        )
-
-    def at(self, points: ArrayLike) -> NDArray:
-        """The surface at points (m, d)."""
-        return self.terms(points) @ self.coefficients
-
-    def least(self, coefficients: NDArray | None = None) -> NDArray:
-        """Where a quadratic, convex or not, is least in the box, (d,): descent from the lowest node of a lattice."""
-        c = self.coefficients if coefficients is None else coefficients
-        low, high = np.array([ends for _, *ends in self.box]).T
-        height = lambda u: self.terms(low + (high - low) * np.atleast_2d(u)) @ c
-        nodes = np.stack(np.meshgrid(*[np.linspace(0, 1, 9)] * len(low)), -1).reshape(-1, len(low))
-        start = nodes[height(nodes).argmin()]
-        return (
-            low
-            + (high - low)
-            * optimize.minimize(lambda u: float(height(u)[0]), start, bounds=[(0, 1)] * len(low)).x
-        )
+        by_seed = (self._solution @ self.alone[self.kept]).var(1, ddof=min(1, seeds - 1)) / seeds
+        by_point = ((self._solution * self.stderr[self.kept]) ** 2).sum(1)
+        return np.sqrt(by_seed + by_point * np.maximum(self.misfit - 1, 0))
 
     @cached_property
     def optima(self) -> NDArray:
-        """Optima of 200 surfaces as likely as this one, (200, d); none, (0, d), for one seed.
+        """Optima of surfaces as likely as this one, shape (200, d); none, (0, d), for one seed.
 
-        Seeds are recombined, not points, since a seed moves neighbours alike; few of them give Student's tails. A misfit above 1 is added as more noise.
+        Seeds are recombined, not points, since a seed moves neighbours alike. Few seeds give
+        Student's tails. A misfit above 1 is added as more noise.
         """
-        rng, seeds, mean = np.random.default_rng(0), self.values.shape[1], self.alone.mean(1)
+        rng = np.random.default_rng(0)
+        seeds = self.values.shape[1]
+        mean = self.alone.mean(1)
         if seeds < 2:
             return np.empty((0, len(self.box)))
-        found, off = [], self.alone - mean[:, None]
-        for _ in range(DRAWS):
-            luck = off @ rng.standard_normal(seeds) / np.sqrt(seeds * rng.chisquare(seeds - 1))
+        deviations = self.alone - mean[:, None]
+        optima = []
+        for _ in range(SURFACES):
+            recombined = deviations @ rng.standard_normal(seeds)
+            noise = recombined / np.sqrt(seeds * rng.chisquare(seeds - 1))
             missed = rng.standard_normal(len(mean)) * self.stderr * np.sqrt(max(self.misfit - 1, 0))
-            found.append(self.least(self.fit(mean + luck + missed)))
-        return np.array(found)
+            optima.append(self.least(self._fit(mean + noise + missed)))
+        return np.array(optima)
+
+    def at(self, points: ArrayLike) -> NDArray:
+        """The surface at points of the box.
+
+        Args:
+            points: In the units of the parameters, shape (m, d).
+
+        Returns:
+            The goal, shape (m,).
+
+        Raises:
+            TypeError: Points are masked, complex, text or objects.
+            ValueError: A point is not finite, or the shape is another.
+        """
+        place = checks.array(points, "points", ndim=2)
+        if place.shape[1] != len(self.box):
+            raise ValueError(f"points must have shape (m, {len(self.box)}), got {place.shape}")
+        return self._terms(place) @ self.coefficients
+
+    def least(self, coefficients: ArrayLike | None = None) -> NDArray:
+        """Where a quadratic, convex or not, is least in the box.
+
+        The descent starts at the lowest node of a lattice.
+
+        Args:
+            coefficients: Of the quadratic, in the order of ``names``; those of this surface by
+                default.
+
+        Returns:
+            The point, in the units of the parameters, shape (d,).
+
+        Raises:
+            TypeError: Coefficients are masked, complex, text or objects.
+            ValueError: A coefficient is not finite, or there are too few or too many.
+        """
+        if coefficients is None:
+            coefficients = self.coefficients
+        quadratic = checks.array(coefficients, "coefficients", ndim=1)
+        if len(quadratic) != len(self.names):
+            raise ValueError(f"need {len(self.names)} coefficients, got {len(quadratic)}")
+        low, high = self._ends
+        dimension = len(low)
+
+        def height(unit: NDArray) -> NDArray:
+            return self._terms(low + (high - low) * np.atleast_2d(unit)) @ quadratic
+
+        def height_at_one(unit: NDArray) -> float:
+            return float(height(unit)[0])
+
+        lattice = np.meshgrid(*[np.linspace(0, 1, NODES)] * dimension)
+        nodes = np.stack(lattice, -1).reshape(-1, dimension)
+        start = nodes[height(nodes).argmin()]
+        descent = optimize.minimize(height_at_one, start, bounds=[(0, 1)] * dimension)
+        return low + (high - low) * descent.x
+
+    @property
+    def _ends(self) -> NDArray:
+        """Lowest and highest values of the parameters, shape (2, d)."""
+        return np.array([ends for _, *ends in self.box]).T
+
+    def _terms(self, points: NDArray) -> NDArray:
+        """1, x_j and x_j x_k at points (m, d), x scaled to [−1, 1], shape (m, coefficients)."""
+        low, high = self._ends
+        x = np.c_[np.ones(len(points)), (2 * points - low - high) / (high - low)]
+        pairs = zip(*np.triu_indices(x.shape[1]), strict=True)
+        return np.stack([x[:, j] * x[:, k] for j, k in pairs], 1)
+
+    @cached_property
+    def _solution(self) -> NDArray:
+        """The matrix that takes values at the kept points to coefficients."""
+        scale = 1 / np.nan_to_num(self.stderr[self.kept], nan=1.0)
+        return np.linalg.pinv(scale[:, None] * self._terms(self.points[self.kept])) * scale
+
+    def _fit(self, values: NDArray) -> NDArray:
+        """Coefficients through one value for each of the n points."""
+        return self._solution @ values[self.kept]
+
+
+def _measured_values(values: ArrayLike) -> NDArray:
+    """Values as float64, shape (n, seeds), with NaN wherever a training failed."""
+    given = values if np.ma.isMaskedArray(values) else np.asarray(values)
+    if np.ma.isMaskedArray(given) or given.dtype.kind != "f":
+        return checks.array(given, "values", ndim=2)
+    failed = ~np.isfinite(given)
+    numbers = checks.array(np.where(failed, 0.0, given), "values", ndim=2)
+    return np.where(failed, np.nan, numbers)

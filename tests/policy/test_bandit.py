@@ -1,13 +1,13 @@
-"""The toy environment and the learning loop: rewards and goals kept over seeds, the gain law in DPO, interruption."""
+"""The environment and the learning loop: rewards, goals kept, the gain law, interruption."""
 
-from types import SimpleNamespace
+import pickle
 
 import numpy as np
 import pytest
 import torch
 
 import diffviz as dv
-from diffviz.policy import bandit, surrogates
+from diffviz.policy import bandit, methods, surrogates
 from diffviz.theory import elbo_mixture
 
 pytestmark = pytest.mark.slow
@@ -132,17 +132,93 @@ def test_the_same_seed_gives_the_same_curve():
 @pytest.mark.parametrize(
     ("method", "options", "says"),
     [
-        ("ppo", {}, "fpo, awr"),
-        ("fpo", {"clipp": 1}, "clipp"),
-        ("fpo", {"batch": 1}, "batch >= 2"),
-        ("fpo", {"iterations": -1}, "iterations >= 0"),
-        ("awr", {"epochs": 0}, "epochs >= 1"),
-        ("fpo", {"keep": float("nan")}, "keep"),
+        ("ppo", {}, "unknown method 'ppo'.*fpo, awr, ddpo, dpo"),
+        ("fpo", {"batch": 1}, "batch must be at least 2, got 1"),
+        ("fpo", {"iterations": -1}, "iterations must be at least 0, got -1"),
+        ("awr", {"epochs": 0}, "epochs must be at least 1, got 0"),
+        ("fpo", {"keep": float("nan")}, "keep must be finite"),
+        ("fpo", {"keep": -1.0}, "keep must lie in"),
+        ("fpo", {"rate": 0.0}, "rate must be a finite number > 0"),
+        ("fpo", {"seed": -1}, "seed must be at least 0"),
+        ("fpo", {"draws": 0}, "draws must be at least 1"),
+        ("fpo", {"clip": -0.1}, "clip must be a finite number > 0"),
+        ("awr", {"temperature": 0.0}, "temperature must be a finite number > 0"),
+        ("dpo", {"beta": float("inf")}, "beta must be a finite number > 0"),
+        ("dpo", {"scale": float("nan")}, "scale must be finite"),
+        ("fpo", {"beta": 1.0}, "beta is no option of 'fpo', which has objective, draws, clip"),
+        ("ddpo", {"draws": 4}, "draws is no option of 'ddpo', which has clip"),
+        (methods.FPO(), {"clip": 0.1}, "has its options already, got clip"),
+        (methods.FPO(), {"objective": surrogates.MODES["eps"]}, "already, got objective"),
     ],
 )
 def test_unknown_methods_and_options_that_make_no_sense_are_refused(method, options, says):
     with pytest.raises(ValueError, match=says):
         bandit.learn(method, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clipp": 1}, "clipp"),
+        ({"iterations": 1.5}, "iterations must be a whole number, got 1.5"),
+        ({"batch": True}, "batch must be a whole number, got True"),
+        ({"seed": 0.5}, "seed must be a whole number"),
+        ({"objective": "fm-ot"}, r"dv\.objective"),
+        ({"env": bandit.Flow(0)}, "env must have gymnasium's step"),
+        ({"model": lambda z, logsnr: z}, "model must be a torch module with denoise"),
+        ({"model": torch.nn.Linear(2, 2)}, "model must be a torch module with denoise"),
+    ],
+)
+def test_the_wrong_kind_of_thing_is_refused_by_name(options, message):
+    with pytest.raises(TypeError, match=message):
+        bandit.learn(**options)
+
+
+def test_an_objective_beside_ddpo_is_that_of_its_kl_term():
+    options = {"iterations": 1, "batch": 32, "epochs": 3}
+    objectives = (None, surrogates.MODES["eps"])
+    free = [bandit.learn("ddpo", objective=o, **options).reward for o in objectives]
+    held = [bandit.learn("ddpo", objective=o, keep=50.0, **options).reward for o in objectives]
+    assert free[0] == free[1]
+    assert held[0] != held[1]
+
+
+def test_a_method_with_its_options_learns_as_its_name_does():
+    options = {"iterations": 1, "batch": 32, "epochs": 2, "keep": 0.1}
+    eps = surrogates.MODES["eps"]
+    by_class = bandit.learn(methods.FPO(objective=eps, draws=4, clip=0.1), **options)
+    by_name = bandit.learn("fpo", objective=eps, draws=4, clip=0.1, **options)
+    assert by_class.reward == by_name.reward
+
+
+@pytest.mark.parametrize("kind", methods.METHODS.values())
+def test_a_method_and_what_it_compares_pickle(kind):
+    method, policy = pickle.loads(pickle.dumps(kind())), bandit.Flow(0)
+    generators = methods.Generators.from_seed(0)
+    path = method.act(policy, 4, generators.generator)
+    compare = method.compare(path, policy, bandit.FourGoals(), generators)
+    copied = pickle.loads(pickle.dumps(compare))
+    assert torch.equal(copied(policy), compare(policy))
+
+
+def test_a_policy_leaves_torchs_global_generator_alone():
+    state = torch.get_rng_state()
+    bandit.Flow(3)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((None, 4, torch.Generator()), TypeError, "model must have denoise"),
+        ((bandit.Flow(0), 0, torch.Generator()), ValueError, "n must be at least 1"),
+        ((bandit.Flow(0), 4, 0), TypeError, "generator must be a torch generator"),
+        ((bandit.Flow(0), 4, torch.Generator(), [1.0, 0.0]), ValueError, "strictly increasing"),
+    ],
+)
+def test_acting_refuses_bad_input(arguments, error, message):
+    with pytest.raises(error, match=message):
+        bandit.act(*arguments)
 
 
 def test_equal_rewards_are_refused():
@@ -168,10 +244,11 @@ def test_the_kl_term_is_the_kl_of_two_gaussians_times_the_gain(mode):
     x = model.mean.detach() + torch.randn(
         20_000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64
     )
-    how = SimpleNamespace(objective=surrogates.MODES[mode], rng=np.random.default_rng(0))
-    found = bandit._kept([x], first, how)(model).item()
-    assert found == pytest.approx(elbo_mixture.gain(surrogates.MODES[mode]) * 0.45 / 2, rel=2e-3)
-    assert bandit._kept([x], first, how)(first).item() == 0
+    objective = surrogates.MODES[mode]
+    kl_term = methods.KLTerm.draw(objective, x, first, np.random.default_rng(0))
+    found = kl_term(model).item()
+    assert found == pytest.approx(elbo_mixture.gain(objective) * 0.45 / 2, rel=2e-3)
+    assert kl_term(first).item() == 0
 
 
 def test_a_kl_term_holds_a_policy_back():

@@ -80,7 +80,7 @@ def test_fpo_averages_draws_before_the_exponential_and_clips():
 
 
 def test_averaging_after_the_exponential_would_count_noise_as_ratio():
-    """Jensen: with equal policies up to noise of the draws, the ratio's mean stays near 1 only if draws are averaged first."""
+    """Jensen: the mean of the ratio stays near its true value only if draws are averaged first."""
     found = surrogate(dv.objective("iddpm-cosine"), gaussian(0 * MEAN), gaussian(2 * MEAN), m=32)
     exact = torch.exp(
         elbo_mixture.gain(dv.objective("iddpm-cosine")) * (2 * X @ MEAN - 2 * MEAN.square().sum())
@@ -136,29 +136,32 @@ ONES = torch.ones(3, 4)
     [
         (
             lambda: surrogates.dpo(ONES, ONES[:, :3], ONES, ONES[:, :3]),
-            r"every winner needs its loser.*\(3, 4\), \(3, 3\)",
+            r"every winner has its loser.*winner \(3, 4\), loser \(3, 3\)",
         ),
         (lambda: surrogates.fpo(ONES, ONES, np.full(4, 0.3)), "all advantages are equal"),
         (lambda: surrogates.awr(ONES, np.zeros(4)), "all advantages are equal"),
         (lambda: surrogates.ddpo(ONES, ONES, np.ones(4)), "all advantages are equal"),
         (
             lambda: surrogates.fpo(ONES, ONES, np.arange(3)),
-            r"one for each of the 4 actions; got \(3,\)",
+            r"one advantage for each of the 4 actions; got shape \(3,\)",
         ),
-        (lambda: surrogates.fpo(ONES, ONES, [0, 1, np.nan, 2]), "finite"),
+        (
+            lambda: surrogates.fpo(ONES, ONES, [0, 1, np.nan, 2]),
+            "advantage must be finite, got nan",
+        ),
         (
             lambda: surrogate(FM, gaussian(MEAN), gaussian(MEAN * float("nan"))),
             "not finite at logsnr",
         ),
         (
             lambda: surrogates.fpo(ONES[:2], ONES, np.arange(4)),
-            r"as many of each.*\(2, 4\), \(3, 4\)",
+            r"of one shape.*old \(2, 4\), new \(3, 4\)",
         ),
-        (lambda: surrogates.ddpo(ONES[:, :1], ONES, np.arange(4)), r"\(3, 1\), \(3, 4\)"),
-        (lambda: surrogates.awr(ONES[0], np.arange(4)), r"\(draws, actions\).*got \(4,\)"),
-        (lambda: surrogates.awr(ONES[:0], np.arange(4)), r"got \(0, 4\)"),
-        (lambda: surrogates.fpo(ONES, ONES * float("nan"), np.arange(4)), "NaN or inf"),
-        (lambda: surrogates.dpo(ONES, ONES, ONES, ONES / 0), "NaN or inf"),
+        (lambda: surrogates.ddpo(ONES[:, :1], ONES, np.arange(4)), r"old \(3, 1\), new \(3, 4\)"),
+        (lambda: surrogates.awr(ONES[0], np.arange(4)), r"\(draws, actions\).*got loss \(4,\)"),
+        (lambda: surrogates.awr(ONES[:0], np.arange(4)), r"got loss \(0, 4\)"),
+        (lambda: surrogates.fpo(ONES, ONES * float("nan"), np.arange(4)), "new holds NaN or inf"),
+        (lambda: surrogates.dpo(ONES, ONES, ONES, ONES / 0), "reference_loser holds NaN or inf"),
         (lambda: surrogates.fpo(1e4 * ONES, ONES, np.arange(4)), "overflows"),
         (lambda: surrogates.fpo(ONES, ONES, np.arange(4), clip=-0.1), "clip"),
         (lambda: surrogates.awr(ONES, np.arange(4), temperature=0.0), "temperature"),
@@ -180,9 +183,17 @@ ONES = torch.ones(3, 4)
         ),
         (
             lambda: surrogate(FM, gaussian(MEAN), SimpleNamespace(denoise=lambda z, l: z.T)),
-            r"returned \(2, 25600\)",
+            r"returned shape \(2, 25600\)",
         ),
         (lambda: surrogates.chain(gaussian(MEAN), X, 1.0, 1.0), "goes up"),
+        (lambda: surrogates.chain(gaussian(MEAN), X, 0.0, float("inf")), "after must be finite"),
+        (lambda: surrogates.chain(gaussian(MEAN), X, 0.0, 1.0), "a generator to draw with"),
+        (
+            lambda: surrogates.chain(gaussian(MEAN), X, 0.0, 1.0, follow=X[:1]),
+            r"follow has shape \(1, 2\)",
+        ),
+        (lambda: surrogates.chain(gaussian(MEAN), X.long(), 0.0, 1.0), "z must hold finite floats"),
+        (lambda: surrogates.draws(FM, X, 0, np.random.default_rng(0)), "m must be at least 1"),
     ],
 )
 def test_bad_input_is_refused_with_the_way_out(make, says):
@@ -193,3 +204,59 @@ def test_bad_input_is_refused_with_the_way_out(make, says):
 def test_the_name_of_an_objective_is_not_an_objective():
     with pytest.raises(TypeError, match=r"dv\.objective"):
         surrogates.draws("fm-ot", X, 4, np.random.default_rng(0))
+
+
+TABLE = torch.zeros(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: surrogates.draws(FM, X.numpy(), 4, np.random.default_rng(0)),
+            "x must be a tensor",
+        ),
+        (
+            lambda: surrogates.draws(FM, X, 2.5, np.random.default_rng(0)),
+            "m must be a whole number",
+        ),
+        (lambda: surrogates.draws(FM, X, 4, 0), "rng must be a NumPy generator"),
+        (
+            lambda: surrogates.losses(
+                None, X, surrogates.draws(FM, X, 4, np.random.default_rng(0))
+            ),
+            r"model must have denoise",
+        ),
+        (lambda: surrogates.chain(lambda z, logsnr: z, X, 0.0, 1.0), "model must have denoise"),
+        (lambda: surrogates.fpo(np.zeros((2, 3)), TABLE, np.arange(3)), "old must be a tensor"),
+        (
+            lambda: surrogates.fpo(TABLE, TABLE, np.ma.masked_equal([0, 1, 2], 1)),
+            "advantage is a masked array",
+        ),
+        (lambda: surrogates.fpo(TABLE, TABLE, [0j, 1, 2]), "advantage must hold real numbers"),
+        (
+            lambda: surrogates.awr(TABLE, torch.tensor([0j, 1, 2])),
+            "advantage must hold real numbers",
+        ),
+        (lambda: surrogates.awr(TABLE, ["0", "1", "2"]), "advantage must hold real numbers"),
+    ],
+)
+def test_the_wrong_kind_of_thing_is_refused_by_name(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    "advantage",
+    [[0, 1, 2], np.arange(3), np.arange(3.0)[::-1][::-1], torch.arange(3), (0.0, 1.0, 2.0)],
+    ids=["list", "integers", "negative strides", "integer tensor", "tuple"],
+)
+def test_advantages_may_be_any_array_of_real_numbers(advantage):
+    expected = surrogates.awr(TABLE + 1, torch.arange(3.0))
+    assert torch.equal(surrogates.awr(TABLE + 1, advantage), expected)
+
+
+def test_numpy_integers_count_draws_and_draws_have_names():
+    at = surrogates.draws(FM, X, np.int64(2), np.random.default_rng(0))
+    assert at.logsnr.shape == at.factor.shape == (2, 400)
+    assert at.eps.shape == (2, 400, 2)

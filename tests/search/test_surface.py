@@ -1,4 +1,4 @@
-"""A quadratic through noisy points: against closed forms, and against experiments repeated many times."""
+"""A quadratic through noisy points, against closed forms and against repeated experiments."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,10 @@ def test_standard_errors_are_the_spread_of_repeated_experiments(tilt):
 
 @pytest.mark.slow
 def test_the_interval_of_the_optimum_covers_the_truth_in_95_of_100_experiments():
-    """Of each parameter, with four seeds: a plain bootstrap of the seeds covers it in 80, for want of Student's tails."""
+    """Of each parameter, with four seeds.
+
+    A plain bootstrap of the seeds covers it in 80 only, for want of Student's tails.
+    """
     rng, x, true = (
         np.random.default_rng(3),
         2 * UNIT - 1,
@@ -98,7 +101,7 @@ def test_misfit_is_one_for_noise_and_large_for_a_cubic_and_stretches_errors():
     bent = Surface(BOX, POINTS, measured(rng, extra=2 * x**3))
     assert bent.misfit > 20
     assert (
-        bent.errors > 0.8 * np.sqrt(((bent._solve * bent.stderr) ** 2).sum(1) * bent.misfit)
+        bent.errors > 0.8 * np.sqrt(((bent._solution * bent.stderr) ** 2).sum(1) * bent.misfit)
     ).all()
     assert (bent.optima.std(0) > 0).any()
 
@@ -130,3 +133,47 @@ def test_one_seed_gives_a_surface_and_no_noise():
         and np.isnan(surface.misfit)
         and surface.optima.shape == (0, 2)
     )
+
+
+VALUES = height(POINTS)[:, None] + np.zeros(2)
+
+
+@pytest.mark.parametrize(
+    ("box", "points", "values", "error", "message"),
+    [
+        (BOX, POINTS[:, :1], VALUES, ValueError, r"need points \(n, 2\).*\(16, 1\)"),
+        (BOX, POINTS[:9], VALUES, ValueError, r"\(9, 2\) and \(16, 2\)"),
+        (BOX, POINTS, VALUES[:, 0], ValueError, "values must have 2 dimension"),
+        (BOX, POINTS * np.nan, VALUES, ValueError, "points must be finite"),
+        (BOX, POINTS * 1j, VALUES, TypeError, "points must hold real numbers"),
+        (BOX, POINTS, VALUES * 1j, TypeError, "values must hold real numbers"),
+        (BOX, POINTS, VALUES.astype(str), TypeError, "values must hold real numbers"),
+        (BOX, POINTS, np.ma.masked_less(VALUES, 1), TypeError, "values is a masked array"),
+        (((("a", 4.0, -2.0)), BOX[1]), POINTS, VALUES, ValueError, "the range of a is empty"),
+    ],
+)
+def test_measurements_that_make_no_surface_are_refused(box, points, values, error, message):
+    with pytest.raises(error, match=message):
+        Surface(box, points, values)
+
+
+def test_measurements_may_be_lists_integers_and_views():
+    integers = np.arange(32).reshape(16, 2) ** 2
+    expected = Surface(BOX, POINTS, integers.astype(float)).coefficients
+    backwards = np.ascontiguousarray(POINTS[::-1])[::-1]
+    for points, values in ((POINTS.tolist(), integers.tolist()), (backwards, integers)):
+        np.testing.assert_array_equal(Surface(BOX, points, values).coefficients, expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda surface: surface.at([0.0, 1.0]), "points must have 2 dimension"),
+        (lambda surface: surface.at([[0.0]]), r"points must have shape \(m, 2\)"),
+        (lambda surface: surface.at([[0.0, np.nan]]), "points must be finite"),
+        (lambda surface: surface.least([1.0, 2.0]), "need 6 coefficients, got 2"),
+    ],
+)
+def test_a_surface_refuses_points_and_coefficients_of_another_box(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(Surface(BOX, POINTS, VALUES))

@@ -1,0 +1,142 @@
+"""The file of a search: a CSV of finished trainings, from which the same search goes on.
+
+The first line states the settings, the second the columns, and each of the others is one training:
+
+    # diffviz search {"data": "ring8", "goal": "likelihood", ...}
+    candidate,seed,value
+    mean=-1.234 std=1.567,0,1.8123
+
+A training that failed has the value "nan". Rows are appended batch by batch, so that a crash loses
+the batch under way and no more.
+"""
+
+import csv
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from diffviz import checks
+from diffviz.search.settings import Settings
+
+MAGIC = "# diffviz search "
+COLUMNS = "candidate,seed,value\n"
+Key = tuple[str, int]  # a candidate's name, and a seed
+
+
+class Results:
+    """Goals of finished trainings, by candidate and seed.
+
+    Args:
+        settings: The settings of the search. A file that states others is refused.
+        file: The CSV to read and to append to, begun if there is none; None keeps nothing.
+
+    Attributes:
+        values: The goal of each training; NaN for one that failed.
+
+    Raises:
+        TypeError: ``file`` is no path.
+        ValueError: The file is of another search, or a row of it is damaged.
+    """
+
+    def __init__(self, settings: Settings, file: str | os.PathLike | None = None) -> None:
+        """Read what the file holds; see the class."""
+        self.file = None if file is None else Path(file)
+        self.values: dict[Key, float] = {}
+        if self.file is not None:
+            self.values = _read(self.file, settings)
+
+    def append(self, names: Sequence[str], seed: int, values: Sequence[float]) -> None:
+        """Add the trainings of one batch.
+
+        Args:
+            names: Names of the candidates.
+            seed: Their seed.
+            values: Their goals; NaN for one that failed.
+
+        Raises:
+            TypeError: The seed is no whole number.
+            ValueError: There are not as many values as names.
+        """
+        seed = checks.seed(seed)
+        rows = list(zip(names, values, strict=True))
+        for name, value in rows:
+            self.values[name, seed] = float(value)
+        if self.file is not None:
+            with self.file.open("a", newline="", encoding="utf-8") as end:
+                writer = csv.writer(end, lineterminator="\n")
+                writer.writerows((name, seed, repr(float(value))) for name, value in rows)
+
+
+def _header(settings: Settings) -> str:
+    """The first two lines of a file."""
+    return f"{MAGIC}{json.dumps(settings.record())}\n{COLUMNS}"
+
+
+def _read(file: Path, settings: Settings) -> dict[Key, float]:
+    """The trainings of a file, which is begun if it is new and mended if it was cut short."""
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder; name a file in it")
+    header = _header(settings)
+    text = file.read_text(errors="replace", encoding="utf-8") if file.exists() else ""
+    if header.startswith(text):  # new, or cut short before its first row
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write(file, header)
+        return {}
+    if not text.startswith(header):
+        raise ValueError(f"{file} {_difference(text, settings)}; name another file")
+    complete = text[: text.rindex("\n") + 1]
+    if complete != text:
+        warnings.warn(
+            f"{file}: the last row was cut short; it is removed and trained again", stacklevel=4
+        )
+        mended = file.with_name(f"{file.name}.tmp")
+        _write(mended, complete)
+        os.replace(mended, file)
+    return _parse(complete[len(header) :], file)
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a text with the same bytes on every system."""
+    file.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _parse(rows: str, file: Path) -> dict[Key, float]:
+    """The rows below the header."""
+    values: dict[Key, float] = {}
+    for line, row in enumerate(csv.reader(rows.splitlines()), start=3):
+        place = f"{file}, line {line}: {','.join(row)!r}"
+        try:
+            name, seed, value = row
+            key, goal = (name, int(seed)), float(value)
+        except ValueError as error:
+            raise ValueError(f"{place} is no candidate, seed and value; delete it") from error
+        if key in values:
+            raise ValueError(f"{place} is there twice; delete one of them")
+        values[key] = goal
+    return values
+
+
+def _difference(text: str, settings: Settings) -> str:
+    """How the settings of a file differ from those of this search, in words."""
+    first, *_ = text.splitlines()
+    try:
+        there = json.loads(first.removeprefix(MAGIC)) if first.startswith(MAGIC) else None
+    except ValueError:
+        there = None
+    if not isinstance(there, dict):
+        return f"is no file of a search: it begins {first[:60]!r}"
+    here = settings.record()
+    changes = [
+        f"{name} is {_stated(there, name)} there and {_stated(here, name)} here"
+        for name in {**there, **here}
+        if _stated(there, name) != _stated(here, name)
+    ]
+    return f"is of another search: {', '.join(changes) or 'its columns are other ones'}"
+
+
+def _stated(record: dict[str, Any], name: str) -> str:
+    """A setting as a file states it."""
+    return json.dumps(record[name]) if name in record else "not stated"

@@ -1,0 +1,96 @@
+"""How an eye sees the images: the weighting that it implies, and the error that it can see.
+
+An eye that looks at images with a given number of pixels per degree senses a spatial frequency f as
+strongly as its contrast sensitivity q(f) says.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import fft
+
+from diffviz import checks
+from diffviz.perception import sensitivities, spectra
+from diffviz.search.datasets import IMAGES, images
+
+PIXELS_PER_DEGREE = 30.0
+SENSITIVITY = sensitivities.mannos_sakrison
+
+
+@cache
+def eye(name: str, pixels_per_degree: float = PIXELS_PER_DEGREE) -> spectra.Implied:
+    """What the eye implies for images: weightings, and the distortion that Gaussian data leave.
+
+    Args:
+        name: "digits" or "fashion".
+        pixels_per_degree: From how far they are looked at.
+
+    Returns:
+        Functions of λ.
+
+    Raises:
+        ValueError: There are no images of that name, or the rate is not above 0.
+    """
+    return spectra.implied(spectra.image_spectrum(images(name)), SENSITIVITY, pixels_per_degree)
+
+
+@dataclass(frozen=True)
+class EyeWeighting:
+    """A power of the rate-distortion weighting that the eye implies: w(λ) = w_rd(λ)^share.
+
+    It is the geometric mixture of the ELBO's weighting (share 0) and the rate-distortion weighting
+    (share 1).
+
+    Args:
+        data: "digits" or "fashion".
+        share: The power.
+        octaves: The images are looked at with 30 · 2^octaves pixels per degree.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: There are no such images, or a number is not finite.
+    """
+
+    data: str
+    share: float = 1.0
+    octaves: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.one_of(self.data, "images", IMAGES)
+        checks.number(self.share, "share")
+        checks.number(self.octaves, "octaves")
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The weighting at λ, same shape."""
+        implied = eye(self.data, PIXELS_PER_DEGREE * 2.0**self.octaves)
+        return implied.rate_distortion(checks.finite(logsnr, "logsnr")) ** self.share
+
+
+def visible_error(error: ArrayLike) -> NDArray:
+    """What the eye sees of errors of images.
+
+    Each squared orthonormal DCT coefficient is weighted by the squared sensitivity at its
+    frequency. The mean of an image does not count, since an eye senses change.
+
+    Args:
+        error: Errors of n square images, shape (n, side, side).
+
+    Returns:
+        The weighted sum for each image, shape (n,).
+
+    Raises:
+        TypeError: Errors are masked, complex, text or objects.
+        ValueError: An error is not finite, or the images are not square.
+    """
+    error = checks.array(error, "error", ndim=3)
+    side = error.shape[-1]
+    checks.require(error.shape[1] == side, f"need square images, got shape {error.shape}")
+    axis = np.arange(side) / (2 * side)  # cycles per pixel
+    radius = np.hypot.outer(axis, axis)
+    ring = np.rint(radius / axis[1]).astype(int)  # as in the spectrum
+    frequency = np.bincount(ring.ravel(), radius.ravel()) / np.bincount(ring.ravel())
+    weight = np.concatenate([[0.0], SENSITIVITY(PIXELS_PER_DEGREE * frequency[1:]) ** 2])
+    spectrum = fft.dctn(error, axes=(1, 2), norm="ortho") ** 2
+    return (weight[ring] * spectrum).sum((1, 2))
