@@ -206,7 +206,7 @@ def test_a_table_outside_the_usual_range_does_not_block_the_explorer(explorer):
     assert "Error" not in explorer.text.value and "outside [-10, 10]" in explorer.text.value
     explorer.controls["table"].value = ""
     explorer.redraw("use")
-    assert "own table" not in explorer.shown()
+    assert "own table" not in explorer.objectives()
 
 
 def test_an_explorer_with_nothing_chosen_says_what_to_do():
