@@ -87,7 +87,9 @@ def test_every_solver_runs_on_every_grid_in_every_frame(solver, frame, explorer)
     for grid in LAWS:
         explorer.controls["grid"].value = grid
         assert "rms error of the end" in explorer.text.value, explorer.text.value
-    assert (explorer.controls["noise"].layout.display == "none") is (SOLVERS[solver][1] == "")
+    assert (explorer.controls["noise"].layout.display == "none") is (
+        SOLVERS[solver].noise_option == ""
+    )
 
 
 def test_noise_makes_another_sample_of_the_same_data(explorer):
