@@ -151,7 +151,7 @@ class Clock:
 def clock(monkeypatch):
     """Slices of training have the same number of steps on every machine."""
     made = Clock()
-    monkeypatch.setattr("suite.dashboard.time", made)
+    monkeypatch.setattr("diffviz.lab.explorers.training.time", made)
     return made
 
 
@@ -225,7 +225,7 @@ def test_what_training_raises_is_shown_inside_and_the_next_start_goes_on(dashboa
 
     async def press():
         with monkeypatch.context() as broken:
-            broken.setattr(dashboard._trainer, "advance", fail)
+            broken.setattr(dashboard._session.trainer, "advance", fail)
             dashboard.controls["start"].click()
             await until(lambda: not dashboard.running)
             await until(idle(dashboard))
