@@ -246,6 +246,25 @@ def require_option(kind: str, value: object, options: Iterable[str], listing: st
         raise checks.unknown(kind, value, known, listing)
 
 
+def name_tuple(names: Iterable[str], argument: str) -> tuple[str, ...]:
+    """Several names as a tuple.
+
+    Args:
+        names: The names.
+        argument: Name of the argument, for the message.
+
+    Returns:
+        The names.
+
+    Raises:
+        TypeError: The names are one text, or nothing to go through.
+    """
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        message = f"{argument} must be a list of names, such as ['edm', 'sd3'], got {names!r}"
+        raise TypeError(message)
+    return tuple(names)
+
+
 def figure_of(ax: Axes) -> Figure:
     """The figure of Axes.
 

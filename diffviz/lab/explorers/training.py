@@ -1,14 +1,14 @@
 """The explorers of training: a dashboard to watch, and a slider over what a network's width buys.
 
-The dashboard trains on the event loop that answers its buttons, in slices of a tenth of a second, so
-that the controls stay alive; nothing runs in a thread of its own. Without a kernel it leaves the
+The dashboard trains on the event loop that answers its buttons, in slices of a tenth of a second,
+so that the controls stay alive; nothing runs in a thread of its own. Without a kernel it leaves the
 picture of the steps that were done when it was made.
 """
 
 import asyncio
 import html
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from diffviz import checks, plots
 from diffviz.lab.experiments import training as training_experiments
-from diffviz.lab.explorers.base import RED, Explorer, control, figure_of, require_option
+from diffviz.lab.explorers.base import RED, Explorer, control, figure_of, name_tuple, require_option
 from diffviz.lab.figures import training as training_figures
 from diffviz.learning.models import MLP
 from diffviz.learning.runs import Run
@@ -43,6 +43,8 @@ OBJECTIVES = (
 )
 TOYS = ("ring8", "moons", "gmm2d", "8gaussians", "circle", "checkerboard", "swissroll", "dino")
 WIDTHS = (4, 8, 16, 32, 64, 128)
+LEAST_STEPS, MOST_STEPS = 200, 4000
+LEAST_RATE, MOST_RATE = 1e-4, 1e-1
 SAMPLES, EXCESS = "samples", "excess error"
 FLOOR = "exact floor"
 LOGSNR = "log-SNR λ   [noise ← → data]"
@@ -84,8 +86,8 @@ class Settings:
             "steps": f"steps {self.steps:.3g}",
             "rate": f"rate {self.rate:.3g}",
         }
-        changed = [text for name, text in texts.items() if vars(self)[name] != vars(other)[name]]
-        return "; ".join(changed)
+        changed = (name for name in texts if getattr(self, name) != getattr(other, name))
+        return "; ".join(texts[name] for name in changed)
 
 
 class Session:
@@ -166,8 +168,8 @@ class TrainingDashboard(Explorer):
         names: Objectives at first, of ``OBJECTIVES``.
         toy: Data at first, one of ``TOYS``.
         width: Width of a network with three hidden layers, one of ``WIDTHS``.
-        steps: Number of steps of the training.
-        rate: Learning rate.
+        steps: Number of steps of the training, from 200 to 4000.
+        rate: Learning rate, from 1e-4 to 0.1.
         first: Steps that are done when the dashboard is made, for a picture that needs no kernel.
 
     Raises:
@@ -177,7 +179,7 @@ class TrainingDashboard(Explorer):
 
     def __init__(
         self,
-        names: Sequence[str] = ("elbo", "fm-ot"),
+        names: Iterable[str] = ("elbo", "fm-ot"),
         toy: str = "ring8",
         width: int = 32,
         steps: int = 1000,
@@ -185,13 +187,16 @@ class TrainingDashboard(Explorer):
         first: int = 200,
     ):
         module = "diffviz.lab.explorers.training"
+        names = name_tuple(names, "names")
         for name in names:
             require_option("objective", name, OBJECTIVES, f"{module}.OBJECTIVES")
         require_option("toy", toy, TOYS, f"{module}.TOYS")
         checks.one_of(width, "width", WIDTHS)
-        steps = checks.count(steps, "steps")
+        steps = checks.count(steps, "steps", least=LEAST_STEPS)
+        checks.require(steps <= MOST_STEPS, f"steps must be at most {MOST_STEPS}, got {steps}")
+        rate = checks.number(rate, "rate", LEAST_RATE, MOST_RATE)
         first = checks.count(first, "first", least=0)
-        controls = self._make_controls(names, toy, width, steps, checks.positive(rate, "rate"))
+        controls = self._make_controls(names, toy, width, steps, rate)
         self.controls = controls  # before they are shown, for the first steps
         self.running = False
         self._task: asyncio.Task | None = None
@@ -225,18 +230,20 @@ class TrainingDashboard(Explorer):
 
     @staticmethod
     def _make_controls(
-        names: Sequence[str], toy: str, width: int, steps: int, rate: float
+        names: tuple[str, ...], toy: str, width: int, steps: int, rate: float
     ) -> dict[str, Any]:
         """The controls by name."""
         view = control(widgets.ToggleButtons, "right", options=(SAMPLES, EXCESS))
         view.style.button_width = "105px"
         settings = {
             "objectives": control(
-                widgets.SelectMultiple, "objectives", options=OBJECTIVES, value=tuple(names), rows=7
+                widgets.SelectMultiple, "objectives", options=OBJECTIVES, value=names, rows=7
             ),
             "toy": control(widgets.Dropdown, "data", options=TOYS, value=toy),
             "width": control(widgets.SelectionSlider, "width", options=WIDTHS, value=width),
-            "steps": control(widgets.IntSlider, "steps", value=steps, min=200, max=4000, step=100),
+            "steps": control(
+                widgets.IntSlider, "steps", value=steps, min=LEAST_STEPS, max=MOST_STEPS, step=100
+            ),
             "rate": control(
                 widgets.FloatLogSlider,
                 "rate",
@@ -443,8 +450,8 @@ class TrainingDashboard(Explorer):
 class CapacityExplorer(Explorer):
     """What does a weighting buy with a small network, and where?
 
-    On the left is the excess error of five objectives by noise level, on the right samples of one of
-    them. A slider runs over the widths; everything is trained when the explorer is made.
+    On the left is the excess error of five objectives by noise level, on the right samples of one
+    of them. A slider runs over the widths; everything is trained when the explorer is made.
 
     Args:
         widths: Widths of networks with two hidden layers.

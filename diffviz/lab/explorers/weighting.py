@@ -1,7 +1,7 @@
 """The explorer of weightings: curves of objectives and families, and where their loss is spent."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path as File
@@ -19,6 +19,7 @@ from diffviz.lab.explorers.base import (
     control,
     figure_of,
     indented_button,
+    name_tuple,
     offer,
     parameter_sliders,
     require_option,
@@ -214,6 +215,7 @@ class WeightingExplorer(Explorer):
             for none.
 
     Raises:
+        TypeError: ``names`` is no list of names.
         ValueError: A name is unknown, or nothing is chosen.
     """
 
@@ -221,12 +223,12 @@ class WeightingExplorer(Explorer):
 
     def __init__(
         self,
-        names: tuple[str, ...] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"),
+        names: Iterable[str] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"),
         family: str = "flow logit-normal",
     ):
         families = (NO_FAMILY, *FAMILIES)
         require_option("family", family, families, "diffviz.theory.families.FAMILIES")
-        chosen = tuple(objective(name).name for name in names)
+        chosen = tuple(objective(name).name for name in name_tuple(names, "names"))
         self.table: Objective | None = None
         self.axes = plots.axes(8.0, 4.6, legend=2.0)[0]
         controls = self._make_controls(chosen, family)

@@ -150,6 +150,7 @@ def test_an_mp4_goes_through_ffmpeg_and_says_so_if_there_is_none(explorer, tmp_p
         (lambda: TrajectoryExplorer(solver="ddmi"), "SOLVERS"),
         (lambda: TrajectoryExplorer(grid="karras"), "LAWS"),
         (lambda: TrajectoryExplorer().save("walk.avi"), ".gif"),
+        (lambda: TrajectoryExplorer().save("walk.gif", seconds=0), "seconds must be"),
     ],
 )
 def test_bad_input_is_refused_with_the_way_out(make, says):
