@@ -1,7 +1,8 @@
 """Plots as functions of arrays, each on a figure of its own.
 
-Nothing here knows the rest of the package but its checks. ``curves`` draws, ``style`` gives each
-objective one colour and dash, and ``save`` writes files whose bytes do not change from run to run.
+Nothing here knows the rest of the package but its checks. ``curves`` draws lines and weightings,
+``scales`` normalises weightings, ``canvas`` makes figures, ``style`` gives each objective one
+colour, and ``files`` writes figures whose bytes do not change from run to run.
 """
 
 from diffviz import extras

@@ -1,5 +1,7 @@
-from .curves import ERROR_OF, LOGSNR, SCALES, Drawing, axes, lines, scaled, weighting_curves
-from .save import save as save
+from .canvas import Drawing, axes
+from .curves import lines, weighting_curves
+from .files import save
+from .scales import ERROR_OF, LOGSNR, SCALES, scaled
 from .style import COLOURS, DASHES, PALETTE, colour
 
 __all__ = [

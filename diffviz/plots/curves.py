@@ -1,183 +1,294 @@
-"""Ink: functions of arrays that draw on their own Matplotlib figure, never on pyplot's.
+"""Curves over log-SNR or time, drawn on a Matplotlib figure of their own.
 
-Every line carries its name as ``gid``; called again on the same Axes a function moves the lines that are there. One colour-blind-safe
-colour per objective everywhere; where two of one colour meet, the dash tells them apart.
+Every line carries its name as ``gid``. Called again on the same Axes, a function moves the lines
+that are there. An objective has one colour everywhere. Two lines that have the same colour, or that
+run in the same place, differ in their dashes.
 """
 
 from collections.abc import Callable, Mapping
-from io import BytesIO
+from itertools import cycle
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
+from diffviz import checks
+from diffviz.plots.canvas import axes
+from diffviz.plots.scales import ERROR_OF, LOGSNR, SCALES, scaled
 from diffviz.plots.style import COLOURS, DASHES, PALETTE, colour
 
-ERROR_OF = {"eps": "ε", "x": "x", "v": "v", "u": "u"}
-LOGSNR = "log-SNR λ = log(α²/σ²)   [nats; noise ← → data]"
 
+@runtime_checkable
+class Weighted(Protocol):
+    """Anything with a weighting on the error of a base, such as an objective."""
 
-class Drawing(Figure):
-    """A figure that a notebook shows by itself, without pyplot or a backend."""
-
-    def _repr_png_(self) -> bytes:
-        drawn, file = BytesIO(), BytesIO()
-        self.savefig(drawn, format="png", metadata={"Software": None})
-        Image.open(drawn).convert("RGB").quantize(255).save(
-            file, "PNG", optimize=True
-        )  # a third of the bytes in a notebook
-        return file.getvalue()
-
-
-def axes(
-    width: float = 7.2, height: float = 4.2, columns: int = 1, rows: int = 1, legend: float = 0.0
-) -> list[Axes]:
-    """Axes, row by row, on a new Agg figure of that size in inches; ``legend`` is the width in inches kept free on the right."""
-    figure = Drawing(figsize=(width, height), dpi=100)
-    FigureCanvasAgg(figure)
-    grid = list(np.ravel(figure.subplots(rows, columns)))
-    room = {
-        "left": 0.72 / width,
-        "right": 1 - (legend + 0.15) / width,
-        "bottom": 0.58 / height,
-        "top": 1 - 0.4 / height,
-    }
-    figure.subplots_adjust(**room, wspace=0.28, hspace=0.42)
-    for ax in grid:
-        ax.grid(alpha=0.25)
-        ax.spines[["top", "right"]].set_visible(False)
-    return grid
+    def weighting(self, logsnr: ArrayLike, base: Any = "eps") -> NDArray:
+        """Weighting on the error of the base, in the shape of ``logsnr``."""
+        ...
 
 
 def lines(
-    x: ArrayLike | Mapping[str, ArrayLike], curves: Mapping[str, ArrayLike], *, xlabel: str, ylabel: str, title: str = "", outside: bool | None = False,
-    colours: Callable[[str], str] | None = None, ax: Axes | None = None
-) -> Axes:  # fmt: skip
-    """One line per curve, with a dot where it starts or stops inside the picture.
+    x: ArrayLike | Mapping[str, ArrayLike],
+    curves: Mapping[str, ArrayLike],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+    outside: bool | None = False,
+    colours: Callable[[str], str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one line for each curve, with a dot where it starts or stops inside the picture.
 
     Args:
-        x: shape (n,), or a mapping from name to (n,) where curves have their own.
-        curves: name to values, shape (n,); NaN where there is nothing to draw.
-        outside: put the legend to the right of the axes; no legend for None.
-        colours: colour of a name; by default the next free one of the palette, an objective's own where it has one.
-    Returns the Axes; each line's ``gid`` is its name, that of its end dots the name and ":ends".
+        x: Places, shape (n,), or a mapping from name to places where curves have their own.
+        curves: Name to values, shape (n,). Nothing is drawn where a value is NaN or infinite.
+        xlabel: Label of the horizontal axis.
+        ylabel: Label of the vertical axis.
+        title: Title of the axes.
+        outside: True puts the legend to the right of the axes, False where it is best inside,
+            and None draws none.
+        colours: Colour of a name. By default an objective has its own, and every other name the
+            next one of the palette that is free.
+        ax: Where to draw; a new figure by default.
+
+    Returns:
+        The Axes. The ``gid`` of a line is its name, that of its end dots the name and ":ends".
+
+    Raises:
+        TypeError: ``curves`` is no mapping, ``ax`` no Axes, or an array holds no real numbers.
+        ValueError: A curve is not 1-D or differs in length from its places, or has none.
     """
-    ax = ax or axes(legend=1.9 if outside else 0.0)[0]
-    wanted = {name: np.asarray(values, dtype=float) for name, values in curves.items()}
-    free = iter(c for c in PALETTE * 9 if c not in {COLOURS.get(name) for name in wanted})
-    ink = {name: colours(name) if colours else COLOURS.get(name) or next(free) for name in wanted}
-    known = {line.get_gid(): line for line in ax.lines if line.get_gid()}
-    for gid in known.keys() - {*wanted, *(f"{name}:ends" for name in wanted)}:
-        known.pop(gid).remove()
-    fresh = wanted.keys() - known.keys()
-    for place, (name, values) in enumerate(wanted.items()):
-        if name in fresh:  # a line over its like, in colour or in place, is dashed
-            earlier = list(wanted)[:place]
-            alike = sum(
-                ink[o] == ink[name] or np.isclose(wanted[o], values, 1e-3, 1e-9).mean() > 0.25
-                for o in earlier
-            )
-            (known[name],) = ax.plot(
-                [],
-                [],
-                ls=DASHES[alike % len(DASHES)],
-                label=name,
-                gid=name,
-                lw=2,
-                zorder=3 + 0.1 * alike,
-            )
-            (known[f"{name}:ends"],) = ax.plot([], [], "o", ms=4, gid=f"{name}:ends")
-        at = np.asarray(x[name] if isinstance(x, Mapping) else x, dtype=float)
-        drawn = np.flatnonzero(np.isfinite(values))
-        ends = [i for i in (*drawn[:1], *drawn[-1:]) if 0 < i < len(values) - 1]
-        known[name].set(data=(at, values), color=ink[name])
-        known[f"{name}:ends"].set(data=(at[ends], values[ends]), color=ink[name])
-    words = {"xlabel": xlabel, "ylabel": ylabel, "title": title}
-    ax.set(
-        **{key: text for key, text in words.items() if text != getattr(ax, f"get_{key}")()}
-    )  # only news make a figure stale
-    legend = ax.get_legend()
-    stale = outside is not None and list(wanted) != [
-        text.get_text() for text in (legend.get_texts() if legend else ())
-    ]
-    if fresh or stale:
+    checks.require(isinstance(curves, Mapping), "curves must map names to values", TypeError)
+    values = {name: _with_gaps(curve, f"curve {name!r}") for name, curve in curves.items()}
+    places = _places(x, values)
+    ax = _axes_for(ax, legend=1.9 if outside else 0.0)
+    has_new_lines = draw_lines(ax, places, values, _curve_colours(values, colours))
+    label_axes(ax, xlabel, ylabel, title)
+    is_legend_stale = outside is not None and _legend_names(ax) != list(values)
+    if has_new_lines or is_legend_stale:
         ax.relim()
         ax.autoscale_view()
-    if stale:
-        room = (
-            {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0}
-            if outside
-            else {"loc": "best"}
-        )
-        ax.legend(
-            [known[name] for name in wanted],
-            list(wanted),
-            frameon=False,
-            fontsize=9,
-            handlelength=3,
-            **room,
-        )
+    if is_legend_stale:
+        place_legend(ax, list(values), outside=bool(outside))
     return ax
 
 
-def _log_anchored(w: NDArray, logsnr: NDArray, anchor: float) -> NDArray:
-    inside = np.flatnonzero(w > 0)
-    logs = np.log10(np.where(w > 0, w, np.nan))
-    return logs - logs[inside[np.abs(logsnr[inside] - anchor).argmin()]]
+def draw_lines(
+    ax: Axes,
+    places: Mapping[str, NDArray],
+    curves: Mapping[str, NDArray],
+    colours: Mapping[str, str],
+) -> bool:
+    """Draw the lines that are missing, move those that are there, remove those without a curve.
+
+    Args:
+        ax: Where to draw.
+        places: Name to horizontal places, shape (n,).
+        curves: Name to values, shape (n,).
+        colours: Name to colour.
+
+    Returns:
+        Whether a line is new.
+    """
+    drawn = _lines_by_gid(ax)
+    for gid in drawn.keys() - {*curves, *map(_ends_gid, curves)}:
+        drawn.pop(gid).remove()
+    names = list(curves)
+    new = [name for name in names if name not in drawn]
+    for position, name in enumerate(names):
+        if name in new:
+            rank = sum(_is_alike(name, other, curves, colours) for other in names[:position])
+            drawn |= _add_line(ax, name, rank)
+        ends = _ends_inside(curves[name])
+        drawn[name].set(data=(places[name], curves[name]), color=colours[name])
+        dots = places[name][ends], curves[name][ends]
+        drawn[_ends_gid(name)].set(data=dots, color=colours[name])
+    return bool(new)
 
 
-SCALES: dict[str, tuple[Callable, str]] = {  # w, logsnr and anchor to what is drawn
-    "log10, anchored": (_log_anchored, "log₁₀ w on the {} error, 0 at λ = {:g}"),
-    "w / max": (lambda w, *_: w / w.max(), "w(λ) / max on the {} error"),
-    "unit area": (
-        lambda w, logsnr, _: w / np.trapezoid(w, logsnr),
-        "share per nat, on the {} error",
-    ),
-}
+def label_axes(ax: Axes, xlabel: str, ylabel: str, title: str) -> None:
+    """Set labels and title where they differ, since any setting makes a whole figure stale.
+
+    Args:
+        ax: The Axes.
+        xlabel: Label of the horizontal axis.
+        ylabel: Label of the vertical axis.
+        title: Title of the axes.
+    """
+    if ax.get_xlabel() != xlabel:
+        ax.set_xlabel(xlabel)
+    if ax.get_ylabel() != ylabel:
+        ax.set_ylabel(ylabel)
+    if ax.get_title() != title:
+        ax.set_title(title)
 
 
-def scaled(w: NDArray, logsnr: NDArray, scale: str, anchor: float = 0.0) -> NDArray:
-    """Values of w in one of the ``SCALES``, shape (n,); NaN where w is 0, so that nothing is drawn there."""
-    inside = w > 0
-    return np.where(inside, SCALES[scale][0](w, logsnr, anchor) if inside.any() else np.nan, np.nan)
+def place_legend(ax: Axes, names: list[str], *, outside: bool) -> None:
+    """Put a legend of some lines beside the axes, or inside them where it is best.
+
+    Args:
+        ax: Axes with the lines.
+        names: The lines' ``gid``, in the legend's order.
+        outside: Whether the legend stands to the right of the axes.
+    """
+    place: dict[str, Any] = {"loc": "best"}
+    if outside:
+        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0}
+    drawn = _lines_by_gid(ax)
+    handles = [drawn[name] for name in names]
+    ax.legend(handles, names, frameon=False, fontsize=9, handlelength=3, **place)
 
 
 def weighting_curves(
-    logsnr: ArrayLike, curves: Mapping[str, object], *, base: str = "eps", scale: str = "log10, anchored", anchor: float = 0.0,
-    title: str = "", outside: bool | None = True, ax: Axes | None = None
-) -> Axes:  # fmt: skip
-    """Weightings over log-SNR, on the error of ``base``; nothing is drawn outside a support.
+    logsnr: ArrayLike,
+    curves: Mapping[str, Weighted | ArrayLike],
+    *,
+    base: str = "eps",
+    scale: str = "log10, anchored",
+    anchor: float = 0.0,
+    title: str = "",
+    outside: bool | None = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw weightings over log-SNR, on the error of ``base``.
+
+    Nothing is drawn outside the support of a weighting.
 
     Args:
-        logsnr: grid in nats, shape (n,).
-        curves: name to an objective (anything with ``weighting(logsnr, base)``) or to values of w already in ``base``, shape (n,).
-        scale: "log10, anchored" (0 at ``anchor``, or at the end of the support nearest to it), "w / max" or "unit area".
-    Raises ValueError for an unknown base or scale.
+        logsnr: Increasing grid in nats, shape (n,).
+        curves: Name to an objective, or to values of w that are already in ``base``, shape (n,).
+        base: The error on which the weighting acts: "eps", "x", "v" or "u".
+        scale: "log10, anchored", which is 0 at ``anchor`` or at the end of the support that is
+            nearest to it, "w / max" or "unit area".
+        anchor: Where log10 w is 0, in nats.
+        title: Title of the axes.
+        outside: True puts the legend to the right of the axes, False where it is best inside,
+            and None draws none.
+        ax: Where to draw; a new figure by default.
+
+    Returns:
+        The Axes. The ``gid`` of a line is its name, that of its end dots the name and ":ends".
+
+    Raises:
+        TypeError: ``curves`` is no mapping, ``ax`` no Axes, or an array holds no real numbers.
+        ValueError: The base or the scale is unknown, the grid does not increase, or a value is not
+            finite.
     """
-    if scale not in SCALES or base not in ERROR_OF:
-        raise ValueError(
-            f"scale is one of {', '.join(SCALES)} and base of {', '.join(ERROR_OF)}; got {scale!r}, {base!r}"
-        )
-    grid = np.asarray(logsnr, dtype=float)
-    values = {
-        n: np.asarray(c.weighting(grid, base) if hasattr(c, "weighting") else c, dtype=float)
-        for n, c in curves.items()
-    }
-    shown = {name: scaled(w, grid, scale, anchor) for name, w in values.items()}
-    label = SCALES[scale][1].format(ERROR_OF[base], anchor)
-    ax = ax or axes(legend=0.6 + 0.085 * max(map(len, curves), default=0) if outside else 0.0)[0]
+    checks.one_of(scale, "scale", SCALES)
+    checks.one_of(base, "base", ERROR_OF)
+    checks.require(isinstance(curves, Mapping), "curves must map names to weightings", TypeError)
+    anchor = checks.number(anchor, "anchor")
+    grid = checks.increasing(logsnr, "logsnr")
+    values = {name: _weighting_of(curve, name, grid, base) for name, curve in curves.items()}
+    longest_name = max(map(len, curves), default=0)
+    ax = _axes_for(ax, legend=0.6 + 0.085 * longest_name if outside else 0.0)
     ax.xaxis.set_major_locator(MultipleLocator(5))
     return lines(
         grid,
-        shown,
+        {name: scaled(w, grid, scale, anchor) for name, w in values.items()},
         xlabel=LOGSNR,
-        ylabel=label,
+        ylabel=SCALES[scale].label.format(ERROR_OF[base], anchor),
         title=title,
         outside=outside,
         colours=colour,
         ax=ax,
     )
+
+
+def _weighting_of(curve: Weighted | ArrayLike, name: str, grid: NDArray, base: str) -> NDArray:
+    """Values of a weighting on the grid, shape (n,)."""
+    w = curve.weighting(grid, base) if isinstance(curve, Weighted) else curve
+    values = checks.array(w, f"curve {name!r}")
+    if values.shape != grid.shape:
+        raise ValueError(
+            f"curve {name!r} must have the shape {grid.shape} of logsnr, got {values.shape}"
+        )
+    return values
+
+
+def _with_gaps(values: ArrayLike, name: str) -> NDArray:
+    """Values as float64, shape (n,); NaN and infinity stay, as places where nothing is drawn."""
+    checks.array(np.nan_to_num(values), name, ndim=1)
+    return np.array(values, dtype=float)
+
+
+def _places(
+    x: ArrayLike | Mapping[str, ArrayLike], curves: Mapping[str, NDArray]
+) -> dict[str, NDArray]:
+    """Name to horizontal places of a curve, as long as the curve."""
+    if isinstance(x, Mapping):
+        missing = [name for name in curves if name not in x]
+        checks.require(not missing, f"x has no places for the curves {', '.join(missing)}")
+        places = {name: _with_gaps(x[name], f"x of {name!r}") for name in curves}
+    else:
+        places = dict.fromkeys(curves, _with_gaps(x, "x"))
+    for name, curve in curves.items():
+        if len(places[name]) != len(curve):
+            raise ValueError(f"curve {name!r} has {len(curve)} values, but x {len(places[name])}")
+    return places
+
+
+def _axes_for(ax: Axes | None, legend: float) -> Axes:
+    """The Axes to draw on: those given, or new ones with that much room for a legend in inches."""
+    if ax is None:
+        return axes(legend=legend)[0]
+    checks.require(isinstance(ax, Axes), f"ax must be Matplotlib Axes, got {ax!r}", TypeError)
+    return ax
+
+
+def _curve_colours(
+    curves: Mapping[str, NDArray], colours: Callable[[str], str] | None
+) -> dict[str, str]:
+    """Name to colour: by the function, the objective's own, or the next one that is free."""
+    if colours:
+        return {name: colours(name) for name in curves}
+    taken = {COLOURS.get(name) for name in curves}
+    free = cycle([shade for shade in PALETTE if shade not in taken] or PALETTE)
+    return {name: COLOURS.get(name) or next(free) for name in curves}
+
+
+def _lines_by_gid(ax: Axes) -> dict[str, Line2D]:
+    """The lines that have a ``gid``, by it."""
+    return {gid: line for line in ax.lines if (gid := line.get_gid())}
+
+
+def _ends_gid(name: str) -> str:
+    """The ``gid`` of the dots at the ends of a curve."""
+    return f"{name}:ends"
+
+
+def _is_alike(
+    name: str, other: str, curves: Mapping[str, NDArray], colours: Mapping[str, str]
+) -> bool:
+    """Whether two lines could be taken for each other: one colour, or a quarter in one place."""
+    if colours[name] == colours[other]:
+        return True
+    here, there = curves[name], curves[other]
+    if here.shape != there.shape or not here.size:
+        return False
+    return bool(np.isclose(there, here, rtol=1e-3, atol=1e-9).mean() > 0.25)
+
+
+def _add_line(ax: Axes, name: str, rank: int) -> dict[str, Line2D]:
+    """An empty line and its end dots by ``gid``; its dash and order follow from lines like it."""
+    dash = DASHES[rank % len(DASHES)]
+    order = 3 + 0.1 * rank
+    (line,) = ax.plot([], [], ls=dash, label=name, gid=name, lw=2, zorder=order)
+    (dots,) = ax.plot([], [], "o", ms=4, gid=_ends_gid(name))
+    return {name: line, _ends_gid(name): dots}
+
+
+def _ends_inside(values: NDArray) -> list[int]:
+    """Indices of the first and the last finite value, but for those at the ends of the grid."""
+    finite = np.flatnonzero(np.isfinite(values))
+    return [index for index in (*finite[:1], *finite[-1:]) if 0 < index < len(values) - 1]
+
+
+def _legend_names(ax: Axes) -> list[str]:
+    """The names in the legend, an empty list without one."""
+    legend = ax.get_legend()
+    return [text.get_text() for text in legend.get_texts()] if legend else []

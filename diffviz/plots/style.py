@@ -2,14 +2,37 @@
 
 from zlib import crc32
 
+from diffviz import checks
+
 DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)))
 COLOURS = {
-    "elbo": "#000000", "iddpm-cosine": "#0072B2", "fm-ot": "#D55E00", "edm": "#009E73", "sd3": "#CC79A7", "min-snr-5-eps": "#E69F00",
-    "p2-gamma1": "#56B4E9", "indi": "#882255", "sigmoid-bias2": "#7A7A00", "v-cosine": "#6A3D9A", "ddpm-linear": "#7F7F7F",
-}  # fmt: skip
+    "elbo": "#000000",
+    "iddpm-cosine": "#0072B2",
+    "fm-ot": "#D55E00",
+    "edm": "#009E73",
+    "sd3": "#CC79A7",
+    "min-snr-5-eps": "#E69F00",
+    "p2-gamma1": "#56B4E9",
+    "indi": "#882255",
+    "sigmoid-bias2": "#7A7A00",
+    "v-cosine": "#6A3D9A",
+    "ddpm-linear": "#7F7F7F",
+}
 PALETTE = tuple(COLOURS.values())[1:]  # all but black
 
 
 def colour(name: str) -> str:
-    """The colour of an objective, the same in every picture."""
+    """The colour of an objective, the same in every picture.
+
+    Args:
+        name: Name of the objective. One without a colour of its own takes a colour of the palette,
+            chosen by a checksum of the name.
+
+    Returns:
+        The colour as "#RRGGBB".
+
+    Raises:
+        TypeError: The name is no text.
+    """
+    checks.require(isinstance(name, str), f"name must be text, got {name!r}", TypeError)
     return COLOURS.get(name) or PALETTE[crc32(name.encode()) % len(PALETTE)]

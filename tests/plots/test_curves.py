@@ -1,4 +1,4 @@
-"""Ink: what is drawn, read from the artists' data."""
+"""Curves: what is drawn, read from the artists' data."""
 
 import numpy as np
 import pytest
@@ -18,15 +18,6 @@ def test_anchored_curves_are_log10_ratios_to_the_anchor():
     np.testing.assert_allclose(
         line(ax, "fm-ot").get_ydata(), (2 - GRID) / 2 / np.log(10), atol=1e-9
     )
-
-
-def test_each_scale_keeps_the_shape():
-    w = dv.objective("sd3").weighting(GRID)
-    over = line(plots.weighting_curves(GRID, {"sd3": w}, scale="w / max"), "sd3").get_ydata()
-    area = line(plots.weighting_curves(GRID, {"sd3": w}, scale="unit area"), "sd3").get_ydata()
-    assert over.max() == 1
-    assert np.trapezoid(area, GRID) == pytest.approx(1, abs=1e-12)
-    np.testing.assert_allclose(over / over[200], area / area[200])
 
 
 def test_a_curve_ends_with_its_support_and_shows_the_end():
@@ -66,19 +57,86 @@ def test_an_unknown_scale_or_base_is_refused_with_the_choice(bad):
         plots.weighting_curves(GRID, {}, **bad)
 
 
-@pytest.mark.parametrize("ending", ["svg", "pdf", "png"])
-def test_a_saved_figure_has_the_same_bytes_each_time(tmp_path, ending):
-    files = []
-    for k in range(2):
-        ax = plots.weighting_curves(GRID, {"sd3": dv.objective("sd3")})
-        files.append(plots.save(ax.figure, tmp_path / f"{k}.{ending}").read_bytes())
-    assert files[0] == files[1] and len(files[0]) > 1000
+def test_lines_whose_places_differ_in_number_are_drawn_together():
+    x = {"short": [0.0, 1.0], "long": [0.0, 1.0, 2.0]}
+    ax = plots.lines(x, {"short": [1, 2], "long": [1, 2, 3]}, xlabel="", ylabel="")
+    assert [len(line(ax, name).get_xdata()) for name in x] == [2, 3]
 
 
-def test_saving_under_an_unknown_ending_names_the_endings(tmp_path):
-    with pytest.raises(ValueError, match=r"\.svg, \.pdf, \.png"):
-        plots.save(plots.axes()[0].figure, tmp_path / "a.gif")
+def test_nothing_is_drawn_where_a_value_is_nan_and_the_ends_are_dotted():
+    ax = plots.lines(range(5), {"a": [np.nan, 1, 2, -np.inf, 3]}, xlabel="", ylabel="")
+    np.testing.assert_allclose(line(ax, "a").get_ydata(), [np.nan, 1, 2, -np.inf, 3])
+    np.testing.assert_allclose(line(ax, "a:ends").get_xdata(), [1.0])
 
 
-def test_a_figure_shows_itself_in_a_notebook():
-    assert plots.axes()[0].figure._repr_png_().startswith(b"\x89PNG")
+def test_more_curves_than_colours_are_drawn():
+    curves = {name: [float(k), k + 1.0] for k, name in enumerate([*plots.COLOURS, "a", "b"])}
+    ax = plots.lines([0, 1], curves, xlabel="", ylabel="")
+    assert line(ax, "a").get_color() != line(ax, "b").get_color()
+    many = {str(k): [float(k), k + 1.0] for k in range(100)}
+    assert len(plots.lines([0, 1], many, xlabel="", ylabel="", outside=None).lines) == 200
+
+
+@pytest.mark.parametrize(
+    ("outside", "names"), [(False, ["a", "b"]), (True, ["a", "b"]), (None, None)]
+)
+def test_a_legend_names_the_curves_unless_none_is_wanted(outside, names):
+    ax = plots.lines([0, 1], {"a": [0, 1], "b": [1, 0]}, xlabel="", ylabel="", outside=outside)
+    legend = ax.get_legend()
+    assert (legend and [text.get_text() for text in legend.get_texts()]) == names
+
+
+def test_labels_are_set_only_when_they_change():
+    ax = plots.lines([0, 1], {"a": [0, 1]}, xlabel="x", ylabel="y", title="t")
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("x", "y", "t")
+    ax.figure.canvas.draw()
+    for artist in ax.lines:
+        artist.set_animated(True)
+    plots.lines([0, 1], {"a": [1, 0]}, xlabel="x", ylabel="y", title="t", ax=ax)
+    assert not ax.figure.stale
+    plots.lines([0, 1], {"a": [1, 0]}, xlabel="x", ylabel="y", title="new", ax=ax)
+    assert ax.figure.stale
+
+
+@pytest.mark.parametrize("grid", [GRID[::-1][::-1], list(GRID), GRID.astype(">f8")])
+def test_a_grid_may_be_a_list_or_have_strides_of_its_own(grid):
+    ax = plots.weighting_curves(grid, {"fm-ot": dv.objective("fm-ot")})
+    np.testing.assert_allclose(line(ax, "fm-ot").get_ydata(), -GRID / 2 / np.log(10), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("x", "curve", "error", "words"),
+    [
+        ([0, 1], [1, 2, 3], ValueError, "curve 'a' has 3 values, but x 2"),
+        ([0, 1], np.ma.masked_array([1, 2], [0, 1]), TypeError, "curve 'a' is a masked array"),
+        ([0, 1], [1j, 2], TypeError, "curve 'a' must hold real numbers, got complex"),
+        ([0, 1], ["1", "2"], TypeError, "curve 'a' must hold real numbers, got text"),
+        ([0, 1], [[1, 2]], ValueError, "curve 'a' must have 1 dimension"),
+        ([0, 1], [object(), None], TypeError, "curve 'a' must hold real numbers, got objects"),
+        (np.array(["2020-01-01"] * 2, "M8[D]"), [1, 2], TypeError, "x must hold real numbers"),
+        ({"b": [0, 1]}, [1, 2], ValueError, "x has no places for the curves a"),
+    ],
+)
+def test_lines_refuse_what_they_cannot_draw(x, curve, error, words):
+    with pytest.raises(error, match=words):
+        plots.lines(x, {"a": curve}, xlabel="", ylabel="")
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "words"),
+    [
+        ({"curves": [1, 2]}, TypeError, "curves must map names"),
+        ({"ax": "here"}, TypeError, "ax must be Matplotlib Axes"),
+        ({"logsnr": GRID[::-1]}, ValueError, "logsnr must be 1-D and strictly increasing"),
+        ({"logsnr": [0.0, np.nan]}, ValueError, "logsnr must be finite"),
+        ({"anchor": np.nan}, ValueError, "anchor must be finite"),
+        ({"anchor": True}, TypeError, "anchor must be a number"),
+        ({"curves": {"a": np.ones(3)}}, ValueError, "curve 'a' must have the shape"),
+        ({"curves": {"a": np.full(401, np.inf)}}, ValueError, "curve 'a' must be finite"),
+        ({"base": ["eps"]}, ValueError, "unknown base"),
+    ],
+)
+def test_weighting_curves_refuse_what_they_cannot_draw(bad, error, words):
+    given = {"logsnr": GRID, "curves": {"edm": dv.objective("edm")}} | bad
+    with pytest.raises(error, match=words):
+        plots.weighting_curves(given.pop("logsnr"), given.pop("curves"), **given)

@@ -1,138 +1,290 @@
-"""Explorers: controls by name, one drawing function, and a picture that a reader without a kernel sees too.
+"""What all explorers are made of: controls by name, a picture, and a text under it.
 
-The picture is a PNG in an ``Image`` widget, fed by an Agg figure. While axes, labels and legend stay, only the lines are drawn, over a
-cached background; anything else takes the full path once. Nothing is written through ``Output`` or ``interact``.
+The picture is a PNG in an ``Image`` widget, drawn by Agg, so a reader without a kernel sees it too.
+While axes, labels and legend stay, only the lines are drawn, over a cached background; after any
+other change the whole figure is drawn once. Nothing is written through ``Output`` or ``interact``.
 """
 
 import base64
 import html
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, cast
 
-import ipywidgets as w
+import ipywidgets as widgets
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image as Pillow
+from matplotlib.lines import Line2D
+from PIL import Image
 
-WIDE = {"description_width": "92px"}
+from diffviz import checks
+
+Parameter = tuple[str, float, float, float, float]  # name, default, lowest, highest, step
+RED = "#CC3311"  # of messages; no objective has it
 
 
 class Picture:
-    """PNG of a figure; its texts, lines and images with a ``gid`` move over a cached background until something else changes."""
+    """A PNG of a figure that is quick to draw again.
+
+    Texts, lines and images with a ``gid`` are drawn over a cached background, which is drawn again
+    only when anything else has changed.
+
+    Args:
+        figure: A figure with an Agg canvas.
+    """
 
     def __init__(self, figure: Figure):
-        self.figure, self._background = figure, None
+        self.figure = figure
+        self._background: Any = None
 
     def png(self) -> bytes:
-        """The figure as it is now."""
+        """The figure as it is now, as the bytes of a PNG."""
         canvas = cast(FigureCanvasAgg, self.figure.canvas)
-        moving: list[tuple[Any, Any]] = [
-            (self.figure, one) for one in self.figure.texts if one.get_gid()
-        ]
-        moving += [
-            (ax, one) for ax in self.figure.axes for one in (*ax.images, *ax.lines) if one.get_gid()
-        ]
-        for _, one in moving:
-            one.set_animated(True)
-        if self._background is None or self.figure.stale:  # an animated artist makes nothing stale
+        moving = self._moving_artists()
+        for _, artist in moving:
+            artist.set_animated(True)
+        if self._background is None or self.figure.stale:  # no animated artist makes it stale
             canvas.draw()
             self._background = canvas.copy_from_bbox(self.figure.bbox)
         canvas.restore_region(self._background)
-        for owner, one in sorted(moving, key=lambda pair: pair[1].get_zorder()):
-            owner.draw_artist(one)
+        for owner, artist in sorted(moving, key=lambda pair: pair[1].get_zorder()):
+            owner.draw_artist(artist)
+        pixels = np.asarray(canvas.buffer_rgba())[..., :3]
         file = io.BytesIO()
-        Pillow.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(
-            file, "PNG", compress_level=1
-        )
+        Image.fromarray(pixels).save(file, "PNG", compress_level=1)
         return file.getvalue()
 
+    def _moving_artists(self) -> list[tuple[Any, Artist]]:
+        """The artists with a ``gid``, each with the figure or the axes that draw it."""
+        artists: list[tuple[Any, Artist]] = [(self.figure, text) for text in self.figure.texts]
+        for ax in self.figure.axes:
+            artists += [(ax, artist) for artist in (*ax.images, *ax.lines)]
+        return [(owner, artist) for owner, artist in artists if artist.get_gid()]
 
-class Explorer(w.VBox):
-    """Controls beside a picture.
+
+class Explorer(widgets.VBox):
+    """Controls beside a picture, with a text under it.
 
     Args:
-        figure: the Agg figure that ``draw`` moves the lines of.
-        controls: name to widget; a change of a ``value`` or a press of a button redraws.
-        draw: called with the name of that control ("" at first), returns HTML for the text under the picture.
-        panel: how the controls are laid out; one under the other by default.
+        figure: The Agg figure whose lines ``update`` moves.
+        controls: Name to widget. A change of a widget's ``value``, or a press of a button, draws
+            again.
+        update: Called with the name of the control that changed ("" at first). It changes the
+            figure, and returns the text under the picture as HTML.
+        panel: The controls as they are laid out; one under the other by default.
     """
 
     def __init__(
         self,
         figure: Figure,
         controls: dict[str, Any],
-        draw: Callable[[str], str],
-        panel: w.Widget | None = None,
+        update: Callable[[str], str],
+        panel: widgets.Widget | None = None,
     ):
-        self.controls, self.figure = controls, figure
-        self._draw, self._picture, self._busy = draw, Picture(figure), False
-        width, height = (f"{int(x)}px" for x in figure.get_size_inches() * figure.dpi)
-        self.text = w.HTML(draw(""), layout=w.Layout(max_width=width))
-        layout = w.Layout(width=width, height=height, max_width="100%", object_fit="contain")
-        self._image = w.Image(value=self._picture.png(), format="png", layout=layout)
-        panel = panel or w.VBox(list(controls.values()), layout=w.Layout(width="350px"))
-        super().__init__(
-            [
-                w.HBox(
-                    [panel, w.VBox([self._image, self.text])], layout=w.Layout(flex_flow="row wrap")
-                )
-            ]
+        self.figure = figure
+        self.controls = controls
+        self._update_view = update
+        self._picture = Picture(figure)
+        self._is_updating = False
+        width, height = (f"{int(length)}px" for length in figure.get_size_inches() * figure.dpi)
+        self.text = widgets.HTML(update(""), layout=widgets.Layout(max_width=width))
+        image_layout = widgets.Layout(
+            width=width, height=height, max_width="100%", object_fit="contain"
         )
-        for name, control in controls.items():
-            if isinstance(control, w.Button):
-                control.on_click(lambda _, name=name: self.redraw(name))
-            else:
-                control.observe(lambda _, name=name: self.redraw(name), "value")
+        self._image = widgets.Image(value=self._picture.png(), format="png", layout=image_layout)
+        view = widgets.VBox([self._image, self.text])
+        if panel is None:
+            panel = widgets.VBox(list(controls.values()), layout=widgets.Layout(width="350px"))
+        row = widgets.HBox([panel, view], layout=widgets.Layout(flex_flow="row wrap"))
+        super().__init__([row])
+        for name, widget in controls.items():
+            self._listen(name, widget)
+
+    def _listen(self, name: str, widget: Any) -> None:
+        """Draw again whenever a control changes or a button is pressed."""
+        if isinstance(widget, widgets.Button):
+            widget.on_click(partial(self._on_change, name))
+        else:
+            widget.observe(partial(self._on_change, name), "value")
+
+    def _on_change(self, name: str, event: Any) -> None:
+        """Draw again; ``event`` is the button or the change of value, which is not needed."""
+        self.redraw(name)
 
     def redraw(self, name: str = "") -> None:
-        """Draw again after the control ``name`` changed; an error is shown under the picture, which stays as it was."""
-        if self._busy:  # a control set by the drawing itself
+        """Draw again after a control changed.
+
+        An error is shown under the picture, which stays as it was.
+
+        Args:
+            name: Name of the control that changed, "" for none.
+        """
+        if self._is_updating:  # the update itself has set a control
             return
-        self._busy = True
+        self._is_updating = True
         try:
-            self.text.value = self._draw(name)
-            self._image.value = self._picture.png()
-        except Exception as error:  # shown here, or it would end in a log console that nobody opens
-            self.text.value = (
-                f"<b style='color:#CC3311'>{type(error).__name__}: {html.escape(str(error))}</b>"
-            )
+            self.text.value = self._update_view(name)
+            self._show_picture()
+        except Exception as error:  # in a callback it would end in a log that nobody opens
+            message = html.escape(str(error))
+            self.text.value = f"<b style='color:{RED}'>{type(error).__name__}: {message}</b>"
         finally:
-            self._busy = False
+            self._is_updating = False
+
+    def _show_picture(self) -> None:
+        """Show the figure as it is now."""
+        self._image.value = self._picture.png()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self.controls)})"
 
     @property
     def png(self) -> bytes:
-        """The picture on show."""
+        """The picture on show, as the bytes of a PNG."""
         return self._image.value
 
-    def _repr_mimebundle_(self, **kwargs):
-        return super()._repr_mimebundle_(**kwargs) | {
-            "image/png": base64.b64encode(self.png).decode()
-        }
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """The widget, and its picture for a reader without a kernel."""
+        picture = base64.b64encode(self.png).decode()
+        return super()._repr_mimebundle_(**kwargs) | {"image/png": picture}
 
 
-def control(kind: type[w.Widget], description: str, *args, **options) -> Any:
-    """A control as wide as the others, with room for its name and a layout of its own (some are hidden at times)."""
-    return kind(
-        *args, description=description, style=WIDE, layout=w.Layout(width="330px"), **options
-    )
+def control(kind: type[widgets.Widget], description: str, *args: Any, **options: Any) -> Any:
+    """A control as wide as the others, with room for its name.
+
+    Each control has a layout of its own, since some are hidden at times.
+
+    Args:
+        kind: Class of the widget, such as ``ipywidgets.FloatSlider``.
+        description: Name that stands beside the control.
+        *args: Passed to the class; most widgets take their value first.
+        **options: Passed to the class.
+
+    Returns:
+        The widget.
+    """
+    style = {"description_width": "92px"}
+    layout = widgets.Layout(width="330px")
+    return kind(*args, description=description, style=style, layout=layout, **options)
 
 
-def show(control: w.Widget, on: bool) -> None:
-    """Show or hide a control that has nothing to say in the present view."""
-    control.layout.display = "" if on else "none"
+def parameter_sliders(number: int) -> dict[str, Any]:
+    """Sliders for parameters that ``offer`` names later.
+
+    Args:
+        number: How many sliders.
+
+    Returns:
+        The sliders by the names "p0", "p1", ...
+    """
+    return {
+        f"p{index}": control(widgets.FloatSlider, "", readout_format=".2f")
+        for index in range(number)
+    }
 
 
-def offer(
-    sliders: list[w.FloatSlider], parameters: tuple[tuple[str, float, float, float, float], ...]
-) -> None:
-    """Make sliders those of these parameters (name, default, lowest, highest, step); hide the ones left over."""
-    for i, slider in enumerate(sliders):
-        show(slider, i < len(parameters))
-    for slider, (name, default, low, high, step) in zip(sliders, parameters, strict=False):
-        slider.min, slider.max = min(low, slider.min), high  # never min > max on the way
-        slider.min, slider.step, slider.description, slider.value = low, step, name, default
+def indented_button(description: str) -> widgets.Button:
+    """A button that stands under the fields of the other controls.
+
+    Args:
+        description: What stands on the button.
+
+    Returns:
+        The button.
+    """
+    layout = widgets.Layout(width="150px", margin="2px 2px 2px 96px")
+    return widgets.Button(description=description, layout=layout)
+
+
+def show(control: widgets.Widget, visible: bool) -> None:
+    """Show a control, or hide one that has no effect in the present view.
+
+    Args:
+        control: The control.
+        visible: Whether it is shown.
+    """
+    control.layout.display = "" if visible else "none"
+
+
+def offer(sliders: list[widgets.FloatSlider], parameters: Iterable[Parameter]) -> None:
+    """Turn sliders into those of some parameters, and hide the sliders that are left over.
+
+    Args:
+        sliders: The sliders, at least as many as parameters.
+        parameters: Name, default, lowest value, highest value and step of each.
+    """
+    offered = tuple(parameters)
+    for index, slider in enumerate(sliders):
+        show(slider, index < len(offered))
+    for slider, (name, default, low, high, step) in zip(sliders, offered, strict=False):
+        slider.min = min(low, slider.min)  # a slider never has min > max, not even on the way
+        slider.max = high
+        slider.min = low
+        slider.step = step
+        slider.description = name
+        slider.value = default
+
+
+def require_option(kind: str, value: object, options: Iterable[str], listing: str) -> None:
+    """Refuse a value that is not among the options of a control.
+
+    Args:
+        kind: What is chosen, such as "weighting".
+        value: The value.
+        options: What can be chosen.
+        listing: Where all options are listed, for the message.
+
+    Raises:
+        ValueError: The value is not an option; near ones are named.
+    """
+    known = list(options)
+    if not isinstance(value, str) or value not in known:
+        raise checks.unknown(kind, value, known, listing)
+
+
+def name_tuple(names: Iterable[str], argument: str) -> tuple[str, ...]:
+    """Several names as a tuple.
+
+    Args:
+        names: The names.
+        argument: Name of the argument, for the message.
+
+    Returns:
+        The names.
+
+    Raises:
+        TypeError: The names are one text, or nothing to go through.
+    """
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        message = f"{argument} must be a list of names, such as ['edm', 'sd3'], got {names!r}"
+        raise TypeError(message)
+    return tuple(names)
+
+
+def figure_of(ax: Axes) -> Figure:
+    """The figure of Axes.
+
+    Args:
+        ax: The Axes.
+
+    Returns:
+        Their figure.
+    """
+    return cast(Figure, ax.figure)
+
+
+def find_line(ax: Axes, gid: str) -> Line2D:
+    """The line of Axes with this ``gid``.
+
+    Args:
+        ax: The Axes.
+        gid: Name of the line.
+
+    Returns:
+        The line.
+    """
+    return next(line for line in ax.lines if line.get_gid() == gid)

@@ -1,24 +1,31 @@
-"""Explorer of the ELBO notebook: slide a weighting and see which ELBOs its loss is a mixture of."""
+"""The explorer of the ELBO: which ELBOs a weighted loss is a mixture of."""
 
-from typing import Any, cast
+from typing import Any, NamedTuple
 
-import ipywidgets as w
+import ipywidgets as widgets
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from diffviz import plots
-from diffviz.checks import unknown
-from diffviz.lab.experiments.elbo import known
-from diffviz.lab.explorers.base import Explorer, control, offer
-from diffviz.lab.figures.elbo import RED
+from diffviz.lab.experiments.elbo import Data, known
+from diffviz.lab.explorers.base import (
+    RED,
+    Explorer,
+    Parameter,
+    control,
+    figure_of,
+    offer,
+    parameter_sliders,
+    require_option,
+)
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis
 from diffviz.theory.families import FAMILIES
 from diffviz.theory.objectives import Objective
 
 DATA = {"N(0, 1)": "gaussian", "two modes (gmm1)": "gmm1", "ring of 8 (ring8)": "ring8"}
-FIXED = (
+ENTRIES = (
     "elbo",
     "fm-ot",
     "iddpm-cosine",
@@ -29,170 +36,265 @@ FIXED = (
     "p2-gamma1",
     "indi",
 )
+WEIGHTINGS = (*FAMILIES, *ENTRIES)
 LAW, W, NEGATIVE = "−dw/dλ, scaled", "w / max", "negative"
 MIXED, DIRECT = "−w′·L: as ELBOs", "½w·mmse: as errors"
-INK = {LAW: "#0072B2", MIXED: "#0072B2", W: "0.55", DIRECT: "0.55", NEGATIVE: RED}
+COLOURS = {LAW: "#0072B2", MIXED: "#0072B2", W: "0.55", DIRECT: "0.55", NEGATIVE: RED}
 
 
-def _hatched(values: NDArray) -> NDArray:
-    """The part below 0 as a zigzag with the axis, which a thick line fills; NaN elsewhere."""
-    return np.where(values < 0, np.where(np.arange(len(values)) % 2, values, 0.0), np.nan)
+class Mixture(NamedTuple):
+    """A weighted loss, as a mean of errors and as a signed mixture of ELBOs.
+
+    Args:
+        logsnr: Grid of λ in nats, shape (n,).
+        plain: The weighting as it is, shape (n,).
+        w: The weighting on show, which may be held at its peak, shape (n,).
+        verdicts: The verdict on w for each of ``DATA``, in their order.
+        information: I(x; z_λ) of the chosen data on the grid, in nats, shape (n,).
+        mmse: Error of the exact denoiser on the grid, shape (n,).
+        loss: The loss as ½ ∫ w·mmse dλ.
+        mixture: The loss as a signed mixture of ELBOs.
+    """
+
+    logsnr: NDArray
+    plain: NDArray
+    w: NDArray
+    verdicts: tuple[analysis.Verdict, ...]
+    information: NDArray
+    mmse: NDArray
+    loss: float
+    mixture: float
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether w is constant, so that its derivative is only rounding noise."""
+        return bool(np.ptp(self.w) < 1e-9 * self.w.max())
+
+    @property
+    def law(self) -> NDArray:
+        """−dw/dλ, which is 0 for a constant w, shape (n,)."""
+        law = self.verdicts[0].augmentation
+        return 0 * law if self.is_flat else law
+
+    @property
+    def scaled_law(self) -> NDArray:
+        """−dw/dλ over its largest absolute value, shape (n,)."""
+        return self.law if self.is_flat else self.law / np.abs(self.law).max()
 
 
 class ElboExplorer(Explorer):
-    """Any weighting: its law of noise levels with the negative part, what each level's ELBO adds to the loss, and the gap to −log p.
+    """Any weighting as a mixture of ELBOs.
+
+    On the left is the law of noise levels −dw/dλ, with its negative part in red; on the right what
+    each level adds to the loss, as an ELBO and as an error. The text gives the verdict, the loss by
+    both routes, and the gap of the unweighted ELBO to −log p.
 
     Args:
-        weighting: parametric family or catalogue entry at first; data: one of ``DATA``.
+        weighting: Parametric family or entry of the catalogue at first, one of ``WEIGHTINGS``.
+        data: Data at first, a key of ``DATA``.
+
+    Raises:
+        ValueError: A name is unknown.
     """
 
     def __init__(self, weighting: str = "EDM", data: str = "two modes (gmm1)"):
-        names = (*FAMILIES, *FIXED)
-        if weighting not in names:
-            raise unknown(
-                "weighting",
-                weighting,
-                names,
-                "diffviz.theory.families.FAMILIES and elbo_explorer.FIXED",
-            )
-        if data not in DATA:
-            raise unknown("data", data, DATA, "elbo_explorer.DATA")
-        self.known = {name: known(toy) for name, toy in DATA.items()}
-        self.controls: dict[str, Any] = {
-            "weighting": control(w.Dropdown, "weighting", options=names, value=weighting),
-            **{f"p{i}": control(w.FloatSlider, "", readout_format=".2f") for i in range(3)},
-            "held": control(w.Checkbox, "hold w at its peak to the left", False, indent=False),
-            "data": control(w.Dropdown, "data", options=list(DATA), value=data),
-            "low": control(w.FloatSlider, "from λ_min", -20.0, min=-20, max=-3, step=0.25),
-            "high": control(w.FloatSlider, "to λ_max", 10.0, min=3, max=20, step=0.25),
-        }
-        self._offer()
+        module = "diffviz.lab.explorers.elbo"
+        require_option("weighting", weighting, WEIGHTINGS, f"{module}.WEIGHTINGS")
+        require_option("data", data, DATA, f"{module}.DATA")
+        self.data = {label: known(toy) for label, toy in DATA.items()}
         self.panels = plots.axes(8.6, 4.2, columns=2)
-        super().__init__(cast(Figure, self.panels[0].figure), self.controls, self._show)
+        controls = self._make_controls(weighting, data)
+        super().__init__(figure_of(self.panels[0]), controls, self._update)
 
-    def _parameters(self) -> tuple:
-        family = FAMILIES.get(self.controls["weighting"].value)
-        return family.parameters if family else ()
-
-    def _offer(self) -> None:
-        offer([self.controls[f"p{i}"] for i in range(3)], self._parameters())
-
-    def chosen(self) -> Objective:
+    def objective(self) -> Objective:
         """The objective whose weighting is on show."""
-        name, c = self.controls["weighting"].value, self.controls
+        name = self.controls["weighting"].value
         if name in CATALOGUE:
             return CATALOGUE[name]
-        return FAMILIES[name].build(
-            **{one[0]: c[f"p{i}"].value for i, one in enumerate(self._parameters())}
-        )
+        values = {
+            parameter[0]: self.controls[f"p{index}"].value
+            for index, parameter in enumerate(_parameters(name))
+        }
+        return FAMILIES[name].build(**values)
 
-    def _show(self, changed: str) -> str:
+    def _make_controls(self, weighting: str, data: str) -> dict[str, Any]:
+        """The controls by name."""
+        sliders = parameter_sliders(3)
+        offer(list(sliders.values()), _parameters(weighting))
+        slider, menu = widgets.FloatSlider, widgets.Dropdown
+        return {
+            "weighting": control(menu, "weighting", options=WEIGHTINGS, value=weighting),
+            **sliders,
+            "held": control(
+                widgets.Checkbox, "hold w at its peak to the left", False, indent=False
+            ),
+            "data": control(menu, "data", options=list(DATA), value=data),
+            "low": control(slider, "from λ_min", -20.0, min=-20, max=-3, step=0.25),
+            "high": control(slider, "to λ_max", 10.0, min=3, max=20, step=0.25),
+        }
+
+    def _chosen_data(self) -> Data:
+        """The data that are chosen."""
+        return self.data[self.controls["data"].value]
+
+    def _update(self, changed: str) -> str:
+        """Draw what the controls say, and describe it."""
         if changed == "weighting":
-            self._offer()
-        c, one = self.controls, self.chosen()
-        low, high = c["low"].value, c["high"].value
-        logsnr = analysis.window(one, low=low, high=high, points=801)
-        plain = one.weighting(logsnr)
-        values = np.maximum.accumulate(plain[::-1])[::-1] if c["held"].value else plain
-        here = self.known[c["data"].value]
-        verdicts = [
-            analysis.verdict(values, logsnr, information=other.information)
-            for other in self.known.values()
-        ]
-        law, level = verdicts[0].augmentation, here.information(logsnr)
-        loss = np.trapezoid(values * here.mmse(logsnr), logsnr) / 2
-        middle = here.information((logsnr[1:] + logsnr[:-1]) / 2)
-        mixture = values[-1] * level[-1] - values[0] * level[0] - np.diff(values) @ middle
-        flat = np.ptp(values) < 1e-9 * values.max()  # rounding noise of a constant w is no law
-        scaled = 0 * law if flat else law / np.abs(law).max()
-        self._lines(
-            logsnr,
-            scaled,
-            values / values.max(),
-            (0 if flat else 1) * law * level / loss,
-            values * here.mmse(logsnr) / 2 / loss,
-        )
+            sliders = [self.controls[f"p{index}"] for index in range(3)]
+            offer(sliders, _parameters(self.controls["weighting"].value))
+        mixture = self._mixture()
+        self._draw_law(mixture)
+        self._draw_shares(mixture)
         if not changed:
-            self._frame()
-        self._limits(logsnr)
-        shares = ", ".join(
-            f"{v.negative_share:.2%} on {name}" for name, v in zip(DATA, verdicts, strict=True)
-        )
-        terms = sum(here.terms(low, high))
-        words = (
-            f"<b>{verdicts[0]}</b>"
-            if verdicts[0].monotone
-            else f"<b>not monotone: peak at {round(verdicts[0].peak, 2) + 0.0:.2f}</b>"
-        )
-        words += "" if verdicts[0].monotone else f"; negative {shares}"
-        words += f"<br>loss ½∫w·mmse dλ = {loss:.4g}, as a signed mixture of ELBOs {mixture:.4g}"
-        words += f"; λ_max alone {values[-1] * level[-1] / loss:.1%}"
-        if c["held"].value:
-            before = np.trapezoid(plain * here.mmse(logsnr), logsnr) / 2
-            words += f"; holding w at its peak added {loss / before - 1:.2%}"
-        words += f"<br>E[−ELBO] = {terms:.5f} nats on [{low:g}, {high:g}], entropy {here.entropy:.5f}, <b>gap {terms - here.entropy:.2g}</b>"
-        return words.replace("-", "−")
+            self._furnish_axes()
+        self._fit_height()
+        return self._describe(mixture)
 
-    def _lines(
-        self, logsnr: NDArray, law: NDArray, w_: NDArray, mixed: NDArray, direct: NDArray
-    ) -> None:
-        title, label = "the law of noise levels", "scaled to the largest value"
-        curves = {W: w_, NEGATIVE: _hatched(law), LAW: law}
+    def _mixture(self) -> Mixture:
+        """The weighted loss by both routes."""
+        objective, data = self.objective(), self._chosen_data()
+        low, high = self.controls["low"].value, self.controls["high"].value
+        logsnr = analysis.window(objective, low=low, high=high, points=801)
+        plain = objective.weighting(logsnr)
+        w = plain
+        if self.controls["held"].value:
+            w = np.maximum.accumulate(plain[::-1])[::-1]
+        verdicts = tuple(
+            analysis.verdict(w, logsnr, information=one.information) for one in self.data.values()
+        )
+        mmse, information = data.mmse(logsnr), data.information(logsnr)
+        # by parts: both ends, and −dw at the middle of each step
+        middle = data.information((logsnr[1:] + logsnr[:-1]) / 2)
+        ends = w[-1] * information[-1] - w[0] * information[0]
+        return Mixture(
+            logsnr=logsnr,
+            plain=plain,
+            w=w,
+            verdicts=verdicts,
+            information=information,
+            mmse=mmse,
+            loss=np.trapezoid(w * mmse, logsnr) / 2,
+            mixture=ends - np.diff(w) @ middle,
+        )
+
+    def _draw_law(self, mixture: Mixture) -> None:
+        """Draw the weighting and the law of noise levels on the left."""
+        law = mixture.scaled_law
         plots.lines(
-            logsnr,
-            curves,
+            mixture.logsnr,
+            {W: mixture.w / mixture.w.max(), NEGATIVE: hatched(law), LAW: law},
             xlabel=plots.LOGSNR,
-            ylabel=label,
-            title=title,
+            ylabel="scaled to the largest value",
+            title="the law of noise levels",
             outside=None,
-            colours=INK.__getitem__,
+            colours=COLOURS.__getitem__,
             ax=self.panels[0],
         )
-        title, label = "what each level adds to the loss", "share of the loss per nat"
-        curves = {DIRECT: direct, NEGATIVE: _hatched(mixed), MIXED: mixed}
+
+    def _draw_shares(self, mixture: Mixture) -> None:
+        """Draw what each level adds to the loss on the right."""
+        as_elbos = mixture.law * mixture.information / mixture.loss
+        as_errors = mixture.w * mixture.mmse / 2 / mixture.loss
         plots.lines(
-            logsnr,
-            curves,
+            mixture.logsnr,
+            {DIRECT: as_errors, NEGATIVE: hatched(as_elbos), MIXED: as_elbos},
             xlabel=plots.LOGSNR,
-            ylabel=label,
-            title=title,
+            ylabel="share of the loss per nat",
+            title="what each level adds to the loss",
             outside=None,
-            colours=INK.__getitem__,
+            colours=COLOURS.__getitem__,
             ax=self.panels[1],
         )
 
-    def _frame(self) -> None:
-        """Once: limits, legends, the zero line, and no dots at the ends of what is only shading."""
-        for ax, names in zip(self.panels, ((W, LAW, NEGATIVE), (DIRECT, MIXED)), strict=True):
-            ax.set_xlim(-20, 20)
-            ax.axhline(0, color="0.4", lw=0.8)
-            lines = {line.get_gid(): line for line in ax.lines}
-            lines[f"{NEGATIVE}:ends"].set_visible(False)
-            lines[NEGATIVE].set_alpha(0.45)
-            for name, line in lines.items():
-                if name in INK:
-                    line.set_linestyle(plots.DASHES[1] if name in (W, DIRECT) else "-")
-            ax.legend(
-                [lines[name] for name in names],
-                names,
-                frameon=False,
-                fontsize=9,
-                handlelength=3,
-                loc="upper right",
-            )
-        self.panels[0].set_ylim(-1.1, 1.6)
+    def _furnish_axes(self) -> None:
+        """Set limits, legends and the line at zero; once is enough."""
+        left, right = self.panels
+        _furnish(left, (W, LAW, NEGATIVE))
+        _furnish(right, (DIRECT, MIXED))
+        left.set_ylim(-1.1, 1.6)
 
-    def _limits(self, logsnr: NDArray) -> None:
-        """Of the right panel, in steps, so that a slider seldom moves them."""
+    def _fit_height(self) -> None:
+        """Set the limits on the right, in steps, so that a slider seldom moves them."""
         right = self.panels[1]
-        shown = np.concatenate(
-            [
-                np.asarray(line.get_ydata())
-                for line in right.lines
-                if line.get_gid() in (MIXED, DIRECT)
-            ]
-        )
-        top = 0.4 * 2 ** max(0, np.ceil(np.log2(max(shown.max(), 1e-9) / 0.3)))
-        bottom = -top / 8 if shown.min() > -top / 9 else -top
+        curves = [line for line in right.lines if line.get_gid() in (MIXED, DIRECT)]
+        values = np.concatenate([np.asarray(line.get_ydata()) for line in curves])
+        top = 0.4 * 2 ** max(0, np.ceil(np.log2(max(values.max(), 1e-9) / 0.3)))
+        bottom = -top / 8 if values.min() > -top / 9 else -top
         if right.get_ylim() != (bottom, top):
             right.set_ylim(bottom, top)
+
+    def _describe(self, mixture: Mixture) -> str:
+        """The verdict, the loss by both routes and the gap of the ELBO, as HTML."""
+        end = mixture.w[-1] * mixture.information[-1]
+        loss = (
+            f"loss ½∫w·mmse dλ = {mixture.loss:.4g}, "
+            f"as a signed mixture of ELBOs {mixture.mixture:.4g}; "
+            f"λ_max alone {end / mixture.loss:.1%}"
+        )
+        if self.controls["held"].value:
+            unheld = np.trapezoid(mixture.plain * mixture.mmse, mixture.logsnr) / 2
+            loss += f"; holding w at its peak added {mixture.loss / unheld - 1:.2%}"
+        rows = [describe_verdicts(mixture.verdicts), loss, self._describe_gap()]
+        return "<br>".join(rows).replace("-", "−")
+
+    def _describe_gap(self) -> str:
+        """The unweighted ELBO of the data between the ends of λ, beside their entropy."""
+        low, high = self.controls["low"].value, self.controls["high"].value
+        data = self._chosen_data()
+        nats = sum(data.terms(low, high))
+        return (
+            f"E[−ELBO] = {nats:.5f} nats on [{low:g}, {high:g}], entropy {data.entropy:.5f}, "
+            f"<b>gap {nats - data.entropy:.2g}</b>"
+        )
+
+
+def hatched(values: NDArray) -> NDArray:
+    """The part of a curve below 0 as a zigzag with the axis, which a thick line fills.
+
+    Args:
+        values: The curve, shape (n,).
+
+    Returns:
+        0 and the value in turns where it is negative, NaN elsewhere, shape (n,).
+    """
+    is_odd = np.arange(len(values)) % 2
+    return np.where(values < 0, np.where(is_odd, values, 0.0), np.nan)
+
+
+def describe_verdicts(verdicts: tuple[analysis.Verdict, ...]) -> str:
+    """The verdict on a weighting in words.
+
+    Args:
+        verdicts: The verdict for each of ``DATA``, in their order. They differ only in the share of
+            the mixture that is negative.
+
+    Returns:
+        The words as HTML.
+    """
+    first = verdicts[0]
+    if first.monotone:
+        return f"<b>{first}</b>"
+    shares = ", ".join(
+        f"{verdict.negative_share:.2%} on {label}"
+        for label, verdict in zip(DATA, verdicts, strict=True)
+    )
+    return f"<b>not monotone: peak at {round(first.peak, 2) + 0.0:.2f}</b>; negative {shares}"
+
+
+def _parameters(weighting: str) -> tuple[Parameter, ...]:
+    """The parameters of a family, none for an entry of the catalogue."""
+    return FAMILIES[weighting].parameters if weighting in FAMILIES else ()
+
+
+def _furnish(ax: Axes, names: tuple[str, ...]) -> None:
+    """Set limits, the line at zero and a legend, and hide the end dots of the red zigzag."""
+    ax.set_xlim(-20, 20)
+    ax.axhline(0, color="0.4", lw=0.8)
+    lines = {line.get_gid(): line for line in ax.lines}
+    lines[f"{NEGATIVE}:ends"].set_visible(False)
+    lines[NEGATIVE].set_alpha(0.45)
+    for name, line in lines.items():
+        if name in COLOURS:
+            line.set_linestyle(plots.DASHES[1] if name in (W, DIRECT) else "-")
+    handles = [lines[name] for name in names]
+    ax.legend(handles, names, frameon=False, fontsize=9, handlelength=3, loc="upper right")

@@ -1,137 +1,194 @@
-"""Explorer of notebook 7: how bright are samples that start from N(0, I) at a level where training left something else?"""
+"""The explorer of the prior.
 
-from typing import Any, cast
+Sampling starts from N(0, I), at a level of noise at which training left something else. How bright
+are the samples?
+"""
 
-import ipywidgets as w
+from typing import Any
+
+import ipywidgets as widgets
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from diffviz import plots
-from diffviz.checks import unknown
 from diffviz.lab.experiments import prior as prior_experiments
-from diffviz.lab.explorers.base import Explorer, control, show
+from diffviz.lab.explorers.base import Explorer, control, figure_of, find_line, require_option, show
 
-OWN = "own λ"
-START = "offset in the start too"
+OWN_LEVEL = "own λ"  # the entry of the menu for a level that the slider sets
+DATA, SAMPLES = "data", "samples"
+MEAN_RATIO, STD_RATIO, HERE = "mean / data's", "std / data's", "here"
+COLOURS = {MEAN_RATIO: plots.PALETTE[0], STD_RATIO: plots.PALETTE[1], HERE: "black"}
+
+Bell = tuple[float, float]  # mean and standard deviation of brightness
 
 
 class PriorExplorer(Explorer):
-    """Brightness of Gaussian images, of data and of samples, by the log-SNR at the end of training, image size and offset noise.
+    """Brightness of Gaussian images: of the data, and of samples that start from N(0, I).
+
+    The controls set the log-SNR at the end of training, the size of the images, the mean and the
+    spread of their brightness, and the strength of offset noise. On the left are the two laws of
+    brightness, on the right the ratios of samples to data by the log-SNR at the end.
 
     Args:
-        schedule: whose last level is chosen at first, one of ``prior_figures.TERMINAL`` or "zero terminal SNR".
+        schedule: Name of the schedule whose last level is chosen at first: a key of
+            ``diffviz.lab.experiments.prior.TERMINAL``, or "zero terminal SNR".
+
+    Raises:
+        ValueError: The schedule is unknown.
     """
 
-    grid = np.linspace(-24, 0, 193)
-    tone = np.linspace(-1.5, 1.5, 301)
+    grid = np.linspace(-24, 0, 193)  # λ at the end of training
+    tone = np.linspace(-1.5, 1.5, 301)  # brightness
 
     def __init__(self, schedule: str = "Stable Diffusion"):
-        self.ends = prior_experiments.TERMINAL | {prior_experiments.ZERO: -np.inf}
-        if schedule not in self.ends:
-            raise unknown("schedule", schedule, self.ends, "prior_figures.TERMINAL")
-        self.controls: dict[str, Any] = {
-            "schedule": control(w.Dropdown, "ends like", options=[*self.ends, OWN], value=schedule),
-            "logsnr": control(
-                w.FloatSlider, "λ at the end", self._place(schedule), min=-24, max=0, step=0.05
-            ),
-            "side": control(
-                w.SelectionSlider, "pixels/side", options=[8, 16, 32, 64, 128, 256, 512], value=64
-            ),
-            "mean": control(
-                w.FloatSlider, "data: mean", prior_experiments.MEAN, min=-1, max=1, step=0.05
-            ),
-            "std": control(w.FloatSlider, "data: std", 0.22, min=0.02, max=0.4, step=0.01),
-            "offset": control(
-                w.FloatSlider, "offset c", 0.0, min=0, max=0.3, step=0.005, readout_format=".3f"
-            ),
-            "start": control(w.Checkbox, START, value=True, indent=False),
-        }
+        self.last_levels = prior_experiments.TERMINAL | {prior_experiments.ZERO: -np.inf}
+        listing = "diffviz.lab.experiments.prior.TERMINAL"
+        require_option("schedule", schedule, self.last_levels, listing)
         self.panels = plots.axes(8.8, 4.3, columns=2)
-        super().__init__(cast(Figure, self.panels[0].figure), self.controls, self._show)
-
-    def _place(self, schedule: str) -> float:
-        return float(max(self.ends[schedule], -24.0))
+        controls = self._make_controls(schedule)
+        super().__init__(figure_of(self.panels[0]), controls, self._update)
 
     def level(self) -> float:
-        """λ at the end, −inf for zero terminal SNR."""
-        return self.ends.get(self.controls["schedule"].value, self.controls["logsnr"].value)
+        """λ at the end of training in nats, −inf for zero terminal SNR."""
+        schedule = self.controls["schedule"].value
+        return self.last_levels.get(schedule, self.controls["logsnr"].value)
 
-    def ratios(self, level) -> tuple[np.ndarray, np.ndarray]:
-        """Mean brightness of samples over the data's, and standard deviations likewise, at λ."""
+    def ratios(self, level: ArrayLike) -> tuple[NDArray, NDArray]:
+        """Brightness of samples over that of the data.
+
+        Args:
+            level: λ at the end of training in nats, a number or shape (n,).
+
+        Returns:
+            Ratio of the means and ratio of the standard deviations, in the shape of ``level``.
+        """
         c = self.controls
-        side, std, mean = (
-            c["side"].value,
-            c["std"].value,
-            1.0,
-        )  # the ratio does not depend on the mean
         return prior_experiments.offset_bias(
-            level, c["offset"].value, side, mean, std, also_at_start=c["start"].value
+            level,
+            c["offset"].value,
+            c["side"].value,
+            1.0,  # the ratio does not depend on the mean
+            c["std"].value,
+            also_at_start=c["start"].value,
         )
 
-    def _show(self, changed: str) -> str:
-        c = self.controls
-        if changed == "schedule" and c["schedule"].value != OWN:
-            c["logsnr"].value = self._place(c["schedule"].value)
-        elif changed == "logsnr":
-            c["schedule"].value = OWN
-        show(c["start"], c["offset"].value > 0)  # without an offset the start is the same
-        level = self.level()
-        (kept, spread), (means, spreads) = self.ratios(level), self.ratios(self.grid)
-        left, right = self.panels
-        laws = {"data": (c["mean"].value, c["std"].value)}
-        laws["samples"] = (c["mean"].value * float(kept), c["std"].value * float(spread))
-        bells = {
-            name: np.exp(-(((self.tone - mean) / std) ** 2) / 2)
-            for name, (mean, std) in laws.items()
+    def _make_controls(self, schedule: str) -> dict[str, Any]:
+        """The controls by name."""
+        slider = widgets.FloatSlider
+        mean = prior_experiments.MEAN
+        sides = [8, 16, 32, 64, 128, 256, 512]
+        place = self._place(schedule)
+        return {
+            "schedule": control(
+                widgets.Dropdown,
+                "ends like",
+                options=[*self.last_levels, OWN_LEVEL],
+                value=schedule,
+            ),
+            "logsnr": control(slider, "λ at the end", place, min=-24, max=0, step=0.05),
+            "side": control(widgets.SelectionSlider, "pixels/side", options=sides, value=64),
+            "mean": control(slider, "data: mean", mean, min=-1, max=1, step=0.05),
+            "std": control(slider, "data: std", 0.22, min=0.02, max=0.4, step=0.01),
+            "offset": control(
+                slider, "offset c", 0.0, min=0, max=0.3, step=0.005, readout_format=".3f"
+            ),
+            "start": control(widgets.Checkbox, "offset in the start too", value=True, indent=False),
         }
-        label = "mean brightness of an image   [−1 black, 1 white]"
-        plots.lines(
-            self.tone, bells, xlabel=label, ylabel="density / its maximum", outside=None, ax=left
-        )
-        at = max(level, self.grid[0])
-        curves = {
-            "mean / data's": means,
-            "std / data's": spreads,
-            "here": np.linspace(0, 1, len(self.grid)),
-        }
-        x = dict.fromkeys(curves, self.grid) | {"here": np.full(len(self.grid), at)}
-        xlabel, ink = (
-            "λ at the end   [nats; −24 stands for −∞]",
-            dict(zip(curves, (*plots.PALETTE[:2], "black"), strict=True)),
-        )
-        label = "ratio of samples to data"
-        plots.lines(
-            x, curves, xlabel=xlabel, ylabel=label, outside=None, colours=ink.__getitem__, ax=right
-        )
+
+    def _place(self, schedule: str) -> float:
+        """Where the slider of λ stands for a schedule; its lowest value stands for −∞."""
+        return float(max(self.last_levels[schedule], self.grid[0]))
+
+    def _update(self, changed: str) -> str:
+        """Draw what the controls say, and describe it."""
+        self._connect_controls(changed)
+        bells = self._bells()
+        self._draw_bells(bells)
+        self._draw_ratios()
         if not changed:
-            self._furnish()
-        return self._words(level, laws)
+            self._furnish_axes()
+        return self._describe(bells)
 
-    def _furnish(self) -> None:
-        """Once: limits, legends, and where schedules end."""
+    def _connect_controls(self, changed: str) -> None:
+        """Let the menu of schedules and the slider of λ follow each other."""
+        schedule, logsnr = self.controls["schedule"], self.controls["logsnr"]
+        if changed == "schedule" and schedule.value != OWN_LEVEL:
+            logsnr.value = self._place(schedule.value)
+        elif changed == "logsnr":
+            schedule.value = OWN_LEVEL
+        # without an offset the start is the same
+        show(self.controls["start"], self.controls["offset"].value > 0)
+
+    def _bells(self) -> dict[str, Bell]:
+        """Mean and standard deviation of brightness, of the data and of samples."""
+        mean, std = self.controls["mean"].value, self.controls["std"].value
+        mean_ratio, std_ratio = self.ratios(self.level())
+        return {DATA: (mean, std), SAMPLES: (mean * float(mean_ratio), std * float(std_ratio))}
+
+    def _draw_bells(self, bells: dict[str, Bell]) -> None:
+        """Draw the two densities of brightness on the left."""
+        curves = {
+            name: np.exp(-(((self.tone - mean) / std) ** 2) / 2)
+            for name, (mean, std) in bells.items()
+        }
+        plots.lines(
+            self.tone,
+            curves,
+            xlabel="mean brightness of an image   [−1 black, 1 white]",
+            ylabel="density / its maximum",
+            outside=None,
+            ax=self.panels[0],
+        )
+
+    def _draw_ratios(self) -> None:
+        """Draw both ratios by λ on the right, and a line at the present λ."""
+        mean_ratio, std_ratio = self.ratios(self.grid)
+        size = len(self.grid)
+        here = np.full(size, max(self.level(), self.grid[0]))
+        plots.lines(
+            {MEAN_RATIO: self.grid, STD_RATIO: self.grid, HERE: here},
+            {MEAN_RATIO: mean_ratio, STD_RATIO: std_ratio, HERE: np.linspace(0, 1, size)},
+            xlabel="λ at the end   [nats; −24 stands for −∞]",
+            ylabel="ratio of samples to data",
+            outside=None,
+            colours=COLOURS.__getitem__,
+            ax=self.panels[1],
+        )
+
+    def _furnish_axes(self) -> None:
+        """Set limits, legends and the marks of the schedules; once is enough."""
         left, right = self.panels
-        next(line for line in left.lines if line.get_gid() == "samples").set_linestyle(
-            plots.DASHES[1]
-        )  # where nothing is lost
+        # where nothing is lost, the samples lie over the data
+        find_line(left, SAMPLES).set_linestyle(plots.DASHES[1])
         left.set(xlim=(-1.5, 1.5), ylim=(0, 1.3))
         right.set(xlim=(-25.5, 0), ylim=(0, 1.35))
-        for name, level in self.ends.items():
-            place = max(level, self.grid[0])
-            right.axvline(place, ymax=1 / 1.35, color="0.55", ls=":", lw=1, zorder=1)
-            words = "zero\nSNR" if name == prior_experiments.ZERO else name.replace(" ", "\n")
-            right.annotate(words, (place, 1.02), ha="center", fontsize=7)
+        for schedule in self.last_levels:
+            self._mark_schedule(right, schedule)
         for ax in self.panels:
             ax.legend(handles=ax.lines[:4:2], frameon=False, fontsize=9, loc="upper right", ncols=2)
 
-    def _words(self, level: float, laws: dict[str, tuple[float, float]]) -> str:
-        c, alpha2 = self.controls, expit(level)
-        k = 1 + (c["offset"].value * c["side"].value) ** 2
-        (mean, std), (found, spread) = laws.values()
+    def _mark_schedule(self, ax: Axes, schedule: str) -> None:
+        """Mark the level at which a schedule ends."""
+        is_zero = schedule == prior_experiments.ZERO
+        label = "zero\nSNR" if is_zero else schedule.replace(" ", "\n")
+        place = self._place(schedule)
+        ax.axvline(place, ymax=1 / 1.35, color="0.55", ls=":", lw=1, zorder=1)
+        ax.annotate(label, (place, 1.02), ha="center", fontsize=7)
+
+    def _describe(self, bells: dict[str, Bell]) -> str:
+        """The numbers of the present setting, as HTML."""
+        level = self.level()
+        # offset noise has this much more power at frequency 0
+        factor = 1 + (self.controls["offset"].value * self.controls["side"].value) ** 2
+        shift = -np.log(factor) + 0.0
+        (data_mean, data_std), (mean, std) = bells[DATA], bells[SAMPLES]
         rows = [
-            f"λ = {level:.3f}: α_T = {np.sqrt(alpha2):.4f}, SNR_T = {np.exp(level):.3g}",
-            f"frequency 0 has λ = {level - np.log(k):.3f} with this offset noise, a shift of −ln(1 + c² N) = {-np.log(k) + 0.0:.3f}",
-            f"data {mean:.2f} ± {std:.2f}, <b>samples {found:.3f} ± {spread:.3f}</b>: mean off by {found - mean + 0.0:.3f}, "
-            f"{spread / std:.1%} of the spread",
+            f"λ = {level:.3f}: α_T = {np.sqrt(expit(level)):.4f}, SNR_T = {np.exp(level):.3g}",
+            f"frequency 0 has λ = {level + shift:.3f} with this offset noise, "
+            f"a shift of −ln(1 + c² N) = {shift:.3f}",
+            f"data {data_mean:.2f} ± {data_std:.2f}, <b>samples {mean:.3f} ± {std:.3f}</b>: "
+            f"mean off by {mean - data_mean + 0.0:.3f}, {std / data_std:.1%} of the spread",
         ]
         return "<br>".join(rows).replace("-inf", "−∞").replace("-", "−")

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 import diffviz as dv
-from diffviz.lab.explorers.elbo import DATA, DIRECT, FIXED, LAW, MIXED, NEGATIVE, ElboExplorer, W
+from diffviz.lab.explorers.elbo import DATA, DIRECT, ENTRIES, LAW, MIXED, NEGATIVE, ElboExplorer, W
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +105,7 @@ def test_holding_w_at_its_peak_makes_it_monotone_and_costs_what_the_closed_form_
     held = dv.objective("edm-monotonic").weighting(x)
     np.testing.assert_allclose(w, held / held.max(), rtol=2e-3)
     assert "monotone: an ELBO" in explorer.text.value
-    plain, mmse = dv.objective("edm").weighting(x), explorer.known["two modes (gmm1)"].mmse(x)
+    plain, mmse = dv.objective("edm").weighting(x), explorer.data["two modes (gmm1)"].mmse(x)
     added = (
         np.trapezoid(held / held.max() * plain.max() * mmse, x) / np.trapezoid(plain * mmse, x) - 1
     )
@@ -145,5 +145,5 @@ def test_unknown_names_are_met_with_near_ones():
 
 
 def test_all_fixed_weightings_are_in_the_catalogue_and_a_picture_is_kept(explorer):
-    assert set(FIXED) <= set(dv.catalogue)
+    assert set(ENTRIES) <= set(dv.catalogue)
     assert "image/png" in explorer._repr_mimebundle_() and explorer.png[:4] == b"\x89PNG"

@@ -13,7 +13,7 @@ import diffviz as dv
 from diffviz.data import files
 from diffviz.lab.experiments import perception as perception_experiments
 from diffviz.lab.explorers.base import Picture
-from diffviz.lab.explorers.perception import KNOWN, POWER, SEEN, PerceptionExplorer
+from diffviz.lab.explorers.perception import KNOWN, LEVEL, SEEN, PerceptionExplorer
 from diffviz.perception import sensitivities, spectra
 
 
@@ -74,7 +74,7 @@ def test_the_picture_is_noised_to_the_level(explorer):
         assert [eps.mean(), eps.std()] == pytest.approx([0, 1], abs=0.01) and abs(
             np.corrcoef(eps.flat, image.flat)[0, 1]
         ) < 0.02
-        assert (curve(explorer, 0, POWER)[0] == level).all()
+        assert (curve(explorer, 0, LEVEL)[0] == level).all()
 
 
 def test_the_known_share_of_a_band_is_what_the_guess_recovers(explorer):

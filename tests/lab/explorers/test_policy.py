@@ -94,6 +94,12 @@ def test_an_unknown_weighting_names_near_ones_and_two_actions_are_too_few():
     assert PolicyExplorer("p2-gamma1").controls["weighting"].value == "p2-gamma1"
 
 
+@pytest.mark.parametrize("n", [True, 5.0, "5"])
+def test_a_number_of_actions_that_is_no_whole_number_is_refused(n):
+    with pytest.raises(TypeError, match="n must be a whole number"):
+        PolicyExplorer(n=n)
+
+
 def test_a_policy_learns_while_one_looks_on(learning):
     assert "press <b>Learn</b>" in learning.text.value and len(learning.reward.get_xdata()) == 0
     pictures, controls = [], learning.controls

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from diffviz.lab.explorers.base import Picture
-from diffviz.lab.explorers.prior import OWN, PriorExplorer
+from diffviz.lab.explorers.prior import OWN_LEVEL, PriorExplorer
 from diffviz.theory import prior
 
 
@@ -46,7 +46,7 @@ def test_zero_terminal_snr_keeps_everything_and_a_moved_slider_is_a_level_of_one
     assert "λ = −∞" in explorer.text.value and (curve(explorer, 1, "here")[0] == -24).all()
     assert centre(explorer, "samples") == pytest.approx(centre(explorer, "data"), abs=1e-9)
     explorer.controls["logsnr"].value = -7
-    assert explorer.controls["schedule"].value == OWN and explorer.level() == -7
+    assert explorer.controls["schedule"].value == OWN_LEVEL and explorer.level() == -7
     explorer.controls["schedule"].value = "DDPM linear"
     assert explorer.level() == pytest.approx(-10.118, abs=1e-3)
     assert explorer.controls["logsnr"].value == pytest.approx(-10.118, abs=1e-3)

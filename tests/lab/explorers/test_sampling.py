@@ -89,7 +89,9 @@ def test_every_solver_runs_on_every_grid_in_every_frame(solver, frame, explorer)
     for grid in LAWS:
         explorer.controls["grid"].value = grid
         assert "rms error of the end" in explorer.text.value, explorer.text.value
-    assert (explorer.controls["noise"].layout.display == "none") is (SOLVERS[solver][1] == "")
+    assert (explorer.controls["noise"].layout.display == "none") is (
+        SOLVERS[solver].noise_option == ""
+    )
 
 
 def test_noise_makes_another_sample_of_the_same_data(explorer):
@@ -150,6 +152,7 @@ def test_an_mp4_goes_through_ffmpeg_and_says_so_if_there_is_none(explorer, tmp_p
         (lambda: TrajectoryExplorer(solver="ddmi"), "SOLVERS"),
         (lambda: TrajectoryExplorer(grid="karras"), "LAWS"),
         (lambda: TrajectoryExplorer().save("walk.avi"), ".gif"),
+        (lambda: TrajectoryExplorer().save("walk.gif", seconds=0), "seconds must be"),
     ],
 )
 def test_bad_input_is_refused_with_the_way_out(make, says):

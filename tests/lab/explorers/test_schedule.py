@@ -1,4 +1,4 @@
-"""Explorers of the notebooks: a control is set, the line is read."""
+"""The explorer of schedules: a control is set, the line is read."""
 
 import base64
 import io
@@ -8,48 +8,12 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from diffviz.lab import losses
 from diffviz.lab.explorers.base import Picture
-from diffviz.lab.explorers.probe import ProbeExplorer
 from diffviz.lab.explorers.schedule import DENSITIES, LOOKS, SPENDS, WEIGHTINGS, ScheduleExplorer
-
-
-@pytest.fixture(scope="module")
-def explorer():
-    return ProbeExplorer()
 
 
 def curve(explorer, panel, name):
     return next(line for line in explorer.panels[panel].lines if line.get_gid() == name).get_ydata()
-
-
-def test_the_ratio_of_two_losses_is_that_of_their_closed_forms(explorer):
-    explorer.controls["left"].value, explorer.controls["right"].value = "EDM", "mystery A"
-    grid, wanted = (
-        explorer.grid,
-        np.log10((np.exp(-explorer.grid) + 0.25) / (np.exp(-explorer.grid) + 1)),
-    )
-    inside = np.isfinite(curve(explorer, 1, "ratio"))
-    np.testing.assert_allclose(
-        curve(explorer, 1, "ratio")[inside], (wanted - wanted[80])[inside], atol=2e-3
-    )
-    assert (
-        grid[inside].min() < -4.5
-        and "closest: edm" in explorer.text.value
-        and "sgm-edm-v" in explorer.text.value
-    )
-
-
-def test_the_anchor_is_where_both_are_zero(explorer):
-    explorer.controls["left"].value, explorer.controls["right"].value = "flow matching", "SD3"
-    explorer.controls["anchor"].value = 2
-    at = np.abs(explorer.grid - 2).argmin()
-    assert curve(explorer, 0, "loss")[at] == curve(explorer, 0, "beside")[at] == 0
-
-
-def test_one_loss_is_not_enough():
-    with pytest.raises(ValueError, match="two losses"):
-        ProbeExplorer({"one": losses.edm})
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ class Clock:
 def clock(monkeypatch):
     """Slices of training have the same number of steps on every machine."""
     made = Clock()
-    monkeypatch.setattr("suite.dashboard.time", made)
+    monkeypatch.setattr("diffviz.lab.explorers.training.time", made)
     return made
 
 
@@ -227,7 +227,7 @@ def test_what_training_raises_is_shown_inside_and_the_next_start_goes_on(dashboa
 
     async def press():
         with monkeypatch.context() as broken:
-            broken.setattr(dashboard._trainer, "advance", fail)
+            broken.setattr(dashboard._session.trainer, "advance", fail)
             dashboard.controls["start"].click()
             await until(lambda: not dashboard.running)
             await until(idle(dashboard))
@@ -296,3 +296,34 @@ def test_a_step_of_the_width_draws_what_a_full_redraw_draws(explorer):
 def test_a_capacity_explorer_of_an_unknown_objective_is_refused():
     with pytest.raises(ValueError, match="'fm-ot'"):
         CapacityExplorer(name="fm-otx")
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "words"),
+    [
+        ({"names": "edm"}, TypeError, "names must be a list of names"),
+        ({"width": 5}, ValueError, "unknown width 5"),
+        ({"steps": 100}, ValueError, "steps must be at least 200"),
+        ({"steps": 5000}, ValueError, "steps must be at most 4000"),
+        ({"steps": 400.0}, TypeError, "steps must be a whole number"),
+        ({"rate": np.nan}, ValueError, "rate must be finite"),
+        ({"rate": 1.0}, ValueError, "rate must lie in"),
+        ({"first": -1}, ValueError, "first must be at least 0"),
+    ],
+)
+def test_a_dashboard_refuses_settings_that_its_controls_cannot_show(bad, error, words):
+    with pytest.raises(error, match=words):
+        TrainingDashboard(**bad)
+
+
+@pytest.mark.parametrize(
+    ("widths", "error"), [((), ValueError), ((8.5,), TypeError), ((0,), ValueError)]
+)
+def test_widths_that_are_no_counts_are_refused(widths, error):
+    with pytest.raises(error, match="width"):
+        CapacityExplorer(widths)
+
+
+def test_training_a_negative_number_of_steps_is_refused(dashboard):
+    with pytest.raises(ValueError, match="steps must be at least 0"):
+        dashboard.advance(-1)

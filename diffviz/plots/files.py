@@ -1,0 +1,41 @@
+"""Files whose bytes do not change from run to run."""
+
+from pathlib import Path as File
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from diffviz import checks
+
+# What each format would write of its date or its program, left out.
+UNDATED: dict[str, dict[str, None]] = {
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+    ".png": {"Software": None},
+}
+
+
+def save(figure: Figure, path: str | File) -> File:
+    """Write a figure to a file, with the same bytes on every run.
+
+    Args:
+        figure: The figure, such as ``ax.figure``.
+        path: Where to write. Its ending, .svg, .pdf or .png, says the format. Folders that are
+            missing are made.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        TypeError: ``figure`` is no Matplotlib figure.
+        ValueError: The path has another ending.
+    """
+    message = f"figure must be a Matplotlib figure, such as ax.figure; got {figure!r}"
+    checks.require(isinstance(figure, Figure), message, TypeError)
+    file = File(path)
+    if file.suffix not in UNDATED:
+        raise ValueError(f"cannot write {file.name!r}: the ending is one of {', '.join(UNDATED)}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context({"svg.hashsalt": "diffviz"}):
+        figure.savefig(file, metadata=UNDATED[file.suffix], dpi=150)
+    return file

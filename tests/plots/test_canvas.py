@@ -1,0 +1,40 @@
+"""Figures of their own: their size, their axes and their picture in a notebook."""
+
+import numpy as np
+import pytest
+
+from diffviz import plots
+
+
+def test_a_figure_shows_itself_in_a_notebook():
+    assert plots.axes()[0].figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_axes_come_row_by_row_on_a_figure_of_that_size():
+    grid = plots.axes(np.float64(6), 4, columns=np.int64(3), rows=2)
+    assert len(grid) == 6
+    assert tuple(grid[0].figure.get_size_inches()) == (6, 4)
+    assert grid[0].get_position().y0 > grid[3].get_position().y0
+
+
+def test_room_for_a_legend_is_kept_on_the_right():
+    plain, narrow = plots.axes(8.0)[0], plots.axes(8.0, legend=2.0)[0]
+    room = (plain.get_position().x1 - narrow.get_position().x1) * 8.0
+    assert room == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "words"),
+    [
+        ({"width": 0}, ValueError, "width must be a finite number > 0"),
+        ({"height": np.nan}, ValueError, "height must be a finite number > 0"),
+        ({"columns": 0}, ValueError, "columns must be at least 1"),
+        ({"rows": 1.0}, TypeError, "rows must be a whole number"),
+        ({"columns": True}, TypeError, "columns must be a whole number"),
+        ({"legend": -1}, ValueError, "legend must lie in"),
+        ({"width": 2.0, "legend": 2.0}, ValueError, "has no room for axes"),
+    ],
+)
+def test_sizes_without_a_meaning_are_refused(bad, error, words):
+    with pytest.raises(error, match=words):
+        plots.axes(**bad)

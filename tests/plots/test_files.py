@@ -1,0 +1,33 @@
+"""Files: the same bytes each time."""
+
+import numpy as np
+import pytest
+
+import diffviz as dv
+from diffviz import plots
+
+GRID = np.linspace(-10, 10, 401)
+
+
+@pytest.mark.parametrize("ending", ["svg", "pdf", "png"])
+def test_a_saved_figure_has_the_same_bytes_each_time(tmp_path, ending):
+    files = []
+    for k in range(2):
+        ax = plots.weighting_curves(GRID, {"sd3": dv.objective("sd3")})
+        files.append(plots.save(ax.figure, tmp_path / f"{k}.{ending}").read_bytes())
+    assert files[0] == files[1] and len(files[0]) > 1000
+
+
+def test_saving_under_an_unknown_ending_names_the_endings(tmp_path):
+    with pytest.raises(ValueError, match=r"\.svg, \.pdf, \.png"):
+        plots.save(plots.axes()[0].figure, tmp_path / "a.gif")
+
+
+def test_saving_axes_instead_of_a_figure_names_the_way_out(tmp_path):
+    with pytest.raises(TypeError, match=r"such as ax\.figure"):
+        plots.save(plots.axes()[0], tmp_path / "a.svg")
+
+
+def test_saving_makes_folders_that_are_missing(tmp_path):
+    file = plots.save(plots.axes()[0].figure, str(tmp_path / "new" / "a.svg"))
+    assert file == tmp_path / "new" / "a.svg" and file.exists()

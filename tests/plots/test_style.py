@@ -1,0 +1,21 @@
+"""Style: one colour for each objective."""
+
+import pytest
+
+from diffviz import plots
+
+
+def test_a_name_without_a_colour_of_its_own_takes_one_of_the_palette():
+    assert plots.colour("my own") == plots.colour("my own")
+    assert plots.colour("my own") in plots.PALETTE
+
+
+def test_the_palette_leaves_black_to_the_elbo():
+    assert plots.colour("elbo") == "#000000"
+    assert "#000000" not in plots.PALETTE
+
+
+@pytest.mark.parametrize("name", [None, 3, ["edm"]])
+def test_a_name_that_is_no_text_is_refused(name):
+    with pytest.raises(TypeError, match="name must be text"):
+        plots.colour(name)
