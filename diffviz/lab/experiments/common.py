@@ -2,12 +2,22 @@
 
 import numpy as np
 
-from diffviz.recipes.entries import CATALOGUE
+from diffviz.recipes.entries import objective
 from diffviz.theory.objectives import Objective
 
-WIDE = np.linspace(-10, 10, 801)
+WIDE = np.linspace(-10, 10, 801)  # log-SNR in nats, the range of most pictures
 
 
 def chosen(*names: str) -> dict[str, Objective]:
-    """Entries of the catalogue by name, in that order."""
-    return {name: CATALOGUE[name] for name in names}
+    """Look up entries of the catalogue.
+
+    Args:
+        *names: Names of objectives.
+
+    Returns:
+        The objectives by name, in that order.
+
+    Raises:
+        ValueError: A name is not in the catalogue; the message lists near ones.
+    """
+    return {name: objective(name) for name in names}

@@ -18,7 +18,8 @@ RED = "#CC3311"
 
 @figure(
     "augmentation",
-    "L(t; x) on gmm1 and the law of noise p_w(t): a falling weighting is a mean of ELBOs, EDM's a signed one",
+    "L(t; x) on gmm1 and the law of noise p_w(t): a falling weighting is a mean of ELBOs, EDM's a "
+    "signed one",
 )
 def augmentation() -> Axes:
     from diffviz.data import toys
@@ -72,7 +73,8 @@ def augmentation() -> Axes:
 
 @figure(
     "elbo-terms",
-    "The three terms of −ELBO over the end points of λ, ring8: nats and bits per dimension, and what is left of the gap",
+    "The three terms of −ELBO over the end points of λ, ring8: nats and bits per dimension, and "
+    "what is left of the gap",
 )
 def elbo_terms() -> Axes:
     left, middle, right = plots.axes(13, 4.2, columns=3)
@@ -107,7 +109,8 @@ def elbo_terms() -> Axes:
 
 @figure(
     "ode-likelihood",
-    "Exact log-density, ODE and ELBO on mixtures; the error of Hutchinson's estimate by number of probes",
+    "Exact log-density, ODE and ELBO on mixtures; the error of Hutchinson's estimate by number of "
+    "probes",
 )
 def ode_likelihood() -> Axes:
     import torch

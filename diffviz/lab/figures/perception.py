@@ -122,7 +122,8 @@ def spectra() -> Axes:
 
 @figure(
     "frequency-map",
-    "Which λ drowns which spatial frequency, by resolution; where objectives spend their loss on photographs.",
+    "Which λ drowns which spatial frequency, by resolution; where objectives spend their loss on "
+    "photographs.",
 )
 def frequency_map() -> Axes:
     left, right = plots.axes(11.0, 4.6, columns=2)
@@ -206,7 +207,8 @@ def contrast_sensitivity() -> Axes:
 
 @figure(
     "csf-weighting",
-    "The weightings that contrast sensitivity implies, by model, distance and species, beside ELBO and FM.",
+    "The weightings that contrast sensitivity implies, by model, distance and species, beside "
+    "ELBO and FM.",
 )
 def csf_weighting() -> Axes:
     panels = plots.axes(13.2, 8.0, columns=3, rows=2)

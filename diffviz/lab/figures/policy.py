@@ -37,7 +37,8 @@ INK = {
 
 @figure(
     "policy-gain",
-    "The gain law: how often each weighting counts a change of the policy at scale c, over that at c = 1",
+    "The gain law: how often each weighting counts a change of the policy at scale c, over that "
+    "at c = 1",
 )
 def gain_law() -> Axes:
     ax = plots.axes(8.4, 4.4, legend=1.75)[0]
@@ -50,7 +51,8 @@ def gain_law() -> Axes:
 
 @figure(
     "policy-ratio",
-    "Surrogate against exact log-ratio: by weighting, by how flat its gain is, by the number of draws",
+    "Surrogate against exact log-ratio: by weighting, by how flat its gain is, by the number of "
+    "draws",
 )
 def policy_ratio() -> Axes:
     scatter, flat, noise = plots.axes(13.2, 4.6, columns=3)
@@ -172,7 +174,8 @@ def _cloud(ax: Axes, name: str, title: str) -> None:
 
 @figure(
     "policy-training",
-    "Four goals in the plane: reward and goals kept by step, three seeds each; actions before and after",
+    "Four goals in the plane: reward and goals kept by step, three seeds each; actions before and "
+    "after",
 )
 def policy_training() -> Axes:
     panels = plots.axes(12, 7.4, columns=3, rows=2)

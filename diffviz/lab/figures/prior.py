@@ -43,7 +43,8 @@ def _mark(ax: Axes, middle: float) -> None:
 
 @figure(
     "prior-kl",
-    "What the prior term costs by the log-SNR at the end, and the part of it that sampling feels (64² Gaussian images)",
+    "What the prior term costs by the log-SNR at the end, and the part of it that sampling feels "
+    "(64² Gaussian images)",
 )
 def prior_kl_figure() -> Axes:
     (ax,) = plots.axes(7.8, 4.3)
@@ -74,7 +75,8 @@ def prior_kl_figure() -> Axes:
 
 @figure(
     "terminal-snr",
-    "Brightness where sampling starts from N(0, I): Stable Diffusion ends at α_T = .0683, SNR_T = .00468; zero terminal SNR mends it",
+    "Brightness where sampling starts from N(0, I): Stable Diffusion ends at α_T = .0683, SNR_T = "
+    ".00468; zero terminal SNR mends it",
 )
 def terminal_snr() -> Axes:
     left, right = plots.axes(11.5, 4.5, columns=2)
@@ -124,7 +126,8 @@ def terminal_snr() -> Axes:
 
 @figure(
     "brightness",
-    "The same noise, three starts: only the start from N(0, I) at Stable Diffusion's last level turns dark images grey",
+    "The same noise, three starts: only the start from N(0, I) at Stable Diffusion's last level "
+    "turns dark images grey",
 )
 def brightness_figure() -> Axes:
     rows = plots.axes(8.2, 4.2, rows=3)
@@ -158,7 +161,8 @@ def brightness_figure() -> Axes:
 
 @figure(
     "offset-noise",
-    "Offset noise at Stable Diffusion's last level: what it moves, and what becomes of brightness with it at both ends or in training only",
+    "Offset noise at Stable Diffusion's last level: what it moves, and what becomes of brightness "
+    "with it at both ends or in training only",
 )
 def offset_noise() -> Axes:
     left, right = plots.axes(11.5, 4.3, columns=2)
@@ -214,7 +218,8 @@ def offset_noise() -> Axes:
 
 @figure(
     "straightness",
-    "Flow matching from N(0, 1) to N(0, c): even between equal Gaussians paths bend, S = √c (2 − π/2)",
+    "Flow matching from N(0, 1) to N(0, c): even between equal Gaussians paths bend, S = √c (2 − "
+    "π/2)",
 )
 def straightness_figure() -> Axes:
     from diffviz.sampling.couplings import straightness
@@ -248,7 +253,8 @@ def straightness_figure() -> Axes:
 
 @figure(
     "couplings",
-    "Which source goes with which sample: independent, minibatch OT and reflow; crossings, transport cost, straightness",
+    "Which source goes with which sample: independent, minibatch OT and reflow; crossings, "
+    "transport cost, straightness",
 )
 def couplings_figure() -> Axes:
     grid = plots.axes(12, 7.4, columns=3, rows=2)

@@ -46,7 +46,8 @@ def ink(name: str) -> str:
 
 @figure(
     "scaling-slider",
-    "From the linear to the variance-preserving frame: DDIM does not move, Euler does (N(0, 0.25), 6 steps)",
+    "From the linear to the variance-preserving frame: DDIM does not move, Euler does (N(0, "
+    "0.25), 6 steps)",
 )
 def scaling_slider() -> Axes:
     import torch
@@ -103,7 +104,8 @@ def scaling_slider() -> Axes:
 
 @figure(
     "vp-vs-fm",
-    "How straight an exact path is depends on the data: N(0, c) under flow matching and under VP-cosine",
+    "How straight an exact path is depends on the data: N(0, c) under flow matching and under "
+    "VP-cosine",
 )
 def vp_vs_fm() -> Axes:
     row = plots.axes(12.5, 4.2, columns=3)
@@ -147,7 +149,8 @@ def vp_vs_fm() -> Axes:
 
 @figure(
     "churn",
-    "Weight of each prediction in the final sample, 100 steps of the cosine grid: flat for DDIM, rising for DDPM",
+    "Weight of each prediction in the final sample, 100 steps of the cosine grid: flat for DDIM, "
+    "rising for DDPM",
 )
 def churn() -> Axes:
     from diffviz.sampling import trajectories
@@ -255,7 +258,8 @@ def ddpm_is_ddim() -> Axes:
 
 @figure(
     "early-commitment",
-    "Share of the final sample already explained along the steps: it is the grid and the spectrum, with no weighting at all",
+    "Share of the final sample already explained along the steps: it is the grid and the "
+    "spectrum, with no weighting at all",
 )
 def early_commitment() -> Axes:
     row = plots.axes(14.5, 4.4, columns=3, legend=1.2)
@@ -313,7 +317,8 @@ def early_commitment() -> Axes:
 
 @figure(
     "solver-orders",
-    "Error against calls, by solver and grid, on a mixture with the exact denoiser; slopes are the solvers' orders",
+    "Error against calls, by solver and grid, on a mixture with the exact denoiser; slopes are "
+    "the solvers' orders",
 )
 def solver_orders() -> Axes:
     row = plots.axes(10.5, 8.2, columns=2, rows=2)
@@ -339,7 +344,8 @@ def solver_orders() -> Axes:
 
 @figure(
     "train-sample-schedules",
-    "Models of four trainings on five sampling grids: with few steps quality is set by the grid, with many by the training",
+    "Models of four trainings on five sampling grids: with few steps quality is set by the grid, "
+    "with many by the training",
 )
 def train_sample_schedules() -> Axes:
     left, right = plots.axes(12.5, 4.6, columns=2)

@@ -145,7 +145,8 @@ def drawn(found: search_report.Search) -> Axes:
 
 @figure(
     "search",
-    "Which weighting is best, measured: the surface of a search with its noise, and its optimum beside the catalogue",
+    "Which weighting is best, measured: the surface of a search with its noise, and its optimum "
+    "beside the catalogue",
 )
 def searched() -> Axes:
     return drawn(small())

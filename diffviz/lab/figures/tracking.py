@@ -32,7 +32,8 @@ from diffviz.theory.paths import COSINE, LINEAR
 
 @figure(
     "ema-loss",
-    "Loss by noise level while training: moving averages in 100 bins at three decays, the irreducible loss under them",
+    "Loss by noise level while training: moving averages in 100 bins at three decays, the "
+    "irreducible loss under them",
 )
 def ema_loss() -> Axes:
     left, right = plots.axes(11.5, 4.4, columns=2)
@@ -67,7 +68,8 @@ def ema_loss() -> Axes:
 
 @figure(
     "adaptive-schedules",
-    "Densities that five adaptive rules learn, what they save in variance, and EDM2's log-variance, which changes the weighting",
+    "Densities that five adaptive rules learn, what they save in variance, and EDM2's "
+    "log-variance, which changes the weighting",
 )
 def adaptive_schedules() -> Axes:
     left, middle, right = plots.axes(14.5, 4.4, columns=3)
@@ -142,7 +144,8 @@ def adaptive_schedules() -> Axes:
 
 @figure(
     "density-or-grid",
-    "One weighting trained under two densities of log-SNR, both sampled on three grids: the grid sets the quality, not the training's density",
+    "One weighting trained under two densities of log-SNR, both sampled on three grids: the grid "
+    "sets the quality, not the training's density",
 )
 def train_sample_schedules() -> Axes:
     import torch

@@ -34,7 +34,8 @@ EXCESS = "log₁₀ excess ε error,  E‖ε̂ − ε̂*‖²"
 
 @figure(
     "capacity",
-    "The same small network under five weightings: excess error over the exact denoiser, three seeds, two widths",
+    "The same small network under five weightings: excess error over the exact denoiser, three "
+    "seeds, two widths",
 )
 def capacity() -> Axes:
     left, *row = plots.axes(12.5, 4.4, columns=3, legend=1.45)
@@ -108,7 +109,8 @@ def beside(clouds: Mapping[str, NDArray], reach: float = 2.5) -> Axes:
 
 @figure(
     "samples",
-    "Samples of each run beside the truth: sliced Wasserstein-2 distance in multiples of the truth-against-truth floor",
+    "Samples of each run beside the truth: sliced Wasserstein-2 distance in multiples of the "
+    "truth-against-truth floor",
 )
 def samples_beside_truth() -> Axes:
     grid = plots.axes(12.5, 5.6, columns=6, rows=2)
