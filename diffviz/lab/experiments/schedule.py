@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit, log_expit
 
-from diffviz.checks import count, increasing, positive, seed
+from diffviz import checks
+from diffviz.checks import count, increasing, positive
 from diffviz.lab.experiments.common import WIDE
 from diffviz.protocols import Law
 from diffviz.recipes.entries import CATALOGUE
@@ -144,6 +145,7 @@ class ScoredLaw(Law, Protocol):
     def logpdf(self, x: ArrayLike) -> NDArray:
         """Logarithm of the density at x."""
 
+
 def _integral(logs: NDArray, grid: NDArray) -> float:
     """∫ e^logs dλ over a grid, both (n,); inf where the integrand has not died out at ±INFINITY."""
     peak = logs.max()
@@ -242,12 +244,12 @@ class Draws(NamedTuple):
     exact_variance: float
 
 
-def draws(n: int = 20_000, random_seed: int = 0) -> dict[str, Draws]:
+def draws(n: int = 20_000, seed: int = 0) -> dict[str, Draws]:
     """One loss, w = e^(−λ/2), drawn under each of ``SAMPLERS``; N(0, 1) data, exact denoiser.
 
     Args:
         n: Stratified draws under each law.
-        random_seed: Seed of the draws.
+        seed: Seed of the draws.
 
     Returns:
         Mean and variance of the draws, by law.
@@ -256,7 +258,7 @@ def draws(n: int = 20_000, random_seed: int = 0) -> dict[str, Draws]:
         TypeError: A count or a seed is no whole number.
         ValueError: ``n`` is not positive, or the seed is negative.
     """
-    n, rng = count(n, "n"), np.random.default_rng(seed(random_seed, "random_seed"))
+    n, rng = count(n, "n"), np.random.default_rng(checks.seed(seed))
     found = {}
     for name, law in SAMPLERS.items():
         logsnr = law.ppf((rng.permutation(n) + rng.random(n)) / n)

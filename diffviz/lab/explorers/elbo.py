@@ -11,7 +11,7 @@ from diffviz import plots
 from diffviz.checks import unknown
 from diffviz.lab.experiments.elbo import known
 from diffviz.lab.explorers.base import Explorer, control, offer
-from diffviz.lab.figures.elbo import RED
+from diffviz.lab.figures.style import NEGATIVE as RED
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis
 from diffviz.theory.families import FAMILIES

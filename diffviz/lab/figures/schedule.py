@@ -24,8 +24,7 @@ def resolution_shift() -> Axes:
     left, right = plots.axes(9.5, 4.2, columns=2)
     t = np.linspace(0.002, 0.998, 500)
     moved = {
-        f"shift {s:g}{' (one doubling)' if s == 2 else ''}": path
-        for s, path in shifted(t).items()
+        f"shift {s:g}{' (one doubling)' if s == 2 else ''}": path for s, path in shifted(t).items()
     }
     levels = {name: path.logsnr for name, path in moved.items()}
     plots.lines(t, levels, xlabel=TIME, ylabel="log-SNR λ(t)", title="linear path", ax=left)
@@ -87,9 +86,7 @@ def cosine_six_panel() -> Axes:
     )
     for ax, (x, curves, xlabel, ylabel, title) in zip(panels, drawn, strict=True):
         outside = False if len(curves) > 1 else None
-        plots.lines(
-            x, curves, xlabel=xlabel, ylabel=ylabel, title=title, outside=outside, ax=ax
-        )
+        plots.lines(x, curves, xlabel=xlabel, ylabel=ylabel, title=title, outside=outside, ax=ax)
     start = view.offset_start
     panels[0].annotate(f"λ(0) = {start:.3f}", (0.02, start), (0.2, 9.5), fontsize=9)
     panels[4].set_ylim(0, 6)

@@ -87,9 +87,7 @@ def sd3_vs_edm(ax: Axes | None = None) -> Axes:
     correlation, gap = likeness(*pair)
     title = f"correlation {correlation:.3f}, largest gap {gap:.3f}"
     curves = chosen(*pair)
-    return plots.weighting_curves(
-        WIDE, curves, scale="w / max", title=title, outside=False, ax=ax
-    )
+    return plots.weighting_curves(WIDE, curves, scale="w / max", title=title, outside=False, ax=ax)
 
 
 @figure(
@@ -180,9 +178,7 @@ def loss_density(objectives: Sequence[str] = SPENDERS) -> Axes:
     weightings = {name: record.weighting for name, record in spent.items()}
     losses = {name: record.loss for name, record in spent.items()}
     title = "weighting alone (ε base)"
-    plots.weighting_curves(
-        WIDE, weightings, scale="unit area", ax=left, outside=None, title=title
-    )
+    plots.weighting_curves(WIDE, weightings, scale="unit area", ax=left, outside=None, title=title)
     title = "loss density w·mmse"
     plots.weighting_curves(WIDE, losses, scale="unit area", ax=right, title=title)
     right.set_ylabel("share of the loss per nat (base-free)")

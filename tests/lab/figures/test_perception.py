@@ -133,11 +133,15 @@ def test_a_curve_has_one_colour_in_every_picture():
     for name in NAMES:
         for axes in figures.draw(name).axes:
             for line in axes.lines:
-                if line.get_gid() in {*perception_figures.INK, *perception_experiments.SPENDERS}:
+                if line.get_gid() in {
+                    *perception_figures.CURVE_COLOURS,
+                    *perception_experiments.SPENDERS,
+                }:
                     seen.setdefault(line.get_gid(), set()).add(line.get_color())
-    assert seen.keys() == {*perception_figures.INK, *perception_experiments.SPENDERS} and all(
-        len(colours) == 1 for colours in seen.values()
-    )
+    assert seen.keys() == {
+        *perception_figures.CURVE_COLOURS,
+        *perception_experiments.SPENDERS,
+    } and all(len(colours) == 1 for colours in seen.values())
 
 
 def test_an_unknown_photograph_or_sensitivity_names_near_ones():
