@@ -12,7 +12,7 @@ from diffviz.perception.sensitivities import Curve
 
 
 def log_slope(w: Curve, logsnr: float, step: float = 1e-3) -> float:
-    """d ln w/dλ by central differences.
+    """Slope d ln w/dλ by central differences.
 
     Args:
         w: A weighting, a function of λ.
@@ -73,7 +73,7 @@ def eight_cycles(answer: Any) -> str:
 
 @exercise("as-steep-as-fm")
 def as_steep_as_fm(answer: Any) -> str:
-    """The pixels per degree at which Movshon and Kiorpes' eye weights as steeply as flow matching."""
+    """Pixels per degree at which Movshon and Kiorpes' eye weights as steeply as flow matching."""
     rate = number(answer)
     if not 1 <= rate <= 200:
         return (

@@ -79,7 +79,7 @@ def smaller(times: int) -> Spectrum:
 
 
 def noised(image: ArrayLike, logsnr: float, seed: int = 0) -> NDArray:
-    """x + e^(−λ/2) eps, which is z/alpha, in the units of the image; the same eps at every λ.
+    """Add noise: x + e^(−λ/2) eps, which is z/alpha in the units of x; the same eps at every λ.
 
     Args:
         image: Pixels, any shape.

@@ -1,7 +1,7 @@
 """Experiments on the start of sampling: terminal SNR, brightness, couplings and straightness.
 
-An image of the Gaussian model has independent coefficients of the orthonormal cosine transform. That
-at frequency 0 is its brightness, the mean of its pixels, times the side.
+An image of the Gaussian model has independent coefficients of the orthonormal cosine transform.
+That at frequency 0 is its brightness, the mean of its pixels, times the side.
 """
 
 from collections.abc import Callable, Sequence
@@ -132,16 +132,16 @@ def terminal_bias(level: ArrayLike) -> dict[int, tuple[NDArray, NDArray]]:
     """Brightness of samples started from N(0, I), in closed form.
 
     Args:
-        level: λ at the start in nats, shape (n,).
+        level: λ at the start in nats, shape (n,); −inf for zero terminal SNR.
 
     Returns:
         Mean over that of the data and standard deviation over that of the data by side of
         ``SIZES``, each (n,).
 
     Raises:
-        ValueError: A level is not finite.
+        ValueError: A level is NaN.
     """
-    level = array(level, "level")
+    level = array(level, "level", infinite=True)
     bias = {side: prior.terminal_bias(level, side * MEAN, (side * STD) ** 2) for side in SIZES}
     return {side: (mean / (side * MEAN), spread) for side, (mean, spread) in bias.items()}
 
@@ -166,7 +166,7 @@ class Coefficients:
 
 
 def normal_quantiles(n: int) -> "Tensor":
-    """n quantiles of N(0, 1) at even levels, shape (n,), in float64."""
+    """Quantiles of N(0, 1) at n even levels, shape (n,), in float64."""
     import torch
 
     return torch.from_numpy(stats.norm.ppf((np.arange(n) + 0.5) / n))
@@ -215,7 +215,7 @@ def brightness(
 
 @lru_cache
 def measured_brightness() -> tuple[NDArray, NDArray]:
-    """Means and standard deviations of brightness by schedule of ``grids`` and size, (4, 3) both."""
+    """Means and deviations of brightness, both (4, 3): a row for each of ``grids``, then ``SIZES``."""
     pairs = [brightness(grid, list(SIZES)) for grid in grids().values()]
     mean, std = zip(*pairs, strict=True)
     return np.array(mean), np.array(std)
@@ -308,7 +308,7 @@ def offset_bias(
     for data N(m/√K, V/K). A start from plain noise is one of standard deviation 1/√K there.
 
     Args:
-        level: λ at the start in nats, shape (n,) or one.
+        level: λ at the start in nats, shape (n,) or one; −inf for zero terminal SNR.
         strength: Strength c of the offset, likewise.
         side: Side of the image in pixels.
         mean: Mean brightness, not 0.
@@ -319,9 +319,9 @@ def offset_bias(
         Mean and standard deviation of the brightness over those of the data, both (n,).
 
     Raises:
-        ValueError: A number is not finite, a size or deviation is not positive, or the mean is 0.
+        ValueError: A number is NaN, a size or deviation is not positive, or the mean is 0.
     """
-    level, strength = array(level, "level"), array(strength, "strength")
+    level, strength = array(level, "level", infinite=True), array(strength, "strength")
     side, std, mean = count(side, "side"), positive(std, "std"), number(mean, "mean")
     require(mean != 0, "mean must not be 0: the bias is a ratio to it")
     k = 1 + np.square(strength) * side**2

@@ -180,7 +180,7 @@ class Blend:
         return STRAIGHT.sigma(logsnr) ** (1 - self.share) * VP.sigma(logsnr) ** self.share
 
     def slope(self, logsnr: NDArray) -> NDArray:
-        """d log alpha/dλ at ``logsnr``."""
+        """Slope d log alpha/dλ at ``logsnr``."""
         return (1 - self.share) * STRAIGHT.slope(logsnr) + self.share * VP.slope(logsnr)
 
 
@@ -203,7 +203,7 @@ def between(share: float) -> Frame:
 
 
 def _walk(data: Denoiser, solver: str, **options: Any) -> NDArray:
-    """z along 6 steps of uniform time from z = 1, shape (7,)."""
+    """Points along 6 steps of uniform time from z = 1, shape (7,)."""
     import torch
 
     start = torch.ones(1, 1, dtype=torch.float64)
@@ -363,12 +363,12 @@ def _ddpm(data: Denoiser, start: "Tensor", levels: ArrayLike, draws: Sequence["T
 
 
 def _ddim_twice(data: Denoiser, start: "Tensor", begin: float, end: float) -> "Tensor":
-    """z after a DDIM step of twice the length in log-SNR."""
+    """Where a DDIM step of twice the length in log-SNR ends."""
     return dv.sample(data, [begin, 2 * end - begin], solver="ddim", start=start).z[-1]
 
 
 def _noised(z: "Tensor", begin: float, end: float, draw: "Tensor") -> "Tensor":
-    """z taken up from one level to a noisier one: y gains the variance s_end² − s_begin²."""
+    """Take z up to a noisier level: y = z/alpha gains the variance s_end² − s_begin²."""
     gained = np.sqrt(noise_ratio(end) ** 2 - noise_ratio(begin) ** 2)
     alpha_begin, alpha_end = VP.alpha(np.array([begin, end]))
     return (z / alpha_begin + gained * draw) * alpha_end

@@ -123,7 +123,7 @@ def log_variance(tracker: "dv.LossByLogSNR", objective: dv.Objective) -> NDArray
         objective: The objective of that training.
 
     Returns:
-        A table of λ and w for ``dv.from_weighting``, shape (n, 2); bins without a loss are left out.
+        A table of λ and w for ``dv.from_weighting``, shape (n, 2), without bins that had no loss.
     """
     mean = np.reshape(tracker.curve()[0], (-1, len(tracker.middle)))[0]
     curve = np.column_stack([tracker.middle, 2 * objective.law.pdf(tracker.middle) / mean])
@@ -202,7 +202,7 @@ def variance_ratios() -> tuple[NDArray, dict[str, NDArray]]:
 
 
 def adapted_weightings() -> dict[str, NDArray]:
-    """w on ``MIDDLE``: flow matching's, as Kingma and Gao's law draws it, and EDM2's; each (100,).
+    """Weightings on ``MIDDLE``, each (100,): asked for, kept by a rule that adapts, and changed.
 
     Under a law that adapts, 2 E[factor] per nat is w, whatever is drawn.
     """

@@ -1,6 +1,7 @@
 """Experiments on training: networks under several objectives, their excess, their samples.
 
-Errors are measured at fixed points z = alpha x + sigma eps of each level, against the exact denoiser:
+Errors are measured at fixed points z = alpha x + sigma eps of each level, against the exact
+denoiser:
 
     E‖eps_hat − eps‖² = mmse + excess,    excess = E‖eps_hat − eps_hat*‖² = e^λ E‖x_hat − x_hat*‖²
 
