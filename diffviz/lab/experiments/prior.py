@@ -215,7 +215,7 @@ def brightness(
 
 @lru_cache
 def measured_brightness() -> tuple[NDArray, NDArray]:
-    """Means and deviations of brightness, both (4, 3): a row for each of ``grids``, then ``SIZES``."""
+    """Means and deviations of brightness by schedule of ``grids`` and size, both (4, 3)."""
     pairs = [brightness(grid, list(SIZES)) for grid in grids().values()]
     mean, std = zip(*pairs, strict=True)
     return np.array(mean), np.array(std)

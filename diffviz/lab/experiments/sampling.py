@@ -818,8 +818,8 @@ def distance(trained: str, grid: str, steps: int, data: str = "gmm2d") -> float:
     Raises:
         ValueError: A name is unknown, or ``steps`` is not positive.
     """
-    runs = point_runs(data)
-    model = runs[one_of(trained, "trained", runs)]
+    one_of(grid, "grid", GRIDS)
+    model = point_runs(data)[one_of(trained, "trained", ("exact", *TRAINED))]
     schedule = karras(LOW, HIGH) if grid.startswith("EDM") else unit_grid(grid).schedule
     start = normal(256, 2).to(model.mean.dtype)
     z = dv.sample(model, dv.grid(schedule, steps, LOW, HIGH), solver="ddim", start=start).z[-1]
