@@ -1,4 +1,4 @@
-"""An exercise takes the right answer, refuses wrong ones with a hint, and the solution folded below it is right."""
+"""An exercise takes the right answer, refuses wrong ones with a hint; its solution is right."""
 
 import re
 from pathlib import Path

@@ -116,7 +116,7 @@ def test_the_two_definitions_are_drawn_to_disagree_about_low_snr():
 
 
 def test_doubling_the_pixels_per_degree_moves_the_weighting_on_photographs_too():
-    """By −β ln 2 with the slope that the spectrum has there; its ends and wiggles leave about half a nat."""
+    """By −β ln 2 with the slope that the spectrum has there; its ends leave about half a nat."""
     grid, far, near = (
         np.linspace(-4, 4, 81),
         perception_experiments.seen(rate=30.0).rate_distortion,
