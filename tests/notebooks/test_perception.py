@@ -14,7 +14,6 @@ from diffviz.data import signals
 from diffviz.lab.exercises import check
 from diffviz.lab.experiments import perception as perception_experiments
 from diffviz.lab.experiments.perception import DISTANCES, NAMES, photos, seen, spectrum
-from diffviz.lab.figures import perception as perception_figures
 from diffviz.perception import sensitivities, spectra
 
 NOTEBOOK = "09_perception"
@@ -263,7 +262,9 @@ def test_what_is_said_of_other_eyes_is_right(text):
 
 def test_what_is_said_of_sound_is_right(text):
     view, flat = (
-        spectra.implied(perception_experiments.pink_spectrum(), curve, perception_figures.RATE)
+        spectra.implied(
+            perception_experiments.pink_spectrum(), curve, perception_experiments.SOUND_RATE
+        )
         for curve in (sensitivities.a_weighting, np.ones_like)
     )
     low, high = view.projection(np.array([-8.0, 2.0]))

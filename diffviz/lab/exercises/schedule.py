@@ -15,11 +15,11 @@ from diffviz.theory.paths import COSINE
 @exercise("shift-for-variance-4")
 def shift_for_variance_4(answer: Any) -> str:
     """The shift of the cosine law under which data of variance 4 has the least noise."""
-    found = second_moment(CATALOGUE["fm-ot"], COSINE.schedule, shift=number(answer), variance=4.0)
-    if found.value < 1.001 * found.least:
+    moment = second_moment(CATALOGUE["fm-ot"], COSINE.schedule, shift=number(answer), variance=4.0)
+    if moment.value < 1.001 * moment.least:
         return RIGHT
     return (
-        f"With this shift E Y² is {found.value / found.least:.3f} times the least. "
+        f"With this shift E Y² is {moment.value / moment.least:.3f} times the least. "
         "The loss lies at λ = −log 4, a shift s moves every λ by −2 log s."
     )
 

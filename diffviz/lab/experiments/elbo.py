@@ -156,7 +156,8 @@ def divergence(
     from diffviz.data import toys
     from diffviz.sampling import likelihood
 
-    x, logsnr = array(x, "x", ndim=1), array(logsnr, "logsnr")
+    x = array(x, "x", ndim=1)
+    logsnr = array(logsnr, "logsnr")
     low, high = number(low, "low"), number(high, "high")
     strata = int(4 * (high - low))
     bound = likelihood.elbo(
@@ -218,7 +219,8 @@ def divergences(
 
     grid = np.linspace(*PICTURE_RANGE, 401) if logsnr is None else logsnr
     logsnr = increasing(grid, "logsnr")
-    toy, time = toys.toy("gmm1"), COSINE.time(logsnr)
+    toy = toys.toy("gmm1")
+    time = COSINE.time(logsnr)
     noise_entropy = np.log(2 * np.pi * np.e * expit(-logsnr)) / 2
     mean = np.array([toy.entropy(level) for level in logsnr]) - noise_entropy  # I(x; z_λ)
     points = np.array([-1.5, 0.0, 0.5])

@@ -92,7 +92,8 @@ def noised(image: ArrayLike, logsnr: float, seed: int = 0) -> NDArray:
     Raises:
         ValueError: A pixel or the level is not finite, or the seed is negative.
     """
-    image, logsnr = array(image, "image"), number(logsnr, "logsnr")
+    image = array(image, "image")
+    logsnr = number(logsnr, "logsnr")
     rng = np.random.default_rng(checks.seed(seed))
     return image + np.exp(-logsnr / 2) * rng.standard_normal(image.shape)
 
@@ -109,9 +110,9 @@ class Power(NamedTuple):
     curves: dict[str, NDArray]
 
 
-def _rings(found: Spectrum) -> NDArray:
+def _rings(spectrum_of_images: Spectrum) -> NDArray:
     """Which frequencies of a spectrum of images lie below Nyquist's."""
-    return found.frequency < NYQUIST
+    return spectrum_of_images.frequency < NYQUIST
 
 
 def photo_power() -> Power:
@@ -182,9 +183,9 @@ def drowning(times: int) -> tuple[NDArray, NDArray]:
     Raises:
         ValueError: ``times`` is no such power.
     """
-    found = smaller(times)
-    rings = _rings(found)
-    return found.frequency[rings] * (SIDE // times), found.drowns[rings]
+    small = smaller(times)
+    rings = _rings(small)
+    return small.frequency[rings] * (SIDE // times), small.drowns[rings]
 
 
 # --- what eyes and ears imply ------------------------------------------------------------------
@@ -359,7 +360,8 @@ def photo_spending(logsnr: ArrayLike) -> dict[str, NDArray]:
     Raises:
         ValueError: The grid does not increase.
     """
-    logsnr, mmse = increasing(logsnr, "logsnr"), spectrum().mmse
+    logsnr = increasing(logsnr, "logsnr")
+    mmse = spectrum().mmse
     return {name: analysis.loss_density(CATALOGUE[name], logsnr, mmse) for name in SPENDERS}
 
 

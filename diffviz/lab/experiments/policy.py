@@ -147,7 +147,8 @@ def _bound(policy: "Toy", x: "Tensor") -> "Bound":
 def changes() -> dict[str, Change]:
     """A coarse change of a policy, a fine one and both at once, without noise of draws."""
     old, new, x = _policies()
-    before, found = _bound(old, x), {}
+    before = _bound(old, x)
+    by_name = {}
     for name, policy in new.items():
         after = _bound(policy, x)
         surrogate = {
@@ -157,8 +158,8 @@ def changes() -> dict[str, Change]:
         # the catalogue's constant for the ELBO is w = 2; constants are free
         surrogate["elbo"] = surrogate["elbo"] / 2
         exact = (policy.log_prob(x) - old.log_prob(x)).numpy()
-        found[name] = Change(exact, surrogate)
-    return found
+        by_name[name] = Change(exact, surrogate)
+    return by_name
 
 
 @lru_cache
@@ -180,12 +181,12 @@ def drawn(name: str, change: str = "coarse") -> dict[int, NDArray]:
     entry = WEIGHTINGS[one_of(name, "weighting", WEIGHTINGS)]
     old, new, x = _policies()
     policy = new[one_of(change, "change", CHANGES)]
-    found = {}
+    by_count = {}
     for m in DRAWS:
         at = surrogates.draws(entry, x, m, np.random.default_rng(m))
         loss = surrogates.losses(old, x, at) - surrogates.losses(policy, x, at)
-        found[m] = loss.numpy()
-    return found
+        by_count[m] = loss.numpy()
+    return by_count
 
 
 def counted(ratio: float) -> float:
@@ -220,11 +221,11 @@ class Flatness(NamedTuple):
 
 def flatness() -> dict[str, Flatness]:
     """Flatness of each of ``WEIGHTINGS``, by name."""
-    found = changes()
+    by_change = changes()
     return {
         name: Flatness(
-            ratio=found["fine"].slope(name) / found["coarse"].slope(name),
-            correlation=found["both"].correlation(name),
+            ratio=by_change["fine"].slope(name) / by_change["coarse"].slope(name),
+            correlation=by_change["both"].correlation(name),
             monotone=analysis.verdict(entry).monotone,
         )
         for name, entry in WEIGHTINGS.items()
@@ -256,7 +257,8 @@ def mean_ratios() -> dict[str, list[float] | NDArray]:
         By label: with the exponential before the mean of the draws or after it, without noise of
         draws, and exact; each for ``DRAWS``.
     """
-    singles, coarse = drawn("fm-ot"), changes()["coarse"]
+    singles = drawn("fm-ot")
+    coarse = changes()["coarse"]
     return {
         "exponential first": [np.exp(draws).mean() for draws in singles.values()],
         "average first": [np.exp(draws.mean(0)).mean() for draws in singles.values()],
@@ -298,7 +300,8 @@ def two_scale_correlation(ratio: ArrayLike, share: float = 0.5) -> float | NDArr
     Raises:
         ValueError: A ratio is not finite, or the share is outside [0, 1].
     """
-    ratio, share = array(ratio, "ratio"), number(share, "share", 0, 1)
+    ratio = array(ratio, "ratio")
+    share = number(share, "share", 0, 1)
     return (share + ratio * (1 - share)) / np.sqrt(share + ratio**2 * (1 - share))
 
 
@@ -322,7 +325,9 @@ def two_scales(
     Raises:
         ValueError: A number is not finite, or the variance is not above 0.
     """
-    x, move, c = array(x, "x", ndim=2), array(move, "move", ndim=1), positive(c, "c")
+    x = array(x, "x", ndim=2)
+    move = array(move, "move", ndim=1)
+    c = positive(c, "c")
     names = ("levels", "factors", "noise")
     logsnr, factor, eps = (array(part, name) for part, name in zip(at, names, strict=True))
     s = expit(logsnr[..., None] + np.array([0.0, np.log(c)]))

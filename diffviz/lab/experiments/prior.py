@@ -240,8 +240,10 @@ def gaussian_images(level: float, start: str, n: int = 48, steps: int = 80) -> N
 
     from diffviz.sampling import integrate
 
-    level, start = number(level, "level"), one_of(start, "start", ("data", "prior"))
-    power, mean = torch.from_numpy(spectrum()).float(), torch.zeros(SIDE, SIDE)
+    level = number(level, "level")
+    start = one_of(start, "start", ("data", "prior"))
+    power = torch.from_numpy(spectrum()).float()
+    mean = torch.zeros(SIDE, SIDE)
     mean[0, 0] = SIDE * MEAN
     z = _even_noise(count(n, "n", least=2))
     if start == "data":
@@ -322,12 +324,14 @@ def offset_bias(
         ValueError: A number is NaN, a size or deviation is not positive, or the mean is 0.
     """
     level, strength = array(level, "level", infinite=True), array(strength, "strength")
-    side, std, mean = count(side, "side"), positive(std, "std"), number(mean, "mean")
+    side = count(side, "side")
+    std = positive(std, "std")
+    mean = number(mean, "mean")
     require(mean != 0, "mean must not be 0: the bias is a ratio to it")
     k = 1 + np.square(strength) * side**2
     scaled = side * mean / np.sqrt(k)
-    found, spread = prior.terminal_bias(level, scaled, (side * std) ** 2 / k)
-    return found / scaled, spread if also_at_start else spread / np.sqrt(k)
+    mean_bias, spread = prior.terminal_bias(level, scaled, (side * std) ** 2 / k)
+    return mean_bias / scaled, spread if also_at_start else spread / np.sqrt(k)
 
 
 # --- straightness ------------------------------------------------------------------------------
@@ -566,12 +570,12 @@ def coupled(steps: int = 1500, n: int = 2048, shown: int = 600) -> dict[str, Cou
         "minibatch OT": couplings.minibatch_ot(source, x, _generator(4)),
         "reflow": (source, couplings.flow(exact, source, 20)[1][-1]),
     }
-    found = {}
+    flows = {}
     for name, pair in pairs.items():
         learnt = name != "independent, exact"
         velocity = fit_velocity(*pair, _generator(5), steps=steps) if learnt else exact
-        found[name] = _couple(velocity, pair, fresh, truth)
-    return found
+        flows[name] = _couple(velocity, pair, fresh, truth)
+    return flows
 
 
 def floor(shown: int = 600) -> float:
@@ -593,7 +597,7 @@ def floor(shown: int = 600) -> float:
 
 def table() -> str:
     """The numbers of ``coupled`` as text, a row each."""
-    rows = {name: found.numbers() for name, found in coupled().items()}
+    rows = {name: coupling.numbers() for name, coupling in coupled().items()}
     columns = next(iter(rows.values()))
     lines = [" " * 20 + "".join(f"{column:>13}" for column in columns)]
     for name, row in rows.items():

@@ -394,7 +394,8 @@ def ddpm_chain() -> Chain:
     """One chain of 8 steps on gmm1 from z = 0.4, both ways with the same draws."""
     import torch
 
-    data, grid = dv.toy("gmm1", unit=True), np.linspace(-6, 6, 9)
+    data = dv.toy("gmm1", unit=True)
+    grid = np.linspace(-6, 6, 9)
     draws = list(normal(20, 1, seed=3)[: len(grid) - 1, None])
     chain = _ddpm(data, torch.full((1, 1), 0.4, dtype=torch.float64), grid, draws)
     level, z = [grid[0]], [chain.z[0].item()]
@@ -432,7 +433,9 @@ def ddpm_step(n: int = 20_000) -> OneStep:
     """
     import torch
 
-    data, begin, end = dv.toy("gmm1", unit=True), -1.0, 1.0
+    data = dv.toy("gmm1", unit=True)
+    begin = -1.0
+    end = 1.0
     start = torch.full((count(n, "n"), 1), 0.4, dtype=torch.float64)
     far = _ddim_twice(data, start, begin, end)
     z = {
@@ -526,13 +529,13 @@ def settled_bands(steps: int = 100) -> dict[tuple[str, str], NDArray]:
     """
     power = spectrum()
     rate = np.hypot(*np.indices(power.shape)) / 2  # cycles per image
-    found = {}
+    settled_by_band = {}
     for name in BANDED:
         levels = dv.grid(GRIDS[name].schedule, steps, -16, 16)
         for band, (low, high) in BANDS.items():
             inside = (low <= rate) & (rate < high)
-            found[name, band] = share_of_spectrum(power[inside], levels)
-    return found
+            settled_by_band[name, band] = share_of_spectrum(power[inside], levels)
+    return settled_by_band
 
 
 @lru_cache
@@ -606,7 +609,8 @@ def best(name: str, points: int = 64) -> "tuple[ExactDenoiser, Tensor, Tensor]":
     Raises:
         ValueError: There is no such toy, or ``points`` is not positive.
     """
-    toy, start = exact(name), normal(points, 2)
+    toy = exact(name)
+    start = normal(points, 2)
     # a third of dopri5's time to the same tolerance
     adaptive = partial(dv.solvers.runge_kutta, method="dopri8")
     return toy, start, dv.sample(toy, RANGE, solver=adaptive, start=start).z[-1]
@@ -769,12 +773,12 @@ def convergence(
     Raises:
         ValueError: A name is unknown.
     """
-    found = {}
+    by_solver = {}
     for solver in SOLVERS:
         pairs = [rms(solver, grid, data, n) for n in steps]
         errors, calls = (np.array(column) for column in zip(*pairs, strict=True))
-        found[solver] = Convergence(calls, errors, order(solver, grid, data))
-    return found
+        by_solver[solver] = Convergence(calls, errors, order(solver, grid, data))
+    return by_solver
 
 
 # --- train on one schedule, sample on another --------------------------------------------------

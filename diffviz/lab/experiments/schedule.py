@@ -258,12 +258,13 @@ def draws(n: int = 20_000, seed: int = 0) -> dict[str, Draws]:
         TypeError: A count or a seed is no whole number.
         ValueError: ``n`` is not positive, or the seed is negative.
     """
-    n, rng = count(n, "n"), np.random.default_rng(checks.seed(seed))
-    found = {}
+    n = count(n, "n")
+    rng = np.random.default_rng(checks.seed(seed))
+    by_law = {}
     for name, law in SAMPLERS.items():
         logsnr = law.ppf((rng.permutation(n) + rng.random(n)) / n)
         ratio = np.exp(-logsnr / 2) / law.pdf(logsnr)
         y = ratio * expit(logsnr) * rng.standard_normal(n) ** 2
         half_width = 1.96 * y.std() / np.sqrt(n)
-        found[name] = Draws(float(y.mean()), float(half_width), float(y.var()), draw_variance(law))
-    return found
+        by_law[name] = Draws(float(y.mean()), float(half_width), float(y.var()), draw_variance(law))
+    return by_law

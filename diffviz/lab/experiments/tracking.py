@@ -150,9 +150,11 @@ def adapted(name: str, steps: int = 1600) -> tuple[NDArray, Any]:
     from diffviz.learning import variance
 
     rule = RULES[one_of(name, "rule", RULES)]
-    toy, tracker = dv.toy("ring8"), dv.LossByLogSNR(EDGES, rule.decay)
+    toy = dv.toy("ring8")
+    tracker = dv.LossByLogSNR(EDGES, rule.decay)
     adaptive = dv.AdaptiveObjective(FM, tracker, rule.name, rule.uniform)
-    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    rng = np.random.default_rng(0)
+    generator = torch.Generator().manual_seed(0)
     densities = [adaptive.law.pdf(MIDDLE)]
     for _ in range(count(steps, "steps") // BLOCK):
         logsnr = adaptive.draw(BLOCK * BATCH, rng)[0]
@@ -330,7 +332,8 @@ def density_or_grid() -> DensityOrGrid:
     moons = dv.toy("moons")
     x = moons.sample(50_000, torch.Generator().manual_seed(0)).float()
     pair = [dv.from_weighting(FM.weighting, law, name) for name, law in TRAINED.items()]
-    runs, distance = dv.fit(pair, x, progress=False), Distance(moons)
+    runs = dv.fit(pair, x, progress=False)
+    distance = Distance(moons)
     distances = {
         (place, run.name): [distance(sampled(run, law, steps)) for steps in STEPS]
         for place, law in GRIDS.items()

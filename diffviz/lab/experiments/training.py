@@ -265,7 +265,9 @@ def held(name: str = "ring8", n: int = 2000, draws: int = 20) -> Held:
     """
     import torch
 
-    toy, n, draws = truth(name).toy, count(n, "n"), count(draws, "draws")
+    toy = truth(name).toy
+    n = count(n, "n")
+    draws = count(draws, "draws")
     there, *others = (
         toy.sample(n, torch.Generator().manual_seed(1000 + k)).numpy() for k in range(draws + 1)
     )
@@ -300,11 +302,11 @@ def sample_quality(width: int) -> dict[str, Quality]:
         ValueError: ``width`` is not positive.
     """
     there, least, _ = held()
-    found = {}
+    qualities = {}
     for name, run in trained(width).items():
         points = samples(run)
-        found[name] = Quality(points, sliced_w2(points, there) / least, astray(points))
-    return found
+        qualities[name] = Quality(points, sliced_w2(points, there) / least, astray(points))
+    return qualities
 
 
 # --- trainings ---------------------------------------------------------------------------------

@@ -29,12 +29,12 @@ DIMENSION = 2  # of ring8
 def augmentation() -> Axes:
     """Draw L(t; x) of points, and two weightings as laws of noise; returns the first panel."""
     first, *others = plots.axes(12.5, 4.2, columns=3)
-    found = divergences()
-    time = found.time
+    losses = divergences()
+    time = losses.time
     title = "L(t; x) = KL(q(z_t..1|x) ‖ p(z_t..1))"
-    plots.lines(time, found.curves, xlabel=COSINE_TIME, ylabel="nats", title=title, ax=first)
+    plots.lines(time, losses.curves, xlabel=COSINE_TIME, ylabel="nats", title=title, ax=first)
     first.set_ylim(0, 6)
-    for ax, (name, (law, mixture, direct)) in zip(others, found.mixtures.items(), strict=True):
+    for ax, (name, (law, mixture, direct)) in zip(others, losses.mixtures.items(), strict=True):
         plots.lines(
             time,
             {name: law},

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from diffviz import plots
 from diffviz.lab.experiments.perception import (
     SIDE,
-    SOUND_RATE,
     drowning,
     heard,
     implied_by_column,
@@ -25,7 +24,6 @@ from diffviz.perception.sensitivities import Curve, a_weighting
 from diffviz.recipes.entries import CATALOGUE
 
 REFERENCES = ("elbo", "fm-ot")  # drawn beside what is implied
-RATE = SOUND_RATE
 FREQUENCY = "spatial frequency   [cycles per image]"
 DEGREES = "spatial frequency   [cycles per degree]"
 GRID = np.linspace(-10, 10, 201)
@@ -101,16 +99,16 @@ def _draw_photographs(ax: Axes) -> None:
 
 def _draw_noised(ax: Axes) -> None:
     """Power of one photograph under noise: measured in pale thick lines, predicted in thin ones."""
-    found = noised_power("camera")
-    curves: dict[str, NDArray] = {"camera": found.image, "noise, λ = 0": found.noise}
+    power = noised_power("camera")
+    curves: dict[str, NDArray] = {"camera": power.image, "noise, λ = 0": power.noise}
     colours = {"camera": plots.PALETTE[0], "noise, λ = 0": "0.55"}
-    for level, colour in zip(found.measured, plots.PALETTE[1:4], strict=True):
+    for level, colour in zip(power.measured, plots.PALETTE[1:4], strict=True):
         name = minus(f"λ = {level:g}")
-        curves[f"{name}, noised"] = found.measured[level]
-        curves[name] = found.predicted[level]
+        curves[f"{name}, noised"] = power.measured[level]
+        curves[name] = power.predicted[level]
         colours[f"{name}, noised"] = colours[name] = colour
     plots.lines(
-        found.frequency,
+        power.frequency,
         curves,
         xlabel=FREQUENCY,
         ylabel="power per coefficient",

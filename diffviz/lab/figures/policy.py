@@ -100,10 +100,10 @@ def _draw_flatness(ax: Axes) -> None:
     ratio = np.linspace(0, 1.02, 200)
     law = [counted(each) for each in ratio]
     ax.plot(ratio, law, color="0.5", lw=1.2, ls="--", gid="law", zorder=1)
-    for name, found in flatness().items():
-        place = (found.ratio, found.correlation)
+    for name, flat in flatness().items():
+        place = (flat.ratio, flat.correlation)
         colour = plots.colour(name)
-        face = colour if found.monotone else "white"
+        face = colour if flat.monotone else "white"
         ax.plot(*place, "o", ms=8, mec=colour, mfc=face, mew=2, gid=name)
         offset = LABEL_OFFSETS.get(name, (9, -7))
         ax.annotate(name, place, offset, textcoords="offset points", fontsize=8.5)

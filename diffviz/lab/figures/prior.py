@@ -258,17 +258,17 @@ def _joined(points: NDArray) -> NDArray:
     return np.concatenate([points, gap], 1).reshape(-1, 2).T
 
 
-def _draw_coupling(top: Axes, bottom: Axes, name: str, found: Coupled, colour: str) -> None:
+def _draw_coupling(top: Axes, bottom: Axes, name: str, coupling: Coupled, colour: str) -> None:
     """Pairs above, paths of their flow below."""
-    pairs = np.stack([found.source[:SHOWN_PAIRS], found.x[:SHOWN_PAIRS]], 1)
-    paths = found.z[:, :SHOWN_PAIRS].transpose(1, 0, 2)
-    ends = found.z[[0, -1], :SHOWN_POINTS].transpose(1, 0, 2)
+    pairs = np.stack([coupling.source[:SHOWN_PAIRS], coupling.x[:SHOWN_PAIRS]], 1)
+    paths = coupling.z[:, :SHOWN_PAIRS].transpose(1, 0, 2)
+    ends = coupling.z[[0, -1], :SHOWN_POINTS].transpose(1, 0, 2)
     for ax, ways, points, kind in ((top, pairs, pairs, "pairs"), (bottom, paths, ends, "paths")):
         ax.plot(*_joined(ways), color=colour, lw=0.7, alpha=0.6, gid=f"{name}: {kind}")
         ax.set(xlim=(-6.5, 7), ylim=(-6.5, 6.5), aspect="equal")
         ax.plot(*points[:, 0].T, ".", ms=3, color="0.35", gid="source")
         ax.plot(*points[:, 1].T, ".", ms=3, color="black", gid="data")
-    numbers = found.numbers()
+    numbers = coupling.numbers()
     title = f"{name}: {numbers['crossings']:.1%} cross, cost {numbers['cost']:.1f}"
     top.set_title(title, fontsize=11)
     title = f"its flow: S = {numbers['S']:.3f}, path ratio {numbers['path ratio']:.3f}"

@@ -62,18 +62,18 @@ def _palette(names: Iterable[str]) -> Callable[[str], str]:
 def scaling_slider() -> Axes:
     """Draw six steps in several frames, and where they end; returns the left panel."""
     left, right = plots.axes(10.5, 4.2, columns=2)
-    found = frame_walks()
+    walks = frame_walks()
     title = "6 steps from z = 1, all drawn in the VP frame"
     plots.lines(
-        found.time, found.walks, xlabel=TIME, ylabel="z", title=title, outside=None, ax=left
+        walks.time, walks.walks, xlabel=TIME, ylabel="z", title=title, outside=None, ax=left
     )
     name = "exact flow"
-    left.plot(found.exact_time, found.exact, color="black", lw=1.5, ls=":", gid=name, label=name)
+    left.plot(walks.exact_time, walks.exact, color="black", lw=1.5, ls=":", gid=name, label=name)
     legend(left, handlelength=3)
     colours = {"exact flow": "black", "DDIM": plots.PALETTE[0], "Euler": plots.PALETTE[3]}
     plots.lines(
-        found.shares,
-        found.ends,
+        walks.shares,
+        walks.ends,
         xlabel="frame   [0 linear ← → 1 VP]",
         ylabel="where the 6 steps end",
         title="the last z",
@@ -281,17 +281,17 @@ def solver_orders(data: str = "gmm2d") -> Axes:
     """
     panels = plots.axes(10.5, 8.2, columns=2, rows=2)
     for ax, grid in zip(panels, LAWS, strict=True):
-        found = {
+        records = {
             f"{solver}, order {record.order:.2f}": record
             for solver, record in convergence(grid, data).items()
         }
         plots.lines(
-            {name: record.calls for name, record in found.items()},
-            {name: record.errors for name, record in found.items()},
+            {name: record.calls for name, record in records.items()},
+            {name: record.errors for name, record in records.items()},
             xlabel="calls of the denoiser",
             ylabel="rms error of the last z",
             title=grid,
-            colours=_palette(found),
+            colours=_palette(records),
             ax=ax,
         )
         ax.axhline(1e-2, color=NEUTRAL, ls=":", lw=1)

@@ -94,11 +94,11 @@ def cosine_six_panel() -> Axes:
     return panels[0]
 
 
-def _variance_text(found: Draws) -> str:
+def _variance_text(drawn: Draws) -> str:
     """The variance of one draw, or what these draws have where it is infinite."""
-    if np.isfinite(found.exact_variance):
-        return f"{found.exact_variance:.4g}"
-    return f"infinite (these draws: {found.variance:.3g})"
+    if np.isfinite(drawn.exact_variance):
+        return f"{drawn.exact_variance:.4g}"
+    return f"infinite (these draws: {drawn.variance:.3g})"
 
 
 @figure(
@@ -111,11 +111,11 @@ def invariance() -> Axes:
     left, right = plots.axes(11.5, 4.2, columns=2)
     by_law = draws()
     places = np.arange(len(by_law))[::-1]
-    for place, (name, found) in zip(places, by_law.items(), strict=True):
+    for place, (name, drawn) in zip(places, by_law.items(), strict=True):
         colour = plots.PALETTE[place]
-        left.errorbar(found.mean, place, xerr=found.half_width, fmt="o", color=colour, gid=name)
-        right.barh(place, min(found.exact_variance, 1e4), color=colour, gid=name)
-        text = _variance_text(found)
+        left.errorbar(drawn.mean, place, xerr=drawn.half_width, fmt="o", color=colour, gid=name)
+        right.barh(place, min(drawn.exact_variance, 1e4), color=colour, gid=name)
+        text = _variance_text(drawn)
         right.annotate(text, (12, place), va="center", fontsize=9, color="white", weight="bold")
     left.axvline(np.pi, color=NEUTRAL, ls=":", lw=1)
     left.set(

@@ -17,49 +17,49 @@ STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "opti
 SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.35, "gid": "optima"}
 
 
-def goal_unit(found: search_report.Search) -> str:
+def goal_unit(result: search_report.Search) -> str:
     """The unit of the goal of a search."""
-    return search_goals.GOALS[found.settings["goal"]].unit
+    return search_goals.GOALS[result.settings["goal"]].unit
 
 
-def surface(found: search_report.Search, ax: Axes) -> None:
+def surface(result: search_report.Search, ax: Axes) -> None:
     """Draw a surface over one or two parameters with its points, its optimum and its spread.
 
     Args:
-        found: What a search found.
+        result: What a search found.
         ax: Axes to draw on.
     """
-    (name, low, high), *second = found.surface.box
+    (name, low, high), *second = result.surface.box
     if second:
-        _draw_plane(found, ax)
+        _draw_plane(result, ax)
     else:
-        _draw_curve(found, ax)
+        _draw_curve(result, ax)
     ax.set(xlim=(low, high), xlabel=name)
-    ax.set_title(f"{found.settings['goal']} on {found.settings['data']}: less is better", pad=12)
+    ax.set_title(f"{result.settings['goal']} on {result.settings['data']}: less is better", pad=12)
 
 
-def _draw_plane(found: search_report.Search, ax: Axes) -> None:
+def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     """A surface over two parameters: shades, points, optima of resampled surfaces."""
-    fitted = found.surface
+    fitted = result.surface
     (_, low, high), (other, bottom, top) = fitted.box
     x, y = np.meshgrid(np.linspace(low, high, 61), np.linspace(bottom, top, 61))
     z = fitted.at(np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
     shades = ax.contourf(x, y, z, 12, cmap="viridis", alpha=0.45)
     bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.02, 0, 0.025, 1)))
-    bar.set_label(goal_unit(found), fontsize=9)
+    bar.set_label(goal_unit(result), fontsize=9)
     bar.ax.tick_params(labelsize=8)
     ax.plot(*fitted.optima.T, ".", ms=3, zorder=2, clip_on=False, **SPREAD)
     kept = fitted.kept
     ax.plot(*fitted.points[kept].T, "o", ms=4, color="black", gid="points", zorder=3)
     ax.plot(*fitted.points[~kept].T, "x", ms=7, color="red", gid="failed", zorder=3)
-    ax.plot(*found.optimum[:, None], "*", clip_on=False, **STAR)
-    _label_points(found, ax)
+    ax.plot(*result.optimum[:, None], "*", clip_on=False, **STAR)
+    _label_points(result, ax)
     ax.set(ylim=(bottom, top), ylabel=other)
 
 
-def _label_points(found: search_report.Search, ax: Axes) -> None:
+def _label_points(result: search_report.Search, ax: Axes) -> None:
     """The mean and the standard error of each point beside it, towards the middle of the box."""
-    fitted = found.surface
+    fitted = result.surface
     (_, low, high), (_, bottom, top) = fitted.box
     kept = fitted.kept
     values = fitted.alone.mean(1)[kept]
@@ -80,9 +80,9 @@ def _label_points(found: search_report.Search, ax: Axes) -> None:
         )
 
 
-def _draw_curve(found: search_report.Search, ax: Axes) -> None:
+def _draw_curve(result: search_report.Search, ax: Axes) -> None:
     """A surface over one parameter: a curve, points with errors, optima of resampled curves."""
-    fitted = found.surface
+    fitted = result.surface
     ((_, low, high),) = fitted.box
     x = np.linspace(low, high, 201)
     ax.plot(x, fitted.at(x[:, None]), color="#0072B2", gid="surface")
@@ -99,12 +99,12 @@ def _draw_curve(found: search_report.Search, ax: Axes) -> None:
     )
     for place in fitted.points[~kept, 0]:
         ax.axvline(place, color="red", ls=":", gid="failed")
-    best = found.optimum
+    best = result.optimum
     height = fitted.at(best[None])[0]
     heights = np.full(len(fitted.optima), height)
     ax.plot(fitted.optima[:, 0], heights, "|", ms=9, **SPREAD)
     ax.plot(best, [height], "*", **STAR)
-    ax.set_ylabel(goal_unit(found))
+    ax.set_ylabel(goal_unit(result))
 
 
 def _difference_text(off: float, half: float) -> str:
@@ -120,14 +120,14 @@ def _failed_last(row: tuple[str, tuple[float, float]]) -> tuple[bool, float]:
     return bool(np.isnan(off)), off
 
 
-def beside(found: search_report.Search, ax: Axes) -> None:
+def beside(result: search_report.Search, ax: Axes) -> None:
     """Draw the candidates of the second round: goal less the optimum's, with 95 % intervals.
 
     Args:
-        found: What a search found.
+        result: What a search found.
         ax: Axes to draw on.
     """
-    rows = sorted(found.beside.items(), key=_failed_last)
+    rows = sorted(result.beside.items(), key=_failed_last)
     for place, (name, (off, half)) in enumerate(rows):
         interval = [[half], [half]]
         colour = plots.colour(name)
@@ -146,23 +146,23 @@ def beside(found: search_report.Search, ax: Axes) -> None:
         yticks=range(len(rows)),
         yticklabels=[name for name, _ in rows],
         ylim=(len(rows) - 0.5, -0.5),
-        xlabel=f"{goal_unit(found)},\nless the optimum's",
+        xlabel=f"{goal_unit(result)},\nless the optimum's",
         title="trained again under fresh seeds, each 95 %",
     )
 
 
-def drawn(found: search_report.Search) -> Axes:
+def drawn(result: search_report.Search) -> Axes:
     """Draw the surface of a search, and its optimum beside the other candidates.
 
     Args:
-        found: What a search found.
+        result: What a search found.
 
     Returns:
         The panel of the surface.
     """
     left, right = plots.axes(12.5, 5.0, columns=2, legend=1.3)
-    surface(found, left)
-    beside(found, right)
+    surface(result, left)
+    beside(result, right)
     left.figure.subplots_adjust(left=0.06, bottom=0.16, right=0.885, wspace=0.52)
     return left
 

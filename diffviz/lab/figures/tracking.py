@@ -144,9 +144,9 @@ def adaptive_schedules() -> Axes:
 def train_sample_schedules() -> Axes:
     """Draw distances by steps, and samples on two grids over true points; returns the first."""
     distances, *clouds = plots.axes(14.5, 4.4, columns=3)
-    found = density_or_grid()
+    trained = density_or_grid()
     curves, colours = {}, {"truth": NEUTRAL}
-    for (place, training), values in found.distances.items():
+    for (place, training), values in trained.distances.items():
         name = f"{place} grid, trained with {training}"
         curves[name] = values
         colours[name] = GRID_COLOURS[place]
@@ -165,8 +165,8 @@ def train_sample_schedules() -> Axes:
     distances.set(yscale="log", ylim=(0.8, 150))
     legend(distances, fontsize=8, handlelength=3)
     for ax, place in zip(clouds, ("cosine", "uniform λ"), strict=True):
-        ax.plot(*found.truth.T, ".", ms=2, color="0.8", gid="truth")
-        samples = found.samples[place]
+        ax.plot(*trained.truth.T, ".", ms=2, color="0.8", gid="truth")
+        samples = trained.samples[place]
         ax.plot(*samples.T, ".", ms=2, color=GRID_COLOURS[place], gid="samples")
         ax.set(title=f"uniform-λ training, 8 steps, {place} grid", xlim=(-1.7, 2.7))
         ax.set_aspect("equal", adjustable="datalim")

@@ -146,9 +146,9 @@ def samples_beside_truth() -> Axes:
     for row, width in ((panels[:6], SMALL), (panels[6:], LARGE)):
         first, *others = row
         _draw_truth(first)
-        for ax, (name, found) in zip(others, sample_quality(width).items(), strict=True):
-            cloud(ax, found.points, name, plots.colour(name))
-            numbers = f"{found.floors:.1f} × floor\n{found.astray:.1%} astray"
+        for ax, (name, quality) in zip(others, sample_quality(width).items(), strict=True):
+            cloud(ax, quality.points, name, plots.colour(name))
+            numbers = f"{quality.floors:.1f} × floor\n{quality.astray:.1%} astray"
             ax.set_title(f"{name}\n{numbers}", fontsize=10)
         for ax in row:
             _square(ax, 2)

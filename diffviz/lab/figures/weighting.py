@@ -215,12 +215,12 @@ def draw_augmentation(ax: Axes, name: str) -> None:
     Raises:
         ValueError: The name is unknown.
     """
-    found = augmentation(name)
-    ax.plot(WIDE, found.density, color=plots.colour(name), lw=2, gid=name)
-    below = np.minimum(found.density, 0)
+    implied = augmentation(name)
+    ax.plot(WIDE, implied.density, color=plots.colour(name), lw=2, gid=name)
+    below = np.minimum(implied.density, 0)
     ax.fill_between(WIDE, below, 0, color=NEGATIVE, alpha=0.35, lw=0, gid=f"{name}:negative")
     ax.axhline(0, color=NEUTRAL, lw=0.8)
-    verdict = "monotone" if found.monotone else f"negative {found.negative_share:.2%}"
+    verdict = "monotone" if implied.monotone else f"negative {implied.negative_share:.2%}"
     ax.set_title(f"{name}: {verdict}", fontsize=10)
     ax.set_ylim(-1.1, 1.1)
 

@@ -181,9 +181,10 @@ def test_pink_noise_is_pink_and_hears_the_same_as_its_law():
     logsnr = np.array([-4.0, 0.0, 4.0])
     for kind in ("rate_distortion", "projection"):
         found, wanted = (
-            getattr(spectra.implied(one, sensitivities.a_weighting, perception_figures.RATE), kind)(
-                logsnr
-            )
+            getattr(
+                spectra.implied(one, sensitivities.a_weighting, perception_experiments.SOUND_RATE),
+                kind,
+            )(logsnr)
             for one in (seen, law)
         )
         assert found == pytest.approx(wanted, rel=0.04)
