@@ -1,4 +1,4 @@
-"""What several experiments share: a grid of log-SNR and entries of the catalogue by name."""
+"""What several experiments share: a grid of log-SNR, the axis of time, entries by name."""
 
 import numpy as np
 
@@ -6,6 +6,7 @@ from diffviz.recipes.entries import objective
 from diffviz.theory.objectives import Objective
 
 WIDE = np.linspace(-10, 10, 801)  # log-SNR in nats, the range of most pictures
+TIME = "time t   [0 data, 1 noise]"  # label of an axis
 
 
 def chosen(*names: str) -> dict[str, Objective]:

@@ -17,6 +17,7 @@ import diffviz as dv
 from diffviz import checks
 from diffviz.checks import array, count, increasing, number, one_of, positive, require
 from diffviz.data import files
+from diffviz.lab.experiments.common import TIME as TIME
 from diffviz.protocols import Denoiser, Law
 from diffviz.theory import paths
 from diffviz.theory.frames import STRAIGHT, VP, Frame, noise_ratio
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from diffviz.data.densities import Mixture
 
-TIME, STEPS = "time t   [0 data, 1 noise]", "share of the steps done"
+STEPS = "share of the steps done"  # label of an axis
 GRIDS = {
     "FM, uniform t": LINEAR,
     "FM, shift 3": paths.shifted(LINEAR, 3),

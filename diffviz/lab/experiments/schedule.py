@@ -10,6 +10,7 @@ from scipy.special import expit, log_expit
 
 from diffviz import checks
 from diffviz.checks import count, increasing, positive
+from diffviz.lab.experiments.common import TIME as TIME
 from diffviz.lab.experiments.common import WIDE
 from diffviz.protocols import Law
 from diffviz.recipes.entries import CATALOGUE
@@ -17,7 +18,6 @@ from diffviz.theory import analysis, paths
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import COSINE, LINEAR, Path
 
-TIME = "time t   [0 data, 1 noise]"
 SAMPLERS = {
     "cosine": COSINE.schedule,
     "FM uniform t": LINEAR.schedule,

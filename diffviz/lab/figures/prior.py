@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from diffviz import plots
+from diffviz.lab.experiments.common import TIME
 from diffviz.lab.experiments.prior import (
     C_VALUES,
     COUPLINGS,
@@ -27,7 +28,7 @@ from diffviz.lab.experiments.prior import (
     terminal_bias,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import TIME, legend, minus, named_lines
+from diffviz.lab.figures.style import legend, minus, named_lines
 from diffviz.theory import prior
 
 SIZE_COLOURS = dict(zip(SIZES, plots.PALETTE, strict=False))

@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from diffviz import plots
+from diffviz.lab.experiments.common import TIME
 from diffviz.lab.experiments.sampling import (
     BANDS,
     COUNTS,
     GRIDS,
     LAWS,
     STEPS,
-    TIME,
     VARIANCES,
     churn_weights,
     convergence,

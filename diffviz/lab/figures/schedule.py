@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from diffviz import plots
-from diffviz.lab.experiments.common import WIDE
-from diffviz.lab.experiments.schedule import TIME, Draws, cosine_views, draws, scales, shifted
+from diffviz.lab.experiments.common import TIME, WIDE
+from diffviz.lab.experiments.schedule import Draws, cosine_views, draws, scales, shifted
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL
 from diffviz.theory import paths

@@ -109,7 +109,7 @@ def _draw_curve(result: search_report.Search, ax: Axes) -> None:
 
 def _difference_text(off: float, half: float) -> str:
     """A difference with half of its interval, as far as they are known."""
-    if np.isnan(off):
+    if not np.isfinite(off):
         return "failed"
     return minus(f"{off:+.4f} ± {half:.4f}" if np.isfinite(half) else f"{off:+.4f}")
 

@@ -11,7 +11,6 @@ NEGATIVE = "#CC3311"  # parts of a density below 0
 NEUTRAL = "0.4"  # lines of reference
 TRUTH = "0.35"  # points of the data
 SHORT_LOGSNR = "log-SNR λ   [noise ← → data]"
-TIME = "time t   [0 data, 1 noise]"
 
 
 def minus(text: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from diffviz import plots
-from diffviz.lab.experiments.common import WIDE, chosen
+from diffviz.lab.experiments.common import TIME, WIDE, chosen
 from diffviz.lab.experiments.weighting import (
     CLASSICS,
     SPENDERS,
@@ -21,7 +21,7 @@ from diffviz.lab.experiments.weighting import (
 )
 from diffviz.lab.experiments.weighting import heuristics as heuristic_weightings
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEGATIVE, NEUTRAL, TIME
+from diffviz.lab.figures.style import NEGATIVE, NEUTRAL
 
 BASES = ("eps", "x", "v", "u")
 
