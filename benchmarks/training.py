@@ -105,7 +105,9 @@ class Truth:
         """Both distances of a model's samples, in floors; infinite if a sample is not finite."""
         try:
             draws = [
-                dv.sample(model, GRID, "heun", n=self.points, generator=generator(i)).samples.double()
+                dv.sample(
+                    model, GRID, "heun", n=self.points, generator=generator(i)
+                ).samples.double()
                 for i in range(SAMPLE_DRAWS)
             ]
         except Stopped:

@@ -1,127 +1,283 @@
 """Training losses as codes write them, right and wrong: something to probe.
 
-Each is ``loss(model, x) -> tensor`` in its own time and its own words. ``MYSTERIES`` are five mistakes, four of them once released,
-under letters; ``MISTAKES`` says in words what a mistake can be.
+Each is ``loss(model, x) -> tensor`` in its own time and its own target, where ``model(z, time)`` is
+the network. Like the code that they stand for, they draw from Torch's global generator and check
+nothing. ``MYSTERIES`` are five losses with a mistake, four of them once released, under letters;
+``MISTAKES`` says in words what a mistake can be, and ``INTENDED`` what was meant.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Model = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Model, Tensor], Tensor]
+
 
 def _wide(t: Tensor, x: Tensor) -> Tensor:
+    """One number for each datum, in a shape that broadcasts with the data."""
     return t.reshape(-1, *[1] * (x.ndim - 1))
 
 
-def flow_matching(model, x):
-    """Uniform time, straight path, velocity (Lipman et al. 2022, arXiv 2210.02747)."""
-    t = torch.rand(len(x))
+# --- flow matching and SD3 ---------------------------------------------------------------------
+
+
+def _velocity(model: Model, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Prediction and target of the velocity on the straight path at times t (n,)."""
     noise, s = torch.randn_like(x), _wide(t, x)
-    return F.mse_loss(model((1 - s) * x + s * noise, t), noise - x)
+    return model((1 - s) * x + s * noise, t), noise - x
 
 
-def ddpm(model, x):
-    """Noise prediction on a table of 1,000 steps (Ho et al. 2020, arXiv 2006.11239, algorithm 1)."""
-    alphas_cumprod = torch.cumprod(
-        1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0
-    ).float()
+def flow_matching(model: Model, x: Tensor) -> Tensor:
+    """Uniform time, straight path, velocity.
+
+    Source: Lipman et al. 2022, arXiv 2210.02747, eq. 23; here t = 0 is data.
+
+    Args:
+        model: Predicts noise − data from z and t in [0, 1].
+        x: Data, shape (n, *shape).
+
+    Returns:
+        The mean loss.
+    """
+    return F.mse_loss(*_velocity(model, x, torch.rand(len(x))))
+
+
+def sd3(model: Model, x: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Logit-normal time under flow matching.
+
+    Source: Esser et al. 2024, arXiv 2403.03206, eq. 19.
+
+    Args:
+        model: Predicts noise − data from z and t in [0, 1].
+        x: Data, shape (n, *shape).
+        mean: Mean of logit t.
+        std: Standard deviation of logit t.
+
+    Returns:
+        The mean loss.
+    """
+    t = torch.sigmoid(mean + std * torch.randn(len(x)))
+    return F.mse_loss(*_velocity(model, x, t))
+
+
+def sd3_towards_noise(model: Model, x: Tensor) -> Tensor:
+    """SD3 with a mean of 0.5, so that it looks at more noise.
+
+    Source: Esser et al. 2024, arXiv 2403.03206, eq. 19 with m = 0.5.
+
+    Args:
+        model: Predicts noise − data from z and t in [0, 1].
+        x: Data, shape (n, *shape).
+
+    Returns:
+        The mean loss.
+    """
+    return sd3(model, x, mean=0.5)
+
+
+def huber(model: Model, x: Tensor) -> Tensor:
+    """Flow matching with a Huber loss (Huber 1964): its weight depends on the error.
+
+    Args:
+        model: Predicts noise − data from z and t in [0, 1].
+        x: Data, shape (n, *shape).
+
+    Returns:
+        The mean loss, which is no weighted squared error.
+    """
+    return F.huber_loss(*_velocity(model, x, torch.rand(len(x))), delta=0.5)
+
+
+# --- DDPM and EDM ------------------------------------------------------------------------------
+
+
+def ddpm(model: Model, x: Tensor) -> Tensor:
+    """Noise prediction on a table of 1,000 steps.
+
+    Source: Ho et al. 2020, arXiv 2006.11239, algorithm 1.
+
+    Args:
+        model: Predicts the noise from z and the step, 0 to 999.
+        x: Data, shape (n, *shape).
+
+    Returns:
+        The mean loss.
+    """
+    betas = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
+    alphas_cumprod = torch.cumprod(1 - betas, 0).float()
     t = torch.randint(0, 1000, (len(x),))
     noise, abar = torch.randn_like(x), _wide(alphas_cumprod[t], x)
     return F.mse_loss(model(abar.sqrt() * x + (1 - abar).sqrt() * noise, t), noise)
 
 
-def edm(model, x, sigma_data=0.5):
-    """Denoiser with EDM's weight and log-normal noise (Karras et al. 2022, arXiv 2206.00364, eq. 8)."""
+def edm(model: Model, x: Tensor, sigma_data: float = 0.5) -> Tensor:
+    """A denoiser with EDM's weight and log-normal noise.
+
+    Source: Karras et al. 2022, arXiv 2206.00364, eq. 8 and table 1.
+
+    Args:
+        model: Predicts the data from x + σ eps and σ.
+        x: Data, shape (n, *shape).
+        sigma_data: Standard deviation of the data that the weight assumes.
+
+    Returns:
+        The mean loss.
+    """
     sigma = _wide((1.2 * torch.randn(len(x)) - 1.2).exp(), x)
     weight = (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
-    return (weight * (model(x + sigma * torch.randn_like(x), sigma.flatten()) - x) ** 2).mean()
+    denoised = model(x + sigma * torch.randn_like(x), sigma.flatten())
+    return (weight * (denoised - x) ** 2).mean()
 
 
-def sd3(model, x, mean=0.0, std=1.0):
-    """Logit-normal time under flow matching (Esser et al. 2024, arXiv 2403.03206, eq. 19)."""
-    t = torch.sigmoid(mean + std * torch.randn(len(x)))
-    noise, s = torch.randn_like(x), _wide(t, x)
-    return F.mse_loss(model((1 - s) * x + s * noise, t), noise - x)
+# --- Min-SNR -----------------------------------------------------------------------------------
 
 
-def _cosine(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+class CosineDraw(NamedTuple):
+    """Uniform times on the cosine path.
+
+    Attributes:
+        t: Times, shape (n,).
+        alpha: Scale of the data, in a shape that broadcasts with it.
+        sigma: Scale of the noise, likewise.
+        snr: alpha²/sigma², shape (n,).
+    """
+
+    t: Tensor
+    alpha: Tensor
+    sigma: Tensor
+    snr: Tensor
+
+
+def _cosine(x: Tensor) -> CosineDraw:
+    """Draw uniform times on the cosine path for data (n, *shape)."""
     t = torch.rand(len(x))
     alpha, sigma = torch.cos(torch.pi * t / 2), torch.sin(torch.pi * t / 2)
-    return t, _wide(alpha, x), _wide(sigma, x), (alpha / sigma) ** 2
+    return CosineDraw(t, _wide(alpha, x), _wide(sigma, x), (alpha / sigma) ** 2)
 
 
-def min_snr_eps(model, x, gamma=5.0):
-    """Min-SNR on the eps error: min(SNR, γ)/SNR (Hang et al. 2023, arXiv 2303.09556)."""
-    (t, alpha, sigma, snr), noise = _cosine(x), torch.randn_like(x)
-    error = (model(alpha * x + sigma * noise, t) - noise).square().flatten(1).mean(1)
-    return (snr.clamp(max=gamma) / snr * error).mean()
+def _mean_square(error: Tensor) -> Tensor:
+    """Mean squared error of each datum, shape (n,)."""
+    return error.square().flatten(1).mean(1)
 
 
-def min_snr_v(model, x, gamma=5.0):
-    """Min-SNR on the v error: min(SNR, γ)/(SNR + 1)."""
-    (t, alpha, sigma, snr), noise = _cosine(x), torch.randn_like(x)
-    error = (
-        (model(alpha * x + sigma * noise, t) - (alpha * noise - sigma * x))
-        .square()
-        .flatten(1)
-        .mean(1)
-    )
-    return (snr.clamp(max=gamma) / (snr + 1) * error).mean()
+def _eps_error(model: Model, x: Tensor, draw: CosineDraw) -> Tensor:
+    """Squared error of the noise for each datum, shape (n,)."""
+    noise = torch.randn_like(x)
+    return _mean_square(model(draw.alpha * x + draw.sigma * noise, draw.t) - noise)
 
 
-def huber(model, x):
-    """Flow matching with a Huber loss: not squared, so that its weight depends on the error."""
-    t = torch.rand(len(x))
-    noise, s = torch.randn_like(x), _wide(t, x)
-    return F.huber_loss(model((1 - s) * x + s * noise, t), noise - x, delta=0.5)
+def _v_error(model: Model, x: Tensor, draw: CosineDraw) -> Tensor:
+    """Squared error of v = alpha eps − sigma x for each datum, shape (n,)."""
+    noise = torch.randn_like(x)
+    v = draw.alpha * noise - draw.sigma * x
+    return _mean_square(model(draw.alpha * x + draw.sigma * noise, draw.t) - v)
 
 
-def _numerator(model, x, gamma=5.0):
-    (t, alpha, sigma, snr), noise = _cosine(x), torch.randn_like(x)
-    error = (
-        (model(alpha * x + sigma * noise, t) - (alpha * noise - sigma * x))
-        .square()
-        .flatten(1)
-        .mean(1)
-    )
-    return ((snr + 1).clamp(max=gamma) / (snr + 1) * error).mean()
+def min_snr_eps(model: Model, x: Tensor, gamma: float = 5.0) -> Tensor:
+    """Min-SNR on the eps error: min(SNR, γ)/SNR.
+
+    Source: Hang et al. 2023, arXiv 2303.09556, sec. 3.4.
+
+    Args:
+        model: Predicts the noise from z and t in [0, 1].
+        x: Data, shape (n, *shape).
+        gamma: γ.
+
+    Returns:
+        The mean loss.
+    """
+    draw = _cosine(x)
+    weight = draw.snr.clamp(max=gamma) / draw.snr
+    return (weight * _eps_error(model, x, draw)).mean()
 
 
-def _max(model, x, gamma=5.0):
-    (t, alpha, sigma, snr), noise = _cosine(x), torch.randn_like(x)
-    error = (model(alpha * x + sigma * noise, t) - noise).square().flatten(1).mean(1)
-    return (snr.clamp(min=gamma) / snr * error).mean()
+def min_snr_v(model: Model, x: Tensor, gamma: float = 5.0) -> Tensor:
+    """Min-SNR on the v error: min(SNR, γ)/(SNR + 1).
+
+    Source: Hang et al. 2023, arXiv 2303.09556, sec. 3.4.
+
+    Args:
+        model: Predicts v = alpha eps − sigma x from z and t in [0, 1].
+        x: Data, shape (n, *shape).
+        gamma: γ.
+
+    Returns:
+        The mean loss.
+    """
+    draw = _cosine(x)
+    weight = draw.snr.clamp(max=gamma) / (draw.snr + 1)
+    return (weight * _v_error(model, x, draw)).mean()
 
 
-def _no_effect(model, x):
+# --- mistakes ----------------------------------------------------------------------------------
+
+
+def _numerator(model: Model, x: Tensor, gamma: float = 5.0) -> Tensor:
+    """Min-SNR for v with SNR + 1 in the numerator too (huggingface/diffusers issue 5654)."""
+    draw = _cosine(x)
+    weight = (draw.snr + 1).clamp(max=gamma) / (draw.snr + 1)
+    return (weight * _v_error(model, x, draw)).mean()
+
+
+def _max(model: Model, x: Tensor, gamma: float = 5.0) -> Tensor:
+    """Min-SNR with max for min (lucidrains/recurrent-interface-network-pytorch issue 11)."""
+    draw = _cosine(x)
+    weight = draw.snr.clamp(min=gamma) / draw.snr
+    return (weight * _eps_error(model, x, draw)).mean()
+
+
+def _no_effect(model: Model, x: Tensor) -> Tensor:
+    """SD3 whose logit-normal draw is never used (huggingface/diffusers PR 8528)."""
     u = torch.sigmoid(torch.randn(len(x)))  # drawn ...
     t = torch.rand(len(x))
     weight = torch.ones_like(u)  # ... and never used
-    noise, s = torch.randn_like(x), _wide(t, x)
-    return (_wide(weight, x) * (model((1 - s) * x + s * noise, t) - (noise - x)) ** 2).mean()
+    prediction, target = _velocity(model, x, t)
+    return (_wide(weight, x) * (prediction - target) ** 2).mean()
 
 
-def _wrong_sign(model, x, mean=0.5):
+def _wrong_sign(model: Model, x: Tensor, mean: float = 0.5) -> Tensor:
+    """SD3 whose logit-normal draw indexes a table of sigma that falls, so that m counts as −m."""
     u = torch.sigmoid(mean + torch.randn(len(x)))
-    sigma = 1 - u  # u indexes a table of sigma that falls
-    noise, s = torch.randn_like(x), _wide(sigma, x)
-    return F.mse_loss(model((1 - s) * x + s * noise, sigma), noise - x)
+    return F.mse_loss(*_velocity(model, x, 1 - u))
 
 
-def _no_sigma_data(model, x):
+def _no_sigma_data(model: Model, x: Tensor) -> Tensor:
+    """EDM with the deviation of the data left at 1."""
     return edm(model, x, sigma_data=1.0)
 
 
-MISTAKES = ("numerator", "max", "no effect", "wrong sign", "sigma_data")
-INTENDED = {
+MISTAKE_OF: dict[Loss, str] = {
+    _numerator: "numerator",
+    _max: "max",
+    _no_effect: "no effect",
+    _wrong_sign: "wrong sign",
+    _no_sigma_data: "sigma_data",
+}
+MISTAKES = tuple(MISTAKE_OF.values())
+MYSTERIES: dict[str, Loss] = {
+    "A": _no_sigma_data,
+    "B": _no_effect,
+    "C": _numerator,
+    "D": _wrong_sign,
+    "E": _max,
+}
+INTENDED: dict[str, Loss] = {
     "A": edm,
     "B": sd3,
     "C": min_snr_v,
-    "D": lambda model, x: sd3(model, x, mean=0.5),
+    "D": sd3_towards_noise,
     "E": min_snr_eps,
 }
-MYSTERIES = {"A": _no_sigma_data, "B": _no_effect, "C": _numerator, "D": _wrong_sign, "E": _max}
-LOSSES = {
-    "flow matching": flow_matching, "DDPM": ddpm, "EDM": edm, "SD3": sd3, "Min-SNR, eps": min_snr_eps, "Min-SNR, v": min_snr_v,
+LOSSES: dict[str, Loss] = {
+    "flow matching": flow_matching,
+    "DDPM": ddpm,
+    "EDM": edm,
+    "SD3": sd3,
+    "Min-SNR, eps": min_snr_eps,
+    "Min-SNR, v": min_snr_v,
     **{f"mystery {letter}": loss for letter, loss in MYSTERIES.items()},
-}  # fmt: skip
+}

@@ -1,4 +1,4 @@
-"""An exercise takes the right answer, refuses wrong ones with a hint, and the solution folded below it is right."""
+"""An exercise takes the right answer, refuses wrong ones with a hint; its solution is right."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import diffviz as dv
-from diffviz.lab.exercises import EXERCISES, check
+from diffviz.lab.exercises import EXERCISES, check, exercise
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
@@ -72,8 +72,62 @@ def test_the_solutions_in_the_notebook_are_right(file, capsys):
         assert capsys.readouterr().out == f"{name}: right!\n", f"{name}: {source}"
 
 
-@pytest.mark.parametrize("name", ["edm-peak", "dpo-beta", "gain-one", "flat-above", "bits"])
-@pytest.mark.parametrize("answer", ["abc", [1, 2], dv.verdict, float("nan"), 0, 10**400])
+class Hostile:
+    """An answer whose own methods fail."""
+
+    def __getattr__(self, name):
+        raise RuntimeError("no such thing")
+
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+
+SILLY = {
+    "text": "abc",
+    "empty text": "",
+    "list": [1, 2],
+    "ragged list": [[1], [2, 3]],
+    "function": dv.verdict,
+    "NaN": float("nan"),
+    "infinity": float("inf"),
+    "zero": 0,
+    "negative": -1.5,
+    "huge": 10**400,
+    "too long to print": 10**5000,
+    "bool": True,
+    "complex": 1j,
+    "bytes": b"1",
+    "dictionary": {"a": 1},
+    "masked": np.ma.masked_array([1.0], [True]),
+    "hostile": Hostile(),
+}
+
+
+@pytest.mark.parametrize("answer", SILLY.values(), ids=SILLY)
+@pytest.mark.parametrize("name", sorted(EXERCISES))
 def test_a_silly_answer_is_met_without_a_traceback(name, answer, capsys):
     check(name, answer)
-    assert "not yet" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith(f"{name}: not yet. ") and len(said) < 400
+
+
+@pytest.mark.parametrize("letter", "ABCDE")
+@pytest.mark.parametrize("answer", ["Max", "max ", ["max"], 3])
+def test_a_mystery_is_answered_by_the_name_of_a_mistake(letter, answer, capsys):
+    check(f"mystery-{letter}", answer)
+    assert "The answer is one of numerator, max," in capsys.readouterr().out
+
+
+def test_numpy_numbers_and_objectives_are_answers(capsys):
+    peak = dv.verdict(dv.objective("edm")).peak
+    check("edm-peak", np.float32(peak))
+    check("edm-peak", np.array([peak]))
+    check("most-negative", dv.objective("sd3-mode-1.75"))
+    assert capsys.readouterr().out.count("right!") == 3
+
+
+def test_a_name_is_taken_once():
+    with pytest.raises(ValueError, match="'edm-peak' already"):
+        exercise("edm-peak")(lambda answer: "")
+    with pytest.raises(TypeError, match="name must be text"):
+        exercise(3)

@@ -1,12 +1,11 @@
 """Every number in the prose of notebook 5 is computed here again, and looked for in the text."""
 
 import re
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
+from notebook_prose import assert_says, printed, prose
 
 import diffviz as dv
 from diffviz.data import files
@@ -14,97 +13,121 @@ from diffviz.lab.experiments.elbo import known
 
 pytestmark = pytest.mark.slow
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "05_elbo.ipynb"
-CELLS = nbformat.read(NOTEBOOK, 4).cells
-PROSE = re.sub(
-    r"\s+", " ", " ".join(c.source for c in CELLS if c.cell_type == "markdown").replace("−", "-")
-)
-PRINTED = "\n".join(
-    o.text for c in CELLS if c.cell_type == "code" for o in c.outputs if "text" in o
-)
+NOTEBOOK = "05_elbo"
 TESTED = ("fm-ot", "edm", "edm-monotonic", "iddpm-cosine", "min-snr-5-eps", "elbo")
 
 
-def seed(n):
-    return torch.Generator().manual_seed(n)
+@pytest.fixture(scope="module")
+def text():
+    return prose(NOTEBOOK)
 
 
-def shares(name):
+@pytest.fixture(scope="module")
+def output():
+    return printed(NOTEBOOK)
+
+
+def generator(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def negative_percents(name):
+    """Negative share of an objective on three toys, in percent."""
     return [
         100 * dv.verdict(dv.objective(name), information=known(toy).information).negative_share
         for toy in ("gaussian", "gmm1", "ring8")
     ]
 
 
-def test_a_coarse_stack_costs_what_it_says():
-    at = {
-        n: dv.elbo(
-            dv.toy("gaussian"), torch.ones(1, 1), levels=n, finite=True, exact=True
-        ).diffusion.item()
-        for n in (10, 100, 1000)
-    }
-    assert (
-        f"{at[10]:.4f} nats with ten layers, {at[100]:.4f} with a hundred, {at[1000]:.4f} with a thousand"
-        in PROSE
+def span(values):
+    """The range of shares in percent, as the prose writes it."""
+    return f"{min(values):.2f} to {max(values):.2f} %"
+
+
+def layered(levels):
+    """Nats of a stack of that many layers on a point of N(0, 1)."""
+    bound = dv.elbo(dv.toy("gaussian"), torch.ones(1, 1), levels=levels, finite=True, exact=True)
+    return bound.diffusion.item()
+
+
+def test_a_coarse_stack_costs_what_it_says(text):
+    ten, hundred, thousand = (layered(levels) for levels in (10, 100, 1000))
+    assert_says(
+        text,
+        f"{ten:.4f} nats with ten layers, {hundred:.4f} with a hundred, "
+        f"{thousand:.4f} with a thousand",
+        "falls as 45/T",
     )
-    assert 1000 * (at[1000] - 5) == pytest.approx(45, rel=0.01) and "falls as 45/T" in PROSE
+    assert 1000 * (thousand - 5) == pytest.approx(45, rel=0.01)
 
 
-def test_the_terms_of_the_ring_are_as_told():
+def test_the_terms_of_the_ring_are_as_told(text):
     ring, toy = known("ring8"), dv.toy("ring8")
-    assert f"entropy {toy.entropy():.4f} nats" in PROSE
     gap = sum(ring.terms(-10.0, 10.0)) - ring.entropy
-    assert f"that is {gap:.4f} nats" in PROSE
-    energy = toy.score(toy.sample(4000, seed(0)), 40.0).square().sum(1)
-    assert abs(energy.mean() - 200) < 4 * energy.std() / 4000**0.5 and "here 200" in PROSE
-    prior = float(ring.terms(-10.0, 10.0)[0] - ring.information(-10.0))
-    assert 0 < prior < gap / 1e6 and "more than a million times smaller" in PROSE
-    vdm, plain = (ring.terms(*ends) for ends in ((-5.0, 13.3), (-10.0, 10.0)))
-    assert vdm[0] > plain[0] and sum(vdm) < sum(plain)
+    assert_says(text, f"entropy {toy.entropy():.4f} nats", f"that is {gap:.4f} nats", "here 200")
+    energy = toy.score(toy.sample(4000, generator(0)), 40.0).square().sum(1)
+    assert abs(energy.mean() - 200) < 4 * energy.std() / 4000**0.5
+    prior_gap = float(ring.terms(-10.0, 10.0)[0] - ring.information(-10.0))
+    assert 0 < prior_gap < gap / 1e6
+    assert_says(text, "more than a million times smaller")
+    vdm, plain = ring.terms(-5.0, 13.3), ring.terms(-10.0, 10.0)
+    assert vdm[0] > plain[0]
+    assert sum(vdm) < sum(plain)
 
 
-def test_one_x_beats_the_bound_as_told():
-    toy, x = dv.toy("gaussian"), torch.full((1, 1), 2.0)
-    bound, exact = dv.elbo(toy, x, levels=10, exact=True).nats.item(), 2 + np.log(2 * np.pi) / 2
-    assert f"{bound:.7f} against {exact:.7f}" in PROSE and bound < exact
+def test_one_x_beats_the_bound_as_told(text):
+    bound = dv.elbo(dv.toy("gaussian"), torch.full((1, 1), 2.0), levels=10, exact=True).nats.item()
+    exact = 2 + np.log(2 * np.pi) / 2
+    assert bound < exact
+    assert_says(text, f"{bound:.7f} against {exact:.7f}")
 
 
-def test_routes_agree_within_0_005_nats_and_a_tenth_of_a_nat_takes_500_probes():
-    found = [
-        dv.log_likelihood(
-            dv.toy("gmm2d"), torch.zeros(3000, 2), steps=24, probes=1, gaussian=g, generator=seed(4)
-        )[0].std()
-        for g in (False, True)
-    ]
-    assert (
-        f"leaves {found[0]:.1f} nats" in PROSE
-        and found[1].item() == pytest.approx(9.9, rel=0.05)
-        and "a Gaussian one 9.9" in PROSE
-    )
-    assert (found[0].item() / 0.1) ** 2 == pytest.approx(
-        500, rel=0.08
-    ) and "some 500 probes" in PROSE
+def probe_spread(gaussian):
+    """Standard deviation of an estimate of log p of gmm2d at 0 with one probe."""
+    estimates = dv.log_likelihood(
+        dv.toy("gmm2d"),
+        torch.zeros(3000, 2),
+        steps=24,
+        probes=1,
+        gaussian=gaussian,
+        generator=generator(4),
+    )[0]
+    return estimates.std().item()
+
+
+def test_a_tenth_of_a_nat_takes_500_probes(text):
+    signs = probe_spread(gaussian=False)
+    assert probe_spread(gaussian=True) == pytest.approx(9.9, rel=0.05)
+    assert (signs / 0.1) ** 2 == pytest.approx(500, rel=0.08)
+    assert_says(text, f"leaves {signs:.1f} nats", "a Gaussian one 9.9", "some 500 probes")
+
+
+def test_routes_differ_by_thousandths_of_a_nat(text):
     toy, x = dv.toy("gmm1"), torch.linspace(-2.5, 1.2, 112, dtype=torch.float64)[:, None]
-    routes = dv.elbo(toy, x, levels=10, exact=True).nats, -dv.log_likelihood(toy, x)[0]
-    off = [(one + toy.log_prob(x)).abs().max().item() for one in routes]
-    assert max(off) == pytest.approx(0.0126, abs=2e-4) and "at most 0.013 nats" in PROSE
-    rows = re.findall(
-        r"(\w+) +exact ([\d.]+) \| −ELBO ([\d.]+) \| ODE, trace ([\d.]+) \| ODE, 4 probes ([\d.]+)",
-        PRINTED,
+    routes = (dv.elbo(toy, x, levels=10, exact=True).nats, -dv.log_likelihood(toy, x)[0])
+    off = [(route + toy.log_prob(x)).abs().max().item() for route in routes]
+    assert max(off) == pytest.approx(0.0126, abs=2e-4)
+    assert_says(text, "at most 0.013 nats")
+
+
+def test_the_table_of_routes_agrees_within_0_005_nats(text, output):
+    number = r"([\d.]+)"
+    pattern = (
+        rf"(\w+) +exact {number} \| −ELBO {number} "
+        rf"\| ODE, trace {number} \| ODE, 4 probes {number}"
     )
-    assert [row[0] for row in rows] == ["gmm1", "gmm2d", "ring8"]
+    rows = re.findall(pattern, output)
+    assert [name for name, *_ in rows] == ["gmm1", "gmm2d", "ring8"]
     for name, *numbers in rows:
         exact, bound, ode, probes = map(float, numbers)
         assert exact == pytest.approx(dv.toy(name).entropy(), abs=6e-5)
         assert bound == pytest.approx(float(sum(known(name).terms(-10.0, 10.0))), abs=6e-5)
-        assert (
-            max(abs(bound - exact), abs(ode - exact)) < 0.005
-            and "within 0.005 nats of the truth" in PROSE
-        )
+        assert max(abs(bound - exact), abs(ode - exact)) < 0.005
         assert abs(probes - ode) < 4 * 2.5 / (4 * 300) ** 0.5
+    assert_says(text, "within 0.005 nats of the truth")
 
 
-def test_bits_of_images_are_as_told():
+def test_bits_of_images_are_as_told(text, output):
     images = files.load("fashion")["images"]
     pixels = (images + np.random.default_rng(0).random(images.shape)) / 128 - 1
     memory = dv.dataset(pixels[:4000], bandwidth=0.3, unit=False)
@@ -112,73 +135,73 @@ def test_bits_of_images_are_as_told():
         -memory.log_prob(x).mean().item() / 196 / np.log(2) + 7
         for x in (pixels[:12], pixels[4500:4512])
     )
-    assert (
-        abs(held - 5.75) < 0.05
-        and abs(new - 7.5) < 0.05
-        and "About 5.75 bits for what it holds and 7.5 for new" in PROSE
+    assert held == pytest.approx(5.75, abs=0.05)
+    assert new == pytest.approx(7.5, abs=0.05)
+    assert_says(text, "About 5.75 bits for what it holds and 7.5 for new")
+    for bound, exact in re.findall(r"ELBO ([\d.]+), exact ([\d.]+) bits", output):
+        assert abs(float(bound) - float(exact)) < 0.035
+    assert_says(text, "agree to 0.03 bits")
+    assert_says(text, f"about {(3 - np.log2(127.5)) * 3072 * np.log(2):,.0f} nats")
+
+
+def test_negative_shares_are_as_told(text):
+    names = ("edm", "sd3", "iddpm-cosine", "min-snr-5-eps")
+    edm, sd3, cosine, snr = (negative_percents(name) for name in names)
+    assert negative_percents("fm-ot") == [0, 0, 0]
+    laplace = 100 * dv.verdict(dv.objective("laplace-eps")).negative_share
+    assert_says(
+        text,
+        f"{span(edm + sd3)} for EDM and SD3",
+        f"{span(cosine)} for ε with the cosine schedule",
+        f"{span(snr)} for Min-SNR-5",
+        f"the negative part is {edm[1]:.2f} % of the rest",
+        f"`laplace-eps` ({laplace:.1f} %)",
     )
-    for bound, exact in re.findall(r"ELBO ([\d.]+), exact ([\d.]+) bits", PRINTED):
-        assert abs(float(bound) - float(exact)) < 0.035 and "agree to 0.03 bits" in PROSE
-    assert f"about {(3 - np.log2(127.5)) * 3072 * np.log(2):,.0f} nats" in PROSE
 
 
-def test_negative_shares_are_as_told():
-    edm, sd3, cosine, snr = map(shares, ("edm", "sd3", "iddpm-cosine", "min-snr-5-eps"))
-    assert f"{min(edm + sd3):.2f} to {max(edm + sd3):.2f} % for EDM and SD3" in PROSE
-    assert f"{min(cosine):.2f} to {max(cosine):.2f} % for ε with the cosine schedule" in PROSE
-    assert f"{min(snr):.2f} to {max(snr):.2f} % for Min-SNR-5" in PROSE and shares("fm-ot") == [
-        0,
-        0,
-        0,
-    ]
-    assert f"the negative part is {edm[1]:.2f} % of the rest" in PROSE
-    every = np.array([dv.verdict(o).negative_share for o in dv.catalogue.values()])
-    counts = [
-        (every == 0).sum(),
-        ((every > 0) & (every < 0.01)).sum(),
-        ((every >= 0.01) & (every < 0.1)).sum(),
-        (every >= 0.1).sum(),
-    ]
-    assert (
-        "{} recipes {} are monotone, {} stay below 1 % on N(0, 1), {} lie between 1 and 10 %, and {} above".format(
-            len(every), *counts
-        )
-        in PROSE
+def test_the_catalogue_is_counted_by_negative_share(text):
+    shares = np.array([dv.verdict(entry).negative_share for entry in dv.catalogue.values()])
+    none, below_1 = (shares == 0).sum(), ((shares > 0) & (shares < 0.01)).sum()
+    to_10, above = ((shares >= 0.01) & (shares < 0.1)).sum(), (shares >= 0.1).sum()
+    assert_says(
+        text,
+        f"{len(shares)} recipes {none} are monotone, {below_1} stay below 1 % on N(0, 1), "
+        f"{to_10} lie between 1 and 10 %, and {above} above",
+        f"`sd3-mode-1.75`, with {100 * shares.max():.1f} %",
     )
-    assert (
-        f"`laplace-eps` ({100 * dv.verdict(dv.objective('laplace-eps')).negative_share:.1f} %)"
-        in PROSE
-    )
-    assert f"`sd3-mode-1.75`, with {100 * every.max():.1f} %" in PROSE
 
 
-def test_trained_networks_lose_what_the_table_says():
-    """Trained again with one of the three seeds; the words about the rows are held against the printed table."""
-    table = {
-        name: list(map(float, row.split()))
-        for name, row in re.findall(r"^([\w-]+) +((?:\d\.\d{4} *){3})$", PRINTED, re.M)
-    }
+@pytest.fixture(scope="module")
+def table(output):
+    """Nats that trained networks lose, by objective and seed, as printed."""
+    rows = re.findall(r"^([\w-]+) +((?:\d\.\d{4} *){3})$", output, re.M)
+    return {name: [float(number) for number in row.split()] for name, row in rows}
+
+
+def test_trained_networks_lose_what_the_table_says(text, table):
+    """Trained again with one of the three seeds."""
     assert set(table) == set(TESTED)
     toy = dv.toy("gmm2d", unit=True)
-    new = toy.sample(2000, seed(5))
-    exact = dv.elbo(toy, new, generator=seed(1)).nats
-    runs = dv.fit(TESTED, toy.sample(20_000, seed(0)), steps=800, seed=0, progress=False)
+    new = toy.sample(2000, generator(5))
+    exact = dv.elbo(toy, new, generator=generator(1)).nats
+    runs = dv.fit(TESTED, toy.sample(20_000, generator(0)), steps=800, seed=0, progress=False)
     for run in runs:
-        lost = (dv.elbo(run, new, generator=seed(1)).nats - exact).mean().item()
+        lost = (dv.elbo(run, new, generator=generator(1)).nats - exact).mean().item()
         assert lost == pytest.approx(table[run.name][0], rel=0.15, abs=0.002)
     ode = toy.log_prob(new) - dv.log_likelihood(runs[0], new, low=-10, steps=40)[0]
-    assert abs(
-        ode.mean() - table["fm-ot"][0]
-    ) < 4 * ode.std() / 2000**0.5 and ode.mean().item() == pytest.approx(0.02, abs=0.008)
-    assert f"entropy of {toy.entropy():.4f}" in PROSE and "about 0.02 nats above" in PROSE
+    assert abs(ode.mean() - table["fm-ot"][0]) < 4 * ode.std() / 2000**0.5
+    assert ode.mean().item() == pytest.approx(0.02, abs=0.008)
+    assert_says(text, f"entropy of {toy.entropy():.4f}", "about 0.02 nats above")
+
+
+def test_what_is_said_of_the_rows_holds_for_the_printed_table(text, table):
     spans = {name: f"{min(row):.4f} to {max(row):.4f}" for name, row in table.items()}
-    assert f"EDM loses {spans['edm-monotonic']} nats; as published {spans['edm']}" in PROSE
+    assert_says(text, f"EDM loses {spans['edm-monotonic']} nats; as published {spans['edm']}")
     mean = {name: np.mean(row) for name, row in table.items()}
-    assert min(mean, key=mean.get) == "iddpm-cosine" and max(mean, key=mean.get) == "min-snr-5-eps"
+    assert min(mean, key=mean.get) == "iddpm-cosine"
+    assert max(mean, key=mean.get) == "min-snr-5-eps"
     near = sorted(mean.values())[:4]
-    assert near[3] - near[0] < max(np.ptp(table[name]) for name in ("fm-ot", "edm", "iddpm-cosine"))
-    assert "by less than seeds differ" in PROSE
-    assert (
-        4 < mean["elbo"] / mean["fm-ot"] < 5.5
-        and "more than four times as much as flow matching" in PROSE
-    )
+    between_seeds = max(np.ptp(table[name]) for name in ("fm-ot", "edm", "iddpm-cosine"))
+    assert near[3] - near[0] < between_seeds
+    assert 4 < mean["elbo"] / mean["fm-ot"] < 5.5
+    assert_says(text, "by less than seeds differ", "more than four times as much as flow matching")

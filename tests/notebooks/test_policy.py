@@ -1,32 +1,24 @@
 """Every number in the prose of notebook 6 is computed here again, and looked for in the text."""
 
-import re
-from pathlib import Path
-
-import nbformat
 import numpy as np
 import pytest
 import torch
+from notebook_prose import assert_says
+from notebook_prose import prose as prose_of
 
 import diffviz as dv
 from diffviz.data import toys
 from diffviz.lab.experiments import policy as policy_experiments
+from diffviz.lab.experiments.policy import DEFAULT, WEIGHTINGS
 from diffviz.policy import bandit, surrogates
 from diffviz.theory import elbo_mixture
 
 pytestmark = pytest.mark.slow
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "06_policy.ipynb"
-
 
 @pytest.fixture(scope="module")
 def prose():
-    cells = nbformat.read(NOTEBOOK, 4).cells
-    return re.sub(
-        r"\s+",
-        " ",
-        " ".join(c.source for c in cells if c.cell_type == "markdown").replace("−", "-"),
-    )
+    return prose_of("06_policy")
 
 
 @pytest.fixture(scope="module")
@@ -34,70 +26,70 @@ def moved():
     """The notebook's first example: exact log-ratio, and both bounds."""
     old, new = toys.mixture([[0.0]], 1.0), toys.mixture([[0.4]], 1.0)
     x = old.sample(200, torch.Generator().manual_seed(0))
-    bounds = [dv.elbo(one, x, low=-16, high=16, levels=16, exact=True) for one in (old, new)]
+    bounds = [dv.elbo(toy, x, low=-16, high=16, levels=16, exact=True) for toy in (old, new)]
     return (new.log_prob(x) - old.log_prob(x)).numpy(), *bounds
 
 
 def test_nothing_is_lost_from_likelihood_to_elbo(prose, moved):
     exact, before, after = moved
     error = np.abs((before.nats - after.nats).numpy() - exact).max()
-    assert error < 10 * np.exp(-16) and "the error is of the order of e^(-16)" in prose
-    assert torch.equal(before.prior, after.prior) and torch.equal(
-        before.reconstruction, after.reconstruction
-    )
+    assert error < 10 * np.exp(-16)
+    assert_says(prose, "the error is of the order of e^(-16)")
+    assert torch.equal(before.prior, after.prior)
+    assert torch.equal(before.reconstruction, after.reconstruction)
 
 
 def test_every_weighting_gives_the_log_ratio_times_its_gain(prose, moved):
     exact, before, after = moved
-    words = {
+    claims = {
         "fm-ot": "π/2 = {:.4f} for flow matching",
         "edm": "{:.4f} for EDM",
         "sd3": "{:.4f} for SD3",
         "iddpm-cosine": "¼ for ε",
     }
-    slope = {
-        name: np.polyfit(exact, (before.weighted(o) - after.weighted(o)).numpy(), 1)[0]
-        for name, o in dv.catalogue.items()
-        if name in words
-    }
-    for name, word in words.items():
-        kappa = elbo_mixture.gain(dv.objective(name))
-        assert word.format(kappa) in prose and slope[name] == pytest.approx(kappa, abs=1e-3)
+    slope = {}
+    for name, claim in claims.items():
+        entry = dv.objective(name)
+        surrogate = (before.weighted(entry) - after.weighted(entry)).numpy()
+        slope[name] = np.polyfit(exact, surrogate, 1)[0]
+        kappa = elbo_mixture.gain(entry)
+        assert_says(prose, claim.format(kappa))
+        assert slope[name] == pytest.approx(kappa, abs=1e-3)
     assert elbo_mixture.gain(dv.objective("iddpm-cosine")) == pytest.approx(0.25, abs=1e-9)
-    assert (
-        elbo_mixture.gain(dv.objective("elbo")) == pytest.approx(2, abs=1e-9)
-        and "the catalogue's ELBO has w = 2" in prose
-    )
+    assert elbo_mixture.gain(dv.objective("elbo")) == pytest.approx(2, abs=1e-9)
+    assert_says(prose, "the catalogue's ELBO has w = 2")
     missing = elbo_mixture.gain(dv.objective("fm-ot")) - slope["fm-ot"]
-    assert f"has {missing:.4f} of its gain below" in prose
+    assert_says(prose, f"has {missing:.4f} of its gain below")
+
+
+def coarse_over_fine(name):
+    """How much less a weighting counts a change at c = 0.01 than one at c = 1."""
+    entry = WEIGHTINGS[name]
+    return elbo_mixture.gain(entry) / elbo_mixture.gain(entry, 0.01)
 
 
 def test_the_gain_law_by_its_numbers(prose):
-    less = lambda name: (
-        elbo_mixture.gain(policy_experiments.WEIGHTINGS[name])
-        / elbo_mixture.gain(policy_experiments.WEIGHTINGS[name], 0.01)
+    assert coarse_over_fine("fm-ot") == pytest.approx(10, abs=1e-6)
+    assert_says(
+        prose,
+        "ten times less",
+        f"InDI {coarse_over_fine('indi'):.0f} times, SD3 {coarse_over_fine('sd3'):.1f} times, "
+        f"EDM {coarse_over_fine('edm'):.1f} times, "
+        f"FPO's default {coarse_over_fine(DEFAULT):.1f} times",
     )
-    assert less("fm-ot") == pytest.approx(10, abs=1e-6) and "ten times less" in prose
-    said = f"InDI {less('indi'):.0f} times, SD3 {less('sd3'):.1f} times, EDM {less('edm'):.1f} times, FPO's default {less(policy_experiments.DEFAULT):.1f} times"
-    assert said in prose
-    level, w = np.linspace(-9, 9, 37), policy_experiments.WEIGHTINGS[policy_experiments.DEFAULT]
-    np.testing.assert_allclose(w.weighting(level), np.cosh(level / 4) ** -2 / 4, rtol=1e-12)
-    assert (
-        dv.verdict(w).peak == pytest.approx(0, abs=0.02)
-        and "w = sech²(λ/4)/4" in prose
-        and "It rises up to λ = 0" in prose
-    )
+    level, default = np.linspace(-9, 9, 37), WEIGHTINGS[DEFAULT]
+    np.testing.assert_allclose(default.weighting(level), np.cosh(level / 4) ** -2 / 4, rtol=1e-12)
+    assert dv.verdict(default).peak == pytest.approx(0, abs=0.02)
+    assert_says(prose, "w = sech²(λ/4)/4", "It rises up to λ = 0")
 
 
 def test_flatness_by_its_numbers(prose):
     found = policy_experiments.changes()
-    r = {name: found["both"].correlation(name) for name in policy_experiments.WEIGHTINGS}
-    flat = {
-        name: found["fine"].slope(name) / found["coarse"].slope(name)
-        for name in policy_experiments.WEIGHTINGS
-    }
-    assert sorted(r, key=r.get) == sorted(flat, key=flat.get) and "without exception" in prose
-    words = (
+    flat = policy_experiments.flatness()
+    by_correlation = sorted(flat, key=lambda name: flat[name].correlation)
+    assert by_correlation == sorted(flat, key=lambda name: flat[name].ratio)
+    assert_says(prose, "without exception")
+    labels = (
         "ELBO",
         "FPO's default",
         "ε-cosine",
@@ -108,84 +100,73 @@ def test_flatness_by_its_numbers(prose):
         "SD3",
         "InDI",
     )
-    said = ", ".join(
-        f"{word} {r[name]:.3f}"
-        for word, name in zip(words, policy_experiments.WEIGHTINGS, strict=True)
+    rows = zip(labels, flat.values(), strict=True)
+    assert_says(prose, ", ".join(f"{label} {row.correlation:.3f}" for label, row in rows))
+    assert min(round(found["coarse"].correlation(name), 3) for name in flat) == 0.997
+    assert_says(prose, "(0.997 or better)")
+    default, flow, indi = (
+        f"{found['fine'].correlation(name):.3f}" for name in (DEFAULT, "fm-ot", "indi")
     )
-    assert said in prose
-    assert (
-        min(round(found["coarse"].correlation(name), 3) for name in r) == 0.997
-        and "(0.997 or better)" in prose
+    assert_says(
+        prose, f"{default} for FPO's default, {flow} for flow matching, only {indi} for InDI"
     )
-    fine = [
-        f"{found['fine'].correlation(name):.3f}"
-        for name in (policy_experiments.DEFAULT, "fm-ot", "indi")
-    ]
-    assert (
-        f"{fine[0]} for FPO's default, {fine[1]} for flow matching, only {fine[2]} for InDI"
-        in prose
-    )
+
+
+def correlations(name, change):
+    """Correlation with the exact log-ratio by number of draws, as the prose rounds it."""
+    values = policy_experiments.noisy_correlations(name, change)
+    return {m: f"{r:.2f}" for m, r in zip(policy_experiments.DRAWS, values, strict=True)}
 
 
 def test_draws_by_their_numbers(prose):
-    def r(name, change):
-        exact = policy_experiments.changes()[change].exact
-        return {
-            m: f"{np.corrcoef(one.mean(0), exact)[0, 1]:.2f}"
-            for m, one in policy_experiments.drawn(name, change).items()
-        }
+    coarse, both = correlations("fm-ot", "coarse"), correlations("fm-ot", "both")
+    default = correlations(DEFAULT, "both")
+    assert_says(
+        prose,
+        f"{coarse[1]} with the log-ratio from one draw, {coarse[4]} from 4, {coarse[8]} from 8, "
+        f"{coarse[32]} from 32, {coarse[128]} from 128",
+        f"({default[8]} against {both[8]} on the mixed one), "
+        f"at 32 it is ahead on the mixed one ({default[32]} against {both[32]})",
+    )
+    assert correlations(DEFAULT, "coarse")[8] < coarse[8]
+    assert default[8] < both[8]
+    assert default[32] > both[32]
 
-    fm, both, default = (
-        r("fm-ot", "coarse"),
-        r("fm-ot", "both"),
-        r(policy_experiments.DEFAULT, "both"),
+
+def test_mean_ratios_by_their_numbers(prose):
+    singles, change = policy_experiments.drawn("fm-ot"), policy_experiments.changes()["coarse"]
+    after_mean = {m: np.exp(draws.mean(0)).mean() for m, draws in singles.items()}
+    assert_says(
+        prose,
+        f"from {after_mean[1]:.2f} with one draw to {after_mean[128]:.2f} with 128",
+        f"its gain of {change.slope('fm-ot'):.2f} on this change",
+        f"exact: {np.exp(change.exact).mean():.2f}",
+        "above 2.3 from 4 draws on",
     )
-    assert (
-        f"{fm[1]} with the log-ratio from one draw, {fm[4]} from 4, {fm[8]} from 8, {fm[32]} from 32, {fm[128]} from 128"
-        in prose
-    )
-    assert (
-        f"({default[8]} against {both[8]} on the mixed one), at 32 it is ahead on the mixed one ({default[32]} against {both[32]})"
-        in prose
-    )
-    assert (
-        r(policy_experiments.DEFAULT, "coarse")[8] < fm[8]
-        and default[8] < both[8]
-        and default[32] > both[32]
-    )
-    singles, coarse = policy_experiments.drawn("fm-ot"), policy_experiments.changes()["coarse"]
-    first = {m: np.exp(one.mean(0)).mean() for m, one in singles.items()}
-    assert f"from {first[1]:.2f} with one draw to {first[128]:.2f} with 128" in prose
-    assert (
-        f"its gain of {coarse.slope('fm-ot'):.2f} on this change" in prose
-        and f"exact: {np.exp(coarse.exact).mean():.2f}" in prose
-    )
-    assert (
-        min(np.exp(one).mean() for m, one in singles.items() if m >= 4) > 2.3
-        and "above 2.3 from 4 draws on" in prose
-    )
+    assert min(np.exp(draws).mean() for m, draws in singles.items() if m >= 4) > 2.3
 
 
 def test_learning_by_its_numbers(prose):
     fpo, awr, dpo = (policy_experiments.learned(name) for name in ("FPO", "AWR", "DPO"))
     width = bandit.FourGoals.width
-    assert f"(2 · {width}²)" in prose and f"within {2 * width} of a goal" in prose
-    assert "0.06 on average for the first policy" in prose and all(
-        0.04 < h.reward[0] < 0.075 for h in fpo + awr + dpo
-    )
-    passed = [next(k for k, reward in enumerate(h.reward) if reward > 0.45) for h in fpo]
-    assert max(passed) <= 8 and "passes 0.45 by batch 8 with all four goals" in prose
-    assert all(min(h.goals[: k + 1]) == 4 for h, k in zip(fpo, passed, strict=True))
-    assert sum(4 - h.goals[10] for h in awr) >= 2 and "has lost goals by batch 10" in prose
-    assert (
-        all(h.reward[16] < 0.35 and min(h.goals) == 4 for h in dpo)
-        and "below 0.35 after 16 batches" in prose
-    )
-    ends = [h.reward[-1] for h in dpo]
-    assert (
-        max(ends) - min(ends) > 0.25 * (np.mean(ends) - 0.06)
-        and "wide spread between seeds" in prose
-    )
+    assert_says(prose, f"(2 · {width}²)", f"within {2 * width} of a goal")
+    assert all(0.04 < history.reward[0] < 0.075 for history in fpo + awr + dpo)
+    assert_says(prose, "0.06 on average for the first policy")
+    passed = [
+        next(batch for batch, reward in enumerate(history.reward) if reward > 0.45)
+        for history in fpo
+    ]
+    assert max(passed) <= 8
+    for history, batch in zip(fpo, passed, strict=True):
+        assert min(history.goals[: batch + 1]) == 4
+    assert_says(prose, "passes 0.45 by batch 8 with all four goals")
+    assert sum(4 - history.goals[10] for history in awr) >= 2
+    assert_says(prose, "has lost goals by batch 10")
+    assert all(history.reward[16] < 0.35 and min(history.goals) == 4 for history in dpo)
+    assert_says(prose, "below 0.35 after 16 batches")
+    ends = [history.reward[-1] for history in dpo]
+    assert max(ends) - min(ends) > 0.25 * (np.mean(ends) - 0.06)
+    assert_says(prose, "wide spread between seeds")
 
 
 def test_collapse_by_its_numbers(prose):
@@ -196,21 +177,20 @@ def test_collapse_by_its_numbers(prose):
     fpo, held = policy_experiments.learned("FPO"), list(policy_experiments.learned("FPO + KL"))
     method, options, _ = policy_experiments.RUNS["FPO + KL"]
     held.append(bandit.learn(method, seed=2, objective=surrogates.MODES["eps"], **options))
-    assert all(len(h.goals) == 37 and h.goals[-1] <= 3 for h in fpo)
-    assert "By batch 36 every seed has lost at least one goal" in prose
-    assert len(held) == 3 and all(min(h.goals) >= 3 for h in held)
-    assert "It leaves three goals or four at each of three seeds" in prose
-    assert sum(h.goals[-1] for h in fpo) < sum(h.goals[-1] for h in held)
-    assert all(0.5 < h.reward[-1] < 0.75 for h in held) and min(h.reward[-1] for h in fpo) > 0.75
-    assert "about 0.6 at the end, where the others are above 0.75" in prose
+    assert all(len(history.goals) == 37 and history.goals[-1] <= 3 for history in fpo)
+    assert_says(prose, "By batch 36 every seed has lost at least one goal")
+    assert len(held) == 3
+    assert all(min(history.goals) >= 3 for history in held)
+    assert_says(prose, "It leaves three goals or four at each of three seeds")
+    lost, kept = (sum(history.goals[-1] for history in runs) for runs in (fpo, held))
+    assert lost < kept
+    assert all(0.5 < history.reward[-1] < 0.75 for history in held)
+    assert min(history.reward[-1] for history in fpo) > 0.75
+    assert_says(prose, "about 0.6 at the end, where the others are above 0.75")
 
 
 def test_the_exercises_numbers(prose):
-    assert (
-        elbo_mixture.gain(dv.objective("fm-ot"), 4 / np.pi**2) == pytest.approx(1, abs=1e-9)
-        and f"= {4 / np.pi**2:.3f}" in prose
-    )
-    ratio = elbo_mixture.gain(dv.objective("sigmoid-bias2"), 10.0) / elbo_mixture.gain(
-        dv.objective("sigmoid-bias2")
-    )
-    assert f"κ(10)/κ(1) is {ratio:.2f}" in prose
+    assert elbo_mixture.gain(dv.objective("fm-ot"), 4 / np.pi**2) == pytest.approx(1, abs=1e-9)
+    sigmoid = dv.objective("sigmoid-bias2")
+    ratio = elbo_mixture.gain(sigmoid, 10.0) / elbo_mixture.gain(sigmoid)
+    assert_says(prose, f"= {4 / np.pi**2:.3f}", f"κ(10)/κ(1) is {ratio:.2f}")

@@ -1,30 +1,42 @@
-"""Experiments on perception: spectra of photographs, what an eye implies, and where the loss lies."""
+"""Experiments on perception: spectra of photographs, what an eye implies, where the loss lies."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from diffviz.checks import unknown
+from diffviz import checks
+from diffviz.checks import array, count, increasing, number, one_of, positive, unknown
 from diffviz.data.signals import samples
-from diffviz.perception.sensitivities import SENSITIVITIES, Curve, species
+from diffviz.perception.sensitivities import SENSITIVITIES, SPECIES, Curve, a_weighting, species
 from diffviz.perception.spectra import Implied, Spectrum, image_spectrum, implied
-from diffviz.recipes.entries import CATALOGUE
+from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.theory import analysis
 
 NAMES = {  # as people write them
-    "mannos_sakrison": "Mannos–Sakrison 1974", "barten_1999": "Barten 1999", "barten_2004": "Barten 2004",
-    "daly": "Daly 1993", "movshon_kiorpes": "Movshon–Kiorpes 1988",
-}  # fmt: skip
+    "mannos_sakrison": "Mannos–Sakrison 1974",
+    "barten_1999": "Barten 1999",
+    "barten_2004": "Barten 2004",
+    "daly": "Daly 1993",
+    "movshon_kiorpes": "Movshon–Kiorpes 1988",
+}
 DISTANCES = (10, 30, 60)  # pixels per degree: a monitor of 0.25 mm pixels from 14, 43 and 86 cm
 SPENDERS = ("elbo", "iddpm-cosine", "edm", "sigmoid-bias2", "min-snr-5-eps", "fm-ot", "sd3", "indi")
+SIDE = 256  # pixels of a photograph
+DIVISORS = (1, 2, 4, 8, 16, 32, 64, 128)  # of SIDE, that leave a spectrum
+NYQUIST = 0.5  # cycles per pixel; the corners beyond have few coefficients
+SOUND_RATE = 44100  # samples a second
+
+
+# --- photographs and their spectra -------------------------------------------------------------
 
 
 @lru_cache
 def photos() -> Mapping[str, NDArray]:
-    """The eight photographs of ``data/``, (256, 256) on [−1, 1], by name."""
+    """The eight photographs of ``data/`` by name, each (256, 256) on [−1, 1]."""
     from diffviz.data.files import load
 
     return {name: samples(photo) for name, photo in load("photos").items()}
@@ -32,101 +44,399 @@ def photos() -> Mapping[str, NDArray]:
 
 @lru_cache
 def spectrum(name: str = "") -> Spectrum:
-    """Spectrum of one photograph, or by default of all eight; ValueError for another name."""
+    """The power spectrum of photographs.
+
+    Args:
+        name: Name of one photograph; all eight by default.
+
+    Returns:
+        The spectrum.
+
+    Raises:
+        ValueError: There is no such photograph.
+    """
     if name and name not in photos():
-        raise unknown("photograph", name, photos(), "perception_figures.photos()")
+        raise unknown("photograph", name, photos(), "experiments.perception.photos()")
     return image_spectrum(photos()[name] if name else np.stack(list(photos().values())))
 
 
 def smaller(times: int) -> Spectrum:
-    """Spectrum of all photographs with squares of ``times``² pixels averaged."""
-    n = 256 // times
-    return image_spectrum(
-        np.stack(list(photos().values())).reshape(8, n, times, n, times).mean((2, 4))
+    """The spectrum of all photographs at a lower resolution.
+
+    Args:
+        times: Side in pixels of the squares that are averaged, a power of 2 up to 128.
+
+    Returns:
+        The spectrum.
+
+    Raises:
+        ValueError: ``times`` is no such power.
+    """
+    times = one_of(times, "times", DIVISORS)
+    side = SIDE // times
+    squares = np.stack(list(photos().values())).reshape(-1, side, times, side, times)
+    return image_spectrum(squares.mean((2, 4)))
+
+
+def noised(image: ArrayLike, logsnr: float, seed: int = 0) -> NDArray:
+    """Add noise: x + e^(−λ/2) eps, which is z/alpha in the units of x; the same eps at every λ.
+
+    Args:
+        image: Pixels, any shape.
+        logsnr: λ in nats.
+        seed: Seed of eps.
+
+    Returns:
+        The noised pixels, in the shape of the image.
+
+    Raises:
+        ValueError: A pixel or the level is not finite, or the seed is negative.
+    """
+    image = array(image, "image")
+    logsnr = number(logsnr, "logsnr")
+    rng = np.random.default_rng(checks.seed(seed))
+    return image + np.exp(-logsnr / 2) * rng.standard_normal(image.shape)
+
+
+class Power(NamedTuple):
+    """Power by spatial frequency.
+
+    Attributes:
+        frequency: Cycles per image, shape (k,).
+        curves: Power per coefficient by label, each (k,).
+    """
+
+    frequency: NDArray
+    curves: dict[str, NDArray]
+
+
+def _rings(spectrum_of_images: Spectrum) -> NDArray:
+    """Which frequencies of a spectrum of images lie below Nyquist's."""
+    return spectrum_of_images.frequency < NYQUIST
+
+
+def photo_power() -> Power:
+    """Power of each photograph and of all eight, by spatial frequency."""
+    everything = spectrum()
+    rings = _rings(everything)
+    curves = {name: spectrum(name).power[rings] for name in photos()}
+    curves["all eight"] = everything.power[rings]
+    return Power(everything.frequency[rings] * SIDE, curves)
+
+
+class NoisedPower(NamedTuple):
+    """Power of one photograph with noise.
+
+    Attributes:
+        frequency: Cycles per image, shape (k,).
+        image: Power of the photograph, shape (k,).
+        noise: Power of noise at λ = 0, shape (k,).
+        measured: Power of the noised photograph by λ, each (k,).
+        predicted: ``image`` + e^(−λ) by λ, each (k,).
+    """
+
+    frequency: NDArray
+    image: NDArray
+    noise: NDArray
+    measured: dict[float, NDArray]
+    predicted: dict[float, NDArray]
+
+
+def noised_power(name: str = "camera", levels: Iterable[float] = (4.0, 0.0, -4.0)) -> NoisedPower:
+    """Power of a photograph under noise, measured and predicted.
+
+    Args:
+        name: Name of a photograph.
+        levels: Levels λ in nats.
+
+    Returns:
+        The powers by level.
+
+    Raises:
+        ValueError: There is no such photograph, or a level is not finite.
+    """
+    clean = spectrum(name)
+    rings = _rings(clean)
+    image = clean.power[rings]
+    noise = image_spectrum(noised(np.zeros((SIDE, SIDE)), 0.0)).power[rings]
+    levels = tuple(levels)
+    return NoisedPower(
+        frequency=clean.frequency[rings] * SIDE,
+        image=image,
+        noise=noise,
+        measured={
+            level: image_spectrum(noised(photos()[name], level)).power[rings] for level in levels
+        },
+        predicted={level: image + np.exp(-level) for level in levels},
     )
 
 
-def noised(image: NDArray, logsnr: float, seed: int = 0) -> NDArray:
-    """x + e^(−λ/2) eps: z/alpha, in the units of the image; the same eps at every λ."""
-    return image + np.exp(-logsnr / 2) * np.random.default_rng(seed).standard_normal(image.shape)
+def drowning(times: int) -> tuple[NDArray, NDArray]:
+    """The level at which each frequency drowns in noise, at a lower resolution.
+
+    Args:
+        times: Side in pixels of the squares that are averaged, a power of 2 up to 128.
+
+    Returns:
+        Cycles per image and λ = −ln S in nats, both (k,).
+
+    Raises:
+        ValueError: ``times`` is no such power.
+    """
+    small = smaller(times)
+    rings = _rings(small)
+    return small.frequency[rings] * (SIDE // times), small.drowns[rings]
+
+
+# --- what eyes and ears imply ------------------------------------------------------------------
 
 
 @lru_cache
 def seen(
     curve: str = "barten_2004", rate: float = 30.0, image: str = "", animal: str = "human"
 ) -> Implied:
-    """Weightings implied on a photograph (by default on all) by a sensitivity at an animal's scale; ``rate`` in pixels per degree."""
+    """The weightings that a sensitivity implies on photographs.
+
+    Args:
+        curve: Name of a sensitivity.
+        rate: Pixels per degree.
+        image: Name of one photograph; all eight by default.
+        animal: Name of a species, to whose scale the sensitivity is moved.
+
+    Returns:
+        The rate–distortion and the projection weighting.
+
+    Raises:
+        ValueError: A name is unknown, or ``rate`` is not above 0.
+    """
     if curve not in SENSITIVITIES:
         raise unknown("sensitivity", curve, SENSITIVITIES, "sensitivities.SENSITIVITIES")
-    return implied(spectrum(image), species(animal, SENSITIVITIES[curve]), rate)
+    return implied(spectrum(image), species(animal, SENSITIVITIES[curve]), positive(rate, "rate"))
+
+
+def relative_sensitivity(curve: Curve, frequency: ArrayLike) -> NDArray:
+    """A sensitivity over its maximum on a grid; NaN where it is below a thousandth.
+
+    Args:
+        curve: A sensitivity, a function of cycles per degree.
+        frequency: Cycles per degree, shape (n,).
+
+    Returns:
+        The relative sensitivity, shape (n,).
+
+    Raises:
+        ValueError: A frequency is not finite.
+    """
+    values = curve(array(frequency, "frequency"))
+    peak = values.max()
+    return np.where(values > 1e-3 * peak, values / peak, np.nan)
+
+
+def sensitivity_curves(frequency: ArrayLike) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+    """Published contrast sensitivities of people, and one shape moved to other species' peaks.
+
+    Args:
+        frequency: Cycles per degree, shape (n,).
+
+    Returns:
+        Relative sensitivities by model, and by species; each (n,).
+
+    Raises:
+        ValueError: A frequency is not finite.
+    """
+    models = {
+        NAMES[name]: relative_sensitivity(curve, frequency) for name, curve in SENSITIVITIES.items()
+    }
+    animals = {
+        name: relative_sensitivity(species(name), frequency)
+        for name in SPECIES
+        if name != "macaque"  # close to the human one
+    }
+    return models, animals
+
+
+def implied_by_column() -> dict[str, dict[str, Implied]]:
+    """The weightings that contrast sensitivity implies: by model, by distance, by species."""
+    animals = [name for name in SPECIES if name not in ("macaque", "triplefin")]
+    return {
+        "models, 30 pixels per degree": {NAMES[name]: seen(name) for name in SENSITIVITIES},
+        "Barten 2004, by distance": {
+            f"{rate} pixels per degree": seen(rate=float(rate)) for rate in DISTANCES
+        },
+        "species, 30 pixels per degree": {
+            name: seen("movshon_kiorpes", animal=name) for name in animals
+        },
+    }
+
+
+def heard() -> Implied:
+    """The weightings that A-weighting implies on pink noise of variance 1 at 44.1 kHz."""
+    return implied(pink_spectrum(), a_weighting, SOUND_RATE)
+
+
+# --- slopes and neighbours ---------------------------------------------------------------------
 
 
 def slopes(w: Curve, knots: ArrayLike = (-8.0, -4.0, 2.0, 8.0)) -> NDArray:
-    """d ln w/dλ between neighbouring knots, (k − 1,)."""
-    knots = np.asarray(knots, dtype=float)
+    """Mean slopes d ln w/dλ between neighbouring knots.
+
+    Args:
+        w: A weighting, a function of λ.
+        knots: Increasing levels in nats, shape (k,).
+
+    Returns:
+        The slopes, shape (k − 1,).
+
+    Raises:
+        ValueError: The knots do not increase.
+    """
+    knots = increasing(knots, "knots")
     return np.diff(np.log(w(knots))) / np.diff(knots)
 
 
+def _slope_text(w: Curve) -> str:
+    """The slopes of w in a row."""
+    return " ".join(f"{slope:+.2f}" for slope in slopes(w)).replace("-", "−")
+
+
+def _peak_text(w: Curve) -> str:
+    """Where on [−12, 12] a weighting is largest."""
+    grid = np.linspace(-12, 12, 481)
+    peak = grid[w(grid).argmax()]
+    return f"λ = {peak:+.1f}".replace("-", "−") if peak < grid[-1] else "none, it rises"
+
+
 def slope_table() -> str:
-    """Slopes of both implied weightings for every sensitivity at three distances, and flow matching's, as text."""
-    rows = [
-        f"{'slopes −8 to −4, −4 to 2, 2 to 8':36}rate–distortion        projection             its peak"
-    ]
-    grid, words = (
-        np.linspace(-12, 12, 481),
-        lambda w: " ".join(f"{one:+.2f}" for one in slopes(w)).replace("-", "−"),
-    )
+    """Slopes of implied weightings for every sensitivity at three distances, as text."""
+    title = "slopes −8 to −4, −4 to 2, 2 to 8"
+    rows = [f"{title:36}rate–distortion        projection             its peak"]
     for name in SENSITIVITIES:
         for rate in DISTANCES:
             view = seen(name, float(rate))
-            peak = grid[view.projection(grid).argmax()]
-            place = f"λ = {peak:+.1f}".replace("-", "−") if peak < grid[-1] else "none, it rises"
-            rows.append(
-                f"{NAMES[name]:21} {rate} px/degree   {words(view.rate_distortion):23}{words(view.projection):23}{place}"
-            )
-    return "\n".join([*rows, f"{'flow matching (fm-ot)':36}{words(CATALOGUE['fm-ot'].weighting)}"])
+            label = f"{NAMES[name]:21} {rate} px/degree   "
+            both = f"{_slope_text(view.rate_distortion):23}{_slope_text(view.projection):23}"
+            rows.append(label + both + _peak_text(view.projection))
+    flow = _slope_text(CATALOGUE["fm-ot"].weighting)
+    return "\n".join([*rows, f"{'flow matching (fm-ot)':36}{flow}"])
 
 
 def nearest(w: Curve, k: int = 3) -> dict[str, float]:
-    """The k entries of the catalogue nearest to w, one of each class: standard deviation of ln of the ratio on [−6, 6], by name."""
+    """The entries of the catalogue that are nearest to a weighting, one of each class.
+
+    Args:
+        w: A weighting, a function of λ.
+        k: How many.
+
+    Returns:
+        Standard deviation of ln of the ratio on [−6, 6] by name, nearest first.
+
+    Raises:
+        TypeError: ``k`` is no whole number.
+        ValueError: ``k`` is not positive.
+    """
+    k = count(k, "k")
     grid = np.linspace(-6, 6, 241)
-    values = {name: one.weighting(grid) for name, one in CATALOGUE.items()}
+    values = {name: entry.weighting(grid) for name, entry in CATALOGUE.items()}
     gaps = {
-        round(float(np.std(np.log(w(grid) / v))), 9): name
-        for name, v in reversed(values.items())
-        if (v > 0).all()
+        round(float(np.std(np.log(w(grid) / entry))), 9): name
+        for name, entry in reversed(values.items())
+        if (entry > 0).all()
     }
-    return {gaps[one]: one for one in sorted(gaps)[:k]}
+    return {gaps[gap]: gap for gap in sorted(gaps)[:k]}
 
 
-def shares(name: str) -> tuple[float, float, NDArray]:
-    """Share of w below λ = 0, of the loss on all photographs together, and on each of them (8,); all on [−10, 10]."""
-    one = CATALOGUE[name]
-    each = np.array([analysis.share_below(one, mmse=spectrum(photo).mmse) for photo in photos()])
-    return analysis.share_below(one), analysis.share_below(one, mmse=spectrum().mmse), each
+# --- where the loss lies -----------------------------------------------------------------------
+
+
+def photo_spending(logsnr: ArrayLike) -> dict[str, NDArray]:
+    """Loss densities on photographs of the objectives of ``SPENDERS``.
+
+    Args:
+        logsnr: Increasing grid in nats, shape (n,).
+
+    Returns:
+        w · mmse by name, each (n,).
+
+    Raises:
+        ValueError: The grid does not increase.
+    """
+    logsnr = increasing(logsnr, "logsnr")
+    mmse = spectrum().mmse
+    return {name: analysis.loss_density(CATALOGUE[name], logsnr, mmse) for name in SPENDERS}
+
+
+class Shares(NamedTuple):
+    """Shares below λ = 0 on [−10, 10].
+
+    Attributes:
+        weighting: Of w.
+        loss: Of the loss on all photographs together.
+        each: Of the loss on each photograph, shape (8,).
+    """
+
+    weighting: float
+    loss: float
+    each: NDArray
+
+
+def shares(name: str) -> Shares:
+    """Shares of an objective's weighting and of its loss on photographs below λ = 0.
+
+    Args:
+        name: Name of an objective.
+
+    Returns:
+        The shares.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
+    entry = objective(name)
+    each = [analysis.share_below(entry, mmse=spectrum(photo).mmse) for photo in photos()]
+    return Shares(
+        weighting=analysis.share_below(entry),
+        loss=analysis.share_below(entry, mmse=spectrum().mmse),
+        each=np.array(each),
+    )
 
 
 def share_table() -> str:
-    """Shares below λ = 0 of some objectives, as text."""
+    """Shares below λ = 0 of the objectives of ``SPENDERS``, as text."""
     rows = ["                 of w   of the loss: white noise   eight photographs   one at a time"]
     for name in SPENDERS:
-        w, loss, each = shares(name)
+        weighting, loss, each = shares(name)
         white = analysis.share_below(CATALOGUE[name], mmse=analysis.gaussian_mmse)
-        rows.append(
-            f"{name:14}{w:7.1%}{white:20.1%}{loss:20.1%}{each.min():14.1%} to {each.max():.1%}"
-        )
+        together = f"{name:14}{weighting:7.1%}{white:20.1%}{loss:20.1%}"
+        rows.append(f"{together}{each.min():14.1%} to {each.max():.1%}")
     return "\n".join(rows)
 
 
+# --- sounds ------------------------------------------------------------------------------------
+
+
 def pink(n: int = 2**18, seed: int = 0) -> NDArray:
-    """Pink noise, power 1/f, with a standard deviation of 0.2; shape (n,)."""
+    """Pink noise, of power 1/f and a standard deviation of 0.2.
+
+    Args:
+        n: Number of samples, at least 2.
+        seed: Seed of the noise.
+
+    Returns:
+        The sound, shape (n,).
+
+    Raises:
+        TypeError: A count or a seed is no whole number.
+        ValueError: ``n`` is below 2, or the seed is negative.
+    """
+    n = count(n, "n", least=2)
+    rng = np.random.default_rng(checks.seed(seed))
     frequency = fft.rfftfreq(n)
     frequency[0] = np.inf
-    sound = fft.irfft(fft.rfft(np.random.default_rng(seed).standard_normal(n)) * frequency**-0.5, n)
+    sound = fft.irfft(fft.rfft(rng.standard_normal(n)) * frequency**-0.5, n)
     return 0.2 * sound / sound.std()
 
 
 def pink_spectrum() -> Spectrum:
-    """1/f from 1/4000 of the Nyquist frequency up, mean power 1 per coefficient."""
+    """1/f from 1/4000 of the Nyquist frequency up, with a mean power of 1 per coefficient."""
     f = np.arange(1, 4001) / 8000
     return Spectrum(f, f[None] ** -1.0 / np.mean(1 / f), np.full(len(f), 2.0))

@@ -1,148 +1,359 @@
-"""Experiments on policies: changes at two scales, what surrogates see of them, and learning runs."""
+"""Experiments on policies: changes at two scales, what surrogates see of them, learning runs."""
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from diffviz.checks import array, number, one_of, positive
 from diffviz.lab.experiments.common import chosen
 from diffviz.recipes.entries import objective
-from diffviz.theory import elbo_mixture
+from diffviz.theory import analysis, elbo_mixture
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR
 from diffviz.theory.targets import EPS
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from diffviz.data.toys import Toy
+    from diffviz.sampling.likelihood import Bound
+
 DEFAULT = "FPO's default"  # eps loss on the linear path under uniform time
-WEIGHTINGS = chosen("elbo") | {
-    DEFAULT: Objective(DEFAULT, "policy", 2025, "arXiv 2507.21053", LINEAR, EPS)
+WEIGHTINGS = {
+    **chosen("elbo"),
+    DEFAULT: Objective(
+        name=DEFAULT,
+        family="policy",
+        year=2025,
+        source="arXiv 2507.21053",
+        path=LINEAR,
+        target=EPS,
+    ),
+    **chosen("iddpm-cosine", "edm", "sigmoid-bias2", "min-snr-5-eps", "fm-ot", "sd3", "indi"),
 }
-WEIGHTINGS |= chosen(
-    "iddpm-cosine", "edm", "sigmoid-bias2", "min-snr-5-eps", "fm-ot", "sd3", "indi"
-)
-DRAWS, SCALES = (1, 4, 8, 32, 128), np.logspace(-4, 1, 51)
-RUNS: dict[
-    str, tuple[str, dict[str, Any], int]
-] = {  # method, options, seeds: what a notebook has time for
-    "FPO": ("fpo", {"iterations": 36}, 3),
-    "AWR": ("awr", {"iterations": 10}, 3),
-    "DPO": ("dpo", {"iterations": 16, "batch": 1024, "epochs": 4, "beta": 1.0}, 3),
-    "FPO + KL": ("fpo", {"iterations": 36, "keep": 0.3}, 2),
+DRAWS = (1, 4, 8, 32, 128)  # of (λ, ε) per action
+SCALES = np.logspace(-4, 1, 51)  # variances c of what changes
+CHANGES = ("coarse", "fine", "both")
+
+
+class Run(NamedTuple):
+    """A learning run that a notebook has time for.
+
+    Attributes:
+        method: Name of the method.
+        options: Its options.
+        seeds: Number of seeds, from 0 on.
+    """
+
+    method: str
+    options: dict[str, Any]
+    seeds: int
+
+
+RUNS = {
+    "FPO": Run("fpo", {"iterations": 36}, 3),
+    "AWR": Run("awr", {"iterations": 10}, 3),
+    "DPO": Run("dpo", {"iterations": 16, "batch": 1024, "epochs": 4, "beta": 1.0}, 3),
+    "FPO + KL": Run("fpo", {"iterations": 36, "keep": 0.3}, 2),
 }
+
+
+def known(name: str) -> Objective:
+    """A weighting by name.
+
+    Args:
+        name: One of ``WEIGHTINGS``, else of the catalogue.
+
+    Returns:
+        The objective.
+
+    Raises:
+        ValueError: The name is unknown; the message lists near ones.
+    """
+    if isinstance(name, str) and name in WEIGHTINGS:
+        return WEIGHTINGS[name]
+    return objective(name)
+
+
+# --- changes of a policy -----------------------------------------------------------------------
 
 
 class Change(NamedTuple):
-    """Exact log-ratio (n,) of a changed policy at n actions of the old one, and the surrogate (n,) of each weighting."""
+    """A change of a policy, at n actions of the old one.
+
+    Attributes:
+        exact: Exact log-ratio of new to old, shape (n,).
+        surrogate: The surrogate L_w(old) − L_w(new) by weighting, each (n,).
+    """
 
     exact: NDArray
     surrogate: dict[str, NDArray]
 
     def correlation(self, name: str) -> float:
-        """Of the surrogate with the exact log-ratio."""
+        """Correlation of a weighting's surrogate with the exact log-ratio."""
         return float(np.corrcoef(self.surrogate[name], self.exact)[0, 1])
 
     def slope(self, name: str) -> float:
-        """Of the surrogate on the exact log-ratio, least squares."""
+        """Slope of a weighting's surrogate on the exact log-ratio, by least squares."""
         return float(np.polyfit(self.exact, self.surrogate[name], 1)[0])
 
 
+class Policies(NamedTuple):
+    """A policy and its changes.
+
+    Attributes:
+        old: Five modes on a line, of width 0.1 at distances of 1.
+        new: The same with other shares, other places, or both, by name of ``CHANGES``.
+        x: 200 actions of the old one, shape (200, 1).
+    """
+
+    old: "Toy"
+    new: "dict[str, Toy]"
+    x: "Tensor"
+
+
 @lru_cache
-def _policies() -> tuple[Any, dict[str, Any], Any]:
-    """Five modes on a line, of width 0.1 at distances of 1; changed in their shares, in their places, in both; 200 actions."""
+def _policies() -> Policies:
+    """The policies that ``changes`` compares, made once."""
     import torch
 
     from diffviz.data import toys
 
-    places, even = (
-        torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None],
-        torch.full((5,), 0.2, dtype=torch.float64),
-    )
-    share = torch.linspace(-0.6, 0.6, 5, dtype=torch.float64).softmax(0)
-    moved = places + 0.03 * torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0], dtype=torch.float64)[:, None]
+    places = torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None]
+    even = torch.full((5,), 0.2, dtype=torch.float64)
+    shares = torch.linspace(-0.6, 0.6, 5, dtype=torch.float64).softmax(0)
+    signs = torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0], dtype=torch.float64)[:, None]
+    moved = places + 0.03 * signs
     old = toys.mixture(places, 0.1, even)
-    new = {"coarse": toys.mixture(places, 0.1, share), "fine": toys.mixture(moved, 0.1, even)}
-    new["both"] = toys.mixture(moved, 0.1, share)
-    return old, new, old.sample(200, torch.Generator().manual_seed(0))
+    new = {
+        "coarse": toys.mixture(places, 0.1, shares),
+        "fine": toys.mixture(moved, 0.1, even),
+        "both": toys.mixture(moved, 0.1, shares),
+    }
+    return Policies(old, new, old.sample(200, torch.Generator().manual_seed(0)))
+
+
+def _bound(policy: "Toy", x: "Tensor") -> "Bound":
+    """The ELBO of actions by quadrature on λ in [−16, 16]."""
+    from diffviz.sampling import likelihood
+
+    return likelihood.elbo(policy, x, low=-16, high=16, levels=16, exact=True)
 
 
 @lru_cache
 def changes() -> dict[str, Change]:
-    """A coarse change of a policy, a fine one and both at once, by quadrature on λ in [−16, 16], without noise of draws."""
-    from diffviz.sampling import likelihood
-
+    """A coarse change of a policy, a fine one and both at once, without noise of draws."""
     old, new, x = _policies()
-    errors = lambda toy: likelihood.elbo(toy, x, low=-16, high=16, levels=16, exact=True)
-    before, found = errors(old), {}
-    for name, toy in new.items():
-        after, exact = errors(toy), (toy.log_prob(x) - old.log_prob(x)).numpy()
-        # the catalogue's constant for the ELBO is w = 2; constants are free
+    before = _bound(old, x)
+    by_name = {}
+    for name, policy in new.items():
+        after = _bound(policy, x)
         surrogate = {
-            n: (before.weighted(o) - after.weighted(o)).numpy() for n, o in WEIGHTINGS.items()
+            weighting: (before.weighted(entry) - after.weighted(entry)).numpy()
+            for weighting, entry in WEIGHTINGS.items()
         }
-        found[name] = Change(exact, surrogate | {"elbo": surrogate["elbo"] / 2})
-    return found
+        # the catalogue's constant for the ELBO is w = 2; constants are free
+        surrogate["elbo"] = surrogate["elbo"] / 2
+        exact = (policy.log_prob(x) - old.log_prob(x)).numpy()
+        by_name[name] = Change(exact, surrogate)
+    return by_name
 
 
 @lru_cache
 def drawn(name: str, change: str = "coarse") -> dict[int, NDArray]:
-    """Number of draws m to the surrogate's (m, n) single draws for a change of ``changes``, as an algorithm would see them."""
+    """Single draws of a surrogate, as an algorithm would see them.
+
+    Args:
+        name: One of ``WEIGHTINGS``.
+        change: One of ``CHANGES``.
+
+    Returns:
+        By number of draws m of ``DRAWS``: the draws at n actions, each (m, n).
+
+    Raises:
+        ValueError: A name is unknown.
+    """
     from diffviz.policy import surrogates
 
+    entry = WEIGHTINGS[one_of(name, "weighting", WEIGHTINGS)]
     old, new, x = _policies()
-    found = {}
+    policy = new[one_of(change, "change", CHANGES)]
+    by_count = {}
     for m in DRAWS:
-        at = surrogates.draws(WEIGHTINGS[name], x, m, np.random.default_rng(m))
-        found[m] = (surrogates.losses(old, x, at) - surrogates.losses(new[change], x, at)).numpy()
-    return found
+        at = surrogates.draws(entry, x, m, np.random.default_rng(m))
+        loss = surrogates.losses(old, x, at) - surrogates.losses(policy, x, at)
+        by_count[m] = loss.numpy()
+    return by_count
 
 
 def counted(ratio: float) -> float:
-    """Correlation with the log-ratio of the mixed change, if its fine part were counted ``ratio`` times as its coarse part is."""
-    coarse, fine, both = (changes()[name].exact for name in ("coarse", "fine", "both"))
-    return float(np.corrcoef(coarse + ratio * fine, both)[0, 1])
+    """Correlation with the log-ratio of the mixed change, if its parts were counted unequally.
+
+    Args:
+        ratio: How strongly the fine part is counted over the coarse one.
+
+    Returns:
+        The correlation.
+
+    Raises:
+        ValueError: ``ratio`` is not finite.
+    """
+    coarse, fine, both = (changes()[name].exact for name in CHANGES)
+    return float(np.corrcoef(coarse + number(ratio, "ratio") * fine, both)[0, 1])
+
+
+class Flatness(NamedTuple):
+    """How evenly a weighting counts both scales, and what that does.
+
+    Attributes:
+        ratio: Gain of the fine change over that of the coarse one.
+        correlation: Correlation of its surrogate with the log-ratio of the mixed change.
+        monotone: Whether its w never rises.
+    """
+
+    ratio: float
+    correlation: float
+    monotone: bool
+
+
+def flatness() -> dict[str, Flatness]:
+    """Flatness of each of ``WEIGHTINGS``, by name."""
+    by_change = changes()
+    return {
+        name: Flatness(
+            ratio=by_change["fine"].slope(name) / by_change["coarse"].slope(name),
+            correlation=by_change["both"].correlation(name),
+            monotone=analysis.verdict(entry).monotone,
+        )
+        for name, entry in WEIGHTINGS.items()
+    }
+
+
+def noisy_correlations(name: str, change: str) -> list[float]:
+    """Correlations of a surrogate's mean draw with the exact log-ratio, by ``DRAWS``.
+
+    Args:
+        name: One of ``WEIGHTINGS``.
+        change: One of ``CHANGES``.
+
+    Returns:
+        A correlation for each number of draws.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    singles = drawn(name, change)
+    exact = changes()[change].exact
+    return [np.corrcoef(draws.mean(0), exact)[0, 1] for draws in singles.values()]
+
+
+def mean_ratios() -> dict[str, list[float] | NDArray]:
+    """Mean ratio of new to old over actions for the coarse change, flow matching's surrogate.
+
+    Returns:
+        By label: with the exponential before the mean of the draws or after it, without noise of
+        draws, and exact; each for ``DRAWS``.
+    """
+    singles = drawn("fm-ot")
+    coarse = changes()["coarse"]
+    return {
+        "exponential first": [np.exp(draws).mean() for draws in singles.values()],
+        "average first": [np.exp(draws.mean(0)).mean() for draws in singles.values()],
+        "FM without noise": np.full(len(DRAWS), np.exp(coarse.surrogate["fm-ot"]).mean()),
+        "exact ratio": np.full(len(DRAWS), np.exp(coarse.exact).mean()),
+    }
+
+
+# --- the gain law ------------------------------------------------------------------------------
 
 
 @lru_cache
 def gains(name: str) -> NDArray:
-    """κ_w at ``SCALES`` over κ_w(1), shape of SCALES."""
-    return np.array([elbo_mixture.gain(known(name), c) for c in SCALES]) / elbo_mixture.gain(
-        known(name)
-    )
-
-
-def two_scale_correlation(ratio: float | NDArray, share: float = 0.5) -> float | NDArray:
-    """Correlation with the log-ratio when its two independent parts are counted 1 and ``ratio`` times.
+    """How strongly a weighting counts changes at scale c, over that at c = 1.
 
     Args:
-        ratio: gain of the fine part over gain of the coarse part; share: of the log-ratio's variance that is coarse.
+        name: One of ``WEIGHTINGS``, else of the catalogue.
+
+    Returns:
+        κ_w(c)/κ_w(1) at ``SCALES``.
+
+    Raises:
+        ValueError: The name is unknown.
     """
+    entry = known(name)
+    return np.array([elbo_mixture.gain(entry, c) for c in SCALES]) / elbo_mixture.gain(entry)
+
+
+def two_scale_correlation(ratio: ArrayLike, share: float = 0.5) -> float | NDArray:
+    """Correlation with the log-ratio when its two independent parts are counted unequally.
+
+    Args:
+        ratio: Gain of the fine part over that of the coarse one, any shape.
+        share: Share of the log-ratio's variance that is coarse, in [0, 1].
+
+    Returns:
+        The correlation, in the shape of ``ratio``.
+
+    Raises:
+        ValueError: A ratio is not finite, or the share is outside [0, 1].
+    """
+    ratio = array(ratio, "ratio")
+    share = number(share, "share", 0, 1)
     return (share + ratio * (1 - share)) / np.sqrt(share + ratio**2 * (1 - share))
 
 
 def two_scales(
-    x: NDArray, c: float, move: NDArray, at: tuple[NDArray, NDArray, NDArray]
+    x: ArrayLike, c: float, move: ArrayLike, at: tuple[ArrayLike, ArrayLike, ArrayLike]
 ) -> NDArray:
-    """Single draws (m, n) of L_w(old) − L_w(new) for N(0, diag(1, c)) whose mean moves by ``move`` standard deviations.
+    """Single draws of L_w(old) − L_w(new) for N(0, diag(1, c)) whose mean moves.
 
-    With s = sigmoid(λ + ln c) and r² = s (1 − s) the eps error of a direction is r (u − move) − s eps, u its standardised action.
+    With s = sigmoid(λ + ln c) and r² = s (1 − s) the eps error of a direction is
+    r (u − move) − s eps, where u is its standardised action.
 
     Args:
-        x: standardised actions (n, 2); c: variance of the second direction; move: (2,).
-        at: levels and factors (m, n), noise (m, n, 2), as from ``policy.draws``.
+        x: Standardised actions, shape (n, 2).
+        c: Variance of the second direction.
+        move: Move of the mean in standard deviations, shape (2,).
+        at: Levels and factors (m, n) and noise (m, n, 2), as from ``surrogates.draws``.
+
+    Returns:
+        The draws, shape (m, n).
+
+    Raises:
+        ValueError: A number is not finite, or the variance is not above 0.
     """
-    logsnr, factor, eps = at
+    x = array(x, "x", ndim=2)
+    move = array(move, "move", ndim=1)
+    c = positive(c, "c")
+    names = ("levels", "factors", "noise")
+    logsnr, factor, eps = (array(part, name) for part, name in zip(at, names, strict=True))
     s = expit(logsnr[..., None] + np.array([0.0, np.log(c)]))
     r = np.sqrt(s * (1 - s))
     return factor * (r * move * (2 * (r * x - s * eps) - r * move)).sum(-1)
 
 
+# --- learning ----------------------------------------------------------------------------------
+
+
 @lru_cache
 def learned(name: str) -> list[Any]:
-    """The histories of one of ``RUNS``, one for each seed, trained once in a process."""
+    """The histories of a learning run, trained once in a process.
+
+    Args:
+        name: One of ``RUNS``.
+
+    Returns:
+        A history for each seed.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
     from diffviz.policy import bandit, surrogates
 
-    method, options, seeds = RUNS[name]
+    method, options, seeds = RUNS[one_of(name, "run", RUNS)]
     return [
         bandit.learn(method, seed=seed, objective=surrogates.MODES["eps"], **options)
         for seed in range(seeds)
@@ -151,15 +362,28 @@ def learned(name: str) -> list[Any]:
 
 @lru_cache
 def actions(name: str) -> NDArray:
-    """400 actions (400, 2) of the first seed's policy of ``RUNS`` after learning, or "before"."""
+    """Actions of a policy after learning with the first seed.
+
+    Args:
+        name: One of ``RUNS``, or "before" for the policy before learning.
+
+    Returns:
+        400 actions, shape (400, 2).
+
+    Raises:
+        ValueError: The name is unknown.
+    """
     import torch
 
     from diffviz.policy import bandit
 
+    one_of(name, "run", ("before", *RUNS))
     model = bandit.Flow(0) if name == "before" else learned(name)[0].model
     return bandit.act(model, 400, torch.Generator().manual_seed(1))[-1].numpy()
 
 
-def known(name: str) -> Objective:
-    """One of ``WEIGHTINGS``, else of the catalogue; a ValueError names near ones."""
-    return WEIGHTINGS[name] if name in WEIGHTINGS else objective(name)
+def goals() -> NDArray:
+    """The four goals in the plane, shape (4, 2)."""
+    from diffviz.policy import bandit
+
+    return np.asarray(bandit.FourGoals.goals)

@@ -1,78 +1,270 @@
-"""Experiments on noise schedules: the second moment of one draw of the loss."""
+"""Experiments on noise schedules: views of one, and the second moment of one draw of the loss."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from scipy.special import log_expit
+from scipy.special import expit, log_expit
 
-from diffviz.checks import positive
+from diffviz import checks
+from diffviz.checks import count, increasing, positive
+from diffviz.lab.experiments.common import TIME as TIME
+from diffviz.lab.experiments.common import WIDE
+from diffviz.protocols import Law
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.theory import analysis
+from diffviz.theory import analysis, paths
 from diffviz.theory.objectives import Objective
-from diffviz.theory.paths import COSINE, LINEAR
+from diffviz.theory.paths import COSINE, LINEAR, Path
 
-TIME = "time t   [0 data, 1 noise]"
 SAMPLERS = {
-    "cosine": COSINE.schedule, "FM uniform t": LINEAR.schedule, "uniform λ on [−15, 15]": stats.uniform(-15, 30),
-    "EDM log-normal": stats.norm(2.4, 2.4), "logit-normal(0, 1)": stats.norm(0, 2),
-}  # fmt: skip
+    "cosine": COSINE.schedule,
+    "FM uniform t": LINEAR.schedule,
+    "uniform λ on [−15, 15]": stats.uniform(-15, 30),
+    "EDM log-normal": stats.norm(2.4, 2.4),
+    "logit-normal(0, 1)": stats.norm(0, 2),
+}
+INFINITY = 40.0  # |λ| in nats that stands for infinity
 
 
-def _total(logs: NDArray, grid: NDArray, end: float) -> float:
-    """∫ e^logs over a grid of λ, both (n,); inf where the integrand has not died out at ±end, which stands for infinity."""
+# --- views of a schedule -----------------------------------------------------------------------
+
+
+class Shifted(NamedTuple):
+    """A path moved by a time shift.
+
+    Attributes:
+        logsnr: λ(t) on a grid of times, shape (n,).
+        density: p(λ) on a grid of log-SNR, shape (m,).
+    """
+
+    logsnr: NDArray
+    density: NDArray
+
+
+def shifted(
+    time: ArrayLike, logsnr: ArrayLike = WIDE, shifts: Sequence[float] = (1.0, 2.0, 3.0)
+) -> dict[float, Shifted]:
+    """Flow matching's linear path under time shifts (Esser et al. 2024, arXiv 2403.03206, eq. 23).
+
+    Args:
+        time: Increasing times within (0, 1), shape (n,).
+        logsnr: Increasing grid in nats, shape (m,).
+        shifts: Factors above 0.
+
+    Returns:
+        λ(t) and p(λ), by shift.
+
+    Raises:
+        ValueError: A grid does not increase, or a shift is not above 0.
+    """
+    time, logsnr = increasing(time, "time"), increasing(logsnr, "logsnr")
+    moved = {shift: paths.shifted(LINEAR, positive(shift, "shift")) for shift in shifts}
+    return {
+        shift: Shifted(path.logsnr(time), path.schedule.pdf(logsnr))
+        for shift, path in moved.items()
+    }
+
+
+def scales(path: Path, time: ArrayLike) -> dict[str, NDArray]:
+    """α, σ and the total standard deviation of z for data of unit variance.
+
+    Args:
+        path: A path.
+        time: Increasing times in [0, 1], shape (n,).
+
+    Returns:
+        The three by label, each (n,).
+
+    Raises:
+        ValueError: The times do not increase.
+    """
+    time = increasing(time, "time")
+    alpha, sigma = path.alpha(time), path.sigma(time)
+    return {"α": alpha, "σ": sigma, "total √(α² + σ²)": np.hypot(alpha, sigma)}
+
+
+class CosineViews(NamedTuple):
+    """The cosine schedule over time, σ and log-SNR.
+
+    Attributes:
+        time: t, shape (n,).
+        logsnr: λ(t), shape (n,).
+        offset_logsnr: λ(t) with the offset s = 0.008 as published, shape (n,).
+        sigma: σ(t), shape (n,).
+        logsnr_density: p(λ) at ``logsnr``, shape (n,).
+        sigma_density: p(σ) at ``sigma``, shape (n,).
+        slope: dλ/dt, shape (n,).
+        offset_start: λ(0) with the offset, in nats; infinite without.
+    """
+
+    time: NDArray
+    logsnr: NDArray
+    offset_logsnr: NDArray
+    sigma: NDArray
+    logsnr_density: NDArray
+    sigma_density: NDArray
+    slope: NDArray
+    offset_start: float
+
+
+def cosine_views(time: ArrayLike | None = None) -> CosineViews:
+    """Six views of the cosine schedule (Nichol and Dhariwal 2021, arXiv 2102.09672, eq. 17).
+
+    Args:
+        time: Increasing times within (0, 1), shape (n,); 800 of them by default.
+
+    Returns:
+        The values of each view on these times.
+
+    Raises:
+        ValueError: The times do not increase.
+    """
+    time = np.linspace(0.001, 0.999, 800) if time is None else increasing(time, "time")
+    offset = paths.cosine(0.008, normalise=False)  # as published: λ(0) is finite
+    logsnr, sigma = COSINE.logsnr(time), COSINE.sigma(time)
+    return CosineViews(
+        time=time,
+        logsnr=logsnr,
+        offset_logsnr=offset.logsnr(time),
+        sigma=sigma,
+        logsnr_density=COSINE.schedule.pdf(logsnr),
+        sigma_density=2 / (np.pi * np.sqrt(1 - sigma**2)),
+        slope=COSINE.slope(time),
+        offset_start=float(offset.logsnr(0)),
+    )
+
+
+# --- the noise of one draw ---------------------------------------------------------------------
+
+
+class ScoredLaw(Law, Protocol):
+    """A law that knows the logarithm of its density, as SciPy's frozen distributions do."""
+
+    def logpdf(self, x: ArrayLike) -> NDArray:
+        """Logarithm of the density at x."""
+
+
+def _integral(logs: NDArray, grid: NDArray) -> float:
+    """∫ e^logs dλ over a grid, both (n,); inf where the integrand has not died out at ±INFINITY."""
     peak = logs.max()
     if not np.isfinite(peak):
         raise ValueError(
-            f"there is no weight on logsnr [{grid[0]:g}, {grid[-1]:g}]; choose another density or weighting"
+            f"there is no weight on logsnr [{grid[0]:g}, {grid[-1]:g}]; "
+            "choose another density or weighting"
         )
     total = np.trapezoid(np.exp(logs - peak), grid)
-    edges = logs[[0, -1]][np.abs(grid[[0, -1]]) > 0.999 * end]
+    at_infinity = np.abs(grid[[0, -1]]) > 0.999 * INFINITY
+    ends = logs[[0, -1]][at_infinity]
+    if (np.exp(ends - peak) > 1e-3 * total).any():
+        return np.inf
     with np.errstate(over="ignore"):
-        return (
-            np.inf if (np.exp(edges - peak) > 1e-3 * total).any() else float(total * np.exp(peak))
-        )
+        return float(total * np.exp(peak))
+
+
+class SecondMoment(NamedTuple):
+    """What one draw of a weighted loss says.
+
+    Attributes:
+        value: E[Y²].
+        least: Its smallest value under any density on the same range.
+        missed: Share of the loss outside that range; NaN where the whole loss is infinite.
+    """
+
+    value: float
+    least: float
+    missed: float
 
 
 def second_moment(
-    objective: Objective, law, shift: float = 1.0, variance: float = 1.0
-) -> tuple[float, float, float]:
-    """What one draw says about a weighted loss: Y = w/p · ½(eps_hat − eps)², N(0, variance) data, exact denoiser, λ ~ p.
+    objective: Objective, law: ScoredLaw, shift: float = 1.0, variance: float = 1.0
+) -> SecondMoment:
+    """What one draw says about a weighted loss.
 
-    The error is Gaussian with variance mmse = sigmoid(λ + log variance), so E[Y²] = ¾ ∫ (w·mmse)²/p dλ, smallest for p ∝ w·mmse.
+    Y = w/p · ½(eps_hat − eps)² for N(0, variance) data, the exact denoiser and λ ~ p. The error is
+    Gaussian with variance mmse = sigmoid(λ + log variance), so that E[Y²] = ¾ ∫ (w·mmse)²/p dλ,
+    which is smallest for p ∝ w·mmse. Integrals that have not died out at |λ| = 40 are infinite.
 
     Args:
-        objective: whose w; law: frozen SciPy distribution of λ.
-        shift: moves the law by −2 log shift nats; variance: of the data.
+        objective: The objective whose w it is.
+        law: Law of λ, a frozen SciPy distribution.
+        shift: Moves the law by −2 log(shift) nats.
+        variance: Variance of the data.
+
     Returns:
-        E[Y²], its smallest value under any density on the same range, and the share of the loss outside that range (NaN where the
-        whole loss is infinite). Infinite are integrals that have not died out at |λ| = 40.
+        E[Y²], the least possible, and the share of the loss that the law misses.
+
     Raises:
-        ValueError: if the law and the objective's own density do not overlap, or shift or variance is not a number above 0.
+        ValueError: The law and the objective's own density do not overlap, or ``shift`` or
+            ``variance`` is not a number above 0.
     """
-    end, move, logvar = (
-        40.0,
-        2 * np.log(positive(shift, "shift")),
-        np.log(positive(variance, "variance")),
-    )
+    move = 2 * np.log(positive(shift, "shift"))
+    log_variance = np.log(positive(variance, "variance"))
 
-    def loss(grid):
+    def log_loss(grid: NDArray) -> NDArray:
         with np.errstate(divide="ignore"):
-            return np.log(objective.weighting(grid)) + log_expit(grid + logvar)
+            return np.log(objective.weighting(grid)) + log_expit(grid + log_variance)
 
-    low, high = np.clip(np.subtract(law.support(), move), -end, end)
-    whole, grid = (
-        analysis.window(objective, low=a, high=b, points=8001)
-        for a, b in ((-end, end), (low, high))
-    )
-    seen, everything = _total(loss(grid), grid, end), _total(loss(whole), whole, end)
-    second = _total(2 * loss(grid) - law.logpdf(grid + move), grid, end)
-    return (
-        0.75 * second,
-        0.75 * seen**2,
-        float("nan") if np.isinf(everything) else max(0.0, 1 - seen / everything),
-    )
+    low, high = np.clip(np.subtract(law.support(), move), -INFINITY, INFINITY)
+    whole = analysis.window(objective, low=-INFINITY, high=INFINITY, points=8001)
+    grid = analysis.window(objective, low=low, high=high, points=8001)
+    seen = _integral(log_loss(grid), grid)
+    everything = _integral(log_loss(whole), whole)
+    value = _integral(2 * log_loss(grid) - law.logpdf(grid + move), grid)
+    missed = np.nan if np.isinf(everything) else max(0.0, 1 - seen / everything)
+    return SecondMoment(0.75 * value, 0.75 * seen**2, missed)
 
 
-def draw_variance(law) -> float:
-    """Variance of one draw Y = w/p·ε² with w = e^(−λ/2) under ``law``, N(0, 1) data and the exact denoiser; its mean is π."""
-    return 4 * second_moment(CATALOGUE["fm-ot"], law)[0] - np.pi**2
+def draw_variance(law: ScoredLaw) -> float:
+    """Variance of one draw Y = w/p·ε² with w = e^(−λ/2), whose mean is π whatever the law.
+
+    Args:
+        law: Law of λ, a frozen SciPy distribution.
+
+    Returns:
+        The variance for N(0, 1) data and the exact denoiser; it may be infinite.
+    """
+    return 4 * second_moment(CATALOGUE["fm-ot"], law).value - np.pi**2
+
+
+class Draws(NamedTuple):
+    """Draws of Y = w/p·ε² under one law.
+
+    Attributes:
+        mean: Their mean, near π.
+        half_width: Half of its 95 % interval.
+        variance: Their variance.
+        exact_variance: That of the distribution; it may be infinite.
+    """
+
+    mean: float
+    half_width: float
+    variance: float
+    exact_variance: float
+
+
+def draws(n: int = 20_000, seed: int = 0) -> dict[str, Draws]:
+    """One loss, w = e^(−λ/2), drawn under each of ``SAMPLERS``; N(0, 1) data, exact denoiser.
+
+    Args:
+        n: Stratified draws under each law.
+        seed: Seed of the draws.
+
+    Returns:
+        Mean and variance of the draws, by law.
+
+    Raises:
+        TypeError: A count or a seed is no whole number.
+        ValueError: ``n`` is not positive, or the seed is negative.
+    """
+    n = count(n, "n")
+    rng = np.random.default_rng(checks.seed(seed))
+    by_law = {}
+    for name, law in SAMPLERS.items():
+        logsnr = law.ppf((rng.permutation(n) + rng.random(n)) / n)
+        ratio = np.exp(-logsnr / 2) / law.pdf(logsnr)
+        y = ratio * expit(logsnr) * rng.standard_normal(n) ** 2
+        half_width = 1.96 * y.std() / np.sqrt(n)
+        by_law[name] = Draws(float(y.mean()), float(half_width), float(y.var()), draw_variance(law))
+    return by_law

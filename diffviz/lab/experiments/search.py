@@ -19,5 +19,15 @@ SMALL: dict[str, Any] = {
 
 @cache
 def small(law: str = "same") -> search_report.Search:
-    """A search small enough to be run again for the figure: 72 trainings."""
+    """A search small enough to be run again for the figure: 72 trainings.
+
+    Args:
+        law: "same" where all weightings are trained under one law of λ, "own" for each its own.
+
+    Returns:
+        What the search found.
+
+    Raises:
+        ValueError: ``law`` is another.
+    """
     return search_experiment.search(**SMALL, law=law)

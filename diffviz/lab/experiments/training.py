@@ -1,16 +1,30 @@
-"""Experiments on training: networks under several objectives, their excess over the floor, samples."""
+"""Experiments on training: networks under several objectives, their excess, their samples.
+
+Errors are measured at fixed points z = alpha x + sigma eps of each level, against the exact
+denoiser:
+
+    E‖eps_hat − eps‖² = mmse + excess,    excess = E‖eps_hat − eps_hat*‖² = e^λ E‖x_hat − x_hat*‖²
+
+since eps_hat* is the mean of eps given z. The excess has none of the noise of a loss: it is what
+training can still win.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from diffviz.checks import array, count, increasing, require
+from diffviz.protocols import Denoiser, Trainable
 from diffviz.recipes.entries import objective
 from diffviz.theory import multipliers
 from diffviz.theory.objectives import Objective, from_weighting
+
+if TYPE_CHECKING:
+    from diffviz.data.densities import Mixture
 
 NAMES = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3")
 GRID = np.linspace(-8, 14, 45)
@@ -18,42 +32,80 @@ SMALL, LARGE, SEEDS = 8, 64, (0, 1, 2)
 
 
 def chosen(*names: str) -> list[Objective]:
-    """Objectives by name. The ELBO of the catalogue looks with the cosine density; here it looks evenly, up to the least noise."""
+    """Look up objectives to train under.
+
+    The ELBO of the catalogue looks with the cosine density. Here it looks evenly, up to the least
+    noise.
+
+    Args:
+        *names: Names of the catalogue; those of ``NAMES`` by default.
+
+    Returns:
+        The objectives, in that order.
+
+    Raises:
+        ValueError: A name is unknown; the message lists near ones.
+    """
     even = from_weighting(multipliers.constant, stats.uniform(-10, 24), "elbo")
     return [even if name == "elbo" else objective(name) for name in names or NAMES]
 
 
-class Truth:
-    """A toy of unit variance in the plane, 20,000 points to train on, and what an exact denoiser knows at fixed points."""
+# --- what is known of the data -----------------------------------------------------------------
 
-    def __init__(self, name: str = "ring8", grid: NDArray = GRID, points: int = 512):
+
+class Truth:
+    """A toy in the plane, and what an exact denoiser knows at fixed points.
+
+    Args:
+        name: Name of a toy that is a mixture; it is brought to unit variance.
+        grid: Increasing levels λ in nats, shape (n,).
+        points: Number of fixed points at each level.
+
+    Attributes:
+        toy: The toy.
+        grid: The levels, shape (n,).
+        data: 20,000 points to train on, shape (20000, 2).
+        level: λ of each fixed point, shape (n · points,).
+        z: The fixed points, shape (n · points, 2).
+        x_hat: E[x|z] at each, likewise.
+        mmse: Mean squared eps error of the exact denoiser at each level, shape (n,).
+
+    Raises:
+        TypeError: ``points`` is no whole number.
+        ValueError: There is no such toy, the grid does not increase, or ``points`` is not positive.
+    """
+
+    def __init__(self, name: str = "ring8", grid: ArrayLike = GRID, points: int = 512):
         import torch
 
         from diffviz.data.toys import toy
         from diffviz.theory.frames import VP
 
-        self.toy, self.grid = toy(name, unit=True), grid
-        draw = torch.Generator().manual_seed(0)
-        self.data = self.toy.sample(20_000, draw).float()
-        x, eps = (
-            self.toy.sample(points, draw),
-            torch.randn(points, 2, generator=draw, dtype=torch.float64),
-        )
-        level = torch.from_numpy(np.repeat(grid, points))
-        self.level, (alpha, sigma) = (
-            level,
-            (torch.from_numpy(f(level.numpy()))[:, None] for f in (VP.alpha, VP.sigma)),
-        )
-        self.z = alpha * x.repeat(len(grid), 1) + sigma * eps.repeat(len(grid), 1)
-        rows = [
-            self.toy.law.posterior(*piece)
-            for piece in zip(*(a.split(points) for a in (self.z, alpha, sigma)), strict=True)
-        ]
-        self.x_hat = torch.cat([row.x_hat for row in rows])
-        self.mmse = np.array([row.error.mean() for row in rows])
+        self.toy, self.grid = toy(name, unit=True), increasing(grid, "grid")
+        points = count(points, "points")
+        generator = torch.Generator().manual_seed(0)
+        self.data = self.toy.sample(20_000, generator).float()
+        x = self.toy.sample(points, generator)
+        eps = torch.randn(points, 2, generator=generator, dtype=torch.float64)
+        levels = np.repeat(self.grid, points)
+        self.level = torch.from_numpy(levels)
+        alpha, sigma = (torch.from_numpy(f(levels))[:, None] for f in (VP.alpha, VP.sigma))
+        copies = (len(self.grid), 1)
+        self.z = alpha * x.repeat(copies) + sigma * eps.repeat(copies)
+        pieces = zip(*(part.split(points) for part in (self.z, alpha, sigma)), strict=True)
+        posteriors = [self.toy.law.posterior(*piece) for piece in pieces]
+        self.x_hat = torch.cat([posterior.x_hat for posterior in posteriors])
+        self.mmse = np.array([posterior.error.mean() for posterior in posteriors])
 
-    def excess(self, model) -> NDArray:
-        """E‖eps_hat − eps_hat*‖², summed over dimensions, at each level of the grid; of anything with ``denoise``."""
+    def excess(self, model: Denoiser) -> NDArray:
+        """E‖eps_hat − eps_hat*‖², summed over dimensions, at each level.
+
+        Args:
+            model: A denoiser.
+
+        Returns:
+            The excess, shape (n,).
+        """
         import torch
 
         with torch.no_grad():
@@ -63,62 +115,205 @@ class Truth:
 
 @cache
 def truth(name: str = "ring8", points: int = 512) -> Truth:
-    """Made once."""
+    """``Truth`` of a toy, made once.
+
+    Args:
+        name: Name of a toy that is a mixture.
+        points: Number of fixed points at each level.
+
+    Returns:
+        The record.
+
+    Raises:
+        ValueError: There is no such toy, or ``points`` is not positive.
+    """
     return Truth(name, points=points)
 
 
 @cache
 def floor(logsnr: tuple[float, ...] = tuple(GRID), name: str = "ring8") -> NDArray:
-    """mmse by quadrature: the least eps squared error of any denoiser at those levels."""
-    return np.asarray(truth(name).toy.mmse(np.array(logsnr)))
+    """The least eps squared error of any denoiser, by quadrature.
+
+    Args:
+        logsnr: Levels λ in nats.
+        name: Name of a toy that is a mixture.
+
+    Returns:
+        The mmse at the levels.
+
+    Raises:
+        ValueError: There is no such toy, or a level is not finite.
+    """
+    return np.asarray(truth(name).toy.mmse(array(logsnr, "logsnr")))
 
 
-def samples(model, n: int = 2000, steps: int = 24, seed: int = 0, solver: str = "heun") -> NDArray:
-    """Samples (n, 2) by a grid uniform in flow-matching time, from the same start for every model."""
+# --- samples -----------------------------------------------------------------------------------
+
+
+def samples(
+    model: Denoiser, n: int = 2000, steps: int = 24, seed: int = 0, solver: str = "heun"
+) -> NDArray:
+    """Samples by a grid uniform in flow-matching time, from the same start for every model.
+
+    Args:
+        model: A denoiser of points of the plane.
+        n: Number of samples.
+        steps: Number of steps.
+        seed: Seed of the start.
+        solver: Name of the solver.
+
+    Returns:
+        The samples, shape (n, 2).
+
+    Raises:
+        ValueError: A count is not positive, or the solver is unknown.
+    """
     import torch
 
+    from diffviz import checks
     from diffviz.sampling import grids, integrate
 
-    grid = grids.grid(objective("fm-ot").law, steps)
-    start = torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
-    # a function, not a run: that the grid leaves what some of them were trained on is what is shown, no reason to warn
-    return (
-        integrate.sample(model.denoise, grid, solver=solver, start=start).samples.double().numpy()
-    )
+    grid = grids.grid(objective("fm-ot").law, count(steps, "steps"))
+    generator = torch.Generator().manual_seed(checks.seed(seed))
+    start = torch.randn(count(n, "n"), 2, generator=generator)
+    # A bare function, so that nothing warns: that the grid leaves the levels which some of the
+    # models were trained on is what is shown.
+    walk = integrate.sample(model.denoise, grid, solver=solver, start=start)
+    return walk.samples.double().numpy()
 
 
-def astray(x: NDArray, name: str = "ring8") -> float:
-    """Share of samples further than four standard deviations from every mode; of true points e^(−8) = 0.03 % are."""
-    law: Any = truth(name).toy.law  # a mixture
+def _plane(points: ArrayLike, name: str) -> NDArray:
+    """Points of the plane, (n, 2)."""
+    points = array(points, name, ndim=2)
+    require(points.shape[1] == 2, f"{name} must have shape (n, 2), got {points.shape}")
+    return points
+
+
+def astray(x: ArrayLike, name: str = "ring8") -> float:
+    """Share of samples further than four standard deviations from every mode.
+
+    Of true points e^(−8), which is 0.03 %, are.
+
+    Args:
+        x: Samples, shape (n, 2).
+        name: Name of a toy that is a mixture.
+
+    Returns:
+        The share.
+
+    Raises:
+        ValueError: There is no such toy, or a sample is not finite or not in the plane.
+    """
+    x = _plane(x, "x")
+    law = cast("Mixture", truth(name).toy.law)
     apart = np.linalg.norm(x[:, None] - law.means.numpy(), axis=-1) / law.std.numpy()
     return float((apart.min(1) > 4).mean())
 
 
-def sliced_w2(x: NDArray, y: NDArray, directions: int = 64) -> float:
-    """Sliced Wasserstein-2 distance of two point sets (n, 2) of one size: root mean square over directions of the distances in 1-D."""
+def sliced_w2(x: ArrayLike, y: ArrayLike, directions: int = 64) -> float:
+    """Sliced Wasserstein-2 distance: root mean square over directions of the distances in 1-D.
+
+    Args:
+        x: Points, shape (n, 2).
+        y: As many points, shape (n, 2).
+        directions: Number of directions.
+
+    Returns:
+        The distance.
+
+    Raises:
+        TypeError: ``directions`` is no whole number.
+        ValueError: The sets differ in size, a point is not finite, or there are no directions.
+    """
     if np.shape(x) != np.shape(y):
         raise ValueError(f"two sets of one size are compared, got {np.shape(x)} and {np.shape(y)}")
-    angle = np.arange(directions) * np.pi / directions
-    apart = np.sort(x @ [np.cos(angle), np.sin(angle)], 0) - np.sort(
-        y @ [np.cos(angle), np.sin(angle)], 0
-    )
+    x, y = _plane(x, "x"), _plane(y, "y")
+    angle = np.arange(count(directions, "directions")) * np.pi / directions
+    lines = [np.cos(angle), np.sin(angle)]
+    apart = np.sort(x @ lines, 0) - np.sort(y @ lines, 0)
     return float(np.sqrt((apart**2).mean()))
 
 
+class Held(NamedTuple):
+    """True points to compare samples with.
+
+    Attributes:
+        points: The points, shape (n, 2).
+        floor: Median distance of other true points from them.
+        distances: Those distances, shape (draws,).
+    """
+
+    points: NDArray
+    floor: float
+    distances: NDArray
+
+
 @cache
-def held(name: str = "ring8", n: int = 2000, draws: int = 20) -> tuple[NDArray, float, NDArray]:
-    """True points to compare samples with; the floor, the median distance of other true points from them; those distances."""
+def held(name: str = "ring8", n: int = 2000, draws: int = 20) -> Held:
+    """True points of a toy, and how far other true points are from them.
+
+    Args:
+        name: Name of a toy that is a mixture.
+        n: Number of points in each draw.
+        draws: Number of other draws.
+
+    Returns:
+        The points, the floor and the distances.
+
+    Raises:
+        ValueError: There is no such toy, or a count is not positive.
+    """
     import torch
 
+    toy = truth(name).toy
+    n = count(n, "n")
+    draws = count(draws, "draws")
     there, *others = (
-        truth(name).toy.sample(n, torch.Generator().manual_seed(1000 + k)).numpy()
-        for k in range(draws + 1)
+        toy.sample(n, torch.Generator().manual_seed(1000 + k)).numpy() for k in range(draws + 1)
     )
-    floors = np.array([sliced_w2(other, there) for other in others])
-    return there, float(np.median(floors)), floors
+    distances = np.array([sliced_w2(other, there) for other in others])
+    return Held(there, float(np.median(distances)), distances)
 
 
-def _fit(objectives: list[Objective], width: int, seed: int):
+class Quality(NamedTuple):
+    """Samples of one run.
+
+    Attributes:
+        points: The samples, shape (n, 2).
+        floors: Their distance from the truth, in multiples of the floor.
+        astray: Share that is far from every mode.
+    """
+
+    points: NDArray
+    floors: float
+    astray: float
+
+
+def sample_quality(width: int) -> dict[str, Quality]:
+    """Samples of the runs of ``trained``.
+
+    Args:
+        width: Width of the networks.
+
+    Returns:
+        Samples and their distance from the truth, by objective.
+
+    Raises:
+        ValueError: ``width`` is not positive.
+    """
+    there, least, _ = held()
+    qualities = {}
+    for name, run in trained(width).items():
+        points = samples(run)
+        qualities[name] = Quality(points, sliced_w2(points, there) / least, astray(points))
+    return qualities
+
+
+# --- trainings ---------------------------------------------------------------------------------
+
+
+def _fit(objectives: Sequence[Trainable], width: int, seed: int) -> list[Any]:
+    """Networks of two layers, trained side by side on the same points of ring8."""
     from diffviz.learning.models import MLP
     from diffviz.learning.training import fit
 
@@ -134,22 +329,58 @@ def _fit(objectives: list[Objective], width: int, seed: int):
 
 
 @cache
-def trained(width: int, seed: int = 0) -> Mapping:
-    """Runs by objective: networks of two layers of that width, trained side by side for 800 steps on the same points of ring8."""
-    return {run.name: run for run in _fit(chosen(), width, seed)}
+def trained(width: int, seed: int = 0) -> Mapping[str, Any]:
+    """Networks of two layers, trained side by side for 800 steps on the same points of ring8.
+
+    Args:
+        width: Width of the layers.
+        seed: Seed of the training.
+
+    Returns:
+        Runs by objective of ``NAMES``.
+
+    Raises:
+        TypeError: A number is not whole.
+        ValueError: ``width`` is not positive, or the seed is negative.
+    """
+    return {run.name: run for run in _fit(chosen(), count(width, "width"), seed)}
 
 
 @cache
 def excesses(width: int, seeds: Sequence[int] = SEEDS) -> Mapping[str, NDArray]:
-    """log10 of the excess error by objective, (seeds, levels)."""
-    found = {
-        seed: {name: truth().excess(run) for name, run in trained(width, seed).items()}
-        for seed in seeds
-    }
-    return {name: np.log10([found[seed][name] for seed in seeds]) for name in NAMES}
+    """log10 of the excess error of the runs of ``trained``.
+
+    Args:
+        width: Width of the layers.
+        seeds: Seeds of the trainings, a tuple.
+
+    Returns:
+        log10 of the excess on ``GRID`` by objective, each (seeds, levels).
+
+    Raises:
+        TypeError: A number is not whole.
+        ValueError: ``width`` is not positive, or a seed is negative.
+    """
+    by_seed = [
+        {name: truth().excess(run) for name, run in trained(width, seed).items()} for seed in seeds
+    ]
+    return {name: np.log10([errors[name] for errors in by_seed]) for name in NAMES}
 
 
-def excess_of(one: Objective, width: int, seed: int = 0) -> NDArray:
-    """log10 of the excess error of an objective of your own, trained as the five were, on the grid."""
-    (run,) = _fit([one], width, seed)
+def excess_of(trainable: Trainable, width: int, seed: int = 0) -> NDArray:
+    """log10 of the excess error of an objective of your own, trained as the five were.
+
+    Args:
+        trainable: An objective.
+        width: Width of the layers.
+        seed: Seed of the training.
+
+    Returns:
+        log10 of the excess on ``GRID``.
+
+    Raises:
+        TypeError: A number is not whole.
+        ValueError: ``width`` is not positive, or the seed is negative.
+    """
+    (run,) = _fit([trainable], count(width, "width"), seed)
     return np.log10(truth().excess(run))

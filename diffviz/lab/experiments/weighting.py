@@ -1,42 +1,318 @@
-"""Weightings that released code has by mistake, beside those that were meant."""
+"""Experiments on weightings: recipes taken apart, heuristics on one footing, released mistakes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.special import expit
 
-from diffviz.recipes.entries import CATALOGUE
+from diffviz.checks import array, increasing
+from diffviz.lab.experiments.common import WIDE, chosen
+from diffviz.protocols import Law
+from diffviz.recipes.entries import objective
+from diffviz.theory import analysis, laws, multipliers
 from diffviz.theory.families import edm, flow_uniform
 from diffviz.theory.objectives import Objective
-from diffviz.theory.paths import COSINE
+from diffviz.theory.paths import COSINE, LINEAR
 from diffviz.theory.targets import EPS, V
+
+CLASSICS = (
+    "elbo",
+    "iddpm-cosine",
+    "fm-ot",
+    "edm",
+    "sd3",
+    "min-snr-5-eps",
+    "p2-gamma1",
+    "indi",
+    "sigmoid-bias2",
+)
+SPENDERS = ("elbo", "fm-ot", "iddpm-cosine", "edm", "sd3", "sd3-cosmap")
+
+
+# --- two recipes, one weighting ----------------------------------------------------------------
+
+
+def factors(logsnr: ArrayLike = WIDE) -> dict[str, NDArray]:
+    """The factors of w = 2 · gain² · p of flow matching and of v-prediction on the cosine path.
+
+    Args:
+        logsnr: Increasing grid in nats, shape (n,).
+
+    Returns:
+        gain² and p(λ) of both recipes by label, each (n,).
+
+    Raises:
+        ValueError: The grid does not increase.
+    """
+    logsnr = increasing(logsnr, "logsnr")
+    flow, cosine = objective("fm-ot"), objective("v-cosine")
+    return {
+        "gain², u target": flow.target.gain(logsnr, LINEAR) ** 2,
+        "p(λ), logistic": flow.law.pdf(logsnr),
+        "gain², v target": V.gain(logsnr, COSINE) ** 2,
+        "p(λ), hypsecant": cosine.law.pdf(logsnr),
+    }
+
+
+def likeness(first: str, second: str, logsnr: ArrayLike = WIDE) -> tuple[float, float]:
+    """How alike two weightings of the catalogue are, each scaled to a maximum of 1 on the grid.
+
+    Args:
+        first: Name of an objective.
+        second: Name of another.
+        logsnr: Increasing grid in nats, shape (n,).
+
+    Returns:
+        The correlation of the two curves, and their largest gap.
+
+    Raises:
+        ValueError: A name is unknown, or the grid does not increase.
+    """
+    logsnr = increasing(logsnr, "logsnr")
+    one, other = (objective(name).weighting(logsnr) for name in (first, second))
+    one, other = one / one.max(), other / other.max()
+    return float(np.corrcoef(one, other)[0, 1]), float(np.abs(one - other).max())
+
+
+# --- where training looks ----------------------------------------------------------------------
+
+
+def time_laws() -> dict[str, Law]:
+    """Laws of time of SD3 (Esser et al. 2024, arXiv 2403.03206, sec. 3.1), by label."""
+    normals = ((0, 1), (0.5, 0.6), (-0.5, 1))
+    return {
+        **{f"logit-normal({m:g}, {s:g})": laws.logit_normal(m, s) for m, s in normals},
+        **{f"mode({s:g})": laws.mode(s) for s in (1.29, 0.81, -0.54)},
+        "CosMap": laws.cosmap(),
+        "uniform": stats.uniform(),
+    }
+
+
+def logsnr_laws() -> dict[str, Law]:
+    """Laws of log-SNR of well-known recipes, by objective."""
+    names = ("edm", "sd3", "sd3-ln-1-0.6", "sd3-cosmap", "laplace-eps", "ncsnpp-ve")
+    return {
+        "fm-ot": LINEAR.schedule,
+        "iddpm-cosine": COSINE.schedule,
+        **{name: objective(name).law for name in names},
+    }
+
+
+# --- what the loss spends ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Spending:
+    """Where an objective spends its loss on N(0, I) data.
+
+    Attributes:
+        weighting: w on the eps error, on the grid, shape (n,).
+        loss: Loss density w · mmse on the grid, shape (n,).
+        weighting_below: Share of w below λ = 0.
+        loss_below: Share of the loss below λ = 0.
+    """
+
+    weighting: NDArray
+    loss: NDArray
+    weighting_below: float
+    loss_below: float
+
+
+def spending(names: Sequence[str] = SPENDERS, logsnr: ArrayLike = WIDE) -> dict[str, Spending]:
+    """What objectives spend where, for N(0, I) data.
+
+    Args:
+        names: Names of objectives.
+        logsnr: Increasing grid in nats, shape (n,).
+
+    Returns:
+        A record for each objective, by name.
+
+    Raises:
+        ValueError: A name is unknown, or the grid does not increase.
+    """
+    logsnr = increasing(logsnr, "logsnr")
+    return {
+        name: Spending(
+            weighting=entry.weighting(logsnr),
+            loss=analysis.loss_density(entry, logsnr),
+            weighting_below=analysis.share_below(entry),
+            loss_below=analysis.share_below(entry, mmse=analysis.gaussian_mmse),
+        )
+        for name, entry in chosen(*names).items()
+    }
+
+
+# --- heuristics --------------------------------------------------------------------------------
+
+
+def max_snr(logsnr: ArrayLike, limit: float = 5.0) -> NDArray:
+    """max(SNR, γ)/SNR on the eps error: Min-SNR with ``max`` in the place of ``min``.
+
+    Args:
+        logsnr: λ in nats, any shape.
+        limit: γ.
+
+    Returns:
+        The factor, in the shape of ``logsnr``.
+    """
+    return np.maximum(1, limit * np.exp(-array(logsnr, "logsnr")))
+
+
+def heuristics(logsnr: ArrayLike = WIDE) -> dict[str, NDArray]:
+    """Heuristic multipliers on one footing: the weightings that they give on the cosine schedule.
+
+    Args:
+        logsnr: Increasing grid in nats, shape (n,).
+
+    Returns:
+        w on the eps error by label, each (n,).
+
+    Raises:
+        ValueError: The grid does not increase.
+    """
+    logsnr = increasing(logsnr, "logsnr")
+    density = objective("iddpm-cosine").weighting(logsnr)
+    x_to_eps = np.exp(-logsnr)
+    sigma = expit(-logsnr / 2)
+    on_eps = {
+        "constant": multipliers.constant(logsnr),
+        "SNR": multipliers.snr(logsnr),
+        "truncated SNR on x": multipliers.truncated_snr(logsnr) * x_to_eps,
+        "SNR + 1 on x": multipliers.snr_plus_one(logsnr) * x_to_eps,
+        "Min-SNR-5": multipliers.min_snr(5)(logsnr),
+        "max-SNR-5 (the bug)": max_snr(logsnr),
+        "soft-Min-SNR-4": multipliers.soft_min_snr(4)(logsnr),
+        "P2": multipliers.p2()(logsnr),
+        "debiased": multipliers.debiased()(logsnr),
+        "sigmoid(2 − λ)": expit(2 - logsnr) / density,
+        "Laplace(0, 2)": stats.laplace.pdf(logsnr, 0, 2) / density,
+        "Cauchy(0, 2)": stats.cauchy.pdf(logsnr, 0, 2) / density,
+        "CosMap": multipliers.cosmap(logsnr),
+        "sigma_sqrt": sigma**-2.0,
+        "bell": multipliers.bell(logsnr),
+    }
+    return {name: factor * density for name, factor in on_eps.items()}
+
+
+# --- noise augmentation ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Augmentation:
+    """The noise augmentation under which a weighted loss is an ELBO, if it is one.
+
+    Attributes:
+        density: −dw/dλ on a grid, scaled to a largest magnitude of 1, shape (n,).
+        monotone: Whether w never rises on the grid.
+        negative_share: Integral of the negative part over that of the rest.
+    """
+
+    density: NDArray
+    monotone: bool
+    negative_share: float
+
+
+def augmentation(name: str, logsnr: ArrayLike = WIDE) -> Augmentation:
+    """The noise augmentation that an objective of the catalogue implies (arXiv 2303.00848).
+
+    Args:
+        name: Name of an objective.
+        logsnr: Increasing grid in nats, shape (n,).
+
+    Returns:
+        The scaled density −dw/dλ and the verdict on it.
+
+    Raises:
+        ValueError: The name is unknown, or the grid does not increase.
+    """
+    verdict = analysis.verdict(objective(name), logsnr)
+    rounding = 1e-9 * verdict.w.max()  # the noise of a flat w stays flat
+    scale = max(np.abs(verdict.augmentation).max(), rounding)
+    return Augmentation(
+        density=verdict.augmentation / scale,
+        monotone=verdict.monotone,
+        negative_share=analysis.verdict(objective(name)).negative_share,
+    )
+
+
+def peak(name: str) -> float:
+    """λ in nats at which the weighting of an objective of the catalogue is largest."""
+    return float(analysis.verdict(objective(name)).peak)
+
+
+# --- released mistakes -------------------------------------------------------------------------
+
+
+def min_snr_plus_one(logsnr: ArrayLike) -> NDArray:
+    """min(SNR + 1, 5)/(SNR + 1) on the v error, where min(SNR, 5)/(SNR + 1) was meant.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The factor, in the shape of ``logsnr``.
+    """
+    snr = np.exp(array(logsnr, "logsnr"))
+    return np.minimum(snr + 1, 5) / (snr + 1)
+
+
+def _mistakes() -> dict[str, Objective]:
+    """Wrong weightings, by the entry of the catalogue that was meant."""
+    return {
+        "min-snr-5-v": Objective(
+            name="min-snr-5 v, SNR + 1 (wrong)",
+            family="bug",
+            year=2023,
+            source="huggingface/diffusers issue 5654",
+            path=COSINE,
+            target=V,
+            multiplier=min_snr_plus_one,
+        ),
+        "min-snr-5-eps": Objective(
+            name="max-snr-5 (wrong)",
+            family="bug",
+            year=2023,
+            source="lucidrains/recurrent-interface-network-pytorch issue 11",
+            path=COSINE,
+            target=EPS,
+            multiplier=max_snr,
+        ),
+        "sd3": flow_uniform(
+            shift=1.0,
+            name="sd3, no effect (wrong)",
+            family="bug",
+            year=2024,
+            source="huggingface/diffusers PR 8528",
+        ),
+        "edm": edm(
+            -1.2,
+            1.2,
+            1.0,
+            "edm, sigma_data 1 (wrong)",
+            family="bug",
+            year=2022,
+            source="a default left in place",
+        ),
+    }
 
 
 def bugs() -> dict[str, dict[str, Objective]]:
-    """Historical mistakes beside what was meant: panel title to named objectives."""
-    snr_plus_one = Objective("min-snr-5 v, SNR + 1 (wrong)", "bug", 2023, "huggingface/diffusers issue 5654", COSINE, V,
-                             lambda l: np.minimum(np.exp(l) + 1, 5) / (np.exp(l) + 1))  # fmt: skip
-    maximum = Objective("max-snr-5 (wrong)", "bug", 2023, "lucidrains/recurrent-interface-network-pytorch issue 11", COSINE, EPS,
-                        lambda l: np.maximum(np.exp(l), 5) / np.exp(l))  # fmt: skip
-    ignored = flow_uniform(
-        1.0,
-        "sd3, no effect (wrong)",
-        family="bug",
-        year=2024,
-        source="huggingface/diffusers PR 8528",
-    )
-    missing = edm(
-        -1.2,
-        1.2,
-        1.0,
-        "edm, sigma_data 1 (wrong)",
-        family="bug",
-        year=2022,
-        source="a default left in place",
-    )
+    """Historical mistakes beside what was meant.
+
+    Returns:
+        By what went wrong: the objective that was meant and the wrong one, by name.
+    """
+    titles = {
+        "min-snr-5-v": "Min-SNR for v: numerator",
+        "min-snr-5-eps": "min written as max",
+        "sd3": "SD3 weighting without effect",
+        "edm": "sigma_data left out",
+    }
     return {
-        "Min-SNR for v: numerator": {
-            "min-snr-5-v": CATALOGUE["min-snr-5-v"],
-            snr_plus_one.name: snr_plus_one,
-        },
-        "min written as max": {"min-snr-5-eps": CATALOGUE["min-snr-5-eps"], maximum.name: maximum},
-        "SD3 weighting without effect": {"sd3": CATALOGUE["sd3"], ignored.name: ignored},
-        "sigma_data left out": {"edm": CATALOGUE["edm"], missing.name: missing},
+        titles[meant]: {meant: objective(meant), wrong.name: wrong}
+        for meant, wrong in _mistakes().items()
     }

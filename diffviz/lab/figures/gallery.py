@@ -1,13 +1,14 @@
-"""The registered figures: each a function without arguments that draws and returns its first Axes, the same bytes on every run."""
+"""The registered figures: each a function that draws, the same bytes on every run."""
 
 from argparse import ArgumentParser
+from collections.abc import Iterable
 from pathlib import Path as File
 from typing import cast
 
 from matplotlib.figure import Figure
 
 from diffviz import plots
-from diffviz.checks import unknown
+from diffviz.checks import one_of, require, unknown
 from diffviz.lab.figures import (  # each registers its figures
     elbo,  # noqa: F401
     perception,  # noqa: F401
@@ -22,29 +23,80 @@ from diffviz.lab.figures import (  # each registers its figures
 )
 from diffviz.lab.figures.registry import FIGURES
 
+ENDINGS = ("svg", "pdf", "png")
+
+
+def _known(name: str) -> str:
+    """The name of a registered figure; else a ValueError that lists near ones."""
+    if not isinstance(name, str) or name not in FIGURES:
+        raise unknown("figure", name, FIGURES, "python -m diffviz figures --list")
+    return name
+
 
 def draw(name: str) -> Figure:
-    """The registered figure of that name; a ValueError lists near names."""
-    if name not in FIGURES:
-        raise unknown("figure", name, FIGURES, "python -m diffviz figures --list")
-    return cast(Figure, FIGURES[name][0]().figure)
+    """Draw a registered figure.
+
+    Args:
+        name: Name of the figure.
+
+    Returns:
+        A new figure.
+
+    Raises:
+        ValueError: There is no such figure; the message lists near ones.
+    """
+    function, _ = FIGURES[_known(name)]
+    return cast(Figure, function().figure)
 
 
-def write(names: list[str] | None, folder: str | File, ending: str = "svg") -> list[File]:
-    """Write the named figures (all by default) to ``folder``."""
-    drawn = {name: draw(name) for name in (names or FIGURES)}
-    return [plots.save(one, File(folder) / f"{name}.{ending}") for name, one in drawn.items()]
+def write(names: Iterable[str] | None, folder: str | File, ending: str = "svg") -> list[File]:
+    """Write figures to files.
+
+    Args:
+        names: Names of figures; all of them if there are none.
+        folder: Where the files go.
+        ending: "svg", "pdf" or "png".
+
+    Returns:
+        The files.
+
+    Raises:
+        TypeError: ``names`` is one text, not several.
+        ValueError: A figure or the ending is unknown; nothing has been drawn then.
+    """
+    require(
+        not isinstance(names, str),
+        f"names must be a list of names, got {names!r}; write [{names!r}]",
+        TypeError,
+    )
+    one_of(ending, "ending", ENDINGS)
+    chosen = [_known(name) for name in names or ()] or list(FIGURES)
+    figures = {name: draw(name) for name in chosen}
+    return [
+        plots.save(figure, File(folder) / f"{name}.{ending}") for name, figure in figures.items()
+    ]
 
 
 def main(argv: list[str]) -> None:
-    """``python -m diffviz figures``."""
+    """Run ``python -m diffviz figures``.
+
+    Args:
+        argv: Arguments after ``figures``.
+
+    Raises:
+        SystemExit: The arguments cannot be read.
+        ValueError: A figure is unknown.
+    """
     parser = ArgumentParser(
         "python -m diffviz figures", description="Write the figures, all by default."
     )
     parser.add_argument("names", nargs="*")
     parser.add_argument("--list", action="store_true", help="list them instead")
     parser.add_argument("--out", default="figures", help="folder (default: figures)")
-    parser.add_argument("--format", default="svg", choices=("svg", "pdf", "png"))
+    parser.add_argument("--format", default="svg", choices=ENDINGS)
     args = parser.parse_args(argv)
-    captions = [f"{name:20} {caption}" for name, (_, caption) in FIGURES.items()]
-    print(*(captions if args.list else write(args.names, args.out, args.format)), sep="\n")
+    if args.list:
+        lines = [f"{name:20} {caption}" for name, (_, caption) in FIGURES.items()]
+    else:
+        lines = [str(file) for file in write(args.names, args.out, args.format)]
+    print(*lines, sep="\n")

@@ -1,13 +1,15 @@
-"""Figures 23 and 24: what a diffusion loss is worth in the place of log p, and what policies learn from it.
+"""Figures 23 and 24: a diffusion loss in the place of log p, and what policies learn from it.
 
-For a policy of independent directions the surrogate L_w(old) − L_w(new) is Σ κ_w(c) · log-ratio, one gain for each scale c; two
-directions, one of variance 1 and one of variance c, are enough to see what a weighting that is not flat does.
+For a policy of independent directions the surrogate L_w(old) − L_w(new) is Σ κ_w(c) · log-ratio,
+one gain for each scale c. Two directions, one of variance 1 and one of variance c, are enough to
+see what a weighting does whose gain is not flat.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments.policy import (
@@ -19,83 +21,113 @@ from diffviz.lab.experiments.policy import (
     actions,
     changes,
     counted,
-    drawn,
+    flatness,
     gains,
+    goals,
     learned,
+    mean_ratios,
+    noisy_correlations,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.theory import analysis
+from diffviz.lab.figures.style import legend
 
-INK = {
+METHOD_COLOURS = {
     "FPO": "#D55E00",
     "AWR": "#0072B2",
     "DPO": "#009E73",
     "FPO + KL": "#CC79A7",
     "DDPO": "#7F7F7F",
 }
+LABEL_OFFSETS = {"elbo": (-34, -14), "min-snr-5-eps": (9, -4), "sd3": (9, -10)}  # in points
+GOALS_TITLE = "goals with ≥ 5 % of the hits"
 
 
 @figure(
     "policy-gain",
-    "The gain law: how often each weighting counts a change of the policy at scale c, over that at c = 1",
+    "The gain law: how often each weighting counts a change of the policy at scale c, over that "
+    "at c = 1",
 )
-def gain_law() -> Axes:
-    ax = plots.axes(8.4, 4.4, legend=1.75)[0]
-    curves = {name: np.log10(gains(name)) for name in WEIGHTINGS}
-    plots.lines(np.log10(SCALES), curves, xlabel="log₁₀ c, c the variance of what changes   [fine ← → coarse]",
-                ylabel="log₁₀ κ(c)/κ(1)", outside=True, colours=plots.colour, ax=ax)  # fmt: skip
+def gain_law(ax: Axes | None = None) -> Axes:
+    """Draw the gain of each weighting over the scale of a change.
+
+    Args:
+        ax: Axes to draw on; new ones by default.
+
+    Returns:
+        The Axes.
+    """
+    ax = plots.lines(
+        np.log10(SCALES),
+        {name: np.log10(gains(name)) for name in WEIGHTINGS},
+        xlabel="log₁₀ c, c the variance of what changes   [fine ← → coarse]",
+        ylabel="log₁₀ κ(c)/κ(1)",
+        outside=True,
+        colours=plots.colour,
+        ax=ax or plots.axes(8.4, 4.4, legend=1.75)[0],
+    )
     ax.set_ylim(-3.6, 1.1)
     return ax
 
 
-@figure(
-    "policy-ratio",
-    "Surrogate against exact log-ratio: by weighting, by how flat its gain is, by the number of draws",
-)
-def policy_ratio() -> Axes:
-    scatter, flat, noise = plots.axes(13.2, 4.6, columns=3)
-    found = changes()
-    exact = found["both"].exact
-    line = np.array([-1.6, 1.6])
-    scatter.plot(line, line, color="0.5", lw=1, ls=":", gid="exact")
-    for name, mark in (("fm-ot", "o"), (DEFAULT, "s"), ("elbo", ".")):
-        y = found["both"].surrogate[name] / found["both"].slope(name)
-        label = f"{name}, correlation {found['both'].correlation(name):.3f}"
-        scatter.plot(
-            exact, y, mark, ms=4, color=plots.colour(name), alpha=0.75, mew=0, label=label, gid=name
+def _draw_surrogates(ax: Axes) -> None:
+    """Surrogates of three weightings over the exact log-ratio of the mixed change."""
+    both = changes()["both"]
+    diagonal = np.array([-1.6, 1.6])
+    ax.plot(diagonal, diagonal, color="0.5", lw=1, ls=":", gid="exact")
+    for name, marker in (("fm-ot", "o"), (DEFAULT, "s"), ("elbo", ".")):
+        ax.plot(
+            both.exact,
+            both.surrogate[name] / both.slope(name),
+            marker,
+            ms=4,
+            color=plots.colour(name),
+            alpha=0.75,
+            mew=0,
+            label=f"{name}, correlation {both.correlation(name):.3f}",
+            gid=name,
         )
-    scatter.set(
+    ax.set(
         xlabel="exact log-ratio",
         ylabel="surrogate / its slope",
         title="a coarse and a fine change at once",
         ylim=(-2.6, 2.2),
     )
-    scatter.legend(frameon=False, fontsize=8.5, loc="lower right", handletextpad=0.2)
+    legend(ax, fontsize=8.5, loc="lower right", handletextpad=0.2)
 
-    r = np.linspace(0, 1.02, 200)
-    flat.plot(r, [counted(one) for one in r], color="0.5", lw=1.2, ls="--", gid="law", zorder=1)
-    for name, o in WEIGHTINGS.items():
-        at = (
-            found["fine"].slope(name) / found["coarse"].slope(name),
-            found["both"].correlation(name),
-        )
-        falls = analysis.verdict(o).monotone
-        face = plots.colour(name) if falls else "white"
-        flat.plot(*at, "o", ms=8, mec=plots.colour(name), mfc=face, mew=2, gid=name)
-        place = {"elbo": (-34, -14), "min-snr-5-eps": (9, -4), "sd3": (9, -10)}.get(name, (9, -7))
-        flat.annotate(name, at, place, textcoords="offset points", fontsize=8.5)
-    flat.set(xlabel="gain of the fine change / gain of the coarse one", ylabel="correlation with the exact log-ratio",
-             title="filled: w falls everywhere; hollow: it does not", xlim=(-0.03, 1.05), ylim=(0.79, 1.01))  # fmt: skip
 
+def _draw_flatness(ax: Axes) -> None:
+    """Correlation over how flat a gain is, hollow where w rises somewhere."""
+    ratio = np.linspace(0, 1.02, 200)
+    law = [counted(each) for each in ratio]
+    ax.plot(ratio, law, color="0.5", lw=1.2, ls="--", gid="law", zorder=1)
+    for name, flat in flatness().items():
+        place = (flat.ratio, flat.correlation)
+        colour = plots.colour(name)
+        face = colour if flat.monotone else "white"
+        ax.plot(*place, "o", ms=8, mec=colour, mfc=face, mew=2, gid=name)
+        offset = LABEL_OFFSETS.get(name, (9, -7))
+        ax.annotate(name, place, offset, textcoords="offset points", fontsize=8.5)
+    ax.set(
+        xlabel="gain of the fine change / gain of the coarse one",
+        ylabel="correlation with the exact log-ratio",
+        title="filled: w falls everywhere; hollow: it does not",
+        xlim=(-0.03, 1.05),
+        ylim=(0.79, 1.01),
+    )
+
+
+def _mark_draws(ax: Axes) -> None:
+    """Ticks at the numbers of draws, on an axis of their base-2 logarithm."""
+    ax.set_xticks(np.log2(DRAWS), [str(m) for m in DRAWS])
+
+
+def _draw_noise(ax: Axes) -> None:
+    """Correlation over the number of draws, for two weightings and two changes."""
     for name in ("fm-ot", DEFAULT):
         for change, dash in (("coarse", "-"), ("both", plots.DASHES[1])):
-            noisy = [
-                np.corrcoef(one.mean(0), found[change].exact)[0, 1]
-                for one in drawn(name, change).values()
-            ]
-            noise.plot(
+            ax.plot(
                 np.log2(DRAWS),
-                noisy,
+                noisy_correlations(name, change),
                 "o",
                 ls=dash,
                 color=plots.colour(name),
@@ -104,14 +136,27 @@ def policy_ratio() -> Axes:
                 gid=f"{name}, {change}",
                 label=f"{name}, {change}",
             )
-    noise.set_xticks(np.log2(DRAWS), [str(m) for m in DRAWS])
-    noise.set(
+    _mark_draws(ax)
+    ax.set(
         xlabel="draws of (λ, ε) per action",
         ylabel="correlation with the exact log-ratio",
         title="noise of the draws",
         ylim=(0.3, 1.03),
     )
-    noise.legend(frameon=False, fontsize=8.5, loc="lower right", handlelength=3)
+    legend(ax, fontsize=8.5, loc="lower right", handlelength=3)
+
+
+@figure(
+    "policy-ratio",
+    "Surrogate against exact log-ratio: by weighting, by how flat its gain is, by the number of "
+    "draws",
+)
+def policy_ratio() -> Axes:
+    """Draw surrogates, their correlation by flatness and by draws; returns the first panel."""
+    scatter, flat, noise = plots.axes(13.2, 4.6, columns=3)
+    _draw_surrogates(scatter)
+    _draw_flatness(flat)
+    _draw_noise(noise)
     return scatter
 
 
@@ -119,74 +164,101 @@ def policy_ratio() -> Axes:
     "policy-draws",
     "Jensen: the mean of the ratio, with draws averaged before the exponential and after it",
 )
-def jensen() -> Axes:
-    ax = plots.axes(6.6, 4.0)[0]
-    singles = drawn("fm-ot")
-    curves: dict[str, Any] = {
-        "exponential first": [one.mean() for one in map(np.exp, singles.values())],
-        "average first": [np.exp(one.mean(0)).mean() for one in singles.values()],
-        "FM without noise": np.full(
-            len(DRAWS), np.exp(changes()["coarse"].surrogate["fm-ot"]).mean()
-        ),
-        "exact ratio": np.full(len(DRAWS), np.exp(changes()["coarse"].exact).mean()),
-    }
-    plots.lines(
+def jensen(ax: Axes | None = None) -> Axes:
+    """Draw the mean ratio of new to old by number of draws.
+
+    Args:
+        ax: Axes to draw on; new ones by default.
+
+    Returns:
+        The Axes.
+    """
+    ax = plots.lines(
         np.log2(DRAWS),
-        curves,
+        mean_ratios(),
         xlabel="draws of (λ, ε) per action",
         ylabel="mean over actions of new / old",
-        ax=ax,
+        ax=ax or plots.axes(6.6, 4.0)[0],
     )
-    ax.set_xticks(np.log2(DRAWS), [str(m) for m in DRAWS])
+    _mark_draws(ax)
     for line in ax.lines[4::2]:
         line.set_linestyle(plots.DASHES[1])
     ax.set_ylim(0.8, 2.8)
-    ax.legend(frameon=False, fontsize=9, loc="center right")
+    legend(ax, loc="center right")
     return ax
 
 
-def _curves(ax: Axes, names: tuple[str, ...], what: str) -> None:
-    """One line a seed, slightly apart where it counts goals."""
+def _draw_reward(ax: Axes, names: Sequence[str], title: str) -> None:
+    """Mean reward by batch, one line for each seed."""
+    for name in names:
+        for seed, history in enumerate(learned(name)):
+            _draw_seed(ax, name, seed, np.array(history.reward, dtype=float))
+    ax.set(xlabel="batches of actions", ylabel="mean reward", ylim=(0, 1.02), title=title)
+    ax.legend(frameon=False, loc="lower right")
+
+
+def _draw_goals_kept(ax: Axes, names: Sequence[str]) -> None:
+    """Goals kept by batch, one line for each seed, slightly apart so that all are seen."""
     for place, name in enumerate(names):
         for seed, history in enumerate(learned(name)):
-            y = np.array(getattr(history, what), dtype=float)
-            off = 0.03 * (place - len(names) / 2 + seed / 4) if what == "goals" else 0.0
-            ax.plot(
-                y + off,
-                color=INK[name],
-                ls=plots.DASHES[seed],
-                lw=1.6,
-                gid=f"{name}, seed {seed}",
-                label=name if not seed else None,
-            )
-    ax.set_xlabel("batches of actions")
+            apart = 0.03 * (place - len(names) / 2 + seed / 4)
+            _draw_seed(ax, name, seed, np.array(history.goals, dtype=float) + apart)
+    ax.set(
+        xlabel="batches of actions",
+        ylabel="goals kept",
+        ylim=(0, 4.3),
+        title=GOALS_TITLE,
+        yticks=range(5),
+    )
 
 
-def _cloud(ax: Axes, name: str, title: str) -> None:
-    from diffviz.policy import bandit
+def _draw_seed(ax: Axes, name: str, seed: int, values: NDArray) -> None:
+    """One line in the colour of the run and the dash of the seed."""
+    ax.plot(
+        values,
+        color=METHOD_COLOURS[name],
+        ls=plots.DASHES[seed],
+        lw=1.6,
+        gid=f"{name}, seed {seed}",
+        label=None if seed else name,
+    )
 
-    ax.plot(*bandit.FourGoals.goals.T, "+", ms=12, mew=2, color="0.3", gid="goals")
-    ax.plot(*actions(name).T, ".", ms=4, color=INK.get(name, "0.5"), alpha=0.6, mew=0, gid=name)
+
+def _draw_actions(ax: Axes, name: str, title: str) -> None:
+    """Actions of a policy as dots, the goals as crosses."""
+    ax.plot(*goals().T, "+", ms=12, mew=2, color="0.3", gid="goals")
+    colour = METHOD_COLOURS.get(name, "0.5")
+    ax.plot(*actions(name).T, ".", ms=4, color=colour, alpha=0.6, mew=0, gid=name)
     ax.set(xlim=(-3, 3), ylim=(-3, 3), title=title, aspect="equal")
 
 
 @figure(
     "policy-training",
-    "Four goals in the plane: reward and goals kept by step, three seeds each; actions before and after",
+    "Four goals in the plane: reward and goals kept by step, three seeds each; actions before and "
+    "after",
 )
-def policy_training() -> Axes:
+def policy_training(runs: Sequence[str] = ("FPO", "AWR", "DPO")) -> Axes:
+    """Draw reward and goals by batch, and actions before and after.
+
+    Args:
+        runs: Three of the experiment's ``RUNS``.
+
+    Returns:
+        The first panel.
+
+    Raises:
+        ValueError: A run is unknown, or there are not three.
+    """
     panels = plots.axes(12, 7.4, columns=3, rows=2)
-    reward, goals = panels[:2]
-    names = ("FPO", "AWR", "DPO")
-    for ax, what, label in ((reward, "reward", "mean reward"), (goals, "goals", "goals kept")):
-        _curves(ax, names, what)
-        ax.set(ylabel=label, xlim=(0, 36))
-    reward.set(ylim=(0, 1.02), title="reward: three seeds each")
-    goals.set(ylim=(0, 4.3), title="goals with ≥ 5 % of the hits", yticks=range(5))
-    reward.legend(frameon=False, loc="lower right")
-    _cloud(panels[2], "before", "before: N(0, I)")
-    for ax, name in zip(panels[3:], names, strict=True):
-        _cloud(ax, name, f"{name} after {RUNS[name][1]['iterations']} batches, seed 0")
+    reward, kept, before, *after = panels
+    _draw_reward(reward, runs, "reward: three seeds each")
+    _draw_goals_kept(kept, runs)
+    for ax in (reward, kept):
+        ax.set_xlim(0, 36)
+    _draw_actions(before, "before", "before: N(0, I)")
+    for ax, name in zip(after, runs, strict=True):
+        batches = RUNS[name].options["iterations"]
+        _draw_actions(ax, name, f"{name} after {batches} batches, seed 0")
     return reward
 
 
@@ -195,13 +267,10 @@ def policy_training() -> Axes:
     "Run longer, FPO loses goals; a KL term to the first policy holds them longer",
 )
 def policy_collapse() -> Axes:
-    panels = plots.axes(12, 4.0, columns=3)
-    _curves(panels[0], ("FPO", "FPO + KL"), "reward")
-    _curves(panels[1], ("FPO", "FPO + KL"), "goals")
-    panels[0].set(ylabel="mean reward", ylim=(0, 1.02), title="reward")
-    panels[0].legend(frameon=False, loc="lower right")
-    panels[1].set(
-        ylabel="goals kept", ylim=(0, 4.3), title="goals with ≥ 5 % of the hits", yticks=range(5)
-    )
-    _cloud(panels[2], "FPO + KL", "with the KL term, seed 0")
-    return panels[0]
+    """Draw reward and goals with and without a KL term, and actions; returns the first panel."""
+    reward, kept, after = plots.axes(12, 4.0, columns=3)
+    runs = ("FPO", "FPO + KL")
+    _draw_reward(reward, runs, "reward")
+    _draw_goals_kept(kept, runs)
+    _draw_actions(after, "FPO + KL", "with the KL term, seed 0")
+    return reward

@@ -1,131 +1,159 @@
-"""Figures 18 and 19: the same small network trained under several weightings, what each of them buys, and where.
-
-Errors are measured at fixed points z = alpha x + sigma eps of each level, against the exact denoiser:
-
-    E‖eps_hat − eps‖² = mmse + excess,    excess = E‖eps_hat − eps_hat*‖² = e^λ E‖x_hat − x_hat*‖²
-
-since eps_hat* is the mean of eps given z. The excess has none of the noise of a loss: it is what training can still win.
-"""
+"""Figures 18 and 19: what each of several weightings buys a small network, and where."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from diffviz import plots
+from diffviz.checks import require
 from diffviz.lab.experiments.training import (
     GRID,
     LARGE,
     NAMES,
     SMALL,
-    astray,
     chosen,
     excesses,
     held,
-    samples,
-    sliced_w2,
-    trained,
+    sample_quality,
 )
 from diffviz.lab.figures.registry import figure
+from diffviz.lab.figures.style import SHORT_LOGSNR, TRUTH
 
 EXCESS = "log₁₀ excess ε error,  E‖ε̂ − ε̂*‖²"
 
 
+def _draw_excess(ax: Axes, width: int, outside: bool | None) -> None:
+    """log10 of the excess of networks of that width: means over seeds, with their range."""
+    spread = excesses(width)
+    plots.lines(
+        GRID,
+        {name: logs.mean(0) for name, logs in spread.items()},
+        xlabel=SHORT_LOGSNR,
+        ylabel=EXCESS,
+        title=f"what it buys: width {width}",
+        outside=outside,
+        colours=plots.colour,
+        ax=ax,
+    )
+    for name, logs in spread.items():
+        ax.fill_between(
+            GRID,
+            logs.min(0),
+            logs.max(0),
+            color=plots.colour(name),
+            alpha=0.15,
+            lw=0,
+            gid=f"{name}:seeds",
+        )
+    ax.set_ylim(-6.5, 0.5)
+    for line in ax.lines:
+        line.set_linestyle("-")
+
+
 @figure(
     "capacity",
-    "The same small network under five weightings: excess error over the exact denoiser, three seeds, two widths",
+    "The same small network under five weightings: excess error over the exact denoiser, three "
+    "seeds, two widths",
 )
 def capacity() -> Axes:
-    left, *row = plots.axes(12.5, 4.4, columns=3, legend=1.45)
-    plots.weighting_curves(
-        GRID,
-        dict(zip(NAMES, chosen(), strict=True)),
-        outside=None,
-        title="what each weights",
-        ax=left,
-    )
-    left.set_ylim(-5, 5)
-    for ax, width in zip(row, (SMALL, LARGE), strict=True):
-        spread = excesses(width)
-        mean = {name: logs.mean(0) for name, logs in spread.items()}
-        title = f"what it buys: width {width}"
-        outside = True if width == LARGE else None
-        plots.lines(
-            GRID,
-            mean,
-            xlabel=plots.LOGSNR,
-            ylabel=EXCESS,
-            title=title,
-            outside=outside,
-            colours=plots.colour,
-            ax=ax,
-        )
-        for name, logs in spread.items():
-            ax.fill_between(
-                GRID,
-                logs.min(0),
-                logs.max(0),
-                color=plots.colour(name),
-                alpha=0.15,
-                lw=0,
-                gid=f"{name}:seeds",
-            )
-        ax.set_ylim(-6.5, 0.5)
-    for ax in (left, *row):
-        ax.set_xlabel("log-SNR λ   [noise ← → data]")
-    for ax in row:
-        for line in ax.lines:
-            line.set_linestyle("-")
+    """Draw five weightings, and the excess at two widths; returns the left panel."""
+    left, small, large = plots.axes(12.5, 4.4, columns=3, legend=1.45)
+    weightings = dict(zip(NAMES, chosen(), strict=True))
+    plots.weighting_curves(GRID, weightings, outside=None, title="what each weights", ax=left)
+    left.set(ylim=(-5, 5), xlabel=SHORT_LOGSNR)
+    _draw_excess(small, SMALL, outside=None)
+    _draw_excess(large, LARGE, outside=True)
     return left
 
 
 def cloud(
-    ax: Axes, points: NDArray, name: str, colour: str, centre=(0.0, 0.0), size: float = 1.5
+    ax: Axes,
+    points: ArrayLike,
+    name: str,
+    colour: str,
+    centre: ArrayLike = (0.0, 0.0),
+    size: float = 1.5,
 ) -> None:
-    """Dots for points (n, 2), moved if they are there."""
+    """Draw points as dots, or move those of the same name.
+
+    Args:
+        ax: Axes to draw on.
+        points: Points of the plane, shape (n, 2); NaN where nothing is drawn.
+        name: Name of the dots, their ``gid``.
+        colour: A Matplotlib colour.
+        centre: Where the origin of the points goes, shape (2,).
+        size: Size of the dots in points.
+
+    Raises:
+        ValueError: The points are not in the plane.
+    """
+    places = np.asarray(points, dtype=float)
+    in_plane = places.ndim == 2 and places.shape[1] == 2
+    require(in_plane, f"points must have shape (n, 2), got {places.shape}")
     known = {line.get_gid(): line for line in ax.lines}
     if name not in known:
         (known[name],) = ax.plot([], [], ".", ms=size, mew=0, gid=name)
-    known[name].set(data=(points + np.asarray(centre)).T, color=colour)
+    known[name].set(data=(places + np.asarray(centre)).T, color=colour)
+
+
+def _square(ax: Axes, reach: float) -> None:
+    """A square around the origin without ticks."""
+    ends = (-reach, reach)
+    ax.set(xlim=ends, ylim=ends, aspect="equal", xticks=[], yticks=[])
 
 
 def beside(clouds: Mapping[str, NDArray], reach: float = 2.5) -> Axes:
-    """Point sets (n, 2) by name, one panel each, beside one another."""
-    row = plots.axes(4 * len(clouds), 4.2, columns=len(clouds))
-    for ax, (name, points) in zip(row, clouds.items(), strict=True):
-        cloud(ax, points, name, "0.35" if ax is row[0] else plots.colour(name), size=3)
-        ax.set(
-            xlim=(-reach, reach),
-            ylim=(-reach, reach),
-            aspect="equal",
-            xticks=[],
-            yticks=[],
-            title=name,
-        )
-    return row[0]
+    """Draw point sets beside one another, the first in grey.
+
+    Args:
+        clouds: Points of the plane by name, each (n, 2).
+        reach: Half of a panel's side.
+
+    Returns:
+        The first panel.
+
+    Raises:
+        ValueError: There are no sets, or points are not in the plane.
+    """
+    require(len(clouds) > 0, "clouds is empty: give at least one set of points")
+    panels = plots.axes(4 * len(clouds), 4.2, columns=len(clouds))
+    for ax, (name, points) in zip(panels, clouds.items(), strict=True):
+        colour = TRUTH if ax is panels[0] else plots.colour(name)
+        cloud(ax, points, name, colour, size=3)
+        _square(ax, reach)
+        ax.set_title(name)
+    return panels[0]
+
+
+def _draw_truth(ax: Axes) -> None:
+    """True points, with the distance of others from them in the title."""
+    there, floor, distances = held()
+    cloud(ax, there, "truth", TRUTH)
+    title = f"truth\nfloor {floor:.3f}\n({distances.min():.3f} to {distances.max():.3f})"
+    ax.set_title(title, fontsize=10)
 
 
 @figure(
     "samples",
-    "Samples of each run beside the truth: sliced Wasserstein-2 distance in multiples of the truth-against-truth floor",
+    "Samples of each run beside the truth: sliced Wasserstein-2 distance in multiples of the "
+    "truth-against-truth floor",
 )
 def samples_beside_truth() -> Axes:
-    grid = plots.axes(12.5, 5.6, columns=6, rows=2)
-    there, floor, floors = held()
-    for row, width in zip((grid[:6], grid[6:]), (SMALL, LARGE), strict=True):
-        clouds = {"truth": there} | {name: samples(run) for name, run in trained(width).items()}
-        for ax, (name, points) in zip(row, clouds.items(), strict=True):
-            cloud(ax, points, name, "0.35" if name == "truth" else plots.colour(name))
-            words = f"floor {floor:.3f}\n({floors.min():.3f} to {floors.max():.3f})"
-            if name != "truth":
-                words = (
-                    f"{sliced_w2(points, there) / floor:.1f} × floor\n{astray(points):.1%} astray"
-                )
-            ax.set_title(f"{name}\n{words}", fontsize=10)
-            ax.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", xticks=[], yticks=[])
-        row[0].set_ylabel(f"width {width}")
-    grid[0].figure.subplots_adjust(
+    """Draw the truth and samples of each run, a row for each width; returns the first panel."""
+    panels = plots.axes(12.5, 5.6, columns=6, rows=2)
+    for row, width in ((panels[:6], SMALL), (panels[6:], LARGE)):
+        first, *others = row
+        _draw_truth(first)
+        for ax, (name, quality) in zip(others, sample_quality(width).items(), strict=True):
+            cloud(ax, quality.points, name, plots.colour(name))
+            numbers = f"{quality.floors:.1f} × floor\n{quality.astray:.1%} astray"
+            ax.set_title(f"{name}\n{numbers}", fontsize=10)
+        for ax in row:
+            _square(ax, 2)
+        first.set_ylabel(f"width {width}")
+    panels[0].figure.subplots_adjust(
         left=0.03, right=0.99, bottom=0.02, top=0.87, wspace=0.05, hspace=0.4
     )
-    return grid[0]
+    return panels[0]

@@ -1,4 +1,4 @@
-"""Figures 20 to 22 show the numbers that they are there for, read from the artists; what they are made of, by second routes."""
+"""Figures 20 to 22 show their numbers, read from the artists; the parts come by a second route."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,10 @@ def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_p
 def test_the_law_times_the_elbos_adds_up_to_the_loss_of_the_table(
     panel, name, factor, stated, drawn
 ):
-    """∫ p_w(t) L(t) dt and the two ends, from the lines as drawn; the table's w has another constant for the sigmoid."""
+    """∫ p_w(t) L(t) dt and the two ends, from the lines as drawn.
+
+    The table's w has another constant for the sigmoid.
+    """
     time, mean = data(drawn["augmentation"], 0, "mean")
     _, law = data(drawn["augmentation"], panel, name)
     grid = np.linspace(-10, 10, 401)

@@ -118,7 +118,7 @@ def test_the_two_definitions_are_drawn_to_disagree_about_low_snr():
 
 
 def test_doubling_the_pixels_per_degree_moves_the_weighting_on_photographs_too():
-    """By −β ln 2 with the slope that the spectrum has there; its ends and wiggles leave about half a nat."""
+    """By −β ln 2 with the slope that the spectrum has there; its ends leave about half a nat."""
     grid, far, near = (
         np.linspace(-4, 4, 81),
         perception_experiments.seen(rate=30.0).rate_distortion,
@@ -135,11 +135,15 @@ def test_a_curve_has_one_colour_in_every_picture():
     for name in NAMES:
         for axes in figures.draw(name).axes:
             for line in axes.lines:
-                if line.get_gid() in {*perception_figures.INK, *perception_experiments.SPENDERS}:
+                if line.get_gid() in {
+                    *perception_figures.CURVE_COLOURS,
+                    *perception_experiments.SPENDERS,
+                }:
                     seen.setdefault(line.get_gid(), set()).add(line.get_color())
-    assert seen.keys() == {*perception_figures.INK, *perception_experiments.SPENDERS} and all(
-        len(colours) == 1 for colours in seen.values()
-    )
+    assert seen.keys() == {
+        *perception_figures.CURVE_COLOURS,
+        *perception_experiments.SPENDERS,
+    } and all(len(colours) == 1 for colours in seen.values())
 
 
 def test_an_unknown_photograph_or_sensitivity_names_near_ones():
@@ -179,9 +183,10 @@ def test_pink_noise_is_pink_and_hears_the_same_as_its_law():
     logsnr = np.array([-4.0, 0.0, 4.0])
     for kind in ("rate_distortion", "projection"):
         found, wanted = (
-            getattr(spectra.implied(one, sensitivities.a_weighting, perception_figures.RATE), kind)(
-                logsnr
-            )
+            getattr(
+                spectra.implied(one, sensitivities.a_weighting, perception_experiments.SOUND_RATE),
+                kind,
+            )(logsnr)
             for one in (seen, law)
         )
         assert found == pytest.approx(wanted, rel=0.04)

@@ -1,4 +1,4 @@
-"""Figures 23 and 24 show the numbers that they are there for, read from the artists; their parts against second routes."""
+"""Figures 23 and 24 show their numbers, read from the artists; the parts come by a second route."""
 
 import numpy as np
 import pytest
@@ -110,7 +110,7 @@ def test_averaging_after_the_exponential_is_not_mended_by_draws():
 
 
 def test_two_scales_are_the_losses_of_two_gaussians():
-    """Against ``policy.losses`` with the denoisers written out, at the same draws; and on average the gain law."""
+    """Against the losses of denoisers written out, at the same draws; on average the gain law."""
     c, move, x = 0.03, np.array([0.5, -0.8]), np.random.default_rng(0).standard_normal((300, 2))
     objective, std = policy_experiments.WEIGHTINGS["edm"], np.array([1.0, c**0.5])
 

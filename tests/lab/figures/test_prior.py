@@ -1,4 +1,4 @@
-"""Figures of notebook 7, read from their artists, and the closed forms beside them by a second route."""
+"""Figures of notebook 7, read from their artists, and their closed forms by a second route."""
 
 import math
 
@@ -74,7 +74,7 @@ def test_measured_brightness_lies_on_the_closed_form():
             grid, curve = data(figure, panel, f"{side}² pixels")
             place, found = data(figure, panel, f"{side}² measured")
             gap = found[:3] - np.interp(place[:3], grid, curve)
-            # DDIM's own error grows with the variance of the coefficient, and with the range of the grid
+            # DDIM's own error grows with the coefficient's variance and the range of the grid
             assert abs(gap).max() < (far if side < 256 else 0.04) and abs(gap[0]) < 0.003, (
                 side,
                 panel,

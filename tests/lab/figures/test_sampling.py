@@ -1,4 +1,4 @@
-"""Figures 27 to 33 show the numbers that they are there for, read from the artists; and what they stand on is right."""
+"""Figures 27 to 33 show their numbers, read from the artists; what they stand on is right."""
 
 import math
 import os
@@ -24,8 +24,14 @@ from diffviz.theory.paths import COSINE, LINEAR
 pytestmark = pytest.mark.slow
 
 NAMES = (
-    "scaling-slider", "vp-vs-fm", "churn", "ddpm-is-ddim", "early-commitment", "solver-orders", "train-sample-schedules",
-)  # fmt: skip
+    "scaling-slider",
+    "vp-vs-fm",
+    "churn",
+    "ddpm-is-ddim",
+    "early-commitment",
+    "solver-orders",
+    "train-sample-schedules",
+)
 
 
 @pytest.fixture(scope="module")
@@ -174,9 +180,12 @@ def test_early_commitment_orders_the_grids(drawn):
 
 
 DIGITS = {  # R² after 10, 20, 30, 50 % of the steps in percent: as measured by another code
-    "FM, uniform t": (29, 56, 80, 99), "FM, shift 3": (10, 22, 36, 69), "VP cosine": (39, 68, 86, 99),
-    "DDPM linear β": (5, 11, 22, 63), "EDM, Karras ρ = 7": (3, 6, 11, 47),
-}  # fmt: skip
+    "FM, uniform t": (29, 56, 80, 99),
+    "FM, shift 3": (10, 22, 36, 69),
+    "VP cosine": (39, 68, 86, 99),
+    "DDPM linear β": (5, 11, 22, 63),
+    "EDM, Karras ρ = 7": (3, 6, 11, 47),
+}
 
 
 @pytest.mark.parametrize("name", DIGITS)

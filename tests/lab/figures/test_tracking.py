@@ -1,4 +1,4 @@
-"""The figures of tracking, adapting and sampling show the numbers that they are there for, read from the artists."""
+"""The figures of tracking, adapting and sampling show their numbers, read from the artists."""
 
 import subprocess
 import sys
@@ -28,7 +28,8 @@ def test_nothing_is_cut_off_at_the_edge(name, drawn):
 
 
 def test_trained_figures_have_the_same_bytes_in_another_process(drawn, tmp_path):
-    code = f"from diffviz.lab import figures; figures.write({list(NAMES)}, {str(tmp_path / 'other')!r})"
+    folder = str(tmp_path / "other")
+    code = f"from diffviz.lab import figures; figures.write({list(NAMES)}, {folder!r})"
     subprocess.run([sys.executable, "-c", code], check=True)
     for name in NAMES:
         assert (
@@ -142,17 +143,16 @@ def test_the_distance_of_truth_is_a_floor():
 
     x = moons.sample(4000, torch.Generator().manual_seed(3)).float()
     moved = far(x + torch.tensor([1.0, 0.0])) * far.floor
-    assert moved == pytest.approx(
-        1 / np.sqrt(2), rel=0.05
-    )  # of a shift a: the root mean square of a cos over directions
+    # of a shift a: the root mean square of a cos over directions
+    assert moved == pytest.approx(1 / np.sqrt(2), rel=0.05)
 
 
 def test_figures_come_from_the_registry_without_torch():
-    code = "import sys; from diffviz.lab import figures; assert {0} <= set(figures.FIGURES); assert 'torch' not in sys.modules"
-    subprocess.run(
-        [sys.executable, "-c", code.format(set(NAMES))],
-        check=True,
+    code = (
+        "import sys; from diffviz.lab import figures; "
+        f"assert {set(NAMES)} <= set(figures.FIGURES); assert 'torch' not in sys.modules"
     )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_there_are_a_hundred_bins_and_three_decays():

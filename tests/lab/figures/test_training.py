@@ -1,4 +1,4 @@
-"""Figures 18 and 19: what a weighting buys, read from the artists; excess errors and distances by a second route."""
+"""Figures 18 and 19, read from the artists; excess errors and distances by a second route."""
 
 import re
 
@@ -42,7 +42,7 @@ def band(figure, panel, name):
 
 
 def test_the_excess_of_the_best_linear_denoiser_is_its_error_less_the_mmse():
-    """x_hat = alpha z is that for unit variance, with E‖eps_hat − eps‖² = sigmoid(λ) a dimension whatever the data."""
+    """For unit variance it is x_hat = alpha z, with an error of sigmoid(λ) for each dimension."""
     linear = Denoiser(lambda z, logsnr: torch.sigmoid(logsnr).sqrt()[:, None] * z)
     excess, closed = (
         training_experiments.Truth("ring8", points=4096).excess(linear),

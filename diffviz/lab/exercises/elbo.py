@@ -1,0 +1,53 @@
+"""Judges of notebook 5: the ELBO."""
+
+from typing import Any
+
+import numpy as np
+
+from diffviz.lab.exercises.answers import entry, number
+from diffviz.lab.exercises.registry import RIGHT, exercise
+from diffviz.lab.experiments.elbo import known
+from diffviz.recipes.entries import CATALOGUE
+from diffviz.theory import analysis
+
+DIMENSIONS = 3072  # of an image of 32² pixels in three colours
+PIXEL_STEPS = 127.5  # steps of a pixel to one unit of [−1, 1]
+
+
+@exercise("smallest-lambda-max")
+def smallest_lambda_max(answer: Any) -> str:
+    """The λ_max at which the average gap of ring8's ELBO is a thousandth of a nat."""
+    high = number(answer)
+    if not 2 <= high <= 20:
+        return "λ_max lies between 2 and 20."
+    ring = known("ring8")
+    gap = float(sum(ring.terms(-20.0, high)) - ring.entropy)
+    if abs(gap / 1e-3 - 1) < 0.03:
+        return RIGHT
+    return f"There the average gap is {gap:.3g} nats; it falls as e^(−λ_max)."
+
+
+@exercise("bits")
+def bits(answer: Any) -> str:
+    """Nats of an image of 3 bits per dimension, as a density on [−1, 1]."""
+    value = number(answer)
+    truth = (3 - np.log2(PIXEL_STEPS)) * DIMENSIONS * np.log(2)
+    if abs(value - truth) < 1:
+        return RIGHT
+    if abs(value - 3 * DIMENSIONS * np.log(2)) < 1:
+        return "Those are the nats of the pixels 0 to 255; on [−1, 1] a pixel step is 1/127.5 wide."
+    return (
+        "Take log2(127.5) off the bits per dimension, times dimensions, times ln 2; "
+        "a density may exceed 1."
+    )
+
+
+@exercise("most-negative")
+def most_negative(answer: Any) -> str:
+    """The entry of the catalogue whose mixture of ELBOs has the largest negative part."""
+    name = entry(answer).name
+    shares = {each: analysis.verdict(other).negative_share for each, other in CATALOGUE.items()}
+    more = sum(share > shares[name] for share in shares.values())
+    if not more:
+        return RIGHT
+    return f"{name} has {shares[name]:.2%}; {more} of the catalogue have more."

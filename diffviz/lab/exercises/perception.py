@@ -1,0 +1,86 @@
+"""Judges of notebook 9: what eyes imply."""
+
+from typing import Any
+
+import numpy as np
+
+from diffviz.lab.exercises.answers import number
+from diffviz.lab.exercises.registry import RIGHT, exercise
+from diffviz.lab.experiments.perception import seen, slopes, spectrum
+from diffviz.perception import sensitivities, spectra
+from diffviz.perception.sensitivities import Curve
+
+
+def log_slope(w: Curve, logsnr: float, step: float = 1e-3) -> float:
+    """Slope d ln w/dλ by central differences.
+
+    Args:
+        w: A weighting, a function of λ.
+        logsnr: λ in nats.
+        step: Half of the distance of the two points.
+
+    Returns:
+        The slope.
+    """
+    middle = np.array(logsnr)
+    return float(np.log(w(middle + step) / w(middle - step)) / (2 * step))
+
+
+def shift_of_twice_the_distance() -> float:
+    """How far an implied weighting moves in λ when the viewer goes twice as far off.
+
+    Returns:
+        The shift in nats, for Barten's eye and images of power 1/f² without an end.
+    """
+    f = np.geomspace(1e-7, 1e12, 4001)
+    endless = spectra.Spectrum(f, f[None] ** -2.0, f**2)
+    near, far = (
+        spectra.implied(endless, sensitivities.barten_2004, rate).rate_distortion
+        for rate in (30, 60)
+    )
+    level, grid = -12.0, np.linspace(-8, 8, 3201)
+    slope = np.gradient(np.log(far(level + grid)), grid)
+    return float(grid[abs(slope - log_slope(near, level)).argmin()])
+
+
+@exercise("twice-as-far")
+def twice_as_far(answer: Any) -> str:
+    """How far the implied weighting moves when the viewer goes twice as far off."""
+    value, truth = number(answer), shift_of_twice_the_distance()
+    if abs(value - truth) < 0.03:
+        return RIGHT
+    if abs(value + truth) < 0.03:
+        return (
+            "The other way: from farther off, a cycle per degree is a coarser structure of the "
+            "picture, which drowns at a lower λ."
+        )
+    return (
+        "The eye's peak moves to half the cycles per image, an octave down; "
+        "an octave of f^−β is β ln 2 in λ."
+    )
+
+
+@exercise("eight-cycles")
+def eight_cycles(answer: Any) -> str:
+    """The λ at which half of the power at 8 cycles per image is known."""
+    photographs = spectrum()
+    captured = photographs.captured(number(answer))
+    known = float(np.interp(8 / 256, photographs.frequency, captured))
+    if abs(known - 0.5) < 0.02:
+        return RIGHT
+    return f"At that λ {known:.0%} of the power at 8 cycles is known; half is −ln S there."
+
+
+@exercise("as-steep-as-fm")
+def as_steep_as_fm(answer: Any) -> str:
+    """Pixels per degree at which Movshon and Kiorpes' eye weights as steeply as flow matching."""
+    rate = number(answer)
+    if not 1 <= rate <= 200:
+        return (
+            "Pixels per degree: a monitor has about 10 from 14 cm, 42 from 60 cm, 100 from 143 cm."
+        )
+    slope = slopes(seen("movshon_kiorpes", rate).rate_distortion)[1]
+    if abs(slope + 0.5) < 0.01:
+        return RIGHT
+    text = f"There the slope from −4 to 2 is {slope:.2f}; from farther off it is steeper."
+    return text.replace("-", "−")

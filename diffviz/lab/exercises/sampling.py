@@ -1,0 +1,52 @@
+"""Judges of notebook 8: solvers and grids."""
+
+from typing import Any
+
+from diffviz.lab.exercises.answers import number
+from diffviz.lab.exercises.registry import RIGHT, exercise
+from diffviz.lab.experiments.sampling import SOLVERS, error_of, off_chord, settled_photos
+from diffviz.theory import paths
+
+
+@exercise("equally-straight")
+def equally_straight(answer: Any) -> str:
+    """The variance at which flow matching and VP leave their chords equally far."""
+    variance = number(answer)
+    if not variance > 0:
+        return "A variance is a finite number above 0."
+    flow, vp = (off_chord(variance, path) for path in ("FM", "VP"))
+    if abs(flow - vp) < 0.004:
+        return RIGHT
+    return (
+        f"There the exact path leaves its chord by {flow:.3f} under flow matching "
+        f"and by {vp:.3f} under VP: not the same."
+    )
+
+
+@exercise("sixteen-calls")
+def sixteen_calls(answer: Any) -> str:
+    """A solver and a grid that reach an error of 0.01 on gmm2d in 16 calls."""
+    solver, levels = answer
+    if solver not in SOLVERS.values():
+        return f"The solver is one of {', '.join(SOLVERS.values())}."
+    error, calls = error_of(solver, levels, "gmm2d")
+    if calls > 16:
+        return f"That takes {calls} calls."
+    if error <= 1e-2:
+        return RIGHT
+    return (
+        f"{calls} calls, rms error {error:.4f}. "
+        "One of the solvers gets by with a single call a step."
+    )
+
+
+@exercise("slow-down")
+def slow_down(answer: Any) -> str:
+    """The shift under which half of a photograph is settled after half of the steps."""
+    shift = number(answer)
+    if not 1 <= shift <= 100:
+        return "A shift above 1 spends more steps on noise; try between 1 and 20."
+    reached = settled_photos(paths.shifted(paths.LINEAR, shift))[50]
+    if abs(reached - 0.5) < 0.01:
+        return RIGHT
+    return f"With this shift R² is {reached:.3f} after half of the steps."

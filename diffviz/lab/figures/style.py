@@ -1,0 +1,34 @@
+"""What several figures share: colours of roles, short legends, text with a typographic minus."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+NEGATIVE = "#CC3311"  # parts of a density below 0
+NEUTRAL = "0.4"  # lines of reference
+TRUTH = "0.35"  # points of the data
+SHORT_LOGSNR = "log-SNR λ   [noise ← → data]"
+
+
+def minus(text: str) -> str:
+    """The text with typographic minus signs in the place of hyphens."""
+    return text.replace("-", "−")
+
+
+def named_lines(ax: Axes) -> list[Line2D]:
+    """The curves that ``plots.lines`` drew first on these Axes, without the dots at their ends."""
+    return list(ax.lines[::2])
+
+
+def line_of(ax: Axes, name: str) -> Line2D:
+    """The curve of that name."""
+    return next(line for line in ax.lines if line.get_gid() == name)
+
+
+def legend(ax: Axes, handles: Iterable[Artist] | None = None, **options: Any) -> None:
+    """A legend without a frame, in small type; for all labelled artists by default."""
+    chosen: Mapping[str, Any] = {} if handles is None else {"handles": list(handles)}
+    ax.legend(**chosen, **{"frameon": False, "fontsize": 9, **options})
