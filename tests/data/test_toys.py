@@ -215,7 +215,8 @@ def test_moments_are_the_means_of_the_error_of_the_denoiser(name, level):
         assert abs((error**power).mean().item() - value[power - 1]) < 4 * math.hypot(
             noise, stderr[power - 1]
         )
-    assert (stderr == 0).all() == (name != "digits") and np.array_equal(known.mmse(level), value[0])
+    assert (stderr == 0).all() == (name != "digits")
+    assert known.mmse(level) == pytest.approx(value[0], rel=1e-12)  # sums by threads differ in bits
 
 
 def test_moments_of_a_gaussian_have_their_closed_form():
