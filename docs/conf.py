@@ -45,4 +45,5 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 90
 suppress_warnings = ["mystnb.unknown_mime_type"]

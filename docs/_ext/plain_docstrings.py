@@ -4,7 +4,10 @@ The docstrings are written for a terminal. reStructuredText would take |b − a|
 (n, *shape) for emphasis and an indented formula for a quotation.
 """
 
+import ast
+import inspect
 import re
+import textwrap
 
 from sphinx.application import Sphinx
 
@@ -47,8 +50,47 @@ def process(
     lines[:] = with_literal_blocks(stripped[:first]) + sections
 
 
+def signature_in_source(thing: object) -> tuple[str, str] | None:
+    """Arguments and result as the source writes them, so that ArrayLike stays ArrayLike."""
+    try:
+        (node,) = ast.parse(textwrap.dedent(inspect.getsource(thing))).body
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return None
+    if isinstance(node, ast.ClassDef):
+        return class_signature(node)
+    if not isinstance(node, ast.FunctionDef):
+        return None
+    return arguments(node), ast.unparse(node.returns) if node.returns else ""
+
+
+def arguments(node: ast.FunctionDef) -> str:
+    """The arguments of a function without ``self`` and ``cls``."""
+    node.args.args = [one for one in node.args.args if one.arg not in ("self", "cls")]
+    return f"({ast.unparse(node.args)})"
+
+
+def class_signature(node: ast.ClassDef) -> tuple[str, str] | None:
+    """The arguments of ``__init__``, or the fields of a dataclass."""
+    for one in node.body:
+        if isinstance(one, ast.FunctionDef) and one.name == "__init__":
+            return arguments(one), ""
+    if not any("dataclass" in ast.unparse(one) for one in node.decorator_list):
+        return None
+    fields = [ast.unparse(one) for one in node.body if isinstance(one, ast.AnnAssign)]
+    return f"({', '.join(fields)})", ""
+
+
+def shorten(
+    app: Sphinx, kind: str, name: str, thing: object, options: object, signature: str, returns: str
+) -> tuple[str | None, str | None]:
+    """Replace a signature whose types NumPy has written out as long unions."""
+    found = signature_in_source(thing) if kind in ("function", "method", "class") else None
+    return found or (signature, returns)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Process docstrings before napoleon does."""
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-process-docstring", process, priority=100)
+    app.connect("autodoc-process-signature", shorten)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
