@@ -21,7 +21,5 @@ def visit_displayed_math(translator: HTML5Translator, node: nodes.math_block) ->
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Offer the renderer to Sphinx under the name ``mathml``."""
-    app.add_html_math_renderer(
-        "mathml", (visit_inline_math, None), (visit_displayed_math, None)
-    )
+    app.add_html_math_renderer("mathml", (visit_inline_math, None), (visit_displayed_math, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
