@@ -1,0 +1,67 @@
+"""What every file of the package keeps to, so that it can be read at once."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from radon.complexity import cc_visit
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "diffviz").rglob("*.py"))
+LONGEST = 60  # lines of a function, its docstring apart
+MOST_COMPLEX = 12  # cyclomatic complexity, as radon counts it
+EXCUSE = "long because"  # a comment with these words above a function gives the reason
+
+
+def names(file):
+    return str(file.relative_to(ROOT / "diffviz"))
+
+
+def functions(text):
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def length(node):
+    """Lines of a function without its decorators and docstring."""
+    lines = node.end_lineno - node.lineno + 1
+    first = node.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        lines -= first.end_lineno - first.lineno + 1
+    return lines
+
+
+def excused(node, rows):
+    """Whether a comment right above the function says why it is long."""
+    first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+    return EXCUSE in rows[first - 2]
+
+
+@pytest.mark.parametrize("file", FILES, ids=names)
+def test_no_line_is_longer_than_a_hundred_columns(file):
+    rows = file.read_text().splitlines()
+    assert not [row for row in rows if len(row) > 100]
+
+
+@pytest.mark.parametrize("file", FILES, ids=names)
+def test_no_function_is_too_long_to_read_at_once(file):
+    text = file.read_text()
+    rows = text.splitlines()
+    long = {node.name: length(node) for node in functions(text) if length(node) > LONGEST}
+    reasons = {node.name for node in functions(text) if excused(node, rows)}
+    assert set(long) <= reasons, long
+
+
+@pytest.mark.parametrize("file", FILES, ids=names)
+def test_no_function_has_too_many_branches(file):
+    blocks = cc_visit(file.read_text())
+    methods = [one for block in blocks for one in getattr(block, "methods", [])]
+    complexities = {one.name: one.complexity for one in [*blocks, *methods] if one.letter != "C"}
+    assert max(complexities.values(), default=0) <= MOST_COMPLEX, complexities
+
+
+def test_a_long_function_is_found():
+    text = "def f():\n" + "    x = 1\n" * 61
+    (node,) = functions(text)
+    assert length(node) == 62
