@@ -14,20 +14,25 @@ from numpy.typing import ArrayLike, NDArray
 class Law(Protocol):
     """A density over log-SNR: any frozen SciPy distribution, or what has these methods."""
 
-    def pdf(self, x: ArrayLike) -> NDArray: ...
+    def pdf(self, x: ArrayLike) -> NDArray:
+        """Density at λ = x."""
 
-    def cdf(self, x: ArrayLike) -> NDArray: ...
+    def cdf(self, x: ArrayLike) -> NDArray:
+        """Probability of a λ of at most x."""
 
-    def ppf(self, q: ArrayLike) -> NDArray: ...
+    def ppf(self, q: ArrayLike) -> NDArray:
+        """Quantile of the probability q."""
 
-    def support(self) -> tuple[float, float]: ...
+    def support(self) -> tuple[float, float]:
+        """Least and largest λ."""
 
 
 @runtime_checkable
 class Weighting(Protocol):
     """Anything with a weighting w(λ) on the eps error."""
 
-    def weighting(self, logsnr: ArrayLike) -> NDArray: ...
+    def weighting(self, logsnr: ArrayLike) -> NDArray:
+        """w on the eps error at λ, in the shape of ``logsnr``."""
 
 
 @runtime_checkable
@@ -35,11 +40,13 @@ class Trainable(Protocol):
     """What a trainer needs of an objective: its name, and draws of (log-SNR, factor)."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What messages and plots call it."""
 
     def draw(
         self, n: int, rng: np.random.Generator, stratified: bool = True
-    ) -> tuple[NDArray, NDArray]: ...
+    ) -> tuple[NDArray, NDArray]:
+        """n levels λ and the factors on the squared eps error there, each of shape (n,)."""
 
 
 @runtime_checkable
@@ -49,7 +56,8 @@ class Denoiser(Protocol):
     ``z`` is variance-preserving; tensors are annotated as Any so that nothing here loads torch.
     """
 
-    def denoise(self, z: Any, logsnr: Any) -> Any: ...
+    def denoise(self, z: Any, logsnr: Any) -> Any:
+        """x_hat like z, at λ of shape (n,) or ()."""
 
 
 @runtime_checkable
@@ -57,11 +65,15 @@ class Measured(Protocol):
     """A measured loss: its weighting averaged over bins of log-SNR, with standard errors."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """Name of the target, such as "eps" or "v"."""
 
     @property
-    def discrete(self) -> bool: ...
+    def discrete(self) -> bool:
+        """Whether the loss draws from a table of levels."""
 
-    def edges(self, bins: int = 160, mass: float = 0.998) -> NDArray: ...
+    def edges(self, bins: int = 160, mass: float = 0.998) -> NDArray:
+        """Edges of bins over the central ``mass`` of the draws."""
 
-    def weighting(self, edges: ArrayLike) -> tuple[NDArray, NDArray]: ...
+    def weighting(self, edges: ArrayLike) -> tuple[NDArray, NDArray]:
+        """w averaged over each bin, and its standard error."""

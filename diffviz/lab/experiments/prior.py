@@ -349,7 +349,7 @@ class GaussianVelocity:
 
     variance: float
 
-    def __call__(self, z: "Tensor", t: float) -> "Tensor":
+    def __call__(self, z: "Tensor", t: "Tensor | float") -> "Tensor":
         """The velocity, like z; t = 0 is data."""
         c = self.variance
         return (t - (1 - t) * c) / (t**2 + (1 - t) ** 2 * c) * z
@@ -472,7 +472,7 @@ class PairVelocity:
     source_variance: "Tensor"
     x_variance: "Tensor"
 
-    def __call__(self, z: "Tensor", t: float) -> "Tensor":
+    def __call__(self, z: "Tensor", t: "Tensor | float") -> "Tensor":
         """The velocity at z (n, d) and time t; t = 0 is data."""
         variance = t**2 * self.source_variance + (1 - t) ** 2 * self.x_variance
         mean = t * self.source_means + (1 - t) * self.x_means
