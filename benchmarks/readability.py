@@ -2,10 +2,10 @@
 
     python benchmarks/readability.py [FOLDER ...]
 
-Prints, for each folder (by default ``diffviz``), what a reader meets: tokens in a line of code, lines
-beyond 100 columns, lambdas in 100 lines, the mean maintainability index of radon, and the longest
-and the most complex functions. Beside them stand the values from before the package was one house,
-when the code was written to a limit of 4,000 lines.
+Prints, for each folder (by default ``diffviz``), what a reader meets: tokens in a line of code,
+lines beyond 100 columns, lambdas in 100 lines, the mean maintainability index of radon, and the
+longest and the most complex functions. Beside them stand the values from before the package was one
+house, when the code was written to a limit of 4,000 lines.
 """
 
 import argparse
@@ -67,7 +67,9 @@ def functions_of(file: Path, text: str) -> list[Function]:
             complexities[part.lineno] = part.complexity
     return [
         Function(
-            f"{file}:{node.lineno} {node.name}", body_length(node), complexities.get(node.lineno, 0)
+            place=f"{file}:{node.lineno} {node.name}",
+            lines=body_length(node),
+            complexity=complexities.get(node.lineno, 0),
         )
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)

@@ -123,6 +123,7 @@ def calls_to_the_goal() -> None:
 
 
 def main() -> None:
+    """Print what a step costs and how many calls reach the goal."""
     time_of_steps()
     calls_to_the_goal()
 

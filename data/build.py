@@ -1,8 +1,9 @@
-"""Make the files of this directory again from their sources; the same bytes with the same NumPy and zlib.
+"""Make the files of this directory again from their sources.
 
     python data/build.py DOWNLOADS
 
-DOWNLOADS holds, unpacked: ``dm/`` the wheel of data-morph-ai 0.4.1, ``sk/`` the wheel of scikit-image 0.26.0, ``fm/`` Debian's package
+They have the same bytes with the same NumPy and zlib. DOWNLOADS holds, unpacked: ``dm/`` the wheel
+of data-morph-ai 0.4.1, ``sk/`` the wheel of scikit-image 0.26.0, ``fm/`` Debian's package
 dataset-fashion-mnist 0.0~git20200523.55506a9-1. The digits come from the installed scikit-learn.
 """
 
@@ -28,6 +29,7 @@ CROPS = {  # file -> row and column of the upper left corner of a 256 x 256 crop
 
 
 def photos(folder: Path) -> dict[str, np.ndarray]:
+    """Grey crops of the pictures in a folder, by name, each (256, 256)."""
     crops = {}
     for name, (row, column) in CROPS.items():
         grey = np.asarray(Image.open(folder / name).convert("L"))
@@ -36,6 +38,7 @@ def photos(folder: Path) -> dict[str, np.ndarray]:
 
 
 def fashion(folder: Path, n: int = 5000) -> dict[str, np.ndarray]:
+    """The first n images of Fashion-MNIST at half their size, (n, 14, 14), and their labels."""
     with gzip.open(folder / "train-images-idx3-ubyte.gz") as file:
         images = np.frombuffer(file.read(16 + n * 784), np.uint8, offset=16).reshape(
             n, 14, 2, 14, 2

@@ -80,7 +80,7 @@ def finite(value: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def increasing(value: ArrayLike, name: str) -> NDArray[np.float64]:
-    """A grid of two or more finite numbers that strictly increase, shape (n,); else a ValueError."""
+    """A grid of two or more finite, strictly increasing numbers, shape (n,); else a ValueError."""
     grid = array(value, name)
     if grid.ndim != 1 or len(grid) < 2 or (grid[1:] <= grid[:-1]).any():
         raise ValueError(
@@ -117,7 +117,7 @@ def number(value: Any, name: str, low: float = -np.inf, high: float = np.inf) ->
 
 
 def positive(value: Any, name: str) -> float:
-    """One finite number above 0, as a float; a ValueError for any other, a TypeError for no number."""
+    """One finite number above 0, as a float; anything else is a ValueError."""
     result = number(value, name) if _looks_real(value) else np.nan
     if not result > 0:
         raise ValueError(f"{name} must be a finite number > 0, got {value!r}")

@@ -1,7 +1,7 @@
 """What a function accepts when it takes several kinds of thing.
 
-A door that takes an objective, a measured loss or a trained run names one of these protocols instead
-of asking for attributes one by one. They say what is used, and nothing more.
+A function that takes an objective, a measured loss or a trained run names one of these protocols
+instead of asking for attributes one by one. They say what is used, and nothing more.
 """
 
 from typing import Any, Protocol, runtime_checkable
@@ -32,7 +32,7 @@ class Weighting(Protocol):
     """Anything with a weighting w(λ) on the eps error."""
 
     def weighting(self, logsnr: ArrayLike) -> NDArray:
-        """w on the eps error at λ, in the shape of ``logsnr``."""
+        """The weighting on the eps error at λ, in the shape of ``logsnr``."""
 
 
 @runtime_checkable
@@ -46,7 +46,7 @@ class Trainable(Protocol):
     def draw(
         self, n: int, rng: np.random.Generator, stratified: bool = True
     ) -> tuple[NDArray, NDArray]:
-        """n levels λ and the factors on the squared eps error there, each of shape (n,)."""
+        """Draw n levels λ and the factors on the squared eps error there, each of shape (n,)."""
 
 
 @runtime_checkable
@@ -76,4 +76,4 @@ class Measured(Protocol):
         """Edges of bins over the central ``mass`` of the draws."""
 
     def weighting(self, edges: ArrayLike) -> tuple[NDArray, NDArray]:
-        """w averaged over each bin, and its standard error."""
+        """The weighting averaged over each bin, and its standard error."""

@@ -1,10 +1,10 @@
 """Sphinx's settings: the pages of ``docs`` and the reference that is made from the docstrings.
 
 Why Sphinx: both were tried, Sphinx with myst-nb and mkdocs-material with mkdocstrings and
-mkdocs-jupyter. Both show the lazy names of the package with their signatures. The notebooks decided:
-myst-nb puts them on pages like all others, while mkdocs-jupyter embeds a whole page of its own for
-each, which fetches scripts from the network when it is read; and mkdocs prints that its second
-version will not run the theme. A reader of these pages needs no network.
+mkdocs-jupyter. Both show the lazy names of the package with their signatures. The notebooks
+decided: myst-nb puts them on pages like all others, while mkdocs-jupyter embeds a whole page of its
+own for each, which fetches scripts from the network when it is read; and mkdocs prints that its
+second version will not run the theme. A reader of these pages needs no network.
 """
 
 import sys

@@ -17,7 +17,7 @@ def data(figure, panel, name):
 
 
 def check_nothing_is_cut(figure):
-    """Titles, labels, legends, notes and the ticks in sight lie within the figure, and titles do not meet."""
+    """All text and the ticks in sight lie within the figure, and titles do not meet."""
     figure.canvas.draw()
     texts = list(figure.texts)
     for ax in figure.axes:

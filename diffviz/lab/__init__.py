@@ -1,7 +1,7 @@
 """Lab: what the notebooks are made of.
 
-``experiments`` compute numbers, ``figures`` draw them, ``explorers`` connect controls to pictures;
-one subject has the same name in all three. ``exercises`` checks what a reader writes, and ``losses``
+``experiments`` compute numbers, ``figures`` draw them, ``explorers`` connect controls to pictures.
+One subject has the same name in all three. ``exercises`` checks what a reader writes. ``losses``
 has training losses, right and wrong, to try the probe on.
 """
 

@@ -1,4 +1,4 @@
-"""Turn LaTeX into MathML when the pages are built, so that a page needs no script to show a formula."""
+"""Turn LaTeX into MathML when the pages are built, so that no script is needed to read them."""
 
 from docutils import nodes
 from latex2mathml.converter import convert

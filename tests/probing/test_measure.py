@@ -311,7 +311,6 @@ def test_edges_that_do_not_increase_are_refused(x):
         ({"generator": 3}, TypeError, r"generator must be a torch\.Generator"),
         ({"generator": np.random.default_rng(0)}, TypeError, r"generator must be a torch\.Gen"),
     ],
-    ids=str,
 )
 def test_a_setting_of_the_wrong_kind_is_refused_by_name(setting, error, says, x):
     with pytest.raises(error, match=says):
@@ -332,7 +331,6 @@ def uses_modules(model, x):
         "data",
         None,
     ],
-    ids=str,
 )
 def test_data_that_are_no_floating_point_tensor_are_refused_with_the_way_out(bad):
     with pytest.raises(TypeError, match=r"x must be a floating-point tensor.*makes one"):

@@ -78,7 +78,7 @@ def test_the_picture_is_noised_to_the_level(explorer):
 
 
 def test_the_known_share_of_a_band_is_what_the_guess_recovers(explorer):
-    """The mean squared error of the guess, over an octave, is the share of power that is not known."""
+    """Over an octave, the mean squared error of the guess is the share of power not known."""
     explorer.controls["logsnr"].value, explorer.controls["guess"].value = -1.0, True
     guess = np.asarray(explorer.panels[2].images[0].get_array())
     gap = fft.dctn(guess - perception_experiments.photos()["camera"], norm="ortho") ** 2
@@ -117,7 +117,7 @@ def test_the_table_of_octaves_counts_power(explorer):
 
 
 def test_the_distortion_left_is_the_share_of_what_is_seen(explorer):
-    """Of Barten 2004 at 30 pixels per degree, at first; nearly all of it is left where little is known."""
+    """At first for Barten 2004 at 30 pixels per degree; little is known, so nearly all is left."""
     explorer.controls["logsnr"].value = 1.0
     rings = perception_experiments.spectrum("camera")
     seen = rings.count * rings.power * sensitivities.barten_2004(rings.frequency * 30) ** 2

@@ -196,7 +196,7 @@ def test_start_pause_and_reset_train_on_the_loop_and_leave_it_alive(dashboard, c
 def test_pictures_come_at_most_four_times_a_second_and_half_of_the_time(
     monkeypatch, clock, drawing, least
 ):
-    """From the end of one picture to the start of the next; at most two slices of training later."""
+    """From the end of one picture to the start of the next: at most two slices of training."""
     dashboard, drawn = TrainingDashboard(width=8, steps=4000, first=1), []
     redraw = dashboard.redraw
 
