@@ -10,14 +10,14 @@ CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
 OPTIONS += $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
-.PHONY: lab test quick lint figures notebooks
+.PHONY: lab test quick lint docs figures notebooks
 
 lab: $(LAB)  ## open JupyterLab on notebooks/ (prints the URL with its token)
 	$(BIN)/jupyter lab $(OPTIONS) notebooks
 
 test quick notebooks: export OMP_NUM_THREADS = 1
 
-test: lint $(PEERS)  ## lint, types, tests, notebooks, a look in a real browser
+test: lint docs $(PEERS)  ## lint, types, pages, tests, notebooks, a look in a real browser
 	$(BIN)/pytest -q -n 2 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests --ignore=tests/test_browser.py
 	$(BIN)/pytest -q -rs tests/test_browser.py
 
@@ -29,6 +29,9 @@ lint: $(TEST)  ## style, format, types, and which part may import which
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(if $(or $(wildcard .importlinter),$(shell grep -F '[tool.importlinter]' pyproject.toml)),$(BIN)/lint-imports)
+
+docs: $(TEST)  ## the pages and the reference, in docs/_build
+	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build
 
 figures: $(LAB)  ## all registered figures to figures/
 	$(BIN)/python -m diffviz figures --out figures
