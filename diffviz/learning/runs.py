@@ -243,6 +243,7 @@ def _tensor_name(length: float) -> str:
 
 def _check_length(ema: float, state: Mapping[float, Tensor]) -> None:
     """Refuse an averaging length that is not among the weights."""
+    ema = checks.number(ema, "ema")
     if ema not in state:
         lengths = ", ".join(map(str, state))
         raise ValueError(f"no average of length {ema}; there are {lengths}")
