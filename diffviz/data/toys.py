@@ -80,7 +80,7 @@ class Toy:
 
     @property
     def std(self) -> float:
-        """Standard deviation of x: the root of the variance averaged over all coordinates."""
+        """Standard deviation of x, the root of the variance averaged over all coordinates."""
         return math.sqrt(self.law.variance.item())
 
     def unit(self) -> "Toy":

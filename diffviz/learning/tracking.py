@@ -313,7 +313,7 @@ class LossByLogSNR:
 
     @property
     def count(self) -> NDArray:
-        """Draws ever taken in, shape (bins + 2,): first those below the edges, last those above."""
+        """Draws ever taken in, shape (bins + 2,), first those below the edges, last those above."""
         self.flush()
         rows = self._averages.reshape(-1, 5, len(self.bins) + 2)
         return rows[0, DRAWS_EVER].cpu().numpy().copy()

@@ -58,7 +58,7 @@ class Measured:
 
     @property
     def gain(self) -> NDArray:
-        """|b - a sigma/alpha|: the factor by which an error in eps_hat shows up in the target."""
+        """|b - a sigma/alpha|, the factor by which an error in eps_hat shows up in the target."""
         return np.abs(self.b - self.a * self.sigma / self.alpha)
 
     @property
@@ -68,7 +68,7 @@ class Measured:
 
     @property
     def discrete(self) -> bool:
-        """Whether the draws repeat: a table of noise levels."""
+        """Whether the draws repeat, as those of a table of noise levels do."""
         return bool(self.label.max() < len(self.label) / 2)
 
     def levels(self, part: Any = slice(None)) -> tuple[NDArray, NDArray, NDArray]:
