@@ -52,6 +52,14 @@ class Diverged(FloatingPointError):
     Args:
         message: Which objective, at which step and log-SNR.
         runs: What was trained before that step.
+
+    Example:
+        >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
+        >>> try:
+        ...     dv.fit("fm-ot", data, steps=5, learning_rate=1e30, progress=False)
+        ... except dv.Diverged as error:
+        ...     print(len(error.runs))
+        1
     """
 
     def __init__(self, message: str, runs: Sequence[Run] = ()):
@@ -376,6 +384,14 @@ def fit(
         OSError: The checkpoint cannot be written at the start.
         TypeError: An argument is of the wrong kind.
         ValueError: Data, draws, a setting or the checkpoint are unusable.
+
+    Example:
+        >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
+        >>> runs = dv.fit(["fm-ot", "edm"], data, steps=5, batch=16, progress=False)
+        >>> [run.name for run in runs]
+        ['fm-ot', 'edm']
+        >>> runs[0].loss.shape
+        (5,)
     """
     checks.count(every, "every")
     checks.require(
