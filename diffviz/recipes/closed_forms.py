@@ -48,17 +48,17 @@ def scaled_linear_rate(logsnr: NDArray) -> NDArray:
 
 
 # squared gains: the factor from a squared eps error to the squared error of a target
-def v_gain(logsnr: NDArray) -> NDArray:
+def squared_v_gain(logsnr: NDArray) -> NDArray:
     """Squared gain 1 + e^(−λ) of v (Kingma & Gao 2023, arXiv 2303.00848, appendix A)."""
     return 1 + np.exp(-logsnr)
 
 
-def velocity_gain(logsnr: NDArray) -> NDArray:
+def squared_velocity_gain(logsnr: NDArray) -> NDArray:
     """Squared gain (1 + e^(−λ/2))² of u = eps − x on the linear path."""
     return (1 + np.exp(-logsnr / 2)) ** 2
 
 
-def edm_gain(logsnr: NDArray) -> NDArray:
+def squared_edm_gain(logsnr: NDArray) -> NDArray:
     """σ² + ¼, EDM's multiplier times the squared gain of x, at σ_data = ½ (Karras et al. 2022)."""
     return np.exp(-logsnr) + 0.25
 
@@ -112,4 +112,4 @@ def flow_matching(logsnr: NDArray) -> NDArray:
 
 def edm_weighting(logsnr: NDArray) -> NDArray:
     """N(λ; 2.4, 2.4²)(e^(−λ) + ¼), of EDM (Kingma & Gao 2023)."""
-    return edm_density(logsnr) * edm_gain(logsnr)
+    return edm_density(logsnr) * squared_edm_gain(logsnr)
