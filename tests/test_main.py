@@ -34,6 +34,7 @@ def test_show_prints_the_recipe_and_the_curve(capsys):
     )
 
 
+@pytest.mark.slow
 def test_figures_are_written_by_name(tmp_path, capsys):
     assert main(["figures", "sd3-vs-edm", "--out", str(tmp_path), "--format", "png"]) == 0
     assert (tmp_path / "sd3-vs-edm.png").exists() and "sd3-vs-edm.png" in capsys.readouterr().out

@@ -163,6 +163,7 @@ def test_theory_and_plots_are_imported_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_importing_the_theory_loads_no_matplotlib():
     code = (
         "import sys, diffviz as dv; dv.objective('sd3'); dv.verdict;"

@@ -181,6 +181,7 @@ def curves_of_everything(parts):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize(("item", "curves"), CASES)
 def test_a_copy_does_exactly_the_same(item, curves, duplicate):
@@ -203,6 +204,7 @@ def report(parts):
     return curves_of_everything(parts), identities, parts
 
 
+@pytest.mark.slow
 def test_another_process_gets_the_same_and_sends_it_back():
     parts = everything()
     spawn = multiprocessing.get_context("spawn")

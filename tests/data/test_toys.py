@@ -100,6 +100,7 @@ def test_mmse_of_the_circle_tends_to_its_dimension():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_mmse_is_the_slope_of_the_information(name):
     known, (low, high) = toy(name), (0.5 - 1e-3, 0.5 + 1e-3)
@@ -339,6 +340,7 @@ def test_monte_carlo_agrees_with_quadrature_in_one_dimension_less():
     assert (stderr > 0).all() and (np.abs(value - expected) < 4 * stderr).all()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(
     means=st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), min_size=3, max_size=3),

@@ -103,6 +103,7 @@ SILLY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", SILLY.values(), ids=SILLY)
 @pytest.mark.parametrize("name", sorted(EXERCISES))
 def test_a_silly_answer_is_met_without_a_traceback(name, answer, capsys):

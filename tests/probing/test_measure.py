@@ -383,6 +383,7 @@ def test_noise_that_all_components_share_is_refused(x):
         probe(loss, x, draws=500)
 
 
+@pytest.mark.slow
 def test_a_loss_at_one_small_noise_level_is_measured(x):
     def loss(model, x):
         return ((model(x + 0.01 * torch.randn_like(x)) - x) ** 2).mean()

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from diffviz.probing.measure import probe
 from diffviz.probing.standin import Output
 
+pytestmark = pytest.mark.slow
+
 
 def wide(t, x):
     return t.reshape(-1, *[1] * (x.ndim - 1))

@@ -63,6 +63,7 @@ def min_snr_of_the_examples(scheduler, gamma):
     return weight
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["epsilon", "sample", "v_prediction"])
 @pytest.mark.parametrize(
     ("schedule", "centre"),
@@ -136,6 +137,7 @@ def sd3_loss(scheduler, scheme, preconditioned, n=400_000, **options):
     return (compute_loss_weighting_for_sd3(scheme, sigma) * off**2).mean().item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preconditioned", [True, False])
 @pytest.mark.parametrize("shift", [1.0, 3.0])
 @pytest.mark.parametrize(

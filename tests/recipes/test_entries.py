@@ -209,6 +209,7 @@ def test_derived_weighting_is_the_papers_closed_form(name):
     assert deviation(o.weighting(grid), CLOSED[name](grid)) < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("centre", [-1.5, 1.0, 3.5])
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_papers_own_loss_is_half_the_integral_of_w(name, centre):

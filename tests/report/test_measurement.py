@@ -36,6 +36,7 @@ def reports(x):
     return {name: dv.probe(loss, x) for name, loss in lab_losses.LOSSES.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLOSED)
 def test_every_example_weights_as_its_closed_form_says(name, reports):
     edges = reports[name].edges()
@@ -46,6 +47,7 @@ def test_every_example_weights_as_its_closed_form_says(name, reports):
     assert np.abs(ratio / np.median(ratio) - 1).max() < 1.5e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "same"),
     [
@@ -198,6 +200,7 @@ def test_the_view_for_notebooks_shows_the_summary_and_the_curve(reports):
     assert "equal to sd3 up to a constant" in html and "<polyline" in html
 
 
+@pytest.mark.slow
 def test_one_noise_level_has_a_summary_and_a_view_without_a_curve(x):
     def loss(model, x):
         noise = torch.randn_like(x)

@@ -106,6 +106,7 @@ def test_the_independent_coupling_of_gaussians_and_moons_is_as_crooked_as_known(
     assert couplings.path_ratio(z) == pytest.approx(1.52, abs=0.04)
 
 
+@pytest.mark.slow
 def test_the_exact_flow_ends_in_the_data(exact_flow):
     (means, variance), end = mixtures()[1], exact_flow[2][-1]
     truth = (means.T @ means + len(means) * variance * torch.eye(2, dtype=torch.float64)) / len(

@@ -14,6 +14,8 @@ import diffviz as dv
 from diffviz.sampling.integrate import HIGHEST, LOWEST, STEPS, default_grid
 from diffviz.theory.paths import LINEAR, shifted
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class TrainedToy:

@@ -12,6 +12,8 @@ import diffviz as dv
 from diffviz.data import toys
 from diffviz.theory.paths import COSINE, LINEAR
 
+pytestmark = pytest.mark.slow
+
 POINTS = torch.tensor([[0.0, 0.0], [-1.2, -0.4], [0.9, 0.8], [1.5, -1.5]], dtype=torch.float64)
 
 

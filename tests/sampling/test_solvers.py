@@ -98,6 +98,7 @@ def order_of(solver, grid, start, best):
     )[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", GRIDS)
 @pytest.mark.parametrize(
     ("solver", "order"),
@@ -647,6 +648,7 @@ def ring8():
     return kernel(2 * torch.stack([angle.cos(), angle.sin()], 1) / scale, 0.1 / scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EARLY)
 @pytest.mark.parametrize(("make", "n"), [(digits, 150), (ring8, 1000)])
 def test_an_exact_denoiser_has_no_weighting_and_is_early_done_too(name, make, n):

@@ -11,6 +11,8 @@ from diffviz.sampling.integrate import StandardNormal, Stopped, Trajectory
 from diffviz.sampling.likelihood import DivergenceFlow
 from diffviz.sampling.solvers import SOLVERS, Call
 
+pytestmark = pytest.mark.slow
+
 COPIES = {
     "pickle": lambda item: pickle.loads(pickle.dumps(item)),
     "deepcopy": copy.deepcopy,

@@ -50,6 +50,7 @@ def value(target, x, eps, logsnr, path):
     return target.a(logsnr, path) * x + target.b(logsnr, path) * eps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", KINDS)
 @pytest.mark.parametrize("source", KINDS)
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)

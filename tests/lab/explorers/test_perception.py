@@ -16,6 +16,8 @@ from diffviz.lab.explorers.base import Picture
 from diffviz.lab.explorers.perception import KNOWN, LEVEL, SEEN, PerceptionExplorer
 from diffviz.perception import sensitivities, spectra
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def explorer():

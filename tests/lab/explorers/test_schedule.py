@@ -11,6 +11,8 @@ from scipy import stats
 from diffviz.lab.explorers.base import Picture
 from diffviz.lab.explorers.schedule import DENSITIES, LOOKS, SPENDS, WEIGHTINGS, ScheduleExplorer
 
+pytestmark = pytest.mark.slow
+
 
 def curve(explorer, panel, name):
     return next(line for line in explorer.panels[panel].lines if line.get_gid() == name).get_ydata()

@@ -13,6 +13,8 @@ from diffviz.lab.explorers.base import Picture
 from diffviz.lab.explorers.weighting import AXES, WeightingExplorer, read_table
 from diffviz.theory.families import FAMILIES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def explorer():
