@@ -185,9 +185,7 @@ class Measured:
         if self.scale != 1:
             lines[-1] += f", data times {self.scale:.4g}"
         first, last = levels.logsnr[[0, -1]]
-        lines.append(
-            f"density over log-SNR: {describe_family(levels)}; drawn from {first:.3g} to {last:.3g}"
-        )
+        lines.append(f"density over log-SNR: {describe_family(levels)}, {first:.3g} to {last:.3g}")
         weights = self._relative_weights(levels)
         if weights:
             text = ", ".join(f"{weight:.3g} at λ = {at:.3g}" for at, weight in weights.items())
