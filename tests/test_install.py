@@ -33,7 +33,7 @@ NEED_TORCH = {
     "toy",
 }
 EXPLORERS = [name for name in dir(explorers) if re.search(r"\w(Explorer|Dashboard)$", name)]
-SMALL = {"CapacityExplorer": "((8, 16))", "TrainingDashboard": "(width=8, steps=20)"}
+SMALL = {"CapacityExplorer": "((8, 16))", "TrainingDashboard": "(width=8, steps=200)"}
 
 HIDE = """
 import sys

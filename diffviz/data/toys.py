@@ -55,6 +55,11 @@ class Toy:
 
     Raises:
         ValueError: The shape does not fit the density.
+
+    Example:
+        >>> toy = dv.toy("moons", unit=True)
+        >>> toy.name, toy.shape, round(toy.std, 6)
+        ('moons', (2,), 1.0)
     """
 
     law: KnownDensity
@@ -78,11 +83,16 @@ class Toy:
 
     @property
     def std(self) -> float:
-        """Standard deviation of x: the root of the variance averaged over all coordinates."""
+        """Standard deviation of x, the root of the variance averaged over all coordinates."""
         return math.sqrt(self.law.variance.item())
 
     def unit(self) -> "Toy":
-        """The same data, shifted and scaled to mean 0 and a variance of 1 per dimension."""
+        """The same data, shifted and scaled to mean 0 and a variance of 1 per dimension.
+
+        Example:
+            >>> round(dv.mixture([[0.0], [6.0]], std=4.0).unit().std, 6)
+            1.0
+        """
         return replace(self, law=self.law.unit())
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
@@ -98,6 +108,10 @@ class Toy:
         Raises:
             TypeError: ``n`` is no whole number, or ``generator`` no torch generator.
             ValueError: ``n`` is negative.
+
+        Example:
+            >>> dv.toy("ring8").sample(5, torch.Generator().manual_seed(0)).shape
+            torch.Size([5, 2])
         """
         size = count(n, "n", least=0)
         torch_generator(generator)
@@ -118,6 +132,10 @@ class Toy:
         Raises:
             TypeError: An argument holds no real numbers.
             ValueError: The shapes do not fit, λ is NaN, or there is no density.
+
+        Example:
+            >>> dv.toy("gaussian").log_prob([[0.0], [1.0]]).round(decimals=3)
+            tensor([-0.9190, -1.4190], dtype=torch.float64)
         """
         return self._posterior(z, logsnr).log_prob
 
@@ -134,6 +152,11 @@ class Toy:
         Raises:
             TypeError: An argument holds no real numbers.
             ValueError: The shapes do not fit, or λ is NaN.
+
+        Example:
+            >>> dv.toy("gaussian").denoise([[1.0], [2.0]], logsnr=0.0).round(decimals=3)
+            tensor([[0.7070],
+                    [1.4140]], dtype=torch.float64)
         """
         return self._posterior(z, logsnr).x_hat
 
@@ -150,6 +173,11 @@ class Toy:
         Raises:
             TypeError: An argument holds no real numbers.
             ValueError: The shapes do not fit, or λ is NaN.
+
+        Example:
+            >>> dv.toy("gaussian").score([[1.0], [2.0]], logsnr=0.0).round(decimals=3)
+            tensor([[-1.],
+                    [-2.]], dtype=torch.float64)
         """
         return self._posterior(z, logsnr).score
 
@@ -172,6 +200,10 @@ class Toy:
         Raises:
             TypeError: λ holds no real numbers, or ``draws`` is no whole number.
             ValueError: λ is not finite, or ``draws`` is below 2.
+
+        Example:
+            >>> dv.toy("gaussian").mmse([-2.0, 0.0, 2.0]).round(3)
+            array([0.119, 0.5  , 0.881])
         """
         mean, error = self._expectation(_second_moment, logsnr, draws)
         return (mean, error) if stderr else mean
@@ -195,6 +227,11 @@ class Toy:
         Raises:
             TypeError: λ holds no real numbers, or ``draws`` is no whole number.
             ValueError: λ is not finite, or ``draws`` is below 2.
+
+        Example:
+            >>> dv.toy("gaussian").moments([0.0]).round(3)
+            array([[0.5 ],
+                   [0.75]])
         """
         mean, error = self._expectation(_both_moments, logsnr, draws)
         return (mean, error) if stderr else mean
@@ -210,6 +247,10 @@ class Toy:
 
         Raises:
             ValueError: λ is NaN or no single number, or there is no density.
+
+        Example:
+            >>> round(dv.toy("gaussian").entropy(), 4)
+            1.4189
         """
         self._posterior(self.mean[None], logsnr)  # refuses what has no density
         level = _as_levels(logsnr, torch.device("cpu")).reshape(())
@@ -331,7 +372,7 @@ def mixture(
         ValueError: The shapes do not fit, or a value is out of range.
 
     Example:
-        >>> two = mixture([[-1.0], [1.0]], std=0.1)
+        >>> two = dv.mixture([[-1.0], [1.0]], std=0.1)
         >>> round(two.std, 3)
         1.005
     """
@@ -379,6 +420,12 @@ def dataset(
         TypeError: The points are no real numbers.
         ValueError: A file is missing or holds no points, a value is NaN or infinite, there are
             fewer than two points, or all are equal.
+
+    Example:
+        >>> points = [[0.0, 0.0], [4.0, 0.0], [0.0, 2.0], [4.0, 2.0]]
+        >>> own = dv.dataset(points, bandwidth=0.1)
+        >>> own.shape, round(own.std, 6)
+        ((2,), 1.0)
     """
     if isinstance(source, (str, Path)):
         path = Path(source)
@@ -518,6 +565,12 @@ def toy(name: str, unit: bool = False) -> Toy:
     Raises:
         TypeError: The name is no text.
         ValueError: There is no such toy; the message has near names.
+
+    Example:
+        >>> dv.toy("ring8").shape
+        (2,)
+        >>> round(dv.toy("ring8", unit=True).std, 6)
+        1.0
     """
     require(isinstance(name, str), f"a toy is named by text, got {name!r}", TypeError)
     if name not in TOYS:

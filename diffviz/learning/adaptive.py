@@ -119,6 +119,13 @@ class AdaptiveObjective:
     Raises:
         TypeError: The objective or the tracker is none, or the share is no number.
         ValueError: The rule is unknown, the share is outside (0, 1], or w is 0 within the edges.
+
+    Example:
+        >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
+        >>> adaptive = dv.AdaptiveObjective(dv.objective("fm-ot"), tracker)
+        >>> tracker.update([-3.0, -1.0, 1.0, 3.0], [0.25, 0.75, 1.0, 1.0])
+        >>> round(float(adaptive.law.cdf(0.0)), 3)
+        0.773
     """
 
     objective: Objective
@@ -210,6 +217,13 @@ class AdaptiveObjective:
 
         Raises:
             ValueError: n is not a whole number of at least 1, or rng is no generator.
+
+        Example:
+            >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
+            >>> adaptive = dv.AdaptiveObjective(dv.objective("fm-ot"), tracker)
+            >>> logsnr, factor = adaptive.draw(1000, np.random.default_rng(0))
+            >>> round(float((logsnr < 0).mean()), 3)
+            0.5
         """
         moved = from_weighting(self.objective.weighting, self.law, self.name)
         return moved.draw(n, rng, stratified)

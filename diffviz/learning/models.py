@@ -7,6 +7,13 @@ It maps (z, logsnr) to a raw output r of z's shape. What r stands for (eps, x, v
 
 Another architecture is any object with the two methods of ``Network``. In files it stands by its
 class and its fields.
+
+Example:
+    >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
+    >>> small = dv.models.MLP(width=16)
+    >>> (run,) = dv.fit("fm-ot", data, model=small, steps=2, batch=16, progress=False)
+    >>> run.model == small
+    True
 """
 
 import json

@@ -1,7 +1,7 @@
 """Adam with relative clipping and averaged weights, for k networks in one tensor.
 
 A step makes a new state and leaves the old one as it was, so that an interrupt finds nothing half
-done.
+done. Another optimiser is another function like ``adam_step``, with its moments in ``State``.
 """
 
 import math
@@ -115,8 +115,8 @@ def adam_step(state: State, gradient: Tensor, squared_length: Tensor, settings: 
 
     Args:
         state: The state before.
-        gradient: Of the loss by the weights, shape (k, parameters).
-        squared_length: Its squared length for each network, shape (k, 1).
+        gradient: Gradient of the loss by the weights, shape (k, parameters).
+        squared_length: Squared length of each network's gradient, shape (k, 1).
         settings: Settings of the training.
 
     Returns:

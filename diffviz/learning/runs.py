@@ -39,6 +39,12 @@ class Run:
     Raises:
         TypeError: ``model`` is no network.
         ValueError: ``output`` is unknown, ``std`` is not above 0, or ``ema`` is not in ``state``.
+
+    Example:
+        >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
+        >>> (run,) = dv.fit("fm-ot", data, steps=4, batch=16, progress=False)
+        >>> run.name, run.output, run.ema, len(run.loss)
+        ('fm-ot', 'v', 0.1, 4)
     """
 
     objective: Any
@@ -86,6 +92,12 @@ class Run:
             TypeError: z or logsnr holds no real numbers.
             ValueError: The shapes do not fit, z is not finite, a λ is NaN, or the output says
                 nothing of the data at a λ: "eps" at −∞ and "x" at +∞.
+
+        Example:
+            >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
+            >>> (run,) = dv.fit("fm-ot", data, steps=4, batch=16, progress=False)
+            >>> run.denoise(torch.zeros(3, 2), logsnr=0.0).shape
+            torch.Size([3, 2])
         """
         points = floating_tensor(z, "z")
         levels = _levels(logsnr, points)
@@ -119,6 +131,14 @@ class Run:
 
         Returns:
             The data expected, like z.
+
+        Example:
+            >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
+            >>> (run,) = dv.fit("fm-ot", data, steps=4, batch=16, progress=False)
+            >>> z = torch.zeros(3, 2)
+            >>> x_hat = run.denoise_with(run.state[0.0], z, torch.tensor(0.0))
+            >>> torch.allclose(x_hat, run.at(0.0).denoise(z, 0.0))
+            True
         """
         logsnr = logsnr.expand(len(z)).reshape(-1, *[1] * self.mean.ndim)
         alpha = torch.sigmoid(logsnr).sqrt()
@@ -143,6 +163,12 @@ class Run:
 
         Raises:
             ValueError: There is no average of this length.
+
+        Example:
+            >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
+            >>> (run,) = dv.fit("fm-ot", data, steps=4, batch=16, progress=False)
+            >>> list(run.state), run.at(0.05).ema
+            ([0.1, 0.05, 0.0], 0.05)
         """
         return replace(self, ema=ema)
 
@@ -156,6 +182,13 @@ class Run:
 
         Raises:
             OSError: The file cannot be written. An old one is still there.
+
+        Example:
+            >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
+            >>> (run,) = dv.fit("fm-ot", data, steps=4, batch=16, progress=False)
+            >>> run.save("ring8.safetensors")
+            >>> dv.Run.load("ring8.safetensors").objective is run.objective
+            True
         """
         header = {
             "objective": asdict(record(self.objective)),
@@ -190,6 +223,14 @@ class Run:
             TypeError: ``model`` is no network.
             ValueError: The file is damaged, no saved run or of a newer version, or the objective or
                 the network is another.
+
+        Example:
+            >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
+            >>> (run,) = dv.fit("fm-ot", data, steps=4, batch=16, progress=False)
+            >>> run.save("ring8.safetensors")
+            >>> same = dv.Run.load("ring8.safetensors")
+            >>> torch.equal(same.denoise(data, 1.0), run.denoise(data, 1.0))
+            True
         """
         with _reading(path):
             header, tensors = files.read(path, KIND)
@@ -243,6 +284,7 @@ def _tensor_name(length: float) -> str:
 
 def _check_length(ema: float, state: Mapping[float, Tensor]) -> None:
     """Refuse an averaging length that is not among the weights."""
+    ema = checks.number(ema, "ema")
     if ema not in state:
         lengths = ", ".join(map(str, state))
         raise ValueError(f"no average of length {ema}; there are {lengths}")

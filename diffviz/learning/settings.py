@@ -33,7 +33,7 @@ class Settings:
         batch: Number of points in a step.
         seed: Seed of all that is random.
         learning_rate: Learning rate of Adam at the start.
-        schedule: How the learning rate goes on: "cosine" takes it to zero, "constant" leaves it.
+        schedule: Schedule of the learning rate: "cosine" takes it to zero, "constant" leaves it.
         output: What the network puts out: "eps", "x", "v" or "F". The loss does not depend on it.
         ema: Mean ages of the averaged weights as shares of the steps done, each in (0, 0.5].
         clip: Longest gradient in units of its running root mean square; ``math.inf`` for any.

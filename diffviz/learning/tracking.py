@@ -143,6 +143,12 @@ class LossByLogSNR:
     Raises:
         TypeError: An argument is of the wrong kind.
         ValueError: The edges do not increase, a decay lies outside (0, 1), or the buffer is empty.
+
+    Example:
+        >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0], decay=0.9)
+        >>> tracker.update([-3.0, -1.0, 2.0], [0.25, 0.75, 1.0])
+        >>> tracker.mean
+        array([0.5, 1. ])
     """
 
     def __init__(self, edges: ArrayLike, decay: ArrayLike = 0.99, buffer: int = 2**15):
@@ -187,6 +193,12 @@ class LossByLogSNR:
             TypeError: An argument is masked, complex or no numbers.
             ValueError: The shapes differ. Or a buffer is full and holds a loss that is not finite
                 or a λ that is NaN; see ``flush``.
+
+        Example:
+            >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
+            >>> tracker.update([-9.0, -1.0, 2.0, 3.0], [0.1, 0.5, 1.0, 2.0])
+            >>> tracker.count
+            array([1., 1., 2., 0.])
         """
         logsnr = real_tensor(logsnr, "logsnr")
         loss = real_tensor(loss, "loss")
@@ -211,6 +223,14 @@ class LossByLogSNR:
 
         Raises:
             ValueError: A loss is not finite or a λ is NaN. The collected batches are lost.
+
+        Example:
+            >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
+            >>> tracker.update([-1.0], [float("nan")])
+            >>> tracker.flush()
+            Traceback (most recent call last):
+                ...
+            ValueError: loss nan at logsnr -1: both must be finite
         """
         if not self._pairs:
             return
@@ -259,6 +279,14 @@ class LossByLogSNR:
 
         Raises:
             ValueError: The base is unknown, or what was collected is not finite; see ``flush``.
+
+        Example:
+            >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
+            >>> tracker.update([-3.0, -1.0, 1.0, 3.0], [0.25, 0.75, 1.0, 1.0])
+            >>> tracker.curve().mean
+            array([0.5, 1. ])
+            >>> tracker.curve(base="x").mean.round(3)
+            array([3.695, 0.135])
         """
         self.flush()
         gain = base_gain(base, self.middle) ** 2
@@ -285,7 +313,7 @@ class LossByLogSNR:
 
     @property
     def count(self) -> NDArray:
-        """Draws ever taken in, shape (bins + 2,): first those below the edges, last those above."""
+        """Draws ever taken in, shape (bins + 2,), first those below the edges, last those above."""
         self.flush()
         rows = self._averages.reshape(-1, 5, len(self.bins) + 2)
         return rows[0, DRAWS_EVER].cpu().numpy().copy()
@@ -304,6 +332,12 @@ class LossByLogSNR:
 
         Raises:
             ValueError: w is negative or not finite, or what was collected is not; see ``flush``.
+
+        Example:
+            >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
+            >>> tracker.update([-3.0, -1.0, 1.0, 3.0], [0.25, 0.75, 1.0, 1.0])
+            >>> float(tracker.weighted().loss)
+            3.0
         """
         mass = evaluate(w, self.middle) * self.width
         curve = self.curve()
@@ -319,7 +353,12 @@ class LossByLogSNR:
     # --- saving and joining ---------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All that ``load_state_dict`` needs, as tensors on the CPU."""
+        """All that ``load_state_dict`` needs, as tensors on the CPU.
+
+        Example:
+            >>> sorted(dv.LossByLogSNR([-4.0, 0.0, 4.0]).state_dict())
+            ['averages', 'decay', 'edges']
+        """
         self.flush()
         return {
             "edges": torch.tensor(self.edges),
@@ -338,6 +377,12 @@ class LossByLogSNR:
 
         Raises:
             ValueError: A state is of other edges or decays, or there is none.
+
+        Example:
+            >>> first = dv.LossByLogSNR([-4.0, 0.0, 4.0])
+            >>> first.update([-1.0, 2.0], [0.5, 1.0])
+            >>> dv.LossByLogSNR([-4.0, 0.0, 4.0]).load_state_dict(first.state_dict()).mean
+            array([0.5, 1. ])
         """
         checks.require(states, "load_state_dict needs a state, as state_dict returns it")
         if not all(self._fits(state) for state in states):
@@ -369,6 +414,14 @@ class LossByLogSNR:
         Raises:
             TypeError: ``other`` is no tracker.
             ValueError: The edges or decays are others.
+
+        Example:
+            >>> first = dv.LossByLogSNR([-4.0, 0.0, 4.0])
+            >>> second = dv.LossByLogSNR([-4.0, 0.0, 4.0])
+            >>> first.update([-1.0], [0.5])
+            >>> second.update([2.0], [1.0])
+            >>> first.merge(second).mean
+            array([0.5, 1. ])
         """
         checks.require(
             isinstance(other, LossByLogSNR), f"other must be a tracker, got {other!r}", TypeError

@@ -7,13 +7,17 @@ An objective enters only as draws of (logsnr, factor):
 All networks start from the same weights, see the same data, the same noise and the same quantiles
 of their own density, and are one batched model.
 
-The network lives in the frame of unit-variance data. With mean m and standard deviation s of the
-data, a variance-preserving point z = alpha x + sigma eps at level λ is, up to its scale,
+The network sees data of zero mean and unit variance, x' = (x − m)/s for data of mean m and standard
+deviation s. Noise at log-SNR λ of x is noise at λ' of x':
 
-    z' = alpha' x' + sigma' eps    at λ' = λ + 2 ln s,    x' = (x − m)/s.
+    z' = alpha' x' + sigma' eps,    alpha'² + sigma'² = 1,    λ' = λ + 2 ln s.
 
-The raw output r estimates a x' + b eps; see ``outputs`` for its gain g. The loss is therefore
-factor/g² · ‖r_hat − r‖², whatever r is.
+In the code ``logsnr`` is λ and ``level`` is λ'. The raw output r_hat estimates r = a x' + b eps.
+See ``outputs`` for a, b and the gain g. The loss is therefore factor/g² · ‖r_hat − r‖², whatever r
+is.
+
+The optimiser is ``optimiser.adam_step``, which turns one ``State`` into the next. The settings are
+in ``settings``, and all that is random is drawn in ``batches``.
 """
 
 import math
@@ -48,6 +52,14 @@ class Diverged(FloatingPointError):
     Args:
         message: Which objective, at which step and log-SNR.
         runs: What was trained before that step.
+
+    Example:
+        >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
+        >>> try:
+        ...     dv.fit("fm-ot", data, steps=5, learning_rate=1e30, progress=False)
+        ... except dv.Diverged as error:
+        ...     print(len(error.runs))
+        1
     """
 
     def __init__(self, message: str, runs: Sequence[Run] = ()):
@@ -81,8 +93,8 @@ class Evaluation:
         error: Squared eps error, shape (k, n).
         weighted: Factor times squared eps error, shape (k, n).
         loss: Mean of ``weighted``, shape (k,).
-        gradient: Of the loss by the weights, shape (k, parameters).
-        squared_length: Of the gradient, shape (k, 1).
+        gradient: Gradient of the loss by the weights, shape (k, parameters).
+        squared_length: Squared length of the gradient, shape (k, 1).
     """
 
     logsnr: Tensor
@@ -104,7 +116,7 @@ class Trainer:
         batch: Number of points in a step.
         seed: Seed of all that is random.
         learning_rate: Learning rate of Adam at the start.
-        schedule: How the learning rate goes on: "cosine" or "constant".
+        schedule: Schedule of the learning rate: "cosine" or "constant".
         output: What the network puts out: "eps", "x", "v" or "F".
         ema: Mean ages of the averaged weights, as shares of the steps done.
         clip: Longest gradient in units of its running root mean square.
@@ -167,11 +179,11 @@ class Trainer:
             Diverged: A loss or gradient is not finite. The weights stay what they were.
             ValueError: All steps are done, or an objective draws what cannot be used.
         """
-        number, row = divmod(self.step, BLOCK)
         if self.step >= self.steps:
             raise ValueError(f"all {self.steps} steps are done; a new Trainer starts afresh")
-        if self._block is None or self._block.number != number:
-            self._block = draw_block(self.objectives, self.settings, self.data, number)
+        block_number, row = divmod(self.step, BLOCK)
+        if self._block is None or self._block.number != block_number:
+            self._block = draw_block(self.objectives, self.settings, self.data, block_number)
         evaluation = self._evaluate(self._block, row)
         self._check_finite(evaluation)
         self._state.losses[:, self.step] = evaluation.loss
@@ -181,14 +193,15 @@ class Trainer:
         return Step(self.step, evaluation.logsnr, evaluation.error, evaluation.loss)
 
     def _evaluate(self, block: Block, row: int) -> Evaluation:
-        """Losses and gradients at one step of a block."""
+        """Losses and gradients at one step of a block, which is a row of its arrays."""
         weights = self._state.weights.detach().requires_grad_()
-        at = block.coefficients_at(row)
+        coefficients = block.coefficients_at(row)
         x = self.data.unit[block.index[row]]
         eps = block.noise[row]
-        z = at.alpha * x + at.sigma * eps
+        z = coefficients.alpha * x + coefficients.sigma * eps
+        target = coefficients.a * x + coefficients.b * eps
         raw = raw_output(self.settings.model, weights, z, block.level[row])
-        output_error = (raw - (at.a * x + at.b * eps)).square().flatten(2).sum(-1)
+        output_error = (raw - target).square().flatten(2).sum(-1)
         weighted = block.weight[row] * output_error
         loss = weighted.mean(1)
         (gradient,) = torch.autograd.grad(loss.sum(), weights)
@@ -230,7 +243,7 @@ class Trainer:
         averages = {
             age: average[k].clone() for age, average in zip(ages, self._state.averages, strict=True)
         }
-        weights = averages | {0.0: self._state.weights[k].clone()}
+        weights = averages | {0.0: self._state.weights[k].clone()}  # at age 0 nothing is averaged
         return Run(
             objective=self.objectives[k],
             model=self.settings.model,
@@ -238,7 +251,7 @@ class Trainer:
             mean=self.data.mean,
             std=self.data.std,
             state=weights,
-            ema=next(iter(weights)),
+            ema=next(iter(weights)),  # the first age, or 0 if no average was asked for
             loss=self._state.losses[k, : self.step].cpu().numpy().copy(),
         )
 
@@ -284,7 +297,7 @@ class Trainer:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Compute on a number of threads, and give the others back at the end."""
+    """Let torch compute on this many threads, and restore the number from before at the end."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -300,7 +313,7 @@ def _train(
     every: int,
     progress: bool,
 ) -> None:
-    """Train the steps that are left; the stop button ends it early."""
+    """Train the steps that are left; a KeyboardInterrupt ends this early and is not passed on."""
     steps = range(trainer.step, trainer.steps)
     bar = tqdm(steps, initial=trainer.step, total=trainer.steps, disable=not progress, leave=False)
     try:
@@ -334,14 +347,15 @@ def fit(
 ) -> list[Run]:
     """Train one denoiser for each objective, side by side: same start, same data, same noise.
 
-    The stop button ends it early and returns what is trained. Points train on one thread, since
-    more make small networks slower.
+    Jupyter's stop button or Ctrl-C (KeyboardInterrupt) ends the training early, and the runs so far
+    are returned. Points train on one thread, since more make small networks slower.
 
     Args:
         objectives: One or several: objectives, names of the catalogue, or anything with ``name``
             and ``draw(n, rng)``. ``draw`` is called once for each block of 32 steps, so that a law
-            may change as training goes. Then a training goes on bit for bit from a checkpoint of a
-            multiple of 32 steps if what the law depends on (a tracker) is restored as it was.
+            may change during training. A training with such a law resumes bit for bit if the
+            checkpoint was written after a multiple of 32 steps, and if what the law depends on (a
+            tracker) is restored too.
         data: Points (n, d) or images (n, h, w), (n, channels, h, w), drawn with replacement. The
             training runs on the device of a tensor.
         model: The network. By default ``MLP()`` for points and ``Transformer()`` for images; see
@@ -350,7 +364,7 @@ def fit(
         batch: Number of points in a step.
         seed: Seed of all that is random.
         learning_rate: Learning rate of Adam at the start.
-        schedule: How the learning rate goes on: "cosine" takes it to zero, "constant" leaves it.
+        schedule: Schedule of the learning rate: "cosine" takes it to zero, "constant" leaves it.
         output: What the network puts out: "eps", "x", "v" or "F". The loss does not depend on it.
         ema: Mean ages of averaged weights, as shares of the steps done, each in (0, 0.5].
             ``Run.denoise`` uses the first, ``Run.at`` the others.
@@ -358,7 +372,7 @@ def fit(
         callback: Gets a ``Step`` after each step, for a tracker or a plot. It may raise
             KeyboardInterrupt to stop.
         checkpoint: File that is written at the start, every ``every`` steps and at the end. If it
-            exists, training goes on from there.
+            exists, training resumes from it.
         every: Number of steps between two checkpoints.
         progress: Whether to show a progress bar.
 
@@ -370,6 +384,14 @@ def fit(
         OSError: The checkpoint cannot be written at the start.
         TypeError: An argument is of the wrong kind.
         ValueError: Data, draws, a setting or the checkpoint are unusable.
+
+    Example:
+        >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
+        >>> runs = dv.fit(["fm-ot", "edm"], data, steps=5, batch=16, progress=False)
+        >>> [run.name for run in runs]
+        ['fm-ot', 'edm']
+        >>> runs[0].loss.shape
+        (5,)
     """
     checks.count(every, "every")
     checks.require(

@@ -3,6 +3,12 @@
 Nothing here knows the rest of the package but its checks. ``curves`` draws lines and weightings,
 ``scales`` normalises weightings, ``canvas`` makes figures, ``style`` gives each objective one
 colour, and ``files`` writes figures whose bytes do not change from run to run.
+
+Example:
+    >>> curves = {"edm": dv.objective("edm")}
+    >>> ax = dv.plots.weighting_curves(np.linspace(-10, 10, 101), curves)
+    >>> [line.get_gid() for line in ax.lines]
+    ['edm', 'edm:ends']
 """
 
 from diffviz import extras

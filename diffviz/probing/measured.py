@@ -58,7 +58,7 @@ class Measured:
 
     @property
     def gain(self) -> NDArray:
-        """|b - a sigma/alpha|: the factor by which an error in eps_hat shows up in the target."""
+        """|b - a sigma/alpha|, the factor by which an error in eps_hat shows up in the target."""
         return np.abs(self.b - self.a * self.sigma / self.alpha)
 
     @property
@@ -68,7 +68,7 @@ class Measured:
 
     @property
     def discrete(self) -> bool:
-        """Whether the draws repeat: a table of noise levels."""
+        """Whether the draws repeat, as those of a table of noise levels do."""
         return bool(self.label.max() < len(self.label) / 2)
 
     def levels(self, part: Any = slice(None)) -> tuple[NDArray, NDArray, NDArray]:
@@ -82,6 +82,12 @@ class Measured:
 
         Raises:
             ValueError: No draw is left.
+
+        Example:
+            >>> x = torch.linspace(-1, 1, 128).reshape(64, 2)
+            >>> logsnr, probability, factor = dv.probe(dv.lab.losses.edm, x, draws=2000).levels()
+            >>> round(float(probability.sum()), 6)
+            1.0
         """
         label = np.atleast_1d(self.label[part])
         require(len(label), f"part must leave at least one draw, got {part!r}")
@@ -105,6 +111,11 @@ class Measured:
         Raises:
             ValueError: The loss trains at one noise level, or an argument is out of range.
             TypeError: An argument is no number.
+
+        Example:
+            >>> x = torch.linspace(-1, 1, 128).reshape(64, 2)
+            >>> dv.probe(dv.lab.losses.edm, x, draws=2000).edges(bins=2, mass=0.9).round(1)
+            array([-1.5,  2.4,  6.3])
         """
         bins = count(bins, "bins")
         mass = number(mass, "mass", 0, 1)
@@ -136,6 +147,12 @@ class Measured:
         Raises:
             ValueError: The edges do not increase or are not finite.
             TypeError: The edges are no real numbers.
+
+        Example:
+            >>> x = torch.linspace(-1, 1, 128).reshape(64, 2)
+            >>> density, error = dv.probe(dv.lab.losses.edm, x, draws=2000).density([0.0, 2.4, 4.8])
+            >>> density.round(2)
+            array([0.14, 0.14])
         """
         return self._binned(increasing(edges, "edges"), weighted=False)
 
@@ -152,6 +169,12 @@ class Measured:
             ValueError: The edges do not increase or are not finite, or the loss has no factor that
                 does not mix components; ``notes`` says why.
             TypeError: The edges are no real numbers.
+
+        Example:
+            >>> x = torch.linspace(-1, 1, 128).reshape(64, 2)
+            >>> w, error = dv.probe(dv.lab.losses.edm, x, draws=2000).weighting([0.0, 2.0, 4.0])
+            >>> (w / w[0]).round(1)
+            array([1. , 0.5])
         """
         grid = increasing(edges, "edges")
         require(

@@ -1,7 +1,10 @@
 """What the method assumes and a loss breaks, in words.
 
 Each note is a function of the evidence that returns a sentence, or None where there is nothing to
-say.
+say. A new note is a function here with a place in ``NOTES``, whose order is that of the output.
+
+Two kinds of note are written elsewhere and come before these: those on a first look, in
+``first_look``, and those on noises that do not count as eps, in ``reading``.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,13 @@
 """From the coefficients of each draw to path, target, factor and notes.
 
-The steps, in the order of ``conclude``: combine the noises to one, leave out draws that tell
-nothing, fit the frame and its scale, name the target, and write down by how much each assumption
-fails.
+The steps, in the order of ``conclude``: combine the noises to one, leave out draws without a finite
+log-SNR or factor, fit the frame and its scale, name the target, and write down by how much each
+assumption fails.
+
+The letters are those of ``coefficients``: z = alpha x + sigma eps, target = a x + b eps, and the
+gradient of a draw at the network's output is h (output − target), where h = 2 c and c is the
+multiplier. A loss may draw several noises; until they are combined, sigma and b have one column for
+each.
 """
 
 from dataclasses import dataclass
@@ -25,8 +30,9 @@ class Noise:
     Attributes:
         sigma: Coefficient of eps in z, shape (n,).
         b: Coefficient of eps in the target, shape (n,).
-        apart: Noise of the target that z does not hold, relative to the target, shape (n,).
-        notes: Noises that do not count as eps, in words.
+        apart: Size of the noise in the target that is not in z, relative to the size of the target,
+            shape (n,).
+        notes: Notes on noises that do not count as eps.
     """
 
     sigma: NDArray
@@ -79,8 +85,8 @@ def conclude(
     alpha = coefficients.alpha / frame.scale
     a = coefficients.a / frame.scale
     logsnr = 2 * np.log(np.abs(alpha) / noise.sigma)
-    gain = noise.b - a * noise.sigma / alpha
-    multiplier = coefficients.h / 2
+    gain = noise.b - a * noise.sigma / alpha  # with its sign; only the square is used
+    multiplier = coefficients.h / 2  # h = 2 c
     if not first_look.factor_readable:
         multiplier = np.full_like(alpha, np.nan)
 
@@ -116,8 +122,9 @@ def conclude(
 def _combine_noises(coefficients: Coefficients, tolerance: float) -> Noise:
     """Combine the recorded noises to one.
 
-    A noise is part of eps if every component has its own number. Noise that is shared by components
-    is not, nor is noise whose size follows alpha, since then data are drawn at random.
+    A noise is part of eps if every component has its own number. Noise that components share is not
+    part of it. Neither is noise in a fixed ratio to alpha, since it belongs to the data: they are
+    drawn at random.
     """
     sigmas = coefficients.sigma
     each_component = np.array(coefficients.each_component)
@@ -133,16 +140,17 @@ def _combine_noises(coefficients: Coefficients, tolerance: float) -> Noise:
                 f"data are drawn at random too ({abs(np.nanmean(ratio)):.3g} times a normal "
                 "draw): counted as data"
             )
-    s = sigmas[:, in_eps]
-    b = coefficients.b[:, in_eps]
-    sigma = np.sqrt((s**2).sum(1))
-    along = (s * b).sum(1) / sigma
-    apart = np.sqrt(np.maximum((b**2).sum(1) - along**2, 0))
-    return Noise(sigma, along, apart / np.hypot(along, coefficients.a), notes)
+    # eps is the sum of these noises in z, scaled to unit variance; b is the target's part along it
+    sigma_parts = sigmas[:, in_eps]
+    b_parts = coefficients.b[:, in_eps]
+    sigma = np.sqrt((sigma_parts**2).sum(1))
+    b = (sigma_parts * b_parts).sum(1) / sigma
+    apart = np.sqrt(np.maximum((b_parts**2).sum(1) - b**2, 0))
+    return Noise(sigma, b, apart / np.hypot(b, coefficients.a), notes)
 
 
 def _notes_on_shared_noise(sigmas: NDArray, in_eps: NDArray, shared: NDArray) -> list[str]:
-    """Says how large noise is that is shared by components, in units of the first eps."""
+    """Notes on noise that components share, with its size in units of the first noise in eps."""
     if not shared.any():
         return []
     require(
@@ -164,7 +172,7 @@ def _median_size(sigmas: NDArray) -> NDArray:
 
 
 def _follows_alpha(ratio: NDArray, alpha: NDArray, tolerance: float) -> bool:
-    """Whether a noise keeps its ratio to alpha while alpha varies: it is part of the data."""
+    """Whether alpha varies and the ratio of a noise to it does not: it is part of the data."""
     constant = np.nanstd(ratio) < tolerance * abs(np.nanmean(ratio))
     return bool(constant and np.nanstd(alpha) > tolerance)
 
@@ -182,7 +190,7 @@ def _usable(first_look: FirstLook, coefficients: Coefficients, noise: Noise) -> 
 
 
 def _residuals(coefficients: Coefficients, noise: Noise) -> dict[str, float]:
-    """By what relative amount each assumption fails."""
+    """By what relative amount each assumption fails; ``conclude`` adds that of the factor."""
     return {
         "data": _typical(coefficients.data_error),
         "noise": _typical(coefficients.noise_error),
@@ -193,7 +201,7 @@ def _residuals(coefficients: Coefficients, noise: Noise) -> dict[str, float]:
 
 
 def _typical(errors: NDArray) -> float:
-    """The error that nine tenths of the draws stay below."""
+    """The 0.9 quantile of the errors, where NaN counts as 0 and infinity as 1."""
     return float(np.quantile(np.nan_to_num(errors, posinf=1), 0.9))
 
 
@@ -206,10 +214,11 @@ def _scatter(factor: NDArray, logsnr: NDArray) -> float:
 
 
 def _label_levels(times: list[NDArray], logsnr: NDArray) -> NDArray:
-    """Label the draws of one discrete level alike, shape (n,).
+    """Number the discrete levels, and give each draw the number of its level, shape (n,).
 
-    Draws of equal time are a level if their log-SNR is equal too. Where no time makes levels, equal
-    log-SNR does. Where that makes none, all labels differ.
+    Draws of equal time are one level if their log-SNR is equal too. If no argument of the network
+    is such a time, draws of equal log-SNR are one level. If log-SNR hardly repeats either, the law
+    is continuous and each draw has a number of its own.
     """
     for values in (*times, np.round(logsnr, 4)):
         _, label = np.unique(values, return_inverse=True)

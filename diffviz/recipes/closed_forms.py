@@ -47,24 +47,24 @@ def scaled_linear_rate(logsnr: NDArray) -> NDArray:
     return scaled_linear_beta(vp_depth(logsnr))
 
 
-# squared gains: what a target makes of a squared eps error
-def v_gain(logsnr: NDArray) -> NDArray:
-    """1 + e^(−λ), of v = alpha eps − sigma x (Kingma & Gao 2023, arXiv 2303.00848, appendix A)."""
+# squared gains: the factor from a squared eps error to the squared error of a target
+def squared_v_gain(logsnr: NDArray) -> NDArray:
+    """Squared gain 1 + e^(−λ) of v (Kingma & Gao 2023, arXiv 2303.00848, appendix A)."""
     return 1 + np.exp(-logsnr)
 
 
-def velocity_gain(logsnr: NDArray) -> NDArray:
-    """(1 + e^(−λ/2))², of the linear path's velocity eps − x."""
+def squared_velocity_gain(logsnr: NDArray) -> NDArray:
+    """Squared gain (1 + e^(−λ/2))² of u = eps − x on the linear path."""
     return (1 + np.exp(-logsnr / 2)) ** 2
 
 
-def edm_gain(logsnr: NDArray) -> NDArray:
-    """σ² + σ_data² with σ_data = ½, of EDM's weighted x error (Karras et al. 2022, table 1)."""
+def squared_edm_gain(logsnr: NDArray) -> NDArray:
+    """σ² + ¼, EDM's multiplier times the squared gain of x, at σ_data = ½ (Karras et al. 2022)."""
     return np.exp(-logsnr) + 0.25
 
 
-def min_snr_clip(logsnr: NDArray) -> NDArray:
-    """min(SNR, 5)/SNR, Min-SNR's factor (Hang et al. 2023, arXiv 2303.09556)."""
+def min_snr_5_factor(logsnr: NDArray) -> NDArray:
+    """min(SNR, 5)/SNR on the eps error: Min-SNR with γ = 5 (Hang et al. 2023, arXiv 2303.09556)."""
     return np.minimum(1, 5 * np.exp(-logsnr))
 
 
@@ -112,4 +112,4 @@ def flow_matching(logsnr: NDArray) -> NDArray:
 
 def edm_weighting(logsnr: NDArray) -> NDArray:
     """N(λ; 2.4, 2.4²)(e^(−λ) + ¼), of EDM (Kingma & Gao 2023)."""
-    return edm_density(logsnr) * edm_gain(logsnr)
+    return edm_density(logsnr) * squared_edm_gain(logsnr)

@@ -436,6 +436,12 @@ def from_diffusers(
     Raises:
         TypeError: ``scheduler`` is no scheduler and no config.
         ValueError: The kind of scheduler is unknown, or a weighting or option does not apply.
+
+    Example:
+        >>> config = {"_class_name": "FlowMatchEulerDiscreteScheduler"}
+        >>> config |= {"num_train_timesteps": 1000, "shift": 3.0}
+        >>> dv.from_diffusers(config, "logit_normal").law.ppf([0.25, 0.75]).round(2)
+        array([-3.55, -0.85])
     """
     config = config_of(scheduler)
     label = config.get("_class_name") or _label_of(scheduler)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.recipes.closed_forms import sech, velocity_gain
+from diffviz.recipes.closed_forms import sech, squared_velocity_gain
 from diffviz.theory import laws, multipliers, paths
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR
@@ -34,7 +34,7 @@ def logit_normal_x(logsnr: NDArray) -> NDArray:
 
 def sigma_sqrt_x(logsnr: NDArray) -> NDArray:
     """The density of shift 3, times (1 + e^(−λ/2))²: x error over σ² is velocity error."""
-    return shift_3_density(logsnr) * velocity_gain(logsnr)
+    return shift_3_density(logsnr) * squared_velocity_gain(logsnr)
 
 
 def cosmap_x(logsnr: NDArray) -> NDArray:
@@ -45,7 +45,7 @@ def cosmap_x(logsnr: NDArray) -> NDArray:
 
 def logit_normal_u(logsnr: NDArray) -> NDArray:
     """N(λ; 1 − 2 log 3, 2²)(1 + e^(−λ/2))², of the velocity under logit_mean = 0.5."""
-    return stats.norm.pdf(logsnr, 1 - 2 * np.log(3), 2) * velocity_gain(logsnr)
+    return stats.norm.pdf(logsnr, 1 - 2 * np.log(3), 2) * squared_velocity_gain(logsnr)
 
 
 EDM_STYLE = (

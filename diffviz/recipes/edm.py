@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from diffviz.recipes.closed_forms import edm_density, edm_gain, edm_weighting, elbo
+from diffviz.recipes.closed_forms import edm_density, edm_weighting, elbo, squared_edm_gain
 from diffviz.recipes.sources import ESSER, KINGMA_GAO
 from diffviz.theory import multipliers, paths
 from diffviz.theory.families import edm
@@ -57,7 +57,7 @@ def inverse_data_variance(logsnr: NDArray) -> NDArray:
 
 def trigflow_weighting(logsnr: NDArray) -> NDArray:
     """N(λ; 3.46, 2.8²)(e^(−λ) + ¼) (Lu & Song 2024, arXiv 2410.11081)."""
-    return stats.norm.pdf(logsnr, 3.46, 2.8) * edm_gain(logsnr)
+    return stats.norm.pdf(logsnr, 3.46, 2.8) * squared_edm_gain(logsnr)
 
 
 TRIGFLOW_VELOCITY = Target(

@@ -55,6 +55,14 @@ def objective(name: str) -> Objective:
 
     Raises:
         ValueError: There is no entry of this name. The message lists names that are near.
+
+    Example:
+        >>> dv.objective("edm").year
+        2022
+        >>> dv.objective("edmm")
+        Traceback (most recent call last):
+            ...
+        ValueError: unknown objective 'edmm'; did you mean 'edm', ...
     """
     if not isinstance(name, str) or name not in CATALOGUE:
         raise unknown("objective", name, CATALOGUE, "dv.catalogue")

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.recipes.closed_forms import eps_cosine, flow_matching, sech, velocity_gain
+from diffviz.recipes.closed_forms import eps_cosine, flow_matching, sech, squared_velocity_gain
 from diffviz.recipes.sources import ESSER
 from diffviz.theory import laws, multipliers, paths
 from diffviz.theory.families import flow, flow_uniform, mode
@@ -36,7 +36,7 @@ def meanflow_as_coded(logsnr: NDArray) -> NDArray:
     """p(λ) S(λ)(1 + e^(−λ/2))² with p = N(0.8, 2²) and S its survival function."""
     density = stats.norm.pdf(logsnr, 0.8, 2)
     survival = stats.norm.sf(logsnr, 0.8, 2)
-    return density * survival * velocity_gain(logsnr)
+    return density * survival * squared_velocity_gain(logsnr)
 
 
 def jit_multiplier(logsnr: NDArray) -> NDArray:
@@ -52,14 +52,14 @@ def jit(logsnr: NDArray) -> NDArray:
 
 def cosmap_time(logsnr: NDArray) -> NDArray:
     """sech(λ/2)(1 + e^(−λ/2))² (Esser et al. 2024, arXiv 2403.03206, eq. 21)."""
-    return eps_cosine(logsnr) * velocity_gain(logsnr)
+    return eps_cosine(logsnr) * squared_velocity_gain(logsnr)
 
 
 def wan_bell(logsnr: NDArray) -> NDArray:
     """sech²((λ + 2 log 5)/4)(1 + e^(−λ/2))²(e^(2σ(1 − σ)) − 1) (DiffSynth-Studio, Wan)."""
     density = sech(logsnr / 4 + np.log(5) / 2) ** 2
     bell = np.expm1(2 * expit(-logsnr / 2) * expit(logsnr / 2))
-    return density * velocity_gain(logsnr) * bell
+    return density * squared_velocity_gain(logsnr) * bell
 
 
 def pi0(logsnr: NDArray) -> NDArray:

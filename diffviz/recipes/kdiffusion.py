@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from diffviz.recipes.closed_forms import edm_gain, edm_weighting, flow_matching, sech
+from diffviz.recipes.closed_forms import edm_weighting, flow_matching, sech, squared_edm_gain
 from diffviz.recipes.noise_paths import between
 from diffviz.theory import laws, paths
 from diffviz.theory.frames import VE
@@ -73,7 +73,7 @@ def loglogistic_karras(logsnr: NDArray) -> NDArray:
 def split_lognormal_karras(logsnr: NDArray) -> NDArray:
     """A two-piece normal around 2.4, of scales 3.2 below and 1.6 above, times e^(−λ) + ¼."""
     scale = np.where(logsnr < 2.4, 3.2, 1.6)
-    return np.exp(-(((logsnr - 2.4) / scale) ** 2) / 2) * edm_gain(logsnr)
+    return np.exp(-(((logsnr - 2.4) / scale) ** 2) / 2) * squared_edm_gain(logsnr)
 
 
 ENTRIES = (
@@ -112,7 +112,7 @@ ENTRIES = (
         source=KDIFFUSION,
         path=paths.from_density(LOGUNIFORM, frame=VE, name="loguniform-karras"),
         target=F,
-        stated=edm_gain,
+        stated=squared_edm_gain,
     ),
     Objective(
         name="kdiff-v-diffusion-karras",

@@ -143,6 +143,12 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
     Raises:
         TypeError: ``measured`` is no measured loss, or k is no whole number.
         ValueError: k < 1, or the weighting of the loss could not be measured.
+
+    Example:
+        >>> x = torch.linspace(-1, 1, 128).reshape(64, 2)
+        >>> measured = dv.probe(dv.lab.losses.edm, x, draws=2000)
+        >>> dv.closest(measured, 1)[0].name
+        'edm'
     """
     k = count(k, "k")
     require(

@@ -1,4 +1,13 @@
-"""Usual targets under another weight: P2, Min-SNR, soft Min-SNR and debiased estimation."""
+"""Usual targets under another weight: P2, Min-SNR, soft Min-SNR and debiased estimation.
+
+Functions whose name ends in ``multiplier`` act on the squared error of the entry's own target. All
+others are closed forms from the literature: the whole weighting on the squared eps error, up to a
+constant. They stand in entries as ``stated``, and the tests compare them with what the rule gives.
+
+An entry made by ``p2``, ``min_snr`` or ``soft_min_snr`` is on the cosine path with an eps target.
+Every other entry is an ``Objective``, with its multiplier from ``theory.multipliers`` where that
+has it.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +17,7 @@ from diffviz.recipes.closed_forms import (
     eps_cosine,
     eps_scaled_linear,
     linear_rate,
-    min_snr_clip,
+    min_snr_5_factor,
     v_scaled_linear,
 )
 from diffviz.recipes.noise_paths import SCALED_LINEAR, VP_LINEAR
@@ -32,14 +41,14 @@ def p2_linear(logsnr: NDArray) -> NDArray:
     return expit(-logsnr) ** 2 / linear_rate(logsnr)
 
 
-def min_snr_cosine(logsnr: NDArray) -> NDArray:
-    """sech(λ/2) min(1, 5 e^(−λ)) (Hang et al. 2023, arXiv 2303.09556)."""
-    return eps_cosine(logsnr) * min_snr_clip(logsnr)
+def min_snr_5_cosine(logsnr: NDArray) -> NDArray:
+    """sech(λ/2) min(1, 5 e^(−λ)), of Min-SNR with γ = 5 on the cosine path (Hang et al. 2023)."""
+    return eps_cosine(logsnr) * min_snr_5_factor(logsnr)
 
 
-def min_snr_scaled_linear(logsnr: NDArray) -> NDArray:
-    """sigma²/β · min(1, 5 e^(−λ)), of Min-SNR with Stable Diffusion's table (Hang et al. 2023)."""
-    return eps_scaled_linear(logsnr) * min_snr_clip(logsnr)
+def min_snr_5_scaled_linear(logsnr: NDArray) -> NDArray:
+    """sigma²/β · min(1, 5 e^(−λ)), of Min-SNR with γ = 5 and Stable Diffusion's table."""
+    return eps_scaled_linear(logsnr) * min_snr_5_factor(logsnr)
 
 
 def sdxl_min_snr_multiplier(logsnr: NDArray) -> NDArray:
@@ -49,7 +58,7 @@ def sdxl_min_snr_multiplier(logsnr: NDArray) -> NDArray:
 
 def sdxl_min_snr_v(logsnr: NDArray) -> NDArray:
     """e^(−λ)/β · (min(1, 5 e^(−λ)) + 1) (diffusers, train_dreambooth_lora_sdxl.py)."""
-    return v_scaled_linear(logsnr) * (min_snr_clip(logsnr) + 1)
+    return v_scaled_linear(logsnr) * (min_snr_5_factor(logsnr) + 1)
 
 
 def debiased_cosine(logsnr: NDArray) -> NDArray:
@@ -116,7 +125,7 @@ ENTRIES = (
         path=COSINE,
         target=X,
         multiplier=multipliers.min_snr(gamma=5, target="x"),
-        stated=min_snr_cosine,
+        stated=min_snr_5_cosine,
     ),
     Objective(
         name="min-snr-5-v",
@@ -126,7 +135,7 @@ ENTRIES = (
         path=COSINE,
         target=V,
         multiplier=multipliers.min_snr(gamma=5, target="v"),
-        stated=min_snr_cosine,
+        stated=min_snr_5_cosine,
         note="The weight is min(SNR, 5)/(SNR + 1), as in the paper.",
     ),
     Objective(
@@ -137,7 +146,7 @@ ENTRIES = (
         path=SCALED_LINEAR,
         target=EPS,
         multiplier=multipliers.min_snr(gamma=5),
-        stated=min_snr_scaled_linear,
+        stated=min_snr_5_scaled_linear,
     ),
     Objective(
         name="diffusers-sdxl-min-snr-v",

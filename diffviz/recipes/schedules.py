@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.recipes.closed_forms import eps_cosine, sech, v_gain
+from diffviz.recipes.closed_forms import eps_cosine, sech, squared_v_gain
 from diffviz.recipes.noise_paths import between
 from diffviz.theory import paths
 from diffviz.theory.frames import trigonometric
@@ -58,7 +58,7 @@ def laplace_eps(logsnr: NDArray) -> NDArray:
 
 def laplace_v(logsnr: NDArray) -> NDArray:
     """e^(−|λ|/b)(1 + e^(−λ)) with b = ½ (Hang & Gu 2024, arXiv 2407.03297)."""
-    return laplace_eps(logsnr) * v_gain(logsnr)
+    return laplace_eps(logsnr) * squared_v_gain(logsnr)
 
 
 def cauchy_eps(logsnr: NDArray) -> NDArray:

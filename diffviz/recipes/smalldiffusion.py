@@ -1,6 +1,6 @@
 """smalldiffusion's schedule: ln sigma uniform on the variance-exploding path."""
 
-from diffviz.recipes.closed_forms import elbo, v_gain
+from diffviz.recipes.closed_forms import elbo, squared_v_gain
 from diffviz.theory import paths
 from diffviz.theory.objectives import Objective
 from diffviz.theory.targets import EPS, V
@@ -26,6 +26,6 @@ ENTRIES = (
         source=f"{SMALLDIFFUSION} PredV",
         path=LOG_LINEAR,
         target=V,
-        stated=v_gain,
+        stated=squared_v_gain,
     ),
 )

@@ -10,7 +10,7 @@ from diffviz.recipes.closed_forms import (
     flow_matching,
     linear_rate,
     scaled_linear_beta,
-    v_gain,
+    squared_v_gain,
     v_scaled_linear,
 )
 from diffviz.recipes.noise_paths import SCALED_LINEAR, VP_LINEAR
@@ -47,7 +47,7 @@ def eps_zero_terminal_snr(logsnr: NDArray) -> NDArray:
 
 def v_zero_terminal_snr(logsnr: NDArray) -> NDArray:
     """The same with v's gain 1 + e^(−λ) (Lin et al. 2023, arXiv 2305.08891)."""
-    return eps_zero_terminal_snr(logsnr) * v_gain(logsnr)
+    return eps_zero_terminal_snr(logsnr) * squared_v_gain(logsnr)
 
 
 ENTRIES = (

@@ -55,7 +55,14 @@ def _place_legend(ax: Axes) -> None:
 
 
 class Report(Measured):
-    """What ``dv.probe`` returns: the measurement, with its place in the catalogue."""
+    """What ``dv.probe`` returns: the measurement, with its place in the catalogue.
+
+    Example:
+        >>> x = torch.linspace(-1, 1, 128).reshape(64, 2)
+        >>> measured = dv.probe(dv.lab.losses.edm, x, draws=2000)
+        >>> measured.kind, len(measured.logsnr)
+        ('x', 2000)
+    """
 
     def table(self) -> NDArray:
         """λ and the measured w, which ``dv.from_weighting`` takes.
@@ -65,6 +72,12 @@ class Report(Measured):
 
         Raises:
             ValueError: The loss trains at one level, or has no weighting.
+
+        Example:
+            >>> x = torch.linspace(-1, 1, 128).reshape(64, 2)
+            >>> measured = dv.probe(dv.lab.losses.edm, x, draws=2000)
+            >>> dv.from_weighting(measured.table(), name="measured").name
+            'measured'
         """
         edges = self.edges()
         w, _ = self.weighting(edges)
@@ -83,6 +96,12 @@ class Report(Measured):
         Raises:
             TypeError: k is no whole number.
             ValueError: k < 1, or the loss has no weighting.
+
+        Example:
+            >>> x = torch.linspace(-1, 1, 128).reshape(64, 2)
+            >>> ax = dv.probe(dv.lab.losses.edm, x, draws=2000).plot(k=1)
+            >>> "measured" in [line.get_gid() for line in ax.lines]
+            True
         """
         logsnr, w = self.table().T
         names = [match.name for match in closest(self, k)]
@@ -103,7 +122,13 @@ class Report(Measured):
         return matches[0] if matches else None
 
     def summary(self) -> str:
-        """Target, path, density, weighting, and the closest entry of the catalogue, in words."""
+        """Target, path, density, weighting, and the closest entry of the catalogue, in words.
+
+        Example:
+            >>> x = torch.linspace(-1, 1, 128).reshape(64, 2)
+            >>> dv.probe(dv.lab.losses.flow_matching, x, draws=2000).summary().splitlines()[:2]
+            ['target: u', 'path: linear (alpha + sigma = 1)']
+        """
         lines = super().summary().split("\n")
         match = self._closest_entry()
         if match is not None:
@@ -159,6 +184,15 @@ def probe(
     Raises:
         TypeError: An argument is of the wrong kind.
         ValueError: The loss cannot be probed; the message says what to change.
+
+    Example:
+        >>> def loss(model, x):
+        ...     t = torch.rand(len(x), 1)
+        ...     eps = torch.randn_like(x)
+        ...     return ((model((1 - t) * x + t * eps, t) - (eps - x)) ** 2).mean()
+        >>> measured = dv.probe(loss, torch.linspace(-1, 1, 128).reshape(64, 2), draws=2000)
+        >>> measured.kind, dv.closest(measured, 1)[0].name
+        ('u', 'rectified-flow')
     """
     measured = measure.probe(
         loss,

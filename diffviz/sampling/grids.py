@@ -35,8 +35,7 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
             law has no mass between them.
 
     Example:
-        >>> from diffviz.theory.paths import LINEAR
-        >>> grid(LINEAR.schedule, 3, -4, 4).round(3)
+        >>> dv.grid(dv.paths.LINEAR.schedule, 3, -4, 4).round(3)
         array([-4.   , -1.038,  1.038,  4.   ])
     """
     steps = count(steps, "steps")

@@ -81,6 +81,11 @@ class Trajectory:
         z: Samples in the variance-preserving frame, shape (steps + 1, n, *shape).
         x_hat: What the denoiser said there, shape (steps + 1, n, *shape).
         calls: Number of calls of the denoiser, with the one for the last x_hat.
+
+    Example:
+        >>> trajectory = dv.sample(dv.toy("ring8"), grid=[-8.0, 1.0, 8.0], solver="ddim", n=10)
+        >>> trajectory.logsnr.round(3), trajectory.z.shape
+        (array([-8.,  1.,  8.]), torch.Size([3, 10, 2]))
     """
 
     logsnr: NDArray
@@ -112,6 +117,12 @@ class Trajectory:
 
         Raises:
             TypeError: ``path`` is no path.
+
+        Example:
+            >>> trajectory = dv.sample(dv.toy("ring8"), grid=[-8.0, 1.0, 8.0], solver="ddim", n=10)
+            >>> time, z = trajectory.on(dv.paths.LINEAR)
+            >>> time.round(3), z.shape
+            (array([0.982, 0.378, 0.018]), torch.Size([3, 10, 2]))
         """
         require(
             isinstance(path, Path),
@@ -277,7 +288,6 @@ def sample(
         Stopped: The denoiser returned NaN, infinity or another shape; it carries the steps so far.
 
     Example:
-        >>> import diffviz as dv
         >>> trajectory = dv.sample(dv.toy("ring8"), n=100)
         >>> trajectory.samples.shape, trajectory.calls
         (torch.Size([100, 2]), 21)

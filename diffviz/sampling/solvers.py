@@ -8,6 +8,11 @@ The flow is
 (Song et al. 2021, arXiv 2011.13456, eq. 13; Karras et al. 2022, arXiv 2206.00364, eq. 3). A solver
 therefore needs a denoiser and two levels: it is a function (denoise, y, s, next s) → next y, with
 options of its own. Order p means that the error of a whole trajectory falls like steps^−p.
+
+Example:
+    >>> toy = dv.toy("gaussian")
+    >>> [dv.sample(toy, solver=name, n=10).calls for name in ("ddim", "heun", "dpm++2m")]
+    [21, 41, 21]
 """
 
 import math

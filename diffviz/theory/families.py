@@ -1,4 +1,11 @@
-"""Parametric families for sliders: what builds an objective, and the range of each parameter."""
+"""Parametric families for sliders: what builds an objective, and the range of each parameter.
+
+Example:
+    >>> dv.compare(dv.families.edm(sigma_data=0.5), dv.objective("edm")).same
+    True
+    >>> [parameter.name for parameter in dv.families.FAMILIES["EDM"].parameters]
+    ['mean', 'std', 'sigma_data']
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -4,6 +4,11 @@ A training code states the law f(t) of time. Through a path it becomes p(λ) = f
 a closed form exists, it is a SciPy distribution: logit-normal time on the linear path is normal in
 λ, and so is EDM's log-normal sigma. Everywhere else one push-forward gives the same methods: pdf,
 cdf, sf, ppf, isf, rvs, support.
+
+Example:
+    >>> law = dv.laws.logit_normal_logsnr(mean=0.0, std=1.0)
+    >>> law.ppf([0.25, 0.75]).round(3)
+    array([-1.349,  1.349])
 """
 
 from dataclasses import dataclass

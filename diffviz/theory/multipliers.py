@@ -1,6 +1,10 @@
 """Multipliers: the factor c(λ) on the squared error of a target.
 
 Each is a function of λ in nats; a constructor returns a frozen callable that holds its parameters.
+
+Example:
+    >>> dv.multipliers.min_snr(gamma=5.0)([-2.0, 0.0, 4.0]).round(3)
+    array([1.   , 1.   , 0.092])
 """
 
 from collections.abc import Mapping

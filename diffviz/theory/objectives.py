@@ -53,6 +53,18 @@ class Objective:
     Raises:
         TypeError: A part is of the wrong kind.
         ValueError: The law reaches outside the path's range.
+
+    Example:
+        >>> mine = dv.Objective(
+        ...     name="mine",
+        ...     family="flow matching",
+        ...     year=2026,
+        ...     source="my notebook",
+        ...     path=dv.paths.LINEAR,
+        ...     target=dv.targets.U,
+        ... )
+        >>> dv.compare(mine, dv.objective("fm-ot")).same
+        True
     """
 
     name: str
@@ -147,6 +159,10 @@ class Objective:
         Raises:
             TypeError: λ is no real number.
             ValueError: λ is NaN, or the factor is negative or not finite.
+
+        Example:
+            >>> dv.objective("fm-ot").factor([-2.0, 0.0, 2.0]).round(3)
+            array([13.826,  4.   ,  1.871])
         """
         at = levels(logsnr)
         with np.errstate(over="ignore", invalid="ignore"):  # refused below
@@ -174,6 +190,13 @@ class Objective:
             TypeError: λ is no real number.
             ValueError: A λ is not finite, the base is unknown, or the factor is negative or not
                 finite.
+
+        Example:
+            >>> edm = dv.objective("edm")
+            >>> edm.weighting([-4.0, 0.0, 4.0]).round(3)
+            array([2.083, 1.008, 0.286])
+            >>> edm.weighting([-4.0, 0.0, 4.0], base="x").round(3)
+            array([ 0.038,  1.008, 15.599])
         """
         at = finite(logsnr, "logsnr")
         low, high = self.law.support()
@@ -200,6 +223,13 @@ class Objective:
         Raises:
             TypeError: n is no whole number, or rng is no generator.
             ValueError: n is below 1, or a factor is negative or not finite.
+
+        Example:
+            >>> logsnr, factor = dv.objective("edm").draw(1000, np.random.default_rng(0))
+            >>> logsnr.shape, factor.shape
+            ((1000,), (1000,))
+            >>> round(float(logsnr.mean()), 1)
+            2.4
         """
         n = count(n, "n")
         rng = random_generator(rng)
@@ -269,6 +299,11 @@ def from_weighting(w: Any, law: Any = None, name: str = "custom", path: Path = C
         TypeError: ``w`` is an objective or a class, ``law`` is no law, or ``path`` is no path.
         ValueError: The table is no weighting (see ``tables.tabulated``), the law reaches outside
             the path or the table, or a callable does not return one value for each λ.
+
+    Example:
+        >>> own = dv.from_weighting([[-8.0, 1.0], [0.0, 2.0], [8.0, 0.5]])
+        >>> own.weighting([-8.0, 0.0, 4.0]).round(3)
+        array([1., 2., 1.])
     """
     if isinstance(w, Weighting | type):
         raise TypeError(

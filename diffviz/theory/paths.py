@@ -7,6 +7,12 @@ variable that knows all about the schedule. With its survival function S and its
 
 That is why a path carries a SciPy distribution: logistic(scale=2) for the linear path,
 hypsecant(scale=2) for the cosine path. Schedules that SciPy does not have are transformed laws.
+
+Example:
+    >>> dv.paths.LINEAR.logsnr([0.25, 0.75]).round(3)
+    array([ 2.197, -2.197])
+    >>> dv.paths.COSINE.time([0.0, 4.0]).round(3)
+    array([0.5  , 0.086])
 """
 
 from dataclasses import dataclass, replace

@@ -7,6 +7,12 @@ Once z = alpha x + sigma eps is given, a wrong eps_hat makes the target wrong in
 (Kingma and Gao 2023, arXiv 2303.00848, appendix A, for eps, x, v). The target ``v`` = alpha eps −
 sigma x uses variance-preserving scales (Salimans and Ho 2022, arXiv 2202.00512). The target ``u`` =
 dz/dt is the flow velocity of the path at hand. The two are different.
+
+Example:
+    >>> dv.targets.U.gain([-2.0, 0.0, 2.0], dv.paths.LINEAR).round(3)
+    array([3.718, 2.   , 1.368])
+    >>> dv.targets.V.gain([-2.0, 0.0, 2.0], dv.paths.COSINE).round(3)
+    array([2.896, 1.414, 1.066])
 """
 
 from collections.abc import Callable, Mapping

@@ -255,7 +255,7 @@ def rebase(w: ArrayLike, logsnr: ArrayLike, base: str, to: str) -> NDArray:
             result leaves the range of float64.
 
     Example:
-        >>> rebase([1.0, 1.0], [-2.0, 0.0], base="eps", to="x").round(4)
+        >>> dv.rebase([1.0, 1.0], [-2.0, 0.0], base="eps", to="x").round(4)
         array([0.1353, 1.    ])
     """
     grid = finite(logsnr, "logsnr")

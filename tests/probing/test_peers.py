@@ -9,7 +9,7 @@ their tables.
 For their data sets, logging and image metrics the first two also import the modules of ABSENT,
 which are replaced by empty ones while they are imported. No loss touches them.
 
-``python tests/probing/test_peers.py`` prints the table that stands in the README.
+``python tests/probing/test_peers.py`` prints the table that stands in docs/probed.md.
 """
 
 import re
@@ -519,7 +519,7 @@ def found():
     return measured
 
 
-GROUPS = {  # rows of the README's table
+GROUPS = {  # rows of the table in docs/probed.md
     "GaussianDiffusion, LearnedGaussianDiffusion": (
         "denoising-diffusion-pytorch",
         r"(Learned)?GaussianDiffusion",
@@ -565,15 +565,17 @@ def test_every_case_is_in_one_row_of_the_table():
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_what_a_package_weights_is_measured_and_the_readme_says_how_well(group, found):
-    """Kind and bound of every case hold; the README's deviation is a bound, and no loose one."""
+def test_what_a_package_weights_is_measured_and_the_page_says_how_well(group, found):
+    """Kind and bound of every case hold; the stated deviation is a bound, and no loose one."""
     cases, deviation, start = row(group, found)
     for case in cases:
         measured, off = found(case)
         assert measured.kind == CASES[case][1], case
         assert off < CASES[case][2], case
     line = next(
-        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(start)
+        line
+        for line in (ROOT / "docs" / "probed.md").read_text().splitlines()
+        if line.startswith(start)
     )
     stated = float(re.search(r"\| ([\d.]+) %", line)[1]) / 100
     assert deviation <= stated <= 2 * deviation + 1e-4

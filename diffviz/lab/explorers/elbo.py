@@ -12,7 +12,6 @@ from diffviz.lab.experiments.elbo import Data, known
 from diffviz.lab.explorers.base import (
     RED,
     Explorer,
-    Parameter,
     control,
     figure_of,
     offer,
@@ -21,7 +20,7 @@ from diffviz.lab.explorers.base import (
 )
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis
-from diffviz.theory.families import FAMILIES
+from diffviz.theory.families import FAMILIES, Parameter
 from diffviz.theory.objectives import Objective
 
 DATA = {"N(0, 1)": "gaussian", "two modes (gmm1)": "gmm1", "ring of 8 (ring8)": "ring8"}
@@ -37,6 +36,9 @@ ENTRIES = (
     "indi",
 )
 WEIGHTINGS = (*FAMILIES, *ENTRIES)
+SLIDERS = 3  # the most parameters that a family has
+
+# curves: the name in the legend, which is also the gid of the line
 LAW, W, NEGATIVE = "−dw/dλ, scaled", "w / max", "negative"
 MIXED, DIRECT = "−w′·L: as ELBOs", "½w·mmse: as errors"
 COLOURS = {LAW: "#0072B2", MIXED: "#0072B2", W: "0.55", DIRECT: "0.55", NEGATIVE: RED}
@@ -48,7 +50,7 @@ class Mixture(NamedTuple):
     Args:
         logsnr: Grid of λ in nats, shape (n,).
         plain: The weighting as it is, shape (n,).
-        w: The weighting on show, which may be held at its peak, shape (n,).
+        w: The weighting that is drawn, which may be held at its peak, shape (n,).
         verdicts: The verdict on w for each of ``DATA``, in their order.
         information: I(x; z_λ) of the chosen data on the grid, in nats, shape (n,).
         mmse: Error of the exact denoiser on the grid, shape (n,).
@@ -72,7 +74,7 @@ class Mixture(NamedTuple):
 
     @property
     def law(self) -> NDArray:
-        """−dw/dλ, which is 0 for a constant w, shape (n,)."""
+        """−dw/dλ, the signed law of noise levels; 0 for a constant w, shape (n,)."""
         law = self.verdicts[0].augmentation
         return 0 * law if self.is_flat else law
 
@@ -107,19 +109,19 @@ class ElboExplorer(Explorer):
         super().__init__(figure_of(self.panels[0]), controls, self._update)
 
     def objective(self) -> Objective:
-        """The objective whose weighting is on show."""
+        """The objective that is chosen in the menu, with the values of the sliders."""
         name = self.controls["weighting"].value
         if name in CATALOGUE:
             return CATALOGUE[name]
         values = {
-            parameter[0]: self.controls[f"p{index}"].value
+            parameter.name: self.controls[f"p{index}"].value
             for index, parameter in enumerate(_parameters(name))
         }
         return FAMILIES[name].build(**values)
 
     def _make_controls(self, weighting: str, data: str) -> dict[str, Any]:
-        """The controls by name."""
-        sliders = parameter_sliders(3)
+        """The controls by name, from top to bottom; a new one is read where it is used."""
+        sliders = parameter_sliders(SLIDERS)
         offer(list(sliders.values()), _parameters(weighting))
         slider, menu = widgets.FloatSlider, widgets.Dropdown
         return {
@@ -140,12 +142,12 @@ class ElboExplorer(Explorer):
     def _update(self, changed: str) -> str:
         """Draw what the controls say, and describe it."""
         if changed == "weighting":
-            sliders = [self.controls[f"p{index}"] for index in range(3)]
+            sliders = [self.controls[f"p{index}"] for index in range(SLIDERS)]
             offer(sliders, _parameters(self.controls["weighting"].value))
         mixture = self._mixture()
         self._draw_law(mixture)
         self._draw_shares(mixture)
-        if not changed:
+        if not changed:  # the first drawing
             self._furnish_axes()
         self._fit_height()
         return self._describe(mixture)
@@ -157,13 +159,14 @@ class ElboExplorer(Explorer):
         logsnr = analysis.window(objective, low=low, high=high, points=801)
         plain = objective.weighting(logsnr)
         w = plain
-        if self.controls["held"].value:
+        if self.controls["held"].value:  # the least non-increasing curve above w
             w = np.maximum.accumulate(plain[::-1])[::-1]
         verdicts = tuple(
-            analysis.verdict(w, logsnr, information=one.information) for one in self.data.values()
+            analysis.verdict(w, logsnr, information=toy.information) for toy in self.data.values()
         )
         mmse, information = data.mmse(logsnr), data.information(logsnr)
-        # by parts: both ends, and −dw at the middle of each step
+        # ½ ∫ w·mmse dλ by parts, since dI/dλ = mmse/2: the values at both ends less ∫ I dw, with I
+        # at the middle of each step
         middle = data.information((logsnr[1:] + logsnr[:-1]) / 2)
         ends = w[-1] * information[-1] - w[0] * information[0]
         return Mixture(
@@ -209,12 +212,12 @@ class ElboExplorer(Explorer):
     def _furnish_axes(self) -> None:
         """Set limits, legends and the line at zero; once is enough."""
         left, right = self.panels
-        _furnish(left, (W, LAW, NEGATIVE))
-        _furnish(right, (DIRECT, MIXED))
+        _furnish_panel(left, (W, LAW, NEGATIVE))
+        _furnish_panel(right, (DIRECT, MIXED))
         left.set_ylim(-1.1, 1.6)
 
     def _fit_height(self) -> None:
-        """Set the limits on the right, in steps, so that a slider seldom moves them."""
+        """Set the limits of y on the right, in powers of two so that a slider seldom moves them."""
         right = self.panels[1]
         curves = [line for line in right.lines if line.get_gid() in (MIXED, DIRECT)]
         values = np.concatenate([np.asarray(line.get_ydata()) for line in curves])
@@ -286,12 +289,12 @@ def _parameters(weighting: str) -> tuple[Parameter, ...]:
     return FAMILIES[weighting].parameters if weighting in FAMILIES else ()
 
 
-def _furnish(ax: Axes, names: tuple[str, ...]) -> None:
-    """Set limits, the line at zero and a legend, and hide the end dots of the red zigzag."""
+def _furnish_panel(ax: Axes, names: tuple[str, ...]) -> None:
+    """Set the limits of x, the line at zero and a legend of ``names``, and style the curves."""
     ax.set_xlim(-20, 20)
     ax.axhline(0, color="0.4", lw=0.8)
     lines = {line.get_gid(): line for line in ax.lines}
-    lines[f"{NEGATIVE}:ends"].set_visible(False)
+    lines[f"{NEGATIVE}:ends"].set_visible(False)  # ``plots.lines`` puts dots at the ends of curves
     lines[NEGATIVE].set_alpha(0.45)
     for name, line in lines.items():
         if name in COLOURS:

@@ -1,4 +1,4 @@
-"""Figures 20 to 22: the weighted loss as a mixture of ELBOs, the terms of one, and its rivals."""
+"""Figures of the weighted loss as a mixture of ELBOs, the terms of one, and its rivals."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Figures 34 to 37 and their kin: spectra, which λ is which frequency, what eyes and ears imply."""
+"""Figures of spectra, which λ is which frequency, what eyes and ears imply."""
 
 from collections.abc import Mapping
 

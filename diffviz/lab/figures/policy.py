@@ -1,4 +1,4 @@
-"""Figures 23 and 24: a diffusion loss in the place of log p, and what policies learn from it.
+"""Figures of a diffusion loss in the place of log p, and what policies learn from it.
 
 For a policy of independent directions the surrogate L_w(old) − L_w(new) is Σ κ_w(c) · log-ratio,
 one gain for each scale c. Two directions, one of variance 1 and one of variance c, are enough to

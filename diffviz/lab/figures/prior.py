@@ -1,4 +1,4 @@
-"""Figures 25 and 26 and their kin: where sampling starts, and which sample a start leads to."""
+"""Figures of where sampling starts, and which sample a start leads to."""
 
 import numpy as np
 from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""Figures 27 to 33: frames, straightness, solvers, grids, and when a sample is settled."""
+"""Figures of frames, straightness, solvers, grids, and when a sample is settled."""
 
 from collections.abc import Callable, Iterable
 

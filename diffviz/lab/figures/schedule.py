@@ -1,4 +1,8 @@
-"""Figures 12 to 17: a schedule is a law of log-SNR, and what sampling by another one costs."""
+"""Figures of schedules: a schedule is a law of log-SNR, and what sampling by another one costs.
+
+In ``plots.lines`` the argument ``outside`` is about the legend: False puts it inside the axes, True
+beside them, and None draws none.
+"""
 
 from collections.abc import Sequence
 
@@ -14,6 +18,11 @@ from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR, Path
 
 
+def _shift_label(shift: float) -> str:
+    """Name of a shifted path in the legend."""
+    return "shift 2 (one doubling)" if shift == 2 else f"shift {shift:g}"
+
+
 @figure(
     "resolution-shift",
     "Shift s moves log-SNR by −2 log s: −1.386 per doubling of resolution, "
@@ -23,12 +32,10 @@ def resolution_shift() -> Axes:
     """Draw λ(t) and p(λ) of the linear path under three shifts; returns the left panel."""
     left, right = plots.axes(9.5, 4.2, columns=2)
     t = np.linspace(0.002, 0.998, 500)
-    moved = {
-        f"shift {s:g}{' (one doubling)' if s == 2 else ''}": path for s, path in shifted(t).items()
-    }
-    levels = {name: path.logsnr for name, path in moved.items()}
+    paths_by_label = {_shift_label(shift): path for shift, path in shifted(t).items()}
+    levels = {label: path.logsnr for label, path in paths_by_label.items()}
     plots.lines(t, levels, xlabel=TIME, ylabel="log-SNR λ(t)", title="linear path", ax=left)
-    densities = {name: path.density for name, path in moved.items()}
+    densities = {label: path.density for label, path in paths_by_label.items()}
     plots.lines(
         WIDE,
         densities,
@@ -74,18 +81,18 @@ def cosine_six_panel() -> Axes:
     panels = plots.axes(11.5, 6.6, columns=3, rows=2)
     view = cosine_views()
     t, level, sigma = view.time, view.logsnr, view.sigma
-    both = {"s = 0": level, "s = 0.008": view.offset_logsnr}
+    both_offsets = {"s = 0": level, "s = 0.008": view.offset_logsnr}
     label = "log-SNR λ"
-    drawn = (
-        (t, both, TIME, label, "λ = −2 log tan(πt/2)"),
+    contents = (  # x, curves, label of x, label of y, title
+        (t, both_offsets, TIME, label, "λ = −2 log tan(πt/2)"),
         (t, {"s = 0": sigma}, TIME, "σ", "σ = sin(πt/2)"),
         (level, {"s = 0": sigma}, label, "σ", "σ² = sigmoid(−λ)"),
         (level, {"s = 0": view.logsnr_density}, label, "p(λ)", "p = sech(λ/2)/2π, std π"),
         (sigma, {"s = 0": view.sigma_density}, "σ", "p(σ)", "the same law over σ"),
         (t, {"s = 0": view.slope}, TIME, "dλ/dt", "speed through log-SNR"),
     )
-    for ax, (x, curves, xlabel, ylabel, title) in zip(panels, drawn, strict=True):
-        outside = False if len(curves) > 1 else None
+    for ax, (x, curves, xlabel, ylabel, title) in zip(panels, contents, strict=True):
+        outside = False if len(curves) > 1 else None  # one curve needs no legend
         plots.lines(x, curves, xlabel=xlabel, ylabel=ylabel, title=title, outside=outside, ax=ax)
     start = view.offset_start
     panels[0].annotate(f"λ(0) = {start:.3f}", (0.02, start), (0.2, 9.5), fontsize=9)
@@ -94,11 +101,11 @@ def cosine_six_panel() -> Axes:
     return panels[0]
 
 
-def _variance_text(drawn: Draws) -> str:
-    """The variance of one draw, or what these draws have where it is infinite."""
-    if np.isfinite(drawn.exact_variance):
-        return f"{drawn.exact_variance:.4g}"
-    return f"infinite (these draws: {drawn.variance:.3g})"
+def _variance_text(statistics: Draws) -> str:
+    """The exact variance of one draw; where that is infinite, also the variance of the sample."""
+    if np.isfinite(statistics.exact_variance):
+        return f"{statistics.exact_variance:.4g}"
+    return f"infinite (these draws: {statistics.variance:.3g})"
 
 
 @figure(
@@ -107,22 +114,24 @@ def _variance_text(drawn: Draws) -> str:
     "(N(0, 1), exact denoiser)",
 )
 def invariance() -> Axes:
-    """Draw mean and variance of one loss under five laws of λ; returns the left panel."""
+    """Draw mean and variance of one loss under each law of ``SAMPLERS``; returns the left panel."""
     left, right = plots.axes(11.5, 4.2, columns=2)
     by_law = draws()
-    places = np.arange(len(by_law))[::-1]
-    for place, (name, drawn) in zip(places, by_law.items(), strict=True):
-        colour = plots.PALETTE[place]
-        left.errorbar(drawn.mean, place, xerr=drawn.half_width, fmt="o", color=colour, gid=name)
-        right.barh(place, min(drawn.exact_variance, 1e4), color=colour, gid=name)
-        text = _variance_text(drawn)
-        right.annotate(text, (12, place), va="center", fontsize=9, color="white", weight="bold")
-    left.axvline(np.pi, color=NEUTRAL, ls=":", lw=1)
+    rows = np.arange(len(by_law))[::-1]  # the first law on top
+    for row, (name, statistics) in zip(rows, by_law.items(), strict=True):
+        colour = plots.PALETTE[row]
+        half_width = statistics.half_width
+        left.errorbar(statistics.mean, row, xerr=half_width, fmt="o", color=colour, gid=name)
+        # an infinite variance is a bar that reaches past the end of the axis
+        right.barh(row, min(statistics.exact_variance, 1e4), color=colour, gid=name)
+        text = _variance_text(statistics)
+        right.annotate(text, (12, row), va="center", fontsize=9, color="white", weight="bold")
+    left.axvline(np.pi, color=NEUTRAL, ls=":", lw=1)  # the exact mean
     left.set(
         xlabel="mean of 20,000 draws ± 95 %   (dotted: π)", title="the mean does not depend on it"
     )
-    left.set_yticks(places, [*by_law])
+    left.set_yticks(rows, [*by_law])
     right.set(xlabel="variance of one draw", xscale="log", xlim=(10, 1500), title="its noise does")
-    right.set_yticks(places, [""] * len(by_law))
+    right.set_yticks(rows, [""] * len(by_law))
     left.figure.subplots_adjust(left=0.17)
     return left

@@ -1,4 +1,4 @@
-"""Figures 15, 16 and 33: the loss of a training by log-SNR, laws that adapt to it, and samples."""
+"""Figures of the loss of a training by log-SNR, laws that adapt to it, and samples."""
 
 from matplotlib.axes import Axes
 

@@ -1,4 +1,4 @@
-"""Figures 18 and 19: what each of several weightings buys a small network, and where."""
+"""Figures of what each of several weightings buys a small network, and where."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Figures 1 to 11: what objectives weight, in which base, and what follows."""
+"""Figures of what objectives weight, in which base, and what follows."""
 
 from collections.abc import Sequence
 

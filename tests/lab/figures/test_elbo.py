@@ -1,4 +1,4 @@
-"""Figures 20 to 22 show their numbers, read from the artists; the parts come by a second route."""
+"""The figures show their numbers, read from the artists; the parts come by a second route."""
 
 import numpy as np
 import pytest

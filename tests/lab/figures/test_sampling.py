@@ -1,4 +1,4 @@
-"""Figures 27 to 33 show their numbers, read from the artists; what they stand on is right."""
+"""The figures show their numbers, read from the artists; what they stand on is right."""
 
 import math
 import os

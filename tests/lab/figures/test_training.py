@@ -1,4 +1,4 @@
-"""Figures 18 and 19, read from the artists; excess errors and distances by a second route."""
+"""The figures read from the artists; excess errors and distances by a second route."""
 
 import re
 
