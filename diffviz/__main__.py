@@ -10,6 +10,7 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from scipy.special import expit
@@ -118,12 +119,26 @@ def load_loss(address: str):
     """The function at ``module:function``, where the module may lie in the current folder."""
     module, _, name = address.partition(":")
     sys.path.insert(0, "")
-    loss = getattr(import_module(module), name, None) if module and name else None
+    loss = getattr(_module(module), name, None) if module and name else None
     if not callable(loss):
         raise ValueError(
             f"{address!r} names no loss; write module:function, for a function loss(model, x)"
         )
     return loss
+
+
+def _module(name: str) -> ModuleType:
+    """A module of the user's; the error says where it was looked for."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # the module is there, and lacks one that it imports
+        raise ModuleNotFoundError(
+            f"no module {name!r} in {Path.cwd()} or in this environment; "
+            "go to the folder that holds it",
+            name=error.name,
+        ) from error
 
 
 def write_figures(args: argparse.Namespace) -> None:
@@ -188,13 +203,17 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(run=list_objectives)
 
     command = commands.add_parser("show", help="everything about one objective")
-    command.add_argument("name")
+    command.add_argument("name", help="an entry of the catalogue, such as edm")
     command.set_defaults(run=show_objective)
 
     command = commands.add_parser("plot", help="weighting curves of named objectives")
-    command.add_argument("names", nargs="+", metavar="name")
+    command.add_argument(
+        "names", nargs="+", metavar="name", help="entries to draw, such as sd3 edm"
+    )
     command.add_argument("--out", required=True, help="svg, pdf or png file")
-    command.add_argument("--base", default="eps", choices=BASES)
+    command.add_argument(
+        "--base", default="eps", choices=BASES, help="error that w acts on (default: eps)"
+    )
     command.set_defaults(run=plot_objectives)
 
     command = commands.add_parser(
@@ -210,13 +229,15 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("probe", help="what a training loss of your own weights")
     command.add_argument("loss", help="module:function, for a function loss(model, x) -> tensor")
     command.add_argument("--shape", default="2", help="of one datum, e.g. 3,32,32 (default: 2)")
-    command.add_argument("--batch", type=int, default=64)
-    command.add_argument("--draws", type=int, default=20_000)
+    command.add_argument("--batch", type=int, default=64, help="data points (default: 64)")
+    command.add_argument(
+        "--draws", type=int, default=20_000, help="noise levels to record (default: 20000)"
+    )
     command.add_argument("--out", help="svg, pdf or png file for the plot")
     command.set_defaults(run=probe_loss)
 
     command = commands.add_parser("notebooks", help="copy the notebooks into a folder")
-    command.add_argument("folder", help="it is made if it does not exist")
+    command.add_argument("folder", help="where they go; it is made if it does not exist")
     command.add_argument("--force", action="store_true", help="overwrite files that are there")
     command.set_defaults(run=copy_notebooks)
     return top

@@ -138,7 +138,7 @@ def table(rows: Iterable[Row]) -> str:
         for name, value in rows
         if value not in ("", None)
     ]
-    return f'<table style="color:inherit;max-width:32em">{"".join(cells)}</table>'
+    return f'<table style="color:inherit;max-width:44em">{"".join(cells)}</table>'
 
 
 def view(rows: Iterable[Row], *curves: Curve) -> str:
@@ -260,8 +260,8 @@ def verdict(item: Any) -> str:
     rows: list[Row] = [
         ("verdict", outcome),
         ("rises on λ in", rises + more),
-        ("peak at λ", f"{item.peak:.3f}"),
-        ("negative share", f"{item.negative_share:.2%}"),
+        ("peak at λ", "" if item.monotone else f"{item.peak:.3f}"),
+        ("negative share of the ELBOs", f"{item.negative_share:.2%}"),
     ]
     return view(rows, weighting_curve(item.logsnr, item.w))
 

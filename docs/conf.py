@@ -17,6 +17,7 @@ sys.path.insert(0, str(HERE / "_ext"))
 
 project = "diffviz"
 author = "the diffviz authors"
+copyright = author
 version = release = diffviz.__version__
 extensions = [
     "mathml",

@@ -18,7 +18,6 @@ import torch
 
 import diffviz as dv
 from diffviz.data.toys import Toy
-from diffviz.lab import losses
 from diffviz.report.measurement import Report
 from diffviz.sampling.integrate import Trajectory
 from diffviz.sampling.likelihood import Bound
@@ -142,17 +141,9 @@ def test_the_code_of_the_first_steps_runs():
 
 @pytest.mark.slow
 def test_the_code_of_the_tour_runs(tmp_path, monkeypatch):
-    """From the first block to the last; the things of one's own are a scheduler, a loss and x."""
+    """From the first block to the last, each with the names of those before it."""
     monkeypatch.chdir(tmp_path)
-    scheduler = {
-        "_class_name": "DDPMScheduler",
-        "num_train_timesteps": 1000,
-        "beta_start": 1e-4,
-        "beta_end": 0.02,
-        "beta_schedule": "linear",
-        "prediction_type": "epsilon",
-    }
-    names = {"scheduler": scheduler, "loss": losses.edm, "x": torch.randn(64, 2)}
+    names = {}
     blocks = python_blocks(ROOT / "docs" / "tour.md")
     assert {heading for heading, _ in blocks} == {
         "Objectives and their weightings",
@@ -164,7 +155,7 @@ def test_the_code_of_the_tour_runs(tmp_path, monkeypatch):
         exec(compile(block, f"tour.md, {heading}", "exec"), names)
     assert [run.name for run in names["runs"]] == ["fm-ot", "sd3"]
     assert names["run"].name == "fm-ot" and Path("fm-ot.safetensors").exists()
-    assert dv.closest(names["measured"], 1)[0].name == "edm"
+    assert dv.closest(names["measured"], 1)[0].name == "fm-ot"
 
 
 # --- reference ----------------------------------------------------------------------------------

@@ -108,3 +108,29 @@ def test_the_version_is_printed(capsys):
 def test_wrong_input_is_a_sentence_not_a_traceback(argv, says, capsys):
     assert main(argv) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_missing_module_is_said_with_the_place_that_was_searched(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["probe", "no_such_package.train:loss"]) == 2
+    message = capsys.readouterr().err
+    assert "no module 'no_such_package.train'" in message and str(tmp_path) in message
+
+
+def test_a_module_that_lacks_another_says_which(capsys, tmp_path, monkeypatch):
+    (tmp_path / "train_needing_more.py").write_text("import no_such_dependency\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["probe", "train_needing_more:loss"]) == 2
+    assert "no_such_dependency" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["show", "plot", "probe", "notebooks", "figures"])
+def test_every_option_of_a_command_is_explained(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    starts = [i for i, line in enumerate(lines) if not line.startswith("   ")]
+    for first in starts:
+        words = lines[first].split("  ")
+        is_alone = len([word for word in words if word]) == 1
+        assert not is_alone or lines[first + 1].startswith("      "), lines[first]

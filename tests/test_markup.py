@@ -152,3 +152,8 @@ def test_a_loss_curve_is_the_mean_over_equal_stretches():
     curve = markup.loss_curve(np.repeat([1.0, 100.0], 500))
     assert len(curve.x) == markup.LOSS_POINTS
     np.testing.assert_allclose(curve.y[[0, -1]], [0, 2])
+
+
+def test_the_view_of_a_monotone_verdict_names_no_peak():
+    assert "peak at λ" not in read(dv.verdict(dv.objective("fm-ot"))._repr_html_()).texts
+    assert "peak at λ" in read(dv.verdict(dv.objective("edm"))._repr_html_()).texts

@@ -155,6 +155,10 @@ class Mixture:
             f"{tuple(self.weights.shape)}, {tuple(self.means.shape)}, {tuple(self.std.shape)}",
         )
 
+    def __repr__(self) -> str:
+        count, dimension = self.means.shape
+        return f"Mixture({count} Gaussians in {dimension} dimensions)"
+
     @property
     def mean(self) -> Tensor:
         """Mean of x, shape (d,)."""

@@ -73,6 +73,9 @@ class Toy:
             f"a point of shape {self.shape} has {math.prod(self.shape)} numbers, the density {d}",
         )
 
+    def __repr__(self) -> str:
+        return f"Toy({self.name!r}: {self.law!r}, points of shape {self.shape})"
+
     @property
     def mean(self) -> Tensor:
         """Mean of x, shape (*shape)."""

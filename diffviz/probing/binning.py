@@ -151,7 +151,7 @@ def describe_family(levels: Levels) -> str:
     text = f"{_certainty(fit.distance)}{fit}"
     if _is_a_table(levels):
         text += f" on {count} levels"
-    return f"{text}, cdf within {fit.distance:.1g}"
+    return f"{text} (largest difference of the cdf {fit.distance:.1g})"
 
 
 def nearest_family(levels: Levels) -> FamilyFit:

@@ -332,6 +332,11 @@ def config_of(scheduler: object) -> Config:
     return config
 
 
+def _label_of(scheduler: object) -> str:
+    """What to call a scheduler whose config does not name its class."""
+    return "config" if isinstance(scheduler, Mapping) else type(scheduler).__name__
+
+
 def kind_of(config: Config, label: str) -> Kind:
     """The first kind whose key the config has; a ValueError if there is none."""
     for kind in KINDS:
@@ -439,7 +444,7 @@ def from_diffusers(
         array([-3.55, -0.85])
     """
     config = config_of(scheduler)
-    label = config.get("_class_name") or type(scheduler).__name__
+    label = config.get("_class_name") or _label_of(scheduler)
     kind = kind_of(config, label)
     make_scheme = scheme_of(kind, weighting, label)
 

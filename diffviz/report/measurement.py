@@ -24,8 +24,8 @@ def _sentence(match: Match) -> str:
     """The closest entry, and over how much of the draws and how surely it is."""
     relation = "equal to" if match.deviation < EQUAL else "closest to"
     text = (
-        f"weighting: {relation} {match.name} up to a constant, "
-        f"largest deviation {match.deviation:.1%} at λ = {match.at:.1f}"
+        f"catalogue: {relation} {match.name} up to a constant, "
+        f"largest deviation {match.deviation:.2%} at λ = {match.at:.1f}"
     )
     if match.mass >= WHOLE:
         return text

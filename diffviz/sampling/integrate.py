@@ -93,6 +93,14 @@ class Trajectory:
     x_hat: Tensor
     calls: int
 
+    def __repr__(self) -> str:
+        first, last = self.logsnr[[0, -1]]
+        count, *shape = self.samples.shape
+        return (
+            f"Trajectory({len(self.logsnr) - 1} steps from log-SNR {first:.3g} to {last:.3g}, "
+            f"{count} samples of shape {tuple(shape)}, {self.calls} calls)"
+        )
+
     @property
     def samples(self) -> Tensor:
         """The last x_hat, shape (n, *shape)."""

@@ -61,6 +61,10 @@ class Bound:
     error: Tensor
     dimension: int
 
+    def __repr__(self) -> str:
+        nats = self.nats
+        return f"Bound({nats.mean().item():.4g} nats on average over {len(nats)} data)"
+
     @property
     def nats(self) -> Tensor:
         """−ELBO of each datum, shape (n,); its mean is that of the data."""

@@ -674,3 +674,10 @@ def test_the_dinosaur_has_its_points():
         (points - points.mean(0)) / points.var(0).mean() ** 0.5 / 1.0025**0.5,
         atol=1e-12,
     )
+
+
+def test_a_toy_is_shown_in_one_line():
+    assert repr(toy("moons")) == (
+        "Toy('moons': Mixture(80 Gaussians in 2 dimensions), points of shape (2,))"
+    )
+    assert "\n" not in repr(toy("digits"))

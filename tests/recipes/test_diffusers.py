@@ -303,3 +303,10 @@ def test_schemes_and_tables_pickle_and_copy():
 def test_what_is_no_scheduler_is_a_type_error(bad):
     with pytest.raises(TypeError, match="diffusers scheduler"):
         from_diffusers(bad)
+
+
+def test_a_config_without_a_class_is_called_config():
+    config = dict(diffusers.DDPMScheduler().config)
+    config.pop("_class_name", None)
+    assert from_diffusers(config).name == "config"
+    assert from_diffusers(config, "min_snr").name == "config min_snr"

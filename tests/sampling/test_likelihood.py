@@ -412,3 +412,13 @@ def test_a_law_that_leaves_levels_out_is_refused():
 def test_counts_and_laws_that_are_none_are_refused(make, says):
     with pytest.raises(TypeError, match=says):
         make()
+
+
+def test_a_bound_and_a_trajectory_are_shown_in_one_line():
+    toy = toys.toy("moons", unit=True)
+    bound = dv.elbo(toy, toy.sample(5, torch.Generator().manual_seed(0)))
+    assert repr(bound) == f"Bound({bound.nats.mean().item():.4g} nats on average over 5 data)"
+    walk = dv.sample(toy, n=7)
+    steps = len(walk.logsnr) - 1
+    assert repr(walk).startswith(f"Trajectory({steps} steps from log-SNR ")
+    assert f"7 samples of shape (2,), {walk.calls} calls" in repr(walk)

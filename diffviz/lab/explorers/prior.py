@@ -101,6 +101,13 @@ class PriorExplorer(Explorer):
         """Where the slider of λ stands for a schedule; its lowest value stands for −∞."""
         return float(max(self.last_levels[schedule], self.grid[0]))
 
+    def _stands_on(self, schedule: str) -> bool:
+        """Whether the slider stands on a schedule's level, which a browser rounds to a step."""
+        logsnr = self.controls["logsnr"]
+        return schedule != OWN_LEVEL and bool(
+            abs(logsnr.value - self._place(schedule)) <= logsnr.step / 2
+        )
+
     def _update(self, changed: str) -> str:
         """Draw what the controls say, and describe it."""
         self._connect_controls(changed)
@@ -116,7 +123,7 @@ class PriorExplorer(Explorer):
         schedule, logsnr = self.controls["schedule"], self.controls["logsnr"]
         if changed == "schedule" and schedule.value != OWN_LEVEL:
             logsnr.value = self._place(schedule.value)
-        elif changed == "logsnr":
+        elif changed == "logsnr" and not self._stands_on(schedule.value):
             schedule.value = OWN_LEVEL
         # without an offset the start is the same
         show(self.controls["start"], self.controls["offset"].value > 0)

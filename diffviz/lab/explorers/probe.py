@@ -1,6 +1,7 @@
 """The explorer of the probe: what a training loss really weights."""
 
 from collections.abc import Callable, Mapping
+from html import escape
 from typing import Any, NamedTuple
 
 import ipywidgets as widgets
@@ -146,7 +147,8 @@ class ProbeExplorer(Explorer):
     def _describe(self, names: list[str]) -> str:
         """The summary of each loss, as an HTML table."""
         rows = (
-            f"<tr><td><b>{name}</b>&nbsp;</td><td>{self.measured(name).summary}</td></tr>"
-            for name in names
+            f"<tr><td>{line}:&nbsp;</td><td><b>{escape(name)}</b>&nbsp;</td>"
+            f"<td>{self.measured(name).summary}</td></tr>"
+            for line, name in zip((LOSS, BESIDE), names, strict=True)
         )
         return f"<table>{''.join(rows)}</table>"

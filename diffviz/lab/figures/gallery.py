@@ -7,7 +7,7 @@ from typing import cast
 
 from matplotlib.figure import Figure
 
-from diffviz import plots
+from diffviz import extras, plots
 from diffviz.checks import one_of, require, unknown
 from diffviz.lab.figures import (  # each registers its figures
     elbo,  # noqa: F401
@@ -44,9 +44,11 @@ def draw(name: str) -> Figure:
 
     Raises:
         ValueError: There is no such figure; the message lists near ones.
+        ModuleNotFoundError: The figure needs a package that is not installed.
     """
     function, _ = FIGURES[_known(name)]
-    return cast(Figure, function().figure)
+    with extras.needed_by(f"the figure {name!r}"):
+        return cast(Figure, function().figure)
 
 
 def write(names: Iterable[str] | None, folder: str | File, ending: str = "svg") -> list[File]:
@@ -90,13 +92,15 @@ def main(argv: list[str]) -> None:
     parser = ArgumentParser(
         "python -m diffviz figures", description="Write the figures, all by default."
     )
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--list", action="store_true", help="list them instead")
+    parser.add_argument("names", nargs="*", help="names of figures, as --list shows them")
+    parser.add_argument("--list", action="store_true", help="list all figures instead")
     parser.add_argument("--out", default="figures", help="folder (default: figures)")
-    parser.add_argument("--format", default="svg", choices=ENDINGS)
+    parser.add_argument(
+        "--format", default="svg", choices=ENDINGS, help="ending of the files (default: svg)"
+    )
     args = parser.parse_args(argv)
     if args.list:
-        lines = [f"{name:20} {caption}" for name, (_, caption) in FIGURES.items()]
-    else:
-        lines = [str(file) for file in write(args.names, args.out, args.format)]
-    print(*lines, sep="\n")
+        print(*(f"{name:20} {caption}" for name, (_, caption) in FIGURES.items()), sep="\n")
+        return
+    for name in [_known(name) for name in args.names] or FIGURES:
+        print(*write([name], args.out, args.format), flush=True)

@@ -93,3 +93,13 @@ def test_the_picture_after_a_slider_is_that_of_a_full_drawing(explorer):
 def test_an_unknown_schedule_names_near_ones():
     with pytest.raises(ValueError, match="'DDPM linear'"):
         PriorExplorer("DDPM lineal")
+
+
+@pytest.mark.parametrize("schedule", ["Stable Diffusion", "DDPM linear", "iDDPM cosine"])
+def test_a_schedule_stays_when_the_browser_rounds_its_level_to_a_step(explorer, schedule):
+    explorer.controls["schedule"].value = schedule
+    level, slider = explorer.level(), explorer.controls["logsnr"]
+    slider.value = slider.min + round((slider.value - slider.min) / slider.step) * slider.step
+    assert explorer.controls["schedule"].value == schedule and explorer.level() == level
+    slider.value += slider.step
+    assert explorer.controls["schedule"].value == OWN_LEVEL and explorer.level() == slider.value

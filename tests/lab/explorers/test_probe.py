@@ -57,3 +57,8 @@ def test_one_loss_is_not_enough():
 def test_what_cannot_be_probed_is_refused(bad, error, words):
     with pytest.raises(error, match=words):
         ProbeExplorer(**bad)
+
+
+def test_names_of_losses_are_escaped():
+    explorer = ProbeExplorer({"a <b> loss": losses.edm, "another": losses.ddpm})
+    assert "a &lt;b&gt; loss" in explorer.text.value and "loss:" in explorer.text.value
