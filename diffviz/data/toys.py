@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from diffviz.checks import array, count, finite, positive, require, unknown
+from diffviz.checks import array, count, finite, one_of, positive, require, unknown
 from diffviz.data.densities import (
     Checkerboard,
     Circle,
@@ -168,8 +168,9 @@ class Toy:
 
         Raises:
             TypeError: λ holds no real numbers, or ``draws`` is no whole number.
-            ValueError: λ is not finite, or ``draws`` is below 2.
+            ValueError: λ is not finite, ``draws`` is below 2, or ``stderr`` is no bool.
         """
+        stderr = one_of(stderr, "stderr", (False, True))
         mean, error = self._expectation(_second_moment, logsnr, draws)
         return (mean, error) if stderr else mean
 
@@ -191,8 +192,9 @@ class Toy:
 
         Raises:
             TypeError: λ holds no real numbers, or ``draws`` is no whole number.
-            ValueError: λ is not finite, or ``draws`` is below 2.
+            ValueError: λ is not finite, ``draws`` is below 2, or ``stderr`` is no bool.
         """
+        stderr = one_of(stderr, "stderr", (False, True))
         mean, error = self._expectation(_both_moments, logsnr, draws)
         return (mean, error) if stderr else mean
 
@@ -241,6 +243,7 @@ class Toy:
         """Mean over z of a statistic of the posterior, and its standard error, at each level."""
         levels = torch.from_numpy(finite(logsnr, "logsnr")).clamp(LOWEST, HIGHEST)
         size = count(draws, "draws", least=2)
+        require(levels.numel(), "logsnr must hold at least one level, got none")
         values = [self._expectation_at(statistic, level, size) for level in levels.flatten()]
         joined = torch.stack(values, -1)
         mean, error = joined.reshape(*joined.shape[:-1], *levels.shape).numpy()
@@ -377,6 +380,7 @@ def dataset(
         ValueError: A file is missing or holds no points, a value is NaN or infinite, there are
             fewer than two points, or all are equal.
     """
+    unit = one_of(unit, "unit", (False, True))
     if isinstance(source, (str, Path)):
         path = Path(source)
         points = finite(_read_table(path), "data")
@@ -519,5 +523,6 @@ def toy(name: str, unit: bool = False) -> Toy:
     require(isinstance(name, str), f"a toy is named by text, got {name!r}", TypeError)
     if name not in TOYS:
         raise unknown("toy", name, TOYS, "diffviz.data.TOYS")
+    unit = one_of(unit, "unit", (False, True))
     named = replace(TOYS[name](), name=name)
     return named.unit() if unit else named

@@ -22,7 +22,7 @@ from scipy import stats
 from torch import Tensor
 from torchdiffeq import odeint
 
-from diffviz.checks import count, number, positive, require, tensor
+from diffviz.checks import count, number, one_of, positive, require, tensor
 from diffviz.data.randomness import optional_generator
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
@@ -136,6 +136,8 @@ def elbo(
     data = data_points(x)
     low, high = level_range(low, high)
     d = data[0].numel()
+    finite = one_of(finite, "finite", (False, True))
+    exact = one_of(exact, "exact", (False, True))
     require(
         not exact or d <= 2,
         f"exact noise is for 1 or 2 dimensions, x has {d}: leave it to draws",
@@ -379,6 +381,7 @@ def probe_directions(
         Directions, shape (probes or d, n, *shape).
     """
     optional_generator(generator)
+    gaussian = one_of(gaussian, "gaussian", (False, True))
     if probes is None:
         d = data[0].numel()
         units = math.sqrt(d) * torch.eye(d).to(data)
@@ -392,6 +395,7 @@ def prior_density(prior: Callable[[Tensor], Tensor] | None, z: Tensor) -> Tensor
     """Log density of z (n, *shape) at the noisy end, (n,); standard normal for None."""
     if prior is None:
         return -(z.square().flatten(1).sum(1) + z[0].numel() * LOG_TWO_PI) / 2
+    require(callable(prior), f"prior must be a function of z or None, got {prior!r}", TypeError)
     density = prior(z).detach()
     require(
         density.shape == (len(z),) and not density.isnan().any(),

@@ -12,7 +12,7 @@ values on a grid.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -194,6 +194,7 @@ def verdict(
         ValueError: The grid does not increase, a w is negative or not finite or 0 throughout, or
             values come without a grid.
     """
+    _require_curve(information, "information")
     if logsnr is None:
         w = resolve_curve(w, "verdict(w)")
         grid = window(w)
@@ -338,8 +339,18 @@ def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list
     return sorted((group.items for group in groups), key=len, reverse=True)
 
 
+def _require_curve(curve: Any, name: str) -> None:
+    """Refuse what is no function of λ, such as an array."""
+    require(
+        callable(curve) and not isinstance(curve, type),
+        f"{name} must be a function of λ, got {curve!r}",
+        TypeError,
+    )
+
+
 def _error_of_denoiser(mmse: Curve, grid: NDArray) -> NDArray:
     """The error of a denoiser on a grid, or one number for all of it; never negative."""
+    _require_curve(mmse, "mmse")
     error = finite(mmse(grid), "mmse")
     if error.shape not in ((), grid.shape):
         raise ValueError(f"mmse gave shape {error.shape} for logsnr of shape {grid.shape}")
@@ -397,6 +408,7 @@ def share_below(
     resolved = resolve_curve(w, "share_below")
     start = max(low, resolved.support[0])
     error = constant if mmse is None else mmse
+    _require_curve(error, "mmse")
 
     def mass_below(end: float) -> float:
         if start >= end:

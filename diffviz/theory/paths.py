@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit, log_expit, logit
 
-from diffviz.checks import array, count, number, positive
+from diffviz.checks import array, count, number, one_of, positive
 from diffviz.theory.frames import (
     STRAIGHT,
     SUB_VP,
@@ -486,7 +486,7 @@ def cosine(offset: float = 0.0, normalise: bool = True, frame: Frame = VP) -> Pa
     if offset == 0:
         return ideal
     name = f"cosine(s={offset:g})"
-    if not normalise:
+    if not one_of(normalise, "normalise", (False, True)):
         return restricted(ideal, offset / (1 + offset), 1.0, name)
     return path_of(name, frame, OffsetCosineSchedule(offset))
 
