@@ -48,11 +48,17 @@ def record(objective: Any) -> Record:
 
     Returns:
         Its name and identity.
+
+    Raises:
+        TypeError: It has no name.
     """
+    if not isinstance(getattr(objective, "name", None), str):
+        raise TypeError(f"objective must have a name, got {objective!r}")
     if isinstance(objective, Identified):
         return Record(objective.name, objective.identity)  # type: ignore[attr-defined]
     cls = type(objective)
-    return Record(objective.name, f"{objective.name} of class {cls.__module__}.{cls.__qualname__}")
+    identity = f"{objective.name} of class {cls.__module__}.{cls.__qualname__}"
+    return Record(objective.name, identity)
 
 
 @dataclass(frozen=True)
