@@ -71,6 +71,15 @@ class Measured:
         """Whether the draws repeat: a table of noise levels."""
         return bool(self.label.max() < len(self.label) / 2)
 
+    def _selected(self, part: Any) -> NDArray:
+        """Labels of a part of the draws; a TypeError if it is no slice, indices or mask."""
+        try:
+            return self.label[part]
+        except (IndexError, RuntimeError, TypeError) as error:
+            raise TypeError(
+                f"part must be a slice, indices or a mask of the draws, got {part!r}"
+            ) from error
+
     def levels(self, part: Any = slice(None)) -> tuple[NDArray, NDArray, NDArray]:
         """Distinct log-SNR with their probabilities and factors.
 
@@ -83,7 +92,7 @@ class Measured:
         Raises:
             ValueError: No draw is left.
         """
-        label = np.atleast_1d(self.label[part])
+        label = np.atleast_1d(self._selected(part))
         require(len(label), f"part must leave at least one draw, got {part!r}")
         _, position, repeats = np.unique(label, return_inverse=True, return_counts=True)
         logsnr = np.bincount(position, np.atleast_1d(self.logsnr[part])) / repeats
