@@ -63,8 +63,8 @@ class Run:
         check_network(self.model)
         _check_content(self.objective, self.mean, self.loss)
         checks.one_of(self.output, "output", OUTPUTS)
-        checks.positive(self.std, "std")
-        _check_length(self.ema, self.state)
+        object.__setattr__(self, "std", checks.positive(self.std, "std"))
+        object.__setattr__(self, "ema", _averaging_length(self.ema, self.state))
 
     def __repr__(self) -> str:
         return (
@@ -269,16 +269,18 @@ def _check_content(objective: Any, mean: Any, loss: Any) -> None:
     checks.require(len(losses) == 1, f"loss must have shape (steps,), got {losses}")
 
 
-def _check_length(ema: float, state: Mapping[float, Tensor]) -> None:
-    """Refuse an averaging length that is not among the weights."""
+def _averaging_length(ema: Any, state: Mapping[float, Tensor]) -> float:
+    """An averaging length as a float, refused if it is not among the weights."""
     checks.require(
         isinstance(state, Mapping),
         f"state must map averaging lengths to weights, got {state!r}",
         TypeError,
     )
-    if checks.number(ema, "ema") not in state:
+    length = checks.number(ema, "ema")
+    if length not in state:
         lengths = ", ".join(map(str, state))
         raise ValueError(f"no average of length {ema}; there are {lengths}")
+    return length
 
 
 def _levels(logsnr: Any, z: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ NODE, WEIGHT = map(torch.from_numpy, np.polynomial.legendre.leggauss(12))
 LINE = torch.arange(-40, 41, dtype=torch.float64) / 5  # lattice of noise for exact expectations
 POINTS_AT_ONCE = 2**16
 LOG_TWO_PI = math.log(2 * math.pi)
+LARGEST_LEVEL = 700.0  # nats; beyond, e^λ is infinite in float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -420,8 +421,8 @@ def data_points(x: ArrayLike | Tensor) -> Tensor:
 
 def level_range(low: float, high: float) -> tuple[float, float]:
     """Both ends of λ as numbers, in order."""
-    noisy = number(low, "low")
-    clean = number(high, "high")
+    noisy = number(low, "low", -LARGEST_LEVEL, LARGEST_LEVEL)
+    clean = number(high, "high", -LARGEST_LEVEL, LARGEST_LEVEL)
     require(
         noisy < clean,
         f"need low < high (λ runs from noise to data), got {low} and {high}",

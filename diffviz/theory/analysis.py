@@ -325,11 +325,15 @@ def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list
     positive(tolerance, "tolerance")
     if isinstance(objectives, Mapping):
         raise TypeError("objectives is a mapping of names; pass its values: objectives.values()")
-    if not isinstance(objectives, Iterable):
-        raise TypeError(f"objectives must be a list of objectives, got {objectives!r}")
+    message = f"objectives must be a list of objectives, got {objectives!r}"
+    require(not isinstance(objectives, str), message, TypeError)
+    try:
+        members = list(objectives)
+    except TypeError as error:  # nothing to go through, such as an array without dimensions
+        raise TypeError(message) from error
     grid = np.linspace(-12, 12, 2001)
     groups: list[_Group] = []
-    for objective in objectives:
+    for objective in members:
         w = evaluate_inside(objective, grid)
         group = next((group for group in groups if _agree(w, group.w, tolerance)), None)
         if group is None:

@@ -479,14 +479,15 @@ def cosine(offset: float = 0.0, normalise: bool = True, frame: Frame = VP) -> Pa
         The path.
 
     Raises:
-        ValueError: The offset is negative or not finite.
+        ValueError: The offset is negative or not finite, or ``normalise`` is no bool.
     """
     ideal = Path("cosine", frame, stats.hypsecant(scale=2))
     offset = number(offset, "offset", low=0)
+    normalise = one_of(normalise, "normalise", (False, True))
     if offset == 0:
         return ideal
     name = f"cosine(s={offset:g})"
-    if not one_of(normalise, "normalise", (False, True)):
+    if not normalise:
         return restricted(ideal, offset / (1 + offset), 1.0, name)
     return path_of(name, frame, OffsetCosineSchedule(offset))
 
