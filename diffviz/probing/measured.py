@@ -73,12 +73,13 @@ class Measured:
 
     def _selected(self, part: Any) -> NDArray:
         """Labels of a part of the draws; a TypeError if it is no slice, indices or mask."""
+        message = f"part must be a slice, indices or a mask of the draws, got {part!r}"
         try:
-            return self.label[part]
+            selected = self.label[part]
         except (IndexError, RuntimeError, TypeError) as error:
-            raise TypeError(
-                f"part must be a slice, indices or a mask of the draws, got {part!r}"
-            ) from error
+            raise TypeError(message) from error
+        require(selected.ndim <= 1, message, TypeError)  # None adds a dimension
+        return selected
 
     def levels(self, part: Any = slice(None)) -> tuple[NDArray, NDArray, NDArray]:
         """Distinct log-SNR with their probabilities and factors.
