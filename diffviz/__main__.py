@@ -17,7 +17,7 @@ from scipy.special import expit
 
 import diffviz
 from diffviz import extras
-from diffviz.checks import unknown
+from diffviz.checks import count, require, unknown
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.theory import analysis
 from diffviz.theory.objectives import Objective
@@ -103,9 +103,9 @@ def probe_loss(args: argparse.Namespace) -> None:
     from diffviz.report import measurement
 
     sizes = args.shape.split(",")
-    if not all(size.strip().isdigit() for size in sizes):
+    if not all(size.strip().isdecimal() for size in sizes):
         raise ValueError(f"--shape must be sizes such as 3,32,32, got {args.shape!r}")
-    shape = (args.batch, *map(int, sizes))
+    shape = (count(args.batch, "--batch"), *map(int, sizes))
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     measured = measurement.probe(load_loss(args.loss), x, draws=args.draws)
     print(measured)
@@ -157,6 +157,7 @@ def run_search(args: argparse.Namespace) -> None:
 
 def copy_notebooks(args: argparse.Namespace) -> None:
     """Copy the notebooks, with the pictures that they show, into a folder."""
+    require(args.folder, "the name of the folder is empty; '.' is the current folder")
     folder = Path(args.folder)
     sources = sorted([*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("*.png")])
     refuse_to_overwrite(folder, sources, args.force)

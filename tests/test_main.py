@@ -134,3 +134,27 @@ def test_every_option_of_a_command_is_explained(command, capsys):
         words = lines[first].split("  ")
         is_alone = len([word for word in words if word]) == 1
         assert not is_alone or lines[first + 1].startswith("      "), lines[first]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["notebooks", ""], "the name of the folder is empty"),
+        (
+            ["probe", "diffviz.lab.losses:flow_matching", "--batch", "-1"],
+            "--batch must be at least 1",
+        ),
+        (["probe", "diffviz.lab.losses:flow_matching", "--shape", "²"], "--shape must be sizes"),
+        (["plot", "edm", "--out", "."], "cannot write '.'"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(capsys, arguments, says):
+    assert main(arguments) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_figures_are_not_drawn_for_a_folder_that_is_a_file(tmp_path, capsys):
+    file = tmp_path / "a file"
+    file.touch()
+    assert main(["figures", "--out", str(file)]) == 2
+    assert f"{file} is a file; name a folder for the figures" in capsys.readouterr().err

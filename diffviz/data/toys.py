@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from diffviz.checks import array, count, finite, positive, require, unknown
+from diffviz.checks import array, count, finite, one_of, positive, require, unknown
 from diffviz.data.densities import (
     Checkerboard,
     Circle,
@@ -199,12 +199,14 @@ class Toy:
 
         Raises:
             TypeError: λ holds no real numbers, or ``draws`` is no whole number.
-            ValueError: λ is not finite, or ``draws`` is below 2.
+            ValueError: λ is not finite, ``draws`` is below 2, or ``stderr`` is no bool.
+
 
         Example:
             >>> dv.toy("gaussian").mmse([-2.0, 0.0, 2.0]).round(3)
             array([0.119, 0.5  , 0.881])
         """
+        stderr = one_of(stderr, "stderr", (False, True))
         mean, error = self._expectation(_second_moment, logsnr, draws)
         return (mean, error) if stderr else mean
 
@@ -226,13 +228,15 @@ class Toy:
 
         Raises:
             TypeError: λ holds no real numbers, or ``draws`` is no whole number.
-            ValueError: λ is not finite, or ``draws`` is below 2.
+            ValueError: λ is not finite, ``draws`` is below 2, or ``stderr`` is no bool.
+
 
         Example:
             >>> dv.toy("gaussian").moments([0.0]).round(3)
             array([[0.5 ],
                    [0.75]])
         """
+        stderr = one_of(stderr, "stderr", (False, True))
         mean, error = self._expectation(_both_moments, logsnr, draws)
         return (mean, error) if stderr else mean
 
@@ -285,6 +289,7 @@ class Toy:
         """Mean over z of a statistic of the posterior, and its standard error, at each level."""
         levels = torch.from_numpy(finite(logsnr, "logsnr")).clamp(LOWEST, HIGHEST)
         size = count(draws, "draws", least=2)
+        require(levels.numel(), "logsnr must hold at least one level, got none")
         values = [self._expectation_at(statistic, level, size) for level in levels.flatten()]
         joined = torch.stack(values, -1)
         mean, error = joined.reshape(*joined.shape[:-1], *levels.shape).numpy()
@@ -427,6 +432,7 @@ def dataset(
         >>> own.shape, round(own.std, 6)
         ((2,), 1.0)
     """
+    unit = one_of(unit, "unit", (False, True))
     if isinstance(source, (str, Path)):
         path = Path(source)
         points = finite(_read_table(path), "data")
@@ -575,5 +581,6 @@ def toy(name: str, unit: bool = False) -> Toy:
     require(isinstance(name, str), f"a toy is named by text, got {name!r}", TypeError)
     if name not in TOYS:
         raise unknown("toy", name, TOYS, "diffviz.data.TOYS")
+    unit = one_of(unit, "unit", (False, True))
     named = replace(TOYS[name](), name=name)
     return named.unit() if unit else named

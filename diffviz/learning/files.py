@@ -23,6 +23,27 @@ class UnreadableFile(ValueError):
     """A file is damaged, cut, of another kind or of a newer version; its text says which."""
 
 
+def checked_path(path: Any) -> str:
+    """The path of a file as text.
+
+    Args:
+        path: Text, bytes or a path. A number is none, although ``open`` takes it for a descriptor.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: It is no path.
+        ValueError: It is empty or has a null character.
+    """
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"the path of a file must be text or a path, got {path!r}")
+    text = os.fsdecode(path)
+    if not text or "\0" in text:
+        raise ValueError(f"the path of a file is empty or has a null character: {text!r}")
+    return text
+
+
 def write(
     path: str | os.PathLike, kind: str, header: dict[str, Any], tensors: dict[str, Tensor]
 ) -> None:
@@ -36,7 +57,12 @@ def write(
 
     Raises:
         OSError: The file cannot be written. What stood at the path is still there.
+        TypeError: The path is no path.
+        ValueError: The path is empty or has a null character.
     """
+    path = checked_path(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path} is a folder; name a file in it")
     # clones, since safetensors refuses tensors that share their memory
     content = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     stamp = {
@@ -45,7 +71,7 @@ def write(
         "header": header,
         "sum": check_sum(header, content),
     }
-    fresh = Path(f"{os.fspath(path)}.{os.getpid()}.tmp")
+    fresh = Path(f"{path}.{os.getpid()}.tmp")
     try:
         fresh.write_bytes(safetensors.torch.save(content, {ENTRY: json.dumps(stamp)}))
         os.replace(fresh, path)
@@ -67,8 +93,10 @@ def read(path: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str, 
         FileNotFoundError: There is no file.
         UnreadableFile: It is damaged, of another kind or of a newer version.
     """
+    path = checked_path(path)
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"there is no file {os.fspath(path)}")
+        hint = "; it is a folder, name a file in it" if os.path.isdir(path) else ""
+        raise FileNotFoundError(f"there is no file {path}{hint}")
     try:
         with safe_open(path, "pt", device="cpu") as file:
             stamp = _stamp(file.metadata() or {}, kind)

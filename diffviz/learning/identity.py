@@ -3,7 +3,7 @@
 A name says little: every objective made from a weighting is called "custom" unless it is named.
 """
 
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
@@ -48,11 +48,17 @@ def record(objective: Any) -> Record:
 
     Returns:
         Its name and identity.
+
+    Raises:
+        TypeError: It has no name.
     """
+    if not isinstance(getattr(objective, "name", None), str):
+        raise TypeError(f"objective must have a name, got {objective!r}")
     if isinstance(objective, Identified):
         return Record(objective.name, objective.identity)  # type: ignore[attr-defined]
     cls = type(objective)
-    return Record(objective.name, f"{objective.name} of class {cls.__module__}.{cls.__qualname__}")
+    identity = f"{objective.name} of class {cls.__module__}.{cls.__qualname__}"
+    return Record(objective.name, identity)
 
 
 @dataclass(frozen=True)
@@ -122,8 +128,10 @@ def trainables(objectives: Any) -> list[Trainable]:
         TypeError: There is none, or one of them cannot draw.
         ValueError: A name is not in the catalogue.
     """
-    single = isinstance(objectives, str | Trainable) or not isinstance(objectives, Iterable)
-    given = [objectives] if single else list(objectives)
+    given = [objectives]
+    if not isinstance(objectives, str | Trainable):
+        with suppress(TypeError):  # nothing to go through, such as an array without dimensions
+            given = list(objectives)
     resolved = [entry(item) if isinstance(item, str) else item for item in given]
     if not resolved or not all(_can_draw(item) for item in resolved):
         raise TypeError(

@@ -336,6 +336,16 @@ def describe(model: Network) -> dict[str, Any]:
     return {"class": name, "settings": json.loads(json.dumps(values, default=repr))}
 
 
+def checked_description(description: Any) -> dict[str, Any]:
+    """What ``describe`` returns; a ValueError for anything else."""
+    if not isinstance(description, dict) or not {"class", "settings"} <= description.keys():
+        raise ValueError(
+            "description must have a class and settings, as describe returns it; "
+            f"got {description!r}"
+        )
+    return description
+
+
 def from_description(description: dict[str, Any], given: Network | None = None) -> Network:
     """The network of a description.
 
@@ -350,7 +360,9 @@ def from_description(description: dict[str, Any], given: Network | None = None) 
         TypeError: What is given is no network.
         ValueError: The network that is given has another description, or one must be given.
     """
-    name, settings = description["class"], description["settings"]
+    description = checked_description(description)
+    name = description["class"]
+    settings = description["settings"]
     if given is not None:
         here = describe(check_network(given))
         if here != description:

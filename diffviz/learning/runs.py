@@ -14,9 +14,16 @@ from torch import Tensor
 
 from diffviz import checks, markup
 from diffviz.learning import files
-from diffviz.learning.doors import floating_tensor
+from diffviz.learning.doors import floating_tensor, real_array
 from diffviz.learning.identity import Record, record, resolve
-from diffviz.learning.models import Network, check_network, describe, from_description, raw_output
+from diffviz.learning.models import (
+    Network,
+    check_network,
+    checked_description,
+    describe,
+    from_description,
+    raw_output,
+)
 from diffviz.learning.outputs import OUTPUTS, output_coefficients
 
 KIND = "run"
@@ -37,8 +44,11 @@ class Run:
         loss: Training loss of every step, shape (steps,).
 
     Raises:
-        TypeError: ``model`` is no network.
-        ValueError: ``output`` is unknown, ``std`` is not above 0, or ``ema`` is not in ``state``.
+        TypeError: ``model`` is no network, ``objective`` has no name, ``mean`` is no tensor of
+            floating point, or ``state`` is no mapping.
+        ValueError: ``output`` is unknown, ``std`` is not above 0, ``mean`` is not finite, ``loss``
+            is not one number for each step, or ``ema`` is not in ``state``.
+
 
     Example:
         >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
@@ -58,9 +68,10 @@ class Run:
 
     def __post_init__(self) -> None:
         check_network(self.model)
+        _check_content(self.objective, self.mean, self.loss)
         checks.one_of(self.output, "output", OUTPUTS)
-        checks.positive(self.std, "std")
-        _check_length(self.ema, self.state)
+        object.__setattr__(self, "std", checks.positive(self.std, "std"))
+        object.__setattr__(self, "ema", _averaging_length(self.ema, self.state))
 
     def __repr__(self) -> str:
         return (
@@ -232,10 +243,11 @@ class Run:
             >>> torch.equal(same.denoise(data, 1.0), run.denoise(data, 1.0))
             True
         """
+        path = files.checked_path(path)
         with _reading(path):
             header, tensors = files.read(path, KIND)
             saved_objective = Record(**header["objective"])
-            description = header["model"]
+            description = checked_description(header["model"])
         network = from_description(description, model)
         trained_under = resolve(saved_objective, objective)
         with _reading(path):
@@ -282,12 +294,35 @@ def _tensor_name(length: float) -> str:
     return f"weights {float(length)!r}"
 
 
-def _check_length(ema: float, state: Mapping[float, Tensor]) -> None:
-    """Refuse an averaging length that is not among the weights."""
-    ema = checks.number(ema, "ema")
-    if ema not in state:
+def _check_content(objective: Any, mean: Any, loss: Any) -> None:
+    """Refuse an objective without a name, a mean that is no tensor, and losses of another shape."""
+    checks.require(
+        isinstance(getattr(objective, "name", None), str),
+        f"objective must have a name, got {objective!r}",
+        TypeError,
+    )
+    checks.require(
+        isinstance(mean, Tensor) and mean.is_floating_point(),
+        f"mean must be a tensor of floating point, got {mean!r}",
+        TypeError,
+    )
+    checks.tensor(mean, "mean")
+    losses = np.shape(real_array(loss, "loss"))
+    checks.require(len(losses) == 1, f"loss must have shape (steps,), got {losses}")
+
+
+def _averaging_length(ema: Any, state: Mapping[float, Tensor]) -> float:
+    """An averaging length as a float, refused if it is not among the weights."""
+    checks.require(
+        isinstance(state, Mapping),
+        f"state must map averaging lengths to weights, got {state!r}",
+        TypeError,
+    )
+    length = checks.number(ema, "ema")
+    if length not in state:
         lengths = ", ".join(map(str, state))
         raise ValueError(f"no average of length {ema}; there are {lengths}")
+    return length
 
 
 def _levels(logsnr: Any, z: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ def constant(done: float) -> float:
     return 1.0
 
 
+LARGEST_CLIP = 1e100  # its square is still finite
+
 SCHEDULES: dict[str, Callable[[float], float]] = {"cosine": cosine, "constant": constant}
 
 
@@ -91,4 +93,4 @@ def _clip(clip: Any) -> float:
     """A number above 0, or infinity."""
     if isinstance(clip, float) and clip == math.inf:
         return math.inf
-    return checks.positive(clip, "clip")
+    return checks.number(checks.positive(clip, "clip"), "clip", high=LARGEST_CLIP)

@@ -34,7 +34,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from diffviz import checks
-from diffviz.learning import checkpoints
+from diffviz.learning import checkpoints, files
 from diffviz.learning.batches import BLOCK, Block, draw_block, training_data
 from diffviz.learning.identity import trainables
 from diffviz.learning.models import Network, default_model, raw_output
@@ -412,6 +412,8 @@ def fit(
         ema=ema,
         clip=clip,
     )
+    if checkpoint is not None:
+        checkpoint = files.checked_path(checkpoint)
     if checkpoint is not None and os.path.exists(checkpoint):
         trainer.resume(checkpoint)
     elif checkpoint is not None:

@@ -27,14 +27,16 @@ def save(figure: Figure, path: str | File) -> File:
         The path of the file.
 
     Raises:
-        TypeError: ``figure`` is no Matplotlib figure.
+        TypeError: ``figure`` is no Matplotlib figure, or ``path`` is no path.
         ValueError: The path has another ending.
     """
     message = f"figure must be a Matplotlib figure, such as ax.figure; got {figure!r}"
     checks.require(isinstance(figure, Figure), message, TypeError)
+    if not isinstance(path, (str, File)):
+        raise TypeError(f"path must be text or a path, got {path!r}")
     file = File(path)
     if file.suffix not in UNDATED:
-        raise ValueError(f"cannot write {file.name!r}: the ending is one of {', '.join(UNDATED)}")
+        raise ValueError(f"cannot write {str(path)!r}: the ending is one of {', '.join(UNDATED)}")
     file.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context({"svg.hashsalt": "diffviz"}):
         figure.savefig(file, metadata=UNDATED[file.suffix], dpi=150)

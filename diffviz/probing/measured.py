@@ -71,6 +71,16 @@ class Measured:
         """Whether the draws repeat, as those of a table of noise levels do."""
         return bool(self.label.max() < len(self.label) / 2)
 
+    def _selected(self, part: Any) -> NDArray:
+        """Labels of a part of the draws; a TypeError if it is no slice, indices or mask."""
+        message = f"part must be a slice, indices or a mask of the draws, got {part!r}"
+        try:
+            selected = self.label[part]
+        except (IndexError, RuntimeError, TypeError) as error:
+            raise TypeError(message) from error
+        require(selected.ndim <= 1, message, TypeError)  # None adds a dimension
+        return selected
+
     def levels(self, part: Any = slice(None)) -> tuple[NDArray, NDArray, NDArray]:
         """Distinct log-SNR with their probabilities and factors.
 
@@ -89,7 +99,7 @@ class Measured:
             >>> round(float(probability.sum()), 6)
             1.0
         """
-        label = np.atleast_1d(self.label[part])
+        label = np.atleast_1d(self._selected(part))
         require(len(label), f"part must leave at least one draw, got {part!r}")
         _, position, repeats = np.unique(label, return_inverse=True, return_counts=True)
         logsnr = np.bincount(position, np.atleast_1d(self.logsnr[part])) / repeats

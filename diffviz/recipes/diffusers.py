@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.checks import finite, positive
+from diffviz.checks import count, finite, number, one_of, positive
 from diffviz.theory import laws, multipliers, paths
 from diffviz.theory.frames import STRAIGHT, VE, VP, Curve, Frame
 from diffviz.theory.objectives import Objective
@@ -182,12 +182,23 @@ BETA_SCHEDULES: Mapping[str, Callable[[float, float, int], NDArray]] = MappingPr
 
 def choose(table: Mapping[str, Any], name: Any, what: str) -> Any:
     """The entry of a table, or a ValueError that lists what the table holds."""
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         raise ValueError(f"{what} {name!r} does not apply: take {', '.join(table)}")
     return table[name]
 
 
 # what each kind of scheduler trains on
+def number_of_steps(config: Config) -> int:
+    """The entry ``num_train_timesteps``; an error that names it unless it is a whole number."""
+    return count(config["num_train_timesteps"], "num_train_timesteps")
+
+
+def flag_of(config: Config, name: str) -> bool:
+    """An entry that is true or false, and false if it is missing or None; text is refused."""
+    value = config.get(name)
+    return False if value is None else one_of(value, name, (False, True))
+
+
 def betas_of(config: Config) -> NDArray:
     """The table of β of a config.
 
@@ -203,7 +214,11 @@ def betas_of(config: Config) -> NDArray:
     make = choose(BETA_SCHEDULES, config["beta_schedule"], "beta_schedule")
     betas = config.get("trained_betas")
     if betas is None:
-        betas = make(config["beta_start"], config["beta_end"], config["num_train_timesteps"])
+        betas = make(
+            number(config["beta_start"], "beta_start", 0.0, 1.0),
+            number(config["beta_end"], "beta_end", 0.0, 1.0),
+            number_of_steps(config),
+        )
     betas = finite(betas, "betas")
     if betas.ndim != 1 or len(betas) < 2 or not ((betas > 0) & (betas < 1)).all():
         raise ValueError(f"betas are two or more numbers strictly within (0, 1), got {betas}")
@@ -227,7 +242,7 @@ def rescaled_to_zero_snr(logsnr: NDArray) -> NDArray:
 
 def beta_steps(config: Config) -> Steps:
     """Steps of a scheduler with betas, on the variance-preserving path."""
-    if config.get("use_flow_sigmas"):
+    if flag_of(config, "use_flow_sigmas"):
         raise ValueError(
             "use_flow_sigmas replaces the betas: "
             "give the FlowMatchEulerDiscreteScheduler of the training"
@@ -236,16 +251,16 @@ def beta_steps(config: Config) -> Steps:
     depth = -np.cumsum(np.log1p(-betas_of(config)))
     scale = positive(config.get("snr_shift_scale", 1.0), "snr_shift_scale")
     logsnr = -depth - np.log(-np.expm1(-depth)) - np.log(scale)
-    if config.get("rescale_betas_zero_snr"):
+    if flag_of(config, "rescale_betas_zero_snr"):
         logsnr = rescaled_to_zero_snr(logsnr)
     return Steps(logsnr=logsnr, target=target, frame=VP)
 
 
 def flow_steps(config: Config) -> Steps:
     """Steps of flow matching, where u = 0 is noise."""
-    index = np.arange(config["num_train_timesteps"])
+    index = np.arange(number_of_steps(config))
     # under dynamic shifting the examples train on the plain table
-    plain = config.get("use_dynamic_shifting")
+    plain = flag_of(config, "use_dynamic_shifting")
     shift = 1.0 if plain else positive(config["shift"], "shift")
     with np.errstate(divide="ignore"):
         logsnr = 2 * np.log(index / (len(index) - index) / shift)
@@ -254,7 +269,7 @@ def flow_steps(config: Config) -> Steps:
 
 def edm_steps(config: Config) -> Steps:
     """Steps of the examples' EDM-style training: T of T + 1 sigmas, and the loss compares x."""
-    u = np.arange(config["num_train_timesteps"])
+    u = np.arange(number_of_steps(config))
     low = config["sigma_min"]
     high = config["sigma_max"]
     schedules = {
@@ -449,6 +464,7 @@ def from_diffusers(
     make_scheme = scheme_of(kind, weighting, label)
 
     without_effect = set(options) - (set(inspect.signature(make_scheme).parameters) - {"target"})
+    precondition_outputs = one_of(precondition_outputs, "precondition_outputs", (False, True))
     if precondition_outputs and not kind.preconditions:
         without_effect.add("precondition_outputs")
     refuse_without_effect(without_effect, weighting, label)

@@ -22,7 +22,7 @@ from scipy import stats
 from torch import Tensor
 from torchdiffeq import odeint
 
-from diffviz.checks import count, number, positive, require, tensor
+from diffviz.checks import count, number, one_of, positive, require, tensor
 from diffviz.data.randomness import optional_generator
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
@@ -32,6 +32,7 @@ NODE, WEIGHT = map(torch.from_numpy, np.polynomial.legendre.leggauss(12))
 LINE = torch.arange(-40, 41, dtype=torch.float64) / 5  # lattice of noise for exact expectations
 POINTS_AT_ONCE = 2**16
 LOG_TWO_PI = math.log(2 * math.pi)
+LARGEST_LEVEL = 700.0  # nats; beyond, e^λ is infinite in float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +150,8 @@ def elbo(
     data = data_points(x)
     low, high = level_range(low, high)
     d = data[0].numel()
+    finite = one_of(finite, "finite", (False, True))
+    exact = one_of(exact, "exact", (False, True))
     require(
         not exact or d <= 2,
         f"exact noise is for 1 or 2 dimensions, x has {d}: leave it to draws",
@@ -391,6 +394,7 @@ def probe_directions(
         Directions, shape (probes or d, n, *shape).
     """
     optional_generator(generator)
+    gaussian = one_of(gaussian, "gaussian", (False, True))
     if probes is None:
         d = data[0].numel()
         units = math.sqrt(d) * torch.eye(d).to(data)
@@ -404,6 +408,7 @@ def prior_density(prior: Callable[[Tensor], Tensor] | None, z: Tensor) -> Tensor
     """Log density of z (n, *shape) at the noisy end, (n,); standard normal for None."""
     if prior is None:
         return -(z.square().flatten(1).sum(1) + z[0].numel() * LOG_TWO_PI) / 2
+    require(callable(prior), f"prior must be a function of z or None, got {prior!r}", TypeError)
     density = prior(z).detach()
     require(
         density.shape == (len(z),) and not density.isnan().any(),
@@ -428,8 +433,8 @@ def data_points(x: ArrayLike | Tensor) -> Tensor:
 
 def level_range(low: float, high: float) -> tuple[float, float]:
     """Both ends of λ as numbers, in order."""
-    noisy = number(low, "low")
-    clean = number(high, "high")
+    noisy = number(low, "low", -LARGEST_LEVEL, LARGEST_LEVEL)
+    clean = number(high, "high", -LARGEST_LEVEL, LARGEST_LEVEL)
     require(
         noisy < clean,
         f"need low < high (λ runs from noise to data), got {low} and {high}",

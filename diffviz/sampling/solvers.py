@@ -24,8 +24,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchdiffeq import odeint
 
-from diffviz.checks import number, positive, require
+from diffviz.checks import number, one_of, positive, require
 from diffviz.theory.paths import LINEAR, Path
+
+# methods of torchdiffeq: those that choose their own steps, then those that make one
+ODE_METHODS = (
+    *("dopri8", "dopri5", "bosh3", "fehlberg2", "adaptive_heun"),
+    *("euler", "midpoint", "heun2", "heun3", "rk4", "explicit_adams", "implicit_adams"),
+)
 
 
 class Call(NamedTuple):
@@ -217,7 +223,7 @@ def heun(
     churn = number(churn, "churn", 0)
     inflate = positive(inflate, "inflate")
     low = number(low, "low", 0)
-    high = high if high == math.inf else number(high, "high")
+    high = high if isinstance(high, float) and high == math.inf else number(high, "high")
     require(low < high, f"churn needs low < high in s; got {low} and {high}")
     growth = min(churn / denoise.steps, math.sqrt(2) - 1) if low <= start <= high else 0.0
     raised = start * (1 + growth)
@@ -348,6 +354,7 @@ def runge_kutta(
     def slope(level: Tensor, y: Tensor) -> Tensor:
         return (denoise(y, math.exp(-level / 2)) - y) / 2
 
+    method = one_of(method, "method", ODE_METHODS)
     levels = [-2 * math.log(start), -2 * math.log(end)]
     span = torch.tensor(levels, dtype=torch.float64, device=y.device)
     tolerance = torch.finfo(y.dtype).eps ** 0.75

@@ -12,7 +12,7 @@ values on a grid.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -201,6 +201,7 @@ def verdict(
         >>> edm.monotone, round(edm.peak, 2)
         (False, -3.31)
     """
+    _require_curve(information, "information")
     if logsnr is None:
         w = resolve_curve(w, "verdict(w)")
         grid = window(w)
@@ -342,11 +343,15 @@ def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list
     positive(tolerance, "tolerance")
     if isinstance(objectives, Mapping):
         raise TypeError("objectives is a mapping of names; pass its values: objectives.values()")
-    if not isinstance(objectives, Iterable):
-        raise TypeError(f"objectives must be a list of objectives, got {objectives!r}")
+    message = f"objectives must be a list of objectives, got {objectives!r}"
+    require(not isinstance(objectives, str), message, TypeError)
+    try:
+        members = list(objectives)
+    except TypeError as error:  # nothing to go through, such as an array without dimensions
+        raise TypeError(message) from error
     grid = np.linspace(-12, 12, 2001)
     groups: list[_Group] = []
-    for objective in objectives:
+    for objective in members:
         w = evaluate_inside(objective, grid)
         group = next((group for group in groups if _agree(w, group.w, tolerance)), None)
         if group is None:
@@ -356,8 +361,18 @@ def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list
     return sorted((group.items for group in groups), key=len, reverse=True)
 
 
+def _require_curve(curve: Any, name: str) -> None:
+    """Refuse what is no function of λ, such as an array."""
+    require(
+        callable(curve) and not isinstance(curve, type),
+        f"{name} must be a function of λ, got {curve!r}",
+        TypeError,
+    )
+
+
 def _error_of_denoiser(mmse: Curve, grid: NDArray) -> NDArray:
     """The error of a denoiser on a grid, or one number for all of it; never negative."""
+    _require_curve(mmse, "mmse")
     error = finite(mmse(grid), "mmse")
     if error.shape not in ((), grid.shape):
         raise ValueError(f"mmse gave shape {error.shape} for logsnr of shape {grid.shape}")
@@ -423,6 +438,7 @@ def share_below(
     resolved = resolve_curve(w, "share_below")
     start = max(low, resolved.support[0])
     error = constant if mmse is None else mmse
+    _require_curve(error, "mmse")
 
     def mass_below(end: float) -> float:
         if start >= end:

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz import markup
-from diffviz.checks import count, finite, random_generator, require
+from diffviz.checks import count, finite, one_of, random_generator, require
 from diffviz.protocols import Weighting
 from diffviz.theory import multipliers, tables
 from diffviz.theory.frames import Curve, levels
@@ -52,7 +52,8 @@ class Objective:
 
     Raises:
         TypeError: A part is of the wrong kind.
-        ValueError: The law reaches outside the path's range.
+        ValueError: The year is negative, or the law reaches outside the path's range.
+
 
     Example:
         >>> mine = dv.Objective(
@@ -96,8 +97,10 @@ class Objective:
 
     def _check_parts(self) -> None:
         """Refuse parts of the wrong kind where they are passed, not where they are used."""
-        if not isinstance(self.name, str):
-            raise TypeError(f"name must be text, got {self.name!r}")
+        for field in ("name", "family", "source", "note"):
+            value = getattr(self, field)
+            require(isinstance(value, str), f"{field} must be text, got {value!r}", TypeError)
+        count(self.year, "year", least=0)
         checked_path(self.path)
         if not isinstance(self.target, Target):
             raise TypeError(f"target must be a target such as dv.targets.EPS, got {self.target!r}")
@@ -222,7 +225,9 @@ class Objective:
 
         Raises:
             TypeError: n is no whole number, or rng is no generator.
-            ValueError: n is below 1, or a factor is negative or not finite.
+            ValueError: n is below 1, ``stratified`` is no bool, or a factor is negative or not
+                finite.
+
 
         Example:
             >>> logsnr, factor = dv.objective("edm").draw(1000, np.random.default_rng(0))
@@ -233,6 +238,7 @@ class Objective:
         """
         n = count(n, "n")
         rng = random_generator(rng)
+        stratified = one_of(stratified, "stratified", (False, True))
         u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
         logsnr = self.law.ppf(u)
         return logsnr, self.factor(logsnr)

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit, log_expit, logit
 
-from diffviz.checks import array, count, number, positive
+from diffviz.checks import array, count, number, one_of, positive
 from diffviz.theory.frames import (
     STRAIGHT,
     SUB_VP,
@@ -485,10 +485,11 @@ def cosine(offset: float = 0.0, normalise: bool = True, frame: Frame = VP) -> Pa
         The path.
 
     Raises:
-        ValueError: The offset is negative or not finite.
+        ValueError: The offset is negative or not finite, or ``normalise`` is no bool.
     """
     ideal = Path("cosine", frame, stats.hypsecant(scale=2))
     offset = number(offset, "offset", low=0)
+    normalise = one_of(normalise, "normalise", (False, True))
     if offset == 0:
         return ideal
     name = f"cosine(s={offset:g})"

@@ -18,6 +18,7 @@ Example:
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -227,6 +228,13 @@ def base_gain(base: str, logsnr: ArrayLike) -> NDArray:
     return BASES[base].gain(at, LINEAR)
 
 
+def checked_target(value: Any, name: str) -> Target:
+    """A target; a TypeError for anything else, such as the name of one."""
+    if not isinstance(value, Target):
+        raise TypeError(f"{name} must be a target such as dv.targets.EPS, got {value!r}")
+    return value
+
+
 def convert(
     value: ArrayLike, z: ArrayLike, logsnr: ArrayLike, source: Target, to: Target, path: Path
 ) -> NDArray:
@@ -246,7 +254,8 @@ def convert(
         The predicted ``to`` target, shape (..., d).
 
     Raises:
-        TypeError: An argument holds no real numbers, or ``path`` is no path.
+        TypeError: An argument holds no real numbers, or ``path`` is no path, or
+            ``source`` or ``to`` no target.
         ValueError: The source does not determine x and eps (gain 0), or a number or a scale is not
             finite.
     """
@@ -254,6 +263,8 @@ def convert(
     prediction = finite(value, "value")
     noised = finite(z, "z")
     path = checked_path(path)
+    source = checked_target(source, "source")
+    to = checked_target(to, "to")
     alpha = path.frame.alpha(at)
     sigma = path.frame.sigma(at)
     a = source.a(at, path)

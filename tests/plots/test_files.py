@@ -31,3 +31,9 @@ def test_saving_axes_instead_of_a_figure_names_the_way_out(tmp_path):
 def test_saving_makes_folders_that_are_missing(tmp_path):
     file = plots.save(plots.axes()[0].figure, str(tmp_path / "new" / "a.svg"))
     assert file == tmp_path / "new" / "a.svg" and file.exists()
+
+
+@pytest.mark.parametrize("path", [None, 3, ["a.svg"], {}])
+def test_what_is_no_path_is_refused_by_name(path):
+    with pytest.raises(TypeError, match="path must be text or a path"):
+        plots.save(plots.axes()[0].figure, path)

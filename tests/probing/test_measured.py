@@ -257,3 +257,9 @@ def test_a_measurement_holds_plain_numbers(probed):
     assert {type(value) for value in probed.residuals.values()} == {float}
     assert type(probed.discrete) is bool
     assert isinstance(probed, protocols.Measured)
+
+
+@pytest.mark.parametrize("part", ["first", 1.5, None, {}, [0.5], np.array([True])])
+def test_what_is_no_part_of_the_draws_is_refused_by_name(table, part):
+    with pytest.raises(TypeError, match="part must be a slice, indices or a mask"):
+        table.levels(part)

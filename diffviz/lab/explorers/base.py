@@ -259,10 +259,12 @@ def name_tuple(names: Iterable[str], argument: str) -> tuple[str, ...]:
     Raises:
         TypeError: The names are one text, or nothing to go through.
     """
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        message = f"{argument} must be a list of names, such as ['edm', 'sd3'], got {names!r}"
-        raise TypeError(message)
-    return tuple(names)
+    message = f"{argument} must be a list of names, such as ['edm', 'sd3'], got {names!r}"
+    checks.require(not isinstance(names, (str, bytes)), message, TypeError)
+    try:
+        return tuple(names)
+    except TypeError as error:  # nothing to go through, such as an array without dimensions
+        raise TypeError(message) from error
 
 
 def figure_of(ax: Axes) -> Figure:

@@ -63,6 +63,7 @@ def write(names: Iterable[str] | None, folder: str | File, ending: str = "svg") 
         The files.
 
     Raises:
+        NotADirectoryError: The folder is a file; nothing has been drawn then.
         TypeError: ``names`` is one text, not several.
         ValueError: A figure or the ending is unknown; nothing has been drawn then.
     """
@@ -73,6 +74,8 @@ def write(names: Iterable[str] | None, folder: str | File, ending: str = "svg") 
     )
     one_of(ending, "ending", ENDINGS)
     chosen = [_known(name) for name in names or ()] or list(FIGURES)
+    if File(folder).exists() and not File(folder).is_dir():
+        raise NotADirectoryError(f"{folder} is a file; name a folder for the figures")
     figures = {name: draw(name) for name in chosen}
     return [
         plots.save(figure, File(folder) / f"{name}.{ending}") for name, figure in figures.items()

@@ -110,3 +110,9 @@ def test_a_refusal_names_a_listing_that_exists(make):
         make()
     listing = re.search(r"(diffviz[\w.]+)\.(\w+) lists all", str(refusal.value))
     assert len(getattr(importlib.import_module(listing[1]), listing[2])) > 1
+
+
+@pytest.mark.parametrize("names", [np.array(3), np.ma.masked, b"edm"])
+def test_what_has_nothing_to_go_through_is_no_list_of_names(names):
+    with pytest.raises(TypeError, match="names must be a list of names"):
+        base.name_tuple(names, "names")
