@@ -91,6 +91,7 @@ class Measured:
             Log-SNR in increasing order, probability, and mean factor, each of shape (levels,).
 
         Raises:
+            TypeError: ``part`` is no part of the draws.
             ValueError: No draw is left.
 
         Example:
