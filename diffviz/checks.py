@@ -52,11 +52,11 @@ def array(
         raise TypeError(
             f"{name} is a masked array; fill it or drop what is masked: {name}.filled()"
         )
-    if hasattr(value, "detach"):  # a tensor, perhaps with a gradient or on another device
-        value = value.detach().cpu()
+    if hasattr(value, "detach"):
+        value = _readable(value, name)
     try:
         given = np.asarray(value)
-    except ValueError as error:  # rows of different length
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged rows, a list of tensors
         raise ValueError(f"{name} is no array of numbers: {error}") from error
     if given.dtype.kind in KINDS:
         what = KINDS[given.dtype.kind]
@@ -72,6 +72,14 @@ def array(
             "drop or mask such entries first"
         )
     return numbers
+
+
+def _readable(value: Any, name: str) -> Any:
+    """A tensor that NumPy can read: dense, on the CPU, without a gradient, not in bfloat16."""
+    if value.is_meta or value.layout != import_module("torch").strided:
+        raise TypeError(f"{name} must be a dense tensor with values, got {value.layout}")
+    plain = value.detach().cpu().resolve_neg().resolve_conj()
+    return plain.float() if str(plain.dtype) == "torch.bfloat16" else plain
 
 
 def finite(value: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -228,6 +236,8 @@ def tensor(value: Any, name: str, *, infinite: bool = False) -> Any:
     # by name: the theory imports this file and must not reach torch
     torch = import_module("torch")
     if isinstance(value, torch.Tensor):
+        if value.is_meta or value.layout != torch.strided:
+            raise TypeError(f"{name} must be a dense tensor with values, got {value.layout}")
         given = value.detach()
     else:
         array(value, name, infinite=True) if infinite else array(value, name)

@@ -195,3 +195,18 @@ def test_only_a_numpy_generator_is_a_random_generator():
     for value in (0, None, torch.Generator(), np.random.RandomState(0)):
         with pytest.raises(TypeError, match=r"rng .*np\.random\.default_rng\(0\)"):
             checks.random_generator(value)
+
+
+def test_a_tensor_that_numpy_cannot_read_is_made_plain_or_refused():
+    half = torch.tensor([0.5, 2.0], dtype=torch.bfloat16)
+    np.testing.assert_array_equal(checks.array(half, "x"), [0.5, 2.0])
+    negated = torch.tensor([1.0 + 2.0j]).conj().imag
+    assert negated.is_neg()
+    np.testing.assert_array_equal(checks.array(negated, "x"), [-2.0])
+    rows = [torch.tensor([1.0], requires_grad=True), torch.tensor([2.0], requires_grad=True)]
+    with pytest.raises(ValueError, match="x is no array of numbers"):
+        checks.array(rows, "x")
+    for odd in (torch.empty(2, device="meta"), torch.eye(2).to_sparse()):
+        for check in (checks.array, checks.tensor):
+            with pytest.raises(TypeError, match="x must be a dense tensor with values"):
+                check(odd, "x")
