@@ -32,7 +32,6 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "diffviz"
 html_math_renderer = "mathml"
-html_static_path = ["_static"]
 html_copy_source = False
 
 myst_enable_extensions = ["dollarmath", "colon_fence"]

@@ -100,7 +100,7 @@ def build(file: Path) -> None:
 
 def main(names: list[str]) -> None:
     """Write the README's picture, then build the named notebooks, or all of them."""
-    figures.write(["weightings"], HERE, "png")
+    figures.write(["weightings"], HERE.parent / "docs", "png")
     for file in [HERE / name for name in names] or sorted(HERE.glob("*.ipynb")):
         build(file)
 
