@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from notebook_prose import assert_says, printed, prose
+from notebook_prose import assert_says, printed
 
 import diffviz as dv
 from diffviz.data import files
@@ -15,11 +15,6 @@ pytestmark = pytest.mark.slow
 
 NOTEBOOK = "05_elbo"
 TESTED = ("fm-ot", "edm", "edm-monotonic", "iddpm-cosine", "min-snr-5-eps", "elbo")
-
-
-@pytest.fixture(scope="module")
-def text():
-    return prose(NOTEBOOK)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from notebook_prose import assert_says, cells, percent, prose
+from notebook_prose import assert_says, cells, percent
 from PIL import Image
 from scipy import optimize, stats
 from scipy.io import wavfile
@@ -18,11 +18,6 @@ from diffviz.perception import sensitivities, spectra
 
 NOTEBOOK = "09_perception"
 KNOTS = (-8.0, -4.0, 2.0, 8.0)
-
-
-@pytest.fixture(scope="module")
-def text():
-    return prose(NOTEBOOK)
 
 
 def slope(w, low, high):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from notebook_prose import assert_says, percent, prose
+from notebook_prose import assert_says, percent
 from scipy.special import expit
 
 import diffviz as dv
@@ -14,17 +14,14 @@ from diffviz.lab.experiments import prior as prior_experiments
 from diffviz.lab.experiments.prior import TERMINAL
 from diffviz.theory import prior
 
+NOTEBOOK = "07_prior"
+
 pytestmark = pytest.mark.slow
 
 SD = prior_experiments.TERMINAL["Stable Diffusion"]
 DDPM = prior_experiments.TERMINAL["DDPM linear"]
 SIZES = prior_experiments.SIZES
 V = prior_experiments.SIDE**2 * 0.05  # variance of the coefficient at frequency 0
-
-
-@pytest.fixture(scope="module")
-def text():
-    return prose("07_prior")
 
 
 def test_the_nats_are_right(text):

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from notebook_prose import assert_says, prose
+from notebook_prose import assert_says
 from scipy.optimize import brentq
 
 import diffviz as dv
@@ -16,15 +16,12 @@ from diffviz.sampling import couplings, trajectories
 from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR
 
+NOTEBOOK = "08_sampling"
+
 pytestmark = pytest.mark.slow
 
 FM, SHIFT, VP, DDPM, EDM = GRIDS
 NUMBER = r"([\d.]*\d)"
-
-
-@pytest.fixture(scope="module")
-def text():
-    return prose("08_sampling")
 
 
 def stated(pattern, text):

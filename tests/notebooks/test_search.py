@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from notebook_prose import assert_says, cells, prose
+from notebook_prose import assert_says, cells
 
 from diffviz.lab.experiments import search as search_experiments
 from diffviz.search import experiment as search_experiment
@@ -17,11 +17,6 @@ pytestmark = pytest.mark.slow
 
 NOTEBOOK = "09_perception"
 ALIKE = "not distinguishable from the optimum"
-
-
-@pytest.fixture(scope="module")
-def text():
-    return prose(NOTEBOOK)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import importlib.util
 import numpy as np
 import pytest
 import torch
-from notebook_prose import NOTEBOOKS, assert_says, prose
+from notebook_prose import NOTEBOOKS, assert_says
 from scipy.stats import spearmanr
 
 import diffviz as dv
@@ -16,12 +16,9 @@ from diffviz.data import files
 from diffviz.lab.experiments import training as training_experiments
 from diffviz.lab.experiments.training import LARGE, NAMES, SEEDS, SMALL
 
+NOTEBOOK = "03_training"
+
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def text():
-    return prose("03_training")
 
 
 def linear_excesses(width):

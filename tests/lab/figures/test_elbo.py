@@ -7,17 +7,11 @@ from pictures import check, data
 from scipy.special import expit
 
 import diffviz as dv
-from diffviz.lab import figures
 from diffviz.lab.experiments.elbo import divergence, known
 
 pytestmark = pytest.mark.slow
 
 NAMES = ("augmentation", "elbo-terms", "ode-likelihood")
-
-
-@pytest.fixture(scope="module")
-def drawn():
-    return {name: figures.draw(name) for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)

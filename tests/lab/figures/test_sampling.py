@@ -13,7 +13,6 @@ import torch
 from pictures import check, data
 
 import diffviz as dv
-from diffviz.lab import figures
 from diffviz.lab.experiments import sampling as sampling_experiments
 from diffviz.lab.figures import sampling as sampling_figures
 from diffviz.sampling import couplings
@@ -32,11 +31,6 @@ NAMES = (
     "solver-orders",
     "train-sample-schedules",
 )
-
-
-@pytest.fixture(scope="module")
-def drawn():
-    return {name: figures.draw(name) for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,18 +8,12 @@ import pytest
 from pictures import check_nothing_is_cut, data
 
 import diffviz as dv
-from diffviz.lab import figures
 from diffviz.lab.experiments import tracking as tracking_experiments
 from diffviz.lab.experiments.tracking import DECAYS, EDGES, MIDDLE, RULES, Distance, over_least
 
 pytestmark = pytest.mark.slow
 
 NAMES = "ema-loss", "adaptive-schedules", "density-or-grid"
-
-
-@pytest.fixture(scope="module")
-def drawn():
-    return {name: figures.draw(name) for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
