@@ -218,6 +218,17 @@ def random_generator(value: Any, name: str = "rng") -> np.random.Generator:
     return value
 
 
+def torch_generator(value: Any, name: str = "generator") -> Any:
+    """A torch generator; a TypeError for anything else, such as a seed or a NumPy generator."""
+    torch = import_module("torch")  # by name, as in ``tensor``
+    if not isinstance(value, torch.Generator):
+        raise TypeError(
+            f"{name} must be a torch.Generator, got {value!r}; "
+            "take torch.Generator().manual_seed(0), for example"
+        )
+    return value
+
+
 def tensor(value: Any, name: str, *, infinite: bool = False) -> Any:
     """Real numbers as a floating-point tensor.
 

@@ -210,3 +210,11 @@ def test_a_tensor_that_numpy_cannot_read_is_made_plain_or_refused():
         for check in (checks.array, checks.tensor):
             with pytest.raises(TypeError, match="x must be a dense tensor with values"):
                 check(odd, "x")
+
+
+def test_a_torch_generator_passes_and_anything_else_is_refused_by_name():
+    generator = torch.Generator()
+    assert checks.torch_generator(generator) is generator
+    for other in (0, None, np.random.default_rng(0)):
+        with pytest.raises(TypeError, match=r"source must be a torch\.Generator, got"):
+            checks.torch_generator(other, "source")

@@ -1,4 +1,4 @@
-from . import densities, files, randomness, signals, toys
+from . import densities, files, signals, toys
 from .densities import Checkerboard, Circle, Mixture, Posterior
 from .files import load
 from .signals import image, samples, sound
@@ -17,7 +17,6 @@ __all__ = [
     "image",
     "load",
     "mixture",
-    "randomness",
     "samples",
     "signals",
     "sound",

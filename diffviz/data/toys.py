@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from diffviz.checks import array, count, finite, one_of, positive, require, unknown
+from diffviz.checks import array, count, finite, one_of, positive, require, torch_generator, unknown
 from diffviz.data.densities import (
     Checkerboard,
     Circle,
@@ -26,7 +26,6 @@ from diffviz.data.densities import (
     posterior_in_pieces,
 )
 from diffviz.data.files import FOLDER, load
-from diffviz.data.randomness import torch_generator
 
 # λ: below, squares of alpha would vanish; above, noise would drown in the rounding of z
 LOWEST = -690.0

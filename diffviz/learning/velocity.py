@@ -79,11 +79,7 @@ def fit_velocity(
     """
     source = checks.tensor(source, "source")
     x = checks.tensor(x, "x")
-    checks.require(
-        isinstance(generator, torch.Generator),
-        f"generator must be a torch.Generator, got {generator!r}",
-        TypeError,
-    )
+    checks.torch_generator(generator)
     steps = checks.count(steps, "steps")
     batch = checks.count(batch, "batch")
     width = checks.count(width, "width")

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from diffviz.checks import count, number, require, tensor
+from diffviz.checks import count, number, require, tensor, torch_generator
 from diffviz.probing.coefficients import Coefficients, Method, joined, read
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
@@ -249,12 +249,7 @@ def _seed_from(generator: Any) -> int:
     """A seed drawn from a generator, or 0 where there is none."""
     if generator is None:
         return 0
-    require(
-        isinstance(generator, torch.Generator),
-        "generator must be a torch.Generator, such as torch.Generator().manual_seed(0), "
-        f"got {generator!r}",
-        TypeError,
-    )
+    torch_generator(generator)
     return int(torch.randint(2**31, (), generator=generator, device=generator.device))
 
 

@@ -16,8 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torchdiffeq import odeint
 
-from diffviz.checks import count, finite, one_of, require, tensor
-from diffviz.data.randomness import torch_generator
+from diffviz.checks import count, finite, one_of, require, tensor, torch_generator
 
 METHODS = ("euler", "midpoint", "rk4")
 

@@ -17,8 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from diffviz.checks import count, increasing, positive, require, tensor, unknown
-from diffviz.data.randomness import optional_generator
+from diffviz.checks import count, increasing, positive, require, tensor, torch_generator, unknown
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
 from diffviz.sampling.solvers import SOLVERS, Call, Solver, ab3
@@ -298,7 +297,8 @@ def sample(
         levels = default_grid(denoiser)
     else:
         levels = increasing(grid, "the grid, noise to data,")
-    optional_generator(generator)
+    if generator is not None:
+        torch_generator(generator)
     require(noise is None or callable(noise), f"noise must be a function, got {noise!r}", TypeError)
     first = standard_start(denoiser, n, generator) if start is None else tensor(start, "start")
     warn_outside_training(denoiser, levels)

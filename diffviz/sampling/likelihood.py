@@ -22,8 +22,7 @@ from scipy import stats
 from torch import Tensor
 from torchdiffeq import odeint
 
-from diffviz.checks import count, number, one_of, positive, require, tensor
-from diffviz.data.randomness import optional_generator
+from diffviz.checks import count, number, one_of, positive, require, tensor, torch_generator
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
 from diffviz.theory.analysis import evaluate
@@ -156,7 +155,8 @@ def elbo(
         not exact or d <= 2,
         f"exact noise is for 1 or 2 dimensions, x has {d}: leave it to draws",
     )
-    optional_generator(generator)
+    if generator is not None:
+        torch_generator(generator)
     strata = level_strata(law, levels, low, high)
     logsnr, weight = (
         part.expand(-1, len(data)).to(data)
@@ -393,7 +393,8 @@ def probe_directions(
     Returns:
         Directions, shape (probes or d, n, *shape).
     """
-    optional_generator(generator)
+    if generator is not None:
+        torch_generator(generator)
     gaussian = one_of(gaussian, "gaussian", (False, True))
     if probes is None:
         d = data[0].numel()
