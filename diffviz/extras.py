@@ -15,6 +15,7 @@ EXTRA_OF = {
     "torch": "torch",
     "torchdiffeq": "torch",
     "safetensors": "torch",
+    "distributed": "cluster",
     "ipywidgets": "lab",
     "IPython": "lab",
 }

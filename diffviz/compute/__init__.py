@@ -1,0 +1,10 @@
+"""Compute: how work is run, apart from what it is.
+
+``threads`` decides how many threads torch uses. ``cache`` keeps the results of experiments on disk;
+``sources`` tells which code a result depends on. ``executors`` runs tasks here, in a pool of
+processes or on a cluster.
+"""
+
+from diffviz import extras
+
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)
