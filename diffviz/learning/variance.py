@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.learning.runs import Run
 from diffviz.protocols import Law
 from diffviz.theory.analysis import window
@@ -179,6 +180,14 @@ def trained(
         f"x must be two or more points (n, *shape), got shape {tuple(points.shape)}",
     )
     generator = torch.Generator().manual_seed(checks.seed(seed))
+    with threads.suited(threads.denoising(run, len(points)), points.device):
+        return _trained(run, points, levels, generator)
+
+
+def _trained(
+    run: Run, points: Tensor, levels: NDArray, generator: torch.Generator
+) -> tuple[Moments, Moments]:
+    """``trained`` for arguments that are checked."""
     weights = run.state[run.ema]
 
     def error(flat: Tensor, z: Tensor, point: Tensor, level: Tensor) -> Tensor:
@@ -222,6 +231,12 @@ def squared_errors(toy: ExactToy, logsnr: ArrayLike, generator: torch.Generator)
         The squared errors, shape (n,).
     """
     level = torch.as_tensor(checks.array(logsnr, "logsnr", ndim=1))
+    with threads.suited(threads.denoising(toy, len(level))):
+        return _squared_errors(toy, level, generator)
+
+
+def _squared_errors(toy: ExactToy, level: Tensor, generator: torch.Generator) -> NDArray:
+    """``squared_errors`` at levels that are checked."""
     alpha = level.sigmoid().sqrt()[:, None]
     sigma = (-level).sigmoid().sqrt()[:, None]
     x = toy.sample(len(level), generator)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.sampling.couplings import check_pairs
 
 LEARNING_RATE = 3e-3  # of Adam, at the start
@@ -36,7 +37,12 @@ class Velocity:
         """
         time = t.to(torch.float32).expand(len(z)).reshape(-1, 1)
         features = torch.cat([z.float() / self.scale, 2 * time - 1], 1)
-        return self.scale * self.net(features).to(z)
+        with threads.suited(self.multiply_adds(len(z)), z.device):
+            return self.scale * self.net(features).to(z)
+
+    def multiply_adds(self, n: int) -> int:
+        """Multiply-adds of the largest layer on n points."""
+        return n * max(weight.numel() for weight in self.net.parameters())
 
 
 def _network(d: int, width: int, generator: torch.Generator) -> nn.Sequential:
@@ -91,7 +97,8 @@ def fit_velocity(
             f"got {tuple(x.shape)}; images: x.flatten(1)"
         )
     velocity = Velocity(_network(x.shape[1], width, generator), scale)
-    _train(velocity, source.float(), x.float(), generator, steps, batch)
+    with threads.suited(velocity.multiply_adds(batch), x.device):
+        _train(velocity, source.float(), x.float(), generator, steps, batch)
     return velocity
 
 

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from diffviz.checks import count, increasing, positive, require, tensor, torch_generator, unknown
+from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
 from diffviz.sampling.solvers import SOLVERS, Call, Solver, ab3
@@ -130,7 +131,8 @@ class Trajectory:
         )
         ratio = path.frame.alpha(self.logsnr) / VP.alpha(self.logsnr)
         scale = torch.as_tensor(ratio).to(self.z)
-        return path.time(self.logsnr), (scale * self.z.movedim(0, -1)).movedim(-1, 0)
+        with threads.suited(threads.elements(self.z)):
+            return path.time(self.logsnr), (scale * self.z.movedim(0, -1)).movedim(-1, 0)
 
 
 class Stopped(FloatingPointError):
@@ -303,12 +305,13 @@ def sample(
     first = standard_start(denoiser, n, generator) if start is None else tensor(start, "start")
     warn_outside_training(denoiser, levels)
     recorded = RecordedDenoiser(denoise, noise or StandardNormal(generator), len(levels) - 1)
-    try:
-        walk(recorded, step, first, noise_ratio(levels).tolist())
-    except FloatingPointError as error:
-        message = f"step {recorded.step} of {recorded.steps}: {error}"
-        raise Stopped(message, trajectory_of(recorded, first)) from error
-    return trajectory_of(recorded, first)
+    with threads.suited(threads.denoising(denoiser, len(first)), first.device):
+        try:
+            walk(recorded, step, first, noise_ratio(levels).tolist())
+        except FloatingPointError as error:
+            message = f"step {recorded.step} of {recorded.steps}: {error}"
+            raise Stopped(message, trajectory_of(recorded, first)) from error
+        return trajectory_of(recorded, first)
 
 
 # --- input and defaults -------------------------------------------------------------------------

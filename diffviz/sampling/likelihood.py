@@ -23,6 +23,7 @@ from torch import Tensor
 from torchdiffeq import odeint
 
 from diffviz.checks import count, number, one_of, positive, require, tensor, torch_generator
+from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
 from diffviz.theory.analysis import evaluate
@@ -94,7 +95,8 @@ class Bound:
             True
         """
         factor = torch.from_numpy(evaluate(w, self.logsnr.cpu().numpy())).to(self.error)
-        return (factor * self.weight * self.error).sum(0) / 2
+        with threads.suited(threads.elements(self.error)):
+            return (factor * self.weight * self.error).sum(0) / 2
 
 
 # --- the evidence lower bound -------------------------------------------------------------------
@@ -158,6 +160,35 @@ def elbo(
     if generator is not None:
         torch_generator(generator)
     strata = level_strata(law, levels, low, high)
+    evaluations = (len(strata) - 1) * len(data) * (len(NODE) * len(LINE) ** d if exact else 1)
+    work = threads.denoising(denoiser, min(evaluations, POINTS_AT_ONCE))
+    with threads.suited(work, data.device):
+        return bound(denoiser, data, strata, finite, exact, generator)
+
+
+def bound(
+    denoiser: Denoiser,
+    data: Tensor,
+    strata: Tensor,
+    finite: bool,
+    exact: bool,
+    generator: torch.Generator | None,
+) -> Bound:
+    """The terms of ``elbo``, whose arguments are checked.
+
+    Args:
+        denoiser: The denoiser.
+        data: x in float64, shape (n, *shape).
+        strata: Edges of the strata in nats, shape (levels + 1,).
+        finite: Whether a stratum is a step of a finite model.
+        exact: Whether to integrate over noise and λ instead of drawing both.
+        generator: Source of the draws.
+
+    Returns:
+        The terms.
+    """
+    d = data[0].numel()
+    low, high = strata[0].item(), strata[-1].item()
     logsnr, weight = (
         part.expand(-1, len(data)).to(data)
         for part in quadrature(strata, len(data), finite, exact, generator)
@@ -322,16 +353,43 @@ def log_likelihood(
     low, high = level_range(low, high)
     method = ode_method(high - low, steps, tolerance)
     directions = probe_directions(data, probes, gaussian, generator)
+    with threads.suited(threads.denoising(denoiser, len(data)), data.device):
+        density, change = flow_density(denoiser, data, directions, (low, high), method, prior)
+        if probes is None:
+            return density, torch.zeros_like(density)
+        return density, change.std(0, correction=0) / (probes - 1) ** 0.5
+
+
+def flow_density(
+    denoiser: Denoiser,
+    data: Tensor,
+    directions: Tensor,
+    ends: tuple[float, float],
+    method: dict[str, Any],
+    prior: Callable[[Tensor], Tensor] | None,
+) -> tuple[Tensor, Tensor]:
+    """The density of ``log_likelihood``, whose arguments are checked.
+
+    Args:
+        denoiser: The denoiser.
+        data: x in float64, shape (n, *shape).
+        directions: What ``probe_directions`` returned, shape (k, n, *shape).
+        ends: Noisiest and cleanest level in nats.
+        method: What ``ode_method`` returned.
+        prior: Log density of z at ``low``; None for standard normal.
+
+    Returns:
+        Log density in nats, shape (n,), and its change along each direction, shape (k, n).
+    """
     flow = DivergenceFlow(denoiser, directions)
-    ends = data.new_tensor([high, low])
+    low, high = ends
+    levels = data.new_tensor([high, low])
     first = (data, data.new_zeros(len(directions), len(data)))
-    (_, y), (_, change) = odeint(flow, first, ends, **method)
-    alpha = ends[1].sigmoid().sqrt()
+    (_, y), (_, change) = odeint(flow, first, levels, **method)
+    alpha = levels[1].sigmoid().sqrt()
     d = data[0].numel()
     density = prior_density(prior, alpha * y) + d * alpha.log() + change.mean(0)
-    if probes is None:
-        return density, torch.zeros_like(density)
-    return density, change.std(0, correction=0) / (probes - 1) ** 0.5
+    return density, change
 
 
 @dataclass(frozen=True)
