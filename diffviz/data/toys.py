@@ -74,6 +74,7 @@ class Toy:
     shape: tuple[int, ...]
     name: str = ""
 
+    @threads.decided_by(_work)
     def __post_init__(self) -> None:
         d = len(self.law.mean)
         require(
