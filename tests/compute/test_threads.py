@@ -28,6 +28,12 @@ def number_of_a_new_thread():
     return in_new_thread(torch.get_num_threads)
 
 
+def set_in_new_thread(number):
+    """Set the number of a thread that is new; at its first use torch overwrites what was set."""
+    torch.get_num_threads()
+    torch.set_num_threads(number)
+
+
 def in_new_thread(function):
     results = []
     thread = threading.Thread(target=lambda: results.append(function()))
@@ -142,7 +148,7 @@ def test_two_threads_that_overlap_keep_their_own_numbers():
     seen = {"first": [], "second": []}
 
     def first():
-        torch.set_num_threads(2)
+        set_in_new_thread(2)
         steps_together.wait()  # both have their own numbers
         with threads.suited(1000):
             steps_together.wait()  # the first is inside
@@ -154,7 +160,7 @@ def test_two_threads_that_overlap_keep_their_own_numbers():
         steps_together.wait()  # both are outside
 
     def second():
-        torch.set_num_threads(3)
+        set_in_new_thread(3)
         steps_together.wait()
         steps_together.wait()
         with threads.suited(1000):
@@ -178,7 +184,7 @@ def test_two_threads_that_overlap_keep_their_own_numbers():
 def test_what_another_thread_sets_for_new_threads_meanwhile_stays():
     torch.set_num_threads(3)
     with threads.suited(1000):
-        in_new_thread(lambda: torch.set_num_threads(2))
+        in_new_thread(lambda: set_in_new_thread(2))
     assert torch.get_num_threads() == 3
     assert number_of_a_new_thread() == 2
 
@@ -196,7 +202,6 @@ def test_many_threads_at_once_leave_everything_as_it_was():
                 inside = torch.get_num_threads()
             seen.append((before, inside, torch.get_num_threads()))
 
-    torch.get_num_threads()
     workers = [threading.Thread(target=work) for _ in range(8)]
     for worker in workers:
         worker.start()
