@@ -35,9 +35,9 @@ class Velocity:
         Returns:
             The velocity, like z.
         """
-        time = t.to(torch.float32).expand(len(z)).reshape(-1, 1)
-        features = torch.cat([z.float() / self.scale, 2 * time - 1], 1)
         with threads.suited(self.multiply_adds(len(z)), z.device):
+            time = t.to(torch.float32).expand(len(z)).reshape(-1, 1)
+            features = torch.cat([z.float() / self.scale, 2 * time - 1], 1)
             return self.scale * self.net(features).to(z)
 
     def multiply_adds(self, n: int) -> int:
@@ -90,7 +90,8 @@ def fit_velocity(
     batch = checks.count(batch, "batch")
     width = checks.count(width, "width")
     check_pairs(source, x, least=2)
-    scale = max(source.std(), x.std()).item()
+    with threads.suited(threads.elements(source), x.device):
+        scale = max(source.std(), x.std()).item()
     if x.ndim != 2 or scale == 0:
         raise ValueError(
             "source and x are vectors (n, d) and not all alike, "

@@ -352,8 +352,8 @@ def log_likelihood(
     data = data_points(x)
     low, high = level_range(low, high)
     method = ode_method(high - low, steps, tolerance)
-    directions = probe_directions(data, probes, gaussian, generator)
     with threads.suited(threads.denoising(denoiser, len(data)), data.device):
+        directions = probe_directions(data, probes, gaussian, generator)
         density, change = flow_density(denoiser, data, directions, (low, high), method, prior)
         if probes is None:
             return density, torch.zeros_like(density)
