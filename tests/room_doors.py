@@ -10,6 +10,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+import elsewhere
 import numpy as np
 import torch
 
@@ -83,6 +84,9 @@ def documented(rooms):
 
 
 def generator(device="cpu"):
+    """A generator with the seed 0 on a device, which may be the simulated one."""
+    if torch.device(device) == elsewhere.ELSEWHERE:
+        return elsewhere.ElsewhereGenerator().manual_seed(0)
     return torch.Generator(device).manual_seed(0)
 
 
@@ -215,7 +219,8 @@ def _(device):
     start = points(device, 20)
     results = [dv.sample(dv.toy("ring8"), start=start).samples]
     for solver in dv.solvers.SOLVERS:
-        results.append(dv.sample(run(device), GRID, solver, start=start).samples)
+        options = {"start": start, "generator": generator(device)}
+        results.append(dv.sample(run(device), GRID, solver, **options).samples)
     drawn = dv.sample(run(device), GRID, n=10, generator=generator(device))
     return [*results, drawn.samples, drawn.on(dv.paths.LINEAR)[1]]
 
@@ -242,7 +247,9 @@ def _(device):
     x = points(device, 4)
     return [
         *dv.log_likelihood(run(device), x, low=-2, high=2, steps=2),
-        *dv.log_likelihood(run(device), x, low=-2, high=2, steps=2, probes=3),
+        *dv.log_likelihood(
+            run(device), x, low=-2, high=2, steps=2, probes=3, generator=generator()
+        ),
         *dv.log_likelihood(dv.toy("ring8"), x, low=-1, high=1, steps=None, tolerance=0.1),
     ]
 

@@ -196,8 +196,8 @@ def _trained(
 
     slopes = torch.func.vmap(torch.func.grad_and_value(error), (None, 0, 0, None))
     values, gradients = [], []
-    for level in torch.as_tensor(levels, dtype=points.dtype):
-        noise = torch.randn(points.shape, generator=generator)
+    for level in torch.as_tensor(levels, dtype=points.dtype, device=points.device):
+        noise = torch.randn(points.shape, generator=generator).to(points.device)
         z = VP.alpha(level.item()) * points + VP.sigma(level.item()) * noise
         with sdpa_kernel(SDPBackend.MATH):  # the only backend that knows vmap
             gradient, value = slopes(weights, z.to(points), points, level)
@@ -210,7 +210,7 @@ def _halves_and_second(e: Tensor) -> tuple[NDArray, float]:
     """Means of both halves of e (n, d), shape (2, d), and the mean squared length."""
     halves = torch.stack([half.mean(0) for half in e.chunk(2)])
     second = e.square().sum(1).double().mean()
-    return halves.double().numpy(), second.item()
+    return halves.double().cpu().numpy(), second.item()
 
 
 def _moments(levels: NDArray, rows: Sequence[tuple[NDArray, float]]) -> Moments:

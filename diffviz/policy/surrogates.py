@@ -28,6 +28,7 @@ from torch.nn.functional import logsigmoid
 from diffviz import checks
 from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Trainable
+from diffviz.sampling.draws import drawn
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR
 from diffviz.theory.targets import EPS, Target, U
@@ -336,7 +337,7 @@ def _ancestral_step(
         scale=((-end).sigmoid() * share).sqrt(),
     )
     if follow is None:
-        noise = torch.randn(z.shape, generator=generator, dtype=z.dtype, device=z.device)
+        noise = drawn(torch.randn, z.shape, generator=generator, device=z.device, dtype=z.dtype)
         follow = step.mean.detach() + step.stddev * noise
     return follow, step.log_prob(follow).flatten(1).sum(1)
 

@@ -18,6 +18,7 @@ from torchdiffeq import odeint
 
 from diffviz.checks import count, finite, one_of, require, tensor, torch_generator
 from diffviz.compute import threads
+from diffviz.sampling.draws import drawn
 
 METHODS = ("euler", "midpoint", "rk4")
 
@@ -73,7 +74,7 @@ def independent(source: Tensor, x: Tensor, generator: torch.Generator) -> tuple[
     """
     source, x = check_pairs(source, x)
     torch_generator(generator)
-    return source, x[torch.randperm(len(x), generator=generator, device=x.device)]
+    return source, x[drawn(torch.randperm, len(x), generator=generator, device=x.device)]
 
 
 @threads.decided_by(threads.elements)

@@ -21,6 +21,7 @@ from diffviz.checks import count, increasing, positive, require, tensor, torch_g
 from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
+from diffviz.sampling.draws import drawn
 from diffviz.sampling.solvers import SOLVERS, Call, Solver, ab3
 from diffviz.theory.frames import VP, noise_ratio
 from diffviz.theory.paths import LINEAR, Path, shifted
@@ -231,8 +232,12 @@ class StandardNormal:
 
     def __call__(self, like: Tensor) -> Tensor:
         """Noise with the shape, dtype and device of a tensor."""
-        return torch.randn(
-            like.shape, generator=self.generator, dtype=like.dtype, device=like.device
+        return drawn(
+            torch.randn,
+            like.shape,
+            generator=self.generator,
+            device=like.device,
+            dtype=like.dtype,
         )
 
 
@@ -419,7 +424,7 @@ def standard_start(denoiser: Any, n: int, generator: torch.Generator | None) -> 
         "the denoiser has no mean that says the shape of a sample; give start, (n, *shape)",
     )
     mean = denoiser.mean
-    return torch.randn(size, *mean.shape, generator=generator, device=mean.device)
+    return drawn(torch.randn, size, *mean.shape, generator=generator, device=mean.device)
 
 
 # --- the steps and the result -------------------------------------------------------------------

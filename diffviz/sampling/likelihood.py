@@ -26,6 +26,7 @@ from diffviz.checks import count, number, one_of, positive, require, tensor, tor
 from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
+from diffviz.sampling.draws import drawn
 from diffviz.theory.analysis import evaluate
 
 NODE, WEIGHT = map(torch.from_numpy, np.polynomial.legendre.leggauss(12))
@@ -191,7 +192,7 @@ def bound(
     low, high = strata[0].item(), strata[-1].item()
     logsnr, weight = (
         part.expand(-1, len(data)).to(data)
-        for part in quadrature(strata, len(data), finite, exact, generator)
+        for part in quadrature(strata, data, finite, exact, generator)
     )
     error = squared_errors(denoiser, data, logsnr, exact, generator)
     signal = data.new_tensor(low).sigmoid()
@@ -236,13 +237,13 @@ def level_strata(law: Law | None, levels: int, low: float, high: float) -> Tenso
 
 
 def quadrature(
-    strata: Tensor, n: int, finite: bool, exact: bool, generator: torch.Generator | None
+    strata: Tensor, data: Tensor, finite: bool, exact: bool, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
     """Levels and weights of the integral over λ.
 
     Args:
         strata: Edges of the strata in nats, shape (levels + 1,).
-        n: Number of data.
+        data: x, shape (n, *shape).
         finite: Whether a stratum is a step of a finite model, met at its noisier end.
         exact: Whether a stratum has Gauss–Legendre nodes; by default it has a draw for each datum.
         generator: Source of the draws.
@@ -257,8 +258,9 @@ def quadrature(
     if exact:
         nodes = start + width * (1 + NODE) / 2
         return nodes.reshape(-1, 1), (width * WEIGHT / 2).reshape(-1, 1)
-    share = torch.rand(len(width), n, generator=generator, dtype=torch.float64)
-    return start + width * share, width
+    size = (len(width), len(data))
+    share = drawn(torch.rand, size, generator=generator, device=data.device, dtype=torch.float64)
+    return start.to(share) + width.to(share) * share, width
 
 
 def squared_errors(
@@ -290,7 +292,10 @@ def squared_errors(
         if exact:
             eps = nodes.repeat(len(pair), 1)
         else:
-            eps = torch.randn(len(pair), d, generator=generator, dtype=nodes.dtype)
+            size = (len(pair), d)
+            eps = drawn(
+                torch.randn, size, generator=generator, device=data.device, dtype=nodes.dtype
+            )
         column = level.reshape(-1, *[1] * (data.ndim - 1))
         alpha, sigma = column.sigmoid().sqrt(), (-column).sigmoid().sqrt()
         z = alpha * clean + sigma * eps.reshape(clean.shape).to(clean)
@@ -459,7 +464,14 @@ def probe_directions(
         units = math.sqrt(d) * torch.eye(d).to(data)
         return units.reshape(d, 1, *data.shape[1:]).expand(d, *data.shape)
     size = count(probes, "probes")
-    draws = torch.randn(size, *data.shape, generator=generator, dtype=data.dtype).to(data)
+    draws = drawn(
+        torch.randn,
+        size,
+        *data.shape,
+        generator=generator,
+        device=data.device,
+        dtype=data.dtype,
+    )
     return draws if gaussian else draws.sign()
 
 
