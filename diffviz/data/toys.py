@@ -106,12 +106,16 @@ class Toy:
         Returns:
             The number.
 
+        Raises:
+            TypeError: ``n`` is no whole number.
+            ValueError: ``n`` is negative.
+
         Example:
             >>> dv.toy("ring8").multiply_adds(100)  # 8 Gaussians, 32 for an exp
             25600
         """
         row = self.law.row_size
-        piece = max(row, min(n * row, CHUNK))
+        piece = max(row, min(count(n, "n", least=0) * row, CHUNK))
         return piece * max(math.prod(self.shape), threads.ELEMENT)
 
     @threads.decided_by(_work)

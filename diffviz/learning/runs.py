@@ -179,13 +179,17 @@ class Run:
         Returns:
             The number; infinite if a network for images does not state it.
 
+        Raises:
+            TypeError: ``n`` is no whole number.
+            ValueError: ``n`` is negative.
+
         Example:
             >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
             >>> (run,) = dv.fit("fm-ot", data, steps=4, batch=16, progress=False)
             >>> run.multiply_adds(1000)  # two layers of 64 units
             4096000
         """
-        return multiply_adds(self.model, tuple(self.mean.shape), n)
+        return multiply_adds(self.model, tuple(self.mean.shape), checks.count(n, "n", least=0))
 
     def at(self, ema: float) -> "Run":
         """The same run with weights averaged over another length.
