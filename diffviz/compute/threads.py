@@ -8,17 +8,19 @@ the number of cores. So what is below ``SMALL``, 5 ms on one core, runs on one t
 above it on as many as the caller has set.
 
 ``torch.set_num_threads`` sets the number of the thread that calls it, and also the number that new
-threads begin with. The latter is put back at once, so that a thread that starts meanwhile has the
-caller's number.
+threads begin with. Only the former is meant here, so that a thread that starts meanwhile has the
+caller's number. On Linux it is set by OpenMP and MKL themselves, as torch does it. Elsewhere torch
+sets both, and a new thread puts the latter back at once.
 """
 
+import ctypes
 import math
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
@@ -65,7 +67,35 @@ def suited(work: float, device: Any = "cpu") -> Iterator[None]:
 
 
 def _set_here(number: int) -> None:
-    """Set the number of threads of this thread, and leave that of new threads as it is.
+    """Set the number of threads of this thread, and leave that of new threads as it is."""
+    setters = _own_setters()
+    for set_own in setters:
+        set_own(number)
+    if not setters:
+        _set_by_torch(number)
+
+
+@cache
+def _own_setters() -> tuple[Callable[[int], Any], ...]:
+    """The functions of OpenMP and MKL that set the number of the thread that calls them.
+
+    They are those that ``torch.set_num_threads`` calls; () where torch is built in another way.
+    """
+    torch = import_module("torch")
+    if sys.platform != "linux" or "backend: OpenMP" not in torch.__config__.parallel_info():
+        return ()
+    names = ["omp_set_num_threads"]
+    if torch.backends.mkl.is_available():
+        names.append("MKL_Set_Num_Threads_Local")
+    try:
+        library = ctypes.CDLL(f"{torch.__path__[0]}/lib/libtorch_cpu.so")
+        return tuple(getattr(library, name) for name in names)
+    except (AttributeError, OSError):
+        return ()
+
+
+def _set_by_torch(number: int) -> None:
+    """``_set_here`` by torch alone.
 
     Only a new thread can tell what new threads begin with. One is started, reads the number before
     it is overwritten, and writes it again afterwards.

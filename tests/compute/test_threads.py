@@ -1,6 +1,7 @@
 import inspect
 import multiprocessing
 import os
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
 
@@ -15,9 +16,11 @@ from diffviz.learning.models import MLP, Transformer, multiply_adds
 LARGE = 2 * threads.SMALL
 
 
-@pytest.fixture(autouse=True)
-def given_back():
-    """The number of threads from before the test, here and for new threads."""
+@pytest.fixture(autouse=True, params=["as it is here", "by torch alone"])
+def given_back(request, monkeypatch):
+    """The number of threads from before the test; each test runs with both ways to set it."""
+    if request.param == "by torch alone":
+        monkeypatch.setattr(threads, "_own_setters", tuple)
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -211,6 +214,19 @@ def test_many_threads_at_once_leave_everything_as_it_was():
     assert {inside for _, inside, _ in seen} == {1}
     assert all(before == after for before, _, after in seen)
     assert number_of_a_new_thread() == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch sets the number")
+def test_openmp_and_mkl_are_found_and_obey(request):
+    """MKL says what was set before, 0 if nothing was."""
+    request.getfixturevalue("monkeypatch").undo()
+    setters = threads._own_setters()
+    torch.set_num_threads(3)
+    assert len(setters) == 1 + torch.backends.mkl.is_available()
+    with threads.suited(1000):
+        numbers = [torch.get_num_threads(), *(set_own(1) for set_own in setters[1:])]
+        assert set(numbers) == {1}
+    assert {set_own(3) for set_own in setters[1:]} <= {3}
 
 
 # --- how large work is --------------------------------------------------------------------------
