@@ -25,7 +25,14 @@ OWN_NUMBERS = {
     "sampling.integrate.sample with noise",
 }
 # these compute in float64, which MPS does not have
-DOUBLE = ("data.toys", "sampling.likelihood", "sampling.couplings", "sampling.trajectories")
+DOUBLE = (
+    "data.toys",
+    "learning.tracking",
+    "learning.validation",
+    "learning.variance",
+    "probing",
+    "sampling",
+)
 # without data of the caller, or with a policy and data of their own, these stay on the CPU
 AT_HOME = {
     "learning.variance.draws",
@@ -53,6 +60,11 @@ def plain(leaf):
     return leaf.detach().cpu().numpy() if isinstance(leaf, torch.Tensor) else np.asarray(leaf)
 
 
+def skip_without_float64(device):
+    if device.type == "mps":
+        pytest.skip("MPS has no float64")
+
+
 @functools.cache
 def on_cpu(name):
     """What a row returns on the CPU."""
@@ -61,8 +73,8 @@ def on_cpu(name):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_door_runs_on_the_device_of_its_data(name, device):
-    if device.type == "mps" and name.startswith(DOUBLE):
-        pytest.skip("MPS has no float64")
+    if name.startswith(DOUBLE):
+        skip_without_float64(device)
     found = list(leaves(room_doors.ROWS[name](device)))
     assert found
     for leaf in found:
@@ -75,6 +87,7 @@ def test_a_door_runs_on_the_device_of_its_data(name, device):
 
 @pytest.mark.parametrize("source", ["cpu", "own"])
 def test_a_generator_may_lie_on_the_cpu_or_with_the_data(device, source):
+    skip_without_float64(device)
     generator = room_doors.generator(device if source == "own" else "cpu")
     start = room_doors.points(device)
     run = room_doors.run(device)
