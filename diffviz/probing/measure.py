@@ -66,7 +66,7 @@ class Plan:
         return -(-self.draws // self.batch)
 
 
-def _work(loss: Any, x: Any, *, batch: Any = None, **options: Any) -> float:
+def _work(loss: Any = None, x: Any = None, *, batch: Any = None, **options: Any) -> float:
     """Multiply-adds of the largest operation of a loss on a batch; see ``compute.threads``."""
     if not isinstance(x, Tensor) or x.device.type != "cpu":
         return math.inf
