@@ -10,7 +10,7 @@ CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
 OPTIONS += $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
-.PHONY: lab test quick lint docs figures notebooks
+.PHONY: lab test quick lint docs figures notebooks device-check
 
 lab: $(LAB)  ## open JupyterLab on notebooks/ (prints the URL with its token)
 	$(BIN)/jupyter lab $(OPTIONS) notebooks
@@ -35,6 +35,9 @@ docs: $(TEST)  ## the pages and the reference, in docs/_build
 
 figures: $(LAB)  ## all registered figures to figures/
 	$(BIN)/python -m diffviz figures --out figures
+
+device-check: $(TEST)  ## the tests of devices on a GPU, and its throughput beside plain torch (install with CUDA=1)
+	$(BIN)/python benchmarks/device_check.py
 
 notebooks: $(LAB)  ## run all notebooks and save them with their pictures
 	$(BIN)/python notebooks/build.py

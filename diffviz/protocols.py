@@ -61,6 +61,14 @@ class Denoiser(Protocol):
 
 
 @runtime_checkable
+class Sized(Protocol):
+    """A denoiser or network that knows how much it computes."""
+
+    def multiply_adds(self, n: int) -> float:
+        """Multiply-adds of the largest operation on n points."""
+
+
+@runtime_checkable
 class Measured(Protocol):
     """A measured loss: its weighting averaged over bins of log-SNR, with standard errors."""
 

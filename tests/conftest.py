@@ -6,6 +6,7 @@ run in one process, where these are cached.
 
 import re
 
+import elsewhere
 import hypothesis
 import numpy as np
 import pytest
@@ -27,6 +28,22 @@ def seeded_globals():
     """What a test draws without a generator of its own does not depend on the tests before it."""
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002
+
+
+def devices():
+    """The devices that are there, and the simulated one that is everywhere."""
+    real = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return ["cpu", *(name for name, is_there in real.items() if is_there), "elsewhere"]
+
+
+@pytest.fixture(params=devices())
+def device(request):
+    """Each device in turn."""
+    if request.param != "elsewhere":
+        yield torch.device(request.param)
+        return
+    with elsewhere.simulated() as simulated:
+        yield simulated
 
 
 class ByTopic(LoadScopeScheduling):

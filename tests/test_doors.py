@@ -326,6 +326,11 @@ def _():
     return ring().unit().mean
 
 
+@door("Toy.multiply_adds", counts="n")
+def _(n=4):
+    return ring().multiply_adds(n)
+
+
 @door("Toy.sample", counts="n")
 def _(n=4):
     return ring().sample(n, generator())
@@ -396,6 +401,11 @@ def _():
     trained = run()
     z = torch.from_numpy(POINTS).float()
     return trained.denoise_with(trained.state[trained.ema], z, torch.zeros(4))
+
+
+@door("Run.multiply_adds", counts="n")
+def _(n=4):
+    return run().multiply_adds(n)
 
 
 @door("Run.at", numbers="ema")

@@ -1,1 +1,5 @@
-__all__: list[str] = []
+from . import threads
+
+__all__ = [
+    "threads",
+]

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from diffviz.checks import array, count, finite, one_of, positive, require, torch_generator, unknown
+from diffviz.compute import threads
 from diffviz.data.densities import (
+    CHUNK,
     Checkerboard,
     Circle,
     KnownDensity,
@@ -37,6 +40,12 @@ Statistic = Callable[[Posterior], Tensor]
 def channel(logsnr: Tensor) -> tuple[Tensor, Tensor]:
     """Scales alpha and sigma of the variance-preserving frame at λ, the same shape."""
     return logsnr.sigmoid().sqrt(), (-logsnr).sigmoid().sqrt()
+
+
+def _work(toy: "Toy", *arguments: Any, **options: Any) -> float:
+    """Multiply-adds of the largest operation of a method of a toy; see ``compute.threads``."""
+    on_cpu = threads.on_cpu(*arguments, *options.values())
+    return toy.multiply_adds(CHUNK) if on_cpu else math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +74,7 @@ class Toy:
     shape: tuple[int, ...]
     name: str = ""
 
+    @threads.decided_by(_work)
     def __post_init__(self) -> None:
         d = len(self.law.mean)
         require(
@@ -76,15 +86,39 @@ class Toy:
         return f"Toy({self.name!r}: {self.law!r}, points of shape {self.shape})"
 
     @property
+    @threads.decided_by(_work)
     def mean(self) -> Tensor:
         """Mean of x, shape (*shape)."""
         return self.law.mean.reshape(self.shape)
 
     @property
+    @threads.decided_by(_work)
     def std(self) -> float:
         """Standard deviation of x, the root of the variance averaged over all coordinates."""
         return math.sqrt(self.law.variance.item())
 
+    def multiply_adds(self, n: int) -> int:
+        """Multiply-adds of the largest operation on n points; see ``compute.threads``.
+
+        Args:
+            n: Number of points, which are computed in pieces of bounded size.
+
+        Returns:
+            The number.
+
+        Raises:
+            TypeError: ``n`` is no whole number.
+            ValueError: ``n`` is negative.
+
+        Example:
+            >>> dv.toy("ring8").multiply_adds(100)  # 8 Gaussians, 32 for an exp
+            25600
+        """
+        row = self.law.row_size
+        piece = max(row, min(count(n, "n", least=0) * row, CHUNK))
+        return piece * max(math.prod(self.shape), threads.ELEMENT)
+
+    @threads.decided_by(_work)
     def unit(self) -> "Toy":
         """The same data, shifted and scaled to mean 0 and a variance of 1 per dimension.
 
@@ -94,6 +128,7 @@ class Toy:
         """
         return replace(self, law=self.law.unit())
 
+    @threads.decided_by(_work)
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Points of x.
 
@@ -117,6 +152,7 @@ class Toy:
         u = torch.rand(size, generator=generator, dtype=torch.float64)
         return self.law.draw(u, generator).reshape(size, *self.shape)
 
+    @threads.decided_by(_work)
     def log_prob(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike = math.inf) -> Tensor:
         """Log density of z in nats.
 
@@ -138,6 +174,7 @@ class Toy:
         """
         return self._posterior(z, logsnr).log_prob
 
+    @threads.decided_by(_work)
     def denoise(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Tensor:
         """The ideal denoiser, E[x|z].
 
@@ -159,6 +196,7 @@ class Toy:
         """
         return self._posterior(z, logsnr).x_hat
 
+    @threads.decided_by(_work)
     def score(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Tensor:
         """Gradient of the log density at z; eps_hat = −sigma score.
 
@@ -180,6 +218,7 @@ class Toy:
         """
         return self._posterior(z, logsnr).score
 
+    @threads.decided_by(_work)
     def mmse(
         self, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096
     ) -> NDArray | tuple[NDArray, NDArray]:
@@ -209,6 +248,7 @@ class Toy:
         mean, error = self._expectation(_second_moment, logsnr, draws)
         return (mean, error) if stderr else mean
 
+    @threads.decided_by(_work)
     def moments(
         self, logsnr: ArrayLike, stderr: bool = False, draws: int = 4096
     ) -> NDArray | tuple[NDArray, NDArray]:
@@ -239,6 +279,7 @@ class Toy:
         mean, error = self._expectation(_both_moments, logsnr, draws)
         return (mean, error) if stderr else mean
 
+    @threads.decided_by(_work)
     def entropy(self, logsnr: float = math.inf) -> float:
         """Differential entropy of z in nats, computed as in ``mmse``.
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from diffviz.compute import threads
 from diffviz.learning.doors import real_array, real_tensor
 from diffviz.learning.outputs import Coefficients, output_coefficients
 from diffviz.learning.settings import Settings
@@ -39,6 +40,7 @@ class TrainingData:
     unit: Tensor
 
 
+@threads.decided_by(threads.elements)
 def training_data(data: ArrayLike | Tensor) -> TrainingData:
     """Data as points to train on.
 

@@ -117,6 +117,38 @@ def raw_output(model: Network, flat: Tensor, z: Tensor, logsnr: Tensor) -> Tenso
     return model(weights, z, logsnr)
 
 
+def multiply_adds(model: Network, shape: tuple[int, ...], n: int) -> float:
+    """Multiply-adds of the largest product of a network on n points.
+
+    Args:
+        model: The network.
+        shape: Shape of one point.
+        n: Number of points, those of all objectives together.
+
+    Returns:
+        What the network says by a method ``multiply_adds(shape)`` of its own; without one, a
+        product with the largest weight for vectors, and infinity for images.
+    """
+    if isinstance(model, KnowsWork):
+        return n * model.multiply_adds(shape)
+    if len(shape) > 1:
+        return math.inf
+    return n * _largest_weight(model, shape)
+
+
+@runtime_checkable
+class KnowsWork(Protocol):
+    """A network that knows how much it computes."""
+
+    def multiply_adds(self, shape: tuple[int, ...]) -> float:
+        """Multiply-adds of the largest product on one point of a shape."""
+
+
+def _largest_weight(model: Network, shape: tuple[int, ...]) -> int:
+    """Number of elements of the largest weight."""
+    return max((math.prod(weight) for weight, _ in model.weights(shape)), default=0)
+
+
 # --- networks -------------------------------------------------------------------------------------
 
 
@@ -158,6 +190,10 @@ class MLP:
         sizes = [features] + [self.width] * self.depth
         hidden = [weight for i, o in pairwise(sizes) for weight in _layer(i, o, math.sqrt(2))]
         return hidden + _layer(sizes[-1], d, 0.0)
+
+    def multiply_adds(self, shape: tuple[int, ...]) -> int:
+        """Multiply-adds of the largest layer on one point of a shape."""
+        return _largest_weight(self, shape)
 
     def __call__(self, weights: Sequence[Tensor], z: Tensor, logsnr: Tensor) -> Tensor:
         """Raw output; see ``Network.__call__``."""
@@ -254,6 +290,13 @@ class Transformer:
         blocks = self.depth * (modulation + attention + perceptron)
         last = _layer(d, 2 * d, 0.0) + _layer(d, p, 0.0)
         return position + embedding + blocks + last
+
+    def multiply_adds(self, shape: tuple[int, ...]) -> int:
+        """Multiply-adds of the largest product on one image of a shape: a layer or attention."""
+        (tokens, _), _ = self.weights(shape)[0]
+        *channels, h, w = shape
+        pixels = h * w // tokens * math.prod(channels)
+        return tokens * self.width * max(4 * self.width, pixels, tokens)
 
     def __call__(self, weights: Sequence[Tensor], z: Tensor, logsnr: Tensor) -> Tensor:
         """Raw output; see ``Network.__call__``."""

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from diffviz import checks, markup
+from diffviz.compute import threads
 from diffviz.learning import files
 from diffviz.learning.doors import floating_tensor, real_array
 from diffviz.learning.identity import Record, record, resolve
@@ -22,6 +23,7 @@ from diffviz.learning.models import (
     checked_description,
     describe,
     from_description,
+    multiply_adds,
     raw_output,
 )
 from diffviz.learning.outputs import OUTPUTS, output_coefficients
@@ -111,6 +113,11 @@ class Run:
             torch.Size([3, 2])
         """
         points = floating_tensor(z, "z")
+        with threads.suited(self.multiply_adds(points.shape[:1].numel()), points.device):
+            return self._denoise(points, logsnr)
+
+    def _denoise(self, points: Tensor, logsnr: Tensor | ArrayLike) -> Tensor:
+        """``denoise`` for points that are checked."""
         levels = _levels(logsnr, points)
         if points.shape[1:] != self.mean.shape or levels.shape not in (points.shape[:1], ()):
             n = len(points) if points.ndim else 1
@@ -162,6 +169,27 @@ class Run:
         coefficients = output_coefficients(level, self.output)
         numerator = coefficients.b * unit - coefficients.sigma * raw.to(z)
         return mean + self.std * numerator / coefficients.determinant
+
+    def multiply_adds(self, n: int) -> float:
+        """Multiply-adds of the network's largest product on n points; see ``compute.threads``.
+
+        Args:
+            n: Number of points.
+
+        Returns:
+            The number; infinite if a network for images does not state it.
+
+        Raises:
+            TypeError: ``n`` is no whole number.
+            ValueError: ``n`` is negative.
+
+        Example:
+            >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
+            >>> (run,) = dv.fit("fm-ot", data, steps=4, batch=16, progress=False)
+            >>> run.multiply_adds(1000)  # two layers of 64 units
+            4096000
+        """
+        return multiply_adds(self.model, tuple(self.mean.shape), checks.count(n, "n", least=0))
 
     def at(self, ema: float) -> "Run":
         """The same run with weights averaged over another length.

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, distributed
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.learning.doors import real_tensor
 from diffviz.theory.analysis import evaluate
 from diffviz.theory.multipliers import constant
@@ -236,6 +237,11 @@ class LossByLogSNR:
             return
         logsnr, loss = torch.stack(self._pairs, 1).flatten(2)  # (batches, n) each
         self._pairs = []
+        with threads.suited(threads.elements(loss), loss.device):
+            self._take(logsnr, loss)
+
+    def _take(self, logsnr: Tensor, loss: Tensor) -> None:
+        """Bin batches, shape (batches, n) both."""
         sums = self.bins.sums(logsnr, loss)
         if not np.isfinite(float(sums[SQUARED_LOSS].sum())):
             raise self._not_finite(logsnr, loss)

@@ -23,9 +23,9 @@ in ``settings``, and all that is random is drawn in ``batches``.
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -34,10 +34,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.learning import checkpoints, files
 from diffviz.learning.batches import BLOCK, Block, draw_block, training_data
 from diffviz.learning.identity import trainables
-from diffviz.learning.models import Network, default_model, raw_output
+from diffviz.learning.models import Network, default_model, multiply_adds, raw_output
 from diffviz.learning.optimiser import adam_step, initial_state
 from diffviz.learning.runs import Run
 from diffviz.learning.settings import Settings
@@ -169,6 +170,14 @@ class Trainer:
         """Number of steps planned."""
         return self.settings.steps
 
+    @cached_property
+    def work(self) -> float:
+        """Multiply-adds of the largest operation of a step; infinite if a network hides it."""
+        if self.data.points.device.type != "cpu":
+            return math.inf
+        n = len(self.objectives) * self.settings.batch
+        return multiply_adds(self.settings.model, tuple(self.data.mean.shape), n)
+
     def advance(self) -> Step:
         """Train one step.
 
@@ -181,6 +190,11 @@ class Trainer:
         """
         if self.step >= self.steps:
             raise ValueError(f"all {self.steps} steps are done; a new Trainer starts afresh")
+        with threads.suited(self.work):
+            return self._advance()
+
+    def _advance(self) -> Step:
+        """Train one step, of which there is one left."""
         block_number, row = divmod(self.step, BLOCK)
         if self._block is None or self._block.number != block_number:
             self._block = draw_block(self.objectives, self.settings, self.data, block_number)
@@ -295,17 +309,6 @@ class Trainer:
         self._block = None
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Let torch compute on this many threads, and restore the number from before at the end."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _train(
     trainer: Trainer,
     callback: Callable[[Step], Any] | None,
@@ -348,7 +351,8 @@ def fit(
     """Train one denoiser for each objective, side by side: same start, same data, same noise.
 
     Jupyter's stop button or Ctrl-C (KeyboardInterrupt) ends the training early, and the runs so far
-    are returned. Points train on one thread, since more make small networks slower.
+    are returned. Small networks train on one thread, since more make them slower; see
+    ``compute.threads``.
 
     Args:
         objectives: One or several: objectives, names of the catalogue, or anything with ``name``
@@ -418,8 +422,7 @@ def fit(
         trainer.resume(checkpoint)
     elif checkpoint is not None:
         trainer.save(checkpoint)
-    points = trainer.data.mean.ndim == 1
-    with _threads(1 if points else torch.get_num_threads()):
+    with threads.suited(trainer.work):
         _train(trainer, callback, checkpoint, every, progress)
     if checkpoint is not None:
         trainer.save(checkpoint)

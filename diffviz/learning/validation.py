@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.theory.frames import VP
 from diffviz.theory.objectives import Objective
 
@@ -67,6 +68,18 @@ def validation_loss(
         raise ValueError(
             f"a validation loss needs two or more samples (n, *shape), got {tuple(data.shape)}"
         )
+    with threads.suited(threads.denoising(denoise, len(data)), data.device):
+        return _quadrature(denoise, data, objective, count, generator)
+
+
+def _quadrature(
+    denoise: Callable[[Tensor, Tensor], Tensor],
+    data: Tensor,
+    objective: Objective,
+    count: int,
+    generator: torch.Generator,
+) -> ValidationLoss:
+    """The loss with ``count`` levels, for data that are checked."""
     nodes, shares = np.polynomial.legendre.leggauss(count)
     logsnr = objective.law.ppf((1 + nodes) / 2)
     weights = shares / 2 * objective.factor(logsnr) * np.exp(logsnr)

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.learning.runs import Run
 from diffviz.protocols import Law
 from diffviz.theory.analysis import window
@@ -179,6 +180,14 @@ def trained(
         f"x must be two or more points (n, *shape), got shape {tuple(points.shape)}",
     )
     generator = torch.Generator().manual_seed(checks.seed(seed))
+    with threads.suited(threads.denoising(run, len(points)), points.device):
+        return _trained(run, points, levels, generator)
+
+
+def _trained(
+    run: Run, points: Tensor, levels: NDArray, generator: torch.Generator
+) -> tuple[Moments, Moments]:
+    """``trained`` for arguments that are checked."""
     weights = run.state[run.ema]
 
     def error(flat: Tensor, z: Tensor, point: Tensor, level: Tensor) -> Tensor:
@@ -187,8 +196,8 @@ def trained(
 
     slopes = torch.func.vmap(torch.func.grad_and_value(error), (None, 0, 0, None))
     values, gradients = [], []
-    for level in torch.as_tensor(levels, dtype=points.dtype):
-        noise = torch.randn(points.shape, generator=generator)
+    for level in torch.as_tensor(levels, dtype=points.dtype, device=points.device):
+        noise = torch.randn(points.shape, generator=generator).to(points.device)
         z = VP.alpha(level.item()) * points + VP.sigma(level.item()) * noise
         with sdpa_kernel(SDPBackend.MATH):  # the only backend that knows vmap
             gradient, value = slopes(weights, z.to(points), points, level)
@@ -201,7 +210,7 @@ def _halves_and_second(e: Tensor) -> tuple[NDArray, float]:
     """Means of both halves of e (n, d), shape (2, d), and the mean squared length."""
     halves = torch.stack([half.mean(0) for half in e.chunk(2)])
     second = e.square().sum(1).double().mean()
-    return halves.double().numpy(), second.item()
+    return halves.double().cpu().numpy(), second.item()
 
 
 def _moments(levels: NDArray, rows: Sequence[tuple[NDArray, float]]) -> Moments:
@@ -222,6 +231,12 @@ def squared_errors(toy: ExactToy, logsnr: ArrayLike, generator: torch.Generator)
         The squared errors, shape (n,).
     """
     level = torch.as_tensor(checks.array(logsnr, "logsnr", ndim=1))
+    with threads.suited(threads.denoising(toy, len(level))):
+        return _squared_errors(toy, level, generator)
+
+
+def _squared_errors(toy: ExactToy, level: Tensor, generator: torch.Generator) -> NDArray:
+    """``squared_errors`` at levels that are checked."""
     alpha = level.sigmoid().sqrt()[:, None]
     sigma = (-level).sigmoid().sqrt()[:, None]
     x = toy.sample(len(level), generator)

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.sampling.couplings import check_pairs
+from diffviz.sampling.draws import drawn
 
 LEARNING_RATE = 3e-3  # of Adam, at the start
 
@@ -34,15 +36,21 @@ class Velocity:
         Returns:
             The velocity, like z.
         """
-        time = t.to(torch.float32).expand(len(z)).reshape(-1, 1)
-        features = torch.cat([z.float() / self.scale, 2 * time - 1], 1)
-        return self.scale * self.net(features).to(z)
+        with threads.suited(self.multiply_adds(len(z)), z.device):
+            time = t.to(torch.float32).expand(len(z)).reshape(-1, 1)
+            features = torch.cat([z.float() / self.scale, 2 * time - 1], 1)
+            return self.scale * self.net(features).to(z)
+
+    def multiply_adds(self, n: int) -> int:
+        """Multiply-adds of the largest layer on n points."""
+        return n * max(weight.numel() for weight in self.net.parameters())
 
 
 def _network(d: int, width: int, generator: torch.Generator) -> nn.Sequential:
     """Three hidden layers from (d + 1) to d units; the generator alone draws the weights."""
     sizes = [d + 1, width, width, width, d]
-    linears = [nn.utils.skip_init(nn.Linear, i, o) for i, o in pairwise(sizes)]
+    device = generator.device
+    linears = [nn.utils.skip_init(nn.Linear, i, o, device=device) for i, o in pairwise(sizes)]
     for linear in linears:
         nn.init.kaiming_normal_(linear.weight, nonlinearity="relu", generator=generator)
         nn.init.zeros_(linear.bias)
@@ -84,14 +92,16 @@ def fit_velocity(
     batch = checks.count(batch, "batch")
     width = checks.count(width, "width")
     check_pairs(source, x, least=2)
-    scale = max(source.std(), x.std()).item()
+    with threads.suited(threads.elements(source), x.device):
+        scale = max(source.std(), x.std()).item()
     if x.ndim != 2 or scale == 0:
         raise ValueError(
             "source and x are vectors (n, d) and not all alike, "
             f"got {tuple(x.shape)}; images: x.flatten(1)"
         )
-    velocity = Velocity(_network(x.shape[1], width, generator), scale)
-    _train(velocity, source.float(), x.float(), generator, steps, batch)
+    velocity = Velocity(_network(x.shape[1], width, generator).to(x.device), scale)
+    with threads.suited(velocity.multiply_adds(batch), x.device):
+        _train(velocity, source.float(), x.float(), generator, steps, batch)
     return velocity
 
 
@@ -107,8 +117,8 @@ def _train(
     adam = torch.optim.Adam(velocity.net.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
     for _ in range(steps):
-        rows = torch.randint(len(x), (batch,), generator=generator)
-        t = torch.rand(batch, generator=generator)
+        rows = drawn(torch.randint, len(x), (batch,), generator=generator, device=x.device)
+        t = drawn(torch.rand, batch, generator=generator, device=x.device)
         z = x[rows].lerp(source[rows], t[:, None])
         error = velocity(z, t) - (source - x)[rows]
         loss = error.square().mean() / velocity.scale**2

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.policy import surrogates
 from diffviz.policy.environment import Environment, FourGoals
-from diffviz.policy.methods import METHODS, Generators, KLTerm, Method
+from diffviz.policy.methods import KL_DRAWS, METHODS, Generators, KLTerm, Method
 from diffviz.policy.policies import Flow, Shift, act
 from diffviz.protocols import Denoiser, Trainable
 
@@ -227,8 +228,20 @@ def learn(
     env = FourGoals() if env is None else env
     model = Flow(seed) if model is None else model
     learner = Learner(chosen, env, model, settings, seed)
+    with threads.suited(threads.denoising(model, _points_at_once(chosen, settings))):
+        _learn(learner, callback)
+    return learner.history
+
+
+def _points_at_once(method: Method, settings: Settings) -> int:
+    """The most noisy actions that the policy denoises in one call."""
+    return settings.batch * max(getattr(method, "draws", 1), KL_DRAWS)
+
+
+def _learn(learner: Learner, callback: Callable[[History], Any] | None) -> None:
+    """Learn from all batches; a KeyboardInterrupt ends this early and is not passed on."""
     try:
-        for _ in range(settings.iterations):
+        for _ in range(learner.settings.iterations):
             batch_of_actions = learner.act()
             _report(learner.history, callback)
             learner.update(*batch_of_actions)
@@ -236,7 +249,6 @@ def learn(
         _report(learner.history, callback)
     except KeyboardInterrupt:
         pass
-    return learner.history
 
 
 def _report(history: History, callback: Callable[[History], Any] | None) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.policy import surrogates
 from diffviz.protocols import Denoiser
 from diffviz.sampling import grids
@@ -49,6 +50,10 @@ class Shift(nn.Module):
         """
         level = logsnr.expand(len(z))[:, None]
         return level.sigmoid().sqrt() * z + (-level).sigmoid() * self.mean
+
+    def multiply_adds(self, n: int) -> int:
+        """Multiply-adds of the largest operation on n points."""
+        return n * 2 * threads.ELEMENT
 
 
 class Flow(nn.Module):
@@ -93,6 +98,10 @@ class Flow(nn.Module):
         v_hat = self.net(inputs.float()).to(z)
         return level.sigmoid().sqrt() * z - (-level).sigmoid().sqrt() * v_hat
 
+    def multiply_adds(self, n: int) -> int:
+        """Multiply-adds of the largest layer on n points."""
+        return n * HIDDEN**2
+
 
 def _undrawn_linear(inputs: int, outputs: int) -> nn.Module:
     """A linear layer without values, so that torch's global generator is left alone."""
@@ -133,6 +142,14 @@ def act(
             f"got {generator!r}"
         )
     surrogates.check_denoiser(model)
+    with threads.suited(threads.denoising(model, n)):
+        return _path(model, n, generator, steps)
+
+
+def _path(
+    model: Denoiser, n: int, generator: torch.Generator, steps: ArrayLike | None
+) -> list[Tensor]:
+    """What ``act`` returns, for arguments that are checked."""
     start = torch.randn(n, 2, generator=generator, dtype=torch.float64)
     if steps is None:
         return [sample(model, FLOW_GRID, "heun", start=start).samples]

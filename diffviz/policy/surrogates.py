@@ -26,7 +26,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Trainable
+from diffviz.sampling.draws import drawn
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR
 from diffviz.theory.targets import EPS, Target, U
@@ -112,13 +114,20 @@ def losses(model: Denoiser, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Ten
             is not finite.
     """
     _check_actions(x)
-    logsnr, factor, eps = at
+    logsnr, _, eps = at
     if eps.shape[1:] != x.shape:
         raise ValueError(
             f"these draws are for actions of shape {tuple(eps.shape[1:])}, x has "
             f"{tuple(x.shape)}; draw again for x"
         )
     check_denoiser(model)
+    with threads.suited(threads.denoising(model, logsnr.numel()), x.device):
+        return _losses(model, x, at)
+
+
+def _losses(model: Denoiser, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """``losses`` at draws that fit the actions."""
+    logsnr, factor, eps = at
     level = logsnr.reshape(*logsnr.shape, *[1] * (x.ndim - 1))
     z = level.sigmoid().sqrt() * x + (-level).sigmoid().sqrt() * eps
     flat = z.flatten(0, 1)
@@ -140,6 +149,7 @@ def losses(model: Denoiser, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Ten
     return result
 
 
+@threads.decided_by(threads.elements)
 def ddpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 0.05) -> Tensor:
     """DDPO: PPO's clipped surrogate on each step of the sampling chain.
 
@@ -173,6 +183,7 @@ def ddpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 
     return -torch.minimum(ratio * advantages, clipped * advantages).mean()
 
 
+@threads.decided_by(threads.elements)
 def fpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 0.05) -> Tensor:
     """FPO: PPO's clipped surrogate with the ratio exp(mean over draws of ℓ_old − ℓ_new).
 
@@ -196,6 +207,7 @@ def fpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 0
     return ddpo(-old.mean(0, keepdim=True), -new.mean(0, keepdim=True), advantage, clip)
 
 
+@threads.decided_by(threads.elements)
 def awr(
     loss: Tensor, advantage: ArrayLike | Tensor, temperature: float = 1.0, limit: float = 20.0
 ) -> Tensor:
@@ -224,6 +236,7 @@ def awr(
     return (loss.mean(0) * weight).mean()
 
 
+@threads.decided_by(threads.elements)
 def dpo(
     winner: Tensor,
     loser: Tensor,
@@ -303,8 +316,19 @@ def chain(
         )
     if follow is not None and follow.shape != z.shape:
         raise ValueError(f"follow has shape {tuple(follow.shape)}, z {tuple(z.shape)}")
-    start = torch.tensor(before, dtype=z.dtype)
-    end = torch.tensor(after, dtype=z.dtype)
+    with threads.suited(threads.denoising(model, len(z)), z.device):
+        return _ancestral_step(model, z, (before, after), follow, generator)
+
+
+def _ancestral_step(
+    model: Denoiser,
+    z: Tensor,
+    levels: tuple[float, float],
+    follow: Tensor | None,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Tensor]:
+    """``chain`` for arguments that are checked."""
+    start, end = z.new_tensor(levels)
     share = -torch.expm1(start - end)  # share of x_hat in the mean
     x_hat = model.denoise(z, start.expand(len(z)))
     mean = (1 - share) / start.sigmoid().sqrt() * z + share * x_hat
@@ -313,7 +337,7 @@ def chain(
         scale=((-end).sigmoid() * share).sqrt(),
     )
     if follow is None:
-        noise = torch.randn(z.shape, generator=generator, dtype=z.dtype)
+        noise = drawn(torch.randn, z.shape, generator=generator, device=z.device, dtype=z.dtype)
         follow = step.mean.detach() + step.stddev * noise
     return follow, step.log_prob(follow).flatten(1).sum(1)
 

@@ -13,6 +13,7 @@ probabilities, so that p(λ) is the derivative of a quantile function and carrie
 ``draws``. What the method assumes is checked, and what fails is said in ``Measured.notes``.
 """
 
+import math
 import operator
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from diffviz.checks import count, number, require, tensor, torch_generator
+from diffviz.compute import threads
 from diffviz.probing.coefficients import Coefficients, Method, joined, read
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
@@ -64,6 +66,16 @@ class Plan:
         return -(-self.draws // self.batch)
 
 
+def _work(loss: Any = None, x: Any = None, *, batch: Any = None, **options: Any) -> float:
+    """Multiply-adds of the largest operation of a loss on a batch; see ``compute.threads``."""
+    if not isinstance(x, Tensor) or x.device.type != "cpu":
+        return math.inf
+    numbers = math.prod(x.shape[1:])
+    given = isinstance(batch, int)
+    return threads.ELEMENT * (batch * numbers if given else max(numbers, NUMBERS_A_CALL))
+
+
+@threads.decided_by(_work)
 def probe(
     loss: Callable[..., Any],
     x: Tensor,

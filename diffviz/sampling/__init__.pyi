@@ -1,4 +1,4 @@
-from . import couplings, grids, integrate, likelihood, solvers, trajectories
+from . import couplings, draws, grids, integrate, likelihood, solvers, trajectories
 from .grids import grid
 from .integrate import Stopped, Trajectory, default_grid, sample
 from .likelihood import Bound, elbo, log_likelihood
@@ -13,6 +13,7 @@ __all__ = [
     "Trajectory",
     "couplings",
     "default_grid",
+    "draws",
     "elbo",
     "grid",
     "grids",

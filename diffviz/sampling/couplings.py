@@ -17,6 +17,8 @@ from torch import Tensor
 from torchdiffeq import odeint
 
 from diffviz.checks import count, finite, one_of, require, tensor, torch_generator
+from diffviz.compute import threads
+from diffviz.sampling.draws import drawn
 
 METHODS = ("euler", "midpoint", "rk4")
 
@@ -54,6 +56,7 @@ def check_pairs(
     return first, second
 
 
+@threads.decided_by(threads.elements)
 def independent(source: Tensor, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Every point of the source with a random one of the data.
 
@@ -71,9 +74,10 @@ def independent(source: Tensor, x: Tensor, generator: torch.Generator) -> tuple[
     """
     source, x = check_pairs(source, x)
     torch_generator(generator)
-    return source, x[torch.randperm(len(x), generator=generator, device=x.device)]
+    return source, x[drawn(torch.randperm, len(x), generator=generator, device=x.device)]
 
 
+@threads.decided_by(threads.elements)
 def minibatch_ot(
     source: Tensor, x: Tensor, generator: torch.Generator, batch: int = 128
 ) -> tuple[Tensor, Tensor]:
@@ -139,7 +143,8 @@ def flow(
             raise ValueError(f"the velocity must be like z, {tuple(z.shape)}, got {tuple(u.shape)}")
         return u
 
-    with torch.no_grad():
+    work = threads.denoising(velocity, len(source))
+    with threads.suited(work, source.device), torch.no_grad():
         z = odeint(slope, source, t, method=method)
     is_finite = torch.isfinite(z).flatten(1).all(1)
     if not is_finite.all():
@@ -150,6 +155,7 @@ def flow(
 # --- how straight, how far, how crossed ---------------------------------------------------------
 
 
+@threads.decided_by(threads.elements)
 def transport_cost(source: Tensor, x: Tensor) -> float:
     """Mean squared distance of pairs.
 
@@ -168,6 +174,7 @@ def transport_cost(source: Tensor, x: Tensor) -> float:
     return (source - x).flatten(1).square().sum(1).mean().item()
 
 
+@threads.decided_by(threads.elements)
 def straightness(t: ArrayLike | Tensor, z: Tensor) -> float:
     """How far trajectories are from straight lines at even speed; 0 if they are.
 
@@ -198,6 +205,7 @@ def straightness(t: ArrayLike | Tensor, z: Tensor) -> float:
     return float((off * dt).sum() / dt.sum())
 
 
+@threads.decided_by(threads.elements)
 def path_ratio(z: Tensor) -> float:
     """Mean length of trajectories over the mean distance of their ends; 1 if straight.
 
@@ -234,6 +242,12 @@ def crossings(source: Tensor, x: Tensor) -> float:
         ValueError: The shapes do not fit, there are fewer than two pairs, or a value is not finite.
     """
     source, x = check_pairs(source, x, least=2)
+    with threads.suited(len(x) ** 2 * max(x[0].numel(), threads.ELEMENT), x.device):
+        return _crossed_share(source, x)
+
+
+def _crossed_share(source: Tensor, x: Tensor) -> float:
+    """``crossings`` of pairs that are checked."""
     products = source.double().flatten(1) @ x.double().flatten(1).T  # s_i · x_j
     own = products.diagonal()
     crossed = own[:, None] + own - products - products.T < 0  # never i with itself

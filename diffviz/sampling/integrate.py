@@ -18,8 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from diffviz.checks import count, increasing, positive, require, tensor, torch_generator, unknown
+from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
+from diffviz.sampling.draws import drawn
 from diffviz.sampling.solvers import SOLVERS, Call, Solver, ab3
 from diffviz.theory.frames import VP, noise_ratio
 from diffviz.theory.paths import LINEAR, Path, shifted
@@ -130,7 +132,8 @@ class Trajectory:
         )
         ratio = path.frame.alpha(self.logsnr) / VP.alpha(self.logsnr)
         scale = torch.as_tensor(ratio).to(self.z)
-        return path.time(self.logsnr), (scale * self.z.movedim(0, -1)).movedim(-1, 0)
+        with threads.suited(threads.elements(self.z)):
+            return path.time(self.logsnr), (scale * self.z.movedim(0, -1)).movedim(-1, 0)
 
 
 class Stopped(FloatingPointError):
@@ -229,8 +232,12 @@ class StandardNormal:
 
     def __call__(self, like: Tensor) -> Tensor:
         """Noise with the shape, dtype and device of a tensor."""
-        return torch.randn(
-            like.shape, generator=self.generator, dtype=like.dtype, device=like.device
+        return drawn(
+            torch.randn,
+            like.shape,
+            generator=self.generator,
+            device=like.device,
+            dtype=like.dtype,
         )
 
 
@@ -303,12 +310,13 @@ def sample(
     first = standard_start(denoiser, n, generator) if start is None else tensor(start, "start")
     warn_outside_training(denoiser, levels)
     recorded = RecordedDenoiser(denoise, noise or StandardNormal(generator), len(levels) - 1)
-    try:
-        walk(recorded, step, first, noise_ratio(levels).tolist())
-    except FloatingPointError as error:
-        message = f"step {recorded.step} of {recorded.steps}: {error}"
-        raise Stopped(message, trajectory_of(recorded, first)) from error
-    return trajectory_of(recorded, first)
+    with threads.suited(threads.denoising(denoiser, len(first)), first.device):
+        try:
+            walk(recorded, step, first, noise_ratio(levels).tolist())
+        except FloatingPointError as error:
+            message = f"step {recorded.step} of {recorded.steps}: {error}"
+            raise Stopped(message, trajectory_of(recorded, first)) from error
+        return trajectory_of(recorded, first)
 
 
 # --- input and defaults -------------------------------------------------------------------------
@@ -416,7 +424,7 @@ def standard_start(denoiser: Any, n: int, generator: torch.Generator | None) -> 
         "the denoiser has no mean that says the shape of a sample; give start, (n, *shape)",
     )
     mean = denoiser.mean
-    return torch.randn(size, *mean.shape, generator=generator, device=mean.device)
+    return drawn(torch.randn, size, *mean.shape, generator=generator, device=mean.device)
 
 
 # --- the steps and the result -------------------------------------------------------------------

@@ -23,8 +23,10 @@ from torch import Tensor
 from torchdiffeq import odeint
 
 from diffviz.checks import count, number, one_of, positive, require, tensor, torch_generator
+from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
+from diffviz.sampling.draws import drawn
 from diffviz.theory.analysis import evaluate
 
 NODE, WEIGHT = map(torch.from_numpy, np.polynomial.legendre.leggauss(12))
@@ -94,7 +96,8 @@ class Bound:
             True
         """
         factor = torch.from_numpy(evaluate(w, self.logsnr.cpu().numpy())).to(self.error)
-        return (factor * self.weight * self.error).sum(0) / 2
+        with threads.suited(threads.elements(self.error)):
+            return (factor * self.weight * self.error).sum(0) / 2
 
 
 # --- the evidence lower bound -------------------------------------------------------------------
@@ -158,9 +161,38 @@ def elbo(
     if generator is not None:
         torch_generator(generator)
     strata = level_strata(law, levels, low, high)
+    evaluations = (len(strata) - 1) * len(data) * (len(NODE) * len(LINE) ** d if exact else 1)
+    work = threads.denoising(denoiser, min(evaluations, POINTS_AT_ONCE))
+    with threads.suited(work, data.device):
+        return bound(denoiser, data, strata, finite, exact, generator)
+
+
+def bound(
+    denoiser: Denoiser,
+    data: Tensor,
+    strata: Tensor,
+    finite: bool,
+    exact: bool,
+    generator: torch.Generator | None,
+) -> Bound:
+    """The terms of ``elbo``, whose arguments are checked.
+
+    Args:
+        denoiser: The denoiser.
+        data: x in float64, shape (n, *shape).
+        strata: Edges of the strata in nats, shape (levels + 1,).
+        finite: Whether a stratum is a step of a finite model.
+        exact: Whether to integrate over noise and λ instead of drawing both.
+        generator: Source of the draws.
+
+    Returns:
+        The terms.
+    """
+    d = data[0].numel()
+    low, high = strata[0].item(), strata[-1].item()
     logsnr, weight = (
         part.expand(-1, len(data)).to(data)
-        for part in quadrature(strata, len(data), finite, exact, generator)
+        for part in quadrature(strata, data, finite, exact, generator)
     )
     error = squared_errors(denoiser, data, logsnr, exact, generator)
     signal = data.new_tensor(low).sigmoid()
@@ -205,13 +237,13 @@ def level_strata(law: Law | None, levels: int, low: float, high: float) -> Tenso
 
 
 def quadrature(
-    strata: Tensor, n: int, finite: bool, exact: bool, generator: torch.Generator | None
+    strata: Tensor, data: Tensor, finite: bool, exact: bool, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
     """Levels and weights of the integral over λ.
 
     Args:
         strata: Edges of the strata in nats, shape (levels + 1,).
-        n: Number of data.
+        data: x, shape (n, *shape).
         finite: Whether a stratum is a step of a finite model, met at its noisier end.
         exact: Whether a stratum has Gauss–Legendre nodes; by default it has a draw for each datum.
         generator: Source of the draws.
@@ -226,8 +258,9 @@ def quadrature(
     if exact:
         nodes = start + width * (1 + NODE) / 2
         return nodes.reshape(-1, 1), (width * WEIGHT / 2).reshape(-1, 1)
-    share = torch.rand(len(width), n, generator=generator, dtype=torch.float64)
-    return start + width * share, width
+    size = (len(width), len(data))
+    share = drawn(torch.rand, size, generator=generator, device=data.device, dtype=torch.float64)
+    return start.to(share) + width.to(share) * share, width
 
 
 def squared_errors(
@@ -259,7 +292,10 @@ def squared_errors(
         if exact:
             eps = nodes.repeat(len(pair), 1)
         else:
-            eps = torch.randn(len(pair), d, generator=generator, dtype=nodes.dtype)
+            size = (len(pair), d)
+            eps = drawn(
+                torch.randn, size, generator=generator, device=data.device, dtype=nodes.dtype
+            )
         column = level.reshape(-1, *[1] * (data.ndim - 1))
         alpha, sigma = column.sigmoid().sqrt(), (-column).sigmoid().sqrt()
         z = alpha * clean + sigma * eps.reshape(clean.shape).to(clean)
@@ -321,17 +357,44 @@ def log_likelihood(
     data = data_points(x)
     low, high = level_range(low, high)
     method = ode_method(high - low, steps, tolerance)
-    directions = probe_directions(data, probes, gaussian, generator)
+    with threads.suited(threads.denoising(denoiser, len(data)), data.device):
+        directions = probe_directions(data, probes, gaussian, generator)
+        density, change = flow_density(denoiser, data, directions, (low, high), method, prior)
+        if probes is None:
+            return density, torch.zeros_like(density)
+        return density, change.std(0, correction=0) / (probes - 1) ** 0.5
+
+
+def flow_density(
+    denoiser: Denoiser,
+    data: Tensor,
+    directions: Tensor,
+    ends: tuple[float, float],
+    method: dict[str, Any],
+    prior: Callable[[Tensor], Tensor] | None,
+) -> tuple[Tensor, Tensor]:
+    """The density of ``log_likelihood``, whose arguments are checked.
+
+    Args:
+        denoiser: The denoiser.
+        data: x in float64, shape (n, *shape).
+        directions: What ``probe_directions`` returned, shape (k, n, *shape).
+        ends: Noisiest and cleanest level in nats.
+        method: What ``ode_method`` returned.
+        prior: Log density of z at ``low``; None for standard normal.
+
+    Returns:
+        Log density in nats, shape (n,), and its change along each direction, shape (k, n).
+    """
     flow = DivergenceFlow(denoiser, directions)
-    ends = data.new_tensor([high, low])
+    low, high = ends
+    levels = data.new_tensor([high, low])
     first = (data, data.new_zeros(len(directions), len(data)))
-    (_, y), (_, change) = odeint(flow, first, ends, **method)
-    alpha = ends[1].sigmoid().sqrt()
+    (_, y), (_, change) = odeint(flow, first, levels, **method)
+    alpha = levels[1].sigmoid().sqrt()
     d = data[0].numel()
     density = prior_density(prior, alpha * y) + d * alpha.log() + change.mean(0)
-    if probes is None:
-        return density, torch.zeros_like(density)
-    return density, change.std(0, correction=0) / (probes - 1) ** 0.5
+    return density, change
 
 
 @dataclass(frozen=True)
@@ -401,7 +464,14 @@ def probe_directions(
         units = math.sqrt(d) * torch.eye(d).to(data)
         return units.reshape(d, 1, *data.shape[1:]).expand(d, *data.shape)
     size = count(probes, "probes")
-    draws = torch.randn(size, *data.shape, generator=generator, dtype=data.dtype).to(data)
+    draws = drawn(
+        torch.randn,
+        size,
+        *data.shape,
+        generator=generator,
+        device=data.device,
+        dtype=data.dtype,
+    )
     return draws if gaussian else draws.sign()
 
 

@@ -16,6 +16,7 @@ from scipy import fft, stats
 from torch import Tensor
 
 from diffviz.checks import increasing, require
+from diffviz.compute import threads
 from diffviz.sampling.integrate import Trajectory, sample
 from diffviz.sampling.solvers import step_with_constant_x
 from diffviz.theory.frames import noise_ratio
@@ -109,7 +110,8 @@ def error_law(pilot: Trajectory) -> Any:
     Raises:
         ValueError: There is no step, or a step has no error, as those of DDIM itself.
     """
-    errors = [ddim_error(pilot, k) for k in range(len(pilot.logsnr) - 1)]
+    with threads.suited(threads.elements(pilot.z)):
+        errors = [ddim_error(pilot, k) for k in range(len(pilot.logsnr) - 1)]
     require(
         len(errors) and min(errors) > 0,
         "a step of the pilot has no local error; take a solver such as 'heun'",
@@ -149,6 +151,10 @@ class UnitPredictions:
         minus_sigma = float(V.a(level, LINEAR))
         alpha = float(V.b(level, LINEAR))
         return (b * z + minus_sigma * next(self.units)) / (b * alpha + a * minus_sigma)
+
+    def multiply_adds(self, n: int) -> int:
+        """Multiply-adds of a call, next to nothing."""
+        return n * threads.ELEMENT
 
 
 def prediction_weights(

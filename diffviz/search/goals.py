@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.protocols import Denoiser
 from diffviz.recipes.entries import objective
 from diffviz.search.datasets import IMAGES, Split, images
@@ -122,6 +123,17 @@ def distortion(denoiser: Denoiser, data: Split, seed: int, levels: int = LEVELS)
     checks.one_of(data.name, "images", IMAGES)
     levels = checks.count(levels, "levels")
     generator = torch.Generator().manual_seed(checks.seed(seed))
+    with threads.suited(threads.denoising(denoiser, len(data.held))):
+        error = _mean_visible_error(denoiser, data, levels, generator)
+    grid = np.linspace(LOW, HIGH, 1001)
+    gaussian = np.trapezoid(eye(data.name).distortion(grid), grid) / (HIGH - LOW)
+    return float(np.log(error / gaussian))
+
+
+def _mean_visible_error(denoiser: Denoiser, data: Split, levels: int, generator: Any) -> float:
+    """Mean over strata of λ of the error that the eye sees in held-out images."""
+    import torch
+
     width = (HIGH - LOW) / levels
     errors = []
     for k in range(levels):
@@ -132,9 +144,7 @@ def distortion(denoiser: Denoiser, data: Split, seed: int, levels: int = LEVELS)
         with torch.no_grad():
             x_hat = denoiser.denoise(z, logsnr)
         errors.append(visible_error((x_hat - data.held).double().numpy()).mean())
-    grid = np.linspace(LOW, HIGH, 1001)
-    gaussian = np.trapezoid(eye(data.name).distortion(grid), grid) / (HIGH - LOW)
-    return float(np.log(np.mean(errors) / gaussian))
+    return float(np.mean(errors))
 
 
 def energy_distance(x: Any, y: Any) -> float:
@@ -158,7 +168,8 @@ def energy_distance(x: Any, y: Any) -> float:
         raise ValueError(
             f"need points (n, d) and (m, d), got shapes {tuple(x.shape)} and {tuple(y.shape)}"
         )
-    squared = 2 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)
+    with threads.suited(max(len(x), len(y)) ** 2 * max(x.shape[1], threads.ELEMENT), x.device):
+        squared = 2 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)
     return max(squared, 0.0) ** 0.5
 
 

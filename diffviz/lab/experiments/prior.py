@@ -15,6 +15,7 @@ from scipy import fft, stats
 from scipy.special import expit, logit
 
 from diffviz.checks import array, count, number, one_of, positive, require
+from diffviz.compute import threads
 from diffviz.theory import paths, prior
 
 if TYPE_CHECKING:
@@ -163,6 +164,10 @@ class Coefficients:
         alpha, noise = logsnr.sigmoid().sqrt(), (-logsnr).sigmoid()
         gain = alpha * self.power / (alpha**2 * self.power + noise)
         return self.mean + gain * (z - alpha * self.mean)
+
+    def multiply_adds(self, n: int) -> int:
+        """Multiply-adds of the largest operation on n points; see ``compute.threads``."""
+        return n * self.mean.numel() * threads.ELEMENT
 
 
 def normal_quantiles(n: int) -> "Tensor":
@@ -354,6 +359,10 @@ class GaussianVelocity:
         c = self.variance
         return (t - (1 - t) * c) / (t**2 + (1 - t) ** 2 * c) * z
 
+    def multiply_adds(self, n: int) -> int:
+        """Multiply-adds of the largest operation on n points; see ``compute.threads``."""
+        return n * threads.ELEMENT
+
 
 def gaussian_flow(c: float, n: int = 1000, steps: int = 100) -> "tuple[Tensor, Tensor]":
     """Flow matching's exact flow from N(0, 1) to data N(0, c), paired at random.
@@ -479,6 +488,10 @@ class PairVelocity:
         gain = (t * self.source_variance - (1 - t) * self.x_variance) / variance
         share = ((z @ mean.T - mean.square().sum(1) / 2) / variance).softmax(1)
         return share @ (self.source_means - self.x_means - gain * mean) + gain * z
+
+    def multiply_adds(self, n: int) -> int:
+        """Multiply-adds of the largest operation on n points; see ``compute.threads``."""
+        return n * len(self.x_means) * threads.ELEMENT
 
 
 def exact_velocity(source: "Toy", x: "Toy") -> PairVelocity:

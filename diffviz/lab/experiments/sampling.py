@@ -16,6 +16,7 @@ from scipy import fft, stats
 import diffviz as dv
 from diffviz import checks
 from diffviz.checks import array, count, increasing, number, one_of, positive, require
+from diffviz.compute import threads
 from diffviz.data import files
 from diffviz.lab.experiments.common import TIME as TIME
 from diffviz.protocols import Denoiser, Law
@@ -138,6 +139,10 @@ class ExactDenoiser:
         share = log_share.softmax(1) / total
         shrunk = alpha * (share * self.variance).sum(1, keepdim=True) * flat
         return (noise * share @ self.means + shrunk).to(z).view_as(z)
+
+    def multiply_adds(self, n: int) -> int:
+        """Multiply-adds of the largest operation on n points; see ``compute.threads``."""
+        return n * len(self.means) * max(self.means.shape[1], threads.ELEMENT)
 
 
 def exact(name: str) -> ExactDenoiser:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz.checks import array, count, increasing, require
+from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Trainable
 from diffviz.recipes.entries import objective
 from diffviz.theory import multipliers
@@ -93,7 +94,8 @@ class Truth:
         copies = (len(self.grid), 1)
         self.z = alpha * x.repeat(copies) + sigma * eps.repeat(copies)
         pieces = zip(*(part.split(points) for part in (self.z, alpha, sigma)), strict=True)
-        posteriors = [self.toy.law.posterior(*piece) for piece in pieces]
+        with threads.suited(threads.denoising(self.toy, points)):
+            posteriors = [self.toy.law.posterior(*piece) for piece in pieces]
         self.x_hat = torch.cat([posterior.x_hat for posterior in posteriors])
         self.mmse = np.array([posterior.error.mean() for posterior in posteriors])
 
@@ -108,7 +110,7 @@ class Truth:
         """
         import torch
 
-        with torch.no_grad():
+        with threads.suited(threads.denoising(model, len(self.z))), torch.no_grad():
             off = (model.denoise(self.z, self.level) - self.x_hat).square().sum(1)
         return np.exp(self.grid) * off.reshape(len(self.grid), -1).mean(1).numpy()
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from diffviz import checks, plots
+from diffviz.compute import threads
 from diffviz.lab.experiments import training as training_experiments
 from diffviz.lab.explorers.base import RED, Explorer, control, figure_of, name_tuple, require_option
 from diffviz.lab.figures import training as training_figures
@@ -135,21 +135,17 @@ class Session:
         return dict(zip(self.settings.objectives, means, strict=True))
 
     def train(self, seconds: float = np.inf, steps: float = np.inf) -> None:
-        """Train for a while, on one thread: more make a small network slower.
+        """Train for a while.
 
         Args:
             seconds: How long at most.
             steps: How many steps at most; fewer if the training ends before.
         """
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
         start = time.monotonic()
         last = min(self.trainer.step + steps, self.trainer.steps)
-        try:
+        with threads.suited(self.trainer.work):
             while self.trainer.step < last and time.monotonic() - start < seconds:
                 self._advance()
-        finally:
-            torch.set_num_threads(threads)
 
     def _advance(self) -> None:
         """Train one step, and track its losses."""
