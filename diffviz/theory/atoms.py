@@ -160,6 +160,8 @@ def weighted_levels(objective: Any) -> WeightedLevels | None:
     Returns:
         The levels with their masses and the factor; None without a table.
     """
+    if isinstance(objective, type):
+        return None
     table = atomic(getattr(objective, "law", None))
     factor = getattr(objective, "factor", None)
     if table is None or not callable(factor):

@@ -22,7 +22,7 @@ from scipy.special import ndtr, ndtri
 
 from diffviz.checks import array, count, finite, increasing, number, positive
 from diffviz.protocols import Law
-from diffviz.theory.atoms import AtomicLaw, atomic
+from diffviz.theory.atoms import AtomicLaw
 from diffviz.theory.frames import Curve
 
 

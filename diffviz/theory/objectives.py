@@ -214,7 +214,7 @@ class Objective:
         return w
 
     def _on_eps(self, level: NDArray) -> NDArray:
-        """w on the eps squared error at λ within the support of the law."""
+        """W on the eps squared error at λ within the support of the law."""
         table = atomic(self.law)
         if table is None:
             return 2 * self.factor(level) * self.law.pdf(level)

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffviz.checks import count, finite, number, require
 from diffviz.protocols import Law, Measured, Weighting
+from diffviz.theory.atoms import WeightedLevels, weighted_levels
 from diffviz.theory.frames import Curve
 from diffviz.theory.targets import base_gain
 
@@ -65,10 +66,12 @@ class Resolved:
     Args:
         curve: w on the eps error, a function of λ.
         support: Least and largest λ in nats; infinite where nothing limits them.
+        levels: The levels behind the curve, of a loss that trains on a table of them.
     """
 
     curve: Curve
     support: tuple[float, float]
+    levels: WeightedLevels | None = None
 
 
 # what the functions of the analysis accept
@@ -108,7 +111,8 @@ def resolve(w: WeightingLike) -> Resolved | None:
     if isinstance(w, Measured):
         return _resolve_measured(w)
     if isinstance(w, Weighting):
-        return Resolved(w.weighting, w.law.support() if isinstance(w, WithLaw) else EVERYWHERE)
+        support = w.law.support() if isinstance(w, WithLaw) else EVERYWHERE
+        return Resolved(w.weighting, support, weighted_levels(w))
     if callable(w):
         return Resolved(w, EVERYWHERE)
     return None
