@@ -167,3 +167,22 @@ def weighted_levels(objective: Any) -> WeightedLevels | None:
     if table is None or not callable(factor):
         return None
     return WeightedLevels(table.levels, table.mass, factor, table.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class FactorBetweenLevels:
+    """A factor that is known at levels only: log-linear between them if it is above 0.
+
+    Args:
+        levels: Increasing λ in nats, shape (T,).
+        factor: The factor there, shape (T,).
+    """
+
+    levels: NDArray
+    factor: NDArray
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        """The factor at λ in nats, same shape."""
+        if (self.factor > 0).all():
+            return np.exp(np.interp(logsnr, self.levels, np.log(self.factor)))
+        return np.interp(logsnr, self.levels, self.factor)

@@ -19,13 +19,7 @@ from scipy.special import expit
 
 from diffviz.checks import positive
 from diffviz.theory.frames import Curve
-from diffviz.theory.weightings import (
-    Resolved,
-    WeightingLike,
-    evaluate,
-    resolve_curve,
-    window,
-)
+from diffviz.theory.weightings import Resolved, WeightingLike, evaluate, resolve_curve, window
 
 ORDER = 12  # nodes and Legendre coefficients of a panel
 NODE, WEIGHT = legendre.leggauss(ORDER)

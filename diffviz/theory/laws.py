@@ -22,7 +22,7 @@ from scipy.special import ndtr, ndtri
 
 from diffviz.checks import array, count, finite, increasing, number, positive
 from diffviz.protocols import Law
-from diffviz.theory.atoms import AtomicLaw
+from diffviz.theory.atoms import AtomicLaw, atomic, cell_edges
 from diffviz.theory.frames import Curve
 
 
@@ -254,6 +254,42 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None, steps: int | None = 
         )
     number_of_steps = count(len(levels) if steps is None else steps, "steps", len(levels))
     return AtomicLaw(levels, weight[order], number_of_steps).freeze()
+
+
+def quantile_of(time: Any, law: Any) -> Any:
+    """Law of the λ that is exceeded with probability t, for t with a law of its own.
+
+    Args:
+        time: Law of t in [0, 1], a frozen SciPy distribution.
+        law: Law of λ, a frozen SciPy distribution. Of discrete levels the same are drawn, each
+            with the probability that t falls into its cell.
+
+    Returns:
+        A frozen SciPy distribution.
+    """
+    table = atomic(law)
+    if table is not None:
+        mass = -np.diff(time.cdf(law.sf(cell_edges(table.levels))))
+        drawn = mass > 0
+        if drawn.sum() > 1:
+            return atoms(table.levels[drawn], mass[drawn], table.steps)
+    return Transformed(time, SurvivalMap(law)).freeze()
+
+
+def moved(law: Any, move: float) -> Any:
+    """Law of λ + move.
+
+    Args:
+        law: Law of λ, a frozen SciPy distribution.
+        move: How far λ is moved, in nats.
+
+    Returns:
+        A frozen SciPy distribution.
+    """
+    table = atomic(law)
+    if table is not None:
+        return atoms(table.levels + move, table.mass, table.steps)
+    return Transformed(law, AffineMap(move), rising=True).freeze()
 
 
 def logit_normal(mean: float = 0.0, std: float = 1.0) -> Any:
@@ -534,7 +570,7 @@ def lower_of_two(density: Any) -> Any:
         TypeError: ``density`` is no law.
     """
     law = checked_law(density, "density")
-    return Transformed(stats.beta(2, 1), SurvivalMap(law)).freeze()
+    return quantile_of(stats.beta(2, 1), law)
 
 
 def stretched(density: Any, low: float, high: float) -> Any:
@@ -558,7 +594,7 @@ def stretched(density: Any, low: float, high: float) -> Any:
 
 
 def truncated(density: Any, low: float, high: float) -> Any:
-    """A law conditioned on low <= λ <= high.
+    """A law conditioned on low <= λ <= high. Of discrete levels those in between remain.
 
     Args:
         density: Law of λ, a frozen SciPy distribution.
@@ -579,4 +615,9 @@ def truncated(density: Any, low: float, high: float) -> Any:
     above_high = law.sf(high)
     name = f"mass of the density in [{low:g}, {high:g}]"
     share = stats.uniform(above_high, positive(above_low - above_high, name))
+    table = atomic(law)
+    if table is not None:
+        kept = (table.levels >= low) & (table.levels <= high)
+        if kept.sum() > 1:
+            return atoms(table.levels[kept], table.mass[kept], table.steps)
     return Transformed(share, SurvivalMap(law)).freeze()
