@@ -4,7 +4,6 @@ The probe itself reads nothing of the catalogue, so that each can check the othe
 """
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 from diffviz.checks import count, require
 from diffviz.protocols import Measured
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.theory.atoms import FactorBetweenLevels, WeightedLevels
-from diffviz.theory.discretisation import departure
+from diffviz.theory.atoms import WeightedLevels, measured_levels
+from diffviz.theory.discretisation import departure, table_of
 from diffviz.theory.objectives import Objective
 from diffviz.theory.weightings import resolve_curve
 
@@ -33,7 +32,7 @@ class Match:
         at: λ in nats where it is met.
         error: Relative standard error of the measured weighting there.
         mass: Central share of what the loss draws, over which they were compared.
-        steps: Number of levels of the loss, where it trains on a table of the entry; else None.
+        table: Which table of the entry the loss trains on, in words; empty if on none.
     """
 
     name: str
@@ -41,20 +40,7 @@ class Match:
     at: float
     error: float
     mass: float
-    steps: int | None = None
-
-    @property
-    def table(self) -> str:
-        """Which table of the entry the loss trains on, in words; empty where it does not."""
-        return f"the T = {self.steps} table of {self.name}" if self.steps else ""
-
-
-@runtime_checkable
-class OnLevels(Protocol):
-    """A measured loss that can list its levels."""
-
-    def levels(self) -> tuple[NDArray, NDArray, NDArray]:
-        """Increasing log-SNR, probability and factor on the eps squared error, each (levels,)."""
+    table: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,16 +148,11 @@ class MeasuredTable:
 
 def _measured_table(measured: Measured, bins: Bins) -> MeasuredTable | None:
     """The levels of a measured loss; None if it has no table of them."""
-    if not (measured.discrete and isinstance(measured, OnLevels)):
+    levels = measured_levels(measured)
+    if levels is None:
         return None
-    logsnr, mass, factor = measured.levels()
-    ends = np.searchsorted(logsnr, bins.edges).clip(0, len(logsnr) - 1)
-    between = FactorBetweenLevels(logsnr, factor)
-    return MeasuredTable(
-        levels=WeightedLevels(logsnr, mass, between, len(logsnr)),
-        ends=np.unique(ends),
-        bins=bins,
-    )
+    ends = np.searchsorted(levels.logsnr, bins.edges).clip(0, len(levels.logsnr) - 1)
+    return MeasuredTable(levels, np.unique(ends), bins)
 
 
 def _match_table(objective: Objective, table: MeasuredTable) -> Match | None:
@@ -190,7 +171,7 @@ def _match_table(objective: Objective, table: MeasuredTable) -> Match | None:
         at=float(found.logsnr[worst]),
         error=float(bins.error[at] / bins.w[at]),
         mass=bins.binning.mass,
-        steps=table.levels.steps if found.deviation <= TABLE else None,
+        table=table_of(table.levels, objective) if found.deviation <= TABLE else "",
     )
 
 

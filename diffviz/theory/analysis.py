@@ -22,8 +22,8 @@ from scipy.special import expit
 from diffviz import markup
 from diffviz.checks import finite, increasing, number, positive, require
 from diffviz.theory import discretisation
-from diffviz.theory.atoms import WeightedLevels, weighted_levels
-from diffviz.theory.discretisation import departure, ratio_on_levels
+from diffviz.theory.atoms import WeightedLevels, measured_levels, weighted_levels
+from diffviz.theory.discretisation import departure, ratio_on_levels, table_of
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.multipliers import constant
 from diffviz.theory.weightings import (
@@ -296,15 +296,22 @@ def _comparison(logsnr: NDArray, ratio: NDArray, tolerance: float, table: str = 
     )
 
 
+def _levels_of(item: WeightingLike, resolved: Resolved) -> WeightedLevels | None:
+    """The levels of a loss on a table; of a measured one if it drew them equally often."""
+    measured = measured_levels(item)
+    return measured if measured is not None and measured.is_even else resolved.levels
+
+
 def _compare_levels(a: WeightingLike, b: WeightingLike, tolerance: float) -> Comparison | None:
     """Compare at the levels of a table; None if neither is one, or too few levels overlap."""
     one = resolve_curve(a, "compare(a, b)")
     other = resolve_curve(b, "compare(a, b)")
-    if one.levels is not None and other.levels is not None:
-        ratio = ratio_on_levels(one.levels, other.levels)
+    pairs = [(_levels_of(a, one), other, b), (_levels_of(b, other), one, a)]
+    (first, _, _), (second, _, _) = pairs
+    if first is not None and second is not None:
+        ratio = ratio_on_levels(first, second)
         if ratio is not None:
-            return _comparison(one.levels.logsnr, ratio, tolerance)
-    pairs = [(one.levels, other, b), (other.levels, one, a)]
+            return _comparison(first.logsnr, ratio, tolerance)
     tables = [(levels, curve, item) for levels, curve, item in pairs if levels is not None]
     if not tables:
         return None
@@ -312,12 +319,11 @@ def _compare_levels(a: WeightingLike, b: WeightingLike, tolerance: float) -> Com
     found = departure(table, curve, item)
     if found is None:
         return None
-    name = getattr(item, "name", "the other")
     return _comparison(
         found.logsnr,
-        found.ratio if table is one.levels else 1 / found.ratio,
+        found.ratio if item is b else 1 / found.ratio,
         max(tolerance, discretisation.TOLERANCE),
-        f"the T = {table.steps} table of {name}",
+        table_of(table, item),
     )
 
 

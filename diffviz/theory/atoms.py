@@ -14,7 +14,7 @@ area, but within a cell p stays while the gain falls, which makes a sawtooth of 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,6 +145,11 @@ class WeightedLevels:
         return 2 * self.factor(self.logsnr) * self.mass
 
     @property
+    def is_even(self) -> bool:
+        """Whether all levels are equally likely."""
+        return bool(np.ptp(self.mass) <= 1e-6 * self.mass.max())
+
+    @property
     def knots(self) -> NDArray:
         """Levels between which the curve is straight, with both ends, shape (T + 2,)."""
         edges = cell_edges(self.logsnr)
@@ -186,3 +191,33 @@ class FactorBetweenLevels:
         if (self.factor > 0).all():
             return np.exp(np.interp(logsnr, self.levels, np.log(self.factor)))
         return np.interp(logsnr, self.levels, self.factor)
+
+
+@runtime_checkable
+class ListsLevels(Protocol):
+    """A measured loss that knows whether it trains on a table, and lists the levels."""
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the loss draws from a table of levels."""
+
+    def levels(self) -> tuple[NDArray, NDArray, NDArray]:
+        """Increasing log-SNR, probability and factor on the eps squared error, each (levels,)."""
+
+
+def measured_levels(measured: Any) -> WeightedLevels | None:
+    """The levels of a measured loss that trains on a table.
+
+    Args:
+        measured: Anything; only a measured loss on a table has levels.
+
+    Returns:
+        The levels that were drawn, with their masses and factors; None without a table.
+    """
+    if isinstance(measured, type) or not isinstance(measured, ListsLevels):
+        return None
+    if not measured.discrete:
+        return None
+    logsnr, mass, factor = measured.levels()
+    between = FactorBetweenLevels(logsnr, factor)
+    return WeightedLevels(logsnr, mass, between, len(logsnr))

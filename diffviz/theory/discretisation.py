@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from diffviz.protocols import Law
-from diffviz.theory.atoms import WeightedLevels
+from diffviz.theory.atoms import FactorBetweenLevels, WeightedLevels
 from diffviz.theory.weightings import Resolved
 
 TOLERANCE = 0.005  # deviation up to which a table is one of a continuous weighting
@@ -167,11 +167,11 @@ def ratio_on_levels(one: WeightedLevels, other: WeightedLevels) -> NDArray | Non
 
     Returns:
         The ratio of their weights with median 1, NaN where neither has any, shape (T,); None if
-        the levels differ by more than a millionth of their spacing, or nothing has weight in both.
+        the levels differ by more than a hundredth of their spacing, or nothing has weight in both.
     """
     if len(one.logsnr) != len(other.logsnr):
         return None
-    apart = np.abs(one.logsnr - other.logsnr) > 1e-6 * np.gradient(one.logsnr)
+    apart = np.abs(one.logsnr - other.logsnr) > 1e-2 * np.gradient(one.logsnr)
     if apart.any() or not (one.terms * other.terms).any():
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -190,8 +190,8 @@ def by_products(levels: WeightedLevels, recipe: Any) -> Departure | None:
         The departure at all levels but the outermost; None where the rule does not apply: steps
         that are not equally likely, or levels that lie more than their spacing away.
     """
-    is_even = np.ptp(levels.mass) <= 1e-6 * levels.mass.max()
-    if not (isinstance(recipe, Recipe) and is_even and len(levels.logsnr) > FEWEST + 2):
+    applies = isinstance(recipe, Recipe) and levels.is_even
+    if not (applies and len(levels.logsnr) > FEWEST + 2):
         return None
     own = product_levels(recipe.law, len(levels.logsnr))
     if own is None or (np.diff(own) <= 0).any():
@@ -208,6 +208,28 @@ def by_products(levels: WeightedLevels, recipe: Any) -> Departure | None:
     factor = levels.factor(levels.logsnr[inner]) / recipe.factor(own[inner])
     ratio = factor / density
     return Departure(levels.logsnr[inner], ratio / np.median(ratio))
+
+
+def table_of(levels: WeightedLevels, recipe: Any) -> str:
+    """What to call a table of a continuous weighting.
+
+    Args:
+        levels: The table.
+        recipe: The objective that has the weighting, or anything else.
+
+    Returns:
+        "the T = 1000 table of" and a name. Of levels that were not drawn equally often it is "a
+        table of", since rare ones may be missing.
+    """
+    name = getattr(recipe, "name", "the other")
+    if not levels.is_even and isinstance(levels.factor, FactorBetweenLevels):
+        return f"a table of {name}, {len(levels.logsnr)} levels drawn"
+    steps = levels.steps
+    if isinstance(recipe, Recipe):
+        share = np.diff(recipe.law.cdf(levels.logsnr))
+        if np.ptp(share) < 1e-3 * share.max():  # so that a step without a level counts as well
+            steps = round(1 / np.median(share))
+    return f"the T = {steps} table of {name}"
 
 
 def departure(

@@ -17,11 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffviz.checks import count, finite, number, require
 from diffviz.protocols import Law, Measured, Weighting
-from diffviz.theory.atoms import WeightedLevels, weighted_levels
+from diffviz.theory.atoms import WeightedLevels, measured_levels, weighted_levels
 from diffviz.theory.frames import Curve
 from diffviz.theory.targets import base_gain
 
 EVERYWHERE = (-np.inf, np.inf)
+UNEVEN_BINS = 40  # of a table whose rare levels were drawn a few times only
 
 
 @runtime_checkable
@@ -80,7 +81,9 @@ WeightingLike = Weighting | Measured | Curve | ArrayLike | Resolved
 
 def _resolve_measured(measured: Measured) -> Resolved:
     """A measured loss: its bin averages, trusted up to the outermost bins."""
-    edges = measured.edges()
+    levels = measured_levels(measured)
+    is_coarse = levels is not None and not levels.is_even
+    edges = measured.edges(UNEVEN_BINS) if is_coarse else measured.edges()
     averages, _ = measured.weighting(edges)
     return Resolved(MeasuredCurve(edges, averages), (edges[1], edges[-2]))
 
