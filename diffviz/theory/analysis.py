@@ -417,6 +417,20 @@ class _Group:
     items: list
 
 
+def _group_curves(members: Iterable[Any], tolerance: float) -> list[_Group]:
+    """Groups of continuous weightings that agree, in the order of their first members."""
+    grid = np.linspace(-12, 12, 2001)
+    groups: list[_Group] = []
+    for objective in members:
+        w = evaluate_inside(objective, grid)
+        group = next((group for group in groups if _agree(w, group.w, tolerance)), None)
+        if group is None:
+            groups.append(_Group(w, [objective]))
+        else:
+            group.items.append(objective)
+    return groups
+
+
 def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list[Item]]:
     """Objectives grouped by identical weighting, up to a constant and where supports overlap.
 
@@ -448,22 +462,11 @@ def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list
         members = list(objectives)
     except TypeError as error:  # nothing to go through, such as an array without dimensions
         raise TypeError(message) from error
-    grid = np.linspace(-12, 12, 2001)
-    groups: list[_Group] = []
-    tables = {id(member): weighted_levels(member) for member in members}
-    for objective in members:
-        if tables[id(objective)] is not None:
-            continue
-        w = evaluate_inside(objective, grid)
-        group = next((group for group in groups if _agree(w, group.w, tolerance)), None)
-        if group is None:
-            groups.append(_Group(w, [objective]))
-        else:
-            group.items.append(objective)
-    for objective in members:
-        table = tables[id(objective)]
+    tables = [(member, weighted_levels(member)) for member in members]
+    groups = _group_curves([member for member, table in tables if table is None], tolerance)
+    for member, table in tables:
         if table is not None:
-            _add_table(groups, objective, table, tolerance)
+            _add_table(groups, member, table, tolerance)
     place = {id(member): index for index, member in enumerate(members)}
     in_order = [sorted(group.items, key=lambda item: place[id(item)]) for group in groups]
     return sorted(in_order, key=lambda items: (-len(items), place[id(items[0])]))
