@@ -97,6 +97,17 @@ def test_levels_may_lie_anywhere_in_their_steps(place):
     require_own_class_only(table("iddpm-cosine", 100, place), "iddpm-cosine", 100)
 
 
+@pytest.mark.parametrize("side", ["near", "far"])
+def test_levels_that_are_drawn_unequally_may_lie_at_either_end_of_their_steps(side):
+    entry, steps = dv.objective("sd3"), 50
+    ends = 2 * np.log(np.arange(1, steps) / np.arange(steps - 1, 0, -1))
+    mass = np.diff(entry.law.cdf(ends))
+    law = laws.atoms(ends[:-1] if side == "near" else ends[1:], mass)
+    objective = dv.Objective("on steps", "test", 2026, "test", entry.path, entry.target, law=law)
+    require_own_class_only(objective, "sd3", steps - 2)
+    assert dv.compare(objective, entry).deviation < 1e-6
+
+
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_the_table_of_a_scheduler_is_that_of_its_entry(name, steps):
