@@ -6,8 +6,8 @@ density of log-SNR, a target and a multiplier say which error is squared. Togeth
 as a weighting and moves it from base to base. ``analysis`` asks whether a weighting is an ELBO,
 which objectives are the same, and where the loss is spent. ``atoms`` holds laws on a table of
 levels and the curves that follow from them, and ``discretisation`` says of which continuous
-weighting a table is one. ``elbo_mixture`` splits a weighted loss
-into ELBOs, and ``prior`` says what the start of sampling costs.
+weighting a table is one. ``elbo_mixture`` splits a weighted loss into ELBOs, and ``prior`` says
+what the start of sampling costs.
 """
 
 from diffviz import extras

@@ -141,7 +141,7 @@ class WeightedLevels:
 
     @cached_property
     def terms(self) -> NDArray:
-        """What each level adds to the integral of w: 2 · factor · mass, shape (T,)."""
+        """What each level adds to the integral of w, 2 · factor · mass, shape (T,)."""
         return 2 * self.factor(self.logsnr) * self.mass
 
     @property
