@@ -110,7 +110,11 @@ def probe_loss(args: argparse.Namespace) -> None:
     measured = measurement.probe(load_loss(args.loss), x, draws=args.draws)
     print(measured)
     for match in nearest.closest(measured):
-        print(f"  {match.name:32} deviates by {match.deviation:.2%} at most, at λ = {match.at:.1f}")
+        table = f", {match.table}" if match.table else ""
+        print(
+            f"  {match.name:32} deviates by {match.deviation:.2%} at most, "
+            f"at λ = {match.at:.1f}{table}"
+        )
     if args.out:
         print(plots.save(measured.plot().figure, args.out))  # type: ignore[arg-type]
 

@@ -276,7 +276,7 @@ def comparison(item: Any) -> str:
         HTML.
     """
     rows: list[Row] = [
-        ("comparison", "same up to a constant" if item.same else "different"),
+        ("comparison", item.outcome),
         ("largest deviation of the ratio", f"{item.deviation:.2g}"),
         ("at λ", f"{item.at:.2f}"),
     ]

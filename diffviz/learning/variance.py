@@ -27,6 +27,7 @@ from diffviz.compute import threads
 from diffviz.learning.runs import Run
 from diffviz.protocols import Law
 from diffviz.theory.analysis import window
+from diffviz.theory.atoms import density
 from diffviz.theory.frames import VP
 from diffviz.theory.objectives import Objective
 
@@ -114,8 +115,8 @@ class Moments:
         Raises:
             ValueError: The density has another shape, is negative or 0 everywhere.
         """
-        density = self._density(objective, p)
-        mass = density / density.sum()
+        chosen = self._density(objective, p)
+        mass = chosen / chosen.sum()
         half = objective.weighting(self.logsnr) / 2 * np.gradient(self.logsnr)
         with np.errstate(divide="ignore"):
             cost = np.divide(half**2, mass, out=np.zeros_like(half), where=half > 0)
@@ -129,14 +130,14 @@ class Moments:
 
     def _density(self, objective: Objective, p: ArrayLike | None) -> NDArray:
         """A density on the levels up to a constant, the objective's own by default."""
-        own = objective.law.pdf(self.logsnr)
-        density = checks.array(own if p is None else p, "p")
-        if density.shape != self.second.shape or (density < 0).any() or not density.any():
+        own = density(objective.law, self.logsnr)
+        chosen = checks.array(own if p is None else p, "p")
+        if chosen.shape != self.second.shape or (chosen < 0).any() or not chosen.any():
             raise ValueError(
                 f"p must be a density on {len(self.second)} levels, >= 0 and somewhere above 0; "
-                f"got shape {density.shape}, from {density.min():g}"
+                f"got shape {chosen.shape}, from {chosen.min():g}"
             )
-        return density
+        return chosen
 
 
 def exact(toy: ExactToy, logsnr: ArrayLike, draws: int = 4096) -> Moments:
@@ -345,7 +346,7 @@ def draw_moments(
     grid = window(objective, low=-60, high=60, points=24_001)
     inner = abs(grid) < 50
     factor = objective.factor(grid)
-    half = objective.law.pdf(grid) * factor  # w/2
+    half = density(objective.law, grid) * factor  # w/2
     square = half * factor * checks.array(second(grid), "second")
     whole: Any = simpson(square, x=grid)
     grows = whole > 1.001 * simpson(square[inner], x=grid[inner])

@@ -408,7 +408,8 @@ def law_of(steps: Steps, time: Any) -> tuple[Any, float]:
     edges = np.arange(len(steps.logsnr) + 1) / len(steps.logsnr)
     mass = np.diff(time.cdf(edges))
     held = np.isfinite(steps.logsnr)
-    return laws.atoms(steps.logsnr[held], mass[held]), float(mass[~held].sum())
+    law = laws.atoms(steps.logsnr[held], mass[held], steps=len(steps.logsnr))
+    return law, float(mass[~held].sum())
 
 
 def path_of(steps: Steps, law: Any, name: str) -> Path:

@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from diffviz.checks import count, require
 from diffviz.protocols import Measured
 from diffviz.recipes.entries import CATALOGUE
+from diffviz.theory.atoms import WeightedLevels, measured_levels
+from diffviz.theory.discretisation import departure, table_of
 from diffviz.theory.objectives import Objective
+from diffviz.theory.weightings import resolve_curve
 
 NODES = 480  # quadrature nodes over all bins of a comparison
 LEAST_OVERLAP = 0.9  # share of the bins on which an entry must have support
+TABLE = 0.02  # deviation up to which a measured table is one of an entry
 SMOOTH = 0.01  # relative standard error up to which fine bins are used
 
 
@@ -28,6 +32,7 @@ class Match:
         at: λ in nats where it is met.
         error: Relative standard error of the measured weighting there.
         mass: Central share of what the loss draws, over which they were compared.
+        table: Which table of the entry the loss trains on, in words; empty if on none.
     """
 
     name: str
@@ -35,6 +40,7 @@ class Match:
     at: float
     error: float
     mass: float
+    table: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,13 +131,58 @@ def _match(objective: Objective, measured: Bins) -> Match | None:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class MeasuredTable:
+    """A measured loss on a table of levels.
+
+    Args:
+        levels: The levels with their masses and factors.
+        ends: Indices of the levels between which weights are compared, shape (n + 1,).
+        bins: The weighting in bins between these levels.
+    """
+
+    levels: WeightedLevels
+    ends: NDArray
+    bins: Bins
+
+
+def _measured_table(measured: Measured, bins: Bins) -> MeasuredTable | None:
+    """The levels of a measured loss; None if it has no table of them."""
+    levels = measured_levels(measured)
+    if levels is None:
+        return None
+    ends = np.searchsorted(levels.logsnr, bins.edges).clip(0, len(levels.logsnr) - 1)
+    return MeasuredTable(levels, np.unique(ends), bins)
+
+
+def _match_table(objective: Objective, table: MeasuredTable) -> Match | None:
+    """An objective beside a measured table; None where their supports differ too much."""
+    found = departure(table.levels, resolve_curve(objective, "closest"), objective, table.ends)
+    if found is None or len(found.ratio) <= LEAST_OVERLAP * (len(table.ends) - 1):
+        return None
+    worst = np.abs(found.ratio - 1).argmax()
+    if not np.isfinite(found.ratio[worst]):
+        return None
+    bins = table.bins
+    at = np.abs(bins.middles - found.logsnr[worst]).argmin()
+    return Match(
+        name=objective.name,
+        deviation=found.deviation,
+        at=float(found.logsnr[worst]),
+        error=float(bins.error[at] / bins.w[at]),
+        mass=bins.binning.mass,
+        table=table_of(table.levels, objective) if found.deviation <= TABLE else "",
+    )
+
+
 def closest(measured: Measured, k: int = 3) -> list[Match]:
     """The catalogue entries whose weighting is nearest to a measured one, up to a constant.
 
     Bins are compared with bin averages: 160 bins over 99.8 % of what the loss draws. There are 20
-    bins over 98 % for a table of levels, whose end cells are no part of a continuous law, and for
-    times that were sampled and not stratified. Entries must have support on nine tenths of that
-    stretch. Of entries that are equally near, one with the same target comes first.
+    bins over 98 % for times that were sampled and not stratified, and for a table of levels. A
+    table is compared with the tables of an entry (see ``diffviz.theory.discretisation``), and a
+    match says where it is one. Entries must have support on nine tenths of that stretch. Of entries
+    that are equally near, one with the same target comes first.
 
     Args:
         measured: A measured loss, as ``dv.probe`` returns it.
@@ -164,5 +215,9 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
         other_target = CATALOGUE[match.name].target.name != measured.kind
         return round(match.deviation, 3), other_target
 
-    matches = [_match(objective, bins) for objective in CATALOGUE.values()]
+    table = _measured_table(measured, bins)
+    matches = [
+        _match(objective, bins) if table is None else _match_table(objective, table)
+        for objective in CATALOGUE.values()
+    ]
     return sorted((match for match in matches if match is not None), key=nearness)[:k]

@@ -23,8 +23,9 @@ EXACT = 0.02  # relative standard error up to which it is not mentioned
 def _sentence(match: Match) -> str:
     """The closest entry, and over how much of the draws and how surely it is."""
     relation = "equal to" if match.deviation < EQUAL else "closest to"
+    table = f"{match.table}, " if match.table else ""
     text = (
-        f"catalogue: {relation} {match.name} up to a constant, "
+        f"catalogue: {relation} {match.name} up to a constant, {table}"
         f"largest deviation {match.deviation:.2%} at λ = {match.at:.1f}"
     )
     if match.mass >= WHOLE:

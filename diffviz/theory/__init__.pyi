@@ -1,5 +1,7 @@
 from . import (
     analysis,
+    atoms,
+    discretisation,
     elbo_mixture,
     families,
     frames,
@@ -32,8 +34,10 @@ __all__ = [
     "Objective",
     "Verdict",
     "analysis",
+    "atoms",
     "augmentation_density",
     "compare",
+    "discretisation",
     "elbo_mixture",
     "equivalent",
     "families",

@@ -21,12 +21,17 @@ from scipy.special import expit
 
 from diffviz import markup
 from diffviz.checks import finite, increasing, number, positive, require
+from diffviz.theory import discretisation
+from diffviz.theory.atoms import WeightedLevels, measured_levels, weighted_levels
+from diffviz.theory.discretisation import departure, ratio_on_levels, table_of
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.multipliers import constant
 from diffviz.theory.weightings import (
+    Resolved,
     WeightingLike,
     evaluate,
     evaluate_inside,
+    resolve,
     resolve_curve,
     window,
 )
@@ -169,6 +174,16 @@ def _negative_share(grid: NDArray, values: NDArray, rising: NDArray, information
     return float(negative / whole)
 
 
+def _own_grid(resolved: Resolved) -> NDArray:
+    """The grid on which a weighting is judged: its levels, or evenly over its support."""
+    grid = window(resolved)
+    if resolved.levels is None:
+        return grid
+    levels = resolved.levels.logsnr
+    inside = levels[(levels >= grid[0]) & (levels <= grid[-1])]
+    return inside if len(inside) > 1 else grid
+
+
 def verdict(
     w: WeightingLike, logsnr: ArrayLike | None = None, information: Curve = gaussian_information
 ) -> Verdict:
@@ -183,7 +198,8 @@ def verdict(
 
     Args:
         w: An objective, a measured loss, a callable of λ, or values on ``logsnr``.
-        logsnr: Increasing grid in nats, shape (n,). By default [−20, 20] cut to the support.
+        logsnr: Increasing grid in nats, shape (n,). By default [−20, 20] cut to the support, or the
+            levels in it of a loss on a table. Beyond the levels of a table nothing is judged.
         information: I(x; z_λ) of the data, a function of λ.
 
     Returns:
@@ -202,14 +218,19 @@ def verdict(
         (False, -3.31)
     """
     _require_curve(information, "information")
+    resolved: Resolved | None
     if logsnr is None:
-        w = resolve_curve(w, "verdict(w)")
-        grid = window(w)
+        resolved = resolve_curve(w, "verdict(w)")
+        grid = _own_grid(resolved)
     else:
+        resolved = resolve(w)
         grid = increasing(logsnr, "logsnr")
-    values = evaluate(w, grid)
+    values = evaluate(w if resolved is None else resolved, grid)
     require(values.any(), "the weighting is 0 on the whole grid; pass a grid inside its support")
     rising = np.diff(values) > 1e-9 * np.maximum(values[1:], values[:-1])
+    if resolved is not None and resolved.levels is not None:
+        low, high = resolved.support
+        rising &= (grid[:-1] >= low) & (grid[1:] <= high)
     rises = _stretches(grid, rising)
     return Verdict(
         monotone=not rises,
@@ -230,8 +251,10 @@ class Comparison:
         same: Whether the deviation is within the tolerance.
         deviation: Largest relative deviation of the ratio from its median.
         at: λ where it is met.
-        logsnr: The grid, shape (n,).
+        logsnr: The grid, shape (n,). For a table of levels, the middles of the stretches between
+            them.
         ratio: The ratio on it with median 1, shape (n,).
+        table: Which of them is a table of the other, in words; empty if none is.
     """
 
     same: bool
@@ -239,16 +262,69 @@ class Comparison:
     at: float
     logsnr: NDArray
     ratio: NDArray
+    table: str = ""
 
     def __str__(self) -> str:
-        outcome = "same up to a constant" if self.same else "different"
         return (
-            f"{outcome}: the ratio deviates by {self.deviation:.2g} at most, "
+            f"{self.outcome}: the ratio deviates by {self.deviation:.2g} at most, "
             f"at logsnr {self.at:.2f}"
         )
 
+    @property
+    def outcome(self) -> str:
+        """Same, different, or a table of the other, in words."""
+        if not self.same:
+            return "different"
+        return f"same up to a constant{', ' if self.table else ''}{self.table}"
+
     def _repr_html_(self) -> str:
         return markup.comparison(self)
+
+
+def _comparison(logsnr: NDArray, ratio: NDArray, tolerance: float, table: str = "") -> Comparison:
+    """What a ratio with median 1 says."""
+    worst = np.abs(ratio - 1).argmax()
+    deviation = float(abs(ratio[worst] - 1))
+    same = deviation <= tolerance
+    return Comparison(
+        same=same,
+        deviation=deviation,
+        at=float(logsnr[worst]),
+        logsnr=logsnr,
+        ratio=ratio,
+        table=table if same else "",
+    )
+
+
+def _levels_of(item: WeightingLike, resolved: Resolved) -> WeightedLevels | None:
+    """The levels of a loss on a table; of a measured one if it drew them equally often."""
+    measured = measured_levels(item)
+    return measured if measured is not None and measured.is_even else resolved.levels
+
+
+def _compare_levels(a: WeightingLike, b: WeightingLike, tolerance: float) -> Comparison | None:
+    """Compare at the levels of a table; None if neither is one, or too few levels overlap."""
+    one = resolve_curve(a, "compare(a, b)")
+    other = resolve_curve(b, "compare(a, b)")
+    pairs = [(_levels_of(a, one), other, b), (_levels_of(b, other), one, a)]
+    (first, _, _), (second, _, _) = pairs
+    if first is not None and second is not None:
+        ratio = ratio_on_levels(first, second)
+        if ratio is not None:
+            return _comparison(first.logsnr, ratio, tolerance)
+    tables = [(levels, curve, item) for levels, curve, item in pairs if levels is not None]
+    if not tables:
+        return None
+    table, curve, item = min(tables, key=lambda pair: len(pair[0].logsnr))
+    found = departure(table, curve, item)
+    if found is None:
+        return None
+    return _comparison(
+        found.logsnr,
+        found.ratio if item is b else 1 / found.ratio,
+        max(tolerance, discretisation.TOLERANCE),
+        table_of(table, item),
+    )
 
 
 def compare(
@@ -259,11 +335,15 @@ def compare(
 ) -> Comparison:
     """Are two weightings the same up to a constant?
 
+    A loss on a table of levels is the same as a continuous weighting if it is a table of it (see
+    ``diffviz.theory.discretisation``): if the weight between neighbouring levels deviates by at
+    most 0.5 %, or by the tolerance where that is more.
+
     Args:
         a: An objective, a measured loss, a callable of λ, or values on ``logsnr``.
         b: The same.
-        logsnr: Increasing grid in nats, shape (n,). By default the stretch of [−12, 12] on which
-            both have support.
+        logsnr: Increasing grid in nats, shape (n,), on which curves are compared. By default it is
+            the stretch of [−12, 12] on which both have support, or the levels of a table.
         tolerance: Relative deviation of the ratio that still counts as the same.
 
     Returns:
@@ -282,6 +362,9 @@ def compare(
     """
     positive(tolerance, "tolerance")
     if logsnr is None:
+        over_levels = _compare_levels(a, b, tolerance)
+        if over_levels is not None:
+            return over_levels
         a = resolve_curve(a, "compare(a, b)")
         b = resolve_curve(b, "compare(a, b)")
         grid = window(a, b, low=-12, high=12, points=2001)
@@ -294,16 +377,7 @@ def compare(
         "a weighting is 0 inside the window, the ratio has no meaning there; "
         "pass a narrower logsnr grid",
     )
-    ratio = over / under / np.median(over / under)
-    worst = np.abs(ratio - 1).argmax()
-    deviation = float(abs(ratio[worst] - 1))
-    return Comparison(
-        same=deviation <= tolerance,
-        deviation=deviation,
-        at=float(grid[worst]),
-        logsnr=grid,
-        ratio=ratio,
-    )
+    return _comparison(grid, over / under / np.median(over / under), tolerance)
 
 
 def _agree(w: NDArray, known: NDArray, tolerance: float) -> bool:
@@ -311,6 +385,28 @@ def _agree(w: NDArray, known: NDArray, tolerance: float) -> bool:
     both = (w > 0) & (known > 0)
     ratio = w[both] / known[both]
     return both.sum() > 100 and np.ptp(ratio) <= tolerance * np.median(ratio)
+
+
+def _distance(table: WeightedLevels, item: WeightingLike, tolerance: float) -> float:
+    """How far a loss on a table is from another weighting; infinite where they are not the same."""
+    known = resolve_curve(item, "equivalent")
+    if known.levels is not None:
+        ratio = ratio_on_levels(table, known.levels)
+        spread = np.inf if ratio is None else float(np.ptp(ratio))
+        return spread if spread <= tolerance else np.inf
+    found = departure(table, known, item)
+    limit = max(tolerance, discretisation.TOLERANCE)
+    return found.deviation if found is not None and found.deviation <= limit else np.inf
+
+
+def _add_table(groups: list["_Group"], item: Any, table: WeightedLevels, tolerance: float) -> None:
+    """Put a loss on a table into the nearest group whose table it is, or into a new one."""
+    distances = [_distance(table, group.items[0], tolerance) for group in groups]
+    nearest = min(distances, default=np.inf)
+    if np.isfinite(nearest):
+        groups[distances.index(nearest)].items.append(item)
+    else:
+        groups.append(_Group(np.empty(0), [item]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,8 +417,25 @@ class _Group:
     items: list
 
 
+def _group_curves(members: Iterable[Any], tolerance: float) -> list[_Group]:
+    """Groups of continuous weightings that agree, in the order of their first members."""
+    grid = np.linspace(-12, 12, 2001)
+    groups: list[_Group] = []
+    for objective in members:
+        w = evaluate_inside(objective, grid)
+        group = next((group for group in groups if _agree(w, group.w, tolerance)), None)
+        if group is None:
+            groups.append(_Group(w, [objective]))
+        else:
+            group.items.append(objective)
+    return groups
+
+
 def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list[Item]]:
     """Objectives grouped by identical weighting, up to a constant and where supports overlap.
+
+    A loss on a table of levels is in the group of the continuous weighting whose table it is, as
+    ``compare`` finds it.
 
     Args:
         objectives: Objectives, measured losses and callables of λ.
@@ -349,16 +462,14 @@ def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list
         members = list(objectives)
     except TypeError as error:  # nothing to go through, such as an array without dimensions
         raise TypeError(message) from error
-    grid = np.linspace(-12, 12, 2001)
-    groups: list[_Group] = []
-    for objective in members:
-        w = evaluate_inside(objective, grid)
-        group = next((group for group in groups if _agree(w, group.w, tolerance)), None)
-        if group is None:
-            groups.append(_Group(w, [objective]))
-        else:
-            group.items.append(objective)
-    return sorted((group.items for group in groups), key=len, reverse=True)
+    tables = [(member, weighted_levels(member)) for member in members]
+    groups = _group_curves([member for member, table in tables if table is None], tolerance)
+    for member, table in tables:
+        if table is not None:
+            _add_table(groups, member, table, tolerance)
+    place = {id(member): index for index, member in enumerate(members)}
+    in_order = [sorted(group.items, key=lambda item: place[id(item)]) for group in groups]
+    return sorted(in_order, key=lambda items: (-len(items), place[id(items[0])]))
 
 
 def _require_curve(curve: Any, name: str) -> None:
@@ -404,6 +515,19 @@ def loss_density(w: WeightingLike, logsnr: ArrayLike, mmse: Curve = gaussian_mms
     return evaluate(w, grid) * _error_of_denoiser(mmse, grid)
 
 
+def _share_of_levels(
+    levels: WeightedLevels, mmse: Curve, at: float, ends: tuple[float, float]
+) -> float:
+    """Share of the sum over the levels between two ends that belongs to levels below a λ."""
+    low, high = ends
+    inside = (levels.logsnr >= low) & (levels.logsnr <= high)
+    at_levels = levels.logsnr[inside]
+    spent = levels.terms[inside] * _error_of_denoiser(mmse, at_levels)
+    whole = spent.sum()
+    require(whole > 0, f"there is no weight on logsnr [{low:g}, {high:g}]; widen the range")
+    return float(spent[at_levels < at].sum() / whole)
+
+
 def share_below(
     w: WeightingLike,
     at: float = 0.0,
@@ -412,6 +536,8 @@ def share_below(
     high: float = 10.0,
 ) -> float:
     """Share of ∫ w dλ, or of the loss ∫ w · mmse dλ, that lies below a λ.
+
+    On a table of levels the integrals are sums over them.
 
     Args:
         w: An objective, a measured loss or a callable of λ.
@@ -439,6 +565,8 @@ def share_below(
     start = max(low, resolved.support[0])
     error = constant if mmse is None else mmse
     _require_curve(error, "mmse")
+    if resolved.levels is not None:
+        return _share_of_levels(resolved.levels, error, at, (low, high))
 
     def mass_below(end: float) -> float:
         if start >= end:

@@ -19,7 +19,7 @@ from scipy.special import expit
 
 from diffviz.checks import positive
 from diffviz.theory.frames import Curve
-from diffviz.theory.weightings import WeightingLike, evaluate, resolve_curve, window
+from diffviz.theory.weightings import Resolved, WeightingLike, evaluate, resolve_curve, window
 
 ORDER = 12  # nodes and Legendre coefficients of a panel
 NODE, WEIGHT = legendre.leggauss(ORDER)
@@ -72,9 +72,16 @@ def _straight(values: NDArray) -> NDArray:
     return np.pad(constant_and_slope, ((0, 0), (0, ORDER - 2)))
 
 
-def _fit_panels(curve: Curve, low: float, high: float) -> Panels:
-    """Panels on [low, high], bisected until the series of w is exact on each."""
-    edges = np.linspace(low, high, int(np.ceil(2 * (high - low))) + 1)
+def _first_edges(resolved: Resolved, low: float, high: float) -> NDArray:
+    """Ends of the panels to begin with: half a nat each, or the levels of a table."""
+    if resolved.levels is None:
+        return np.linspace(low, high, int(np.ceil(2 * (high - low))) + 1)
+    knots = resolved.levels.knots
+    return np.concatenate([[low], knots[(knots > low) & (knots < high)], [high]])
+
+
+def _fit_panels(curve: Curve, edges: NDArray) -> Panels:
+    """Panels between increasing edges, bisected until the series of w is exact on each."""
     start = edges[:-1, None]
     half = np.diff(edges)[:, None] / 2
     finished = []
@@ -131,7 +138,7 @@ def masses(w: WeightingLike, low: float = -20.0, high: float = 20.0) -> Masses:
     def curve(logsnr: NDArray) -> NDArray:
         return evaluate(resolved, logsnr)
 
-    panels = _fit_panels(curve, start, stop)
+    panels = _fit_panels(curve, _first_edges(resolved, start, stop))
     values = legendre.legval(NODE, panels.series.T)
     mass = values * panels.half * WEIGHT
     level, lump = _lumps(panels, start, stop)

@@ -20,8 +20,9 @@ from scipy import stats
 from scipy.optimize.elementwise import find_root
 from scipy.special import ndtr, ndtri
 
-from diffviz.checks import array, finite, increasing, number, positive
+from diffviz.checks import array, count, finite, increasing, number, positive
 from diffviz.protocols import Law
+from diffviz.theory.atoms import AtomicLaw, atomic, cell_edges
 from diffviz.theory.frames import Curve
 
 
@@ -221,21 +222,26 @@ def inverted(forward: Curve, value: NDArray) -> NDArray:
     return find_root(excess, bracket, args=(value,)).x
 
 
-def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None) -> Any:
-    """Law of discrete levels λ_i, each spread over a cell.
+def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None, steps: int | None = None) -> Any:
+    """Law of discrete levels λ_i.
 
-    A cell ends midway to its neighbours. The outer cells are symmetric about their level.
+    Draws and quantiles spread each level over a cell, which ends midway to its neighbours; the
+    outer cells are symmetric about their level. The weighting of an objective under this law
+    follows from the levels and their spacing (see ``diffviz.theory.atoms``).
 
     Args:
         logsnr: Distinct levels in nats, any order, shape (T,).
         mass: Probabilities up to a constant, shape (T,). By default all are equal.
+        steps: Number of steps of the table, with those without signal that have no level. By
+            default it is the number of levels.
 
     Returns:
         A frozen SciPy distribution.
 
     Raises:
+        TypeError: ``steps`` is no whole number.
         ValueError: Levels repeat or are not finite (a step of zero SNR has λ = −inf and no cell:
-            leave it out), or a mass is negative.
+            leave it out), a mass is negative, or there are fewer steps than levels.
     """
     levels = array(logsnr, "logsnr of the atoms", ndim=1)
     order = np.argsort(levels)
@@ -246,11 +252,44 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None) -> Any:
             f"mass is one probability >= 0 for each of the {len(levels)} levels, not all 0; "
             f"got {weight}"
         )
-    inner = (levels[1:] + levels[:-1]) / 2
-    first = 2 * levels[0] - inner[0]
-    last = 2 * levels[-1] - inner[-1]
-    edges = np.concatenate([[first], inner, [last]])
-    return stats.rv_histogram((weight[order], edges), density=False).freeze()
+    number_of_steps = count(len(levels) if steps is None else steps, "steps", len(levels))
+    return AtomicLaw(levels, weight[order], number_of_steps).freeze()
+
+
+def quantile_of(time: Any, law: Any) -> Any:
+    """Law of the λ that is exceeded with probability t, for t with a law of its own.
+
+    Args:
+        time: Law of t in [0, 1], a frozen SciPy distribution.
+        law: Law of λ, a frozen SciPy distribution. Of discrete levels the same are drawn, each
+            with the probability that t falls into its cell.
+
+    Returns:
+        A frozen SciPy distribution.
+    """
+    table = atomic(law)
+    if table is not None:
+        mass = -np.diff(time.cdf(law.sf(cell_edges(table.levels))))
+        drawn = mass > 0
+        if drawn.sum() > 1:
+            return atoms(table.levels[drawn], mass[drawn], table.steps)
+    return Transformed(time, SurvivalMap(law)).freeze()
+
+
+def moved(law: Any, move: float) -> Any:
+    """Law of λ + move.
+
+    Args:
+        law: Law of λ, a frozen SciPy distribution.
+        move: How far λ is moved, in nats.
+
+    Returns:
+        A frozen SciPy distribution.
+    """
+    table = atomic(law)
+    if table is not None:
+        return atoms(table.levels + move, table.mass, table.steps)
+    return Transformed(law, AffineMap(move), rising=True).freeze()
 
 
 def logit_normal(mean: float = 0.0, std: float = 1.0) -> Any:
@@ -531,7 +570,7 @@ def lower_of_two(density: Any) -> Any:
         TypeError: ``density`` is no law.
     """
     law = checked_law(density, "density")
-    return Transformed(stats.beta(2, 1), SurvivalMap(law)).freeze()
+    return quantile_of(stats.beta(2, 1), law)
 
 
 def stretched(density: Any, low: float, high: float) -> Any:
@@ -555,7 +594,7 @@ def stretched(density: Any, low: float, high: float) -> Any:
 
 
 def truncated(density: Any, low: float, high: float) -> Any:
-    """A law conditioned on low <= λ <= high.
+    """A law conditioned on low <= λ <= high. Of discrete levels those in between remain.
 
     Args:
         density: Law of λ, a frozen SciPy distribution.
@@ -576,4 +615,9 @@ def truncated(density: Any, low: float, high: float) -> Any:
     above_high = law.sf(high)
     name = f"mass of the density in [{low:g}, {high:g}]"
     share = stats.uniform(above_high, positive(above_low - above_high, name))
+    table = atomic(law)
+    if table is not None:
+        kept = (table.levels >= low) & (table.levels <= high)
+        if kept.sum() > 1:
+            return atoms(table.levels[kept], table.mass[kept], table.steps)
     return Transformed(share, SurvivalMap(law)).freeze()

@@ -22,6 +22,7 @@ from diffviz import markup
 from diffviz.checks import count, finite, one_of, random_generator, require
 from diffviz.protocols import Weighting
 from diffviz.theory import multipliers, tables
+from diffviz.theory.atoms import atomic, curve_through
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.laws import checked_law
 from diffviz.theory.paths import COSINE, Path, checked_path
@@ -182,6 +183,9 @@ class Objective:
     def weighting(self, logsnr: ArrayLike, base: str = "eps") -> NDArray:
         """Implied w(λ) on the squared error of a base; 0 outside the support of the law.
 
+        Under a law of discrete levels it is the weight of each level over the spacing of levels,
+        with straight lines between them on the eps error.
+
         Args:
             logsnr: λ in nats, any shape.
             base: "eps", "x", "v" or "u".
@@ -206,8 +210,15 @@ class Objective:
         inside = (at >= low) & (at <= high)
         level = at[inside]
         w = np.zeros(at.shape)
-        w[inside] = 2 * self.factor(level) * self.law.pdf(level) / base_gain(base, level) ** 2
+        w[inside] = self._on_eps(level) / base_gain(base, level) ** 2
         return w
+
+    def _on_eps(self, level: NDArray) -> NDArray:
+        """W on the eps squared error at λ within the support of the law."""
+        table = atomic(self.law)
+        if table is None:
+            return 2 * self.factor(level) * self.law.pdf(level)
+        return curve_through(table, 2 * self.factor(table.levels) * table.mass)(level)
 
     def draw(
         self, n: int, rng: np.random.Generator, stratified: bool = True

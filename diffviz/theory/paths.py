@@ -37,7 +37,6 @@ from diffviz.theory.frames import (
     straight,
 )
 from diffviz.theory.laws import (
-    AffineMap,
     CurveMap,
     MonotoneMap,
     SurvivalMap,
@@ -45,7 +44,9 @@ from diffviz.theory.laws import (
     atoms,
     checked_law,
     inverted,
+    moved,
     ordered,
+    quantile_of,
 )
 
 
@@ -893,8 +894,7 @@ def shifted(path: Path, shift: float) -> Path:
     """
     path = checked_path(path)
     shift = positive(shift, "shift")
-    move = AffineMap(-2 * np.log(shift))
-    law = Transformed(path.schedule, move, rising=True).freeze()
+    law = moved(path.schedule, -2 * np.log(shift))
     return replace(path, name=f"{path.name}, shift {shift:g}", schedule=law)
 
 
@@ -1115,4 +1115,4 @@ def push_forward(time: Any, path: Path) -> Any:
         raise ValueError(
             f"a time density lives on [0, 1] (0 is data), this one on [{low:g}, {high:g}]"
         )
-    return Transformed(time, SurvivalMap(path.schedule)).freeze()
+    return quantile_of(time, path.schedule)

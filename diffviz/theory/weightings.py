@@ -17,10 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffviz.checks import count, finite, number, require
 from diffviz.protocols import Law, Measured, Weighting
+from diffviz.theory.atoms import WeightedLevels, measured_levels, weighted_levels
 from diffviz.theory.frames import Curve
 from diffviz.theory.targets import base_gain
 
 EVERYWHERE = (-np.inf, np.inf)
+UNEVEN_BINS = 40  # of a table whose rare levels were drawn a few times only
 
 
 @runtime_checkable
@@ -65,10 +67,12 @@ class Resolved:
     Args:
         curve: w on the eps error, a function of λ.
         support: Least and largest λ in nats; infinite where nothing limits them.
+        levels: The levels behind the curve, of a loss that trains on a table of them.
     """
 
     curve: Curve
     support: tuple[float, float]
+    levels: WeightedLevels | None = None
 
 
 # what the functions of the analysis accept
@@ -77,7 +81,9 @@ WeightingLike = Weighting | Measured | Curve | ArrayLike | Resolved
 
 def _resolve_measured(measured: Measured) -> Resolved:
     """A measured loss: its bin averages, trusted up to the outermost bins."""
-    edges = measured.edges()
+    levels = measured_levels(measured)
+    is_coarse = levels is not None and not levels.is_even
+    edges = measured.edges(UNEVEN_BINS) if is_coarse else measured.edges()
     averages, _ = measured.weighting(edges)
     return Resolved(MeasuredCurve(edges, averages), (edges[1], edges[-2]))
 
@@ -108,7 +114,8 @@ def resolve(w: WeightingLike) -> Resolved | None:
     if isinstance(w, Measured):
         return _resolve_measured(w)
     if isinstance(w, Weighting):
-        return Resolved(w.weighting, w.law.support() if isinstance(w, WithLaw) else EVERYWHERE)
+        support = w.law.support() if isinstance(w, WithLaw) else EVERYWHERE
+        return Resolved(w.weighting, support, weighted_levels(w))
     if callable(w):
         return Resolved(w, EVERYWHERE)
     return None

@@ -67,6 +67,54 @@ def test_rough_measurements_are_compared_in_wide_bins(rough):
     assert match.mass == 0.98
 
 
+@dataclass
+class KnownTable(Known):
+    """A measured loss on T levels of an objective, drawn evenly or a few times each."""
+
+    steps: int = 1000
+    draws: int = 0
+    discrete: bool = True
+
+    def levels(self):
+        share = (np.arange(self.steps) + 0.5) / self.steps
+        logsnr = self.objective.law.ppf(share)
+        mass = np.full(self.steps, 1 / self.steps)
+        if self.draws:
+            drawn = np.random.default_rng(3).multinomial(self.draws, mass)
+            logsnr, mass = logsnr[drawn > 0], drawn[drawn > 0] / self.draws
+        return logsnr, mass, self.objective.factor(logsnr)
+
+
+@pytest.mark.parametrize("steps", [50, 100, 1000])
+@pytest.mark.parametrize("name", ["iddpm-cosine", "iddpm-cosine-as-coded", "edm2", "v-linear"])
+def test_a_table_is_nearest_to_its_own_entry_and_is_called_its_table(name, steps):
+    matches = closest(KnownTable(dv.objective(name), steps=steps), 104)
+    own = [match for match in matches if match.table]
+    equals = next(
+        group
+        for group in dv.equivalent(dv.catalogue.values())
+        if name in [objective.name for objective in group]
+    )
+    # the factor is known at the levels only, which leaves an error of the second order
+    assert matches[0].deviation < 10 / steps**2 and matches[0].mass == 0.98
+    assert {match.name for match in own} <= {objective.name for objective in equals}
+    assert f"the T = {steps} table of {name}" in [match.table for match in own]
+
+
+def test_a_table_that_was_sampled_is_one_of_so_many_levels():
+    match = closest(KnownTable(dv.objective("sd3"), draws=4_000_000, steps=200), 1)[0]
+    assert match.table == "a table of sd3, 200 levels drawn"
+    assert match.deviation < 0.02
+
+
+def test_a_table_far_from_every_entry_is_called_no_table():
+    bent = dv.from_weighting(
+        lambda logsnr: np.exp(-logsnr / 2) * np.where(logsnr > 4, 1.3, 1.0), stats.norm(0, 2)
+    )
+    match = closest(KnownTable(bent), 1)[0]
+    assert match.table == "" and match.deviation > 0.1
+
+
 def test_entries_without_support_there_are_left_out():
     names = [match.name for match in closest(Known(dv.objective("fm-ot")), 104)]
     assert "ncsn" not in names and "fm-ot" in names

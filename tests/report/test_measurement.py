@@ -82,6 +82,11 @@ def test_a_table_of_steps_agrees_with_its_own_discrete_objective(reports):
     known = table.weighting(fine).mean(0)
     assert np.abs(w / known / np.median(w / known) - 1).max() < 0.02
     assert "equal to ddpm-linear" in str(measured) and "over 98% of its draws" in str(measured)
+    assert "the T = 1000 table of ddpm-linear" in str(measured)
+    assert dv.closest(measured)[0].deviation < 1e-3
+    assert dv.compare(measured, dv.objective("ddpm-linear")).same
+    # at the levels, to the precision of float32
+    assert dv.compare(measured, table).deviation < 2e-3
 
 
 def test_a_table_under_the_loss_of_sd3_is_called_by_its_name(x):
@@ -102,6 +107,8 @@ def test_a_table_under_the_loss_of_sd3_is_called_by_its_name(x):
         and best.mass == 0.98
         and "equal to sd3-shift3" in str(measured)
     )
+    assert "a table of sd3-shift3" in str(measured)
+    assert len(dv.verdict(measured).rises) == 1
     assert "stratified" not in str(measured)
 
 
