@@ -1,4 +1,4 @@
-"""Draw log-SNR where the gradient is large, and divide by the density: the loss stays what it was.
+"""Draw log-SNR where a draw tells most, and divide by the density: the loss stays what it was.
 
 A draw of an objective is a level λ = ppf(u), u uniform, and a factor on the error there. Cut (0, 1)
 into bins b of own mass P_b, and draw a bin with mass M_b instead, u uniform within it. The factor
@@ -8,10 +8,18 @@ is then multiplied by P_b/M_b, so that for any g
     E of the square of a draw = Σ_b (P_b²/M_b) E[g² | b],        least at M_b ∝ P_b sqrt(E[g² | b]).
 
 Here g is the length of the gradient by the raw output of the network, twice the factor on its error
-times that error. The own law keeps a share of the masses, which bounds P_b/M_b (Hesterberg 1995).
-No level is lost: bins end where the law ends, and within a bin the law is the objective's own.
+times that error.
+
+Where nothing can be learnt the gradient may be all noise: λ above 13 has most of it under the ELBO.
+Half of the masses therefore follows what is known there, by width in λ: the share of the variance
+of v = alpha eps − sigma x that the network explains, R² = 1 − E‖v_hat − v‖²/d for data of unit
+variance. It vanishes at both ends, where v is pure noise or pure data.
+
+The own law keeps a share of the masses, which bounds P_b/M_b (Hesterberg 1995). No level is lost:
+bins end where the law ends, and within a bin the law is the objective's own.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffviz import checks
+from diffviz.learning.outputs import output_coefficients
 from diffviz.learning.tracking import Bins
 from diffviz.theory.objectives import Objective
 
@@ -32,14 +41,30 @@ DECAY = 0.8  # of what was seen, for each block of steps
 OWN = 0.2  # share of the own law
 
 
+@dataclass(frozen=True)
+class DataScale:
+    """What turns an error of eps into one of the output of the network.
+
+    Args:
+        std: Standard deviation of the data.
+        dimensions: Numbers in a point.
+        output: What the network puts out; see ``outputs``.
+    """
+
+    std: float
+    dimensions: int
+    output: str
+
+
 @dataclass(frozen=True, eq=False)
 class ImportanceSampled:
     """An objective drawn by other masses of its bins; its loss and gradient stay in the mean.
 
     Args:
         objective: The objective.
-        seen: Number of draws and sum of their g² in each bin, shape (2, bins + 2); the first and
-            the last are the bins beyond the edges. Without draws the objective's own law is drawn.
+        seen: Number of draws, sum of their g² and of their ‖v_hat − v‖²/d in each bin, shape
+            (3, bins + 2); the first and the last are the bins beyond the edges. Without draws the
+            objective's own law is drawn.
     """
 
     objective: Objective
@@ -65,14 +90,24 @@ class ImportanceSampled:
     @cached_property
     def masses(self) -> NDArray:
         """Masses by which bins are drawn, shape (bins + 2,)."""
-        draws, squares = self.seen
+        draws, *sums = self.seen
         known = draws >= 1
-        if not squares[known].any():
+        if not known.any():
             return self.own
         place = np.arange(len(draws))
-        square = np.interp(place, place[known], squares[known] / draws[known])
-        best = self.own * np.sqrt(square)
-        return (1 - OWN) * best / best.sum() + OWN * self.own
+        square, v_error = (
+            np.interp(place, place[known], row[known] / draws[known]) for row in sums
+        )
+        quiet = self.own * np.sqrt(square)
+        # less two standard errors of ‖v‖² in one dimension: what is noise explains nothing
+        certain = 1 - v_error - 2 * np.sqrt(2 / draws.clip(min=1))
+        explained = certain.clip(min=0) * (self.own > 0)
+        follow = [self._shares(quiet), self._shares(explained)]
+        return OWN * self.own + (1 - OWN) * np.mean(follow, 0)
+
+    def _shares(self, mass: NDArray) -> NDArray:
+        """Masses that sum to one; those of the own law if there are none."""
+        return mass / mass.sum() if mass.any() else self.own
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
         """Levels by the masses, one in each of n equal shares, and the factor on the eps error.
@@ -104,42 +139,44 @@ def level_bins(objective: Objective) -> Bins:
 
 
 def begin(k: int) -> Tensor:
-    """What is known of k objectives before the first step: nothing, shape (k, 2, bins + 2)."""
-    return torch.zeros(k, 2, BINS + 2, dtype=torch.float64)
+    """What is known of k objectives before the first step: nothing, shape (k, 3, bins + 2)."""
+    return torch.zeros(k, 3, BINS + 2, dtype=torch.float64)
 
 
 def learn(
-    seen: Tensor,
-    objectives: Sequence[Objective],
-    logsnr: Tensor,
-    error: Tensor,
-    inverse_gain2: Tensor,
+    seen: Tensor, objectives: Sequence[Objective], logsnr: Tensor, error: Tensor, scale: DataScale
 ) -> Tensor:
     """What is known after one more block of steps; what was known before fades.
 
     Args:
-        seen: What was known, shape (k, 2, bins + 2).
+        seen: What was known, shape (k, 3, bins + 2).
         objectives: The k objectives.
         logsnr: λ of the block in nats, shape (steps, k, n).
-        error: Squared eps errors there, like ``logsnr``.
-        inverse_gain2: Squared error of eps for one of the output, like ``logsnr``.
+        error: Squared errors of eps there, summed over dimensions, like ``logsnr``.
+        scale: Of the data, and the output of the network.
 
     Returns:
-        Number of draws and sum of g² in each bin, shape (k, 2, bins + 2).
+        Number of draws, sum of g² and of ‖v_hat − v‖²/d in each bin, shape (k, 3, bins + 2).
     """
-    fresh = torch.zeros_like(seen)
-    for row, objective, *parts in zip(
-        fresh,
-        objectives,
-        *(x.double().transpose(0, 1) for x in (logsnr, error, inverse_gain2)),
-        strict=True,
-    ):
-        levels, errors, inverse = (part.flatten().cpu() for part in parts)
-        inside = levels.numpy().clip(*objective.law.support())  # float32 may have left it
-        factor = torch.from_numpy(objective.factor(inside))
-        squares = 4 * factor**2 * inverse * errors
-        row.copy_(level_bins(objective).sums(levels[None], squares[None])[:2, 0])
-    return DECAY * seen + fresh
+    rows = zip(objectives, logsnr.transpose(0, 1), error.transpose(0, 1), strict=True)
+    fresh = [_sums(objective, *parts, scale) for objective, *parts in rows]
+    return DECAY * seen + torch.stack(fresh).to(seen.device)
+
+
+def _sums(objective: Objective, logsnr: Tensor, error: Tensor, scale: DataScale) -> Tensor:
+    """Sums of ``learn`` over the draws of one objective, shape (3, bins + 2)."""
+    # a level in float32 may have left the support of the law
+    inside = logsnr.double().cpu().flatten().numpy().clip(*objective.law.support())
+    logsnr = torch.from_numpy(inside)
+    error = error.double().cpu().flatten()
+    level = logsnr + 2 * math.log(scale.std)
+    factor = torch.from_numpy(objective.factor(inside))
+    inverse_gain = output_coefficients(level, scale.output).inverse_gain
+    squares = 4 * (factor * inverse_gain) ** 2 * error
+    v_error = error / (output_coefficients(level, "v").inverse_gain ** 2 * scale.dimensions)
+    bins = level_bins(objective)
+    both = bins.sums(logsnr.expand(2, -1), torch.stack([squares, v_error]))
+    return torch.stack([both[0, 0], both[1, 0], both[1, 1]])
 
 
 def adaptable(objectives: Sequence[Any]) -> list[Objective]:

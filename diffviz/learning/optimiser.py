@@ -30,8 +30,8 @@ class State:
         losses: Loss of every step, shape (k, steps); what comes after ``step`` is 0.
         seen: What ``importance`` knew when it drew the block, shape (k, 2, bins); None if levels
             are drawn by the objectives' own laws.
-        block: λ, eps error and inverse squared gain of the steps of the block so far, shape
-            (3, steps of a block, k, n); None with ``seen``.
+        block: λ and squared eps error of the steps of the block so far, shape
+            (2, steps of a block, k, n); None with ``seen``.
         step: Number of steps done.
     """
 

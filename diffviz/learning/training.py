@@ -212,9 +212,7 @@ class Trainer:
         if state.block is not None:
             # at the first step a copy: the steps of the last block must outlive an interrupt
             steps = state.block.clone() if row == 0 else state.block
-            steps[:, row] = torch.stack(
-                [evaluation.logsnr, evaluation.error, block.inverse_gain2[row]]
-            )
+            steps[:, row] = torch.stack([evaluation.logsnr, evaluation.error])
             state = replace(state, seen=self._drawn.seen, block=steps)
         self._state = state
         return Step(self.step, evaluation.logsnr, evaluation.error, evaluation.loss)
@@ -226,7 +224,10 @@ class Trainer:
             return Drawn(draw_block(self.objectives, self.settings, self.data, number), None)
         adaptable = importance.adaptable(self.objectives)
         if row == 0 and number > 0:
-            seen = importance.learn(seen, adaptable, *self._state.block)
+            logsnr, error = self._state.block
+            shape = self.data.mean.shape
+            scale = importance.DataScale(self.data.std, shape.numel(), self.settings.output)
+            seen = importance.learn(seen, adaptable, logsnr, error, scale)
         sampled = [
             importance.ImportanceSampled(objective, known)
             for objective, known in zip(adaptable, seen.cpu().numpy(), strict=True)
@@ -236,7 +237,7 @@ class Trainer:
     def _nothing_seen(self, state: State) -> State:
         """A state that keeps what importance sampling needs; see ``State``."""
         k = len(importance.adaptable(self.objectives))
-        steps = state.weights.new_zeros(3, BLOCK, k, self.settings.batch)
+        steps = state.weights.new_zeros(2, BLOCK, k, self.settings.batch)
         return replace(state, seen=importance.begin(k).to(state.weights.device), block=steps)
 
     def _evaluate(self, block: Block, row: int) -> Evaluation:
