@@ -1,5 +1,8 @@
 """Data and draws of a training, 32 steps at a time.
 
+Points of few dimensions and their noise are spread evenly over the steps; see ``designs``. Every
+draw alone has the law of a plain one.
+
 What is random in a block of steps follows from the seed and the number of the block alone, so that
 a training goes on from a checkpoint without the state of a generator.
 """
@@ -58,7 +61,7 @@ class TrainingData:
         shape = tuple(self.mean.shape)
         if self.even_order is None:
             return plain_design(BLOCK, n, len(self.points), shape, rng)
-        return even_design(BLOCK, n, self.even_order, *shape, rng)
+        return even_design(BLOCK, n, self.even_order, len(self.mean), rng)
 
 
 def training_data(data: ArrayLike | Tensor) -> TrainingData:

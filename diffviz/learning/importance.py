@@ -109,17 +109,20 @@ class ImportanceSampled:
         """Masses that sum to one; those of the own law if there are none."""
         return mass / mass.sum() if mass.any() else self.own
 
-    def draw(self, n: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-        """Levels by the masses, one in each of n equal shares, and the factor on the eps error.
+    def draw(
+        self, n: int, rng: np.random.Generator, stratified: bool = True
+    ) -> tuple[NDArray, NDArray]:
+        """Levels by the masses and the factor on the eps error.
 
         Args:
             n: Number of draws.
             rng: NumPy generator.
+            stratified: Take one draw in each of n equal shares of probability, in mixed order.
 
         Returns:
             λ in nats and factor, both of shape (n,); see ``Objective.draw``.
         """
-        u = (rng.permutation(n) + rng.random(n)) / n
+        u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
         ends = np.concatenate([[0.0], self.masses.cumsum()])
         ends /= ends[-1]
         # a bin without mass has no width, and no u lies in it
@@ -158,8 +161,12 @@ def learn(
     Returns:
         Number of draws, sum of g² and of ‖v_hat − v‖²/d in each bin, shape (k, 3, bins + 2).
     """
-    rows = zip(objectives, logsnr.transpose(0, 1), error.transpose(0, 1), strict=True)
-    fresh = [_sums(objective, *parts, scale) for objective, *parts in rows]
+    fresh = [
+        _sums(objective, levels, errors, scale)
+        for objective, levels, errors in zip(
+            objectives, logsnr.transpose(0, 1), error.transpose(0, 1), strict=True
+        )
+    ]
     return DECAY * seen + torch.stack(fresh).to(seen.device)
 
 

@@ -405,8 +405,9 @@ def fit(
             may change during training. A training with such a law resumes bit for bit if the
             checkpoint was written after a multiple of 32 steps, and if what the law depends on (a
             tracker) is restored too.
-        data: Points (n, d) or images (n, h, w), (n, channels, h, w), drawn with replacement. The
-            training runs on the device of a tensor.
+        data: Points (n, d) or images (n, h, w), (n, channels, h, w). Points of up to 16 dimensions
+            and their noise are drawn evenly by Sobol points, others with replacement. The training
+            runs on the device of a tensor.
         model: The network. By default ``MLP()`` for points and ``Transformer()`` for images; see
             ``diffviz.models``.
         steps: Number of steps.
