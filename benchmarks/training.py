@@ -2,13 +2,15 @@
 
 Distances are the energy distance (the root, as SciPy's) and sliced Wasserstein-2 (128 directions,
 the root) from 10,000 samples to 10,000 held-out points. The floor is the same from 10,000 true
-points instead of samples, median of 20 draws. Samples come from Heun's method with 40 steps even in
-fm-ot's time, median of 3 draws, whose time does not count. Training is ``dv.fit`` on 50,000 points,
-in process time of one thread, without the import. All runs are over 3 seeds; in brackets stand the
+points instead of samples, median of 20 draws. Samples are those of ``dv.sample`` without further
+arguments, median of 3 draws, whose time does not count. Training is ``dv.fit`` on 50,000 points, in
+process time of one thread, without the import. All runs are over 5 seeds; in brackets stand the
 least and the largest of them.
 
 Parts: "floor", "defaults" (fm-ot as ``dv.fit`` trains it), "fewest" (the fewest steps that reach
-twice the floor), "together" (twelve objectives side by side).
+twice the floor), "together" (twelve objectives side by side, with levels by their own laws and with
+``adaptive=True``), "growth" (slopes of CPU seconds with the number of objectives, of points in a
+step and of points of the data).
 
 Run: OMP_NUM_THREADS=1 python benchmarks/training.py [--parts PART ...] [--toys TOY ...]
     [--points N] [--seeds N]
@@ -18,8 +20,9 @@ import argparse
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,18 +32,21 @@ from timing import machine
 from torch import Tensor
 
 import diffviz as dv
-from diffviz.sampling import grids
 from diffviz.sampling.integrate import Stopped
 
-TOYS = "moons", "checkerboard", "swissroll", "8gaussians"
 POINTS = 10_000  # samples, and held-out points
 TRAINING_POINTS = 50_000
-SEEDS = 3
+SEEDS = 5
 DIRECTIONS = 128  # of sliced Wasserstein-2
 FLOOR_DRAWS = 20
 SAMPLE_DRAWS = 3
 COUNTS = (150, 200, 300, 450, 600, 800, 1000, 1400, 2000)  # steps that "fewest" tries
-GRID = grids.grid(dv.objective("fm-ot").law, 40)
+GROWTH_STEPS = 160
+GROWTH = {
+    "objectives": (1, 2, 4, 8, 12),
+    "points in a step": (256, 512, 1024, 2048),
+    "points of data": (10_000, 40_000, 160_000, 640_000),
+}
 TWELVE = (
     "fm-ot",
     "sd3",
@@ -62,6 +68,47 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def grid_of_gaussians() -> Any:
+    """Five by five narrow Gaussians."""
+    side = np.arange(5) - 2.0
+    return dv.mixture(np.stack(np.meshgrid(side, side), -1).reshape(-1, 2), 0.1, name="5x5 grid")
+
+
+def spirals() -> Any:
+    """Two arms of one and a half turns, each as a string of 120 Gaussians."""
+    angle = 3 * np.pi * np.sqrt((np.arange(120) + 0.5) / 120)
+    arm = angle / 3 * np.stack([np.cos(angle), np.sin(angle)], 1)
+    return dv.mixture(np.concatenate([arm, -arm]), 0.1, name="spirals")
+
+
+class Pinwheel:
+    """Five bent blades (Johnson et al. 2016, arXiv 1603.06277, whose code draws them)."""
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Points, shape (n, 2)."""
+        blade = torch.randint(5, (n,), generator=generator)
+        width = torch.tensor([0.3, 0.1], dtype=torch.float64)
+        along, across = (torch.randn(n, 2, generator=generator, dtype=torch.float64) * width).T
+        along = along + 1
+        angle = 2 * torch.pi * blade / 5 + 0.25 * along.exp()
+        turned = [
+            along * angle.cos() - across * angle.sin(),
+            along * angle.sin() + across * angle.cos(),
+        ]
+        return 2 * torch.stack(turned, 1)
+
+
+TOYS: dict[str, Callable[[], Any]] = {
+    "moons": partial(dv.toy, "moons"),
+    "checkerboard": partial(dv.toy, "checkerboard"),
+    "swissroll": partial(dv.toy, "swissroll"),
+    "8gaussians": partial(dv.toy, "8gaussians"),
+    "5x5grid": grid_of_gaussians,
+    "spirals": spirals,
+    "pinwheel": Pinwheel,
+}
+
+
 def mean_distance(x: Tensor, y: Tensor) -> float:
     """Mean distance over all pairs, by the direct formula: products lose half the digits."""
     direct = "donot_use_mm_for_euclid_dist"
@@ -74,7 +121,7 @@ class Truth:
     """Held-out points of a toy, and the floor of both distances to them.
 
     Args:
-        name: A toy of the plane.
+        name: One of ``TOYS``.
         points: Number of held-out points, and of samples that are compared with them.
 
     Attributes:
@@ -84,7 +131,7 @@ class Truth:
 
     def __init__(self, name: str, points: int = POINTS) -> None:
         """Draw the points; see the class."""
-        self.toy = dv.toy(name)
+        self.toy = TOYS[name]()
         self.points = points
         self.held = self.toy.sample(points, generator(10_000))
         self.mean_distance = mean_distance(self.held, self.held)
@@ -105,9 +152,7 @@ class Truth:
         """Both distances of a model's samples, in floors; infinite if a sample is not finite."""
         try:
             draws = [
-                dv.sample(
-                    model, GRID, "heun", n=self.points, generator=generator(i)
-                ).samples.double()
+                dv.sample(model, n=self.points, generator=generator(i)).samples.double()
                 for i in range(SAMPLE_DRAWS)
             ]
         except Stopped:
@@ -190,15 +235,47 @@ def fewest(bench: Bench) -> None:
 def together(bench: Bench) -> None:
     """Print what twelve objectives side by side cost on the first toy, beside one by one."""
     name, truth = next(iter(bench.truths.items()))
-    trained = [train(TWELVE, truth, seed) for seed in bench.seeds]
     alone = sum(train(objective, truth, 0)[1] for objective in TWELVE)
-    spent = row("", [[seconds] for _, seconds in trained]).strip()
-    print(f"\n{len(TWELVE)} objectives on {name}, CPU s: {spent}; one by one {alone:.1f}")
-    for runs in zip(*(runs for runs, _ in trained), strict=True):
-        print(row(runs[0].name, [truth.score(run) for run in runs]), flush=True)
+    for adaptive in (False, True):
+        trained = [train(TWELVE, truth, seed, adaptive=adaptive) for seed in bench.seeds]
+        spent = row("", [[seconds] for _, seconds in trained]).strip()
+        title = f"{len(TWELVE)} objectives on {name}, adaptive={adaptive}, CPU s: {spent}"
+        print(head(f"{title}; one by one {alone:.1f}", "energy", "sliced W2"))
+        for runs in zip(*(runs for runs, _ in trained), strict=True):
+            print(row(runs[0].name, [truth.score(run) for run in runs]), flush=True)
 
 
-PARTS = {"floor": floor, "defaults": defaults, "fewest": fewest, "together": together}
+def growth(bench: Bench) -> None:
+    """Print CPU seconds at several sizes, and the slope of their logarithms."""
+    print(f"\nCPU s of {GROWTH_STEPS} steps, and the power of the size with which they grow")
+    for name, sizes in GROWTH.items():
+        spent = [least_seconds(name, size) for size in sizes]
+        slope = np.polyfit(np.log(sizes), np.log(spent), 1)[0]
+        pairs = ", ".join(f"{size:,}: {s:.2f}" for size, s in zip(sizes, spent, strict=True))
+        print(f"{name:>18}   {pairs}   slope {slope:.2f}", flush=True)
+
+
+def least_seconds(name: str, size: int) -> float:
+    """CPU seconds of a training in which one of ``GROWTH`` has a size; the least of three."""
+    objectives = TWELVE[:size] if name == "objectives" else TWELVE[:1]
+    batch = size if name == "points in a step" else 512
+    count = size if name == "points of data" else TRAINING_POINTS
+    data = dv.toy("moons").sample(count, generator(0)).float()
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        dv.fit(objectives, data, steps=GROWTH_STEPS, batch=batch, progress=False)
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+PARTS = {
+    "floor": floor,
+    "defaults": defaults,
+    "fewest": fewest,
+    "together": together,
+    "growth": growth,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -2,8 +2,9 @@
 
 ``models`` has the networks and ``outputs`` what they put out. ``training`` trains any number of
 objectives as one batched model: ``settings`` says how, ``batches`` draws levels, points and noise,
-``optimiser`` makes the steps, ``checkpoints`` keeps them, and ``identity`` tells one objective from
-another. ``runs`` is what a training leaves. ``tracking`` averages the loss in bins of log-SNR,
+``designs`` spreads them evenly, ``importance`` draws levels where a draw tells most, ``optimiser``
+makes the steps, ``checkpoints`` keeps them, and ``identity`` tells one objective from another.
+``runs`` is what a training leaves. ``tracking`` averages the loss in bins of log-SNR,
 ``adaptive`` lets the law of log-SNR follow it, ``validation`` computes the loss by quadrature, and
 ``variance`` says what a law saves. ``velocity`` learns a flow from pairs. ``files`` and ``doors``
 serve all of these.

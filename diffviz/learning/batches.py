@@ -1,5 +1,8 @@
 """Data and draws of a training, 32 steps at a time.
 
+Points of few dimensions and their noise are spread evenly over the steps; see ``designs``. Every
+draw alone has the law of a plain one.
+
 What is random in a block of steps follows from the seed and the number of the block alone, so that
 a training goes on from a checkpoint without the state of a generator.
 """
@@ -7,6 +10,7 @@ a training goes on from a checkpoint without the state of a generator.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,6 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from diffviz.compute import threads
+from diffviz.learning.designs import (
+    MOST_DIMENSIONS,
+    Design,
+    even_design,
+    halving_order,
+    plain_design,
+)
 from diffviz.learning.doors import real_array, real_tensor
 from diffviz.learning.outputs import Coefficients, output_coefficients
 from diffviz.learning.settings import Settings
@@ -38,6 +49,20 @@ class TrainingData:
     mean: Tensor
     std: float
     unit: Tensor
+
+    @cached_property
+    def even_order(self) -> NDArray | None:
+        """Neighbours beside each other, shape (n,); None for points of many dimensions."""
+        if self.unit.ndim != 2 or self.unit.shape[1] > MOST_DIMENSIONS:
+            return None
+        return halving_order(self.unit.cpu().numpy())
+
+    def design(self, n: int, rng: np.random.Generator) -> Design:
+        """Points and noise of a block of steps, even where the points have few dimensions."""
+        shape = tuple(self.mean.shape)
+        if self.even_order is None:
+            return plain_design(BLOCK, n, len(self.points), shape, rng)
+        return even_design(BLOCK, n, self.even_order, len(self.mean), rng)
 
 
 @threads.decided_by(threads.elements)
@@ -131,16 +156,12 @@ def draw_block(
         TypeError: An objective draws no real numbers.
         ValueError: An objective draws too few numbers, or numbers out of range.
     """
-    n = settings.batch
-    rng = np.random.default_rng((settings.seed, number, 1))
-    order = rng.permuted(np.tile(np.arange(BLOCK), (n, 1)), axis=1)
-    drawn = [dealt_draws(objective, settings, number, order) for objective in objectives]
+    design = data.design(settings.batch, np.random.default_rng((settings.seed, number, 1)))
+    drawn = [dealt_draws(objective, settings, number, design.order) for objective in objectives]
     logsnr, factor = torch.from_numpy(np.stack(drawn, 2))  # (BLOCK, k, n) each
     level = logsnr + 2 * math.log(data.std)
     exact = output_coefficients(level, settings.output)
     inverse_gain2 = exact.inverse_gain**2
-    index = torch.from_numpy(rng.integers(len(data.points), size=(BLOCK, n)))
-    noise = torch.from_numpy(rng.standard_normal((BLOCK, n, *data.mean.shape), "f4"))
     parts = (exact.alpha, exact.sigma, exact.a, exact.b)
     return Block(
         number=number,
@@ -149,8 +170,8 @@ def draw_block(
         inverse_gain2=inverse_gain2.to(data.points),
         weight=(factor * inverse_gain2).to(data.points),
         coefficients=Coefficients(*(part.to(data.points) for part in parts)),
-        index=index.to(data.points.device),
-        noise=noise.to(data.points),
+        index=torch.from_numpy(design.index).to(data.points.device),
+        noise=torch.from_numpy(design.noise).to(data.points),
     )
 
 

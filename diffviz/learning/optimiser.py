@@ -28,6 +28,10 @@ class State:
         second: Second moment of the gradient, like ``weights``.
         averages: Averaged weights, shape (averaging lengths, k, parameters).
         losses: Loss of every step, shape (k, steps); what comes after ``step`` is 0.
+        seen: What ``importance`` knew when it drew the block, shape (k, 2, bins); None if levels
+            are drawn by the objectives' own laws.
+        block: λ and squared eps error of the steps of the block so far, shape
+            (2, steps of a block, k, n); None with ``seen``.
         step: Number of steps done.
     """
 
@@ -36,12 +40,15 @@ class State:
     second: Tensor
     averages: Tensor
     losses: Tensor
+    seen: Tensor | None = None
+    block: Tensor | None = None
     step: int = 0
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors by name, for a checkpoint."""
         names = [field.name for field in fields(self) if field.name != "step"]
-        return {name: getattr(self, name) for name in names}
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def initial_state(settings: Settings, shape: Sequence[int], k: int, device: torch.device) -> State:

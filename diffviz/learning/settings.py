@@ -39,6 +39,7 @@ class Settings:
         output: What the network puts out: "eps", "x", "v" or "F". The loss does not depend on it.
         ema: Mean ages of the averaged weights as shares of the steps done, each in (0, 0.5].
         clip: Longest gradient in units of its running root mean square; ``math.inf`` for any.
+        adaptive: Whether levels are drawn where the gradient is large; see ``importance``.
 
     Raises:
         TypeError: A setting is of the wrong kind.
@@ -54,6 +55,7 @@ class Settings:
     output: str = "v"
     ema: Sequence[float] = (0.1, 0.05)
     clip: float = 1.0
+    adaptive: bool = False
 
     def __post_init__(self) -> None:
         checked = {
@@ -66,6 +68,7 @@ class Settings:
             "output": checks.one_of(self.output, "output", OUTPUTS),
             "ema": _ages(self.ema),
             "clip": _clip(self.clip),
+            "adaptive": checks.one_of(self.adaptive, "adaptive", (False, True)),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)

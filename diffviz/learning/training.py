@@ -24,7 +24,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -35,11 +35,11 @@ from tqdm.auto import tqdm
 
 from diffviz import checks
 from diffviz.compute import threads
-from diffviz.learning import checkpoints, files
+from diffviz.learning import checkpoints, files, importance
 from diffviz.learning.batches import BLOCK, Block, draw_block, training_data
 from diffviz.learning.identity import trainables
 from diffviz.learning.models import Network, default_model, multiply_adds, raw_output
-from diffviz.learning.optimiser import adam_step, initial_state
+from diffviz.learning.optimiser import State, adam_step, initial_state
 from diffviz.learning.runs import Run
 from diffviz.learning.settings import Settings
 from diffviz.protocols import Trainable
@@ -106,6 +106,19 @@ class Evaluation:
     squared_length: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A block of draws, and what was known of the gradient when it was drawn.
+
+    Args:
+        block: The draws.
+        seen: See ``State.seen``.
+    """
+
+    block: Block
+    seen: Tensor | None
+
+
 class Trainer:
     """Training step by step, for a dashboard or a loop of one's own.
 
@@ -121,6 +134,7 @@ class Trainer:
         output: What the network puts out: "eps", "x", "v" or "F".
         ema: Mean ages of the averaged weights, as shares of the steps done.
         clip: Longest gradient in units of its running root mean square.
+        adaptive: Whether to draw levels where the gradient is large; see ``fit``.
 
     Raises:
         TypeError: An argument is of the wrong kind.
@@ -141,6 +155,7 @@ class Trainer:
         output: str = "v",
         ema: Sequence[float] = (0.1, 0.05),
         clip: float = 1.0,
+        adaptive: bool = False,
     ):
         self.objectives = trainables(objectives)
         self.data = training_data(data)
@@ -154,11 +169,14 @@ class Trainer:
             output=output,
             ema=ema,
             clip=clip,
+            adaptive=adaptive,
         )
         self._state = initial_state(
             self.settings, self.data.mean.shape, len(self.objectives), self.data.points.device
         )
-        self._block: Block | None = None
+        if self.settings.adaptive:
+            self._state = self._nothing_seen(self._state)
+        self._drawn: Drawn | None = None
 
     @property
     def step(self) -> int:
@@ -196,15 +214,45 @@ class Trainer:
     def _advance(self) -> Step:
         """Train one step, of which there is one left."""
         block_number, row = divmod(self.step, BLOCK)
-        if self._block is None or self._block.number != block_number:
-            self._block = draw_block(self.objectives, self.settings, self.data, block_number)
-        evaluation = self._evaluate(self._block, row)
+        if self._drawn is None or self._drawn.block.number != block_number:
+            self._drawn = self._draw(block_number, row)
+        block = self._drawn.block
+        evaluation = self._evaluate(block, row)
         self._check_finite(evaluation)
         self._state.losses[:, self.step] = evaluation.loss
-        self._state = adam_step(
+        state = adam_step(
             self._state, evaluation.gradient, evaluation.squared_length, self.settings
         )
+        if state.block is not None:
+            # at the first step a copy: the steps of the last block must outlive an interrupt
+            steps = state.block.clone() if row == 0 else state.block
+            steps[:, row] = torch.stack([evaluation.logsnr, evaluation.error])
+            state = replace(state, seen=self._drawn.seen, block=steps)
+        self._state = state
         return Step(self.step, evaluation.logsnr, evaluation.error, evaluation.loss)
+
+    def _draw(self, number: int, row: int) -> Drawn:
+        """Draw a block; a step in its middle draws what was drawn before its first one."""
+        seen = self._state.seen
+        if seen is None or self._state.block is None:
+            return Drawn(draw_block(self.objectives, self.settings, self.data, number), None)
+        adaptable = importance.adaptable(self.objectives)
+        if row == 0 and number > 0:
+            logsnr, error = self._state.block
+            shape = self.data.mean.shape
+            scale = importance.DataScale(self.data.std, shape.numel(), self.settings.output)
+            seen = importance.learn(seen, adaptable, logsnr, error, scale)
+        sampled = [
+            importance.ImportanceSampled(objective, known)
+            for objective, known in zip(adaptable, seen.cpu().numpy(), strict=True)
+        ]
+        return Drawn(draw_block(sampled, self.settings, self.data, number), seen)
+
+    def _nothing_seen(self, state: State) -> State:
+        """A state that keeps what importance sampling needs; see ``State``."""
+        k = len(importance.adaptable(self.objectives))
+        steps = state.weights.new_zeros(2, BLOCK, k, self.settings.batch)
+        return replace(state, seen=importance.begin(k).to(state.weights.device), block=steps)
 
     def _evaluate(self, block: Block, row: int) -> Evaluation:
         """Losses and gradients at one step of a block, which is a row of its arrays."""
@@ -306,7 +354,7 @@ class Trainer:
             ValueError: The file is damaged or of another training; the message names what differs.
         """
         self._state = checkpoints.load(path, self._description(), self._state)
-        self._block = None
+        self._drawn = None
 
 
 def _train(
@@ -343,6 +391,7 @@ def fit(
     output: str = "v",
     ema: Sequence[float] = (0.1, 0.05),
     clip: float = 1.0,
+    adaptive: bool = False,
     callback: Callable[[Step], Any] | None = None,
     checkpoint: str | os.PathLike | None = None,
     every: int = 16 * BLOCK,
@@ -360,8 +409,9 @@ def fit(
             may change during training. A training with such a law resumes bit for bit if the
             checkpoint was written after a multiple of 32 steps, and if what the law depends on (a
             tracker) is restored too.
-        data: Points (n, d) or images (n, h, w), (n, channels, h, w), drawn with replacement. The
-            training runs on the device of a tensor.
+        data: Points (n, d) or images (n, h, w), (n, channels, h, w). Points of up to 16 dimensions
+            and their noise are drawn evenly by Sobol points, others with replacement. The training
+            runs on the device of a tensor.
         model: The network. By default ``MLP()`` for points and ``Transformer()`` for images; see
             ``diffviz.models``.
         steps: Number of steps.
@@ -373,6 +423,9 @@ def fit(
         ema: Mean ages of averaged weights, as shares of the steps done, each in (0, 0.5].
             ``Run.denoise`` uses the first, ``Run.at`` the others.
         clip: Longest gradient in units of its running root mean square; ``math.inf`` for any.
+        adaptive: Whether to draw levels where the gradient is measured to be large, and to divide
+            by their density. The loss and its weighting stay what they were; see
+            ``diffviz.learning.importance``. Every objective must then be an ``Objective``.
         callback: Gets a ``Step`` after each step, for a tracker or a plot. It may raise
             KeyboardInterrupt to stop.
         checkpoint: File that is written at the start, every ``every`` steps and at the end. If it
@@ -415,6 +468,7 @@ def fit(
         output=output,
         ema=ema,
         clip=clip,
+        adaptive=adaptive,
     )
     if checkpoint is not None:
         checkpoint = files.checked_path(checkpoint)

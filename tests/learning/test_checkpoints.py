@@ -155,6 +155,7 @@ def test_every_setting_is_compared(tmp_path):
         "output": "eps",
         "ema": (0.2, 0.05),
         "clip": math.inf,
+        "adaptive": True,
     }
     assert changed.keys() == {field.name for field in fields(Settings)}
     for name, value in changed.items():

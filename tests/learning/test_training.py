@@ -109,8 +109,8 @@ def test_the_loss_is_the_factor_times_the_squared_eps_error_whatever_the_output(
     before = trainer.runs()[0].at(0.0)
     trainer.advance()
     x, eps = (
-        torch.as_tensor(data)[trainer._block.index[0]].double(),
-        trainer._block.noise[0].double(),
+        torch.as_tensor(data)[trainer._drawn.block.index[0]].double(),
+        trainer._drawn.block.noise[0].double(),
     )
     logsnr, factor = step.logsnr[0].double(), (1 + torch.exp(-step.logsnr[0].double() / 2)) ** 2
     alpha, sigma = torch.sigmoid(logsnr).sqrt()[:, None], torch.sigmoid(-logsnr).sqrt()[:, None]
@@ -221,7 +221,7 @@ def test_an_outlier_is_clipped():
     trainer = Trainer(Flow(), ring(500), steps=40, batch=64, model=MLP(width=16, depth=2), clip=3)
     for _ in range(20):
         trainer.advance()
-    trainer._block.weight.mul_(1e4)
+    trainer._drawn.block.weight.mul_(1e4)
     before = trainer._state.second.sum() / (1 - 0.99**20)
     trainer.advance()
     after = trainer._state.second.sum() / (1 - 0.99**21)
