@@ -13,7 +13,7 @@ Example:
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -151,7 +151,9 @@ class AffineMap:
         return np.ones_like(y) / self.width
 
 
-def _all_between(x: ArrayLike, low: float, high: float, shape: tuple, placement: dict) -> bool:
+def _all_between(
+    x: ArrayLike, low: float, high: float, shape: tuple, placement: dict
+) -> TypeGuard[NDArray]:
     """Whether x is an array of float64 strictly between two numbers, and no option is set."""
     if shape or placement or not isinstance(x, np.ndarray):
         return False
@@ -192,28 +194,33 @@ class Transformed(stats.rv_continuous):
 
     def pdf(self, x: ArrayLike, *shape: float, **placement: float) -> NDArray:
         """Density at x, as in SciPy."""
-        inside = _all_between(x, self.a, self.b, shape, placement)
-        return self._pdf(x) if inside else super().pdf(x, *shape, **placement)
+        if _all_between(x, self.a, self.b, shape, placement):
+            return self._pdf(x)
+        return super().pdf(x, *shape, **placement)
 
     def cdf(self, x: ArrayLike, *shape: float, **placement: float) -> NDArray:
         """Probability of at most x, as in SciPy."""
-        inside = _all_between(x, self.a, self.b, shape, placement)
-        return self._cdf(x) if inside else super().cdf(x, *shape, **placement)
+        if _all_between(x, self.a, self.b, shape, placement):
+            return self._cdf(x)
+        return super().cdf(x, *shape, **placement)
 
     def sf(self, x: ArrayLike, *shape: float, **placement: float) -> NDArray:
         """Probability of more than x, as in SciPy."""
-        inside = _all_between(x, self.a, self.b, shape, placement)
-        return self._sf(x) if inside else super().sf(x, *shape, **placement)
+        if _all_between(x, self.a, self.b, shape, placement):
+            return self._sf(x)
+        return super().sf(x, *shape, **placement)
 
     def ppf(self, q: ArrayLike, *shape: float, **placement: float) -> NDArray:
         """Quantile of the probability q, as in SciPy."""
-        inside = _all_between(q, 0.0, 1.0, shape, placement)
-        return self._ppf(q) if inside else super().ppf(q, *shape, **placement)
+        if _all_between(q, 0.0, 1.0, shape, placement):
+            return self._ppf(q)
+        return super().ppf(q, *shape, **placement)
 
     def isf(self, q: ArrayLike, *shape: float, **placement: float) -> NDArray:
         """Quantile that is exceeded with probability q, as in SciPy."""
-        inside = _all_between(q, 0.0, 1.0, shape, placement)
-        return self._isf(q) if inside else super().isf(q, *shape, **placement)
+        if _all_between(q, 0.0, 1.0, shape, placement):
+            return self._isf(q)
+        return super().isf(q, *shape, **placement)
 
     def _cdf(self, y: NDArray) -> NDArray:
         below = self.base.cdf if self.rising else self.base.sf
