@@ -267,7 +267,8 @@ def inverted(curve: CurveWithSlope, value: NDArray, start: NDArray) -> NDArray:
     """
     goal = np.ravel(value)
     root = np.ravel(start).astype(float)
-    first, last = curve(np.array([0.0, 1.0]))[0]
+    with np.errstate(all="ignore"):  # a map may be infinite at its ends
+        first, last = curve(np.array([0.0, 1.0]))[0]
     direction = np.sign(last - first)
     low = np.zeros_like(root)
     high = np.ones_like(root)
