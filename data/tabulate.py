@@ -31,7 +31,7 @@ def main() -> None:
         kind = type(law).__name__
         moments = partial(exact_moments, law)
         table = tables.tabulate(moments, law.parameters(), tables.HIGHEST[kind])
-        print(f"{name:14} {len(table.breaks) - 1} panels")
+        print(f"{name:14} {len(table.breaks) - 1} panels", flush=True)
         names.append(name)
         arrays[f"{name}.kind"] = np.array(kind)
         arrays[f"{name}.parameters"] = table.parameters

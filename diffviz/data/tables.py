@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ LOWEST = -30.0  # λ of data of unit variance below which noise is all, to 1e-12
 # and above which it is nothing, to 1e-10: the edges of squares are seen longest
 HIGHEST = {"Mixture": 40.0, "Circle": 24.0, "Checkerboard": 50.0}
 DEGREE = 19  # of the series on a panel
+FIRST_PANELS = 8  # before any is cut
 NARROWEST = 0.5  # width of a panel in nats that is not cut again
 TOLERANCE = 3e-12  # last coefficients of a series, relative error of the moments
 LIMIT_SLOPES = np.array([[1.0], [2.0]])  # d log moment/dλ as λ falls
@@ -111,7 +113,8 @@ def tabulate(moments: Curve, parameters: NDArray, highest: float) -> MomentTable
     Returns:
         The table.
     """
-    pending = [(LOWEST, highest)]
+    ends = np.linspace(LOWEST, highest, FIRST_PANELS + 1).tolist()
+    pending = list(pairwise(ends))[::-1]
     breaks = [LOWEST]
     series = []
     while pending:
