@@ -12,12 +12,14 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from diffviz.checks import positive, require
+from diffviz.data import separable
 
-CHUNK = 2**17  # elements of a temporary: they stay in the cache
 MAX_LATTICE = 2**28  # elements that a quadrature may take
+CHUNK = 2**17  # elements of a temporary: they stay in the cache
 LOG_TWO_PI = math.log(2 * math.pi)
 
 
@@ -178,6 +180,11 @@ class Mixture:
     def row_size(self) -> int:
         """Elements of a temporary for one z: one for each component."""
         return len(self.weights)
+
+    def parameters(self) -> NDArray:
+        """Weights, means and standard deviations in one row; they decide the density."""
+        parts = (self.weights, self.means.flatten(), self.std.expand_as(self.weights))
+        return torch.cat(parts).numpy()
 
     def unit(self) -> "Mixture":
         """The same mixture, shifted and scaled to mean 0 and a variance of 1 per dimension."""
@@ -340,6 +347,10 @@ class Circle:
         """Elements of a temporary for one z: its two coordinates."""
         return 2
 
+    def parameters(self) -> NDArray:
+        """The radius, which decides the density, shape (1,)."""
+        return np.array([self.radius])
+
     def unit(self) -> "Circle":
         """The circle of unit variance."""
         return Circle()
@@ -399,6 +410,8 @@ class Circle:
 
 
 # --- a checkerboard -----------------------------------------------------------------------------
+
+FINE_ORDER = 40  # nodes of a panel for moments, whose poles lie near the edges of squares
 
 # the eight dark squares: both coordinates lie in even intervals of four, or both in odd ones
 DARK_COLUMNS = [0, 0, 2, 2, 1, 1, 3, 3]
@@ -461,6 +474,10 @@ class Checkerboard:
         """Elements of a temporary for one z: 40 nodes in four intervals of two coordinates."""
         return 320
 
+    def parameters(self) -> NDArray:
+        """Half the side, which decides the density, shape (1,)."""
+        return np.array([self.half])
+
     def unit(self) -> "Checkerboard":
         """The board of unit variance."""
         return Checkerboard()
@@ -513,6 +530,48 @@ class Checkerboard:
             third=third,
             fourth=fourth,
         )
+
+    def _residuals(
+        self, nodes: Tensor, weight: Tensor, alpha: Tensor, sigma: Tensor
+    ) -> separable.Axis:
+        """Moments along an axis for ``separable``, of even and odd intervals together, (n, 2)."""
+        interval = self._coordinate(nodes[:, None], alpha, sigma)
+        density = weight[:, None] * interval.log_prob.exp()
+        share = interval.log_prob.softmax(1)
+        centre = (share * interval.x_hat).sum(1, keepdim=True)
+        offset = alpha / sigma * (interval.x_hat - centre)
+        square = offset**2
+        moments = (
+            torch.ones_like(offset),
+            offset,
+            square + interval.second,
+            offset * (square + 3 * interval.second) + interval.third,
+            square * (square + 6 * interval.second) + 4 * offset * interval.third + interval.fourth,
+        )
+        products = [density * moment for moment in moments]
+        return [(part[:, :2] + part[:, 2:]).numpy() for part in products]
+
+    def moments(self, logsnr: float) -> NDArray:
+        """Both moments of the error of the ideal denoiser at λ in nats, shape (2,).
+
+        A dark square is a product of intervals that are both even or both odd, so that the density
+        is a mixture of two products.
+        """
+        level = torch.tensor([[logsnr]], dtype=torch.float64)
+        alpha, sigma = level.sigmoid().sqrt(), (-level).sigmoid().sqrt()
+        breaks = self._breaks(alpha, sigma)
+        # half the plane is enough; the eight squares are equally likely
+        nodes, weight = gauss_legendre(breaks.clamp(min=0).unique(), FINE_ORDER)
+        x = self._residuals(nodes, 2 * weight / 8, alpha, sigma)
+        nodes, weight = gauss_legendre(breaks, FINE_ORDER)
+        y = self._residuals(nodes, weight, alpha, sigma)
+        return separable.residual_sums(separable.joint_sums(x, y))
+
+    def _breaks(self, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """Ends of panels that close in on the edges of the intervals."""
+        edges = alpha * self.half * torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None]
+        around = torch.tensor([-8, -5, -2.5, 0, 2.5, 5, 8], dtype=torch.float64)
+        return (edges + sigma * around).flatten().unique()
 
     def _join(
         self, x: IntervalMoments, y: IntervalMoments, alpha: Tensor, sigma: Tensor
@@ -570,11 +629,9 @@ class Checkerboard:
         """
         alpha = alpha.reshape(1, 1)
         sigma = sigma.reshape(1, 1)
-        edges = alpha * self.half * torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None]
-        around = torch.tensor([-8, -5, -2.5, 0, 2.5, 5, 8], dtype=torch.float64)
-        breaks = (edges + sigma * around).flatten()
+        breaks = self._breaks(alpha, sigma)
         x, x_weight = gauss_legendre(breaks.clamp(min=0).unique(), 12)
-        y, y_weight = gauss_legendre(breaks.unique(), 12)
+        y, y_weight = gauss_legendre(breaks, 12)
         columns = self._coordinate(x[:, None], alpha, sigma)
         rows = self._coordinate(y[:, None], alpha, sigma)
         posterior = self._join(

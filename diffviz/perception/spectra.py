@@ -27,8 +27,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft, signal, stats
+from scipy import fft, stats
 from scipy.special import digamma, expit
 
 from diffviz.checks import count as whole_number
@@ -252,7 +253,7 @@ def _windowed_transform(x: NDArray, window: str) -> Transform:
     Tapering makes neighbours in a ring alike, so fewer of them are independent.
     """
     n = x.shape[-1]
-    taper = signal.get_window(window, n)
+    taper = scipy.signal.get_window(window, n)
     taper /= np.sqrt(np.mean(taper**2))
     power = np.abs(fft.fft2(x * np.outer(taper, taper), norm="ortho")) ** 2
     return Transform(np.abs(fft.fftfreq(n)), power, 1 / np.mean(taper**4))
@@ -326,7 +327,7 @@ def sound_spectrum(sound: ArrayLike, segment: int = 1024) -> Spectrum:
             f"sound must hold two segments of {segment} >= 4 samples, not constant; "
             f"got {len(x)} samples"
         )
-    frequency, density = signal.welch(x, nperseg=segment)
+    frequency, density = scipy.signal.welch(x, nperseg=segment)
     inner = slice(1, (segment + 1) // 2)
     averages = (len(x) - segment) // (segment - segment // 2) + 1
     count = np.full(len(frequency), 2 * averages * WELCH_LOSS)  # a sine and a cosine each

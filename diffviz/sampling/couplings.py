@@ -14,11 +14,11 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
-from torchdiffeq import odeint
 
 from diffviz.checks import count, finite, one_of, require, tensor, torch_generator
 from diffviz.compute import threads
 from diffviz.sampling.draws import drawn
+from diffviz.sampling.odes import odeint
 
 METHODS = ("euler", "midpoint", "rk4")
 

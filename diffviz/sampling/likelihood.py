@@ -20,13 +20,13 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
-from torchdiffeq import odeint
 
 from diffviz.checks import count, number, one_of, positive, require, tensor, torch_generator
 from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
 from diffviz.sampling.draws import drawn
+from diffviz.sampling.odes import odeint
 from diffviz.theory.analysis import evaluate
 
 NODE, WEIGHT = map(torch.from_numpy, np.polynomial.legendre.leggauss(12))

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchdiffeq import odeint
 
 from diffviz.checks import number, one_of, positive, require
+from diffviz.sampling.odes import odeint
 from diffviz.theory.paths import LINEAR, Path
 
 # methods of torchdiffeq: those that choose their own steps, then those that make one

@@ -10,6 +10,7 @@ product w(λ) E‖eps_hat − eps‖², the *loss density*, is the same in every
 values on a grid.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -37,6 +38,8 @@ from diffviz.theory.weightings import (
 )
 
 Item = TypeVar("Item", bound=WeightingLike)
+
+FALL_BETWEEN = (-1.0, 1.0)  # λ at which weightings are told apart before they are compared
 
 
 def augmentation_density(w: WeightingLike, logsnr: ArrayLike) -> NDArray:
@@ -239,7 +242,7 @@ def verdict(
         negative_share=_negative_share(grid, values, rising, information),
         logsnr=grid,
         w=values,
-        augmentation=augmentation_density(values, grid),
+        augmentation=-np.gradient(values, grid),
     )
 
 
@@ -417,18 +420,64 @@ class _Group:
     items: list
 
 
+class _Groups:
+    """Groups of equal weightings, found by the fall of log w between two levels.
+
+    If the ratio r of two weightings keeps within a tolerance, |Δ log r| between the levels is at
+    most −log(1 − tolerance/(1 − tolerance)). So a weighting is compared only with the groups whose
+    fall is as near as that, and with those that are 0 at one of the levels.
+
+    Args:
+        grid: λ in nats, shape (n,).
+        tolerance: Relative deviation of the ratio that still counts as the same.
+    """
+
+    def __init__(self, grid: NDArray, tolerance: float) -> None:
+        self.tolerance = tolerance
+        self.ends = np.searchsorted(grid, FALL_BETWEEN)
+        loosest = 1 - 2 * tolerance
+        # 1e-9 more than the bound, for rounding
+        self.slack = np.log((1 - tolerance) / loosest) + 1e-9 if loosest > 0 else np.inf
+        self.groups: list[_Group] = []
+        self.falls: list[tuple[float, int]] = []  # sorted, each with the number of its group
+        self.without_fall: list[int] = []
+
+    def add(self, item: Any, w: NDArray) -> None:
+        """Put an item into the first group that agrees with its weighting, or into a new one."""
+        first, last = w[self.ends]
+        fall = np.log(first) - np.log(last) if first > 0 and last > 0 else None
+        for index in self._candidates(fall):
+            group = self.groups[index]
+            if _agree(w, group.w, self.tolerance):
+                group.items.append(item)
+                return
+        self._start(item, w, fall)
+
+    def _candidates(self, fall: float | None) -> Iterable[int]:
+        """Numbers of the groups that a weighting may belong to, in the order of their making."""
+        if fall is None:
+            return range(len(self.groups))
+        low = bisect_left(self.falls, (fall - self.slack,))
+        high = bisect_left(self.falls, (fall + self.slack, len(self.groups)))
+        return sorted([*self.without_fall, *(index for _, index in self.falls[low:high])])
+
+    def _start(self, item: Any, w: NDArray, fall: float | None) -> None:
+        """A new group."""
+        index = len(self.groups)
+        self.groups.append(_Group(w, [item]))
+        if fall is None:
+            self.without_fall.append(index)
+        else:
+            insort(self.falls, (fall, index))
+
+
 def _group_curves(members: Iterable[Any], tolerance: float) -> list[_Group]:
     """Groups of continuous weightings that agree, in the order of their first members."""
     grid = np.linspace(-12, 12, 2001)
-    groups: list[_Group] = []
+    groups = _Groups(grid, tolerance)
     for objective in members:
-        w = evaluate_inside(objective, grid)
-        group = next((group for group in groups if _agree(w, group.w, tolerance)), None)
-        if group is None:
-            groups.append(_Group(w, [objective]))
-        else:
-            group.items.append(objective)
-    return groups
+        groups.add(objective, evaluate_inside(objective, grid))
+    return groups.groups
 
 
 def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list[Item]]:

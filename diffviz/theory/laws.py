@@ -11,19 +11,24 @@ Example:
     array([-1.349,  1.349])
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from scipy.optimize.elementwise import find_root
 from scipy.special import ndtr, ndtri
 
 from diffviz.checks import array, count, finite, increasing, number, positive
 from diffviz.protocols import Law
 from diffviz.theory.atoms import AtomicLaw, atomic, cell_edges
 from diffviz.theory.frames import Curve
+
+CurveWithSlope = Callable[[NDArray], tuple[NDArray, NDArray]]
+
+LAST_STEP = 1e-10  # a Newton step this small, relative to x, leaves an error of its square
+MOST_STEPS = 200  # of a root search; halving alone needs 60
 
 
 def checked_law(value: Any, name: str = "law") -> Any:
@@ -147,6 +152,15 @@ class AffineMap:
         return np.ones_like(y) / self.width
 
 
+def _all_between(
+    x: ArrayLike, low: float, high: float, shape: tuple, placement: dict
+) -> TypeGuard[NDArray]:
+    """Whether x is an array of float64 strictly between two numbers, and no option is set."""
+    if shape or placement or not isinstance(x, np.ndarray):
+        return False
+    return x.ndim > 0 and x.dtype == np.float64 and bool(((x > low) & (x < high)).all())
+
+
 class Transformed(stats.rv_continuous):
     """Law of y = forward(x) for x with a law of its own.
 
@@ -174,6 +188,40 @@ class Transformed(stats.rv_continuous):
         """Value y at x; ±inf at an end without noise or without signal."""
         with np.errstate(divide="ignore"):
             return self.change.forward(x)
+
+    # SciPy's methods take longer to check their arguments than most maps here take, and a law made
+    # of other laws pays that again for each of them. Where all values are inside the support and
+    # nothing moves the law, the checks have nothing to do.
+
+    def pdf(self, x: ArrayLike, *shape: float, **placement: float) -> NDArray:
+        """Density at x, as in SciPy."""
+        if _all_between(x, self.a, self.b, shape, placement):
+            return self._pdf(x)
+        return super().pdf(x, *shape, **placement)
+
+    def cdf(self, x: ArrayLike, *shape: float, **placement: float) -> NDArray:
+        """Probability of at most x, as in SciPy."""
+        if _all_between(x, self.a, self.b, shape, placement):
+            return self._cdf(x)
+        return super().cdf(x, *shape, **placement)
+
+    def sf(self, x: ArrayLike, *shape: float, **placement: float) -> NDArray:
+        """Probability of more than x, as in SciPy."""
+        if _all_between(x, self.a, self.b, shape, placement):
+            return self._sf(x)
+        return super().sf(x, *shape, **placement)
+
+    def ppf(self, q: ArrayLike, *shape: float, **placement: float) -> NDArray:
+        """Quantile of the probability q, as in SciPy."""
+        if _all_between(q, 0.0, 1.0, shape, placement):
+            return self._ppf(q)
+        return super().ppf(q, *shape, **placement)
+
+    def isf(self, q: ArrayLike, *shape: float, **placement: float) -> NDArray:
+        """Quantile that is exceeded with probability q, as in SciPy."""
+        if _all_between(q, 0.0, 1.0, shape, placement):
+            return self._isf(q)
+        return super().isf(q, *shape, **placement)
 
     def _cdf(self, y: NDArray) -> NDArray:
         below = self.base.cdf if self.rising else self.base.sf
@@ -204,22 +252,43 @@ class Transformed(stats.rv_continuous):
         return self.base.pdf(within)
 
 
-def inverted(forward: Curve, value: NDArray) -> NDArray:
-    """Where a monotone map of [0, 1] takes a value, by root search.
+def inverted(curve: CurveWithSlope, value: NDArray, start: NDArray) -> NDArray:
+    """Where a monotone map of [0, 1] takes a value, by Newton's method within a bracket.
+
+    A step that leaves the bracket is replaced by halving it. Points that have converged are not
+    computed again.
 
     Args:
-        forward: The map, array to array.
+        curve: The map y(x) with its derivative: an array x to arrays y and dy/dx.
         value: Values of the map, any shape.
+        start: First guesses in [0, 1], same shape.
 
     Returns:
         The points of [0, 1], same shape.
     """
-
-    def excess(x: NDArray, goal: NDArray) -> NDArray:
-        return forward(x) - goal
-
-    bracket = (np.zeros_like(value), np.ones_like(value))
-    return find_root(excess, bracket, args=(value,)).x
+    goal = np.ravel(value)
+    root = np.ravel(start).astype(float)
+    with np.errstate(all="ignore"):  # a map may be infinite at its ends
+        first, last = curve(np.array([0.0, 1.0]))[0]
+    direction = np.sign(last - first)
+    low = np.zeros_like(root)
+    high = np.ones_like(root)
+    active = np.arange(root.size)
+    for _ in range(MOST_STEPS):
+        x = root[active]
+        with np.errstate(all="ignore"):  # an infinite slope or value, which halving deals with
+            y, slope = curve(x)
+            excess = direction * (y - goal[active])
+            newton = x - excess / (direction * slope)
+        low[active] = np.where(excess <= 0, x, low[active])
+        high[active] = np.where(excess >= 0, x, high[active])
+        inside = (newton >= low[active]) & (newton <= high[active])
+        root[active] = np.where(inside, newton, (low[active] + high[active]) / 2)
+        moved = np.abs(root[active] - x) > LAST_STEP * x
+        active = active[moved]
+        if not active.size:
+            break
+    return root.reshape(np.shape(value))
 
 
 def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None, steps: int | None = None) -> Any:
@@ -445,14 +514,21 @@ class ModeTime:
         """Time t at w."""
         return (1 + self.scale) * w - self.scale * np.sin(np.pi * w / 2) ** 2
 
+    def growth(self, w: NDArray) -> NDArray:
+        """dt/dw = 1 + s − s π/2 sin πw."""
+        return 1 + self.scale - self.scale * np.pi / 2 * np.sin(np.pi * w)
+
+    def with_growth(self, w: NDArray) -> tuple[NDArray, NDArray]:
+        """Time t at w, and dt/dw."""
+        return self.forward(w), self.growth(w)
+
     def inverse(self, t: NDArray) -> NDArray:
         """Variable w at t, by root search."""
-        return inverted(self.forward, t)
+        return inverted(self.with_growth, t, start=t)
 
     def slope(self, t: NDArray) -> NDArray:
-        """dw/dt = 1/(1 + s − s π/2 sin πw)."""
-        sine = np.sin(np.pi * self.inverse(t))
-        return 1 / (1 + self.scale - self.scale * np.pi / 2 * sine)
+        """dw/dt."""
+        return 1 / self.growth(self.inverse(t))
 
 
 def mode(scale: float) -> Any:

@@ -939,16 +939,22 @@ class InterpolatedSchedule:
         """λ(t)."""
         return t * self.low.isf(t) + (1 - t) * self.high.isf(t)
 
+    def with_growth(self, t: NDArray) -> tuple[NDArray, NDArray]:
+        """λ(t) and dλ/dt."""
+        low = self.low.isf(t)
+        high = self.high.isf(t)
+        growth = low - high - t / self.low.pdf(low) - (1 - t) / self.high.pdf(high)
+        return t * low + (1 - t) * high, growth
+
     def inverse(self, logsnr: NDArray) -> NDArray:
         """t(λ), by root search."""
-        return inverted(self.forward, logsnr)
+        between = (self.low.sf(logsnr) + self.high.sf(logsnr)) / 2
+        return inverted(self.with_growth, logsnr, start=between)
 
     def slope(self, logsnr: NDArray) -> NDArray:
         """|dt/dλ|, from the derivative of λ(t)."""
-        t = self.inverse(logsnr)
-        low = self.low.isf(t)
-        high = self.high.isf(t)
-        return 1 / (high - low + t / self.low.pdf(low) + (1 - t) / self.high.pdf(high))
+        _, growth = self.with_growth(self.inverse(logsnr))
+        return -1 / growth
 
 
 def interpolated(low: Path, high: Path) -> Path:

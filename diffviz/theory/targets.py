@@ -28,6 +28,7 @@ from diffviz.theory.frames import VP, levels, noise_ratio
 from diffviz.theory.paths import LINEAR, Path, checked_path
 
 Coefficient = Callable[[NDArray, Path], NDArray]
+Coefficients = Callable[[NDArray, Path], tuple[NDArray, NDArray]]
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,27 @@ class Target:
         name: What plots and errors call the target.
         a: Coefficient of x, a function of λ and the path.
         b: Coefficient of eps, a function of λ and the path.
+        both: a and b at once, where together they cost less than singly.
     """
 
     name: str
     a: Coefficient
     b: Coefficient
+    both: Coefficients | None = None
+
+    def coefficients(self, logsnr: NDArray, path: Path) -> tuple[NDArray, NDArray]:
+        """Both coefficients at λ.
+
+        Args:
+            logsnr: λ in nats, any shape.
+            path: The path that z lives on.
+
+        Returns:
+            a and b, each in λ's shape.
+        """
+        if self.both is not None:
+            return self.both(logsnr, path)
+        return self.a(logsnr, path), self.b(logsnr, path)
 
     def gain(self, logsnr: ArrayLike, path: Path) -> NDArray:
         """How much an error in eps_hat shows up in the target: |b − a sigma/alpha|.
@@ -60,10 +77,10 @@ class Target:
         """
         at = levels(logsnr)
         path = checked_path(path)
-        a = self.a(at, path)
+        a, b = self.coefficients(at, path)
         with np.errstate(invalid="ignore"):  # 0 · inf where sigma/alpha overflows
             from_x = np.where(a == 0, 0.0, a * noise_ratio(at))
-            return np.abs(self.b(at, path) - from_x)
+            return np.abs(b - from_x)
 
 
 # --- coefficients: functions of λ (any shape, nats) and the path, of λ's shape --------------------
@@ -104,14 +121,23 @@ def speed(logsnr: NDArray, path: Path, log_slope: ArrayLike) -> NDArray:
         return -np.asarray(log_slope) / path.schedule.pdf(logsnr)
 
 
+def u_of_both(logsnr: NDArray, path: Path) -> tuple[NDArray, NDArray]:
+    """Coefficients of x and eps in u: d alpha/dt and d sigma/dt."""
+    slope = path.frame.slope(logsnr)
+    pace = speed(logsnr, path, 1.0)
+    a = path.frame.alpha(logsnr) * (slope * pace)
+    b = path.frame.sigma(logsnr) * ((slope - 0.5) * pace)
+    return a, b
+
+
 def u_of_x(logsnr: NDArray, path: Path) -> NDArray:
     """Coefficient of x in u: d alpha/dt."""
-    return path.frame.alpha(logsnr) * speed(logsnr, path, path.frame.slope(logsnr))
+    return u_of_both(logsnr, path)[0]
 
 
 def u_of_eps(logsnr: NDArray, path: Path) -> NDArray:
     """Coefficient of eps in u: d sigma/dt."""
-    return path.frame.sigma(logsnr) * speed(logsnr, path, path.frame.slope(logsnr) - 0.5)
+    return u_of_both(logsnr, path)[1]
 
 
 def score_of_eps(logsnr: NDArray, path: Path) -> NDArray:
@@ -183,7 +209,7 @@ def edm_output(sigma_data: float = 0.5) -> Target:
 EPS = Target("eps", zero, one)
 X = Target("x", one, zero)
 V = Target("v", v_of_x, v_of_eps)
-U = Target("u", u_of_x, u_of_eps)
+U = Target("u", u_of_x, u_of_eps, u_of_both)
 SCORE = Target("score", zero, score_of_eps)
 F = edm_output()
 # DDPM's posterior mean of x_{t−dt}, as the step (mean − z)/dt in the limit of many steps

@@ -208,6 +208,8 @@ def support(w: WeightingLike) -> tuple[float, float]:
     Returns:
         Least and largest λ in nats; infinite for callables and values.
     """
+    if isinstance(w, Resolved):
+        return w.support
     if isinstance(w, WithLaw) and not isinstance(w, type):  # even without a weighting
         return w.law.support()
     resolved = resolve(w)

@@ -1,5 +1,7 @@
 """Multipliers, tables, and what a weighting says: verdicts, shares and comparisons."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -362,3 +364,43 @@ def test_a_share_of_nothing_is_refused(low, high):
 def test_a_name_where_an_objective_belongs_is_met_with_the_way_out(ask):
     with pytest.raises((TypeError, ValueError), match=r"dv\.objective\('edm'\)|grid"):
         ask()
+
+
+@dataclass(frozen=True)
+class Bumps:
+    """A weighting that may vanish on a stretch, with a ripple of a given size."""
+
+    seed: int
+    ripple: float
+
+    def __call__(self, logsnr):
+        rng = np.random.default_rng(self.seed)
+        slope, start, end = rng.normal(), *rng.choice([-13.0, -4.0, 0.0, 0.5, 2.0, 13.0], 2, False)
+        inside = (logsnr >= min(start, end)) & (logsnr <= max(start, end))
+        wave = 1 + self.ripple * np.sin(3 * logsnr)
+        return np.where(inside, np.exp(slope * logsnr) * wave, 0.0)
+
+
+@pytest.mark.parametrize("tolerance", [1e-6, 1e-2, 0.3, 0.7])
+def test_groups_are_those_of_comparing_each_with_all(tolerance):
+    """Near ties, ripples about the tolerance, and stretches without weight."""
+    members = [
+        Bumps(seed, tolerance * ripple)
+        for ripple in (0.0, 0.2, 0.45, 0.55, 0.9)
+        for seed in range(12)
+    ]
+    grid = np.linspace(-12, 12, 2001)
+    groups = []
+    for member in members:
+        w = member(grid)
+        for first, group in groups:
+            both = (w > 0) & (first > 0)
+            ratio = w[both] / first[both]
+            if both.sum() > 100 and np.ptp(ratio) <= tolerance * np.median(ratio):
+                group.append(member)
+                break
+        else:
+            groups.append((w, [member]))
+    expected = sorted((group for _, group in groups), key=len, reverse=True)
+    assert len(expected) > 3
+    assert dv.equivalent(members, tolerance) == expected

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy import exp, log, pi, sqrt
 from scipy import stats
+from scipy.optimize import elementwise
 from scipy.special import expit
 
 import diffviz as dv
@@ -247,3 +248,44 @@ def test_a_truncated_law_is_the_conditioned_one():
 def test_bad_values_are_refused_by_name(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+@pytest.mark.parametrize("scale", [-0.9, 0.5, 1.29, 1.75])
+def test_a_root_search_agrees_with_scipy(scale):
+    time = laws.ModeTime(scale)
+    t = np.linspace(0, 1, 41)[1:-1]
+    bracket = (np.zeros_like(t), np.ones_like(t))
+    expected = elementwise.find_root(lambda w, t: time.forward(w) - t, bracket, args=(t,)).x
+    np.testing.assert_allclose(time.inverse(t), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(time.inverse(np.array([[0.0], [1.0]])), [[0.0], [1.0]], atol=1e-15)
+
+
+def test_a_root_search_survives_flat_and_steep_maps():
+    """A cubic that is flat in the middle, and a logit that is infinite at both ends."""
+    x = np.array([0.01, 0.4, 0.5, 0.5001, 0.99])
+
+    def cubic(u):
+        return (u - 0.5) ** 3, 3 * (u - 0.5) ** 2
+
+    def logit(u):
+        return np.log(u / (1 - u)), 1 / (u * (1 - u))
+
+    for curve, tolerance in ((cubic, 1e-5), (logit, 1e-13)):
+        root = laws.inverted(curve, curve(x)[0], start=np.full(5, 0.9))
+        np.testing.assert_allclose(root, x, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("method", ["pdf", "cdf", "sf", "ppf", "isf"])
+def test_values_inside_the_support_are_as_in_scipy(method):
+    """The short way past SciPy's checks, against SciPy's own methods."""
+    law = laws.truncated(laws.stretched(laws.logit_normal(0.2, 0.7), -3, 4), -1, 2.5)
+    values = (
+        np.linspace(0.01, 0.99, 25) if method in ("ppf", "isf") else np.linspace(-0.99, 2.4, 25)
+    )
+    expected = getattr(stats.rv_continuous, method)(law.dist, values)
+    result = getattr(law, method)(values)
+    np.testing.assert_array_equal(result, expected)
+    beyond = np.array([-50.0, 0.5, 50.0, np.nan])
+    expected = getattr(stats.rv_continuous, method)(law.dist, beyond)
+    np.testing.assert_array_equal(getattr(law, method)(beyond), expected)
+    np.testing.assert_array_equal(getattr(law, method)(0.5), expected[1])

@@ -1,33 +1,10 @@
 """Exercises of the notebooks: ``check(name, answer)`` says whether an answer is right.
 
 ``registry`` holds the exercises and checks answers, and ``answers`` reads them. Each other file has
-the judges of one notebook. A judge computes the truth; no solution is typed in here.
+the judges of one notebook. A judge computes the truth; no solution is typed in here. ``judges``
+brings all of them in, when an answer is first checked.
 """
 
-from diffviz.lab.exercises import (  # each registers its judges
-    elbo,
-    perception,
-    policy,
-    prior,
-    probing,
-    sampling,
-    schedule,
-    training,
-    weighting,
-)
-from diffviz.lab.exercises.registry import EXERCISES, check, exercise
+from diffviz import extras
 
-__all__ = [
-    "EXERCISES",
-    "check",
-    "elbo",
-    "exercise",
-    "perception",
-    "policy",
-    "prior",
-    "probing",
-    "sampling",
-    "schedule",
-    "training",
-    "weighting",
-]
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from diffviz.checks import require, unknown
@@ -54,6 +55,7 @@ def check(name: str, answer: object) -> None:
     Raises:
         ValueError: There is no such exercise; the message lists near ones.
     """
+    import_module("diffviz.lab.exercises.judges")  # not before: judges load most of the package
     if name not in EXERCISES:
         raise unknown("exercise", name, EXERCISES, "diffviz.lab.exercises.EXERCISES")
     if answer is None:

@@ -1,0 +1,18 @@
+from . import elbo, perception, policy, prior, probing, sampling, schedule, training, weighting
+from .judges import EXERCISES
+from .registry import check, exercise
+
+__all__ = [
+    "EXERCISES",
+    "check",
+    "elbo",
+    "exercise",
+    "perception",
+    "policy",
+    "prior",
+    "probing",
+    "sampling",
+    "schedule",
+    "training",
+    "weighting",
+]

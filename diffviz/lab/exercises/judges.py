@@ -1,0 +1,16 @@
+"""All exercises, from all notebooks."""
+
+from diffviz.lab.exercises import (  # noqa: F401  each registers its judges
+    elbo,
+    perception,
+    policy,
+    prior,
+    probing,
+    sampling,
+    schedule,
+    training,
+    weighting,
+)
+from diffviz.lab.exercises.registry import EXERCISES
+
+__all__ = ["EXERCISES"]
