@@ -1,1 +1,4 @@
-__all__: list[str] = []
+from . import executors
+from .executors import WorkerDied, completed, executor
+
+__all__ = ["WorkerDied", "completed", "executor", "executors"]
