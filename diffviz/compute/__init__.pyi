@@ -1,4 +1,4 @@
 from . import executors
-from .executors import WorkerDied, completed, executor
+from .executors import WorkerDied, completed, executor, in_order
 
-__all__ = ["WorkerDied", "completed", "executor", "executors"]
+__all__ = ["WorkerDied", "completed", "executor", "executors", "in_order"]

@@ -87,6 +87,70 @@ def executor(jobs: int = 1, cluster: str | None = None) -> Iterator[Executor]:
             yield pool
 
 
+@contextmanager
+def chosen(pool: Executor | None, jobs: int = 1, cluster: str | None = None) -> Iterator[Executor]:
+    """An executor that a caller has passed, or else a new one for the time of a ``with`` block.
+
+    Args:
+        pool: The executor of the caller, which is left open; None for a new one.
+        jobs: As for ``executor``.
+        cluster: As for ``executor``.
+
+    Yields:
+        The executor.
+
+    Raises:
+        ConnectionError: The cluster does not answer.
+        TypeError: ``pool`` is no executor, or as for ``executor``.
+        ValueError: ``jobs`` or ``cluster`` are given beside ``pool``, or as for ``executor``.
+    """
+    if pool is None:
+        with executor(jobs, cluster) as made:
+            yield made
+        return
+    checks.require(
+        checks.count(jobs, "jobs") == 1 and cluster is None,
+        f"jobs={jobs} and cluster={cluster!r} make an executor, and executor={pool!r} is one; "
+        "give one of the three",
+    )
+    yield check_executor(pool)
+
+
+def in_order(pool: Executor, function: Callable, tasks: Iterable[Task]) -> list:
+    """Results of tasks in the order of the tasks, as of many seeds.
+
+    Args:
+        pool: Any executor.
+        function: What is called.
+        tasks: Arguments of each call.
+
+    Returns:
+        What each call returned.
+
+    Raises:
+        TypeError: ``pool`` is no executor.
+        WorkerDied: A task killed its worker again and again. This and any other error of a task
+            is raised as soon as it comes, and the tasks that have not begun are dropped.
+
+    Example:
+        >>> from diffviz.compute.executors import executor, in_order
+        >>> with executor(jobs=1) as pool:
+        ...     in_order(pool, pow, [(2, seed) for seed in range(4)])
+        [1, 2, 4, 8]
+    """
+    numbered = [(function, place, task) for place, task in enumerate(tasks)]
+    results: dict[int, Any] = {}
+    for _, future in completed(pool, _numbered, numbered):
+        place, result = future.result()
+        results[place] = result
+    return [results[place] for place in range(len(numbered))]
+
+
+def _numbered(function: Callable, place: int, task: tuple) -> tuple[int, Any]:
+    """A call with its place among others."""
+    return place, function(*task)
+
+
 def completed(
     pool: Executor, function: Callable, tasks: Iterable[Task], ahead: int = AHEAD
 ) -> Iterator[tuple[Task, Future]]:
