@@ -11,6 +11,7 @@ and the other tasks are finished.
 
 import multiprocessing
 import os
+import reprlib
 import signal
 import sys
 import threading
@@ -138,17 +139,10 @@ def in_order(pool: Executor, function: Callable, tasks: Iterable[Task]) -> list:
         ...     in_order(pool, pow, [(2, seed) for seed in range(4)])
         [1, 2, 4, 8]
     """
-    numbered = [(function, place, task) for place, task in enumerate(tasks)]
-    results: dict[int, Any] = {}
-    for _, future in completed(pool, _numbered, numbered):
-        place, result = future.result()
-        results[place] = result
-    return [results[place] for place in range(len(numbered))]
-
-
-def _numbered(function: Callable, place: int, task: tuple) -> tuple[int, Any]:
-    """A call with its place among others."""
-    return place, function(*task)
+    results = {}
+    for place, _, future in _finished(pool, function, tasks, AHEAD):
+        results[place] = future.result()
+    return [results[place] for place in range(len(results))]
 
 
 def completed(
@@ -183,17 +177,7 @@ def completed(
         (2, 3) 8
         (3, 2) 9
     """
-    check_executor(pool)
-    ahead = checks.count(ahead, "ahead")
-    suspects = []
-    for task, future in _flow(pool, function, tasks, ahead):
-        if _worker_died(future):
-            suspects.append(task)
-        else:
-            yield task, future
-    for task, future in _flow(pool, function, suspects, 1):
-        if _worker_died(future):
-            future = _failed(WorkerDied(f"the process that ran {function.__name__} died each time"))
+    for _, task, future in _finished(pool, function, tasks, checks.count(ahead, "ahead")):
         yield task, future
 
 
@@ -218,16 +202,33 @@ def check_executor(pool: Any) -> Executor:
     return pool
 
 
-def _flow(
+def _finished(
     pool: Executor, function: Callable, tasks: Iterable[Task], ahead: int
-) -> Iterator[tuple[Task, Future]]:
-    """Tasks with their futures as they finish, with a limited number of them under way."""
+) -> Iterator[tuple[int, Task, Future]]:
+    """Tasks as they finish, each with its place in the order of the tasks; see ``completed``."""
+    check_executor(pool)
+    suspects = []
+    for place, task, future in _flow(pool, function, enumerate(tasks), ahead):
+        if _worker_died(future):
+            suspects.append((place, task))
+        else:
+            yield place, task, future
+    for place, task, future in _flow(pool, function, suspects, 1):
+        if _worker_died(future):
+            future = _failed(WorkerDied(_obituary(function, task)))
+        yield place, task, future
+
+
+def _flow(
+    pool: Executor, function: Callable, tasks: Iterable[tuple[int, Task]], ahead: int
+) -> Iterator[tuple[int, Task, Future]]:
+    """Numbered tasks as they finish, with a limited number of them under way."""
     finished: SimpleQueue[Future] = SimpleQueue()
-    under_way: dict[Future, Task] = {}
+    under_way: dict[Future, tuple[int, Task]] = {}
     try:
-        for task in tasks:
+        for place, task in tasks:
             future = pool.submit(function, *task)
-            under_way[future] = task
+            under_way[future] = place, task
             future.add_done_callback(finished.put)
             del future  # a future of Dask keeps its result on the cluster
             while len(under_way) >= ahead or not finished.empty():
@@ -239,7 +240,9 @@ def _flow(
             future.cancel()
 
 
-def _next(finished: SimpleQueue, under_way: dict[Future, Task]) -> tuple[Task, Future]:
+def _next(
+    finished: SimpleQueue, under_way: dict[Future, tuple[int, Task]]
+) -> tuple[int, Task, Future]:
     """The next task that finishes."""
     future = finished.get()
     if future.cancelled():
@@ -247,13 +250,19 @@ def _next(finished: SimpleQueue, under_way: dict[Future, Task]) -> tuple[Task, F
             "the executor gave up a task that it had taken; what is finished is kept, and the "
             "rest needs a new executor"
         )
-    return under_way.pop(future), future
+    return *under_way.pop(future), future
 
 
 def _worker_died(future: Future) -> bool:
     """Whether a finished future failed since the process that ran it died."""
     error = future.exception()
     return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
+
+
+def _obituary(function: Callable, arguments: tuple) -> str:
+    """The message about a task whose worker died each time."""
+    name = getattr(function, "__name__", repr(function))
+    return f"the process that ran {name}{reprlib.repr(arguments)} died each time it was tried"
 
 
 def _failed(error: Exception) -> Future:
@@ -295,11 +304,12 @@ class SerialExecutor(Executor):
 
 
 class _Call(NamedTuple):
-    """A task that waits for a worker: function and arguments, pickled, and the name of the task."""
+    """A task that waits for a worker."""
 
     future: Future
-    pickled: bytes
-    name: str
+    function: Callable
+    arguments: tuple
+    pickled: bytes  # function and arguments
 
 
 class ProcessExecutor(Executor):
@@ -350,7 +360,7 @@ class ProcessExecutor(Executor):
         """
         checks.require(not self._closed, "the executor is shut down; make a new one", RuntimeError)
         pickled = cloudpickle.dumps((fn, args, kwargs))
-        call = _Call(Future(), pickled, getattr(fn, "__name__", repr(fn)))
+        call = _Call(Future(), fn, args, pickled)
         self._calls.put(call)
         return call.future
 
@@ -423,9 +433,7 @@ class ProcessExecutor(Executor):
             except BaseException as error:
                 call.future.set_exception(error)
                 return
-        call.future.set_exception(
-            WorkerDied(f"the process that ran {call.name} died each of {TRIES} times")
-        )
+        call.future.set_exception(WorkerDied(_obituary(call.function, call.arguments)))
 
 
 class _Worker:
