@@ -46,6 +46,31 @@ def device(request):
         yield simulated
 
 
+@pytest.fixture(scope="session")
+def cluster():
+    """A Dask cluster of two worker processes on this machine."""
+    import dask
+    from distributed import LocalCluster
+
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,  # each death is seen here
+        "distributed.worker.memory.terminate": False,
+        "distributed.admin.log-format": "%(message)s",
+    }
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            silence_logs="CRITICAL",
+        ) as started,
+    ):
+        yield started.scheduler_address
+
+
 class ByTopic(LoadScopeScheduling):
     """Give all tests of a topic to one worker, and any other test to whichever is free."""
 

@@ -1,5 +1,4 @@
-from . import threads
+from . import executors, threads
+from .executors import WorkerDied, completed, executor, in_order
 
-__all__ = [
-    "threads",
-]
+__all__ = ["WorkerDied", "completed", "executor", "executors", "in_order", "threads"]

@@ -35,7 +35,7 @@ from tqdm.auto import tqdm
 
 from diffviz import checks
 from diffviz.compute import threads
-from diffviz.learning import checkpoints, files, importance
+from diffviz.learning import checkpoints, files, importance, spread
 from diffviz.learning.batches import BLOCK, Block, draw_block, training_data
 from diffviz.learning.identity import trainables
 from diffviz.learning.models import Network, default_model, multiply_adds, raw_output
@@ -396,6 +396,7 @@ def fit(
     checkpoint: str | os.PathLike | None = None,
     every: int = 16 * BLOCK,
     progress: bool = True,
+    devices: Sequence[str | torch.device] | None = None,
 ) -> list[Run]:
     """Train one denoiser for each objective, side by side: same start, same data, same noise.
 
@@ -432,6 +433,10 @@ def fit(
             exists, training resumes from it.
         every: Number of steps between two checkpoints.
         progress: Whether to show a progress bar.
+        devices: Devices that share the objectives, such as ["cuda:0", "cuda:1"], each with a
+            process of its own; ["cpu"] * 4 are four processes. They take no ``callback`` and show
+            no progress. Ctrl-C is raised, and the training goes on from its checkpoints, one for
+            each device.
 
     Returns:
         One run for each objective, in their order.
@@ -472,6 +477,11 @@ def fit(
     )
     if checkpoint is not None:
         checkpoint = files.checked_path(checkpoint)
+    if devices is not None:
+        checks.require(callback is None, "devices train in other processes, without a callback")
+        return spread.fit_on_devices(
+            trainer.objectives, trainer.data.points, trainer.settings, devices, checkpoint, every
+        )
     if checkpoint is not None and os.path.exists(checkpoint):
         trainer.resume(checkpoint)
     elif checkpoint is not None:

@@ -11,9 +11,10 @@ from . import (
     results,
     settings,
     surface,
+    tasks,
     vision,
 )
-from .experiment import search
+from .experiment import Stopped, search
 from .families import FAMILIES
 from .goals import GOALS
 from .report import Search
@@ -25,6 +26,7 @@ __all__ = [
     "GOALS",
     "Search",
     "Settings",
+    "Stopped",
     "Surface",
     "candidates",
     "command",
@@ -39,5 +41,6 @@ __all__ = [
     "search",
     "settings",
     "surface",
+    "tasks",
     "vision",
 ]

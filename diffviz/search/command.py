@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from diffviz.search.experiment import search
+from diffviz.search.experiment import TOGETHER, search
 from diffviz.search.settings import choices
 
 DESCRIPTION = """\
@@ -14,7 +14,7 @@ kept in a CSV file, and the same command goes on from there."""
 def main(argv: list[str]) -> None:
     """Run the command and print what was found.
 
-    Ctrl-C loses the batch under way and no more.
+    Ctrl-C loses the batches under way and no more.
 
     Args:
         argv: The options, without the name of the command.
@@ -22,6 +22,7 @@ def main(argv: list[str]) -> None:
     Raises:
         SystemExit: With status 2 for an option that is unknown or no number, with status 1 after
             Ctrl-C, and with 0 after ``--help``.
+        OSError: Another search is writing the file, or the cluster does not answer.
         ValueError: A name is unknown, a number is out of range, or the file is of another search or
             damaged.
     """
@@ -39,6 +40,9 @@ def main(argv: list[str]) -> None:
             batch=options.batch,
             learning_rate=options.learning_rate,
             tell=_tell,
+            together=options.together,
+            jobs=options.jobs,
+            cluster=options.cluster,
         )
     except KeyboardInterrupt:
         raise SystemExit(
@@ -77,5 +81,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=256, help=f"data points of each step{default}")
     parser.add_argument(
         "--learning-rate", type=float, default=1e-2, help=f"learning rate of Adam{default}"
+    )
+    parser.add_argument(
+        "--together", type=int, default=TOGETHER, help=f"candidates of a task, at most{default}"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=1, help=f"processes on this machine that train{default}"
+    )
+    parser.add_argument(
+        "--cluster", help="address of a Dask scheduler whose workers train, tcp://HOST:8786"
     )
     return parser

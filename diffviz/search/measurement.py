@@ -1,10 +1,12 @@
 """Training of candidates side by side, and the goal of each.
 
 ``train_and_measure`` depends on its arguments alone, and arguments and results pickle, so that
-batches may run in other processes.
+batches may run in other processes. It computes on one thread: the number of threads would change
+the order of sums, and so the last digits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +30,20 @@ class Outcome(NamedTuple):
     failure: str = ""
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute on one thread, and restore the number from before at the end."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@_one_thread()
 def train_and_measure(
     candidates: Sequence[Candidate], seed: int, settings: Settings
 ) -> list[Outcome]:

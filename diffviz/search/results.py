@@ -7,16 +7,20 @@ The first line states the settings, the second the columns, and each of the othe
     mean=-1.234 std=1.567,0,1.8123
 
 A training that failed has the value "nan". Rows are appended batch by batch, so that a crash loses
-the batch under way and no more.
+the batches under way and no more. A lock beside the file, ``FILE.lock``, keeps other searches off
+as long as this one runs; the system releases it when a process ends, however it ends.
 """
 
 import csv
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from diffviz import checks
 from diffviz.search.settings import Settings
@@ -68,6 +72,30 @@ class Results:
             with self.file.open("a", newline="", encoding="utf-8") as end:
                 writer = csv.writer(end, lineterminator="\n")
                 writer.writerows((name, seed, repr(float(value))) for name, value in rows)
+
+
+@contextmanager
+def locked(file: str | os.PathLike | None) -> Iterator[None]:
+    """Keep other searches off a file in a ``with`` block.
+
+    Args:
+        file: The file; None needs no lock.
+
+    Raises:
+        BlockingIOError: Another search has it.
+    """
+    if file is None:
+        yield
+        return
+    lock = FileLock(f"{os.fspath(file)}.lock")
+    try:
+        held = lock.acquire(timeout=0)
+    except Timeout:
+        raise BlockingIOError(
+            f"another search is writing {os.fspath(file)}; wait until it ends, or name another file"
+        ) from None
+    with held:
+        yield
 
 
 def _header(settings: Settings) -> str:

@@ -1,0 +1,592 @@
+"""Where work runs: in this process, in a pool of processes, or on a cluster.
+
+``executor`` gives a ``concurrent.futures.Executor``. Nothing but its ``submit`` is used in this
+package, so that executors of other packages (loky, ipyparallel, mpi4py) serve as well.
+``completed`` submits tasks as they come and yields them as they finish.
+
+A task is a function of its arguments alone, so that it may be run anywhere, and again. If the
+process that runs it dies, it is tried again. If it dies again and again, ``WorkerDied`` says so,
+and the other tasks are finished.
+"""
+
+import multiprocessing
+import os
+import reprlib
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing.connection import wait
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import ModuleType
+from typing import Any, NamedTuple, TypeVar
+
+import cloudpickle
+
+import diffviz
+from diffviz import checks, extras
+
+TRIES = 3  # of a task whose worker dies
+AHEAD = 2048  # tasks that are submitted and not finished; more only fill a scheduler's memory
+PATIENCE = 10  # seconds in which the scheduler of a cluster must answer
+PRELOADED = ["torch", "scipy.stats"]  # what a new worker has at once where it is forked
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+Task = TypeVar("Task", bound=tuple)
+
+
+class WorkerDied(RuntimeError):
+    """The process that ran a task died each time that the task was tried."""
+
+
+@contextmanager
+def executor(jobs: int = 1, cluster: str | None = None) -> Iterator[Executor]:
+    """An executor for the time of a ``with`` block.
+
+    If an error or Ctrl-C leaves the block, what runs on this machine is stopped at once.
+
+    Args:
+        jobs: Number of processes on this machine, each with one thread. 1 runs everything in this
+            process, inside ``submit``.
+        cluster: Address of a Dask scheduler, such as "tcp://10.0.0.5:8786", or the path of its
+            scheduler file, which ends in ".json".
+
+    Yields:
+        The executor.
+
+    Raises:
+        ConnectionError: No scheduler answers at the address within 10 seconds, or its workers
+            cannot import diffviz.
+        ModuleNotFoundError: Dask is not installed; the message has the line that installs it.
+        TypeError: ``jobs`` is no whole number, or ``cluster`` no text.
+        ValueError: ``jobs`` is below 1 or given beside ``cluster``, or the workers of the cluster
+            have another version of diffviz.
+
+    Example:
+        >>> from diffviz.compute.executors import executor
+        >>> with executor(jobs=1) as pool:
+        ...     pool.submit(pow, 2, 10).result()
+        1024
+    """
+    jobs = checks.count(jobs, "jobs")
+    if cluster is not None:
+        checks.require(
+            jobs == 1,
+            f"jobs={jobs} is about this machine and cluster={cluster!r} about others; give one",
+        )
+        with _client(cluster) as client:
+            yield client.get_executor(pure=False)
+    elif jobs == 1:
+        with SerialExecutor() as pool:
+            yield pool
+    else:
+        with ProcessExecutor(jobs) as pool:
+            yield pool
+
+
+@contextmanager
+def chosen(pool: Executor | None, jobs: int = 1, cluster: str | None = None) -> Iterator[Executor]:
+    """An executor that a caller has passed, or else a new one for the time of a ``with`` block.
+
+    Args:
+        pool: The executor of the caller, which is left open; None for a new one.
+        jobs: As for ``executor``.
+        cluster: As for ``executor``.
+
+    Yields:
+        The executor.
+
+    Raises:
+        ConnectionError: The cluster does not answer.
+        TypeError: ``pool`` is no executor, or as for ``executor``.
+        ValueError: ``jobs`` or ``cluster`` are given beside ``pool``, or as for ``executor``.
+    """
+    if pool is None:
+        with executor(jobs, cluster) as made:
+            yield made
+        return
+    checks.require(
+        checks.count(jobs, "jobs") == 1 and cluster is None,
+        f"jobs={jobs} and cluster={cluster!r} make an executor, and executor={pool!r} is one; "
+        "give one of the three",
+    )
+    yield check_executor(pool)
+
+
+def in_order(pool: Executor, function: Callable, tasks: Iterable[Task]) -> list:
+    """Results of tasks in the order of the tasks, as of many seeds.
+
+    Args:
+        pool: Any executor.
+        function: What is called.
+        tasks: Arguments of each call.
+
+    Returns:
+        What each call returned.
+
+    Raises:
+        TypeError: ``pool`` is no executor.
+        WorkerDied: A task killed its worker again and again. This and any other error of a task
+            is raised as soon as it comes, and the tasks that have not begun are dropped.
+
+    Example:
+        >>> from diffviz.compute.executors import executor, in_order
+        >>> with executor(jobs=1) as pool:
+        ...     in_order(pool, pow, [(2, seed) for seed in range(4)])
+        [1, 2, 4, 8]
+    """
+    results = {}
+    for place, _, future in _finished(pool, function, tasks, AHEAD):
+        results[place] = future.result()
+    return [results[place] for place in range(len(results))]
+
+
+def completed(
+    pool: Executor, function: Callable, tasks: Iterable[Task], ahead: int = AHEAD
+) -> Iterator[tuple[Task, Future]]:
+    """Submit tasks as they come, and yield each of them when it is finished.
+
+    A task whose worker died may have been its victim or its murderer. All such tasks are therefore
+    tried once more after the others, one at a time. If this generator is closed, tasks that have
+    not begun are cancelled.
+
+    Args:
+        pool: Any executor.
+        function: What is called, a function of a module.
+        tasks: Arguments of each call.
+        ahead: Number of tasks that are submitted and not finished, at most.
+
+    Yields:
+        Each task with its finished future, in the order in which they finish. A future may hold an
+        error; it is ``WorkerDied`` if the task killed its worker again and again.
+
+    Raises:
+        BrokenExecutor: The executor takes no more tasks.
+        ConnectionError: The cluster went away.
+        TypeError: ``pool`` is no executor.
+
+    Example:
+        >>> from diffviz.compute.executors import completed, executor
+        >>> with executor(jobs=1) as pool:
+        ...     for task, future in completed(pool, pow, [(2, 3), (3, 2)]):
+        ...         print(task, future.result())
+        (2, 3) 8
+        (3, 2) 9
+    """
+    for _, task, future in _finished(pool, function, tasks, checks.count(ahead, "ahead")):
+        yield task, future
+
+
+def check_executor(pool: Any) -> Executor:
+    """Refuse what has no ``submit``.
+
+    Args:
+        pool: What should be an executor.
+
+    Returns:
+        The executor.
+
+    Raises:
+        TypeError: It is none.
+    """
+    checks.require(
+        callable(getattr(pool, "submit", None)) and not isinstance(pool, type),
+        f"executor must have submit(function, *arguments), as those of concurrent.futures, "
+        f"got {pool!r}",
+        TypeError,
+    )
+    return pool
+
+
+def _finished(
+    pool: Executor, function: Callable, tasks: Iterable[Task], ahead: int
+) -> Iterator[tuple[int, Task, Future]]:
+    """Tasks as they finish, each with its place in the order of the tasks; see ``completed``."""
+    check_executor(pool)
+    suspects = []
+    for place, task, future in _flow(pool, function, enumerate(tasks), ahead):
+        if _worker_died(future):
+            suspects.append((place, task))
+        else:
+            yield place, task, future
+    for place, task, future in _flow(pool, function, suspects, 1):
+        if _worker_died(future):
+            future = _failed(WorkerDied(_obituary(function, task)))
+        yield place, task, future
+
+
+def _flow(
+    pool: Executor, function: Callable, tasks: Iterable[tuple[int, Task]], ahead: int
+) -> Iterator[tuple[int, Task, Future]]:
+    """Numbered tasks as they finish, with a limited number of them under way."""
+    finished: SimpleQueue[Future] = SimpleQueue()
+    under_way: dict[Future, tuple[int, Task]] = {}
+    try:
+        for place, task in tasks:
+            future = pool.submit(function, *task)
+            under_way[future] = place, task
+            future.add_done_callback(finished.put)
+            del future  # a future of Dask keeps its result on the cluster
+            while len(under_way) >= ahead or not finished.empty():
+                yield _next(finished, under_way)
+        while under_way:
+            yield _next(finished, under_way)
+    finally:
+        for future in under_way:
+            future.cancel()
+
+
+def _next(
+    finished: SimpleQueue, under_way: dict[Future, tuple[int, Task]]
+) -> tuple[int, Task, Future]:
+    """The next task that finishes."""
+    future = finished.get()
+    if future.cancelled():
+        raise ConnectionError(
+            "the executor gave up a task that it had taken; what is finished is kept, and the "
+            "rest needs a new executor"
+        )
+    return *under_way.pop(future), future
+
+
+def _worker_died(future: Future) -> bool:
+    """Whether a finished future failed since the process that ran it died."""
+    error = future.exception()
+    return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
+
+
+def _obituary(function: Callable, arguments: tuple) -> str:
+    """The message about a task whose worker died each time."""
+    name = getattr(function, "__name__", repr(function))
+    return f"the process that ran {name}{reprlib.repr(arguments)} died each time it was tried"
+
+
+def _failed(error: Exception) -> Future:
+    """A finished future with an error."""
+    future: Future = Future()
+    future.set_exception(error)
+    return future
+
+
+# In this process
+
+
+class SerialExecutor(Executor):
+    """Runs each task in this process when it is submitted.
+
+    Ctrl-C during a task leaves ``submit``.
+    """
+
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Future:
+        """Run a task.
+
+        Args:
+            fn: What is called.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
+
+        Returns:
+            A finished future.
+        """
+        future: Future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+# In processes of this machine
+
+
+class _Call(NamedTuple):
+    """A task that waits for a worker."""
+
+    future: Future
+    function: Callable
+    arguments: tuple
+    pickled: bytes  # function and arguments
+
+
+class ProcessExecutor(Executor):
+    """A pool of processes in which the death of one touches nothing but its own task.
+
+    Each worker is a process pool of one, so that it is known which task it ran when it died. That
+    task is tried again in a new process, three times in all.
+
+    Functions and classes of the main module, such as those of a notebook's cells, are sent by
+    value. Workers never run the main script, which therefore needs no ``if __name__ ==
+    "__main__"``.
+
+    Args:
+        jobs: Number of processes.
+
+    Raises:
+        TypeError: ``jobs`` is no whole number.
+        ValueError: It is below 1.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        """Start the processes; see the class."""
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._closed = False
+        self._stopped = threading.Event()
+        self._workers = [_Worker() for _ in range(checks.count(jobs, "jobs"))]
+        self._threads = [
+            threading.Thread(target=self._serve, args=(worker,), daemon=True)
+            for worker in self._workers
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Future:
+        """Hand a task to the next worker that is free.
+
+        Args:
+            fn: What is called.
+            *args: Its arguments, which must pickle.
+            **kwargs: Its keyword arguments, which must pickle.
+
+        Returns:
+            Its future.
+
+        Raises:
+            PicklingError: Function or arguments do not pickle.
+            RuntimeError: The executor is shut down.
+        """
+        checks.require(not self._closed, "the executor is shut down; make a new one", RuntimeError)
+        pickled = cloudpickle.dumps((fn, args, kwargs))
+        call = _Call(Future(), fn, args, pickled)
+        self._calls.put(call)
+        return call.future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks, and end the processes when the tasks are done.
+
+        Args:
+            wait: Whether to wait until they are.
+            cancel_futures: Whether to drop tasks that have not begun.
+        """
+        if cancel_futures:
+            self._cancel_waiting()
+        if not self._closed:
+            self._closed = True
+            for _ in self._workers:
+                self._calls.put(None)
+        if wait:
+            for thread in self._threads:
+                thread.join()
+
+    def terminate(self) -> None:
+        """End the processes now. Their tasks fail, and those that have not begun are cancelled."""
+        self._stopped.set()
+        self._cancel_waiting()
+        for worker in self._workers:
+            worker.terminate()
+        self.shutdown()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        """Wait for what was submitted, or end it if an error leaves the block."""
+        if kind is None:
+            self.shutdown()
+        else:
+            self.terminate()
+
+    def _cancel_waiting(self) -> None:
+        """Cancel the tasks that no worker has taken."""
+        waiting = []
+        with suppress(Empty):
+            while True:
+                waiting.append(self._calls.get_nowait())
+        for call in waiting:
+            if call is None:
+                self._calls.put(None)
+            else:
+                call.future.cancel()
+                call.future.set_running_or_notify_cancel()
+
+    def _serve(self, worker: "_Worker") -> None:
+        """Run tasks in a worker until there are no more."""
+        try:
+            while (call := self._calls.get()) is not None:
+                if call.future.set_running_or_notify_cancel():
+                    self._run(call, worker)
+                del call  # an idle thread keeps no task
+        finally:
+            worker.close()
+
+    def _run(self, call: _Call, worker: "_Worker") -> None:
+        """Run a task in a worker, which is started again if it dies."""
+        for _ in range(TRIES):
+            try:
+                call.future.set_result(worker.run(call.pickled))
+                return
+            except BrokenProcessPool as error:
+                if self._stopped.is_set():
+                    call.future.set_exception(error)
+                    return
+                worker.start()
+            except BaseException as error:
+                call.future.set_exception(error)
+                return
+        call.future.set_exception(WorkerDied(_obituary(call.function, call.arguments)))
+
+
+class _Worker:
+    """One process, which can be started again."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor
+        self._ready: Future
+        self.start()
+
+    def start(self) -> None:
+        """Start the process, in the place of one that died."""
+        with _STARTING, _environment(ONE_THREAD), _without_main_module():
+            self._pool = ProcessPoolExecutor(1, mp_context=_context(), initializer=_prepare)
+            self._ready = self._pool.submit(os.getpid)
+
+    def run(self, pickled: bytes) -> Any:
+        """Run a task and return its result; BrokenProcessPool if the process dies."""
+        succeeded, result = cloudpickle.loads(self._pool.submit(_call, pickled).result())
+        if succeeded:
+            return result
+        raise result
+
+    def terminate(self) -> None:
+        """End the process now."""
+        with suppress(BrokenProcessPool, ProcessLookupError):
+            os.kill(self._ready.result(), signal.SIGTERM)
+
+    def close(self) -> None:
+        """End the process and wait for it."""
+        self._pool.shutdown()
+
+
+_STARTING = threading.Lock()
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """Forkserver with torch preloaded, or spawn where there is none.
+
+    A plain fork would copy torch's threads in whatever state they are.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the processes that are started in the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Hide the main module, which multiprocessing would run again in each new process.
+
+    What belongs to it travels by value, so that no worker needs it.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _prepare() -> None:
+    """What a worker does first: compute on one thread, leave Ctrl-C and its end to its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch = sys.modules.get("torch")
+    if torch is not None:  # a forkserver from before may have it with more threads
+        torch.set_num_threads(1)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent is gone, as after a kill that nothing can catch."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _call(pickled: bytes) -> bytes:
+    """Run a task in a worker: whether it succeeded, and its result or error, pickled."""
+    function, arguments, keywords = cloudpickle.loads(pickled)
+    try:
+        outcome = True, function(*arguments, **keywords)
+    except BaseException as error:
+        error.add_note(f"In a worker process:\n{traceback.format_exc()}")
+        outcome = False, error.with_traceback(None)
+    return cloudpickle.dumps(outcome)
+
+
+# On a cluster
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Any]:
+    """A client of a Dask scheduler."""
+    checks.require(
+        isinstance(address, str) and address,
+        f"cluster must be the address of a Dask scheduler, such as tcp://10.0.0.5:8786, "
+        f"got {address!r}",
+        TypeError,
+    )
+    with extras.needed_by("a cluster"):
+        from distributed import Client
+    with ExitStack() as stack:
+        try:
+            if Path(address).suffix == ".json":
+                client = Client(scheduler_file=address, timeout=PATIENCE)
+            else:
+                client = Client(address, timeout=PATIENCE)
+        except (OSError, ValueError) as error:
+            raise ConnectionError(
+                f"no Dask scheduler answers at cluster={address!r} ({error}); start one by "
+                "'dask scheduler', which prints its address"
+            ) from error
+        stack.enter_context(client)
+        _check_versions(client)
+        yield client
+
+
+def _check_versions(client: Any) -> None:
+    """Refuse workers whose diffviz is another, since their numbers might be others."""
+    try:
+        versions = client.run(version)
+    except ModuleNotFoundError as error:
+        raise ConnectionError(
+            f"workers of the cluster cannot import {error.name}; install diffviz "
+            f"{diffviz.__version__} where they run: pip install 'diffviz[torch,cluster]'"
+        ) from error
+    others = {name: there for name, there in versions.items() if there != diffviz.__version__}
+    if others:
+        name, there = next(iter(others.items()))
+        raise ValueError(
+            f"{len(others)} of {len(versions)} workers of the cluster have another diffviz, such "
+            f"as {there} at {name}; here it is {diffviz.__version__}: install the same everywhere"
+        )
+
+
+def version() -> str:
+    """The version of diffviz where this is called, which may be a worker of a cluster."""
+    return diffviz.__version__
