@@ -1,25 +1,50 @@
 """Data and draws of a training, 32 steps at a time.
 
 What is random in a block of steps follows from the seed and the number of the block alone, so that
-a training goes on from a checkpoint without the state of a generator.
+a training goes on from a checkpoint without the state of a generator. Points of batches are used
+in their order instead, from where the block begins.
 """
 
+import copy
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
-from diffviz.learning.doors import real_array, real_tensor
+from diffviz.data.streams import Source, Stored, source, statistics
+from diffviz.learning.doors import real_array
 from diffviz.learning.outputs import Coefficients, output_coefficients
 from diffviz.learning.settings import Settings
 from diffviz.protocols import Trainable
 
 BLOCK = 32  # steps drawn at once: a quantile function costs by the call
+FEW = 2**24  # numbers up to which the data at unit variance are kept in memory
 LIMIT = 80.0  # nats; beyond, coefficients in float32 underflow
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """Points at zero mean and unit variance, each computed when it is asked for.
+
+    Args:
+        points: Where the points are read from.
+        mean: Mean of the data, shape (*shape).
+        std: Their spread.
+    """
+
+    points: Source
+    mean: Tensor
+    std: float
+
+    def __getitem__(self, places: Tensor) -> Tensor:
+        """Scaled points at places, shape (n, *shape)."""
+        return (self.points.rows(places) - self.mean) / self.std
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,53 +52,120 @@ class TrainingData:
     """Points to train on, with their mean and spread.
 
     Args:
-        points: Data in float32, shape (n, *shape).
-        mean: Mean of the data, shape (*shape).
+        points: Where the points are read from.
+        count: Number of points.
+        mean: Mean of the data in float32, shape (*shape).
         std: Root mean square over coordinates of their standard deviations.
-        unit: The data at zero mean and unit variance, shape (n, *shape).
+        unit: The data at zero mean and unit variance, to be asked for at places; where they are
+            few, a tensor of shape (n, *shape).
+        checksum: What a checkpoint compares: CRC-32 of shape, number and points in float32. The
+            points of batches, whose order may change, do not enter.
     """
 
-    points: Tensor
+    points: Source
+    count: int
     mean: Tensor
     std: float
-    unit: Tensor
+    unit: Tensor | Scaled
+    checksum: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where the training runs."""
+        return self.mean.device
 
 
-def training_data(data: ArrayLike | Tensor) -> TrainingData:
-    """Data as points to train on.
+def training_data(data: Any) -> TrainingData:
+    """Data as points to train on; they are read once from beginning to end.
 
     Args:
-        data: Points (n, d) or images (n, h, w), (n, channels, h, w).
+        data: Points (n, d) or images (n, h, w), (n, channels, h, w), in memory or memory-mapped,
+            or batches of them; see ``fit``.
 
     Returns:
-        The points in float32 on the device of the data.
+        The points, in float32 on the device of the data.
 
     Raises:
-        TypeError: The data is masked, complex, text or no numbers at all.
+        TypeError: The data are masked, complex, text or no numbers at all, or can be read only
+            once.
         ValueError: The shape is another, a point is not finite, or all points are equal.
     """
-    points = real_tensor(data, "data").detach()
-    if not 2 <= points.ndim <= 4 or not points.numel():
+    points = source(data)
+    _check_shape(points)
+    found = statistics(points)
+    if found.bad:
         raise ValueError(
-            "data must be real, (n, d), (n, h, w) or (n, channels, h, w); "
-            f"got {points.dtype} {tuple(points.shape)}; numbers on a line are data[:, None]"
-        )
-    points = points.float()
-    bad_rows = (~torch.isfinite(points)).flatten(1).any(1).nonzero()
-    if len(bad_rows):
-        raise ValueError(
-            f"data has NaN or inf in {len(bad_rows)} rows, the first is row {bad_rows[0].item()}; "
+            f"data has NaN or inf in {found.bad} rows, the first is row {found.first_bad}; "
             "drop them"
         )
-    if (points == points[0]).all():
+    if found.equal:
         raise ValueError("all points of data are equal; there is nothing to denoise")
-    mean = points.mean(0)
-    std = points.var(0, correction=0).mean().sqrt().item()
-    if not 0 < std < math.inf:
+    with np.errstate(over="ignore", under="ignore"):
+        variance = np.float32(found.std**2)
+    if not 0 < variance < math.inf:
         raise ValueError(
-            f"the standard deviation of data is {std:g} in float32; bring data to about unit scale"
+            f"the standard deviation of data is {found.std:g}, too far from 1 for float32; "
+            "bring data to about unit scale"
         )
-    return TrainingData(points, mean, std, (points - mean) / std)
+    mean = found.mean.to(points.device, torch.float32)
+    scaled = Scaled(points, mean, found.std)
+    few = isinstance(points, Stored) and found.count * mean.numel() <= FEW
+    content = found.checksum if points.ordered else 0
+    return TrainingData(
+        points=points,
+        count=found.count,
+        mean=mean,
+        std=found.std,
+        unit=scaled[torch.arange(found.count)] if few else scaled,
+        checksum=zlib.crc32(repr((points.shape, found.count)).encode(), content),
+    )
+
+
+def _check_shape(points: Source) -> None:
+    """Refuse what are neither points nor images, or none at all."""
+    if isinstance(points, Stored):
+        shape = tuple(points.values.shape)
+        kind = f"{points.values.dtype} {shape}"
+    else:
+        shape = (1, *points.shape)
+        kind = f"points of shape {points.shape}"
+    if not 2 <= len(shape) <= 4 or not math.prod(shape):
+        raise ValueError(
+            "data must be real, (n, d), (n, h, w) or (n, channels, h, w); "
+            f"got {kind}; numbers on a line are data[:, None]"
+        )
+
+
+class NoiseRows:
+    """Standard Gaussian noise of the steps of a block, drawn row by row as it is asked for.
+
+    The noise of a whole block of images would be larger than the network. A row has the same bytes
+    whichever rows were asked for before it.
+
+    Args:
+        rng: NumPy generator, which is left as it is.
+        shape: Shape of all rows together, (BLOCK, n, *shape).
+        device: Where the noise is needed.
+    """
+
+    def __init__(self, rng: np.random.Generator, shape: tuple[int, ...], device: torch.device):
+        self.shape = shape
+        self.device = device
+        self._start = copy.deepcopy(rng)
+        self._rng = copy.deepcopy(rng)
+        self._latest = -1
+        self._row: Tensor | None = None
+
+    def __getitem__(self, row: int) -> Tensor:
+        """Noise of one step, shape (n, *shape)."""
+        if row < self._latest:
+            self._rng = copy.deepcopy(self._start)
+            self._latest = -1
+        while self._row is None or self._latest < row:
+            drawn = self._rng.standard_normal(self.shape[1:], "f4")
+            self._row = torch.from_numpy(drawn).to(self.device)
+            self._latest += 1
+        return self._row
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +179,8 @@ class Block:
         inverse_gain2: 1/g², from a squared error of the output to one of eps, like ``logsnr``.
         weight: The objective's factor times 1/g², like ``logsnr``.
         coefficients: Of z' and of the output, like ``logsnr``.
-        index: Which points of the data are used, shape (BLOCK, n).
-        noise: Standard Gaussian noise, shape (BLOCK, n, *shape).
+        index: Places of the points that are used, shape (BLOCK, n).
+        noise: Standard Gaussian noise, shape (n, *shape) for each of the steps.
     """
 
     number: int
@@ -98,12 +190,12 @@ class Block:
     weight: Tensor
     coefficients: Coefficients
     index: Tensor
-    noise: Tensor
+    noise: NoiseRows
 
     def coefficients_at(self, row: int) -> Coefficients:
         """Coefficients of one step, with axes of length 1 for the shape of a point."""
         parts = self.coefficients
-        axes = [1] * (self.noise.ndim - 2)
+        axes = [1] * (len(self.noise.shape) - 2)
         alpha, sigma, a, b = (
             part[row].reshape(*part[row].shape, *axes)
             for part in (parts.alpha, parts.sigma, parts.a, parts.b)
@@ -137,18 +229,18 @@ def draw_block(
     level = logsnr + 2 * math.log(data.std)
     exact = output_coefficients(level, settings.output)
     inverse_gain2 = exact.inverse_gain**2
-    index = torch.from_numpy(rng.integers(len(data.points), size=(BLOCK, n)))
-    noise = torch.from_numpy(rng.standard_normal((BLOCK, n, *data.mean.shape), "f4"))
+    places = data.points.places(rng, data.count, number * BLOCK * n, BLOCK * n)
+    device = data.device
     parts = (exact.alpha, exact.sigma, exact.a, exact.b)
     return Block(
         number=number,
-        logsnr=logsnr.to(data.points),
-        level=level.to(data.points),
-        inverse_gain2=inverse_gain2.to(data.points),
-        weight=(factor * inverse_gain2).to(data.points),
-        coefficients=Coefficients(*(part.to(data.points) for part in parts)),
-        index=index.to(data.points.device),
-        noise=noise.to(data.points),
+        logsnr=logsnr.to(data.mean),
+        level=level.to(data.mean),
+        inverse_gain2=inverse_gain2.to(data.mean),
+        weight=(factor * inverse_gain2).to(data.mean),
+        coefficients=Coefficients(*(part.to(data.mean) for part in parts)),
+        index=torch.from_numpy(places).reshape(BLOCK, n).to(device),
+        noise=NoiseRows(rng, (BLOCK, n, *data.mean.shape), device),
     )
 
 

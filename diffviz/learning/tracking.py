@@ -361,8 +361,10 @@ class LossByLogSNR:
 
         Example:
             >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
-            >>> tracker.update([-1.0], [0.5])
+            >>> tracker.update([-1.0, 2.0], [0.5, 1.0])
             >>> tracker.flush()
+            >>> tracker
+            LossByLogSNR(2 bins on [-4, 4], decay 0.99)
         """
         if not self._pairs:
             return

@@ -23,7 +23,7 @@ in ``settings``, and all that is random is drawn in ``batches``.
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +44,7 @@ from diffviz.learning.settings import Settings
 from diffviz.protocols import Trainable
 
 Objectives = str | Trainable | Sequence[str | Trainable]
+Data = ArrayLike | Tensor | Iterable[Any]
 
 
 class Diverged(FloatingPointError):
@@ -129,7 +130,7 @@ class Trainer:
     def __init__(
         self,
         objectives: Objectives,
-        data: ArrayLike | Tensor,
+        data: Data,
         *,
         model: Network | None = None,
         steps: int = 800,
@@ -155,7 +156,7 @@ class Trainer:
             clip=clip,
         )
         self._state = initial_state(
-            self.settings, self.data.mean.shape, len(self.objectives), self.data.points.device
+            self.settings, self.data.mean.shape, len(self.objectives), self.data.device
         )
         self._block: Block | None = None
 
@@ -257,7 +258,7 @@ class Trainer:
 
     def _description(self) -> checkpoints.Description:
         """What a checkpoint must agree on."""
-        return checkpoints.describe_training(self.settings, self.objectives, self.data.points)
+        return checkpoints.describe_training(self.settings, self.objectives, self.data.checksum)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a checkpoint in the place of an old one.
@@ -329,7 +330,7 @@ def _train(
 
 def fit(
     objectives: Objectives,
-    data: ArrayLike | Tensor,
+    data: Data,
     *,
     model: Network | None = None,
     steps: int = 800,
@@ -357,7 +358,12 @@ def fit(
             checkpoint was written after a multiple of 32 steps, and if what the law depends on (a
             tracker) is restored too.
         data: Points (n, d) or images (n, h, w), (n, channels, h, w), drawn with replacement. The
-            training runs on the device of a tensor.
+            training runs on the device of a tensor. Memory-mapped arrays and tensors are read
+            where points are drawn. Images of uint8, (n, h, w, channels) too, come out with their
+            channels first and on [−1, 1] instead of 0 to 255. Or batches of any of these, alone,
+            in a tuple (x, label) or in a mapping: a torch ``DataLoader``, or what else can be gone
+            through again. Their points are used in their order. All data are read once at the
+            start, for mean and spread.
         model: The network. By default ``MLP()`` for points and ``Transformer()`` for images; see
             ``diffviz.models``.
         steps: Number of steps.
