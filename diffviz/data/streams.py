@@ -21,7 +21,7 @@ from torch import Tensor
 from diffviz import checks
 
 PIECE = 2**20  # numbers that are read at once
-MOST_NUMBERS = 2**26  # of examples that are held in memory
+MOST_NUMBERS = 2**24  # of examples that are held in memory
 MOST_SAMPLES = 20_000
 CHANNELS = 1, 3, 4
 WHITE = 255.0
@@ -354,7 +354,7 @@ def examples(data: Any) -> Any:
             ``points_of`` reads them, of which no more is used up than is needed.
 
     Returns:
-        A tensor of at most 2²⁶ numbers, of batches also of at most 20,000 samples. A large tensor
+        A tensor of at most 2²⁴ numbers, of batches also of at most 20,000 samples. A large tensor
         is cut without a copy. What is none of these comes back as it is, to be refused.
     """
     if isinstance(data, Tensor):

@@ -93,7 +93,7 @@ def probe(
             with at least 2 numbers a sample. They are used in turn. An array of floating point
             serves too, memory-mapped or not, and so do batches, such as those of a torch
             ``DataLoader`` or a generator: tensors, tuples (x, label) or mappings. No more than the
-            first 2²⁶ numbers are used, and of batches the first 20,000 samples.
+            first 2²⁴ numbers are used, and of batches the first 20,000 samples.
         inputs: Which of the network's arguments is z: position, keyword, or a function of the
             arguments. By default it is the first of the size of x.
         output: How the network answers: a name, for losses that read ``out.sample``,
