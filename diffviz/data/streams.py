@@ -350,7 +350,7 @@ def examples(data: Any) -> Any:
     """The first samples of data as a tensor, in the type in which they are kept.
 
     Args:
-        data: A tensor, an array, both also memory-mapped, or an iterable of batches as
+        data: A tensor, a memory-mapped array of floating point, or an iterable of batches as
             ``points_of`` reads them, of which no more is used up than is needed.
 
     Returns:
@@ -359,9 +359,9 @@ def examples(data: Any) -> Any:
     """
     if isinstance(data, Tensor):
         return _first_samples(data)
-    if isinstance(data, np.ndarray):
-        fit_for_torch = data.dtype.kind == "f" and data.dtype.itemsize <= 8
-        return data if np.ma.isMaskedArray(data) or not fit_for_torch else _owned(data)
+    if isinstance(data, np.memmap):
+        known_to_torch = data.dtype.kind == "f" and data.dtype.itemsize <= 8
+        return _owned(data) if known_to_torch else data
     if not are_batches(data):
         return data
     parts: list[Tensor] = []

@@ -23,7 +23,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diffviz.checks import count, number, require, tensor, torch_generator
@@ -68,7 +67,7 @@ class Plan:
 
 def probe(
     loss: Callable[..., Any],
-    x: Tensor | NDArray | Iterable[Any],
+    x: Tensor | np.memmap | Iterable[Any],
     *,
     inputs: Selector | None = None,
     output: str | Callable[[Tensor], Any] | None = None,
@@ -90,8 +89,8 @@ def probe(
             with one number, one for each sample or one for each component; bare, first in a tuple
             or under "loss".
         x: Example data as the loss takes them, a floating-point tensor of shape (any number, ...)
-            with at least 2 numbers a sample. They are used in turn. An array of floating point
-            serves too, memory-mapped or not, and so do batches, such as those of a torch
+            with at least 2 numbers a sample. They are used in turn. A memory-mapped
+            array of floating point serves too, and so do batches, such as those of a torch
             ``DataLoader`` or a generator: tensors, tuples (x, label) or mappings. No more than the
             first 2²⁴ numbers are used, and of batches the first 20,000 samples.
         inputs: Which of the network's arguments is z: position, keyword, or a function of the
