@@ -86,7 +86,7 @@ class Stored:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one point, with channels first."""
-        return tuple(self.rows(torch.zeros(1, dtype=torch.int64)).shape[1:])
+        return tuple(self.rows(torch.zeros(1, dtype=torch.int64, device="cpu")).shape[1:])
 
     @property
     def device(self) -> torch.device:
@@ -362,17 +362,20 @@ def examples(data: Any) -> Any:
     if isinstance(data, np.memmap):
         known_to_torch = data.dtype.kind == "f" and data.dtype.itemsize <= 8
         return _owned(data) if known_to_torch else data
-    if not are_batches(data):
-        return data
+    return _first_of_batches(data) if are_batches(data) else data
+
+
+def _first_of_batches(batches: Iterable[Any]) -> Any:
+    """Samples of as many batches as are needed, or the batches themselves if there is none."""
     parts: list[Tensor] = []
-    for batch in data:
+    for batch in batches:
         points = points_of(batch)
         parts.append(points if isinstance(points, Tensor) else _owned(points))
         samples = sum(len(part) for part in parts)
         numbers = sum(part.numel() for part in parts)
         if samples >= MOST_SAMPLES or numbers >= MOST_NUMBERS:
             break
-    return _first_samples(torch.cat(parts)[:MOST_SAMPLES]) if parts else data
+    return _first_samples(torch.cat(parts)[:MOST_SAMPLES]) if parts else batches
 
 
 def _first_samples(values: Any) -> Any:
@@ -428,7 +431,7 @@ def statistics(points: Source) -> Statistics:
     count = bad = checksum = 0
     first_bad = -1
     equal = True
-    mean = squares = torch.zeros(points.shape, dtype=torch.float64)
+    mean = squares = torch.zeros(points.shape, dtype=torch.float64, device="cpu")
     first: Tensor | None = None
     for piece in points.pieces():
         values = piece.cpu()

@@ -104,7 +104,7 @@ def training_data(data: Any) -> TrainingData:
         variance = np.float32(found.std**2)
     if not 0 < variance < math.inf:
         raise ValueError(
-            f"the standard deviation of data is {found.std:g}, too far from 1 for float32; "
+            f"the standard deviation of data is {variance**0.5:g} in float32; "
             "bring data to about unit scale"
         )
     mean = found.mean.to(points.device, torch.float32)
@@ -116,7 +116,7 @@ def training_data(data: Any) -> TrainingData:
         count=found.count,
         mean=mean,
         std=found.std,
-        unit=scaled[torch.arange(found.count)] if few else scaled,
+        unit=scaled[torch.arange(found.count, device="cpu")] if few else scaled,
         checksum=zlib.crc32(repr((points.shape, found.count)).encode(), content),
     )
 

@@ -190,7 +190,7 @@ class LossByLogSNR:
         self.decay = _decays(decay)
         self.buffer = checks.count(buffer, "buffer")
         self._averages = torch.zeros(*self.decay.shape, 5, len(self.bins) + 2, dtype=torch.float64)
-        self._not_finite = torch.zeros(len(self.bins) + 3, dtype=torch.float64)
+        self._not_finite = torch.zeros(len(self.bins) + 3, dtype=torch.float64, device="cpu")
         self._pairs: list[Tensor] = []
 
     def __repr__(self) -> str:
@@ -263,7 +263,7 @@ class LossByLogSNR:
         _check_shapes(tuple(levels.shape), tuple(losses.shape))
         self.flush()
         rows = max(1, LARGE * len(losses) // _size(losses))
-        sums = torch.zeros(3, 1, len(self.bins) + 2, dtype=torch.float64)
+        sums = torch.zeros(3, 1, len(self.bins) + 2, dtype=torch.float64, device="cpu")
         spoilt = []
         for start in range(0, len(losses), rows):
             part = slice(start, start + rows)
