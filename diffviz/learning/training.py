@@ -362,8 +362,9 @@ def fit(
             where points are drawn. Images of uint8, (n, h, w, channels) too, come out with their
             channels first and on [−1, 1] instead of 0 to 255. Or batches of any of these, alone,
             in a tuple (x, label) or in a mapping: a torch ``DataLoader``, or what else can be gone
-            through again. Their points are used in their order. All data are read once at the
-            start, for mean and spread.
+            through again; a generator cannot. Their points are used in their order, on the device
+            on which they come. All data are read once at the start, for mean and spread, and
+            must not change during the training.
         model: The network. By default ``MLP()`` for points and ``Transformer()`` for images; see
             ``diffviz.models``.
         steps: Number of steps.
@@ -378,7 +379,9 @@ def fit(
         callback: Gets a ``Step`` after each step, for a tracker or a plot. It may raise
             KeyboardInterrupt to stop.
         checkpoint: File that is written at the start, every ``every`` steps and at the end. If it
-            exists, training resumes from it.
+            exists, training resumes from it, if the points are the same. Of batches only the shape
+            and number of points are compared, since their order may change; where it does not, the
+            training resumes bit for bit too.
         every: Number of steps between two checkpoints.
         progress: Whether to show a progress bar.
 
