@@ -117,14 +117,48 @@ class Bins:
         Returns:
             Sums, shape (3, batches, bins + 3); the last are those where λ is NaN.
         """
-        batches, cells = len(loss), len(self) + 3
-        offset = cells * torch.arange(batches, device=loss.device)[:, None]
-        place = self.find(logsnr).add_(offset).flatten()
-        value = loss.double().flatten()
-        sums = torch.zeros(3, batches * cells, dtype=torch.float64, device=loss.device)
+        place = self.find(logsnr)
+        value = loss.double()
+        cells = len(self) + 3
+        sums = torch.zeros(3, len(loss), cells, dtype=torch.float64, device=loss.device)
         for row, values in zip(sums, (torch.ones_like(value), value, value**2), strict=True):
-            row.scatter_add_(0, place, values)
-        return sums.unflatten(1, (batches, cells))
+            row.scatter_add_(1, place, values)
+        return sums
+
+
+@dataclass(frozen=True, eq=False)
+class Ages:
+    """How strongly some batches count together, and what went before them.
+
+    Args:
+        share: decay^(age in batches), shape (..., batches).
+        share_of_squares: Its square, like it.
+        kept: What the rows of the averages are multiplied by, shape (..., 5, 1).
+    """
+
+    share: Tensor
+    share_of_squares: Tensor
+    kept: Tensor
+
+    @classmethod
+    def of(cls, decay: NDArray, batches: int) -> "Ages":
+        """The ages under decays of shape (...)."""
+        each = torch.from_numpy(decay)
+        share = each[..., None] ** torch.arange(batches - 1, -1, -1, device="cpu")
+        first = each**batches
+        kept = torch.stack([first, first, first, first**2, torch.ones_like(first)], -1)
+        return cls(share, share**2, kept[..., None])
+
+    @property
+    def batches(self) -> int:
+        """Number of batches."""
+        return self.share.shape[-1]
+
+    def to(self, device: torch.device) -> "Ages":
+        """The same on a device."""
+        if self.share.device == device:
+            return self
+        return Ages(self.share.to(device), self.share_of_squares.to(device), self.kept.to(device))
 
 
 STATE = {"edges", "decay", "averages", "not_finite"}
@@ -192,6 +226,7 @@ class LossByLogSNR:
         self._averages = torch.zeros(*self.decay.shape, 5, len(self.bins) + 2, dtype=torch.float64)
         self._not_finite = torch.zeros(len(self.bins) + 3, dtype=torch.float64, device="cpu")
         self._pairs: list[Tensor] = []
+        self._ages = Ages.of(self.decay, 1)
 
     def __repr__(self) -> str:
         return f"LossByLogSNR({self._range()}, decay {self.decay})"
@@ -238,7 +273,7 @@ class LossByLogSNR:
             >>> tracker.count
             array([1., 1., 2., 0.])
         """
-        if max(_size(logsnr), _size(loss)) > LARGE:
+        if _size(loss) > LARGE:
             self._update_in_pieces(logsnr, loss)
             return
         logsnr = real_tensor(logsnr, "logsnr")
@@ -413,16 +448,17 @@ class LossByLogSNR:
 
     def _age(self, sums: Tensor) -> None:
         """Let the averages grow older by the batches of ``_finite_sums``, and add these."""
-        batches = sums.shape[1]
-        decay = torch.from_numpy(self.decay).to(sums.device)[..., None]
-        ages = torch.arange(batches - 1, -1, -1, device=sums.device)
-        share = decay**ages  # (..., batches)
+        ages = self._ages_of(sums.shape[1]).to(sums.device)
         draws = sums[DRAWS]
-        fresh = [share @ row for row in sums]
-        fresh += [share**2 @ draws, draws.sum(0).expand_as(fresh[DRAWS])]
-        kept = decay**batches
-        rates = torch.stack([kept, kept, kept, kept**2, torch.ones_like(kept)], -2)
-        self._averages = rates * self._averages.to(sums.device) + torch.stack(fresh, -2)
+        fresh = [ages.share @ row for row in sums]
+        fresh += [ages.share_of_squares @ draws, draws.sum(0).expand_as(fresh[DRAWS])]
+        self._averages = ages.kept * self._averages.to(sums.device) + torch.stack(fresh, -2)
+
+    def _ages_of(self, batches: int) -> Ages:
+        """The ages of a number of batches, which in most loops is that of last time."""
+        if batches != self._ages.batches:
+            self._ages = Ages.of(self.decay, batches)
+        return self._ages
 
     # --- reading --------------------------------------------------------------------------------
 
