@@ -1,7 +1,9 @@
 """What tracking the loss by log-SNR adds to a training step, in CPU seconds of one thread.
 
 It is compared with two usual ways, a mask for each bin and ``.item()`` for each sample. Draws of an
-adaptive objective are compared with those of a fixed one.
+adaptive objective are compared with those of a fixed one. At last come the slopes of the tracker's
+cost with the batch size: an exponent of 1 is in proportion, and what a batch costs beside its
+samples makes it less.
 
 Run: python benchmarks/tracking.py [--batches N ...]
 """
@@ -26,6 +28,7 @@ EDGES = np.linspace(LOW, HIGH, BINS + 1)
 UNEVEN_EDGES = np.sort(
     np.concatenate([[LOW, HIGH], np.random.default_rng(0).uniform(LOW, HIGH, BINS - 1)])
 )
+SIZES = 64, 256, 1024, 4096, 16384
 DRAW_STEPS = 32  # steps that draw their levels at once
 
 
@@ -95,6 +98,23 @@ def costs(batch: int) -> dict[str, float]:
     return rows
 
 
+def print_slopes() -> None:
+    """Print how the cost of an update grows with the batch, and what a batch and a sample cost."""
+    added = {}
+    for batch in SIZES:
+        tracker = LossByLogSNR(EDGES)
+        logsnr, loss = 3 * torch.randn(batch), 2 * torch.rand(batch, requires_grad=True)
+        added[batch] = cost(partial(tracker.update, logsnr, loss), 640)
+    print("an update, by the size of the batch:")
+    for batch, seconds_added in added.items():
+        print(f"  {batch:8d}{1e6 * seconds_added:10.1f} microseconds")
+    for low, high in pairwise(SIZES):
+        exponent = np.log(added[high] / added[low]) / np.log(high / low)
+        print(f"  exponent from {low} to {high}: {exponent:.2f}")
+    slope, start = np.polyfit(SIZES, [1e6 * added[batch] for batch in SIZES], 1)
+    print(f"  a line: {start:.1f} microseconds a batch and {1e3 * slope:.1f} ns a sample")
+
+
 def main() -> None:
     """Print what each way adds to a step."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -106,6 +126,7 @@ def main() -> None:
         for name, added in costs(batch).items():
             share = added / training
             print(f"  {name:40s}{1e6 * added:10.1f} microseconds  {share:9.2%} of the step")
+    print_slopes()
 
 
 if __name__ == "__main__":

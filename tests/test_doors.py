@@ -254,10 +254,27 @@ def _(edges=EDGES, decay=DECAYS):
     return follower.mean
 
 
-@door("LossByLogSNR.update", arrays="logsnr loss", infinite="logsnr")
+# what is not finite is counted instead of refused: see tests/learning/test_tracking.py
+@door("LossByLogSNR.update", arrays="logsnr loss", infinite="logsnr loss", unknown="logsnr loss")
 def _(logsnr=LEVELS, loss=LOSSES):
     follower = dv.LossByLogSNR(EDGES, 0.5)
     follower.update(logsnr, loss)
+    return follower.mean
+
+
+@door("LossByLogSNR.update_many")
+def _():
+    follower = dv.LossByLogSNR(EDGES, 0.5)
+    follower.update_many([(LEVELS, LOSSES), {"logsnr": LEVELS, "loss": LOSSES}])
+    return follower.mean
+
+
+@door("LossByLogSNR.watch")
+def _():
+    follower = dv.LossByLogSNR(EDGES, 0.5)
+    network = torch.nn.Identity()
+    with follower.watch(network, lambda arguments, output: (LEVELS, output)):
+        network(torch.from_numpy(LOSSES))
     return follower.mean
 
 

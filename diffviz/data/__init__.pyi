@@ -1,4 +1,4 @@
-from . import densities, files, signals, toys
+from . import densities, files, signals, streams, toys
 from .densities import Checkerboard, Circle, Mixture, Posterior
 from .files import load
 from .signals import image, samples, sound
@@ -20,6 +20,7 @@ __all__ = [
     "samples",
     "signals",
     "sound",
+    "streams",
     "toy",
     "toys",
 ]

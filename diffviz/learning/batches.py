@@ -4,34 +4,53 @@ Points of few dimensions and their noise are spread evenly over the steps; see `
 draw alone has the law of a plain one.
 
 What is random in a block of steps follows from the seed and the number of the block alone, so that
-a training goes on from a checkpoint without the state of a generator.
+a training goes on from a checkpoint without the state of a generator. Points of batches are used
+in their order instead, from where the block begins.
 """
 
+import copy
 import math
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from diffviz.compute import threads
-from diffviz.learning.designs import (
-    MOST_DIMENSIONS,
-    Design,
-    even_design,
-    halving_order,
-    plain_design,
-)
-from diffviz.learning.doors import real_array, real_tensor
+from diffviz.data.streams import Source, Stored, source, statistics
+from diffviz.learning.designs import MOST_DIMENSIONS, Design, any_order, even_design, halving_order
+from diffviz.learning.doors import real_array
 from diffviz.learning.outputs import Coefficients, output_coefficients
 from diffviz.learning.settings import Settings
 from diffviz.protocols import Trainable
 
 BLOCK = 32  # steps drawn at once: a quantile function costs by the call
+FEW = 2**24  # numbers up to which the data at unit variance are kept in memory
 LIMIT = 80.0  # nats; beyond, coefficients in float32 underflow
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """Points at zero mean and unit variance, each computed when it is asked for.
+
+    Args:
+        points: Where the points are read from.
+        mean: Mean of the data, shape (*shape).
+        std: Their spread.
+    """
+
+    points: Source
+    mean: Tensor
+    std: float
+
+    def __getitem__(self, places: Tensor) -> Tensor:
+        """Scaled points at places, shape (n, *shape)."""
+        return (self.points.rows(places) - self.mean) / self.std
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,68 +58,152 @@ class TrainingData:
     """Points to train on, with their mean and spread.
 
     Args:
-        points: Data in float32, shape (n, *shape).
-        mean: Mean of the data, shape (*shape).
+        points: Where the points are read from.
+        count: Number of points.
+        mean: Mean of the data in float32, shape (*shape).
         std: Root mean square over coordinates of their standard deviations.
-        unit: The data at zero mean and unit variance, shape (n, *shape).
+        unit: The data at zero mean and unit variance, to be asked for at places; where they are
+            few, a tensor of shape (n, *shape).
+        checksum: What a checkpoint compares: CRC-32 of shape, number and points in float32. The
+            points of batches, whose order may change, do not enter.
     """
 
-    points: Tensor
+    points: Source
+    count: int
     mean: Tensor
     std: float
-    unit: Tensor
+    unit: Tensor | Scaled
+    checksum: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where the training runs."""
+        return self.mean.device
 
     @cached_property
     def even_order(self) -> NDArray | None:
-        """Neighbours beside each other, shape (n,); None for points of many dimensions."""
+        """Neighbours beside each other, shape (n,).
+
+        None for points of many dimensions, for batches, and for what is too large for memory.
+        """
+        if not isinstance(self.unit, Tensor):
+            return None
         if self.unit.ndim != 2 or self.unit.shape[1] > MOST_DIMENSIONS:
             return None
         return halving_order(self.unit.cpu().numpy())
 
-    def design(self, n: int, rng: np.random.Generator) -> Design:
-        """Points and noise of a block of steps, even where the points have few dimensions."""
-        shape = tuple(self.mean.shape)
-        if self.even_order is None:
-            return plain_design(BLOCK, n, len(self.points), shape, rng)
-        return even_design(BLOCK, n, self.even_order, len(self.mean), rng)
+    def design(self, n: int, number: int, rng: np.random.Generator) -> Design:
+        """Points and noise of a block of steps, even where the points have few dimensions.
+
+        Args:
+            n: Number of points in a step.
+            number: Number of the block, from 0.
+            rng: NumPy generator.
+
+        Returns:
+            The design, with its noise on the device of the data.
+        """
+        if self.even_order is not None:
+            design = even_design(BLOCK, n, self.even_order, self.mean.numel(), rng)
+            return replace(design, noise=torch.from_numpy(design.noise).to(self.device))
+        order = any_order(BLOCK, n, rng)
+        places = self.points.places(rng, self.count, number * BLOCK * n, BLOCK * n)
+        noise = NoiseRows(rng, (BLOCK, n, *self.mean.shape), self.device)
+        return Design(order, places.reshape(BLOCK, n), noise)
 
 
 @threads.decided_by(threads.elements)
-def training_data(data: ArrayLike | Tensor) -> TrainingData:
-    """Data as points to train on.
+def training_data(data: Any) -> TrainingData:
+    """Data as points to train on; they are read once from beginning to end.
 
     Args:
-        data: Points (n, d) or images (n, h, w), (n, channels, h, w).
+        data: Points (n, d) or images (n, h, w), (n, channels, h, w), in memory or memory-mapped,
+            or batches of them; see ``fit``.
 
     Returns:
-        The points in float32 on the device of the data.
+        The points, in float32 on the device of the data.
 
     Raises:
-        TypeError: The data is masked, complex, text or no numbers at all.
+        TypeError: The data are masked, complex, text or no numbers at all, or can be read only
+            once.
         ValueError: The shape is another, a point is not finite, or all points are equal.
     """
-    points = real_tensor(data, "data").detach()
-    if not 2 <= points.ndim <= 4 or not points.numel():
+    points = source(data)
+    _check_shape(points)
+    found = statistics(points)
+    if found.bad:
         raise ValueError(
-            "data must be real, (n, d), (n, h, w) or (n, channels, h, w); "
-            f"got {points.dtype} {tuple(points.shape)}; numbers on a line are data[:, None]"
-        )
-    points = points.float()
-    bad_rows = (~torch.isfinite(points)).flatten(1).any(1).nonzero()
-    if len(bad_rows):
-        raise ValueError(
-            f"data has NaN or inf in {len(bad_rows)} rows, the first is row {bad_rows[0].item()}; "
+            f"data has NaN or inf in {found.bad} rows, the first is row {found.first_bad}; "
             "drop them"
         )
-    if (points == points[0]).all():
+    if found.equal:
         raise ValueError("all points of data are equal; there is nothing to denoise")
-    mean = points.mean(0)
-    std = points.var(0, correction=0).mean().sqrt().item()
-    if not 0 < std < math.inf:
+    with np.errstate(over="ignore", under="ignore"):
+        variance = np.float32(found.std**2)
+    if not 0 < variance < math.inf:
         raise ValueError(
-            f"the standard deviation of data is {std:g} in float32; bring data to about unit scale"
+            f"the standard deviation of data is {variance**0.5:g} in float32; "
+            "bring data to about unit scale"
         )
-    return TrainingData(points, mean, std, (points - mean) / std)
+    mean = found.mean.to(points.device, torch.float32)
+    scaled = Scaled(points, mean, found.std)
+    few = points.ordered and found.count * mean.numel() <= FEW
+    content = found.checksum if points.ordered else 0
+    return TrainingData(
+        points=points,
+        count=found.count,
+        mean=mean,
+        std=found.std,
+        unit=scaled[torch.arange(found.count, device="cpu")] if few else scaled,
+        checksum=zlib.crc32(repr((points.shape, found.count)).encode(), content),
+    )
+
+
+def _check_shape(points: Source) -> None:
+    """Refuse what are neither points nor images, or none at all."""
+    if isinstance(points, Stored):
+        shape = tuple(points.values.shape)
+        kind = f"{points.values.dtype} {shape}"
+    else:
+        shape = (1, *points.shape)
+        kind = f"points of shape {points.shape}"
+    if not 2 <= len(shape) <= 4 or not math.prod(shape):
+        raise ValueError(
+            "data must be real, (n, d), (n, h, w) or (n, channels, h, w); "
+            f"got {kind}; numbers on a line are data[:, None]"
+        )
+
+
+class NoiseRows:
+    """Standard Gaussian noise of the steps of a block, drawn row by row as it is asked for.
+
+    The noise of a whole block of images would be larger than the network. A row has the same bytes
+    whichever rows were asked for before it.
+
+    Args:
+        rng: NumPy generator, which is left as it is.
+        shape: Shape of all rows together, (BLOCK, n, *shape).
+        device: Where the noise is needed.
+    """
+
+    def __init__(self, rng: np.random.Generator, shape: tuple[int, ...], device: torch.device):
+        self.shape = shape
+        self.device = device
+        self._start = copy.deepcopy(rng)
+        self._rng = copy.deepcopy(rng)
+        self._latest = -1
+        self._row: Tensor | None = None
+
+    def __getitem__(self, row: int) -> Tensor:
+        """Noise of one step, shape (n, *shape)."""
+        if row < self._latest:
+            self._rng = copy.deepcopy(self._start)
+            self._latest = -1
+        while self._row is None or self._latest < row:
+            drawn = self._rng.standard_normal(self.shape[1:], "f4")
+            self._row = torch.from_numpy(drawn).to(self.device)
+            self._latest += 1
+        return self._row
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +217,8 @@ class Block:
         inverse_gain2: 1/g², from a squared error of the output to one of eps, like ``logsnr``.
         weight: The objective's factor times 1/g², like ``logsnr``.
         coefficients: Of z' and of the output, like ``logsnr``.
-        index: Which points of the data are used, shape (BLOCK, n).
-        noise: Standard Gaussian noise, shape (BLOCK, n, *shape).
+        index: Places of the points that are used, shape (BLOCK, n).
+        noise: Standard Gaussian noise, shape (n, *shape) for each of the steps.
     """
 
     number: int
@@ -125,12 +228,12 @@ class Block:
     weight: Tensor
     coefficients: Coefficients
     index: Tensor
-    noise: Tensor
+    noise: Tensor | NoiseRows
 
     def coefficients_at(self, row: int) -> Coefficients:
         """Coefficients of one step, with axes of length 1 for the shape of a point."""
         parts = self.coefficients
-        axes = [1] * (self.noise.ndim - 2)
+        axes = [1] * (len(self.noise.shape) - 2)
         alpha, sigma, a, b = (
             part[row].reshape(*part[row].shape, *axes)
             for part in (parts.alpha, parts.sigma, parts.a, parts.b)
@@ -156,7 +259,8 @@ def draw_block(
         TypeError: An objective draws no real numbers.
         ValueError: An objective draws too few numbers, or numbers out of range.
     """
-    design = data.design(settings.batch, np.random.default_rng((settings.seed, number, 1)))
+    rng = np.random.default_rng((settings.seed, number, 1))
+    design = data.design(settings.batch, number, rng)
     drawn = [dealt_draws(objective, settings, number, design.order) for objective in objectives]
     logsnr, factor = torch.from_numpy(np.stack(drawn, 2))  # (BLOCK, k, n) each
     level = logsnr + 2 * math.log(data.std)
@@ -165,13 +269,13 @@ def draw_block(
     parts = (exact.alpha, exact.sigma, exact.a, exact.b)
     return Block(
         number=number,
-        logsnr=logsnr.to(data.points),
-        level=level.to(data.points),
-        inverse_gain2=inverse_gain2.to(data.points),
-        weight=(factor * inverse_gain2).to(data.points),
-        coefficients=Coefficients(*(part.to(data.points) for part in parts)),
-        index=torch.from_numpy(design.index).to(data.points.device),
-        noise=torch.from_numpy(design.noise).to(data.points),
+        logsnr=logsnr.to(data.mean),
+        level=level.to(data.mean),
+        inverse_gain2=inverse_gain2.to(data.mean),
+        weight=(factor * inverse_gain2).to(data.mean),
+        coefficients=Coefficients(*(part.to(data.mean) for part in parts)),
+        index=torch.from_numpy(design.index).to(data.device),
+        noise=design.noise,
     )
 
 

@@ -12,6 +12,7 @@ by repeated halving gives. The gain is lost in many dimensions, where plain draw
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,34 +33,27 @@ class Design:
     Args:
         order: For each stratum the place of its draw for each step, shape (n, steps).
         index: Which point of the data each draw uses, shape (steps, n).
-        noise: Standard normal noise in float32, shape (steps, n, *shape).
+        noise: Standard normal noise in float32, shape (steps, n, *shape): an array, a tensor, or
+            what gives the noise of a step when it is asked for.
     """
 
     order: NDArray
     index: NDArray
-    noise: NDArray
+    noise: Any
 
 
-def plain_design(
-    steps: int, n: int, points: int, shape: tuple[int, ...], rng: np.random.Generator
-) -> Design:
-    """Independent draws of points and noise, and any order in each stratum.
+def any_order(steps: int, n: int, rng: np.random.Generator) -> NDArray:
+    """Any order in each stratum, as independent draws have it.
 
     Args:
         steps: Number of steps.
         n: Number of draws in a step.
-        points: Number of points of the data.
-        shape: Shape of one point.
         rng: NumPy generator.
 
     Returns:
-        The design.
+        The order of ``Design``, shape (n, steps).
     """
-    return Design(
-        order=rng.permuted(np.tile(np.arange(steps), (n, 1)), axis=1),
-        index=rng.integers(points, size=(steps, n)),
-        noise=rng.standard_normal((steps, n, *shape), "f4"),
-    )
+    return rng.permuted(np.tile(np.arange(steps), (n, 1)), axis=1)
 
 
 def even_design(steps: int, n: int, order: NDArray, d: int, rng: np.random.Generator) -> Design:

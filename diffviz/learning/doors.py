@@ -37,7 +37,7 @@ def real_array(value: ArrayLike | Tensor, name: str) -> NDArray:
         numbers = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} is no array of numbers: {error}") from error
-    checks.array(numbers.ravel()[:0], name)  # the kind of number without the numbers
+    checks.array(np.empty(0, numbers.dtype), name)  # the kind of number without the numbers
     return numbers
 
 
@@ -61,9 +61,11 @@ def real_tensor(value: ArrayLike | Tensor, name: str) -> Tensor:
     else:
         # a copy, since torch takes neither negative strides nor read-only arrays
         numbers = torch.from_numpy(np.array(real_array(value, name)))
+    if numbers.is_floating_point():
+        return numbers
     if numbers.is_complex():
         raise TypeError(f"{name} must hold real numbers, got complex numbers ({numbers.dtype})")
-    return numbers if numbers.is_floating_point() else numbers.double()
+    return numbers.double()
 
 
 def floating_tensor(value: Any, name: str) -> Tensor:

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-
 from diffviz import checks
 from diffviz.compute.executors import executor, in_order
+from diffviz.data.streams import Moved, Source
 from diffviz.learning.runs import Run
 from diffviz.learning.settings import Settings
 from diffviz.protocols import Trainable
@@ -23,7 +22,7 @@ from diffviz.protocols import Trainable
 
 def fit_on_devices(
     objectives: Sequence[Trainable],
-    points: Tensor,
+    points: Source,
     settings: Settings,
     devices: Any,
     checkpoint: str | os.PathLike | None,
@@ -35,7 +34,7 @@ def fit_on_devices(
 
     Args:
         objectives: What is trained.
-        points: Data in float32, shape (n, *shape).
+        points: Where the points are read from, in this process and in others.
         settings: Settings of the training.
         devices: Names of devices, such as ["cuda:0", "cuda:1"]; one that is there twice gets two
             processes.
@@ -56,7 +55,7 @@ def fit_on_devices(
     tasks = [
         (
             [objectives[k] for k in share],
-            points.cpu(),
+            points,
             settings,
             str(place),
             None if checkpoint is None else f"{os.fspath(checkpoint)}.{number}",
@@ -72,7 +71,7 @@ def fit_on_devices(
 
 def _fit_part(
     objectives: Sequence[Trainable],
-    points: Tensor,
+    points: Source,
     settings: Settings,
     device: str,
     checkpoint: str | None,
@@ -84,7 +83,7 @@ def _fit_part(
     named = {field.name: getattr(settings, field.name) for field in fields(settings)}
     runs = fit(
         objectives,
-        points.to(device),
+        Moved(points, torch.device(device)),
         **named,
         checkpoint=checkpoint,
         every=every,

@@ -3,9 +3,12 @@
 A bin of λ keeps moving averages over batches of its number of draws, of their losses
 ‖eps_hat − eps‖², and of the squares of these. A mean is the ratio of two averages. A draw counts
 decay^(age in batches), so that neither the start nor the law that draws λ biases the mean.
+
+What is not finite, as under fp16, enters no average. It is counted where it was met.
 """
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,11 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
+from torch.utils.hooks import RemovableHandle
 
 from diffviz import checks
 from diffviz.compute import threads
-from diffviz.learning.doors import real_tensor
+from diffviz.learning.doors import real_array, real_tensor
 from diffviz.theory.analysis import evaluate
 from diffviz.theory.multipliers import constant
 from diffviz.theory.targets import base_gain
@@ -25,6 +29,7 @@ from diffviz.theory.targets import base_gain
 # rows of the averages
 DRAWS, LOSS, SQUARED_LOSS, DRAWS_BY_SQUARED_WEIGHT, DRAWS_EVER = range(5)
 FORGOTTEN = 1e-100  # average number of draws below which a bin counts as empty
+LARGE = 2**20  # samples of a batch beyond which it is binned piece by piece
 
 
 class Curve(NamedTuple):
@@ -90,35 +95,98 @@ class Bins:
         return bool(np.ptp(self.width) < 1e-9 * self.width[0])
 
     def find(self, logsnr: Tensor) -> Tensor:
-        """Number of the bin of each λ: 0 below the edges, bins + 1 above."""
+        """Number of the bin of each λ: 0 below the edges, bins + 1 above, bins + 2 for NaN."""
         low, high = self.ends
+        nowhere = len(self) + 2
+        if logsnr.dtype.itemsize < 4:  # half a width of a bin is lost in 8 or 11 bits
+            logsnr = logsnr.float()
         if self.even:  # no search, which would cost more than all the rest
             place = (logsnr - low).mul_(len(self) / (high - low)).add_(1)
-            return place.clamp_(0, len(self) + 1).nan_to_num_(0).long()
-        edges = torch.from_numpy(np.r_[low, self.edges[1:-1], high])
-        return torch.bucketize(logsnr, edges.to(logsnr), right=True)
+            return place.clamp_(0, len(self) + 1).nan_to_num_(nowhere).long()
+        edges = torch.from_numpy(np.r_[low, self.edges[1:-1], high, np.inf])
+        # NaN is sorted behind infinity, and the clamp keeps an infinite λ before it
+        largest = torch.finfo(logsnr.dtype).max
+        return torch.bucketize(logsnr.clamp(max=largest), edges.to(logsnr), right=True)
 
     def sums(self, logsnr: Tensor, loss: Tensor) -> Tensor:
         """Number of draws, losses and squared losses in each bin, batch by batch.
-
-        A λ that is NaN makes the sums NaN.
 
         Args:
             logsnr: λ in nats, shape (batches, n).
             loss: Losses, shape (batches, n).
 
         Returns:
-            Sums, shape (3, batches, bins + 2).
+            Sums, shape (3, batches, bins + 3); the last are those where λ is NaN.
         """
-        batches, cells = len(loss), len(self) + 2
-        offset = cells * torch.arange(batches, device=loss.device)[:, None]
-        place = (self.find(logsnr) + offset).flatten()
-        # adds 0 · λ: NaN in λ spreads, and the clamp keeps an infinite λ from making one
-        value = torch.add(loss.double(), logsnr.clamp(*self.ends), alpha=0).flatten()
-        sums = torch.zeros(3, batches * cells, dtype=torch.float64, device=loss.device)
+        place = self.find(logsnr)
+        value = loss.double()
+        cells = len(self) + 3
+        sums = torch.zeros(3, len(loss), cells, dtype=torch.float64, device=loss.device)
         for row, values in zip(sums, (torch.ones_like(value), value, value**2), strict=True):
-            row.scatter_add_(0, place, values)
-        return sums.unflatten(1, (batches, cells))
+            row.scatter_add_(1, place, values)
+        return sums
+
+
+@dataclass(frozen=True, eq=False)
+class Ages:
+    """How strongly some batches count together, and what went before them.
+
+    Args:
+        share: decay^(age in batches), shape (..., batches).
+        share_of_squares: Its square, like it.
+        kept: What the rows of the averages are multiplied by, shape (..., 5, 1).
+    """
+
+    share: Tensor
+    share_of_squares: Tensor
+    kept: Tensor
+
+    @classmethod
+    def of(cls, decay: NDArray, batches: int) -> "Ages":
+        """The ages under decays of shape (...)."""
+        each = torch.from_numpy(decay)
+        share = each[..., None] ** torch.arange(batches - 1, -1, -1, device="cpu")
+        first = each**batches
+        kept = torch.stack([first, first, first, first**2, torch.ones_like(first)], -1)
+        return cls(share, share**2, kept[..., None])
+
+    @property
+    def batches(self) -> int:
+        """Number of batches."""
+        return self.share.shape[-1]
+
+    def to(self, device: torch.device) -> "Ages":
+        """The same on a device."""
+        if self.share.device == device:
+            return self
+        return Ages(self.share.to(device), self.share_of_squares.to(device), self.kept.to(device))
+
+
+STATE = {"edges", "decay", "averages", "not_finite"}
+
+
+def _size(value: Tensor | ArrayLike) -> int:
+    """Number of elements of a tensor or array; 0 for what is neither, which is small."""
+    if isinstance(value, Tensor):
+        return value.numel()
+    return value.size if isinstance(value, np.ndarray) else 0
+
+
+def _check_shapes(logsnr: tuple[int, ...], loss: tuple[int, ...]) -> None:
+    """Refuse levels and losses that do not belong together."""
+    if logsnr != loss or not loss:
+        raise ValueError(f"one λ for each loss: logsnr is {tuple(logsnr)}, loss {tuple(loss)}")
+
+
+def _pair(batch: Any) -> tuple[Any, Any]:
+    """λ and loss of a batch: a pair, or a mapping with keys ``logsnr`` and ``loss``."""
+    if isinstance(batch, Mapping) and {"logsnr", "loss"} <= batch.keys():
+        return batch["logsnr"], batch["loss"]
+    if isinstance(batch, tuple | list) and len(batch) == 2:
+        return batch[0], batch[1]
+    raise TypeError(
+        f"a batch must be a pair (logsnr, loss) or have these keys, got {type(batch).__name__}"
+    )
 
 
 def _decays(decay: ArrayLike) -> NDArray:
@@ -157,7 +225,9 @@ class LossByLogSNR:
         self.decay = _decays(decay)
         self.buffer = checks.count(buffer, "buffer")
         self._averages = torch.zeros(*self.decay.shape, 5, len(self.bins) + 2, dtype=torch.float64)
+        self._not_finite = torch.zeros(len(self.bins) + 3, dtype=torch.float64, device="cpu")
         self._pairs: list[Tensor] = []
+        self._ages = Ages.of(self.decay, 1)
 
     def __repr__(self) -> str:
         return f"LossByLogSNR({self._range()}, decay {self.decay})"
@@ -186,14 +256,17 @@ class LossByLogSNR:
     def update(self, logsnr: Tensor | ArrayLike, loss: Tensor | ArrayLike) -> None:
         """Take in a batch.
 
+        A loss that is not finite and a λ that is NaN enter no average. They are counted in
+        ``not_finite``, and the first of them is named in a warning, when a buffer is binned.
+
         Args:
-            logsnr: λ of each sample in nats, any shape but ().
+            logsnr: λ of each sample in nats, any shape but (). An array may be memory-mapped:
+                beyond 2²⁰ samples a batch is read and binned piece by piece.
             loss: Its eps squared error, summed over dimensions, same shape.
 
         Raises:
             TypeError: An argument is masked, complex or no numbers.
-            ValueError: The shapes differ. Or a buffer is full and holds a loss that is not finite
-                or a λ that is NaN; see ``flush``.
+            ValueError: The shapes differ.
 
         Example:
             >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
@@ -201,37 +274,133 @@ class LossByLogSNR:
             >>> tracker.count
             array([1., 1., 2., 0.])
         """
+        if _size(loss) > LARGE:
+            self._update_in_pieces(logsnr, loss)
+            return
         logsnr = real_tensor(logsnr, "logsnr")
-        loss = real_tensor(loss, "loss")
-        if logsnr.shape != loss.shape or not loss.ndim:
-            raise ValueError(
-                f"one λ for each loss: logsnr is {tuple(logsnr.shape)}, loss {tuple(loss.shape)}"
-            )
-        pair = torch.stack((logsnr, loss)).detach()  # a copy: the loop may write over its own
-        if self._must_flush(pair):
+        loss = real_tensor(loss, "loss").detach()
+        _check_shapes(logsnr.shape, loss.shape)
+        pair = torch.stack((logsnr, loss))  # a copy: the loop may write over its own
+        if pair.requires_grad:  # of a λ that is learned
+            pair = pair.detach()
+        if self._pairs and self._must_flush(pair):
             self.flush()
         self._pairs.append(pair)
 
     def _must_flush(self, pair: Tensor) -> bool:
         """Whether the buffer is full, or its batches are of another shape."""
-        if not self._pairs:
-            return False
-        full = len(self._pairs) * pair[1].numel() >= self.buffer
+        full = len(self._pairs) * pair.numel() >= 2 * self.buffer
         return full or self._pairs[0].shape != pair.shape
+
+    def _update_in_pieces(self, logsnr: Tensor | ArrayLike, loss: Tensor | ArrayLike) -> None:
+        """Take in a batch of which no copy is made as a whole."""
+        levels = logsnr if isinstance(logsnr, Tensor) else real_array(logsnr, "logsnr")
+        losses = loss if isinstance(loss, Tensor) else real_array(loss, "loss")
+        _check_shapes(tuple(levels.shape), tuple(losses.shape))
+        self.flush()
+        rows = max(1, LARGE * len(losses) // _size(losses))
+        sums = torch.zeros(3, 1, len(self.bins) + 2, dtype=torch.float64, device="cpu")
+        spoilt = []
+        for start in range(0, len(losses), rows):
+            part = slice(start, start + rows)
+            level = real_tensor(levels[part], "logsnr").detach().reshape(1, -1)
+            error = real_tensor(losses[part], "loss").detach().reshape(1, -1)
+            more, bad = self._finite_sums(level, error)
+            sums = sums.to(more.device) + more
+            spoilt.append(bad)
+        self._age(sums)
+        self._count_not_finite(torch.cat(spoilt, 1))
+
+    def update_many(self, batches: Iterable[Any]) -> None:
+        """Take in batches one after another, such as those of a finished run.
+
+        Args:
+            batches: Pairs (logsnr, loss), or mappings with these keys: a torch ``DataLoader``, a
+                list, ``zip`` of two memory-mapped arrays (steps, n). A generator is used up.
+
+        Raises:
+            TypeError: ``batches`` is no iterable, or one of them is no such pair.
+            ValueError: The shapes of a pair differ.
+
+        Example:
+            >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0], decay=0.9)
+            >>> logsnr = np.array([[-3.0, 2.0], [-1.0, 3.0]])  # two steps
+            >>> tracker.update_many(zip(logsnr, np.ones((2, 2))))
+            >>> tracker.count
+            array([0., 2., 2., 0.])
+        """
+        checks.require(
+            isinstance(batches, Iterable),
+            f"batches must be an iterable of pairs (logsnr, loss), got {batches!r}",
+            TypeError,
+        )
+        for batch in batches:
+            self.update(*_pair(batch))
+
+    def watch(
+        self,
+        network: nn.Module,
+        read: Callable[[tuple[Any, ...], Any], tuple[Tensor | ArrayLike, Tensor | ArrayLike]],
+    ) -> RemovableHandle:
+        """Follow a training loop that does not return its prediction, by a hook on the network.
+
+        After each call of the network that will be differentiated, ``read`` gets its positional
+        arguments and its output, and what it returns is taken in. Calls under ``torch.no_grad`` or
+        in evaluation, such as those of a sampler, are left alone.
+
+        Args:
+            network: The network of the loop.
+            read: A function of (arguments, output) that returns (logsnr, loss) as ``update`` takes
+                them. It runs without gradients.
+
+        Returns:
+            torch's handle: ``remove()`` ends it, and so does the end of a ``with`` block.
+
+        Raises:
+            TypeError: ``network`` is no module or ``read`` is no function.
+
+        Example:
+            >>> network = torch.nn.Linear(2, 2)
+            >>> eps = torch.ones(3, 2)
+            >>> def read(arguments, eps_hat):
+            ...     return torch.zeros(3), (eps_hat - eps).square().sum(1)
+            >>> tracker = dv.LossByLogSNR([-4.0, -1.0, 4.0])
+            >>> with tracker.watch(network, read):
+            ...     loss = (network(eps) - eps).square().mean()
+            >>> tracker.count
+            array([0., 0., 3., 0.])
+        """
+        checks.require(
+            isinstance(network, nn.Module),
+            f"network must be a torch.nn.Module, got {network!r}",
+            TypeError,
+        )
+        checks.require(
+            callable(read),
+            f"read must be a function of (arguments, output), got {read!r}",
+            TypeError,
+        )
+
+        def hook(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+            if not (module.training and torch.is_grad_enabled()):
+                return
+            with torch.no_grad():
+                self.update(*_pair(read(arguments, output)))
+
+        return network.register_forward_hook(hook)
 
     def flush(self) -> None:
         """Bin the collected batches; everything that reads the tracker does this first.
 
-        Raises:
-            ValueError: A loss is not finite or a λ is NaN. The collected batches are lost.
+        Warns:
+            RuntimeWarning: For the first time a loss is not finite or a λ is NaN.
 
         Example:
             >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
-            >>> tracker.update([-1.0], [float("nan")])
+            >>> tracker.update([-1.0, 2.0], [0.5, 1.0])
             >>> tracker.flush()
-            Traceback (most recent call last):
-                ...
-            ValueError: loss nan at logsnr -1: both must be finite
+            >>> tracker
+            LossByLogSNR(2 bins on [-4, 4], decay 0.99)
         """
         if not self._pairs:
             return
@@ -242,32 +411,60 @@ class LossByLogSNR:
 
     def _take(self, logsnr: Tensor, loss: Tensor) -> None:
         """Bin batches, shape (batches, n) both."""
-        sums = self.bins.sums(logsnr, loss)
-        if not np.isfinite(float(sums[SQUARED_LOSS].sum())):
-            raise self._not_finite(logsnr, loss)
+        sums, spoilt = self._finite_sums(logsnr, loss)
         self._age(sums)
+        self._count_not_finite(spoilt)
 
-    @staticmethod
-    def _not_finite(logsnr: Tensor, loss: Tensor) -> ValueError:
-        """The error for the first sample whose squared loss is not finite or whose λ is NaN."""
+    def _finite_sums(self, logsnr: Tensor, loss: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums over all that is finite, and what is not.
+
+        Args:
+            logsnr: λ in nats, shape (batches, n).
+            loss: Losses, shape (batches, n).
+
+        Returns:
+            Sums as those of ``Bins.sums``, shape (3, batches, bins + 2); then λ and loss of the
+            samples that are left out, shape (2, m).
+        """
+        sums = self.bins.sums(logsnr, loss)
+        placed = sums[DRAWS, :, -1].sum() == 0
+        # a division by False makes what is not finite, so that the device is asked but once
+        if np.isfinite(float(sums[SQUARED_LOSS].sum() / placed)):
+            return sums[..., :-1], logsnr.new_empty(2, 0)
         bad = ~(loss.double() ** 2).isfinite() | logsnr.isnan()
-        return ValueError(
-            f"loss {loss[bad][0]:g} at logsnr {logsnr[bad][0]:g}: both must be finite"
-        )
+        # without a level it comes last, where the sums are cut
+        kept = self.bins.sums(logsnr.masked_fill(bad, np.nan), loss.masked_fill(bad, 0))
+        return kept[..., :-1], torch.stack((logsnr[bad], loss[bad]))
 
-    def _rates(self) -> Tensor:
-        """What each row of the averages is multiplied by at a batch, shape (..., 5, 1)."""
-        decay = torch.from_numpy(self.decay)
-        return torch.stack([decay, decay, decay, decay**2, torch.ones_like(decay)], -1)[..., None]
+    def _count_not_finite(self, spoilt: Tensor) -> None:
+        """Count samples that entered no average, λ and loss (2, m), and warn of the very first."""
+        if not spoilt.numel():
+            return
+        logsnr, loss = spoilt
+        first = not self._not_finite.any()
+        found = torch.bincount(self.bins.find(logsnr), minlength=len(self._not_finite))
+        self._not_finite = self._not_finite + found.cpu()
+        if first:
+            warnings.warn(
+                f"loss {loss[0]:g} at logsnr {logsnr[0]:g}: what is not finite enters no average; "
+                "not_finite of the tracker counts it by level",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def _age(self, sums: Tensor) -> None:
-        """Let the averages grow older by the batches of ``Bins.sums``, and add these."""
-        batches = sums.shape[1]
-        rates = self._rates().to(sums.device)
-        ages = torch.arange(batches - 1, -1, -1, device=sums.device)
-        rows = sums[[DRAWS, LOSS, SQUARED_LOSS, DRAWS, DRAWS]]
-        fresh = (rates**ages)[..., None, :] @ rows
-        self._averages = rates**batches * self._averages.to(sums.device) + fresh[..., 0, :]
+        """Let the averages grow older by the batches of ``_finite_sums``, and add these."""
+        ages = self._ages_of(sums.shape[1]).to(sums.device)
+        draws = sums[DRAWS]
+        fresh = [ages.share @ row for row in sums]
+        fresh += [ages.share_of_squares @ draws, draws.sum(0).expand_as(fresh[DRAWS])]
+        self._averages = ages.kept * self._averages.to(sums.device) + torch.stack(fresh, -2)
+
+    def _ages_of(self, batches: int) -> Ages:
+        """The ages of a number of batches, which in most loops is that of last time."""
+        if batches != self._ages.batches:
+            self._ages = Ages.of(self.decay, batches)
+        return self._ages
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -284,7 +481,7 @@ class LossByLogSNR:
             The curve.
 
         Raises:
-            ValueError: The base is unknown, or what was collected is not finite; see ``flush``.
+            ValueError: The base is unknown.
 
         Example:
             >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
@@ -324,6 +521,15 @@ class LossByLogSNR:
         rows = self._averages.reshape(-1, 5, len(self.bins) + 2)
         return rows[0, DRAWS_EVER].cpu().numpy().copy()
 
+    @property
+    def not_finite(self) -> NDArray:
+        """Draws that entered no average since their loss or λ was not finite, shape (bins + 3,).
+
+        First those below the edges, then those of each bin, those above, and those without a λ.
+        """
+        self.flush()
+        return self._not_finite.numpy().copy()
+
     def weighted(self, w: Any = constant) -> WeightedLoss:
         """The loss under a weighting, over the bins seen.
 
@@ -337,7 +543,7 @@ class LossByLogSNR:
             The loss, its standard error and the share of the range seen.
 
         Raises:
-            ValueError: w is negative or not finite, or what was collected is not; see ``flush``.
+            ValueError: w is negative or not finite.
 
         Example:
             >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
@@ -363,13 +569,14 @@ class LossByLogSNR:
 
         Example:
             >>> sorted(dv.LossByLogSNR([-4.0, 0.0, 4.0]).state_dict())
-            ['averages', 'decay', 'edges']
+            ['averages', 'decay', 'edges', 'not_finite']
         """
         self.flush()
         return {
             "edges": torch.tensor(self.edges),
             "decay": torch.tensor(self.decay),
             "averages": self._averages.cpu().clone(),
+            "not_finite": self._not_finite.clone(),
         }
 
     def load_state_dict(self, *states: Mapping[str, Tensor]) -> "LossByLogSNR":
@@ -397,12 +604,13 @@ class LossByLogSNR:
                 f"this one has {self._range()}, decay {self.decay}"
             )
         self._averages = torch.stack([state["averages"].cpu() for state in states]).sum(0)
+        self._not_finite = torch.stack([state["not_finite"].cpu() for state in states]).sum(0)
         self._pairs = []
         return self
 
     def _fits(self, state: Mapping[str, Tensor]) -> bool:
         """Whether a state is of these edges and decays."""
-        if not isinstance(state, Mapping) or not {"edges", "decay", "averages"} <= state.keys():
+        if not isinstance(state, Mapping) or not state.keys() >= STATE:
             return False
         edges, decay, averages = (state[name] for name in ("edges", "decay", "averages"))
         same_settings = np.array_equal(edges, self.edges) and np.array_equal(decay, self.decay)

@@ -23,7 +23,7 @@ in ``settings``, and all that is random is drawn in ``batches``.
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -45,6 +45,7 @@ from diffviz.learning.settings import Settings
 from diffviz.protocols import Trainable
 
 Objectives = str | Trainable | Sequence[str | Trainable]
+Data = ArrayLike | Tensor | Iterable[Any]
 
 
 class Diverged(FloatingPointError):
@@ -144,7 +145,7 @@ class Trainer:
     def __init__(
         self,
         objectives: Objectives,
-        data: ArrayLike | Tensor,
+        data: Data,
         *,
         model: Network | None = None,
         steps: int = 800,
@@ -172,7 +173,7 @@ class Trainer:
             adaptive=adaptive,
         )
         self._state = initial_state(
-            self.settings, self.data.mean.shape, len(self.objectives), self.data.points.device
+            self.settings, self.data.mean.shape, len(self.objectives), self.data.device
         )
         if self.settings.adaptive:
             self._state = self._nothing_seen(self._state)
@@ -319,7 +320,7 @@ class Trainer:
 
     def _description(self) -> checkpoints.Description:
         """What a checkpoint must agree on."""
-        return checkpoints.describe_training(self.settings, self.objectives, self.data.points)
+        return checkpoints.describe_training(self.settings, self.objectives, self.data.checksum)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a checkpoint in the place of an old one.
@@ -380,7 +381,7 @@ def _train(
 
 def fit(
     objectives: Objectives,
-    data: ArrayLike | Tensor,
+    data: Data,
     *,
     model: Network | None = None,
     steps: int = 800,
@@ -412,7 +413,13 @@ def fit(
             tracker) is restored too.
         data: Points (n, d) or images (n, h, w), (n, channels, h, w). Points of up to 16 dimensions
             and their noise are drawn evenly by Sobol points, others with replacement. The training
-            runs on the device of a tensor.
+            runs on the device of a tensor. Memory-mapped arrays and tensors are read where points
+            are drawn. Images of uint8, (n, h, w, channels) too, come out with their channels first
+            and on [−1, 1] instead of 0 to 255. Or batches of any of these, alone, in a tuple
+            (x, label) or in a mapping: a torch ``DataLoader``, or what else can be gone through
+            again; a generator cannot. Their points are used in their order, on the device on which
+            they come. All data are read once at the start, for mean and spread, and must not change
+            during the training.
         model: The network. By default ``MLP()`` for points and ``Transformer()`` for images; see
             ``diffviz.models``.
         steps: Number of steps.
@@ -430,7 +437,9 @@ def fit(
         callback: Gets a ``Step`` after each step, for a tracker or a plot. It may raise
             KeyboardInterrupt to stop.
         checkpoint: File that is written at the start, every ``every`` steps and at the end. If it
-            exists, training resumes from it.
+            exists, training resumes from it, if the points are the same. Of batches only the shape
+            and number of points are compared, since their order may change; where it does not, the
+            training resumes bit for bit too.
         every: Number of steps between two checkpoints.
         progress: Whether to show a progress bar.
         devices: Devices that share the objectives, such as ["cuda:0", "cuda:1"], each with a

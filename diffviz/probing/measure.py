@@ -16,7 +16,7 @@ probabilities, so that p(λ) is the derivative of a quantile function and carrie
 import math
 import operator
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from diffviz.checks import count, number, require, tensor, torch_generator
 from diffviz.compute import threads
+from diffviz.data.streams import examples
 from diffviz.probing.coefficients import Coefficients, Method, joined, read
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
@@ -78,7 +79,7 @@ def _work(loss: Any = None, x: Any = None, *, batch: Any = None, **options: Any)
 @threads.decided_by(_work)
 def probe(
     loss: Callable[..., Any],
-    x: Tensor,
+    x: Tensor | np.memmap | Iterable[Any],
     *,
     inputs: Selector | None = None,
     output: str | Callable[[Tensor], Any] | None = None,
@@ -100,7 +101,10 @@ def probe(
             with one number, one for each sample or one for each component; bare, first in a tuple
             or under "loss".
         x: Example data as the loss takes them, a floating-point tensor of shape (any number, ...)
-            with at least 2 numbers a sample. They are used in turn.
+            with at least 2 numbers a sample. They are used in turn. A memory-mapped
+            array of floating point serves too, and so do batches, such as those of a torch
+            ``DataLoader`` or a generator: tensors, tuples (x, label) or mappings. No more than the
+            first 2²⁴ numbers are used, and of batches the first 20,000 samples.
         inputs: Which of the network's arguments is z: position, keyword, or a function of the
             arguments. By default it is the first of the size of x.
         output: How the network answers: a name, for losses that read ``out.sample``,
@@ -125,8 +129,9 @@ def probe(
         ValueError: The loss cannot be probed, or a setting is out of range. The message says what
             to change.
     """
-    _check_loss_and_data(loss, x)
-    x = x.detach()
+    data: Tensor = examples(x)
+    _check_loss_and_data(loss, data)
+    x = data.detach()
     call = _whole_number(call, "call")
     draws = count(draws, "draws", least=FEWEST_DRAWS)
     batch = None if batch is None else count(batch, "batch")

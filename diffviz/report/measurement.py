@@ -1,7 +1,7 @@
 """A measured loss beside the catalogue, in words and as a picture."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -142,7 +142,7 @@ class Report(Measured):
 
 def probe(
     loss: Callable,
-    x: Tensor,
+    x: Tensor | np.memmap | Iterable[Any],
     *,
     inputs: int | str | Callable | None = None,
     output: str | Callable | None = None,
@@ -163,7 +163,9 @@ def probe(
         loss: ``loss(model, x)``, which returns a tensor (one number, one for each sample, or one
             for each component). It is ``loss(x)`` if ``model`` is a name.
         x: Example data as the loss takes them, float, shape (n, ...), with at least 2 numbers for
-            each sample. They are used in turn.
+            each sample. They are used in turn. A tensor, a memory-mapped array, or batches
+            as a ``DataLoader`` or a generator gives them. No more than the first 2²⁴
+            numbers are used, and of batches the first 20,000 samples.
         inputs: z among the arguments of the network: a position, a keyword, or a function of the
             arguments. By default it is the first of the size of x.
         output: How the network answers: a name (``out.sample``, ``out["sample"]``, ``out[0]``) or

@@ -7,7 +7,7 @@ from scipy import stats
 
 import diffviz as dv
 from diffviz.learning.batches import BLOCK, draw_block, training_data
-from diffviz.learning.designs import MOST_DIMENSIONS, even_design, halving_order, plain_design
+from diffviz.learning.designs import MOST_DIMENSIONS, even_design, halving_order
 from diffviz.learning.models import MLP, raw_output
 from diffviz.learning.optimiser import initial_state
 from diffviz.learning.settings import Settings
@@ -22,12 +22,16 @@ def even(n=64, seed=0, order=ORDER, d=2):
 
 @pytest.mark.parametrize("n", [1, 7, 64])
 def test_a_design_has_the_shapes_of_a_block(n):
-    for design in (even(n), plain_design(BLOCK, n, POINTS, (2,), np.random.default_rng(0))):
+    many = MOST_DIMENSIONS + 1
+    for d in (2, many):
+        data = training_data(np.random.default_rng(1).normal(size=(POINTS, d)))
+        design = data.design(n, 0, np.random.default_rng(0))
+        noise = torch.stack([design.noise[step] for step in range(BLOCK)])
         assert design.index.shape == (BLOCK, n)
-        assert design.noise.shape == (BLOCK, n, 2)
-        assert design.noise.dtype == np.float32
+        assert design.noise.shape == noise.shape == (BLOCK, n, d)
+        assert noise.dtype == torch.float32
         np.testing.assert_array_equal(np.sort(design.order, 1), np.tile(np.arange(BLOCK), (n, 1)))
-        assert np.isfinite(design.noise).all()
+        assert noise.isfinite().all()
         assert 0 <= design.index.min() <= design.index.max() < POINTS
 
 

@@ -17,6 +17,7 @@ from scipy.special import expit
 import diffviz as dv
 from diffviz.data import toys
 from diffviz.lab.experiments.tracking import log_variance
+from diffviz.learning import tracking
 from diffviz.learning.adaptive import RULES, AdaptiveObjective
 from diffviz.learning.tracking import LossByLogSNR
 from diffviz.learning.validation import validation_loss
@@ -640,27 +641,185 @@ def test_bad_input_is_refused_with_the_way_out():
 
 @pytest.mark.parametrize("edges", [EDGES, UNEVEN], ids=["even", "uneven"])
 @pytest.mark.parametrize(
-    ("logsnr", "loss"), [(2.5, np.nan), (2.5, np.inf), (np.nan, 1.0), (99, np.nan)]
+    ("logsnr", "loss"),
+    [(2.5, np.nan), (2.5, np.inf), (2.5, 1e200), (np.nan, 1.0), (np.nan, 0.0), (99, np.nan)],
 )
-def test_what_is_not_finite_is_named_and_not_averaged(edges, logsnr, loss):
-    tracker = LossByLogSNR(edges, buffer=8)
-    for _ in range(4):
-        tracker.update(np.array([0.0, 1.0]), np.ones(2))
-    tracker.flush()
-    for _ in range(2):
-        tracker.update(np.array([0.0, 1.0]), np.ones(2))
-    tracker.update(np.array([0.0, logsnr]), np.array([1.0, loss]))
-    with pytest.raises(ValueError, match=f"loss {loss:g} at logsnr {logsnr:g}"):
-        tracker.curve()
-    assert tracker.count.sum() == 8 and np.nanmax(tracker.curve()[0]) == 1
+def test_what_is_not_finite_is_named_and_counted_and_loses_nothing_else(edges, logsnr, loss):
+    tracker, clean = LossByLogSNR(edges, buffer=8), LossByLogSNR(edges, buffer=8)
+    for step in range(6):
+        for one in (tracker, clean):
+            one.update(np.array([0.0, 1.0]), np.array([1.0 + step, 3.0 - step]))
+    tracker.update(np.array([0.0, logsnr]), np.array([7.0, loss]))
+    clean.update(np.array([0.0]), np.array([7.0]))
+    with pytest.warns(
+        RuntimeWarning, match=f"loss {loss:g} at logsnr {logsnr:g}".replace("+", ".")
+    ):
+        curve = tracker.curve()
+    np.testing.assert_allclose(curve, clean.curve(), rtol=1e-12)
+    np.testing.assert_array_equal(tracker.count, clean.count)
+    expected = np.zeros(len(edges) + 2)
+    level = np.searchsorted(edges, logsnr, "right") if np.isfinite(logsnr) else -1
+    expected[level] = 1
+    np.testing.assert_array_equal(tracker.not_finite, expected)
+
+
+def test_only_the_first_that_is_not_finite_warns_and_all_are_counted():
+    tracker = LossByLogSNR([-1, 0, 1])
+    tracker.update([-2.0, -0.5, 0.5, 2.0, np.nan], [np.nan, np.inf, 1.0, -np.inf, 1.0])
+    with pytest.warns(RuntimeWarning, match="loss nan at logsnr -2"):
+        tracker.flush()
+    tracker.update([0.5, 0.5], [np.nan, 3.0])
+    np.testing.assert_array_equal(tracker.not_finite, [1, 1, 1, 1, 1])
+    np.testing.assert_array_equal(tracker.count, [0, 0, 2, 0])
+
+
+def test_a_warning_that_is_an_error_still_loses_nothing():
+    tracker = LossByLogSNR([-1, 0, 1])
+    tracker.update([-0.5, 0.5], [np.nan, 2.0])
+    with pytest.raises(RuntimeWarning, match=r"loss nan at logsnr -0\.5"):
+        tracker.flush()
+    assert tracker.mean[1] == 2 and tracker.not_finite.sum() == 1
+
+
+def test_losses_of_half_precision_that_overflow_do_not_stop_a_run():
+    tracker = LossByLogSNR(EDGES)
+    level = torch.linspace(-9.9, 9.9, 100).half()
+    error = (torch.linspace(0, 1000, 100).half()) ** 2  # infinite beyond 65504
+    for _ in range(5):
+        tracker.update(level, error)
+    with pytest.warns(RuntimeWarning, match="loss inf at logsnr"):
+        tracker.flush()
+    assert tracker.not_finite.sum() == 5 * int(error.isinf().sum()) > 0
+    assert tracker.count.sum() == 5 * int(error.isfinite().sum())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_levels_of_half_precision_lie_in_their_own_bins(dtype):
+    level = torch.linspace(-9.95, 9.95, 200).to(dtype)
+    half, whole = LossByLogSNR(EDGES), LossByLogSNR(EDGES)
+    half.update(level, torch.ones(200).to(dtype))
+    whole.update(level.double(), torch.ones(200))
+    moved = abs(half.count - whole.count).sum()  # rounded levels may lie on an edge
+    assert moved <= 2 * np.isin(level.double().numpy().round(6), EDGES.round(6)).sum()
+
+
+def test_what_is_not_finite_travels_with_the_state():
+    tracker = LossByLogSNR([-1, 0, 1])
+    tracker.update([0.5], [np.nan])
+    with pytest.warns(RuntimeWarning):
+        tracker.flush()
+    twice = tracker.merge(copy.deepcopy(tracker))
+    np.testing.assert_array_equal(twice.not_finite, [0, 0, 2, 0, 0])
+    loaded = LossByLogSNR([-1, 0, 1]).load_state_dict(tracker.state_dict())
+    np.testing.assert_array_equal(loaded.not_finite, tracker.not_finite)
 
 
 def test_a_loss_that_is_not_finite_is_found_without_reading():
     tracker = LossByLogSNR(EDGES, buffer=4)
     for loss in (1, np.nan, 1, 1):
         tracker.update(np.zeros(1), np.array([loss]))
-    with pytest.raises(ValueError, match="loss nan at logsnr 0"):
+    with pytest.warns(RuntimeWarning, match="loss nan at logsnr 0"):
         tracker.update(np.zeros(1), np.ones(1))
+
+
+# batches of a finished run, and of one that returns nothing
+
+
+def logged(folder, steps=40, n=50):
+    """A run's log on disk, memory-mapped read-only: λ and loss, shape (steps, n)."""
+    rng = np.random.default_rng(0)
+    logsnr = rng.uniform(-12, 12, (steps, n))
+    np.save(folder / "logsnr.npy", logsnr.astype("f4"))
+    np.save(folder / "loss.npy", gaussian_loss(logsnr, rng).astype("f4"))
+    return tuple(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("logsnr", "loss"))
+
+
+def test_batches_of_every_kind_are_those_taken_in_one_by_one(tmp_path):
+    logsnr, loss = logged(tmp_path)
+    plain = LossByLogSNR(EDGES)
+    for pair in zip(logsnr, loss, strict=True):
+        plain.update(*pair)
+    tensors = [torch.from_numpy(np.array(one)) for one in (logsnr, loss)]
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(*(one.flatten() for one in tensors)), batch_size=50
+    )
+    mappings = [{"logsnr": a, "loss": b} for a, b in zip(logsnr, loss, strict=True)]
+    for batches in (zip(logsnr, loss, strict=True), loader, mappings):
+        tracker = LossByLogSNR(EDGES)
+        tracker.update_many(batches)
+        np.testing.assert_array_equal(tracker.curve(), plain.curve())
+
+
+def test_a_large_batch_is_binned_piece_by_piece(tmp_path, monkeypatch):
+    logsnr, loss = logged(tmp_path, steps=3, n=5000)
+    whole = LossByLogSNR(EDGES)
+    whole.update(logsnr, loss)
+    whole.update(logsnr[:1], loss[:1])
+    monkeypatch.setattr(tracking, "LARGE", 6000)
+    pieces = LossByLogSNR(EDGES)
+    pieces.update(logsnr, loss)
+    assert not pieces._pairs  # no copy is kept
+    pieces.update(logsnr[:1], loss[:1])
+    np.testing.assert_allclose(pieces.curve(), whole.curve(), rtol=1e-12)
+    np.testing.assert_array_equal(pieces.count, whole.count)
+    spoilt = np.array(loss)
+    spoilt[-1, -1] = np.nan
+    with pytest.warns(RuntimeWarning, match="loss nan"):
+        pieces.update(logsnr, spoilt)
+    assert pieces.not_finite.sum() == 1
+    with pytest.raises(ValueError, match="one λ for each loss"):
+        pieces.update(logsnr, loss[0])
+
+
+@pytest.mark.parametrize("batches", [3, [1.0], [(1.0, 2.0, 3.0)], [{"logsnr": [0.0]}]])
+def test_what_is_no_pair_is_not_taken_in(batches):
+    with pytest.raises(TypeError, match="batch"):
+        LossByLogSNR(EDGES).update_many(batches)
+
+
+def test_a_hook_takes_the_prediction_that_a_loop_keeps_to_itself():
+    torch.manual_seed(0)
+    network = torch.nn.Linear(3, 2)
+    adam = torch.optim.Adam(network.parameters())
+    drawn, losses = [], []
+
+    def step(x):  # a loop of somebody else's, which returns nothing
+        level = torch.rand(len(x)) * 20 - 10
+        eps = torch.randn_like(x)
+        z = level.sigmoid().sqrt()[:, None] * x + (-level).sigmoid().sqrt()[:, None] * eps
+        drawn.append((level, eps))
+        with torch.no_grad():
+            network(torch.cat([z, level[:, None]], 1))  # such as self-conditioning
+        error = (network(torch.cat([z, level[:, None]], 1)) - eps).square().sum(1)
+        losses.append(error.detach().clone())
+        adam.zero_grad()
+        error.mean().backward()
+        adam.step()
+
+    def read(arguments, eps_hat):
+        (inputs,) = arguments
+        return inputs[:, -1], (eps_hat - drawn[-1][1]).square().sum(1)
+
+    watched, plain = LossByLogSNR(EDGES), LossByLogSNR(EDGES)
+    with watched.watch(network, read):
+        for _ in range(5):
+            step(torch.randn(40, 2))
+        network.eval()
+        network(torch.zeros(4, 3))  # a sampler
+        network.train()
+    step(torch.randn(40, 2))  # after the end
+    for (level, _), error in zip(drawn[:5], losses[:5], strict=True):
+        plain.update(level, error)
+    np.testing.assert_array_equal(watched.curve(), plain.curve())
+    assert watched.count.sum() == 200 and not network._forward_hooks
+
+
+def test_a_hook_on_what_is_no_network_is_refused():
+    tracker = LossByLogSNR(EDGES)
+    with pytest.raises(TypeError, match=r"network must be a torch.nn.Module"):
+        tracker.watch(lambda z: z, lambda *_: None)
+    with pytest.raises(TypeError, match="read must be a function"):
+        tracker.watch(torch.nn.Linear(1, 1), None)
 
 
 @pytest.mark.parametrize(

@@ -337,6 +337,19 @@ def test_data_that_are_no_floating_point_tensor_are_refused_with_the_way_out(bad
         probe(flow, bad)
 
 
+def test_arrays_and_batches_are_measured_as_the_tensor(x, tmp_path):
+    np.save(tmp_path / "x.npy", x.numpy())
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(x, torch.arange(len(x))), batch_size=10
+    )
+    plain = probe(flow, x, draws=500)
+    for data in (mapped, loader, [{"x": x}], ((part, 0) for part in x.split(7))):
+        measured = probe(flow, data, draws=500)
+        np.testing.assert_array_equal(measured.logsnr, plain.logsnr)
+        np.testing.assert_array_equal(measured.factor, plain.factor)
+
+
 def test_infinite_data_are_refused_with_their_value(x):
     bad = x.clone()
     bad[3, 0, 0, 0] = -torch.inf

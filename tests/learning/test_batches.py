@@ -1,0 +1,217 @@
+"""Data and draws of a training: the same whatever keeps the data, and never read as a whole."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+import diffviz as dv
+from diffviz.learning import batches
+from diffviz.learning.batches import BLOCK, NoiseRows, training_data
+from diffviz.learning.models import MLP
+from diffviz.learning.training import Trainer
+
+SETTINGS = {"steps": 70, "batch": 16, "progress": False, "model": MLP(width=8, depth=1)}
+POINTS = (np.random.default_rng(0).normal(3, 2, (500, 4)) ** 2).astype("f4")
+
+
+def train(data, **settings):
+    (run,) = dv.fit("fm-ot", data, **(SETTINGS | settings))
+    return run
+
+
+def same(a, b):
+    states = [torch.equal(a.state[key], b.state[key]) for key in a.state | b.state]
+    return all(states) and np.array_equal(a.loss, b.loss) and torch.equal(a.mean, b.mean)
+
+
+def mapped(folder, array, name="x"):
+    np.save(folder / f"{name}.npy", array)
+    return np.load(folder / f"{name}.npy", mmap_mode="r")
+
+
+def loader(array, **options):
+    dataset = TensorDataset(torch.from_numpy(array), torch.zeros(len(array)))
+    return DataLoader(dataset, batch_size=90, **options)
+
+
+@pytest.fixture(params=["few", "many"])
+def amount(request, monkeypatch):
+    """Whether the scaled data are kept in memory, or computed where they are drawn."""
+    if request.param == "many":
+        monkeypatch.setattr(batches, "FEW", 0)
+
+
+def test_a_mapped_file_trains_bit_for_bit_as_the_array(tmp_path, amount):
+    plain = train(POINTS.copy())
+    shared = torch.from_file(str(tmp_path / "t"), shared=True, size=POINTS.size)
+    shared.copy_(torch.from_numpy(POINTS).flatten())
+    for data in (
+        mapped(tmp_path, POINTS),
+        mapped(tmp_path, POINTS.astype(">f8"), "wide"),
+        np.memmap(tmp_path / "x.npy", "f4", "r", offset=128, shape=POINTS.shape),
+        shared.view(POINTS.shape),
+        torch.from_numpy(POINTS),
+    ):
+        assert same(train(data), plain)
+
+
+def test_many_points_train_bit_for_bit_as_few(monkeypatch):
+    few = train(POINTS)
+    monkeypatch.setattr(batches, "FEW", 0)
+    assert not isinstance(training_data(POINTS).unit, torch.Tensor)
+    assert same(train(POINTS), few)
+
+
+def test_the_spread_is_that_of_all_points():
+    data = training_data(POINTS)
+    exact = POINTS.astype("f8")
+    np.testing.assert_allclose(data.mean, exact.mean(0), rtol=1e-7)
+    assert data.std == pytest.approx(np.sqrt(exact.var(0).mean()), rel=1e-12)
+    unit = data.unit[torch.arange(500)].double().numpy()
+    np.testing.assert_allclose(unit.mean(0), 0, atol=1e-6)
+    assert unit.var(0).mean() == pytest.approx(1, rel=1e-6)
+
+
+def test_images_of_uint8_train_as_their_floats(tmp_path):
+    kept = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), np.uint8)
+    floats = np.moveaxis(kept.astype("f4"), 3, 1) / np.float32(127.5) - 1
+    settings = {"steps": 3, "batch": 8, "model": None}
+    run = train(mapped(tmp_path, kept), **settings)
+    assert run.mean.shape == (3, 8, 8)
+    assert same(run, train(np.ascontiguousarray(floats), **settings))
+
+
+# batches
+
+
+def test_points_of_batches_are_used_in_their_order():
+    trainer = Trainer("fm-ot", loader(POINTS), batch=16, steps=70, model=SETTINGS["model"])
+    data = trainer.data
+    used = []
+    for _ in range(70):
+        trainer.advance()
+        places = trainer._block.index[(trainer.step - 1) % BLOCK]
+        used.append(places.numpy())
+    np.testing.assert_array_equal(np.concatenate(used), np.arange(70 * 16))
+    unit = data.unit[torch.arange(490, 520)] * data.std + data.mean
+    expected = POINTS[np.arange(490, 520) % 500]
+    np.testing.assert_allclose(unit, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_batches_of_any_size_and_form_train_alike():
+    plain = train(loader(POINTS))
+    mappings = [{"x": POINTS[:123]}, {"x": POINTS[123:]}]
+    other = train(mappings)
+    # mean and spread may differ in their last digit, since sums are joined in another order
+    assert other.std == pytest.approx(plain.std, rel=1e-12)
+    np.testing.assert_allclose(other.loss, plain.loss, rtol=1e-3)
+
+
+def test_the_batches_of_a_training_are_read_once_in_each_epoch_and_once_before():
+    class Counted:
+        def __init__(self):
+            self.begun = 0
+
+        def __iter__(self):
+            self.begun += 1
+            return iter(torch.from_numpy(POINTS).split(100))
+
+    counted = Counted()
+    train(counted)  # 70 steps of 16 points are 2.24 epochs of 500
+    assert counted.begun == 1 + 1 + 3  # the shape, mean and spread, epochs
+
+
+@pytest.mark.parametrize("kind", ["file", "batches"])
+def test_a_training_resumes_bit_for_bit(tmp_path, amount, kind):
+    def stop(step):
+        if step.step == 45:
+            raise KeyboardInterrupt
+
+    def data():
+        return mapped(tmp_path, POINTS) if kind == "file" else loader(POINTS)
+
+    path = tmp_path / "checkpoint"
+    train(data(), checkpoint=path, callback=stop)
+    assert same(train(data(), checkpoint=path), train(data()))
+
+
+def test_a_checkpoint_of_other_data_is_refused(tmp_path):
+    path = tmp_path / "checkpoint"
+    train(POINTS, checkpoint=path, steps=2)
+    other = POINTS.copy()
+    other[77, 1] += 1
+    for data in (other, POINTS[:-1], POINTS.reshape(1000, 2)):
+        with pytest.raises(ValueError, match="data in the file is another"):
+            train(data, checkpoint=path, steps=2)
+    train(mapped(tmp_path, POINTS), checkpoint=path, steps=2)
+
+
+def test_a_checkpoint_does_not_read_the_data_again(tmp_path, monkeypatch):
+    trainer = Trainer("fm-ot", POINTS, batch=16, steps=4, model=SETTINGS["model"])
+
+    def refused(self):
+        raise AssertionError("the data are read again")
+
+    monkeypatch.setattr(batches.Stored, "pieces", refused)
+    trainer.save(tmp_path / "checkpoint")
+    trainer.resume(tmp_path / "checkpoint")
+
+
+@pytest.mark.parametrize("scale", [1e25, 1e-30])
+def test_a_spread_beyond_float32_is_refused(scale):
+    with pytest.raises(ValueError, match="standard deviation of data is"):
+        train(POINTS * np.float32(scale))
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "says"),
+    [
+        ((one for one in [POINTS]), TypeError, "DataLoader"),
+        (TensorDataset(torch.from_numpy(POINTS)), TypeError, "DataLoader"),
+        ([{"x": np.ones((4, 1, 1, 1, 1))}], ValueError, "must be real"),
+        ([{"x": np.ones((4, 2))}], ValueError, "equal"),
+        ([{"x": np.full((4, 2), np.nan)}], ValueError, "NaN or inf in 4 rows"),
+    ],
+)
+def test_unusable_batches_are_refused(data, error, says):
+    with pytest.raises(error, match=says):
+        train(data)
+
+
+# draws
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (4, 3, 7)])
+def test_rows_of_noise_are_those_of_the_whole_block(shape):
+    rng = np.random.default_rng(3)
+    rng.integers(9, size=7)  # leaves half a word in the generator
+    whole = np.random.default_rng(3)
+    whole.integers(9, size=7)
+    expected = whole.standard_normal((BLOCK, *shape), "f4")
+    rows = NoiseRows(rng, (BLOCK, *shape), torch.device("cpu"))
+    for row in (0, 1, 5, 5, 2, 31, 0):
+        np.testing.assert_array_equal(rows[row], expected[row])
+
+
+# memory
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux' /proc")
+@pytest.mark.parametrize("door", ["fit", "fit uint8", "fit loader", "probe", "tracker"])
+def test_a_large_file_is_not_copied(tmp_path, door):
+    """512 MB on disk, at most 200 MB more in memory, by a limit that the system enforces."""
+    command = [sys.executable, str(FOLDER / "memory.py"), "--megabytes", "512"]
+    command += ["--limit", "200", "--folder", str(tmp_path), "--doors", door]
+    place = os.environ | {"PYTHONPATH": str(Path(dv.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=place, check=False)
+    assert done.returncode == 0, done.stderr
+    assert door in done.stdout
