@@ -86,12 +86,12 @@ class Stored:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How it pickles: an array of a file as a reference to the file, which is not read."""
-        values = self.values
-        if isinstance(values, np.memmap) and isinstance(values.base, mmap.mmap):
-            order = "F" if values.flags.f_contiguous and not values.flags.c_contiguous else "C"
-            place = (values.filename, values.dtype, values.offset, values.shape, order)
-            return _stored_in_file, place
-        return Stored, (values,)
+        values: Any = self.values
+        file = values if isinstance(values, np.memmap) else getattr(values, "base", None)
+        if file is None or not _is_all_of(values, file):
+            return Stored, (values,)
+        order = "C" if file.flags.c_contiguous else "F"
+        return _stored_in_file, (file.filename, file.dtype, file.offset, file.shape, order)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -119,6 +119,15 @@ class Stored:
         if isinstance(self.values, Tensor):
             return as_points(self.values[places.to(self.device)])
         return as_points(self.values[places.cpu().numpy()])
+
+
+def _is_all_of(values: Any, file: Any) -> bool:
+    """Whether values are all that was mapped from a file, and not a part of it."""
+    return (
+        isinstance(file, np.memmap)
+        and isinstance(file.base, mmap.mmap)
+        and values.__array_interface__ == file.__array_interface__
+    )
 
 
 def _stored_in_file(

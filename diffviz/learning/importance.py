@@ -183,7 +183,7 @@ def _sums(objective: Objective, logsnr: Tensor, error: Tensor, scale: DataScale)
     v_error = error / (output_coefficients(level, "v").inverse_gain ** 2 * scale.dimensions)
     bins = level_bins(objective)
     both = bins.sums(logsnr.expand(2, -1), torch.stack([squares, v_error]))
-    return torch.stack([both[0, 0], both[1, 0], both[1, 1]])
+    return torch.stack([both[0, 0], both[1, 0], both[1, 1]])[:, :-1]  # without what has no level
 
 
 def adaptable(objectives: Sequence[Any]) -> list[Objective]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from diffviz import checks
 from diffviz.compute.executors import executor, in_order
 from diffviz.data.streams import Moved, Source

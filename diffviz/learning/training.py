@@ -35,6 +35,7 @@ from tqdm.auto import tqdm
 
 from diffviz import checks
 from diffviz.compute import threads
+from diffviz.data.streams import Source
 from diffviz.learning import checkpoints, files, importance, spread
 from diffviz.learning.batches import BLOCK, Block, draw_block, training_data
 from diffviz.learning.identity import trainables
@@ -45,7 +46,7 @@ from diffviz.learning.settings import Settings
 from diffviz.protocols import Trainable
 
 Objectives = str | Trainable | Sequence[str | Trainable]
-Data = ArrayLike | Tensor | Iterable[Any]
+Data = ArrayLike | Tensor | Source | Iterable[Any]
 
 
 class Diverged(FloatingPointError):

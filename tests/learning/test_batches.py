@@ -62,10 +62,11 @@ def test_a_mapped_file_trains_bit_for_bit_as_the_array(tmp_path, amount):
 
 
 def test_many_points_train_bit_for_bit_as_few(monkeypatch):
-    few = train(POINTS)
+    images = POINTS.reshape(-1, 2, 2)  # points of the plane are drawn evenly where they are few
+    few = train(images)
     monkeypatch.setattr(batches, "FEW", 0)
-    assert not isinstance(training_data(POINTS).unit, torch.Tensor)
-    assert same(train(POINTS), few)
+    assert not isinstance(training_data(images).unit, torch.Tensor)
+    assert same(train(images), few)
 
 
 def test_the_spread_is_that_of_all_points():
@@ -96,7 +97,7 @@ def test_points_of_batches_are_used_in_their_order():
     used = []
     for _ in range(70):
         trainer.advance()
-        places = trainer._block.index[(trainer.step - 1) % BLOCK]
+        places = trainer._drawn.block.index[(trainer.step - 1) % BLOCK]
         used.append(places.numpy())
     np.testing.assert_array_equal(np.concatenate(used), np.arange(70 * 16))
     unit = data.unit[torch.arange(490, 520)] * data.std + data.mean
