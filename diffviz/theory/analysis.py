@@ -40,6 +40,7 @@ from diffviz.theory.weightings import (
 Item = TypeVar("Item", bound=WeightingLike)
 
 FALL_BETWEEN = (-1.0, 1.0)  # λ at which weightings are told apart before they are compared
+FAR = 1.5  # ratio of weightings at inner levels beyond which none is a table of the other
 
 
 def augmentation_density(w: WeightingLike, logsnr: ArrayLike) -> NDArray:
@@ -390,6 +391,23 @@ def _agree(w: NDArray, known: NDArray, tolerance: float) -> bool:
     return both.sum() > 100 and np.ptp(ratio) <= tolerance * np.median(ratio)
 
 
+def _is_far(table: WeightedLevels, known: Resolved) -> bool:
+    """Whether a look at a few inner levels tells a table from a weighting, to spare the others."""
+    tenth = len(table.logsnr) // 10
+    few = slice(tenth, -tenth or None, tenth or 1)
+    logsnr = table.logsnr[few]
+    low, high = known.support
+    inside = (logsnr >= low) & (logsnr <= high)
+    if inside.sum() < 2:
+        return False
+    own = (table.terms / np.gradient(table.logsnr))[few][inside]
+    other = evaluate(known, logsnr[inside])
+    if not ((own > 0) & (other > 0)).all():
+        return False
+    ratio = own / other
+    return bool(ratio.max() > FAR * ratio.min())
+
+
 def _distance(table: WeightedLevels, item: WeightingLike, tolerance: float) -> float:
     """How far a loss on a table is from another weighting; infinite where they are not the same."""
     known = resolve_curve(item, "equivalent")
@@ -397,6 +415,8 @@ def _distance(table: WeightedLevels, item: WeightingLike, tolerance: float) -> f
         ratio = ratio_on_levels(table, known.levels)
         spread = np.inf if ratio is None else float(np.ptp(ratio))
         return spread if spread <= tolerance else np.inf
+    if tolerance < FAR - 1 and _is_far(table, known):
+        return np.inf
     found = departure(table, known, item)
     limit = max(tolerance, discretisation.TOLERANCE)
     return found.deviation if found is not None and found.deviation <= limit else np.inf

@@ -230,3 +230,12 @@ def test_a_shift_of_a_table_is_the_table_of_the_shift():
     whole = paths.shifted(entry.path, 4)
     continuous = dv.Objective("whole", "test", 2026, "test", whole, dv.targets.V)
     assert dv.compare(moved, continuous).table == "the T = 1000 table of whole"
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_the_tables_of_schedulers_add_no_class_to_the_catalogue(steps):
+    tables = {name: scheduler_table(*case, steps) for name, case in SCHEDULERS.items()}
+    groups = dv.equivalent([*dv.catalogue.values(), *tables.values()])
+    assert len(groups) == len(CLASSES)
+    for name, objective in tables.items():
+        assert any(objective in group and dv.objective(name) in group for group in groups), name
