@@ -1,5 +1,6 @@
 """Executors: the same results everywhere, workers that die, and ends that leave nothing behind."""
 
+import json
 import multiprocessing
 import os
 import socket
@@ -308,7 +309,7 @@ def test_a_cluster_with_another_version_is_refused(cluster, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, tmp_path):
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr(executors, "PATIENCE", 0.5)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -320,7 +321,18 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, tmp_path):
             executor(cluster=address),
         ):
             pass
-    with pytest.raises(ConnectionError, match=r"none\.json"), executor(cluster="none.json"):
+    with pytest.raises(ConnectionError, match=r"No such file"), executor(cluster="none.json"):
+        pass
+
+
+@pytest.mark.slow
+def test_a_cluster_is_found_by_its_scheduler_file(cluster, tmp_path):
+    file = tmp_path / "scheduler.json"
+    file.write_text(json.dumps({"address": cluster}))
+    with executor(cluster=str(file)) as pool:
+        assert pool.submit(square, 3).result() == 9
+    file.write_text("{}")
+    with pytest.raises(ConnectionError, match="address"), executor(cluster=str(file)):
         pass
 
 
