@@ -146,12 +146,20 @@ def test_an_executor_of_the_callers_is_left_open_and_given_alone(pool):
 
 
 def test_workers_are_other_processes_with_one_thread(pool):
-    process, threads, setting, preloaded = pool.submit(surroundings).result()
+    process, threads, settings, preloaded = pool.submit(surroundings).result()
     assert process != os.getpid()
-    assert (threads, setting) == (1, "1")
+    assert (threads, settings) == (1, ["1", "1", "1"])
     assert preloaded == ("forkserver" in multiprocessing.get_all_start_methods())
-    assert os.environ.get("MKL_NUM_THREADS") is None  # the setting here is as it was
-    assert sys.modules["__main__"].__name__ == "__main__"
+
+
+def test_starting_workers_leaves_environment_and_main_module_as_they_were(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    before, main = dict(os.environ), sys.modules["__main__"]
+    with executors.ProcessExecutor(1) as pool:
+        assert dict(os.environ) == before
+        assert sys.modules["__main__"] is main
+        assert pool.submit(square, 3).result() == 9
 
 
 def test_a_worker_that_dies_is_started_again_and_its_task_tried_again(pool, tmp_path):
