@@ -30,7 +30,7 @@ def interrupt():
 
 
 def surroundings():
-    """Process, threads of torch, settings of other libraries, and whether torch was there before."""
+    """Process, threads of torch, settings of other libraries, and whether torch was there."""
     preloaded = "torch" in sys.modules
     import torch
 
