@@ -30,11 +30,12 @@ def interrupt():
 
 
 def surroundings():
-    """Process, threads of torch, their setting, and whether torch was there already."""
+    """Process, threads of torch, settings of other libraries, and whether torch was there."""
     preloaded = "torch" in sys.modules
     import torch
 
-    return os.getpid(), torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"), preloaded
+    settings = [os.environ.get(f"{name}_NUM_THREADS") for name in ("OMP", "MKL", "OPENBLAS")]
+    return os.getpid(), torch.get_num_threads(), settings, preloaded
 
 
 def square_unless_3(x):

@@ -9,6 +9,7 @@ process that runs it dies, it is tried again. If it dies again and again, ``Work
 and the other tasks are finished.
 """
 
+import json
 import multiprocessing
 import os
 import reprlib
@@ -555,11 +556,9 @@ def _client(address: str) -> Iterator[Any]:
         from distributed import Client
     with ExitStack() as stack:
         try:
-            if Path(address).suffix == ".json":
-                client = Client(scheduler_file=address, timeout=PATIENCE)
-            else:
-                client = Client(address, timeout=PATIENCE)
-        except (OSError, ValueError) as error:
+            place = _written_address(address) if Path(address).suffix == ".json" else address
+            client = Client(place, timeout=PATIENCE)
+        except (OSError, ValueError, KeyError) as error:
             raise ConnectionError(
                 f"no Dask scheduler answers at cluster={address!r} ({error}); start one by "
                 "'dask scheduler', which prints its address"
@@ -567,6 +566,11 @@ def _client(address: str) -> Iterator[Any]:
         stack.enter_context(client)
         _check_versions(client)
         yield client
+
+
+def _written_address(file: str) -> str:
+    """The address in a scheduler file. Dask itself would wait for the file for ever."""
+    return json.loads(Path(file).read_text())["address"]
 
 
 def _check_versions(client: Any) -> None:

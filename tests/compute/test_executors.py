@@ -1,5 +1,6 @@
 """Executors: the same results everywhere, workers that die, and ends that leave nothing behind."""
 
+import json
 import multiprocessing
 import os
 import socket
@@ -145,12 +146,20 @@ def test_an_executor_of_the_callers_is_left_open_and_given_alone(pool):
 
 
 def test_workers_are_other_processes_with_one_thread(pool):
-    process, threads, setting, preloaded = pool.submit(surroundings).result()
+    process, threads, settings, preloaded = pool.submit(surroundings).result()
     assert process != os.getpid()
-    assert (threads, setting) == (1, "1")
+    assert (threads, settings) == (1, ["1", "1", "1"])
     assert preloaded == ("forkserver" in multiprocessing.get_all_start_methods())
-    assert os.environ.get("MKL_NUM_THREADS") is None  # the setting here is as it was
-    assert sys.modules["__main__"].__name__ == "__main__"
+
+
+def test_starting_workers_leaves_environment_and_main_module_as_they_were(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    before, main = dict(os.environ), sys.modules["__main__"]
+    with executors.ProcessExecutor(1) as pool:
+        assert dict(os.environ) == before
+        assert sys.modules["__main__"] is main
+        assert pool.submit(square, 3).result() == 9
 
 
 def test_a_worker_that_dies_is_started_again_and_its_task_tried_again(pool, tmp_path):
@@ -308,7 +317,7 @@ def test_a_cluster_with_another_version_is_refused(cluster, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, tmp_path):
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr(executors, "PATIENCE", 0.5)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -320,7 +329,18 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, tmp_path):
             executor(cluster=address),
         ):
             pass
-    with pytest.raises(ConnectionError, match=r"none\.json"), executor(cluster="none.json"):
+    with pytest.raises(ConnectionError, match=r"No such file"), executor(cluster="none.json"):
+        pass
+
+
+@pytest.mark.slow
+def test_a_cluster_is_found_by_its_scheduler_file(cluster, tmp_path):
+    file = tmp_path / "scheduler.json"
+    file.write_text(json.dumps({"address": cluster}))
+    with executor(cluster=str(file)) as pool:
+        assert pool.submit(square, 3).result() == 9
+    file.write_text("{}")
+    with pytest.raises(ConnectionError, match="address"), executor(cluster=str(file)):
         pass
 
 
