@@ -305,10 +305,12 @@ class LossByLogSNR:
             level = real_tensor(levels[part], "logsnr").detach().reshape(1, -1)
             error = real_tensor(losses[part], "loss").detach().reshape(1, -1)
             more, bad = self._finite_sums(level, error)
-            sums = sums.to(more.device) + more
-            spoilt.append(bad)
+            sums = sums.to(more.device).add_(more)
+            if bad.numel():  # small tensors kept between large ones would split the heap
+                spoilt.append(bad)
         self._age(sums)
-        self._count_not_finite(torch.cat(spoilt, 1))
+        if spoilt:
+            self._count_not_finite(torch.cat(spoilt, 1))
 
     def update_many(self, batches: Iterable[Any]) -> None:
         """Take in batches one after another, such as those of a finished run.
