@@ -306,10 +306,12 @@ class LossByLogSNR:
             level = real_tensor(levels[part], "logsnr").detach().reshape(1, -1)
             error = real_tensor(losses[part], "loss").detach().reshape(1, -1)
             more, bad = self._finite_sums(level, error)
-            sums = sums.to(more.device) + more
-            spoilt.append(bad)
+            sums = sums.to(more.device).add_(more)
+            if bad.numel():  # small tensors kept between large ones would split the heap
+                spoilt.append(bad)
         self._age(sums)
-        self._count_not_finite(torch.cat(spoilt, 1))
+        if spoilt:
+            self._count_not_finite(torch.cat(spoilt, 1))
 
     def update_many(self, batches: Iterable[Any]) -> None:
         """Take in batches one after another, such as those of a finished run.
@@ -344,9 +346,9 @@ class LossByLogSNR:
     ) -> RemovableHandle:
         """Follow a training loop that does not return its prediction, by a hook on the network.
 
-        After each call of the network that will be differentiated, ``read`` gets its positional
-        arguments and its output, and what it returns is taken in. Calls under ``torch.no_grad`` or
-        in evaluation, such as those of a sampler, are left alone.
+        After each call of the network that will be differentiated, ``read`` gets its arguments,
+        those by keyword behind the others, and its output. What it returns is taken in. Calls under
+        ``torch.no_grad`` or in evaluation, such as those of a sampler, are left alone.
 
         Args:
             network: The network of the loop.
@@ -381,13 +383,15 @@ class LossByLogSNR:
             TypeError,
         )
 
-        def hook(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        def hook(
+            module: nn.Module, positional: tuple[Any, ...], named: dict[str, Any], output: Any
+        ) -> None:
             if not (module.training and torch.is_grad_enabled()):
                 return
             with torch.no_grad():
-                self.update(*_pair(read(arguments, output)))
+                self.update(*_pair(read((*positional, *named.values()), output)))
 
-        return network.register_forward_hook(hook)
+        return network.register_forward_hook(hook, with_kwargs=True)
 
     def flush(self) -> None:
         """Bin the collected batches; everything that reads the tracker does this first.

@@ -814,6 +814,17 @@ def test_a_hook_takes_the_prediction_that_a_loop_keeps_to_itself():
     assert watched.count.sum() == 200 and not network._forward_hooks
 
 
+def test_a_hook_gets_arguments_by_keyword_behind_the_others():
+    class Network(torch.nn.Module):
+        def forward(self, z, logsnr):
+            return z
+
+    tracker, network = LossByLogSNR([-1, 0, 1]), Network()
+    with tracker.watch(network, lambda arguments, output: (arguments[1], output[:, 0])):
+        network(torch.ones(3, 2), logsnr=torch.full((3,), 0.5))
+    np.testing.assert_array_equal(tracker.count, [0, 0, 3, 0])
+
+
 def test_a_hook_on_what_is_no_network_is_refused():
     tracker = LossByLogSNR(EDGES)
     with pytest.raises(TypeError, match=r"network must be a torch.nn.Module"):
