@@ -420,8 +420,7 @@ def fit(
         clip: Longest gradient in units of its running root mean square; ``math.inf`` for any.
         adaptive: Whether to draw more levels where the measured loss says that there is something
             to learn, and to divide by their density. The loss and its weighting stay what they
-            were; see
-            ``diffviz.learning.importance``. Every objective must then be an ``Objective``.
+            were; see ``diffviz.learning.importance``. Each objective must be an ``Objective``.
         callback: Gets a ``Step`` after each step, for a tracker or a plot. It may raise
             KeyboardInterrupt to stop.
         checkpoint: File that is written at the start, every ``every`` steps and at the end. If it
