@@ -2,7 +2,7 @@
 
 ``models`` has the networks and ``outputs`` what they put out. ``training`` trains any number of
 objectives as one batched model: ``settings`` says how, ``batches`` draws levels, points and noise,
-``designs`` spreads them evenly, ``importance`` draws levels where a draw tells most, ``optimiser``
+``designs`` spreads them evenly, ``importance`` lets levels follow the measured loss, ``optimiser``
 makes the steps, ``checkpoints`` keeps them, and ``identity`` tells one objective from another.
 ``runs`` is what a training leaves. ``tracking`` averages the loss in bins of log-SNR,
 ``adaptive`` lets the law of log-SNR follow it, ``validation`` computes the loss by quadrature, and

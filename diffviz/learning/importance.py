@@ -1,22 +1,22 @@
-"""Draw log-SNR where a draw tells most, and divide by the density: the loss stays what it was.
+"""Draw log-SNR where the data can be told from the noise; the loss stays what it was.
 
 A draw of an objective is a level λ = ppf(u), u uniform, and a factor on the error there. Cut (0, 1)
 into bins b of own mass P_b, and draw a bin with mass M_b instead, u uniform within it. The factor
-is then multiplied by P_b/M_b, so that for any g
+is then multiplied by P_b/M_b, so that for any g, such as the loss or its gradient,
 
-    Σ_b M_b E[(P_b/M_b) g | b] = Σ_b P_b E[g | b] = E g,        (importance sampling)
-    E of the square of a draw = Σ_b (P_b²/M_b) E[g² | b],        least at M_b ∝ P_b sqrt(E[g² | b]).
+    Σ_b M_b E[(P_b/M_b) g | b] = Σ_b P_b E[g | b] = E g        (importance sampling).
 
-Here g is the length of the gradient by the raw output of the network, twice the factor on its error
-times that error.
+Half of the masses is the objective's own, which bounds P_b/M_b by 2 (Hesterberg 1995). The other
+half follows, by width in λ, the share of the variance of v = alpha eps − sigma x that the network
+explains, for data of unit variance:
 
-Where nothing can be learnt the gradient may be all noise: λ above 13 has most of it under the ELBO.
-Half of the masses therefore follows what is known there, by width in λ: the share of the variance
-of v = alpha eps − sigma x that the network explains, R² = 1 − E‖v_hat − v‖²/d for data of unit
-variance. It vanishes at both ends, where v is pure noise or pure data.
+    R² = 1 − E‖v_hat − v‖²/d.
 
-The own law keeps a share of the masses, which bounds P_b/M_b (Hesterberg 1995). No level is lost:
-bins end where the law ends, and within a bin the law is the objective's own.
+It is measured from the errors of the training, and vanishes at both ends, where v is pure noise or
+pure data. Masses of least variance (M_b ∝ P_b sqrt(E[g² | b])) would do the opposite for the ELBO:
+the gradient is largest at λ above 13, and there it is all noise.
+
+No level is lost: bins end where the law ends, and within a bin the law is the objective's own.
 """
 
 import math
@@ -38,22 +38,20 @@ from diffviz.theory.objectives import Objective
 BINS = 32  # between the ends below
 ENDS = 1e-3, 1 - 1e-3  # quantiles of the law; one more bin lies beyond each
 DECAY = 0.8  # of what was seen, for each block of steps
-OWN = 0.2  # share of the own law
+OWN = 0.5  # share of the own law
 
 
 @dataclass(frozen=True)
 class DataScale:
-    """What turns an error of eps into one of the output of the network.
+    """What turns a squared error of eps into a share of the variance of v.
 
     Args:
         std: Standard deviation of the data.
         dimensions: Numbers in a point.
-        output: What the network puts out; see ``outputs``.
     """
 
     std: float
     dimensions: int
-    output: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +60,9 @@ class ImportanceSampled:
 
     Args:
         objective: The objective.
-        seen: Number of draws, sum of their g² and of their ‖v_hat − v‖²/d in each bin, shape
-            (3, bins + 2); the first and the last are the bins beyond the edges. Without draws the
-            objective's own law is drawn.
+        seen: Number of draws and sum of their ‖v_hat − v‖²/d in each bin, shape (2, bins + 2);
+            the first and the last are the bins beyond the edges. Without draws the objective's own
+            law is drawn.
     """
 
     objective: Objective
@@ -90,24 +88,16 @@ class ImportanceSampled:
     @cached_property
     def masses(self) -> NDArray:
         """Masses by which bins are drawn, shape (bins + 2,)."""
-        draws, *sums = self.seen
+        draws, v_error = self.seen
         known = draws >= 1
-        if not known.any():
-            return self.own
-        place = np.arange(len(draws))
-        square, v_error = (
-            np.interp(place, place[known], row[known] / draws[known]) for row in sums
-        )
-        quiet = self.own * np.sqrt(square)
         # less two standard errors of ‖v‖² in one dimension: what is noise explains nothing
-        certain = 1 - v_error - 2 * np.sqrt(2 / draws.clip(min=1))
-        explained = certain.clip(min=0) * (self.own > 0)
-        follow = [self._shares(quiet), self._shares(explained)]
-        return OWN * self.own + (1 - OWN) * np.mean(follow, 0)
-
-    def _shares(self, mass: NDArray) -> NDArray:
-        """Masses that sum to one; those of the own law if there are none."""
-        return mass / mass.sum() if mass.any() else self.own
+        certain = 1 - v_error[known] / draws[known] - 2 * np.sqrt(2 / draws[known])
+        explained = np.zeros(len(draws))
+        explained[known] = certain.clip(min=0)
+        explained *= self.own > 0
+        if not explained.any():
+            return self.own
+        return OWN * self.own + (1 - OWN) * explained / explained.sum()
 
     def draw(
         self, n: int, rng: np.random.Generator, stratified: bool = True
@@ -142,8 +132,8 @@ def level_bins(objective: Objective) -> Bins:
 
 
 def begin(k: int) -> Tensor:
-    """What is known of k objectives before the first step: nothing, shape (k, 3, bins + 2)."""
-    return torch.zeros(k, 3, BINS + 2, dtype=torch.float64)
+    """What is known of k objectives before the first step: nothing, shape (k, 2, bins + 2)."""
+    return torch.zeros(k, 2, BINS + 2, dtype=torch.float64)
 
 
 def learn(
@@ -152,14 +142,14 @@ def learn(
     """What is known after one more block of steps; what was known before fades.
 
     Args:
-        seen: What was known, shape (k, 3, bins + 2).
+        seen: What was known, shape (k, 2, bins + 2).
         objectives: The k objectives.
         logsnr: λ of the block in nats, shape (steps, k, n).
         error: Squared errors of eps there, summed over dimensions, like ``logsnr``.
-        scale: Of the data, and the output of the network.
+        scale: Scale of the data.
 
     Returns:
-        Number of draws, sum of g² and of ‖v_hat − v‖²/d in each bin, shape (k, 3, bins + 2).
+        Number of draws and sum of ‖v_hat − v‖²/d in each bin, shape (k, 2, bins + 2).
     """
     fresh = [
         _sums(objective, levels, errors, scale)
@@ -171,19 +161,11 @@ def learn(
 
 
 def _sums(objective: Objective, logsnr: Tensor, error: Tensor, scale: DataScale) -> Tensor:
-    """Sums of ``learn`` over the draws of one objective, shape (3, bins + 2)."""
-    # a level in float32 may have left the support of the law
-    inside = logsnr.double().cpu().flatten().numpy().clip(*objective.law.support())
-    logsnr = torch.from_numpy(inside)
-    error = error.double().cpu().flatten()
-    level = logsnr + 2 * math.log(scale.std)
-    factor = torch.from_numpy(objective.factor(inside))
-    inverse_gain = output_coefficients(level, scale.output).inverse_gain
-    squares = 4 * (factor * inverse_gain) ** 2 * error
-    v_error = error / (output_coefficients(level, "v").inverse_gain ** 2 * scale.dimensions)
-    bins = level_bins(objective)
-    both = bins.sums(logsnr.expand(2, -1), torch.stack([squares, v_error]))
-    return torch.stack([both[0, 0], both[1, 0], both[1, 1]])[:, :-1]  # without what has no level
+    """Sums of ``learn`` over the draws of one objective, shape (2, bins + 2)."""
+    levels = logsnr.double().reshape(1, -1)
+    inverse_gain = output_coefficients(levels + 2 * math.log(scale.std), "v").inverse_gain
+    v_error = error.double().reshape(1, -1) / (inverse_gain**2 * scale.dimensions)
+    return level_bins(objective).sums(levels, v_error)[:2, 0, :-1]  # without what has no level
 
 
 def adaptable(objectives: Sequence[Any]) -> list[Objective]:

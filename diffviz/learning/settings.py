@@ -39,7 +39,7 @@ class Settings:
         output: What the network puts out: "eps", "x", "v" or "F". The loss does not depend on it.
         ema: Mean ages of the averaged weights as shares of the steps done, each in (0, 0.5].
         clip: Longest gradient in units of its running root mean square; ``math.inf`` for any.
-        adaptive: Whether levels are drawn where the gradient is large; see ``importance``.
+        adaptive: Whether levels follow the measured loss; see ``importance``.
 
     Raises:
         TypeError: A setting is of the wrong kind.

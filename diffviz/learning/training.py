@@ -136,7 +136,7 @@ class Trainer:
         output: What the network puts out: "eps", "x", "v" or "F".
         ema: Mean ages of the averaged weights, as shares of the steps done.
         clip: Longest gradient in units of its running root mean square.
-        adaptive: Whether to draw levels where the gradient is large; see ``fit``.
+        adaptive: Whether levels follow the measured loss; see ``fit``.
 
     Raises:
         TypeError: An argument is of the wrong kind.
@@ -241,8 +241,7 @@ class Trainer:
         adaptable = importance.adaptable(self.objectives)
         if row == 0 and number > 0:
             logsnr, error = self._state.block
-            shape = self.data.mean.shape
-            scale = importance.DataScale(self.data.std, shape.numel(), self.settings.output)
+            scale = importance.DataScale(self.data.std, self.data.mean.numel())
             seen = importance.learn(seen, adaptable, logsnr, error, scale)
         sampled = [
             importance.ImportanceSampled(objective, known)
@@ -432,9 +431,9 @@ def fit(
         ema: Mean ages of averaged weights, as shares of the steps done, each in (0, 0.5].
             ``Run.denoise`` uses the first, ``Run.at`` the others.
         clip: Longest gradient in units of its running root mean square; ``math.inf`` for any.
-        adaptive: Whether to draw levels where the gradient is measured to be large, and to divide
-            by their density. The loss and its weighting stay what they were; see
-            ``diffviz.learning.importance``. Every objective must then be an ``Objective``.
+        adaptive: Whether to draw more levels where the measured loss says that there is something
+            to learn, and to divide by their density. The loss and its weighting stay what they
+            were; see ``diffviz.learning.importance``. Each objective must be an ``Objective``.
         callback: Gets a ``Step`` after each step, for a tracker or a plot. It may raise
             KeyboardInterrupt to stop.
         checkpoint: File that is written at the start, every ``every`` steps and at the end. If it

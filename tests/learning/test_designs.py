@@ -7,7 +7,7 @@ from scipy import stats
 
 import diffviz as dv
 from diffviz.learning.batches import BLOCK, draw_block, training_data
-from diffviz.learning.designs import MOST_DIMENSIONS, even_design, halving_order
+from diffviz.learning.designs import MOST_DIMENSIONS, MOST_POINTS, even_design, halving_order
 from diffviz.learning.models import MLP, raw_output
 from diffviz.learning.optimiser import initial_state
 from diffviz.learning.settings import Settings
@@ -84,6 +84,11 @@ def test_halving_brings_neighbours_together():
 def test_a_few_points_are_put_in_order_too(n):
     order = halving_order(np.arange(2.0 * n).reshape(n, 2))
     np.testing.assert_array_equal(np.sort(order), np.arange(n))
+
+
+def test_many_points_stay_in_their_order():
+    points = np.random.default_rng(0).normal(size=(MOST_POINTS + 1, 1))
+    np.testing.assert_array_equal(halving_order(points), np.arange(len(points)))
 
 
 def test_equal_points_are_put_in_order_too():
