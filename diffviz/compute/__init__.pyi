@@ -1,1 +1,3 @@
-__all__: list[str] = []
+from . import cache, sources
+
+__all__ = ["cache", "sources"]
