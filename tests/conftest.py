@@ -1,10 +1,14 @@
 """What all tests share: fixed examples, seeds, and one process for each topic.
 
 The experiments, figures, explorers and notebooks of a subject use the same trainings. Their tests
-run in one process, where these are cached.
+run in one process. Their results are kept in a folder that is empty when the tests begin, so that
+each training runs once and none is older than the tests.
 """
 
+import os
 import re
+import shutil
+import tempfile
 
 import hypothesis
 import numpy as np
@@ -41,3 +45,15 @@ class ByTopic(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config, log):
     """The scheduler that pytest-xdist uses."""
     return ByTopic(config, log)
+
+
+def pytest_configure(config):
+    """Give all workers and kernels one empty folder for the cache of results."""
+    if not hasattr(config, "workerinput"):
+        os.environ["DIFFVIZ_CACHE"] = tempfile.mkdtemp(prefix="diffviz-tests-")
+
+
+def pytest_unconfigure(config):
+    """Remove that folder after the last test."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["DIFFVIZ_CACHE"], ignore_errors=True)

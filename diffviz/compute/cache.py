@@ -263,7 +263,7 @@ def _opened(place: Path) -> Any:
     import joblib  # 0.2 s
 
     try:
-        return joblib.Memory(place, verbose=0).store_backend
+        return joblib.Memory(str(place), verbose=0).store_backend
     except OSError as error:
         _refuse(place, error)
         return None
