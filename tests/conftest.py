@@ -50,10 +50,11 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_configure(config):
     """Give all workers and kernels one empty folder for the cache of results."""
     if not hasattr(config, "workerinput"):
-        os.environ["DIFFVIZ_CACHE"] = tempfile.mkdtemp(prefix="diffviz-tests-")
+        config.results_folder = tempfile.mkdtemp(prefix="diffviz-tests-")
+        os.environ["DIFFVIZ_CACHE"] = config.results_folder
 
 
 def pytest_unconfigure(config):
     """Remove that folder after the last test."""
     if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ["DIFFVIZ_CACHE"], ignore_errors=True)
+        shutil.rmtree(config.results_folder, ignore_errors=True)

@@ -285,7 +285,8 @@ def _read(store: Any, item: tuple[str, str, str]) -> Any:
     try:
         entry = _Entry(*store.load_item(item, verbose=0))
         if entry.item == item and entry.digest == hashlib.sha256(entry.pickled).hexdigest():
-            os.utime(_file(store, item))  # it was used now
+            with suppress(OSError):  # the folder may be for reading only
+                os.utime(_file(store, item))  # it was used now
             return pickle.loads(entry.pickled)
     except Exception as error:  # a damaged file can make pickle raise anything
         raise _UnreadableError from error

@@ -267,6 +267,17 @@ def test_an_error_is_raised_and_not_kept(package, folder):
     assert not list((folder / "locks").iterdir())
 
 
+def test_a_folder_for_reading_only_is_read(package, monkeypatch):
+    measured = package.load().measured
+    measured(2)
+
+    def refuse(*args):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(cache.os, "utime", refuse)
+    assert fresh(measured)(2) == 6.0 and package.computed() == 1
+
+
 # --- several processes ---------------------------------------------------------------------------
 
 
