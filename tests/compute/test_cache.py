@@ -137,10 +137,12 @@ def test_a_changed_formula_of_this_package_shows_a_new_result(tmp_path, folder):
     assert len(entries(folder)) == kept + 1
 
 
-def test_an_old_result_in_memory_is_not_kept_for_a_new_source(package, folder):
+def test_a_source_that_changed_under_a_process_is_done_without_the_disk(package, folder):
     measured = package.load().measured
+    measured(2)
     os.utime(package.folder / "constants.py")
-    assert measured(2) == 6.0 and not entries(folder)
+    assert fresh(measured)(2) == 6.0 and package.computed() == 2
+    assert measured(3) == 9.0 and len(entries(folder)) == 1
 
 
 DAMAGES = {
@@ -288,17 +290,22 @@ def test_processes_that_need_one_result_compute_it_once(package):
     assert answers == [("6.0\n", "")] * 4 and package.computed() == 1
 
 
-def test_threads_that_need_one_result_compute_it_once(package):
+def test_whoever_comes_while_a_result_is_computed_waits_for_it(package, monkeypatch):
     measured = package.load().measured
     answers = []
-    threads = [
-        threading.Thread(target=lambda: answers.append(fresh(measured)(2))) for _ in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert answers == [6.0] * 8 and package.computed() == 1
+    other = threading.Thread(target=lambda: answers.append(fresh(measured)(2)))
+
+    def formula(n):
+        if not other.ident:
+            other.start()
+            other.join(timeout=1)  # without a lock it computes, and ends, at once
+            assert other.is_alive() and not answers
+        return 3.0 * n
+
+    monkeypatch.setattr(package.load(), "formula", formula)
+    assert measured(2) == 6.0
+    other.join()
+    assert answers == [6.0] and package.computed() == 1
 
 
 @pytest.mark.slow
