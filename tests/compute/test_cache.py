@@ -145,6 +145,17 @@ def test_a_source_that_changed_under_a_process_is_done_without_the_disk(package,
     assert measured(3) == 9.0 and len(entries(folder)) == 1
 
 
+def test_a_source_that_changes_while_a_result_is_computed_keeps_nothing(
+    package, folder, monkeypatch
+):
+    def formula(n):
+        os.utime(package.folder / "constants.py")
+        return 3.0 * n
+
+    monkeypatch.setattr(package.load(), "formula", formula)
+    assert package.load().measured(2) == 6.0 and not entries(folder)
+
+
 DAMAGES = {
     "empty": lambda data: b"",
     "cut": lambda data: data[: len(data) // 2],
