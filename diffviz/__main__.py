@@ -195,6 +195,20 @@ def installed(package: str) -> bool:
         return False
 
 
+def show_cache(args: argparse.Namespace) -> None:
+    """Print where results are kept, and how much is; or remove them."""
+    from diffviz.compute import cache
+
+    place = cache.folder()
+    if place is None:
+        print(f"off, by {cache.VARIABLE}")
+        return
+    if args.action == "clear":
+        cache.clear()
+    size, entries = cache.size()
+    print(f"{place}: {size / 1e6:.1f} MB, {entries} results")
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands; ``run`` of what it parses is the function of the command."""
     top = argparse.ArgumentParser(
@@ -240,6 +254,10 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--out", help="svg, pdf or png file for the plot")
     command.set_defaults(run=probe_loss)
+
+    command = commands.add_parser("cache", help="where results of experiments are kept")
+    command.add_argument("action", nargs="?", choices=("clear",), help="clear: remove them")
+    command.set_defaults(run=show_cache)
 
     command = commands.add_parser("notebooks", help="copy the notebooks into a folder")
     command.add_argument("folder", help="where they go; it is made if it does not exist")

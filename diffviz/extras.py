@@ -5,12 +5,14 @@ name needs an optional package that is not installed, the error says so and give
 installs it; where a name does not exist, the error offers near ones.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import lazy_loader
 
+STARTED = time.time()  # before any other module of the package is read
 EXTRA_OF = {
     "torch": "torch",
     "torchdiffeq": "torch",

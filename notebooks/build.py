@@ -1,6 +1,6 @@
 """Run notebooks from a cold kernel and save them with every figure.
 
-    python notebooks/build.py [NAME.ipynb ...]
+    python notebooks/build.py [NAME.ipynb ...] [--jobs N]
 
 A reader without a kernel sees the pictures. A saved notebook holds pictures and text, but no widget
 state, no execution counts and no timings. It also holds a hash of its code cells. A test compares
@@ -8,8 +8,9 @@ the hash with the source, and fails where the outputs are out of step. If nothin
 saved bytes are the same.
 """
 
+import argparse
 import hashlib
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -98,12 +99,19 @@ def build(file: Path) -> None:
     print(f"{file.name}: {len(text) / 1e3:.0f} kB")
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     """Write the README's picture, then build the named notebooks, or all of them."""
+    parser = argparse.ArgumentParser(description="Run notebooks and save them with every figure.")
+    parser.add_argument("names", nargs="*", metavar="NAME.ipynb", help="default: all")
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks that run at the same time")
+    options = parser.parse_args()
+    if options.jobs < 1:
+        parser.error(f"--jobs must be 1 or more, got {options.jobs}")
     figures.write(["weightings"], HERE.parent / "docs", "png")
-    for file in [HERE / name for name in names] or sorted(HERE.glob("*.ipynb")):
-        build(file)
+    files = [HERE / name for name in options.names] or sorted(HERE.glob("*.ipynb"))
+    with ThreadPoolExecutor(options.jobs) as pool:  # each waits for a kernel, a process of its own
+        list(pool.map(build, files))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

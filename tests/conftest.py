@@ -1,10 +1,14 @@
 """What all tests share: fixed examples, seeds, and one process for each topic.
 
 The experiments, figures, explorers and notebooks of a subject use the same trainings. Their tests
-run in one process, where these are cached.
+run in one process. Their results are kept in a folder that is empty when the tests begin, so that
+each training runs once and none is older than the tests.
 """
 
+import os
 import re
+import shutil
+import tempfile
 
 import elsewhere
 import hypothesis
@@ -83,3 +87,16 @@ class ByTopic(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config, log):
     """The scheduler that pytest-xdist uses."""
     return ByTopic(config, log)
+
+
+def pytest_configure(config):
+    """Give all workers and kernels one empty folder for the cache of results."""
+    if not hasattr(config, "workerinput"):
+        config.results_folder = tempfile.mkdtemp(prefix="diffviz-tests-")
+        os.environ["DIFFVIZ_CACHE"] = config.results_folder
+
+
+def pytest_unconfigure(config):
+    """Remove that folder after the last test."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(config.results_folder, ignore_errors=True)

@@ -6,7 +6,6 @@ With e(λ) = E‖eps − eps_hat‖² of the exact denoiser, the information is 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from scipy.interpolate import BSpline, make_interp_spline
 from scipy.special import expit
 
 from diffviz.checks import array, increasing, number
+from diffviz.compute.cache import cached
 from diffviz.recipes.entries import objective
 from diffviz.theory import analysis
 from diffviz.theory.paths import COSINE
@@ -88,7 +88,7 @@ def _level(value: ArrayLike, name: str) -> NDArray:
     return level
 
 
-@lru_cache
+@cached
 def known(name: str) -> Data:
     """What is known of a toy.
 
@@ -200,6 +200,7 @@ class Divergences(NamedTuple):
     mixtures: dict[str, Mixture]
 
 
+@cached
 def divergences(
     objectives: Sequence[str] = ("sigmoid-bias2", "edm"), logsnr: ArrayLike | None = None
 ) -> Divergences:
@@ -321,6 +322,7 @@ class Routes(NamedTuple):
     bound: NDArray
 
 
+@cached
 def routes() -> Routes:
     """−log p of gmm1 at 112 points: exact, by the ODE, by the ELBO with λ up to 10."""
     import torch
@@ -336,6 +338,7 @@ def routes() -> Routes:
     return Routes(*(values.numpy() for values in (x[:, 0], exact, ode, bound)))
 
 
+@cached
 def probe_spread(gaussian: bool, probes: Sequence[int] = tuple(2 ** np.arange(7))) -> NDArray:
     """Standard deviation of Hutchinson's estimate of log p of gmm2d at (0, 0).
 

@@ -10,6 +10,7 @@ from scipy import fft
 
 from diffviz import checks
 from diffviz.checks import array, count, increasing, number, one_of, positive, unknown
+from diffviz.compute.cache import cached
 from diffviz.data.signals import samples
 from diffviz.perception.sensitivities import SENSITIVITIES, SPECIES, Curve, a_weighting, species
 from diffviz.perception.spectra import Implied, Spectrum, image_spectrum, implied
@@ -306,6 +307,7 @@ def _peak_text(w: Curve) -> str:
     return f"λ = {peak:+.1f}".replace("-", "−") if peak < grid[-1] else "none, it rises"
 
 
+@cached
 def slope_table() -> str:
     """Slopes of implied weightings for every sensitivity at three distances, as text."""
     title = "slopes −8 to −4, −4 to 2, 2 to 8"
@@ -400,6 +402,7 @@ def shares(name: str) -> Shares:
     )
 
 
+@cached
 def share_table() -> str:
     """Shares below λ = 0 of the objectives of ``SPENDERS``, as text."""
     rows = ["                 of w   of the loss: white noise   eight photographs   one at a time"]

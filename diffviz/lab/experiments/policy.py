@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from diffviz.checks import array, number, one_of, positive
+from diffviz.compute.cache import cached
 from diffviz.lab.experiments.common import chosen
 from diffviz.recipes.entries import objective
 from diffviz.theory import analysis, elbo_mixture
@@ -143,7 +144,7 @@ def _bound(policy: "Toy", x: "Tensor") -> "Bound":
     return likelihood.elbo(policy, x, low=-16, high=16, levels=16, exact=True)
 
 
-@lru_cache
+@cached
 def changes() -> dict[str, Change]:
     """A coarse change of a policy, a fine one and both at once, without noise of draws."""
     old, new, x = _policies()
@@ -270,7 +271,7 @@ def mean_ratios() -> dict[str, list[float] | NDArray]:
 # --- the gain law ------------------------------------------------------------------------------
 
 
-@lru_cache
+@cached
 def gains(name: str) -> NDArray:
     """How strongly a weighting counts changes at scale c, over that at c = 1.
 
@@ -338,9 +339,9 @@ def two_scales(
 # --- learning ----------------------------------------------------------------------------------
 
 
-@lru_cache
+@cached
 def learned(name: str) -> list[Any]:
-    """The histories of a learning run, trained once in a process.
+    """The histories of a learning run.
 
     Args:
         name: One of ``RUNS``.

@@ -6,7 +6,6 @@ That at frequency 0 is its brightness, the mean of its pixels, times the side.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from scipy.special import expit, logit
 
 from diffviz.checks import array, count, number, one_of, positive, require
 from diffviz.compute import threads
+from diffviz.compute.cache import cached
 from diffviz.theory import paths, prior
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def brightness(
     return samples.mean(0).numpy(), samples.std(0, correction=0).numpy()
 
 
-@lru_cache
+@cached
 def measured_brightness() -> tuple[NDArray, NDArray]:
     """Means and deviations of brightness by schedule of ``grids`` and size, both (4, 3)."""
     pairs = [brightness(grid, list(SIZES)) for grid in grids().values()]
@@ -226,6 +226,7 @@ def measured_brightness() -> tuple[NDArray, NDArray]:
     return np.array(mean), np.array(std)
 
 
+@cached
 def gaussian_images(level: float, start: str, n: int = 48, steps: int = 80) -> NDArray:
     """Images of the Gaussian model by DDIM, from the same noise whatever the start.
 
@@ -552,7 +553,7 @@ def _couple(
     return Coupled(source.numpy(), x.numpy(), t.numpy(), z.numpy(), euler)
 
 
-@lru_cache
+@cached
 def coupled(steps: int = 1500, n: int = 2048, shown: int = 600) -> dict[str, Coupled]:
     """Four ways to couple a ring with two moons.
 

@@ -17,6 +17,7 @@ import diffviz as dv
 from diffviz import checks
 from diffviz.checks import array, count, increasing, number, one_of, positive, require
 from diffviz.compute import threads
+from diffviz.compute.cache import cached
 from diffviz.data import files
 from diffviz.lab.experiments.common import TIME as TIME
 from diffviz.protocols import Denoiser, Law
@@ -544,7 +545,7 @@ def settled_bands(steps: int = 100) -> dict[tuple[str, str], NDArray]:
     return settled_by_band
 
 
-@lru_cache
+@cached
 def settled(data: str, grid: str, trained: str = "", steps: int = 60) -> NDArray:
     """R² of x_hat with the final sample along DDIM's steps.
 
@@ -576,7 +577,7 @@ def settled(data: str, grid: str, trained: str = "", steps: int = 60) -> NDArray
     return trajectories.explained(walk)
 
 
-@lru_cache
+@cached
 def digit_runs() -> dict[str, Any]:
     """Networks trained on the digits as vectors (64,), one for each objective of ``TRAINED``."""
     import torch
@@ -601,7 +602,7 @@ EVEN, MEASURED = "uniform in λ", "even measured error"
 LAWS = "uniform in FM's t", EVEN, "Karras ρ = 7", MEASURED
 
 
-@lru_cache
+@cached
 def best(name: str, points: int = 64) -> "tuple[ExactDenoiser, Tensor, Tensor]":
     """The adaptive reference over ``RANGE``.
 
@@ -695,6 +696,7 @@ def rms(solver: str, grid: str, data: str, steps: int) -> tuple[float, int]:
     return error_of(method, dv.grid(law(grid, data), steps, *RANGE), data)
 
 
+@cached
 def calls_to(
     solver: str, grid: str, data: str, tolerance: float = 1e-2, most: int = 512
 ) -> int | None:
@@ -763,6 +765,7 @@ class Convergence(NamedTuple):
     order: float
 
 
+@cached
 def convergence(
     grid: str, data: str = "gmm2d", steps: Sequence[int] = (8, 16, 32, 64, 128, 256)
 ) -> dict[str, Convergence]:
@@ -792,7 +795,7 @@ def convergence(
 COUNTS = 4, 8, 16, 32, 64, 128
 
 
-@lru_cache
+@cached
 def point_runs(data: str = "gmm2d") -> dict[str, Any]:
     """Denoisers of a toy of unit variance.
 
@@ -812,7 +815,7 @@ def point_runs(data: str = "gmm2d") -> dict[str, Any]:
     return {"exact": exact(data), **dict(zip(TRAINED, runs, strict=True))}
 
 
-@lru_cache(4096)
+@cached
 def distance(trained: str, grid: str, steps: int, data: str = "gmm2d") -> float:
     """How far DDIM ends from where the exact flow takes the same start.
 
@@ -836,7 +839,7 @@ def distance(trained: str, grid: str, steps: int, data: str = "gmm2d") -> float:
     return (z.double() - _flow_end(data)).square().mean().sqrt().item()
 
 
-@lru_cache
+@cached
 def _flow_end(data: str) -> "Tensor":
     """Where the exact flow takes 256 starts between LOW and HIGH, shape (256, 2)."""
     return dv.sample(exact(data), [LOW, HIGH], solver="adaptive", start=normal(256, 2)).z[-1]

@@ -1,8 +1,8 @@
 """The small search whose surface the figure and the notebook show."""
 
-from functools import cache
 from typing import Any
 
+from diffviz.compute.cache import cached
 from diffviz.search import experiment as search_experiment
 from diffviz.search import report as search_report
 
@@ -17,7 +17,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-@cache
+@cached
 def small(law: str = "same") -> search_report.Search:
     """A search small enough to be run again for the figure: 72 trainings.
 

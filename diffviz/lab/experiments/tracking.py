@@ -1,7 +1,6 @@
 """Experiments on tracking: a training watched by log-SNR, laws that adapt to it, their samples."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from scipy import stats
 
 import diffviz as dv
 from diffviz.checks import array, count, one_of, require
+from diffviz.compute.cache import cached
 from diffviz.protocols import Denoiser, Law
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.paths import COSINE, LINEAR
@@ -54,13 +54,13 @@ BLOCK, BATCH = 32, 128  # the law is looked up once a block of steps
 # --- one training, watched ---------------------------------------------------------------------
 
 
-@lru_cache
+@cached
 def ring_moments() -> NDArray:
     """E‖eps_hat − eps‖² and E‖eps_hat − eps‖⁴ of ring8's exact denoiser in each bin, (2, 100)."""
     return np.asarray(dv.toy("ring8").moments(MIDDLE))
 
 
-@lru_cache
+@cached
 def tracked_training(steps: int = 800) -> "dv.LossByLogSNR":
     """A small network trained on ring8 with flow matching, watched at three decays.
 
@@ -130,7 +130,7 @@ def log_variance(tracker: "dv.LossByLogSNR", objective: dv.Objective) -> NDArray
     return curve[np.isfinite(mean)]
 
 
-@lru_cache
+@cached
 def adapted(name: str, steps: int = 1600) -> tuple[NDArray, Any]:
     """A law that adapts to the exact denoiser's loss on ring8, under flow matching's w.
 
@@ -325,6 +325,7 @@ class DensityOrGrid(NamedTuple):
     samples: Mapping[str, NDArray]
 
 
+@cached
 def density_or_grid() -> DensityOrGrid:
     """Train flow matching's weighting under both of ``TRAINED`` and sample on all ``GRIDS``."""
     import torch

@@ -19,6 +19,7 @@ from scipy import stats
 
 from diffviz.checks import array, count, increasing, require
 from diffviz.compute import threads
+from diffviz.compute.cache import cached
 from diffviz.protocols import Denoiser, Trainable
 from diffviz.recipes.entries import objective
 from diffviz.theory import multipliers
@@ -132,7 +133,7 @@ def truth(name: str = "ring8", points: int = 512) -> Truth:
     return Truth(name, points=points)
 
 
-@cache
+@cached
 def floor(logsnr: tuple[float, ...] = tuple(GRID), name: str = "ring8") -> NDArray:
     """The least eps squared error of any denoiser, by quadrature.
 
@@ -291,6 +292,7 @@ class Quality(NamedTuple):
     astray: float
 
 
+@cached
 def sample_quality(width: int) -> dict[str, Quality]:
     """Samples of the runs of ``trained``.
 
@@ -330,7 +332,7 @@ def _fit(objectives: Sequence[Trainable], width: int, seed: int) -> list[Any]:
     )
 
 
-@cache
+@cached
 def trained(width: int, seed: int = 0) -> Mapping[str, Any]:
     """Networks of two layers, trained side by side for 800 steps on the same points of ring8.
 
@@ -348,7 +350,7 @@ def trained(width: int, seed: int = 0) -> Mapping[str, Any]:
     return {run.name: run for run in _fit(chosen(), count(width, "width"), seed)}
 
 
-@cache
+@cached
 def excesses(width: int, seeds: Sequence[int] = SEEDS) -> Mapping[str, NDArray]:
     """log10 of the excess error of the runs of ``trained``.
 
@@ -369,6 +371,7 @@ def excesses(width: int, seeds: Sequence[int] = SEEDS) -> Mapping[str, NDArray]:
     return {name: np.log10([errors[name] for errors in by_seed]) for name in NAMES}
 
 
+@cached
 def excess_of(trainable: Trainable, width: int, seed: int = 0) -> NDArray:
     """log10 of the excess error of an objective of your own, trained as the five were.
 

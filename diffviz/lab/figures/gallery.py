@@ -2,13 +2,14 @@
 
 from argparse import ArgumentParser
 from collections.abc import Iterable
+from concurrent.futures import as_completed
 from pathlib import Path as File
 from typing import cast
 
 from matplotlib.figure import Figure
 
 from diffviz import extras, plots
-from diffviz.checks import one_of, require, unknown
+from diffviz.checks import count, one_of, require, unknown
 from diffviz.lab.figures import (  # each registers its figures
     elbo,  # noqa: F401
     perception,  # noqa: F401
@@ -24,6 +25,7 @@ from diffviz.lab.figures import (  # each registers its figures
 from diffviz.lab.figures.registry import FIGURES
 
 ENDINGS = ("svg", "pdf", "png")
+SLOWEST = ("policy", "sampling", "training", "tracking", "search", "elbo", "prior")
 
 
 def _known(name: str) -> str:
@@ -82,6 +84,33 @@ def write(names: Iterable[str] | None, folder: str | File, ending: str = "svg") 
     ]
 
 
+def _write_each(names: list[str], folder: str, ending: str) -> list[str]:
+    """Write figures one after another; returns their files."""
+    return [str(file) for name in names for file in write([name], folder, ending)]
+
+
+def _groups(names: Iterable[str]) -> list[list[str]]:
+    """Figures by their subject, those that take longest first.
+
+    The figures of a subject share trainings, so that no process waits for another's.
+    """
+    subjects: dict[str, list[str]] = {subject: [] for subject in SLOWEST}
+    for name in names:
+        subject = FIGURES[name][0].__module__.rpartition(".")[2]
+        subjects.setdefault(subject, []).append(name)
+    return [group for group in subjects.values() if group]
+
+
+def _write_in_processes(names: Iterable[str], folder: str, ending: str, jobs: int) -> None:
+    """Write figures in several processes, and print their files as they come."""
+    from diffviz.compute.executors import executor
+
+    with executor(jobs) as pool:
+        futures = [pool.submit(_write_each, group, folder, ending) for group in _groups(names)]
+        for future in as_completed(futures):
+            print(*future.result(), sep="\n", flush=True)
+
+
 def main(argv: list[str]) -> None:
     """Run ``python -m diffviz figures``.
 
@@ -90,7 +119,7 @@ def main(argv: list[str]) -> None:
 
     Raises:
         SystemExit: The arguments cannot be read.
-        ValueError: A figure is unknown.
+        ValueError: A figure is unknown, or ``--jobs`` is below 1.
     """
     parser = ArgumentParser(
         "python -m diffviz figures", description="Write the figures, all by default."
@@ -101,9 +130,17 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--format", default="svg", choices=ENDINGS, help="ending of the files (default: svg)"
     )
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes that draw at the same time (default: 1)"
+    )
     args = parser.parse_args(argv)
+    count(args.jobs, "--jobs")
     if args.list:
         print(*(f"{name:20} {caption}" for name, (_, caption) in FIGURES.items()), sep="\n")
         return
-    for name in [_known(name) for name in args.names] or FIGURES:
+    names = [_known(name) for name in args.names] or list(FIGURES)
+    if args.jobs > 1:
+        _write_in_processes(names, args.out, args.format, args.jobs)
+        return
+    for name in names:
         print(*write([name], args.out, args.format), flush=True)

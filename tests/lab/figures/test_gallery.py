@@ -8,8 +8,10 @@ from pictures import check, check_nothing_is_cut, data
 from scipy import stats
 
 import diffviz as dv
+from diffviz.compute import cache
 from diffviz.lab import figures
 from diffviz.lab.experiments import schedule as schedule_experiments
+from diffviz.lab.figures import gallery
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.paths import COSINE, LINEAR
 
@@ -32,6 +34,9 @@ NAMES += (
     "cosine-six-panel",
     "invariance",
 )
+
+
+FOLDERS = ("off", "cold", "warm")
 
 
 @pytest.mark.slow
@@ -321,3 +326,28 @@ def test_a_loss_that_does_not_fall_off_is_infinite_but_finite_on_a_range():
 def test_a_second_moment_out_of_range_is_refused(bad):
     with pytest.raises(ValueError, match=r"must be a finite number > 0|do not overlap"):
         schedule_experiments.second_moment(CATALOGUE["fm-ot"], **({"law": COSINE.schedule} | bad))
+
+
+@pytest.mark.slow
+def test_the_bytes_are_the_same_in_two_processes_and_from_disk(tmp_path, monkeypatch):
+    names = ["policy-gain", "weightings"]
+    monkeypatch.setenv("DIFFVIZ_CACHE", "off")
+    gallery.main([*names, "--out", str(tmp_path / "off")])
+    monkeypatch.setenv("DIFFVIZ_CACHE", str(tmp_path / "cache"))
+    for folder in ("cold", "warm"):
+        gallery.main([*names, "--out", str(tmp_path / folder), "--jobs", "2"])
+        assert cache.size().entries == 9
+    for name in names:
+        kinds = {(tmp_path / folder / f"{name}.svg").read_bytes() for folder in FOLDERS}
+        assert len(kinds) == 1
+
+
+def test_figures_of_a_subject_are_drawn_by_one_process_and_the_slowest_first():
+    groups = gallery._groups(figures.FIGURES)
+    assert sorted(name for group in groups for name in group) == sorted(figures.FIGURES)
+    assert groups[0] == [name for name in figures.FIGURES if name.startswith("policy-")]
+
+
+def test_a_number_of_processes_is_at_least_one(tmp_path):
+    with pytest.raises(ValueError, match="--jobs must be"):
+        gallery.main(["weightings", "--out", str(tmp_path), "--jobs", "0"])
