@@ -145,7 +145,7 @@ def trim(limit: int = LIMIT) -> None:
 
 
 class ForeignCodeError(Exception):
-    """An argument uses code that no fingerprint covers, such as a function of a notebook."""
+    """An argument uses code that no key can tell: of a notebook, or a function without a name."""
 
 
 class _KeyPickler(pickle.Pickler):
@@ -171,10 +171,9 @@ def _reduced_code(value: FunctionType | type) -> Any:
     """A function or class as its name and the fingerprint of its module."""
     if value.__module__.partition(".")[0] in KNOWN_CODE:
         return NotImplemented
-    if sources.find(value.__module__) is None:
+    nameless = "<" in value.__qualname__  # <lambda> or <locals>, which may hold variables
+    if nameless or sources.find(value.__module__) is None:
         raise ForeignCodeError(value.__qualname__)
-    if "<" in value.__qualname__:  # <lambda> or <locals>
-        raise pickle.PicklingError(f"{value.__qualname__} of {value.__module__} has no name")
     return str, (f"{value.__module__}.{value.__qualname__}", sources.fingerprint(value.__module__))
 
 
@@ -377,8 +376,8 @@ def cached(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
     """Keep the results of a pure function, in memory and on disk.
 
     Calls are equal if their arguments are, whether by position, by name or by default. Arrays,
-    tensors and objects are compared by content. Where an argument uses code that no fingerprint
-    covers, such as a function of a notebook, the result is computed and not kept. The first process
+    tensors and objects are compared by content. Where an argument uses code that no key can
+    tell, such as a function of a notebook or a lambda, the result is computed and not kept. The first process
     that needs a result computes it, and others wait for it. A damaged entry is computed again; a
     folder that cannot be written is done without, after one warning.
 
