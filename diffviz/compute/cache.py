@@ -376,10 +376,10 @@ def cached(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
     """Keep the results of a pure function, in memory and on disk.
 
     Calls are equal if their arguments are, whether by position, by name or by default. Arrays,
-    tensors and objects are compared by content. Where an argument uses code that no key can
-    tell, such as a function of a notebook or a lambda, the result is computed and not kept. The first process
-    that needs a result computes it, and others wait for it. A damaged entry is computed again; a
-    folder that cannot be written is done without, after one warning.
+    tensors and objects are compared by content. Where an argument uses code that no key can tell,
+    such as a function of a notebook or a lambda, the result is computed and not kept. The first
+    process that needs a result computes it, and others wait for it. A damaged entry is computed
+    again; a folder that cannot be written is done without, after one warning.
 
     Args:
         function: A function of a module of a package, whose result depends on its arguments alone.
