@@ -152,7 +152,7 @@ def test_a_worker_that_is_killed_from_outside_changes_nothing(
 
 @pytest.mark.slow
 def test_a_candidate_that_kills_each_worker_is_named_and_the_rest_is_finished(
-    monkeypatch, workers, tmp_path
+    monkeypatch, pool, tmp_path
 ):
     options = TINY | {"together": 1, "seeds": 1, "points": 6}
     file = tmp_path / "s.csv"
@@ -160,7 +160,7 @@ def test_a_candidate_that_kills_each_worker_is_named_and_the_rest_is_finished(
     family(monkeypatch)
     whole = experiment.search(**options)
     family(monkeypatch, deadly=DEADLY)
-    found = experiment.search(**options, executor=workers, out=file, tell=news.append)
+    found = experiment.search(**options, executor=pool, out=file, tell=news.append)
     alive = np.arange(6) != 2
     np.testing.assert_array_equal(found.surface.values[alive], whole.surface.values[alive])
     assert np.isnan(found.surface.values[2]).all()
