@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -80,7 +81,7 @@ def executor(jobs: int = 1, cluster: str | None = None) -> Iterator[Executor]:
             f"jobs={jobs} is about this machine and cluster={cluster!r} about others; give one",
         )
         with _client(cluster) as client:
-            yield client.get_executor(pure=False)
+            yield ClusterExecutor(client)
     elif jobs == 1:
         with SerialExecutor() as pool:
             yield pool
@@ -233,19 +234,24 @@ def _flow(
             future.add_done_callback(finished.put)
             del future  # a future of Dask keeps its result on the cluster
             while len(under_way) >= ahead or not finished.empty():
-                yield _next(finished, under_way)
+                yield _next(pool, finished, under_way)
         while under_way:
-            yield _next(finished, under_way)
+            yield _next(pool, finished, under_way)
     finally:
         for future in under_way:
             future.cancel()
 
 
 def _next(
-    finished: SimpleQueue, under_way: dict[Future, tuple[int, Task]]
+    pool: Executor, finished: SimpleQueue, under_way: dict[Future, tuple[int, Task]]
 ) -> tuple[int, Task, Future]:
     """The next task that finishes."""
-    future = finished.get()
+    future = None
+    while future is None:
+        with suppress(Empty):
+            future = finished.get(timeout=PATIENCE)
+        if future is None and isinstance(pool, ClusterExecutor):
+            pool.warn_without_workers()
     if future.cancelled():
         raise ConnectionError(
             "the executor gave up a task that it had taken; what is finished is kept, and the "
@@ -541,6 +547,43 @@ def _call(pickled: bytes) -> bytes:
 
 
 # On a cluster
+
+
+class ClusterExecutor(Executor):
+    """Runs tasks on the workers of a Dask cluster.
+
+    Args:
+        client: Client of its scheduler.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._pool = client.get_executor(pure=False)
+        self._has_warned = False
+
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Future:
+        """Hand a task to the scheduler.
+
+        Args:
+            fn: What is called.
+            *args: Its arguments, which must pickle.
+            **kwargs: Its keyword arguments, which must pickle.
+
+        Returns:
+            Its future.
+        """
+        return self._pool.submit(fn, *args, **kwargs)
+
+    def warn_without_workers(self) -> None:
+        """Say once that the cluster has no workers, since tasks wait for them without an end."""
+        if not self._has_warned and not self._client.nthreads():
+            self._has_warned = True
+            warnings.warn(
+                "the cluster has no workers, and the tasks wait for some; start workers, or press "
+                "Ctrl-C, after which what is finished is kept",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 @contextmanager

@@ -5,13 +5,13 @@ batches may run in other processes. It computes on one thread: the number of thr
 the order of sums, and so the last digits.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.search import goals
 from diffviz.search.candidates import Candidate, training_objective
 from diffviz.search.datasets import IMAGES, Split, split
@@ -30,20 +30,6 @@ class Outcome(NamedTuple):
     failure: str = ""
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch compute on one thread, and restore the number from before at the end."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@_one_thread()
 def train_and_measure(
     candidates: Sequence[Candidate], seed: int, settings: Settings
 ) -> list[Outcome]:
@@ -64,9 +50,15 @@ def train_and_measure(
         ValueError: There are no candidates.
         KeyboardInterrupt: The stop button was pressed during the training.
     """
+    checks.require(len(candidates) > 0, "there are no candidates to train")
+    with threads.suited(0.0):  # small enough for one thread, whatever its size
+        return _outcomes(candidates, seed, settings)
+
+
+def _outcomes(candidates: Sequence[Candidate], seed: int, settings: Settings) -> list[Outcome]:
+    """What came of each training of a batch that is not empty; see ``train_and_measure``."""
     from diffviz.learning.training import Diverged
 
-    checks.require(len(candidates) > 0, "there are no candidates to train")
     data = split(settings.data, seed)
     try:
         runs = _train(candidates, data, seed, settings)
@@ -74,8 +66,8 @@ def train_and_measure(
         if len(candidates) == 1:
             return [Outcome(np.nan, f"seed {seed}, {error}")]
         half = len(candidates) // 2
-        first = train_and_measure(candidates[:half], seed, settings)
-        return first + train_and_measure(candidates[half:], seed, settings)
+        first = _outcomes(candidates[:half], seed, settings)
+        return first + _outcomes(candidates[half:], seed, settings)
     return [_measure(run, data, seed, settings.goal) for run in runs]
 
 

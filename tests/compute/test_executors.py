@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import nbclient
@@ -302,6 +302,34 @@ def test_a_cluster_runs_tasks_names_the_deadly_one_and_finishes_the_others(clust
         assert in_order(pool, square, TASKS) == SQUARES
         finished = outcomes(completed(pool, square_unless_3, TASKS))
     assert finished == dict(zip(TASKS, SQUARES, strict=True)) | {(3,): WorkerDied}
+
+
+class NoWorkers:
+    """A client whose cluster has no workers until it is looked at."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def get_executor(self, pure):
+        return self
+
+    def submit(self, function, *arguments):
+        future = Future()
+        self.waiting.append((future, function(*arguments)))
+        return future
+
+    def nthreads(self):
+        for future, result in self.waiting:
+            future.set_result(result)
+        self.waiting.clear()
+        return {}
+
+
+def test_a_cluster_without_workers_is_waited_for_and_told(monkeypatch):
+    monkeypatch.setattr(executors, "PATIENCE", 0.01)
+    pool = executors.ClusterExecutor(NoWorkers())
+    with pytest.warns(RuntimeWarning, match="the cluster has no workers, and the tasks wait"):
+        assert in_order(pool, square, TASKS) == SQUARES
 
 
 @pytest.mark.slow
