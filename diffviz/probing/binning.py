@@ -23,7 +23,7 @@ FEWEST_REGULAR = 200  # gaps from which on a quantile function is smooth enough 
 REACH = 0.01  # half-width of the derivative, as a share of the distance to the nearer end
 FEWEST_FOR_A_FAMILY = 20
 SCATTER = 0.003  # mean relative step between neighbouring draws that is no slope
-SCATTER_LEFT = 0.01  # after smoothing
+SCATTER_LEFT = 0.004  # after smoothing
 FEWEST_OF_A_LINE = 8  # draws on either side
 SHARE_OF_A_LINE = 0.01  # of all draws, at most, on either side
 

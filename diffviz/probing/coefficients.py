@@ -426,10 +426,12 @@ def _error_size(chunk: Chunk, assumptions: Assumptions, like: Tensor) -> Tensor:
     nothing, data, noise = (
         chunk.run(state).z for state in (State.NOTHING, State.DATA, State.NOISE)
     )
-    signal = (data - nothing).norm(dim=1) / assumptions.layout.rows_of_data(chunk).norm(dim=1)
-    sigma = (noise - nothing).square().mean(1).sqrt()
+    layout = assumptions.layout
+    of_noise = noise if assumptions.external_noise else noise - nothing
+    alpha, _ = solve([layout.rows_of_data(chunk)], data - nothing)
+    sigma, _ = solve(_noises(chunk, assumptions, layout, of_noise).values, of_noise)
     with np.errstate(divide="ignore"):
-        logsnr = 2 * np.log(_float64(signal) / _float64(sigma))
+        logsnr = 2 * np.log(_float64(alpha.abs()[:, 0]) / _float64(sigma.norm(dim=1)))
     size = np.broadcast_to(assumptions.error(logsnr), logsnr.shape)
     return torch.from_numpy(size.copy()).to(like)[:, None]
 

@@ -43,10 +43,13 @@ def spread(noise: NDArray, shape: tuple[int, ...]) -> Spread | None:
     Returns:
         The spread, or None where the noise is white as far as these samples tell.
     """
-    unit = noise / np.sqrt((noise**2).mean(1, keepdims=True))
+    size = np.sqrt((noise**2).mean(1, keepdims=True))
+    unit = (noise / np.where(size > 0, size, 1))[size[:, 0] > 0]
+    if not len(unit):
+        return None
     if len(shape) >= 3 and min(shape[-2:]) > 1:
-        return _over_frequencies(unit.reshape(len(noise), -1, *shape[-2:]))
-    if len(noise) >= 4 * noise.shape[1]:
+        return _over_frequencies(unit.reshape(len(unit), -1, *shape[-2:]))
+    if len(unit) >= 4 * unit.shape[1]:
         return _over_directions(unit)
     return None
 

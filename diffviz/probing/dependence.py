@@ -61,7 +61,7 @@ def find_dependence(chunk: Chunk, direction: Tensor) -> Dependence:
     if _moved(plain.gradient, sloped.gradient):
         causes.append("the derivative of the network by its input")
     causes += [f"another network ({name})" for name in _teachers(chunk, plain, direction)]
-    notes = []
+    notes = list(_notes_on_levels(chunk)) if causes and has_others else []
     if inputs:
         notes.append(
             "z itself depends on another call of the network: path and levels are those for "
@@ -73,6 +73,37 @@ def find_dependence(chunk: Chunk, direction: Tensor) -> Dependence:
             "own; the levels and the factor on the difference (multiplier) are as told"
         )
     return Dependence(tuple(causes), tuple(notes))
+
+
+def _notes_on_levels(chunk: Chunk) -> tuple[str, ...]:
+    """Says at which levels the other call sees its input, relative to those of the probed one."""
+    levels = []
+    for state in (State.NOTHING, State.DATA, State.NOISE):
+        z = chunk.run(state).z
+        other = _input_of_other_call(chunk)
+        if other.shape != z.shape:
+            return ()
+        levels.append((z, other))
+    (nothing, other_nothing), (data, other_data), (noise, other_noise) = levels
+    signal = (other_data - other_nothing).norm(dim=1) / (data - nothing).norm(dim=1)
+    sigma = (other_noise - other_nothing).norm(dim=1) / (noise - nothing).norm(dim=1)
+    difference = 2 * (signal / sigma).log()
+    known = difference[~difference.isnan()]
+    if not len(known):
+        return ()
+    low, middle, high = (float(known.quantile(q)) for q in (0, 0.5, 1))
+    return (
+        f"the other call of the network sees a log-SNR higher by {middle:.3g} nats in the median, "
+        f"by {low:.3g} to {high:.3g} in all",
+    )
+
+
+def _input_of_other_call(chunk: Chunk) -> Tensor:
+    """Z of the last call that is not probed, shape (rows, d)."""
+    calls = enumerate(chunk.standin.calls)
+    others = [call.z for number, call in calls if number != chunk.standin.number]
+    z = (chunk.standin.silent or others)[-1]
+    return z.reshape(len(z), -1).to(chunk.dtype)
 
 
 def _teachers(chunk: Chunk, plain: Response, direction: Tensor) -> list[str]:

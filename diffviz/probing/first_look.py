@@ -128,7 +128,7 @@ def look(chunk: Chunk, error: ErrorSize | None = None) -> FirstLook:
         direction,
         external_noise=external_noise,
         estimated_noise=external_noise,
-        constant_input=bool(nothing.z.any()),
+        constant_input=bool(nothing.z.any() or nothing.gradient.any()),
         error=error,
     )
     notes = _notes_on_noise(external_noise, components) + _notes_on_calls(chunk)
@@ -201,9 +201,7 @@ def _look_at_path(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> F
     assumptions = replace(
         assumptions, layout=layout, changed_data=changed, estimated_noise=estimated
     )
-    bent: tuple[str, ...] = ()
-    if not changed:
-        bent = _notes_on_bent_input(chunk, read(chunk, assumptions), tolerance)
+    bent = _notes_on_bent_input(chunk, read(chunk, assumptions), tolerance, changed=changed)
     return _finish(chunk, Finding(assumptions, notes + bent, inexact=changed or bool(bent)))
 
 
@@ -280,8 +278,8 @@ def _notes_on_groups(layout: Layout, logsnr: Tensor) -> tuple[str, ...]:
     count = sum(len(group) for group in layout.groups)
     if layout.mixed:
         notes.append(
-            "a sample holds many noise levels, or several in places that change with the draw: "
-            f"each of the {len(layout.groups)} parts is one component, and there is no weighting of all"
+            "a sample holds many noise levels, or several in places that change with the draw; "
+            f"each of the {len(layout.groups)} parts is one component, and all have no weighting"
         )
     elif len(layout.groups) > 1:
         sizes = ", ".join(str(len(group)) for group in layout.groups[:8])
@@ -295,24 +293,32 @@ def _notes_on_groups(layout: Layout, logsnr: Tensor) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _notes_on_bent_input(chunk: Chunk, first: Coefficients, tolerance: float) -> tuple[str, ...]:
+def _notes_on_bent_input(
+    chunk: Chunk, first: Coefficients, tolerance: float, *, changed: bool
+) -> tuple[str, ...]:
     """Says how z is bent, where it is not the sum of its parts."""
-    if not (_fails(first.data_error, tolerance) or _fails(first.noise_error, tolerance)):
+    fails = _fails(first.data_error, tolerance) or _fails(first.noise_error, tolerance)
+    how = _bend(chunk.run(State.BOTH).z)
+    if changed:  # which is said in a note of its own
+        return (f"z is {how}",) if how else ()
+    if not fails:
         return ()
-    both = chunk.run(State.BOTH).z
-    largest = both.abs().max()
-    at_the_end = float((both.abs() > largest * (1 - 1e-6)).double().mean())
-    if at_the_end > 2 / both.numel():
-        how = f"clipped at ±{float(largest):.3g}"
-    elif len(both.unique()) < min(1000, both.numel() / 2):
-        how = f"rounded to {len(both.unique())} values"
-    else:
-        how = "normalised, bent, or paired anew when the noise is on"
     error = float(np.quantile(np.maximum(first.data_error, first.noise_error), 0.9))
     return (
-        f"z is not the sum of a part of x and a part of the noise (off by {error:.2g}; {how}): λ "
-        "is that of each part alone",
+        f"z is not the sum of a part of x and a part of the noise (off by {error:.2g}; "
+        f"{how or 'normalised, bent, or paired anew when the noise is on'}): λ is that of each "
+        "part alone",
     )
+
+
+def _bend(z: Tensor) -> str:
+    """What was done to the numbers of z, in words; empty where it cannot be told."""
+    largest = z.abs().max()
+    at_the_end = float((z.abs() > largest * (1 - 1e-6)).double().mean())
+    if at_the_end > 2 / z.numel():
+        return f"clipped at ±{float(largest):.3g}"
+    values = len(z.unique())
+    return f"rounded to {values} values" if values < min(1000, z.numel() / 2) else ""
 
 
 def _finish(chunk: Chunk, finding: Finding) -> Finding:

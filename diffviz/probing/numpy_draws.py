@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 
 from diffviz.checks import require
 from diffviz.probing.draws import Axes, Batch, RandomCall, Role, classify, rows_of
@@ -110,6 +111,7 @@ class Interceptor:
         self.draws: NumpyDraws | None = None
         self._legacy = _intercepting(np.random.RandomState, self)(0)
         self._generator = _intercepting(np.random.Generator, self)
+        self._hidden: Any = None
         self._made = 0
         self._seed = 0
 
@@ -121,6 +123,8 @@ class Interceptor:
             seed: Seed of the generators that the loss makes.
         """
         self.draws = draws
+        if self._hidden is not None:  # laws of SciPy that were made before may still draw from it
+            self._hidden.seed(seed % 2**32)
         self._seed = seed
         self._made = 0
 
@@ -152,6 +156,11 @@ class Interceptor:
                     setattr(module, name, getattr(self._legacy, name))
             undo.callback(setattr, module.mtrand, "_rand", hidden)
             undo.callback(setattr, module, "default_rng", module.default_rng)
+            for law in vars(stats).values():
+                if getattr(law, "_random_state", None) is hidden:
+                    undo.callback(setattr, law, "_random_state", hidden)
+                    law._random_state = self._legacy
+            self._hidden = hidden
             module.mtrand._rand = self._legacy  # type: ignore[attr-defined]
             module.default_rng = self.default_rng
             yield
