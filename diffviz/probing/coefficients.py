@@ -30,8 +30,10 @@ from diffviz.probing.layout import Layout
 from diffviz.probing.session import Chunk, State
 
 LOCAL_ERROR = 0.1  # error of a component at which h is taken where the gradient is not linear
-LARGEST_OUTPUT = 2.0**14  # the bisection looks for the target between minus and plus this
-BISECTIONS = 48
+NEAR_OUTPUT = 2.0**5  # the bisection looks for the target between minus and plus this,
+LARGEST_OUTPUT = 2.0**14  # and where it is not there, between these
+BRACKET = 2.0**-16  # width of the last interval
+SMALL_GRADIENT = 1e-3  # relative size of a gradient that counts as 0
 
 ErrorSize = Callable[[NDArray], NDArray]  # root mean square error of the target at log-SNR
 
@@ -322,6 +324,8 @@ def observe(chunk: Chunk, assumptions: Assumptions) -> Observations:
     """
     if assumptions.method is Method.SUM_RULE:
         return _by_the_sum_rule(chunk, assumptions)
+    if assumptions.method is Method.BISECTION:
+        return _by_bisection(chunk, assumptions)
     return _state_by_state(chunk, assumptions)
 
 
@@ -379,6 +383,27 @@ def _state_by_state(chunk: Chunk, assumptions: Assumptions) -> Observations:
     )
 
 
+def _by_bisection(chunk: Chunk, assumptions: Assumptions) -> Observations:
+    """Targets from changes of sign; that of both is the sum of the others unless it proves not."""
+    data = _sign_change(chunk, State.DATA)
+    noise = _sign_change(chunk, State.NOISE)
+    if assumptions.external_noise:
+        nothing = noise
+    elif assumptions.constant_input:
+        nothing = _sign_change(chunk, State.NOTHING)
+    else:
+        nothing = Observed(0 * noise.z, 0 * noise.target)
+    total = data.target if assumptions.external_noise else data.target + (noise - nothing).target
+    both = observe_state(chunk, assumptions, State.BOTH, total)
+    return Observations(nothing, data, noise, both.observed, both.h, both.scalars)
+
+
+def _sign_change(chunk: Chunk, state: State) -> Observed:
+    """z and the output at which the gradient changes its sign."""
+    z = chunk.run(state).z
+    return Observed(z, _bisect(chunk, state, z))
+
+
 @dataclass(frozen=True)
 class ObservedState:
     """One state read by itself.
@@ -394,13 +419,16 @@ class ObservedState:
     scalars: list[Tensor]
 
 
-def observe_state(chunk: Chunk, assumptions: Assumptions, state: State) -> ObservedState:
+def observe_state(
+    chunk: Chunk, assumptions: Assumptions, state: State, supposed: Tensor | None = None
+) -> ObservedState:
     """Read target and slope from runs in one state alone.
 
     Args:
         chunk: The batch that the loss is run on.
         assumptions: What is known about the loss; the method is not the sum rule.
         state: Which of data and noise are on.
+        supposed: What the target may be, shape (n, d); it is tried before it is searched for.
 
     Returns:
         z, target and slope in this state.
@@ -412,10 +440,12 @@ def observe_state(chunk: Chunk, assumptions: Assumptions, state: State) -> Obser
         each, h = _slopes(slope, direction, uneven=assumptions.uneven)
         target = _target(at_zero.gradient, h)
     else:
-        target = _bisect(chunk, state, at_zero.z)
         size = _error_size(chunk, assumptions, at_zero.z)
-        near = chunk.run(state, target + size * direction)
-        each = near.gradient * direction / size
+        if supposed is None or not _is_target(chunk, state, supposed, size * direction):
+            supposed = _bisect(chunk, state, at_zero.z)
+        target = supposed
+        near = chunk.run(state, target.nan_to_num(0) + size * direction)
+        each = torch.where(target.isnan(), 0, near.gradient * direction / size)
     return ObservedState(Observed(at_zero.z, target), each, at_zero.scalars)
 
 
@@ -436,20 +466,34 @@ def _error_size(chunk: Chunk, assumptions: Assumptions, like: Tensor) -> Tensor:
     return torch.from_numpy(size.copy()).to(like)[:, None]
 
 
+def _is_target(chunk: Chunk, state: State, target: Tensor, step: Tensor) -> bool:
+    """Whether the gradient vanishes at an output, compared with that a step away."""
+    target = target.nan_to_num(0)
+    at_target = chunk.run(state, target).gradient.norm(dim=1)
+    away = chunk.run(state, target + step).gradient.norm(dim=1)
+    return bool((at_target <= SMALL_GRADIENT * away).double().mean() > 0.99)
+
+
 def _bisect(chunk: Chunk, state: State, z: Tensor) -> Tensor:
     """The output at which the gradient of each component changes its sign, shape (n, d).
 
-    It is NaN where the gradient is 0 on both sides.
+    It is NaN where the gradient is 0 on both sides. A last step by the secant is exact where the
+    gradient is linear near its zero.
     """
-    low = -LARGEST_OUTPUT * torch.ones_like(z)
-    high = LARGEST_OUTPUT * torch.ones_like(z)
-    weighted = (chunk.run(state, low).gradient != 0) | (chunk.run(state, high).gradient != 0)
-    for _ in range(BISECTIONS):
+    for reach in (NEAR_OUTPUT, LARGEST_OUTPUT):
+        low, high = -reach * torch.ones_like(z), reach * torch.ones_like(z)
+        at_low, at_high = chunk.run(state, low).gradient, chunk.run(state, high).gradient
+        if bool((at_low <= 0).all()) and bool((at_high >= 0).all()):
+            break
+    weighted = (at_low != 0) | (at_high != 0)
+    for _ in range(int(np.log2(2 * reach / BRACKET))):
         middle = (low + high) / 2
-        below = chunk.run(state, middle).gradient < 0
-        low = torch.where(below, middle, low)
-        high = torch.where(below, high, middle)
-    return torch.where(weighted, (low + high) / 2, torch.nan)
+        gradient = chunk.run(state, middle).gradient
+        below = gradient < 0
+        low, at_low = torch.where(below, middle, low), torch.where(below, gradient, at_low)
+        high, at_high = torch.where(below, high, middle), torch.where(below, at_high, gradient)
+    share = torch.where(at_high > at_low, -at_low / (at_high - at_low), 0.5)
+    return torch.where(weighted, low + share * (high - low), torch.nan)
 
 
 def _noises(chunk: Chunk, assumptions: Assumptions, layout: Layout, z_of_noise: Tensor) -> Noises:

@@ -192,23 +192,25 @@ def _method(source: type, name: str, interceptor: Interceptor) -> Callable[..., 
 # Python's random ---------------------------------------------------------------------------------
 
 
-def seed_random(number: int, total: int, seed: int, *, stratified: bool) -> None:
-    """Set the state of ``random`` for one call of the loss.
+def state_of_random(number: int, total: int, seed: int, *, stratified: bool) -> tuple:
+    """State of ``random`` for one call of the loss.
 
     Args:
         number: Number of the call, from 0.
         total: Number of calls in all.
         seed: Seed of the numbers.
         stratified: Whether the first numbers are even over all calls.
+
+    Returns:
+        What ``random.setstate`` takes.
     """
-    random.seed(seed)
+    version, state, gauss = random.Random(seed).getstate()
     if not stratified:
-        return
+        return version, state, gauss
     words = np.random.default_rng(seed).integers(2**32, size=WORDS, dtype=np.uint64)
     even = _even_numbers(number, total)
     words[: 2 * len(even) : 2] = (even * 2.0**32).astype(np.uint64)
-    version, _, gauss = random.getstate()
-    random.setstate((version, (*map(int, _unscrambled(words)), 0), gauss))
+    return version, (*_unscrambled(words).tolist(), 0), gauss
 
 
 def _even_numbers(number: int, total: int) -> NDArray:

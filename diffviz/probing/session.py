@@ -5,6 +5,7 @@ states of everything random. A chunk is one batch of it with its recorded draws.
 again and again, and gives the noised data z and the gradient with respect to the network's output.
 """
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -17,7 +18,7 @@ from torch import Tensor
 from diffviz.checks import require
 from diffviz.probing.counters import Counters
 from diffviz.probing.draws import Batch, Draws, KroneckerGrids, Signature
-from diffviz.probing.numpy_draws import Interceptor, NumpyDraws, seed_random
+from diffviz.probing.numpy_draws import Interceptor, NumpyDraws, state_of_random
 from diffviz.probing.standin import PLAIN, Answers, Call, StandIn
 
 OF_THE_PROBE = 0x70726F62  # keeps the probe's seeds apart from those that people use
@@ -183,6 +184,10 @@ class Chunk:
         self._torch_state = _torch_state(draws.batch.seed)
         self._counted = session.counters.take() if session.counters else None
         self._ran = False
+        batch = draws.batch
+        self._random_state = state_of_random(
+            batch.number, batch.total, batch.seed, stratified=draws.axes is not None
+        )
 
     @property
     def size(self) -> int:
@@ -265,8 +270,7 @@ class Chunk:
         self._numpy_draws.rewind()
         np.random.seed(batch.seed % 2**32)  # noqa: NPY002
         self._session.interceptor.reset(self._numpy_draws, batch.seed)
-        stratified = self.draws.axes is not None
-        seed_random(batch.number, batch.total, batch.seed, stratified=stratified)
+        random.setstate(self._random_state)
         for bits, state in zip(self._session.bit_generators, self._bit_states, strict=True):
             bits.state = state
         if self._session.counters and self._counted and self._ran:
