@@ -32,6 +32,7 @@ TOLERANCE = 2e-3  # relative error up to which an assumption holds
 TOLERANCE_OF_FEW_BITS = 0.05  # the same where the network gets bfloat16 or half
 RARE = 0.01  # share of draws that may miss the tolerance
 FEW_COMPONENTS = 256  # components that are read where all agree
+MIXED = 0.1  # relative change of a slope by errors of other components that counts
 SAMPLES_OF_NOISE = 512  # from which correlations are told
 NUMBERS_OF_NOISE = 2**18
 
@@ -425,7 +426,7 @@ def _form_of(chunk: Chunk, assumptions: Assumptions, other: Tensor, tolerance: f
     slope = once - none
     linear = relative_error(twice - once, slope).median() < tolerance
     if not linear:
-        return _local_form(chunk, replace(assumptions, method=Method.BISECTION))
+        return _local_form(chunk, replace(assumptions, method=Method.BISECTION), other)
     slope_of_other = chunk.run(State.BOTH, other).gradient - none
     mixed = relative_error(slope_of_other * other, slope * direction).median() > tolerance
     mean_slope = (slope * direction).mean(1, keepdim=True)
@@ -462,21 +463,21 @@ def _notes_on_weight(*, even: bool, fixed: bool) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _local_form(chunk: Chunk, assumptions: Assumptions) -> LossForm:
+def _local_form(chunk: Chunk, assumptions: Assumptions, other: Tensor) -> LossForm:
     """The form of a loss that is not squared: a factor near the target, if components are apart."""
     direction = assumptions.direction
     state = observe_state(chunk, assumptions, State.BOTH)
     target = state.observed.target.nan_to_num(0)
-    at_target = chunk.run(State.BOTH, target).gradient
-    size_nearby = state.h.norm(dim=1) * LOCAL_ERROR
-    left_at_target = (at_target.norm(dim=1) / size_nearby).nanmedian()
+    near = chunk.run(State.BOTH, target + LOCAL_ERROR * direction).gradient * direction
+    near_other = chunk.run(State.BOTH, target + LOCAL_ERROR * other).gradient * other
+    mixed = relative_error(near_other, near).median() > MIXED
     at_one = (chunk.run(State.BOTH, target + direction).gradient * direction).mean(1)
     decay = at_one / state.h.mean(1)
     note = (
         "not a squared loss, or weighted by its error: the factor is local, at an error of "
         f"{_size_in_words(assumptions)} a component; at 1 it is {decay.nanmedian():.3g} times that"
     )
-    components_apart = not left_at_target > 0.1 and bool((decay[decay.isfinite()] > 0).all())
+    components_apart = not mixed and bool((decay[decay.isfinite()] > 0).all())
     method = Method.BISECTION if components_apart else Method.SUM_RULE
     return LossForm(
         method, (note,), factor_readable=components_apart, uneven=components_apart, inexact=True
