@@ -6,7 +6,8 @@ work:
 
 - ``standin`` takes the network's place, ``draws`` and ``numpy_draws`` intercept random numbers and
   put ``quantiles`` in the place of times, ``counters`` restores what the loss keeps between its
-  calls, ``session`` runs the loss;
+  calls, ``session`` runs the loss; ``answers`` learns in what form the network answers, ``explain``
+  says what to pass where the loss fails;
 - ``first_look`` finds out which assumptions hold: ``layout`` finds the places and noise levels of
   components, ``dependence`` whether the target comes from a network, ``correlation`` how noise is
   spread over directions;

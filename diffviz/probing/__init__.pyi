@@ -1,10 +1,12 @@
 from . import (
+    answers,
     binning,
     coefficients,
     correlation,
     counters,
     dependence,
     draws,
+    explain,
     first_look,
     layout,
     measure,
@@ -21,12 +23,14 @@ from .measured import Measured
 
 __all__ = [
     "Measured",
+    "answers",
     "binning",
     "coefficients",
     "correlation",
     "counters",
     "dependence",
     "draws",
+    "explain",
     "first_look",
     "layout",
     "measure",

@@ -399,7 +399,7 @@ def _by_bisection(chunk: Chunk, assumptions: Assumptions) -> Observations:
 
 
 def _sign_change(chunk: Chunk, state: State) -> Observed:
-    """z and the output at which the gradient changes its sign."""
+    """Z and the output at which the gradient changes its sign."""
     z = chunk.run(state).z
     return Observed(z, _bisect(chunk, state, z))
 

@@ -107,7 +107,8 @@ def probe(
         inputs: Which of the network's arguments is z: position, keyword, or a function of the
             arguments. By default it is the first of the size of x.
         output: How the network answers: a name, for losses that read ``out.sample``,
-            ``out["sample"]`` or ``out[0]``, or a function of the plain tensor.
+            ``out["sample"]`` or ``out[0]``, or a function of the plain tensor. By default it is
+            learned from one run of the forward of the model that is given, or a plain tensor.
         model: The network that the loss gets, whose attributes are read and whose forward is
             replaced for the while, or its dotted name in the loss. By default it is an empty
             module.
@@ -146,7 +147,13 @@ def probe(
     session = Session(
         loss if isinstance(model, str) else partial(loss, network),
         x,
-        StandIn(selector_of_z(inputs, x), wrap, call, x[0].numel()),
+        StandIn(
+            selector_of_z(inputs, x),
+            wrap,
+            call,
+            numbers=x[0].numel(),
+            forward=None if model is None or wrap is not None else network.forward,
+        ),
         seed=seed,
         stratified=stratified,
         bit_generators=_bit_generators(loss),

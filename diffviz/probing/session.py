@@ -18,6 +18,7 @@ from torch import Tensor
 from diffviz.checks import require
 from diffviz.probing.counters import Counters
 from diffviz.probing.draws import Batch, Draws, KroneckerGrids, Signature
+from diffviz.probing.explain import explaining
 from diffviz.probing.numpy_draws import Interceptor, NumpyDraws, state_of_random
 from diffviz.probing.standin import PLAIN, Answers, Call, StandIn
 
@@ -158,7 +159,9 @@ class Session:
         Raises:
             TypeError: There is none.
         """
-        return _tensor_of(self._loss(x), self.loss_key)
+        with explaining():
+            value = self._loss(x)
+        return _tensor_of(value, self.loss_key)
 
 
 class Chunk:
@@ -285,7 +288,8 @@ class Chunk:
             "output",
         )
         total = value.sum() * (len(call.z) if value.numel() == 1 else 1)
-        (gradient,) = torch.autograd.grad(total, call.output, allow_unused=True)
+        with explaining():
+            (gradient,) = torch.autograd.grad(total, call.output, allow_unused=True)
         require(
             gradient is not None,
             "the loss ignores the output of this call of its network; choose another one by call=",

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from diffviz.checks import require
+from diffviz.probing.answers import learned_form
 
 Selector = int | str | Callable[..., Tensor]
 
@@ -111,6 +112,7 @@ class StandIn:
         wrap: Callable[[Tensor], Any] | None,
         call: int,
         numbers: int | None = None,
+        forward: Callable[..., Any] | None = None,
     ):
         """Choose what is recorded and how it is answered.
 
@@ -120,6 +122,8 @@ class StandIn:
             call: Which of the calls in one run of the loss gets the chosen output; -1 is the last.
             numbers: Numbers in a sample of the data. If z is a part of an argument of that size,
                 the output is as large as the argument.
+            forward: The network's own, which is run once to learn in what form it answers; None
+                where there is none, or the form is given.
         """
         self.calls: list[Call] = []
         self.silent: list[Tensor] = []
@@ -128,6 +132,7 @@ class StandIn:
         self._wrap = wrap
         self._call = call
         self._numbers = numbers
+        self._forward = forward
         self._output: Tensor | None = None
         self._answers = PLAIN
 
@@ -157,7 +162,8 @@ class StandIn:
         require(
             total,
             "the loss never calls its network with gradients on: write loss(model, x) that calls "
-            "it, or give model=",
+            "it, or give model=; where it calls a part of a network, or a method other than "
+            "forward, that part is the model",
         )
         require(
             -total <= self._call < total,
@@ -169,6 +175,9 @@ class StandIn:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Record a call of the network and answer it."""
         z = self._noised_data(args, kwargs)
+        if self._forward is not None:
+            forward, self._forward = self._forward, None
+            self._wrap = learned_form(forward, z, args, kwargs)
         if not torch.is_grad_enabled():
             self.silent.append(z.detach())
             return self._wrapped(self._answers.others * _pattern(z), kwargs)
@@ -265,6 +274,8 @@ class _EmptyNetwork(nn.Module):
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__.get("_parameters", ()):
             return self._parameters[name]
+        if name == "module":  # as in model.module(z) under data parallelism
+            return self
         raise AttributeError(
             f"the loss reads {name!r} of its network: give probe(..., model=) a module that has it"
         )

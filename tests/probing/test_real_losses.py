@@ -526,3 +526,88 @@ def test_a_loss_under_another_name_is_found_by_its_key(x):
     assert probe(loss, x, draws=500, loss_key="train/mse").kind == "u"
     with pytest.raises(TypeError, match=r"loss_key= gives another name.*train/mse"):
         probe(loss, x, draws=500)
+
+
+# Networks that answer otherwise, and losses that fail --------------------------------------------
+
+
+class Answer:
+    def __init__(self, sample):
+        self.sample = sample
+
+
+class Answering(nn.Module):
+    """A network that answers in a form of its own."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.form = form
+
+    def forward(self, z, t):
+        return self.form(z)
+
+
+FORMS = {
+    "a tuple": (lambda z: (z, None), lambda out: out[0]),
+    "an attribute": (Answer, lambda out: out.sample),
+    "a dict": (lambda z: {"sample": z}, lambda out: out["sample"]),
+    "variance": (lambda z: torch.cat([z, z], 1), lambda out: out.chunk(2, 1)[0]),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_form_of_an_answer_is_learned_from_the_network(name, x):
+    form, read = FORMS[name]
+    network = Answering(form)
+    measured = probe(
+        lambda model, x: flow(lambda z, t: read(model(z, t)), x), x, model=network, draws=500
+    )
+    assert measured.kind == "u"
+
+
+@pytest.mark.parametrize(
+    ("read", "says"),
+    [
+        (lambda out: out.sample, "give output='sample'"),
+        (lambda out: sum(zip(*out, strict=True)), "output"),
+        (lambda out: out["sample"], "give that name as output="),
+        (lambda out: {"a": out}["sample"], "give output='sample'"),
+    ],
+)
+def test_a_loss_that_expects_another_answer_is_told_what_to_pass(read, says, x):
+    def loss(model, x):
+        return flow(lambda z, t: read(model(z, t)), x)
+
+    if says == "output":
+
+        def loss(model, x):
+            one, two = model(x + torch.randn_like(x))
+            return one.mean() + two.mean()
+
+    with pytest.raises(Exception, match=says) as told:
+        probe(loss, x, draws=200)
+    assert told.value.__cause__ is not None
+
+
+def test_an_assertion_is_told_with_its_line(x):
+    def loss(model, x):
+        assert x.shape[1] == 3
+        return flow(model, x)
+
+    with pytest.raises(ValueError, match=r"asserts .assert x\.shape\[1\] == 3"):
+        probe(loss, x, draws=200)
+
+
+def test_a_loss_that_calls_backward_is_told_to_return_before(x):
+    def loss(model, x):
+        value = flow(model, x)
+        value.backward()
+        return value
+
+    with pytest.raises(RuntimeError, match="calls backward itself: return it"):
+        probe(loss, x, draws=200)
+
+
+def test_a_network_behind_module_is_found(x):
+    measured = probe(lambda model, x: flow(lambda z, t: model.module(z, t), x), x, draws=500)
+    assert measured.kind == "u"
