@@ -5,12 +5,14 @@ sentence on stderr, with exit status 2.
 """
 
 import argparse
+import json
 import shutil
 import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -99,20 +101,80 @@ def probe_loss(args: argparse.Namespace) -> None:
     import torch
 
     from diffviz import plots
-    from diffviz.recipes import nearest
+    from diffviz.plots.files import UNDATED
     from diffviz.report import measurement
 
     sizes = args.shape.split(",")
     if not all(size.strip().isdecimal() for size in sizes):
         raise ValueError(f"--shape must be sizes such as 3,32,32, got {args.shape!r}")
+    for name in (args.json, args.csv):
+        _check_folder(name)
+    if args.out and Path(args.out).suffix not in UNDATED:
+        endings = ", ".join(UNDATED)
+        raise ValueError(f"--out must end in one of {endings}, got {args.out!r}")
     shape = (count(args.batch, "--batch"), *map(int, sizes))
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    measured = measurement.probe(load_loss(args.loss), x, draws=args.draws)
+    loss = load_loss(args.loss)
+    try:
+        measured = measurement.probe(
+            loss,
+            x,
+            inputs=int(args.inputs) if (args.inputs or "").isdecimal() else args.inputs,
+            output=args.output,
+            model=args.model,
+            scale=args.scale,
+            mode=args.mode,
+            draws=args.draws,
+        )
+    except (ValueError, TypeError):
+        raise
+    except Exception as error:  # whatever the loss raises
+        raise ValueError(f"{args.loss} fails with {type(error).__name__}: {error}") from error
     print(measured)
-    for match in nearest.closest(measured):
-        print(f"  {match.name:32} deviates by {match.deviation:.2%} at most, at λ = {match.at:.1f}")
+    _print_nearest(measured)
+    if args.json:
+        _write_json(measured, args.json)
+    if args.csv:
+        np.savetxt(args.csv, measured.table(), delimiter=",", header="logsnr,w", comments="")
     if args.out:
         print(plots.save(measured.plot().figure, args.out))  # type: ignore[arg-type]
+
+
+def _check_folder(name: str | None) -> None:
+    """Refuse a file that cannot be written, before anything is computed."""
+    if name and not Path(name).absolute().parent.is_dir():
+        raise ValueError(f"the folder of {name!r} does not exist; make it first")
+
+
+def _print_nearest(measured: Any) -> None:
+    """Print the nearest objectives, where the loss has a weighting."""
+    from diffviz.recipes import nearest
+
+    try:
+        matches = nearest.closest(measured)
+    except ValueError:  # the notes say why
+        return
+    for match in matches:
+        print(f"  {match.name:32} deviates by {match.deviation:.2%} at most, at λ = {match.at:.1f}")
+
+
+def _write_json(measured: Any, name: str) -> None:
+    """Write what was measured as JSON, with the weighting where there is one."""
+    content = {
+        "target": measured.kind,
+        "path": measured.frame,
+        "scale": measured.scale,
+        "draws": len(measured.logsnr),
+        "exact": measured.exact,
+        "notes": list(measured.notes),
+    }
+    try:
+        logsnr, w = measured.table().T
+    except ValueError as error:
+        content["no weighting"] = str(error)
+    else:
+        content |= {"logsnr": logsnr.tolist(), "w": w.tolist()}
+    Path(name).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def load_loss(address: str):
@@ -234,6 +296,18 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--draws", type=int, default=20_000, help="noise levels to record (default: 20000)"
     )
+    command.add_argument("--inputs", help="position or keyword of z among the network's arguments")
+    command.add_argument("--output", help="name of the network's output that the loss reads")
+    command.add_argument("--model", help="dotted name of the network, for a loss(x)")
+    command.add_argument("--scale", type=float, help="factor of the data inside the loss")
+    command.add_argument(
+        "--mode",
+        choices=("stratified", "as-is"),
+        default="stratified",
+        help="quantiles in the place of times, or the loss's own (default: stratified)",
+    )
+    command.add_argument("--json", metavar="FILE", help="write the measurement to this file")
+    command.add_argument("--csv", metavar="FILE", help="write λ and w to this file")
     command.add_argument("--out", help="svg, pdf or png file for the plot")
     command.set_defaults(run=probe_loss)
 

@@ -13,6 +13,7 @@ work:
   spread over directions;
 - ``coefficients`` reads each draw by them;
 - ``reading`` concludes, with names from ``target_kind`` and sentences from ``notes``;
+- ``arrays`` makes losses outside torch into losses that can be probed;
 - ``measured`` is the result, whose densities and weightings ``binning`` makes.
 """
 

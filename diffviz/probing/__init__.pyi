@@ -1,5 +1,6 @@
 from . import (
     answers,
+    arrays,
     binning,
     coefficients,
     correlation,
@@ -24,6 +25,7 @@ from .measured import Measured
 __all__ = [
     "Measured",
     "answers",
+    "arrays",
     "binning",
     "coefficients",
     "correlation",

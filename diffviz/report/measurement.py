@@ -1,7 +1,7 @@
 """A measured loss beside the catalogue, in words and as a picture."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from diffviz import plots
-from diffviz.probing import measure
+from diffviz.probing import arrays, measure
 from diffviz.probing.measured import Measured
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.recipes.nearest import Match, closest
@@ -261,3 +261,52 @@ def probe(
         loss_key=loss_key,
     )
     return Report(**vars(measured))
+
+
+def probe_arrays(
+    step: Callable[..., Any],
+    x: ArrayLike,
+    *,
+    uniforms: int = 1,
+    scale: float | None = None,
+    draws: int = 20_000,
+    batch: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Report:
+    """Measure what a loss outside torch optimises, such as one of JAX, Keras or MLX.
+
+    The loss is the weighted squared error of a network's output, ``weight * |output − target|²``.
+    It is given as a step without its network, which gets data, noise and uniform numbers.
+
+    Args:
+        step: ``step(x, eps, u)``, which returns z, target and weight. It gets NumPy arrays: x and
+            eps of shape (n, ...), u of shape (n,), or (n, uniforms) where there are several. z and
+            target have the shape (n, ...). The weight is a number, or has shape (n,), or that of z.
+            Times must be made from u by their quantile function.
+        x: Example data, an array of shape (n, ...), with at least 2 numbers for each sample.
+        uniforms: Number of uniform numbers for each sample.
+        scale: Factor by which the loss multiplies x before noise is added. By default it is found
+            for x -> 2x − 1.
+        draws: Number of draws, at least 100.
+        batch: Draws in one call of the step.
+        generator: Seeds the draws. By default they are always the same.
+
+    Returns:
+        The measurement, with its place in the catalogue.
+
+    Raises:
+        TypeError: An argument is of the wrong kind, or the step returns something else.
+        ValueError: The step cannot be read; the message says what to change.
+
+    Example:
+        >>> def step(x, eps, u):
+        ...     t = u[:, None]
+        ...     return (1 - t) * x + t * eps, eps - x, 1.0
+        >>> x = np.linspace(-1, 1, 128).reshape(64, 2)
+        >>> measured = dv.probe_arrays(step, x, draws=2000)
+        >>> measured.kind, dv.closest(measured, 1)[0].name
+        ('u', 'rectified-flow')
+    """
+    loss = arrays.array_loss(step, uniforms)
+    data = arrays.data_tensor(x)
+    return probe(loss, data, scale=scale, draws=draws, batch=batch, generator=generator)
