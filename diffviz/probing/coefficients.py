@@ -312,6 +312,34 @@ def joined(parts: Sequence[Coefficients]) -> Coefficients:
     )
 
 
+def averaged(coefficients: Coefficients) -> Coefficients:
+    """The mean over the draws of a chunk that has one level, of each group of components.
+
+    Args:
+        coefficients: Those of the chunk.
+
+    Returns:
+        The same with one draw for each group. Draws without weight tell nothing of the target.
+    """
+    groups = np.unique(coefficients.group)
+    parts = []
+    for group in groups:
+        part = coefficients.select(coefficients.group == group)
+        first = part.select(np.arange(len(part.h)) == 0)
+        known = {name: _mean_of_known(getattr(part, name)) for name in ARRAYS}
+        known |= {"order": first.order, "group": first.group}
+        parts.append(replace(first, **known))  # type: ignore[arg-type]
+    return joined(parts)
+
+
+def _mean_of_known(values: NDArray) -> NDArray:
+    """Mean over the draws where they are known, NaN where none is; the first dimension stays."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0).sum(0, keepdims=True)
+    count = known.sum(0, keepdims=True)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+
+
 def observe(chunk: Chunk, assumptions: Assumptions) -> Observations:
     """Run the loss in all states.
 

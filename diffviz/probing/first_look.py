@@ -32,6 +32,7 @@ TOLERANCE = 2e-3  # relative error up to which an assumption holds
 TOLERANCE_OF_FEW_BITS = 0.05  # the same where the network gets bfloat16 or half
 RARE = 0.01  # share of draws that may miss the tolerance
 FEW_COMPONENTS = 256  # components that are read where all agree
+SCATTER = 0.01  # relative scatter of the weights of one level that counts
 MIXED = 0.1  # relative change of a slope by errors of other components that counts
 SAMPLES_OF_NOISE = 512  # from which correlations are told
 NUMBERS_OF_NOISE = 2**18
@@ -46,6 +47,7 @@ class FirstLook:
         tolerance: Relative error up to which an assumption holds.
         components: Number of components of a sample.
         one_level: All samples of a call have one noise level.
+        scatters: Samples of one level differ in weight.
         factor_readable: Whether the factor can be read; path and density always can.
         notes: What cannot be taken for granted, in words.
         dependence: What of the target comes from a network.
@@ -62,6 +64,7 @@ class FirstLook:
     dependence: Dependence = field(default_factory=Dependence)
     times: frozenset[Signature] = frozenset()
     inexact: bool = False
+    scatters: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,7 @@ def look(chunk: Chunk, error: ErrorSize | None = None) -> FirstLook:
         notes=notes + path.notes + form.notes + dependence.notes,
         dependence=dependence,
         times=times,
+        scatters=bool(np.std(first.h) > SCATTER * abs(np.mean(first.h))),
         inexact=path.inexact or form.inexact,
     )
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from diffviz.checks import count, number, require, tensor, torch_generator
-from diffviz.probing.coefficients import Coefficients, ErrorSize, Method, joined, read
+from diffviz.probing.coefficients import Coefficients, ErrorSize, Method, averaged, joined, read
 from diffviz.probing.counters import Counters
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
@@ -49,6 +49,7 @@ NUMBERS_A_CALL = 2**18  # size of a batch in numbers, where it is free
 CALLS = 100  # over which draws are spread, so that choices made once a batch are averaged
 CALLS_OF_A_BISECTION = 25
 LEAST_BATCH = 16
+SAMPLES_OF_A_LEVEL = 32  # in one call, where their weights differ
 FIRST_LOOK = 32  # samples of the first look
 WAIT = 5  # seconds after which a bar shows the progress
 SPREAD = 0.05  # deviation between calls of the mean rank of their levels that is no chance
@@ -61,10 +62,12 @@ class Plan:
     Attributes:
         draws: Number of draws.
         batch: Number of draws in a call.
+        averaged: The draws of a call have one level, and their mean counts as one draw.
     """
 
     draws: int
     batch: int
+    averaged: bool = False
 
     @property
     def calls(self) -> int:
@@ -168,7 +171,7 @@ def probe(
     measured = conclude(
         first_look, coefficients, stratified=stratified and drawn_evenly, scale=scale
     )
-    note = _note_on_calls(measured, plan)
+    note = "" if first_look.one_level else _note_on_calls(measured, plan)
     return replace(measured, notes=(*measured.notes, note)) if note else measured
 
 
@@ -179,7 +182,8 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> tuple[Coeff
     bar = tqdm(plan.order, desc="probe", unit="call", delay=WAIT, leave=False)
     for index in bar:
         chunk = session.chunk(int(index), plan.calls, plan.batch, first_look.times)
-        parts.append(read(chunk, first_look.assumptions))
+        part = read(chunk, first_look.assumptions)
+        parts.append(averaged(part) if plan.averaged else part)
         evenly = evenly or chunk.draws.has_even_times
     return joined(parts), evenly
 
@@ -220,8 +224,8 @@ def _plan(first_look: FirstLook, x: Tensor, draws: int, batch: int | None) -> Pl
     """Number of draws and size of a batch, by what a draw costs."""
     size = batch or _free_batch(x, draws)
     if first_look.one_level:
-        size = batch or 1
-        draws = min(draws, MAX_SCAN) * size
+        size = batch or (SAMPLES_OF_A_LEVEL if first_look.scatters else 1)
+        return Plan(min(draws, MAX_SCAN) * size, size, averaged=batch is None and size > 1)
     elif first_look.assumptions.method is Method.BISECTION:
         draws = min(draws, MAX_SCAN)
         size = batch or min(size, MAX_SCAN // CALLS_OF_A_BISECTION)

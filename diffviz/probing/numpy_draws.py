@@ -27,7 +27,7 @@ from diffviz.probing.draws import Axes, Batch, RandomCall, Role, classify, rows_
 from diffviz.probing.quantiles import NUMPY_QUANTILES
 
 WORDS = 624  # words in the state of a Mersenne Twister
-STEPS_OF_RANDOM = np.sqrt([41, 43, 47, 53, 59, 61, 67, 71])  # irrational, unlike those of the times
+NUMBERS_OF_RANDOM = 8  # of a call that are even over all calls
 
 
 @dataclass(frozen=True)
@@ -215,9 +215,9 @@ def state_of_random(number: int, total: int, seed: int, *, stratified: bool) -> 
 
 def _even_numbers(number: int, total: int) -> NDArray:
     """Numbers of one call in [0, 1), each even over all calls, shape (k,)."""
-    sequence = np.arange(total)[:, None] * STEPS_OF_RANDOM % 1
-    rank = np.argsort(np.argsort(sequence, axis=0), axis=0)[number]
-    return (rank + 0.5) / total
+    rng = np.random.default_rng(total)
+    orders = rng.permuted(np.tile(np.arange(total), (NUMBERS_OF_RANDOM, 1)), axis=1)
+    return (orders[:, number] + 0.5) / total
 
 
 def _unscrambled(words: NDArray) -> NDArray:
