@@ -289,6 +289,17 @@ def parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=run_search)
 
+    _add_probe(commands)
+
+    command = commands.add_parser("notebooks", help="copy the notebooks into a folder")
+    command.add_argument("folder", help="where they go; it is made if it does not exist")
+    command.add_argument("--force", action="store_true", help="overwrite files that are there")
+    command.set_defaults(run=copy_notebooks)
+    return top
+
+
+def _add_probe(commands: Any) -> None:
+    """Add the command ``probe`` with its options."""
     command = commands.add_parser("probe", help="what a training loss of your own weights")
     command.add_argument("loss", help="module:function, for a function loss(model, x) -> tensor")
     command.add_argument("--shape", default="2", help="of one datum, e.g. 3,32,32 (default: 2)")
@@ -310,12 +321,6 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--csv", metavar="FILE", help="write λ and w to this file")
     command.add_argument("--out", help="svg, pdf or png file for the plot")
     command.set_defaults(run=probe_loss)
-
-    command = commands.add_parser("notebooks", help="copy the notebooks into a folder")
-    command.add_argument("folder", help="where they go; it is made if it does not exist")
-    command.add_argument("--force", action="store_true", help="overwrite files that are there")
-    command.set_defaults(run=copy_notebooks)
-    return top
 
 
 OWN_OPTIONS = (write_figures, run_search)  # commands that parse their own options

@@ -3,9 +3,9 @@
 The packages are denoising-diffusion-pytorch, k-diffusion, torchcfm, diffusers, flow_matching,
 rectified-flow-pytorch, smalldiffusion, azula and audio-diffusion-pytorch. The loss is each
 package's own code, unmodified. Where a package leaves the loss to a training script (torchcfm,
-diffusers, flow_matching), the lines of its examples stand here around its functions. The known weightings are
-computed in float64 from the formulas of the papers and of the packages' documentation, never from
-their tables.
+diffusers, flow_matching), the lines of its examples stand here around its functions. The known
+weightings are computed in float64 from the formulas of the papers and of the packages'
+documentation, never from their tables.
 
 For their data sets, logging and image metrics the first two also import the modules of ABSENT,
 which are replaced by empty ones while they are imported. No loss touches them.
