@@ -102,7 +102,6 @@ def probe_loss(args: argparse.Namespace) -> None:
 
     from diffviz import plots
     from diffviz.plots.files import UNDATED
-    from diffviz.report import measurement
 
     sizes = args.shape.split(",")
     if not all(size.strip().isdecimal() for size in sizes):
@@ -114,9 +113,24 @@ def probe_loss(args: argparse.Namespace) -> None:
         raise ValueError(f"--out must end in one of {endings}, got {args.out!r}")
     shape = (count(args.batch, "--batch"), *map(int, sizes))
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    measured = _probed(args, x)
+    print(measured)
+    _print_nearest(measured)
+    if args.json:
+        _write_json(measured, args.json)
+    if args.csv:
+        np.savetxt(args.csv, measured.table(), delimiter=",", header="logsnr,w", comments="")
+    if args.out:
+        print(plots.save(measured.plot().figure, args.out))  # type: ignore[arg-type]
+
+
+def _probed(args: argparse.Namespace, x: Any) -> Any:
+    """The measurement that the options ask for; a ValueError where the loss itself fails."""
+    from diffviz.report import measurement
+
     loss = load_loss(args.loss)
     try:
-        measured = measurement.probe(
+        return measurement.probe(
             loss,
             x,
             inputs=int(args.inputs) if (args.inputs or "").isdecimal() else args.inputs,
@@ -130,14 +144,6 @@ def probe_loss(args: argparse.Namespace) -> None:
         raise
     except Exception as error:  # whatever the loss raises
         raise ValueError(f"{args.loss} fails with {type(error).__name__}: {error}") from error
-    print(measured)
-    _print_nearest(measured)
-    if args.json:
-        _write_json(measured, args.json)
-    if args.csv:
-        np.savetxt(args.csv, measured.table(), delimiter=",", header="logsnr,w", comments="")
-    if args.out:
-        print(plots.save(measured.plot().figure, args.out))  # type: ignore[arg-type]
 
 
 def _check_folder(name: str | None) -> None:
