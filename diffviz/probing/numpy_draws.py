@@ -27,6 +27,7 @@ from diffviz.probing.draws import Axes, Batch, RandomCall, Role, classify, rows_
 from diffviz.probing.quantiles import NUMPY_QUANTILES
 
 WORDS = 624  # words in the state of a Mersenne Twister
+STEP_OF_RANDOM = np.sqrt(41)  # of a Kronecker sequence, unlike those of the times
 NUMBERS_OF_RANDOM = 8  # of a call that are even over all calls
 
 
@@ -217,6 +218,8 @@ def _even_numbers(number: int, total: int) -> NDArray:
     """Numbers of one call in [0, 1), each even over all calls, shape (k,)."""
     rng = np.random.default_rng(total)
     orders = rng.permuted(np.tile(np.arange(total), (NUMBERS_OF_RANDOM, 1)), axis=1)
+    # the first, which is often the only one, is even also over each stretch of calls
+    orders[0] = np.argsort(np.argsort(np.arange(total) * STEP_OF_RANDOM % 1))
     return (orders[:, number] + 0.5) / total
 
 

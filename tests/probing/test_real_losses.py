@@ -81,7 +81,7 @@ def test_a_coin_thrown_once_a_batch_is_averaged_over_its_sides(times, x):
         t = 1 / (1 + np.exp(logsnr / 2))
         return np.exp(-logsnr / 2) * np.where((t > 0.3) & (t < 0.6), 13 / 3, 1)
 
-    measured = probe(lambda model, x: flow(model, x, times(len(x))), x)
+    measured = probe(lambda model, x: flow(model, x, times(len(x))), x, draws=40_000, batch=100)
     logsnr, deviation = deviations(measured, step)
     ends = 2 * np.log((1 - np.array([0.3, 0.6])) / np.array([0.3, 0.6]))
     away = np.abs(logsnr[:, None] - ends).min(1) > 0.5
