@@ -3,7 +3,7 @@ from . import lab, plots
 from .data import dataset, mixture, toy
 from .learning import AdaptiveObjective, Diverged, LossByLogSNR, Run, fit, models
 from .recipes import catalogue, closest, from_diffusers, objective
-from .report import probe
+from .report import probe, probe_arrays
 from .sampling import elbo, grid, log_likelihood, sample, solvers
 from .theory import (
     Objective,
@@ -53,6 +53,7 @@ __all__ = [
     "paths",
     "plots",
     "probe",
+    "probe_arrays",
     "rebase",
     "sample",
     "share_below",

@@ -5,12 +5,14 @@ sentence on stderr, with exit status 2.
 """
 
 import argparse
+import json
 import shutil
 import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -99,24 +101,90 @@ def probe_loss(args: argparse.Namespace) -> None:
     import torch
 
     from diffviz import plots
-    from diffviz.recipes import nearest
-    from diffviz.report import measurement
+    from diffviz.plots.files import UNDATED
 
     sizes = args.shape.split(",")
     if not all(size.strip().isdecimal() for size in sizes):
         raise ValueError(f"--shape must be sizes such as 3,32,32, got {args.shape!r}")
+    for name in (args.json, args.csv):
+        _check_folder(name)
+    if args.out and Path(args.out).suffix not in UNDATED:
+        endings = ", ".join(UNDATED)
+        raise ValueError(f"--out must end in one of {endings}, got {args.out!r}")
     shape = (count(args.batch, "--batch"), *map(int, sizes))
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    measured = measurement.probe(load_loss(args.loss), x, draws=args.draws)
+    measured = _probed(args, x)
     print(measured)
-    for match in nearest.closest(measured):
+    _print_nearest(measured)
+    if args.json:
+        _write_json(measured, args.json)
+    if args.csv:
+        np.savetxt(args.csv, measured.table(), delimiter=",", header="logsnr,w", comments="")
+    if args.out:
+        print(plots.save(measured.plot().figure, args.out))  # type: ignore[arg-type]
+
+
+def _probed(args: argparse.Namespace, x: Any) -> Any:
+    """The measurement that the options ask for; a ValueError where the loss itself fails."""
+    from diffviz.report import measurement
+
+    loss = load_loss(args.loss)
+    try:
+        return measurement.probe(
+            loss,
+            x,
+            inputs=int(args.inputs) if (args.inputs or "").isdecimal() else args.inputs,
+            output=args.output,
+            model=args.model,
+            scale=args.scale,
+            mode=args.mode,
+            draws=args.draws,
+        )
+    except (ValueError, TypeError):
+        raise
+    except Exception as error:  # whatever the loss raises
+        raise ValueError(f"{args.loss} fails with {type(error).__name__}: {error}") from error
+
+
+def _check_folder(name: str | None) -> None:
+    """Refuse a file that cannot be written, before anything is computed."""
+    if name and not Path(name).absolute().parent.is_dir():
+        raise ValueError(f"the folder of {name!r} does not exist; make it first")
+
+
+def _print_nearest(measured: Any) -> None:
+    """Print the nearest objectives, where the loss has a weighting."""
+    from diffviz.recipes import nearest
+
+    try:
+        matches = nearest.closest(measured)
+    except ValueError:  # the notes say why
+        return
+    for match in matches:
         table = f", {match.table}" if match.table else ""
         print(
             f"  {match.name:32} deviates by {match.deviation:.2%} at most, "
             f"at λ = {match.at:.1f}{table}"
         )
-    if args.out:
-        print(plots.save(measured.plot().figure, args.out))  # type: ignore[arg-type]
+
+
+def _write_json(measured: Any, name: str) -> None:
+    """Write what was measured as JSON, with the weighting where there is one."""
+    content = {
+        "target": measured.kind,
+        "path": measured.frame,
+        "scale": measured.scale,
+        "draws": len(measured.logsnr),
+        "exact": measured.exact,
+        "notes": list(measured.notes),
+    }
+    try:
+        logsnr, w = measured.table().T
+    except ValueError as error:
+        content["no weighting"] = str(error)
+    else:
+        content |= {"logsnr": logsnr.tolist(), "w": w.tolist()}
+    Path(name).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def load_loss(address: str):
@@ -245,15 +313,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=run_search)
 
-    command = commands.add_parser("probe", help="what a training loss of your own weights")
-    command.add_argument("loss", help="module:function, for a function loss(model, x) -> tensor")
-    command.add_argument("--shape", default="2", help="of one datum, e.g. 3,32,32 (default: 2)")
-    command.add_argument("--batch", type=int, default=64, help="data points (default: 64)")
-    command.add_argument(
-        "--draws", type=int, default=20_000, help="noise levels to record (default: 20000)"
-    )
-    command.add_argument("--out", help="svg, pdf or png file for the plot")
-    command.set_defaults(run=probe_loss)
+    _add_probe(commands)
 
     command = commands.add_parser("cache", help="where results of experiments are kept")
     command.add_argument("action", nargs="?", choices=("clear",), help="clear: remove them")
@@ -264,6 +324,31 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--force", action="store_true", help="overwrite files that are there")
     command.set_defaults(run=copy_notebooks)
     return top
+
+
+def _add_probe(commands: Any) -> None:
+    """Add the command ``probe`` with its options."""
+    command = commands.add_parser("probe", help="what a training loss of your own weights")
+    command.add_argument("loss", help="module:function, for a function loss(model, x) -> tensor")
+    command.add_argument("--shape", default="2", help="of one datum, e.g. 3,32,32 (default: 2)")
+    command.add_argument("--batch", type=int, default=64, help="data points (default: 64)")
+    command.add_argument(
+        "--draws", type=int, default=20_000, help="noise levels to record (default: 20000)"
+    )
+    command.add_argument("--inputs", help="position or keyword of z among the network's arguments")
+    command.add_argument("--output", help="name of the network's output that the loss reads")
+    command.add_argument("--model", help="dotted name of the network, for a loss(x)")
+    command.add_argument("--scale", type=float, help="factor of the data inside the loss")
+    command.add_argument(
+        "--mode",
+        choices=("stratified", "as-is"),
+        default="stratified",
+        help="quantiles in the place of times, or the loss's own (default: stratified)",
+    )
+    command.add_argument("--json", metavar="FILE", help="write the measurement to this file")
+    command.add_argument("--csv", metavar="FILE", help="write λ and w to this file")
+    command.add_argument("--out", help="svg, pdf or png file for the plot")
+    command.set_defaults(run=probe_loss)
 
 
 OWN_OPTIONS = (write_figures, run_search)  # commands that parse their own options

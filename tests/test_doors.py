@@ -207,6 +207,14 @@ def _(x=POINTS, draws=400):
     return dv.probe(loss, floating(x), draws=draws).kind
 
 
+@door("probe_arrays", arrays="x", counts="draws")
+def _(x=POINTS, draws=400):
+    def step(x, eps, u):
+        return (1 - u[:, None]) * x + u[:, None] * eps, eps - x, 1.0
+
+    return dv.probe_arrays(step, x, draws=draws).kind
+
+
 @door("closest", counts="k")
 def _(k=2):
     return [match.name for match in dv.closest(measured(), k)]

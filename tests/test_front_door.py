@@ -42,6 +42,7 @@ FUNCTIONS = {
     "mixture",
     "objective",
     "probe",
+    "probe_arrays",
     "rebase",
     "sample",
     "share_below",

@@ -4,10 +4,16 @@
 weighted. Nothing here knows the catalogue, so that each can check the other. In the order of the
 work:
 
-- ``standin`` takes the network's place, ``draws`` intercepts random numbers and puts ``quantiles``
-  in the place of times, ``session`` runs the loss;
-- ``first_look`` finds out which assumptions hold, ``coefficients`` reads each draw by them;
+- ``standin`` takes the network's place, ``draws`` and ``numpy_draws`` intercept random numbers and
+  put ``quantiles`` in the place of times, ``counters`` restores what the loss keeps between its
+  calls, ``session`` runs the loss; ``answers`` learns in what form the network answers, ``explain``
+  says what to pass where the loss fails;
+- ``first_look`` finds out which assumptions hold: ``layout`` finds the places and noise levels of
+  components, ``dependence`` whether the target comes from a network, ``correlation`` how noise is
+  spread over directions;
+- ``coefficients`` reads each draw by them;
 - ``reading`` concludes, with names from ``target_kind`` and sentences from ``notes``;
+- ``arrays`` makes losses outside torch into losses that can be probed;
 - ``measured`` is the result, whose densities and weightings ``binning`` makes.
 """
 

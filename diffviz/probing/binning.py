@@ -22,6 +22,10 @@ FAMILIES = (
 FEWEST_REGULAR = 200  # gaps from which on a quantile function is smooth enough to differentiate
 REACH = 0.01  # half-width of the derivative, as a share of the distance to the nearer end
 FEWEST_FOR_A_FAMILY = 20
+SCATTER = 0.003  # mean relative step between neighbouring draws that is no slope
+SCATTER_LEFT = 0.004  # after smoothing
+FEWEST_OF_A_LINE = 8  # draws on either side
+SHARE_OF_A_LINE = 0.01  # of all draws, at most, on either side
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,48 @@ def _is_smooth(levels: Levels) -> bool:
     return bool(np.median(np.abs(np.diff(np.log(gaps)))) < 0.2)
 
 
+def smoothed(logsnr: NDArray, values: NDArray) -> NDArray:
+    """Values that scatter at the same log-SNR, as a function of it.
+
+    Near draws are fitted by a line, so many of them that the scatter averages out.
+
+    Args:
+        logsnr: Log-SNR of the draws, shape (n,).
+        values: What scatters, shape (n,), not below 0.
+
+    Returns:
+        The line at each draw, shape (n,); the values themselves where they do not scatter.
+    """
+    order = np.argsort(logsnr, kind="stable")
+    x, y = logsnr[order], values[order]
+    size = np.abs(y[1:]) + np.abs(y[:-1])
+    steps = np.abs(np.diff(y))[size > 0] / size[size > 0]
+    if not len(steps) or steps.mean() < SCATTER:
+        return values
+    wanted = (steps.mean() / SCATTER_LEFT) ** 2
+    half = int(np.clip(wanted, FEWEST_OF_A_LINE, max(FEWEST_OF_A_LINE, SHARE_OF_A_LINE * len(y))))
+    lines = np.empty_like(y)
+    lines[order] = np.maximum(_moving_lines(x, y, half), 0)
+    return lines
+
+
+def _moving_lines(x: NDArray, y: NDArray, half: int) -> NDArray:
+    """Least-squares lines through so many neighbours on either side, at each point, shape (n,)."""
+    place = np.arange(len(x))
+    low = np.maximum(place - half, 0)
+    high = np.minimum(place + half + 1, len(x))
+    count = high - low
+
+    def mean(values: NDArray) -> NDArray:
+        cumulative = np.append(0, np.cumsum(values))
+        return (cumulative[high] - cumulative[low]) / count
+
+    middle, level = mean(x), mean(y)
+    spread = mean(x * x) - middle**2
+    slope = np.divide(mean(x * y) - middle * level, spread, out=0 * x, where=spread > 1e-9)
+    return level + slope * (x - middle)
+
+
 def _averages_of_quantiles(levels: Levels, value: NDArray, edges: NDArray) -> NDArray:
     """Averages over bins of value times density, the derivative of the quantile function.
 
@@ -134,11 +180,12 @@ class FamilyFit:
         return f"{self.name}(loc={loc:.3g}, scale={self.scale:.3g})"
 
 
-def describe_family(levels: Levels) -> str:
+def describe_family(levels: Levels, *, discrete: bool = False) -> str:
     """The nearest of a few SciPy families, in words.
 
     Args:
         levels: What was drawn.
+        discrete: Whether the levels are those of a table.
 
     Returns:
         The family with its parameters and the largest difference of the cdf. Of a short table it is
@@ -149,7 +196,7 @@ def describe_family(levels: Levels) -> str:
         return f"{count} level{'s' * (count > 1)}"
     fit = nearest_family(levels)
     text = f"{_certainty(fit.distance)}{fit}"
-    if _is_a_table(levels):
+    if discrete:
         text += f" on {count} levels"
     return f"{text} (largest difference of the cdf {fit.distance:.1g})"
 
@@ -185,9 +232,3 @@ def _certainty(distance: float) -> str:
     if distance < 0.004:
         return ""
     return "about " if distance < 0.03 else "unnamed, nearest "
-
-
-def _is_a_table(levels: Levels) -> bool:
-    """Whether levels are a table: their masses differ, or there are fewer than draws."""
-    unequal = levels.mass.max() > 1.5 * levels.mass.min()
-    return bool(unequal or len(levels.logsnr) < 0.5 / levels.mass.min())

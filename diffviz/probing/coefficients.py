@@ -12,11 +12,13 @@ v is any known output (here random signs):
     both,        out = v:    h v = this g minus the other two
 
 A loss whose weight differs between these states, or whose gradient is not linear in the output, is
-read in each state by itself; see ``Method``.
+read in each state by itself; see ``Method``. Where components weigh differently, each is divided by
+its own h, and those without weight tell nothing of the target. Where they differ in level, each
+group of them is read like a sample of its own; see ``layout``.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum, auto
 
 import numpy as np
@@ -24,11 +26,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffviz.probing.layout import Layout
 from diffviz.probing.session import Chunk, State
 
 LOCAL_ERROR = 0.1  # error of a component at which h is taken where the gradient is not linear
-LARGEST_OUTPUT = 2.0**14  # the bisection looks for the target between minus and plus this
-BISECTIONS = 48
+NEAR_OUTPUT = 2.0**5  # the bisection looks for the target between minus and plus this,
+LARGEST_OUTPUT = 2.0**14  # and where it is not there, between these
+BRACKET = 2.0**-16  # width of the last interval
+SMALL_GRADIENT = 1e-3  # relative size of a gradient that counts as 0
+
+ErrorSize = Callable[[NDArray], NDArray]  # root mean square error of the target at log-SNR
 
 
 class Method(Enum):
@@ -55,6 +62,10 @@ class Assumptions:
         constant_input: z is not 0 where data and noise are off.
         estimated_noise: z holds other noise than what was recorded; sigma is its size.
         changed_data: Data reach the network changed; alpha is a ratio of sizes.
+        uneven: Components weigh differently, and each is divided by its own h.
+        layout: Which numbers the components of z hold, and how they are grouped.
+        error: Size of the error at which h is taken where the gradient is not linear; None stands
+            for ``LOCAL_ERROR`` everywhere.
         stride: One component in so many is read.
     """
 
@@ -64,6 +75,9 @@ class Assumptions:
     constant_input: bool = True
     estimated_noise: bool = False
     changed_data: bool = False
+    uneven: bool = False
+    layout: Layout = field(default_factory=Layout)
+    error: ErrorSize | None = None
     stride: int = 1
 
     @property
@@ -91,6 +105,8 @@ class Coefficients:
         order: Place in the stratified sequence, int, shape (n,).
         scalars: The network's other arguments, such as times, each of shape (n,).
         each_component: For each of the k noises whether every component has its own number.
+        group: Number of the group of components that was read, int, shape (n,).
+        sharers: For each of the k noises how many components share a number.
     """
 
     alpha: NDArray
@@ -105,8 +121,10 @@ class Coefficients:
     target_error: NDArray
     square_error: NDArray
     order: NDArray
+    group: NDArray
     scalars: list[NDArray]
     each_component: tuple[bool, ...]
+    sharers: tuple[int, ...]
 
     def select(self, mask: NDArray) -> "Coefficients":
         """The coefficients of some draws.
@@ -122,7 +140,9 @@ class Coefficients:
 
 
 ARRAYS = [
-    field.name for field in fields(Coefficients) if field.name not in {"scalars", "each_component"}
+    field.name
+    for field in fields(Coefficients)
+    if field.name not in {"scalars", "each_component", "sharers"}
 ]
 
 
@@ -145,16 +165,16 @@ class Observations:
         nothing: With data and noise off.
         data: With the data alone.
         noise: With the noise alone.
-        z: z with both, shape (n, components).
-        slope: h v with both, shape (n, components).
+        both: With both.
+        h: Slope of the gradient in each component's own output with both on, shape (n, components).
         scalars: The network's other arguments with one number, or one for each sample.
     """
 
     nothing: Observed
     data: Observed
     noise: Observed
-    z: Tensor
-    slope: Tensor
+    both: Observed
+    h: Tensor
     scalars: list[Tensor]
 
 
@@ -166,25 +186,68 @@ def read(chunk: Chunk, assumptions: Assumptions) -> Coefficients:
         assumptions: What is known about the loss.
 
     Returns:
-        The coefficients of its n draws.
+        The coefficients of its n draws; of each group of components, one group after the other.
     """
     states = observe(chunk, assumptions)
-    direction = assumptions.direction[assumptions.components]
+    layout = assumptions.layout
+    if layout.retraced:
+        layout = layout.retrace(chunk)
+    x = layout.rows_of_data(chunk)[:, assumptions.components]
     of_data = states.data - states.nothing
-    of_noise = states.noise if assumptions.external_noise else states.noise - states.nothing
-
-    x = chunk.rows(chunk.x)[:, assumptions.components]
     if assumptions.changed_data:
         x = of_data.z * (x.norm(dim=1) / of_data.z.norm(dim=1))[:, None]
-    noises, each_component = _noises(chunk, assumptions, of_noise.z)
+    of_noise = states.noise if assumptions.external_noise else states.noise - states.nothing
+    noises = _noises(chunk, assumptions, layout, of_noise.z)
+    everything = torch.arange(x.shape[1])
+    groups = layout.groups or (everything,)
+    parts = [
+        _read_group(chunk, assumptions, states, x, noises, group, number)
+        for number, group in enumerate(groups)
+    ]
+    return joined(parts)
 
+
+@dataclass(frozen=True)
+class Noises:
+    """The noises that z is made of.
+
+    Attributes:
+        values: Their numbers in the order of z, each of shape (n, components).
+        sharers: For each how many components share a number.
+    """
+
+    values: list[Tensor]
+    sharers: tuple[int, ...]
+
+
+def _read_group(
+    chunk: Chunk,
+    assumptions: Assumptions,
+    states: Observations,
+    x: Tensor,
+    noises: Noises,
+    group: Tensor,
+    number: int,
+) -> Coefficients:
+    """Read one group of components as if it were all."""
+    external = assumptions.external_noise
+    if len(group) < x.shape[1]:
+        states = _only(states, group)
+        x = x[:, group]
+        noises = Noises([value[:, group] for value in noises.values], noises.sharers)
+    of_data = states.data - states.nothing
+    of_noise = states.noise if external else states.noise - states.nothing
     alpha, data_error = solve([x], of_data.z)
     a, target_error_of_data = solve([x], of_data.target)
-    sigma, noise_error = solve(noises, of_noise.z)
-    b, target_error_of_noise = solve(noises, of_noise.target)
-    h = (states.slope * direction).mean(1, keepdim=True)
-    constant = 0 * alpha[:, 0] if assumptions.external_noise else states.nothing.z.mean(1)
+    sigma, noise_error = solve(noises.values, of_noise.z)
+    b, target_error_of_noise = solve(noises.values, of_noise.target)
+    target_error = torch.maximum(target_error_of_data, target_error_of_noise)
+    if assumptions.method is Method.TWO_OUTPUTS and x.shape[1] > 1 + len(noises.values):
+        a, b, target_error = _completed(a, b, target_error, states, x, noises)
+    h = states.h.mean(1, keepdim=True)
+    constant = 0 * alpha[:, 0] if external else states.nothing.z.mean(1)
     sum_of_parts = states.data.z + states.noise.z - states.nothing.z
+    rows = len(x)
     return Coefficients(
         alpha=_float64(alpha[:, 0]),
         sigma=_float64(sigma),
@@ -193,14 +256,41 @@ def read(chunk: Chunk, assumptions: Assumptions) -> Coefficients:
         h=_float64(h[:, 0]),
         kurtosis=_float64((of_noise.z**4).mean(1) / of_noise.z.square().mean(1) ** 2),
         shift=_float64(constant / alpha[:, 0]),
-        data_error=_float64(torch.maximum(data_error, relative_error(states.z, sum_of_parts))),
+        data_error=_float64(torch.maximum(data_error, relative_error(states.both.z, sum_of_parts))),
         noise_error=_float64(noise_error),
-        target_error=_float64(torch.maximum(target_error_of_data, target_error_of_noise)),
-        square_error=_float64(relative_error(states.slope, h * direction)),
-        order=chunk.draws.order,
-        scalars=[_float64(value.reshape(-1).expand(chunk.size)) for value in states.scalars],
-        each_component=each_component,
+        target_error=_float64(target_error),
+        square_error=_float64(relative_error(states.h, h.expand_as(states.h))),
+        order=np.resize(chunk.draws.order, rows),
+        group=np.full(rows, number),
+        scalars=[_of_each_row(value, rows) for value in states.scalars],
+        each_component=tuple(count == 1 for count in noises.sharers),
+        sharers=noises.sharers,
     )
+
+
+def _of_each_row(values: Tensor, rows: int) -> NDArray:
+    """An argument of the network with one number, or one for each row."""
+    return _float64(values.reshape(-1).expand(rows))
+
+
+def _only(states: Observations, group: Tensor) -> Observations:
+    """The observations of some components alone."""
+    observed = {
+        name: Observed(getattr(states, name).z[:, group], getattr(states, name).target[:, group])
+        for name in ("nothing", "data", "noise", "both")
+    }
+    return Observations(**observed, h=states.h[:, group], scalars=states.scalars)
+
+
+def _completed(
+    a: Tensor, b: Tensor, error: Tensor, states: Observations, x: Tensor, noises: Noises
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Coefficients of the target from both together, where a weight of 0 hides those of one."""
+    together, left = solve([x, *noises.values], states.both.target)
+    unknown = ~(a.isfinite().all(1) & b.isfinite().all(1))
+    a = torch.where(unknown[:, None], together[:, :1], a)
+    b = torch.where(unknown[:, None], together[:, 1:], b)
+    return a, b, torch.where(unknown, left, error)
 
 
 def joined(parts: Sequence[Coefficients]) -> Coefficients:
@@ -218,7 +308,36 @@ def joined(parts: Sequence[Coefficients]) -> Coefficients:
         **arrays,
         scalars=[np.concatenate(values) for values in scalars],
         each_component=parts[-1].each_component,
+        sharers=parts[-1].sharers,
     )
+
+
+def averaged(coefficients: Coefficients) -> Coefficients:
+    """The mean over the draws of a chunk that has one level, of each group of components.
+
+    Args:
+        coefficients: Those of the chunk.
+
+    Returns:
+        The same with one draw for each group. Draws without weight tell nothing of the target.
+    """
+    groups = np.unique(coefficients.group)
+    parts = []
+    for group in groups:
+        part = coefficients.select(coefficients.group == group)
+        first = part.select(np.arange(len(part.h)) == 0)
+        known = {name: _mean_of_known(getattr(part, name)) for name in ARRAYS}
+        known |= {"order": first.order, "group": first.group}
+        parts.append(replace(first, **known))  # type: ignore[arg-type]
+    return joined(parts)
+
+
+def _mean_of_known(values: NDArray) -> NDArray:
+    """Mean over the draws where they are known, NaN where none is; the first dimension stays."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0).sum(0, keepdims=True)
+    count = known.sum(0, keepdims=True)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
 def observe(chunk: Chunk, assumptions: Assumptions) -> Observations:
@@ -233,7 +352,20 @@ def observe(chunk: Chunk, assumptions: Assumptions) -> Observations:
     """
     if assumptions.method is Method.SUM_RULE:
         return _by_the_sum_rule(chunk, assumptions)
+    if assumptions.method is Method.BISECTION:
+        return _by_bisection(chunk, assumptions)
     return _state_by_state(chunk, assumptions)
+
+
+def _target(gradient: Tensor, h: Tensor) -> Tensor:
+    """The target from the gradient at output 0; NaN where the weight is 0."""
+    return torch.where(h == 0, torch.nan, -gradient / h)
+
+
+def _slopes(slope: Tensor, direction: Tensor, *, uneven: bool) -> tuple[Tensor, Tensor]:
+    """Slope of each component, and the h by which gradients are divided: its own or the mean."""
+    each = slope * direction
+    return each, each if uneven else each.mean(1, keepdim=True)
 
 
 def _by_the_sum_rule(chunk: Chunk, assumptions: Assumptions) -> Observations:
@@ -249,13 +381,15 @@ def _by_the_sum_rule(chunk: Chunk, assumptions: Assumptions) -> Observations:
     else:
         nothing = replace(noise, z=0 * noise.z, gradient=0 * noise.gradient)
     slope = both.gradient - data.gradient - noise.gradient + nothing.gradient
-    h = (slope * assumptions.direction[components]).mean(1, keepdim=True)
+    direction = assumptions.direction[components]
+    each, h = _slopes(slope, direction, uneven=assumptions.uneven)
+    at_zero = data.gradient + noise.gradient - nothing.gradient
     return Observations(
-        nothing=Observed(nothing.z, -nothing.gradient / h),
-        data=Observed(data.z, -data.gradient / h),
-        noise=Observed(noise.z, -noise.gradient / h),
-        z=both.z,
-        slope=slope,
+        nothing=Observed(nothing.z, _target(nothing.gradient, h)),
+        data=Observed(data.z, _target(data.gradient, h)),
+        noise=Observed(noise.z, _target(noise.gradient, h)),
+        both=Observed(both.z, _target(at_zero, h)),
+        h=each,
         scalars=both.scalars,
     )
 
@@ -271,10 +405,31 @@ def _state_by_state(chunk: Chunk, assumptions: Assumptions) -> Observations:
         nothing=nothing.observed,
         data=data.observed,
         noise=noise.observed,
-        z=both.observed.z,
-        slope=both.slope,
+        both=both.observed,
+        h=both.h,
         scalars=both.scalars,
     )
+
+
+def _by_bisection(chunk: Chunk, assumptions: Assumptions) -> Observations:
+    """Targets from changes of sign; that of both is the sum of the others unless it proves not."""
+    data = _sign_change(chunk, State.DATA)
+    noise = _sign_change(chunk, State.NOISE)
+    if assumptions.external_noise:
+        nothing = noise
+    elif assumptions.constant_input:
+        nothing = _sign_change(chunk, State.NOTHING)
+    else:
+        nothing = Observed(0 * noise.z, 0 * noise.target)
+    total = data.target if assumptions.external_noise else data.target + (noise - nothing).target
+    both = observe_state(chunk, assumptions, State.BOTH, total)
+    return Observations(nothing, data, noise, both.observed, both.h, both.scalars)
+
+
+def _sign_change(chunk: Chunk, state: State) -> Observed:
+    """Z and the output at which the gradient changes its sign."""
+    z = chunk.run(state).z
+    return Observed(z, _bisect(chunk, state, z))
 
 
 @dataclass(frozen=True)
@@ -283,22 +438,25 @@ class ObservedState:
 
     Attributes:
         observed: z and the target.
-        slope: h v, shape (n, d).
+        h: Slope of the gradient in each component's own output, shape (n, d).
         scalars: The network's other arguments.
     """
 
     observed: Observed
-    slope: Tensor
+    h: Tensor
     scalars: list[Tensor]
 
 
-def observe_state(chunk: Chunk, assumptions: Assumptions, state: State) -> ObservedState:
+def observe_state(
+    chunk: Chunk, assumptions: Assumptions, state: State, supposed: Tensor | None = None
+) -> ObservedState:
     """Read target and slope from runs in one state alone.
 
     Args:
         chunk: The batch that the loss is run on.
         assumptions: What is known about the loss; the method is not the sum rule.
         state: Which of data and noise are on.
+        supposed: What the target may be, shape (n, d); it is tried before it is searched for.
 
     Returns:
         z, target and slope in this state.
@@ -307,41 +465,85 @@ def observe_state(chunk: Chunk, assumptions: Assumptions, state: State) -> Obser
     at_zero = chunk.run(state)
     if assumptions.method is Method.TWO_OUTPUTS:
         slope = chunk.run(state, direction).gradient - at_zero.gradient
-        target = -at_zero.gradient / (slope * direction).mean(1, keepdim=True)
+        each, h = _slopes(slope, direction, uneven=assumptions.uneven)
+        target = _target(at_zero.gradient, h)
     else:
-        target = _bisect(chunk, state, at_zero.z)
-        near = chunk.run(state, target + LOCAL_ERROR * direction)
-        slope = near.gradient / LOCAL_ERROR
-    return ObservedState(Observed(at_zero.z, target), slope, at_zero.scalars)
+        size = _error_size(chunk, assumptions, at_zero.z)
+        if supposed is None or not _is_target(chunk, state, supposed, size * direction):
+            supposed = _bisect(chunk, state, at_zero.z)
+        target = supposed
+        near = chunk.run(state, target.nan_to_num(0) + size * direction)
+        each = torch.where(target.isnan(), 0, near.gradient * direction / size)
+    return ObservedState(Observed(at_zero.z, target), each, at_zero.scalars)
+
+
+def _error_size(chunk: Chunk, assumptions: Assumptions, like: Tensor) -> Tensor:
+    """Error at which h is taken, shape (n, 1)."""
+    if assumptions.error is None:
+        return torch.full((len(like), 1), LOCAL_ERROR).to(like)
+    nothing, data, noise = (
+        chunk.run(state).z for state in (State.NOTHING, State.DATA, State.NOISE)
+    )
+    layout = assumptions.layout
+    of_noise = noise if assumptions.external_noise else noise - nothing
+    alpha, _ = solve([layout.rows_of_data(chunk)], data - nothing)
+    sigma, _ = solve(_noises(chunk, assumptions, layout, of_noise).values, of_noise)
+    with np.errstate(divide="ignore"):
+        logsnr = 2 * np.log(_float64(alpha.abs()[:, 0]) / _float64(sigma.norm(dim=1)))
+    size = np.broadcast_to(assumptions.error(logsnr), logsnr.shape)
+    return torch.from_numpy(size.copy()).to(like)[:, None]
+
+
+def _is_target(chunk: Chunk, state: State, target: Tensor, step: Tensor) -> bool:
+    """Whether the gradient vanishes at an output, compared with that a step away."""
+    target = target.nan_to_num(0)
+    at_target = chunk.run(state, target).gradient.norm(dim=1)
+    away = chunk.run(state, target + step).gradient.norm(dim=1)
+    return bool((at_target <= SMALL_GRADIENT * away).double().mean() > 0.99)
 
 
 def _bisect(chunk: Chunk, state: State, z: Tensor) -> Tensor:
-    """The output at which the gradient of each component changes its sign, shape (n, d)."""
-    low = -LARGEST_OUTPUT * torch.ones_like(z)
-    high = LARGEST_OUTPUT * torch.ones_like(z)
-    for _ in range(BISECTIONS):
+    """The output at which the gradient of each component changes its sign, shape (n, d).
+
+    It is NaN where the gradient is 0 on both sides. A last step by the secant is exact where the
+    gradient is linear near its zero.
+    """
+    for reach in (NEAR_OUTPUT, LARGEST_OUTPUT):
+        low, high = -reach * torch.ones_like(z), reach * torch.ones_like(z)
+        at_low, at_high = chunk.run(state, low).gradient, chunk.run(state, high).gradient
+        if bool((at_low <= 0).all()) and bool((at_high >= 0).all()):
+            break
+    weighted = (at_low != 0) | (at_high != 0)
+    for _ in range(int(np.log2(2 * reach / BRACKET))):
         middle = (low + high) / 2
-        below = chunk.run(state, middle).gradient < 0
-        low = torch.where(below, middle, low)
-        high = torch.where(below, high, middle)
-    return (low + high) / 2
+        gradient = chunk.run(state, middle).gradient
+        below = gradient < 0
+        low, at_low = torch.where(below, middle, low), torch.where(below, gradient, at_low)
+        high, at_high = torch.where(below, high, middle), torch.where(below, at_high, gradient)
+    share = torch.where(at_high > at_low, -at_low / (at_high - at_low), 0.5)
+    return torch.where(weighted, low + share * (high - low), torch.nan)
 
 
-def _noises(
-    chunk: Chunk, assumptions: Assumptions, z_of_noise: Tensor
-) -> tuple[list[Tensor], tuple[bool, ...]]:
-    """The noises that z is made of, and for each whether every component has its own number.
+def _noises(chunk: Chunk, assumptions: Assumptions, layout: Layout, z_of_noise: Tensor) -> Noises:
+    """The noises that z is made of.
 
     Where they were not recorded, the part of z that is noise stands for them, scaled to size 1.
     """
     drawn = chunk.draws.noises
     if assumptions.estimated_noise or not drawn:
         size = z_of_noise.square().mean(1, keepdim=True).sqrt()
-        return [z_of_noise / size], (True,)
+        return Noises([z_of_noise / size], (1,))
+    if layout.noises:
+        held = [
+            (value, source)
+            for value, source in zip(drawn, layout.noises, strict=True)
+            if source is not None
+        ]
+        values = [source.of(value).to(chunk.dtype) for value, source in held]
+        return Noises(values, tuple(source.sharers for _, source in held))
     full = [chunk.rows(_as_large_as(value, chunk.x)) for value in drawn]
-    noises = [value[:, assumptions.components] for value in full]
-    each_component = tuple(value.numel() == chunk.x.numel() for value in drawn)
-    return noises, each_component
+    values = [value[:, assumptions.components] for value in full]
+    return Noises(values, tuple(max(1, chunk.x.numel() // value.numel()) for value in drawn))
 
 
 def _as_large_as(noise: Tensor, x: Tensor) -> Tensor:
@@ -357,15 +559,27 @@ def solve(basis: Sequence[Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         basis: k tensors of shape (n, d).
-        y: What is regressed, shape (n, d).
+        y: What is regressed, shape (n, d); NaN where it is unknown, and left out.
 
     Returns:
-        Coefficients of shape (n, k), and the relative size of what is left, shape (n,).
+        Coefficients of shape (n, k), NaN where nothing is known, and the relative size of what is
+        left, shape (n,).
     """
-    rows = torch.stack(list(basis), 1)
-    coefficients = torch.linalg.solve_ex(rows @ rows.mT, rows @ y[..., None])[0]
-    rest = y - (rows.mT @ coefficients)[..., 0]
-    return coefficients[..., 0], (rest.norm(dim=1) / y.norm(dim=1)).nan_to_num(0)
+    known = ~y.isnan()
+    nothing_known = ~known.any(1)
+    if not known.all():
+        y = torch.where(known, y, 0)
+        basis = [torch.where(known, values, 0) for values in basis]
+    if len(basis) == 1:
+        (row,) = basis
+        coefficients = ((row * y).sum(1) / row.square().sum(1))[:, None]
+        rest = y - coefficients * row
+    else:
+        rows = torch.stack(list(basis), 1)
+        coefficients = torch.linalg.solve_ex(rows @ rows.mT, rows @ y[..., None])[0][..., 0]
+        rest = y - (rows.mT @ coefficients[..., None])[..., 0]
+    left = (rest.norm(dim=1) / y.norm(dim=1)).nan_to_num(0)
+    return torch.where(nothing_known[:, None], torch.nan, coefficients), left
 
 
 def relative_error(y: Tensor, expected: Tensor) -> Tensor:

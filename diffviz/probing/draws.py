@@ -6,15 +6,21 @@ off.
 
 A draw has one of three roles, decided by ``classify``:
 
-- noise is normal and as large as the data; it can be switched off;
-- a time is one number or a few for each sample; it is replaced by quantiles of its own law;
+- noise is normal and has many numbers for each sample; it can be switched off, or replaced;
+- a time is one number or a few for each sample, or one for each part of it; it is replaced by
+  quantiles of its own law;
 - anything else is replayed as it was drawn.
 
 The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. Each time axis takes its share
-of this grid in the order of a Kronecker sequence, so that several axes are even jointly.
+of this grid in the order of a Kronecker sequence, so that several axes are even jointly. Where
+there are more numbers for each sample than Kronecker axes, each is even by itself and their order
+is random, as in a Latin hypercube.
+
+A normal draw may also be a time, such as that of a logit-normal law for each frame. By its shape it
+is noise; a first look at its effect tells, and then it is named in ``Draws.times``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -26,10 +32,12 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from diffviz.checks import require
-from diffviz.probing.quantiles import QUANTILES
+from diffviz.probing.quantiles import NUMPY_QUANTILES, QUANTILES
 
 MAX_TIME_AXES = 10  # a loop that rejects draws ends only if later draws are new ones
 MAX_TIMES_PER_SAMPLE = 4
+MAX_REPEATS = 8  # of the data inside a loss
+MAX_PARTS = 64  # parts of a sample up to which one number for each is a time
 KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])
 WITHOUT_QUANTILES = frozenset({"randperm", "_standard_gamma", "poisson", "geometric_"})
 NORMAL = frozenset({"randn", "randn_like", "normal", "normal_"})
@@ -87,32 +95,75 @@ class Recorded:
     role: Role
 
 
-def classify(call: RandomCall, drawn: Tensor, data: Tensor) -> Role:
+def classify(
+    call: RandomCall, drawn: Tensor, data: Tensor, times: frozenset["Signature"] = frozenset()
+) -> Role:
     """Tell what a random draw is for.
 
     Args:
         call: The call that made it.
         drawn: The numbers that it gave, of any shape.
         data: The data of this run, shape (n, ...).
+        times: Draws that are times although their shape is that of noise.
 
     Returns:
         Whether it is noise, a time whose quantiles are known, or anything else.
     """
+    if signature(call, drawn) in times:
+        return Role.TIME
+    if _is_for_each_part(call, drawn, data):
+        return Role.TIME
     if call.function != "_sample_dirichlet" and _is_as_large_as_data(call, drawn, data):
-        one_a_sample = len(drawn) == len(data)
+        one_a_sample = drawn.ndim > 1 or len(drawn) == len(data)
         return Role.NOISE if call.function in NORMAL and one_a_sample else Role.OTHER
     if _has_quantiles(call) and _is_few_per_sample(drawn, data):
         return Role.TIME
     return Role.OTHER
 
 
+Signature = tuple[str, tuple[int, ...]]
+
+
+def signature(call: RandomCall, drawn: Tensor) -> Signature:
+    """What draws of one kind have in common in all batches.
+
+    Args:
+        call: The call that made a draw.
+        drawn: Its numbers.
+
+    Returns:
+        The function, and the shape of a sample's share.
+    """
+    return call.function, tuple(drawn.shape[1:])
+
+
+def _is_for_each_part(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
+    """Whether a draw that is not normal has a number for each part of a sample, as for a frame."""
+    if call.function in NORMAL or not _has_quantiles(call) or drawn.numel() >= data.numel():
+        return False
+    fits = drawn.ndim > 1 and len(drawn) == len(data)
+    parts = drawn.numel() // max(len(data), 1)
+    return fits and parts <= MAX_PARTS and (_broadcasts(drawn, data) or _leads(drawn, data))
+
+
 def _is_as_large_as_data(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
-    """Whether a draw is as large as the data, or can be broadcast to several numbers a sample."""
+    """Whether a draw is as large as the data, or has several numbers for each sample."""
     if drawn.numel() == data.numel():
         return True
     if drawn.numel() <= len(data):
         return False
-    return _broadcasts(drawn, data) or (call.function in NORMAL and _leads(drawn, data))
+    if _broadcasts(drawn, data):
+        return True
+    return call.function in NORMAL and (_leads(drawn, data) or _is_long(drawn, data))
+
+
+def _is_long(drawn: Tensor, data: Tensor) -> bool:
+    """Whether a draw has many numbers for each sample, or for each of other samples like it."""
+    if drawn.ndim < 2:
+        return False
+    if drawn.shape[1:] == data.shape[1:]:
+        return len(drawn) > 1
+    return len(drawn) == len(data) and drawn.numel() > MAX_TIMES_PER_SAMPLE * len(data)
 
 
 def _broadcasts(drawn: Tensor, data: Tensor) -> bool:
@@ -136,7 +187,7 @@ def _has_quantiles(call: RandomCall) -> bool:
         return _draws_with_replacement(call)
     if call.function == "_sample_dirichlet":
         return call.args[0].shape[-1] == 2  # torch draws a Beta variable so
-    return call.function in QUANTILES
+    return call.function in QUANTILES or call.function in NUMPY_QUANTILES
 
 
 def _draws_with_replacement(call: RandomCall) -> bool:
@@ -148,12 +199,23 @@ def _draws_with_replacement(call: RandomCall) -> bool:
 
 def _is_few_per_sample(drawn: Tensor, data: Tensor) -> bool:
     """Whether a draw has a number or a few for each sample, or fewer."""
-    rows = _rows(drawn, data)
-    return 0 < rows <= len(data) and drawn.numel() <= MAX_TIMES_PER_SAMPLE * rows
+    rows = rows_of(drawn, data)
+    if rows > len(data):  # the data may be repeated
+        repeats, rest = divmod(rows, len(data))
+        return rest == 0 and repeats <= MAX_REPEATS and drawn.ndim == 1 and len(data) > 1
+    return rows > 0 and drawn.numel() <= MAX_TIMES_PER_SAMPLE * rows
 
 
-def _rows(drawn: Tensor, data: Tensor) -> int:
-    """Rows of a draw: all its numbers if they are at most one a sample, else its length."""
+def rows_of(drawn: Tensor, data: Tensor) -> int:
+    """Rows of a draw: all its numbers if they are at most one a sample, else its length.
+
+    Args:
+        drawn: The numbers, of any shape.
+        data: The data of this run, shape (n, ...).
+
+    Returns:
+        Number of rows.
+    """
     return drawn.numel() if drawn.numel() <= len(data) else drawn.shape[0]
 
 
@@ -206,6 +268,67 @@ class Batch:
         return shuffled * self.total + self.number
 
 
+class Axes:
+    """The probabilities of one batch for one time after another."""
+
+    def __init__(self, batch: Batch, grids: KroneckerGrids):
+        """Start with the first time.
+
+        Args:
+            batch: The data and their place among all batches.
+            grids: Grids of probabilities, common to all batches.
+        """
+        self._batch = batch
+        self._grids = grids
+        self._taken = 0
+        self._calls = 0
+
+    @property
+    def in_use(self) -> bool:
+        """Whether any draw has got probabilities."""
+        return self._calls > 0
+
+    @property
+    def used_up(self) -> bool:
+        """Whether further draws are to be new ones."""
+        return self._calls >= MAX_TIME_AXES
+
+    def probabilities(self, shape: Sequence[int], rows: int) -> NDArray:
+        """Probabilities for the numbers of one draw.
+
+        Args:
+            shape: Shape of the draw.
+            rows: Number of its rows.
+
+        Returns:
+            Numbers in (0, 1), in the shape of the draw.
+        """
+        columns = int(np.prod(shape)) // rows
+        self._calls += 1
+        if columns > MAX_TIMES_PER_SAMPLE or self._taken + columns > len(KRONECKER_STEPS):
+            u = self._latin_hypercube(rows, columns)
+        else:
+            u = np.stack([self._next_axis(rows) for _ in range(columns)], -1)
+        return u.reshape(shape)
+
+    def _next_axis(self, rows: int) -> NDArray:
+        """This batch's share of the grid of the next time axis, shape (rows,)."""
+        grid = self._grids.grid(self._taken, rows * self._batch.total)
+        self._taken += 1
+        u = grid[self._batch.places(rows)]
+        n = len(self._batch.x)
+        if rows == 1 and self._batch.total <= n:
+            # one offset for n evenly spread times: make it even between them too
+            return (np.floor(u * n) + u) / n
+        return u
+
+    def _latin_hypercube(self, rows: int, columns: int) -> NDArray:
+        """Columns that are even by themselves and in random order, shape (rows, columns)."""
+        rng = np.random.default_rng([self._batch.seed, self._calls])
+        order = rng.permuted(np.tile(np.arange(rows), (columns, 1)), axis=1).T
+        return (order * self._batch.total + self._batch.number + 0.5) / (rows * self._batch.total)
+
+
 # Recording and replay ----------------------------------------------------------------------------
 
 
@@ -216,6 +339,8 @@ class Draws(TorchFunctionMode):
         batch: The data and their place among all batches.
         order: Place of each sample in the stratified sequence, shape (n,).
         recorded: The draws in the order in which the loss makes them.
+        times: Draws that are times although their shape is that of noise.
+        axes: Probabilities for the times; None where they are left as drawn.
     """
 
     def __init__(
@@ -223,6 +348,7 @@ class Draws(TorchFunctionMode):
         batch: Batch,
         grids: KroneckerGrids | None,
         generator_states: dict[torch.Generator, Tensor],
+        times: frozenset[Signature] = frozenset(),
     ):
         """Prepare to record.
 
@@ -231,31 +357,57 @@ class Draws(TorchFunctionMode):
             grids: Probabilities for the times; None leaves the times as they were drawn.
             generator_states: Generators that the loss draws from, with the state in which they were
                 met first. New ones are added, so that the caller can put them back.
+            times: Draws that are times although their shape is that of noise.
         """
         super().__init__()
         self.batch = batch
         self.order = batch.places(len(batch.x))
         self.recorded: list[Recorded] = []
-        self._grids = grids
+        self.times = times
+        self.axes = None if grids is None else Axes(batch, grids)
         self._generator_states = generator_states
         self._rng_state = torch.Generator().manual_seed(batch.seed).get_state()
         self._position = 0
         self._noise_on = True
-        self._time_axes = 0
+        self._replaced: Mapping[int, Tensor] = {}
+
+    @property
+    def has_even_times(self) -> bool:
+        """Whether quantiles were put in the place of any draw."""
+        return self.axes is not None and self.axes.in_use
 
     @property
     def noises(self) -> list[Tensor]:
         """The draws that are noise, in the order in which the loss makes them."""
         return [draw.value for draw in self.recorded if draw.role is Role.NOISE]
 
-    def rewind(self, noise: bool) -> None:
+    def function_of_noise(self, number: int) -> str:
+        """The torch function that drew a noise.
+
+        Args:
+            number: Number of the noise.
+
+        Returns:
+            Its name.
+        """
+        return [draw.function for draw in self.recorded if draw.role is Role.NOISE][number]
+
+    def rewind(self, noise: bool, replaced: Mapping[int, Tensor] | None = None) -> None:
         """Start the next run of the loss.
 
         Args:
             noise: Whether the noise is on; where it is off, zeros are replayed instead.
+            replaced: What is replayed in the place of some noises, by their number; the other
+                noises are then off.
         """
         self._position = 0
-        self._noise_on = noise
+        self._noise_on = noise and replaced is None
+        self._replaced = {} if replaced is None else self._by_position(replaced)
+
+    def _by_position(self, replaced: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """Replacements by the place of a draw among all draws."""
+        places = [i for i, draw in enumerate(self.recorded) if draw.role is Role.NOISE]
+        return {places[number]: value for number, value in replaced.items()}
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         """Answer a call of a random function from the record; let all other functions pass."""
@@ -276,6 +428,9 @@ class Draws(TorchFunctionMode):
             f"the loss draws {draw.function} once and {call.function} the next time with the same "
             "seed: it cannot be replayed",
         )
+        if self._position - 1 in self._replaced:
+            value = self._replaced[self._position - 1]
+            return value.reshape(draw.value.shape).to(draw.value).clone()
         if draw.role is Role.NOISE and not self._noise_on:
             return torch.zeros_like(draw.value)
         return draw.value.clone()
@@ -284,9 +439,9 @@ class Draws(TorchFunctionMode):
         """Make a draw, tell its role, and put quantiles in the place of a time."""
         self._remember_generator(call)
         drawn = self._draw(func, call)
-        role = classify(call, drawn, self.batch.x)
-        if role is Role.TIME and self._grids is not None:
-            drawn = self._stratified(call, drawn, self._grids)
+        role = classify(call, drawn, self.batch.x, self.times)
+        if role is Role.TIME and self.axes is not None and not self.axes.used_up:
+            drawn = self._stratified(call, drawn, self.axes)
         return Recorded(call.function, drawn, role)
 
     def _remember_generator(self, call: RandomCall) -> None:
@@ -297,36 +452,25 @@ class Draws(TorchFunctionMode):
 
     def _draw(self, func: Callable[..., Tensor], call: RandomCall) -> Tensor:
         """Draw from a state of its own: a replay takes nothing from the generator of the loss."""
-        with torch.random.fork_rng(devices=[]):
-            torch.set_rng_state(self._rng_state)
+        before = torch.default_generator.get_state()
+        torch.default_generator.set_state(self._rng_state)
+        try:
             result = func(*call.args, **call.kwargs)
             drawn = result.detach().clone()  # what is drawn in place is a tensor of the loss
-            self._rng_state = torch.get_rng_state()
+            self._rng_state = torch.default_generator.get_state()
+        finally:
+            torch.default_generator.set_state(before)
         return drawn
 
-    def _stratified(self, call: RandomCall, drawn: Tensor, grids: KroneckerGrids) -> Tensor:
-        """Quantiles of the call's law at even probabilities, in the shape and type of the draw.
-
-        Once all time axes are used up, it is the draw itself.
-        """
-        if self._time_axes >= MAX_TIME_AXES:
-            return drawn
-        rows = _rows(drawn, self.batch.x)
-        columns = [self._probabilities(rows, grids) for _ in range(drawn.numel() // rows)]
-        u = np.stack(columns, -1).reshape(drawn.shape)
+    def _stratified(self, call: RandomCall, drawn: Tensor, axes: Axes) -> Tensor:
+        """Quantiles of the call's law at even probabilities, in the shape and type of the draw."""
+        if call.function == "_sample_dirichlet":  # two shares of one number
+            first = axes.probabilities(drawn.shape[:-1], rows_of(drawn[..., 0], self.batch.x))
+            u = np.stack([first, first], -1)
+        else:
+            u = axes.probabilities(drawn.shape, rows_of(drawn, self.batch.x))
         quantile = QUANTILES[call.function]
         value = quantile(torch.from_numpy(u).to(drawn.device), *call.args, **call.kwargs)
         if call.function in BELOW_ONE:  # also after rounding to few bits
             value = value.clamp(max=1 - torch.finfo(drawn.dtype).eps / 2)
         return value.to(drawn.dtype)
-
-    def _probabilities(self, rows: int, grids: KroneckerGrids) -> NDArray:
-        """This batch's share of the grid of the next time axis, shape (rows,)."""
-        grid = grids.grid(self._time_axes, rows * self.batch.total)
-        self._time_axes += 1
-        u = grid[self.batch.places(rows)]
-        n = len(self.batch.x)
-        if rows == 1 and self.batch.total <= n:
-            # one offset for n evenly spread times: make it even between them too
-            return (np.floor(u * n) + u) / n
-        return u

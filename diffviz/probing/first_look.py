@@ -4,7 +4,7 @@ One chunk is enough. What is found is a frozen record, ``FirstLook``, that the m
 its argument. What cannot be taken for granted is said in its notes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -16,17 +16,26 @@ from diffviz.probing.coefficients import (
     LOCAL_ERROR,
     Assumptions,
     Coefficients,
+    ErrorSize,
     Method,
     observe_state,
     read,
     relative_error,
 )
+from diffviz.probing.correlation import spread
+from diffviz.probing.dependence import Dependence, find_dependence
+from diffviz.probing.draws import Signature
+from diffviz.probing.layout import Layout, Traced, level_groups, relative_data_scale, trace_all
 from diffviz.probing.session import Chunk, Response, State
 
 TOLERANCE = 2e-3  # relative error up to which an assumption holds
 TOLERANCE_OF_FEW_BITS = 0.05  # the same where the network gets bfloat16 or half
 RARE = 0.01  # share of draws that may miss the tolerance
 FEW_COMPONENTS = 256  # components that are read where all agree
+SCATTER = 0.01  # relative scatter of the weights of one level that counts
+MIXED = 0.1  # relative change of a slope by errors of other components that counts
+SAMPLES_OF_NOISE = 512  # from which correlations are told
+NUMBERS_OF_NOISE = 2**18
 
 
 @dataclass(frozen=True)
@@ -38,8 +47,12 @@ class FirstLook:
         tolerance: Relative error up to which an assumption holds.
         components: Number of components of a sample.
         one_level: All samples of a call have one noise level.
+        scatters: Samples of one level differ in weight.
         factor_readable: Whether the factor can be read; path and density always can.
         notes: What cannot be taken for granted, in words.
+        dependence: What of the target comes from a network.
+        times: Normal draws that are times although their shape is that of noise.
+        inexact: Log-SNR or factor are no exact description of the loss; a note says why.
     """
 
     assumptions: Assumptions
@@ -48,6 +61,10 @@ class FirstLook:
     one_level: bool
     factor_readable: bool
     notes: tuple[str, ...]
+    dependence: Dependence = field(default_factory=Dependence)
+    times: frozenset[Signature] = frozenset()
+    inexact: bool = False
+    scatters: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,18 +75,38 @@ class LossForm:
         method: How h and the target are found.
         notes: What this means for the factor, in words.
         factor_readable: Whether the factor can be read.
+        uneven: Components weigh differently.
+        inexact: The factor is no exact description of the loss.
     """
 
     method: Method
     notes: tuple[str, ...] = ()
     factor_readable: bool = True
+    uneven: bool = False
+    inexact: bool = False
 
 
-def look(chunk: Chunk) -> FirstLook:
+@dataclass(frozen=True)
+class Finding:
+    """A step of a first look.
+
+    Attributes:
+        assumptions: What a reading may take for granted.
+        notes: What cannot be, in words.
+        inexact: Log-SNR is no exact description of the loss.
+    """
+
+    assumptions: Assumptions
+    notes: tuple[str, ...] = ()
+    inexact: bool = False
+
+
+def look(chunk: Chunk, error: ErrorSize | None = None) -> FirstLook:
     """Look at one chunk.
 
     Args:
         chunk: A small batch with recorded draws.
+        error: Size of the error at which a loss that is not squared is read.
 
     Returns:
         What holds of the loss.
@@ -79,8 +116,12 @@ def look(chunk: Chunk) -> FirstLook:
         TypeError: The loss returns no tensor.
     """
     signs = np.random.default_rng(0)
-    direction = _random_signs(signs, chunk.x)
     nothing = chunk.run(State.NOTHING)
+    times = _times_among_noises(chunk)
+    if times:
+        chunk = chunk.with_times(times)
+        nothing = chunk.run(State.NOTHING)
+    direction = _random_signs(signs, nothing.z)
     noise = chunk.run(State.NOISE)
     again = chunk.run(State.NOISE, direction)
     _check_replay(noise, again)
@@ -91,34 +132,228 @@ def look(chunk: Chunk) -> FirstLook:
         direction,
         external_noise=external_noise,
         estimated_noise=external_noise,
-        constant_input=bool(nothing.z.any()),
+        constant_input=bool(nothing.z.any() or nothing.gradient.any()),
+        error=error,
     )
     notes = _notes_on_noise(external_noise, components) + _notes_on_calls(chunk)
 
+    path = _look_at_path(chunk, assumptions, tolerance)
+    assumptions = path.assumptions
     first = read(chunk, assumptions)
-    assumptions = replace(
-        assumptions,
-        changed_data=_fails(first.data_error, tolerance),
-        estimated_noise=external_noise or _fails(first.noise_error, tolerance),
-    )
     form = LossForm(Method.SUM_RULE)
     if _fails(first.square_error, tolerance):
-        other = _random_signs(signs, chunk.x)
+        other = _random_signs(signs, nothing.z)
         form = _form_of(chunk, assumptions, other, tolerance)
-    assumptions = replace(assumptions, method=form.method)
+    assumptions = replace(assumptions, method=form.method, uneven=form.uneven)
+    dependence = find_dependence(chunk, direction)
     return FirstLook(
         assumptions=replace(assumptions, stride=_stride(assumptions, components)),
         tolerance=tolerance,
         components=components,
-        one_level=_has_one_level(first),
+        one_level=_has_one_level(first, tolerance),
         factor_readable=form.factor_readable,
-        notes=notes + form.notes,
+        notes=notes + path.notes + form.notes + dependence.notes,
+        dependence=dependence,
+        times=times,
+        scatters=bool(np.std(first.h) > SCATTER * abs(np.mean(first.h))),
+        inexact=path.inexact or form.inexact,
     )
 
 
-def _random_signs(rng: np.random.Generator, x: Tensor) -> Tensor:
+# Path --------------------------------------------------------------------------------------------
+
+
+def _times_among_noises(chunk: Chunk) -> frozenset[Signature]:
+    """Normal draws that change the coefficient of the data, as times do and noise does not."""
+    off = _data_alone(chunk, None)
+    times = set()
+    for number, noise in enumerate(chunk.draws.noises):
+        if noise.shape == chunk.x.shape:
+            continue
+        on = _data_alone(chunk, {number: noise})
+        if on.shape == off.shape and relative_error(on, off).median() > TOLERANCE_OF_FEW_BITS:
+            times.add((chunk.draws.function_of_noise(number), tuple(noise.shape[1:])))
+    return frozenset(times)
+
+
+def _data_alone(chunk: Chunk, noises: dict[int, Tensor] | None) -> Tensor:
+    """The part of z that comes from the data, with some noises on."""
+    noises = noises or {}
+    return chunk.run(State.DATA, noises=noises).z - chunk.run(State.NOTHING, noises=noises).z
+
+
+def _look_at_path(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> Finding:
+    """Find how z is made of the data and the noise."""
+    in_order = _may_be_in_order(chunk)
+    if in_order:
+        first = read(chunk, assumptions)
+        data_fails = _fails(first.data_error, tolerance)
+        noise_fails = _fails(first.noise_error, tolerance)
+        if not (data_fails or noise_fails):
+            return _finish(chunk, Finding(assumptions))
+    data, noises = trace_all(chunk)
+    z = chunk.standin.calls[chunk.standin.number or 0].z
+    require(
+        in_order or data is not None,
+        f"the network gets {tuple(z.shape)} for x {tuple(chunk.x.shape)}, and its numbers are not "
+        "those of x one by one: pick z by inputs=, or give x as the network sees it",
+    )
+    external = assumptions.external_noise
+    traced_noises = [noise for noise in noises if noise is not None]
+    estimated = external or len(traced_noises) < len(noises)
+    layout, notes = _layout(chunk, data, traced_noises if not estimated else [], tolerance)
+    changed = data is None
+    assumptions = replace(
+        assumptions, layout=layout, changed_data=changed, estimated_noise=estimated
+    )
+    bent = _notes_on_bent_input(chunk, read(chunk, assumptions), tolerance, changed=changed)
+    return _finish(chunk, Finding(assumptions, notes + bent, inexact=changed or bool(bent)))
+
+
+def _may_be_in_order(chunk: Chunk) -> bool:
+    """Whether z and all noises have the shape of the data, or can be broadcast to it."""
+    z = chunk.standin.choose().z
+    if z.numel() != chunk.x.numel() or len(z) != len(chunk.x):
+        return False
+    leading = [noise.shape == chunk.x.shape[: noise.ndim] for noise in chunk.draws.noises]
+    broadcast = [
+        noise.ndim == chunk.x.ndim
+        and all(a in (1, b) for a, b in zip(noise.shape, chunk.x.shape, strict=True))
+        for noise in chunk.draws.noises
+    ]
+    same_size = [noise.numel() == chunk.x.numel() for noise in chunk.draws.noises]
+    return all(map(any, zip(leading, broadcast, same_size, strict=True)))
+
+
+def _layout(
+    chunk: Chunk, data: Traced | None, noises: list[Traced], tolerance: float
+) -> tuple[Layout, tuple[str, ...]]:
+    """Places and groups of components, and notes on them."""
+    if data is None:
+        return Layout(), ()
+    sources = [data.source, *(noise.source for noise in noises)]
+    layout = Layout(
+        data=None if data.source.in_order else data.source,
+        noises=tuple(source for source in sources[1:]),
+        retraced=any(source.inside is None for source in sources),
+    )
+    own = [noise.coefficient for noise in noises if not noise.source.shared]
+    if not own:
+        return layout, _notes_on_places(chunk, layout)
+    sigma = torch.stack(own).square().sum(0).sqrt()
+    alpha = data.coefficient
+    scale = relative_data_scale(alpha.numpy(force=True), sigma.numpy(force=True))
+    if scale is not None:
+        if np.abs(scale - 1).max() > tolerance:
+            layout = replace(layout, data_scale=torch.from_numpy(scale).to(chunk.dtype))
+        return layout, _notes_on_places(chunk, layout) + _notes_on_scale(layout)
+    logsnr = 2 * (alpha.abs() / sigma).log()
+    groups, mixed = level_groups(logsnr)
+    require(groups, "no component of z holds both data and noise; is inputs= the noised x?")
+    layout = replace(layout, groups=groups, mixed=mixed)
+    return layout, _notes_on_places(chunk, layout) + _notes_on_groups(layout, logsnr)
+
+
+def _notes_on_places(chunk: Chunk, layout: Layout) -> tuple[str, ...]:
+    """Says where data reach the network otherwise than in their order."""
+    if layout.retraced and layout.data is not None and len(layout.data.places) == chunk.size:
+        return (
+            "data reach the network changed at random (flipped, moved or paired anew in each "
+            "sample): their places are found in each batch",
+        )
+    return ()
+
+
+def _notes_on_scale(layout: Layout) -> tuple[str, ...]:
+    """Says where data are scaled component by component."""
+    if layout.data_scale is None:
+        return ()
+    sizes = layout.data_scale.abs()
+    return (
+        "data are scaled component by component (by channel?): λ is that of the scaled data; of x "
+        f"itself it runs from {-2 * float(sizes.max().log()):+.2f} to "
+        f"{-2 * float(sizes.min().log()):+.2f} nats about it",
+    )
+
+
+def _notes_on_groups(layout: Layout, logsnr: Tensor) -> tuple[str, ...]:
+    """Says where components of one sample differ in level."""
+    notes = []
+    d = logsnr.shape[1]
+    count = sum(len(group) for group in layout.groups)
+    if layout.mixed:
+        notes.append(
+            "a sample holds many noise levels, or several in places that change with the draw; "
+            f"each of the {len(layout.groups)} parts is one component, and all have no weighting"
+        )
+    elif len(layout.groups) > 1:
+        sizes = ", ".join(str(len(group)) for group in layout.groups[:8])
+        notes.append(
+            f"a sample holds {len(layout.groups)} noise levels, in groups of {sizes}"
+            f"{', ...' if len(layout.groups) > 8 else ''} components: each has a weighting of its "
+            "own in parts"
+        )
+    if not layout.mixed and count < d:
+        notes.append(f"{d - count} of {d} components hold no noise or no data: left out")
+    return tuple(notes)
+
+
+def _notes_on_bent_input(
+    chunk: Chunk, first: Coefficients, tolerance: float, *, changed: bool
+) -> tuple[str, ...]:
+    """Says how z is bent, where it is not the sum of its parts."""
+    fails = _fails(first.data_error, tolerance) or _fails(first.noise_error, tolerance)
+    how = _bend(chunk.run(State.BOTH).z)
+    if changed:  # which is said in a note of its own
+        return (f"z is {how}",) if how else ()
+    if not fails:
+        return ()
+    error = float(np.quantile(np.maximum(first.data_error, first.noise_error), 0.9))
+    return (
+        f"z is not the sum of a part of x and a part of the noise (off by {error:.2g}; "
+        f"{how or 'normalised, bent, or paired anew when the noise is on'}): λ is that of each "
+        "part alone",
+    )
+
+
+def _bend(z: Tensor) -> str:
+    """What was done to the numbers of z, in words; empty where it cannot be told."""
+    largest = z.abs().max()
+    at_the_end = float((z.abs() > largest * (1 - 1e-6)).double().mean())
+    if at_the_end > 2 / z.numel():
+        return f"clipped at ±{float(largest):.3g}"
+    values = len(z.unique())
+    return f"rounded to {values} values" if values < min(1000, z.numel() / 2) else ""
+
+
+def _finish(chunk: Chunk, finding: Finding) -> Finding:
+    """Add what is to be said of correlated noise."""
+    note = _note_on_correlation(chunk, finding.assumptions)
+    if not note:
+        return finding
+    return replace(finding, notes=(*finding.notes, note), inexact=True)
+
+
+def _note_on_correlation(chunk: Chunk, assumptions: Assumptions) -> str:
+    """Says how far λ differs between directions; empty where it does not, or is told elsewhere."""
+    layout = assumptions.layout
+    if layout.retraced or layout.groups or not assumptions.estimated_noise:
+        return ""
+    more = chunk.larger(min(SAMPLES_OF_NOISE, max(1, NUMBERS_OF_NOISE // chunk.x[0].numel())))
+    nothing = 0 if assumptions.external_noise else more.run(State.NOTHING).z
+    noise = more.run(State.NOISE).z - nothing
+    found = spread(noise.double().numpy(force=True), tuple(chunk.x.shape[1:]))
+    if found is None:
+        return ""
+    return (
+        f"the noise is correlated between components: λ is that of its mean variance, and runs "
+        f"{found}"
+    )
+
+
+def _random_signs(rng: np.random.Generator, z: Tensor) -> Tensor:
     """An output of random signs, shape (d,)."""
-    return torch.from_numpy(rng.choice([-1.0, 1.0], x[0].numel())).to(x)
+    return torch.from_numpy(rng.choice([-1.0, 1.0], z.shape[1])).to(z)
 
 
 def _check_replay(noise: Response, again: Response) -> None:
@@ -126,7 +361,7 @@ def _check_replay(noise: Response, again: Response) -> None:
     require(
         torch.equal(noise.z.nan_to_num(), again.z.nan_to_num()),
         "the loss draws what cannot be replayed; draw with torch, np.random, or a generator it "
-        "reaches by name",
+        "reaches by name, and keep counters where it reaches them by name",
     )
     samples_with_gradient = again.gradient.any(1).sum()
     require(
@@ -168,17 +403,20 @@ def _notes_on_calls(chunk: Chunk) -> tuple[str, ...]:
     )
 
 
-def _has_one_level(first: Coefficients) -> bool:
-    """Whether all samples of a call have the same log-SNR."""
+def _has_one_level(first: Coefficients, tolerance: float) -> bool:
+    """Whether all samples of a call have the same log-SNR, as exactly as it can be told."""
+    alike = 1e-4 if tolerance <= TOLERANCE else tolerance
     with np.errstate(all="ignore"):
-        level = np.log(first.alpha / np.linalg.norm(first.sigma, axis=1))
-    return len(level) > 1 and bool(np.abs(level - level[0]).max() < 1e-4)
+        level = np.log(np.abs(first.alpha) / np.linalg.norm(first.sigma, axis=1))
+    groups = [level[first.group == group] for group in np.unique(first.group)]
+    return all(len(one) > 1 and bool(np.ptp(one) < alike) for one in groups)
 
 
 def _stride(assumptions: Assumptions, components: int) -> int:
     """One component in how many is read: where all agree, some tell as much as all."""
     exact = not (assumptions.changed_data or assumptions.estimated_noise)
-    if assumptions.method is Method.SUM_RULE and exact:
+    even = not assumptions.uneven and assumptions.layout.plain
+    if assumptions.method is Method.SUM_RULE and exact and even:
         return components // FEW_COMPONENTS | 1
     return 1
 
@@ -192,39 +430,64 @@ def _form_of(chunk: Chunk, assumptions: Assumptions, other: Tensor, tolerance: f
     slope = once - none
     linear = relative_error(twice - once, slope).median() < tolerance
     if not linear:
-        return _local_form(chunk, replace(assumptions, method=Method.BISECTION))
+        return _local_form(chunk, replace(assumptions, method=Method.BISECTION), other)
     slope_of_other = chunk.run(State.BOTH, other).gradient - none
     mixed = relative_error(slope_of_other * other, slope * direction).median() > tolerance
     mean_slope = (slope * direction).mean(1, keepdim=True)
-    even = relative_error(slope, mean_slope * direction).median() < tolerance
-    return LossForm(Method.TWO_OUTPUTS, (_note_on_weight(bool(even), bool(mixed)),))
+    even = bool(relative_error(slope, mean_slope * direction).median() < tolerance)
+    if mixed and not even:
+        note = "errors are mixed across components: factor and target are averages"
+        return LossForm(Method.TWO_OUTPUTS, (note,), inexact=True)
+    fixed = not _fails_by_state(chunk, slope, direction, tolerance)
+    notes = _notes_on_weight(even=even, fixed=fixed)
+    method = Method.SUM_RULE if fixed else Method.TWO_OUTPUTS
+    return LossForm(method, notes, uneven=not even)
 
 
-def _note_on_weight(even: bool, mixed: bool) -> str:
+def _fails_by_state(chunk: Chunk, slope: Tensor, direction: Tensor, tolerance: float) -> bool:
+    """Whether the weight differs between the states of data and noise."""
+    for state in (State.NOTHING, State.DATA, State.NOISE):
+        alone = chunk.run(state, direction).gradient - chunk.run(state).gradient
+        if relative_error(alone, slope).median() > tolerance:
+            return True
+    return False
+
+
+def _notes_on_weight(*, even: bool, fixed: bool) -> tuple[str, ...]:
     """Says what the factor means where the weight is not a number for each sample."""
-    if even:
-        return (
+    notes = []
+    if not fixed:
+        notes.append(
             "the weight depends on the data or the noise: its value at x and eps as drawn is taken"
         )
-    if mixed:
-        return "errors are mixed across components: factor and target are averages"
-    return "components weigh differently (a mask?): factor and target are averages"
+    if not even:
+        notes.append(
+            "components weigh differently (a mask?): the factor is the mean over all of them"
+        )
+    return tuple(notes)
 
 
-def _local_form(chunk: Chunk, assumptions: Assumptions) -> LossForm:
+def _local_form(chunk: Chunk, assumptions: Assumptions, other: Tensor) -> LossForm:
     """The form of a loss that is not squared: a factor near the target, if components are apart."""
     direction = assumptions.direction
     state = observe_state(chunk, assumptions, State.BOTH)
-    target = state.observed.target
-    at_target = chunk.run(State.BOTH, target).gradient
-    size_nearby = state.slope.norm(dim=1) * LOCAL_ERROR
-    left_at_target = (at_target.norm(dim=1) / size_nearby).median()
+    target = state.observed.target.nan_to_num(0)
+    near = chunk.run(State.BOTH, target + LOCAL_ERROR * direction).gradient * direction
+    near_other = chunk.run(State.BOTH, target + LOCAL_ERROR * other).gradient * other
+    mixed = relative_error(near_other, near).median() > MIXED
     at_one = (chunk.run(State.BOTH, target + direction).gradient * direction).mean(1)
-    decay = at_one / (state.slope * direction).mean(1)
+    decay = at_one / state.h.mean(1)
     note = (
         "not a squared loss, or weighted by its error: the factor is local, at an error of "
-        f"{LOCAL_ERROR} a component; at 1 it is {decay.median():.3g} times that"
+        f"{_size_in_words(assumptions)} a component; at 1 it is {decay.nanmedian():.3g} times that"
     )
-    components_apart = not left_at_target > 0.1 and bool((decay > 0).all())
+    components_apart = not mixed and bool((decay[decay.isfinite()] > 0).all())
     method = Method.BISECTION if components_apart else Method.SUM_RULE
-    return LossForm(method, (note,), factor_readable=components_apart)
+    return LossForm(
+        method, (note,), factor_readable=components_apart, uneven=components_apart, inexact=True
+    )
+
+
+def _size_in_words(assumptions: Assumptions) -> str:
+    """The size of the error at which the factor is local."""
+    return f"{LOCAL_ERROR}" if assumptions.error is None else "the given size"

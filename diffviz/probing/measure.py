@@ -18,18 +18,21 @@ import operator
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from diffviz.checks import count, number, require, tensor, torch_generator
 from diffviz.compute import threads
 from diffviz.data.streams import examples
-from diffviz.probing.coefficients import Coefficients, Method, joined, read
+from diffviz.probing.coefficients import Coefficients, ErrorSize, Method, averaged, joined, read
+from diffviz.probing.counters import Counters
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
 from diffviz.probing.reading import conclude
@@ -46,7 +49,13 @@ from diffviz.probing.standin import (
 FEWEST_DRAWS = 100
 MAX_SCAN = 2000  # draws where each costs a call of the loss, or many
 NUMBERS_A_CALL = 2**18  # size of a batch in numbers, where it is free
+CALLS = 100  # over which draws are spread, so that choices made once a batch are averaged
+CALLS_OF_A_BISECTION = 25
+LEAST_BATCH = 16
+SAMPLES_OF_A_LEVEL = 32  # in one call, where their weights differ
 FIRST_LOOK = 32  # samples of the first look
+WAIT = 5  # seconds after which a bar shows the progress
+SPREAD = 0.05  # deviation between calls of the mean rank of their levels that is no chance
 
 
 @dataclass(frozen=True)
@@ -56,15 +65,22 @@ class Plan:
     Attributes:
         draws: Number of draws.
         batch: Number of draws in a call.
+        averaged: The draws of a call have one level, and their mean counts as one draw.
     """
 
     draws: int
     batch: int
+    averaged: bool = False
 
     @property
     def calls(self) -> int:
         """Number of calls; the last may go beyond the number of draws."""
         return -(-self.draws // self.batch)
+
+    @property
+    def order(self) -> NDArray:
+        """Order in which the calls are made, shape (calls,): none that a counter could follow."""
+        return np.random.default_rng(0).permutation(self.calls)
 
 
 def _work(loss: Any = None, x: Any = None, *, batch: Any = None, **options: Any) -> float:
@@ -90,6 +106,8 @@ def probe(
     batch: int | None = None,
     mode: Literal["stratified", "as-is"] = "stratified",
     generator: torch.Generator | None = None,
+    error: float | Callable[[NDArray], ArrayLike] | None = None,
+    loss_key: str | None = None,
 ) -> Measured:
     """Measure what a training loss optimises: path, target, density and weighting.
 
@@ -108,7 +126,8 @@ def probe(
         inputs: Which of the network's arguments is z: position, keyword, or a function of the
             arguments. By default it is the first of the size of x.
         output: How the network answers: a name, for losses that read ``out.sample``,
-            ``out["sample"]`` or ``out[0]``, or a function of the plain tensor.
+            ``out["sample"]`` or ``out[0]``, or a function of the plain tensor. By default it is
+            learned from one run of the forward of the model that is given, or a plain tensor.
         model: The network that the loss gets, whose attributes are read and whose forward is
             replaced for the while, or its dotted name in the loss. By default it is an empty
             module.
@@ -120,6 +139,11 @@ def probe(
             fixes it.
         mode: "stratified", or "as-is" for the loss's own random numbers.
         generator: Seeds the draws; by default they are always the same.
+        error: Root mean square error of a component of the target at which a loss that is not
+            squared is read: a number, or a function of log-SNR such as a curve of the least
+            possible error. By default it is 0.1.
+        loss_key: Name of the loss in the dict or object that the loss returns. By default it is
+            "loss".
 
     Returns:
         The measurement, draw by draw.
@@ -143,26 +167,65 @@ def probe(
     session = Session(
         loss if isinstance(model, str) else partial(loss, network),
         x,
-        StandIn(selector_of_z(inputs, x), wrap, call),
+        StandIn(
+            selector_of_z(inputs, x),
+            wrap,
+            call,
+            numbers=x[0].numel(),
+            forward=None if model is None or wrap is not None else network.forward,
+        ),
         seed=seed,
         stratified=stratified,
         bit_generators=_bit_generators(loss),
+        counters=Counters(loss),
+        loss_key=loss_key,
     )
     with _borrowed(network, _modules(network, loss), session):
-        first_batch = batch or min(_free_batch(x, draws), FIRST_LOOK)
-        first_look = look(session.chunk(0, 1, first_batch))
+        first_batch = batch or min(draws, FIRST_LOOK, max(1, NUMBERS_A_CALL // x[0].numel()))
+        first_look = look(session.chunk(0, 1, first_batch), _error_size(error))
         plan = _plan(first_look, x, draws, batch)
-        coefficients = _measure(session, first_look, plan)
-    return conclude(first_look, coefficients, stratified=stratified, scale=scale)
+        coefficients, drawn_evenly = _measure(session, first_look, plan)
+    measured = conclude(
+        first_look, coefficients, stratified=stratified and drawn_evenly, scale=scale
+    )
+    note = "" if first_look.one_level else _note_on_calls(measured, plan)
+    return replace(measured, notes=(*measured.notes, note)) if note else measured
 
 
-def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Coefficients:
-    """Read the coefficients of all draws."""
+def _measure(session: Session, first_look: FirstLook, plan: Plan) -> tuple[Coefficients, bool]:
+    """Read the coefficients of all draws, and tell whether any were put evenly."""
     parts = []
-    for index in range(plan.calls):
-        chunk = session.chunk(index, plan.calls, plan.batch)
-        parts.append(read(chunk, first_look.assumptions))
-    return joined(parts)
+    evenly = False
+    bar = tqdm(plan.order, desc="probe", unit="call", delay=WAIT, leave=False)
+    for index in bar:
+        chunk = session.chunk(int(index), plan.calls, plan.batch, first_look.times)
+        part = read(chunk, first_look.assumptions)
+        parts.append(averaged(part) if plan.averaged else part)
+        evenly = evenly or chunk.draws.has_even_times
+    return joined(parts), evenly
+
+
+def _note_on_calls(measured: Measured, plan: Plan) -> str:
+    """Says that calls of the loss draw different levels; empty where they do not."""
+    rank = np.argsort(np.argsort(measured.logsnr)) / len(measured.logsnr)
+    call = np.argsort(plan.order)[measured.order % plan.calls]
+    drawn = np.bincount(call, minlength=plan.calls)
+    if plan.calls < 8 or plan.batch < LEAST_BATCH or not drawn.all():
+        return ""
+    means = np.bincount(call, rank) / drawn
+    by_chance = 1 / np.sqrt(12 * plan.batch)
+    if np.std(means) < SPREAD + (0 if measured.stratified else 2 * by_chance):
+        return ""
+    place = np.arange(plan.calls)
+    if abs(np.corrcoef(place, means)[0, 1]) > 0.7:
+        return (
+            f"levels drift with the number of calls (a counter?): this is the mean over the first "
+            f"{plan.calls} calls"
+        )
+    return (
+        "levels differ between calls of the loss (something is chosen once a batch): this is the "
+        f"mean over {plan.calls} calls"
+    )
 
 
 # Plan --------------------------------------------------------------------------------------------
@@ -170,18 +233,19 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Coefficient
 
 def _free_batch(x: Tensor, draws: int) -> int:
     """Size of a batch where the caller fixes none."""
-    return min(draws, max(1, NUMBERS_A_CALL // x[0].numel()))
+    spread = max(LEAST_BATCH, draws // CALLS)
+    return min(draws, spread, max(1, NUMBERS_A_CALL // x[0].numel()))
 
 
 def _plan(first_look: FirstLook, x: Tensor, draws: int, batch: int | None) -> Plan:
     """Number of draws and size of a batch, by what a draw costs."""
     size = batch or _free_batch(x, draws)
     if first_look.one_level:
-        size = batch or 1
-        draws = min(draws, MAX_SCAN) * size
+        size = batch or (SAMPLES_OF_A_LEVEL if first_look.scatters else 1)
+        return Plan(min(draws, MAX_SCAN) * size, size, averaged=batch is None and size > 1)
     elif first_look.assumptions.method is Method.BISECTION:
         draws = min(draws, MAX_SCAN)
-        size = min(size, MAX_SCAN)
+        size = batch or min(size, MAX_SCAN // CALLS_OF_A_BISECTION)
     return Plan(draws, size if batch else _even_size(draws, size))
 
 
@@ -262,6 +326,32 @@ def _wrapper_of(output: Any) -> Callable[[Tensor], Any] | None:
     return NamedOutput(output)
 
 
+def _error_size(error: Any) -> ErrorSize | None:
+    """The size of the error as a function of log-SNR; None where it is not given."""
+    if error is None:
+        return None
+    if callable(error):
+        return _CheckedSize(error)
+    size = number(error, "error", low=0)
+    require(size > 0, f"error must be above 0, got {size}")
+    return _CheckedSize(lambda logsnr: np.full_like(logsnr, size))
+
+
+@dataclass(frozen=True)
+class _CheckedSize:
+    """A function of log-SNR whose values are positive."""
+
+    function: Callable[[NDArray], ArrayLike]
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        size = np.asarray(self.function(logsnr), float)
+        require(
+            np.isfinite(size).all() and (size > 0).all(),
+            f"error must give positive numbers for all log-SNR, got {size.min()}",
+        )
+        return size
+
+
 def _seed_from(generator: Any) -> int:
     """A seed drawn from a generator, or 0 where there is none."""
     if generator is None:
@@ -299,6 +389,9 @@ def _borrowed(network: nn.Module, modules: Sequence[nn.Module], session: Session
                 undo.callback(setattr, part, "training", part.training)
         undo.callback(_put_back_forward, network, network.__dict__.get("forward"))
         network.__dict__["forward"] = session.standin
+        if session.counters:
+            undo.callback(session.counters.put_back, session.counters.take())
+        undo.enter_context(session.interceptor.installed())
         undo.enter_context(torch.random.fork_rng())
         undo.enter_context(torch.enable_grad())
         yield

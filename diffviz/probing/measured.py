@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffviz import markup
 from diffviz.checks import count, increasing, number, require
-from diffviz.probing.binning import Levels, bin_averages, cells, describe_family
+from diffviz.probing.binning import Levels, bin_averages, cells, describe_family, smoothed
 
 REPLICATES = 10  # groups of draws whose scatter gives the standard error
 
@@ -34,6 +34,9 @@ class Measured:
             draws.
         residuals: By what relative amount each assumption fails.
         notes: What the method assumes and the loss breaks, in words.
+        exact: Whether log-SNR and weighting describe the loss up to rounding; a note says why not.
+        refusal: Why there is no weighting, although factors were read; empty where there is one.
+        parts: The same of each group of components, where a sample holds several noise levels.
     """
 
     logsnr: NDArray
@@ -50,6 +53,9 @@ class Measured:
     stratified: bool
     residuals: dict[str, float]
     notes: tuple[str, ...]
+    exact: bool = True
+    refusal: str = ""
+    parts: tuple["Measured", ...] = ()
 
     @property
     def target(self) -> tuple[NDArray, NDArray]:
@@ -188,6 +194,7 @@ class Measured:
             array([1. , 0.5])
         """
         grid = increasing(edges, "edges")
+        require(not self.refusal, self.refusal)
         require(
             np.isfinite(self.factor).all(),
             f"no weighting could be measured, only the density: {'; '.join(self.notes)}",
@@ -206,7 +213,16 @@ class Measured:
     def _averages(self, part: Any, grid: NDArray, weighted: bool) -> NDArray:
         """Averages over bins from some of the draws."""
         levels = Levels(*self.levels(part))
+        if weighted and not self.discrete and len(levels.logsnr) == len(self.logsnr[part]):
+            levels = self._without_scatter(part)
         return bin_averages(levels, grid, weighted=weighted, discrete=self.discrete)
+
+    def _without_scatter(self, part: Any) -> Levels:
+        """Draws as levels, whose multiplier is a function of log-SNR also where it scatters."""
+        order = np.argsort(self.logsnr[part])
+        logsnr = self.logsnr[part][order]
+        factor = smoothed(logsnr, self.multiplier[part][order]) * self.gain[part][order] ** 2
+        return Levels(logsnr, np.full(len(logsnr), 1 / len(logsnr)), factor)
 
     def summary(self) -> str:
         """Target, path, density and weighting in words.
@@ -219,17 +235,28 @@ class Measured:
         if self.scale != 1:
             lines[-1] += f", data times {self.scale:.4g}"
         first, last = levels.logsnr[[0, -1]]
-        lines.append(f"density over log-SNR: {describe_family(levels)}, {first:.3g} to {last:.3g}")
+        family = describe_family(levels, discrete=self.discrete)
+        lines.append(f"density over log-SNR: {family}, {first:.3g} to {last:.3g}")
         weights = self._relative_weights(levels)
         if weights:
             text = ", ".join(f"{weight:.3g} at λ = {at:.3g}" for at, weight in weights.items())
             lines.append(f"weighting on the eps error: {text}")
+        for numbers, part in self._alike_parts():
+            lines += [f"part {numbers}: {line}" for line in part.split("\n")]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
+    def _alike_parts(self) -> list[tuple[str, str]]:
+        """Summaries of the parts without their notes, each with the numbers of its parts."""
+        numbers: dict[str, list[str]] = {}
+        for place, part in enumerate(self.parts):
+            text, *_ = part.summary().partition("\nnote:")
+            numbers.setdefault(text, []).append(str(place))
+        return [(", ".join(alike), text) for text, alike in numbers.items()]
+
     def _relative_weights(self, levels: Levels) -> dict[float, float]:
         """The weighting at a few log-SNR, relative to that at λ = 0 or the nearest of them."""
-        if len(levels.logsnr) < 2 or not np.isfinite(levels.factor).all():
+        if len(levels.logsnr) < 2 or self.refusal or not np.isfinite(levels.factor).all():
             return {}
         middle_of_mass = np.cumsum(levels.mass) - levels.mass / 2
         low, high = np.interp([0.05, 0.95], middle_of_mass, levels.logsnr)

@@ -25,12 +25,14 @@ class Evidence:
         residuals: By what relative amount each assumption fails.
         lost: Share of the draws without a finite log-SNR or factor.
         kurtosis: Median kurtosis of the noise.
+        unweighted: Share of the draws whose weight is 0.
     """
 
     first_look: FirstLook
     residuals: dict[str, float]
     lost: float
     kurtosis: float
+    unweighted: float = 0.0
 
 
 def few_bits(evidence: Evidence) -> str | None:
@@ -57,10 +59,19 @@ def changed_data(evidence: Evidence) -> str | None:
     """Data reach the network changed."""
     if not evidence.first_look.assumptions.changed_data:
         return None
+    size = evidence.residuals["data"]
+    off = f" (off by {size:.2g})" if size > evidence.first_look.tolerance else ""
     return (
-        "data reach the network changed at random or not linearly (off by "
-        f"{evidence.residuals['data']:.2g}): |alpha| is a ratio of sizes"
+        f"data reach the network changed at random or not linearly{off}: |alpha| is a ratio of "
+        "sizes"
     )
+
+
+def unweighted_draws(evidence: Evidence) -> str | None:
+    """Draws whose weight is 0."""
+    if evidence.unweighted <= 0:
+        return None
+    return f"{evidence.unweighted:.2g} of the draws have a weight of 0; they count with w = 0"
 
 
 def estimated_noise(evidence: Evidence) -> str | None:
@@ -68,10 +79,9 @@ def estimated_noise(evidence: Evidence) -> str | None:
     assumptions = evidence.first_look.assumptions
     if not assumptions.estimated_noise or assumptions.external_noise:
         return None
-    return (
-        f"noise is not made of recorded draws (off by {evidence.residuals['noise']:.2g}): "
-        "sigma is estimated"
-    )
+    size = evidence.residuals["noise"]
+    off = f" (off by {size:.2g})" if size > evidence.first_look.tolerance else ""
+    return f"noise is not made of recorded draws{off}: sigma is estimated"
 
 
 def other_than_gaussian(evidence: Evidence) -> str | None:
@@ -106,11 +116,12 @@ def other_target(evidence: Evidence) -> str | None:
 
 def scattered_factor(evidence: Evidence) -> str | None:
     """Draws of one log-SNR have different factors."""
-    if not evidence.residuals["factor"] > 0.02:
+    first_look = evidence.first_look
+    if first_look.dependence.found or not evidence.residuals["factor"] > 0.02:
         return None
     return (
         f"factors at the same λ scatter by {evidence.residuals['factor']:.2g}: computed from the "
-        "data or over the batch?"
+        "data or over the batch, or weights by sample? w is their mean"
     )
 
 
@@ -127,6 +138,7 @@ def unreadable_factor(evidence: Evidence) -> str | None:
 NOTES: tuple[Callable[[Evidence], str | None], ...] = (
     few_bits,
     lost_draws,
+    unweighted_draws,
     changed_data,
     estimated_noise,
     other_than_gaussian,
@@ -148,3 +160,28 @@ def write_notes(evidence: Evidence) -> list[str]:
     """
     sentences = [note(evidence) for note in NOTES]
     return [sentence for sentence in sentences if sentence is not None]
+
+
+GRAVE: tuple[Callable[[Evidence], str | None], ...] = (
+    few_bits,
+    changed_data,
+    estimated_noise,
+    other_than_gaussian,
+    other_noise_in_target,
+    other_target,
+    unreadable_factor,
+)
+
+
+def any_is_grave(evidence: Evidence) -> bool:
+    """Whether a note says that log-SNR or the weighting are no exact description of the loss.
+
+    Args:
+        evidence: What was found.
+
+    Returns:
+        Whether there is such a note.
+    """
+    return evidence.first_look.assumptions.estimated_noise or any(
+        note(evidence) is not None for note in GRAVE
+    )

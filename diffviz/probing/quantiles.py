@@ -1,14 +1,16 @@
-"""Quantile functions of torch's random functions.
+"""Quantile functions of the random functions of torch and NumPy.
 
-Each takes the probability u and the arguments of the torch function that it stands for. Functions
-that fill a tensor in place have that tensor as their first argument.
+Each takes the probability u and the arguments of the function that it stands for. Functions of
+torch that fill a tensor in place have that tensor as their first argument.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
-from scipy import special
+from numpy.typing import NDArray
+from scipy import special, stats
 from torch import Tensor
 
 
@@ -111,4 +113,89 @@ QUANTILES: dict[str, Callable[..., Tensor]] = {
     "cauchy_": _cauchy_in_place,
     "multinomial": _categories,
     "_sample_dirichlet": _beta,
+}
+
+
+# NumPy -------------------------------------------------------------------------------------------
+# The parameters have NumPy's names and order, since they are passed on as the loss gives them.
+
+
+def _numpy_unit(u: NDArray, *args: Any, **kwargs: Any) -> NDArray:
+    """Quantiles of ``random_sample`` and ``random``."""
+    return u
+
+
+def _numpy_uniform(u: NDArray, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> NDArray:
+    """Quantiles of ``uniform``."""
+    return low + (np.asarray(high) - low) * u
+
+
+def _numpy_standard_normal(u: NDArray, *args: Any, **kwargs: Any) -> NDArray:
+    """Quantiles of ``standard_normal``."""
+    return special.ndtri(u)
+
+
+def _numpy_normal(u: NDArray, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> NDArray:
+    """Quantiles of ``normal``."""
+    return loc + scale * special.ndtri(u)
+
+
+def _numpy_lognormal(u: NDArray, mean: Any = 0.0, sigma: Any = 1.0, size: Any = None) -> NDArray:
+    """Quantiles of ``lognormal``."""
+    return np.exp(mean + sigma * special.ndtri(u))
+
+
+def _numpy_logistic(u: NDArray, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> NDArray:
+    """Quantiles of ``logistic``."""
+    return loc + scale * special.logit(u)
+
+
+def _numpy_laplace(u: NDArray, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> NDArray:
+    """Quantiles of ``laplace``."""
+    return stats.laplace.ppf(u, loc, scale)
+
+
+def _numpy_exponential(u: NDArray, scale: Any = 1.0, size: Any = None) -> NDArray:
+    """Quantiles of ``exponential``."""
+    return -scale * np.log1p(-u)
+
+
+def _numpy_beta(u: NDArray, a: Any, b: Any, size: Any = None) -> NDArray:
+    """Quantiles of ``beta``."""
+    return special.betaincinv(a, b, u)
+
+
+def _numpy_gamma(u: NDArray, shape: Any, scale: Any = 1.0, size: Any = None) -> NDArray:
+    """Quantiles of ``gamma``."""
+    return scale * special.gammaincinv(shape, u)
+
+
+def _numpy_integers(
+    u: NDArray,
+    low: Any,
+    high: Any = None,
+    size: Any = None,
+    dtype: Any = None,
+    endpoint: bool = False,
+) -> NDArray:
+    """Quantiles of ``randint`` and ``integers``."""
+    if high is None:
+        low, high = 0, low
+    return low + np.floor(u * (np.asarray(high) + endpoint - low))
+
+
+NUMPY_QUANTILES: dict[str, Callable[..., NDArray]] = {
+    "random_sample": _numpy_unit,
+    "random": _numpy_unit,
+    "uniform": _numpy_uniform,
+    "standard_normal": _numpy_standard_normal,
+    "normal": _numpy_normal,
+    "lognormal": _numpy_lognormal,
+    "logistic": _numpy_logistic,
+    "laplace": _numpy_laplace,
+    "exponential": _numpy_exponential,
+    "beta": _numpy_beta,
+    "gamma": _numpy_gamma,
+    "randint": _numpy_integers,
+    "integers": _numpy_integers,
 }

@@ -10,7 +10,7 @@ multiplier. A loss may draw several noises; until they are combined, sigma and b
 each.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,8 @@ from diffviz.checks import require
 from diffviz.probing.coefficients import Coefficients
 from diffviz.probing.first_look import FirstLook
 from diffviz.probing.measured import Measured
-from diffviz.probing.notes import Evidence, write_notes
-from diffviz.probing.target_kind import fit_frame, name_target
+from diffviz.probing.notes import Evidence, any_is_grave, other_target, write_notes
+from diffviz.probing.target_kind import Frame, fit_frame, name_target
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,6 @@ class Noise:
         return Noise(self.sigma[mask], self.b[mask], self.apart[mask], self.notes)
 
 
-@np.errstate(all="ignore")
 def conclude(
     first_look: FirstLook, coefficients: Coefficients, *, stratified: bool, scale: float | None
 ) -> Measured:
@@ -65,11 +64,52 @@ def conclude(
         scale: Factor by which the loss multiplies x, if it is known.
 
     Returns:
-        The measured path, target, factor and notes, for all draws with a finite log-SNR.
+        The measured path, target, factor and notes, for all draws with a finite log-SNR. Where a
+        sample holds several levels, there is one of each group of components, in ``parts``.
 
     Raises:
         ValueError: No draw has data, noise and a finite gradient at once.
     """
+    groups = np.unique(coefficients.group)
+    parts = [
+        _conclude_group(first_look, coefficients.select(coefficients.group == group), scale)
+        for group in groups
+    ]
+    parts = [replace(part, stratified=stratified) for part in parts]
+    return parts[0] if len(parts) == 1 else _together(parts)
+
+
+def _together(parts: list[Measured]) -> Measured:
+    """All groups of components as one measurement, which has no weighting of its own."""
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("logsnr", "alpha", "sigma", "a", "b", "multiplier", "order")
+    }
+    label, labels = [], 0
+    for part in parts:
+        label.append(part.label + labels)
+        labels += int(part.label.max()) + 1
+    kinds = sorted({part.kind for part in parts})
+    frames = sorted({part.frame for part in parts})
+    return replace(
+        replace(parts[0], **joined),  # type: ignore[arg-type]
+        label=np.concatenate(label),
+        kind=kinds[0] if len(kinds) == 1 else "other",
+        frame=" or ".join(frames),
+        residuals={key: max(part.residuals[key] for part in parts) for key in parts[0].residuals},
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        exact=False,
+        refusal="a sample holds several noise levels, and there is no one weighting; take one of "
+        f"the {len(parts)} parts: measured.parts[0].weighting(edges)",
+        parts=tuple(parts),
+    )
+
+
+@np.errstate(all="ignore")
+def _conclude_group(
+    first_look: FirstLook, coefficients: Coefficients, scale: float | None
+) -> Measured:
+    """Conclude what the loss optimises in one group of components."""
     noise = _combine_noises(coefficients, first_look.tolerance)
     usable = _usable(first_look, coefficients, noise)
     require(
@@ -81,39 +121,87 @@ def conclude(
     noise = noise.select(usable)
 
     shift = float(np.median(coefficients.shift))
+    if first_look.assumptions.layout.data_scale is not None:
+        shift = np.inf  # data of any size
     frame = fit_frame(coefficients.alpha, noise.sigma, shift, scale, first_look.tolerance)
     alpha = coefficients.alpha / frame.scale
-    a = coefficients.a / frame.scale
     logsnr = 2 * np.log(np.abs(alpha) / noise.sigma)
-    gain = noise.b - a * noise.sigma / alpha  # with its sign; only the square is used
+    weighted = coefficients.h != 0
+    a, b = _filled(coefficients.a / frame.scale, noise.b, weighted, logsnr)
+    gain = b - a * noise.sigma / alpha  # with its sign; only the square is used
     multiplier = coefficients.h / 2  # h = 2 c
     if not first_look.factor_readable:
         multiplier = np.full_like(alpha, np.nan)
 
-    residuals = _residuals(coefficients, noise)
+    residuals = _residuals(coefficients.select(weighted), noise.select(weighted))
     residuals["factor"] = _scatter(multiplier * gain**2, logsnr)
     evidence = Evidence(
         first_look,
         residuals,
         lost=float(1 - usable.mean()),
         kurtosis=float(np.median(coefficients.kurtosis)),
+        unweighted=float(1 - weighted.mean()),
     )
-    return Measured(
+    measured = Measured(
         logsnr=logsnr,
         alpha=alpha,
         sigma=noise.sigma,
         a=a,
-        b=noise.b,
+        b=b,
         multiplier=multiplier,
         label=_label_levels(coefficients.scalars, logsnr),
         order=coefficients.order,
-        kind=name_target(alpha, noise.sigma, a, noise.b, frame.frame, first_look.tolerance),
+        kind=_kind(first_look, evidence, (alpha, noise.sigma, a, b), weighted, frame.frame),
         frame=frame.description,
         scale=frame.scale,
-        stratified=stratified,
+        stratified=True,
         residuals=residuals,
         notes=(*first_look.notes, *noise.notes, *write_notes(evidence)),
+        exact=not (first_look.inexact or noise.notes or any_is_grave(evidence)),
+        refusal=_refusal(first_look),
     )
+    return measured
+
+
+def _kind(
+    first_look: FirstLook,
+    evidence: Evidence,
+    coefficients: tuple[NDArray, NDArray, NDArray, NDArray],
+    weighted: NDArray,
+    frame: Frame | None,
+) -> str:
+    """Name of the target, from alpha, sigma, a and b of the draws that have a weight."""
+    if first_look.dependence.found:
+        return "network"
+    if other_target(evidence) or not weighted.any():
+        return "other"
+    alpha, sigma, a, b = (values[weighted] for values in coefficients)
+    return name_target(alpha, sigma, a, b, frame, first_look.tolerance)
+
+
+def _refusal(first_look: FirstLook) -> str:
+    """Why there is no weighting although a factor was read; empty where there is one."""
+    if not first_look.dependence.found:
+        return ""
+    return "no weighting: " + first_look.dependence.notes[-1]
+
+
+def _filled(a: NDArray, b: NDArray, weighted: NDArray, logsnr: NDArray) -> tuple[NDArray, NDArray]:
+    """The target where the weight is 0 and hides it, from that of draws of near log-SNR.
+
+    There the factor is 0 whatever the target.
+    """
+    if weighted.all():
+        return a, b
+    if not weighted.any():
+        return np.zeros_like(a), np.ones_like(b)
+    order = np.argsort(logsnr[weighted])
+    known = logsnr[weighted][order]
+    hidden = ~weighted
+    a, b = a.copy(), b.copy()
+    for values in (a, b):
+        values[hidden] = np.interp(logsnr[hidden], known, values[weighted][order])
+    return a, b
 
 
 # Noise sources -----------------------------------------------------------------------------------
@@ -131,7 +219,7 @@ def _combine_noises(coefficients: Coefficients, tolerance: float) -> Noise:
     size = _median_size(sigmas)
     in_eps = each_component & (size > 0)
     shared = ~each_component & (size > tolerance * size.max())
-    notes = _notes_on_shared_noise(sigmas, in_eps, shared)
+    notes = _notes_on_shared_noise(coefficients, in_eps, shared)
     for j in np.flatnonzero(in_eps & (size < size.max())):
         ratio = sigmas[:, j] / coefficients.alpha
         if _follows_alpha(ratio, coefficients.alpha, tolerance):
@@ -149,7 +237,9 @@ def _combine_noises(coefficients: Coefficients, tolerance: float) -> Noise:
     return Noise(sigma, b, apart / np.hypot(b, coefficients.a), notes)
 
 
-def _notes_on_shared_noise(sigmas: NDArray, in_eps: NDArray, shared: NDArray) -> list[str]:
+def _notes_on_shared_noise(
+    coefficients: Coefficients, in_eps: NDArray, shared: NDArray
+) -> list[str]:
     """Notes on noise that components share, with its size in units of the first noise in eps."""
     if not shared.any():
         return []
@@ -158,10 +248,14 @@ def _notes_on_shared_noise(sigmas: NDArray, in_eps: NDArray, shared: NDArray) ->
         "all noise is shared by components: z holds no noise of each component's own, and so no "
         "log-SNR; draw the noise in the shape of x",
     )
-    ratios = np.abs(sigmas[:, shared] / sigmas[:, in_eps][:, :1])
+    sigmas = coefficients.sigma
+    multiples = np.nanmedian(np.abs(sigmas[:, shared] / sigmas[:, in_eps][:, :1]), axis=0)
+    sharers = np.array(coefficients.sharers)[shared]
     return [
-        f"noise shared by components is added, {multiple:.3g} times eps: λ is that of eps"
-        for multiple in np.nanmedian(ratios, axis=0)
+        f"noise shared by components is added, {multiple:.3g} times eps: the noise is correlated; "
+        f"λ is that of eps, and lower by {np.log1p(count * multiple**2):.2g} along what {count} "
+        "components share"
+        for multiple, count in zip(multiples, sharers, strict=True)
     ]
 
 
@@ -180,7 +274,7 @@ def _follows_alpha(ratio: NDArray, alpha: NDArray, tolerance: float) -> bool:
 def _usable(first_look: FirstLook, coefficients: Coefficients, noise: Noise) -> NDArray:
     """Which draws have a finite log-SNR, target and factor, shape (n,)."""
     logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
-    usable = np.isfinite(logsnr) & np.isfinite(noise.b)
+    usable = np.isfinite(logsnr) & (np.isfinite(noise.b) | (coefficients.h == 0))
     if first_look.factor_readable:
         usable &= np.isfinite(coefficients.h)
     return usable
@@ -202,6 +296,8 @@ def _residuals(coefficients: Coefficients, noise: Noise) -> dict[str, float]:
 
 def _typical(errors: NDArray) -> float:
     """The 0.9 quantile of the errors, where NaN counts as 0 and infinity as 1."""
+    if not len(errors):
+        return 0.0
     return float(np.quantile(np.nan_to_num(errors, posinf=1), 0.9))
 
 

@@ -6,7 +6,7 @@ again and again, and gives the noised data z and the gradient with respect to th
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -16,8 +16,13 @@ import torch
 from torch import Tensor
 
 from diffviz.checks import require
-from diffviz.probing.draws import Batch, Draws, KroneckerGrids
-from diffviz.probing.standin import StandIn
+from diffviz.probing.counters import Counters
+from diffviz.probing.draws import Batch, Draws, KroneckerGrids, Signature
+from diffviz.probing.explain import explaining
+from diffviz.probing.numpy_draws import Interceptor, NumpyDraws, state_of_random
+from diffviz.probing.standin import PLAIN, Answers, Call, StandIn
+
+OF_THE_PROBE = 0x70726F62  # keeps the probe's seeds apart from those that people use
 
 
 class State(Enum):
@@ -72,6 +77,9 @@ class Session:
         bit_generators: NumPy's bit generators that the loss draws from.
         generator_states: torch's generators that the loss draws from, with the state in which they
             were met first.
+        interceptor: What answers in the place of NumPy's sources while the loss runs.
+        counters: Numbers that the loss keeps between its calls; None where none are looked for.
+        loss_key: Name of the loss in what the loss function returns; None takes the usual ones.
     """
 
     def __init__(
@@ -83,6 +91,8 @@ class Session:
         seed: int,
         stratified: bool,
         bit_generators: Sequence[Any] = (),
+        counters: Counters | None = None,
+        loss_key: str | None = None,
     ):
         """Hold a loss and its data.
 
@@ -93,30 +103,65 @@ class Session:
             seed: Seed of all draws.
             stratified: Whether times are replaced by quantiles of their law.
             bit_generators: NumPy's bit generators that the loss draws from.
+            counters: Numbers that the loss keeps between its calls.
+            loss_key: Name of the loss in what the loss function returns.
         """
         self.x = x
         self.standin = standin
         self.bit_generators = list(bit_generators)
         self.generator_states: dict[torch.Generator, Tensor] = {}
+        self.interceptor = Interceptor()
+        self.counters = counters
+        self.loss_key = loss_key
         self._loss = loss
         self._seed = seed
         self._grids = KroneckerGrids() if stratified else None
 
-    def chunk(self, number: int, total: int, size: int) -> "Chunk":
+    def chunk(
+        self, number: int, total: int, size: int, times: frozenset[Signature] = frozenset()
+    ) -> "Chunk":
         """A batch with draws of its own.
 
         Args:
             number: Number of the chunk, from 0.
             total: Number of chunks in all.
             size: Number of samples; the data are used in turn.
+            times: Normal draws that are times although their shape is that of noise.
 
         Returns:
             The chunk, whose draws are recorded in its first run.
         """
         rows = torch.arange(number * size, (number + 1) * size) % len(self.x)
-        batch = Batch(self.x[rows], number, total, self._seed + number)
-        draws = Draws(batch, self._grids, self.generator_states)
-        return Chunk(self._loss, draws, self.standin, self.bit_generators)
+        batch = Batch(self.x[rows], number, total, self.seed_of(number))
+        return Chunk(self, Draws(batch, self._grids, self.generator_states, times))
+
+    def seed_of(self, number: int) -> int:
+        """Seed of one chunk, which differs from any that a user is likely to have used.
+
+        Args:
+            number: Number of the chunk.
+
+        Returns:
+            A seed of 63 bits.
+        """
+        sequence = np.random.SeedSequence([OF_THE_PROBE, self._seed, number])
+        return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+    def call_loss(self, x: Tensor) -> Tensor:
+        """The loss on a batch.
+
+        Args:
+            x: Data, shape (n, ...).
+
+        Returns:
+            The tensor in what the loss returns.
+
+        Raises:
+            TypeError: There is none.
+        """
+        with explaining():
+            value = self._loss(x)
+        return _tensor_of(value, self.loss_key)
 
 
 class Chunk:
@@ -130,21 +175,22 @@ class Chunk:
             bits.
     """
 
-    def __init__(
-        self,
-        loss: Callable[[Tensor], Any],
-        draws: Draws,
-        standin: StandIn,
-        bit_generators: Sequence[Any],
-    ):
+    def __init__(self, session: Session, draws: Draws):
         """Hold a batch; see ``Session.chunk``."""
         self.x = draws.batch.x
         self.draws = draws
-        self.standin = standin
+        self.standin = session.standin
         self.dtype = torch.promote_types(self.x.dtype, torch.float32)
-        self._loss = loss
-        self._bit_generators = bit_generators
-        self._bit_states = [bits.state for bits in bit_generators]
+        self._session = session
+        self._numpy_draws = NumpyDraws(draws.batch, draws.axes)
+        self._bit_states = [bits.state for bits in session.bit_generators]
+        self._torch_state = _torch_state(draws.batch.seed)
+        self._counted = session.counters.take() if session.counters else None
+        self._ran = False
+        batch = draws.batch
+        self._random_state = state_of_random(
+            batch.number, batch.total, batch.seed, stratified=draws.axes is not None
+        )
 
     @property
     def size(self) -> int:
@@ -155,12 +201,46 @@ class Chunk:
         """Numbers in the shape of the data as one row a sample, shape (n, d), in ``dtype``."""
         return values.reshape(self.size, -1).to(self.dtype)
 
-    def run(self, state: State, output: Tensor | None = None) -> Response:
+    def with_times(self, times: frozenset[Signature]) -> "Chunk":
+        """The same batch, not yet recorded, where some normal draws are times.
+
+        Args:
+            times: Which draws are.
+
+        Returns:
+            The chunk.
+        """
+        batch = self.draws.batch
+        return self._session.chunk(batch.number, batch.total, len(batch.x), times)
+
+    def larger(self, size: int) -> "Chunk":
+        """A batch of another size, with the first samples and draws of its own.
+
+        Args:
+            size: Number of samples.
+
+        Returns:
+            The chunk.
+        """
+        return self._session.chunk(0, 1, size, self.draws.times)
+
+    def run(
+        self,
+        state: State,
+        output: Tensor | None = None,
+        *,
+        data: Tensor | None = None,
+        noises: Mapping[int, Tensor] | None = None,
+        answers: Answers = PLAIN,
+    ) -> Response:
         """Run the loss once.
 
         Args:
             state: Which of data and noise are on.
             output: What the network answers, shape (n, d) or (d,); None stands for zeros.
+            data: What takes the place of the data where they are on, in their shape.
+            noises: What takes the place of some noises, by their number; the others are off.
+            answers: How other calls of the network are answered.
 
         Returns:
             z and the gradient at the network's output.
@@ -170,38 +250,46 @@ class Chunk:
             TypeError: The loss returns no tensor.
         """
         self._reset_generators()
-        self.draws.rewind(state.noise)
-        self.standin.reset(None if output is None else output.expand(self.size, -1))
-        x = self.x.clone() if state.data else torch.zeros_like(self.x)
+        self.draws.rewind(state.noise, noises)
+        self.standin.reset(output, answers)
+        x = self.x if data is None else data
+        x = x.clone() if state.data else torch.zeros_like(x)
         with self.draws:
-            value = _tensor_of(self._loss(x))
+            value = self._session.call_loss(x)
         call = self.standin.choose()
-        require(
-            call.z.numel() == x.numel(),
-            f"the network gets {tuple(call.z.shape)} for x {tuple(x.shape)}: pick z by inputs=, or "
-            "give x as the network sees it",
+        gradient = self._gradient(value, call)
+        rows = len(call.z)
+        return Response(
+            call.z.reshape(rows, -1).to(self.dtype),
+            call.of_part(gradient).reshape(rows, -1).to(self.dtype),
+            call.scalars,
+            call.z.dtype,
         )
-        gradient = self._gradient(value, call.output)
-        return Response(self.rows(call.z), self.rows(gradient), call.scalars, call.z.dtype)
 
     def _reset_generators(self) -> None:
         """Set everything else that the loss may draw from to where it was before."""
-        seed = self.draws.batch.seed
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        random.seed(seed)
-        for bits, state in zip(self._bit_generators, self._bit_states, strict=True):
+        batch = self.draws.batch
+        torch.default_generator.set_state(self._torch_state)
+        self._numpy_draws.rewind()
+        np.random.seed(batch.seed % 2**32)  # noqa: NPY002
+        self._session.interceptor.reset(self._numpy_draws, batch.seed)
+        random.setstate(self._random_state)
+        for bits, state in zip(self._session.bit_generators, self._bit_states, strict=True):
             bits.state = state
+        if self._session.counters and self._counted and self._ran:
+            self._session.counters.put_back(self._counted)
+        self._ran = True
 
-    def _gradient(self, value: Tensor, output: Tensor) -> Tensor:
+    def _gradient(self, value: Tensor, call: Call) -> Tensor:
         """Gradient of the summed losses of the samples at the output of the network."""
         require(
             value.requires_grad,
             "the loss carries no gradient: detached, under no_grad, or without the network's "
             "output",
         )
-        total = value.sum() * (self.size if value.numel() == 1 else 1)
-        (gradient,) = torch.autograd.grad(total, output, allow_unused=True)
+        total = value.sum() * (len(call.z) if value.numel() == 1 else 1)
+        with explaining():
+            (gradient,) = torch.autograd.grad(total, call.output, allow_unused=True)
         require(
             gradient is not None,
             "the loss ignores the output of this call of its network; choose another one by call=",
@@ -209,16 +297,30 @@ class Chunk:
         return gradient
 
 
-def _tensor_of(result: Any) -> Tensor:
-    """The loss in what a training step returns: bare, first in a tuple, or named "loss"."""
-    if isinstance(result, dict):
+def _torch_state(seed: int) -> Tensor:
+    """State of torch's generator after a seed."""
+    return torch.Generator().manual_seed(seed).get_state()
+
+
+def _tensor_of(result: Any, loss_key: str | None) -> Tensor:
+    """The loss in what a training step returns: bare, first in a tuple, or under its name."""
+    if loss_key is not None:
+        value = _under_name(result, loss_key)
+    elif isinstance(result, dict):
         value = result.get("loss")
     elif isinstance(result, (tuple, list)):
         value = result[0] if result else None
     else:
         value = getattr(result, "loss", result)
     if not isinstance(value, Tensor):
+        names = f"; it has {sorted(map(str, result))}" if isinstance(result, dict) else ""
         raise TypeError(
-            f"the loss must return a tensor, bare, in a tuple or under 'loss', not {value}"
+            "the loss must return a tensor, bare, in a tuple or under 'loss' (loss_key= gives "
+            f"another name), not {value}{names}"
         )
     return value
+
+
+def _under_name(result: Any, name: str) -> Any:
+    """What stands under a name in a dict or an object; None where there is nothing."""
+    return result.get(name) if isinstance(result, dict) else getattr(result, name, None)

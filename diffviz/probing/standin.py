@@ -6,6 +6,7 @@ to the network, and answers with an output that is chosen from outside.
 
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from diffviz.checks import require
+from diffviz.probing.answers import learned_form
 
 Selector = int | str | Callable[..., Tensor]
 
@@ -50,24 +53,56 @@ class Call:
     """One call of the network with gradients on.
 
     Attributes:
-        z: Noised data that the network got, detached.
+        z: Noised data that the network got, detached; the part that is read.
         output: What the stand-in answered, a leaf that takes the gradient.
         scalars: The other arguments with one number, or one for each sample: times, noise levels.
+        part: Places of z in the flattened output; None where z is all of it.
     """
 
     z: Tensor
     output: Tensor
     scalars: list[Tensor]
+    part: Tensor | None = None
+
+    def of_part(self, values: Tensor) -> Tensor:
+        """The numbers of an output that belong to z.
+
+        Args:
+            values: Numbers in the shape of the output.
+
+        Returns:
+            Those at the places of z, in its shape.
+        """
+        if self.part is None:
+            return values
+        return values.reshape(-1)[self.part].reshape(self.z.shape)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How the calls that are not probed are answered.
+
+    Attributes:
+        others: Size of the answer of other calls of the network; 0 stands for zeros.
+        slope: Derivative of every answer by z, whose value it leaves as it is.
+    """
+
+    others: float = 0.0
+    slope: float = 0.0
+
+
+PLAIN = Answers()
 
 
 class StandIn:
     """Answers in the place of a network.
 
-    Calls without gradient, such as those of self-conditioning, are answered with zeros and are not
-    recorded.
+    Calls without gradient, such as those of self-conditioning, are answered too. They do not count
+    among the calls.
 
     Attributes:
         calls: The calls with gradient since the last ``reset``.
+        silent: z of the calls without gradient since the last ``reset``.
         number: Number of the call that is probed; None until it is chosen.
     """
 
@@ -76,6 +111,8 @@ class StandIn:
         select: Callable[..., Tensor],
         wrap: Callable[[Tensor], Any] | None,
         call: int,
+        numbers: int | None = None,
+        forward: Callable[..., Any] | None = None,
     ):
         """Choose what is recorded and how it is answered.
 
@@ -83,23 +120,34 @@ class StandIn:
             select: Finds z among the arguments of the network.
             wrap: Turns the plain output into what the loss expects; None returns the output itself.
             call: Which of the calls in one run of the loss gets the chosen output; -1 is the last.
+            numbers: Numbers in a sample of the data. If z is a part of an argument of that size,
+                the output is as large as the argument.
+            forward: The network's own, which is run once to learn in what form it answers; None
+                where there is none, or the form is given.
         """
         self.calls: list[Call] = []
+        self.silent: list[Tensor] = []
         self.number: int | None = None
         self._select = select
         self._wrap = wrap
         self._call = call
+        self._numbers = numbers
+        self._forward = forward
         self._output: Tensor | None = None
+        self._answers = PLAIN
 
-    def reset(self, output: Tensor | None) -> None:
+    def reset(self, output: Tensor | None, answers: Answers = PLAIN) -> None:
         """Forget the recorded calls before the next run of the loss.
 
         Args:
             output: What the chosen call is answered with, in any shape with z's number of
-                components; None stands for zeros.
+                components, or one sample of it; None stands for zeros.
+            answers: How other calls are answered.
         """
         self._output = output
+        self._answers = answers
         self.calls = []
+        self.silent = []
 
     def choose(self) -> Call:
         """Pick the call that is probed among the recorded ones.
@@ -114,7 +162,8 @@ class StandIn:
         require(
             total,
             "the loss never calls its network with gradients on: write loss(model, x) that calls "
-            "it, or give model=",
+            "it, or give model=; where it calls a part of a network, or a method other than "
+            "forward, that part is the model",
         )
         require(
             -total <= self._call < total,
@@ -126,14 +175,24 @@ class StandIn:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Record a call of the network and answer it."""
         z = self._noised_data(args, kwargs)
+        if self._forward is not None:
+            forward, self._forward = self._forward, None
+            self._wrap = learned_form(forward, z, args, kwargs)
         if not torch.is_grad_enabled():
-            return self._wrapped(torch.zeros_like(z), kwargs)
-        output = self._next_output(z).requires_grad_()
-        self.calls.append(Call(z, output, _scalars(args, kwargs, len(z))))
-        return self._wrapped(output, kwargs)
+            self.silent.append(z.detach())
+            return self._wrapped(self._answers.others * _pattern(z), kwargs)
+        part, whole = self._part(z, args, kwargs)
+        with _outside_transforms():
+            output = self._next_output(z.detach(), part, whole).requires_grad_()
+        scalars = _scalars(args, kwargs, len(z))
+        self.calls.append(Call(z.detach(), output, scalars, part))
+        answer = output
+        if self._answers.slope and part is None:
+            answer = output + self._answers.slope * (z - z.detach())
+        return self._wrapped(answer, kwargs)
 
     def _noised_data(self, args: tuple, kwargs: dict[str, Any]) -> Tensor:
-        """The argument that is z, detached."""
+        """The argument that is z."""
         z = self._select(*args, **kwargs)
         require(
             isinstance(z, Tensor) and z.is_floating_point(),
@@ -141,13 +200,35 @@ class StandIn:
             f"got {type(z).__name__} {getattr(z, 'dtype', '')}".rstrip(),
             TypeError,
         )
-        return z.detach()
+        return z
 
-    def _next_output(self, z: Tensor) -> Tensor:
-        """The chosen output if this is the chosen call, else zeros."""
-        if self._output is not None and len(self.calls) == self.number:
-            return self._output.reshape(z.shape).to(z.dtype)
-        return torch.zeros_like(z)
+    def _part(
+        self, z: Tensor, args: tuple, kwargs: dict[str, Any]
+    ) -> tuple[Tensor | None, torch.Size]:
+        """Places of z in an argument of the size of the data, and the shape of the output."""
+        if self._numbers is None or z[:1].numel() >= self._numbers:
+            return None, z.shape
+        for whole in _tensors(args, kwargs):
+            if whole[:1].numel() == self._numbers and _shares_memory(z, whole):
+                places = torch.arange(whole.numel(), device=z.device).reshape(whole.shape)
+                strides = list(z.stride())
+                offset = z.storage_offset() - whole.storage_offset()
+                if whole.is_contiguous():
+                    part = torch.as_strided(places, z.shape, strides, offset)
+                    return part.reshape(-1), whole.shape
+        return None, z.shape
+
+    def _next_output(self, z: Tensor, part: Tensor | None, whole: torch.Size) -> Tensor:
+        """The chosen output if this is the chosen call, else that of other calls."""
+        is_chosen = self.number is None or len(self.calls) == self.number
+        if not is_chosen:
+            return self._answers.others * _pattern(z.new_empty(whole))
+        if self._output is None:
+            return z.new_zeros(whole)
+        output = self._output.reshape(-1, z[:1].numel()).expand(len(z), -1).to(z.dtype)
+        if part is None:
+            return output.reshape(z.shape).clone()
+        return z.new_zeros(whole.numel()).index_put((part,), output.reshape(-1)).reshape(whole)
 
     def _wrapped(self, output: Tensor, kwargs: dict[str, Any]) -> Any:
         """The output in the form that the loss expects; ``return_dict=False`` asks for a tuple."""
@@ -156,9 +237,30 @@ class StandIn:
         return (output,) if kwargs.get("return_dict") is False else output
 
 
+def _pattern(z: Tensor) -> Tensor:
+    """Numbers of size 1 in the shape of z, always the same."""
+    place = torch.arange(z.numel(), device=z.device, dtype=torch.float32)
+    return torch.cos(3 * place).reshape(z.shape).to(z.dtype)
+
+
+def _outside_transforms() -> AbstractContextManager[Any]:
+    """Leave the transforms of ``torch.func``, inside which no leaf can be made."""
+    return temporarily_clear_interpreter_stack()
+
+
+def _shares_memory(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are views of the same numbers."""
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
+def _tensors(args: tuple, kwargs: dict[str, Any]) -> list[Tensor]:
+    """The tensors among the arguments of a network."""
+    return [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+
+
 def _scalars(args: tuple, kwargs: dict[str, Any], n: int) -> list[Tensor]:
     """The tensors among the arguments that hold one number, or one for each of n samples."""
-    tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    tensors = _tensors(args, kwargs)
     return [value.detach() for value in tensors if value.numel() in (1, n)]
 
 
@@ -172,6 +274,8 @@ class _EmptyNetwork(nn.Module):
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__.get("_parameters", ()):
             return self._parameters[name]
+        if name == "module":  # as in model.module(z) under data parallelism
+            return self
         raise AttributeError(
             f"the loss reads {name!r} of its network: give probe(..., model=) a module that has it"
         )
@@ -277,6 +381,9 @@ class _FirstOfSize:
         for value in (*args, *kwargs.values()):
             if self._fits(value):
                 return value
+        for value in _tensors(args, kwargs):
+            if self._fits_in_other_samples(value):
+                return value
         raise ValueError(
             f"no argument of the network is of the size of x {tuple(self.shape)} a sample; "
             "say which by inputs="
@@ -287,6 +394,13 @@ class _FirstOfSize:
         if not (isinstance(value, Tensor) and value.is_floating_point()):
             return False
         return value.shape[1:].numel() == self.shape.numel()
+
+    def _fits_in_other_samples(self, value: Tensor) -> bool:
+        """Whether an argument holds whole samples, cut into smaller ones."""
+        numbers = self.shape.numel()
+        size = value.shape[1:].numel()
+        is_cut = value.ndim > 1 and 1 < size < numbers and numbers % size == 0
+        return value.is_floating_point() and is_cut and value.numel() % numbers == 0
 
 
 @dataclass(frozen=True)

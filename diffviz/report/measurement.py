@@ -6,23 +6,32 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 from torch import Tensor, nn
 
 from diffviz import plots
-from diffviz.probing import measure
+from diffviz.probing import arrays, measure
 from diffviz.probing.measured import Measured
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.recipes.nearest import Match, closest
+from diffviz.theory.objectives import Objective
 
 EQUAL = 0.02  # largest deviation of weightings that are called equal
 WHOLE = 0.99  # share of the draws from which on it is not mentioned
 EXACT = 0.02  # relative standard error up to which it is not mentioned
+CHANCE = 0.001  # probability below which a deviation of sampled levels is no chance
+CHANCE_BINS = 20  # of the test
+CHANCE_MASS = 0.98  # central share of the draws that they cover
+NODES = 24  # of Gauss's rule in a bin
 
 
-def _sentence(match: Match) -> str:
+def _sentence(match: Match, measured: Measured) -> str:
     """The closest entry, and over how much of the draws and how surely it is."""
-    relation = "equal to" if match.deviation < EQUAL else "closest to"
+    is_equal = match.deviation < EQUAL and measured.exact
+    relation = "equal to" if is_equal else "closest to"
+    if not is_equal and measured.exact and _is_within_chance(match, measured):
+        relation = "not told apart from"
     table = f"{match.table}, " if match.table else ""
     text = (
         f"catalogue: {relation} {match.name} up to a constant, {table}"
@@ -32,8 +41,44 @@ def _sentence(match: Match) -> str:
         return text
     text += f" over {match.mass:.0%} of its draws"
     if match.error > EXACT:
-        text += f", ± {match.error:.1%} there: times were sampled, not stratified"
+        cause = "factors scatter" if measured.stratified else "times were sampled, not stratified"
+        text += f", ± {match.error:.1%} there: {cause}"
     return text
+
+
+def _is_within_chance(match: Match, measured: Measured) -> bool:
+    """Whether sampled levels are those of an entry as far as a chi-square test of all bins tells.
+
+    The factors of a smooth loss are exact, so that bins scatter as their numbers of draws do.
+    """
+    if measured.stratified or measured.discrete:
+        return False
+    edges = measured.edges(CHANCE_BINS, CHANCE_MASS)
+    w, _ = measured.weighting(edges)
+    known = _bin_average(CATALOGUE[match.name], edges)
+    drawn, _ = np.histogram(measured.logsnr, edges)
+    if (known <= 0).any():
+        return False
+    ratio = w / known
+    ratio /= np.average(ratio, weights=drawn)
+    statistic = float((drawn * (ratio - 1) ** 2).sum())
+    return bool(stats.chi2.sf(statistic, len(drawn) - 1) > CHANCE)
+
+
+def _bin_average(objective: Objective, edges: NDArray) -> NDArray:
+    """The weighting of an objective averaged over bins.
+
+    Args:
+        objective: The objective.
+        edges: Increasing edges of the bins in nats, shape (n + 1,).
+
+    Returns:
+        The averages, shape (n,).
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    half = np.diff(edges) / 2
+    points = (edges[1:] + edges[:-1]) / 2 + half * nodes[:, None]
+    return weights @ objective.weighting(points) / 2
 
 
 def _draw_as_points(ax: Axes, name: str) -> None:
@@ -134,7 +179,7 @@ class Report(Measured):
         match = self._closest_entry()
         if match is not None:
             notes = (place for place, line in enumerate(lines) if line.startswith("note:"))
-            lines.insert(next(notes, len(lines)), _sentence(match))
+            lines.insert(next(notes, len(lines)), _sentence(match, self))
         return "\n".join(lines)
 
     __str__ = __repr__ = summary
@@ -153,6 +198,8 @@ def probe(
     batch: int | None = None,
     mode: Literal["stratified", "as-is"] = "stratified",
     generator: torch.Generator | None = None,
+    error: float | Callable[[NDArray], ArrayLike] | None = None,
+    loss_key: str | None = None,
 ) -> Report:
     """Measure what a training loss optimises: path, target, density and weighting.
 
@@ -180,6 +227,10 @@ def probe(
             the loss fixes it.
         mode: "stratified", or "as-is" for the random numbers of the loss itself.
         generator: Seeds the draws. By default they are always the same.
+        error: Root mean square error of a component of the target at which a loss that is not
+            squared is read: a number, or a function of log-SNR. By default it is 0.1.
+        loss_key: Name of the loss in the dict or object that the loss returns. By default it is
+            "loss".
 
     Returns:
         The measurement, with its place in the catalogue.
@@ -209,5 +260,56 @@ def probe(
         batch=batch,
         mode=mode,
         generator=generator,
+        error=error,
+        loss_key=loss_key,
     )
     return Report(**vars(measured))
+
+
+def probe_arrays(
+    step: Callable[..., Any],
+    x: ArrayLike,
+    *,
+    uniforms: int = 1,
+    scale: float | None = None,
+    draws: int = 20_000,
+    batch: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Report:
+    """Measure what a loss outside torch optimises, such as one of JAX, Keras or MLX.
+
+    The loss is the weighted squared error of a network's output, ``weight * |output − target|²``.
+    It is given as a step without its network, which gets data, noise and uniform numbers.
+
+    Args:
+        step: ``step(x, eps, u)``, which returns z, target and weight. It gets NumPy arrays: x and
+            eps of shape (n, ...), u of shape (n,), or (n, uniforms) where there are several. z and
+            target have the shape (n, ...). The weight is a number, or has shape (n,), or that of z.
+            Times must be made from u by their quantile function.
+        x: Example data, an array of shape (n, ...), with at least 2 numbers for each sample.
+        uniforms: Number of uniform numbers for each sample.
+        scale: Factor by which the loss multiplies x before noise is added. By default it is found
+            for x -> 2x − 1.
+        draws: Number of draws, at least 100.
+        batch: Draws in one call of the step.
+        generator: Seeds the draws. By default they are always the same.
+
+    Returns:
+        The measurement, with its place in the catalogue.
+
+    Raises:
+        TypeError: An argument is of the wrong kind, or the step returns something else.
+        ValueError: The step cannot be read; the message says what to change.
+
+    Example:
+        >>> def step(x, eps, u):
+        ...     t = u[:, None]
+        ...     return (1 - t) * x + t * eps, eps - x, 1.0
+        >>> x = np.linspace(-1, 1, 128).reshape(64, 2)
+        >>> measured = dv.probe_arrays(step, x, draws=2000)
+        >>> measured.kind, dv.closest(measured, 1)[0].name
+        ('u', 'rectified-flow')
+    """
+    loss = arrays.array_loss(step, uniforms)
+    data = arrays.data_tensor(x)
+    return probe(loss, data, scale=scale, draws=draws, batch=batch, generator=generator)

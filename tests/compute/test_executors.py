@@ -219,9 +219,10 @@ def test_an_executor_that_is_shut_down_takes_no_task():
 
 def ended(process):
     """Whether a process is gone, or dead and not yet reaped."""
-    return (
-        not psutil.pid_exists(process) or psutil.Process(process).status() == psutil.STATUS_ZOMBIE
-    )
+    try:
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.mark.slow

@@ -1,10 +1,11 @@
 """The probe on losses of packages from PyPI, as installed.
 
-The packages are denoising-diffusion-pytorch, k-diffusion, torchcfm and diffusers. The loss is each
+The packages are denoising-diffusion-pytorch, k-diffusion, torchcfm, diffusers, flow_matching,
+rectified-flow-pytorch, smalldiffusion, azula and audio-diffusion-pytorch. The loss is each
 package's own code, unmodified. Where a package leaves the loss to a training script (torchcfm,
-diffusers), the lines of its examples stand here around its functions. The known weightings are
-computed in float64 from the formulas of the papers and of the packages' documentation, never from
-their tables.
+diffusers, flow_matching), the lines of its examples stand here around its functions. The known
+weightings are computed in float64 from the formulas of the papers and of the packages'
+documentation, never from their tables.
 
 For their data sets, logging and image metrics the first two also import the modules of ABSENT,
 which are replaced by empty ones while they are imported. No loss touches them.
@@ -39,18 +40,37 @@ ROOT = Path(__file__).parents[2]
 # so that `pip check` would refuse them beside the rest.
 sys.path.insert(0, str(ROOT / ".peers"))
 ABSENT = {
+    "a_unet",
     "accelerate",
     "clip",
     "cleanfid",
     "dctorch",
+    "einx",
     "ema_pytorch",
     "jsonmerge",
     "pytorch_fid",
     "skimage",
+    "torchaudio",
     "torchdiffeq",
     "torchsde",
     "torchvision",
+    "torch_einops_utils",
+    "x_transformers",
+    "x_unet",
 }
+
+
+class _Anything(type):
+    """A class that has every attribute, and takes any arguments."""
+
+    def __getattr__(cls, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _anything(name)
+
+
+def _anything(name):
+    return _Anything(name, (), {"__init__": lambda self, *args, **kwargs: None})
 
 
 class _Empty:
@@ -61,7 +81,7 @@ class _Empty:
 
     def create_module(self, spec):
         module = ModuleType(spec.name)
-        module.__getattr__ = lambda name: type(name, (), {})
+        module.__getattr__ = _anything
         return module
 
     def exec_module(self, module):
@@ -98,6 +118,12 @@ try:
             import_module("denoising_diffusion_pytorch.simple_diffusion"),
         )
         kd, cfm = import_module("k_diffusion"), import_module("torchcfm")
+        fm_paths = import_module("flow_matching.path")
+        fm_schedulers = import_module("flow_matching.path.scheduler")
+        rectified = import_module("rectified_flow_pytorch.rectified_flow")
+        small = import_module("smalldiffusion")
+        az_denoise, az_noise = import_module("azula.denoise"), import_module("azula.noise")
+        audio = import_module("audio_diffusion_pytorch.diffusion")
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f"{error}: pip install --no-deps --target .peers -r tests/peers.txt (`make test` does it)"
@@ -106,7 +132,17 @@ except ModuleNotFoundError as error:
 T = 1000
 VERSIONS = {
     name: version(name)
-    for name in ("denoising-diffusion-pytorch", "k-diffusion", "torchcfm", "diffusers")
+    for name in (
+        "denoising-diffusion-pytorch",
+        "k-diffusion",
+        "torchcfm",
+        "diffusers",
+        "flow_matching",
+        "rectified-flow-pytorch",
+        "smalldiffusion",
+        "azula",
+        "audio-diffusion-pytorch",
+    )
 }
 
 
@@ -294,6 +330,69 @@ def flow_matcher(matcher, name):
     return loss, latents(64), {"inputs": lambda z: z[:, :-1]}, dv.objective(name)
 
 
+# flow_matching: the lines of its example ---------------------------------------------------------
+def matching(path, name):
+    def loss(model, x):
+        sample = path.sample(t=torch.rand(len(x)), x_0=torch.randn_like(x), x_1=x)
+        return ((model(sample.x_t, sample.t) - sample.dx_t) ** 2).mean()
+
+    return loss, latents(4, 8, 8), {}, dv.objective(name)
+
+
+# rectified-flow-pytorch ---------------------------------------------------------------------------
+def rectified_flow(predict, name):
+    flow = rectified.RectifiedFlow(Net(), data_shape=(3, 8, 8), predict=predict)
+    return lambda model, x: flow(x), images(3, 8, 8), {"model": flow.model}, dv.objective(name)
+
+
+# smalldiffusion: the lines of its training loop ---------------------------------------------------
+def small_loss(schedule, sigmas, target, modifier=None):
+    """The known table is that of the sigmas, computed anew: alpha_bar = 1/(1 + sigma^2)."""
+
+    class Model(nn.Module, small.ModelMixin):
+        def forward(self, x, sigma, cond=None):
+            raise NotImplementedError
+
+    model = (modifier(Model) if modifier else Model)()
+
+    def loss(network, x):
+        sigma = schedule.sample_batch(x).reshape(-1, 1, 1, 1)
+        return model.get_loss(x, sigma, torch.randn_like(x))
+
+    known = stated(paths.discrete(1 / (1 + sigmas**2)), target)
+    return loss, latents(3, 8, 8), {"model": model}, known
+
+
+def small_log_linear(target, modifier=None):
+    sigmas = 0.02 * 500 ** (np.arange(T) / (T - 1))
+    return small_loss(small.ScheduleLogLinear(N=T), sigmas, target, modifier)
+
+
+def small_ddpm():
+    bars = np.cumprod(1 - np.linspace(1e-4, 0.02, T))
+    return small_loss(small.ScheduleDDPM(), np.sqrt(1 / bars - 1), targets.EPS)
+
+
+# azula --------------------------------------------------------------------------------------------
+def azula_loss():
+    """Its default weight SNR + 1 on x is 1 + 1/SNR on eps; log-SNR is uniform on its schedule."""
+    backbone = Net()
+    denoiser = az_denoise.SimpleDenoiser(backbone, az_noise.VESchedule(1e-2, 1e2))
+
+    def loss(model, x):
+        return denoiser.loss(x, torch.rand(len(x)), max_weight=1e9)
+
+    known = stated(paths.ve(1e-2, 1e2), targets.X, lambda l: np.exp(l) + 1)
+    return loss, latents(3, 8, 8), {"model": backbone}, known
+
+
+# audio-diffusion-pytorch --------------------------------------------------------------------------
+def audio_loss():
+    diffusion = audio.VDiffusion(Net())
+    settings = {"model": diffusion.net}
+    return lambda model, x: diffusion(x), latents(2, 64), settings, dv.objective("v-cosine")
+
+
 # diffusers: the lines of its training examples ----------------------------------------------------
 def train_text_to_image(scheduler, gamma=None):
     """The loss lines of examples/text_to_image/train_text_to_image.py.
@@ -477,6 +576,28 @@ def _cases():
             ):  # levels of unequal probability: more draws for those hardly ever drawn
                 found["diffusers", what] = (*found["diffusers", what], 200_000, 40)
     found["diffusers", "EDMEulerScheduler"] = (train_edm_style, "F (sigma_data 0.5)", 0.02)
+    affine, scheduler = fm_paths.AffineProbPath, fm_schedulers
+    for what, path, name in (
+        ("CondOTProbPath", fm_paths.CondOTProbPath(), "fm-ot"),
+        ("AffineProbPath cosine", affine(scheduler=scheduler.CosineScheduler()), "fm-cosine"),
+        ("AffineProbPath VP", affine(scheduler=scheduler.VPScheduler()), "fm-vp"),
+    ):
+        found["flow_matching", what] = (lambda p=path, n=name: matching(p, n), "u", 0.002)
+    for predict, kind, name in (("flow", "u", "fm-ot"), ("noise", "eps", "sit-linear-eps")):
+        found["rectified-flow-pytorch", f"RectifiedFlow {predict}"] = (
+            lambda p=predict, n=name: rectified_flow(p, n),
+            kind,
+            0.003,
+        )
+    found["smalldiffusion", "log-linear"] = (lambda: small_log_linear(targets.EPS), "eps", 0.02)
+    found["smalldiffusion", "log-linear PredX0"] = (
+        lambda: small_log_linear(targets.X, small.PredX0),
+        "x",
+        0.02,
+    )
+    found["smalldiffusion", "DDPM"] = (small_ddpm, "eps", 0.02)
+    found["azula", "SimpleDenoiser VE"] = (azula_loss, "x", 0.002)
+    found["audio-diffusion-pytorch", "VDiffusion"] = (audio_loss, "v", 0.002)
     return found
 
 
@@ -536,6 +657,11 @@ GROUPS = {  # rows of the table in docs/probed.md
     "DDPMScheduler": ("diffusers", r"DDPM"),
     "FlowMatchEulerDiscreteScheduler": ("diffusers", r"Flow"),
     "EDMEulerScheduler": ("diffusers", r"EDM"),
+    "CondOTProbPath, AffineProbPath": ("flow_matching", r""),
+    "RectifiedFlow": ("rectified-flow-pytorch", r""),
+    "get_loss, two schedules": ("smalldiffusion", r""),
+    "SimpleDenoiser": ("azula", r""),
+    "VDiffusion": ("audio-diffusion-pytorch", r""),
 }
 
 

@@ -1,6 +1,7 @@
 """A probed loss beside the catalogue, in numbers, in words and as a picture."""
 
 import inspect
+import json
 
 import numpy as np
 import pytest
@@ -113,8 +114,10 @@ def test_a_table_under_the_loss_of_sd3_is_called_by_its_name(x):
 
 
 def test_times_that_were_sampled_are_compared_within_their_error_and_that_is_said(x):
+    rng = np.random.default_rng(0)
+
     def loss(model, x):
-        t = torch.from_numpy(np.random.uniform(size=len(x))).float()[:, None]  # noqa: NPY002
+        t = torch.from_numpy(rng.uniform(size=len(x))).float()[:, None]
         noise = torch.randn_like(x)
         return ((model((1 - t) * x + t * noise, t) - (noise - x)) ** 2).mean()
 
@@ -193,6 +196,32 @@ def test_the_command_line_prints_the_summary_and_writes_the_plot(tmp_path, capsy
 )
 def test_the_command_line_says_what_is_wrong_with_a_loss(loss, says, capsys):
     assert main(["probe", loss]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_the_command_line_writes_numbers_and_takes_the_settings_of_a_probe(tmp_path, capsys):
+    files = {"--json": tmp_path / "a.json", "--csv": tmp_path / "a.csv"}
+    options = ["--draws", "500", "--mode", "as-is", "--inputs", "0", "--scale", "1"]
+    for name, file in files.items():
+        options += [name, str(file)]
+    assert main(["probe", "diffviz.lab.losses:sd3", "--shape", "1,4,4", *options]) == 0
+    content = json.loads(files["--json"].read_text())
+    assert content["target"] == "u"
+    table = np.loadtxt(files["--csv"], delimiter=",", skiprows=1)
+    np.testing.assert_allclose(table[:, 1], content["w"])
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        (["--out", "a.txt"], "--out must end in one of"),
+        (["--json", "no/such/folder/a.json"], "does not exist"),
+        (["--inputs", "7"], "inputs=7"),
+        (["--model", "nothing"], "has no 'nothing'"),
+    ],
+)
+def test_the_command_line_refuses_a_wrong_option_in_a_sentence(option, says, capsys):
+    assert main(["probe", "diffviz.lab.losses:sd3", "--draws", "200", *option]) == 2
     assert says in capsys.readouterr().err
 
 

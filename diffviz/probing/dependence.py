@@ -1,0 +1,150 @@
+"""Whether the target of a loss comes from a network.
+
+A consistency, shortcut or distillation loss compares the network with what a network says. Then
+there is no target a x + b eps, and no weighting of one. It is found by varying what is not probed:
+the other calls of the same network, its derivative, and other modules that are called meanwhile. If
+the gradient of the probed call moves while z does not, the target moves.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
+
+from diffviz.probing.session import Chunk, Response, State
+from diffviz.probing.standin import Answers
+
+MOVED = 1e-3  # relative change of a gradient or of z that counts
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """What of a loss comes from a network.
+
+    Attributes:
+        causes: Where the target comes from, in words; empty where it comes from none.
+        notes: The same in whole sentences, and what else was found.
+    """
+
+    causes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def found(self) -> bool:
+        """Whether the target comes from a network."""
+        return bool(self.causes)
+
+
+def find_dependence(chunk: Chunk, direction: Tensor) -> Dependence:
+    """Vary all that is not probed, and see what moves.
+
+    Args:
+        chunk: A small batch with recorded draws.
+        direction: Output of the probed call, shape (d,).
+
+    Returns:
+        What was found.
+    """
+    plain = chunk.run(State.BOTH, direction)
+    has_others = len(chunk.standin.calls) > 1 or bool(chunk.standin.silent)
+    causes, inputs = [], False
+    if has_others:
+        other = chunk.run(State.BOTH, direction, answers=Answers(others=1.0))
+        inputs = _moved(plain.z, other.z)
+        if _moved(plain.gradient, other.gradient) and not inputs:
+            causes.append("another call of the same network")
+    sloped = chunk.run(State.BOTH, direction, answers=Answers(slope=1.0))
+    if _moved(plain.gradient, sloped.gradient):
+        causes.append("the derivative of the network by its input")
+    causes += [f"another network ({name})" for name in _teachers(chunk, plain, direction)]
+    notes = list(_notes_on_levels(chunk)) if causes and has_others else []
+    if inputs:
+        notes.append(
+            "z itself depends on another call of the network: path and levels are those for "
+            "answers of 0"
+        )
+    if causes:
+        notes.append(
+            f"the target depends on {' and on '.join(causes)}: the loss has no weighting of its "
+            "own; the levels and the factor on the difference (multiplier) are as told"
+        )
+    return Dependence(tuple(causes), tuple(notes))
+
+
+def _notes_on_levels(chunk: Chunk) -> tuple[str, ...]:
+    """Says at which levels the other call sees its input, relative to those of the probed one."""
+    levels = []
+    for state in (State.NOTHING, State.DATA, State.NOISE):
+        z = chunk.run(state).z
+        other = _input_of_other_call(chunk)
+        if other.shape != z.shape:
+            return ()
+        levels.append((z, other))
+    (nothing, other_nothing), (data, other_data), (noise, other_noise) = levels
+    signal = (other_data - other_nothing).norm(dim=1) / (data - nothing).norm(dim=1)
+    sigma = (other_noise - other_nothing).norm(dim=1) / (noise - nothing).norm(dim=1)
+    difference = 2 * (signal / sigma).log()
+    known = difference[~difference.isnan()]
+    if not len(known):
+        return ()
+    low, middle, high = (float(known.quantile(q)) for q in (0, 0.5, 1))
+    return (
+        f"the other call of the network sees a log-SNR higher by {middle:.3g} nats in the median, "
+        f"by {low:.3g} to {high:.3g} in all",
+    )
+
+
+def _input_of_other_call(chunk: Chunk) -> Tensor:
+    """Z of the last call that is not probed, shape (rows, d)."""
+    calls = enumerate(chunk.standin.calls)
+    others = [call.z for number, call in calls if number != chunk.standin.number]
+    z = (chunk.standin.silent or others)[-1]
+    return z.reshape(len(z), -1).to(chunk.dtype)
+
+
+def _teachers(chunk: Chunk, plain: Response, direction: Tensor) -> list[str]:
+    """Classes of other modules whose outputs the target depends on."""
+    with _shaken(chunk) as names:
+        shaken = chunk.run(State.BOTH, direction)
+    if not names or _moved(plain.z, shaken.z) or not _moved(plain.gradient, shaken.gradient):
+        return []
+    return sorted(names)
+
+
+@contextmanager
+def _shaken(chunk: Chunk) -> Iterator[set[str]]:
+    """Change what modules answer, apart from the stand-in and from what follows from its output."""
+    names: set[str] = set()
+
+    def change(module: nn.Module, args: Any, output: Any) -> Any:
+        is_standin = module.__dict__.get("forward") is chunk.standin
+        if is_standin or not isinstance(output, Tensor) or not output.is_floating_point():
+            return None
+        if output.requires_grad and _follows(output, chunk):
+            return None
+        names.add(type(module).__name__)
+        return output + torch.cos(torch.arange(output.numel()).reshape(output.shape)).to(output)
+
+    handle = register_module_forward_hook(change)
+    try:
+        yield names
+    finally:
+        handle.remove()
+
+
+def _follows(output: Tensor, chunk: Chunk) -> bool:
+    """Whether a tensor was computed from an answer of the stand-in."""
+    leaves = [call.output for call in chunk.standin.calls]
+    if not leaves:
+        return False
+    gradients = torch.autograd.grad(output.sum(), leaves, allow_unused=True, retain_graph=True)
+    return any(gradient is not None for gradient in gradients)
+
+
+def _moved(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors differ by more than rounding."""
+    return bool((one - other).norm() > MOVED * one.norm())

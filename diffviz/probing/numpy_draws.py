@@ -1,0 +1,241 @@
+"""Interception of the draws that a loss makes by NumPy, SciPy and Python's ``random``.
+
+NumPy's legacy functions all draw from one hidden ``RandomState``, and so do SciPy's laws unless
+they are told otherwise. While a loss runs, that object is replaced by one that answers from a
+record, and so are the generators that ``numpy.random.default_rng()`` makes inside the loss. Times
+among these draws become quantiles of their law, as those of torch do.
+
+Python's ``random`` cannot be replaced in code that has imported its functions. But its state can be
+set: the next 624 words of a Mersenne Twister are its state itself, slightly scrambled. Each number
+that a loss draws with it is thus even over the calls of the loss.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from diffviz.checks import require
+from diffviz.probing.draws import Axes, Batch, RandomCall, Role, classify, rows_of
+from diffviz.probing.quantiles import NUMPY_QUANTILES
+
+WORDS = 624  # words in the state of a Mersenne Twister
+STEP_OF_RANDOM = np.sqrt(41)  # of a Kronecker sequence, unlike those of the times
+NUMBERS_OF_RANDOM = 8  # of a call that are even over all calls
+
+
+@dataclass(frozen=True)
+class RecordedArray:
+    """A draw of NumPy's as it is replayed.
+
+    Attributes:
+        function: Name of the function that made it.
+        value: An array or a number.
+    """
+
+    function: str
+    value: Any
+
+
+class NumpyDraws:
+    """The draws of NumPy's functions on one batch, recorded once and then replayed."""
+
+    def __init__(self, batch: Batch, axes: Axes | None):
+        """Prepare to record.
+
+        Args:
+            batch: The data and their place among all batches.
+            axes: Probabilities for the times; None leaves the times as they were drawn.
+        """
+        self._batch = batch
+        self._axes = axes
+        self._recorded: list[RecordedArray] = []
+        self._position = 0
+
+    def rewind(self) -> None:
+        """Start the next run of the loss."""
+        self._position = 0
+
+    def answer(self, call: RandomCall, function: Callable[..., Any]) -> Any:
+        """Answer a call from the record.
+
+        Args:
+            call: The call.
+            function: What makes the draw where none is recorded.
+
+        Returns:
+            A copy of the recorded numbers.
+
+        Raises:
+            ValueError: The loss draws otherwise than before.
+        """
+        if self._position == len(self._recorded):
+            drawn = function(*call.args, **call.kwargs)
+            self._recorded.append(RecordedArray(call.function, self._evened(call, drawn)))
+        draw = self._recorded[self._position]
+        self._position += 1
+        require(
+            draw.function == call.function,
+            f"the loss draws numpy's {draw.function} once and {call.function} the next time with "
+            "the same seed: it cannot be replayed",
+        )
+        return draw.value.copy() if isinstance(draw.value, np.ndarray) else draw.value
+
+    def _evened(self, call: RandomCall, drawn: Any) -> Any:
+        """Quantiles of the call's law in the place of a time; any other draw as it is."""
+        numbers = torch.from_numpy(np.array(drawn, dtype=np.float64, ndmin=0))
+        is_time = classify(call, numbers, self._batch.x) is Role.TIME
+        if not is_time or self._axes is None or self._axes.used_up:
+            return drawn
+        u = self._axes.probabilities(numbers.shape, rows_of(numbers, self._batch.x))
+        value = NUMPY_QUANTILES[call.function](u, *call.args, **call.kwargs)
+        if isinstance(drawn, np.ndarray):
+            return np.asarray(value).astype(drawn.dtype).reshape(drawn.shape)
+        return type(drawn)(np.asarray(value).item())
+
+
+class Interceptor:
+    """What stands in the place of NumPy's sources of random numbers while a loss runs.
+
+    Attributes:
+        draws: The record that answers; it changes from batch to batch.
+    """
+
+    def __init__(self) -> None:
+        self.draws: NumpyDraws | None = None
+        self._legacy = _intercepting(np.random.RandomState, self)(0)
+        self._generator = _intercepting(np.random.Generator, self)
+        self._hidden: Any = None
+        self._made = 0
+        self._seed = 0
+
+    def reset(self, draws: NumpyDraws, seed: int) -> None:
+        """Start the next run of the loss.
+
+        Args:
+            draws: The record of its batch.
+            seed: Seed of the generators that the loss makes.
+        """
+        self.draws = draws
+        if self._hidden is not None:  # laws of SciPy that were made before may still draw from it
+            self._hidden.seed(seed % 2**32)
+        self._seed = seed
+        self._made = 0
+
+    def default_rng(self, seed: Any = None) -> np.random.Generator:
+        """A generator, of recorded draws unless the loss gives it a seed.
+
+        Args:
+            seed: As NumPy takes it.
+
+        Returns:
+            The generator.
+        """
+        if seed is not None:
+            return self._plain_rng(seed)
+        self._made += 1
+        return self._generator(np.random.PCG64([self._seed, self._made]))
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Replace NumPy's sources for the while."""
+        module = np.random
+        hidden = module.mtrand._rand  # type: ignore[attr-defined]
+        self._plain_rng = module.default_rng
+        with ExitStack() as undo:
+            for name in dir(module):
+                function = getattr(module, name)
+                if getattr(function, "__self__", None) is hidden:
+                    undo.callback(setattr, module, name, function)
+                    setattr(module, name, getattr(self._legacy, name))
+            undo.callback(setattr, module.mtrand, "_rand", hidden)
+            undo.callback(setattr, module, "default_rng", module.default_rng)
+            for law in vars(stats).values():
+                if getattr(law, "_random_state", None) is hidden:
+                    undo.callback(setattr, law, "_random_state", hidden)
+                    law._random_state = self._legacy
+            self._hidden = hidden
+            module.mtrand._rand = self._legacy  # type: ignore[attr-defined]
+            module.default_rng = self.default_rng
+            yield
+
+
+def _intercepting(source: type, interceptor: Interceptor) -> Any:
+    """A class like one of NumPy's sources, whose methods with quantiles answer from the record."""
+    methods = {name: _method(source, name, interceptor) for name in NUMPY_QUANTILES}
+    present = {name: method for name, method in methods.items() if hasattr(source, name)}
+    if source is np.random.RandomState:
+        present.pop("random", None)  # it calls random_sample
+        present.pop("choice", None)  # it calls randint or random_sample
+    return type(f"Intercepted{source.__name__}", (source,), present)
+
+
+def _method(source: type, name: str, interceptor: Interceptor) -> Callable[..., Any]:
+    """A method that answers from the record."""
+    plain: Any = getattr(source, name, None)
+
+    def answer(self: Any, *args: Any, **kwargs: Any) -> Any:
+        function = partial(plain, self)
+        if interceptor.draws is None:
+            return function(*args, **kwargs)
+        return interceptor.draws.answer(RandomCall(name, args, kwargs), function)
+
+    return answer
+
+
+# Python's random ---------------------------------------------------------------------------------
+
+
+def state_of_random(number: int, total: int, seed: int, *, stratified: bool) -> tuple:
+    """State of ``random`` for one call of the loss.
+
+    Args:
+        number: Number of the call, from 0.
+        total: Number of calls in all.
+        seed: Seed of the numbers.
+        stratified: Whether the first numbers are even over all calls.
+
+    Returns:
+        What ``random.setstate`` takes.
+    """
+    version, state, gauss = random.Random(seed).getstate()
+    if not stratified:
+        return version, state, gauss
+    words = np.random.default_rng(seed).integers(2**32, size=WORDS, dtype=np.uint64)
+    even = _even_numbers(number, total)
+    words[: 2 * len(even) : 2] = (even * 2.0**32).astype(np.uint64)
+    return version, (*_unscrambled(words).tolist(), 0), gauss
+
+
+def _even_numbers(number: int, total: int) -> NDArray:
+    """Numbers of one call in [0, 1), each even over all calls, shape (k,)."""
+    rng = np.random.default_rng(total)
+    orders = rng.permuted(np.tile(np.arange(total), (NUMBERS_OF_RANDOM, 1)), axis=1)
+    # the first, which is often the only one, is even also over each stretch of calls
+    orders[0] = np.argsort(np.argsort(np.arange(total) * STEP_OF_RANDOM % 1))
+    return (orders[:, number] + 0.5) / total
+
+
+def _unscrambled(words: NDArray) -> NDArray:
+    """The state of a Mersenne Twister that gives these words next.
+
+    It inverts the tempering of Matsumoto and Nishimura (1998), eq. 2.2 to 2.5.
+    """
+    y = words.copy()
+    y ^= y >> np.uint64(18)
+    y ^= (y << np.uint64(15)) & np.uint64(0xEFC60000)
+    z = y.copy()
+    for _ in range(4):
+        z = y ^ ((z << np.uint64(7)) & np.uint64(0x9D2C5680))
+    y = z & np.uint64(0xFFFFFFFF)
+    z = y.copy()
+    for _ in range(2):
+        z = y ^ (z >> np.uint64(11))
+    return z & np.uint64(0xFFFFFFFF)

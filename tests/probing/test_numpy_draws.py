@@ -1,0 +1,138 @@
+"""Draws of NumPy, SciPy and Python's random: quantiles, replay, and nothing left behind."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from diffviz.probing.counters import Counters
+from diffviz.probing.draws import Axes, Batch, KroneckerGrids
+from diffviz.probing.numpy_draws import Interceptor, NumpyDraws, state_of_random
+from diffviz.probing.quantiles import NUMPY_QUANTILES
+
+N = 500
+X = torch.zeros(N, 3, 4)
+
+LAWS = {
+    "random_sample": (lambda rng: rng.random_sample(N), stats.uniform()),
+    "random": (lambda rng: rng.random(N), stats.uniform()),
+    "uniform": (lambda rng: rng.uniform(2, 5, N), stats.uniform(2, 3)),
+    "standard_normal": (lambda rng: rng.standard_normal(N), stats.norm()),
+    "normal": (lambda rng: rng.normal(1, 2, N), stats.norm(1, 2)),
+    "lognormal": (lambda rng: rng.lognormal(0.5, 0.7, N), stats.lognorm(0.7, 0, np.e**0.5)),
+    "logistic": (lambda rng: rng.logistic(1, 2, N), stats.logistic(1, 2)),
+    "laplace": (lambda rng: rng.laplace(1, 2, N), stats.laplace(1, 2)),
+    "exponential": (lambda rng: rng.exponential(2, N), stats.expon(scale=2)),
+    "beta": (lambda rng: rng.beta(2, 3, N), stats.beta(2, 3)),
+    "gamma": (lambda rng: rng.gamma(2, 3, N), stats.gamma(2, scale=3)),
+}
+TABLES = {
+    "randint": lambda rng: rng.randint(5, 15, N),
+    "integers": lambda rng: rng.integers(10, size=N) + 5,
+}
+
+
+def sources():
+    """Both kinds of source of NumPy, as a loss gets them."""
+    interceptor = Interceptor()
+    batch = Batch(X, 0, 1, 7)
+    interceptor.reset(NumpyDraws(batch, Axes(batch, KroneckerGrids())), 7)
+    return interceptor
+
+
+def drawn(function, name):
+    interceptor = sources()
+    with interceptor.installed():
+        legacy = np.random.mtrand._rand
+        generator = np.random.default_rng()
+        return [function(rng) for rng in (legacy, generator) if hasattr(rng, name)]
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_times_are_the_quantiles_of_their_law(name):
+    function, law = LAWS[name]
+    even = (np.arange(N) + 0.5) / N
+    values = drawn(function, name)
+    assert values
+    for value in values:
+        np.testing.assert_allclose(np.sort(value), law.ppf(even), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_each_level_is_drawn_equally_often(name):
+    for value in drawn(TABLES[name], name):
+        levels, times = np.unique(value, return_counts=True)
+        assert levels.tolist() == list(range(5, 15))
+        assert set(times) == {N // 10}
+        assert value.dtype.kind == "i"
+
+
+def test_every_function_with_quantiles_is_tested():
+    assert set(LAWS) | set(TABLES) == set(NUMPY_QUANTILES)
+
+
+def test_a_replay_gives_the_same_and_a_loss_that_draws_otherwise_is_refused():
+    interceptor = sources()
+    draws = interceptor.draws
+    with interceptor.installed():
+        first = np.random.rand(N)  # noqa: NPY002
+        draws.rewind()
+        np.testing.assert_array_equal(np.random.rand(N), first)  # noqa: NPY002
+        draws.rewind()
+        with pytest.raises(ValueError, match="draws numpy's random_sample once and standard_norm"):
+            np.random.randn(N)  # noqa: NPY002
+
+
+def test_sources_are_put_back():
+    before = (np.random.rand, np.random.default_rng, np.random.mtrand._rand)
+    with sources().installed():
+        assert np.random.mtrand._rand is not before[2]
+    assert (np.random.rand, np.random.default_rng, np.random.mtrand._rand) == before
+    assert stats.norm._random_state is before[2]
+
+
+def test_a_seeded_generator_is_the_users_own():
+    with sources().installed():
+        seeded = np.random.default_rng(3).random(4)
+    np.testing.assert_array_equal(seeded, np.random.default_rng(3).random(4))
+
+
+def test_the_numbers_of_random_are_even_over_the_calls():
+    """The state of the Mersenne Twister is set so that its first numbers are those of a grid."""
+    before = random.getstate()
+    try:
+        rows = []
+        for number in range(50):
+            random.setstate(state_of_random(number, 50, number, stratified=True))
+            rows.append([random.random() for _ in range(8)])
+    finally:
+        random.setstate(before)
+    even = (np.arange(50) + 0.5) / 50
+    np.testing.assert_allclose(np.sort(rows, axis=0), np.tile(even[:, None], 8), atol=1e-7)
+    assert np.abs(np.corrcoef(np.array(rows).T) - np.eye(8)).max() < 0.5
+
+
+def test_counters_of_objects_closures_and_buffers_are_put_back():
+    class Holder:
+        count = 0
+
+    holder, inside = Holder(), 0
+    holder.count = 3
+    module = torch.nn.BatchNorm1d(2)
+
+    def loss():
+        nonlocal inside
+        inside += 1
+        holder.count += 1
+        module.num_batches_tracked += 1
+        return inside
+
+    counters = Counters(loss)
+    before = counters.take()
+    assert loss() == 1
+    assert (holder.count, int(module.num_batches_tracked)) == (4, 1)
+    counters.put_back(before)
+    assert (holder.count, int(module.num_batches_tracked)) == (3, 0)
+    assert loss() == 1
