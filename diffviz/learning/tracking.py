@@ -144,11 +144,10 @@ class Ages:
     @classmethod
     def of(cls, decay: NDArray, batches: int) -> "Ages":
         """The ages under decays of shape (...)."""
-        each = torch.from_numpy(decay)
-        share = each[..., None] ** torch.arange(batches - 1, -1, -1, device="cpu")
-        first = each**batches
-        kept = torch.stack([first, first, first, first**2, torch.ones_like(first)], -1)
-        return cls(share, share**2, kept[..., None])
+        share = decay[..., None] ** np.arange(batches - 1, -1, -1)
+        first = decay**batches
+        kept = np.stack([first, first, first, first**2, np.ones_like(first)], -1)[..., None]
+        return cls(*(torch.from_numpy(part) for part in (share, share**2, kept)))
 
     @property
     def batches(self) -> int:

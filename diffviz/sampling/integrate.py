@@ -450,7 +450,8 @@ def normal_start(denoiser: Any, n: int, logsnr: float, generator: torch.Generato
     draws = drawn(torch.randn, size, *mean.shape, generator=generator, device=mean.device)
     alpha = math.sqrt(expit(logsnr))
     spread = math.hypot(alpha * data_std(denoiser), math.sqrt(expit(-logsnr)))
-    return spread * draws + alpha * mean.to(draws)
+    with threads.suited(threads.elements(draws), mean.device):
+        return spread * draws + alpha * mean.to(draws)
 
 
 # --- the steps and the result -------------------------------------------------------------------

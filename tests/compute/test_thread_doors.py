@@ -21,7 +21,7 @@ UNDECIDED = {"Run.denoise_with"}  # for torch.func, which hides sizes: the calle
 # Functions that ask for properties, make, move or look at numbers, but do not compute with them.
 ASK = """
     __array__ __bool__ __get__ __getitem__ __index__ __invert__ __len__ __repr__ __set__
-    _has_compatible_shallow_copy_type _set_grad_enabled data_ptr device dim is_complex
+    _has_compatible_shallow_copy_type _parse_to _set_grad_enabled data_ptr device dim is_complex
     is_contiguous is_floating_point item numel size storage_offset stride type untyped_storage
 """
 MAKE = """
@@ -41,7 +41,7 @@ FEW = {
 }
 COMPUTED = {  # some of the doors that must be seen to compute
     "Run.denoise": "baddbmm",
-    "Toy.mmse": "softmax",
+    "Toy.denoise": "softmax",
     "elbo": "exp",
     "fit": "baddbmm",
     "learning.velocity.fit_velocity": "linear",
