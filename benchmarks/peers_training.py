@@ -1,6 +1,6 @@
 """The question of training.py for other packages: CPU seconds until samples are near the truth.
 
-A plain loop of our own, with a learning rate chosen on moons and spirals, stands beside them. Each
+A plain loop of our own stands beside them, at one learning rate that is not tuned. Each
 package trains as its own example does: with its loss, its network (k-diffusion has none for
 the plane, so an MLP of 3 x 64 is supplied) and torch.optim at the example's learning rate. Batches
 are drawn with randint from the same 50,000 points, which is faster than its DataLoader. Samples are
@@ -37,7 +37,7 @@ from training import POINTS, TOYS, TRAINING_POINTS, Truth, generator
 LIMIT = 40.0  # CPU seconds
 FIRST_SCORE = 2.0  # CPU seconds
 GROWTH = 1.5  # from one score to the next
-PLAIN_RATE = 3e-3  # learning rate of the plain loop
+PLAIN_RATE = 3e-3  # learning rate of the plain loop, not tuned
 
 sys.path.insert(0, str(Path(__file__).parents[1] / ".peers"))
 

@@ -13,8 +13,10 @@ explains, for data of unit variance:
     R² = 1 − E‖v_hat − v‖²/d.
 
 It is measured from the errors of the training, and vanishes at both ends, where v is pure noise or
-pure data. Masses of least variance (M_b ∝ P_b sqrt(E[g² | b])) would do the opposite for the ELBO:
-the gradient is largest at λ above 13, and there it is all noise.
+pure data. A bin of few draws takes the mean share of its neighbours, so that draws spread to levels
+that the law hardly visits (laplace-eps above λ = 5: one draw in 40,000), where samples go too.
+Masses of least variance (M_b ∝ P_b sqrt(E[g² | b])) would do the opposite for the ELBO: the
+gradient is largest at λ above 13, and there it is all noise.
 
 No level is lost: bins end where the law ends, and within a bin the law is the objective's own.
 """
@@ -36,7 +38,8 @@ from diffviz.learning.tracking import Bins
 from diffviz.theory.objectives import Objective
 
 BINS = 32  # between the ends below
-ENDS = 1e-3, 1 - 1e-3  # quantiles of the law; one more bin lies beyond each
+ENDS = 1e-6, 1 - 1e-6  # quantiles of the law, between which samples are drawn by default
+FEW = 800  # draws in a bin; of fewer, two standard errors are above 0.1
 DECAY = 0.8  # of what was seen, for each block of steps
 OWN = 0.5  # share of the own law
 
@@ -88,13 +91,7 @@ class ImportanceSampled:
     @cached_property
     def masses(self) -> NDArray:
         """Masses by which bins are drawn, shape (bins + 2,)."""
-        draws, v_error = self.seen
-        known = draws >= 1
-        # less two standard errors of ‖v‖² in one dimension: what is noise explains nothing
-        certain = 1 - v_error[known] / draws[known] - 2 * np.sqrt(2 / draws[known])
-        explained = np.zeros(len(draws))
-        explained[known] = certain.clip(min=0)
-        explained *= self.own > 0
+        explained = _explained(*self.seen) * (self.own > 0)
         if not explained.any():
             return self.own
         return OWN * self.own + (1 - OWN) * explained / explained.sum()
@@ -121,6 +118,20 @@ class ImportanceSampled:
         quantile = self.quantiles[bins] + (u - ends[bins]) * ratio
         logsnr = self.objective.law.ppf(quantile.clip(0, 1))
         return logsnr, self.objective.factor(logsnr) * ratio
+
+
+def _explained(draws: NDArray, v_error: NDArray) -> NDArray:
+    """Shares of the variance of v that count as explained, zero beyond the edges, (bins + 2,)."""
+    known = draws >= 1
+    # less two standard errors of ‖v‖² in one dimension: what is noise explains nothing
+    certain = 1 - v_error[known] / draws[known] - 2 * np.sqrt(2 / draws[known])
+    explained = np.zeros(len(draws))
+    explained[known] = certain.clip(min=0)
+    beside = np.convolve(explained, [0.5, 0, 0.5], mode="same")
+    explained = np.where(draws < FEW, np.maximum(explained, beside), explained)
+    # beyond the edges a bin has no end, and so no share by width
+    explained[[0, -1]] = 0
+    return explained
 
 
 def level_bins(objective: Objective) -> Bins:

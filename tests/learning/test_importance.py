@@ -102,6 +102,31 @@ def test_where_nothing_is_explained_the_own_law_is_drawn():
     np.testing.assert_array_equal(sampled.masses, sampled.own)
 
 
+def test_draws_spread_by_one_bin_where_the_law_hardly_looks():
+    """The last bins of laplace-eps hold less than a draw in a block; known are those before."""
+    known = 5000.0 * (np.arange(BINS + 2) <= 25)
+    sampled = ImportanceSampled(dv.objective("laplace-eps"), np.stack([known, 0.5 * known]))
+    moved = (sampled.masses - OWN * sampled.own) / (1 - OWN)
+    assert BLOCK * 512 * sampled.own[29:].max() < 1
+    assert moved[26] / moved[25] == pytest.approx(0.5, rel=1e-6)
+    np.testing.assert_allclose(moved[27:], 0, atol=1e-12)
+    logsnr, _ = sampled.draw(2**14, np.random.default_rng(0))
+    edges = level_bins(sampled.objective).edges
+    drawn = ((logsnr > edges[25]) & (logsnr < edges[26])).mean()
+    assert drawn == pytest.approx(sampled.masses[26], abs=1e-3)
+    assert drawn > 20 * sampled.own[26]
+
+
+def test_levels_are_adapted_wherever_samples_of_a_run_go():
+    """The grid of ``dv.sample`` ends at the same quantiles, where they are within −10 and 14."""
+    for name in NAMES:
+        objective = dv.objective(name)
+        edges = level_bins(objective).edges
+        low, high = objective.law.ppf([1e-6, 1 - 1e-6])
+        assert edges[0] <= max(low, -10.0) + 1e-9
+        assert edges[-1] >= min(high, 14.0) - 1e-9
+
+
 @pytest.mark.parametrize("name", ["edm", "laplace-eps"])
 def test_what_is_learnt_is_the_unexplained_variance_of_v(name):
     """From vectors: v = alpha eps − sigma x at unit variance, against its estimate from eps_hat."""
