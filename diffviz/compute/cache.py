@@ -169,12 +169,13 @@ class _KeyPickler(pickle.Pickler):
 
 def _reduced_code(value: FunctionType | type) -> Any:
     """A function or class as its name and the fingerprint of its module."""
-    if value.__module__.partition(".")[0] in KNOWN_CODE:
+    module = value.__module__ or ""  # None where ``exec`` or ``eval`` made it
+    if module.partition(".")[0] in KNOWN_CODE:
         return NotImplemented
-    nameless = "<" in value.__qualname__  # <lambda> or <locals>, which may hold variables
-    if nameless or sources.find(value.__module__) is None:
+    nameless = not module or "<" in value.__qualname__  # such as <lambda>, which may hold variables
+    if nameless or sources.find(module) is None:
         raise ForeignCodeError(value.__qualname__)
-    return str, (f"{value.__module__}.{value.__qualname__}", sources.fingerprint(value.__module__))
+    return str, (f"{module}.{value.__qualname__}", sources.fingerprint(module))
 
 
 def _reduced_tensor(value: Any, torch: Any) -> Any:

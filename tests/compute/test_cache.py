@@ -260,6 +260,16 @@ def test_a_function_without_a_name_is_an_argument_that_is_not_kept(package, fold
     assert package.computed() == 2 and not entries(folder)
 
 
+def test_a_function_of_no_module_is_an_argument_that_is_not_kept(package, folder):
+    content = package.load().content
+    evaluated = eval("lambda logsnr: logsnr", {})
+    assert evaluated.__module__ is None
+    content(evaluated)
+    content(evaluated)
+    assert package.computed() == 2
+    assert not entries(folder)
+
+
 def test_a_function_inside_a_function_is_kept_in_memory_only(folder):
     @cache.cached
     def inner(n):

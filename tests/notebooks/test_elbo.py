@@ -185,18 +185,20 @@ def test_trained_networks_lose_what_the_table_says(text, table):
         assert lost == pytest.approx(table[run.name][0], rel=0.15, abs=0.002)
     ode = toy.log_prob(new) - dv.log_likelihood(runs[0], new, low=-10, steps=40)[0]
     assert abs(ode.mean() - table["fm-ot"][0]) < 4 * ode.std() / 2000**0.5
-    assert ode.mean().item() == pytest.approx(0.02, abs=0.008)
-    assert_says(text, f"entropy of {toy.entropy():.4f}", "about 0.02 nats above")
+    assert ode.mean().item() == pytest.approx(0.01, abs=0.004)
+    assert_says(text, f"entropy of {toy.entropy():.4f}", "about 0.01 nats above")
 
 
 def test_what_is_said_of_the_rows_holds_for_the_printed_table(text, table):
     spans = {name: f"{min(row):.4f} to {max(row):.4f}" for name, row in table.items()}
     assert_says(text, f"EDM loses {spans['edm-monotonic']} nats; as published {spans['edm']}")
     mean = {name: np.mean(row) for name, row in table.items()}
-    assert min(mean, key=mean.get) == "iddpm-cosine"
     assert max(mean, key=mean.get) == "min-snr-5-eps"
-    near = sorted(mean.values())[:4]
-    between_seeds = max(np.ptp(table[name]) for name in ("fm-ot", "edm", "iddpm-cosine"))
-    assert near[3] - near[0] < between_seeds
+    near = sorted(mean, key=mean.get)[:4]
+    assert set(near) == {"fm-ot", "edm", "edm-monotonic", "iddpm-cosine"}
+    assert not dv.verdict(dv.objective("edm")).monotone
+    assert not dv.verdict(dv.objective("iddpm-cosine")).monotone
+    assert mean[near[3]] - mean[near[0]] < max(np.ptp(table[name]) for name in near)
     assert 4 < mean["elbo"] / mean["fm-ot"] < 5.5
-    assert_says(text, "by less than seeds differ", "more than four times as much as flow matching")
+    assert_says(text, "differ on average by less than one of them does from seed to seed")
+    assert_says(text, "more than four times as much as flow matching")
