@@ -475,7 +475,8 @@ class LossByLogSNR:
         """Mean squared error by λ, its standard error, and the second moment.
 
         They are NaN in a bin without draws, or whose draws have decayed to 1e-100. There is no
-        standard error from less than two effective draws.
+        standard error from less than two effective draws. It is that of independent draws: those of
+        ``dv.fit`` are spread evenly, which leaves less noise than it says.
 
         Args:
             base: Error that is meant: "eps", "x", "v" or "u", by the gain at a bin's middle.

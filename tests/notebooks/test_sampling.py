@@ -117,21 +117,37 @@ def largest_ratio(rows):
     return max(max(row) / min(row) for row in rows)
 
 
-def test_the_grid_decides_with_few_steps_and_the_training_with_many(text):
+def test_the_grid_decides_with_few_steps(text):
     distance = sampling_experiments.distance
     trained = list(sampling_experiments.point_runs())
     rows = [[distance(name, grid, 16) for grid in GRIDS] for name in trained]
-    said = stated(rf"factor of {NUMBER} in a row, the rows by at most {NUMBER} in a column", text)
+    said = stated(rf"factor of {NUMBER} in a row, the rows by less than {NUMBER} in a column", text)
     columns = list(zip(*rows, strict=True))
-    assert [largest_ratio(rows), largest_ratio(columns)] == pytest.approx(said, abs=0.1)
+    assert largest_ratio(rows) == pytest.approx(said[0], abs=0.1)
+    assert largest_ratio(columns) < said[1]  # 1.09 with this seed, 1.26 with the worst of five
     edm = dict(zip(GRIDS, rows[trained.index("edm")], strict=True))
     said = stated(rf"Karras' \({NUMBER} against {NUMBER}\)", text)
-    assert [edm[FM], edm[EDM]] == pytest.approx(said, abs=0.01)
+    assert edm[FM] == pytest.approx(said[0], rel=0.14)
+    assert edm[EDM] == pytest.approx(said[1], rel=0.09)
     assert edm[VP] < edm[EDM]
-    assert_says(text, "about 0.03 for v-cosine, 0.04 for EDM")
-    for name, value in (("v-cosine", 0.03), ("edm", 0.04)):
-        many = [distance(name, grid, 128) for grid in GRIDS]
-        assert many == pytest.approx([value] * 5, abs=0.005)
+
+
+def test_the_error_of_the_network_is_left_with_many_steps(text):
+    distance = sampling_experiments.distance
+    exact = np.array([distance("exact", grid, 128) for grid in GRIDS])
+    networks = np.array([[distance(name, grid, 128) for grid in GRIDS] for name in TRAINED])
+    step_error, left = stated(
+        rf"small, {NUMBER} at most with the exact denoiser\. "
+        rf"What is left is the error of the \*network\*: about {NUMBER}, "
+        "whatever its training and grid",
+        text,
+    )
+    assert exact.max() == pytest.approx(step_error, abs=5e-4)
+    assert networks.mean() == pytest.approx(left, rel=0.17)
+    # from seed to seed a network has 0.023 to 0.034, and a tenth more on one grid than on another
+    assert networks.min() > 0.02
+    assert networks.max() < 0.04
+    assert (np.ptp(networks, axis=1) < 0.2 * networks.mean(1)).all()
 
 
 def settled_photos(size):

@@ -355,7 +355,7 @@ def _draw_table(ax: Axes, steps: int) -> None:
 @figure(
     "train-sample-schedules",
     "Models of four trainings on five sampling grids: with few steps quality is set by the grid, "
-    "with many by the training",
+    "with many by the error of the network",
 )
 def train_sample_schedules() -> Axes:
     """Draw distances by steps, and as a table at 16 steps; returns the left panel."""

@@ -52,7 +52,9 @@ def test_the_floor_is_the_exact_eps_mmse_of_the_ring(drawn):
 def test_a_training_ends_near_its_floor_and_the_longest_memory_is_late(drawn):
     over = {decay: data(drawn["ema-loss"], 1, f"decay {decay:g}")[1] for decay in DECAYS}
     dip = np.abs(MIDDLE - 2.9) < 0.5
-    assert over[0.999][dip].mean() > over[0.99][dip].mean() + 0.1 > 1.1
+    assert over[0.99][dip].mean() > 1
+    # 0.09 to 0.15 from seed to seed
+    assert over[0.999][dip].mean() > over[0.99][dip].mean() + 0.05
     for decay in (0.99, 0.999):
         assert over[decay][MIDDLE < 0].mean() == pytest.approx(1, abs=0.02)
     roughness = [np.abs(np.diff(over[decay])).mean() for decay in DECAYS]
