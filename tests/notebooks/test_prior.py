@@ -66,6 +66,16 @@ def test_the_brightness_of_samples_is_right(text):
     assert std / 0.05**0.5 == pytest.approx(ratio, abs=0.03)
 
 
+def test_the_start_of_the_sampler_itself_has_no_bias(text):
+    data = dv.mixture([[-0.6 * 64]], 64 * math.sqrt(0.05))
+    levels = prior_experiments.LEVELS["Stable Diffusion"]
+    generator = torch.Generator().manual_seed(0)
+    x = dv.sample(data, levels, solver="ddim", n=2000, generator=generator).samples / 64
+    assert x.mean().item() == pytest.approx(-0.6, abs=0.02)  # four standard errors
+    assert x.std().item() == pytest.approx(0.05**0.5, rel=0.06)
+    assert_says(text, "starts with the mean and the variance that z has at the first level")
+
+
 def kept(level, side):
     """Share of the mean brightness that samples keep, as the prose writes it."""
     return percent(float(prior.terminal_bias(level, 1.0, side**2 * 0.05)[0]), 0)
