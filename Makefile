@@ -60,7 +60,9 @@ $(TEST): .venv/torch pyproject.toml constraints.txt
 	touch $(LAB) $@
 
 # In a folder of their own, since some of what these packages require is left out: pip check of .venv stays clean.
+# One of them installs its own tests as a package of that name, which would hide ours.
 $(PEERS): $(TEST) tests/peers.txt
 	rm -rf .peers
 	$(PIP) --no-deps --target .peers -r tests/peers.txt
+	rm -rf .peers/tests
 	touch $@
