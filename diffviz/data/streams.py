@@ -392,9 +392,7 @@ def checked_values(data: ArrayLike | Tensor, name: str) -> NDArray | Tensor:
     """
     if isinstance(data, Tensor):
         checks.tensor(data.new_empty(0), name)  # the kind of number without the numbers
-        if data.is_meta or data.layout != torch.strided:
-            raise TypeError(f"{name} must be a dense tensor with values, got {data.layout}")
-        return data.detach()
+        return checks.dense(data, name).detach()
     if np.ma.isMaskedArray(data):
         checks.array(data, name)  # refuses it
     try:
