@@ -271,9 +271,20 @@ def show_cache(args: argparse.Namespace) -> None:
     if place is None:
         print(f"off, by {cache.VARIABLE}")
         return
+    require(
+        not place.is_file(),
+        f"{cache.VARIABLE} names {place}, which is a file; name a folder, or off",
+        NotADirectoryError,
+    )
     if args.action == "clear":
         cache.clear()
     size, entries = cache.size()
+    require(
+        args.action != "clear" or not entries,
+        f"{entries} results are still in {place}: you have no right to remove them, or another "
+        "process has just written them",
+        OSError,
+    )
     print(f"{place}: {size / 1e6:.1f} MB, {entries} results")
 
 

@@ -76,10 +76,16 @@ def array(
 
 def _readable(value: Any, name: str) -> Any:
     """A tensor that NumPy can read: dense, on the CPU, without a gradient, not in bfloat16."""
-    if value.is_meta or value.layout != import_module("torch").strided:
-        raise TypeError(f"{name} must be a dense tensor with values, got {value.layout}")
-    plain = value.detach().cpu().resolve_neg().resolve_conj()
+    plain = dense(value, name).detach().cpu().resolve_neg().resolve_conj()
     return plain.float() if str(plain.dtype) == "torch.bfloat16" else plain
+
+
+def dense(value: Any, name: str) -> Any:
+    """A tensor that is neither sparse nor without values, as on "meta"; else a TypeError."""
+    if value.is_meta or value.layout != import_module("torch").strided:
+        kind = "one on the device meta" if value.is_meta else value.layout
+        raise TypeError(f"{name} must be a dense tensor with values, got {kind}")
+    return value
 
 
 def finite(value: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -247,9 +253,7 @@ def tensor(value: Any, name: str, *, infinite: bool = False) -> Any:
     # by name: the theory imports this file and must not reach torch
     torch = import_module("torch")
     if isinstance(value, torch.Tensor):
-        if value.is_meta or value.layout != torch.strided:
-            raise TypeError(f"{name} must be a dense tensor with values, got {value.layout}")
-        given = value.detach()
+        given = dense(value, name).detach()
     else:
         array(value, name, infinite=True) if infinite else array(value, name)
         copied = np.array(value)  # torch takes neither negative strides nor read-only arrays

@@ -20,6 +20,7 @@ import itertools
 import os
 import pickle
 import shutil
+import stat
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ REMEMBERED = 128  # results of one function in memory
 TRIMMED_EVERY = 32  # entries that a process writes between two looks at the size
 ENTRY = "output.pkl"  # joblib's name of the file of a result
 LOCKS = "locks"  # folder of the files by which processes wait for one another
+PARTS = ("joblib", LOCKS)  # what the folder holds
 KNOWN_CODE = {*sys.stdlib_module_names, *sources.LIBRARIES}  # a fingerprint has their versions
 
 
@@ -58,6 +60,9 @@ def folder() -> Path | None:
         The folder that ``DIFFVIZ_CACHE`` names, else the user's cache folder; None where it is
         ``off``. It need not exist yet.
 
+    Raises:
+        ValueError: ``DIFFVIZ_CACHE`` names the home of a user that there is not.
+
     Example:
         >>> import os
         >>> os.environ["DIFFVIZ_CACHE"] = "off"
@@ -68,7 +73,10 @@ def folder() -> Path | None:
     if setting.lower() == "off":
         return None
     if setting:
-        return Path(setting).expanduser().absolute()
+        try:
+            return Path(setting).expanduser().absolute()
+        except RuntimeError as error:  # such as ~name without such a user
+            raise ValueError(f"{VARIABLE} is {setting!r}: {error} Name another folder") from error
     return Path(platformdirs.user_cache_dir("diffviz", appauthor=False))
 
 
@@ -85,7 +93,7 @@ class Size(NamedTuple):
 
 
 def size() -> Size:
-    """How much is kept on disk.
+    """How much is kept on disk; files of others in the same folder do not count.
 
     Returns:
         Bytes and number of results; both are 0 where the cache is off.
@@ -97,12 +105,15 @@ def size() -> Size:
         Size(bytes=0, entries=0)
     """
     place = folder()
-    files = [] if place is None else [file for file in place.rglob("*") if file.is_file()]
-    total = 0
-    for file in files:
+    parts = [] if place is None else [place / part for part in PARTS]
+    total = entries = 0
+    for file in (file for part in parts for file in part.rglob("*")):
         with suppress(OSError):  # another process has just removed it
-            total += file.stat().st_size
-    return Size(total, sum(file.name == ENTRY for file in files))
+            status = file.stat()
+            if stat.S_ISREG(status.st_mode):
+                total += status.st_size
+                entries += file.name == ENTRY
+    return Size(total, entries)
 
 
 def clear() -> None:
@@ -115,7 +126,7 @@ def clear() -> None:
     """
     place = folder()
     if place is not None:
-        for part in ("joblib", LOCKS):
+        for part in PARTS:
             shutil.rmtree(place / part, ignore_errors=True)
 
 
@@ -317,12 +328,16 @@ def _write(store: Any, item: tuple[str, str, str], pickled: bytes) -> None:
 
 
 @contextmanager
-def _alone(store: Any, key: str) -> Iterator[None]:
-    """Wait until no other process computes the same, where the folder has locks."""
+def _alone(store: Any, item: tuple[str, str, str]) -> Iterator[None]:
+    """Wait until no other process computes the same, where the folder has locks.
+
+    The lock is of the function too. One that calls another with the same arguments would otherwise
+    wait for itself.
+    """
     import filelock
 
     place = Path(store.location).parent / LOCKS
-    lock = filelock.FileLock(place / key)
+    lock = filelock.FileLock(place / hashlib.sha256("\n".join(item).encode()).hexdigest()[:32])
     with ExitStack() as stack:
         with suppress(OSError, NotImplementedError):
             place.mkdir(parents=True, exist_ok=True)
@@ -341,7 +356,7 @@ def _kept(function: Callable, call: _Call) -> Any:
     item = (name, sources.fingerprint(module), call.key)
     with suppress(_UnreadableError):
         return _read(store, item)
-    with _alone(store, call.key):
+    with _alone(store, item):
         with suppress(_UnreadableError):
             return _read(store, item)  # another process has just computed it
         result = call.compute()

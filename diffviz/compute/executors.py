@@ -131,7 +131,7 @@ def in_order(pool: Executor, function: Callable, tasks: Iterable[Task]) -> list:
         What each call returned.
 
     Raises:
-        TypeError: ``pool`` is no executor.
+        TypeError: ``pool`` is no executor, ``function`` no function or a task no tuple.
         WorkerDied: A task killed its worker again and again. This and any other error of a task
             is raised as soon as it comes, and the tasks that have not begun are dropped.
 
@@ -169,7 +169,7 @@ def completed(
     Raises:
         BrokenExecutor: The executor takes no more tasks.
         ConnectionError: The cluster went away.
-        TypeError: ``pool`` is no executor.
+        TypeError: ``pool`` is no executor, ``function`` no function or a task no tuple.
 
     Example:
         >>> from diffviz.compute.executors import completed, executor
@@ -209,8 +209,11 @@ def _finished(
 ) -> Iterator[tuple[int, Task, Future]]:
     """Tasks as they finish, each with its place in the order of the tasks; see ``completed``."""
     check_executor(pool)
+    checks.require(
+        callable(function), f"function must be a function of a task, got {function!r}", TypeError
+    )
     suspects = []
-    for place, task, future in _flow(pool, function, enumerate(tasks), ahead):
+    for place, task, future in _flow(pool, function, enumerate(map(_checked_task, tasks)), ahead):
         if _worker_died(future):
             suspects.append((place, task))
         else:
@@ -219,6 +222,16 @@ def _finished(
         if _worker_died(future):
             future = _failed(WorkerDied(_obituary(function, task)))
         yield place, task, future
+
+
+def _checked_task(task: Any) -> Any:
+    """Refuse arguments that do not stand in a tuple; a text would be taken letter by letter."""
+    checks.require(
+        isinstance(task, tuple | list),
+        f"a task must be a tuple of the arguments of a call, such as ({task!r},), got {task!r}",
+        TypeError,
+    )
+    return task
 
 
 def _flow(
@@ -541,9 +554,22 @@ def _call(pickled: bytes) -> bytes:
     try:
         outcome = True, function(*arguments, **keywords)
     except BaseException as error:
-        error.add_note(f"In a worker process:\n{traceback.format_exc()}")
-        outcome = False, error.with_traceback(None)
+        note = f"In a worker process:\n{traceback.format_exc()}"
+        sent = _that_travels(error.with_traceback(None))
+        sent.add_note(note)
+        outcome = False, sent
     return cloudpickle.dumps(outcome)
+
+
+def _that_travels(error: BaseException) -> BaseException:
+    """An error, or a TypeError that tells of it if it cannot be read in another process."""
+    try:
+        cloudpickle.loads(cloudpickle.dumps(error))
+    except Exception as obstacle:
+        return TypeError(
+            f"{type(error).__name__}: {error} (this error does not pickle: {obstacle})"
+        )
+    return error
 
 
 # On a cluster
@@ -613,7 +639,13 @@ def _client(address: str) -> Iterator[Any]:
 
 def _written_address(file: str) -> str:
     """The address in a scheduler file. Dask itself would wait for the file for ever."""
-    return json.loads(Path(file).read_text())["address"]
+    written = json.loads(Path(file).read_text())
+    address = written.get("address") if isinstance(written, dict) else None
+    checks.require(  # without an address Dask would start a cluster of its own
+        isinstance(address, str) and address,
+        f"the file states no address: {reprlib.repr(written)}",
+    )
+    return address
 
 
 def _check_versions(client: Any) -> None:

@@ -184,18 +184,29 @@ def as_points(values: NDArray | Tensor) -> Tensor:
     """
     if isinstance(values, Tensor):
         points = values.detach().to(torch.float32)
-        images = values.dtype == torch.uint8 and values.ndim in (3, 4)
     else:
         # a copy, since torch takes neither negative strides, nor read-only arrays, nor the byte
         # order of another machine; too large a number becomes infinite, as it does in torch
         with np.errstate(over="ignore"):
             points = torch.from_numpy(np.array(values, dtype=np.float32, order="C"))
-        images = values.dtype == np.uint8 and values.ndim in (3, 4)
-    if not images:
+    if not are_images(values):
         return points
     if points.ndim == 4 and points.shape[1] not in CHANNELS and points.shape[3] in CHANNELS:
         points = points.movedim(3, 1)
     return points / (WHITE / 2) - 1
+
+
+def are_images(values: NDArray | Tensor) -> bool:
+    """Whether values are images of uint8, which are brought to [−1, 1].
+
+    Args:
+        values: Values of any real type, shape (n, ...).
+
+    Returns:
+        True for uint8 of three or four dimensions.
+    """
+    kind = torch.uint8 if isinstance(values, Tensor) else np.uint8
+    return values.dtype == kind and values.ndim in (3, 4)
 
 
 # --- batches --------------------------------------------------------------------------------------
@@ -212,7 +223,7 @@ class Batches:
 
     Raises:
         TypeError: It can be gone through only once.
-        ValueError: There is no batch.
+        ValueError: There is no batch with a point.
     """
 
     ordered = False  # a loader may shuffle
@@ -225,19 +236,24 @@ class Batches:
                 "whose __iter__ starts afresh"
             )
         for batch in batches:
-            first = as_points(points_of(batch))
-            break
+            values = points_of(batch)
+            if len(values):
+                break
         else:
             raise ValueError(f"data has no batch to give: {batches!r}")
+        first = as_points(values)
         self.batches = batches
         self.shape = tuple(first.shape[1:])
+        self._holds_images = are_images(values)
         self.device = first.device
         self._restart()
 
     def pieces(self) -> Iterator[Tensor]:
         """The points of one time through; see ``Source``."""
         for number, batch in enumerate(self.batches):
-            yield self._checked(as_points(points_of(batch)), number)
+            values = points_of(batch)
+            if len(values):
+                yield self._checked(values, number)
 
     def places(self, rng: np.random.Generator, total: int, first: int, size: int) -> NDArray:
         """The next points in their order; see ``Source``."""
@@ -283,12 +299,18 @@ class Batches:
         self._next += size
         return torch.cat(parts) if parts else torch.empty(0, *self.shape, device=self.device)
 
-    def _checked(self, piece: Tensor, number: int) -> Tensor:
-        """A batch, refused if its points are of another shape than those of the first."""
+    def _checked(self, values: NDArray | Tensor, number: int) -> Tensor:
+        """The points of a batch, refused if shape or scale are not those of the first batch."""
+        piece = as_points(values)
         if tuple(piece.shape[1:]) != self.shape:
             raise ValueError(
                 f"batch {number} of data has points of shape {tuple(piece.shape[1:])}, the first "
                 f"has {self.shape}; bring them to one shape"
+            )
+        if are_images(values) != self._holds_images:
+            raise ValueError(
+                f"batch {number} of data is of type {values.dtype}, but only images of uint8 are "
+                "brought from [0, 255] to [−1, 1]; let all batches be uint8, or none"
             )
         return piece
 
@@ -370,9 +392,7 @@ def checked_values(data: ArrayLike | Tensor, name: str) -> NDArray | Tensor:
     """
     if isinstance(data, Tensor):
         checks.tensor(data.new_empty(0), name)  # the kind of number without the numbers
-        if data.is_meta or data.layout != torch.strided:
-            raise TypeError(f"{name} must be a dense tensor with values, got {data.layout}")
-        return data.detach()
+        return checks.dense(data, name).detach()
     if np.ma.isMaskedArray(data):
         checks.array(data, name)  # refuses it
     try:

@@ -26,13 +26,13 @@ def real_array(value: ArrayLike | Tensor, name: str) -> NDArray:
         The numbers, in the shape and type that they came in.
 
     Raises:
-        TypeError: The value is masked, complex, a date, text or an object.
+        TypeError: The value is masked, complex, a date, text or an object, or a tensor is not dense.
         ValueError: Rows differ in length.
     """
     if np.ma.isMaskedArray(value):
         checks.array(value, name)  # refuses it
     if isinstance(value, Tensor):
-        value = value.detach().cpu()
+        value = checks.dense(value, name).detach().cpu()
     try:
         numbers = np.asarray(value)
     except ValueError as error:
@@ -53,11 +53,11 @@ def real_tensor(value: ArrayLike | Tensor, name: str) -> Tensor:
         float64, so that they lie in the same bins as floats.
 
     Raises:
-        TypeError: The value is masked, complex, a date, text or an object.
+        TypeError: The value is masked, complex, a date, text or an object, or a tensor is not dense.
         ValueError: Rows differ in length.
     """
     if isinstance(value, Tensor):
-        numbers = value
+        numbers = checks.dense(value, name)
     else:
         # a copy, since torch takes neither negative strides nor read-only arrays
         numbers = torch.from_numpy(np.array(real_array(value, name)))

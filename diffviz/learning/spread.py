@@ -113,7 +113,7 @@ def _device(name: Any) -> torch.device:
     """A device that can be computed on."""
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()  # "meta" computes nothing
     except (AssertionError, RuntimeError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"there is no device {name!r} here ({reason}); 'cpu' is always") from error

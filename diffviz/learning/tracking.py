@@ -616,9 +616,14 @@ class LossByLogSNR:
         """Whether a state is of these edges and decays."""
         if not isinstance(state, Mapping) or not state.keys() >= STATE:
             return False
-        edges, decay, averages = (state[name] for name in ("edges", "decay", "averages"))
-        same_settings = np.array_equal(edges, self.edges) and np.array_equal(decay, self.decay)
-        return same_settings and averages.shape == self._averages.shape
+        if not all(isinstance(state[name], Tensor) for name in STATE):
+            return False
+        return (
+            np.array_equal(state["edges"].cpu(), self.edges)
+            and np.array_equal(state["decay"].cpu(), self.decay)
+            and state["averages"].shape == self._averages.shape
+            and state["not_finite"].shape == self._not_finite.shape
+        )
 
     def merge(self, other: "LossByLogSNR") -> "LossByLogSNR":
         """A new tracker of the draws of both, as if their latest batches were drawn side by side.

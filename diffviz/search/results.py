@@ -27,6 +27,7 @@ from diffviz.search.settings import Settings
 
 MAGIC = "# diffviz search "
 COLUMNS = "candidate,seed,value\n"
+LONGEST = 120  # characters of a row in a message
 Key = tuple[str, int]  # a candidate's name, and a seed
 
 
@@ -42,14 +43,16 @@ class Results:
 
     Raises:
         TypeError: ``file`` is no path.
-        ValueError: The file is of another search, or a row of it is damaged.
+        ValueError: The file is of another search or is no file, or a row of it is damaged.
     """
 
     def __init__(self, settings: Settings, file: str | os.PathLike | None = None) -> None:
         """Read what the file holds; see the class."""
-        self.file = None if file is None else Path(file)
+        self.file: Path | None = None
         self.values: dict[Key, float] = {}
-        if self.file is not None:
+        if file is not None:
+            _check_path(file)
+            self.file = Path(file)
             self.values = _read(self.file, settings)
 
     def append(self, names: Sequence[str], seed: int, values: Sequence[float]) -> None:
@@ -83,10 +86,13 @@ def locked(file: str | os.PathLike | None) -> Iterator[None]:
 
     Raises:
         BlockingIOError: Another search has it.
+        TypeError: It is no path.
+        ValueError: It is empty, has a null character or is a folder.
     """
     if file is None:
         yield
         return
+    _check_path(file)
     lock = FileLock(f"{os.fspath(file)}.lock")
     try:
         held = lock.acquire(timeout=0)
@@ -98,6 +104,21 @@ def locked(file: str | os.PathLike | None) -> Iterator[None]:
         yield
 
 
+def _check_path(file: Any) -> None:
+    """Refuse what can be no file, before a lock is made beside it."""
+    checks.require(
+        isinstance(file, str | os.PathLike),
+        f"the file of a search must be text or a path, got {file!r}",
+        TypeError,
+    )
+    name = os.fspath(file)
+    checks.require(
+        name and "\0" not in name,
+        f"the path of the file of a search is empty or has a null character: {name!r}",
+    )
+    checks.require(not Path(name).is_dir(), f"{name} is a folder; name a file in it")
+
+
 def _header(settings: Settings) -> str:
     """The first two lines of a file."""
     return f"{MAGIC}{json.dumps(settings.record())}\n{COLUMNS}"
@@ -105,8 +126,6 @@ def _header(settings: Settings) -> str:
 
 def _read(file: Path, settings: Settings) -> dict[Key, float]:
     """The trainings of a file, which is begun if it is new and mended if it was cut short."""
-    if file.is_dir():
-        raise ValueError(f"{file} is a folder; name a file in it")
     header = _header(settings)
     text = file.read_text(errors="replace", encoding="utf-8") if file.exists() else ""
     if header.startswith(text):  # new, or cut short before its first row
@@ -134,17 +153,22 @@ def _write(file: Path, text: str) -> None:
 def _parse(rows: str, file: Path) -> dict[Key, float]:
     """The rows below the header."""
     values: dict[Key, float] = {}
-    for line, row in enumerate(csv.reader(rows.splitlines()), start=3):
-        place = f"{file}, line {line}: {','.join(row)!r}"
+    for line, row in enumerate(rows.splitlines(), start=3):
+        place = f"{file}, line {line}: {_shortened(row)!r}"
         try:
-            name, seed, value = row
-            key, goal = (name, int(seed)), float(value)
-        except ValueError as error:
+            ((name, seed, value),) = csv.reader([row], strict=True)
+            key, goal = (name, checks.seed(int(seed))), float(value)
+        except (ValueError, csv.Error) as error:
             raise ValueError(f"{place} is no candidate, seed and value; delete it") from error
         if key in values:
             raise ValueError(f"{place} is there twice; delete one of them")
         values[key] = goal
     return values
+
+
+def _shortened(row: str) -> str:
+    """A row as a message shows it."""
+    return row if len(row) <= LONGEST else f"{row[:LONGEST]}…"
 
 
 def _difference(text: str, settings: Settings) -> str:

@@ -334,6 +334,27 @@ def test_whoever_comes_while_a_result_is_computed_waits_for_it(package, monkeypa
     assert answers == [6.0] and package.computed() == 1
 
 
+def test_a_function_that_calls_another_with_its_arguments_does_not_wait_for_itself(package):
+    package.write(
+        "nested",
+        """
+        from diffviz.compute.cache import cached
+
+
+        @cached
+        def inner(n):
+            return n + 1
+
+
+        @cached
+        def outer(n):
+            return 2 * inner(n)
+        """,
+    )
+    assert package.load("nested").outer(3) == 8
+    assert cache.size().entries == 2
+
+
 @pytest.mark.slow
 def test_a_process_that_dies_while_it_computes_holds_nobody_up(package):
     package.write("formulas", "def formula(n):\n    import os\n    os._exit(3)\n")
@@ -386,6 +407,33 @@ def test_the_command_prints_and_clears(package, folder, capsys):
     assert main(["cache", "clear"]) == 0
     assert capsys.readouterr().out.endswith(", 0 results\n")
     assert not list(folder.rglob("*.pkl")) and (folder / "a file of mine").exists()
+
+
+def test_files_of_others_in_the_folder_do_not_count(package, folder):
+    package.load().measured(2)
+    before = cache.size()
+    (folder / "a file of mine").write_text("x" * 1000)
+    assert cache.size() == before and before.entries == 1
+
+
+def test_the_command_says_that_the_folder_is_a_file(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DIFFVIZ_CACHE", str(tmp_path / "file"))
+    assert main(["cache", "clear"]) == 2
+    assert "which is a file; name a folder, or off" in capsys.readouterr().err
+
+
+def test_the_command_says_what_it_could_not_remove(package, folder, monkeypatch, capsys):
+    package.load().measured(2)
+    monkeypatch.setattr(cache.shutil, "rmtree", lambda *a, **k: None)
+    assert main(["cache", "clear"]) == 2
+    assert f"1 results are still in {folder}" in capsys.readouterr().err
+
+
+def test_the_home_of_nobody_is_refused_by_name(monkeypatch, capsys):
+    monkeypatch.setenv("DIFFVIZ_CACHE", "~no-such-user/cache")
+    assert main(["cache"]) == 2
+    assert "DIFFVIZ_CACHE is '~no-such-user/cache'" in capsys.readouterr().err
 
 
 def test_the_default_folder_is_that_of_the_user(monkeypatch, tmp_path):

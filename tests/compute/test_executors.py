@@ -128,6 +128,15 @@ def test_what_is_no_executor_is_refused(wrong):
         in_order(wrong, square, TASKS)
 
 
+@pytest.mark.parametrize("wrong", [3, "34", {"x": 3}, None])
+def test_a_task_that_is_no_tuple_is_refused(wrong):
+    with executor() as here:
+        with pytest.raises(TypeError, match="a task must be a tuple of the arguments"):
+            in_order(here, max, [wrong])
+        with pytest.raises(TypeError, match="function must be a function of a task, got 'max'"):
+            in_order(here, "max", TASKS)
+
+
 def test_an_executor_of_the_callers_is_left_open_and_given_alone(pool):
     with executors.chosen(pool) as same:
         assert same is pool
@@ -187,7 +196,10 @@ def test_what_does_not_travel_fails_alone(pool):
     with pytest.raises(TypeError, match="cannot pickle"):
         pool.submit(square, what_does_not_pickle())
     assert isinstance(pool.submit(what_does_not_pickle).exception(), TypeError)
-    assert isinstance(pool.submit(fail_in_an_odd_way).exception(), TypeError)
+    odd = pool.submit(fail_in_an_odd_way).exception()
+    assert isinstance(odd, TypeError)
+    assert str(odd).startswith("NeedsTwo: 1 (this error does not pickle")
+    assert "in fail_in_an_odd_way" in odd.__notes__[0]
     assert pool.submit(square, 4).result() == 16
 
 
@@ -368,8 +380,13 @@ def test_a_cluster_is_found_by_its_scheduler_file(cluster, tmp_path):
     file.write_text(json.dumps({"address": cluster}))
     with executor(cluster=str(file)) as pool:
         assert pool.submit(square, 3).result() == 9
-    file.write_text("{}")
-    with pytest.raises(ConnectionError, match="address"), executor(cluster=str(file)):
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", "null", '{"address": null}', '{"address": 8786}'])
+def test_a_scheduler_file_without_an_address_is_refused(tmp_path, text):
+    file = tmp_path / "scheduler.json"
+    file.write_text(text)
+    with pytest.raises(ConnectionError, match="states no address"), executor(cluster=str(file)):
         pass
 
 

@@ -185,6 +185,7 @@ def test_a_list_of_numbers_or_of_arrays_is_one_array():
         ((one for one in [values()]), TypeError, "data is a generator, which is used up"),
         (Labelled(values()), TypeError, r"torch.utils.data.DataLoader\(dataset"),
         (Endless(), ValueError, "no batch"),
+        (Endless(values(0), values(0)), ValueError, "no batch"),
         (Endless(values(3, ()), values()), TypeError, "a batch of data must be"),
         (Endless({"a": values(), "b": values()}), ValueError, "several arrays, 'a', 'b'"),
         (Endless({"label": torch.arange(3)}), TypeError, "a mapping with one"),
@@ -200,6 +201,22 @@ def test_a_batch_of_another_shape_is_named():
     points = source(Endless(values(), values(shape=(4, 4))))
     with pytest.raises(ValueError, match=r"batch 1 of data has points of shape \(4, 4\).*\(3, 4\)"):
         list(points.pieces())
+
+
+def test_a_batch_of_another_scale_is_named():
+    images = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(3, 8, 8)
+    for first, second in ((images, images / 255.0), (images / 255.0, images)):
+        points = source(Endless(first, first, second))
+        with pytest.raises(ValueError, match="batch 2 of data is of type .* uint8, or none"):
+            list(points.pieces())
+
+
+def test_batches_without_a_point_are_passed_over():
+    points = source(Endless(values(0), values(5), values(0), values(3, seed=1)))
+    expected = np.concatenate([values(5), values(3, seed=1)]).astype(np.float32)
+    np.testing.assert_array_equal(torch.cat(list(points.pieces())).numpy(), expected)
+    np.testing.assert_array_equal(points.rows(torch.arange(8)).numpy(), expected)
+    assert statistics(points).count == 8
 
 
 def test_batches_that_have_come_to_an_end_are_noticed():

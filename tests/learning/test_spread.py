@@ -57,6 +57,7 @@ def test_a_training_that_diverges_on_a_device_is_told(data):
         ({"devices": []}, TypeError, "devices must be a list"),
         ({"devices": ["gpu"]}, ValueError, "there is no device 'gpu' here"),
         ({"devices": ["cpu", "cuda:99"]}, ValueError, "there is no device 'cuda:99' here"),
+        ({"devices": ["meta"]}, ValueError, "there is no device 'meta' here"),
         ({"devices": ["cpu"], "callback": print}, ValueError, "without a callback"),
     ],
 )

@@ -872,11 +872,22 @@ def test_settings_of_a_tracker_are_refused_with_their_names():
     assert LossByLogSNR(EDGES, buffer=np.int64(8)).buffer == 8
 
 
+def test_tensors_without_values_and_sparse_ones_are_refused():
+    tracker = LossByLogSNR(EDGES)
+    for odd in (torch.zeros(2, device="meta"), torch.ones(2).to_sparse()):
+        with pytest.raises(TypeError, match="logsnr must be a dense tensor"):
+            tracker.update(odd, torch.ones(2))
+        with pytest.raises(TypeError, match="loss must be a dense tensor"):
+            tracker.update(torch.zeros(2), odd)
+
+
 def test_a_damaged_state_is_refused():
     tracker = filled(batches=2)
     state = tracker.state_dict()
     cut = {name: state[name] for name in ("edges", "decay")}
-    for damaged in (cut, state | {"averages": state["averages"][:, 1:]}, {}, 3):
+    short = [state | {name: state[name][1:]} for name in ("averages", "not_finite")]
+    lists = {name: value.tolist() for name, value in state.items()}
+    for damaged in (cut, *short, state | {"averages": state["averages"][:, 1:]}, lists, {}, 3):
         with pytest.raises(ValueError, match="other edges or decays"):
             tracker.load_state_dict(damaged)
     with pytest.raises(ValueError, match="needs a state"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diffviz.search import candidates, experiment
-from diffviz.search.results import Results
+from diffviz.search.results import Results, locked
 from diffviz.search.settings import Settings
 
 
@@ -101,9 +101,39 @@ def test_a_row_that_is_there_twice_is_refused(untrained, fast, file):
     assert file.read_text() == doubled
 
 
+@pytest.mark.parametrize(
+    "row",
+    ["a,0,1,2", "a,-1,1", "a,0,", "", '"a,0,1', '"a"b,0,1', "a" * 200_000 + ",0,1", "a,0,\x00"],
+)
+def test_a_damaged_row_is_named_with_its_line_and_no_more_of_it_than_helps(file, row):
+    Results(Settings(), file).append(["first"], 0, [1.0])
+    with file.open("a", newline="") as end:
+        end.write(f"{row}\nlast,0,2.0\n")
+    with pytest.raises(ValueError, match=r"line 4: .*no candidate, seed and value") as refusal:
+        Results(Settings(), file)
+    assert len(str(refusal.value)) < 400
+
+
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(ValueError, match="is a folder"):
         Results(Settings(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "message"),
+    [
+        (5, TypeError, "must be text or a path, got 5"),
+        (b"s.csv", TypeError, "must be text or a path, got b's.csv'"),
+        ("", ValueError, "empty or has a null character"),
+        ("a\0b", ValueError, "empty or has a null character"),
+        (".", ValueError, "is a folder"),
+    ],
+)
+def test_what_is_no_file_is_refused_and_leaves_no_lock(tmp_path, monkeypatch, wrong, kind, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(kind, match=message), locked(wrong):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_a_file_results_are_kept_in_memory():
