@@ -327,7 +327,7 @@ def points_of(batch: Any) -> NDArray | Tensor:
         TypeError: There are none.
         ValueError: A mapping holds several.
     """
-    found = batch
+    points = batch
     if isinstance(batch, Mapping):
         names = [name for name, value in batch.items() if _holds_points(value)]
         if len(names) > 1:
@@ -335,15 +335,15 @@ def points_of(batch: Any) -> NDArray | Tensor:
                 f"a batch of data has several arrays, {', '.join(map(repr, names))}; let it hold "
                 "the points alone, by the collate_fn of a DataLoader for example"
             )
-        found = batch[names[0]] if names else None
+        points = batch[names[0]] if names else None
     elif isinstance(batch, tuple | list) and batch:
-        found = batch[0]
-    if not _holds_points(found):
+        points = batch[0]
+    if not _holds_points(points):
         raise TypeError(
             "a batch of data must be an array (n, ...), a tuple that begins with one or a mapping "
             f"with one, got {type(batch).__name__}"
         )
-    return checked_values(found, "a batch of data")
+    return checked_values(points, "a batch of data")
 
 
 def _holds_points(value: Any) -> bool:
@@ -460,7 +460,7 @@ def _owned(values: NDArray) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """What one pass over data finds, in float64.
+    """Mean, spread and defects of data, in float64.
 
     Args:
         count: Number of points.

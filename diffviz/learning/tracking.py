@@ -445,8 +445,8 @@ class LossByLogSNR:
             return
         logsnr, loss = spoilt
         first = not self._not_finite.any()
-        found = torch.bincount(self.bins.find(logsnr), minlength=len(self._not_finite))
-        self._not_finite = self._not_finite + found.cpu()
+        counts = torch.bincount(self.bins.find(logsnr), minlength=len(self._not_finite))
+        self._not_finite = self._not_finite + counts.cpu()
         if first:
             warnings.warn(
                 f"loss {loss[0]:g} at logsnr {logsnr[0]:g}: what is not finite enters no average; "
