@@ -4,6 +4,7 @@ With e(λ) = E‖eps − eps_hat‖² of the exact denoiser, the information is 
 (Guo, Shamai and Verdú 2005), and the divergence of a single point is L(λ; x) = ½ ∫ e(λ; x) dλ.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -222,7 +223,7 @@ def divergences(
     logsnr = increasing(grid, "logsnr")
     toy = toys.toy("gmm1")
     time = COSINE.time(logsnr)
-    noise_entropy = np.log(2 * np.pi * np.e * expit(-logsnr)) / 2
+    noise_entropy = np.log(2 * np.pi * math.e * expit(-logsnr)) / 2
     mean = np.array([toy.entropy(level) for level in logsnr]) - noise_entropy  # I(x; z_λ)
     points = np.array([-1.5, 0.0, 0.5])
     labels = [f"x = {x:g}".replace("-", "−") for x in points]
