@@ -370,17 +370,8 @@ def checked_values(data: ArrayLike | Tensor, name: str) -> NDArray | Tensor:
     """
     if isinstance(data, Tensor):
         checks.tensor(data.new_empty(0), name)  # the kind of number without the numbers
-        if data.is_meta or data.layout != torch.strided:
-            raise TypeError(f"{name} must be a dense tensor with values, got {data.layout}")
-        return data.detach()
-    if np.ma.isMaskedArray(data):
-        checks.array(data, name)  # refuses it
-    try:
-        values = np.asarray(data)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{name} is no array of numbers: {error}") from error
-    checks.array(np.empty(0, values.dtype), name)
-    return values
+        return checks.dense_tensor(data, name)
+    return checks.real_numbers(data, name)
 
 
 def source(data: Any, name: str = "data") -> Source:

@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffviz import checks
 from diffviz.compute import threads
 from diffviz.data.streams import Source, Stored, source, statistics
 from diffviz.learning.designs import MOST_DIMENSIONS, Design, any_order, even_design, halving_order
-from diffviz.learning.doors import real_array
 from diffviz.learning.outputs import Coefficients, output_coefficients
 from diffviz.learning.settings import Settings
 from diffviz.protocols import Trainable
@@ -318,7 +318,7 @@ def checked_draws(objective: Trainable, total: int, rng: np.random.Generator) ->
     """
     name = objective.name
     pair = objective.draw(total, rng)
-    parts = [real_array(part, f"what {name} drew") for part in pair]
+    parts = [checks.real_numbers(part, f"what {name} drew") for part in pair]
     shapes = [part.shape for part in parts]
     if shapes != [(total,), (total,)]:
         listed = " and ".join(map(str, shapes))
