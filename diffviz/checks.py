@@ -48,20 +48,7 @@ def array(
         TypeError: The value is masked, complex, a date, text or an object.
         ValueError: A number is NaN or infinite, rows differ in length, or the dimensions are wrong.
     """
-    if np.ma.isMaskedArray(value):
-        raise TypeError(
-            f"{name} is a masked array; fill it or drop what is masked: {name}.filled()"
-        )
-    if hasattr(value, "detach"):
-        value = _readable(value, name)
-    try:
-        given = np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:  # ragged rows, a list of tensors
-        raise ValueError(f"{name} is no array of numbers: {error}") from error
-    if given.dtype.kind in KINDS:
-        what = KINDS[given.dtype.kind]
-        raise TypeError(f"{name} must hold real numbers, got {what} (dtype {given.dtype})")
-    numbers = given.astype(np.float64)
+    numbers = real_numbers(value, name).astype(np.float64)
     if ndim is not None and numbers.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} dimension(s), got shape {numbers.shape}")
     bad = np.isnan(numbers) if infinite else ~np.isfinite(numbers)
@@ -74,18 +61,48 @@ def array(
     return numbers
 
 
+def real_numbers(value: ArrayLike, name: str) -> NDArray:
+    """Real numbers in the type that they came in, without a copy and without a look at them.
+
+    Args:
+        value: Numbers: a scalar, list, array or tensor. NaN and infinity may stand among them.
+        name: Name of the argument, for messages.
+
+    Returns:
+        The numbers, in the shape that they came in; those of a memory-mapped array stay on disk.
+
+    Raises:
+        TypeError: The value is masked, complex, a date, text or an object.
+        ValueError: Rows differ in length.
+    """
+    if np.ma.isMaskedArray(value):
+        raise TypeError(
+            f"{name} is a masked array; fill it or drop what is masked: {name}.filled()"
+        )
+    if hasattr(value, "detach"):
+        value = _readable(value, name)
+    try:
+        numbers = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged rows, a list of tensors
+        raise ValueError(f"{name} is no array of numbers: {error}") from error
+    if numbers.dtype.kind in KINDS:
+        kind = KINDS[numbers.dtype.kind]
+        raise TypeError(f"{name} must hold real numbers, got {kind} (dtype {numbers.dtype})")
+    return numbers
+
+
 def _readable(value: Any, name: str) -> Any:
     """A tensor that NumPy can read: dense, on the CPU, without a gradient, not in bfloat16."""
-    plain = dense(value, name).detach().cpu().resolve_neg().resolve_conj()
+    plain = dense_tensor(value, name).cpu().resolve_neg().resolve_conj()
     return plain.float() if str(plain.dtype) == "torch.bfloat16" else plain
 
 
-def dense(value: Any, name: str) -> Any:
-    """A tensor that is neither sparse nor without values, as on "meta"; else a TypeError."""
+def dense_tensor(value: Any, name: str) -> Any:
+    """A tensor without its gradient; a TypeError for a sparse one or one without values."""
     if value.is_meta or value.layout != import_module("torch").strided:
         kind = "one on the device meta" if value.is_meta else value.layout
         raise TypeError(f"{name} must be a dense tensor with values, got {kind}")
-    return value
+    return value.detach()
 
 
 def finite(value: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -253,7 +270,7 @@ def tensor(value: Any, name: str, *, infinite: bool = False) -> Any:
     # by name: the theory imports this file and must not reach torch
     torch = import_module("torch")
     if isinstance(value, torch.Tensor):
-        given = dense(value, name).detach()
+        given = dense_tensor(value, name)
     else:
         array(value, name, infinite=True) if infinite else array(value, name)
         copied = np.array(value)  # torch takes neither negative strides nor read-only arrays

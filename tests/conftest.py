@@ -68,7 +68,7 @@ def cluster():
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # any port, since 8787 may be taken
+            dashboard_address="127.0.0.1:0",  # any free port: two test runs may meet
             silence_logs="CRITICAL",
         ) as started,
     ):

@@ -218,3 +218,19 @@ def test_a_torch_generator_passes_and_anything_else_is_refused_by_name():
     for other in (0, None, np.random.default_rng(0)):
         with pytest.raises(TypeError, match=r"source must be a torch\.Generator, got"):
             checks.torch_generator(other, "source")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f2", "f4", "f8"])
+def test_real_numbers_keep_their_type_and_are_not_looked_at(dtype):
+    numbers = np.array([1, 2], dtype)
+    assert checks.real_numbers(numbers, "x") is numbers
+    assert checks.real_numbers(torch.from_numpy(numbers), "x").dtype == numbers.dtype
+    assert np.isnan(checks.real_numbers([np.nan, 1.0], "x")[0])
+    with pytest.raises(TypeError, match="x must hold real numbers, got complex numbers"):
+        checks.real_numbers(numbers * 1j, "x")
+
+
+def test_a_tensor_without_values_is_refused():
+    for tensor in (torch.zeros(2, device="meta"), torch.eye(2).to_sparse()):
+        with pytest.raises(TypeError, match="x must be a dense tensor with values"):
+            checks.dense_tensor(tensor, "x")

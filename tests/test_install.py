@@ -28,6 +28,7 @@ NEED_TORCH = {
     "mixture",
     "models",
     "probe",
+    "probe_arrays",
     "sample",
     "solvers",
     "toy",

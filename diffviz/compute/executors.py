@@ -32,12 +32,12 @@ import cloudpickle
 
 import diffviz
 from diffviz import checks, extras
+from diffviz.compute import threads
 
 TRIES = 3  # of a task whose worker dies
 AHEAD = 2048  # tasks that are submitted and not finished; more only fill a scheduler's memory
 PATIENCE = 10  # seconds in which the scheduler of a cluster must answer
 PRELOADED = ["torch", "scipy.stats"]  # what a new worker has at once where it is forked
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 Task = TypeVar("Task", bound=tuple)
 
 
@@ -152,9 +152,9 @@ def completed(
 ) -> Iterator[tuple[Task, Future]]:
     """Submit tasks as they come, and yield each of them when it is finished.
 
-    A task whose worker died may have been its victim or its murderer. All such tasks are therefore
-    tried once more after the others, one at a time. If this generator is closed, tasks that have
-    not begun are cancelled.
+    Where several tasks share a pool, the death of one worker fails them all. Which of them caused
+    it is not known. All of them are therefore tried once more after the others, one at a time. If
+    this generator is closed, tasks that have not begun are cancelled.
 
     Args:
         pool: Any executor.
@@ -212,15 +212,15 @@ def _finished(
     checks.require(
         callable(function), f"function must be a function of a task, got {function!r}", TypeError
     )
-    suspects = []
+    interrupted = []
     for place, task, future in _flow(pool, function, enumerate(map(_checked_task, tasks)), ahead):
         if _worker_died(future):
-            suspects.append((place, task))
+            interrupted.append((place, task))
         else:
             yield place, task, future
-    for place, task, future in _flow(pool, function, suspects, 1):
+    for place, task, future in _flow(pool, function, interrupted, 1):
         if _worker_died(future):
-            future = _failed(WorkerDied(_obituary(function, task)))
+            future = _failed(WorkerDied(_death_message(function, task)))
         yield place, task, future
 
 
@@ -279,7 +279,7 @@ def _worker_died(future: Future) -> bool:
     return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
 
 
-def _obituary(function: Callable, arguments: tuple) -> str:
+def _death_message(function: Callable, arguments: tuple) -> str:
     """The message about a task whose worker died each time."""
     name = getattr(function, "__name__", repr(function))
     return f"the process that ran {name}{reprlib.repr(arguments)} died each time it was tried"
@@ -453,7 +453,7 @@ class ProcessExecutor(Executor):
             except BaseException as error:
                 call.future.set_exception(error)
                 return
-        call.future.set_exception(WorkerDied(_obituary(call.function, call.arguments)))
+        call.future.set_exception(WorkerDied(_death_message(call.function, call.arguments)))
 
 
 class _Worker:
@@ -466,7 +466,7 @@ class _Worker:
 
     def start(self) -> None:
         """Start the process, in the place of one that died."""
-        with _STARTING, _environment(ONE_THREAD), _without_main_module():
+        with _STARTING, _environment(threads.ONE_THREAD), _without_main_module():
             self._pool = ProcessPoolExecutor(1, mp_context=_context(), initializer=_prepare)
             self._ready = self._pool.submit(os.getpid)
 
@@ -534,9 +534,7 @@ def _without_main_module() -> Iterator[None]:
 def _prepare() -> None:
     """What a worker does first: compute on one thread, leave Ctrl-C and its end to its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch = sys.modules.get("torch")
-    if torch is not None:  # a forkserver from before may have it with more threads
-        torch.set_num_threads(1)
+    threads.one_per_process()  # a forkserver from before may have torch with more threads
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
@@ -640,7 +638,7 @@ def _client(address: str) -> Iterator[Any]:
 def _written_address(file: str) -> str:
     """The address in a scheduler file. Dask itself would wait for the file for ever."""
     written = json.loads(Path(file).read_text())
-    address = written.get("address") if isinstance(written, dict) else None
+    address: Any = written.get("address") if isinstance(written, dict) else None
     checks.require(  # without an address Dask would start a cluster of its own
         isinstance(address, str) and address,
         f"the file states no address: {reprlib.repr(written)}",

@@ -28,7 +28,8 @@ from diffviz.protocols import Sized
 
 SMALL = 2.0**28  # multiply-adds up to which one thread is used
 ELEMENT = 32  # multiply-adds in whose time a function such as exp takes one element
-SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# environment variables of libraries that are loaded later
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -222,6 +223,6 @@ def one_per_process() -> None:
         ...     pool.submit(torch.get_num_threads).result()
         1
     """
-    os.environ |= dict.fromkeys(SETTINGS, "1")
+    os.environ |= ONE_THREAD
     if "torch" in sys.modules:  # else it reads the settings when it is loaded
         sys.modules["torch"].set_num_threads(1)

@@ -349,7 +349,7 @@ def points_of(batch: Any) -> NDArray | Tensor:
         TypeError: There are none.
         ValueError: A mapping holds several.
     """
-    found = batch
+    points = batch
     if isinstance(batch, Mapping):
         names = [name for name, value in batch.items() if _holds_points(value)]
         if len(names) > 1:
@@ -357,15 +357,15 @@ def points_of(batch: Any) -> NDArray | Tensor:
                 f"a batch of data has several arrays, {', '.join(map(repr, names))}; let it hold "
                 "the points alone, by the collate_fn of a DataLoader for example"
             )
-        found = batch[names[0]] if names else None
+        points = batch[names[0]] if names else None
     elif isinstance(batch, tuple | list) and batch:
-        found = batch[0]
-    if not _holds_points(found):
+        points = batch[0]
+    if not _holds_points(points):
         raise TypeError(
             "a batch of data must be an array (n, ...), a tuple that begins with one or a mapping "
             f"with one, got {type(batch).__name__}"
         )
-    return checked_values(found, "a batch of data")
+    return checked_values(points, "a batch of data")
 
 
 def _holds_points(value: Any) -> bool:
@@ -392,15 +392,8 @@ def checked_values(data: ArrayLike | Tensor, name: str) -> NDArray | Tensor:
     """
     if isinstance(data, Tensor):
         checks.tensor(data.new_empty(0), name)  # the kind of number without the numbers
-        return checks.dense(data, name).detach()
-    if np.ma.isMaskedArray(data):
-        checks.array(data, name)  # refuses it
-    try:
-        values = np.asarray(data)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{name} is no array of numbers: {error}") from error
-    checks.array(np.empty(0, values.dtype), name)
-    return values
+        return checks.dense_tensor(data, name)
+    return checks.real_numbers(data, name)
 
 
 def source(data: Any, name: str = "data") -> Source:
@@ -480,7 +473,7 @@ def _owned(values: NDArray) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """What one pass over data finds, in float64.
+    """Mean, spread and defects of data, in float64.
 
     Args:
         count: Number of points.

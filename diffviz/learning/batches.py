@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffviz import checks
 from diffviz.compute import threads
 from diffviz.data.streams import Source, Stored, source, statistics
 from diffviz.learning.designs import MOST_DIMENSIONS, Design, any_order, even_design, halving_order
-from diffviz.learning.doors import real_array
 from diffviz.learning.outputs import Coefficients, output_coefficients
 from diffviz.learning.settings import Settings
 from diffviz.protocols import Trainable
@@ -41,7 +41,7 @@ class Scaled:
     Args:
         points: Where the points are read from.
         mean: Mean of the data, shape (*shape).
-        std: Their spread.
+        std: Root mean square over coordinates of their standard deviations.
     """
 
     points: Source
@@ -130,37 +130,37 @@ def training_data(data: Any) -> TrainingData:
     """
     points = source(data)
     _check_shape(points)
-    found = statistics(points)
-    if found.bad:
+    summary = statistics(points)
+    if summary.bad:
         raise ValueError(
-            f"data has NaN or inf in {found.bad} rows, the first is row {found.first_bad}; "
+            f"data has NaN or inf in {summary.bad} rows, the first is row {summary.first_bad}; "
             "drop them"
         )
-    if found.equal:
+    if summary.equal:
         raise ValueError("all points of data are equal; there is nothing to denoise")
     with np.errstate(over="ignore", under="ignore"):
-        variance = np.float32(found.std**2)
+        variance = np.float32(summary.std**2)
     if not 0 < variance < math.inf:
         raise ValueError(
             f"the standard deviation of data is {variance**0.5:g} in float32; "
             "bring data to about unit scale"
         )
-    mean = found.mean.to(points.device, torch.float32)
-    scaled = Scaled(points, mean, found.std)
-    few = points.ordered and found.count * mean.numel() <= FEW
-    content = found.checksum if points.ordered else 0
+    mean = summary.mean.to(points.device, torch.float32)
+    scaled = Scaled(points, mean, summary.std)
+    few = points.ordered and summary.count * mean.numel() <= FEW
+    content = summary.checksum if points.ordered else 0
     return TrainingData(
         points=points,
-        count=found.count,
+        count=summary.count,
         mean=mean,
-        std=found.std,
-        unit=scaled[torch.arange(found.count, device="cpu")] if few else scaled,
-        checksum=zlib.crc32(repr((points.shape, found.count)).encode(), content),
+        std=summary.std,
+        unit=scaled[torch.arange(summary.count, device="cpu")] if few else scaled,
+        checksum=zlib.crc32(repr((points.shape, summary.count)).encode(), content),
     )
 
 
 def _check_shape(points: Source) -> None:
-    """Refuse what are neither points nor images, or none at all."""
+    """Refuse data that are neither points nor images, and data without a number."""
     if isinstance(points, Stored):
         shape = tuple(points.values.shape)
         kind = f"{points.values.dtype} {shape}"
@@ -288,7 +288,7 @@ def dealt_draws(objective: Trainable, settings: Settings, number: int, order: ND
         objective: What draws.
         settings: Settings of the training.
         number: Number of the block, from 0.
-        order: For each stratum the order in which its draws go to the steps, shape (n, BLOCK).
+        order: For each stratum the place of its draw for each step, shape (n, BLOCK).
 
     Returns:
         λ and factor, shape (2, BLOCK, n).
@@ -318,7 +318,7 @@ def checked_draws(objective: Trainable, total: int, rng: np.random.Generator) ->
     """
     name = objective.name
     pair = objective.draw(total, rng)
-    parts = [real_array(part, f"what {name} drew") for part in pair]
+    parts = [checks.real_numbers(part, f"what {name} drew") for part in pair]
     shapes = [part.shape for part in parts]
     if shapes != [(total,), (total,)]:
         listed = " and ".join(map(str, shapes))

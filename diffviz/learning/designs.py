@@ -1,4 +1,4 @@
-"""Points and noise of a block of steps, spread evenly: the noise of a gradient is what they add.
+"""Points and noise of a block of steps, spread evenly so that gradients vary less.
 
 A step estimates the loss, an integral over level, data and noise, by a mean over n draws. Draws of
 scrambled Sobol points (Owen 1998) fill the cube of all three evenly, in every step and over the
@@ -20,7 +20,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 MOST_DIMENSIONS = 16  # of a point whose noise is spread evenly
-MOST_POINTS = 2**17  # that are put in order, in 0.1 s; more stay as they are
+MOST_POINTS = 2**17  # of the data that are put in order, in 0.1 s; more stay as they are
 CELLS = 4096  # in which the data are put in order
 BITS = 30  # of a Sobol coordinate
 
@@ -80,7 +80,7 @@ def even_design(steps: int, n: int, order: NDArray, d: int, rng: np.random.Gener
     stratum = np.argsort(cube[..., 0], axis=1, kind="stable")
     cube = np.take_along_axis(cube, stratum[..., None], 1)
     return Design(
-        order=cube[..., 0].argsort(0, kind="stable").argsort(0).T,
+        order=_ranks(cube[..., 0]).T,
         index=order[(cube[..., 1] * len(order)).astype(int)],
         noise=ndtri(cube[..., 2:]).astype("f4"),
     )
@@ -90,7 +90,7 @@ def halving_order(points: NDArray) -> NDArray:
     """An order in which neighbours are near each other.
 
     The points are halved at the median of the coordinate in which they are widest, then each half
-    again, and so on. More than ``MOST_POINTS`` stay in their order, which leaves every mean too.
+    again, and so on. More than ``MOST_POINTS`` stay in their order, which changes no mean either.
 
     Args:
         points: Shape (n, d).
@@ -101,7 +101,7 @@ def halving_order(points: NDArray) -> NDArray:
     n = len(points)
     if n > MOST_POINTS:
         return np.arange(n)
-    rank = points.argsort(0, kind="stable").argsort(0)
+    rank = _ranks(points)
     order = np.arange(n)
     starts = np.zeros(1, dtype=int)
     while len(starts) < min(CELLS, n / 2):
@@ -114,3 +114,8 @@ def halving_order(points: NDArray) -> NDArray:
         order = order[np.argsort(cell * n + rank[order, axis])]
         starts = np.sort(np.concatenate([starts, starts + sizes // 2]))
     return order
+
+
+def _ranks(values: NDArray) -> NDArray:
+    """Rank of each value along the first axis, from 0; of equal values the first is lower."""
+    return values.argsort(0, kind="stable").argsort(0)

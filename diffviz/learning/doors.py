@@ -1,4 +1,4 @@
-"""Checks for numbers whose NaN is met later, and for tensors that keep their gradients.
+"""Checks for tensors whose NaN is met later, and for those that keep their gradients.
 
 A loss that is not finite is reported with its log-SNR when it is binned, since asking a device for
 values at each batch would slow a training down. A denoiser is differentiated, so that its arguments
@@ -9,36 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from diffviz import checks
-
-
-def real_array(value: ArrayLike | Tensor, name: str) -> NDArray:
-    """An array of real numbers of any type, in which NaN and infinity may stand.
-
-    Args:
-        value: Numbers: a scalar, list, array or tensor.
-        name: Name of the argument, for messages.
-
-    Returns:
-        The numbers, in the shape and type that they came in.
-
-    Raises:
-        TypeError: The value is masked, complex, a date, text or an object, or a tensor is not dense.
-        ValueError: Rows differ in length.
-    """
-    if np.ma.isMaskedArray(value):
-        checks.array(value, name)  # refuses it
-    if isinstance(value, Tensor):
-        value = checks.dense(value, name).detach().cpu()
-    try:
-        numbers = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} is no array of numbers: {error}") from error
-    checks.array(np.empty(0, numbers.dtype), name)  # the kind of number without the numbers
-    return numbers
 
 
 def real_tensor(value: ArrayLike | Tensor, name: str) -> Tensor:
@@ -53,14 +27,14 @@ def real_tensor(value: ArrayLike | Tensor, name: str) -> Tensor:
         float64, so that they lie in the same bins as floats.
 
     Raises:
-        TypeError: The value is masked, complex, a date, text or an object, or a tensor is not dense.
+        TypeError: The value is masked, complex, a date, text or an object, or a sparse tensor.
         ValueError: Rows differ in length.
     """
     if isinstance(value, Tensor):
-        numbers = checks.dense(value, name)
+        numbers = checks.dense_tensor(value, name)
     else:
         # a copy, since torch takes neither negative strides nor read-only arrays
-        numbers = torch.from_numpy(np.array(real_array(value, name)))
+        numbers = torch.from_numpy(np.array(checks.real_numbers(value, name)))
     if numbers.is_floating_point():
         return numbers
     if numbers.is_complex():

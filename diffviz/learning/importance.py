@@ -6,7 +6,7 @@ is then multiplied by P_b/M_b, so that for any g, such as the loss or its gradie
 
     Σ_b M_b E[(P_b/M_b) g | b] = Σ_b P_b E[g | b] = E g        (importance sampling).
 
-Half of the masses is the objective's own, which bounds P_b/M_b by 2 (Hesterberg 1995). The other
+Half of each mass is the objective's own, which bounds P_b/M_b by 2 (Hesterberg 1995). The other
 half follows, by width in λ, the share of the variance of v = alpha eps − sigma x that the network
 explains, for data of unit variance:
 
@@ -41,7 +41,7 @@ BINS = 32  # between the ends below
 ENDS = 1e-6, 1 - 1e-6  # quantiles of the law, between which samples are drawn by default
 FEW = 800  # draws in a bin; of fewer, two standard errors are above 0.1
 DECAY = 0.8  # of what was seen, for each block of steps
-OWN = 0.5  # share of the own law
+OWN = 0.5  # share of the objective's own law in the masses
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,14 @@ class ImportanceSampled:
 
     @cached_property
     def quantiles(self) -> NDArray:
-        """Quantiles of the own law at which bins end, shape (bins + 3,)."""
+        """Quantiles of the objective's own law at which bins end, shape (bins + 3,)."""
         return np.concatenate(
             [[0.0], self.objective.law.cdf(level_bins(self.objective).edges), [1.0]]
         )
 
     @property
     def own(self) -> NDArray:
-        """Masses of the bins under the own law, shape (bins + 2,)."""
+        """Masses of the bins under the objective's own law, shape (bins + 2,)."""
         return np.diff(self.quantiles)
 
     @cached_property

@@ -28,8 +28,8 @@ class State:
         second: Second moment of the gradient, like ``weights``.
         averages: Averaged weights, shape (averaging lengths, k, parameters).
         losses: Loss of every step, shape (k, steps); what comes after ``step`` is 0.
-        seen: What ``importance`` knew when it drew the block, shape (k, 2, bins); None if levels
-            are drawn by the objectives' own laws.
+        seen: What ``importance`` knew when it drew the block, shape (k, 2, bins + 2); None if
+            levels are drawn by the objectives' own laws.
         block: λ and squared eps error of the steps of the block so far, shape
             (2, steps of a block, k, n); None with ``seen``.
         step: Number of steps done.

@@ -15,7 +15,7 @@ from torch import Tensor
 from diffviz import checks, markup
 from diffviz.compute import threads
 from diffviz.learning import files
-from diffviz.learning.doors import floating_tensor, real_array
+from diffviz.learning.doors import floating_tensor
 from diffviz.learning.identity import Record, record, resolve
 from diffviz.learning.models import (
     Network,
@@ -335,7 +335,7 @@ def _check_content(objective: Any, mean: Any, loss: Any) -> None:
         TypeError,
     )
     checks.tensor(mean, "mean")
-    losses = np.shape(real_array(loss, "loss"))
+    losses = np.shape(checks.real_numbers(loss, "loss"))
     checks.require(len(losses) == 1, f"loss must have shape (steps,), got {losses}")
 
 

@@ -21,7 +21,7 @@ from torch.utils.hooks import RemovableHandle
 
 from diffviz import checks
 from diffviz.compute import threads
-from diffviz.learning.doors import real_array, real_tensor
+from diffviz.learning.doors import real_tensor
 from diffviz.theory.analysis import evaluate
 from diffviz.theory.multipliers import constant
 from diffviz.theory.targets import base_gain
@@ -293,8 +293,8 @@ class LossByLogSNR:
 
     def _update_in_pieces(self, logsnr: Tensor | ArrayLike, loss: Tensor | ArrayLike) -> None:
         """Take in a batch of which no copy is made as a whole."""
-        levels = logsnr if isinstance(logsnr, Tensor) else real_array(logsnr, "logsnr")
-        losses = loss if isinstance(loss, Tensor) else real_array(loss, "loss")
+        levels = logsnr if isinstance(logsnr, Tensor) else checks.real_numbers(logsnr, "logsnr")
+        losses = loss if isinstance(loss, Tensor) else checks.real_numbers(loss, "loss")
         _check_shapes(tuple(levels.shape), tuple(losses.shape))
         self.flush()
         rows = max(1, LARGE * len(losses) // _size(losses))
@@ -445,8 +445,8 @@ class LossByLogSNR:
             return
         logsnr, loss = spoilt
         first = not self._not_finite.any()
-        found = torch.bincount(self.bins.find(logsnr), minlength=len(self._not_finite))
-        self._not_finite = self._not_finite + found.cpu()
+        counts = torch.bincount(self.bins.find(logsnr), minlength=len(self._not_finite))
+        self._not_finite = self._not_finite + counts.cpu()
         if first:
             warnings.warn(
                 f"loss {loss[0]:g} at logsnr {logsnr[0]:g}: what is not finite enters no average; "

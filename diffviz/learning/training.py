@@ -110,7 +110,7 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A block of draws, and what was known of the gradient when it was drawn.
+    """A block of draws, and what was known of the errors when it was drawn.
 
     Args:
         block: The draws.
@@ -234,7 +234,7 @@ class Trainer:
         return Step(self.step, evaluation.logsnr, evaluation.error, evaluation.loss)
 
     def _draw(self, number: int, row: int) -> Drawn:
-        """Draw a block; a step in its middle draws what was drawn before its first one."""
+        """Draw a block; after a checkpoint in its middle, the same block as before."""
         seen = self._state.seen
         if seen is None or self._state.block is None:
             return Drawn(draw_block(self.objectives, self.settings, self.data, number), None)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from diffviz.checks import count, require
+from diffviz.checks import count, real_numbers, require
 
 Step = Callable[..., Any]  # step(x, eps, u) -> z, target, weight
 
@@ -55,13 +55,7 @@ class ArrayLoss:
 
 def _tensor(value: Any, name: str) -> Tensor:
     """An array of any library as a tensor of float32."""
-    array = np.array(value)
-    require(
-        np.issubdtype(array.dtype, np.number) and not np.iscomplexobj(array),
-        f"{name} must hold real numbers, got {array.dtype}",
-        TypeError,
-    )
-    return torch.from_numpy(array.astype(np.float32))
+    return torch.from_numpy(real_numbers(value, name).astype(np.float32))
 
 
 def array_loss(step: Any, uniforms: Any) -> ArrayLoss:

@@ -9,7 +9,7 @@ that kills its process even alone has failed in this search. That is not written
 another machine may be able to train it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -60,13 +60,15 @@ def train_missing(
     Raises:
         KeyboardInterrupt: The stop button was pressed.
     """
-    killers = []
+    deadly = []
     for task, outcomes in _outcomes(missing(candidates, seeds, plan), plan, train):
         if outcomes is None:
-            killers.append(task)
+            deadly.append(task)
         else:
             _keep(task, outcomes, plan)
-    one_by_one = [([candidate], seed, s) for batch, seed, s in killers for candidate in batch]
+    one_by_one = [
+        ([candidate], seed, settings) for batch, seed, settings in deadly for candidate in batch
+    ]
     for task, outcomes in _outcomes(one_by_one, plan, train):
         if outcomes is None:
             _fail(task, plan)
@@ -93,7 +95,9 @@ def missing(candidates: Sequence[Candidate], seeds: Sequence[int], plan: Plan) -
                 yield left, seed, plan.settings
 
 
-def _outcomes(tasks: Any, plan: Plan, train: Train) -> Iterator[tuple[Task, list[Outcome] | None]]:
+def _outcomes(
+    tasks: Iterable[Task], plan: Plan, train: Train
+) -> Iterator[tuple[Task, list[Outcome] | None]]:
     """Tasks with their outcomes as they finish; None where the process died."""
     for task, future in completed(plan.pool, train, tasks):
         error = future.exception()

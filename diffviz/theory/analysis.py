@@ -320,12 +320,12 @@ def _compare_levels(a: WeightingLike, b: WeightingLike, tolerance: float) -> Com
     if not tables:
         return None
     table, curve, item = min(tables, key=lambda pair: len(pair[0].logsnr))
-    found = departure(table, curve, item)
-    if found is None:
+    nearest = departure(table, curve, item)
+    if nearest is None:
         return None
     return _comparison(
-        found.logsnr,
-        found.ratio if item is b else 1 / found.ratio,
+        nearest.logsnr,
+        nearest.ratio if item is b else 1 / nearest.ratio,
         max(tolerance, discretisation.TOLERANCE),
         table_of(table, item),
     )
@@ -417,9 +417,11 @@ def _distance(table: WeightedLevels, item: WeightingLike, tolerance: float) -> f
         return spread if spread <= tolerance else np.inf
     if tolerance < FAR - 1 and _is_far(table, known):
         return np.inf
-    found = departure(table, known, item)
+    nearest = departure(table, known, item)
     limit = max(tolerance, discretisation.TOLERANCE)
-    return found.deviation if found is not None and found.deviation <= limit else np.inf
+    if nearest is None or nearest.deviation > limit:
+        return np.inf
+    return nearest.deviation
 
 
 def _add_table(groups: list["_Group"], item: Any, table: WeightedLevels, tolerance: float) -> None:

@@ -248,5 +248,5 @@ def departure(
         The departure; None if too few levels are within the support.
     """
     rules = (by_quantiles(levels, weighting, ends), by_products(levels, recipe))
-    found = [each for each in rules if each is not None]
-    return min(found, key=lambda each: each.deviation, default=None)
+    departures = [each for each in rules if each is not None]
+    return min(departures, key=lambda each: each.deviation, default=None)

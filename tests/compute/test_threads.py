@@ -314,13 +314,13 @@ def threads_of_a_worker():
     return (
         torch.get_num_threads(),
         number_of_a_new_thread(),
-        [os.environ.get(name) for name in threads.SETTINGS],
+        [os.environ.get(name) for name in threads.ONE_THREAD],
     )
 
 
 @pytest.mark.slow
 def test_a_process_of_a_pool_has_one_thread(monkeypatch):
-    for name in threads.SETTINGS:
+    for name in threads.ONE_THREAD:
         monkeypatch.setenv(name, "3")
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn, initializer=threads.one_per_process) as pool:
@@ -328,12 +328,12 @@ def test_a_process_of_a_pool_has_one_thread(monkeypatch):
 
 
 def test_torch_that_is_loaded_already_is_told(monkeypatch):
-    for name in threads.SETTINGS:
+    for name in threads.ONE_THREAD:
         monkeypatch.setenv(name, "3")
     torch.set_num_threads(3)
     threads.one_per_process()
     assert torch.get_num_threads() == 1
-    assert [os.environ[name] for name in threads.SETTINGS] == ["1", "1", "1"]
+    assert [os.environ[name] for name in threads.ONE_THREAD] == ["1", "1", "1"]
 
 
 @pytest.mark.parametrize("name", ["suited", "decided_by", "elements", "on_cpu", "denoising"])
