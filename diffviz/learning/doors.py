@@ -26,7 +26,7 @@ def real_array(value: ArrayLike | Tensor, name: str) -> NDArray:
         The numbers, in the shape and type that they came in.
 
     Raises:
-        TypeError: The value is masked, complex, a date, text or an object, or a tensor is not dense.
+        TypeError: The value is masked, complex, a date, text or an object, or no dense tensor.
         ValueError: Rows differ in length.
     """
     if np.ma.isMaskedArray(value):
@@ -53,7 +53,7 @@ def real_tensor(value: ArrayLike | Tensor, name: str) -> Tensor:
         float64, so that they lie in the same bins as floats.
 
     Raises:
-        TypeError: The value is masked, complex, a date, text or an object, or a tensor is not dense.
+        TypeError: The value is masked, complex, a date, text or an object, or no dense tensor.
         ValueError: Rows differ in length.
     """
     if isinstance(value, Tensor):
