@@ -27,7 +27,7 @@ def real_tensor(value: ArrayLike | Tensor, name: str) -> Tensor:
         float64, so that they lie in the same bins as floats.
 
     Raises:
-        TypeError: The value is masked, complex, a date, text or an object, or a sparse tensor.
+        TypeError: The value is masked, complex, a date, text or an object, or no dense tensor.
         ValueError: Rows differ in length.
     """
     if isinstance(value, Tensor):
