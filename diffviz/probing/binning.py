@@ -141,8 +141,15 @@ def _averages_of_quantiles(levels: Levels, value: NDArray, edges: NDArray) -> ND
     nodes, rule = np.polynomial.legendre.leggauss(5)
     points = left + half * (1 + nodes[:, None])
     density = np.exp(np.interp(points, levels.logsnr, _log_density(levels.logsnr)))
-    integral = rule @ (density * np.interp(points, levels.logsnr, value)) * half
+    integral = rule @ (density * _between(points, levels.logsnr, value)) * half
     return integral / np.diff(edges)
+
+
+def _between(points: NDArray, logsnr: NDArray, value: NDArray) -> NDArray:
+    """Values between levels: geometric means where all are positive, as factors are exponential."""
+    if (value > 0).all():
+        return np.exp(np.interp(points, logsnr, np.log(value)))
+    return np.interp(points, logsnr, value)
 
 
 def _log_density(logsnr: NDArray) -> NDArray:

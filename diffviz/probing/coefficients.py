@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffviz.checks import require
 from diffviz.probing.layout import Layout
 from diffviz.probing.session import Chunk, State
 
@@ -302,6 +303,12 @@ def joined(parts: Sequence[Coefficients]) -> Coefficients:
     Returns:
         The same with all draws, in the order of the chunks.
     """
+    noises = sorted({part.sigma.shape[1] for part in parts})
+    require(
+        len(noises) == 1,
+        f"the loss draws {noises[0]} noises in some calls and {noises[-1]} in others (one is added "
+        "now and then?): probe it with the choice made always, and made never",
+    )
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
     scalars = zip(*(part.scalars for part in parts), strict=False)
     return Coefficients(

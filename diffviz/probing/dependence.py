@@ -6,8 +6,9 @@ the other calls of the same network, its derivative, and other modules that are 
 the gradient of the probed call moves while z does not, the target moves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,19 +122,57 @@ def _shaken(chunk: Chunk) -> Iterator[set[str]]:
     names: set[str] = set()
 
     def change(module: nn.Module, args: Any, output: Any) -> Any:
-        is_standin = module.__dict__.get("forward") is chunk.standin
-        if is_standin or not isinstance(output, Tensor) or not output.is_floating_point():
+        if module.__dict__.get("forward") is chunk.standin:
             return None
-        if output.requires_grad and _follows(output, chunk):
+        tensors = list(_tensors_in(output))
+        if not tensors or any(one.requires_grad and _follows(one, chunk) for one in tensors):
             return None
         names.add(type(module).__name__)
-        return output + torch.cos(torch.arange(output.numel()).reshape(output.shape)).to(output)
+        return _shifted(output)
 
     handle = register_module_forward_hook(change)
     try:
         yield names
     finally:
         handle.remove()
+
+
+def _tensors_in(output: Any) -> Iterator[Tensor]:
+    """The real tensors in what a module answers: bare, or in tuples, lists, dicts and objects."""
+    if isinstance(output, Tensor):
+        if output.is_floating_point():
+            yield output
+    elif isinstance(output, Mapping):
+        for value in output.values():
+            yield from _tensors_in(value)
+    elif isinstance(output, (tuple, list)):
+        for value in output:
+            yield from _tensors_in(value)
+    elif hasattr(output, "__dict__"):
+        for value in vars(output).values():
+            if isinstance(value, Tensor):
+                yield from _tensors_in(value)
+
+
+def _shifted(output: Any) -> Any:
+    """The same answer with other numbers."""
+    if isinstance(output, Tensor):
+        if not output.is_floating_point():
+            return output
+        return output + torch.cos(torch.arange(output.numel()).reshape(output.shape)).to(output)
+    changed = copy(output)
+    if isinstance(output, Mapping):
+        for name, value in output.items():
+            changed[name] = _shifted(value)
+    elif isinstance(output, (tuple, list)):
+        values = [_shifted(value) for value in output]
+        named = hasattr(output, "_fields")
+        return type(output)(*values) if named else type(output)(values)
+    elif hasattr(output, "__dict__"):
+        for name, value in vars(output).items():
+            if isinstance(value, Tensor):
+                setattr(changed, name, _shifted(value))
+    return changed
 
 
 def _follows(output: Tensor, chunk: Chunk) -> bool:

@@ -20,6 +20,7 @@ A normal draw may also be a time, such as that of a logit-normal law for each fr
 is noise; a first look at its effect tells, and then it is named in ``Draws.times``.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -320,13 +321,35 @@ class Axes:
         if rows == 1 and self._batch.total <= n:
             # one offset for n evenly spread times: make it even between them too
             return (np.floor(u * n) + u) / n
-        return u
+        return _even_between(u, n, self._batch.total) if rows == 1 else u
 
     def _latin_hypercube(self, rows: int, columns: int) -> NDArray:
         """Columns that are even by themselves and in random order, shape (rows, columns)."""
         rng = np.random.default_rng([self._batch.seed, self._calls])
         order = rng.permuted(np.tile(np.arange(rows), (columns, 1)), axis=1).T
         return (order * self._batch.total + self._batch.number + 0.5) / (rows * self._batch.total)
+
+
+def _even_between(u: NDArray, n: int, total: int) -> NDArray:
+    """Move points of a grid within their cells, so that they are even modulo 1/n too.
+
+    One offset a batch may be for n evenly spread times. Where n and the number of batches have a
+    common divisor g, each remainder would come g times.
+
+    Args:
+        u: Points (k + 1/2)/total, shape (rows,).
+        n: Number of times in a batch.
+        total: Number of points of the grid.
+
+    Returns:
+        The points, moved by less than half a cell.
+    """
+    g = math.gcd(n, total)
+    # moves by steps of at most two, from the middle to either end and back: tails hardly move
+    tour = np.concatenate([np.arange(0, g, 2), np.arange(1, g, 2)[::-1]])
+    tour = np.roll(tour, -int(np.flatnonzero(tour == g // 2)[0]))
+    block = (u * total).astype(int) // (total // g)
+    return u + (tour[block] + 0.5 - g / 2) / (n * total)
 
 
 # Recording and replay ----------------------------------------------------------------------------

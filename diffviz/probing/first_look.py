@@ -308,7 +308,8 @@ def _notes_on_bent_input(
         return (f"z is {how}",) if how else ()
     if not fails:
         return ()
-    error = float(np.quantile(np.maximum(first.data_error, first.noise_error), 0.9))
+    errors = np.maximum(first.data_error, first.noise_error)
+    error = float(np.median(errors[errors > tolerance]))
     return (
         f"z is not the sum of a part of x and a part of the noise (off by {error:.2g}; "
         f"{how or 'normalised, bent, or paired anew when the noise is on'}): λ is that of each "

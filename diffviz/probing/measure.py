@@ -55,6 +55,7 @@ LEAST_BATCH = 16
 SAMPLES_OF_A_LEVEL = 32  # in one call, where their weights differ
 FIRST_LOOK = 32  # samples of the first look
 WAIT = 5  # seconds after which a bar shows the progress
+FEWEST_OF_A_NOTE = 8  # calls from which on they are compared
 SPREAD = 0.05  # deviation between calls of the mean rank of their levels that is no chance
 
 
@@ -188,7 +189,11 @@ def probe(
     measured = conclude(
         first_look, coefficients, stratified=stratified and drawn_evenly, scale=scale
     )
-    note = "" if first_look.one_level else _note_on_calls(measured, plan)
+    if first_look.one_level:
+        return _of_whole_calls(measured, plan)
+    note = _note_on_calls(measured, plan)
+    if not note and batch is None:
+        note = _note_on_batch(measured, plan)
     return replace(measured, notes=(*measured.notes, note)) if note else measured
 
 
@@ -205,16 +210,35 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> tuple[Coeff
     return joined(parts), evenly
 
 
+def _of_whole_calls(measured: Measured, plan: Plan) -> Measured:
+    """The same, where the draws of a call count as one, since they have one level."""
+    parts = tuple(_of_whole_calls(part, plan) for part in measured.parts)
+    return replace(measured, order=measured.order % plan.calls, parts=parts)
+
+
+def _note_on_batch(measured: Measured, plan: Plan) -> str:
+    """Says that every call has the same levels, one for each sample; empty where it has not."""
+    levels = len(np.unique(measured.label))
+    if plan.calls < FEWEST_OF_A_NOTE or levels != plan.batch:
+        return ""
+    return (
+        f"all calls have the same {levels} levels, as many as samples (spread evenly over the "
+        "batch?): another batch size has others; give your own as batch="
+    )
+
+
 def _note_on_calls(measured: Measured, plan: Plan) -> str:
     """Says that calls of the loss draw different levels; empty where they do not."""
     rank = np.argsort(np.argsort(measured.logsnr)) / len(measured.logsnr)
     call = np.argsort(plan.order)[measured.order % plan.calls]
     drawn = np.bincount(call, minlength=plan.calls)
-    if plan.calls < 8 or plan.batch < LEAST_BATCH or not drawn.all():
+    if plan.calls < FEWEST_OF_A_NOTE or plan.batch < LEAST_BATCH or not drawn.all():
         return ""
     means = np.bincount(call, rank) / drawn
+    widths = np.bincount(call, np.abs(rank - 0.5)) / drawn
     by_chance = 1 / np.sqrt(12 * plan.batch)
-    if np.std(means) < SPREAD + (0 if measured.stratified else 2 * by_chance):
+    allowed = SPREAD + (0 if measured.stratified else 2 * by_chance)
+    if np.std(means) < allowed and np.std(widths) < allowed / 2:
         return ""
     place = np.arange(plan.calls)
     if abs(np.corrcoef(place, means)[0, 1]) > 0.7:

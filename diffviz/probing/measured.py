@@ -75,7 +75,8 @@ class Measured:
     @property
     def discrete(self) -> bool:
         """Whether the draws repeat, as those of a table of noise levels do."""
-        return bool(self.label.max() < len(self.label) / 2)
+        samples = len(np.unique(self.order))  # one may have several rows
+        return bool(self.label.max() + 1 < min(samples, len(self.label) / 2))
 
     def _selected(self, part: Any) -> NDArray:
         """Labels of a part of the draws; a TypeError if it is no slice, indices or mask."""

@@ -14,6 +14,8 @@ from diffviz.probing.coefficients import Method
 from diffviz.probing.first_look import FirstLook
 
 GAUSSIAN_KURTOSIS = 3
+FEW = 1e-3  # share of the draws up to which rounding may be the cause
+SOME = 0.01  # share of the draws that is more than chance
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Evidence:
         lost: Share of the draws without a finite log-SNR or factor.
         kurtosis: Median kurtosis of the noise.
         unweighted: Share of the draws whose weight is 0.
+        misread: Share of the draws in which z or the target are no sums of parts, though most are.
+        other_targets: Share of the draws whose target is not that of their neighbours.
+        of_z_alone: The target is a multiple of z.
     """
 
     first_look: FirstLook
@@ -33,6 +38,9 @@ class Evidence:
     lost: float
     kurtosis: float
     unweighted: float = 0.0
+    misread: float = 0.0
+    other_targets: float = 0.0
+    of_z_alone: bool = False
 
 
 def few_bits(evidence: Evidence) -> str | None:
@@ -114,6 +122,37 @@ def other_target(evidence: Evidence) -> str | None:
     return f"the target is no a x + b eps (off by {evidence.residuals['target']:.2g})"
 
 
+def misread_draws(evidence: Evidence) -> str | None:
+    """A few draws are made otherwise than most."""
+    if evidence.misread <= FEW:
+        return None
+    return (
+        f"in {evidence.misread:.2g} of the draws z or the target is made otherwise than in the "
+        "rest (clipped, or chosen for some calls or samples?): these are misread, and λ and w "
+        "describe the rest"
+    )
+
+
+def several_targets(evidence: Evidence) -> str | None:
+    """Draws of one log-SNR have different targets."""
+    if evidence.other_targets <= SOME:
+        return None
+    return (
+        f"in {evidence.other_targets:.2g} of the draws the target is another one than in draws of "
+        "near λ (chosen by call or sample?): w is an average over several targets"
+    )
+
+
+def target_of_z(evidence: Evidence) -> str | None:
+    """The target holds nothing that z does not tell."""
+    if not evidence.of_z_alone:
+        return None
+    return (
+        "the target is a multiple of z (a frozen network, or z itself?): there is nothing to "
+        "denoise, and the error of eps has no weight"
+    )
+
+
 def scattered_factor(evidence: Evidence) -> str | None:
     """Draws of one log-SNR have different factors."""
     first_look = evidence.first_look
@@ -144,6 +183,9 @@ NOTES: tuple[Callable[[Evidence], str | None], ...] = (
     other_than_gaussian,
     other_noise_in_target,
     other_target,
+    misread_draws,
+    several_targets,
+    target_of_z,
     scattered_factor,
     unreadable_factor,
 )
@@ -169,6 +211,9 @@ GRAVE: tuple[Callable[[Evidence], str | None], ...] = (
     other_than_gaussian,
     other_noise_in_target,
     other_target,
+    misread_draws,
+    several_targets,
+    target_of_z,
     unreadable_factor,
 )
 

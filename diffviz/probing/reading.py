@@ -14,13 +14,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from diffviz.checks import require
-from diffviz.probing.coefficients import Coefficients
+from diffviz.probing.coefficients import Coefficients, Method
 from diffviz.probing.first_look import FirstLook
 from diffviz.probing.measured import Measured
-from diffviz.probing.notes import Evidence, any_is_grave, other_target, write_notes
+from diffviz.probing.notes import Evidence, any_is_grave, other_target, target_of_z, write_notes
 from diffviz.probing.target_kind import Frame, fit_frame, name_target
+
+MISREAD = 0.01  # relative error from which on a draw is misread
+ANOTHER_TARGET = 0.05  # relative distance of a target from that of its neighbours in log-SNR
+NEIGHBOURS = 5  # among which the median is taken
+NO_GAIN = 1e-4  # relative size of a gain that counts as 0
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,13 @@ def _conclude_group(
         lost=float(1 - usable.mean()),
         kurtosis=float(np.median(coefficients.kurtosis)),
         unweighted=float(1 - weighted.mean()),
+        misread=_share_misread(first_look, coefficients, weighted),
+        of_z_alone=bool(np.median(np.abs(gain) / np.hypot(b, b - gain)) < NO_GAIN),
     )
+    kind = _kind(first_look, evidence, (alpha, noise.sigma, a, b), weighted, frame.frame)
+    if kind == "other" and other_target(evidence) is None:
+        others = _share_of_other_targets(a * np.sign(alpha), b, logsnr)
+        evidence = replace(evidence, other_targets=others)
     measured = Measured(
         logsnr=logsnr,
         alpha=alpha,
@@ -151,14 +163,14 @@ def _conclude_group(
         multiplier=multiplier,
         label=_label_levels(coefficients.scalars, logsnr),
         order=coefficients.order,
-        kind=_kind(first_look, evidence, (alpha, noise.sigma, a, b), weighted, frame.frame),
+        kind=kind,
         frame=frame.description,
         scale=frame.scale,
         stratified=True,
         residuals=residuals,
         notes=(*first_look.notes, *noise.notes, *write_notes(evidence)),
         exact=not (first_look.inexact or noise.notes or any_is_grave(evidence)),
-        refusal=_refusal(first_look),
+        refusal=_refusal(first_look, evidence),
     )
     return measured
 
@@ -179,11 +191,12 @@ def _kind(
     return name_target(alpha, sigma, a, b, frame, first_look.tolerance)
 
 
-def _refusal(first_look: FirstLook) -> str:
+def _refusal(first_look: FirstLook, evidence: Evidence) -> str:
     """Why there is no weighting although a factor was read; empty where there is one."""
-    if not first_look.dependence.found:
-        return ""
-    return "no weighting: " + first_look.dependence.notes[-1]
+    if first_look.dependence.found:
+        return "no weighting: " + first_look.dependence.notes[-1]
+    nothing_to_learn = target_of_z(evidence)
+    return "" if nothing_to_learn is None else "no weighting: " + nothing_to_learn
 
 
 def _filled(a: NDArray, b: NDArray, weighted: NDArray, logsnr: NDArray) -> tuple[NDArray, NDArray]:
@@ -299,6 +312,32 @@ def _typical(errors: NDArray) -> float:
     if not len(errors):
         return 0.0
     return float(np.quantile(np.nan_to_num(errors, posinf=1), 0.9))
+
+
+def _share_misread(first_look: FirstLook, coefficients: Coefficients, weighted: NDArray) -> float:
+    """Share of the draws in which z or the target are no sums of parts, without another note.
+
+    A first look at one call does not see what a loss does in a few calls or samples alone.
+    """
+    allowed = max(MISREAD, first_look.tolerance)
+    errors = []
+    if not first_look.inexact:
+        errors += [coefficients.data_error, coefficients.noise_error]
+    target_error = np.where(weighted, coefficients.target_error, 0)
+    has_sums = first_look.assumptions.method is Method.SUM_RULE
+    if has_sums and _typical(target_error) <= allowed:
+        errors.append(target_error)
+    return float(np.any([error > allowed for error in errors], axis=0).mean()) if errors else 0.0
+
+
+def _share_of_other_targets(a: NDArray, b: NDArray, logsnr: NDArray) -> float:
+    """Share of the draws whose target is not that of the draws next to them in log-SNR.
+
+    The median of neighbours follows any monotone function, also where it is steep.
+    """
+    order = np.argsort(logsnr)
+    far = [values[order] - median_filter(values[order], NEIGHBOURS) for values in (a, b)]
+    return float((np.hypot(*far) > ANOTHER_TARGET * np.hypot(a, b)[order]).mean())
 
 
 def _scatter(factor: NDArray, logsnr: NDArray) -> float:

@@ -18,6 +18,7 @@ from diffviz.recipes.nearest import Match, closest
 from diffviz.theory.objectives import Objective
 
 EQUAL = 0.02  # largest deviation of weightings that are called equal
+REACHED = 0.98  # share of the draws of an entry from which on it is not mentioned
 WHOLE = 0.99  # share of the draws from which on it is not mentioned
 EXACT = 0.02  # relative standard error up to which it is not mentioned
 CHANCE = 0.001  # probability below which a deviation of sampled levels is no chance
@@ -34,7 +35,7 @@ def _sentence(match: Match, measured: Measured) -> str:
         relation = "not told apart from"
     table = f"{match.table}, " if match.table else ""
     text = (
-        f"catalogue: {relation} {match.name} up to a constant, {table}"
+        f"catalogue: {relation} {match.name} up to a constant{_where(match, measured)}, {table}"
         f"largest deviation {match.deviation:.2%} at λ = {match.at:.1f}"
     )
     if match.mass >= WHOLE:
@@ -44,6 +45,15 @@ def _sentence(match: Match, measured: Measured) -> str:
         cause = "factors scatter" if measured.stratified else "times were sampled, not stratified"
         text += f", ± {match.error:.1%} there: {cause}"
     return text
+
+
+def _where(match: Match, measured: Measured) -> str:
+    """Between which levels the loss is compared, where the entry draws many others; else empty."""
+    low, high = measured.logsnr.min(), measured.logsnr.max()
+    reached = float(np.diff(CATALOGUE[match.name].law.cdf([low, high]))[0])
+    if reached >= REACHED:
+        return ""
+    return f" for λ from {low:.3g} to {high:.3g} alone, {reached:.0%} of what the entry draws"
 
 
 def _is_within_chance(match: Match, measured: Measured) -> bool:

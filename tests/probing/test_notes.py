@@ -43,6 +43,9 @@ FAILURES = {
     ),
     "the target holds other noise than z (off by 0.1)": off(apart=0.1),
     "the target is no a x + b eps (off by 0.1)": off(target=0.1),
+    "in 0.08 of the draws z or the target is made otherwise": replace(FINE, misread=0.08),
+    "in 0.08 of the draws the target is another one": replace(FINE, other_targets=0.08),
+    "the target is a multiple of z": replace(FINE, of_z_alone=True),
     "factors at the same λ scatter by 0.1": off(factor=0.1),
     "the factor cannot be told": replace(
         FINE, first_look=replace(FIRST_LOOK, factor_readable=False)
