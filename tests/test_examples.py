@@ -150,12 +150,15 @@ def test_the_code_of_the_tour_runs(tmp_path, monkeypatch):
         "Training, and the loss by noise level",
         "Sampling and likelihood",
         "From what you have",
+        "Results that are computed once",
     }
     for heading, block in blocks:
         exec(compile(block, f"tour.md, {heading}", "exec"), names)
     assert [run.name for run in names["runs"]] == ["fm-ot", "sd3"]
     assert names["run"].name == "fm-ot" and Path("fm-ot.safetensors").exists()
-    assert dv.closest(names["measured"], 1)[0].name == "fm-ot"
+    assert names["adapted"].name == "laplace-eps"
+    for measured in (names["measured"], names["outside"]):
+        assert dv.closest(measured, 1)[0].name == "fm-ot"
 
 
 # --- reference ----------------------------------------------------------------------------------

@@ -371,7 +371,8 @@ def _has_source(function: Callable) -> bool:
 
     What a function inside another one does depends on the variables around it too.
     """
-    return "<locals>" not in function.__qualname__ and sources.find(function.__module__) is not None
+    module = function.__module__ or ""  # None where ``exec`` made it
+    return "<locals>" not in function.__qualname__ and sources.find(module) is not None
 
 
 def _pickled(result: Any, name: str) -> bytes:

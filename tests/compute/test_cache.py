@@ -454,3 +454,10 @@ def test_a_limit_is_a_positive_whole_number(folder):
 @pytest.mark.parametrize("module", [cache, sources])
 def test_the_examples_run(module, folder):
     assert doctest.testmod(module).failed == 0
+
+
+def test_a_function_that_exec_made_is_kept_in_memory(folder):
+    names = {"cached": cache.cached, "computed": []}
+    exec("@cached\ndef square(n):\n    computed.append(n)\n    return n**2", names)
+    assert [names["square"](3), names["square"](n=3)] == [9, 9]
+    assert names["computed"] == [3] and cache.size().entries == 0
