@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from diffviz.checks import count, require
+from diffviz.checks import array, count, require
 
 Step = Callable[..., Any]  # step(x, eps, u) -> z, target, weight
 
@@ -55,13 +55,13 @@ class ArrayLoss:
 
 def _tensor(value: Any, name: str) -> Tensor:
     """An array of any library as a tensor of float32."""
-    array = np.array(value)
+    numbers = np.array(value)
     require(
-        np.issubdtype(array.dtype, np.number) and not np.iscomplexobj(array),
-        f"{name} must hold real numbers, got {array.dtype}",
+        np.issubdtype(numbers.dtype, np.number) and not np.iscomplexobj(numbers),
+        f"{name} must hold real numbers, got {numbers.dtype}",
         TypeError,
     )
-    return torch.from_numpy(array.astype(np.float32))
+    return torch.from_numpy(numbers.astype(np.float32))
 
 
 def array_loss(step: Any, uniforms: Any) -> ArrayLoss:
@@ -96,6 +96,7 @@ def data_tensor(x: ArrayLike) -> Tensor:
         The tensor.
 
     Raises:
-        TypeError: The data hold no real numbers.
+        TypeError: The data hold no real numbers, or are masked.
+        ValueError: A number is not finite.
     """
-    return _tensor(x, "x")
+    return torch.from_numpy(array(x, "x").astype(np.float32))

@@ -207,7 +207,7 @@ def test_a_batch_of_another_scale_is_named():
     images = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(3, 8, 8)
     for first, second in ((images, images / 255.0), (images / 255.0, images)):
         points = source(Endless(first, first, second))
-        with pytest.raises(ValueError, match="batch 2 of data is of type .* uint8, or none"):
+        with pytest.raises(ValueError, match=r"batch 2 of data is of type .* uint8, or none"):
             list(points.pieces())
 
 
