@@ -638,12 +638,11 @@ def _client(address: str) -> Iterator[Any]:
 def _written_address(file: str) -> str:
     """The address in a scheduler file. Dask itself would wait for the file for ever."""
     written = json.loads(Path(file).read_text())
-    address: Any = written.get("address") if isinstance(written, dict) else None
-    checks.require(  # without an address Dask would start a cluster of its own
-        isinstance(address, str) and address,
-        f"the file states no address: {reprlib.repr(written)}",
-    )
-    return address
+    address = written.get("address") if isinstance(written, dict) else None
+    if isinstance(address, str) and address:
+        return address
+    # without an address Dask would start a cluster of its own
+    raise ValueError(f"the file states no address: {reprlib.repr(written)}")
 
 
 def _check_versions(client: Any) -> None:

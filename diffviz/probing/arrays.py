@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from diffviz.checks import count, real_numbers, require
+from diffviz.checks import array, count, real_numbers, require
 
 Step = Callable[..., Any]  # step(x, eps, u) -> z, target, weight
 
@@ -90,6 +90,7 @@ def data_tensor(x: ArrayLike) -> Tensor:
         The tensor.
 
     Raises:
-        TypeError: The data hold no real numbers.
+        TypeError: The data hold no real numbers, or are masked.
+        ValueError: A number is not finite.
     """
-    return _tensor(x, "x")
+    return torch.from_numpy(array(x, "x").astype(np.float32))
