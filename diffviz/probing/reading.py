@@ -151,7 +151,7 @@ def _conclude_group(
         of_z_alone=bool(np.median(np.abs(gain) / np.hypot(b, b - gain)) < NO_GAIN),
     )
     kind = _kind(first_look, evidence, (alpha, noise.sigma, a, b), weighted, frame.frame)
-    if kind == "other" and other_target(evidence) is None:
+    if kind != "network" and other_target(evidence) is None:
         others = _share_of_other_targets(a * np.sign(alpha), b, logsnr)
         evidence = replace(evidence, other_targets=others)
     measured = Measured(

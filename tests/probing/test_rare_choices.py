@@ -98,6 +98,17 @@ def test_another_target_in_a_few_calls_is_named(x):
     assert "equal to" not in str(measured)
 
 
+def test_another_target_of_few_samples_is_named_too(x):
+    def loss(model, x):
+        t, noise = torch.rand(len(x)), torch.randn_like(x)
+        target = torch.where(torch.rand(len(x), 1, 1, 1) < 0.03, x, noise - x)
+        return ((model((1 - wide(t, x)) * x + wide(t, x) * noise, t) - target) ** 2).mean()
+
+    measured = probe(loss, x, draws=4000)
+    assert says(measured, "of the draws the target is another one")
+    assert not measured.exact
+
+
 def test_a_target_without_a_name_is_not_taken_for_several(x):
     def loss(model, x):
         t, noise = torch.rand(len(x)), torch.randn_like(x)
