@@ -105,8 +105,8 @@ def smoothed(logsnr: NDArray, values: NDArray) -> NDArray:
     steps = np.abs(np.diff(y))[size > 0] / size[size > 0]
     if not len(steps) or steps.mean() < SCATTER:
         return values
-    wanted = (steps.mean() / SCATTER_LEFT) ** 2
-    half = int(np.clip(wanted, FEWEST_OF_A_LINE, max(FEWEST_OF_A_LINE, SHARE_OF_A_LINE * len(y))))
+    most = max(FEWEST_OF_A_LINE, SHARE_OF_A_LINE * len(y))
+    half = int(np.clip((steps.mean() / SCATTER_LEFT) ** 2, FEWEST_OF_A_LINE, most))
     lines = np.empty_like(y)
     lines[order] = np.maximum(_moving_lines(x, y, half), 0)
     return lines

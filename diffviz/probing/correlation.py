@@ -1,7 +1,7 @@
 """How the noise of a loss is spread over directions, where it is not white.
 
 Log-SNR is one number only where the noise has one variance in all directions. Of other noise λ is
-told at the mean variance, and its range over frequencies or directions with it.
+taken at the mean variance, and its range over frequencies or directions is given with it.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Spread:
     Attributes:
         low: The least of them.
         high: The largest of them.
-        over: What they are told over, "frequency" or "direction".
+        over: What they are compared over, "frequency" or "direction".
     """
 
     low: float

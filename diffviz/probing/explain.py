@@ -1,4 +1,4 @@
-"""What to pass to a probe where a loss fails under it, told from the loss's own error.
+"""What to pass to a probe where a loss fails under it, read from the loss's own error.
 
 A loss fails under a probe because it expects more of its network, or of its data, than it gets. The
 error that it raises then speaks of tensors and tuples. Here it is said which argument helps.
@@ -14,10 +14,10 @@ OF_OUTPUT = "the stand-in answers with a plain tensor of the shape of z"
 
 def _attribute_of_a_tensor(error: Exception) -> str:
     """The loss reads ``out.sample``."""
-    found = re.search(r"'Tensor' object has no attribute '(\w+)'", str(error))
-    if not (found and isinstance(error, AttributeError)):
+    match = re.search(r"'Tensor' object has no attribute '(\w+)'", str(error))
+    if not (match and isinstance(error, AttributeError)):
         return ""
-    name = found[1]
+    name = match[1]
     return (
         f"if the loss reads {name!r} of its network's output, give output={name!r}; if of its "
         f"batch, wrap the loss: lambda model, x: loss(model, batch_with(x))"
@@ -98,10 +98,10 @@ def explaining() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = _explained(error)
-        if told is None:
+        explained = _explained(error)
+        if explained is None:
             raise
-        raise told from error
+        raise explained from error
 
 
 def _explained(error: Exception) -> Exception | None:

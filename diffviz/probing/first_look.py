@@ -343,12 +343,12 @@ def _note_on_correlation(chunk: Chunk, assumptions: Assumptions) -> str:
     more = chunk.larger(min(SAMPLES_OF_NOISE, max(1, NUMBERS_OF_NOISE // chunk.x[0].numel())))
     nothing = 0 if assumptions.external_noise else more.run(State.NOTHING).z
     noise = more.run(State.NOISE).z - nothing
-    found = spread(noise.double().numpy(force=True), tuple(chunk.x.shape[1:]))
-    if found is None:
+    variances = spread(noise.double().numpy(force=True), tuple(chunk.x.shape[1:]))
+    if variances is None:
         return ""
     return (
         f"the noise is correlated between components: λ is that of its mean variance, and runs "
-        f"{found}"
+        f"{variances}"
     )
 
 

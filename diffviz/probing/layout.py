@@ -1,8 +1,8 @@
-"""How z is made of the numbers that were drawn: which of them each component holds, how strongly.
+"""How z is made of the numbers that were drawn: which of them each component holds, and how much.
 
 A loss may permute, pack, cut or repeat its data before the network sees them. A number that reaches
 z can be found from outside: the loss is replayed with digits of the numbers' places in their stead.
-With A ones, the component shows its coefficient; with the digits, it shows these times the
+With ones, the component shows its coefficient; with the digits, it shows these times the
 coefficient. A few replays tell every place.
 
 Components of z are then put into groups that have one noise level in every sample. Most losses have
