@@ -467,7 +467,9 @@ class _Worker:
     def start(self) -> None:
         """Start the process, in the place of one that died."""
         with _STARTING, _environment(threads.ONE_THREAD), _without_main_module():
-            self._pool = ProcessPoolExecutor(1, mp_context=_context(), initializer=_prepare)
+            self._pool = ProcessPoolExecutor(
+                1, mp_context=_context(), initializer=_prepare, initargs=(dict(os.environ),)
+            )
             self._ready = self._pool.submit(os.getpid)
 
     def run(self, pickled: bytes) -> Any:
@@ -531,8 +533,13 @@ def _without_main_module() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _prepare() -> None:
-    """What a worker does first: compute on one thread, leave Ctrl-C and its end to its parent."""
+def _prepare(environment: Mapping[str, str]) -> None:
+    """What a worker does first: compute on one thread, leave Ctrl-C and its end to its parent.
+
+    The server that forked it may have an older environment than its parent.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threads.one_per_process()  # a forkserver from before may have torch with more threads
     threading.Thread(target=_die_with_parent, daemon=True).start()

@@ -255,8 +255,8 @@ def probe(
         ...     eps = torch.randn_like(x)
         ...     return ((model((1 - t) * x + t * eps, t) - (eps - x)) ** 2).mean()
         >>> measured = dv.probe(loss, torch.linspace(-1, 1, 128).reshape(64, 2), draws=2000)
-        >>> measured.kind, dv.closest(measured, 1)[0].name
-        ('u', 'rectified-flow')
+        >>> measured.kind, dv.closest(measured, 1)[0].deviation < 0.01
+        ('u', True)
     """
     measured = measure.probe(
         loss,
@@ -317,8 +317,8 @@ def probe_arrays(
         ...     return (1 - t) * x + t * eps, eps - x, 1.0
         >>> x = np.linspace(-1, 1, 128).reshape(64, 2)
         >>> measured = dv.probe_arrays(step, x, draws=2000)
-        >>> measured.kind, dv.closest(measured, 1)[0].name
-        ('u', 'rectified-flow')
+        >>> measured.kind, dv.closest(measured, 1)[0].deviation < 0.01
+        ('u', True)
     """
     loss = arrays.array_loss(step, uniforms)
     data = arrays.data_tensor(x)

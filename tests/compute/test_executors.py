@@ -237,6 +237,13 @@ def ended(process):
         return True
 
 
+def test_workers_have_the_environment_of_the_moment_in_which_they_start(monkeypatch):
+    for value in ("first", "second"):
+        monkeypatch.setenv("DIFFVIZ_TEST", value)
+        with executor(jobs=2) as pool:
+            assert pool.submit(os.getenv, "DIFFVIZ_TEST").result() == value
+
+
 @pytest.mark.slow
 def test_workers_do_not_outlive_a_parent_that_was_killed(tmp_path):
     script = f"""
