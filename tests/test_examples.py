@@ -158,7 +158,7 @@ def test_the_code_of_the_tour_runs(tmp_path, monkeypatch):
     assert names["run"].name == "fm-ot" and Path("fm-ot.safetensors").exists()
     assert names["adapted"].name == "laplace-eps"
     for measured in (names["measured"], names["outside"]):
-        assert dv.closest(measured, 1)[0].name == "fm-ot"
+        assert dv.closest(measured, 1)[0].deviation < 0.01
 
 
 # --- reference ----------------------------------------------------------------------------------
