@@ -31,6 +31,7 @@ import numpy as np
 import torch
 from timing import machine
 from torch import Tensor, nn
+from training import TWELVE
 
 import diffviz as dv
 from diffviz.learning.models import MLP, Transformer, raw_output
@@ -38,20 +39,6 @@ from diffviz.probing.measure import probe
 
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests" / "compute" / "test_devices.py"
-TWELVE = (
-    "fm-ot",
-    "sd3",
-    "edm",
-    "elbo",
-    "iddpm-cosine",
-    "ddpm-linear",
-    "v-cosine",
-    "x-cosine",
-    "min-snr-5-eps",
-    "p2-gamma1",
-    "sigmoid-bias2",
-    "laplace-eps",
-)
 
 
 @dataclass(frozen=True)

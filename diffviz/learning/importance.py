@@ -35,7 +35,7 @@ from torch import Tensor
 from diffviz import checks
 from diffviz.learning.outputs import output_coefficients
 from diffviz.learning.tracking import Bins
-from diffviz.theory.objectives import Objective
+from diffviz.theory.objectives import Objective, quantile_draws
 
 BINS = 32  # between the ends below
 ENDS = 1e-6, 1 - 1e-6  # quantiles of the law, between which samples are drawn by default
@@ -109,7 +109,7 @@ class ImportanceSampled:
         Returns:
             λ in nats and factor, both of shape (n,); see ``Objective.draw``.
         """
-        u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
+        u = quantile_draws(n, rng, stratified)
         ends = np.concatenate([[0.0], self.masses.cumsum()])
         ends /= ends[-1]
         # a bin without mass has no width, and no u lies in it

@@ -204,18 +204,7 @@ def write_notes(evidence: Evidence) -> list[str]:
     return [sentence for sentence in sentences if sentence is not None]
 
 
-GRAVE: tuple[Callable[[Evidence], str | None], ...] = (
-    few_bits,
-    changed_data,
-    estimated_noise,
-    other_than_gaussian,
-    other_noise_in_target,
-    other_target,
-    misread_draws,
-    several_targets,
-    target_of_z,
-    unreadable_factor,
-)
+SLIGHT = (lost_draws, unweighted_draws, scattered_factor)  # log-SNR and weighting hold all the same
 
 
 def any_is_grave(evidence: Evidence) -> bool:
@@ -228,5 +217,5 @@ def any_is_grave(evidence: Evidence) -> bool:
         Whether there is such a note.
     """
     return evidence.first_look.assumptions.estimated_noise or any(
-        note(evidence) is not None for note in GRAVE
+        note(evidence) is not None for note in NOTES if note not in SLIGHT
     )

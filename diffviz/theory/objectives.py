@@ -214,7 +214,7 @@ class Objective:
         return w
 
     def _on_eps(self, level: NDArray) -> NDArray:
-        """W on the eps squared error at λ within the support of the law."""
+        """The weighting of the eps squared error at λ within the support of the law."""
         table = atomic(self.law)
         if table is None:
             return 2 * self.factor(level) * self.law.pdf(level)
@@ -250,9 +250,23 @@ class Objective:
         n = count(n, "n")
         rng = random_generator(rng)
         stratified = one_of(stratified, "stratified", (False, True))
-        u = (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
+        u = quantile_draws(n, rng, stratified)
         logsnr = self.law.ppf(u)
         return logsnr, self.factor(logsnr)
+
+
+def quantile_draws(n: int, rng: np.random.Generator, stratified: bool = True) -> NDArray:
+    """Uniform draws, at which the quantiles of a law are draws of the law.
+
+    Args:
+        n: Number of draws.
+        rng: NumPy generator.
+        stratified: Take one draw in each of n equal parts of (0, 1), in mixed order.
+
+    Returns:
+        Draws from (0, 1), shape (n,).
+    """
+    return (rng.permutation(n) + rng.random(n)) / n if stratified else rng.random(n)
 
 
 @dataclass(frozen=True)

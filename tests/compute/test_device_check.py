@@ -17,7 +17,7 @@ def check(monkeypatch):
     """The module of the script."""
     monkeypatch.syspath_prepend(str(FOLDER))
     yield importlib.import_module("device_check")
-    for name in ("device_check", "timing"):
+    for name in ("device_check", "timing", "training"):
         sys.modules.pop(name, None)
 
 

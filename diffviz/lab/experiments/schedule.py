@@ -15,7 +15,7 @@ from diffviz.lab.experiments.common import WIDE
 from diffviz.protocols import Law
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis, paths
-from diffviz.theory.objectives import Objective
+from diffviz.theory.objectives import Objective, quantile_draws
 from diffviz.theory.paths import COSINE, LINEAR, Path
 
 SAMPLERS = {
@@ -262,7 +262,7 @@ def draws(n: int = 20_000, seed: int = 0) -> dict[str, Draws]:
     rng = np.random.default_rng(checks.seed(seed))
     by_law = {}
     for name, law in SAMPLERS.items():
-        logsnr = law.ppf((rng.permutation(n) + rng.random(n)) / n)
+        logsnr = law.ppf(quantile_draws(n, rng))
         ratio = np.exp(-logsnr / 2) / law.pdf(logsnr)
         y = ratio * expit(logsnr) * rng.standard_normal(n) ** 2
         half_width = 1.96 * y.std() / np.sqrt(n)
