@@ -6,15 +6,16 @@ is then multiplied by P_b/M_b, so that for any g, such as the loss or its gradie
 
     Σ_b M_b E[(P_b/M_b) g | b] = Σ_b P_b E[g | b] = E g        (importance sampling).
 
-Half of each mass is the objective's own, which bounds P_b/M_b by 2 (Hesterberg 1995). The other
-half follows, by width in λ, the share of the variance of v = alpha eps − sigma x that the network
-explains, for data of unit variance:
+Half of each mass is the objective's own, which bounds P_b/M_b by 2 (Hesterberg 1995). A fifth is
+even in λ, so that samples pass through no level at which the network was not trained (laplace-eps
+draws one of 40,000 levels above λ = 5). The rest follows, by width in λ, the share of the variance
+of v = alpha eps − sigma x that the network explains, for data of unit variance:
 
     R² = 1 − E‖v_hat − v‖²/d.
 
 It is measured from the errors of the training, and vanishes at both ends, where v is pure noise or
-pure data. A bin of few draws takes the mean share of its neighbours, so that draws spread to levels
-that the law hardly visits (laplace-eps above λ = 5: one draw in 40,000), where samples go too.
+pure data. A bin of few draws takes the mean share of its neighbours.
+
 Masses of least variance (M_b ∝ P_b sqrt(E[g² | b])) would do the opposite for the ELBO: the
 gradient is largest at λ above 13, and there it is all noise.
 
@@ -42,6 +43,7 @@ ENDS = 1e-6, 1 - 1e-6  # quantiles of the law, between which samples are drawn b
 FEW = 800  # draws in a bin; of fewer, two standard errors are above 0.1
 DECAY = 0.8  # of what was seen, for each block of steps
 OWN = 0.5  # share of the objective's own law in the masses
+EVEN = 0.2  # share that is even in λ
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,21 @@ class ImportanceSampled:
         """Masses of the bins under the objective's own law, shape (bins + 2,)."""
         return np.diff(self.quantiles)
 
+    @property
+    def even(self) -> NDArray:
+        """Masses that are even in λ between the edges, shape (bins + 2,)."""
+        inside = self.own > 0
+        inside[[0, -1]] = False  # beyond the edges a bin has no end
+        return inside / inside.sum()
+
     @cached_property
     def masses(self) -> NDArray:
         """Masses by which bins are drawn, shape (bins + 2,)."""
         explained = _explained(*self.seen) * (self.own > 0)
         if not explained.any():
             return self.own
-        return OWN * self.own + (1 - OWN) * explained / explained.sum()
+        adapted = explained / explained.sum()
+        return OWN * self.own + EVEN * self.even + (1 - OWN - EVEN) * adapted
 
     def draw(
         self, n: int, rng: np.random.Generator, stratified: bool = True

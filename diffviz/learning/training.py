@@ -432,8 +432,9 @@ def fit(
             ``Run.denoise`` uses the first, ``Run.at`` the others.
         clip: Longest gradient in units of its running root mean square; ``math.inf`` for any.
         adaptive: Whether to draw more levels where the measured loss says that there is something
-            to learn, and to divide by their density. The loss and its weighting stay what they
-            were; see ``diffviz.learning.importance``. Each objective must be an ``Objective``.
+            to learn, and some at every level, and to divide by their density. The loss and its
+            weighting stay what they were; see ``diffviz.learning.importance``. Each objective must
+            be an ``Objective``.
         callback: Gets a ``Step`` after each step, for a tracker or a plot. It may raise
             KeyboardInterrupt to stop.
         checkpoint: File that is written at the start, every ``every`` steps and at the end. If it

@@ -12,7 +12,7 @@ from scipy.special import expit
 import diffviz as dv
 from diffviz.learning import importance
 from diffviz.learning.batches import BLOCK
-from diffviz.learning.importance import BINS, OWN, DataScale, ImportanceSampled, level_bins
+from diffviz.learning.importance import BINS, EVEN, OWN, DataScale, ImportanceSampled, level_bins
 from diffviz.learning.models import MLP
 from diffviz.learning.training import Trainer
 
@@ -87,11 +87,18 @@ def test_nothing_seen_draws_by_the_own_law():
     np.testing.assert_allclose(factor, own_factor, rtol=1e-6)
 
 
-def test_half_of_the_masses_goes_where_something_is_explained():
+def adapted_masses(sampled):
+    """What is neither the own law nor even in λ, as masses that sum to one."""
+    even = np.full(BINS + 2, 1 / BINS)
+    even[[0, -1]] = 0
+    return (sampled.masses - OWN * sampled.own - EVEN * even) / (1 - OWN - EVEN)
+
+
+def test_the_rest_of_the_masses_goes_where_something_is_explained():
     unexplained = np.ones(BINS + 2)
     unexplained[10:20] = 0.5
     sampled = ImportanceSampled(dv.objective("laplace-eps"), seen(unexplained=unexplained))
-    moved = (sampled.masses - OWN * sampled.own) / (1 - OWN)
+    moved = adapted_masses(sampled)
     # ten bins of one width share it evenly, but for two standard errors of 1000 draws or more
     np.testing.assert_allclose(moved[10:20], 0.1, rtol=0.15)
     np.testing.assert_allclose(np.delete(moved, np.s_[10:20]), 0, atol=1e-12)
@@ -102,11 +109,23 @@ def test_where_nothing_is_explained_the_own_law_is_drawn():
     np.testing.assert_array_equal(sampled.masses, sampled.own)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_level_between_the_edges_is_drawn(name):
+    """By the share of draws in equal stretches of λ, which knows of no masses."""
+    unexplained = np.ones(BINS + 2)
+    unexplained[10:14] = 0.5
+    sampled = ImportanceSampled(dv.objective(name), seen(unexplained=unexplained))
+    logsnr, _ = sampled.draw(2**14, np.random.default_rng(0))
+    edges = level_bins(sampled.objective).edges
+    shares = np.histogram(logsnr, np.linspace(edges[0], edges[-1], 9))[0] / len(logsnr)
+    assert shares.min() > 0.99 * EVEN / 8
+
+
 def test_draws_spread_by_one_bin_where_the_law_hardly_looks():
     """The last bins of laplace-eps hold less than a draw in a block; known are those before."""
     known = 5000.0 * (np.arange(BINS + 2) <= 25)
     sampled = ImportanceSampled(dv.objective("laplace-eps"), np.stack([known, 0.5 * known]))
-    moved = (sampled.masses - OWN * sampled.own) / (1 - OWN)
+    moved = adapted_masses(sampled)
     assert BLOCK * 512 * sampled.own[29:].max() < 1
     assert moved[26] / moved[25] == pytest.approx(0.5, rel=1e-6)
     np.testing.assert_allclose(moved[27:], 0, atol=1e-12)
