@@ -193,7 +193,7 @@ def read(chunk: Chunk, assumptions: Assumptions) -> Coefficients:
     layout = assumptions.layout
     if layout.retraced:
         layout = layout.retrace(chunk)
-    x = layout.rows_of_data(chunk)[:, assumptions.components]
+    x = layout.rows_of_data(chunk)[:, assumptions.components].contiguous()
     of_data = states.data - states.nothing
     if assumptions.changed_data:
         x = of_data.z * (x.norm(dim=1) / of_data.z.norm(dim=1))[:, None]
@@ -549,7 +549,7 @@ def _noises(chunk: Chunk, assumptions: Assumptions, layout: Layout, z_of_noise: 
         values = [source.of(value).to(chunk.dtype) for value, source in held]
         return Noises(values, tuple(source.sharers for _, source in held))
     full = [chunk.rows(_as_large_as(value, chunk.x)) for value in drawn]
-    values = [value[:, assumptions.components] for value in full]
+    values = [value[:, assumptions.components].contiguous() for value in full]
     return Noises(values, tuple(max(1, chunk.x.numel() // value.numel()) for value in drawn))
 
 
