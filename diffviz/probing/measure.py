@@ -32,7 +32,7 @@ from diffviz.checks import count, number, require, tensor, torch_generator
 from diffviz.compute import threads
 from diffviz.data.streams import examples
 from diffviz.probing.coefficients import Coefficients, ErrorSize, Method, averaged, joined, read
-from diffviz.probing.counters import Counters
+from diffviz.probing.counters import Counters, is_set_up
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
 from diffviz.probing.reading import conclude
@@ -408,7 +408,7 @@ def _bit_generators(loss: Callable) -> list[Any]:
 def _modules(network: nn.Module, loss: Callable) -> list[nn.Module]:
     """The modules that the loss reaches and may switch between training and evaluation."""
     reachable = [network, loss, getattr(loss, "__self__", None), *variables_of(loss).values()]
-    return [value for value in reachable if isinstance(value, nn.Module)]
+    return [value for value in reachable if is_set_up(value)]
 
 
 @contextmanager
