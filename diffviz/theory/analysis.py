@@ -167,6 +167,7 @@ def _stretches(grid: NDArray, rising: NDArray) -> tuple[tuple[float, float], ...
 def _negative_share(grid: NDArray, values: NDArray, rising: NDArray, information: Curve) -> float:
     """Share of the mixture of ELBOs that has a negative sign."""
     steps = np.diff(values)
+    steps = np.where(rising, steps, np.minimum(steps, 0))  # the start of a support is no rise
     middles = (grid[1:] + grid[:-1]) / 2
     spent = steps * finite(information(middles), "information")
     negative = spent[rising].sum()
@@ -203,7 +204,7 @@ def verdict(
     Args:
         w: An objective, a measured loss, a callable of λ, or values on ``logsnr``.
         logsnr: Increasing grid in nats, shape (n,). By default [−20, 20] cut to the support, or the
-            levels in it of a loss on a table. Beyond the levels of a table nothing is judged.
+            levels in it of a loss on a table. The start of the support is no rise.
         information: I(x; z_λ) of the data, a function of λ.
 
     Returns:
@@ -232,7 +233,7 @@ def verdict(
     values = evaluate(w if resolved is None else resolved, grid)
     require(values.any(), "the weighting is 0 on the whole grid; pass a grid inside its support")
     rising = np.diff(values) > 1e-9 * np.maximum(values[1:], values[:-1])
-    if resolved is not None and resolved.levels is not None:
+    if resolved is not None:
         low, high = resolved.support
         rising &= (grid[:-1] >= low) & (grid[1:] <= high)
     rises = _stretches(grid, rising)
