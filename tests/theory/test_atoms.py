@@ -308,3 +308,37 @@ def test_a_measured_factor_is_log_linear_between_levels():
     np.testing.assert_allclose(with_zero.factor(np.array([-0.5])), [2])
     assert atoms.measured_levels(Listed([1.0, 1.0, 1.0], discrete=False)) is None
     assert atoms.measured_levels(Listed) is None
+
+
+LOGIT_NORMAL = ("logit_normal",)
+COSINE_BETAS = SD | {"beta_schedule": "squaredcos_cap_v2"}
+
+
+@pytest.mark.parametrize(
+    ("config", "scheme"),
+    [(FLOW, ()), (FLOW, LOGIT_NORMAL), (COSINE_BETAS, ())],
+    ids=["flow", "logit-normal", "cosine"],
+)
+def test_tables_of_other_lengths_are_tables_of_one_weighting(config, scheme):
+    """No entry is asked: the levels between those of the longer table are interpolated."""
+    long, *others = (
+        dv.from_diffusers(config | {"num_train_timesteps": steps}, *scheme)
+        for steps in (1000, 999, 400, 50)
+    )
+    for other in others:
+        found, turned = dv.compare(long, other), dv.compare(other, long)
+        assert found.deviation < 1e-4
+        assert turned.deviation == pytest.approx(found.deviation, abs=1e-8)
+        assert found.outcome.startswith("same up to a constant, tables of one weighting with 1000")
+    assert len(dv.equivalent([long, *others])) == 1
+
+
+def test_tables_of_other_lengths_with_another_weighting_are_told_apart():
+    """A shift of 3.03 in the place of 3 moves the weights by 1 %, and is none of rounding."""
+    long = dv.from_diffusers(FLOW)
+    for shift in (2.9, 3.03):
+        other = dv.from_diffusers(FLOW | {"num_train_timesteps": 500, "shift": shift})
+        assert not dv.compare(long, other).same
+        assert len(dv.equivalent([long, other])) == 2
+    few = replace(uneven(), law=laws.atoms(np.linspace(-4, 4, 5)))
+    assert not dv.compare(few, long).same
