@@ -429,7 +429,7 @@ def _keep_freed_memory() -> None:
     again, filled with zeros: a quarter of the time of a probe. The size of the largest block that
     was ever freed is the size up to which it keeps blocks. No page of this one is touched.
     """
-    torch.empty(MEMORY_TO_KEEP, dtype=torch.uint8)
+    torch.empty(MEMORY_TO_KEEP, dtype=torch.uint8, device="cpu")
 
 
 def _seed_from(generator: Any) -> int:
