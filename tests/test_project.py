@@ -75,7 +75,8 @@ def test_each_extra_asks_for_what_its_name_promises():
     assert names["lab"] == {"diffviz", "jupyterlab", "ipykernel", "ipywidgets"}
     assert "diffviz[torch]" in project()["optional-dependencies"]["lab"]
     assert names["cluster"] == {"distributed"}
-    assert "diffviz[cluster,docs,lab,peers]" in project()["optional-dependencies"]["test"]
+    assert names["jax"] == {"jax"}
+    assert "diffviz[cluster,docs,jax,lab,peers]" in project()["optional-dependencies"]["test"]
 
 
 def test_hooks_have_the_pinned_versions():

@@ -36,6 +36,7 @@ from torch import Tensor
 from diffviz import checks
 from diffviz.learning.outputs import output_coefficients
 from diffviz.learning.tracking import Bins
+from diffviz.theory.atoms import quantiles
 from diffviz.theory.objectives import Objective, quantile_draws
 
 BINS = 32  # between the ends below
@@ -126,7 +127,7 @@ class ImportanceSampled:
         bins = (np.searchsorted(ends, u, side="right") - 1).clip(0, len(self.masses) - 1)
         ratio = self.own[bins] / self.masses[bins]
         quantile = self.quantiles[bins] + (u - ends[bins]) * ratio
-        logsnr = self.objective.law.ppf(quantile.clip(0, 1))
+        logsnr = quantiles(self.objective.law, quantile.clip(0, 1))
         return logsnr, self.objective.factor(logsnr) * ratio
 
 

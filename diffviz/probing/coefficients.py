@@ -34,9 +34,22 @@ LOCAL_ERROR = 0.1  # error of a component at which h is taken where the gradient
 NEAR_OUTPUT = 2.0**5  # the bisection looks for the target between minus and plus this,
 LARGEST_OUTPUT = 2.0**14  # and where it is not there, between these
 BRACKET = 2.0**-16  # width of the last interval
+SMALLEST_ERROR = 1e-3  # at which h is taken where the least error is smaller, for float32
 SMALL_GRADIENT = 1e-3  # relative size of a gradient that counts as 0
 
 ErrorSize = Callable[[NDArray], NDArray]  # root mean square error of the target at log-SNR
+
+
+@dataclass(frozen=True)
+class LeastError:
+    """The error of the ideal denoiser, as the size of the error at which h is taken.
+
+    Attributes:
+        of_eps: Root mean square error of a component of eps at log-SNR; that of the target is its
+            gain times as much.
+    """
+
+    of_eps: ErrorSize
 
 
 class Method(Enum):
@@ -78,7 +91,7 @@ class Assumptions:
     changed_data: bool = False
     uneven: bool = False
     layout: Layout = field(default_factory=Layout)
-    error: ErrorSize | None = None
+    error: ErrorSize | LeastError | None = None
     stride: int = 1
 
     @property
@@ -193,7 +206,7 @@ def read(chunk: Chunk, assumptions: Assumptions) -> Coefficients:
     layout = assumptions.layout
     if layout.retraced:
         layout = layout.retrace(chunk)
-    x = layout.rows_of_data(chunk)[:, assumptions.components]
+    x = layout.rows_of_data(chunk)[:, assumptions.components].contiguous()
     of_data = states.data - states.nothing
     if assumptions.changed_data:
         x = of_data.z * (x.norm(dim=1) / of_data.z.norm(dim=1))[:, None]
@@ -429,7 +442,12 @@ def _by_bisection(chunk: Chunk, assumptions: Assumptions) -> Observations:
     else:
         nothing = Observed(0 * noise.z, 0 * noise.target)
     total = data.target if assumptions.external_noise else data.target + (noise - nothing).target
-    both = observe_state(chunk, assumptions, State.BOTH, total)
+    if isinstance(assumptions.error, LeastError):
+        of_noise = noise if assumptions.external_noise else noise - nothing
+        size = _least_error(chunk, assumptions, assumptions.error, data - nothing, of_noise)
+    else:
+        size = _error_size(chunk, assumptions, noise.z)
+    both = observe_state(chunk, assumptions, State.BOTH, total, size)
     return Observations(nothing, data, noise, both.observed, both.h, both.scalars)
 
 
@@ -455,7 +473,11 @@ class ObservedState:
 
 
 def observe_state(
-    chunk: Chunk, assumptions: Assumptions, state: State, supposed: Tensor | None = None
+    chunk: Chunk,
+    assumptions: Assumptions,
+    state: State,
+    supposed: Tensor | None = None,
+    size: Tensor | None = None,
 ) -> ObservedState:
     """Read target and slope from runs in one state alone.
 
@@ -464,6 +486,7 @@ def observe_state(
         assumptions: What is known about the loss; the method is not the sum rule.
         state: Which of data and noise are on.
         supposed: What the target may be, shape (n, d); it is tried before it is searched for.
+        size: Error at which h is taken, shape (n, 1).
 
     Returns:
         z, target and slope in this state.
@@ -475,7 +498,7 @@ def observe_state(
         each, h = _slopes(slope, direction, uneven=assumptions.uneven)
         target = _target(at_zero.gradient, h)
     else:
-        size = _error_size(chunk, assumptions, at_zero.z)
+        size = torch.as_tensor(LOCAL_ERROR).to(at_zero.z) if size is None else size
         if supposed is None or not _is_target(chunk, state, supposed, size * direction):
             supposed = _bisect(chunk, state, at_zero.z)
         target = supposed
@@ -484,9 +507,31 @@ def observe_state(
     return ObservedState(Observed(at_zero.z, target), each, at_zero.scalars)
 
 
+def _least_error(
+    chunk: Chunk,
+    assumptions: Assumptions,
+    error: LeastError,
+    of_data: Observed,
+    of_noise: Observed,
+) -> Tensor:
+    """Least error of a component of the target, |b − a sigma/alpha| times that of eps, (n, 1)."""
+    layout = assumptions.layout
+    x = layout.rows_of_data(chunk)
+    noises = _noises(chunk, assumptions, layout, of_noise.z).values
+    alpha, a = (solve([x], values)[0][:, 0] for values in (of_data.z, of_data.target))
+    sigmas, bs = (solve(noises, values)[0] for values in (of_noise.z, of_noise.target))
+    sigma = sigmas.norm(dim=1)
+    gain = ((sigmas * bs).sum(1) / sigma - a * sigma / alpha).abs()
+    logsnr = _float64(2 * (alpha.abs() / sigma).log())
+    size = np.full_like(logsnr, LOCAL_ERROR)
+    known = np.isfinite(logsnr) & gain.isfinite().numpy(force=True)
+    size[known] = error.of_eps(logsnr[known]) * _float64(gain)[known]
+    return torch.from_numpy(size.clip(min=SMALLEST_ERROR)).to(x)[:, None]
+
+
 def _error_size(chunk: Chunk, assumptions: Assumptions, like: Tensor) -> Tensor:
     """Error at which h is taken, shape (n, 1)."""
-    if assumptions.error is None:
+    if not callable(assumptions.error):
         return torch.full((len(like), 1), LOCAL_ERROR).to(like)
     nothing, data, noise = (
         chunk.run(state).z for state in (State.NOTHING, State.DATA, State.NOISE)
@@ -549,7 +594,7 @@ def _noises(chunk: Chunk, assumptions: Assumptions, layout: Layout, z_of_noise: 
         values = [source.of(value).to(chunk.dtype) for value, source in held]
         return Noises(values, tuple(source.sharers for _, source in held))
     full = [chunk.rows(_as_large_as(value, chunk.x)) for value in drawn]
-    values = [value[:, assumptions.components] for value in full]
+    values = [value[:, assumptions.components].contiguous() for value in full]
     return Noises(values, tuple(max(1, chunk.x.numel() // value.numel()) for value in drawn))
 
 

@@ -45,7 +45,7 @@ class Counters:
 
     def _add_object(self, value: Any) -> None:
         """Find what an object keeps."""
-        if isinstance(value, nn.Module):
+        if is_set_up(value):
             self._buffers += [one for one in value.buffers() if one.numel() == 1]
         if inspect.ismodule(value) or inspect.isclass(value) or not hasattr(value, "__dict__"):
             return
@@ -91,6 +91,20 @@ class _Names(dict):
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._namespace[name] = value
+
+
+def is_set_up(value: Any) -> bool:
+    """Whether a value is a module with parts and buffers.
+
+    A class may derive from ``nn.Module`` and never call its constructor, such as a scheduler.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        Whether its parts and buffers can be listed.
+    """
+    return isinstance(value, nn.Module) and "_buffers" in vars(value)
 
 
 def _content(cell: Any) -> Any:

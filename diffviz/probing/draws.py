@@ -41,6 +41,7 @@ MAX_REPEATS = 8  # of the data inside a loss
 MAX_PARTS = 64  # parts of a sample up to which one number for each is a time
 KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])
 WITHOUT_QUANTILES = frozenset({"randperm", "_standard_gamma", "poisson", "geometric_"})
+RANDOM = frozenset(QUANTILES) | WITHOUT_QUANTILES
 NORMAL = frozenset({"randn", "randn_like", "normal", "normal_"})
 BELOW_ONE = frozenset({"rand", "rand_like"})
 
@@ -434,9 +435,11 @@ class Draws(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         """Answer a call of a random function from the record; let all other functions pass."""
-        call = RandomCall(getattr(func, "__name__", ""), args, kwargs or {})
-        if call.function not in QUANTILES and call.function not in WITHOUT_QUANTILES:
-            return func(*call.args, **call.kwargs)
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name not in RANDOM:  # nearly all calls, so that this comes before anything else
+            return func(*args, **kwargs)
+        call = RandomCall(name, args, kwargs)
         if self._position == len(self.recorded):
             self.recorded.append(self._record(func, call))
         value = self._replay(call)
@@ -479,7 +482,9 @@ class Draws(TorchFunctionMode):
         torch.default_generator.set_state(self._rng_state)
         try:
             result = func(*call.args, **call.kwargs)
-            drawn = result.detach().clone()  # what is drawn in place is a tensor of the loss
+            drawn = result.detach()
+            if call.in_place:  # what was filled is a tensor of the loss
+                drawn = drawn.clone()
             self._rng_state = torch.default_generator.get_state()
         finally:
             torch.default_generator.set_state(before)

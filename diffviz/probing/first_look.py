@@ -17,8 +17,9 @@ from diffviz.probing.coefficients import (
     Assumptions,
     Coefficients,
     ErrorSize,
+    LeastError,
     Method,
-    observe_state,
+    observe,
     read,
     relative_error,
 )
@@ -101,7 +102,7 @@ class Finding:
     inexact: bool = False
 
 
-def look(chunk: Chunk, error: ErrorSize | None = None) -> FirstLook:
+def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook:
     """Look at one chunk.
 
     Args:
@@ -471,13 +472,13 @@ def _notes_on_weight(*, even: bool, fixed: bool) -> tuple[str, ...]:
 def _local_form(chunk: Chunk, assumptions: Assumptions, other: Tensor) -> LossForm:
     """The form of a loss that is not squared: a factor near the target, if components are apart."""
     direction = assumptions.direction
-    state = observe_state(chunk, assumptions, State.BOTH)
-    target = state.observed.target.nan_to_num(0)
+    states = observe(chunk, assumptions)
+    target = states.both.target.nan_to_num(0)
     near = chunk.run(State.BOTH, target + LOCAL_ERROR * direction).gradient * direction
     near_other = chunk.run(State.BOTH, target + LOCAL_ERROR * other).gradient * other
     mixed = relative_error(near_other, near).median() > MIXED
     at_one = (chunk.run(State.BOTH, target + direction).gradient * direction).mean(1)
-    decay = at_one / state.h.mean(1)
+    decay = at_one / states.h.mean(1)
     note = (
         "not a squared loss, or weighted by its error: the factor is local, at an error of "
         f"{_size_in_words(assumptions)} a component; at 1 it is {decay.nanmedian():.3g} times that"
@@ -491,4 +492,6 @@ def _local_form(chunk: Chunk, assumptions: Assumptions, other: Tensor) -> LossFo
 
 def _size_in_words(assumptions: Assumptions) -> str:
     """The size of the error at which the factor is local."""
+    if isinstance(assumptions.error, LeastError):
+        return "the least size for these data"
     return f"{LOCAL_ERROR}" if assumptions.error is None else "the given size"

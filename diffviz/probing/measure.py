@@ -31,12 +31,21 @@ from tqdm.auto import tqdm
 from diffviz.checks import count, number, require, tensor, torch_generator
 from diffviz.compute import threads
 from diffviz.data.streams import examples
-from diffviz.probing.coefficients import Coefficients, ErrorSize, Method, averaged, joined, read
-from diffviz.probing.counters import Counters
+from diffviz.data.toys import Toy
+from diffviz.probing.coefficients import (
+    Coefficients,
+    ErrorSize,
+    LeastError,
+    Method,
+    averaged,
+    joined,
+    read,
+)
+from diffviz.probing.counters import Counters, is_set_up
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
 from diffviz.probing.reading import conclude
-from diffviz.probing.session import Session
+from diffviz.probing.session import OF_THE_PROBE, Session
 from diffviz.probing.standin import (
     NamedOutput,
     Selector,
@@ -48,7 +57,8 @@ from diffviz.probing.standin import (
 
 FEWEST_DRAWS = 100
 MAX_SCAN = 2000  # draws where each costs a call of the loss, or many
-NUMBERS_A_CALL = 2**18  # size of a batch in numbers, where it is free
+NUMBERS_A_CALL = 2**20  # size of a batch in numbers, where it is free
+MEMORY_TO_KEEP = 2**25 - 2**14  # bytes; the C library of Linux learns from no block above 2**25
 CALLS = 100  # over which draws are spread, so that choices made once a batch are averaged
 CALLS_OF_A_BISECTION = 25
 LEAST_BATCH = 16
@@ -56,6 +66,7 @@ SAMPLES_OF_A_LEVEL = 32  # in one call, where their weights differ
 FIRST_LOOK = 32  # samples of the first look
 WAIT = 5  # seconds after which a bar shows the progress
 FEWEST_OF_A_NOTE = 8  # calls from which on they are compared
+POINTS_OF_A_TOY = 4096
 SPREAD = 0.05  # deviation between calls of the mean rank of their levels that is no chance
 
 
@@ -86,6 +97,8 @@ class Plan:
 
 def _work(loss: Any = None, x: Any = None, *, batch: Any = None, **options: Any) -> float:
     """Multiply-adds of the largest operation of a loss on a batch; see ``compute.threads``."""
+    if isinstance(x, Toy):
+        x = torch.empty(1, *x.shape)
     if not isinstance(x, Tensor) or x.device.type != "cpu":
         return math.inf
     numbers = math.prod(x.shape[1:])
@@ -96,7 +109,7 @@ def _work(loss: Any = None, x: Any = None, *, batch: Any = None, **options: Any)
 @threads.decided_by(_work)
 def probe(
     loss: Callable[..., Any],
-    x: Tensor | np.memmap | Iterable[Any],
+    x: Tensor | np.memmap | Toy | Iterable[Any],
     *,
     inputs: Selector | None = None,
     output: str | Callable[[Tensor], Any] | None = None,
@@ -107,7 +120,7 @@ def probe(
     batch: int | None = None,
     mode: Literal["stratified", "as-is"] = "stratified",
     generator: torch.Generator | None = None,
-    error: float | Callable[[NDArray], ArrayLike] | None = None,
+    error: float | Literal["mmse"] | Callable[[NDArray], ArrayLike] | None = None,
     loss_key: str | None = None,
 ) -> Measured:
     """Measure what a training loss optimises: path, target, density and weighting.
@@ -120,10 +133,10 @@ def probe(
             with one number, one for each sample or one for each component; bare, first in a tuple
             or under "loss".
         x: Example data as the loss takes them, a floating-point tensor of shape (any number, ...)
-            with at least 2 numbers a sample. They are used in turn. A memory-mapped
-            array of floating point serves too, and so do batches, such as those of a torch
-            ``DataLoader`` or a generator: tensors, tuples (x, label) or mappings. No more than the
-            first 2²⁴ numbers are used, and of batches the first 20,000 samples.
+            with at least 2 numbers a sample. They are used in turn. A toy or mixture serves
+            too, a memory-mapped array of floating point, and so do batches, such as those of a
+            torch ``DataLoader`` or a generator: tensors, tuples (x, label) or mappings. No more
+            than the first 2²⁴ numbers are used, and of batches the first 20,000 samples.
         inputs: Which of the network's arguments is z: position, keyword, or a function of the
             arguments. By default it is the first of the size of x.
         output: How the network answers: a name, for losses that read ``out.sample``,
@@ -141,8 +154,8 @@ def probe(
         mode: "stratified", or "as-is" for the loss's own random numbers.
         generator: Seeds the draws; by default they are always the same.
         error: Root mean square error of a component of the target at which a loss that is not
-            squared is read: a number, or a function of log-SNR such as a curve of the least
-            possible error. By default it is 0.1.
+            squared is read: a number, or a function of log-SNR. "mmse" is the error of the ideal
+            denoiser, where x is a toy or mixture. By default it is 0.1.
         loss_key: Name of the loss in the dict or object that the loss returns. By default it is
             "loss".
 
@@ -154,7 +167,8 @@ def probe(
         ValueError: The loss cannot be probed, or a setting is out of range. The message says what
             to change.
     """
-    data: Tensor = examples(x)
+    size = _error_size(error, x)
+    data: Tensor = _points(x) if isinstance(x, Toy) else examples(x)
     _check_loss_and_data(loss, data)
     x = data.detach()
     call = _whole_number(call, "call")
@@ -181,9 +195,10 @@ def probe(
         counters=Counters(loss),
         loss_key=loss_key,
     )
+    _keep_freed_memory()
     with _borrowed(network, _modules(network, loss), session):
         first_batch = batch or min(draws, FIRST_LOOK, max(1, NUMBERS_A_CALL // x[0].numel()))
-        first_look = look(session.chunk(0, 1, first_batch), _error_size(error))
+        first_look = look(session.chunk(0, 1, first_batch), size)
         plan = _plan(first_look, x, draws, batch)
         coefficients, drawn_evenly = _measure(session, first_look, plan)
     measured = conclude(
@@ -350,15 +365,46 @@ def _wrapper_of(output: Any) -> Callable[[Tensor], Any] | None:
     return NamedOutput(output)
 
 
-def _error_size(error: Any) -> ErrorSize | None:
+def _points(toy: Toy) -> Tensor:
+    """Points of data that are known by their density."""
+    generator = torch.Generator().manual_seed(OF_THE_PROBE)
+    size = max(1, min(POINTS_OF_A_TOY, NUMBERS_A_CALL // math.prod(toy.shape)))
+    return toy.sample(size, generator).float()
+
+
+def _error_size(error: Any, data: Any) -> ErrorSize | LeastError | None:
     """The size of the error as a function of log-SNR; None where it is not given."""
     if error is None:
         return None
+    if isinstance(error, str):
+        return _least_error(error, data)
     if callable(error):
         return _CheckedSize(error)
     size = number(error, "error", low=0)
     require(size > 0, f"error must be above 0, got {size}")
     return _CheckedSize(lambda logsnr: np.full_like(logsnr, size))
+
+
+def _least_error(error: str, data: Any) -> LeastError:
+    """The error of the ideal denoiser for data whose own is known."""
+    require(error == "mmse", f"error must be a number, a function or 'mmse', got {error!r}")
+    require(
+        isinstance(data, Toy),
+        f"error='mmse' needs data whose least error is known, got {type(data).__name__}: give a "
+        "toy or mixture as x, such as dv.toy('ring8'), or a function of log-SNR as error",
+    )
+    return LeastError(_RootMeanSquare(data))
+
+
+@dataclass(frozen=True)
+class _RootMeanSquare:
+    """Least error of a component of eps of data with a known density."""
+
+    toy: Toy
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        total = self.toy.mmse(logsnr)
+        return np.sqrt(np.asarray(total) / math.prod(self.toy.shape))
 
 
 @dataclass(frozen=True)
@@ -374,6 +420,16 @@ class _CheckedSize:
             f"error must give positive numbers for all log-SNR, got {size.min()}",
         )
         return size
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep the memory of freed tensors for the next ones.
+
+    By default it gives blocks of this size back to the system, which then hands out the same pages
+    again, filled with zeros: a quarter of the time of a probe. The size of the largest block that
+    was ever freed is the size up to which it keeps blocks. No page of this one is touched.
+    """
+    torch.empty(MEMORY_TO_KEEP, dtype=torch.uint8, device="cpu")
 
 
 def _seed_from(generator: Any) -> int:
@@ -396,7 +452,7 @@ def _bit_generators(loss: Callable) -> list[Any]:
 def _modules(network: nn.Module, loss: Callable) -> list[nn.Module]:
     """The modules that the loss reaches and may switch between training and evaluation."""
     reachable = [network, loss, getattr(loss, "__self__", None), *variables_of(loss).values()]
-    return [value for value in reachable if isinstance(value, nn.Module)]
+    return [value for value in reachable if is_set_up(value)]
 
 
 @contextmanager

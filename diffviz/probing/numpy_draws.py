@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -216,11 +216,17 @@ def state_of_random(number: int, total: int, seed: int, *, stratified: bool) -> 
 
 def _even_numbers(number: int, total: int) -> NDArray:
     """Numbers of one call in [0, 1), each even over all calls, shape (k,)."""
+    return (_orders(total)[:, number] + 0.5) / total
+
+
+@lru_cache(maxsize=8)
+def _orders(total: int) -> NDArray:
+    """Places of all calls in the order of each number, shape (k, total); not to be written to."""
     rng = np.random.default_rng(total)
     orders = rng.permuted(np.tile(np.arange(total), (NUMBERS_OF_RANDOM, 1)), axis=1)
     # the first, which is often the only one, is even also over each stretch of calls
     orders[0] = np.argsort(np.argsort(np.arange(total) * STEP_OF_RANDOM % 1))
-    return (orders[:, number] + 0.5) / total
+    return orders
 
 
 def _unscrambled(words: NDArray) -> NDArray:

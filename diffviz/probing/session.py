@@ -59,13 +59,16 @@ class Response:
     def only(self, components: slice) -> "Response":
         """The response at some components.
 
+        They are copied, so that the others take no more memory and what is computed next is small.
+
         Args:
             components: Which ones.
 
         Returns:
             The same with z and gradient of these alone.
         """
-        return replace(self, z=self.z[:, components], gradient=self.gradient[:, components])
+        z = self.z[:, components].contiguous()
+        return replace(self, z=z, gradient=self.gradient[:, components].contiguous())
 
 
 class Session:

@@ -11,6 +11,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from diffviz import plots
+from diffviz.data.toys import Toy
 from diffviz.probing import arrays, measure
 from diffviz.probing.measured import Measured
 from diffviz.recipes.entries import CATALOGUE
@@ -197,7 +198,7 @@ class Report(Measured):
 
 def probe(
     loss: Callable,
-    x: Tensor | np.memmap | Iterable[Any],
+    x: Tensor | np.memmap | Toy | Iterable[Any],
     *,
     inputs: int | str | Callable | None = None,
     output: str | Callable | None = None,
@@ -208,7 +209,7 @@ def probe(
     batch: int | None = None,
     mode: Literal["stratified", "as-is"] = "stratified",
     generator: torch.Generator | None = None,
-    error: float | Callable[[NDArray], ArrayLike] | None = None,
+    error: float | Literal["mmse"] | Callable[[NDArray], ArrayLike] | None = None,
     loss_key: str | None = None,
 ) -> Report:
     """Measure what a training loss optimises: path, target, density and weighting.
@@ -220,7 +221,7 @@ def probe(
         loss: ``loss(model, x)``, which returns a tensor (one number, one for each sample, or one
             for each component). It is ``loss(x)`` if ``model`` is a name.
         x: Example data as the loss takes them, float, shape (n, ...), with at least 2 numbers for
-            each sample. They are used in turn. A tensor, a memory-mapped array, or batches
+            each sample. They are used in turn. A tensor, a toy, a memory-mapped array, or batches
             as a ``DataLoader`` or a generator gives them. No more than the first 2²⁴
             numbers are used, and of batches the first 20,000 samples.
         inputs: z among the arguments of the network: a position, a keyword, or a function of the
@@ -238,7 +239,8 @@ def probe(
         mode: "stratified", or "as-is" for the random numbers of the loss itself.
         generator: Seeds the draws. By default they are always the same.
         error: Root mean square error of a component of the target at which a loss that is not
-            squared is read: a number, or a function of log-SNR. By default it is 0.1.
+            squared is read: a number, a function of log-SNR, or "mmse" for the least error where x
+            is a toy or mixture. By default it is 0.1.
         loss_key: Name of the loss in the dict or object that the loss returns. By default it is
             "loss".
 

@@ -24,7 +24,7 @@ from diffviz import markup
 from diffviz.checks import finite, increasing, number, positive, require
 from diffviz.theory import discretisation
 from diffviz.theory.atoms import WeightedLevels, measured_levels, weighted_levels
-from diffviz.theory.discretisation import departure, ratio_on_levels, table_of
+from diffviz.theory.discretisation import between_tables, departure, ratio_on_levels, table_of
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.multipliers import constant
 from diffviz.theory.weightings import (
@@ -167,6 +167,7 @@ def _stretches(grid: NDArray, rising: NDArray) -> tuple[tuple[float, float], ...
 def _negative_share(grid: NDArray, values: NDArray, rising: NDArray, information: Curve) -> float:
     """Share of the mixture of ELBOs that has a negative sign."""
     steps = np.diff(values)
+    steps = np.where(rising, steps, np.minimum(steps, 0))  # the start of a support is no rise
     middles = (grid[1:] + grid[:-1]) / 2
     spent = steps * finite(information(middles), "information")
     negative = spent[rising].sum()
@@ -203,7 +204,7 @@ def verdict(
     Args:
         w: An objective, a measured loss, a callable of λ, or values on ``logsnr``.
         logsnr: Increasing grid in nats, shape (n,). By default [−20, 20] cut to the support, or the
-            levels in it of a loss on a table. Beyond the levels of a table nothing is judged.
+            levels in it of a loss on a table. The start of the support is no rise.
         information: I(x; z_λ) of the data, a function of λ.
 
     Returns:
@@ -232,7 +233,7 @@ def verdict(
     values = evaluate(w if resolved is None else resolved, grid)
     require(values.any(), "the weighting is 0 on the whole grid; pass a grid inside its support")
     rising = np.diff(values) > 1e-9 * np.maximum(values[1:], values[:-1])
-    if resolved is not None and resolved.levels is not None:
+    if resolved is not None:
         low, high = resolved.support
         rising &= (grid[:-1] >= low) & (grid[1:] <= high)
     rises = _stretches(grid, rising)
@@ -306,6 +307,23 @@ def _levels_of(item: WeightingLike, resolved: Resolved) -> WeightedLevels | None
     return measured if measured is not None and measured.is_even else resolved.levels
 
 
+def _compare_tables(
+    first: WeightedLevels, second: WeightedLevels, tolerance: float
+) -> Comparison | None:
+    """Compare two tables of different levels; None if too few of them overlap."""
+    first_has_fewer = len(first.logsnr) <= len(second.logsnr)
+    few, many = (first, second) if first_has_fewer else (second, first)
+    nearest = between_tables(few, many)
+    if nearest is None:
+        return None
+    return _comparison(
+        nearest.logsnr,
+        nearest.ratio if first_has_fewer else 1 / nearest.ratio,
+        max(tolerance, discretisation.TOLERANCE),
+        f"tables of one weighting with {first.steps} and {second.steps} steps",
+    )
+
+
 def _compare_levels(a: WeightingLike, b: WeightingLike, tolerance: float) -> Comparison | None:
     """Compare at the levels of a table; None if neither is one, or too few levels overlap."""
     one = resolve_curve(a, "compare(a, b)")
@@ -316,6 +334,9 @@ def _compare_levels(a: WeightingLike, b: WeightingLike, tolerance: float) -> Com
         ratio = ratio_on_levels(first, second)
         if ratio is not None:
             return _comparison(first.logsnr, ratio, tolerance)
+        over_tables = _compare_tables(first, second, tolerance)
+        if over_tables is not None:
+            return over_tables
     tables = [(levels, curve, item) for levels, curve, item in pairs if levels is not None]
     if not tables:
         return None
@@ -341,7 +362,8 @@ def compare(
 
     A loss on a table of levels is the same as a continuous weighting if it is a table of it (see
     ``diffviz.theory.discretisation``): if the weight between neighbouring levels deviates by at
-    most 0.5 %, or by the tolerance where that is more.
+    most 0.5 %, or by the tolerance where that is more. Two tables of different steps are the same
+    if the shorter is so a table of what lies between the levels of the longer.
 
     Args:
         a: An objective, a measured loss, a callable of λ, or values on ``logsnr``.
@@ -408,13 +430,21 @@ def _is_far(table: WeightedLevels, known: Resolved) -> bool:
     return bool(ratio.max() > FAR * ratio.min())
 
 
+def _distance_of_tables(one: WeightedLevels, other: WeightedLevels, tolerance: float) -> float:
+    """How far two tables are from each other; infinite where they are not of one weighting."""
+    ratio = ratio_on_levels(one, other)
+    if ratio is not None:
+        spread = float(np.ptp(ratio))
+        return spread if spread <= tolerance else np.inf
+    compared = _compare_tables(one, other, tolerance)
+    return compared.deviation if compared is not None and compared.same else np.inf
+
+
 def _distance(table: WeightedLevels, item: WeightingLike, tolerance: float) -> float:
     """How far a loss on a table is from another weighting; infinite where they are not the same."""
     known = resolve_curve(item, "equivalent")
     if known.levels is not None:
-        ratio = ratio_on_levels(table, known.levels)
-        spread = np.inf if ratio is None else float(np.ptp(ratio))
-        return spread if spread <= tolerance else np.inf
+        return _distance_of_tables(table, known.levels, tolerance)
     if tolerance < FAR - 1 and _is_far(table, known):
         return np.inf
     nearest = departure(table, known, item)

@@ -37,7 +37,11 @@ def cell_edges(levels: NDArray) -> NDArray:
 
 
 class AtomicLaw(stats.rv_histogram):
-    """Law of discrete levels. Draws and quantiles spread each over its cell.
+    """Law of discrete levels. Its draws are the levels.
+
+    The quantile function runs through the cell of each level and does not jump. It is the schedule
+    of a path on the table, which has a slope, and from which a sampler takes steps of any number.
+    ``quantiles`` are those of the levels.
 
     Args:
         levels: Increasing λ in nats, shape (T,).
@@ -59,6 +63,23 @@ class AtomicLaw(stats.rv_histogram):
         del parts["density"]
         return parts | {"levels": self.levels, "mass": self.mass, "steps": self.steps}
 
+    def _rvs(self, *args: Any, size: Any = None, random_state: Any = None) -> NDArray:
+        """Draws of levels, as SciPy asks for them."""
+        return self.levels_at(random_state.uniform(size=size))
+
+    def levels_at(self, probability: NDArray) -> NDArray:
+        """Levels at which the probability of at most as much reaches a number.
+
+        Args:
+            probability: Numbers in [0, 1], any shape.
+
+        Returns:
+            λ in nats, same shape.
+        """
+        reached = np.cumsum(self.mass)
+        places = np.searchsorted(reached / reached[-1], probability)
+        return self.levels[np.minimum(places, len(self.levels) - 1)]
+
 
 def atomic(law: Any) -> AtomicLaw | None:
     """The atoms of a law.
@@ -73,6 +94,20 @@ def atomic(law: Any) -> AtomicLaw | None:
     if not isinstance(distribution, AtomicLaw) or law.args or law.kwds:  # moved or scaled
         return None
     return distribution
+
+
+def quantiles(law: Any, probability: NDArray) -> NDArray:
+    """Quantiles of a law to train at: of discrete levels, always one of these.
+
+    Args:
+        law: Law of λ, a frozen SciPy distribution.
+        probability: Numbers in [0, 1], any shape.
+
+    Returns:
+        λ in nats, same shape.
+    """
+    table = atomic(law)
+    return law.ppf(probability) if table is None else table.levels_at(probability)
 
 
 def density(law: Any, logsnr: NDArray) -> NDArray:

@@ -13,6 +13,11 @@ Two rules make a table.
    1 − β(t_j)/T over j <= i, with β(t) = −d log alpha²/dt at t_j = j/(T − 1).
 
 The outermost stretches are left out: tables cap their last step.
+
+Two tables of different T are tables of one weighting if the one with fewer levels is a table of the
+weighting that the other has between its levels. Its law has the probability up to each level that
+the steps say, again with the level at either end of its step or in the middle; between levels the
+log-odds of that probability are a cubic spline.
 """
 
 from dataclasses import dataclass
@@ -20,7 +25,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.interpolate import CubicSpline
+from scipy.special import expit, logit
 
 from diffviz.protocols import Law
 from diffviz.theory.atoms import FactorBetweenLevels, WeightedLevels
@@ -136,6 +142,51 @@ def by_quantiles(
     middles = (logsnr[1:] + logsnr[:-1])[known][counted] / 2
     masses = [with_first, (with_first + with_last) / 2, with_last]
     return Departure(middles, nearest_rule([mass[counted] for mass in masses], implied[counted]))
+
+
+@dataclass(frozen=True, eq=False)
+class CurveBetweenLevels:
+    """2 f p of a table, with the density p of a law that is smooth between its levels.
+
+    Args:
+        log_odds: Log-odds of the probability of at most λ, a function of λ with a derivative.
+        factor: Factor on the eps squared error, a function of λ.
+    """
+
+    log_odds: CubicSpline
+    factor: Any
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, same shape."""
+        below = expit(self.log_odds(logsnr))
+        density = below * (1 - below) * self.log_odds(logsnr, 1)
+        return 2 * self.factor(logsnr) * density
+
+
+def between_tables(few: WeightedLevels, many: WeightedLevels) -> Departure | None:
+    """How far a table is from one of the weighting that another has between its levels.
+
+    Args:
+        few: The table with fewer levels.
+        many: The other.
+
+    Returns:
+        The departure, by the rule for the levels of ``many`` that comes nearest; None if too few
+        levels overlap.
+    """
+    until = np.cumsum(many.mass)
+    before = until - many.mass
+    departures = []
+    for probability in (before, (before + until) / 2, until):
+        inner = (probability > FIRST_TIME) & (probability < 1 - FIRST_TIME)
+        if inner.sum() < FEWEST:
+            return None
+        levels = many.logsnr[inner]
+        curve = CurveBetweenLevels(CubicSpline(levels, logit(probability[inner])), many.factor)
+        found = by_quantiles(few, Resolved(curve, (levels[0], levels[-1])))
+        if found is not None:
+            departures.append(found)
+    return min(departures, key=lambda each: each.deviation, default=None)
 
 
 def product_levels(law: Law, steps: int) -> NDArray | None:

@@ -294,9 +294,9 @@ def inverted(curve: CurveWithSlope, value: NDArray, start: NDArray) -> NDArray:
 def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None, steps: int | None = None) -> Any:
     """Law of discrete levels λ_i.
 
-    Draws and quantiles spread each level over a cell, which ends midway to its neighbours; the
-    outer cells are symmetric about their level. The weighting of an objective under this law
-    follows from the levels and their spacing (see ``diffviz.theory.atoms``).
+    Draws are levels. Quantiles run through the cell of each level, which ends midway to its
+    neighbours; the outer cells are symmetric about their level. The weighting of an objective under
+    this law follows from the levels and their spacing (see ``diffviz.theory.atoms``).
 
     Args:
         logsnr: Distinct levels in nats, any order, shape (T,).

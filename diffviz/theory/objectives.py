@@ -22,7 +22,7 @@ from diffviz import markup
 from diffviz.checks import count, finite, one_of, random_generator, require
 from diffviz.protocols import Weighting
 from diffviz.theory import multipliers, tables
-from diffviz.theory.atoms import atomic, curve_through
+from diffviz.theory.atoms import atomic, curve_through, quantiles
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.laws import checked_law
 from diffviz.theory.paths import COSINE, Path, checked_path
@@ -251,7 +251,7 @@ class Objective:
         rng = random_generator(rng)
         stratified = one_of(stratified, "stratified", (False, True))
         u = quantile_draws(n, rng, stratified)
-        logsnr = self.law.ppf(u)
+        logsnr = quantiles(self.law, u)
         return logsnr, self.factor(logsnr)
 
 

@@ -24,6 +24,7 @@ from scipy import stats
 from scipy.special import expit, log_expit, logit
 
 from diffviz.checks import array, count, number, one_of, positive
+from diffviz.theory.atoms import AtomicLaw, atomic
 from diffviz.theory.frames import (
     STRAIGHT,
     SUB_VP,
@@ -39,7 +40,6 @@ from diffviz.theory.frames import (
 from diffviz.theory.laws import (
     CurveMap,
     MonotoneMap,
-    SurvivalMap,
     Transformed,
     atoms,
     checked_law,
@@ -919,7 +919,7 @@ def restricted(path: Path, start: float, end: float, name: str | None = None) ->
     if not 0 <= start < end <= 1:
         raise ValueError(f"need 0 <= start < end <= 1, got {start}, {end}")
     time = stats.uniform(start, end - start)
-    law = Transformed(time, SurvivalMap(path.schedule)).freeze()
+    law = quantile_of(time, path.schedule)
     return replace(path, name=name or f"{path.name} on t in [{start:g}, {end:g}]", schedule=law)
 
 
@@ -960,6 +960,9 @@ class InterpolatedSchedule:
 def interpolated(low: Path, high: Path) -> Path:
     """λ(t) = t λ_low(t) + (1 − t) λ_high(t), whose inverse is a root search.
 
+    Where one path is a table, or both are tables of the same steps, so is what is between: t is in
+    the middle of each step, where the table has its level.
+
     Source: Hoogeboom et al. 2023 (arXiv 2301.11093), eq. 15.
 
     Args:
@@ -979,8 +982,28 @@ def interpolated(low: Path, high: Path) -> Path:
         raise ValueError(
             "interpolated paths need finite logsnr ends; use restricted(path, start, end) first"
         )
-    schedule = InterpolatedSchedule(low.schedule, high.schedule)
-    return path_of(f"{low.name} to {high.name}", high.frame, schedule)
+    name = f"{low.name} to {high.name}"
+    table = _table_of_both(low, high)
+    if table is None:
+        return path_of(name, high.frame, InterpolatedSchedule(low.schedule, high.schedule))
+    time = 1 - np.cumsum(table.mass) + table.mass / 2
+    at_low, at_high = (_levels_at(path.schedule, time) for path in (low, high))
+    between = time * at_low + (1 - time) * at_high
+    return Path(name, high.frame, atoms(between, table.mass, table.steps))
+
+
+def _levels_at(schedule: Any, time: NDArray) -> NDArray:
+    """Levels of a table, or those of a continuous schedule at given times."""
+    table = atomic(schedule)
+    return schedule.isf(time) if table is None else table.levels
+
+
+def _table_of_both(low: Path, high: Path) -> AtomicLaw | None:
+    """The steps that two paths have in common, where one is a table or both are of like steps."""
+    tables = [table for path in (low, high) if (table := atomic(path.schedule)) is not None]
+    masses = [table.mass for table in tables]
+    alike = all(len(one) == len(masses[0]) and np.allclose(one, masses[0]) for one in masses)
+    return tables[0] if tables and alike else None
 
 
 def rescaled_logsnr(
@@ -1038,7 +1061,11 @@ class ZeroTerminalSchedule:
 
     def forward(self, t: NDArray) -> NDArray:
         """λ(t)."""
-        return rescaled_logsnr(self.law.isf(t), -self.last, -self.kept, 1 / self.scale)
+        return self.after(self.law.isf(t))
+
+    def after(self, logsnr: NDArray) -> NDArray:
+        """λ to which that of the path before is moved."""
+        return rescaled_logsnr(logsnr, -self.last, -self.kept, 1 / self.scale)
 
     def inverse(self, logsnr: NDArray) -> NDArray:
         """t(λ)."""
@@ -1052,6 +1079,8 @@ class ZeroTerminalSchedule:
 
 def zero_terminal_snr(path: Path) -> Path:
     """Path with alpha moved affinely to end at 0, with alpha(0) kept.
+
+    Of a table the levels are moved. The last step, which is left without signal, has none.
 
     Source: Lin et al. 2023 (arXiv 2305.08891), algorithm 1.
 
@@ -1070,9 +1099,15 @@ def zero_terminal_snr(path: Path) -> Path:
             "zero terminal SNR moves the alpha of a variance-preserving path; "
             f"{path.name!r} is {path.frame.name}"
         )
+    name = f"{path.name}, zero terminal SNR"
+    table = atomic(path.schedule)
+    if table is not None:
+        last, first = VP.alpha(table.levels[[0, -1]])
+        moved_levels = ZeroTerminalSchedule(None, first, last).after(table.levels[1:])
+        return Path(name, VP, atoms(moved_levels, table.mass[1:], table.steps))
     first, last = VP.alpha(path.schedule.isf([0.0, 1.0]))
     schedule = ZeroTerminalSchedule(path.schedule, first, last)
-    return path_of(f"{path.name}, zero terminal SNR", VP, schedule)
+    return path_of(name, VP, schedule)
 
 
 def discrete(alphas_cumprod: ArrayLike) -> Path:

@@ -423,3 +423,40 @@ def test_a_loss_wrapped_by_a_decorator_is_probed_and_its_network_found(x):
         return flow(net, x)
 
     assert probe(loss, x, model="net", draws=500).kind == "u"
+
+
+class Unfinished(nn.Module):
+    """A scheduler that derives from a module and never calls its constructor, as MONAI's does."""
+
+    def __init__(self):
+        self.steps = 1000
+
+    def times(self, x):
+        return torch.rand(len(x)) * self.steps
+
+
+def test_a_module_that_was_never_set_up_does_not_stop_a_probe(x):
+    scheduler = Unfinished()
+
+    def loss(model, x):
+        t = wide(scheduler.times(x) / scheduler.steps, x)
+        eps = torch.randn_like(x)
+        return ((model((1 - t) * x + t * eps) - (eps - x)) ** 2).mean()
+
+    measured = probe(loss, x, draws=2000)
+    assert measured.kind == "u"
+    assert dv.closest(measured, 1)[0].name == "fm-ot"
+
+
+def test_a_probe_spreads_its_draws_over_a_hundred_calls_of_images():
+    """Choices made once a batch are averaged, and no batch is smaller than it needs to be."""
+    sizes = []
+
+    def loss(model, x):
+        sizes.append(len(x))
+        t = torch.rand(len(x), 1, 1, 1)
+        return ((model((1 - t) * x + t * torch.randn_like(x)) + x) ** 2).mean()
+
+    probe(loss, torch.randn(4, 3, 32, 32), draws=20_000)
+    assert max(sizes) == 200
+    assert sizes.count(200) == 3 * 100

@@ -1,9 +1,10 @@
 """The probe on losses of packages from PyPI, as installed.
 
 The packages are denoising-diffusion-pytorch, k-diffusion, torchcfm, diffusers, flow_matching,
-rectified-flow-pytorch, smalldiffusion, azula and audio-diffusion-pytorch. The loss is each
-package's own code, unmodified. Where a package leaves the loss to a training script (torchcfm,
-diffusers, flow_matching), the lines of its examples stand here around its functions. The known
+rectified-flow-pytorch, smalldiffusion, azula, audio-diffusion-pytorch, MONAI and
+autoregressive-diffusion-pytorch. The loss is each package's own code, unmodified. Where a package
+leaves the loss to a training script (torchcfm, diffusers, flow_matching, MONAI), the lines of its
+examples stand here around its functions. The known
 weightings are computed in float64 from the formulas of the papers and of the packages'
 documentation, never from their tables.
 
@@ -112,6 +113,9 @@ from diffusers import training_utils as tu  # noqa: E402
 pytestmark = pytest.mark.slow
 
 try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        monai = import_module("monai.networks.schedulers")  # does without what is absent
     with _without_absent():
         ddp, simple = (
             import_module("denoising_diffusion_pytorch"),
@@ -124,6 +128,8 @@ try:
         small = import_module("smalldiffusion")
         az_denoise, az_noise = import_module("azula.denoise"), import_module("azula.noise")
         audio = import_module("audio_diffusion_pytorch.diffusion")
+        autoregressive = import_module("autoregressive_diffusion_pytorch.autoregressive_diffusion")
+        autoregressive_flow = import_module("autoregressive_diffusion_pytorch.autoregressive_flow")
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f"{error}: pip install --no-deps --target .peers -r tests/peers.txt (`make test` does it)"
@@ -142,6 +148,8 @@ VERSIONS = {
         "smalldiffusion",
         "azula",
         "audio-diffusion-pytorch",
+        "monai",
+        "autoregressive-diffusion-pytorch",
     )
 }
 
@@ -481,6 +489,49 @@ def train_edm_style():
     return loss, latents(4, 8, 8), {}, dv.from_diffusers(scheduler)
 
 
+# MONAI: the lines of its training example, and of the one in RFlowScheduler's docstring -----------
+def monai_ddpm(schedule, bars, predict):
+    scheduler = monai.DDPMScheduler(num_train_timesteps=T, schedule=schedule)
+
+    def loss(model, x):
+        noise = torch.randn_like(x)
+        t = torch.randint(0, T, (len(x),)).long()
+        target = noise if predict == "epsilon" else scheduler.get_velocity(x, noise, t)
+        return F.mse_loss(model(x=scheduler.add_noise(x, noise, t), timesteps=t).float(), target)
+
+    target = {"epsilon": targets.EPS, "v_prediction": targets.V}[predict]
+    return loss, latents(3, 8, 8), {}, stated(paths.discrete(bars), target)
+
+
+def monai_flow(method, name):
+    scheduler = monai.RFlowScheduler(sample_method=method, use_discrete_timesteps=False)
+
+    def loss(model, x):
+        noise = torch.randn_like(x)
+        t = scheduler.sample_timesteps(x)
+        return F.mse_loss(model(x=scheduler.add_noise(x, noise, t), timesteps=t), x - noise)
+
+    return loss, latents(3, 8, 8), {}, dv.objective(name)
+
+
+# autoregressive-diffusion-pytorch: its losses of one token ----------------------------------------
+def token_loss(diffusion, objective):
+    """A loss of tokens of 64 numbers, under a condition of zeros."""
+
+    def loss(model, x):
+        return diffusion(x, cond=torch.zeros_like(x))
+
+    return loss, 0.5 * latents(64), {"model": diffusion.net}, dv.objective(objective)
+
+
+def token_edm(**settings):
+    return token_loss(autoregressive.ElucidatedDiffusion(64, Net(), **settings), "edm")
+
+
+def token_flow(**settings):
+    return token_loss(autoregressive_flow.Flow(64, Net(), **settings), "fm-ot")
+
+
 def _cases():
     """The cases by (package, what).
 
@@ -598,6 +649,33 @@ def _cases():
     found["smalldiffusion", "DDPM"] = (small_ddpm, "eps", 0.02)
     found["azula", "SimpleDenoiser VE"] = (azula_loss, "x", 0.002)
     found["audio-diffusion-pytorch", "VDiffusion"] = (audio_loss, "v", 0.002)
+    linear = np.cumprod(1 - np.linspace(1e-4, 0.02, T))
+    found["monai", "DDPMScheduler linear_beta epsilon"] = (
+        lambda: monai_ddpm("linear_beta", linear, "epsilon"),
+        "eps",
+        0.02,
+    )
+    found["monai", "DDPMScheduler cosine v_prediction"] = (
+        lambda: monai_ddpm("cosine", alpha_bars("cosine"), "v_prediction"),
+        "v",
+        0.02,
+    )
+    for method, name in (("uniform", "fm-ot"), ("logit-normal", "sd3")):
+        found["monai", f"RFlowScheduler {method}"] = (
+            lambda m=method, n=name: monai_flow(m, n),
+            "u",
+            0.002,
+        )
+    found["autoregressive-diffusion-pytorch", "ElucidatedDiffusion"] = (
+        lambda: token_edm(clamp_during_sampling=False),
+        "F (sigma_data 0.5)",
+        0.002,
+    )
+    found["autoregressive-diffusion-pytorch", "Flow"] = (
+        lambda: token_flow(model_output_clean=False),
+        "u",
+        0.002,
+    )
     return found
 
 
@@ -662,6 +740,9 @@ GROUPS = {  # rows of the table in docs/probed.md
     "get_loss, two schedules": ("smalldiffusion", r""),
     "SimpleDenoiser": ("azula", r""),
     "VDiffusion": ("audio-diffusion-pytorch", r""),
+    "DDPMScheduler, linear and cosine": ("monai", r"DDPM"),
+    "RFlowScheduler": ("monai", r"RFlow"),
+    "ElucidatedDiffusion, Flow of tokens": ("autoregressive-diffusion-pytorch", r""),
 }
 
 
@@ -760,6 +841,21 @@ def test_optimal_transport_pairs_data_with_noise_and_is_named():
         warnings.simplefilter("ignore")  # all costs are equal where data or noise are off
         measured = probe(loss, x, draws=256, batch=64, **asked)
     assert measured.notes
+
+
+def test_a_clamp_that_was_meant_for_sampling_is_seen_in_training():
+    """ElucidatedDiffusion clamps its denoised tokens to ±1 by default, in its loss as well.
+
+    Beyond that no gradient reaches the network. The law of levels is EDM's all the same.
+    """
+    loss, x, asked, known = token_edm()
+    measured = probe(loss, x, draws=2000, **asked)
+    assert measured.kind == "other"
+    assert any("the factor cannot be told" in note for note in measured.notes)
+    with pytest.raises(ValueError, match="no weighting could be measured"):
+        dv.closest(measured)
+    quantiles = np.quantile(measured.logsnr, [0.1, 0.5, 0.9])
+    np.testing.assert_allclose(quantiles, known.law.ppf([0.1, 0.5, 0.9]), atol=0.01)
 
 
 def test_zero_terminal_snr_leaves_one_step_out_with_a_word(found):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from scipy.special import expit
 from torch import nn
 from torch.nn import functional as F
 
@@ -511,6 +512,40 @@ def test_a_huber_loss_is_read_at_the_error_that_is_given(x):
     curve = probe(huber, x, draws=200, error=lambda logsnr: np.where(logsnr > 0, 0.1, 2.0))
     ratio = curve.multiplier / inside.multiplier
     np.testing.assert_allclose(ratio, np.where(curve.logsnr > 0, 1, 0.25), rtol=1e-3)
+
+
+def test_a_huber_loss_is_read_at_the_least_error_of_a_toy():
+    """Given z, eps − x of N(0, I) data has the variance 1/((1 − t)² + t²) in each component."""
+    toy = dv.mixture(np.zeros((1, 3)), 1.0)
+    least, inside = (probe(huber, toy, draws=200, error=size) for size in ("mmse", 0.1))
+    t = expit(-least.logsnr / 2)
+    size = ((1 - t) ** 2 + t**2) ** -0.5
+    assert size.min() < 1.01
+    assert size.max() > 1.4
+    np.testing.assert_allclose(least.multiplier / inside.multiplier, 0.5 / size, rtol=2e-3)
+    assert any("at an error of the least size for these data" in note for note in least.notes)
+
+
+def test_a_least_error_follows_the_target_of_the_loss():
+    """Of eps itself it is that of the toy, and at high noise it is inside the width of the loss."""
+
+    def eps_huber(model, x):
+        t, noise = torch.rand(len(x)), torch.randn_like(x)
+        return F.huber_loss(model((1 - wide(t, x)) * x + wide(t, x) * noise), noise, delta=0.5)
+
+    toy = dv.toy("ring8")
+    least, inside = (probe(eps_huber, toy, draws=200, error=size) for size in ("mmse", 0.1))
+    size = np.sqrt(toy.mmse(least.logsnr) / 2)
+    assert size.min() < 0.3
+    expected = 0.5 / np.maximum(size, 0.5)
+    np.testing.assert_allclose(least.multiplier / inside.multiplier, expected, rtol=5e-3)
+
+
+def test_the_least_error_of_other_data_is_not_known(x):
+    with pytest.raises(ValueError, match="needs data whose least error is known, got Tensor"):
+        probe(huber, x, draws=200, error="mmse")
+    with pytest.raises(ValueError, match="error must be a number, a function or 'mmse', got 'mse'"):
+        probe(huber, x, draws=200, error="mse")
 
 
 @pytest.mark.parametrize("error", [0, -1.0, lambda logsnr: 0 * logsnr, np.nan])

@@ -1,11 +1,19 @@
 """Losses outside torch: each library's arrays are read, and JAX itself where it is installed."""
 
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import diffviz as dv
 from diffviz.lab import losses
 
+ROOT = Path(__file__).parents[2]
 X = np.random.default_rng(0).standard_normal((64, 2, 3))
 
 
@@ -51,14 +59,30 @@ def test_several_uniform_numbers_come_as_columns():
     assert dv.probe_arrays(step, X, uniforms=2, draws=2000).kind == "u"
 
 
-def test_jax_is_read_in_three_lines():
-    jnp = pytest.importorskip("jax.numpy", reason="JAX is no part of any extra")
-
-    def step(x, eps, u):
-        t = jnp.asarray(u)[:, None, None]
-        return (1 - t) * x + t * eps, eps - x, jnp.ones(len(x))
-
-    assert "equal to fm-ot" in str(dv.probe_arrays(step, jnp.asarray(X)))
+@pytest.mark.slow
+def test_the_example_of_the_docs_reads_jax():
+    """It runs in a process of its own, since JAX starts threads and warns when a process forks."""
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("JAX is not installed: pip install '.[jax]'")
+    page = (ROOT / "docs" / "probed.md").read_text()
+    (example,) = (
+        block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "jnp" in block
+    )
+    start = (
+        "import diffviz as dv; import jax; import jax.numpy as jnp\n"
+        "data = jax.random.normal(jax.random.key(0), (64, 8))\n"
+    )
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-c", start + example],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert not finished.stderr
+    assert "target: u" in finished.stdout
+    assert "equal to fm-ot" in finished.stdout
 
 
 BAD_STEPS = {

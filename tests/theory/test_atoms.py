@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,6 +172,72 @@ def test_a_law_of_levels_travels_with_them():
         np.testing.assert_array_equal(travelled.ppf([0.1, 0.9]), law.ppf([0.1, 0.9]))
 
 
+def test_the_draws_of_a_table_are_its_levels():
+    objective = uneven()
+    levels, mass = objective.law.dist.levels, np.arange(1, 5) / 10
+    drawn, factor = objective.draw(1000, np.random.default_rng(0))
+    values, counts = np.unique(drawn, return_counts=True)
+    np.testing.assert_array_equal(values, levels)
+    np.testing.assert_allclose(counts, 1000 * mass, atol=1)
+    np.testing.assert_array_equal(factor, objective.factor(drawn))
+    values, counts = np.unique(objective.law.rvs(4000, random_state=1), return_counts=True)
+    np.testing.assert_array_equal(values, levels)
+    assert stats.chisquare(counts, 4000 * mass).pvalue > 0.01
+    assert np.ndim(objective.law.rvs(random_state=1)) == 0
+
+
+def test_quantiles_are_those_of_a_discrete_law_of_scipy():
+    law = laws.atoms([-3.0, 0.0, 0.5, 4.0], [1, 2, 3, 4])
+    known = stats.rv_discrete(values=([0, 1, 2, 3], [0.1, 0.2, 0.3, 0.4])).freeze()
+    probability = np.array([1e-9, 0.05, 0.15, 0.31, 0.59, 0.61, 1.0])
+    places = known.ppf(probability).astype(int)
+    np.testing.assert_array_equal(atoms.quantiles(law, probability), law.dist.levels[places])
+    np.testing.assert_array_equal(
+        atoms.quantiles(stats.norm(), probability), stats.norm.ppf(probability)
+    )
+
+
+def test_a_table_stays_a_table_without_its_last_signal():
+    """Zero terminal SNR as diffusers computes it, from the table of betas."""
+    table = dv.from_diffusers(SD | V).path
+    known = dv.from_diffusers(SD | V | {"rescale_betas_zero_snr": True}).path
+    moved = atoms.atomic(paths.zero_terminal_snr(table).schedule)
+    np.testing.assert_allclose(moved.levels, atoms.atomic(known.schedule).levels, rtol=1e-6)
+    assert (len(moved.levels), moved.steps) == (999, 1000)
+
+
+def test_a_stretch_of_a_table_has_the_levels_of_its_steps():
+    table = paths.discrete(np.linspace(0.99, 0.01, 10))
+    early = atoms.atomic(paths.restricted(table, 0.0, 0.35).schedule)
+    levels = atoms.atomic(table.schedule).levels
+    np.testing.assert_array_equal(early.levels, levels[-4:])
+    np.testing.assert_allclose(early.mass, np.array([0.5, 1, 1, 1]) / 3.5)
+
+
+def test_between_two_tables_lies_a_table():
+    low, high = (paths.discrete(np.linspace(0.99, last, 5)) for last in (0.01, 0.2))
+    found = atoms.atomic(paths.interpolated(low, high).schedule).levels
+    time = np.array([0.9, 0.7, 0.5, 0.3, 0.1])
+    ends = [atoms.atomic(path.schedule).levels for path in (low, high)]
+    np.testing.assert_allclose(found, time * ends[0] + (1 - time) * ends[1])
+    smooth = paths.restricted(paths.COSINE, 0.1, 0.9)
+    mixed = atoms.atomic(paths.interpolated(smooth, high).schedule).levels
+    np.testing.assert_allclose(mixed, time * smooth.logsnr(time) + (1 - time) * ends[1])
+    other = paths.discrete(np.linspace(0.99, 0.2, 6))
+    assert atoms.atomic(paths.interpolated(low, other).schedule) is None
+
+
+def test_the_start_of_a_support_is_no_rise():
+    """A grid beyond the support gives the verdict of the support alone."""
+    grid = np.linspace(-20, 20, 40_001)
+    for name in ("fm-ot", "edm"):
+        objective = replace(dv.objective(name), law=laws.truncated(dv.objective(name).law, -5, 6))
+        own, wide = (dv.verdict(objective, on, np.ones_like) for on in (None, grid))
+        assert wide.monotone == own.monotone
+        assert wide.negative_share == pytest.approx(own.negative_share, abs=1e-5)
+        np.testing.assert_allclose(np.ravel(wide.rises), np.ravel(own.rises), atol=0.02)
+
+
 def test_what_has_no_levels_has_no_atoms():
     law = laws.atoms([2.0, -1.0])
     histogram = stats.rv_histogram((np.ones(2), np.arange(3.0)), density=False).freeze()
@@ -241,3 +308,37 @@ def test_a_measured_factor_is_log_linear_between_levels():
     np.testing.assert_allclose(with_zero.factor(np.array([-0.5])), [2])
     assert atoms.measured_levels(Listed([1.0, 1.0, 1.0], discrete=False)) is None
     assert atoms.measured_levels(Listed) is None
+
+
+LOGIT_NORMAL = ("logit_normal",)
+COSINE_BETAS = SD | {"beta_schedule": "squaredcos_cap_v2"}
+
+
+@pytest.mark.parametrize(
+    ("config", "scheme"),
+    [(FLOW, ()), (FLOW, LOGIT_NORMAL), (COSINE_BETAS, ())],
+    ids=["flow", "logit-normal", "cosine"],
+)
+def test_tables_of_other_lengths_are_tables_of_one_weighting(config, scheme):
+    """No entry is asked: the levels between those of the longer table are interpolated."""
+    long, *others = (
+        dv.from_diffusers(config | {"num_train_timesteps": steps}, *scheme)
+        for steps in (1000, 999, 400, 50)
+    )
+    for other in others:
+        found, turned = dv.compare(long, other), dv.compare(other, long)
+        assert found.deviation < 1e-4
+        assert turned.deviation == pytest.approx(found.deviation, abs=1e-8)
+        assert found.outcome.startswith("same up to a constant, tables of one weighting with 1000")
+    assert len(dv.equivalent([long, *others])) == 1
+
+
+def test_tables_of_other_lengths_with_another_weighting_are_told_apart():
+    """A shift of 3.03 in the place of 3 moves the weights by 1 %, and is none of rounding."""
+    long = dv.from_diffusers(FLOW)
+    for shift in (2.9, 3.03):
+        other = dv.from_diffusers(FLOW | {"num_train_timesteps": 500, "shift": shift})
+        assert not dv.compare(long, other).same
+        assert len(dv.equivalent([long, other])) == 2
+    few = replace(uneven(), law=laws.atoms(np.linspace(-4, 4, 5)))
+    assert not dv.compare(few, long).same
