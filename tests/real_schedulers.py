@@ -4,11 +4,13 @@ The classes compute in float32. To compare with them to 1e-9, ``in_double`` make
 means float64: the code that runs is theirs.
 """
 
+import ast
 import importlib
 import sys
 import types
 import warnings
 from contextlib import contextmanager
+from pathlib import Path
 
 import diffusers.schedulers
 import numpy as np
@@ -29,6 +31,16 @@ def real_class(name):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "torchsde", types.ModuleType("torchsde"))
         return getattr(importlib.import_module(f"diffusers.schedulers.{NEED_TORCHSDE[name]}"), name)
+
+
+def function_of_diffusers(file, name):
+    """One function of a file of diffusers, without what the file imports."""
+    path = Path(diffusers.__file__).parent / file
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree.body = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == name]
+    names = {}
+    exec(compile(tree, path, "exec"), names)  # the code of the package
+    return names[name]
 
 
 @contextmanager

@@ -8,6 +8,10 @@ config states no shift but a straight line of μ over the number of tokens:
 where n_base is ``base_image_seq_len`` and n_max ``max_image_seq_len``. The shift is e^μ if
 ``time_shift_type`` is "exponential", and μ itself if it is "linear" (diffusers, ``calculate_shift``
 of the pipelines and ``time_shift`` of the schedulers).
+
+The line is that of the pipelines whose type is "exponential". Those of type "linear" have laws of
+their own that no config states: CogView4's μ grows with the root of n. There μ has to be given.
+FLUX.2's pipeline also takes a μ of its own, which depends on the number of sampling steps.
 """
 
 from collections.abc import Mapping
@@ -56,6 +60,11 @@ def mu_of_tokens(config: Config, tokens: int) -> float:
     Raises:
         ValueError: The config states no line.
     """
+    require(
+        config.get("time_shift_type", EXPONENTIAL) != LINEAR,
+        f"tokens={tokens} does not give the shift where time_shift_type is 'linear', since each "
+        "pipeline has its own law there: pass mu=, which is the shift itself",
+    )
     missing = [name for name in LINE if config.get(name) is None]
     require(
         not missing,
@@ -111,7 +120,8 @@ def shift_of(config: Config, tokens: int | None = None, mu: float | None = None)
 def _left_out(config: Config) -> str:
     """What to note where the resolution that a dynamic shift depends on is not known."""
     sentence = "The shift by resolution is left out (use_dynamic_shifting)"
-    if any(config.get(name) is None for name in LINE):
+    linear = config.get("time_shift_type") == LINEAR
+    if linear or any(config.get(name) is None for name in LINE):
         return f"{sentence}: pass mu=."
     ends = [count(config[name], name) for name in LINE[2:]]
     shifts = [shift_of_mu(config, number(config[name], name)) for name in LINE[:2]]

@@ -395,6 +395,19 @@ FLAGS_OF_SAMPLING = (
     "use_lu_lambdas",
 )
 VALUES_OF_SAMPLING = ("final_sigmas_type", "shift_terminal", "timestep_spacing")
+# entries that a config should have; the class fills them in, and the note says so
+WEIGHTY = (
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "prediction_type",
+    "shift",
+    "sigma_min",
+    "sigma_max",
+    "sigma_schedule",
+    "rho",
+)
 USUAL_VALUES = (None, False, "zero", "leading", "linspace", "discrete", 0)
 
 
@@ -536,12 +549,10 @@ def _kind_by_keys(config: Config, label: str) -> Kind:
 
 def _defaults_used(config: Config, row: SchedulerClass) -> list[str]:
     """Which entries of weight a config leaves to its class."""
-    weighty = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type")
-    weighty += ("shift", "sigma_min", "sigma_max", "sigma_schedule", "rho")
     given = config.get("trained_betas") is not None
     missing = [
         f"{name} {row.defaults[name]}"
-        for name in weighty
+        for name in WEIGHTY
         if name in row.defaults and name not in config and not (given and "beta" in name)
     ]
     return [f"As the class sets it: {', '.join(missing)}."] if missing else []
