@@ -13,8 +13,8 @@ Where a code trains on T steps of a table, the entry is the continuous limit unl
 otherwise. Where a paper and its code differ, there is an entry for each.
 
 ``diffusers`` reads schedulers of that package into objectives: ``schedulers`` has their classes,
-``betas`` their tables, ``resolution`` the shift of flow matching, and ``schemes`` the laws of time of
-the training scripts. ``nearest`` finds the entries that are closest to a measured loss.
+``betas`` their tables, ``resolution`` the shift of flow matching, and ``schemes`` the laws of time
+of the training scripts. ``nearest`` finds the entries that are closest to a measured loss.
 """
 
 from diffviz import extras
