@@ -1,16 +1,18 @@
-"""Tables of numbers in text: CSV and its relatives, with the place of whatever cannot be read.
+"""Tables of numbers, in text and in frames, with the place of whatever cannot be read.
 
 The first line of cells decides how a table is written. A tab or a semicolon in it separates the
 cells, and a number may then have a decimal comma; else commas do, else white space. If no cell of
 the first line is a number, it holds the names of the columns; a comment ("# t,weight") may hold
 them too. Every cell after that is a finite number, or the error says in which row and column not.
+A frame is anything with named columns, such as those of pandas and polars.
 """
 
 import csv
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,18 @@ from numpy.typing import NDArray
 from diffviz.checks import require
 
 COMMENT = "#"
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """A table with named columns, such as a frame of pandas or polars."""
+
+    @property
+    def columns(self) -> Iterable[Any]:
+        """The names of the columns."""
+
+    def __getitem__(self, name: Any) -> Any:
+        """The values of a column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +55,7 @@ class Columns:
         warnings.warn(
             f"{self.source}: the first column has no name and is dropped as an index; "
             "give it a name to keep it",
-            stacklevel=4,
+            stacklevel=5,
         )
         return Columns(self.values[:, 1:], self.names[1:], self.source)
 
@@ -232,3 +246,72 @@ def column_of(names: tuple[str, ...], index: int) -> str:
     """What messages call a column: its number from 1, and its name if it has one."""
     name = names[index] if index < len(names) else ""
     return f"column {index + 1}" + (f" ({name})" if name else "")
+
+
+# --- frames
+
+
+def read_frame(frame: Frame, source: str) -> Columns:
+    """The table in a frame; see ``read_columns``."""
+    return read_columns({str(name): frame[name] for name in frame.columns}, source)
+
+
+def read_columns(columns: Mapping[str, Any], source: str) -> Columns:
+    """The table of named columns.
+
+    Args:
+        columns: The values of each column, shape (rows,), by its name.
+        source: What messages call the table.
+
+    Returns:
+        The table.
+
+    Raises:
+        ValueError: There are no columns or no rows, or a cell is missing or no finite number; the
+            message has its row and column.
+    """
+    require(columns, f"{source} has no columns")
+    names = tuple(columns)
+    parts = [_column(columns[name], names, index, source) for index, name in enumerate(names)]
+    require(len(parts[0]), f"{source} has columns ({', '.join(names)}) but no rows")
+    return Columns(np.column_stack(parts), names, source)
+
+
+def _column(values: Any, names: tuple[str, ...], index: int, source: str) -> NDArray:
+    """A column as float64; a ValueError with the row of the first cell that is no number."""
+    cells = np.asarray(values)
+    require(cells.ndim == 1, f"{source}, {column_of(names, index)}: a cell holds one number")
+    if cells.dtype.kind in "biuf":
+        numbers = cells.astype(np.float64)
+    else:  # as the cells are: NumPy makes text of numbers beside text
+        cells = np.asarray(values, dtype=object)
+        numbers = np.array([_number_in(cell) for cell in cells], dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if bad.size:
+        row = int(bad[0])
+        problem = _problem_in(cells[row])
+        raise ValueError(
+            f"{source}: row {row + 1}, {column_of(names, index)}: {problem}; "
+            "correct the row or drop it"
+        )
+    return numbers
+
+
+def _is_missing(cell: Any) -> bool:
+    """Whether a cell of a frame holds nothing: None, NaN or pandas' NA."""
+    return cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell
+
+
+def _number_in(cell: Any) -> float:
+    """A cell of a frame as a number; NaN if it is none. Text that reads as a number is none."""
+    is_number = isinstance(cell, (int, float, np.number)) or hasattr(cell, "as_integer_ratio")
+    return float(cell) if is_number and not _is_missing(cell) else np.nan
+
+
+def _problem_in(cell: Any) -> str:
+    """What is wrong with a cell of a frame."""
+    if _is_missing(cell):
+        return "the cell is missing"
+    if np.isinf(_number_in(cell)):
+        return f"{cell!r} is not finite"
+    return f"{cell!r} is no number"

@@ -1,37 +1,24 @@
 """Points of one's own, from arrays, frames and files.
 
 A file is known by its ending: ``.npy``, ``.npz``, ``.parquet`` or ``.pq``; any other is a table in
-text, as ``diffviz.delimited`` reads it. A frame is anything with named columns, such as those of
-pandas and polars. Both are not needed to read the other kinds.
+text. ``diffviz.delimited`` reads these and the frames of pandas and polars, which are not needed to
+read the other kinds.
 """
 
-from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz.checks import finite, real_numbers, require
-from diffviz.delimited import Columns, column_of, read_file
+from diffviz.delimited import Frame, read_columns, read_file, read_frame
 
 ARRAYS = (".npy", ".npz")
 PARQUET = (".parquet", ".pq")
 CHANNELS = (1, 3, 4)  # of images in grey, in colour, in colour with opacity
-
-
-@runtime_checkable
-class Frame(Protocol):
-    """A table with named columns, such as a frame of pandas or polars."""
-
-    @property
-    def columns(self) -> Iterable[Any]:
-        """The names of the columns."""
-
-    def __getitem__(self, name: Any) -> Any:
-        """The values of a column."""
 
 
 def read_points(source: ArrayLike | Frame | str | Path, array: str | None = None) -> NDArray:
@@ -54,7 +41,7 @@ def read_points(source: ArrayLike | Frame | str | Path, array: str | None = None
     if isinstance(source, (str, Path)):
         return _read_file(Path(source), array)
     if isinstance(source, Frame):
-        return _numbers_of({str(name): source[name] for name in source.columns}, "data")
+        return read_frame(source, "data").without_index().values
     if isinstance(source, (list, tuple)) and source and all(hasattr(x, "detach") for x in source):
         return finite(np.stack([real_numbers(x, "data") for x in source]), "data")
     return finite(source, "data")
@@ -79,7 +66,7 @@ def _read_file(path: Path, array: str | None) -> NDArray:
         if suffix in ARRAYS:
             return finite(_load(path, array), f"data of {path}")
         if suffix in PARQUET:
-            return _numbers_of(_parquet_columns(path), str(path))
+            return read_columns(_parquet_columns(path), str(path)).without_index().values
         return _read_table(path)
     except (OSError, EOFError, BadZipFile) as error:
         raise ValueError(f"cannot read {path}: {error}") from error
@@ -132,53 +119,3 @@ def _read_table(path: Path) -> NDArray:
         "np.loadtxt(path, ndmin=2, skiprows=1 under a line of names)",
     )
     return values
-
-
-def _numbers_of(columns: Mapping[str, Any], source: str) -> NDArray:
-    """The numbers of named columns, shape (rows, columns)."""
-    require(columns, f"{source} has no columns")
-    names = tuple(columns)
-    parts = [_column(columns[name], names, index, source) for index, name in enumerate(names)]
-    table = Columns(np.column_stack(parts), names, source).without_index()
-    require(len(table.values), f"{source} has columns ({', '.join(names)}) but no rows")
-    return table.values
-
-
-def _column(values: Any, names: tuple[str, ...], index: int, source: str) -> NDArray:
-    """A column as float64; a ValueError with the row of the first cell that is no number."""
-    cells = np.asarray(values)
-    require(cells.ndim == 1, f"{source}, {column_of(names, index)}: a cell holds one number")
-    if cells.dtype.kind in "biuf":
-        numbers = cells.astype(np.float64)
-    else:  # as the cells are: NumPy makes text of numbers beside text
-        cells = np.asarray(values, dtype=object)
-        numbers = np.array([_number(cell) for cell in cells], dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(numbers))
-    if bad.size:
-        row = int(bad[0])
-        problem = _problem_of(cells[row])
-        raise ValueError(
-            f"{source}: row {row + 1}, {column_of(names, index)}: {problem}; "
-            "correct the row or drop it"
-        )
-    return numbers
-
-
-def _is_missing(cell: Any) -> bool:
-    """Whether a cell of a frame holds nothing: None, NaN or pandas' NA."""
-    return cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell
-
-
-def _number(cell: Any) -> float:
-    """A cell of a frame as a number; NaN if it is none. Text that reads as a number is none."""
-    is_number = isinstance(cell, (int, float, np.number)) or hasattr(cell, "as_integer_ratio")
-    return float(cell) if is_number and not _is_missing(cell) else np.nan
-
-
-def _problem_of(cell: Any) -> str:
-    """What is wrong with a cell of a frame."""
-    if _is_missing(cell):
-        return "the cell is missing"
-    if np.isinf(_number(cell)):
-        return f"{cell!r} is not finite"
-    return f"{cell!r} is no number"

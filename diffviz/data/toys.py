@@ -30,7 +30,8 @@ from diffviz.data.densities import (
 )
 from diffviz.data.expectations import channel, expectation, moments, surprise
 from diffviz.data.files import FOLDER, load
-from diffviz.data.points import Frame, read_points, refuse_channels_last
+from diffviz.data.points import read_points, refuse_channels_last
+from diffviz.delimited import Frame
 
 # λ: below, squares of alpha would vanish; above, noise would drown in the rounding of z
 LOWEST = -690.0
