@@ -481,8 +481,8 @@ def read(scheduler: object) -> Reading:
     if name in REFUSED:
         raise ValueError(f"{name} {REFUSED[name]}")
     if name not in CLASSES:
-        listing = "diffviz.recipes.schedulers.CLASSES; without _class_name the entries decide, and"
-        raise unknown("scheduler", name, CLASSES, listing)
+        error = unknown("scheduler", name, CLASSES, "diffviz.recipes.schedulers.CLASSES")
+        raise ValueError(f"{error}; for a class of your own leave _class_name out of the config")
     return _read_by_class(config, name)
 
 

@@ -226,6 +226,11 @@ def test_an_object_is_read_by_its_class_even_a_derived_one():
     assert dv.from_diffusers(euler).name == "EulerDiscreteScheduler"
 
 
+def test_an_unknown_class_is_answered_with_the_way_out():
+    with pytest.raises(ValueError, match=r"CLASSES lists all 27\); .* leave _class_name out"):
+        dv.from_diffusers(named("FlowUniPCMultistepScheduler", shift=3.0))
+
+
 @pytest.mark.parametrize("entries", [{}, {"use_karras_sigmas": True}])
 def test_the_samplers_config_of_stable_video_diffusion_is_refused(entries):
     config = named("EulerDiscreteScheduler", beta_schedule="scaled_linear", sigma_max=700.0)
