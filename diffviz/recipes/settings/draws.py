@@ -15,12 +15,13 @@ from scipy import stats
 from scipy.special import expit
 
 from diffviz.recipes.diffusers import from_diffusers
-from diffviz.recipes.settings.levels import linear_logsnr
+from diffviz.recipes.settings.levels import Levels, drawn_from, linear_logsnr
 from diffviz.theory import laws
 from diffviz.theory.atoms import atomic
 
 STEPS = 1000  # of every table that the trainers here draw from
 HALVINGS = 80  # of a bracket, until it is no longer than a rounding error
+RAREST = 1e-9  # probability of a step that is never drawn in practice
 FARTHEST = 700.0  # |λ| at which a cut of time is as good as none
 
 UNIFORM_TIME = stats.logistic(scale=2)  # law of λ for uniform t on the linear path
@@ -164,6 +165,19 @@ def masses_between(time: Any, low: float = 0.0, high: float = STEPS) -> NDArray:
     """
     edges = (np.arange(STEPS + 1) - low) / (high - low)
     return np.diff(time.cdf(np.clip(edges, 0, 1)))
+
+
+def drawn_steps(logsnr: NDArray, mass: NDArray) -> Levels:
+    """The law of the steps of a table, without those that no training ever draws.
+
+    Args:
+        logsnr: λ of each step in nats, ±inf where a step holds no signal or no noise; shape (T,).
+        mass: Probability of each step, shape (T,).
+
+    Returns:
+        The levels.
+    """
+    return drawn_from(logsnr, np.where(mass > RAREST, mass, 0.0))
 
 
 def beta_levels(config: Mapping[str, Any]) -> NDArray:
