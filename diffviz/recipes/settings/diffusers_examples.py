@@ -1,6 +1,6 @@
 """The settings of the training scripts in the examples of Hugging Face diffusers.
 
-What was read: diffusers 0.36 (2025), ``training_utils.py`` and the scripts of ``examples``:
+What was read: diffusers 0.42.1 (2026), ``training_utils.py`` and the scripts of ``examples``:
 text_to_image, dreambooth, controlnet and advanced_diffusion_training.
 
 Scripts for SD and SDXL draw a step of the scheduler's beta table uniformly.
@@ -43,7 +43,7 @@ from diffviz.theory.frames import VP, Curve
 from diffviz.theory.objectives import Objective
 from diffviz.theory.targets import EPS, V, X
 
-VERSION = "0.36, 2025"
+VERSION = "0.42.1, 2026"
 SOURCE = "huggingface/diffusers examples"
 
 EDM_SCHEDULER: Mapping[str, Any] = {

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from diffviz.checks import count, require, unknown
 from diffviz.recipes.nearest import closest
@@ -35,7 +36,8 @@ def trainers() -> Mapping[str, Trainer]:
         The trainers.
 
     Example:
-        >>> "sd-scripts-flux" in diffviz.recipes.settings.trainers()
+        >>> from diffviz.recipes import settings
+        >>> "sd-scripts-flux" in settings.trainers()
         True
     """
     return MappingProxyType(_trainers())
@@ -102,11 +104,20 @@ class Explained:
             self.sentence,
             f"Nearest entry: {self.nearest}.",
             f"Verdict: {analysis.verdict(self.objective)}.",
+            self._place(),
             f"Read by what is known of {self.trainer.title} ({self.trainer.version}).",
             *(f"Note: {note}" for note in self.notes),
             *(f"No effect: {sentence}" for sentence in self.no_effect),
         ]
         return "\n".join(parts)
+
+    def _place(self) -> str:
+        """Where the training looks and spends its loss, as a sentence."""
+        share = analysis.share_below(self.objective, mmse=expit)
+        return (
+            f"Median λ = {self.objective.law.median():.2f}; on data from N(0, I), {share:.0%} of "
+            "the loss lies below λ = 0."
+        )
 
     def table(self) -> str:
         """What was read, from where, and what had no effect, as lines of text."""
@@ -208,10 +219,9 @@ def explain(
         ValueError: As for ``from_settings``.
 
     Example:
-        >>> read = diffviz.recipes.settings.explain(
-        ...     "--timestep_sampling sigmoid --discrete_flow_shift 3", trainer="musubi"
-        ... )
-        >>> read.no_effect
+        >>> from diffviz.recipes import settings
+        >>> line = "--timestep_sampling sigmoid --discrete_flow_shift 3"
+        >>> settings.explain(line, trainer="musubi").no_effect
         ("discrete_flow_shift has no effect with timestep_sampling='sigmoid'.",)
     """
     found = _reading(text, trainer, model, tokens, settings)
