@@ -208,8 +208,8 @@ class WeightingExplorer(Explorer):
     """What objectives weight.
 
     The picture shows up to eight objectives of the catalogue, one parametric family, a table of
-    one's own and the pasted settings of a trainer. Under it stand the verdict on each, and the shares of w and of the loss below λ = 0.
-    The picture and the curves can be saved.
+    one's own and the pasted settings of a trainer. Under it stand the verdict on each, and the
+    shares of w and of the loss below λ = 0. The picture and the curves can be saved.
 
     Args:
         names: Objectives of the catalogue at first.

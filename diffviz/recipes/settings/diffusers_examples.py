@@ -162,6 +162,11 @@ def noise_notes(values: Values) -> tuple[str, ...]:
             f"noise_offset adds a constant of standard deviation {values['noise_offset']:g} to "
             "each channel of the noise; the curve is for the noise without it."
         )
+    if values["dream_training"]:
+        notes.append(
+            "dream_training adds the network's own error to noise and target; the curve is for "
+            "the loss without it."
+        )
     gamma = values["input_perturbation"]
     if gamma:
         notes.append(
@@ -433,6 +438,19 @@ WITHOUT_EFFECT = (
     "cond_image_column",
     "system_prompt",
     "do_fp8_training",
+    "use_*",
+    "vae_*",
+    "text_encoder_*",
+    "with_*",
+    "dream_detail_preservation",
+    "sample_*",
+    "num_vectors",
+    "learnable_property",
+    "placeholder_token",
+    "save_*",
+    "upcast_vae",
+    "layers_*",
+    "alpha*",
 )
 MODEL_OPTION = Option("pretrained_model_name_or_path", "text", "", "the model, with its scheduler")
 STRATEGIES = ("earlier", "later", "range", "none")
@@ -472,6 +490,7 @@ TRAINERS = (
             Option("timestep_bias_end", "whole", STEPS, "end of the range", high=STEPS),
             Option("timestep_bias_portion", "number", 0.25, "share of the steps", low=0, high=1),
             Option("do_edm_style_training", "flag", False, "compare x, as EDM does"),
+            Option("dream_training", "flag", False, "add the network's own error to the noise"),
             Option("noise_offset", "number", 0.0, "constant noise in each channel"),
             Option("input_perturbation", "number", 0.0, "noise that the target leaves out"),
         ),

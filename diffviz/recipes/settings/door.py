@@ -387,10 +387,10 @@ def _unknown_option(trainer: Trainer, setting: Setting) -> ValueError:
     last = setting.name.rsplit(".", 1)[-1]
     names = [*trainer.options, *(one for one in trainer.passed_over if "*" not in one)]
     near = get_close_matches(last, names, 3, 0.6)
-    hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
+    hint = f"; did you mean {', '.join(map(repr, near))}?" if near else "."
     return ValueError(
         f"unknown option {setting.name!r} ({setting.where}) of {trainer.title}{hint} "
-        f"Leave it out if it has nothing to do with the loss. Options that count: "
+        "Leave it out if it has nothing to do with the loss. Options that count: "
         f"{', '.join(trainer.options)}"
     )
 

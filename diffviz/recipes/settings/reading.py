@@ -21,7 +21,8 @@ from diffviz.checks import require
 OPTION = re.compile(r"--?[A-Za-z]")
 PAIR = re.compile(r"(?:export\s+|set\s+)?([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
 CONTINUED = re.compile(r"[\\^`][ \t]*\r?\n")  # line breaks of sh, cmd and PowerShell
-COMMENT = re.compile(r"(^|\s)#[^\n'\"]*$", re.MULTILINE)
+COMMENT_LINE = re.compile(r"^[ \t]*(#|::|REM\s).*\n?", re.MULTILINE)
+COMMENT = re.compile(r"\s#[^\n'\"]*$", re.MULTILINE)
 SEPARATORS = frozenset({"&&", "||", "|", ";", "&"})
 SUFFIXES = (".toml", ".yaml", ".yml", ".json", ".sh", ".bat", ".txt")
 LONGEST_PATH = 1024  # characters; a longer text is no path
@@ -185,9 +186,21 @@ def _holds_tables(value: Any) -> bool:
 # --- command lines --------------------------------------------------------------------------------
 
 
+def one_line_each(text: str) -> str:
+    """Commands without comments, each on one line.
+
+    Args:
+        text: Commands of a shell. A line that is commented out may stand between others.
+
+    Returns:
+        The commands.
+    """
+    return COMMENT.sub("", CONTINUED.sub(" ", COMMENT_LINE.sub("", text)))
+
+
 def _is_command(text: str) -> bool:
     """Whether a text is a command line: it has options with dashes, or name=value alone."""
-    plain = COMMENT.sub("", CONTINUED.sub(" ", text))
+    plain = one_line_each(text)
     if re.search(r"(^|\s)(--[A-Za-z]|\S+\.py(\s|$))", plain):
         return True
     words = plain.split()
@@ -224,7 +237,7 @@ def _command_words(text: str) -> tuple[list[str], dict[str, str]]:
     """The words of a command, and the variables that lines before it set."""
     variables: dict[str, str] = {}
     words: list[str] = []
-    for line in COMMENT.sub("", CONTINUED.sub(" ", text)).splitlines():
+    for line in one_line_each(text).splitlines():
         try:
             parts = shlex.split(line)
         except ValueError as error:
