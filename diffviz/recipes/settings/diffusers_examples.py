@@ -181,7 +181,7 @@ def edm_reading(values: Values, model: str, notes: tuple[str, ...]) -> Reading:
     is_edm = BETA_MODELS[model] == "edm"
     found = from_diffusers(dict(EDM_SCHEDULER if is_edm else STABLE_DIFFUSION))
     kind = "x without a weight on Karras's sigmas" if is_edm else "x over sigma², the eps loss"
-    clash = ()
+    clash: tuple[str, ...] = ()
     if values["snr_gamma"] is not None:
         clash = ("snr_gamma contradicts do_edm_style_training: leave one out.",)
     return Reading(
