@@ -319,25 +319,33 @@ def _trainer_of(pairs: Pairs, name: str | None) -> Trainer:
         if name not in known:
             raise unknown("trainer", name, known)
         return known[name]
-    by_script = [one for one in known.values() if _runs(one, pairs.script)]
-    candidates = by_script or _by_marks(known.values(), pairs) or list(known.values())
+    candidates = _by_script(known.values(), pairs) or _by_marks(known.values(), pairs)
     if len(candidates) == 1:
         return candidates[0]
+    return _by_options(candidates or list(known.values()), pairs)
+
+
+def _by_options(candidates: list[Trainer], pairs: Pairs) -> Trainer:
+    """The one trainer that knows all settings; a ValueError if there are none or several."""
     able = [one for one in candidates if _strangers(one, pairs) == 0]
     if len(able) == 1:
         return able[0]
-    best = able or sorted(candidates, key=lambda one: _strangers(one, pairs))[:3]
-    names = ", ".join(one.name for one in best)
+    nearest = sorted(candidates, key=lambda one: _strangers(one, pairs))[:3]
+    names = ", ".join(one.name for one in able or nearest)
     script = f" of the script {pairs.script!r}" if pairs.script else ""
     raise ValueError(
         f"the trainer{script} is not clear from these settings: pass trainer=, such as {names}"
     )
 
 
-def _runs(trainer: Trainer, script: str) -> bool:
-    """Whether a script belongs to a trainer."""
-    name = _basename(script)
-    return bool(name) and any(fnmatchcase(name, pattern) for pattern in trainer.scripts)
+def _by_script(known: Iterable[Trainer], pairs: Pairs) -> list[Trainer]:
+    """The trainers to which the script belongs."""
+    name = _basename(pairs.script)
+    return [
+        trainer
+        for trainer in known
+        if name and any(fnmatchcase(name, pattern) for pattern in trainer.scripts)
+    ]
 
 
 def _by_marks(known: Iterable[Trainer], pairs: Pairs) -> list[Trainer]:
