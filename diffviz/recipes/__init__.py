@@ -14,7 +14,8 @@ otherwise. Where a paper and its code differ, there is an entry for each.
 
 ``diffusers`` reads schedulers of that package into objectives: ``schedulers`` has their classes,
 ``betas`` their tables, ``resolution`` the shift of flow matching, and ``schemes`` the laws of time
-of the training scripts. ``nearest`` finds the entries that are closest to a measured loss.
+of the training scripts. ``settings`` reads the command lines and files of trainers. ``nearest``
+finds the entries that are closest to a measured loss.
 """
 
 from diffviz import extras
