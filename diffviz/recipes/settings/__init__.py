@@ -1,0 +1,1 @@
+"""Trainers' settings: what a command line or a file of options trains on."""

@@ -1,0 +1,172 @@
+"""Laws of λ from what trainers draw: indices into tables, and sigmas on the linear path.
+
+A trainer that draws an index into a table of levels trains on those levels and no others: the law
+of λ has atoms. Levels that several indices share are one atom with all their probability. A level
+of pure noise (sigma = 1 on the linear path, SNR 0 of a table of β) has λ = −inf, and one of pure
+data has λ = +inf. Neither has a place in a law of λ: both are left out, and the probability that
+falls on them is kept beside the law, for the note of the objective.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from diffviz.checks import require
+from diffviz.theory import laws, paths
+from diffviz.theory.paths import LINEAR, Path
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What a trainer draws.
+
+    Args:
+        law: Law of λ, a frozen SciPy distribution.
+        pure_noise: Probability of a level without signal.
+        pure_data: Probability of a level without noise.
+    """
+
+    law: Any
+    pure_noise: float = 0.0
+    pure_data: float = 0.0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to say of levels that the law leaves out."""
+        kinds = (("signal", self.pure_noise), ("noise", self.pure_data))
+        return tuple(
+            f"Levels without {missing} (probability {probability:.2g}) are left out."
+            for missing, probability in kinds
+            if probability > 0
+        )
+
+
+def linear_logsnr(sigma: ArrayLike) -> NDArray:
+    """The λ of a sigma on the linear path, 2 log((1 − sigma)/sigma).
+
+    Args:
+        sigma: Share of noise in [0, 1], any shape.
+
+    Returns:
+        λ in nats, same shape; −inf at sigma = 1 and inf at 0.
+    """
+    noise = np.asarray(sigma, dtype=float)
+    with np.errstate(divide="ignore"):
+        return 2 * (np.log1p(-noise) - np.log(noise))
+
+
+def shifted(sigma: ArrayLike, shift: float) -> NDArray:
+    """The sigma after a time shift, s sigma/(1 + (s − 1) sigma).
+
+    Source: Esser et al. 2024 (arXiv 2403.03206), eq. 23.
+
+    Args:
+        sigma: Share of noise in [0, 1], any shape.
+        shift: Factor s on sigma/alpha.
+
+    Returns:
+        The shifted sigma, same shape.
+    """
+    noise = np.asarray(sigma, dtype=float)
+    return shift * noise / (1 + (shift - 1) * noise)
+
+
+def unshifted(sigma: ArrayLike, shift: float) -> NDArray:
+    """The sigma that a time shift takes to the given one.
+
+    Args:
+        sigma: Share of noise in [0, 1], any shape.
+        shift: Factor on sigma/alpha.
+
+    Returns:
+        The sigma before the shift, same shape.
+    """
+    return shifted(sigma, 1 / shift)
+
+
+def interpolated_mu(
+    tokens: float, low: tuple[float, float], high: tuple[float, float]
+) -> float:
+    """Logarithm of a resolution-dependent shift, on the straight line through two points.
+
+    Source: Black Forest Labs, FLUX; diffusers, ``calculate_shift``.
+
+    Args:
+        tokens: Length of the sequence of tokens.
+        low: Number of tokens and mu of the first point.
+        high: The same of the second point.
+
+    Returns:
+        The value of mu = log shift.
+    """
+    slope = (high[1] - low[1]) / (high[0] - low[0])
+    return low[1] + slope * (tokens - low[0])
+
+
+def drawn_from(logsnr: ArrayLike, mass: ArrayLike | None = None) -> Levels:
+    """The law of the levels of a table.
+
+    Args:
+        logsnr: λ of each entry in nats, −inf without signal and inf without noise, shape (T,).
+        mass: Probability of each entry up to a constant, shape (T,). By default all are equal.
+
+    Returns:
+        The law. Entries with the same λ are one level, and those of probability 0 are none.
+
+    Raises:
+        ValueError: Fewer than two different levels with signal and noise can be drawn.
+    """
+    at = np.asarray(logsnr, dtype=float)
+    share = np.ones_like(at) if mass is None else np.asarray(mass, dtype=float)
+    share = share / share.sum()
+    held = np.isfinite(at) & (share > 0)
+    level, entry = np.unique(at[held], return_inverse=True)
+    require(
+        len(level) >= 2,
+        "these settings train on fewer than two levels with both signal and noise "
+        f"(λ = {level}): a weighting needs at least two",
+    )
+    return Levels(
+        law=laws.atoms(level, np.bincount(entry, weights=share[held]), steps=len(at)),
+        pure_noise=float(share[at == -np.inf].sum()),
+        pure_data=float(share[at == np.inf].sum()),
+    )
+
+
+def index_masses(time: Any, steps: int) -> NDArray:
+    """Probabilities of int(u · steps) for u with a law on [0, 1].
+
+    Args:
+        time: Law of u, a frozen SciPy distribution.
+        steps: Number of entries of the table.
+
+    Returns:
+        Probability of each index, shape (steps,).
+    """
+    return np.diff(time.cdf(np.arange(steps + 1) / steps))
+
+
+def drawn_sigma(time: Any, shift: float = 1.0) -> Levels:
+    """The law of λ for a sigma on the linear path that is drawn and then shifted.
+
+    Args:
+        time: Law of sigma before the shift, a frozen SciPy distribution on [0, 1].
+        shift: Factor on sigma/alpha.
+
+    Returns:
+        The law.
+    """
+    return Levels(paths.push_forward(time, linear_path(shift)))
+
+
+def linear_path(shift: float) -> Path:
+    """The linear path after a time shift."""
+    return LINEAR if shift == 1 else paths.shifted(LINEAR, shift)
+
+
+def uniform(low: float = 0.0, high: float = 1.0) -> Any:
+    """The uniform law between two numbers, a frozen SciPy distribution."""
+    return stats.uniform(low, high - low)
