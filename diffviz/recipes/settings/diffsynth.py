@@ -23,12 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffviz.checks import require, unknown
-from diffviz.recipes.settings.levels import drawn_from, interpolated_mu, linear_logsnr, shifted
+from diffviz.recipes.settings.levels import (
+    drawn_from,
+    flow_objective,
+    interpolated_mu,
+    linear_logsnr,
+    shifted,
+)
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
 from diffviz.theory import multipliers
-from diffviz.theory.objectives import Objective
-from diffviz.theory.paths import LINEAR
-from diffviz.theory.targets import U
 
 STEPS = 1000
 LTX2_MU = interpolated_mu(4096, (1024, 0.95), (4096, 2.05))
@@ -159,15 +162,11 @@ def build(values: Values) -> Reading:
     sigma = template.sigmas()
     kept = drawn_indices(values)
     levels = drawn_from(linear_logsnr(sigma[kept]))
-    objective = Objective(
+    objective = flow_objective(
         name=f"diffsynth {name}",
-        family="settings",
-        year=0,
         source=f"{TRAINER.source}, {TRAINER.version}",
-        path=LINEAR,
-        target=U,
+        levels=levels,
         multiplier=multipliers.bell,
-        law=levels.law,
     )
     ends = sigma[kept][[0, -1]]
     return Reading(
@@ -240,9 +239,7 @@ TRAINER = Trainer(
         Option("model_id_with_origin_paths", "text", "", "the models that are loaded"),
         Option("model_paths", "text", "", "files of the models that are loaded"),
         Option("task", "text", "sft", "kind of training"),
-        Option(
-            "min_timestep_boundary", "number", 0.0, "first index as a share", low=0.0, high=1.0
-        ),
+        Option("min_timestep_boundary", "number", 0.0, "first index as a share", low=0.0, high=1.0),
         Option("max_timestep_boundary", "number", 1.0, "last index as a share", low=0.0, high=1.0),
     ),
     passed_over=PASSED_OVER,

@@ -27,6 +27,7 @@ from diffviz.recipes.diffusers import from_diffusers
 from diffviz.recipes.settings.levels import (
     Levels,
     drawn_from,
+    flow_objective,
     index_masses,
     linear_logsnr,
     shifted,
@@ -35,9 +36,6 @@ from diffviz.recipes.settings.levels import (
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
 from diffviz.theory import laws, multipliers
 from diffviz.theory.frames import Curve
-from diffviz.theory.objectives import Objective
-from diffviz.theory.paths import LINEAR
-from diffviz.theory.targets import U
 
 STEPS = 1000
 FALLING_TABLE = (STEPS - np.arange(STEPS)) / STEPS
@@ -91,15 +89,11 @@ def flow_reading(values: Values, model: str) -> Reading:
     scheme = values["flow_weighting_scheme"]
     shift = cogview4_shift(values.named_tokens()) if model == "cogview4" else 1.0
     levels = flow_levels(values, scheme, shift)
-    objective = Objective(
+    objective = flow_objective(
         name=f"finetrainers {model} {scheme}",
-        family="settings",
-        year=0,
-        source=f"a-r-r-o-w/finetrainers, {TRAINER.version}",
-        path=LINEAR,
-        target=U,
+        source=f"{TRAINER.source}, {TRAINER.version}",
+        levels=levels,
         multiplier=WEIGHTS.get(scheme, multipliers.constant),
-        law=levels.law,
     )
     drawn = "uniform" if scheme in ("none", *WEIGHTS) else scheme.replace("_", "-")
     weight = f", weighted by {scheme}" if scheme in WEIGHTS else ""

@@ -7,7 +7,9 @@ data has λ = +inf. Neither has a place in a law of λ: both are left out, and t
 falls on them is kept beside the law, for the note of the objective.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz.checks import require
-from diffviz.theory import laws, paths
+from diffviz.recipes.diffusers import from_diffusers
+from diffviz.theory import laws, multipliers, paths
+from diffviz.theory.atoms import atomic
+from diffviz.theory.frames import VP, Curve
+from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR, Path
+from diffviz.theory.targets import Target, U
 
 
 @dataclass(frozen=True)
@@ -87,9 +94,7 @@ def unshifted(sigma: ArrayLike, shift: float) -> NDArray:
     return shifted(sigma, 1 / shift)
 
 
-def interpolated_mu(
-    tokens: float, low: tuple[float, float], high: tuple[float, float]
-) -> float:
+def interpolated_mu(tokens: float, low: tuple[float, float], high: tuple[float, float]) -> float:
     """Logarithm of a resolution-dependent shift, on the straight line through two points.
 
     Source: Black Forest Labs, FLUX; diffusers, ``calculate_shift``.
@@ -170,3 +175,82 @@ def linear_path(shift: float) -> Path:
 def uniform(low: float = 0.0, high: float = 1.0) -> Any:
     """The uniform law between two numbers, a frozen SciPy distribution."""
     return stats.uniform(low, high - low)
+
+
+def beta_logsnr(config: Mapping[str, Any]) -> NDArray:
+    """The λ of each step of a table of β, in the order of the steps.
+
+    Args:
+        config: Config of a diffusers scheduler with betas.
+
+    Returns:
+        λ in nats, shape (T,); −inf for the last step after rescaling to zero terminal SNR.
+    """
+    table = atomic(from_diffusers(config).law)
+    missing = np.full(table.steps - len(table.levels), -np.inf)
+    return np.concatenate([table.levels[::-1], missing])
+
+
+def beta_objective(
+    name: str, source: str, target: Target, multiplier: Curve, levels: Levels
+) -> Objective:
+    """An objective on the variance-preserving path whose levels are steps of a table of β.
+
+    Args:
+        name: What plots and errors call it.
+        source: Repository and version.
+        target: What the loss compares.
+        multiplier: Factor on the target's squared error, a function of λ.
+        levels: The levels that are drawn.
+
+    Returns:
+        The objective.
+    """
+    return Objective(
+        name=name,
+        family="settings",
+        year=0,
+        source=source,
+        path=paths.from_density(levels.law, VP, "table of β"),
+        target=target,
+        multiplier=multiplier,
+        law=levels.law,
+    )
+
+
+def flow_objective(
+    name: str, source: str, levels: Levels, multiplier: Curve = multipliers.constant
+) -> Objective:
+    """An objective that compares the velocity on the linear path.
+
+    Args:
+        name: What plots and errors call it.
+        source: Repository and version.
+        levels: The levels that are drawn.
+        multiplier: Factor on the velocity's squared error, a function of λ.
+
+    Returns:
+        The objective.
+    """
+    return Objective(
+        name=name,
+        family="settings",
+        year=0,
+        source=source,
+        path=LINEAR,
+        target=U,
+        multiplier=multiplier,
+        law=levels.law,
+    )
+
+
+# tables of β of Stable Diffusion, which several trainers read from the checkpoint
+STABLE_DIFFUSION = MappingProxyType(
+    {
+        "_class_name": "DDPMScheduler",
+        "num_train_timesteps": 1000,
+        "beta_schedule": "scaled_linear",
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+    }
+)

@@ -23,13 +23,16 @@ from scipy import stats
 from scipy.special import expit, logit, ndtr
 
 from diffviz.checks import number, positive, require
-from diffviz.recipes.settings.levels import Levels, drawn_sigma, interpolated_mu, uniform
+from diffviz.recipes.settings.levels import (
+    Levels,
+    drawn_sigma,
+    flow_objective,
+    interpolated_mu,
+    uniform,
+)
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
 from diffviz.theory import laws
 from diffviz.theory.laws import Transformed, inverted
-from diffviz.theory.objectives import Objective
-from diffviz.theory.paths import LINEAR
-from diffviz.theory.targets import U
 
 MODES = ("uniform", "shifted_logit_normal")
 FEW_TOKENS = (1024, 0.95)
@@ -157,15 +160,8 @@ def uniform_law(values: Values) -> Any:
 
 def reading_of(trainer: Trainer, mode: str, levels: Levels, sentence: str) -> Reading:
     """A reading of plain flow matching with given levels."""
-    objective = Objective(
-        name=f"{trainer.name} {mode}",
-        family="settings",
-        year=0,
-        source=f"{trainer.source}, {trainer.version}",
-        path=LINEAR,
-        target=U,
-        law=levels.law,
-    )
+    source = f"{trainer.source}, {trainer.version}"
+    objective = flow_objective(f"{trainer.name} {mode}", source, levels)
     return Reading(objective, f"Velocity on the linear path, {sentence}.", notes=levels.notes)
 
 
@@ -242,9 +238,7 @@ LTX2_TRAINER = Trainer(
         STD,
         LEAST,
         LARGEST,
-        Option(
-            "timestep_sampling_params.eps", "number", 1e-3, "least sigma", low=1e-12, high=0.49
-        ),
+        Option("timestep_sampling_params.eps", "number", 1e-3, "least sigma", low=1e-12, high=0.49),
         Option(
             "timestep_sampling_params.uniform_prob",
             "number",
