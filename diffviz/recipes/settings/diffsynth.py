@@ -234,7 +234,7 @@ TRAINER = Trainer(
     title="DiffSynth-Studio",
     version="2.1.12 (2026)",
     source="modelscope/DiffSynth-Studio",
-    scripts=(),
+    scripts=("train",),
     options=by_name(
         Option("model_id_with_origin_paths", "text", "", "the models that are loaded"),
         Option("model_paths", "text", "", "files of the models that are loaded"),

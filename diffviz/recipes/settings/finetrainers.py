@@ -222,7 +222,7 @@ TRAINER = Trainer(
     title="finetrainers",
     version="0.2.0 (2025)",
     source="a-r-r-o-w/finetrainers",
-    scripts=("finetrainers*", "train.py"),
+    scripts=("train",),
     options=by_name(
         Option("model_name", "choice", "ltx_video", "the model", choices=MODELS),
         Option("pretrained_model_name_or_path", "text", "", "the checkpoint"),

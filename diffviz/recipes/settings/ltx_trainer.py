@@ -252,3 +252,5 @@ LTX2_TRAINER = Trainer(
     build=build_ltx2,
     marks=("flow_matching.timestep_sampling_*", "training_strategy.*"),
 )
+
+TRAINERS = (TRAINER, LTX2_TRAINER)

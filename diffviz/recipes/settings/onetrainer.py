@@ -448,4 +448,16 @@ TRAINER = Trainer(
     passed_over=PASSED_OVER,
     build=build,
     marks=("timestep_distribution", "noising_weight", "noising_bias", "loss_weight_fn"),
+    models=(
+        "STABLE_DIFFUSION_15",
+        "STABLE_DIFFUSION_21",
+        "STABLE_DIFFUSION_XL_10_BASE",
+        "PIXART_SIGMA",
+        "STABLE_DIFFUSION_3",
+        "STABLE_DIFFUSION_35",
+        "FLUX_DEV_1",
+        "CHROMA_1",
+        "QWEN",
+        "Z_IMAGE",
+    ),
 )

@@ -1,0 +1,487 @@
+"""From pasted settings to an objective: ``from_settings`` and ``explain``."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import import_module
+from pathlib import Path, PurePosixPath
+from pkgutil import iter_modules
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from diffviz.checks import count, require, unknown
+from diffviz.recipes.nearest import closest
+from diffviz.recipes.settings.reading import Pairs, Setting, read
+from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values
+from diffviz.theory import analysis
+from diffviz.theory.atoms import atomic
+from diffviz.theory.objectives import Objective
+
+NODES, _WEIGHTS = np.polynomial.legendre.leggauss(5)
+SHARES = _WEIGHTS / 2  # of a bin, for its average
+FILE_OPTIONS = ("config_file", "config")  # options that name a file with further settings
+
+
+def trainers() -> Mapping[str, Trainer]:
+    """The trainers whose settings can be read, by name.
+
+    Returns:
+        The trainers.
+
+    Example:
+        >>> "sd-scripts-flux" in diffviz.recipes.settings.trainers()
+        True
+    """
+    return MappingProxyType(_trainers())
+
+
+@cache
+def _trainers() -> dict[str, Trainer]:
+    """The trainers of every module of this package that has some."""
+    known: dict[str, Trainer] = {}
+    for module in iter_modules([str(Path(__file__).parent)]):
+        content = import_module(f"diffviz.recipes.settings.{module.name}")
+        single = (content.TRAINER,) if hasattr(content, "TRAINER") else ()
+        for trainer in getattr(content, "TRAINERS", single):
+            known[trainer.name] = trainer
+    return known
+
+
+@dataclass(frozen=True)
+class Line:
+    """An option as it was read.
+
+    Args:
+        name: Its name.
+        value: Its value.
+        where: Where it stands, or "default".
+        meaning: What it does.
+        has_effect: Whether the objective depends on it.
+    """
+
+    name: str
+    value: Any
+    where: str
+    meaning: str
+    has_effect: bool
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What settings train on, and how they were read.
+
+    Args:
+        objective: The objective.
+        trainer: The trainer whose settings they are.
+        sentence: What is trained, in one sentence.
+        nearest: The nearest entry of the catalogue, in words.
+        lines: The options that were given or whose defaults count.
+        no_effect: Options that were given and had no effect, each a sentence.
+        notes: What else one should know.
+        passed_over: Settings that have nothing to do with the objective.
+    """
+
+    objective: Objective
+    trainer: Trainer
+    sentence: str
+    nearest: str
+    lines: tuple[Line, ...]
+    no_effect: tuple[str, ...]
+    notes: tuple[str, ...]
+    passed_over: tuple[Setting, ...]
+
+    def __str__(self) -> str:
+        """The reading as text, a paragraph for each part."""
+        parts = [
+            self.sentence,
+            f"Nearest entry: {self.nearest}.",
+            f"Verdict: {analysis.verdict(self.objective)}.",
+            f"Read by what is known of {self.trainer.title} ({self.trainer.version}).",
+            *(f"Note: {note}" for note in self.notes),
+            *(f"No effect: {sentence}" for sentence in self.no_effect),
+        ]
+        return "\n".join(parts)
+
+    def table(self) -> str:
+        """What was read, from where, and what had no effect, as lines of text."""
+        rows = []
+        for line in self.lines:
+            effect = "" if line.has_effect else "no effect"
+            rows.append(
+                f"{line.name:28} {line.value!s:16} {line.where:24} {effect:10} {line.meaning}"
+            )
+        rows += [
+            f"{setting.name:28} {setting.value!s:16.16} {setting.where:24} passed over"
+            for setting in self.passed_over
+        ]
+        return "\n".join(row.rstrip() for row in rows)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The reading as plain values, for JSON."""
+        return {
+            "trainer": self.trainer.name,
+            "version": self.trainer.version,
+            "sentence": self.sentence,
+            "nearest": self.nearest,
+            "median": float(self.objective.law.median()),
+            "target": self.objective.target.name,
+            "options": [dataclasses.asdict(line) for line in self.lines],
+            "no_effect": list(self.no_effect),
+            "notes": list(self.notes),
+            "passed_over": [setting.name for setting in self.passed_over],
+        }
+
+
+def from_settings(
+    text: str | Path | Mapping[str, Any] | None = None,
+    *,
+    trainer: str | None = None,
+    model: str | None = None,
+    tokens: int | None = None,
+    **settings: Any,
+) -> Objective:
+    """The objective of a trainer's settings.
+
+    Options that have nothing to do with the objective, such as paths and the batch size, are passed
+    over. What was given and has no effect is named in the note of the objective.
+
+    Args:
+        text: A command line, TOML, YAML or JSON; the path of such a file; or a mapping.
+        trainer: Name of the trainer; by default it is recognised by the script or the options.
+        model: Name of the model, where the objective depends on it and the settings do not say.
+        tokens: Number of tokens of an image or video, for shifts that depend on the resolution.
+        **settings: Settings by name, in place of the text or in addition to it.
+
+    Returns:
+        The objective. Its note says what is trained and which options had no effect.
+
+    Raises:
+        OSError: The file cannot be opened.
+        TypeError: An argument is of the wrong kind.
+        ValueError: The trainer is not recognised, an option is unknown, has an impossible value or
+            contradicts another.
+
+    Example:
+        >>> line = "flux_train_network.py --timestep_sampling shift --discrete_flow_shift 3.1582"
+        >>> line += " --model_prediction_type raw --logit_mean 0.5"
+        >>> objective = dv.from_settings(line)
+        >>> round(float(objective.law.median()), 2)
+        -2.3
+        >>> "logit_mean has no effect" in objective.note
+        True
+    """
+    read_settings = _reading(text, trainer, model, tokens, settings)
+    reading = read_settings.reading
+    note = " ".join([reading.sentence, *reading.notes, *read_settings.no_effect])
+    return dataclasses.replace(reading.objective, note=note)
+
+
+def explain(
+    text: str | Path | Mapping[str, Any] | None = None,
+    *,
+    trainer: str | None = None,
+    model: str | None = None,
+    tokens: int | None = None,
+    **settings: Any,
+) -> Explained:
+    """What a trainer's settings train on, and how they were read.
+
+    Args:
+        text: As for ``from_settings``, and so are the others.
+        trainer: Name of the trainer.
+        model: Name of the model.
+        tokens: Number of tokens of an image or video.
+        **settings: Settings by name.
+
+    Returns:
+        The objective with a sentence, the nearest entry, and what was read, from where.
+
+    Raises:
+        OSError: The file cannot be opened.
+        TypeError: An argument is of the wrong kind.
+        ValueError: As for ``from_settings``.
+
+    Example:
+        >>> read = diffviz.recipes.settings.explain(
+        ...     "--timestep_sampling sigmoid --discrete_flow_shift 3", trainer="musubi"
+        ... )
+        >>> read.no_effect
+        ("discrete_flow_shift has no effect with timestep_sampling='sigmoid'.",)
+    """
+    found = _reading(text, trainer, model, tokens, settings)
+    reading = found.reading
+    note = " ".join([reading.sentence, *reading.notes, *found.no_effect])
+    objective = dataclasses.replace(reading.objective, note=note)
+    return Explained(
+        objective=objective,
+        trainer=found.trainer,
+        sentence=reading.sentence,
+        nearest=nearest_entry(objective),
+        lines=tuple(_lines(found.values)),
+        no_effect=found.no_effect,
+        notes=reading.notes,
+        passed_over=found.passed_over,
+    )
+
+
+# --- how settings are read ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Found:
+    """A reading with what led to it.
+
+    Args:
+        trainer: The trainer.
+        values: The values of its options.
+        reading: What they amount to.
+        no_effect: Options without effect, each a sentence.
+        passed_over: Settings that have nothing to do with the objective.
+    """
+
+    trainer: Trainer
+    values: Values
+    reading: Reading
+    no_effect: tuple[str, ...]
+    passed_over: tuple[Setting, ...]
+
+
+def _reading(
+    text: str | Path | Mapping[str, Any] | None,
+    trainer: str | None,
+    model: str | None,
+    tokens: int | None,
+    settings: Mapping[str, Any],
+) -> Found:
+    """Read settings of any form; see ``from_settings``."""
+    pairs = _all_pairs(text, settings)
+    chosen = _trainer_of(pairs, trainer)
+    given, passed_over = _options_of(chosen, pairs)
+    values = Values(
+        options=chosen.options,
+        given=given,
+        script=_basename(pairs.script),
+        model=_checked_model(chosen, model),
+        tokens=None if tokens is None else count(tokens, "tokens"),
+    )
+    reading = chosen.build(values)
+    require(not reading.contradictions, " ".join(reading.contradictions))
+    _refuse_unread(chosen, values)
+    return Found(chosen, values, reading, _without_effect(values, reading), passed_over)
+
+
+def _all_pairs(text: str | Path | Mapping[str, Any] | None, settings: Mapping[str, Any]) -> Pairs:
+    """The settings of the text, of a file that it names, and of keyword arguments."""
+    require(
+        text is not None or settings,
+        "there are no settings: give a command line, TOML, YAML, JSON, a file or keyword arguments",
+    )
+    own = read(settings) if settings else Pairs(())
+    if text is None:
+        return own
+    pasted = read(text)
+    named = {setting.name for setting in (*pasted.settings, *own.settings)}
+    from_file = [
+        further
+        for setting in pasted.settings
+        if setting.name in FILE_OPTIONS and Path(str(setting.value)).is_file()
+        for further in read(Path(str(setting.value))).settings
+        if further.name.rsplit(".", 1)[-1] not in named  # the command line comes before its file
+    ]
+    return Pairs((*pasted.settings, *from_file, *own.settings), pasted.script, pasted.form)
+
+
+def _basename(script: str) -> str:
+    """The name of a script without its folder and its ending."""
+    return PurePosixPath(script.replace("\\", "/")).name.removesuffix(".py").rsplit(".", 1)[-1]
+
+
+def _trainer_of(pairs: Pairs, name: str | None) -> Trainer:
+    """The trainer that is named, or that the script or the options show."""
+    known = trainers()
+    if name is not None:
+        if name not in known:
+            raise unknown("trainer", name, known)
+        return known[name]
+    by_script = [one for one in known.values() if _runs(one, pairs.script)]
+    candidates = by_script or _by_marks(known.values(), pairs) or list(known.values())
+    if len(candidates) == 1:
+        return candidates[0]
+    able = [one for one in candidates if _strangers(one, pairs) == 0]
+    if len(able) == 1:
+        return able[0]
+    best = able or sorted(candidates, key=lambda one: _strangers(one, pairs))[:3]
+    names = ", ".join(one.name for one in best)
+    script = f" of the script {pairs.script!r}" if pairs.script else ""
+    raise ValueError(
+        f"the trainer{script} is not clear from these settings: pass trainer=, such as {names}"
+    )
+
+
+def _runs(trainer: Trainer, script: str) -> bool:
+    """Whether a script belongs to a trainer."""
+    name = _basename(script)
+    return bool(name) and any(fnmatchcase(name, pattern) for pattern in trainer.scripts)
+
+
+def _by_marks(known: Iterable[Trainer], pairs: Pairs) -> list[Trainer]:
+    """The trainers of which a setting is a mark."""
+    return [
+        trainer
+        for trainer in known
+        if any(fnmatchcase(one.name, mark) for one in pairs.settings for mark in trainer.marks)
+    ]
+
+
+def _strangers(trainer: Trainer, pairs: Pairs) -> int:
+    """How many settings a trainer does not know."""
+    return sum(not trainer.knows(setting.name) for setting in pairs.settings)
+
+
+def _options_of(trainer: Trainer, pairs: Pairs) -> tuple[dict[str, Setting], tuple[Setting, ...]]:
+    """The settings by the name of their option, and those that are passed over."""
+    given: dict[str, Setting] = {}
+    passed_over = []
+    for setting in pairs.settings:
+        option = trainer.option_of(setting.name)
+        if option is not None:
+            _refuse_second(given.get(option.name), setting, option)
+            given[option.name] = setting
+        elif trainer.passes_over(setting.name):
+            passed_over.append(setting)
+        else:
+            raise _unknown_option(trainer, setting)
+    for name, setting in given.items():  # a wrong value is refused even where nothing reads it
+        trainer.options[name].value(setting)
+    return given, tuple(passed_over)
+
+
+def _refuse_second(first: Setting | None, second: Setting, option: Option) -> None:
+    """Refuse an option that is given twice with different values."""
+    if first is None or option.value(first) == option.value(second):
+        return
+    raise ValueError(
+        f"{option.name} is given twice: {first.value!r} ({first.where}) and {second.value!r} "
+        f"({second.where}); leave one out"
+    )
+
+
+def _unknown_option(trainer: Trainer, setting: Setting) -> ValueError:
+    """The error for an option that a trainer does not know."""
+    last = setting.name.rsplit(".", 1)[-1]
+    names = [*trainer.options, *(one for one in trainer.passed_over if "*" not in one)]
+    near = get_close_matches(last, names, 3, 0.6)
+    hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
+    return ValueError(
+        f"unknown option {setting.name!r} ({setting.where}) of {trainer.title}{hint} "
+        f"Leave it out if it has nothing to do with the loss. Options that count: "
+        f"{', '.join(trainer.options)}"
+    )
+
+
+def _checked_model(trainer: Trainer, model: str | None) -> str | None:
+    """The model that was named, if the trainer has it."""
+    if model is None:
+        return None
+    require(trainer.models, f"{trainer.title} takes no model: leave model out, got {model!r}")
+    if model not in trainer.models:
+        raise unknown("model", model, trainer.models)
+    return model
+
+
+def _refuse_unread(trainer: Trainer, values: Values) -> None:
+    """Refuse ``model`` and ``tokens`` where nothing depends on them."""
+    for name, value in {"model": values.model, "tokens": values.tokens}.items():
+        require(
+            value is None or name in values.read,
+            f"{name}={value!r} has no effect on these settings of {trainer.title}: leave it out",
+        )
+
+
+def _without_effect(values: Values, reading: Reading) -> tuple[str, ...]:
+    """Why options that were given have no effect, each a sentence."""
+    told = {sentence.split(" ", 1)[0].rstrip(",") for sentence in reading.no_effect}
+    silent = [name for name in values.given if name not in values.read and name not in told]
+    return (*reading.no_effect, *(f"{name} has no effect here." for name in silent))
+
+
+def _lines(values: Values) -> list[Line]:
+    """The options that were given or whose defaults count."""
+    lines = []
+    for name, option in values.options.items():
+        setting = values.given.get(name)
+        if setting is None and name not in values.read:
+            continue
+        lines.append(
+            Line(
+                name=name,
+                value=option.default if setting is None else option.value(setting),
+                where="default" if setting is None else setting.where,
+                meaning=option.meaning,
+                has_effect=name in values.read,
+            )
+        )
+    return lines
+
+
+@dataclass(frozen=True, eq=False)
+class AsMeasured:
+    """An objective in the form of a measured loss without errors, so that entries can be compared.
+
+    Args:
+        objective: The objective.
+    """
+
+    objective: Objective
+
+    @property
+    def kind(self) -> str:
+        """Name of the target."""
+        return self.objective.target.name
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the objective trains on a table of levels."""
+        return atomic(self.objective.law) is not None
+
+    def edges(self, bins: int = 160, mass: float = 0.998) -> NDArray:
+        """Edges of bins of equal width over the central ``mass`` of the draws."""
+        low, high = self.objective.law.ppf([(1 - mass) / 2, (1 + mass) / 2])
+        return np.linspace(low, high, bins + 1)
+
+    def weighting(self, edges: ArrayLike) -> tuple[NDArray, NDArray]:
+        """The weighting averaged over each bin, and 0 for its standard error."""
+        ends = np.asarray(edges, dtype=float)
+        half = np.diff(ends) / 2
+        logsnr = ends[:-1] + half * (1 + NODES[:, None])
+        w = SHARES @ self.objective.weighting(logsnr)
+        return w, np.zeros_like(w)
+
+    def levels(self) -> tuple[NDArray, NDArray, NDArray]:
+        """Levels in nats, their masses, and the factor at each, shapes (T,)."""
+        table = atomic(self.objective.law)
+        assert table is not None  # asked for only where ``discrete`` holds
+        return table.levels, table.mass, self.objective.factor(table.levels)
+
+
+def nearest_entry(objective: Objective) -> str:
+    """The entry of the catalogue that is nearest to an objective, in words.
+
+    Args:
+        objective: The objective.
+
+    Returns:
+        Its name with the largest deviation over the central part of what the objective draws.
+    """
+    matches = closest(AsMeasured(objective), 1)
+    if not matches:
+        return "none, since no entry has weight over what these settings draw"
+    (match,) = matches
+    table = f", {match.table}" if match.table else ""
+    return f"{match.name} (deviates by {match.deviation:.2%} at most, at λ = {match.at:.1f}{table})"
