@@ -13,9 +13,9 @@ With ``noise_scheduler: flowmatch`` the loss compares the velocity on the linear
   resolution for FLUX. With a fixed shift s the table ends at the shifted 0.001, shifted again.
 - ``content_or_style: content`` cubes u, which favours *noise*; "style" takes 1 − u³ and favours
   little noise. Both act on the rank in the table, so that they combine with every type.
-- ``linear_timesteps`` switches to the linear table and weights the loss by a bell over the rank;
+- ``linear_timesteps`` switches to the linear table and weights the loss by a bell over sigma;
   ``linear_timesteps2`` holds the maximum on the side of little noise. Both override
-  ``timestep_type``. On the linear table "rank" and sigma are the same but for 0.001.
+  ``timestep_type``.
 - "one_step" trains at pure noise alone, which has no weighting.
 - ``min_snr_gamma`` and ``snr_gamma`` need the table of β of a model that is no flow model.
 
@@ -57,6 +57,8 @@ LINEAR_TABLE = (STEPS - np.arange(STEPS)) / STEPS
 SHIFTS = ("shift", "flux_shift", "lumina2_shift")
 TYPES = ("sigmoid", "linear", *SHIFTS, "one_step", "weighted", "lognorm_blend", "next_sample")
 SCHEDULERS = ("ddpm", "flowmatch", "ddim", "euler", "lcm", "custom_lcm")
+# the bias of the rank from data to noise, for one from noise to data
+MIRRORED = MappingProxyType({"balanced": "balanced", "content": "style", "style": "content"})
 FIXED_SHIFTS = MappingProxyType({"zimage": 3.0})
 FLUX_LINE = ((256, 0.5), (4096, 1.15))
 FLUX_LIKE = ("flux", "flux_kontext", "flex1", "flex2")
@@ -161,14 +163,9 @@ def sigmoid_levels(values: Values) -> Levels:
     """The levels of sorted draws of sigmoid(N(0, 1)), of which a rank is drawn."""
     first, last = ends_of(values)
     bias = values["content_or_style"]
-    reverse = {
-        "balanced": uniform(),
-        "content": law_of_rank("style"),
-        "style": stats.beta(1 / 3, 1),
-    }
     low = 1 - last / STEPS
     high = 1 - first / STEPS
-    time = laws.stretched(reverse[bias], low, high)
+    time = laws.stretched(law_of_rank(MIRRORED[bias]), low, high)
     return Levels(laws.quantile_of(time, laws.logit_normal_logsnr()))
 
 
@@ -281,7 +278,7 @@ def beta_reading(values: Values) -> Reading:
         notes += ("snr_gamma is no min-SNR: its weight γ/SNR has no bound.",)
     elif target is V and values["min_snr_gamma"] > 1e-6:
         notes += ("min(γ/SNR, 1) acts on the v error, without the + 1 of min-SNR for v.",)
-    no_effect = ()
+    no_effect: tuple[str, ...] = ()
     if values.has("timestep_type"):
         no_effect = ("timestep_type is for noise_scheduler flowmatch only.",)
     return Reading(

@@ -179,7 +179,7 @@ def build(values: Values) -> Reading:
 
 def notes_of(values: Values, sigma: NDArray, kept: slice) -> tuple[str, ...]:
     """What one should know about the table and its boundaries."""
-    notes = (
+    notes: tuple[str, ...] = (
         "The shift is that of the template at every resolution; no option changes it.",
         rounding_note(sigma, kept),
     )

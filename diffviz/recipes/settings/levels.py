@@ -187,6 +187,8 @@ def beta_logsnr(config: Mapping[str, Any]) -> NDArray:
         λ in nats, shape (T,); −inf for the last step after rescaling to zero terminal SNR.
     """
     table = atomic(from_diffusers(config).law)
+    if table is None:
+        raise TypeError(f"a table of β has discrete levels, {config} has none")
     missing = np.full(table.steps - len(table.levels), -np.inf)
     return np.concatenate([table.levels[::-1], missing])
 

@@ -141,12 +141,11 @@ def mean_of_logit(values: Values, longest: float) -> float:
         ValueError: The number of tokens is not given.
     """
     tokens = values.named_tokens()
-    require(
-        tokens is not None,
-        "shifted_logit_normal depends on the tokens of a sample: give tokens=, which is "
-        "((frames - 1)/8 + 1) · (height/32) · (width/32)",
-    )
-    tokens = positive(tokens, "tokens")
+    if tokens is None:
+        raise ValueError(
+            "shifted_logit_normal depends on the tokens of a sample: give tokens=, which is "
+            "((frames - 1)/8 + 1) · (height/32) · (width/32)"
+        )
     return interpolated_mu(min(tokens, longest), FEW_TOKENS, MANY_TOKENS)
 
 

@@ -414,7 +414,6 @@ PASSED_OVER = (
     "log_*",
 )
 
-STRENGTH = {"low": 0.0, "high": 1.0}
 TRAINER = Trainer(
     name="onetrainer",
     title="OneTrainer",
@@ -428,8 +427,8 @@ TRAINER = Trainer(
         ),
         Option("noising_weight", "number", 0.0, "width or slope of the law"),
         Option("noising_bias", "number", 0.0, "centre of the law"),
-        Option("min_noising_strength", "number", 0.0, "least share of steps", **STRENGTH),
-        Option("max_noising_strength", "number", 1.0, "largest share of steps", **STRENGTH),
+        Option("min_noising_strength", "number", 0.0, "least share of steps", low=0.0, high=1.0),
+        Option("max_noising_strength", "number", 1.0, "largest share of steps", low=0.0, high=1.0),
         Option("timestep_shift", "number", 1.0, "time shift"),
         Option("dynamic_timestep_shifting", "flag", False, "shift by resolution"),
         Option("loss_weight_fn", "choice", "CONSTANT", "weight", choices=LOSS_WEIGHTS),

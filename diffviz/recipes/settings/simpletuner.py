@@ -169,11 +169,11 @@ def shift_of(values: Values, family: str) -> float:
     if not values["flow_schedule_auto_shift"]:
         return 1.0
     tokens = values.named_tokens()
-    require(
-        tokens is not None,
-        "flow_schedule_auto_shift goes by resolution: give tokens=, which is "
-        "(height/16) · (width/16) for most models",
-    )
+    if tokens is None:
+        raise ValueError(
+            "flow_schedule_auto_shift goes by resolution: give tokens=, which is "
+            "(height/16) · (width/16) for most models"
+        )
     return float(np.exp(interpolated_mu(tokens, *FLOW_FAMILIES[family].tokens)))
 
 
