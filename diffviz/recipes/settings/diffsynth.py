@@ -115,7 +115,7 @@ def looked_up(sigma: NDArray) -> NDArray:
     Returns:
         Index of the entry whose sigma is used, shape (T,).
     """
-    steps = sigma * STEPS
+    steps = (sigma * STEPS).astype(np.float32)  # as the trainer holds them
     rounded = bfloat16(steps)
     return np.abs(steps[None, :] - rounded[:, None]).argmin(axis=1)
 

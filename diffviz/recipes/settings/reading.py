@@ -163,7 +163,7 @@ def flat(content: Mapping[str, Any], kind: str, prefix: str = "") -> Iterator[Se
         The settings with their dotted paths.
     """
     for key, value in content.items():
-        name = f"{prefix}{key}".replace("-", "_")
+        name = f"{prefix}{str(key).lstrip('-')}".replace("-", "_")
         if isinstance(value, Mapping):
             yield from flat(value, kind, f"{name}.")
         elif _holds_tables(value):

@@ -26,7 +26,7 @@ def test_the_default_is_uniform_flow_matching():
     assert_agree(settings(model_name="wan"), index_draws(grid()))
 
 
-@pytest.mark.parametrize("mean, std", [(0.0, 1.0), (0.5, 1.0), (-1.0, 0.6)])
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (0.5, 1.0), (-1.0, 0.6)])
 def test_logit_normal_u_counts_a_falling_table(mean, std):
     u = expit(mean + std * ndtri(grid()))
     objective = settings(
@@ -46,7 +46,7 @@ def test_mode():
 
 
 @pytest.mark.parametrize(
-    "scheme, weight",
+    ("scheme", "weight"),
     [
         ("sigma_sqrt", lambda sigma: sigma**-2.0),
         ("cosmap", lambda sigma: 2 / (np.pi * (1 - 2 * sigma + 2 * sigma**2))),
@@ -78,7 +78,7 @@ def test_cogview4_shifts_by_tokens():
         settings(model_name="cogview4")
 
 
-@pytest.mark.parametrize("checkpoint, scale", [("THUDM/CogVideoX-5b", 1), ("CogVideoX-2b", 3)])
+@pytest.mark.parametrize(("checkpoint", "scale"), [("THUDM/CogVideoX-5b", 1), ("CogVideoX-2b", 3)])
 def test_cogvideox_is_the_v_loss(checkpoint, scale):
     product = stable_diffusion()
     product = product / (scale + (1 - scale) * product)

@@ -61,7 +61,7 @@ def stretched_sigmas(mu, std, eps, share):
 
 
 @pytest.mark.parametrize(
-    "tokens, parameters",
+    ("tokens", "parameters"),
     [
         (1024, {}),
         (4096, {}),
