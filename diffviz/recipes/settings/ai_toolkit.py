@@ -29,7 +29,7 @@ Else the model has a table of β, and a step is drawn that leaves out some at bo
 - ``snr_gamma`` is no min-SNR: it multiplies by γ/SNR without a bound, and wins over the other.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -383,11 +383,43 @@ def beta_reading(values: Values) -> Reading:
     )
 
 
+def refuse_other_losses(values: Values) -> None:
+    """Raise a ValueError where the loss is no weighted squared error of the model's target."""
+    require(
+        values["loss_type"] == "mse",
+        f"loss_type {values['loss_type']!r} is no squared error, and has no weighting: take mse",
+    )
+    require(
+        values["loss_target"] == "noise",
+        f"loss_target {values['loss_target']!r} is not read here: take noise",
+    )
+    for name in ("train_turbo", "learnable_snr_gos"):
+        require(not values[name], f"{name} trains on another loss, which has no weighting")
+
+
+def notes_on_noise(values: Values) -> tuple[str, ...]:
+    """What to say of changes of the noise and the data, which no weighting holds."""
+    notes = []
+    scale = values["noise_multiplier"] / values["latent_multiplier"]
+    if scale != 1:
+        notes.append(
+            "noise_multiplier and latent_multiplier scale the noise against the data: the true λ "
+            f"lies {2 * np.log(scale):.3g} lower; it is left out."
+        )
+    if values["noise_offset"] != 0:
+        notes.append("noise_offset makes the noise of a channel's mean larger; it is left out.")
+    for name in ("random_noise_multiplier", "random_noise_shift"):
+        if values[name] != 0:
+            notes.append(f"{name} changes the noise of each channel by chance; it is left out.")
+    return tuple(notes)
+
+
 def build(values: Values) -> Reading:
     """What settings of ai-toolkit amount to."""
-    if values["noise_scheduler"] == "flowmatch":
-        return flow_reading(values)
-    return beta_reading(values)
+    refuse_other_losses(values)
+    is_flow = values["noise_scheduler"] == "flowmatch"
+    reading = flow_reading(values) if is_flow else beta_reading(values)
+    return replace(reading, notes=reading.notes + notes_on_noise(values))
 
 
 PASSED_OVER = (
@@ -443,8 +475,26 @@ PASSED_OVER = (
     "blank_prompt_*",
     "do_differential_guidance",
     "differential_guidance_scale",
-    "do_paramiter_swapping",
-    "paramiter_swapping_factor",
+    "*paramiter_swapping*",
+    "show_turbo_outputs",
+    "free_u",
+    "adapter_assist_*",
+    "match_adapter_*",
+    "img_multiplier",
+    "negative_prompt",
+    "max_negative_prompts",
+    "reg_weight",
+    "prompt_*",
+    "short_and_long_captions*",
+    "single_item_batching",
+    "inverted_mask_prior*",
+    "switch_boundary_every",
+    "latent_feature_*",
+    "diffusion_feature_*",
+    "next_sample_timesteps",
+    "optimal_noise_pairing_samples",
+    "force_consistent_noise",
+    "unconditional_prompt",
 )
 
 TRAINER = Trainer(
@@ -469,6 +519,15 @@ TRAINER = Trainer(
         Option("max_denoising_steps", "whole", 999, "last index"),
         Option("min_snr_gamma", "number", 0.0, "γ of min-SNR", low=0.0),
         Option("snr_gamma", "number", 0.0, "γ of γ/SNR", low=0.0),
+        Option("loss_type", "text", "mse", "kind of loss"),
+        Option("loss_target", "text", "noise", "what the loss compares"),
+        Option("train_turbo", "flag", False, "another loss"),
+        Option("learnable_snr_gos", "flag", False, "a weight that is learned"),
+        Option("noise_multiplier", "number", 1.0, "factor of the noise", low=1e-6),
+        Option("latent_multiplier", "number", 1.0, "factor of the data", low=1e-6),
+        Option("random_noise_multiplier", "number", 0.0, "random factor of the noise"),
+        Option("random_noise_shift", "number", 0.0, "random mean of the noise"),
+        Option("noise_offset", "number", 0.0, "offset noise"),
         Option("arch", "text", "", "the model"),
         Option("is_flux", "flag", False, "whether the model is FLUX"),
         Option("is_v_pred", "flag", False, "whether the model predicts v"),

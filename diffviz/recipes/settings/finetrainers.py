@@ -215,6 +215,10 @@ PASSED_OVER = (
     "tp_*",
     "cp_*",
     "verbose",
+    "allow_tf32",
+    "float32_matmul_precision",
+    "list_models",
+    "max_data_samples",
 )
 
 TRAINER = Trainer(

@@ -250,7 +250,8 @@ def notes_of_noise(values: Values) -> tuple[str, ...]:
             f"perturbation_noise_weight adds noise that the target holds too: the true λ lies "
             f"{moved:.3g} lower; it is left out.",
         )
-    parts = [name for name in ("mae_strength", "log_cosh_strength") if values[name] != 0]
+    others = ("mae_strength", "log_cosh_strength", "huber_strength")
+    parts = [name for name in others if values[name] != 0]
     require(
         values["mse_strength"] != 0,
         "mse_strength is 0, and a weighting is that of a squared error: give it a strength",
@@ -405,13 +406,13 @@ PASSED_OVER = (
     "save_*",
     "align_prop*",
     "attention_mechanism",
-    "huber_*",
+    "preserve_embedding_norm",
+    "coft_eps",
     "seed",
     "custom_conditioning_image",
     "only_cache",
     "preservation*",
     "secrets.*",
-    "log_*",
 )
 
 TRAINER = Trainer(
@@ -442,6 +443,8 @@ TRAINER = Trainer(
         Option("mse_strength", "number", 1.0, "factor of the squared error"),
         Option("mae_strength", "number", 0.0, "factor of the absolute error"),
         Option("log_cosh_strength", "number", 0.0, "factor of log cosh"),
+        Option("huber_strength", "number", 0.0, "factor of the Huber loss"),
+        Option("huber_delta", "number", 1.0, "threshold of the Huber loss"),
         Option("vb_loss_strength", "number", 0.0, "factor of the variational bound"),
     ),
     passed_over=PASSED_OVER,

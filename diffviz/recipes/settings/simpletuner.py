@@ -406,6 +406,11 @@ def without_effect_on_betas(values: Values) -> tuple[str, ...]:
 
 def build(values: Values) -> Reading:
     """What settings of SimpleTuner amount to."""
+    method = values["distillation_method"]
+    require(
+        not method,
+        f"distillation_method {method!r} trains on another loss, which has no weighting",
+    )
     family = values.named_model() or values["model_family"]
     if family in BETA_FAMILIES:
         return beta_reading(values, family)
@@ -444,6 +449,7 @@ PASSED_OVER = (
     "disable_benchmark",
     "disable_bucket_pruning",
     "disable_tf32",
+    "distillation_config",
     "dynamo_*",
     "ema_*",
     "enable_*",
@@ -580,6 +586,7 @@ TRAINER = Trainer(
         Option("refiner_training", "flag", False, "train part of the steps"),
         Option("refiner_training_strength", "number", 0.2, "share of steps", low=0.0, high=1.0),
         Option("refiner_training_invert_schedule", "flag", False, "train the other part"),
+        Option("distillation_method", "text", "", "another loss"),
         Option("offset_noise", "flag", False, "offset noise"),
         Option("noise_offset", "number", 0.1, "size of the offset noise"),
         Option("noise_offset_probability", "number", 0.25, "share of samples with offset noise"),

@@ -185,6 +185,20 @@ def test_what_a_kind_of_model_ignores():
     assert "flowmatch only" in " ".join(betas.no_effect)
 
 
+def test_changes_of_the_noise_are_noted():
+    note = settings(**FLOW, noise_multiplier=2, noise_offset=0.1).note
+    assert "the true λ lies 1.39 lower" in note
+    assert "noise_offset" in note
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("loss_type", "mae"), ("loss_target", "source"), ("train_turbo", True)]
+)
+def test_other_losses_are_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        settings(**FLOW, **{name: value})
+
+
 def test_what_cannot_be_read_is_refused():
     with pytest.raises(ValueError, match="pure noise alone"):
         settings(**FLOW, timestep_type="one_step")

@@ -162,6 +162,12 @@ def test_what_cannot_be_read_is_refused():
         settings(model_type=SDXL, min_noising_strength=0.9, max_noising_strength=0.5)
 
 
+def test_what_no_weighting_holds_is_noted():
+    note = settings(model_type=SDXL, perturbation_noise_weight=0.2, mae_strength=0.5).note
+    assert "λ lies 0.0392 lower" in note
+    assert "mae_strength" in note
+
+
 def test_a_file_of_settings_is_recognised():
     text = (
         '{"training_method": "LORA", "model_type": "FLUX_DEV_1", "batch_size": 2, '

@@ -267,6 +267,13 @@ def test_what_cannot_be_read_is_refused():
         settings(model_family="flux", flow_schedule_shift=0, flow_schedule_auto_shift=True)
     with pytest.raises(ValueError, match="prediction_type"):
         settings(model_family="sdxl", prediction_type="sample")
+    with pytest.raises(ValueError, match="distillation_method"):
+        settings(model_family="flux", distillation_method="lcm")
+
+
+def test_input_perturbation_is_noted():
+    note = settings(model_family="sdxl", input_perturbation=0.1).note
+    assert "the true λ lies 0.00995 lower" in note
 
 
 def test_a_file_of_settings_is_recognised():
