@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from scipy.special import expit, ndtri
-from trainer_draws import assert_agree, beta_draws, flow_draws, grid, stable_diffusion
+from trainer_draws import assert_agree, beta_draws, flow_draws, grid, masses, stable_diffusion
 
 from diffviz.recipes.settings import explain, from_settings
 
@@ -150,6 +150,8 @@ def test_a_fixed_shift_acts_twice_at_the_end():
     table = 3 * table / (1 + 2 * table)
     objective = settings(**FLOW, timestep_type="shift", arch="zimage")
     assert_agree(objective, flow_draws(table[drawn_indices()]))
+    level, _ = masses(objective)
+    assert level[-1] == pytest.approx(2 * np.log(1 / table[-2] - 1), abs=1e-9)
 
 
 @pytest.mark.parametrize("target", ["eps", "v"])
