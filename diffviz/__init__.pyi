@@ -2,7 +2,7 @@
 from . import lab, plots
 from .data import dataset, mixture, toy
 from .learning import AdaptiveObjective, Diverged, LossByLogSNR, Run, fit, models
-from .recipes import catalogue, closest, from_diffusers, objective
+from .recipes import catalogue, closest, from_diffusers, from_settings, objective
 from .report import probe, probe_arrays
 from .sampling import elbo, grid, log_likelihood, sample, solvers
 from .theory import (
@@ -40,6 +40,7 @@ __all__ = [
     "families",
     "fit",
     "from_diffusers",
+    "from_settings",
     "from_weighting",
     "grid",
     "lab",

@@ -187,6 +187,21 @@ def _write_json(measured: Any, name: str) -> None:
     Path(name).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
+def read_settings(args: argparse.Namespace) -> None:
+    """Print what a trainer's settings train on."""
+    from diffviz.recipes import settings
+
+    text = sys.stdin.read() if args.text == "-" else args.text
+    explained = settings.explain(text, trainer=args.trainer, model=args.model, tokens=args.tokens)
+    if args.json:
+        print(json.dumps(explained.as_dict(), ensure_ascii=False, indent=1))
+        return
+    print(explained)
+    if args.explain:
+        print()
+        print(explained.table())
+
+
 def load_loss(address: str):
     """The function at ``module:function``, where the module may lie in the current folder."""
     module, _, name = address.partition(":")
@@ -325,6 +340,7 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(run=run_search)
 
     _add_probe(commands)
+    _add_settings(commands)
 
     command = commands.add_parser("cache", help="where results of experiments are kept")
     command.add_argument("action", nargs="?", choices=("clear",), help="clear: remove them")
@@ -360,6 +376,22 @@ def _add_probe(commands: Any) -> None:
     command.add_argument("--csv", metavar="FILE", help="write λ and w to this file")
     command.add_argument("--out", help="svg, pdf or png file for the plot")
     command.set_defaults(run=probe_loss)
+
+
+def _add_settings(commands: Any) -> None:
+    """Add the command ``settings`` with its options."""
+    command = commands.add_parser("settings", help="what a trainer's options really weight")
+    command.add_argument(
+        "text", help="a command line, TOML, YAML or JSON in quotes; a file of these; - for stdin"
+    )
+    command.add_argument("--trainer", help="the trainer, where the settings do not show it")
+    command.add_argument("--model", help="the model, where the settings do not say it")
+    command.add_argument("--tokens", type=int, help="tokens of an image, for shifts by resolution")
+    command.add_argument(
+        "--explain", action="store_true", help="list each option, from where, and its effect"
+    )
+    command.add_argument("--json", action="store_true", help="print all of it as JSON")
+    command.set_defaults(run=read_settings)
 
 
 OWN_OPTIONS = (write_figures, run_search)  # commands that parse their own options

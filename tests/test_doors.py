@@ -215,6 +215,15 @@ def _(x=POINTS, draws=400):
     return dv.probe_arrays(step, x, draws=draws).kind
 
 
+@door("from_settings", numbers="discrete_flow_shift", counts="tokens", names="trainer")
+def _(discrete_flow_shift=3.0, tokens=4096, trainer="musubi"):
+    fixed = dv.from_settings(
+        trainer=trainer, timestep_sampling="shift", discrete_flow_shift=discrete_flow_shift
+    )
+    by_size = dv.from_settings(trainer=trainer, timestep_sampling="flux_shift", tokens=tokens)
+    return [fixed.law.median(), by_size.law.median()]
+
+
 @door("closest", counts="k")
 def _(k=2):
     return [match.name for match in dv.closest(measured(), k)]

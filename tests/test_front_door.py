@@ -35,6 +35,7 @@ FUNCTIONS = {
     "equivalent",
     "fit",
     "from_diffusers",
+    "from_settings",
     "from_weighting",
     "grid",
     "log_likelihood",

@@ -14,6 +14,7 @@ from . import (
     reweighted,
     schedules,
     score,
+    settings,
     sigmoid,
     smalldiffusion,
     sources,
@@ -23,6 +24,7 @@ from . import (
 from .diffusers import from_diffusers
 from .entries import CATALOGUE, catalogue, objective
 from .nearest import Match, closest
+from .settings import from_settings
 
 __all__ = [
     "CATALOGUE",
@@ -39,6 +41,7 @@ __all__ = [
     "flow",
     "flow_times",
     "from_diffusers",
+    "from_settings",
     "kdiffusion",
     "nearest",
     "noise_paths",
@@ -46,6 +49,7 @@ __all__ = [
     "reweighted",
     "schedules",
     "score",
+    "settings",
     "sigmoid",
     "smalldiffusion",
     "sources",

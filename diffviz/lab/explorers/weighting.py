@@ -26,12 +26,14 @@ from diffviz.lab.explorers.base import (
     show,
 )
 from diffviz.recipes.entries import CATALOGUE, objective
+from diffviz.recipes.settings import from_settings
 from diffviz.theory import analysis, frames, paths
 from diffviz.theory.families import FAMILIES
 from diffviz.theory.objectives import Objective, from_weighting
 
 MOST = 8  # objectives of the catalogue at once
-ALL_FAMILIES, NO_FAMILY, OWN_TABLE = "all families", "none", "own table"
+ALL_FAMILIES, NO_FAMILY = "all families", "none"
+OWN_TABLE, OWN_SETTINGS = "own table", "own settings"
 
 # --- where each λ stands on the horizontal axis ---------------------------------------------------
 
@@ -205,9 +207,9 @@ VIEWS: dict[str, View] = {
 class WeightingExplorer(Explorer):
     """What objectives weight.
 
-    The picture shows up to eight objectives of the catalogue, one parametric family and a table of
-    one's own. Under it stand the verdict on each, and the shares of w and of the loss below λ = 0.
-    The picture and the curves can be saved.
+    The picture shows up to eight objectives of the catalogue, one parametric family, a table of
+    one's own and the pasted settings of a trainer. Under it stand the verdict on each, and the
+    shares of w and of the loss below λ = 0. The picture and the curves can be saved.
 
     Args:
         names: Objectives of the catalogue at first.
@@ -230,6 +232,7 @@ class WeightingExplorer(Explorer):
         require_option("family", family, families, "diffviz.theory.families.FAMILIES")
         chosen = tuple(objective(name).name for name in name_tuple(names, "names"))
         self.table: Objective | None = None
+        self.settings: Objective | None = None
         self.axes = plots.axes(8.0, 4.6, legend=2.0)[0]
         controls = self._make_controls(chosen, family)
         super().__init__(figure_of(self.axes), controls, self._update)
@@ -243,6 +246,8 @@ class WeightingExplorer(Explorer):
             objectives[family] = FAMILIES[family].build(**self._family_values())
         if self.table:
             objectives[OWN_TABLE] = self.table
+        if self.settings:
+            objectives[OWN_SETTINGS] = self.settings
         return objectives
 
     def curves(self) -> dict[str, NDArray]:
@@ -285,6 +290,13 @@ class WeightingExplorer(Explorer):
                 rows=3,
             ),
             "use": indented_button("use table"),
+            "settings": control(
+                widgets.Textarea,
+                "settings",
+                placeholder="a trainer's command line, TOML, YAML or JSON",
+                rows=3,
+            ),
+            "read": indented_button("use settings"),
             "file": control(
                 text,
                 "file",
@@ -330,6 +342,8 @@ class WeightingExplorer(Explorer):
             return self._save()
         if changed == "use":
             self._use_table()
+        elif changed == "read":
+            return self._read_settings()
         elif changed == "parametric":
             sliders = [self.controls[f"p{index}"] for index in range(3)]
             offer(sliders, _parameters(self.controls["parametric"].value))
@@ -353,6 +367,15 @@ class WeightingExplorer(Explorer):
             self.table = None
         else:
             self.table = from_weighting(np.array(rows, dtype=float), name=OWN_TABLE)
+
+    def _read_settings(self) -> str:
+        """Take the objective of the pasted settings, or drop it; its note, as HTML."""
+        text = self.controls["settings"].value
+        if not text.strip():
+            self.settings = None
+            return ""
+        self.settings = from_settings(text)
+        return f"<i>{html.escape(self.settings.note)}</i>"
 
     def _save(self) -> str:
         """Write the picture or the curves to the file; where it is, as HTML."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from diffviz.checks import count, require, unknown
 from diffviz.recipes.nearest import closest
@@ -35,7 +36,8 @@ def trainers() -> Mapping[str, Trainer]:
         The trainers.
 
     Example:
-        >>> "sd-scripts-flux" in diffviz.recipes.settings.trainers()
+        >>> from diffviz.recipes import settings
+        >>> "sd-scripts-flux" in settings.trainers()
         True
     """
     return MappingProxyType(_trainers())
@@ -102,11 +104,20 @@ class Explained:
             self.sentence,
             f"Nearest entry: {self.nearest}.",
             f"Verdict: {analysis.verdict(self.objective)}.",
+            self._place(),
             f"Read by what is known of {self.trainer.title} ({self.trainer.version}).",
             *(f"Note: {note}" for note in self.notes),
             *(f"No effect: {sentence}" for sentence in self.no_effect),
         ]
         return "\n".join(parts)
+
+    def _place(self) -> str:
+        """Where the training looks and spends its loss, as a sentence."""
+        share = analysis.share_below(self.objective, mmse=expit)
+        return (
+            f"Median λ = {self.objective.law.median():.2f}; on data from N(0, I), {share:.0%} of "
+            "the loss lies below λ = 0."
+        )
 
     def table(self) -> str:
         """What was read, from where, and what had no effect, as lines of text."""
@@ -208,10 +219,9 @@ def explain(
         ValueError: As for ``from_settings``.
 
     Example:
-        >>> read = diffviz.recipes.settings.explain(
-        ...     "--timestep_sampling sigmoid --discrete_flow_shift 3", trainer="musubi"
-        ... )
-        >>> read.no_effect
+        >>> from diffviz.recipes import settings
+        >>> line = "--timestep_sampling sigmoid --discrete_flow_shift 3"
+        >>> settings.explain(line, trainer="musubi").no_effect
         ("discrete_flow_shift has no effect with timestep_sampling='sigmoid'.",)
     """
     found = _reading(text, trainer, model, tokens, settings)
@@ -309,25 +319,33 @@ def _trainer_of(pairs: Pairs, name: str | None) -> Trainer:
         if name not in known:
             raise unknown("trainer", name, known)
         return known[name]
-    by_script = [one for one in known.values() if _runs(one, pairs.script)]
-    candidates = by_script or _by_marks(known.values(), pairs) or list(known.values())
+    candidates = _by_script(known.values(), pairs) or _by_marks(known.values(), pairs)
     if len(candidates) == 1:
         return candidates[0]
+    return _by_options(candidates or list(known.values()), pairs)
+
+
+def _by_options(candidates: list[Trainer], pairs: Pairs) -> Trainer:
+    """The one trainer that knows all settings; a ValueError if there are none or several."""
     able = [one for one in candidates if _strangers(one, pairs) == 0]
     if len(able) == 1:
         return able[0]
-    best = able or sorted(candidates, key=lambda one: _strangers(one, pairs))[:3]
-    names = ", ".join(one.name for one in best)
+    nearest = sorted(candidates, key=lambda one: _strangers(one, pairs))[:3]
+    names = ", ".join(one.name for one in able or nearest)
     script = f" of the script {pairs.script!r}" if pairs.script else ""
     raise ValueError(
         f"the trainer{script} is not clear from these settings: pass trainer=, such as {names}"
     )
 
 
-def _runs(trainer: Trainer, script: str) -> bool:
-    """Whether a script belongs to a trainer."""
-    name = _basename(script)
-    return bool(name) and any(fnmatchcase(name, pattern) for pattern in trainer.scripts)
+def _by_script(known: Iterable[Trainer], pairs: Pairs) -> list[Trainer]:
+    """The trainers to which the script belongs."""
+    name = _basename(pairs.script)
+    return [
+        trainer
+        for trainer in known
+        if name and any(fnmatchcase(name, pattern) for pattern in trainer.scripts)
+    ]
 
 
 def _by_marks(known: Iterable[Trainer], pairs: Pairs) -> list[Trainer]:
@@ -377,10 +395,10 @@ def _unknown_option(trainer: Trainer, setting: Setting) -> ValueError:
     last = setting.name.rsplit(".", 1)[-1]
     names = [*trainer.options, *(one for one in trainer.passed_over if "*" not in one)]
     near = get_close_matches(last, names, 3, 0.6)
-    hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
+    hint = f"; did you mean {', '.join(map(repr, near))}?" if near else "."
     return ValueError(
         f"unknown option {setting.name!r} ({setting.where}) of {trainer.title}{hint} "
-        f"Leave it out if it has nothing to do with the loss. Options that count: "
+        "Leave it out if it has nothing to do with the loss. Options that count: "
         f"{', '.join(trainer.options)}"
     )
 

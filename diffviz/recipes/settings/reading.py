@@ -21,7 +21,8 @@ from diffviz.checks import require
 OPTION = re.compile(r"--?[A-Za-z]")
 PAIR = re.compile(r"(?:export\s+|set\s+)?([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
 CONTINUED = re.compile(r"[\\^`][ \t]*\r?\n")  # line breaks of sh, cmd and PowerShell
-COMMENT = re.compile(r"(^|\s)#[^\n'\"]*$", re.MULTILINE)
+COMMENT_LINE = re.compile(r"^[ \t]*(#|::|REM\s).*\n?", re.MULTILINE)
+COMMENT = re.compile(r"\s#[^\n'\"]*$", re.MULTILINE)
 SEPARATORS = frozenset({"&&", "||", "|", ";", "&"})
 SUFFIXES = (".toml", ".yaml", ".yml", ".json", ".sh", ".bat", ".txt")
 LONGEST_PATH = 1024  # characters; a longer text is no path
@@ -155,7 +156,8 @@ def flat(content: Mapping[str, Any], kind: str, prefix: str = "") -> Iterator[Se
     """The leaves of nested tables.
 
     Args:
-        content: The table. Lists of tables are numbered from 0; other lists are values.
+        content: The table. Lists of tables are numbered from 0; other lists are values. Dashes
+            before a name are dropped.
         kind: What ``where`` calls a name, "key" or "argument".
         prefix: Dotted path of the table.
 
@@ -185,9 +187,21 @@ def _holds_tables(value: Any) -> bool:
 # --- command lines --------------------------------------------------------------------------------
 
 
+def one_line_each(text: str) -> str:
+    """Commands without comments, each on one line.
+
+    Args:
+        text: Commands of a shell. A line that is commented out may stand between others.
+
+    Returns:
+        The commands.
+    """
+    return COMMENT.sub("", CONTINUED.sub(" ", COMMENT_LINE.sub("", text)))
+
+
 def _is_command(text: str) -> bool:
     """Whether a text is a command line: it has options with dashes, or name=value alone."""
-    plain = COMMENT.sub("", CONTINUED.sub(" ", text))
+    plain = one_line_each(text)
     if re.search(r"(^|\s)(--[A-Za-z]|\S+\.py(\s|$))", plain):
         return True
     words = plain.split()
@@ -224,7 +238,7 @@ def _command_words(text: str) -> tuple[list[str], dict[str, str]]:
     """The words of a command, and the variables that lines before it set."""
     variables: dict[str, str] = {}
     words: list[str] = []
-    for line in COMMENT.sub("", CONTINUED.sub(" ", text)).splitlines():
+    for line in one_line_each(text).splitlines():
         try:
             parts = shlex.split(line)
         except ValueError as error:

@@ -239,3 +239,22 @@ def test_each_axis_pickles(name):
     grid = np.linspace(-4, 4, 9)
     place = pickle.loads(pickle.dumps(AXES[name].place))
     np.testing.assert_array_equal(place(grid), AXES[name].place(grid))
+
+
+def test_pasted_settings_are_drawn_and_described(explorer):
+    options = "flux_train_network.py --timestep_sampling sigmoid --discrete_flow_shift 3"
+    explorer.controls["settings"].value = options
+    explorer.redraw("read")
+    assert "discrete_flow_shift has no effect" in explorer.text.value
+    drawn = line(explorer, "own settings").get_ydata()
+    explorer.controls["objectives"].value = ("sd3",)
+    np.testing.assert_allclose(drawn, line(explorer, "sd3").get_ydata(), atol=1e-9)
+    explorer.controls["settings"].value = ""
+    explorer.redraw("read")
+    assert "own settings" not in explorer.objectives()
+
+
+def test_settings_that_cannot_be_read_are_answered(explorer):
+    explorer.controls["settings"].value = "flux_train_network.py --logit_maen 1"
+    explorer.redraw("read")
+    assert "did you mean" in explorer.text.value

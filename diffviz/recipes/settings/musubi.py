@@ -1,0 +1,264 @@
+"""The settings of kohya-ss/musubi-tuner, which trains video and image models by flow matching.
+
+What was read: the branch main of 2026, ``training/timesteps.py``, ``training/parser_common.py``,
+the sampling of ``training/trainer_base.py`` and ``modules/scheduling_flow_match_discrete.py``.
+
+The loss compares the velocity. With sigma the share of noise:
+
+- "sigma", the default, draws the index min + (max − min) u into the falling table 1, 0.999 ...
+  0.001, with u by ``weighting_scheme``. The table ignores ``discrete_flow_shift``. A positive
+  ``logit_mean`` means less noise, and ``min_timestep`` and ``max_timestep`` count from the *noisy*
+  end.
+- "logsnr" draws λ itself from N(logit_mean, logit_std²).
+- "qinglong" takes the shifted sigmoid with probability 0.8, the law of "logsnr" with 0.075 and
+  λ ~ N(5.36, 1) with 0.125.
+- Elsewhere ``min_timestep`` and ``max_timestep`` squeeze the law into their range, or cut it where
+  ``preserve_distribution_shape`` is set.
+- The weights "sigma_sqrt" and "cosmap" always count. They are taken at the nearest entry of the
+  falling table to sigma + 0.001.
+- ``num_timestep_buckets`` draws sigma evenly and changes no law.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.special import expit
+
+from diffviz.recipes.settings.draws import (
+    STEPS,
+    UNIFORM_TIME,
+    cut,
+    drawn_steps,
+    masses_between,
+    mixture,
+    stretched,
+)
+from diffviz.recipes.settings.kohya import (
+    DENSITY_OPTIONS,
+    WITHOUT_EFFECT,
+    index_law,
+    shift_of,
+    tokens_of,
+)
+from diffviz.recipes.settings.levels import Levels, linear_logsnr
+from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
+from diffviz.theory import laws, multipliers
+from diffviz.theory.frames import Curve
+from diffviz.theory.objectives import Objective
+from diffviz.theory.paths import LINEAR
+from diffviz.theory.targets import U
+
+VERSION = "main, 2026"
+SOURCE = "kohya-ss/musubi-tuner"
+# the method with the numbers of tokens and mu = log shift between which mu is linear
+POINTS = {
+    "flux_shift": ((256, 0.5), (4096, 1.15)),
+    "flux2_shift": ((256, 0.5), (4096, 1.15)),
+    "qwen_shift": ((256, 0.5), (8192, 0.9)),
+    "krea2_shift": ((256, 0.5), (6400, 1.15)),
+    "qinglong_flux": ((256, 0.5), (4096, 1.15)),
+    "qinglong_qwen": ((256, 0.5), (8192, 0.9)),
+}
+METHODS = ("sigma", "uniform", "sigmoid", "shift", "logsnr", *POINTS)
+FARTHEST = 100.0  # |λ| at which a weight has long reached its limit
+SHARES = (0.8, 0.075, 0.125)  # of the three laws of qinglong
+CLEAN_LAW = stats.norm(5.36, 1.0)  # of λ, the third of them
+WEIGHTS: dict[str, Curve] = {
+    "sigma_sqrt": multipliers.sigma_sqrt,
+    "cosmap": multipliers.cosmap,
+}
+
+
+@dataclass(frozen=True)
+class NextEntry:
+    """A weight that is taken at sigma + 0.001.
+
+    The trainer rounds this to the nearest entry of its table. The curve goes through these entries
+    without the steps between them.
+
+    Args:
+        weight: The weight as a function of λ.
+    """
+
+    weight: Curve
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The multiplier at λ in nats, same shape."""
+        sigma = expit(-np.asarray(logsnr, dtype=float) / 2)
+        entry = np.minimum(sigma + 1 / STEPS, 1.0)
+        return self.weight(np.maximum(linear_logsnr(entry), -FARTHEST))
+
+
+def shifted_sigmoid(values: Values, method: str) -> Any:
+    """Law of λ for the shifted sigmoid of a scaled normal."""
+    shift = 1.0
+    if method == "shift":
+        shift = values["discrete_flow_shift"]
+    elif method in POINTS:
+        shift = shift_of(tokens_of(values, method), *POINTS[method])
+    return laws.logit_normal_logsnr(0.0, values["sigmoid_scale"], shift)
+
+
+def continuous_law(values: Values, method: str) -> Any:
+    """Law of λ for a sigma that is no entry of a table, before its range."""
+    if method == "uniform":
+        return UNIFORM_TIME
+    if method == "logsnr":
+        return stats.norm(values["logit_mean"], values["logit_std"])
+    law = shifted_sigmoid(values, method)
+    if not method.startswith("qinglong"):
+        return law
+    plain = stats.norm(values["logit_mean"], values["logit_std"])
+    return mixture((law, plain, CLEAN_LAW), SHARES)
+
+
+def time_range(values: Values) -> tuple[int, int]:
+    """The least and the largest timestep, of 0 to 1000.
+
+    Raises:
+        ValueError: The first is not below the second.
+    """
+    first = values["min_timestep"]
+    last = values["max_timestep"]
+    if not first < last:
+        raise ValueError(f"min_timestep={first} must lie below max_timestep={last}")
+    return first, last
+
+
+def sampled(values: Values, method: str) -> Levels:
+    """The levels that ``timestep_sampling`` draws."""
+    first, last = time_range(values)
+    if method == "sigma":
+        mass = masses_between(index_law(values, values["weighting_scheme"]), first, last)
+        return drawn_steps(linear_logsnr(1 - np.arange(STEPS) / STEPS), mass)
+    law = continuous_law(values, method)
+    limit = cut if values["preserve_distribution_shape"] else stretched
+    return Levels(limit(law, first / STEPS, last / STEPS))
+
+
+def words_of(values: Values, method: str) -> str:
+    """The law of sigma in words."""
+    first, last = time_range(values)
+    within = "" if (first, last) == (0, STEPS) else f", timesteps {first} to {last}"
+    if method == "sigma":
+        scheme = values["weighting_scheme"]
+        drawn = scheme.replace("_", "-") if scheme in ("logit_normal", "mode") else "uniform"
+        return f"{drawn} index into a falling table{within}"
+    return f"timestep_sampling {method}{within}"
+
+
+def ignored(values: Values, method: str) -> tuple[str, ...]:
+    """Why options that were given have no effect, each a sentence."""
+    scheme = values["weighting_scheme"]
+    unread = [name for name in values.given if name not in values.read]
+    sentences = []
+    for name in unread:
+        reads_density = method == "sigma" and name in ("logit_mean", "logit_std", "mode_scale")
+        reason = (
+            f"weighting_scheme={scheme!r}" if reads_density else f"timestep_sampling={method!r}"
+        )
+        sentences.append(f"{name} has no effect with {reason}.")
+    if scheme in ("logit_normal", "mode") and method != "sigma":
+        sentences.append(
+            f"weighting_scheme={scheme!r} has no effect with timestep_sampling={method!r}: only "
+            "'sigma' draws by it."
+        )
+    return tuple(sentences)
+
+
+def index_notes(values: Values, method: str) -> tuple[str, ...]:
+    """What to say of an index into a falling table."""
+    if method != "sigma":
+        return ()
+    notes = []
+    if values["weighting_scheme"] == "logit_normal" and values["logit_mean"] != 0:
+        notes.append("u indexes a falling table: a positive logit_mean means less noise.")
+    if time_range(values) != (0, STEPS):
+        notes.append("min_timestep and max_timestep count the index from the noisy end.")
+    return tuple(notes)
+
+
+def bucket_notes(values: Values, method: str) -> tuple[str, ...]:
+    """What to say of sigma in buckets."""
+    if method == "sigma" or not values["num_timestep_buckets"]:
+        return ()
+    return ("num_timestep_buckets draws sigma evenly; its law stays.",)
+
+
+def build(values: Values) -> Reading:
+    """The objective of options of musubi-tuner.
+
+    Args:
+        values: The options.
+
+    Returns:
+        The reading.
+    """
+    method = values["timestep_sampling"]
+    scheme = values["weighting_scheme"]
+    levels = sampled(values, method)
+    weight = WEIGHTS.get(scheme, multipliers.constant)
+    if scheme in WEIGHTS and method != "sigma":
+        weight = NextEntry(weight)
+    objective = Objective(
+        name=f"musubi-tuner {method}{' ' + scheme if scheme != 'none' else ''}",
+        family="settings",
+        year=0,
+        source=f"{SOURCE}, {VERSION}",
+        path=LINEAR,
+        target=U,
+        multiplier=weight,
+        law=levels.law,
+    )
+    weighted = f"weighted by {scheme}" if scheme in WEIGHTS else "without a weight"
+    return Reading(
+        objective=objective,
+        sentence=(
+            "musubi-tuner trains the velocity of the linear path, "
+            f"{words_of(values, method)}, {weighted}."
+        ),
+        notes=(*levels.notes, *index_notes(values, method), *bucket_notes(values, method)),
+        no_effect=ignored(values, method),
+    )
+
+
+TRAINER = Trainer(
+    name="musubi",
+    title="musubi-tuner",
+    version=VERSION,
+    source=SOURCE,
+    scripts=(
+        "hv_train*",
+        "hv_1_5_train*",
+        "wan_train*",
+        "fpack_train*",
+        "flux_kontext_train*",
+        "flux_2_train*",
+        "qwen_image_train*",
+        "zimage_train*",
+        "kandinsky5_train*",
+        "krea2_train*",
+    ),
+    options=by_name(
+        Option("timestep_sampling", "choice", "sigma", "how sigma is drawn", METHODS),
+        Option("sigmoid_scale", "number", 1.0, "scale of the logit of sigma", low=1e-12),
+        Option("discrete_flow_shift", "number", 1.0, "shift of sigma", low=1e-12),
+        Option(
+            "weighting_scheme",
+            "choice",
+            "none",
+            "law of the index, or weight",
+            ("none", "logit_normal", "mode", "cosmap", "sigma_sqrt"),
+        ),
+        *DENSITY_OPTIONS,
+        Option("min_timestep", "whole", 0, "least timestep", low=0, high=STEPS),
+        Option("max_timestep", "whole", STEPS, "largest timestep", low=0, high=STEPS),
+        Option("preserve_distribution_shape", "flag", False, "cut the law, do not squeeze it"),
+        Option("num_timestep_buckets", "whole", None, "draws sigma evenly; the law stays"),
+    ),
+    passed_over=WITHOUT_EFFECT,
+    build=build,
+)

@@ -1,0 +1,106 @@
+"""Settings are read from whatever people paste."""
+
+from pathlib import Path
+
+import pytest
+
+from diffviz.recipes.settings import Setting, read
+
+COMMAND = r"""
+export MODEL="some/model"   # the weights
+LR=1e-4
+accelerate launch --mixed_precision bf16 --num_processes 2 \
+  examples/train_dreambooth_flux.py \
+  --pretrained_model_name_or_path=$MODEL \
+  --logit-mean -0.5 --use_ema \
+  # --logit_std 3 \
+  --optimizer_args "a=1" "b=2" \
+  --instance_prompt "a photo of # sks" --learning_rate ${LR}
+"""
+
+
+def as_dict(source):
+    return {setting.name: setting.value for setting in read(source).settings}
+
+
+def test_a_command_line_with_all_that_shells_allow():
+    pairs = read(COMMAND)
+    assert pairs.script == "examples/train_dreambooth_flux.py"
+    assert pairs.form == "command line"
+    assert {setting.name: setting.value for setting in pairs.settings} == {
+        "pretrained_model_name_or_path": "some/model",
+        "logit_mean": "-0.5",
+        "use_ema": True,
+        "optimizer_args": ("a=1", "b=2"),
+        "instance_prompt": "a photo of # sks",
+        "learning_rate": "1e-4",
+    }
+    assert pairs.settings[1] == Setting("logit_mean", "-0.5", "--logit-mean")
+
+
+def test_a_module_is_a_script_too():
+    pairs = read("uv run python -m musubi_tuner.wan_train_network --seed 1")
+    assert pairs.script == "musubi_tuner.wan_train_network"
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("[train]\nshift = 3.0\nkind = 'x'\n", "TOML"),
+        ("train:\n  shift: 3.0\n  kind: x\n", "YAML"),
+        ('{"train": {"shift": 3.0, "kind": "x"}}', "JSON"),
+    ],
+)
+def test_files_keep_their_nested_names(text, form, tmp_path):
+    pairs = read(text)
+    assert pairs.form == form
+    assert pairs.settings == (
+        Setting("train.shift", 3.0, "key train.shift"),
+        Setting("train.kind", "x", "key train.kind"),
+    )
+    file = tmp_path / f"settings.{form.lower()}"
+    file.write_text(text)
+    assert read(file).settings == read(str(file)).settings == pairs.settings
+
+
+def test_lists_of_tables_are_numbered_and_other_lists_are_values():
+    assert as_dict("a:\n  - b: 1\n  - b: 2\nc: [1, 2]\n") == {"a.0.b": 1, "a.1.b": 2, "c": [1, 2]}
+
+
+def test_names_and_values_alone_are_read():
+    text = "weighting_scheme=logit_normal logit_mean=0.5"
+    assert as_dict(text) == {"weighting_scheme": "logit_normal", "logit_mean": "0.5"}
+
+
+def test_a_mapping_is_read():
+    assert as_dict({"a": {"b-c": 1}}) == {"a.b_c": 1}
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("  \n", "are empty"),
+        ("train_a.py --x 1\ntrain_b.py --x 2", "more than one command"),
+        ("train_a.py --x 1 && rm y", "more than one command"),
+        ("train_a.py --x 'open", "No closing quotation"),
+        ("[a\nb = 1", "cannot be read"),
+        ('{"a": ', "cannot be read"),
+        ("only words", "no table of names and values"),
+        ("- a\n- b", "no table of names and values"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(source, message):
+    with pytest.raises(ValueError, match=message):
+        read(source)
+
+
+def test_a_file_that_is_not_there_is_named():
+    with pytest.raises(FileNotFoundError, match=r"missing\.toml"):
+        read("missing.toml")
+    with pytest.raises(FileNotFoundError):
+        read(Path("missing.toml"))
+
+
+def test_another_kind_of_thing_is_refused():
+    with pytest.raises(TypeError, match="got list"):
+        read(["--a", "1"])
