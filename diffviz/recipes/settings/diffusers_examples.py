@@ -34,12 +34,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffviz.recipes.diffusers import from_diffusers
-from diffviz.recipes.settings.draws import STABLE_DIFFUSION, STEPS, beta_levels
+from diffviz.recipes.settings.draws import STEPS
 from diffviz.recipes.settings.kohya import DENSITY_OPTIONS
-from diffviz.recipes.settings.levels import drawn_from
+from diffviz.recipes.settings.levels import (
+    STABLE_DIFFUSION,
+    beta_logsnr,
+    beta_objective,
+    drawn_from,
+)
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
-from diffviz.theory import multipliers, paths
-from diffviz.theory.frames import VP, Curve
+from diffviz.theory import multipliers
+from diffviz.theory.frames import Curve
 from diffviz.theory.objectives import Objective
 from diffviz.theory.targets import EPS, V, X
 
@@ -220,18 +225,15 @@ def build_betas(values: Values) -> Reading:
         return edm_reading(values, model, notes)
     prediction = values.get("prediction_type", BETA_MODELS[model])
     weight, words = snr_weight(values, prediction)
-    levels = drawn_from(beta_levels(STABLE_DIFFUSION), step_masses(values))
+    levels = drawn_from(beta_logsnr(STABLE_DIFFUSION), step_masses(values))
     target = TARGETS[prediction]
     weighted = f"with {words}" if words else "without a weight"
-    objective = Objective(
-        name=f"diffusers {model} {target.name}{' ' if words else ''}{words}",
-        family="settings",
-        year=0,
-        source=f"{SOURCE}, {VERSION}",
-        path=paths.from_density(levels.law, VP, "scaled-linear betas"),
-        target=target,
-        multiplier=weight,
-        law=levels.law,
+    objective = beta_objective(
+        f"diffusers {model} {target.name}{' ' if words else ''}{words}",
+        f"{SOURCE}, {VERSION}",
+        target,
+        weight,
+        levels,
     )
     return Reading(
         objective=objective,

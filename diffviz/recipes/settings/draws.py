@@ -4,9 +4,8 @@ On the linear path with t the share of noise, λ = −2 logit t. A shift s of ti
 t/(1 − t) by s, so that it moves λ by −2 log s.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.recipes.diffusers import from_diffusers
 from diffviz.recipes.settings.levels import Levels, drawn_from, linear_logsnr
 from diffviz.theory import laws
-from diffviz.theory.atoms import atomic
 
 STEPS = 1000  # of every table that the trainers here draw from
 HALVINGS = 80  # of a bracket, until it is no longer than a rounding error
@@ -25,15 +22,6 @@ RAREST = 1e-9  # probability of a step that is never drawn in practice
 FARTHEST = 700.0  # |λ| at which a cut of time is as good as none
 
 UNIFORM_TIME = stats.logistic(scale=2)  # law of λ for uniform t on the linear path
-STABLE_DIFFUSION: Mapping[str, Any] = MappingProxyType(
-    {
-        "_class_name": "DDPMScheduler",
-        "num_train_timesteps": STEPS,
-        "beta_schedule": "scaled_linear",
-        "beta_start": 0.00085,
-        "beta_end": 0.012,
-    }
-)
 
 # --- laws -----------------------------------------------------------------------------------------
 
@@ -178,14 +166,6 @@ def drawn_steps(logsnr: NDArray, mass: NDArray) -> Levels:
         The levels.
     """
     return drawn_from(logsnr, np.where(mass > RAREST, mass, 0.0))
-
-
-def beta_levels(config: Mapping[str, Any]) -> NDArray:
-    """λ of each step of a scheduler with betas; −inf for one without signal, shape (T,)."""
-    table = atomic(from_diffusers(config).law)
-    assert table is not None  # a law of from_diffusers is one of steps
-    lost = table.steps - len(table.levels)
-    return np.concatenate([table.levels[::-1], np.full(lost, -np.inf)])
 
 
 # --- multipliers ----------------------------------------------------------------------------------

@@ -43,13 +43,10 @@ from diffviz.recipes.settings.kohya import (
     shift_of,
     tokens_of,
 )
-from diffviz.recipes.settings.levels import Levels, linear_logsnr
+from diffviz.recipes.settings.levels import Levels, flow_objective, linear_logsnr
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
 from diffviz.theory import laws, multipliers
 from diffviz.theory.frames import Curve
-from diffviz.theory.objectives import Objective
-from diffviz.theory.paths import LINEAR
-from diffviz.theory.targets import U
 
 VERSION = "main, 2026"
 SOURCE = "kohya-ss/musubi-tuner"
@@ -203,15 +200,11 @@ def build(values: Values) -> Reading:
     weight = WEIGHTS.get(scheme, multipliers.constant)
     if scheme in WEIGHTS and method != "sigma":
         weight = NextEntry(weight)
-    objective = Objective(
-        name=f"musubi-tuner {method}{' ' + scheme if scheme != 'none' else ''}",
-        family="settings",
-        year=0,
-        source=f"{SOURCE}, {VERSION}",
-        path=LINEAR,
-        target=U,
-        multiplier=weight,
-        law=levels.law,
+    objective = flow_objective(
+        f"musubi-tuner {method}{' ' + scheme if scheme != 'none' else ''}",
+        f"{SOURCE}, {VERSION}",
+        levels,
+        weight,
     )
     weighted = f"weighted by {scheme}" if scheme in WEIGHTS else "without a weight"
     return Reading(

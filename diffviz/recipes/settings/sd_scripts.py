@@ -19,13 +19,15 @@ What was read: the branch main of 2025, ``library/custom_train_functions.py``,
 import numpy as np
 from numpy.typing import NDArray
 
-from diffviz.recipes.settings.draws import STABLE_DIFFUSION, STEPS, beta_levels, on_levels
+from diffviz.recipes.settings.draws import STEPS, on_levels
 from diffviz.recipes.settings.kohya import HUBER_OPTIONS, WITHOUT_EFFECT, loss_notes, thresholds
-from diffviz.recipes.settings.levels import drawn_from
+from diffviz.recipes.settings.levels import (
+    STABLE_DIFFUSION,
+    beta_logsnr,
+    beta_objective,
+    drawn_from,
+)
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
-from diffviz.theory import paths
-from diffviz.theory.frames import VP
-from diffviz.theory.objectives import Objective
 from diffviz.theory.targets import EPS, V
 
 VERSION = "main, 2025"
@@ -151,10 +153,10 @@ def build(values: Values) -> Reading:
             f"min_timestep={first} must lie at least 2 below max_timestep={last}: a weighting "
             "needs two levels"
         )
-    before = beta_levels(STABLE_DIFFUSION)
+    before = beta_logsnr(STABLE_DIFFUSION)
     after = before
     if values["zero_terminal_snr"]:
-        after = beta_levels(dict(STABLE_DIFFUSION) | {"rescale_betas_zero_snr": True})
+        after = beta_logsnr(dict(STABLE_DIFFUSION) | {"rescale_betas_zero_snr": True})
     factor = factors(values, np.exp(before), is_v)
     if values["loss_type"] == "smooth_l1":
         factor = factor / thresholds(values, after)
@@ -163,15 +165,12 @@ def build(values: Values) -> Reading:
     steps = np.arange(STEPS)
     levels = drawn_from(after, (steps >= first) & (steps < last))
     target = V if is_v else EPS
-    objective = Objective(
-        name=f"sd-scripts {target.name}, {weight_words(values)}",
-        family="settings",
-        year=0,
-        source=f"{SOURCE}, {VERSION}",
-        path=paths.from_density(levels.law, VP, "scaled-linear betas"),
-        target=target,
-        multiplier=on_levels(after, factor),
-        law=levels.law,
+    objective = beta_objective(
+        f"sd-scripts {target.name}, {weight_words(values)}",
+        f"{SOURCE}, {VERSION}",
+        target,
+        on_levels(after, factor),
+        levels,
     )
     return Reading(
         objective=objective,

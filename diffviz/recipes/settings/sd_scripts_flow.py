@@ -39,14 +39,21 @@ from diffviz.recipes.settings.kohya import (
     shift_of,
     tokens_of,
 )
-from diffviz.recipes.settings.levels import Levels, index_masses, linear_logsnr, shifted, unshifted
+from diffviz.recipes.settings.levels import (
+    Levels,
+    flow_objective,
+    index_masses,
+    linear_logsnr,
+    shifted,
+    unshifted,
+)
 from diffviz.recipes.settings.sd_scripts import SOURCE, VERSION, perturbation_notes
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
 from diffviz.theory import laws, multipliers
 from diffviz.theory.frames import Curve
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR
-from diffviz.theory.targets import U, X
+from diffviz.theory.targets import X
 
 FALLING_SIGMA = 1 - np.arange(STEPS) / STEPS
 FLUX_POINTS = ((256, 0.5), (4096, 1.15))  # number of tokens and mu = log shift
@@ -226,15 +233,11 @@ def build_flow(values: Values) -> Reading:
     method = values["timestep_sampling"]
     levels, words = sampled(values, method)
     weight, weight_name = flow_weight(values)
-    objective = Objective(
-        name=f"sd-scripts {method}{' ' if weight_name else ''}{weight_name}",
-        family="settings",
-        year=0,
-        source=f"{SOURCE}, {VERSION}",
-        path=LINEAR,
-        target=U,
-        multiplier=huber_factor(values, weight),
-        law=levels.law,
+    objective = flow_objective(
+        f"sd-scripts {method}{' ' if weight_name else ''}{weight_name}",
+        f"{SOURCE}, {VERSION}",
+        levels,
+        huber_factor(values, weight),
     )
     weighted = f"weighted by {weight_name}" if weight_name else "without a weight"
     return Reading(
