@@ -5,6 +5,7 @@ the trainers to say.
 """
 
 import json
+import os
 import re
 import shlex
 import tomllib
@@ -25,7 +26,6 @@ COMMENT_LINE = re.compile(r"^[ \t]*(#|::|REM\s).*\n?", re.MULTILINE)
 COMMENT = re.compile(r"\s#[^\n'\"]*$", re.MULTILINE)
 SEPARATORS = frozenset({"&&", "||", "|", ";", "&"})
 SUFFIXES = (".toml", ".yaml", ".yml", ".json", ".sh", ".bat", ".txt")
-LONGEST_PATH = 1024  # characters; a longer text is no path
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def read(source: str | Path | Mapping[str, Any]) -> Pairs:
 def _names_file(text: str) -> bool:
     """Whether a text is the path of a file; an error if it looks like one that is not there."""
     stripped = text.strip()
-    if not stripped or "\n" in stripped or len(stripped) > LONGEST_PATH:
+    if not stripped or "\n" in stripped:
         return False
-    if Path(stripped).is_file():
+    if os.path.isfile(stripped):  # Path.is_file raises an error where a text is too long for a path
         return True
     is_path = stripped.lower().endswith(SUFFIXES) and not re.search(r"\s|=", stripped)
     require(not is_path, f"there is no file {stripped!r}", FileNotFoundError)

@@ -178,3 +178,38 @@ def test_the_command_prints_text_a_table_or_json(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(FLUX))
     assert main(["settings", "-"]) == 0
     assert "sd-scripts trains the velocity" in capsys.readouterr().out
+
+
+# command lines with the options that people usually give beside those that count
+USUAL = (
+    "accelerate launch --num_cpu_threads_per_process 1 flux_train_network.py --clip_l c --t5xxl t "
+    "--ae a --cache_latents_to_disk --save_model_as safetensors --sdpa --persistent_data_loader_wor"
+    "kers --max_data_loader_n_workers 2 --seed 42 --gradient_checkpointing --mixed_precision bf16 "
+    "--save_precision bf16 --network_module networks.lora_flux --network_dim 4 --optimizer_type ada"
+    "mw8bit --learning_rate 1e-4 --cache_text_encoder_outputs --fp8_base --highvram --max_train_ep"
+    "ochs 4 --save_every_n_epochs 1 --dataset_config d.toml --output_dir o --output_name n "
+    "--timestep_sampling shift --discrete_flow_shift 3.1582 --model_prediction_type raw "
+    "--guidance_scale 1.0 --loss_type l2 --blocks_to_swap 18 --apply_t5_attn_mask",
+    "accelerate launch src/musubi_tuner/hv_train_network.py --dit d --dataset_config c --sdpa "
+    "--mixed_precision bf16 --fp8_base --optimizer_type adamw8bit --learning_rate 2e-4 "
+    "--max_data_loader_n_workers 2 --network_module networks.lora --network_dim 32 "
+    "--timestep_sampling shift --discrete_flow_shift 7.0 --max_train_epochs 16 --seed 42 "
+    "--save_every_n_epochs=1 --output_dir o --output_name n --vae_chunk_size 32 --split_attn",
+    "accelerate launch train_dreambooth_lora_sdxl.py --pretrained_model_name_or_path=sdxl "
+    "--instance_data_dir=i --pretrained_vae_model_name_or_path=v --output_dir=o --mixed_precision="
+    "fp16 --instance_prompt='a photo' --resolution=1024 --train_batch_size=1 --gradient_accumulatio"
+    "n_steps=4 --learning_rate=1e-4 --report_to=wandb --lr_scheduler=constant --lr_warmup_steps=0 "
+    "--max_train_steps=500 --validation_prompt='x' --validation_epochs=25 --seed=0 --push_to_hub",
+    "accelerate launch sdxl_train.py --pretrained_model_name_or_path m --train_data_dir t "
+    "--resolution 1024,1024 --enable_bucket --min_bucket_reso 256 --bucket_no_upscale "
+    "--caption_extension .txt --shuffle_caption --keep_tokens 1 --train_batch_size 4 --xformers "
+    "--full_bf16 --no_half_vae --lr_scheduler cosine --save_every_n_steps 500 --noise_offset 0.03 "
+    "--min_snr_gamma 5 --max_token_length 225 --clip_skip 2 --logging_dir l --log_with wandb",
+)
+
+
+@pytest.mark.parametrize("line", USUAL)
+def test_usual_options_beside_those_that_count_are_passed_over(line):
+    explained = settings.explain(line)
+    assert len(explained.passed_over) > 10
+    assert not explained.no_effect
