@@ -21,9 +21,11 @@ is noise; a first look at its effect tells, and then it is named in ``Draws.time
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from diffviz.checks import require
-from diffviz.probing.quantiles import NUMPY_QUANTILES, QUANTILES
+from diffviz.probing.quantiles import NUMPY_QUANTILES, QUANTILES, distinct
 
 MAX_TIME_AXES = 10  # a loop that rejects draws ends only if later draws are new ones
 MAX_TIMES_PER_SAMPLE = 4
@@ -110,7 +112,7 @@ def classify(
     Returns:
         Whether it is noise, a time whose quantiles are known, or anything else.
     """
-    if signature(call, drawn) in times:
+    if signature(call, drawn) in times or _is_without_replacement(call, drawn, data):
         return Role.TIME
     if _is_for_each_part(call, drawn, data):
         return Role.TIME
@@ -120,6 +122,28 @@ def classify(
     if _has_quantiles(call) and _is_few_per_sample(drawn, data):
         return Role.TIME
     return Role.OTHER
+
+
+def _is_without_replacement(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
+    """Whether a draw is of more whole numbers than samples, of which none comes twice."""
+    if call.function == "multinomial":
+        weights = _weights(call)
+        is_even = weights.ndim == 1 and bool((weights == weights[0]).all())
+        return is_even and not _draws_with_replacement(call) and len(drawn) == len(data)
+    return call.function == "randperm" and may_be_levels(len(drawn), data)
+
+
+def may_be_levels(total: int, data: Tensor) -> bool:
+    """Whether whole numbers in random order may be levels, and not places in the data.
+
+    Args:
+        total: How many numbers there are.
+        data: The data of this run, shape (n, ...).
+
+    Returns:
+        Whether there are more of them than samples, and not as many as a sample has parts.
+    """
+    return total > len(data) and total not in (*data.shape, data[0].numel())
 
 
 Signature = tuple[str, tuple[int, ...]]
@@ -193,9 +217,13 @@ def _has_quantiles(call: RandomCall) -> bool:
 
 def _draws_with_replacement(call: RandomCall) -> bool:
     """Whether a call of ``multinomial`` draws each time from all of one list of weights."""
-    weights = call.args[0] if call.args else call.kwargs["input"]
     replacement = call.kwargs.get("replacement") or call.args[2:3] == (True,)
-    return weights.ndim == 1 and bool(replacement)
+    return _weights(call).ndim == 1 and bool(replacement)
+
+
+def _weights(call: RandomCall) -> Tensor:
+    """The weights that a call of ``multinomial`` draws from."""
+    return call.args[0] if call.args else call.kwargs["input"]
 
 
 def _is_few_per_sample(drawn: Tensor, data: Tensor) -> bool:
@@ -218,6 +246,24 @@ def rows_of(drawn: Tensor, data: Tensor) -> int:
         Number of rows.
     """
     return drawn.numel() if drawn.numel() <= len(data) else drawn.shape[0]
+
+
+def repeated(values: Tensor, kept: int, n: int) -> Tensor:
+    """A draw of n rows in which all from one on are like the first; any other draw as it is.
+
+    Args:
+        values: The numbers, of any shape.
+        kept: Number of rows that stay.
+        n: Number of samples.
+
+    Returns:
+        The same or a changed copy.
+    """
+    if not values.ndim or len(values) != n:
+        return values
+    values = values.clone()
+    values[kept:] = values[:1]
+    return values
 
 
 # Even probabilities ------------------------------------------------------------------------------
@@ -256,17 +302,28 @@ class Batch:
         number: Number of this batch, from 0.
         total: Number of batches in all.
         seed: Seed of the draws that are recorded for it.
+        independent: Whether the levels of a batch are independent of each other; otherwise they
+            are even in each batch too.
     """
 
     x: Tensor
     number: int
     total: int
     seed: int
+    independent: bool = False
 
     def places(self, rows: int) -> NDArray:
         """This batch's places in a sequence of ``rows * total`` points, shuffled, shape (rows,)."""
+        if self.independent:
+            return _shuffled(rows * self.total)[self.number * rows :][:rows]
         shuffled = np.random.default_rng(self.seed).permutation(rows)
         return shuffled * self.total + self.number
+
+
+@lru_cache(maxsize=2)
+def _shuffled(total: int) -> NDArray:
+    """The places of a sequence in random order, always the same, shape (total,)."""
+    return np.random.default_rng(total).permutation(total)
 
 
 class Axes:
@@ -427,6 +484,25 @@ class Draws(TorchFunctionMode):
         self._noise_on = noise and replaced is None
         self._replaced = {} if replaced is None else self._by_position(replaced)
 
+    @contextmanager
+    def repeating_levels(self, kept: int) -> Iterator[None]:
+        """Give all samples from one on the times of the first one, for the while.
+
+        Args:
+            kept: Number of samples that keep their times.
+        """
+        before = self.recorded
+        self.recorded = [
+            replace(draw, value=repeated(draw.value, kept, len(self.batch.x)))
+            if draw.role is Role.TIME
+            else draw
+            for draw in before
+        ]
+        try:
+            yield
+        finally:
+            self.recorded = before
+
     def _by_position(self, replaced: Mapping[int, Tensor]) -> dict[int, Tensor]:
         """Replacements by the place of a draw among all draws."""
         places = [i for i, draw in enumerate(self.recorded) if draw.role is Role.NOISE]
@@ -490,6 +566,11 @@ class Draws(TorchFunctionMode):
         if call.function == "_sample_dirichlet":  # two shares of one number
             first = axes.probabilities(drawn.shape[:-1], rows_of(drawn[..., 0], self.batch.x))
             u = np.stack([first, first], -1)
+        elif _is_without_replacement(call, drawn, self.batch.x):
+            n = len(self.batch.x)
+            total = len(_weights(call)) if call.function == "multinomial" else len(drawn)
+            order = distinct(axes.probabilities((n,), n), total, self.batch.seed)
+            return torch.from_numpy(order[: len(drawn)]).to(drawn)
         else:
             u = axes.probabilities(drawn.shape, rows_of(drawn, self.batch.x))
         quantile = QUANTILES[call.function]

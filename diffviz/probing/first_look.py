@@ -23,6 +23,7 @@ from diffviz.probing.coefficients import (
     relative_error,
 )
 from diffviz.probing.correlation import spread
+from diffviz.probing.coupling import Coupling, find_coupling
 from diffviz.probing.dependence import Dependence, find_dependence
 from diffviz.probing.draws import Signature
 from diffviz.probing.layout import Layout, Traced, level_groups, relative_data_scale, trace_all
@@ -53,6 +54,7 @@ class FirstLook:
         dependence: What of the target comes from a network.
         times: Normal draws that are times although their shape is that of noise.
         inexact: Log-SNR or factor are no exact description of the loss; a note says why.
+        coupling: What of a sample's weight is not its own.
     """
 
     assumptions: Assumptions
@@ -65,6 +67,7 @@ class FirstLook:
     times: frozenset[Signature] = frozenset()
     inexact: bool = False
     scatters: bool = False
+    coupling: Coupling = field(default_factory=Coupling)
 
 
 @dataclass(frozen=True)
@@ -144,19 +147,22 @@ def look(chunk: Chunk, error: ErrorSize | None = None) -> FirstLook:
     if _fails(first.square_error, tolerance):
         other = _random_signs(signs, nothing.z)
         form = _form_of(chunk, assumptions, other, tolerance)
-    assumptions = replace(assumptions, method=form.method, uneven=form.uneven)
+    has_groups = bool(assumptions.layout.groups)  # of which some may have no weight
+    assumptions = replace(assumptions, method=form.method, uneven=form.uneven or has_groups)
     dependence = find_dependence(chunk, direction)
+    coupling = Coupling() if dependence.found else find_coupling(chunk, direction)
     return FirstLook(
         assumptions=replace(assumptions, stride=_stride(assumptions, components)),
         tolerance=tolerance,
         components=components,
         one_level=_has_one_level(first, tolerance),
         factor_readable=form.factor_readable,
-        notes=notes + path.notes + form.notes + dependence.notes,
+        notes=notes + path.notes + form.notes + dependence.notes + coupling.notes,
         dependence=dependence,
         times=times,
         scatters=bool(np.std(first.h) > SCATTER * abs(np.mean(first.h))),
-        inexact=path.inexact or form.inexact,
+        inexact=path.inexact or form.inexact or coupling.found or dependence.found,
+        coupling=coupling,
     )
 
 

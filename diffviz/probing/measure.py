@@ -192,7 +192,9 @@ def probe(
     if first_look.one_level:
         return _of_whole_calls(measured, plan)
     note = _note_on_calls(measured, plan)
-    if not note and batch is None:
+    if first_look.coupling.by_levels:
+        note = _note_on_normalised_weights(plan, given=batch is not None)
+    elif not note and batch is None:
         note = _note_on_batch(measured, plan)
     return replace(measured, notes=(*measured.notes, note)) if note else measured
 
@@ -203,7 +205,13 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> tuple[Coeff
     evenly = False
     bar = tqdm(plan.order, desc="probe", unit="call", delay=WAIT, leave=False)
     for index in bar:
-        chunk = session.chunk(int(index), plan.calls, plan.batch, first_look.times)
+        chunk = session.chunk(
+            int(index),
+            plan.calls,
+            plan.batch,
+            first_look.times,
+            independent=first_look.coupling.by_levels,
+        )
         part = read(chunk, first_look.assumptions)
         parts.append(averaged(part) if plan.averaged else part)
         evenly = evenly or chunk.draws.has_even_times
@@ -214,6 +222,15 @@ def _of_whole_calls(measured: Measured, plan: Plan) -> Measured:
     """The same, where the draws of a call count as one, since they have one level."""
     parts = tuple(_of_whole_calls(part, plan) for part in measured.parts)
     return replace(measured, order=measured.order % plan.calls, parts=parts)
+
+
+def _note_on_normalised_weights(plan: Plan, *, given: bool) -> str:
+    """Says for what batches the curve holds, where weights are normalised over the batch."""
+    size = f"of {plan.batch}, as given" if given else f"of {plan.batch}; give your own as batch="
+    return (
+        "weights are normalised over the batch: that of a sample depends on the levels of the "
+        f"others, and its mean on the size of the batch; the curve is that of batches {size}"
+    )
 
 
 def _note_on_batch(measured: Measured, plan: Plan) -> str:

@@ -121,7 +121,8 @@ def _conclude_group(
     require(
         usable.any(),
         "no draw has data, noise and a finite gradient at once: is inputs= the noised x? is the "
-        "loss NaN, or its weight 0 without data?",
+        "loss NaN, or its weight 0 without data?"
+        + "".join(f"; {note}" for note in first_look.notes),
     )
     coefficients = coefficients.select(usable)
     noise = noise.select(usable)
@@ -195,6 +196,8 @@ def _refusal(first_look: FirstLook, evidence: Evidence) -> str:
     """Why there is no weighting although a factor was read; empty where there is one."""
     if first_look.dependence.found:
         return "no weighting: " + first_look.dependence.notes[-1]
+    if first_look.coupling.refusal:
+        return first_look.coupling.refusal
     nothing_to_learn = target_of_z(evidence)
     return "" if nothing_to_learn is None else "no weighting: " + nothing_to_learn
 
@@ -273,8 +276,8 @@ def _notes_on_shared_noise(
 
 
 def _median_size(sigmas: NDArray) -> NDArray:
-    """Median size of each noise over the draws where it is finite, else 0, shape (k,)."""
-    sizes = np.ma.median(np.ma.masked_invalid(np.abs(sigmas)), axis=0)
+    """Median size of each noise over the draws where it is on and finite, else 0, shape (k,)."""
+    sizes = np.ma.median(np.ma.masked_equal(np.ma.masked_invalid(np.abs(sigmas)), 0), axis=0)
     return np.ma.filled(sizes, 0)
 
 
