@@ -129,7 +129,8 @@ def _is_without_replacement(call: RandomCall, drawn: Tensor, data: Tensor) -> bo
     if call.function == "multinomial":
         weights = _weights(call)
         is_even = weights.ndim == 1 and bool((weights == weights[0]).all())
-        return is_even and not _draws_with_replacement(call) and len(drawn) == len(data)
+        is_subset = len(drawn) == len(data) and may_be_levels(len(weights), data)
+        return is_even and is_subset and not _draws_with_replacement(call)
     return call.function == "randperm" and may_be_levels(len(drawn), data)
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffviz.checks import require
+from diffviz.probing.augmentation import NOTE as AUGMENTED
+from diffviz.probing.augmentation import read_augmented
 from diffviz.probing.coefficients import (
     LOCAL_ERROR,
     Assumptions,
@@ -204,6 +206,10 @@ def _look_at_path(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> F
         f"the network gets {tuple(z.shape)} for x {tuple(chunk.x.shape)}, and its numbers are not "
         "those of x one by one: pick z by inputs=, or give x as the network sees it",
     )
+    if data is not None and data.held is not None:
+        augmented = read_augmented(chunk, assumptions, tolerance)
+        if augmented is not None:
+            return _finish(chunk, Finding(augmented[1], (AUGMENTED,)))
     external = assumptions.external_noise
     traced_noises = [noise for noise in noises if noise is not None]
     estimated = external or len(traced_noises) < len(noises)

@@ -31,6 +31,8 @@ from tqdm.auto import tqdm
 from diffviz.checks import count, number, require, tensor, torch_generator
 from diffviz.compute import threads
 from diffviz.data.streams import examples
+from diffviz.probing.augmentation import NOTE as AUGMENTED
+from diffviz.probing.augmentation import is_misplaced, read_augmented
 from diffviz.probing.coefficients import Coefficients, ErrorSize, Method, averaged, joined, read
 from diffviz.probing.counters import Counters
 from diffviz.probing.first_look import FirstLook, look
@@ -185,7 +187,7 @@ def probe(
         first_batch = batch or min(draws, FIRST_LOOK, max(1, NUMBERS_A_CALL // x[0].numel()))
         first_look = look(session.chunk(0, 1, first_batch), _error_size(error))
         plan = _plan(first_look, x, draws, batch)
-        coefficients, drawn_evenly = _measure(session, first_look, plan)
+        coefficients, drawn_evenly, first_look = _measure(session, first_look, plan)
     measured = conclude(
         first_look, coefficients, stratified=stratified and drawn_evenly, scale=scale
     )
@@ -199,10 +201,17 @@ def probe(
     return replace(measured, notes=(*measured.notes, note)) if note else measured
 
 
-def _measure(session: Session, first_look: FirstLook, plan: Plan) -> tuple[Coefficients, bool]:
-    """Read the coefficients of all draws, and tell whether any were put evenly."""
+def _measure(
+    session: Session, first_look: FirstLook, plan: Plan
+) -> tuple[Coefficients, bool, FirstLook]:
+    """Read the coefficients of all draws, and tell whether any were put evenly.
+
+    A call whose data are elsewhere than in the first look is read by their places of its own.
+    """
     parts = []
     evenly = False
+    augmented = False
+    found = True
     bar = tqdm(plan.order, desc="probe", unit="call", delay=WAIT, leave=False)
     for index in bar:
         chunk = session.chunk(
@@ -213,9 +222,16 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> tuple[Coeff
             independent=first_look.coupling.by_levels,
         )
         part = read(chunk, first_look.assumptions)
+        if found and is_misplaced(part, first_look.tolerance):
+            other = read_augmented(chunk, first_look.assumptions, first_look.tolerance)
+            found = other is not None
+            augmented = augmented or found
+            part = part if other is None else other[0]
         parts.append(averaged(part) if plan.averaged else part)
         evenly = evenly or chunk.draws.has_even_times
-    return joined(parts), evenly
+    if augmented and AUGMENTED not in first_look.notes:
+        first_look = replace(first_look, notes=(*first_look.notes, AUGMENTED))
+    return joined(parts), evenly, first_look
 
 
 def _of_whole_calls(measured: Measured, plan: Plan) -> Measured:

@@ -130,11 +130,13 @@ def _conclude_group(
     shift = float(np.median(coefficients.shift))
     if first_look.assumptions.layout.data_scale is not None:
         shift = np.inf  # data of any size
-    frame = fit_frame(coefficients.alpha, noise.sigma, shift, scale, first_look.tolerance)
-    alpha = coefficients.alpha / frame.scale
+    signs, flipped = _random_signs(coefficients, noise, first_look.tolerance)
+    alpha, a_of_data = signs * coefficients.alpha, signs * coefficients.a
+    frame = fit_frame(alpha, noise.sigma, shift, scale, first_look.tolerance)
+    alpha = alpha / frame.scale
     logsnr = 2 * np.log(np.abs(alpha) / noise.sigma)
     weighted = coefficients.h != 0
-    a, b = _filled(coefficients.a / frame.scale, noise.b, weighted, logsnr)
+    a, b = _filled(a_of_data / frame.scale, noise.b, weighted, logsnr)
     gain = b - a * noise.sigma / alpha  # with its sign; only the square is used
     multiplier = coefficients.h / 2  # h = 2 c
     if not first_look.factor_readable:
@@ -169,11 +171,45 @@ def _conclude_group(
         scale=frame.scale,
         stratified=True,
         residuals=residuals,
-        notes=(*first_look.notes, *noise.notes, *write_notes(evidence)),
+        notes=(*first_look.notes, *flipped, *noise.notes, *write_notes(evidence)),
         exact=not (first_look.inexact or noise.notes or any_is_grave(evidence)),
         refusal=_refusal(first_look, evidence),
     )
     return measured
+
+
+def _random_signs(
+    coefficients: Coefficients, noise: Noise, tolerance: float
+) -> tuple[NDArray | int, tuple[str, ...]]:
+    """Signs by which a loss multiplies its data at random, shape (n,), and a note on them.
+
+    They count as data if the target has a name then, and none without. Elsewhere a negative alpha
+    belongs to the path.
+    """
+    alpha, a = coefficients.alpha, coefficients.a
+    negative = alpha < 0
+    weighted = coefficients.h != 0
+    if negative.all() or not negative.any() or not weighted.any():
+        return 1, ()
+    signs = np.where(negative, -1, 1)
+    kinds = []
+    for factor in (np.ones_like(signs), signs):
+        frame = fit_frame(factor * alpha, noise.sigma, 0, None, tolerance).frame
+        kind = name_target(
+            (factor * alpha)[weighted],
+            noise.sigma[weighted],
+            (factor * a)[weighted],
+            noise.b[weighted],
+            frame,
+            tolerance,
+        )
+        kinds.append(kind)
+    if kinds[0] != "other" or kinds[1] == "other":
+        return 1, ()
+    return signs, (
+        f"{negative.mean():.2g} of the samples have their sign changed at random (an "
+        "augmentation): counted as data",
+    )
 
 
 def _kind(
