@@ -341,16 +341,29 @@ class Axes:
         self._grids = grids
         self._taken = 0
         self._calls = 0
+        self._small_calls = 0
 
     @property
     def in_use(self) -> bool:
         """Whether any draw has got probabilities."""
         return self._calls > 0
 
-    @property
-    def used_up(self) -> bool:
-        """Whether further draws are to be new ones."""
-        return self._calls >= MAX_TIME_AXES
+    def used_up(self, numbers: int) -> bool:
+        """Whether further draws are to be new ones.
+
+        Args:
+            numbers: Size of the draw. Those of fewer numbers than samples, such as a loop over the
+                samples makes, are counted apart: they leave axes for times.
+
+        Returns:
+            Whether as many draws have got probabilities as may.
+        """
+        small = self._small_calls
+        return (small if self._is_small(numbers) else self._calls - small) >= MAX_TIME_AXES
+
+    def _is_small(self, numbers: int) -> bool:
+        """Whether a draw has fewer numbers than there are samples."""
+        return numbers < len(self._batch.x)
 
     def probabilities(self, shape: Sequence[int], rows: int) -> NDArray:
         """Probabilities for the numbers of one draw.
@@ -364,6 +377,7 @@ class Axes:
         """
         columns = int(np.prod(shape)) // rows
         self._calls += 1
+        self._small_calls += self._is_small(int(np.prod(shape)))
         if columns > MAX_TIMES_PER_SAMPLE or self._taken + columns > len(KRONECKER_STEPS):
             u = self._latin_hypercube(rows, columns)
         else:
@@ -540,7 +554,7 @@ class Draws(TorchFunctionMode):
         self._remember_generator(call)
         drawn = self._draw(func, call)
         role = classify(call, drawn, self.batch.x, self.times)
-        if role is Role.TIME and self.axes is not None and not self.axes.used_up:
+        if role is Role.TIME and self.axes is not None and not self.axes.used_up(drawn.numel()):
             drawn = self._stratified(call, drawn, self.axes)
         return Recorded(call.function, drawn, role)
 

@@ -151,7 +151,8 @@ def look(chunk: Chunk, error: ErrorSize | None = None) -> FirstLook:
         form = _form_of(chunk, assumptions, other, tolerance)
     has_groups = bool(assumptions.layout.groups)  # of which some may have no weight
     assumptions = replace(assumptions, method=form.method, uneven=form.uneven or has_groups)
-    dependence = find_dependence(chunk, direction)
+    unexplained = _fails(np.nan_to_num(first.target_error), tolerance)
+    dependence = find_dependence(chunk, direction, unexplained=unexplained)
     coupling = Coupling() if dependence.found else find_coupling(chunk, direction)
     return FirstLook(
         assumptions=replace(assumptions, stride=_stride(assumptions, components)),

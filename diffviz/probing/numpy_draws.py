@@ -127,7 +127,7 @@ class NumpyDraws:
             return self._record_without_replacement(call, drawn)
         numbers = torch.from_numpy(np.array(drawn, dtype=np.float64, ndmin=0))
         is_time = classify(call, numbers, self._batch.x) is Role.TIME
-        if is_time and self._axes is not None and not self._axes.used_up:
+        if is_time and self._axes is not None and not self._axes.used_up(numbers.numel()):
             drawn = self._evened(call, drawn, numbers, self._axes)
         return RecordedArray(call.function, drawn, is_time)
 
@@ -139,7 +139,7 @@ class NumpyDraws:
         taken = np.size(drawn)
         whole = call.function == "permutation"
         is_time = may_be_levels(taken, x) if whole else taken == len(x) <= len(values)
-        if is_time and self._axes is not None and not self._axes.used_up:
+        if is_time and self._axes is not None and not self._axes.used_up(len(x)):
             u = self._axes.probabilities((len(x),), len(x))
             drawn = values[distinct(u, len(values), self._batch.seed)[:taken]]
         return RecordedArray(call.function, np.asarray(drawn), is_time)

@@ -32,7 +32,12 @@ def _sentence(match: Match, measured: Measured) -> str:
     """The closest entry, and over how much of the draws and how surely it is."""
     is_equal = match.deviation < EQUAL and measured.exact and match.beyond < BEYOND
     relation = "equal to" if is_equal else "closest to"
-    if match.beyond < BEYOND and not is_equal and measured.exact and _is_within_chance(match, measured):
+    if (
+        match.beyond < BEYOND
+        and not is_equal
+        and measured.exact
+        and _is_within_chance(match, measured)
+    ):
         relation = "not told apart from"
     table = f"{match.table}, " if match.table else ""
     text = (
