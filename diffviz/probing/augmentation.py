@@ -1,7 +1,7 @@
 """Data that a loss changes at random before it adds noise: flipped, moved, turned, cut or dropped.
 
-Then z = alpha T(x) + sigma eps with T drawn anew, and log-SNR is that of T(x). Where T moves numbers
-or leaves them out, it is found by tracing them in each batch; see ``layout``.
+Then z = alpha T(x) + sigma eps with T drawn anew, and log-SNR is that of T(x). Where T moves
+numbers or leaves them out, it is found by tracing them in each batch; see ``layout``.
 """
 
 from dataclasses import replace

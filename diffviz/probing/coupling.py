@@ -45,6 +45,25 @@ class Coupling:
         return self.by_levels or bool(self.notes)
 
 
+def has_no_target(chunk: Chunk, direction: Tensor) -> bool:
+    """Whether a loss pulls the output towards nothing, as an adversarial loss does.
+
+    Args:
+        chunk: A small batch with recorded draws.
+        direction: An output of random signs, shape (d,).
+
+    Returns:
+        Whether the loss does not rise from the middle towards large outputs of both signs.
+    """
+    far = OUTPUTS[-1] * direction
+    above = (chunk.run(State.BOTH, far).gradient * direction).sum(1)
+    below = (chunk.run(State.BOTH, -far).gradient * direction).sum(1)
+    active = (above != 0) | (below != 0)
+    if active.double().mean() < 0.5:  # clamped
+        return False
+    return bool(((above > 0) & (below < 0))[active].double().mean() < 0.5)
+
+
 def find_coupling(chunk: Chunk, direction: Tensor) -> Coupling:
     """Change half of the batch, and the size of all errors, and see what moves.
 

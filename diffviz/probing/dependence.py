@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from diffviz.probing.session import Chunk, Response, State
@@ -38,6 +38,9 @@ PRODUCTS = frozenset(
         "scaled_dot_product_attention",
     }
 )  # of which networks are made
+CATEGORICAL = frozenset(
+    {"cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"}
+)
 MOVED = 1e-3  # relative change of a gradient or of z that counts
 
 
@@ -99,6 +102,52 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
             "own; the levels and the factor on the difference (multiplier) are as told"
         )
     return Dependence(tuple(causes), tuple(notes))
+
+
+def judges_of(chunk: Chunk, direction: Tensor) -> list[str]:
+    """What a loss passes the output of its network on to.
+
+    Args:
+        chunk: A small batch with recorded draws.
+        direction: Output of the probed call, shape (d,).
+
+    Returns:
+        Classes of modules with parameters, such as a discriminator or a decoder, and names of
+        losses of categories.
+    """
+    names: set[str] = set()
+
+    def note(module: nn.Module, args: Any) -> None:
+        if next(module.parameters(), None) is None:
+            return
+        large = [one for one in _tensors_in(args) if one.numel() > len(one) > 0 and one.ndim > 1]
+        if any(one.requires_grad and _follows(one, chunk) for one in large):
+            names.add(type(module).__name__)
+
+    handle = register_module_forward_pre_hook(note)
+    try:
+        with _CategoryLosses(names):
+            chunk.run(State.BOTH, direction)
+    finally:
+        handle.remove()
+    return sorted(names)
+
+
+class _CategoryLosses(TorchFunctionMode):
+    """Notes which losses of categories are computed."""
+
+    def __init__(self, names: set[str]):
+        super().__init__()
+        self._names = names
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: Any = None
+    ) -> Any:
+        """Let all functions pass."""
+        name = getattr(func, "__name__", "")
+        if name in CATEGORICAL:
+            self._names.add(name)
+        return func(*args, **(kwargs or {}))
 
 
 def _notes_on_levels(chunk: Chunk) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ from diffviz.probing.coefficients import (
     relative_error,
 )
 from diffviz.probing.correlation import spread
-from diffviz.probing.coupling import Coupling, find_coupling
-from diffviz.probing.dependence import Dependence, find_dependence
+from diffviz.probing.coupling import Coupling, find_coupling, has_no_target
+from diffviz.probing.dependence import CATEGORICAL, Dependence, find_dependence, judges_of
 from diffviz.probing.draws import Signature
 from diffviz.probing.layout import Layout, Traced, level_groups, relative_data_scale, trace_all
 from diffviz.probing.session import Chunk, Response, State
@@ -153,7 +153,7 @@ def look(chunk: Chunk, error: ErrorSize | None = None) -> FirstLook:
     assumptions = replace(assumptions, method=form.method, uneven=form.uneven or has_groups)
     unexplained = _fails(np.nan_to_num(first.target_error), tolerance)
     dependence = find_dependence(chunk, direction, unexplained=unexplained)
-    coupling = Coupling() if dependence.found else find_coupling(chunk, direction)
+    coupling = _coupling_of(chunk, direction, form, dependence)
     return FirstLook(
         assumptions=replace(assumptions, stride=_stride(assumptions, components)),
         tolerance=tolerance,
@@ -167,6 +167,32 @@ def look(chunk: Chunk, error: ErrorSize | None = None) -> FirstLook:
         inexact=path.inexact or form.inexact or coupling.found or dependence.found,
         coupling=coupling,
     )
+
+
+def _coupling_of(
+    chunk: Chunk, direction: Tensor, form: LossForm, dependence: Dependence
+) -> Coupling:
+    """What of a sample's weight is not its own, or why there is no such weight."""
+    if dependence.found:
+        return Coupling()
+    if form.method is not Method.SUM_RULE or not form.factor_readable:
+        judges = judges_of(chunk, direction)
+        by = f" ({', '.join(judges)})" if judges else ""
+        if CATEGORICAL & set(judges):
+            note = (
+                f"the network answers with categories{by}: a discrete or masked diffusion has no "
+                "Gaussian noise, and so no weighting over log-SNR"
+            )
+            return Coupling(notes=(note,), refusal=f"no weighting: {note}")
+        coupling = find_coupling(chunk, direction)
+        if not coupling.refusal and has_no_target(chunk, direction):
+            note = (
+                f"the loss pulls the output towards no target; something judges it{by}: an "
+                "adversarial or preference loss? path and density are as told"
+            )
+            return Coupling(notes=(note,), refusal=f"no weighting: {note}")
+        return coupling
+    return find_coupling(chunk, direction)
 
 
 # Path --------------------------------------------------------------------------------------------
