@@ -121,7 +121,8 @@ def _conclude_group(
     require(
         usable.any(),
         "no draw has data, noise and a finite gradient at once: is inputs= the noised x? is the "
-        "loss NaN, or its weight 0 without data?"
+        "loss NaN, or its weight 0 without data? where it standardises data or noise by their own "
+        "spread, give x standardised and leave that step out"
         + "".join(f"; {note}" for note in first_look.notes),
     )
     coefficients = coefficients.select(usable)
