@@ -41,6 +41,9 @@ PRODUCTS = frozenset(
 CATEGORICAL = frozenset(
     {"cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"}
 )
+OF_ANOTHER_CALL = (
+    "z itself depends on another call of the network: path and levels are those for answers of 0"
+)
 MOVED = 1e-3  # relative change of a gradient or of z that counts
 
 
@@ -85,17 +88,12 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
     sloped = chunk.run(State.BOTH, direction, answers=Answers(slope=1.0))
     if _moved(plain.gradient, sloped.gradient):
         causes.append("the derivative of the network by its input")
-    causes += [f"another network ({name})" for name in _teachers(chunk, plain, direction)]
+    causes += _teachers(chunk, plain, direction)
     if unexplained and not causes:
-        causes += [
-            f"a network called as a function ({n})" for n in _functions(chunk, plain, direction)
-        ]
+        causes = _functions(chunk, plain, direction)
     notes = list(_notes_on_levels(chunk)) if causes and has_others else []
     if inputs:
-        notes.append(
-            "z itself depends on another call of the network: path and levels are those for "
-            "answers of 0"
-        )
+        notes.append(OF_ANOTHER_CALL)
     if causes:
         notes.append(
             f"the target depends on {' and on '.join(causes)}: the loss has no weighting of its "
@@ -182,22 +180,22 @@ def _input_of_other_call(chunk: Chunk) -> Tensor:
 
 
 def _teachers(chunk: Chunk, plain: Response, direction: Tensor) -> list[str]:
-    """Classes of other modules whose outputs the target depends on."""
+    """Other modules whose outputs the target depends on, in words."""
     with _shaken(chunk) as names:
         shaken = chunk.run(State.BOTH, direction)
     if not names or _moved(plain.z, shaken.z) or not _moved(plain.gradient, shaken.gradient):
         return []
-    return sorted(names)
+    return [f"another network ({name})" for name in sorted(names)]
 
 
 def _functions(chunk: Chunk, plain: Response, direction: Tensor) -> list[str]:
-    """Names of functions with products of matrices that the target depends on."""
+    """Functions with products of matrices that the target depends on, in words."""
     products = _ShakenProducts(chunk)
     with products:
         shaken = chunk.run(State.BOTH, direction)
     if _moved(plain.z, shaken.z) or not _moved(plain.gradient, shaken.gradient):
         return []
-    return sorted(products.names)
+    return [f"a network called as a function ({name})" for name in sorted(products.names)]
 
 
 class _ShakenProducts(TorchFunctionMode):

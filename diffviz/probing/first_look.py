@@ -233,10 +233,21 @@ def _look_at_path(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> F
         f"the network gets {tuple(z.shape)} for x {tuple(chunk.x.shape)}, and its numbers are not "
         "those of x one by one: pick z by inputs=, or give x as the network sees it",
     )
-    if data is not None and data.held is not None:
-        augmented = read_augmented(chunk, assumptions, tolerance)
-        if augmented is not None:
-            return _finish(chunk, Finding(augmented[1], (AUGMENTED,)))
+    left_out = data is not None and data.held is not None
+    augmented = read_augmented(chunk, assumptions, tolerance) if left_out else None
+    if augmented is not None:
+        return _finish(chunk, Finding(augmented[1], (AUGMENTED,)))
+    return _look_at_places(chunk, assumptions, tolerance, data, noises)
+
+
+def _look_at_places(
+    chunk: Chunk,
+    assumptions: Assumptions,
+    tolerance: float,
+    data: Traced | None,
+    noises: list[Traced | None],
+) -> Finding:
+    """Find how z is made of data and noise that are not in their order, from where they are."""
     external = assumptions.external_noise
     traced_noises = [noise for noise in noises if noise is not None]
     estimated = external or len(traced_noises) < len(noises)

@@ -26,6 +26,11 @@ from diffviz.probing.target_kind import Frame, fit_frame, name_target
 MISREAD = 0.01  # relative error from which on a draw is misread
 ANOTHER_TARGET = 0.05  # relative distance of a target from that of its neighbours in log-SNR
 NEIGHBOURS = 5  # among which the median is taken
+NO_DRAW = (
+    "no draw has data, noise and a finite gradient at once: is inputs= the noised x? is the loss "
+    "NaN, or its weight 0 without data? where it standardises data or noise by their own spread, "
+    "give x standardised and leave that step out"
+)
 NO_GAIN = 1e-4  # relative size of a gain that counts as 0
 
 
@@ -118,13 +123,7 @@ def _conclude_group(
     """Conclude what the loss optimises in one group of components."""
     noise = _combine_noises(coefficients, first_look.tolerance)
     usable = _usable(first_look, coefficients, noise)
-    require(
-        usable.any(),
-        "no draw has data, noise and a finite gradient at once: is inputs= the noised x? is the "
-        "loss NaN, or its weight 0 without data? where it standardises data or noise by their own "
-        "spread, give x standardised and leave that step out"
-        + "".join(f"; {note}" for note in first_look.notes),
-    )
+    require(usable.any(), "; ".join((NO_DRAW, *first_look.notes)))
     coefficients = coefficients.select(usable)
     noise = noise.select(usable)
 

@@ -30,15 +30,7 @@ NODES = 24  # of Gauss's rule in a bin
 
 def _sentence(match: Match, measured: Measured) -> str:
     """The closest entry, and over how much of the draws and how surely it is."""
-    is_equal = match.deviation < EQUAL and measured.exact and match.beyond < BEYOND
-    relation = "equal to" if is_equal else "closest to"
-    if (
-        match.beyond < BEYOND
-        and not is_equal
-        and measured.exact
-        and _is_within_chance(match, measured)
-    ):
-        relation = "not told apart from"
+    relation = _relation(match, measured)
     table = f"{match.table}, " if match.table else ""
     text = (
         f"catalogue: {relation} {match.name} up to a constant{_where(match, measured)}, {table}"
@@ -53,6 +45,15 @@ def _sentence(match: Match, measured: Measured) -> str:
         cause = "factors scatter" if measured.stratified else "times were sampled, not stratified"
         text += f", ± {match.error:.1%} there: {cause}"
     return text
+
+
+def _relation(match: Match, measured: Measured) -> str:
+    """How a measured loss stands to an entry, in words."""
+    if not measured.exact or match.beyond >= BEYOND:
+        return "closest to"
+    if match.deviation < EQUAL:
+        return "equal to"
+    return "not told apart from" if _is_within_chance(match, measured) else "closest to"
 
 
 def _where(match: Match, measured: Measured) -> str:
