@@ -9,8 +9,9 @@ work:
   calls, ``session`` runs the loss; ``answers`` learns in what form the network answers, ``explain``
   says what to pass where the loss fails;
 - ``first_look`` finds out which assumptions hold: ``layout`` finds the places and noise levels of
-  components, ``dependence`` whether the target comes from a network, ``correlation`` how noise is
-  spread over directions;
+  components, ``augmentation`` data that are moved at random, ``dependence`` whether the target
+  comes from a network, ``coupling`` whether a sample's weight is its own, ``correlation`` how noise
+  is spread over directions;
 - ``coefficients`` reads each draw by them;
 - ``reading`` concludes, with names from ``target_kind`` and sentences from ``notes``;
 - ``arrays`` makes losses outside torch into losses that can be probed;

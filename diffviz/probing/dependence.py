@@ -6,7 +6,8 @@ the other calls of the same network, its derivative, and other modules that are 
 the gradient of the probed call moves while z does not, the target moves.
 """
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -14,11 +15,35 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.overrides import TorchFunctionMode
 
 from diffviz.probing.session import Chunk, Response, State
-from diffviz.probing.standin import Answers
+from diffviz.probing.standin import Answers, StandIn
 
+PRODUCTS = frozenset(
+    {
+        "linear",
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "matmul",
+        "__matmul__",
+        "__rmatmul__",
+        "mm",
+        "bmm",
+        "addmm",
+        "baddbmm",
+        "einsum",
+        "scaled_dot_product_attention",
+    }
+)  # of which networks are made
+CATEGORICAL = frozenset(
+    {"cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"}
+)
+OF_ANOTHER_CALL = (
+    "z itself depends on another call of the network: path and levels are those for answers of 0"
+)
 MOVED = 1e-3  # relative change of a gradient or of z that counts
 
 
@@ -40,12 +65,14 @@ class Dependence:
         return bool(self.causes)
 
 
-def find_dependence(chunk: Chunk, direction: Tensor) -> Dependence:
+def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = False) -> Dependence:
     """Vary all that is not probed, and see what moves.
 
     Args:
         chunk: A small batch with recorded draws.
         direction: Output of the probed call, shape (d,).
+        unexplained: The target is no a x + b eps. Then a network is also looked for in the products
+            of matrices that the loss computes, since it may be a plain function.
 
     Returns:
         What was found.
@@ -61,19 +88,64 @@ def find_dependence(chunk: Chunk, direction: Tensor) -> Dependence:
     sloped = chunk.run(State.BOTH, direction, answers=Answers(slope=1.0))
     if _moved(plain.gradient, sloped.gradient):
         causes.append("the derivative of the network by its input")
-    causes += [f"another network ({name})" for name in _teachers(chunk, plain, direction)]
+    causes += _teachers(chunk, plain, direction)
+    if unexplained and not causes:
+        causes = _functions(chunk, plain, direction)
     notes = list(_notes_on_levels(chunk)) if causes and has_others else []
     if inputs:
-        notes.append(
-            "z itself depends on another call of the network: path and levels are those for "
-            "answers of 0"
-        )
+        notes.append(OF_ANOTHER_CALL)
     if causes:
         notes.append(
             f"the target depends on {' and on '.join(causes)}: the loss has no weighting of its "
             "own; the levels and the factor on the difference (multiplier) are as told"
         )
     return Dependence(tuple(causes), tuple(notes))
+
+
+def judges_of(chunk: Chunk, direction: Tensor) -> list[str]:
+    """What a loss passes the output of its network on to.
+
+    Args:
+        chunk: A small batch with recorded draws.
+        direction: Output of the probed call, shape (d,).
+
+    Returns:
+        Classes of modules with parameters, such as a discriminator or a decoder, and names of
+        losses of categories.
+    """
+    names: set[str] = set()
+
+    def note(module: nn.Module, args: Any) -> None:
+        if next(module.parameters(), None) is None:
+            return
+        large = [one for one in _tensors_in(args) if one.numel() > len(one) > 0 and one.ndim > 1]
+        if any(one.requires_grad and _follows(one, chunk) for one in large):
+            names.add(type(module).__name__)
+
+    handle = register_module_forward_pre_hook(note)
+    try:
+        with _CategoryLosses(names):
+            chunk.run(State.BOTH, direction)
+    finally:
+        handle.remove()
+    return sorted(names)
+
+
+class _CategoryLosses(TorchFunctionMode):
+    """Notes which losses of categories are computed."""
+
+    def __init__(self, names: set[str]):
+        super().__init__()
+        self._names = names
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: Any = None
+    ) -> Any:
+        """Let all functions pass."""
+        name = getattr(func, "__name__", "")
+        if name in CATEGORICAL:
+            self._names.add(name)
+        return func(*args, **(kwargs or {}))
 
 
 def _notes_on_levels(chunk: Chunk) -> tuple[str, ...]:
@@ -108,12 +180,58 @@ def _input_of_other_call(chunk: Chunk) -> Tensor:
 
 
 def _teachers(chunk: Chunk, plain: Response, direction: Tensor) -> list[str]:
-    """Classes of other modules whose outputs the target depends on."""
+    """Other modules whose outputs the target depends on, in words."""
     with _shaken(chunk) as names:
         shaken = chunk.run(State.BOTH, direction)
     if not names or _moved(plain.z, shaken.z) or not _moved(plain.gradient, shaken.gradient):
         return []
-    return sorted(names)
+    return [f"another network ({name})" for name in sorted(names)]
+
+
+def _functions(chunk: Chunk, plain: Response, direction: Tensor) -> list[str]:
+    """Functions with products of matrices that the target depends on, in words."""
+    products = _ShakenProducts(chunk)
+    with products:
+        shaken = chunk.run(State.BOTH, direction)
+    if _moved(plain.z, shaken.z) or not _moved(plain.gradient, shaken.gradient):
+        return []
+    return [f"a network called as a function ({name})" for name in sorted(products.names)]
+
+
+class _ShakenProducts(TorchFunctionMode):
+    """Changes products and convolutions, apart from those of what the stand-in answered.
+
+    Attributes:
+        names: Functions in which they are computed.
+    """
+
+    def __init__(self, chunk: Chunk):
+        super().__init__()
+        self.names: set[str] = set()
+        self._chunk = chunk
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: Any = None
+    ) -> Any:
+        """Answer a product with other numbers; let all other functions pass."""
+        output = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") not in PRODUCTS or not isinstance(output, Tensor):
+            return output
+        if output.requires_grad and _follows(output, self._chunk):
+            return output
+        self.names.add(_name_of_caller())
+        return _shifted(output)
+
+
+def _name_of_caller() -> str:
+    """Name of the innermost function outside torch and this package."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith(("torch.", "diffviz.probing")):
+            return frame.f_code.co_name
+        frame = frame.f_back
+    return "unnamed"
 
 
 @contextmanager
@@ -127,7 +245,8 @@ def _shaken(chunk: Chunk) -> Iterator[set[str]]:
         tensors = list(_tensors_in(output))
         if not tensors or any(one.requires_grad and _follows(one, chunk) for one in tensors):
             return None
-        names.add(type(module).__name__)
+        is_copy = isinstance(module.__dict__.get("forward"), StandIn)
+        names.add("a copy of the probed one" if is_copy else type(module).__name__)
         return _shifted(output)
 
     handle = register_module_forward_hook(change)

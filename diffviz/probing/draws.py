@@ -21,9 +21,11 @@ is noise; a first look at its effect tells, and then it is named in ``Draws.time
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from diffviz.checks import require
-from diffviz.probing.quantiles import NUMPY_QUANTILES, QUANTILES
+from diffviz.probing.quantiles import NUMPY_QUANTILES, QUANTILES, distinct
 
 MAX_TIME_AXES = 10  # a loop that rejects draws ends only if later draws are new ones
 MAX_TIMES_PER_SAMPLE = 4
@@ -111,7 +113,7 @@ def classify(
     Returns:
         Whether it is noise, a time whose quantiles are known, or anything else.
     """
-    if signature(call, drawn) in times:
+    if signature(call, drawn) in times or _is_without_replacement(call, drawn, data):
         return Role.TIME
     if _is_for_each_part(call, drawn, data):
         return Role.TIME
@@ -121,6 +123,29 @@ def classify(
     if _has_quantiles(call) and _is_few_per_sample(drawn, data):
         return Role.TIME
     return Role.OTHER
+
+
+def _is_without_replacement(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
+    """Whether a draw is of more whole numbers than samples, of which none comes twice."""
+    if call.function == "multinomial":
+        weights = _weights(call)
+        is_even = weights.ndim == 1 and bool((weights == weights[0]).all())
+        is_subset = len(drawn) == len(data) and may_be_levels(len(weights), data)
+        return is_even and is_subset and not _draws_with_replacement(call)
+    return call.function == "randperm" and may_be_levels(len(drawn), data)
+
+
+def may_be_levels(total: int, data: Tensor) -> bool:
+    """Whether whole numbers in random order may be levels, and not places in the data.
+
+    Args:
+        total: How many numbers there are.
+        data: The data of this run, shape (n, ...).
+
+    Returns:
+        Whether there are more of them than samples, and not as many as a sample has parts.
+    """
+    return total > len(data) and total not in (*data.shape, data[0].numel())
 
 
 Signature = tuple[str, tuple[int, ...]]
@@ -194,9 +219,13 @@ def _has_quantiles(call: RandomCall) -> bool:
 
 def _draws_with_replacement(call: RandomCall) -> bool:
     """Whether a call of ``multinomial`` draws each time from all of one list of weights."""
-    weights = call.args[0] if call.args else call.kwargs["input"]
     replacement = call.kwargs.get("replacement") or call.args[2:3] == (True,)
-    return weights.ndim == 1 and bool(replacement)
+    return _weights(call).ndim == 1 and bool(replacement)
+
+
+def _weights(call: RandomCall) -> Tensor:
+    """The weights that a call of ``multinomial`` draws from."""
+    return call.args[0] if call.args else call.kwargs["input"]
 
 
 def _is_few_per_sample(drawn: Tensor, data: Tensor) -> bool:
@@ -219,6 +248,24 @@ def rows_of(drawn: Tensor, data: Tensor) -> int:
         Number of rows.
     """
     return drawn.numel() if drawn.numel() <= len(data) else drawn.shape[0]
+
+
+def repeated(values: Tensor, kept: int, n: int) -> Tensor:
+    """A draw of n rows in which all from one on are like the first; any other draw as it is.
+
+    Args:
+        values: The numbers, of any shape.
+        kept: Number of rows that stay.
+        n: Number of samples.
+
+    Returns:
+        The same or a changed copy.
+    """
+    if not values.ndim or len(values) != n:
+        return values
+    values = values.clone()
+    values[kept:] = values[:1]
+    return values
 
 
 # Even probabilities ------------------------------------------------------------------------------
@@ -257,17 +304,28 @@ class Batch:
         number: Number of this batch, from 0.
         total: Number of batches in all.
         seed: Seed of the draws that are recorded for it.
+        independent: Whether the levels of a batch are independent of each other; otherwise they
+            are even in each batch too.
     """
 
     x: Tensor
     number: int
     total: int
     seed: int
+    independent: bool = False
 
     def places(self, rows: int) -> NDArray:
         """This batch's places in a sequence of ``rows * total`` points, shuffled, shape (rows,)."""
+        if self.independent:
+            return _shuffled(rows * self.total)[self.number * rows :][:rows]
         shuffled = np.random.default_rng(self.seed).permutation(rows)
         return shuffled * self.total + self.number
+
+
+@lru_cache(maxsize=2)
+def _shuffled(total: int) -> NDArray:
+    """The places of a sequence in random order, always the same, shape (total,)."""
+    return np.random.default_rng(total).permutation(total)
 
 
 class Axes:
@@ -284,16 +342,29 @@ class Axes:
         self._grids = grids
         self._taken = 0
         self._calls = 0
+        self._small_calls = 0
 
     @property
     def in_use(self) -> bool:
         """Whether any draw has got probabilities."""
         return self._calls > 0
 
-    @property
-    def used_up(self) -> bool:
-        """Whether further draws are to be new ones."""
-        return self._calls >= MAX_TIME_AXES
+    def used_up(self, numbers: int) -> bool:
+        """Whether further draws are to be new ones.
+
+        Args:
+            numbers: Size of the draw. Those of fewer numbers than samples, such as a loop over the
+                samples makes, are counted apart: they leave axes for times.
+
+        Returns:
+            Whether as many draws have got probabilities as may.
+        """
+        small = self._small_calls
+        return (small if self._is_small(numbers) else self._calls - small) >= MAX_TIME_AXES
+
+    def _is_small(self, numbers: int) -> bool:
+        """Whether a draw has fewer numbers than there are samples."""
+        return numbers < len(self._batch.x)
 
     def probabilities(self, shape: Sequence[int], rows: int) -> NDArray:
         """Probabilities for the numbers of one draw.
@@ -307,6 +378,7 @@ class Axes:
         """
         columns = int(np.prod(shape)) // rows
         self._calls += 1
+        self._small_calls += self._is_small(int(np.prod(shape)))
         if columns > MAX_TIMES_PER_SAMPLE or self._taken + columns > len(KRONECKER_STEPS):
             u = self._latin_hypercube(rows, columns)
         else:
@@ -428,6 +500,25 @@ class Draws(TorchFunctionMode):
         self._noise_on = noise and replaced is None
         self._replaced = {} if replaced is None else self._by_position(replaced)
 
+    @contextmanager
+    def repeating_levels(self, kept: int) -> Iterator[None]:
+        """Give all samples from one on the times of the first one, for the while.
+
+        Args:
+            kept: Number of samples that keep their times.
+        """
+        before = self.recorded
+        self.recorded = [
+            replace(draw, value=repeated(draw.value, kept, len(self.batch.x)))
+            if draw.role is Role.TIME
+            else draw
+            for draw in before
+        ]
+        try:
+            yield
+        finally:
+            self.recorded = before
+
     def _by_position(self, replaced: Mapping[int, Tensor]) -> dict[int, Tensor]:
         """Replacements by the place of a draw among all draws."""
         places = [i for i, draw in enumerate(self.recorded) if draw.role is Role.NOISE]
@@ -466,7 +557,7 @@ class Draws(TorchFunctionMode):
         self._remember_generator(call)
         drawn = self._draw(func, call)
         role = classify(call, drawn, self.batch.x, self.times)
-        if role is Role.TIME and self.axes is not None and not self.axes.used_up:
+        if role is Role.TIME and self.axes is not None and not self.axes.used_up(drawn.numel()):
             drawn = self._stratified(call, drawn, self.axes)
         return Recorded(call.function, drawn, role)
 
@@ -495,6 +586,11 @@ class Draws(TorchFunctionMode):
         if call.function == "_sample_dirichlet":  # two shares of one number
             first = axes.probabilities(drawn.shape[:-1], rows_of(drawn[..., 0], self.batch.x))
             u = np.stack([first, first], -1)
+        elif _is_without_replacement(call, drawn, self.batch.x):
+            n = len(self.batch.x)
+            total = len(_weights(call)) if call.function == "multinomial" else len(drawn)
+            order = distinct(axes.probabilities((n,), n), total, self.batch.seed)
+            return torch.from_numpy(order[: len(drawn)]).to(drawn)
         else:
             u = axes.probabilities(drawn.shape, rows_of(drawn, self.batch.x))
         quantile = QUANTILES[call.function]

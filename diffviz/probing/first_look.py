@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffviz.checks import require
+from diffviz.probing.augmentation import NOTE as AUGMENTED
+from diffviz.probing.augmentation import read_augmented
 from diffviz.probing.coefficients import (
     LOCAL_ERROR,
     Assumptions,
@@ -24,7 +26,8 @@ from diffviz.probing.coefficients import (
     relative_error,
 )
 from diffviz.probing.correlation import spread
-from diffviz.probing.dependence import Dependence, find_dependence
+from diffviz.probing.coupling import Coupling, find_coupling, has_no_target
+from diffviz.probing.dependence import CATEGORICAL, Dependence, find_dependence, judges_of
 from diffviz.probing.draws import Signature
 from diffviz.probing.layout import Layout, Traced, level_groups, relative_data_scale, trace_all
 from diffviz.probing.session import Chunk, Response, State
@@ -54,6 +57,7 @@ class FirstLook:
         dependence: What of the target comes from a network.
         times: Normal draws that are times although their shape is that of noise.
         inexact: Log-SNR or factor are no exact description of the loss; a note says why.
+        coupling: What of a sample's weight is not its own.
     """
 
     assumptions: Assumptions
@@ -66,6 +70,7 @@ class FirstLook:
     times: frozenset[Signature] = frozenset()
     inexact: bool = False
     scatters: bool = False
+    coupling: Coupling = field(default_factory=Coupling)
 
 
 @dataclass(frozen=True)
@@ -145,20 +150,50 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
     if _fails(first.square_error, tolerance):
         other = _random_signs(signs, nothing.z)
         form = _form_of(chunk, assumptions, other, tolerance)
-    assumptions = replace(assumptions, method=form.method, uneven=form.uneven)
-    dependence = find_dependence(chunk, direction)
+    has_groups = bool(assumptions.layout.groups)  # of which some may have no weight
+    assumptions = replace(assumptions, method=form.method, uneven=form.uneven or has_groups)
+    unexplained = _fails(np.nan_to_num(first.target_error), tolerance)
+    dependence = find_dependence(chunk, direction, unexplained=unexplained)
+    coupling = _coupling_of(chunk, direction, form, dependence)
     return FirstLook(
         assumptions=replace(assumptions, stride=_stride(assumptions, components)),
         tolerance=tolerance,
         components=components,
         one_level=_has_one_level(first, tolerance),
         factor_readable=form.factor_readable,
-        notes=notes + path.notes + form.notes + dependence.notes,
+        notes=notes + path.notes + form.notes + dependence.notes + coupling.notes,
         dependence=dependence,
         times=times,
         scatters=bool(np.std(first.h) > SCATTER * abs(np.mean(first.h))),
-        inexact=path.inexact or form.inexact,
+        inexact=path.inexact or form.inexact or coupling.found or dependence.found,
+        coupling=coupling,
     )
+
+
+def _coupling_of(
+    chunk: Chunk, direction: Tensor, form: LossForm, dependence: Dependence
+) -> Coupling:
+    """What of a sample's weight is not its own, or why there is no such weight."""
+    if dependence.found:
+        return Coupling()
+    if form.method is not Method.SUM_RULE or not form.factor_readable:
+        judges = judges_of(chunk, direction)
+        by = f" ({', '.join(judges)})" if judges else ""
+        if CATEGORICAL & set(judges):
+            note = (
+                f"the network answers with categories{by}: a discrete or masked diffusion has no "
+                "Gaussian noise, and so no weighting over log-SNR"
+            )
+            return Coupling(notes=(note,), refusal=f"no weighting: {note}")
+        coupling = find_coupling(chunk, direction)
+        if not coupling.refusal and has_no_target(chunk, direction):
+            note = (
+                f"the loss pulls the output towards no target; something judges it{by}: an "
+                "adversarial or preference loss? path and density are as told"
+            )
+            return Coupling(notes=(note,), refusal=f"no weighting: {note}")
+        return coupling
+    return find_coupling(chunk, direction)
 
 
 # Path --------------------------------------------------------------------------------------------
@@ -199,6 +234,21 @@ def _look_at_path(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> F
         f"the network gets {tuple(z.shape)} for x {tuple(chunk.x.shape)}, and its numbers are not "
         "those of x one by one: pick z by inputs=, or give x as the network sees it",
     )
+    left_out = data is not None and data.held is not None
+    augmented = read_augmented(chunk, assumptions, tolerance) if left_out else None
+    if augmented is not None:
+        return _finish(chunk, Finding(augmented[1], (AUGMENTED,)))
+    return _look_at_places(chunk, assumptions, tolerance, data, noises)
+
+
+def _look_at_places(
+    chunk: Chunk,
+    assumptions: Assumptions,
+    tolerance: float,
+    data: Traced | None,
+    noises: list[Traced | None],
+) -> Finding:
+    """Find how z is made of data and noise that are not in their order, from where they are."""
     external = assumptions.external_noise
     traced_noises = [noise for noise in noises if noise is not None]
     estimated = external or len(traced_noises) < len(noises)

@@ -82,6 +82,12 @@ class Traced:
     source: Source
     coefficient: Tensor
 
+    @property
+    def held(self) -> Tensor | None:
+        """Which components hold a number of the draw, shape (rows, d); None where all do."""
+        held = self.coefficient != 0
+        return None if bool(held.all()) else held
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -94,6 +100,7 @@ class Layout:
         data_scale: Relative size of the data in each component, shape (d,); None where it is one.
         mixed: Levels differ within a sample in no fixed groups; each group is one component.
         retraced: Places differ from batch to batch and are found anew in each.
+        held: Which components hold data at all, shape (rows, d); None where all do.
     """
 
     data: Source | None = None
@@ -102,6 +109,7 @@ class Layout:
     data_scale: Tensor | None = None
     mixed: bool = False
     retraced: bool = False
+    held: Tensor | None = None
 
     @property
     def plain(self) -> bool:
@@ -118,6 +126,8 @@ class Layout:
             x in the order of z, times its relative size.
         """
         values = chunk.rows(chunk.x) if self.data is None else self.data.of(chunk.x).to(chunk.dtype)
+        if self.held is not None:
+            values = values * self.held
         return values if self.data_scale is None else values * self.data_scale
 
     def retrace(self, chunk: Chunk) -> "Layout":
@@ -133,6 +143,7 @@ class Layout:
         return replace(
             self,
             data=None if data is None else data.source,
+            held=None if data is None or self.groups else data.held,
             noises=tuple(None if noise is None else noise.source for noise in noises),
         )
 

@@ -32,6 +32,8 @@ from diffviz.checks import count, number, require, tensor, torch_generator
 from diffviz.compute import threads
 from diffviz.data.streams import examples
 from diffviz.data.toys import Toy
+from diffviz.probing.augmentation import NOTE as AUGMENTED
+from diffviz.probing.augmentation import is_misplaced, read_augmented
 from diffviz.probing.coefficients import (
     Coefficients,
     ErrorSize,
@@ -200,35 +202,66 @@ def probe(
         first_batch = batch or min(draws, FIRST_LOOK, max(1, NUMBERS_A_CALL // x[0].numel()))
         first_look = look(session.chunk(0, 1, first_batch), size)
         plan = _plan(first_look, x, draws, batch)
-        coefficients, drawn_evenly = _measure(session, first_look, plan)
+        coefficients, drawn_evenly, first_look = _measure(session, first_look, plan)
     measured = conclude(
         first_look, coefficients, stratified=stratified and drawn_evenly, scale=scale
     )
     if first_look.one_level:
         return _of_whole_calls(measured, plan)
     note = _note_on_calls(measured, plan)
-    if not note and batch is None:
+    if first_look.coupling.by_levels:
+        note = _note_on_normalised_weights(plan, given=batch is not None)
+    elif not note and batch is None:
         note = _note_on_batch(measured, plan)
     return replace(measured, notes=(*measured.notes, note)) if note else measured
 
 
-def _measure(session: Session, first_look: FirstLook, plan: Plan) -> tuple[Coefficients, bool]:
-    """Read the coefficients of all draws, and tell whether any were put evenly."""
+def _measure(
+    session: Session, first_look: FirstLook, plan: Plan
+) -> tuple[Coefficients, bool, FirstLook]:
+    """Read the coefficients of all draws, and tell whether any were put evenly.
+
+    A call whose data are elsewhere than in the first look is read by their places of its own.
+    """
     parts = []
     evenly = False
+    augmented = False
+    found = True
     bar = tqdm(plan.order, desc="probe", unit="call", delay=WAIT, leave=False)
     for index in bar:
-        chunk = session.chunk(int(index), plan.calls, plan.batch, first_look.times)
+        chunk = session.chunk(
+            int(index),
+            plan.calls,
+            plan.batch,
+            first_look.times,
+            independent=first_look.coupling.by_levels,
+        )
         part = read(chunk, first_look.assumptions)
+        if found and is_misplaced(part, first_look.tolerance):
+            other = read_augmented(chunk, first_look.assumptions, first_look.tolerance)
+            found = other is not None
+            augmented = augmented or found
+            part = part if other is None else other[0]
         parts.append(averaged(part) if plan.averaged else part)
         evenly = evenly or chunk.draws.has_even_times
-    return joined(parts), evenly
+    if augmented and AUGMENTED not in first_look.notes:
+        first_look = replace(first_look, notes=(*first_look.notes, AUGMENTED))
+    return joined(parts), evenly, first_look
 
 
 def _of_whole_calls(measured: Measured, plan: Plan) -> Measured:
     """The same, where the draws of a call count as one, since they have one level."""
     parts = tuple(_of_whole_calls(part, plan) for part in measured.parts)
     return replace(measured, order=measured.order % plan.calls, parts=parts)
+
+
+def _note_on_normalised_weights(plan: Plan, *, given: bool) -> str:
+    """Says for what batches the curve holds, where weights are normalised over the batch."""
+    size = f"of {plan.batch}, as given" if given else f"of {plan.batch}; give your own as batch="
+    return (
+        "weights are normalised over the batch: that of a sample depends on the levels of the "
+        f"others, and its mean on the size of the batch; the curve is that of batches {size}"
+    )
 
 
 def _note_on_batch(measured: Measured, plan: Plan) -> str:

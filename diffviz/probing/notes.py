@@ -119,7 +119,10 @@ def other_target(evidence: Evidence) -> str | None:
     averaged = evidence.first_look.assumptions.method is Method.TWO_OUTPUTS
     if averaged or not evidence.residuals["target"] > evidence.first_look.tolerance:
         return None
-    return f"the target is no a x + b eps (off by {evidence.residuals['target']:.2g})"
+    note = f"the target is no a x + b eps (off by {evidence.residuals['target']:.2g})"
+    if evidence.first_look.dependence.found:
+        return note
+    return f"{note}: a function of the data, or of a network that was not found"
 
 
 def misread_draws(evidence: Evidence) -> str | None:

@@ -13,7 +13,7 @@ that a loss draws with it is thus even over the calls of the loss.
 import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -23,9 +23,19 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from diffviz.checks import require
-from diffviz.probing.draws import Axes, Batch, RandomCall, Role, classify, rows_of
-from diffviz.probing.quantiles import NUMPY_QUANTILES
+from diffviz.probing.draws import (
+    Axes,
+    Batch,
+    RandomCall,
+    Role,
+    classify,
+    may_be_levels,
+    repeated,
+    rows_of,
+)
+from diffviz.probing.quantiles import NUMPY_QUANTILES, distinct
 
+WITHOUT_REPLACEMENT = frozenset({"permutation", "choice", "sample"})
 WORDS = 624  # words in the state of a Mersenne Twister
 STEP_OF_RANDOM = np.sqrt(41)  # of a Kronecker sequence, unlike those of the times
 NUMBERS_OF_RANDOM = 8  # of a call that are even over all calls
@@ -38,10 +48,12 @@ class RecordedArray:
     Attributes:
         function: Name of the function that made it.
         value: An array or a number.
+        is_time: Whether it is a time.
     """
 
     function: str
     value: Any
+    is_time: bool = False
 
 
 class NumpyDraws:
@@ -78,7 +90,7 @@ class NumpyDraws:
         """
         if self._position == len(self._recorded):
             drawn = function(*call.args, **call.kwargs)
-            self._recorded.append(RecordedArray(call.function, self._evened(call, drawn)))
+            self._recorded.append(self._record(call, drawn))
         draw = self._recorded[self._position]
         self._position += 1
         require(
@@ -88,13 +100,53 @@ class NumpyDraws:
         )
         return draw.value.copy() if isinstance(draw.value, np.ndarray) else draw.value
 
-    def _evened(self, call: RandomCall, drawn: Any) -> Any:
-        """Quantiles of the call's law in the place of a time; any other draw as it is."""
+    @contextmanager
+    def repeating_levels(self, kept: int) -> Iterator[None]:
+        """Give all samples from one on the times of the first one, for the while.
+
+        Args:
+            kept: Number of samples that keep their times.
+        """
+        before = self._recorded
+        self._recorded = [self._repeated(draw, kept) for draw in before]
+        try:
+            yield
+        finally:
+            self._recorded = before
+
+    def _repeated(self, draw: RecordedArray, kept: int) -> RecordedArray:
+        """A time whose rows from one on are like the first; any other draw as it is."""
+        if not (draw.is_time and isinstance(draw.value, np.ndarray)):
+            return draw
+        values = repeated(torch.from_numpy(draw.value), kept, len(self._batch.x))
+        return replace(draw, value=values.numpy())
+
+    def _record(self, call: RandomCall, drawn: Any) -> RecordedArray:
+        """A draw, with quantiles of the call's law in the place of a time."""
+        if call.function in WITHOUT_REPLACEMENT:
+            return self._record_without_replacement(call, drawn)
         numbers = torch.from_numpy(np.array(drawn, dtype=np.float64, ndmin=0))
         is_time = classify(call, numbers, self._batch.x) is Role.TIME
-        if not is_time or self._axes is None or self._axes.used_up:
-            return drawn
-        u = self._axes.probabilities(numbers.shape, rows_of(numbers, self._batch.x))
+        if is_time and self._axes is not None and not self._axes.used_up(numbers.numel()):
+            drawn = self._evened(call, drawn, numbers, self._axes)
+        return RecordedArray(call.function, drawn, is_time)
+
+    def _record_without_replacement(self, call: RandomCall, drawn: Any) -> RecordedArray:
+        """A draw of which no number comes twice, with even levels at its start."""
+        x = self._batch.x
+        pool = call.args[0] if call.args else call.kwargs["a"]
+        values = np.arange(pool) if isinstance(pool, (int, np.integer)) else np.asarray(pool)
+        taken = np.size(drawn)
+        whole = call.function == "permutation"
+        is_time = may_be_levels(taken, x) if whole else taken == len(x) <= len(values)
+        if is_time and self._axes is not None and not self._axes.used_up(len(x)):
+            u = self._axes.probabilities((len(x),), len(x))
+            drawn = values[distinct(u, len(values), self._batch.seed)[:taken]]
+        return RecordedArray(call.function, np.asarray(drawn), is_time)
+
+    def _evened(self, call: RandomCall, drawn: Any, numbers: torch.Tensor, axes: Axes) -> Any:
+        """Quantiles of the call's law in the shape and type of a draw."""
+        u = axes.probabilities(numbers.shape, rows_of(numbers, self._batch.x))
         value = NUMPY_QUANTILES[call.function](u, *call.args, **call.kwargs)
         if isinstance(drawn, np.ndarray):
             return np.asarray(value).astype(drawn.dtype).reshape(drawn.shape)
@@ -143,6 +195,19 @@ class Interceptor:
         self._made += 1
         return self._generator(np.random.PCG64([self._seed, self._made]))
 
+    def _sampler(self, plain: Callable[..., list]) -> Callable[..., list]:
+        """``random.sample`` that answers from the record."""
+
+        def sample(population: Any, k: int, **kwargs: Any) -> list:
+            if self.draws is None or kwargs or not len(population):
+                return plain(population, k, **kwargs)
+            places = range(len(population))
+            call = RandomCall("sample", (len(population), k), {})
+            drawn = self.draws.answer(call, lambda *_: np.array(plain(places, k), dtype=int))
+            return [population[place] for place in drawn]
+
+        return sample
+
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Replace NumPy's sources for the while."""
@@ -161,6 +226,8 @@ class Interceptor:
                 if getattr(law, "_random_state", None) is hidden:
                     undo.callback(setattr, law, "_random_state", hidden)
                     law._random_state = self._legacy
+            undo.callback(setattr, random, "sample", random.sample)
+            random.sample = self._sampler(random.sample)  # type: ignore[assignment]
             self._hidden = hidden
             module.mtrand._rand = self._legacy  # type: ignore[attr-defined]
             module.default_rng = self.default_rng
@@ -170,6 +237,7 @@ class Interceptor:
 def _intercepting(source: type, interceptor: Interceptor) -> Any:
     """A class like one of NumPy's sources, whose methods with quantiles answer from the record."""
     methods = {name: _method(source, name, interceptor) for name in NUMPY_QUANTILES}
+    methods |= {name: _method(source, name, interceptor) for name in WITHOUT_REPLACEMENT}
     present = {name: method for name, method in methods.items() if hasattr(source, name)}
     if source is np.random.RandomState:
         present.pop("random", None)  # it calls random_sample
@@ -183,11 +251,24 @@ def _method(source: type, name: str, interceptor: Interceptor) -> Callable[..., 
 
     def answer(self: Any, *args: Any, **kwargs: Any) -> Any:
         function = partial(plain, self)
-        if interceptor.draws is None:
+        has_record = name not in WITHOUT_REPLACEMENT or _is_without_replacement(name, args, kwargs)
+        if interceptor.draws is None or not has_record:
             return function(*args, **kwargs)
         return interceptor.draws.answer(RandomCall(name, args, kwargs), function)
 
     return answer
+
+
+def _is_without_replacement(name: str, args: tuple, kwargs: dict[str, Any]) -> bool:
+    """Whether a call draws some of a list, none twice, each as likely as any other."""
+    pool = args[0] if args else kwargs.get("a")
+    if name == "permutation":
+        return isinstance(pool, (int, np.integer))
+    given: dict[str, Any] = dict(zip(("a", "size", "replace", "p"), args, strict=False)) | kwargs
+    size = given.get("size")
+    is_plain = set(given) <= {"a", "size", "replace", "p"} and given.get("p") is None
+    of_one_list = np.ndim(given["a"]) < 2 and size is not None and np.size(size) == 1
+    return is_plain and of_one_list and given.get("replace") is False
 
 
 # Python's random ---------------------------------------------------------------------------------

@@ -95,6 +95,29 @@ def _beta(u: Tensor, concentration: Tensor, **kwargs: Any) -> Tensor:
     return torch.stack([share, 1 - share], -1)
 
 
+def distinct(u: NDArray, total: int, seed: int) -> NDArray:
+    """A permutation of the whole numbers below a total, which starts with the quantiles of u.
+
+    Numbers that are drawn without replacement have the uniform law each, and none comes twice.
+
+    Args:
+        u: Probabilities, shape (n,), n at most the total.
+        total: Number of whole numbers.
+        seed: Seed of the order of those that are not at the start.
+
+    Returns:
+        The permutation, int, shape (total,).
+    """
+    n = len(u)
+    order = np.argsort(u, kind="stable")
+    rank = np.arange(n)
+    first = np.empty(n, int)
+    pushed_up = rank + np.maximum.accumulate(np.floor(u[order] * total).astype(int) - rank)
+    first[order] = np.minimum(pushed_up, total - n + rank)
+    others = np.setdiff1d(np.arange(total), first)
+    return np.concatenate([first, np.random.default_rng(seed).permutation(others)])
+
+
 QUANTILES: dict[str, Callable[..., Tensor]] = {
     "rand": _unit_uniform,
     "rand_like": _unit_uniform,

@@ -26,6 +26,11 @@ from diffviz.probing.target_kind import Frame, fit_frame, name_target
 MISREAD = 0.01  # relative error from which on a draw is misread
 ANOTHER_TARGET = 0.05  # relative distance of a target from that of its neighbours in log-SNR
 NEIGHBOURS = 5  # among which the median is taken
+NO_DRAW = (
+    "no draw has data, noise and a finite gradient at once: is inputs= the noised x? is the loss "
+    "NaN, or its weight 0 without data? where it standardises data or noise by their own spread, "
+    "give x standardised and leave that step out"
+)
 NO_GAIN = 1e-4  # relative size of a gain that counts as 0
 
 
@@ -118,22 +123,20 @@ def _conclude_group(
     """Conclude what the loss optimises in one group of components."""
     noise = _combine_noises(coefficients, first_look.tolerance)
     usable = _usable(first_look, coefficients, noise)
-    require(
-        usable.any(),
-        "no draw has data, noise and a finite gradient at once: is inputs= the noised x? is the "
-        "loss NaN, or its weight 0 without data?",
-    )
+    require(usable.any(), "; ".join((NO_DRAW, *first_look.notes)))
     coefficients = coefficients.select(usable)
     noise = noise.select(usable)
 
     shift = float(np.median(coefficients.shift))
     if first_look.assumptions.layout.data_scale is not None:
         shift = np.inf  # data of any size
-    frame = fit_frame(coefficients.alpha, noise.sigma, shift, scale, first_look.tolerance)
-    alpha = coefficients.alpha / frame.scale
+    signs, flipped = _random_signs(coefficients, noise, first_look.tolerance)
+    alpha, a_of_data = signs * coefficients.alpha, signs * coefficients.a
+    frame = fit_frame(alpha, noise.sigma, shift, scale, first_look.tolerance)
+    alpha = alpha / frame.scale
     logsnr = 2 * np.log(np.abs(alpha) / noise.sigma)
     weighted = coefficients.h != 0
-    a, b = _filled(coefficients.a / frame.scale, noise.b, weighted, logsnr)
+    a, b = _filled(a_of_data / frame.scale, noise.b, weighted, logsnr)
     gain = b - a * noise.sigma / alpha  # with its sign; only the square is used
     multiplier = coefficients.h / 2  # h = 2 c
     if not first_look.factor_readable:
@@ -168,11 +171,45 @@ def _conclude_group(
         scale=frame.scale,
         stratified=True,
         residuals=residuals,
-        notes=(*first_look.notes, *noise.notes, *write_notes(evidence)),
+        notes=(*first_look.notes, *flipped, *noise.notes, *write_notes(evidence)),
         exact=not (first_look.inexact or noise.notes or any_is_grave(evidence)),
         refusal=_refusal(first_look, evidence),
     )
     return measured
+
+
+def _random_signs(
+    coefficients: Coefficients, noise: Noise, tolerance: float
+) -> tuple[NDArray | int, tuple[str, ...]]:
+    """Signs by which a loss multiplies its data at random, shape (n,), and a note on them.
+
+    They count as data if the target has a name then, and none without. Elsewhere a negative alpha
+    belongs to the path.
+    """
+    alpha, a = coefficients.alpha, coefficients.a
+    negative = alpha < 0
+    weighted = coefficients.h != 0
+    if negative.all() or not negative.any() or not weighted.any():
+        return 1, ()
+    signs = np.where(negative, -1, 1)
+    kinds = []
+    for factor in (np.ones_like(signs), signs):
+        frame = fit_frame(factor * alpha, noise.sigma, 0, None, tolerance).frame
+        kind = name_target(
+            (factor * alpha)[weighted],
+            noise.sigma[weighted],
+            (factor * a)[weighted],
+            noise.b[weighted],
+            frame,
+            tolerance,
+        )
+        kinds.append(kind)
+    if kinds[0] != "other" or kinds[1] == "other":
+        return 1, ()
+    return signs, (
+        f"{negative.mean():.2g} of the samples have their sign changed at random (an "
+        "augmentation): counted as data",
+    )
 
 
 def _kind(
@@ -195,6 +232,8 @@ def _refusal(first_look: FirstLook, evidence: Evidence) -> str:
     """Why there is no weighting although a factor was read; empty where there is one."""
     if first_look.dependence.found:
         return "no weighting: " + first_look.dependence.notes[-1]
+    if first_look.coupling.refusal:
+        return first_look.coupling.refusal
     nothing_to_learn = target_of_z(evidence)
     return "" if nothing_to_learn is None else "no weighting: " + nothing_to_learn
 
@@ -273,8 +312,8 @@ def _notes_on_shared_noise(
 
 
 def _median_size(sigmas: NDArray) -> NDArray:
-    """Median size of each noise over the draws where it is finite, else 0, shape (k,)."""
-    sizes = np.ma.median(np.ma.masked_invalid(np.abs(sigmas)), axis=0)
+    """Median size of each noise over the draws where it is on and finite, else 0, shape (k,)."""
+    sizes = np.ma.median(np.ma.masked_equal(np.ma.masked_invalid(np.abs(sigmas)), 0), axis=0)
     return np.ma.filled(sizes, 0)
 
 

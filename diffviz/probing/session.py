@@ -6,7 +6,8 @@ again and again, and gives the noised data z and the gradient with respect to th
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -121,7 +122,13 @@ class Session:
         self._grids = KroneckerGrids() if stratified else None
 
     def chunk(
-        self, number: int, total: int, size: int, times: frozenset[Signature] = frozenset()
+        self,
+        number: int,
+        total: int,
+        size: int,
+        times: frozenset[Signature] = frozenset(),
+        *,
+        independent: bool = False,
     ) -> "Chunk":
         """A batch with draws of its own.
 
@@ -130,12 +137,13 @@ class Session:
             total: Number of chunks in all.
             size: Number of samples; the data are used in turn.
             times: Normal draws that are times although their shape is that of noise.
+            independent: Whether the levels of a chunk are independent of each other.
 
         Returns:
             The chunk, whose draws are recorded in its first run.
         """
         rows = torch.arange(number * size, (number + 1) * size) % len(self.x)
-        batch = Batch(self.x[rows], number, total, self.seed_of(number))
+        batch = Batch(self.x[rows], number, total, self.seed_of(number), independent)
         return Chunk(self, Draws(batch, self._grids, self.generator_states, times))
 
     def seed_of(self, number: int) -> int:
@@ -215,6 +223,16 @@ class Chunk:
         """
         batch = self.draws.batch
         return self._session.chunk(batch.number, batch.total, len(batch.x), times)
+
+    @contextmanager
+    def repeating_levels(self, kept: int) -> Iterator[None]:
+        """Give all samples from one on the times of the first one, for the while.
+
+        Args:
+            kept: Number of samples that keep their times.
+        """
+        with self.draws.repeating_levels(kept), self._numpy_draws.repeating_levels(kept):
+            yield
 
     def larger(self, size: int) -> "Chunk":
         """A batch of another size, with the first samples and draws of its own.

@@ -386,7 +386,7 @@ class _FirstOfSize:
                 return value
         raise ValueError(
             f"no argument of the network is of the size of x {tuple(self.shape)} a sample; "
-            "say which by inputs="
+            f"say which by inputs={_advice_on_inputs(_tensors(args, kwargs))}"
         )
 
     def _fits(self, value: Any) -> bool:
@@ -401,6 +401,21 @@ class _FirstOfSize:
         size = value.shape[1:].numel()
         is_cut = value.ndim > 1 and 1 < size < numbers and numbers % size == 0
         return value.is_floating_point() and is_cut and value.numel() % numbers == 0
+
+
+def _advice_on_inputs(tensors: list[Tensor]) -> str:
+    """What else may help where no argument of the network is like the data."""
+    tokens = [one for one in tensors if one.ndim > 1 and not one.is_floating_point()]
+    if tokens:
+        return (
+            f". It gets whole numbers of shape {tuple(tokens[0].shape)}: a discrete or masked "
+            "diffusion has no Gaussian noise, and so no log-SNR; one that noises embeddings is "
+            "probed with these as x"
+        )
+    sizes = [tuple(one.shape[1:]) for one in tensors if one.ndim > 1]
+    if sizes:
+        return f". It gets {sizes[0]}: where the loss crops or resizes x, give x as cropped"
+    return ""
 
 
 @dataclass(frozen=True)

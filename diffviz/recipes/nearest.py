@@ -33,6 +33,8 @@ class Match:
         error: Relative standard error of the measured weighting there.
         mass: Central share of what the loss draws, over which they were compared.
         table: Which table of the entry the loss trains on, in words; empty if on none.
+        beyond: Share of the compared stretch that lies beyond the support of the entry, or where
+            its ratio is not known, and is left out.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Match:
     error: float
     mass: float
     table: str = ""
+    beyond: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def _match(objective: Objective, measured: Bins) -> Match | None:
         at=float(measured.middles[worst]),
         error=float(measured.error[worst] / measured.w[worst]),
         mass=measured.binning.mass,
+        beyond=float(1 - inside.mean()),
     )
 
 
@@ -172,6 +176,7 @@ def _match_table(objective: Objective, table: MeasuredTable) -> Match | None:
         error=float(bins.error[at] / bins.w[at]),
         mass=bins.binning.mass,
         table=table_of(table.levels, objective) if found.deviation <= TABLE else "",
+        beyond=1 - len(found.ratio) / (len(table.ends) - 1),
     )
 
 

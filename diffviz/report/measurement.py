@@ -20,6 +20,7 @@ from diffviz.theory.objectives import Objective
 
 EQUAL = 0.02  # largest deviation of weightings that are called equal
 REACHED = 0.98  # share of the draws of an entry from which on it is not mentioned
+BEYOND = 0.01  # share of the range beyond an entry's support up to which it is not mentioned
 WHOLE = 0.99  # share of the draws from which on it is not mentioned
 EXACT = 0.02  # relative standard error up to which it is not mentioned
 CHANCE = 0.001  # probability below which a deviation of sampled levels is no chance
@@ -30,15 +31,14 @@ NODES = 24  # of Gauss's rule in a bin
 
 def _sentence(match: Match, measured: Measured) -> str:
     """The closest entry, and over how much of the draws and how surely it is."""
-    is_equal = match.deviation < EQUAL and measured.exact
-    relation = "equal to" if is_equal else "closest to"
-    if not is_equal and measured.exact and _is_within_chance(match, measured):
-        relation = "not told apart from"
+    relation = _relation(match, measured)
     table = f"{match.table}, " if match.table else ""
     text = (
         f"catalogue: {relation} {match.name} up to a constant{_where(match, measured)}, {table}"
         f"largest deviation {match.deviation:.2%} at λ = {match.at:.1f}"
     )
+    if match.beyond >= BEYOND:
+        text += f", but {match.beyond:.1%} of the range lies beyond what the entry draws"
     if match.mass >= WHOLE:
         return text
     text += f" over {match.mass:.0%} of its draws"
@@ -46,6 +46,15 @@ def _sentence(match: Match, measured: Measured) -> str:
         cause = "factors scatter" if measured.stratified else "times were sampled, not stratified"
         text += f", ± {match.error:.1%} there: {cause}"
     return text
+
+
+def _relation(match: Match, measured: Measured) -> str:
+    """How a measured loss stands to an entry, in words."""
+    if not measured.exact or match.beyond >= BEYOND:
+        return "closest to"
+    if match.deviation < EQUAL:
+        return "equal to"
+    return "not told apart from" if _is_within_chance(match, measured) else "closest to"
 
 
 def _where(match: Match, measured: Measured) -> str:

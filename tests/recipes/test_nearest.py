@@ -133,3 +133,19 @@ def test_entries_without_support_there_are_left_out():
 def test_what_cannot_be_compared_is_refused(measured, k, error, says):
     with pytest.raises(error, match=says):
         nearest.closest(Known(dv.objective("edm")) if measured is None else measured, k)
+
+
+class Wider(Known):
+    """A loss with the weighting of an entry, and a little more than its range of levels."""
+
+    def edges(self, bins=160, mass=0.998):
+        low, high = super().edges(bins, 1.0)[[0, -1]]
+        return np.linspace(low, high + 0.05 * (high - low), bins + 1)
+
+
+def test_what_lies_beyond_the_support_of_an_entry_is_said():
+    uniform = next(o for o in dv.catalogue.values() if o.name == "vdm")
+    (match,) = (m for m in closest(Wider(uniform), len(dv.catalogue)) if m.name == "vdm")
+    assert match.beyond == pytest.approx(0.05, abs=0.01)
+    (match,) = (m for m in closest(Known(uniform), len(dv.catalogue)) if m.name == "vdm")
+    assert match.beyond < 0.01

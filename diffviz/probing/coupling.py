@@ -1,0 +1,162 @@
+"""Whether the weight of one sample depends on the others of its batch, and of what size errors are.
+
+A loss that divides by the sum of its weights in a batch has no weight of a sample's own: that of a
+level is a mean over what else may be drawn, and differs between sizes of a batch. A loss that keeps
+the hardest samples, or compares pairs of them, weights a sample by the errors of others. Both are
+found by changing half of a batch and looking at the gradient of the other half.
+
+A loss that is clamped has no gradient where the error is large, or small. It is found by outputs of
+very different sizes.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from diffviz.probing.session import Chunk, State
+
+MOVED = 0.01  # relative change of a gradient that counts
+COMMON = 1e-3  # relative scatter of a change that is one factor for all samples
+OUTPUTS = (0.737, 23.7, 741.3)  # sizes of output at which a gradient is looked for
+NEAR = 0.02  # error of a component at which the gradient is compared with that of large ones
+OFF = 0.1  # relative difference of these gradients that counts
+RARE = 0.01  # share of the numbers that may differ by chance
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """What of a sample's weight is not its own.
+
+    Attributes:
+        by_levels: It depends on the levels of the other samples; the note on it names the size of
+            the batch, and is written where that is known.
+        notes: What was found, in words.
+        refusal: Why there is no weighting; empty where there is one.
+    """
+
+    by_levels: bool = False
+    notes: tuple[str, ...] = ()
+    refusal: str = ""
+
+    @property
+    def found(self) -> bool:
+        """Whether anything was found."""
+        return self.by_levels or bool(self.notes)
+
+
+def has_no_target(chunk: Chunk, direction: Tensor) -> bool:
+    """Whether a loss pulls the output towards nothing, as an adversarial loss does.
+
+    Args:
+        chunk: A small batch with recorded draws.
+        direction: An output of random signs, shape (d,).
+
+    Returns:
+        Whether the loss does not rise from the middle towards large outputs of both signs.
+    """
+    far = OUTPUTS[-1] * direction
+    above = (chunk.run(State.BOTH, far).gradient * direction).sum(1)
+    below = (chunk.run(State.BOTH, -far).gradient * direction).sum(1)
+    active = (above != 0) | (below != 0)
+    if active.double().mean() < 0.5:  # clamped
+        return False
+    return bool(((above > 0) & (below < 0))[active].double().mean() < 0.5)
+
+
+def find_coupling(chunk: Chunk, direction: Tensor) -> Coupling:
+    """Change half of the batch, and the size of all errors, and see what moves.
+
+    Args:
+        chunk: A small batch with recorded draws.
+        direction: An output of random signs, shape (d,).
+
+    Returns:
+        What was found.
+    """
+    plain = chunk.run(State.BOTH, direction)
+    rows = len(plain.z)
+    kept = rows // 2
+    if rows != chunk.size or not kept:
+        return _flatness(chunk, direction)
+    size = torch.where(torch.arange(rows) < kept, 1.0, 4.0).to(direction)[:, None]
+    others = chunk.run(State.BOTH, size * direction)
+    if not _moved(plain.z[:kept], others.z[:kept]) and _moved(
+        plain.gradient[:kept], others.gradient[:kept]
+    ):
+        return _by_errors(plain.gradient[:kept], others.gradient[:kept])
+    flat = _flatness(chunk, direction)
+    with chunk.repeating_levels(kept):
+        levels = chunk.run(State.BOTH, direction)
+    same_input = not _moved(plain.z[:kept], levels.z[:kept])
+    if flat.found or not (same_input and _moved(plain.gradient[:kept], levels.gradient[:kept])):
+        return flat
+    return Coupling(by_levels=True)
+
+
+def _by_errors(before: Tensor, after: Tensor) -> Coupling:
+    """What is said where the errors of some samples change the gradients of others."""
+    ratio = (after * before).sum(1) / before.square().sum(1)
+    known = ratio[ratio.isfinite()]
+    is_one_factor = len(known) > 1 and bool((known / known[0] - 1).abs().max() < COMMON)
+    if is_one_factor and known[0] > 0:
+        note = (
+            "gradients are divided by what the errors of the whole batch give (the loss itself?): "
+            "weights are relative, for errors of one size in all samples"
+        )
+        return Coupling(notes=(note,))
+    note = (
+        "the weight of a sample depends on the errors of the others (the hardest are kept, or "
+        "samples are ranked or compared in pairs, as chosen with rejected ones?)"
+    )
+    refusal = f"no weighting: {note}: path and density are as told; probe the loss before that step"
+    return Coupling(notes=(note,), refusal=refusal)
+
+
+def _flatness(chunk: Chunk, direction: Tensor) -> Coupling:
+    """What is said where errors of some sizes have no gradient."""
+    gradients = [chunk.run(State.BOTH, size * direction).gradient for size in OUTPUTS]
+    active = torch.stack([gradient != 0 for gradient in gradients])
+    if not active.any():
+        note = (
+            "no output gives a gradient (clamped at small errors, or weights of 0?): nothing tells "
+            "the weighting"
+        )
+        return Coupling(notes=(note,), refusal=f"no weighting: {note}")
+    differs = active.any(0) & ~active.all(0)
+    if differs.double().mean() > RARE:
+        note = (
+            "the loss is clamped: large errors have no gradient; the weighting is that of errors "
+            "below the bound"
+        )
+        return Coupling(notes=(note,))
+    if _is_flat_near_the_target(chunk, direction):
+        note = (
+            "the gradient near the target is not that of a squared loss (clamped from below?): "
+            "the weighting is that of large errors"
+        )
+        return Coupling(notes=(note,))
+    return Coupling()
+
+
+def _is_flat_near_the_target(chunk: Chunk, direction: Tensor) -> bool:
+    """Whether a loss that is squared at large errors is none at small ones."""
+    at_zero = chunk.run(State.BOTH)
+    if torch.finfo(at_zero.dtype).bits < 32:
+        return False
+    slopes = (chunk.run(State.BOTH, direction).gradient - at_zero.gradient) * direction
+    twice = (chunk.run(State.BOTH, 2 * direction).gradient - at_zero.gradient) * direction
+    weighted = slopes != 0
+    h = torch.where(weighted, slopes, 1)
+    is_squared = ((twice / h / 2 - 1).abs() < OFF) & weighted
+    if is_squared.double().sum() < 0.9 * weighted.double().sum() or not weighted.any():
+        return False
+    target = torch.where(weighted, -at_zero.gradient / h, 0)
+    near = chunk.run(State.BOTH, target + NEAR * direction).gradient * direction / NEAR
+    off = ((near / h - 1).abs() > OFF) & is_squared
+    return bool(off.double().sum() > 0.5 * is_squared.double().sum())
+
+
+def _moved(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors differ by more than rounding."""
+    return bool((one - other).norm() > MOVED * one.norm())

@@ -1,0 +1,117 @@
+"""Losses that change their data at random before they add noise: log-SNR is that of what is noised.
+
+Each has the weighting of flow matching, and its target is u, whatever is done to the data.
+"""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from diffviz.probing.measure import probe
+
+X = torch.randn(64, 2, 6, 6, generator=torch.Generator().manual_seed(0))
+
+
+def wide(values):
+    return values.reshape(-1, 1, 1, 1)
+
+
+def sign(x):
+    return x * (wide(torch.rand(len(x)) < 0.5) * 2.0 - 1)
+
+
+def flip_of_each(x):
+    return torch.where(wide(torch.rand(len(x)) < 0.5), x.flip(-1), x)
+
+
+def flip_of_all(x):
+    return x.flip(-1) if random.random() < 0.5 else x
+
+
+def padded_crop(x):
+    row, column = torch.randint(0, 3, (2,)).tolist()
+    return F.pad(x, (1, 1, 1, 1))[..., row : row + 6, column : column + 6]
+
+
+def padded_crop_of_each(x):
+    return torch.cat([padded_crop(one[None]) for one in x])
+
+
+def cutout(x):
+    place = int(torch.randint(0, 4, (1,)))
+    kept = torch.ones(6, 6)
+    kept[place : place + 3, place : place + 3] = 0
+    return x * kept
+
+
+def quarter_turns(x):
+    return torch.rot90(x, int(torch.randint(0, 4, (1,))), (-2, -1))
+
+
+def rolled(x):
+    return torch.roll(x, int(torch.randint(0, 6, (1,))), -1)
+
+
+def loss_on(change):
+    def loss(model, x):
+        x = change(x)
+        t = torch.rand(len(x))
+        noise = torch.randn_like(x)
+        z = (1 - wide(t)) * x + wide(t) * noise
+        return ((model(z, t) - (noise - x)) ** 2).mean()
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        sign,
+        flip_of_each,
+        flip_of_all,
+        padded_crop,
+        padded_crop_of_each,
+        cutout,
+        quarter_turns,
+        rolled,
+    ],
+)
+def test_an_augmentation_is_named_and_leaves_the_weighting_as_it_is(change):
+    measured = probe(loss_on(change), X, draws=1000)
+    assert measured.kind == "u"
+    assert any("at random" in note for note in measured.notes)
+    edges = np.linspace(-4, 4, 9)
+    ratio = measured.weighting(edges)[0] / (-np.diff(np.exp(-edges / 2)) / np.diff(edges))
+    np.testing.assert_allclose(ratio / ratio.mean(), 1, atol=0.01)
+
+
+def test_dropped_numbers_scale_the_rest_of_the_data():
+    measured = probe(loss_on(lambda x: F.dropout(x, 0.5)), X, draws=1000)
+    assert measured.kind == "u"
+    assert "data in units of 0.5" in measured.frame
+
+
+def test_a_mixture_of_samples_is_not_exact():
+    def mixed(x):
+        share = wide(torch.rand(len(x)))
+        return share * x + (1 - share) * x[torch.randperm(len(x))]
+
+    measured = probe(loss_on(mixed), X, draws=500)
+    assert not measured.exact
+    assert any("|alpha| is a ratio of sizes" in note for note in measured.notes)
+
+
+def test_a_path_that_crosses_zero_keeps_its_sign():
+    def loss(model, x):
+        angle = wide(torch.rand(len(x)) * 2.5)
+        noise = torch.randn_like(x)
+        z = angle.cos() * x + angle.sin() * noise
+        target = angle.cos() * noise - angle.sin() * x
+        return ((model(z, angle) - target) ** 2).mean()
+
+    measured = probe(loss, X, draws=1000)
+    assert measured.kind == "u"  # dz/d angle
+    assert (measured.alpha < 0).any()

@@ -1,0 +1,139 @@
+"""Losses whose target or judge is another network, and losses of categories."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from diffviz.probing.measure import probe
+
+X = torch.randn(64, 12, generator=torch.Generator().manual_seed(0))
+TEACHER = nn.Linear(12, 12)
+WEIGHT = TEACHER.weight.detach()
+
+
+class Predictor:
+    def predict(self, z):
+        return torch.tanh(z @ WEIGHT)
+
+
+PREDICTOR = Predictor()
+
+
+def noised(x):
+    t = torch.rand(len(x))
+    noise = torch.randn_like(x)
+    return (1 - t)[:, None] * x + t[:, None] * noise, noise - x, t
+
+
+def as_function(model, z, target):
+    return F.linear(z, WEIGHT)
+
+
+def as_method(model, z, target):
+    return PREDICTOR.predict(z)
+
+
+def as_forward(model, z, target):
+    return TEACHER.forward(z)
+
+
+def as_a_small_part(model, z, target):
+    return target + 0.1 * PREDICTOR.predict(z)
+
+
+def by_functional_call(model, z, target):
+    return torch.func.functional_call(TEACHER, dict(TEACHER.named_parameters()), (z,))
+
+
+def as_a_copy(model, z, target):
+    return copy.deepcopy(model)(z).detach()
+
+
+TEACHERS = {
+    as_function: "a network called as a function (as_function)",
+    as_method: "a network called as a function (predict)",
+    as_forward: "a network called as a function (as_forward)",
+    as_a_small_part: "a network called as a function (predict)",
+    by_functional_call: "another network (Linear)",
+    as_a_copy: "another network (a copy of the probed one)",
+}
+
+
+@pytest.mark.parametrize("teacher", TEACHERS)
+def test_a_target_from_a_network_is_found_however_it_is_called(teacher):
+    def loss(model, x):
+        z, target, t = noised(x)
+        return ((model(z, t) - teacher(model, z, target).detach()) ** 2).mean()
+
+    TEACHER.requires_grad_(False)
+    measured = probe(loss, X, draws=200)
+    assert measured.kind == "network"
+    assert not measured.exact
+    assert any(TEACHERS[teacher] in note for note in measured.notes)
+    assert measured.refusal.startswith("no weighting: the target depends on")
+
+
+def test_a_fixed_rotation_of_data_and_noise_is_no_teacher():
+    basis, _ = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(1)))
+
+    def loss(model, x):
+        z, target, t = noised(x @ basis)
+        return ((model(z, t) - target) ** 2).mean()
+
+    assert probe(loss, X, draws=200).kind != "network"
+
+
+def test_a_function_of_the_data_in_the_target_is_said_to_be_unexplained():
+    def loss(model, x):
+        z, target, t = noised(x)
+        return ((model(z, t) - target - z.abs()) ** 2).mean()
+
+    measured = probe(loss, X, draws=200)
+    assert any("a function of the data, or of a network that was not" in n for n in measured.notes)
+
+
+def test_an_adversarial_loss_has_no_target():
+    critic = nn.Linear(12, 1)
+
+    def loss(model, x):
+        z, _, t = noised(x)
+        return F.softplus(-critic(model(z, t))).mean()
+
+    measured = probe(loss, X, draws=200)
+    assert any("something judges it (Linear): an adversarial" in note for note in measured.notes)
+    assert measured.refusal.startswith("no weighting: the loss pulls the output towards no target")
+    assert measured.density([-1.0, 1.0])[0] > 0
+
+
+def test_categories_are_named():
+    def loss(model, x):
+        token = (x > 0).long()
+        masked = torch.rand(x.shape) < torch.rand(len(x), 1)
+        logits = model(F.one_hot(torch.where(masked, 2, token), 3).float().reshape(len(x), 36))
+        return F.cross_entropy(logits.reshape(-1, 3), token.reshape(-1))
+
+    tokens = X.repeat(1, 3)
+
+    def on_tokens(model, x):
+        return loss(model, x[:, :12])
+
+    measured = probe(on_tokens, tokens, draws=100)
+    assert "categories (cross_entropy): a discrete or masked diffusion" in measured.refusal
+    assert not measured.exact
+
+
+def test_whole_numbers_as_input_are_named():
+    def loss(model, x):
+        token = torch.randint(0, 50, (len(x), 16))
+        return F.cross_entropy(model(token), token)
+
+    with pytest.raises(ValueError, match=r"whole numbers of shape .* a discrete or masked"):
+        probe(loss, X, draws=200)
+
+
+def test_a_crop_of_another_size_says_what_to_give():
+    with pytest.raises(ValueError, match="where the loss crops or resizes x, give x as cropped"):
+        probe(lambda model, x: (model(x[:, :7] + torch.randn(len(x), 7)) ** 2).mean(), X, draws=200)
