@@ -208,12 +208,16 @@ def probe(
     )
     if first_look.one_level:
         return _of_whole_calls(measured, plan)
-    note = _note_on_calls(measured, plan)
-    if first_look.coupling.by_levels:
-        note = _note_on_normalised_weights(plan, given=batch is not None)
-    elif not note and batch is None:
-        note = _note_on_batch(measured, plan)
+    note = _last_note(measured, first_look, plan, given=batch is not None)
     return replace(measured, notes=(*measured.notes, note)) if note else measured
+
+
+def _last_note(measured: Measured, first_look: FirstLook, plan: Plan, given: bool) -> str:
+    """What the size of the calls means for the measurement; nothing where it means nothing."""
+    if first_look.coupling.by_levels:
+        return _note_on_normalised_weights(plan, given=given)
+    note = _note_on_calls(measured, plan)
+    return note if note or given else _note_on_batch(measured, plan)
 
 
 def _measure(
