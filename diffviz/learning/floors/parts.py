@@ -13,7 +13,7 @@ from diffviz.data import streams
 
 HELD = 2**26  # numbers of batches that are kept in memory
 MADE_FROM = 2**26  # numbers from which denoisers are made
-TRIED_ON = 2**24  # numbers of each half on which they are tried
+TRIED_ON = 2**23  # numbers of each half on which they are tried
 LEAST = 8  # points: two for each step of making and trying a denoiser
 
 

@@ -171,7 +171,7 @@ class Floor:
         rows: list[markup.Row] = [
             (
                 "floor",
-                f"of {self.total:,} points of shape {shape}, eps error summed over components",
+                f"{self.total:,} points of shape {shape}, eps error summed over components",
             ),
             (f"known within {WITHIN:.0%} or two errors", self._where(known)),
             ("more points would settle", self._soon(soon, factor)),
