@@ -389,6 +389,11 @@ def test_a_denoiser_is_tried_on_points_that_it_was_not_trained_on():
     assert (abs(band.upper - truth) < 5 * band.upper_stderr).all()
     function = bracket(x, [3.0, 5.0], denoiser=toy.denoise, held_out=held)
     np.testing.assert_array_equal(function.upper, band.upper)
+    # both halves chose the network, so that its loss is the bound
+    np.testing.assert_allclose(band.tried["network"].mean, band.upper, rtol=1e-12)
+    np.testing.assert_allclose(band.tried["network"].stderr, band.upper_stderr, rtol=1e-12)
+    np.testing.assert_allclose(band.tried["z/alpha"].mean, 2)
+    assert "network" in [line.get_gid() for line in band.plot().lines]
 
 
 def test_a_denoiser_that_remembers_is_not_believed():
@@ -446,6 +451,7 @@ def record(**changes):
         "lower_stderr": np.array([0.01, 0.02, 0.01, 0.02, 0.001]),
         "upper_stderr": np.array([0.01, 0.02, 0.1, 0.01, 0.0]),
         "method": ("mean", "mean", "kernels", "kernels", "z/alpha"),
+        "tried": {},
         "lower_of_half": np.array([0.1, 0.48, 1.0, 0.48, 0.005]),
         "points": 100,
         "total": 100,

@@ -23,7 +23,7 @@ from diffviz.learning.floors.kernels import TRIALS, draws_of, kernel_denoiser
 from diffviz.learning.floors.linear import filters
 from diffviz.learning.floors.own import LEAST_DRAWS, own_floor
 from diffviz.learning.floors.parts import Parts, Points, divide, read
-from diffviz.learning.floors.record import Floor
+from diffviz.learning.floors.record import Floor, Loss
 from diffviz.protocols import Denoiser
 from diffviz.theory.frames import VP
 
@@ -86,7 +86,9 @@ def floor(
         >>> x = dv.toy("gaussian").sample(1000, torch.Generator().manual_seed(0))
         >>> band = dv.floor(x, [-4.0, 0.0, 4.0])
         >>> band.lower.round(2), band.upper.round(2)
+        (array([0.02, 0.49, 0.97]), array([0.02, 0.49, 0.98]))
         >>> dv.toy("gaussian").mmse([-4.0, 0.0, 4.0]).round(2)
+        array([0.02, 0.5 , 0.98])
     """
     levels = _checked_levels(logsnr)
     asked = None if draws is None else checks.count(draws, "draws", least=32)
@@ -94,13 +96,15 @@ def floor(
     progress = checks.one_of(progress, "progress", (False, True))
     rng = np.random.default_rng(checks.seed(seed))
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    points, tried = _checked_points(data, held_out, rng)
+    with threads.suited(threads.elements(data, held_out)):
+        points, tried = _checked_points(data, held_out, rng)
     work = float(len(points.centre)) * points.count * LEAST_DRAWS
     with threads.suited(work, points.centre.device):
         own = own_floor(points, levels, asked, rng, generator, progress)
         parts = divide(points, tried, rng)
         trials, copies = _tried(parts, levels, asked, denoise, generator)
-    upper, stderr, method = _reported(trials)
+        upper, stderr, method = _reported(trials)
+        losses = _losses(trials)
     return Floor(
         logsnr=levels,
         lower=own.mean,
@@ -108,6 +112,7 @@ def floor(
         lower_stderr=own.stderr,
         upper_stderr=stderr,
         method=method,
+        tried=losses,
         lower_of_half=own.half,
         points=own.points,
         total=points.total,
@@ -273,6 +278,19 @@ def _reported(trials: tuple[Errors, Errors]) -> tuple[NDArray, NDArray, tuple[st
         for one, other in zip(first, second, strict=True)
     ]
     return mean, np.sqrt(variance), tuple(method)
+
+
+def _losses(trials: tuple[Errors, Errors]) -> dict[str, Loss]:
+    """Mean error of each denoiser over both halves."""
+    losses = {}
+    for name, first in trials[0].items():
+        halves = (first.numpy(), trials[1][name].numpy())
+        variances = [half.var(1, ddof=1) / half.shape[1] for half in halves]
+        losses[name] = Loss(
+            mean=np.mean([half.mean(1) for half in halves], 0),
+            stderr=np.sqrt(np.sum(variances, 0)) / 2,
+        )
+    return losses
 
 
 def _notes(points: Points, used: int, copies: float) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The floor of data between two bounds: in words, as numbers and as a picture."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 WITHIN = 0.1  # distance of the bounds, as a share of the upper one, up to which a floor is known
 SETTLED_BY = 100.0  # times as many points that somebody may find
 STEADY = 0.05  # relative change from half the points to all of a bound that does not rise any more
+
+
+class Loss(NamedTuple):
+    """Squared eps error of a denoiser on points that it was not made from.
+
+    Args:
+        mean: The error, shape (levels,).
+        stderr: Its standard error, shape (levels,).
+    """
+
+    mean: NDArray
+    stderr: NDArray
 
 
 class Excess(NamedTuple):
@@ -50,6 +62,8 @@ class Floor:
         lower_stderr: Standard error of ``lower``, shape (levels,).
         upper_stderr: Standard error of ``upper``, shape (levels,).
         method: Name of the denoiser of ``upper`` by level; two where its halves chose differently.
+        tried: Loss of each denoiser by its name, "network" for one that was given. The least of
+            them is too small an upper bound, since it is the least of noisy numbers.
         lower_of_half: ``lower`` as it is with half the points, shape (levels,).
         points: Number of points that ``lower`` was computed from.
         total: Number of points of the data.
@@ -69,6 +83,7 @@ class Floor:
     lower_stderr: NDArray
     upper_stderr: NDArray
     method: tuple[str, ...]
+    tried: Mapping[str, Loss]
     lower_of_half: NDArray
     points: int
     total: int
@@ -259,7 +274,8 @@ class Floor:
             ax: Axes to draw on; by default those of a new figure.
 
         Returns:
-            The axes. The band has the ``gid`` "floor", the lines "lower" and "upper".
+            The axes. The band has the ``gid`` "floor", the lines "lower" and "upper", and
+            "network" if one was given.
 
         Raises:
             ValueError: The base is unknown.
@@ -273,6 +289,8 @@ class Floor:
 
         gain = base_gain(base, self.logsnr) ** 2
         curves = {"lower": gain * self.lower, "upper": gain * self.upper}
+        if "network" in self.tried:
+            curves["network"] = gain * self.tried["network"].mean
         ends = self.logsnr, *self.band(base)
         title = f"floor of {self.total:,} points"
         return plots.loss_curves(self.logsnr, curves, band=ends, base=base, title=title, ax=ax)
