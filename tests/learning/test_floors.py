@@ -253,6 +253,13 @@ def test_among_equals_the_simpler_denoiser_is_chosen():
     assert measure._reported((trial, trial))[2] == ("mean",)
 
 
+def test_no_bound_is_above_the_number_of_components():
+    trial = {"z/alpha": torch.full((1, 2), 2.0), "kernels": torch.tensor([[1.9, 2.05]])}
+    other = {"z/alpha": torch.full((1, 2), 2.0), "kernels": torch.tensor([[2.1, 2.3]])}
+    mean, stderr, method = measure._reported((trial, other))
+    assert (mean[0], stderr[0], method[0]) == (2.0, 0.0, "z/alpha")  # the halves report 2.2 and 2
+
+
 # --- the bracket --------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ LARGEST_LEVEL = 40.0  # nats
 NETWORK_DRAWS = 1024  # noisy points of a half
 BATCH = 256  # points that a network denoises at once
 TIE = 0.003  # relative difference of errors up to which the simpler denoiser is chosen
+KNOWN = "z/alpha"  # the denoiser whose error is the number of components
 COPIES = 0.01  # share of held-out points that are mentioned if others are equal to them
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -198,7 +199,7 @@ def _tried(
     trials: list[Errors] = []
     copies = tried = 0
     for half in parts.halves:
-        errors = {"z/alpha": known}  # eps_hat = 0, with the mean error d
+        errors = {KNOWN: known}  # eps_hat = 0, with the mean error d
         errors |= {one.name: one.errors(half, logsnr) for one in linear}
         some = half[:each]
         errors["kernels"] = _repeated(kernels.errors, some, each, generator)
@@ -277,6 +278,12 @@ def _reported(trials: tuple[Errors, Errors]) -> tuple[NDArray, NDArray, tuple[st
         names[one] if one == other else f"{names[one]} or {names[other]}"
         for one, other in zip(first, second, strict=True)
     ]
+    if KNOWN in names:  # no floor is above the error of eps_hat = 0, which is not measured
+        largest = means[0][names.index(KNOWN)]
+        above = mean >= largest
+        mean = np.where(above, largest, mean)
+        variance = np.where(above, 0, variance)
+        method = [KNOWN if one else name for one, name in zip(above, method, strict=True)]
     return mean, np.sqrt(variance), tuple(method)
 
 
