@@ -387,6 +387,14 @@ def test_of_many_batches_each_point_is_kept_alike(monkeypatch):
     assert "lower is from 20 of 100 points" in band.text()
 
 
+def test_parts_of_the_points_are_named_with_the_side_on_which_they_leave_a_bound(monkeypatch):
+    monkeypatch.setattr(kernels, "WORK", 2.0**20)
+    monkeypatch.setattr(own, "WORK", 2.0**22)
+    lower, upper = bracket(normal(400, 2)).notes
+    assert lower.startswith("lower is from ") and "of 400 points" in lower and "smaller" in lower
+    assert upper.startswith("filters are made from 200, kernels from ") and "larger" in upper
+
+
 def test_a_denoiser_is_tried_on_points_that_it_was_not_trained_on():
     toy = dv.toy("ring8")
     x, held = toy.sample(30, seeded(0)), toy.sample(400, seeded(1))

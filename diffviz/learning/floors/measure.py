@@ -9,7 +9,7 @@ is not. The mean of both is reported.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,6 +36,20 @@ COPIES = 0.01  # share of held-out points that are mentioned if others are equal
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 Errors = dict[str, Tensor]  # method to squared eps errors of points, each (levels, n)
+
+
+class Trials(NamedTuple):
+    """Denoisers tried on both halves.
+
+    Args:
+        errors: Their errors on each half.
+        kernels: Number of points of the kernel density.
+        copies: Share of the points on which it was tried that have copies among its own.
+    """
+
+    errors: tuple[Errors, Errors]
+    kernels: int
+    copies: float
 
 
 @torch.no_grad()
@@ -103,9 +117,9 @@ def floor(
     with threads.suited(work, points.centre.device):
         own = own_floor(points, levels, asked, rng, generator, progress)
         parts = divide(points, tried, rng)
-        trials, copies = _tried(parts, levels, asked, denoise, generator)
-        upper, stderr, method = _reported(trials)
-        losses = _losses(trials)
+        trials = _tried(parts, levels, asked, denoise, generator)
+        upper, stderr, method = _reported(trials.errors)
+        losses = _losses(trials.errors)
     return Floor(
         logsnr=levels,
         lower=own.mean,
@@ -118,7 +132,7 @@ def floor(
         points=own.points,
         total=points.total,
         shape=points.shape,
-        notes=_notes(points, own.points, copies),
+        notes=_notes(points, own.points, parts, trials),
     )
 
 
@@ -189,14 +203,14 @@ def _tried(
     draws: int | None,
     denoise: Denoise | None,
     generator: torch.Generator,
-) -> tuple[tuple[Errors, Errors], float]:
-    """Errors of all denoisers on both halves, and the share of these that has copies."""
+) -> Trials:
+    """Make denoisers, and try all of them on both halves."""
     made_from = parts.made_from
     linear = filters(made_from, parts.shape)
     kernels = kernel_denoiser(made_from, logsnr, _noise(made_from, TRIALS, generator))
     each = draws or draws_of(kernels)
     known = torch.full((len(logsnr), 2), float(made_from.shape[1]), dtype=torch.float64)
-    trials: list[Errors] = []
+    halves: list[Errors] = []
     copies = tried = 0
     for half in parts.halves:
         errors = {KNOWN: known}  # eps_hat = 0, with the mean error d
@@ -209,8 +223,8 @@ def _tried(
             errors["network"] = _repeated(network, half[:count], count, generator)
         copies += kernels.copies(some)
         tried += len(some)
-        trials.append({name: value.cpu() for name, value in errors.items()})
-    return (trials[0], trials[1]), copies / tried
+        halves.append({name: value.cpu() for name, value in errors.items()})
+    return Trials((halves[0], halves[1]), len(kernels.points), copies / tried)
 
 
 def _repeated(
@@ -300,7 +314,7 @@ def _losses(trials: tuple[Errors, Errors]) -> dict[str, Loss]:
     return losses
 
 
-def _notes(points: Points, used: int, copies: float) -> tuple[str, ...]:
+def _notes(points: Points, used: int, parts: Parts, trials: Trials) -> tuple[str, ...]:
     """What a reader must know besides the bounds."""
     notes = []
     if used < points.total:
@@ -308,9 +322,15 @@ def _notes(points: Points, used: int, copies: float) -> tuple[str, ...]:
             f"lower is from {used:,} of {points.total:,} points, which makes it smaller, never "
             "larger, in expectation"
         )
-    if copies > COPIES:
+    made_from = len(parts.made_from)
+    if trials.kernels < parts.available:
         notes.append(
-            f"{copies:.1%} of the held-out points have copies among the others: if the points are "
-            "not independent, upper can be too small"
+            f"filters are made from {made_from:,}, kernels from {trials.kernels:,} of "
+            f"{parts.available:,} points, which makes upper larger, never smaller, in expectation"
+        )
+    if trials.copies > COPIES:
+        notes.append(
+            f"{trials.copies:.1%} of the held-out points have copies among the others: if the "
+            "points are not independent, upper can be too small"
         )
     return tuple(notes)

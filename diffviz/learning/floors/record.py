@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WITHIN = 0.1  # distance of the bounds, as a share of the upper one, up to which a floor is known
+NOTHING = 1e-3  # lower bound as a share of the upper one that is not worth its digits
 SETTLED_BY = 100.0  # times as many points that somebody may find
 STEADY = 0.05  # relative change from half the points to all of a bound that does not rise any more
 
@@ -212,10 +213,11 @@ class Floor:
 
     def _at(self, level: int) -> str:
         """Both bounds at a level, with their errors."""
-        return (
-            f"{self.lower[level]:.3g} ± {self.lower_stderr[level]:.1g} to "
-            f"{self.upper[level]:.3g} ± {self.upper_stderr[level]:.1g}"
-        )
+        lower, upper = self.lower[level], self.upper[level]
+        low = f"{lower:.3g} ± {self.lower_stderr[level]:.1g}"
+        if lower < NOTHING * upper:
+            low = "nearly 0"
+        return f"{low} to {upper:.3g} ± {self.upper_stderr[level]:.1g}"
 
     def _where(self, chosen: NDArray) -> str:
         """Levels as ranges, in words; empty if there is none."""
