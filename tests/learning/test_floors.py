@@ -241,8 +241,21 @@ def test_each_half_chooses_for_the_other():
     mean, stderr, method = measure._reported((first, second))
     # the first half prefers kernels, which are 9 on the second, which prefers the mean, there 3
     np.testing.assert_allclose(mean, [(9 + 3) / 2])
-    np.testing.assert_allclose(stderr, [np.sqrt(1 / 3 + 2 / 2) / 2])
+    np.testing.assert_allclose(stderr, [np.sqrt(1 / 3 + 1 + 2 * 0.36 * 3**-0.5) / 2])
     assert method == ("kernels or mean",)
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_halves_that_choose_for_each_other_are_correlated_by_no_more_than_is_allowed_for(k):
+    """The formula for equal denoisers, against the choice itself."""
+    rng = np.random.default_rng(0)
+    first, second = rng.standard_normal((2, 200_000, k))
+    rows = np.arange(len(first))
+    reports = second[rows, first.argmin(1)], first[rows, second.argmin(1)]
+    least = first.min(1).mean()
+    correlation = np.mean(reports[0] * reports[1])
+    assert correlation == pytest.approx(least**2 / (k - 1), abs=0.02)  # 7 standard errors
+    assert correlation < measure.CORRELATION + 0.02
 
 
 def test_among_equals_the_simpler_denoiser_is_chosen():
@@ -406,7 +419,8 @@ def test_a_denoiser_is_tried_on_points_that_it_was_not_trained_on():
     np.testing.assert_array_equal(function.upper, band.upper)
     # both halves chose the network, so that its loss is the bound
     np.testing.assert_allclose(band.tried["network"].mean, band.upper, rtol=1e-12)
-    np.testing.assert_allclose(band.tried["network"].stderr, band.upper_stderr, rtol=1e-12)
+    ratio = band.tried["network"].stderr / band.upper_stderr
+    assert (ratio < 1).all() and (ratio > 0.85).all()
     np.testing.assert_allclose(band.tried["z/alpha"].mean, 2)
     assert "network" in [line.get_gid() for line in band.plot().lines]
 
