@@ -67,7 +67,7 @@ def loss_curves(
         _shade(ax, name, np.asarray(error, dtype=float))
     if ends is not None:
         x, low, high = ends
-        ax.fill_between(x, _positive(low), high, color="0.5", alpha=0.3, lw=0, gid=FLOOR, zorder=1)
+        ax.fill_between(x, _positive(low), high, color="0.5", alpha=0.35, lw=1.5, gid=FLOOR, zorder=1)
     _set_limits(ax, ends)
     return ax
 
