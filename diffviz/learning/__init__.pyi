@@ -8,6 +8,7 @@ from . import (
     floors,
     identity,
     importance,
+    logs,
     models,
     optimiser,
     outputs,
@@ -23,6 +24,7 @@ from . import (
 from .adaptive import RULES, AdaptiveObjective
 from .floors.measure import floor
 from .floors.record import Floor
+from .logs.door import read_log
 from .runs import Run
 from .settings import Settings
 from .tracking import LossByLogSNR
@@ -50,9 +52,11 @@ __all__ = [
     "floors",
     "identity",
     "importance",
+    "logs",
     "models",
     "optimiser",
     "outputs",
+    "read_log",
     "runs",
     "settings",
     "spread",
