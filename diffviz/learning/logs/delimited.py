@@ -3,11 +3,14 @@
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from diffviz.checks import require
-from diffviz.learning.logs import table
 from diffviz.learning.logs.table import Chunk, Table
 
+SIZE = 2**20  # characters that are read together
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
@@ -54,22 +57,53 @@ def _chunks(
     file: Path, delimiter: str, names: tuple[str, ...], wanted: Sequence[str], remarks: list[str]
 ) -> Iterator[Chunk]:
     """The wanted columns of a file in chunks; rows of another length are remarked."""
-    size = len(names)
+    places = [names.index(name) for name in wanted if name in names]
     wrong: list[int] = []
     number = 1
     with file.open(encoding="utf-8-sig", newline="") as stream:
-        rows = csv.reader(stream, delimiter=delimiter)
-        next(rows)
-        for chunk in table.batched(rows):
-            whole = [row for row in chunk if len(row) == size]
-            if len(whole) < len(chunk):
-                wrong += [
-                    number + at for at, row in enumerate(chunk, 1) if len(row) != size and row
-                ]
-            number += len(chunk)
-            cells = dict(zip(names, zip(*whole, strict=True), strict=True)) if whole else {}
-            empty = [None] * len(whole)
+        stream.readline()
+        while lines := stream.readlines(SIZE):
+            columns = _numeric_columns(lines, delimiter, len(names), places)
+            if columns is None:
+                columns = _text_columns(lines, delimiter, len(names), places, number, wrong)
+            cells = dict(zip([names[place] for place in places], columns, strict=True))
+            empty = [None] * len(columns[0])
             yield {name: cells.get(name, empty) for name in wanted}
+            number += len(lines)
     if wrong:
-        cut = "the last one is cut and was left out" if wrong == [number] else "they were left out"
-        remarks.append(f"{len(wrong)} rows lack cells, the first is line {wrong[0]}; {cut}")
+        fate = "and was" if wrong == [number] else "; such rows were"
+        place = "the last one, is cut" if wrong == [number] else f"the first is line {wrong[0]}"
+        remarks.append(f"{len(wrong)} of {number - 1} rows lack cells, {place} {fate} left out")
+
+
+def _numeric_columns(lines: list[str], delimiter: str, places: list[int]) -> list[Any] | None:
+    """Columns of numbers, shape (columns, rows); None where a cell is no number."""
+    is_blank = not any(line.strip() for line in lines)
+    if is_blank or lines[-1].count(delimiter) < size - 1:  # the last line may be cut
+        return None
+    try:
+        rows = np.loadtxt(
+            lines, delimiter=delimiter, usecols=places, ndmin=2, quotechar='"', comments=None
+        )
+    except ValueError:  # text, an empty cell, a row that is cut
+        return None
+    return list(rows.T)
+
+
+def _text_columns(
+    lines: list[str],
+    delimiter: str,
+    size: int,
+    places: list[int],
+    number: int,
+    wrong: list[int],
+) -> list[Any]:
+    """Columns of text; the numbers of rows of another length are added to ``wrong``."""
+    rows = []
+    for at, row in enumerate(csv.reader(lines, delimiter=delimiter), number + 1):
+        if len(row) == size:
+            rows.append(row)
+        elif row:
+            wrong.append(at)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * size
+    return [columns[place] for place in places]

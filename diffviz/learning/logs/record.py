@@ -338,4 +338,8 @@ def fill(log: LossLog, logsnr: NDArray, loss: NDArray, starts: NDArray) -> None:
             size = int(sizes[batches[0]])
             first = int(starts[batches[0]])
             part = slice(first, first + size * len(batches))
-            log.take_batches(logsnr[part].reshape(-1, size), loss[part].reshape(-1, size))
+            if len(batches) == 1:  # in pieces where it is large
+                log.update(logsnr[part], loss[part])
+            else:
+                log.take_batches(logsnr[part].reshape(-1, size), loss[part].reshape(-1, size))
+        log.flush()
