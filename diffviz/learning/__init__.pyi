@@ -1,6 +1,7 @@
 from . import (
     adaptive,
     batches,
+    callbacks,
     checkpoints,
     designs,
     doors,
@@ -43,6 +44,7 @@ __all__ = [
     "Trainer",
     "adaptive",
     "batches",
+    "callbacks",
     "checkpoints",
     "designs",
     "doors",

@@ -76,7 +76,9 @@ def _chunks(
         remarks.append(f"{len(wrong)} of {number - 1} rows lack cells, {place} {fate} left out")
 
 
-def _numeric_columns(lines: list[str], delimiter: str, places: list[int]) -> list[Any] | None:
+def _numeric_columns(
+    lines: list[str], delimiter: str, size: int, places: list[int]
+) -> list[Any] | None:
     """Columns of numbers, shape (columns, rows); None where a cell is no number."""
     is_blank = not any(line.strip() for line in lines)
     if is_blank or lines[-1].count(delimiter) < size - 1:  # the last line may be cut

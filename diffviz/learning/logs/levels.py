@@ -139,7 +139,7 @@ def _of_timestep(timestep: NDArray, known: Objective | None) -> Levels:
     require(
         known is not None,
         "a timestep has no log-SNR without its schedule: pass scheduler=, a scheduler of "
-        "diffusers, its config, or the name of an entry such as 'ddpm' or 'fm-ot'",
+        "diffusers, its config, or the name of an entry such as 'fm-ot'",
     )
     assert known is not None
     table = atomic(known.law)
