@@ -24,7 +24,9 @@ from diffviz.theory.targets import BASES, base_gain
 
 FLOW_STEPS = 1000  # number by which trainers of flows multiply the time, if nothing else is said
 LARGEST_C_NOISE = 12.0  # ln(sigma)/4 beyond which sigma would be above e^48
-MEAN_OF = 4096  # levels over which a mean is looked for
+MEAN_OF = 1024  # levels over which a mean is looked for
+ENOUGH = 8  # numbers that tell a mean from chance
+ROUNDING = 2e-7  # relative, of numbers that were logged as float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,9 +218,9 @@ def _check_steps(steps: NDArray, size: int, name: str) -> None:
 def _mean_of(steps: NDArray) -> str:
     """What to say where all numbers are multiples of one over a whole number."""
     sizes = np.arange(2, MEAN_OF + 1)
-    first = steps[:32, None] * sizes
-    fits = sizes[(abs(first - np.rint(first)) < 1e-6 * np.maximum(1, abs(first))).all(0)]
-    if not len(fits):
+    sums = steps[:32, None] * sizes
+    fits = sizes[(abs(sums - np.rint(sums)) <= ROUNDING * abs(sums)).all(0)]
+    if len(steps) < ENOUGH or not len(fits):
         return ", perhaps a mean over a batch: its levels can no longer be told"
     return (
         f", but a mean over {fits[0]} levels or a multiple of that: which of them a loss came "
