@@ -55,7 +55,7 @@ def loss_curves(
         logsnr,
         curves,
         xlabel=LOGSNR,
-        ylabel=f"mean squared error of {ERROR_OF[base]}, summed over components",
+        ylabel=f"squared error of {ERROR_OF[base]}, summed over components",
         title=title,
         outside=outside,
         ax=ax,

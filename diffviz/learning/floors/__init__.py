@@ -6,3 +6,7 @@ the law. ``linear`` and ``kernels`` have denoisers that are made from some point
 on others are, in expectation, at least the floor of the law. ``parts`` divides the points.
 ``measure`` does all of this, and ``record`` holds the result.
 """
+
+from diffviz import extras
+
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

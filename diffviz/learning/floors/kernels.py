@@ -23,7 +23,7 @@ WORK = 2.0**36  # multiply-adds of each trial, some 2 s of one core
 LEAST_DRAWS = 128
 MOST_DRAWS = 4096
 NUMBERS = 2**22  # of noisy points that are held at once
-SLICE = 2**23  # distances that are held at once
+SLICE = 2**21  # distances that are held at once
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,7 @@ from torch import Tensor
 LARGEST_MATRIX = 4096  # side of a matrix whose eigenvectors are computed
 LARGEST_AXIS = 4096  # length of an axis with a cosine transform
 MOST_CHANNELS = 64
+BLOCK = 1024  # points that are computed at once
 
 Projection = Callable[[Tensor], Tensor]
 
@@ -50,6 +51,10 @@ class Filter:
 
     def errors(self, x: Tensor, logsnr: NDArray) -> Tensor:
         """Squared eps errors of points x (n, d), averaged over the noise, shape (levels, n)."""
+        return torch.cat([self._errors(block, logsnr) for block in x.split(BLOCK)], 1)
+
+    def _errors(self, x: Tensor, logsnr: NDArray) -> Tensor:
+        """``errors`` of as many points as are computed at once."""
         centred = x - self.mean
         squares = self.project(centred).square()
         others = (centred.square().sum(1) - squares.sum(1)).clamp(min=0)
@@ -123,7 +128,7 @@ def filters(x: Tensor, shape: tuple[int, ...]) -> list[Filter]:
     ]
     channels_first = shape if len(shape) > 2 else (1, *shape)
     if max(channels_first[1:]) <= LARGEST_AXIS and channels_first[0] <= MOST_CHANNELS:
-        cosines = _cosines(x - mean, channels_first)
+        cosines = _cosines(x, mean, channels_first)
         made.append(_measured("Wiener, spectrum", mean, cosines, x))
     first, second = x[: len(x) // 2], x[len(x) // 2 :]
     made.append(_measured("Wiener, covariance", mean, Matrix(_eigenvectors(first)), second))
@@ -134,7 +139,7 @@ def _measured(name: str, mean: Tensor, project: Projection, x: Tensor) -> Filter
     """A filter whose variances are measured on points (n, d)."""
     variances = torch.zeros((), dtype=x.dtype, device=x.device)
     total = 0.0
-    for block in x.split(1024):
+    for block in x.split(BLOCK):
         centred = block - mean
         variances = variances + project(centred).square().sum(0) / len(x)
         total += float(centred.square().sum()) / len(x)
@@ -146,23 +151,29 @@ def _measured(name: str, mean: Tensor, project: Projection, x: Tensor) -> Filter
 def _eigenvectors(x: Tensor) -> Tensor:
     """Eigenvectors of the covariance of points (n, d) as columns, at most 4,096 and n − 1."""
     if len(x) > x.shape[1] and x.shape[1] <= LARGEST_MATRIX:
-        centred = x - x.mean(0)
-        return torch.linalg.eigh(centred.T @ centred)[1]
+        mean = x.mean(0)
+        covariance = torch.zeros(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device)
+        for block in x.split(BLOCK):
+            centred = block - mean
+            covariance.addmm_(centred.T, centred)
+        return torch.linalg.eigh(covariance)[1]
     centred = x[:LARGEST_MATRIX] - x[:LARGEST_MATRIX].mean(0)
     values, vectors = torch.linalg.eigh(centred @ centred.T)
     seen = values > values[-1] * 1e-10
     return torch.linalg.qr(centred.T @ vectors[:, seen])[0]
 
 
-def _cosines(centred: Tensor, shape: tuple[int, ...]) -> Cosines:
-    """The cosine transform of points (n, d) of a shape with channels first."""
-    values = centred.reshape(len(centred), shape[0], -1)
-    covariance = torch.einsum("nap,nbp->ab", values, values)
+def _cosines(x: Tensor, mean: Tensor, shape: tuple[int, ...]) -> Cosines:
+    """The cosine transform for points (n, d) of a shape with channels first."""
+    covariance = torch.zeros(shape[0], shape[0], dtype=x.dtype, device=x.device)
+    for block in x.split(BLOCK):
+        values = (block - mean).reshape(len(block), shape[0], -1)
+        covariance = covariance + torch.einsum("nap,nbp->ab", values, values)
     transforms = [torch.from_numpy(_cosine_matrix(length)) for length in shape[1:]]
     return Cosines(
         shape=shape,
         channels=torch.linalg.eigh(covariance)[1].T,
-        transforms=tuple(matrix.to(centred.device) for matrix in transforms),
+        transforms=tuple(matrix.to(x.device) for matrix in transforms),
     )
 
 

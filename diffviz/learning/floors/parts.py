@@ -13,7 +13,7 @@ from diffviz.data import streams
 
 HELD = 2**26  # numbers of batches that are kept in memory
 MADE_FROM = 2**26  # numbers from which denoisers are made
-TRIED_ON = 2**24  # numbers of each half on which they are tried
+TRIED_ON = 2**23  # numbers of each half on which they are tried
 LEAST = 8  # points: two for each step of making and trying a denoiser
 
 
@@ -62,12 +62,14 @@ class Parts:
 
     Args:
         made_from: Points around the centre, shape (m, d).
+        available: Number of points from which ``made_from`` was drawn.
         halves: Points around the centre, shape (k, d) each.
         centre: The centre, shape (d,).
         shape: Shape of one point.
     """
 
     made_from: Tensor
+    available: int
     halves: tuple[Tensor, Tensor]
     centre: Tensor
     shape: tuple[int, ...]
@@ -166,6 +168,7 @@ def divide(points: Points, held_out: Points | None, rng: np.random.Generator) ->
     made_from = rng.permutation(np.sort(making[: max(4, MADE_FROM // size)]))
     return Parts(
         made_from=points.at(made_from),
+        available=len(making),
         halves=(tried.at(halves[0]), tried.at(halves[1])),
         centre=points.centre,
         shape=points.shape,

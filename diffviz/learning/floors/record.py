@@ -1,7 +1,7 @@
 """The floor of data between two bounds: in words, as numbers and as a picture."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,8 +16,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WITHIN = 0.1  # distance of the bounds, as a share of the upper one, up to which a floor is known
+NOTHING = 1e-3  # lower bound as a share of the upper one that is not worth its digits
 SETTLED_BY = 100.0  # times as many points that somebody may find
 STEADY = 0.05  # relative change from half the points to all of a bound that does not rise any more
+
+
+class Loss(NamedTuple):
+    """Squared eps error of a denoiser on points that it was not made from.
+
+    Args:
+        mean: The error, shape (levels,).
+        stderr: Its standard error, shape (levels,).
+    """
+
+    mean: NDArray
+    stderr: NDArray
 
 
 class Excess(NamedTuple):
@@ -50,6 +63,8 @@ class Floor:
         lower_stderr: Standard error of ``lower``, shape (levels,).
         upper_stderr: Standard error of ``upper``, shape (levels,).
         method: Name of the denoiser of ``upper`` by level; two where its halves chose differently.
+        tried: Loss of each denoiser by its name, "network" for one that was given. The least of
+            them is too small an upper bound, since it is the least of noisy numbers.
         lower_of_half: ``lower`` as it is with half the points, shape (levels,).
         points: Number of points that ``lower`` was computed from.
         total: Number of points of the data.
@@ -69,6 +84,7 @@ class Floor:
     lower_stderr: NDArray
     upper_stderr: NDArray
     method: tuple[str, ...]
+    tried: Mapping[str, Loss]
     lower_of_half: NDArray
     points: int
     total: int
@@ -171,7 +187,7 @@ class Floor:
         rows: list[markup.Row] = [
             (
                 "floor",
-                f"of {self.total:,} points of shape {shape}, eps error summed over components",
+                f"{self.total:,} points of shape {shape}, eps error summed over components",
             ),
             (f"known within {WITHIN:.0%} or two errors", self._where(known)),
             ("more points would settle", self._soon(soon, factor)),
@@ -197,10 +213,11 @@ class Floor:
 
     def _at(self, level: int) -> str:
         """Both bounds at a level, with their errors."""
-        return (
-            f"{self.lower[level]:.3g} ± {self.lower_stderr[level]:.1g} to "
-            f"{self.upper[level]:.3g} ± {self.upper_stderr[level]:.1g}"
-        )
+        lower, upper = self.lower[level], self.upper[level]
+        low = f"{lower:.3g} ± {self.lower_stderr[level]:.1g}"
+        if lower < NOTHING * upper:
+            low = "nearly 0"
+        return f"{low} to {upper:.3g} ± {self.upper_stderr[level]:.1g}"
 
     def _where(self, chosen: NDArray) -> str:
         """Levels as ranges, in words; empty if there is none."""
@@ -259,7 +276,8 @@ class Floor:
             ax: Axes to draw on; by default those of a new figure.
 
         Returns:
-            The axes. The band has the ``gid`` "floor", the lines "lower" and "upper".
+            The axes. The band has the ``gid`` "floor", the lines "lower" and "upper", and
+            "network" if one was given.
 
         Raises:
             ValueError: The base is unknown.
@@ -273,6 +291,8 @@ class Floor:
 
         gain = base_gain(base, self.logsnr) ** 2
         curves = {"lower": gain * self.lower, "upper": gain * self.upper}
+        if "network" in self.tried:
+            curves["network"] = gain * self.tried["network"].mean
         ends = self.logsnr, *self.band(base)
         title = f"floor of {self.total:,} points"
         return plots.loss_curves(self.logsnr, curves, band=ends, base=base, title=title, ax=ax)
