@@ -102,34 +102,34 @@ def samples_of(table: Table, columns: Columns) -> Samples:
         for name, parts in kept.items():
             parts.append(_text(chunk[name])[piece.row])
         rows += len(chunk[columns.loss])
-    joined = {name: np.concatenate(parts) for name, parts in kept.items() if parts}
-    samples = Samples(
-        level=_joined([piece.level for piece in pieces]),
-        loss=_joined([piece.loss for piece in pieces]),
-        step=_joined(steps),
-        run=joined.get(columns.run) if columns.run is not None else None,
-        settings={name: joined[name] for name in columns.settings if name in joined},
+    _check_any(pieces, table, columns, rows)
+    words = {name: np.concatenate(parts) for name, parts in kept.items()}
+    return Samples(
+        level=np.concatenate([piece.level for piece in pieces]),
+        loss=np.concatenate([piece.loss for piece in pieces]),
+        step=np.concatenate(steps),
+        run=words.get(str(columns.run)),
+        settings={name: words[name] for name in columns.settings},
         listed=any(piece.listed for piece in pieces),
         passed_over=rows - sum(len(np.unique(piece.row)) for piece in pieces),
         remarks=tuple(remarks),
     )
-    if not len(samples):
-        raise ValueError(
-            f"no row of {table.source} has both {columns.level!r} and {columns.loss!r} "
-            f"({rows} rows); log them in the same row, or name other columns of "
-            f"{', '.join(table.names)}"
-        )
-    return samples
+
+
+def _check_any(pieces: list[Piece], table: Table, columns: Columns, rows: int) -> None:
+    """Refuse a log of which no row has both a level and a loss."""
+    if any(len(piece.loss) for piece in pieces):
+        return
+    raise ValueError(
+        f"no row of {table.source} has both {columns.level!r} and {columns.loss!r} "
+        f"({rows} rows); log them in the same row, or name other columns of "
+        f"{', '.join(table.names)}"
+    )
 
 
 def _words(columns: Columns) -> list[str]:
     """The columns that are read as text."""
     return [*([columns.run] if columns.run is not None else []), *columns.settings]
-
-
-def _joined(parts: list[NDArray]) -> NDArray:
-    """Arrays one after another, empty if there are none."""
-    return np.concatenate([np.empty(0), *parts])
 
 
 def _text(cells: Sequence[Any]) -> NDArray:

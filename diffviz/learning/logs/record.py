@@ -167,8 +167,8 @@ class LossLog(LossByLogSNR):
             >>> rows = [{"sigma": sigma, "loss": 0.5} for sigma in (0.2, 0.4, 0.6, 0.8)]
             >>> log = dv.read_log(rows, scheduler="fm-ot", edges=[-4.0, 0.0, 4.0], last=1.0)
             >>> log.table().round(2)
-            array([[-2. ,  3.4],
-                   [ 2. ,  0.75]])
+            array([[-2.  ,  3.91],
+                   [ 2.  ,  0.54]])
         """
         return np.column_stack([self.middle, self.reading.spending.weighting])
 
