@@ -28,7 +28,6 @@ class Samples:
         step: Step, shape (n,); the number of the row where there is no column of steps.
         run: Name of the run, shape (n,), or None.
         settings: Name of a setting to its values, each of shape (n,).
-        listed: Whether rows held lists, so that each is a batch.
         passed_over: Number of rows without level or loss.
         remarks: What was met on the way.
     """
@@ -38,7 +37,6 @@ class Samples:
     step: NDArray
     run: NDArray | None
     settings: dict[str, NDArray]
-    listed: bool
     passed_over: int
     remarks: tuple[str, ...]
 
@@ -53,7 +51,6 @@ class Samples:
             step=self.step[chosen],
             run=None if self.run is None else self.run[chosen],
             settings={name: values[chosen] for name, values in self.settings.items()},
-            listed=self.listed,
             passed_over=self.passed_over,
             remarks=self.remarks,
         )
@@ -67,13 +64,11 @@ class Piece:
         row: Row of each sample within the chunk, shape (n,).
         level: Noise level, shape (n,).
         loss: Loss, shape (n,).
-        listed: Whether a row held a list.
     """
 
     row: NDArray
     level: NDArray
     loss: NDArray
-    listed: bool
 
 
 def samples_of(table: Table, columns: Columns) -> Samples:
@@ -110,7 +105,6 @@ def samples_of(table: Table, columns: Columns) -> Samples:
         step=np.concatenate(steps),
         run=words.get(str(columns.run)),
         settings={name: words[name] for name in columns.settings},
-        listed=any(piece.listed for piece in pieces),
         passed_over=rows - sum(len(np.unique(piece.row)) for piece in pieces),
         remarks=tuple(remarks),
     )
@@ -163,7 +157,7 @@ def _piece(chunk: Chunk, columns: Columns, rows: int) -> Piece:
     if level is None or loss is None:
         return _expanded(levels, losses, columns, rows)
     whole = np.flatnonzero(_is_given(levels, level) & _is_given(losses, loss) & _any(level, loss))
-    return Piece(row=whole, level=level[whole], loss=loss[whole], listed=False)
+    return Piece(row=whole, level=level[whole], loss=loss[whole])
 
 
 def _any(level: NDArray, loss: NDArray) -> NDArray:
@@ -193,20 +187,19 @@ def _expanded(levels: Sequence[Any], losses: Sequence[Any], columns: Columns, ro
     """The samples of rows with lists, texts and empty cells."""
     found = list(_by_row(levels, losses, columns, rows))
     if not found:
-        return Piece(np.empty(0, dtype=int), np.empty(0), np.empty(0), False)
-    counts = [len(loss) for _, _, loss, _ in found]
+        return Piece(np.empty(0, dtype=int), np.empty(0), np.empty(0))
+    counts = [len(loss) for _, _, loss in found]
     return Piece(
-        row=np.repeat([row for row, _, _, _ in found], counts),
-        level=np.concatenate([level for _, level, _, _ in found]),
-        loss=np.concatenate([loss for _, _, loss, _ in found]),
-        listed=any(listed for _, _, _, listed in found),
+        row=np.repeat([row for row, _, _ in found], counts),
+        level=np.concatenate([level for _, level, _ in found]),
+        loss=np.concatenate([loss for _, _, loss in found]),
     )
 
 
 def _by_row(
     levels: Sequence[Any], losses: Sequence[Any], columns: Columns, rows: int
-) -> Iterator[tuple[int, NDArray, NDArray, bool]]:
-    """Row, levels, losses and whether they were lists, of each row that has both."""
+) -> Iterator[tuple[int, NDArray, NDArray]]:
+    """Row, levels and losses of each row that has both."""
     for row, cells in enumerate(zip(levels, losses, strict=True)):
         level, loss = (
             _parsed_in(cell, name, rows + row)
@@ -214,11 +207,10 @@ def _by_row(
         )
         if level is None or loss is None:
             continue
-        listed = isinstance(level, np.ndarray) or isinstance(loss, np.ndarray)
         pair = np.atleast_1d(level), np.atleast_1d(loss)
         if np.isnan(np.concatenate(pair)).all():
             continue
-        yield row, *_matched(*pair, columns, rows + row), listed
+        yield row, *_matched(*pair, columns, rows + row)
 
 
 def _matched(level: NDArray, loss: NDArray, columns: Columns, row: int) -> tuple[NDArray, NDArray]:

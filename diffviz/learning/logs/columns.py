@@ -205,16 +205,21 @@ def _guess(names: tuple[str, ...], known: tuple[str, ...], what: str = "") -> st
     """
     for word in known:
         fits = [name for name in names if _last_part(name) == word and not _is_elsewhere(name)]
-        plain = [name for name in fits if len(_parts(name)) == 1]
-        trained = [name for name in fits if "train" in _parts(name)]
-        best = plain or trained or fits
-        if len(best) > 1 and what and not plain:
-            raise ValueError(
-                f"{_listed(map(repr, best))} could each be the {what}; name one by {what}="
-            )
-        if best:
-            return best[0]
+        if fits:
+            return _likeliest(fits, what)
     return None
+
+
+def _likeliest(fits: list[str], what: str) -> str:
+    """The likeliest of several columns that are called the same."""
+    plain = [name for name in fits if len(_parts(name)) == 1]
+    trained = [name for name in fits if "train" in _parts(name)]
+    best = plain or trained or fits
+    if len(best) > 1 and what and not plain:
+        raise ValueError(
+            f"{_listed(map(repr, best))} could each be the {what}; name one by {what}="
+        )
+    return best[0]
 
 
 def _parts(name: str) -> list[str]:
