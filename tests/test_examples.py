@@ -149,6 +149,16 @@ def test_the_code_of_the_first_steps_runs():
     assert names["edm"] is dv.objective("edm")
 
 
+def test_the_code_on_logs_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    blocks = python_blocks(ROOT / "docs" / "logs.md")
+    assert len(blocks) == 2
+    for heading, block in blocks:
+        exec(compile(block, f"logs.md, {heading}", "exec"), names)
+    assert names["log"].count.sum() == 10_000  # the last half of the samples
+
+
 @pytest.mark.slow
 def test_the_code_of_the_tour_runs(tmp_path, monkeypatch):
     """From the first block to the last, each with the names of those before it."""

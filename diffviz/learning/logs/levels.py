@@ -138,12 +138,11 @@ def _of_sigma(sigma: NDArray, known: Objective | None) -> Levels:
 
 def _of_timestep(timestep: NDArray, known: Objective | None) -> Levels:
     """Log-SNR of timesteps: steps of a table, or times of a path."""
-    require(
-        known is not None,
-        "a timestep has no log-SNR without its schedule: pass scheduler=, a scheduler of "
-        "diffusers, its config, or the name of an entry such as 'fm-ot'",
-    )
-    assert known is not None
+    if known is None:
+        raise ValueError(
+            "a timestep has no log-SNR without its schedule: pass scheduler=, a scheduler of "
+            "diffusers, its config, or the name of an entry such as 'fm-ot'"
+        )
     table = atomic(known.law)
     if known.path.frame == STRAIGHT:
         return _of_flow_time(timestep, known.name, FLOW_STEPS if table is None else table.steps)
