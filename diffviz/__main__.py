@@ -228,6 +228,47 @@ def _module(name: str) -> ModuleType:
         ) from error
 
 
+def read_log(args: argparse.Namespace) -> None:
+    """Print where the loss of a finished run is, by its log."""
+    import diffviz as dv
+    from diffviz import plots
+
+    for name in (args.csv, args.out):
+        _check_folder(name)
+    log = dv.read_log(
+        args.file,
+        loss=args.loss,
+        timestep=args.timestep,
+        sigma=args.sigma,
+        logsnr=args.logsnr,
+        step=args.step,
+        run=args.run_name,
+        scheduler=args.scheduler,
+        base=args.base,
+        dim=args.dim,
+        last=args.last,
+        decay=args.decay,
+    )
+    print(log)
+    floor = dv.floor(dv.dataset(args.data), log.middle) if args.data else None
+    _print_loss(log)
+    if args.csv:
+        columns = np.column_stack([log.middle, log.mean, log.stderr, log.spent[1:-1], log.table()])
+        head = "logsnr,loss,stderr,spent,weighting"
+        np.savetxt(args.csv, columns[:, [0, 1, 2, 3, 5]], delimiter=",", header=head, comments="")
+    if args.out:
+        print(plots.save(log.plot(floor=floor).figure, args.out))  # type: ignore[arg-type]
+
+
+def _print_loss(log: Any) -> None:
+    """Print the loss by log-SNR, a row for each bin that has been seen."""
+    print(f"\n{'logsnr':>8}{'eps error':>12}{'stderr':>10}{'draws':>10}{'spent':>8}")
+    rows = zip(log.middle, log.mean, log.stderr, log.count[1:-1], log.spent[1:-1], strict=True)
+    for middle, mean, stderr, draws, spent in rows:
+        if draws:
+            print(f"{middle:8.2f}{mean:12.4g}{stderr:10.2g}{draws:10.0f}{spent:8.1%}")
+
+
 def write_figures(args: argparse.Namespace) -> None:
     """Write the registered figures; ``gallery`` parses the options."""
     from diffviz.lab.figures import gallery
@@ -341,6 +382,7 @@ def parser() -> argparse.ArgumentParser:
 
     _add_probe(commands)
     _add_settings(commands)
+    _add_log(commands)
 
     command = commands.add_parser("cache", help="where results of experiments are kept")
     command.add_argument("action", nargs="?", choices=("clear",), help="clear: remove them")
@@ -392,6 +434,27 @@ def _add_settings(commands: Any) -> None:
     )
     command.add_argument("--json", action="store_true", help="print all of it as JSON")
     command.set_defaults(run=read_settings)
+
+
+def _add_log(commands: Any) -> None:
+    """Add the command ``log`` with its options."""
+    command = commands.add_parser("log", help="where the loss of a finished run is")
+    command.add_argument("file", help="JSON lines, CSV, event file, or a folder with one")
+    command.add_argument("--loss", metavar="COLUMN", help="column of losses (default: by name)")
+    command.add_argument("--timestep", metavar="COLUMN", help="column of timesteps")
+    command.add_argument("--sigma", metavar="COLUMN", help="column of sigmas")
+    command.add_argument("--logsnr", metavar="COLUMN", help="column of log-SNR")
+    command.add_argument("--step", metavar="COLUMN", help="column of training steps")
+    command.add_argument("--run", dest="run_name", help="name or number of the run")
+    command.add_argument("--scheduler", help="entry of the catalogue, or a scheduler_config.json")
+    command.add_argument("--base", help="what was logged: eps, x, v, u, weighted or an entry")
+    command.add_argument("--dim", type=int, help="components that the loss is a mean over")
+    command.add_argument("--last", type=float, help="share of the steps that count (default: 0.5)")
+    command.add_argument("--decay", type=float, help="decay a step, in the place of --last")
+    command.add_argument("--data", help="data set whose floor is drawn under the loss")
+    command.add_argument("--csv", metavar="FILE", help="write the loss by log-SNR to this file")
+    command.add_argument("--out", help="svg, pdf or png file for the plot")
+    command.set_defaults(run=read_log)
 
 
 OWN_OPTIONS = (write_figures, run_search)  # commands that parse their own options

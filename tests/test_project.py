@@ -77,6 +77,8 @@ def test_each_extra_asks_for_what_its_name_promises():
     assert names["cluster"] == {"distributed"}
     assert names["jax"] == {"jax"}
     assert "diffviz[cluster,docs,jax,lab,peers]" in project()["optional-dependencies"]["test"]
+    assert names["logs"] == {"tensorboard"}
+    assert names["callbacks"] == {"accelerate", "lightning", "transformers"}
 
 
 def test_hooks_have_the_pinned_versions():
