@@ -5,6 +5,8 @@ PIP := $(BIN)/python -m pip install -q
 LAB := .venv/lab
 TEST := .venv/test
 PEERS := .peers/installed
+OTHERS := .others/installed
+NEED_OTHERS := tests/learning/test_callbacks.py tests/learning/test_logs.py tests/data/test_points.py tests/test_delimited.py
 TORCH := $(shell grep '^torch==' constraints.txt)
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -17,8 +19,9 @@ lab: $(LAB)  ## open JupyterLab on notebooks/ (prints the URL with its token)
 
 test quick notebooks: export OMP_NUM_THREADS = 1
 
-test: lint docs $(PEERS)  ## lint, types, pages, tests, notebooks, a look in a real browser
+test: lint docs $(PEERS) $(OTHERS)  ## lint, types, pages, tests, notebooks, a look in a real browser
 	$(BIN)/pytest -q -n 2 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests --ignore=tests/test_browser.py
+	PYTHONPATH=.others $(BIN)/pytest -q -rs $(NEED_OTHERS)
 	$(BIN)/pytest -q -rs tests/test_browser.py
 
 quick: $(TEST) $(PEERS)  ## the tests for daily work, under a minute: those not marked slow
@@ -65,4 +68,10 @@ $(PEERS): $(TEST) tests/peers.txt
 	rm -rf .peers
 	$(PIP) --no-deps --target .peers -r tests/peers.txt
 	rm -rf .peers/tests
+	touch $@
+
+# In a folder of their own too, which is on the path of one call of pytest only.
+$(OTHERS): $(TEST) tests/others.txt
+	rm -rf .others
+	$(PIP) --no-deps --target .others -r tests/others.txt
 	touch $@
