@@ -62,11 +62,16 @@ def test_beta(alpha, beta):
 
 
 @pytest.mark.parametrize(
-    ("family", "most", "mu"), [("flux", 4096, 1.15), ("qwen_image", 8192, 0.9)]
+    ("family", "low", "high"),
+    [
+        ("flux", (256, 0.5), (4096, 1.15)),
+        ("qwen_image", (256, 0.5), (8192, 0.9)),
+        ("ltxvideo", (1024, 0.95), (4096, 2.05)),
+    ],
 )
-def test_auto_shift(family, most, mu):
+def test_auto_shift(family, low, high):
     tokens = 2304
-    shift = np.exp(0.5 + (mu - 0.5) / (most - 256) * (tokens - 256))
+    shift = np.exp(low[1] + (high[1] - low[1]) / (high[0] - low[0]) * (tokens - low[0]))
     sigma = shifted(expit(ndtri(grid())), shift)
     objective = settings(
         tokens, model_family=family, flow_schedule_shift=0, flow_schedule_auto_shift=True
