@@ -13,7 +13,8 @@ What was read: the package diffsynth 2.1.12 (2026), ``diffusion/flow_match.py``,
 - The velocity error has the weight exp(−2 (sigma − ½)²) − e^(−½), which is 0 at sigma = 1, and
   there is no option to switch it off.
 - The step is cast to the type of the pipeline, before its sigma is looked up. The scripts load
-  bfloat16, and no option changes that. So only some of the entries are ever used, and more of the draws are pure noise.
+  bfloat16, and no option changes that. So only some of the entries are ever used, and more of the
+  draws are pure noise.
 """
 
 from collections.abc import Mapping

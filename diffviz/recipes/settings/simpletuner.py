@@ -246,6 +246,11 @@ def without_effect_on_flows(values: Values, family: str) -> tuple[str, ...]:
     for name in ("snr_gamma", "loss_type", "offset_noise", "timestep_bias_strategy"):
         if values.has(name):
             said.append(f"{name} has no effect on flow models.")
+    if values.has("train_batch_size"):
+        said.append(
+            "train_batch_size has no effect on the levels of a flow model: each sample draws its "
+            "own."
+        )
     return tuple(said)
 
 

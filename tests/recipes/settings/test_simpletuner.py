@@ -103,6 +103,14 @@ def test_chroma_trains_the_ends_only(shift):
     assert_agree(uniform, flow_draws(grid()))
 
 
+def test_the_batch_says_what_it_does_not_change():
+    explained = explain({"model_family": "chroma", "train_batch_size": 8}, trainer="simpletuner")
+    assert explained.no_effect == (
+        "train_batch_size has no effect on the levels of a flow model: each sample draws its own.",
+    )
+    assert explained.objective.identity == settings(model_family="chroma").identity
+
+
 def test_wan_2_2_sets_its_shift():
     explained = explain(
         {"model_family": "wan", "model_flavour": "i2v-14b-2.2-high", "flow_schedule_shift": 3},
