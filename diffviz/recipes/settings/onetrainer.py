@@ -17,10 +17,12 @@ law BETA of pull request 1225 (2026), which is merged, in copies of the reposito
   weight below 1 favours little noise.
 - ``dynamic_timestep_shifting`` takes exp(mu), and mu lies on the line of the checkpoint's
   scheduler over the number of tokens, for FLUX and for Qwen alike.
-- SIGMA takes the weight from the same rising table as the noise.
+- SIGMA takes the weight from the same rising table as the noise, which is read here. Before (commit
+  03cae2b) it took the entry of this index from the scheduler's table, which *falls* and holds the
+  scheduler's own shift: there the weight was least at pure noise.
 - ``timestep_shift`` acts on models with a table of β, too.
 - Flow models know the weights CONSTANT and SIGMA, the others all but SIGMA. What does not apply is
-  ignored (later commits stop with an error).
+  ignored (since pull request 1123 of November 2025 it stops with an error).
 - With v-prediction min-SNR is over SNR + 1, debiased is 1/sqrt(min(SNR, 1000) + 1), and P2 is
   (2 + SNR)^−γ: 1 is added twice.
 """
@@ -353,6 +355,11 @@ def build(values: Values) -> Reading:
         notes += ("SIGMOID applies the inverse of the shift twice to its argument.",)
     if values["timestep_distribution"] == "BETA":
         notes += note_on_beta(values)
+    if is_flow and values["loss_weight_fn"] == "SIGMA":
+        notes += (
+            "Before November 2025 SIGMA took its weights from the scheduler's falling table, in "
+            "reverse: least at pure noise.",
+        )
     return Reading(
         objective=objective,
         sentence=f"{model}: {words}, {values['timestep_distribution']} index{moved}.",

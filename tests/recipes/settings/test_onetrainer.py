@@ -115,6 +115,7 @@ def test_sigma_weight():
     sigma = (index + 1) / 1000
     objective = settings(model_type="STABLE_DIFFUSION_35", loss_weight_fn="SIGMA")
     assert_agree(objective, flow_draws(sigma, sigma))
+    assert "in reverse" in objective.note
 
 
 def snr_of(product):
