@@ -29,8 +29,9 @@ With ``noise_scheduler: flowmatch`` the loss compares the velocity on the linear
   shifted table of 8 sigmas, and its loss compares the next sample.
 - ``min_snr_gamma`` and ``snr_gamma`` need the table of β of a model that is no flow model.
 
-Else the model has a table of β, which is Stable Diffusion's whatever the checkpoint says, and a
-step is drawn that leaves out some at both ends.
+Else the model has a table of β, and a step is drawn that leaves out some at both ends. The table is
+Stable Diffusion's, or for ``arch: pixart`` and pixart_sigma the linear one, whatever the checkpoint
+says.
 
 - ``min_snr_gamma`` multiplies by min(γ/SNR, 1), on the error of v too.
 - ``snr_gamma`` is no min-SNR: it multiplies by γ/SNR without a bound, and wins over the other.
@@ -76,7 +77,10 @@ LINEAR_TABLE = (STEPS - np.arange(STEPS)) / STEPS
 SHIFTS = ("shift", "flux_shift", "lumina2_shift")
 TYPES = ("sigmoid", "linear", *SHIFTS, "one_step", "weighted", "lognorm_blend", "next_sample")
 SCHEDULERS = ("ddpm", "flowmatch", "ddim", "euler", "lcm", "custom_lcm")
-FIXED_SHIFTS = MappingProxyType({"zimage": 3.0})
+FIXED_SHIFTS = MappingProxyType({"lumina2": 6.0, "zimage": 3.0})
+PIXART_BETAS = STABLE_DIFFUSION | {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02}
+PIXART = ("pixart", "pixart_sigma")
+FLAGGED = ("flux", "lumina2", *PIXART)  # architectures that a flag may name as well
 FLUX_LINE = ((256, 0.5), (4096, 1.15))
 FLUX_LIKE = ("flux", "flux_kontext", "flex1", "flex2")
 
@@ -179,13 +183,19 @@ def index_mass(values: Values, is_flow: bool) -> NDArray:
 # --- flow models ---------------------------------------------------------------------------------
 
 
+def architecture_of(values: Values) -> str:
+    """The model, by a flag such as ``is_flux`` or by ``arch``; empty where none is named."""
+    named = [name for name in FLAGGED if values[f"is_{name}"]]
+    return named[-1] if named else values["arch"]
+
+
 def model_table(values: Values) -> tuple[NDArray, float]:
     """The shifted table of a model, shape (1000,), and its shift.
 
     Raises:
         ValueError: The shift of the model is not known, or it needs tokens.
     """
-    architecture = "flux" if values["is_flux"] else values["arch"]
+    architecture = architecture_of(values)
     if architecture in FIXED_SHIFTS:
         shift = FIXED_SHIFTS[architecture]
         return shifted(np.linspace(1, shifted(1 / STEPS, shift), STEPS), shift), shift
@@ -411,7 +421,9 @@ def beta_reading(values: Values) -> Reading:
     )
     target = V if values["is_v_pred"] else EPS
     mass = index_mass(values, False)
-    levels = drawn_from(beta_logsnr(STABLE_DIFFUSION)[::-1], mass)
+    is_pixart = architecture_of(values) in PIXART
+    betas = PIXART_BETAS if is_pixart else STABLE_DIFFUSION
+    levels = drawn_from(beta_logsnr(betas)[::-1], mass)
     objective = beta_objective(
         name=f"ai-toolkit {target.name}",
         source=f"{TRAINER.source}, {TRAINER.version}",
@@ -429,7 +441,7 @@ def beta_reading(values: Values) -> Reading:
         no_effect = ("timestep_type is for noise_scheduler flowmatch only.",)
     return Reading(
         objective=objective,
-        sentence=f"{target.name} on Stable Diffusion's table of β, "
+        sentence=f"{target.name} on {'PixArt' if is_pixart else 'Stable Diffusion'}'s table of β, "
         f"{values['content_or_style']} steps.",
         notes=notes,
         no_effect=no_effect,
@@ -583,6 +595,9 @@ TRAINER = Trainer(
         Option("noise_offset", "number", 0.0, "offset noise"),
         Option("arch", "text", "", "the model"),
         Option("is_flux", "flag", False, "whether the model is FLUX"),
+        Option("is_lumina2", "flag", False, "whether the model is Lumina 2"),
+        Option("is_pixart", "flag", False, "whether the model is PixArt"),
+        Option("is_pixart_sigma", "flag", False, "whether the model is PixArt-Sigma"),
         Option("is_v_pred", "flag", False, "whether the model predicts v"),
     ),
     passed_over=PASSED_OVER,

@@ -180,12 +180,15 @@ def test_the_shift_of_flux_goes_by_resolution(kind):
     assert_agree(objective, flow_draws(table[drawn_indices()]))
 
 
-def test_a_fixed_shift_acts_twice_at_the_end():
+@pytest.mark.parametrize(
+    ("model", "shift"), [({"arch": "zimage"}, 3), ({"arch": "lumina2"}, 6), ({"is_lumina2": 1}, 6)]
+)
+def test_a_fixed_shift_acts_twice_at_the_end(model, shift):
     """The table starts from the scheduler's own ends, which are shifted already."""
-    least = 3 * 0.001 / (1 + 2 * 0.001)
+    least = shift * 0.001 / (1 + (shift - 1) * 0.001)
     table = np.linspace(1000, 1000 * least, 1000) / 1000
-    table = 3 * table / (1 + 2 * table)
-    objective = settings(**FLOW, timestep_type="shift", arch="zimage")
+    table = shift * table / (1 + (shift - 1) * table)
+    objective = settings(**FLOW, timestep_type="shift", **model)
     assert_agree(objective, flow_draws(table[drawn_indices()]))
     level, _ = masses(objective)
     assert level[-1] == pytest.approx(2 * np.log(1 / table[-2] - 1), abs=1e-9)
@@ -207,6 +210,14 @@ def test_stable_diffusion(target, name, weight, bias):
     options = {} if name is None else {name: 5}
     objective = settings(is_v_pred=target == "v", content_or_style=bias, **options)
     assert_agree(objective, draws)
+
+
+@pytest.mark.parametrize("model", [{"arch": "pixart"}, {"is_pixart_sigma": True}])
+def test_pixart_has_linear_betas(model):
+    product = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))[::-1][drawn_indices(flow=False)]
+    objective = settings(noise_scheduler="ddpm", **model)
+    assert_agree(objective, beta_draws(product))
+    assert "PixArt's table" in objective.note
 
 
 def test_snr_gamma_wins_and_has_no_bound():
