@@ -30,8 +30,9 @@ With ``noise_scheduler: flowmatch`` the loss compares the velocity on the linear
 - ``min_snr_gamma`` and ``snr_gamma`` need the table of β of a model that is no flow model.
 
 Else the model has a table of β, and a step is drawn that leaves out some at both ends. The table is
-Stable Diffusion's, or for ``arch: pixart`` and pixart_sigma the linear one, whatever the checkpoint
-says.
+Stable Diffusion's, or PixArt's linear one for ``arch: pixart``, ``is_pixart`` and
+``is_pixart_sigma``, whatever the checkpoint says. ``arch: pixart_sigma`` sets no ``is_pixart``, so
+that it trains on Stable Diffusion's table.
 
 - ``min_snr_gamma`` multiplies by min(γ/SNR, 1), on the error of v too.
 - ``snr_gamma`` is no min-SNR: it multiplies by γ/SNR without a bound, and wins over the other.
@@ -79,8 +80,14 @@ TYPES = ("sigmoid", "linear", *SHIFTS, "one_step", "weighted", "lognorm_blend", 
 SCHEDULERS = ("ddpm", "flowmatch", "ddim", "euler", "lcm", "custom_lcm")
 FIXED_SHIFTS = MappingProxyType({"lumina2": 6.0, "zimage": 3.0})
 PIXART_BETAS = STABLE_DIFFUSION | {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02}
-PIXART = ("pixart", "pixart_sigma")
-FLAGGED = ("flux", "lumina2", *PIXART)  # architectures that a flag may name as well
+FLAGS = MappingProxyType(  # of the model, the last that is set counts
+    {
+        "is_pixart": "pixart",
+        "is_pixart_sigma": "pixart",
+        "is_flux": "flux",
+        "is_lumina2": "lumina2",
+    }
+)
 FLUX_LINE = ((256, 0.5), (4096, 1.15))
 FLUX_LIKE = ("flux", "flux_kontext", "flex1", "flex2")
 
@@ -184,9 +191,9 @@ def index_mass(values: Values, is_flow: bool) -> NDArray:
 
 
 def architecture_of(values: Values) -> str:
-    """The model, by a flag such as ``is_flux`` or by ``arch``; empty where none is named."""
-    named = [name for name in FLAGGED if values[f"is_{name}"]]
-    return named[-1] if named else values["arch"]
+    """The model, by a flag such as ``is_flux``, else by ``arch`` without its tag."""
+    named = [model for flag, model in FLAGS.items() if values[flag]]
+    return named[-1] if named else values["arch"].split(":")[0]
 
 
 def model_table(values: Values) -> tuple[NDArray, float]:
@@ -421,7 +428,8 @@ def beta_reading(values: Values) -> Reading:
     )
     target = V if values["is_v_pred"] else EPS
     mass = index_mass(values, False)
-    is_pixart = architecture_of(values) in PIXART
+    architecture = architecture_of(values)
+    is_pixart = architecture == "pixart"
     betas = PIXART_BETAS if is_pixart else STABLE_DIFFUSION
     levels = drawn_from(beta_logsnr(betas)[::-1], mass)
     objective = beta_objective(
@@ -432,6 +440,10 @@ def beta_reading(values: Values) -> Reading:
         levels=levels,
     )
     notes = levels.notes + bias_note(values["content_or_style"])
+    if architecture == "pixart_sigma":
+        notes += (
+            "arch pixart_sigma trains on Stable Diffusion's table; is_pixart_sigma takes PixArt's.",
+        )
     if values["snr_gamma"] > 1e-6:
         notes += ("snr_gamma is no min-SNR: its weight γ/SNR has no bound.",)
     elif target is V and values["min_snr_gamma"] > 1e-6:

@@ -220,6 +220,12 @@ def test_pixart_has_linear_betas(model):
     assert "PixArt's table" in objective.note
 
 
+def test_pixart_sigma_by_its_arch_has_the_table_of_stable_diffusion():
+    objective = settings(arch="pixart_sigma:2k")
+    assert objective.identity == settings().identity
+    assert "arch pixart_sigma trains on Stable Diffusion's table" in objective.note
+
+
 def test_snr_gamma_wins_and_has_no_bound():
     explained = explain({"snr_gamma": 5, "min_snr_gamma": 1}, trainer="ai-toolkit")
     assert explained.objective.identity == settings(snr_gamma=5).identity
