@@ -7,7 +7,11 @@ that are trained, each with its factor on the eps squared error, without any ran
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit, ndtri
 
+from diffviz.theory.atoms import atomic
+
+N = 100_000  # points of the even grid
 CENTRES = np.linspace(-9, 9, 13)  # of bumps over λ
 
 
@@ -24,18 +28,50 @@ class Draws:
     factor: np.ndarray
 
 
-def grid(n=100_000):
+def grid(n=N):
     """An even grid of (0, 1)."""
     return (np.arange(n) + 0.5) / n
 
 
+def normal():
+    """Stratified draws from N(0, 1)."""
+    return ndtri(grid())
+
+
+def density(scheme, mean=0.0, std=1.0, scale=1.29):
+    """The u of the SD3 scripts of diffusers, stratified."""
+    u = grid()
+    if scheme == "logit_normal":
+        return expit(mean + std * normal())
+    if scheme == "mode":
+        return 1 - u - scale * (np.cos(np.pi * u / 2) ** 2 - 1 + u)
+    return u
+
+
+def logsnr_of(sigma):
+    """λ = log((1 − sigma)²/sigma²)."""
+    with np.errstate(divide="ignore"):
+        return np.log((1 - sigma) ** 2) - np.log(sigma**2)
+
+
+def on_velocity(sigma):
+    """How often a squared eps error counts in eps − x on the linear path: 1/(1 − sigma)²."""
+    with np.errstate(divide="ignore"):
+        return 1 / (1 - sigma) ** 2
+
+
+def on_data(sigma):
+    """How often a squared eps error counts in x on the linear path: sigma²/(1 − sigma)²."""
+    with np.errstate(divide="ignore"):
+        return sigma**2 / (1 - sigma) ** 2
+
+
 def flow_draws(sigma, weight=1.0):
-    """Draws of flow matching: the velocity eps − x is wrong by the eps error over 1 − sigma."""
+    """Draws of flow matching, whose loss compares the velocity eps − x."""
     sigma = np.asarray(sigma, dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logsnr = np.log((1 - sigma) ** 2 / sigma**2)
-        factor = weight / (1 - sigma) ** 2
-    return Draws(logsnr, factor)
+    with np.errstate(invalid="ignore"):
+        factor = weight * on_velocity(sigma)
+    return Draws(logsnr_of(sigma), factor)
 
 
 def beta_draws(alphas_cumprod, weight=1.0, target="eps"):
@@ -91,3 +127,31 @@ def assert_agree(objective, draws, mass=2e-3, factor=1e-5):
     counted = expected > 0
     ratio = objective.factor(some)[counted] / expected[counted]
     assert np.abs(ratio / np.median(ratio) - 1).max() < factor
+
+
+def check_law(objective, logsnr, share=None):
+    """The law holds the draws: equal probabilities below edges, and equal levels of a table."""
+    share = np.full(len(logsnr), 1 / len(logsnr)) if share is None else share
+    held = np.isfinite(logsnr)
+    logsnr, share = logsnr[held], share[held] / share[held].sum()
+    order = np.argsort(logsnr)
+    logsnr, below = logsnr[order], np.cumsum(share[order])
+    table = atomic(objective.law)
+    if table is None:
+        at = np.linspace(0, len(logsnr) - 1, 41).astype(int)[1:-1]
+        edges = (logsnr[at] + logsnr[at + 1]) / 2
+        np.testing.assert_allclose(objective.law.cdf(edges), below[at], atol=2 / N)
+        return
+    levels = table.levels[table.mass > 1e-4]  # rarer ones need not be among the draws
+    gap = np.abs(levels[:, None] - logsnr[np.searchsorted(logsnr, levels - 1e-9)][:, None])
+    assert gap.max() < 1e-8
+    edges = (table.levels[1:] + table.levels[:-1]) / 2
+    counted = np.append(0, below)[np.searchsorted(logsnr, edges)]
+    np.testing.assert_allclose(np.cumsum(table.mass)[:-1], counted, atol=2 / N)
+
+
+def check_factor(objective, logsnr, factor, rtol=1e-9):
+    """The factor on the eps squared error is that of the trainer."""
+    held = np.isfinite(logsnr)
+    logsnr, factor = logsnr[held], np.broadcast_to(factor, held.shape)[held]
+    np.testing.assert_allclose(objective.factor(logsnr[::97]), factor[::97], rtol=rtol)

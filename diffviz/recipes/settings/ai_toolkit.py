@@ -1,6 +1,8 @@
 """The settings of ai-toolkit, for flow models and for Stable Diffusion.
 
-What was read: ai-toolkit (2025), ``toolkit/samplers/custom_flowmatch_sampler.py`` (commit 004e5a6),
+What was read: ai-toolkit (2025), ``toolkit/samplers/custom_flowmatch_sampler.py``,
+``toolkit/timestep_weighing/default_weighing_scheme.py`` (commit d54b751), ``toolkit/sampler.py``
+(commit 0b8a32d), ``toolkit/train_tools.py`` (commit bfe29e2),
 ``jobs/process/BaseSDTrainProcess.py`` (commit fc5b416), ``toolkit/config_modules.py`` and
 ``extensions_built_in/sd_trainer/SDTrainer.py``.
 
@@ -17,13 +19,20 @@ With ``noise_scheduler: flowmatch`` the loss compares the velocity on the linear
 - ``linear_timesteps`` switches to the linear table and weights the loss by a bell over sigma;
   ``linear_timesteps2`` holds the maximum on the side of little noise. Both override
   ``timestep_type``.
-- "weighted" is the linear table with a measured weight for each of its entries (of Flex.1, in
-  ``toolkit/timestep_weighing``), and wins over the bells. Here a smooth curve goes through 28 of
-  them. It lies within 0.6 % of the others, and within 2.5 % of the first 30, which are jagged.
-- "one_step" trains at pure noise alone, which has no weighting.
+- "weighted" is the linear table with a measured weight for each of its 1,000 entries (of Flex.1),
+  and wins over the bells. In a revision of the sampler (commit 004e5a6) an ``if`` stands where
+  others have ``elif``: there the bell overwrites these weights, so that "weighted" is the linear
+  table under ``linear_timesteps``. The weights that win are read here.
+- "lognorm_blend" sorts 250 even sigmas and 750 values 1 − X/max X, where X is log-normal, and cuts
+  each to a thousandth. The largest X gives sigma = 0, which is never drawn.
+- "one_step" trains at index 0, which is pure noise and has no weighting. "next_sample" takes a
+  shifted table of 8 sigmas, and its loss compares the next sample.
 - ``min_snr_gamma`` and ``snr_gamma`` need the table of β of a model that is no flow model.
 
-Else the model has a table of β, and a step is drawn that leaves out some at both ends.
+Else the model has a table of β, and a step is drawn that leaves out some at both ends. The table is
+Stable Diffusion's, or PixArt's linear one for ``arch: pixart``, ``is_pixart`` and
+``is_pixart_sigma``, whatever the checkpoint says. ``arch: pixart_sigma`` sets no ``is_pixart``, so
+that it trains on Stable Diffusion's table.
 
 - ``min_snr_gamma`` multiplies by min(γ/SNR, 1), on the error of v too.
 - ``snr_gamma`` is no min-SNR: it multiplies by γ/SNR without a bound, and wins over the other.
@@ -38,7 +47,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.interpolate import PchipInterpolator
-from scipy.special import expit
+from scipy.special import expit, ndtr, ndtri
 
 from diffviz.checks import positive, require
 from diffviz.recipes.settings.levels import (
@@ -60,6 +69,8 @@ from diffviz.theory.frames import levels as checked_levels
 from diffviz.theory.targets import EPS, Target, V
 
 STEPS = 1000
+BLENDED_DRAWS = 750  # log-normal draws among the 1,000 entries of "lognorm_blend"
+BLENDED_SCALE = 0.333  # standard deviation of their logarithm
 NODES = 2001  # of the law of a rank in sorted draws
 LEAST_QUANTILE = 1e-9  # where its table starts; none of a thousand draws lies below
 LEAST_SHARE = 1e-12  # probability that its ends leave out
@@ -67,23 +78,37 @@ LINEAR_TABLE = (STEPS - np.arange(STEPS)) / STEPS
 SHIFTS = ("shift", "flux_shift", "lumina2_shift")
 TYPES = ("sigmoid", "linear", *SHIFTS, "one_step", "weighted", "lognorm_blend", "next_sample")
 SCHEDULERS = ("ddpm", "flowmatch", "ddim", "euler", "lcm", "custom_lcm")
-FIXED_SHIFTS = MappingProxyType({"zimage": 3.0})
+FIXED_SHIFTS = MappingProxyType({"lumina2": 6.0, "zimage": 3.0})
+PIXART_BETAS = STABLE_DIFFUSION | {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02}
+FLAGS = MappingProxyType(  # of the model, the last that is set counts
+    {
+        "is_pixart": "pixart",
+        "is_pixart_sigma": "pixart",
+        "is_flux": "flux",
+        "is_lumina2": "lumina2",
+    }
+)
 FLUX_LINE = ((256, 0.5), (4096, 1.15))
 FLUX_LIKE = ("flux", "flux_kontext", "flex1", "flex2")
 
-# the weights of "weighted": index into the falling table, and weight
+# a curve through the weights of "weighted": index into the falling table, and weight
 KNOTS = (
-    *((0, 0.906), (3, 0.940), (6, 0.969), (9, 1.039), (13, 1.115), (17, 1.156), (21, 1.190)),
-    *((26, 1.222), (38, 1.319), (56, 1.393), (69, 1.459), (100, 1.507), (130, 1.518)),
-    *((147, 1.513), (209, 1.426), (331, 1.206), (500, 0.925), (644, 0.766), (700, 0.731)),
-    *((757, 0.714), (820, 0.720), (868, 0.733), (898, 0.719), (930, 0.652), (966, 0.524)),
-    *((981, 0.472), (987, 0.455), (999, 0.447)),
+    *((0, 0.903), (3, 0.938), (6, 0.974), (9, 1.034), (13, 1.103), (17, 1.144), (21, 1.183)),
+    *((26, 1.224), (38, 1.319), (56, 1.397), (69, 1.456), (100, 1.505), (130, 1.520)),
+    *((147, 1.511), (209, 1.426), (331, 1.206), (500, 0.925), (644, 0.766), (700, 0.732)),
+    *((757, 0.714), (820, 0.720), (868, 0.733), (898, 0.719), (930, 0.651), (966, 0.523)),
+    *((981, 0.473), (987, 0.456), (999, 0.446)),
 )
 WEIGHT_BY_INDEX = PchipInterpolator(*zip(*KNOTS, strict=True))
 
 
 def measured_weight(logsnr: ArrayLike) -> NDArray:
-    """The weight of "weighted", between the entries by cubic pieces without overshoot.
+    """The weight of "weighted", on a smooth curve of 28 knots and cubic pieces without overshoot.
+
+    The knots are fitted by least squares to all 1,000 weights of the trainer. From index 30 on the
+    curve lies within 0.38 % of them, and within 1.2 % of the first 30, which are jagged. The
+    weights as 32-bit floats in little-endian order have the SHA-256 485f5c69b93051c920b737f4ab87a9
+    0b9cc362c4501e422579ef6fedffc070fb.
 
     Args:
         logsnr: λ in nats, any shape.
@@ -165,13 +190,19 @@ def index_mass(values: Values, is_flow: bool) -> NDArray:
 # --- flow models ---------------------------------------------------------------------------------
 
 
+def architecture_of(values: Values) -> str:
+    """The model, by a flag such as ``is_flux``, else by ``arch`` without its tag."""
+    named = [model for flag, model in FLAGS.items() if values[flag]]
+    return named[-1] if named else values["arch"].split(":")[0]
+
+
 def model_table(values: Values) -> tuple[NDArray, float]:
     """The shifted table of a model, shape (1000,), and its shift.
 
     Raises:
         ValueError: The shift of the model is not known, or it needs tokens.
     """
-    architecture = "flux" if values["is_flux"] else values["arch"]
+    architecture = architecture_of(values)
     if architecture in FIXED_SHIFTS:
         shift = FIXED_SHIFTS[architecture]
         return shifted(np.linspace(1, shifted(1 / STEPS, shift), STEPS), shift), shift
@@ -256,10 +287,51 @@ def sigmoid_levels(values: Values) -> Levels:
     return Levels(laws.Transformed(stats.uniform(), quantiles, rising=True).freeze())
 
 
+def share_below_largest(ratio: NDArray) -> NDArray:
+    """Probability that a log-normal draw is below a share of the largest of its batch.
+
+    For a largest draw exp(s z) the others are draws below it, so that the probability is the mean
+    of Φ(z + log(ratio)/s)/Φ(z) over the law of z, which is the largest of normal draws.
+
+    Args:
+        ratio: Share of the largest draw in [0, 1], shape (n,).
+
+    Returns:
+        Probability, shape (n,).
+    """
+    level = (np.arange(NODES) + 0.5) / NODES
+    largest = ndtri(level ** (1 / BLENDED_DRAWS))
+    with np.errstate(divide="ignore"):
+        step = np.log(ratio) / BLENDED_SCALE
+    return np.mean(ndtr(largest + step[:, None]) / ndtr(largest), axis=1)
+
+
+def blended_levels(values: Values) -> Levels:
+    """The levels of "lognorm_blend".
+
+    Raises:
+        ValueError: Ranks are not all equally likely, for which this table is not read.
+    """
+    require(
+        values["content_or_style"] == "balanced" and ends_of(values) == (0, STEPS - 1),
+        "timestep_type lognorm_blend is read with content_or_style balanced and without "
+        "min_denoising_steps and max_denoising_steps only",
+    )
+    thousandths = np.arange(STEPS + 1)
+    drawn = -np.diff(share_below_largest(1 - thousandths / STEPS), append=0.0)
+    even = STEPS - BLENDED_DRAWS
+    rank = np.arange(even)
+    entry = (STEPS * (even - 1) - (STEPS - 1) * rank) // (even - 1)
+    mass = (BLENDED_DRAWS - 1) * drawn + np.bincount(entry, minlength=STEPS + 1)
+    return drawn_from(linear_logsnr(thousandths / STEPS), mass)
+
+
 def flow_levels(values: Values, kind: str) -> tuple[Levels, str]:
     """The levels of a flow model, and how they are drawn in words."""
     if kind == "sigmoid":
         return sigmoid_levels(values), "rank in sorted draws of sigmoid(N(0, 1))"
+    if kind == "lognorm_blend":
+        return blended_levels(values), "rank in 750 log-normal draws and 250 even sigmas"
     if kind == "linear":
         levels = drawn_from(linear_logsnr(LINEAR_TABLE), index_mass(values, True))
         return levels, "index into 1,000 even sigmas"
@@ -284,9 +356,8 @@ def flow_reading(values: Values) -> Reading:
     multiplier, shape = flow_weight(values)
     kind = "linear" if shape else values["timestep_type"]
     require(
-        kind in ("sigmoid", "linear", *SHIFTS),
-        f"timestep_type {kind!r} is not read here: "
-        + REASONS.get(kind, "take sigmoid, linear or shift"),
+        kind not in REASONS,
+        f"timestep_type {kind!r} is not read here: {REASONS.get(kind)}",
     )
     levels, words = flow_levels(values, kind)
     bias = values["content_or_style"]
@@ -331,7 +402,6 @@ def without_effect_on_flows(values: Values) -> tuple[str, ...]:
 REASONS = MappingProxyType(
     {
         "one_step": "it trains at pure noise alone, which has no weighting",
-        "lognorm_blend": "its levels depend on the largest of 750 random draws of each batch",
         "next_sample": "its loss compares the next sample, and is no denoising loss",
     }
 )
@@ -358,7 +428,10 @@ def beta_reading(values: Values) -> Reading:
     )
     target = V if values["is_v_pred"] else EPS
     mass = index_mass(values, False)
-    levels = drawn_from(beta_logsnr(STABLE_DIFFUSION)[::-1], mass)
+    architecture = architecture_of(values)
+    is_pixart = architecture == "pixart"
+    betas = PIXART_BETAS if is_pixart else STABLE_DIFFUSION
+    levels = drawn_from(beta_logsnr(betas)[::-1], mass)
     objective = beta_objective(
         name=f"ai-toolkit {target.name}",
         source=f"{TRAINER.source}, {TRAINER.version}",
@@ -367,6 +440,10 @@ def beta_reading(values: Values) -> Reading:
         levels=levels,
     )
     notes = levels.notes + bias_note(values["content_or_style"])
+    if architecture == "pixart_sigma":
+        notes += (
+            "arch pixart_sigma trains on Stable Diffusion's table; is_pixart_sigma takes PixArt's.",
+        )
     if values["snr_gamma"] > 1e-6:
         notes += ("snr_gamma is no min-SNR: its weight γ/SNR has no bound.",)
     elif target is V and values["min_snr_gamma"] > 1e-6:
@@ -376,7 +453,7 @@ def beta_reading(values: Values) -> Reading:
         no_effect = ("timestep_type is for noise_scheduler flowmatch only.",)
     return Reading(
         objective=objective,
-        sentence=f"{target.name} on Stable Diffusion's table of β, "
+        sentence=f"{target.name} on {'PixArt' if is_pixart else 'Stable Diffusion'}'s table of β, "
         f"{values['content_or_style']} steps.",
         notes=notes,
         no_effect=no_effect,
@@ -530,6 +607,9 @@ TRAINER = Trainer(
         Option("noise_offset", "number", 0.0, "offset noise"),
         Option("arch", "text", "", "the model"),
         Option("is_flux", "flag", False, "whether the model is FLUX"),
+        Option("is_lumina2", "flag", False, "whether the model is Lumina 2"),
+        Option("is_pixart", "flag", False, "whether the model is PixArt"),
+        Option("is_pixart_sigma", "flag", False, "whether the model is PixArt-Sigma"),
         Option("is_v_pred", "flag", False, "whether the model predicts v"),
     ),
     passed_over=PASSED_OVER,

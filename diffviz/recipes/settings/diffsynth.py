@@ -1,7 +1,8 @@
 """The settings of DiffSynth-Studio, which trains flow models on a fixed table with a bell weight.
 
 What was read: the package diffsynth 2.1.12 (2026), ``diffusion/flow_match.py``,
-``diffusion/loss.py`` and ``diffusion/training_module.py``.
+``diffusion/loss.py`` and ``diffusion/training_module.py``; the scripts that are no part of it,
+``examples/flux/model_training/train.py`` (commit 04da82c) and that of Wan (commit 040e7fd).
 
 - The pipeline of a model has a template. Training sets it to 1,000 sigmas with the template's own
   shift: no option changes it, and the size of images has no effect. Qwen-Image trains with
@@ -11,8 +12,9 @@ What was read: the package diffsynth 2.1.12 (2026), ``diffusion/flow_match.py``,
   falls: a boundary of 0 is *noise*, 1 is data. They are shares of the index, not of sigma.
 - The velocity error has the weight exp(−2 (sigma − ½)²) − e^(−½), which is 0 at sigma = 1, and
   there is no option to switch it off.
-- The step is cast to the type of the pipeline, bfloat16 in the scripts, before its sigma is looked
-  up. So only some of the entries are ever used, and more of the draws are pure noise.
+- The step is cast to the type of the pipeline, before its sigma is looked up. The scripts load
+  bfloat16, and no option changes that. So only some of the entries are ever used, and more of the
+  draws are pure noise.
 """
 
 from collections.abc import Mapping

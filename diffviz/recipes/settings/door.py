@@ -26,6 +26,7 @@ from diffviz.theory.objectives import Objective
 
 NODES, _WEIGHTS = np.polynomial.legendre.leggauss(5)
 SHARES = _WEIGHTS / 2  # of a bin, for its average
+MOST_NAMED = 3  # unknown options in one message
 FILE_OPTIONS = ("config_file", "config")  # options that name a file with further settings
 
 
@@ -335,7 +336,29 @@ def _by_options(candidates: list[Trainer], pairs: Pairs) -> Trainer:
     script = f" of the script {pairs.script!r}" if pairs.script else ""
     raise ValueError(
         f"the trainer{script} is not clear from these settings: pass trainer=, such as {names}"
+        f"{_unknown_to_all(candidates, pairs)}"
     )
+
+
+def _unknown_to_all(candidates: list[Trainer], pairs: Pairs) -> str:
+    """A sentence on settings that no trainer knows, with names near the first; empty for none."""
+    unknowns = [one for one in pairs.settings if not any(it.knows(one.name) for it in candidates)]
+    if not unknowns:
+        return ""
+    names = sorted({name for one in candidates for name in _names(one)})
+    listed = ", ".join(f"{one.name!r} ({one.where})" for one in unknowns[:MOST_NAMED])
+    return f". No trainer that it may be knows {listed}{_near(unknowns[0], names)}"
+
+
+def _names(trainer: Trainer) -> list[str]:
+    """The names of options that a trainer has or passes over, without patterns."""
+    return [*trainer.options, *(one for one in trainer.passed_over if "*" not in one)]
+
+
+def _near(setting: Setting, names: list[str]) -> str:
+    """A question that names options near to a setting; empty where there are none."""
+    near = get_close_matches(setting.name.rsplit(".", 1)[-1], names, 3, 0.6)
+    return f"; did you mean {', '.join(map(repr, near))}?" if near else ""
 
 
 def _by_script(known: Iterable[Trainer], pairs: Pairs) -> list[Trainer]:
@@ -392,10 +415,7 @@ def _refuse_second(first: Setting | None, second: Setting, option: Option) -> No
 
 def _unknown_option(trainer: Trainer, setting: Setting) -> ValueError:
     """The error for an option that a trainer does not know."""
-    last = setting.name.rsplit(".", 1)[-1]
-    names = [*trainer.options, *(one for one in trainer.passed_over if "*" not in one)]
-    near = get_close_matches(last, names, 3, 0.6)
-    hint = f"; did you mean {', '.join(map(repr, near))}?" if near else "."
+    hint = _near(setting, _names(trainer)) or "."
     return ValueError(
         f"unknown option {setting.name!r} ({setting.where}) of {trainer.title}{hint} "
         "Leave it out if it has nothing to do with the loss. Options that count: "

@@ -1,18 +1,28 @@
 """The settings of OneTrainer, for diffusion models with a table of β and for flow models.
 
-What was read: OneTrainer (2025, commits 0ad2768 and 03cae2b), ``ModelSetupNoiseMixin.py``,
-``ModelSetupDiffusionLossMixin.py`` and ``ModelSetupFlowMatchingMixin.py``.
+What was read: OneTrainer (2025, commits 0ad2768 and 03cae2b), ``ModelSetupNoiseMixin.py`` (again
+at cca49eb), ``ModelSetupDiffusionLossMixin.py`` (again at b7dce13),
+``ModelSetupFlowMatchingMixin.py`` (again at a44df08), ``QwenModel.py`` (commit 0cfed03), and the
+law BETA of pull request 1225 (2026), which is merged, in copies of the repository that hold it.
 
 - An index is drawn from 0 to 999, where 999 is noise. A flow model trains at sigma =
   (index + 1)/1000: the table *rises*, so that a positive ``noising_bias`` means more noise.
-- UNIFORM, LOGIT_NORMAL and HEAVY_TAIL are drawn between the two strengths and then shifted.
+- UNIFORM, LOGIT_NORMAL, HEAVY_TAIL and BETA are drawn between the two strengths and then shifted.
   Since the shift comes last, it moves the two ends too.
 - COS_MAP, SIGMOID and INVERTED_PARABOLA are weights on the indices between the strengths, and
   their shift stays between the ends. SIGMOID applies the inverse shift twice to its argument.
 - The scale of LOGIT_NORMAL is ``noising_weight`` + 1. Of HEAVY_TAIL it is ``noising_weight``.
+- BETA is Beta(``noising_weight``, ``noising_bias``), where 0.0001 replaces what is smaller. The
+  defaults are 0, with which nearly every draw lies at one of the two ends. With a bias of 1, a
+  weight below 1 favours little noise.
+- ``dynamic_timestep_shifting`` takes exp(mu), and mu lies on the line of the checkpoint's
+  scheduler over the number of tokens, for FLUX and for Qwen alike.
+- SIGMA takes the weight from the same rising table as the noise, which is read here. Before (commit
+  03cae2b) it took the entry of this index from the scheduler's table, which *falls* and holds the
+  scheduler's own shift: there the weight was least at pure noise.
 - ``timestep_shift`` acts on models with a table of β, too.
 - Flow models know the weights CONSTANT and SIGMA, the others all but SIGMA. What does not apply is
-  ignored (later commits stop with an error).
+  ignored (since pull request 1123 of November 2025 it stops with an error).
 - With v-prediction min-SNR is over SNR + 1, debiased is 1/sqrt(min(SNR, 1000) + 1), and P2 is
   (2 + SNR)^−γ: 1 is added twice.
 """
@@ -24,6 +34,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 from scipy.special import expit
 
 from diffviz.checks import positive, require
@@ -81,7 +92,9 @@ DISTRIBUTIONS = (
     "HEAVY_TAIL",
     "COS_MAP",
     "INVERTED_PARABOLA",
+    "BETA",
 )
+LEAST_BETA = 1e-4  # of either parameter of BETA
 LOSS_WEIGHTS = ("CONSTANT", "MIN_SNR_GAMMA", "DEBIASED_ESTIMATION", "P2", "SIGMA")
 
 
@@ -147,6 +160,9 @@ def law_between(values: Values, distribution: str) -> Any:
         return laws.logit_normal(values["noising_bias"], values["noising_weight"] + 1)
     if distribution == "HEAVY_TAIL":
         return laws.mode(values["noising_weight"])
+    if distribution == "BETA":
+        alpha = max(values["noising_weight"], LEAST_BETA)
+        return stats.beta(alpha, max(values["noising_bias"], LEAST_BETA))
     return uniform()
 
 
@@ -261,6 +277,16 @@ def notes_of_noise(values: Values) -> tuple[str, ...]:
     return notes
 
 
+def note_on_beta(values: Values) -> tuple[str, ...]:
+    """What to say of parameters of BETA that are replaced, as those that are not given are."""
+    small = [name for name in ("noising_weight", "noising_bias") if values[name] < LEAST_BETA]
+    if not small:
+        return ()
+    return (
+        f"BETA replaces {' and '.join(small)} by {LEAST_BETA:g}: nearly every draw lies at an end.",
+    )
+
+
 def flow_part(values: Values, model: str, mass: NDArray) -> tuple[Objective, str, Levels]:
     """The objective of a flow model, what its loss compares in words, and its levels."""
     levels = drawn_from(linear_logsnr(RISING_TABLE), mass)
@@ -327,6 +353,13 @@ def build(values: Values) -> Reading:
     notes = levels.notes
     if values["timestep_distribution"] == "SIGMOID" and shift != 1:
         notes += ("SIGMOID applies the inverse of the shift twice to its argument.",)
+    if values["timestep_distribution"] == "BETA":
+        notes += note_on_beta(values)
+    if is_flow and values["loss_weight_fn"] == "SIGMA":
+        notes += (
+            "Before November 2025 SIGMA took its weights from the scheduler's falling table, in "
+            "reverse: least at pure noise.",
+        )
     return Reading(
         objective=objective,
         sentence=f"{model}: {words}, {values['timestep_distribution']} index{moved}.",

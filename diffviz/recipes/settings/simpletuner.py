@@ -1,7 +1,8 @@
 """The settings of SimpleTuner, for models with a table of β and for flow models.
 
 What was read: the package simpletuner 3.1.6 (2025), ``helpers/models/common.py``,
-``helpers/training/custom_schedule.py`` and the models' own files.
+``helpers/training/custom_schedule.py``, ``helpers/training/min_snr_gamma.py`` and the models' own
+files.
 
 Flow models compare the velocity on the linear path, without a weight.
 
@@ -9,6 +10,9 @@ Flow models compare the velocity on the linear path, without a weight.
   uniform, Beta, then FLUX's fast schedule (0.7 pure noise, 0.75, 0.5, 0.25), then sigmoid.
 - ``flow_schedule_shift`` is 3 by default and acts on all but the fast schedule.
   ``flow_schedule_auto_shift`` is refused beside it: set the shift to 0.
+- ``flow_schedule_auto_shift`` takes exp(mu) on the line of the checkpoint's scheduler, which for
+  LTX-Video and Qwen-Image is not FLUX's. It counts a quarter of the latent pixels of one frame:
+  for LTX-Video these are (height/64) · (width/64) tokens, for most others (height/16) · (width/16).
 - Chroma squares the distance of sigma to the nearer end, but for the sigmoid alone. Since the
   square of ½ is ¼, it never trains between sigma = 0.25 and 0.75.
 - Wan 2.2 sets the shift to 5, whatever is given.
@@ -18,6 +22,8 @@ Flow models compare the velocity on the linear path, without a weight.
 
 Models with a table of β draw a step.
 
+- The biases "earlier" and "later" multiply the weights of the first and the last share of the
+  table, "range" those from ``timestep_bias_begin`` on and before ``timestep_bias_end``.
 - With a batch above 1, the steps are drawn from as many segments of equal size, one from each. A
   bias acts *within* each segment only: between them all stay equally likely.
 - Without segments (a batch of 1, or switched off) ``refiner_training`` has no effect on the steps.
@@ -106,7 +112,7 @@ FLOW_FAMILIES: Mapping[str, FlowFamily] = MappingProxyType(
         "hunyuanvideo": FlowFamily(),
         "kandinsky5-image": FlowFamily(),
         "kandinsky5-video": FlowFamily(),
-        "ltxvideo": FlowFamily(),
+        "ltxvideo": FlowFamily(((1024, 0.95), (4096, 2.05))),
         "lumina2": FlowFamily(),
         "qwen_image": FlowFamily(((256, 0.5), (8192, 0.9))),
         "wan": FlowFamily(),
@@ -172,7 +178,7 @@ def shift_of(values: Values, family: str) -> float:
     if tokens is None:
         raise ValueError(
             "flow_schedule_auto_shift goes by resolution: give tokens=, which is "
-            "(height/16) · (width/16) for most models"
+            "(height/16) · (width/16) for most models, (height/64) · (width/64) for LTX-Video"
         )
     return float(np.exp(interpolated_mu(tokens, *FLOW_FAMILIES[family].tokens)))
 
@@ -240,6 +246,11 @@ def without_effect_on_flows(values: Values, family: str) -> tuple[str, ...]:
     for name in ("snr_gamma", "loss_type", "offset_noise", "timestep_bias_strategy"):
         if values.has(name):
             said.append(f"{name} has no effect on flow models.")
+    if values.has("train_batch_size"):
+        said.append(
+            "train_batch_size has no effect on the levels of a flow model: each sample draws its "
+            "own."
+        )
     return tuple(said)
 
 

@@ -127,6 +127,43 @@ def test_measured_weights():
     np.testing.assert_array_equal(objective.law.ppf(q), plain.law.ppf(q))
 
 
+# means of the trainer's table over each 50 entries, and some of its first entries, all jagged
+MEANS = (
+    *(1.1866, 1.4571, 1.5149, 1.4790, 1.4001, 1.3104, 1.2184, 1.1276, 1.0416, 0.9630),
+    *(0.8923, 0.8318, 0.7828, 0.7457, 0.7221, 0.7142, 0.7217, 0.7290, 0.6617, 0.4999),
+)
+JAGGED = ((1, 0.9098), (5, 0.9622), (8, 1.0166), (14, 1.1016), (18, 1.1438), (22, 1.1867))
+
+
+def test_measured_weights_hold_the_means_of_the_whole_table():
+    objective = settings(**FLOW, timestep_type="weighted")
+    draws = flow_draws(LINEAR[1:])
+    weight = np.append(np.nan, objective.factor(draws.logsnr) / draws.factor)
+    means = np.nanmean(weight.reshape(20, 50), axis=1)
+    np.testing.assert_allclose(means[1:], MEANS[1:], rtol=0.002)
+    assert means[0] == pytest.approx((50 * MEANS[0] - 0.9057) / 49, rel=0.002)
+    assert np.nanmean(weight) == pytest.approx(1.0, abs=5e-4)
+    index, expected = np.array(JAGGED).T
+    np.testing.assert_allclose(weight[index.astype(int)], expected, rtol=0.0125)
+
+
+def test_a_blend_of_log_normal_and_even_sigmas():
+    """A table for each of 2,000 batches, and 50 indices of each."""
+    rng = np.random.default_rng(0)
+    draws = np.exp(0.333 * rng.standard_normal((2000, 750)))
+    scaled = 1000 * (1 - draws / draws.max(axis=1, keepdims=True))
+    even = np.broadcast_to(np.linspace(1000, 1, 250), (2000, 250))
+    tables = np.sort(np.hstack([scaled, even]), axis=1)[:, ::-1].astype(int) / 1000
+    index = drawn_indices()[rng.permutation(100_000)].reshape(2000, 50)
+    sigma = np.take_along_axis(tables, index, axis=1).ravel()
+    objective = settings(**FLOW, timestep_type="lognorm_blend")
+    assert_agree(objective, flow_draws(sigma), mass=6e-3)
+    # from 0.9 on there are even sigmas and hardly one of the others
+    few = (even[0] >= 900).sum() - 1  # without pure noise
+    share = objective.law.cdf(2 * np.log(0.1 / 0.9) + 1e-9)
+    assert share == pytest.approx(few / 998, abs=2e-4)
+
+
 def test_measured_weights_win_over_the_bells():
     explained = explain(
         FLOW | {"timestep_type": "weighted", "linear_timesteps": True}, trainer="ai-toolkit"
@@ -143,12 +180,15 @@ def test_the_shift_of_flux_goes_by_resolution(kind):
     assert_agree(objective, flow_draws(table[drawn_indices()]))
 
 
-def test_a_fixed_shift_acts_twice_at_the_end():
+@pytest.mark.parametrize(
+    ("model", "shift"), [({"arch": "zimage"}, 3), ({"arch": "lumina2"}, 6), ({"is_lumina2": 1}, 6)]
+)
+def test_a_fixed_shift_acts_twice_at_the_end(model, shift):
     """The table starts from the scheduler's own ends, which are shifted already."""
-    least = 3 * 0.001 / (1 + 2 * 0.001)
+    least = shift * 0.001 / (1 + (shift - 1) * 0.001)
     table = np.linspace(1000, 1000 * least, 1000) / 1000
-    table = 3 * table / (1 + 2 * table)
-    objective = settings(**FLOW, timestep_type="shift", arch="zimage")
+    table = shift * table / (1 + (shift - 1) * table)
+    objective = settings(**FLOW, timestep_type="shift", **model)
     assert_agree(objective, flow_draws(table[drawn_indices()]))
     level, _ = masses(objective)
     assert level[-1] == pytest.approx(2 * np.log(1 / table[-2] - 1), abs=1e-9)
@@ -170,6 +210,20 @@ def test_stable_diffusion(target, name, weight, bias):
     options = {} if name is None else {name: 5}
     objective = settings(is_v_pred=target == "v", content_or_style=bias, **options)
     assert_agree(objective, draws)
+
+
+@pytest.mark.parametrize("model", [{"arch": "pixart"}, {"is_pixart_sigma": True}])
+def test_pixart_has_linear_betas(model):
+    product = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))[::-1][drawn_indices(flow=False)]
+    objective = settings(noise_scheduler="ddpm", **model)
+    assert_agree(objective, beta_draws(product))
+    assert "PixArt's table" in objective.note
+
+
+def test_pixart_sigma_by_its_arch_has_the_table_of_stable_diffusion():
+    objective = settings(arch="pixart_sigma:2k")
+    assert objective.identity == settings().identity
+    assert "arch pixart_sigma trains on Stable Diffusion's table" in objective.note
 
 
 def test_snr_gamma_wins_and_has_no_bound():
@@ -204,8 +258,10 @@ def test_other_losses_are_refused(name, value):
 def test_what_cannot_be_read_is_refused():
     with pytest.raises(ValueError, match="pure noise alone"):
         settings(**FLOW, timestep_type="one_step")
-    with pytest.raises(ValueError, match="random draws of each batch"):
-        settings(**FLOW, timestep_type="lognorm_blend")
+    with pytest.raises(ValueError, match="balanced"):
+        settings(**FLOW, timestep_type="lognorm_blend", content_or_style="style")
+    with pytest.raises(ValueError, match="next sample"):
+        settings(**FLOW, timestep_type="next_sample")
     with pytest.raises(ValueError, match="arch 'wan21'"):
         settings(**FLOW, timestep_type="shift", arch="wan21")
     with pytest.raises(ValueError, match="tokens="):

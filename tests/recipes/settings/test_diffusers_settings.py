@@ -2,20 +2,20 @@
 
 import numpy as np
 import pytest
-from drawn_levels import (
+from trainer_draws import (
     check_factor,
     check_law,
     density,
     logsnr_of,
     on_data,
     on_velocity,
-    stable_diffusion_alphas,
+    stable_diffusion,
 )
 
 import diffviz as dv
 from diffviz.recipes import settings
 
-ALPHAS = stable_diffusion_alphas()
+ALPHAS = stable_diffusion()
 SNR = ALPHAS / (1 - ALPHAS)
 FLUX = "train_dreambooth_lora_flux.py --pretrained_model_name_or_path=black-forest-labs/FLUX.1-dev "
 SANA = "train_dreambooth_lora_sana.py --pretrained_model_name_or_path=Efficient-Large-Model/Sana "

@@ -68,6 +68,15 @@ def test_settings_that_fit_several_trainers_ask_for_one():
         dv.from_settings("--timestep_sampling shift")
 
 
+def test_a_misspelt_option_is_named_where_the_trainer_is_not_clear():
+    line = "train.py --flow_weighting_scheem logit_normal --seed 1"
+    with pytest.raises(ValueError, match=r"pass trainer=, such as .*finetrainers") as error:
+        dv.from_settings(line)
+    assert "'flow_weighting_scheem' (--flow_weighting_scheem)" in str(error.value)
+    assert "did you mean 'flow_weighting_scheme'" in str(error.value)
+    assert "'seed'" not in str(error.value)
+
+
 def test_explain_says_what_was_read_from_where_and_what_had_no_effect():
     explained = settings.explain(FLUX + "--logit_mean 0.5 --train_batch_size 4")
     lines = {line.name: line for line in explained.lines}

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from drawn_levels import N, Q, check_factor, check_law, density, logsnr_of, normal, on_velocity
 from scipy.special import expit
+from trainer_draws import N, check_factor, check_law, density, grid, logsnr_of, normal, on_velocity
 
 import diffviz as dv
 from diffviz.recipes import settings
@@ -36,7 +36,7 @@ CASES = {
     "--weighting_scheme mode --min_timestep 100 --max_timestep 600": by_index(
         "mode", first=100, last=600
     ),
-    "--timestep_sampling uniform": Q,
+    "--timestep_sampling uniform": grid(),
     "--timestep_sampling sigmoid --sigmoid_scale 2": shifted_sigmoid(scale=2.0),
     "--timestep_sampling shift --discrete_flow_shift 3": shifted_sigmoid(3.0),
     "--timestep_sampling logsnr --logit_mean 5.36 --logit_std 1.5": expit(
@@ -44,7 +44,7 @@ CASES = {
     ),
     "--timestep_sampling shift --discrete_flow_shift 5 --min_timestep 875": 0.875
     + 0.125 * shifted_sigmoid(5.0),
-    "--timestep_sampling uniform --min_timestep 100 --max_timestep 300": 0.1 + 0.2 * Q,
+    "--timestep_sampling uniform --min_timestep 100 --max_timestep 300": 0.1 + 0.2 * grid(),
 }
 BY_SIZE = {
     "flux_shift": line_through(TOKENS, (256, 0.5), (4096, 1.15)),

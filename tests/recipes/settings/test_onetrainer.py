@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.special import expit, ndtri
+from scipy.special import betaincinv, expit, ndtri
 from trainer_draws import assert_agree, beta_draws, flow_draws, grid, stable_diffusion
 
 from diffviz.recipes.settings import explain, from_settings
@@ -24,6 +24,8 @@ def continuous_indices(kind, weight=0.0, bias=0.0, low=0.0, high=1.0, shift=1.0)
         u = expit(bias + (weight + 1) * ndtri(u))
     if kind == "HEAVY_TAIL":
         u = 1 - u - weight * (np.cos(np.pi / 2 * u) ** 2 - 1 + u)
+    if kind == "BETA":
+        u = betaincinv(weight, bias, u)
     step = first + (last - first) * u
     return (1000 * shift * step / ((shift - 1) * step + 1000)).astype(int)
 
@@ -51,6 +53,8 @@ LAWS = [
     (continuous_indices, "LOGIT_NORMAL", {"bias": 0.5, "shift": 2.0}),
     (continuous_indices, "LOGIT_NORMAL", {"weight": 0.3, "bias": -0.4, "low": 0.1}),
     (continuous_indices, "HEAVY_TAIL", {"weight": 1.29, "shift": 3.0, "high": 0.9}),
+    (continuous_indices, "BETA", {"weight": 0.8, "bias": 1.0}),
+    (continuous_indices, "BETA", {"weight": 2.5, "bias": 1.4, "low": 0.1, "shift": 2.0}),
     (discrete_indices, "COS_MAP", {"shift": 3.0}),
     (discrete_indices, "SIGMOID", {"weight": 10.0, "bias": 0.1}),
     (discrete_indices, "SIGMOID", {"weight": 10.0, "bias": 0.1, "shift": 3.0, "low": 0.2}),
@@ -84,6 +88,19 @@ def test_a_positive_bias_means_more_noise():
     assert objective.law.median() == pytest.approx(-1.0, abs=0.01)
 
 
+def test_a_beta_weight_below_1_favours_little_noise():
+    """With a bias of 1 it is a power of a uniform number."""
+    objective = settings(
+        model_type=SDXL, timestep_distribution="BETA", noising_weight=0.8, noising_bias=1
+    )
+    step = (1000 * grid() ** (1 / 0.8)).astype(int)
+    assert_agree(objective, beta_draws(stable_diffusion()[step]))
+    assert objective.law.median() > settings(model_type=SDXL).law.median()
+    assert "BETA replaces" not in objective.note
+    unset = settings(model_type=SDXL, timestep_distribution="BETA", noising_weight=0.8)
+    assert "BETA replaces noising_bias by 0.0001" in unset.note
+
+
 @pytest.mark.parametrize(("model", "ends"), [(FLUX, (4096, 1.15)), ("QWEN", (8192, 0.9))])
 def test_the_shift_by_resolution(model, ends):
     slope = (ends[1] - 0.5) / (ends[0] - 256)
@@ -98,6 +115,7 @@ def test_sigma_weight():
     sigma = (index + 1) / 1000
     objective = settings(model_type="STABLE_DIFFUSION_35", loss_weight_fn="SIGMA")
     assert_agree(objective, flow_draws(sigma, sigma))
+    assert "in reverse" in objective.note
 
 
 def snr_of(product):
@@ -154,8 +172,8 @@ def test_what_cannot_be_read_is_refused():
         settings(model_type="SANA", dynamic_timestep_shifting=True)
     with pytest.raises(ValueError, match="model_type"):
         settings(model_type="STABLE_CASCADE_1")
-    with pytest.raises(ValueError, match="BETA"):
-        settings(model_type=SDXL, timestep_distribution="BETA")
+    with pytest.raises(ValueError, match="BETAS"):
+        settings(model_type=SDXL, timestep_distribution="BETAS")
     with pytest.raises(ValueError, match="mse_strength"):
         settings(model_type=SDXL, mse_strength=0)
     with pytest.raises(ValueError, match="min_noising_strength"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawn_levels import check_factor, check_law, stable_diffusion_alphas, with_zero_snr
+from trainer_draws import check_factor, check_law, stable_diffusion
 
 import diffviz as dv
 
@@ -41,8 +41,8 @@ CASES = {
 def test_the_levels_and_the_factors_are_those_of_its_own_steps(line, zero):
     options = CASES[line]
     objective = dv.from_settings(SCRIPT + line + (" --zero_terminal_snr" if zero else ""))
-    before = stable_diffusion_alphas()
-    alphas = with_zero_snr(before) if zero else before
+    before = stable_diffusion()
+    alphas = stable_diffusion(zero_terminal=zero)
     with np.errstate(divide="ignore"):
         logsnr = np.log(alphas) - np.log1p(-alphas)
         gain = 1 / alphas if options.get("v") else 1.0
@@ -53,7 +53,7 @@ def test_the_levels_and_the_factors_are_those_of_its_own_steps(line, zero):
 
 def test_a_range_of_timesteps_leaves_the_others_out():
     objective = dv.from_settings(SCRIPT + "--min_timestep 200 --max_timestep 700")
-    alphas = stable_diffusion_alphas()[200:700]
+    alphas = stable_diffusion()[200:700]
     check_law(objective, np.log(alphas / (1 - alphas)))
 
 
@@ -61,7 +61,7 @@ def test_a_range_of_timesteps_leaves_the_others_out():
 def test_smooth_l1_counts_small_errors_by_the_inverse_of_its_threshold(schedule):
     line = f"--loss_type smooth_l1 --huber_schedule {schedule} --huber_c 0.2"
     objective = dv.from_settings(SCRIPT + line)
-    alphas = stable_diffusion_alphas()
+    alphas = stable_diffusion()
     ratio = np.sqrt((1 - alphas) / alphas)
     threshold = {
         "snr": 0.8 / (1 + ratio) ** 2 + 0.2,

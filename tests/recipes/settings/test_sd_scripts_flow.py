@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
-from drawn_levels import (
-    Q,
+from scipy.special import expit
+from trainer_draws import (
     check_factor,
     check_law,
     density,
+    grid,
     logsnr_of,
     normal,
     on_data,
     on_velocity,
 )
-from scipy.special import expit
 
 import diffviz as dv
 from diffviz.recipes import settings
@@ -50,9 +50,9 @@ FLUX = {
         "none",
     ),
     "--weighting_scheme sigma_sqrt --discrete_flow_shift 2": (by_index("none", 2.0), "sigma_sqrt"),
-    "--timestep_sampling uniform --weighting_scheme cosmap": (Q, "cosmap"),
+    "--timestep_sampling uniform --weighting_scheme cosmap": (grid(), "cosmap"),
     "--timestep_sampling uniform --weighting_scheme cosmap --model_prediction_type raw": (
-        Q,
+        grid(),
         "none",
     ),
     "--timestep_sampling sigmoid --sigmoid_scale 1.5": (expit(1.5 * normal()), "none"),
@@ -81,7 +81,7 @@ def test_lumina_has_other_defaults():
     objective = dv.from_settings(
         "lumina_train_network.py --timestep_sampling nextdit_shift", tokens=256
     )
-    check_law(objective, logsnr_of(shifted(Q, np.exp(0.5))))
+    check_law(objective, logsnr_of(shifted(grid(), np.exp(0.5))))
 
 
 def own_sd3(scheme="uniform", shift=1.0, first=0, last=1000, **options):
@@ -163,10 +163,10 @@ def test_the_snr_schedule_of_huber_is_refused():
 def test_smooth_l1_counts_small_errors_by_the_inverse_of_its_threshold():
     line = "flux_train_network.py --timestep_sampling uniform --loss_type smooth_l1"
     objective = dv.from_settings(line + " --huber_schedule exponential --huber_c 0.3")
-    threshold = np.exp(np.log(0.3) / 1000 * (1000 * Q))
+    threshold = np.exp(np.log(0.3) / 1000 * (1000 * grid()))
     error = 1e-4
     loss = 2 * (np.sqrt(error**2 + threshold**2) - threshold)
-    check_factor(objective, logsnr_of(Q), loss / error**2 * on_velocity(Q), rtol=1e-5)
+    check_factor(objective, logsnr_of(grid()), loss / error**2 * on_velocity(grid()), rtol=1e-5)
 
 
 def test_a_shift_by_resolution_asks_for_the_tokens():

@@ -62,11 +62,16 @@ def test_beta(alpha, beta):
 
 
 @pytest.mark.parametrize(
-    ("family", "most", "mu"), [("flux", 4096, 1.15), ("qwen_image", 8192, 0.9)]
+    ("family", "low", "high"),
+    [
+        ("flux", (256, 0.5), (4096, 1.15)),
+        ("qwen_image", (256, 0.5), (8192, 0.9)),
+        ("ltxvideo", (1024, 0.95), (4096, 2.05)),
+    ],
 )
-def test_auto_shift(family, most, mu):
+def test_auto_shift(family, low, high):
     tokens = 2304
-    shift = np.exp(0.5 + (mu - 0.5) / (most - 256) * (tokens - 256))
+    shift = np.exp(low[1] + (high[1] - low[1]) / (high[0] - low[0]) * (tokens - low[0]))
     sigma = shifted(expit(ndtri(grid())), shift)
     objective = settings(
         tokens, model_family=family, flow_schedule_shift=0, flow_schedule_auto_shift=True
@@ -96,6 +101,14 @@ def test_chroma_trains_the_ends_only(shift):
     np.testing.assert_array_equal(objective.law.pdf(gap), 0.0)
     uniform = settings(model_family="chroma", flow_schedule_shift=1, flow_use_uniform_schedule=True)
     assert_agree(uniform, flow_draws(grid()))
+
+
+def test_the_batch_says_what_it_does_not_change():
+    explained = explain({"model_family": "chroma", "train_batch_size": 8}, trainer="simpletuner")
+    assert explained.no_effect == (
+        "train_batch_size has no effect on the levels of a flow model: each sample draws its own.",
+    )
+    assert explained.objective.identity == settings(model_family="chroma").identity
 
 
 def test_wan_2_2_sets_its_shift():
