@@ -322,7 +322,9 @@ def _trainer_of(pairs: Pairs, name: str | None) -> Trainer:
     candidates = _by_script(known.values(), pairs) or _by_marks(known.values(), pairs)
     if len(candidates) == 1:
         return candidates[0]
-    return _by_options(candidates or list(known.values()), pairs)
+    return _by_options(
+        candidates or [one for one in known.values() if not one.by_script_only], pairs
+    )
 
 
 def _by_options(candidates: list[Trainer], pairs: Pairs) -> Trainer:
@@ -358,8 +360,8 @@ def _by_marks(known: Iterable[Trainer], pairs: Pairs) -> list[Trainer]:
 
 
 def _strangers(trainer: Trainer, pairs: Pairs) -> int:
-    """How many settings a trainer does not know."""
-    return sum(not trainer.knows(setting.name) for setting in pairs.settings)
+    """How many settings do not speak for a trainer."""
+    return sum(not trainer.speaks_for(setting.name) for setting in pairs.settings)
 
 
 def _options_of(trainer: Trainer, pairs: Pairs) -> tuple[dict[str, Setting], tuple[Setting, ...]]:
