@@ -351,12 +351,15 @@ def _by_script(known: Iterable[Trainer], pairs: Pairs) -> list[Trainer]:
 
 
 def _by_marks(known: Iterable[Trainer], pairs: Pairs) -> list[Trainer]:
-    """The trainers of which a setting is a mark."""
-    return [
-        trainer
+    """The trainers of which the settings hold the most marks, at least one."""
+    marks = {
+        trainer.name: sum(
+            any(fnmatchcase(one.name, mark) for one in pairs.settings) for mark in trainer.marks
+        )
         for trainer in known
-        if any(fnmatchcase(one.name, mark) for one in pairs.settings for mark in trainer.marks)
-    ]
+    }
+    most = max(marks.values())
+    return [trainer for trainer in known if most and marks[trainer.name] == most]
 
 
 def _strangers(trainer: Trainer, pairs: Pairs) -> int:
