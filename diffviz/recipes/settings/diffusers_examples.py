@@ -1,7 +1,11 @@
 """The settings of the training scripts in the examples of Hugging Face diffusers.
 
-What was read: diffusers 0.42.1 (2026), ``training_utils.py`` and the scripts of ``examples``:
-text_to_image, dreambooth, controlnet and advanced_diffusion_training.
+What was read: ``training_utils.py`` of diffusers 0.42.1 (2026), and the scripts of ``examples``:
+text_to_image, dreambooth, controlnet, flux-control and advanced_diffusion_training. Those for flow
+matching were read at these commits: train_dreambooth_lora_flux.py 0050dea, _flux2 04c6304,
+_lora_sana 071190d, _lora_lumina2 06b9214, _lora_hidream 02372ba, _lora_qwen_image 02303d1,
+_lora_z_image 027e8ee, train_dreambooth_sd3.py 01310e7, train_controlnet_flux.py 01337da,
+train_controlnet_sd3.py 0695f81, train_control_lora_flux.py 086bf95.
 
 Scripts for SD and SDXL draw a step of the scheduler's beta table uniformly.
 
@@ -17,6 +21,11 @@ Scripts for SD and SDXL draw a step of the scheduler's beta table uniformly.
 Scripts for flow matching draw u, take the step int(1000 u) of the scheduler's table, and compare
 the velocity.
 
+- ``weighting_scheme`` is "logit_normal" by default in all scripts for SD3 and in
+  train_controlnet_flux.py, and "none" in the others.
+- The scheduler is loaded from the model's repository, as a FlowMatchEulerDiscreteScheduler. Those
+  of Sana are configs of another class, whose ``flow_shift`` it does not know: the table stays
+  unshifted, while the model samples with shift 3. The script for HiDream sets the shift to 3.
 - The table falls, so that a positive ``logit_mean`` means less noise.
 - ``logit_mean`` and ``logit_std`` count for "logit_normal" alone, ``mode_scale`` for "mode".
 - "sigma_sqrt" and "cosmap" are weights under uniform u.
@@ -253,9 +262,11 @@ SHIFTS: Mapping[str, float | None] = {  # of their schedulers; None where it is 
     "flux-schnell": 1.0,
     "flux2": None,
     "qwen-image": None,
-    "sana": 3.0,
+    "sana": 1.0,
     "lumina2": 6.0,
     "hidream": 3.0,
+    "z-image": 6.0,
+    "z-image-turbo": 3.0,
 }
 FLOW_PATTERNS = {
     "stable-diffusion-3": "sd3",
@@ -266,6 +277,8 @@ FLOW_PATTERNS = {
     "sana": "sana",
     "lumina-image-2": "lumina2",
     "hidream": "hidream",
+    "z-image-turbo": "z-image-turbo",
+    "z-image": "z-image",
 }
 SCRIPT_PATTERNS = {
     "sd3": "sd3",
@@ -297,6 +310,12 @@ def flow_model(values: Values) -> str:
     return named
 
 
+def default_scheme(values: Values, model: str) -> str:
+    """The ``weighting_scheme`` of the script where none is given."""
+    is_logit_normal = model == "sd3" or values.script == "train_controlnet_flux"
+    return "logit_normal" if is_logit_normal else "none"
+
+
 def build_flow(values: Values) -> Reading:
     """The objective of options of the scripts for flow matching.
 
@@ -309,7 +328,7 @@ def build_flow(values: Values) -> Reading:
     model = flow_model(values)
     shift = SHIFTS[model]
     is_sd3 = model == "sd3"
-    scheme = values.get("weighting_scheme", "logit_normal" if is_sd3 else "none")
+    scheme = values.get("weighting_scheme", default_scheme(values, model))
     compares_x = is_sd3 and bool(values["precondition_outputs"])
     config = {
         "_class_name": "FlowMatchEulerDiscreteScheduler",
@@ -335,6 +354,8 @@ def build_flow(values: Values) -> Reading:
 def flow_notes(values: Values, model: str, scheme: str) -> tuple[str, ...]:
     """What to say of the table and of the direction of u."""
     notes = []
+    if model == "sana":
+        notes.append("The scheduler's flow_shift of 3 is not read in training.")
     if SHIFTS[model] is None:
         notes.append(f"The scheduler of {model} shifts by the resolution; training does not.")
     if scheme == "logit_normal" and values["logit_mean"] != 0:
@@ -357,6 +378,7 @@ def ignored(values: Values, scheme: str) -> tuple[str, ...]:
 WITHOUT_EFFECT = (
     "pretrained_vae*",
     "pretrained_text*",
+    "pretrained_tokenizer*",
     "controlnet_*",
     "tokenizer_*",
     "revision",
@@ -453,6 +475,27 @@ WITHOUT_EFFECT = (
     "upcast_vae",
     "layers_*",
     "alpha*",
+    "remote_text_encoder",
+    "offload",
+    "fsdp_*",
+    "log_*",
+    "bucket_*",
+    "complex_human_instruction",
+    "gaussian_init_lora",
+    "only_target_transformer_blocks",
+    "pre_compute_text_embeddings",
+    "skip_save_text_encoder",
+    "initial_*",
+    "conditioning_dropout_prob",
+    "val_image_url",
+    "modifier_token",
+    "concepts_list",
+    "real_prior",
+    "hflip",
+    "noaug",
+    "no_safe_serialization",
+    "shuffle_tags",
+    "p_drop_tags",
 )
 MODEL_OPTION = Option("pretrained_model_name_or_path", "text", "", "the model, with its scheduler")
 STRATEGIES = ("earlier", "later", "range", "none")
@@ -514,6 +557,7 @@ TRAINERS = (
             "train_dreambooth_lora_lumina2",
             "train_dreambooth_lora_hidream",
             "train_dreambooth_lora_qwen_image",
+            "train_dreambooth_lora_z_image",
             "train_controlnet_flux",
             "train_controlnet_sd3",
             "train_control_flux",

@@ -323,7 +323,9 @@ def _trainer_of(pairs: Pairs, name: str | None) -> Trainer:
     candidates = _by_script(known.values(), pairs) or _by_marks(known.values(), pairs)
     if len(candidates) == 1:
         return candidates[0]
-    return _by_options(candidates or list(known.values()), pairs)
+    return _by_options(
+        candidates or [one for one in known.values() if not one.by_script_only], pairs
+    )
 
 
 def _by_options(candidates: list[Trainer], pairs: Pairs) -> Trainer:
@@ -372,17 +374,20 @@ def _by_script(known: Iterable[Trainer], pairs: Pairs) -> list[Trainer]:
 
 
 def _by_marks(known: Iterable[Trainer], pairs: Pairs) -> list[Trainer]:
-    """The trainers of which a setting is a mark."""
-    return [
-        trainer
+    """The trainers of which the settings hold the most marks, at least one."""
+    marks = {
+        trainer.name: sum(
+            any(fnmatchcase(one.name, mark) for one in pairs.settings) for mark in trainer.marks
+        )
         for trainer in known
-        if any(fnmatchcase(one.name, mark) for one in pairs.settings for mark in trainer.marks)
-    ]
+    }
+    most = max(marks.values())
+    return [trainer for trainer in known if most and marks[trainer.name] == most]
 
 
 def _strangers(trainer: Trainer, pairs: Pairs) -> int:
-    """How many settings a trainer does not know."""
-    return sum(not trainer.knows(setting.name) for setting in pairs.settings)
+    """How many settings do not speak for a trainer."""
+    return sum(not trainer.speaks_for(setting.name) for setting in pairs.settings)
 
 
 def _options_of(trainer: Trainer, pairs: Pairs) -> tuple[dict[str, Setting], tuple[Setting, ...]]:

@@ -159,6 +159,22 @@ WITHOUT_EFFECT = (
     "repeats",
     "name",
     "logging",
+    "qwen3*",
+    "llm_adapter*",
+    "byt5",
+    "turbo_*",
+    "unconditional_dit",
+    "sampler_preset",
+    "block_swap_*",
+    "warn_on_caption_issues",
+    "ideogram4_timestep_*",
+    "trainable_modules",
+    "resize_interpolation",
+    "opt_channels_last",
+    "zero_stage",
+    "zero3_*",
+    "fp16_master_*",
+    "num_vectors*",
 )
 
 HUBER_OPTIONS = (

@@ -1,7 +1,10 @@
 """The settings of kohya-ss/musubi-tuner, which trains video and image models by flow matching.
 
-What was read: the branch main of 2026, ``training/timesteps.py``, ``training/parser_common.py``,
-the sampling of ``training/trainer_base.py`` and ``modules/scheduling_flow_match_discrete.py``.
+What was read: ``training/timesteps.py`` (commit afbdfc3), ``training/parser_common.py`` (82f45b1),
+the sampling of ``training/trainer_base.py`` (007f142),
+``modules/scheduling_flow_match_discrete.py`` (51906b5), ``wan_train_network.py`` (06aab28),
+``krea2_train_network.py`` (0eefda2) and ``ideogram4_train_network.py`` (14403b6), the branch main
+of 2026. All scripts share one parser and its defaults, except that of Ideogram 4.
 
 The loss compares the velocity. With sigma the share of noise:
 
@@ -12,6 +15,9 @@ The loss compares the velocity. With sigma the share of noise:
 - "logsnr" draws λ itself from N(logit_mean, logit_std²).
 - "qinglong" takes the shifted sigmoid with probability 0.8, the law of "logsnr" with 0.075 and
   λ ~ N(5.36, 1) with 0.125.
+- "ideogram4_shift" draws the logit of sigma from N(log(tokens/1024)/2, 1.5²), and does not read
+  ``sigmoid_scale``. It is the default of the scripts for Ideogram 4, which know no weight and
+  refuse any ``weighting_scheme`` but "none".
 - Elsewhere ``min_timestep`` and ``max_timestep`` squeeze the law into their range, or cut it where
   ``preserve_distribution_shape`` is set.
 - The weights "sigma_sqrt" and "cosmap" always count. They are taken at the nearest entry of the
@@ -19,7 +25,7 @@ The loss compares the velocity. With sigma the share of noise:
 - ``num_timestep_buckets`` draws sigma evenly and changes no law.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +54,7 @@ from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, b
 from diffviz.theory import laws, multipliers
 from diffviz.theory.frames import Curve
 
-VERSION = "main, 2026"
+VERSION = "main, 2026, commits afbdfc3, 82f45b1, 007f142"
 SOURCE = "kohya-ss/musubi-tuner"
 # the method with the numbers of tokens and mu = log shift between which mu is linear
 POINTS = {
@@ -59,7 +65,10 @@ POINTS = {
     "qinglong_flux": ((256, 0.5), (4096, 1.15)),
     "qinglong_qwen": ((256, 0.5), (8192, 0.9)),
 }
-METHODS = ("sigma", "uniform", "sigmoid", "shift", "logsnr", *POINTS)
+METHODS = ("sigma", "uniform", "sigmoid", "shift", "logsnr", "ideogram4_shift", *POINTS)
+SCHEMES = ("none", "logit_normal", "mode", "cosmap", "sigma_sqrt")
+IDEOGRAM_STD = 1.5  # of the logit of sigma
+IDEOGRAM_TOKENS = 1024  # of 512 x 512, where its mean is 0
 FARTHEST = 100.0  # |λ| at which a weight has long reached its limit
 SHARES = (0.8, 0.075, 0.125)  # of the three laws of qinglong
 CLEAN_LAW = stats.norm(5.36, 1.0)  # of λ, the third of them
@@ -99,12 +108,23 @@ def shifted_sigmoid(values: Values, method: str) -> Any:
     return laws.logit_normal_logsnr(0.0, values["sigmoid_scale"], shift)
 
 
+def ideogram_law(values: Values) -> Any:
+    """Law of λ for Ideogram 4: a normal logit of sigma, whose mean grows with the resolution.
+
+    The trainer clips λ to [−18, 15], where the law has less than 1e-6 beyond.
+    """
+    mean = np.log(tokens_of(values, "ideogram4_shift") / IDEOGRAM_TOKENS) / 2
+    return laws.logit_normal_logsnr(mean, IDEOGRAM_STD)
+
+
 def continuous_law(values: Values, method: str) -> Any:
     """Law of λ for a sigma that is no entry of a table, before its range."""
     if method == "uniform":
         return UNIFORM_TIME
     if method == "logsnr":
         return stats.norm(values["logit_mean"], values["logit_std"])
+    if method == "ideogram4_shift":
+        return ideogram_law(values)
     law = shifted_sigmoid(values, method)
     if not method.startswith("qinglong"):
         return law
@@ -185,6 +205,23 @@ def bucket_notes(values: Values, method: str) -> tuple[str, ...]:
     return ("num_timestep_buckets draws sigma evenly; its law stays.",)
 
 
+def build_ideogram(values: Values) -> Reading:
+    """The objective of options of the scripts for Ideogram 4.
+
+    Args:
+        values: The options.
+
+    Returns:
+        The reading.
+    """
+    reading = build(values)
+    scheme = values["weighting_scheme"]
+    if scheme == "none":
+        return reading
+    refused = f"weighting_scheme={scheme!r} is refused by the scripts for Ideogram 4: leave it out."
+    return replace(reading, contradictions=(refused,))
+
+
 def build(values: Values) -> Reading:
     """The objective of options of musubi-tuner.
 
@@ -218,40 +255,52 @@ def build(values: Values) -> Reading:
     )
 
 
-TRAINER = Trainer(
-    name="musubi",
-    title="musubi-tuner",
-    version=VERSION,
-    source=SOURCE,
-    scripts=(
-        "hv_train*",
-        "hv_1_5_train*",
-        "wan_train*",
-        "fpack_train*",
-        "flux_kontext_train*",
-        "flux_2_train*",
-        "qwen_image_train*",
-        "zimage_train*",
-        "kandinsky5_train*",
-        "krea2_train*",
-    ),
-    options=by_name(
-        Option("timestep_sampling", "choice", "sigma", "how sigma is drawn", METHODS),
+def timestep_options(method: str) -> tuple[Option, ...]:
+    """The options of the scripts, which share all defaults but that of ``timestep_sampling``."""
+    return (
+        Option("timestep_sampling", "choice", method, "how sigma is drawn", METHODS),
         Option("sigmoid_scale", "number", 1.0, "scale of the logit of sigma", low=1e-12),
         Option("discrete_flow_shift", "number", 1.0, "shift of sigma", low=1e-12),
-        Option(
-            "weighting_scheme",
-            "choice",
-            "none",
-            "law of the index, or weight",
-            ("none", "logit_normal", "mode", "cosmap", "sigma_sqrt"),
-        ),
+        Option("weighting_scheme", "choice", "none", "law of the index, or weight", SCHEMES),
         *DENSITY_OPTIONS,
         Option("min_timestep", "whole", 0, "least timestep", low=0, high=STEPS),
         Option("max_timestep", "whole", STEPS, "largest timestep", low=0, high=STEPS),
         Option("preserve_distribution_shape", "flag", False, "cut the law, do not squeeze it"),
         Option("num_timestep_buckets", "whole", None, "draws sigma evenly; the law stays"),
+    )
+
+
+TRAINERS = (
+    Trainer(
+        name="musubi",
+        title="musubi-tuner",
+        version=VERSION,
+        source=SOURCE,
+        scripts=(
+            "hv_train*",
+            "hv_1_5_train*",
+            "wan_train*",
+            "fpack_train*",
+            "flux_kontext_train*",
+            "flux_2_train*",
+            "qwen_image_train*",
+            "zimage_train*",
+            "kandinsky5_train*",
+            "krea2_train*",
+        ),
+        options=by_name(*timestep_options("sigma")),
+        passed_over=WITHOUT_EFFECT,
+        build=build,
     ),
-    passed_over=WITHOUT_EFFECT,
-    build=build,
+    Trainer(
+        name="musubi-ideogram4",
+        title="musubi-tuner (Ideogram 4)",
+        version="main, 2026, commit 14403b6",
+        source=SOURCE,
+        scripts=("ideogram4_train*",),
+        by_script_only=True,
+        options=by_name(*timestep_options("ideogram4_shift")),
+        passed_over=WITHOUT_EFFECT,
+        build=build_ideogram,
+    ),
 )

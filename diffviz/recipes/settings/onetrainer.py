@@ -370,6 +370,16 @@ def build(values: Values) -> Reading:
 
 
 PASSED_OVER = (
+    "extra_model_name",
+    "circular_mask_generation",
+    "random_rotate_and_crop",
+    "latent_caching*",
+    "weight_decay",
+    "train_text_encoder*",
+    "train_unet*",
+    "unet_learning_rate",
+    "token_count",
+    "initial_embedding_text",
     "__version",
     "training_method",
     "debug_*",

@@ -24,6 +24,12 @@ PAIR = re.compile(r"(?:export\s+|set\s+)?([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
 CONTINUED = re.compile(r"[\\^`][ \t]*\r?\n")  # line breaks of sh, cmd and PowerShell
 COMMENT_LINE = re.compile(r"^[ \t]*(#|::|REM\s).*\n?", re.MULTILINE)
 COMMENT = re.compile(r"\s#[^\n'\"]*$", re.MULTILINE)
+SHELL_LINE = re.compile(r"^[ \t]*(set [-+]|echo )[^\n]*$", re.MULTILINE)
+ARRAY = re.compile(
+    r"^[ \t]*([A-Za-z_]\w*)=\([ \t]*\n(.*?)^[ \t]*\)[ \t]*$", re.MULTILINE | re.DOTALL
+)
+VARIABLE = re.compile(r"\$\{?\w+\}?")
+LAUNCHER_FLAGS = ("--multi_gpu", "--standalone", "--use_deepspeed", "--use_fsdp", "--debug")
 SEPARATORS = frozenset({"&&", "||", "|", ";", "&"})
 SUFFIXES = (".toml", ".yaml", ".yml", ".json", ".sh", ".bat", ".txt")
 
@@ -188,7 +194,7 @@ def _holds_tables(value: Any) -> bool:
 
 
 def one_line_each(text: str) -> str:
-    """Commands without comments, each on one line.
+    """Commands without comments, each on one line, with the arrays of bash filled in.
 
     Args:
         text: Commands of a shell. A line that is commented out may stand between others.
@@ -196,7 +202,11 @@ def one_line_each(text: str) -> str:
     Returns:
         The commands.
     """
-    return COMMENT.sub("", CONTINUED.sub(" ", COMMENT_LINE.sub("", text)))
+    plain = SHELL_LINE.sub("", COMMENT_LINE.sub("", text))
+    for name, content in ARRAY.findall(plain):
+        items = " ".join(content.split("\n"))
+        plain = plain.replace(f'"${{{name}[@]}}"', items)
+    return COMMENT.sub("", CONTINUED.sub(" ", ARRAY.sub("", plain)))
 
 
 def _is_command(text: str) -> bool:
@@ -230,8 +240,16 @@ def read_command(text: str) -> Pairs:
         f"the text holds more than one command ({', '.join(scripts)}): give one at a time",
     )
     start = places[0] + 1 if places else 0
-    filled = [Template(word).safe_substitute(variables) for word in words[start:]]
+    filled = [each for word in words[start:] for each in _filled(word, variables)]
     return Pairs(tuple(_options(filled)), script=scripts[0] if scripts else "", form="command line")
+
+
+def _filled(word: str, variables: Mapping[str, str]) -> list[str]:
+    """A word with its variables; a variable that holds options is as many words as they are."""
+    value = Template(word).safe_substitute(variables)
+    if VARIABLE.fullmatch(word) and value.startswith("--"):
+        return shlex.split(value)
+    return [value]
 
 
 def _command_words(text: str) -> tuple[list[str], dict[str, str]]:
@@ -260,11 +278,17 @@ def _is_constant(parts: list[str]) -> bool:
 
 def _is_script(words: list[str], at: int) -> bool:
     """Whether a word names what is run: a Python file, or the module after -m."""
-    if at > 0 and OPTION.match(words[at - 1]) and words[at - 1] != "-m":
-        return False  # the value of an option
+    if at > 0 and _takes_value(words[at - 1]):
+        return False
     if at > 0 and words[at - 1] == "-m":
         return not words[at].startswith(("accelerate", "torch.distributed"))
     return words[at].endswith(".py") and "=" not in words[at]
+
+
+def _takes_value(word: str) -> bool:
+    """Whether the next word is the value of an option."""
+    is_open = OPTION.match(word) is not None and "=" not in word
+    return is_open and word not in ("-m", *LAUNCHER_FLAGS)
 
 
 def _options(words: list[str]) -> Iterator[Setting]:

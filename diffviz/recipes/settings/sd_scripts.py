@@ -1,7 +1,7 @@
 """The settings of kohya-ss/sd-scripts for SD 1.x, 2.x and SDXL, which train on a table of betas.
 
-What was read: the branch main of 2025, ``library/custom_train_functions.py``,
-``library/train_util.py`` and ``train_network.py``.
+What was read: ``train_network.py`` (commit 0010c81) with the functions that it calls in
+``library/custom_train_functions.py`` and ``library/train_util.py``, the branch main of 2025.
 
 - The scheduler is fixed: 1,000 steps with scaled-linear betas from 0.00085 to 0.012, for every
   model. ``v2`` changes no level.
@@ -9,7 +9,7 @@ What was read: the branch main of 2025, ``library/custom_train_functions.py``,
 - ``min_snr_gamma``, ``scale_v_pred_loss_like_noise_pred``, ``v_pred_like_loss`` and
   ``debiased_estimation_loss`` multiply: none excludes the others.
 - Debiased estimation is 1/sqrt(min(SNR, 1000)) on the eps error, but 1/(min(SNR, 1000) + 1) on the
-  v error.
+  v error. Older versions (commit 0329bea) take the first for both.
 - The SNR that the weights use is taken from the table *before* ``zero_terminal_snr`` mends it. The
   weights belong to the old levels, the noise to the new ones.
 - ``noise_offset`` and ``multires_noise_iterations`` change the noise and the target alike.
@@ -30,7 +30,7 @@ from diffviz.recipes.settings.levels import (
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
 from diffviz.theory.targets import EPS, V
 
-VERSION = "main, 2025"
+VERSION = "main, 2025, commit 0010c81"
 SOURCE = "kohya-ss/sd-scripts"
 MOST_SNR = 1000.0  # where debiased estimation and the v-prediction weights cap the SNR
 

@@ -1,21 +1,28 @@
-"""The settings of kohya-ss/sd-scripts for FLUX, Lumina and SD3, which train flow matching.
+"""The settings of kohya-ss/sd-scripts for FLUX, Lumina, SD3 and others that train flow matching.
 
-What was read: the branch main of 2025, ``library/flux_train_utils.py``,
-``library/lumina_train_util.py`` and ``library/sd3_train_utils.py``.
+What was read: ``library/flux_train_utils.py`` (commit 5dff02a), ``library/sd3_train_utils.py``
+(002d751) and ``sd3_train_network.py`` (0031d91), ``library/lumina_train_util.py`` (the form that
+draws sigma), ``hunyuan_image_train_network.py`` (077f6a4), ``anima_train_network.py`` (02a7594) and
+``library/anima_train_utils.py`` (063ef10), the branch main of 2025 and 2026.
 
-FLUX and Lumina compare the velocity, in whatever form the network predicts it.
+FLUX, Lumina and HunyuanImage compare the velocity, in whatever form the network predicts it.
 
 - Only ``timestep_sampling`` "sigma" reads ``weighting_scheme`` for its law, and with it
   ``logit_mean``, ``logit_std`` and ``mode_scale``. It draws an index into a *falling* table that is
   shifted by ``discrete_flow_shift``, so that a positive ``logit_mean`` means less noise.
 - Only "shift" and "sigma" read ``discrete_flow_shift``. "uniform" reads no other option.
-- "nextdit_shift" (Lumina) shifts a uniform sigma by the resolution. Until 2025 it shifted the
-  sigmoid of a normal.
+- "nextdit_shift" (Lumina) shifts a uniform sigma by the resolution. Before the scripts for Lumina
+  drew sigma, they drew its complement, the share of data, by the same laws (commit 999df5e): a
+  shift above 1 then meant less noise.
 - The weights "sigma_sqrt" and "cosmap" count only where ``model_prediction_type`` is
   "sigma_scaled".
-- ``min_timestep``, ``max_timestep``, ``noise_offset`` and ``multires_noise_iterations`` are not
-  read.
+- ``min_timestep``, ``max_timestep``, ``noise_offset``, ``multires_noise_iterations`` and the
+  weights of the scripts for SD, such as ``min_snr_gamma``, are not read.
 - The Huber schedule "snr", which is the default, raises an error in these scripts.
+
+Anima compares the velocity, too, and has no ``model_prediction_type``: its weight always counts.
+Its timesteps are divided by 1000 before the Huber schedule "exponential" reads them, so that the
+threshold hardly falls.
 
 SD3 compares x, whatever the options: sigma² times the velocity error.
 
@@ -49,7 +56,7 @@ from diffviz.recipes.settings.levels import (
     shifted,
     unshifted,
 )
-from diffviz.recipes.settings.sd_scripts import SOURCE, VERSION, perturbation_notes
+from diffviz.recipes.settings.sd_scripts import SOURCE, perturbation_notes
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
 from diffviz.theory import laws, multipliers
 from diffviz.theory.frames import Curve
@@ -57,6 +64,7 @@ from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR
 from diffviz.theory.targets import X
 
+VERSION = "main, 2025 and 2026, commits 5dff02a, 002d751, 077f6a4, 02a7594"
 FALLING_SIGMA = 1 - np.arange(STEPS) / STEPS
 FLUX_POINTS = ((256, 0.5), (4096, 1.15))  # number of tokens and mu = log shift
 WEIGHTS: dict[str, Curve] = {
@@ -68,10 +76,29 @@ NOISE_OPTIONS = (
     Option("noise_offset", "number", None, "constant noise in each channel"),
     Option("multires_noise_iterations", "whole", None, "noise at several scales"),
     Option("ip_noise_gamma", "number", None, "noise that the target leaves out"),
+    Option("ip_noise_gamma_random_strength", "flag", False, "draw ip_noise_gamma"),
 )
+UNREAD_FLAGS = (  # the parsers take these from the scripts for SD, and nothing reads them
+    "noise_offset_random_strength",
+    "zero_terminal_snr",
+    "v_parameterization",
+    "scale_v_pred_loss_like_noise_pred",
+    "debiased_estimation_loss",
+)
+UNREAD_NUMBERS = (
+    "adaptive_noise_scale",
+    "multires_noise_discount",
+    "min_snr_gamma",
+    "v_pred_like_loss",
+)
+UNREAD_OPTIONS = (
+    *(Option(name, "flag", False, "not read", never_read=True) for name in UNREAD_FLAGS),
+    *(Option(name, "number", None, "not read", never_read=True) for name in UNREAD_NUMBERS),
+)
+NEVER_READ = ("noise_offset", "multires_noise_iterations", *UNREAD_FLAGS, *UNREAD_NUMBERS)
 
 
-# --- FLUX and Lumina ------------------------------------------------------------------------------
+# --- FLUX, Lumina, HunyuanImage and Anima ---------------------------------------------------------
 
 
 def sampled(values: Values, method: str) -> tuple[Levels, str]:
@@ -118,10 +145,17 @@ def sampled_index(values: Values) -> tuple[Levels, str]:
 
 def flow_weight(values: Values) -> tuple[Curve, str]:
     """The weight of the loss, and its name; "" without one."""
-    if values["model_prediction_type"] != "sigma_scaled":
+    if not weighs(values):
         return multipliers.constant, ""
     scheme = values["weighting_scheme"]
     return WEIGHTS.get(scheme, multipliers.constant), scheme if scheme in WEIGHTS else ""
+
+
+def weighs(values: Values) -> bool:
+    """Whether the weight of ``weighting_scheme`` counts."""
+    if "model_prediction_type" not in values.options:
+        return True
+    return values["model_prediction_type"] == "sigma_scaled"
 
 
 def ignored(values: Values, method: str) -> tuple[str, ...]:
@@ -133,11 +167,9 @@ def ignored(values: Values, method: str) -> tuple[str, ...]:
         "mode_scale": f"with timestep_sampling={method!r}",
         "discrete_flow_shift": f"with timestep_sampling={method!r}",
         "sigmoid_scale": f"with timestep_sampling={method!r}",
-        "noise_offset": "in these scripts",
-        "multires_noise_iterations": "in these scripts",
-        "min_timestep": "in these scripts",
-        "max_timestep": "in these scripts",
     }
+    absent = (*NEVER_READ, "min_timestep", "max_timestep")
+    reasons |= dict.fromkeys(absent, "in these scripts")
     if method == "sigma":
         scheme = values.options["weighting_scheme"].default
         if "weighting_scheme" in values.given:
@@ -153,8 +185,8 @@ def idle_scheme(values: Values, method: str) -> tuple[str, ...]:
     if "weighting_scheme" not in values.given:
         return ()
     scheme = values["weighting_scheme"]
-    kind = values["model_prediction_type"]
-    if scheme in WEIGHTS and kind != "sigma_scaled":
+    if scheme in WEIGHTS and not weighs(values):
+        kind = values["model_prediction_type"]
         return (
             f"weighting_scheme={scheme!r} has no effect with model_prediction_type={kind!r}: only "
             "'sigma_scaled' weights the loss.",
@@ -189,8 +221,8 @@ def falling_notes(values: Values, method: str) -> tuple[str, ...]:
     return ("u indexes a falling table: a positive logit_mean means less noise.",)
 
 
-def huber_factor(values: Values, weight: Curve) -> Curve:
-    """The weight with that of smooth_l1 for small errors."""
+def huber_factor(values: Values, weight: Curve, last: float = STEPS) -> Curve:
+    """The weight with that of smooth_l1 for small errors; ``last`` is the timestep of sigma 1."""
     if values["loss_type"] not in ("huber", "smooth_l1"):
         return weight
     least = values["huber_c"]
@@ -199,7 +231,7 @@ def huber_factor(values: Values, weight: Curve) -> Curve:
         return weight
     if values["huber_schedule"] == "constant":
         return Divided(weight, least * scale, 0.0)
-    return Divided(weight, scale, -np.log(least))
+    return Divided(weight, scale, -np.log(least) * last / STEPS)
 
 
 @dataclass(frozen=True)
@@ -224,7 +256,7 @@ class Divided:
 
 
 def build_flow(values: Values) -> Reading:
-    """The objective of options of the scripts for FLUX and Lumina.
+    """The objective of options of the scripts for FLUX, Lumina and HunyuanImage.
 
     Args:
         values: The options.
@@ -232,6 +264,23 @@ def build_flow(values: Values) -> Reading:
     Returns:
         The reading.
     """
+    return read_flow(values, last=STEPS)
+
+
+def build_anima(values: Values) -> Reading:
+    """The objective of options of the scripts for Anima, whose timesteps end at 1.
+
+    Args:
+        values: The options.
+
+    Returns:
+        The reading.
+    """
+    return read_flow(values, last=1)
+
+
+def read_flow(values: Values, last: float) -> Reading:
+    """What the options amount to; ``last`` is the timestep of sigma 1."""
     method = values["timestep_sampling"]
     levels, words = sampled(values, method)
     weight, weight_name = flow_weight(values)
@@ -239,7 +288,7 @@ def build_flow(values: Values) -> Reading:
         f"sd-scripts {method}{' ' if weight_name else ''}{weight_name}",
         f"{SOURCE}, {VERSION}",
         levels,
-        huber_factor(values, weight),
+        huber_factor(values, weight, last),
     )
     weighted = f"weighted by {weight_name}" if weight_name else "without a weight"
     return Reading(
@@ -303,6 +352,11 @@ def build_sd3(values: Values) -> Reading:
             *rising_notes(levels, scheme),
             *loss_notes(values["loss_type"]),
         ),
+        no_effect=tuple(
+            f"{name} has no effect in these scripts."
+            for name in values.given
+            if name in (*NEVER_READ, "ip_noise_gamma", "ip_noise_gamma_random_strength")
+        ),
         contradictions=flow_contradictions(values),
     )
 
@@ -317,14 +371,15 @@ def rising_notes(levels: Levels, scheme: str) -> tuple[str, ...]:
 # --- what is known of the scripts -----------------------------------------------------------------
 
 
-def flow_options(shift: float, method: str, kind: str, methods: tuple[str, ...]) -> tuple:
-    """The options of FLUX and Lumina, which have different defaults."""
+def flow_options(shift: float, method: str, kind: str | None, methods: tuple[str, ...]) -> tuple:
+    """The options of the scripts that compare the velocity, which have different defaults."""
     kinds = ("raw", "additive", "sigma_scaled")
+    prediction = Option("model_prediction_type", "choice", kind, "what is predicted", kinds)
     return (
         Option("timestep_sampling", "choice", method, "how sigma is drawn", methods),
         Option("sigmoid_scale", "number", 1.0, "scale of the logit of sigma", low=1e-12),
         Option("discrete_flow_shift", "number", shift, "shift of sigma", low=1e-12),
-        Option("model_prediction_type", "choice", kind, "what the network predicts", kinds),
+        *(() if kind is None else (prediction,)),
         Option("weighting_scheme", "choice", "none", "law of the index, or weight", SCHEMES),
         *DENSITY_OPTIONS,
         Option("min_timestep", "whole", None, "not read"),
@@ -332,6 +387,7 @@ def flow_options(shift: float, method: str, kind: str, methods: tuple[str, ...])
         Option("resolution", "text", "", "size of the images, for shifts that depend on it"),
         *HUBER_OPTIONS,
         *NOISE_OPTIONS,
+        *UNREAD_OPTIONS,
     )
 
 
@@ -359,6 +415,28 @@ TRAINERS = (
         build=build_flow,
     ),
     Trainer(
+        name="sd-scripts-hunyuan-image",
+        title="sd-scripts (HunyuanImage)",
+        version=VERSION,
+        source=SOURCE,
+        scripts=("hunyuan_image_train*",),
+        by_script_only=True,
+        options=by_name(*flow_options(5.0, "sigma", "raw", METHODS)),
+        passed_over=WITHOUT_EFFECT,
+        build=build_flow,
+    ),
+    Trainer(
+        name="sd-scripts-anima",
+        title="sd-scripts (Anima)",
+        version=VERSION,
+        source=SOURCE,
+        scripts=("anima_train_network",),
+        by_script_only=True,
+        options=by_name(*flow_options(1.0, "sigmoid", None, METHODS)),
+        passed_over=WITHOUT_EFFECT,
+        build=build_anima,
+    ),
+    Trainer(
         name="sd-scripts-sd3",
         title="sd-scripts (SD3)",
         version=VERSION,
@@ -372,6 +450,7 @@ TRAINERS = (
             Option("max_timestep", "whole", STEPS, "end of the steps", low=0, high=STEPS),
             *HUBER_OPTIONS,
             *NOISE_OPTIONS,
+            *UNREAD_OPTIONS,
         ),
         passed_over=WITHOUT_EFFECT,
         build=build_sd3,

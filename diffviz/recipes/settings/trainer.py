@@ -35,6 +35,8 @@ class Option:
         choices: The values of a choice.
         low: Least number that is allowed.
         high: Largest number that is allowed.
+        never_read: Whether the trainer takes it and reads it nowhere. No trainer is recognised by
+            such an option.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Option:
     choices: tuple[str, ...] = ()
     low: float = -float("inf")
     high: float = float("inf")
+    never_read: bool = False
 
     def value(self, setting: Setting) -> Any:
         """The value of a setting of this option.
@@ -185,6 +188,8 @@ class Trainer:
         build: Makes the objective from the values.
         marks: Patterns of names by which a file of settings is recognised.
         models: Models that a caller may name.
+        by_script_only: Whether it is never recognised by its options, since another trainer has
+            the same ones.
     """
 
     name: str
@@ -197,6 +202,7 @@ class Trainer:
     build: Callable[[Values], Reading]
     marks: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    by_script_only: bool = False
 
     def option_of(self, name: str) -> Option | None:
         """The option that a dotted name ends with, the longest if there are several.
@@ -224,3 +230,8 @@ class Trainer:
     def knows(self, name: str) -> bool:
         """Whether the trainer has an option of this name, or passes it over."""
         return self.option_of(name) is not None or self.passes_over(name)
+
+    def speaks_for(self, name: str) -> bool:
+        """Whether a setting speaks for this trainer: it reads it, or passes it over."""
+        option = self.option_of(name)
+        return self.passes_over(name) if option is None else not option.never_read

@@ -19,6 +19,8 @@ ALPHAS = stable_diffusion()
 SNR = ALPHAS / (1 - ALPHAS)
 FLUX = "train_dreambooth_lora_flux.py --pretrained_model_name_or_path=black-forest-labs/FLUX.1-dev "
 SANA = "train_dreambooth_lora_sana.py --pretrained_model_name_or_path=Efficient-Large-Model/Sana "
+HIDREAM = "train_dreambooth_lora_hidream.py "
+Z_IMAGE = "train_dreambooth_lora_z_image.py --pretrained_model_name_or_path Tongyi-MAI/Z-Image"
 SD21 = "--pretrained_model_name_or_path=stabilityai/stable-diffusion-2-1"
 
 
@@ -71,9 +73,11 @@ def test_a_table_of_betas_is_drawn_and_weighted_as_by_its_own_steps(line):
     check_factor(objective, np.log(SNR), weight * (1 / ALPHAS if is_v else 1.0))
 
 
+FALLING = np.linspace(1, 1000, 1000)[::-1] / 1000
+
+
 def by_index(scheme, shift=1.0, **options):
-    sigma = np.linspace(1, 1000, 1000)[::-1] / 1000
-    sigma = shift * sigma / (1 + (shift - 1) * sigma)
+    sigma = shift * FALLING / (1 + (shift - 1) * FALLING)
     return sigma[(density(scheme, **options) * 1000).astype(int)]
 
 
@@ -101,8 +105,15 @@ FLOW = {
         one,
         on_velocity,
     ),
-    SANA + "--weighting_scheme sigma_sqrt": (by_index("none", 3.0), sigma_sqrt, on_velocity),
-    SANA + "--weighting_scheme cosmap": (by_index("none", 3.0), cosmap, on_velocity),
+    # the config of Sana's scheduler has a flow_shift, which the class of the script does not know
+    SANA + "--weighting_scheme sigma_sqrt": (by_index("none"), sigma_sqrt, on_velocity),
+    HIDREAM + "--weighting_scheme cosmap": (by_index("none", 3.0), cosmap, on_velocity),
+    "train_dreambooth_lora_lumina2.py": (by_index("none", 6.0), one, on_velocity),
+    Z_IMAGE: (by_index("none", 6.0), one, on_velocity),
+    Z_IMAGE + "-Turbo": (by_index("none", 3.0), one, on_velocity),
+    "train_controlnet_flux.py": (by_index("logit_normal"), one, on_velocity),
+    "train_control_lora_flux.py": (by_index("none"), one, on_velocity),
+    "train_controlnet_sd3.py": (by_index("logit_normal", 3.0), one, on_data),
     "train_dreambooth_sd3.py": (by_index("logit_normal", 3.0), one, on_data),
     "train_dreambooth_lora_sd3.py --precondition_outputs=0": (
         by_index("logit_normal", 3.0),
@@ -155,6 +166,15 @@ def test_snr_gamma_contradicts_edm_style_training():
 def test_options_without_effect_are_named(line, idle):
     (sentence,) = settings.explain(FLUX + line).no_effect
     assert idle in sentence
+
+
+def test_the_scheduler_of_the_script_does_not_know_the_shift_of_sana():
+    diffusers = pytest.importorskip("diffusers")
+    config = {"flow_shift": 3.0, "use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+    solver = diffusers.DPMSolverMultistepScheduler(**config)
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler.from_config(solver.config)
+    np.testing.assert_allclose(scheduler.sigmas, FALLING, atol=1e-6)
+    assert "flow_shift of 3 is not read" in dv.from_settings(SANA).note
 
 
 def test_the_shift_by_resolution_is_said_to_be_left_out_of_training():

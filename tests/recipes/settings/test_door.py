@@ -222,3 +222,15 @@ def test_usual_options_beside_those_that_count_are_passed_over(line):
     explained = settings.explain(line)
     assert len(explained.passed_over) > 10
     assert not explained.no_effect
+
+
+@pytest.mark.parametrize(
+    ("own", "name"),
+    [
+        ("acceleration: {compile_with_inductor: false}", "ltx-video-trainer"),
+        ("training_strategy: {name: text_to_video}", "ltx2-trainer"),
+    ],
+)
+def test_the_trainer_with_the_most_marks_is_taken(own, name):
+    shared = "flow_matching: {timestep_sampling_mode: uniform}\nmodel: {load_checkpoint: null}\n"
+    assert settings.explain(shared + own).trainer.name == name

@@ -77,6 +77,30 @@ def test_a_range_cuts_the_law_where_its_shape_is_preserved():
     np.testing.assert_allclose(objective.law.cdf(middle), [0.75, 0.5, 0.25], atol=2e-4)
 
 
+IDEOGRAM = "accelerate launch ideogram4_train_network.py --dit d.safetensors "
+
+
+def test_ideogram_draws_a_normal_logit_whose_mean_grows_with_the_pixels():
+    objective = dv.from_settings(IDEOGRAM, tokens=TOKENS)
+    sigma = expit(0.5 * np.log(1024 * 1024 / (512 * 512)) + 1.5 * normal())
+    check_law(objective, logsnr_of(sigma))
+    check_factor(objective, logsnr_of(sigma), on_velocity(sigma))
+    chosen = dv.from_settings(SCRIPT + "--timestep_sampling ideogram4_shift", tokens=TOKENS)
+    assert dv.compare(objective, chosen).same
+
+
+def test_ideogram_refuses_a_weighting_scheme():
+    with pytest.raises(ValueError, match="refused by the scripts for Ideogram 4"):
+        dv.from_settings(IDEOGRAM + "--weighting_scheme cosmap", tokens=TOKENS)
+
+
+def test_a_file_without_a_script_is_not_taken_for_ideogram():
+    text = (
+        'dit = "d.safetensors"\ntimestep_sampling = "sigma"\npreserve_distribution_shape = true\n'
+    )
+    assert settings.explain(text).trainer.name == "musubi"
+
+
 @pytest.mark.parametrize("line", ["", " --min_timestep 100 --max_timestep 900"])
 def test_qinglong_draws_from_three_laws(line):
     objective = dv.from_settings(

@@ -104,3 +104,45 @@ def test_a_file_that_is_not_there_is_named():
 def test_another_kind_of_thing_is_refused():
     with pytest.raises(TypeError, match="got list"):
         read(["--a", "1"])
+
+
+SCRIPT_WITH_ARRAYS = """#!/bin/bash
+set -e -x
+NUM_GPUS=2
+DDP_2="--parallel_backend ptd --dp_degree $NUM_GPUS"
+
+parallel_cmd=(
+  $DDP_2
+)
+# We target the attention layers.
+training_cmd=(
+  --seed 42
+  # --resume_from_checkpoint 3000
+  --target_modules "blocks.*(to_q|to_k)"
+  --enable_tiling
+)
+torchrun --standalone --nnodes=1 --rdzv_endpoint="localhost:0" train.py \\
+  "${parallel_cmd[@]}" \\
+  "${training_cmd[@]}"
+echo -ne "finished"
+"""
+
+
+def test_the_arrays_of_bash_are_filled_in():
+    pairs = read(SCRIPT_WITH_ARRAYS)
+    assert pairs.script == "train.py"
+    assert {one.name: one.value for one in pairs.settings} == {
+        "parallel_backend": "ptd",
+        "dp_degree": "2",
+        "seed": "42",
+        "target_modules": "blocks.*(to_q|to_k)",
+        "enable_tiling": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "launcher", ["accelerate launch --multi_gpu", 'torchrun --rdzv_endpoint="localhost:0"']
+)
+def test_the_options_of_a_launcher_are_left_out(launcher):
+    pairs = read(f"{launcher} train.py --seed 1")
+    assert (pairs.script, [one.name for one in pairs.settings]) == ("train.py", ["seed"])

@@ -84,6 +84,28 @@ def test_lumina_has_other_defaults():
     check_law(objective, logsnr_of(shifted(grid(), np.exp(0.5))))
 
 
+def test_hunyuan_image_indexes_a_table_with_shift_5():
+    objective = dv.from_settings("hunyuan_image_train_network.py --weighting_scheme cosmap")
+    sigma = by_index("none", 5.0)
+    check_law(objective, logsnr_of(sigma))
+    check_factor(objective, logsnr_of(sigma), on_velocity(sigma))
+    assert "only 'sigma_scaled' weights the loss" in objective.note
+
+
+def test_anima_draws_a_sigmoid_and_always_weights():
+    objective = dv.from_settings("anima_train_network.py --weighting_scheme cosmap")
+    sigma = expit(normal())
+    check_law(objective, logsnr_of(sigma))
+    check_factor(objective, logsnr_of(sigma), own_weight("cosmap", sigma) * on_velocity(sigma))
+
+
+def test_the_exponential_threshold_of_anima_reads_timesteps_up_to_1():
+    line = "anima_train_network.py --loss_type smooth_l1 --huber_schedule exponential --huber_c 0.3"
+    sigma = expit(normal())
+    threshold = np.exp(np.log(0.3) / 1000 * sigma)  # the steps of its parser end at 1000
+    check_factor(dv.from_settings(line), logsnr_of(sigma), on_velocity(sigma) / threshold)
+
+
 def own_sd3(scheme="uniform", shift=1.0, first=0, last=1000, **options):
     """Its sigmas: u is shifted, and the index counts upwards."""
     u = density(scheme, **options)
@@ -133,6 +155,8 @@ def test_a_positive_logit_mean_means_less_noise_for_flux_and_more_for_sd3():
         ("--weighting_scheme mode --logit_std 2", "logit_std has no effect with weighting_scheme"),
         ("--timestep_sampling sigmoid --discrete_flow_shift 5", "discrete_flow_shift has no eff"),
         ("--min_timestep 100", "min_timestep has no effect in these scripts"),
+        ("--min_snr_gamma 5", "min_snr_gamma has no effect in these scripts"),
+        ("--zero_terminal_snr", "zero_terminal_snr has no effect in these scripts"),
         (
             "--weighting_scheme sigma_sqrt --model_prediction_type raw",
             "only 'sigma_scaled' weights the loss",
@@ -145,6 +169,14 @@ def test_options_without_effect_are_named_with_the_reason(line, idle):
     assert len(explained.no_effect) == 1
     assert idle in explained.no_effect[0]
     assert explained.no_effect[0] in explained.objective.note
+
+
+def test_sd3_reads_no_noise_options():
+    line = "sd3_train_network.py --ip_noise_gamma 0.1 --noise_offset 0.05"
+    assert settings.explain(line).no_effect == (
+        "ip_noise_gamma has no effect in these scripts.",
+        "noise_offset has no effect in these scripts.",
+    )
 
 
 def test_an_option_that_has_no_effect_changes_nothing():

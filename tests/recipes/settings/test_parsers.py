@@ -1,0 +1,116 @@
+"""Every option of the trainers' own parsers is read or passed over, none is refused."""
+
+import pytest
+
+from diffviz.recipes import settings
+
+MUSUBI = """
+config_file dataset_config sdpa flash_attn sage_attn xformers flash3 split_attn compile
+compile_backend compile_mode compile_dynamic compile_fullgraph compile_cache_size_limit
+cuda_allow_tf32 cuda_cudnn_benchmark dynamo_backend dynamo_mode dynamo_fullgraph dynamo_dynamic
+max_train_steps max_train_epochs max_data_loader_n_workers persistent_data_loader_workers seed
+gradient_checkpointing gradient_checkpointing_cpu_offload gradient_accumulation_steps
+mixed_precision logging_dir log_with log_prefix log_tracker_name wandb_run_name log_tracker_config
+wandb_api_key log_config ddp_timeout ddp_gradient_as_bucket_view ddp_static_graph
+sample_every_n_steps sample_at_first sample_every_n_epochs sample_prompts optimizer_type
+optimizer_args learning_rate max_grad_norm lr_scheduler lr_warmup_steps lr_decay_steps
+lr_scheduler_num_cycles lr_scheduler_power lr_scheduler_timescale lr_scheduler_min_lr_ratio
+lr_scheduler_type lr_scheduler_args fp8_base fp8_scaled blocks_to_swap
+use_pinned_memory_for_block_swap block_swap_h2d_only img_in_txt_in_offloading disable_numpy_memmap
+guidance_scale timestep_sampling discrete_flow_shift sigmoid_scale weighting_scheme logit_mean
+logit_std mode_scale min_timestep max_timestep preserve_distribution_shape num_timestep_buckets
+show_timesteps no_metadata network_weights network_module network_dim network_alpha
+network_dropout network_args training_comment dim_from_weights scale_weight_norms base_weights
+base_weights_multiplier output_dir output_name resume save_every_n_epochs save_every_n_steps
+save_last_n_epochs save_last_n_epochs_state save_last_n_steps save_last_n_steps_state save_state
+save_state_on_train_end metadata_title metadata_author metadata_description metadata_license
+metadata_tags metadata_reso metadata_arch huggingface_repo_id huggingface_repo_type
+huggingface_path_in_repo huggingface_token huggingface_repo_visibility save_state_to_huggingface
+resume_from_huggingface async_upload dit vae vae_dtype task t5 fp8_t5 clip vae_cache_cpu one_frame
+dit_high_noise timestep_boundary offload_inactive_dit text_encoder fp8_llm turbo_dit
+turbo_dit_cache dit_variant trainable_modules dit_dtype dit_in_channels vae_tiling vae_chunk_size
+vae_spatial_tile_sample_min_size text_encoder1 text_encoder2 text_encoder_dtype full_fp16
+full_bf16 fused_backward_pass mem_eff_save model_version fp8_vl
+"""
+IDEOGRAM = """
+unconditional_dit use_unconditional_dit_for_lora_sampling text_encoder dit_dtype sampler_preset
+initial_sigma log_loss_stats ideogram4_timestep_mu ideogram4_timestep_std
+validate_caption_structure warn_on_caption_issues
+"""
+SD_SCRIPTS = """
+min_snr_gamma scale_v_pred_loss_like_noise_pred v_pred_like_loss debiased_estimation_loss
+weighted_captions noise_offset noise_offset_random_strength multires_noise_iterations
+multires_noise_discount adaptive_noise_scale ip_noise_gamma ip_noise_gamma_random_strength
+zero_terminal_snr min_timestep max_timestep loss_type huber_schedule huber_c huber_scale lowram
+highvram masked_loss prior_loss_weight clip_skip max_token_length v2 v_parameterization
+opt_channels_last zero_stage zero3_init_flag zero3_save_16bit_model offload_optimizer_device
+offload_param_device fp16_master_weights_and_gradients resize_interpolation
+skip_image_resolution network_train_unet_only unet_lr text_encoder_lr text_encoder_lr1
+cpu_offload_checkpointing initial_epoch initial_step skip_until_initial_step save_precision
+no_half_vae fp8_base_unet caption_tag_dropout_rate caption_dropout_every_n_epochs
+"""
+DIT_OPTIONS = """
+text_encoder_batch_size disable_mmap_load_safetensors weighting_scheme logit_mean logit_std
+mode_scale blocks_to_swap cache_text_encoder_outputs_to_disk
+"""
+FLUX = """
+clip_l t5xxl ae controlnet_model_name_or_path t5xxl_max_token_length apply_t5_attn_mask
+guidance_scale timestep_sampling sigmoid_scale model_prediction_type discrete_flow_shift model_type
+"""
+ANIMA = """
+qwen3 llm_adapter_path llm_adapter_lr self_attn_lr cross_attn_lr mlp_lr mod_lr t5_tokenizer_path
+qwen3_max_token_length t5_max_token_length discrete_flow_shift timestep_sampling sigmoid_scale
+attn_mode split_attn vae_chunk_size vae_disable_cache unsloth_offload_checkpointing
+"""
+HUNYUAN_IMAGE = """
+text_encoder byt5 timestep_sampling sigmoid_scale model_prediction_type discrete_flow_shift
+fp8_scaled fp8_vl text_encoder_cpu vae_chunk_size attn_mode split_attn
+"""
+LUMINA = """
+gemma2 ae gemma2_max_token_length timestep_sampling sigmoid_scale model_prediction_type
+discrete_flow_shift use_flash_attn use_sage_attn system_prompt sample_batch_size
+"""
+SD3 = """
+clip_g save_clip save_t5xxl t5xxl_device t5xxl_dtype apply_lg_attn_mask clip_l_dropout_rate
+clip_g_dropout_rate t5_dropout_rate pos_emb_random_crop_rate enable_scaled_pos_embed training_shift
+"""
+DIFFUSERS_FLOW = """
+pretrained_model_name_or_path revision variant dataset_name dataset_config_name instance_data_dir
+cache_dir image_column caption_column repeats class_data_dir instance_prompt class_prompt
+max_sequence_length validation_prompt num_validation_images validation_epochs rank lora_dropout
+with_prior_preservation prior_loss_weight num_class_images output_dir seed resolution center_crop
+random_flip train_text_encoder train_batch_size sample_batch_size num_train_epochs max_train_steps
+checkpointing_steps checkpoints_total_limit resume_from_checkpoint gradient_accumulation_steps
+gradient_checkpointing learning_rate guidance_scale text_encoder_lr scale_lr lr_scheduler
+lr_warmup_steps lr_num_cycles lr_power dataloader_num_workers weighting_scheme logit_mean logit_std
+mode_scale precondition_outputs optimizer use_8bit_adam adam_beta1 adam_beta2 prodigy_beta3
+prodigy_decouple adam_weight_decay adam_weight_decay_text_encoder lora_layers lora_alpha
+adam_epsilon prodigy_use_bias_correction prodigy_safeguard_warmup max_grad_norm push_to_hub
+hub_token hub_model_id logging_dir allow_tf32 cache_latents report_to mixed_precision
+upcast_before_saving offload remote_text_encoder prior_generation_precision local_rank
+enable_npu_flash_attention fsdp_text_encoder enable_vae_tiling bnb_quantization_config_path
+do_fp8_training aspect_ratio_buckets cond_image_column complex_human_instruction use_adafactor
+set_grads_to_none conditioning_image_column max_train_samples proportion_empty_prompts
+validation_image num_double_layers num_single_layers validation_steps tracker_project_name
+jsonl_for_train save_weight_dtype enable_model_cpu_offload upcast_vae train_data_dir
+dataset_preprocess_batch_size log_dataset_samples use_lora_bias gaussian_init_lora
+pretrained_tokenizer_4_name_or_path pretrained_text_encoder_4_name_or_path vae_encode_mode
+system_prompt final_validation_prompt
+"""
+PARSERS = {
+    "musubi": MUSUBI,
+    "musubi-ideogram4": MUSUBI + IDEOGRAM,
+    "sd-scripts": SD_SCRIPTS,
+    "sd-scripts-flux": SD_SCRIPTS + DIT_OPTIONS + FLUX,
+    "sd-scripts-anima": SD_SCRIPTS + DIT_OPTIONS + ANIMA,
+    "sd-scripts-hunyuan-image": SD_SCRIPTS + DIT_OPTIONS + HUNYUAN_IMAGE,
+    "sd-scripts-lumina": SD_SCRIPTS + DIT_OPTIONS + LUMINA,
+    "sd-scripts-sd3": SD_SCRIPTS + DIT_OPTIONS + SD3,
+    "diffusers-flow": DIFFUSERS_FLOW,
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_every_option_of_the_parser_is_known(name):
+    trainer = settings.trainers()[name]
+    assert [option for option in PARSERS[name].split() if not trainer.knows(option)] == []
