@@ -7,6 +7,7 @@ them too. Every cell after that is a finite number, or the error says in which r
 A frame is anything with named columns, such as those of pandas and polars.
 """
 
+import codecs
 import csv
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -104,11 +105,31 @@ def read_file(path: Path) -> Columns:
         OSError: The file cannot be opened.
         ValueError: It is no text, or holds no table; see ``read_text``.
     """
+    return read_text(text_of(path), str(path))
+
+
+def text_of(path: Path) -> str:
+    """The text of a file in UTF-8, or in UTF-16 if it starts with that mark.
+
+    Args:
+        path: The file. Spreadsheets and PowerShell write UTF-16.
+
+    Returns:
+        The text.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: It is no text.
+    """
+    content = path.read_bytes()
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if is_wide else "utf-8-sig"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise ValueError(f"cannot read {path} as text: {error}") from None
-    return read_text(text, str(path))
+        raise ValueError(f"cannot read {path} as text: {error}; save it as UTF-8") from None
+    require("\0" not in text, f"cannot read {path} as text: it holds zero bytes")
+    return text
 
 
 def read_text(text: str, source: str) -> Columns:
