@@ -48,11 +48,16 @@ def read_points(source: ArrayLike | Frame | str | Path, array: str | None = None
     if isinstance(source, Mapping):
         return read_columns({str(name): source[name] for name in source}, "data").values
     if isinstance(source, (list, tuple)) and source and all(hasattr(x, "detach") for x in source):
-        rows = [real_numbers(x, "data") for x in source]
-        shapes = {row.shape for row in rows}
-        require(len(shapes) == 1, f"data holds tensors of different shapes: {shapes}; pad or cut")
-        return finite(np.stack(rows), "data")
+        return _stacked(source)
     return finite(source, "data")
+
+
+def _stacked(tensors: Sequence[Any]) -> NDArray:
+    """The points of a list of tensors; a ValueError if their shapes differ."""
+    rows = [real_numbers(x, "data") for x in tensors]
+    shapes = {row.shape for row in rows}
+    require(len(shapes) == 1, f"data holds tensors of different shapes: {shapes}; pad or cut")
+    return finite(np.stack(rows), "data")
 
 
 def refuse_channels_last(shape: Sequence[int]) -> None:

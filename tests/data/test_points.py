@@ -220,9 +220,9 @@ def test_frames_that_cannot_be_read_say_why():
         read_points(TwoOfAName())
     with pytest.raises(TypeError, match=r"lazy frame: pass its collect\(\)"):
         read_points(Lazy(x=POINTS[:, 0]))
+    cells = np.empty(2, dtype=object)
+    cells[:] = [np.ones(2), np.ones(2)]
     with pytest.raises(ValueError, match=r"row 1, column 1 \(x\): array.* is no number"):
-        cells = np.empty(2, dtype=object)
-        cells[:] = [np.ones(2), np.ones(2)]
         read_points({"x": cells})
     with pytest.raises(ValueError, match="tensors of different shapes"):
         read_points([torch.ones(2), torch.ones(3)])
