@@ -46,7 +46,7 @@ def read_points(source: ArrayLike | Frame | str | Path, array: str | None = None
     if isinstance(source, Frame):
         return read_frame(source, "data").without_index().values
     if isinstance(source, Mapping):
-        return read_columns({str(name): source[name] for name in source}, "data").values
+        return read_columns({str(name): values for name, values in source.items()}, "data").values
     if isinstance(source, (list, tuple)) and source and all(hasattr(x, "detach") for x in source):
         return _stacked(source)
     return finite(source, "data")

@@ -149,7 +149,7 @@ def _read_columns(table: str | File | Frame | ArrayLike) -> Columns:
     if isinstance(table, Frame):
         return read_frame(table, "the table").without_index()
     if isinstance(table, Mapping):
-        return read_columns({str(name): table[name] for name in table}, "the table")
+        return read_columns({str(name): cells for name, cells in table.items()}, "the table")
     try:
         return Columns(array(table, "table"), (), "the table")
     except (TypeError, ValueError) as error:
