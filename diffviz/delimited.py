@@ -7,7 +7,9 @@ them too. Every cell after that is a finite number, or the error says in which r
 A frame is anything with named columns, such as those of pandas and polars.
 """
 
+import codecs
 import csv
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from diffviz.checks import require
 
 COMMENT = "#"
+SEPARATOR_LINES = ("sep=,", "sep=;", "sep=\\t", "sep=\t")  # what spreadsheets write above a table
 
 
 @runtime_checkable
@@ -104,11 +107,32 @@ def read_file(path: Path) -> Columns:
         OSError: The file cannot be opened.
         ValueError: It is no text, or holds no table; see ``read_text``.
     """
+    return read_text(text_of(path), str(path))
+
+
+def text_of(path: Path) -> str:
+    """The text of a file in UTF-8, or in UTF-16 if it starts with that mark.
+
+    Args:
+        path: The file. Spreadsheets and PowerShell write UTF-16.
+
+    Returns:
+        The text.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: It is no text.
+    """
+    content = path.read_bytes()
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if is_wide else "utf-8-sig"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise ValueError(f"cannot read {path} as text: {error}") from None
-    return read_text(text, str(path))
+        raise ValueError(f"cannot read {path} as text: {error}; save it as UTF-8") from None
+    is_plain = "\0" not in text and (text.isspace() or not text or re.search("[!-~]", text))
+    require(is_plain, f"cannot read {path} as text: it holds no letters or zero bytes")
+    return text
 
 
 def read_text(text: str, source: str) -> Columns:
@@ -144,13 +168,23 @@ def _lines_of(text: str) -> tuple[list[Line], str]:
     """The lines that hold cells, and the last comment before them."""
     lines: list[Line] = []
     comment = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        if not lines and line.strip() in SEPARATOR_LINES:
+            continue
         bare = line.strip(" \r\n")
         if bare.startswith(COMMENT):
             comment = comment if lines else bare.lstrip(COMMENT).strip()
         elif bare.strip():
             lines.append(Line(number, bare))
-    return lines, comment
+    return _without_last_separator(lines), comment
+
+
+def _without_last_separator(lines: list[Line]) -> list[Line]:
+    """The lines without a separator that ends each of them."""
+    for separator in (",", ";"):
+        if lines and all(line.text.endswith(separator) for line in lines):
+            return [Line(line.number, line.text.removesuffix(separator)) for line in lines]
+    return lines
 
 
 def _layout_of(lines: list[Line]) -> Layout:
@@ -175,6 +209,7 @@ def _cells(line: str, layout: Layout) -> list[str]:
 
 def _number(cell: str, layout: Layout) -> float:
     """The number of a cell; a ValueError if it is none."""
+    require("_" not in cell, "Python alone reads 1_000 as a number")
     return float(cell.replace(",", ".") if layout.decimal == "," else cell)
 
 
@@ -193,11 +228,16 @@ def _split_names(
     """The names of the columns, from the first line or a comment before it, and the other lines."""
     first = _cells(lines[0].text, layout)
     has_names = not any(_is_number(cell, layout) for cell in first) and any(first)
-    if has_names:
+    if has_names or counts_columns(first):
         return tuple(first), lines[1:]
     named = tuple(_cells(comment, layout)) if comment else ()
     is_header = len(named) == len(first) and not any(_is_number(one, layout) for one in named)
     return (named if is_header else ()), lines
+
+
+def counts_columns(cells: list[str]) -> bool:
+    """Whether cells are numbers of columns after an empty one, as pandas writes them."""
+    return len(cells) > 1 and cells == ["", *map(str, range(len(cells) - 1))]
 
 
 def _parse(rows: list[Line], layout: Layout) -> NDArray:
@@ -252,8 +292,32 @@ def column_of(names: tuple[str, ...], index: int) -> str:
 
 
 def read_frame(frame: Frame, source: str) -> Columns:
-    """The table in a frame; see ``read_columns``."""
-    return read_columns({str(name): frame[name] for name in frame.columns}, source)
+    """The table in a frame; see ``read_columns``.
+
+    Args:
+        frame: The frame.
+        source: What messages call it.
+
+    Returns:
+        The table.
+
+    Raises:
+        TypeError: The frame is a lazy one.
+        ValueError: As in ``read_columns``, or two columns have the same name.
+    """
+    require(
+        not hasattr(frame, "collect"), f"{source} is a lazy frame: pass its collect()", TypeError
+    )
+    names = list(getattr(frame, "column_names", frame.columns))  # as PyArrow calls them
+    _refuse_twice(names, source)
+    return read_columns({str(name): frame[name] for name in names}, source)
+
+
+def _refuse_twice(names: list[Any], source: str) -> None:
+    """Refuse a frame of which two columns have the same name, so that neither can be taken."""
+    texts = [str(name) for name in names]
+    twice = next((name for name in texts if texts.count(name) > 1), None)
+    require(twice is None, f"{source} has two columns of the name {twice}: rename one")
 
 
 def read_columns(columns: Mapping[str, Any], source: str) -> Columns:
@@ -274,6 +338,11 @@ def read_columns(columns: Mapping[str, Any], source: str) -> Columns:
     names = tuple(columns)
     parts = [_column(columns[name], names, index, source) for index, name in enumerate(names)]
     require(len(parts[0]), f"{source} has columns ({', '.join(names)}) but no rows")
+    lengths = [len(part) for part in parts]
+    require(
+        len(set(lengths)) == 1,
+        f"the columns of {source} ({', '.join(names)}) differ in length: {lengths}; cut or fill",
+    )
     return Columns(np.column_stack(parts), names, source)
 
 
@@ -299,7 +368,9 @@ def _column(values: Any, names: tuple[str, ...], index: int, source: str) -> NDA
 
 def _is_missing(cell: Any) -> bool:
     """Whether a cell of a frame holds nothing: None, NaN or pandas' NA."""
-    return cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell
+    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(cell, (float, np.floating)) and bool(np.isnan(cell))
 
 
 def _number_in(cell: Any) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from diffviz.delimited import read_file, read_text
+from diffviz.delimited import read_columns, read_file, read_text
 
 NUMBERS = [[1.5, -2.0], [3.0, 0.25]]
 SAME = {
@@ -20,6 +20,10 @@ SAME = {
     "names in a comment": "# x,y\n1.5,-2\n3,0.25\n",
     "exponents": "x,y\n1.5e0,-2E+0\n3,2.5e-1\n",
     "Windows": "x,y\r\n1.5,-2\r\n3,0.25\r\n",
+    "old Macs": "x,y\r1.5,-2\r3,0.25\r",
+    "byte order mark": "\ufeffx,y\n1.5,-2\n3,0.25\n",
+    "separator at the end": "x,y,\n1.5,-2,\n3,0.25,\n",
+    "spreadsheet": "sep=;\nx;y\n1,5;-2\n3;0,25\n",
 }
 
 
@@ -30,7 +34,7 @@ def test_the_same_table_is_read_however_it_is_written(kind):
     assert table.names == (() if kind == "no names" else ("x", "y"))
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_file_is_read_as_its_text(tmp_path, encoding):
     (tmp_path / "a.csv").write_text("α,y\n1.5,-2\n3,0.25\n", encoding=encoding)
     table = read_file(tmp_path / "a.csv")
@@ -85,3 +89,20 @@ def test_a_large_table_is_exact():
     np.testing.assert_array_equal(read_text(text, "T").values, numbers)
     german = text.replace(".", ",")
     np.testing.assert_array_equal(read_text(german, "T").values, numbers)
+
+
+def test_numbers_of_columns_after_an_empty_cell_are_names():
+    table = read_text(",0,1\n0,1.5,-2\n1,3,0.25\n", "text")
+    assert table.names == ("", "0", "1")
+    with pytest.warns(UserWarning, match="no name and is dropped"):
+        np.testing.assert_array_equal(table.without_index().values, NUMBERS)
+
+
+def test_a_number_with_a_stroke_is_named_with_its_place():
+    with pytest.raises(ValueError, match=r"row 2 \(line 3\), column 1 \(x\): '1_0' is no number"):
+        read_text("x,y\n1,2\n1_0,2\n", "text")
+
+
+def test_columns_of_different_lengths_are_refused():
+    with pytest.raises(ValueError, match=r"data \(x, y\) differ in length: \[2, 3\]"):
+        read_columns({"x": [1, 2], "y": [1, 2, 3]}, "data")

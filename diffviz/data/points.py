@@ -5,7 +5,8 @@ text. ``diffviz.delimited`` reads these and the frames of pandas and polars, whi
 read the other kinds.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ def read_points(source: ArrayLike | Frame | str | Path, array: str | None = None
     """Points as an array of finite numbers.
 
     Args:
-        source: An array or tensor of any shape, a list of tensors, a frame, or a file.
+        source: An array or tensor of any shape, a list of tensors, a frame, columns by name, or a
+            file.
         array: Name of the array, in an ``.npz`` file with several.
 
     Returns:
@@ -37,15 +39,25 @@ def read_points(source: ArrayLike | Frame | str | Path, array: str | None = None
         ModuleNotFoundError: What reads parquet is not installed.
         ValueError: A file cannot be read, or a value is missing, text, NaN or infinite.
     """
-    is_archive = isinstance(source, (str, Path)) and Path(source).suffix == ".npz"
+    is_archive = isinstance(source, (str, Path)) and Path(source).suffix.lower() == ".npz"
     require(array is None or is_archive, f"array={array!r} has no effect: it names one of a .npz")
     if isinstance(source, (str, Path)):
         return _read_file(Path(source), array)
     if isinstance(source, Frame):
         return read_frame(source, "data").without_index().values
+    if isinstance(source, Mapping):
+        return read_columns({str(name): values for name, values in source.items()}, "data").values
     if isinstance(source, (list, tuple)) and source and all(hasattr(x, "detach") for x in source):
-        return finite(np.stack([real_numbers(x, "data") for x in source]), "data")
+        return _stacked(source)
     return finite(source, "data")
+
+
+def _stacked(tensors: Sequence[Any]) -> NDArray:
+    """The points of a list of tensors; a ValueError if their shapes differ."""
+    rows = [real_numbers(x, "data") for x in tensors]
+    shapes = {row.shape for row in rows}
+    require(len(shapes) == 1, f"data holds tensors of different shapes: {shapes}; pad or cut")
+    return finite(np.stack(rows), "data")
 
 
 def refuse_channels_last(shape: Sequence[int]) -> None:
@@ -63,7 +75,8 @@ def refuse_channels_last(shape: Sequence[int]) -> None:
     require(
         channels not in CHANNELS or min(height, width) <= max(CHANNELS),
         f"data of shape {tuple(shape)} look like images with their channels last; images are "
-        "(n, channels, height, width): pass data.transpose(0, 3, 1, 2)",
+        "(n, channels, height, width): pass data.transpose(0, 3, 1, 2); "
+        "of a tensor it is called permute",
     )
 
 
@@ -83,13 +96,21 @@ def _read_file(path: Path, array: str | None) -> NDArray:
 def _load(path: Path, array: str | None) -> NDArray:
     """The array of a .npy file, or one of a .npz file."""
     with path.open("rb") as file:
-        try:
-            loaded = np.load(file)
-        except ValueError as error:  # no such file, or one of pickled objects
-            raise ValueError(f"cannot read {path}: {error}") from error
+        loaded = _unpickled(np.load, file, path)
         if isinstance(loaded, np.ndarray):
             return loaded
-        return loaded[_chosen(list(loaded), array, path)]
+        return _unpickled(loaded.__getitem__, _chosen(list(loaded), array, path), path)
+
+
+def _unpickled(read: Callable[[Any], Any], source: Any, path: Path) -> Any:
+    """What a reader of NumPy returns; a ValueError with the path for pickled objects or text."""
+    try:
+        return read(source)
+    except ValueError as error:
+        reason = str(error)
+    if "pickle" in reason:
+        reason = "it holds objects or is no file of NumPy; save an array of numbers by np.save"
+    raise ValueError(f"cannot read {path}: {reason}")
 
 
 def _chosen(names: list[str], array: str | None, path: Path) -> str:
@@ -119,8 +140,15 @@ def _parquet_columns(path: Path) -> dict[str, Any]:
 
 
 def _read_table(path: Path) -> NDArray:
-    """The points of a table in text, one a row."""
-    values = read_file(path).without_index().values
+    """The points of a table in text, one a row; a warning where the first may be names."""
+    table = read_file(path).without_index()
+    values = table.values
+    if not table.names and np.array_equal(values[0], np.arange(values.shape[1])):
+        warnings.warn(
+            f"{path}: the first row counts 0, 1, ... and is read as a point; if it numbers the "
+            "columns, drop it",
+            stacklevel=4,
+        )
     require(
         values.shape[1] > 1,
         f"{path} has only one column; for points on a line pass "

@@ -121,9 +121,16 @@ def checked_betas(values: Any) -> NDArray:
     """A table of β, shape (T,); a ValueError unless all lie strictly within (0, 1)."""
     betas = finite(values, "betas")
     require(
-        betas.ndim == 1 and len(betas) > 1 and ((betas > 0) & (betas < 1)).all(),
-        f"betas are two or more numbers strictly within (0, 1), got {betas}",
+        betas.ndim == 1 and len(betas) > 1,
+        f"betas are two or more numbers strictly within (0, 1), got shape {betas.shape}",
     )
+    outside = np.flatnonzero((betas <= 0) | (betas >= 1))
+    if outside.size:
+        step = outside[0]
+        raise ValueError(
+            f"betas are two or more numbers strictly within (0, 1), got {betas[step]:g} at step "
+            f"{step}; see beta_start, beta_end or trained_betas"
+        )
     return betas
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from diffviz.checks import one_of
+from diffviz.checks import one_of, require
 from diffviz.recipes.betas import BETA_SCHEDULES
 from diffviz.recipes.resolution import shift_of
 from diffviz.recipes.schedulers import FLOW, KINDS, Kind, Reading, Steps, read
@@ -33,8 +33,8 @@ def scheme_of(kind: Kind, weighting: str | Curve | None, label: str) -> MakeSche
     """The scheme that ``weighting`` names, still to be given its target and options."""
     if callable(weighting):
         return UniformSteps(weighting)
-    name = weighting or "none"
-    if name not in kind.schemes:
+    name = "none" if weighting is None else weighting
+    if not isinstance(name, str) or name not in kind.schemes:
         raise ValueError(
             f"weighting {weighting!r} does not apply to {label} ({kind.name}): "
             f"take {', '.join(kind.schemes)}, or a callable c(logsnr)"
@@ -92,6 +92,11 @@ def law_of(steps: Steps, time: Any) -> tuple[Any, float]:
     edges = np.arange(len(steps.logsnr) + 1) / len(steps.logsnr)
     mass = np.diff(time.cdf(edges))
     held = np.isfinite(steps.logsnr)
+    require(
+        held.sum() > 1,
+        f"of num_train_timesteps={len(held)} steps {held.sum()} hold signal, but a law of log-SNR "
+        "needs two or more: take the config of the training",
+    )
     law = laws.atoms(steps.logsnr[held], mass[held], steps=len(steps.logsnr))
     return law, float(mass[~held].sum())
 

@@ -44,6 +44,11 @@ class Shift:
 def flag_of(config: Config, name: str) -> bool:
     """An entry that is true or false, and false if it is missing or None; text is refused."""
     value = config.get(name)
+    require(
+        not isinstance(value, str),
+        f"{name} must be true or false, got the text {value!r}: leave out its quotes",
+        TypeError,
+    )
     return False if value is None else one_of(value, name, (False, True))
 
 
@@ -112,7 +117,8 @@ def shift_of(config: Config, tokens: int | None = None, mu: float | None = None)
     if tokens is not None:
         mu = mu_of_tokens(config, count(tokens, "tokens"))
     if mu is not None:
-        shift = shift_of_mu(config, number(mu, "mu"))
+        mu = number(mu, "mu")
+        shift = shift_of_mu(config, mu)
         return Shift(shift, f"Shift {shift:.4g}, by mu = {mu:.4g}.")
     return Shift(1.0, _left_out(config))
 

@@ -434,7 +434,10 @@ def config_of(scheduler: object) -> Config:
     """The config of a scheduler, or the config itself; a TypeError for anything else."""
     config = scheduler if isinstance(scheduler, Mapping) else getattr(scheduler, "config", None)
     if not isinstance(config, Mapping):
-        raise TypeError(f"need a diffusers scheduler or its config, got {scheduler!r}")
+        raise TypeError(
+            f"need a diffusers scheduler or its config, got {scheduler!r}; of a file or its text "
+            "pass what json.load returns, of a class an instance"
+        )
     return config
 
 

@@ -10,6 +10,8 @@ the same loss if
 so such a table needs a path. Without names the levels are λ, unless they cannot be.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as File
 from typing import Any, Literal
@@ -18,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz.checks import array, finite, increasing, require
-from diffviz.delimited import Columns, Frame, read_file, read_frame, read_text
+from diffviz.delimited import Columns, Frame, read_columns, read_file, read_frame, read_text
 from diffviz.theory import laws
 from diffviz.theory.atoms import AtomicLaw, FactorBetweenLevels, atomic
 from diffviz.theory.frames import Curve
@@ -39,6 +41,13 @@ KIND_OF: dict[str, Kind] = {
     "timesteps": "timestep",
     "step": "timestep",
 }
+UNIT = re.compile(r"\s*[\[(]\s*(nats?|1|-|)\s*[\])]$")  # after a name, of what has none or nats
+# names of a second column that is no weighting on the eps error
+OTHER_BASE = re.compile(r"(w|weights?|weighting)(on)?(the)?(x0?|v|u|f|score|velocity)(error)?")
+NO_WEIGHTING = re.compile(
+    r"(log|ln|log10)(w|weights?|weighting)?|.*loss|mse|density|pdf|.*std(err)?"
+)
+CLOSE = 1e-9  # in nats, of ends that are the same
 FARTHEST = 100.0  # |λ| in nats that no table of log-SNR has
 FEW = 10  # rows below which whole numbers may be λ
 LARGEST = 20.0  # λ in nats above which whole numbers from 0 are steps
@@ -119,11 +128,13 @@ def read(table: str | File | Frame | ArrayLike) -> WeightTable:
             f"got shape {rows.shape}"
         )
     kind, place = _kind_of(columns)
+    if columns.names:
+        _check_name_of_weight(columns.names[1 - place])
     weight = finite(rows[:, 1 - place], "second column (w)")
     require(
         (weight >= 0).all() and weight.any(),
-        f"w must be >= 0 and somewhere positive; smallest {weight.min():g}, "
-        f"largest {weight.max():g}",
+        f"w must be >= 0 and somewhere positive; smallest {weight.min():g} in row "
+        f"{weight.argmin() + 1}, largest {weight.max():g}",
     )
     levels = finite(rows[:, place], f"column of levels ({kind})")
     return WeightTable(kind, levels, weight, named=bool(columns.names))
@@ -131,12 +142,14 @@ def read(table: str | File | Frame | ArrayLike) -> WeightTable:
 
 def _read_columns(table: str | File | Frame | ArrayLike) -> Columns:
     """The columns of a table, with their names if it has any."""
-    if isinstance(table, str) and "\n" in table:
+    if isinstance(table, str) and (not table.strip() or re.search(r"[\n\r]", table)):
         return read_text(table, "the table").without_index()
     if isinstance(table, (str, File)):
         return read_file(File(table)).without_index()
     if isinstance(table, Frame):
         return read_frame(table, "the table").without_index()
+    if isinstance(table, Mapping):
+        return read_columns({str(name): cells for name, cells in table.items()}, "the table")
     try:
         return Columns(array(table, "table"), (), "the table")
     except (TypeError, ValueError) as error:
@@ -147,7 +160,7 @@ def _kind_of(columns: Columns) -> tuple[Kind, int]:
     """What the levels of a table are, and in which column they stand."""
     if not columns.names:
         return "logsnr", 0
-    plain = [name.lower().translate(str.maketrans("", "", " _-")) for name in columns.names]
+    plain = [_plain(UNIT.sub("", name.lower())) for name in columns.names]
     known = [(KIND_OF[name], place) for place, name in enumerate(plain) if name in KIND_OF]
     require(
         len(known) == 1,
@@ -157,10 +170,34 @@ def _kind_of(columns: Columns) -> tuple[Kind, int]:
     return known[0]
 
 
+def _plain(name: str) -> str:
+    """A name without spaces, strokes and brackets, in small letters."""
+    return name.lower().translate(str.maketrans("", "", " _-[]()"))
+
+
+def _check_name_of_weight(name: str) -> None:
+    """Refuse a second column whose name says that it is no weighting on the eps error."""
+    plain = _plain(name)
+    require(
+        not OTHER_BASE.fullmatch(plain),
+        f"the column {name} is a weighting on another error, but eps is meant here: "
+        "dv.rebase(w, logsnr, base, 'eps') makes one of it",
+    )
+    require(
+        not NO_WEIGHTING.fullmatch(plain),
+        f"the column {name} is no weighting: give w itself, and call it w",
+    )
+
+
 def _check_logsnr(table: WeightTable) -> None:
     """Refuse levels that cannot be log-SNR, such as the steps of a schedule."""
     levels = table.levels
     far = np.abs(levels).max() > FARTHEST
+    if not table.named and len(levels) >= FEW and (levels >= 0).all() and (levels <= 1).all():
+        raise ValueError(
+            f"levels from {levels.min():g} to {levels.max():g} may be times, sigmas or log-SNR; "
+            "say by names of the columns what they are: 't,weight' with path=, or 'logsnr,w'"
+        )
     whole = (levels == np.round(levels)).all() and len(set(np.diff(levels))) == 1
     counts = whole and len(levels) >= FEW and 0 <= levels[0] <= 1 and levels[-1] > LARGEST
     if far or (counts and not table.named):
@@ -173,8 +210,14 @@ def _check_logsnr(table: WeightTable) -> None:
 
 def weighting_over_logsnr(table: WeightTable) -> Table:
     """The weighting of a table over log-SNR; a ValueError if its levels do not increase."""
-    grid = increasing(table.levels, "first column (logsnr)")
     _check_logsnr(table)
+    falls = np.flatnonzero(np.diff(table.levels) <= 0)
+    if falls.size:
+        raise ValueError(
+            f"first column (logsnr) must be strictly increasing, but row {falls[0] + 2} is not "
+            "above the row before; sort the rows by level, and keep one of each level"
+        )
+    grid = increasing(table.levels, "first column (logsnr)")
     return Table(grid, table.weight)
 
 
@@ -307,4 +350,17 @@ def _factor_at_atoms(table: WeightTable, steps: AtomicLaw) -> tuple[FactorBetwee
     place = from_noise[order]
     levels = steps.levels[place]
     factor = FactorBetweenLevels(levels, table.weight[order])
-    return factor, laws.atoms(levels, steps.mass[place], steps=steps.steps)
+    law = laws.atoms(levels, steps.mass[place], steps=steps.steps)
+    _check_cells(law, steps)
+    return factor, law
+
+
+def _check_cells(law: Any, steps: AtomicLaw) -> None:
+    """Refuse levels so far apart that the outer cells reach beyond the path."""
+    low, high = law.support()
+    first, last = laws.atoms(steps.levels).support()
+    require(
+        low >= first - CLOSE and high <= last + CLOSE,
+        "the timesteps at an end of the table stand so far apart that they say nothing of what "
+        "lies beyond: list the steps beside the first and the last too, or every step",
+    )

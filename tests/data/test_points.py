@@ -183,3 +183,67 @@ def test_frames_of_the_real_packages_are_read(package):
     ):
         with pytest.raises(ValueError, match=says):
             read_points(library.DataFrame({"x": cells, "y": [1.0, 2.0]}))
+
+
+class TwoOfAName(TwoColumns):
+    """A frame whose columns are called 0 and "0", which pandas allows."""
+
+    @property
+    def columns(self):
+        return [0, "0"]
+
+
+class Lazy(TwoColumns):
+    """A frame whose values are not there yet, as that of polars."""
+
+    def collect(self):
+        return TwoColumns(**self.held)
+
+
+class Arrow:
+    """A table as PyArrow has it: its columns are values, and its names stand apart."""
+
+    columns = list(POINTS.T)
+    column_names = ("x", "y")
+
+    def __getitem__(self, name):
+        return POINTS[:, self.column_names.index(name)]
+
+
+def test_columns_of_other_kinds_are_read():
+    for form in ({"x": POINTS[:, 0], "y": POINTS[:, 1]}, Arrow()):
+        np.testing.assert_array_equal(read_points(form), POINTS)
+
+
+def test_frames_that_cannot_be_read_say_why():
+    with pytest.raises(ValueError, match="two columns of the name 0"):
+        read_points(TwoOfAName())
+    with pytest.raises(TypeError, match=r"lazy frame: pass its collect\(\)"):
+        read_points(Lazy(x=POINTS[:, 0]))
+    cells = np.empty(2, dtype=object)
+    cells[:] = [np.ones(2), np.ones(2)]
+    with pytest.raises(ValueError, match=r"row 1, column 1 \(x\): array.* is no number"):
+        read_points({"x": cells})
+    with pytest.raises(ValueError, match="tensors of different shapes"):
+        read_points([torch.ones(2), torch.ones(3)])
+
+
+def test_endings_in_capitals_are_the_same(tmp_path):
+    np.savez(tmp_path / "a.npz", points=POINTS, labels=np.arange(3))
+    capitals = (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    np.testing.assert_array_equal(read_points(capitals, "points"), POINTS)
+
+
+def test_objects_in_a_file_are_named_with_its_path(tmp_path):
+    np.savez(tmp_path / "a.npz", np.array([{}, 1], dtype=object))
+    (tmp_path / "b.npy").write_text("1,2")
+    for name in ("a.npz", "b.npy"):
+        with pytest.raises(ValueError, match=f"{name}: it holds objects or is no file of NumPy"):
+            read_points(tmp_path / name)
+
+
+def test_a_first_row_that_counts_is_a_point_with_a_warning(tmp_path):
+    (tmp_path / "a.csv").write_text("0,1\n3,4\n")
+    with pytest.warns(UserWarning, match="the first row counts 0, 1, .* read as a point"):
+        points = read_points(tmp_path / "a.csv")
+    np.testing.assert_array_equal(points, [[0, 1], [3, 4]])

@@ -337,3 +337,38 @@ def test_uniform_time_takes_each_step_equally_often():
     assert UNIFORM.cdf(0.25) == 0.25
     law = dv.from_diffusers(named("UnCLIPScheduler", num_train_timesteps=8)).law.dist
     np.testing.assert_allclose(law.mass, 1 / 8)
+
+
+FLOW_CLASS = "FlowMatchEulerDiscreteScheduler"
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "error", "says"),
+    [
+        (
+            {"_class_name": FLOW_CLASS, "num_train_timesteps": 1},
+            {},
+            ValueError,
+            "num_train_timesteps=1 steps 0 hold signal",
+        ),
+        (
+            {"_class_name": FLOW_CLASS, "use_dynamic_shifting": "true"},
+            {},
+            TypeError,
+            "use_dynamic_shifting must be true or false, got the text 'true'",
+        ),
+        ({"_class_name": FLOW_CLASS}, {"weighting": ["mode"]}, ValueError, "does not apply"),
+        ({"_class_name": FLOW_CLASS}, {"weighting": ""}, ValueError, "does not apply"),
+        ({"_class_name": "DDPMScheduler", "beta_end": 1.0}, {}, ValueError, "got 1 at step 999"),
+        ("scheduler_config.json", {}, TypeError, r"pass what json\.load returns"),
+    ],
+)
+def test_odd_values_are_refused_by_their_name(config, settings, error, says):
+    with pytest.raises(error, match=says):
+        dv.from_diffusers(config, **settings)
+
+
+def test_mu_may_be_an_array_of_one_number():
+    config = {"_class_name": FLOW_CLASS, "use_dynamic_shifting": True}
+    one = dv.from_diffusers(config, mu=[1.15])
+    assert one.law.median() == dv.from_diffusers(config, mu=1.15).law.median()

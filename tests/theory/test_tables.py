@@ -166,11 +166,43 @@ STEPS = np.arange(5.0)
         (csv("t,weight", T, 0 * ONES), {"path": LINEAR}, "somewhere positive"),
         ("logsnr,w\n0,1\n1,\n", {}, r"row 2 \(line 3\), column 2 \(w\): the cell is empty"),
         ("logsnr,w\n", {}, "but no numbers"),
+        ("", {}, "the table is empty"),
+        ("logsnr (dB),w\n0,1\n1,1\n", {}, "call one of them logsnr"),
+        ("logsnr,w_x\n0,1\n1,1\n", {}, r"column w_x is a weighting on another error.*rebase"),
+        ("logsnr,weight on v\n0,1\n1,1\n", {}, "another error"),
+        ("logsnr,log w\n0,1\n1,1\n", {}, "column log w is no weighting"),
+        ("logsnr,loss\n0,1\n1,1\n", {}, "column loss is no weighting"),
+        ("logsnr,w\n0,1\n2,1\n1,1\n", {}, "row 3 is not above the row before; sort"),
+        ("logsnr,w\n0,1\n2,-1\n", {}, "smallest -1 in row 2"),
+        (
+            np.column_stack([np.linspace(0, 1, 20), np.ones(20)]),
+            {},
+            "may be times, sigmas or log-SNR",
+        ),
     ],
 )
 def test_what_is_no_table_of_weights_is_refused_with_the_way_out(table, settings, says):
     with pytest.raises(ValueError, match=says):
         dv.from_weighting(table, **settings)
+
+
+def test_timesteps_far_apart_at_an_end_are_refused():
+    path = dv.from_diffusers(SD).path
+    with pytest.raises(ValueError, match="list the steps beside the first and the last"):
+        dv.from_weighting(csv("timestep,weight", [0, 199], [1, 1]), path=path)
+    own = dv.from_weighting(csv("timestep,weight", [0, 1, 198, 199], [1, 1, 1, 1]), path=path)
+    assert own.law.support() == pytest.approx(path.schedule.support(), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["logsnr [nats]", "Log-SNR (nat)", "λ [1]", "lambda ()"])
+def test_a_unit_after_a_name_is_read_over(name):
+    own = dv.from_weighting(f"{name},w(λ) [-]\n-2,1\n2,3\n")
+    assert own.weighting([-2.0, 2.0]) == pytest.approx([1, 3])
+
+
+def test_columns_by_name_are_a_table():
+    own = dv.from_weighting({"weight": [1, 3], "logsnr": [-2, 2]})
+    assert own.weighting([-2.0, 2.0]) == pytest.approx([1, 3])
 
 
 def test_timesteps_that_do_not_fit_are_refused():

@@ -9,7 +9,8 @@ import os
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -18,20 +19,28 @@ from typing import Any
 import yaml
 
 from diffviz.checks import require
+from diffviz.delimited import text_of
 
-OPTION = re.compile(r"--?[A-Za-z]")
+DASHES = "-–—"  # word processors and web pages make the longer ones of "--"
+OPTION = re.compile(rf"[{DASHES}]+[A-Za-z]")
 PAIR = re.compile(r"(?:export\s+|set\s+)?([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
 CONTINUED = re.compile(r"[\\^`][ \t]*\r?\n")  # line breaks of sh, cmd and PowerShell
 COMMENT_LINE = re.compile(r"^[ \t]*(#|::|REM\s).*\n?", re.MULTILINE)
 COMMENT = re.compile(r"\s#[^\n'\"]*$", re.MULTILINE)
-SHELL_LINE = re.compile(r"^[ \t]*(set [-+]|echo )[^\n]*$", re.MULTILINE)
-ARRAY = re.compile(
-    r"^[ \t]*([A-Za-z_]\w*)=\([ \t]*\n(.*?)^[ \t]*\)[ \t]*$", re.MULTILINE | re.DOTALL
-)
-VARIABLE = re.compile(r"\$\{?\w+\}?")
+FENCE = re.compile(r"^[ \t]*(```|~~~).*\n?", re.MULTILINE)  # around code in Markdown
+SHELL_LINE = re.compile(r"^[ \t]*(set [-+]|echo )[^\n]*$", re.MULTILINE)  # runs no trainer
+ARRAY = re.compile(r"^[ \t]*(\w+)\+?=\((.*?)\)[ \t]*$", re.MULTILINE | re.DOTALL)  # of bash
+ELEMENTS = re.compile(r"[\"']?\$\{(\w+)\[[@*]\]\}[\"']?")  # of an array
+PERCENT = re.compile(r"%(\w+)%")  # a variable of cmd
+UNSET = re.compile(r"\$\{?\w|%\w+%$")  # a variable that no line sets
+SEVERAL = re.compile(r"ARGS|OPTIONS|OPTS|FLAGS|PARAMS", re.IGNORECASE)  # what may hold options
+WINDOWS_PATH = re.compile(r"(^|[\s\"'=])([A-Za-z]:|\.{1,2})\\")
 LAUNCHER_FLAGS = ("--multi_gpu", "--standalone", "--use_deepspeed", "--use_fsdp", "--debug")
-SEPARATORS = frozenset({"&&", "||", "|", ";", "&"})
-SUFFIXES = (".toml", ".yaml", ".yml", ".json", ".sh", ".bat", ".txt")
+SEPARATORS = frozenset({"&&", "||", ";", "&"})
+OUTPUT = re.compile(r"\||(\d|&)?>{1,2}(&\d)?.*")  # where the output of a command goes
+FORMS = {".toml": "TOML", ".yaml": "YAML", ".yml": "YAML", ".json": "JSON"}
+SUFFIXES = (*FORMS, ".sh", ".bat", ".cmd", ".ps1", ".txt")
+ANSWER = frozenset({"trainer", "sentence", "nearest", "options"})  # keys of explain's own answer
 
 
 @dataclass(frozen=True)
@@ -83,12 +92,15 @@ def read(source: str | Path | Mapping[str, Any]) -> Pairs:
     if isinstance(source, Mapping):
         return Pairs(tuple(flat(source, "argument")), form="arguments")
     if isinstance(source, Path):
-        return read_text(source.read_text(encoding="utf-8"), source.suffix)
+        return read_text(text_of(source), source.suffix)
     if not isinstance(source, str):
-        raise TypeError(f"settings are text, a path or a mapping, got {type(source).__name__}")
-    path = Path(source.strip())
+        raise TypeError(
+            f"settings are text, a path or a mapping, got {type(source).__name__}; of a list of "
+            "words pass shlex.join(words), of a namespace vars(namespace)"
+        )
     if _names_file(source):
-        return read_text(path.read_text(encoding="utf-8"), path.suffix)
+        path = Path(source.strip())
+        return read_text(text_of(path), path.suffix)
     return read_text(source)
 
 
@@ -97,7 +109,7 @@ def _names_file(text: str) -> bool:
     stripped = text.strip()
     if not stripped or "\n" in stripped:
         return False
-    if os.path.isfile(stripped):  # Path.is_file raises an error where a text is too long for a path
+    if os.path.exists(stripped):  # Path.exists raises an error where a text is too long for a path
         return True
     is_path = stripped.lower().endswith(SUFFIXES) and not re.search(r"\s|=", stripped)
     require(not is_path, f"there is no file {stripped!r}", FileNotFoundError)
@@ -117,14 +129,15 @@ def read_text(text: str, suffix: str = "") -> Pairs:
     Raises:
         ValueError: The text holds no settings, more than one command, or cannot be parsed.
     """
+    text = FENCE.sub("", text.removeprefix("\ufeff"))
+    suffix = suffix.lower()
     require(text.strip(), "the settings are empty: paste a command line, TOML, YAML or JSON")
-    if suffix in ("", ".sh", ".bat", ".txt") and _is_command(text):
+    if suffix not in FORMS and _is_command(text):
         return read_command(text)
     form, content = parsed(text, suffix)
     require(
-        isinstance(content, Mapping) and content,
-        f"the settings are no table of names and values ({form}): "
-        "paste a command line, TOML, YAML or JSON",
+        not content.keys() >= ANSWER,
+        "this is an answer of explain, not settings: give the settings that it was made from",
     )
     return Pairs(tuple(flat(content, "key")), form=form)
 
@@ -132,30 +145,75 @@ def read_text(text: str, suffix: str = "") -> Pairs:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def parsed(text: str, suffix: str = "") -> tuple[str, Any]:
-    """The content of TOML, YAML or JSON.
+def parsed(text: str, suffix: str = "") -> tuple[str, Mapping[str, Any]]:
+    """The table of names and values in TOML, YAML or JSON.
 
     Args:
         text: The text.
         suffix: Ending of its file; where there is none, each form is tried.
 
     Returns:
-        Name of the form, and the content.
+        Name of the form, and the table.
 
     Raises:
-        ValueError: The text is none of the forms.
+        ValueError: The text is none of the forms, is no table, or names a key twice.
     """
-    parsers = {"JSON": json.loads, "TOML": tomllib.loads, "YAML": yaml.safe_load}
-    named = {".toml": "TOML", ".yaml": "YAML", ".yml": "YAML", ".json": "JSON"}.get(suffix)
+    parsers: Mapping[str, Callable[[str], Any]]
+    parsers = {"JSON": _json, "TOML": tomllib.loads, "YAML": _yaml}
+    named = FORMS.get(suffix)
     looks_like_json = text.lstrip().startswith("{")
     forms = [named] if named else (["JSON", "YAML"] if looks_like_json else ["TOML", "YAML"])
     errors = []
     for form in forms:
         try:
-            return form, parsers[form](text)
+            content = parsers[form](text)
+        except GivenTwice:
+            raise
         except (ValueError, yaml.YAMLError) as error:
             errors.append(f"{form}: {' '.join(str(error).split())}")
-    raise ValueError(f"the settings cannot be read ({'; '.join(errors)})")
+            continue
+        if isinstance(content, Mapping) and content:
+            return form, content
+        errors.append(f"{form}: no table of names and values")
+    raise ValueError(
+        f"the settings cannot be read ({'; '.join(errors)}): "
+        "paste a command line, TOML, YAML or JSON"
+    )
+
+
+class GivenTwice(ValueError):
+    """A table names a key twice; its form is known then."""
+
+
+def _refuse_twice(keys: Iterable[Any]) -> None:
+    """Refuse a table that names a key twice, of which a parser would keep the last."""
+    for key, times in Counter(map(str, keys)).items():
+        require(times == 1, f"{key} is given twice in one table; leave one out", GivenTwice)
+
+
+def _json(text: str) -> Any:
+    """The content of JSON."""
+    return json.loads(text, object_pairs_hook=_table)
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table of JSON, whose keys differ."""
+    _refuse_twice(key for key, _ in pairs)
+    return dict(pairs)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's loader without code, which refuses a key that is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A table, whose keys differ before others are merged into it."""
+        _refuse_twice(key.value for key, _ in node.value if key.value != "<<")
+        return super().construct_mapping(node, deep)
+
+
+def _yaml(text: str) -> Any:
+    """The content of YAML."""
+    return yaml.load(text, Loader=_Loader)  # which derives from the safe loader
 
 
 def flat(content: Mapping[str, Any], kind: str, prefix: str = "") -> Iterator[Setting]:
@@ -194,7 +252,7 @@ def _holds_tables(value: Any) -> bool:
 
 
 def one_line_each(text: str) -> str:
-    """Commands without comments, each on one line, with the arrays of bash filled in.
+    """Commands without comments, each on one line.
 
     Args:
         text: Commands of a shell. A line that is commented out may stand between others.
@@ -203,20 +261,28 @@ def one_line_each(text: str) -> str:
         The commands.
     """
     plain = SHELL_LINE.sub("", COMMENT_LINE.sub("", text))
-    for name, content in ARRAY.findall(plain):
-        items = " ".join(content.split("\n"))
-        plain = plain.replace(f'"${{{name}[@]}}"', items)
-    return COMMENT.sub("", CONTINUED.sub(" ", ARRAY.sub("", plain)))
+    return COMMENT.sub("", CONTINUED.sub(" ", plain))
 
 
 def _is_command(text: str) -> bool:
     """Whether a text is a command line: it has options with dashes, or name=value alone."""
     plain = one_line_each(text)
-    if re.search(r"(^|\s)(--[A-Za-z]|\S+\.py(\s|$))", plain):
-        return True
+    if re.search(rf"(^|\s)([{DASHES}]{{2}}[A-Za-z]|—[A-Za-z]|\S+\.py(\s|$))", plain):
+        return not _is_table(text)
     words = plain.split()
     quoted = re.search(r"['\"\[{]", plain)
     return not quoted and len(words) > 0 and all(PAIR.fullmatch(word) for word in words)
+
+
+def _is_table(text: str) -> bool:
+    """Whether a text is a file of names and values, though a value looks like an option."""
+    try:
+        _, content = parsed(text)
+    except GivenTwice:
+        return True
+    except ValueError:
+        return False
+    return not any(re.search(rf"\s|^[{DASHES}]", str(key)) for key in content)
 
 
 def read_command(text: str) -> Pairs:
@@ -232,7 +298,7 @@ def read_command(text: str) -> Pairs:
     Raises:
         ValueError: There is more than one script, or a quotation is not closed.
     """
-    words, variables = _command_words(text)
+    words = _command_words(text)
     places = [at for at, word in enumerate(words) if _is_script(words, at)]
     scripts = [words[at] for at in places]
     require(
@@ -240,35 +306,69 @@ def read_command(text: str) -> Pairs:
         f"the text holds more than one command ({', '.join(scripts)}): give one at a time",
     )
     start = places[0] + 1 if places else 0
-    filled = [each for word in words[start:] for each in _filled(word, variables)]
-    return Pairs(tuple(_options(filled)), script=scripts[0] if scripts else "", form="command line")
+    script = scripts[0] if scripts else ""
+    return Pairs(tuple(_options(_arguments(words[start:]))), script, form="command line")
 
 
-def _filled(word: str, variables: Mapping[str, str]) -> list[str]:
-    """A word with its variables; a variable that holds options is as many words as they are."""
-    value = Template(word).safe_substitute(variables)
-    if VARIABLE.fullmatch(word) and value.startswith("--"):
-        return shlex.split(value)
-    return [value]
-
-
-def _command_words(text: str) -> tuple[list[str], dict[str, str]]:
-    """The words of a command, and the variables that lines before it set."""
+def _command_words(text: str) -> list[str]:
+    """The words of a command, with the variables that lines before it set filled in."""
     variables: dict[str, str] = {}
     words: list[str] = []
-    for line in one_line_each(text).splitlines():
-        try:
-            parts = shlex.split(line)
-        except ValueError as error:
-            raise ValueError(f"the command line cannot be read ({error}): {line.strip()}") from None
+    for line in _with_arrays(one_line_each(text)).splitlines():
+        parts = _split(line)
         assignment = PAIR.fullmatch(" ".join(parts))
         is_variable = line.lstrip().startswith(("export ", "set ")) or _is_constant(parts)
         if assignment and is_variable:
-            value = Template(assignment[2]).safe_substitute(variables)
-            variables[assignment[1]] = value
+            variables[assignment[1]] = _filled(assignment[2], variables)
         else:
-            words += parts
-    return words, variables
+            words += [word for part in parts for word in _expanded(part, variables)]
+    return words
+
+
+def _split(line: str) -> list[str]:
+    """The words of a line, as a shell splits it."""
+    if WINDOWS_PATH.search(line):  # where a backslash escapes nothing
+        line = line.replace("\\", "/")
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise ValueError(f"the command line cannot be read ({error}): {line.strip()}") from None
+
+
+def _with_arrays(text: str) -> str:
+    """Commands with the arrays of bash written out where their elements are asked for."""
+    arrays: dict[str, str] = {}
+    for name, elements in ARRAY.findall(text):
+        arrays[name] = f"{arrays.get(name, '')} {' '.join(elements.split())}"
+    rest = ARRAY.sub("", text)
+    return ELEMENTS.sub(lambda match: arrays.get(match[1], match[0]), rest)
+
+
+def _filled(word: str, variables: Mapping[str, str]) -> str:
+    """A word with the variables in it, of sh and of cmd; those that are not set stay."""
+    plain = PERCENT.sub(lambda match: variables.get(match[1], match[0]), word)
+    return Template(plain).safe_substitute(variables)
+
+
+def _expanded(word: str, variables: Mapping[str, str]) -> list[str]:
+    """The words that a word stands for: a variable alone may hold several options."""
+    filled = _filled(word, variables)
+    if filled != word and OPTION.match(filled) and not OPTION.match(word):
+        return _split(filled)
+    return [filled]
+
+
+def _arguments(words: list[str]) -> Iterator[str]:
+    """The words after a script that are its own: not where the output goes, nor a last "&"."""
+    for at, word in enumerate(words):
+        if OUTPUT.fullmatch(word) or (word in ("&", ";") and at == len(words) - 1):
+            return
+        is_value = at > 0 and OPTION.match(words[at - 1]) and not SEVERAL.search(word)
+        require(
+            is_value or not UNSET.match(word),
+            f"{word} is not set in the text, and may hold options: write them out",
+        )
+        yield word
 
 
 def _is_constant(parts: list[str]) -> bool:
@@ -291,7 +391,7 @@ def _takes_value(word: str) -> bool:
     return is_open and word not in ("-m", *LAUNCHER_FLAGS)
 
 
-def _options(words: list[str]) -> Iterator[Setting]:
+def _options(words: Iterable[str]) -> Iterator[Setting]:
     """The options among words, each with the words that follow it up to the next."""
     name = ""
     values: list[str] = []
@@ -318,4 +418,4 @@ def _option(name: str, values: list[str]) -> Iterator[Setting]:
         return
     several = tuple(values) if values else True
     value = values[0] if len(values) == 1 else several
-    yield Setting(name.lstrip("-").replace("-", "_"), value, name)
+    yield Setting(name.lstrip(DASHES).replace("-", "_"), value, name)

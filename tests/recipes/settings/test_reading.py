@@ -86,6 +86,17 @@ def test_a_mapping_is_read():
         ("[a\nb = 1", "cannot be read"),
         ('{"a": ', "cannot be read"),
         ("only words", "no table of names and values"),
+        ("a = 1\na = 2\n", "Cannot overwrite"),
+        ("b: {a: 1, c: 3, a: 2}", "a is given twice in one table"),
+        ('{"a": 1, "a": 2}', "a is given twice in one table"),
+        ("note: ' --x 1'\na: 1\na: 2\n", "a is given twice in one table"),
+        ("a.py $MORE --x 1", r"\$MORE is not set in the text"),
+        ("a.py --ema $MORE_ARGS --x 1", r"\$MORE_ARGS is not set in the text"),
+        ("a.py --x 1 %MORE%", "%MORE% is not set in the text"),
+        (
+            '{"trainer": "musubi", "sentence": "", "nearest": "", "options": []}',
+            "an answer of explain, not settings",
+        ),
         ("- a\n- b", "no table of names and values"),
     ],
 )
@@ -146,3 +157,56 @@ def test_the_arrays_of_bash_are_filled_in():
 def test_the_options_of_a_launcher_are_left_out(launcher):
     pairs = read(f"{launcher} train.py --seed 1")
     assert (pairs.script, [one.name for one in pairs.settings]) == ("train.py", ["seed"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'prompt = "a cat --w 512"\nx = 1\n',
+        "prompt: a cat --w 512\nx: 1\n",
+        '{"prompt": "a cat --w 512", "x": 1}',
+    ],
+)
+def test_a_file_with_dashes_in_a_value_is_no_command_line(text):
+    assert as_dict(text) == {"prompt": "a cat --w 512", "x": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'ARGS=(--x 1\n  --kind k # last\n)\na.py "${ARGS[@]}"',
+        "ARGS=(--x 1)\nARGS+=(--kind k)\na.py ${ARGS[@]}",
+        'ARGS="--x 1 --kind k"\na.py $ARGS',
+        "set X=1\r\npython a.py --x %X% ^\r\n --kind k",
+        "a.py —x 1 –kind k",
+        "a.py --x 1 --kind k > a.log 2>&1",
+        "nohup a.py --x 1 --kind k &",
+        "a.py --x 1 --kind k 2>&1 | tee -a a.log",
+        "```bash\na.py --x 1 --kind k\n```",
+    ],
+)
+def test_what_shells_and_web_pages_do_to_a_command_line(text):
+    assert as_dict(text) == {"x": "1", "kind": "k"}
+
+
+def test_backslashes_of_windows_paths_escape_nothing():
+    pairs = read('C:\\py.exe "C:\\my tools\\a.py" --out "D:\\new\\" --x 1')
+    assert pairs.script == "C:/my tools/a.py"
+    assert {one.name: one.value for one in pairs.settings} == {"out": "D:/new/", "x": "1"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_of_any_editor_are_read(encoding, tmp_path):
+    file = tmp_path / "run.ps1"
+    file.write_text("python a.py `\n --x 1", encoding=encoding)
+    assert as_dict(file) == as_dict(str(file)) == {"x": "1"}
+    (tmp_path / "a.JSON").write_text('{"x": "1"}', encoding=encoding)
+    assert as_dict(tmp_path / "a.JSON") == {"x": "1"}
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "a.toml").write_bytes(b"x = 1 # \xe9")
+    with pytest.raises(ValueError, match=r"a\.toml as text.*UTF-8"):
+        read(tmp_path / "a.toml")
+    with pytest.raises(IsADirectoryError):
+        read(str(tmp_path))
