@@ -502,9 +502,8 @@ def _table(levels: WeightedLevels) -> _Table:
     """A table with its weighting at every tenth part of its levels, without the ends."""
     tenth = len(levels.logsnr) // 10
     few = slice(tenth, -tenth or None, tenth or 1)
-    single = len(levels.logsnr) == 1  # has no spacing, and is never compared at inner levels
-    spacing = 1.0 if single else np.gradient(levels.logsnr)
-    return _Table(levels, levels.logsnr[few], (levels.terms / spacing)[few])
+    w = levels.terms / np.gradient(levels.logsnr)
+    return _Table(levels, levels.logsnr[few], w[few])
 
 
 @dataclass(frozen=True, eq=False)
