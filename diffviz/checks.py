@@ -75,6 +75,8 @@ def real_numbers(value: ArrayLike, name: str) -> NDArray:
         TypeError: The value is masked, complex, a date, text or an object.
         ValueError: Rows differ in length.
     """
+    if type(value) is np.ndarray and value.dtype == np.float64:
+        return value  # as nearly always; the checks below take longer than a short curve
     if np.ma.isMaskedArray(value):
         raise TypeError(
             f"{name} is a masked array; fill it or drop what is masked: {name}.filled()"

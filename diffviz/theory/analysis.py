@@ -10,6 +10,7 @@ product w(λ) E‖eps_hat − eps‖², the *loss density*, is the same in every
 values on a grid.
 """
 
+import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -39,7 +40,9 @@ from diffviz.theory.weightings import (
 
 Item = TypeVar("Item", bound=WeightingLike)
 
+NEWTON_STEPS = 20  # at most, to the peak of a quartic
 FALL_BETWEEN = (-1.0, 1.0)  # λ at which weightings are told apart before they are compared
+CURVE_GRID = np.linspace(-12, 12, 2001)  # λ at which weightings are compared
 FAR = 1.5  # ratio of weightings at inner levels beyond which none is a table of the other
 
 
@@ -148,13 +151,31 @@ def _peak(grid: NDArray, values: NDArray) -> float:
     if not 2 <= i < len(grid) - 2:
         return float(grid[i])
     near = slice(i - 2, i + 3)
-    quartic = np.polynomial.Polynomial.fit(grid[near], values[near] / values[i], 4)
-    turns = quartic.deriv().roots()
-    if not len(turns):
-        return float(grid[i])
-    nearest = turns[np.abs(turns - grid[i]).argmin()].real
-    inside = grid[i - 1] < nearest < grid[i + 1]
-    return float(nearest if inside else grid[i])
+    unit = grid[i + 1] - grid[i - 1]
+    powers = np.vander((grid[near] - grid[i]) / unit, increasing=True)
+    _, slope, *higher = np.linalg.solve(powers, values[near] / values[i]).tolist()
+    turn = _root_near_zero(slope, *higher)
+    place = float(grid[i] + unit * turn)
+    inside = grid[i - 1] < place < grid[i + 1]  # NaN is not
+    return place if inside else float(grid[i])
+
+
+def _root_near_zero(slope: float, second: float, third: float, fourth: float) -> float:
+    """Where slope x + second x² + third x³ + fourth x⁴ turns, by Newton's method from 0; else NaN.
+
+    General root finders of a polynomial take longer than the rest of a verdict.
+    """
+    x = 0.0
+    for _ in range(NEWTON_STEPS):
+        value = slope + x * (2 * second + x * (3 * third + x * 4 * fourth))
+        growth = 2 * second + x * (6 * third + x * 12 * fourth)
+        if growth == 0:
+            return math.nan
+        step = value / growth
+        x -= step
+        if abs(step) <= 1e-14:
+            return x
+    return math.nan
 
 
 def _stretches(grid: NDArray, rising: NDArray) -> tuple[tuple[float, float], ...]:
@@ -166,6 +187,9 @@ def _stretches(grid: NDArray, rising: NDArray) -> tuple[tuple[float, float], ...
 
 def _negative_share(grid: NDArray, values: NDArray, rising: NDArray, information: Curve) -> float:
     """Share of the mixture of ELBOs that has a negative sign."""
+    last = values[-1] * number(information(grid[-1]), "information")
+    if not rising.any():
+        return 0.0
     steps = np.diff(values)
     steps = np.where(rising, steps, np.minimum(steps, 0))  # the start of a support is no rise
     middles = (grid[1:] + grid[:-1]) / 2
@@ -173,7 +197,6 @@ def _negative_share(grid: NDArray, values: NDArray, rising: NDArray, information
     negative = spent[rising].sum()
     if not negative:
         return 0.0
-    last = values[-1] * number(information(grid[-1]), "information")
     whole = last - spent[~rising].sum()
     require(whole > 0, "information must be >= 0, and above 0 where the weighting falls or ends")
     return float(negative / whole)
@@ -413,17 +436,17 @@ def _agree(w: NDArray, known: NDArray, tolerance: float) -> bool:
     return both.sum() > 100 and np.ptp(ratio) <= tolerance * np.median(ratio)
 
 
-def _is_far(table: WeightedLevels, known: Resolved) -> bool:
+def _is_far(table: "_Table", group: "_Group") -> bool:
     """Whether a look at a few inner levels tells a table from a weighting, to spare the others."""
-    tenth = len(table.logsnr) // 10
-    few = slice(tenth, -tenth or None, tenth or 1)
-    logsnr = table.logsnr[few]
-    low, high = known.support
-    inside = (logsnr >= low) & (logsnr <= high)
+    low, high = group.known.support
+    step = CURVE_GRID[1] - CURVE_GRID[0]  # next to an end of the support w may be 0 on the grid
+    inside = (table.few >= max(low, CURVE_GRID[0]) + step) & (
+        table.few <= min(high, CURVE_GRID[-1]) - step
+    )
     if inside.sum() < 2:
         return False
-    own = (table.terms / np.gradient(table.logsnr))[few][inside]
-    other = evaluate(known, logsnr[inside])
+    own = table.w_at_few[inside]
+    other = np.interp(table.few[inside], CURVE_GRID, group.w)
     if not ((own > 0) & (other > 0)).all():
         return False
     ratio = own / other
@@ -440,36 +463,62 @@ def _distance_of_tables(one: WeightedLevels, other: WeightedLevels, tolerance: f
     return compared.deviation if compared is not None and compared.same else np.inf
 
 
-def _distance(table: WeightedLevels, item: WeightingLike, tolerance: float) -> float:
-    """How far a loss on a table is from another weighting; infinite where they are not the same."""
-    known = resolve_curve(item, "equivalent")
+def _distance(table: "_Table", group: "_Group", tolerance: float) -> float:
+    """How far a loss on a table is from a group; infinite where they are not the same."""
+    known = group.known
     if known.levels is not None:
-        return _distance_of_tables(table, known.levels, tolerance)
-    if tolerance < FAR - 1 and _is_far(table, known):
+        return _distance_of_tables(table.levels, known.levels, tolerance)
+    if tolerance < FAR - 1 and _is_far(table, group):
         return np.inf
-    nearest = departure(table, known, item)
+    nearest = departure(table.levels, known, group.items[0])
     limit = max(tolerance, discretisation.TOLERANCE)
     if nearest is None or nearest.deviation > limit:
         return np.inf
     return nearest.deviation
 
 
-def _add_table(groups: list["_Group"], item: Any, table: WeightedLevels, tolerance: float) -> None:
+def _add_table(groups: list["_Group"], item: Any, levels: WeightedLevels, tolerance: float) -> None:
     """Put a loss on a table into the nearest group whose table it is, or into a new one."""
-    distances = [_distance(table, group.items[0], tolerance) for group in groups]
+    table = _table(levels)
+    distances = [_distance(table, group, tolerance) for group in groups]
     nearest = min(distances, default=np.inf)
     if np.isfinite(nearest):
         groups[distances.index(nearest)].items.append(item)
     else:
-        groups.append(_Group(np.empty(0), [item]))
+        known = resolve_curve(item, "equivalent")
+        groups.append(_Group(np.zeros_like(CURVE_GRID), [item], known))
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """The levels of a loss, and its weighting at a few inner ones."""
+
+    levels: WeightedLevels
+    few: NDArray
+    w_at_few: NDArray
+
+
+def _table(levels: WeightedLevels) -> _Table:
+    """A table with its weighting at every tenth part of its levels, without the ends."""
+    tenth = len(levels.logsnr) // 10
+    few = slice(tenth, -tenth or None, tenth or 1)
+    w = levels.terms / np.gradient(levels.logsnr)
+    return _Table(levels, levels.logsnr[few], w[few])
 
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Items of one weighting, with the weighting of the first."""
+    """Items of one weighting.
+
+    Attributes:
+        w: The weighting of the first on ``CURVE_GRID``, 0 outside its support; 0 for a table.
+        items: The items.
+        known: The weighting of the first as a function.
+    """
 
     w: NDArray
     items: list
+    known: Resolved
 
 
 class _Groups:
@@ -480,13 +529,12 @@ class _Groups:
     fall is as near as that, and with those that are 0 at one of the levels.
 
     Args:
-        grid: λ in nats, shape (n,).
         tolerance: Relative deviation of the ratio that still counts as the same.
     """
 
-    def __init__(self, grid: NDArray, tolerance: float) -> None:
+    def __init__(self, tolerance: float) -> None:
         self.tolerance = tolerance
-        self.ends = np.searchsorted(grid, FALL_BETWEEN)
+        self.ends = np.searchsorted(CURVE_GRID, FALL_BETWEEN)
         loosest = 1 - 2 * tolerance
         # 1e-9 more than the bound, for rounding
         self.slack = np.log((1 - tolerance) / loosest) + 1e-9 if loosest > 0 else np.inf
@@ -494,8 +542,10 @@ class _Groups:
         self.falls: list[tuple[float, int]] = []  # sorted, each with the number of its group
         self.without_fall: list[int] = []
 
-    def add(self, item: Any, w: NDArray) -> None:
+    def add(self, item: Any) -> None:
         """Put an item into the first group that agrees with its weighting, or into a new one."""
+        known = resolve_curve(item, "equivalent")
+        w = evaluate_inside(known, CURVE_GRID)
         first, last = w[self.ends]
         fall = np.log(first) - np.log(last) if first > 0 and last > 0 else None
         for index in self._candidates(fall):
@@ -503,7 +553,7 @@ class _Groups:
             if _agree(w, group.w, self.tolerance):
                 group.items.append(item)
                 return
-        self._start(item, w, fall)
+        self._start(_Group(w, [item], known), fall)
 
     def _candidates(self, fall: float | None) -> Iterable[int]:
         """Numbers of the groups that a weighting may belong to, in the order of their making."""
@@ -513,10 +563,10 @@ class _Groups:
         high = bisect_left(self.falls, (fall + self.slack, len(self.groups)))
         return sorted([*self.without_fall, *(index for _, index in self.falls[low:high])])
 
-    def _start(self, item: Any, w: NDArray, fall: float | None) -> None:
+    def _start(self, group: _Group, fall: float | None) -> None:
         """A new group."""
         index = len(self.groups)
-        self.groups.append(_Group(w, [item]))
+        self.groups.append(group)
         if fall is None:
             self.without_fall.append(index)
         else:
@@ -525,10 +575,9 @@ class _Groups:
 
 def _group_curves(members: Iterable[Any], tolerance: float) -> list[_Group]:
     """Groups of continuous weightings that agree, in the order of their first members."""
-    grid = np.linspace(-12, 12, 2001)
-    groups = _Groups(grid, tolerance)
+    groups = _Groups(tolerance)
     for objective in members:
-        groups.add(objective, evaluate_inside(objective, grid))
+        groups.add(objective)
     return groups.groups
 
 

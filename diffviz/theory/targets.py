@@ -78,6 +78,8 @@ class Target:
         at = levels(logsnr)
         path = checked_path(path)
         a, b = self.coefficients(at, path)
+        if not np.any(a):
+            return np.abs(b - a)
         with np.errstate(invalid="ignore"):  # 0 · inf where sigma/alpha overflows
             from_x = np.where(a == 0, 0.0, a * noise_ratio(at))
             return np.abs(b - from_x)
