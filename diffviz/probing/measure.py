@@ -210,12 +210,16 @@ def probe(
     if first_look.one_level:
         return _with_scatter(_of_whole_calls(measured, plan), plan, stratified=stratified)
     measured = _with_scatter(measured, plan, stratified=stratified)
-    note = _note_on_calls(measured, plan)
-    if first_look.coupling.by_levels:
-        note = _note_on_normalised_weights(plan, given=batch is not None)
-    elif not note and batch is None:
-        note = _note_on_batch(measured, plan)
+    note = _note_on_batches(measured, first_look, plan, given=batch is not None)
     return replace(measured, notes=(*measured.notes, note)) if note else measured
+
+
+def _note_on_batches(measured: Measured, first_look: FirstLook, plan: Plan, *, given: bool) -> str:
+    """Says what a batch has in common, or what differs between batches; empty where nothing."""
+    if first_look.coupling.by_levels:
+        return _note_on_normalised_weights(plan, given=given)
+    note = _note_on_calls(measured, plan)
+    return note if note or given else _note_on_batch(measured, plan)
 
 
 def _measure(
