@@ -51,6 +51,10 @@ def rejected(n):
     return t[t > 0.3][:n]
 
 
+def rejected_steps(n):
+    return (torch.floor(100 * rejected(n)) + 0.5) / 100
+
+
 def measured(times, draws=2000):
     return probe(lambda model, x: flow_matching(model, x, times(len(x))), X, draws=draws)
 
@@ -68,7 +72,6 @@ def test_the_first_of_a_shuffled_table_are_read_right(times):
     one = measured(times)
     assert off(one) < 0.01
     assert one.exact
-    assert one.discrete
     assert "equal to fm-ot" in str(Report(**vars(one)))
 
 
@@ -87,6 +90,13 @@ def test_rejected_levels_are_named_and_not_told_apart_from_the_truth():
     report = str(Report(**vars(one)))
     assert "not told apart from fm-ot" in report
     assert "equal to" not in report
+
+
+def test_sampled_levels_of_a_table_are_judged_by_their_scatter_too():
+    one = measured(rejected_steps)
+    assert one.discrete
+    assert one.sampled
+    assert "not told apart from fm-ot" in str(Report(**vars(one)))
 
 
 def test_another_weighting_is_told_apart_though_levels_are_sampled():
