@@ -34,6 +34,7 @@ LOCAL_ERROR = 0.1  # error of a component at which h is taken where the gradient
 NEAR_OUTPUT = 2.0**5  # the bisection looks for the target between minus and plus this,
 LARGEST_OUTPUT = 2.0**14  # and where it is not there, between these
 BRACKET = 2.0**-16  # width of the last interval
+SECANTS = (15, 9)  # halvings before the last interval at which a secant may give it at once
 SMALLEST_ERROR = 1e-3  # at which h is taken where the least error is smaller, for float32
 SMALL_GRADIENT = 1e-3  # relative size of a gradient that counts as 0
 
@@ -558,7 +559,8 @@ def _bisect(chunk: Chunk, state: State, z: Tensor) -> Tensor:
     """The output at which the gradient of each component changes its sign, shape (n, d).
 
     It is NaN where the gradient is 0 on both sides. A last step by the secant is exact where the
-    gradient is linear near its zero.
+    gradient is linear near its zero. There an earlier secant gives the last interval at once, which
+    the signs at its two ends prove.
     """
     for reach in (NEAR_OUTPUT, LARGEST_OUTPUT):
         low, high = -reach * torch.ones_like(z), reach * torch.ones_like(z)
@@ -566,14 +568,44 @@ def _bisect(chunk: Chunk, state: State, z: Tensor) -> Tensor:
         if bool((at_low <= 0).all()) and bool((at_high >= 0).all()):
             break
     weighted = (at_low != 0) | (at_high != 0)
-    for _ in range(int(np.log2(2 * reach / BRACKET))):
-        middle = (low + high) / 2
-        gradient = chunk.run(state, middle).gradient
+    ends = _Ends(low, high, at_low, at_high)
+    steps = int(np.log2(2 * reach / BRACKET))
+    for left in range(steps, 0, -1):
+        if left in SECANTS:
+            root = ends.secant()
+            ends = ends.cut(chunk, state, root - BRACKET / 2).cut(chunk, state, root + BRACKET / 2)
+        if bool(((ends.high - ends.low <= BRACKET * 1.01) | ~weighted).all()):
+            break
+        ends = ends.cut(chunk, state, (ends.low + ends.high) / 2)
+    return torch.where(weighted, ends.secant(), torch.nan)
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Outputs between which the gradient changes its sign, and the gradients there, (n, d) each."""
+
+    low: Tensor
+    high: Tensor
+    at_low: Tensor
+    at_high: Tensor
+
+    def secant(self) -> Tensor:
+        """Where the straight line between the ends is 0."""
+        rise = self.at_high - self.at_low
+        share = torch.where(rise > 0, -self.at_low / rise, 0.5)
+        return self.low + share * (self.high - self.low)
+
+    def cut(self, chunk: Chunk, state: State, output: Tensor) -> "_Ends":
+        """The part on that side of an output where the sign changes."""
+        output = torch.minimum(torch.maximum(output, self.low), self.high)
+        gradient = chunk.run(state, output).gradient
         below = gradient < 0
-        low, at_low = torch.where(below, middle, low), torch.where(below, gradient, at_low)
-        high, at_high = torch.where(below, high, middle), torch.where(below, at_high, gradient)
-    share = torch.where(at_high > at_low, -at_low / (at_high - at_low), 0.5)
-    return torch.where(weighted, low + share * (high - low), torch.nan)
+        return _Ends(
+            torch.where(below, output, self.low),
+            torch.where(below, self.high, output),
+            torch.where(below, gradient, self.at_low),
+            torch.where(below, self.at_high, gradient),
+        )
 
 
 def _noises(chunk: Chunk, assumptions: Assumptions, layout: Layout, z_of_noise: Tensor) -> Noises:

@@ -132,7 +132,15 @@ def _is_without_replacement(call: RandomCall, drawn: Tensor, data: Tensor) -> bo
         is_even = weights.ndim == 1 and bool((weights == weights[0]).all())
         is_subset = len(drawn) == len(data) and may_be_levels(len(weights), data)
         return is_even and is_subset and not _draws_with_replacement(call)
-    return call.function == "randperm" and may_be_levels(len(drawn), data)
+    return _is_order(call, drawn, data)
+
+
+def _is_order(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
+    """Whether a draw is an order of whole numbers, or uniform numbers whose order may be one."""
+    if call.function == "randperm":
+        return may_be_levels(len(drawn), data)
+    is_list = call.function in BELOW_ONE and drawn.ndim == 1
+    return is_list and len(drawn) > MAX_REPEATS * len(data) and may_be_levels(len(drawn), data)
 
 
 def may_be_levels(total: int, data: Tensor) -> bool:
@@ -590,6 +598,9 @@ class Draws(TorchFunctionMode):
             n = len(self.batch.x)
             total = len(_weights(call)) if call.function == "multinomial" else len(drawn)
             order = distinct(axes.probabilities((n,), n), total, self.batch.seed)
+            if call.function in BELOW_ONE:  # numbers that argsort puts in this order
+                numbers = (np.argsort(order) + 0.5) / total
+                return torch.from_numpy(numbers).to(drawn)
             return torch.from_numpy(order[: len(drawn)]).to(drawn)
         else:
             u = axes.probabilities(drawn.shape, rows_of(drawn, self.batch.x))

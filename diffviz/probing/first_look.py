@@ -415,11 +415,18 @@ def _check_replay(noise: Response, again: Response) -> None:
         "the loss draws what cannot be replayed; draw with torch, np.random, or a generator it "
         "reaches by name, and keep counters where it reaches them by name",
     )
-    samples_with_gradient = again.gradient.any(1).sum()
+    reached = again.gradient.any(1)
+    if len(reached) == 1 or reached.sum() != 1:
+        return
     require(
-        len(again.gradient) == 1 or samples_with_gradient != 1,
+        not reached[1:].any(),
+        "the loss of a batch is that of one of its samples (the median, the largest?): such a loss "
+        "has no weighting of each level; probe the losses of all samples, before that step",
+    )
+    raise ValueError(
         "only one sample's output reaches the loss: if it takes out[0] of a tuple, "
-        "output=lambda out: (out,)",
+        "output=lambda out: (out,); if it takes the median or the largest loss, probe the losses "
+        "of all samples"
     )
 
 

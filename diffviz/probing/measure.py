@@ -44,6 +44,7 @@ from diffviz.probing.coefficients import (
     read,
 )
 from diffviz.probing.counters import Counters, is_set_up
+from diffviz.probing.evenness import is_sampled, note_on_sampling, share_of_chance
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
 from diffviz.probing.reading import conclude
@@ -207,13 +208,14 @@ def probe(
         first_look, coefficients, stratified=stratified and drawn_evenly, scale=scale
     )
     if first_look.one_level:
-        return _of_whole_calls(measured, plan)
-    note = _last_note(measured, first_look, plan, given=batch is not None)
+        return _with_scatter(_of_whole_calls(measured, plan), plan, stratified=stratified)
+    measured = _with_scatter(measured, plan, stratified=stratified)
+    note = _note_on_batches(measured, first_look, plan, given=batch is not None)
     return replace(measured, notes=(*measured.notes, note)) if note else measured
 
 
-def _last_note(measured: Measured, first_look: FirstLook, plan: Plan, given: bool) -> str:
-    """What the size of the calls means for the measurement; nothing where it means nothing."""
+def _note_on_batches(measured: Measured, first_look: FirstLook, plan: Plan, *, given: bool) -> str:
+    """Says what a batch has in common, or what differs between batches; empty where nothing."""
     if first_look.coupling.by_levels:
         return _note_on_normalised_weights(plan, given=given)
     note = _note_on_calls(measured, plan)
@@ -257,6 +259,28 @@ def _of_whole_calls(measured: Measured, plan: Plan) -> Measured:
     """The same, where the draws of a call count as one, since they have one level."""
     parts = tuple(_of_whole_calls(part, plan) for part in measured.parts)
     return replace(measured, order=measured.order % plan.calls, parts=parts)
+
+
+def _with_scatter(measured: Measured, plan: Plan, *, stratified: bool) -> Measured:
+    """The same with the share of chance in its levels, and a note where they are sampled.
+
+    Args:
+        measured: The measurement.
+        plan: How many calls it made.
+        stratified: Whether levels were to be put in even order.
+    """
+    parts = tuple(_with_scatter(part, plan, stratified=stratified) for part in measured.parts)
+    share = share_of_chance(measured, plan.calls)
+    measured = replace(measured, residuals={**measured.residuals, "levels": share}, parts=parts)
+    if not stratified or not is_sampled(share):
+        return measured
+    return replace(
+        measured,
+        stratified=False,
+        sampled=measured.exact,
+        exact=False,
+        notes=(*measured.notes, note_on_sampling(measured, share)),
+    )
 
 
 def _note_on_normalised_weights(plan: Plan, *, given: bool) -> str:

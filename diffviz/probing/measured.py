@@ -37,6 +37,7 @@ class Measured:
         exact: Whether log-SNR and weighting describe the loss up to rounding; a note says why not.
         refusal: Why there is no weighting, although factors were read; empty where there is one.
         parts: The same of each group of components, where a sample holds several noise levels.
+        sampled: Levels could not be put in even order, and nothing else keeps it from being exact.
     """
 
     logsnr: NDArray
@@ -56,6 +57,7 @@ class Measured:
     exact: bool = True
     refusal: str = ""
     parts: tuple["Measured", ...] = ()
+    sampled: bool = False
 
     @property
     def target(self) -> tuple[NDArray, NDArray]:

@@ -6,8 +6,9 @@ record, and so are the generators that ``numpy.random.default_rng()`` makes insi
 among these draws become quantiles of their law, as those of torch do.
 
 Python's ``random`` cannot be replaced in code that has imported its functions. But its state can be
-set: the next 624 words of a Mersenne Twister are its state itself, slightly scrambled. Each number
-that a loss draws with it is thus even over the calls of the loss.
+set: the next 624 words of a Mersenne Twister are its state itself, slightly scrambled. Each of the
+first numbers that a call of the loss draws with it is thus even over the calls, and so are lists of
+such numbers. ``random.sample`` and ``random.shuffle`` are answered from the record.
 """
 
 import random
@@ -36,9 +37,9 @@ from diffviz.probing.draws import (
 from diffviz.probing.quantiles import NUMPY_QUANTILES, distinct
 
 WITHOUT_REPLACEMENT = frozenset({"permutation", "choice", "sample"})
+OF_ALL = frozenset({"permutation", "shuffle"})  # their draws hold each number of the pool
 WORDS = 624  # words in the state of a Mersenne Twister
 STEP_OF_RANDOM = np.sqrt(41)  # of a Kronecker sequence, unlike those of the times
-NUMBERS_OF_RANDOM = 8  # of a call that are even over all calls
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class NumpyDraws:
 
     def _record(self, call: RandomCall, drawn: Any) -> RecordedArray:
         """A draw, with quantiles of the call's law in the place of a time."""
-        if call.function in WITHOUT_REPLACEMENT:
+        if call.function in WITHOUT_REPLACEMENT | OF_ALL:
             return self._record_without_replacement(call, drawn)
         numbers = torch.from_numpy(np.array(drawn, dtype=np.float64, ndmin=0))
         is_time = classify(call, numbers, self._batch.x) is Role.TIME
@@ -137,7 +138,7 @@ class NumpyDraws:
         pool = call.args[0] if call.args else call.kwargs["a"]
         values = np.arange(pool) if isinstance(pool, (int, np.integer)) else np.asarray(pool)
         taken = np.size(drawn)
-        whole = call.function == "permutation"
+        whole = call.function in OF_ALL
         is_time = may_be_levels(taken, x) if whole else taken == len(x) <= len(values)
         if is_time and self._axes is not None and not self._axes.used_up(len(x)):
             u = self._axes.probabilities((len(x),), len(x))
@@ -208,6 +209,33 @@ class Interceptor:
 
         return sample
 
+    def _shuffler(self, plain: Callable[[Any], None]) -> Callable[[Any], None]:
+        """``random.shuffle`` that answers from the record."""
+
+        def shuffled_places(total: int) -> NDArray:
+            places = list(range(total))
+            plain(places)
+            return np.array(places, dtype=int)
+
+        def shuffle(items: Any) -> None:
+            if self.draws is None or not len(items):
+                return plain(items)
+            call = RandomCall("shuffle", (len(items),), {})
+            drawn = self.draws.answer(call, shuffled_places)
+            items[:] = [items[place] for place in drawn]
+
+        return shuffle
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let all draws pass for the while: those that a recorded draw is made of."""
+        before = self.draws
+        self.draws = None
+        try:
+            yield
+        finally:
+            self.draws = before
+
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Replace NumPy's sources for the while."""
@@ -228,6 +256,8 @@ class Interceptor:
                     law._random_state = self._legacy
             undo.callback(setattr, random, "sample", random.sample)
             random.sample = self._sampler(random.sample)  # type: ignore[assignment]
+            undo.callback(setattr, random, "shuffle", random.shuffle)
+            random.shuffle = self._shuffler(random.shuffle)  # type: ignore[assignment]
             self._hidden = hidden
             module.mtrand._rand = self._legacy  # type: ignore[attr-defined]
             module.default_rng = self.default_rng
@@ -239,6 +269,7 @@ def _intercepting(source: type, interceptor: Interceptor) -> Any:
     methods = {name: _method(source, name, interceptor) for name in NUMPY_QUANTILES}
     methods |= {name: _method(source, name, interceptor) for name in WITHOUT_REPLACEMENT}
     present = {name: method for name, method in methods.items() if hasattr(source, name)}
+    present["shuffle"] = _shuffle_of(source, interceptor)
     if source is np.random.RandomState:
         present.pop("random", None)  # it calls random_sample
         present.pop("choice", None)  # it calls randint or random_sample
@@ -250,13 +281,36 @@ def _method(source: type, name: str, interceptor: Interceptor) -> Callable[..., 
     plain: Any = getattr(source, name, None)
 
     def answer(self: Any, *args: Any, **kwargs: Any) -> Any:
-        function = partial(plain, self)
         has_record = name not in WITHOUT_REPLACEMENT or _is_without_replacement(name, args, kwargs)
         if interceptor.draws is None or not has_record:
-            return function(*args, **kwargs)
+            return plain(self, *args, **kwargs)
+        function = _undisturbed(partial(plain, self), interceptor)
         return interceptor.draws.answer(RandomCall(name, args, kwargs), function)
 
     return answer
+
+
+def _undisturbed(function: Callable[..., Any], interceptor: Interceptor) -> Callable[..., Any]:
+    """A function whose own draws are not recorded."""
+
+    def undisturbed(*args: Any, **kwargs: Any) -> Any:
+        with interceptor.paused():
+            return function(*args, **kwargs)
+
+    return undisturbed
+
+
+def _shuffle_of(source: Any, interceptor: Interceptor) -> Callable[..., None]:
+    """A method that shuffles the rows of an array or list by a recorded order."""
+
+    def shuffle(self: Any, x: Any, *args: Any, **kwargs: Any) -> None:
+        if interceptor.draws is None or args or kwargs or not len(x):
+            return source.shuffle(self, x, *args, **kwargs)
+        function = _undisturbed(partial(source.permutation, self), interceptor)
+        order = interceptor.draws.answer(RandomCall("shuffle", (len(x),), {}), function)
+        x[:] = x[order] if isinstance(x, np.ndarray) else [x[place] for place in order]
+
+    return shuffle
 
 
 def _is_without_replacement(name: str, args: tuple, kwargs: dict[str, Any]) -> bool:
@@ -274,14 +328,17 @@ def _is_without_replacement(name: str, args: tuple, kwargs: dict[str, Any]) -> b
 # Python's random ---------------------------------------------------------------------------------
 
 
-def state_of_random(number: int, total: int, seed: int, *, stratified: bool) -> tuple:
+def state_of_random(
+    number: int, total: int, seed: int, *, stratified: bool, rows: int = 1
+) -> tuple:
     """State of ``random`` for one call of the loss.
 
     Args:
         number: Number of the call, from 0.
         total: Number of calls in all.
         seed: Seed of the numbers.
-        stratified: Whether the first numbers are even over all calls.
+        stratified: Whether the numbers are even over all calls.
+        rows: Length of the lists of numbers that are even as a whole.
 
     Returns:
         What ``random.setstate`` takes.
@@ -289,22 +346,26 @@ def state_of_random(number: int, total: int, seed: int, *, stratified: bool) -> 
     version, state, gauss = random.Random(seed).getstate()
     if not stratified:
         return version, state, gauss
-    words = np.random.default_rng(seed).integers(2**32, size=WORDS, dtype=np.uint64)
-    even = _even_numbers(number, total)
-    words[: 2 * len(even) : 2] = (even * 2.0**32).astype(np.uint64)
+    words = (_even_numbers(number, total, rows) * 2.0**32).astype(np.uint64)
     return version, (*_unscrambled(words).tolist(), 0), gauss
 
 
-def _even_numbers(number: int, total: int) -> NDArray:
-    """Numbers of one call in [0, 1), each even over all calls, shape (k,)."""
-    return (_orders(total)[:, number] + 0.5) / total
+def _even_numbers(number: int, total: int, rows: int) -> NDArray:
+    """Numbers of one call in [0, 1), one a word, each even over all calls, shape (624,).
+
+    A number of ``random()`` takes two words, of which the first gives all that matters. The numbers
+    of a list have different places in their cells, so that all together are a finer grid; the first
+    is in the middle.
+    """
+    place = (np.arange(WORDS) // 2 + rows // 2) % rows
+    return (_orders(total)[:, number] + (place + 0.5) / rows) / total
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _orders(total: int) -> NDArray:
-    """Places of all calls in the order of each number, shape (k, total); not to be written to."""
+    """Places of all calls in the order of each word, shape (624, total); not to be written to."""
     rng = np.random.default_rng(total)
-    orders = rng.permuted(np.tile(np.arange(total), (NUMBERS_OF_RANDOM, 1)), axis=1)
+    orders = rng.permuted(np.tile(np.arange(total, dtype=np.int32), (WORDS, 1)), axis=1)
     # the first, which is often the only one, is even also over each stretch of calls
     orders[0] = np.argsort(np.argsort(np.arange(total) * STEP_OF_RANDOM % 1))
     return orders

@@ -200,7 +200,11 @@ class Chunk:
         self._ran = False
         batch = draws.batch
         self._random_state = state_of_random(
-            batch.number, batch.total, batch.seed, stratified=draws.axes is not None
+            batch.number,
+            batch.total,
+            batch.seed,
+            stratified=draws.axes is not None,
+            rows=len(batch.x),
         )
 
     @property

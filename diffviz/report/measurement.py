@@ -24,6 +24,7 @@ BEYOND = 0.01  # share of the range beyond an entry's support up to which it is 
 WHOLE = 0.99  # share of the draws from which on it is not mentioned
 EXACT = 0.02  # relative standard error up to which it is not mentioned
 CHANCE = 0.001  # probability below which a deviation of sampled levels is no chance
+EVEN = 1e-3  # share of chance below which levels are even
 CHANCE_BINS = 20  # of the test
 CHANCE_MASS = 0.98  # central share of the draws that they cover
 NODES = 24  # of Gauss's rule in a bin
@@ -50,9 +51,9 @@ def _sentence(match: Match, measured: Measured) -> str:
 
 def _relation(match: Match, measured: Measured) -> str:
     """How a measured loss stands to an entry, in words."""
-    if not measured.exact or match.beyond >= BEYOND:
+    if not (measured.exact or measured.sampled) or match.beyond >= BEYOND:
         return "closest to"
-    if match.deviation < EQUAL:
+    if match.deviation < EQUAL and measured.exact:
         return "equal to"
     return "not told apart from" if _is_within_chance(match, measured) else "closest to"
 
@@ -67,11 +68,14 @@ def _where(match: Match, measured: Measured) -> str:
 
 
 def _is_within_chance(match: Match, measured: Measured) -> bool:
-    """Whether sampled levels are those of an entry as far as a chi-square test of all bins tells.
+    """Whether levels are those of an entry as far as a chi-square test of all bins tells.
 
-    The factors of a smooth loss are exact, so that bins scatter as their numbers of draws do.
+    The factors of a smooth loss are exact, so that bins scatter as their numbers of draws do, times
+    the share of chance in them, and by one draw for the edges. Where levels are even, any deviation
+    tells.
     """
-    if measured.stratified or measured.discrete:
+    share = min(measured.residuals["levels"], 1.0)
+    if share < EVEN:
         return False
     edges = measured.edges(CHANCE_BINS, CHANCE_MASS)
     w, _ = measured.weighting(edges)
@@ -81,7 +85,7 @@ def _is_within_chance(match: Match, measured: Measured) -> bool:
         return False
     ratio = w / known
     ratio /= np.average(ratio, weights=drawn)
-    statistic = float((drawn * (ratio - 1) ** 2).sum())
+    statistic = float(((drawn * (ratio - 1)) ** 2 / (share * drawn + 1)).sum())
     return bool(stats.chi2.sf(statistic, len(drawn) - 1) > CHANCE)
 
 

@@ -114,6 +114,38 @@ def test_the_numbers_of_random_are_even_over_the_calls():
     assert np.abs(np.corrcoef(np.array(rows).T) - np.eye(8)).max() < 0.5
 
 
+def test_lists_of_the_numbers_of_random_are_one_grid():
+    """All numbers of 50 lists of 20 together are the middles of 1000 cells."""
+    before = random.getstate()
+    try:
+        lists = []
+        for number in range(50):
+            random.setstate(state_of_random(number, 50, number, stratified=True, rows=20))
+            lists.append([random.random() for _ in range(20)])
+    finally:
+        random.setstate(before)
+    even = (np.arange(1000) + 0.5) / 1000
+    np.testing.assert_allclose(np.sort(np.ravel(lists)), even, atol=1e-7)
+
+
+def test_shuffles_start_with_even_levels_and_keep_all_numbers():
+    def by_legacy(pool):
+        np.random.shuffle(pool)  # noqa: NPY002
+
+    def by_generator(pool):
+        np.random.default_rng().shuffle(pool)
+
+    def by_random(pool):
+        random.shuffle(pool)
+
+    for shuffle in (by_random, by_legacy, by_generator):
+        with sources().installed():
+            pool = np.arange(1000)
+            shuffle(pool)
+        assert np.sort(pool).tolist() == list(range(1000))
+        np.testing.assert_array_equal(np.sort(pool[:N]) // 2, np.arange(N))
+
+
 def test_counters_of_objects_closures_and_buffers_are_put_back():
     class Holder:
         count = 0

@@ -1,0 +1,135 @@
+"""Levels that could not be put in even order: named, never exact, and judged by their scatter."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from diffviz.probing.evenness import is_sampled, share_of_chance
+from diffviz.probing.measure import probe
+from diffviz.report.measurement import Report
+
+X = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
+STEPS = 1000
+NOTE = "levels could not be put in even order"
+
+
+def flow_matching(model, x, t):
+    """Flow matching on the linear path."""
+    noise = torch.randn_like(x)
+    z = (1 - t)[:, None] * x + t[:, None] * noise
+    return ((model(z, t) - (noise - x)) ** 2).mean()
+
+
+def in_table(steps):
+    return (torch.as_tensor(steps) + 0.5) / STEPS
+
+
+def shuffled_by_random(n):
+    steps = list(range(STEPS))
+    random.shuffle(steps)
+    return in_table(steps[:n])
+
+
+def shuffled_by_numpy(n):
+    steps = np.arange(STEPS)
+    np.random.shuffle(steps)  # noqa: NPY002
+    return in_table(steps[:n])
+
+
+def order_of_uniforms(n):
+    return in_table(torch.rand(STEPS).argsort()[:n])
+
+
+def list_of_random(n):
+    return torch.tensor([random.random() for _ in range(n)])
+
+
+def rejected(n):
+    t = torch.rand(4 * n)
+    return t[t > 0.3][:n]
+
+
+def rejected_steps(n):
+    return (torch.floor(100 * rejected(n)) + 0.5) / 100
+
+
+def measured(times, draws=2000):
+    return probe(lambda model, x: flow_matching(model, x, times(len(x))), X, draws=draws)
+
+
+def off(one, low=-4.0, high=4.0):
+    """Largest deviation from e^(-λ/2) in bins of half a nat."""
+    edges = np.linspace(low, high, 1 + round(2 * (high - low)))
+    exact = -np.diff(np.exp(-edges / 2)) / np.diff(edges)
+    ratio = one.weighting(edges)[0] / exact
+    return np.abs(ratio / np.median(ratio) - 1).max()
+
+
+@pytest.mark.parametrize("times", [shuffled_by_random, shuffled_by_numpy, order_of_uniforms])
+def test_the_first_of_a_shuffled_table_are_read_right(times):
+    one = measured(times)
+    assert off(one) < 0.01
+    assert one.exact
+    assert "equal to fm-ot" in str(Report(**vars(one)))
+
+
+def test_a_list_of_random_numbers_is_read_right():
+    assert off(measured(list_of_random)) < 0.01
+
+
+def test_rejected_levels_are_named_and_not_told_apart_from_the_truth():
+    """t > 0.3 cuts the law at λ = 2 log(7/3) = 1.69; below it w is that of flow matching."""
+    one = measured(rejected)
+    assert any(NOTE in note for note in one.notes)
+    assert one.sampled
+    assert not one.exact
+    assert not one.stratified
+    assert one.logsnr.max() == pytest.approx(2 * np.log(7 / 3), abs=0.05)
+    report = str(Report(**vars(one)))
+    assert "not told apart from fm-ot" in report
+    assert "equal to" not in report
+
+
+def test_sampled_levels_of_a_table_are_judged_by_their_scatter_too():
+    one = measured(rejected_steps)
+    assert one.discrete
+    assert one.sampled
+    assert "not told apart from fm-ot" in str(Report(**vars(one)))
+
+
+def test_another_weighting_is_told_apart_though_levels_are_sampled():
+    def loss(model, x):
+        t = rejected(len(x))
+        noise = torch.randn_like(x)
+        z = (1 - t)[:, None] * x + t[:, None] * noise
+        error = (model(z, t) - (noise - x)) ** 2
+        return (torch.exp(-2 * (2 * t - 1) ** 2)[:, None] * error).mean()
+
+    report = str(Report(**vars(probe(loss, X, draws=2000))))
+    assert "not told apart" not in report
+    assert "closest to" in report
+
+
+def test_the_share_of_chance_is_0_for_even_levels_and_1_for_independent_ones():
+    even = measured(torch.rand)
+    assert share_of_chance(even, 100) < 0.02
+    assert even.exact
+    as_is = probe(
+        lambda model, x: flow_matching(model, x, torch.rand(len(x))), X, draws=2000, mode="as-is"
+    )
+    assert share_of_chance(as_is, 100) == pytest.approx(1, abs=0.4)
+    assert is_sampled(share_of_chance(as_is, 100))
+
+
+@pytest.mark.parametrize("reduce", [torch.median, torch.max])
+def test_the_loss_of_one_sample_of_a_batch_is_refused_as_that(reduce):
+    def loss(model, x):
+        t = torch.rand(len(x))
+        noise = torch.randn_like(x)
+        z = (1 - t)[:, None] * x + t[:, None] * noise
+        return reduce(((model(z, t) - (noise - x)) ** 2).mean(1))
+
+    with pytest.raises(ValueError, match="median"):
+        probe(loss, X, draws=200)
