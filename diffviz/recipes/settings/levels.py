@@ -25,6 +25,8 @@ from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR, Path
 from diffviz.theory.targets import Target, U
 
+LEAST_NOTED = 1e-6  # probability of a level that is left out, from which on it is noted
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -47,7 +49,7 @@ class Levels:
         return tuple(
             f"Levels without {missing} (probability {probability:.2g}) are left out."
             for missing, probability in kinds
-            if probability > 0
+            if probability > LEAST_NOTED
         )
 
 

@@ -156,7 +156,8 @@ def flat(content: Mapping[str, Any], kind: str, prefix: str = "") -> Iterator[Se
     """The leaves of nested tables.
 
     Args:
-        content: The table. Lists of tables are numbered from 0; other lists are values.
+        content: The table. Lists of tables are numbered from 0; other lists are values. Dashes
+            before a name are dropped.
         kind: What ``where`` calls a name, "key" or "argument".
         prefix: Dotted path of the table.
 
