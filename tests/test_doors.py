@@ -147,15 +147,17 @@ def _(w=TABLE):
     return dv.from_weighting(w).weighting([-1.0, 1.0])
 
 
-@door("from_diffusers", numbers="shift", names="weighting")
-def _(shift=3.0, weighting="none"):
+@door("from_diffusers", numbers="shift", counts="tokens", names="weighting")
+def _(shift=3.0, tokens=4096, weighting="none"):
     config = {
         "_class_name": "FlowMatchEulerDiscreteScheduler",
         "num_train_timesteps": 1000,
         "shift": shift,
     }
     chosen = None if weighting == "none" else weighting
-    return dv.from_diffusers(config, chosen).law.ppf([0.25, 0.75])
+    fixed = dv.from_diffusers(config, chosen).law.ppf([0.25, 0.75])
+    dynamic = dv.from_diffusers(config | {"use_dynamic_shifting": True}, tokens=tokens)
+    return np.concatenate([fixed, dynamic.law.ppf([0.25, 0.75])])
 
 
 @door("verdict", arrays="w logsnr")

@@ -30,6 +30,8 @@ from diffviz.data.densities import (
 )
 from diffviz.data.expectations import channel, expectation, moments, surprise
 from diffviz.data.files import FOLDER, load
+from diffviz.data.points import read_points, refuse_channels_last
+from diffviz.delimited import Frame
 
 # λ: below, squares of alpha would vanish; above, noise would drown in the rounding of z
 LOWEST = -690.0
@@ -400,24 +402,32 @@ def mixture(
 
 
 def dataset(
-    source: ArrayLike | str | Path, bandwidth: float = 0.05, unit: bool = True, name: str = "data"
+    source: ArrayLike | Frame | str | Path,
+    bandwidth: float = 0.05,
+    unit: bool = True,
+    name: str = "data",
+    array: str | None = None,
 ) -> Toy:
     """Your own data with an exact denoiser: the kernel density of the points.
 
     Args:
-        source: Points (n, *shape), or the path of a .csv: numbers with commas, under one line of
-            names or none.
+        source: Points (n, *shape), a frame of pandas or polars, or a file: .npy, .npz, .parquet,
+            or a table in text, with commas, semicolons or tabs, under one line of names or none.
+            A first column without a name is an index: it is dropped, and a warning says so.
         bandwidth: Standard deviation of the kernel, in standard deviations of the data.
         unit: Whether to shift and scale to mean 0 and a variance of 1 per dimension.
         name: What messages and plots call the data; a file has its own name.
+        array: Name of the array, in an .npz file with several.
 
     Returns:
         The toy.
 
     Raises:
         TypeError: The points are no real numbers.
-        ValueError: A file is missing or holds no points, a value is NaN or infinite, there are
-            fewer than two points, or all are equal.
+        ModuleNotFoundError: What reads parquet is not installed.
+        ValueError: A file is missing or holds no points, a value is missing, text, NaN or
+            infinite, images have their channels last, there are fewer than two points, or all
+            are equal.
 
     Example:
         >>> points = [[0.0, 0.0], [4.0, 0.0], [0.0, 2.0], [4.0, 2.0]]
@@ -426,12 +436,10 @@ def dataset(
         ((2,), 1.0)
     """
     unit = one_of(unit, "unit", (False, True))
+    points = read_points(source, array)
+    refuse_channels_last(points)
     if isinstance(source, (str, Path)):
-        path = Path(source)
-        points = finite(_read_table(path), "data")
-        name = path.stem
-    else:
-        points = finite(source, "data")
+        name = Path(source).stem
     if points.ndim < 2 or (points == points[:1]).all():
         raise ValueError(
             f"data must be 2 or more different points (n, *shape), got {points.shape}; "
@@ -440,22 +448,6 @@ def dataset(
     spread = math.sqrt(points.var(0).mean())
     kernel_density = mixture(points, positive(bandwidth, "bandwidth") * spread, name=name)
     return kernel_density.unit() if unit else kernel_density
-
-
-def _read_table(path: Path) -> NDArray:
-    """The numbers of a .csv file, (rows, columns), without a line of names."""
-    try:
-        table = np.genfromtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"cannot read {path}: {error}; a .csv holds numbers with commas, for .npy pass np.load"
-        ) from error
-    if table.shape[1] == 1:
-        raise ValueError(
-            f"{path} has only one column; for points on a line pass np.loadtxt(path)[:, None]"
-        )
-    has_names = np.isnan(table[:1]).all()
-    return table[1:] if has_names else table
 
 
 # --- toys by name -------------------------------------------------------------------------------

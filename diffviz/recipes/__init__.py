@@ -12,8 +12,10 @@ Its ``stated`` is the closed form that the literature gives, and tests hold it a
 Where a code trains on T steps of a table, the entry is the continuous limit unless its name says
 otherwise. Where a paper and its code differ, there is an entry for each.
 
-``diffusers`` reads schedulers of that package into objectives, ``settings`` the command lines and
-files of trainers, and ``nearest`` finds the entries that are closest to a measured loss.
+``diffusers`` reads schedulers of that package into objectives: ``schedulers`` has their classes,
+``betas`` their tables, ``resolution`` the shift of flow matching, and ``schemes`` the laws of time
+of the training scripts. ``settings`` reads the command lines and files of trainers, and ``nearest``
+finds the entries that are closest to a measured loss.
 """
 
 from diffviz import extras

@@ -24,7 +24,7 @@ from diffviz.protocols import Weighting
 from diffviz.theory import multipliers, tables
 from diffviz.theory.atoms import atomic, curve_through
 from diffviz.theory.frames import Curve, levels
-from diffviz.theory.laws import checked_law
+from diffviz.theory.laws import checked_law, truncated
 from diffviz.theory.paths import COSINE, Path, checked_path
 from diffviz.theory.targets import EPS, Target, base_gain
 
@@ -308,55 +308,118 @@ def _source_of(w: Any) -> str:
     """What an objective made from a weighting says of its source."""
     if callable(w):
         return "callable"
-    return f"table {w}" if isinstance(w, (str, File)) else "table"
+    is_file = isinstance(w, File) or (isinstance(w, str) and "\n" not in w)
+    return f"table {w}" if is_file else "table"
 
 
-def from_weighting(w: Any, law: Any = None, name: str = "custom", path: Path = COSINE) -> Objective:
-    """Objective from a weighting of one's own on the eps error.
+@dataclass(frozen=True)
+class Recipe:
+    """What a weighting of one's own trains on.
+
+    Args:
+        multiplier: Factor on the eps squared error, a function of λ.
+        law: Law of λ, a frozen SciPy distribution.
+    """
+
+    multiplier: Curve
+    law: Any
+
+
+def _recipe_of_curve(w: Curve, law: Any, path: Path) -> Recipe:
+    """The recipe of a weighting that is a function."""
+    law = checked_law(path.schedule if law is None else law)
+    _check_curve(w, law)
+    return Recipe(WeightingOverLaw(w, law), law)
+
+
+def _recipe_of_table(table: tables.WeightTable, law: Any, path: Path | None) -> Recipe:
+    """The recipe of a table, by what its levels are."""
+    if table.kind == "logsnr":
+        w = tables.weighting_over_logsnr(table)
+        low, high = w.logsnr[[0, -1]]
+        return _recipe_within(w, stats.uniform(low, high - low), law, low, high)
+    if path is None:
+        raise ValueError(
+            f"a table over {table.kind} needs path=, the path of the training: its weights are "
+            "factors on the squared eps error at levels that uniform time on the path draws"
+        )
+    if table.kind == "timestep":
+        require(law is None, "law has no effect on a table over timesteps, whose levels it lists")
+        return Recipe(*tables.factor_over_steps(table, path))
+    return _recipe_over_time(table, law, path)
+
+
+def _recipe_over_time(table: tables.WeightTable, law: Any, path: Path) -> Recipe:
+    """The recipe of a table over ``t`` or ``sigma``."""
+    factor = tables.factor_over_path(table, path)
+    low, high = factor.logsnr[[0, -1]]
+    w = tables.FactorUnderLaw(factor, path.schedule)
+    return _recipe_within(w, truncated(path.schedule, low, high), law, low, high)
+
+
+def _recipe_within(w: Curve, natural: Any, law: Any, low: float, high: float) -> Recipe:
+    """The recipe of a weighting that is known between two levels, under its own law by default."""
+    law = checked_law(natural if law is None else law)
+    _check_within(law, low, high)
+    return Recipe(WeightingOverLaw(w, law), law)
+
+
+def from_weighting(
+    w: Any, law: Any = None, name: str = "custom", path: Path | None = None
+) -> Objective:
+    r"""Objective from a weighting of one's own on the eps error.
+
+    A table is a CSV file or its text, a frame with named columns, or an array of shape (n, 2).
+    Over log-SNR it holds w(λ); without names its levels are λ. Over another level it holds the
+    factors of a training: what multiplies the squared eps error at times drawn uniformly on
+    ``path``. Its columns are then called "t,weight" (t = 0 is data), "sigma,weight", or
+    "timestep,weight" (step 0 has the least noise; the path is ``dv.from_diffusers(...).path``).
 
     It pickles if ``w`` does: any table does, and so does a named function of a module.
 
     Args:
-        w: Callable of λ, or a table (CSV file or array of shape (n, 2)) of λ and w.
-        law: Law of λ to train under, a frozen SciPy distribution. By default it is uniform over a
-            table's range, or that of uniform time on ``path``.
+        w: Callable of λ, or a table.
+        law: Law of λ to train under, a frozen SciPy distribution. By default it is uniform over the
+            range of a table of λ, and else that of uniform time on ``path``.
         name: What plots and errors call the objective.
-        path: Frame and schedule.
+        path: Frame and schedule; ``dv.paths.COSINE`` for a callable and a table of λ by default.
 
     Returns:
         The objective.
 
     Raises:
         TypeError: ``w`` is an objective or a class, ``law`` is no law, or ``path`` is no path.
-        ValueError: The table is no weighting (see ``tables.tabulated``), the law reaches outside
-            the path or the table, or a callable does not return one value for each λ.
+        OSError: A file cannot be opened.
+        ValueError: The table is no weighting (see ``tables.read``), its levels need a path or do
+            not fit it, the law reaches outside the path or the table, or a callable does not
+            return one value for each λ.
 
     Example:
         >>> own = dv.from_weighting([[-8.0, 1.0], [0.0, 2.0], [8.0, 0.5]])
         >>> own.weighting([-8.0, 0.0, 4.0]).round(3)
         array([1., 2., 1.])
+        >>> constant = "t,weight\n0.001,1\n0.999,1"
+        >>> ddpm = dv.from_weighting(constant, path=dv.paths.COSINE)
+        >>> dv.compare(ddpm, dv.objective("iddpm-cosine")).same
+        True
     """
     if isinstance(w, Weighting | type):
         raise TypeError(
             f"w is a callable of λ or a table, got {w!r}; of an objective o pass o.weighting, of a "
             "measured loss its table()"
         )
-    path = checked_path(path)
-    source = _source_of(w)
+    chosen = checked_path(COSINE if path is None else path)
     if callable(w):
-        law = checked_law(path.schedule if law is None else law)
-        _check_curve(w, law)
+        recipe = _recipe_of_curve(w, law, chosen)
     else:
-        w, low, high = tables.tabulated(w)
-        law = checked_law(stats.uniform(low, high - low) if law is None else law)
-        _check_within(law, low, high)
+        recipe = _recipe_of_table(tables.read(w), law, path)
     return Objective(
         name=name,
         family="custom",
         year=0,
-        source=source,
-        path=path,
+        source=_source_of(w),
+        path=chosen,
         target=EPS,
-        multiplier=WeightingOverLaw(w, law),
-        law=law,
+        multiplier=recipe.multiplier,
+        law=recipe.law,
     )

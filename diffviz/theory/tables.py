@@ -1,13 +1,47 @@
-"""Weightings given as a table of two columns, log-SNR and w."""
+"""Weightings given as a table of two columns: what the levels are, and what the other column is.
+
+The name of the first column says what the levels are. A table over ``logsnr`` (or ``lambda``) holds
+the weighting w(λ) itself. A table over ``t``, ``sigma`` or ``timestep`` holds what a training has
+there: the factor c on the squared eps error at levels that a path draws by uniform time. Both are
+the same loss if
+
+    w(λ) = 2 c(λ) p(λ),      p the density of λ under uniform time on the path,
+
+so such a table needs a path. Without names the levels are λ, unless they cannot be.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path as File
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import array, finite, increasing
+from diffviz.checks import array, finite, increasing, require
+from diffviz.delimited import Columns, Frame, read_file, read_frame, read_text
+from diffviz.theory import laws
+from diffviz.theory.atoms import AtomicLaw, FactorBetweenLevels, atomic
 from diffviz.theory.frames import Curve
+from diffviz.theory.paths import Path
+
+Kind = Literal["logsnr", "t", "sigma", "timestep"]
+# what a column of levels may be called, in small letters without spaces and strokes
+KIND_OF: dict[str, Kind] = {
+    "logsnr": "logsnr",
+    "lambda": "logsnr",
+    "λ": "logsnr",
+    "t": "t",
+    "time": "t",
+    "sigma": "sigma",
+    "sigmas": "sigma",
+    "σ": "sigma",
+    "timestep": "timestep",
+    "timesteps": "timestep",
+    "step": "timestep",
+}
+FARTHEST = 100.0  # |λ| in nats that no table of log-SNR has
+FEW = 10  # rows below which whole numbers may be λ
+LARGEST = 20.0  # λ in nats above which whole numbers from 0 are steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,45 +63,248 @@ class Table:
         return np.interp(logsnr, self.logsnr, self.w, 0, 0)
 
 
-def _read_rows(table: str | File | ArrayLike) -> NDArray:
-    """The numbers of a table, without a header."""
-    if not isinstance(table, (str, File)):
-        try:
-            return array(table, "table")
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"cannot read a table of numbers: {error}") from error
+@dataclass(frozen=True, eq=False)
+class FactorUnderLaw:
+    """The weighting w = 2 c p of a factor on the eps squared error at levels of a law.
+
+    Args:
+        factor: c, a function of λ.
+        law: Law of λ with the density p, a frozen SciPy distribution.
+    """
+
+    factor: Curve
+    law: Any
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        """The weighting at λ in nats, same shape."""
+        return 2 * self.factor(logsnr) * self.law.pdf(logsnr)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightTable:
+    """A table as it was given.
+
+    Args:
+        kind: What its levels are.
+        levels: The levels, shape (n,).
+        weight: The other column, shape (n,): w over ``logsnr``, else the factor.
+        named: Whether a name says what the levels are.
+    """
+
+    kind: Kind
+    levels: NDArray
+    weight: NDArray
+    named: bool
+
+
+def read(table: str | File | Frame | ArrayLike) -> WeightTable:
+    """A table of levels and weights.
+
+    Args:
+        table: A CSV file or its text, a frame with named columns, or an array of shape (n, 2).
+
+    Returns:
+        The table as it was given.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: The table has not two columns of numbers and two rows, names do not say what the
+            levels are, or a weight is below 0 or all are 0.
+    """
+    columns = _read_columns(table)
+    rows = columns.values
+    if rows.ndim != 2 or rows.shape[1] != 2 or len(rows) < 2:
+        raise ValueError(
+            "a weighting table has two columns, logsnr and w, and at least two rows; "
+            f"got shape {rows.shape}"
+        )
+    kind, place = _kind_of(columns)
+    weight = finite(rows[:, 1 - place], "second column (w)")
+    require(
+        (weight >= 0).all() and weight.any(),
+        f"w must be >= 0 and somewhere positive; smallest {weight.min():g}, "
+        f"largest {weight.max():g}",
+    )
+    levels = finite(rows[:, place], f"column of levels ({kind})")
+    return WeightTable(kind, levels, weight, named=bool(columns.names))
+
+
+def _read_columns(table: str | File | Frame | ArrayLike) -> Columns:
+    """The columns of a table, with their names if it has any."""
+    if isinstance(table, str) and "\n" in table:
+        return read_text(table, "the table").without_index()
+    if isinstance(table, (str, File)):
+        return read_file(File(table)).without_index()
+    if isinstance(table, Frame):
+        return read_frame(table, "the table").without_index()
     try:
-        rows = np.genfromtxt(table, delimiter=",")
-    except ValueError as error:
-        raise ValueError(f"cannot read a table of numbers from {table}: {error}") from error
-    has_header = rows.ndim == 2 and len(rows) > 0 and np.isnan(rows[0]).all()
-    return rows[1:] if has_header else rows
+        return Columns(array(table, "table"), (), "the table")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"cannot read a table of numbers: {error}") from error
+
+
+def _kind_of(columns: Columns) -> tuple[Kind, int]:
+    """What the levels of a table are, and in which column they stand."""
+    if not columns.names:
+        return "logsnr", 0
+    plain = [name.lower().translate(str.maketrans("", "", " _-")) for name in columns.names]
+    known = [(KIND_OF[name], place) for place, name in enumerate(plain) if name in KIND_OF]
+    require(
+        len(known) == 1,
+        f"{columns.source} has the columns {' and '.join(columns.names)}: call one of them logsnr "
+        "(or t, sigma or timestep with path=), and the other w or weight",
+    )
+    return known[0]
+
+
+def _check_logsnr(table: WeightTable) -> None:
+    """Refuse levels that cannot be log-SNR, such as the steps of a schedule."""
+    levels = table.levels
+    far = np.abs(levels).max() > FARTHEST
+    whole = (levels == np.round(levels)).all() and len(set(np.diff(levels))) == 1
+    counts = whole and len(levels) >= FEW and 0 <= levels[0] <= 1 and levels[-1] > LARGEST
+    if far or (counts and not table.named):
+        raise ValueError(
+            f"levels from {levels.min():g} to {levels.max():g} are no log-SNR in nats, but may be "
+            "timesteps; say by names of the columns what they are: 'timestep,weight' with path=, "
+            "or 'logsnr,w'"
+        )
+
+
+def weighting_over_logsnr(table: WeightTable) -> Table:
+    """The weighting of a table over log-SNR; a ValueError if its levels do not increase."""
+    grid = increasing(table.levels, "first column (logsnr)")
+    _check_logsnr(table)
+    return Table(grid, table.weight)
 
 
 def tabulated(table: str | File | ArrayLike) -> tuple[Curve, float, float]:
     """A weighting and its ends, from a table: linear in λ, on log w if all w > 0, 0 outside.
 
     Args:
-        table: A CSV file or an array of two columns, λ and w, shape (n, 2).
+        table: A CSV file or its text, a frame, or an array of two columns, λ and w, shape (n, 2).
 
     Returns:
         The weighting, and the least and the largest λ of the table.
 
     Raises:
         OSError: The file cannot be opened.
-        ValueError: The table is not two numeric columns with increasing λ and w >= 0, or is 0
-            throughout.
+        ValueError: The table is not two numeric columns with increasing λ and w >= 0, is 0
+            throughout, or holds something else than log-SNR.
     """
-    rows = _read_rows(table)
-    if rows.ndim != 2 or rows.shape[1] != 2 or len(rows) < 2:
+    given = read(table)
+    require(
+        given.kind == "logsnr",
+        f"a table over {given.kind} is no weighting over log-SNR without a path",
+    )
+    curve = weighting_over_logsnr(given)
+    return curve, float(curve.logsnr[0]), float(curve.logsnr[-1])
+
+
+# --- tables over time
+
+
+def factor_over_path(table: WeightTable, path: Path) -> Table:
+    """The factor of a table over ``t`` or ``sigma``, as a function of λ.
+
+    Args:
+        table: The table.
+        path: The path whose time or sigma the levels are.
+
+    Returns:
+        c(λ) between the levels of the table.
+
+    Raises:
+        ValueError: The levels do not rise or fall throughout, or one has no finite λ on the path.
+    """
+    logsnr = _logsnr_of(table, path)
+    bad = np.flatnonzero(~np.isfinite(logsnr))
+    if bad.size:
+        row = int(bad[0])
         raise ValueError(
-            "a weighting table has two columns, logsnr and w, and at least two rows; "
-            f"got shape {rows.shape}"
+            f"row {row + 1}: {table.kind} = {table.levels[row]:g} has no finite log-SNR on the "
+            f"path {path.name!r}, where nothing is learned; drop the row"
         )
-    grid = increasing(rows[:, 0], "first column (logsnr)")
-    w = finite(rows[:, 1], "second column (w)")
-    if (w < 0).any() or not w.any():
+    falls = logsnr[-1] < logsnr[0]
+    order = slice(None, None, -1) if falls else slice(None)
+    grid = increasing(logsnr[order], f"column of levels ({table.kind}), as log-SNR")
+    return Table(grid, table.weight[order])
+
+
+def _logsnr_of(table: WeightTable, path: Path) -> NDArray:
+    """λ of the levels of a table over ``t`` or ``sigma``."""
+    if table.kind == "t":
+        return path.logsnr(table.levels)
+    return logsnr_of_sigma(table.levels, path)
+
+
+def logsnr_of_sigma(sigma: NDArray, path: Path) -> NDArray:
+    """λ at which the noise of a path has a scale, by halving.
+
+    Args:
+        sigma: Scales of the noise, shape (n,).
+        path: The path; its frame decides.
+
+    Returns:
+        λ in nats, shape (n,).
+
+    Raises:
+        ValueError: A sigma lies outside what the frame has.
+    """
+    low = np.full_like(sigma, -2 * FARTHEST)
+    high = np.full_like(sigma, 2 * FARTHEST)
+    most = path.frame.sigma(low)
+    least = path.frame.sigma(high)
+    outside = ~((sigma > least) & (sigma < most))
+    if outside.any():
         raise ValueError(
-            f"w must be >= 0 and somewhere positive; smallest {w.min():g}, largest {w.max():g}"
+            f"sigma must lie within ({least[0]:.3g}, {most[0]:.3g}) on the path {path.name!r}, "
+            f"got {sigma[outside][0]:g}; drop the row, or take the path of the training"
         )
-    return Table(grid, w), float(grid[0]), float(grid[-1])
+    for _ in range(80):  # 400 nats to the last digit
+        middle = (low + high) / 2
+        is_noisier = path.frame.sigma(middle) > sigma
+        low = np.where(is_noisier, middle, low)
+        high = np.where(is_noisier, high, middle)
+    return (low + high) / 2
+
+
+def factor_over_steps(table: WeightTable, path: Path) -> tuple[FactorBetweenLevels, Any]:
+    """The factor of a table over timesteps, and the law of the levels that it lists.
+
+    Args:
+        table: The table; step 0 is the one with the least noise.
+        path: A path whose schedule is a table of levels, as that of a scheduler with betas.
+
+    Returns:
+        c(λ), and the law of those levels.
+
+    Raises:
+        ValueError: The path has no steps, or a step is not one of them or listed twice.
+    """
+    steps = atomic(path.schedule)
+    if steps is None:
+        raise ValueError(
+            f"timesteps are those of a table of levels, but the path {path.name!r} is continuous: "
+            "pass path=dv.from_diffusers(scheduler).path, or a column t of times in [0, 1]"
+        )
+    return _factor_at_atoms(table, steps)
+
+
+def _factor_at_atoms(table: WeightTable, steps: AtomicLaw) -> tuple[FactorBetweenLevels, Any]:
+    """The factor at the atoms that a table lists, and their law."""
+    index = table.levels.astype(int)
+    known = (index == table.levels) & (index >= 0) & (index < len(steps.levels))
+    if not known.all():
+        wrong = table.levels[~known][0]
+        raise ValueError(
+            f"timesteps are whole numbers from 0 to {len(steps.levels) - 1} on this path, got "
+            f"{wrong:g}; drop the row, or take the path of the training"
+        )
+    require(len(set(index.tolist())) == len(index), "a timestep stands in the table twice")
+    from_noise = len(steps.levels) - 1 - index  # the levels of the law increase
+    order = np.argsort(from_noise)
+    place = from_noise[order]
+    levels = steps.levels[place]
+    factor = FactorBetweenLevels(levels, table.weight[order])
+    return factor, laws.atoms(levels, steps.mass[place], steps=steps.steps)

@@ -578,7 +578,7 @@ def test_a_table_and_an_array_give_the_same(tmp_path):
         ([[1.0, 2.0], [1.0, 2.0]], "2 or more different points"),
         ("nowhere.csv", "cannot read nowhere.csv"),
         (FOLDER, "cannot read"),
-        (FOLDER / "digits.npz", r"cannot read .*np\.load"),
+        (FOLDER / "digits.npz", r"digits\.npz holds images, labels: say which by array="),
     ],
 )
 def test_data_that_cannot_be_used_are_refused(source, message):
@@ -586,19 +586,18 @@ def test_data_that_cannot_be_used_are_refused(source, message):
         dataset(source)
 
 
-@pytest.mark.filterwarnings("ignore:.*Empty input file")
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("x\n1\n2\n", "only one column"),
-        ("x;y\n1;2\n3;4\n", "only one column"),
-        ("1,2\n3,oops\n", "data must be finite"),
-        ("x,2\n3,4\n5,6\n", "data must be finite"),
-        ("1,2\n3\n", "numbers with commas"),
-        ("", "only one column"),
-        ("x,y\n", "2 or more different points"),
+        ("1,2\n3,oops\n", r"row 2 \(line 2\), column 2: 'oops' is no number"),
+        ("x,2\n3,4\n5,6\n", r"row 1 \(line 1\), column 1: 'x' is no number"),
+        ("1,2\n3\n", r"row 2 \(line 2\) has 1 cells, not 2"),
+        ("", r"a\.csv is empty"),
+        ("x,y\n", r"names of columns \(x, y\) but no numbers"),
         ("x,y\n1,2\n", "2 or more different points"),
-        ("1,2\n3,nan\n", "data must be finite"),
+        ("1,2\n3,nan\n", r"row 2 \(line 2\), column 2: 'nan' is not finite"),
+        ("x,y\n1,2\n3,\n", r"row 2 \(line 3\), column 2 \(y\): the cell is empty"),
     ],
 )
 def test_tables_that_cannot_be_read_are_refused(tmp_path, text, message):

@@ -12,7 +12,7 @@ DDPM = {
     "beta_end": 0.02,
     "beta_schedule": "linear",
 }
-FLOW = {"_class_name": "FlowMatch", "num_train_timesteps": 10, "shift": 3.0}
+FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 10, "shift": 3.0}
 
 
 @pytest.mark.parametrize("value", ["10", 10.0, np.nan, None, [10], True])

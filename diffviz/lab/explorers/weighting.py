@@ -362,11 +362,11 @@ class WeightingExplorer(Explorer):
 
     def _use_table(self) -> None:
         """Take the weighting from the pasted table; an empty one drops the table in use."""
-        rows = read_table(self.controls["table"].value)
-        if not rows and self.table:
+        text = self.controls["table"].value.strip()
+        if not text and self.table:
             self.table = None
-        else:
-            self.table = from_weighting(np.array(rows, dtype=float), name=OWN_TABLE)
+        else:  # the end of a line makes it the text of a table, not a file
+            self.table = from_weighting(f"{text}\n", name=OWN_TABLE)
 
     def _read_settings(self) -> str:
         """Take the objective of the pasted settings, or drop it; its note, as HTML."""
@@ -441,27 +441,6 @@ class WeightingExplorer(Explorer):
             f"<td style='color:{plots.colour(name)}'>■</td>"
             f"<td style='padding-right:12px'>{html.escape(label)}</td>"
         )
-
-
-def read_table(text: str) -> list[list[str]]:
-    """The rows of a pasted table, without a header.
-
-    Args:
-        text: Lines of numbers, with commas, semicolons or spaces between them.
-
-    Returns:
-        The words of each row.
-
-    Raises:
-        ValueError: The rows differ in length.
-    """
-    lines = text.strip().splitlines()
-    rows = [line.replace(",", " ").replace(";", " ").split() for line in lines]
-    if rows and any(word[:1].isalpha() for word in rows[0]):  # a header
-        rows = rows[1:]
-    if len({len(row) for row in rows}) > 1:
-        raise ValueError("every row of the table has the same number of columns: logsnr and w")
-    return rows
 
 
 @lru_cache(64)

@@ -1,0 +1,121 @@
+"""Points of one's own, from arrays, frames and files.
+
+A file is known by its ending: ``.npy``, ``.npz``, ``.parquet`` or ``.pq``; any other is a table in
+text. ``diffviz.delimited`` reads these and the frames of pandas and polars, which are not needed to
+read the other kinds.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from diffviz.checks import finite, real_numbers, require
+from diffviz.delimited import Frame, read_columns, read_file, read_frame
+
+ARRAYS = (".npy", ".npz")
+PARQUET = (".parquet", ".pq")
+CHANNELS = (1, 3, 4)  # of images in grey, in colour, in colour with opacity
+
+
+def read_points(source: ArrayLike | Frame | str | Path, array: str | None = None) -> NDArray:
+    """Points as an array of finite numbers.
+
+    Args:
+        source: An array or tensor of any shape, a list of tensors, a frame, or a file.
+        array: Name of the array, in an ``.npz`` file with several.
+
+    Returns:
+        The points in float64; those of a table have the shape (rows, columns).
+
+    Raises:
+        TypeError: The points are no real numbers.
+        ModuleNotFoundError: What reads parquet is not installed.
+        ValueError: A file cannot be read, or a value is missing, text, NaN or infinite.
+    """
+    is_archive = isinstance(source, (str, Path)) and Path(source).suffix == ".npz"
+    require(array is None or is_archive, f"array={array!r} has no effect: it names one of a .npz")
+    if isinstance(source, (str, Path)):
+        return _read_file(Path(source), array)
+    if isinstance(source, Frame):
+        return read_frame(source, "data").without_index().values
+    if isinstance(source, (list, tuple)) and source and all(hasattr(x, "detach") for x in source):
+        return finite(np.stack([real_numbers(x, "data") for x in source]), "data")
+    return finite(source, "data")
+
+
+def refuse_channels_last(points: NDArray) -> None:
+    """A ValueError for images (n, height, width, channels), which networks read as if h were c."""
+    if points.ndim != 4:
+        return
+    _, height, width, channels = points.shape
+    require(
+        channels not in CHANNELS or min(height, width) <= max(CHANNELS),
+        f"data of shape {points.shape} look like images with their channels last; images are "
+        "(n, channels, height, width): pass data.transpose(0, 3, 1, 2)",
+    )
+
+
+def _read_file(path: Path, array: str | None) -> NDArray:
+    """The points in a file, by its ending."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix in ARRAYS:
+            return finite(_load(path, array), f"data of {path}")
+        if suffix in PARQUET:
+            return read_columns(_parquet_columns(path), str(path)).without_index().values
+        return _read_table(path)
+    except (OSError, EOFError, BadZipFile) as error:
+        raise ValueError(f"cannot read {path}: {error}") from error
+
+
+def _load(path: Path, array: str | None) -> NDArray:
+    """The array of a .npy file, or one of a .npz file."""
+    with path.open("rb") as file:
+        try:
+            loaded = np.load(file)
+        except ValueError as error:  # no such file, or one of pickled objects
+            raise ValueError(f"cannot read {path}: {error}") from error
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        return loaded[_chosen(list(loaded), array, path)]
+
+
+def _chosen(names: list[str], array: str | None, path: Path) -> str:
+    """The array of a file that is asked for: the one that is named, or the only one."""
+    require(names, f"{path} holds no array")
+    one = names[0] if array is None and len(names) == 1 else array
+    got = "" if array is None else f", got {array!r}"
+    require(one in names, f"{path} holds {', '.join(names)}: say which by array={got}")
+    return str(one)
+
+
+def _parquet_columns(path: Path) -> dict[str, Any]:
+    """The columns of a parquet file by name."""
+    try:
+        parquet = import_module("pyarrow.parquet")
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            f"reading {path} needs pyarrow, which is not installed; pip install pyarrow "
+            "installs it, or pass the frame that another package reads",
+            name="pyarrow",
+        ) from None
+    try:
+        table = parquet.read_table(path)
+    except (OSError, ValueError) as error:  # no parquet, or one that is cut off
+        raise ValueError(f"cannot read {path}: {error}") from error
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def _read_table(path: Path) -> NDArray:
+    """The points of a table in text, one a row."""
+    values = read_file(path).without_index().values
+    require(
+        values.shape[1] > 1,
+        f"{path} has only one column; for points on a line pass "
+        "np.loadtxt(path, ndmin=2, skiprows=1 under a line of names)",
+    )
+    return values
