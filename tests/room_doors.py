@@ -23,6 +23,7 @@ from diffviz.search import goals
 from diffviz.search.datasets import split
 
 MODULES = (
+    "learning.floors.measure",
     "learning.training",
     "learning.validation",
     "learning.variance",
@@ -109,6 +110,13 @@ def run(device="cpu"):
 
 
 @cache
+def run_on_images(device):
+    network = models.MLP(width=8, depth=1, frequencies=())
+    sizes = {"steps": 2, "batch": 16, "model": network, "progress": False}
+    return dv.fit("fm-ot", images(device), **sizes)[0]
+
+
+@cache
 def trajectory(device="cpu"):
     start = points(device, 20)
     return dv.sample(run(device).denoise, GRID, "heun", start=start)
@@ -167,6 +175,14 @@ def _(device):
         one.merge(one)
     law = dv.AdaptiveObjective(dv.objective("fm-ot"), tracker)
     return [tracker.mean, tracker.stderr, tracker.count, uneven.mean, law.law.ppf([0.5])]
+
+
+@row("learning.floors.measure.floor")
+def _(device):
+    x = images(device)
+    band = dv.floor(x, GRID, draws=32, denoiser=run_on_images(device), held_out=x)
+    flat = dv.floor(points(device), GRID, draws=32)
+    return [band.lower, band.upper, band.upper_stderr, flat.lower, flat.upper, flat.lower_stderr]
 
 
 @row("learning.validation.validation_loss")

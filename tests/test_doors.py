@@ -21,6 +21,7 @@ import torch
 
 import diffviz as dv
 from diffviz.data.toys import Toy
+from diffviz.learning.floors.record import Floor
 from diffviz.report.measurement import Report
 from diffviz.sampling.integrate import Trajectory
 from diffviz.sampling.likelihood import Bound
@@ -31,6 +32,7 @@ CLASSES = (
     dv.Objective,
     dv.Run,
     Bound,
+    Floor,
     Report,
     Toy,
     Trajectory,
@@ -46,6 +48,7 @@ SHARES = np.full(4, 0.25)
 DECAYS = np.array([0.5, 0.75])
 TABLE = np.column_stack([GRID, FALLING])
 TWICE = 2 * FALLING
+SET = np.array([[k % 5, k % 3] for k in range(24)], dtype=float)
 
 
 class Door(NamedTuple):
@@ -297,6 +300,11 @@ def _():
     return follower.mean
 
 
+@door("LossByLogSNR.plot", names="base")
+def _(base="x"):
+    return len(tracker().plot(band(), base).lines)
+
+
 @door("LossByLogSNR.flush")
 def _():
     return tracker().flush()
@@ -337,6 +345,47 @@ def _():
         return dv.LossByLogSNR(EDGES, 0.9).merge(tracker()).all_reduce().mean
     finally:
         distributed.destroy_process_group()
+
+
+@cache
+def band():
+    return dv.floor(SET, LEVELS, draws=32)
+
+
+@door("floor", arrays="data logsnr", counts="draws", seeds="seed")
+def _(data=SET, logsnr=LEVELS, draws=32, seed=0):
+    found = dv.floor(data, logsnr, draws=draws, seed=seed)
+    return [found.lower, found.upper, found.lower_stderr, found.upper_stderr]
+
+
+@door("Floor.known", numbers="within")
+def _(within=0.5):
+    return band().known(within)
+
+
+@door("Floor.more_points")
+def _():
+    return band().more_points()
+
+
+@door("Floor.excess", arrays="loss stderr")
+def _(loss=LOSSES, stderr=SPREADS):
+    return band().excess(loss, stderr)
+
+
+@door("Floor.text")
+def _():
+    return band().text()
+
+
+@door("Floor.band", numbers="errors", names="base")
+def _(base="x", errors=1.0):
+    return band().band(base, errors)
+
+
+@door("Floor.plot", names="base")
+def _(base="x"):
+    return len(band().plot(base).lines)
 
 
 # Data, learning, sampling and likelihood

@@ -18,13 +18,14 @@ import torch
 
 import diffviz as dv
 from diffviz.data.toys import Toy
+from diffviz.learning.floors.record import Floor
 from diffviz.report.measurement import Report
 from diffviz.sampling.integrate import Trajectory
 from diffviz.sampling.likelihood import Bound
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.rst"))
-RETURNED = (Bound, Report, Toy, Trajectory)  # classes of what public functions return
+RETURNED = (Bound, Floor, Report, Toy, Trajectory)  # classes of what public functions return
 ON_ITS_PAGE = {"catalogue"}  # a mapping has no docstring; its example stands in the reference
 NEEDS_OTHER_PROCESSES = {"LossByLogSNR.all_reduce"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -34,6 +34,7 @@ FUNCTIONS = {
     "elbo",
     "equivalent",
     "fit",
+    "floor",
     "from_diffusers",
     "from_settings",
     "from_weighting",

@@ -6,8 +6,8 @@ objectives as one batched model: ``settings`` says how, ``batches`` draws levels
 makes the steps, ``checkpoints`` keeps them, and ``identity`` tells one objective from another.
 ``runs`` is what a training leaves. ``tracking`` averages the loss in bins of log-SNR,
 ``adaptive`` lets the law of log-SNR follow it, ``validation`` computes the loss by quadrature, and
-``variance`` says what a law saves. ``velocity`` learns a flow from pairs. ``files`` and ``doors``
-serve all of these.
+``variance`` says what a law saves. ``velocity`` learns a flow from pairs. ``floors`` brackets the
+least loss on data of one's own. ``files`` and ``doors`` serve all of these.
 """
 
 from diffviz import extras

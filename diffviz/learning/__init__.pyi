@@ -5,6 +5,7 @@ from . import (
     designs,
     doors,
     files,
+    floors,
     identity,
     importance,
     models,
@@ -20,6 +21,8 @@ from . import (
     velocity,
 )
 from .adaptive import RULES, AdaptiveObjective
+from .floors.measure import floor
+from .floors.record import Floor
 from .runs import Run
 from .settings import Settings
 from .tracking import LossByLogSNR
@@ -30,6 +33,7 @@ __all__ = [
     "RULES",
     "AdaptiveObjective",
     "Diverged",
+    "Floor",
     "LossByLogSNR",
     "Run",
     "Settings",
@@ -42,6 +46,8 @@ __all__ = [
     "doors",
     "files",
     "fit",
+    "floor",
+    "floors",
     "identity",
     "importance",
     "models",

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,11 @@ from diffviz.learning.doors import real_tensor
 from diffviz.theory.analysis import evaluate
 from diffviz.theory.multipliers import constant
 from diffviz.theory.targets import base_gain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from diffviz.learning.floors.record import Floor
 
 # rows of the averages
 DRAWS, LOSS, SQUARED_LOSS, DRAWS_BY_SQUARED_WEIGHT, DRAWS_EVER = range(5)
@@ -564,6 +569,53 @@ class LossByLogSNR:
             loss=loss.sum(-1) / 2,
             stderr=np.sqrt((error**2).sum(-1)) / 2,
             seen=float(np.atleast_2d(seen)[0] @ self.width / self.width.sum()),
+        )
+
+    def plot(
+        self, floor: "Floor | None" = None, base: str = "eps", ax: "Axes | None" = None
+    ) -> "Axes":
+        """The loss by log-SNR with one standard error, over what is known of the least loss.
+
+        Args:
+            floor: What ``dv.floor`` says about the data, drawn as a band with two errors.
+            base: Error that is drawn: "eps", "x", "v" or "u"; see ``curve``.
+            ax: Axes to draw on; by default those of a new figure.
+
+        Returns:
+            The axes. A line has the ``gid`` "loss", or "decay 0.9" where there are several decays,
+            the band "floor".
+
+        Raises:
+            TypeError: ``floor`` is none.
+            ValueError: The base is unknown.
+
+        Example:
+            >>> tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0])
+            >>> tracker.update([-3.0, -1.0, 2.0, 3.0], [0.25, 0.75, 1.0, 1.2])
+            >>> x = dv.toy("gaussian").sample(500, torch.Generator().manual_seed(0))
+            >>> ax = tracker.plot(floor=dv.floor(x, [-4.0, 0.0, 4.0]))
+            >>> [shade.get_gid() for shade in ax.collections]
+            ['loss:stderr', 'floor']
+        """
+        from diffviz import plots
+        from diffviz.learning.floors.record import Floor
+
+        checks.require(
+            floor is None or isinstance(floor, Floor),
+            f"floor must be what dv.floor returns, got {floor!r}",
+            TypeError,
+        )
+        curve = self.curve(base)
+        several = [f"decay {decay:g}" for decay in np.atleast_1d(self.decay)]
+        names = several if self.decay.ndim else ["loss"]
+        return plots.loss_curves(
+            self.middle,
+            dict(zip(names, np.atleast_2d(curve.mean), strict=True)),
+            errors=dict(zip(names, np.atleast_2d(curve.stderr), strict=True)),
+            band=None if floor is None else (floor.logsnr, *floor.band(base)),
+            base=base,
+            title="loss by log-SNR",
+            ax=ax,
         )
 
     # --- saving and joining ---------------------------------------------------------------------

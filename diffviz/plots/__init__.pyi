@@ -1,6 +1,7 @@
 from .canvas import Drawing, axes
 from .curves import lines, weighting_curves
 from .files import save
+from .losses import loss_curves
 from .scales import ERROR_OF, LOGSNR, SCALES, scaled
 from .style import COLOURS, DASHES, PALETTE, colour
 
@@ -15,6 +16,7 @@ __all__ = [
     "axes",
     "colour",
     "lines",
+    "loss_curves",
     "save",
     "scaled",
     "weighting_curves",

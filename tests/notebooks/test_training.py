@@ -199,3 +199,22 @@ def test_how_often_the_judge_of_digits_recognises_without_any_training(text):
     shares = [benchmark.judge(x, known, labels)[0] for x in candidates]
     assert shares == pytest.approx([0.94, 0.42], abs=0.02)
     assert_says(text, "94 %", "42 %")
+
+
+def test_what_is_known_of_the_floor_of_images(text):
+    band = training_experiments.fashion_floor()
+    known = band.known()
+    assert known[band.logsnr <= -2].all() and not known[band.logsnr >= 0].any()
+    assert (band.lower[band.logsnr >= 3] < 1e-2).all()
+
+    def place(level):
+        return abs(band.logsnr - level).argmin()
+
+    loss = band.tried["network"].mean
+    excess = band.excess(*band.tried["network"])
+    assert loss[place(2)] == pytest.approx(102, rel=0.03)
+    assert excess.least[place(2)] > 0.5 * loss[place(2)]
+    assert band.method[place(2)] == "Wiener, covariance"
+    assert excess.most[place(-4)] < 0.06 * loss[place(-4)]
+    assert_says(text, "at least half of the loss of 102 is excess", "Up to λ = −2 the bounds meet")
+    assert_says(text, "about a twentieth is left to win")

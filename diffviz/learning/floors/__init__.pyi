@@ -1,0 +1,16 @@
+from . import kernels, linear, measure, own, parts, record
+from .measure import floor
+from .record import Excess, Floor, Loss
+
+__all__ = [
+    "Excess",
+    "Floor",
+    "Loss",
+    "floor",
+    "kernels",
+    "linear",
+    "measure",
+    "own",
+    "parts",
+    "record",
+]
