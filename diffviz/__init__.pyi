@@ -1,7 +1,7 @@
 # The public names of diffviz: what `dir(diffviz)` shows, and what an editor completes.
 from . import lab, plots
 from .data import dataset, mixture, toy
-from .learning import AdaptiveObjective, Diverged, LossByLogSNR, Run, fit, floor, models
+from .learning import AdaptiveObjective, Diverged, LossByLogSNR, Run, fit, floor, models, read_log
 from .recipes import catalogue, closest, from_diffusers, from_settings, objective
 from .report import probe, probe_arrays
 from .sampling import elbo, grid, log_likelihood, sample, solvers
@@ -56,6 +56,7 @@ __all__ = [
     "plots",
     "probe",
     "probe_arrays",
+    "read_log",
     "rebase",
     "sample",
     "share_below",

@@ -1,6 +1,7 @@
 from . import (
     adaptive,
     batches,
+    callbacks,
     checkpoints,
     designs,
     doors,
@@ -8,6 +9,7 @@ from . import (
     floors,
     identity,
     importance,
+    logs,
     models,
     optimiser,
     outputs,
@@ -23,6 +25,7 @@ from . import (
 from .adaptive import RULES, AdaptiveObjective
 from .floors.measure import floor
 from .floors.record import Floor
+from .logs.door import read_log
 from .runs import Run
 from .settings import Settings
 from .tracking import LossByLogSNR
@@ -41,6 +44,7 @@ __all__ = [
     "Trainer",
     "adaptive",
     "batches",
+    "callbacks",
     "checkpoints",
     "designs",
     "doors",
@@ -50,9 +54,11 @@ __all__ = [
     "floors",
     "identity",
     "importance",
+    "logs",
     "models",
     "optimiser",
     "outputs",
+    "read_log",
     "runs",
     "settings",
     "spread",

@@ -1,0 +1,60 @@
+"""The loss by log-SNR in a training with the Trainer of Hugging Face."""
+
+from typing import Any
+
+from transformers import Trainer, TrainerCallback
+
+from diffviz import checks
+from diffviz.learning.callbacks.curve import NAME, Schedule
+from diffviz.learning.tracking import LossByLogSNR
+
+
+def follow_trainer(
+    trainer: Trainer,
+    tracker: LossByLogSNR,
+    *,
+    every: int = 100,
+    base: str = "eps",
+    name: str = NAME,
+) -> None:
+    """Let a Trainer log the curve of a tracker, wherever it logs its loss.
+
+    The tracker is filled by the trainer's ``compute_loss`` or by ``LossByLogSNR.watch``, since a
+    callback does not see the single losses.
+
+    Args:
+        trainer: The trainer.
+        tracker: The tracker.
+        every: Number of optimiser steps between two curves.
+        base: Error that is logged: "eps", "x", "v" or "u".
+        name: What the scalars are called, before their level.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: ``every`` is below 1, or the base is unknown.
+    """
+    checks.require(
+        isinstance(trainer, Trainer),
+        f"trainer must be a transformers.Trainer, got {trainer!r}",
+        TypeError,
+    )
+    schedule = Schedule(tracker, every, base, name)
+    trainer.add_callback(_CurveCallback(trainer, schedule))
+
+
+class _CurveCallback(TrainerCallback):
+    """Logs the curve by the trainer's own ``log``, which serves all its trackers.
+
+    Args:
+        trainer: The trainer.
+        schedule: What is logged, and when.
+    """
+
+    def __init__(self, trainer: Trainer, schedule: Schedule):
+        self.trainer = trainer
+        self.schedule = schedule
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Log the curve where it is due."""
+        if self.schedule.is_due(state.global_step):
+            self.trainer.log(self.schedule.values())

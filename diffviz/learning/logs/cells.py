@@ -1,0 +1,271 @@
+"""Cells of a log as numbers: one row for each sample.
+
+A cell may hold one number, or a list with one for each sample of a batch. A loss that is the mean
+over several levels is refused: which of them it came from can no longer be told.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffviz.learning.logs.columns import Columns
+from diffviz.learning.logs.table import Chunk, Table
+
+NAMES_OF_NAN = {"nan", "+nan", "-nan", "none", "null"}
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The samples of a log, in its order.
+
+    Args:
+        level: Noise level as it was logged, shape (n,).
+        loss: Loss as it was logged, shape (n,).
+        step: Step, shape (n,); the number of the row where there is no column of steps.
+        run: Name of the run, shape (n,), or None.
+        settings: Name of a setting to its values, each of shape (n,).
+        listed: Whether rows held lists, so that each is a batch.
+        passed_over: Number of rows without level or loss.
+        remarks: What was met on the way.
+    """
+
+    level: NDArray
+    loss: NDArray
+    step: NDArray
+    run: NDArray | None
+    settings: dict[str, NDArray]
+    listed: bool
+    passed_over: int
+    remarks: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def at(self, chosen: NDArray) -> "Samples":
+        """Some of the samples, by a mask or by places."""
+        return Samples(
+            level=self.level[chosen],
+            loss=self.loss[chosen],
+            step=self.step[chosen],
+            run=None if self.run is None else self.run[chosen],
+            settings={name: values[chosen] for name, values in self.settings.items()},
+            listed=self.listed,
+            passed_over=self.passed_over,
+            remarks=self.remarks,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """The samples of a chunk of rows.
+
+    Args:
+        row: Row of each sample within the chunk, shape (n,).
+        level: Noise level, shape (n,).
+        loss: Loss, shape (n,).
+        listed: Whether a row held a list.
+    """
+
+    row: NDArray
+    level: NDArray
+    loss: NDArray
+    listed: bool
+
+
+def samples_of(table: Table, columns: Columns) -> Samples:
+    """Read the columns of a log.
+
+    Args:
+        table: The log.
+        columns: Which columns hold what.
+
+    Returns:
+        Its samples.
+
+    Raises:
+        ValueError: A loss is the mean over several levels, a cell holds text, or no row has both a
+            level and a loss.
+    """
+    remarks: list[str] = []
+    pieces: list[Piece] = []
+    steps: list[NDArray] = []
+    kept: dict[str, list[NDArray]] = {name: [] for name in _words(columns)}
+    rows = 0
+    for chunk in table.read(columns.names, remarks):
+        piece = _piece(chunk, columns, rows)
+        pieces.append(piece)
+        steps.append(_steps(chunk, columns, rows)[piece.row])
+        for name, parts in kept.items():
+            parts.append(_text(chunk[name])[piece.row])
+        rows += len(chunk[columns.loss])
+    joined = {name: np.concatenate(parts) for name, parts in kept.items() if parts}
+    samples = Samples(
+        level=_joined([piece.level for piece in pieces]),
+        loss=_joined([piece.loss for piece in pieces]),
+        step=_joined(steps),
+        run=joined.get(columns.run) if columns.run is not None else None,
+        settings={name: joined[name] for name in columns.settings if name in joined},
+        listed=any(piece.listed for piece in pieces),
+        passed_over=rows - sum(len(np.unique(piece.row)) for piece in pieces),
+        remarks=tuple(remarks),
+    )
+    if not len(samples):
+        raise ValueError(
+            f"no row of {table.source} has both {columns.level!r} and {columns.loss!r} "
+            f"({rows} rows); log them in the same row, or name other columns of "
+            f"{', '.join(table.names)}"
+        )
+    return samples
+
+
+def _words(columns: Columns) -> list[str]:
+    """The columns that are read as text."""
+    return [*([columns.run] if columns.run is not None else []), *columns.settings]
+
+
+def _joined(parts: list[NDArray]) -> NDArray:
+    """Arrays one after another, empty if there are none."""
+    return np.concatenate([np.empty(0), *parts])
+
+
+def _text(cells: Sequence[Any]) -> NDArray:
+    """Cells as text, empty where there is none."""
+    return np.array(["" if cell is None else str(cell) for cell in cells], dtype=object)
+
+
+def _steps(chunk: Chunk, columns: Columns, rows: int) -> NDArray:
+    """The step of each row; the number of the row where the log has no steps."""
+    numbered = rows + np.arange(len(chunk[columns.loss]), dtype=float)
+    if columns.step is None:
+        return numbered
+    steps = _numbers(chunk[columns.step])
+    if steps is None:
+        steps = np.array([_one(cell, columns.step, rows) for cell in chunk[columns.step]])
+    return steps
+
+
+def _one(cell: Any, name: str, row: int) -> float:
+    """The one number of a cell."""
+    numbers = _parsed(cell)
+    if isinstance(numbers, float):
+        return numbers
+    raise ValueError(f"{name!r} must hold one number a row, got {cell!r} behind row {row}")
+
+
+def _piece(chunk: Chunk, columns: Columns, rows: int) -> Piece:
+    """The samples of a chunk that has ``rows`` rows before it."""
+    levels, losses = chunk[columns.level], chunk[columns.loss]
+    level, loss = _numbers(levels), _numbers(losses)
+    if level is None or loss is None:
+        return _expanded(levels, losses, columns, rows)
+    whole = np.flatnonzero(_is_given(levels, level) & _is_given(losses, loss) & _any(level, loss))
+    return Piece(row=whole, level=level[whole], loss=loss[whole], listed=False)
+
+
+def _any(level: NDArray, loss: NDArray) -> NDArray:
+    """Where not both are NaN, as in a frame whose row lacks them."""
+    return ~(np.isnan(level) & np.isnan(loss))
+
+
+def _numbers(cells: Sequence[Any]) -> NDArray | None:
+    """Cells as float64, NaN where there is none, shape (n,); None where a cell is no number."""
+    is_text = len(cells) > 0 and isinstance(cells[0], str)
+    try:  # of text, float is three times as fast as NumPy
+        numbers = np.array(list(map(float, cells)) if is_text else cells, dtype=float)
+    except (ValueError, TypeError):  # an empty text, a list, a word
+        return None
+    return numbers if numbers.ndim == 1 else None
+
+
+def _is_given(cells: Sequence[Any], numbers: NDArray) -> NDArray:
+    """Where a cell holds something, NaN included, shape (n,)."""
+    given = np.ones(len(numbers), dtype=bool)
+    for place in np.flatnonzero(np.isnan(numbers)):
+        given[place] = cells[int(place)] is not None
+    return given
+
+
+def _expanded(levels: Sequence[Any], losses: Sequence[Any], columns: Columns, rows: int) -> Piece:
+    """The samples of rows with lists, texts and empty cells."""
+    found = list(_by_row(levels, losses, columns, rows))
+    if not found:
+        return Piece(np.empty(0, dtype=int), np.empty(0), np.empty(0), False)
+    counts = [len(loss) for _, _, loss, _ in found]
+    return Piece(
+        row=np.repeat([row for row, _, _, _ in found], counts),
+        level=np.concatenate([level for _, level, _, _ in found]),
+        loss=np.concatenate([loss for _, _, loss, _ in found]),
+        listed=any(listed for _, _, _, listed in found),
+    )
+
+
+def _by_row(
+    levels: Sequence[Any], losses: Sequence[Any], columns: Columns, rows: int
+) -> Iterator[tuple[int, NDArray, NDArray, bool]]:
+    """Row, levels, losses and whether they were lists, of each row that has both."""
+    for row, cells in enumerate(zip(levels, losses, strict=True)):
+        level, loss = (
+            _parsed_in(cell, name, rows + row)
+            for cell, name in zip(cells, (columns.level, columns.loss), strict=True)
+        )
+        if level is None or loss is None:
+            continue
+        listed = isinstance(level, np.ndarray) or isinstance(loss, np.ndarray)
+        pair = np.atleast_1d(level), np.atleast_1d(loss)
+        if np.isnan(np.concatenate(pair)).all():
+            continue
+        yield row, *_matched(*pair, columns, rows + row), listed
+
+
+def _matched(level: NDArray, loss: NDArray, columns: Columns, row: int) -> tuple[NDArray, NDArray]:
+    """Levels and losses of a row, one loss for each level."""
+    if len(level) == 1:
+        level = np.repeat(level, len(loss))  # a batch at one level
+    if len(loss) == 1 and len(level) > 1:
+        raise ValueError(
+            f"{columns.loss!r} in row {row} is one number for {len(level)} levels, a mean over a "
+            "batch: how much of it came from which level can no longer be told. Log the loss of "
+            "each sample, as a list beside that of the levels"
+        )
+    if len(loss) != len(level):
+        raise ValueError(
+            f"row {row} has {len(level)} levels in {columns.level!r} but {len(loss)} losses in "
+            f"{columns.loss!r}; log one loss for each level"
+        )
+    return level, loss
+
+
+def _parsed_in(cell: Any, name: str, row: int) -> float | NDArray | None:
+    """What a cell holds; a ValueError that names its place for a word."""
+    try:
+        return _parsed(cell)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"{name!r} holds {cell!r} in row {row}, which is no number; name another column, or "
+            "leave such rows out"
+        ) from None
+
+
+def _parsed(cell: Any) -> float | NDArray | None:
+    """A number, a list of numbers, or None for an empty cell; a ValueError for a word."""
+    if cell is None:
+        return None
+    if isinstance(cell, str):
+        return _read(cell.strip())
+    numbers = np.asarray(cell, dtype=float)
+    return float(numbers) if numbers.ndim == 0 else numbers.ravel()
+
+
+def _read(text: str) -> float | NDArray | None:
+    """What a text in a file of CSV says."""
+    if not text:
+        return None
+    if text.startswith("["):
+        return np.array(json.loads(text), dtype=float).ravel()
+    if text.lower() in NAMES_OF_NAN:
+        return np.nan
+    return float(text.replace(",", "."))  # a decimal comma

@@ -1,0 +1,142 @@
+"""Which samples of a log count: one run, and of it the last steps.
+
+The steps of a run go up. Where they fall back a little, the run was resumed from a checkpoint and
+the steps that were made again replace those before. Where they start anew, another run begins.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from diffviz.checks import require
+from diffviz.learning.logs.cells import Samples
+
+SHOWN = 8  # names of runs in a message
+CHANCE = 1e-9  # probability below which the levels of two halves are called others
+FEWEST = 200  # samples in each half from which on they are compared
+DISTANCE = 0.05  # of the distribution functions of both halves from which on it is mentioned
+
+
+def one_run(samples: Samples, run: Any) -> tuple[Samples, list[str]]:
+    """The samples of one run, or of those that are named.
+
+    Args:
+        samples: All samples of the log.
+        run: Name of a run, or its number where the log has no names; a list of them; None for the
+            only one.
+
+    Returns:
+        The samples, and what to note.
+
+    Raises:
+        ValueError: There are several runs and none is named, or there is no such run.
+    """
+    number, starts, notes = _runs_by_step(samples)
+    if samples.run is not None and len(set(samples.run)) > 1:
+        labels, names = samples.run, list(dict.fromkeys(samples.run))
+    else:
+        labels, names = number, list(range(len(starts)))
+    if len(names) == 1 and run is None:
+        return _without_replaced(samples, notes)
+    if run is None:
+        listed = ", ".join(map(repr, names[:SHOWN])) + (" ..." if len(names) > SHOWN else "")
+        how = "" if labels is samples.run else f": the steps start anew {len(names) - 1} times"
+        raise ValueError(
+            f"the log holds {len(names)} runs{how}; pass run={names[0]!r}, or a list of them to "
+            f"take them together ({listed})"
+        )
+    chosen = _chosen(run, names)
+    kept = samples.at(np.isin(labels.astype(str), [str(name) for name in chosen]))
+    which = ", ".join(map(str, chosen))
+    if len(chosen) > 1:
+        return kept, [f"runs {which} of {len(names)} taken together"]
+    return _without_replaced(kept, [*_runs_by_step(kept)[2], f"run {which} of {len(names)}"])
+
+
+def _chosen(run: Any, names: list[Any]) -> list[Any]:
+    """The names that are asked for, as they stand in the log."""
+    asked = list(run) if isinstance(run, list | tuple) else [run]
+    known = {str(name): name for name in names}
+    require(asked, "run is an empty list; name a run")
+    for one in asked:
+        require(
+            str(one) in known,
+            f"run={one!r} is not in the log; it holds {', '.join(map(repr, names[:SHOWN]))}",
+        )
+    return [known[str(one)] for one in asked]
+
+
+def _runs_by_step(samples: Samples) -> tuple[NDArray, NDArray, list[str]]:
+    """Number of the run of each sample, where runs start, and notes on what was resumed."""
+    step = samples.step
+    falls = np.flatnonzero(np.diff(step) < 0) + 1
+    if samples.run is not None:  # a run of another name starts where it likes
+        falls = falls[samples.run[falls] == samples.run[falls - 1]]
+    starts = [0]
+    resumed = []
+    for place in falls:
+        if step[place] <= step[starts[-1]]:
+            starts.append(int(place))
+        else:
+            resumed.append(int(place))
+    notes = [
+        f"resumed at step {step[place]:g} after step {step[place - 1]:g}: the steps between were "
+        "made again, and the later ones count"
+        for place in resumed
+    ]
+    number = np.searchsorted(starts, np.arange(len(step)), side="right") - 1
+    return number, np.array(starts), notes
+
+
+def _without_replaced(samples: Samples, notes: list[str]) -> tuple[Samples, list[str]]:
+    """The samples of one run without the steps that were made again."""
+    later = np.minimum.accumulate(samples.step[::-1])[::-1]  # least step from here on
+    kept = samples.step <= later
+    return samples.at(kept), notes
+
+
+def is_among_last_steps(step: NDArray, last: float) -> NDArray:
+    """By sample whether it belongs to the last share of the steps, shape (n,)."""
+    steps = np.unique(step)
+    first = min(int(np.floor(len(steps) * (1 - last) + 1e-9)), len(steps) - 1)
+    return step >= steps[first]
+
+
+def changes(samples: Samples, logsnr: NDArray) -> list[str]:
+    """Settings that change on the way, and levels that are drawn differently later.
+
+    Args:
+        samples: The samples of a run, in their order.
+        logsnr: Their λ in nats, shape (n,).
+
+    Returns:
+        What to note.
+    """
+    notes = []
+    for name, values in samples.settings.items():
+        places = np.flatnonzero((values[1:] != values[:-1]) & (values[1:] != "")) + 1
+        for place in places[:SHOWN]:
+            notes.append(
+                f"{name} changes from {values[place - 1]} to {values[place]} at step "
+                f"{samples.step[place]:g}; last= leaves out what was before"
+            )
+    return notes + _other_levels(samples, logsnr)
+
+
+def _other_levels(samples: Samples, logsnr: NDArray) -> list[str]:
+    """A note where the second half of a run draws other levels than the first."""
+    half = len(logsnr) // 2
+    parts = [part[np.isfinite(part)] for part in (logsnr[:half], logsnr[half:])]
+    if min(map(len, parts)) < FEWEST:
+        return []
+    test = stats.ks_2samp(*parts, method="asymp")
+    if test.pvalue > CHANCE or test.statistic < DISTANCE:
+        return []
+    before, after = (np.median(part) for part in parts)
+    return [
+        f"the levels of the second half, from step {samples.step[half]:g}, are drawn differently "
+        f"from those of the first (median λ {after:.2g}, {before:.2g} before): were settings "
+        "changed?"
+    ]

@@ -1,0 +1,108 @@
+"""What was passed as a log: a file, a folder with one, a frame, rows or columns in memory."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from diffviz.checks import require
+from diffviz.learning.logs import delimited, events, lines, table
+from diffviz.learning.logs.table import Table
+
+TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"}  # endings that a folder is searched for
+EVENTS = "tfevents"  # in the name of each event file of TensorBoard
+BINARY = {
+    b"PAR1": "a parquet file: pass pandas.read_parquet(file)",
+    b"\x1f\x8b": "compressed: unpack it first",
+    b"PK": "an archive: unpack it first",
+    b":W&B": "the binary log of W&B: pass wandb.Api().run(path).history(pandas=True), or its CSV",
+}
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """A table in memory, such as a frame of pandas or polars."""
+
+    @property
+    def columns(self) -> Any:
+        """Names of the columns."""
+
+    def __getitem__(self, name: Any) -> Any:
+        """A column."""
+
+
+def table_of(log: Any) -> Table:
+    """The table of whatever was passed as a log.
+
+    Args:
+        log: A file, a folder with one log, a frame of pandas or polars, a mapping from names to
+            columns, or rows that are mappings.
+
+    Returns:
+        The table.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        TypeError: The log is none of these.
+        ValueError: It is empty or cannot be read, or a folder holds no log or several.
+    """
+    if isinstance(log, str | Path):
+        return _of_path(Path(log))
+    if isinstance(log, Mapping):
+        return table.of_columns({str(k): _cells(v) for k, v in log.items()}, "the log", "columns")
+    if isinstance(log, Frame):
+        named = {str(name): _cells(log[name]) for name in log.columns}
+        return table.of_columns(named, "the log", "frame")
+    require(
+        isinstance(log, Iterable),
+        f"a log is a file, a folder, a frame or a list of mappings, got {log!r}",
+        TypeError,
+    )
+    return table.of_rows(list(log), "the log", "rows")
+
+
+def _cells(column: Any) -> list[Any]:
+    """The cells of a column as plain Python objects, what is missing as None or NaN."""
+    return column.tolist() if hasattr(column, "tolist") else list(column)
+
+
+def _of_path(path: Path) -> Table:
+    """The table of a file, or of the one log in a folder."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no log {str(path)!r}; the folder is {Path.cwd()}")
+    return _of_folder(path) if path.is_dir() else _of_file(path)
+
+
+def _of_folder(folder: Path) -> Table:
+    """The table of the one log in a folder, or of its event files."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    recorded = [file for file in files if EVENTS in file.name]
+    text = [file for file in files if file.suffix.lower() in TEXT and file.parent == folder]
+    if len(text) == 1 and not recorded:
+        return _of_file(text[0])
+    found = [str(file.relative_to(folder)) for file in text]
+    found += ["event files of TensorBoard"] if recorded else []
+    require(
+        found,
+        f"{folder} holds no log: no {', '.join(sorted(TEXT))} file and no event file",
+    )
+    require(len(found) == 1, f"{folder} holds several logs; pass one of {', '.join(found)}")
+    return events.read_events(recorded, folder)
+
+
+def _of_file(file: Path) -> Table:
+    """The table of a file, whose first bytes tell its format."""
+    with file.open("rb") as stream:
+        head = stream.read(1024)
+    require(head.strip(), f"{file} is empty")
+    if EVENTS in file.name:
+        return events.read_events([file], file.parent)
+    for mark, advice in BINARY.items():
+        require(not head.startswith(mark), f"{file} is {advice}")
+    require(b"\0" not in head, f"{file} is no text; a log is JSON lines, CSV or an event file")
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    try:
+        if start in (b"{", b"[") or file.suffix.lower() in (".jsonl", ".ndjson", ".json"):
+            return lines.read_json(file)
+        return delimited.read_csv(file)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is no text in UTF-8: {error}") from error
