@@ -3,7 +3,7 @@ from . import lab, plots
 from .data import dataset, mixture, toy
 from .learning import AdaptiveObjective, Diverged, LossByLogSNR, Run, fit, floor, models, read_log
 from .recipes import catalogue, closest, from_diffusers, from_settings, objective
-from .report import probe, probe_arrays
+from .reports import probe, probe_arrays
 from .sampling import elbo, grid, log_likelihood, sample, solvers
 from .theory import (
     Objective,

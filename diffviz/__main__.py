@@ -126,7 +126,7 @@ def probe_loss(args: argparse.Namespace) -> None:
 
 def _probed(args: argparse.Namespace, x: Any) -> Any:
     """The measurement that the options ask for; a ValueError where the loss itself fails."""
-    from diffviz.report import measurement
+    from diffviz.reports import measurement
 
     loss = load_loss(args.loss)
     try:

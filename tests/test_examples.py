@@ -19,7 +19,7 @@ import torch
 import diffviz as dv
 from diffviz.data.toys import Toy
 from diffviz.learning.floors.record import Floor
-from diffviz.report.measurement import Report
+from diffviz.reports.measurement import Report
 from diffviz.sampling.integrate import Trajectory
 from diffviz.sampling.likelihood import Bound
 
