@@ -149,7 +149,7 @@ class Card:
         """All of it in words, a line for each fact."""
         lines = [f"{self.title} ({self.kind})"]
         lines += [f"{name}: {value}" for name, value in self.facts]
-        lines += [f"near: {sentence(match)}" for match in self.nearest]
+        lines += [f"near: {match.name}, {distance(match)}" for match in self.nearest]
         lines += [f"note: {note}" for note in self.notes]
         lines += [f"again: {self.again}"] if self.again else []
         return "\n".join([*lines, f"versions: {self.versions}"])
@@ -193,18 +193,18 @@ def card_of(
     return _of_measured(item, title, again)
 
 
-def sentence(match: Match) -> str:
-    """An entry and how far it is, in words.
+def distance(match: Match) -> str:
+    """How far an entry is, in words.
 
     Args:
         match: The entry.
 
     Returns:
-        Its name, the largest deviation, and where it is met.
+        The largest deviation, where it is met, and over how much of the draws.
     """
     table = f", {match.table}" if match.table else ""
     return (
-        f"{match.name}: deviates by {match.deviation:.2%} at most, at λ = {match.at:.1f}, over "
+        f"deviates by {match.deviation:.2%} at most, at λ = {match.at:.1f}, over "
         f"{match.mass:.0%} of the draws{table}"
     )
 

@@ -19,7 +19,7 @@ from diffviz import plots
 from diffviz.checks import require
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.reports import pictures
-from diffviz.reports.card import Card, card_of
+from diffviz.reports.card import Card, card_of, distance
 from diffviz.theory.objectives import Objective
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ STYLE = """
   :root { --ground: #15171a; --ink: #e6e8ea; --faint: #a4abb3; --line: #3a3f45; } }
 @media print { :root { color-scheme: light; --ground: #fff; --ink: #000; --faint: #444;
   --line: #bbb; }
-  figure, tr { break-inside: avoid; } main { max-width: none; padding: 0; } }
+  figure, dt, dd { break-inside: avoid; } main { max-width: none; padding: 0; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; }
@@ -48,15 +48,13 @@ h2 { font-size: 1.15rem; margin: 1.75rem 0 .5rem; }
 .rows > * { margin: 0; padding: .3rem .75rem .3rem 0; border-top: 1px solid var(--line);
   overflow-wrap: anywhere; min-width: 0; }
 dt { color: var(--faint); }
+@media (max-width: 40rem) { .rows { grid-template-columns: 1fr; }
+  .rows > dt { padding-bottom: 0; } .rows > dd { border-top: 0; padding-top: 0; } }
 .panels { display: grid; gap: 1rem 1.5rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 figure { margin: 0; min-width: 0; }
 figcaption { font-weight: 600; }
 svg { display: block; width: 100%; max-width: 42rem; height: auto; color: var(--ink); }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .3rem .75rem .3rem 0; border-top: 1px solid var(--line);
-  overflow-wrap: anywhere; }
-td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; padding: .6rem .75rem;
   border: 1px solid var(--line); border-radius: .3rem; margin: 0; }
 footer { margin-top: 2rem; font-size: .85rem; }
@@ -282,17 +280,15 @@ def _panels(card: Card) -> str:
 
 
 def _nearest(card: Card) -> str:
-    """The nearest entries as a table."""
+    """The nearest entries as a list of terms, each with its source."""
     if not card.nearest:
         return ""
-    rows = [
-        f'<tr><td>{escape(match.name)}</td><td class="number">{match.deviation:.2%} at '
-        f"λ = {match.at:.1f}</td><td>{escape(CATALOGUE[match.name].source)}"
-        f"{escape(f' ({match.table})' if match.table else '')}</td></tr>"
+    rows = "".join(
+        f"<dt>{escape(match.name)}</dt><dd>{escape(distance(match))}<br>"
+        f"{escape(CATALOGUE[match.name].source)}</dd>"
         for match in card.nearest
-    ]
-    head = "<tr><th>entry</th><th>deviates by at most</th><th>source</th></tr>"
-    return f"<table>{head}{''.join(rows)}</table>"
+    )
+    return f'<dl class="rows">{rows}</dl>'
 
 
 def _numbers(card: Card) -> str:

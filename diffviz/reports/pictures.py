@@ -10,12 +10,15 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 from diffviz import plots
+from diffviz.plots.curves import place_legend
 from diffviz.plots.files import UNDATED
 from diffviz.plots.scales import ERROR_OF, LOGSNR, SCALES, scaled
+from diffviz.plots.style import DASHES
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.reports.card import Card, sentence
+from diffviz.reports.card import Card, distance
 from diffviz.theory.targets import base_gain
 
 BASES = ("eps", "x", "v", "u")
@@ -74,10 +77,16 @@ def draw_weighting(card: Card, base: str, ax: Axes) -> None:
         curves[match.name] = CATALOGUE[match.name].weighting(grid, base)
     logs = {name: scaled(w, grid, SCALE) for name, w in curves.items()}
     label = SCALES[SCALE].label.format(ERROR_OF[base], 0)
-    plots.lines(grid, logs, xlabel=LOGSNR, ylabel=label, colours=_colour, ax=ax)
+    plots.lines(
+        grid, logs, xlabel=LOGSNR, ylabel=label, outside=None, colours=_colour, ax=ax
+    )
+    for line in ax.lines[2:]:  # after the line and the end dots of this training
+        line.set_linestyle(DASHES[1])
+    place_legend(ax, list(logs), outside=False)
     top = np.nanmax(logs[THIS])
     lowest = np.nanmin(logs[THIS])
     ax.set_ylim(max(lowest, top - DECADES) - 0.5, top + 0.5)
+    ax.xaxis.set_major_locator(MultipleLocator(5))
 
 
 def draw_law(card: Card, ax: Axes) -> None:
@@ -99,6 +108,7 @@ def draw_law(card: Card, ax: Axes) -> None:
         ax=ax,
     )
     ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_locator(MultipleLocator(5))
 
 
 def draw_losses(card: Card, ax: Axes) -> None:
@@ -140,9 +150,10 @@ def svg(draw: Panel, name: str, caption: str) -> str:
     fixed = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 9, "axes.labelsize": 9}
     written = StringIO()
     with matplotlib.rc_context(inked | fixed):
-        (ax,) = plots.axes(5.0, 3.3)
+        (ax,) = plots.axes(4.3, 2.9)
         draw(ax)
         assert isinstance(ax.figure, Figure)
+        ax.figure.subplots_adjust(top=0.97)  # the caption stands on the page
         ax.figure.savefig(written, format="svg", transparent=True, metadata=UNDATED[".svg"])
     return _inline(written.getvalue(), name, caption).replace(INK, "currentColor")
 
@@ -195,7 +206,8 @@ def figure(card: Card) -> Figure:
     rows = max(1, -(-len(drawn) // 2))
     head = 0.75 + LINE * len(lines)
     height = head + ROW * rows + 0.4
-    grid = plots.axes(10.5, height, columns=2, rows=rows)
+    with matplotlib.rc_context({"axes.labelsize": 9}):
+        grid = plots.axes(10.5, height, columns=2, rows=rows)
     whole = grid[0].figure
     assert isinstance(whole, Figure)
     whole.subplots_adjust(
@@ -217,7 +229,7 @@ def figure(card: Card) -> Figure:
 
 def _lines(card: Card) -> list[str]:
     """The facts of a card as lines of text above the pictures."""
-    near = [("near", sentence(match)) for match in card.nearest[:1]]
+    near = [("near", f"{match.name}, {distance(match)}") for match in card.nearest[:1]]
     notes = [("note", note) for note in card.notes]
     again = [("again", card.again)] if card.again else []
     rows: Iterable[tuple[str, object]] = (
