@@ -9,6 +9,8 @@ FLUX and Lumina compare the velocity, in whatever form the network predicts it.
   ``logit_mean``, ``logit_std`` and ``mode_scale``. It draws an index into a *falling* table that is
   shifted by ``discrete_flow_shift``, so that a positive ``logit_mean`` means less noise.
 - Only "shift" and "sigma" read ``discrete_flow_shift``. "uniform" reads no other option.
+- "nextdit_shift" (Lumina) shifts a uniform sigma by the resolution. Until 2025 it shifted the
+  sigmoid of a normal.
 - The weights "sigma_sqrt" and "cosmap" count only where ``model_prediction_type`` is
   "sigma_scaled".
 - ``min_timestep``, ``max_timestep``, ``noise_offset`` and ``multires_noise_iterations`` are not
