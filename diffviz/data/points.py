@@ -5,6 +5,7 @@ text. ``diffviz.delimited`` reads these and the frames of pandas and polars, whi
 read the other kinds.
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -47,14 +48,21 @@ def read_points(source: ArrayLike | Frame | str | Path, array: str | None = None
     return finite(source, "data")
 
 
-def refuse_channels_last(points: NDArray) -> None:
-    """A ValueError for images (n, height, width, channels), which networks read as if h were c."""
-    if points.ndim != 4:
+def refuse_channels_last(shape: Sequence[int]) -> None:
+    """A ValueError for images (n, height, width, channels), which networks read as if h were c.
+
+    Args:
+        shape: Shape of the data, with their number first.
+
+    Raises:
+        ValueError: The shape is that of images with their channels last.
+    """
+    if len(shape) != 4:
         return
-    _, height, width, channels = points.shape
+    _, height, width, channels = shape
     require(
         channels not in CHANNELS or min(height, width) <= max(CHANNELS),
-        f"data of shape {points.shape} look like images with their channels last; images are "
+        f"data of shape {tuple(shape)} look like images with their channels last; images are "
         "(n, channels, height, width): pass data.transpose(0, 3, 1, 2)",
     )
 

@@ -437,7 +437,7 @@ def dataset(
     """
     unit = one_of(unit, "unit", (False, True))
     points = read_points(source, array)
-    refuse_channels_last(points)
+    refuse_channels_last(points.shape)
     if isinstance(source, (str, Path)):
         name = Path(source).stem
     if points.ndim < 2 or (points == points[:1]).all():

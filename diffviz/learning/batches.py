@@ -23,6 +23,7 @@ from torch import Tensor
 
 from diffviz import checks
 from diffviz.compute import threads
+from diffviz.data.points import refuse_channels_last
 from diffviz.data.streams import Source, Stored, source, statistics
 from diffviz.learning.designs import MOST_DIMENSIONS, Design, any_order, even_design, halving_order
 from diffviz.learning.outputs import Coefficients, output_coefficients
@@ -172,6 +173,7 @@ def _check_shape(points: Source) -> None:
             "data must be real, (n, d), (n, h, w) or (n, channels, h, w); "
             f"got {kind}; numbers on a line are data[:, None]"
         )
+    refuse_channels_last((1, *points.shape))  # bytes with channels last were turned round
 
 
 class NoiseRows:

@@ -216,3 +216,13 @@ def test_a_large_file_is_not_copied(tmp_path, door):
     done = subprocess.run(command, capture_output=True, text=True, env=place, check=False)
     assert done.returncode == 0, done.stderr
     assert door in done.stdout
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_with_their_channels_last_are_refused(channels):
+    images = np.random.default_rng(0).normal(size=(6, 8, 8, channels))
+    for form in (images, torch.from_numpy(images), DataLoader(torch.from_numpy(images), 3)):
+        with pytest.raises(ValueError, match=r"pass data\.transpose\(0, 3, 1, 2\)"):
+            batches.training_data(form)
+    kept = batches.training_data(images.transpose(0, 3, 1, 2))
+    assert kept.mean.shape == (channels, 8, 8)
