@@ -1,6 +1,7 @@
 """Losses over log-SNR, above what is known about the least loss."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -67,7 +68,8 @@ def loss_curves(
         _shade(ax, name, np.asarray(error, dtype=float))
     if ends is not None:
         x, low, high = ends
-        ax.fill_between(x, _positive(low), high, color="0.5", alpha=0.3, lw=0, gid=FLOOR, zorder=1)
+        shade: dict[str, Any] = {"color": "0.5", "alpha": 0.35, "lw": 1.5, "zorder": 1}
+        ax.fill_between(x, _positive(low), high, gid=FLOOR, **shade)
     _set_limits(ax, ends)
     return ax
 

@@ -217,4 +217,4 @@ def test_what_is_known_of_the_floor_of_images(text):
     assert band.method[place(2)] == "Wiener, covariance"
     assert excess.most[place(-4)] < 0.06 * loss[place(-4)]
     assert_says(text, "at least half of the loss of 102 is excess", "Up to λ = −2 the bounds meet")
-    assert_says(text, "about a twentieth is left to win")
+    assert_says(text, "about a twentieth or less is left to win")
