@@ -22,6 +22,7 @@ import torch
 import diffviz as dv
 from diffviz.data.toys import Toy
 from diffviz.learning.floors.record import Floor
+from diffviz.learning.logs.record import LossLog
 from diffviz.reports.measurement import Report
 from diffviz.sampling.integrate import Trajectory
 from diffviz.sampling.likelihood import Bound
@@ -32,6 +33,7 @@ CLASSES = (
     dv.Objective,
     dv.Run,
     Bound,
+    LossLog,
     Floor,
     Report,
     Toy,
@@ -281,6 +283,45 @@ def _(edges=EDGES, decay=DECAYS):
 def _(logsnr=LEVELS, loss=LOSSES):
     follower = dv.LossByLogSNR(EDGES, 0.5)
     follower.update(logsnr, loss)
+    return follower.mean
+
+
+@cache
+def log():
+    return dv.read_log({"logsnr": LEVELS, "loss": LOSSES}, edges=EDGES, last=1.0)
+
+
+# single arrays are refused with the column: see tests/learning/test_log_faults.py
+@door("read_log", arrays="edges", numbers="last", counts="dim", names="base")
+def _(edges=EDGES, last=1.0, dim=2, base="x"):
+    rows = {"logsnr": LEVELS, "loss": LOSSES}
+    return dv.read_log(rows, edges=edges, last=last, dim=dim, base=base).mean
+
+
+@door("LossLog.share_below", numbers="logsnr")
+def _(logsnr=1.0):
+    return log().share_below(logsnr)
+
+
+@door("LossLog.table")
+def _():
+    return log().table()
+
+
+@door("LossLog.text")
+def _():
+    return log().text()
+
+
+@door("LossLog.plot_spent")
+def _():
+    return log().plot_spent().lines[0].get_ydata()
+
+
+@door("LossLog.take_batches")
+def _():
+    follower = dv.read_log({"logsnr": LEVELS, "loss": LOSSES}, edges=EDGES, last=1.0)
+    follower.take_batches([LEVELS], [LOSSES])
     return follower.mean
 
 
@@ -667,7 +708,8 @@ def public_callables():
     """Names of all public functions, classes and methods."""
     names = {name for name in dir(dv) if callable(getattr(dv, name))}
     for kind in CLASSES:
-        own = {name for base in kind.__mro__ if base is not object for name in vars(base)}
+        above = {object, *CLASSES} - {kind}  # what is inherited from these has its own row
+        own = {name for base in kind.__mro__ if base not in above for name in vars(base)}
         fields = (
             {field.name for field in dataclasses.fields(kind)}
             if dataclasses.is_dataclass(kind)

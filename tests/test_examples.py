@@ -19,15 +19,23 @@ import torch
 import diffviz as dv
 from diffviz.data.toys import Toy
 from diffviz.learning.floors.record import Floor
+from diffviz.learning.logs.record import LossLog
 from diffviz.reports.measurement import Report
 from diffviz.sampling.integrate import Trajectory
 from diffviz.sampling.likelihood import Bound
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.rst"))
-RETURNED = (Bound, Floor, Report, Toy, Trajectory)  # classes of what public functions return
+RETURNED = (
+    Bound,
+    Floor,
+    LossLog,
+    Report,
+    Toy,
+    Trajectory,
+)  # classes of what public functions return
 ON_ITS_PAGE = {"catalogue"}  # a mapping has no docstring; its example stands in the reference
-NEEDS_OTHER_PROCESSES = {"LossByLogSNR.all_reduce"}
+NEEDS_OTHER_PROCESSES = {"LossByLogSNR.all_reduce", "LossLog.all_reduce"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -98,7 +106,8 @@ def test_the_enumeration_finds_functions_classes_methods_and_modules():
 
 def test_what_has_no_example_is_public_still():
     assert set(dir(dv)) >= ON_ITS_PAGE
-    assert methods_of(dv.LossByLogSNR).keys() >= NEEDS_OTHER_PROCESSES
+    methods = methods_of(dv.LossByLogSNR) | methods_of(LossLog)
+    assert methods.keys() >= NEEDS_OTHER_PROCESSES
 
 
 @pytest.mark.parametrize(
@@ -138,6 +147,16 @@ def test_the_code_of_the_first_steps_runs():
     names = {}
     exec(blocks[0][1], names)
     assert names["edm"] is dv.objective("edm")
+
+
+def test_the_code_on_logs_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    blocks = python_blocks(ROOT / "docs" / "logs.md")
+    assert len(blocks) == 2
+    for heading, block in blocks:
+        exec(compile(block, f"logs.md, {heading}", "exec"), names)
+    assert names["log"].count.sum() == 10_000  # the last half of the samples
 
 
 @pytest.mark.slow

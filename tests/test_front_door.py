@@ -45,6 +45,7 @@ FUNCTIONS = {
     "objective",
     "probe",
     "probe_arrays",
+    "read_log",
     "rebase",
     "sample",
     "share_below",

@@ -29,6 +29,7 @@ NEED_TORCH = {
     "models",
     "probe",
     "probe_arrays",
+    "read_log",
     "sample",
     "solvers",
     "toy",

@@ -75,6 +75,8 @@ def test_each_extra_asks_for_what_its_name_promises():
     assert names["lab"] == {"diffviz", "jupyterlab", "ipykernel", "ipywidgets"}
     assert "diffviz[torch]" in project()["optional-dependencies"]["lab"]
     assert names["cluster"] == {"distributed"}
+    assert names["logs"] == {"tensorboard"}
+    assert names["callbacks"] == {"accelerate", "lightning", "transformers"}
     assert "diffviz[cluster,docs,lab,peers]" in project()["optional-dependencies"]["test"]
 
 

@@ -7,7 +7,8 @@ makes the steps, ``checkpoints`` keeps them, and ``identity`` tells one objectiv
 ``runs`` is what a training leaves. ``tracking`` averages the loss in bins of log-SNR,
 ``adaptive`` lets the law of log-SNR follow it, ``validation`` computes the loss by quadrature, and
 ``variance`` says what a law saves. ``velocity`` learns a flow from pairs. ``floors`` brackets the
-least loss on data of one's own. ``files`` and ``doors`` serve all of these.
+least loss on data of one's own. ``logs`` reads the loss by log-SNR from the log of a finished run,
+and ``callbacks`` logs it in other people's trainers. ``files`` and ``doors`` serve all of these.
 """
 
 from diffviz import extras

@@ -33,9 +33,7 @@ OUTER = 20.0  # and at most
 TAIL = 1e-3  # of the draws that may lie beyond each end
 NEAREST = 3  # entries that are named
 VERSIONS = ("numpy", "scipy", "matplotlib")
-KNOWN = (
-    "an objective, what dv.probe returns, or a loss by log-SNR (dv.LossByLogSNR, dv.read_log)"
-)
+KNOWN = "an objective, what dv.probe returns, or a loss by log-SNR (dv.LossByLogSNR, dv.read_log)"
 
 
 @runtime_checkable
@@ -413,9 +411,7 @@ def _counts_of(item: LossByLevel) -> tuple[Row, ...]:
     return (("draws", text + (f", {outside:,.0f} outside" if outside else "")),)
 
 
-def _spent_facts(
-    item: LossByLevel, losses: Losses, objective: Objective | None
-) -> tuple[Row, ...]:
+def _spent_facts(item: LossByLevel, losses: Losses, objective: Objective | None) -> tuple[Row, ...]:
     """Loss as nats of an ELBO, and the share of the training loss below λ = 0."""
     seen = np.isfinite(losses.mean)
     if not seen.any():
@@ -433,9 +429,7 @@ def _spent_facts(
     return (*facts, ("spent below λ = 0", f"{share:.0%} of the training loss, by bins"))
 
 
-def _floor_facts(
-    item: LossByLevel, losses: Losses, floor: "Floor | None"
-) -> tuple[Row, ...]:
+def _floor_facts(item: LossByLevel, losses: Losses, floor: "Floor | None") -> tuple[Row, ...]:
     """What is known of the floor, and how much of the loss lies above it."""
     if floor is None:
         return ()

@@ -6,6 +6,8 @@ and a policy in its head forbids it. Text from outside is escaped. The same inpu
 bytes.
 """
 
+import json
+import shlex
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -18,6 +20,7 @@ from matplotlib.figure import Figure
 from diffviz import plots
 from diffviz.checks import require
 from diffviz.recipes.entries import CATALOGUE
+from diffviz.recipes.settings.door import Explained
 from diffviz.reports import pictures
 from diffviz.reports.card import Card, card_of, distance
 from diffviz.theory.objectives import Objective
@@ -245,6 +248,28 @@ def checked_path(path: str | Path) -> Path:
         FileNotFoundError,
     )
     return file
+
+
+def settings_line(explained: Explained, model: str | None = None, tokens: int | None = None) -> str:
+    """The command that makes the report on a trainer's settings again.
+
+    It holds only the options that were read, so that a pasted line with paths, names of runs or
+    access tokens can be shared as a page.
+
+    Args:
+        explained: What ``diffviz.recipes.settings.explain`` returned.
+        model: Name of the model that was given to it.
+        tokens: Number of tokens that was given to it.
+
+    Returns:
+        A line for a shell.
+    """
+    given = {line.name: line.value for line in explained.lines if line.where != "default"}
+    words = ["python", "-m", "diffviz", "settings", json.dumps(given, ensure_ascii=False)]
+    words += ["--trainer", explained.trainer.name]
+    words += [] if model is None else ["--model", model]
+    words += [] if tokens is None else ["--tokens", str(tokens)]
+    return shlex.join([*words, "--report", "card.html"])
 
 
 # --- the parts of the page ------------------------------------------------------------------------

@@ -77,9 +77,7 @@ def draw_weighting(card: Card, base: str, ax: Axes) -> None:
         curves[match.name] = CATALOGUE[match.name].weighting(grid, base)
     logs = {name: scaled(w, grid, SCALE) for name, w in curves.items()}
     label = SCALES[SCALE].label.format(ERROR_OF[base], 0)
-    plots.lines(
-        grid, logs, xlabel=LOGSNR, ylabel=label, outside=None, colours=_colour, ax=ax
-    )
+    plots.lines(grid, logs, xlabel=LOGSNR, ylabel=label, outside=None, colours=_colour, ax=ax)
     for line in ax.lines[2:]:  # after the line and the end dots of this training
         line.set_linestyle(DASHES[1])
     place_legend(ax, list(logs), outside=False)

@@ -1,16 +1,22 @@
 """The loss by log-SNR in a training with the Trainer of Hugging Face."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transformers import Trainer, TrainerCallback
-
-from diffviz import checks
+from diffviz import checks, extras
 from diffviz.learning.callbacks.curve import NAME, Schedule
 from diffviz.learning.tracking import LossByLogSNR
 
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+try:
+    from transformers import TrainerCallback
+except ModuleNotFoundError:
+    TrainerCallback = object  # refused when a trainer is followed
+
 
 def follow_trainer(
-    trainer: Trainer,
+    trainer: "Trainer",
     tracker: LossByLogSNR,
     *,
     every: int = 100,
@@ -30,9 +36,12 @@ def follow_trainer(
         name: What the scalars are called, before their level.
 
     Raises:
+        ModuleNotFoundError: transformers is not installed.
         TypeError: An argument is of the wrong kind.
         ValueError: ``every`` is below 1, or the base is unknown.
     """
+    with extras.needed_by("follow_trainer"):
+        from transformers import Trainer
     checks.require(
         isinstance(trainer, Trainer),
         f"trainer must be a transformers.Trainer, got {trainer!r}",
@@ -50,7 +59,7 @@ class _CurveCallback(TrainerCallback):
         schedule: What is logged, and when.
     """
 
-    def __init__(self, trainer: Trainer, schedule: Schedule):
+    def __init__(self, trainer: "Trainer", schedule: Schedule):
         self.trainer = trainer
         self.schedule = schedule
 

@@ -6,20 +6,20 @@
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
+from diffviz import extras
 from diffviz.learning.callbacks.curve import NAME, Schedule
 from diffviz.learning.tracking import LossByLogSNR
 
 try:
     from lightning.pytorch.callbacks import Callback
-except ModuleNotFoundError as error:
-    if error.name is None or not error.name.startswith("lightning"):
-        raise
+except ModuleNotFoundError:
     try:  # the same under the name that it had before
         from pytorch_lightning.callbacks import Callback
     except ModuleNotFoundError:
-        raise error from None
+        Callback = object  # refused when one is made
 
 LEVEL = "logsnr"  # keys of what training_step returns
 ERROR = "error"
@@ -35,6 +35,7 @@ class LightningCallback(Callback):
         name: What the scalars are called, before their level.
 
     Raises:
+        ModuleNotFoundError: Lightning is not installed.
         TypeError: An argument is of the wrong kind.
         ValueError: ``every`` is below 1, or the base is unknown.
     """
@@ -42,6 +43,9 @@ class LightningCallback(Callback):
     def __init__(
         self, tracker: LossByLogSNR, every: int = 100, base: str = "eps", name: str = NAME
     ):
+        if Callback is object:
+            with extras.needed_by("LightningCallback"):
+                import_module("lightning")
         super().__init__()
         self.schedule = Schedule(tracker, every, base, name)
         self.logged_at = 0

@@ -6,3 +6,7 @@ them hold the loss and the level, ``cells`` turns their text into numbers, ``run
 and the steps that count, ``levels`` turns timesteps and sigmas into log-SNR and losses into squared
 eps errors. ``record`` is what comes back.
 """
+
+from diffviz import extras
+
+__getattr__, __dir__, __all__ = extras.attach(__name__, __file__)

@@ -28,7 +28,6 @@ class Samples:
         step: Step, shape (n,); the number of the row where there is no column of steps.
         run: Name of the run, shape (n,), or None.
         settings: Name of a setting to its values, each of shape (n,).
-        listed: Whether rows held lists, so that each is a batch.
         passed_over: Number of rows without level or loss.
         remarks: What was met on the way.
     """
@@ -38,7 +37,6 @@ class Samples:
     step: NDArray
     run: NDArray | None
     settings: dict[str, NDArray]
-    listed: bool
     passed_over: int
     remarks: tuple[str, ...]
 
@@ -53,7 +51,6 @@ class Samples:
             step=self.step[chosen],
             run=None if self.run is None else self.run[chosen],
             settings={name: values[chosen] for name, values in self.settings.items()},
-            listed=self.listed,
             passed_over=self.passed_over,
             remarks=self.remarks,
         )
@@ -67,13 +64,11 @@ class Piece:
         row: Row of each sample within the chunk, shape (n,).
         level: Noise level, shape (n,).
         loss: Loss, shape (n,).
-        listed: Whether a row held a list.
     """
 
     row: NDArray
     level: NDArray
     loss: NDArray
-    listed: bool
 
 
 def samples_of(table: Table, columns: Columns) -> Samples:
@@ -102,34 +97,33 @@ def samples_of(table: Table, columns: Columns) -> Samples:
         for name, parts in kept.items():
             parts.append(_text(chunk[name])[piece.row])
         rows += len(chunk[columns.loss])
-    joined = {name: np.concatenate(parts) for name, parts in kept.items() if parts}
-    samples = Samples(
-        level=_joined([piece.level for piece in pieces]),
-        loss=_joined([piece.loss for piece in pieces]),
-        step=_joined(steps),
-        run=joined.get(columns.run) if columns.run is not None else None,
-        settings={name: joined[name] for name in columns.settings if name in joined},
-        listed=any(piece.listed for piece in pieces),
+    _check_any(pieces, table, columns, rows)
+    words = {name: np.concatenate(parts) for name, parts in kept.items()}
+    return Samples(
+        level=np.concatenate([piece.level for piece in pieces]),
+        loss=np.concatenate([piece.loss for piece in pieces]),
+        step=np.concatenate(steps),
+        run=words.get(str(columns.run)),
+        settings={name: words[name] for name in columns.settings},
         passed_over=rows - sum(len(np.unique(piece.row)) for piece in pieces),
         remarks=tuple(remarks),
     )
-    if not len(samples):
-        raise ValueError(
-            f"no row of {table.source} has both {columns.level!r} and {columns.loss!r} "
-            f"({rows} rows); log them in the same row, or name other columns of "
-            f"{', '.join(table.names)}"
-        )
-    return samples
+
+
+def _check_any(pieces: list[Piece], table: Table, columns: Columns, rows: int) -> None:
+    """Refuse a log of which no row has both a level and a loss."""
+    if any(len(piece.loss) for piece in pieces):
+        return
+    raise ValueError(
+        f"no row of {table.source} has both {columns.level!r} and {columns.loss!r} "
+        f"({rows} rows); log them in the same row, or name other columns of "
+        f"{', '.join(table.names)}"
+    )
 
 
 def _words(columns: Columns) -> list[str]:
     """The columns that are read as text."""
     return [*([columns.run] if columns.run is not None else []), *columns.settings]
-
-
-def _joined(parts: list[NDArray]) -> NDArray:
-    """Arrays one after another, empty if there are none."""
-    return np.concatenate([np.empty(0), *parts])
 
 
 def _text(cells: Sequence[Any]) -> NDArray:
@@ -163,7 +157,7 @@ def _piece(chunk: Chunk, columns: Columns, rows: int) -> Piece:
     if level is None or loss is None:
         return _expanded(levels, losses, columns, rows)
     whole = np.flatnonzero(_is_given(levels, level) & _is_given(losses, loss) & _any(level, loss))
-    return Piece(row=whole, level=level[whole], loss=loss[whole], listed=False)
+    return Piece(row=whole, level=level[whole], loss=loss[whole])
 
 
 def _any(level: NDArray, loss: NDArray) -> NDArray:
@@ -193,20 +187,19 @@ def _expanded(levels: Sequence[Any], losses: Sequence[Any], columns: Columns, ro
     """The samples of rows with lists, texts and empty cells."""
     found = list(_by_row(levels, losses, columns, rows))
     if not found:
-        return Piece(np.empty(0, dtype=int), np.empty(0), np.empty(0), False)
-    counts = [len(loss) for _, _, loss, _ in found]
+        return Piece(np.empty(0, dtype=int), np.empty(0), np.empty(0))
+    counts = [len(loss) for _, _, loss in found]
     return Piece(
-        row=np.repeat([row for row, _, _, _ in found], counts),
-        level=np.concatenate([level for _, level, _, _ in found]),
-        loss=np.concatenate([loss for _, _, loss, _ in found]),
-        listed=any(listed for _, _, _, listed in found),
+        row=np.repeat([row for row, _, _ in found], counts),
+        level=np.concatenate([level for _, level, _ in found]),
+        loss=np.concatenate([loss for _, _, loss in found]),
     )
 
 
 def _by_row(
     levels: Sequence[Any], losses: Sequence[Any], columns: Columns, rows: int
-) -> Iterator[tuple[int, NDArray, NDArray, bool]]:
-    """Row, levels, losses and whether they were lists, of each row that has both."""
+) -> Iterator[tuple[int, NDArray, NDArray]]:
+    """Row, levels and losses of each row that has both."""
     for row, cells in enumerate(zip(levels, losses, strict=True)):
         level, loss = (
             _parsed_in(cell, name, rows + row)
@@ -214,11 +207,10 @@ def _by_row(
         )
         if level is None or loss is None:
             continue
-        listed = isinstance(level, np.ndarray) or isinstance(loss, np.ndarray)
         pair = np.atleast_1d(level), np.atleast_1d(loss)
         if np.isnan(np.concatenate(pair)).all():
             continue
-        yield row, *_matched(*pair, columns, rows + row), listed
+        yield row, *_matched(*pair, columns, rows + row)
 
 
 def _matched(level: NDArray, loss: NDArray, columns: Columns, row: int) -> tuple[NDArray, NDArray]:

@@ -127,23 +127,24 @@ def choose(
     )
     for argument, name in {"loss": loss, **named, "step": step}.items():
         _check_named(argument, name, names, source)
-    kind, level = next(iter(named.items()), (None, None))
-    if level is None:
-        kind, level = _guessed_level(names, source)
+    kind, level = next(iter(named.items())) if named else _guessed_level(names, source)
     chosen = loss if loss is not None else _guessed_loss(names, source)
     steps = step if step is not None else _guess(names, STEPS)
-    guessed = [name for name, given in ((chosen, loss), (level, named)) if not given]
-    guessed += [steps] if step is None and steps is not None else []
     settings = [name for name in names if _last_part(name) in SETTINGS]
     return Columns(
         loss=chosen,
         level=level,
-        kind=str(kind),
+        kind=kind,
         step=steps,
         run=_guess(names, RUNS),
         settings=tuple(settings),
-        guessed=tuple(guessed),
+        guessed=_guessed((chosen, loss), (level, named.get(kind)), (steps, step)),
     )
+
+
+def _guessed(*pairs: tuple[str | None, str | None]) -> tuple[str, ...]:
+    """The chosen names that were not given, of pairs (chosen, given)."""
+    return tuple(chosen for chosen, given in pairs if chosen is not None and given is None)
 
 
 def _check_named(argument: str, name: str | None, names: tuple[str, ...], source: str) -> None:
@@ -204,16 +205,21 @@ def _guess(names: tuple[str, ...], known: tuple[str, ...], what: str = "") -> st
     """
     for word in known:
         fits = [name for name in names if _last_part(name) == word and not _is_elsewhere(name)]
-        plain = [name for name in fits if len(_parts(name)) == 1]
-        trained = [name for name in fits if "train" in _parts(name)]
-        best = plain or trained or fits
-        if len(best) > 1 and what and not plain:
-            raise ValueError(
-                f"{_listed(map(repr, best))} could each be the {what}; name one by {what}="
-            )
-        if best:
-            return best[0]
+        if fits:
+            return _likeliest(fits, what)
     return None
+
+
+def _likeliest(fits: list[str], what: str) -> str:
+    """The likeliest of several columns that are called the same."""
+    plain = [name for name in fits if len(_parts(name)) == 1]
+    trained = [name for name in fits if "train" in _parts(name)]
+    best = plain or trained or fits
+    if len(best) > 1 and what and not plain:
+        raise ValueError(
+            f"{_listed(map(repr, best))} could each be the {what}; name one by {what}="
+        )
+    return best[0]
 
 
 def _parts(name: str) -> list[str]:

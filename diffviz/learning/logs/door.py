@@ -8,6 +8,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import checks
+from diffviz.compute import threads
 from diffviz.learning.logs import cells, columns, levels, record, runs, sources
 from diffviz.learning.logs.cells import Samples
 from diffviz.learning.logs.levels import Errors
@@ -155,7 +156,9 @@ def _counted(read: Samples, whole: Samples, kept: Samples, step: str | None) -> 
 
 def _spending(bins: Bins, logsnr: NDArray, errors: Errors) -> record.Spending:
     """What the samples spend where."""
-    place = bins.find(torch.from_numpy(logsnr)).numpy()
+    level = torch.from_numpy(logsnr)
+    with threads.suited(threads.elements(level), level.device):
+        place = bins.find(level).numpy()
     with np.errstate(invalid="ignore"):
         spent = errors.squared * errors.factor
     return record.spending_of(bins, place, spent, errors.factor)

@@ -24,7 +24,9 @@ from diffviz.theory.targets import BASES, base_gain
 
 FLOW_STEPS = 1000  # number by which trainers of flows multiply the time, if nothing else is said
 LARGEST_C_NOISE = 12.0  # ln(sigma)/4 beyond which sigma would be above e^48
-MEAN_OF = 4096  # levels over which a mean is looked for
+MEAN_OF = 1024  # levels over which a mean is looked for
+ENOUGH = 8  # numbers that tell a mean from chance
+ROUNDING = 2e-7  # relative, of numbers that were logged as float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,12 +138,11 @@ def _of_sigma(sigma: NDArray, known: Objective | None) -> Levels:
 
 def _of_timestep(timestep: NDArray, known: Objective | None) -> Levels:
     """Log-SNR of timesteps: steps of a table, or times of a path."""
-    require(
-        known is not None,
-        "a timestep has no log-SNR without its schedule: pass scheduler=, a scheduler of "
-        "diffusers, its config, or the name of an entry such as 'fm-ot'",
-    )
-    assert known is not None
+    if known is None:
+        raise ValueError(
+            "a timestep has no log-SNR without its schedule: pass scheduler=, a scheduler of "
+            "diffusers, its config, or the name of an entry such as 'fm-ot'"
+        )
     table = atomic(known.law)
     if known.path.frame == STRAIGHT:
         return _of_flow_time(timestep, known.name, FLOW_STEPS if table is None else table.steps)
@@ -216,9 +217,9 @@ def _check_steps(steps: NDArray, size: int, name: str) -> None:
 def _mean_of(steps: NDArray) -> str:
     """What to say where all numbers are multiples of one over a whole number."""
     sizes = np.arange(2, MEAN_OF + 1)
-    first = steps[:32, None] * sizes
-    fits = sizes[(abs(first - np.rint(first)) < 1e-6 * np.maximum(1, abs(first))).all(0)]
-    if not len(fits):
+    sums = steps[:32, None] * sizes
+    fits = sizes[(abs(sums - np.rint(sums)) <= ROUNDING * abs(sums)).all(0)]
+    if len(steps) < ENOUGH or not len(fits):
         return ", perhaps a mean over a batch: its levels can no longer be told"
     return (
         f", but a mean over {fits[0]} levels or a multiple of that: which of them a loss came "

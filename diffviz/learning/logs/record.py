@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import checks, markup
+from diffviz.compute import threads
 from diffviz.learning.doors import real_tensor
 from diffviz.learning.tracking import Bins, LossByLogSNR
 from diffviz.theory.objectives import Objective
@@ -136,8 +137,10 @@ class LossLog(LossByLogSNR):
         self.flush()
         rows = max(1, self.buffer // max(1, losses.shape[1]))
         for start in range(0, len(losses), rows):
-            part = slice(start, start + rows)
-            self._take(real_tensor(levels[part], "logsnr"), real_tensor(losses[part], "loss"))
+            level = real_tensor(levels[start : start + rows], "logsnr")
+            loss_there = real_tensor(losses[start : start + rows], "loss")
+            with threads.suited(threads.elements(loss_there), loss_there.device):
+                self._take(level, loss_there)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -167,8 +170,8 @@ class LossLog(LossByLogSNR):
             >>> rows = [{"sigma": sigma, "loss": 0.5} for sigma in (0.2, 0.4, 0.6, 0.8)]
             >>> log = dv.read_log(rows, scheduler="fm-ot", edges=[-4.0, 0.0, 4.0], last=1.0)
             >>> log.table().round(2)
-            array([[-2. ,  3.4],
-                   [ 2. ,  0.75]])
+            array([[-2.  ,  3.91],
+                   [ 2.  ,  0.54]])
         """
         return np.column_stack([self.middle, self.reading.spending.weighting])
 

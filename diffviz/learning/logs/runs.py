@@ -92,9 +92,11 @@ def _runs_by_step(samples: Samples) -> tuple[NDArray, NDArray, list[str]]:
 
 def _without_replaced(samples: Samples, notes: list[str]) -> tuple[Samples, list[str]]:
     """The samples of one run without the steps that were made again."""
-    later = np.minimum.accumulate(samples.step[::-1])[::-1]  # least step from here on
-    kept = samples.step <= later
-    return samples.at(kept), notes
+    starts = np.flatnonzero(np.diff(samples.step) < 0) + 1
+    resumed_at = np.r_[samples.step[starts], np.inf]
+    least_later = np.minimum.accumulate(resumed_at[::-1])[::-1]
+    times = np.searchsorted(starts, np.arange(len(samples)), side="right")
+    return samples.at(samples.step < least_later[times]), notes
 
 
 def is_among_last_steps(step: NDArray, last: float) -> NDArray:

@@ -1,0 +1,21 @@
+from . import cells, columns, delimited, door, events, levels, lines, record, runs, sources, table
+from .door import read_log
+from .record import LossLog, Reading, Spending
+
+__all__ = [
+    "LossLog",
+    "Reading",
+    "Spending",
+    "cells",
+    "columns",
+    "delimited",
+    "door",
+    "events",
+    "levels",
+    "lines",
+    "read_log",
+    "record",
+    "runs",
+    "sources",
+    "table",
+]

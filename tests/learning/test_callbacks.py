@@ -1,0 +1,267 @@
+"""Callbacks that log the loss by log-SNR as a training goes, in the real trainers."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import diffviz as dv
+from diffviz.learning import callbacks
+from diffviz.learning.callbacks import follow_loop, scalars
+
+EDGES = [-4.0, 0.0, 4.0]
+NEEDED = "the extra 'callbacks' is not installed"
+NAMES = ["loss_by_logsnr/-02.00", "loss_by_logsnr/+02.00"]
+
+
+class Points(torch.utils.data.Dataset):
+    """Points with a level each, as a trainer's loader takes them."""
+
+    def __init__(self, n=24):
+        generator = torch.Generator().manual_seed(0)
+        self.x = torch.randn(n, 2, generator=generator)
+        self.logsnr = torch.linspace(-3, 3, n) * torch.tensor([-1.0, 1.0]).repeat(n // 2)
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, index):
+        return {"x": self.x[index], "logsnr": self.logsnr[index]}
+
+
+def errors_of(network, batch):
+    """Squared error of each sample."""
+    return (network(batch["x"]) - batch["x"]).square().sum(1)
+
+
+def filled(decay=0.9):
+    tracker = dv.LossByLogSNR(EDGES, decay)
+    tracker.update([-3.0, -1.0, 2.0], [0.25, 0.75, 1.0])
+    return tracker
+
+
+# --- any loop -----------------------------------------------------------------------------------
+
+
+def test_the_curve_has_a_scalar_for_each_bin_that_was_seen():
+    tracker = dv.LossByLogSNR([-4.0, 0.0, 4.0, 8.0], [0.9, 0.5])
+    tracker.update([-3.0, 2.0], [0.5, 1.0])
+    tracker.update([-3.0, 2.0], [1.5, 3.0])
+    assert scalars(tracker, "u", "a") == pytest.approx(
+        {"a/-02.00": tracker.curve("u").mean[0, 0], "a/+02.00": tracker.curve("u").mean[0, 1]}
+    )
+
+
+def test_a_loop_logs_the_curve_when_it_is_due():
+    logged = []
+    tracker = dv.LossByLogSNR(EDGES, 0.9)
+    follow = follow_loop(lambda values, step: logged.append((step, values)), tracker, every=2)
+    expected = dv.LossByLogSNR(EDGES, 0.9)
+    for step in range(1, 6):
+        follow([-1.0, 2.0], [step, 2 * step])
+        expected.update([-1.0, 2.0], [step, 2 * step])
+        if step % 2 == 0:
+            assert logged[-1] == (step, scalars(expected))
+    assert [step for step, _ in logged] == [2, 4]
+
+
+class Keyword:
+    def __init__(self):
+        self.got = []
+
+    def log(self, values, step=None):
+        self.got.append((step, values))
+
+
+class Scalar:
+    def __init__(self):
+        self.got = []
+
+    def add_scalar(self, name, value, step):
+        self.got.append((step, {name: value}))
+
+
+class Metrics:
+    def __init__(self):
+        self.got = []
+
+    def log_metrics(self, values, step):
+        self.got.append((step, values))
+
+
+@pytest.mark.parametrize("kind", [Keyword, Scalar, Metrics])
+def test_every_kind_of_logger_gets_the_curve(kind):
+    logger = kind()
+    follow_loop(logger, dv.LossByLogSNR(EDGES), every=1)([-1.0, 2.0], [0.5, 1.5])
+    got = {name: value for _, values in logger.got for name, value in values.items()}
+    assert got == dict(zip(NAMES, [0.5, 1.5], strict=True))
+    assert {step for step, _ in logger.got} == {1}
+
+
+@pytest.mark.parametrize(
+    ("error", "part", "call"),
+    [
+        (TypeError, "logger must have log", lambda t: follow_loop(3, t)),
+        (TypeError, "tracker must be a dv.LossByLogSNR", lambda t: follow_loop(print, 3)),
+        (ValueError, "every must be at least 1", lambda t: follow_loop(print, t, every=0)),
+        (ValueError, "unknown base 'w'", lambda t: follow_loop(print, t, base="w")),
+        (TypeError, "name must be text", lambda t: follow_loop(print, t, name="")),
+    ],
+)
+def test_a_wrong_argument_is_refused(error, part, call):
+    with pytest.raises(error, match=part):
+        call(filled())
+
+
+# --- the real packages, with whatever they warn of ----------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_logs_the_curve_and_keeps_the_tracker_in_its_checkpoints(tmp_path):
+    lightning = pytest.importorskip("lightning.pytorch", reason=NEEDED)
+
+    class Module(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.network = nn.Linear(2, 2)
+
+        def training_step(self, batch, index):
+            error = errors_of(self.network, batch)
+            return {"loss": error.mean(), "logsnr": batch["logsnr"], "error": error}
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), 0.01)
+
+    class Logger(lightning.loggers.logger.Logger):
+        name, version = "memory", "0"
+
+        def __init__(self):
+            super().__init__()
+            self.curves = {}
+
+        def log_hyperparams(self, *args, **more):
+            pass
+
+        def log_metrics(self, metrics, step=None):
+            curve = {name: value for name, value in metrics.items() if name in NAMES}
+            self.curves |= {step: curve} if curve else {}
+
+    tracker, logger = dv.LossByLogSNR(EDGES, 0.9), Logger()
+    callback = callbacks.LightningCallback(tracker, every=2)
+    trainer = lightning.Trainer(
+        max_steps=4,
+        logger=logger,
+        callbacks=[callback],
+        accelerator="cpu",
+        default_root_dir=tmp_path,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIGHTNING_DISABLE_TIPS", "1")
+        trainer.fit(Module(), torch.utils.data.DataLoader(Points(), 6))
+    assert sorted(logger.curves) == [2, 4]
+    assert logger.curves[4] == pytest.approx(scalars(tracker))
+    assert tracker.count.sum() == 24
+    file = tmp_path / "last.ckpt"
+    trainer.save_checkpoint(file)
+    states = torch.load(file, weights_only=False)["callbacks"]
+    twin = callbacks.LightningCallback(dv.LossByLogSNR(EDGES, 0.9))
+    twin.load_state_dict(states[callback.state_key])
+    np.testing.assert_array_equal(twin.schedule.tracker.mean, tracker.mean)
+    assert pickle.loads(pickle.dumps(twin)).schedule.every == 100
+    with pytest.raises(ValueError, match="training_step must return a mapping with 'loss'"):
+        callback.on_train_batch_end(trainer, None, {"loss": 1.0}, None, 0)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_accelerate_logs_the_curve_with_its_trackers(tmp_path):
+    accelerate = pytest.importorskip("accelerate", reason=NEEDED)
+    pytest.importorskip("tensorboard", reason=NEEDED)
+    accelerator = accelerate.Accelerator(cpu=True, log_with="tensorboard", project_dir=tmp_path)
+    accelerator.init_trackers("run")
+    tracker = dv.LossByLogSNR(EDGES, 0.9)
+    follow = follow_loop(accelerator, tracker, every=2)
+    network = nn.Linear(2, 2)
+    optimiser = torch.optim.SGD(network.parameters(), 0.01)
+    loader = torch.utils.data.DataLoader(Points(), 6)
+    network, optimiser, loader = accelerator.prepare(network, optimiser, loader)
+    for batch in loader:
+        error = errors_of(network, batch)
+        accelerator.backward(error.mean())
+        optimiser.step()
+        optimiser.zero_grad()
+        follow(batch["logsnr"], error)
+    accelerator.end_training()
+    curves = scalars_of(tmp_path)
+    assert {name: sorted(steps) for name, steps in curves.items()} == {
+        name: [2, 4] for name in NAMES
+    }
+    last = {name: steps[4] for name, steps in curves.items()}
+    assert last == pytest.approx(scalars(tracker), rel=1e-6)
+
+
+def scalars_of(folder):
+    """Name to {step: value} of the event files in a folder, by TensorBoard's own reader."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (file,) = [file for file in folder.rglob("*") if "tfevents" in file.name]
+    events = EventAccumulator(str(file), {"scalars": 0})
+    events.Reload()
+    return {
+        name: {event.step: event.value for event in events.Scalars(name)}
+        for name in events.Tags()["scalars"]
+        if name in NAMES
+    }
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_trainer_of_hugging_face_logs_the_curve(tmp_path):
+    transformers = pytest.importorskip("transformers", reason=NEEDED)
+    pytest.importorskip("accelerate", reason=NEEDED)
+    tracker = dv.LossByLogSNR(EDGES, 0.9)
+
+    class Trainer(transformers.Trainer):
+        def compute_loss(self, model, inputs, return_outputs=False, **more):
+            error = errors_of(model, inputs)
+            tracker.update(inputs["logsnr"], error)
+            return error.mean()
+
+    arguments = transformers.TrainingArguments(
+        output_dir=str(tmp_path),
+        max_steps=4,
+        per_device_train_batch_size=6,
+        use_cpu=True,
+        report_to=[],
+        save_strategy="no",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        logging_strategy="no",
+        dataloader_pin_memory=False,
+    )
+    trainer = Trainer(nn.Linear(2, 2), arguments, train_dataset=Points())
+    callbacks.follow_trainer(trainer, tracker, every=2)
+    trainer.train()
+    curves = [row for row in trainer.state.log_history if NAMES[0] in row]
+    assert [row["step"] for row in curves] == [2, 4]
+    assert {name: curves[-1][name] for name in NAMES} == pytest.approx(scalars(tracker))
+    with pytest.raises(TypeError, match=r"trainer must be a transformers\.Trainer"):
+        callbacks.follow_trainer(print, tracker)
+
+
+@pytest.mark.parametrize("package", ["lightning", "transformers"])
+def test_a_missing_package_is_met_with_the_line_that_installs_it(package, monkeypatch):
+    from diffviz.learning.callbacks import huggingface, lightning
+
+    monkeypatch.setitem(__import__("sys").modules, package, None)
+    monkeypatch.setattr(lightning, "Callback", object)
+    call = {
+        "lightning": lambda: callbacks.LightningCallback(filled()),
+        "transformers": lambda: huggingface.follow_trainer(None, filled()),
+    }[package]
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'diffviz\[callbacks\]'"):
+        call()

@@ -1,0 +1,46 @@
+"""The command that reads a log."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+import diffviz as dv
+from diffviz.__main__ import main
+
+
+@pytest.fixture
+def file(tmp_path):
+    rng = np.random.default_rng(0)
+    sigma = rng.uniform(0.05, 0.95, 400)
+    eps_error = 2 * expit(2 * np.log((1 - sigma) / sigma))
+    rows = [f"{s!r},{v!r}" for s, v in zip(sigma.tolist(), eps_error.tolist(), strict=True)]
+    name = tmp_path / "log.csv"
+    name.write_text("sigma,loss\n" + "\n".join(rows) + "\n")
+    return name
+
+
+def test_the_command_prints_and_writes_what_the_function_says(file, tmp_path, capsys):
+    table, picture = tmp_path / "loss.csv", tmp_path / "loss.png"
+    options = ["--scheduler", "fm-ot", "--base", "eps", "--last", "1"]
+    assert main(["log", str(file), *options, "--csv", str(table), "--out", str(picture)]) == 0
+    said = capsys.readouterr().out
+    log = dv.read_log(file, scheduler="fm-ot", base="eps", last=1.0)
+    assert said.startswith(log.text())
+    written = np.genfromtxt(table, delimiter=",", names=True)
+    assert written.dtype.names == ("logsnr", "loss", "stderr", "spent", "weighting")
+    for name, values in (
+        ("logsnr", log.middle),
+        ("loss", log.mean),
+        ("stderr", log.stderr),
+        ("spent", log.spent[1:-1]),
+        ("weighting", log.table()[:, 1]),
+    ):
+        np.testing.assert_allclose(written[name], values, err_msg=name)
+    assert picture.stat().st_size > 5000
+
+
+def test_a_wrong_option_is_said_in_one_sentence(file, capsys):
+    assert main(["log", str(file), "--loss", "los"]) == 2
+    assert "did you mean 'loss'" in capsys.readouterr().err
+    assert main(["log", str(file), "--out", "no/such/folder.png"]) == 2
+    assert "folder of 'no/such/folder.png' does not exist" in capsys.readouterr().err
