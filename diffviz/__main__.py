@@ -316,6 +316,23 @@ def write_figures(args: argparse.Namespace) -> None:
     gallery.main(args.rest)
 
 
+def write_popular(args: argparse.Namespace) -> None:
+    """Print what popular settings weight; or write it as a table and a picture into a folder."""
+    from diffviz.lab.experiments import popular
+
+    if args.out is None:
+        print(popular.markdown(popular.rows()), end="")
+        return
+    from diffviz.lab import figures
+
+    folder = Path(args.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = folder / "popular-settings.inc"
+    table.write_text(popular.markdown(popular.rows()), encoding="utf-8", newline="\n")
+    print(table)
+    print(*figures.write(["popular-settings"], folder, "png"))
+
+
 def run_search(args: argparse.Namespace) -> None:
     """Search for the best weighting; ``search.command`` parses the options."""
     from diffviz.search import command
@@ -424,6 +441,10 @@ def parser() -> argparse.ArgumentParser:
     _add_probe(commands)
     _add_settings(commands)
     _add_log(commands)
+
+    command = commands.add_parser("popular", help="what popular settings really weight")
+    command.add_argument("--out", metavar="DIR", help="write the table and a picture to a folder")
+    command.set_defaults(run=write_popular)
 
     command = commands.add_parser("cache", help="where results of experiments are kept")
     command.add_argument("action", nargs="?", choices=("clear",), help="clear: remove them")

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from io import StringIO
 from textwrap import wrap
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
@@ -48,12 +50,12 @@ def panels(card: Card) -> dict[str, Panel]:
     if card.weighting is not None and (card.weighting.values > 0).any():
         for base in BASES:
             caption = f"Weighting on the {ERROR_OF[base]} error"
-            drawn[caption] = lambda ax, base=base: draw_weighting(card, base, ax)
+            drawn[caption] = partial(draw_weighting, card, base)
     if card.law is not None:
-        drawn["Noise levels that are drawn"] = lambda ax: draw_law(card, ax)
+        drawn["Noise levels that are drawn"] = partial(draw_law, card)
     if card.losses is not None and np.isfinite(card.losses.mean).any():
         over = " over the floor" if card.losses.band is not None else ""
-        drawn[f"Loss by log-SNR{over}"] = lambda ax: draw_losses(card, ax)
+        drawn[f"Loss by log-SNR{over}"] = partial(draw_losses, card)
     return drawn
 
 
@@ -142,10 +144,15 @@ def svg(draw: Panel, name: str, caption: str) -> str:
     Returns:
         The SVG element.
     """
-    inked = dict.fromkeys(
+    inked: dict[Any, Any] = dict.fromkeys(
         ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
     )
-    fixed = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 9, "axes.labelsize": 9}
+    fixed: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,
+        "font.size": 9,
+        "axes.labelsize": 9,
+    }
     written = StringIO()
     with matplotlib.rc_context(inked | fixed):
         (ax,) = plots.axes(4.3, 2.9)
