@@ -85,6 +85,21 @@ class TellsText(Protocol):
         """The words."""
 
 
+@runtime_checkable
+class Bracket(Protocol):
+    """Two bounds of the least loss, by level."""
+
+    logsnr: NDArray
+    lower: NDArray
+    upper: NDArray
+
+    def band(self, base: str = "eps", errors: float = 2.0) -> tuple[NDArray, NDArray]:
+        """Both bounds, moved outwards by their errors, on the error of a base."""
+
+    def text(self) -> str:
+        """What is known, in words."""
+
+
 @dataclass(frozen=True, eq=False)
 class Sampled:
     """A curve over log-SNR.
@@ -180,7 +195,8 @@ def card_of(
     require(isinstance(title, str), f"title must be text, got {title!r}", TypeError)
     require(isinstance(again, str), f"again must be text, got {again!r}", TypeError)
     if isinstance(item, type) or not isinstance(item, Objective | MeasuredLoss | LossByLevel):
-        hint = f"; dv.objective({item!r}) is the entry" if item in list(CATALOGUE) else ""
+        is_name = isinstance(item, str) and item in CATALOGUE
+        hint = f"; dv.objective({item!r}) is the entry" if is_name else ""
         raise TypeError(f"a report is on {KNOWN}; got {item!r:.80}{hint}")
     if isinstance(item, LossByLevel):
         return _of_losses(item, objective, floor, title, again)
@@ -349,6 +365,11 @@ def _of_losses(
     require(
         known is None or isinstance(known, Objective),
         f"objective must be an objective, such as dv.objective('edm'); got {known!r}",
+        TypeError,
+    )
+    require(
+        floor is None or isinstance(floor, Bracket),
+        f"floor must be what dv.floor returns, got {floor!r}",
         TypeError,
     )
     losses = losses_of(item, floor)

@@ -264,12 +264,29 @@ def settings_line(explained: Explained, model: str | None = None, tokens: int | 
     Returns:
         A line for a shell.
     """
-    given = {line.name: line.value for line in explained.lines if line.where != "default"}
-    words = ["python", "-m", "diffviz", "settings", json.dumps(given, ensure_ascii=False)]
+    words = ["python", "-m", "diffviz", "settings", _options_text(explained)]
     words += ["--trainer", explained.trainer.name]
     words += [] if model is None else ["--model", model]
     words += [] if tokens is None else ["--tokens", str(tokens)]
     return shlex.join([*words, "--report", "card.html"])
+
+
+def _options_text(explained: Explained) -> str:
+    """The options that were read: a command line if a script was run, else JSON.
+
+    Without any, those whose defaults count are written down, since nothing at all is no settings.
+    """
+    lines = explained.lines
+    given = {line.name: line.value for line in lines if line.where != "default"}
+    if not given:
+        given = {line.name: line.value for line in lines if line.value not in (None, "", False)}
+    if not explained.script:
+        return json.dumps(given, ensure_ascii=False)
+    words = [f"{explained.script}.py"]
+    for name, value in given.items():
+        if value is not False:  # a flag that is not set is left out
+            words += [f"--{name}"] if value is True else [f"--{name}={value}"]
+    return shlex.join(words)
 
 
 # --- the parts of the page ------------------------------------------------------------------------
