@@ -88,7 +88,7 @@ DIFFUSERS = (
     PopularSetting(
         "Playground 2.5, EDM style",
         "diffusers",
-        "train_dreambooth_lora_sdxl.py --do_edm_style_training "
+        "train_dreambooth_lora_sdxl.py "
         "--pretrained_model_name_or_path=playgroundai/playground-v2.5-1024px-aesthetic",
     ),
     PopularSetting(
