@@ -361,41 +361,68 @@ def _of_losses(
     again: str,
 ) -> Card:
     """The card of a loss by log-SNR."""
-    known = getattr(item, "objective", None) if objective is None else objective
-    require(
-        known is None or isinstance(known, Objective),
-        f"objective must be an objective, such as dv.objective('edm'); got {known!r}",
-        TypeError,
-    )
+    known = _trained_on(item, objective)
     require(
         floor is None or isinstance(floor, Bracket),
         f"floor must be what dv.floor returns, got {floor!r}",
         TypeError,
     )
     losses = losses_of(item, floor)
-    facts = _facts_in_words(item) or _counts_of(item)
-    facts += _spent_facts(item, losses, known) + _floor_facts(item, losses, floor)
-    notes = [value for name, value in facts if name == "note"]
-    if known is not None:
-        facts += (
-            ("trained on", known.name),
-            *recipe_facts(known)[2:],
-            *_law_facts(known),
-            *_weighting_facts(known),
-        )
-        notes += [known.note] if known.note else []
+    rows = _facts_in_words(item) or _counts_of(item)
+    rows += _spent_facts(item, losses, known) + _floor_facts(item, losses, floor)
+    notes = [str(value) for name, value in rows if name == "note"]
+    of_run = _Part((), None, None, (), ()) if known is None else _part_of(known)
     return Card(
-        title=title or "Loss by log-SNR" + (f", trained on {known.name}" if known else ""),
+        title=title or f"Loss by log-SNR{f', trained on {known.name}' if known else ''}",
         kind="loss of a training",
-        facts=tuple(row for row in facts if row[0] != "note"),
-        weighting=None if known is None else _weighting_of(known),
-        law=None if known is None else _law_of(known),
-        nearest=() if known is None else _nearest(AsMeasured(known)),
+        facts=(*(row for row in rows if row[0] != "note"), *of_run.facts),
+        weighting=of_run.weighting,
+        law=of_run.law,
+        nearest=of_run.nearest,
         losses=losses,
-        notes=tuple(map(str, notes)),
+        notes=(*notes, *of_run.notes),
         again=again,
         versions=versions(),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What the objective of a run adds to its card; each as in ``Card``."""
+
+    facts: tuple[Row, ...]
+    weighting: Sampled | None
+    law: Sampled | None
+    nearest: tuple[Match, ...]
+    notes: tuple[str, ...]
+
+
+def _part_of(known: Objective) -> _Part:
+    """What the objective of a run adds to its card."""
+    path_and_target = recipe_facts(known)[2:]
+    return _Part(
+        facts=(
+            ("trained on", known.name),
+            *path_and_target,
+            *_law_facts(known),
+            *_weighting_facts(known),
+        ),
+        weighting=_weighting_of(known),
+        law=_law_of(known),
+        nearest=_nearest(AsMeasured(known)),
+        notes=(known.note,) if known.note else (),
+    )
+
+
+def _trained_on(item: LossByLevel, objective: Objective | None) -> Objective | None:
+    """The objective of a run: the one that is given, or the one that its log says."""
+    known = getattr(item, "objective", None) if objective is None else objective
+    require(
+        known is None or isinstance(known, Objective),
+        f"objective must be an objective, such as dv.objective('edm'); got {known!r}",
+        TypeError,
+    )
+    return known
 
 
 def losses_of(item: LossByLevel, floor: "Floor | None" = None) -> Losses:

@@ -42,14 +42,14 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 76rem; margin: 0 auto; padding: 1.25rem 1rem; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0; overflow-wrap: anywhere; }
+main { overflow-wrap: anywhere; max-width: 76rem; margin: 0 auto; padding: 1.25rem 1rem; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0; }
 h2 { font-size: 1.15rem; margin: 1.75rem 0 .5rem; }
 .kind, footer { color: var(--faint); }
 .kind { margin: 0 0 1rem; }
 .rows { display: grid; grid-template-columns: minmax(7rem, 14rem) 1fr; margin: 0; }
 .rows > * { margin: 0; padding: .3rem .75rem .3rem 0; border-top: 1px solid var(--line);
-  overflow-wrap: anywhere; min-width: 0; }
+  min-width: 0; }
 dt { color: var(--faint); }
 @media (max-width: 40rem) { .rows { grid-template-columns: 1fr; }
   .rows > dt { padding-bottom: 0; } .rows > dd { border-top: 0; padding-top: 0; } }
@@ -58,7 +58,7 @@ dt { color: var(--faint); }
 figure { margin: 0; min-width: 0; }
 figcaption { font-weight: 600; }
 svg { display: block; width: 100%; max-width: 42rem; height: auto; color: var(--ink); }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; padding: .6rem .75rem;
+pre { white-space: pre-wrap; font-size: .85rem; padding: .6rem .75rem;
   border: 1px solid var(--line); border-radius: .3rem; margin: 0; }
 footer { margin-top: 2rem; font-size: .85rem; }
 """
