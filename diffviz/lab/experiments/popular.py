@@ -287,11 +287,11 @@ OTHERS = (
         "onetrainer",
         "model_type: FLUX_DEV_1\ntimestep_distribution: LOGIT_NORMAL",
     ),
-    PopularSetting("FLUX.1 dev", "ai-toolkit", "arch: flux\nnoise_scheduler: flowmatch"),
+    PopularSetting("FLUX.1 dev", "ai-toolkit", "noise_scheduler: flowmatch"),
     PopularSetting(
         "FLUX.1 dev, weighted",
         "ai-toolkit",
-        "arch: flux\nnoise_scheduler: flowmatch\ntimestep_type: weighted",
+        "noise_scheduler: flowmatch\ntimestep_type: weighted",
     ),
     PopularSetting("Wan 2.1 14B", "diffsynth", "train.py --task sft", model="Wan"),
     PopularSetting(
