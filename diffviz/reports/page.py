@@ -99,8 +99,8 @@ class Page:
 
     Example:
         >>> page = dv.report(dv.objective("edm"))
-        >>> page.card.title, [match.name for match in page.card.nearest[:1]]
-        ('edm', ['edm2'])
+        >>> page.card.title, page.card.kind
+        ('edm', 'objective')
     """
 
     card: Card
