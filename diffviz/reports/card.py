@@ -368,8 +368,10 @@ def _of_losses(
         TypeError,
     )
     losses = losses_of(item, floor)
-    rows = _facts_in_words(item) or _counts_of(item)
-    rows += _spent_facts(item, losses, known) + _floor_facts(item, losses, floor)
+    words = _facts_in_words(item)
+    rows = words or _counts_of(item)
+    rows += _spent_facts(item, losses, None if words else known)  # a log has said it by sample
+    rows += _floor_facts(item, losses, floor)
     notes = [str(value) for name, value in rows if name == "note"]
     of_run = _Part((), None, None, (), ()) if known is None else _part_of(known)
     return Card(

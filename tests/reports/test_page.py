@@ -260,7 +260,10 @@ def test_a_log_knows_what_was_trained_and_tells_how_it_was_read():
     assert card.title == "Loss by log-SNR, trained on fm-ot"
     assert dict(card.facts)["columns"].startswith("loss 'loss', sigma 'sigma'")
     assert card.weighting is not None
-    assert all(name != "note" for name, _ in card.facts)
+    names = [name for name, _ in card.facts]
+    assert "note" not in names
+    assert "spent" in names
+    assert "spent below λ = 0" not in names  # told once, by the log
 
 
 # --- made again -----------------------------------------------------------------------------------
