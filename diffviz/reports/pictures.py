@@ -128,9 +128,26 @@ def draw_losses(card: Card, ax: Axes) -> None:
         outside=None,
         ax=ax,
     )
+    ax.set_ylabel("squared ε error, summed")  # the longer words need a higher picture
 
 
 # --- as SVG for a page ----------------------------------------------------------------------------
+
+
+def small_figure(draw: Panel) -> Figure:
+    """A picture of the size that it has on a page.
+
+    Args:
+        draw: Function that draws on Axes.
+
+    Returns:
+        A new figure without a title, since the caption stands on the page.
+    """
+    (ax,) = plots.axes(4.3, 2.9)
+    draw(ax)
+    assert isinstance(ax.figure, Figure)
+    ax.figure.subplots_adjust(top=0.97)
+    return ax.figure
 
 
 def svg(draw: Panel, name: str, caption: str) -> str:
@@ -155,11 +172,9 @@ def svg(draw: Panel, name: str, caption: str) -> str:
     }
     written = StringIO()
     with matplotlib.rc_context(inked | fixed):
-        (ax,) = plots.axes(4.3, 2.9)
-        draw(ax)
-        assert isinstance(ax.figure, Figure)
-        ax.figure.subplots_adjust(top=0.97)  # the caption stands on the page
-        ax.figure.savefig(written, format="svg", transparent=True, metadata=UNDATED[".svg"])
+        small_figure(draw).savefig(
+            written, format="svg", transparent=True, metadata=UNDATED[".svg"]
+        )
     return _inline(written.getvalue(), name, caption).replace(INK, "currentColor")
 
 

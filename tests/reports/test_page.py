@@ -7,9 +7,11 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
+from pictures import check_nothing_is_cut
 from PIL import Image
 from scipy import stats
 from scipy.special import expit
@@ -237,6 +239,17 @@ def test_what_lies_above_the_floor_is_told_as_a_range():
     text = dict(dv.report(follower, floor=floor).card.facts)["above the floor"]
     least, most = (int(share) for share in re.findall(r"(\d+)%", text))
     assert 40 < least <= 50 <= most < 100  # twice the floor of N(0, I)
+
+
+def test_nothing_is_cut_in_the_pictures(tracker):
+    x = torch.randn(200, 2, generator=torch.Generator().manual_seed(1))
+    page = dv.report(tracker, floor=dv.floor(x, [-4.0, 4.0]), objective=dv.objective("edm"))
+    check_nothing_is_cut(page.figure())
+    drawn = pictures.panels(page.card)
+    assert len(drawn) == 6
+    with matplotlib.rc_context({"font.size": 9, "axes.labelsize": 9}):
+        for draw in drawn.values():
+            check_nothing_is_cut(pictures.small_figure(draw))
 
 
 def test_a_tracker_without_draws_has_no_picture():
