@@ -3,7 +3,7 @@ from . import lab, plots
 from .data import dataset, mixture, toy
 from .learning import AdaptiveObjective, Diverged, LossByLogSNR, Run, fit, floor, models, read_log
 from .recipes import catalogue, closest, from_diffusers, from_settings, objective
-from .report import probe, probe_arrays
+from .reports import probe, probe_arrays, report
 from .sampling import elbo, grid, log_likelihood, sample, solvers
 from .theory import (
     Objective,
@@ -58,6 +58,7 @@ __all__ = [
     "probe_arrays",
     "read_log",
     "rebase",
+    "report",
     "sample",
     "share_below",
     "solvers",

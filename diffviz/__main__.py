@@ -6,6 +6,7 @@ sentence on stderr, with exit status 2.
 
 import argparse
 import json
+import shlex
 import shutil
 import sys
 from importlib import import_module
@@ -50,12 +51,31 @@ def list_objectives(args: argparse.Namespace) -> None:
 def show_objective(args: argparse.Namespace) -> None:
     """Print what is known about one objective, and its weighting in every base."""
     chosen = objective(args.name)
+    _check_report(args.report)
     for key, value in facts(chosen).items():
         print(f"{key:8} {value}")
     print("\nlogsnr " + "".join(f"{level:>10.0f}" for level in LEVELS))
     for base in BASES:
         weights = chosen.weighting(LEVELS, base)
         print(f"w, {base:4}" + "".join(f"{weight:10.3g}" for weight in weights))
+    if args.report:
+        _write_report(args, chosen, args.line)
+
+
+def _check_report(name: str | None) -> None:
+    """Refuse a report that cannot be written, before anything is computed."""
+    if name:
+        from diffviz.reports import page
+
+        page.checked_path(name)
+
+
+def _write_report(args: argparse.Namespace, item: Any, line: str, **details: Any) -> None:
+    """Write the report that ``--report`` asks for, with the line that makes it again."""
+    from diffviz.reports import page
+
+    page.report(item, args.report, again=line, **details)
+    print(args.report)
 
 
 def facts(chosen: Objective) -> dict[str, str]:
@@ -111,6 +131,7 @@ def probe_loss(args: argparse.Namespace) -> None:
     if args.out and Path(args.out).suffix not in UNDATED:
         endings = ", ".join(UNDATED)
         raise ValueError(f"--out must end in one of {endings}, got {args.out!r}")
+    _check_report(args.report)
     shape = (count(args.batch, "--batch"), *map(int, sizes))
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     measured = _probed(args, x)
@@ -122,11 +143,13 @@ def probe_loss(args: argparse.Namespace) -> None:
         np.savetxt(args.csv, measured.table(), delimiter=",", header="logsnr,w", comments="")
     if args.out:
         print(plots.save(measured.plot().figure, args.out))  # type: ignore[arg-type]
+    if args.report:
+        _write_report(args, measured, args.line, title=f"Training loss {args.loss}")
 
 
 def _probed(args: argparse.Namespace, x: Any) -> Any:
     """The measurement that the options ask for; a ValueError where the loss itself fails."""
-    from diffviz.report import measurement
+    from diffviz.reports import measurement
 
     loss = load_loss(args.loss)
     try:
@@ -191,15 +214,29 @@ def read_settings(args: argparse.Namespace) -> None:
     """Print what a trainer's settings train on."""
     from diffviz.recipes import settings
 
+    _check_report(args.report)
     text = sys.stdin.read() if args.text == "-" else args.text
     explained = settings.explain(text, trainer=args.trainer, model=args.model, tokens=args.tokens)
     if args.json:
         print(json.dumps(explained.as_dict(), ensure_ascii=False, indent=1))
-        return
-    print(explained)
-    if args.explain:
+    else:
+        print(explained)
+    if args.explain and not args.json:
         print()
         print(explained.table())
+    if args.report:
+        _write_settings_report(args, explained)
+
+
+def _write_settings_report(args: argparse.Namespace, explained: Any) -> None:
+    """Write the report on settings; its line holds the options that were read, and no paths."""
+    from diffviz.reports import page
+
+    line = page.settings_line(explained, model=args.model, tokens=args.tokens)
+    title = f"What settings of {explained.trainer.title} train"
+    page.report(explained.objective, args.report, title=title, again=line)
+    if not args.json:
+        print(args.report)
 
 
 def load_loss(address: str):
@@ -235,6 +272,7 @@ def read_log(args: argparse.Namespace) -> None:
 
     for name in (args.csv, args.out):
         _check_folder(name)
+    _check_report(args.report)
     log = dv.read_log(
         args.file,
         loss=args.loss,
@@ -258,6 +296,8 @@ def read_log(args: argparse.Namespace) -> None:
         np.savetxt(args.csv, columns[:, [0, 1, 2, 3, 5]], delimiter=",", header=head, comments="")
     if args.out:
         print(plots.save(log.plot(floor=floor).figure, args.out))  # type: ignore[arg-type]
+    if args.report:
+        _write_report(args, log, args.line, floor=floor, title=f"Loss of {args.file}")
 
 
 def _print_loss(log: Any) -> None:
@@ -274,6 +314,23 @@ def write_figures(args: argparse.Namespace) -> None:
     from diffviz.lab.figures import gallery
 
     gallery.main(args.rest)
+
+
+def write_popular(args: argparse.Namespace) -> None:
+    """Print what popular settings weight; or write it as a table and a picture into a folder."""
+    from diffviz.lab.experiments import popular
+
+    if args.out is None:
+        print(popular.markdown(popular.rows()), end="")
+        return
+    from diffviz.lab import figures
+
+    folder = Path(args.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = folder / "popular-settings.inc"
+    table.write_text(popular.markdown(popular.rows()), encoding="utf-8", newline="\n")
+    print(table)
+    print(*figures.write(["popular-settings"], folder, "png"))
 
 
 def run_search(args: argparse.Namespace) -> None:
@@ -358,6 +415,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("show", help="everything about one objective")
     command.add_argument("name", help="an entry of the catalogue, such as edm")
+    command.add_argument("--report", metavar="FILE", help="html page or png to share")
     command.set_defaults(run=show_objective)
 
     command = commands.add_parser("plot", help="weighting curves of named objectives")
@@ -383,6 +441,10 @@ def parser() -> argparse.ArgumentParser:
     _add_probe(commands)
     _add_settings(commands)
     _add_log(commands)
+
+    command = commands.add_parser("popular", help="what popular settings really weight")
+    command.add_argument("--out", metavar="DIR", help="write the table and a picture to a folder")
+    command.set_defaults(run=write_popular)
 
     command = commands.add_parser("cache", help="where results of experiments are kept")
     command.add_argument("action", nargs="?", choices=("clear",), help="clear: remove them")
@@ -417,6 +479,7 @@ def _add_probe(commands: Any) -> None:
     command.add_argument("--json", metavar="FILE", help="write the measurement to this file")
     command.add_argument("--csv", metavar="FILE", help="write λ and w to this file")
     command.add_argument("--out", help="svg, pdf or png file for the plot")
+    command.add_argument("--report", metavar="FILE", help="html page or png to share")
     command.set_defaults(run=probe_loss)
 
 
@@ -433,6 +496,7 @@ def _add_settings(commands: Any) -> None:
         "--explain", action="store_true", help="list each option, from where, and its effect"
     )
     command.add_argument("--json", action="store_true", help="print all of it as JSON")
+    command.add_argument("--report", metavar="FILE", help="html page or png to share")
     command.set_defaults(run=read_settings)
 
 
@@ -454,6 +518,7 @@ def _add_log(commands: Any) -> None:
     command.add_argument("--data", help="data set whose floor is drawn under the loss")
     command.add_argument("--csv", metavar="FILE", help="write the loss by log-SNR to this file")
     command.add_argument("--out", help="svg, pdf or png file for the plot")
+    command.add_argument("--report", metavar="FILE", help="html page or png to share")
     command.set_defaults(run=read_log)
 
 
@@ -474,6 +539,7 @@ def main(argv: list[str] | None = None) -> int:
     if rest and args.run not in OWN_OPTIONS:
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     args.rest = rest
+    args.line = shlex.join(["python", "-m", "diffviz", *(sys.argv[1:] if argv is None else argv)])
     try:
         with extras.needed_by(f"python -m diffviz {args.command}"):
             args.run(args)

@@ -1,4 +1,4 @@
-"""Every notebook in a real browser: each control of an explorer answers within a second.
+"""Notebooks and reports in a real browser: each control of an explorer answers within a second.
 
 All its other cells are run without a browser (nbmake, in ``make test``).
 
@@ -16,11 +16,14 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
 import nbformat
 import pytest
+
+import diffviz as dv
 
 pytestmark = pytest.mark.slow
 
@@ -330,3 +333,49 @@ def test_what_is_broken_is_found_and_what_is_good_is_left_alone(browser, lab):
     for complaint in [complaint for _, complaint in FAULTS.values() if complaint]:
         assert any(complaint in problem for problem in problems), (complaint, problems)
     assert not any("'good'" in problem for problem in problems), problems
+
+
+# --- the page that a report is --------------------------------------------------------------------
+
+WIDTHS = (390, 1366)  # pixels of a telephone and of a laptop
+GROUND = "getComputedStyle(document.body).backgroundColor"
+INK = "getComputedStyle(document.querySelector('svg text')).fill"
+OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
+CUT = """
+[...document.querySelectorAll('main *')].filter(element => {
+  const box = element.getBoundingClientRect();
+  return box.width && (box.left < -0.5 || box.right > innerWidth + 0.5);
+}).map(element => element.outerHTML.slice(0, 80))
+"""
+
+
+def brightness(colour):
+    """Mean of the channels of a colour as the browser gives it."""
+    return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_report_is_readable_narrow_and_wide_in_light_and_dark(browser, tmp_path, width):
+    name = "a-name-that-is-very-long-and-has-no-place-to-break-" * 3
+    note = "https://example.org/" + "path/" * 40
+    file = tmp_path / "card.html"
+    dv.report(replace(dv.objective("edm"), name=name, note=note), file)
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    requests, complaints = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    seen = {}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.goto(file.as_uri())
+        assert page.evaluate(OVERFLOW) <= 0
+        assert page.evaluate(CUT) == []
+        seen[scheme] = brightness(page.evaluate(GROUND)), brightness(page.evaluate(INK))
+    page.emulate_media(color_scheme="dark", media="print")
+    seen["paper"] = brightness(page.evaluate(GROUND)), brightness(page.evaluate(INK))
+    page.close()
+    assert set(requests) == {file.as_uri()}
+    assert complaints == []
+    assert seen["light"][0] - seen["light"][1] > 150
+    assert seen["dark"][1] - seen["dark"][0] > 150
+    assert seen["paper"][0] - seen["paper"][1] > 150

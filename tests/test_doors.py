@@ -23,7 +23,8 @@ import diffviz as dv
 from diffviz.data.toys import Toy
 from diffviz.learning.floors.record import Floor
 from diffviz.learning.logs.record import LossLog
-from diffviz.report.measurement import Report
+from diffviz.reports.measurement import Report
+from diffviz.reports.page import Page
 from diffviz.sampling.integrate import Trajectory
 from diffviz.sampling.likelihood import Bound
 
@@ -34,6 +35,7 @@ CLASSES = (
     dv.Run,
     Bound,
     LossLog,
+    Page,
     Floor,
     Report,
     Toy,
@@ -234,6 +236,38 @@ def _(discrete_flow_shift=3.0, tokens=4096, trainer="musubi"):
 @door("closest", counts="k")
 def _(k=2):
     return [match.name for match in dv.closest(measured(), k)]
+
+
+@cache
+def page():
+    """A small report."""
+    return dv.report(dv.objective("fm-ot"))
+
+
+@door("report")
+def _():
+    return dv.report(measured()).card.weighting.values
+
+
+@door("Page.html")
+def _():
+    return page().html()
+
+
+@door("Page.figure")
+def _():
+    return len(page().figure().axes)
+
+
+@door("Page.save")
+def _():
+    with tempfile.TemporaryDirectory() as folder:
+        return page().save(Path(folder, "card.html")).read_bytes()
+
+
+@door("Page.text")
+def _():
+    return page().text()
 
 
 @door("Report.edges", counts="bins", numbers="mass")

@@ -20,7 +20,8 @@ import diffviz as dv
 from diffviz.data.toys import Toy
 from diffviz.learning.floors.record import Floor
 from diffviz.learning.logs.record import LossLog
-from diffviz.report.measurement import Report
+from diffviz.reports.measurement import Report
+from diffviz.reports.page import Page
 from diffviz.sampling.integrate import Trajectory
 from diffviz.sampling.likelihood import Bound
 
@@ -30,6 +31,7 @@ RETURNED = (
     Bound,
     Floor,
     LossLog,
+    Page,
     Report,
     Toy,
     Trajectory,

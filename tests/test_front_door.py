@@ -47,6 +47,7 @@ FUNCTIONS = {
     "probe_arrays",
     "read_log",
     "rebase",
+    "report",
     "sample",
     "share_below",
     "toy",

@@ -8,7 +8,7 @@ import torch
 
 from diffviz.probing.evenness import is_sampled, share_of_chance
 from diffviz.probing.measure import probe
-from diffviz.report.measurement import Report
+from diffviz.reports.measurement import Report
 
 X = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
 STEPS = 1000

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from diffviz.probing.measure import probe
-from diffviz.report import measurement
+from diffviz.reports import measurement
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from diffviz import checks, plots
 from diffviz.lab import losses as lab_losses
 from diffviz.lab.explorers.base import Explorer, control, figure_of, find_line
 from diffviz.recipes import nearest
-from diffviz.report import measurement
+from diffviz.reports import measurement
 
 LOSS, BESIDE = "loss", "beside"
 

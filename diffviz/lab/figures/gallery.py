@@ -14,6 +14,7 @@ from diffviz.lab.figures import (  # each registers its figures
     elbo,  # noqa: F401
     perception,  # noqa: F401
     policy,  # noqa: F401
+    popular,  # noqa: F401
     prior,  # noqa: F401
     sampling,  # noqa: F401
     schedule,  # noqa: F401

@@ -88,6 +88,7 @@ class Explained:
         no_effect: Options that were given and had no effect, each a sentence.
         notes: What else one should know.
         passed_over: Settings that have nothing to do with the objective.
+        script: Name of the script that was run, without its folder and ending; empty for a file.
     """
 
     objective: Objective
@@ -98,6 +99,7 @@ class Explained:
     no_effect: tuple[str, ...]
     notes: tuple[str, ...]
     passed_over: tuple[Setting, ...]
+    script: str = ""
 
     def __str__(self) -> str:
         """The reading as text, a paragraph for each part."""
@@ -238,6 +240,7 @@ def explain(
         no_effect=found.no_effect,
         notes=reading.notes,
         passed_over=found.passed_over,
+        script=found.values.script,
     )
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 import diffviz as dv
 from diffviz.compute import cache
 from diffviz.lab import figures
+from diffviz.lab.experiments import popular
 from diffviz.lab.experiments import schedule as schedule_experiments
 from diffviz.lab.figures import gallery
 from diffviz.recipes.entries import CATALOGUE
@@ -35,6 +36,8 @@ NAMES += (
     "invariance",
 )
 
+
+NAMES += ("popular-settings",)
 
 FOLDERS = ("off", "cold", "warm")
 
@@ -351,3 +354,22 @@ def test_figures_of_a_subject_are_drawn_by_one_process_and_the_slowest_first():
 def test_a_number_of_processes_is_at_least_one(tmp_path):
     with pytest.raises(ValueError, match="--jobs must be"):
         gallery.main(["weightings", "--out", str(tmp_path), "--jobs", "0"])
+
+
+def test_popular_settings_are_drawn_where_the_table_has_them():
+    drawn = figures.draw("popular-settings")
+    table = popular.rows()
+    for panel, name in ((0, "median"), (1, "below")):
+        dots = np.hstack([data(drawn, panel, f"{name}:{kind}") for kind in ("monotone", "rising")])
+        values = {int(place): value for value, place in dots.T}
+        assert sorted(values) == list(range(len(table)))
+        scale = 100 if name == "below" else 1
+        for place, row in enumerate(table):
+            assert values[place] == pytest.approx(scale * getattr(row, name))
+    rising = data(drawn, 0, "median:rising")[1]
+    assert [int(place) for place in rising] == [
+        place for place, row in enumerate(table) if not row.is_monotone
+    ]
+    (bars,) = [shape for shape in drawn.axes[0].collections if shape.get_gid() == "quartiles"]
+    ends = [segment[:, 0] for segment in bars.get_segments()]
+    assert np.allclose(ends, [(row.quartiles[0], row.quartiles[2]) for row in table])
