@@ -21,7 +21,7 @@ from diffviz.probing.coefficients import Coefficients, Method
 from diffviz.probing.first_look import FirstLook
 from diffviz.probing.measured import Measured
 from diffviz.probing.notes import Evidence, any_is_grave, other_target, target_of_z, write_notes
-from diffviz.probing.target_kind import Frame, fit_frame, name_target
+from diffviz.probing.target_kind import Frame, crosses_zero, fit_frame, name_target
 
 MISREAD = 0.01  # relative error from which on a draw is misread
 ANOTHER_TARGET = 0.05  # relative distance of a target from that of its neighbours in log-SNR
@@ -189,7 +189,9 @@ def _random_signs(
     alpha, a = coefficients.alpha, coefficients.a
     negative = alpha < 0
     weighted = coefficients.h != 0
-    if negative.all() or not negative.any() or not weighted.any():
+    if negative.all() or not negative.any() or weighted.sum() < 2:
+        return 1, ()
+    if crosses_zero(alpha[weighted], noise.sigma[weighted], a[weighted], noise.b[weighted]):
         return 1, ()
     signs = np.where(negative, -1, 1)
     kinds = []
@@ -204,7 +206,7 @@ def _random_signs(
             tolerance,
         )
         kinds.append(kind)
-    if kinds[0] != "other" or kinds[1] == "other":
+    if kinds[0] not in ("other", "u", "v") or kinds[1] == "other":
         return 1, ()
     return signs, (
         f"{negative.mean():.2g} of the samples have their sign changed at random (an "

@@ -44,6 +44,8 @@ VP = Frame("variance-preserving", _size_on_the_circle)
 LINEAR = Frame("linear (alpha + sigma = 1)", _size_on_the_line)
 VE = Frame("variance-exploding (alpha = 1)", _size_of_alpha)
 FRAMES = (VP, LINEAR, VE)
+ALONG = 0.99  # cosine of the angle between a target and the path that it runs along
+MOST = 0.97  # share of the draws that must agree
 
 
 @dataclass(frozen=True)
@@ -215,8 +217,34 @@ def _edm_target(alpha: NDArray, sigma: NDArray, a: NDArray, b: NDArray) -> Known
 
 def _velocity(alpha: NDArray, sigma: NDArray) -> KnownTarget:
     """dz/dt on any path: (a, b) is along the path, at any speed."""
-    order = np.argsort(2 * np.log(np.abs(alpha) / sigma))
-    place = np.argsort(order)
-    slope_of_alpha = np.gradient(alpha[order])[place]
-    slope_of_sigma = np.gradient(sigma[order])[place]
+    slope_of_alpha, slope_of_sigma = _slopes(alpha, sigma)
     return KnownTarget("u", slope_of_alpha, slope_of_sigma, common=_any_of_each_draw, leeway=10)
+
+
+def _slopes(alpha: NDArray, sigma: NDArray) -> tuple[NDArray, NDArray]:
+    """Steps of alpha and sigma from draw to draw along their path, which may cross alpha = 0."""
+    order = np.argsort(np.arctan2(alpha, sigma))
+    place = np.argsort(order)
+    return np.gradient(alpha[order])[place], np.gradient(sigma[order])[place]
+
+
+def crosses_zero(alpha: NDArray, sigma: NDArray, a: NDArray, b: NDArray) -> bool:
+    """Whether the target runs along one path through alpha = 0, in one direction.
+
+    Where a loss changes the sign of its data at random, the target runs along the path in both
+    directions.
+
+    Args:
+        alpha: Coefficient of x in z, of both signs, shape (n,).
+        sigma: Coefficient of the noise in z, shape (n,).
+        a: Coefficient of x in the target, shape (n,).
+        b: Coefficient of the noise in the target, shape (n,).
+
+    Returns:
+        Whether nearly all draws agree on the direction, and run along the path.
+    """
+    slope_of_alpha, slope_of_sigma = _slopes(alpha, sigma)
+    lengths = np.hypot(slope_of_alpha, slope_of_sigma) * np.hypot(a, b)
+    cosine = (a * slope_of_alpha + b * slope_of_sigma) / np.maximum(lengths, np.finfo(float).tiny)
+    direction = np.sign(np.median(cosine))
+    return bool((direction * cosine > ALONG).mean() > MOST)
