@@ -28,6 +28,11 @@ LOSS_POINTS = 200  # points of a loss curve
 Row = tuple[str, object]
 
 
+def counted(number: float, noun: str) -> str:
+    """A whole number with what it counts, such as "1 row" and "1,000 rows"."""
+    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Curve:
     """A curve to draw, with what is written below it.

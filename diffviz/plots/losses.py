@@ -56,7 +56,7 @@ def loss_curves(
         logsnr,
         curves,
         xlabel=LOGSNR,
-        ylabel=f"squared error of {ERROR_OF[base]}, summed over components",
+        ylabel=f"squared error of {ERROR_OF[base]},\nsummed over components",
         title=title,
         outside=outside,
         ax=ax,

@@ -163,7 +163,7 @@ def test_the_step_without_signal_lies_below_all_bins():
     log = dv.read_log(rows, scheduler=config, last=1.0)
     assert log.count[0] == 1
     assert log.count.sum() == 3
-    assert "1 draws below" in log.text()
+    assert "1 draw below" in log.text()
 
 
 @pytest.mark.parametrize("scale", [1, 1000])
@@ -329,7 +329,7 @@ def test_a_frame_of_pandas_is_read():
         log.mean, dv.read_log(rows, scheduler=LINEAR, edges=EDGES).mean, rtol=1e-12
     )
     sparse = pandas.DataFrame([*rows, {"step": 99, "lr": 0.1}])
-    assert "1 rows without a level" in dv.read_log(sparse, scheduler=LINEAR, edges=EDGES).text()
+    assert "1 row without a level" in dv.read_log(sparse, scheduler=LINEAR, edges=EDGES).text()
 
 
 def test_an_export_of_wandb_is_read(tmp_path):
@@ -399,7 +399,7 @@ def test_the_text_says_how_the_log_was_read():
     for part in (
         "columns: loss 'loss', timestep 'timestep', step 'step' ('loss', 'timestep', 'step' by",
         "step of the table of 'DDPMScheduler', 1000 steps",
-        "30 of 60 losses count, those of 10 steps from 10 on",
+        "30 of 60 loss values count, those of 10 steps from 10 on",
         "dim= was not given",
     ):
         assert part in text

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz import checks
+from diffviz import checks, markup
 from diffviz.compute import threads
 from diffviz.learning.logs import cells, columns, levels, record, runs, sources
 from diffviz.learning.logs.cells import Samples
@@ -146,9 +146,10 @@ def _edges_over(logsnr: NDArray) -> NDArray:
 
 def _counted(read: Samples, whole: Samples, kept: Samples, step: str | None) -> str:
     """Which samples count, in words."""
-    what = "rows" if step is None else "steps"
+    what = "row" if step is None else "step"
     steps = len(np.unique(kept.step))
-    text = f"{len(kept):,} of {len(read):,} losses count, those of {steps:,} {what}"
+    text = f"{len(kept):,} of {markup.counted(len(read), 'loss value')}"
+    text += f" count, those of {markup.counted(steps, what)}"
     if len(kept) == len(whole):
         return text
     return f"{text} from {kept.step.min():g} on"
@@ -169,7 +170,7 @@ def _general_notes(
 ) -> Iterator[str]:
     """What to note whatever the run."""
     if read.passed_over:
-        yield f"{read.passed_over:,} rows without a level or a loss were passed over"
+        yield f"passed over: {markup.counted(read.passed_over, 'row')} without a level or a loss"
     if base is None and known is None:
         yield "base= was not given: the logged loss is taken for the squared eps error"
     if dim is None:

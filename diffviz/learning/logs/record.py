@@ -304,16 +304,16 @@ class LossLog(LossByLogSNR):
     def _outside_text(self) -> str:
         """How many draws lie beyond the edges."""
         below, above = self.count[[0, -1]]
-        parts = [f"{below:.0f} draws below"] if below else []
-        parts += [f"{above:.0f} draws above"] if above else []
+        parts = [f"{markup.counted(below, 'draw')} below"] if below else []
+        parts += [f"{markup.counted(above, 'draw')} above"] if above else []
         return ", ".join(parts)
 
     def _few_text(self) -> str:
         """How many bins have few draws."""
         few = int(((self.count[1:-1] < FEW) & (self.count[1:-1] > 0)).sum())
         empty = int((self.count[1:-1] == 0).sum())
-        parts = [f"{few} bins have fewer than {FEW}"] if few else []
-        parts += [f"{empty} have none"] if empty else []
+        parts = [f"fewer than {FEW} in {markup.counted(few, 'bin')}"] if few else []
+        parts += [f"none in {markup.counted(empty, 'bin')}"] if empty else []
         return ", ".join(parts)
 
     def _repr_html_(self) -> str:

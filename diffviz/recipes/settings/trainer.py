@@ -62,6 +62,8 @@ class Option:
             ValueError: It lies outside the range, or is none of the choices.
         """
         given = setting.value
+        if self.kind != "flag" and (given is True or isinstance(given, tuple)):
+            raise ValueError(f"{self.name} needs one value, got {_shown(given)}")
         if given is None or (isinstance(given, str) and given.strip().lower() in NOTHING):
             return given if self._chooses(given) else self.default
         if self.kind == "flag":
@@ -87,6 +89,11 @@ class Option:
         if self.kind == "number":
             return result
         return count(int(result) if result.is_integer() else result, self.name, least=-(2**62))
+
+
+def _shown(given: Any) -> str:
+    """What stands in the place of one value, in words."""
+    return "none" if given is True else " ".join(map(str, given))
 
 
 def _flag(given: Any, name: str) -> bool:

@@ -234,3 +234,12 @@ def test_usual_options_beside_those_that_count_are_passed_over(line):
 def test_the_trainer_with_the_most_marks_is_taken(own, name):
     shared = "flow_matching: {timestep_sampling_mode: uniform}\nmodel: {load_checkpoint: null}\n"
     assert settings.explain(shared + own).trainer.name == name
+
+
+@pytest.mark.parametrize(
+    ("option", "values", "got"),
+    [("timestep_sampling", "", "none"), ("discrete_flow_shift", "3 4", "3 4")],
+)
+def test_an_option_without_its_one_value_is_named(option, values, got):
+    with pytest.raises(ValueError, match=f"{option} needs one value, got {got}"):
+        dv.from_settings(f"wan_train_network.py --{option} {values}")
