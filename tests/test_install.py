@@ -24,6 +24,7 @@ NEED_TORCH = {
     "dataset",
     "elbo",
     "fit",
+    "floor",
     "log_likelihood",
     "mixture",
     "models",

@@ -46,8 +46,7 @@ def flag_of(config: Config, name: str) -> bool:
     value = config.get(name)
     require(
         not isinstance(value, str),
-        f"{name} must be true or false, got the text {value!r}: leave out its quotes",
-        TypeError,
+        f"unknown {name} {value!r}: it is text, so leave out its quotes and take true or false",
     )
     return False if value is None else one_of(value, name, (False, True))
 

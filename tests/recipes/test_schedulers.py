@@ -354,8 +354,8 @@ FLOW_CLASS = "FlowMatchEulerDiscreteScheduler"
         (
             {"_class_name": FLOW_CLASS, "use_dynamic_shifting": "true"},
             {},
-            TypeError,
-            "use_dynamic_shifting must be true or false, got the text 'true'",
+            ValueError,
+            "unknown use_dynamic_shifting 'true': it is text, so leave out its quotes",
         ),
         ({"_class_name": FLOW_CLASS}, {"weighting": ["mode"]}, ValueError, "does not apply"),
         ({"_class_name": FLOW_CLASS}, {"weighting": ""}, ValueError, "does not apply"),

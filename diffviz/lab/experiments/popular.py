@@ -231,6 +231,10 @@ SD_SCRIPTS = (
     ),
     PopularSetting("SD 3", "sd-scripts-sd3", "sd3_train_network.py --seed 42"),
     PopularSetting("Lumina-Image 2.0", "sd-scripts-lumina", "lumina_train_network.py --seed 42"),
+    PopularSetting(
+        "HunyuanImage 2.1", "sd-scripts-hunyuan-image", "hunyuan_image_train_network.py --seed 42"
+    ),
+    PopularSetting("Anima", "sd-scripts-anima", "anima_train_network.py --seed 42"),
 )
 MUSUBI = (
     PopularSetting(
@@ -266,6 +270,9 @@ MUSUBI = (
         "musubi",
         "qwen_image_train_network.py --timestep_sampling qwen_shift",
         tokens=4096,
+    ),
+    PopularSetting(
+        "Ideogram 4", "musubi-ideogram4", "ideogram4_train_network.py --seed 42", tokens=4096
     ),
 )
 OTHERS = (
