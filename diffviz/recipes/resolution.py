@@ -51,6 +51,28 @@ def flag_of(config: Config, name: str) -> bool:
     return False if value is None else one_of(value, name, (False, True))
 
 
+def interpolated_mu(tokens: float, low: tuple[float, float], high: tuple[float, float]) -> float:
+    """Logarithm of a resolution-dependent shift, on the straight line through two points.
+
+    Source: Black Forest Labs, FLUX; diffusers, ``calculate_shift``.
+
+    Args:
+        tokens: Length of the sequence of tokens.
+        low: Number of tokens and mu of the first point.
+        high: The same of the second point.
+
+    Returns:
+        The value of mu = log shift.
+    """
+    slope = (high[1] - low[1]) / (high[0] - low[0])
+    return low[1] + slope * (tokens - low[0])
+
+
+def shift_on_line(tokens: float, low: tuple[float, float], high: tuple[float, float]) -> float:
+    """The shift e^μ with μ on the straight line through two points (tokens, μ)."""
+    return float(np.exp(interpolated_mu(tokens, low, high)))
+
+
 def mu_of_tokens(config: Config, tokens: int) -> float:
     """μ at a number of tokens, on the line of a config.
 
@@ -77,7 +99,7 @@ def mu_of_tokens(config: Config, tokens: int) -> float:
     low, high = (number(config[name], name) for name in LINE[:2])
     first, last = (count(config[name], name) for name in LINE[2:])
     require(first != last, f"base_image_seq_len and max_image_seq_len are both {first}: pass mu=")
-    return low + (high - low) * (tokens - first) / (last - first)
+    return interpolated_mu(tokens, (first, low), (last, high))
 
 
 def shift_of_mu(config: Config, mu: float) -> float:

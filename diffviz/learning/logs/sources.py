@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from diffviz.checks import require
+from diffviz.delimited import Frame
 from diffviz.learning.logs import delimited, events, lines, table
 from diffviz.learning.logs.table import Table
 
@@ -16,18 +17,6 @@ BINARY = {
     b"PK": "an archive: unpack it first",
     b":W&B": "the binary log of W&B: pass wandb.Api().run(path).history(pandas=True), or its CSV",
 }
-
-
-@runtime_checkable
-class Frame(Protocol):
-    """A table in memory, such as a frame of pandas or polars."""
-
-    @property
-    def columns(self) -> Any:
-        """Names of the columns."""
-
-    def __getitem__(self, name: Any) -> Any:
-        """A column."""
 
 
 def table_of(log: Any) -> Table:

@@ -50,6 +50,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.special import expit, ndtr, ndtri
 
 from diffviz.checks import positive, require
+from diffviz.recipes.resolution import shift_on_line
 from diffviz.recipes.settings.levels import (
     STABLE_DIFFUSION,
     Levels,
@@ -57,7 +58,6 @@ from diffviz.recipes.settings.levels import (
     beta_objective,
     drawn_from,
     flow_objective,
-    interpolated_mu,
     linear_logsnr,
     shifted,
     uniform,
@@ -217,7 +217,7 @@ def model_table(values: Values) -> tuple[NDArray, float]:
         "timestep_type shift goes by resolution for FLUX: give tokens=, which is "
         "(height/16) · (width/16)",
     )
-    shift = float(np.exp(interpolated_mu(positive(tokens, "tokens"), *FLUX_LINE)))
+    shift = shift_on_line(positive(tokens, "tokens"), *FLUX_LINE)
     return shifted(LINEAR_TABLE, shift), shift
 
 

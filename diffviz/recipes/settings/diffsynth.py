@@ -25,13 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffviz.checks import require, unknown
-from diffviz.recipes.settings.levels import (
-    drawn_from,
-    flow_objective,
-    interpolated_mu,
-    linear_logsnr,
-    shifted,
-)
+from diffviz.recipes.resolution import interpolated_mu
+from diffviz.recipes.settings.levels import drawn_from, flow_objective, linear_logsnr, shifted
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
 from diffviz.theory import multipliers
 

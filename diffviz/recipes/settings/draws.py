@@ -140,21 +140,6 @@ def cut(law: Any, low: float, high: float) -> Any:
     return laws.truncated(law, max(ends[0], -FARTHEST), min(ends[1], FARTHEST))
 
 
-def masses_between(time: Any, low: float = 0.0, high: float = STEPS) -> NDArray:
-    """Probabilities of the steps int(low + (high − low) u) of a table.
-
-    Args:
-        time: Law of u in [0, 1], a frozen SciPy distribution.
-        low: Where u = 0 goes.
-        high: Where u = 1 goes.
-
-    Returns:
-        Probabilities, shape (1000,).
-    """
-    edges = (np.arange(STEPS + 1) - low) / (high - low)
-    return np.diff(time.cdf(np.clip(edges, 0, 1)))
-
-
 def drawn_steps(logsnr: NDArray, mass: NDArray) -> Levels:
     """The law of the steps of a table, without those that no training ever draws.
 

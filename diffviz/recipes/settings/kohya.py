@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from diffviz.recipes.settings.draws import STEPS
-from diffviz.recipes.settings.levels import interpolated_mu
 from diffviz.recipes.settings.trainer import Option, Values
 from diffviz.theory import laws
 
@@ -239,6 +238,19 @@ def loss_notes(kind: str) -> tuple[str, ...]:
     )
 
 
+def time_range(values: Values) -> tuple[int, int]:
+    """The least and the largest timestep, of 0 to 1000.
+
+    Raises:
+        ValueError: The first is not below the second.
+    """
+    first = values["min_timestep"]
+    last = values["max_timestep"]
+    if not first < last:
+        raise ValueError(f"min_timestep={first} must lie below max_timestep={last}")
+    return first, last
+
+
 def index_law(values: Values, scheme: str) -> Any:
     """Law of u in [0, 1] by the weighting scheme, a frozen SciPy distribution."""
     if scheme == "logit_normal":
@@ -271,8 +283,3 @@ def tokens_of(values: Values, method: str) -> int:
             f"{method} shifts by the resolution: give tokens=, such as tokens=4096 for 1024 x 1024"
         )
     return (sides[0] // 16) * (sides[-1] // 16)
-
-
-def shift_of(tokens: int, low: tuple[float, float], high: tuple[float, float]) -> float:
-    """The shift e^mu with mu on the straight line through two points (tokens, mu)."""
-    return float(np.exp(interpolated_mu(tokens, low, high)))

@@ -96,23 +96,6 @@ def unshifted(sigma: ArrayLike, shift: float) -> NDArray:
     return shifted(sigma, 1 / shift)
 
 
-def interpolated_mu(tokens: float, low: tuple[float, float], high: tuple[float, float]) -> float:
-    """Logarithm of a resolution-dependent shift, on the straight line through two points.
-
-    Source: Black Forest Labs, FLUX; diffusers, ``calculate_shift``.
-
-    Args:
-        tokens: Length of the sequence of tokens.
-        low: Number of tokens and mu of the first point.
-        high: The same of the second point.
-
-    Returns:
-        The value of mu = log shift.
-    """
-    slope = (high[1] - low[1]) / (high[0] - low[0])
-    return low[1] + slope * (tokens - low[0])
-
-
 def drawn_from(logsnr: ArrayLike, mass: ArrayLike | None = None) -> Levels:
     """The law of the levels of a table.
 
@@ -143,17 +126,21 @@ def drawn_from(logsnr: ArrayLike, mass: ArrayLike | None = None) -> Levels:
     )
 
 
-def index_masses(time: Any, steps: int) -> NDArray:
-    """Probabilities of int(u · steps) for u with a law on [0, 1].
+def index_masses(time: Any, steps: int, first: float = 0.0, last: float | None = None) -> NDArray:
+    """Probabilities of the steps int(first + (last − first) u) of a table.
 
     Args:
-        time: Law of u, a frozen SciPy distribution.
+        time: Law of u in [0, 1], a frozen SciPy distribution.
         steps: Number of entries of the table.
+        first: Where u = 0 goes.
+        last: Where u = 1 goes; by default to the number of entries.
 
     Returns:
         Probability of each index, shape (steps,).
     """
-    return np.diff(time.cdf(np.arange(steps + 1) / steps))
+    end = steps if last is None else last
+    edges = (np.arange(steps + 1) - first) / (end - first)
+    return np.diff(time.cdf(np.clip(edges, 0, 1)))
 
 
 def drawn_sigma(time: Any, shift: float = 1.0) -> Levels:

@@ -23,13 +23,8 @@ from scipy import stats
 from scipy.special import expit, logit, ndtr
 
 from diffviz.checks import number, positive, require
-from diffviz.recipes.settings.levels import (
-    Levels,
-    drawn_sigma,
-    flow_objective,
-    interpolated_mu,
-    uniform,
-)
+from diffviz.recipes.resolution import interpolated_mu
+from diffviz.recipes.settings.levels import Levels, drawn_sigma, flow_objective, uniform
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
 from diffviz.theory import laws
 from diffviz.theory.laws import Transformed, inverted

@@ -33,23 +33,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.recipes.settings.draws import (
-    STEPS,
-    UNIFORM_TIME,
-    cut,
-    drawn_steps,
-    masses_between,
-    mixture,
-    stretched,
-)
+from diffviz.recipes.resolution import shift_on_line
+from diffviz.recipes.settings.draws import STEPS, UNIFORM_TIME, cut, drawn_steps, mixture, stretched
 from diffviz.recipes.settings.kohya import (
     DENSITY_OPTIONS,
     WITHOUT_EFFECT,
     index_law,
-    shift_of,
+    time_range,
     tokens_of,
 )
-from diffviz.recipes.settings.levels import Levels, flow_objective, linear_logsnr
+from diffviz.recipes.settings.levels import Levels, flow_objective, index_masses, linear_logsnr
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
 from diffviz.theory import laws, multipliers
 from diffviz.theory.frames import Curve
@@ -104,7 +97,7 @@ def shifted_sigmoid(values: Values, method: str) -> Any:
     if method == "shift":
         shift = values["discrete_flow_shift"]
     elif method in POINTS:
-        shift = shift_of(tokens_of(values, method), *POINTS[method])
+        shift = shift_on_line(tokens_of(values, method), *POINTS[method])
     return laws.logit_normal_logsnr(0.0, values["sigmoid_scale"], shift)
 
 
@@ -132,24 +125,11 @@ def continuous_law(values: Values, method: str) -> Any:
     return mixture((law, plain, CLEAN_LAW), SHARES)
 
 
-def time_range(values: Values) -> tuple[int, int]:
-    """The least and the largest timestep, of 0 to 1000.
-
-    Raises:
-        ValueError: The first is not below the second.
-    """
-    first = values["min_timestep"]
-    last = values["max_timestep"]
-    if not first < last:
-        raise ValueError(f"min_timestep={first} must lie below max_timestep={last}")
-    return first, last
-
-
 def sampled(values: Values, method: str) -> Levels:
     """The levels that ``timestep_sampling`` draws."""
     first, last = time_range(values)
     if method == "sigma":
-        mass = masses_between(index_law(values, values["weighting_scheme"]), first, last)
+        mass = index_masses(index_law(values, values["weighting_scheme"]), STEPS, first, last)
         return drawn_steps(linear_logsnr(1 - np.arange(STEPS) / STEPS), mass)
     law = continuous_law(values, method)
     limit = cut if values["preserve_distribution_shape"] else stretched

@@ -38,6 +38,7 @@ from scipy import stats
 from scipy.special import expit
 
 from diffviz.checks import positive, require
+from diffviz.recipes.resolution import shift_on_line
 from diffviz.recipes.settings.levels import (
     STABLE_DIFFUSION,
     Levels,
@@ -45,7 +46,6 @@ from diffviz.recipes.settings.levels import (
     beta_objective,
     drawn_from,
     flow_objective,
-    interpolated_mu,
     linear_logsnr,
     uniform,
     unshifted,
@@ -219,7 +219,7 @@ def shift_of(values: Values, model: str) -> float:
         "dynamic_timestep_shifting depends on the resolution: give tokens=, which is "
         "(height/16) · (width/16)",
     )
-    return float(np.exp(interpolated_mu(positive(tokens, "tokens"), *points[0])))
+    return shift_on_line(positive(tokens, "tokens"), *points[0])
 
 
 # --- the objective -------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from diffviz.recipes.resolution import shift_on_line
 from diffviz.recipes.settings.draws import STEPS, UNIFORM_TIME, drawn_steps
 from diffviz.recipes.settings.kohya import (
     DENSITY_OPTIONS,
@@ -45,7 +46,7 @@ from diffviz.recipes.settings.kohya import (
     WITHOUT_EFFECT,
     index_law,
     loss_notes,
-    shift_of,
+    time_range,
     tokens_of,
 )
 from diffviz.recipes.settings.levels import (
@@ -116,14 +117,14 @@ def sampled(values: Values, method: str) -> tuple[Levels, str]:
     if method == "uniform":
         return Levels(UNIFORM_TIME), "uniform sigma"
     if method == "nextdit_shift":
-        shift = shift_of(tokens_of(values, method), *FLUX_POINTS)
+        shift = shift_on_line(tokens_of(values, method), *FLUX_POINTS)
         return Levels(laws.moved(UNIFORM_TIME, -2 * np.log(shift))), f"uniform sigma{by(shift)}"
     scale = values["sigmoid_scale"]
     shift = 1.0
     if method == "shift":
         shift = values["discrete_flow_shift"]
     elif method == "flux_shift":
-        shift = shift_of(tokens_of(values, method), *FLUX_POINTS)
+        shift = shift_on_line(tokens_of(values, method), *FLUX_POINTS)
     law = laws.logit_normal_logsnr(0.0, scale, shift)
     return Levels(law), f"sigmoid of {scale:g} times a normal{by(shift)}"
 
@@ -322,10 +323,7 @@ def build_sd3(values: Values) -> Reading:
     """
     scheme = values["weighting_scheme"]
     shift = values["training_shift"]
-    first = values["min_timestep"]
-    last = values["max_timestep"]
-    if not first < last:
-        raise ValueError(f"min_timestep={first} must lie below max_timestep={last}")
+    first, last = time_range(values)
     edges = np.clip((np.arange(STEPS + 1) - first) / (last - first), 0, 1)
     mass = np.diff(index_law(values, scheme).cdf(unshifted(edges, shift)))
     levels = drawn_steps(linear_logsnr(np.arange(STEPS) / STEPS), mass)

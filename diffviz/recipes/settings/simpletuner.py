@@ -42,6 +42,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from diffviz.checks import positive, require
+from diffviz.recipes.resolution import shift_on_line
 from diffviz.recipes.settings.levels import (
     STABLE_DIFFUSION,
     Levels,
@@ -50,7 +51,6 @@ from diffviz.recipes.settings.levels import (
     drawn_from,
     drawn_sigma,
     flow_objective,
-    interpolated_mu,
     linear_logsnr,
     linear_path,
     uniform,
@@ -180,7 +180,7 @@ def shift_of(values: Values, family: str) -> float:
             "flow_schedule_auto_shift goes by resolution: give tokens=, which is "
             "(height/16) · (width/16) for most models, (height/64) · (width/64) for LTX-Video"
         )
-    return float(np.exp(interpolated_mu(tokens, *FLOW_FAMILIES[family].tokens)))
+    return shift_on_line(tokens, *FLOW_FAMILIES[family].tokens)
 
 
 def flow_levels(values: Values, family: str) -> tuple[Levels, str]:

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from diffviz.recipes.settings.draws import (
-    UNIFORM_TIME,
-    cut,
-    masses_between,
-    mixture,
-    on_levels,
-    stretched,
-)
+from diffviz.recipes.settings.draws import STEPS, UNIFORM_TIME, cut, mixture, on_levels, stretched
+from diffviz.recipes.settings.levels import index_masses
 
 LAWS = {
     "stretched uniform": stretched(UNIFORM_TIME, 0.1, 0.7),
@@ -39,7 +33,7 @@ def test_a_full_range_leaves_the_law_as_it_is():
 
 
 def test_masses_of_an_index_within_a_range():
-    mass = masses_between(stats.uniform(), 100, 300)
+    mass = index_masses(stats.uniform(), STEPS, 100, 300)
     np.testing.assert_allclose(mass[100:300], 1 / 200)
     assert mass.sum() == pytest.approx(1) and not mass[:100].any() and not mass[300:].any()
 
