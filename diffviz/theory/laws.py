@@ -696,4 +696,7 @@ def truncated(density: Any, low: float, high: float) -> Any:
         kept = (table.levels >= low) & (table.levels <= high)
         if kept.sum() > 1:
             return atoms(table.levels[kept], table.mass[kept], table.steps)
-    return Transformed(share, SurvivalMap(law)).freeze()
+    # not the quantiles of the share's ends: far out in a tail they are infinite by rounding
+    first, last = law.support()
+    ends = {"a": float(max(low, first)), "b": float(min(high, last))}
+    return Transformed(share, SurvivalMap(law), **ends).freeze()
