@@ -15,7 +15,8 @@ GRID = np.linspace(-12, 12, 601)
 KINDS = ("w", "weighting", "rebased", "loss density")
 OF_FAMILY = 0.4  # share of the settings that are families; the others are recipes
 SHIFTED = 0.5  # share of the recipes in which a shift is not 1
-NEAR_NOISE = 1e-8  # 1 − t below which its digits are lost, in Python as in the browser
+LEAST_KEPT = 1e-5  # of a law that is cut to its path; of less, Python loses digits in the difference
+NEAR_NOISE = 1e-6  # 1 − t below which its digits are lost, in Python as in the browser
 
 
 def draw(rng, parameter):
@@ -29,6 +30,23 @@ def family(rng):
 
 
 def recipe(rng):
+    """A random state of the composer, if enough of its law lies on its path."""
+    while True:
+        state = random_state(rng)
+        if kept(state) > LEAST_KEPT:
+            return {"state": state}
+
+
+def kept(state):
+    """Share of the law of λ that lies on the path."""
+    uncut = {"law": "uniform t", "law_shift": 1.0, "multiplier": "constant"}
+    path = composer.compose(state | uncut).path
+    low, high = path.schedule.support()
+    whole = composer.whole_law(state, path)
+    return whole.cdf(high) - whole.cdf(low)
+
+
+def random_state(rng):
     state = composer.start()
     for menu, options in composer.MENUS.items():
         state[menu] = str(rng.choice(list(options)))
@@ -37,7 +55,7 @@ def recipe(rng):
     for name in composer.SHIFTS:
         if rng.random() < SHIFTED:
             state[name] = float(np.exp(rng.uniform(np.log(0.25), np.log(8))))
-    return {"state": state}
+    return state
 
 
 def settings(number, seed, of_family=OF_FAMILY):
@@ -81,18 +99,19 @@ def curve(setting, grid=GRID):
     return plots.scaled(w, grid, setting["scale"], setting["anchor"])
 
 
-def known_times(setting, grid=GRID):
-    """Where a law of time is not asked at times so near to 1 that 1 − t has lost its digits."""
+def known_levels(setting, grid=GRID):
+    """Where digits are left to compare: no density below the normal numbers, no time next to 1."""
+    of = objective(setting)
+    known = of.law.pdf(grid) > 1e-300
     if "family" in setting or setting["state"]["law"] not in composer.LAWS_OF_TIME:
-        return np.ones(grid.shape, dtype=bool)
-    state = setting["state"] | {"law_shift": 1.0}
+        return known
     move = 2 * np.log(setting["state"]["law_shift"])
-    return composer.compose(state).path.schedule.cdf(grid + move) > NEAR_NOISE
+    return known & (of.path.schedule.cdf(grid + move) > NEAR_NOISE)
 
 
 def departure(setting, expected, got, grid=GRID):
     """Largest difference of two curves over the largest value, or over 1 for a logarithm."""
-    known = known_times(setting, grid) & np.isfinite(expected)
+    known = known_levels(setting, grid) & np.isfinite(expected)
     if not known.any():
         return 0.0
     largest = np.abs(expected[known]).max()

@@ -627,8 +627,9 @@ def u_shaped(a: float = 4.0) -> Any:
     Raises:
         ValueError: a is not above 0.
     """
-    steepness = positive(a, "a")
-    return Transformed(stats.uniform(), UShapedTime(steepness), rising=True).freeze()
+    time = UShapedTime(positive(a, "a"))
+    # not the images of 0 and 1, which rounding may move out of [0, 1]
+    return Transformed(stats.uniform(), time, rising=True, a=0.0, b=1.0).freeze()
 
 
 def lower_of_two(density: Any) -> Any:

@@ -435,8 +435,16 @@ def _build(state: State, menu: str, **others: Any) -> Any:
     return part.build(**values_of(state, menu), **needed)
 
 
-def _whole_law(state: State, path: paths.Path) -> Any:
-    """The law of λ, pushed along the path and moved by its shift; it may leave the path."""
+def whole_law(state: State, path: paths.Path) -> Any:
+    """The law of λ, pushed along the path and moved by its shift, before it is cut to the path.
+
+    Args:
+        state: As for ``compose``.
+        path: The path of the recipe, shifted.
+
+    Returns:
+        A frozen SciPy distribution, which may reach beyond the path.
+    """
     law = _build(state, "law")
     if state["law"] == "uniform t":
         law = path.schedule
@@ -456,7 +464,7 @@ def _ends(law: Any, path: paths.Path) -> tuple[float, float] | None:
 
 def _law(state: State, path: paths.Path) -> Any:
     """The law of λ, cut to where the path goes."""
-    law = _whole_law(state, path)
+    law = whole_law(state, path)
     ends = _ends(law, path)
     return law if ends is None else laws.truncated(law, *ends)
 
@@ -514,7 +522,7 @@ def _law_code(state: State, path: paths.Path) -> list[str]:
         lines.append("law = dv.paths.push_forward(law, path)")
     if state["law_shift"] != 1:
         lines.append(f"law = dv.laws.moved(law, {-2 * math.log(state['law_shift'])!r})")
-    ends = _ends(_whole_law(state, path), path)
+    ends = _ends(whole_law(state, path), path)
     if ends is not None:
         lines.append(f"law = dv.laws.truncated(law, low={ends[0]!r}, high={ends[1]!r})")
     return lines
