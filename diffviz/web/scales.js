@@ -67,6 +67,10 @@ export const SCALES = {
  * @returns {Float64Array} Shape (n,).
  */
 export function scaled(w, logsnr, scale, anchor = 0) {
+  const infinite = w.indexOf(Infinity);
+  if (infinite >= 0) {
+    throw new RangeError(`a weighting is finite, got infinity at logsnr ${logsnr[infinite]}`);
+  }
   if (!w.some((value) => value > 0)) {
     return w.map(() => NaN);
   }

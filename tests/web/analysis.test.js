@@ -85,6 +85,11 @@ test("an anchor outside the support is the end that is nearest to it", () => {
   assert.equal(drawn.findLast((value) => !Number.isNaN(value)), 0);
 });
 
+test("an infinite weighting is refused in words", () => {
+  const w = Float64Array.of(1, Infinity, 2);
+  assert.throws(() => scaled(w, GRID.slice(0, 3), "w / max"), /infinity at logsnr -11.9/);
+});
+
 test("axes of time are empty where a path never comes", () => {
   assert.ok(Number.isNaN(AXES["t, VP linear β"](-12)));
   assert.equal(AXES["t, linear path"](0), 0.5);
