@@ -145,13 +145,13 @@ class ViewExplorer(anywidget.AnyWidget):
         """Press a button.
 
         Args:
-            name: Name of the ``Action``.
+            name: Name of the ``Action``; "stop" ends long work.
 
         Raises:
             ValueError: There is no such button.
         """
         actions = [one.name for one in self.description.controls if not one.has_value]
-        checks.one_of(name, "action", actions)
+        checks.one_of(name, "action", [*actions, "stop"])
         self._press(name)
 
     def wait(self, seconds: float | None = None) -> None:
@@ -231,7 +231,9 @@ class ViewExplorer(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Stop the work, and let go of the browser's views."""
-        self._work.stop()
+        work = getattr(self, "_work", None)  # missing where construction has failed
+        if work is not None:
+            work.stop()
         super().close()
 
     def __repr__(self) -> str:
