@@ -23,6 +23,7 @@ EXTRA_OF = {
     "transformers": "callbacks",
     "distributed": "cluster",
     "ipywidgets": "lab",
+    "anywidget": "lab",
     "IPython": "lab",
 }
 

@@ -72,7 +72,7 @@ def test_each_extra_asks_for_what_its_name_promises():
         for extra, needed in project()["optional-dependencies"].items()
     }
     assert names["torch"] == {"torch", "torchdiffeq", "safetensors"}
-    assert names["lab"] == {"diffviz", "jupyterlab", "ipykernel", "ipywidgets"}
+    assert names["lab"] == {"diffviz", "jupyterlab", "ipykernel", "ipywidgets", "anywidget"}
     assert "diffviz[torch]" in project()["optional-dependencies"]["lab"]
     assert names["cluster"] == {"distributed"}
     assert names["jax"] == {"jax"}

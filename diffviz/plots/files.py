@@ -1,5 +1,6 @@
 """Files whose bytes do not change from run to run."""
 
+from io import BytesIO
 from pathlib import Path as File
 
 import matplotlib
@@ -38,6 +39,25 @@ def save(figure: Figure, path: str | File) -> File:
     if file.suffix not in UNDATED:
         raise ValueError(f"cannot write {str(path)!r}: the ending is one of {', '.join(UNDATED)}")
     file.parent.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context({"svg.hashsalt": "diffviz"}):
-        figure.savefig(file, metadata=UNDATED[file.suffix], dpi=150)
+    file.write_bytes(encoded(figure, file.suffix))
     return file
+
+
+def encoded(figure: Figure, ending: str) -> bytes:
+    """A figure as the bytes of a file, the same on every run.
+
+    Args:
+        figure: The figure.
+        ending: ".svg", ".pdf" or ".png".
+
+    Returns:
+        The bytes.
+
+    Raises:
+        ValueError: The ending is another one.
+    """
+    checks.one_of(ending, "ending", UNDATED)
+    buffer = BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "diffviz"}):
+        figure.savefig(buffer, format=ending[1:], metadata=UNDATED[ending], dpi=150)
+    return buffer.getvalue()

@@ -1,39 +1,39 @@
 """The explorer of weightings: curves of objectives and families, and where their loss is spent."""
 
-import html
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path as File
 from typing import Any, NamedTuple
 
-import ipywidgets as widgets
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from diffviz import plots
-from diffviz.lab.explorers.base import (
-    Explorer,
-    Parameter,
-    control,
-    figure_of,
-    indented_button,
-    name_tuple,
-    offer,
-    parameter_sliders,
-    require_option,
-    show,
-)
+from diffviz.lab.explorers.base import name_tuple, require_option
+from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.recipes.settings import from_settings
 from diffviz.theory import analysis, frames, paths
 from diffviz.theory.families import FAMILIES
 from diffviz.theory.objectives import Objective, from_weighting
+from diffviz.web.description import (
+    Chip,
+    Chips,
+    Control,
+    Description,
+    Menu,
+    Paste,
+    Slider,
+    State,
+    slug,
+)
+from diffviz.web.pictures import Chart, Limits, Note, Table, View
 
-MOST = 8  # objectives of the catalogue at once
-ALL_FAMILIES, NO_FAMILY = "all families", "none"
+NO_FAMILY = "none"
 OWN_TABLE, OWN_SETTINGS = "own table", "own settings"
+START = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3")
+HEAD = ("", "verdict", "w below λ = 0", "loss below 0")
 
 # --- where each λ stands on the horizontal axis ---------------------------------------------------
 
@@ -162,39 +162,35 @@ def limits_from_zero(low: float, high: float) -> tuple[float, float]:
     return 0, 1.05 * high
 
 
-class View(NamedTuple):
+class Look(NamedTuple):
     """A way to look at objectives.
 
     Args:
         values: Function of an objective, the grid and the base.
         scale: Scale on which the values are drawn, one of ``plots.SCALES``.
         label: Label of the vertical axis, with a place for the error.
-        controls: Names of the controls that have an effect in this view.
         limits: Function of the least and the largest value with the limits of the axis.
     """
 
     values: Callable[[Objective, NDArray, str], NDArray]
     scale: str
     label: str
-    controls: tuple[str, ...] = ()
     limits: Callable[[float, float], tuple[float, float]] = limits_from_zero
 
 
-VIEWS: dict[str, View] = {
-    "log10, anchored": View(
+LOOKS: dict[str, Look] = {
+    "log10, anchored": Look(
         values=weighting_values,
         scale="log10, anchored",
         label="log₁₀ w on the {} error, 0 at the anchor",
-        controls=("base", "anchor"),
         limits=anchored_limits,
     ),
-    "w / max": View(
+    "w / max": Look(
         values=weighting_values,
         scale="w / max",
         label=plots.SCALES["w / max"].label,
-        controls=("base",),
     ),
-    "loss density": View(
+    "loss density": Look(
         values=loss_values,
         scale="unit area",
         label="share of the loss per nat, N(0, I) data",
@@ -204,17 +200,109 @@ VIEWS: dict[str, View] = {
 # --- the explorer ---------------------------------------------------------------------------------
 
 
-class WeightingExplorer(Explorer):
+def parameter_name(family: str, parameter: str) -> str:
+    """Name of the control of a family's parameter.
+
+    Args:
+        family: A key of ``FAMILIES``.
+        parameter: Name of the parameter.
+
+    Returns:
+        The name, such as "edm_sigma_data".
+    """
+    return f"{slug(family)}_{parameter}"
+
+
+def family_sliders() -> tuple[Slider, ...]:
+    """The sliders of all families; only those of the chosen one are shown."""
+    return tuple(
+        Slider(
+            parameter_name(family, parameter.name),
+            parameter.name,
+            parameter.low,
+            parameter.high,
+            parameter.step,
+            parameter.default,
+            when={"family": (family,)},
+        )
+        for family, offered in FAMILIES.items()
+        for parameter in offered.parameters
+    )
+
+
+def entry_chips() -> tuple[Chip, ...]:
+    """The entries of the catalogue as options."""
+    return tuple(
+        Chip(
+            entry.name,
+            group=entry.family,
+            keywords=f"{entry.source} {entry.note}",
+            colour=plots.colour(entry.name),
+        )
+        for entry in CATALOGUE.values()
+    )
+
+
+def weighting_controls() -> tuple[Control, ...]:
+    """The controls of the explorer."""
+    logarithmic = "log10, anchored"
+    return (
+        Chips("names", "objectives", entry_chips(), START, tip="Published objectives."),
+        Menu("family", "parametric", (NO_FAMILY, *FAMILIES), "flow logit-normal"),
+        *family_sliders(),
+        Menu("scale", "scale", tuple(LOOKS), logarithmic),
+        Menu(
+            "base",
+            "error of",
+            tuple(plots.ERROR_OF),
+            "eps",
+            buttons=True,
+            tip="The error on which the weighting acts.",
+            when={"scale": (logarithmic, "w / max")},
+        ),
+        Slider(
+            "anchor",
+            "anchor λ",
+            -8,
+            8,
+            0.25,
+            0.0,
+            unit="nats",
+            tip="Where log₁₀ w is 0.",
+            when={"scale": (logarithmic,)},
+        ),
+        Menu("axis", "axis", tuple(AXES), "λ"),
+        Paste(
+            "table",
+            "own table",
+            placeholder="λ, w  (two columns, one row a line)",
+            apply="use table",
+            accept=".csv,.txt,.tsv",
+            rare=True,
+        ),
+        Paste(
+            "settings",
+            "settings",
+            placeholder="a trainer's command line, TOML, YAML or JSON",
+            apply="use settings",
+            accept=".toml,.yaml,.yml,.json,.txt,.sh",
+            rare=True,
+        ),
+    )
+
+
+class WeightingExplorer(ViewExplorer):
     """What objectives weight.
 
     The picture shows up to eight objectives of the catalogue, one parametric family, a table of
     one's own and the pasted settings of a trainer. Under it stand the verdict on each, and the
-    shares of w and of the loss below λ = 0. The picture and the curves can be saved.
+    shares of w and of the loss below λ = 0.
 
     Args:
         names: Objectives of the catalogue at first.
         family: Parametric family at first, a key of ``diffviz.theory.families.FAMILIES``; "none"
             for none.
+        **state: Values of other controls at first, such as ``scale="loss density"``.
 
     Raises:
         TypeError: ``names`` is no list of names.
@@ -225,233 +313,200 @@ class WeightingExplorer(Explorer):
 
     def __init__(
         self,
-        names: Iterable[str] = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3"),
+        names: Iterable[str] = START,
         family: str = "flow logit-normal",
+        **state: Any,
     ):
         families = (NO_FAMILY, *FAMILIES)
         require_option("family", family, families, "diffviz.theory.families.FAMILIES")
         chosen = tuple(objective(name).name for name in name_tuple(names, "names"))
-        self.table: Objective | None = None
-        self.settings: Objective | None = None
-        self.axes = plots.axes(8.0, 4.6, legend=2.0)[0]
-        controls = self._make_controls(chosen, family)
-        super().__init__(figure_of(self.axes), controls, self._update)
+        description = Description("Weightings", weighting_controls())
+        super().__init__(description, {"names": chosen, "family": family, **state})
+        require_something(self.objectives())
 
     def objectives(self) -> dict[str, Objective]:
         """The objectives on show, by their names in the legend."""
-        family = self.controls["parametric"].value
-        names = self.controls["objectives"].value[:MOST]
-        objectives = {name: CATALOGUE[name] for name in names}
-        if family in FAMILIES:
-            objectives[family] = FAMILIES[family].build(**self._family_values())
-        if self.table:
-            objectives[OWN_TABLE] = self.table
-        if self.settings:
-            objectives[OWN_SETTINGS] = self.settings
-        return objectives
+        return chosen_objectives(self.state)
 
     def curves(self) -> dict[str, NDArray]:
-        """What the view shows of each objective on ``grid``, before it is scaled, by name."""
-        view, base = self._view(), self.controls["base"].value
+        """What is shown of each objective on ``grid``, before it is scaled, by name."""
+        return self._curves(self.state)
+
+    def compute(self, state: State, changed: Changed) -> View:
+        """The curves, the verdicts, and a note on pasted settings.
+
+        Args:
+            state: A value for each control.
+            changed: Not used.
+
+        Returns:
+            A chart, a table, and notes.
+
+        Raises:
+            ValueError: Nothing is chosen, or a text cannot be read.
+        """
+        objectives = chosen_objectives(state)
+        require_something(objectives)
+        notes = [Note(objectives[OWN_SETTINGS].note)] if OWN_SETTINGS in objectives else []
+        return View((self._chart(state), self._table(state, objectives), *notes))
+
+    def _curves(self, state: State) -> dict[str, NDArray]:
+        """What is shown of each objective in a state, by name."""
+        look = LOOKS[state["scale"]]
         return {
-            name: view.values(objective, self.grid, base)
-            for name, objective in self.objectives().items()
+            name: look.values(objective, self.grid, state["base"])
+            for name, objective in chosen_objectives(state).items()
         }
 
-    def _make_controls(self, names: tuple[str, ...], family: str) -> dict[str, Any]:
-        """The controls by name."""
-        groups = (ALL_FAMILIES, *dict.fromkeys(entry.family for entry in CATALOGUE.values()))
-        families = (NO_FAMILY, *FAMILIES)
-        menu, text = widgets.Dropdown, widgets.Text
-        sliders = parameter_sliders(3)
-        offer(list(sliders.values()), _parameters(family))
-        base = control(widgets.ToggleButtons, "error of", options=list(plots.ERROR_OF))
-        base.style.button_width = "50px"
-        return {
-            "search": control(text, "search", placeholder="part of a name, paper, repository"),
-            "group": control(menu, "family", options=groups),
-            "objectives": control(
-                widgets.SelectMultiple,
-                "objectives",
-                options=_entries("", ALL_FAMILIES, names),
-                value=names,
-                rows=9,
-            ),
-            "parametric": control(menu, "parametric", options=families, value=family),
-            **sliders,
-            "scale": control(menu, "scale", options=list(VIEWS)),
-            "anchor": control(widgets.FloatSlider, "anchor λ", 0.0, min=-8, max=8, step=0.25),
-            "base": base,
-            "axis": control(menu, "axis", options=list(AXES)),
-            "table": control(
-                widgets.Textarea,
-                "own table",
-                placeholder="λ, w  (two columns, one row a line)",
-                rows=3,
-            ),
-            "use": indented_button("use table"),
-            "settings": control(
-                widgets.Textarea,
-                "settings",
-                placeholder="a trainer's command line, TOML, YAML or JSON",
-                rows=3,
-            ),
-            "read": indented_button("use settings"),
-            "file": control(
-                text,
-                "file",
-                "weightings.svg",
-                tooltip="svg, pdf, png: the picture; csv: the curves",
-            ),
-            "save": indented_button("save"),
-        }
-
-    def _view(self) -> View:
-        """The view that is chosen."""
-        return VIEWS[self.controls["scale"].value]
-
-    def _family_values(self) -> dict[str, float]:
-        """The values of the parametric family's sliders, by parameter."""
-        parameters = _parameters(self.controls["parametric"].value)
-        return {
-            parameter[0]: self.controls[f"p{index}"].value
-            for index, parameter in enumerate(parameters)
-        }
-
-    # --- what a change of a control does
-
-    def _update(self, changed: str) -> str:
-        """Do what the control says, draw, and describe what is on show."""
-        note = self._act(changed)
-        left_out = self.controls["objectives"].value[MOST:]
-        if left_out:
-            note += f"<i>up to {MOST} at once: {', '.join(left_out)} left out</i>"
-        objectives = self.objectives()
-        if not objectives:
-            raise ValueError("nothing is chosen: pick an objective, a parametric family or a table")
-        for name in ("base", "anchor"):
-            show(self.controls[name], name in self._view().controls)
-        self._draw()
-        if changed not in ("p0", "p1", "p2", "anchor"):
-            self._fit_axes()
-        return self._describe(objectives) + note
-
-    def _act(self, changed: str) -> str:
-        """Do what a control asks for besides drawing; what it tells the reader, as HTML."""
-        if changed == "save":
-            return self._save()
-        if changed == "use":
-            self._use_table()
-        elif changed == "read":
-            return self._read_settings()
-        elif changed == "parametric":
-            sliders = [self.controls[f"p{index}"] for index in range(3)]
-            offer(sliders, _parameters(self.controls["parametric"].value))
-        elif changed in ("search", "group"):
-            self._filter_entries()
-        return ""
-
-    def _filter_entries(self) -> None:
-        """List the entries that match the search and the family, after those that are chosen."""
-        menu = self.controls["objectives"]
-        chosen = menu.value
-        options = _entries(self.controls["search"].value, self.controls["group"].value, chosen)
-        menu.value = ()  # first, or the page selects rows that are no longer there
-        menu.options = options
-        menu.value = chosen
-
-    def _use_table(self) -> None:
-        """Take the weighting from the pasted table; an empty one drops the table in use."""
-        text = self.controls["table"].value.strip()
-        if not text and self.table:
-            self.table = None
-        else:  # the end of a line makes it the text of a table, not a file
-            self.table = from_weighting(f"{text}\n", name=OWN_TABLE)
-
-    def _read_settings(self) -> str:
-        """Take the objective of the pasted settings, or drop it; its note, as HTML."""
-        text = self.controls["settings"].value
-        if not text.strip():
-            self.settings = None
-            return ""
-        self.settings = from_settings(text)
-        return f"<i>{html.escape(self.settings.note)}</i>"
-
-    def _save(self) -> str:
-        """Write the picture or the curves to the file; where it is, as HTML."""
-        file = File(self.controls["file"].value.strip() or "weightings.svg")
-        if file.suffix == ".csv":
-            self._write_curves(file)
-        else:
-            plots.save(self.figure, file)
-        return f"<i>saved {html.escape(str(file.resolve()))}</i>"
-
-    def _write_curves(self, file: File) -> None:
-        """Write the grid and the curves as columns of a CSV file."""
-        columns = {"logsnr": self.grid, **self.curves()}
-        table = np.column_stack(list(columns.values()))
-        np.savetxt(file, table, "%.17g", ",", header=",".join(columns), comments="")
-
-    # --- the picture and the text
-
-    def _draw(self) -> None:
-        """Draw the curves on the chosen axes."""
-        view, axis = self._view(), AXES[self.controls["axis"].value]
-        anchor = self.controls["anchor"].value
+    def _chart(self, state: State) -> Chart:
+        """The scaled curves on the chosen axis."""
+        look = LOOKS[state["scale"]]
+        axis = AXES[state["axis"]]
         curves = {
-            name: plots.scaled(values, self.grid, view.scale, anchor)
-            for name, values in self.curves().items()
+            name: plots.scaled(values, self.grid, look.scale, state["anchor"])
+            for name, values in self._curves(state).items()
         }
-        plots.lines(
+        return Chart(
             axis.place(self.grid),
             curves,
             xlabel=axis.label,
-            ylabel=view.label.format(plots.ERROR_OF[self.controls["base"].value]),
-            outside=True,
-            colours=plots.colour,
-            ax=self.axes,
+            ylabel=look.label.format(plots.ERROR_OF[state["base"]]),
+            xscale=axis.scale,
+            ylim=drawn_limits(curves, look),
         )
 
-    def _fit_axes(self) -> None:
-        """Set the limits of the axes by what is drawn."""
-        self.axes.set_xscale(AXES[self.controls["axis"].value].scale)
-        x, y = np.concatenate([line.get_xydata() for line in self.axes.lines]).T
-        self.axes.set_xlim(np.nanmin(x), np.nanmax(x))
-        self.axes.set_ylim(self._view().limits(np.nanmin(y), np.nanmax(y)))
-
-    def _describe(self, objectives: dict[str, Objective]) -> str:
-        """The verdict on each objective and its shares below λ = 0, as an HTML table."""
-        head = (
-            "<tr><td></td><td></td><td><b>verdict</b></td>"
-            "<td><b>w below 0&nbsp;</b></td><td><b>loss below 0</b></td></tr>"
-        )
-        rows = "".join(
-            f"<tr>{self._label_cells(name)}{verdict_cells(objective)}</tr>"
+    def _table(self, state: State, objectives: dict[str, Objective]) -> Table:
+        """The verdict on each objective and its shares below λ = 0."""
+        rows = [
+            (name_with_values(name, state), *verdict_cells(objective))
             for name, objective in objectives.items()
-        )
-        return f"<table style='line-height:1.25'>{head}{rows}</table>"
+        ]
+        return Table(HEAD, rows, [plots.colour(name) for name in objectives])
 
-    def _label_cells(self, name: str) -> str:
-        """Colour and name of an objective, with the values of a family, as HTML cells."""
-        label = name
-        if name in FAMILIES:
-            values = self._family_values().items()
-            label += f" ({', '.join(f'{parameter} {value:g}' for parameter, value in values)})"
-        return (
-            f"<td style='color:{plots.colour(name)}'>■</td>"
-            f"<td style='padding-right:12px'>{html.escape(label)}</td>"
-        )
+
+def chosen_objectives(state: State) -> dict[str, Objective]:
+    """The objectives of a state.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        Name in the legend to objective.
+
+    Raises:
+        ValueError: A table or settings cannot be read.
+    """
+    objectives = {name: CATALOGUE[name] for name in state["names"]}
+    family = state["family"]
+    if family in FAMILIES:
+        objectives[family] = FAMILIES[family].build(**family_values(state))
+    if state["table"].strip():
+        objectives[OWN_TABLE] = own_table(state["table"])
+    if state["settings"].strip():
+        objectives[OWN_SETTINGS] = own_settings(state["settings"])
+    return objectives
+
+
+def require_something(objectives: dict[str, Objective]) -> None:
+    """Refuse to show nothing.
+
+    Args:
+        objectives: The objectives on show.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not objectives:
+        raise ValueError("nothing is chosen: pick an objective, a parametric family or a table")
+
+
+def family_values(state: State) -> dict[str, float]:
+    """The values of the parametric family's sliders.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        Parameter to value; empty without a family.
+    """
+    family = state["family"]
+    offered = FAMILIES[family].parameters if family in FAMILIES else ()
+    return {one.name: state[parameter_name(family, one.name)] for one in offered}
+
+
+@lru_cache(16)
+def own_table(text: str) -> Objective:
+    """The weighting of a pasted table.
+
+    Args:
+        text: Two columns, λ and w.
+
+    Returns:
+        The objective.
+
+    Raises:
+        ValueError: The table cannot be read.
+    """
+    # the end of a line makes it the text of a table, not a file
+    return from_weighting(f"{text.strip()}\n", name=OWN_TABLE)
+
+
+@lru_cache(16)
+def own_settings(text: str) -> Objective:
+    """The objective of pasted settings of a trainer.
+
+    Args:
+        text: A command line, TOML, YAML or JSON.
+
+    Returns:
+        The objective.
+
+    Raises:
+        ValueError: The settings cannot be read.
+    """
+    return from_settings(text)
+
+
+def drawn_limits(curves: dict[str, NDArray], look: Look) -> Limits | None:
+    """Ends of the vertical axis.
+
+    Args:
+        curves: Name to scaled values; NaN where nothing is drawn.
+        look: The look.
+
+    Returns:
+        The ends, None where nothing is drawn at all.
+    """
+    values = np.concatenate(list(curves.values()))
+    drawn = values[np.isfinite(values)]
+    return look.limits(float(drawn.min()), float(drawn.max())) if drawn.size else None
+
+
+def name_with_values(name: str, state: State) -> str:
+    """Name of an objective, with the values of a family.
+
+    Args:
+        name: Name in the legend.
+        state: A value for each control.
+
+    Returns:
+        The name, such as "EDM (mean -1.2, std 1.2, sigma_data 0.5)".
+    """
+    if name not in FAMILIES:
+        return name
+    values = family_values(state).items()
+    return f"{name} ({', '.join(f'{parameter} {value:g}' for parameter, value in values)})"
 
 
 @lru_cache(64)
-def verdict_cells(objective: Objective) -> str:
+def verdict_cells(objective: Objective) -> tuple[str, str, str]:
     """The verdict on an objective and its shares below λ = 0.
 
     Args:
         objective: The objective.
 
     Returns:
-        Three HTML cells: the verdict, the share of w, and the share of the loss on N(0, I) data.
+        The verdict, the share of w, and the share of the loss on N(0, I) data.
     """
     verdict = analysis.verdict(objective)
     words = "monotone"
@@ -459,28 +514,7 @@ def verdict_cells(objective: Objective) -> str:
         words = f"peak {verdict.peak + 0.0:.2f}, negative {verdict.negative_share:.1%}"
     low, high = objective.law.support()
     if low >= 10 or high <= -10:
-        return f"<td>{words}</td><td colspan=2>outside [-10, 10]</td>"
+        return words, "outside [-10, 10]", ""
     of_w = analysis.share_below(objective)
     of_loss = analysis.share_below(objective, mmse=expit)
-    return f"<td style='padding-right:12px'>{words}</td><td>{of_w:.1%}</td><td>{of_loss:.1%}</td>"
-
-
-def _parameters(family: str) -> tuple[Parameter, ...]:
-    """The parameters of a family, none for "none"."""
-    return FAMILIES[family].parameters if family in FAMILIES else ()
-
-
-def _entries(search: str, group: str, chosen: tuple[str, ...]) -> list[str]:
-    """Names of entries for the menu: the chosen ones first, then those that match."""
-    sought = search.lower().strip()
-    others = [
-        entry
-        for entry in CATALOGUE.values()
-        if group in (ALL_FAMILIES, entry.family) and entry.name not in chosen
-    ]
-    matching = [
-        entry.name
-        for entry in others
-        if sought in f"{entry.name} {entry.source} {entry.note}".lower()
-    ]
-    return [*chosen, *matching]
+    return words, f"{of_w:.1%}", f"{of_loss:.1%}"

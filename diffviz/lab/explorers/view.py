@@ -1,0 +1,393 @@
+"""What explorers in the browser are made of: a description of controls, and what a state shows.
+
+An explorer derives from ``ViewExplorer``. It gives a ``Description`` of its controls, and one
+function, ``compute``, from a state to a ``View`` of panels. The rest is the same for all: the
+browser lays out the controls and draws the panels; a saved notebook and files get the picture from
+Matplotlib; the state goes into links and code.
+
+The state belongs to Python. The browser says which control a reader has moved, and only that: what
+a control shows is never taken for what it means. While one answer is under way the browser keeps
+the newest values of all controls and sends them together.
+"""
+
+import base64
+import io
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path as File
+from typing import Any
+
+import anywidget
+import numpy as np
+from matplotlib.figure import Figure
+
+from diffviz import checks, plots
+from diffviz.lab.explorers.work import Work
+from diffviz.plots.files import encoded
+from diffviz.web import bundle, figures
+from diffviz.web.description import Description, Paste, State
+from diffviz.web.pictures import Packer, View, Working, columns_of
+
+Changed = tuple[str, ...]  # names of the controls that were moved, in their order
+MIME = {
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".pdf": "application/pdf",
+    ".csv": "text/csv",
+}
+
+
+class ViewExplorer(anywidget.AnyWidget):
+    """Controls, panels and a read-out, drawn in the browser.
+
+    Args:
+        description: The controls.
+        state: Values of controls at the start; the others are those of the description.
+
+    Raises:
+        TypeError: A value is of the wrong kind.
+        ValueError: A control is unknown, or a value is not allowed.
+    """
+
+    def __init__(self, description: Description, state: Mapping[str, Any] | None = None):
+        self.description = description
+        self._state = description.checked(state or {})
+        self._view: View | None = None
+        self._error = ""
+        self._working: Working | None = None
+        self._browsers: set[str] = set()
+        self._lock = threading.RLock()
+        self._work = Work(self._take_step, self._end_work)
+        self._esm = bundle.module("widget.js", description.local)
+        self._css = bundle.style()
+        super().__init__()
+        self.on_msg(self._receive)
+
+    # --- what an explorer says of itself
+
+    def compute(self, state: State, changed: Changed) -> View | Iterator[View | Working]:
+        """What a state shows.
+
+        Long work returns an iterator, usually by calling a generator. It runs in a thread, and each
+        ``Working`` or ``View`` that it yields is shown at once. New long work takes its place; an
+        action named "stop" ends it. Views that are returned meanwhile leave it alone, so it reads
+        ``self.state`` for what was chosen since it began.
+
+        Args:
+            state: A value for each control.
+            changed: Names of the controls that were moved or pressed; empty at first.
+
+        Returns:
+            The view, or long work.
+        """
+        raise NotImplementedError
+
+    def settled(self, state: State, changed: str) -> State:
+        """The state after one control was moved, where that sets others; unchanged by default.
+
+        Args:
+            state: The state with the new value; it may be changed.
+            changed: Name of the control.
+
+        Returns:
+            The state.
+        """
+        return state
+
+    def local_data(self) -> Mapping[str, Any]:
+        """What the module in the browser computes with: arrays and plain values by name."""
+        return {}
+
+    # --- what a reader does from Python
+
+    @property
+    def state(self) -> State:
+        """A value for each control, as a copy."""
+        return dict(self._state)
+
+    @property
+    def view(self) -> View:
+        """What is on show."""
+        if self._view is None:
+            result = self.compute(self.state, ())
+            if isinstance(result, View):
+                self._view = result
+            else:
+                self._view = View(())
+                self._work.start(result)
+        return self._view
+
+    @property
+    def error(self) -> str:
+        """What went wrong at the last change, in words; empty if nothing did."""
+        return self._error
+
+    @property
+    def is_working(self) -> bool:
+        """Whether long work is going on."""
+        return self._work.is_running
+
+    def set(self, name: str, value: Any) -> None:
+        """Set a control, as if a reader had moved it.
+
+        Args:
+            name: Name of the control.
+            value: Its value.
+
+        Raises:
+            TypeError: The value is of the wrong kind.
+            ValueError: The control is unknown, or the value is not allowed.
+        """
+        checks.one_of(name, "control", self._state)
+        self._update({name: self.description[name].checked(value)})
+
+    def act(self, name: str) -> None:
+        """Press a button.
+
+        Args:
+            name: Name of the ``Action``; "stop" ends long work.
+
+        Raises:
+            ValueError: There is no such button.
+        """
+        actions = [one.name for one in self.description.controls if not one.has_value]
+        checks.one_of(name, "action", [*actions, "stop"])
+        self._press(name)
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until long work has ended.
+
+        Args:
+            seconds: How long at most; without end by default.
+        """
+        self._work.wait(seconds)
+
+    def code(self) -> str:
+        """The cell that reproduces what is on show."""
+        changes = self.description.changes(self._state)
+        arguments = ", ".join(f"{name}={value!r}" for name, value in changes.items())
+        name = type(self).__name__
+        return f"from diffviz.lab.explorers import {name}\n\n{name}({arguments})"
+
+    def link(self) -> str:
+        """The part of a link that brings the state back; "#" stands at its front."""
+        return f"#{self.description.to_query(self._state)}"
+
+    @classmethod
+    def from_link(cls, link: str) -> "ViewExplorer":
+        """The explorer in the state of a link.
+
+        Args:
+            link: The link, or its part from "#".
+
+        Returns:
+            The explorer.
+
+        Raises:
+            ValueError: The link holds a control that is unknown, or a value that is broken.
+        """
+        explorer = cls()  # type: ignore[call-arg]  # every explorer can be made without arguments
+        explorer._state = explorer.description.from_query(link)
+        explorer._view = None
+        return explorer
+
+    def figure(self) -> Figure:
+        """What is on show as a Matplotlib figure."""
+        return figures.figure(self.view)
+
+    @property
+    def png(self) -> bytes:
+        """What is on show as the bytes of a PNG."""
+        file = io.BytesIO()
+        self.figure().savefig(file, format="png", metadata={"Software": None})
+        return file.getvalue()
+
+    def save(self, path: str | File) -> File:
+        """Write the picture or the curves to a file.
+
+        Args:
+            path: Where to write: .svg, .pdf or .png for the picture, .csv for the curves.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            ValueError: The path has another ending.
+        """
+        file = File(path)
+        if file.suffix != ".csv":
+            return plots.save(self.figure(), file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(self.table(), encoding="utf-8")
+        return file
+
+    def table(self) -> str:
+        """The curves on show as text: a row of names, then one row for each place, with commas."""
+        columns = columns_of(self.view)
+        rows = np.column_stack(list(columns.values())) if columns else np.empty((0, 0))
+        text = io.StringIO()
+        np.savetxt(text, rows, "%.17g", ",", header=",".join(columns), comments="")
+        return text.getvalue()
+
+    def close(self) -> None:
+        """Stop the work, and let go of the browser's views."""
+        work = getattr(self, "_work", None)  # missing where construction has failed
+        if work is not None:
+            work.stop()
+        super().close()
+
+    def __repr__(self) -> str:
+        return self.code().rpartition("\n")[2]
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The widget, and its picture for a reader without a kernel."""
+        bundle_of_widget = super()._repr_mimebundle_(**kwargs)
+        content, metadata = bundle_of_widget if bundle_of_widget is not None else ({}, {})
+        return content | {"image/png": base64.b64encode(self.png).decode()}, metadata
+
+    # --- changes
+
+    def _update(self, values: Mapping[str, Any], serial: int = 0) -> None:
+        """Take values that are checked, in their order, compute and show."""
+        before = self._state
+        for name, value in values.items():
+            self._state = self.settled(self._state | {name: value}, name)
+        self._show_new(tuple(values), serial)
+        if self._error:  # a text that cannot be read is dropped; it still stands in its box
+            pasted = [name for name in values if isinstance(self.description[name], Paste)]
+            self._state |= {name: before[name] for name in pasted}
+
+    def _press(self, name: str, serial: int = 0) -> None:
+        """Do what a button says."""
+        if name == "stop":
+            self._work.stop()
+            self._working = None
+        self._show_new((name,), serial)
+
+    def _show_new(self, changed: Changed, serial: int) -> None:
+        """Compute what the state shows, and send it; what goes wrong is shown in words."""
+        with self._lock:
+            self._error = ""
+            try:
+                result = self.compute(self.state, changed)
+                if isinstance(result, View):
+                    self._view = result
+                else:
+                    self._working = Working(0.0)
+                    self._work.start(result)
+            except Exception as error:  # in a callback it would end in a log that nobody opens
+                self._error = f"{type(error).__name__}: {error}"
+            self._send_view(serial)
+
+    def _take_step(self, step: View | Working) -> None:
+        """Show what long work has yielded."""
+        with self._lock:
+            if isinstance(step, Working):
+                self._working = step
+            else:
+                self._view = step
+            self._send_view(0, with_panels=isinstance(step, View))
+
+    def _end_work(self, error: Exception | None) -> None:
+        """Show that long work has ended."""
+        with self._lock:
+            self._working = None
+            if error is not None:
+                self._error = f"{type(error).__name__}: {error}"
+            self._send_view(0, with_panels=False)
+
+    # --- messages
+
+    def opening(self) -> tuple[dict[str, Any], list[bytes]]:
+        """All that a browser needs to begin: controls, state, data, and the first view.
+
+        Returns:
+            Plain data for JSON, and the buffers of its arrays.
+        """
+        packer = Packer()
+        message = {
+            "kind": "opened",
+            "description": self.description.record() | {"code": type(self).__name__},
+            "data": packer.data(self.local_data()),
+            **self._status(),
+            **packer.view(self.view),
+        }
+        return message, packer.buffers
+
+    def _status(self) -> dict[str, Any]:
+        """The state, the error and the progress, as plain data."""
+        working = self._working
+        progress = working and {"progress": working.progress, "text": working.text}
+        return {"state": self._state, "error": self._error, "working": progress}
+
+    def _send_view(self, serial: int, *, with_panels: bool = True) -> None:
+        """Send what is on show to the browser, if there is one."""
+        if not self._browsers:
+            return
+        packer = Packer()
+        message = {"kind": "view", "serial": serial, **self._status()}
+        if with_panels and not self._error and self._view is not None:
+            message |= packer.view(self._view)
+        self.send(message, packer.buffers)
+
+    def _receive(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
+        """Answer a message of the browser."""
+        answers = {
+            "open": self._open,
+            "closed": self._closed,
+            "set": self._set,
+            "tell": self._tell,
+            "act": self._act,
+            "file": self._file,
+            "text": self._text,
+        }
+        try:
+            answers[content["kind"]](content)
+        except Exception as error:  # in a callback it would end in a log that nobody opens
+            self._error = f"{type(error).__name__}: {error}"
+            self._send_view(content.get("serial", 0), with_panels=False)
+
+    def _open(self, content: dict[str, Any]) -> None:
+        """A browser shows the explorer."""
+        self._browsers.add(content["browser"])
+        message, buffers = self.opening()
+        self.send(message | {"browser": content["browser"]}, buffers)
+
+    def _closed(self, content: dict[str, Any]) -> None:
+        """A browser has closed the explorer; nobody sees the work of one that all have closed."""
+        self._browsers.discard(content["browser"])
+        if not self._browsers:
+            self._work.stop()
+
+    def _checked(self, content: dict[str, Any]) -> State:
+        """The values of a message."""
+        values = content["values"]
+        return {name: self.description[name].checked(value) for name, value in values.items()}
+
+    def _set(self, content: dict[str, Any]) -> None:
+        """A reader has moved controls."""
+        self._update(self._checked(content), content["serial"])
+
+    def _tell(self, content: dict[str, Any]) -> None:
+        """A reader has moved controls, and the browser has computed the view itself."""
+        for name, value in self._checked(content).items():
+            self._state = self.settled(self._state | {name: value}, name)
+        self._view = None
+        self._error = ""
+
+    def _act(self, content: dict[str, Any]) -> None:
+        """A reader has pressed a button."""
+        self._press(content["name"], content["serial"])
+
+    def _file(self, content: dict[str, Any]) -> None:
+        """A reader wants the picture or the curves as a file."""
+        ending = checks.one_of(content["ending"], "ending", MIME)
+        name = f"{type(self).__name__}{ending}"
+        is_table = ending == ".csv"
+        written = self.table().encode() if is_table else encoded(self.figure(), ending)
+        self.send({"kind": "file", "name": name, "mime": MIME[ending]}, [written])
+
+    def _text(self, content: dict[str, Any]) -> None:
+        """A reader wants the code or the link."""
+        text = {"code": self.code, "link": self.link}[content["what"]]()
+        self.send({"kind": "text", "what": content["what"], "text": text})

@@ -1,0 +1,381 @@
+// Curves on the axes of uPlot, with a legend that shows the values under the crosshair.
+
+import { uPlot } from "./vendor/uPlot.js";
+import { make } from "./elements.js";
+import { readable } from "./theme.js";
+
+const DASHES = [[], [6, 2], [2, 1.5], [7, 2, 1.5, 2]]; // as in diffviz.plots.style, in line widths
+const LINE_WIDTH = 2;
+const ALIKE = 0.25; // share of a curve that hides another, from which on one of them is dashed
+const FAINT = 0.4;
+
+/**
+ * @typedef {Record<string, any>} ChartRecord a `Chart` of Python with its arrays
+ * @typedef {ArrayLike<number>} Numbers
+ */
+
+/**
+ * Whether two curves could be taken for each other: a quarter of them lies in one place.
+ *
+ * @param {Numbers} here
+ * @param {Numbers} there
+ * @returns {boolean}
+ */
+function isAlike(here, there) {
+  if (here.length !== there.length || !here.length) return false;
+  let close = 0;
+  for (let index = 0; index < here.length; index++)
+    if (Math.abs(here[index] - there[index]) <= 1e-9 + 1e-3 * Math.abs(here[index])) close++;
+  return close > ALIKE * here.length;
+}
+
+/**
+ * The dash of each curve: as it is given, else one for each curve before it that is alike.
+ *
+ * @param {ChartRecord} chart
+ * @returns {Record<string, number[]>}
+ */
+export function dashesOf(chart) {
+  const names = Object.keys(chart.curves);
+  const dashes = {};
+  names.forEach((name, place) => {
+    const alike = names.slice(0, place).filter(
+      (other) =>
+        chart.colours[name] === chart.colours[other] || isAlike(chart.curves[name], chart.curves[other]),
+    );
+    const rank = chart.dashes[name] ?? alike.length;
+    dashes[name] = DASHES[rank % DASHES.length].map((length) => length * LINE_WIDTH);
+  });
+  return dashes;
+}
+
+/**
+ * Places and values in rising order, without places that are no numbers; null breaks a line.
+ *
+ * @param {Numbers} x
+ * @param {Numbers[]} curves
+ * @returns {(number | null)[][]}
+ */
+export function rising(x, curves) {
+  const kept = [];
+  for (let index = 0; index < x.length; index++) if (Number.isFinite(x[index])) kept.push(index);
+  if (kept.length > 1 && x[kept[0]] > x[kept[kept.length - 1]]) kept.reverse();
+  const value = (y) => (Number.isFinite(y) ? y : null);
+  return [kept.map((index) => x[index]), ...curves.map((y) => kept.map((index) => value(y[index])))];
+}
+
+/**
+ * All curves over places that they share.
+ *
+ * @param {ChartRecord} chart
+ * @returns {any[]} the places, then each curve
+ */
+export function tableOf(chart) {
+  const curves = Object.values(chart.curves);
+  if (typeof chart.x.length === "number") return rising(chart.x, curves);
+  if (!curves.length) return [[]];
+  const tables = Object.entries(chart.curves).map(([name, y]) => rising(chart.x[name], [y]));
+  return uPlot.join(tables, tables.map(() => [1, 1])); // 1: null stays a break of the line
+}
+
+/**
+ * Least and largest of some numbers, with a little room if they are to be the ends of an axis.
+ *
+ * @param {Iterable<number | null | undefined>} values
+ * @param {number} room share of the range on each side
+ * @returns {[number, number]}
+ */
+export function extent(values, room = 0) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of values) {
+    if (value === null || value === undefined || !Number.isFinite(value)) continue;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  if (low > high) return [0, 1];
+  const spare = (high - low) * room || (room && (Math.abs(high) * 0.05 || 1));
+  return [low - spare, high + spare];
+}
+
+/** @param {any[]} arrays */
+function* all(...arrays) {
+  for (const array of arrays) yield* array;
+}
+
+/**
+ * A number as a reader wants it: four figures.
+ *
+ * @param {number | null | undefined} value
+ * @returns {string}
+ */
+export function figures(value) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(2).replace("-", "−");
+  return String(Number(value.toPrecision(4))).replace("-", "−");
+}
+
+export class ChartPanel {
+  /** @param {{isDark: () => boolean, moved: (name: string, value: any) => void, state: () => any}} context */
+  constructor(context) {
+    this.context = context;
+    this.title = make("div.dv-title");
+    this.legend = make("div.dv-legend");
+    this.plot = make("div.dv-plot", { tabindex: 0, role: "img" });
+    this.element = make("figure.dv-chart", {}, this.title, this.legend, this.plot);
+    /** @type {any} */
+    this.uplot = null;
+    this.structure = "";
+    this.size = { width: 0, height: 0 };
+    this.plot.addEventListener("keydown", (event) => this.moveCursor(event));
+  }
+
+  /** @param {ChartRecord} chart */
+  update(chart) {
+    this.chart = chart;
+    this.dashes = dashesOf(chart);
+    this.table = tableOf(chart);
+    this.limits = this.limitsOf(chart);
+    this.title.textContent = chart.title;
+    this.plot.setAttribute("aria-label", `${chart.ylabel} over ${chart.xlabel}`);
+    this.draw();
+  }
+
+  /** The ends of both axes. */
+  limitsOf(chart) {
+    const dots = Object.values(chart.dots);
+    const bands = Object.values(chart.bands).flat();
+    const [x, ...curves] = this.table;
+    const isLog = chart.yscale === "log";
+    const inside = (values) => (isLog ? [...values].filter((value) => value > 0) : values);
+    return {
+      x: chart.xlim ?? extent(all(x, ...dots.map((pair) => pair[0]))),
+      y:
+        chart.ylim ??
+        extent(inside(all(...curves, ...bands, ...dots.map((pair) => pair[1]))), isLog ? 0 : 0.04),
+    };
+  }
+
+  /** Draw again, on new axes where something other than the values has changed. */
+  draw() {
+    if (!this.chart || !this.size.width) return;
+    const { curves, xscale, yscale, colours, xlabel, ylabel } = this.chart;
+    const dark = this.context.isDark();
+    const names = Object.keys(curves);
+    const structure = JSON.stringify(
+      [names, xscale, yscale, names.map((name) => colours[name]), xlabel, ylabel, this.dashes, dark],
+    );
+    if (structure === this.structure) {
+      this.uplot.batch(() => {
+        this.uplot.setData(this.table, false);
+        this.uplot.setScale("x", { min: this.limits.x[0], max: this.limits.x[1] });
+        this.uplot.setScale("y", { min: this.limits.y[0], max: this.limits.y[1] });
+      });
+      this.showValues(this.uplot.cursor.idx);
+      return;
+    }
+    this.structure = structure;
+    this.uplot?.destroy();
+    this.drawLegend(names, dark);
+    this.uplot = new uPlot(this.options(names, dark), this.table, this.plot);
+    if (this.chart.strokes) this.listenToStrokes();
+  }
+
+  /** What uPlot is told. */
+  options(names, dark) {
+    const style = getComputedStyle(this.element);
+    const ink = style.getPropertyValue("--dv-ink").trim();
+    const line = style.getPropertyValue("--dv-line").trim();
+    const font = `12px ${style.fontFamily}`;
+    const axis = { stroke: ink, font, labelFont: font, grid: { stroke: line, width: 1 } };
+    const { chart } = this;
+    const series = names.map((name) => ({
+      label: name,
+      stroke: readable(chart.colours[name], dark),
+      width: LINE_WIDTH,
+      dash: this.dashes[name],
+      alpha: chart.faint.includes(name) ? FAINT : 1,
+      points: { show: false },
+    }));
+    const scale = (name) => ({
+      time: false,
+      distr: chart[`${name}scale`] === "log" ? 3 : 1,
+      range: () => this.limits[name],
+    });
+    return {
+      ...this.size,
+      legend: { show: false },
+      scales: { x: scale("x"), y: scale("y") },
+      axes: [
+        { ...axis, label: chart.xlabel, size: 34, labelSize: 18, ticks: { stroke: line, size: 4 } },
+        { ...axis, label: chart.ylabel, size: 46, labelSize: 18, ticks: { stroke: line, size: 4 } },
+      ],
+      series: [{}, ...series],
+      cursor: { drag: { x: false, y: false }, points: { size: 6 } },
+      hooks: {
+        setCursor: [(plot) => this.showValues(plot.cursor.idx)],
+        drawAxes: [(plot) => this.drawBands(plot, dark)],
+        draw: [(plot) => this.drawDots(plot, dark, ink)],
+      },
+    };
+  }
+
+  /** The legend: a sample of each line, its name, and room for its value. */
+  drawLegend(names, dark) {
+    this.values = {};
+    const items = names.map((name) => {
+      const shade = readable(this.chart.colours[name], dark);
+      const dash = this.dashes[name].join(" ");
+      const sample = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      sample.setAttribute("width", "26");
+      sample.setAttribute("height", "8");
+      sample.innerHTML =
+        `<line x1="0" y1="4" x2="26" y2="4" stroke="${shade}" ` +
+        `stroke-width="${LINE_WIDTH}" stroke-dasharray="${dash}"/>`;
+      this.values[name] = make("output.dv-value");
+      return make("span.dv-entry", {}, sample, name, this.values[name]);
+    });
+    this.place = make("output.dv-value.dv-place");
+    this.legend.replaceChildren(...items, this.place);
+  }
+
+  /** Show the values of all curves at the crosshair. */
+  showValues(index) {
+    const isOn = index !== null && index !== undefined;
+    Object.keys(this.values).forEach((name, place) => {
+      this.values[name].textContent = isOn ? figures(this.nearest(place + 1, index)) : "";
+    });
+    this.place.textContent = isOn ? `at ${figures(this.table[0][index])}` : "";
+  }
+
+  /** The value of a curve at a place, or where it has none of its own there, at the next before. */
+  nearest(curve, index) {
+    const values = this.table[curve];
+    while (index > 0 && values[index] === undefined) index--;
+    return values[index];
+  }
+
+  /** The arrow keys move the crosshair. */
+  moveCursor(event) {
+    const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: 25, PageDown: -25 };
+    if (!(event.key in steps) || !this.uplot) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const x = this.table[0];
+    const from = this.uplot.cursor.idx ?? Math.floor(x.length / 2);
+    const index = Math.max(0, Math.min(x.length - 1, from + steps[event.key]));
+    this.uplot.setCursor({ left: this.uplot.valToPos(x[index], "x"), top: 10 });
+  }
+
+  /** Bands around curves, under them. */
+  drawBands(plot, dark) {
+    const { ctx } = plot;
+    for (const [name, [low, high]] of Object.entries(this.chart.bands)) {
+      const places = this.chart.x[name] ?? this.chart.x;
+      const points = [];
+      for (let k = 0; k < low.length; k++) points.push([places[k], low[k]]);
+      for (let k = high.length - 1; k >= 0; k--) points.push([places[k], high[k]]);
+      ctx.save();
+      ctx.globalAlpha = 0.2;
+      ctx.fillStyle = readable(this.chart.colours[name], dark);
+      ctx.beginPath();
+      for (const [x, y] of points) ctx.lineTo(plot.valToPos(x, "x", true), plot.valToPos(y, "y", true));
+      ctx.fill();
+      ctx.restore();
+    }
+  }
+
+  /** Dots, marks, and where a curve starts or stops inside the picture. */
+  drawDots(plot, dark, ink) {
+    const { ctx } = plot;
+    const ratio = devicePixelRatio;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(plot.bbox.left, plot.bbox.top, plot.bbox.width, plot.bbox.height);
+    ctx.clip();
+    const dot = (x, y, colour, radius) => {
+      ctx.fillStyle = colour;
+      ctx.beginPath();
+      ctx.arc(plot.valToPos(x, "x", true), plot.valToPos(y, "y", true), radius * ratio, 0, 7);
+      ctx.fill();
+    };
+    for (const [name, [x, y]] of Object.entries(this.chart.dots))
+      for (let k = 0; k < x.length; k++) dot(x[k], y[k], readable(this.chart.colours[name], dark), 3);
+    Object.keys(this.chart.curves).forEach((name, place) => {
+      for (const index of endsInside(this.table[place + 1]))
+        dot(this.table[0][index], this.table[place + 1][index], readable(this.chart.colours[name], dark), 3);
+    });
+    for (const [label, x] of Object.entries(this.chart.marks)) {
+      const left = plot.valToPos(x, "x", true);
+      ctx.strokeStyle = ctx.fillStyle = ink;
+      ctx.globalAlpha = 0.6;
+      ctx.lineWidth = ratio;
+      ctx.beginPath();
+      ctx.moveTo(left, plot.bbox.top);
+      ctx.lineTo(left, plot.bbox.top + plot.bbox.height);
+      ctx.stroke();
+      ctx.font = `${11 * ratio}px sans-serif`;
+      ctx.textAlign = "left";
+      ctx.fillText(label, left + 4 * ratio, plot.bbox.top + 12 * ratio);
+    }
+    ctx.restore();
+  }
+
+  /** Dragging over the axes draws points, which the control named by `strokes` takes. */
+  listenToStrokes() {
+    const { over } = this.uplot;
+    let points = null;
+    const place = (event) => {
+      const box = over.getBoundingClientRect();
+      const x = this.uplot.posToVal(event.clientX - box.left, "x");
+      return [x, this.uplot.posToVal(event.clientY - box.top, "y")];
+    };
+    over.style.touchAction = "none";
+    over.addEventListener("pointerdown", (event) => {
+      over.setPointerCapture(event.pointerId);
+      points = [place(event)];
+    });
+    over.addEventListener("pointermove", (event) => {
+      if (!points) return;
+      points.push(place(event));
+      this.context.moved(this.chart.strokes, [...points]);
+    });
+    over.addEventListener("pointerup", () => {
+      if (points) this.context.moved(this.chart.strokes, points);
+      points = null;
+    });
+  }
+
+  /** @param {number} width @param {number} height */
+  resize(width, height) {
+    const legend = this.legend.offsetHeight + this.title.offsetHeight;
+    const size = { width, height: Math.max(120, height - legend) };
+    if (size.width === this.size.width && size.height === this.size.height) return;
+    this.size = size;
+    if (this.uplot) this.uplot.setSize(size);
+    else this.draw();
+  }
+
+  /** The picture as it is drawn. */
+  canvas() {
+    return this.uplot?.ctx.canvas;
+  }
+
+  destroy() {
+    this.uplot?.destroy();
+  }
+}
+
+/**
+ * Where a curve starts or stops inside its places.
+ *
+ * @param {(number | null | undefined)[]} values
+ * @returns {number[]}
+ */
+function endsInside(values) {
+  const isThere = (value) => value !== null && value !== undefined;
+  const first = values.findIndex(isThere);
+  const last = values.findLastIndex(isThere);
+  return [...new Set([first, last])].filter((index) => index > 0 && index < values.length - 1);
+}

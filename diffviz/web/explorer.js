@@ -1,0 +1,438 @@
+// An explorer: its controls beside its panels, and the talk with whatever computes the panels.
+//
+// The state belongs to what computes: to Python in a notebook, to this page where there is no
+// kernel. At most one request is under way; what a reader moves meanwhile is kept, the newest value
+// of each control, and sent when the answer comes.
+
+import { isShown, makeControl } from "./controls.js";
+import { copy, download, make, uniqueId } from "./elements.js";
+import { isPicture, makePanel } from "./panels.js";
+import { fromQuery, isSame, toCode, toQuery } from "./query.js";
+import { isDark, readable, watchTheme } from "./theme.js";
+
+const NARROW = 560; // px of width below which the controls stand under the pictures
+const TELL_EVERY = 250; // ms between two messages that await no answer
+const SLOW = 400; // ms after which a reader is told to wait
+
+/**
+ * What an explorer talks with. A page without a kernel has no `send`.
+ *
+ * @typedef {{
+ *   send?: (message: Record<string, any>) => void,
+ *   listen: (receive: (message: any, buffers: any[]) => void) => () => void,
+ * }} Link
+ *
+ * What computes in the browser: `compute` gives a view, or null where the kernel must; a view that
+ * is `partial` is shown at once, and the kernel is asked for the whole of it. `settle` changes a
+ * state after one control was moved, as `settled` of Python does.
+ *
+ * @typedef {{
+ *   compute: (state: any, data: any, changed: string[]) => any,
+ *   settle?: (state: any, name: string) => any,
+ * }} Local
+ */
+
+/**
+ * Plain data with its arrays put in: a typed array with a shape for each reference to a buffer.
+ *
+ * @param {any} value
+ * @param {any[]} buffers
+ * @returns {any}
+ */
+export function unpacked(value, buffers) {
+  if (Array.isArray(value)) return value.map((one) => unpacked(one, buffers));
+  if (value === null || typeof value !== "object") return value;
+  if (!("buffer" in value && "shape" in value)) {
+    const pairs = Object.entries(value).map(([name, one]) => [name, unpacked(one, buffers)]);
+    return Object.fromEntries(pairs);
+  }
+  const view = buffers[value.buffer];
+  const bytes = ArrayBuffer.isView(view)
+    ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)
+    : view;
+  const Type = { float32: Float32Array, float64: Float64Array, uint8: Uint8Array }[value.type];
+  return Object.assign(new Type(bytes), { shape: value.shape });
+}
+
+class Explorer {
+  /** @param {HTMLElement} host @param {Link} link @param {Local | null} local */
+  constructor(host, link, local) {
+    this.host = host;
+    this.link = link;
+    this.local = local;
+    this.id = uniqueId();
+    this.serial = 0;
+    this.waiting = 0;
+    this.pending = new Map();
+    this.told = new Map();
+    this.teller = 0;
+    this.panels = [];
+    this.columns = 1;
+    this.root = make("div.dv-explorer", {}, make("p.dv-note", {}, "opening …"));
+    host.append(this.root);
+    this.endings = [
+      link.listen((message, buffers) => this.receive(message, buffers)),
+      watchTheme(() => this.paintTheme()),
+    ];
+    this.paintTheme();
+    const observer = new ResizeObserver(() => this.layOut());
+    observer.observe(this.root);
+    this.endings.push(() => observer.disconnect());
+    link.send?.({ kind: "open", browser: this.id });
+  }
+
+  // --- what is built once
+
+  /** @param {any} message */
+  build(message) {
+    this.description = message.description;
+    this.data = message.data;
+    this.state = message.state;
+    const context = {
+      isDark,
+      moved: (name, value) => this.move(name, value),
+      state: () => this.state,
+    };
+    this.context = context;
+    this.controls = new Map();
+    for (const control of this.description.controls) {
+      const view = makeControl(control, (value) => this.answer(control, value));
+      this.controls.set(control.name, { control, ...view });
+    }
+    const rows = (rare) =>
+      [...this.controls.values()].filter((one) => one.control.rare === rare).map((one) => one.element);
+    const more = rows(true);
+    const fold = more.length ? [make("details.dv-more", {}, make("summary", {}, "more"), ...more)] : [];
+    this.form = make("div.dv-controls", {}, ...rows(false), ...fold);
+    this.pictures = make("div.dv-pictures");
+    this.texts = make("div.dv-texts");
+    this.status = make("div.dv-status", { role: "status", "aria-live": "polite" });
+    this.progress = make("progress", { max: 1 });
+    this.progressText = make("span.dv-hint");
+    const stop = make("button", { type: "button", onclick: () => this.press("stop") }, "stop");
+    this.working = make("div.dv-working", { hidden: true }, this.progress, this.progressText, stop);
+    const view = make("div.dv-view", {}, this.pictures, this.working, this.status, this.texts, this.tools());
+    this.root.replaceChildren(this.form, view);
+    this.root.setAttribute("role", "group");
+    this.root.setAttribute("aria-label", this.description.title);
+    this.paintSwatches();
+  }
+
+  /** The row of buttons that all explorers have. */
+  tools() {
+    const button = (text, title, onclick) => make("button", { type: "button", title, onclick }, text);
+    const file = (ending, what) =>
+      button(ending.slice(1).toUpperCase(), `save the ${what}`, () => this.save(ending));
+    const files = this.link.send
+      ? [file(".svg", "picture"), file(".png", "picture"), file(".pdf", "picture")]
+      : [file(".png", "picture")];
+    return make(
+      "div.dv-tools",
+      {},
+      button("reset", "all controls as at first", () => this.reset()),
+      make("span.dv-hint", {}, "save"),
+      ...files,
+      file(".csv", "curves"),
+      make("span.dv-hint", {}, "copy"),
+      button("code", "the cell that reproduces this view", () => this.copyText("code")),
+      button("link", "the link that brings this view back", () => this.copyText("link")),
+    );
+  }
+
+  // --- from the reader
+
+  /** @param {any} control @param {any} value */
+  answer(control, value) {
+    if (control.kind === "action") this.press(control.name);
+    else this.move(control.name, value);
+  }
+
+  /** Take a new value, from a control or from a picture. */
+  move(name, value) {
+    this.take({ [name]: value });
+  }
+
+  /** @param {Record<string, any>} values in the order in which they were chosen */
+  take(values) {
+    const names = Object.keys(values);
+    for (const [name, value] of Object.entries(values)) {
+      this.state = { ...this.state, [name]: value };
+      if (this.local?.settle) this.state = this.local.settle(this.state, name);
+    }
+    this.showState(names);
+    const view = this.computeHere(names);
+    if (view && !view.partial) {
+      this.tell(values);
+      return;
+    }
+    for (const [name, value] of Object.entries(values)) {
+      this.pending.delete(name); // so that the newest stands last
+      this.pending.set(name, value);
+    }
+    this.flush();
+  }
+
+  /** Draw what the browser can compute itself; null where it cannot. */
+  computeHere(changed) {
+    if (!this.local) return null;
+    try {
+      const view = this.local.compute(this.state, this.data, changed);
+      if (view) this.drawView(view);
+      if (view) this.complain("");
+      return view;
+    } catch (error) {
+      if (this.link.send) return null; // the kernel knows more, or says it better
+      this.complain(`${error.name}: ${error.message}`);
+      return {};
+    }
+  }
+
+  /** Tell the kernel of values whose view is drawn already. */
+  tell(values) {
+    if (!this.link.send) return;
+    for (const [name, value] of Object.entries(values)) this.told.set(name, value);
+    this.teller ||= setTimeout(() => this.tellNow(), TELL_EVERY);
+  }
+
+  tellNow() {
+    clearTimeout(this.teller);
+    this.teller = 0;
+    if (!this.told.size) return;
+    this.link.send?.({ kind: "tell", values: Object.fromEntries(this.told) });
+    this.told.clear();
+  }
+
+  /** Send what is pending, unless an answer is under way. */
+  flush() {
+    if (this.waiting || !this.pending.size || !this.link.send) return;
+    this.tellNow();
+    this.await();
+    const values = Object.fromEntries(this.pending);
+    this.pending.clear();
+    this.link.send({ kind: "set", values, serial: this.serial });
+  }
+
+  press(name) {
+    if (!this.link.send) return;
+    this.tellNow();
+    this.await();
+    this.link.send({ kind: "act", name, serial: this.serial });
+  }
+
+  await() {
+    this.serial += 1;
+    this.waiting = this.serial;
+    clearTimeout(this.patience);
+    this.patience = setTimeout(() => this.root.classList.add("dv-waiting"), SLOW);
+  }
+
+  reset() {
+    const values = {};
+    for (const { control } of this.controls.values())
+      if ("value" in control && !isSame(control.value, this.state[control.name]))
+        values[control.name] = control.value;
+    if (Object.keys(values).length) this.take(values);
+  }
+
+  // --- from what computes
+
+  /** @param {any} message @param {any[]} buffers */
+  receive(message, buffers) {
+    const kinds = {
+      opened: () => this.open(message, buffers),
+      view: () => this.receiveView(message, buffers),
+      file: () => download(buffers[0], message.name, message.mime),
+      text: () => this.giveText(message.what, message.text),
+    };
+    kinds[message.kind]?.();
+  }
+
+  open(message, buffers) {
+    if (message.browser && message.browser !== this.id) return; // the answer to another view
+    const whole = unpacked(message, buffers);
+    this.build(whole);
+    this.showState([]);
+    this.drawView(whole);
+    this.showStatus(whole);
+    if (!this.link.send) this.takeLink(location.hash.slice(1));
+  }
+
+  /** On a page: the state of the link. */
+  takeLink(text) {
+    const { values, complaints } = fromQuery(this.description, text);
+    if (Object.keys(values).length) this.take(values);
+    if (complaints.length) this.complain(complaints.join("; "));
+  }
+
+  receiveView(message, buffers) {
+    if (!this.description) return;
+    if (message.serial === this.waiting) {
+      this.waiting = 0;
+      clearTimeout(this.patience);
+      this.root.classList.remove("dv-waiting");
+    }
+    const ahead = new Set([...this.pending.keys(), ...this.told.keys()]);
+    const settled = Object.entries(message.state).filter(([name]) => !ahead.has(name));
+    this.state = { ...this.state, ...Object.fromEntries(settled) };
+    this.showState([...ahead]);
+    const view = unpacked(message, buffers);
+    if (view.panels) this.drawView(view, Boolean(this.local) && ahead.size > 0);
+    this.showStatus(view);
+    this.flush();
+  }
+
+  // --- what is shown
+
+  /** Show the state in all controls but those that a reader is moving. */
+  showState(moving) {
+    for (const [name, { control, element, show }] of this.controls) {
+      element.hidden = !isShown(control, this.state);
+      if (control.kind !== "action" && !moving.includes(name)) show(this.state[name]);
+      else if (control.kind === "points") show(this.state[name]);
+    }
+  }
+
+  /** @param {any} view @param {boolean} textsOnly whether pictures that are newer stay */
+  drawView(view, textsOnly = false) {
+    const kinds = view.panels.map((panel) => panel.kind).join();
+    const changed = kinds !== this.kinds || view.columns !== this.columns;
+    if (changed && view.partial && this.kinds) return this.drawPart(view);
+    if (changed) this.makePanels(view);
+    view.panels.forEach((panel, index) => {
+      if (!textsOnly || !isPicture(panel.kind)) this.panels[index].update(panel);
+    });
+    if (changed) this.layOut();
+  }
+
+  /** Draw the pictures of a view whose texts are still to come. */
+  drawPart(view) {
+    const pictures = this.panels.filter((_, index) => isPicture(this.kinds.split(",")[index]));
+    view.panels.forEach((panel, index) => pictures[index]?.update(panel));
+  }
+
+  makePanels(view) {
+    for (const panel of this.panels) panel.destroy();
+    this.kinds = view.panels.map((panel) => panel.kind).join();
+    this.columns = view.columns ?? 1;
+    this.panels = view.panels.map((panel) => makePanel(panel.kind, this.context));
+    const elements = (pictures) =>
+      this.panels.filter((_, index) => isPicture(view.panels[index].kind) === pictures).map((one) => one.element);
+    this.pictures.replaceChildren(...elements(true));
+    this.texts.replaceChildren(...elements(false));
+  }
+
+  showStatus(message) {
+    this.complain(message.error ?? "");
+    this.working.hidden = !message.working;
+    if (message.working) {
+      this.progress.value = message.working.progress;
+      this.progressText.textContent = message.working.text;
+    }
+  }
+
+  /** Say what went wrong; an empty text takes it back. */
+  complain(text) {
+    this.status.textContent = text;
+    this.status.hidden = !text;
+  }
+
+  paintTheme() {
+    this.root.dataset.dark = String(isDark());
+    if (!this.description) return;
+    this.paintSwatches();
+    for (const panel of this.panels) panel.draw();
+  }
+
+  /** Colour the swatches of chips, which are made anew with each choice, by a sheet of rules. */
+  paintSwatches() {
+    this.sheet ??= this.root.appendChild(make("style"));
+    const options = this.description.controls.flatMap((control) => control.options ?? []);
+    const colours = [...new Set(options.map((option) => option.colour).filter(Boolean))];
+    const rule = (colour) =>
+      `.dv-explorer [data-colour="${colour}"] { background: ${readable(colour, isDark())}; }`;
+    this.sheet.textContent = colours.map(rule).join("\n");
+    this.root.append(this.sheet);
+  }
+
+  /** Share the room among the pictures. */
+  layOut() {
+    if (!this.description) return;
+    const isNarrow = this.root.clientWidth < NARROW;
+    this.root.classList.toggle("dv-narrow", isNarrow);
+    const columns = isNarrow ? Math.min(this.columns, 2) : this.columns;
+    this.pictures.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+    const pictures = [...this.pictures.children];
+    const rows = Math.max(1, Math.ceil(pictures.length / columns));
+    const room = Math.max(220, Math.min(isNarrow ? 250 : 380, innerHeight * (isNarrow ? 0.3 : 0.46)));
+    const height = Math.max(150, Math.round(rows > 1 ? (1.25 * room) / rows : room));
+    for (const panel of this.panels)
+      if (panel.resize) panel.resize(panel.element.clientWidth, height);
+  }
+
+  // --- files and texts
+
+  save(ending) {
+    if (this.link.send) {
+      this.tellNow();
+      this.link.send({ kind: "file", ending });
+    } else if (ending === ".csv") download(this.table(), `${this.description.code}.csv`, "text/csv");
+    else this.savePicture();
+  }
+
+  /** The curves on show as text with commas. */
+  table() {
+    const columns = this.panels
+      .filter((panel) => panel.table && panel.chart)
+      .flatMap((panel) => ["x", ...Object.keys(panel.chart.curves)].map((name, k) => [name, panel.table[k]]));
+    const longest = Math.max(0, ...columns.map(([, values]) => values.length));
+    const lines = [columns.map(([name]) => name).join()];
+    for (let row = 0; row < longest; row++)
+      lines.push(columns.map(([, values]) => values[row] ?? "nan").join());
+    return `${lines.join("\n")}\n`;
+  }
+
+  /** The first picture as it is drawn. */
+  savePicture() {
+    const canvas = this.panels.find((panel) => panel.canvas)?.canvas();
+    canvas?.toBlob((blob) => download(blob, `${this.description.code}.png`, "image/png"));
+  }
+
+  copyText(what) {
+    if (this.link.send) {
+      this.tellNow();
+      this.link.send({ kind: "text", what });
+      return;
+    }
+    const query = toQuery(this.description, this.state);
+    const address = `${location.href.split("#")[0]}#${query}`;
+    this.giveText(what, what === "code" ? toCode(this.description, this.state) : address);
+  }
+
+  async giveText(what, text) {
+    await copy(text);
+    this.complain(`${what} copied`);
+    setTimeout(() => this.status.textContent === `${what} copied` && this.complain(""), 2500);
+  }
+
+  close() {
+    this.tellNow();
+    this.link.send?.({ kind: "closed", browser: this.id });
+    for (const end of this.endings) end();
+    for (const panel of this.panels) panel.destroy();
+    clearTimeout(this.patience);
+    this.root.remove();
+  }
+}
+
+/**
+ * Show an explorer.
+ *
+ * @param {HTMLElement} host where it stands
+ * @param {Link} link
+ * @param {Local | null} local
+ * @returns {() => void} what takes it away again
+ */
+export function mount(host, link, local) {
+  const explorer = new Explorer(host, link, local);
+  return () => explorer.close();
+}

@@ -1,0 +1,193 @@
+"""The same views as Matplotlib figures: for saved notebooks, and for files of publication quality.
+
+Example:
+    >>> from diffviz.web import Chart, View
+    >>> chart = Chart([0.0, 1.0], {"edm": [1.0, 2.0]}, xlabel="λ", ylabel="w")
+    >>> [line.get_gid() for line in dv.web.figure(View((chart,))).axes[0].lines]
+    ['edm', 'edm:ends']
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
+
+from diffviz import plots
+from diffviz.plots.canvas import Drawing
+from diffviz.web.pictures import Chart, Cloud, Images, Note, Panel, Table, View
+
+WIDTH = 8.0  # inches
+CHART_HEIGHT = 4.0
+LINE_HEIGHT = 0.2  # of a row of text
+COLUMN_WIDTH = 96  # characters of a note in a line
+
+
+def figure(view: View) -> Figure:
+    """A view as a figure: panels in rows, texts below.
+
+    Args:
+        view: The view.
+
+    Returns:
+        The figure. The artists of a chart have the ``gid`` of ``plots.lines``.
+    """
+    pictures = [panel for panel in view.panels if not isinstance(panel, (Table, Note))]
+    text = view.text
+    columns = min(view.columns, max(1, len(pictures)))
+    rows = -(-len(pictures) // columns)
+    heights = CHART_HEIGHT * rows / (1 if columns == 1 else 1.4)
+    text_height = LINE_HEIGHT * (len(text.splitlines()) + 1) if text else 0.0
+    drawing = Drawing(figsize=(WIDTH, max(1.0, heights + text_height)), dpi=100)
+    FigureCanvasAgg(drawing)
+    drawing.set_layout_engine("constrained")
+    parts = drawing.add_gridspec(2, 1, height_ratios=(max(heights, 0.1), max(text_height, 0.01)))
+    cells = GridSpecFromSubplotSpec(max(rows, 1), columns, parts[0])
+    for number, panel in enumerate(pictures):
+        _draw(drawing, cells[number // columns, number % columns], panel, columns)
+    if text:
+        _draw_texts(drawing, parts[1], view)
+    return drawing
+
+
+def _draw(drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int) -> None:
+    """Draw one panel in its cell."""
+    if isinstance(panel, Images):
+        _draw_images(drawing, cell, panel)
+        return
+    ax = drawing.add_subplot(cell)
+    ax.grid(alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)
+    if isinstance(panel, Chart):
+        _draw_chart(ax, panel, outside=columns == 1)
+    elif isinstance(panel, Cloud):
+        _draw_cloud(ax, panel)
+
+
+def _colour_function(colours: Mapping[str, str]) -> Callable[[str], str]:
+    """The colour of each curve: its own of the chart, or that of the objective."""
+    return lambda name: colours.get(name) or plots.colour(name)
+
+
+def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
+    """Draw the curves of a chart, with its bands, dots and marks."""
+    colour = _colour_function(chart.colours)
+    ax.set(xscale=chart.xscale, yscale=chart.yscale)
+    plots.lines(
+        {name: chart.places(name) for name in chart.curves},
+        chart.curves,
+        xlabel=chart.xlabel,
+        ylabel=chart.ylabel,
+        title=chart.title,
+        outside=outside if chart.curves else None,
+        colours=colour,
+        ax=ax,
+    )
+    for line in ax.lines:
+        name = str(line.get_gid())
+        if name in chart.dashes:
+            dash: Any = plots.DASHES[chart.dashes[name] % len(plots.DASHES)]
+            line.set_linestyle(dash)
+        if name.removesuffix(":ends") in chart.faint:
+            line.set_alpha(0.4)
+    for name, (low, high) in chart.bands.items():
+        band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
+        band.set_gid(f"{name}:band")
+    for name, (x, y) in chart.dots.items():
+        ax.plot(x, y, "o", ms=4, color=colour(name), gid=name, label=name)
+    for label, place in chart.marks.items():
+        ax.axvline(place, color="0.5", lw=1, gid=f"{label}:mark")
+        ax.annotate(
+            label, (place, 1), xycoords=("data", "axes fraction"), fontsize=8, color="0.4", va="top"
+        )
+    ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
+
+
+def _ends(chart: Chart) -> tuple[float, float] | None:
+    """The least and the largest place of a chart; None where it has none or only one."""
+    drawn = [chart.places(name) for name in chart.curves]
+    dotted = [np.asarray(x, dtype=float) for x, _ in chart.dots.values()]
+    places = np.concatenate([*drawn, *dotted, np.empty(0)])
+    finite = places[np.isfinite(places)]
+    return (finite.min(), finite.max()) if finite.size and np.ptp(finite) > 0 else None
+
+
+def _draw_cloud(ax: Axes, cloud: Cloud) -> None:
+    """Draw points, arrows, and trajectories with a dot where each ends."""
+    for name, values in cloud.points.items():
+        x, y = np.asarray(values, dtype=float).reshape(-1, 2).T
+        ax.scatter(x, y, s=8, c=_shades(cloud, name), gid=name, linewidths=0)
+    for name, path in cloud.paths.items():
+        steps = np.asarray(path, dtype=float)
+        shades = _shades(cloud, name)
+        lines = LineCollection(list(steps.transpose(1, 0, 2)), colors=shades, linewidths=0.8)
+        lines.set_gid(f"{name}:paths")
+        ax.add_collection(lines)
+        x, y = steps[-1].T
+        ax.scatter(x, y, s=10, c=shades, gid=name, linewidths=0)
+    arrows = np.asarray(cloud.arrows, dtype=float).reshape(-1, 4)
+    if len(arrows):
+        ax.quiver(*arrows.T, angles="xy", scale_units="xy", scale=1, color="0.6", width=0.003)
+    ax.autoscale_view()
+    ax.set(xlabel=cloud.xlabel, ylabel=cloud.ylabel, title=cloud.title)
+    ax.set(xlim=cloud.xlim, ylim=cloud.ylim)
+    if cloud.equal:
+        ax.set_aspect("equal", adjustable="datalim")
+
+
+def _shades(cloud: Cloud, name: str) -> Any:
+    """The colour of some points, or their colours."""
+    return cloud.colours.get(name, plots.colour(name))
+
+
+def _draw_images(drawing: Figure, cell: SubplotSpec, images: Images) -> None:
+    """Draw small images in rows."""
+    pixels = np.asarray(images.pixels, dtype=float)
+    columns = images.columns or min(len(pixels), 8) or 1
+    rows = -(-len(pixels) // columns) or 1
+    grid = GridSpecFromSubplotSpec(rows, columns, cell, wspace=0.05)
+    for number, image in enumerate(pixels):
+        ax = drawing.add_subplot(grid[number // columns, number % columns])
+        ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        ax.set_axis_off()
+        if number < len(images.labels):
+            ax.set_title(images.labels[number], fontsize=8)
+
+
+def _draw_texts(drawing: Figure, cell: SubplotSpec, view: View) -> None:
+    """Write tables and notes, one line under the other."""
+    ax = drawing.add_subplot(cell)
+    ax.set_axis_off()
+    lines = len(view.text.splitlines()) + 1
+    line = 0
+    for panel in view.panels:
+        if isinstance(panel, Table):
+            _draw_table(ax, panel, line, lines)
+            line += 1 + len(panel.rows)
+        elif isinstance(panel, Note):
+            _write(ax, 0.0, line, lines, panel.text, weight="bold" if panel.strong else "normal")
+            line += len(panel.text.splitlines()) or 1
+
+
+def _write(ax: Axes, x: float, line: int, lines: int, text: str, **style: Any) -> None:
+    """Write a text at a line of the area under the pictures."""
+    ax.text(x, 1 - line / lines, text, transform=ax.transAxes, fontsize=8, va="top", **style)
+
+
+def _draw_table(ax: Axes, table: Table, line: int, lines: int) -> None:
+    """Write the cells of a table in columns as wide as their longest texts."""
+    cells = [table.head, *table.rows]
+    count = max(map(len, cells))
+    widths = [max(len(row[k]) if k < len(row) else 0 for row in cells) + 3 for k in range(count)]
+    starts = np.cumsum([0, *widths]) / max(COLUMN_WIDTH, sum(widths))
+    for number, row in enumerate(cells):
+        for start, cell in zip(starts, row, strict=False):
+            _write(
+                ax, start + 0.02, line + number, lines, cell, weight="normal" if number else "bold"
+            )
+        if 0 < number <= len(table.colours):
+            _write(ax, 0.0, line + number, lines, "■", color=table.colours[number - 1])
