@@ -15,7 +15,9 @@ GRID = np.linspace(-12, 12, 601)
 KINDS = ("w", "weighting", "rebased", "loss density")
 OF_FAMILY = 0.4  # share of the settings that are families; the others are recipes
 SHIFTED = 0.5  # share of the recipes in which a shift is not 1
-LEAST_KEPT = 1e-5  # of a law that is cut to its path; of less, Python loses digits in the difference
+LEAST_KEPT = (
+    1e-5  # of a law that is cut to its path; of less, Python loses digits in the difference
+)
 NEAR_NOISE = 1e-6  # 1 − t below which its digits are lost, in Python as in the browser
 
 

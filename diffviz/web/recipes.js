@@ -221,6 +221,7 @@ export function compose(state) {
 
 export const LEVELS = linspace(-12, 12, 241);
 const CENTRAL = 0.998; // central share of what a recipe draws, over which it is compared
+const ALIKE = 1 - 1e-9; // deviations whose ratio is above this are equal but for rounding
 const LEAST_OVERLAP = 0.9; // share of that stretch on which a published one must have support
 
 /**
@@ -240,11 +241,13 @@ function distanceTo(name, known, w, at) {
   const usual = median(ratios);
   const deviations = ratios.map((ratio) => Math.abs(ratio / usual - 1));
   const deviation = Math.max(...deviations);
-  return { name, deviation, at: at[both[deviations.indexOf(deviation)]] };
+  const worst = deviations.findIndex((value) => value >= ALIKE * deviation);
+  return { name, deviation, at: at[both[worst]] };
 }
 
 /**
- * The published objectives, the nearest to a composed one first.
+ * The published objectives, the nearest to a composed one first; those that agree to six decimals
+ * as in the catalogue.
  * @param {Objective} recipe
  * @param {Record<string, Float64Array>} published Weightings on `LEVELS` by name.
  * @returns {Distance[]}
@@ -263,5 +266,5 @@ export function distances(recipe, published) {
   return Object.entries(published)
     .map(([name, curve]) => distanceTo(name, curve.subarray(first, last + 1), w, at))
     .filter((distance) => distance !== null)
-    .sort((one, other) => one.deviation - other.deviation);
+    .sort((one, other) => Math.round(one.deviation * 1e6) - Math.round(other.deviation * 1e6));
 }

@@ -8,10 +8,36 @@ const [, , question, answer] = process.argv;
 const asked = JSON.parse(readFileSync(question, "utf8"));
 const { settings, grid, times, published, wanted } = asked;
 const levels = Float64Array.from(grid);
-const known = Object.entries(published ?? {}).map(([name, w]) => [name, Float64Array.from(w)]);
+
+/** Lists of numbers in mappings as arrays of float64, as the browser gets them. */
+function arrays(value) {
+  if (Array.isArray(value)) {
+    return typeof value[0] === "number" ? Float64Array.from(value) : value;
+  }
+  const isMapping = value !== null && typeof value === "object";
+  return isMapping
+    ? Object.fromEntries(Object.entries(value).map(([name, one]) => [name, arrays(one)]))
+    : value;
+}
+
+/** The views of an explorer in some states; what goes wrong in words. */
+async function views({ module, states, data }) {
+  const { local } = await import(`../../diffviz/web/${module}`);
+  const known = arrays(data);
+  return states.map((state) => {
+    try {
+      return local.compute(state, known);
+    } catch (error) {
+      return { error: error.message };
+    }
+  });
+}
 
 /** NaN and infinity as texts, which JSON does not have. */
 function plain(key, value) {
+  if (ArrayBuffer.isView(value)) {
+    return Array.from(value);
+  }
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
 
@@ -20,9 +46,10 @@ if (wanted === "curves") {
 } else {
   const answers = {
     places: () => places(levels),
-    special: () => specialValues(asked),
     paths: () => pathValues(settings, times, grid),
-    readings: () => readings(settings, Object.fromEntries(known)),
+    readings: () => readings(settings, arrays(published)),
+    special: () => specialValues(asked),
+    views: () => views(asked),
   };
-  writeFileSync(answer, JSON.stringify(answers[wanted](), plain));
+  writeFileSync(answer, JSON.stringify(await answers[wanted](), plain));
 }

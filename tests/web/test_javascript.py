@@ -8,6 +8,7 @@ cannot be had, what needs it is skipped and says so. The real browser computes t
 import importlib.util
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,13 @@ import pytest
 import web_settings
 from scipy import special
 
+from diffviz import plots
 from diffviz.lab.experiments import composer
-from diffviz.lab.explorers.weighting import AXES
+from diffviz.lab.explorers.composer import ComposerExplorer
+from diffviz.lab.explorers.weighting import AXES, WeightingExplorer, parameter_name
 from diffviz.theory import analysis
 from diffviz.theory.families import FAMILIES
+from diffviz.web.pictures import Chart, Table
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -82,8 +86,9 @@ def test_modules_keep_to_the_style(node):
     node(eslint, "-c", HERE / "eslint.config.js", "diffviz/web", "tests/web")
 
 
-def test_modules_keep_to_their_types(node):
-    node(packages_or_skip("typescript/bin/tsc"), "-p", HERE / "tsconfig.json")
+@pytest.mark.parametrize("project", ["tsconfig.json", "tsconfig.views.json"])
+def test_modules_keep_to_their_types(node, project):
+    node(packages_or_skip("typescript/bin/tsc"), "-p", HERE / project)
 
 
 def test_unit_tests_pass(node):
@@ -130,7 +135,8 @@ def test_far_tails_of_families_are_finite_and_agree(ask):
     rng = np.random.default_rng(2)
     plain = {"kind": "w", "base": "eps", "scale": "w / max", "anchor": 0.0}
     settings = [
-        plain | {"family": name, "values": {one.name: end for one, end in zip(parts, ends)}}
+        plain
+        | {"family": name, "values": {one.name: end for one, end in zip(parts, ends, strict=True)}}
         for name, family in FAMILIES.items()
         for parts in [family.parameters]
         for ends in (
@@ -205,3 +211,97 @@ def test_axes_agree_with_the_explorer(ask):
     for name, axis in AXES.items():
         expected = axis.place(web_settings.GRID)
         np.testing.assert_allclose(numbers(got[name]), expected, rtol=1e-12, atol=1e-15)
+
+
+def plain(value):
+    """What an explorer sends to the browser, as JSON holds it."""
+    if isinstance(value, Mapping):
+        return {name: plain(one) for name, one in value.items()}
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def assert_same_panel(got, expected, about):
+    """A panel of the browser beside that of Python: the same texts, curves within 1e-6."""
+    if isinstance(expected, Table):
+        assert got["head"] == list(expected.head), about
+        assert got["rows"] == [list(row) for row in expected.rows], about
+        assert got["colours"] == list(expected.colours), about
+        return
+    assert isinstance(expected, Chart)
+    for name in ("xlabel", "ylabel", "xscale", "yscale", "title"):
+        assert got[name] == getattr(expected, name), about
+    np.testing.assert_allclose(numbers(got["x"]), expected.x, rtol=1e-12, atol=1e-15)
+    assert list(got["curves"]) == list(expected.curves), about
+    for name, curve in expected.curves.items():
+        largest = max(1.0, np.nanmax(np.abs(curve), initial=0.0))
+        near = {"rtol": 0, "atol": CLOSE * largest, "err_msg": f"{name} of {about}"}
+        np.testing.assert_allclose(numbers(got["curves"][name]), curve, **near)
+        assert got["colours"][name] == expected.colours.get(name, plots.colour(name))
+    if expected.ylim is not None:
+        np.testing.assert_allclose(got["ylim"], expected.ylim, rtol=1e-6)
+
+
+def weighting_states(rng):
+    names = list(WeightingExplorer().description["names"].options)
+    for family in ["none", *FAMILIES] * 2:
+        parameters = FAMILIES[family].parameters if family in FAMILIES else ()
+        values = {
+            parameter_name(family, one.name): web_settings.draw(rng, one) for one in parameters
+        }
+        chosen = [str(one.value) for one in rng.choice(names, rng.integers(1, 6), replace=False)]
+        yield values | {"family": family, "names": chosen}
+
+
+def composer_states(rng):
+    names = list(ComposerExplorer().description["names"].options)
+    for setting in web_settings.settings(60, seed=6, of_family=0):
+        chosen = [str(one.value) for one in rng.choice(names, rng.integers(0, 5), replace=False)]
+        yield setting["state"] | {"names": chosen, "below": float(rng.uniform(-8, 8))}
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "states"),
+    [
+        (WeightingExplorer, "weighting.js", weighting_states),
+        (ComposerExplorer, "composer.js", composer_states),
+    ],
+)
+def test_the_browser_shows_what_python_shows(ask, kind, module, states):
+    rng = np.random.default_rng(7)
+    explorer = kind()
+    description = explorer.description
+    looks = {name: description[name].options for name in ("scale", "base", "axis")}
+    checked = [
+        description.checked(
+            state
+            | {name: str(rng.choice(options)) for name, options in looks.items()}
+            | {"anchor": float(rng.uniform(-8, 8))}
+        )
+        for state in states(rng)
+    ]
+    data = plain(explorer.local_data())
+    views = ask("views", module=module, states=checked, data=data)
+    compared = 0
+    for state, got in zip(checked, views, strict=True):
+        about = json.dumps(state, ensure_ascii=False)
+        try:
+            expected = explorer.compute(state, ())
+        except ValueError:
+            assert "error" in got, about
+            continue
+        assert len(got["panels"]) == len(expected.panels), about
+        for panel, own in zip(got["panels"], expected.panels, strict=True):
+            assert_same_panel(panel, own, about)
+        compared += 1
+    assert compared > 0.8 * len(checked)
+
+
+def test_the_kernel_reads_pasted_texts(ask):
+    explorer = WeightingExplorer()
+    states = [
+        explorer.state | {"table": "0, 1\n1, 2"},
+        explorer.state | {"settings": "--min_snr_gamma 5"},
+        explorer.state | {"names": (), "family": "none"},
+    ]
+    data = plain(explorer.local_data())
+    assert ask("views", module="weighting.js", states=states, data=data) == [None] * 3
