@@ -699,5 +699,6 @@ def truncated(density: Any, low: float, high: float) -> Any:
             return atoms(table.levels[kept], table.mass[kept], table.steps)
     # not the quantiles of the share's ends: far out in a tail they are infinite by rounding
     first, last = law.support()
-    ends = {"a": float(max(low, first)), "b": float(min(high, last))}
-    return Transformed(share, SurvivalMap(law), **ends).freeze()
+    start = float(max(low, first))
+    end = float(min(high, last))
+    return Transformed(share, SurvivalMap(law), a=start, b=end).freeze()
