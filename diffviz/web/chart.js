@@ -123,7 +123,8 @@ export class ChartPanel {
     this.title = make("div.dv-title");
     this.legend = make("div.dv-legend");
     this.plot = make("div.dv-plot", { tabindex: 0, role: "img" });
-    this.element = make("figure.dv-chart", {}, this.title, this.legend, this.plot);
+    this.ylabel = make("div.dv-ylabel"); // where the axis is too short for its label
+    this.element = make("figure.dv-chart", {}, this.title, this.legend, this.ylabel, this.plot);
     /** @type {any} */
     this.uplot = null;
     this.structure = "";
@@ -178,8 +179,15 @@ export class ChartPanel {
     this.structure = structure;
     this.uplot?.destroy();
     this.drawLegend(names, dark);
+    this.placeLabel();
     this.uplot = new uPlot(this.options(names, dark), this.table, this.plot);
     if (this.chart.strokes) this.listenToStrokes();
+  }
+
+  /** Put the label of the vertical axis above the axes where it is longer than they are high. */
+  placeLabel() {
+    const length = lengthOf(this.chart.ylabel, getComputedStyle(this.element).fontFamily);
+    this.ylabel.textContent = length > this.size.height - 50 ? this.chart.ylabel : "";
   }
 
   /** What uPlot is told. */
@@ -190,6 +198,7 @@ export class ChartPanel {
     const font = `12px ${style.fontFamily}`;
     const axis = { stroke: ink, font, labelFont: font, grid: { stroke: line, width: 1 } };
     const { chart } = this;
+    const label = this.ylabel.textContent ? undefined : chart.ylabel;
     const series = names.map((name) => ({
       label: name,
       stroke: readable(chart.colours[name], dark),
@@ -209,7 +218,7 @@ export class ChartPanel {
       scales: { x: scale("x"), y: scale("y") },
       axes: [
         { ...axis, label: chart.xlabel, size: 34, labelSize: 18, ticks: { stroke: line, size: 4 } },
-        { ...axis, label: chart.ylabel, size: 46, labelSize: 18, ticks: { stroke: line, size: 4 } },
+        { ...axis, label, size: 46, labelSize: 18, ticks: { stroke: line, size: 4 } },
       ],
       series: [{}, ...series],
       cursor: { drag: { x: false, y: false }, points: { size: 6 } },
@@ -349,8 +358,8 @@ export class ChartPanel {
 
   /** @param {number} width @param {number} height */
   resize(width, height) {
-    const legend = this.legend.offsetHeight + this.title.offsetHeight;
-    const size = { width, height: Math.max(120, height - legend) };
+    const above = [this.title, this.legend, this.ylabel].map((one) => one.offsetHeight);
+    const size = { width, height: Math.max(120, height - above.reduce((a, b) => a + b)) };
     if (size.width === this.size.width && size.height === this.size.height) return;
     this.size = size;
     if (this.uplot) this.uplot.setSize(size);
@@ -365,6 +374,22 @@ export class ChartPanel {
   destroy() {
     this.uplot?.destroy();
   }
+}
+
+/** @type {any} */
+let ruler = null;
+
+/**
+ * How long a label is.
+ *
+ * @param {string} label
+ * @param {string} family of the font
+ * @returns {number} pixels
+ */
+function lengthOf(label, family) {
+  ruler ??= document.createElement("canvas").getContext("2d");
+  ruler.font = `12px ${family}`;
+  return ruler.measureText(label).width;
 }
 
 /**

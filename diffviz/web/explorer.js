@@ -68,7 +68,12 @@ class Explorer {
     this.teller = 0;
     this.panels = [];
     this.columns = 1;
-    this.root = make("div.dv-explorer", {}, make("p.dv-note", {}, "opening …"));
+    // else JupyterLab would take the arrow keys, to move between cells
+    const attributes = {
+      "data-lm-suppress-shortcuts": "true",
+      onkeydown: (event) => event.stopPropagation(),
+    };
+    this.root = make("div.dv-explorer", attributes, make("p.dv-note", {}, "opening …"));
     host.append(this.root);
     this.endings = [
       link.listen((message, buffers) => this.receive(message, buffers)),

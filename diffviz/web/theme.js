@@ -1,6 +1,6 @@
 // Light and dark, and the colours that are read on both.
 
-const LEAST_CONTRAST = 3; // of a curve against the ground, as WCAG asks of graphics
+const LEAST_CONTRAST = 4.5; // of a curve against a dark ground
 
 /**
  * Whether the page around an element is dark: as JupyterLab, VS Code or the page itself says, else

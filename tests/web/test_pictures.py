@@ -1,0 +1,148 @@
+"""Records of what is shown: as messages to the browser, as columns, as figures."""
+
+import json
+
+import numpy as np
+import pytest
+
+from diffviz import plots
+from diffviz.web.figures import figure
+from diffviz.web.pictures import (
+    Chart,
+    Cloud,
+    Images,
+    Note,
+    Packer,
+    Table,
+    View,
+    Working,
+    columns_of,
+    to_message,
+)
+
+X = np.linspace(-1, 1, 5)
+CHART = Chart(
+    X,
+    {"edm": X**2, "own": np.array([np.nan, 1, 2, 3, np.inf])},
+    xlabel="λ",
+    ylabel="w",
+    colours={"own": "#112233"},
+    dashes={"own": 2},
+    faint=("own",),
+    marks={"here": 0.5},
+    bands={"edm": (X**2 - 1, X**2 + 1)},
+    dots={"seen": ([0.0, 0.5], [1.0, 2.0])},
+    ylim=(-2, 4),
+)
+PATHS = np.arange(12.0).reshape(3, 2, 2)
+CLOUD = Cloud(
+    points={"data": [[0, 1], [2, 3]]},
+    paths={"fm-ot": PATHS},
+    colours={"fm-ot": [[1, 0, 0], [0, 0, 1]]},
+    times=[3, 2, 1],
+    clock="λ",
+    arrows=[[0, 0, 1, 1]],
+    xlim=(-1, 12),
+)
+IMAGES = Images(np.stack([np.zeros((2, 3)), np.full((2, 3), 2.0)]), labels=("dark", "bright"))
+TABLE = Table(("", "verdict"), (("edm", "peak"), ("elbo", "monotone")), ("#009E73", "#000000"))
+VIEW = View((CHART, CLOUD, IMAGES, TABLE, Note("all of it", strong=True)), columns=2)
+
+
+def unpacked(value, buffers):
+    """What the browser makes of a message."""
+    if isinstance(value, list):
+        return [unpacked(one, buffers) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if "buffer" in value and "shape" in value:
+        numbers = np.frombuffer(buffers[value["buffer"]], value["type"])
+        return numbers.reshape(value["shape"])
+    return {name: unpacked(one, buffers) for name, one in value.items()}
+
+
+@pytest.fixture(scope="module")
+def panels():
+    message, buffers = to_message(VIEW)
+    plain = json.loads(json.dumps(message))
+    assert plain["columns"] == 2
+    return unpacked(plain, buffers)["panels"]
+
+
+def test_a_message_holds_each_panel_with_its_arrays(panels):
+    chart, cloud, images, table, note = panels
+    assert [one["kind"] for one in panels] == ["chart", "cloud", "images", "table", "note"]
+    np.testing.assert_array_equal(chart["x"], X.astype("f4"))
+    np.testing.assert_array_equal(chart["curves"]["own"], CHART.curves["own"].astype("f4"))
+    np.testing.assert_array_equal(chart["bands"]["edm"][1], (X**2 + 1).astype("f4"))
+    np.testing.assert_array_equal(chart["dots"]["seen"], [[0, 0.5], [1, 2]])
+    np.testing.assert_array_equal(cloud["paths"]["fm-ot"], PATHS)
+    np.testing.assert_array_equal(cloud["colours"]["fm-ot"], [[255, 0, 0], [0, 0, 255]])
+    np.testing.assert_array_equal(images["pixels"], np.repeat([0, 255], 6).reshape(2, 2, 3))
+    assert table["rows"] == [["edm", "peak"], ["elbo", "monotone"]]
+    assert note["text"] == "all of it" and note["strong"] is True
+
+
+def test_every_name_has_its_colour(panels):
+    chart, cloud = panels[:2]
+    assert chart["colours"]["edm"] == plots.colour("edm")
+    assert chart["colours"]["own"] == "#112233"
+    assert chart["colours"]["seen"] == plots.colour("seen")
+    assert cloud["colours"]["data"] == plots.colour("data")
+
+
+def test_curves_may_have_places_of_their_own():
+    chart = Chart({"a": [0, 1], "b": [0, 1, 2]}, {"a": [1, 2], "b": [3, 4, 5]}, "x", "y")
+    message, buffers = to_message(View((chart,)))
+    x = unpacked(message, buffers)["panels"][0]["x"]
+    assert {name: places.tolist() for name, places in x.items()} == {"a": [0, 1], "b": [0, 1, 2]}
+    columns = columns_of(View((chart,)))
+    assert list(columns) == ["x of a", "a", "x of b", "b"]
+    np.testing.assert_array_equal(columns["a"], [1, 2, np.nan])
+
+
+def test_data_for_the_browser_keeps_its_digits():
+    packer = Packer()
+    packed = packer.data({"w": np.array([1 / 3]), "names": ["a"], "n": np.int64(3)})
+    assert packed["n"] == 3 and packed["names"] == ["a"]
+    assert unpacked(packed, packer.buffers)["w"].tolist() == [1 / 3]
+
+
+def test_columns_of_several_charts_are_numbered():
+    columns = columns_of(View((CHART, CHART)))
+    assert list(columns) == ["1:x", "1:edm", "1:own", "2:x", "2:edm", "2:own"]
+    assert columns_of(View((Note("none"),))) == {}
+
+
+def test_the_figure_draws_what_the_record_says():
+    drawn = figure(VIEW)
+    axes = drawn.axes
+    lines = {line.get_gid(): line for line in axes[0].lines}
+    np.testing.assert_array_equal(lines["edm"].get_ydata(), X**2)
+    assert lines["edm"].get_color() == plots.colour("edm")
+    assert lines["own"].get_color() == "#112233" and lines["own"].get_alpha() == 0.4
+    assert lines["own"].get_linestyle() == "--"
+    assert lines["here:mark"].get_xdata() == [0.5, 0.5]
+    assert lines["seen"].get_ydata().tolist() == [1, 2]
+    assert axes[0].get_xlim() == (-1, 1) and axes[0].get_ylim() == (-2, 4)
+    assert {one.get_gid() for one in axes[0].collections} == {"edm:band"}
+    ends = next(one for one in axes[1].collections if one.get_gid() == "fm-ot")
+    np.testing.assert_array_equal(ends.get_offsets(), PATHS[-1])
+    assert [ax.get_title() for ax in axes[2:4]] == ["dark", "bright"]
+    words = {text.get_text() for text in axes[4].texts}
+    assert {"edm", "peak", "monotone", "verdict", "all of it", "■"} <= words
+
+
+def test_the_text_of_a_view_has_its_tables_and_notes():
+    assert VIEW.text.splitlines() == ["  verdict", "edm  peak", "elbo  monotone", "all of it"]
+
+
+@pytest.mark.parametrize("view", [View(()), View((Note("only words"),)), View((Cloud(),))])
+def test_a_view_with_little_in_it_is_drawn(view):
+    figure(view).canvas.draw()
+
+
+@pytest.mark.parametrize("progress", [-0.1, 1.1, np.nan, "half"])
+def test_progress_is_a_share(progress):
+    with pytest.raises((TypeError, ValueError), match="progress"):
+        Working(progress)
