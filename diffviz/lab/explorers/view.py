@@ -234,6 +234,7 @@ class ViewExplorer(anywidget.AnyWidget):
         work = getattr(self, "_work", None)  # missing where construction has failed
         if work is not None:
             work.stop()
+            self.layout.close()  # a widget of its own, which would be kept
         super().close()
 
     def __repr__(self) -> str:
