@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
+import chromium
 import nbformat
 import pytest
 
@@ -28,16 +29,16 @@ import diffviz as dv
 pytestmark = pytest.mark.slow
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 EXPLORER = re.compile(r"(Explorer|Dashboard)\(")
 LATE = 1.0  # s from the event to the new picture
 LOOKS = 3  # at a notebook that is late
 OPTIONS = 16  # of a list, at most
+FEW = 3  # options of a menu that the browser draws itself; tests/web chooses all of them
 KINDS = ("slider", "dropdown", "select", "checkbox", "toggle-button", "toggle-buttons", "radio")
+DRAWN_KINDS = ("slider", "menu", "switch")  # of explorers that the browser draws
 CONTROLS = ", ".join(
-    f".widget-{kind}:not([data-moved], .widget-toggle-buttons *):visible" for kind in KINDS
+    [f".widget-{kind}:not([data-moved], .widget-toggle-buttons *):visible" for kind in KINDS]
+    + [f".dv-control[data-kind={kind}]:not([data-moved]):visible" for kind in DRAWN_KINDS]
 )
 RAISED = re.compile(r"\b[A-Z]\w*(?:Error|Exception): .*")
 LABS_OWN = re.compile(
@@ -63,6 +64,11 @@ for (const kind of ['keydown', 'input', 'change', 'click'])
 document.addEventListener('load', event => {
   if (event.target.tagName == 'IMG') watch.painted ??= performance.now();
 }, true);
+const clear = CanvasRenderingContext2D.prototype.clearRect;  // with which each new drawing begins
+CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+  watch.painted ??= performance.now();
+  return clear.apply(this, box);
+};
 """
 READY = "() => window.jupyterapp?.shell.currentWidget?.context?.isReady && jupyterapp.shell.currentWidget.content.model.cells.length"
 RUN = """async () => {
@@ -88,10 +94,11 @@ SHUT_DOWN = "() => jupyterapp.shell.currentWidget.sessionContext.shutdown()"
 # What the control's own output shows: the pictures, and the words and options of everything but the
 # control itself.
 SHOWN = """async control => {
-  const area = control.closest('.jp-OutputArea-output'), others = [...area.querySelectorAll('.widget-html, .widget-label, select')];
+  const area = control.closest('.jp-OutputArea-output'), others = [...area.querySelectorAll('.widget-html, .widget-label, select, .dv-texts')];
+  const drawn = [...area.querySelectorAll('canvas')].map(canvas => canvas.toDataURL());
   const hash = async image => new Uint8Array(
     await crypto.subtle.digest('SHA-1', await (await fetch(image.src)).arrayBuffer())).join();
-  return [(await Promise.all([...area.querySelectorAll('img')].map(hash))).join(';'),
+  return [[...drawn, ...await Promise.all([...area.querySelectorAll('img')].map(hash))].join(';'),
           others.filter(one => !control.contains(one)).map(one => one.textContent).join(';')];
 }"""
 
@@ -144,20 +151,31 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        reason = "no Chromium here, so no notebook was looked at in a browser (on Debian: apt-get install chromium)"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
+    with chromium.launched() as launched:
+        yield launched
 
-    with sync_playwright() as playwright:
-        nothing_outside = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[nothing_outside])
-        yield chromium
-        chromium.close()
+
+def drawn_moves(control, kind):
+    """Ways to move a control that the browser draws; the last one brings it back."""
+    menu = control.query_selector("select")
+    if kind == "slider":
+        handle = control.query_selector("input[type=range]")
+        return [lambda key=key: handle.press(key) for key in ("ArrowRight", "PageUp", "ArrowLeft")]
+    if kind == "menu" and menu:
+        options = menu.evaluate("menu => [...menu.options].map(option => option.value)")
+        first = menu.input_value()
+        others = [option for option in options if option != first][:FEW]
+        return [lambda one=one: menu.select_option(one) for one in (*others, first)]
+    buttons = control.query_selector_all("input")
+    first = [button for button in buttons if button.is_checked() and kind == "menu"]
+    others = [button for button in buttons if button not in first]
+    return [lambda one=one: one.click(force=True) for one in (*others, *(first or others))]
 
 
 def moves(control, kind):
     """Ways to move a control as a person would; the last one brings it back."""
+    if kind in ("drawn-slider", "drawn-menu", "drawn-switch"):
+        return drawn_moves(control, kind.removeprefix("drawn-"))
     if kind == "slider":
         handle = control.query_selector(".noUi-handle")
         return [
@@ -204,7 +222,9 @@ def displayed(page, control, before) -> list[str]:
 def move(page, control) -> list[str]:
     """Move one control, and those that it brings up; what is wrong."""
     classes = control.get_attribute("class").split()
-    kind = next(kind for kind in KINDS if f"widget-{kind}" in classes)
+    kind = f"drawn-{control.get_attribute('data-kind')}"
+    if "dv-control" not in classes:
+        kind = next(kind for kind in KINDS if f"widget-{kind}" in classes)
     name = f"{kind} '{control.inner_text().strip().partition(chr(10))[0]}'"
     problems, answered, before = [], False, page.evaluate(SHOWN, control)
     for act in moves(control, kind):
@@ -229,7 +249,8 @@ def move(page, control) -> list[str]:
 def raised(page) -> list[str]:
     """Errors since the last call: of callbacks on the kernel's channel, and in an explorer's text."""
     texts = page.eval_on_selector_all(
-        ".jp-OutputArea-output .jupyter-widgets", "all => all.map(one => one.innerText)"
+        ".jp-OutputArea-output :is(.jupyter-widgets, .dv-explorer)",
+        "all => all.map(one => one.innerText)",
     )
     shown = {match.group() for text in texts for match in RAISED.finditer(text)}
     kernel = [
@@ -267,7 +288,9 @@ def look(browser, address) -> list[str]:
             if "%|" not in "".join(o.get("data", {}).get("text/plain", ""))
         ]  # bars go when done
         widgets = sum("application/vnd.jupyter.widget-view+json" in data for data in shown)
-        alive = len(page.query_selector_all(".jp-OutputArea-output:has(.jupyter-widgets)"))
+        alive = len(
+            page.query_selector_all(".jp-OutputArea-output:has(.jupyter-widgets, .dv-explorer)")
+        )
         problems += (
             [f"{widgets - alive} of {widgets} widgets did not appear"] if alive != widgets else []
         )
@@ -333,6 +356,46 @@ def test_what_is_broken_is_found_and_what_is_good_is_left_alone(browser, lab):
     for complaint in [complaint for _, complaint in FAULTS.values() if complaint]:
         assert any(complaint in problem for problem in problems), (complaint, problems)
     assert not any("'good'" in problem for problem in problems), problems
+
+
+SIZE = {"width": 1366, "height": 768}  # of a small laptop, with the file browser open
+DRAWN = """
+from diffviz.lab import explorers
+
+explorers.WeightingExplorer()
+"""
+
+
+def test_an_explorer_fits_beside_the_file_browser_and_keeps_the_arrow_keys(browser, lab):
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    cells = [nbformat.v4.new_code_cell(DRAWN.strip())]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), lab[0] / "drawn.ipynb")
+    page = browser.new_page(viewport=SIZE)
+    page.add_init_script(WATCH)
+    try:
+        page.goto(lab[1]("drawn.ipynb"))
+        page.wait_for_function(READY, timeout=60_000)
+        page.evaluate(RUN)
+        page.wait_for_selector(".dv-view")
+        page.evaluate(SETTLE)
+        page.locator(".dv-explorer").scroll_into_view_if_needed()
+        area = page.locator(".jp-WindowedPanel-outer").first.bounding_box()
+        for part in (".dv-controls", ".dv-pictures", ".dv-texts", ".dv-tools"):
+            box = page.locator(part).bounding_box()
+            assert box["y"] >= area["y"], part
+            assert box["y"] + box["height"] <= area["y"] + area["height"], part
+            assert box["x"] + box["width"] <= area["x"] + area["width"], part
+        anchor = page.locator("[data-name=anchor] input[type=range]")
+        before = anchor.input_value()
+        anchor.press("ArrowRight")
+        assert int(anchor.input_value()) == int(before) + 1
+        page.evaluate(
+            "() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+        )
+        page.wait_for_function("document.querySelector('.dv-explorer').dataset.dark === 'true'")
+        page.evaluate(SHUT_DOWN)
+    finally:
+        page.close()
 
 
 # --- the page that a report is --------------------------------------------------------------------

@@ -553,7 +553,8 @@ def mode(scale: float) -> Any:
         raise ValueError(
             f"mode scale must lie in [-1, {highest:.4f}], got {scale:g}: t(u) is not monotone there"
         )
-    return Transformed(stats.uniform(), ModeTime(scale), rising=True).freeze()
+    # not the images of 0 and 1, which rounding may move out of [0, 1]
+    return Transformed(stats.uniform(), ModeTime(scale), rising=True, a=0.0, b=1.0).freeze()
 
 
 @dataclass(frozen=True)

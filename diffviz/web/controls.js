@@ -198,7 +198,7 @@ function chips(control, moved, id) {
   };
   const chip = (value) => {
     const option = control.options.find((one) => one.value === value);
-    const swatch = make("span.dv-swatch", { "data-colour": option?.colour });
+    const swatch = option?.colour ? [make("span.dv-swatch", { "data-colour": option.colour })] : [];
     const remove = () => {
       choose(chosen.filter((one) => one !== value));
       search.focus();
@@ -206,7 +206,7 @@ function chips(control, moved, id) {
     const title = [option?.group, option?.keywords].filter(Boolean).join(": ");
     const label = `remove ${value}`;
     const button = make("button.dv-chip", { type: "button", title, "aria-label": label, onclick: remove });
-    button.append(swatch, value, make("span", { "aria-hidden": "true" }, " ×"));
+    button.append(...swatch, value, make("span", { "aria-hidden": "true" }, " ×"));
     return button;
   };
   const isOpen = () => !found.hidden;
@@ -292,7 +292,8 @@ export function makeControl(control, moved) {
   const { element, show } = KINDS[control.kind](control, moved, id);
   const isAction = control.kind === "action";
   const label = isAction ? "" : make("label.dv-label", { for: id, title: control.tip }, control.label);
-  const row = make(`div.dv-control.dv-${control.kind}`, { "data-name": control.name }, label, element);
+  const attributes = { "data-name": control.name, "data-kind": control.kind };
+  const row = make("div.dv-control", attributes, label, element);
   return { element: row, show };
 }
 

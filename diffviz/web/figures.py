@@ -27,7 +27,7 @@ LINE_HEIGHT = 0.2  # of a row of text
 COLUMN_WIDTH = 96  # characters of a note in a line
 
 
-def figure(view: View) -> Figure:
+def figure(view: View) -> Drawing:
     """A view as a figure: panels in rows, texts below.
 
     Args:

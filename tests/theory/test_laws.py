@@ -313,3 +313,10 @@ def test_values_inside_the_support_are_as_in_scipy(method):
     expected = getattr(stats.rv_continuous, method)(law.dist, beyond)
     np.testing.assert_array_equal(getattr(law, method)(beyond), expected)
     np.testing.assert_array_equal(getattr(law, method)(0.5), expected[1])
+
+
+@pytest.mark.parametrize("scale", [1.03, 1.2, 1.41])
+def test_the_mode_law_ends_at_0_and_1_where_rounding_would_go_beyond(scale):
+    assert laws.ModeTime(scale).forward(1.0) > 1
+    assert laws.mode(scale).support() == (0, 1)
+    assert paths.push_forward(laws.mode(scale), paths.LINEAR).support() == (-np.inf, np.inf)

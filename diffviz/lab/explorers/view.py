@@ -19,10 +19,10 @@ from typing import Any
 
 import anywidget
 import numpy as np
-from matplotlib.figure import Figure
 
 from diffviz import checks, plots
 from diffviz.lab.explorers.work import Work
+from diffviz.plots.canvas import Drawing
 from diffviz.plots.files import encoded
 from diffviz.web import bundle, figures
 from diffviz.web.description import Description, Paste, State
@@ -191,16 +191,14 @@ class ViewExplorer(anywidget.AnyWidget):
         explorer._view = None
         return explorer
 
-    def figure(self) -> Figure:
+    def figure(self) -> Drawing:
         """What is on show as a Matplotlib figure."""
         return figures.figure(self.view)
 
     @property
     def png(self) -> bytes:
         """What is on show as the bytes of a PNG."""
-        file = io.BytesIO()
-        self.figure().savefig(file, format="png", metadata={"Software": None})
-        return file.getvalue()
+        return self.figure()._repr_png_()
 
     def save(self, path: str | File) -> File:
         """Write the picture or the curves to a file.
@@ -234,6 +232,7 @@ class ViewExplorer(anywidget.AnyWidget):
         work = getattr(self, "_work", None)  # missing where construction has failed
         if work is not None:
             work.stop()
+            self.layout.close()  # a widget of its own, which would be kept
         super().close()
 
     def __repr__(self) -> str:

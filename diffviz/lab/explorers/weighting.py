@@ -33,7 +33,7 @@ from diffviz.web.pictures import Chart, Limits, Note, Table, View
 NO_FAMILY = "none"
 OWN_TABLE, OWN_SETTINGS = "own table", "own settings"
 START = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3")
-HEAD = ("", "verdict", "w below λ = 0", "loss below 0")
+HEAD = ("", "verdict", "w below 0", "loss below 0")
 
 # --- where each λ stands on the horizontal axis ---------------------------------------------------
 

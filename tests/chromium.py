@@ -1,0 +1,153 @@
+"""A real browser for tests, and an explorer in it with Python behind."""
+
+import base64
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import diffviz.web
+
+PROGRAM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+VIEWS = Path(diffviz.web.__file__).parent
+ADDRESS = "http://views.test/"  # served from the folder of the views, not from any network
+KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>an explorer</title>
+<link rel="stylesheet" href="vendor/uPlot.css"><link rel="stylesheet" href="style.css">
+<style>body { margin: 0 } @media (prefers-color-scheme: dark) { body { background: #111 } }</style>
+<div id="host"></div>
+<script type="module">
+import { mount } from "./explorer.js";
+const receivers = new Set();
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+const link = {
+  send: async (message) => {
+    window.underWay += 1;
+    for (const [answer, buffers] of await window.ask(message))
+      for (const receive of receivers) receive(answer, buffers.map(bytes));
+    window.underWay -= 1;
+  },
+  listen: (receive) => { receivers.add(receive); return () => receivers.delete(receive); },
+};
+const { local } = LOCAL ? await import(`./${LOCAL}`) : { local: null };
+window.underWay = 0;
+window.receivers = receivers;
+window.mounted = () => mount(document.querySelector("#host"), link, local);
+window.end = window.mounted();
+</script></html>
+"""
+
+
+@contextmanager
+def launched():
+    """Chromium without a way out of this machine; the test is skipped where there is none."""
+    if PROGRAM is None:
+        reason = (
+            "no Chromium here, so nothing was looked at in a browser "
+            "(on Debian: apt-get install chromium)"
+        )
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        nothing_outside = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        chromium = playwright.chromium.launch(executable_path=PROGRAM, args=[nothing_outside])
+        yield chromium
+        chromium.close()
+
+
+class ExplorerPage:
+    """An explorer on a page that loads the views' modules as they are.
+
+    What the page asks is answered by the explorer in this process, as a kernel would.
+
+    Args:
+        browser: Chromium.
+        explorer: The explorer.
+        width: Width of the window in pixels.
+        height: Height of the window in pixels.
+        scheme: "light" or "dark".
+        ratio: Pixels of the screen in one of the page.
+    """
+
+    def __init__(self, browser, explorer, width=934, height=590, scheme="light", ratio=1):
+        self.explorer = explorer
+        self.asked = []
+        self.complaints = []
+        self._answers = []
+        explorer.send = self._answer
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            device_scale_factor=ratio,
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "console",
+            lambda message: message.type == "error" and self.complaints.append(message.text),
+        )
+        self.page.route(f"{ADDRESS}**", self._serve)
+        self.page.expose_function("ask", self._ask)
+        self.page.goto(ADDRESS)
+        self.page.wait_for_selector(".dv-view")
+        self.settle()
+
+    def _serve(self, route):
+        name = route.request.url.removeprefix(ADDRESS).split("#")[0]
+        local = json.dumps(self.explorer.description.local)
+        text = (VIEWS / name).read_text() if name else PAGE.replace("LOCAL", local)
+        kind = KINDS[Path(name or "a.html").suffix]
+        route.fulfill(body=text, content_type=f"{kind}; charset=utf-8")
+
+    def _answer(self, message, buffers=None):
+        packed = [base64.b64encode(buffer).decode() for buffer in buffers or []]
+        self._answers.append([json.loads(json.dumps(message)), packed])
+
+    def _ask(self, message):
+        self.asked.append(message)
+        self.explorer._receive(None, message, [])
+        answers, self._answers = self._answers, []
+        return answers
+
+    def control(self, name):
+        """The row of a control."""
+        return self.page.locator(f".dv-control[data-name={name}]")
+
+    def settle(self):
+        """Wait until no answer is under way and the frame after it has been painted."""
+        self.page.evaluate(
+            """async () => {
+              const frame = () => new Promise((done) => requestAnimationFrame(done));
+              await frame();
+              while (window.underWay) await frame();
+              await frame();
+            }"""
+        )
+
+    def shown(self):
+        """What can be seen: pixels of the pictures, and the texts."""
+        return self.page.evaluate(
+            """() => [
+              [...document.querySelectorAll("canvas")].map((one) => one.toDataURL()).join(),
+              ...[...document.querySelectorAll(".dv-texts, .dv-legend")].map((o) => o.innerText),
+            ]"""
+        )
+
+    def box(self, selector):
+        """Left, top, right and bottom of an element in the window."""
+        box = self.page.locator(selector).first.bounding_box()
+        return box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
+
+    def close(self):
+        """Close the page, then the explorer."""
+        self.context.close()
+        self.explorer.close()

@@ -1,0 +1,423 @@
+"""Explorers in a real browser, with Python behind: what a reader sees, moves and takes away."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from chromium import ExplorerPage
+from ipywidgets.widgets import widget
+
+from diffviz.lab.explorers.view import ViewExplorer
+from diffviz.lab.explorers.weighting import WeightingExplorer
+from diffviz.web.description import (
+    Action,
+    Chips,
+    Description,
+    Menu,
+    Paste,
+    Points,
+    Slider,
+    Switch,
+    Text,
+)
+from diffviz.web.pictures import Chart, Cloud, Images, Note, Table, View
+
+pytestmark = pytest.mark.slow
+
+EXPLORERS = (WeightingExplorer,)
+WINDOWS = {  # pixels that JupyterLab with its file browser leaves at 1366 x 768; a telephone
+    "notebook": (934, 590),
+    "telephone": (390, 844),
+}
+PARTS = (".dv-controls", ".dv-pictures", ".dv-texts")
+OPTIONS = 12  # of a menu, at most
+X = np.linspace(-2, 2, 41)
+CONTROLS = (
+    Chips("names", "names", ("a", "b", "c"), ("a",), most=2),
+    Menu("shape", "shape", ("line", "wave"), "line"),
+    Menu("sign", "sign", ("plus", "minus"), "plus", buttons=True),
+    Slider("height", "height", -3, 3, 0.5, 0.2, unit="m"),
+    Slider("size", "size", 0.01, 10, 0.1, 1.0, scale="log", when={"shape": ("wave",)}),
+    Switch("grid", "grid"),
+    Text("note", "note"),
+    Paste("table", "table"),
+    Points("drawn", "drawn"),
+    Points("clicked", "clicked"),
+    Slider("rare", "rare", 0, 5, 1, 0, rare=True),
+    Action("press", "press"),
+)
+
+
+class Everything(ViewExplorer):
+    """Every kind of control and every kind of panel."""
+
+    def __init__(self, **state):
+        self.presses = 0
+        super().__init__(Description("Everything", CONTROLS), state)
+
+    def compute(self, state, changed):
+        self.presses += "press" in changed
+        if state["table"]:
+            float(state["table"])
+        sign = {"plus": 1, "minus": -1}[state["sign"]]
+        wave = np.sin(3 * X * state["size"]) if state["shape"] == "wave" else X
+        curves = {name: sign * wave + state["height"] + k for k, name in enumerate(state["names"])}
+        marks = {"rare": state["rare"]}
+        chart = Chart(X, curves, "x", "y", ylim=(-8, 8), strokes="drawn", marks=marks)
+        angle = np.linspace(0, 3, 10)[:, None, None] + np.arange(4)[None, :, None]
+        circle = np.concatenate([np.cos(angle), np.sin(angle)], axis=2)
+        cloud = Cloud(
+            {"clicked": np.array(state["clicked"]).reshape(-1, 2)},
+            {"fm-ot": circle},
+            xlim=(-2, 2),
+            ylim=(-2, 2),
+            strokes="clicked",
+            arrows=[[0, 0, 1, 1]] if state["grid"] else (),
+        )
+        images = Images(np.linspace(0, 1, 32).reshape(2, 4, 4), labels=("one", "two"))
+        table = Table(("", "presses"), (("all", str(self.presses)),), ("#009E73",))
+        notes = Note(state["note"] or "none"), Note(f"{len(state['drawn'])} drawn")
+        return View((chart, cloud, images, table, *notes), columns=3)
+
+
+@pytest.fixture
+def opened(browser):
+    """A function that opens an explorer on a page, which closes without complaints."""
+    pages = []
+
+    def open_page(explorer, *window, **options):
+        pages.append(ExplorerPage(browser, explorer, *window, **options))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.close()
+        assert page.complaints == []
+
+
+def moves(row):
+    """Ways to move a control, each with a check that it shows what was chosen."""
+    kind = row.get_attribute("data-kind")
+    if kind == "slider":
+        handle = row.locator("input[type=range]")
+        keys = ("PageUp", "ArrowLeft")
+        return [(lambda key=key: handle.press(key), lambda: True) for key in keys]
+    if kind == "menu" and row.locator("select").count():
+        menu = row.locator("select")
+        options = menu.locator("option").all_text_contents()
+        first = menu.input_value()
+        others = [option for option in options if option != first][:OPTIONS]
+        return [
+            (lambda one=one: menu.select_option(one), lambda one=one: menu.input_value() == one)
+            for one in (*others, first)
+        ]
+    if kind == "menu":
+        labels = row.locator("label:has(input)")
+        buttons = [labels.nth(k) for k in range(1, labels.count())] + [labels.nth(0)]
+        return [(one.click, lambda one=one: one.locator("input").is_checked()) for one in buttons]
+    if kind == "switch":
+        return [(row.locator("input").click, lambda: True)] * 2
+    if kind == "chips":
+        chips = row.locator(".dv-chip")
+
+        def add():
+            row.locator("input").click()
+            row.locator("input").press("Enter")
+
+        count = chips.count()
+        return [
+            (chips.last.click, lambda: chips.count() == count - 1),
+            (add, lambda: chips.count() == count),
+        ]
+    return []
+
+
+def move_all(page):
+    """Move every control in sight, and those that it brings up; what is wrong."""
+    problems, moved = [], set()
+
+    def go(row, name):
+        before = page.shown()
+        answered, ways = False, moves(row)
+        for act, holds in ways:
+            act()
+            page.settle()
+            after = page.shown()
+            answered |= after != before
+            before = after
+            status = page.page.locator(".dv-status").text_content()
+            problems.extend([f"{name}: {status}"] if status else [])
+            problems.extend([] if holds() else [f"{name} does not keep its value"])
+            sweep()
+        problems.extend([f"{name} changes nothing"] if ways and not answered else [])
+
+    def sweep():
+        """Move what is in sight and was not before."""
+        rows = page.page.locator(".dv-control:visible").all()
+        names = [row.get_attribute("data-name") for row in rows]
+        new = [name for name in names if name not in moved]
+        moved.update(new)
+        for name in new:
+            go(page.control(name), name)
+
+    for fold in page.page.locator(".dv-more > summary").all():
+        fold.click()
+    sweep()
+    return problems
+
+
+@pytest.mark.parametrize("kind", [*EXPLORERS, Everything])
+def test_every_control_answers_and_keeps_its_value(opened, kind):
+    page = opened(kind())
+    assert move_all(page) == []
+    slow = [message for message in page.asked if message["kind"] == "set"]
+    assert slow or kind().description.local
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("kind", EXPLORERS)
+def test_controls_pictures_and_texts_are_on_screen_together(opened, kind, window):
+    width, height = WINDOWS[window]
+    page = opened(kind(), width, height)
+    for part in PARTS:
+        left, top, right, bottom = page.box(part)
+        assert left >= 0 and right <= width + 0.5, part
+        assert top >= 0 and bottom <= height + 0.5, part
+    assert page.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    hidden = page.page.evaluate(
+        """() => [...document.querySelectorAll(".dv-chips, .dv-texts")].filter((one) =>
+             one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1
+           ).length"""
+    )
+    assert hidden == 0
+
+
+@pytest.mark.parametrize("kind", EXPLORERS)
+def test_the_state_survives_a_link(opened, kind):
+    explorer = kind()
+    page = opened(explorer)
+    for row in page.page.locator("[data-kind=slider]:visible").all():
+        row.locator("input[type=range]").press("PageUp")
+    page.settle()
+    state = explorer.state
+    assert state != explorer.description.start
+    again = kind.from_link(explorer.link())
+    assert again.state == state
+    query = page.page.evaluate(
+        """async ([record, state]) => (await import("./query.js")).toQuery(record, state)""",
+        [explorer.description.record(), state],
+    )
+    assert explorer.description.from_query(query) == state
+    other = opened(again)
+    assert other.shown() == page.shown()
+
+
+QUERIES = [
+    {},
+    {"names": (), "sign": "minus", "grid": True},
+    {"height": -2.35, "note": "ä & b=c#d", "table": "0, 1\n1, 2", "drawn": ((0.5, -1.0),)},
+]
+
+
+@pytest.mark.parametrize("state", QUERIES)
+def test_the_browser_reads_and_writes_the_links_of_python(opened, state):
+    explorer = Everything()
+    whole = explorer.description.checked(state)
+    record = explorer.description.record()
+    script = """async ([record, text]) => (await import("./query.js")).fromQuery(record, text)"""
+    page = opened(explorer).page
+    read = page.evaluate(script, [record, explorer.description.to_query(whole)])
+    assert read["complaints"] == []
+    assert explorer.description.checked(read["values"]) == whole
+    broken = page.evaluate(script, [record, "height=9&nothing=1&shape=round&note=kept"])
+    assert broken["values"] == {"note": "kept"} and len(broken["complaints"]) == 3
+
+
+def test_every_input_has_a_name_and_the_tab_key_reaches_all(opened):
+    page = opened(Everything()).page
+    page.locator(".dv-more > summary").click()
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("input, select, textarea, button")].filter((one) =>
+             one.type !== "file" && !one.labels?.length && !one.ariaLabel && !one.textContent
+           ).map((one) => one.outerHTML)"""
+    )
+    assert nameless == []
+    controls = page.locator(".dv-control:visible")
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        name = page.evaluate("document.activeElement.closest('.dv-control')?.dataset.name")
+        reached.add(name)
+    assert {row.get_attribute("data-name") for row in controls.all()} <= reached
+    page.locator(".dv-plot").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".dv-place").text_content().startswith("at ")
+    assert page.locator(".dv-entry .dv-value").first.text_content() != ""
+
+
+def test_chips_are_found_by_a_search_and_no_more_than_their_number_are_chosen(opened):
+    page = opened(WeightingExplorer())
+    row = page.control("names")
+    search = row.locator("input")
+    search.fill("kohya")
+    found = row.locator(".dv-option").all_text_contents()
+    assert "kohya-debiased-v" in found and "sd3" not in found
+    for word in ("kohya-debiased-v", "indi", "ddpm-linear"):
+        search.fill(word)
+        search.press("Enter")
+        page.settle()
+    assert page.explorer.state["names"][-3:] == ("kohya-debiased-v", "indi", "ddpm-linear")
+    assert search.is_disabled() and "take one away" in row.inner_text()
+    row.locator(".dv-chip").first.click()
+    assert search.is_enabled()
+
+
+def test_an_error_is_shown_in_words_and_goes_when_it_is_mended(opened):
+    page = opened(Everything())
+    before = page.shown()[0]
+    box = page.control("table")
+    box.locator("textarea").fill("words <b>")
+    box.locator("button").first.click()
+    page.settle()
+    status = page.page.locator(".dv-status")
+    assert status.text_content().startswith("ValueError: could not convert")
+    assert page.shown()[0] == before
+    assert box.locator("textarea").input_value() == "words <b>"
+    box.locator("textarea").fill("3")
+    box.locator("button").first.click()
+    page.settle()
+    assert status.text_content() == "" and page.explorer.state["table"] == "3"
+
+
+def test_a_typed_number_lies_between_the_steps_and_stays(opened):
+    page = opened(Everything())
+    field = page.control("height").locator("input[type=number]")
+    assert field.input_value() == "0.2"
+    field.fill("1.23")
+    field.press("Enter")
+    page.control("shape").locator("select").select_option("wave")
+    page.settle()
+    assert page.explorer.state["height"] == 1.23 and field.input_value() == "1.23"
+    assert page.page.locator(".dv-control[data-name=size]").is_visible()
+    page.page.get_by_text("reset", exact=True).click()
+    page.settle()
+    assert page.explorer.state == page.explorer.description.start
+
+
+def test_drawing_and_clicking_give_points(opened):
+    page = opened(Everything())
+    over = page.page.locator(".u-over").bounding_box()
+    page.page.mouse.move(over["x"] + 10, over["y"] + 10)
+    page.page.mouse.down()
+    page.page.mouse.move(over["x"] + over["width"] / 2, over["y"] + over["height"] / 2, steps=4)
+    page.page.mouse.up()
+    page.settle()
+    drawn = np.array(page.explorer.state["drawn"])
+    assert len(drawn) == 5
+    np.testing.assert_allclose(drawn[-1], [0, 0], atol=0.1)
+    canvas = page.page.locator(".dv-canvas")
+    canvas.click(position={"x": 60, "y": 60})
+    canvas.click(position={"x": 80, "y": 60})
+    page.settle()
+    clicked = np.array(page.explorer.state["clicked"])
+    assert len(clicked) == 2 and clicked[1, 0] > clicked[0, 0] and clicked[0, 1] == clicked[1, 1]
+    page.control("clicked").get_by_text("clear").click()
+    page.settle()
+    assert page.explorer.state["clicked"] == ()
+
+
+def test_a_film_plays_pauses_and_is_scrubbed(opened):
+    page = opened(Everything()).page
+    player = page.locator(".dv-player")
+    assert player.locator("output").text_content() == "step 9"
+    player.locator("input").press("Home")
+    assert player.locator("output").text_content() == "step 0"
+    before = page.locator(".dv-canvas").evaluate("one => one.toDataURL()")
+    player.get_by_label("play").click()
+    page.wait_for_function("document.querySelector('.dv-player output').textContent > 'step 2'")
+    player.get_by_label("pause").click()
+    assert page.locator(".dv-canvas").evaluate("one => one.toDataURL()") != before
+    assert player.get_by_label("play").is_visible()
+
+
+def test_while_an_answer_is_under_way_the_newest_value_waits(opened):
+    page = opened(Everything())
+    asked = page.page.evaluate(
+        """async () => {
+          const asked = [], answer = window.ask;
+          let release;
+          const gate = new Promise((done) => { release = done; });
+          window.ask = async (message) => {
+            asked.push(message);
+            await gate;
+            return answer(message);
+          };
+          const range = document.querySelector("[data-name=height] input[type=range]");
+          for (const value of [1, 2, 3, 4, 5]) {
+            range.value = value;
+            range.dispatchEvent(new Event("input", { bubbles: true }));
+          }
+          const before = asked.length;
+          release();
+          await new Promise((done) => setTimeout(done, 300));
+          return [before, asked.map((message) => message.values.height)];
+        }"""
+    )
+    assert asked == [1, [-2.5, -0.5]]
+    assert page.explorer.state["height"] == -0.5
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_readable_in_light_and_dark(opened, scheme):
+    page = opened(WeightingExplorer(), scheme=scheme).page
+    colours = page.evaluate(
+        """() => {
+          const style = getComputedStyle(document.querySelector(".dv-explorer"));
+          const swatch = document.querySelector(".dv-table .dv-swatch");
+          return [style.backgroundColor, style.color, getComputedStyle(swatch).backgroundColor];
+        }"""
+    )
+    ground, ink, black = (
+        np.mean([int(part) for part in colour[4:-1].split(", ")]) for colour in colours
+    )
+    assert abs(ground - ink) > 150 and abs(ground - black) > 90
+    assert (ground > ink) == (scheme == "light")
+    page.evaluate("document.body.dataset.jpThemeLight = 'true'")  # a light JupyterLab
+    page.wait_for_function("document.querySelector('.dv-explorer').dataset.dark === 'false'")
+
+
+def test_a_picture_is_sharp_on_a_fine_screen(opened):
+    canvases = opened(Everything(), ratio=2).page.locator(".dv-chart canvas").all()
+    sizes = [canvas.evaluate("one => one.width / one.clientWidth") for canvas in canvases]
+    assert len(sizes) == 2 and all(abs(size - 2) < 0.02 for size in sizes)
+
+
+def test_fifty_explorers_that_are_opened_and_closed_leave_nothing(opened):
+    page = opened(Everything()).page
+    count = "document.querySelectorAll('*').length"
+    page.evaluate("window.end()")
+    before = page.evaluate(count)
+    page.evaluate(
+        """async () => {
+          for (let k = 0; k < 50; k++) {
+            const end = window.mounted();
+            await new Promise((done) => setTimeout(done, 20));
+            end();
+          }
+        }"""
+    )
+    assert page.evaluate(count) == before and page.evaluate("window.receivers.size") == 0
+
+
+def test_fifty_closed_explorers_are_forgotten_by_python():
+    known = len(widget._instances)
+    seen = []
+    for _ in range(50):
+        explorer = Everything()
+        seen.append(weakref.ref(explorer))
+        explorer.close()
+        del explorer
+    gc.collect()
+    assert len(widget._instances) == known
+    assert sum(one() is not None for one in seen) == 0
