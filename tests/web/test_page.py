@@ -5,8 +5,6 @@ The server listens on 127.0.0.1 and gives out the modules as they are, which a p
 
 import base64
 import json
-import os
-import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -24,9 +22,6 @@ from diffviz.theory.families import FAMILIES
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 CLOSE = 1e-6  # largest departure, over the largest value of a curve
 PAGE = """<!doctype html><meta charset="utf-8"><title>explorer</title>
 <link rel="stylesheet" href="/diffviz/web/vendor/uPlot.css">
@@ -63,20 +58,6 @@ def address():
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        reason = "no Chromium here, so no page was looked at (on Debian: apt-get install chromium)"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        nothing_outside = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[nothing_outside])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
