@@ -11,9 +11,10 @@ import { baseGain } from "./targets.js";
  * @typedef {import("./looks.js").LookData & {
  *   entries: Record<string, Float64Array>,
  *   levels: Record<string, Float64Array>,
+ *   targets: Record<string, string>,
  *   colours: Record<string, string>,
  * }} Data weightings of the catalogue on the eps error, on the grid of the chart and at the levels
- *   at which recipes are compared with them
+ *   at which recipes are compared with them; and the names of their targets
  *
  * @typedef {Record<string, any>} State
  * @typedef {import("./objectives.js").Objective} Objective
@@ -102,7 +103,8 @@ function compute(state, data) {
     colours: [],
     title: "",
   };
-  const nearness = nearnessTable(distances(recipe, data.levels), state.names, data.colours);
+  const ordered = distances(recipe, data.levels, data.targets);
+  const nearness = nearnessTable(ordered, state.names, data.colours);
   return {
     panels: [lookChart(curves, state, data, data.colours), verdicts, nearness],
     columns: 1,

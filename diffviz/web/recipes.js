@@ -246,13 +246,16 @@ function distanceTo(name, known, w, at) {
 }
 
 /**
- * The published objectives, the nearest to a composed one first; those that agree to six decimals
- * as in the catalogue.
+ * The published objectives, the nearest to a composed one first.
+ *
+ * Of those that agree to six decimals, the ones with the same target come first, else they stand as
+ * in the catalogue.
  * @param {Objective} recipe
  * @param {Record<string, Float64Array>} published Weightings on `LEVELS` by name.
+ * @param {Record<string, string>} targets Names of their targets by name.
  * @returns {Distance[]}
  */
-export function distances(recipe, published) {
+export function distances(recipe, published, targets) {
   const share = (1 - CENTRAL) / 2;
   const low = isf(recipe.law, 1 - share);
   const high = isf(recipe.law, share);
@@ -263,8 +266,13 @@ export function distances(recipe, published) {
   }
   const at = LEVELS.subarray(first, last + 1);
   const w = weighting(recipe, at);
+  /** @type {(distance: Distance) => number} */
+  const nearness = ({ name, deviation }) => {
+    const isOther = targets[name] !== recipe.target.name;
+    return Math.round(deviation * 1e6) + (isOther ? 0.5 : 0);
+  };
   return Object.entries(published)
     .map(([name, curve]) => distanceTo(name, curve.subarray(first, last + 1), w, at))
     .filter((distance) => distance !== null)
-    .sort((one, other) => Math.round(one.deviation * 1e6) - Math.round(other.deviation * 1e6));
+    .sort((one, other) => nearness(one) - nearness(other));
 }

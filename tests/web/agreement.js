@@ -42,13 +42,13 @@ export function curves(settings, grid) {
 }
 
 /** Verdict, shares and distances at each setting. */
-export function readings(settings, published) {
+export function readings(settings, published, targets) {
   return settings.map((setting) => {
     const objective = objectiveOf(setting);
     return {
       verdict: verdict(objective),
       share: shareBelow(objective, setting.at),
-      distances: distances(objective, published),
+      distances: distances(objective, published, targets),
     };
   });
 }

@@ -6,7 +6,7 @@ import { curves, pathValues, places, readings, specialValues } from "./agreement
 
 const [, , question, answer] = process.argv;
 const asked = JSON.parse(readFileSync(question, "utf8"));
-const { settings, grid, times, published, wanted } = asked;
+const { settings, grid, times, published, targets, wanted } = asked;
 const levels = Float64Array.from(grid);
 
 /** Lists of numbers in mappings as arrays of float64, as the browser gets them. */
@@ -47,7 +47,7 @@ if (wanted === "curves") {
   const answers = {
     places: () => places(levels),
     paths: () => pathValues(settings, times, grid),
-    readings: () => readings(settings, arrays(published)),
+    readings: () => readings(settings, arrays(published), targets),
     special: () => specialValues(asked),
     views: () => views(asked),
   };

@@ -22,6 +22,7 @@ from diffviz import plots
 from diffviz.lab.experiments import composer
 from diffviz.lab.explorers.composer import ComposerExplorer
 from diffviz.lab.explorers.weighting import AXES, WeightingExplorer, parameter_name
+from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis
 from diffviz.theory.families import FAMILIES
 from diffviz.web.pictures import Chart, Table
@@ -198,7 +199,10 @@ def test_verdicts_shares_and_distances_agree_with_the_package(ask):
     grids = [web_settings.curve(one, np.linspace(-20, 20, 401)) for one in settings]
     settings = [one for one, curve in zip(settings, grids, strict=True) if curve is not None]
     published = {name: list(w) for name, w in composer.published().items()}
-    for setting, got in zip(settings, ask("readings", settings, published=published), strict=True):
+    targets = {name: entry.target.name for name, entry in CATALOGUE.items()}
+    for setting, got in zip(
+        settings, ask("readings", settings, published=published, targets=targets), strict=True
+    ):
         of = web_settings.objective(setting)
         said, expected = got["verdict"], analysis.verdict(of)
         assert said["monotone"] == expected.monotone, setting

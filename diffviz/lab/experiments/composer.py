@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from diffviz.checks import one_of
+from diffviz.checks import increasing, one_of
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import laws, multipliers, paths, targets
 from diffviz.theory.families import Parameter
@@ -538,7 +538,7 @@ def code(state: State) -> str:
     if state["path_shift"] != 1:
         path += f"\npath = dv.paths.shifted(path, {state['path_shift']!r})"
     needs = _part(state, "multiplier").needs
-    needed = {"path": "path", "target": f"target={state['target']!r}"}
+    needed = {"path": "path=path", "target": f"target={state['target']!r}"}
     multiplier = _call(state, "multiplier", [needed[name] for name in needs])
     law = _law_code(state, objective.path)
     lines = [
@@ -564,33 +564,36 @@ def code(state: State) -> str:
 # --- the parts as curves --------------------------------------------------------------------------
 
 
-def parts(objective: Objective, logsnr: NDArray, base: str = "eps") -> dict[str, NDArray]:
+def parts(objective: Objective, logsnr: ArrayLike, base: str = "eps") -> dict[str, NDArray]:
     """The parts of a recipe and their product.
 
     Args:
         objective: The objective.
-        logsnr: λ in nats, shape (n,).
+        logsnr: Increasing λ in nats, shape (n,).
         base: The error on which gain² and w act: "eps", "x", "v" or "u".
 
     Returns:
         p, gain², c and w, shape (n,) each; 0 where the law does not reach.
 
     Raises:
-        ValueError: The base is unknown, or the parts do not make a finite weighting.
+        TypeError: λ is no real number.
+        ValueError: The grid does not increase, the base is unknown, or the parts do not make a
+            finite weighting.
     """
+    grid = increasing(logsnr, "logsnr")
     low, high = objective.law.support()
-    inside = (logsnr >= low) & (logsnr <= high)
-    at = logsnr[inside]
+    inside = (grid >= low) & (grid <= high)
+    at = grid[inside]
     gain = objective.target.gain(at, objective.path) / base_gain(base, at)
     values = {
         "p": objective.law.pdf(at),
         "gain²": gain**2,
         "c": objective.multiplier(at),
     }
-    curves = {name: np.zeros(logsnr.shape) for name in values}
+    curves = {name: np.zeros(grid.shape) for name in values}
     for name, curve in curves.items():
         curve[inside] = values[name]
-    return curves | {"w": objective.weighting(logsnr, base)}
+    return curves | {"w": objective.weighting(grid, base)}
 
 
 # --- beside the published objectives --------------------------------------------------------------
@@ -631,7 +634,8 @@ def distances(objective: Objective) -> list[Distance]:
         objective: The composed objective.
 
     Returns:
-        The distances, in rising order; those that agree to six decimals as in the catalogue.
+        The distances, in rising order. Of those that agree to six decimals, the ones with the same
+        target come first, else they stand as in the catalogue.
     """
     share = (1 - CENTRAL) / 2
     low, high = objective.law.isf([1 - share, share])
@@ -648,4 +652,10 @@ def distances(objective: Objective) -> list[Distance]:
         deviations = np.abs(ratio / np.median(ratio) - 1)
         worst = np.flatnonzero(deviations >= ALIKE * deviations.max())[0]
         found.append(Distance(name, float(deviations[worst]), float(at[both][worst])))
-    return sorted(found, key=lambda distance: round(distance.deviation * 1e6))
+
+    def nearness(distance: Distance) -> tuple[int, bool]:
+        """Deviation to six decimals, then whether the target is another."""
+        other_target = CATALOGUE[distance.name].target.name != objective.target.name
+        return round(distance.deviation * 1e6), other_target
+
+    return sorted(found, key=nearness)

@@ -184,6 +184,7 @@ class ComposerExplorer(ViewExplorer):
         shared = look_data(self.grid)
         return shared | {
             "levels": composer.published(),
+            "targets": {entry.name: entry.target.name for entry in CATALOGUE.values()},
             "colours": shared["colours"] | COLOURS,
         }
 
