@@ -166,6 +166,7 @@ class Explorer {
     }
     this.showState(names);
     const view = this.computeHere(names);
+    if (!view && !this.link.send) this.complain("this control needs a notebook with a kernel");
     if (view && !view.partial) {
       this.tell(values);
       return;
@@ -237,6 +238,7 @@ class Explorer {
       if ("value" in control && !isSame(control.value, this.state[control.name]))
         values[control.name] = control.value;
     if (Object.keys(values).length) this.take(values);
+    this.showState([]);
   }
 
   // --- from what computes
@@ -266,6 +268,7 @@ class Explorer {
   takeLink(text) {
     const { values, complaints } = fromQuery(this.description, text);
     if (Object.keys(values).length) this.take(values);
+    this.showState([]);
     if (complaints.length) this.complain(complaints.join("; "));
   }
 

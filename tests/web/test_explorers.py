@@ -2,10 +2,11 @@
 
 import gc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from chromium import ExplorerPage
+from chromium import ADDRESS, ExplorerPage
 from ipywidgets.widgets import widget
 
 from diffviz.lab.explorers.view import ViewExplorer
@@ -366,6 +367,117 @@ def test_while_an_answer_is_under_way_the_newest_value_waits(opened):
     )
     assert asked == [1, [-2.5, -0.5]]
     assert page.explorer.state["height"] == -0.5
+
+
+LOCAL = """
+export const local = {
+  settle: (state, name) => {
+    const turns = name === "height" && state.height < 0;
+    return turns ? { ...state, sign: "minus" } : state;
+  },
+  compute: (state, data, changed) => {
+    if (state.shape === "wave") return null;
+    if (state.note === "broken") throw new Error("in the browser");
+    const sign = { plus: 1, minus: -1 }[state.sign];
+    const y = data.x.map((x) => sign * x + state.height);
+    const chart = {
+      kind: "chart", x: data.x, curves: { here: y }, xlabel: "x", ylabel: "y", title: "",
+      xscale: "linear", yscale: "linear", xlim: null, ylim: [-8, 8], colours: { here: "#0072B2" },
+      dashes: {}, faint: [], marks: {}, bands: {}, dots: {}, strokes: "",
+    };
+    const note = { kind: "note", text: `here ${y[0].toFixed(2)}`, strong: false };
+    const whole = { panels: [chart, note], columns: 1 };
+    return state.grid ? { panels: [chart], columns: 1, partial: true } : whole;
+  },
+};
+"""
+
+
+class Near(Everything):
+    """What Python computes of the same, and the data for the browser."""
+
+    def __init__(self):
+        super().__init__()
+        self.description = replace(self.description, local="near.js")
+
+    def local_data(self):
+        return {"x": X}
+
+    def settled(self, state, changed):
+        return state | {"sign": "minus"} if changed == "height" and state["height"] < 0 else state
+
+    def compute(self, state, changed):
+        y = {"plus": 1, "minus": -1}[state["sign"]] * X + state["height"]
+        chart = Chart(X, {"here": y}, "x", "y", ylim=(-8, 8), colours={"here": "#0072B2"})
+        return View((chart, Note(f"Python {y[0]:.2f}")))
+
+
+def texts(page):
+    return page.page.locator(".dv-texts").inner_text().strip()
+
+
+def test_what_the_browser_computes_is_drawn_at_once_and_told_to_python(opened):
+    page = opened(Near(), files={"near.js": LOCAL})
+    assert texts(page) == "Python -1.80"
+    height = page.control("height").locator("input[type=range]")
+    height.press("ArrowRight")
+    assert texts(page) == "here -1.50"
+    assert [message["kind"] for message in page.asked] == ["open"]
+    height.press("Home")
+    assert texts(page) == "here -1.00"  # its sign has changed
+    page.page.wait_for_function("window.told > 0")
+    page.settle()
+    assert [message["kind"] for message in page.asked] == ["open", "tell"]
+    assert page.explorer.state["height"] == -3 and page.explorer.state["sign"] == "minus"
+    assert page.explorer.view.text == "Python -1.00"
+
+
+def test_what_the_browser_cannot_compute_is_asked_of_python(opened):
+    page = opened(Near(), files={"near.js": LOCAL})
+    before = page.shown()[0]
+    page.control("shape").locator("select").select_option("wave")
+    page.settle()
+    assert [message["kind"] for message in page.asked] == ["open", "set"]
+    page.control("grid").locator("input").click()
+    page.control("shape").locator("select").select_option("line")
+    page.settle()
+    page.control("height").locator("input[type=range]").press("ArrowRight")
+    page.settle()
+    assert texts(page) == "Python -1.50" and page.shown()[0] != before
+    assert {message["kind"] for message in page.asked[1:]} == {"set"}
+
+
+def test_a_page_without_a_kernel_computes_by_itself(opened, tmp_path):
+    explorer = Near()
+    explorer.save_opening(tmp_path / "near")
+    names = ("near.json", "near.bin")
+    files = {name: (tmp_path / name).read_bytes() for name in names}
+    files["alone.html"] = (
+        '<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="style.css">'
+        '<link rel="stylesheet" href="vendor/uPlot.css"><div id="host"></div>'
+        '<script type="module">import { open } from "./page.js";'
+        'await open(document.querySelector("#host"), "near");</script>'
+    )
+    page = opened(explorer, files=files | {"near.js": LOCAL})
+    page.asked.clear()
+    page.page.goto(f"{ADDRESS}alone.html#height=1.5&shape=round")
+    page.page.wait_for_selector(".dv-view")
+    assert texts(page) == "here -0.50"
+    assert page.page.locator(".dv-status").text_content() == (
+        "the link has a broken value: shape=round"
+    )
+    page.control("height").locator("input[type=range]").press("ArrowRight")
+    assert texts(page) == "here 0.00"
+    page.control("shape").locator("select").select_option("wave")
+    assert "needs a notebook" in page.page.locator(".dv-status").text_content()
+    page.control("note").locator("input").fill("broken")
+    page.control("note").locator("input").press("Enter")
+    page.control("shape").locator("select").select_option("line")
+    assert page.page.locator(".dv-status").text_content() == "Error: in the browser"
+    with page.page.expect_download() as download:
+        page.page.get_by_text("CSV", exact=True).click()
+    assert download.value.suggested_filename == "Near.csv"
+    assert page.asked == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

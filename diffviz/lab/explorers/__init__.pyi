@@ -1,4 +1,16 @@
-from . import base, elbo, perception, policy, prior, probe, sampling, schedule, training, weighting
+from . import (
+    base,
+    elbo,
+    perception,
+    policy,
+    prior,
+    probe,
+    sampling,
+    schedule,
+    training,
+    view,
+    weighting,
+)
 from .base import Explorer
 from .elbo import ElboExplorer
 from .perception import PerceptionExplorer
@@ -32,5 +44,6 @@ __all__ = [
     "sampling",
     "schedule",
     "training",
+    "view",
     "weighting",
 ]
