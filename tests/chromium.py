@@ -23,6 +23,7 @@ KINDS = {
     ".json": "application/json",
     ".bin": "application/octet-stream",
 }
+TELLS = 300  # ms, more than the time after which the browser tells what it has computed
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>an explorer</title>
@@ -148,13 +149,20 @@ class ExplorerPage:
             }"""
         )
 
+    def tell(self):
+        """Wait until Python knows of all that the browser has computed itself."""
+        self.settle()
+        self.page.wait_for_timeout(TELLS)
+        self.settle()
+
     def shown(self):
         """What can be seen: pixels of the pictures, and the texts."""
         return self.page.evaluate(
-            """() => [
+            """(said) => [
               [...document.querySelectorAll("canvas")].map((one) => one.toDataURL()).join(),
-              ...[...document.querySelectorAll(".dv-texts, .dv-legend")].map((o) => o.innerText),
-            ]"""
+              ...[...document.querySelectorAll(said)].map((one) => one.innerText),
+            ]""",
+            ".dv-texts, .dv-legend, .dv-status",
         )
 
     def box(self, selector):

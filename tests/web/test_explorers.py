@@ -34,6 +34,8 @@ WINDOWS = {  # pixels that JupyterLab with its file browser leaves at 1366 x 768
 }
 PARTS = (".dv-controls", ".dv-pictures", ".dv-texts")
 OPTIONS = 12  # of a menu, at most
+REFUSALS = ("min-SNR is defined on eps, x, v",)  # which no control could know beforehand
+IN_SIGHT = "all => all.filter(one => one.offsetParent).map(one => one.dataset.name)"
 X = np.linspace(-2, 2, 41)
 CONTROLS = (
     Chips("names", "names", ("a", "b", "c"), ("a",), most=2),
@@ -128,8 +130,13 @@ def moves(row):
             row.locator("input").press("Enter")
 
         count = chips.count()
+        if count == 0:
+            return [
+                (add, lambda: chips.count() == 1),
+                (lambda: chips.last.click(), lambda: chips.count() == 0),
+            ]
         return [
-            (chips.last.click, lambda: chips.count() == count - 1),
+            (lambda: chips.last.click(), lambda: chips.count() == count - 1),
             (add, lambda: chips.count() == count),
         ]
     return []
@@ -146,18 +153,18 @@ def move_all(page):
             act()
             page.settle()
             after = page.shown()
-            answered |= after != before
-            before = after
             status = page.page.locator(".dv-status").text_content()
-            problems.extend([f"{name}: {status}"] if status else [])
+            is_meant = any(words in status for words in REFUSALS)
+            answered |= is_meant or after != before
+            before = after
+            problems.extend([f"{name}: {status}"] if status and not is_meant else [])
             problems.extend([] if holds() else [f"{name} does not keep its value"])
             sweep()
         problems.extend([f"{name} changes nothing"] if ways and not answered else [])
 
     def sweep():
         """Move what is in sight and was not before."""
-        rows = page.page.locator(".dv-control:visible").all()
-        names = [row.get_attribute("data-name") for row in rows]
+        names = page.page.eval_on_selector_all(".dv-control", IN_SIGHT)
         new = [name for name in names if name not in moved]
         moved.update(new)
         for name in new:
@@ -201,7 +208,7 @@ def test_the_state_survives_a_link(opened, kind):
     page = opened(explorer)
     for row in page.page.locator("[data-kind=slider]:visible").all():
         row.locator("input[type=range]").press("PageUp")
-    page.settle()
+    page.tell()
     state = explorer.state
     assert state != explorer.description.start
     again = kind.from_link(explorer.link())
@@ -212,7 +219,7 @@ def test_the_state_survives_a_link(opened, kind):
     )
     assert explorer.description.from_query(query) == state
     other = opened(again)
-    assert other.shown() == page.shown()
+    assert other.shown()[1:] == page.shown()[1:]
 
 
 QUERIES = [
@@ -268,7 +275,7 @@ def test_chips_are_found_by_a_search_and_no_more_than_their_number_are_chosen(op
     for word in ("kohya-debiased-v", "indi", "ddpm-linear"):
         search.fill(word)
         search.press("Enter")
-        page.settle()
+        page.tell()
     assert page.explorer.state["names"][-3:] == ("kohya-debiased-v", "indi", "ddpm-linear")
     assert search.is_disabled() and "take one away" in row.inner_text()
     row.locator(".dv-chip").first.click()
@@ -337,7 +344,9 @@ def test_a_film_plays_pauses_and_is_scrubbed(opened):
     assert player.locator("output").text_content() == "step 0"
     before = page.locator(".dv-canvas").evaluate("one => one.toDataURL()")
     player.get_by_label("play").click()
-    page.wait_for_function("document.querySelector('.dv-player output').textContent > 'step 2'")
+    page.wait_for_function(
+        "Number(document.querySelector('.dv-player output').textContent.split(' ')[1]) > 2"
+    )
     player.get_by_label("pause").click()
     assert page.locator(".dv-canvas").evaluate("one => one.toDataURL()") != before
     assert player.get_by_label("play").is_visible()
@@ -479,6 +488,30 @@ def test_a_page_without_a_kernel_computes_by_itself(opened, tmp_path):
         page.page.get_by_text("CSV", exact=True).click()
     assert download.value.suggested_filename == "Near.csv"
     assert page.asked == []
+
+
+def test_a_view_of_long_work_does_not_move_a_slider_back(opened):
+    """It was sent before the kernel knew of the move."""
+    page = opened(Everything())
+    old = {"kind": "view", "serial": 0, "state": page.explorer.state, "error": "", "working": None}
+    shown = page.page.evaluate(
+        """async (old) => {
+          const answer = window.ask;
+          let release;
+          const gate = new Promise((done) => { release = done; });
+          window.ask = async (asked) => { await gate; return answer(asked); };
+          const range = document.querySelector("[data-name=height] input[type=range]");
+          range.value = 1;
+          range.dispatchEvent(new Event("input", { bubbles: true }));
+          for (const receive of window.receivers) receive(old, []);
+          const value = range.value;
+          release();
+          return value;
+        }""",
+        old,
+    )
+    page.settle()
+    assert shown == "1" and page.explorer.state["height"] == -2.5
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
