@@ -222,7 +222,7 @@ export class CloudPanel {
     this.play.textContent = "⏸";
     this.play.setAttribute("aria-label", "pause");
     const next = (now) => {
-      const gone = (now - start) / 1e3 / SECONDS;
+      const gone = Math.max(0, now - start) / 1e3 / SECONDS; // a frame may begin before the click
       this.step = Math.min(this.steps - 1, from + Math.floor(gone * this.steps));
       this.draw();
       if (this.step >= this.steps - 1) this.pause();

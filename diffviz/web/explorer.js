@@ -64,6 +64,8 @@ class Explorer {
     this.serial = 0;
     this.waiting = 0;
     this.pending = new Map();
+    /** @type {string[]} */
+    this.underWay = []; // names of the values that are sent and not answered yet
     this.told = new Map();
     this.teller = 0;
     this.panels = [];
@@ -172,6 +174,7 @@ class Explorer {
     }
     this.showState(names);
     const view = this.computeHere(names);
+    if (!view && !this.link.send) this.complain("this control needs a notebook with a kernel");
     if (view && !view.partial) {
       this.tell(values);
       return;
@@ -219,6 +222,7 @@ class Explorer {
     this.tellNow();
     this.await();
     const values = Object.fromEntries(this.pending);
+    this.underWay = Object.keys(values);
     this.pending.clear();
     this.link.send({ kind: "set", values, serial: this.serial });
   }
@@ -245,6 +249,7 @@ class Explorer {
       }
     }
     if (Object.keys(values).length) this.take(values);
+    this.showState([]);
   }
 
   // --- from what computes
@@ -274,6 +279,7 @@ class Explorer {
   takeLink(text) {
     const { values, complaints } = fromQuery(this.description, text);
     if (Object.keys(values).length) this.take(values);
+    this.showState([]);
     if (complaints.length) this.complain(complaints.join("; "));
   }
 
@@ -281,10 +287,11 @@ class Explorer {
     if (!this.description) return;
     if (message.serial === this.waiting) {
       this.waiting = 0;
+      this.underWay = [];
       clearTimeout(this.patience);
       this.root.classList.remove("dv-waiting");
     }
-    const ahead = new Set([...this.pending.keys(), ...this.told.keys()]);
+    const ahead = new Set([...this.pending.keys(), ...this.told.keys(), ...this.underWay]);
     const settled = Object.entries(message.state).filter(([name]) => !ahead.has(name));
     this.state = { ...this.state, ...Object.fromEntries(settled) };
     this.showState([...ahead]);

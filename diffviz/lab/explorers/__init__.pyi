@@ -9,6 +9,7 @@ from . import (
     sampling,
     schedule,
     training,
+    view,
     weighting,
 )
 from .base import Explorer
@@ -47,5 +48,6 @@ __all__ = [
     "sampling",
     "schedule",
     "training",
+    "view",
     "weighting",
 ]
