@@ -124,6 +124,7 @@ def test_special_functions_are_those_of_scipy(ask):
     np.testing.assert_allclose(numbers(got["logExpit"]), special.log_expit(4 * x), rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_curves_of_random_settings_agree_with_the_package(ask):
     settings = web_settings.settings(SETTINGS, seed=0)
     worst, where = web_settings.largest_departure(settings, ask("curves", settings))
