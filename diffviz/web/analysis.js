@@ -304,11 +304,11 @@ export function shareBelow(recipe, at = 0, mmse = constant) {
 
 /**
  * The middle value, or the mean of the two middle ones.
- * @param {Iterable<number>} values
+ * @param {ArrayLike<number>} values
  * @returns {number}
  */
 export function median(values) {
-  const sorted = Float64Array.from(values).sort();
+  const sorted = new Float64Array(values).sort();
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

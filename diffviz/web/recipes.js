@@ -233,16 +233,25 @@ const LEAST_OVERLAP = 0.9; // share of that stretch on which a published one mus
  * @returns {Distance | null}
  */
 function distanceTo(name, known, w, at) {
-  const both = Array.from(at.keys()).filter((index) => w[index] > 0 && known[index] > 0);
-  if (!both.length || both.length < LEAST_OVERLAP * at.length) {
+  const ratios = new Float64Array(at.length);
+  const places = new Int32Array(at.length);
+  let count = 0;
+  for (let index = 0; index < at.length; index += 1) {
+    if (w[index] > 0 && known[index] > 0) {
+      ratios[count] = w[index] / known[index];
+      places[count] = index;
+      count += 1;
+    }
+  }
+  if (!count || count < LEAST_OVERLAP * at.length) {
     return null;
   }
-  const ratios = both.map((index) => w[index] / known[index]);
-  const usual = median(ratios);
-  const deviations = ratios.map((ratio) => Math.abs(ratio / usual - 1));
-  const deviation = Math.max(...deviations);
+  const kept = ratios.subarray(0, count);
+  const usual = median(kept);
+  const deviations = kept.map((ratio) => Math.abs(ratio / usual - 1));
+  const deviation = deviations.reduce((most, value) => Math.max(most, value), 0);
   const worst = deviations.findIndex((value) => value >= ALIKE * deviation);
-  return { name, deviation, at: at[both[worst]] };
+  return { name, deviation, at: at[places[worst]] };
 }
 
 /**
