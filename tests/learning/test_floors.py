@@ -317,6 +317,29 @@ def test_the_upper_bound_is_no_memory():
     assert band.lower < 1e-3 and band.upper > 0.97 * truth
 
 
+@pytest.mark.parametrize("given", [False, True], ids=["kernels", "a denoiser"])
+def test_data_may_be_sorted_by_class(given):
+    """The first class alone has a floor of 0.001 at this level, both together one of 0.8."""
+    toy = dv.mixture([[-20.0, 0.0], [20.0, 0.0]], [0.01, 1.0])
+    x = toy.sample(1200, seeded())
+    in_order = x[x[:, 0].argsort()]
+    options = {"denoiser": toy, "held_out": in_order[::2]} if given else {}
+    band = bracket(in_order[1::2], [2.0], draws=64, **options)
+    truth = toy.mmse([2.0])
+    assert abs(band.tried["network" if given else "kernels"].mean / truth - 1) < 0.3
+    assert not outside(band, truth, 5).any()
+
+
+def test_each_part_of_the_points_is_in_a_random_order():
+    x = torch.arange(600.0)[:, None]
+    parts_of = parts.divide(points(x), None, np.random.default_rng(0))
+    every = [parts_of.made_from, *parts_of.halves]
+    assert sorted(torch.cat(every).flatten().tolist()) == (x - 299.5).flatten().tolist()
+    for part in every:
+        head = part[: len(part) // 4].flatten()
+        assert stats.kstest(head.numpy(), stats.uniform(-300, 600).cdf).pvalue > 1e-3
+
+
 @pytest.mark.slow
 def test_the_bracket_holds_as_often_as_two_errors_claim():
     """95 % or more; with this many sets fewer successes have a probability below 1e-6."""
@@ -345,6 +368,23 @@ def test_levels_far_out_are_finite():
     np.testing.assert_allclose(band.upper[1], 3)
     np.testing.assert_allclose(band.lower[1], 0, atol=1e-12)
     np.testing.assert_allclose(band.lower[0] * np.exp(40), 3, rtol=0.5)
+
+
+@pytest.mark.parametrize("power", [-20, 20])
+def test_the_scale_of_the_data_only_moves_the_floor_along_log_snr(power):
+    x = normal(40, 2).float()
+    shift = 2 * power * np.log(2)
+    near = bracket(x, [-2.0, 0.0, 3.0], draws=64)
+    far = bracket(2.0**power * x, np.array([-2.0, 0.0, 3.0]) - shift, draws=64)
+    np.testing.assert_allclose(far.lower, near.lower, rtol=1e-9)
+    np.testing.assert_allclose(far.upper, near.upper, rtol=1e-9)
+
+
+def test_points_beyond_the_digits_of_the_noise_are_told_apart():
+    """Rounding of products of 1e30 is larger than the noise by any measure."""
+    band = bracket(1e30 * normal(40, 2), [0.0, 40.0], draws=64)
+    np.testing.assert_array_equal(band.lower, 0)
+    np.testing.assert_array_equal(band.upper, 2)
 
 
 def test_points_far_from_zero_and_copies_lose_no_digits():

@@ -70,12 +70,15 @@ class Draws:
     group: Tensor
 
     def distances(self, others: Tensor) -> tuple[Tensor, Tensor]:
-        """‖x_i − x_j‖² and eps·(x_j − x_i) for other points (b, d), shape (q, b) each."""
+        """‖x_i − x_j‖² and eps·(x_j − x_i) for other points (b, d), shape (q, b) each.
+
+        Both are exactly 0 for equal points, also where rounding is large beside the noise.
+        """
         norm = self.x.square().sum(1)[:, None] + others.square().sum(1)
         squares = torch.addmm(norm, self.x, others.T, alpha=-2)
-        squares = squares.masked_fill(squares < SAME * norm, 0)
         products = self.eps @ others.T - (self.eps * self.x).sum(1)[:, None]
-        return squares, products
+        equal = squares < SAME * norm
+        return squares.masked_fill_(equal, 0), products.masked_fill_(equal, 0)
 
 
 def plan(count: int, size: int, levels: int, draws: int | None) -> tuple[int, int]:

@@ -39,14 +39,15 @@ class Points:
         return self.source.shape
 
     def at(self, places: NDArray) -> Tensor:
-        """Points at places (n,), in float64, shape (n, d)."""
+        """Points at places (n,) in the order asked for, in float64, shape (n, d)."""
         shape = len(places), len(self.centre)
         vectors = torch.empty(shape, dtype=torch.float64, device=self.centre.device)
         step = max(1, streams.PIECE // shape[1])
+        order = np.argsort(places, kind="stable")  # a file is read from its start to its end
         for start in range(0, len(places), step):
-            part = slice(start, start + step)
+            part = order[start : start + step]
             rows = self.source.rows(torch.from_numpy(places[part])).flatten(1)
-            torch.sub(rows, self.centre, out=vectors[part])
+            vectors[torch.from_numpy(part).to(vectors.device)] = rows - self.centre
         return vectors
 
     def blocks(self, places: NDArray, size: int) -> Iterator[tuple[NDArray, Tensor]]:
@@ -61,9 +62,9 @@ class Parts:
     """Points that denoisers are made from, and two halves of others, on which they are tried.
 
     Args:
-        made_from: Points around the centre, shape (m, d).
+        made_from: Points around the centre in a random order, shape (m, d).
         available: Number of points from which ``made_from`` was drawn.
-        halves: Points around the centre, shape (k, d) each.
+        halves: Points around the centre in a random order, shape (k, d) each.
         centre: The centre, shape (d,).
         shape: Shape of one point.
     """
@@ -147,6 +148,9 @@ def _replace(kept: Tensor, later: Tensor, seen: int, rng: np.random.Generator) -
 def divide(points: Points, held_out: Points | None, rng: np.random.Generator) -> Parts:
     """Divide points by chance into those that make denoisers, and those that try them.
 
+    Each part is in a random order, so that its first points are a fair share of data that are
+    sorted by class, as files often are.
+
     Args:
         points: The data; half of them make denoisers, or all if others are held out.
         held_out: Points that nothing was made from, if there are.
@@ -164,12 +168,11 @@ def divide(points: Points, held_out: Points | None, rng: np.random.Generator) ->
         making, trying = places, rng.permutation(held_out.count)
         tried = Points(held_out.source, held_out.count, held_out.total, points.centre)
     most = max(2, TRIED_ON // size)
-    halves = [np.sort(half[:most]) for half in np.array_split(trying, 2)]
-    made_from = rng.permutation(np.sort(making[: max(4, MADE_FROM // size)]))
+    first, second = np.array_split(trying, 2)
     return Parts(
-        made_from=points.at(made_from),
+        made_from=points.at(making[: max(4, MADE_FROM // size)]),
         available=len(making),
-        halves=(tried.at(halves[0]), tried.at(halves[1])),
+        halves=(tried.at(first[:most]), tried.at(second[:most])),
         centre=points.centre,
         shape=points.shape,
     )
