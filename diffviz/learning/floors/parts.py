@@ -14,6 +14,7 @@ from diffviz.data import streams
 HELD = 2**26  # numbers of batches that are kept in memory
 MADE_FROM = 2**26  # numbers from which denoisers are made
 TRIED_ON = 2**23  # numbers of each half on which they are tried
+COARSE = 0.01  # steps of float32 at the mean, as a share of the standard deviation
 LEAST = 8  # points: two for each step of making and trying a denoiser
 
 
@@ -89,7 +90,8 @@ def read(data: Any, name: str, rng: np.random.Generator) -> Points:
 
     Raises:
         TypeError: The data are of the wrong kind.
-        ValueError: There are too few points, or one of them is not finite.
+        ValueError: There are too few points, one is not finite, all are equal, or they are so far
+            from 0 that float32 rounds them away.
     """
     source = streams.source(data, name)
     total = 0
@@ -104,11 +106,26 @@ def read(data: Any, name: str, rng: np.random.Generator) -> Points:
     found = streams.statistics(source)
     if found.bad:
         raise ValueError(
-            f"{name} must be finite, but {found.bad} of {found.count} points have NaN or infinity, "
-            f"the first at place {found.first_bad}; drop them first"
+            f"{name} must be finite, but {found.bad} of {found.count} points have NaN, infinity or "
+            f"a number too large for float32, the first at place {found.first_bad}; drop them first"
         )
+    if found.equal:
+        raise ValueError(f"{name} must have different points; the floor of equal ones is 0")
+    _check_digits(found, name)
     centre = found.mean.flatten().to(source.device)
     return Points(source, found.count, max(total, found.count), centre)
+
+
+def _check_digits(found: streams.Statistics, name: str) -> None:
+    """Refuse points so far from 0 that float32, in which they are read, rounds them away."""
+    farthest = float(found.mean.abs().max())
+    step = float(np.spacing(np.float32(farthest)))
+    if step > COARSE * found.std:
+        raise ValueError(
+            f"{name} must be near 0: its mean reaches {farthest:.3g}, where numbers in float32 are "
+            f"{step:.2g} apart, but its standard deviation is {found.std:.2g}; subtract the mean "
+            "in float64 first, the floor does not depend on it"
+        )
 
 
 def _kept(batches: streams.Batches, rng: np.random.Generator) -> tuple[streams.Stored, int]:
