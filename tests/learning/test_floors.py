@@ -342,7 +342,7 @@ def test_each_part_of_the_points_is_in_a_random_order():
 
 @pytest.mark.parametrize("points", [2, 4, 16])
 def test_two_errors_of_few_points_hold_as_often_as_those_of_many(points):
-    """Each of 40,000 levels is a set. Without Student's quantile the rate is 0.82 for two points."""
+    """Each of 40,000 levels is a set. Without Student's quantile two points have a rate of 0.82."""
     halves = torch.randn(2, 40_000, points, generator=seeded(), dtype=torch.float64)
     mean, stderr, _ = measure._reported(({"mean": halves[0]}, {"mean": halves[1]}))
     stderr = stderr / np.sqrt(1.36)  # the halves are independent here
