@@ -560,6 +560,7 @@ def test_copies_among_the_points_are_named():
         ({"denoiser": lambda z, l: z * np.nan, "held_out": normal(40, 2)}, "NaN"),
         ({"denoiser": lambda z, l: (z,), "held_out": normal(40, 2)}, "a tensor like z, got tuple"),
         ({"data": torch.ones(40, 2)}, "different points"),
+        ({"data": torch.ones(40, 8, 8, 3)}, "channels last"),
         ({"data": normal(40, 2) * 1e200}, "too large for float32, the first at place 0"),
         ({"data": normal(40, 2) + 1e6}, r"mean reaches 1e\+06.* 0.062 apart.*subtract the mean"),
     ],

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffviz.data import streams
+from diffviz.data.points import refuse_channels_last
 
 HELD = 2**26  # numbers of batches that are kept in memory
 MADE_FROM = 2**26  # numbers from which denoisers are made
@@ -90,8 +91,8 @@ def read(data: Any, name: str, rng: np.random.Generator) -> Points:
 
     Raises:
         TypeError: The data are of the wrong kind.
-        ValueError: There are too few points, one is not finite, all are equal, or they are so far
-            from 0 that float32 rounds them away.
+        ValueError: There are too few points, one is not finite, all are equal, they are so far from
+            0 that float32 rounds them away, or images have their channels last.
     """
     source = streams.source(data, name)
     total = 0
@@ -103,6 +104,7 @@ def read(data: Any, name: str, rng: np.random.Generator) -> Points:
             f"{name} must be {LEAST} or more points (n, *shape), got shape {tuple(values.shape)}; "
             f"points on a line are {name}[:, None]"
         )
+    refuse_channels_last((len(values) if values is not None else 1, *source.shape))
     found = streams.statistics(source)
     if found.bad:
         raise ValueError(
