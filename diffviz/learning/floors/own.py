@@ -16,8 +16,8 @@ Estimating the Optimal Loss Value (2025, arXiv 2506.13763) estimates F_n itself 
 
 The error is that of a jackknife which leaves out a group of points, those that are drawn and those
 that they are compared with. It is too large rather than too small (Efron and Stein 1981): for 100
-and 1,000 points of the ten laws of ``benchmarks/floor.py`` it is 0.90 to 1.80 times the scatter from
-set to set, 1.1 times in the mean.
+and 1,000 points of the ten laws of ``benchmarks/floor.py`` it is 0.90 to 1.80 times the scatter
+from set to set, 1.1 times in the mean.
 """
 
 from dataclasses import dataclass
