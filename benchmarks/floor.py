@@ -2,8 +2,10 @@
 
 ``coverage`` draws many data sets of a law whose floor is known. A row says how often the floor lies
 above ``lower`` less two of its standard errors, below ``upper`` plus two, and between both: over
-all levels, and at the worst level. The last columns are the medians of both bounds over the floor
-at the level where they are furthest apart, and of the CPU seconds.
+all levels, and at the worst level. Then comes the error of ``lower`` over its scatter from set to
+set, the least and the mean over the levels where it is at least a twentieth of the floor. The last
+columns are the medians of both bounds over the floor at the level where they are furthest apart,
+and of the CPU seconds.
 
 ``latents`` writes a file of 100,000 points of 4,096 dimensions, maps it into memory and brackets
 its floor in a process of its own. Memory is anonymous: pages of the file belong to the file.
@@ -94,7 +96,7 @@ LAWS: dict[str, Callable[[], Law]] = {
 def row(name: str, law: Law, count: int, repeats: int) -> str:
     """How often the bracket of ``count`` points holds, as a line of the table."""
     truth = law.floor(LEVELS)
-    above, below, seconds, low, high = [], [], [], [], []
+    above, below, seconds, low, high, errors = [], [], [], [], [], []
     for seed in range(repeats):
         x = law.sample(count, torch.Generator().manual_seed(seed))
         start = time.process_time()
@@ -104,14 +106,18 @@ def row(name: str, law: Law, count: int, repeats: int) -> str:
         above.append(band.lower - 2 * band.lower_stderr <= truth + spare)
         below.append(truth - spare <= band.upper + 2 * band.upper_stderr)
         low.append(band.lower / truth)
+        errors.append(band.lower_stderr / truth)
         high.append(band.upper / truth)
     sides = [np.array(side) for side in (above, below)]
     sides.append(sides[0] & sides[1])
     shares = "".join(f"{side.mean():8.1%} {side.mean(0).min():6.1%}" for side in sides)
     ends = np.median(low, 0), np.median(high, 0)
+    seen = ends[0] > 0.05
+    ratios = np.sqrt(np.mean(np.square(errors), 0)[seen]) / np.std(low, 0, ddof=1)[seen]
     at = int((ends[1] - ends[0]).argmax())
     return (
-        f"{name:20s}{count:8,}{repeats:5d}{shares}  {ends[0][at]:7.3f}{ends[1][at]:8.3f}"
+        f"{name:20s}{count:8,}{repeats:5d}{shares}{ratios.min():9.2f}{ratios.mean():6.2f}"
+        f"{ends[0][at]:9.3f}{ends[1][at]:8.3f}"
         f"{LEVELS[at]:6.0f}{np.median(seconds):8.1f}"
     )
 
@@ -120,7 +126,7 @@ def coverage(laws: list[str], counts: list[int]) -> None:
     """Print the table of how often brackets hold."""
     print(
         f"{'law':20s}{'points':>8s}{'sets':>5s}{'over lower':>15s}{'under upper':>15s}"
-        f"{'between':>15s}  {'lower':>7s}{'upper':>8s}{'at λ':>6s}{'CPU s':>8s}"
+        f"{'between':>15s}{'error/scatter':>15s}{'lower':>9s}{'upper':>8s}{'at λ':>6s}{'CPU s':>8s}"
     )
     for count in counts:
         for name in laws:

@@ -10,6 +10,7 @@ from itertools import cycle
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
@@ -127,20 +128,24 @@ def label_axes(ax: Axes, xlabel: str, ylabel: str, title: str) -> None:
         ax.set_title(title)
 
 
-def place_legend(ax: Axes, names: list[str], *, outside: bool) -> None:
+def place_legend(
+    ax: Axes, names: list[str], *, outside: bool, shades: Mapping[str, Artist] | None = None
+) -> None:
     """Put a legend of some lines beside the axes, or inside them where it is best.
 
     Args:
         ax: Axes with the lines.
         names: The lines' ``gid``, in the legend's order.
         outside: Whether the legend stands to the right of the axes.
+        shades: Name to shades, which come after the lines.
     """
     place: dict[str, Any] = {"loc": "best"}
     if outside:
         place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0}
     drawn = _lines_by_gid(ax)
-    handles = [drawn[name] for name in names]
-    ax.legend(handles, names, frameon=False, fontsize=9, handlelength=3, **place)
+    handles: dict[str, Artist] = {name: drawn[name] for name in names}
+    handles |= shades or {}
+    ax.legend(handles.values(), handles, frameon=False, fontsize=9, handlelength=3, **place)
 
 
 def weighting_curves(

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import checks
-from diffviz.plots.curves import lines
+from diffviz.plots.curves import lines, place_legend
 from diffviz.plots.scales import ERROR_OF, LOGSNR
 
 FLOOR = "floor"  # gid of the band
@@ -41,22 +41,22 @@ def loss_curves(
 
     Returns:
         The Axes. The ``gid`` of a line is its name, that of its shade the name and ":stderr", and
-        that of the band "floor".
+        that of the band "floor", as it is called in the legend.
 
     Raises:
         TypeError: ``curves`` is no mapping, or an array holds no real numbers.
         ValueError: The base is unknown, or shapes do not fit.
     """
     checks.one_of(base, "base", ERROR_OF)
-    shades = {} if errors is None else dict(errors)
-    unknown = shades.keys() - dict(curves).keys()
+    around = {} if errors is None else dict(errors)
+    unknown = around.keys() - dict(curves).keys()
     checks.require(not unknown, f"errors has no curve for {', '.join(sorted(unknown))}")
     ends = None if band is None else _checked_band(band)
     ax = lines(
         logsnr,
         curves,
         xlabel=LOGSNR,
-        ylabel=f"squared error of {ERROR_OF[base]},\nsummed over components",
+        ylabel=f"squared error of {ERROR_OF[base]}, summed over components",
         title=title,
         outside=outside,
         ax=ax,
@@ -64,12 +64,14 @@ def loss_curves(
     ax.set_yscale("log")
     for old in [shade for shade in ax.collections if shade.get_gid()]:
         old.remove()
-    for name, error in shades.items():
+    for name, error in around.items():
         _shade(ax, name, np.asarray(error, dtype=float))
     if ends is not None:
         x, low, high = ends
         shade: dict[str, Any] = {"color": "0.5", "alpha": 0.35, "lw": 1.5, "zorder": 1}
-        ax.fill_between(x, _positive(low), high, gid=FLOOR, **shade)
+        shades = {FLOOR: ax.fill_between(x, _positive(low), high, gid=FLOOR, **shade)}
+        if outside is not None:
+            place_legend(ax, list(curves), outside=outside, shades=shades)
     _set_limits(ax, ends)
     return ax
 

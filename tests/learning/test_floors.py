@@ -317,6 +317,39 @@ def test_the_upper_bound_is_no_memory():
     assert band.lower < 1e-3 and band.upper > 0.97 * truth
 
 
+@pytest.mark.parametrize("given", [False, True], ids=["kernels", "a denoiser"])
+def test_data_may_be_sorted_by_class(given):
+    """The first class alone has a floor of 0.001 at this level, both together one of 0.8."""
+    toy = dv.mixture([[-20.0, 0.0], [20.0, 0.0]], [0.01, 1.0])
+    x = toy.sample(1200, seeded())
+    in_order = x[x[:, 0].argsort()]
+    options = {"denoiser": toy, "held_out": in_order[::2]} if given else {}
+    band = bracket(in_order[1::2], [2.0], draws=64, **options)
+    truth = toy.mmse([2.0])
+    assert abs(band.tried["network" if given else "kernels"].mean / truth - 1) < 0.3
+    assert not outside(band, truth, 5).any()
+
+
+def test_each_part_of_the_points_is_in_a_random_order():
+    x = torch.arange(600.0)[:, None]
+    parts_of = parts.divide(points(x), None, np.random.default_rng(0))
+    every = [parts_of.made_from, *parts_of.halves]
+    assert sorted(torch.cat(every).flatten().tolist()) == (x - 299.5).flatten().tolist()
+    for part in every:
+        head = part[: len(part) // 4].flatten()
+        assert stats.kstest(head.numpy(), stats.uniform(-300, 600).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("points", [2, 4, 16])
+def test_two_errors_of_few_points_hold_as_often_as_those_of_many(points):
+    """Each of 40,000 levels is a set. Without Student's quantile two points have a rate of 0.82."""
+    halves = torch.randn(2, 40_000, points, generator=seeded(), dtype=torch.float64)
+    mean, stderr, _ = measure._reported(({"mean": halves[0]}, {"mean": halves[1]}))
+    stderr = stderr / np.sqrt(1.36)  # the halves are independent here
+    rate = np.mean(abs(mean) < 2 * stderr * measure._wider_of_few(points, points))
+    assert rate == pytest.approx(2 * stats.norm.cdf(2) - 1, abs=0.01)
+
+
 @pytest.mark.slow
 def test_the_bracket_holds_as_often_as_two_errors_claim():
     """95 % or more; with this many sets fewer successes have a probability below 1e-6."""
@@ -345,6 +378,23 @@ def test_levels_far_out_are_finite():
     np.testing.assert_allclose(band.upper[1], 3)
     np.testing.assert_allclose(band.lower[1], 0, atol=1e-12)
     np.testing.assert_allclose(band.lower[0] * np.exp(40), 3, rtol=0.5)
+
+
+@pytest.mark.parametrize("power", [-20, 20])
+def test_the_scale_of_the_data_only_moves_the_floor_along_log_snr(power):
+    x = normal(40, 2).float()
+    shift = 2 * power * np.log(2)
+    near = bracket(x, [-2.0, 0.0, 3.0], draws=64)
+    far = bracket(2.0**power * x, np.array([-2.0, 0.0, 3.0]) - shift, draws=64)
+    np.testing.assert_allclose(far.lower, near.lower, rtol=1e-9)
+    np.testing.assert_allclose(far.upper, near.upper, rtol=1e-9)
+
+
+def test_points_beyond_the_digits_of_the_noise_are_told_apart():
+    """Rounding of products of 1e30 is larger than the noise by any measure."""
+    band = bracket(1e30 * normal(40, 2), [0.0, 40.0], draws=64)
+    np.testing.assert_array_equal(band.lower, 0)
+    np.testing.assert_array_equal(band.upper, 2)
 
 
 def test_points_far_from_zero_and_copies_lose_no_digits():
@@ -425,6 +475,53 @@ def test_a_denoiser_is_tried_on_points_that_it_was_not_trained_on():
     assert "network" in [line.get_gid() for line in band.plot().lines]
 
 
+def returning(toy, target):
+    """The denoiser of a toy that returns another target, or nothing."""
+
+    def denoise(z, logsnr):
+        alpha, sigma = logsnr.sigmoid().sqrt()[:, None], (-logsnr).sigmoid().sqrt()[:, None]
+        x_hat = toy.denoise(z, logsnr)
+        eps_hat = (z - alpha * x_hat) / sigma
+        known = {"x": x_hat, "eps": eps_hat, "v": alpha * eps_hat - sigma * x_hat, "nothing": 0 * z}
+        return known[target]
+
+    return denoise
+
+
+@pytest.mark.parametrize("target", ["eps", "v"])
+def test_a_network_that_returns_another_target_is_refused_with_the_formula(target):
+    toy = dv.toy("ring8")
+    x, held = toy.sample(100, seeded(0)), toy.sample(200, seeded(1))
+    options = {"held_out": held, "draws": 64}
+    formula = {"eps": "(z - sigma * eps_hat) / alpha", "v": "alpha * z - sigma * v_hat"}[target]
+    levels = [-6.0, -2.0, 0.0, 2.0, 6.0]
+    with pytest.raises(ValueError, match="near to " + target) as refusal:
+        bracket(x, levels, denoiser=returning(toy, target), **options)
+    assert formula in str(refusal.value)
+
+    # what the message says makes x_hat of it
+    def wrapped(z, logsnr):
+        scale = {"sigma": (-logsnr).sigmoid().sqrt(), "alpha": logsnr.sigmoid().sqrt()}
+        scale = {name: value[:, None] for name, value in scale.items()}
+        output = {f"{target}_hat": returning(toy, target)(z, logsnr)}
+        return eval(formula, {"z": z} | scale | output)
+
+    again, expected = (
+        bracket(x, levels, denoiser=one, **options).tried["network"].mean for one in (wrapped, toy)
+    )
+    np.testing.assert_allclose(again, expected, rtol=1e-4)
+
+
+def test_a_network_that_knows_nothing_is_doubted_and_not_refused():
+    toy = dv.toy("ring8")
+    x, held = toy.sample(100, seeded(0)), toy.sample(200, seeded(1))
+    for target, doubted in (("nothing", True), ("x", False)):
+        options = {"denoiser": returning(toy, target), "held_out": held, "draws": 64}
+        assert (
+            "times that of z/alpha" in bracket(x, [-6.0, 0.0, 6.0], **options).text()
+        ) == doubted
+
+
 def test_a_denoiser_that_remembers_is_not_believed():
     """On its own points it is far below the floor of the law, on others above it."""
     toy = dv.toy("gaussian")
@@ -461,6 +558,11 @@ def test_copies_among_the_points_are_named():
         ({"denoiser": 3, "held_out": normal(40, 2)}, "denoiser must have a method"),
         ({"denoiser": lambda z, l: z[:, :1], "held_out": normal(40, 2)}, "shape of z"),
         ({"denoiser": lambda z, l: z * np.nan, "held_out": normal(40, 2)}, "NaN"),
+        ({"denoiser": lambda z, l: (z,), "held_out": normal(40, 2)}, "a tensor like z, got tuple"),
+        ({"data": torch.ones(40, 2)}, "different points"),
+        ({"data": torch.ones(40, 8, 8, 3)}, "channels last"),
+        ({"data": normal(40, 2) * 1e200}, "too large for float32, the first at place 0"),
+        ({"data": normal(40, 2) + 1e6}, r"mean reaches 1e\+06.* 0.062 apart.*subtract the mean"),
     ],
 )
 def test_what_cannot_be_bracketed_is_refused(change, words):
@@ -505,6 +607,17 @@ def test_the_record_says_what_would_settle_each_level():
         "upper bound by: mean (λ from -4 to 0), kernels (λ from 4 to 8), z/alpha (λ = 12)",
     ]
     assert str(band) == repr(band) == band.text()
+
+
+def test_bounds_that_contradict_each_other_are_named_and_not_known():
+    changes = {"lower": np.array([0.1, 0.65, 1.0, 0.8, 0.01])}
+    near = record(**changes)  # 0.11 above, with an error of 0.028 twice the distance is 4
+    far = record(lower=np.array([0.1, 0.66, 1.0, 0.8, 0.01]))
+    assert near.known()[1] and not far.known()[1] and np.isinf(far.more_points()[1])
+    assert "contradict" not in near.text()
+    assert "bounds contradict each other: λ = 0 (the points are not independent" in far.text()
+    other = bracket(normal(300, 2), [-3.0], held_out=0.2 * normal(300, 2, seed=1), draws=64)
+    assert "contradict" in other.text() and not other.known().any()
 
 
 def test_the_record_travels_and_is_shown():

@@ -217,4 +217,11 @@ def test_what_is_known_of_the_floor_of_images(text):
     assert band.method[place(2)] == "Wiener, covariance"
     assert excess.most[place(-4)] < 0.06 * loss[place(-4)]
     assert_says(text, "at least half of the loss of 102 is excess", "Up to λ = −2 the bounds meet")
-    assert_says(text, "about a twentieth or less is left to win")
+    assert excess.most[place(-4)] < band.lower[place(-4)] / 20
+    assert_says(text, "At λ = −4 it is less than a twentieth above the lower bound")
+    factor = band.more_points()
+    assert 2 < factor[place(-1)] < 10 and (factor[band.logsnr >= 0] > 100).all()
+    assert_says(text, "At λ = −1 fewer than ten times as many images may bring the bounds together")
+    assert_says(text, "from λ = 0 on it would take more than a hundred times as many")
+    np.testing.assert_allclose(band.tried["z/alpha"].mean, 196)
+    assert_says(text, "a loss of 196, one for each pixel", "1,500 steps of flow matching")

@@ -33,6 +33,29 @@ def test_drawing_again_moves_lines_and_shades():
     np.testing.assert_allclose(before.get_ydata(), 2 * LOSS)
 
 
+def names_in_legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_the_band_is_named_in_the_legend_as_long_as_it_is_drawn():
+    ax = plots.loss_curves(X, {"run": LOSS}, band=BAND)
+    assert names_in_legend(ax) == ["run", "floor"]
+    plots.loss_curves(X, {"run": LOSS, "other": 2 * LOSS}, band=BAND, ax=ax)
+    assert names_in_legend(ax) == ["run", "other", "floor"]
+    plots.loss_curves(X, {"run": LOSS}, ax=ax)
+    assert names_in_legend(ax) == ["run"]
+    assert plots.loss_curves(X, {"run": LOSS}, band=BAND, outside=None).get_legend() is None
+
+
+@pytest.mark.parametrize("base", ["eps", "x"])
+def test_the_labels_of_a_picture_are_inside_it(base):
+    figure = plots.loss_curves(X, {"run": 1e-3 * LOSS}, band=BAND, base=base).figure
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    box = ax.yaxis.label.get_window_extent()
+    assert box.x0 >= 0 and box.y0 >= 0 and box.y1 <= figure.bbox.height
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

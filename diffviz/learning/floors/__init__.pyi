@@ -1,4 +1,4 @@
-from . import kernels, linear, measure, own, parts, record
+from . import kernels, linear, measure, network, own, parts, record
 from .measure import floor
 from .record import Excess, Floor, Loss
 
@@ -10,6 +10,7 @@ __all__ = [
     "kernels",
     "linear",
     "measure",
+    "network",
     "own",
     "parts",
     "record",

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 from torch import Tensor
 
 from diffviz import checks
@@ -24,21 +25,19 @@ from diffviz.compute import threads
 from diffviz.data.toys import Toy
 from diffviz.learning.floors.kernels import TRIALS, draws_of, kernel_denoiser
 from diffviz.learning.floors.linear import filters
+from diffviz.learning.floors.network import WRONG, Denoise, network_errors
 from diffviz.learning.floors.own import LEAST_DRAWS, own_floor
 from diffviz.learning.floors.parts import Parts, Points, divide, read
 from diffviz.learning.floors.record import Floor, Loss
 from diffviz.protocols import Denoiser
-from diffviz.theory.frames import VP
 
 LARGEST_LEVEL = 40.0  # nats
 NETWORK_DRAWS = 1024  # noisy points of a half
-BATCH = 256  # points that a network denoises at once
 TIE = 0.003  # relative difference of errors up to which the simpler denoiser is chosen
 KNOWN = "z/alpha"  # the denoiser whose error is the number of components
 CORRELATION = 0.36  # of what both halves report, at most, for three denoisers
 COPIES = 0.01  # share of held-out points that are mentioned if others are equal to them
 
-Denoise = Callable[[Tensor, Tensor], Tensor]
 Errors = dict[str, Tensor]  # method to squared eps errors of points, each (levels, n)
 
 
@@ -79,6 +78,12 @@ def floor(
     points are independent; the errors are those of the sample of points. With more points than fit
     into memory or time both are computed from some of them, which leaves them on their sides.
 
+    Points may come in any order, but must be independent draws. Frames of a video or flipped copies
+    of images are not. Of such points ``lower`` is still on its side, but its error is too small,
+    and ``upper`` is too small, since a point that is held out has relatives among the others. Give
+    whole videos as ``held_out``. No error knows of what the points do not show: where a law has
+    rare points far out, which decide at low log-SNR, both bounds are likely to be too small.
+
     Args:
         data: Points (n, *shape), 8 or more: an array or tensor, also memory-mapped, or batches
             such as those of a torch ``DataLoader``. Scale them as for training; images of uint8
@@ -98,8 +103,9 @@ def floor(
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: There are too few points, one is not finite, levels do not increase, or a
-            denoiser comes without points that are held out.
+        ValueError: There are too few points, one is not finite, all are equal, or float32 rounds
+            them away; levels do not increase; a denoiser comes without points that are held out,
+            or returns another shape or target than x_hat.
 
     Example:
         >>> x = dv.toy("gaussian").sample(1000, torch.Generator().manual_seed(0))
@@ -129,14 +135,14 @@ def floor(
         lower=own.mean,
         upper=upper,
         lower_stderr=own.stderr,
-        upper_stderr=stderr,
+        upper_stderr=stderr * _wider_of_few(*map(len, parts.halves)),
         method=method,
         tried=losses,
         lower_of_half=own.half,
         points=own.points,
         total=points.total,
         shape=points.shape,
-        notes=_notes(points, own.points, parts, trials),
+        notes=_notes(points, own.points, parts, trials) + _doubts(losses, levels),
     )
 
 
@@ -222,7 +228,7 @@ def _tried(
         some = half[:each]
         errors["kernels"] = _repeated(kernels.errors, some, each, generator)
         if denoise is not None:
-            network = partial(_network_errors, denoise, parts, logsnr)
+            network = partial(network_errors, denoise, parts, logsnr)
             count = draws or NETWORK_DRAWS
             errors["network"] = _repeated(network, half[:count], count, generator)
         copies += kernels.copies(some)
@@ -244,32 +250,6 @@ def _noise(like: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Noise for a number of points, drawn on the CPU."""
     shape = count, like.shape[1]
     return torch.randn(shape, generator=generator, dtype=torch.float64).to(like.device)
-
-
-def _network_errors(
-    denoise: Denoise, parts: Parts, logsnr: NDArray, x: Tensor, eps: Tensor
-) -> Tensor:
-    """Squared eps errors of a network on points x (q, d) with noise eps, shape (levels, q)."""
-    errors = []
-    for level in logsnr:
-        alpha, sigma = float(VP.alpha(level)), float(VP.sigma(level))
-        each = []
-        for some, noise in zip(x.split(BATCH), eps.split(BATCH), strict=True):
-            clean = (some + parts.centre).reshape(-1, *parts.shape).float()
-            z = alpha * clean + sigma * noise.reshape(clean.shape).float()
-            x_hat = denoise(z, torch.full((len(z),), level, dtype=z.dtype, device=z.device))
-            if x_hat.shape != z.shape:
-                raise ValueError(
-                    f"denoiser must return the shape of z, {tuple(z.shape)}, "
-                    f"got {tuple(x_hat.shape)}"
-                )
-            each.append((clean.double() - x_hat.double()).flatten(1).square().sum(1))
-        errors.append(torch.cat(each) * float(np.exp(level)))
-    found = torch.stack(errors)
-    bad = ~found.isfinite().all(1).cpu().numpy()
-    if bad.any():
-        raise ValueError(f"denoiser returns NaN or infinity at logsnr {logsnr[bad][0]:g}")
-    return found
 
 
 def _reported(trials: tuple[Errors, Errors]) -> tuple[NDArray, NDArray, tuple[str, ...]]:
@@ -306,6 +286,19 @@ def _reported(trials: tuple[Errors, Errors]) -> tuple[NDArray, NDArray, tuple[st
     return mean, stderr, tuple(method)
 
 
+def _wider_of_few(*points: int) -> float:
+    """By how much an error from few points is too small.
+
+    Args:
+        points: Number of points of each half.
+
+    Returns:
+        Student's quantile at two standard errors, over two.
+    """
+    freedom = sum(points) - len(points)
+    return float(stats.t.isf(stats.norm.sf(2), freedom) / 2)
+
+
 def _losses(trials: tuple[Errors, Errors]) -> dict[str, Loss]:
     """Mean error of each denoiser over both halves."""
     losses = {}
@@ -339,3 +332,16 @@ def _notes(points: Points, used: int, parts: Parts, trials: Trials) -> tuple[str
             "points are not independent, upper can be too small"
         )
     return tuple(notes)
+
+
+def _doubts(losses: dict[str, Loss], logsnr: NDArray) -> tuple[str, ...]:
+    """A word where a network cannot have meant what it returns."""
+    if "network" not in losses:
+        return ()
+    times = losses["network"].mean[-1] / losses[KNOWN].mean[-1]
+    if times <= WRONG:
+        return ()
+    return (
+        f"at λ = {logsnr[-1]:.3g} the loss of the network is {times:.2g} times that of z/alpha: "
+        "does it return x_hat for variance-preserving z?",
+    )

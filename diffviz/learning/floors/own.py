@@ -15,7 +15,9 @@ only some of the points, as long as x_i is among them. Diagnosing and Improving 
 Estimating the Optimal Loss Value (2025, arXiv 2506.13763) estimates F_n itself from such subsets.
 
 The error is that of a jackknife which leaves out a group of points, those that are drawn and those
-that they are compared with. It is too large rather than too small (Efron and Stein 1981).
+that they are compared with. It is too large rather than too small (Efron and Stein 1981): for 100
+and 1,000 points of the ten laws of ``benchmarks/floor.py`` it is 0.90 to 1.80 times the scatter
+from set to set, 1.1 times in the mean.
 """
 
 from dataclasses import dataclass
@@ -70,12 +72,15 @@ class Draws:
     group: Tensor
 
     def distances(self, others: Tensor) -> tuple[Tensor, Tensor]:
-        """‖x_i − x_j‖² and eps·(x_j − x_i) for other points (b, d), shape (q, b) each."""
+        """‖x_i − x_j‖² and eps·(x_j − x_i) for other points (b, d), shape (q, b) each.
+
+        Both are exactly 0 for equal points, also where rounding is large beside the noise.
+        """
         norm = self.x.square().sum(1)[:, None] + others.square().sum(1)
         squares = torch.addmm(norm, self.x, others.T, alpha=-2)
-        squares = squares.masked_fill(squares < SAME * norm, 0)
         products = self.eps @ others.T - (self.eps * self.x).sum(1)[:, None]
-        return squares, products
+        equal = squares < SAME * norm
+        return squares.masked_fill_(equal, 0), products.masked_fill_(equal, 0)
 
 
 def plan(count: int, size: int, levels: int, draws: int | None) -> tuple[int, int]:

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffviz.data import streams
+from diffviz.data.points import refuse_channels_last
 
 HELD = 2**26  # numbers of batches that are kept in memory
 MADE_FROM = 2**26  # numbers from which denoisers are made
 TRIED_ON = 2**23  # numbers of each half on which they are tried
+COARSE = 0.01  # steps of float32 at the mean, as a share of the standard deviation
 LEAST = 8  # points: two for each step of making and trying a denoiser
 
 
@@ -39,14 +41,15 @@ class Points:
         return self.source.shape
 
     def at(self, places: NDArray) -> Tensor:
-        """Points at places (n,), in float64, shape (n, d)."""
+        """Points at places (n,) in the order asked for, in float64, shape (n, d)."""
         shape = len(places), len(self.centre)
         vectors = torch.empty(shape, dtype=torch.float64, device=self.centre.device)
         step = max(1, streams.PIECE // shape[1])
+        order = np.argsort(places, kind="stable")  # a file is read from its start to its end
         for start in range(0, len(places), step):
-            part = slice(start, start + step)
+            part = order[start : start + step]
             rows = self.source.rows(torch.from_numpy(places[part])).flatten(1)
-            torch.sub(rows, self.centre, out=vectors[part])
+            vectors[torch.from_numpy(part).to(vectors.device)] = rows - self.centre
         return vectors
 
     def blocks(self, places: NDArray, size: int) -> Iterator[tuple[NDArray, Tensor]]:
@@ -61,9 +64,9 @@ class Parts:
     """Points that denoisers are made from, and two halves of others, on which they are tried.
 
     Args:
-        made_from: Points around the centre, shape (m, d).
+        made_from: Points around the centre in a random order, shape (m, d).
         available: Number of points from which ``made_from`` was drawn.
-        halves: Points around the centre, shape (k, d) each.
+        halves: Points around the centre in a random order, shape (k, d) each.
         centre: The centre, shape (d,).
         shape: Shape of one point.
     """
@@ -88,7 +91,8 @@ def read(data: Any, name: str, rng: np.random.Generator) -> Points:
 
     Raises:
         TypeError: The data are of the wrong kind.
-        ValueError: There are too few points, or one of them is not finite.
+        ValueError: There are too few points, one is not finite, all are equal, they are so far from
+            0 that float32 rounds them away, or images have their channels last.
     """
     source = streams.source(data, name)
     total = 0
@@ -100,14 +104,30 @@ def read(data: Any, name: str, rng: np.random.Generator) -> Points:
             f"{name} must be {LEAST} or more points (n, *shape), got shape {tuple(values.shape)}; "
             f"points on a line are {name}[:, None]"
         )
+    refuse_channels_last((len(values) if values is not None else 1, *source.shape))
     found = streams.statistics(source)
     if found.bad:
         raise ValueError(
-            f"{name} must be finite, but {found.bad} of {found.count} points have NaN or infinity, "
-            f"the first at place {found.first_bad}; drop them first"
+            f"{name} must be finite, but {found.bad} of {found.count} points have NaN, infinity or "
+            f"a number too large for float32, the first at place {found.first_bad}; drop them first"
         )
+    if found.equal:
+        raise ValueError(f"{name} must have different points; the floor of equal ones is 0")
+    _check_digits(found, name)
     centre = found.mean.flatten().to(source.device)
     return Points(source, found.count, max(total, found.count), centre)
+
+
+def _check_digits(found: streams.Statistics, name: str) -> None:
+    """Refuse points so far from 0 that float32, in which they are read, rounds them away."""
+    farthest = float(found.mean.abs().max())
+    step = float(np.spacing(np.float32(farthest)))
+    if step > COARSE * found.std:
+        raise ValueError(
+            f"{name} must be near 0: its mean reaches {farthest:.3g}, where numbers in float32 are "
+            f"{step:.2g} apart, but its standard deviation is {found.std:.2g}; subtract the mean "
+            "in float64 first, the floor does not depend on it"
+        )
 
 
 def _kept(batches: streams.Batches, rng: np.random.Generator) -> tuple[streams.Stored, int]:
@@ -147,6 +167,9 @@ def _replace(kept: Tensor, later: Tensor, seen: int, rng: np.random.Generator) -
 def divide(points: Points, held_out: Points | None, rng: np.random.Generator) -> Parts:
     """Divide points by chance into those that make denoisers, and those that try them.
 
+    Each part is in a random order, so that its first points are a fair share of data that are
+    sorted by class, as files often are.
+
     Args:
         points: The data; half of them make denoisers, or all if others are held out.
         held_out: Points that nothing was made from, if there are.
@@ -164,12 +187,11 @@ def divide(points: Points, held_out: Points | None, rng: np.random.Generator) ->
         making, trying = places, rng.permutation(held_out.count)
         tried = Points(held_out.source, held_out.count, held_out.total, points.centre)
     most = max(2, TRIED_ON // size)
-    halves = [np.sort(half[:most]) for half in np.array_split(trying, 2)]
-    made_from = rng.permutation(np.sort(making[: max(4, MADE_FROM // size)]))
+    first, second = np.array_split(trying, 2)
     return Parts(
-        made_from=points.at(made_from),
+        made_from=points.at(making[: max(4, MADE_FROM // size)]),
         available=len(making),
-        halves=(tried.at(halves[0]), tried.at(halves[1])),
+        halves=(tried.at(first[:most]), tried.at(second[:most])),
         centre=points.centre,
         shape=points.shape,
     )

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 WITHIN = 0.1  # distance of the bounds, as a share of the upper one, up to which a floor is known
 NOTHING = 1e-3  # lower bound as a share of the upper one that is not worth its digits
 SETTLED_BY = 100.0  # times as many points that somebody may find
+CROSSED = 4.0  # standard errors by which bounds do not cross by chance
 STEADY = 0.05  # relative change from half the points to all of a bound that does not rise any more
+REASONS = (
+    "the points are not independent, those that are held out are of another law, or a few points "
+    "far out decide"
+)
 
 
 class Loss(NamedTuple):
@@ -61,7 +66,9 @@ class Floor:
         lower: Least error on the data set itself, shape (levels,).
         upper: Error of a denoiser on points that it was not made from, shape (levels,).
         lower_stderr: Standard error of ``lower``, shape (levels,).
-        upper_stderr: Standard error of ``upper``, shape (levels,).
+        upper_stderr: Standard error of ``upper`` over the points that denoisers were tried on,
+            shape (levels,). Other points to make denoisers from would move ``upper``, too, but in
+            expectation never below the floor.
         method: Name of the denoiser of ``upper`` by level; two where its halves chose differently.
         tried: Loss of each denoiser by its name, "network" for one that was given. The least of
             them is too small an upper bound, since it is the least of noisy numbers.
@@ -99,7 +106,8 @@ class Floor:
                 not within two standard errors anyway.
 
         Returns:
-            By level whether they meet, shape (levels,).
+            By level whether they meet, shape (levels,). They do not where the lower one is above
+            the upper one by more than four standard errors.
 
         Raises:
             ValueError: ``within`` is not above 0.
@@ -111,8 +119,16 @@ class Floor:
         """
         share = checks.positive(within, "within")
         gap = self.upper - self.lower
-        error = np.hypot(self.lower_stderr, self.upper_stderr)
-        return gap <= np.maximum(share * self.upper, 2 * error)
+        met = gap <= np.maximum(share * self.upper, 2 * self._error())
+        return met & ~self._crossed()
+
+    def _error(self) -> NDArray:
+        """Standard error of the distance of the bounds, shape (levels,)."""
+        return np.hypot(self.lower_stderr, self.upper_stderr)
+
+    def _crossed(self) -> NDArray:
+        """Where the lower bound is above the upper one by more than chance, shape (levels,)."""
+        return self.lower - self.upper > CROSSED * self._error()
 
     def more_points(self) -> NDArray:
         """How many times as many points would let the bounds meet.
@@ -122,7 +138,7 @@ class Floor:
 
         Returns:
             The factor by level, 1 where the bounds meet already and infinite where the last
-            doubling changed nothing, shape (levels,).
+            doubling changed nothing or the bounds contradict each other, shape (levels,).
 
         Example:
             >>> x = dv.toy("gaussian").sample(500, torch.Generator().manual_seed(0))
@@ -131,7 +147,7 @@ class Floor:
         """
         missing = (1 - WITHIN) * self.upper - self.lower
         gained = self.lower - self.lower_of_half
-        rises = gained > 0.01 * self.upper
+        rises = (gained > 0.01 * self.upper) & ~self._crossed()
         doublings = np.where(rises, missing / np.where(rises, gained, 1), np.inf)
         factor = np.exp2(np.maximum(doublings, 0).clip(max=1000))
         return np.where(self.known(), 1.0, np.where(np.isinf(doublings), np.inf, factor))
@@ -173,7 +189,8 @@ class Floor:
 
     def _rows(self) -> list[markup.Row]:
         """What there is to say, by name."""
-        known = self.known()
+        crossed = self._crossed()
+        known = self.known() | crossed
         factor = self.more_points()
         soon = ~known & (factor <= SETTLED_BY)
         gained = self.lower - self.lower_of_half
@@ -181,7 +198,7 @@ class Floor:
         converged = ~known & ~soon & steady
         far = ~known & ~soon & ~converged
         shape = " × ".join(map(str, self.shape))
-        gap = np.where(known, 0, (self.upper - self.lower) / self.upper)
+        gap = np.where(known, 0, self.upper - self.lower) / np.where(self.upper > 0, self.upper, 1)
         widest = int(gap.argmax())
         open_at = f"{self._at(widest)} at λ = {self.logsnr[widest]:.3g}"
         rows: list[markup.Row] = [
@@ -189,7 +206,8 @@ class Floor:
                 "floor",
                 f"{self.total:,} points of shape {shape}, eps error summed over components",
             ),
-            (f"known within {WITHIN:.0%} or two errors", self._where(known)),
+            (f"known within {WITHIN:.0%} or two errors", self._where(self.known())),
+            ("bounds contradict each other", self._contradiction(crossed)),
             ("more points would settle", self._soon(soon, factor)),
             ("a better denoiser would settle", self._where(converged)),
             (f"more than {SETTLED_BY:g} times as many points needed", self._where(far)),
@@ -223,6 +241,12 @@ class Floor:
         """Levels as ranges, in words; empty if there is none."""
         ranges = _runs(chosen.tolist())
         return ", ".join(self._range(*ends) for ends in ranges if chosen[ends[0]])
+
+    def _contradiction(self, crossed: NDArray) -> str:
+        """Levels where the bounds cross, and what may be the reason."""
+        if not crossed.any():
+            return ""
+        return f"{self._where(crossed)} ({REASONS})"
 
     def _soon(self, chosen: NDArray, factor: NDArray) -> str:
         """Levels that more points would settle, and how many."""
