@@ -12,9 +12,9 @@ import tempfile
 
 import elsewhere
 import hypothesis
-import numpy as np
 import pytest
 import torch
+from cells import seed_globals
 from xdist.scheduler import LoadScopeScheduling
 
 TOPIC = re.compile(
@@ -30,8 +30,7 @@ hypothesis.settings.load_profile("everywhere")
 @pytest.fixture(autouse=True)
 def seeded_globals():
     """What a test draws without a generator of its own does not depend on the tests before it."""
-    torch.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002
+    seed_globals()
 
 
 def devices():
