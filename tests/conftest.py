@@ -75,12 +75,17 @@ def cluster():
 
 
 class ByTopic(LoadScopeScheduling):
-    """Give all tests of a topic to one worker, and any other test to whichever is free."""
+    """Give all tests of a topic to one worker, and any other file to whichever is free.
+
+    With a file its worker gets what the tests of the file compute once. Single tests would also
+    cost the scheduler more than most of them cost the workers: it counts all that it has given away
+    whenever one ends.
+    """
 
     def _split_scope(self, nodeid):
-        """The name of the topic, or of the test where it belongs to none."""
+        """The name of the topic, or of the file where it belongs to none."""
         topic = TOPIC.match(nodeid)
-        return topic[1] if topic else nodeid
+        return topic[1] if topic else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config, log):
