@@ -69,18 +69,19 @@ def in_one_test(test):
 
     @functools.wraps(test)
     def over_all_cells(**fixtures):
-        errors = []
+        errors = {}
         for label, arguments in cells:
             seed_globals()
             try:
                 test(**fixtures, **arguments)
             except FAILURES as error:
                 error.add_note(f"in the cell [{label}]")
-                errors.append(error)
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise BaseExceptionGroup(f"{len(errors)} of {len(cells)} cells fail", errors)
+                errors[label] = error
+        if len(errors) > 1:
+            summary = f"{len(errors)} of {len(cells)} cells fail: {', '.join(errors)}"
+            raise BaseExceptionGroup(summary, list(errors.values()))
+        for error in errors.values():
+            raise error
 
     kept = [one for one in inspect.signature(test).parameters.values() if one.name not in names]
     over_all_cells.__signature__ = inspect.Signature(kept)

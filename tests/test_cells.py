@@ -37,7 +37,8 @@ def test_the_cell_that_fails_is_named():
 
 
 def test_all_cells_that_fail_are_named():
-    with pytest.RaisesGroup(AssertionError, AssertionError, match="2 of 4 cells") as raised:
+    summary = "2 of 4 cells fail: two, four"
+    with pytest.RaisesGroup(AssertionError, AssertionError, match=summary) as raised:
         fails_for_even_numbers(limit=9)
     assert [one.__notes__ for one in raised.value.exceptions] == [
         ["in the cell [two]"],
@@ -61,8 +62,8 @@ def test_each_cell_draws_the_same_whatever_ran_before():
     drawn = []
 
     @in_one_test
-    @pytest.mark.parametrize("n", [3, 5, 3])
-    def draws(n):
+    @pytest.mark.parametrize(("n", "when"), [(3, "first"), (5, "then"), (3, "again")])
+    def draws(n, when):
         drawn.append([*np.random.rand(n), *torch.rand(n)])  # noqa: NPY002
 
     draws()
