@@ -22,14 +22,14 @@ lab: $(LAB)  ## open JupyterLab on notebooks/ (prints the URL with its token)
 
 test quick suite callbacks browser notebooks: export OMP_NUM_THREADS = 1
 
-test:  ## lint, types, pages, tests, notebooks, a look in a real browser: two jobs at a time
+# The browser looks how soon a picture comes: beside it runs one job, and the suite, which takes all of two cores, follows.
+test:  ## lint, types, pages, tests, notebooks, a look in a real browser
 	$(MAKE) -j 2 $(TEST) $(PEERS) $(OTHERS)
-	$(MAKE) -j 2 lint docs
-	$(MAKE) -j 2 suite callbacks browser
+	$(MAKE) -j 2 browser lint docs callbacks
+	$(MAKE) suite
 
-# Gives way to the browser, which looks how soon a picture comes.
 suite: $(TEST) $(PEERS)  ## the tests and the notebooks
-	nice $(BIN)/pytest -q -n 2 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests --ignore=tests/test_browser.py
+	$(BIN)/pytest -q -n 2 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests --ignore=tests/test_browser.py
 
 callbacks: $(TEST) $(OTHERS)  ## the tests that need what users bring to us, such as Lightning and pandas
 	PYTHONPATH=.others $(BIN)/pytest -q -rs $(NEED_OTHERS)
