@@ -1,7 +1,7 @@
 # Needs nothing but python3 with venv. Each stamp makes a second call instant; a changed file that it depends on installs again.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install -q
+PIP := $(BIN)/python -m pip install -q --no-compile
 LAB := .venv/lab
 TEST := .venv/test
 PEERS := .peers/installed
@@ -13,16 +13,29 @@ CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
 OPTIONS += $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
-.PHONY: lab test quick lint docs figures notebooks device-check
+# Python compiles what it imports, when it first does: a tenth of what is installed. Elsewhere this may be switched off.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: lab test quick lint docs suite callbacks browser figures notebooks device-check
 
 lab: $(LAB)  ## open JupyterLab on notebooks/ (prints the URL with its token)
 	$(BIN)/jupyter lab $(OPTIONS) notebooks
 
-test quick notebooks: export OMP_NUM_THREADS = 1
+test quick suite callbacks browser notebooks: export OMP_NUM_THREADS = 1
 
-test: lint docs $(PEERS) $(OTHERS)  ## lint, types, pages, tests, notebooks, a look in a real browser
+# The browser looks how soon a picture comes: beside it runs one job, and the suite, which takes all of two cores, follows.
+test:  ## lint, types, pages, tests, notebooks, a look in a real browser
+	$(MAKE) -j 2 $(TEST) $(PEERS) $(OTHERS)
+	$(MAKE) -j 2 browser lint docs callbacks
+	$(MAKE) suite
+
+suite: $(TEST) $(PEERS)  ## the tests and the notebooks
 	$(BIN)/pytest -q -n 2 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests --ignore=tests/test_browser.py
+
+callbacks: $(TEST) $(OTHERS)  ## the tests that need what users bring to us, such as Lightning and pandas
 	PYTHONPATH=.others $(BIN)/pytest -q -rs $(NEED_OTHERS)
+
+browser: $(TEST)  ## each control of each notebook, moved in a real browser
 	$(BIN)/pytest -q -rs tests/test_browser.py
 
 quick: $(TEST) $(PEERS)  ## the tests for daily work, under a minute: those not marked slow
@@ -73,14 +86,14 @@ $(NODE): $(TEST) tests/web/package-lock.json
 
 # In a folder of their own, since some of what these packages require is left out: pip check of .venv stays clean.
 # One of them installs its own tests as a package of that name, which would hide ours.
-$(PEERS): $(TEST) tests/peers.txt
+$(PEERS): .venv/torch tests/peers.txt
 	rm -rf .peers
 	$(PIP) --no-deps --target .peers -r tests/peers.txt
 	rm -rf .peers/tests
 	touch $@
 
 # In a folder of their own too, which is on the path of one call of pytest only.
-$(OTHERS): $(TEST) tests/others.txt
+$(OTHERS): .venv/torch tests/others.txt
 	rm -rf .others
 	$(PIP) --no-deps --target .others -r tests/others.txt
 	touch $@

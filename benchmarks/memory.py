@@ -1,16 +1,16 @@
 """Memory that a door takes beside a file of random images that is larger than it may hold.
 
-Each door runs in a process of its own. What counts is anonymous memory (RssAnon of
-/proc/self/status, sampled every 10 ms): pages of a mapped file belong to the file, and the system
-takes them back when it needs them.
+Each door runs in a process of its own, forked from one that has imported what all of them need.
+What counts is anonymous memory (RssAnon of /proc/self/status, sampled every 10 ms): pages of a
+mapped file belong to the file, and the system takes them back when it needs them.
 
 Run: python benchmarks/memory.py [--megabytes 4096] [--folder DIR] [--doors NAME ...] [--limit MB]
 """
 
 import argparse
+import multiprocessing
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import threading
@@ -29,6 +29,7 @@ import diffviz as dv
 MIB = 2**20
 SHAPE = 3, 32, 32
 PIECE = 8 * MIB  # bytes that are written at once
+IMPORTED = ["diffviz.learning.training", "diffviz.learning.tracking", "diffviz.probing.measure"]
 SETTINGS = {"steps": 20, "batch": 128, "progress": False}
 MODEL = dv.models.MLP(width=32, depth=1, frequencies=())
 
@@ -168,11 +169,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the file is written")
     parser.add_argument("--doors", nargs="+", choices=DOORS, default=list(DOORS))
     parser.add_argument("--limit", type=int, help="MiB beyond which a door fails")
-    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.file is not None:
-        run_door(chosen.doors[0], chosen.file, chosen.limit)
-        return
+    os.environ["OMP_NUM_THREADS"] = "1"
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(IMPORTED)
     print(f"{chosen.megabytes} MiB of random images; anonymous memory in MiB")
     print(f"{'':12s}{'before':>10s}{'most':>10s}{'risen':>10s}{'CPU s':>10s}", flush=True)
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
@@ -182,10 +182,11 @@ def main() -> None:
                 for old in Path(folder).iterdir():
                     old.unlink()
                 write(path, chosen.megabytes, "u1" if door == "fit uint8" else "f4")
-            command = [sys.executable, __file__, "--doors", door, "--file", str(path)]
-            if chosen.limit is not None:
-                command += ["--limit", str(chosen.limit)]
-            subprocess.run(command, check=True, env=dict(os.environ, OMP_NUM_THREADS="1"))
+            process = processes.Process(target=run_door, args=(door, path, chosen.limit))
+            process.start()
+            process.join()
+            if process.exitcode:
+                sys.exit(f"{door} ended with status {process.exitcode}")
 
 
 if __name__ == "__main__":

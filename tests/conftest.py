@@ -12,9 +12,9 @@ import tempfile
 
 import elsewhere
 import hypothesis
-import numpy as np
 import pytest
 import torch
+from cells import seed_globals
 from xdist.scheduler import LoadScopeScheduling
 
 TOPIC = re.compile(
@@ -30,8 +30,7 @@ hypothesis.settings.load_profile("everywhere")
 @pytest.fixture(autouse=True)
 def seeded_globals():
     """What a test draws without a generator of its own does not depend on the tests before it."""
-    torch.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002
+    seed_globals()
 
 
 def devices():
@@ -76,12 +75,17 @@ def cluster():
 
 
 class ByTopic(LoadScopeScheduling):
-    """Give all tests of a topic to one worker, and any other test to whichever is free."""
+    """Give all tests of a topic to one worker, and any other file to whichever is free.
+
+    With a file its worker gets what the tests of the file compute once. Single tests would also
+    cost the scheduler more than most of them cost the workers: it counts all that it has given away
+    whenever one ends.
+    """
 
     def _split_scope(self, nodeid):
-        """The name of the topic, or of the test where it belongs to none."""
+        """The name of the topic, or of the file where it belongs to none."""
         topic = TOPIC.match(nodeid)
-        return topic[1] if topic else nodeid
+        return topic[1] if topic else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config, log):

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from cells import in_one_test
 
 import diffviz as dv
 from diffviz.data.toys import Toy
@@ -766,54 +767,64 @@ def test_every_row_is_of_a_public_callable():
     assert not DOORS.keys() - public_callables()
 
 
+@in_one_test
 @pytest.mark.parametrize("name", DOORS)
 def test_a_valid_call_works_and_repeats(name):
     first = numbers(DOORS[name].call())
     np.testing.assert_equal(numbers(DOORS[name].call()), first)
 
 
+@in_one_test
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("arrays", BAD_ARRAYS))
 def test_an_array_that_holds_no_finite_real_numbers_is_refused(name, argument, variant):
     value = BAD_ARRAYS[variant](defaults(DOORS[name].call)[argument])
     refused(name, argument, value, SIGNS[variant])
 
 
+@in_one_test
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("arrays", GOOD_ARRAYS))
 def test_the_form_of_an_array_does_not_matter(name, argument, variant):
     same(name, **{argument: GOOD_ARRAYS[variant](defaults(DOORS[name].call)[argument])})
 
 
+@in_one_test
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("numbers", BAD_NUMBERS))
 def test_a_number_that_is_no_real_number_is_refused(name, argument, variant):
     refused(name, argument, BAD_NUMBERS[variant])
 
 
+@in_one_test
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("counts", BAD_COUNTS))
 def test_a_count_that_is_no_whole_number_is_refused(name, argument, variant):
     refused(name, argument, BAD_COUNTS[variant])
 
 
+@in_one_test
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("seeds", BAD_SEEDS))
 def test_a_seed_that_is_no_whole_number_is_refused(name, argument, variant):
     refused(name, argument, BAD_SEEDS[variant])
 
 
+@in_one_test
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("names", BAD_NAMES))
 def test_an_unknown_name_is_refused(name, argument, variant):
     refused(name, argument, BAD_NAMES[variant])
 
 
+@in_one_test
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("counts", ["int64", "uint16"]))
 def test_a_numpy_integer_counts_as_an_int(name, argument, variant):
     value = defaults(DOORS[name].call)[argument]
     same(name, **{argument: np.dtype(variant).type(value)})
 
 
+@in_one_test
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("seeds", ["int64", "uint8"]))
 def test_a_numpy_integer_is_a_seed(name, argument, variant):
     same(name, **{argument: np.dtype(variant).type(defaults(DOORS[name].call)[argument])})
 
 
+@in_one_test
 @pytest.mark.parametrize(("name", "argument", "variant"), cases("numbers", ["float32", "array"]))
 def test_a_numpy_number_is_a_number(name, argument, variant):
     value = defaults(DOORS[name].call)[argument]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from cells import in_one_test
 
 import diffviz as dv
 from diffviz.data.toys import Toy
@@ -241,6 +242,7 @@ def test_the_reference_names_nothing_that_does_not_exist(page):
             assert hasattr(thing, member), f"{page.name}: {name} has no {member}"
 
 
+@in_one_test
 @pytest.mark.parametrize("name", dir(dv))
 def test_a_public_name_is_in_the_reference(name):
     documented = [entry.name for page in REFERENCE for entry in entries_of(page)]

@@ -111,18 +111,35 @@ def test_the_package_comes_from_the_wheel(installed):
     assert where.startswith(str(installed.home / "env"))
 
 
+COMMANDS = """
+import sys
+from diffviz.__main__ import main
+
+for line in sys.argv[1:]:
+    assert main(line.split()) == 0
+    print("<end>")
+"""
+
+
 @pytest.mark.parametrize("base_only", [False, True], ids=["lab", "base"])
 def test_commands_of_the_base_work(installed, base_only):
-    def run(*arguments):
-        return printed(installed.run("-m", "diffviz", *arguments, base_only=base_only))
-
-    assert run("--version") == f"diffviz {dv.__version__}\n"
-    assert len(run("list").splitlines()) == len(dv.catalogue) + 1
-    assert "2206.00364" in run("show", "edm")
-    assert run("plot", "sd3", "edm", "--out", "curves.svg") == "curves.svg\n"
+    version = printed(installed.run("-m", "diffviz", "--version", base_only=base_only))
+    assert version == f"diffviz {dv.__version__}\n"
+    lines = (
+        "list",
+        "show edm",
+        "plot sd3 edm --out curves.svg",
+        "figures --list",
+        "figures weightings --out pictures --format png",
+    )
+    output = printed(installed.run("-c", COMMANDS, *lines, base_only=base_only))
+    entries, facts, curves, figures, pictures, _ = output.split("<end>\n")
+    assert len(entries.splitlines()) == len(dv.catalogue) + 1
+    assert "2206.00364" in facts
+    assert curves == "curves.svg\n"
     assert "<svg" in (installed.folder / "curves.svg").read_text()
-    assert "weightings" in run("figures", "--list")
-    assert "weightings.png" in run("figures", "weightings", "--out", "pictures", "--format", "png")
+    assert "weightings" in figures
+    assert "weightings.png" in pictures
 
 
 def test_notebooks_are_copied_out_of_the_wheel(installed):

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from cells import in_one_test
 
 import diffviz as dv
 from diffviz import markup
@@ -47,6 +48,7 @@ def points(html):
     return np.array([[float(n) for n in pair.split(",")] for s in strokes for pair in s.split()])
 
 
+@in_one_test
 @pytest.mark.parametrize("name", dv.catalogue)
 def test_every_entry_of_the_catalogue_has_a_view_with_a_curve(name):
     html = dv.objective(name)._repr_html_()

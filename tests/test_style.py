@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from cells import in_one_test
 from radon.complexity import cc_visit
 
 ROOT = Path(__file__).parents[1]
@@ -38,12 +39,14 @@ def excused(node, rows):
     return EXCUSE in rows[first - 2]
 
 
+@in_one_test
 @pytest.mark.parametrize("file", FILES, ids=names)
 def test_no_line_is_longer_than_a_hundred_columns(file):
     rows = file.read_text().splitlines()
     assert not [row for row in rows if len(row) > 100]
 
 
+@in_one_test
 @pytest.mark.parametrize("file", FILES, ids=names)
 def test_no_function_is_too_long_to_read_at_once(file):
     text = file.read_text()
@@ -53,6 +56,7 @@ def test_no_function_is_too_long_to_read_at_once(file):
     assert set(long) <= reasons, long
 
 
+@in_one_test
 @pytest.mark.parametrize("file", FILES, ids=names)
 def test_no_function_has_too_many_branches(file):
     blocks = cc_visit(file.read_text())

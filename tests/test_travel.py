@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
+from cells import in_one_test
 from scipy import stats
 
 import diffviz as dv
@@ -182,6 +183,7 @@ def curves_of_everything(parts):
 
 
 @pytest.mark.slow
+@in_one_test
 @pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize(("item", "curves"), CASES)
 def test_a_copy_does_exactly_the_same(item, curves, duplicate):
@@ -190,6 +192,7 @@ def test_a_copy_does_exactly_the_same(item, curves, duplicate):
     assert_same(curves(copied), curves(item))
 
 
+@in_one_test
 @pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
 def test_a_copy_of_an_objective_keeps_its_identity(objective, duplicate):
@@ -219,6 +222,7 @@ def test_another_process_gets_the_same_and_sends_it_back():
     assert identities == {name: one.identity for name, one in OBJECTIVES.items()}
 
 
+@in_one_test
 @pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize(
     "item",
@@ -298,6 +302,7 @@ def test_identity_survives_rounding_errors():
     assert to_zero.identity == nearly.identity
 
 
+@in_one_test
 @pytest.mark.parametrize("name", dv.catalogue)
 def test_every_entry_has_an_identity(name):
     entry = dv.objective(name)

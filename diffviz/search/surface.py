@@ -223,17 +223,20 @@ class Surface:
             raise ValueError(f"need {len(self.names)} coefficients, got {len(quadratic)}")
         low, high = self._ends
         dimension = len(low)
+        form = np.zeros((dimension + 1, dimension + 1))  # of (1, x) for x on [−1, 1]
+        form[np.triu_indices(dimension + 1)] = quadratic
+        form = (form + form.T) / 2
 
-        def height(unit: NDArray) -> NDArray:
-            return self._terms(low + (high - low) * np.atleast_2d(unit)) @ quadratic
-
-        def height_at_one(unit: NDArray) -> float:
-            return float(height(unit)[0])
+        def height_and_slope(unit: NDArray) -> tuple[float, NDArray]:
+            x = np.append(1.0, 2 * unit - 1)
+            return float(x @ form @ x), 4 * (form @ x)[1:]
 
         lattice = np.meshgrid(*[np.linspace(0, 1, NODES)] * dimension)
         nodes = np.stack(lattice, -1).reshape(-1, dimension)
-        start = nodes[height(nodes).argmin()]
-        descent = optimize.minimize(height_at_one, start, bounds=[(0, 1)] * dimension)
+        x = np.c_[np.ones(len(nodes)), 2 * nodes - 1]
+        start = nodes[((x @ form) * x).sum(1).argmin()]
+        ends = [(0, 1)] * dimension
+        descent = optimize.minimize(height_and_slope, start, jac=True, bounds=ends)
         return low + (high - low) * descent.x
 
     @property

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from cells import in_one_test
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, special, stats
@@ -172,6 +173,7 @@ def test_log_density_has_the_reference_values(name, points, values):
     np.testing.assert_allclose(toy(name).log_prob(z), values, atol=5e-9)
 
 
+@in_one_test
 @pytest.mark.parametrize("level", [-40.0, -12.0, 0.0, 6.0, 40.0])
 @pytest.mark.parametrize("name", SMALL)
 def test_score_is_the_gradient_and_tweedie_holds(name, level):
@@ -429,6 +431,7 @@ def test_at_infinite_noise_the_mean_is_left_and_far_levels_stay_finite(name):
     )
 
 
+@in_one_test
 @pytest.mark.parametrize("level", [-40.0, 0.0, 40.0])
 @pytest.mark.parametrize("name", list(TOYS))
 def test_all_is_finite_fifty_standard_deviations_out(name, level):

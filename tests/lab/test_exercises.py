@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cells import in_one_test
 
 import diffviz as dv
 from diffviz.lab.exercises import EXERCISES, check, exercise
@@ -104,6 +105,7 @@ SILLY = {
 
 
 @pytest.mark.slow
+@in_one_test
 @pytest.mark.parametrize("answer", SILLY.values(), ids=SILLY)
 @pytest.mark.parametrize("name", sorted(EXERCISES))
 def test_a_silly_answer_is_met_without_a_traceback(name, answer, capsys):
@@ -112,6 +114,7 @@ def test_a_silly_answer_is_met_without_a_traceback(name, answer, capsys):
     assert said.startswith(f"{name}: not yet. ") and len(said) < 400
 
 
+@in_one_test
 @pytest.mark.parametrize("letter", "ABCDE")
 @pytest.mark.parametrize("answer", ["Max", "max ", ["max"], 3])
 def test_a_mystery_is_answered_by_the_name_of_a_mistake(letter, answer, capsys):

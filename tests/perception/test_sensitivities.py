@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from cells import in_one_test
 from scipy import optimize, signal
 
 from diffviz.perception import sensitivities
@@ -141,6 +142,7 @@ def test_viewing_geometry():
     )
 
 
+@in_one_test
 @pytest.mark.parametrize(
     "curve",
     [

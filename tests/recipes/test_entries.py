@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from cells import in_one_test
 from numpy import cosh, exp, log, maximum, minimum, pi, sqrt, where
 from paper_losses import LOSSES
 from scipy import stats
@@ -45,6 +46,7 @@ def test_the_catalogue_has_every_recipe():
     )
 
 
+@in_one_test
 @pytest.mark.parametrize("name", [name for name in ALL if name not in WITHOUT_CLOSED_FORM])
 def test_derived_weighting_is_the_stated_one(name):
     o = dv.objective(name)
@@ -52,6 +54,7 @@ def test_derived_weighting_is_the_stated_one(name):
     assert deviation(o.weighting(grid), o.stated(grid)) < 1e-11
 
 
+@in_one_test
 @pytest.mark.parametrize("name", ALL)
 def test_every_weighting_is_finite_positive_and_ends_with_its_support(name):
     o = dv.objective(name)
@@ -202,6 +205,7 @@ CLOSED = {
 }
 
 
+@in_one_test
 @pytest.mark.parametrize("name", CLOSED)
 def test_derived_weighting_is_the_papers_closed_form(name):
     o = dv.objective(name)
@@ -210,6 +214,7 @@ def test_derived_weighting_is_the_papers_closed_form(name):
 
 
 @pytest.mark.slow
+@in_one_test
 @pytest.mark.parametrize("centre", [-1.5, 1.0, 3.5])
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_papers_own_loss_is_half_the_integral_of_w(name, centre):
@@ -261,6 +266,7 @@ def test_the_discrete_vdm_loss_is_its_sum_over_steps():
     )
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("name", "low", "high"),
     [
@@ -345,6 +351,7 @@ RISING = [
 ]
 
 
+@in_one_test
 @pytest.mark.parametrize("name", MONOTONE + RISING)
 def test_monotone_or_not_as_known(name):
     assert verdict(dv.objective(name)).monotone == (name in MONOTONE)

@@ -5,6 +5,7 @@ import inspect
 import diffusers
 import numpy as np
 import pytest
+from cells import in_one_test
 from real_schedulers import (
     NAMES,
     double_precision,
@@ -79,6 +80,7 @@ def test_every_class_of_diffusers_is_read_or_refused():
     assert not set(CLASSES) & set(REFUSED)
 
 
+@in_one_test
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_entries_of_a_class_are_its_parameters_and_have_its_defaults(name):
     parameters = inspect.signature(real_class(name).__init__).parameters
@@ -90,6 +92,7 @@ def test_the_entries_of_a_class_are_its_parameters_and_have_its_defaults(name):
     assert set(theirs) - set(ours) <= SAMPLING | bounds_of_sampling | edm_prediction
 
 
+@in_one_test
 @pytest.mark.parametrize("schedule", BETA_SCHEDULES)
 @pytest.mark.parametrize("name", BETA_CLASSES)
 def test_levels_are_the_alphas_of_the_class(name, schedule):
@@ -104,6 +107,7 @@ def test_levels_are_the_alphas_of_the_class(name, schedule):
     np.testing.assert_allclose(steps_of(name, **entries).logsnr, real, rtol=1e-9, atol=1e-9)
 
 
+@in_one_test
 @pytest.mark.parametrize("name", BETA_CLASSES)
 def test_ends_and_zero_snr_are_those_of_the_class(name):
     defaults = CLASSES[name].defaults
@@ -118,6 +122,7 @@ def test_ends_and_zero_snr_are_those_of_the_class(name):
     assert ("rescale_betas_zero_snr" in defaults) == (real[-1] < -15)
 
 
+@in_one_test
 @pytest.mark.parametrize("name", BETA_CLASSES)
 def test_trained_betas_are_taken_where_the_class_takes_them(name):
     betas = np.geomspace(1e-4, 0.3, 9)
@@ -198,6 +203,7 @@ REASONS = {
 }
 
 
+@in_one_test
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_class_without_a_training_is_refused_with_the_reason(name):
     with pytest.raises(ValueError, match=f"^{name} .*{REASONS.get(name, '')}") as error:

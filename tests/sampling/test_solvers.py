@@ -13,6 +13,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from cells import in_one_test
 from scipy import fft, interpolate, stats
 
 import diffviz as dv
@@ -793,6 +794,7 @@ def test_a_grid_that_does_not_run_to_data_is_refused(grid):
         dv.sample(mixture, grid, n=2)
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from cells import in_one_test
 from scipy import stats
 
 import diffviz as dv
@@ -57,6 +58,7 @@ def frozen(values):
     return values
 
 
+@in_one_test
 @pytest.mark.parametrize("call", OF_LOGSNR.values(), ids=OF_LOGSNR)
 @pytest.mark.parametrize("bad", NO_NUMBERS.values(), ids=NO_NUMBERS)
 def test_a_logsnr_that_is_no_real_number_is_refused_by_name(call, bad):
@@ -64,12 +66,14 @@ def test_a_logsnr_that_is_no_real_number_is_refused_by_name(call, bad):
         call(bad)
 
 
+@in_one_test
 @pytest.mark.parametrize("call", OF_LOGSNR.values(), ids=OF_LOGSNR)
 def test_nan_is_refused_by_name(call):
     with pytest.raises(ValueError, match=r"logsnr must (not be NaN|be finite), got nan"):
         call([0.0, np.nan, 1.0])
 
 
+@in_one_test
 @pytest.mark.parametrize("call", OF_LOGSNR.values(), ids=OF_LOGSNR)
 def test_lists_integers_tensors_and_views_give_the_same(call):
     expected = call(np.array([-1.0, 0.0, 2.0]))
@@ -136,6 +140,7 @@ OF_NUMBER = {
 } | {f"families.{name}": family.build for name, family in families.FAMILIES.items()}
 
 
+@in_one_test
 @pytest.mark.parametrize("call", OF_NUMBER.values(), ids=OF_NUMBER)
 @pytest.mark.parametrize(
     "bad", [np.nan, None, "1", 1j, True, [0.5, 0.6], np.ma.masked], ids=lambda bad: str(bad)
@@ -145,6 +150,7 @@ def test_a_parameter_that_is_no_single_number_is_refused(call, bad):
         call(bad)
 
 
+@in_one_test
 @pytest.mark.parametrize("call", OF_NUMBER.values(), ids=OF_NUMBER)
 def test_a_parameter_may_be_any_kind_of_single_number(call):
     name = next(name for name, known in OF_NUMBER.items() if known is call)
@@ -153,6 +159,7 @@ def test_a_parameter_may_be_any_kind_of_single_number(call):
         assert repr(call(same)).split(" at 0x")[0] == repr(call(value)).split(" at 0x")[0]
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("call", "says"),
     [

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cells import in_one_test
 from scipy import stats
 
 import diffviz as dv
@@ -86,6 +87,7 @@ def require_own_class_only(objective, name, steps):
     assert f"same up to a constant, the T = {steps} table of {name}" in own
 
 
+@in_one_test
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_table_is_that_of_its_own_class_and_of_no_other(name, steps):
@@ -108,6 +110,7 @@ def test_levels_that_are_drawn_unequally_may_lie_at_either_end_of_their_steps(si
     assert dv.compare(objective, entry).deviation < 1e-6
 
 
+@in_one_test
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_the_table_of_a_scheduler_is_that_of_its_entry(name, steps):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cells import in_one_test
 from scipy.integrate import quad
 from scipy.special import expit
 
@@ -20,6 +21,7 @@ def both(found, error, level):
     return found.mass @ error(found.logsnr) / 2, found.lump @ level(found.level)
 
 
+@in_one_test
 @pytest.mark.parametrize("name", W)
 def test_the_signed_mixture_is_the_weighted_loss_on_a_gaussian(name):
     direct, signed = both(masses(W[name]), expit, information)

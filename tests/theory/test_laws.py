@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cells import in_one_test
 from numpy import exp, log, pi, sqrt
 from scipy import stats
 from scipy.optimize import elementwise
@@ -39,6 +40,7 @@ LAWS |= {f"catalogue: {name}": o.law for name, o in dv.catalogue.items()}
 each = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 
 
+@in_one_test
 @each
 def test_mass_is_one(law):
     tails = 10.0 ** -np.arange(13, 1, -1)
@@ -53,6 +55,7 @@ def test_mass_is_one(law):
     assert mass == pytest.approx(1, abs=1e-8)
 
 
+@in_one_test
 @each
 def test_quantiles_invert_probabilities(law):
     q = np.concatenate(
@@ -64,6 +67,7 @@ def test_quantiles_invert_probabilities(law):
     assert (np.diff(law.ppf(q)) >= 0).all()
 
 
+@in_one_test
 @each
 def test_ends_are_exact_and_quiet(law):
     low, high = law.support()
@@ -89,6 +93,7 @@ def spread_over_cells(levels, drawn):
     return edges[cell] + np.random.default_rng(6).random(len(drawn)) * np.diff(edges)[cell]
 
 
+@in_one_test
 @each
 def test_draws_follow_the_law(law):
     drawn = law.rvs(4000, random_state=np.random.default_rng(5))
@@ -245,6 +250,7 @@ def test_a_truncated_law_is_the_conditioned_one():
     assert law.support() == pytest.approx((-3, 2.5)) and law.pdf(2.6) == 0
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("make", "says"),
     [

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cells import in_one_test
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy import exp, log
@@ -123,6 +124,7 @@ def test_the_same_seed_draws_the_same_bytes():
     assert one == two != other
 
 
+@in_one_test
 @pytest.mark.parametrize("name", list(dv.catalogue))
 def test_every_entry_can_be_drawn_from(name):
     logsnr, factor = dv.objective(name).draw(500, np.random.default_rng(1))
@@ -233,6 +235,7 @@ def test_a_density_outside_its_paths_range_is_refused(density):
     assert make(path=paths.uniform_logsnr(-5, 13.3), law=stats.uniform(-5, 18.3)).weighting(0.0) > 0
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("act", "says"),
     [

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from cells import in_one_test
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy import cos, exp, hypot, log, pi, sin, sqrt
@@ -303,6 +304,7 @@ def test_an_interpolated_path_goes_from_the_clean_end_of_one_to_the_noisy_end_of
     )
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("make", "says"),
     [

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from cells import in_one_test
 from scipy import stats
 
 import diffviz as dv
@@ -137,6 +138,7 @@ ONES = np.ones(5)
 STEPS = np.arange(5.0)
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("table", "settings", "says"),
     [

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cells import in_one_test
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -51,6 +52,7 @@ def value(target, x, eps, logsnr, path):
 
 
 @pytest.mark.slow
+@in_one_test
 @pytest.mark.parametrize("to", KINDS)
 @pytest.mark.parametrize("source", KINDS)
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
@@ -67,6 +69,7 @@ def test_conversions_are_exact_for_all_pairs(path, source, to):
     np.testing.assert_allclose(back, given_, rtol=1e-8, atol=1e-8 * np.abs(given_).max())
 
 
+@in_one_test
 @pytest.mark.parametrize("target", KINDS)
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 def test_gain_is_how_an_error_in_eps_shows_up(path, target):

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from cells import in_one_test
 
 import diffviz as dv
 from diffviz.lab import figures, losses
@@ -70,6 +71,7 @@ NOT_NUMBERS = {
 }
 
 
+@in_one_test
 @pytest.mark.parametrize("bad", NOT_NUMBERS.values(), ids=NOT_NUMBERS)
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
 def test_what_is_no_real_number_is_refused(door, bad):
@@ -77,6 +79,7 @@ def test_what_is_no_real_number_is_refused(door, bad):
         door(bad)
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("call", "message"),
     [
