@@ -1,4 +1,17 @@
-from . import cells, columns, delimited, door, events, levels, lines, record, runs, sources, table
+from . import (
+    cells,
+    columns,
+    delimited,
+    door,
+    events,
+    levels,
+    lines,
+    record,
+    runs,
+    sources,
+    table,
+    text,
+)
 from .door import read_log
 from .record import LossLog, Reading, Spending
 
@@ -18,4 +31,5 @@ __all__ = [
     "runs",
     "sources",
     "table",
+    "text",
 ]

@@ -103,8 +103,9 @@ def read_log(
     )
     read = cells.samples_of(table, chosen)
     whole, notes = runs.one_run(read, run)
+    levels.check_squares(whole.loss)
     found = levels.levels_of(whole.level, chosen.kind, known)
-    notes += runs.changes(whole, found.logsnr)
+    notes += runs.changes(whole, found.logsnr) + levels.unlike_law(found.logsnr, known)
     counts = _counts(whole, last, decay)
     kept = whole.at(counts)
     at = found.logsnr[counts]

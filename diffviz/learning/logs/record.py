@@ -83,7 +83,7 @@ def spending_of(bins: Bins, place: NDArray, spent: NDArray, factor: NDArray) -> 
     factors = np.bincount(place[drawn], np.nan_to_num(factor[drawn], posinf=0), cells)[1:-2]
     whole = sums.sum()
     return Spending(
-        loss=sums / whole if whole > 0 else np.full_like(sums, np.nan),
+        loss=sums / whole if whole > 0 else np.full(len(sums), np.nan),
         weighting=2 * factors / (max(1, drawn.sum()) * bins.width),
     )
 
