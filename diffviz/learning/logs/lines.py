@@ -76,19 +76,32 @@ def _of_document(content: Any, file: Path) -> Table:
 
 def _columns_of(content: Mapping[str, Any]) -> Mapping[str, list[Any]] | None:
     """The columns of an object that holds columns, as pandas' ``to_json`` writes them too."""
-    if {"columns", "data"} <= content.keys() and isinstance(content["data"], list):
-        names, rows = content["columns"], content["data"]
-        if all(isinstance(row, list) and len(row) == len(names) for row in rows):
-            return {str(name): [row[at] for row in rows] for at, name in enumerate(names)}
+    if {"columns", "data"} <= content.keys():
+        return _split_columns(content["columns"], content["data"])
     values = list(content.values())
     if values and all(isinstance(value, list) for value in values):
         return None if _is_history(values[0]) else content
     if values and all(isinstance(value, Mapping) for value in values):
-        keys = [list(value) for value in values]
-        is_index = bool(keys[0]) and all(key.isdecimal() for key in keys[0])
-        if is_index and all(one == keys[0] for one in keys):
-            return {name: list(value.values()) for name, value in content.items()}
+        return _indexed_columns(content)
     return None
+
+
+def _split_columns(names: Any, rows: Any) -> dict[str, list[Any]] | None:
+    """Columns whose names and rows are given; None where the rows are of another length."""
+    if not isinstance(names, list) or not isinstance(rows, list):
+        return None
+    if not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+        return None
+    return {str(name): [row[at] for row in rows] for at, name in enumerate(names)}
+
+
+def _indexed_columns(content: Mapping[str, Mapping]) -> dict[str, list[Any]] | None:
+    """Columns that are objects from row numbers to cells; None where they are something else."""
+    keys = [list(column) for column in content.values()]
+    is_index = bool(keys[0]) and all(key.isdecimal() for key in keys[0])
+    if not is_index or any(one != keys[0] for one in keys):
+        return None
+    return {name: list(column.values()) for name, column in content.items()}
 
 
 def _is_history(value: Any) -> bool:

@@ -33,7 +33,7 @@ def table_of(log: Any) -> Table:
 
     Raises:
         FileNotFoundError: There is no such file.
-        TypeError: The log is none of these.
+        TypeError: The log is none of these, or a frame that is not computed yet.
         ValueError: It is empty or cannot be read, or a folder holds no log or several.
     """
     if isinstance(log, str | Path):
@@ -47,6 +47,7 @@ def table_of(log: Any) -> Table:
                 TypeError,
             )
         return table.of_columns({str(k): _cells(v) for k, v in log.items()}, "the log", "columns")
+    require(not hasattr(log, "collect"), "the log is a lazy frame: pass its collect()", TypeError)
     if isinstance(log, Frame):
         return table.of_columns(_columns_of(log), "the log", "frame")
     require(
