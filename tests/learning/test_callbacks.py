@@ -9,7 +9,7 @@ from torch import nn
 
 import diffviz as dv
 from diffviz.learning import callbacks
-from diffviz.learning.callbacks import follow_loop, scalars
+from diffviz.learning.callbacks import follow_loop, pictures, scalars
 
 EDGES = [-4.0, 0.0, 4.0]
 NEEDED = "the extra 'callbacks' is not installed"
@@ -162,6 +162,17 @@ def test_the_first_curve_is_drawn_and_each_tenth_after_it():
     line = writer.figures[-1][2].axes[0].lines[0]
     np.testing.assert_allclose(line.get_ydata(), tracker.curve("x").mean)
     assert len(writer.got) == 14  # two scalars in each of seven curves
+
+
+@pytest.mark.parametrize("tracker", [dv.LossByLogSNR(EDGES), filled()], ids=["empty", "filled"])
+def test_no_label_of_a_picture_is_cut_off(tracker):
+    figure = pictures.drawn(tracker)
+    pictures.pixels(figure)
+    width, height = figure.canvas.get_width_height()
+    for text in (figure.axes[0].xaxis.label, figure.axes[0].yaxis.label, figure.axes[0].title):
+        box = text.get_window_extent()
+        assert 0 <= box.x0 < box.x1 <= width
+        assert 0 <= box.y0 < box.y1 <= height
 
 
 def test_no_picture_is_drawn_where_none_is_asked_for():

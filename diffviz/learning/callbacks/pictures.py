@@ -24,8 +24,9 @@ def drawn(tracker: LossByLogSNR, base: str = "eps") -> "Figure":
     Returns:
         A new Matplotlib figure.
     """
-    figure = tracker.plot(base=base).figure
-    return figure  # type: ignore[return-value]
+    figure: Figure = tracker.plot(base=base).figure  # type: ignore[assignment]
+    figure.set_layout_engine("tight")  # trackers cut off what stands outside the figure
+    return figure
 
 
 def pixels(figure: "Figure") -> NDArray[np.uint8]:
