@@ -62,6 +62,7 @@ def loss_curves(
         outside=outside,
         ax=ax,
     )
+    _set_limits(ax, ends)  # first: an axis around zero cannot become logarithmic
     ax.set_yscale("log")
     for old in [shade for shade in ax.collections if shade.get_gid()]:
         old.remove()
@@ -71,7 +72,6 @@ def loss_curves(
         x, low, high = ends
         shade: dict[str, Any] = {"color": "0.5", "alpha": 0.35, "lw": 1.5, "zorder": 1}
         ax.fill_between(x, _positive(low), high, gid=FLOOR, **shade)
-    _set_limits(ax, ends)
     return ax
 
 
