@@ -55,6 +55,8 @@ def panels(card: Card) -> dict[str, Panel]:
         drawn["Noise levels that are drawn"] = partial(draw_law, card)
     if card.losses is not None and np.isfinite(card.losses.mean).any():
         over = " over the floor" if card.losses.band is not None else ""
+        base = card.losses.base
+        over += "" if base == "eps" else f", on the {ERROR_OF[base]} error"
         drawn[f"Loss by log-SNR{over}"] = partial(draw_losses, card)
     return drawn
 
@@ -125,10 +127,12 @@ def draw_losses(card: Card, ax: Axes) -> None:
         {"loss": losses.mean},
         errors={"loss": losses.stderr},
         band=losses.band,
+        base=losses.base,
         outside=None,
         ax=ax,
     )
-    ax.set_ylabel("squared ε error, summed")  # the longer words need a higher picture
+    # the longer words need a higher picture
+    ax.set_ylabel(f"squared {ERROR_OF[losses.base]} error, summed")
 
 
 # --- as SVG for a page ----------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import torch
 
 import diffviz as dv
 from diffviz.__main__ import main
+from diffviz.recipes.settings import explain
 
 EDGES = np.arange(-4.0, 5.0)
 LEVELS = [-3.5, 0.5, 0.5, 2.5, -0.5, 3.5]
@@ -189,3 +190,18 @@ def test_the_levels_of_another_law_are_told():
     said = dv.read_log(log, scheduler="sd3").text()
     assert "not drawn as 'sd3' draws them" in said
     assert "another scheduler=?" in said
+
+
+# --- what the run trained -------------------------------------------------------------------------
+
+
+def test_a_trainers_settings_say_what_the_run_trained():
+    settings = "train_network.py --min_snr_gamma 5"
+    rng = np.random.default_rng(0)
+    log = {"timestep": rng.integers(1, 1000, 300), "loss": rng.exponential(1, 300)}
+    text = dv.read_log(log, scheduler=settings)
+    for scheduler in (dv.from_settings(settings), explain(settings)):
+        other = dv.read_log(log, scheduler=scheduler)
+        np.testing.assert_array_equal(text.mean, other.mean)
+        np.testing.assert_array_equal(text.table(), other.table())
+    assert "min-SNR-5" in text.text()

@@ -5,6 +5,7 @@ table of betas, a time of flow matching (sigma, times the number of steps), or l
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from diffviz import markup
 from diffviz.checks import require, unknown
 from diffviz.recipes.diffusers import from_diffusers
 from diffviz.recipes.entries import CATALOGUE, objective
+from diffviz.recipes.settings.door import Explained, from_settings
 from diffviz.theory.atoms import atomic
 from diffviz.theory.frames import STRAIGHT, VE, VP
 from diffviz.theory.multipliers import constant
@@ -68,7 +70,8 @@ def objective_of(scheduler: Any) -> Objective | None:
 
     Args:
         scheduler: None, an objective, the name of an entry of the catalogue, a scheduler of
-            diffusers or its config, or a JSON file that holds one.
+            diffusers or its config, a JSON file that holds one, or a trainer's settings: their text
+            or what ``explain`` says of them.
 
     Returns:
         The objective, or None.
@@ -79,10 +82,14 @@ def objective_of(scheduler: Any) -> Objective | None:
     """
     if scheduler is None or isinstance(scheduler, Objective):
         return scheduler
+    if isinstance(scheduler, Explained):
+        return scheduler.objective
     if not isinstance(scheduler, str | Path):
         return from_diffusers(scheduler)
     if str(scheduler) in CATALOGUE:
         return objective(str(scheduler))
+    if isinstance(scheduler, str) and re.search(r"\s", scheduler.strip()):
+        return from_settings(scheduler)
     file = Path(scheduler)
     if not file.is_file():
         require(file.suffix != ".json", f"there is no file {str(file)!r} for scheduler")
@@ -319,6 +326,12 @@ def _factor(trainer: str | Objective, logsnr: NDArray) -> NDArray:
 def _weight_of(known: Objective) -> str:
     """The multiplier of an objective in words, empty for 1."""
     return "" if known.multiplier is constant else "weight times the squared "
+
+
+def error_of(meant: str | Objective) -> str:
+    """The base of a logged loss: that of its target, "eps" where that is none of the four."""
+    name = meant.target.name if isinstance(meant, Objective) else meant
+    return name if name in BASES else "eps"
 
 
 def base_of(base: Any, known: Objective | None) -> str | Objective:
