@@ -303,8 +303,8 @@ def test_the_picture_of_a_log_is_on_the_error_that_was_logged():
     card = dv.report(dv.read_log(log, scheduler="fm-ot", last=1.0)).card
     assert card.losses.base == "u"
     _, drawn = lines_of(card, "Loss by log-SNR, on the u error")["loss"]
-    # a logged loss of 1 is 1 again, but for the width of the bins
-    np.testing.assert_allclose(drawn, 1.0, rtol=0.03)
+    # a logged loss of 1 is 1 again, but for the width of the bins; on eps it would be 0.1 to 9
+    np.testing.assert_allclose(drawn, 1.0, rtol=0.1)
     ones = {"logsnr": rng.uniform(-4, 4, 2000), "loss": np.ones(2000)}
     assert dv.report(dv.read_log(ones, base="v")).card.losses.base == "v"
     assert dv.report(dv.read_log(ones, base="edm")).card.losses.base == "eps"
@@ -362,6 +362,7 @@ def test_the_line_of_a_command_makes_the_same_page(tmp_path, monkeypatch, capsys
     assert (tmp_path / "card.html").read_text(encoding="utf-8") == first
 
 
+@pytest.mark.slow
 def test_the_line_of_a_log_makes_the_same_page_in_a_shell(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = "".join(f"{t},1.0\n" for t in range(1, 1000))
