@@ -307,7 +307,9 @@ def test_the_picture_of_a_log_is_on_the_error_that_was_logged():
     np.testing.assert_allclose(drawn, 1.0, rtol=0.1)
     ones = {"logsnr": rng.uniform(-4, 4, 2000), "loss": np.ones(2000)}
     assert dv.report(dv.read_log(ones, base="v")).card.losses.base == "v"
-    assert dv.report(dv.read_log(ones, base="edm")).card.losses.base == "eps"
+    assert dv.report(dv.read_log(ones, base="edm")).card.losses.base == "x"  # its target
+    score = next(entry for entry in dv.catalogue.values() if entry.target.name == "score")
+    assert dv.report(dv.read_log(ones, base=score)).card.losses.base == "eps"
 
 
 def test_a_loss_of_zero_has_no_picture():
