@@ -65,6 +65,8 @@ def in_cells(form):
     ("name", "text"),
     [
         ("nested.jsonl", jsonl([{"step": r["step"], "train": {"x": r}} for r in ROWS])),
+        ("some.jsonl", jsonl([{"x": r, "step": r["step"]} for r in ROWS] + [{"eval": {"a": 1}}])),
+        ("dotted.jsonl", jsonl([{f"train.x.{k}": v for k, v in r.items()} for r in ROWS])),
         ("columns.json", json.dumps(COLUMNS)),
         (
             "pandas.json",
