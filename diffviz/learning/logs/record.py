@@ -151,7 +151,7 @@ class LossLog(LossByLogSNR):
 
     @property
     def base(self) -> str:
-        """The error that was logged: "eps", "x", "v" or "u"; "eps" for any other."""
+        """The error that was logged, one of "eps", "x", "v" and "u"; "eps" for any other."""
         return self.reading.base
 
     @property
