@@ -121,7 +121,8 @@ def test_most_records_are_read_together(folder, monkeypatch):
     alone = []
     monkeypatch.setattr(scalars.Gatherer, "decode", lambda self, places: alone.extend(places))
     read = scalars.scalars_of(frames.read_records(file))
-    assert len(read.tag) + len(alone) == len(STEPS) * 6 + 21 + 3  # and a version, a text, a histogram
+    # beside the scalars there are a version, a text and a histogram
+    assert len(read.tag) + len(alone) == len(STEPS) * 6 + 21 + 3
     assert len(read.tag) > 200
 
 
