@@ -7,7 +7,7 @@ TEST := .venv/test
 PEERS := .peers/installed
 OTHERS := .others/installed
 NODE := tests/web/node_modules/.package-lock.json
-NEED_OTHERS := tests/learning/test_callbacks.py tests/learning/test_logs.py tests/data/test_points.py tests/test_delimited.py
+NEED_OTHERS := tests/learning/test_callbacks.py tests/learning/test_logs.py tests/learning/test_log_faults.py tests/learning/test_log_forms.py tests/learning/test_log_events.py tests/data/test_points.py tests/test_delimited.py
 TORCH := $(shell grep '^torch==' constraints.txt)
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)

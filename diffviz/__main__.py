@@ -510,7 +510,9 @@ def _add_log(commands: Any) -> None:
     command.add_argument("--logsnr", metavar="COLUMN", help="column of log-SNR")
     command.add_argument("--step", metavar="COLUMN", help="column of training steps")
     command.add_argument("--run", dest="run_name", help="name or number of the run")
-    command.add_argument("--scheduler", help="entry of the catalogue, or a scheduler_config.json")
+    command.add_argument(
+        "--scheduler", help="entry of the catalogue, scheduler_config.json, or settings in quotes"
+    )
     command.add_argument("--base", help="what was logged: eps, x, v, u, weighted or an entry")
     command.add_argument("--dim", type=int, help="components that the loss is a mean over")
     command.add_argument("--last", type=float, help="share of the steps that count (default: 0.5)")

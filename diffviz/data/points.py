@@ -64,19 +64,19 @@ def refuse_channels_last(shape: Sequence[int]) -> None:
     """A ValueError for images (n, height, width, channels), which networks read as if h were c.
 
     Args:
-        shape: Shape of the data, with their number first.
+        shape: Shape of the data, with their number first, 0 where it is not known.
 
     Raises:
         ValueError: The shape is that of images with their channels last.
     """
     if len(shape) != 4:
         return
-    _, height, width, channels = shape
+    number, height, width, channels = shape
     require(
         channels not in CHANNELS or min(height, width) <= max(CHANNELS),
-        f"data of shape {tuple(shape)} look like images with their channels last; images are "
-        "(n, channels, height, width): pass data.transpose(0, 3, 1, 2); "
-        "of a tensor it is called permute",
+        f"data of shape ({number or 'n'}, {height}, {width}, {channels}) look like images with "
+        "their channels last; images are (n, channels, height, width): pass "
+        "data.transpose(0, 3, 1, 2); of a tensor it is called permute",
     )
 
 

@@ -411,9 +411,10 @@ def dataset(
     """Your own data with an exact denoiser: the kernel density of the points.
 
     Args:
-        source: Points (n, *shape), a frame of pandas or polars, or a file: .npy, .npz, .parquet,
-            or a table in text, with commas, semicolons or tabs, under one line of names or none.
-            A first column without a name is an index: it is dropped, and a warning says so.
+        source: Points (n, *shape), a frame of pandas or polars, a mapping from names to columns, or
+            a file: .npy, .npz, .parquet, or a table in text, with commas, semicolons or tabs, under
+            one line of names or none. A first column without a name is an index: it is dropped, and
+            a warning says so.
         bandwidth: Standard deviation of the kernel, in standard deviations of the data.
         unit: Whether to shift and scale to mean 0 and a variance of 1 per dimension.
         name: What messages and plots call the data; a file has its own name.

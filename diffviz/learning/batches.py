@@ -173,7 +173,7 @@ def _check_shape(points: Source) -> None:
             "data must be real, (n, d), (n, h, w) or (n, channels, h, w); "
             f"got {kind}; numbers on a line are data[:, None]"
         )
-    refuse_channels_last((1, *points.shape))  # bytes with channels last were turned round
+    refuse_channels_last((0, *points.shape))  # bytes with channels last were turned round
 
 
 class NoiseRows:

@@ -13,6 +13,7 @@ from diffviz.plots.scales import ERROR_OF, LOGSNR
 
 FLOOR = "floor"  # gid of the band
 DECADES = 6  # below the largest number, beyond which nothing is shown
+EMPTY = 0.1, 10.0  # the vertical axis where there is nothing to show
 SPARE = 1.5  # factor between the curves and the ends of the vertical axis
 
 
@@ -61,6 +62,7 @@ def loss_curves(
         outside=outside,
         ax=ax,
     )
+    _set_limits(ax, ends)  # first: an axis around zero cannot become logarithmic
     ax.set_yscale("log")
     for old in [shade for shade in ax.collections if shade.get_gid()]:
         old.remove()
@@ -72,7 +74,6 @@ def loss_curves(
         shades = {FLOOR: ax.fill_between(x, _positive(low), high, gid=FLOOR, **shade)}
         if outside is not None:
             place_legend(ax, list(curves), outside=outside, shades=shades)
-    _set_limits(ax, ends)
     return ax
 
 
@@ -114,7 +115,8 @@ def _set_limits(ax: Axes, band: tuple[NDArray, ...] | None) -> None:
     parts = [np.asarray(line.get_ydata(), dtype=float) for line in ax.lines]
     values = np.concatenate([*parts, *(() if band is None else band[1:])])
     shown = values[np.isfinite(values) & (values > 0)]
-    if not shown.size:
+    if not shown.size:  # a logarithmic axis around nothing cannot be drawn
+        ax.set_ylim(*EMPTY)
         return
     top = shown.max()
     ax.set_ylim(max(shown.min(), top / 10**DECADES) / SPARE, top * SPARE)

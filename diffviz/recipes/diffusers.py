@@ -28,6 +28,8 @@ from diffviz.theory.targets import X
 
 __all__ = ["BETA_SCHEDULES", "KINDS", "Steps", "from_diffusers", "law_of", "path_of"]
 
+LEAST_NOTED = 1e-6  # probability of a level that is left out, from which on it is noted
+
 
 def scheme_of(kind: Kind, weighting: str | Curve | None, label: str) -> MakeScheme:
     """The scheme that ``weighting`` names, still to be given its target and options."""
@@ -109,8 +111,11 @@ def path_of(steps: Steps, law: Any, name: str) -> Path:
 
 
 def without_signal(steps: Steps, probability: float) -> str:
-    """What to note about steps that hold no signal; nothing where all hold some."""
-    if np.isfinite(steps.logsnr).all():
+    """What to note about steps that hold no signal; nothing where all hold some.
+
+    Nor is a step noted that is all but never drawn, as at the end of a logit-normal law.
+    """
+    if np.isfinite(steps.logsnr).all() or probability <= LEAST_NOTED:
         return ""
     return f"One step without signal (probability {probability:.2g}) is left out."
 

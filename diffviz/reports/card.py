@@ -115,19 +115,21 @@ class Sampled:
 
 @dataclass(frozen=True, eq=False)
 class Losses:
-    """A loss by log-SNR on the eps error, and what is known of the least loss.
+    """A loss by log-SNR, and what is known of the least loss.
 
     Args:
         logsnr: Middles of the bins in nats, shape (bins,).
-        mean: Squared eps error summed over components, shape (bins,); NaN without draws.
+        mean: Squared error summed over components, shape (bins,); NaN without draws.
         stderr: Its standard error, shape (bins,).
         band: λ and both ends of the floor, shape (levels,) each; None if no floor was given.
+        base: The error that is meant: "eps", "x", "v" or "u".
     """
 
     logsnr: NDArray
     mean: NDArray
     stderr: NDArray
     band: tuple[NDArray, NDArray, NDArray] | None = None
+    base: str = "eps"
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +143,7 @@ class Card:
         weighting: w(λ) on the eps error; None where there is none.
         law: Density of λ per nat; None where it is not known.
         nearest: Nearest entries of the catalogue.
-        losses: Loss by log-SNR; None where none was measured.
+        losses: Loss by log-SNR on the error that was logged; None where none was measured.
         notes: What else to know.
         again: The line that makes the page again; empty if it is not known.
         versions: Names and versions of what computed it.
@@ -381,7 +383,7 @@ def _of_losses(
         weighting=of_run.weighting,
         law=of_run.law,
         nearest=of_run.nearest,
-        losses=losses,
+        losses=losses_of(item, floor, getattr(item, "base", "eps")),
         notes=(*notes, *of_run.notes),
         again=again,
         versions=versions(),
@@ -427,20 +429,21 @@ def _trained_on(item: LossByLevel, objective: Objective | None) -> Objective | N
     return known
 
 
-def losses_of(item: LossByLevel, floor: "Floor | None" = None) -> Losses:
+def losses_of(item: LossByLevel, floor: "Floor | None" = None, base: str = "eps") -> Losses:
     """The loss of a tracker; of several decays that of the first.
 
     Args:
         item: The tracker.
         floor: What is known of the least loss.
+        base: Error that is meant: "eps", "x", "v" or "u".
 
     Returns:
-        The loss on the eps error, with the band of the floor.
+        The loss on the error of the base, with the band of the floor.
     """
-    curve = item.curve("eps")
+    curve = item.curve(base)
     mean, stderr = (np.atleast_2d(part)[0] for part in (curve.mean, curve.stderr))
-    band = None if floor is None else (floor.logsnr, *floor.band("eps"))
-    return Losses(item.middle, mean, stderr, band)
+    band = None if floor is None else (floor.logsnr, *floor.band(base))
+    return Losses(item.middle, mean, stderr, band, base)
 
 
 def _facts_in_words(item: LossByLevel) -> tuple[Row, ...]:

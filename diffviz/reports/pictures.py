@@ -12,7 +12,10 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
+from matplotlib.ticker import LogLocator, MultipleLocator
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.plots.curves import place_legend
@@ -29,8 +32,11 @@ OTHER = "#D55E00"  # colour of the nearest entry
 INK = "#0a0b0c"  # colour of text and axes, which becomes that of the page
 THIS = "this training"
 DECADES = 8  # below the highest point, beyond which nothing is shown
+LEAST = 12.0  # factor between the ends of the axis of losses, so that it has a power of ten
 SCALE = "log10, anchored"
-WIDE = 96  # characters of a line above the pictures
+WIDE = 9.2  # width of a line above the pictures in inches, with spare room for its letters
+WIDTHS = (136, 120, 100, 80, 60)  # characters of such a line, the first that fits
+TITLE = 0.3  # height of a line of the title in inches
 LINE = 0.19  # height of such a line in inches
 ROW = 3.1  # height of a row of pictures in inches
 
@@ -53,8 +59,10 @@ def panels(card: Card) -> dict[str, Panel]:
             drawn[caption] = partial(draw_weighting, card, base)
     if card.law is not None:
         drawn["Noise levels that are drawn"] = partial(draw_law, card)
-    if card.losses is not None and np.isfinite(card.losses.mean).any():
+    if card.losses is not None and (card.losses.mean > 0).any():
         over = " over the floor" if card.losses.band is not None else ""
+        base = card.losses.base
+        over += "" if base == "eps" else f", on the {ERROR_OF[base]} error"
         drawn[f"Loss by log-SNR{over}"] = partial(draw_losses, card)
     return drawn
 
@@ -86,6 +94,12 @@ def draw_weighting(card: Card, base: str, ax: Axes) -> None:
     top = np.nanmax(logs[THIS])
     lowest = np.nanmin(logs[THIS])
     ax.set_ylim(max(lowest, top - DECADES) - 0.5, top + 0.5)
+    _show_all(ax, grid)
+
+
+def _show_all(ax: Axes, logsnr: NDArray) -> None:
+    """Show the whole range of λ, in which a training may look at little."""
+    ax.set_xlim(logsnr[0] - 0.5, logsnr[-1] + 0.5)
     ax.xaxis.set_major_locator(MultipleLocator(5))
 
 
@@ -108,7 +122,7 @@ def draw_law(card: Card, ax: Axes) -> None:
         ax=ax,
     )
     ax.set_ylim(bottom=0)
-    ax.xaxis.set_major_locator(MultipleLocator(5))
+    _show_all(ax, card.law.logsnr)
 
 
 def draw_losses(card: Card, ax: Axes) -> None:
@@ -125,10 +139,17 @@ def draw_losses(card: Card, ax: Axes) -> None:
         {"loss": losses.mean},
         errors={"loss": losses.stderr},
         band=losses.band,
+        base=losses.base,
         outside=None,
         ax=ax,
     )
-    ax.set_ylabel("squared ε error, summed")  # the longer words need a higher picture
+    low, high = ax.get_ylim()
+    spare = max(1.0, np.sqrt(LEAST / (high / low)))
+    ax.set_ylim(low / spare, high * spare)
+    ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))  # more labels would overlap
+    _show_all(ax, losses.logsnr)
+    # the longer words need a higher picture
+    ax.set_ylabel(f"squared {ERROR_OF[losses.base]} error, summed")
 
 
 # --- as SVG for a page ----------------------------------------------------------------------------
@@ -146,7 +167,8 @@ def small_figure(draw: Panel) -> Figure:
     (ax,) = plots.axes(4.3, 2.9)
     draw(ax)
     assert isinstance(ax.figure, Figure)
-    ax.figure.subplots_adjust(top=0.97)
+    for _ in range(2):  # as wide as the numbers of the axis are, which may then be others
+        ax.figure.tight_layout(pad=0.5)
     return ax.figure
 
 
@@ -223,26 +245,33 @@ def figure(card: Card) -> Figure:
     """
     drawn = panels(card)
     lines = _lines(card)
+    title = wrap(card.title, 70)[:2]
     rows = max(1, -(-len(drawn) // 2))
-    head = 0.75 + LINE * len(lines)
+    above = TITLE * len(title) + 0.1
+    head = above + 0.4 + LINE * len(lines)
     height = head + ROW * rows + 0.4
     with matplotlib.rc_context({"axes.labelsize": 9}):
         grid = plots.axes(10.5, height, columns=2, rows=rows)
     whole = grid[0].figure
     assert isinstance(whole, Figure)
-    whole.subplots_adjust(
-        top=1 - (head + 0.3) / height, bottom=0.6 / height, hspace=0.5, wspace=0.22
-    )
     for ax, (caption, draw) in zip(grid, drawn.items(), strict=False):
         draw(ax)
         ax.set_title(caption)
     for ax in grid[len(drawn) :]:
         ax.set_axis_off()
-    top = 1 - 0.35 / height
-    title = "\n".join(wrap(card.title, 70)[:2])
-    whole.text(0.05, top, title, size=15, weight="bold", va="bottom", parse_math=False)
+    for _ in range(2):
+        whole.tight_layout(rect=(0.02, 0, 1, 1 - head / height), h_pad=2.0, w_pad=2.0)
+    whole.text(
+        0.05,
+        1 - above / height,
+        "\n".join(title),
+        size=15,
+        weight="bold",
+        va="bottom",
+        parse_math=False,
+    )
     for place, line in enumerate(lines):
-        down = 1 - (0.6 + LINE * place) / height
+        down = 1 - (above + 0.25 + LINE * place) / height
         whole.text(0.05, down, line, size=9, va="center", parse_math=False)
     return whole
 
@@ -261,5 +290,23 @@ def _lines(card: Card) -> list[str]:
     )
     lines: list[str] = []
     for name, value in rows:
-        lines += wrap(f"{name}: {value}", WIDE + 40, subsequent_indent="    ")
+        lines += _fitting(f"{name}: {value}")
     return lines
+
+
+def _fitting(text: str) -> list[str]:
+    """A text in lines that are not wider than the picture, whatever its letters are."""
+    lines: list[str] = []
+    for characters in WIDTHS:
+        lines = wrap(text, characters, subsequent_indent="    ")
+        if max(map(_inches, lines)) <= WIDE:
+            break
+    return lines
+
+
+def _inches(line: str) -> float:
+    """The width of a line above the pictures."""
+    width, *_ = TextToPath().get_text_width_height_descent(
+        line, FontProperties(size=9), ismath=False
+    )
+    return width / 72

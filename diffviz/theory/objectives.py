@@ -308,7 +308,8 @@ def _source_of(w: Any) -> str:
     """What an objective made from a weighting says of its source."""
     if callable(w):
         return "callable"
-    is_file = isinstance(w, File) or (isinstance(w, str) and "\n" not in w)
+    is_text = isinstance(w, str) and ("\n" in w or tables.is_json(w))
+    is_file = isinstance(w, str | File) and not is_text
     return f"table {w}" if is_file else "table"
 
 
@@ -369,7 +370,8 @@ def from_weighting(
 ) -> Objective:
     r"""Objective from a weighting of one's own on the eps error.
 
-    A table is a CSV file or its text, a frame with named columns, or an array of shape (n, 2).
+    A table is a CSV file or its text, JSON text, a frame or a mapping with named columns, or an
+    array of shape (n, 2).
     Over log-SNR it holds w(λ); without names its levels are λ. Over another level it holds the
     factors of a training: what multiplies the squared eps error at times drawn uniformly on
     ``path``. Its columns are then called "t,weight" (t = 0 is data), "sigma,weight", or

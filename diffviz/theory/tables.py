@@ -10,6 +10,7 @@ the same loss if
 so such a table needs a path. Without names the levels are λ, unless they cannot be.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,7 +111,8 @@ def read(table: str | File | Frame | ArrayLike) -> WeightTable:
     """A table of levels and weights.
 
     Args:
-        table: A CSV file or its text, a frame with named columns, or an array of shape (n, 2).
+        table: A CSV file or its text, JSON text, a frame or a mapping with named columns, or an
+            array of shape (n, 2).
 
     Returns:
         The table as it was given.
@@ -142,6 +144,8 @@ def read(table: str | File | Frame | ArrayLike) -> WeightTable:
 
 def _read_columns(table: str | File | Frame | ArrayLike) -> Columns:
     """The columns of a table, with their names if it has any."""
+    if is_json(table):
+        return _read_columns(_of_json(str(table)))
     if isinstance(table, str) and (not table.strip() or re.search(r"[\n\r]", table)):
         return read_text(table, "the table").without_index()
     if isinstance(table, (str, File)):
@@ -154,6 +158,22 @@ def _read_columns(table: str | File | Frame | ArrayLike) -> Columns:
         return Columns(array(table, "table"), (), "the table")
     except (TypeError, ValueError) as error:
         raise ValueError(f"cannot read a table of numbers: {error}") from error
+
+
+def is_json(table: Any) -> bool:
+    """Whether a table is text of JSON: a list or an object, and no name of a file."""
+    return isinstance(table, str) and re.match(r"\s*(\[\s*[\[{]|\{)", table) is not None
+
+
+def _of_json(text: str) -> Any:
+    """Rows, or a mapping from names to columns; of objects, one for each row, their columns."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"cannot read the table as JSON: {error}") from error
+    if isinstance(content, list) and content and all(isinstance(row, Mapping) for row in content):
+        return {name: [row.get(name) for row in content] for name in content[0]}
+    return content
 
 
 def _kind_of(columns: Columns) -> tuple[Kind, int]:

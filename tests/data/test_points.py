@@ -145,6 +145,11 @@ def test_images_with_channels_last_are_refused(channels):
     assert dv.dataset(images.transpose(0, 3, 1, 2)).shape == (channels, 8, 6)
 
 
+def test_images_with_channels_last_are_named_by_their_shape_in_a_training():
+    with pytest.raises(ValueError, match=r"data of shape \(n, 8, 6, 3\) look like images"):
+        dv.fit([dv.objective("edm")], torch.zeros(5, 8, 6, 3), steps=1)
+
+
 @pytest.mark.parametrize("shape", [(5, 3, 8, 3), (5, 4, 4, 4), (5, 8, 6, 5), (5, 3), (5, 2, 3)])
 def test_what_is_no_image_with_channels_last_is_taken(shape):
     points = np.random.default_rng(0).normal(size=shape)

@@ -9,7 +9,7 @@ from torch import nn
 
 import diffviz as dv
 from diffviz.learning import callbacks
-from diffviz.learning.callbacks import follow_loop, scalars
+from diffviz.learning.callbacks import follow_loop, pictures, scalars
 
 EDGES = [-4.0, 0.0, 4.0]
 NEEDED = "the extra 'callbacks' is not installed"
@@ -115,6 +115,103 @@ def test_a_wrong_argument_is_refused(error, part, call):
         call(filled())
 
 
+# --- pictures -----------------------------------------------------------------------------------
+
+
+class Figures(Scalar):
+    def __init__(self):
+        super().__init__()
+        self.figures = []
+
+    def add_figure(self, name, figure, step, close):
+        self.figures.append((name, step, figure, close))
+
+
+class Tracked:
+    """As accelerate's: a tracker around a writer."""
+
+    def __init__(self, writer):
+        self.tracker = writer
+
+
+class Accelerated(Keyword):
+    def __init__(self, main=True):
+        super().__init__()
+        self.trackers = [Tracked(Figures()), Tracked(None)]
+        self.is_main_process = main
+
+
+class Experiment(Metrics):
+    """As Lightning's logger of TensorBoard."""
+
+    def __init__(self):
+        super().__init__()
+        self.experiment = Figures()
+
+
+def test_the_first_curve_is_drawn_and_each_tenth_after_it():
+    writer, tracker = Figures(), dv.LossByLogSNR(EDGES)
+    follow = follow_loop(writer, tracker, every=2, base="x", name="a", pictures=3)
+    for _ in range(15):
+        follow([-1.0, 2.0], [0.5, 1.5])
+    assert [(name, step) for name, step, *_ in writer.figures] == [
+        ("a/curve", 2),
+        ("a/curve", 8),
+        ("a/curve", 14),
+    ]
+    line = writer.figures[-1][2].axes[0].lines[0]
+    np.testing.assert_allclose(line.get_ydata(), tracker.curve("x").mean)
+    assert len(writer.got) == 14  # two scalars in each of seven curves
+
+
+@pytest.mark.parametrize("tracker", [dv.LossByLogSNR(EDGES), filled()], ids=["empty", "filled"])
+def test_no_label_of_a_picture_is_cut_off(tracker):
+    figure = pictures.drawn(tracker)
+    pictures.pixels(figure)
+    width, height = figure.canvas.get_width_height()
+    for text in (figure.axes[0].xaxis.label, figure.axes[0].yaxis.label, figure.axes[0].title):
+        box = text.get_window_extent()
+        assert 0 <= box.x0 < box.x1 <= width
+        assert 0 <= box.y0 < box.y1 <= height
+
+
+def test_no_picture_is_drawn_where_none_is_asked_for():
+    writer = Figures()
+    follow_loop(writer, dv.LossByLogSNR(EDGES), every=1, pictures=0)([-1.0], [0.5])
+    assert writer.figures == []
+    assert writer.got
+    with pytest.raises(ValueError, match="pictures must be at least 0"):
+        follow_loop(writer, dv.LossByLogSNR(EDGES), pictures=-1)
+
+
+def test_a_picture_reaches_the_writer_within_a_logger():
+    for logger, figures in (
+        ((one := Accelerated()), lambda: one.trackers[0].tracker.figures),
+        ((two := Experiment()), lambda: two.experiment.figures),
+    ):
+        follow_loop(logger, dv.LossByLogSNR(EDGES), every=1)([-1.0, 2.0], [0.5, 1.5])
+        assert [name for name, *_ in figures()] == ["loss_by_logsnr/curve"]
+        assert len(logger.got) == 1
+    other = Accelerated(main=False)
+    follow_loop(other, dv.LossByLogSNR(EDGES), every=1)([-1.0], [0.5])
+    assert other.trackers[0].tracker.figures == []
+
+
+def test_wandb_gets_an_image_of_the_curve(monkeypatch):
+    from types import ModuleType
+
+    wandb = ModuleType("wandb")
+    wandb.Image = lambda pixels: ("image", pixels)
+    monkeypatch.setitem(__import__("sys").modules, "wandb", wandb)
+    run = type("Run", (Keyword,), {"__module__": "wandb.sdk.wandb_run"})()
+    follow_loop(run, dv.LossByLogSNR(EDGES), every=1)([-1.0, 2.0], [0.5, 1.5])
+    (_, values), (step, picture) = run.got
+    assert values == dict(zip(NAMES, [0.5, 1.5], strict=True))
+    kind, pixels = picture["loss_by_logsnr/curve"]
+    assert (kind, step, pixels.shape[2], pixels.dtype) == ("image", 1, 3, np.uint8)
+    assert np.ptp(pixels) > 200  # something is drawn on white
+
+
 # --- the real packages, with whatever they warn of ----------------------------------------------
 
 
@@ -203,6 +300,17 @@ def test_accelerate_logs_the_curve_with_its_trackers(tmp_path):
     }
     last = {name: steps[4] for name, steps in curves.items()}
     assert last == pytest.approx(scalars(tracker), rel=1e-6)
+    assert pictures_in(tmp_path) == {"loss_by_logsnr/curve": [2]}
+
+
+def pictures_in(folder):
+    """Name to steps of the pictures in a folder, by TensorBoard's own reader."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (file,) = [file for file in folder.rglob("*") if "tfevents" in file.name]
+    events = EventAccumulator(str(file))
+    events.Reload()
+    return {name: [e.step for e in events.Images(name)] for name in events.Tags()["images"]}
 
 
 def scalars_of(folder):
@@ -223,6 +331,7 @@ def scalars_of(folder):
 def test_the_trainer_of_hugging_face_logs_the_curve(tmp_path):
     transformers = pytest.importorskip("transformers", reason=NEEDED)
     pytest.importorskip("accelerate", reason=NEEDED)
+    pytest.importorskip("tensorboard", reason=NEEDED)
     tracker = dv.LossByLogSNR(EDGES, 0.9)
 
     class Trainer(transformers.Trainer):
@@ -236,7 +345,7 @@ def test_the_trainer_of_hugging_face_logs_the_curve(tmp_path):
         max_steps=4,
         per_device_train_batch_size=6,
         use_cpu=True,
-        report_to=[],
+        report_to=["tensorboard"],
         save_strategy="no",
         disable_tqdm=True,
         remove_unused_columns=False,
@@ -249,6 +358,7 @@ def test_the_trainer_of_hugging_face_logs_the_curve(tmp_path):
     curves = [row for row in trainer.state.log_history if NAMES[0] in row]
     assert [row["step"] for row in curves] == [2, 4]
     assert {name: curves[-1][name] for name in NAMES} == pytest.approx(scalars(tracker))
+    assert pictures_in(tmp_path) == {"loss_by_logsnr/curve": [2]}
     with pytest.raises(TypeError, match=r"trainer must be a transformers\.Trainer"):
         callbacks.follow_trainer(print, tracker)
 

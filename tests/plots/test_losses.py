@@ -25,6 +25,13 @@ def test_losses_have_shades_and_stand_over_the_band():
     assert 0.01 < low < 0.05 and 2.0 < high < 4.0  # a bound of 0 does not stretch the axis
 
 
+@pytest.mark.parametrize("loss", [np.full(3, np.nan), np.zeros(3)])
+def test_a_loss_that_a_logarithmic_axis_cannot_show_leaves_it_empty(loss):
+    ax = plots.loss_curves(X, {"run": loss}, errors={"run": loss})
+    ax.figure.canvas.draw()
+    assert ax.get_ylim() == (0.1, 10.0)
+
+
 def test_drawing_again_moves_lines_and_shades():
     ax = plots.loss_curves(X, {"run": LOSS}, errors={"run": 0.1 * LOSS}, band=BAND)
     before = ax.lines[0]

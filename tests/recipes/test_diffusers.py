@@ -310,3 +310,12 @@ def test_a_config_without_a_class_is_called_config():
     config.pop("_class_name", None)
     assert from_diffusers(config).name == "config"
     assert from_diffusers(config, "min_snr").name == "config min_snr"
+
+
+@pytest.mark.parametrize(("std", "is_noted"), [(1.0, False), (4.0, True)])
+def test_a_step_without_signal_is_noted_if_it_is_drawn(std, is_noted):
+    config = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 1.0}
+    config["num_train_timesteps"] = 1000
+    note = from_diffusers(config, "logit_normal", logit_std=std).note
+    # sigma = 1 is drawn with u below 1/1000, that is with logit below −6.9 of a normal law
+    assert ("One step without signal" in note) == is_noted

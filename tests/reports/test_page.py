@@ -5,7 +5,9 @@ import shlex
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import matplotlib
 import numpy as np
@@ -252,6 +254,68 @@ def test_nothing_is_cut_in_the_pictures(tracker):
             check_nothing_is_cut(pictures.small_figure(draw))
 
 
+def followed(loss):
+    tracker = dv.LossByLogSNR(np.linspace(-10, 10, 41))
+    tracker.update(np.linspace(-9.9, 9.9, 400), loss * np.ones(400))
+    return tracker
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        replace(dv.objective("edm"), name="long-name-" * 20, source="x" * 300, note="W" * 400),
+        replace(dv.objective("edm"), name="narrow", law=stats.norm(0, 1e-6)),
+        followed(1e30),
+        followed(np.linspace(1e-30, 2e-30, 400)),
+    ],
+    ids=["long", "narrow", "large", "small"],
+)
+def test_nothing_is_cut_whatever_the_text_and_the_numbers(item):
+    page = dv.report(item)
+    check_nothing_is_cut(page.figure())
+    with matplotlib.rc_context({"font.size": 9, "axes.labelsize": 9}):
+        for draw in pictures.panels(page.card).values():
+            check_nothing_is_cut(pictures.small_figure(draw))
+
+
+@pytest.mark.parametrize("loss", [followed(1e30), followed(np.geomspace(1.0, 30.0, 400))])
+def test_the_numbers_of_the_losses_stand_apart(loss):
+    figure = pictures.small_figure(pictures.panels(dv.report(loss).card)["Loss by log-SNR"])
+    figure.canvas.draw()
+    axis = figure.axes[0].yaxis
+    low, high = figure.axes[0].get_ylim()
+    boxes = [
+        label.get_window_extent()
+        for minor in (False, True)
+        for at, label in zip(
+            axis.get_ticklocs(minor=minor), axis.get_ticklabels(minor), strict=True
+        )
+        if low <= at <= high and label.get_text()
+    ]
+    assert len(boxes) > 1
+    for below, above in pairwise(sorted(boxes, key=lambda box: box.y0)):
+        assert below.y1 < above.y0
+
+
+def test_the_picture_of_a_log_is_on_the_error_that_was_logged():
+    rng = np.random.default_rng(0)
+    log = {"sigma": rng.uniform(0.1, 0.9, 2000), "loss": np.ones(2000)}
+    card = dv.report(dv.read_log(log, scheduler="fm-ot", last=1.0)).card
+    assert card.losses.base == "u"
+    _, drawn = lines_of(card, "Loss by log-SNR, on the u error")["loss"]
+    # a logged loss of 1 is 1 again, but for the width of the bins; on eps it would be 0.1 to 9
+    np.testing.assert_allclose(drawn, 1.0, rtol=0.1)
+    ones = {"logsnr": rng.uniform(-4, 4, 2000), "loss": np.ones(2000)}
+    assert dv.report(dv.read_log(ones, base="v")).card.losses.base == "v"
+    assert dv.report(dv.read_log(ones, base="edm")).card.losses.base == "x"  # its target
+    score = next(entry for entry in dv.catalogue.values() if entry.target.name == "score")
+    assert dv.report(dv.read_log(ones, base=score)).card.losses.base == "eps"
+
+
+def test_a_loss_of_zero_has_no_picture():
+    assert pictures.panels(dv.report(followed(0.0)).card) == {}
+
+
 def test_a_tracker_without_draws_has_no_picture():
     page = dv.report(dv.LossByLogSNR([-4.0, 0.0, 4.0]))
     assert dict(page.card.facts)["loss"] == "no bin has been seen"
@@ -297,6 +361,21 @@ def test_the_line_of_a_command_makes_the_same_page(tmp_path, monkeypatch, capsys
     line = re.search(r"<pre>(python -m diffviz .*?)</pre>", first)[1]
     (tmp_path / "card.html").unlink()
     assert main(shlex.split(line)[3:]) == 0
+    assert (tmp_path / "card.html").read_text(encoding="utf-8") == first
+
+
+@pytest.mark.slow
+def test_the_line_of_a_log_makes_the_same_page_in_a_shell(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{t},1.0\n" for t in range(1, 1000))
+    (tmp_path / "my 'log' & $x.csv").write_text("timestep,loss\n" + rows)
+    options = ["--scheduler", "train_network.py --min_snr_gamma ${GAMMA:-5}", "--dim", "4"]
+    assert main(["log", "my 'log' & $x.csv", *options, "--report", "card.html"]) == 0
+    first = (tmp_path / "card.html").read_text(encoding="utf-8")
+    line = unescape(re.search(r"<pre>(python -m diffviz .*?)</pre>", first, re.DOTALL)[1])
+    (tmp_path / "card.html").unlink()
+    shell = f"{shlex.quote(sys.executable)}{line.removeprefix('python')}"
+    subprocess.run(shell, shell=True, check=True, capture_output=True)
     assert (tmp_path / "card.html").read_text(encoding="utf-8") == first
 
 

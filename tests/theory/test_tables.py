@@ -242,3 +242,23 @@ def test_objectives_of_tables_travel(kind):
     own = dv.from_weighting(csv(f"{kind},weight", levels, 1 + T), path=path)
     for same in (pickle.loads(pickle.dumps(own)), copy.deepcopy(own)):
         assert same.identity == own.identity
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[-6.0, 7.5], [6.0, 0.25]]",
+        '[{"logsnr": -6.0, "w": 7.5}, {"logsnr": 6.0, "w": 0.25}]',
+        '{"w": [7.5, 0.25], "logsnr": [-6.0, 6.0]}',
+        '{\n "logsnr": [-6.0, 6.0],\n "w": [7.5, 0.25]\n}',
+    ],
+)
+def test_a_table_may_be_text_of_json(text):
+    own = dv.from_weighting(text)
+    np.testing.assert_allclose(own.weighting(np.array([-6.0, 6.0])), [7.5, 0.25])
+    assert own.source == "table"
+
+
+def test_broken_json_is_named():
+    with pytest.raises(ValueError, match="cannot read the table as JSON"):
+        dv.from_weighting("[[-6.0, 1.0], [6.0")

@@ -2,8 +2,8 @@
 
 ``follow_loop`` serves the loop of accelerate and any other, ``LightningCallback`` Lightning, and
 ``follow_trainer`` the Trainer of Hugging Face. Each fills a ``dv.LossByLogSNR`` and logs its curve,
-one scalar for each bin. ``curve`` has what they share. None of the three packages is needed for the
-others.
+one scalar for each bin, and a picture of it now and then. ``curve`` has what they share,
+``pictures`` hands the picture over. None of the three packages is needed for the others.
 """
 
 from diffviz import extras

@@ -1,15 +1,37 @@
-"""What all callbacks share: the curve as scalars, and when it is due."""
+"""What all callbacks share: the curve as scalars and as a picture, and when it is due."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import distributed
 
 from diffviz import checks
+from diffviz.learning.callbacks import pictures
 from diffviz.learning.tracking import LossByLogSNR
 from diffviz.theory.targets import BASES
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 NAME = "loss_by_logsnr"  # what the scalars are called, before their level
+PICTURE = "curve"  # what the picture is called, behind that
+PICTURES = 10  # curves of which one is drawn
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """What is logged at a step.
+
+    Args:
+        values: The curve as numbers with names.
+        name: Name of the picture.
+        figure: The curve as a picture; None where none is due.
+    """
+
+    values: dict[str, float]
+    name: str
+    figure: "Figure | None"
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +43,7 @@ class Schedule:
         every: Number of steps between two curves.
         base: Error that is meant: "eps", "x", "v" or "u".
         name: What the scalars are called, before their level.
+        pictures: Number of curves of which one is drawn, the first; 0 draws none.
 
     Raises:
         TypeError: An argument is of the wrong kind.
@@ -31,6 +54,7 @@ class Schedule:
     every: int = 100
     base: str = "eps"
     name: str = NAME
+    pictures: int = PICTURES
 
     def __post_init__(self) -> None:
         checks.require(
@@ -39,6 +63,7 @@ class Schedule:
             TypeError,
         )
         checks.count(self.every, "every")
+        checks.count(self.pictures, "pictures", least=0)
         checks.one_of(self.base, "base", BASES)
         checks.require(
             isinstance(self.name, str) and self.name,
@@ -50,9 +75,15 @@ class Schedule:
         """Whether a curve is to be logged after so many steps."""
         return step > 0 and step % self.every == 0
 
-    def values(self) -> dict[str, float]:
+    def curve(self, step: int) -> Curve:
         """The curve of the draws of all processes; to be called in each of them."""
-        return scalars(_of_all_processes(self.tracker), self.base, self.name)
+        whole = _of_all_processes(self.tracker)
+        is_drawn = self.pictures > 0 and (step // self.every - 1) % self.pictures == 0
+        return Curve(
+            values=scalars(whole, self.base, self.name),
+            name=f"{self.name}/{PICTURE}",
+            figure=pictures.drawn(whole, self.base) if is_drawn else None,
+        )
 
 
 def _of_all_processes(tracker: LossByLogSNR) -> LossByLogSNR:

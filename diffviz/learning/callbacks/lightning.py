@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from diffviz import extras
-from diffviz.learning.callbacks.curve import NAME, Schedule
+from diffviz.learning.callbacks import pictures as sending
+from diffviz.learning.callbacks.curve import NAME, PICTURES, Schedule
 from diffviz.learning.tracking import LossByLogSNR
 
 try:
@@ -33,6 +34,8 @@ class LightningCallback(Callback):
         every: Number of optimiser steps between two curves.
         base: Error that is logged: "eps", "x", "v" or "u".
         name: What the scalars are called, before their level.
+        pictures: Number of curves of which one is drawn too, the first, where a logger takes
+            pictures; 0 draws none.
 
     Raises:
         ModuleNotFoundError: Lightning is not installed.
@@ -41,13 +44,18 @@ class LightningCallback(Callback):
     """
 
     def __init__(
-        self, tracker: LossByLogSNR, every: int = 100, base: str = "eps", name: str = NAME
+        self,
+        tracker: LossByLogSNR,
+        every: int = 100,
+        base: str = "eps",
+        name: str = NAME,
+        pictures: int = PICTURES,
     ):
         if Callback is object:
             with extras.needed_by("LightningCallback"):
                 import_module("lightning")
         super().__init__()
-        self.schedule = Schedule(tracker, every, base, name)
+        self.schedule = Schedule(tracker, every, base, name, pictures)
         self.logged_at = 0
 
     def on_train_batch_end(
@@ -69,9 +77,11 @@ class LightningCallback(Callback):
         # under accumulation of gradients several batches have the same step
         if self.schedule.is_due(step) and step != self.logged_at:
             self.logged_at = step
-            values = self.schedule.values()
+            curve = self.schedule.curve(step)
             for logger in trainer.loggers:
-                logger.log_metrics(values, step)
+                logger.log_metrics(curve.values, step)
+                if curve.figure is not None and trainer.is_global_zero:
+                    sending.send(logger, curve.name, curve.figure, step)
 
     def state_dict(self) -> dict[str, Any]:
         """The tracker's state, which goes into Lightning's checkpoints."""

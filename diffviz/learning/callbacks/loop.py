@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from diffviz import checks
-from diffviz.learning.callbacks.curve import NAME, Schedule
+from diffviz.learning.callbacks import pictures as sending
+from diffviz.learning.callbacks.curve import NAME, PICTURES, Schedule
 from diffviz.learning.tracking import LossByLogSNR
 
 Log = Callable[[dict[str, float], int], Any]
@@ -20,6 +21,7 @@ def follow_loop(
     every: int = 100,
     base: str = "eps",
     name: str = NAME,
+    pictures: int = PICTURES,
 ) -> "Follower":
     """Follow a loop: call what is returned with the levels and losses of each step.
 
@@ -30,6 +32,8 @@ def follow_loop(
         every: Number of steps between two curves.
         base: Error that is logged: "eps", "x", "v" or "u".
         name: What the scalars are called, before their level.
+        pictures: Number of curves of which one is drawn too, the first, if the logger takes
+            pictures; 0 draws none.
 
     Returns:
         A function of (logsnr, loss).
@@ -45,19 +49,20 @@ def follow_loop(
         ...     follow([-1.0, 2.0], [0.5, 1.0])  # λ and eps squared error of each sample
         {'loss_by_logsnr/-02.00': 0.5, 'loss_by_logsnr/+02.00': 1.0} 2
     """
-    return Follower(_log_of(logger), Schedule(tracker, every, base, name))
+    return Follower(logger, Schedule(tracker, every, base, name, pictures))
 
 
 class Follower:
     """A loop that is followed; ``follow_loop`` makes it.
 
     Args:
-        log: A function of (values, step).
+        logger: Where the curve goes.
         schedule: What is logged, and when.
     """
 
-    def __init__(self, log: Log, schedule: Schedule):
-        self.log = log
+    def __init__(self, logger: Any, schedule: Schedule):
+        self.logger = logger
+        self.log = _log_of(logger)
         self.schedule = schedule
         self.step = 0
 
@@ -71,7 +76,10 @@ class Follower:
         self.schedule.tracker.update(logsnr, loss)
         self.step += 1
         if self.schedule.is_due(self.step):
-            self.log(self.schedule.values(), self.step)
+            curve = self.schedule.curve(self.step)
+            self.log(curve.values, self.step)
+            if curve.figure is not None:
+                sending.send(self.logger, curve.name, curve.figure, self.step)
 
 
 def _log_of(logger: Any) -> Log:

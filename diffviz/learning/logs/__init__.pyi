@@ -1,4 +1,19 @@
-from . import cells, columns, delimited, door, events, levels, lines, record, runs, sources, table
+from . import (
+    cells,
+    columns,
+    delimited,
+    door,
+    events,
+    frames,
+    levels,
+    lines,
+    record,
+    runs,
+    scalars,
+    sources,
+    table,
+    text,
+)
 from .door import read_log
 from .record import LossLog, Reading, Spending
 
@@ -11,11 +26,14 @@ __all__ = [
     "delimited",
     "door",
     "events",
+    "frames",
     "levels",
     "lines",
     "read_log",
     "record",
     "runs",
+    "scalars",
     "sources",
     "table",
+    "text",
 ]

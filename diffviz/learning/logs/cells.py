@@ -5,6 +5,8 @@ over several levels is refused: which of them it came from can no longer be told
 """
 
 import json
+import re
+import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffviz.learning.logs.columns import Columns
+from diffviz import checks
+from diffviz.learning.logs.columns import WIDTH, Columns
 from diffviz.learning.logs.table import Chunk, Table
 
-NAMES_OF_NAN = {"nan", "+nan", "-nan", "none", "null"}
+NAMES_OF_NAN = {"nan", "+nan", "-nan", "none", "null", "<na>"}
+MISSING = ("NAType", "NaTType")  # types of what pandas puts where there is nothing
+# how a tensor prints itself: tensor(0.5, device='cuda:0'), array([1., 2.])
+PRINTED = re.compile(r"(?:tensor|array|Tensor)\((.*?)(?:,\s*\w+=.*)?\)", re.DOTALL)
+LIST = re.compile(r"[\s,\[\]]+")  # between the numbers of a list, as Python or NumPy prints it
+
+shown = reprlib.Repr()
+shown.maxstring = shown.maxother = WIDTH
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +103,7 @@ def samples_of(table: Table, columns: Columns) -> Samples:
     for chunk in table.read(columns.names, remarks):
         piece = _piece(chunk, columns, rows)
         pieces.append(piece)
-        steps.append(_steps(chunk, columns, rows)[piece.row])
+        steps.append(_steps(chunk, columns, rows, piece.row))
         for name, parts in kept.items():
             parts.append(_text(chunk[name])[piece.row])
         rows += len(chunk[columns.loss])
@@ -131,23 +141,37 @@ def _text(cells: Sequence[Any]) -> NDArray:
     return np.array(["" if cell is None else str(cell) for cell in cells], dtype=object)
 
 
-def _steps(chunk: Chunk, columns: Columns, rows: int) -> NDArray:
-    """The step of each row; the number of the row where the log has no steps."""
-    numbered = rows + np.arange(len(chunk[columns.loss]), dtype=float)
+def _steps(chunk: Chunk, columns: Columns, rows: int, at: NDArray) -> NDArray:
+    """The step of some rows; the number of the row where the log has no steps."""
     if columns.step is None:
-        return numbered
-    steps = _numbers(chunk[columns.step])
-    if steps is None:
-        steps = np.array([_one(cell, columns.step, rows) for cell in chunk[columns.step]])
+        return rows + at.astype(float)
+    cells = chunk[columns.step]
+    numbers = _numbers(cells)
+    if numbers is not None:
+        steps = numbers[at]
+    else:  # of a row that does not count, the step may be missing
+        steps = np.array([_one(cells[int(row)], columns.step, rows + int(row)) for row in at])
+    lost = np.flatnonzero(~np.isfinite(steps))
+    if len(lost):
+        row = int(at[lost[0]])
+        raise _step_error(cells[row], columns.step, rows + row)
     return steps
 
 
 def _one(cell: Any, name: str, row: int) -> float:
     """The one number of a cell."""
-    numbers = _parsed(cell)
+    numbers = _parsed_in(cell, name, row)
     if isinstance(numbers, float):
         return numbers
-    raise ValueError(f"{name!r} must hold one number a row, got {cell!r} behind row {row}")
+    raise _step_error(cell, name, row)
+
+
+def _step_error(cell: Any, name: str, row: int) -> ValueError:
+    """What to raise for a cell that holds no step."""
+    return ValueError(
+        f"{name!r} must hold one number a row, got {shown.repr(cell)} in row {row}; name another "
+        "column by step="
+    )
 
 
 def _piece(chunk: Chunk, columns: Columns, rows: int) -> Piece:
@@ -170,7 +194,7 @@ def _numbers(cells: Sequence[Any]) -> NDArray | None:
     is_text = len(cells) > 0 and isinstance(cells[0], str)
     try:  # of text, float is three times as fast as NumPy
         numbers = np.array(list(map(float, cells)) if is_text else cells, dtype=float)
-    except (ValueError, TypeError):  # an empty text, a list, a word
+    except (ValueError, TypeError, RuntimeError):  # an empty text, a list, a word, a tensor
         return None
     return numbers if numbers.ndim == 1 else None
 
@@ -237,27 +261,57 @@ def _parsed_in(cell: Any, name: str, row: int) -> float | NDArray | None:
         return _parsed(cell)
     except (ValueError, TypeError):
         raise ValueError(
-            f"{name!r} holds {cell!r} in row {row}, which is no number; name another column, or "
-            "leave such rows out"
+            f"{name!r} holds {shown.repr(cell)} in row {row}, which is no number; name another "
+            "column, or leave such rows out"
         ) from None
 
 
 def _parsed(cell: Any) -> float | NDArray | None:
     """A number, a list of numbers, or None for an empty cell; a ValueError for a word."""
-    if cell is None:
+    if cell is None or type(cell).__name__ in MISSING:
         return None
     if isinstance(cell, str):
         return _read(cell.strip())
-    numbers = np.asarray(cell, dtype=float)
+    if isinstance(cell, bool | np.bool_):
+        raise TypeError("True and False are no numbers")
+    numbers = np.asarray(_plain(cell), dtype=float)
     return float(numbers) if numbers.ndim == 0 else numbers.ravel()
+
+
+def _plain(cell: Any) -> Any:
+    """A cell that NumPy can read: tensors lose their gradients and leave their device."""
+    if isinstance(cell, list | tuple):
+        return [_plain(one) for one in cell]
+    return checks.real_numbers(cell, "the cell") if hasattr(cell, "detach") else cell
+
+
+def reads(text: str) -> bool:
+    """Whether a cell of text holds a number or a list of numbers."""
+    try:
+        return _read(text.strip()) is not None
+    except ValueError:
+        return False
 
 
 def _read(text: str) -> float | NDArray | None:
     """What a text in a file of CSV says."""
     if not text:
         return None
+    printed = PRINTED.fullmatch(text)
+    if printed is not None:
+        text = printed[1].strip()
     if text.startswith("["):
-        return np.array(json.loads(text), dtype=float).ravel()
+        return _list_in(text)
     if text.lower() in NAMES_OF_NAN:
         return np.nan
     return float(text.replace(",", "."))  # a decimal comma
+
+
+def _list_in(text: str) -> NDArray:
+    """The numbers of a list, as JSON, Python or NumPy prints it."""
+    try:
+        return np.array(json.loads(text), dtype=float).ravel()
+    except ValueError:
+        if not text.endswith("]"):  # cut
+            raise
+        return np.array([float(word) for word in LIST.split(text) if word])

@@ -5,7 +5,7 @@ A column that is not named is guessed from its name, and the record says so. Of 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -54,6 +54,10 @@ SETTINGS = (
     "objective",
     "resolution",
 )
+HINTS = ("loss", "mse", "error", "time", "sigma", "snr", "noise", "step")  # likely parts of names
+SHOWN = 12  # columns that a message names
+WIDTH = 60  # characters of a cell in a message
+EACH_STEP = "_step"  # what Lightning puts behind a name if it logs the mean of an epoch too
 ELSEWHERE = ("val", "valid", "validation", "eval", "test")  # parts of names that are not meant
 EXTREMES = ("__min", "__max")  # ends of the extra columns of an export of W&B
 
@@ -130,6 +134,7 @@ def choose(
     kind, level = next(iter(named.items())) if named else _guessed_level(names, source)
     chosen = loss if loss is not None else _guessed_loss(names, source)
     steps = step if step is not None else _guess(names, STEPS)
+    _check_single((chosen, level, steps), names, source)
     settings = [name for name in names if _last_part(name) in SETTINGS]
     return Columns(
         loss=chosen,
@@ -164,9 +169,22 @@ def _check_named(argument: str, name: str | None, names: tuple[str, ...], source
     )
 
 
-def _listed(names: Iterable[str]) -> str:
-    """Names of columns for a message."""
-    return ", ".join(names) or "none"
+def _check_single(chosen: tuple[str | None, ...], names: tuple[str, ...], source: str) -> None:
+    """Refuse a name that two columns share, so that neither can be taken."""
+    for name in chosen:
+        checks.require(
+            names.count(str(name)) < 2,
+            f"{source} has two columns of the name {name!r}: rename one",
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names of columns for a message, of many those that may be meant."""
+    if len(names) <= SHOWN:
+        return ", ".join(names) or "none"
+    likely = [name for name in names if any(word in name.lower() for word in HINTS)]
+    first = list(dict.fromkeys([*likely, *names]))[:SHOWN]
+    return f"{', '.join(first)} and {len(names) - len(first):,} more"
 
 
 def _guessed_level(names: tuple[str, ...], source: str) -> tuple[str, str]:
@@ -203,8 +221,9 @@ def _guess(names: tuple[str, ...], known: tuple[str, ...], what: str = "") -> st
     Where several columns are called the same, the one without a prefix counts, then that of the
     training. Beyond that they are refused under the name ``what`` if it is given.
     """
-    for word in known:
-        fits = [name for name in names if _last_part(name) == word and not _is_elsewhere(name)]
+    ours = [name for name in names if not _is_elsewhere(name)]
+    for word in (word + end for word in known for end in ("", EACH_STEP)):
+        fits = [name for name in ours if _last_part(name) == word]
         if fits:
             return _likeliest(fits, what)
     return None
@@ -217,7 +236,8 @@ def _likeliest(fits: list[str], what: str) -> str:
     best = plain or trained or fits
     if len(best) > 1 and what and not plain:
         raise ValueError(
-            f"{_listed(map(repr, best))} could each be the {what}; name one by {what}="
+            f"{_listed([repr(name) for name in best])} could each be the {what}; "
+            f"name one by {what}="
         )
     return best[0]
 

@@ -1,24 +1,69 @@
-"""Logs in CSV: a header, and rows with commas, semicolons or tabs between their cells."""
+"""Logs in CSV: a header, and rows with commas, semicolons, tabs or bars between their cells."""
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diffviz.checks import require
+from diffviz.learning.logs import cells, columns, text
 from diffviz.learning.logs.table import Chunk, Table
 
-SIZE = 2**20  # characters that are read together
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
+COMMENT = "#"  # before a header, or before the lines above it
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first lines of a file.
+
+    Args:
+        delimiter: What stands between cells.
+        names: Names of the columns.
+        above: Number of lines up to the header.
+    """
+
+    delimiter: str
+    names: tuple[str, ...]
+    above: int
+
+
+@dataclass(eq=False)
+class LeftOut:
+    """Rows that were left out.
+
+    Args:
+        short: Numbers of the lines of another length.
+        last: Number of the last line.
+        is_cut: Whether the last line ends within a number.
+    """
+
+    short: list[int] = field(default_factory=list)
+    last: int = 1
+    is_cut: bool = False
+
+    def remarks(self, rows: int) -> list[str]:
+        """What to say about them."""
+        remarks = []
+        if self.short:
+            alone = self.short == [self.last]
+            place = "the last one, is cut" if alone else f"the first is line {self.short[0]}"
+            fate = "and was" if alone else "; such rows were"
+            remarks.append(f"{len(self.short)} of {rows} rows lack cells, {place} {fate} left out")
+        if self.is_cut:
+            remarks.append(f"line {self.last}, the last one, is cut and was left out")
+        return remarks
 
 
 def read_csv(file: Path) -> Table:
     """The table of a file of delimited text.
 
     Args:
-        file: The file; its first line names the columns.
+        file: The file. Its first line names the columns; comments and empty lines may be above.
 
     Returns:
         The table.
@@ -26,66 +71,104 @@ def read_csv(file: Path) -> Table:
     Raises:
         ValueError: There is no header, or nothing below it.
     """
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        header = stream.readline()
-        below = stream.readline()
-    delimiter = max(DELIMITERS, key=header.count)
-    names = tuple(name.strip() for name in next(csv.reader([header], delimiter=delimiter)))
-    require(
-        not any(_is_number(name) for name in names),
-        f"the first line of {file} must name the columns, such as timestep,loss; got "
-        f"{header.strip()!r}",
-    )
-    require(below.strip(), f"{file} is empty: it has no rows below its header {', '.join(names)}")
+    header = _header_of(file)
+    words = ", ".join(header.names[: columns.SHOWN])
+    lines = chain.from_iterable(text.pieces_of(file))
+    has_rows = any(line.strip() for number, line in enumerate(lines) if number >= header.above)
+    require(has_rows, f"{file} is empty: it has no rows below its header {words}")
 
     def read(wanted: Sequence[str], remarks: list[str]) -> Iterator[Chunk]:
-        return _chunks(file, delimiter, names, wanted, remarks)
+        return _chunks(file, header, wanted, remarks)
 
-    return Table(str(file), f"CSV with {DELIMITERS[delimiter]}", names, read)
+    return Table(str(file), f"CSV with {DELIMITERS[header.delimiter]}", header.names, read)
 
 
-def _is_number(text: str) -> bool:
+def _header_of(file: Path) -> Header:
+    """The header of a file; of one that is written by NumPy it is a comment."""
+    comment = ""
+    for number, line in enumerate(chain.from_iterable(text.pieces_of(file)), 1):
+        if not line.strip():
+            continue
+        if line.startswith(COMMENT):
+            comment = line.lstrip(f"{COMMENT} ")
+            continue
+        delimiter = _delimiter_of(line)
+        names = _names_in(line, delimiter)
+        if not any(map(_is_number, names)):
+            return Header(delimiter, names, number)
+        if len(_names_in(comment, delimiter)) == len(names):
+            return Header(delimiter, _names_in(comment, delimiter), number - 1)
+        raise ValueError(
+            f"the first line of {file} must name the columns, such as timestep,loss; got "
+            f"{line.strip()[: columns.WIDTH]!r}"
+        )
+    raise ValueError(f"{file} is empty: it has no header")
+
+
+def _delimiter_of(line: str) -> str:
+    """What stands between the cells of a line; spaces only where there is nothing else."""
+    best = max(list(DELIMITERS)[:-1], key=line.count)
+    return best if best in line else " "
+
+
+def _names_in(line: str, delimiter: str) -> tuple[str, ...]:
+    """The cells of a header."""
+    names = next(_rows([line], delimiter), [])
+    return tuple(name.strip() for name in names)
+
+
+def _rows(lines: Sequence[str], delimiter: str) -> Iterator[list[str]]:
+    """The cells of some lines; several spaces in a row are one."""
+    if delimiter != " ":
+        return csv.reader(lines, delimiter=delimiter)
+    return csv.reader([line.strip() for line in lines], delimiter=" ", skipinitialspace=True)
+
+
+def _is_number(word: str) -> bool:
     """Whether a text is a number."""
     try:
-        float(text.replace(",", "."))
+        float(word.replace(",", "."))
     except ValueError:
         return False
     return True
 
 
 def _chunks(
-    file: Path, delimiter: str, names: tuple[str, ...], wanted: Sequence[str], remarks: list[str]
+    file: Path, header: Header, wanted: Sequence[str], remarks: list[str]
 ) -> Iterator[Chunk]:
     """The wanted columns of a file in chunks; rows of another length are remarked."""
-    places = [names.index(name) for name in wanted if name in names]
-    wrong: list[int] = []
-    number = 1
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        stream.readline()
-        while lines := stream.readlines(SIZE):
-            columns = _numeric_columns(lines, delimiter, len(names), places)
-            if columns is None:
-                columns = _text_columns(lines, delimiter, len(names), places, number, wrong)
-            cells = dict(zip([names[place] for place in places], columns, strict=True))
-            empty = [None] * len(columns[0])
-            yield {name: cells.get(name, empty) for name in wanted}
-            number += len(lines)
-    if wrong:
-        fate = "and was" if wrong == [number] else "; such rows were"
-        place = "the last one, is cut" if wrong == [number] else f"the first is line {wrong[0]}"
-        remarks.append(f"{len(wrong)} of {number - 1} rows lack cells, {place} {fate} left out")
+    places = [header.names.index(name) for name in wanted if name in header.names]
+    present = [header.names[place] for place in places]
+    left_out = LeftOut()
+    number = 0
+    for lines in text.pieces_of(file):
+        rows = lines[max(0, header.above - number) :]
+        parts = _numeric_columns(rows, header, places)
+        if parts is None:
+            parts = _text_columns(rows, header, places, number + len(lines) - len(rows), left_out)
+        number += len(lines)
+        read = dict(zip(present, parts, strict=True))
+        empty = [None] * len(parts[0])
+        yield {name: read.get(name, empty) for name in wanted}
+    left_out.last = number
+    remarks += left_out.remarks(number - header.above)
 
 
-def _numeric_columns(
-    lines: list[str], delimiter: str, size: int, places: list[int]
-) -> list[Any] | None:
+def _numeric_columns(lines: list[str], header: Header, places: list[int]) -> list[Any] | None:
     """Columns of numbers, shape (columns, rows); None where a cell is no number."""
     is_blank = not any(line.strip() for line in lines)
-    if is_blank or lines[-1].count(delimiter) < size - 1:  # the last line may be cut
+    spaces = header.delimiter == " "
+    # the last line may be cut
+    if is_blank or lines[-1].count(header.delimiter) < len(header.names) - 1:
         return None
     try:
         rows = np.loadtxt(
-            lines, delimiter=delimiter, usecols=places, ndmin=2, quotechar='"', comments=None
+            lines,
+            delimiter=None if spaces else header.delimiter,
+            usecols=places,
+            ndmin=2,
+            quotechar='"',
+            comments=None,
         )
     except ValueError:  # text, an empty cell, a row that is cut
         return None
@@ -93,19 +176,26 @@ def _numeric_columns(
 
 
 def _text_columns(
-    lines: list[str],
-    delimiter: str,
-    size: int,
-    places: list[int],
-    number: int,
-    wrong: list[int],
+    lines: list[str], header: Header, places: list[int], number: int, left_out: LeftOut
 ) -> list[Any]:
-    """Columns of text; the numbers of rows of another length are added to ``wrong``."""
+    """Columns of text of lines behind ``number`` others; what is left out goes to ``left_out``."""
+    size = len(header.names)
     rows = []
-    for at, row in enumerate(csv.reader(lines, delimiter=delimiter), number + 1):
+    for at, row in enumerate(_rows(lines, header.delimiter), number + 1):
         if len(row) == size:
             rows.append(row)
         elif row:
-            wrong.append(at)
-    columns = list(zip(*rows, strict=True)) if rows else [()] * size
-    return [columns[place] for place in places]
+            left_out.short.append(at)
+    if rows and not lines[-1].endswith(("\n", "\r")):
+        left_out.is_cut = _ends_in_a_number(rows, places)
+        rows = rows[: len(rows) - left_out.is_cut]
+    parts = list(zip(*rows, strict=True)) if rows else [()] * size
+    return [parts[place] for place in places]
+
+
+def _ends_in_a_number(rows: list[list[str]], places: list[int]) -> bool:
+    """Whether the last cell of the last row is the beginning of a number, such as "1.5e-"."""
+    last = rows[-1][-1]
+    if len(rows[-1]) - 1 not in places or len(rows) < 2:
+        return False
+    return cells.reads(rows[-2][-1]) and bool(last) and not cells.reads(last)

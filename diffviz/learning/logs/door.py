@@ -56,7 +56,8 @@ def read_log(
         run: Name of the run, or its number where the log has no names; a list takes several
             together.
         scheduler: What the run trained: a scheduler of diffusers, its config or the JSON file of
-            it, an objective, or the name of an entry. Timesteps have no log-SNR without it.
+            it, an objective, the name of an entry, or the text of a trainer's settings as
+            ``dv.from_settings`` takes it. Timesteps have no log-SNR without it.
         base: What the logged loss is: the squared error "eps", "x", "v" or "u", "weighted" for the
             loss of the run's objective, or an objective. By default "weighted" with a scheduler,
             "eps" without.
@@ -103,8 +104,9 @@ def read_log(
     )
     read = cells.samples_of(table, chosen)
     whole, notes = runs.one_run(read, run)
+    levels.check_squares(whole.loss)
     found = levels.levels_of(whole.level, chosen.kind, known)
-    notes += runs.changes(whole, found.logsnr)
+    notes += runs.changes(whole, found.logsnr) + levels.unlike_law(found.logsnr, known)
     counts = _counts(whole, last, decay)
     kept = whole.at(counts)
     at = found.logsnr[counts]
@@ -119,6 +121,7 @@ def read_log(
         counted=_counted(read, whole, kept, chosen.step),
         objective=known,
         spending=_spending(Bins(grid), at, errors),
+        base=levels.error_of(meant),
         notes=(*read.remarks, *_general_notes(read, dim, base, known, chosen.run), *notes),
     )
     result = LossLog(grid, DECAY if decay is None else decay, reading)

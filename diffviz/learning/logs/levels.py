@@ -5,6 +5,7 @@ table of betas, a time of flow matching (sigma, times the number of steps), or l
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
+from diffviz import markup
 from diffviz.checks import require, unknown
 from diffviz.recipes.diffusers import from_diffusers
 from diffviz.recipes.entries import CATALOGUE, objective
+from diffviz.recipes.settings.door import Explained, from_settings
 from diffviz.theory.atoms import atomic
 from diffviz.theory.frames import STRAIGHT, VE, VP
 from diffviz.theory.multipliers import constant
@@ -26,6 +30,10 @@ FLOW_STEPS = 1000  # number by which trainers of flows multiply the time, if not
 LARGEST_C_NOISE = 12.0  # ln(sigma)/4 beyond which sigma would be above e^48
 MEAN_OF = 1024  # levels over which a mean is looked for
 ENOUGH = 8  # numbers that tell a mean from chance
+FEWEST = 50  # levels from which on they are compared with the law of the run
+DISTANCE = 0.1  # of the distribution functions from which on it is mentioned
+CHANCE = 1e-6  # probability below which the levels are not drawn by the law
+NARROW = 0.75  # of the law's own spread, below which levels are called narrow
 ROUNDING = 2e-7  # relative, of numbers that were logged as float32
 
 
@@ -62,7 +70,8 @@ def objective_of(scheduler: Any) -> Objective | None:
 
     Args:
         scheduler: None, an objective, the name of an entry of the catalogue, a scheduler of
-            diffusers or its config, or a JSON file that holds one.
+            diffusers or its config, a JSON file that holds one, or a trainer's settings: their text
+            or what ``explain`` says of them.
 
     Returns:
         The objective, or None.
@@ -73,10 +82,14 @@ def objective_of(scheduler: Any) -> Objective | None:
     """
     if scheduler is None or isinstance(scheduler, Objective):
         return scheduler
+    if isinstance(scheduler, Explained):
+        return scheduler.objective
     if not isinstance(scheduler, str | Path):
         return from_diffusers(scheduler)
     if str(scheduler) in CATALOGUE:
         return objective(str(scheduler))
+    if isinstance(scheduler, str) and re.search(r"\s", scheduler.strip()):
+        return from_settings(scheduler)
     file = Path(scheduler)
     if not file.is_file():
         require(file.suffix != ".json", f"there is no file {str(file)!r} for scheduler")
@@ -227,7 +240,48 @@ def _mean_of(steps: NDArray) -> str:
     )
 
 
+def unlike_law(logsnr: NDArray, known: Objective | None) -> list[str]:
+    """A note where the logged levels are drawn otherwise than the objective of the run draws them.
+
+    Means over a batch look so: they crowd in the middle of the law.
+
+    Args:
+        logsnr: λ in nats, shape (n,).
+        known: The objective of the run, or None.
+
+    Returns:
+        What to note.
+    """
+    seen = logsnr[~np.isnan(logsnr)]
+    if known is None or len(seen) < FEWEST:
+        return []
+    below = np.array([known.law.cdf(level) for level in np.unique(seen)])
+    share = np.searchsorted(np.sort(seen), np.unique(seen), side="right") / len(seen)
+    distance = float(abs(share - below).max())
+    if distance < DISTANCE or stats.kstwobign.sf(distance * np.sqrt(len(seen))) > CHANCE:
+        return []
+    logged = np.subtract(*np.quantile(seen, (0.75, 0.25)))
+    drawn = float(known.law.ppf(0.75) - known.law.ppf(0.25))
+    text = (
+        f"the logged levels are not drawn as {known.name!r} draws them: half of them lie within "
+        f"{logged:.2g} nats, {drawn:.2g} by its law"
+    )
+    if logged < NARROW * drawn:
+        return [f"{text}; means over batches crowd like this, and their levels cannot be told"]
+    return [f"{text}; another scheduler=?"]
+
+
 # --- losses -------------------------------------------------------------------------------------
+
+
+def check_squares(loss: NDArray) -> None:
+    """Refuse losses that are no squared errors, since one of them is below 0."""
+    below = loss[np.isfinite(loss) & (loss < 0)]
+    if len(below):
+        raise ValueError(
+            f"{len(below):,} of {markup.counted(len(loss), 'loss value')} are below 0, such as "
+            f"{below[0]:g}, and no squared error is; name the column of the loss by loss="
+        )
 
 
 def errors_of(
@@ -272,6 +326,12 @@ def _factor(trainer: str | Objective, logsnr: NDArray) -> NDArray:
 def _weight_of(known: Objective) -> str:
     """The multiplier of an objective in words, empty for 1."""
     return "" if known.multiplier is constant else "weight times the squared "
+
+
+def error_of(meant: str | Objective) -> str:
+    """The base of a logged loss: that of its target, "eps" where that is none of the four."""
+    name = meant.target.name if isinstance(meant, Objective) else meant
+    return name if name in BASES else "eps"
 
 
 def base_of(base: Any, known: Objective | None) -> str | Objective:

@@ -6,14 +6,14 @@ counted.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from diffviz.checks import require
-from diffviz.learning.logs import table
+from diffviz.learning.logs import table, text
 from diffviz.learning.logs.table import Chunk, Table
 
-SIZE = 2**20  # characters that are parsed together
 SHOWN = 60  # characters of a wrong line in a message
 HISTORY = "log_history"  # of the state that the Hugging Face Trainer writes
 
@@ -31,35 +31,82 @@ def read_json(file: Path) -> Table:
     Raises:
         ValueError: Nothing in it is an object.
     """
-    with file.open(encoding="utf-8-sig") as stream:
-        first = stream.readline()
-        is_lines = isinstance(_parsed(first), dict) and HISTORY not in first
-    if not is_lines:
-        whole = _parsed(file.read_text(encoding="utf-8-sig"))
+    if not _has_an_object_a_line(file):
+        whole = _parsed(text.whole_of(file))
         if whole is not None:
             return _of_document(whole, file)
     return _of_lines(file)
+
+
+def _has_an_object_a_line(file: Path) -> bool:
+    """Whether the first line is an object; a single line in a file of JSON is a document."""
+    lines = chain.from_iterable(text.pieces_of(file))
+    filled = list(islice((line for line in lines if line.strip()), 2))
+    first = _parsed(filled[0])
+    if not isinstance(first, dict) or HISTORY in first:
+        return False
+    return len(filled) == 2 or file.suffix.lower() != ".json"
 
 
 def _parsed(text: str) -> Any:
     """What a text of JSON says; None where it is none."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _of_document(content: Any, file: Path) -> Table:
     """The table of one document of JSON."""
-    if isinstance(content, Mapping) and isinstance(content.get(HISTORY), list):
-        return table.of_rows(content[HISTORY], str(file), "trainer state")
+    source = str(file)
     if isinstance(content, list):
-        return table.of_rows(content, str(file), "JSON")
-    if isinstance(content, Mapping) and all(isinstance(one, list) for one in content.values()):
-        return table.of_columns(content, str(file), "JSON")
-    if isinstance(content, Mapping):
-        return table.of_rows([content], str(file), "JSON")
-    raise ValueError(f"{file} holds no rows: a log is an object a line, or a list of objects")
+        return table.of_rows(content, source, "JSON")
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{file} holds no rows: a log is an object a line, or a list of objects")
+    if isinstance(content.get(HISTORY), list):
+        return table.of_rows(content[HISTORY], source, "trainer state")
+    columns = _columns_of(content)
+    if columns is not None:
+        return table.of_columns(columns, source, "JSON")
+    histories = [value for value in content.values() if _is_history(value)]
+    if len(histories) == 1:  # a history among other things
+        return table.of_rows(histories[0], source, "JSON")
+    return table.of_rows([content], source, "JSON")
+
+
+def _columns_of(content: Mapping[str, Any]) -> Mapping[str, list[Any]] | None:
+    """The columns of an object that holds columns, as pandas' ``to_json`` writes them too."""
+    if {"columns", "data"} <= content.keys():
+        return _split_columns(content["columns"], content["data"])
+    values = list(content.values())
+    if values and all(isinstance(value, list) for value in values):
+        return None if _is_history(values[0]) else content
+    if values and all(isinstance(value, Mapping) for value in values):
+        return _indexed_columns(content)
+    return None
+
+
+def _split_columns(names: Any, rows: Any) -> dict[str, list[Any]] | None:
+    """Columns whose names and rows are given; None where the rows are of another length."""
+    if not isinstance(names, list) or not isinstance(rows, list):
+        return None
+    if not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+        return None
+    return {str(name): [row[at] for row in rows] for at, name in enumerate(names)}
+
+
+def _indexed_columns(content: Mapping[str, Mapping]) -> dict[str, list[Any]] | None:
+    """Columns that are objects from row numbers to cells; None where they are something else."""
+    keys = [list(column) for column in content.values()]
+    is_index = bool(keys[0]) and all(key.isdecimal() for key in keys[0])
+    if not is_index or any(one != keys[0] for one in keys):
+        return None
+    return {name: list(column.values()) for name, column in content.items()}
+
+
+def _is_history(value: Any) -> bool:
+    """Whether a value of JSON is a list of objects."""
+    return isinstance(value, list) and bool(value) and all(isinstance(r, Mapping) for r in value)
 
 
 def _of_lines(file: Path) -> Table:
@@ -72,6 +119,7 @@ def _of_lines(file: Path) -> Table:
         return (table.picked(rows, names) for rows in _row_chunks(file, remarks))
 
     if not rows:  # wrong lines only, as far as was looked
+        remarks = []
         rows = next((chunk for chunk in _row_chunks(file, remarks) if chunk), [])
     require(rows, f"{file} has no line of JSON; {'; '.join(remarks)}")
     return Table(str(file), "JSON lines", table.names_of(rows), read)
@@ -81,10 +129,9 @@ def _row_chunks(file: Path, remarks: list[str]) -> Iterator[list[dict[str, Any]]
     """The objects of a file in chunks; what is none is remarked at the end."""
     wrong: list[tuple[int, str]] = []
     number = 0
-    with file.open(encoding="utf-8-sig") as stream:
-        while lines := stream.readlines(SIZE):
-            yield _objects(lines, number, wrong)
-            number += len(lines)
+    for lines in text.pieces_of(file):
+        yield _objects(lines, number, wrong)
+        number += len(lines)
     remarks += _remarks_on(wrong, number)
 
 

@@ -48,6 +48,7 @@ class Reading:
         objective: The objective of the run; None if it was not said.
         spending: What the training spends where.
         notes: What else to know.
+        base: The error that was logged: "eps", "x", "v" or "u".
     """
 
     source: str
@@ -59,6 +60,7 @@ class Reading:
     objective: Objective | None
     spending: Spending
     notes: tuple[str, ...] = ()
+    base: str = "eps"
 
 
 def spending_of(bins: Bins, place: NDArray, spent: NDArray, factor: NDArray) -> Spending:
@@ -83,7 +85,7 @@ def spending_of(bins: Bins, place: NDArray, spent: NDArray, factor: NDArray) -> 
     factors = np.bincount(place[drawn], np.nan_to_num(factor[drawn], posinf=0), cells)[1:-2]
     whole = sums.sum()
     return Spending(
-        loss=sums / whole if whole > 0 else np.full_like(sums, np.nan),
+        loss=sums / whole if whole > 0 else np.full(len(sums), np.nan),
         weighting=2 * factors / (max(1, drawn.sum()) * bins.width),
     )
 
@@ -146,6 +148,11 @@ class LossLog(LossByLogSNR):
     def notes(self) -> tuple[str, ...]:
         """What else to know of the log."""
         return self.reading.notes
+
+    @property
+    def base(self) -> str:
+        """The error that was logged, one of "eps", "x", "v" and "u"; "eps" for any other."""
+        return self.reading.base
 
     @property
     def objective(self) -> Objective | None:

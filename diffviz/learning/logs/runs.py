@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from diffviz import markup
 from diffviz.checks import require
 from diffviz.learning.logs.cells import Samples
 
@@ -42,7 +43,13 @@ def one_run(samples: Samples, run: Any) -> tuple[Samples, list[str]]:
         return _without_replaced(samples, notes)
     if run is None:
         listed = ", ".join(map(repr, names[:SHOWN])) + (" ..." if len(names) > SHOWN else "")
-        how = "" if labels is samples.run else f": the steps start anew {len(names) - 1} times"
+        times = markup.counted(len(names) - 1, "time")
+        how = (
+            ""
+            if labels is samples.run
+            else f": the steps start anew {times}; if that is an epoch, name a column of steps "
+            "that go on by step="
+        )
         raise ValueError(
             f"the log holds {len(names)} runs{how}; pass run={names[0]!r}, or a list of them to "
             f"take them together ({listed})"

@@ -6,14 +6,16 @@ from typing import Any
 
 from diffviz.checks import require
 from diffviz.delimited import Frame
-from diffviz.learning.logs import delimited, events, lines, table
+from diffviz.learning.logs import delimited, events, lines, table, text
 from diffviz.learning.logs.table import Table
 
 TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv"}  # endings that a folder is searched for
+PACKED = ".gz"
 EVENTS = "tfevents"  # in the name of each event file of TensorBoard
 BINARY = {
     b"PAR1": "a parquet file: pass pandas.read_parquet(file)",
-    b"\x1f\x8b": "compressed: unpack it first",
+    b"\xff\xfe": "text in UTF-16: save it as UTF-8",
+    b"\xfe\xff": "text in UTF-16: save it as UTF-8",
     b"PK": "an archive: unpack it first",
     b":W&B": "the binary log of W&B: pass wandb.Api().run(path).history(pandas=True), or its CSV",
 }
@@ -31,16 +33,23 @@ def table_of(log: Any) -> Table:
 
     Raises:
         FileNotFoundError: There is no such file.
-        TypeError: The log is none of these.
+        TypeError: The log is none of these, or a frame that is not computed yet.
         ValueError: It is empty or cannot be read, or a folder holds no log or several.
     """
     if isinstance(log, str | Path):
         return _of_path(Path(log))
     if isinstance(log, Mapping):
+        for name, column in log.items():
+            require(
+                isinstance(column, Iterable),
+                f"a column of a log has a cell for each row, got {column!r} for {name!r}; pass "
+                f"[{column!r}]",
+                TypeError,
+            )
         return table.of_columns({str(k): _cells(v) for k, v in log.items()}, "the log", "columns")
+    require(not hasattr(log, "collect"), "the log is a lazy frame: pass its collect()", TypeError)
     if isinstance(log, Frame):
-        named = {str(name): _cells(log[name]) for name in log.columns}
-        return table.of_columns(named, "the log", "frame")
+        return table.of_columns(_columns_of(log), "the log", "frame")
     require(
         isinstance(log, Iterable),
         f"a log is a file, a folder, a frame or a list of mappings, got {log!r}",
@@ -54,6 +63,15 @@ def _cells(column: Any) -> list[Any]:
     return column.tolist() if hasattr(column, "tolist") else list(column)
 
 
+def _columns_of(frame: Frame) -> dict[str, list[Any]]:
+    """The columns of a frame by their names; a TypeError for a frame that is not computed yet."""
+    require(not hasattr(frame, "collect"), "the log is a lazy frame: pass its collect()", TypeError)
+    names = [str(name) for name in frame.columns]
+    twice = next((name for name in dict.fromkeys(names) if names.count(name) > 1), None)
+    require(twice is None, f"the log has two columns of the name {twice!r}: rename one")
+    return {str(name): _cells(frame[name]) for name in frame.columns}
+
+
 def _of_path(path: Path) -> Table:
     """The table of a file, or of the one log in a folder."""
     if not path.exists():
@@ -65,10 +83,10 @@ def _of_folder(folder: Path) -> Table:
     """The table of the one log in a folder, or of its event files."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     recorded = [file for file in files if EVENTS in file.name]
-    text = [file for file in files if file.suffix.lower() in TEXT and file.parent == folder]
-    if len(text) == 1 and not recorded:
-        return _of_file(text[0])
-    found = [str(file.relative_to(folder)) for file in text]
+    written = [file for file in files if file.suffix.lower() in TEXT and file.parent == folder]
+    if len(written) == 1 and not recorded:
+        return _of_file(written[0])
+    found = [str(file.relative_to(folder)) for file in written]
     found += ["event files of TensorBoard"] if recorded else []
     require(
         found,
@@ -80,8 +98,7 @@ def _of_folder(folder: Path) -> Table:
 
 def _of_file(file: Path) -> Table:
     """The table of a file, whose first bytes tell its format."""
-    with file.open("rb") as stream:
-        head = stream.read(1024)
+    head = text.head_of(file)
     require(head.strip(), f"{file} is empty")
     if EVENTS in file.name:
         return events.read_events([file], file.parent)
@@ -89,9 +106,7 @@ def _of_file(file: Path) -> Table:
         require(not head.startswith(mark), f"{file} is {advice}")
     require(b"\0" not in head, f"{file} is no text; a log is JSON lines, CSV or an event file")
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    try:
-        if start in (b"{", b"[") or file.suffix.lower() in (".jsonl", ".ndjson", ".json"):
-            return lines.read_json(file)
-        return delimited.read_csv(file)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is no text in UTF-8: {error}") from error
+    ending = Path(file.stem).suffix if file.suffix.lower() == PACKED else file.suffix
+    if start in (b"{", b"[") or ending.lower() in (".jsonl", ".ndjson", ".json"):
+        return lines.read_json(file)
+    return delimited.read_csv(file)

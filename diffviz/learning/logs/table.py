@@ -3,6 +3,7 @@
 Nothing is kept but the chunk at hand and what is asked for, so that a log may be long and wide.
 """
 
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -42,13 +43,45 @@ def batched(items: Iterable[Any], size: int = CHUNK) -> Iterator[list[Any]]:
 
 
 def names_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Names of the columns of rows, in the order in which they are met."""
-    return tuple(dict.fromkeys(str(name) for row in rows for name in row))
+    """Names of the columns of rows, in the order in which they are met.
+
+    What is nested in a column has the name of that column before its own, as in "metrics.loss".
+    """
+    names: dict[str, None] = {}
+    for row in rows:
+        for name, cell in row.items():
+            if isinstance(cell, dict):
+                names |= dict.fromkeys(f"{name}.{inner}" for inner in names_of([cell]))
+            else:
+                names[str(name)] = None
+    return tuple(names)
 
 
 def picked(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Chunk:
     """The cells of some columns of rows, None where a row has none."""
-    return {name: [row.get(name) for row in rows] for name in names}
+    return {name: _cells(rows, name) for name in names}
+
+
+def _cells(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+    """The cells of a column of rows; quickly where all rows are nested alike."""
+    outer, dot, inner = name.partition(".")
+    if not dot:
+        return [row.get(name) for row in rows]
+    within: list[Any] = [row.get(outer) for row in rows]
+    if all(type(one) is dict for one in within):
+        return _cells(within, inner)
+    return [_nested(row, name) for row in rows]
+
+
+def _nested(row: Mapping[str, Any], name: str) -> Any:
+    """The cell of a column that may lie in another, None where a row has none."""
+    if name in row:
+        return row[name]
+    for place in (at for at, sign in enumerate(name) if sign == "."):
+        inner = row.get(name[:place])
+        if isinstance(inner, dict):
+            return _nested(inner, name[place + 1 :])
+    return None
 
 
 def of_rows(rows: Sequence[Any], source: str, form: str) -> Table:
@@ -71,7 +104,7 @@ def of_rows(rows: Sequence[Any], source: str, form: str) -> Table:
         if not isinstance(row, Mapping):
             raise TypeError(
                 f"row {number} of {source} must be a mapping such as "
-                f"{{'timestep': 417, 'loss': 0.1}}, got {row!r}"
+                f"{{'timestep': 417, 'loss': 0.1}}, got {reprlib.repr(row)}"
             )
 
     def read(names: Sequence[str], remarks: list[str]) -> Iterator[Chunk]:

@@ -454,7 +454,7 @@ def _without_effect(values: Values, reading: Reading) -> tuple[str, ...]:
     """Why options that were given have no effect, each a sentence."""
     told = {sentence.split(" ", 1)[0].rstrip(",") for sentence in reading.no_effect}
     silent = [name for name in values.given if name not in values.read and name not in told]
-    return (*reading.no_effect, *(f"{name} has no effect here." for name in silent))
+    return (*reading.no_effect, *(f"{name} has no effect with these settings." for name in silent))
 
 
 def _lines(values: Values) -> list[Line]:

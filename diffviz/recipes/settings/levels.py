@@ -17,15 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz.checks import require
-from diffviz.recipes.diffusers import from_diffusers
+from diffviz.recipes.diffusers import LEAST_NOTED, from_diffusers
 from diffviz.theory import laws, multipliers, paths
 from diffviz.theory.atoms import atomic
 from diffviz.theory.frames import VP, Curve
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR, Path
 from diffviz.theory.targets import Target, U
-
-LEAST_NOTED = 1e-6  # probability of a level that is left out, from which on it is noted
 
 
 @dataclass(frozen=True)

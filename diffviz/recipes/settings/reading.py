@@ -31,6 +31,7 @@ FENCE = re.compile(r"^[ \t]*(```|~~~).*\n?", re.MULTILINE)  # around code in Mar
 SHELL_LINE = re.compile(r"^[ \t]*(set [-+]|echo )[^\n]*$", re.MULTILINE)  # runs no trainer
 ARRAY = re.compile(r"^[ \t]*(\w+)\+?=\((.*?)\)[ \t]*$", re.MULTILINE | re.DOTALL)  # of bash
 ELEMENTS = re.compile(r"[\"']?\$\{(\w+)\[[@*]\]\}[\"']?")  # of an array
+DEFAULT = re.compile(r"\$\{(\w+)(:?)-([^{}]*)\}")  # a variable with what counts where it is not set
 PERCENT = re.compile(r"%(\w+)%")  # a variable of cmd
 UNSET = re.compile(r"\$\{?\w|%\w+%$")  # a variable that no line sets
 SEVERAL = re.compile(r"ARGS|OPTIONS|OPTS|FLAGS|PARAMS", re.IGNORECASE)  # what may hold options
@@ -346,8 +347,16 @@ def _with_arrays(text: str) -> str:
 
 def _filled(word: str, variables: Mapping[str, str]) -> str:
     """A word with the variables in it, of sh and of cmd; those that are not set stay."""
+    word = DEFAULT.sub(lambda match: _or_default(match, variables), word)
     plain = PERCENT.sub(lambda match: variables.get(match[1], match[0]), word)
     return Template(plain).safe_substitute(variables)
+
+
+def _or_default(match: re.Match[str], variables: Mapping[str, str]) -> str:
+    """The value of a variable, or its default where no line sets it; with ":" also if empty."""
+    name, colon, default = match.groups()
+    value = variables.get(name)
+    return default if value is None or (colon and not value) else value
 
 
 def _expanded(word: str, variables: Mapping[str, str]) -> list[str]:

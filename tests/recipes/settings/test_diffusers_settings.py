@@ -160,7 +160,7 @@ def test_snr_gamma_contradicts_edm_style_training():
     [
         ("--logit_mean 1", "logit_mean has no effect with weighting_scheme='none'"),
         ("--weighting_scheme mode --logit_std 2", "logit_std has no effect with weighting_schem"),
-        ("--precondition_outputs 1", "precondition_outputs has no effect here"),
+        ("--precondition_outputs 1", "precondition_outputs has no effect with these settings"),
     ],
 )
 def test_options_without_effect_are_named(line, idle):

@@ -210,3 +210,18 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
         read(tmp_path / "a.toml")
     with pytest.raises(IsADirectoryError):
         read(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("a.py --x ${X:-3}", "3"),
+        ("a.py --x=${X-3}", "3"),
+        ('a.py --x "${X:-3}"', "3"),
+        ("export X=4\na.py --x ${X:-3}", "4"),
+        ('export X=""\na.py --x ${X:-3}', "3"),
+        ("export Y=5\na.py --x ${X:-$Y}", "5"),
+    ],
+)
+def test_a_variable_that_is_not_set_has_the_default_beside_it(line, value):
+    assert [(s.name, s.value) for s in read(line).settings] == [("x", value)]

@@ -1,0 +1,209 @@
+"""Logs in the forms in which people have them: each is read as the plain one, or refused."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import diffviz as dv
+from diffviz.__main__ import main
+from diffviz.recipes.settings import explain
+
+EDGES = np.arange(-4.0, 5.0)
+LEVELS = [-3.5, 0.5, 0.5, 2.5, -0.5, 3.5]
+LOSSES = [1.0, 2.0, 4.0, 0.25, 3.0, 0.125]
+ROWS = [
+    {"step": step, "logsnr": level, "loss": loss}
+    for step, (level, loss) in enumerate(zip(LEVELS, LOSSES, strict=True))
+]
+COLUMNS = {"step": list(range(6)), "logsnr": LEVELS, "loss": LOSSES}
+
+
+def read(log, **options):
+    return dv.read_log(log, **({"edges": EDGES, "last": 1.0} | options))
+
+
+def csv(rows=ROWS, delimiter=","):
+    return "".join(delimiter.join(map(str, row.values())) + "\n" for row in rows)
+
+
+def written(tmp_path, text, name):
+    file = tmp_path / name
+    file.write_bytes(text) if isinstance(text, bytes) else file.write_text(text)
+    return file
+
+
+def jsonl(rows=ROWS):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def assert_is_plain(log):
+    """Compare with averages that NumPy computes."""
+    for place, low in enumerate(EDGES[:-1]):
+        inside = [
+            loss for level, loss in zip(LEVELS, LOSSES, strict=True) if low <= level < low + 1
+        ]
+        expected = np.mean(inside) if inside else np.nan
+        np.testing.assert_allclose(log.mean[place], expected, rtol=1e-12, err_msg=str(low))
+    below = sum(loss for level, loss in zip(LEVELS, LOSSES, strict=True) if level < 0)
+    assert log.share_below(0.0) == pytest.approx(below / sum(LOSSES), rel=1e-12)
+
+
+HEADER = "step,logsnr,loss\n"
+LISTS = [(LEVELS[:2], LOSSES[:2]), (LEVELS[2:], LOSSES[2:])]
+
+
+def in_cells(form):
+    """A CSV with a list in each cell, as ``form`` prints it."""
+    rows = [f'{step},"{form(a)}","{form(b)}"\n' for step, (a, b) in enumerate(LISTS)]
+    return HEADER + "".join(rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("nested.jsonl", jsonl([{"step": r["step"], "train": {"x": r}} for r in ROWS])),
+        ("some.jsonl", jsonl([{"x": r, "step": r["step"]} for r in ROWS] + [{"eval": {"a": 1}}])),
+        ("dotted.jsonl", jsonl([{f"train.x.{k}": v for k, v in r.items()} for r in ROWS])),
+        ("columns.json", json.dumps(COLUMNS)),
+        (
+            "pandas.json",
+            json.dumps({k: {str(i): x for i, x in enumerate(v)} for k, v in COLUMNS.items()}),
+        ),
+        (
+            "split.json",
+            json.dumps({"columns": list(ROWS[0]), "data": [list(row.values()) for row in ROWS]}),
+        ),
+        ("wrapped.json", json.dumps({"run": "a", "history": ROWS})),
+        ("packed.jsonl.gz", gzip.compress(jsonl().encode())),
+        ("packed.csv.gz", gzip.compress((HEADER + csv()).encode())),
+        ("marked.csv", ("\ufeff" + (HEADER + csv()).replace("\n", "\r\n")).encode()),
+        ("blank.csv", "\n" + HEADER + csv()),
+        ("comment.csv", "# run 7, lr 1e-4\n" + HEADER + csv()),
+        ("numpy.csv", "# " + HEADER + csv()),
+        ("bars.csv", "step|logsnr|loss\n" + csv(delimiter="|")),
+        ("spaces.txt", "step  logsnr  loss\n" + csv(delimiter="   ")),
+        ("lists.csv", in_cells(list)),
+        ("arrays.csv", in_cells(np.array)),
+        ("tensors.csv", in_cells(lambda numbers: repr(torch.tensor(numbers)))),
+        ("devices.csv", in_cells(lambda numbers: f"tensor({numbers}, device='cuda:0')")),
+        ("cut.csv", HEADER + csv() + "6,3.5,1.5e-"),
+        ("epochs.csv", "step,logsnr,loss_step,val/loss,loss_epoch\n" + csv().replace("\n", ",,\n")),
+        ("validated.csv", "step,logsnr,loss,val\n,,,0.5\n" + csv().replace("\n", ",\n")),
+    ],
+)
+def test_a_log_is_read_in_the_form_that_people_have(tmp_path, name, text):
+    assert_is_plain(read(written(tmp_path, text, name)))
+
+
+def test_a_number_that_is_cut_is_left_out_and_named(tmp_path):
+    log = read(written(tmp_path, HEADER + csv() + "6,3.5,1.5e-", "cut.csv"))
+    assert "line 8, the last one, is cut and was left out" in log.text()
+
+
+def test_tensors_lose_their_gradients_and_bfloat16_is_read():
+    rows = [
+        {"logsnr": torch.tensor(a), "loss": torch.tensor(b, requires_grad=True)} for a, b in LISTS
+    ]
+    assert_is_plain(read(rows))
+    narrow = [{"logsnr": torch.tensor(a), "loss": torch.tensor(b).bfloat16()} for a, b in LISTS]
+    assert_is_plain(read(narrow))
+
+
+def test_a_frame_with_missing_cells_passes_them_over():
+    pandas = pytest.importorskip("pandas", reason="frames are read where pandas is")
+    frame = pandas.DataFrame(
+        {name: pandas.array([*cells, None], dtype="Float64") for name, cells in COLUMNS.items()}
+    )
+    log = read(frame)
+    assert_is_plain(log)
+    assert "1 row without a level or a loss" in log.text()
+    with pytest.raises(ValueError, match="two columns of the name 'loss'"):
+        read(pandas.DataFrame([[0.0, 1.0, 2.0]], columns=["logsnr", "loss", "loss"]))
+
+
+def test_a_lazy_frame_is_to_be_collected():
+    polars = pytest.importorskip("polars", reason="frames are read where polars is")
+    assert_is_plain(read(polars.DataFrame(COLUMNS)))
+    with pytest.raises(TypeError, match=r"pass its collect\(\)"):
+        read(polars.DataFrame(COLUMNS).lazy())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "part"),
+    [
+        ("deep.json", "[" * 100_000, "has no line of JSON; 1 of 1 lines are no JSON object"),
+        ("twice.csv", "logsnr,loss,loss\n0,1,2\n", "two columns of the name 'loss'"),
+        ("words.txt", "epoch 1 loss 0.3\nepoch 2 loss 0.2\n", "must name the columns"),
+        ("wide.csv", (HEADER + csv()).encode("utf-16"), "is text in UTF-16: save it as UTF-8"),
+        ("cut.csv.gz", gzip.compress((HEADER + csv() * 40).encode())[:-40], "unpack it first"),
+        ("no.csv", "logsnr,loss\n0,-1\n0,2\n", "1 of 2 loss values are below 0, such as -1"),
+        ("comments.csv", "# a\n# b\n", "is empty: it has no header"),
+        ("steps.csv", HEADER + csv() + "x,0.5,1\n", "'step' holds 'x' in row 6"),
+        ("gap.csv", HEADER + csv() + ",0.5,1\n", "'step' must hold one number a row, got ''"),
+        ("wrong.csv", ",".join([*(f"layer{n}" for n in range(10_000)), "my_sigma"]) + "\n1\n",
+         "its columns are my_sigma, layer0"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_said_in_one_sentence(tmp_path, capsys, name, text, part):
+    file = written(tmp_path, text, name)
+    assert main(["log", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert part in said
+    assert len(said) < 800
+
+
+def test_a_column_of_one_number_and_a_long_row_are_shown_shortly():
+    with pytest.raises(TypeError, match=r"got 0.5 for 'loss'; pass \[0.5\]"):
+        dv.read_log({"logsnr": [1.0], "loss": 0.5})
+    with pytest.raises(TypeError, match="row 0 of the log must be a mapping") as caught:
+        dv.read_log([np.arange(1000.0)])
+    assert len(str(caught.value)) < 200
+
+
+def test_a_log_of_which_no_loss_is_finite_spends_nowhere(recwarn):
+    log = read([{"logsnr": 0.5, "loss": float("nan")}])
+    assert np.isnan(log.spent).all()
+    assert "spent:" not in log.text()
+    assert not recwarn
+
+
+# --- levels that the run's law does not draw ------------------------------------------------------
+
+
+def drawn(batch, n=600):
+    sigma = np.random.default_rng(0).random((n, batch)).mean(1)
+    return {"sigma": sigma, "loss": np.ones(n)}
+
+
+def test_means_of_levels_are_told_by_their_crowding():
+    said = dv.read_log(drawn(16), scheduler="fm-ot").text()
+    assert "not drawn as 'fm-ot' draws them: half of them lie within" in said
+    assert "means over batches crowd like this" in said
+    assert "not drawn as" not in dv.read_log(drawn(1), scheduler="fm-ot").text()
+
+
+def test_the_levels_of_another_law_are_told():
+    level = np.random.default_rng(0).normal(2.4, 2.4, 600)
+    log = {"logsnr": level, "loss": np.ones(600)}
+    assert "not drawn as" not in dv.read_log(log, scheduler="edm").text()
+    said = dv.read_log(log, scheduler="sd3").text()
+    assert "not drawn as 'sd3' draws them" in said
+    assert "another scheduler=?" in said
+
+
+# --- what the run trained -------------------------------------------------------------------------
+
+
+def test_a_trainers_settings_say_what_the_run_trained():
+    settings = "train_network.py --min_snr_gamma 5"
+    rng = np.random.default_rng(0)
+    log = {"timestep": rng.integers(1, 1000, 300), "loss": rng.exponential(1, 300)}
+    text = dv.read_log(log, scheduler=settings)
+    for scheduler in (dv.from_settings(settings), explain(settings)):
+        other = dv.read_log(log, scheduler=scheduler)
+        np.testing.assert_array_equal(text.mean, other.mean)
+        np.testing.assert_array_equal(text.table(), other.table())
+    assert "min-SNR-5" in text.text()
