@@ -11,10 +11,12 @@ A draw has one of three roles, decided by ``classify``:
   quantiles of its own law;
 - anything else is replayed as it was drawn.
 
-The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. Each time axis takes its share
-of this grid in the order of a Kronecker sequence, so that several axes are even jointly. Where
-there are more numbers for each sample than Kronecker axes, each is even by itself and their order
-is random, as in a Latin hypercube.
+The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. They are even three times: over
+all batches, over the rows of one batch, each of which has a stratum of its own, and over the
+batches for one row alone, so that a loss that leaves some rows out still sees even levels. Each
+time axis takes the strata in the order of a Kronecker sequence, so that several axes are even
+jointly. Where there are more numbers for each sample than Kronecker axes, each is even by itself
+and their order is random, as in a Latin hypercube.
 
 A normal draw may also be a time, such as that of a logit-normal law for each frame. By its shape it
 is noise; a first look at its effect tells, and then it is named in ``Draws.times``.
@@ -41,7 +43,8 @@ MAX_TIME_AXES = 10  # a loop that rejects draws ends only if later draws are new
 MAX_TIMES_PER_SAMPLE = 4
 MAX_REPEATS = 8  # of the data inside a loss
 MAX_PARTS = 64  # parts of a sample up to which one number for each is a time
-KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])
+KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])  # from row to row
+STEPS_OF_BATCHES = np.sqrt([5, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89])
 WITHOUT_QUANTILES = frozenset({"randperm", "_standard_gamma", "poisson", "geometric_"})
 RANDOM = frozenset(QUANTILES) | WITHOUT_QUANTILES
 NORMAL = frozenset({"randn", "randn_like", "normal", "normal_"})
@@ -322,18 +325,26 @@ class Batch:
     seed: int
     independent: bool = False
 
-    def places(self, rows: int) -> NDArray:
-        """This batch's places in a sequence of ``rows * total`` points, shuffled, shape (rows,)."""
+    def places(self, rows: int, axis: int = 0) -> NDArray:
+        """This batch's places in a grid of ``rows * total`` points, shuffled, shape (rows,)."""
         if self.independent:
-            return _shuffled(rows * self.total)[self.number * rows :][:rows]
-        shuffled = np.random.default_rng(self.seed).permutation(rows)
-        return shuffled * self.total + self.number
+            return _shuffled(rows * self.total, axis)[self.number * rows :][:rows]
+        return self.strata(rows) * self.total + self.number
+
+    def strata(self, rows: int) -> NDArray:
+        """Number of the stratum of each row, shape (rows,).
+
+        From batch to batch all are shifted by a Kronecker step. The strata of one row are then even
+        over all batches.
+        """
+        shift = int(rows * (self.number * STEPS_OF_BATCHES[0] % 1))
+        return (_shuffled(rows, 0) + shift) % rows
 
 
-@lru_cache(maxsize=2)
-def _shuffled(total: int) -> NDArray:
-    """The places of a sequence in random order, always the same, shape (total,)."""
-    return np.random.default_rng(total).permutation(total)
+@lru_cache(maxsize=8)
+def _shuffled(total: int, axis: int) -> NDArray:
+    """Whole numbers below a total in random order, always the same, shape (total,)."""
+    return np.random.default_rng([total, axis]).permutation(total)
 
 
 class Axes:
@@ -395,14 +406,30 @@ class Axes:
 
     def _next_axis(self, rows: int) -> NDArray:
         """This batch's share of the grid of the next time axis, shape (rows,)."""
-        grid = self._grids.grid(self._taken, rows * self._batch.total)
+        axis = self._taken
         self._taken += 1
-        u = grid[self._batch.places(rows)]
+        if rows > 1:
+            return self._of_rows(axis, rows)
+        u = self._grids.grid(axis, self._batch.total)[self._batch.places(1, axis)]
         n = len(self._batch.x)
-        if rows == 1 and self._batch.total <= n:
+        if self._batch.total <= n:
             # one offset for n evenly spread times: make it even between them too
             return (np.floor(u * n) + u) / n
-        return _even_between(u, n, self._batch.total) if rows == 1 else u
+        return _even_between(u, n, self._batch.total)
+
+    def _of_rows(self, axis: int, rows: int) -> NDArray:
+        """One probability in each stratum of width 1/rows, shape (rows,).
+
+        In a stratum, each batch has a place of its own.
+        """
+        batch = self._batch
+        if batch.independent:
+            return (batch.places(rows, axis) + 0.5) / (rows * batch.total)
+        strata = batch.strata(rows)
+        if axis:
+            shift = batch.number * STEPS_OF_BATCHES[axis]
+            strata = np.argsort(np.argsort((strata * KRONECKER_STEPS[axis] + shift) % 1))
+        return (strata + self._grids.grid(axis, batch.total)[batch.number]) / rows
 
     def _latin_hypercube(self, rows: int, columns: int) -> NDArray:
         """Columns that are even by themselves and in random order, shape (rows, columns)."""

@@ -19,6 +19,7 @@ from diffviz.theory.weightings import resolve_curve
 NODES = 480  # quadrature nodes over all bins of a comparison
 LEAST_OVERLAP = 0.9  # share of the bins on which an entry must have support
 TABLE = 0.02  # deviation up to which a measured table is one of an entry
+LEEWAY = 0.1  # of the standard error, which is no difference between entries
 SMOOTH = 0.01  # relative standard error up to which fine bins are used
 
 
@@ -187,7 +188,8 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
     bins over 98 % for times that were sampled and not stratified, and for a table of levels. A
     table is compared with the tables of an entry (see ``diffviz.theory.discretisation``), and a
     match says where it is one. Entries must have support on nine tenths of that stretch. Of entries
-    that are equally near, one with the same target comes first.
+    that are equally near, one with the same target comes first; where times were sampled, a tenth
+    of the standard error is no difference.
 
     Args:
         measured: A measured loss, as ``dv.probe`` returns it.
@@ -215,14 +217,18 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
     )
     bins = _bins(measured)
 
-    def nearness(match: Match) -> tuple[float, bool]:
-        """Deviation to three digits, then whether the target is another."""
-        other_target = CATALOGUE[match.name].target.name != measured.kind
-        return round(match.deviation, 3), other_target
-
     table = _measured_table(measured, bins)
     matches = [
         _match(objective, bins) if table is None else _match_table(objective, table)
         for objective in CATALOGUE.values()
     ]
-    return sorted((match for match in matches if match is not None), key=nearness)[:k]
+    found = [match for match in matches if match is not None]
+    least = min((match.deviation for match in found), default=0.0)
+
+    def nearness(match: Match) -> tuple[float, bool]:
+        """Deviation to three digits, then whether the target is another."""
+        leeway = 0.0 if measured.stratified else match.error * LEEWAY
+        deviation = least if match.deviation - least < leeway else match.deviation
+        return round(deviation, 3), CATALOGUE[match.name].target.name != measured.kind
+
+    return sorted(found, key=nearness)[:k]
