@@ -10,7 +10,10 @@ Two kinds of note are written elsewhere and come before these: those on a first 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from diffviz.probing.coefficients import Method
+from diffviz.probing.dropped import Dropped
 from diffviz.probing.first_look import FirstLook
 
 GAUSSIAN_KURTOSIS = 3
@@ -26,6 +29,7 @@ class Evidence:
         first_look: What the first look found.
         residuals: By what relative amount each assumption fails.
         lost: Share of the draws without a finite log-SNR or factor.
+        dropped: Samples that are lost at levels that others have.
         kurtosis: Median kurtosis of the noise.
         unweighted: Share of the draws whose weight is 0.
         misread: Share of the draws in which z or the target are no sums of parts, though most are.
@@ -41,6 +45,7 @@ class Evidence:
     misread: float = 0.0
     other_targets: float = 0.0
     of_z_alone: bool = False
+    dropped: Dropped = Dropped(np.zeros(1, bool), np.zeros(1))
 
 
 def few_bits(evidence: Evidence) -> str | None:
@@ -60,6 +65,30 @@ def lost_draws(evidence: Evidence) -> str | None:
     return (
         f"{evidence.lost:.2g} of the draws gave no finite log-SNR or factor (no signal, no noise, "
         "or NaN): left out"
+    )
+
+
+def dropped_samples(evidence: Evidence) -> str | None:
+    """Samples were lost at levels at which others were not."""
+    dropped = evidence.dropped
+    if not dropped.share:
+        return None
+    text = (
+        f"in {dropped.share:.2g} of the samples {dropped.what} (dropped at random?): path and "
+        "target are those of the others"
+    )
+    if dropped.depends:
+        return f"{text}; the share depends on λ, and w is that of the samples that are not dropped"
+    return f"{text}, and so is w up to a constant"
+
+
+def levels_of_lost_draws(evidence: Evidence) -> str | None:
+    """Nothing tells at which levels draws were lost."""
+    if evidence.lost <= FEW or evidence.dropped.told:
+        return None
+    return (
+        "at which levels these are cannot be told: if samples are dropped at random, w scatters as "
+        "those that are left; probe the loss without that step"
     )
 
 
@@ -179,7 +208,9 @@ def unreadable_factor(evidence: Evidence) -> str | None:
 
 NOTES: tuple[Callable[[Evidence], str | None], ...] = (
     few_bits,
+    dropped_samples,
     lost_draws,
+    levels_of_lost_draws,
     unweighted_draws,
     changed_data,
     estimated_noise,

@@ -18,6 +18,7 @@ from scipy.ndimage import median_filter
 
 from diffviz.checks import require
 from diffviz.probing.coefficients import Coefficients, Method
+from diffviz.probing.dropped import Dropped, filled, find_dropped
 from diffviz.probing.first_look import FirstLook
 from diffviz.probing.measured import Measured
 from diffviz.probing.notes import Evidence, any_is_grave, other_target, target_of_z, write_notes
@@ -124,6 +125,11 @@ def _conclude_group(
     noise = _combine_noises(coefficients, first_look.tolerance)
     usable = _usable(first_look, coefficients, noise)
     require(usable.any(), "; ".join((NO_DRAW, *first_look.notes)))
+    logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
+    dropped = find_dropped(coefficients, noise.sigma, logsnr, usable)
+    if dropped.share:
+        coefficients, noise = _without_gaps(dropped, coefficients, noise, usable)
+        usable = _usable(first_look, coefficients, noise)
     coefficients = coefficients.select(usable)
     noise = noise.select(usable)
 
@@ -148,6 +154,7 @@ def _conclude_group(
         first_look,
         residuals,
         lost=float(1 - usable.mean()),
+        dropped=dropped,
         kurtosis=float(np.median(coefficients.kurtosis)),
         unweighted=float(1 - weighted.mean()),
         misread=_share_misread(first_look, coefficients, weighted),
@@ -323,6 +330,15 @@ def _follows_alpha(ratio: NDArray, alpha: NDArray, tolerance: float) -> bool:
     """Whether alpha varies and the ratio of a noise to it does not: it is part of the data."""
     constant = np.nanstd(ratio) < tolerance * abs(np.nanmean(ratio))
     return bool(constant and np.nanstd(alpha) > tolerance)
+
+
+def _without_gaps(
+    dropped: Dropped, coefficients: Coefficients, noise: Noise, usable: NDArray
+) -> tuple[Coefficients, Noise]:
+    """The same where dropped samples have the path, target and factor of their neighbours."""
+    columns = {"sigma": noise.sigma, "b": noise.b, "apart": noise.apart}
+    coefficients, columns = filled(dropped, coefficients, usable, columns)
+    return coefficients, replace(noise, **columns)
 
 
 def _usable(first_look: FirstLook, coefficients: Coefficients, noise: Noise) -> NDArray:
