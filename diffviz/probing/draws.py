@@ -19,7 +19,8 @@ jointly. Where there are more numbers for each sample than Kronecker axes, each 
 and their order is random, as in a Latin hypercube.
 
 A normal draw may also be a time, such as that of a logit-normal law for each frame. By its shape it
-is noise; a first look at its effect tells, and then it is named in ``Draws.times``.
+is noise; a first look at its effect tells, and then its role is in ``Draws.roles``. So is that of a
+normal draw that reaches neither z nor the target, such as a condition.
 """
 
 import math
@@ -28,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -103,7 +105,10 @@ class Recorded:
 
 
 def classify(
-    call: RandomCall, drawn: Tensor, data: Tensor, times: frozenset["Signature"] = frozenset()
+    call: RandomCall,
+    drawn: Tensor,
+    data: Tensor,
+    roles: Mapping["Signature", Role] = MappingProxyType({}),
 ) -> Role:
     """Tell what a random draw is for.
 
@@ -111,12 +116,14 @@ def classify(
         call: The call that made it.
         drawn: The numbers that it gave, of any shape.
         data: The data of this run, shape (n, ...).
-        times: Draws that are times although their shape is that of noise.
+        roles: Roles that are known and not those of the shape.
 
     Returns:
         Whether it is noise, a time whose quantiles are known, or anything else.
     """
-    if signature(call, drawn) in times or _is_without_replacement(call, drawn, data):
+    if signature(call, drawn) in roles:
+        return roles[signature(call, drawn)]
+    if _is_without_replacement(call, drawn, data):
         return Role.TIME
     if _is_for_each_part(call, drawn, data):
         return Role.TIME
@@ -470,7 +477,7 @@ class Draws(TorchFunctionMode):
         batch: The data and their place among all batches.
         order: Place of each sample in the stratified sequence, shape (n,).
         recorded: The draws in the order in which the loss makes them.
-        times: Draws that are times although their shape is that of noise.
+        roles: Roles of draws that are not those of their shape.
         axes: Probabilities for the times; None where they are left as drawn.
     """
 
@@ -479,7 +486,7 @@ class Draws(TorchFunctionMode):
         batch: Batch,
         grids: KroneckerGrids | None,
         generator_states: dict[torch.Generator, Tensor],
-        times: frozenset[Signature] = frozenset(),
+        roles: Mapping[Signature, Role] = MappingProxyType({}),
     ):
         """Prepare to record.
 
@@ -488,13 +495,13 @@ class Draws(TorchFunctionMode):
             grids: Probabilities for the times; None leaves the times as they were drawn.
             generator_states: Generators that the loss draws from, with the state in which they were
                 met first. New ones are added, so that the caller can put them back.
-            times: Draws that are times although their shape is that of noise.
+            roles: Roles of draws that are not those of their shape.
         """
         super().__init__()
         self.batch = batch
         self.order = batch.places(len(batch.x))
         self.recorded: list[Recorded] = []
-        self.times = times
+        self.roles = roles
         self.axes = None if grids is None else Axes(batch, grids)
         self._generator_states = generator_states
         self._rng_state = torch.Generator().manual_seed(batch.seed).get_state()
@@ -512,16 +519,17 @@ class Draws(TorchFunctionMode):
         """The draws that are noise, in the order in which the loss makes them."""
         return [draw.value for draw in self.recorded if draw.role is Role.NOISE]
 
-    def function_of_noise(self, number: int) -> str:
-        """The torch function that drew a noise.
+    def signature_of_noise(self, number: int) -> Signature:
+        """What a noise has in common with those of other batches.
 
         Args:
             number: Number of the noise.
 
         Returns:
-            Its name.
+            The function that drew it, and the shape of a sample's share.
         """
-        return [draw.function for draw in self.recorded if draw.role is Role.NOISE][number]
+        draw = [draw for draw in self.recorded if draw.role is Role.NOISE][number]
+        return draw.function, tuple(draw.value.shape[1:])
 
     def rewind(self, noise: bool, replaced: Mapping[int, Tensor] | None = None) -> None:
         """Start the next run of the loss.
@@ -591,7 +599,7 @@ class Draws(TorchFunctionMode):
         """Make a draw, tell its role, and put quantiles in the place of a time."""
         self._remember_generator(call)
         drawn = self._draw(func, call)
-        role = classify(call, drawn, self.batch.x, self.times)
+        role = classify(call, drawn, self.batch.x, self.roles)
         if role is Role.TIME and self.axes is not None and not self.axes.used_up(drawn.numel()):
             drawn = self._stratified(call, drawn, self.axes)
         return Recorded(call.function, drawn, role)

@@ -4,6 +4,7 @@ One chunk is enough. What is found is a frozen record, ``FirstLook``, that the m
 its argument. What cannot be taken for granted is said in its notes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,8 +29,15 @@ from diffviz.probing.coefficients import (
 from diffviz.probing.correlation import spread
 from diffviz.probing.coupling import Coupling, find_coupling, has_no_target
 from diffviz.probing.dependence import CATEGORICAL, Dependence, find_dependence, judges_of
-from diffviz.probing.draws import Signature
-from diffviz.probing.layout import Layout, Traced, level_groups, relative_data_scale, trace_all
+from diffviz.probing.draws import Role, Signature
+from diffviz.probing.layout import (
+    Layout,
+    Traced,
+    has_gaps,
+    level_groups,
+    relative_data_scale,
+    trace_all,
+)
 from diffviz.probing.session import Chunk, Response, State
 
 TOLERANCE = 2e-3  # relative error up to which an assumption holds
@@ -55,7 +63,7 @@ class FirstLook:
         factor_readable: Whether the factor can be read; path and density always can.
         notes: What cannot be taken for granted, in words.
         dependence: What of the target comes from a network.
-        times: Normal draws that are times although their shape is that of noise.
+        roles: Roles of draws that are not those of their shape.
         inexact: Log-SNR or factor are no exact description of the loss; a note says why.
         coupling: What of a sample's weight is not its own.
     """
@@ -67,7 +75,7 @@ class FirstLook:
     factor_readable: bool
     notes: tuple[str, ...]
     dependence: Dependence = field(default_factory=Dependence)
-    times: frozenset[Signature] = frozenset()
+    roles: Mapping[Signature, Role] = field(default_factory=dict)
     inexact: bool = False
     scatters: bool = False
     coupling: Coupling = field(default_factory=Coupling)
@@ -123,9 +131,9 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
     """
     signs = np.random.default_rng(0)
     nothing = chunk.run(State.NOTHING)
-    times = _times_among_noises(chunk)
-    if times:
-        chunk = chunk.with_times(times)
+    roles = _roles_of_noises(chunk)
+    if roles:
+        chunk = chunk.with_roles(roles)
         nothing = chunk.run(State.NOTHING)
     direction = _random_signs(signs, nothing.z)
     noise = chunk.run(State.NOISE)
@@ -150,8 +158,9 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
     if _fails(first.square_error, tolerance):
         other = _random_signs(signs, nothing.z)
         form = _form_of(chunk, assumptions, other, tolerance)
-    has_groups = bool(assumptions.layout.groups)  # of which some may have no weight
-    assumptions = replace(assumptions, method=form.method, uneven=form.uneven or has_groups)
+    has_parts = bool(assumptions.layout.groups) or assumptions.layout.gaps
+    uneven = form.uneven or has_parts  # of which some may have no weight
+    assumptions = replace(assumptions, method=form.method, uneven=uneven)
     unexplained = _fails(np.nan_to_num(first.target_error), tolerance)
     dependence = find_dependence(chunk, direction, unexplained=unexplained)
     coupling = _coupling_of(chunk, direction, form, dependence)
@@ -163,7 +172,7 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         factor_readable=form.factor_readable,
         notes=notes + path.notes + form.notes + dependence.notes + coupling.notes,
         dependence=dependence,
-        times=times,
+        roles=roles,
         scatters=bool(np.std(first.h) > SCATTER * abs(np.mean(first.h))),
         inexact=path.inexact or form.inexact or coupling.found or dependence.found,
         coupling=coupling,
@@ -199,23 +208,48 @@ def _coupling_of(
 # Path --------------------------------------------------------------------------------------------
 
 
-def _times_among_noises(chunk: Chunk) -> frozenset[Signature]:
-    """Normal draws that change the coefficient of the data, as times do and noise does not."""
-    off = _data_alone(chunk, None)
-    times = set()
+def _roles_of_noises(chunk: Chunk) -> dict[Signature, Role]:
+    """Roles of normal draws that have not the shape of the data and are no noise.
+
+    As times do and noise does not, some change the coefficient of the data. Others, such as a
+    condition, reach neither z nor the target.
+    """
+    roles = {}
+    off = _data_with(chunk, {})
     for number, noise in enumerate(chunk.draws.noises):
         if noise.shape == chunk.x.shape:
             continue
-        on = _data_alone(chunk, {number: noise})
-        if on.shape == off.shape and relative_error(on, off).median() > TOLERANCE_OF_FEW_BITS:
-            times.add((chunk.draws.function_of_noise(number), tuple(noise.shape[1:])))
-    return frozenset(times)
+        on = _data_with(chunk, {number: noise})
+        if on.z.shape != off.z.shape:
+            continue
+        if _moves(on.z - _nothing_with(chunk, {number: noise}), off.z - _nothing_with(chunk, {})):
+            roles[chunk.draws.signature_of_noise(number)] = Role.TIME
+        elif _is_idle(chunk, number):
+            roles[chunk.draws.signature_of_noise(number)] = Role.OTHER
+    return roles
 
 
-def _data_alone(chunk: Chunk, noises: dict[int, Tensor] | None) -> Tensor:
-    """The part of z that comes from the data, with some noises on."""
-    noises = noises or {}
-    return chunk.run(State.DATA, noises=noises).z - chunk.run(State.NOTHING, noises=noises).z
+def _is_idle(chunk: Chunk, number: int) -> bool:
+    """Whether z and the gradient are the same with a noise and without it, all others being on."""
+    noises = dict(enumerate(chunk.draws.noises))
+    on = chunk.run(State.BOTH, noises=noises)
+    off = chunk.run(State.BOTH, noises={key: noises[key] for key in noises if key != number})
+    return torch.equal(on.z, off.z) and torch.equal(on.gradient, off.gradient)
+
+
+def _moves(one: Tensor, other: Tensor) -> bool:
+    """Whether most rows differ by more than rounding to few bits."""
+    return bool(relative_error(one, other).median() > TOLERANCE_OF_FEW_BITS)
+
+
+def _data_with(chunk: Chunk, noises: dict[int, Tensor]) -> Response:
+    """The response with the data and some noises on."""
+    return chunk.run(State.DATA, noises=noises)
+
+
+def _nothing_with(chunk: Chunk, noises: dict[int, Tensor]) -> Tensor:
+    """z with some noises on, without data."""
+    return chunk.run(State.NOTHING, noises=noises).z
 
 
 def _look_at_path(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> Finding:
@@ -258,7 +292,8 @@ def _look_at_places(
         assumptions, layout=layout, changed_data=changed, estimated_noise=estimated
     )
     bent = _notes_on_bent_input(chunk, read(chunk, assumptions), tolerance, changed=changed)
-    return _finish(chunk, Finding(assumptions, notes + bent, inexact=changed or bool(bent)))
+    inexact = changed or bool(bent) or layout.gaps
+    return _finish(chunk, Finding(assumptions, notes + bent, inexact=inexact))
 
 
 def _may_be_in_order(chunk: Chunk) -> bool:
@@ -293,6 +328,13 @@ def _layout(
         return layout, _notes_on_places(chunk, layout)
     sigma = torch.stack(own).square().sum(0).sqrt()
     alpha = data.coefficient
+    if has_gaps(alpha, sigma):
+        share = float((alpha == 0).double().mean())
+        note = (
+            f"{share:.2g} of the components reach the network without data, others in each sample "
+            "(dropped or masked at random?): λ and w are those of a component that is kept"
+        )
+        return replace(layout, gaps=True), (*_notes_on_places(chunk, layout), note)
     scale = relative_data_scale(alpha.numpy(force=True), sigma.numpy(force=True))
     if scale is not None:
         if np.abs(scale - 1).max() > tolerance:
@@ -467,7 +509,8 @@ def _has_one_level(first: Coefficients, tolerance: float) -> bool:
     alike = 1e-4 if tolerance <= TOLERANCE else tolerance
     with np.errstate(all="ignore"):
         level = np.log(np.abs(first.alpha) / np.linalg.norm(first.sigma, axis=1))
-    groups = [level[first.group == group] for group in np.unique(first.group)]
+    has_level = np.isfinite(level)  # data or noise are dropped elsewhere
+    groups = [level[(first.group == group) & has_level] for group in np.unique(first.group)]
     return all(len(one) > 1 and bool(np.ptp(one) < alike) for one in groups)
 
 

@@ -239,7 +239,7 @@ def _measure(
             int(index),
             plan.calls,
             plan.batch,
-            first_look.times,
+            first_look.roles,
             independent=first_look.coupling.by_levels,
         )
         part = read(chunk, first_look.assumptions)

@@ -156,7 +156,7 @@ def _conclude_group(
         lost=float(1 - usable.mean()),
         dropped=dropped,
         kurtosis=float(np.median(coefficients.kurtosis)),
-        unweighted=float(1 - weighted.mean()),
+        unweighted=float(1 - weighted.mean() - (dropped.share if dropped.depends else 0)),
         misread=_share_misread(first_look, coefficients, weighted),
         of_z_alone=bool(np.median(np.abs(gain) / np.hypot(b, b - gain)) < NO_GAIN),
     )
