@@ -359,6 +359,20 @@ def joined(parts: Sequence[Coefficients]) -> Coefficients:
     )
 
 
+def level_of(coefficients: Coefficients) -> NDArray:
+    """Log-SNR of each draw, of all noises together.
+
+    Args:
+        coefficients: Those of n draws.
+
+    Returns:
+        Log-SNR in nats, shape (n,); not finite where data or noise are off.
+    """
+    sigma = np.linalg.norm(coefficients.sigma, axis=1)
+    with np.errstate(all="ignore"):
+        return 2 * np.log(np.abs(coefficients.alpha) / sigma)
+
+
 def averaged(coefficients: Coefficients) -> Coefficients:
     """The mean over the draws of a chunk that has one level, of each group of components.
 

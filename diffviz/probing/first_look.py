@@ -22,6 +22,7 @@ from diffviz.probing.coefficients import (
     ErrorSize,
     LeastError,
     Method,
+    level_of,
     observe,
     read,
     relative_error,
@@ -48,6 +49,10 @@ SCATTER = 0.01  # relative scatter of the weights of one level that counts
 MIXED = 0.1  # relative change of a slope by errors of other components that counts
 SAMPLES_OF_NOISE = 512  # from which correlations are told
 NUMBERS_OF_NOISE = 2**18
+ONE_LEVEL_A_FACTOR = (
+    "a batch has one level, and its gradients are divided by what its own errors give: the weight "
+    "of a level is that of its error; probe the loss before that step"
+)
 
 
 @dataclass(frozen=True)
@@ -163,12 +168,15 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
     assumptions = replace(assumptions, method=form.method, uneven=uneven)
     unexplained = _fails(np.nan_to_num(first.target_error), tolerance)
     dependence = find_dependence(chunk, direction, unexplained=unexplained)
+    one_level = _has_one_level(first, tolerance)
     coupling = _coupling_of(chunk, direction, form, dependence)
+    if coupling.common and one_level:
+        coupling = replace(coupling, refusal=f"no weighting: {ONE_LEVEL_A_FACTOR}")
     return FirstLook(
         assumptions=replace(assumptions, stride=_stride(assumptions, components)),
         tolerance=tolerance,
         components=components,
-        one_level=_has_one_level(first, tolerance),
+        one_level=one_level,
         factor_readable=form.factor_readable,
         notes=notes + path.notes + form.notes + dependence.notes + coupling.notes,
         dependence=dependence,
@@ -507,8 +515,7 @@ def _notes_on_calls(chunk: Chunk) -> tuple[str, ...]:
 def _has_one_level(first: Coefficients, tolerance: float) -> bool:
     """Whether all samples of a call have the same log-SNR, as exactly as it can be told."""
     alike = 1e-4 if tolerance <= TOLERANCE else tolerance
-    with np.errstate(all="ignore"):
-        level = np.log(np.abs(first.alpha) / np.linalg.norm(first.sigma, axis=1))
+    level = level_of(first) / 2
     has_level = np.isfinite(level)  # data or noise are dropped elsewhere
     groups = [level[(first.group == group) & has_level] for group in np.unique(first.group)]
     return all(len(one) > 1 and bool(np.ptp(one) < alike) for one in groups)

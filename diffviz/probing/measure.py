@@ -41,8 +41,10 @@ from diffviz.probing.coefficients import (
     Method,
     averaged,
     joined,
+    level_of,
     read,
 )
+from diffviz.probing.coupling import without_common_factors
 from diffviz.probing.counters import Counters, is_set_up
 from diffviz.probing.evenness import is_sampled, note_on_sampling, share_of_chance
 from diffviz.probing.first_look import FirstLook, look
@@ -252,7 +254,13 @@ def _measure(
         evenly = evenly or chunk.draws.has_even_times
     if augmented and AUGMENTED not in first_look.notes:
         first_look = replace(first_look, notes=(*first_look.notes, AUGMENTED))
-    return joined(parts), evenly, first_look
+    coefficients = joined(parts)
+    if first_look.coupling.common:
+        logsnr = level_of(coefficients)
+        call = coefficients.order % plan.calls
+        h = without_common_factors(coefficients.h, logsnr, call)
+        coefficients = replace(coefficients, h=h)
+    return coefficients, evenly, first_look
 
 
 def _of_whole_calls(measured: Measured, plan: Plan) -> Measured:
