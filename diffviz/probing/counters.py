@@ -1,9 +1,9 @@
 """What a loss keeps between its calls, such as the counter of a curriculum or a running mean.
 
-A replay must find it as the first run did. It is looked for where the loss can reach it by name: in
-its object, on the function itself, in the variables of its closure and in its globals, and in the
-objects that these name, two deep. Numbers, text, small tensors and arrays, and lists and mappings of
-these are remembered; weights and data are not.
+A replay must find it as the first run did. It is looked for where the loss can reach it by name:
+in its object, on the function itself, in the variables of its closure and in its globals, and in
+the objects that these name, two deep. Numbers, text, small tensors and arrays, and lists and
+mappings of these are remembered; weights and data are not.
 """
 
 import inspect

@@ -355,7 +355,12 @@ def _shuffled(total: int, axis: int) -> NDArray:
 
 
 class Axes:
-    """The probabilities of one batch for one time after another."""
+    """The probabilities of one batch for one time after another.
+
+    Attributes:
+        fits: Every draw has as many rows as samples, a divisor of them or a multiple; otherwise
+            the loss must leave some of its numbers out.
+    """
 
     def __init__(self, batch: Batch, grids: KroneckerGrids):
         """Start with the first time.
@@ -366,6 +371,7 @@ class Axes:
         """
         self._batch = batch
         self._grids = grids
+        self.fits = True
         self._taken = 0
         self._calls = 0
         self._small_calls = 0
@@ -403,6 +409,8 @@ class Axes:
             Numbers in (0, 1), in the shape of the draw.
         """
         columns = int(np.prod(shape)) // rows
+        n = len(self._batch.x)
+        self.fits = self.fits and (n % rows == 0 or rows % n == 0)
         self._calls += 1
         self._small_calls += self._is_small(int(np.prod(shape)))
         if columns > MAX_TIMES_PER_SAMPLE or self._taken + columns > len(KRONECKER_STEPS):

@@ -1,4 +1,4 @@
-"""Samples whose data, noise or whole input a loss drops at random, at levels that other samples have.
+"""Samples whose data, noise or whole input a loss drops at random, at levels that others have.
 
 Such a sample has no finite log-SNR. If it were merely left out, the levels of the others would
 scatter as chance has it, and the curve with them. Its level is known all the same where the network
@@ -50,6 +50,18 @@ class Dropped:
         return float(self.mask.mean())
 
 
+def nothing_dropped(draws: int = 1) -> Dropped:
+    """The record of so many draws of which none is dropped.
+
+    Args:
+        draws: Number of draws.
+
+    Returns:
+        A record whose share is 0.
+    """
+    return Dropped(np.zeros(draws, bool), np.zeros(draws))
+
+
 def find_dropped(
     coefficients: Coefficients, sigma: NDArray, logsnr: NDArray, usable: NDArray
 ) -> Dropped:
@@ -64,7 +76,7 @@ def find_dropped(
     Returns:
         What was found; with an empty mask where nothing is dropped.
     """
-    nothing = Dropped(np.zeros_like(usable), np.zeros(len(usable)))
+    nothing = nothing_dropped(len(usable))
     lost = ~usable
     if lost.sum() < FEWEST or usable.sum() < FEWEST:
         return nothing

@@ -256,7 +256,7 @@ def _data_with(chunk: Chunk, noises: dict[int, Tensor]) -> Response:
 
 
 def _nothing_with(chunk: Chunk, noises: dict[int, Tensor]) -> Tensor:
-    """z with some noises on, without data."""
+    """What the network gets with some noises on, without data."""
     return chunk.run(State.NOTHING, noises=noises).z
 
 

@@ -8,12 +8,10 @@ Two kinds of note are written elsewhere and come before these: those on a first 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from diffviz.probing.coefficients import Method
-from diffviz.probing.dropped import Dropped
+from diffviz.probing.dropped import Dropped, nothing_dropped
 from diffviz.probing.first_look import FirstLook
 
 GAUSSIAN_KURTOSIS = 3
@@ -45,7 +43,7 @@ class Evidence:
     misread: float = 0.0
     other_targets: float = 0.0
     of_z_alone: bool = False
-    dropped: Dropped = Dropped(np.zeros(1, bool), np.zeros(1))
+    dropped: Dropped = field(default_factory=nothing_dropped)
 
 
 def few_bits(evidence: Evidence) -> str | None:

@@ -338,7 +338,7 @@ def _without_gaps(
     """The same where dropped samples have the path, target and factor of their neighbours."""
     columns = {"sigma": noise.sigma, "b": noise.b, "apart": noise.apart}
     coefficients, columns = filled(dropped, coefficients, usable, columns)
-    return coefficients, replace(noise, **columns)
+    return coefficients, Noise(**columns, notes=noise.notes)
 
 
 def _usable(first_look: FirstLook, coefficients: Coefficients, noise: Noise) -> NDArray:

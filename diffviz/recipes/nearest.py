@@ -223,11 +223,12 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
         for objective in CATALOGUE.values()
     ]
     found = [match for match in matches if match is not None]
+    is_sampled = bins.binning is COARSE and not measured.discrete
     least = min((match.deviation for match in found), default=0.0)
 
     def nearness(match: Match) -> tuple[float, bool]:
         """Deviation to three digits, then whether the target is another."""
-        leeway = 0.0 if measured.stratified else match.error * LEEWAY
+        leeway = match.error * LEEWAY if is_sampled else 0.0
         deviation = least if match.deviation - least < leeway else match.deviation
         return round(deviation, 3), CATALOGUE[match.name].target.name != measured.kind
 
