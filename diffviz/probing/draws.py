@@ -584,11 +584,30 @@ class Draws(TorchFunctionMode):
         call = RandomCall(name, args, kwargs)
         if self._position == len(self.recorded):
             self.recorded.append(self._record(func, call))
-        value = self._replay(call)
+        value = self.replay(call)
         return call.args[0].copy_(value) if call.in_place else value
 
-    def _replay(self, call: RandomCall) -> Tensor:
-        """The next recorded numbers, or zeros for noise that is off."""
+    def add_noise(self, call: RandomCall, drawn: Tensor) -> None:
+        """Record noise that torch has not drawn.
+
+        Args:
+            call: The call that made it.
+            drawn: Its numbers.
+        """
+        self.recorded.append(Recorded(call.function, drawn, Role.NOISE))
+
+    def replay(self, call: RandomCall) -> Tensor:
+        """The next recorded numbers, or zeros for noise that is off.
+
+        Args:
+            call: The call that asks for them.
+
+        Returns:
+            A copy of the numbers.
+
+        Raises:
+            ValueError: They were drawn by another function.
+        """
         draw = self.recorded[self._position]
         self._position += 1
         require(

@@ -194,7 +194,7 @@ class Chunk:
         self.standin = session.standin
         self.dtype = torch.promote_types(self.x.dtype, torch.float32)
         self._session = session
-        self._numpy_draws = NumpyDraws(draws.batch, draws.axes)
+        self._numpy_draws = NumpyDraws(draws.batch, draws.axes, draws)
         self._bit_states = [bits.state for bits in session.bit_generators]
         self._torch_state = _torch_state(draws.batch.seed)
         self._counted = session.counters.take() if session.counters else None
