@@ -2,8 +2,9 @@
 
 A replay must find it as the first run did. It is looked for where the loss can reach it by name:
 in its object, on the function itself, in the variables of its closure and in its globals, and in
-the objects that these name, two deep. Numbers, text, small tensors and arrays, and lists and
-mappings of these are remembered; weights and data are not.
+the objects that these name, two deep. Numbers, text, small tensors and arrays, mappings of these
+and lists of numbers are remembered; weights, data and lists in which a loss notes other things are
+not.
 """
 
 import inspect
@@ -190,7 +191,7 @@ def _keep(value: Any) -> Kept | None:
         values = {name: _keep(one) for name, one in value.items()} if len(value) < LARGEST else {}
         is_known = len(value) < LARGEST and None not in values.values()
         return Kept(value, values) if is_known else None
-    if isinstance(value, (list, deque)) and len(value) < LARGEST:
-        entries = [_keep(one) for one in value]
-        return None if None in entries else Kept(value, entries)
+    if isinstance(value, (list, deque)) and 0 < len(value) < LARGEST:
+        is_of_numbers = all(isinstance(one, (int, float)) for one in value)
+        return Kept(value, [Kept(one) for one in value]) if is_of_numbers else None
     return None

@@ -91,8 +91,11 @@ def find_coupling(chunk: Chunk, direction: Tensor) -> Coupling:
     ):
         return _by_errors(plain.gradient[:kept], others.gradient[:kept])
     flat = _flatness(chunk, direction)
-    with chunk.repeating_levels(kept):
-        levels = chunk.run(State.BOTH, direction)
+    try:
+        with chunk.repeating_levels(kept):
+            levels = chunk.run(State.BOTH, direction)
+    except ValueError:  # what else is drawn depends on the levels, as where some are rejected
+        return flat
     same_input = not _moved(plain.z[:kept], levels.z[:kept])
     if flat.found or not (same_input and _moved(plain.gradient[:kept], levels.gradient[:kept])):
         return flat

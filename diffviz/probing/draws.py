@@ -50,6 +50,8 @@ STEPS_OF_BATCHES = np.sqrt([5, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89])
 WITHOUT_QUANTILES = frozenset({"randperm", "_standard_gamma", "poisson", "geometric_"})
 RANDOM = frozenset(QUANTILES) | WITHOUT_QUANTILES
 NORMAL = frozenset({"randn", "randn_like", "normal", "normal_"})
+WHOLE = frozenset({"randint", "randint_like", "random_", "integers"})
+FEWEST_BITS = 8  # in a draw that is none of a choice for each sample
 BELOW_ONE = frozenset({"rand", "rand_like"})
 
 
@@ -123,6 +125,8 @@ def classify(
     """
     if signature(call, drawn) in roles:
         return roles[signature(call, drawn)]
+    if _is_list_of_bits(call, drawn, data):
+        return Role.OTHER
     if _is_without_replacement(call, drawn, data):
         return Role.TIME
     if _is_for_each_part(call, drawn, data):
@@ -143,6 +147,14 @@ def _is_without_replacement(call: RandomCall, drawn: Tensor, data: Tensor) -> bo
         is_subset = len(drawn) == len(data) and may_be_levels(len(weights), data)
         return is_even and is_subset and not _draws_with_replacement(call)
     return _is_order(call, drawn, data)
+
+
+def _is_list_of_bits(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
+    """Whether a draw is of bits for something else than samples, such as to scramble a sequence."""
+    rows = drawn.numel()
+    if call.function not in WHOLE or rows < FEWEST_BITS or drawn.max() > 1 or drawn.min() < 0:
+        return False
+    return len(data) % rows != 0 and rows % len(data) != 0
 
 
 def _is_order(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:

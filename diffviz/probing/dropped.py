@@ -22,6 +22,7 @@ FEWEST = 3  # dropped samples that are no accident
 CHANCE = 1e-6  # probability of a gap of samples in a row that are dropped
 CHANCE_OF_SHARE = 1e-3  # probability of shares as different as those that depend on the level
 BINS = 20  # of equal probability, whose shares are compared
+RARE = 1e-3  # share of skipped samples up to which rounding may be the cause
 MONOTONE = 0.99  # share of the steps of log-SNR that go one way, where a time tells the level
 SAME_LEVEL = 1e-4  # step of log-SNR that goes no way
 
@@ -35,7 +36,7 @@ class Dropped:
         time: What tells the level of each draw, shape (n,).
         what: What does not reach the network, in words.
         depends: The share of dropped samples depends on the level.
-        told: Whether levels of lost draws can be told at all.
+        told: Lost draws are at levels that no other has, or are given levels.
     """
 
     mask: NDArray
@@ -50,16 +51,17 @@ class Dropped:
         return float(self.mask.mean())
 
 
-def nothing_dropped(draws: int = 1) -> Dropped:
+def nothing_dropped(draws: int = 1, *, told: bool = True) -> Dropped:
     """The record of so many draws of which none is dropped.
 
     Args:
         draws: Number of draws.
+        told: Lost draws are at levels that no other has.
 
     Returns:
         A record whose share is 0.
     """
-    return Dropped(np.zeros(draws, bool), np.zeros(draws))
+    return Dropped(np.zeros(draws, bool), np.zeros(draws), told=told)
 
 
 def find_dropped(
@@ -143,6 +145,29 @@ def _depends(time: NDArray, mask: NDArray, counted: NDArray) -> bool:
     expected = share * drawn
     statistic = ((dropped - expected) ** 2 / (expected * (1 - share))).sum()
     return bool(stats.chi2.sf(statistic, BINS - 1) < CHANCE_OF_SHARE)
+
+
+def without_skipped(h: NDArray, logsnr: NDArray) -> tuple[NDArray, float]:
+    """Give samples that a loss skips at random the weight that others have at their level.
+
+    Args:
+        h: Weights, shape (n,); 0 where a sample is skipped.
+        logsnr: Log-SNR in nats, finite, shape (n,).
+
+    Returns:
+        The weights, and the share of the draws that are skipped; 0 where the share depends on the
+        level, since then it belongs to the weighting.
+    """
+    skipped = h == 0
+    if min(skipped.sum(), (~skipped).sum()) < FEWEST or np.ptp(logsnr) == 0:
+        return h, 0.0
+    mask = skipped & ~_in_gaps(logsnr, skipped)
+    if mask.sum() < max(FEWEST, RARE * len(h)) or _depends(logsnr, mask, ~skipped | mask):
+        return h, 0.0
+    order = np.argsort(logsnr[~skipped], kind="stable")
+    h = h.copy()
+    h[mask] = np.interp(logsnr[mask], logsnr[~skipped][order], h[~skipped][order])
+    return h, float(mask.mean())
 
 
 def filled(

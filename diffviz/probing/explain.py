@@ -81,6 +81,23 @@ def _shapes(error: Exception) -> str:
     )
 
 
+def _mapped(error: Exception) -> str:
+    """The loss calls its network under vmap."""
+    if not (isinstance(error, RuntimeError) and "being vmapped" in str(error)):
+        return ""
+    return "the network cannot be probed inside torch.vmap: call it on the whole batch, as one does"
+
+
+def _sizes(error: Exception) -> str:
+    """The network gets z of several sizes."""
+    if not (isinstance(error, RuntimeError) and "is invalid for input of size" in str(error)):
+        return ""
+    return (
+        "does the loss crop or resize x to several sizes? probe each by itself, with x of that "
+        "size and without that step"
+    )
+
+
 CAUSES: tuple[Callable[[Exception], str], ...] = (
     _attribute_of_a_tensor,
     _unpacking,
@@ -89,6 +106,8 @@ CAUSES: tuple[Callable[[Exception], str], ...] = (
     _assertion,
     _backward,
     _shapes,
+    _mapped,
+    _sizes,
 )
 
 

@@ -212,7 +212,8 @@ def probe(
     )
     if first_look.one_level:
         measured = _of_whole_calls(measured, plan)
-    measured = _with_scatter(measured, plan, fits=reading.fits, stratified=stratified)
+    fits = reading.fits and reading.evenly
+    measured = _with_scatter(measured, plan, fits=fits, stratified=stratified)
     if first_look.one_level:
         return measured
     note = _note_on_batches(measured, first_look, plan, given=batch is not None)
@@ -310,7 +311,7 @@ def _with_scatter(measured: Measured, plan: Plan, *, fits: bool, stratified: boo
     Args:
         measured: The measurement.
         plan: How many calls it made.
-        fits: Whether numbers were drawn for all samples, or for equal parts of them.
+        fits: Whether even numbers were drawn for all samples, or for equal parts of them.
         stratified: Whether levels were to be put in even order.
     """
     parts = tuple(

@@ -30,6 +30,7 @@ class Evidence:
         dropped: Samples that are lost at levels that others have.
         kurtosis: Median kurtosis of the noise.
         unweighted: Share of the draws whose weight is 0.
+        skipped: Share of the draws whose weight is 0 at random, whatever their level.
         misread: Share of the draws in which z or the target are no sums of parts, though most are.
         other_targets: Share of the draws whose target is not that of their neighbours.
         of_z_alone: The target is a multiple of z.
@@ -40,6 +41,7 @@ class Evidence:
     lost: float
     kurtosis: float
     unweighted: float = 0.0
+    skipped: float = 0.0
     misread: float = 0.0
     other_targets: float = 0.0
     of_z_alone: bool = False
@@ -81,12 +83,23 @@ def dropped_samples(evidence: Evidence) -> str | None:
 
 
 def levels_of_lost_draws(evidence: Evidence) -> str | None:
-    """Nothing tells at which levels draws were lost."""
+    """Draws were lost at levels that others have, or that cannot be told."""
     if evidence.lost <= FEW or evidence.dropped.told:
         return None
     return (
-        "at which levels these are cannot be told: if samples are dropped at random, w scatters as "
-        "those that are left; probe the loss without that step"
+        "these are at levels that others have, or that cannot be told (dropped at random?): w "
+        "scatters as those that are left; probe the loss without that step for more"
+    )
+
+
+def skipped_samples(evidence: Evidence) -> str | None:
+    """Samples have a weight of 0 whatever their level."""
+    if not evidence.skipped:
+        return None
+    return (
+        f"{evidence.skipped:.2g} of the draws have a weight of 0 at levels at which others have "
+        "one (samples are masked at random?): w is that of the others, and so it is of the loss, "
+        "up to a constant"
     )
 
 
@@ -209,6 +222,7 @@ NOTES: tuple[Callable[[Evidence], str | None], ...] = (
     dropped_samples,
     lost_draws,
     levels_of_lost_draws,
+    skipped_samples,
     unweighted_draws,
     changed_data,
     estimated_noise,
@@ -236,7 +250,12 @@ def write_notes(evidence: Evidence) -> list[str]:
     return [sentence for sentence in sentences if sentence is not None]
 
 
-SLIGHT = (lost_draws, unweighted_draws, scattered_factor)  # log-SNR and weighting hold all the same
+SLIGHT = (
+    lost_draws,
+    skipped_samples,
+    unweighted_draws,
+    scattered_factor,
+)  # log-SNR and weighting hold all the same
 
 
 def any_is_grave(evidence: Evidence) -> bool:

@@ -12,6 +12,7 @@ such numbers. ``random.sample`` and ``random.shuffle`` are answered from the rec
 """
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ from diffviz.probing.quantiles import NUMPY_QUANTILES, distinct
 
 WITHOUT_REPLACEMENT = frozenset({"permutation", "choice", "sample"})
 OF_ALL = frozenset({"permutation", "shuffle"})  # their draws hold each number of the pool
+SCRAMBLER = "scipy.stats._qmc"
 NORMAL_OF_NUMPY = frozenset({"standard_normal", "normal"})
 WORDS = 624  # words in the state of a Mersenne Twister
 STEP_OF_RANDOM = np.sqrt(41)  # of a Kronecker sequence, unlike those of the times
@@ -211,6 +213,8 @@ class Interceptor:
         if seed is not None:
             return self._plain_rng(seed)
         self._made += 1
+        if sys._getframe(1).f_globals.get("__name__") == SCRAMBLER:  # its bits are no times
+            return self._plain_rng([self._seed, self._made])
         return self._generator(np.random.PCG64([self._seed, self._made]))
 
     def _sampler(self, plain: Callable[..., list]) -> Callable[..., list]:

@@ -18,7 +18,7 @@ from scipy.ndimage import median_filter
 
 from diffviz.checks import require
 from diffviz.probing.coefficients import Coefficients, Method
-from diffviz.probing.dropped import Dropped, filled, find_dropped
+from diffviz.probing.dropped import Dropped, filled, find_dropped, nothing_dropped, without_skipped
 from diffviz.probing.first_look import FirstLook
 from diffviz.probing.measured import Measured
 from diffviz.probing.notes import Evidence, any_is_grave, other_target, target_of_z, write_notes
@@ -84,7 +84,12 @@ def conclude(
     """
     groups = np.unique(coefficients.group)
     parts = [
-        _conclude_group(first_look, coefficients.select(coefficients.group == group), scale)
+        _conclude_group(
+            first_look,
+            coefficients.select(coefficients.group == group),
+            scale,
+            single=len(groups) == 1,
+        )
         for group in groups
     ]
     parts = [replace(part, stratified=stratified) for part in parts]
@@ -119,17 +124,19 @@ def _together(parts: list[Measured]) -> Measured:
 
 @np.errstate(all="ignore")
 def _conclude_group(
-    first_look: FirstLook, coefficients: Coefficients, scale: float | None
+    first_look: FirstLook, coefficients: Coefficients, scale: float | None, *, single: bool
 ) -> Measured:
-    """Conclude what the loss optimises in one group of components."""
+    """Conclude what the loss optimises in one group of components, or a single one of all."""
     noise = _combine_noises(coefficients, first_look.tolerance)
     usable = _usable(first_look, coefficients, noise)
     require(usable.any(), "; ".join((NO_DRAW, *first_look.notes)))
     logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
     dropped = find_dropped(coefficients, noise.sigma, logsnr, usable)
-    if dropped.share:
+    if dropped.share and single:
         coefficients, noise = _without_gaps(dropped, coefficients, noise, usable)
         usable = _usable(first_look, coefficients, noise)
+    elif dropped.share:  # in a part of the sample alone, which is left out of that part
+        dropped = nothing_dropped(told=False)
     coefficients = coefficients.select(usable)
     noise = noise.select(usable)
 
@@ -141,10 +148,11 @@ def _conclude_group(
     frame = fit_frame(alpha, noise.sigma, shift, scale, first_look.tolerance)
     alpha = alpha / frame.scale
     logsnr = 2 * np.log(np.abs(alpha) / noise.sigma)
+    h, skipped = without_skipped(coefficients.h, logsnr)
     weighted = coefficients.h != 0
     a, b = _filled(a_of_data / frame.scale, noise.b, weighted, logsnr)
     gain = b - a * noise.sigma / alpha  # with its sign; only the square is used
-    multiplier = coefficients.h / 2  # h = 2 c
+    multiplier = h / 2  # h = 2 c
     if not first_look.factor_readable:
         multiplier = np.full_like(alpha, np.nan)
 
@@ -156,7 +164,8 @@ def _conclude_group(
         lost=float(1 - usable.mean()),
         dropped=dropped,
         kurtosis=float(np.median(coefficients.kurtosis)),
-        unweighted=float(1 - weighted.mean() - (dropped.share if dropped.depends else 0)),
+        unweighted=float((h == 0).mean() - (dropped.share if dropped.depends else 0)),
+        skipped=skipped,
         misread=_share_misread(first_look, coefficients, weighted),
         of_z_alone=bool(np.median(np.abs(gain) / np.hypot(b, b - gain)) < NO_GAIN),
     )

@@ -136,6 +136,23 @@ def _match(objective: Objective, measured: Bins) -> Match | None:
     )
 
 
+def _distance(match: Match, table: "MeasuredTable | None", bins: Bins) -> float:
+    """How far an entry is from sampled levels, in standard errors.
+
+    The largest deviation of sampled levels is in the tails, where it tells least.
+    """
+    if table is not None:
+        return match.deviation / max(match.error, SMOOTH)
+    objective = CATALOGUE[match.name]
+    known = bins.average(objective)
+    usable = bins.inside(objective) & (known > 0)
+    ratio = bins.w[usable] / known[usable]
+    error = bins.error[usable] / bins.w[usable]
+    error = np.maximum(error, np.median(error) / 2)  # it is itself known from few replicates
+    ratio /= np.average(ratio, weights=error**-2)
+    return float(np.sqrt(np.mean(((ratio - 1) / error) ** 2)))
+
+
 @dataclass(frozen=True, eq=False)
 class MeasuredTable:
     """A measured loss on a table of levels.
@@ -188,8 +205,8 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
     bins over 98 % for times that were sampled and not stratified, and for a table of levels. A
     table is compared with the tables of an entry (see ``diffviz.theory.discretisation``), and a
     match says where it is one. Entries must have support on nine tenths of that stretch. Of entries
-    that are equally near, one with the same target comes first; where times were sampled, a tenth
-    of the standard error is no difference.
+    that are equally near, one with the same target comes first. Where times were sampled, entries
+    are ordered by their distance in standard errors, of which a tenth is no difference.
 
     Args:
         measured: A measured loss, as ``dv.probe`` returns it.
@@ -223,13 +240,17 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
         for objective in CATALOGUE.values()
     ]
     found = [match for match in matches if match is not None]
-    is_sampled = bins.binning is COARSE and not measured.discrete
-    least = min((match.deviation for match in found), default=0.0)
+    is_even = getattr(measured, "stratified", True)  # curves from elsewhere do not say
+    distances = {
+        match.name: match.deviation if is_even else _distance(match, table, bins) for match in found
+    }
+    least = min(distances.values(), default=0.0)
 
     def nearness(match: Match) -> tuple[float, bool]:
-        """Deviation to three digits, then whether the target is another."""
-        leeway = match.error * LEEWAY if is_sampled else 0.0
-        deviation = least if match.deviation - least < leeway else match.deviation
-        return round(deviation, 3), CATALOGUE[match.name].target.name != measured.kind
+        """Distance to three digits, then whether the target is another."""
+        distance = distances[match.name]
+        if not is_even and distance - least < LEEWAY:
+            distance = least
+        return round(distance, 3), CATALOGUE[match.name].target.name != measured.kind
 
     return sorted(found, key=nearness)[:k]
