@@ -212,7 +212,7 @@ def read(chunk: Chunk, assumptions: Assumptions) -> Coefficients:
         states = _without_gaps(states)
     of_data = states.data - states.nothing
     if assumptions.changed_data:
-        x = of_data.z * (x.norm(dim=1) / of_data.z.norm(dim=1))[:, None]
+        x = of_data.z * _size_of_changed_data(chunk, assumptions, x, states)[:, None]
     of_noise = states.noise if assumptions.external_noise else states.noise - states.nothing
     noises = _noises(chunk, assumptions, layout, of_noise.z)
     everything = torch.arange(x.shape[1])
@@ -284,6 +284,25 @@ def _read_group(
         each_component=tuple(count == 1 for count in noises.sharers),
         sharers=noises.sharers,
     )
+
+
+def _size_of_changed_data(
+    chunk: Chunk, assumptions: Assumptions, x: Tensor, states: Observations
+) -> Tensor:
+    """Size of what stands for the data over that of the part of z that comes from them, (n,).
+
+    A function of the data alone gives one and the same sample one and the same value: then z tells
+    alpha of each draw in units of that value. Where the loss cannot take equal samples, as where it
+    divides by their spread, alpha is the ratio of the size of z to that of the data.
+    """
+    of_data = states.data.z - states.nothing.z
+    ratio = x.norm(dim=1) / of_data.norm(dim=1)
+    if assumptions.external_noise:
+        return ratio
+    sample = chunk.repeated_sample
+    z = chunk.run(State.DATA, data=sample).only(assumptions.components).z - states.nothing.z
+    size = chunk.rows(sample)[:, assumptions.components].norm(dim=1) / z.norm(dim=1)
+    return torch.where(size.isfinite() & (size > 0), size, ratio)
 
 
 def _square_error(each: Tensor, h: Tensor) -> Tensor:

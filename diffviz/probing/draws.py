@@ -132,7 +132,8 @@ def classify(
     if _is_for_each_part(call, drawn, data):
         return Role.TIME
     if call.function != "_sample_dirichlet" and _is_as_large_as_data(call, drawn, data):
-        one_a_sample = drawn.ndim > 1 or len(drawn) == len(data)
+        is_one_sample = drawn.shape == data.shape[1:]
+        one_a_sample = drawn.ndim > 1 or len(drawn) == len(data) or is_one_sample
         return Role.NOISE if call.function in NORMAL and one_a_sample else Role.OTHER
     if _has_quantiles(call) and _is_few_per_sample(drawn, data):
         return Role.TIME

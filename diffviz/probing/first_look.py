@@ -299,9 +299,22 @@ def _look_at_places(
     assumptions = replace(
         assumptions, layout=layout, changed_data=changed, estimated_noise=estimated
     )
+    if _is_function_of_data(chunk, assumptions, tolerance):
+        return _finish(chunk, Finding(replace(assumptions, changed_data=True), inexact=True))
     bent = _notes_on_bent_input(chunk, read(chunk, assumptions), tolerance, changed=changed)
     inexact = changed or bool(bent) or layout.gaps
     return _finish(chunk, Finding(assumptions, notes + bent, inexact=inexact))
+
+
+def _is_function_of_data(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> bool:
+    """Whether z is a sum of noise and a function of the data that is not the data, as clamped."""
+    layout = assumptions.layout
+    if assumptions.changed_data or layout.groups or layout.gaps or layout.data_scale is not None:
+        return False
+    if not _fails(read(chunk, assumptions).data_error, tolerance):
+        return False
+    changed = read(chunk, replace(assumptions, changed_data=True))
+    return not (_fails(changed.data_error, tolerance) or _fails(changed.noise_error, tolerance))
 
 
 def _may_be_in_order(chunk: Chunk) -> bool:
@@ -496,8 +509,9 @@ def _notes_on_noise(external: bool, components: int) -> tuple[str, ...]:
         return ()
     percent = 100 / np.sqrt(2 * components)
     return (
-        "the noise is not drawn by torch's normal functions for each sample: "
-        f"sigma is estimated, each draw to ±{percent:.2g} %",
+        "the noise is not drawn by normal functions of torch or NumPy in the shape of the data: "
+        f"sigma is estimated, each draw to ±{percent:.2g} %; where the loss draws it sample by "
+        "sample, give batch=1",
     )
 
 
@@ -506,6 +520,11 @@ def _notes_on_calls(chunk: Chunk) -> tuple[str, ...]:
     calls = len(chunk.standin.calls)
     if calls == 1:
         return ()
+    if calls == chunk.size:
+        return (
+            f"the loss calls its network {calls} times, once for each sample: this is the last; "
+            "give batch=1 to have all read",
+        )
     return (
         f"the loss calls its network {calls} times: this is call {chunk.standin.number}, "
         "the others gave 0 (choose by call=)",

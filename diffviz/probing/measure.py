@@ -213,7 +213,8 @@ def probe(
     if first_look.one_level:
         measured = _of_whole_calls(measured, plan)
     fits = reading.fits and reading.evenly
-    measured = _with_scatter(measured, plan, fits=fits, stratified=stratified)
+    is_known = stratified and not first_look.assumptions.external_noise  # sigma is estimated there
+    measured = _with_scatter(measured, plan, fits=fits, stratified=is_known)
     if first_look.one_level:
         return measured
     note = _note_on_batches(measured, first_look, plan, given=batch is not None)

@@ -110,8 +110,8 @@ def changed_data(evidence: Evidence) -> str | None:
     size = evidence.residuals["data"]
     off = f" (off by {size:.2g})" if size > evidence.first_look.tolerance else ""
     return (
-        f"data reach the network changed at random or not linearly{off}: |alpha| is a ratio of "
-        "sizes"
+        f"data reach the network changed at random, not linearly or by a matrix{off}: |alpha| is a "
+        "ratio of sizes, and λ that of the data as they are noised, in units of their own"
     )
 
 

@@ -22,7 +22,7 @@ from diffviz.probing.dropped import Dropped, filled, find_dropped, nothing_dropp
 from diffviz.probing.first_look import FirstLook
 from diffviz.probing.measured import Measured
 from diffviz.probing.notes import Evidence, any_is_grave, other_target, target_of_z, write_notes
-from diffviz.probing.target_kind import Frame, crosses_zero, fit_frame, name_target
+from diffviz.probing.target_kind import LINEAR, VP, Frame, crosses_zero, fit_frame, name_target
 
 MISREAD = 0.01  # relative error from which on a draw is misread
 ANOTHER_TARGET = 0.05  # relative distance of a target from that of its neighbours in log-SNR
@@ -32,6 +32,8 @@ NO_DRAW = (
     "NaN, or its weight 0 without data? where it standardises data or noise by their own spread, "
     "give x standardised and leave that step out"
 )
+SCATTER_OF_FACTORS = 0.02  # step of log alpha between draws of near sigma
+FEWEST_OF_FACTORS = 50  # draws
 NO_GAIN = 1e-4  # relative size of a gain that counts as 0
 
 
@@ -141,10 +143,11 @@ def _conclude_group(
     noise = noise.select(usable)
 
     shift = float(np.median(coefficients.shift))
-    if first_look.assumptions.layout.data_scale is not None:
+    assumptions = first_look.assumptions
+    if assumptions.layout.data_scale is not None or assumptions.changed_data:
         shift = np.inf  # data of any size
-    signs, flipped = _random_signs(coefficients, noise, first_look.tolerance)
-    alpha, a_of_data = signs * coefficients.alpha, signs * coefficients.a
+    factors, changed = _random_factors(coefficients, noise, first_look.tolerance)
+    alpha, a_of_data = coefficients.alpha / factors, coefficients.a / factors
     frame = fit_frame(alpha, noise.sigma, shift, scale, first_look.tolerance)
     alpha = alpha / frame.scale
     logsnr = 2 * np.log(np.abs(alpha) / noise.sigma)
@@ -157,7 +160,8 @@ def _conclude_group(
         multiplier = np.full_like(alpha, np.nan)
 
     residuals = _residuals(coefficients.select(weighted), noise.select(weighted))
-    residuals["factor"] = _scatter(multiplier * gain**2, logsnr)
+    is_estimated = assumptions.external_noise  # then factors scatter with sigma
+    residuals["factor"] = 0.0 if is_estimated else _scatter(multiplier * gain**2, logsnr)
     evidence = Evidence(
         first_look,
         residuals,
@@ -170,7 +174,7 @@ def _conclude_group(
         of_z_alone=bool(np.median(np.abs(gain) / np.hypot(b, b - gain)) < NO_GAIN),
     )
     kind = _kind(first_look, evidence, (alpha, noise.sigma, a, b), weighted, frame.frame)
-    if kind != "network" and other_target(evidence) is None:
+    if kind != "network" and other_target(evidence) is None and not is_estimated:
         others = _share_of_other_targets(a * np.sign(alpha), b, logsnr)
         evidence = replace(evidence, other_targets=others)
     measured = Measured(
@@ -187,11 +191,45 @@ def _conclude_group(
         scale=frame.scale,
         stratified=True,
         residuals=residuals,
-        notes=(*first_look.notes, *flipped, *noise.notes, *write_notes(evidence)),
+        notes=(*first_look.notes, *changed, *noise.notes, *write_notes(evidence)),
         exact=not (first_look.inexact or noise.notes or any_is_grave(evidence)),
         refusal=_refusal(first_look, evidence),
     )
     return measured
+
+
+def _random_factors(
+    coefficients: Coefficients, noise: Noise, tolerance: float
+) -> tuple[NDArray | int, tuple[str, ...]]:
+    """Numbers by which a loss multiplies its data at random, shape (n,), and a note on them.
+
+    They count as data if alpha is no function of sigma, and with them the path is one of the usual
+    ones and the target has a name.
+    """
+    signs, notes = _random_signs(coefficients, noise, tolerance)
+    alpha, a = signs * coefficients.alpha, signs * coefficients.a
+    weighted = coefficients.h != 0
+    steps = np.abs(np.diff(np.log(np.abs(alpha[np.argsort(noise.sigma)]))))
+    if weighted.sum() < FEWEST_OF_FACTORS or np.median(steps) < SCATTER_OF_FACTORS:
+        return signs, notes
+    for frame in (LINEAR, VP):
+        size = frame.data_size(alpha, noise.sigma)
+        kind = name_target(
+            (alpha / size)[weighted],
+            noise.sigma[weighted],
+            (a / size)[weighted],
+            noise.b[weighted],
+            frame,
+            tolerance,
+        )
+        if kind not in ("other", "eps", "score"):  # of which the data tell nothing
+            low, high = np.quantile(size, [0.01, 0.99])
+            return signs * size, (
+                *notes,
+                f"data are multiplied by {low:.2g} to {high:.2g} at random in each sample (an "
+                "augmentation): counted as data",
+            )
+    return signs, notes
 
 
 def _random_signs(
@@ -407,10 +445,15 @@ def _share_of_other_targets(a: NDArray, b: NDArray, logsnr: NDArray) -> float:
 
 
 def _scatter(factor: NDArray, logsnr: NDArray) -> float:
-    """Median step of the log factor between draws of neighbouring log-SNR."""
-    log_factor = np.log(factor)[np.argsort(logsnr)]
-    steps = np.abs(np.diff(log_factor))
-    finite = steps[np.isfinite(steps)]
+    """Median distance of the log factor from a line between the two draws of nearest log-SNR."""
+    order = np.argsort(logsnr)
+    level, log_factor = logsnr[order], np.log(factor)[order]
+    width = level[2:] - level[:-2]
+    share = np.divide(
+        level[1:-1] - level[:-2], width, out=np.full_like(width, 0.5), where=width > 0
+    )
+    distance = np.abs(log_factor[1:-1] - (1 - share) * log_factor[:-2] - share * log_factor[2:])
+    finite = distance[np.isfinite(distance)]
     return float(np.median(finite)) if len(finite) else 0.0
 
 

@@ -213,6 +213,11 @@ class Chunk:
         """Number of samples."""
         return len(self.x)
 
+    @property
+    def repeated_sample(self) -> Tensor:
+        """The first sample of all data in the place of each, shape (n, ...)."""
+        return self._session.x[:1].expand_as(self.x)
+
     def rows(self, values: Tensor) -> Tensor:
         """Numbers in the shape of the data as one row a sample, shape (n, d), in ``dtype``."""
         return values.reshape(self.size, -1).to(self.dtype)
