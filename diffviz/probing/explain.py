@@ -88,16 +88,6 @@ def _mapped(error: Exception) -> str:
     return "the network cannot be probed inside torch.vmap: call it on the whole batch, as one does"
 
 
-def _sizes(error: Exception) -> str:
-    """The network gets z of several sizes."""
-    if not (isinstance(error, RuntimeError) and "is invalid for input of size" in str(error)):
-        return ""
-    return (
-        "does the loss crop or resize x to several sizes? probe each by itself, with x of that "
-        "size and without that step"
-    )
-
-
 CAUSES: tuple[Callable[[Exception], str], ...] = (
     _attribute_of_a_tensor,
     _unpacking,
@@ -107,7 +97,6 @@ CAUSES: tuple[Callable[[Exception], str], ...] = (
     _backward,
     _shapes,
     _mapped,
-    _sizes,
 )
 
 
