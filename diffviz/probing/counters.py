@@ -104,21 +104,23 @@ class Counters:
         Returns:
             What ``put_back`` takes.
         """
-        dicts = [dict(_kept_in(one)) for one in self._dicts]
+        dicts = [(dict(_kept_in(one)), set(one)) for one in self._dicts]
         cells = [_keep(_content(cell)) for cell in self._cells]
         buffers = [_keep(one) for part in self._modules for one in part.buffers()]
         return [dicts, cells, buffers]
 
-    def put_back(self, taken: list[Any]) -> None:
+    def put_back(self, taken: list[Any], *, all_but_new: bool = False) -> None:
         """Set all to what it was.
 
         Args:
             taken: What ``take`` gave.
+            all_but_new: Whether names that the loss has made since stay.
         """
         dicts, cells, buffers = taken
-        for holder, kept in zip(self._dicts, dicts, strict=True):
-            for name in [name for name, _ in _kept_in(holder) if name not in kept]:
-                del holder[name]  # it was made since
+        for holder, (kept, names) in zip(self._dicts, dicts, strict=True):
+            new = [name for name, _ in _kept_in(holder) if name not in names]
+            for name in [] if all_but_new else new:
+                del holder[name]
             for name, one in kept.items():
                 holder[name] = one.restored()
         for cell, one in zip(self._cells, cells, strict=True):

@@ -509,7 +509,7 @@ def _notes_on_noise(external: bool, components: int) -> tuple[str, ...]:
         return ()
     percent = 100 / np.sqrt(2 * components)
     return (
-        "the noise is not drawn by normal functions of torch or NumPy in the shape of the data: "
+        "the noise is not drawn by torch's or NumPy's normal functions for all samples at once: "
         f"sigma is estimated, each draw to ±{percent:.2g} %; where the loss draws it sample by "
         "sample, give batch=1",
     )

@@ -579,7 +579,8 @@ def _borrowed(network: nn.Module, modules: Sequence[nn.Module], session: Session
         undo.callback(_put_back_forward, network, network.__dict__.get("forward"))
         network.__dict__["forward"] = session.standin
         if session.counters:
-            undo.callback(session.counters.put_back, session.counters.take())
+            taken = session.counters.take()
+            undo.callback(session.counters.put_back, taken, all_but_new=True)
         undo.enter_context(session.interceptor.installed())
         undo.enter_context(torch.random.fork_rng())
         undo.enter_context(torch.enable_grad())

@@ -160,7 +160,7 @@ def test_random_brightness_counts_as_data():
 def test_several_sizes_are_refused_in_words():
     def loss(model, x):
         size = random.choice([3, 6])
-        return loss_on(lambda x: x[..., :size, :size])(model, x)
+        return loss_on(lambda x: x[..., :size, :])(model, x)
 
     with pytest.raises(ValueError, match="crops or resizes x to several sizes, probe each"):
         probe(loss, X, draws=1000)
