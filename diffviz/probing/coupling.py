@@ -117,7 +117,10 @@ def _by_errors(before: Tensor, after: Tensor) -> Coupling:
         "the weight of a sample depends on the errors of the others (the hardest are kept, or "
         "samples are ranked or compared in pairs, as chosen with rejected ones?)"
     )
-    refusal = f"no weighting: {note}: path and density are as told; probe the loss before that step"
+    refusal = (
+        f"no weighting: {note}: path and density are as told, the target is not; probe the loss "
+        "before that step"
+    )
     return Coupling(notes=(note,), refusal=refusal)
 
 

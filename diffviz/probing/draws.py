@@ -43,6 +43,7 @@ from diffviz.probing.quantiles import NUMPY_QUANTILES, QUANTILES, distinct
 
 MAX_TIME_AXES = 10  # a loop that rejects draws ends only if later draws are new ones
 MAX_TIMES_PER_SAMPLE = 4
+SHARE_OF_LEVELS = 1 / 3  # rows for so many samples may be levels of all
 MAX_REPEATS = 8  # of the data inside a loss
 MAX_PARTS = 64  # parts of a sample up to which one number for each is a time
 KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])  # from row to row
@@ -371,8 +372,8 @@ class Axes:
     """The probabilities of one batch for one time after another.
 
     Attributes:
-        fits: Every draw has as many rows as samples, a divisor of them or a multiple; otherwise
-            the loss must leave some of its numbers out.
+        fits: Every draw with numbers for many samples has as many rows as samples, a divisor of
+            them or a multiple; otherwise the loss must leave some of its numbers out.
     """
 
     def __init__(self, batch: Batch, grids: KroneckerGrids):
@@ -423,7 +424,8 @@ class Axes:
         """
         columns = int(np.prod(shape)) // rows
         n = len(self._batch.x)
-        self.fits = self.fits and (n % rows == 0 or rows % n == 0)
+        is_for_others = rows < SHARE_OF_LEVELS * n  # such as the size of a crop
+        self.fits = self.fits and (is_for_others or n % rows == 0 or rows % n == 0)
         self._calls += 1
         self._small_calls += self._is_small(int(np.prod(shape)))
         if columns > MAX_TIMES_PER_SAMPLE or self._taken + columns > len(KRONECKER_STEPS):

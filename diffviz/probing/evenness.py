@@ -15,7 +15,7 @@ from diffviz.probing.measured import Measured
 GROUPS = 10  # of calls, whose levels are compared
 BINS = 20  # of equal probability
 SOME = 0.1  # share of chance from which on levels count as sampled
-ROUNDING = 50.0  # share that rounding to whole numbers of draws gives, times the draws
+ROUNDING = GROUPS * BINS  # share that rounding to whole numbers of draws gives, times the draws
 LEFT_OUT = 2e-3  # the same share where the loss leaves some of its numbers out
 ALL = 2.0  # share of chance from which on something differs between calls
 

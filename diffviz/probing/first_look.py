@@ -607,8 +607,10 @@ def _local_form(chunk: Chunk, assumptions: Assumptions, other: Tensor) -> LossFo
     decay = at_one / states.h.mean(1)
     note = (
         "not a squared loss, or weighted by its error: the factor is local, at an error of "
-        f"{_size_in_words(assumptions)} a component; at 1 it is {decay.nanmedian():.3g} times that"
+        f"{_size_in_words(assumptions)} a component"
     )
+    if decay.isfinite().any():
+        note += f"; at 1 it is {decay.nanmedian():.3g} times that"
     components_apart = not mixed and bool((decay[decay.isfinite()] > 0).all())
     method = Method.BISECTION if components_apart else Method.SUM_RULE
     return LossForm(

@@ -94,7 +94,7 @@ def levels_of_lost_draws(evidence: Evidence) -> str | None:
 
 def skipped_samples(evidence: Evidence) -> str | None:
     """Samples have a weight of 0 whatever their level."""
-    if not evidence.skipped:
+    if not evidence.skipped or evidence.first_look.coupling.refusal:
         return None
     return (
         f"{evidence.skipped:.2g} of the draws have a weight of 0 at levels at which others have "
@@ -117,7 +117,7 @@ def changed_data(evidence: Evidence) -> str | None:
 
 def unweighted_draws(evidence: Evidence) -> str | None:
     """Draws whose weight is 0."""
-    if evidence.unweighted <= 0:
+    if evidence.unweighted <= 0 or evidence.first_look.coupling.refusal:
         return None
     return f"{evidence.unweighted:.2g} of the draws have a weight of 0; they count with w = 0"
 
@@ -156,8 +156,13 @@ def other_noise_in_target(evidence: Evidence) -> str | None:
 
 def other_target(evidence: Evidence) -> str | None:
     """The target is not linear in x and eps."""
-    averaged = evidence.first_look.assumptions.method is Method.TWO_OUTPUTS
-    if averaged or not evidence.residuals["target"] > evidence.first_look.tolerance:
+    first_look = evidence.first_look
+    is_average = first_look.assumptions.method is Method.TWO_OUTPUTS
+    if (
+        is_average
+        or first_look.coupling.refusal
+        or not evidence.residuals["target"] > evidence.first_look.tolerance
+    ):
         return None
     note = f"the target is no a x + b eps (off by {evidence.residuals['target']:.2g})"
     if evidence.first_look.dependence.found:

@@ -278,7 +278,7 @@ def _kind(
     """Name of the target, from alpha, sigma, a and b of the draws that have a weight."""
     if first_look.dependence.found:
         return "network"
-    if other_target(evidence) or not weighted.any():
+    if other_target(evidence) or not weighted.any() or first_look.coupling.refusal:
         return "other"
     alpha, sigma, a, b = (values[weighted] for values in coefficients)
     return name_target(alpha, sigma, a, b, frame, first_look.tolerance)

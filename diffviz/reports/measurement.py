@@ -56,7 +56,7 @@ def _cause_of_error(measured: Measured) -> str:
         return "times were sampled, not stratified"
     if measured.residuals["factor"] > SCATTER:
         return "factors scatter"
-    return "few draws in a bin" if measured.residuals["levels"] < EVEN else "levels scatter"
+    return "few draws in a bin"
 
 
 def _relation(match: Match, measured: Measured) -> str:
