@@ -183,17 +183,28 @@ def _keep(value: Any) -> Kept | None:
     """A value with a copy of what it holds; None where it is of a kind that is not remembered."""
     if isinstance(value, PLAIN):
         return Kept(value)
-    if isinstance(value, Tensor):
-        is_small = value.numel() <= LARGEST and value.layout == torch.strided
-        return Kept(value, value.clone()) if is_small and not value.requires_grad else None
-    if isinstance(value, np.ndarray):
-        is_plain = value.size <= LARGEST and value.dtype != object and value.flags.writeable
-        return Kept(value, value.copy()) if is_plain else None
-    if isinstance(value, dict) and type(value).__module__ in ("builtins", "collections"):
-        values = {name: _keep(one) for name, one in value.items()} if len(value) < LARGEST else {}
-        is_known = len(value) < LARGEST and None not in values.values()
-        return Kept(value, values) if is_known else None
+    if isinstance(value, (Tensor, np.ndarray)):
+        return _keep_array(value)
+    if isinstance(value, dict):
+        return _keep_mapping(value)
     if isinstance(value, (list, deque)) and 0 < len(value) < LARGEST:
         is_of_numbers = all(isinstance(one, (int, float)) for one in value)
         return Kept(value, [Kept(one) for one in value]) if is_of_numbers else None
     return None
+
+
+def _keep_array(value: Any) -> Kept | None:
+    """A small tensor or array; None for a large one, or one that is trained."""
+    if isinstance(value, Tensor):
+        is_small = value.numel() <= LARGEST and value.layout == torch.strided
+        return Kept(value, value.clone()) if is_small and not value.requires_grad else None
+    is_plain = value.size <= LARGEST and value.dtype != object and value.flags.writeable
+    return Kept(value, value.copy()) if is_plain else None
+
+
+def _keep_mapping(value: dict) -> Kept | None:
+    """A plain mapping of values that are remembered; None for any other."""
+    if type(value).__module__ not in ("builtins", "collections") or len(value) > LARGEST:
+        return None
+    values = {name: _keep(one) for name, one in value.items()}
+    return None if None in values.values() else Kept(value, values)

@@ -133,12 +133,17 @@ def classify(
     if _is_for_each_part(call, drawn, data):
         return Role.TIME
     if call.function != "_sample_dirichlet" and _is_as_large_as_data(call, drawn, data):
-        is_one_sample = drawn.shape == data.shape[1:]
-        one_a_sample = drawn.ndim > 1 or len(drawn) == len(data) or is_one_sample
-        return Role.NOISE if call.function in NORMAL and one_a_sample else Role.OTHER
+        is_noise = call.function in NORMAL and _is_in_order(drawn, data)
+        return Role.NOISE if is_noise else Role.OTHER
     if _has_quantiles(call) and _is_few_per_sample(drawn, data):
         return Role.TIME
     return Role.OTHER
+
+
+def _is_in_order(drawn: Tensor, data: Tensor) -> bool:
+    """Whether a draw as large as the data has their order, or may have it."""
+    is_list = drawn.ndim == 1 and len(drawn) != len(data)
+    return not is_list or drawn.shape == data.shape[1:]
 
 
 def _is_without_replacement(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
@@ -536,6 +541,11 @@ class Draws(TorchFunctionMode):
     def has_even_times(self) -> bool:
         """Whether quantiles were put in the place of any draw."""
         return self.axes is not None and self.axes.in_use
+
+    @property
+    def fits(self) -> bool:
+        """Whether numbers were drawn for all samples, or for equal parts of them."""
+        return self.axes is None or self.axes.fits
 
     @property
     def noises(self) -> list[Tensor]:

@@ -50,6 +50,11 @@ class Dropped:
         """Share of the draws that are dropped."""
         return float(self.mask.mean())
 
+    @property
+    def without_weight(self) -> float:
+        """Share of the draws that count with a factor of 0, since they are dropped."""
+        return self.share if self.depends else 0.0
+
 
 def nothing_dropped(draws: int = 1, *, told: bool = True) -> Dropped:
     """The record of so many draws of which none is dropped.

@@ -206,10 +206,22 @@ def probe(
         first_look = look(session.chunk(0, 1, first_batch), size)
         plan = _plan(first_look, x, draws, batch)
         reading = _measure(session, first_look, plan)
-    first_look = reading.first_look
     measured = conclude(
-        first_look, reading.coefficients, stratified=stratified and reading.evenly, scale=scale
+        reading.first_look,
+        reading.coefficients,
+        stratified=stratified and reading.evenly,
+        scale=scale,
     )
+    return _with_notes_on_calls(
+        measured, reading, plan, stratified=stratified, given=batch is not None
+    )
+
+
+def _with_notes_on_calls(
+    measured: Measured, reading: "Reading", plan: Plan, *, stratified: bool, given: bool
+) -> Measured:
+    """The same with what its levels have in common, or not, in and between calls."""
+    first_look = reading.first_look
     if first_look.one_level:
         measured = _of_whole_calls(measured, plan)
     fits = reading.fits and reading.evenly
@@ -217,7 +229,7 @@ def probe(
     measured = _with_scatter(measured, plan, fits=fits, stratified=is_known)
     if first_look.one_level:
         return measured
-    note = _note_on_batches(measured, first_look, plan, given=batch is not None)
+    note = _note_on_batches(measured, first_look, plan, given=given)
     return replace(measured, notes=(*measured.notes, note)) if note else measured
 
 
@@ -274,23 +286,21 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Reading:
             part = part if other is None else other[0]
         parts.append(averaged(part) if plan.averaged else part)
         evenly = evenly or chunk.draws.has_even_times
-        fits = fits and (chunk.draws.axes is None or chunk.draws.axes.fits)
-        if plan.averaged:
-            dropped += 1 - float(np.isfinite(level_of(part)).mean())
-    if augmented and AUGMENTED not in first_look.notes:
-        first_look = replace(first_look, notes=(*first_look.notes, AUGMENTED))
+        fits = fits and chunk.draws.fits
+        dropped += float((~np.isfinite(level_of(part))).mean()) if plan.averaged else 0.0
     coefficients = joined(parts)
     if first_look.coupling.common:
-        logsnr = level_of(coefficients)
         call = coefficients.order % plan.calls
-        h = without_common_factors(coefficients.h, logsnr, call)
+        h = without_common_factors(coefficients.h, level_of(coefficients), call)
         coefficients = replace(coefficients, h=h)
-    first_look = _with_note_on_dropped(first_look, dropped / plan.calls)
+    first_look = _with_notes_on_data(first_look, dropped / plan.calls, augmented=augmented)
     return Reading(coefficients, evenly, fits, first_look)
 
 
-def _with_note_on_dropped(first_look: FirstLook, share: float) -> FirstLook:
-    """Says that samples were left out of the means of calls."""
+def _with_notes_on_data(first_look: FirstLook, share: float, *, augmented: bool) -> FirstLook:
+    """Says that data were moved, and that a share was left out of the means of calls."""
+    if augmented and AUGMENTED not in first_look.notes:
+        first_look = replace(first_look, notes=(*first_look.notes, AUGMENTED))
     if not share:
         return first_look
     note = (

@@ -129,23 +129,10 @@ def _conclude_group(
     first_look: FirstLook, coefficients: Coefficients, scale: float | None, *, single: bool
 ) -> Measured:
     """Conclude what the loss optimises in one group of components, or a single one of all."""
-    noise = _combine_noises(coefficients, first_look.tolerance)
-    usable = _usable(first_look, coefficients, noise)
-    require(usable.any(), "; ".join((NO_DRAW, *first_look.notes)))
-    logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
-    dropped = find_dropped(coefficients, noise.sigma, logsnr, usable)
-    if dropped.share and single:
-        coefficients, noise = _without_gaps(dropped, coefficients, noise, usable)
-        usable = _usable(first_look, coefficients, noise)
-    elif dropped.share:  # in a part of the sample alone, which is left out of that part
-        dropped = nothing_dropped(told=False)
-    coefficients = coefficients.select(usable)
-    noise = noise.select(usable)
-
-    shift = float(np.median(coefficients.shift))
+    coefficients, noise, dropped, lost = _known_draws(first_look, coefficients, single=single)
     assumptions = first_look.assumptions
-    if assumptions.layout.data_scale is not None or assumptions.changed_data:
-        shift = np.inf  # data of any size
+    of_any_size = assumptions.layout.data_scale is not None or assumptions.changed_data
+    shift = np.inf if of_any_size else float(np.median(coefficients.shift))
     factors, changed = _random_factors(coefficients, noise, first_look.tolerance)
     alpha, a_of_data = coefficients.alpha / factors, coefficients.a / factors
     frame = fit_frame(alpha, noise.sigma, shift, scale, first_look.tolerance)
@@ -165,10 +152,10 @@ def _conclude_group(
     evidence = Evidence(
         first_look,
         residuals,
-        lost=float(1 - usable.mean()),
+        lost=lost,
         dropped=dropped,
         kurtosis=float(np.median(coefficients.kurtosis)),
-        unweighted=float((h == 0).mean() - (dropped.share if dropped.depends else 0)),
+        unweighted=float((h == 0).mean()) - dropped.without_weight,
         skipped=skipped,
         misread=_share_misread(first_look, coefficients, weighted),
         of_z_alone=bool(np.median(np.abs(gain) / np.hypot(b, b - gain)) < NO_GAIN),
@@ -196,6 +183,28 @@ def _conclude_group(
         refusal=_refusal(first_look, evidence),
     )
     return measured
+
+
+@np.errstate(all="ignore")
+def _known_draws(
+    first_look: FirstLook, coefficients: Coefficients, *, single: bool
+) -> tuple[Coefficients, Noise, Dropped, float]:
+    """The draws with a finite log-SNR and their noise, what is dropped, and the share that is lost.
+
+    Samples that are dropped are given what others have at their level, where all of a sample is.
+    """
+    noise = _combine_noises(coefficients, first_look.tolerance)
+    usable = _usable(first_look, coefficients, noise)
+    require(usable.any(), "; ".join((NO_DRAW, *first_look.notes)))
+    logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
+    dropped = find_dropped(coefficients, noise.sigma, logsnr, usable)
+    if dropped.share and single:
+        coefficients, noise = _without_gaps(dropped, coefficients, noise, usable)
+        usable = _usable(first_look, coefficients, noise)
+    elif dropped.share:
+        dropped = nothing_dropped(told=False)
+    lost = float(1 - usable.mean())
+    return coefficients.select(usable), noise.select(usable), dropped, lost
 
 
 def _random_factors(
