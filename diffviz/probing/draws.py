@@ -11,11 +11,11 @@ A draw has one of three roles, decided by ``classify``:
   quantiles of its own law;
 - anything else is replayed as it was drawn.
 
-The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. They are even three times: over
-all batches, over the rows of one batch, each of which has a stratum of its own, and over the
-batches for one row alone, so that a loss that leaves some rows out still sees even levels. Each
-time axis takes the strata in the order of a Kronecker sequence, so that several axes are even
-jointly. Where there are more numbers for each sample than Kronecker axes, each is even by itself
+The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. Those of the first time axis are even three
+times: over all batches, over the rows of one batch, each of which has a stratum of its own, and
+over the batches for one row alone, so that a loss that leaves some rows out still sees even
+levels. Each other axis takes the grid in the order of a Kronecker sequence, so that several axes
+are even jointly. Where there are more numbers for each sample than Kronecker axes, each is even by itself
 and their order is random, as in a Latin hypercube.
 
 A normal draw may also be a time, such as that of a logit-normal law for each frame. By its shape it
@@ -46,8 +46,8 @@ MAX_TIMES_PER_SAMPLE = 4
 SHARE_OF_LEVELS = 1 / 3  # rows for so many samples may be levels of all
 MAX_REPEATS = 8  # of the data inside a loss
 MAX_PARTS = 64  # parts of a sample up to which one number for each is a time
-KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])  # from row to row
-STEPS_OF_BATCHES = np.sqrt([5, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89])
+KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])
+STEP_OF_BATCHES = np.sqrt(5)  # from batch to batch, of the strata of a row
 WITHOUT_QUANTILES = frozenset({"randperm", "_standard_gamma", "poisson", "geometric_"})
 RANDOM = frozenset(QUANTILES) | WITHOUT_QUANTILES
 NORMAL = frozenset({"randn", "randn_like", "normal", "normal_"})
@@ -363,7 +363,7 @@ class Batch:
         From batch to batch all are shifted by a Kronecker step. The strata of one row are then even
         over all batches.
         """
-        shift = int(rows * (self.number * STEPS_OF_BATCHES[0] % 1))
+        shift = int(rows * (self.number * STEP_OF_BATCHES % 1))
         return (_shuffled(rows, 0) + shift) % rows
 
 
@@ -453,18 +453,17 @@ class Axes:
         return _even_between(u, n, self._batch.total)
 
     def _of_rows(self, axis: int, rows: int) -> NDArray:
-        """One probability in each stratum of width 1/rows, shape (rows,).
+        """One probability in each stratum of width 1/rows on the first axis, shape (rows,).
 
-        In a stratum, each batch has a place of its own.
+        In a stratum, each batch has a place of its own. On other axes the grid of all batches is
+        in the order of a Kronecker sequence.
         """
         batch = self._batch
         if batch.independent:
             return (batch.places(rows, axis) + 0.5) / (rows * batch.total)
-        strata = batch.strata(rows)
         if axis:
-            shift = batch.number * STEPS_OF_BATCHES[axis]
-            strata = np.argsort(np.argsort((strata * KRONECKER_STEPS[axis] + shift) % 1))
-        return (strata + self._grids.grid(axis, batch.total)[batch.number]) / rows
+            return self._grids.grid(axis, rows * batch.total)[batch.places(rows)]
+        return (batch.strata(rows) + self._grids.grid(0, batch.total)[batch.number]) / rows
 
     def _latin_hypercube(self, rows: int, columns: int) -> NDArray:
         """Columns that are even by themselves and in random order, shape (rows, columns)."""

@@ -249,19 +249,18 @@ def test_quantile_functions_pickle():
 
 
 @pytest.mark.parametrize("rows", [7, 40])
-def test_each_row_alone_is_even_over_all_batches_on_every_axis(rows):
+def test_each_row_alone_is_even_over_all_batches_on_the_first_axis(rows):
     """Of rows in random order, the worst of so many deviates from the uniform law by 0.2 or so."""
     grids, total = KroneckerGrids(), 60
     x = torch.zeros(rows, 3)
     batches = [Axes(Batch(x, number, total, number), grids) for number in range(total)]
-    for bound in (0.05, 0.13, 0.13):
-        u = np.array([axes.probabilities((rows,), rows) for axes in batches])
-        even = (np.arange(rows * total) + 0.5) / (rows * total)
-        np.testing.assert_allclose(np.sort(u.ravel()), even)
-        strata = np.sort((u * rows).astype(int), axis=1)
-        assert (strata == np.arange(rows)).all()
-        middles = (np.arange(total) + 0.5)[:, None] / total
-        assert np.abs(np.sort(u, axis=0) - middles).max() < bound
+    u = np.array([axes.probabilities((rows,), rows) for axes in batches])
+    even = (np.arange(rows * total) + 0.5) / (rows * total)
+    np.testing.assert_allclose(np.sort(u.ravel()), even)
+    strata = np.sort((u * rows).astype(int), axis=1)
+    assert (strata == np.arange(rows)).all()
+    middles = (np.arange(total) + 0.5)[:, None] / total
+    assert np.abs(np.sort(u, axis=0) - middles).max() < 0.05
 
 
 def test_bits_that_scramble_a_sequence_are_no_times():
