@@ -11,12 +11,12 @@ A draw has one of three roles, decided by ``classify``:
   quantiles of its own law;
 - anything else is replayed as it was drawn.
 
-The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. Those of the first time axis are even three
-times: over all batches, over the rows of one batch, each of which has a stratum of its own, and
-over the batches for one row alone, so that a loss that leaves some rows out still sees even
-levels. Each other axis takes the grid in the order of a Kronecker sequence, so that several axes
-are even jointly. Where there are more numbers for each sample than Kronecker axes, each is even by itself
-and their order is random, as in a Latin hypercube.
+The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. Those of the first time axis
+are even three times: over all batches, over the rows of one batch, each of which has a stratum of
+its own, and over the batches for one row alone, so that a loss that leaves some rows out still sees
+even levels. Each other axis takes the grid in the order of a Kronecker sequence, so that several
+axes are even jointly. Where there are more numbers for each sample than Kronecker axes, each is
+even by itself and their order is random, as in a Latin hypercube.
 
 A normal draw may also be a time, such as that of a logit-normal law for each frame. By its shape it
 is noise; a first look at its effect tells, and then its role is in ``Draws.roles``. So is that of a
