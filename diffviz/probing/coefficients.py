@@ -208,9 +208,11 @@ def read(chunk: Chunk, assumptions: Assumptions) -> Coefficients:
     if layout.retraced:
         layout = layout.retrace(chunk)
     x = layout.rows_of_data(chunk)[:, assumptions.components].contiguous()
+    if layout.gaps:
+        states = _without_gaps(states)
     of_data = states.data - states.nothing
     if assumptions.changed_data:
-        x = of_data.z * (x.norm(dim=1) / of_data.z.norm(dim=1))[:, None]
+        x = of_data.z * _size_of_changed_data(chunk, assumptions, x, states)[:, None]
     of_noise = states.noise if assumptions.external_noise else states.noise - states.nothing
     noises = _noises(chunk, assumptions, layout, of_noise.z)
     everything = torch.arange(x.shape[1])
@@ -246,6 +248,7 @@ def _read_group(
 ) -> Coefficients:
     """Read one group of components as if it were all."""
     external = assumptions.external_noise
+    gaps = assumptions.layout.gaps
     if len(group) < x.shape[1]:
         states = _only(states, group)
         x = x[:, group]
@@ -259,8 +262,8 @@ def _read_group(
     target_error = torch.maximum(target_error_of_data, target_error_of_noise)
     if assumptions.method is Method.TWO_OUTPUTS and x.shape[1] > 1 + len(noises.values):
         a, b, target_error = _completed(a, b, target_error, states, x, noises)
-    h = states.h.mean(1, keepdim=True)
-    constant = 0 * alpha[:, 0] if external else states.nothing.z.mean(1)
+    h = states.h.nanmean(1, keepdim=True) if gaps else states.h.mean(1, keepdim=True)
+    constant = 0 * alpha[:, 0] if external or gaps else states.nothing.z.mean(1)
     sum_of_parts = states.data.z + states.noise.z - states.nothing.z
     rows = len(x)
     return Coefficients(
@@ -274,12 +277,54 @@ def _read_group(
         data_error=_float64(torch.maximum(data_error, relative_error(states.both.z, sum_of_parts))),
         noise_error=_float64(noise_error),
         target_error=_float64(target_error),
-        square_error=_float64(relative_error(states.h, h.expand_as(states.h))),
+        square_error=_float64(_square_error(states.h, h)),
         order=np.resize(chunk.draws.order, rows),
         group=np.full(rows, number),
         scalars=[_of_each_row(value, rows) for value in states.scalars],
         each_component=tuple(count == 1 for count in noises.sharers),
         sharers=noises.sharers,
+    )
+
+
+def _size_of_changed_data(
+    chunk: Chunk, assumptions: Assumptions, x: Tensor, states: Observations
+) -> Tensor:
+    """Size of what stands for the data over that of the part of z that comes from them, (n,).
+
+    A function of the data alone gives one and the same sample one and the same value: then z tells
+    alpha of each draw in units of that value. Where the loss cannot take equal samples, as where it
+    divides by their spread, alpha is the ratio of the size of z to that of the data.
+    """
+    of_data = states.data.z - states.nothing.z
+    ratio = x.norm(dim=1) / of_data.norm(dim=1)
+    if assumptions.external_noise:
+        return ratio
+    sample = chunk.repeated_sample
+    z = chunk.run(State.DATA, data=sample).only(assumptions.components).z - states.nothing.z
+    size = chunk.rows(sample)[:, assumptions.components].norm(dim=1) / z.norm(dim=1)
+    return torch.where(size.isfinite() & (size > 0), size, ratio)
+
+
+def _square_error(each: Tensor, h: Tensor) -> Tensor:
+    """Relative part of the slope that is not one h for all components; 1 where it is not finite."""
+    if not each.isfinite().any():
+        return torch.ones_like(h[:, 0])
+    error = relative_error(each.nan_to_num(0), h.expand_as(each).where(~each.isnan(), 0))
+    return torch.where(each.isfinite().any(1), error, 1)
+
+
+def _without_gaps(states: Observations) -> Observations:
+    """The observations with NaN where a component holds no data or no noise."""
+    of_data = states.data.z - states.nothing.z
+    of_noise = states.noise.z - states.nothing.z
+    held = (of_data != 0) & (of_noise != 0)
+    observed = {}
+    for name in ("nothing", "data", "noise", "both"):
+        one = getattr(states, name)
+        z = torch.where(held, one.z, torch.nan)
+        observed[name] = Observed(z, torch.where(held, one.target, torch.nan))
+    return Observations(
+        **observed, h=torch.where(held, states.h, torch.nan), scalars=states.scalars
     )
 
 
@@ -333,6 +378,20 @@ def joined(parts: Sequence[Coefficients]) -> Coefficients:
     )
 
 
+def level_of(coefficients: Coefficients) -> NDArray:
+    """Log-SNR of each draw, of all noises together.
+
+    Args:
+        coefficients: Those of n draws.
+
+    Returns:
+        Log-SNR in nats, shape (n,); not finite where data or noise are off.
+    """
+    sigma = np.linalg.norm(coefficients.sigma, axis=1)
+    with np.errstate(all="ignore"):
+        return 2 * np.log(np.abs(coefficients.alpha) / sigma)
+
+
 def averaged(coefficients: Coefficients) -> Coefficients:
     """The mean over the draws of a chunk that has one level, of each group of components.
 
@@ -345,12 +404,18 @@ def averaged(coefficients: Coefficients) -> Coefficients:
     groups = np.unique(coefficients.group)
     parts = []
     for group in groups:
-        part = coefficients.select(coefficients.group == group)
+        part = _with_levels(coefficients.select(coefficients.group == group))
         first = part.select(np.arange(len(part.h)) == 0)
         known = {name: _mean_of_known(getattr(part, name)) for name in ARRAYS}
         known |= {"order": first.order, "group": first.group}
         parts.append(replace(first, **known))  # type: ignore[arg-type]
     return joined(parts)
+
+
+def _with_levels(coefficients: Coefficients) -> Coefficients:
+    """The draws that hold data and noise, or all where there are none."""
+    held = (coefficients.alpha != 0) & (coefficients.sigma != 0).any(1)
+    return coefficients.select(held) if held.any() else coefficients
 
 
 def _mean_of_known(values: NDArray) -> NDArray:

@@ -1,81 +1,134 @@
-"""Numbers that a loss keeps between its calls, such as the counter of a curriculum.
+"""What a loss keeps between its calls, such as the counter of a curriculum or a running mean.
 
-A replay must find them as the first run did. They are looked for where the loss can reach them by
-name: in its object, on the function itself, in the variables of its closure and in its globals, and
-in the objects that these name.
+A replay must find it as the first run did. It is looked for where the loss can reach it by name:
+in its object, on the function itself, in the variables of its closure and in its globals, and in
+the objects that these name, two deep. Numbers, text, small tensors and arrays, mappings of these
+and lists of numbers are remembered; weights, data and lists in which a loss notes other things are
+not.
 """
 
 import inspect
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-Place = tuple[Any, Any]  # what holds a number, and under which name
+LARGEST = 4096  # numbers in a tensor, or entries of a list, that are remembered
+DEPTH = 2  # objects in objects
+OF_ANY_MODULE = frozenset(vars(nn.Module()))  # what modules keep for themselves
+PLAIN = (type(None), bool, int, float, complex, str)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A value that a loss keeps, as it was.
+
+    Attributes:
+        value: The value itself.
+        content: A copy of what it holds; None where it cannot change by itself.
+    """
+
+    value: Any
+    content: Any = None
+
+    def restored(self) -> Any:
+        """The value with what it held."""
+        if self.content is None:
+            return self.value
+        if isinstance(self.value, Tensor):
+            if not torch.equal(self.value, self.content):
+                with torch.no_grad():
+                    self.value.copy_(self.content)
+        elif isinstance(self.value, np.ndarray):
+            self.value[...] = self.content
+        elif isinstance(self.value, dict):
+            self.value.clear()
+            self.value.update({name: one.restored() for name, one in self.content.items()})
+        else:
+            self.value.clear()
+            self.value.extend(one.restored() for one in self.content)
+        return self.value
 
 
 class Counters:
-    """Remembers and restores the numbers that a loss keeps."""
+    """Remembers and restores what a loss keeps."""
 
     def __init__(self, loss: Callable[..., Any]):
-        """Find them.
+        """Find it.
 
         Args:
             loss: The loss.
         """
         self._cells: list[Any] = []
         self._dicts: list[dict[str, Any]] = []
-        self._buffers: list[torch.Tensor] = []
+        self._modules: list[nn.Module] = []
+        self._seen: set[int] = set()
         for function in {id(one): one for one in (inspect.unwrap(loss), loss)}.values():
             self._add_function(function)
-        self._add_object(getattr(loss, "__self__", None))
+        self._add_object(getattr(loss, "__self__", None), DEPTH)
 
     def _add_function(self, function: Any) -> None:
         """Find what a function keeps."""
-        self._add_object(function)
+        self._add_object(function, DEPTH)
         if not inspect.isfunction(function):
             return
         variables = inspect.getclosurevars(function)
         for value in (*variables.nonlocals.values(), *variables.globals.values()):
-            self._add_object(value)
-        self._cells += [cell for cell in function.__closure__ or () if _is_number(_content(cell))]
-        if any(map(_is_number, variables.globals.values())):
+            self._add_object(value, DEPTH)
+        self._cells += [cell for cell in function.__closure__ or () if _keep(_content(cell))]
+        if any(map(_keep, variables.globals.values())):
             self._dicts.append(_Names(function.__globals__, dict(variables.globals)))
 
-    def _add_object(self, value: Any) -> None:
-        """Find what an object keeps."""
-        if is_set_up(value):
-            self._buffers += [one for one in value.buffers() if one.numel() == 1]
-        if inspect.ismodule(value) or inspect.isclass(value) or not hasattr(value, "__dict__"):
+    def _add_object(self, value: Any, depth: int) -> None:
+        """Find what an object and those in it keep."""
+        if id(value) in self._seen or inspect.ismodule(value) or inspect.isclass(value):
             return
+        if not hasattr(value, "__dict__") or isinstance(value, Tensor):
+            return
+        self._seen.add(id(value))
+        if is_set_up(value):
+            self._modules.append(value)
         self._dicts.append(vars(value))
+        if depth > 1 and not isinstance(value, (FunctionType, nn.Module)):
+            for one in list(vars(value).values()):
+                self._add_object(one, depth - 1)
 
     def take(self) -> list[Any]:
-        """The numbers as they are now.
+        """What is kept as it is now.
 
         Returns:
             What ``put_back`` takes.
         """
-        dicts = [{name: v for name, v in one.items() if _is_number(v)} for one in self._dicts]
-        cells = [cell.cell_contents for cell in self._cells]
-        return [dicts, cells, [one.clone() for one in self._buffers]]
+        dicts = [(dict(_kept_in(one)), set(one)) for one in self._dicts]
+        cells = [_keep(_content(cell)) for cell in self._cells]
+        buffers = [_keep(one) for part in self._modules for one in part.buffers()]
+        return [dicts, cells, buffers]
 
-    def put_back(self, numbers: list[Any]) -> None:
-        """Set the numbers to what they were.
+    def put_back(self, taken: list[Any], *, all_but_new: bool = False) -> None:
+        """Set all to what it was.
 
         Args:
-            numbers: What ``take`` gave.
+            taken: What ``take`` gave.
+            all_but_new: Whether names that the loss has made since stay.
         """
-        dicts, cells, buffers = numbers
-        for holder, values in zip(self._dicts, dicts, strict=True):
-            for name, value in values.items():
-                holder[name] = value
-        for cell, value in zip(self._cells, cells, strict=True):
-            cell.cell_contents = value
-        with torch.no_grad():
-            for buffer, value in zip(self._buffers, buffers, strict=True):
-                buffer.copy_(value)
+        dicts, cells, buffers = taken
+        for holder, (kept, names) in zip(self._dicts, dicts, strict=True):
+            new = [name for name, _ in _kept_in(holder) if name not in names]
+            for name in [] if all_but_new else new:
+                del holder[name]
+            for name, one in kept.items():
+                holder[name] = one.restored()
+        for cell, one in zip(self._cells, cells, strict=True):
+            if one is not None:
+                cell.cell_contents = one.restored()
+        for one in buffers:
+            if one is not None:
+                one.restored()
 
 
 class _Names(dict):
@@ -87,10 +140,13 @@ class _Names(dict):
 
     def items(self) -> Any:
         """Names and values as they are now."""
-        return [(name, self._namespace[name]) for name in self]
+        return [(name, self._namespace[name]) for name in self if name in self._namespace]
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._namespace[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        """Leave a name that was taken by another kind of value."""
 
 
 def is_set_up(value: Any) -> bool:
@@ -107,14 +163,48 @@ def is_set_up(value: Any) -> bool:
     return isinstance(value, nn.Module) and "_buffers" in vars(value)
 
 
+def _kept_in(holder: dict[str, Any]) -> Iterator[tuple[str, Kept]]:
+    """Names of a holder and what they keep."""
+    for name, value in list(holder.items()):
+        kept = None if name in OF_ANY_MODULE else _keep(value)
+        if kept is not None:
+            yield name, kept
+
+
 def _content(cell: Any) -> Any:
-    """What a cell of a closure holds; None where it is empty."""
+    """What a cell of a closure holds; a type where it is empty."""
     try:
         return cell.cell_contents
     except ValueError:
+        return type
+
+
+def _keep(value: Any) -> Kept | None:
+    """A value with a copy of what it holds; None where it is of a kind that is not remembered."""
+    if isinstance(value, PLAIN):
+        return Kept(value)
+    if isinstance(value, (Tensor, np.ndarray)):
+        return _keep_array(value)
+    if isinstance(value, dict):
+        return _keep_mapping(value)
+    if isinstance(value, (list, deque)) and 0 < len(value) < LARGEST:
+        is_of_numbers = all(isinstance(one, (int, float)) for one in value)
+        return Kept(value, [Kept(one) for one in value]) if is_of_numbers else None
+    return None
+
+
+def _keep_array(value: Any) -> Kept | None:
+    """A small tensor or array; None for a large one, or one that is trained."""
+    if isinstance(value, Tensor):
+        is_small = value.numel() <= LARGEST and value.layout == torch.strided
+        return Kept(value, value.clone()) if is_small and not value.requires_grad else None
+    is_plain = value.size <= LARGEST and value.dtype != object and value.flags.writeable
+    return Kept(value, value.copy()) if is_plain else None
+
+
+def _keep_mapping(value: dict) -> Kept | None:
+    """A plain mapping of values that are remembered; None for any other."""
+    if type(value).__module__ not in ("builtins", "collections") or len(value) > LARGEST:
         return None
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value is a plain number that may count."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    values = {name: _keep(one) for name, one in value.items()}
+    return None if None in values.values() else Kept(value, values)

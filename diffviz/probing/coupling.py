@@ -11,7 +11,9 @@ very different sizes.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from diffviz.probing.session import Chunk, State
@@ -21,6 +23,7 @@ COMMON = 1e-3  # relative scatter of a change that is one factor for all samples
 OUTPUTS = (0.737, 23.7, 741.3)  # sizes of output at which a gradient is looked for
 NEAR = 0.02  # error of a component at which the gradient is compared with that of large ones
 OFF = 0.1  # relative difference of these gradients that counts
+KNOTS = 40  # between which weights follow a line
 RARE = 0.01  # share of the numbers that may differ by chance
 
 
@@ -33,11 +36,13 @@ class Coupling:
             the batch, and is written where that is known.
         notes: What was found, in words.
         refusal: Why there is no weighting; empty where there is one.
+        common: All gradients of a batch have a factor in common that is no other batch's.
     """
 
     by_levels: bool = False
     notes: tuple[str, ...] = ()
     refusal: str = ""
+    common: bool = False
 
     @property
     def found(self) -> bool:
@@ -76,7 +81,7 @@ def find_coupling(chunk: Chunk, direction: Tensor) -> Coupling:
     """
     plain = chunk.run(State.BOTH, direction)
     rows = len(plain.z)
-    kept = rows // 2
+    kept = rows // 2  # samples that are left alone
     if rows != chunk.size or not kept:
         return _flatness(chunk, direction)
     size = torch.where(torch.arange(rows) < kept, 1.0, 4.0).to(direction)[:, None]
@@ -86,8 +91,11 @@ def find_coupling(chunk: Chunk, direction: Tensor) -> Coupling:
     ):
         return _by_errors(plain.gradient[:kept], others.gradient[:kept])
     flat = _flatness(chunk, direction)
-    with chunk.repeating_levels(kept):
-        levels = chunk.run(State.BOTH, direction)
+    try:
+        with chunk.repeating_levels(kept):
+            levels = chunk.run(State.BOTH, direction)
+    except ValueError:  # what else is drawn depends on the levels, as where some are rejected
+        return flat
     same_input = not _moved(plain.z[:kept], levels.z[:kept])
     if flat.found or not (same_input and _moved(plain.gradient[:kept], levels.gradient[:kept])):
         return flat
@@ -101,16 +109,47 @@ def _by_errors(before: Tensor, after: Tensor) -> Coupling:
     is_one_factor = len(known) > 1 and bool((known / known[0] - 1).abs().max() < COMMON)
     if is_one_factor and known[0] > 0:
         note = (
-            "gradients are divided by what the errors of the whole batch give (the loss itself?): "
-            "weights are relative, for errors of one size in all samples"
+            "gradients are divided by what the errors of the whole batch give (the loss itself, or "
+            "a running mean of it?): weights are relative, for errors of one size in all samples"
         )
-        return Coupling(notes=(note,))
+        return Coupling(notes=(note,), common=True)
     note = (
         "the weight of a sample depends on the errors of the others (the hardest are kept, or "
         "samples are ranked or compared in pairs, as chosen with rejected ones?)"
     )
-    refusal = f"no weighting: {note}: path and density are as told; probe the loss before that step"
+    refusal = (
+        f"no weighting: {note}: path and density are as told, the target is not; probe the loss "
+        "before that step"
+    )
     return Coupling(notes=(note,), refusal=refusal)
+
+
+def without_common_factors(h: NDArray, logsnr: NDArray, call: NDArray) -> NDArray:
+    """Weights without the factor that those of one call have in common.
+
+    The logarithm of a weight is fitted by a function of log-SNR plus a number for each call. The
+    function is a line between knots at quantiles of log-SNR.
+
+    Args:
+        h: Weights, shape (n,); not positive ones are left as they are.
+        logsnr: Log-SNR in nats, shape (n,).
+        call: Number of the call of each draw, int, shape (n,).
+
+    Returns:
+        The weights over the factors of their calls, whose geometric mean is 1, shape (n,).
+    """
+    known = (h > 0) & np.isfinite(h) & np.isfinite(logsnr)
+    if not known.any():
+        return h
+    level = logsnr[known]
+    knots = np.unique(np.quantile(level, np.linspace(0, 1, KNOTS)))
+    of_level = np.array([np.interp(level, knots, unit) for unit in np.eye(len(knots))]).T
+    calls = np.unique(call[known])
+    of_call = (call[known][:, None] == calls).astype(float)
+    fit, *_ = np.linalg.lstsq(np.hstack([of_level, of_call]), np.log(h[known]), rcond=None)
+    logs = np.zeros(call.max() + 1)
+    logs[calls] = fit[len(knots) :] - fit[len(knots) :].mean()
+    return h / np.exp(logs)[call]
 
 
 def _flatness(chunk: Chunk, direction: Tensor) -> Coupling:

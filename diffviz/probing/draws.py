@@ -11,13 +11,16 @@ A draw has one of three roles, decided by ``classify``:
   quantiles of its own law;
 - anything else is replayed as it was drawn.
 
-The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. Each time axis takes its share
-of this grid in the order of a Kronecker sequence, so that several axes are even jointly. Where
-there are more numbers for each sample than Kronecker axes, each is even by itself and their order
-is random, as in a Latin hypercube.
+The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. Those of the first time axis
+are even three times: over all batches, over the rows of one batch, each of which has a stratum of
+its own, and over the batches for one row alone, so that a loss that leaves some rows out still sees
+even levels. Each other axis takes the grid in the order of a Kronecker sequence, so that several
+axes are even jointly. Where there are more numbers for each sample than Kronecker axes, each is
+even by itself and their order is random, as in a Latin hypercube.
 
 A normal draw may also be a time, such as that of a logit-normal law for each frame. By its shape it
-is noise; a first look at its effect tells, and then it is named in ``Draws.times``.
+is noise; a first look at its effect tells, and then its role is in ``Draws.roles``. So is that of a
+normal draw that reaches neither z nor the target, such as a condition.
 """
 
 import math
@@ -26,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,12 +43,16 @@ from diffviz.probing.quantiles import NUMPY_QUANTILES, QUANTILES, distinct
 
 MAX_TIME_AXES = 10  # a loop that rejects draws ends only if later draws are new ones
 MAX_TIMES_PER_SAMPLE = 4
+SHARE_OF_LEVELS = 1 / 3  # rows for so many samples may be levels of all
 MAX_REPEATS = 8  # of the data inside a loss
 MAX_PARTS = 64  # parts of a sample up to which one number for each is a time
 KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])
+STEP_OF_BATCHES = np.sqrt(5)  # from batch to batch, of the strata of a row
 WITHOUT_QUANTILES = frozenset({"randperm", "_standard_gamma", "poisson", "geometric_"})
 RANDOM = frozenset(QUANTILES) | WITHOUT_QUANTILES
 NORMAL = frozenset({"randn", "randn_like", "normal", "normal_"})
+WHOLE = frozenset({"randint", "randint_like", "random_", "integers"})
+FEWEST_BITS = 8  # in a draw that is none of a choice for each sample
 BELOW_ONE = frozenset({"rand", "rand_like"})
 
 
@@ -100,7 +108,10 @@ class Recorded:
 
 
 def classify(
-    call: RandomCall, drawn: Tensor, data: Tensor, times: frozenset["Signature"] = frozenset()
+    call: RandomCall,
+    drawn: Tensor,
+    data: Tensor,
+    roles: Mapping["Signature", Role] = MappingProxyType({}),
 ) -> Role:
     """Tell what a random draw is for.
 
@@ -108,21 +119,31 @@ def classify(
         call: The call that made it.
         drawn: The numbers that it gave, of any shape.
         data: The data of this run, shape (n, ...).
-        times: Draws that are times although their shape is that of noise.
+        roles: Roles that are known and not those of the shape.
 
     Returns:
         Whether it is noise, a time whose quantiles are known, or anything else.
     """
-    if signature(call, drawn) in times or _is_without_replacement(call, drawn, data):
+    if signature(call, drawn) in roles:
+        return roles[signature(call, drawn)]
+    if _is_list_of_bits(call, drawn, data):
+        return Role.OTHER
+    if _is_without_replacement(call, drawn, data):
         return Role.TIME
     if _is_for_each_part(call, drawn, data):
         return Role.TIME
     if call.function != "_sample_dirichlet" and _is_as_large_as_data(call, drawn, data):
-        one_a_sample = drawn.ndim > 1 or len(drawn) == len(data)
-        return Role.NOISE if call.function in NORMAL and one_a_sample else Role.OTHER
+        is_noise = call.function in NORMAL and _is_in_order(drawn, data)
+        return Role.NOISE if is_noise else Role.OTHER
     if _has_quantiles(call) and _is_few_per_sample(drawn, data):
         return Role.TIME
     return Role.OTHER
+
+
+def _is_in_order(drawn: Tensor, data: Tensor) -> bool:
+    """Whether a draw as large as the data has their order, or may have it."""
+    is_list = drawn.ndim == 1 and len(drawn) != len(data)
+    return not is_list or drawn.shape == data.shape[1:]
 
 
 def _is_without_replacement(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
@@ -133,6 +154,14 @@ def _is_without_replacement(call: RandomCall, drawn: Tensor, data: Tensor) -> bo
         is_subset = len(drawn) == len(data) and may_be_levels(len(weights), data)
         return is_even and is_subset and not _draws_with_replacement(call)
     return _is_order(call, drawn, data)
+
+
+def _is_list_of_bits(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
+    """Whether a draw is of bits for something else than samples, such as to scramble a sequence."""
+    rows = drawn.numel()
+    if call.function not in WHOLE or rows < FEWEST_BITS or drawn.max() > 1 or drawn.min() < 0:
+        return False
+    return len(data) % rows != 0 and rows % len(data) != 0
 
 
 def _is_order(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
@@ -322,22 +351,35 @@ class Batch:
     seed: int
     independent: bool = False
 
-    def places(self, rows: int) -> NDArray:
-        """This batch's places in a sequence of ``rows * total`` points, shuffled, shape (rows,)."""
+    def places(self, rows: int, axis: int = 0) -> NDArray:
+        """This batch's places in a grid of ``rows * total`` points, shuffled, shape (rows,)."""
         if self.independent:
-            return _shuffled(rows * self.total)[self.number * rows :][:rows]
-        shuffled = np.random.default_rng(self.seed).permutation(rows)
-        return shuffled * self.total + self.number
+            return _shuffled(rows * self.total, axis)[self.number * rows :][:rows]
+        return self.strata(rows) * self.total + self.number
+
+    def strata(self, rows: int) -> NDArray:
+        """Number of the stratum of each row, shape (rows,).
+
+        From batch to batch all are shifted by a Kronecker step. The strata of one row are then even
+        over all batches.
+        """
+        shift = int(rows * (self.number * STEP_OF_BATCHES % 1))
+        return (_shuffled(rows, 0) + shift) % rows
 
 
-@lru_cache(maxsize=2)
-def _shuffled(total: int) -> NDArray:
-    """The places of a sequence in random order, always the same, shape (total,)."""
-    return np.random.default_rng(total).permutation(total)
+@lru_cache(maxsize=8)
+def _shuffled(total: int, axis: int) -> NDArray:
+    """Whole numbers below a total in random order, always the same, shape (total,)."""
+    return np.random.default_rng([total, axis]).permutation(total)
 
 
 class Axes:
-    """The probabilities of one batch for one time after another."""
+    """The probabilities of one batch for one time after another.
+
+    Attributes:
+        fits: Every draw with numbers for many samples has as many rows as samples, a divisor of
+            them or a multiple; otherwise the loss must leave some of its numbers out.
+    """
 
     def __init__(self, batch: Batch, grids: KroneckerGrids):
         """Start with the first time.
@@ -348,6 +390,7 @@ class Axes:
         """
         self._batch = batch
         self._grids = grids
+        self.fits = True
         self._taken = 0
         self._calls = 0
         self._small_calls = 0
@@ -385,6 +428,9 @@ class Axes:
             Numbers in (0, 1), in the shape of the draw.
         """
         columns = int(np.prod(shape)) // rows
+        n = len(self._batch.x)
+        is_for_others = rows < SHARE_OF_LEVELS * n  # such as the size of a crop
+        self.fits = self.fits and (is_for_others or n % rows == 0 or rows % n == 0)
         self._calls += 1
         self._small_calls += self._is_small(int(np.prod(shape)))
         if columns > MAX_TIMES_PER_SAMPLE or self._taken + columns > len(KRONECKER_STEPS):
@@ -395,14 +441,29 @@ class Axes:
 
     def _next_axis(self, rows: int) -> NDArray:
         """This batch's share of the grid of the next time axis, shape (rows,)."""
-        grid = self._grids.grid(self._taken, rows * self._batch.total)
+        axis = self._taken
         self._taken += 1
-        u = grid[self._batch.places(rows)]
+        if rows > 1:
+            return self._of_rows(axis, rows)
+        u = self._grids.grid(axis, self._batch.total)[self._batch.places(1, axis)]
         n = len(self._batch.x)
-        if rows == 1 and self._batch.total <= n:
+        if self._batch.total <= n:
             # one offset for n evenly spread times: make it even between them too
             return (np.floor(u * n) + u) / n
-        return _even_between(u, n, self._batch.total) if rows == 1 else u
+        return _even_between(u, n, self._batch.total)
+
+    def _of_rows(self, axis: int, rows: int) -> NDArray:
+        """One probability in each stratum of width 1/rows on the first axis, shape (rows,).
+
+        In a stratum, each batch has a place of its own. On other axes the grid of all batches is
+        in the order of a Kronecker sequence.
+        """
+        batch = self._batch
+        if batch.independent:
+            return (batch.places(rows, axis) + 0.5) / (rows * batch.total)
+        if axis:
+            return self._grids.grid(axis, rows * batch.total)[batch.places(rows)]
+        return (batch.strata(rows) + self._grids.grid(0, batch.total)[batch.number]) / rows
 
     def _latin_hypercube(self, rows: int, columns: int) -> NDArray:
         """Columns that are even by themselves and in random order, shape (rows, columns)."""
@@ -443,7 +504,7 @@ class Draws(TorchFunctionMode):
         batch: The data and their place among all batches.
         order: Place of each sample in the stratified sequence, shape (n,).
         recorded: The draws in the order in which the loss makes them.
-        times: Draws that are times although their shape is that of noise.
+        roles: Roles of draws that are not those of their shape.
         axes: Probabilities for the times; None where they are left as drawn.
     """
 
@@ -452,7 +513,7 @@ class Draws(TorchFunctionMode):
         batch: Batch,
         grids: KroneckerGrids | None,
         generator_states: dict[torch.Generator, Tensor],
-        times: frozenset[Signature] = frozenset(),
+        roles: Mapping[Signature, Role] = MappingProxyType({}),
     ):
         """Prepare to record.
 
@@ -461,13 +522,13 @@ class Draws(TorchFunctionMode):
             grids: Probabilities for the times; None leaves the times as they were drawn.
             generator_states: Generators that the loss draws from, with the state in which they were
                 met first. New ones are added, so that the caller can put them back.
-            times: Draws that are times although their shape is that of noise.
+            roles: Roles of draws that are not those of their shape.
         """
         super().__init__()
         self.batch = batch
         self.order = batch.places(len(batch.x))
         self.recorded: list[Recorded] = []
-        self.times = times
+        self.roles = roles
         self.axes = None if grids is None else Axes(batch, grids)
         self._generator_states = generator_states
         self._rng_state = torch.Generator().manual_seed(batch.seed).get_state()
@@ -481,20 +542,26 @@ class Draws(TorchFunctionMode):
         return self.axes is not None and self.axes.in_use
 
     @property
+    def fits(self) -> bool:
+        """Whether numbers were drawn for all samples, or for equal parts of them."""
+        return self.axes is None or self.axes.fits
+
+    @property
     def noises(self) -> list[Tensor]:
         """The draws that are noise, in the order in which the loss makes them."""
         return [draw.value for draw in self.recorded if draw.role is Role.NOISE]
 
-    def function_of_noise(self, number: int) -> str:
-        """The torch function that drew a noise.
+    def signature_of_noise(self, number: int) -> Signature:
+        """What a noise has in common with those of other batches.
 
         Args:
             number: Number of the noise.
 
         Returns:
-            Its name.
+            The function that drew it, and the shape of a sample's share.
         """
-        return [draw.function for draw in self.recorded if draw.role is Role.NOISE][number]
+        draw = [draw for draw in self.recorded if draw.role is Role.NOISE][number]
+        return draw.function, tuple(draw.value.shape[1:])
 
     def rewind(self, noise: bool, replaced: Mapping[int, Tensor] | None = None) -> None:
         """Start the next run of the loss.
@@ -541,11 +608,30 @@ class Draws(TorchFunctionMode):
         call = RandomCall(name, args, kwargs)
         if self._position == len(self.recorded):
             self.recorded.append(self._record(func, call))
-        value = self._replay(call)
+        value = self.replay(call)
         return call.args[0].copy_(value) if call.in_place else value
 
-    def _replay(self, call: RandomCall) -> Tensor:
-        """The next recorded numbers, or zeros for noise that is off."""
+    def add_noise(self, call: RandomCall, drawn: Tensor) -> None:
+        """Record noise that torch has not drawn.
+
+        Args:
+            call: The call that made it.
+            drawn: Its numbers.
+        """
+        self.recorded.append(Recorded(call.function, drawn, Role.NOISE))
+
+    def replay(self, call: RandomCall) -> Tensor:
+        """The next recorded numbers, or zeros for noise that is off.
+
+        Args:
+            call: The call that asks for them.
+
+        Returns:
+            A copy of the numbers.
+
+        Raises:
+            ValueError: They were drawn by another function.
+        """
         draw = self.recorded[self._position]
         self._position += 1
         require(
@@ -564,7 +650,7 @@ class Draws(TorchFunctionMode):
         """Make a draw, tell its role, and put quantiles in the place of a time."""
         self._remember_generator(call)
         drawn = self._draw(func, call)
-        role = classify(call, drawn, self.batch.x, self.times)
+        role = classify(call, drawn, self.batch.x, self.roles)
         if role is Role.TIME and self.axes is not None and not self.axes.used_up(drawn.numel()):
             drawn = self._stratified(call, drawn, self.axes)
         return Recorded(call.function, drawn, role)

@@ -14,7 +14,9 @@ from diffviz.probing.measured import Measured
 
 GROUPS = 10  # of calls, whose levels are compared
 BINS = 20  # of equal probability
-SOME = 0.25  # share of chance from which on levels count as sampled
+SOME = 0.1  # share of chance from which on levels count as sampled
+ROUNDING = GROUPS * BINS  # share that rounding to whole numbers of draws gives, times the draws
+LEFT_OUT = 2e-3  # the same share where the loss leaves some of its numbers out
 ALL = 2.0  # share of chance from which on something differs between calls
 
 
@@ -39,9 +41,20 @@ def share_of_chance(measured: Measured, calls: int) -> float:
     return statistic / freedom / draws_of_an_order
 
 
-def is_sampled(share: float) -> bool:
-    """Whether levels with this share of chance count as drawn at random."""
-    return SOME < share < ALL
+def is_sampled(share: float, draws: int, *, fits: bool = True) -> bool:
+    """Whether levels with this share of chance count as drawn at random.
+
+    Args:
+        share: The share of chance.
+        draws: Number of draws.
+        fits: Whether numbers were drawn for all samples, or for equal parts of them. Where they
+            were not, some levels of an even grid are left out.
+
+    Returns:
+        Whether the levels scatter more than even ones do.
+    """
+    least = SOME + ROUNDING / draws if fits else LEFT_OUT
+    return least < share < ALL
 
 
 def note_on_sampling(measured: Measured, share: float) -> str:
@@ -57,8 +70,8 @@ def note_on_sampling(measured: Measured, share: float) -> str:
     error = np.sqrt(share * BINS / len(np.unique(measured.order)))
     return (
         "levels could not be put in even order (drawn by a source that is not known, or some are "
-        f"rejected?): they are sampled, and w is known to ±{100 * error:.2g} % in each of {BINS} "
-        "bins; more draws= tell more"
+        "left out, as rejected or odd ones?): they are sampled, and w is known to "
+        f"±{100 * error:.2g} % in each of {BINS} bins; more draws= tell more"
     )
 
 

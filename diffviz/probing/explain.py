@@ -81,6 +81,13 @@ def _shapes(error: Exception) -> str:
     )
 
 
+def _mapped(error: Exception) -> str:
+    """The loss calls its network under vmap."""
+    if not (isinstance(error, RuntimeError) and "being vmapped" in str(error)):
+        return ""
+    return "the network cannot be probed inside torch.vmap: call it on the whole batch, as one does"
+
+
 CAUSES: tuple[Callable[[Exception], str], ...] = (
     _attribute_of_a_tensor,
     _unpacking,
@@ -89,6 +96,7 @@ CAUSES: tuple[Callable[[Exception], str], ...] = (
     _assertion,
     _backward,
     _shapes,
+    _mapped,
 )
 
 

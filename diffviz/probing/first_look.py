@@ -4,6 +4,7 @@ One chunk is enough. What is found is a frozen record, ``FirstLook``, that the m
 its argument. What cannot be taken for granted is said in its notes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from diffviz.probing.coefficients import (
     ErrorSize,
     LeastError,
     Method,
+    level_of,
     observe,
     read,
     relative_error,
@@ -28,8 +30,15 @@ from diffviz.probing.coefficients import (
 from diffviz.probing.correlation import spread
 from diffviz.probing.coupling import Coupling, find_coupling, has_no_target
 from diffviz.probing.dependence import CATEGORICAL, Dependence, find_dependence, judges_of
-from diffviz.probing.draws import Signature
-from diffviz.probing.layout import Layout, Traced, level_groups, relative_data_scale, trace_all
+from diffviz.probing.draws import Role, Signature
+from diffviz.probing.layout import (
+    Layout,
+    Traced,
+    has_gaps,
+    level_groups,
+    relative_data_scale,
+    trace_all,
+)
 from diffviz.probing.session import Chunk, Response, State
 
 TOLERANCE = 2e-3  # relative error up to which an assumption holds
@@ -40,6 +49,10 @@ SCATTER = 0.01  # relative scatter of the weights of one level that counts
 MIXED = 0.1  # relative change of a slope by errors of other components that counts
 SAMPLES_OF_NOISE = 512  # from which correlations are told
 NUMBERS_OF_NOISE = 2**18
+ONE_LEVEL_A_FACTOR = (
+    "a batch has one level, and its gradients are divided by what its own errors give: the weight "
+    "of a level is that of its error; probe the loss before that step"
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,7 @@ class FirstLook:
         factor_readable: Whether the factor can be read; path and density always can.
         notes: What cannot be taken for granted, in words.
         dependence: What of the target comes from a network.
-        times: Normal draws that are times although their shape is that of noise.
+        roles: Roles of draws that are not those of their shape.
         inexact: Log-SNR or factor are no exact description of the loss; a note says why.
         coupling: What of a sample's weight is not its own.
     """
@@ -67,7 +80,7 @@ class FirstLook:
     factor_readable: bool
     notes: tuple[str, ...]
     dependence: Dependence = field(default_factory=Dependence)
-    times: frozenset[Signature] = frozenset()
+    roles: Mapping[Signature, Role] = field(default_factory=dict)
     inexact: bool = False
     scatters: bool = False
     coupling: Coupling = field(default_factory=Coupling)
@@ -123,9 +136,9 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
     """
     signs = np.random.default_rng(0)
     nothing = chunk.run(State.NOTHING)
-    times = _times_among_noises(chunk)
-    if times:
-        chunk = chunk.with_times(times)
+    roles = _roles_of_noises(chunk)
+    if roles:
+        chunk = chunk.with_roles(roles)
         nothing = chunk.run(State.NOTHING)
     direction = _random_signs(signs, nothing.z)
     noise = chunk.run(State.NOISE)
@@ -150,20 +163,24 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
     if _fails(first.square_error, tolerance):
         other = _random_signs(signs, nothing.z)
         form = _form_of(chunk, assumptions, other, tolerance)
-    has_groups = bool(assumptions.layout.groups)  # of which some may have no weight
-    assumptions = replace(assumptions, method=form.method, uneven=form.uneven or has_groups)
+    has_parts = bool(assumptions.layout.groups) or assumptions.layout.gaps
+    uneven = form.uneven or has_parts  # of which some may have no weight
+    assumptions = replace(assumptions, method=form.method, uneven=uneven)
     unexplained = _fails(np.nan_to_num(first.target_error), tolerance)
     dependence = find_dependence(chunk, direction, unexplained=unexplained)
+    one_level = _has_one_level(first, tolerance)
     coupling = _coupling_of(chunk, direction, form, dependence)
+    if coupling.common and one_level:
+        coupling = replace(coupling, refusal=f"no weighting: {ONE_LEVEL_A_FACTOR}")
     return FirstLook(
         assumptions=replace(assumptions, stride=_stride(assumptions, components)),
         tolerance=tolerance,
         components=components,
-        one_level=_has_one_level(first, tolerance),
+        one_level=one_level,
         factor_readable=form.factor_readable,
         notes=notes + path.notes + form.notes + dependence.notes + coupling.notes,
         dependence=dependence,
-        times=times,
+        roles=roles,
         scatters=bool(np.std(first.h) > SCATTER * abs(np.mean(first.h))),
         inexact=path.inexact or form.inexact or coupling.found or dependence.found,
         coupling=coupling,
@@ -199,23 +216,48 @@ def _coupling_of(
 # Path --------------------------------------------------------------------------------------------
 
 
-def _times_among_noises(chunk: Chunk) -> frozenset[Signature]:
-    """Normal draws that change the coefficient of the data, as times do and noise does not."""
-    off = _data_alone(chunk, None)
-    times = set()
+def _roles_of_noises(chunk: Chunk) -> dict[Signature, Role]:
+    """Roles of normal draws that have not the shape of the data and are no noise.
+
+    As times do and noise does not, some change the coefficient of the data. Others, such as a
+    condition, reach neither z nor the target.
+    """
+    roles = {}
+    off = _data_with(chunk, {})
     for number, noise in enumerate(chunk.draws.noises):
         if noise.shape == chunk.x.shape:
             continue
-        on = _data_alone(chunk, {number: noise})
-        if on.shape == off.shape and relative_error(on, off).median() > TOLERANCE_OF_FEW_BITS:
-            times.add((chunk.draws.function_of_noise(number), tuple(noise.shape[1:])))
-    return frozenset(times)
+        on = _data_with(chunk, {number: noise})
+        if on.z.shape != off.z.shape:
+            continue
+        if _moves(on.z - _nothing_with(chunk, {number: noise}), off.z - _nothing_with(chunk, {})):
+            roles[chunk.draws.signature_of_noise(number)] = Role.TIME
+        elif _is_idle(chunk, number):
+            roles[chunk.draws.signature_of_noise(number)] = Role.OTHER
+    return roles
 
 
-def _data_alone(chunk: Chunk, noises: dict[int, Tensor] | None) -> Tensor:
-    """The part of z that comes from the data, with some noises on."""
-    noises = noises or {}
-    return chunk.run(State.DATA, noises=noises).z - chunk.run(State.NOTHING, noises=noises).z
+def _is_idle(chunk: Chunk, number: int) -> bool:
+    """Whether z and the gradient are the same with a noise and without it, all others being on."""
+    noises = dict(enumerate(chunk.draws.noises))
+    on = chunk.run(State.BOTH, noises=noises)
+    off = chunk.run(State.BOTH, noises={key: noises[key] for key in noises if key != number})
+    return torch.equal(on.z, off.z) and torch.equal(on.gradient, off.gradient)
+
+
+def _moves(one: Tensor, other: Tensor) -> bool:
+    """Whether most rows differ by more than rounding to few bits."""
+    return bool(relative_error(one, other).median() > TOLERANCE_OF_FEW_BITS)
+
+
+def _data_with(chunk: Chunk, noises: dict[int, Tensor]) -> Response:
+    """The response with the data and some noises on."""
+    return chunk.run(State.DATA, noises=noises)
+
+
+def _nothing_with(chunk: Chunk, noises: dict[int, Tensor]) -> Tensor:
+    """What the network gets with some noises on, without data."""
+    return chunk.run(State.NOTHING, noises=noises).z
 
 
 def _look_at_path(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> Finding:
@@ -257,8 +299,22 @@ def _look_at_places(
     assumptions = replace(
         assumptions, layout=layout, changed_data=changed, estimated_noise=estimated
     )
+    if _is_function_of_data(chunk, assumptions, tolerance):
+        return _finish(chunk, Finding(replace(assumptions, changed_data=True), inexact=True))
     bent = _notes_on_bent_input(chunk, read(chunk, assumptions), tolerance, changed=changed)
-    return _finish(chunk, Finding(assumptions, notes + bent, inexact=changed or bool(bent)))
+    inexact = changed or bool(bent) or layout.gaps
+    return _finish(chunk, Finding(assumptions, notes + bent, inexact=inexact))
+
+
+def _is_function_of_data(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> bool:
+    """Whether z is a sum of noise and a function of the data that is not the data, as clamped."""
+    layout = assumptions.layout
+    if assumptions.changed_data or layout.groups or layout.gaps or layout.data_scale is not None:
+        return False
+    if not _fails(read(chunk, assumptions).data_error, tolerance):
+        return False
+    changed = read(chunk, replace(assumptions, changed_data=True))
+    return not (_fails(changed.data_error, tolerance) or _fails(changed.noise_error, tolerance))
 
 
 def _may_be_in_order(chunk: Chunk) -> bool:
@@ -293,6 +349,13 @@ def _layout(
         return layout, _notes_on_places(chunk, layout)
     sigma = torch.stack(own).square().sum(0).sqrt()
     alpha = data.coefficient
+    if has_gaps(alpha, sigma):
+        share = float((alpha == 0).double().mean())
+        note = (
+            f"{share:.2g} of the components reach the network without data, others in each sample "
+            "(dropped or masked at random?): λ and w are those of a component that is kept"
+        )
+        return replace(layout, gaps=True), (*_notes_on_places(chunk, layout), note)
     scale = relative_data_scale(alpha.numpy(force=True), sigma.numpy(force=True))
     if scale is not None:
         if np.abs(scale - 1).max() > tolerance:
@@ -446,8 +509,9 @@ def _notes_on_noise(external: bool, components: int) -> tuple[str, ...]:
         return ()
     percent = 100 / np.sqrt(2 * components)
     return (
-        "the noise is not drawn by torch's normal functions for each sample: "
-        f"sigma is estimated, each draw to ±{percent:.2g} %",
+        "the noise is not drawn by torch's or NumPy's normal functions for all samples at once: "
+        f"sigma is estimated, each draw to ±{percent:.2g} %; where the loss draws it sample by "
+        "sample, give batch=1",
     )
 
 
@@ -456,6 +520,11 @@ def _notes_on_calls(chunk: Chunk) -> tuple[str, ...]:
     calls = len(chunk.standin.calls)
     if calls == 1:
         return ()
+    if calls == chunk.size:
+        return (
+            f"the loss calls its network {calls} times, once for each sample: this is the last; "
+            "give batch=1 to have all read",
+        )
     return (
         f"the loss calls its network {calls} times: this is call {chunk.standin.number}, "
         "the others gave 0 (choose by call=)",
@@ -465,9 +534,9 @@ def _notes_on_calls(chunk: Chunk) -> tuple[str, ...]:
 def _has_one_level(first: Coefficients, tolerance: float) -> bool:
     """Whether all samples of a call have the same log-SNR, as exactly as it can be told."""
     alike = 1e-4 if tolerance <= TOLERANCE else tolerance
-    with np.errstate(all="ignore"):
-        level = np.log(np.abs(first.alpha) / np.linalg.norm(first.sigma, axis=1))
-    groups = [level[first.group == group] for group in np.unique(first.group)]
+    level = level_of(first) / 2
+    has_level = np.isfinite(level)  # data or noise are dropped elsewhere
+    groups = [level[(first.group == group) & has_level] for group in np.unique(first.group)]
     return all(len(one) > 1 and bool(np.ptp(one) < alike) for one in groups)
 
 
@@ -538,8 +607,10 @@ def _local_form(chunk: Chunk, assumptions: Assumptions, other: Tensor) -> LossFo
     decay = at_one / states.h.mean(1)
     note = (
         "not a squared loss, or weighted by its error: the factor is local, at an error of "
-        f"{_size_in_words(assumptions)} a component; at 1 it is {decay.nanmedian():.3g} times that"
+        f"{_size_in_words(assumptions)} a component"
     )
+    if decay.isfinite().any():
+        note += f"; at 1 it is {decay.nanmedian():.3g} times that"
     components_apart = not mixed and bool((decay[decay.isfinite()] > 0).all())
     method = Method.BISECTION if components_apart else Method.SUM_RULE
     return LossForm(

@@ -101,6 +101,7 @@ class Layout:
         mixed: Levels differ within a sample in no fixed groups; each group is one component.
         retraced: Places differ from batch to batch and are found anew in each.
         held: Which components hold data at all, shape (rows, d); None where all do.
+        gaps: Some components hold no data, others in each sample, and are left out of it.
     """
 
     data: Source | None = None
@@ -110,11 +111,13 @@ class Layout:
     mixed: bool = False
     retraced: bool = False
     held: Tensor | None = None
+    gaps: bool = False
 
     @property
     def plain(self) -> bool:
         """Whether z holds the data in their order, at one level in each sample."""
-        return not (self.data or self.noises or self.groups or self.data_scale is not None)
+        as_they_are = not (self.data or self.noises or self.groups or self.gaps)
+        return as_they_are and self.data_scale is None
 
     def rows_of_data(self, chunk: Chunk) -> Tensor:
         """The data as z holds them, shape (rows, d).
@@ -262,6 +265,25 @@ def _alike(logsnr: Tensor, finite: Tensor, first: int) -> Tensor:
     comparable = finite & finite[:, first : first + 1]
     same = torch.where(comparable, difference, 0).max(0).values < SAME_LEVEL
     return same & (finite == finite[:, first : first + 1]).all(0)
+
+
+def has_gaps(alpha: Tensor, sigma: Tensor) -> bool:
+    """Whether a sample has one level where it has data, and some components have none.
+
+    Args:
+        alpha: Coefficient of x in each component, shape (rows, d).
+        sigma: Coefficient of the noise in each component, shape (rows, d).
+
+    Returns:
+        Whether components lack data, others in each sample, and the rest has one level.
+    """
+    held = alpha != 0
+    if bool((held == held[:1]).all()) or bool((held & (sigma == 0)).any()):
+        return False
+    logsnr = 2 * (alpha.abs() / sigma).log()
+    highest = torch.where(held, logsnr, -torch.inf).max(1).values
+    lowest = torch.where(held, logsnr, torch.inf).min(1).values
+    return bool((highest - lowest)[held.any(1)].max() < SAME_LEVEL)
 
 
 def relative_data_scale(alpha: NDArray, sigma: NDArray) -> NDArray | None:

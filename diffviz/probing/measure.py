@@ -41,9 +41,11 @@ from diffviz.probing.coefficients import (
     Method,
     averaged,
     joined,
+    level_of,
     read,
 )
 from diffviz.probing.counters import Counters, is_set_up
+from diffviz.probing.coupling import without_common_factors
 from diffviz.probing.evenness import is_sampled, note_on_sampling, share_of_chance
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
@@ -203,14 +205,31 @@ def probe(
         first_batch = batch or min(draws, FIRST_LOOK, max(1, NUMBERS_A_CALL // x[0].numel()))
         first_look = look(session.chunk(0, 1, first_batch), size)
         plan = _plan(first_look, x, draws, batch)
-        coefficients, drawn_evenly, first_look = _measure(session, first_look, plan)
+        reading = _measure(session, first_look, plan)
     measured = conclude(
-        first_look, coefficients, stratified=stratified and drawn_evenly, scale=scale
+        reading.first_look,
+        reading.coefficients,
+        stratified=stratified and reading.evenly,
+        scale=scale,
     )
+    return _with_notes_on_calls(
+        measured, reading, plan, stratified=stratified, given=batch is not None
+    )
+
+
+def _with_notes_on_calls(
+    measured: Measured, reading: "Reading", plan: Plan, *, stratified: bool, given: bool
+) -> Measured:
+    """The same with what its levels have in common, or not, in and between calls."""
+    first_look = reading.first_look
     if first_look.one_level:
-        return _with_scatter(_of_whole_calls(measured, plan), plan, stratified=stratified)
-    measured = _with_scatter(measured, plan, stratified=stratified)
-    note = _note_on_batches(measured, first_look, plan, given=batch is not None)
+        measured = _of_whole_calls(measured, plan)
+    fits = reading.fits and reading.evenly
+    is_known = stratified and not first_look.assumptions.external_noise  # sigma is estimated there
+    measured = _with_scatter(measured, plan, fits=fits, stratified=is_known)
+    if first_look.one_level:
+        return measured
+    note = _note_on_batches(measured, first_look, plan, given=given)
     return replace(measured, notes=(*measured.notes, note)) if note else measured
 
 
@@ -222,16 +241,33 @@ def _note_on_batches(measured: Measured, first_look: FirstLook, plan: Plan, *, g
     return note if note or given else _note_on_batch(measured, plan)
 
 
-def _measure(
-    session: Session, first_look: FirstLook, plan: Plan
-) -> tuple[Coefficients, bool, FirstLook]:
-    """Read the coefficients of all draws, and tell whether any were put evenly.
+@dataclass(frozen=True)
+class Reading:
+    """What all calls tell.
+
+    Attributes:
+        coefficients: Those of all draws.
+        evenly: Whether quantiles were put in the place of any draw.
+        fits: Whether numbers were drawn for all samples, or for equal parts of them.
+        first_look: The first look, with what further calls showed.
+    """
+
+    coefficients: Coefficients
+    evenly: bool
+    fits: bool
+    first_look: FirstLook
+
+
+def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Reading:
+    """Read the coefficients of all draws.
 
     A call whose data are elsewhere than in the first look is read by their places of its own.
     """
     parts = []
     evenly = False
+    fits = True
     augmented = False
+    dropped = 0.0
     found = True
     bar = tqdm(plan.order, desc="probe", unit="call", delay=WAIT, leave=False)
     for index in bar:
@@ -239,7 +275,7 @@ def _measure(
             int(index),
             plan.calls,
             plan.batch,
-            first_look.times,
+            first_look.roles,
             independent=first_look.coupling.by_levels,
         )
         part = read(chunk, first_look.assumptions)
@@ -250,9 +286,28 @@ def _measure(
             part = part if other is None else other[0]
         parts.append(averaged(part) if plan.averaged else part)
         evenly = evenly or chunk.draws.has_even_times
+        fits = fits and chunk.draws.fits
+        dropped += float((~np.isfinite(level_of(part))).mean()) if plan.averaged else 0.0
+    coefficients = joined(parts)
+    if first_look.coupling.common:
+        call = coefficients.order % plan.calls
+        h = without_common_factors(coefficients.h, level_of(coefficients), call)
+        coefficients = replace(coefficients, h=h)
+    first_look = _with_notes_on_data(first_look, dropped / plan.calls, augmented=augmented)
+    return Reading(coefficients, evenly, fits, first_look)
+
+
+def _with_notes_on_data(first_look: FirstLook, share: float, *, augmented: bool) -> FirstLook:
+    """Says that data were moved, and that a share was left out of the means of calls."""
     if augmented and AUGMENTED not in first_look.notes:
         first_look = replace(first_look, notes=(*first_look.notes, AUGMENTED))
-    return joined(parts), evenly, first_look
+    if not share:
+        return first_look
+    note = (
+        f"in {share:.2g} of the samples data or noise do not reach the network (dropped at "
+        "random?): path, target and w are those of the others"
+    )
+    return replace(first_look, notes=(*first_look.notes, note), inexact=True)
 
 
 def _of_whole_calls(measured: Measured, plan: Plan) -> Measured:
@@ -261,18 +316,21 @@ def _of_whole_calls(measured: Measured, plan: Plan) -> Measured:
     return replace(measured, order=measured.order % plan.calls, parts=parts)
 
 
-def _with_scatter(measured: Measured, plan: Plan, *, stratified: bool) -> Measured:
+def _with_scatter(measured: Measured, plan: Plan, *, fits: bool, stratified: bool) -> Measured:
     """The same with the share of chance in its levels, and a note where they are sampled.
 
     Args:
         measured: The measurement.
         plan: How many calls it made.
+        fits: Whether even numbers were drawn for all samples, or for equal parts of them.
         stratified: Whether levels were to be put in even order.
     """
-    parts = tuple(_with_scatter(part, plan, stratified=stratified) for part in measured.parts)
+    parts = tuple(
+        _with_scatter(part, plan, fits=fits, stratified=stratified) for part in measured.parts
+    )
     share = share_of_chance(measured, plan.calls)
     measured = replace(measured, residuals={**measured.residuals, "levels": share}, parts=parts)
-    if not stratified or not is_sampled(share):
+    if not stratified or not is_sampled(share, len(np.unique(measured.order)), fits=fits):
         return measured
     return replace(
         measured,
@@ -531,7 +589,8 @@ def _borrowed(network: nn.Module, modules: Sequence[nn.Module], session: Session
         undo.callback(_put_back_forward, network, network.__dict__.get("forward"))
         network.__dict__["forward"] = session.standin
         if session.counters:
-            undo.callback(session.counters.put_back, session.counters.take())
+            taken = session.counters.take()
+            undo.callback(session.counters.put_back, taken, all_but_new=True)
         undo.enter_context(session.interceptor.installed())
         undo.enter_context(torch.random.fork_rng())
         undo.enter_context(torch.enable_grad())

@@ -8,9 +8,10 @@ Two kinds of note are written elsewhere and come before these: those on a first 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from diffviz.probing.coefficients import Method
+from diffviz.probing.dropped import Dropped, nothing_dropped
 from diffviz.probing.first_look import FirstLook
 
 GAUSSIAN_KURTOSIS = 3
@@ -26,8 +27,10 @@ class Evidence:
         first_look: What the first look found.
         residuals: By what relative amount each assumption fails.
         lost: Share of the draws without a finite log-SNR or factor.
+        dropped: Samples that are lost at levels that others have.
         kurtosis: Median kurtosis of the noise.
         unweighted: Share of the draws whose weight is 0.
+        skipped: Share of the draws whose weight is 0 at random, whatever their level.
         misread: Share of the draws in which z or the target are no sums of parts, though most are.
         other_targets: Share of the draws whose target is not that of their neighbours.
         of_z_alone: The target is a multiple of z.
@@ -38,9 +41,11 @@ class Evidence:
     lost: float
     kurtosis: float
     unweighted: float = 0.0
+    skipped: float = 0.0
     misread: float = 0.0
     other_targets: float = 0.0
     of_z_alone: bool = False
+    dropped: Dropped = field(default_factory=nothing_dropped)
 
 
 def few_bits(evidence: Evidence) -> str | None:
@@ -63,6 +68,41 @@ def lost_draws(evidence: Evidence) -> str | None:
     )
 
 
+def dropped_samples(evidence: Evidence) -> str | None:
+    """Samples were lost at levels at which others were not."""
+    dropped = evidence.dropped
+    if not dropped.share:
+        return None
+    text = (
+        f"in {dropped.share:.2g} of the samples {dropped.what} (dropped at random?): path and "
+        "target are those of the others"
+    )
+    if dropped.depends:
+        return f"{text}; the share depends on λ, and w is that of the samples that are not dropped"
+    return f"{text}, and so is w up to a constant"
+
+
+def levels_of_lost_draws(evidence: Evidence) -> str | None:
+    """Draws were lost at levels that others have, or that cannot be told."""
+    if evidence.lost <= FEW or evidence.dropped.told:
+        return None
+    return (
+        "these are at levels that others have, or that cannot be told (dropped at random?): w "
+        "scatters as those that are left; probe the loss without that step for more"
+    )
+
+
+def skipped_samples(evidence: Evidence) -> str | None:
+    """Samples have a weight of 0 whatever their level."""
+    if not evidence.skipped or evidence.first_look.coupling.refusal:
+        return None
+    return (
+        f"{evidence.skipped:.2g} of the draws have a weight of 0 at levels at which others have "
+        "one (samples are masked at random?): w is that of the others, and so it is of the loss, "
+        "up to a constant"
+    )
+
+
 def changed_data(evidence: Evidence) -> str | None:
     """Data reach the network changed."""
     if not evidence.first_look.assumptions.changed_data:
@@ -70,14 +110,14 @@ def changed_data(evidence: Evidence) -> str | None:
     size = evidence.residuals["data"]
     off = f" (off by {size:.2g})" if size > evidence.first_look.tolerance else ""
     return (
-        f"data reach the network changed at random or not linearly{off}: |alpha| is a ratio of "
-        "sizes"
+        f"data reach the network changed at random, not linearly or by a matrix{off}: |alpha| is a "
+        "ratio of sizes, and λ that of the data as they are noised, in units of their own"
     )
 
 
 def unweighted_draws(evidence: Evidence) -> str | None:
     """Draws whose weight is 0."""
-    if evidence.unweighted <= 0:
+    if evidence.unweighted <= 0 or evidence.first_look.coupling.refusal:
         return None
     return f"{evidence.unweighted:.2g} of the draws have a weight of 0; they count with w = 0"
 
@@ -116,8 +156,13 @@ def other_noise_in_target(evidence: Evidence) -> str | None:
 
 def other_target(evidence: Evidence) -> str | None:
     """The target is not linear in x and eps."""
-    averaged = evidence.first_look.assumptions.method is Method.TWO_OUTPUTS
-    if averaged or not evidence.residuals["target"] > evidence.first_look.tolerance:
+    first_look = evidence.first_look
+    is_average = first_look.assumptions.method is Method.TWO_OUTPUTS
+    if (
+        is_average
+        or first_look.coupling.refusal
+        or not evidence.residuals["target"] > evidence.first_look.tolerance
+    ):
         return None
     note = f"the target is no a x + b eps (off by {evidence.residuals['target']:.2g})"
     if evidence.first_look.dependence.found:
@@ -179,7 +224,10 @@ def unreadable_factor(evidence: Evidence) -> str | None:
 
 NOTES: tuple[Callable[[Evidence], str | None], ...] = (
     few_bits,
+    dropped_samples,
     lost_draws,
+    levels_of_lost_draws,
+    skipped_samples,
     unweighted_draws,
     changed_data,
     estimated_noise,
@@ -207,7 +255,12 @@ def write_notes(evidence: Evidence) -> list[str]:
     return [sentence for sentence in sentences if sentence is not None]
 
 
-SLIGHT = (lost_draws, unweighted_draws, scattered_factor)  # log-SNR and weighting hold all the same
+SLIGHT = (
+    lost_draws,
+    skipped_samples,
+    unweighted_draws,
+    scattered_factor,
+)  # log-SNR and weighting hold all the same
 
 
 def any_is_grave(evidence: Evidence) -> bool:

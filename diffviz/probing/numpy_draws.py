@@ -12,6 +12,7 @@ such numbers. ``random.sample`` and ``random.shuffle`` are answered from the rec
 """
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from diffviz.checks import require
 from diffviz.probing.draws import (
     Axes,
     Batch,
+    Draws,
     RandomCall,
     Role,
     classify,
@@ -38,6 +40,8 @@ from diffviz.probing.quantiles import NUMPY_QUANTILES, distinct
 
 WITHOUT_REPLACEMENT = frozenset({"permutation", "choice", "sample"})
 OF_ALL = frozenset({"permutation", "shuffle"})  # their draws hold each number of the pool
+SCRAMBLER = "scipy.stats._qmc"
+NORMAL_OF_NUMPY = frozenset({"standard_normal", "normal"})
 WORDS = 624  # words in the state of a Mersenne Twister
 STEP_OF_RANDOM = np.sqrt(41)  # of a Kronecker sequence, unlike those of the times
 
@@ -50,25 +54,30 @@ class RecordedArray:
         function: Name of the function that made it.
         value: An array or a number.
         is_time: Whether it is a time.
+        is_noise: Whether it is noise; then it is among the draws of torch, and can be off.
     """
 
     function: str
     value: Any
     is_time: bool = False
+    is_noise: bool = False
 
 
 class NumpyDraws:
     """The draws of NumPy's functions on one batch, recorded once and then replayed."""
 
-    def __init__(self, batch: Batch, axes: Axes | None):
+    def __init__(self, batch: Batch, axes: Axes | None, draws: Draws | None = None):
         """Prepare to record.
 
         Args:
             batch: The data and their place among all batches.
             axes: Probabilities for the times; None leaves the times as they were drawn.
+            draws: The draws of torch on the same batch, which noise is added to; None leaves noise
+                always on.
         """
         self._batch = batch
         self._axes = axes
+        self._draws = draws
         self._recorded: list[RecordedArray] = []
         self._position = 0
 
@@ -99,6 +108,9 @@ class NumpyDraws:
             f"the loss draws numpy's {draw.function} once and {call.function} the next time with "
             "the same seed: it cannot be replayed",
         )
+        if draw.is_noise and self._draws is not None:
+            value = self._draws.replay(call)
+            return value.numpy().astype(draw.value.dtype).reshape(draw.value.shape)
         return draw.value.copy() if isinstance(draw.value, np.ndarray) else draw.value
 
     @contextmanager
@@ -127,10 +139,17 @@ class NumpyDraws:
         if call.function in WITHOUT_REPLACEMENT | OF_ALL:
             return self._record_without_replacement(call, drawn)
         numbers = torch.from_numpy(np.array(drawn, dtype=np.float64, ndmin=0))
+        if self._draws is not None and self._is_noise(call, numbers):
+            self._draws.add_noise(call, numbers)
+            return RecordedArray(call.function, drawn, is_noise=True)
         is_time = classify(call, numbers, self._batch.x) is Role.TIME
         if is_time and self._axes is not None and not self._axes.used_up(numbers.numel()):
             drawn = self._evened(call, drawn, numbers, self._axes)
         return RecordedArray(call.function, drawn, is_time)
+
+    def _is_noise(self, call: RandomCall, numbers: torch.Tensor) -> bool:
+        """Whether a draw is normal and as large as the data."""
+        return call.function in NORMAL_OF_NUMPY and numbers.numel() == self._batch.x.numel()
 
     def _record_without_replacement(self, call: RandomCall, drawn: Any) -> RecordedArray:
         """A draw of which no number comes twice, with even levels at its start."""
@@ -194,6 +213,8 @@ class Interceptor:
         if seed is not None:
             return self._plain_rng(seed)
         self._made += 1
+        if sys._getframe(1).f_globals.get("__name__") == SCRAMBLER:  # its bits are no times
+            return self._plain_rng([self._seed, self._made])
         return self._generator(np.random.PCG64([self._seed, self._made]))
 
     def _sampler(self, plain: Callable[..., list]) -> Callable[..., list]:

@@ -18,10 +18,11 @@ from scipy.ndimage import median_filter
 
 from diffviz.checks import require
 from diffviz.probing.coefficients import Coefficients, Method
+from diffviz.probing.dropped import Dropped, filled, find_dropped, nothing_dropped, without_skipped
 from diffviz.probing.first_look import FirstLook
 from diffviz.probing.measured import Measured
 from diffviz.probing.notes import Evidence, any_is_grave, other_target, target_of_z, write_notes
-from diffviz.probing.target_kind import Frame, crosses_zero, fit_frame, name_target
+from diffviz.probing.target_kind import LINEAR, VP, Frame, crosses_zero, fit_frame, name_target
 
 MISREAD = 0.01  # relative error from which on a draw is misread
 ANOTHER_TARGET = 0.05  # relative distance of a target from that of its neighbours in log-SNR
@@ -31,6 +32,8 @@ NO_DRAW = (
     "NaN, or its weight 0 without data? where it standardises data or noise by their own spread, "
     "give x standardised and leave that step out"
 )
+SCATTER_OF_FACTORS = 0.02  # step of log alpha between draws of near sigma
+FEWEST_OF_FACTORS = 50  # draws
 NO_GAIN = 1e-4  # relative size of a gain that counts as 0
 
 
@@ -83,7 +86,12 @@ def conclude(
     """
     groups = np.unique(coefficients.group)
     parts = [
-        _conclude_group(first_look, coefficients.select(coefficients.group == group), scale)
+        _conclude_group(
+            first_look,
+            coefficients.select(coefficients.group == group),
+            scale,
+            single=len(groups) == 1,
+        )
         for group in groups
     ]
     parts = [replace(part, stratified=stratified) for part in parts]
@@ -118,43 +126,42 @@ def _together(parts: list[Measured]) -> Measured:
 
 @np.errstate(all="ignore")
 def _conclude_group(
-    first_look: FirstLook, coefficients: Coefficients, scale: float | None
+    first_look: FirstLook, coefficients: Coefficients, scale: float | None, *, single: bool
 ) -> Measured:
-    """Conclude what the loss optimises in one group of components."""
-    noise = _combine_noises(coefficients, first_look.tolerance)
-    usable = _usable(first_look, coefficients, noise)
-    require(usable.any(), "; ".join((NO_DRAW, *first_look.notes)))
-    coefficients = coefficients.select(usable)
-    noise = noise.select(usable)
-
-    shift = float(np.median(coefficients.shift))
-    if first_look.assumptions.layout.data_scale is not None:
-        shift = np.inf  # data of any size
-    signs, flipped = _random_signs(coefficients, noise, first_look.tolerance)
-    alpha, a_of_data = signs * coefficients.alpha, signs * coefficients.a
+    """Conclude what the loss optimises in one group of components, or a single one of all."""
+    coefficients, noise, dropped, lost = _known_draws(first_look, coefficients, single=single)
+    assumptions = first_look.assumptions
+    of_any_size = assumptions.layout.data_scale is not None or assumptions.changed_data
+    shift = np.inf if of_any_size else float(np.median(coefficients.shift))
+    factors, changed = _random_factors(coefficients, noise, first_look.tolerance)
+    alpha, a_of_data = coefficients.alpha / factors, coefficients.a / factors
     frame = fit_frame(alpha, noise.sigma, shift, scale, first_look.tolerance)
     alpha = alpha / frame.scale
     logsnr = 2 * np.log(np.abs(alpha) / noise.sigma)
+    h, skipped = without_skipped(coefficients.h, logsnr)
     weighted = coefficients.h != 0
     a, b = _filled(a_of_data / frame.scale, noise.b, weighted, logsnr)
     gain = b - a * noise.sigma / alpha  # with its sign; only the square is used
-    multiplier = coefficients.h / 2  # h = 2 c
+    multiplier = h / 2  # h = 2 c
     if not first_look.factor_readable:
         multiplier = np.full_like(alpha, np.nan)
 
     residuals = _residuals(coefficients.select(weighted), noise.select(weighted))
-    residuals["factor"] = _scatter(multiplier * gain**2, logsnr)
+    is_estimated = assumptions.external_noise  # then factors scatter with sigma
+    residuals["factor"] = 0.0 if is_estimated else _scatter(multiplier * gain**2, logsnr)
     evidence = Evidence(
         first_look,
         residuals,
-        lost=float(1 - usable.mean()),
+        lost=lost,
+        dropped=dropped,
         kurtosis=float(np.median(coefficients.kurtosis)),
-        unweighted=float(1 - weighted.mean()),
+        unweighted=float((h == 0).mean()) - dropped.without_weight,
+        skipped=skipped,
         misread=_share_misread(first_look, coefficients, weighted),
         of_z_alone=bool(np.median(np.abs(gain) / np.hypot(b, b - gain)) < NO_GAIN),
     )
     kind = _kind(first_look, evidence, (alpha, noise.sigma, a, b), weighted, frame.frame)
-    if kind != "network" and other_target(evidence) is None:
+    if kind != "network" and other_target(evidence) is None and not is_estimated:
         others = _share_of_other_targets(a * np.sign(alpha), b, logsnr)
         evidence = replace(evidence, other_targets=others)
     measured = Measured(
@@ -171,11 +178,67 @@ def _conclude_group(
         scale=frame.scale,
         stratified=True,
         residuals=residuals,
-        notes=(*first_look.notes, *flipped, *noise.notes, *write_notes(evidence)),
+        notes=(*first_look.notes, *changed, *noise.notes, *write_notes(evidence)),
         exact=not (first_look.inexact or noise.notes or any_is_grave(evidence)),
         refusal=_refusal(first_look, evidence),
     )
     return measured
+
+
+@np.errstate(all="ignore")
+def _known_draws(
+    first_look: FirstLook, coefficients: Coefficients, *, single: bool
+) -> tuple[Coefficients, Noise, Dropped, float]:
+    """The draws with a finite log-SNR and their noise, what is dropped, and the share that is lost.
+
+    Samples that are dropped are given what others have at their level, where all of a sample is.
+    """
+    noise = _combine_noises(coefficients, first_look.tolerance)
+    usable = _usable(first_look, coefficients, noise)
+    require(usable.any(), "; ".join((NO_DRAW, *first_look.notes)))
+    logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
+    dropped = find_dropped(coefficients, noise.sigma, logsnr, usable)
+    if dropped.share and single:
+        coefficients, noise = _without_gaps(dropped, coefficients, noise, usable)
+        usable = _usable(first_look, coefficients, noise)
+    elif dropped.share:
+        dropped = nothing_dropped(told=False)
+    lost = float(1 - usable.mean())
+    return coefficients.select(usable), noise.select(usable), dropped, lost
+
+
+def _random_factors(
+    coefficients: Coefficients, noise: Noise, tolerance: float
+) -> tuple[NDArray | int, tuple[str, ...]]:
+    """Numbers by which a loss multiplies its data at random, shape (n,), and a note on them.
+
+    They count as data if alpha is no function of sigma, and with them the path is one of the usual
+    ones and the target has a name.
+    """
+    signs, notes = _random_signs(coefficients, noise, tolerance)
+    alpha, a = signs * coefficients.alpha, signs * coefficients.a
+    weighted = coefficients.h != 0
+    steps = np.abs(np.diff(np.log(np.abs(alpha[np.argsort(noise.sigma)]))))
+    if weighted.sum() < FEWEST_OF_FACTORS or np.median(steps) < SCATTER_OF_FACTORS:
+        return signs, notes
+    for frame in (LINEAR, VP):
+        size = frame.data_size(alpha, noise.sigma)
+        kind = name_target(
+            (alpha / size)[weighted],
+            noise.sigma[weighted],
+            (a / size)[weighted],
+            noise.b[weighted],
+            frame,
+            tolerance,
+        )
+        if kind not in ("other", "eps", "score"):  # of which the data tell nothing
+            low, high = np.quantile(size, [0.01, 0.99])
+            return signs * size, (
+                *notes,
+                f"data are multiplied by {low:.2g} to {high:.2g} at random in each sample (an "
+                "augmentation): counted as data",
+            )
+    return signs, notes
 
 
 def _random_signs(
@@ -224,7 +287,7 @@ def _kind(
     """Name of the target, from alpha, sigma, a and b of the draws that have a weight."""
     if first_look.dependence.found:
         return "network"
-    if other_target(evidence) or not weighted.any():
+    if other_target(evidence) or not weighted.any() or first_look.coupling.refusal:
         return "other"
     alpha, sigma, a, b = (values[weighted] for values in coefficients)
     return name_target(alpha, sigma, a, b, frame, first_look.tolerance)
@@ -325,6 +388,15 @@ def _follows_alpha(ratio: NDArray, alpha: NDArray, tolerance: float) -> bool:
     return bool(constant and np.nanstd(alpha) > tolerance)
 
 
+def _without_gaps(
+    dropped: Dropped, coefficients: Coefficients, noise: Noise, usable: NDArray
+) -> tuple[Coefficients, Noise]:
+    """The same where dropped samples have the path, target and factor of their neighbours."""
+    columns = {"sigma": noise.sigma, "b": noise.b, "apart": noise.apart}
+    coefficients, columns = filled(dropped, coefficients, usable, columns)
+    return coefficients, Noise(**columns, notes=noise.notes)
+
+
 def _usable(first_look: FirstLook, coefficients: Coefficients, noise: Noise) -> NDArray:
     """Which draws have a finite log-SNR, target and factor, shape (n,)."""
     logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
@@ -382,10 +454,15 @@ def _share_of_other_targets(a: NDArray, b: NDArray, logsnr: NDArray) -> float:
 
 
 def _scatter(factor: NDArray, logsnr: NDArray) -> float:
-    """Median step of the log factor between draws of neighbouring log-SNR."""
-    log_factor = np.log(factor)[np.argsort(logsnr)]
-    steps = np.abs(np.diff(log_factor))
-    finite = steps[np.isfinite(steps)]
+    """Median distance of the log factor from a line between the two draws of nearest log-SNR."""
+    order = np.argsort(logsnr)
+    level, log_factor = logsnr[order], np.log(factor)[order]
+    width = level[2:] - level[:-2]
+    share = np.divide(
+        level[1:-1] - level[:-2], width, out=np.full_like(width, 0.5), where=width > 0
+    )
+    distance = np.abs(log_factor[1:-1] - (1 - share) * log_factor[:-2] - share * log_factor[2:])
+    finite = distance[np.isfinite(distance)]
     return float(np.median(finite)) if len(finite) else 0.0
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from diffviz.checks import require
 from diffviz.probing.counters import Counters
-from diffviz.probing.draws import Batch, Draws, KroneckerGrids, Signature
+from diffviz.probing.draws import Batch, Draws, KroneckerGrids, Role, Signature
 from diffviz.probing.explain import explaining
 from diffviz.probing.numpy_draws import Interceptor, NumpyDraws, state_of_random
 from diffviz.probing.standin import PLAIN, Answers, Call, StandIn
@@ -126,7 +127,7 @@ class Session:
         number: int,
         total: int,
         size: int,
-        times: frozenset[Signature] = frozenset(),
+        roles: Mapping[Signature, Role] = MappingProxyType({}),
         *,
         independent: bool = False,
     ) -> "Chunk":
@@ -136,7 +137,7 @@ class Session:
             number: Number of the chunk, from 0.
             total: Number of chunks in all.
             size: Number of samples; the data are used in turn.
-            times: Normal draws that are times although their shape is that of noise.
+            roles: Roles of draws that are not those of their shape.
             independent: Whether the levels of a chunk are independent of each other.
 
         Returns:
@@ -144,7 +145,7 @@ class Session:
         """
         rows = torch.arange(number * size, (number + 1) * size) % len(self.x)
         batch = Batch(self.x[rows], number, total, self.seed_of(number), independent)
-        return Chunk(self, Draws(batch, self._grids, self.generator_states, times))
+        return Chunk(self, Draws(batch, self._grids, self.generator_states, roles))
 
     def seed_of(self, number: int) -> int:
         """Seed of one chunk, which differs from any that a user is likely to have used.
@@ -193,7 +194,7 @@ class Chunk:
         self.standin = session.standin
         self.dtype = torch.promote_types(self.x.dtype, torch.float32)
         self._session = session
-        self._numpy_draws = NumpyDraws(draws.batch, draws.axes)
+        self._numpy_draws = NumpyDraws(draws.batch, draws.axes, draws)
         self._bit_states = [bits.state for bits in session.bit_generators]
         self._torch_state = _torch_state(draws.batch.seed)
         self._counted = session.counters.take() if session.counters else None
@@ -212,21 +213,26 @@ class Chunk:
         """Number of samples."""
         return len(self.x)
 
+    @property
+    def repeated_sample(self) -> Tensor:
+        """The first sample of all data in the place of each, shape (n, ...)."""
+        return self._session.x[:1].expand_as(self.x)
+
     def rows(self, values: Tensor) -> Tensor:
         """Numbers in the shape of the data as one row a sample, shape (n, d), in ``dtype``."""
         return values.reshape(self.size, -1).to(self.dtype)
 
-    def with_times(self, times: frozenset[Signature]) -> "Chunk":
-        """The same batch, not yet recorded, where some normal draws are times.
+    def with_roles(self, roles: Mapping[Signature, Role]) -> "Chunk":
+        """The same batch, not yet recorded, where some draws have other roles.
 
         Args:
-            times: Which draws are.
+            roles: Roles of draws that are not those of their shape.
 
         Returns:
             The chunk.
         """
         batch = self.draws.batch
-        return self._session.chunk(batch.number, batch.total, len(batch.x), times)
+        return self._session.chunk(batch.number, batch.total, len(batch.x), roles)
 
     @contextmanager
     def repeating_levels(self, kept: int) -> Iterator[None]:
@@ -247,7 +253,7 @@ class Chunk:
         Returns:
             The chunk.
         """
-        return self._session.chunk(0, 1, size, self.draws.times)
+        return self._session.chunk(0, 1, size, self.draws.roles)
 
     def run(
         self,

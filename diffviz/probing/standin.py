@@ -225,7 +225,14 @@ class StandIn:
             return self._answers.others * _pattern(z.new_empty(whole))
         if self._output is None:
             return z.new_zeros(whole)
-        output = self._output.reshape(-1, z[:1].numel()).expand(len(z), -1).to(z.dtype)
+        size = z[:1].numel()
+        require(
+            self._output.numel() in (size, len(z) * size),
+            f"the network gets {size} numbers a sample, and other numbers in other calls: where "
+            "the loss crops or resizes x to several sizes, probe each by itself, with x of that "
+            "size and without that step",
+        )
+        output = self._output.reshape(-1, size).expand(len(z), -1).to(z.dtype)
         if part is None:
             return output.reshape(z.shape).clone()
         return z.new_zeros(whole.numel()).index_put((part,), output.reshape(-1)).reshape(whole)

@@ -28,25 +28,35 @@ EVEN = 1e-3  # share of chance below which levels are even
 CHANCE_BINS = 20  # of the test
 CHANCE_MASS = 0.98  # central share of the draws that they cover
 NODES = 24  # of Gauss's rule in a bin
+SCATTER = 0.02  # relative step between factors of neighbouring draws from which on they scatter
+NOT_TOLD_APART = "not told apart from"
 
 
 def _sentence(match: Match, measured: Measured) -> str:
     """The closest entry, and over how much of the draws and how surely it is."""
     relation = _relation(match, measured)
     table = f"{match.table}, " if match.table else ""
-    text = (
-        f"catalogue: {relation} {match.name} up to a constant{_where(match, measured)}, {table}"
-        f"largest deviation {match.deviation:.2%} at λ = {match.at:.1f}"
-    )
+    text = f"catalogue: {relation} {match.name} up to a constant{_where(match, measured)}, {table}"
+    if relation == NOT_TOLD_APART:
+        text += "as all bins together deviate by no more than chance; "
+    text += f"largest deviation {match.deviation:.2%} at λ = {match.at:.1f}"
     if match.beyond >= BEYOND:
         text += f", but {match.beyond:.1%} of the range lies beyond what the entry draws"
     if match.mass >= WHOLE:
         return text
     text += f" over {match.mass:.0%} of its draws"
     if match.error > EXACT:
-        cause = "factors scatter" if measured.stratified else "times were sampled, not stratified"
-        text += f", ± {match.error:.1%} there: {cause}"
+        text += f", ± {match.error:.1%} there: {_cause_of_error(measured)}"
     return text
+
+
+def _cause_of_error(measured: Measured) -> str:
+    """Why bins are not known exactly, in words."""
+    if not measured.stratified:
+        return "times were sampled, not stratified"
+    if measured.residuals["factor"] > SCATTER:
+        return "factors scatter"
+    return "few draws in a bin"
 
 
 def _relation(match: Match, measured: Measured) -> str:
@@ -55,7 +65,7 @@ def _relation(match: Match, measured: Measured) -> str:
         return "closest to"
     if match.deviation < EQUAL and measured.exact:
         return "equal to"
-    return "not told apart from" if _is_within_chance(match, measured) else "closest to"
+    return NOT_TOLD_APART if _is_within_chance(match, measured) else "closest to"
 
 
 def _where(match: Match, measured: Measured) -> str:

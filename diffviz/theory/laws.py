@@ -295,8 +295,10 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None, steps: int | None = 
     """Law of discrete levels λ_i.
 
     Draws are levels. Quantiles run through the cell of each level, which ends midway to its
-    neighbours; the outer cells are symmetric about their level. The weighting of an objective under
-    this law follows from the levels and their spacing (see ``diffviz.theory.atoms``).
+    neighbours; the outer cells are symmetric about their level. So do the cdf and the pdf, which
+    are those of even masses in the cells: ``rvs`` alone gives the levels themselves. The weighting
+    of an objective under this law follows from the levels and their spacing (see
+    ``diffviz.theory.atoms``).
 
     Args:
         logsnr: Distinct levels in nats, any order, shape (T,).

@@ -115,3 +115,52 @@ def test_a_path_that_crosses_zero_keeps_its_sign():
     measured = probe(loss, X, draws=1000)
     assert measured.kind == "u"  # dz/d angle
     assert (measured.alpha < 0).any()
+
+
+# Functions of the data ---------------------------------------------------------------------------
+
+MATRIX = torch.tensor([[0.5, -0.3], [1.0, 1.5]])
+
+
+def mixed_by_a_matrix(x):
+    return torch.einsum("oc,nchw->nohw", MATRIX, x)
+
+
+def bent(x):
+    return torch.tanh(x)
+
+
+def clamped(x):
+    return x.clamp(-1.5, 1.5)
+
+
+def mixed_in_pairs(x):
+    share = wide(torch.from_numpy(np.random.beta(0.4, 0.4, len(x))).float())  # noqa: NPY002
+    return share * x + (1 - share) * x[torch.randperm(len(x))]
+
+
+@pytest.mark.parametrize("change", [mixed_by_a_matrix, bent, clamped, mixed_in_pairs])
+def test_a_function_of_the_data_is_named_and_leaves_the_curve_of_what_is_noised(change):
+    measured = probe(loss_on(change), X, draws=1000)
+    assert measured.kind == "u"
+    assert any("|alpha| is a ratio of sizes" in note for note in measured.notes)
+    assert not measured.exact
+    edges = np.linspace(-4, 4, 9)
+    ratio = measured.weighting(edges)[0] / (-np.diff(np.exp(-edges / 2)) / np.diff(edges))
+    np.testing.assert_allclose(ratio / ratio.mean(), 1, atol=0.01)
+
+
+def test_random_brightness_counts_as_data():
+    measured = probe(loss_on(lambda x: x * (0.5 + wide(torch.rand(len(x))))), X, draws=1000)
+    assert measured.kind == "u"
+    assert any("multiplied by 0.51 to 1.5 at random" in note for note in measured.notes)
+    np.testing.assert_allclose(measured.alpha + measured.sigma, 1, atol=1e-4)
+
+
+def test_several_sizes_are_refused_in_words():
+    def loss(model, x):
+        size = random.choice([3, 6])
+        return loss_on(lambda x: x[..., :size, :])(model, x)
+
+    with pytest.raises(ValueError, match="crops or resizes x to several sizes, probe each"):
+        probe(loss, X, draws=1000)

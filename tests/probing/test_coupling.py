@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffviz.probing.coupling import without_common_factors
 from diffviz.probing.measure import probe
 from diffviz.probing.quantiles import distinct
 from diffviz.reports.measurement import Report
@@ -215,3 +216,83 @@ def test_a_random_number_of_clean_frames_leaves_the_noised_ones_readable():
         assert len(part.logsnr) == pytest.approx(3000 * share, rel=0.02)
         np.testing.assert_allclose(part.multiplier, part.multiplier[0], rtol=1e-3)
         np.testing.assert_allclose(part.logsnr, 2 * np.log(1 / part.sigma - 1), atol=1e-2)
+
+
+# Losses divided by themselves --------------------------------------------------------------------
+
+
+def rising(model, x):
+    """Flow matching with a weight 1 + 3 t, which a common factor must not hide."""
+    t = torch.rand(len(x))
+    return (1 + 3 * t) * sample_losses(model, x, t)[0]
+
+
+def by_its_mean(model, x):
+    loss = rising(model, x).mean()
+    return loss / loss.detach()
+
+
+class ByRunningMean:
+    """Divided by a running mean of itself, which starts with the first loss."""
+
+    def __init__(self):
+        self.mean = None
+
+    def __call__(self, model, x):
+        loss = rising(model, x).mean()
+        last = loss.detach()
+        self.mean = last if self.mean is None else 0.9 * self.mean + 0.1 * last
+        return loss / self.mean
+
+
+def by_running_mean_of_a_closure():
+    mean = 1.0
+
+    def loss(model, x):
+        nonlocal mean
+        value = rising(model, x).mean()
+        mean = 0.9 * mean + 0.1 * float(value.detach())
+        return value / mean
+
+    return loss
+
+
+@pytest.mark.parametrize("loss", [by_its_mean, ByRunningMean(), by_running_mean_of_a_closure()])
+def test_a_loss_divided_by_itself_tells_levels_apart(loss):
+    measured = probe(loss, X, draws=400)
+    assert measured.kind == "u"
+    assert says(measured, "gradients are divided by what the errors of the whole batch give")
+    assert not measured.exact
+    t = 1 / (1 + np.exp(measured.logsnr / 2))
+    relative = measured.multiplier / (1 + 3 * t)
+    np.testing.assert_allclose(relative / relative.mean(), 1, atol=0.02)
+
+
+def test_a_batch_of_one_level_divided_by_itself_has_no_weighting():
+    def loss(model, x):
+        value = sample_losses(model, x, torch.rand(1).expand(len(x)))[0].mean()
+        return value / value.detach()
+
+    measured = probe(loss, X, draws=100)
+    assert measured.refusal.startswith("no weighting: a batch has one level")
+
+
+def test_losses_of_samples_divided_by_themselves_are_read_at_one_error():
+    def loss(model, x):
+        losses = sample_losses(model, x)[0]
+        return (losses / losses.detach()).mean()
+
+    measured = probe(loss, X, draws=200)
+    assert measured.kind == "u"
+    np.testing.assert_allclose(measured.multiplier / measured.multiplier.mean(), 1, rtol=0.01)
+    assert says(measured, "the factor is local")
+
+
+def test_common_factors_of_calls_are_taken_out_and_nothing_else():
+    rng = np.random.default_rng(0)
+    logsnr = rng.logistic(size=600)
+    call = np.arange(600) % 30
+    own = np.exp(0.3 * logsnr)
+    h = own * rng.lognormal(sigma=2, size=30)[call]
+    ratio = without_common_factors(h, logsnr, call) / own
+    np.testing.assert_allclose(ratio / ratio.mean(), 1, atol=0.02)

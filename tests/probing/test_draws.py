@@ -11,6 +11,7 @@ from scipy import stats
 from diffviz.probing.draws import (
     NORMAL,
     WITHOUT_QUANTILES,
+    Axes,
     Batch,
     Draws,
     KroneckerGrids,
@@ -245,3 +246,25 @@ def test_quantile_functions_pickle():
     for name, quantile in QUANTILES.items():
         assert pickle.loads(pickle.dumps(quantile)) is quantile, name
         assert copy.deepcopy(quantile) is quantile
+
+
+@pytest.mark.parametrize("rows", [7, 40])
+def test_each_row_alone_is_even_over_all_batches_on_the_first_axis(rows):
+    """Of rows in random order, the worst of so many deviates from the uniform law by 0.2 or so."""
+    grids, total = KroneckerGrids(), 60
+    x = torch.zeros(rows, 3)
+    batches = [Axes(Batch(x, number, total, number), grids) for number in range(total)]
+    u = np.array([axes.probabilities((rows,), rows) for axes in batches])
+    even = (np.arange(rows * total) + 0.5) / (rows * total)
+    np.testing.assert_allclose(np.sort(u.ravel()), even)
+    strata = np.sort((u * rows).astype(int), axis=1)
+    assert (strata == np.arange(rows)).all()
+    middles = (np.arange(total) + 0.5)[:, None] / total
+    assert np.abs(np.sort(u, axis=0) - middles).max() < 0.05
+
+
+def test_bits_that_scramble_a_sequence_are_no_times():
+    bits = torch.randint(2, (1, 30))
+    call = RandomCall("randint", (2, (1, 30)), {})
+    assert classify(call, bits, torch.zeros(200, 2)) is Role.OTHER
+    assert classify(call, bits, torch.zeros(30, 2)) is Role.TIME

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from diffviz.probing.coefficients import Assumptions, Method
+from diffviz.probing.dropped import Dropped, nothing_dropped
 from diffviz.probing.first_look import FirstLook
-from diffviz.probing.notes import NOTES, Evidence, write_notes
+from diffviz.probing.notes import NOTES, Evidence, any_is_grave, write_notes
 
 ASSUMPTIONS = Assumptions(torch.ones(64))
 FIRST_LOOK = FirstLook(
@@ -35,7 +37,12 @@ def off(**residuals):
 FAILURES = {
     "few bits": replace(FINE, first_look=replace(FIRST_LOOK, tolerance=0.05)),
     "gave no finite log-SNR": replace(FINE, lost=0.001),
-    "0.25 of the draws have a weight of 0": replace(FINE, unweighted=0.25),
+    "in 0.5 of the samples the data do not reach the network": replace(
+        FINE,
+        dropped=Dropped(np.array([True, False]), np.ones(2), "the data do not reach the network"),
+    ),
+    "0.25 of the draws have a weight of 0 at levels at which others": replace(FINE, skipped=0.25),
+    "0.25 of the draws have a weight of 0; they count": replace(FINE, unweighted=0.25),
     "data reach the network changed": assuming(changed_data=True),
     "noise is not made of recorded draws": assuming(estimated_noise=True),
     "the noise is not Gaussian (kurtosis 1.80)": replace(
@@ -64,7 +71,16 @@ def test_one_assumption_that_fails_gives_one_note(text):
 
 
 def test_every_note_is_tested():
-    assert len(NOTES) == len(FAILURES)
+    assert len(NOTES) == len(FAILURES) + 1  # that on levels of lost draws comes beside another
+
+
+def test_lost_draws_whose_levels_are_not_told_are_said_to_make_w_scatter():
+    evidence = replace(FINE, lost=0.1, dropped=nothing_dropped(told=False))
+    lost, levels = write_notes(evidence)
+    assert "0.1 of the draws gave no finite log-SNR" in lost
+    assert "w scatters as those that are left" in levels
+    assert any_is_grave(evidence)
+    assert not any_is_grave(replace(FINE, lost=0.1))
 
 
 def test_noise_that_was_not_drawn_by_torch_is_said_by_the_first_look_alone():

@@ -9,6 +9,7 @@ from scipy import stats
 
 from diffviz.probing.counters import Counters
 from diffviz.probing.draws import Axes, Batch, KroneckerGrids
+from diffviz.probing.measure import probe
 from diffviz.probing.numpy_draws import Interceptor, NumpyDraws, state_of_random
 from diffviz.probing.quantiles import NUMPY_QUANTILES
 
@@ -168,3 +169,25 @@ def test_counters_of_objects_closures_and_buffers_are_put_back():
     counters.put_back(before)
     assert (holder.count, int(module.num_batches_tracked)) == (3, 0)
     assert loss() == 1
+
+
+@pytest.mark.parametrize(
+    "noise_of",
+    [
+        lambda shape: np.random.randn(*shape),  # noqa: NPY002
+        lambda shape: np.random.normal(size=shape),  # noqa: NPY002
+        lambda shape: np.random.default_rng().standard_normal(shape),
+        lambda shape: stats.norm.rvs(size=shape),
+    ],
+)
+def test_noise_of_numpy_is_switched_off_as_that_of_torch(noise_of):
+    x = torch.randn(32, 4, generator=torch.Generator().manual_seed(0))
+
+    def loss(model, x):
+        t = torch.rand(len(x), 1)
+        noise = torch.from_numpy(noise_of(tuple(x.shape))).float()
+        return ((model((1 - t) * x + t * noise, t) - (noise - x)) ** 2).mean()
+
+    measured = probe(loss, x, draws=500)
+    assert (measured.kind, measured.notes) == ("u", ())
+    np.testing.assert_allclose(measured.alpha + measured.sigma, 1, atol=1e-5)
