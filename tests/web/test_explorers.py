@@ -8,6 +8,7 @@ import pytest
 from chromium import ExplorerPage
 from ipywidgets.widgets import widget
 
+from diffviz.lab.explorers.elbo import ElboExplorer
 from diffviz.lab.explorers.view import ViewExplorer
 from diffviz.lab.explorers.weighting import WeightingExplorer
 from diffviz.web.description import (
@@ -25,7 +26,10 @@ from diffviz.web.pictures import Chart, Cloud, Images, Note, Table, View
 
 pytestmark = pytest.mark.slow
 
-EXPLORERS = (WeightingExplorer,)
+EXPLORERS = (
+    ElboExplorer,
+    WeightingExplorer,
+)
 WINDOWS = {  # pixels that JupyterLab with its file browser leaves at 1366 x 768; a telephone
     "notebook": (934, 590),
     "telephone": (390, 844),
@@ -126,6 +130,11 @@ def moves(row):
             row.locator("input").press("Enter")
 
         count = chips.count()
+        if not count:
+            return [
+                (add, lambda: chips.count() == 1),
+                (chips.last.click, lambda: chips.count() == 0),
+            ]
         return [
             (chips.last.click, lambda: chips.count() == count - 1),
             (add, lambda: chips.count() == count),
