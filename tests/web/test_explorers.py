@@ -9,6 +9,7 @@ from chromium import ExplorerPage
 from ipywidgets.widgets import widget
 
 from diffviz.lab.explorers.elbo import ElboExplorer
+from diffviz.lab.explorers.schedule import ScheduleExplorer
 from diffviz.lab.explorers.view import ViewExplorer
 from diffviz.lab.explorers.weighting import WeightingExplorer
 from diffviz.web.description import (
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.slow
 
 EXPLORERS = (
     ElboExplorer,
+    ScheduleExplorer,
     WeightingExplorer,
 )
 WINDOWS = {  # pixels that JupyterLab with its file browser leaves at 1366 x 768; a telephone
