@@ -34,7 +34,8 @@ export class CloudPanel {
     this.clock.max = String(Math.max(0, this.steps - 1));
     const wasAtEnd = this.step < 0 || this.step >= before - 1;
     this.step = wasAtEnd ? this.steps - 1 : Math.min(this.step, this.steps - 1);
-    this.canvasElement.setAttribute("aria-label", cloud.title || `${cloud.ylabel} over ${cloud.xlabel}`);
+    const label = cloud.title || `${cloud.ylabel} over ${cloud.xlabel}`;
+    this.canvasElement.setAttribute("aria-label", label);
     this.limits = this.limitsOf(cloud);
     this.draw();
   }
@@ -55,7 +56,9 @@ export class CloudPanel {
     let [y0, y1] = this.limits.y;
     if (this.cloud.equal) {
       const unit = Math.max((x1 - x0) / inner.x, (y1 - y0) / inner.y);
-      const grow = (low, high, size) => [(low + high - unit * size) / 2, (low + high + unit * size) / 2];
+      const grow = (low, high, size) => {
+        return [(low + high - unit * size) / 2, (low + high + unit * size) / 2];
+      };
       [x0, x1] = grow(x0, x1, inner.x);
       [y0, y1] = grow(y0, y1, inner.y);
     }
@@ -75,7 +78,8 @@ export class CloudPanel {
     const ratio = devicePixelRatio;
     const { width, height } = this.size;
     const canvas = this.canvasElement;
-    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+    const [columns, rows] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== columns || canvas.height !== rows) {
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);
       canvas.style.width = `${width}px`;
@@ -88,12 +92,17 @@ export class CloudPanel {
     this.drawAxes(ctx, scales);
     ctx.save();
     ctx.beginPath();
-    ctx.rect(MARGIN.left, MARGIN.top, width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom);
+    const across = width - MARGIN.left - MARGIN.right;
+    const down = height - MARGIN.top - MARGIN.bottom;
+    ctx.rect(MARGIN.left, MARGIN.top, across, down);
     ctx.clip();
     this.drawArrows(ctx, scales);
-    for (const [name, points] of Object.entries(this.cloud.points))
+    for (const [name, points] of Object.entries(this.cloud.points)) {
       this.drawPoints(ctx, scales, points, 0, points.length / 2, this.shade(name), 2);
-    for (const [name, path] of Object.entries(this.cloud.paths)) this.drawPath(ctx, scales, name, path);
+    }
+    for (const [name, path] of Object.entries(this.cloud.paths)) {
+      this.drawPath(ctx, scales, name, path);
+    }
     ctx.restore();
     this.showTime();
   }
@@ -106,7 +115,7 @@ export class CloudPanel {
       const one = readable(colours, dark);
       return () => one;
     }
-    return (index) => `rgb(${colours[3 * index]} ${colours[3 * index + 1]} ${colours[3 * index + 2]})`;
+    return (index) => `rgb(${colours.slice(3 * index, 3 * index + 3).join(" ")})`;
   }
 
   drawAxes(ctx, scales) {
@@ -175,7 +184,8 @@ export class CloudPanel {
     ctx.beginPath();
     for (let k = 0; k < arrows.length; k += 4) {
       const [x0, y0] = [scales.x(arrows[k]), scales.y(arrows[k + 1])];
-      const [x1, y1] = [scales.x(arrows[k] + arrows[k + 2]), scales.y(arrows[k + 1] + arrows[k + 3])];
+      const x1 = scales.x(arrows[k] + arrows[k + 2]);
+      const y1 = scales.y(arrows[k + 1] + arrows[k + 3]);
       const [dx, dy] = [0.25 * (x1 - x0), 0.25 * (y1 - y0)];
       ctx.moveTo(x0, y0);
       ctx.lineTo(x1, y1);
@@ -212,7 +222,8 @@ export class CloudPanel {
     this.play.textContent = "⏸";
     this.play.setAttribute("aria-label", "pause");
     const next = (now) => {
-      this.step = Math.min(this.steps - 1, from + Math.floor(((now - start) / 1e3 / SECONDS) * this.steps));
+      const gone = Math.max(0, now - start) / 1e3 / SECONDS; // a frame may begin before the click
+      this.step = Math.min(this.steps - 1, from + Math.floor(gone * this.steps));
       this.draw();
       if (this.step >= this.steps - 1) this.pause();
       else this.frame = requestAnimationFrame(next);
@@ -274,6 +285,8 @@ export function ticks([low, high], count) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
   const places = [];
-  for (let k = Math.ceil(low / step); k * step <= high; k++) places.push(Number((k * step).toPrecision(12)));
+  for (let k = Math.ceil(low / step); k * step <= high; k++) {
+    places.push(Number((k * step).toPrecision(12)));
+  }
   return places;
 }

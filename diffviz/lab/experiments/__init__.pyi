@@ -1,5 +1,6 @@
 from . import (
     common,
+    composer,
     elbo,
     perception,
     policy,
@@ -15,6 +16,7 @@ from . import (
 
 __all__ = [
     "common",
+    "composer",
     "elbo",
     "perception",
     "policy",
