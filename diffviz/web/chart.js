@@ -224,6 +224,7 @@ export class ChartPanel {
       dash: this.dashes[name],
       alpha: chart.faint.includes(name) ? FAINT : 1,
       points: { show: false },
+      pxAlign: 0, // whole pixels would make stairs of a straight line with few points
     }));
     const scale = (name) => ({
       time: false,

@@ -81,6 +81,24 @@ class Data(NamedTuple):
         return prior + 0 * high, diffusion, reconstruction + 0 * low
 
 
+def negative_elbo(data: Data, low: ArrayLike, high: ArrayLike) -> NDArray:
+    """The average −ELBO of an exact denoiser, the sum of its three terms.
+
+    Args:
+        data: The data, from ``known``.
+        low: Lowest λ in nats, within [−20, 20]; any shape that broadcasts with ``high``.
+        high: Highest λ in nats, within [−20, 20].
+
+    Returns:
+        Nats, in the common shape.
+
+    Raises:
+        ValueError: A λ is not finite or outside [−20, 20].
+    """
+    prior, diffusion, reconstruction = data.terms(low, high)
+    return prior + diffusion + reconstruction
+
+
 def _level(value: ArrayLike, name: str) -> NDArray:
     """Levels of λ at which the terms are known."""
     level = array(value, name)
@@ -399,12 +417,12 @@ def gaps(data: Data, low: float, high: float) -> Gaps:
         ValueError: An end is not finite or outside [−20, 20].
     """
     highs, lows = np.linspace(3, HIGHEST, 171), np.linspace(LOWEST, -3, 171)
-    nats = float(sum(data.terms(low, high)))
+    nats = float(negative_elbo(data, low, high))
     return Gaps(
         high=highs,
-        over_high=sum(data.terms(low, highs)) - data.entropy,
+        over_high=negative_elbo(data, low, highs) - data.entropy,
         low=lows,
-        over_low=sum(data.terms(lows, high)) - data.entropy,
+        over_low=negative_elbo(data, lows, high) - data.entropy,
         nats=nats,
         gap=nats - data.entropy,
     )

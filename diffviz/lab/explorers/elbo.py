@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffviz import plots
-from diffviz.lab.experiments.elbo import Data, SignedMixture, gaps, known, signed_mixture
+from diffviz.lab.experiments.elbo import (
+    Data,
+    SignedMixture,
+    gaps,
+    known,
+    negative_elbo,
+    signed_mixture,
+)
 from diffviz.lab.explorers.base import RED, require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips, family_sliders, family_values, own_table
@@ -391,7 +398,7 @@ def gap_note(state: State) -> Note:
     """
     data = known(DATA[state["data"]])
     low, high = state["low"], state["high"]
-    nats = float(sum(data.terms(low, high)))
+    nats = float(negative_elbo(data, low, high))
     text = (
         f"E[−ELBO] = {nats:.5f} nats on [{low:g}, {high:g}], entropy {data.entropy:.5f}, "
         f"gap {nats - data.entropy:.2g}"

@@ -156,8 +156,13 @@ class PolicyExplorer(ViewExplorer):
             Two charts, a table and notes.
         """
         comparison = compare(self.x, state)
-        texts = gain_table(state), *comparison_notes(comparison, state)
-        return View((surrogate_chart(comparison, state), gain_chart(state), *texts), columns=2)
+        panels = (
+            surrogate_chart(comparison, state),
+            gain_chart(state),
+            gain_table(state),
+            *comparison_notes(comparison, state),
+        )
+        return View(panels, columns=2)
 
 
 def variance_of(state: State) -> float:
@@ -259,8 +264,8 @@ def gain_table(state: State) -> Table:
     for name in names:
         ratio = gain(name, variance) / gain(name, 1.0)
         correlation = policy_experiments.two_scale_correlation(ratio, coarse_share)
-        rows.append((name, f"{gain(name, 1.0):.4f}", f"{gain(name, variance):.4f}"))
-        rows[-1] += (f"{ratio:.4f}", f"{correlation:.3f}")
+        gains = f"{gain(name, 1.0):.4f}", f"{gain(name, variance):.4f}"
+        rows.append((name, *gains, f"{ratio:.4f}", f"{correlation:.3f}"))
     head = ("", "κ(1)", f"κ({variance:.3g})", "ratio", "correlation, all actions")
     return Table(head, rows, [plots.colour(name) for name in names])
 
@@ -429,7 +434,7 @@ def progress_chart(
         title=what,
         xlim=(0.0, float(settings.batches)),
         ylim=(0.0, 1.02) if what == REWARD else (0.0, 4.3),
-        colours={what: plots.colour(settings.weighting), BEFORE: GREY},
+        colours={what: ACTION_COLOUR, BEFORE: GREY},
         dashes={what: 0, BEFORE: 1},
         faint=(BEFORE,) if before else (),
     )
