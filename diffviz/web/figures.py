@@ -28,11 +28,12 @@ LINE_HEIGHT = 0.2  # of a row of text
 COLUMN_WIDTH = 96  # characters of a note in a line
 
 
-def figure(view: View) -> Drawing:
+def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     """A view as a figure: panels in rows, texts below.
 
     Args:
         view: The view.
+        size: Width and height in inches; by default what the panels need.
 
     Returns:
         The figure. The artists of a chart have the ``gid`` of ``plots.lines``.
@@ -43,7 +44,7 @@ def figure(view: View) -> Drawing:
     rows = -(-len(pictures) // columns)
     heights = CHART_HEIGHT * rows / (1 if columns == 1 else 1.4)
     text_height = LINE_HEIGHT * (len(text.splitlines()) + 1) if text else 0.0
-    drawing = Drawing(figsize=(WIDTH, max(1.0, heights + text_height)), dpi=100)
+    drawing = Drawing(figsize=size or (WIDTH, max(1.0, heights + text_height)), dpi=100)
     FigureCanvasAgg(drawing)
     drawing.set_layout_engine("constrained")
     parts = drawing.add_gridspec(2, 1, height_ratios=(max(heights, 0.1), max(text_height, 0.01)))
@@ -130,7 +131,9 @@ def _draw_cloud(ax: Axes, cloud: Cloud) -> None:
     if arrows.size:
         ax.quiver(*arrows.T, angles="xy", scale_units="xy", scale=1, color="0.6", width=0.003)
     ax.autoscale_view()
-    ax.set(xlabel=cloud.xlabel, ylabel=cloud.ylabel, title=cloud.title)
+    ax.set(xlabel=cloud.xlabel, ylabel=cloud.ylabel)
+    caption = cloud.captions[cloud.step(len(cloud.captions))] if cloud.captions else ""
+    ax.set_title(f"{cloud.title}\n{caption}".strip(), fontsize=10)
     reach = np.asarray(cloud.reach, dtype=float)
     if reach.size:
         half = reach[cloud.step(len(reach))]
@@ -138,7 +141,8 @@ def _draw_cloud(ax: Axes, cloud: Cloud) -> None:
     else:
         ax.set(xlim=cloud.xlim, ylim=cloud.ylim)
     if cloud.equal:
-        ax.set_aspect("equal", adjustable="datalim")
+        has_limits = reach.size or (cloud.xlim and cloud.ylim)
+        ax.set_aspect("equal", adjustable="box" if has_limits else "datalim")
 
 
 def _draw_trajectories(ax: Axes, cloud: Cloud, name: str, path: NDArray) -> None:

@@ -10,6 +10,7 @@ from . import (
     search,
     tracking,
     training,
+    walks,
     weighting,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "search",
     "tracking",
     "training",
+    "walks",
     "weighting",
 ]
