@@ -26,6 +26,7 @@ export class CloudPanel {
     this.title.textContent = cloud.title;
     this.canvasElement.setAttribute("aria-label", cloud.title || `${cloud.ylabel} over ${cloud.xlabel}`);
     this.canvasElement.classList.toggle("dv-drawable", Boolean(cloud.strokes));
+    this.canvasElement.title = this.context.tipOf(cloud.strokes);
     this.limits = this.limitsOf(cloud);
     this.draw();
     this.context.clock.refresh();
@@ -96,8 +97,10 @@ export class CloudPanel {
     ctx.rect(MARGIN.left, MARGIN.top, width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom);
     ctx.clip();
     this.drawArrows(ctx, scales);
+    ctx.globalAlpha = this.steps > 1 ? 0.5 : 1; // what moves stands out
     for (const [name, points] of Object.entries(this.cloud.points))
       this.drawPoints(ctx, scales, points, 0, points.length / 2, this.shade(name), 2);
+    ctx.globalAlpha = 1;
     for (const [name, path] of Object.entries(this.cloud.paths)) this.drawPath(ctx, scales, name, path);
     const ink = getComputedStyle(this.element).getPropertyValue("--dv-ink").trim();
     this.drawPoints(ctx, scales, this.stroke.flat(), 0, this.stroke.length, () => ink, 2);
@@ -123,13 +126,16 @@ export class CloudPanel {
     ctx.lineWidth = 1;
     const { width, height } = this.size;
     ctx.beginPath();
-    for (const tick of ticks(scales.ends.x, (width - MARGIN.left) / 70)) {
+    const { x: ends, y: upEnds } = scales.ends;
+    const step = tickStep(ends, (width - MARGIN.left) / 60);
+    const upStep = this.cloud.equal ? step : tickStep(upEnds, (height - MARGIN.bottom) / 40);
+    for (const tick of ticks(ends, step)) {
       ctx.moveTo(scales.x(tick), MARGIN.top);
       ctx.lineTo(scales.x(tick), height - MARGIN.bottom);
       ctx.textAlign = "center";
       ctx.fillText(figures(tick), scales.x(tick), height - MARGIN.bottom + 14);
     }
-    for (const tick of ticks(scales.ends.y, (height - MARGIN.bottom) / 40)) {
+    for (const tick of ticks(upEnds, upStep)) {
       ctx.moveTo(MARGIN.left, scales.y(tick));
       ctx.lineTo(width - MARGIN.right, scales.y(tick));
       ctx.textAlign = "right";
@@ -251,16 +257,26 @@ export class CloudPanel {
 }
 
 /**
+ * The distance of round numbers along an axis.
+ *
+ * @param {[number, number]} ends
+ * @param {number} count how many fit
+ * @returns {number}
+ */
+export function tickStep([low, high], count) {
+  const rough = (high - low) / Math.max(1, count);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+}
+
+/**
  * Round numbers along an axis.
  *
  * @param {[number, number]} ends
- * @param {number} count about how many
+ * @param {number} step their distance
  * @returns {number[]}
  */
-export function ticks([low, high], count) {
-  const rough = (high - low) / Math.max(1, count);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+export function ticks([low, high], step) {
   const places = [];
   for (let k = Math.ceil(low / step); k * step <= high; k++) places.push(Number((k * step).toPrecision(12)));
   return places;

@@ -99,6 +99,7 @@ class Explorer {
     const context = {
       isDark,
       clock: this.clock,
+      tipOf: (name) => this.description.controls.find((control) => control.name === name)?.tip ?? "",
       moved: (name, value) => this.move(name, value),
       state: () => this.state,
     };

@@ -122,7 +122,8 @@ def _draw_cloud(ax: Axes, cloud: Cloud) -> None:
     """Draw points, arrows, and trajectories with a dot where each is at the present."""
     for name, values in cloud.points.items():
         x, y = np.asarray(values, dtype=float).reshape(-1, 2).T
-        ax.scatter(x, y, s=8, c=_shades(cloud, name), gid=name, linewidths=0)
+        opacity = 0.5 if cloud.paths else 1.0  # what moves stands out
+        ax.scatter(x, y, s=8, c=_shades(cloud, name), gid=name, linewidths=0, alpha=opacity)
     for name, path in cloud.paths.items():
         _draw_trajectories(ax, cloud, name, np.asarray(path, dtype=float))
     arrows = np.asarray(cloud.arrows, dtype=float)

@@ -184,15 +184,13 @@ class Blend:
 
     def alpha(self, logsnr: NDArray) -> NDArray:
         """Scale of the signal at ``logsnr``."""
-        return (
-            self.first.alpha(logsnr) ** (1 - self.share) * self.second.alpha(logsnr) ** self.share
-        )
+        first, second = self.first.alpha(logsnr), self.second.alpha(logsnr)
+        return first ** (1 - self.share) * second**self.share
 
     def sigma(self, logsnr: NDArray) -> NDArray:
         """Scale of the noise at ``logsnr``."""
-        return (
-            self.first.sigma(logsnr) ** (1 - self.share) * self.second.sigma(logsnr) ** self.share
-        )
+        first, second = self.first.sigma(logsnr), self.second.sigma(logsnr)
+        return first ** (1 - self.share) * second**self.share
 
     def slope(self, logsnr: NDArray) -> NDArray:
         """Slope d log alpha/dλ at ``logsnr``."""

@@ -46,10 +46,25 @@ FINE = 120  # steps of RK4, even in λ, to where the exact flow ends; off by 2e-
 REACH = 3.3  # half width of the axes of z where it has unit variance
 SAMPLE_REACH = 2.6  # half width of the axes of x_hat
 ARROWS = 13  # arrows of the field along each axis
-BETWEEN = "between"  # the frame that slides
+BETWEEN = "slide"  # the frame that slides
 CORNERS = np.array([[0, 114, 178], [0, 158, 115], [213, 94, 0], [230, 159, 0]]) / 255
 
 Points = tuple[tuple[float, float], ...]
+
+
+def figure_of_eight(count: int = 48) -> Points:
+    """Points on a lying figure of eight, an example of a drawing.
+
+    Args:
+        count: How many.
+
+    Returns:
+        The points, to two decimals.
+    """
+    angle = 2 * np.pi * np.arange(checks.count(count, "count")) / count
+    points = np.stack([1.6 * np.sin(angle), 1.1 * np.sin(2 * angle)], 1).round(2) + 0.0
+    return tuple((float(x), float(y)) for x, y in points)
+
 
 # --- what can be chosen --------------------------------------------------------------------------
 

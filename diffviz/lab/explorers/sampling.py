@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path as File
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from diffviz import checks
@@ -34,8 +35,9 @@ from diffviz.web.pictures import Cloud, Note, View, Working
 PATHS = 12  # points whose whole ways are drawn as lines
 SAMPLES, OWN, GREY = "samples", "your starts", "data"
 OWN_COLOUR = "#CC3311"
-GREY_COLOUR = "#C4C4C4"
+GREY_COLOUR = "#999999"
 SIZE = (9.0, 4.4)  # inches of a picture in an animation
+EXAMPLE = walks.figure_of_eight()  # a drawing to begin with
 SECONDS = 4.0  # that an animation lasts
 FILE = "trajectory.gif"
 NOISY = tuple(name for name, solver in SOLVERS.items() if solver.noise_option)
@@ -47,7 +49,7 @@ def sampling_controls() -> tuple[Control, ...]:
     return (
         Menu("data", "data", (*DATA, DRAWN), DATA[0], tip="Of unit variance, or your own points."),
         Points(
-            "drawing", "drawing", most=200, when=drawn, tip="Draw or click in the right picture."
+            "drawing", "drawing", EXAMPLE, most=200, when=drawn, tip="Draw or click on the right."
         ),
         Slider(
             "width",
@@ -72,7 +74,7 @@ def sampling_controls() -> tuple[Control, ...]:
         ),
         Slider(
             "place",
-            "slide",
+            "linear–VE",
             0,
             2,
             0.05,
@@ -90,7 +92,7 @@ def sampling_controls() -> tuple[Control, ...]:
             tip="Share of the most noise that the solver takes.",
             when={"solver": NOISY},
         ),
-        Points("starts", "your starts", most=24, tip="Click in the left picture to start one."),
+        Points("starts", "your starts", most=24, tip="Click on the left to start one."),
         Switch("field", "velocities", tip="Where the flow goes at the present step."),
         Text("file", "file", FILE, "a .gif, or an .mp4 where ffmpeg is installed", rare=True),
         Action("save", "save animation", rare=True),
@@ -131,9 +133,15 @@ class TrajectoryExplorer(ViewExplorer):
         super().__init__(description, {"data": data, "solver": solver, "grid": grid, **state})
 
     def settled(self, state: State, changed: str) -> State:
-        """The state after a change: what is drawn is the data; without it they are as at first."""
-        if changed == "drawing":
-            state["data"] = DRAWN if state["drawing"] else self.description["data"].value
+        """The state after a change: what is drawn becomes the data.
+
+        A drawing over other data does not begin with the example, which nobody sees then.
+        """
+        if changed == "drawing" and state["drawing"] != EXAMPLE:
+            size = len(EXAMPLE)
+            if state["data"] != DRAWN and state["drawing"][:size] == EXAMPLE:
+                state["drawing"] = state["drawing"][size:]
+            state["data"] = DRAWN
         return state
 
     def compute(self, state: State, changed: Changed) -> View | Iterator[View | Working]:
@@ -164,8 +172,9 @@ class TrajectoryExplorer(ViewExplorer):
         for step in range(steps + 1):
             present = tuple(replace(cloud, present=step / steps) for cloud in clouds)
             drawing = figures.figure(View(present, columns=2), SIZE)
-            drawing.canvas.draw()
-            yield Image.fromarray(np.asarray(drawing.canvas.buffer_rgba())[..., :3])
+            canvas = cast(FigureCanvasAgg, drawing.canvas)
+            canvas.draw()
+            yield Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
     def save(self, path: str | File, seconds: float = SECONDS) -> File:
         """Write the picture, or the walk along the trajectories as an animation.
@@ -321,8 +330,8 @@ def describe_end(walked: walks.Walk) -> str:
     """
     trajectory = walked.trajectory
     ratio = couplings.path_ratio(trajectory.on(walked.setting.path)[1])
-    words = f"{trajectory.calls - 1} calls; path length over distance in this frame {ratio:.3f}; "
+    words = f"{trajectory.calls - 1} calls; length over distance in this frame {ratio:.3f}; "
     if walked.setting.is_noisy:
         return words + "with noise the end is another sample: no error against the reference"
     error = walks.error_of_end(walked)
-    return words + f"rms error of the end {error:.2e} against the fine reference"
+    return words + f"rms error of the end {error:.2e}"
