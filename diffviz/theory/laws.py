@@ -628,8 +628,9 @@ def u_shaped(a: float = 4.0) -> Any:
     Raises:
         ValueError: a is not above 0.
     """
-    steepness = positive(a, "a")
-    return Transformed(stats.uniform(), UShapedTime(steepness), rising=True).freeze()
+    time = UShapedTime(positive(a, "a"))
+    # not the images of 0 and 1, which rounding may move out of [0, 1]
+    return Transformed(stats.uniform(), time, rising=True, a=0.0, b=1.0).freeze()
 
 
 def lower_of_two(density: Any) -> Any:
@@ -697,4 +698,8 @@ def truncated(density: Any, low: float, high: float) -> Any:
         kept = (table.levels >= low) & (table.levels <= high)
         if kept.sum() > 1:
             return atoms(table.levels[kept], table.mass[kept], table.steps)
-    return Transformed(share, SurvivalMap(law)).freeze()
+    # not the quantiles of the share's ends: far out in a tail they are infinite by rounding
+    first, last = law.support()
+    start = float(max(low, first))
+    end = float(min(high, last))
+    return Transformed(share, SurvivalMap(law), a=start, b=end).freeze()

@@ -7,8 +7,9 @@ imports are put in front of it, each in a function of its own, in the order of t
 Imports have the form ``import { a, b as c } from "./x.js";``, each on one line or on several.
 
 Example:
-    >>> text = dv.web.bundle.module("widget.js")
-    >>> "import " in text, "export default" in text
+    >>> from diffviz.web import bundle
+    >>> text = bundle.module("widget.js")
+    >>> ' from "./' in text, "export default" in text
     (False, True)
 """
 

@@ -24,8 +24,9 @@ const FAINT = 0.4;
 function isAlike(here, there) {
   if (here.length !== there.length || !here.length) return false;
   let close = 0;
-  for (let index = 0; index < here.length; index++)
+  for (let index = 0; index < here.length; index++) {
     if (Math.abs(here[index] - there[index]) <= 1e-9 + 1e-3 * Math.abs(here[index])) close++;
+  }
   return close > ALIKE * here.length;
 }
 
@@ -41,7 +42,8 @@ export function dashesOf(chart) {
   names.forEach((name, place) => {
     const alike = names.slice(0, place).filter(
       (other) =>
-        chart.colours[name] === chart.colours[other] || isAlike(chart.curves[name], chart.curves[other]),
+        chart.colours[name] === chart.colours[other] ||
+        isAlike(chart.curves[name], chart.curves[other]),
     );
     const rank = chart.dashes[name] ?? alike.length;
     dashes[name] = DASHES[rank % DASHES.length].map((length) => length * LINE_WIDTH);
@@ -61,7 +63,8 @@ export function rising(x, curves) {
   for (let index = 0; index < x.length; index++) if (Number.isFinite(x[index])) kept.push(index);
   if (kept.length > 1 && x[kept[0]] > x[kept[kept.length - 1]]) kept.reverse();
   const value = (y) => (Number.isFinite(y) ? y : null);
-  return [kept.map((index) => x[index]), ...curves.map((y) => kept.map((index) => value(y[index])))];
+  const values = curves.map((y) => kept.map((index) => value(y[index])));
+  return [kept.map((index) => x[index]), ...values];
 }
 
 /**
@@ -117,7 +120,10 @@ export function figures(value) {
 }
 
 export class ChartPanel {
-  /** @param {{isDark: () => boolean, moved: (name: string, value: any) => void, state: () => any}} context */
+  /**
+   * @param {{isDark: () => boolean, moved: (name: string, value: any) => void, state: () => any}}
+   *   context
+   */
   constructor(context) {
     this.context = context;
     this.title = make("div.dv-title");
@@ -164,8 +170,9 @@ export class ChartPanel {
     const { curves, xscale, yscale, colours, xlabel, ylabel } = this.chart;
     const dark = this.context.isDark();
     const names = Object.keys(curves);
+    const shades = names.map((name) => colours[name]);
     const structure = JSON.stringify(
-      [names, xscale, yscale, names.map((name) => colours[name]), xlabel, ylabel, this.dashes, dark],
+      [names, xscale, yscale, shades, xlabel, ylabel, this.dashes, dark],
     );
     if (structure === this.structure) {
       this.uplot.batch(() => {
@@ -289,7 +296,9 @@ export class ChartPanel {
       ctx.globalAlpha = 0.2;
       ctx.fillStyle = readable(this.chart.colours[name], dark);
       ctx.beginPath();
-      for (const [x, y] of points) ctx.lineTo(plot.valToPos(x, "x", true), plot.valToPos(y, "y", true));
+      for (const [x, y] of points) {
+        ctx.lineTo(plot.valToPos(x, "x", true), plot.valToPos(y, "y", true));
+      }
       ctx.fill();
       ctx.restore();
     }
@@ -309,11 +318,15 @@ export class ChartPanel {
       ctx.arc(plot.valToPos(x, "x", true), plot.valToPos(y, "y", true), radius * ratio, 0, 7);
       ctx.fill();
     };
-    for (const [name, [x, y]] of Object.entries(this.chart.dots))
-      for (let k = 0; k < x.length; k++) dot(x[k], y[k], readable(this.chart.colours[name], dark), 3);
+    const shade = (name) => readable(this.chart.colours[name], dark);
+    for (const [name, [x, y]] of Object.entries(this.chart.dots)) {
+      for (let k = 0; k < x.length; k++) dot(x[k], y[k], shade(name), 3);
+    }
     Object.keys(this.chart.curves).forEach((name, place) => {
-      for (const index of endsInside(this.table[place + 1]))
-        dot(this.table[0][index], this.table[place + 1][index], readable(this.chart.colours[name], dark), 3);
+      const values = this.table[place + 1];
+      for (const index of endsInside(values)) {
+        dot(this.table[0][index], values[index], shade(name), 3);
+      }
     });
     for (const [label, x] of Object.entries(this.chart.marks)) {
       const left = plot.valToPos(x, "x", true);

@@ -86,7 +86,8 @@ export class Clock {
     const start = performance.now();
     this.label("⏸", "pause");
     const next = (now) => {
-      this.share = Math.min(1, from + (now - start) / 1e3 / SECONDS);
+      const gone = Math.max(0, now - start) / 1e3 / SECONDS; // a frame may begin before the click
+      this.share = Math.min(1, from + gone);
       this.draw();
       if (this.share >= 1) this.pause();
       else this.frame = requestAnimationFrame(next);

@@ -24,7 +24,8 @@ export class CloudPanel {
     this.steps = Math.max(0, ...Object.values(cloud.paths).map((path) => path.shape[0]));
     this.stroke = [];
     this.title.textContent = cloud.title;
-    this.canvasElement.setAttribute("aria-label", cloud.title || `${cloud.ylabel} over ${cloud.xlabel}`);
+    const label = cloud.title || `${cloud.ylabel} over ${cloud.xlabel}`;
+    this.canvasElement.setAttribute("aria-label", label);
     this.canvasElement.classList.toggle("dv-drawable", Boolean(cloud.strokes));
     this.canvasElement.title = this.context.tipOf(cloud.strokes);
     this.limits = this.limitsOf(cloud);
@@ -61,7 +62,9 @@ export class CloudPanel {
     let [y0, y1] = reach ? [-reach, reach] : this.limits.y;
     if (this.cloud.equal) {
       const unit = Math.max((x1 - x0) / inner.x, (y1 - y0) / inner.y);
-      const grow = (low, high, size) => [(low + high - unit * size) / 2, (low + high + unit * size) / 2];
+      const grow = (low, high, size) => {
+        return [(low + high - unit * size) / 2, (low + high + unit * size) / 2];
+      };
       [x0, x1] = grow(x0, x1, inner.x);
       [y0, y1] = grow(y0, y1, inner.y);
     }
@@ -81,7 +84,8 @@ export class CloudPanel {
     const ratio = devicePixelRatio;
     const { width, height } = this.size;
     const canvas = this.canvasElement;
-    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+    const [columns, rows] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== columns || canvas.height !== rows) {
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);
       canvas.style.width = `${width}px`;
@@ -94,14 +98,19 @@ export class CloudPanel {
     this.drawAxes(ctx, scales);
     ctx.save();
     ctx.beginPath();
-    ctx.rect(MARGIN.left, MARGIN.top, width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom);
+    const across = width - MARGIN.left - MARGIN.right;
+    const down = height - MARGIN.top - MARGIN.bottom;
+    ctx.rect(MARGIN.left, MARGIN.top, across, down);
     ctx.clip();
     this.drawArrows(ctx, scales);
     ctx.globalAlpha = this.steps > 1 ? 0.5 : 1; // what moves stands out
-    for (const [name, points] of Object.entries(this.cloud.points))
+    for (const [name, points] of Object.entries(this.cloud.points)) {
       this.drawPoints(ctx, scales, points, 0, points.length / 2, this.shade(name), 2);
+    }
     ctx.globalAlpha = 1;
-    for (const [name, path] of Object.entries(this.cloud.paths)) this.drawPath(ctx, scales, name, path);
+    for (const [name, path] of Object.entries(this.cloud.paths)) {
+      this.drawPath(ctx, scales, name, path);
+    }
     const ink = getComputedStyle(this.element).getPropertyValue("--dv-ink").trim();
     this.drawPoints(ctx, scales, this.stroke.flat(), 0, this.stroke.length, () => ink, 2);
     ctx.restore();
@@ -115,7 +124,7 @@ export class CloudPanel {
       const one = readable(colours, dark);
       return () => one;
     }
-    return (index) => `rgb(${colours[3 * index]} ${colours[3 * index + 1]} ${colours[3 * index + 2]})`;
+    return (index) => `rgb(${colours.slice(3 * index, 3 * index + 3).join(" ")})`;
   }
 
   drawAxes(ctx, scales) {
@@ -161,7 +170,7 @@ export class CloudPanel {
     }
   }
 
-  /** Trajectories: pale where they will go, full where they have been, and a point at the present. */
+  /** Trajectories: pale where they will go, and a point at the present. */
   drawPath(ctx, scales, name, path) {
     const [steps, count] = path.shape;
     const last = Math.min(this.step, steps - 1);
@@ -202,7 +211,8 @@ export class CloudPanel {
     ctx.beginPath();
     for (let k = 0; k < arrows.length; k += 4) {
       const [x0, y0] = [scales.x(arrows[k]), scales.y(arrows[k + 1])];
-      const [x1, y1] = [scales.x(arrows[k] + arrows[k + 2]), scales.y(arrows[k + 1] + arrows[k + 3])];
+      const x1 = scales.x(arrows[k] + arrows[k + 2]);
+      const y1 = scales.y(arrows[k + 1] + arrows[k + 3]);
       const [dx, dy] = [0.25 * (x1 - x0), 0.25 * (y1 - y0)];
       ctx.moveTo(x0, y0);
       ctx.lineTo(x1, y1);
@@ -278,6 +288,8 @@ export function tickStep([low, high], count) {
  */
 export function ticks([low, high], step) {
   const places = [];
-  for (let k = Math.ceil(low / step); k * step <= high; k++) places.push(Number((k * step).toPrecision(12)));
+  for (let k = Math.ceil(low / step); k * step <= high; k++) {
+    places.push(Number((k * step).toPrecision(12)));
+  }
   return places;
 }

@@ -85,7 +85,8 @@ function buttons(control, moved, id) {
     make("input", { type: "radio", name: id, value: option, id: index ? `${id}-${index}` : id }),
   );
   const labels = inputs.map((input) => make("label", {}, input, make("span", {}, input.value)));
-  const group = make("span.dv-buttons", { role: "radiogroup", "aria-label": control.label }, ...labels);
+  const attributes = { role: "radiogroup", "aria-label": control.label };
+  const group = make("span.dv-buttons", attributes, ...labels);
   group.addEventListener("change", () => moved(inputs.find((input) => input.checked).value));
   const show = (value) => {
     for (const input of inputs) input.checked = input.value === value;
@@ -135,13 +136,13 @@ function paste(control, moved, id) {
 
 /** @param {ControlRecord} control @param {Moved} moved @returns {ControlView} */
 function points(control, moved) {
-  const text = make("span.dv-hint");
+  const hint = make("span.dv-hint");
   const clear = make("button", { type: "button", onclick: () => moved([]) }, "clear");
   const show = ({ length }) => {
     const count = `${length} ${length === 1 ? "point" : "points"}`;
-    text.textContent = length ? count : control.tip || count;
+    hint.textContent = length ? count : control.tip || count;
   };
-  return { element: make("span.dv-field", {}, text, clear), show };
+  return { element: make("span.dv-field", {}, hint, clear), show };
 }
 
 /** @param {ControlRecord} control @param {Moved} moved @param {string} id @returns {ControlView} */
@@ -164,14 +165,15 @@ function action(control, moved, id) {
 export function matching(options, sought) {
   const words = sought.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = (option) => {
-    const text = `${option.value} ${option.group} ${option.keywords}`.toLowerCase();
-    return words.every((word) => text.includes(word));
+    const known = `${option.value} ${option.group} ${option.keywords}`.toLowerCase();
+    return words.every((word) => known.includes(word));
   };
   const rank = (option) => Number(!option.value.toLowerCase().startsWith(words[0] ?? ""));
   return options.filter(fits).sort((a, b) => rank(a) - rank(b));
 }
 
 /** @param {ControlRecord} control @param {Moved} moved @param {string} id @returns {ControlView} */
+// eslint-disable-next-line max-lines-per-function -- one closure over the chips and their search
 function chips(control, moved, id) {
   let chosen = [];
   let active = 0;
@@ -208,7 +210,8 @@ function chips(control, moved, id) {
     };
     const title = [option?.group, option?.keywords].filter(Boolean).join(": ");
     const label = `remove ${value}`;
-    const button = make("button.dv-chip", { type: "button", title, "aria-label": label, onclick: remove });
+    const attributes = { type: "button", title, "aria-label": label, onclick: remove };
+    const button = make("button.dv-chip", attributes);
     button.append(...swatch, value, make("span", { "aria-hidden": "true" }, " ×"));
     return button;
   };
@@ -229,9 +232,12 @@ function chips(control, moved, id) {
     const rows = [];
     let group = null;
     fitting.forEach((option, index) => {
-      if (option.group !== group && !search.value) rows.push(make("div.dv-group", {}, option.group));
+      if (option.group !== group && !search.value) {
+        rows.push(make("div.dv-group", {}, option.group));
+      }
       group = option.group;
-      const row = make("div.dv-option", { role: "option", id: `${id}-option-${index}` }, option.value);
+      const attributes = { role: "option", id: `${id}-option-${index}` };
+      const row = make("div.dv-option", attributes, option.value);
       row.title = option.keywords;
       row.addEventListener("pointerdown", (event) => {
         event.preventDefault();
@@ -274,7 +280,8 @@ function chips(control, moved, id) {
   search.addEventListener("blur", close);
 
   const show = (value) => {
-    if (value.length === chosen.length && value.every((one, index) => one === chosen[index])) return;
+    const isSame = value.length === chosen.length && value.every((one, k) => one === chosen[k]);
+    if (isSame) return;
     chosen = [...value];
     drawChips();
   };
@@ -294,7 +301,9 @@ export function makeControl(control, moved) {
   const id = uniqueId();
   const { element, show } = KINDS[control.kind](control, moved, id);
   const isAction = control.kind === "action";
-  const label = isAction ? "" : make("label.dv-label", { for: id, title: control.tip }, control.label);
+  const label = isAction
+    ? ""
+    : make("label.dv-label", { for: id, title: control.tip }, control.label);
   const attributes = { "data-name": control.name, "data-kind": control.kind };
   const row = make("div.dv-control", attributes, label, element);
   return { element: row, show };

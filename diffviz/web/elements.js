@@ -4,7 +4,7 @@
  * An element with attributes, listeners and children.
  *
  * @param {string} tag such as "label", or "label.dv-label" with a class
- * @param {Record<string, any>} [attributes] attributes; functions whose names begin with "on" listen
+ * @param {Record<string, any>} [attributes] functions whose names begin with "on" listen
  * @param {(Node | string)[]} children
  * @returns {any} the element
  */
@@ -15,7 +15,7 @@ export function make(tag, attributes = {}, ...children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else if (value === true) element.setAttribute(key, "");
-    else if (value !== false && value !== undefined && value !== "") element.setAttribute(key, value);
+    else if (![false, undefined, ""].includes(value)) element.setAttribute(key, value);
   }
   element.append(...children);
   return element;

@@ -65,9 +65,13 @@ class Explorer {
     this.serial = 0;
     this.waiting = 0;
     this.pending = new Map();
+    /** @type {string[]} */
+    this.underWay = []; // names of the values that are sent and not answered yet
     this.told = new Map();
     this.teller = 0;
     this.panels = [];
+    /** @type {HTMLStyleElement | undefined} */
+    this.sheet = undefined;
     this.columns = 1;
     // else JupyterLab would take the arrow keys, to move between cells
     const attributes = {
@@ -99,7 +103,7 @@ class Explorer {
     const context = {
       isDark,
       clock: this.clock,
-      tipOf: (name) => this.description.controls.find((control) => control.name === name)?.tip ?? "",
+      tipOf: (name) => this.description.controls.find((one) => one.name === name)?.tip ?? "",
       moved: (name, value) => this.move(name, value),
       state: () => this.state,
     };
@@ -110,10 +114,12 @@ class Explorer {
       const view = makeControl(control, (value) => this.answer(control, value));
       this.controls.set(control.name, { control, ...view });
     }
+    const views = [...this.controls.values()];
     const rows = (rare) =>
-      [...this.controls.values()].filter((one) => one.control.rare === rare).map((one) => one.element);
+      views.filter((one) => one.control.rare === rare).map((one) => one.element);
     const more = rows(true);
-    const fold = more.length ? [make("details.dv-more", {}, make("summary", {}, "more"), ...more)] : [];
+    const heading = make("summary", {}, "more");
+    const fold = more.length ? [make("details.dv-more", {}, heading, ...more)] : [];
     this.form = make("div.dv-controls", {}, ...rows(false), ...fold);
     this.pictures = make("div.dv-pictures");
     this.texts = make("div.dv-texts");
@@ -126,7 +132,8 @@ class Explorer {
     if (timed) this.clock.element.classList.add("dv-control");
     this.timed = timed;
     const pictures = [this.pictures, this.clock.element];
-    const view = make("div.dv-view", {}, ...pictures, this.working, this.status, this.texts, this.tools());
+    const parts = [...pictures, this.working, this.status, this.texts, this.tools()];
+    const view = make("div.dv-view", {}, ...parts);
     this.root.replaceChildren(this.form, view);
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", this.description.title);
@@ -135,7 +142,8 @@ class Explorer {
 
   /** The row of buttons that all explorers have. */
   tools() {
-    const button = (text, title, onclick) => make("button", { type: "button", title, onclick }, text);
+    const button = (text, title, onclick) =>
+      make("button", { type: "button", title, onclick }, text);
     const file = (ending, what) =>
       button(ending.slice(1).toUpperCase(), `save the ${what}`, () => this.save(ending));
     const files = this.link.send
@@ -176,6 +184,7 @@ class Explorer {
     }
     this.showState(names);
     const view = this.computeHere(names);
+    if (!view && !this.link.send) this.complain("this control needs a notebook with a kernel");
     if (view && !view.partial) {
       this.tell(values);
       return;
@@ -229,6 +238,7 @@ class Explorer {
     this.tellNow();
     this.await();
     const values = Object.fromEntries(this.pending);
+    this.underWay = Object.keys(values);
     this.pending.clear();
     this.link.send({ kind: "set", values, serial: this.serial });
   }
@@ -249,10 +259,13 @@ class Explorer {
 
   reset() {
     const values = {};
-    for (const control of this.description.controls)
-      if ("value" in control && !isSame(control.value, this.state[control.name]))
+    for (const control of this.description.controls) {
+      if ("value" in control && !isSame(control.value, this.state[control.name])) {
         values[control.name] = control.value;
+      }
+    }
     if (Object.keys(values).length) this.take(values);
+    this.showState([]);
   }
 
   // --- from what computes
@@ -282,6 +295,7 @@ class Explorer {
   takeLink(text) {
     const { values, complaints } = fromQuery(this.description, text);
     if (Object.keys(values).length) this.take(values);
+    this.showState([]);
     if (complaints.length) this.complain(complaints.join("; "));
   }
 
@@ -289,10 +303,11 @@ class Explorer {
     if (!this.description) return;
     if (message.serial === this.waiting) {
       this.waiting = 0;
+      this.underWay = [];
       clearTimeout(this.patience);
       this.root.classList.remove("dv-waiting");
     }
-    const ahead = new Set([...this.pending.keys(), ...this.told.keys()]);
+    const ahead = new Set([...this.pending.keys(), ...this.told.keys(), ...this.underWay]);
     const settled = Object.entries(message.state).filter(([name]) => !ahead.has(name));
     this.state = { ...this.state, ...Object.fromEntries(settled) };
     this.showState([...ahead]);
@@ -311,7 +326,8 @@ class Explorer {
       if (control.kind !== "action" && !moving.includes(name)) show(this.state[name]);
       else if (control.kind === "points") show(this.state[name]);
     }
-    if (this.timed && !moving.includes(this.timed.name)) this.clock.show(this.state[this.timed.name]);
+    const { name: time } = this.timed ?? {};
+    if (time && !moving.includes(time)) this.clock.show(this.state[time]);
   }
 
   /** @param {any} view @param {boolean} textsOnly whether pictures that are newer stay */
@@ -338,7 +354,9 @@ class Explorer {
     this.columns = view.columns ?? 1;
     this.panels = view.panels.map((panel) => makePanel(panel.kind, this.context));
     const elements = (pictures) =>
-      this.panels.filter((_, index) => isPicture(view.panels[index].kind) === pictures).map((one) => one.element);
+      this.panels
+        .filter((_, index) => isPicture(view.panels[index].kind) === pictures)
+        .map((one) => one.element);
     this.pictures.replaceChildren(...elements(true));
     this.texts.replaceChildren(...elements(false));
   }
@@ -385,10 +403,12 @@ class Explorer {
     this.pictures.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
     const pictures = [...this.pictures.children];
     const rows = Math.max(1, Math.ceil(pictures.length / columns));
-    const room = Math.max(220, Math.min(isNarrow ? 250 : 380, innerHeight * (isNarrow ? 0.3 : 0.46)));
+    const [most, share] = isNarrow ? [250, 0.3] : [380, 0.46];
+    const room = Math.max(220, Math.min(most, innerHeight * share));
     const height = Math.max(150, Math.round(rows > 1 ? (1.25 * room) / rows : room));
-    for (const panel of this.panels)
+    for (const panel of this.panels) {
       if (panel.resize) panel.resize(panel.element.clientWidth, height);
+    }
   }
 
   // --- files and texts
@@ -397,19 +417,26 @@ class Explorer {
     if (this.link.send) {
       this.tellNow();
       this.link.send({ kind: "file", ending });
-    } else if (ending === ".csv") download(this.table(), `${this.description.code}.csv`, "text/csv");
-    else this.savePicture();
+    } else if (ending === ".csv") {
+      download(this.table(), `${this.description.code}.csv`, "text/csv");
+    } else {
+      this.savePicture();
+    }
   }
 
   /** The curves on show as text with commas. */
   table() {
     const columns = this.panels
       .filter((panel) => panel.table && panel.chart)
-      .flatMap((panel) => ["x", ...Object.keys(panel.chart.curves)].map((name, k) => [name, panel.table[k]]));
+      .flatMap((panel) => {
+        const names = ["x", ...Object.keys(panel.chart.curves)];
+        return names.map((name, k) => [name, panel.table[k]]);
+      });
     const longest = Math.max(0, ...columns.map(([, values]) => values.length));
     const lines = [columns.map(([name]) => name).join()];
-    for (let row = 0; row < longest; row++)
+    for (let row = 0; row < longest; row++) {
       lines.push(columns.map(([, values]) => values[row] ?? "nan").join());
+    }
     return `${lines.join("\n")}\n`;
   }
 

@@ -1,9 +1,9 @@
 """The same views as Matplotlib figures: for saved notebooks, and for files of publication quality.
 
 Example:
-    >>> from diffviz.web import Chart, View
+    >>> from diffviz.web import Chart, View, figure
     >>> chart = Chart([0.0, 1.0], {"edm": [1.0, 2.0]}, xlabel="λ", ylabel="w")
-    >>> [line.get_gid() for line in dv.web.figure(View((chart,))).axes[0].lines]
+    >>> [line.get_gid() for line in figure(View((chart,))).axes[0].lines]
     ['edm', 'edm:ends']
 """
 

@@ -90,8 +90,9 @@ class ImagesPanel {
 function imageOf(pixels, width, height, channels) {
   const image = new ImageData(width, height);
   for (let place = 0; place < width * height; place++) {
-    for (let channel = 0; channel < 3; channel++)
+    for (let channel = 0; channel < 3; channel++) {
       image.data[4 * place + channel] = pixels[place * channels + (channels === 3 ? channel : 0)];
+    }
     image.data[4 * place + 3] = 255;
   }
   return image;

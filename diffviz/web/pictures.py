@@ -5,9 +5,9 @@ it from a message (``to_message``), Matplotlib from the record itself (``figures
 written by Python and by the modules that compute in the browser, in the same form.
 
 Example:
-    >>> from diffviz.web import Chart, Note, View
+    >>> from diffviz.web import Chart, Note, View, pictures
     >>> view = View((Chart([0.0, 1.0], {"edm": [1.0, 2.0]}, xlabel="λ", ylabel="w"), Note("rises")))
-    >>> message, buffers = dv.web.pictures.to_message(view)
+    >>> message, buffers = pictures.to_message(view)
     >>> [panel["kind"] for panel in message["panels"]], len(buffers)
     (['chart', 'note'], 2)
 """

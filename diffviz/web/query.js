@@ -28,9 +28,8 @@ function changes(description, state) {
 export function toQuery(description, state) {
   const query = new URLSearchParams();
   for (const [control, value] of changes(description, state)) {
-    if (control.kind === "chips") for (const one of value.length ? value : [""]) query.append(control.name, one);
-    else if (control.kind === "points") query.append(control.name, JSON.stringify(value));
-    else query.append(control.name, control.kind === "switch" ? String(Number(value)) : String(value));
+    const write = WRITERS[control.kind] ?? ((one) => [String(one)]);
+    for (const one of write(value)) query.append(control.name, one);
   }
   return query.toString();
 }
@@ -61,6 +60,13 @@ const READERS = {
   switch: (control, texts) => ({ 0: false, 1: true })[texts.at(-1)],
 };
 
+/** The texts of a value in a link, by the kind of control; other values are one text. */
+const WRITERS = {
+  chips: (value) => (value.length ? value : [""]),
+  points: (value) => [JSON.stringify(value)],
+  switch: (value) => [String(Number(value))],
+};
+
 /**
  * The values in a link, and words on what in it is broken.
  *
@@ -77,8 +83,11 @@ export function fromQuery(description, text) {
     const texts = query.getAll(name);
     const read = READERS[control?.kind] ?? ((_, all) => all.at(-1));
     const value = control && read(control, texts);
-    if (value === undefined) complaints.push(`the link has a broken value: ${name}=${texts.at(-1)}`);
-    else values[name] = value;
+    if (value === undefined) {
+      complaints.push(`the link has a broken value: ${name}=${texts.at(-1)}`);
+    } else {
+      values[name] = value;
+    }
   }
   return { values, complaints };
 }
@@ -98,6 +107,8 @@ function literal(value) {
  * @returns {string}
  */
 export function toCode(description, state) {
-  const pairs = changes(description, state).map(([control, value]) => `${control.name}=${literal(value)}`);
-  return `from diffviz.lab.explorers import ${description.code}\n\n${description.code}(${pairs.join(", ")})`;
+  const { code } = description;
+  const pairs = changes(description, state);
+  const named = pairs.map(([control, value]) => `${control.name}=${literal(value)}`);
+  return `from diffviz.lab.explorers import ${code}\n\n${code}(${named.join(", ")})`;
 }

@@ -27,8 +27,9 @@ export function watchTheme(changed) {
   const system = matchMedia("(prefers-color-scheme: dark)");
   const observer = new MutationObserver(changed);
   const attributes = ["data-jp-theme-light", "data-vscode-theme-kind", "data-theme"];
-  for (const element of [document.body, document.documentElement])
+  for (const element of [document.body, document.documentElement]) {
     observer.observe(element, { attributes: true, attributeFilter: attributes });
+  }
   system.addEventListener("change", changed);
   return () => {
     observer.disconnect();

@@ -225,6 +225,20 @@ def test_the_noisier_of_two_draws_has_the_known_mean():
     assert stats.kstest(rng.normal(0.8, 2, (40_000, 2)).min(1), law.cdf).pvalue > 1e-3
 
 
+def test_a_truncated_law_ends_where_it_is_cut_even_far_out_in_a_tail():
+    law = laws.truncated(stats.norm(10, 1), -5, 20)  # sf(−5) rounds to 1
+    assert law.support() == (-5, 20)
+    assert laws.truncated(stats.uniform(0, 1), -5, 0.5).support() == (0, 0.5)
+    np.testing.assert_allclose(law.pdf([-5, 9, 20]), stats.norm(10, 1).pdf([-5, 9, 20]))
+
+
+@pytest.mark.parametrize("a", np.linspace(0.5, 10, 60))
+def test_a_u_shaped_law_lives_on_the_unit_interval_exactly(a):
+    law = laws.u_shaped(a)
+    assert law.support() == (0, 1)
+    paths.push_forward(law, COSINE)
+
+
 def test_a_truncated_law_is_the_conditioned_one():
     law, plain = laws.truncated(stats.norm(1, 2), -3, 2.5), stats.truncnorm(-2, 0.75, 1, 2)
     np.testing.assert_allclose(law.pdf([-2.9, 0, 2.4]), plain.pdf([-2.9, 0, 2.4]), rtol=1e-12)

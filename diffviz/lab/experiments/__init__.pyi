@@ -1,5 +1,6 @@
 from . import (
     common,
+    composer,
     elbo,
     perception,
     policy,
@@ -16,6 +17,7 @@ from . import (
 
 __all__ = [
     "common",
+    "composer",
     "elbo",
     "perception",
     "policy",

@@ -1,5 +1,19 @@
-from . import base, elbo, perception, policy, prior, probe, sampling, schedule, training, weighting
+from . import (
+    base,
+    composer,
+    elbo,
+    perception,
+    policy,
+    prior,
+    probe,
+    sampling,
+    schedule,
+    training,
+    view,
+    weighting,
+)
 from .base import Explorer
+from .composer import ComposerExplorer
 from .elbo import ElboExplorer
 from .perception import PerceptionExplorer
 from .policy import LearningExplorer, PolicyExplorer
@@ -12,6 +26,7 @@ from .weighting import WeightingExplorer
 
 __all__ = [
     "CapacityExplorer",
+    "ComposerExplorer",
     "ElboExplorer",
     "Explorer",
     "LearningExplorer",
@@ -24,6 +39,7 @@ __all__ = [
     "TrajectoryExplorer",
     "WeightingExplorer",
     "base",
+    "composer",
     "elbo",
     "perception",
     "policy",
@@ -32,5 +48,6 @@ __all__ = [
     "sampling",
     "schedule",
     "training",
+    "view",
     "weighting",
 ]

@@ -12,6 +12,7 @@ the newest values of all controls and sends them together.
 
 import base64
 import io
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path as File
@@ -218,6 +219,18 @@ class ViewExplorer(anywidget.AnyWidget):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(self.table(), encoding="utf-8")
         return file
+
+    def save_opening(self, path: str | File) -> None:
+        """Write what a page without a kernel begins with; ``page.js`` reads it.
+
+        Args:
+            path: Where to write; ".json" is added for the message, ".bin" for its buffers.
+        """
+        message, buffers = self.opening()
+        lengths = [len(buffer) for buffer in buffers]
+        text = json.dumps({"message": message, "lengths": lengths}, ensure_ascii=False)
+        File(f"{path}.json").write_text(text, encoding="utf-8")
+        File(f"{path}.bin").write_bytes(b"".join(buffers))
 
     def table(self) -> str:
         """The curves on show as text: a row of names, then one row for each place, with commas."""

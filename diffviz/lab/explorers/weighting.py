@@ -320,7 +320,7 @@ class WeightingExplorer(ViewExplorer):
         families = (NO_FAMILY, *FAMILIES)
         require_option("family", family, families, "diffviz.theory.families.FAMILIES")
         chosen = tuple(objective(name).name for name in name_tuple(names, "names"))
-        description = Description("Weightings", weighting_controls())
+        description = Description("Weightings", weighting_controls(), local="weighting.js")
         super().__init__(description, {"names": chosen, "family": family, **state})
         require_something(self.objectives())
 
@@ -349,6 +349,18 @@ class WeightingExplorer(ViewExplorer):
         require_something(objectives)
         notes = [Note(objectives[OWN_SETTINGS].note)] if OWN_SETTINGS in objectives else []
         return View((self._chart(state), self._table(state, objectives), *notes))
+
+    def local_data(self) -> dict[str, Any]:
+        """What the browser draws families, bases, axes, anchors and scales with."""
+        parameters = {
+            family: {one.name: parameter_name(family, one.name) for one in offered.parameters}
+            for family, offered in FAMILIES.items()
+        }
+        return look_data(self.grid) | {
+            "cells": {entry.name: verdict_cells(entry) for entry in CATALOGUE.values()},
+            "parameters": parameters,
+            "head": HEAD,
+        }
 
     def _curves(self, state: State) -> dict[str, NDArray]:
         """What is shown of each objective in a state, by name."""
@@ -382,6 +394,25 @@ class WeightingExplorer(ViewExplorer):
             for name, objective in objectives.items()
         ]
         return Table(HEAD, rows, [plots.colour(name) for name in objectives])
+
+
+def look_data(grid: NDArray) -> dict[str, Any]:
+    """What the browser draws published weightings with, on any axis and in any look.
+
+    Args:
+        grid: λ in nats, shape (n,).
+
+    Returns:
+        The grid, the weightings of the catalogue on it, colours and labels by name.
+    """
+    return {
+        "grid": grid,
+        "entries": {name: entry.weighting(grid) for name, entry in CATALOGUE.items()},
+        "colours": {name: plots.colour(name) for name in (*CATALOGUE, *FAMILIES)},
+        "axes": {name: {"label": axis.label, "scale": axis.scale} for name, axis in AXES.items()},
+        "labels": {name: look.label for name, look in LOOKS.items()},
+        "errors": plots.ERROR_OF,
+    }
 
 
 def chosen_objectives(state: State) -> dict[str, Objective]:
@@ -498,12 +529,13 @@ def name_with_values(name: str, state: State) -> str:
     return f"{name} ({', '.join(f'{parameter} {value:g}' for parameter, value in values)})"
 
 
-@lru_cache(64)
-def verdict_cells(objective: Objective) -> tuple[str, str, str]:
-    """The verdict on an objective and its shares below λ = 0.
+@lru_cache(256)
+def verdict_cells(objective: Objective, at: float = 0.0) -> tuple[str, str, str]:
+    """The verdict on an objective and its shares below a λ.
 
     Args:
         objective: The objective.
+        at: λ in nats.
 
     Returns:
         The verdict, the share of w, and the share of the loss on N(0, I) data.
@@ -515,6 +547,6 @@ def verdict_cells(objective: Objective) -> tuple[str, str, str]:
     low, high = objective.law.support()
     if low >= 10 or high <= -10:
         return words, "outside [-10, 10]", ""
-    of_w = analysis.share_below(objective)
-    of_loss = analysis.share_below(objective, mmse=expit)
+    of_w = analysis.share_below(objective, at)
+    of_loss = analysis.share_below(objective, at, mmse=expit)
     return words, f"{of_w:.1%}", f"{of_loss:.1%}"

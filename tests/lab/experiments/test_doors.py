@@ -12,6 +12,7 @@ from diffviz.lab import figures, losses
 from diffviz.lab.exercises import EXERCISES
 from diffviz.lab.experiments import (
     common,
+    composer,
     elbo,
     perception,
     policy,
@@ -28,6 +29,7 @@ from diffviz.lab.figures.registry import FIGURES, figure
 from diffviz.theory.paths import COSINE, LINEAR
 
 DOORS = {
+    "composer.parts": lambda grid: composer.parts(dv.objective("edm"), grid),
     "weighting.factors": weighting.factors,
     "weighting.heuristics": weighting.heuristics,
     "weighting.min_snr_plus_one": weighting.min_snr_plus_one,

@@ -1,0 +1,254 @@
+"""The recipe composer: a path, a law of times, a target and a multiplier, and what they weight."""
+
+from typing import Any
+
+import numpy as np
+
+from diffviz import plots
+from diffviz.lab.experiments import composer
+from diffviz.lab.experiments.composer import Distance
+from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.lab.explorers.weighting import (
+    AXES,
+    LOOKS,
+    drawn_limits,
+    entry_chips,
+    look_data,
+    verdict_cells,
+)
+from diffviz.recipes.entries import CATALOGUE
+from diffviz.theory.objectives import Objective
+from diffviz.theory.targets import BASES
+from diffviz.web.description import Chips, Control, Description, Menu, Slider, State
+from diffviz.web.pictures import Chart, Table, View
+
+LABELS = {
+    "path": "path",
+    "law": "times",
+    "target": "target",
+    "multiplier": "multiplier",
+}
+TIPS = {
+    "path": "alpha(t) and sigma(t), and with them λ(t).",
+    "law": "The law that draws times t, or noise levels themselves.",
+    "target": "What the network's squared error is taken on.",
+    "multiplier": "The factor c(λ) on the target's squared error.",
+}
+COLOURS = {"p": "#0072B2", "gain²": "#E69F00", "c": "#009E73", "w": "#000000"}
+LOOKS_OF_PARTS = ("log10, anchored", "w / max")  # a loss density has no parts
+NEAREST = 3  # published objectives that are listed
+SAME = 1e-6  # deviation up to which two weightings are the same
+FAR = 10  # deviation from which on a number says no more
+MOST = 4  # published objectives that are drawn
+
+
+def part_controls(menu: str) -> tuple[Control, ...]:
+    """The menu of a part of the recipe, and the sliders of its options.
+
+    Args:
+        menu: "path", "law", "target" or "multiplier".
+
+    Returns:
+        The menu, then the sliders, each shown with its option only.
+    """
+    options = composer.MENUS[menu]
+    chosen = composer.start()[menu]
+    sliders = [
+        Slider(
+            composer.name_of(menu, option, parameter.name),
+            parameter.name,
+            parameter.low,
+            parameter.high,
+            parameter.step,
+            parameter.default,
+            when={menu: (option,)},
+        )
+        for option, part in options.items()
+        for parameter in part.parameters
+    ]
+    return Menu(menu, LABELS[menu], tuple(options), chosen, tip=TIPS[menu]), *sliders
+
+
+def shift_slider(name: str, label: str, tip: str) -> Slider:
+    """A slider for a factor on sigma/alpha.
+
+    Args:
+        name: Name in the state.
+        label: What stands beside it.
+        tip: A sentence that explains it.
+
+    Returns:
+        The slider, folded away at first.
+    """
+    return Slider(name, label, 0.25, 8, 0.025, 1.0, scale="log", tip=tip, rare=True)
+
+
+def composer_controls() -> tuple[Control, ...]:
+    """The controls of the composer."""
+    parts = [control for menu in composer.MENUS for control in part_controls(menu)]
+    logarithmic = LOOKS_OF_PARTS[0]
+    return (
+        *parts,
+        Menu(
+            "base",
+            "error of",
+            tuple(BASES),
+            "eps",
+            buttons=True,
+            tip="The error on which gain² and w act.",
+        ),
+        Chips(
+            "names",
+            "beside",
+            entry_chips(),
+            (),
+            most=MOST,
+            tip="Published objectives to compare with.",
+        ),
+        Slider("below", "share below λ", -8, 8, 0.25, 0.0, unit="nats"),
+        Menu("scale", "scale", LOOKS_OF_PARTS, logarithmic, rare=True),
+        Slider(
+            "anchor",
+            "anchor λ",
+            -8,
+            8,
+            0.25,
+            0.0,
+            unit="nats",
+            tip="Where the logarithms are 0.",
+            when={"scale": (logarithmic,)},
+            rare=True,
+        ),
+        Menu("axis", "axis", tuple(AXES), "λ", rare=True),
+        shift_slider("path_shift", "shift of path", "Factor on sigma/alpha along the path."),
+        shift_slider("law_shift", "shift of times", "Factor on sigma/alpha where loss is drawn."),
+    )
+
+
+class ComposerExplorer(ViewExplorer):
+    """A recipe from four menus: what it weights, and which published objective is nearest.
+
+    The picture shows the density p of log-SNR, gain², the multiplier c, and their product w, one
+    over the other. On the scale of logarithms they add up. Under it stand the verdict, the shares
+    of w and of the loss below a λ, and how far the ratio to published weightings is from constant.
+
+    Args:
+        **state: Values of controls at first, such as ``path="cosine"`` and ``target="v"``; by
+            default the recipe is that of flow matching.
+
+    Raises:
+        TypeError: A value is of the wrong kind.
+        ValueError: A control is unknown, a value is not allowed, or the parts do not go together.
+
+    Example:
+        >>> explorer = dv.lab.explorers.ComposerExplorer(path="cosine", target="v")
+        >>> dv.compare(explorer.objective(), dv.objective("fm-ot")).same
+        True
+    """
+
+    grid = np.linspace(-12, 12, 601)  # λ in nats
+
+    def __init__(self, **state: Any):
+        description = Description("Recipe composer", composer_controls(), local="composer.js")
+        super().__init__(description, state)
+        self.objective()
+
+    def objective(self) -> Objective:
+        """The objective on show."""
+        return composer.compose(self.state)
+
+    def compute(self, state: State, changed: Changed) -> View:
+        """The parts, the verdict, and the nearest published objectives.
+
+        Args:
+            state: A value for each control.
+            changed: Not used.
+
+        Returns:
+            A chart and two tables.
+
+        Raises:
+            ValueError: The parts do not go together.
+        """
+        objective = composer.compose(state)
+        below = f"λ = {state['below']:g}"
+        verdict = Table(
+            ("verdict", f"w below {below}", f"loss below {below}"),
+            [verdict_cells(objective, state["below"])],
+        )
+        nearness = nearness_table(composer.distances(objective), state["names"])
+        return View((self._chart(objective, state), verdict, nearness))
+
+    def local_data(self) -> dict[str, Any]:
+        """What the browser composes and compares recipes with."""
+        shared = look_data(self.grid)
+        return shared | {
+            "levels": composer.published(),
+            "targets": {entry.name: entry.target.name for entry in CATALOGUE.values()},
+            "colours": shared["colours"] | COLOURS,
+        }
+
+    def code(self) -> str:
+        """The cell that makes the same objective."""
+        return composer.code(self.state)
+
+    def __repr__(self) -> str:
+        return super().code().rpartition("\n")[2]
+
+    def _chart(self, objective: Objective, state: State) -> Chart:
+        """The parts of the recipe, and the chosen objectives beside their product."""
+        look = LOOKS[state["scale"]]
+        axis = AXES[state["axis"]]
+        base = state["base"]
+        values = composer.parts(objective, self.grid, base)
+        for name in state["names"]:
+            values[name] = CATALOGUE[name].weighting(self.grid, base)
+        curves = {
+            name: plots.scaled(w, self.grid, look.scale, state["anchor"])
+            for name, w in values.items()
+        }
+        return Chart(
+            axis.place(self.grid),
+            curves,
+            xlabel=axis.label,
+            ylabel=look.label.format(plots.ERROR_OF[base]),
+            xscale=axis.scale,
+            ylim=drawn_limits(curves, look),
+            colours=COLOURS,
+        )
+
+
+def nearness_row(name: str, distance: Distance | None) -> tuple[str, str, str]:
+    """A row of the table of published objectives.
+
+    Args:
+        name: The objective.
+        distance: How far it is; None where it has too little support.
+
+    Returns:
+        Its name, the deviation in words, and the λ at which it is met.
+    """
+    if distance is None:
+        return name, "elsewhere", ""
+    if distance.deviation <= SAME:
+        return name, "the same", ""
+    words = "over 1000%" if distance.deviation > FAR else f"{distance.deviation:.1%}"
+    return name, words, f"{distance.at:g}"
+
+
+def nearness_table(ordered: list[Distance], names: tuple[str, ...]) -> Table:
+    """How near the published objectives are: the nearest ones, then those that are chosen.
+
+    Args:
+        ordered: The distances, the nearest first.
+        names: The chosen objectives.
+
+    Returns:
+        The table.
+    """
+    known = {one.name: one for one in ordered}
+    nearest = [one.name for one in ordered[:NEAREST]]
+    listed = list(dict.fromkeys([*nearest, *names]))
+    rows = [nearness_row(name, known.get(name)) for name in listed]
+    colours = [plots.colour(name) for name in listed]
+    return Table(("published", "ratio deviates by", "at λ"), rows, colours)

@@ -1,0 +1,327 @@
+/**
+ * What a weighting w(λ) on the eps error says about its loss, as `diffviz.theory.analysis`.
+ */
+
+import { weighting } from "./objectives.js";
+import { expit, softplus } from "./special.js";
+import { baseGain } from "./targets.js";
+
+/**
+ * @typedef {import("./frames.js").Curve} Curve
+ * @typedef {import("./objectives.js").Objective} Objective
+ *
+ * @typedef {object} Verdict
+ * @property {boolean} monotone Whether w never rises with λ.
+ * @property {[number, number][]} rises Intervals of λ on which w rises.
+ * @property {number} peak λ of the largest w.
+ * @property {number} negativeShare Share of the mixture of ELBOs with a negative sign.
+ */
+
+export const VERDICT_POINTS = 4001;
+
+/**
+ * Eps error of the exact denoiser on N(0, 1), for each dimension.
+ * @type {Curve}
+ */
+export const gaussianMmse = expit;
+
+/**
+ * Mutual information I(x; z_λ) = ½ log(1 + e^λ) for x ~ N(0, 1).
+ * @type {Curve}
+ */
+export const gaussianInformation = (logsnr) => softplus(logsnr) / 2;
+
+/**
+ * Points at even distances, as `numpy.linspace`.
+ * @param {number} low
+ * @param {number} high
+ * @param {number} points At least 2.
+ * @returns {Float64Array}
+ */
+export function linspace(low, high, points) {
+  const step = (high - low) / (points - 1);
+  const grid = Float64Array.from({ length: points }, (_, index) => low + index * step);
+  grid[points - 1] = high;
+  return grid;
+}
+
+/**
+ * Grid over the stretch of [low, high] on which a law has support, ends a hair inside.
+ * @param {[number, number]} support
+ * @param {number} [low]
+ * @param {number} [high]
+ * @returns {Float64Array} Shape (4001,).
+ */
+export function gridWithin(support, low = -20, high = 20) {
+  const start = Math.max(low, support[0]);
+  const stop = Math.min(high, support[1]);
+  if (start >= stop) {
+    throw new RangeError(`the supports do not overlap: [${low}, ${high}], [${support}]`);
+  }
+  const hair = 1e-12 * (stop - start);
+  return linspace(start + hair, stop - hair, VERDICT_POINTS);
+}
+
+/**
+ * A weighting on the error of one base as one on the error of another; the loss stays.
+ * @param {Float64Array} w Shape (n,).
+ * @param {Float64Array} logsnr λ in nats, shape (n,).
+ * @param {string} base The base on which w acts.
+ * @param {string} to The base of the result.
+ * @returns {Float64Array} Shape (n,).
+ */
+export function rebase(w, logsnr, base, to) {
+  return w.map((value, index) => {
+    const at = logsnr[index];
+    return value * (baseGain(base, at) / baseGain(to, at)) ** 2;
+  });
+}
+
+/**
+ * Loss per nat of an exact denoiser, w(λ) E‖eps_hat − eps‖².
+ * @param {Float64Array} w Weighting on the eps error, shape (n,).
+ * @param {Float64Array} logsnr λ in nats, shape (n,).
+ * @param {Curve} [mmse] Error of the denoiser; by default for N(0, I) data.
+ * @returns {Float64Array} Shape (n,).
+ */
+export function lossDensity(w, logsnr, mmse = gaussianMmse) {
+  return w.map((value, index) => value * mmse(logsnr[index]));
+}
+
+/**
+ * Ends of the runs of grid steps that are marked.
+ * @param {Float64Array} grid
+ * @param {boolean[]} rising One for each step of the grid.
+ * @returns {[number, number][]}
+ */
+function stretches(grid, rising) {
+  /** @type {[number, number][]} */
+  const found = [];
+  rising.forEach((rises, step) => {
+    if (rises && !rising[step - 1]) {
+      found.push([grid[step], grid[step + 1]]);
+    } else if (rises) {
+      found[found.length - 1][1] = grid[step + 1];
+    }
+  });
+  return found;
+}
+
+/**
+ * Coefficients of the polynomial through points, lowest power first.
+ *
+ * Newton's divided differences, multiplied out.
+ * @param {number[]} x
+ * @param {number[]} y
+ * @returns {number[]}
+ */
+function polynomialThrough(x, y) {
+  const differences = [...y];
+  for (let order = 1; order < x.length; order += 1) {
+    for (let i = x.length - 1; i >= order; i -= 1) {
+      differences[i] = (differences[i] - differences[i - 1]) / (x[i] - x[i - order]);
+    }
+  }
+  /** @type {number[]} */
+  let powers = [];
+  for (let i = x.length - 1; i >= 0; i -= 1) {
+    const raised = [differences[i], ...powers];
+    powers = raised.map((value, power) => value - x[i] * (powers[power] ?? 0));
+  }
+  return powers;
+}
+
+/**
+ * Where slope x + second x² + third x³ + fourth x⁴ turns, by Newton's method from 0; else NaN.
+ * @param {number[]} coefficients
+ * @returns {number}
+ */
+function rootNearZero([slope, second, third, fourth]) {
+  let x = 0;
+  for (let step = 0; step < 20; step += 1) {
+    const value = slope + x * (2 * second + x * (3 * third + x * 4 * fourth));
+    const growth = 2 * second + x * (6 * third + x * 12 * fourth);
+    if (growth === 0) {
+      return NaN;
+    }
+    x -= value / growth;
+    if (Math.abs(value / growth) <= 1e-14) {
+      return x;
+    }
+  }
+  return NaN;
+}
+
+/**
+ * Index of the first of the largest values.
+ * @param {Float64Array} values
+ * @returns {number}
+ */
+export function argmax(values) {
+  return values.reduce((best, value, index) => (value > values[best] ? index : best), 0);
+}
+
+/**
+ * Place of the largest value, by a quartic through it and two neighbours on each side.
+ * @param {Float64Array} grid
+ * @param {Float64Array} values
+ * @returns {number}
+ */
+function peakOf(grid, values) {
+  const i = argmax(values);
+  if (i < 2 || i >= grid.length - 2) {
+    return grid[i];
+  }
+  const unit = grid[i + 1] - grid[i - 1];
+  const near = [i - 2, i - 1, i, i + 1, i + 2];
+  const [, ...higher] = polynomialThrough(
+    near.map((index) => (grid[index] - grid[i]) / unit),
+    near.map((index) => values[index] / values[i]),
+  );
+  const place = grid[i] + unit * rootNearZero(higher);
+  return place > grid[i - 1] && place < grid[i + 1] ? place : grid[i];
+}
+
+/**
+ * Share of the mixture of ELBOs that has a negative sign.
+ * @param {Float64Array} grid
+ * @param {Float64Array} values
+ * @param {boolean[]} rising One for each step of the grid.
+ * @param {Curve} information I(x; z_λ) of the data.
+ * @returns {number}
+ */
+function negativeShareOf(grid, values, rising, information) {
+  const last = grid.length - 1;
+  let negative = 0;
+  let positive = values[last] * information(grid[last]);
+  for (let step = 0; step < last; step += 1) {
+    const change = values[step + 1] - values[step];
+    const spent = change * information((grid[step + 1] + grid[step]) / 2);
+    if (rising[step]) {
+      negative += spent;
+    } else if (change < 0) {
+      positive -= spent; // a rise that is not marked is the start of a support
+    }
+  }
+  return negative === 0 ? 0 : negative / positive;
+}
+
+/**
+ * Is w monotone (non-increasing in λ), where does it rise, and how much is negative?
+ * @param {Float64Array} grid Increasing λ in nats, shape (n,).
+ * @param {Float64Array} values w on the eps error, shape (n,).
+ * @param {[number, number]} [support] The start of the support is no rise.
+ * @param {Curve} [information] I(x; z_λ) of the data; by default N(0, I).
+ * @returns {Verdict}
+ */
+export function verdictOf(
+  grid,
+  values,
+  support = [-Infinity, Infinity],
+  information = gaussianInformation,
+) {
+  if (!values.some((value) => value !== 0)) {
+    throw new RangeError("the weighting is 0 on the whole grid; take a grid inside its support");
+  }
+  const [low, high] = support;
+  const rising = Array.from(values.subarray(1), (next, step) => {
+    const now = values[step];
+    const rises = next - now > 1e-9 * Math.max(next, now);
+    return rises && grid[step] >= low && grid[step + 1] <= high;
+  });
+  const rises = stretches(grid, rising);
+  return {
+    monotone: rises.length === 0,
+    rises,
+    peak: peakOf(grid, values),
+    negativeShare: negativeShareOf(grid, values, rising, information),
+  };
+}
+
+/**
+ * The verdict on an objective, on [−20, 20] cut to its support.
+ * @param {Objective} recipe
+ * @returns {Verdict}
+ */
+export function verdict(recipe) {
+  const grid = gridWithin(recipe.law.support);
+  return verdictOf(grid, weighting(recipe, grid), recipe.law.support);
+}
+
+/**
+ * Simpson's rule at an even number of even steps.
+ * @param {Float64Array} grid
+ * @param {Float64Array} values
+ * @returns {number}
+ */
+function simpson(grid, values) {
+  const last = grid.length - 1;
+  let sum = values[0] + values[last];
+  for (let index = 1; index < last; index += 1) {
+    sum += (index % 2 ? 4 : 2) * values[index];
+  }
+  return (sum * (grid[last] - grid[0])) / (3 * last);
+}
+
+/**
+ * Share of ∫ w dλ, or of the loss ∫ w · mmse dλ, that lies below a λ.
+ * @param {Objective} recipe
+ * @param {number} [at] λ in nats.
+ * @param {Curve} [mmse] Error of the denoiser; by default w alone counts.
+ * @param {number} [low] Least λ of the whole.
+ * @param {number} [high] Largest λ of the whole.
+ * @returns {number}
+ */
+export function shareBelow(recipe, at = 0, mmse = () => 1, low = -10, high = 10) {
+  const start = Math.max(low, recipe.law.support[0]);
+  /** @type {Curve} */
+  const massBelow = (end) => {
+    if (start >= end) {
+      return 0;
+    }
+    const grid = gridWithin(recipe.law.support, low, end);
+    return simpson(grid, lossDensity(weighting(recipe, grid), grid, mmse));
+  };
+  const whole = massBelow(high);
+  if (!(whole > 0)) {
+    throw new RangeError(`there is no weight on logsnr [${low}, ${high}]; widen the range`);
+  }
+  return massBelow(Math.min(at, high)) / whole;
+}
+
+/**
+ * The middle value, or the mean of the two middle ones.
+ * @param {number[]} values
+ * @returns {number}
+ */
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/**
+ * Largest relative deviation of the ratio of two weightings from its median.
+ *
+ * @param {Float64Array} a
+ * @param {Float64Array} b
+ * @returns {{deviation: number, index: number}} With the place where it is met; NaN and −1 where
+ *   the two are nowhere above 0 at once.
+ */
+export function deviationOf(a, b) {
+  /** @type {number[]} */
+  const places = [];
+  a.forEach((value, index) => {
+    if (value > 0 && b[index] > 0) {
+      places.push(index);
+    }
+  });
+  if (!places.length) {
+    return { deviation: NaN, index: -1 };
+  }
+  const ratios = places.map((index) => a[index] / b[index]);
+  const usual = median(ratios);
+  const deviations = Float64Array.from(ratios, (ratio) => Math.abs(ratio / usual - 1));
+  const worst = argmax(deviations);
+  return { deviation: deviations[worst], index: places[worst] };
+}

@@ -1,0 +1,114 @@
+// The recipe composer in the browser: the parts of a recipe, their product, and what is near to it.
+
+import { rebase } from "./analysis.js";
+import { general, lookChart, percent, verdictCells } from "./looks.js";
+import { factor } from "./objectives.js";
+import { compose, distances } from "./recipes.js";
+import { baseGain } from "./targets.js";
+
+/**
+ * What Python sends once.
+ * @typedef {import("./looks.js").LookData & {
+ *   entries: Record<string, Float64Array>,
+ *   levels: Record<string, Float64Array>,
+ *   targets: Record<string, string>,
+ *   colours: Record<string, string>,
+ * }} Data weightings of the catalogue on the eps error, on the grid of the chart and at the levels
+ *   at which recipes are compared with them; and the names of their targets
+ *
+ * @typedef {Record<string, any>} State
+ * @typedef {import("./objectives.js").Objective} Objective
+ * @typedef {import("./recipes.js").Distance} Distance
+ */
+
+const NEAREST = 3; // published objectives that are listed
+const SAME = 1e-6; // deviation up to which two weightings are the same
+const FAR = 10; // deviation from which on a number says no more
+
+/**
+ * p, gain², c and their product on the error of a base; NaN where the law does not reach.
+ * @param {Objective} recipe
+ * @param {Float64Array} grid λ in nats.
+ * @param {string} base
+ * @returns {Record<string, Float64Array>}
+ */
+function partsOf(recipe, grid, base) {
+  const { law, multiplier, path, target } = recipe;
+  const [low, high] = law.support;
+  /** @type {(part: (at: number) => number) => Float64Array} */
+  const inside = (part) => grid.map((at) => (at >= low && at <= high ? part(at) : 0));
+  return {
+    p: inside(law.pdf),
+    "gain²": inside((at) => target.gain(at, path) ** 2 / baseGain(base, at) ** 2),
+    c: inside(multiplier),
+    w: inside((at) => (2 * factor(recipe, at) * law.pdf(at)) / baseGain(base, at) ** 2),
+  };
+}
+
+/**
+ * A row of the table of published objectives.
+ * @param {string} name
+ * @param {Distance | undefined} distance None where it has too little support.
+ * @returns {[string, string, string]}
+ */
+function nearnessRow(name, distance) {
+  if (!distance) {
+    return [name, "elsewhere", ""];
+  }
+  const { deviation, at } = distance;
+  if (deviation <= SAME) {
+    return [name, "the same", ""];
+  }
+  return [name, deviation > FAR ? "over 1000%" : percent(deviation), general(at)];
+}
+
+/**
+ * How near the published objectives are: the nearest ones, then those that are chosen.
+ * @param {Distance[]} ordered The nearest first.
+ * @param {string[]} names The chosen ones.
+ * @param {Record<string, string>} colours
+ * @returns {Record<string, any>}
+ */
+function nearnessTable(ordered, names, colours) {
+  const known = new Map(ordered.map((one) => [one.name, one]));
+  const nearest = ordered.slice(0, NEAREST).map(({ name }) => name);
+  const listed = [...new Set([...nearest, ...names])];
+  const rows = listed.map((name) => nearnessRow(name, known.get(name)));
+  return {
+    kind: "table",
+    head: ["published", "ratio deviates by", "at λ"],
+    rows,
+    colours: listed.map((name) => colours[name]),
+    title: "",
+  };
+}
+
+/**
+ * The chart and the tables of a state.
+ * @param {State} state
+ * @param {Data} data
+ * @returns {Record<string, any>}
+ */
+function compute(state, data) {
+  const recipe = compose(state);
+  const curves = partsOf(recipe, data.grid, state.base);
+  for (const name of state.names) {
+    curves[name] = rebase(data.entries[name], data.grid, "eps", state.base);
+  }
+  const below = general(state.below);
+  const verdicts = {
+    kind: "table",
+    head: ["verdict", `w below λ = ${below}`, `loss below λ = ${below}`],
+    rows: [verdictCells(recipe, state.below)],
+    colours: [],
+    title: "",
+  };
+  const ordered = distances(recipe, data.levels, data.targets);
+  const nearness = nearnessTable(ordered, state.names, data.colours);
+  return {
+    panels: [lookChart(curves, state, data, data.colours), verdicts, nearness],
+    columns: 1,
+  };
+}
+
+export const local = { compute };

