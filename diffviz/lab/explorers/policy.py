@@ -300,6 +300,7 @@ def comparison_notes(comparison: Comparison, state: State) -> tuple[Note, ...]:
 REWARD, GOALS, ACTIONS, BEFORE = "reward", "goals kept", "actions", "the run before"
 ACTION_COLOUR, GOAL_COLOUR = "#0072B2", "#D55E00"
 KEPT = 6  # runs that an explorer remembers
+TRAILS = 12  # actions whose ways are drawn
 
 
 def learning_controls() -> tuple[Control, ...]:
@@ -469,6 +470,7 @@ def action_cloud(here: Learned | None) -> Cloud:
         {} if here is None else {ACTIONS: here.actions},
         colours={"goals": GOAL_COLOUR, ACTIONS: ACTION_COLOUR},
         clock="batch",
+        trails=TRAILS,
         title="actions and goals",
         xlim=(-3.0, 3.0),
         ylim=(-3.0, 3.0),
