@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.plots.canvas import Drawing
+from diffviz.plots.curves import place_legend
 from diffviz.web.pictures import Chart, Cloud, Images, Note, Panel, Table, View
 
 WIDTH = 8.0  # inches
@@ -85,17 +86,13 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
         xlabel=chart.xlabel,
         ylabel=chart.ylabel,
         title=chart.title,
-        outside=outside if chart.curves else None,
+        outside=None,
         colours=colour,
         ax=ax,
     )
-    for line in ax.lines:
-        name = str(line.get_gid())
-        if name in chart.dashes:
-            dash: Any = plots.DASHES[chart.dashes[name] % len(plots.DASHES)]
-            line.set_linestyle(dash)
-        if name.removesuffix(":ends") in chart.faint:
-            line.set_alpha(0.4)
+    _style_lines(ax, chart)
+    if chart.curves:
+        place_legend(ax, list(chart.curves), outside=outside)
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")
@@ -107,6 +104,17 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
             label, (place, 1), xycoords=("data", "axes fraction"), fontsize=8, color="0.4", va="top"
         )
     ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
+
+
+def _style_lines(ax: Axes, chart: Chart) -> None:
+    """Dash the lines as the chart says, and make the faint ones pale; the legend shows both."""
+    for line in ax.lines:
+        name = str(line.get_gid())
+        if name in chart.dashes:
+            dash: Any = plots.DASHES[chart.dashes[name] % len(plots.DASHES)]
+            line.set_linestyle(dash)
+        if name.removesuffix(":ends") in chart.faint:
+            line.set_alpha(0.4)
 
 
 def _ends(chart: Chart) -> tuple[float, float] | None:

@@ -146,6 +146,17 @@ FILM = Cloud(
 )
 
 
+def test_the_legend_of_the_figure_shows_dashes_and_pale_lines():
+    curves = {"new": [0.0, 1.0], "old": [1.0, 1.0]}
+    chart = Chart([0.0, 1.0], curves, "x", "y", dashes={"new": 2, "old": 0}, faint=("old",))
+    (ax,) = figure(View((chart,))).axes
+    legend = ax.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["new", "old"]
+    new, old = legend.get_lines()
+    assert new.is_dashed() and not old.is_dashed()
+    assert old.get_alpha() == 0.4 and new.get_alpha() is None
+
+
 def test_a_still_picture_of_a_film_is_that_of_the_present():
     ax = figure(View((FILM,))).axes[0]
     found = {one.get_gid(): one for one in ax.collections}

@@ -18,7 +18,7 @@ from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
 from diffviz.theory import elbo_mixture
 from diffviz.web.description import Action, Chip, Chips, Control, Description, Menu, Slider, State
-from diffviz.web.pictures import Chart, Cloud, Note, Table, View, Working
+from diffviz.web.pictures import Chart, Cloud, Note, Panel, Table, View, Working
 
 NO_DRAWS = "none: the exact loss"
 DRAWS = {NO_DRAWS: 0} | {str(draws): draws for draws in policy_experiments.DRAWS}
@@ -156,7 +156,7 @@ class PolicyExplorer(ViewExplorer):
             Two charts, a table and notes.
         """
         comparison = compare(self.x, state)
-        panels = (
+        panels: tuple[Panel, ...] = (
             surrogate_chart(comparison, state),
             gain_chart(state),
             gain_table(state),
