@@ -8,6 +8,7 @@ const DASHES = [[], [6, 2], [2, 1.5], [7, 2, 1.5, 2]]; // as in diffviz.plots.st
 const LINE_WIDTH = 2;
 const ALIKE = 0.25; // share of a curve that hides another, from which on one of them is dashed
 const FAINT = 0.4;
+const MARGINS = { x: 44, y: 70 }; // px of a chart that a label in the middle of its axis cannot use
 
 /**
  * @typedef {Record<string, any>} ChartRecord a `Chart` of Python with its arrays
@@ -130,7 +131,9 @@ export class ChartPanel {
     this.legend = make("div.dv-legend");
     this.plot = make("div.dv-plot", { tabindex: 0, role: "img" });
     this.ylabel = make("div.dv-ylabel"); // where the axis is too short for its label
-    this.element = make("figure.dv-chart", {}, this.title, this.legend, this.ylabel, this.plot);
+    this.xlabel = make("div.dv-xlabel");
+    const parts = [this.title, this.legend, this.ylabel, this.plot, this.xlabel];
+    this.element = make("figure.dv-chart", {}, ...parts);
     /** @type {any} */
     this.uplot = null;
     this.structure = "";
@@ -186,15 +189,22 @@ export class ChartPanel {
     this.structure = structure;
     this.uplot?.destroy();
     this.drawLegend(names, dark);
-    this.placeLabel();
+    this.placeLabels(this.size);
     this.uplot = new uPlot(this.options(names, dark), this.table, this.plot);
     if (this.chart.strokes) this.listenToStrokes();
   }
 
-  /** Put the label of the vertical axis above the axes where it is longer than they are high. */
-  placeLabel() {
-    const length = lengthOf(this.chart.ylabel, getComputedStyle(this.element).fontFamily);
-    this.ylabel.textContent = length > this.size.height - 50 ? this.chart.ylabel : "";
+  /**
+   * Put a label that is longer than its axis outside the axes, where it wraps.
+   *
+   * @param {{width: number, height: number}} size
+   */
+  placeLabels({ width, height }) {
+    const { xlabel, ylabel } = this.chart;
+    const family = getComputedStyle(this.element).fontFamily;
+    const fits = (label, room) => lengthOf(label, family) <= room;
+    this.ylabel.textContent = fits(ylabel, height - MARGINS.y) ? "" : ylabel;
+    this.xlabel.textContent = fits(xlabel, width - MARGINS.x) ? "" : xlabel;
   }
 
   /** What uPlot is told. */
@@ -205,6 +215,7 @@ export class ChartPanel {
     const font = `12px ${style.fontFamily}`;
     const axis = { stroke: ink, font, labelFont: font, grid: { stroke: line, width: 1 } };
     const { chart } = this;
+    const xlabel = this.xlabel.textContent ? undefined : chart.xlabel;
     const label = this.ylabel.textContent ? undefined : chart.ylabel;
     const series = names.map((name) => ({
       label: name,
@@ -213,6 +224,7 @@ export class ChartPanel {
       dash: this.dashes[name],
       alpha: chart.faint.includes(name) ? FAINT : 1,
       points: { show: false },
+      pxAlign: 0, // whole pixels would make stairs of a straight line with few points
     }));
     const scale = (name) => ({
       time: false,
@@ -224,7 +236,7 @@ export class ChartPanel {
       legend: { show: false },
       scales: { x: scale("x"), y: scale("y") },
       axes: [
-        { ...axis, label: chart.xlabel, size: 34, labelSize: 18, ticks: { stroke: line, size: 4 } },
+        { ...axis, label: xlabel, size: 34, labelSize: 18, ticks: { stroke: line, size: 4 } },
         { ...axis, label, size: 46, labelSize: 18, ticks: { stroke: line, size: 4 } },
       ],
       series: [{}, ...series],
@@ -371,12 +383,14 @@ export class ChartPanel {
 
   /** @param {number} width @param {number} height */
   resize(width, height) {
-    const above = [this.title, this.legend, this.ylabel].map((one) => one.offsetHeight);
-    const size = { width, height: Math.max(120, height - above.reduce((a, b) => a + b)) };
+    if (this.chart) this.placeLabels({ width, height: height - this.legend.offsetHeight });
+    const others = [this.title, this.legend, this.ylabel, this.xlabel];
+    const rest = others.reduce((sum, one) => sum + one.offsetHeight, 0);
+    const size = { width, height: Math.max(120, height - rest) };
     if (size.width === this.size.width && size.height === this.size.height) return;
     this.size = size;
-    if (this.uplot) this.uplot.setSize(size);
-    else this.draw();
+    this.structure = ""; // labels may have to move
+    this.draw();
   }
 
   /** The picture as it is drawn. */

@@ -1,43 +1,48 @@
-// Points and trajectories on a canvas, with a clock that plays, pauses and scrubs.
+// Points and trajectories on a canvas. All clouds of an explorer have one clock.
 
 import { make } from "./elements.js";
 import { extent, figures } from "./chart.js";
 import { readable } from "./theme.js";
 
 const MARGIN = { left: 44, right: 8, top: 8, bottom: 34 };
-const SECONDS = 4; // that a film lasts
 
 export class CloudPanel {
   constructor(context) {
     this.context = context;
     this.title = make("div.dv-title");
     this.canvasElement = make("canvas.dv-canvas", { role: "img", tabindex: 0 });
-    this.play = make("button", { type: "button", onclick: () => this.toggle() }, "▶");
-    this.play.setAttribute("aria-label", "play");
-    this.clock = make("input.dv-range", { type: "range", min: 0, step: 1, "aria-label": "time" });
-    this.clock.addEventListener("input", () => this.seek(Number(this.clock.value)));
-    this.time = make("output.dv-value");
-    this.player = make("div.dv-player", {}, this.play, this.clock, this.time);
-    this.element = make("figure.dv-chart", {}, this.title, this.canvasElement, this.player);
+    this.element = make("figure.dv-chart", {}, this.title, this.canvasElement);
+    this.steps = 0;
+    this.stroke = []; // what a reader draws now
     this.size = { width: 0, height: 0 };
-    this.step = -1;
-    this.frame = 0;
     this.listen();
+    context.clock.add(this);
   }
 
   update(cloud) {
-    const before = this.steps ?? 0;
     this.cloud = cloud;
     this.steps = Math.max(0, ...Object.values(cloud.paths).map((path) => path.shape[0]));
+    this.stroke = [];
     this.title.textContent = cloud.title;
-    this.player.hidden = this.steps < 2;
-    this.clock.max = String(Math.max(0, this.steps - 1));
-    const wasAtEnd = this.step < 0 || this.step >= before - 1;
-    this.step = wasAtEnd ? this.steps - 1 : Math.min(this.step, this.steps - 1);
     const label = cloud.title || `${cloud.ylabel} over ${cloud.xlabel}`;
     this.canvasElement.setAttribute("aria-label", label);
+    this.canvasElement.classList.toggle("dv-drawable", Boolean(cloud.strokes));
+    this.canvasElement.title = this.context.tipOf(cloud.strokes);
     this.limits = this.limitsOf(cloud);
     this.draw();
+    this.context.clock.refresh();
+  }
+
+  /** The present step. */
+  get step() {
+    return this.context.clock.stepOf(this.steps);
+  }
+
+  /** What the clock says at a step; nothing for a cloud without time. */
+  wordsAt(step) {
+    if (this.steps < 2) return "";
+    const { captions, times, clock } = this.cloud;
+    return captions[step] ?? `${clock} ${figures(times[step] ?? step)}`;
   }
 
   limitsOf(cloud) {
@@ -48,12 +53,13 @@ export class CloudPanel {
     return { x: cloud.xlim ?? extent(axis(0), 0.04), y: cloud.ylim ?? extent(axis(1), 0.04) };
   }
 
-  /** Pixels of a point; with equal axes both have the same unit. */
+  /** Pixels of a point at the present step; with equal axes both have the same unit. */
   scales() {
     const { width, height } = this.size;
     const inner = { x: width - MARGIN.left - MARGIN.right, y: height - MARGIN.top - MARGIN.bottom };
-    let [x0, x1] = this.limits.x;
-    let [y0, y1] = this.limits.y;
+    const reach = this.cloud.reach[this.step];
+    let [x0, x1] = reach ? [-reach, reach] : this.limits.x;
+    let [y0, y1] = reach ? [-reach, reach] : this.limits.y;
     if (this.cloud.equal) {
       const unit = Math.max((x1 - x0) / inner.x, (y1 - y0) / inner.y);
       const grow = (low, high, size) => {
@@ -97,14 +103,17 @@ export class CloudPanel {
     ctx.rect(MARGIN.left, MARGIN.top, across, down);
     ctx.clip();
     this.drawArrows(ctx, scales);
+    ctx.globalAlpha = this.steps > 1 ? 0.5 : 1; // what moves stands out
     for (const [name, points] of Object.entries(this.cloud.points)) {
       this.drawPoints(ctx, scales, points, 0, points.length / 2, this.shade(name), 2);
     }
+    ctx.globalAlpha = 1;
     for (const [name, path] of Object.entries(this.cloud.paths)) {
       this.drawPath(ctx, scales, name, path);
     }
+    const ink = getComputedStyle(this.element).getPropertyValue("--dv-ink").trim();
+    this.drawPoints(ctx, scales, this.stroke.flat(), 0, this.stroke.length, () => ink, 2);
     ctx.restore();
-    this.showTime();
   }
 
   /** The colour of each point of a name. */
@@ -126,13 +135,16 @@ export class CloudPanel {
     ctx.lineWidth = 1;
     const { width, height } = this.size;
     ctx.beginPath();
-    for (const tick of ticks(scales.ends.x, (width - MARGIN.left) / 70)) {
+    const { x: ends, y: upEnds } = scales.ends;
+    const step = tickStep(ends, (width - MARGIN.left) / 60);
+    const upStep = this.cloud.equal ? step : tickStep(upEnds, (height - MARGIN.bottom) / 40);
+    for (const tick of ticks(ends, step)) {
       ctx.moveTo(scales.x(tick), MARGIN.top);
       ctx.lineTo(scales.x(tick), height - MARGIN.bottom);
       ctx.textAlign = "center";
       ctx.fillText(figures(tick), scales.x(tick), height - MARGIN.bottom + 14);
     }
-    for (const tick of ticks(scales.ends.y, (height - MARGIN.bottom) / 40)) {
+    for (const tick of ticks(upEnds, upStep)) {
       ctx.moveTo(MARGIN.left, scales.y(tick));
       ctx.lineTo(width - MARGIN.right, scales.y(tick));
       ctx.textAlign = "right";
@@ -158,27 +170,42 @@ export class CloudPanel {
     }
   }
 
+  /** Trajectories: pale where they will go, and a point at the present. */
   drawPath(ctx, scales, name, path) {
     const [steps, count] = path.shape;
     const last = Math.min(this.step, steps - 1);
     const shade = this.shade(name);
-    ctx.lineWidth = 1;
-    ctx.globalAlpha = count > 100 ? 0.25 : 0.7;
-    for (let index = 0; index < count; index++) {
+    const isStrong = this.cloud.strong.includes(name);
+    const trails = Math.min(count, this.cloud.trails ?? count);
+    const isCrowded = trails > 100;
+    ctx.lineWidth = isStrong ? 2 : 1;
+    for (let index = 0; index < trails; index++) {
       ctx.strokeStyle = shade(index);
-      ctx.beginPath();
-      for (let step = 0; step <= last; step++) {
-        const at = 2 * (step * count + index);
-        ctx.lineTo(scales.x(path[at]), scales.y(path[at + 1]));
-      }
-      ctx.stroke();
+      if (!isCrowded) this.drawLine(ctx, scales, path, index, steps - 1, isStrong ? 0.35 : 0.2);
+      this.drawLine(ctx, scales, path, index, last, isCrowded ? 0.25 : 0.8);
     }
     ctx.globalAlpha = 1;
-    this.drawPoints(ctx, scales, path, last * count, count, shade, 2.5);
+    this.drawPoints(ctx, scales, path, last * count, count, shade, isStrong ? 4.5 : 2.5);
+  }
+
+  drawLine(ctx, scales, path, index, last, opacity) {
+    const count = path.shape[1];
+    ctx.globalAlpha = opacity;
+    ctx.beginPath();
+    for (let step = 0; step <= last; step++) {
+      const at = 2 * (step * count + index);
+      ctx.lineTo(scales.x(path[at]), scales.y(path[at + 1]));
+    }
+    ctx.stroke();
   }
 
   drawArrows(ctx, scales) {
-    const { arrows } = this.cloud;
+    let { arrows } = this.cloud;
+    if (arrows.shape?.length === 3) {
+      const size = arrows.shape[1] * 4;
+      const start = Math.min(this.step, arrows.shape[0] - 1) * size;
+      arrows = arrows.subarray(start, start + size);
+    }
     ctx.strokeStyle = getComputedStyle(this.element).getPropertyValue("--dv-ink").trim();
     ctx.globalAlpha = 0.35;
     ctx.beginPath();
@@ -197,70 +224,36 @@ export class CloudPanel {
     ctx.globalAlpha = 1;
   }
 
-  showTime() {
-    this.clock.value = String(this.step);
-    const time = this.cloud.times[this.step] ?? this.step;
-    this.time.textContent = `${this.cloud.clock} ${figures(time)}`;
-    this.clock.setAttribute("aria-valuetext", this.time.textContent);
-  }
-
-  seek(step) {
-    this.pause();
-    this.step = step;
-    this.draw();
-  }
-
-  toggle() {
-    if (this.frame) this.pause();
-    else this.run();
-  }
-
-  /** Play from here, or from the beginning once the end is reached. */
-  run() {
-    const from = this.step >= this.steps - 1 ? 0 : this.step;
-    const start = performance.now();
-    this.play.textContent = "⏸";
-    this.play.setAttribute("aria-label", "pause");
-    const next = (now) => {
-      const gone = Math.max(0, now - start) / 1e3 / SECONDS; // a frame may begin before the click
-      this.step = Math.min(this.steps - 1, from + Math.floor(gone * this.steps));
-      this.draw();
-      if (this.step >= this.steps - 1) this.pause();
-      else this.frame = requestAnimationFrame(next);
-    };
-    this.frame = requestAnimationFrame(next);
-  }
-
-  pause() {
-    cancelAnimationFrame(this.frame);
-    this.frame = 0;
-    this.play.textContent = "▶";
-    this.play.setAttribute("aria-label", "play");
-  }
-
   /** Clicks and drawings add points to the control named by `strokes`. */
   listen() {
     const canvas = this.canvasElement;
-    let points = null;
-    const place = (event) => {
+    let isDrawing = false;
+    const add = (event) => {
       const box = canvas.getBoundingClientRect();
-      return this.scales().value(event.clientX - box.left, event.clientY - box.top);
+      const [x, y] = this.scales().value(event.clientX - box.left, event.clientY - box.top);
+      // where the axes grow and shrink, the same place in those of the first step
+      const factor = (this.cloud.reach[0] ?? 1) / (this.cloud.reach[this.step] ?? 1);
+      this.stroke.push([x * factor, y * factor]);
+      this.draw();
     };
     canvas.addEventListener("pointerdown", (event) => {
       if (!this.cloud?.strokes) return;
       canvas.setPointerCapture(event.pointerId);
-      points = [...this.context.state()[this.cloud.strokes], place(event)];
+      isDrawing = true;
+      this.stroke = [];
+      add(event);
     });
-    canvas.addEventListener("pointermove", (event) => points?.push(place(event)));
+    canvas.addEventListener("pointermove", (event) => isDrawing && add(event));
     canvas.addEventListener("pointerup", () => {
-      if (points) this.context.moved(this.cloud.strokes, points);
-      points = null;
+      if (!isDrawing) return;
+      isDrawing = false;
+      const { strokes } = this.cloud;
+      this.context.moved(strokes, [...this.context.state()[strokes], ...this.stroke]);
     });
   }
 
   resize(width, height) {
-    const others = this.title.offsetHeight + this.player.offsetHeight;
-    this.size = { width, height: Math.max(120, height - others) };
+    this.size = { width, height: Math.max(120, height - this.title.offsetHeight) };
     this.draw();
   }
 
@@ -269,21 +262,31 @@ export class CloudPanel {
   }
 
   destroy() {
-    this.pause();
+    this.context.clock.remove(this);
   }
+}
+
+/**
+ * The distance of round numbers along an axis.
+ *
+ * @param {[number, number]} ends
+ * @param {number} count how many fit
+ * @returns {number}
+ */
+export function tickStep([low, high], count) {
+  const rough = (high - low) / Math.max(1, count);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
 }
 
 /**
  * Round numbers along an axis.
  *
  * @param {[number, number]} ends
- * @param {number} count about how many
+ * @param {number} step their distance
  * @returns {number[]}
  */
-export function ticks([low, high], count) {
-  const rough = (high - low) / Math.max(1, count);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+export function ticks([low, high], step) {
   const places = [];
   for (let k = Math.ceil(low / step); k * step <= high; k++) {
     places.push(Number((k * step).toPrecision(12)));

@@ -136,10 +136,13 @@ function paste(control, moved, id) {
 
 /** @param {ControlRecord} control @param {Moved} moved @returns {ControlView} */
 function points(control, moved) {
-  const number = make("span.dv-number", {}, "0");
+  const hint = make("span.dv-hint");
   const clear = make("button", { type: "button", onclick: () => moved([]) }, "clear");
-  const show = (value) => void (number.textContent = String(value.length));
-  return { element: make("span.dv-field", {}, number, "points", clear), show };
+  const show = ({ length }) => {
+    const count = `${length} ${length === 1 ? "point" : "points"}`;
+    hint.textContent = length ? count : control.tip || count;
+  };
+  return { element: make("span.dv-field", {}, hint, clear), show };
 }
 
 /** @param {ControlRecord} control @param {Moved} moved @param {string} id @returns {ControlView} */

@@ -315,6 +315,38 @@ class Points(Control):
 
 
 @dataclass(frozen=True)
+class Clock(Control):
+    """The time of the clouds, which a player under the pictures plays, pauses and scrubs.
+
+    Without it the player has the same buttons, and its place is not part of the state.
+
+    Args:
+        value: Share of the film that is over at the start, from 0 to 1.
+    """
+
+    value: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.checked(self.value)
+
+    def checked(self, value: Any) -> float:
+        """The share, if it lies in [0, 1]."""
+        return checks.number(value, self.name, 0.0, 1.0)
+
+    def to_texts(self, value: float) -> list[str]:
+        """The share with all its digits."""
+        return [repr(value)]
+
+    def from_texts(self, texts: list[str]) -> float:
+        """The share of the last text."""
+        try:
+            return self.checked(float(texts[-1]))
+        except ValueError as error:
+            raise ValueError(f"{self.name}={texts[-1]}: {error}") from None
+
+
+@dataclass(frozen=True)
 class Action(Control):
     """A button. It has no value.
 

@@ -4,6 +4,7 @@
 // kernel. At most one request is under way; what a reader moves meanwhile is kept, the newest value
 // of each control, and sent when the answer comes.
 
+import { Clock } from "./clock.js";
 import { isShown, makeControl } from "./controls.js";
 import { copy, download, make, uniqueId } from "./elements.js";
 import { isPicture, makePanel } from "./panels.js";
@@ -97,14 +98,19 @@ class Explorer {
     this.description = message.description;
     this.data = message.data;
     this.state = message.state;
+    const timed = this.description.controls.find((control) => control.kind === "clock");
+    this.clock = new Clock((share) => timed && this.remember({ [timed.name]: share }));
     const context = {
       isDark,
+      clock: this.clock,
+      tipOf: (name) => this.description.controls.find((one) => one.name === name)?.tip ?? "",
       moved: (name, value) => this.move(name, value),
       state: () => this.state,
     };
     this.context = context;
     this.controls = new Map();
     for (const control of this.description.controls) {
+      if (control === timed) continue;
       const view = makeControl(control, (value) => this.answer(control, value));
       this.controls.set(control.name, { control, ...view });
     }
@@ -122,7 +128,11 @@ class Explorer {
     this.progressText = make("span.dv-hint");
     const stop = make("button", { type: "button", onclick: () => this.press("stop") }, "stop");
     this.working = make("div.dv-working", { hidden: true }, this.progress, this.progressText, stop);
-    const parts = [this.pictures, this.working, this.status, this.texts, this.tools()];
+    if (timed) Object.assign(this.clock.element.dataset, { name: timed.name, kind: timed.kind });
+    if (timed) this.clock.element.classList.add("dv-control");
+    this.timed = timed;
+    const pictures = [this.pictures, this.clock.element];
+    const parts = [...pictures, this.working, this.status, this.texts, this.tools()];
     const view = make("div.dv-view", {}, ...parts);
     this.root.replaceChildren(this.form, view);
     this.root.setAttribute("role", "group");
@@ -201,6 +211,12 @@ class Explorer {
     }
   }
 
+  /** Keep values whose view is drawn already. */
+  remember(values) {
+    this.state = { ...this.state, ...values };
+    this.tell(values);
+  }
+
   /** Tell the kernel of values whose view is drawn already. */
   tell(values) {
     if (!this.link.send) return;
@@ -243,7 +259,7 @@ class Explorer {
 
   reset() {
     const values = {};
-    for (const { control } of this.controls.values()) {
+    for (const control of this.description.controls) {
       if ("value" in control && !isSame(control.value, this.state[control.name])) {
         values[control.name] = control.value;
       }
@@ -310,6 +326,8 @@ class Explorer {
       if (control.kind !== "action" && !moving.includes(name)) show(this.state[name]);
       else if (control.kind === "points") show(this.state[name]);
     }
+    const { name: time } = this.timed ?? {};
+    if (time && !moving.includes(time)) this.clock.show(this.state[time]);
   }
 
   /** @param {any} view @param {boolean} textsOnly whether pictures that are newer stay */

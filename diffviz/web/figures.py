@@ -16,9 +16,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.plots.canvas import Drawing
+from diffviz.plots.curves import place_legend
 from diffviz.web.pictures import Chart, Cloud, Images, Note, Panel, Table, View
 
 WIDTH = 8.0  # inches
@@ -27,11 +29,12 @@ LINE_HEIGHT = 0.2  # of a row of text
 COLUMN_WIDTH = 96  # characters of a note in a line
 
 
-def figure(view: View) -> Drawing:
+def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     """A view as a figure: panels in rows, texts below.
 
     Args:
         view: The view.
+        size: Width and height in inches; by default what the panels need.
 
     Returns:
         The figure. The artists of a chart have the ``gid`` of ``plots.lines``.
@@ -42,7 +45,7 @@ def figure(view: View) -> Drawing:
     rows = -(-len(pictures) // columns)
     heights = CHART_HEIGHT * rows / (1 if columns == 1 else 1.4)
     text_height = LINE_HEIGHT * (len(text.splitlines()) + 1) if text else 0.0
-    drawing = Drawing(figsize=(WIDTH, max(1.0, heights + text_height)), dpi=100)
+    drawing = Drawing(figsize=size or (WIDTH, max(1.0, heights + text_height)), dpi=100)
     FigureCanvasAgg(drawing)
     drawing.set_layout_engine("constrained")
     parts = drawing.add_gridspec(2, 1, height_ratios=(max(heights, 0.1), max(text_height, 0.01)))
@@ -83,17 +86,13 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
         xlabel=chart.xlabel,
         ylabel=chart.ylabel,
         title=chart.title,
-        outside=outside if chart.curves else None,
+        outside=None,
         colours=colour,
         ax=ax,
     )
-    for line in ax.lines:
-        name = str(line.get_gid())
-        if name in chart.dashes:
-            dash: Any = plots.DASHES[chart.dashes[name] % len(plots.DASHES)]
-            line.set_linestyle(dash)
-        if name.removesuffix(":ends") in chart.faint:
-            line.set_alpha(0.4)
+    _style_lines(ax, chart)
+    if chart.curves:
+        place_legend(ax, list(chart.curves), outside=outside)
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")
@@ -107,6 +106,17 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
     ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
 
 
+def _style_lines(ax: Axes, chart: Chart) -> None:
+    """Dash the lines as the chart says, and make the faint ones pale; the legend shows both."""
+    for line in ax.lines:
+        name = str(line.get_gid())
+        if name in chart.dashes:
+            dash: Any = plots.DASHES[chart.dashes[name] % len(plots.DASHES)]
+            line.set_linestyle(dash)
+        if name.removesuffix(":ends") in chart.faint:
+            line.set_alpha(0.4)
+
+
 def _ends(chart: Chart) -> tuple[float, float] | None:
     """The least and the largest place of a chart; None where it has none or only one."""
     drawn = [chart.places(name) for name in chart.curves]
@@ -117,26 +127,48 @@ def _ends(chart: Chart) -> tuple[float, float] | None:
 
 
 def _draw_cloud(ax: Axes, cloud: Cloud) -> None:
-    """Draw points, arrows, and trajectories with a dot where each ends."""
+    """Draw points, arrows, and trajectories with a dot where each is at the present."""
     for name, values in cloud.points.items():
         x, y = np.asarray(values, dtype=float).reshape(-1, 2).T
-        ax.scatter(x, y, s=8, c=_shades(cloud, name), gid=name, linewidths=0)
+        opacity = 0.5 if cloud.paths else 1.0  # what moves stands out
+        ax.scatter(x, y, s=8, c=_shades(cloud, name), gid=name, linewidths=0, alpha=opacity)
     for name, path in cloud.paths.items():
-        steps = np.asarray(path, dtype=float)
-        shades = _shades(cloud, name)
-        lines = LineCollection(list(steps.transpose(1, 0, 2)), colors=shades, linewidths=0.8)
-        lines.set_gid(f"{name}:paths")
-        ax.add_collection(lines)
-        x, y = steps[-1].T
-        ax.scatter(x, y, s=10, c=shades, gid=name, linewidths=0)
-    arrows = np.asarray(cloud.arrows, dtype=float).reshape(-1, 4)
-    if len(arrows):
+        _draw_trajectories(ax, cloud, name, np.asarray(path, dtype=float))
+    arrows = np.asarray(cloud.arrows, dtype=float)
+    if arrows.ndim == 3:
+        arrows = arrows[cloud.step(len(arrows))]
+    if arrows.size:
         ax.quiver(*arrows.T, angles="xy", scale_units="xy", scale=1, color="0.6", width=0.003)
     ax.autoscale_view()
-    ax.set(xlabel=cloud.xlabel, ylabel=cloud.ylabel, title=cloud.title)
-    ax.set(xlim=cloud.xlim, ylim=cloud.ylim)
+    ax.set(xlabel=cloud.xlabel, ylabel=cloud.ylabel)
+    caption = cloud.captions[cloud.step(len(cloud.captions))] if cloud.captions else ""
+    ax.set_title(f"{cloud.title}\n{caption}".strip(), fontsize=10)
+    reach = np.asarray(cloud.reach, dtype=float)
+    if reach.size:
+        half = reach[cloud.step(len(reach))]
+        ax.set(xlim=(-half, half), ylim=(-half, half))
+    else:
+        ax.set(xlim=cloud.xlim, ylim=cloud.ylim)
     if cloud.equal:
-        ax.set_aspect("equal", adjustable="datalim")
+        has_limits = reach.size or (cloud.xlim and cloud.ylim)
+        ax.set_aspect("equal", adjustable="box" if has_limits else "datalim")
+
+
+def _draw_trajectories(ax: Axes, cloud: Cloud, name: str, path: NDArray) -> None:
+    """Draw trajectories (steps, n, 2): pale where they will go, and a dot at the present."""
+    step = cloud.step(len(path))
+    shades = _shades(cloud, name)
+    lines = path[:, : cloud.trails].transpose(1, 0, 2)
+    line_shades = shades if isinstance(shades, str) else shades[: cloud.trails]
+    is_strong = name in cloud.strong
+    for part, opacity, gid in ((lines, 0.25, "paths"), (lines[:, : step + 1], 1.0, "so far")):
+        trails = LineCollection(
+            list(part), colors=line_shades, linewidths=1.8 if is_strong else 0.8, alpha=opacity
+        )
+        trails.set_gid(f"{name}:{gid}")
+        ax.add_collection(trails)
+    x, y = path[step].T
+    ax.scatter(x, y, s=30 if is_strong else 10, c=shades, gid=name, linewidths=0)
 
 
 def _shades(cloud: Cloud, name: str) -> Any:

@@ -82,16 +82,23 @@ class Chart:
 class Cloud:
     """Points and trajectories in a plane.
 
-    With paths there is time: the view plays, pauses and scrubs it, and draws each trajectory up to
-    the present.
+    With paths there is time: the view plays, pauses and scrubs it. Each trajectory is pale where it
+    will go, and a point stands where it is. The clouds of a view have one clock.
 
     Args:
         points: Name to points that stay, shape (n, 2).
         paths: Name to trajectories, shape (steps, n, 2).
         colours: Name to "#RRGGBB", or to one colour a point, shape (n, 3) with values in [0, 1].
+        trails: How many trajectories of each name are drawn as lines; all by default. The others
+            are points that move.
+        strong: Names of trajectories that stand out.
         times: What the clock shows at each step, shape (steps,); the number of the step by default.
         clock: Name of that quantity, such as "λ".
-        arrows: Arrows as rows x, y, dx, dy, shape (m, 4).
+        captions: What the clock says at each step instead.
+        present: Share of the film that is over in a picture that does not move, from 0 to 1.
+        arrows: Arrows as rows x, y, dx, dy, shape (m, 4), or (steps, m, 4) where they change.
+        reach: Half width of both axes at each step, shape (steps,), for axes that grow and shrink
+            with time; it stands in the place of ``xlim`` and ``ylim``.
         xlabel: Label of the horizontal axis.
         ylabel: Label of the vertical axis.
         title: What stands above.
@@ -104,9 +111,14 @@ class Cloud:
     points: Mapping[str, ArrayLike] = field(default_factory=dict)
     paths: Mapping[str, ArrayLike] = field(default_factory=dict)
     colours: Mapping[str, str | ArrayLike] = field(default_factory=dict)
+    trails: int | None = None
+    strong: Sequence[str] = ()
     times: ArrayLike = ()
     clock: str = "step"
+    captions: Sequence[str] = ()
+    present: float = 1.0
     arrows: ArrayLike = ()
+    reach: ArrayLike = ()
     xlabel: str = ""
     ylabel: str = ""
     title: str = ""
@@ -114,6 +126,17 @@ class Cloud:
     ylim: Limits | None = None
     equal: bool = True
     strokes: str = ""
+
+    def step(self, steps: int) -> int:
+        """The step of a film at the present.
+
+        Args:
+            steps: How many it has.
+
+        Returns:
+            The step, from 0.
+        """
+        return round(self.present * max(0, steps - 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +236,7 @@ class Working:
 
 # --- messages to the browser ----------------------------------------------------------------------
 
-ARRAYS = ("x", "curves", "bands", "dots", "points", "paths", "times", "arrows", "pixels")
+ARRAYS = ("x", "curves", "bands", "dots", "points", "paths", "times", "arrows", "reach", "pixels")
 
 
 class Packer:

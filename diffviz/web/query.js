@@ -41,6 +41,10 @@ const READERS = {
     const chosen = texts.filter(Boolean);
     return chosen.every((one) => known.includes(one)) ? chosen.slice(0, control.most) : undefined;
   },
+  clock: (_, texts) => {
+    const value = Number(texts.at(-1) || NaN);
+    return value >= 0 && value <= 1 ? value : undefined;
+  },
   menu: (control, texts) => control.options.find((option) => option === texts.at(-1)),
   points: (control, texts) => {
     try {

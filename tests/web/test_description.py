@@ -11,6 +11,7 @@ from diffviz.web.description import (
     Action,
     Chip,
     Chips,
+    Clock,
     Description,
     Menu,
     Paste,
@@ -33,6 +34,7 @@ CONTROLS = (
     Text("note", "note"),
     Paste("table", "table", rare=True),
     Points("clicks", "clicks"),
+    Clock("time", "time", 0.5),
     Action("train", "train"),
 )
 PANEL = Description("Panel", CONTROLS)
@@ -46,6 +48,7 @@ STATES = st.fixed_dictionaries(
         "even": st.booleans(),
         "note": st.text(st.characters(codec="utf-8"), max_size=20),
         "table": st.sampled_from(("", "0, 1\n1, 2\n", "a&b=c#d")),
+        "time": st.floats(0, 1),
         "clicks": st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), max_size=3),
     }
 )
@@ -191,3 +194,11 @@ def test_the_record_is_plain_data():
 
 def test_a_slug_is_an_identifier():
     assert slug("flow logit-normal") == "flow_logit_normal"
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, np.nan, "half"])
+def test_a_clock_takes_a_share_of_the_film(share):
+    with pytest.raises((TypeError, ValueError), match="time"):
+        PANEL.checked({"time": share})
+    with pytest.raises(ValueError, match="time=2"):
+        PANEL.from_query("time=2")

@@ -10,6 +10,10 @@ from chromium import ADDRESS, ExplorerPage
 from ipywidgets.widgets import widget
 
 from diffviz.lab.explorers.composer import ComposerExplorer
+from diffviz.lab.explorers.elbo import ElboExplorer
+from diffviz.lab.explorers.policy import LearningExplorer, PolicyExplorer
+from diffviz.lab.explorers.sampling import TrajectoryExplorer
+from diffviz.lab.explorers.schedule import ScheduleExplorer
 from diffviz.lab.explorers.view import ViewExplorer
 from diffviz.lab.explorers.weighting import WeightingExplorer
 from diffviz.web.description import (
@@ -27,7 +31,15 @@ from diffviz.web.pictures import Chart, Cloud, Images, Note, Table, View
 
 pytestmark = pytest.mark.slow
 
-EXPLORERS = (WeightingExplorer, ComposerExplorer)
+EXPLORERS = (
+    ComposerExplorer,
+    ElboExplorer,
+    LearningExplorer,
+    PolicyExplorer,
+    ScheduleExplorer,
+    TrajectoryExplorer,
+    WeightingExplorer,
+)
 WINDOWS = {  # pixels that JupyterLab with its file browser leaves at 1366 x 768; a telephone
     "notebook": (934, 590),
     "telephone": (390, 844),
@@ -350,6 +362,47 @@ def test_a_film_plays_pauses_and_is_scrubbed(opened):
     player.get_by_label("pause").click()
     assert page.locator(".dv-canvas").evaluate("one => one.toDataURL()") != before
     assert player.get_by_label("play").is_visible()
+
+
+def test_two_clouds_have_one_clock_and_python_knows_it(opened):
+    page = opened(TrajectoryExplorer())
+    pixels = "all => all.map(one => one.toDataURL())"
+    before = page.page.locator(".dv-canvas").evaluate_all(pixels)
+    page.page.locator(".dv-player input").press("ArrowRight")
+    after = page.page.locator(".dv-canvas").evaluate_all(pixels)
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    assert page.page.locator(".dv-player output").text_content().startswith("step 7 of 12")
+    page.control("steps").locator("input[type=range]").press("ArrowRight")
+    page.settle()
+    assert page.explorer.state["time"] == 7 / 12 and page.explorer.state["steps"] == 13
+    assert page.page.locator(".dv-player output").text_content().startswith("step 8 of 13")
+    page.page.get_by_text("reset", exact=True).click()
+    page.settle()
+    assert page.page.locator(".dv-player output").text_content().startswith("step 6 of 12")
+
+
+def test_a_click_starts_a_trajectory_and_a_drawing_is_data(opened):
+    page = opened(TrajectoryExplorer())
+    left, right = page.page.locator(".dv-canvas").all()
+    left.click(position={"x": 100, "y": 60})
+    page.settle()
+    assert len(page.explorer.state["starts"]) == 1
+    box = right.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.page.mouse.move(*middle)
+    page.page.mouse.down()
+    page.page.mouse.move(middle[0] + 60, middle[1], steps=5)
+    page.page.mouse.up()
+    page.settle()
+    assert page.explorer.state["data"] == "drawn" and len(page.explorer.state["drawing"]) == 6
+    assert page.control("data").locator("select").input_value() == "drawn"
+    assert page.control("width").is_visible() and page.complaints == []
+    page.control("drawing").get_by_text("clear").click()
+    page.settle()
+    assert "Draw the data" in page.page.locator(".dv-texts").text_content()
+    page.page.get_by_text("reset", exact=True).click()
+    page.settle()
+    assert page.explorer.state == page.explorer.description.start
 
 
 def test_while_an_answer_is_under_way_the_newest_value_waits(opened):

@@ -133,6 +133,51 @@ def test_the_figure_draws_what_the_record_says():
     assert {"edm", "peak", "monotone", "verdict", "all of it", "■"} <= words
 
 
+FILM = Cloud(
+    paths={"fm-ot": PATHS},
+    colours={"fm-ot": [[1, 0, 0], [0, 0, 1]]},
+    trails=1,
+    strong=("fm-ot",),
+    captions=("begins", "half way", "ends"),
+    present=0.5,
+    arrows=[[[0, 0, 1, 1]], [[1, 1, 2, 0]], [[2, 2, 1, 1]]],
+    reach=(9.0, 8.0, 7.0),
+    title="film",
+)
+
+
+def test_the_legend_of_the_figure_shows_dashes_and_pale_lines():
+    curves = {"new": [0.0, 1.0], "old": [1.0, 1.0]}
+    chart = Chart([0.0, 1.0], curves, "x", "y", dashes={"new": 2, "old": 0}, faint=("old",))
+    (ax,) = figure(View((chart,))).axes
+    legend = ax.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["new", "old"]
+    new, old = legend.get_lines()
+    assert new.is_dashed() and not old.is_dashed()
+    assert old.get_alpha() == 0.4 and new.get_alpha() is None
+
+
+def test_a_still_picture_of_a_film_is_that_of_the_present():
+    ax = figure(View((FILM,))).axes[0]
+    found = {one.get_gid(): one for one in ax.collections}
+    np.testing.assert_array_equal(found["fm-ot"].get_offsets(), PATHS[1])
+    (so_far,) = found["fm-ot:so far"].get_segments()
+    (whole,) = found["fm-ot:paths"].get_segments()
+    np.testing.assert_array_equal(so_far, PATHS[:2, 0])
+    np.testing.assert_array_equal(whole, PATHS[:, 0])
+    assert ax.get_title() == "film\nhalf way"
+    assert ax.get_xlim() == ax.get_ylim() == (-8, 8)
+    arrows = next(one for one in ax.collections if hasattr(one, "U"))
+    assert (arrows.X, arrows.Y, arrows.U, arrows.V) == (1, 1, 2, 0)
+
+
+def test_a_film_is_sent_with_its_times_and_axes():
+    message, buffers = to_message(View((FILM,)))
+    (cloud,) = unpacked(json.loads(json.dumps(message)), buffers)["panels"]
+    assert cloud["arrows"].shape == (3, 1, 4) and cloud["reach"].tolist() == [9, 8, 7]
+    assert cloud["captions"] == ["begins", "half way", "ends"] and cloud["trails"] == 1
+
+
 def test_the_text_of_a_view_has_its_tables_and_notes():
     assert VIEW.text.splitlines() == ["  verdict", "edm  peak", "elbo  monotone", "all of it"]
 

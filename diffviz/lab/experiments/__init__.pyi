@@ -11,6 +11,7 @@ from . import (
     search,
     tracking,
     training,
+    walks,
     weighting,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "search",
     "tracking",
     "training",
+    "walks",
     "weighting",
 ]

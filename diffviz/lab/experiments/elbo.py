@@ -18,6 +18,7 @@ from diffviz.checks import array, increasing, number
 from diffviz.compute.cache import cached
 from diffviz.recipes.entries import objective
 from diffviz.theory import analysis
+from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import COSINE
 
 LOWEST, HIGHEST = -20.0, 20.0  # λ in nats, between which the terms of data are known
@@ -78,6 +79,24 @@ class Data(NamedTuple):
         diffusion = self.information(high) - self.information(low)
         reconstruction = self.dimension / 2 * (np.log(2 * np.pi) + 1 - high)
         return prior + 0 * high, diffusion, reconstruction + 0 * low
+
+
+def negative_elbo(data: Data, low: ArrayLike, high: ArrayLike) -> NDArray:
+    """The average −ELBO of an exact denoiser, the sum of its three terms.
+
+    Args:
+        data: The data, from ``known``.
+        low: Lowest λ in nats, within [−20, 20]; any shape that broadcasts with ``high``.
+        high: Highest λ in nats, within [−20, 20].
+
+    Returns:
+        Nats, in the common shape.
+
+    Raises:
+        ValueError: A λ is not finite or outside [−20, 20].
+    """
+    prior, diffusion, reconstruction = data.terms(low, high)
+    return prior + diffusion + reconstruction
 
 
 def _level(value: ArrayLike, name: str) -> NDArray:
@@ -255,6 +274,158 @@ def negative_share(name: str, toy: str = "gmm1") -> float:
     """
     verdict = analysis.verdict(objective(name), information=known(toy).information)
     return verdict.negative_share
+
+
+@dataclass(frozen=True, eq=False)
+class SignedMixture:
+    """A weighted loss on known data between two ends, by errors and by ELBOs.
+
+    Attributes:
+        logsnr: Grid of λ in nats, shape (n,).
+        plain: The weighting as it is, shape (n,).
+        w: The weighting that is meant, which may be held at its peak, shape (n,).
+        augmentation: −dw/dλ, the signed law of noise levels; 0 for a constant w, shape (n,).
+        information: L(λ) = I(x; z_λ) of the data in nats, shape (n,).
+        mmse: Error of the exact denoiser, shape (n,).
+        loss: ½ ∫ w·mmse dλ.
+        between: −∫ w′ L dλ, the ELBOs between the ends.
+        at_high: w L at λ_max.
+        at_low: −w L at λ_min.
+    """
+
+    logsnr: NDArray
+    plain: NDArray
+    w: NDArray
+    augmentation: NDArray
+    information: NDArray
+    mmse: NDArray
+    loss: float
+    between: float
+    at_high: float
+    at_low: float
+
+    @property
+    def mixture(self) -> float:
+        """The loss as a signed mixture of ELBOs."""
+        return self.between + self.at_high + self.at_low
+
+    @property
+    def scaled_law(self) -> NDArray:
+        """−dw/dλ over its largest absolute value, shape (n,)."""
+        largest = np.abs(self.augmentation).max()
+        return self.augmentation / largest if largest > 0 else self.augmentation
+
+    @property
+    def added(self) -> float:
+        """By which share the loss grew when w was held at its peak."""
+        return self.loss / (np.trapezoid(self.plain * self.mmse, self.logsnr) / 2) - 1
+
+    def verdict(self, data: Data) -> analysis.Verdict:
+        """The verdict on w, with the share that is negative on some data.
+
+        Args:
+            data: The data.
+
+        Returns:
+            The verdict.
+        """
+        return analysis.verdict(self.w, self.logsnr, information=data.information)
+
+
+def signed_mixture(
+    objective: Objective,
+    data: Data,
+    low: float = LOWEST,
+    high: float = 10.0,
+    *,
+    held: bool = False,
+    points: int = 801,
+) -> SignedMixture:
+    """A weighted loss as a signed mixture of ELBOs (Kingma and Gao 2023, theorem 1).
+
+    By parts, since dL/dλ = mmse/2:
+
+        ½ ∫ w·mmse dλ = w(λ_max) L(λ_max) − w(λ_min) L(λ_min) − ∫ w′ L dλ.
+
+    Args:
+        objective: The objective whose w it is.
+        data: The data, from ``known``.
+        low: λ_min in nats, within [−20, 20].
+        high: λ_max in nats, within [−20, 20].
+        held: Whether w is held at its peak to the left: the least non-increasing curve above it.
+        points: Number of levels.
+
+    Returns:
+        The loss by both routes. The sum over w′ takes L at the middle of each step.
+
+    Raises:
+        ValueError: An end is outside [−20, 20], or the objective has no support between the ends.
+    """
+    low, high = float(_level(low, "low")), float(_level(high, "high"))
+    logsnr = analysis.window(objective, low=low, high=high, points=points)
+    plain = objective.weighting(logsnr)
+    w = np.maximum.accumulate(plain[::-1])[::-1] if held else plain
+    is_flat = np.ptp(w) < 1e-9 * w.max()  # its derivative is only rounding noise
+    mmse, information = data.mmse(logsnr), data.information(logsnr)
+    middle = data.information((logsnr[1:] + logsnr[:-1]) / 2)
+    return SignedMixture(
+        logsnr=logsnr,
+        plain=plain,
+        w=w,
+        augmentation=0 * w if is_flat else -np.gradient(w, logsnr),
+        information=information,
+        mmse=mmse,
+        loss=float(np.trapezoid(w * mmse, logsnr) / 2),
+        between=-float(np.diff(w) @ middle),
+        at_high=float(w[-1] * information[-1]),
+        at_low=-float(w[0] * information[0]),
+    )
+
+
+class Gaps(NamedTuple):
+    """How far the ELBO lies above the entropy as either end of λ moves, in nats.
+
+    Attributes:
+        high: λ_max with λ_min in its place, shape (n,).
+        over_high: E[−ELBO] less the entropy at each, shape (n,).
+        low: λ_min with λ_max in its place, shape (m,).
+        over_low: E[−ELBO] less the entropy at each, shape (m,).
+        nats: E[−ELBO] between both ends.
+        gap: E[−ELBO] less the entropy between both ends.
+    """
+
+    high: NDArray
+    over_high: NDArray
+    low: NDArray
+    over_low: NDArray
+    nats: float
+    gap: float
+
+
+def gaps(data: Data, low: float, high: float) -> Gaps:
+    """The gap of the unweighted ELBO of an exact denoiser, between and around two ends.
+
+    Args:
+        data: The data, from ``known``.
+        low: λ_min in nats, within [−20, 20].
+        high: λ_max in nats, within [−20, 20].
+
+    Returns:
+        The gaps; each end moves between 3 and 20 nats from 0.
+
+    Raises:
+        ValueError: An end is not finite or outside [−20, 20].
+    """
+    highs, lows = np.linspace(3, HIGHEST, 171), np.linspace(LOWEST, -3, 171)
+    nats = float(negative_elbo(data, low, high))
+    return Gaps(
+        high=highs,
+        over_high=negative_elbo(data, low, highs) - data.entropy,
+        low=lows,
+        over_low=negative_elbo(data, lows, high) - data.entropy,
+        nats=nats,
+        gap=nats - data.entropy,
+    )
 
 
 # --- the terms over the end points -------------------------------------------------------------

@@ -1,6 +1,11 @@
 """Experiments on policies: changes at two scales, what surrogates see of them, learning runs."""
 
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -361,6 +366,175 @@ def learned(name: str) -> list[Any]:
     ]
 
 
+METHODS = {"FPO": "fpo", "AWR": "awr", "DPO": "dpo", "DDPO": "ddpo"}
+PREFERENCE_OPTIONS: dict[str, Any] = {"batch": 1024, "epochs": 4, "beta": 1.0}  # of DPO
+SHOWN_ACTIONS = 300
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What a learning run depends on.
+
+    Args:
+        method: A key of ``METHODS``.
+        weighting: Name of the weighting of the surrogate.
+        keep: Factor of the KL term to the first policy.
+        batches: Number of batches of actions.
+        seed: Seed of policy and actions.
+
+    Raises:
+        ValueError: The method or the weighting is unknown.
+    """
+
+    method: str = "FPO"
+    weighting: str = DEFAULT
+    keep: float = 0.0
+    batches: int = 12
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        one_of(self.method, "method", METHODS)
+        known(self.weighting)
+
+    def __str__(self) -> str:
+        method = f"{self.method}, weighting of {self.weighting}"
+        if self.method == "DDPO":
+            method = "DDPO on the sampling chain (it has no weighting)"
+        kl_term = f"KL term {self.keep:g}" if self.keep else "no KL term"
+        return f"{method}, {kl_term}, seed {self.seed}, {self.batches} batches"
+
+
+class Learned(NamedTuple):
+    """How a policy has learned, batch by batch.
+
+    Attributes:
+        reward: Mean reward before each batch of updates and at the end, shape (k,).
+        goals: Number of goals that were kept, shape (k,).
+        actions: Actions from the same noise each time, shape (k, 300, 2).
+    """
+
+    reward: NDArray
+    goals: NDArray
+    actions: NDArray
+
+
+class NotKeptError(LookupError):
+    """A learning run is not in the cache."""
+
+
+class StoppedError(Exception):
+    """A learning run was stopped."""
+
+
+Watch = Callable[[Learned], None]
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+def _refuse(_: Learned) -> None:
+    """A watch that lets nothing be computed."""
+
+
+@cached
+def learning(settings: Learning) -> Learned:
+    """A learning run, kept when it is done.
+
+    Args:
+        settings: What it depends on.
+
+    Returns:
+        How the policy has learned.
+
+    Raises:
+        NotKeptError: ``kept_learning`` asks, and it is not in the cache.
+        StoppedError: Who watches has stopped it.
+    """
+    watch = _watch.get()
+    if watch is _refuse:
+        raise NotKeptError(str(settings))
+    import torch
+
+    from diffviz.policy import bandit
+
+    shown = []
+
+    def follow(history: Any) -> None:
+        drawn = bandit.act(history.model, SHOWN_ACTIONS, torch.Generator().manual_seed(1))[-1]
+        shown.append(drawn.numpy().astype(np.float32))
+        if watch is not None:
+            watch(_learned(history, shown))
+
+    history = bandit.learn(
+        METHODS[settings.method],
+        iterations=settings.batches,
+        callback=follow,
+        objective=known(settings.weighting),
+        keep=settings.keep,
+        seed=settings.seed,
+        **(PREFERENCE_OPTIONS if settings.method == "DPO" else {}),
+    )
+    return _learned(history, shown)
+
+
+def _learned(history: Any, shown: list[NDArray]) -> Learned:
+    """The record of a history and of the actions after each batch."""
+    return Learned(np.array(history.reward), np.array(history.goals), np.stack(shown))
+
+
+def kept_learning(settings: Learning) -> Learned | None:
+    """A learning run of before, if it is in the cache.
+
+    Args:
+        settings: What it depends on.
+
+    Returns:
+        How the policy has learned; None if that is not known yet.
+    """
+    token = _watch.set(_refuse)
+    try:
+        return learning(settings)
+    except NotKeptError:
+        return None
+    finally:
+        _watch.reset(token)
+
+
+def follow_learning(settings: Learning) -> Iterator[Learned]:
+    """A learning run as it goes on; one of before comes at once, and whole.
+
+    The run goes on in a thread of its own, which ends when the iterator is closed.
+
+    Args:
+        settings: What it depends on.
+
+    Yields:
+        How the policy has learned so far, before each batch of updates and at the end.
+    """
+    news: SimpleQueue[Learned | None] = SimpleQueue()
+    stopped = Event()
+    failures: list[Exception] = []
+
+    def watch(so_far: Learned) -> None:
+        if stopped.is_set():
+            raise StoppedError
+        news.put(so_far)
+
+    def run() -> None:
+        _watch.set(watch)  # of this thread alone
+        try:
+            news.put(learning(settings))
+        except Exception as error:  # raised again where somebody waits for news
+            failures.append(error)
+        news.put(None)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        yield from iter(news.get, None)
+    finally:
+        stopped.set()
+    if failures:
+        raise failures[0]
+
+
 @lru_cache
 def actions(name: str) -> NDArray:
     """Actions of a policy after learning with the first seed.
@@ -385,6 +559,6 @@ def actions(name: str) -> NDArray:
 
 def goals() -> NDArray:
     """The four goals in the plane, shape (4, 2)."""
-    from diffviz.policy import bandit
+    from diffviz.policy.environment import FourGoals
 
-    return np.asarray(bandit.FourGoals.goals)
+    return np.asarray(FourGoals.goals)

@@ -170,25 +170,31 @@ VARIANCES = 0.01, 0.05, 0.1, 0.5, 1.0
 
 @dataclass(frozen=True)
 class Blend:
-    """Curves on the way from the linear frame to the variance-preserving one.
+    """Curves on the way from one frame to another, the linear and VP by default.
 
     Attributes:
-        share: 0 for the linear frame, 1 for the variance-preserving one.
+        share: 0 for the first frame, 1 for the second.
+        first: The first frame.
+        second: The second frame.
     """
 
     share: float
+    first: Frame = STRAIGHT
+    second: Frame = VP
 
     def alpha(self, logsnr: NDArray) -> NDArray:
         """Scale of the signal at ``logsnr``."""
-        return STRAIGHT.alpha(logsnr) ** (1 - self.share) * VP.alpha(logsnr) ** self.share
+        first, second = self.first.alpha(logsnr), self.second.alpha(logsnr)
+        return first ** (1 - self.share) * second**self.share
 
     def sigma(self, logsnr: NDArray) -> NDArray:
         """Scale of the noise at ``logsnr``."""
-        return STRAIGHT.sigma(logsnr) ** (1 - self.share) * VP.sigma(logsnr) ** self.share
+        first, second = self.first.sigma(logsnr), self.second.sigma(logsnr)
+        return first ** (1 - self.share) * second**self.share
 
     def slope(self, logsnr: NDArray) -> NDArray:
         """Slope d log alpha/dλ at ``logsnr``."""
-        return (1 - self.share) * STRAIGHT.slope(logsnr) + self.share * VP.slope(logsnr)
+        return (1 - self.share) * self.first.slope(logsnr) + self.share * self.second.slope(logsnr)
 
 
 def between(share: float) -> Frame:

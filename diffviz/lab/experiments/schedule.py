@@ -1,6 +1,6 @@
 """Experiments on noise schedules: views of one, and the second moment of one draw of the loss."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.special import expit, log_expit
 
 from diffviz import checks
-from diffviz.checks import count, increasing, positive
+from diffviz.checks import array, count, increasing, positive
 from diffviz.lab.experiments.common import TIME as TIME
 from diffviz.lab.experiments.common import WIDE
 from diffviz.protocols import Law
@@ -133,6 +133,58 @@ def cosine_views(time: ArrayLike | None = None) -> CosineViews:
         sigma_density=2 / (np.pi * np.sqrt(1 - sigma**2)),
         slope=COSINE.slope(time),
         offset_start=float(offset.logsnr(0)),
+    )
+
+
+class Views(NamedTuple):
+    """A law of log-SNR as a schedule: what each level is under uniform time.
+
+    Attributes:
+        time: t, the share of draws above a level, shape (n,).
+        logsnr: λ(t), shape (n,).
+        sigma: σ(t) on the variance-preserving path, shape (n,).
+        logsnr_density: p(λ) at ``logsnr``, shape (n,).
+        sigma_density: p(σ) at ``sigma``, shape (n,).
+        slope: dλ/dt, shape (n,).
+    """
+
+    time: NDArray
+    logsnr: NDArray
+    sigma: NDArray
+    logsnr_density: NDArray
+    sigma_density: NDArray
+    slope: NDArray
+
+
+def views(law: Law, shift: float = 1.0, time: ArrayLike | None = None) -> Views:
+    """Six views of a law of λ as a schedule, on the variance-preserving path.
+
+    Time is t = P(λ' > λ), so that dλ/dt = −1/p(λ). With σ² = sigmoid(−λ) the density over σ is
+    p(λ) · 2/(σ α²).
+
+    Args:
+        law: Law of λ, a frozen SciPy distribution.
+        shift: Moves the law by −2 log(shift) nats.
+        time: Increasing times within (0, 1), shape (n,); 400 of them by default.
+
+    Returns:
+        The values of each view on these times.
+
+    Raises:
+        ValueError: The times do not increase, or ``shift`` is not above 0.
+    """
+    time = np.linspace(0.001, 0.999, 400) if time is None else increasing(time, "time")
+    start = law.ppf(1 - time)
+    logsnr = start - 2 * np.log(positive(shift, "shift"))
+    sigma = np.sqrt(expit(-logsnr))
+    density = law.pdf(start)
+    return Views(
+        time=time,
+        logsnr=logsnr,
+        sigma=sigma,
+        logsnr_density=density,
+        sigma_density=density * 2 / (sigma * expit(logsnr)),
+        slope=-1 / density,
     )
 
 
@@ -268,3 +320,120 @@ def draws(n: int = 20_000, seed: int = 0) -> dict[str, Draws]:
         half_width = 1.96 * y.std() / np.sqrt(n)
         by_law[name] = Draws(float(y.mean()), float(half_width), float(y.var()), draw_variance(law))
     return by_law
+
+
+# --- the loss as it is drawn -------------------------------------------------------------------
+
+EDGES = np.linspace(-12, 12, 61)  # of the bins of λ in nats
+BATCH = 256
+BLOCK = 8  # batches between two looks at the loss; an adaptive law changes as often
+
+
+class Filling(NamedTuple):
+    """A loss by log-SNR after some batches, and the laws that follow from it.
+
+    Attributes:
+        batches: Number of batches that have been drawn.
+        mean: Moving average of the error in each bin, shape (bins,); NaN where none was drawn.
+        stderr: Its standard error, shape (bins,).
+        density: p(λ) of the law that draws, at the middles of the bins, shape (bins,).
+        adaptive: The density by which the rule would draw, shape (bins,).
+    """
+
+    batches: int
+    mean: NDArray
+    stderr: NDArray
+    density: NDArray
+    adaptive: NDArray
+
+
+def filling(
+    objective: Objective,
+    law: Law,
+    shift: float = 1.0,
+    variance: float = 1.0,
+    *,
+    rule: str = "kingma-gao",
+    adapts: bool = False,
+    decay: float = 0.99,
+    batches: int = 200,
+    seed: int = 0,
+) -> Iterator[Filling]:
+    """The error of the exact denoiser on N(0, variance) data, averaged by log-SNR as it is drawn.
+
+    Nothing is trained: the error of a draw is Gaussian with variance sigmoid(λ + log variance).
+
+    Args:
+        objective: The objective whose w the adaptive law keeps.
+        law: Law of λ, a frozen SciPy distribution.
+        shift: Moves the law by −2 log(shift) nats.
+        variance: Variance of the data.
+        rule: How the adaptive law follows from the loss; a name in ``diffviz.learning.RULES``.
+        adapts: Whether the adaptive law draws, in the place of ``law``.
+        decay: Decay of the average per batch, in (0, 1).
+        batches: Number of batches of 256 draws.
+        seed: Seed of the draws.
+
+    Yields:
+        The loss after each 8 batches, and after the last.
+
+    Raises:
+        TypeError: A count or a seed is no whole number.
+        ValueError: A number is out of its range, or the rule is unknown.
+    """
+    from diffviz.learning import AdaptiveObjective, LossByLogSNR  # torch only for those who ask
+
+    move = 2 * np.log(positive(shift, "shift"))
+    log_variance = np.log(positive(variance, "variance"))
+    count(batches, "batches")
+    rng = np.random.default_rng(checks.seed(seed))
+    tracker = LossByLogSNR(EDGES, decay)
+    follower = AdaptiveObjective(objective, tracker, rule)
+    for done in range(0, batches, BLOCK):
+        drawing = follower.law if adapts else None
+        size = min(BLOCK, batches - done)
+        for _ in range(size):
+            quantiles = quantile_draws(BATCH, rng)
+            logsnr = drawing.ppf(quantiles) if drawing else law.ppf(quantiles) - move
+            error = expit(logsnr + log_variance) * rng.standard_normal(BATCH) ** 2
+            tracker.update(logsnr, error)
+        mean, stderr, _ = tracker.curve()
+        middle = tracker.middle
+        yield Filling(
+            batches=done + size,
+            mean=mean,
+            stderr=stderr,
+            density=drawing.pdf(middle) if drawing else law.pdf(middle + move),
+            adaptive=follower.law.pdf(middle),
+        )
+
+
+def bin_middles() -> NDArray:
+    """Middles of the bins of ``filling``, in nats, shape (bins,)."""
+    return (EDGES[1:] + EDGES[:-1]) / 2
+
+
+def over_least(objective: Objective, density: ArrayLike, variance: float = 1.0) -> float:
+    """E[Y²] of a density over the least possible, within the bins of ``filling``.
+
+    Args:
+        objective: The objective whose w it is.
+        density: p(λ) at ``bin_middles``, shape (bins,).
+        variance: Variance of the data.
+
+    Returns:
+        The ratio; infinite where the density is 0 and the loss is not.
+
+    Raises:
+        ValueError: The density has another shape, or ``variance`` is not a number above 0.
+    """
+    middle = bin_middles()
+    density = array(density, "density", ndim=1)
+    checks.require(
+        len(density) == len(middle), f"density must have {len(middle)} values, got {len(density)}"
+    )
+    mass = density / density.sum()
+    loss = objective.weighting(middle) * expit(middle + np.log(positive(variance, "variance")))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        contributions = np.where(loss > 0, loss**2 / mass, 0)
+    return float(contributions.sum() / loss.sum() ** 2)

@@ -23,7 +23,6 @@ from PIL import Image
 
 from diffviz import checks
 
-Parameter = tuple[str, float, float, float, float]  # name, default, lowest, highest, step
 RED = "#CC3311"  # of messages; no objective has it
 
 
@@ -172,21 +171,6 @@ def control(kind: type[widgets.Widget], description: str, *args: Any, **options:
     return kind(*args, description=description, style=style, layout=layout, **options)
 
 
-def parameter_sliders(number: int) -> dict[str, Any]:
-    """Sliders for parameters that ``offer`` names later.
-
-    Args:
-        number: How many sliders.
-
-    Returns:
-        The sliders by the names "p0", "p1", ...
-    """
-    return {
-        f"p{index}": control(widgets.FloatSlider, "", readout_format=".2f")
-        for index in range(number)
-    }
-
-
 def indented_button(description: str) -> widgets.Button:
     """A button that stands under the fields of the other controls.
 
@@ -208,25 +192,6 @@ def show(control: widgets.Widget, visible: bool) -> None:
         visible: Whether it is shown.
     """
     control.layout.display = "" if visible else "none"
-
-
-def offer(sliders: list[widgets.FloatSlider], parameters: Iterable[Parameter]) -> None:
-    """Turn sliders into those of some parameters, and hide the sliders that are left over.
-
-    Args:
-        sliders: The sliders, at least as many as parameters.
-        parameters: Name, default, lowest value, highest value and step of each.
-    """
-    offered = tuple(parameters)
-    for index, slider in enumerate(sliders):
-        show(slider, index < len(offered))
-    for slider, (name, default, low, high, step) in zip(sliders, offered, strict=False):
-        slider.min = min(low, slider.min)  # a slider never has min > max, not even on the way
-        slider.max = high
-        slider.min = low
-        slider.step = step
-        slider.description = name
-        slider.value = default
 
 
 def require_option(kind: str, value: object, options: Iterable[str], listing: str) -> None:

@@ -1,29 +1,31 @@
 """The explorer of the ELBO: which ELBOs a weighted loss is a mixture of."""
 
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
-import ipywidgets as widgets
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from diffviz import plots
-from diffviz.lab.experiments.elbo import Data, known
-from diffviz.lab.explorers.base import (
-    RED,
-    Explorer,
-    control,
-    figure_of,
-    offer,
-    parameter_sliders,
-    require_option,
+from diffviz.lab.experiments.elbo import (
+    Data,
+    SignedMixture,
+    gaps,
+    known,
+    negative_elbo,
+    signed_mixture,
 )
+from diffviz.lab.explorers.base import RED, require_option
+from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.lab.explorers.weighting import entry_chips, family_sliders, family_values, own_table
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.theory import analysis
-from diffviz.theory.families import FAMILIES, Parameter
+from diffviz.theory.families import FAMILIES
 from diffviz.theory.objectives import Objective
+from diffviz.web.description import Chips, Control, Description, Menu, Paste, Slider, State, Switch
+from diffviz.web.pictures import Chart, Limits, Note, Table, View
 
 DATA = {"N(0, 1)": "gaussian", "two modes (gmm1)": "gmm1", "ring of 8 (ring8)": "ring8"}
+SHORT = ("on N(0, 1)", "on two modes", "on ring of 8")  # DATA as the heads of columns
 ENTRIES = (
     "elbo",
     "fm-ot",
@@ -35,269 +37,370 @@ ENTRIES = (
     "p2-gamma1",
     "indi",
 )
-WEIGHTINGS = (*FAMILIES, *ENTRIES)
-SLIDERS = 3  # the most parameters that a family has
+OWN_TABLE = "own table"
+WEIGHTINGS = (*FAMILIES, *ENTRIES, OWN_TABLE)
+SHARES, GAP = "shares of the loss", "gap of the ELBO"
+RANGE = (-20.0, 20.0)  # λ in nats
 
-# curves: the name in the legend, which is also the gid of the line
-LAW, W, NEGATIVE = "−dw/dλ, scaled", "w / max", "negative"
-MIXED, DIRECT = "−w′·L: as ELBOs", "½w·mmse: as errors"
-COLOURS = {LAW: "#0072B2", MIXED: "#0072B2", W: "0.55", DIRECT: "0.55", NEGATIVE: RED}
-
-
-class Mixture(NamedTuple):
-    """A weighted loss, as a mean of errors and as a signed mixture of ELBOs.
-
-    Args:
-        logsnr: Grid of λ in nats, shape (n,).
-        plain: The weighting as it is, shape (n,).
-        w: The weighting that is drawn, which may be held at its peak, shape (n,).
-        verdicts: The verdict on w for each of ``DATA``, in their order.
-        information: I(x; z_λ) of the chosen data on the grid, in nats, shape (n,).
-        mmse: Error of the exact denoiser on the grid, shape (n,).
-        loss: The loss as ½ ∫ w·mmse dλ.
-        mixture: The loss as a signed mixture of ELBOs.
-    """
-
-    logsnr: NDArray
-    plain: NDArray
-    w: NDArray
-    verdicts: tuple[analysis.Verdict, ...]
-    information: NDArray
-    mmse: NDArray
-    loss: float
-    mixture: float
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether w is constant, so that its derivative is only rounding noise."""
-        return bool(np.ptp(self.w) < 1e-9 * self.w.max())
-
-    @property
-    def law(self) -> NDArray:
-        """−dw/dλ, the signed law of noise levels; 0 for a constant w, shape (n,)."""
-        law = self.verdicts[0].augmentation
-        return 0 * law if self.is_flat else law
-
-    @property
-    def scaled_law(self) -> NDArray:
-        """−dw/dλ over its largest absolute value, shape (n,)."""
-        return self.law if self.is_flat else self.law / np.abs(self.law).max()
+# curves: the names in the legends
+LAW, W, NEGATIVE = "−dw/dλ", "w", "negative"
+MIXED, DIRECT = "−w′·L", "½w·mmse"
+OVER_HIGH, OVER_LOW = "λ_max moves", "λ_min moves"
+GREY, BLUE, ORANGE = "#808080", "#0072B2", "#D55E00"  # of quantities
 
 
-class ElboExplorer(Explorer):
+def elbo_controls() -> tuple[Control, ...]:
+    """The controls of the explorer."""
+    return (
+        Menu("weighting", "weighting", WEIGHTINGS, "EDM", tip="A family or a published objective."),
+        *family_sliders("weighting"),
+        Switch(
+            "held",
+            "hold at peak",
+            tip="Hold w at its peak to the left: the least curve above it that never rises.",
+        ),
+        Menu("data", "data", tuple(DATA), "two modes (gmm1)", tip="The denoiser is exact on them."),
+        Slider("low", "λ_min", -20, -3, 0.25, -20.0, unit="nats", tip="The noisiest level."),
+        Slider("high", "λ_max", 3, 20, 0.25, 10.0, unit="nats", tip="The cleanest level."),
+        Menu("right", "right", (SHARES, GAP), SHARES, tip="What the picture on the right shows."),
+        Chips(
+            "beside",
+            "beside",
+            entry_chips(),
+            most=2,
+            tip="Published objectives whose laws are drawn beside it.",
+        ),
+        Paste(
+            "table",
+            OWN_TABLE,
+            placeholder="λ, w  (two columns, one row a line)",
+            apply="use table",
+            accept=".csv,.txt,.tsv",
+            rare=True,
+            tip="A weighting of your own.",
+        ),
+    )
+
+
+class ElboExplorer(ViewExplorer):
     """Any weighting as a mixture of ELBOs.
 
     On the left is the law of noise levels −dw/dλ, with its negative part in red; on the right what
-    each level adds to the loss, as an ELBO and as an error. The text gives the verdict, the loss by
-    both routes, and the gap of the unweighted ELBO to −log p.
+    each level adds to the loss, as an ELBO and as an error, or how the gap of the unweighted ELBO
+    to −log p depends on the ends of λ. The texts give the verdict, the loss by both routes with the
+    parts that sit at its ends, and the gap.
 
     Args:
         weighting: Parametric family or entry of the catalogue at first, one of ``WEIGHTINGS``.
         data: Data at first, a key of ``DATA``.
+        **state: Values of other controls at first, such as ``held=True``.
 
     Raises:
-        ValueError: A name is unknown.
+        TypeError: A value is of the wrong kind.
+        ValueError: A name is unknown, or a value is not allowed.
     """
 
-    def __init__(self, weighting: str = "EDM", data: str = "two modes (gmm1)"):
+    def __init__(self, weighting: str = "EDM", data: str = "two modes (gmm1)", **state: Any):
         module = "diffviz.lab.explorers.elbo"
         require_option("weighting", weighting, WEIGHTINGS, f"{module}.WEIGHTINGS")
         require_option("data", data, DATA, f"{module}.DATA")
-        self.data = {label: known(toy) for label, toy in DATA.items()}
-        self.panels = plots.axes(8.6, 4.2, columns=2)
-        controls = self._make_controls(weighting, data)
-        super().__init__(figure_of(self.panels[0]), controls, self._update)
+        description = Description("ELBO", elbo_controls())
+        super().__init__(description, {"weighting": weighting, "data": data, **state})
+
+    def settled(self, state: State, changed: str) -> State:
+        """A table that is pasted is what is looked at."""
+        if changed == "table" and state["table"].strip():
+            state["weighting"] = OWN_TABLE
+        return state
 
     def objective(self) -> Objective:
         """The objective that is chosen in the menu, with the values of the sliders."""
-        name = self.controls["weighting"].value
-        if name in CATALOGUE:
-            return CATALOGUE[name]
-        values = {
-            parameter.name: self.controls[f"p{index}"].value
-            for index, parameter in enumerate(_parameters(name))
-        }
-        return FAMILIES[name].build(**values)
+        return chosen_objective(self.state)
 
-    def _make_controls(self, weighting: str, data: str) -> dict[str, Any]:
-        """The controls by name, from top to bottom; a new one is read where it is used."""
-        sliders = parameter_sliders(SLIDERS)
-        offer(list(sliders.values()), _parameters(weighting))
-        slider, menu = widgets.FloatSlider, widgets.Dropdown
-        return {
-            "weighting": control(menu, "weighting", options=WEIGHTINGS, value=weighting),
-            **sliders,
-            "held": control(
-                widgets.Checkbox, "hold w at its peak to the left", False, indent=False
-            ),
-            "data": control(menu, "data", options=list(DATA), value=data),
-            "low": control(slider, "from λ_min", -20.0, min=-20, max=-3, step=0.25),
-            "high": control(slider, "to λ_max", 10.0, min=3, max=20, step=0.25),
-        }
+    def compute(self, state: State, changed: Changed) -> View:
+        """The law, what each level adds to the loss or the gap, and the numbers.
 
-    def _chosen_data(self) -> Data:
-        """The data that are chosen."""
-        return self.data[self.controls["data"].value]
+        Args:
+            state: A value for each control.
+            changed: Not used.
 
-    def _update(self, changed: str) -> str:
-        """Draw what the controls say, and describe it."""
-        if changed == "weighting":
-            sliders = [self.controls[f"p{index}"] for index in range(SLIDERS)]
-            offer(sliders, _parameters(self.controls["weighting"].value))
-        mixture = self._mixture()
-        self._draw_law(mixture)
-        self._draw_shares(mixture)
-        if not changed:  # the first drawing
-            self._furnish_axes()
-        self._fit_height()
-        return self._describe(mixture)
+        Returns:
+            Two charts, two tables and a note.
 
-    def _mixture(self) -> Mixture:
-        """The weighted loss by both routes."""
-        objective, data = self.objective(), self._chosen_data()
-        low, high = self.controls["low"].value, self.controls["high"].value
-        logsnr = analysis.window(objective, low=low, high=high, points=801)
-        plain = objective.weighting(logsnr)
-        w = plain
-        if self.controls["held"].value:  # the least non-increasing curve above w
-            w = np.maximum.accumulate(plain[::-1])[::-1]
-        verdicts = tuple(
-            analysis.verdict(w, logsnr, information=toy.information) for toy in self.data.values()
+        Raises:
+            ValueError: The chosen table is missing or cannot be read.
+        """
+        mixture = mixture_of(chosen_objective(state), state)
+        besides = {name: mixture_of(CATALOGUE[name], state) for name in state["beside"]}
+        right = gap_chart(state) if state["right"] == GAP else shares_chart(mixture)
+        verdicts = verdict_table([(state["weighting"], mixture), *besides.items()])
+        panels = (
+            law_chart(mixture, besides),
+            right,
+            verdicts,
+            parts_table(mixture),
+            gap_note(state),
         )
-        mmse, information = data.mmse(logsnr), data.information(logsnr)
-        # ½ ∫ w·mmse dλ by parts, since dI/dλ = mmse/2: the values at both ends less ∫ I dw, with I
-        # at the middle of each step
-        middle = data.information((logsnr[1:] + logsnr[:-1]) / 2)
-        ends = w[-1] * information[-1] - w[0] * information[0]
-        return Mixture(
-            logsnr=logsnr,
-            plain=plain,
-            w=w,
-            verdicts=verdicts,
-            information=information,
-            mmse=mmse,
-            loss=np.trapezoid(w * mmse, logsnr) / 2,
-            mixture=ends - np.diff(w) @ middle,
-        )
-
-    def _draw_law(self, mixture: Mixture) -> None:
-        """Draw the weighting and the law of noise levels on the left."""
-        law = mixture.scaled_law
-        plots.lines(
-            mixture.logsnr,
-            {W: mixture.w / mixture.w.max(), NEGATIVE: hatched(law), LAW: law},
-            xlabel=plots.LOGSNR,
-            ylabel="scaled to the largest value",
-            title="the law of noise levels",
-            outside=None,
-            colours=COLOURS.__getitem__,
-            ax=self.panels[0],
-        )
-
-    def _draw_shares(self, mixture: Mixture) -> None:
-        """Draw what each level adds to the loss on the right."""
-        as_elbos = mixture.law * mixture.information / mixture.loss
-        as_errors = mixture.w * mixture.mmse / 2 / mixture.loss
-        plots.lines(
-            mixture.logsnr,
-            {DIRECT: as_errors, NEGATIVE: hatched(as_elbos), MIXED: as_elbos},
-            xlabel=plots.LOGSNR,
-            ylabel="share of the loss per nat",
-            title="what each level adds to the loss",
-            outside=None,
-            colours=COLOURS.__getitem__,
-            ax=self.panels[1],
-        )
-
-    def _furnish_axes(self) -> None:
-        """Set limits, legends and the line at zero; once is enough."""
-        left, right = self.panels
-        _furnish_panel(left, (W, LAW, NEGATIVE))
-        _furnish_panel(right, (DIRECT, MIXED))
-        left.set_ylim(-1.1, 1.6)
-
-    def _fit_height(self) -> None:
-        """Set the limits of y on the right, in powers of two so that a slider seldom moves them."""
-        right = self.panels[1]
-        curves = [line for line in right.lines if line.get_gid() in (MIXED, DIRECT)]
-        values = np.concatenate([np.asarray(line.get_ydata()) for line in curves])
-        top = 0.4 * 2 ** max(0, np.ceil(np.log2(max(values.max(), 1e-9) / 0.3)))
-        bottom = -top / 8 if values.min() > -top / 9 else -top
-        if right.get_ylim() != (bottom, top):
-            right.set_ylim(bottom, top)
-
-    def _describe(self, mixture: Mixture) -> str:
-        """The verdict, the loss by both routes and the gap of the ELBO, as HTML."""
-        end = mixture.w[-1] * mixture.information[-1]
-        loss = (
-            f"loss ½∫w·mmse dλ = {mixture.loss:.4g}, "
-            f"as a signed mixture of ELBOs {mixture.mixture:.4g}; "
-            f"λ_max alone {end / mixture.loss:.1%}"
-        )
-        if self.controls["held"].value:
-            unheld = np.trapezoid(mixture.plain * mixture.mmse, mixture.logsnr) / 2
-            loss += f"; holding w at its peak added {mixture.loss / unheld - 1:.2%}"
-        rows = [describe_verdicts(mixture.verdicts), loss, self._describe_gap()]
-        return "<br>".join(rows).replace("-", "−")
-
-    def _describe_gap(self) -> str:
-        """The unweighted ELBO of the data between the ends of λ, beside their entropy."""
-        low, high = self.controls["low"].value, self.controls["high"].value
-        data = self._chosen_data()
-        nats = sum(data.terms(low, high))
-        return (
-            f"E[−ELBO] = {nats:.5f} nats on [{low:g}, {high:g}], entropy {data.entropy:.5f}, "
-            f"<b>gap {nats - data.entropy:.2g}</b>"
-        )
+        return View(panels, columns=2)
 
 
-def hatched(values: NDArray) -> NDArray:
-    """The part of a curve below 0 as a zigzag with the axis, which a thick line fills.
+def chosen_objective(state: State) -> Objective:
+    """The objective of a state.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The objective.
+
+    Raises:
+        ValueError: The chosen table is missing or cannot be read.
+    """
+    name = state["weighting"]
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    if name in FAMILIES:
+        return FAMILIES[name].build(**family_values(state | {"family": name}))
+    if not state["table"].strip():
+        raise ValueError("there is no table of your own yet: paste one under 'more'")
+    return own_table(state["table"])
+
+
+def mixture_of(objective: Objective, state: State) -> SignedMixture:
+    """An objective as a signed mixture on the chosen data between the chosen ends.
+
+    Args:
+        objective: The objective.
+        state: A value for each control.
+
+    Returns:
+        The mixture.
+    """
+    data = known(DATA[state["data"]])
+    return signed_mixture(objective, data, state["low"], state["high"], held=state["held"])
+
+
+# --- the charts -----------------------------------------------------------------------------------
+
+
+def negative(values: NDArray) -> NDArray:
+    """The part of a curve below 0, NaN elsewhere.
 
     Args:
         values: The curve, shape (n,).
 
     Returns:
-        0 and the value in turns where it is negative, NaN elsewhere, shape (n,).
+        The part, shape (n,).
     """
-    is_odd = np.arange(len(values)) % 2
-    return np.where(values < 0, np.where(is_odd, values, 0.0), np.nan)
+    return np.where(values < 0, values, np.nan)
 
 
-def describe_verdicts(verdicts: tuple[analysis.Verdict, ...]) -> str:
-    """The verdict on a weighting in words.
+def band_below(values: NDArray) -> tuple[NDArray, NDArray]:
+    """The area between the part of a curve below 0 and the axis.
 
     Args:
-        verdicts: The verdict for each of ``DATA``, in their order. They differ only in the share of
-            the mixture that is negative.
+        values: The curve, shape (n,).
 
     Returns:
-        The words as HTML.
+        Lower and upper end, both of shape (n,).
     """
-    first = verdicts[0]
-    if first.monotone:
-        return f"<b>{first}</b>"
-    shares = ", ".join(
-        f"{verdict.negative_share:.2%} on {label}"
-        for label, verdict in zip(DATA, verdicts, strict=True)
+    return np.minimum(values, 0), 0 * values
+
+
+def law_chart(mixture: SignedMixture, besides: dict[str, SignedMixture]) -> Chart:
+    """The weighting and the law of noise levels, each over its largest value.
+
+    Args:
+        mixture: The chosen weighting.
+        besides: Other weightings by name.
+
+    Returns:
+        The chart.
+    """
+    law = mixture.scaled_law
+    places = dict.fromkeys((W, LAW, NEGATIVE), mixture.logsnr)
+    return Chart(
+        places | {name: other.logsnr for name, other in besides.items()},
+        {W: mixture.w / mixture.w.max()}
+        | {name: other.scaled_law for name, other in besides.items()}
+        | {LAW: law, NEGATIVE: negative(law)},
+        xlabel=plots.LOGSNR,
+        ylabel="over its largest value",
+        title="the law of noise levels",
+        xlim=RANGE,
+        ylim=(-1.1, 1.1),
+        colours={W: GREY, LAW: BLUE, NEGATIVE: RED},
+        dashes={W: 1, LAW: 0, NEGATIVE: 0} | dict.fromkeys(besides, 2),
+        bands={NEGATIVE: band_below(law)},
     )
-    return f"<b>not monotone: peak at {round(first.peak, 2) + 0.0:.2f}</b>; negative {shares}"
 
 
-def _parameters(weighting: str) -> tuple[Parameter, ...]:
-    """The parameters of a family, none for an entry of the catalogue."""
-    return FAMILIES[weighting].parameters if weighting in FAMILIES else ()
+def shares_chart(mixture: SignedMixture) -> Chart:
+    """What each level adds to the loss, as an error and as an ELBO.
+
+    Args:
+        mixture: The chosen weighting.
+
+    Returns:
+        The chart.
+    """
+    as_elbos = mixture.augmentation * mixture.information / mixture.loss
+    as_errors = mixture.w * mixture.mmse / 2 / mixture.loss
+    return Chart(
+        mixture.logsnr,
+        {DIRECT: as_errors, MIXED: as_elbos, NEGATIVE: negative(as_elbos)},
+        xlabel=plots.LOGSNR,
+        ylabel="share of the loss per nat",
+        title="what each level adds to the loss",
+        xlim=RANGE,
+        ylim=steady_limits(np.concatenate([as_elbos, as_errors])),
+        colours={DIRECT: GREY, MIXED: BLUE, NEGATIVE: RED},
+        dashes={DIRECT: 1, MIXED: 0, NEGATIVE: 0},
+        bands={NEGATIVE: band_below(as_elbos)},
+    )
 
 
-def _furnish_panel(ax: Axes, names: tuple[str, ...]) -> None:
-    """Set the limits of x, the line at zero and a legend of ``names``, and style the curves."""
-    ax.set_xlim(-20, 20)
-    ax.axhline(0, color="0.4", lw=0.8)
-    lines = {line.get_gid(): line for line in ax.lines}
-    lines[f"{NEGATIVE}:ends"].set_visible(False)  # ``plots.lines`` puts dots at the ends of curves
-    lines[NEGATIVE].set_alpha(0.45)
-    for name, line in lines.items():
-        if name in COLOURS:
-            line.set_linestyle(plots.DASHES[1] if name in (W, DIRECT) else "-")
-    handles = [lines[name] for name in names]
-    ax.legend(handles, names, frameon=False, fontsize=9, handlelength=3, loc="upper right")
+def gap_chart(state: State) -> Chart:
+    """The gap of the unweighted ELBO as either end moves and the other stays.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The chart.
+    """
+    found = gaps(known(DATA[state["data"]]), state["low"], state["high"])
+    here = log10(np.array([found.gap]))
+    return Chart(
+        {OVER_HIGH: found.high, OVER_LOW: found.low},
+        {OVER_HIGH: log10(found.over_high), OVER_LOW: log10(found.over_low)},
+        xlabel="the end that moves, λ in nats",
+        ylabel="log₁₀ of the gap in nats",
+        title="gap of the unweighted ELBO",
+        xlim=RANGE,
+        ylim=(-8.5, 2.5),
+        colours={OVER_HIGH: BLUE, OVER_LOW: ORANGE},
+        dashes={OVER_HIGH: 0, OVER_LOW: 1},
+        dots={
+            OVER_HIGH: (np.array([state["high"]]), here),
+            OVER_LOW: (np.array([state["low"]]), here),
+        },
+    )
+
+
+def log10(values: NDArray) -> NDArray:
+    """Logarithm of a curve, NaN where it is not above 0.
+
+    Args:
+        values: The curve, shape (n,).
+
+    Returns:
+        The logarithm, shape (n,).
+    """
+    return np.log10(np.where(values > 0, values, np.nan))
+
+
+def steady_limits(values: NDArray) -> Limits:
+    """Ends of the vertical axis in powers of two, so that a slider seldom moves them.
+
+    Args:
+        values: All values that are drawn, shape (n,).
+
+    Returns:
+        The ends.
+    """
+    top = 0.4 * 2 ** max(0.0, np.ceil(np.log2(max(values.max(), 1e-9) / 0.36)))
+    bottom = -top / 8 if values.min() > -top / 9 else -top
+    return float(bottom), float(top)
+
+
+# --- the texts ------------------------------------------------------------------------------------
+
+
+@lru_cache(1)
+def all_data() -> tuple[Data, ...]:
+    """What is known of each of ``DATA``, in their order."""
+    return tuple(known(toy) for toy in DATA.values())
+
+
+def verdict_table(mixtures: list[tuple[str, SignedMixture]]) -> Table:
+    """The verdict on each weighting, and the negative share of its mixture on all data.
+
+    Args:
+        mixtures: Name and mixture of each, the chosen one first.
+
+    Returns:
+        The table.
+    """
+    rows = [(name, *verdict_cells(mixture)) for name, mixture in mixtures]
+    colours = [BLUE, *(plots.colour(name) for name, _ in mixtures[1:])]
+    return Table(("", "verdict", f"negative {SHORT[0]}", *SHORT[1:]), rows, colours)
+
+
+def verdict_cells(mixture: SignedMixture) -> tuple[str, ...]:
+    """The verdict on a weighting in words, and its negative shares.
+
+    Args:
+        mixture: The weighting.
+
+    Returns:
+        The words, and a share for each of ``DATA``.
+    """
+    verdicts = [mixture.verdict(data) for data in all_data()]
+    if verdicts[0].monotone:
+        return "monotone: an ELBO", *("0" for _ in verdicts)
+    peak = f"{round(verdicts[0].peak, 2) + 0.0:.2f}".replace("-", "−")
+    return f"not monotone: peak {peak}", *(f"{one.negative_share:.2%}" for one in verdicts)
+
+
+def parts_table(mixture: SignedMixture) -> Table:
+    """The loss by both routes, and the parts of it that sit at the ends.
+
+    Args:
+        mixture: The weighting.
+
+    Returns:
+        The table.
+    """
+    parts = (mixture.between, mixture.at_high, mixture.at_low)
+    shares = [percent(part / mixture.loss) for part in parts]
+    head = ("the loss", "in nats", "between the ends", "at λ_max", "at λ_min")
+    errors = "as errors ½∫w·mmse dλ"
+    if mixture.w is not mixture.plain:
+        errors += f", {mixture.added:.2%} added by the hold"
+    rows = (
+        (errors, f"{mixture.loss:.4g}", "100%", "", ""),
+        ("as ELBOs −∫w′L dλ + ends", f"{mixture.mixture:.4g}", *shares),
+    )
+    return Table(head, rows)
+
+
+def percent(share: float) -> str:
+    """A share in per cent, with one figure after the point and without a negative zero.
+
+    Args:
+        share: The share.
+
+    Returns:
+        The text.
+    """
+    return f"{round(share, 3) + 0.0:.1%}".replace("-", "−")
+
+
+def gap_note(state: State) -> Note:
+    """The unweighted ELBO of the data between the ends of λ, beside their entropy.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The note.
+    """
+    data = known(DATA[state["data"]])
+    low, high = state["low"], state["high"]
+    nats = float(negative_elbo(data, low, high))
+    text = (
+        f"E[−ELBO] = {nats:.5f} nats on [{low:g}, {high:g}], entropy {data.entropy:.5f}, "
+        f"gap {nats - data.entropy:.2g}"
+    )
+    return Note(text.replace("-", "−"))

@@ -4,19 +4,26 @@ One shows how well a weighted loss stands in for log p when a policy changes at 
 the other trains policies while one looks on.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-import ipywidgets as widgets
 import numpy as np
 from numpy.typing import NDArray
 
 from diffviz import checks, plots
 from diffviz.lab.experiments import policy as policy_experiments
-from diffviz.lab.explorers.base import RED, Explorer, control, figure_of, show
+from diffviz.lab.experiments.policy import Learned, Learning
+from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.lab.explorers.weighting import entry_chips
 from diffviz.theory import elbo_mixture
+from diffviz.web.description import Action, Chip, Chips, Control, Description, Menu, Slider, State
+from diffviz.web.pictures import Chart, Cloud, Note, Panel, Table, View, Working
 
-DRAWS = {"none: the exact loss": 0} | {str(draws): draws for draws in policy_experiments.DRAWS}
+NO_DRAWS = "none: the exact loss"
+DRAWS = {NO_DRAWS: 0} | {str(draws): draws for draws in policy_experiments.DRAWS}
+EQUAL = "equal"  # the line on which surrogate and log-ratio are the same
+GREY = "#808080"
 
 Draws = tuple[NDArray, NDArray, NDArray]  # λ (m, n), factors (m, n) and noise (m, n, 2)
 
@@ -42,288 +49,449 @@ class Comparison(NamedTuple):
         return self.singles.mean(0)
 
 
-class PolicyExplorer(Explorer):
+@lru_cache(4)
+def drawn(name: str, m: int, n: int, seed: int) -> Draws:
+    """Draws of λ and of noise for all actions.
+
+    Args:
+        name: Name of the weighting.
+        m: Number of draws for each action.
+        n: Number of actions.
+        seed: Seed of the draws.
+
+    Returns:
+        λ in nats and factors, both of shape (m, n), and noise of shape (m, n, 2).
+    """
+    rng = np.random.default_rng(seed)
+    logsnr, factor = policy_experiments.known(name).draw(m * n, rng)
+    noise = rng.standard_normal((m, n, 2))
+    return logsnr.reshape(m, -1), factor.reshape(m, -1), noise
+
+
+@lru_cache(1024)
+def gain(name: str, variance: float) -> float:
+    """Gain κ(c) of a weighting.
+
+    Args:
+        name: Name of the weighting.
+        variance: The variance c.
+
+    Returns:
+        The gain.
+    """
+    return float(elbo_mixture.gain(policy_experiments.known(name), variance))
+
+
+def weighting_chips() -> tuple[Chip, ...]:
+    """The weightings of policies and the whole catalogue as options."""
+    default = policy_experiments.DEFAULT
+    own = Chip(default, "policy", "arXiv 2507.21053", plots.colour(default))
+    return (own, *entry_chips())
+
+
+def policy_controls(weighting: str) -> tuple[Control, ...]:
+    """The controls of the explorer of surrogates.
+
+    Args:
+        weighting: A weighting that the menu offers besides those of policies.
+
+    Returns:
+        The controls.
+    """
+    names = tuple(dict.fromkeys((*policy_experiments.WEIGHTINGS, weighting)))
+    noisy = {"draws": tuple(DRAWS)[1:]}
+    return (
+        Menu("weighting", "weighting", names, "fm-ot", tip="The weighting of the surrogate."),
+        Slider("log_c", "log₁₀ c", -4, 1, 0.1, -2.0, tip="Variance of the fine direction."),
+        Slider("fine", "fine share", 0, 1, 0.05, 0.5, tip="Share of the move that is fine."),
+        Slider("size", "size", 0.1, 1.2, 0.05, 0.6, tip="Size of the move."),
+        Menu("draws", "draws", tuple(DRAWS), NO_DRAWS, tip="Draws of λ and noise for an action."),
+        Slider("seed", "draw again", 0, 50, 1, 0, whole=True, when=noisy, tip="Other draws."),
+        Chips(
+            "beside",
+            "gains beside it",
+            weighting_chips(),
+            ("elbo", "edm"),
+            most=4,
+            tip="Weightings whose gain is drawn too.",
+        ),
+    )
+
+
+class PolicyExplorer(ViewExplorer):
     """The surrogate of a policy against the exact log-ratio.
 
     The policy is N(0, diag(1, c)), and its mean moves in both directions. On the left is one dot
-    for each action, on the right the gain κ of the weighting by c.
+    for each action, on the right the gain κ of the weighting by c, beside that of others.
 
     Args:
         weighting: Weighting at first, a key of ``diffviz.lab.experiments.policy.WEIGHTINGS`` or of
             the catalogue.
         n: Number of actions.
+        **state: Values of other controls at first, such as ``log_c=-1.0``.
 
     Raises:
-        TypeError: ``n`` is no whole number.
-        ValueError: The weighting is unknown, or there are fewer than three actions.
+        TypeError: ``n`` is no whole number, or a value is of the wrong kind.
+        ValueError: The weighting is unknown, there are fewer than three actions, or a value is not
+            allowed.
     """
 
-    def __init__(self, weighting: str = "fm-ot", n: int = 200):
+    def __init__(self, weighting: str = "fm-ot", n: int = 200, **state: Any):
         policy_experiments.known(weighting)  # refuses an unknown name
         n = checks.count(n, "n", least=0)
         if n < 3:
             raise ValueError(f"a correlation takes three actions or more, got {n}")
         self.x = np.random.default_rng(0).standard_normal((n, 2))
-        self._seed = 0
-        self._draws: dict[tuple[str, int, int], Draws] = {}
-        self.panels = plots.axes(8.6, 4.2, columns=2)
-        left, right = self.panels
-        left.axline((0, 0), slope=1, color="black", lw=1.2, ls=plots.DASHES[2])
-        right.axhline(0, color="black", lw=1.5, ls=plots.DASHES[1])
-        scales = policy_experiments.SCALES
-        (self.dots,) = left.plot([], [], "o", ms=4, alpha=0.6, mew=0, gid="surrogate")
-        (self.curve,) = right.plot(np.log10(scales), 0 * scales, lw=2, gid="gain")
-        (self.here,) = right.plot([], [], "o", ms=9, gid="here")
-        self._furnish_axes()
-        super().__init__(figure_of(left), self._make_controls(weighting), self._update)
+        description = Description("Policies", policy_controls(weighting))
+        super().__init__(description, {"weighting": weighting, **state})
 
-    def drawn(self, name: str, m: int) -> Draws:
-        """Draws of λ and of noise for all actions, the same until "Draw again" is pressed.
+    def compute(self, state: State, changed: Changed) -> View:
+        """The surrogate against the log-ratio, the gains, and what they say.
 
         Args:
-            name: Name of the weighting.
-            m: Number of draws for each action.
+            state: A value for each control.
+            changed: Not used.
 
         Returns:
-            λ in nats and factors, both of shape (m, n), and noise of shape (m, n, 2).
+            Two charts, a table and notes.
         """
-        key = name, m, self._seed
-        if key not in self._draws:
-            rng = np.random.default_rng(self._seed)
-            logsnr, factor = policy_experiments.known(name).draw(m * len(self.x), rng)
-            noise = rng.standard_normal((m, *self.x.shape))
-            self._draws = {key: (logsnr.reshape(m, -1), factor.reshape(m, -1), noise)}
-        return self._draws[key]
-
-    @staticmethod
-    def _make_controls(weighting: str) -> dict[str, Any]:
-        """The controls by name."""
-        names = tuple(dict.fromkeys((*policy_experiments.WEIGHTINGS, weighting)))
-        menu, slider = widgets.Dropdown, widgets.FloatSlider
-        return {
-            "weighting": control(menu, "weighting", options=names, value=weighting),
-            "log c": control(slider, "log₁₀ c", -2.0, min=-4, max=1, step=0.1),
-            "fine": control(slider, "fine share", 0.5, min=0, max=1, step=0.05),
-            "size": control(slider, "size", 0.6, min=0.1, max=1.2, step=0.05),
-            "draws": control(menu, "draws", options=DRAWS, value=0),
-            "again": widgets.Button(description="Draw again"),
-        }
-
-    def _furnish_axes(self) -> None:
-        """Set labels and limits."""
-        left, right = self.panels
-        left.set(
-            xlim=(-3, 3),
-            ylim=(-3, 3),
-            xlabel="exact log-ratio of an action",
-            ylabel="surrogate / κ(1)",
-            title="one dot an action; dotted: equal",
+        comparison = compare(self.x, state)
+        panels: tuple[Panel, ...] = (
+            surrogate_chart(comparison, state),
+            gain_chart(state),
+            gain_table(state),
+            *comparison_notes(comparison, state),
         )
-        right.set(
-            xlim=(-4.1, 1.1),
-            ylim=(-3.6, 1.1),
-            xlabel="log₁₀ c   [fine ← → coarse]",
-            ylabel="log₁₀ κ(c)/κ(1)",
-            title="gain; dashed: that of the ELBO",
-        )
-
-    def _variance(self) -> float:
-        """The variance c of the second direction."""
-        return 10.0 ** self.controls["log c"].value
-
-    def _update(self, changed: str) -> str:
-        """Draw what the controls say, and describe it."""
-        if changed == "again":
-            self._seed += 1
-        show(self.controls["again"], self.controls["draws"].value > 0)
-        comparison = self._compare()
-        self._draw(comparison)
-        return self._describe(comparison)
-
-    def _compare(self) -> Comparison:
-        """The exact log-ratio of each action and its surrogate."""
-        name, draws = self.controls["weighting"].value, self.controls["draws"].value
-        variance, fine = self._variance(), self.controls["fine"].value
-        move = self.controls["size"].value * np.sqrt([1 - fine, fine])
-        parts = self.x * move - move**2 / 2  # log-ratio of each direction, (n, 2)
-        weighting = policy_experiments.known(name)
-        gain, fine_gain = (elbo_mixture.gain(weighting, scale) for scale in (1.0, variance))
-        if draws:
-            at = self.drawn(name, draws)
-            singles = policy_experiments.two_scales(self.x, variance, move, at)
-        else:
-            singles = (parts @ np.array([gain, fine_gain]))[None]
-        return Comparison(parts.sum(1), singles, gain, fine_gain)
-
-    def _draw(self, comparison: Comparison) -> None:
-        """Move the dots on the left, the curve of the gain and the point on it on the right."""
-        name = self.controls["weighting"].value
-        ratio = comparison.fine_gain / comparison.gain
-        self.dots.set_data(comparison.exact, comparison.surrogate / comparison.gain)
-        self.curve.set_ydata(np.log10(policy_experiments.gains(name)))
-        self.here.set_data(np.log10([self._variance()]), np.log10([ratio]))
-        for line in (self.dots, self.curve, self.here):
-            line.set_color(plots.colour(name))
-
-    def _describe(self, comparison: Comparison) -> str:
-        """The gains, the correlation and the mean ratio, as HTML."""
-        exact, singles, gain, fine_gain = comparison
-        ratio = fine_gain / gain
-        coarse_share = 1 - self.controls["fine"].value
-        correlation = np.corrcoef(exact, comparison.surrogate)[0, 1]
-        expected = policy_experiments.two_scale_correlation(ratio, coarse_share)
-        with np.errstate(over="ignore"):
-            exact_mean = np.exp(exact).mean()
-            surrogate_mean = np.exp(comparison.surrogate / gain).mean()
-            single_mean = np.exp(singles / gain).mean()
-        rows = [
-            f"gain κ(1) = {gain:.4f}, <b>κ(c) = {fine_gain:.4f}</b> "
-            f"at c = {self._variance():.3g}, ratio {ratio:.4f}",
-            f"<b>correlation with the exact log-ratio {correlation:.3f}</b> "
-            f"(without noise, over all actions: {expected:.3f})",
-            f"mean of exp(surrogate / κ(1)): {surrogate_mean:.3g}, "
-            f"of the exact ratio {exact_mean:.3g}",
-        ]
-        if self.controls["draws"].value:
-            rows[-1] += f"; with the exponential before the average over draws {single_mean:.3g}"
-        return "<br>".join(rows)
+        return View(panels, columns=2)
 
 
-METHODS = {"FPO": "fpo", "AWR": "awr", "DPO": "dpo", "DDPO": "ddpo"}
-PREFERENCE_OPTIONS: dict[str, Any] = {"batch": 1024, "epochs": 4, "beta": 1.0}  # of DPO
-
-
-@dataclass(frozen=True)
-class LearningSettings:
-    """What the controls say of the next learning.
+def variance_of(state: State) -> float:
+    """The variance c of the second direction.
 
     Args:
-        method: A key of ``METHODS``.
-        weighting: Name of the weighting of the surrogate.
-        keep: Factor of the KL term to the first policy.
-        batches: Number of batches of actions.
-        seed: Seed of policy and actions.
+        state: A value for each control.
+
+    Returns:
+        The variance.
     """
-
-    method: str
-    weighting: str
-    keep: float
-    batches: int
-    seed: int
-
-    def __str__(self) -> str:
-        method = f"{self.method}, weighting of {self.weighting}"
-        if self.method == "DDPO":
-            method = "DDPO on the sampling chain (it has no weighting)"
-        kl_term = f"KL term {self.keep:g}" if self.keep else "no KL term"
-        return f"{method}, {kl_term}, seed {self.seed}, {self.batches} batches"
+    return float(10.0 ** state["log_c"])
 
 
-class LearningExplorer(Explorer):
+def compare(x: NDArray, state: State) -> Comparison:
+    """The exact log-ratio of each action and its surrogate.
+
+    Args:
+        x: Standardised actions, shape (n, 2).
+        state: A value for each control.
+
+    Returns:
+        The comparison.
+    """
+    name, draws = state["weighting"], DRAWS[state["draws"]]
+    variance, fine = variance_of(state), state["fine"]
+    move = state["size"] * np.sqrt([1 - fine, fine])
+    parts = x * move - move**2 / 2  # log-ratio of each direction, (n, 2)
+    gains = np.array([gain(name, 1.0), gain(name, variance)])
+    if draws:
+        at = drawn(name, draws, len(x), state["seed"])
+        singles = policy_experiments.two_scales(x, variance, move, at)
+    else:
+        singles = (parts @ gains)[None]
+    return Comparison(parts.sum(1), singles, *gains.tolist())
+
+
+def surrogate_chart(comparison: Comparison, state: State) -> Chart:
+    """One dot an action: its surrogate over its exact log-ratio.
+
+    Args:
+        comparison: The log-ratios and the surrogates.
+        state: A value for each control.
+
+    Returns:
+        The chart.
+    """
+    name = state["weighting"]
+    return Chart(
+        np.array([-3.0, 3.0]),
+        {EQUAL: np.array([-3.0, 3.0])},
+        xlabel="exact log-ratio of an action",
+        ylabel="surrogate / κ(1)",
+        title="one dot an action",
+        ylim=(-3.0, 3.0),
+        colours={EQUAL: GREY, name: plots.colour(name)},
+        dashes={EQUAL: 2},
+        dots={name: (comparison.exact, comparison.surrogate / comparison.gain)},
+    )
+
+
+def gain_chart(state: State) -> Chart:
+    """The gain of the weighting by c, beside that of others.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The chart.
+    """
+    name = state["weighting"]
+    here = gain(name, variance_of(state)) / gain(name, 1.0)
+    names = dict.fromkeys((*state["beside"], name))
+    return Chart(
+        np.log10(policy_experiments.SCALES),
+        {one: np.log10(policy_experiments.gains(one)) for one in names},
+        xlabel="log₁₀ c  [fine ← → coarse]",
+        ylabel="log₁₀ κ(c)/κ(1)",
+        title="the gain",
+        xlim=(-4.0, 1.0),
+        ylim=(-3.6, 1.1),
+        dots={name: (np.array([state["log_c"]]), np.log10([here]))},
+    )
+
+
+def gain_table(state: State) -> Table:
+    """The gains of the weighting and of those beside it.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The table.
+    """
+    variance = variance_of(state)
+    coarse_share = 1 - state["fine"]
+    names = list(dict.fromkeys((state["weighting"], *state["beside"])))
+    rows = []
+    for name in names:
+        ratio = gain(name, variance) / gain(name, 1.0)
+        correlation = policy_experiments.two_scale_correlation(ratio, coarse_share)
+        gains = f"{gain(name, 1.0):.4f}", f"{gain(name, variance):.4f}"
+        rows.append((name, *gains, f"{ratio:.4f}", f"{correlation:.3f}"))
+    head = ("", "κ(1)", f"κ({variance:.3g})", "ratio", "correlation, all actions")
+    return Table(head, rows, [plots.colour(name) for name in names])
+
+
+def comparison_notes(comparison: Comparison, state: State) -> tuple[Note, ...]:
+    """The correlation and the mean ratio.
+
+    Args:
+        comparison: The log-ratios and the surrogates.
+        state: A value for each control.
+
+    Returns:
+        The notes.
+    """
+    exact, singles, coarse_gain, _ = comparison
+    correlation = np.corrcoef(exact, comparison.surrogate)[0, 1]
+    with np.errstate(over="ignore"):
+        exact_mean = np.exp(exact).mean()
+        surrogate_mean = np.exp(comparison.surrogate / coarse_gain).mean()
+        single_mean = np.exp(singles / coarse_gain).mean()
+    ratios = (
+        f"mean of exp(surrogate / κ(1)): {surrogate_mean:.3g}, of the exact ratio {exact_mean:.3g}"
+    )
+    if DRAWS[state["draws"]]:
+        ratios += f"; with the exponential before the average over draws {single_mean:.3g}"
+    first = f"correlation with the exact log-ratio {correlation:.3f} on these actions"
+    return Note(first, strong=True), Note(ratios)
+
+
+# --- learning -------------------------------------------------------------------------------------
+
+REWARD, GOALS, ACTIONS, BEFORE = "reward", "goals kept", "actions", "the run before"
+ACTION_COLOUR, GOAL_COLOUR = "#0072B2", "#D55E00"
+KEPT = 6  # runs that an explorer remembers
+TRAILS = 12  # actions whose ways are drawn
+
+
+def learning_controls() -> tuple[Control, ...]:
+    """The controls of the explorer of learning."""
+    weighted = {"method": ("FPO", "AWR", "DPO")}
+    names = tuple(policy_experiments.WEIGHTINGS)
+    return (
+        Menu("method", "method", tuple(policy_experiments.METHODS), "FPO"),
+        Menu(
+            "weighting",
+            "weighting",
+            names,
+            policy_experiments.DEFAULT,
+            when=weighted,
+            tip="The weighting of the surrogate.",
+        ),
+        Slider("keep", "KL term", 0, 0.5, 0.05, 0.0, tip="How strongly the first policy holds."),
+        Slider("batches", "batches", 2, 60, 1, 12, whole=True, tip="Batches of actions."),
+        Slider("seed", "seed", 0, 9, 1, 0, whole=True),
+        Action("learn", "Learn", main=True, tip="A run that is done is kept for the next time."),
+    )
+
+
+class LearningExplorer(ViewExplorer):
     """A flow policy that learns from reward or preference, batch by batch.
 
-    On the left is the mean reward, in the middle the number of goals that are kept, and on the
-    right are the actions. The kernel's stop button ends the learning; what is learned stays.
+    On the left is the mean reward, in the middle the number of goals that are kept, each over that
+    of the run before; on the right are the actions, which can be played back. A run that is done is
+    kept in the cache, and shown at once the next time. The stop button ends a run; what was learned
+    by then stays.
+
+    Args:
+        **state: Values of controls at first, such as ``method="AWR"``.
+
+    Raises:
+        TypeError: A value is of the wrong kind.
+        ValueError: A control is unknown, or a value is not allowed.
     """
 
-    def __init__(self) -> None:
-        from diffviz.policy import bandit
+    def __init__(self, **state: Any):
+        self._runs: dict[Learning, Learned] = {}  # the newest stands last
+        super().__init__(Description("Learning", learning_controls()), state)
 
-        self.history = bandit.History(bandit.Flow(0))
-        self.panels = plots.axes(8.6, 3.6, columns=3)
-        reward, goals, cloud = self.panels
-        figure = figure_of(reward)
-        figure.subplots_adjust(bottom=0.22)
-        self._notice = figure.text(0.99, 0.02, "", ha="right", fontsize=9, color=RED, gid="next")
-        shade = plots.PALETTE[0]
-        (self.reward,) = reward.plot([], [], lw=2, gid="reward")
-        (self.goals,) = goals.plot([], [], lw=2, color=shade, gid="goals")
-        cloud.plot(*bandit.FourGoals.goals.T, "+", ms=12, mew=2, color="0.3")
-        (self.cloud,) = cloud.plot([], [], ".", ms=4, alpha=0.6, mew=0, color=shade, gid="actions")
-        self._furnish_axes()
-        super().__init__(figure, self._make_controls(), self._update)
+    def compute(self, state: State, changed: Changed) -> View | Iterator[View | Working]:
+        """The run of these settings as far as it is known, over the one before.
 
-    @staticmethod
-    def _make_controls() -> dict[str, Any]:
-        """The controls by name."""
-        menu, whole = widgets.Dropdown, widgets.IntSlider
-        names = list(policy_experiments.WEIGHTINGS)
-        default = policy_experiments.DEFAULT
-        return {
-            "method": control(menu, "method", options=list(METHODS)),
-            "weighting": control(menu, "weighting", options=names, value=default),
-            "keep": control(widgets.FloatSlider, "KL term", 0.0, min=0, max=0.5, step=0.05),
-            "batches": control(whole, "batches", 12, min=2, max=60),
-            "seed": control(whole, "seed", 0, min=0, max=9),
-            "learn": widgets.Button(description="Learn"),
-        }
+        Args:
+            state: A value for each control.
+            changed: Names of the controls that were moved.
 
-    def _furnish_axes(self) -> None:
-        """Set labels and limits."""
-        reward, goals, cloud = self.panels
-        label = "batches of actions"
-        reward.set(ylim=(0, 1.02), xlabel=label, title="mean reward")
-        goals.set(ylim=(0, 4.3), xlabel=label, title="goals kept", yticks=range(5))
-        cloud.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", title="actions; + goals")
+        Returns:
+            The view, or one that goes on as the policy learns.
+        """
+        settings = settings_of(state)
+        if "learn" in changed:
+            return self._learn(settings)
+        if settings not in self._runs:
+            known = policy_experiments.kept_learning(settings)
+            if known is not None:
+                self._keep(settings, known)
+        return self._show(settings)
 
-    def _settings(self) -> LearningSettings:
-        """What the controls say."""
-        names = ("method", "weighting", "keep", "batches", "seed")
-        return LearningSettings(**{name: self.controls[name].value for name in names})
+    def _learn(self, settings: Learning) -> Iterator[View | Working]:
+        """Learn, and show each batch."""
+        for learned in policy_experiments.follow_learning(settings):
+            self._keep(settings, learned)
+            yield self._show(settings_of(self.state))
+            done = len(learned.reward) - 1  # the first entry is the policy before any batch
+            yield Working(done / settings.batches, f"{done} of {settings.batches} batches")
 
-    def _update(self, changed: str) -> str:
-        """Learn if the button was pressed; else say what the next learning will be."""
-        settings = self._settings()
-        if not changed:
-            self._draw(self.history)
-        if changed in ("", "learn"):
-            for ax in self.panels[:2]:
-                ax.set_xlim(0, settings.batches)
-            self._notice.set_text("")
-        else:
-            self._notice.set_text(f"at the next Learn: {settings}")
-        if changed != "learn":
-            return f"{settings}: press <b>Learn</b>"
-        return self._describe(settings, self._learn(settings))
+    def _keep(self, settings: Learning, learned: Learned) -> None:
+        """Keep a run as the newest one, and forget the oldest of many."""
+        self._runs.pop(settings, None)
+        self._runs[settings] = learned
+        for oldest in list(self._runs)[:-KEPT]:
+            del self._runs[oldest]
 
-    def _learn(self, settings: LearningSettings) -> Any:
-        """Learn anew, and return the history."""
-        from diffviz.policy import bandit
-
-        return bandit.learn(
-            METHODS[settings.method],
-            iterations=settings.batches,
-            callback=self._follow,
-            objective=policy_experiments.known(settings.weighting),
-            keep=settings.keep,
-            seed=settings.seed,
-            **(PREFERENCE_OPTIONS if settings.method == "DPO" else {}),
+    def _show(self, settings: Learning) -> View:
+        """The run of these settings over the newest other one."""
+        here = self._runs.get(settings)
+        others = [(other, run) for other, run in self._runs.items() if other != settings]
+        before = others[-1] if others else None
+        old = before[1] if before else None
+        words = [Note(learning_text(settings, here), strong=here is not None)]
+        if before:
+            words.append(Note(f"the run before: {learning_text(*before)}"))
+        return View(
+            (
+                progress_chart(settings, REWARD, here, old),
+                progress_chart(settings, GOALS, here, old),
+                action_cloud(here),
+                *words,
+            ),
+            columns=3,
         )
 
-    def _follow(self, history: Any) -> None:
-        """Show a history after a batch."""
-        self._draw(history)
-        self._show_picture()
 
-    def _draw(self, history: Any) -> None:
-        """Draw reward and goals by batch, and 300 actions of the policy as it is."""
-        import torch
+def settings_of(state: State) -> Learning:
+    """The settings of a run.
 
-        from diffviz.policy import bandit
+    Args:
+        state: A value for each control.
 
-        self.history = history
-        batches = np.arange(len(history.reward))
-        actions = bandit.act(history.model, 300, torch.Generator().manual_seed(1))[-1]
-        self.reward.set_data(batches, history.reward)
-        self.goals.set_data(batches, history.goals)
-        self.cloud.set_data(*actions.numpy().T)
+    Returns:
+        The settings. DDPO has no weighting, so there it is always the same.
+    """
+    weighting = policy_experiments.DEFAULT if state["method"] == "DDPO" else state["weighting"]
+    return Learning(state["method"], weighting, state["keep"], state["batches"], state["seed"])
 
-    @staticmethod
-    def _describe(settings: LearningSettings, history: Any) -> str:
-        """Reward and goals before and after, as HTML."""
-        done = len(history.reward) - 1  # the first entry is the policy before any batch
-        stopped = f" (stopped after {done})" if done < settings.batches else ""
-        return (
-            f"{settings}{stopped}: reward {history.reward[0]:.2f} → "
-            f"<b>{history.reward[-1]:.2f}</b>, goals kept: <b>{history.goals[-1]}</b>"
-        )
+
+def progress_chart(
+    settings: Learning, what: str, here: Learned | None, before: Learned | None
+) -> Chart:
+    """Reward or goals by batch, over those of the run before.
+
+    Args:
+        settings: Settings of the run.
+        what: ``REWARD`` or ``GOALS``.
+        here: The run; None before it has begun.
+        before: Another run; None if there was none.
+
+    Returns:
+        The chart.
+    """
+    values = {what: here} | ({BEFORE: before} if before else {})
+    curves = {name: progress_of(run, what) for name, run in values.items()}
+    return Chart(
+        {name: np.arange(float(len(curve))) for name, curve in curves.items()},
+        curves,
+        xlabel="batches of actions",
+        ylabel="mean reward" if what == REWARD else "goals",
+        title=what,
+        xlim=(0.0, float(settings.batches)),
+        ylim=(0.0, 1.02) if what == REWARD else (0.0, 4.3),
+        colours={what: ACTION_COLOUR, BEFORE: GREY},
+        dashes={what: 0, BEFORE: 1},
+        faint=(BEFORE,) if before else (),
+    )
+
+
+def progress_of(run: Learned | None, what: str) -> NDArray:
+    """Reward or goals of a run.
+
+    Args:
+        run: The run; None before it has begun.
+        what: ``REWARD`` or ``GOALS``.
+
+    Returns:
+        A value for each batch, shape (k,); one NaN before it has begun.
+    """
+    if run is None:
+        return np.array([np.nan])
+    return np.asarray(run.reward if what == REWARD else run.goals, dtype=float)
+
+
+def action_cloud(here: Learned | None) -> Cloud:
+    """The actions of a policy as it learns, and the goals.
+
+    Args:
+        here: The run; None before it has begun.
+
+    Returns:
+        The cloud, with a clock in batches.
+    """
+    return Cloud(
+        {"goals": policy_experiments.goals()},
+        {} if here is None else {ACTIONS: here.actions},
+        colours={"goals": GOAL_COLOUR, ACTIONS: ACTION_COLOUR},
+        clock="batch",
+        trails=TRAILS,
+        title="actions and goals",
+        xlim=(-3.0, 3.0),
+        ylim=(-3.0, 3.0),
+    )
+
+
+def learning_text(settings: Learning, learned: Learned | None) -> str:
+    """Reward and goals before and after, in words.
+
+    Args:
+        settings: Settings of the run.
+        learned: The run; None before it has begun.
+
+    Returns:
+        The words.
+    """
+    if learned is None:
+        return f"{settings}: press Learn"
+    done = len(learned.reward) - 1  # the first entry is the policy before any batch
+    so_far = f" ({done} so far)" if done < settings.batches else ""
+    return (
+        f"{settings}{so_far}: reward {learned.reward[0]:.2f} → {learned.reward[-1]:.2f}, "
+        f"goals kept: {learned.goals[-1]}"
+    )

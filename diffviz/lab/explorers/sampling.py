@@ -1,403 +1,337 @@
-"""The explorer of sampling: a trajectory to walk along, z and x_hat side by side."""
+"""The explorer of sampling: trajectories to play and scrub, z and x_hat side by side."""
 
-import html
-import io
-import math
-import shutil
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import fields, replace
 from pathlib import Path as File
-from typing import Any, NamedTuple
+from typing import Any, cast
 
-import ipywidgets as widgets
-import torch
-from matplotlib.axes import Axes
-from numpy.typing import NDArray
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
-from scipy import stats
-from torch import Tensor
 
-import diffviz as dv
-from diffviz import checks, plots
-from diffviz.lab.experiments.sampling import EVEN, GRIDS, RANGE, best, karras, unit_grid
-from diffviz.lab.explorers.base import (
-    Explorer,
-    control,
-    figure_of,
-    indented_button,
-    require_option,
-    show,
-)
-from diffviz.sampling import couplings, trajectories
+from diffviz import checks
+from diffviz.lab.experiments import walks
+from diffviz.lab.experiments.walks import BETWEEN, DATA, DRAWN, FRAMES, LAWS, SOLVERS
+from diffviz.lab.explorers.base import require_option
+from diffviz.lab.explorers.films import film_path, save_film
+from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.sampling import couplings
 from diffviz.sampling.integrate import Trajectory
-from diffviz.theory import paths
-from diffviz.theory.frames import VE
-from diffviz.theory.paths import COSINE, LINEAR, Path
+from diffviz.web import figures
+from diffviz.web.description import (
+    Action,
+    Clock,
+    Control,
+    Description,
+    Menu,
+    Points,
+    Slider,
+    State,
+    Switch,
+    Text,
+)
+from diffviz.web.pictures import Cloud, Note, View, Working
 
-DATA = "ring8", "gmm2d", "moons", "swissroll", "dino"
-POINTS, PATHS = 150, 12  # points that are sampled, and those whose whole paths are drawn
-SAMPLE_REACH = 2.6  # half width of the axes of x_hat
-
-
-class FrameView(NamedTuple):
-    """A frame in which z is drawn.
-
-    Args:
-        path: The path of the frame, in whose time Euler steps.
-        reach: Half width of the axes.
-        scale: Matplotlib's scale of the axes, "linear" or "symlog".
-    """
-
-    path: Path
-    reach: float
-    scale: str
-
-
-class Solver(NamedTuple):
-    """A solver in the menu.
-
-    Args:
-        name: Its name in ``diffviz.solvers``.
-        noise_option: Its option for noise, "" if it has none.
-    """
-
-    name: str
-    noise_option: str = ""
+PATHS = 12  # points whose whole ways are drawn as lines
+SAMPLES, OWN, GREY = "samples", "your starts", "data"
+OWN_COLOUR = "#CC3311"
+GREY_COLOUR = "#999999"
+SIZE = (9.0, 4.4)  # inches of a picture in an animation
+EXAMPLE = walks.figure_of_eight()  # a drawing to begin with
+SECONDS = 4.0  # that an animation lasts
+FILE = "trajectory.gif"
+NOISY = tuple(name for name, solver in SOLVERS.items() if solver.noise_option)
 
 
-# sigma linear in time, over a little more than RANGE
-WIDE_VE = paths.karras(math.exp(-RANGE[1] / 2 - 1), math.exp(1 - RANGE[0] / 2), rho=1)
-FRAMES: dict[str, FrameView] = {
-    "VP": FrameView(COSINE, 3.3, "linear"),
-    "linear": FrameView(LINEAR, 3.3, "linear"),
-    "VE": FrameView(Path("VE", VE, WIDE_VE.schedule), 600.0, "symlog"),
-}
-SOLVERS: dict[str, Solver] = {
-    "DDIM": Solver("ddim", "eta"),
-    "Euler in the frame": Solver("euler", "eta"),
-    "Heun": Solver("heun", "churn"),
-    "DPM++ 2M": Solver("dpm++2m"),
-    "DPM++ 2S": Solver("dpm++2s"),
-    "AB3 on dz/dθ": Solver("ab3"),
-    "RK4": Solver("rk4"),
-}
-LAWS: dict[str, Any] = {
-    name: unit_grid(name).schedule for name in GRIDS if not name.startswith("EDM")
-}
-LAWS |= {"EDM, Karras ρ = 7": karras(*RANGE), EVEN: stats.uniform(RANGE[0], RANGE[1] - RANGE[0])}
+def sampling_controls() -> tuple[Control, ...]:
+    """The controls of the explorer."""
+    drawn = {"data": (DRAWN,)}
+    return (
+        Menu("data", "data", (*DATA, DRAWN), DATA[0], tip="Of unit variance, or your own points."),
+        Points(
+            "drawing", "drawing", EXAMPLE, most=200, when=drawn, tip="Draw or click on the right."
+        ),
+        Slider(
+            "width",
+            "kernel",
+            0.02,
+            0.5,
+            0.01,
+            0.1,
+            tip="Width of the kernel density, in standard deviations of the points.",
+            when=drawn,
+        ),
+        Menu("solver", "solver", tuple(SOLVERS), "DDIM"),
+        Menu("grid", "grid", tuple(LAWS), "FM, uniform t", tip="How the steps lie in λ."),
+        Slider("steps", "steps", 1, 64, 1, 12, whole=True),
+        Menu(
+            "frame",
+            "frame",
+            (*FRAMES, BETWEEN),
+            "VP",
+            buttons=True,
+            tip="The common scale of z: linear (flow matching), VP, VE, or one between them.",
+        ),
+        Slider(
+            "place",
+            "linear–VE",
+            0,
+            2,
+            0.05,
+            0.5,
+            tip="0 is the linear frame, 1 is VP, 2 is VE. Time is that of the linear path.",
+            when={"frame": (BETWEEN,)},
+        ),
+        Slider(
+            "noise",
+            "noise",
+            0,
+            1,
+            0.05,
+            0.0,
+            tip="Share of the most noise that the solver takes.",
+            when={"solver": NOISY},
+        ),
+        Points("starts", "your starts", most=24, tip="Click on the left to start one."),
+        Switch("field", "velocities", tip="Where the flow goes at the present step."),
+        Text("file", "file", FILE, "a .gif, or an .mp4 where ffmpeg is installed", rare=True),
+        Action("save", "save animation", rare=True),
+        Clock("time", "time", 0.5),
+    )
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What a trajectory depends on.
-
-    Args:
-        data: One of ``DATA``.
-        solver: A key of ``SOLVERS``.
-        grid: A key of ``LAWS``.
-        steps: Number of steps.
-        frame: A key of ``FRAMES``.
-        noise: Share of the most noise that the solver takes, in [0, 1].
-    """
-
-    data: str
-    solver: str
-    grid: str
-    steps: int
-    frame: str
-    noise: float
-
-    def solver_options(self) -> dict[str, Any]:
-        """What the solver is called with besides the grid."""
-        solver = SOLVERS[self.solver]
-        options: dict[str, Any] = {}
-        if solver.noise_option == "eta":
-            options["eta"] = self.noise
-        elif solver.noise_option == "churn":
-            # in a step, Heun takes noise up by a factor of √2 at most
-            options["churn"] = self.noise * self.steps * (math.sqrt(2) - 1)
-        if solver.name == "euler":
-            options["path"] = FRAMES[self.frame].path
-        return options
-
-    @property
-    def is_noisy(self) -> bool:
-        """Whether the solver adds noise."""
-        return bool(SOLVERS[self.solver].noise_option and self.noise)
-
-
-class Walk(NamedTuple):
-    """A sampled trajectory and what is drawn of it.
-
-    Args:
-        setting: What it was sampled with.
-        trajectory: The trajectory.
-        explained: R² of x_hat with the sample at each step, shape (steps + 1,).
-        times: Times on the path of the frame, shape (steps + 1,).
-        z: z in the frame, shape (steps + 1, n, 2).
-    """
-
-    setting: Setting
-    trajectory: Trajectory
-    explained: Any
-    times: NDArray
-    z: Tensor
-
-
-class TrajectoryExplorer(Explorer):
+class TrajectoryExplorer(ViewExplorer):
     """Where each step of a sampler is, and what the exact denoiser answers there.
 
-    On the left is z in a frame of choice, on the right x_hat. A setting is sampled once; the slider
-    of the step only moves points. The walk can be saved as an animation.
+    On the left is z in a frame of choice, on the right x_hat. The points are coloured by where they
+    end. A player walks along the steps. A click on the left starts a trajectory of one's own; a
+    drawing on the right is data of one's own, whose kernel density has an exact denoiser. The walk
+    can be saved as an animation.
 
     Args:
-        data: Toy of unit variance at first, one of ``DATA``.
-        solver: Solver at first, a key of ``SOLVERS``.
-        grid: Grid of λ at first, a key of ``LAWS``.
+        data: Toy of unit variance at first, one of ``walks.DATA``, or "drawn".
+        solver: Solver at first, a key of ``walks.SOLVERS``.
+        grid: Grid of λ at first, a key of ``walks.LAWS``.
+        **state: Values of other controls at first, such as ``steps=24``.
 
     Raises:
-        ValueError: A name is unknown.
+        ValueError: A name is unknown, or a value is not allowed.
     """
 
-    def __init__(self, data: str = "ring8", solver: str = "DDIM", grid: str = "FM, uniform t"):
-        module = "diffviz.lab.explorers.sampling"
-        require_option("data", data, DATA, f"{module}.DATA")
+    def __init__(
+        self,
+        data: str = "ring8",
+        solver: str = "DDIM",
+        grid: str = "FM, uniform t",
+        **state: Any,
+    ):
+        module = "diffviz.lab.experiments.walks"
+        require_option("data", data, (*DATA, DRAWN), f"{module}.DATA")
         require_option("solver", solver, SOLVERS, f"{module}.SOLVERS")
         require_option("grid", grid, LAWS, f"{module}.LAWS")
-        self._walk: Walk | None = None
-        self.panels = plots.axes(9.0, 4.4, columns=2)
-        controls = self._make_controls(data, solver, grid)
-        super().__init__(figure_of(self.panels[0]), controls, self._update)
+        description = Description("Trajectories", sampling_controls())
+        super().__init__(description, {"data": data, "solver": solver, "grid": grid, **state})
 
-    def trajectory(self) -> Trajectory:
-        """The trajectory of the present setting, sampled when the setting is new."""
-        return self._present_walk().trajectory
+    def settled(self, state: State, changed: str) -> State:
+        """The state after a change: what is drawn becomes the data.
 
-    def pictures(self) -> Iterator[Image.Image]:
-        """The picture at every step of the present setting."""
-        walk = self._present_walk()
-        for step in range(walk.setting.steps + 1):
-            self._draw_step(walk, step)
-            yield Image.open(io.BytesIO(self._picture.png()))
+        A drawing over other data does not begin with the example, which nobody sees then.
+        """
+        if changed == "drawing" and state["drawing"] != EXAMPLE:
+            size = len(EXAMPLE)
+            if state["data"] != DRAWN and state["drawing"][:size] == EXAMPLE:
+                state["drawing"] = state["drawing"][size:]
+            state["data"] = DRAWN
+        return state
 
-    def save(self, file: str | File, seconds: float = 4.0) -> str:
-        """Write the walk along the trajectory as an animation.
+    def compute(self, state: State, changed: Changed) -> View | Iterator[View | Working]:
+        """Z and x_hat at each step, and what the whole walk comes to.
 
         Args:
-            file: Where to write: a .gif, or an .mp4 where ffmpeg is installed.
+            state: A value for each control.
+            changed: Names of the controls that were moved.
+
+        Returns:
+            Two clouds and a note; the progress of an animation that is saved.
+
+        Raises:
+            ValueError: The animation has no name that can be written.
+        """
+        if "save" in changed:
+            return self._saving(state, film_path(state["file"].strip() or FILE))
+        return walk_view(state)
+
+    def trajectory(self) -> Trajectory:
+        """The trajectory of the present setting."""
+        return walks.walk(setting_of(self.state)).trajectory
+
+    def pictures(self) -> Iterator[Image.Image]:
+        """The picture at every step of the present setting, from the first to the last."""
+        clouds = walk_view(self.state).panels[:2]
+        steps = self.state["steps"]
+        for step in range(steps + 1):
+            present = tuple(replace(cloud, present=step / steps) for cloud in clouds)
+            drawing = figures.figure(View(present, columns=2), SIZE)
+            canvas = cast(FigureCanvasAgg, drawing.canvas)
+            canvas.draw()
+            yield Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+    def save(self, path: str | File, seconds: float = SECONDS) -> File:
+        """Write the picture, or the walk along the trajectories as an animation.
+
+        Args:
+            path: Where to write: .gif, or .mp4 where ffmpeg is installed, for the animation; .svg,
+                .pdf or .png for the picture.
             seconds: How long the animation lasts.
 
         Returns:
-            Where the file is, as HTML.
+            The path of the file.
 
         Raises:
-            ValueError: The file has another ending, ffmpeg is missing, or ``seconds`` is not
+            ValueError: The path has another ending, ffmpeg is missing, or ``seconds`` is not
                 positive.
         """
-        file = File(str(file).strip() or "trajectory.gif")
-        step_seconds = checks.positive(seconds, "seconds") / (self.controls["steps"].value + 1)
-        ending = file.suffix.lower()
-        if ending == ".gif":
-            self._write_gif(file, step_seconds)
-        elif ending == ".mp4":
-            self._write_mp4(file, step_seconds)
-        else:
-            raise ValueError(
-                f"cannot write {file.name!r}: the ending is .gif, or .mp4 where ffmpeg is installed"
-            )
-        return f"<br><i>saved {html.escape(str(file.resolve()))}</i>"
+        step_seconds = checks.positive(seconds, "seconds") / (self.state["steps"] + 1)
+        if File(path).suffix.lower() in (".svg", ".pdf", ".png"):
+            return super().save(path)
+        return save_film(self.pictures(), path, step_seconds)
 
-    @staticmethod
-    def _make_controls(data: str, solver: str, grid: str) -> dict[str, Any]:
-        """The controls by name."""
-        menu, whole = widgets.Dropdown, widgets.IntSlider
-        frame = control(widgets.ToggleButtons, "frame", options=list(FRAMES))
-        frame.style.button_width = "76px"
-        return {
-            "step": control(whole, "step", 6, min=0, max=12),
-            "data": control(menu, "data", options=DATA, value=data),
-            "solver": control(menu, "solver", options=list(SOLVERS), value=solver),
-            "grid": control(menu, "grid", options=list(LAWS), value=grid),
-            "steps": control(whole, "steps", 12, min=1, max=64),
-            "frame": frame,
-            "noise": control(widgets.FloatSlider, "noise", 0.0, min=0, max=1, step=0.05),
-            "file": control(
-                widgets.Text,
-                "file",
-                "trajectory.gif",
-                tooltip="gif, or mp4 where ffmpeg is installed",
-            ),
-            "save": indented_button("save animation"),
-        }
-
-    # --- the trajectory
-
-    def _setting(self) -> Setting:
-        """What the controls say."""
-        names = ("data", "solver", "grid", "steps", "frame", "noise")
-        return Setting(**{name: self.controls[name].value for name in names})
-
-    def _present_walk(self) -> Walk:
-        """The walk of the present setting, sampled when the setting is new."""
-        setting = self._setting()
-        if self._walk is None or self._walk.setting != setting:
-            self._walk = sample_walk(setting)
-        return self._walk
-
-    # --- what a change of a control does
-
-    def _update(self, changed: str) -> str:
-        """Draw what the controls say, and describe it."""
-        show(self.controls["noise"], bool(SOLVERS[self.controls["solver"].value].noise_option))
-        self._fit_step_slider()
-        walk = self._present_walk()
-        if changed in ("", "frame", "data"):
-            self._clear_axes(walk.setting)
-        note = self.save(self.controls["file"].value) if changed == "save" else ""
-        step = self.controls["step"].value
-        self._draw_step(walk, step)
-        return describe_step(walk, step) + describe_end(walk) + note
-
-    def _fit_step_slider(self) -> None:
-        """Let the step run over all steps, and stay at the same share of the way."""
-        step, steps = self.controls["step"], self.controls["steps"].value
-        if step.max != steps:
-            value = round(step.value / step.max * steps)
-            step.max = max(steps, 1)
-            step.value = value
-
-    # --- the picture
-
-    def _clear_axes(self, setting: Setting) -> None:
-        """Draw both axes anew: the data in grey, and lines without points."""
-        frame = FRAMES[setting.frame]
-        toy = dv.toy(setting.data, unit=True)
-        data = toy.sample(600, torch.Generator().manual_seed(0)).numpy()
-        left, right = self.panels
-        _clear(left, data, f"z, {setting.frame} frame", frame.reach, frame.scale)
-        _clear(right, data, "x̂, the exact denoiser's answer", SAMPLE_REACH, "linear")
-
-    def _draw_step(self, walk: Walk, step: int) -> None:
-        """Move what moves: whole paths in grey, the way so far, and all points where they are."""
-        for ax, points in zip(self.panels, (walk.z, walk.trajectory.x_hat), strict=True):
-            lines = {line.get_gid(): line for line in ax.lines if line.get_gid()}
-            lines["paths"].set_data(*broken_line(points[:, :PATHS]))
-            lines["so far"].set_data(*broken_line(points[: step + 1, :PATHS]))
-            lines["points"].set_data(*points[step].T.numpy())
-
-    # --- animations
-
-    def _write_gif(self, file: File, step_seconds: float) -> None:
-        """Write the pictures as a GIF, which rests at the end."""
-        first, *others = (picture.quantize(64) for picture in self.pictures())
-        milliseconds = max(20, round(1000 * step_seconds))
-        durations = [milliseconds] * len(others) + [1500]
-        first.save(file, save_all=True, append_images=others, duration=durations, loop=0)
-
-    def _write_mp4(self, file: File, step_seconds: float) -> None:
-        """Write the pictures as a video, with ffmpeg."""
-        ffmpeg = shutil.which("ffmpeg")
-        if not ffmpeg:
-            raise ValueError("an .mp4 needs ffmpeg, which is not installed here; take a .gif")
-        stream = io.BytesIO()
+    def _saving(self, state: State, file: File) -> Iterator[View | Working]:
+        """Draw the pictures of the animation one by one, then write them."""
+        count = state["steps"] + 1
+        drawn = []
         for picture in self.pictures():
-            picture.save(stream, "PNG")
-        rate = f"{1 / step_seconds:.3f}"
-        source = ["-loglevel", "error", "-f", "image2pipe", "-framerate", rate, "-i", "-"]
-        video = ["-pix_fmt", "yuv420p", "-r", "25", str(file)]
-        subprocess.run([ffmpeg, "-y", *source, *video], input=stream.getvalue(), check=True)
+            drawn.append(picture)
+            yield Working(len(drawn) / count, f"picture {len(drawn)} of {count}")
+        saved = save_film(drawn, file, SECONDS / count).resolve()
+        view = walk_view(self.state)
+        yield View((*view.panels, Note(f"saved {saved}")), view.columns)
 
 
-def sample_walk(setting: Setting) -> Walk:
-    """Sample a trajectory with the exact denoiser.
+# --- what is shown of a state --------------------------------------------------------------------
+
+
+def setting_of(state: State) -> walks.Setting:
+    """What the walk of a state depends on.
 
     Args:
-        setting: What the trajectory depends on.
+        state: A value for each control.
 
     Returns:
-        The trajectory and what is drawn of it.
+        The setting.
     """
-    model, start, _ = best(setting.data, POINTS)
-    trajectory = dv.sample(
-        model,
-        dv.grid(LAWS[setting.grid], setting.steps, *RANGE),
-        solver=SOLVERS[setting.solver].name,
-        start=start,
-        generator=torch.Generator().manual_seed(1),
-        **setting.solver_options(),
+    return walks.Setting(**{one.name: state[one.name] for one in fields(walks.Setting)})
+
+
+def walk_view(state: State) -> View:
+    """Z and x_hat at each step, and what the whole walk comes to.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        Two clouds and a note; without data, axes to draw on and how to.
+    """
+    setting = setting_of(state)
+    if not setting.has_data:
+        words = "Draw the data in the right picture: drag the pointer, or click two points or more."
+        return View((_left(state), _right(state, setting), Note(words, strong=True)), columns=2)
+    walked = walks.walk(setting)
+    colours = walks.end_colours(walked.trajectory.samples.numpy())
+    left = replace(
+        _left(state),
+        paths=_named(walked, walked.in_frame),
+        colours={SAMPLES: colours, OWN: OWN_COLOUR},
+        reach=walked.reach,
+        captions=[describe_step(walked, step) for step in range(setting.steps + 1)],
+        arrows=walks.velocities(walked) if state["field"] else (),
     )
-    times, z = trajectory.on(FRAMES[setting.frame].path)
-    return Walk(setting, trajectory, trajectories.explained(trajectory), times, z)
+    right = replace(
+        _right(state, setting),
+        paths=_named(walked, answers),
+        colours={SAMPLES: colours, OWN: OWN_COLOUR, GREY: GREY_COLOUR},
+    )
+    return View((left, right, Note(describe_end(walked))), columns=2)
 
 
-def describe_step(walk: Walk, step: int) -> str:
+def _left(state: State) -> Cloud:
+    """The axes of z, where a click starts a trajectory."""
+    return Cloud(
+        title=f"z, {state['frame']} frame",
+        xlim=(-walks.REACH, walks.REACH),
+        ylim=(-walks.REACH, walks.REACH),
+        present=state["time"],
+        trails=PATHS,
+        strong=(OWN,),
+        strokes="starts",
+    )
+
+
+def _right(state: State, setting: walks.Setting) -> Cloud:
+    """The axes of x_hat over the data, where a drawing is data."""
+    return Cloud(
+        {GREY: walks.data_points(setting)},
+        title="x̂, the exact denoiser's answer",
+        colours={GREY: GREY_COLOUR},
+        xlim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),
+        ylim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),
+        present=state["time"],
+        trails=PATHS,
+        strong=(OWN,),
+        strokes="drawing",
+    )
+
+
+def _named(walked: walks.Walk, points: Any) -> dict[str, Any]:
+    """A function's points of the samples, and of the starts of one's own where there are some."""
+    named = {SAMPLES: points(walked.trajectory)}
+    if walked.own is not None:
+        named[OWN] = points(walked.own)
+    return named
+
+
+def answers(trajectory: Trajectory) -> Any:
+    """x_hat along a trajectory, shape (steps + 1, n, 2).
+
+    Args:
+        trajectory: The trajectory.
+
+    Returns:
+        The denoiser's answers.
+    """
+    return trajectory.x_hat.numpy()
+
+
+def describe_step(walked: walks.Walk, step: int) -> str:
     """Where a step is, in words.
 
     Args:
-        walk: The walk.
+        walked: The walk.
         step: The step, from 0.
 
     Returns:
-        A line of HTML.
+        The step, λ, the time on the path of the frame, and R² of x_hat with the sample.
     """
     words = (
-        f"step {step} of {walk.setting.steps}: λ = {walk.trajectory.logsnr[step]:.2f}, "
-        f"t = {walk.times[step]:.3f} of the frame's path; "
-        f"R² of x̂ with the sample {walk.explained[step]:.3f}<br>"
+        f"step {step} of {walked.setting.steps}: λ = {walked.trajectory.logsnr[step]:.2f}, "
+        f"t = {walked.times[step]:.3f}, R² = {walked.explained[step]:.3f}"
     )
     return words.replace("= -", "= −")
 
 
-def describe_end(walk: Walk) -> str:
-    """The whole trajectory in words.
+def describe_end(walked: walks.Walk) -> str:
+    """The whole walk in words.
 
     Args:
-        walk: The walk.
+        walked: The walk.
 
     Returns:
-        The number of calls, how straight the paths are, and the error of the end, as HTML.
+        The number of calls, how straight the ways are, and the error of the end.
     """
-    trajectory = walk.trajectory
-    words = (
-        f"{trajectory.calls - 1} calls; "
-        f"path length over distance in this frame {couplings.path_ratio(walk.z):.3f}; "
-    )
-    if walk.setting.is_noisy:
+    trajectory = walked.trajectory
+    ratio = couplings.path_ratio(trajectory.on(walked.setting.path)[1])
+    words = f"{trajectory.calls - 1} calls; length over distance in this frame {ratio:.3f}; "
+    if walked.setting.is_noisy:
         return words + "with noise the end is another sample: no error against the reference"
-    _, _, end = best(walk.setting.data, POINTS)
-    error = (trajectory.z[-1] - end).square().mean().sqrt().item()
-    return words + f"<b>rms error of the end {error:.2e}</b> against the adaptive reference"
-
-
-def broken_line(points: Tensor) -> NDArray:
-    """One line through the points of each path, with a gap after each path.
-
-    Args:
-        points: Steps of the paths, shape (steps, n, 2).
-
-    Returns:
-        Coordinates, shape (2, n · (steps + 1)); NaN at the gaps.
-    """
-    by_path = points.movedim(1, 0)
-    gap = torch.full((len(by_path), 1, 2), math.nan, dtype=points.dtype)
-    return torch.cat([by_path, gap], 1).flatten(0, 1).T.numpy()
-
-
-def _clear(ax: Axes, data: NDArray, title: str, reach: float, scale: str) -> None:
-    """Draw axes anew: the data in grey, and lines without points."""
-    ax.clear()
-    ax.plot(*data.T, ".", color="0.8", ms=3, zorder=1)
-    ax.plot([], [], "-", color="0.55", lw=0.7, gid="paths")
-    ax.plot([], [], "-", color=plots.PALETTE[1], lw=1.3, gid="so far")
-    ax.plot([], [], "o", color=plots.PALETTE[0], ms=4, gid="points")
-    ax.set_title(title)
-    options: dict[str, Any] = {"linthresh": 3} if scale == "symlog" else {}
-    ax.set_xscale(scale, **options)
-    ax.set_yscale(scale, **options)
-    limits = (-reach, reach)
-    ax.set(xlim=limits, ylim=limits, xlabel="first coordinate", ylabel="second coordinate")
-    if scale == "symlog":
-        ticks = (-100, -10, 0, 10, 100)
-        ax.set(xticks=ticks, yticks=ticks)
-    ax.grid(alpha=0.25)
+    error = walks.error_of_end(walked)
+    return words + f"rms error of the end {error:.2e}"

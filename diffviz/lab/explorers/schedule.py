@@ -1,9 +1,8 @@
 """The explorer of schedules: one weighted loss under any density of λ."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import ipywidgets as widgets
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -11,20 +10,16 @@ from scipy.special import expit
 
 from diffviz import plots
 from diffviz.lab.experiments import schedule as schedule_experiments
-from diffviz.lab.explorers.base import (
-    Explorer,
-    Parameter,
-    control,
-    figure_of,
-    find_line,
-    offer,
-    parameter_sliders,
-    require_option,
-)
+from diffviz.lab.experiments.schedule import Filling
+from diffviz.lab.explorers.base import require_option
+from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.theory import analysis, laws
+from diffviz.theory.families import Parameter
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import COSINE, LINEAR
+from diffviz.web.description import Action, Control, Description, Menu, Slider, State, Switch
+from diffviz.web.pictures import Chart, Note, View, Working
 
 
 class Density(NamedTuple):
@@ -32,10 +27,12 @@ class Density(NamedTuple):
 
     Args:
         build: Function of the parameters, in their order, that returns the law.
-        parameters: Name, default, lowest value, highest value and step of each.
+        key: What the names of its sliders begin with.
+        parameters: Its parameters.
     """
 
     build: Callable[..., Any]
+    key: str
     parameters: tuple[Parameter, ...] = ()
 
 
@@ -63,16 +60,25 @@ def uniform_law(low: float, high: float) -> Any:
 
 
 DENSITIES: dict[str, Density] = {
-    "cosine": Density(cosine_law),
-    "FM, uniform t": Density(linear_law),
+    "cosine": Density(cosine_law, "cosine"),
+    "FM, uniform t": Density(linear_law, "fm"),
     "SD3, logit-normal t": Density(
-        laws.logit_normal_logsnr, (("m", 0, -2, 2, 0.05), ("s", 1, 0.2, 2, 0.05))
+        laws.logit_normal_logsnr,
+        "sd3",
+        (Parameter("m", 0, -2, 2, 0.05), Parameter("s", 1, 0.2, 2, 0.05)),
     ),
     "EDM, log-normal σ": Density(
-        laws.logit_normal_logsnr, (("mean", -1.2, -3, 1, 0.05), ("std", 1.2, 0.4, 2, 0.05))
+        laws.logit_normal_logsnr,
+        "edm",
+        (Parameter("mean", -1.2, -3, 1, 0.05), Parameter("std", 1.2, 0.4, 2, 0.05)),
     ),
-    "uniform λ": Density(uniform_law, (("from λ", -10, -20, -1, 0.5), ("to λ", 10, 1, 20, 0.5))),
+    "uniform λ": Density(
+        uniform_law,
+        "uniform",
+        (Parameter("low", -10, -20, -1, 0.5), Parameter("high", 10, 1, 20, 0.5)),
+    ),
 }
+LABELS = {"low": "from λ", "high": "to λ"}  # of parameters that are not called by their names
 WEIGHTINGS = (
     "fm-ot",
     "iddpm-cosine",
@@ -83,8 +89,16 @@ WEIGHTINGS = (
     "p2-gamma1",
     "elbo",
 )
-LOOKS = "p(λ): where training looks"
-SPENDS = "w·mmse: where the loss is, the best p"
+RULES = ("kingma-gao", "minimum-variance", "time-warp")
+DRAW, SIX, LIVE = "one draw", "six views", "live loss"
+LOOKS, SPENDS = "p(λ)", "w·mmse: the best p"
+NOW, BEFORE, EXACT = "average ± its error", "the run before", "exact"
+DRAWN, ADAPTIVE, BEST = "p(λ)", "adaptive", "best"
+LOOKS_COLOUR, ADAPTIVE_COLOUR, EXACT_COLOUR = "#0072B2", "#D55E00", "#808080"
+GRID = np.linspace(-20, 20, 801)  # λ in nats
+BATCHES = 200  # of one live loss
+KEPT = 8  # results of live losses that an explorer remembers
+RANGES = {"t": (0.0, 1.0), "λ": (-15.0, 15.0), "σ": (0.0, 1.0)}  # of axes
 
 
 class Cost(NamedTuple):
@@ -101,147 +115,352 @@ class Cost(NamedTuple):
     missed: float
 
 
-class ScheduleExplorer(Explorer):
+def density_sliders() -> tuple[Slider, ...]:
+    """The sliders of all densities; only those of the chosen one are shown."""
+    return tuple(
+        Slider(
+            slider_name(density.key, parameter.name),
+            LABELS.get(parameter.name, parameter.name),
+            parameter.low,
+            parameter.high,
+            parameter.step,
+            parameter.default,
+            when={"density": (name,)},
+        )
+        for name, density in DENSITIES.items()
+        for parameter in density.parameters
+    )
+
+
+def slider_name(key: str, parameter: str) -> str:
+    """Name of the control of a density's parameter.
+
+    Args:
+        key: Key of the density.
+        parameter: Name of the parameter.
+
+    Returns:
+        The name, such as "edm_mean".
+    """
+    return f"{key}_{parameter}"
+
+
+def schedule_controls(weighting: str) -> tuple[Control, ...]:
+    """The controls of the explorer.
+
+    Args:
+        weighting: An objective that the menu offers besides ``WEIGHTINGS``.
+
+    Returns:
+        The controls.
+    """
+    names = tuple(dict.fromkeys((*WEIGHTINGS, weighting)))
+    live = {"picture": (LIVE,)}
+    of_loss = {"picture": (DRAW, LIVE)}
+    return (
+        Menu("picture", "picture", (DRAW, SIX, LIVE), DRAW, buttons=True),
+        Menu("density", "density", tuple(DENSITIES), "FM, uniform t", tip="Where training looks."),
+        *density_sliders(),
+        Slider(
+            "shift",
+            "shift",
+            0.25,
+            8,
+            0.05,
+            1.0,
+            tip="A time shift s moves λ by −2 log s.",
+        ),
+        Menu(
+            "weighting",
+            "weighting",
+            names,
+            "fm-ot",
+            when=of_loss,
+            tip="The w that the loss has.",
+        ),
+        Slider("log_c", "data: log c", -6, 6, 0.1, 0.0, when=of_loss, tip="The data are N(0, c)."),
+        Menu("rule", "adaptive", RULES, RULES[0], when=live, tip="How a law follows the loss."),
+        Switch("adapts", "it draws", when=live, tip="The adaptive law draws, not the density."),
+        Slider(
+            "decay", "decay", 0.9, 0.999, 0.001, 0.99, when=live, tip="Of the average, per batch."
+        ),
+        Action("draw", f"draw {BATCHES} batches", main=True, when=live),
+    )
+
+
+class ScheduleExplorer(ViewExplorer):
     """One weighted loss under any density of λ.
 
-    On the left is where training looks and where the loss is, on the right what one draw
-    contributes to the second moment. The text says what the mismatch costs in variance. The data
-    are N(0, c), and the denoiser is exact.
+    One picture shows where training looks and where the loss is, and what one draw contributes to
+    the second moment. Another shows the density as a schedule in six views. The third fills in the
+    loss by log-SNR as batches are drawn, with adaptive laws beside it. The text says what the
+    mismatch costs in variance. The data are N(0, c), and the denoiser is exact.
 
     Args:
         density: Training density at first, a key of ``DENSITIES``.
         weighting: Objective whose w the loss has at first, whatever density that objective itself
             trains under.
+        **state: Values of other controls at first, such as ``picture="six views"``.
 
     Raises:
-        ValueError: A name is unknown.
+        TypeError: A value is of the wrong kind.
+        ValueError: A name is unknown, or a value is not allowed.
     """
 
-    grid = np.linspace(-20, 20, 801)  # λ in nats
-
-    def __init__(self, density: str = "FM, uniform t", weighting: str = "fm-ot"):
+    def __init__(self, density: str = "FM, uniform t", weighting: str = "fm-ot", **state: Any):
         require_option("density", density, DENSITIES, "diffviz.lab.explorers.schedule.DENSITIES")
-        self.panels = plots.axes(8.6, 4.2, columns=2)
-        controls = self._make_controls(density, objective(weighting).name)
-        super().__init__(figure_of(self.panels[0]), controls, self._update)
+        name = objective(weighting).name
+        self._runs: dict[tuple[Any, ...], Filling] = {}  # the last result of each live loss
+        description = Description("Schedules", schedule_controls(name))
+        super().__init__(description, {"density": density, "weighting": name, **state})
 
-    def _make_controls(self, density: str, weighting: str) -> dict[str, Any]:
-        """The controls by name."""
-        names = tuple(dict.fromkeys((*WEIGHTINGS, weighting)))
-        sliders = parameter_sliders(2)
-        offer(list(sliders.values()), DENSITIES[density].parameters)
-        slider = widgets.FloatSlider
-        return {
-            "density": control(widgets.Dropdown, "density", options=list(DENSITIES), value=density),
-            **sliders,
-            "shift": control(slider, "shift", 1.0, min=0.25, max=8, step=0.05),
-            "weighting": control(widgets.Dropdown, "weighting", options=names, value=weighting),
-            "log c": control(slider, "data: log c", 0.0, min=-6, max=6, step=0.1),
-        }
+    def compute(self, state: State, changed: Changed) -> View | Iterator[View | Working]:
+        """The chosen picture with the cost of one draw.
 
-    def _density(self) -> Density:
-        """The density that is chosen."""
-        return DENSITIES[self.controls["density"].value]
+        Args:
+            state: A value for each control.
+            changed: Names of the controls that were moved.
 
-    def _weighting(self) -> Objective:
-        """The objective whose w is chosen."""
-        return CATALOGUE[self.controls["weighting"].value]
+        Returns:
+            The view, or one that fills in as batches are drawn.
+        """
+        if "draw" in changed:
+            return self._fill(state)
+        return self._show(state)
 
-    def _law(self) -> Any:
-        """The law of λ before the shift, with the values of the sliders."""
-        density = self._density()
-        values = (self.controls[f"p{index}"].value for index in range(len(density.parameters)))
-        return density.build(*values)
+    def _show(self, state: State) -> View:
+        """The view of a state."""
+        cost = cost_of(state)
+        note = Note(shift_text(state))
+        if state["picture"] == SIX:
+            return View((*six_charts(state), note), columns=3)
+        if state["picture"] == LIVE:
+            return self._live_view(state, note)
+        looks, costs = density_chart(state), cost_chart(state, cost)
+        return View((looks, costs, *cost_notes(state, cost, costs), note), columns=2)
 
-    def _update(self, changed: str) -> str:
-        """Draw what the controls say, and describe it."""
-        if changed == "density":
-            sliders = [self.controls["p0"], self.controls["p1"]]
-            offer(sliders, self._density().parameters)
-        cost = self._cost()
-        looks, costs = self._curves(cost)
-        self._draw_curves(looks, costs)
-        if not changed:
-            self._furnish_axes()
-        self._fit_height(looks)
-        return self._describe(cost, costs)
+    def _fill(self, state: State) -> Iterator[View | Working]:
+        """Draw batches, and show the loss as it fills in."""
+        key = live_key(state)
+        for filled in schedule_experiments.filling(
+            CATALOGUE[state["weighting"]],
+            law_of(state),
+            state["shift"],
+            variance_of(state),
+            rule=state["rule"],
+            adapts=state["adapts"],
+            decay=state["decay"],
+            batches=BATCHES,
+        ):
+            self._keep(key, filled)
+            yield self._show(self.state)
+            yield Working(filled.batches / BATCHES, f"{filled.batches} of {BATCHES} batches")
 
-    def _cost(self) -> Cost:
-        """The second moment of one draw, by quadrature over all λ."""
-        shift, variance = self.controls["shift"].value, np.exp(self.controls["log c"].value)
-        moments = schedule_experiments.second_moment(
-            self._weighting(), self._law(), shift, variance
-        )
-        return Cost(*moments)
+    def _keep(self, key: tuple[Any, ...], filled: Filling) -> None:
+        """Keep a result as the newest one, and forget the oldest of many."""
+        self._runs.pop(key, None)
+        self._runs[key] = filled
+        for oldest in list(self._runs)[:-KEPT]:
+            del self._runs[oldest]
 
-    def _mmse(self, logsnr: NDArray) -> NDArray:
-        """Error of the exact denoiser on N(0, c), shape (n,)."""
-        return expit(logsnr + self.controls["log c"].value)
-
-    def _curves(self, cost: Cost) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
-        """Both densities per nat, and log10 of what a draw from each contributes per nat."""
-        loss = analysis.loss_density(self._weighting(), self.grid, self._mmse)
-        inside = np.trapezoid(loss, self.grid)
-        # ∫ w·mmse over the range of p; the second moment is at least ¾ of its square
-        total = np.sqrt(cost.smallest / 0.75) if np.isfinite(cost.smallest) else inside
-        logp = self._law().logpdf(self.grid + 2 * np.log(self.controls["shift"].value))
-        logp[np.isneginf(logp)] = np.nan  # outside the range of p there is nothing to draw
-        with np.errstate(divide="ignore"):
-            log_best = np.log10(loss / total) + 0 * logp
-        looks = {LOOKS: np.exp(logp), SPENDS: loss / inside}
-        costs = {LOOKS: 2 * log_best - logp / np.log(10), SPENDS: log_best}
-        return looks, costs
-
-    def _draw_curves(self, looks: dict[str, NDArray], costs: dict[str, NDArray]) -> None:
-        """Draw the densities on the left, what a draw contributes on the right."""
-        left, right = self.panels
-        plots.lines(
-            self.grid,
-            looks,
-            xlabel=plots.LOGSNR,
-            ylabel="density per nat",
-            title="where training looks, where the loss is",
-            outside=None,
-            ax=left,
-        )
-        plots.lines(
-            self.grid,
-            costs,
-            xlabel=plots.LOGSNR,
-            ylabel="log₁₀ of E Y² per nat, over the smallest E Y²",
-            title="what one draw contributes: w²·mmse²/p",
-            outside=None,
-            ax=right,
-        )
-
-    def _furnish_axes(self) -> None:
-        """Set limits and one legend for both, and dash a line that may cover the other."""
-        left, right = self.panels
-        for ax in self.panels:
-            find_line(ax, SPENDS).set_linestyle(plots.DASHES[1])
-            ax.set_xlim(-20, 20)
-        right.set_ylim(-6, 3)
-        left.legend(frameon=False, fontsize=9, handlelength=3, loc="upper left")
-
-    def _fit_height(self, looks: dict[str, NDArray]) -> None:
-        """Set the height on the left, in steps, so that a slider seldom moves it."""
-        left = self.panels[0]
-        highest = np.nanmax([*looks.values()])
-        top = 0.25 * 2 ** max(0, np.ceil(np.log2(highest / 0.2)))
-        if left.get_ylim() != (0, top):
-            left.set_ylim(0, top)
-
-    def _describe(self, cost: Cost, costs: dict[str, NDArray]) -> str:
-        """The cost and the shift, as HTML."""
-        shift = self.controls["shift"].value
-        moved = f"shift {shift:g} moves λ by −2 log s = {-2 * np.log(shift) + 0.0:.3f}"
-        with np.errstate(over="ignore"):
-            contributions = np.nan_to_num(10 ** costs[LOOKS], posinf=np.inf)
-            ratio_inside = float(np.trapezoid(contributions, self.grid))
-        return f"{describe_cost(cost, ratio_inside)}<br>{moved.replace('-', '−')}"
+    def _live_view(self, state: State, note: Note) -> View:
+        """The loss by log-SNR as far as it has been drawn, beside that of the run before."""
+        key = live_key(state)
+        here = self._runs.get(key)
+        others = [run for other, run in self._runs.items() if other != key]
+        before = others[-1] if others else None
+        words = Note(live_text(state, here))
+        return View((loss_chart(state, here, before), laws_chart(state, here), words, note), 2)
 
 
-def describe_cost(cost: Cost, ratio_inside: float) -> str:
+# --- what a state means ---------------------------------------------------------------------------
+
+
+def law_of(state: State) -> Any:
+    """The law of λ before the shift.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        A frozen SciPy distribution.
+    """
+    density = DENSITIES[state["density"]]
+    return density.build(*(state[slider_name(density.key, one.name)] for one in density.parameters))
+
+
+def variance_of(state: State) -> float:
+    """The variance c of the data.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The variance.
+    """
+    return float(np.exp(state["log_c"]))
+
+
+def mmse_of(state: State) -> Callable[[NDArray], NDArray]:
+    """The error of the exact denoiser on N(0, c) as a function of λ.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The function.
+    """
+
+    def mmse(logsnr: NDArray) -> NDArray:
+        return expit(logsnr + state["log_c"])
+
+    return mmse
+
+
+def cost_of(state: State) -> Cost:
+    """The second moment of one draw, by quadrature over all λ.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The cost.
+    """
+    weighting: Objective = CATALOGUE[state["weighting"]]
+    moments = schedule_experiments.second_moment(
+        weighting, law_of(state), state["shift"], variance_of(state)
+    )
+    return Cost(*moments)
+
+
+def live_key(state: State) -> tuple[Any, ...]:
+    """All that a live loss depends on.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The values.
+    """
+    density = DENSITIES[state["density"]]
+    sliders = [slider_name(density.key, one.name) for one in density.parameters]
+    names = ("density", *sliders, "shift", "weighting", "log_c", "rule", "adapts", "decay")
+    return tuple(state[name] for name in names)
+
+
+# --- one draw -------------------------------------------------------------------------------------
+
+
+def log_density(state: State) -> NDArray:
+    """Logarithm of p on the grid after the shift, NaN where there is nothing to draw, shape (n,).
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The logarithm.
+    """
+    logp = law_of(state).logpdf(GRID + 2 * np.log(state["shift"]))
+    return np.where(np.isneginf(logp), np.nan, logp)
+
+
+def loss_of(state: State) -> NDArray:
+    """The loss density w·mmse on the grid, shape (n,).
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The loss density.
+    """
+    return analysis.loss_density(CATALOGUE[state["weighting"]], GRID, mmse_of(state))
+
+
+def density_chart(state: State) -> Chart:
+    """Where training looks and where the loss is.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The chart. Its height changes in powers of two, so that a slider seldom moves it.
+    """
+    loss = loss_of(state)
+    curves = {LOOKS: np.exp(log_density(state)), SPENDS: loss / np.trapezoid(loss, GRID)}
+    highest = np.nanmax([*curves.values()])
+    top = 0.25 * 2 ** max(0.0, np.ceil(np.log2(highest / 0.2)))
+    return Chart(
+        GRID,
+        curves,
+        xlabel=plots.LOGSNR,
+        ylabel="density per nat",
+        title="draws and loss",
+        ylim=(0.0, float(top)),
+        colours=draw_colours(state),
+        dashes={LOOKS: 0, SPENDS: 1},
+    )
+
+
+def cost_chart(state: State, cost: Cost) -> Chart:
+    """Logarithm of what a draw contributes to E Y² per nat, for the density and for the best.
+
+    Args:
+        state: A value for each control.
+        cost: The cost over all λ.
+
+    Returns:
+        The chart.
+    """
+    loss = loss_of(state)
+    logp = log_density(state)
+    # ∫ w·mmse over the range of p; the second moment is at least ¾ of its square
+    is_finite = np.isfinite(cost.smallest)
+    total = np.sqrt(cost.smallest / 0.75) if is_finite else np.trapezoid(loss, GRID)
+    with np.errstate(divide="ignore"):
+        log_best = np.log10(loss / total) + 0 * logp
+    return Chart(
+        GRID,
+        {LOOKS: 2 * log_best - logp / np.log(10), SPENDS: log_best},
+        xlabel=plots.LOGSNR,
+        ylabel="log₁₀ E Y² per nat / least",
+        title="what one draw adds: w²·mmse²/p",
+        ylim=(-6, 3),
+        colours=draw_colours(state),
+        dashes={LOOKS: 0, SPENDS: 1},
+    )
+
+
+def draw_colours(state: State) -> dict[str, str]:
+    """The colours of the density and of the loss.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        Name of the curve to colour.
+    """
+    return {LOOKS: LOOKS_COLOUR, SPENDS: plots.colour(state["weighting"])}
+
+
+def cost_notes(state: State, cost: Cost, chart: Chart) -> tuple[Note, ...]:
+    """The cost of one draw in words.
+
+    Args:
+        state: A value for each control.
+        cost: The cost over all λ.
+        chart: The chart of what a draw contributes.
+
+    Returns:
+        The notes.
+    """
+    with np.errstate(over="ignore"):
+        contributions = np.nan_to_num(10 ** np.asarray(chart.curves[LOOKS]), posinf=np.inf)
+        ratio_inside = float(np.trapezoid(contributions, GRID))
+    first, *rest = describe_cost(cost, ratio_inside)
+    return Note(first, strong=True), *map(Note, rest)
+
+
+def describe_cost(cost: Cost, ratio_inside: float) -> list[str]:
     """The cost of one draw in words.
 
     Args:
@@ -249,28 +468,174 @@ def describe_cost(cost: Cost, ratio_inside: float) -> str:
         ratio_inside: E[Y²] over its smallest value within |λ| ≤ 20, which the picture shows.
 
     Returns:
-        The words as HTML.
+        Sentences; the first is the cost.
     """
     second, smallest, missed = cost
     if np.isinf(smallest):
         moment = (
-            "the loss itself is <b>infinite</b>: w·mmse does not fall off; "
+            "the loss itself is infinite: w·mmse does not fall off; "
             "on a bounded range (uniform λ) it is finite"
         )
     elif np.isinf(second):
         moment = (
-            "E Y² is <b>infinite</b>: p(λ) has thinner tails than the loss, "
+            "E Y² is infinite: p(λ) has thinner tails than the loss, "
             "and no number of draws averages that out"
             f" (within |λ| ≤ 20 alone the ratio is {ratio_inside:.4g})"
         )
     else:
         moment = (
             f"E Y² = {second:.4g}, smallest {smallest:.4g} (p ∝ w·mmse), "
-            f"<b>ratio {second / smallest:.4f}</b>"
+            f"ratio {second / smallest:.4f}"
         )
-    unseen = ""
+    sentences = [moment, "one draw: Y = w/p · ½‖ε̂ − ε‖² on N(0, c), exact denoiser"]
     if missed > 5e-5:
-        unseen = f"<br>{missed:.2%} of the loss lies outside the range of p(λ) and is never seen"
+        unseen = f"{missed:.2%} of the loss lies outside the range of p(λ) and is never seen"
+        sentences.insert(1, unseen)
     if np.isnan(missed) and np.isfinite(smallest):
-        unseen = "<br>outside the range of p(λ) the loss is infinite, and never seen"
-    return f"one draw Y = w/p · ½‖ε̂ − ε‖² on N(0, c), exact denoiser: {moment}{unseen}"
+        sentences.insert(1, "outside the range of p(λ) the loss is infinite, and never seen")
+    return sentences
+
+
+def shift_text(state: State) -> str:
+    """What the shift does, in words.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The words.
+    """
+    move = -2 * np.log(state["shift"]) + 0.0
+    return f"shift {state['shift']:g} moves λ by −2 log s = {move:.3f}".replace("-", "−")
+
+
+# --- six views ------------------------------------------------------------------------------------
+
+
+def six_charts(state: State) -> tuple[Chart, ...]:
+    """The density as a schedule under uniform time, in six views.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The charts.
+    """
+    view = schedule_experiments.views(law_of(state), state["shift"])
+    panels = (  # places, values, labels, title, ends of the vertical axis
+        (view.time, view.logsnr, "t", "λ", "λ over time", (-15.0, 15.0)),
+        (view.time, view.sigma, "t", "σ", "σ over time", (0.0, 1.02)),
+        (view.logsnr, view.sigma, "λ", "σ", "σ over λ", (0.0, 1.02)),
+        (view.logsnr, view.logsnr_density, "λ", "p(λ)", "p over λ", None),
+        (view.sigma, view.sigma_density, "σ", "p(σ)", "p over σ", (0.0, 6.0)),
+        (view.time, view.slope, "t", "dλ/dt", "speed dλ/dt", (-60.0, 0.0)),
+    )
+    return tuple(
+        Chart(
+            x,
+            {state["density"]: y},
+            xlabel=xlabel,
+            ylabel=ylabel,
+            title=title,
+            xlim=RANGES[xlabel],
+            ylim=ylim,
+            colours={state["density"]: LOOKS_COLOUR},
+        )
+        for x, y, xlabel, ylabel, title, ylim in panels
+    )
+
+
+# --- the live loss --------------------------------------------------------------------------------
+
+
+def loss_chart(state: State, here: Filling | None, before: Filling | None) -> Chart:
+    """The loss by log-SNR as far as it has been drawn.
+
+    Args:
+        state: A value for each control.
+        here: The loss with these settings; None before anything was drawn.
+        before: The loss of the run before with other settings; None if there was none.
+
+    Returns:
+        The chart.
+    """
+    middle = schedule_experiments.bin_middles()
+    empty = np.full(len(middle), np.nan)
+    mean, stderr = (here.mean, here.stderr) if here else (empty, empty)
+    curves = {EXACT: mmse_of(state)(middle), NOW: mean}
+    if before:
+        curves[BEFORE] = before.mean
+    spread = np.nan_to_num(stderr)
+    centre = np.nan_to_num(mean)
+    return Chart(
+        middle,
+        curves,
+        xlabel=plots.LOGSNR,
+        ylabel="squared ε error",
+        title="loss by log-SNR",
+        xlim=(-12.0, 12.0),
+        ylim=(0.0, 1.6),
+        colours={NOW: LOOKS_COLOUR, EXACT: EXACT_COLOUR, BEFORE: ADAPTIVE_COLOUR},
+        dashes={NOW: 0, EXACT: 1, BEFORE: 0},
+        faint=(BEFORE,) if before else (),
+        bands={NOW: (centre - spread, centre + spread)} if here else {},
+    )
+
+
+def laws_chart(state: State, here: Filling | None) -> Chart:
+    """The density that draws, the one that adapts, and the best one.
+
+    Args:
+        state: A value for each control.
+        here: The loss with these settings; None before anything was drawn.
+
+    Returns:
+        The chart.
+    """
+    middle = schedule_experiments.bin_middles()
+    empty = np.full(len(middle), np.nan)
+    best = analysis.loss_density(CATALOGUE[state["weighting"]], middle, mmse_of(state))
+    start = law_of(state).pdf(middle + 2 * np.log(state["shift"]))
+    curves = {
+        DRAWN: here.density if here else (empty if state["adapts"] else start),
+        ADAPTIVE: here.adaptive if here else empty,
+        BEST: best / np.trapezoid(best, middle),
+    }
+    return Chart(
+        middle,
+        curves,
+        xlabel=plots.LOGSNR,
+        ylabel="density per nat",
+        title="the law that draws",
+        xlim=(-12.0, 12.0),
+        ylim=(0.0, 0.35),
+        colours={DRAWN: LOOKS_COLOUR, ADAPTIVE: ADAPTIVE_COLOUR, BEST: EXACT_COLOUR},
+        dashes={DRAWN: 0, ADAPTIVE: 0, BEST: 1},
+    )
+
+
+def live_text(state: State, here: Filling | None) -> str:
+    """How much has been drawn, and what both laws cost.
+
+    Args:
+        state: A value for each control.
+        here: The loss with these settings; None before anything was drawn.
+
+    Returns:
+        The words.
+    """
+    if here is None:
+        law = f"the law of {state['rule']}" if state["adapts"] else state["density"]
+        return (
+            f"Nothing is drawn yet. The button draws from {law} and averages with decay "
+            f"{state['decay']:g}, beside the law of {state['rule']}."
+        )
+    weighting, variance = CATALOGUE[state["weighting"]], variance_of(state)
+    drawn, adaptive = (
+        schedule_experiments.over_least(weighting, density, variance)
+        for density in (here.density, here.adaptive)
+    )
+    return (
+        f"{here.batches} batches of {schedule_experiments.BATCH}; E Y² over the least within "
+        f"|λ| ≤ 12: {drawn:.3f} for the law that draws, {adaptive:.3f} for {state['rule']}"
+    )

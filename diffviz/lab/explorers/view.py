@@ -317,14 +317,23 @@ class ViewExplorer(anywidget.AnyWidget):
             Plain data for JSON, and the buffers of its arrays.
         """
         packer = Packer()
+        view = self._first_view()
         message = {
             "kind": "opened",
             "description": self.description.record() | {"code": type(self).__name__},
             "data": packer.data(self.local_data()),
             **self._status(),
-            **packer.view(self.view),
+            **packer.view(view),
         }
         return message, packer.buffers
+
+    def _first_view(self) -> View:
+        """What a browser opens with; an empty view and words where it cannot be computed."""
+        try:
+            return self.view
+        except Exception as error:  # controls that a reader can mend it with must appear
+            self._error = f"{type(error).__name__}: {error}"
+            return View(())
 
     def _status(self) -> dict[str, Any]:
         """The state, the error and the progress, as plain data."""

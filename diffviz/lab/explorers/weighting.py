@@ -213,8 +213,15 @@ def parameter_name(family: str, parameter: str) -> str:
     return f"{slug(family)}_{parameter}"
 
 
-def family_sliders() -> tuple[Slider, ...]:
-    """The sliders of all families; only those of the chosen one are shown."""
+def family_sliders(menu: str = "family") -> tuple[Slider, ...]:
+    """The sliders of all families; only those of the chosen one are shown.
+
+    Args:
+        menu: Name of the menu in which a family is chosen.
+
+    Returns:
+        The sliders.
+    """
     return tuple(
         Slider(
             parameter_name(family, parameter.name),
@@ -223,7 +230,7 @@ def family_sliders() -> tuple[Slider, ...]:
             parameter.high,
             parameter.step,
             parameter.default,
-            when={"family": (family,)},
+            when={menu: (family,)},
         )
         for family, offered in FAMILIES.items()
         for parameter in offered.parameters

@@ -41,8 +41,14 @@ DOORS = {
     "schedule.cosine_views": schedule.cosine_views,
     "schedule.shifted": schedule.shifted,
     "schedule.scales": lambda time: schedule.scales(COSINE, time),
+    "schedule.views": lambda time: schedule.views(COSINE.schedule, time=time),
+    "schedule.over_least": lambda p: schedule.over_least(dv.objective("fm-ot"), p),
     "elbo.divergences": lambda grid: elbo.divergences(logsnr=grid),
     "elbo.divergence": lambda x: elbo.divergence("gmm1", x, 0.0),
+    "elbo.signed_mixture": lambda low: elbo.signed_mixture(
+        dv.objective("edm"), elbo.known("gmm1"), low
+    ),
+    "elbo.gaps": lambda low: elbo.gaps(elbo.known("gmm1"), low, 10.0),
     "elbo.terms": lambda level: elbo.known("gmm1").terms(level, 10.0),
     "perception.noised": lambda image: perception.noised(image, 0.0),
     "perception.photo_spending": perception.photo_spending,

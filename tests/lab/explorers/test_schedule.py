@@ -1,37 +1,55 @@
-"""The explorer of schedules: a control is set, the line is read."""
+"""The explorer of schedules: a control is set, the curve or the words are read."""
 
 import base64
-import io
 
 import numpy as np
 import pytest
-from PIL import Image
-from scipy import stats
+from scipy import integrate, stats
+from scipy.special import expit
 
-from diffviz.lab.explorers.base import Picture
-from diffviz.lab.explorers.schedule import DENSITIES, LOOKS, SPENDS, WEIGHTINGS, ScheduleExplorer
+import diffviz as dv
+from diffviz.lab.experiments import schedule as schedule_experiments
+from diffviz.lab.explorers.schedule import (
+    ADAPTIVE,
+    BEFORE,
+    BEST,
+    DENSITIES,
+    DRAWN,
+    EXACT,
+    GRID,
+    LABELS,
+    LIVE,
+    LOOKS,
+    NOW,
+    SIX,
+    SPENDS,
+    WEIGHTINGS,
+    ScheduleExplorer,
+)
+from diffviz.theory.paths import COSINE, LINEAR
+from diffviz.web.description import Slider
 
 pytestmark = pytest.mark.slow
 
+LONGEST = 60.0  # s that a test waits for long work
+
 
 def curve(explorer, panel, name):
-    return next(line for line in explorer.panels[panel].lines if line.get_gid() == name).get_ydata()
+    return np.asarray(explorer.view.charts[panel].curves[name])
 
 
 @pytest.fixture
 def schedule():
-    return ScheduleExplorer()
+    explorer = ScheduleExplorer()
+    yield explorer
+    explorer.close()
 
 
 def test_flow_matchings_own_density_costs_a_little_more_than_the_best(schedule):
-    assert (
-        "E Y² = 7.712, smallest 7.402" in schedule.text.value
-        and "ratio 1.0419" in schedule.text.value
-    )
-    cost = 10 ** curve(
-        schedule, 1, LOOKS
-    )  # its area is the ratio, but for the tails outside the picture
-    assert np.trapezoid(cost, schedule.grid) == pytest.approx(
+    text = schedule.view.text
+    assert "E Y² = 7.712, smallest 7.402" in text and "ratio 1.0419" in text
+    cost = 10 ** curve(schedule, 1, LOOKS)  # its area is the ratio, but for the tails outside
+    assert np.trapezoid(cost, GRID) == pytest.approx(
         (3 + 1.5 * np.pi) / (0.75 * np.pi**2), abs=1e-4
     )
 
@@ -40,72 +58,65 @@ def test_flow_matchings_own_density_costs_a_little_more_than_the_best(schedule):
 def test_the_best_density_for_flow_matching_is_the_cosine_schedule_shifted_by_log_c(
     schedule, logvar
 ):
-    schedule.controls["density"].value, schedule.controls["log c"].value = "cosine", logvar
-    wanted = stats.hypsecant.pdf(schedule.grid, -logvar, 2)
-    np.testing.assert_allclose(
-        curve(schedule, 0, SPENDS), wanted, rtol=5e-3
-    )  # of the loss within the picture
-    assert ("ratio 1.0000" in schedule.text.value) == (logvar == 0)
-    schedule.controls["shift"].value = float(np.exp(logvar / 2))
+    schedule.set("density", "cosine")
+    schedule.set("log_c", logvar)
+    wanted = stats.hypsecant.pdf(GRID, -logvar, 2)
+    # of the loss within the picture
+    np.testing.assert_allclose(curve(schedule, 0, SPENDS), wanted, rtol=5e-3)
+    assert ("ratio 1.0000" in schedule.view.text) == (logvar == 0)
+    schedule.set("shift", float(np.exp(logvar / 2)))
     np.testing.assert_allclose(curve(schedule, 0, LOOKS), wanted, rtol=1e-9)
     np.testing.assert_allclose(curve(schedule, 1, LOOKS), curve(schedule, 1, SPENDS), atol=1e-9)
-    assert "ratio 1.0000" in schedule.text.value
+    assert "ratio 1.0000" in schedule.view.text
 
 
+@pytest.mark.parametrize("picture", ["one draw", SIX, LIVE])
 @pytest.mark.parametrize("density", DENSITIES)
-def test_each_density_brings_its_sliders_and_no_end_of_them_is_an_error(schedule, density):
-    schedule.controls["density"].value = density
-    sliders = [schedule.controls[name] for name in ("p0", "p1")]
-    assert [s.description for s in sliders if s.layout.display != "none"] == [
-        p[0] for p in DENSITIES[density][1]
-    ]
-    sliders = sliders[: len(DENSITIES[density][1])]
-    for slider in (*sliders, schedule.controls["shift"], schedule.controls["log c"]):
-        for value in (slider.min, slider.max):
-            slider.value = value
-            assert "Error" not in schedule.text.value and "nan" not in schedule.text.value, (
-                slider.description,
-                value,
-            )
+def test_each_density_brings_its_sliders_and_no_end_of_them_is_an_error(density, picture):
+    explorer = ScheduleExplorer(density, picture=picture)
+    shown = [explorer.description[name] for name in explorer.description.shown(explorer.state)]
+    sliders = [one for one in shown if isinstance(one, Slider)]
+    own = [one.label for one in sliders if one.when.get("density")]
+    parameters = DENSITIES[density].parameters
+    assert own == [LABELS.get(one.name, one.name) for one in parameters]
+    for slider in sliders:
+        for value in (slider.low, slider.high):
+            explorer.set(slider.name, value)
+            assert explorer.error == "" and "nan" not in explorer.view.text, (slider.name, value)
 
 
 def test_a_normal_density_under_a_heavier_tailed_weighting_is_called_infinite(schedule):
-    schedule.controls["density"].value = "EDM, log-normal σ"
-    assert (
-        "E Y² is <b>infinite</b>" in schedule.text.value
-        and "within |λ| ≤ 20" in schedule.text.value
-    )
-    assert (
-        curve(schedule, 1, LOOKS)[[0, -1]].min() > curve(schedule, 1, LOOKS).min() + 2
-    )  # it turns up at both ends
-    schedule.controls["weighting"].value = "edm"
-    assert "infinite" not in schedule.text.value
+    schedule.set("density", "EDM, log-normal σ")
+    text = schedule.view.text
+    assert "E Y² is infinite" in text and "within |λ| ≤ 20" in text
+    cost = curve(schedule, 1, LOOKS)
+    assert cost[[0, -1]].min() > cost.min() + 2  # it turns up at both ends
+    schedule.set("weighting", "edm")
+    assert "infinite" not in schedule.view.text
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
-def test_on_a_bounded_range_every_weighting_has_a_finite_cost(schedule, weighting):
-    schedule.controls["weighting"].value, schedule.controls["density"].value = (
-        weighting,
-        "uniform λ",
-    )
-    schedule.controls["p0"].value, schedule.controls["p1"].value = -3, 4
-    assert "<b>ratio" in schedule.text.value and "never seen" in schedule.text.value
+def test_on_a_bounded_range_every_weighting_has_a_finite_cost(weighting):
+    schedule = ScheduleExplorer("uniform λ", weighting)
+    schedule.set("uniform_low", -3)
+    schedule.set("uniform_high", 4)
+    assert ", ratio " in schedule.view.text and "never seen" in schedule.view.text
     drawn = np.isfinite(curve(schedule, 1, LOOKS))
-    np.testing.assert_allclose(schedule.grid[drawn][[0, -1]], [-3, 4], atol=1e-9)
+    np.testing.assert_allclose(GRID[drawn][[0, -1]], [-3, 4], atol=1e-9)
 
 
 def test_a_loss_without_end_is_called_infinite(schedule):
-    schedule.controls["weighting"].value = "elbo"
-    assert "the loss itself is <b>infinite</b>" in schedule.text.value
+    schedule.set("weighting", "elbo")
+    assert "the loss itself is infinite" in schedule.view.text
 
 
-def test_a_slider_step_draws_what_a_full_redraw_draws_and_leaves_its_picture(schedule):
-    schedule.controls["shift"].value = 1.3
-    quick = np.asarray(Image.open(io.BytesIO(schedule.png)))
-    np.testing.assert_array_equal(
-        quick, np.asarray(Image.open(io.BytesIO(Picture(schedule.figure).png())))
-    )
-    assert base64.b64decode(schedule._repr_mimebundle_()["image/png"]) == schedule.png
+def test_it_leaves_its_picture(schedule):
+    schedule.set("shift", 1.3)
+    content, _ = schedule._repr_mimebundle_()
+    assert base64.b64decode(content["image/png"]) == schedule.png
+    (left, _) = schedule.figure().axes[:2]
+    line = next(line for line in left.lines if line.get_gid() == LOOKS)
+    np.testing.assert_array_equal(line.get_ydata(), curve(schedule, 0, LOOKS))
 
 
 @pytest.mark.parametrize(
@@ -114,3 +125,120 @@ def test_a_slider_step_draws_what_a_full_redraw_draws_and_leaves_its_picture(sch
 def test_a_schedule_explorer_of_unknown_names_is_refused_with_near_ones(names, near):
     with pytest.raises(ValueError, match=near):
         ScheduleExplorer(*names)
+
+
+# --- six views ------------------------------------------------------------------------------------
+
+
+def test_six_views_of_the_cosine_law_are_those_of_its_path():
+    time = np.linspace(0.01, 0.99, 99)
+    view = schedule_experiments.views(COSINE.schedule, time=time)
+    known = schedule_experiments.cosine_views(time)
+    for name in view._fields:
+        np.testing.assert_allclose(getattr(view, name), getattr(known, name), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("law", [LINEAR.schedule, stats.norm(2.4, 2.4)], ids=["linear", "edm"])
+def test_six_views_agree_with_each_other(law):
+    view = schedule_experiments.views(law, shift=2.0, time=np.linspace(1e-4, 1 - 1e-4, 20_001))
+    np.testing.assert_allclose(
+        np.gradient(view.logsnr, view.time)[1000:-1000], view.slope[1000:-1000], rtol=1e-5
+    )
+    inside = slice(200, -200)
+    share = integrate.trapezoid(view.sigma_density[inside], view.sigma[inside])
+    assert share == pytest.approx(0.98, abs=2e-3)
+    np.testing.assert_allclose(law.sf(view.logsnr + 2 * np.log(2)), view.time, rtol=1e-6)
+
+
+def test_the_chosen_density_is_drawn_in_six_views(schedule):
+    schedule.set("picture", SIX)
+    schedule.set("shift", 3.0)
+    charts = schedule.view.charts
+    assert len(charts) == 6 and schedule.view.columns == 3
+    view = schedule_experiments.views(LINEAR.schedule, 3.0)
+    wanted = (
+        view.logsnr,
+        view.sigma,
+        view.sigma,
+        view.logsnr_density,
+        view.sigma_density,
+        view.slope,
+    )
+    for chart, values in zip(charts, wanted, strict=True):
+        np.testing.assert_array_equal(chart.curves["FM, uniform t"], values)
+
+
+# --- the live loss --------------------------------------------------------------------------------
+
+
+def last(*arguments, **options):
+    """The last step of a filling."""
+    return [*schedule_experiments.filling(*arguments, **options)][-1]
+
+
+def test_the_average_fills_in_around_the_exact_loss():
+    fm = dv.objective("fm-ot")
+    steps = [*schedule_experiments.filling(fm, LINEAR.schedule, variance=2.0, batches=100)]
+    assert [one.batches for one in steps] == [*range(8, 97, 8), 100]
+    seen = [np.isfinite(one.mean).sum() for one in steps]
+    assert seen[-1] >= seen[0]
+    middle = schedule_experiments.bin_middles()
+    exact = expit(middle + np.log(2.0))
+    inside = np.isfinite(steps[-1].stderr) & (np.abs(middle) < 6)
+    deviations = (steps[-1].mean - exact)[inside] / steps[-1].stderr[inside]
+    assert np.sqrt(np.mean(deviations**2)) == pytest.approx(1, abs=0.35)
+    np.testing.assert_array_equal(steps[-1].density, LINEAR.schedule.pdf(middle))
+
+
+@pytest.mark.parametrize("rule", ["kingma-gao", "minimum-variance"])
+def test_the_adaptive_law_comes_near_the_best(rule):
+    fm = dv.objective("fm-ot")
+    uniform = stats.uniform(-12, 24)
+    found = last(fm, uniform, rule=rule, adapts=True, batches=200)
+    ratios = [schedule_experiments.over_least(fm, p) for p in (found.adaptive, found.density)]
+    even = schedule_experiments.over_least(fm, uniform.pdf(schedule_experiments.bin_middles()))
+    assert even > 2.3 and max(ratios) < 1.1
+
+
+def test_the_best_density_costs_the_least_and_one_with_a_hole_without_end():
+    middle = schedule_experiments.bin_middles()
+    fm = dv.objective("fm-ot")
+    best = fm.weighting(middle) * expit(middle + np.log(3.0))
+    assert schedule_experiments.over_least(fm, best, 3.0) == pytest.approx(1, abs=1e-12)
+    assert schedule_experiments.over_least(fm, np.where(middle < 0, best, 0.0), 3.0) == np.inf
+    with pytest.raises(ValueError, match="60 values"):
+        schedule_experiments.over_least(fm, best[1:])
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [({"rule": "kingmagao"}, "kingma-gao"), ({"batches": 0}, "batches"), ({"decay": 1.0}, "decay")],
+)
+def test_a_filling_refuses_what_makes_no_sense(setting, words):
+    with pytest.raises(ValueError, match=words):
+        next(schedule_experiments.filling(dv.objective("fm-ot"), LINEAR.schedule, **setting))
+
+
+def test_the_loss_is_drawn_as_it_fills_in_and_the_run_before_stays_pale(schedule):
+    schedule.set("picture", LIVE)
+    assert "Nothing is drawn yet" in schedule.view.text
+    assert np.isnan(curve(schedule, 0, NOW)).all()
+    schedule.act("draw")
+    schedule.wait(LONGEST)
+    assert schedule.error == "" and "200 batches of 256" in schedule.view.text
+    first = curve(schedule, 0, NOW)
+    middle = schedule_experiments.bin_middles()
+    np.testing.assert_allclose(curve(schedule, 0, EXACT), expit(middle))
+    assert BEFORE not in schedule.view.charts[0].curves
+    drawn, best = curve(schedule, 1, DRAWN), curve(schedule, 1, BEST)
+    assert np.abs(curve(schedule, 1, ADAPTIVE) - best).max() < 0.05
+    np.testing.assert_allclose(drawn, LINEAR.schedule.pdf(middle))
+    schedule.set("adapts", True)
+    assert "Nothing is drawn yet" in schedule.view.text
+    schedule.act("draw")
+    schedule.wait(LONGEST)
+    np.testing.assert_array_equal(curve(schedule, 0, BEFORE), first)
+    assert schedule.view.charts[0].faint == (BEFORE,)
+    assert np.abs(curve(schedule, 1, DRAWN) - best).max() < 0.05
+    schedule.set("adapts", False)  # what was drawn is there at once
+    np.testing.assert_array_equal(curve(schedule, 0, NOW), first)

@@ -155,6 +155,16 @@ def test_a_text_that_cannot_be_read_is_not_kept(opened):
     assert opened.state["table"] == "3.5"
 
 
+def test_an_explorer_whose_first_view_fails_opens_with_its_controls_and_words():
+    explorer = Example(table="words")
+    explorer.tell(kind="open", browser="b")
+    ((message, _),) = explorer.sent
+    assert message["kind"] == "opened" and message["panels"] == []
+    assert "could not convert" in message["error"] and message["description"]["controls"]
+    explorer.set("table", "")
+    assert explorer.error == "" and len(explorer.sent[-1][0]["panels"]) == 2
+
+
 @pytest.mark.parametrize(
     ("message", "words"),
     [
