@@ -49,6 +49,7 @@ REACH = 3.3  # half width of the axes of z where it has unit variance
 SAMPLE_REACH = 2.6  # half width of the axes of x_hat
 ARROWS = 13  # arrows of the field along each axis
 BETWEEN = "slide"  # the frame that slides
+GREY = "#999999"  # of data behind what moves
 CORNERS = np.array([[0, 114, 178], [0, 158, 115], [213, 94, 0], [230, 159, 0]]) / 255
 
 Points = tuple[tuple[float, float], ...]

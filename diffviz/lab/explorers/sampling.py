@@ -35,7 +35,6 @@ from diffviz.web.pictures import Cloud, Note, View, Working
 PATHS = 12  # points whose whole ways are drawn as lines
 SAMPLES, OWN, GREY = "samples", "your starts", "data"
 OWN_COLOUR = "#CC3311"
-GREY_COLOUR = "#999999"
 SIZE = (9.0, 4.4)  # inches of a picture in an animation
 EXAMPLE = walks.figure_of_eight()  # a drawing to begin with
 SECONDS = 4.0  # that an animation lasts
@@ -249,7 +248,7 @@ def walk_view(state: State) -> View:
     right = replace(
         _right(state, setting),
         paths=_named(walked, answers),
-        colours={SAMPLES: colours, OWN: OWN_COLOUR, GREY: GREY_COLOUR},
+        colours={SAMPLES: colours, OWN: OWN_COLOUR, GREY: walks.GREY},
     )
     return View((left, right, Note(describe_end(walked))), columns=2)
 
@@ -272,7 +271,7 @@ def _right(state: State, setting: walks.Setting) -> Cloud:
     return Cloud(
         {GREY: walks.data_points(setting)},
         title="x̂, the exact denoiser's answer",
-        colours={GREY: GREY_COLOUR},
+        colours={GREY: walks.GREY},
         xlim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),
         ylim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),
         present=state["time"],
