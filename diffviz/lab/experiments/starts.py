@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 from scipy.special import expit
 
-from diffviz.checks import array, count, number, one_of
+from diffviz.checks import array, count, number, one_of, require
 from diffviz.data import files
 from diffviz.lab.experiments import prior
 from diffviz.lab.experiments.sampling import PHOTOS, spectrum
@@ -68,8 +68,9 @@ def started(
         ValueError: A number is NaN, the images are not (n, 64, 64), or a size or deviation is not
             positive.
     """
-    pixels = array(images, "images", ndim=3)
-    one_of(pixels.shape[1:], "size of the images", ((SIDE, SIDE),))
+    pixels = array(images, "images")
+    shape = pixels.shape
+    require(shape[1:] == (SIDE, SIDE), f"images must be (n, {SIDE}, {SIDE}), got {shape}")
     level = float(array(level, "level", infinite=True, ndim=0))
     mean = number(mean, "mean")
     ratios = prior.offset_bias(level, offset, side, 1.0, std, also_at_start)

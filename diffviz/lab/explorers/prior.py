@@ -24,11 +24,11 @@ LAST_LEVELS = prior_experiments.TERMINAL | {prior_experiments.ZERO: -np.inf}
 BRIGHTNESS, COUPLINGS = "brightness", "couplings"
 DATA, SAMPLES = "data", "samples"
 MEAN_RATIO, STD_RATIO, HERE = "mean / data's", "std / data's", "here"
-COLOURS = {MEAN_RATIO: plots.PALETTE[0], STD_RATIO: plots.PALETTE[1]}
+SCHEDULES = "schedules"
+COLOURS = {MEAN_RATIO: plots.PALETTE[0], STD_RATIO: plots.PALETTE[1], SCHEDULES: "#000000"}
 LOWEST = -24.0  # λ in nats that stands for −∞ on the axis
 # where the slider of λ stands for each schedule
 LAST_PLACES = {name: float(max(level, LOWEST)) for name, level in LAST_LEVELS.items()}
-SHORT = dict(zip(LAST_PLACES, ("SD", "DDPM", "iDDPM", "zero"), strict=True))  # on the axis
 LATTICE = np.linspace(LOWEST, 0, 193)
 TRAILS = 60  # pairs whose way is drawn as a line
 
@@ -49,12 +49,12 @@ def prior_controls() -> tuple[Control, ...]:
     return (
         Menu("shows", "shows", (BRIGHTNESS, COUPLINGS), BRIGHTNESS, buttons=True),
         Menu("schedule", "ends like", schedules, "Stable Diffusion", when=bright),
-        Slider("logsnr", "λ at the end", LOWEST, 0, 0.05, place, "nats", when=bright),
+        Slider("logsnr", "λ at end", LOWEST, 0, 0.05, place, "nats", when=bright),
         Slider("side", "pixels", 8, 512, doubling, 64, "", "log", True, tip=pixels, when=bright),
-        Slider("mean", "data: mean", -1, 1, 0.05, mean, tip="−1 black, 1 white.", when=bright),
-        Slider("std", "data: std", 0.02, 0.4, 0.01, 0.22, tip=spread, when=bright),
+        Slider("mean", "mean", -1, 1, 0.05, mean, tip="−1 black, 1 white.", when=bright),
+        Slider("std", "std", 0.02, 0.4, 0.01, 0.22, tip=spread, when=bright),
         Slider("offset", "offset c", 0, 0.3, 0.005, 0.0, tip="Offset noise.", when=bright),
-        Switch("start", "offset in the start too", True, tip=sampled, when=bright),
+        Switch("start", "at start too", True, tip=sampled, when=bright),
         Menu("coupling", "coupling", starts.COUPLINGS, starts.INDEPENDENT, when=coupled),
         Clock("time", "time", 1.0),
     )
@@ -195,8 +195,8 @@ def bell_chart(tone: NDArray, bells: dict[str, Bell]) -> Chart:
     return Chart(
         tone,
         curves,
-        xlabel="mean brightness of an image   [−1 black, 1 white]",
-        ylabel="density / its maximum",
+        xlabel="brightness  [−1 to 1]",
+        ylabel="density / maximum",
         ylim=(0, 1.05),
         dashes={SAMPLES: 1},  # where nothing is lost, the samples lie over the data
     )
@@ -212,17 +212,17 @@ def ratio_chart(state: State) -> Chart:
         The chart.
     """
     mean_ratio, std_ratio = ratios_of(state, LATTICE)
-    others = {
-        SHORT[name]: place for name, place in LAST_PLACES.items() if name != state["schedule"]
-    }
+    places = np.array(list(LAST_PLACES.values()))
     return Chart(
         LATTICE,
         {MEAN_RATIO: mean_ratio, STD_RATIO: std_ratio},
-        xlabel="λ at the end   [nats; −24 stands for −∞]",
-        ylabel="ratio of samples to data",
-        ylim=(0, 1.1),
+        xlabel="λ at the end  [nats]",
+        ylabel="samples / data",
+        xlim=(LOWEST - 1, 2),
+        ylim=(0, 1.2),
         colours=COLOURS,
-        marks={HERE: max(level_of(state), LOWEST), **others},
+        marks={HERE: max(level_of(state), LOWEST)},
+        dots={SCHEDULES: (places, ratios_of(state, places)[0])},
     )
 
 
@@ -245,7 +245,8 @@ def photographs(state: State) -> Images:
         state["std"],
         state["start"],
     )
-    labels = [DATA] * len(images) + [SAMPLES] * len(images)
+    others = [""] * (len(images) - 1)
+    labels = [DATA, *others, SAMPLES, *others]
     pixels = (np.concatenate([images, samples]) + 1) / 2
     return Images(pixels, labels, columns=len(images))
 
@@ -271,6 +272,7 @@ def describe(state: State, bells: dict[str, Bell]) -> str:
         f"a shift of −ln(1 + c² N) = {shift:.3f}",
         f"data {data_mean:.2f} ± {data_std:.2f}, samples {mean:.3f} ± {std:.3f}: "
         f"mean off by {mean - data_mean + 0.0:.3f}, {std / data_std:.1%} of the spread",
+        f"dots: where the schedules end, {LOWEST:g} for λ = -inf",
     ]
     return "\n".join(rows).replace("-inf", "−∞").replace("-", "−")
 

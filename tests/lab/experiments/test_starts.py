@@ -50,7 +50,7 @@ def test_zero_terminal_snr_leaves_photographs_as_they_are():
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((np.zeros((1, 8, 8)), -5.0), "size of the images"),
+        ((np.zeros((1, 8, 8)), -5.0), "images must be"),
         ((np.zeros((1, 64, 64)), np.nan), "level"),
         ((np.zeros((1, 64, 64)), -5.0, 0.0, 64, np.inf), "mean"),
         ((np.zeros((1, 64, 64)), -5.0, 0.0, 64, 0.1, 0.0), "std"),
