@@ -2,6 +2,7 @@
  * What a weighting w(λ) on the eps error says about its loss, as `diffviz.theory.analysis`.
  */
 
+import { constant } from "./multipliers.js";
 import { weighting } from "./objectives.js";
 import { expit, softplus } from "./special.js";
 import { baseGain } from "./targets.js";
@@ -264,38 +265,50 @@ function simpson(grid, values) {
 }
 
 /**
+ * Shares of ∫ w · error dλ that lie below a λ, for several errors of a denoiser.
+ * @param {Objective} recipe
+ * @param {number} at λ in nats.
+ * @param {Curve[]} errors
+ * @param {number} [low] Least λ of the whole.
+ * @param {number} [high] Largest λ of the whole.
+ * @returns {number[]} One share for each error.
+ */
+export function sharesBelow(recipe, at, errors, low = -10, high = 10) {
+  const start = Math.max(low, recipe.law.support[0]);
+  /** @type {(end: number) => number[]} */
+  const massesBelow = (end) => {
+    if (start >= end) {
+      return errors.map(() => 0);
+    }
+    const grid = gridWithin(recipe.law.support, low, end);
+    const w = weighting(recipe, grid);
+    return errors.map((mmse) => simpson(grid, lossDensity(w, grid, mmse)));
+  };
+  const wholes = massesBelow(high);
+  if (!wholes.every((whole) => whole > 0)) {
+    throw new RangeError(`there is no weight on logsnr [${low}, ${high}]; widen the range`);
+  }
+  return massesBelow(Math.min(at, high)).map((mass, index) => mass / wholes[index]);
+}
+
+/**
  * Share of ∫ w dλ, or of the loss ∫ w · mmse dλ, that lies below a λ.
  * @param {Objective} recipe
  * @param {number} [at] λ in nats.
  * @param {Curve} [mmse] Error of the denoiser; by default w alone counts.
- * @param {number} [low] Least λ of the whole.
- * @param {number} [high] Largest λ of the whole.
  * @returns {number}
  */
-export function shareBelow(recipe, at = 0, mmse = () => 1, low = -10, high = 10) {
-  const start = Math.max(low, recipe.law.support[0]);
-  /** @type {Curve} */
-  const massBelow = (end) => {
-    if (start >= end) {
-      return 0;
-    }
-    const grid = gridWithin(recipe.law.support, low, end);
-    return simpson(grid, lossDensity(weighting(recipe, grid), grid, mmse));
-  };
-  const whole = massBelow(high);
-  if (!(whole > 0)) {
-    throw new RangeError(`there is no weight on logsnr [${low}, ${high}]; widen the range`);
-  }
-  return massBelow(Math.min(at, high)) / whole;
+export function shareBelow(recipe, at = 0, mmse = constant) {
+  return sharesBelow(recipe, at, [mmse])[0];
 }
 
 /**
  * The middle value, or the mean of the two middle ones.
- * @param {number[]} values
+ * @param {Iterable<number>} values
  * @returns {number}
  */
 export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = Float64Array.from(values).sort();
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

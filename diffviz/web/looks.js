@@ -1,7 +1,8 @@
 // How weightings are drawn and judged: what the explorers that compute in the browser share, in the
 // same words and numbers as `diffviz.lab.explorers.weighting`.
 
-import { gaussianMmse, lossDensity, shareBelow, verdict } from "./analysis.js";
+import { gaussianMmse, lossDensity, sharesBelow, verdict } from "./analysis.js";
+import { constant } from "./multipliers.js";
 import { weighting } from "./objectives.js";
 import { AXES, scaled } from "./scales.js";
 
@@ -150,6 +151,6 @@ export function verdictCells(recipe, at = 0) {
   if (low >= 10 || high <= -10) {
     return [words, "outside [-10, 10]", ""];
   }
-  const ofLoss = shareBelow(recipe, at, gaussianMmse);
-  return [words, percent(shareBelow(recipe, at)), percent(ofLoss)];
+  const [ofWeight, ofLoss] = sharesBelow(recipe, at, [constant, gaussianMmse]);
+  return [words, percent(ofWeight), percent(ofLoss)];
 }
