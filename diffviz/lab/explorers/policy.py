@@ -378,12 +378,12 @@ class LearningExplorer(ViewExplorer):
         self._runs.pop(settings, None)
         self._runs[settings] = learned
         for oldest in list(self._runs)[:-KEPT]:
-            del self._runs[oldest]
+            self._runs.pop(oldest, None)  # work goes on in another thread
 
     def _show(self, settings: Learning) -> View:
         """The run of these settings over the newest other one."""
         here = self._runs.get(settings)
-        others = [(other, run) for other, run in self._runs.items() if other != settings]
+        others = [(other, run) for other, run in list(self._runs.items()) if other != settings]
         before = others[-1] if others else None
         old = before[1] if before else None
         words = [Note(learning_text(settings, here), strong=here is not None)]

@@ -270,7 +270,7 @@ class ScheduleExplorer(ViewExplorer):
         self._runs.pop(key, None)
         self._runs[key] = filled
         for oldest in list(self._runs)[:-KEPT]:
-            del self._runs[oldest]
+            self._runs.pop(oldest, None)  # work goes on in another thread
 
     def _live_view(self, state: State, note: Note) -> View:
         """The loss by log-SNR as far as it has been drawn, beside that of the run before."""
@@ -281,7 +281,7 @@ class ScheduleExplorer(ViewExplorer):
             if done is not None:
                 self._keep(key, done)
         here = self._runs.get(key)
-        others = [run for other, run in self._runs.items() if other != key]
+        others = [run for other, run in list(self._runs.items()) if other != key]
         before = others[-1] if others else None
         words = Note(live_text(state, here))
         return View((loss_chart(state, here, before), laws_chart(state, here), words, note), 2)
