@@ -12,6 +12,7 @@ from ipywidgets.widgets import widget
 from diffviz.lab.explorers.composer import ComposerExplorer
 from diffviz.lab.explorers.elbo import ElboExplorer
 from diffviz.lab.explorers.policy import LearningExplorer, PolicyExplorer
+from diffviz.lab.explorers.prior import PriorExplorer
 from diffviz.lab.explorers.sampling import TrajectoryExplorer
 from diffviz.lab.explorers.schedule import ScheduleExplorer
 from diffviz.lab.explorers.view import ViewExplorer
@@ -36,6 +37,7 @@ EXPLORERS = (
     ElboExplorer,
     LearningExplorer,
     PolicyExplorer,
+    PriorExplorer,
     ScheduleExplorer,
     TrajectoryExplorer,
     WeightingExplorer,

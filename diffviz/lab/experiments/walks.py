@@ -49,6 +49,7 @@ REACH = 3.3  # half width of the axes of z where it has unit variance
 SAMPLE_REACH = 2.6  # half width of the axes of x_hat
 ARROWS = 13  # arrows of the field along each axis
 BETWEEN = "slide"  # the frame that slides
+GREY = "#999999"  # of data behind what moves
 CORNERS = np.array([[0, 114, 178], [0, 158, 115], [213, 94, 0], [230, 159, 0]]) / 255
 
 Points = tuple[tuple[float, float], ...]
@@ -405,8 +406,15 @@ def end_colours(points: ArrayLike, reach: float = 1.6) -> NDArray:
 
     Returns:
         Red, green and blue in [0, 1], shape (n, 3).
+
+    Raises:
+        ValueError: The points are not (n, 2), or not finite.
     """
-    right, up = np.clip(checks.array(points, "points", ndim=2) / reach, -1, 1).T / 2 + 0.5
+    places = checks.array(points, "points")
+    checks.require(
+        places.ndim == 2 and places.shape[1] == 2, f"points must be (n, 2), got {places.shape}"
+    )
+    right, up = np.clip(places / reach, -1, 1).T / 2 + 0.5
     shares = np.stack([(1 - right) * up, right * up, (1 - right) * (1 - up), right * (1 - up)], 1)
     return shares @ CORNERS
 

@@ -1,59 +1,105 @@
 """The explorer of the prior.
 
 Sampling starts from N(0, I), at a level of noise at which training left something else. How bright
-are the samples?
+are the samples? And which starts may be paired with which data?
 """
 
+import math
 from typing import Any
 
-import ipywidgets as widgets
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from diffviz import plots
 from diffviz.lab.experiments import prior as prior_experiments
-from diffviz.lab.explorers.base import Explorer, control, figure_of, find_line, require_option, show
+from diffviz.lab.experiments import starts, walks
+from diffviz.lab.explorers.base import require_option
+from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.web.description import Clock, Control, Description, Menu, Slider, State, Switch
+from diffviz.web.pictures import Chart, Cloud, Images, Note, Table, View
 
 OWN_LEVEL = "own λ"  # the entry of the menu for a level that the slider sets
+LAST_LEVELS = prior_experiments.TERMINAL | {prior_experiments.ZERO: -np.inf}
+BRIGHTNESS, COUPLINGS = "brightness", "couplings"
 DATA, SAMPLES = "data", "samples"
 MEAN_RATIO, STD_RATIO, HERE = "mean / data's", "std / data's", "here"
-COLOURS = {MEAN_RATIO: plots.PALETTE[0], STD_RATIO: plots.PALETTE[1], HERE: "black"}
+SCHEDULES = "schedules"
+COLOURS = {MEAN_RATIO: plots.PALETTE[0], STD_RATIO: plots.PALETTE[1], SCHEDULES: "#000000"}
+LOWEST = -24.0  # λ in nats that stands for −∞ on the axis
+# where the slider of λ stands for each schedule
+LAST_PLACES = {name: float(max(level, LOWEST)) for name, level in LAST_LEVELS.items()}
+LATTICE = np.linspace(LOWEST, 0, 193)
+TRAILS = 60  # pairs whose way is drawn as a line
 
 Bell = tuple[float, float]  # mean and standard deviation of brightness
 
 
-class PriorExplorer(Explorer):
-    """Brightness of Gaussian images: of the data, and of samples that start from N(0, I).
+def prior_controls() -> tuple[Control, ...]:
+    """The controls of the explorer."""
+    mean = prior_experiments.MEAN
+    bright = {"shows": (BRIGHTNESS,)}
+    coupled = {"shows": (COUPLINGS,)}
+    schedules = (*LAST_LEVELS, OWN_LEVEL)
+    place = LAST_PLACES["Stable Diffusion"]
+    pixels = "Pixels a side of the images."
+    sampled = "Whether sampling starts from noise with the offset too. No effect without offset."
+    spread = "Standard deviation of the brightness."
+    doubling = math.log10(2)  # decades
+    return (
+        Menu("shows", "shows", (BRIGHTNESS, COUPLINGS), BRIGHTNESS, buttons=True),
+        Menu("schedule", "ends like", schedules, "Stable Diffusion", when=bright),
+        Slider("logsnr", "λ at end", LOWEST, 0, 0.05, place, "nats", when=bright),
+        Slider("side", "pixels", 8, 512, doubling, 64, "", "log", True, tip=pixels, when=bright),
+        Slider("mean", "mean", -1, 1, 0.05, mean, tip="−1 black, 1 white.", when=bright),
+        Slider("std", "std", 0.02, 0.4, 0.01, 0.22, tip=spread, when=bright),
+        Slider("offset", "offset c", 0, 0.3, 0.005, 0.0, tip="Offset noise.", when=bright),
+        Switch("start", "at start too", True, tip=sampled, when=bright),
+        Menu("coupling", "coupling", starts.COUPLINGS, starts.INDEPENDENT, when=coupled),
+        Clock("time", "time", 1.0),
+    )
+
+
+class PriorExplorer(ViewExplorer):
+    """Brightness of images: of the data, and of samples that start from N(0, I).
 
     The controls set the log-SNR at the end of training, the size of the images, the mean and the
-    spread of their brightness, and the strength of offset noise. On the left are the two laws of
-    brightness, on the right the ratios of samples to data by the log-SNR at the end.
+    spread of their brightness, and the strength of offset noise. The charts show the two laws of
+    brightness, and the ratios of samples to data by the log-SNR at the end; below are photographs,
+    and what such a start makes of them. The second view plays couplings of a ring with two moons.
 
     Args:
         schedule: Name of the schedule whose last level is chosen at first: a key of
             ``diffviz.lab.experiments.prior.TERMINAL``, or "zero terminal SNR".
+        **state: Values of other controls at first, such as ``offset=0.1``.
 
     Raises:
-        ValueError: The schedule is unknown.
+        ValueError: The schedule is unknown, or a value is not allowed.
     """
 
-    grid = np.linspace(-24, 0, 193)  # λ at the end of training
+    grid = LATTICE  # λ at the end of training
     tone = np.linspace(-1.5, 1.5, 301)  # brightness
 
-    def __init__(self, schedule: str = "Stable Diffusion"):
-        self.last_levels = prior_experiments.TERMINAL | {prior_experiments.ZERO: -np.inf}
+    def __init__(self, schedule: str = "Stable Diffusion", **state: Any):
         listing = "diffviz.lab.experiments.prior.TERMINAL"
-        require_option("schedule", schedule, self.last_levels, listing)
-        self.panels = plots.axes(8.8, 4.3, columns=2)
-        controls = self._make_controls(schedule)
-        super().__init__(figure_of(self.panels[0]), controls, self._update)
+        require_option("schedule", schedule, (*LAST_LEVELS, OWN_LEVEL), listing)
+        begins: State = {"schedule": schedule}
+        if schedule in LAST_LEVELS:
+            begins["logsnr"] = LAST_PLACES[schedule]
+        super().__init__(Description("The prior", prior_controls()), begins | state)
+
+    def settled(self, state: State, changed: str) -> State:
+        """The state after a change: the menu of schedules and the slider of λ follow each other."""
+        schedule = state["schedule"]
+        if changed == "schedule" and schedule in LAST_LEVELS:
+            state["logsnr"] = LAST_PLACES[schedule]
+        elif changed == "logsnr" and state["logsnr"] != LAST_PLACES.get(schedule):
+            state["schedule"] = OWN_LEVEL
+        return state
 
     def level(self) -> float:
         """λ at the end of training in nats, −inf for zero terminal SNR."""
-        schedule = self.controls["schedule"].value
-        return self.last_levels.get(schedule, self.controls["logsnr"].value)
+        return level_of(self.state)
 
     def ratios(self, level: ArrayLike) -> tuple[NDArray, NDArray]:
         """Brightness of samples over that of the data.
@@ -64,138 +110,199 @@ class PriorExplorer(Explorer):
         Returns:
             Ratio of the means and ratio of the standard deviations, in the shape of ``level``.
         """
-        c = self.controls
-        return prior_experiments.offset_bias(
-            level,
-            c["offset"].value,
-            c["side"].value,
-            1.0,  # the ratio does not depend on the mean
-            c["std"].value,
-            also_at_start=c["start"].value,
-        )
+        return ratios_of(self.state, level)
 
-    def _make_controls(self, schedule: str) -> dict[str, Any]:
-        """The controls by name."""
-        slider = widgets.FloatSlider
-        mean = prior_experiments.MEAN
-        sides = [8, 16, 32, 64, 128, 256, 512]
-        place = self._place(schedule)
-        return {
-            "schedule": control(
-                widgets.Dropdown,
-                "ends like",
-                options=[*self.last_levels, OWN_LEVEL],
-                value=schedule,
-            ),
-            "logsnr": control(slider, "λ at the end", place, min=-24, max=0, step=0.05),
-            "side": control(widgets.SelectionSlider, "pixels/side", options=sides, value=64),
-            "mean": control(slider, "data: mean", mean, min=-1, max=1, step=0.05),
-            "std": control(slider, "data: std", 0.22, min=0.02, max=0.4, step=0.01),
-            "offset": control(
-                slider, "offset c", 0.0, min=0, max=0.3, step=0.005, readout_format=".3f"
-            ),
-            "start": control(widgets.Checkbox, "offset in the start too", value=True, indent=False),
-        }
+    def compute(self, state: State, changed: Changed) -> View:
+        """Brightness, or a coupling.
 
-    def _place(self, schedule: str) -> float:
-        """Where the slider of λ stands for a schedule; its lowest value stands for −∞."""
-        return float(max(self.last_levels[schedule], self.grid[0]))
+        Args:
+            state: A value for each control.
+            changed: Not used.
 
-    def _stands_on(self, schedule: str) -> bool:
-        """Whether the slider stands on a schedule's level, which a browser rounds to a step."""
-        logsnr = self.controls["logsnr"]
-        return schedule != OWN_LEVEL and bool(
-            abs(logsnr.value - self._place(schedule)) <= logsnr.step / 2
-        )
+        Returns:
+            Two charts, photographs and a note; or a film and a table.
+        """
+        if state["shows"] == COUPLINGS:
+            return coupling_view(state)
+        bells = brightness_of(state)
+        charts = (bell_chart(self.tone, bells), ratio_chart(state))
+        return View((*charts, photographs(state), Note(describe(state, bells))), columns=2)
 
-    def _update(self, changed: str) -> str:
-        """Draw what the controls say, and describe it."""
-        self._connect_controls(changed)
-        bells = self._bells()
-        self._draw_bells(bells)
-        self._draw_ratios()
-        if not changed:
-            self._furnish_axes()
-        return self._describe(bells)
 
-    def _connect_controls(self, changed: str) -> None:
-        """Let the menu of schedules and the slider of λ follow each other."""
-        schedule, logsnr = self.controls["schedule"], self.controls["logsnr"]
-        if changed == "schedule" and schedule.value != OWN_LEVEL:
-            logsnr.value = self._place(schedule.value)
-        elif changed == "logsnr" and not self._stands_on(schedule.value):
-            schedule.value = OWN_LEVEL
-        # without an offset the start is the same
-        show(self.controls["start"], self.controls["offset"].value > 0)
+# --- brightness ----------------------------------------------------------------------------------
 
-    def _bells(self) -> dict[str, Bell]:
-        """Mean and standard deviation of brightness, of the data and of samples."""
-        mean, std = self.controls["mean"].value, self.controls["std"].value
-        mean_ratio, std_ratio = self.ratios(self.level())
-        return {DATA: (mean, std), SAMPLES: (mean * float(mean_ratio), std * float(std_ratio))}
 
-    def _draw_bells(self, bells: dict[str, Bell]) -> None:
-        """Draw the two densities of brightness on the left."""
-        curves = {
-            name: np.exp(-(((self.tone - mean) / std) ** 2) / 2)
-            for name, (mean, std) in bells.items()
-        }
-        plots.lines(
-            self.tone,
-            curves,
-            xlabel="mean brightness of an image   [−1 black, 1 white]",
-            ylabel="density / its maximum",
-            outside=None,
-            ax=self.panels[0],
-        )
+def level_of(state: State) -> float:
+    """λ at the end of training.
 
-    def _draw_ratios(self) -> None:
-        """Draw both ratios by λ on the right, and a line at the present λ."""
-        mean_ratio, std_ratio = self.ratios(self.grid)
-        size = len(self.grid)
-        here = np.full(size, max(self.level(), self.grid[0]))
-        plots.lines(
-            {MEAN_RATIO: self.grid, STD_RATIO: self.grid, HERE: here},
-            {MEAN_RATIO: mean_ratio, STD_RATIO: std_ratio, HERE: np.linspace(0, 1, size)},
-            xlabel="λ at the end   [nats; −24 stands for −∞]",
-            ylabel="ratio of samples to data",
-            outside=None,
-            colours=COLOURS.__getitem__,
-            ax=self.panels[1],
-        )
+    Args:
+        state: A value for each control.
 
-    def _furnish_axes(self) -> None:
-        """Set limits, legends and the marks of the schedules; once is enough."""
-        left, right = self.panels
-        # where nothing is lost, the samples lie over the data
-        find_line(left, SAMPLES).set_linestyle(plots.DASHES[1])
-        left.set(xlim=(-1.5, 1.5), ylim=(0, 1.3))
-        right.set(xlim=(-25.5, 0), ylim=(0, 1.35))
-        for schedule in self.last_levels:
-            self._mark_schedule(right, schedule)
-        for ax in self.panels:
-            ax.legend(handles=ax.lines[:4:2], frameon=False, fontsize=9, loc="upper right", ncols=2)
+    Returns:
+        λ in nats, −inf for zero terminal SNR.
+    """
+    schedule = state["schedule"]
+    return LAST_LEVELS[schedule] if schedule in LAST_LEVELS else state["logsnr"]
 
-    def _mark_schedule(self, ax: Axes, schedule: str) -> None:
-        """Mark the level at which a schedule ends."""
-        is_zero = schedule == prior_experiments.ZERO
-        label = "zero\nSNR" if is_zero else schedule.replace(" ", "\n")
-        place = self._place(schedule)
-        ax.axvline(place, ymax=1 / 1.35, color="0.55", ls=":", lw=1, zorder=1)
-        ax.annotate(label, (place, 1.02), ha="center", fontsize=7)
 
-    def _describe(self, bells: dict[str, Bell]) -> str:
-        """The numbers of the present setting, as HTML."""
-        level = self.level()
-        # offset noise has this much more power at frequency 0
-        factor = 1 + (self.controls["offset"].value * self.controls["side"].value) ** 2
-        shift = -np.log(factor) + 0.0
-        (data_mean, data_std), (mean, std) = bells[DATA], bells[SAMPLES]
-        rows = [
-            f"λ = {level:.3f}: α_T = {np.sqrt(expit(level)):.4f}, SNR_T = {np.exp(level):.3g}",
-            f"frequency 0 has λ = {level + shift:.3f} with this offset noise, "
-            f"a shift of −ln(1 + c² N) = {shift:.3f}",
-            f"data {data_mean:.2f} ± {data_std:.2f}, <b>samples {mean:.3f} ± {std:.3f}</b>: "
-            f"mean off by {mean - data_mean + 0.0:.3f}, {std / data_std:.1%} of the spread",
-        ]
-        return "<br>".join(rows).replace("-inf", "−∞").replace("-", "−")
+def ratios_of(state: State, level: ArrayLike) -> tuple[NDArray, NDArray]:
+    """Brightness of samples over that of the data.
+
+    Args:
+        state: A value for each control.
+        level: λ at the end of training in nats, a number or shape (n,).
+
+    Returns:
+        Ratio of the means and ratio of the standard deviations, in the shape of ``level``.
+    """
+    return prior_experiments.offset_bias(
+        level,
+        state["offset"],
+        state["side"],
+        1.0,  # the ratio does not depend on the mean
+        state["std"],
+        also_at_start=state["start"],
+    )
+
+
+def brightness_of(state: State) -> dict[str, Bell]:
+    """Mean and standard deviation of brightness, of the data and of samples.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The two numbers by name.
+    """
+    mean, std = state["mean"], state["std"]
+    mean_ratio, std_ratio = ratios_of(state, level_of(state))
+    return {DATA: (mean, std), SAMPLES: (mean * float(mean_ratio), std * float(std_ratio))}
+
+
+def bell_chart(tone: NDArray, bells: dict[str, Bell]) -> Chart:
+    """The densities of brightness.
+
+    Args:
+        tone: Brightness, shape (n,).
+        bells: Mean and standard deviation by name.
+
+    Returns:
+        The chart.
+    """
+    curves = {
+        name: np.exp(-(((tone - mean) / std) ** 2) / 2) for name, (mean, std) in bells.items()
+    }
+    return Chart(
+        tone,
+        curves,
+        xlabel="brightness  [−1 to 1]",
+        ylabel="density / maximum",
+        ylim=(0, 1.05),
+        dashes={SAMPLES: 1},  # where nothing is lost, the samples lie over the data
+    )
+
+
+def ratio_chart(state: State) -> Chart:
+    """Both ratios by λ, with the levels of the schedules and the present one.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The chart.
+    """
+    mean_ratio, std_ratio = ratios_of(state, LATTICE)
+    places = np.array(list(LAST_PLACES.values()))
+    return Chart(
+        LATTICE,
+        {MEAN_RATIO: mean_ratio, STD_RATIO: std_ratio},
+        xlabel="λ at the end  [nats]",
+        ylabel="samples / data",
+        xlim=(LOWEST - 1, 2),
+        ylim=(0, 1.2),
+        colours=COLOURS,
+        marks={HERE: max(level_of(state), LOWEST)},
+        dots={SCHEDULES: (places, ratios_of(state, places)[0])},
+    )
+
+
+def photographs(state: State) -> Images:
+    """Photographs, and under each what the start makes of it.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The images.
+    """
+    images = starts.photographs()
+    samples = starts.started(
+        images,
+        level_of(state),
+        state["offset"],
+        state["side"],
+        state["mean"],
+        state["std"],
+        state["start"],
+    )
+    others = [""] * (len(images) - 1)
+    labels = [DATA, *others, SAMPLES, *others]
+    pixels = (np.concatenate([images, samples]) + 1) / 2
+    return Images(pixels, labels, columns=len(images))
+
+
+def describe(state: State, bells: dict[str, Bell]) -> str:
+    """The numbers of the present setting.
+
+    Args:
+        state: A value for each control.
+        bells: Mean and standard deviation of brightness by name.
+
+    Returns:
+        Lines of text.
+    """
+    level = level_of(state)
+    # offset noise has this much more power at frequency 0
+    factor = 1 + (state["offset"] * state["side"]) ** 2
+    shift = -np.log(factor) + 0.0
+    (data_mean, data_std), (mean, std) = bells[DATA], bells[SAMPLES]
+    rows = [
+        f"λ = {level:.3f}: α_T = {np.sqrt(expit(level)):.4f}, SNR_T = {np.exp(level):.3g}",
+        f"frequency 0 has λ = {level + shift:.3f} with this offset noise, "
+        f"a shift of −ln(1 + c² N) = {shift:.3f}",
+        f"data {data_mean:.2f} ± {data_std:.2f}, samples {mean:.3f} ± {std:.3f}: "
+        f"mean off by {mean - data_mean + 0.0:.3f}, {std / data_std:.1%} of the spread",
+        f"dots: where the schedules end, {LOWEST:g} for λ = -inf",
+    ]
+    return "\n".join(rows).replace("-inf", "−∞").replace("-", "−")
+
+
+# --- couplings -----------------------------------------------------------------------------------
+
+
+def coupling_view(state: State) -> View:
+    """The ways of a coupling from source to data, and the numbers of all couplings.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        A film and a table.
+    """
+    pairing = starts.paired(state["coupling"])
+    cloud = Cloud(
+        points={DATA: pairing.z[-1]},
+        paths={SAMPLES: pairing.z},
+        colours={SAMPLES: walks.end_colours(pairing.z[-1], reach=4.0), DATA: walks.GREY},
+        times=pairing.share,
+        clock="share of the way",
+        title=f"from a ring of eight Gaussians to two moons: {state['coupling']}",
+        trails=TRAILS,
+        present=state["time"],
+    )
+    rows = []
+    for coupling in starts.COUPLINGS:
+        crossing, cost, length = starts.paired(coupling).numbers.values()
+        mark = "▸" if coupling == state["coupling"] else ""
+        rows.append((f"{mark} {coupling}", f"{crossing:.1%}", f"{cost:.1f}", f"{length:.3f}"))
+    return View((cloud, Table(("", *pairing.numbers), rows)))

@@ -33,9 +33,9 @@ from diffviz.web.description import (
 from diffviz.web.pictures import Cloud, Note, View, Working
 
 PATHS = 12  # points whose whole ways are drawn as lines
+NOTHING = "nothing"
 SAMPLES, OWN, GREY = "samples", "your starts", "data"
-OWN_COLOUR = "#CC3311"
-GREY_COLOUR = "#999999"
+OWN_COLOUR, BESIDE_COLOUR = "#CC3311", "#000000"
 SIZE = (9.0, 4.4)  # inches of a picture in an animation
 EXAMPLE = walks.figure_of_eight()  # a drawing to begin with
 SECONDS = 4.0  # that an animation lasts
@@ -43,8 +43,8 @@ FILE = "trajectory.gif"
 NOISY = tuple(name for name, solver in SOLVERS.items() if solver.noise_option)
 
 
-def sampling_controls() -> tuple[Control, ...]:
-    """The controls of the explorer."""
+def data_controls() -> tuple[Control, ...]:
+    """Which data, and a drawing of one's own."""
     drawn = {"data": (DRAWN,)}
     return (
         Menu("data", "data", (*DATA, DRAWN), DATA[0], tip="Of unit variance, or your own points."),
@@ -61,6 +61,12 @@ def sampling_controls() -> tuple[Control, ...]:
             tip="Width of the kernel density, in standard deviations of the points.",
             when=drawn,
         ),
+    )
+
+
+def sampler_controls() -> tuple[Control, ...]:
+    """The solver, its steps and its noise, and the frame."""
+    return (
         Menu("solver", "solver", tuple(SOLVERS), "DDIM"),
         Menu("grid", "grid", tuple(LAWS), "FM, uniform t", tip="How the steps lie in λ."),
         Slider("steps", "steps", 1, 64, 1, 12, whole=True),
@@ -91,6 +97,19 @@ def sampling_controls() -> tuple[Control, ...]:
             0.0,
             tip="Share of the most noise that the solver takes.",
             when={"solver": NOISY},
+        ),
+    )
+
+
+def view_controls() -> tuple[Control, ...]:
+    """What else is shown, and the animation."""
+    return (
+        Menu(
+            "beside",
+            "beside",
+            (NOTHING, *SOLVERS),
+            NOTHING,
+            tip="Another solver on the same steps: its ways from the same starts, in black.",
         ),
         Points("starts", "your starts", most=24, tip="Click on the left to start one."),
         Switch("field", "velocities", tip="Where the flow goes at the present step."),
@@ -129,7 +148,9 @@ class TrajectoryExplorer(ViewExplorer):
         require_option("data", data, (*DATA, DRAWN), f"{module}.DATA")
         require_option("solver", solver, SOLVERS, f"{module}.SOLVERS")
         require_option("grid", grid, LAWS, f"{module}.LAWS")
-        description = Description("Trajectories", sampling_controls())
+        description = Description(
+            "Trajectories", (*data_controls(), *sampler_controls(), *view_controls())
+        )
         super().__init__(description, {"data": data, "solver": solver, "grid": grid, **state})
 
     def settled(self, state: State, changed: str) -> State:
@@ -237,21 +258,29 @@ def walk_view(state: State) -> View:
         words = "Draw the data in the right picture: drag the pointer, or click two points or more."
         return View((_left(state), _right(state, setting), Note(words, strong=True)), columns=2)
     walked = walks.walk(setting)
-    colours = walks.end_colours(walked.trajectory.samples.numpy())
+    other = walks.walk(replace(setting, solver=state["beside"])) if has_beside(state) else None
+    ends = walks.end_colours(walked.trajectory.samples.numpy())
+    colours: dict[str, Any] = {
+        SAMPLES: ends,
+        OWN: OWN_COLOUR,
+        GREY: walks.GREY,
+        state["beside"]: BESIDE_COLOUR,
+    }
     left = replace(
         _left(state),
-        paths=_named(walked, walked.in_frame),
-        colours={SAMPLES: colours, OWN: OWN_COLOUR},
+        paths=_named(walked, other, walked.in_frame),
+        colours=colours,
         reach=walked.reach,
         captions=[describe_step(walked, step) for step in range(setting.steps + 1)],
         arrows=walks.velocities(walked) if state["field"] else (),
     )
     right = replace(
         _right(state, setting),
-        paths=_named(walked, answers),
-        colours={SAMPLES: colours, OWN: OWN_COLOUR, GREY: GREY_COLOUR},
+        paths=_named(walked, other, answers),
+        colours=colours,
     )
-    return View((left, right, Note(describe_end(walked))), columns=2)
+    notes = [Note(describe_end(one)) for one in (walked, other) if one is not None]
+    return View((left, right, *notes), columns=2)
 
 
 def _left(state: State) -> Cloud:
@@ -272,7 +301,7 @@ def _right(state: State, setting: walks.Setting) -> Cloud:
     return Cloud(
         {GREY: walks.data_points(setting)},
         title="x̂, the exact denoiser's answer",
-        colours={GREY: GREY_COLOUR},
+        colours={GREY: walks.GREY},
         xlim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),
         ylim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),
         present=state["time"],
@@ -282,9 +311,23 @@ def _right(state: State, setting: walks.Setting) -> Cloud:
     )
 
 
-def _named(walked: walks.Walk, points: Any) -> dict[str, Any]:
-    """A function's points of the samples, and of the starts of one's own where there are some."""
+def has_beside(state: State) -> bool:
+    """Whether another solver is shown.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        Whether it is.
+    """
+    return state["beside"] not in (NOTHING, state["solver"])
+
+
+def _named(walked: walks.Walk, other: walks.Walk | None, points: Any) -> dict[str, Any]:
+    """A function's points of the samples, of another solver, and of the starts of one's own."""
     named = {SAMPLES: points(walked.trajectory)}
+    if other is not None:
+        named[other.setting.solver] = points(other.trajectory)[:, :PATHS]
     if walked.own is not None:
         named[OWN] = points(walked.own)
     return named
@@ -330,7 +373,10 @@ def describe_end(walked: walks.Walk) -> str:
     """
     trajectory = walked.trajectory
     ratio = couplings.path_ratio(trajectory.on(walked.setting.path)[1])
-    words = f"{trajectory.calls - 1} calls; length over distance in this frame {ratio:.3f}; "
+    solver = walked.setting.solver
+    words = (
+        f"{solver}: {trajectory.calls - 1} calls; length over distance in this frame {ratio:.3f}; "
+    )
     if walked.setting.is_noisy:
         return words + "with noise the end is another sample: no error against the reference"
     error = walks.error_of_end(walked)

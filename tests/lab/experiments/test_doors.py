@@ -20,8 +20,10 @@ from diffviz.lab.experiments import (
     sampling,
     schedule,
     search,
+    starts,
     tracking,
     training,
+    walks,
     weighting,
 )
 from diffviz.lab.figures import training as training_figures
@@ -62,8 +64,10 @@ DOORS = {
     "sampling.off_chords": sampling.off_chords,
     "sampling.share_of_spectrum": lambda grid: sampling.share_of_spectrum([1.0, 2.0], grid),
     "sampling.error_of": lambda levels: sampling.error_of("ddim", levels, "gmm2d"),
+    "starts.started": lambda images: starts.started(images, -5.0),
     "tracking.over_least": tracking.over_least,
     "training.Truth": lambda grid: training.Truth("ring8", grid),
+    "walks.end_colours": walks.end_colours,
     "policy.two_scale_correlation": policy.two_scale_correlation,
 }
 NOT_NUMBERS = {

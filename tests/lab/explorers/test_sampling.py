@@ -186,6 +186,19 @@ def test_without_a_drawing_it_says_how_to_draw(explorer):
     assert "Draw the data" in TrajectoryExplorer("drawn", drawing=()).view.text
 
 
+def test_another_solver_stands_beside_on_the_same_steps(explorer):
+    explorer.set("beside", "Heun")
+    assert explorer.error == ""
+    shown = clouds(explorer)[0].paths["Heun"]
+    notes = explorer.view.text.splitlines()
+    explorer.set("solver", "Heun")
+    heun = clouds(explorer)[0].paths
+    np.testing.assert_array_equal(shown, heun["samples"][:, : sampling_explorer.PATHS])
+    assert list(heun) == ["samples"]  # not beside itself
+    assert notes[0].startswith("DDIM: 12 calls") and notes[1].startswith("Heun: 24 calls")
+    assert notes[1] == explorer.view.text
+
+
 @pytest.mark.parametrize("frame", [*FRAMES, walks.BETWEEN])
 def test_a_click_starts_a_trajectory_at_its_place_in_the_frame(explorer, frame):
     explorer.set("frame", frame)
