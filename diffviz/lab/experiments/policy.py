@@ -1,11 +1,7 @@
 """Experiments on policies: changes at two scales, what surrogates see of them, learning runs."""
 
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
-from queue import SimpleQueue
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,6 +10,7 @@ from scipy.special import expit
 
 from diffviz.checks import array, number, one_of, positive
 from diffviz.compute.cache import cached
+from diffviz.lab.experiments import progress
 from diffviz.lab.experiments.common import chosen
 from diffviz.recipes.entries import objective
 from diffviz.theory import analysis, elbo_mixture
@@ -418,39 +415,17 @@ class Learned(NamedTuple):
     actions: NDArray
 
 
-class NotKeptError(LookupError):
-    """A learning run is not in the cache."""
-
-
-class StoppedError(Exception):
-    """A learning run was stopped."""
-
-
-Watch = Callable[[Learned], None]
-_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
-
-
-def _refuse(_: Learned) -> None:
-    """A watch that lets nothing be computed."""
-
-
 @cached
 def learning(settings: Learning) -> Learned:
-    """A learning run, kept when it is done.
+    """A learning run, which reports how the policy has learned so far.
 
     Args:
         settings: What it depends on.
 
     Returns:
         How the policy has learned.
-
-    Raises:
-        NotKeptError: ``kept_learning`` asks, and it is not in the cache.
-        StoppedError: Who watches has stopped it.
     """
-    watch = _watch.get()
-    if watch is _refuse:
-        raise NotKeptError(str(settings))
+    progress.begin()
     import torch
 
     from diffviz.policy import bandit
@@ -460,8 +435,7 @@ def learning(settings: Learning) -> Learned:
     def follow(history: Any) -> None:
         drawn = bandit.act(history.model, SHOWN_ACTIONS, torch.Generator().manual_seed(1))[-1]
         shown.append(drawn.numpy().astype(np.float32))
-        if watch is not None:
-            watch(_learned(history, shown))
+        progress.report(_learned(history, shown))
 
     history = bandit.learn(
         METHODS[settings.method],
@@ -478,61 +452,6 @@ def learning(settings: Learning) -> Learned:
 def _learned(history: Any, shown: list[NDArray]) -> Learned:
     """The record of a history and of the actions after each batch."""
     return Learned(np.array(history.reward), np.array(history.goals), np.stack(shown))
-
-
-def kept_learning(settings: Learning) -> Learned | None:
-    """A learning run of before, if it is in the cache.
-
-    Args:
-        settings: What it depends on.
-
-    Returns:
-        How the policy has learned; None if that is not known yet.
-    """
-    token = _watch.set(_refuse)
-    try:
-        return learning(settings)
-    except NotKeptError:
-        return None
-    finally:
-        _watch.reset(token)
-
-
-def follow_learning(settings: Learning) -> Iterator[Learned]:
-    """A learning run as it goes on; one of before comes at once, and whole.
-
-    The run goes on in a thread of its own, which ends when the iterator is closed.
-
-    Args:
-        settings: What it depends on.
-
-    Yields:
-        How the policy has learned so far, before each batch of updates and at the end.
-    """
-    news: SimpleQueue[Learned | None] = SimpleQueue()
-    stopped = Event()
-    failures: list[Exception] = []
-
-    def watch(so_far: Learned) -> None:
-        if stopped.is_set():
-            raise StoppedError
-        news.put(so_far)
-
-    def run() -> None:
-        _watch.set(watch)  # of this thread alone
-        try:
-            news.put(learning(settings))
-        except Exception as error:  # raised again where somebody waits for news
-            failures.append(error)
-        news.put(None)
-
-    Thread(target=run, daemon=True).start()
-    try:
-        yield from iter(news.get, None)
-    finally:
-        stopped.set()
-    if failures:
-        raise failures[0]
 
 
 @lru_cache

@@ -1,7 +1,7 @@
 """Experiments on noise schedules: views of one, and the second moment of one draw of the loss."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,13 +10,19 @@ from scipy.special import expit, log_expit
 
 from diffviz import checks
 from diffviz.checks import array, count, increasing, positive
+from diffviz.compute.cache import cached
+from diffviz.lab.experiments import progress
 from diffviz.lab.experiments.common import TIME as TIME
 from diffviz.lab.experiments.common import WIDE
 from diffviz.protocols import Law
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.theory import analysis, paths
-from diffviz.theory.objectives import Objective, quantile_draws
+from diffviz.theory import analysis, laws, paths
+from diffviz.theory.objectives import Objective, from_weighting, quantile_draws
 from diffviz.theory.paths import COSINE, LINEAR, Path
+
+if TYPE_CHECKING:
+    from diffviz.learning import AdaptiveObjective
+    from diffviz.learning.training import Step
 
 SAMPLERS = {
     "cosine": COSINE.schedule,
@@ -383,29 +389,97 @@ def filling(
     """
     from diffviz.learning import AdaptiveObjective, LossByLogSNR  # torch only for those who ask
 
-    move = 2 * np.log(positive(shift, "shift"))
+    start = laws.moved(law, -2 * np.log(positive(shift, "shift")))
     log_variance = np.log(positive(variance, "variance"))
     count(batches, "batches")
     rng = np.random.default_rng(checks.seed(seed))
-    tracker = LossByLogSNR(EDGES, decay)
-    follower = AdaptiveObjective(objective, tracker, rule)
+    follower = AdaptiveObjective(objective, LossByLogSNR(EDGES, decay), rule)
     for done in range(0, batches, BLOCK):
-        drawing = follower.law if adapts else None
+        drawing = follower.law if adapts else start
         size = min(BLOCK, batches - done)
         for _ in range(size):
-            quantiles = quantile_draws(BATCH, rng)
-            logsnr = drawing.ppf(quantiles) if drawing else law.ppf(quantiles) - move
+            logsnr = drawing.ppf(quantile_draws(BATCH, rng))
             error = expit(logsnr + log_variance) * rng.standard_normal(BATCH) ** 2
-            tracker.update(logsnr, error)
-        mean, stderr, _ = tracker.curve()
-        middle = tracker.middle
-        yield Filling(
-            batches=done + size,
-            mean=mean,
-            stderr=stderr,
-            density=drawing.pdf(middle) if drawing else law.pdf(middle + move),
-            adaptive=follower.law.pdf(middle),
-        )
+            follower.tracker.update(logsnr, error)
+        yield _filled(done + size, follower, drawing)
+
+
+def _filled(batches: int, follower: "AdaptiveObjective", drawing: Law) -> Filling:
+    """The record of a loss as it is now, and of the laws that draw and follow it."""
+    mean, stderr, _ = follower.tracker.curve()
+    middle = follower.tracker.middle
+    return Filling(
+        batches=batches,
+        mean=mean,
+        stderr=stderr,
+        density=drawing.pdf(middle),
+        adaptive=follower.law.pdf(middle),
+    )
+
+
+@cached
+def training(
+    objective: Objective,
+    law: Law,
+    shift: float = 1.0,
+    variance: float = 1.0,
+    *,
+    rule: str = "kingma-gao",
+    adapts: bool = False,
+    decay: float = 0.99,
+    batches: int = 200,
+    seed: int = 0,
+) -> Filling:
+    """The same for a small network on two modes, as it is trained; it reports each block.
+
+    The data are those of the toy gmm1, times the root of ``variance``.
+
+    Args:
+        objective: The objective whose w is trained.
+        law: Law of λ to train under, a frozen SciPy distribution.
+        shift: Moves the law by −2 log(shift) nats.
+        variance: Square of the factor on the data.
+        rule: How the adaptive law follows from the loss; a name in ``diffviz.learning.RULES``.
+        adapts: Whether the adaptive law draws, in the place of ``law``.
+        decay: Decay of the average per batch, in (0, 1).
+        batches: Number of steps of 256 draws.
+        seed: Seed of the training.
+
+    Returns:
+        The loss after the last step.
+
+    Raises:
+        TypeError: A count or a seed is no whole number.
+        ValueError: A number is out of its range, or the rule is unknown.
+    """
+    progress.begin()
+    import torch
+
+    from diffviz.data.toys import toy
+    from diffviz.learning import AdaptiveObjective, LossByLogSNR, fit
+
+    start = laws.moved(law, -2 * np.log(positive(shift, "shift")))
+    follower = AdaptiveObjective(objective, LossByLogSNR(EDGES, decay), rule)
+    still = from_weighting(objective.weighting, start, objective.name)
+    generator = torch.Generator().manual_seed(checks.seed(seed))
+    points = toy("gmm1").sample(20_000, generator).float()
+
+    def watch(step: "Step") -> None:
+        drawing = follower.law if adapts else start
+        follower.tracker.update(step.logsnr, step.error)
+        if step.step % BLOCK == 0:
+            progress.report(_filled(step.step, follower, drawing))
+
+    fit(
+        follower if adapts else still,
+        positive(variance, "variance") ** 0.5 * points,
+        steps=count(batches, "batches"),
+        batch=BATCH,
+        seed=seed,
+        callback=watch,
+        progress=False,
+    )
+    return _filled(batches, follower, follower.law if adapts else start)
 
 
 def bin_middles() -> NDArray:

@@ -171,19 +171,6 @@ def control(kind: type[widgets.Widget], description: str, *args: Any, **options:
     return kind(*args, description=description, style=style, layout=layout, **options)
 
 
-def indented_button(description: str) -> widgets.Button:
-    """A button that stands under the fields of the other controls.
-
-    Args:
-        description: What stands on the button.
-
-    Returns:
-        The button.
-    """
-    layout = widgets.Layout(width="150px", margin="2px 2px 2px 96px")
-    return widgets.Button(description=description, layout=layout)
-
-
 def show(control: widgets.Widget, visible: bool) -> None:
     """Show a control, or hide one that has no effect in the present view.
 

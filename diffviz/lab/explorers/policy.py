@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from diffviz import checks, plots
 from diffviz.lab.experiments import policy as policy_experiments
+from diffviz.lab.experiments import progress
 from diffviz.lab.experiments.policy import Learned, Learning
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
@@ -358,14 +359,15 @@ class LearningExplorer(ViewExplorer):
         if "learn" in changed:
             return self._learn(settings)
         if settings not in self._runs:
-            known = policy_experiments.kept_learning(settings)
+            known = progress.kept(policy_experiments.learning, settings)
             if known is not None:
                 self._keep(settings, known)
         return self._show(settings)
 
     def _learn(self, settings: Learning) -> Iterator[View | Working]:
         """Learn, and show each batch."""
-        for learned in policy_experiments.follow_learning(settings):
+        yield Working(0.0, "the first batch")
+        for learned in progress.followed(policy_experiments.learning, settings):
             self._keep(settings, learned)
             yield self._show(settings_of(self.state))
             done = len(learned.reward) - 1  # the first entry is the policy before any batch
@@ -376,12 +378,12 @@ class LearningExplorer(ViewExplorer):
         self._runs.pop(settings, None)
         self._runs[settings] = learned
         for oldest in list(self._runs)[:-KEPT]:
-            del self._runs[oldest]
+            self._runs.pop(oldest, None)  # work goes on in another thread
 
     def _show(self, settings: Learning) -> View:
         """The run of these settings over the newest other one."""
         here = self._runs.get(settings)
-        others = [(other, run) for other, run in self._runs.items() if other != settings]
+        others = [(other, run) for other, run in list(self._runs.items()) if other != settings]
         before = others[-1] if others else None
         old = before[1] if before else None
         words = [Note(learning_text(settings, here), strong=here is not None)]

@@ -43,8 +43,8 @@ FILE = "trajectory.gif"
 NOISY = tuple(name for name, solver in SOLVERS.items() if solver.noise_option)
 
 
-def sampling_controls() -> tuple[Control, ...]:
-    """The controls of the explorer."""
+def data_controls() -> tuple[Control, ...]:
+    """Which data, and a drawing of one's own."""
     drawn = {"data": (DRAWN,)}
     return (
         Menu("data", "data", (*DATA, DRAWN), DATA[0], tip="Of unit variance, or your own points."),
@@ -61,6 +61,12 @@ def sampling_controls() -> tuple[Control, ...]:
             tip="Width of the kernel density, in standard deviations of the points.",
             when=drawn,
         ),
+    )
+
+
+def sampler_controls() -> tuple[Control, ...]:
+    """The solver, its steps and its noise, and the frame."""
+    return (
         Menu("solver", "solver", tuple(SOLVERS), "DDIM"),
         Menu("grid", "grid", tuple(LAWS), "FM, uniform t", tip="How the steps lie in λ."),
         Slider("steps", "steps", 1, 64, 1, 12, whole=True),
@@ -92,6 +98,12 @@ def sampling_controls() -> tuple[Control, ...]:
             tip="Share of the most noise that the solver takes.",
             when={"solver": NOISY},
         ),
+    )
+
+
+def view_controls() -> tuple[Control, ...]:
+    """What else is shown, and the animation."""
+    return (
         Menu(
             "beside",
             "beside",
@@ -136,7 +148,9 @@ class TrajectoryExplorer(ViewExplorer):
         require_option("data", data, (*DATA, DRAWN), f"{module}.DATA")
         require_option("solver", solver, SOLVERS, f"{module}.SOLVERS")
         require_option("grid", grid, LAWS, f"{module}.LAWS")
-        description = Description("Trajectories", sampling_controls())
+        description = Description(
+            "Trajectories", (*data_controls(), *sampler_controls(), *view_controls())
+        )
         super().__init__(description, {"data": data, "solver": solver, "grid": grid, **state})
 
     def settled(self, state: State, changed: str) -> State:

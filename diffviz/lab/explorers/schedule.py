@@ -9,7 +9,9 @@ from scipy import stats
 from scipy.special import expit
 
 from diffviz import plots
+from diffviz.lab.experiments import progress
 from diffviz.lab.experiments import schedule as schedule_experiments
+from diffviz.lab.experiments.elbo import known
 from diffviz.lab.experiments.schedule import Filling
 from diffviz.lab.explorers.base import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
@@ -91,9 +93,10 @@ WEIGHTINGS = (
 )
 RULES = ("kingma-gao", "minimum-variance", "time-warp")
 DRAW, SIX, LIVE = "one draw", "six views", "live loss"
+ANALYTIC, NETWORK = "exact", "network in training"
 LOOKS, SPENDS = "p(λ)", "w·mmse: the best p"
 NOW, BEFORE, EXACT = "average ± its error", "the run before", "exact"
-DRAWN, ADAPTIVE, BEST = "p(λ)", "adaptive", "best"
+DRAWN, ADAPTIVE, BEST = "p(λ)", "adaptive", "w·mmse"
 LOOKS_COLOUR, ADAPTIVE_COLOUR, EXACT_COLOUR = "#0072B2", "#D55E00", "#808080"
 GRID = np.linspace(-20, 20, 801)  # λ in nats
 BATCHES = 200  # of one live loss
@@ -179,6 +182,14 @@ def schedule_controls(weighting: str) -> tuple[Control, ...]:
             tip="The w that the loss has.",
         ),
         Slider("log_c", "data: log c", -6, 6, 0.1, 0.0, when=of_loss, tip="The data are N(0, c)."),
+        Menu(
+            "denoiser",
+            "denoiser",
+            (ANALYTIC, NETWORK),
+            ANALYTIC,
+            when=live,
+            tip="The exact one on N(0, c), or a network that is trained on two modes.",
+        ),
         Menu("rule", "adaptive", RULES, RULES[0], when=live, tip="How a law follows the loss."),
         Switch("adapts", "it draws", when=live, tip="The adaptive law draws, not the density."),
         Slider(
@@ -193,8 +204,9 @@ class ScheduleExplorer(ViewExplorer):
 
     One picture shows where training looks and where the loss is, and what one draw contributes to
     the second moment. Another shows the density as a schedule in six views. The third fills in the
-    loss by log-SNR as batches are drawn, with adaptive laws beside it. The text says what the
-    mismatch costs in variance. The data are N(0, c), and the denoiser is exact.
+    loss by log-SNR as batches are drawn, with an adaptive law beside it: the loss of the exact
+    denoiser, or of a network that is trained on two modes. The text says what the mismatch costs in
+    variance. The data are N(0, c) otherwise.
 
     Args:
         density: Training density at first, a key of ``DENSITIES``.
@@ -242,16 +254,13 @@ class ScheduleExplorer(ViewExplorer):
     def _fill(self, state: State) -> Iterator[View | Working]:
         """Draw batches, and show the loss as it fills in."""
         key = live_key(state)
-        for filled in schedule_experiments.filling(
-            CATALOGUE[state["weighting"]],
-            law_of(state),
-            state["shift"],
-            variance_of(state),
-            rule=state["rule"],
-            adapts=state["adapts"],
-            decay=state["decay"],
-            batches=BATCHES,
-        ):
+        arguments, settings = live_arguments(state)
+        if state["denoiser"] == NETWORK:
+            yield Working(0.0, "the first batch")
+            steps = progress.followed(schedule_experiments.training, *arguments, **settings)
+        else:
+            steps = schedule_experiments.filling(*arguments, **settings)
+        for filled in steps:
             self._keep(key, filled)
             yield self._show(self.state)
             yield Working(filled.batches / BATCHES, f"{filled.batches} of {BATCHES} batches")
@@ -261,13 +270,18 @@ class ScheduleExplorer(ViewExplorer):
         self._runs.pop(key, None)
         self._runs[key] = filled
         for oldest in list(self._runs)[:-KEPT]:
-            del self._runs[oldest]
+            self._runs.pop(oldest, None)  # work goes on in another thread
 
     def _live_view(self, state: State, note: Note) -> View:
         """The loss by log-SNR as far as it has been drawn, beside that of the run before."""
         key = live_key(state)
+        if state["denoiser"] == NETWORK and key not in self._runs:
+            arguments, settings = live_arguments(state)
+            done = progress.kept(schedule_experiments.training, *arguments, **settings)
+            if done is not None:
+                self._keep(key, done)
         here = self._runs.get(key)
-        others = [run for other, run in self._runs.items() if other != key]
+        others = [run for other, run in list(self._runs.items()) if other != key]
         before = others[-1] if others else None
         words = Note(live_text(state, here))
         return View((loss_chart(state, here, before), laws_chart(state, here), words, note), 2)
@@ -317,6 +331,23 @@ def mmse_of(state: State) -> Callable[[NDArray], NDArray]:
     return mmse
 
 
+def live_mmse(state: State) -> NDArray:
+    """The least error of a live loss in the middles of its bins, shape (bins,).
+
+    Data times √c have at λ the error that the data have at λ + log c.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The error on N(0, c), or on the two modes that a network is trained on.
+    """
+    middle = schedule_experiments.bin_middles()
+    if state["denoiser"] == NETWORK:
+        return known("gmm1").mmse(middle + state["log_c"])
+    return mmse_of(state)(middle)
+
+
 def cost_of(state: State) -> Cost:
     """The second moment of one draw, by quadrature over all λ.
 
@@ -344,8 +375,23 @@ def live_key(state: State) -> tuple[Any, ...]:
     """
     density = DENSITIES[state["density"]]
     sliders = [slider_name(density.key, one.name) for one in density.parameters]
-    names = ("density", *sliders, "shift", "weighting", "log_c", "rule", "adapts", "decay")
-    return tuple(state[name] for name in names)
+    of_loss = ("shift", "weighting", "log_c", "denoiser", "rule", "adapts", "decay")
+    return tuple(state[name] for name in ("density", *sliders, *of_loss))
+
+
+def live_arguments(state: State) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of the experiments that fill in a loss.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        Those by position and those by name.
+    """
+    weighting = CATALOGUE[state["weighting"]]
+    settings = {name: state[name] for name in ("rule", "adapts", "decay")}
+    arguments = (weighting, law_of(state), state["shift"], variance_of(state))
+    return arguments, settings | {"batches": BATCHES}
 
 
 # --- one draw -------------------------------------------------------------------------------------
@@ -562,7 +608,7 @@ def loss_chart(state: State, here: Filling | None, before: Filling | None) -> Ch
     middle = schedule_experiments.bin_middles()
     empty = np.full(len(middle), np.nan)
     mean, stderr = (here.mean, here.stderr) if here else (empty, empty)
-    curves = {EXACT: mmse_of(state)(middle), NOW: mean}
+    curves = {EXACT: live_mmse(state), NOW: mean}
     if before:
         curves[BEFORE] = before.mean
     spread = np.nan_to_num(stderr)
@@ -594,7 +640,7 @@ def laws_chart(state: State, here: Filling | None) -> Chart:
     """
     middle = schedule_experiments.bin_middles()
     empty = np.full(len(middle), np.nan)
-    best = analysis.loss_density(CATALOGUE[state["weighting"]], middle, mmse_of(state))
+    best = CATALOGUE[state["weighting"]].weighting(middle) * live_mmse(state)
     start = law_of(state).pdf(middle + 2 * np.log(state["shift"]))
     curves = {
         DRAWN: here.density if here else (empty if state["adapts"] else start),
@@ -626,16 +672,20 @@ def live_text(state: State, here: Filling | None) -> str:
     """
     if here is None:
         law = f"the law of {state['rule']}" if state["adapts"] else state["density"]
+        what = "trains a network" if state["denoiser"] == NETWORK else "draws"
         return (
-            f"Nothing is drawn yet. The button draws from {law} and averages with decay "
+            f"Nothing is drawn yet. The button {what} under {law} and averages with decay "
             f"{state['decay']:g}, beside the law of {state['rule']}."
         )
+    drawn = f"{here.batches} batches of {schedule_experiments.BATCH}"
+    if state["denoiser"] == NETWORK:
+        return f"{drawn}; a network on the two modes of gmm1, times √c"
     weighting, variance = CATALOGUE[state["weighting"]], variance_of(state)
-    drawn, adaptive = (
+    still, adaptive = (
         schedule_experiments.over_least(weighting, density, variance)
         for density in (here.density, here.adaptive)
     )
     return (
-        f"{here.batches} batches of {schedule_experiments.BATCH}; E Y² over the least within "
-        f"|λ| ≤ 12: {drawn:.3f} for the law that draws, {adaptive:.3f} for {state['rule']}"
+        f"{drawn}; E Y² over the least within |λ| ≤ 12: "
+        f"{still:.3f} for the law that draws, {adaptive:.3f} for {state['rule']}"
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from diffviz.lab.experiments import policy as policy_experiments
+from diffviz.lab.experiments import progress
 from diffviz.lab.experiments.policy import Learned, Learning
 from diffviz.lab.explorers.policy import (
     ACTIONS,
@@ -192,14 +193,15 @@ def short(settings):
 def test_a_run_that_is_stopped_keeps_what_was_learned(monkeypatch):
     passed, gate = threading.Event(), threading.Event()
 
-    def follow(settings):
+    def follow(experiment, settings):
+        assert experiment is policy_experiments.learning
         yield short(settings)[0]
         yield short(settings)[1]
         passed.set()
         assert gate.wait(LONGEST)
         yield short(settings)[2]
 
-    monkeypatch.setattr(policy_experiments, "follow_learning", follow)
+    monkeypatch.setattr(progress, "followed", follow)
     learning = LearningExplorer(seed=9)
     learning.act("learn")
     assert passed.wait(LONGEST)
@@ -212,19 +214,10 @@ def test_a_run_that_is_stopped_keeps_what_was_learned(monkeypatch):
 
 def test_a_run_whose_reader_has_gone_stops_and_is_not_kept():
     settings = Learning(batches=60, seed=8)
-    steps = policy_experiments.follow_learning(settings)
+    steps = progress.followed(policy_experiments.learning, settings)
     assert len(next(steps).reward) == 1
     steps.close()
-    assert policy_experiments.kept_learning(settings) is None
-
-
-def test_an_error_of_a_run_reaches_who_follows(monkeypatch):
-    def broken(settings):
-        raise ArithmeticError("not finite")
-
-    monkeypatch.setattr(policy_experiments, "learning", broken)
-    with pytest.raises(ArithmeticError, match="not finite"):
-        next(policy_experiments.follow_learning(Learning()))
+    assert progress.kept(policy_experiments.learning, settings) is None
 
 
 @pytest.mark.parametrize("setting", [{"method": "PPO"}, {"weighting": "fm-otx"}])

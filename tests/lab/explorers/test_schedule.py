@@ -8,9 +8,12 @@ from scipy import integrate, stats
 from scipy.special import expit
 
 import diffviz as dv
+from diffviz.lab.experiments import progress
 from diffviz.lab.experiments import schedule as schedule_experiments
+from diffviz.lab.experiments.elbo import known
 from diffviz.lab.explorers.schedule import (
     ADAPTIVE,
+    ANALYTIC,
     BEFORE,
     BEST,
     DENSITIES,
@@ -20,6 +23,7 @@ from diffviz.lab.explorers.schedule import (
     LABELS,
     LIVE,
     LOOKS,
+    NETWORK,
     NOW,
     SIX,
     SPENDS,
@@ -242,3 +246,38 @@ def test_the_loss_is_drawn_as_it_fills_in_and_the_run_before_stays_pale(schedule
     assert np.abs(curve(schedule, 1, DRAWN) - best).max() < 0.05
     schedule.set("adapts", False)  # what was drawn is there at once
     np.testing.assert_array_equal(curve(schedule, 0, NOW), first)
+
+
+@pytest.mark.parametrize("adapts", [False, True])
+def test_a_network_learns_the_exact_error_and_its_run_is_known_the_next_time(adapts):
+    fm = dv.objective("fm-ot")
+    settings = {"variance": 2.0, "adapts": adapts, "batches": 100}
+    arguments = schedule_experiments.training, fm, LINEAR.schedule
+    steps = [*progress.followed(*arguments, **settings)]
+    assert [one.batches for one in steps] == [*range(8, 97, 8), 100]
+    middle = schedule_experiments.bin_middles()
+    exact = known("gmm1").mmse(middle + np.log(2.0))
+    inside = np.abs(middle) < 4
+    excess = [np.nanmean((one.mean / exact)[inside]) - 1 for one in (steps[0], steps[-1])]
+    assert excess[0] > 0.1 and abs(excess[1]) < 0.6 * excess[0]
+    found = progress.kept(*arguments, **settings)
+    np.testing.assert_array_equal(found.mean, steps[-1].mean)
+    assert progress.kept(*arguments, **settings | {"decay": 0.9}) is None
+
+
+def test_a_trained_network_is_shown_at_once_by_another_explorer():
+    settings = {"picture": LIVE, "denoiser": NETWORK, "shift": 1.7}
+    first, second = ScheduleExplorer(**settings), ScheduleExplorer(**settings)
+    assert "The button trains a network" in first.view.text
+    first.act("draw")
+    first.wait(LONGEST)
+    assert first.error == "" and "200 batches of 256" in first.view.text
+    np.testing.assert_array_equal(curve(second, 0, NOW), curve(first, 0, NOW))
+    middle = schedule_experiments.bin_middles()
+    inside = np.abs(middle) < 4
+    exact = curve(first, 0, EXACT)
+    x = dv.toy("gmm1")
+    np.testing.assert_allclose(exact[inside], x.mmse(middle[inside]), rtol=1e-6)
+    assert np.abs(curve(first, 0, NOW) / exact - 1)[inside].mean() < 0.1
+    second.set("denoiser", ANALYTIC)
+    assert "The button draws" in second.view.text
