@@ -270,7 +270,7 @@ def classes_of(page):
 def test_no_property_has_a_colon_in_its_first_line(page):
     """Sphinx's Google style takes what stands before the colon for the type, and hides it."""
     for kind in classes_of(page):
-        for name, thing in inspect.getmembers_static(kind):
+        for name, thing in inspect.getmembers_static(kind):  # those of widgets warn when read
             if isinstance(thing, (property, cached_property)) and not name.startswith("_"):
                 first_line = inspect.getdoc(thing).splitlines()[0]
                 assert ":" not in first_line, f"{kind.__name__}.{name}: {first_line}"

@@ -340,6 +340,7 @@ export class ChartPanel {
         dot(this.table[0][index], values[index], shade(name), 3);
       }
     });
+    ctx.setLineDash([]); // the last curve has left its own
     for (const [label, x] of Object.entries(this.chart.marks)) {
       const left = plot.valToPos(x, "x", true);
       ctx.strokeStyle = ctx.fillStyle = ink;

@@ -407,6 +407,18 @@ def test_a_click_starts_a_trajectory_and_a_drawing_is_data(opened):
     assert page.explorer.state == page.explorer.description.start
 
 
+def test_a_start_is_the_place_of_the_click_although_the_axes_shrink(opened):
+    page = opened(TrajectoryExplorer(frame="VE", time=0.0))
+    left = page.page.locator(".dv-canvas").first
+    for key in ("Home", "End"):
+        page.page.locator(".dv-player input").press(key)
+        left.click(position={"x": 120, "y": 80})
+        page.settle()
+    noisy, clean = page.explorer.state["starts"]
+    assert np.hypot(*noisy) > 50  # of the axes of the first step
+    np.testing.assert_allclose(noisy, clean, rtol=1e-9)
+
+
 def test_while_an_answer_is_under_way_the_newest_value_waits(opened):
     page = opened(Everything())
     asked = page.page.evaluate(
