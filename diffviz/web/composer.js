@@ -46,6 +46,23 @@ function partsOf(recipe, grid, base) {
 }
 
 /**
+ * Where a recipe stands among the published ones, in a sentence.
+ * @param {Distance[]} ordered The nearest first.
+ * @returns {string}
+ */
+function placeText(ordered) {
+  const same = ordered.filter(({ deviation }) => deviation <= SAME).map(({ name }) => name);
+  if (!ordered.length) {
+    return "w = 2 · c · gain² · p, where no published objective has support.";
+  }
+  if (!same.length) {
+    return `w = 2 · c · gain² · p is new here; the nearest published one is ${ordered[0].name}.`;
+  }
+  const rest = same.length > NEAREST ? ` and ${same.length - NEAREST} more` : "";
+  return `w = 2 · c · gain² · p is the weighting of ${same.slice(0, NEAREST).join(", ")}${rest}.`;
+}
+
+/**
  * A row of the table of published objectives.
  * @param {string} name
  * @param {Distance | undefined} distance None where it has too little support.
@@ -84,7 +101,7 @@ function nearnessTable(ordered, names, colours) {
 }
 
 /**
- * The chart and the tables of a state.
+ * The chart, a sentence and the tables of a state.
  * @param {State} state
  * @param {Data} data
  * @returns {Record<string, any>}
@@ -105,8 +122,9 @@ function compute(state, data) {
   };
   const ordered = distances(recipe, data.levels, data.targets);
   const nearness = nearnessTable(ordered, state.names, data.colours);
+  const place = { kind: "note", text: placeText(ordered), strong: true };
   return {
-    panels: [lookChart(curves, state, data, data.colours), verdicts, nearness],
+    panels: [lookChart(curves, state, data, data.colours), place, verdicts, nearness],
     columns: 1,
   };
 }

@@ -20,7 +20,7 @@ from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.objectives import Objective
 from diffviz.theory.targets import BASES
 from diffviz.web.description import Chips, Control, Description, Menu, Slider, State
-from diffviz.web.pictures import Chart, Table, View
+from diffviz.web.pictures import Chart, Note, Table, View
 
 LABELS = {
     "path": "path",
@@ -35,7 +35,11 @@ TIPS = {
     "multiplier": "The factor c(λ) on the target's squared error.",
 }
 COLOURS = {"p": "#0072B2", "gain²": "#E69F00", "c": "#009E73", "w": "#000000"}
-LOOKS_OF_PARTS = ("log10, anchored", "w / max")  # a loss density has no parts
+YLABELS = {  # on each scale; a loss density has no parts
+    "log10, anchored": "log₁₀ of each part on the {} error, 0 at the anchor",
+    "w / max": "each part on the {} error, over its maximum",
+}
+LOOKS_OF_PARTS = tuple(YLABELS)
 NEAREST = 3  # published objectives that are listed
 SAME = 1e-6  # deviation up to which two weightings are the same
 FAR = 10  # deviation from which on a number says no more
@@ -165,7 +169,7 @@ class ComposerExplorer(ViewExplorer):
             changed: Not used.
 
         Returns:
-            A chart and two tables.
+            A chart, a sentence on what the recipe is, and two tables.
 
         Raises:
             ValueError: The parts do not go together.
@@ -176,14 +180,17 @@ class ComposerExplorer(ViewExplorer):
             ("verdict", f"w below {below}", f"loss below {below}"),
             [verdict_cells(objective, state["below"])],
         )
-        nearness = nearness_table(composer.distances(objective), state["names"])
-        return View((self._chart(objective, state), verdict, nearness))
+        ordered = composer.distances(objective)
+        nearness = nearness_table(ordered, state["names"])
+        place = Note(place_text(ordered), strong=True)
+        return View((self._chart(objective, state), place, verdict, nearness))
 
     def local_data(self) -> dict[str, Any]:
         """What the browser composes and compares recipes with."""
         shared = look_data(self.grid)
         return shared | {
             "levels": composer.published(),
+            "labels": YLABELS,
             "targets": {entry.name: entry.target.name for entry in CATALOGUE.values()},
             "colours": shared["colours"] | COLOURS,
         }
@@ -211,11 +218,29 @@ class ComposerExplorer(ViewExplorer):
             axis.place(self.grid),
             curves,
             xlabel=axis.label,
-            ylabel=look.label.format(plots.ERROR_OF[base]),
+            ylabel=YLABELS[state["scale"]].format(plots.ERROR_OF[base]),
             xscale=axis.scale,
             ylim=drawn_limits(curves, look),
             colours=COLOURS,
         )
+
+
+def place_text(ordered: list[Distance]) -> str:
+    """Where a recipe stands among the published ones, in a sentence.
+
+    Args:
+        ordered: The distances, the nearest first.
+
+    Returns:
+        The sentence.
+    """
+    same = [one.name for one in ordered if one.deviation <= SAME]
+    if not ordered:
+        return "w = 2 · c · gain² · p, where no published objective has support."
+    if not same:
+        return f"w = 2 · c · gain² · p is new here; the nearest published one is {ordered[0].name}."
+    rest = f" and {len(same) - NEAREST} more" if len(same) > NEAREST else ""
+    return f"w = 2 · c · gain² · p is the weighting of {', '.join(same[:NEAREST])}{rest}."
 
 
 def nearness_row(name: str, distance: Distance | None) -> tuple[str, str, str]:
