@@ -40,7 +40,7 @@ MOVE = """([name, value]) => {
   for (const row of document.querySelectorAll(".moved")) row.classList.remove("moved");
   const row = document.querySelector(`[data-name="${name}"]`);
   row.classList.add("moved");
-  const input = row.querySelector("select, input");
+  const input = row.querySelector("select, input[type=number]");
   input.value = value;
   input.dispatchEvent(new Event("input", { bubbles: true }));
   input.dispatchEvent(new Event("change", { bubbles: true }));

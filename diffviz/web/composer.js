@@ -22,6 +22,7 @@ import { baseGain } from "./targets.js";
  */
 
 const NEAREST = 3; // published objectives that are listed
+const NAMED = 8; // published objectives of the same weighting that are named
 const SAME = 1e-6; // deviation up to which two weightings are the same
 const FAR = 10; // deviation from which on a number says no more
 
@@ -58,8 +59,8 @@ function placeText(ordered) {
   if (!same.length) {
     return `w = 2 · c · gain² · p is new here; the nearest published one is ${ordered[0].name}.`;
   }
-  const rest = same.length > NEAREST ? ` and ${same.length - NEAREST} more` : "";
-  return `w = 2 · c · gain² · p is the weighting of ${same.slice(0, NEAREST).join(", ")}${rest}.`;
+  const rest = same.length > NAMED ? ` and ${same.length - NAMED} more` : "";
+  return `w = 2 · c · gain² · p is the weighting of ${same.slice(0, NAMED).join(", ")}${rest}.`;
 }
 
 /**

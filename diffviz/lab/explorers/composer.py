@@ -34,13 +34,14 @@ TIPS = {
     "target": "What the network's squared error is taken on.",
     "multiplier": "The factor c(λ) on the target's squared error.",
 }
-COLOURS = {"p": "#0072B2", "gain²": "#E69F00", "c": "#009E73", "w": "#000000"}
+COLOURS = {"p": "#0072B2", "gain²": "#E69F00", "c": "#8C564B", "w": "#000000"}
 YLABELS = {  # on each scale; a loss density has no parts
     "log10, anchored": "log₁₀ of each part on the {} error, 0 at the anchor",
     "w / max": "each part on the {} error, over its maximum",
 }
 LOOKS_OF_PARTS = tuple(YLABELS)
 NEAREST = 3  # published objectives that are listed
+NAMED = 8  # published objectives of the same weighting that are named
 SAME = 1e-6  # deviation up to which two weightings are the same
 FAR = 10  # deviation from which on a number says no more
 MOST = 4  # published objectives that are drawn
@@ -239,8 +240,8 @@ def place_text(ordered: list[Distance]) -> str:
         return "w = 2 · c · gain² · p, where no published objective has support."
     if not same:
         return f"w = 2 · c · gain² · p is new here; the nearest published one is {ordered[0].name}."
-    rest = f" and {len(same) - NEAREST} more" if len(same) > NEAREST else ""
-    return f"w = 2 · c · gain² · p is the weighting of {', '.join(same[:NEAREST])}{rest}."
+    rest = f" and {len(same) - NAMED} more" if len(same) > NAMED else ""
+    return f"w = 2 · c · gain² · p is the weighting of {', '.join(same[:NAMED])}{rest}."
 
 
 def nearness_row(name: str, distance: Distance | None) -> tuple[str, str, str]:
