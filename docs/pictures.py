@@ -40,10 +40,13 @@ MOVE = """([name, value]) => {
   for (const row of document.querySelectorAll(".moved")) row.classList.remove("moved");
   const row = document.querySelector(`[data-name="${name}"]`);
   row.classList.add("moved");
+  const buttons = [...row.querySelectorAll("label:has(input)")];
   const input = row.querySelector("select, input[type=number]");
-  input.value = value;
-  input.dispatchEvent(new Event("input", { bubbles: true }));
-  input.dispatchEvent(new Event("change", { bubbles: true }));
+  if (buttons.length) buttons.find((one) => one.textContent.trim() === value).click();
+  else {
+    input.value = value;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
   return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 }"""
 KINDS = {".js": "text/javascript", ".css": "text/css"}
@@ -89,7 +92,8 @@ def moves() -> Iterator[tuple[str, str, int]]:
 def shot(page: Page) -> Image.Image:
     """What the page shows, in few colours."""
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    return picture.quantize(SHADES, dither=Image.Dither.NONE)
+    # an octree keeps the colours of thin lines and small squares
+    return picture.quantize(SHADES, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
 
 
 def main() -> None:
@@ -101,10 +105,7 @@ def main() -> None:
         serve(page, ComposerExplorer())
         frames, times = [shot(page)], [LOOK]
         for name, value, time in moves():
-            if name == "base":
-                page.locator(f"[data-name=base] label:has-text('{value}')").click()
-            else:
-                page.evaluate(MOVE, [name, value])
+            page.evaluate(MOVE, [name, value])
             frames.append(shot(page))
             times.append(time)
         serve(page, ComposerExplorer(path="cosine", target="v", names=("edm", "sd3")))

@@ -5,7 +5,7 @@
 import { rebase } from "./analysis.js";
 import { drawnObjective, drawnText, heightsOn, isDrawing } from "./drawn.js";
 import { FAMILIES } from "./families.js";
-import { LOOKS, general, lookChart, lookValues, verdictCells } from "./looks.js";
+import { LOOKS, general, lookChart, lookValues, shownBase, verdictCells } from "./looks.js";
 
 /**
  * What Python sends once.
@@ -27,16 +27,14 @@ const DRAWN = "drawn"; // name of the weighting that is drawn by hand
 const HEIGHT = 4; // decades on either side of 0 in which it is drawn, at least
 
 /**
- * What the look shows of a published weighting, before it is scaled.
- * @param {Float64Array} w On the eps error.
+ * What the look shows of a weighting on the eps error, before it is scaled.
+ * @param {Float64Array} w
  * @param {State} state
- * @param {Float64Array} grid λ in nats.
+ * @param {Data} data
  * @returns {Float64Array}
  */
-function valuesOfEntry(w, state, grid) {
-  const isLoss = state.scale === "loss density"; // which does not depend on the base
-  const base = isLoss ? "eps" : state.base;
-  return LOOKS[state.scale].values(rebase(w, grid, "eps", base), grid, base);
+function valuesOfEntry(w, state, data) {
+  return LOOKS[state.scale].values(rebase(w, data.grid, "eps", shownBase(state)), data);
 }
 
 /**
@@ -51,7 +49,7 @@ function familyValues(state, data) {
 }
 
 /**
- * The chart of a state. While a weighting is drawn it stays under the pointer, and the axis stays too.
+ * The chart of a state. While a weighting is drawn it and the axis stay where they are.
  * @param {Record<string, Float64Array>} curves Values before they are scaled.
  * @param {State} state
  * @param {Data} data
@@ -94,18 +92,18 @@ function compute(state, data) {
   const curves = {};
   const rows = [];
   for (const name of names) {
-    curves[name] = valuesOfEntry(data.entries[name], state, data.grid);
+    curves[name] = valuesOfEntry(data.entries[name], state, data);
     rows.push([name, ...data.cells[name]]);
   }
   if (hasFamily) {
     const values = familyValues(state, data);
     const recipe = FAMILIES[family](values);
     const texts = Object.entries(values).map(([name, value]) => `${name} ${general(value)}`);
-    curves[family] = lookValues(recipe, state, data.grid);
+    curves[family] = lookValues(recipe, state, data);
     rows.push([`${family} (${texts.join(", ")})`, ...verdictCells(recipe)]);
   }
   if (drawn) {
-    curves[DRAWN] = lookValues(drawn, state, data.grid);
+    curves[DRAWN] = lookValues(drawn, state, data);
     rows.push([DRAWN, ...verdictCells(drawn)]);
   }
   const colours = Object.keys(curves).map((name) => data.colours[name]);

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from diffviz import plots
+from diffviz.lab.experiments import perception
 from diffviz.lab.experiments.weighting import DRAWN, drawn_levels, drawn_objective
 from diffviz.lab.explorers.base import name_tuple, require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
@@ -41,7 +42,7 @@ LOGARITHMIC = "log10, anchored"
 PAPER = {"scale": (LOGARITHMIC,), "base": ("eps",), "axis": ("λ",)}  # on which w is drawn by hand
 HEIGHT = 4.0  # decades on either side of 0 in which it is drawn, at least
 FEW = 3  # stretches that are listed
-HEAD = ("", "verdict", "w below 0", "loss below 0")
+HEAD = ("", "verdict", "w below 0", "loss below 0, N(0, I)")
 
 # --- where each λ stands on the horizontal axis ---------------------------------------------------
 
@@ -144,6 +145,32 @@ def loss_values(objective: Objective, logsnr: NDArray, base: str) -> NDArray:
     return analysis.loss_density(objective, logsnr)
 
 
+def photo_mmse(logsnr: NDArray) -> NDArray:
+    """Error of the exact denoiser on Gaussian data with the spectrum of photographs.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        E‖eps_hat − eps‖² summed over the coefficients, same shape.
+    """
+    return perception.spectrum().mmse(logsnr)
+
+
+def photo_loss_values(objective: Objective, logsnr: NDArray, base: str) -> NDArray:
+    """The loss density of an objective on Gaussian data with the spectrum of photographs.
+
+    Args:
+        objective: The objective.
+        logsnr: Grid in nats, shape (n,).
+        base: Not used.
+
+    Returns:
+        w(λ) times the error of the ideal denoiser, shape (n,).
+    """
+    return analysis.loss_density(objective, logsnr, mmse=photo_mmse)
+
+
 def anchored_limits(low: float, high: float) -> tuple[float, float]:
     """Limits of log10 w: around the values, but not beyond six decades from the anchor.
 
@@ -203,6 +230,11 @@ LOOKS: dict[str, Look] = {
         scale="unit area",
         label="share of the loss per nat, N(0, I) data",
     ),
+    "loss density, photographs": Look(
+        values=photo_loss_values,
+        scale="unit area",
+        label="share of the loss per nat, spectrum of photographs",
+    ),
 }
 
 # --- the explorer ---------------------------------------------------------------------------------
@@ -251,6 +283,30 @@ def entry_chips() -> tuple[Chip, ...]:
     )
 
 
+def drawing_controls() -> tuple[Control, ...]:
+    """The controls of a weighting that is drawn by hand."""
+    return (
+        Switch(
+            "drawing",
+            "draw a w",
+            tip="Drag over the chart to draw a weighting. Meanwhile it stands where it is drawn.",
+            when=PAPER,
+        ),
+        Points(
+            "drawn",
+            "drawn",
+            tip="Between the points log w is linear in λ; beyond them w is 0.",
+            when=PAPER | {"drawing": (True,)},
+        ),
+        Switch(
+            "monotone",
+            "no rise",
+            tip="Hold the drawn w where it would rise with λ, so that its loss is an ELBO.",
+            when=PAPER | {"drawing": (True,)},
+        ),
+    )
+
+
 def weighting_controls() -> tuple[Control, ...]:
     """The controls of the explorer."""
     return (
@@ -279,24 +335,7 @@ def weighting_controls() -> tuple[Control, ...]:
             when={"scale": (LOGARITHMIC,)},
         ),
         Menu("axis", "axis", tuple(AXES), "λ"),
-        Switch(
-            "drawing",
-            "draw a w",
-            tip="Drag over the chart to draw a weighting. Meanwhile it stands where it is drawn.",
-            when=PAPER,
-        ),
-        Points(
-            "drawn",
-            "drawn",
-            tip="Between the points log w is linear in λ; beyond them w is 0.",
-            when=PAPER | {"drawing": (True,)},
-        ),
-        Switch(
-            "monotone",
-            "no rise",
-            tip="Hold the drawn w where it would rise with λ, so that its loss is an ELBO.",
-            when=PAPER | {"drawing": (True,)},
-        ),
+        *drawing_controls(),
         Paste(
             "table",
             "own table",
@@ -400,6 +439,7 @@ class WeightingExplorer(ViewExplorer):
             "entries": shared["entries"] | weightings(self.passed, self.grid),
             "cells": {name: verdict_cells(one) for name, one in known.items()},
             "passed": list(self.passed),
+            "photographs": photo_mmse(self.grid),
             "parameters": parameters,
             "colours": {name: colour_of(name) for name in (*known, *FAMILIES, DRAWN)},
             "head": HEAD,

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import diffviz as dv
+from diffviz.lab.experiments import perception
 from diffviz.lab.experiments.weighting import drawn_levels
 from diffviz.lab.explorers.weighting import AXES, WeightingExplorer, parameter_name
 from diffviz.theory.families import FAMILIES
@@ -171,6 +172,17 @@ def test_the_loss_density_view_is_base_free_and_has_unit_area(explorer):
     explorer.set("scale", "w / max")
     assert "base" in explorer.description.shown(explorer.state)
     assert "anchor" not in explorer.description.shown(explorer.state)
+
+
+def test_the_loss_density_of_photographs_is_that_of_their_spectrum(explorer):
+    explorer.set("scale", "loss density, photographs")
+    x, y = line(explorer, "edm")
+    spectrum = perception.spectrum()
+    signal = spectrum.power * np.exp(np.array([-4.0, 0.0, 4.0]))[:, None]
+    error = (spectrum.count * signal / (1 + signal)).sum(1)
+    expected = dv.objective("edm").weighting([-4.0, 0.0, 4.0]) * error
+    np.testing.assert_allclose(y[[200, 300, 400]] / y[300], expected / expected[1], rtol=1e-9)
+    assert np.trapezoid(y, x) == pytest.approx(1)
 
 
 def test_an_entry_is_found_by_its_source_and_stands_in_its_family(explorer):
