@@ -116,13 +116,15 @@ export function drawnObjective({ drawn, monotone }) {
 /**
  * The verdict on a drawn weighting in a sentence, or how to draw one.
  * @param {Objective | null} recipe
+ * @param {boolean} isHeld Whether w is held where it would rise.
  * @returns {string}
  */
-export function drawnText(recipe) {
+export function drawnText(recipe, isHeld) {
   if (!recipe) {
+    const held = isHeld ? " Where it would rise with λ, it is held." : "";
     return (
       "Drag over the chart. Where the stroke turns back, its newest part counts; between its " +
-      "points log w is linear, and beyond them w is 0."
+      `points log w is linear, and beyond them w is 0.${held}`
     );
   }
   const { monotone, rises } = verdict(recipe);

@@ -28,6 +28,7 @@ import { AXES, scaled } from "./scales.js";
  */
 
 export const LOGARITHMIC = "log10, anchored";
+export const PHOTOGRAPHS = "loss density, photographs";
 
 /** @type {Look["limits"]} */
 const fromZero = (_, high) => [0, 1.05 * high];
@@ -48,7 +49,7 @@ export const LOOKS = {
     values: (w, { grid }) => lossDensity(w, grid),
     limits: fromZero,
   },
-  "loss density, photographs": {
+  [PHOTOGRAPHS]: {
     scale: "unit area",
     values: (w, { photographs = new Float64Array(w.length) }) =>
       w.map((value, index) => value * photographs[index]),

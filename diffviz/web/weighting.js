@@ -5,7 +5,15 @@
 import { rebase } from "./analysis.js";
 import { drawnObjective, drawnText, heightsOn, isDrawing } from "./drawn.js";
 import { FAMILIES } from "./families.js";
-import { LOOKS, general, lookChart, lookValues, shownBase, verdictCells } from "./looks.js";
+import {
+  LOOKS,
+  PHOTOGRAPHS,
+  general,
+  lookChart,
+  lookValues,
+  shownBase,
+  verdictCells,
+} from "./looks.js";
 
 /**
  * What Python sends once.
@@ -108,7 +116,14 @@ function compute(state, data) {
   }
   const colours = Object.keys(curves).map((name) => data.colours[name]);
   const table = { kind: "table", head: data.head, rows, colours, title: "" };
-  const notes = isDrawing(state) ? [{ kind: "note", text: drawnText(drawn), strong: false }] : [];
+  const texts = [];
+  if (isDrawing(state)) {
+    texts.push(drawnText(drawn, state.monotone));
+  }
+  if (state.scale === PHOTOGRAPHS) {
+    texts.push("The table has the share of the loss on N(0, I) data.");
+  }
+  const notes = texts.map((text) => ({ kind: "note", text, strong: false }));
   return { panels: [chartOf(curves, state, data), table, ...notes], columns: 1 };
 }
 

@@ -38,11 +38,11 @@ from diffviz.web.pictures import Chart, Limits, Note, Table, View
 NO_FAMILY = "none"
 OWN_TABLE, OWN_SETTINGS = "own table", "own settings"
 START = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3")
-LOGARITHMIC = "log10, anchored"
+LOGARITHMIC, PHOTOGRAPHS = "log10, anchored", "loss density, photographs"
 PAPER = {"scale": (LOGARITHMIC,), "base": ("eps",), "axis": ("λ",)}  # on which w is drawn by hand
 HEIGHT = 4.0  # decades on either side of 0 in which it is drawn, at least
 FEW = 3  # stretches that are listed
-HEAD = ("", "verdict", "w below 0", "loss below 0, N(0, I)")
+HEAD = ("", "verdict", "w below 0", "loss below 0")
 
 # --- where each λ stands on the horizontal axis ---------------------------------------------------
 
@@ -230,7 +230,7 @@ LOOKS: dict[str, Look] = {
         scale="unit area",
         label="share of the loss per nat, N(0, I) data",
     ),
-    "loss density, photographs": Look(
+    PHOTOGRAPHS: Look(
         values=photo_loss_values,
         scale="unit area",
         label="share of the loss per nat, spectrum of photographs",
@@ -424,7 +424,9 @@ class WeightingExplorer(ViewExplorer):
         require_something(objectives, state)
         notes = [Note(objectives[OWN_SETTINGS].note)] if OWN_SETTINGS in objectives else []
         if is_drawing(state):
-            notes.append(Note(drawn_text(objectives.get(DRAWN))))
+            notes.append(Note(drawn_text(objectives.get(DRAWN), state["monotone"])))
+        if state["scale"] == PHOTOGRAPHS:
+            notes.append(Note("The table has the share of the loss on N(0, I) data."))
         return View((self._chart(state), self._table(state, objectives), *notes))
 
     def local_data(self) -> dict[str, Any]:
@@ -617,19 +619,21 @@ def drawn_heights(state: State, grid: NDArray) -> NDArray:
     return np.interp(grid, logsnr, heights, np.nan, np.nan)
 
 
-def drawn_text(objective: Objective | None) -> str:
+def drawn_text(objective: Objective | None, monotone: bool) -> str:
     """The verdict on a drawn weighting in a sentence, or how to draw one.
 
     Args:
         objective: The objective of the drawn weighting, None without one.
+        monotone: Whether w is held where it would rise.
 
     Returns:
         The sentence.
     """
     if objective is None:
+        held = " Where it would rise with λ, it is held." if monotone else ""
         return (
             "Drag over the chart. Where the stroke turns back, its newest part counts; between its "
-            "points log w is linear, and beyond them w is 0."
+            f"points log w is linear, and beyond them w is 0.{held}"
         )
     verdict = analysis.verdict(objective)
     if verdict.monotone:

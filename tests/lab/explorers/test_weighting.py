@@ -183,6 +183,7 @@ def test_the_loss_density_of_photographs_is_that_of_their_spectrum(explorer):
     expected = dv.objective("edm").weighting([-4.0, 0.0, 4.0]) * error
     np.testing.assert_allclose(y[[200, 300, 400]] / y[300], expected / expected[1], rtol=1e-9)
     assert np.trapezoid(y, x) == pytest.approx(1)
+    assert "the share of the loss on N(0, I) data" in explorer.view.text
 
 
 def test_an_entry_is_found_by_its_source_and_stands_in_its_family(explorer):
@@ -272,12 +273,14 @@ def test_a_rise_is_held_if_the_reader_wants(explorer):
     explorer.set("drawing", True)
     assert "Drag over the chart" in explorer.view.text
     explorer.set("drawn", ((-4.0, 0.0), (-2.0, 1.0), (4.0, -1.0)))
+    assert "it is held" not in explorer.view.text
     assert "rises with λ on [-4.00, -2.00]: its loss is no ELBO" in explorer.view.text
     explorer.set("monotone", True)
     assert "never rises with λ" in explorer.view.text
     w = explorer.objectives()["drawn"].weighting([-4.0, -2.0, 1.0, 4.0])
     np.testing.assert_allclose(np.log10(w / w[0]), [0, 0, -0.5, -1], atol=1e-12)
     explorer.set("drawn", ())
+    assert "it is held" in explorer.view.text
     assert "drawn" not in explorer.objectives()
 
 
