@@ -40,6 +40,8 @@ CONTROLS = ", ".join(
     [f".widget-{kind}:not([data-moved], .widget-toggle-buttons *):visible" for kind in KINDS]
     + [f".dv-control[data-kind={kind}]:not([data-moved]):visible" for kind in DRAWN_KINDS]
 )
+# a menu may fill a list instead of the picture, and a setting of long work is shown in words
+ANSWERED_IN_WORDS = ("dropdown", "select", "drawn-menu", "drawn-slider", "drawn-switch")
 RAISED = re.compile(r"\b[A-Z]\w*(?:Error|Exception): .*")
 LABS_OWN = re.compile(
     r"Failed to load resource|/api/|workspaces|Content Security Policy|No such comm"
@@ -235,10 +237,8 @@ def move(page, control) -> list[str]:
             problems += (
                 [f"{name}: the picture came {wait:.2f} s after the event"] if wait > LATE else []
             )
-        listed = (
-            kind in ("dropdown", "select") and after[1] != before[1]
-        )  # a menu may fill a list instead
-        answered |= listed or after[0] != before[0]
+        told = kind in ANSWERED_IN_WORDS and after[1] != before[1]
+        answered |= told or after[0] != before[0]
         before = after
         problems += [f"{name}: {error}" for error in raised(page)]
         for new in fresh(page):

@@ -4,6 +4,7 @@ import { rebase } from "./analysis.js";
 import { general, lookChart, percent, verdictCells } from "./looks.js";
 import { factor } from "./objectives.js";
 import { compose, distances } from "./recipes.js";
+import { AXES } from "./scales.js";
 import { baseGain } from "./targets.js";
 
 /**
@@ -124,8 +125,11 @@ function compute(state, data) {
   const ordered = distances(recipe, data.levels, data.targets);
   const nearness = nearnessTable(ordered, state.names, data.colours);
   const place = { kind: "note", text: placeText(ordered), strong: true };
+  const level = AXES[state.axis](state.below);
+  const marks = Number.isFinite(level) ? { [`λ = ${below}`]: level } : {};
+  const chart = { ...lookChart(curves, state, data, data.colours), marks };
   return {
-    panels: [lookChart(curves, state, data, data.colours), place, verdicts, nearness],
+    panels: [chart, place, verdicts, nearness],
     columns: 1,
   };
 }

@@ -250,6 +250,7 @@ def assert_same_panel(got, expected, about):
         return
     assert isinstance(expected, Chart)
     assert got["dashes"] == expected.dashes, about
+    assert got["marks"] == pytest.approx(expected.marks, rel=1e-12), about
     for name in ("xlabel", "ylabel", "xscale", "yscale", "title", "strokes"):
         assert got[name] == getattr(expected, name), about
     np.testing.assert_allclose(numbers(got["x"]), expected.x, rtol=1e-12, atol=1e-15)

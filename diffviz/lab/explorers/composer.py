@@ -11,6 +11,7 @@ from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import (
     AXES,
     LOOKS,
+    Axis,
     drawn_limits,
     entry_chips,
     look_data,
@@ -223,7 +224,22 @@ class ComposerExplorer(ViewExplorer):
             xscale=axis.scale,
             ylim=drawn_limits(curves, look),
             colours=COLOURS,
+            marks=level_mark(state["below"], axis),
         )
+
+
+def level_mark(logsnr: float, axis: Axis) -> dict[str, float]:
+    """A vertical line at a λ, where the axis has it.
+
+    Args:
+        logsnr: λ in nats.
+        axis: The horizontal axis.
+
+    Returns:
+        Label to place; empty outside a path.
+    """
+    place = float(axis.place(np.array([logsnr]))[0])
+    return {f"λ = {logsnr:g}": place} if np.isfinite(place) else {}
 
 
 def place_text(ordered: list[Distance]) -> str:

@@ -436,7 +436,7 @@ class WeightingExplorer(ViewExplorer):
             for family, offered in FAMILIES.items()
         }
         shared = look_data(self.grid)
-        known = CATALOGUE | self.passed
+        known = {**CATALOGUE, **self.passed}
         return shared | {
             "entries": shared["entries"] | weightings(self.passed, self.grid),
             "cells": {name: verdict_cells(one) for name, one in known.items()},

@@ -90,6 +90,13 @@ def test_the_recipe_is_named_among_the_published_ones(explorer):
     assert f"is new here; the nearest published one is {nearest.name}." in explorer.view.text
 
 
+def test_the_share_is_marked_where_the_axis_has_its_level(explorer):
+    explorer.set("below", 2.0)
+    assert explorer.view.charts[0].marks == {"λ = 2": 2.0}
+    explorer.set("axis", "t, linear path")
+    assert explorer.view.charts[0].marks["λ = 2"] == pytest.approx(1 / (1 + np.e))
+
+
 def test_what_does_not_go_together_is_said_in_words(explorer):
     before = seen(explorer)
     explorer.set("target", "u")
