@@ -9,6 +9,7 @@ const LINE_WIDTH = 2;
 const ALIKE = 0.25; // share of a curve that hides another, from which on one of them is dashed
 const FAINT = 0.4;
 const MARGINS = { x: 44, y: 70 }; // px of a chart that a label in the middle of its axis cannot use
+const STROKE_STEP = 3; // px between the points of a stroke, so that a link can hold it
 
 /**
  * @typedef {Record<string, any>} ChartRecord a `Chart` of Python with its arrays
@@ -175,7 +176,7 @@ export class ChartPanel {
     const names = Object.keys(curves);
     const shades = names.map((name) => colours[name]);
     const structure = JSON.stringify(
-      [names, xscale, yscale, shades, xlabel, ylabel, this.dashes, dark],
+      [names, xscale, yscale, shades, xlabel, ylabel, this.dashes, this.chart.strokes, dark],
     );
     if (structure === this.structure) {
       this.uplot.batch(() => {
@@ -361,18 +362,24 @@ export class ChartPanel {
   listenToStrokes() {
     const { over } = this.uplot;
     let points = null;
+    let last = { clientX: 0, clientY: 0 };
     const place = (event) => {
+      last = event;
       const box = over.getBoundingClientRect();
       const x = this.uplot.posToVal(event.clientX - box.left, "x");
-      return [x, this.uplot.posToVal(event.clientY - box.top, "y")];
+      const y = this.uplot.posToVal(event.clientY - box.top, "y");
+      return [x, y].map((value) => Number(value.toPrecision(5))); // as a link writes them
     };
+    const distance = (event) =>
+      Math.hypot(event.clientX - last.clientX, event.clientY - last.clientY);
     over.style.touchAction = "none";
+    over.style.cursor = "crosshair";
     over.addEventListener("pointerdown", (event) => {
       over.setPointerCapture(event.pointerId);
       points = [place(event)];
     });
     over.addEventListener("pointermove", (event) => {
-      if (!points) return;
+      if (!points || distance(event) < STROKE_STEP) return;
       points.push(place(event));
       this.context.moved(this.chart.strokes, [...points]);
     });

@@ -4,6 +4,7 @@ import { rebase } from "./analysis.js";
 import { general, lookChart, percent, verdictCells } from "./looks.js";
 import { factor } from "./objectives.js";
 import { compose, distances } from "./recipes.js";
+import { AXES } from "./scales.js";
 import { baseGain } from "./targets.js";
 
 /**
@@ -22,6 +23,7 @@ import { baseGain } from "./targets.js";
  */
 
 const NEAREST = 3; // published objectives that are listed
+const NAMED = 8; // published objectives of the same weighting that are named
 const SAME = 1e-6; // deviation up to which two weightings are the same
 const FAR = 10; // deviation from which on a number says no more
 
@@ -43,6 +45,23 @@ function partsOf(recipe, grid, base) {
     c: inside(multiplier),
     w: inside((at) => (2 * factor(recipe, at) * law.pdf(at)) / baseGain(base, at) ** 2),
   };
+}
+
+/**
+ * Where a recipe stands among the published ones, in a sentence.
+ * @param {Distance[]} ordered The nearest first.
+ * @returns {string}
+ */
+function placeText(ordered) {
+  const same = ordered.filter(({ deviation }) => deviation <= SAME).map(({ name }) => name);
+  if (!ordered.length) {
+    return "w = 2 · c · gain² · p, where no published objective has support.";
+  }
+  if (!same.length) {
+    return `w = 2 · c · gain² · p is new here; the nearest published one is ${ordered[0].name}.`;
+  }
+  const rest = same.length > NAMED ? ` and ${same.length - NAMED} more` : "";
+  return `w = 2 · c · gain² · p is the weighting of ${same.slice(0, NAMED).join(", ")}${rest}.`;
 }
 
 /**
@@ -84,7 +103,7 @@ function nearnessTable(ordered, names, colours) {
 }
 
 /**
- * The chart and the tables of a state.
+ * The chart, a sentence and the tables of a state.
  * @param {State} state
  * @param {Data} data
  * @returns {Record<string, any>}
@@ -105,8 +124,12 @@ function compute(state, data) {
   };
   const ordered = distances(recipe, data.levels, data.targets);
   const nearness = nearnessTable(ordered, state.names, data.colours);
+  const place = { kind: "note", text: placeText(ordered), strong: true };
+  const level = AXES[state.axis](state.below);
+  const marks = Number.isFinite(level) ? { [`λ = ${below}`]: level } : {};
+  const chart = { ...lookChart(curves, state, data, data.colours), marks };
   return {
-    panels: [lookChart(curves, state, data, data.colours), verdicts, nearness],
+    panels: [chart, place, verdicts, nearness],
     columns: 1,
   };
 }

@@ -8,6 +8,7 @@ Example:
 """
 
 from collections.abc import Callable, Mapping
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ from diffviz.web.pictures import Chart, Cloud, Images, Note, Panel, Table, View
 WIDTH = 8.0  # inches
 CHART_HEIGHT = 4.0
 LINE_HEIGHT = 0.2  # of a row of text
-COLUMN_WIDTH = 96  # characters of a note in a line
+COLUMN_WIDTH = 96  # characters of a row of a table
+NOTE_WIDTH = 110  # characters of a note in a line
 
 
 def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
@@ -40,11 +42,11 @@ def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
         The figure. The artists of a chart have the ``gid`` of ``plots.lines``.
     """
     pictures = [panel for panel in view.panels if not isinstance(panel, (Table, Note))]
-    text = view.text
+    text = any(isinstance(panel, (Table, Note)) for panel in view.panels)
     columns = min(view.columns, max(1, len(pictures)))
     rows = -(-len(pictures) // columns)
     heights = CHART_HEIGHT * rows / (1 if columns == 1 else 1.4)
-    text_height = LINE_HEIGHT * (len(text.splitlines()) + 1) if text else 0.0
+    text_height = LINE_HEIGHT * (_count_lines(view) + 1) if text else 0.0
     drawing = Drawing(figsize=size or (WIDTH, max(1.0, heights + text_height)), dpi=100)
     FigureCanvasAgg(drawing)
     drawing.set_layout_engine("constrained")
@@ -190,19 +192,34 @@ def _draw_images(drawing: Figure, cell: SubplotSpec, images: Images) -> None:
             ax.set_title(images.labels[number], fontsize=8)
 
 
+def _wrapped(note: Note) -> list[str]:
+    """The lines of a note, those that are too long broken between words."""
+    return [
+        line for row in note.text.splitlines() or [""] for line in wrap(row, NOTE_WIDTH) or [""]
+    ]
+
+
+def _count_lines(view: View) -> int:
+    """Lines of all tables and notes."""
+    tables = sum(1 + len(panel.rows) for panel in view.panels if isinstance(panel, Table))
+    return tables + sum(len(_wrapped(panel)) for panel in view.panels if isinstance(panel, Note))
+
+
 def _draw_texts(drawing: Figure, cell: SubplotSpec, view: View) -> None:
     """Write tables and notes, one line under the other."""
     ax = drawing.add_subplot(cell)
     ax.set_axis_off()
-    lines = len(view.text.splitlines()) + 1
+    lines = _count_lines(view) + 1
     line = 0
     for panel in view.panels:
         if isinstance(panel, Table):
             _draw_table(ax, panel, line, lines)
             line += 1 + len(panel.rows)
         elif isinstance(panel, Note):
-            _write(ax, 0.0, line, lines, panel.text, weight="bold" if panel.strong else "normal")
-            line += len(panel.text.splitlines()) or 1
+            weight = "bold" if panel.strong else "normal"
+            for text in _wrapped(panel):
+                _write(ax, 0.0, line, lines, text, weight=weight)
+                line += 1
 
 
 def _write(ax: Axes, x: float, line: int, lines: int, text: str, **style: Any) -> None:

@@ -13,8 +13,8 @@ import { AXES, scaled } from "./scales.js";
  *
  * @typedef {object} Look A way to look at objectives.
  * @property {string} scale Scale on which the values are drawn.
- * @property {(w: Float64Array, logsnr: Float64Array, base: string) => Float64Array} values What is
- *   drawn of a weighting on the eps error, before it is scaled.
+ * @property {(w: Float64Array, data: LookData) => Float64Array} values What is drawn of a weighting
+ *   on the grid, before it is scaled.
  * @property {(low: number, high: number) => [number, number]} limits Of the vertical axis.
  *
  * What Python sends once; see `look_data` there.
@@ -23,9 +23,12 @@ import { AXES, scaled } from "./scales.js";
  * @property {Record<string, {label: string, scale: string}>} axes
  * @property {Record<string, string>} labels Of the vertical axis, with a place for the error.
  * @property {Record<string, string>} errors Sign of the error of each base.
+ * @property {Float64Array} [photographs] Eps error of the exact denoiser on Gaussian data with the
+ *   spectrum of photographs, on the grid.
  */
 
 export const LOGARITHMIC = "log10, anchored";
+export const PHOTOGRAPHS = "loss density, photographs";
 
 /** @type {Look["limits"]} */
 const fromZero = (_, high) => [0, 1.05 * high];
@@ -43,7 +46,13 @@ export const LOOKS = {
   "w / max": { scale: "w / max", values: plain, limits: fromZero },
   "loss density": {
     scale: "unit area",
-    values: (w, logsnr) => lossDensity(w, logsnr),
+    values: (w, { grid }) => lossDensity(w, grid),
+    limits: fromZero,
+  },
+  [PHOTOGRAPHS]: {
+    scale: "unit area",
+    values: (w, { photographs = new Float64Array(w.length) }) =>
+      w.map((value, index) => value * photographs[index]),
     limits: fromZero,
   },
 };
@@ -106,16 +115,23 @@ export function lookChart(curves, state, data, colours) {
 }
 
 /**
+ * The base that a look shows: the chosen one, but a loss density is the same on each.
+ * @param {State} state With `scale` and `base`.
+ * @returns {string}
+ */
+export function shownBase(state) {
+  return LOOKS[state.scale].scale === "unit area" ? "eps" : state.base;
+}
+
+/**
  * What a look shows of an objective, before it is scaled.
  * @param {Objective} recipe
  * @param {State} state With `scale` and `base`.
- * @param {Float64Array} grid λ in nats.
+ * @param {LookData} data
  * @returns {Float64Array}
  */
-export function lookValues(recipe, state, grid) {
-  const isLoss = state.scale === "loss density"; // which does not depend on the base
-  const w = weighting(recipe, grid, isLoss ? "eps" : state.base);
-  return LOOKS[state.scale].values(w, grid, state.base);
+export function lookValues(recipe, state, data) {
+  return LOOKS[state.scale].values(weighting(recipe, data.grid, shownBase(state)), data);
 }
 
 /**

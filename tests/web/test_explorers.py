@@ -350,6 +350,37 @@ def test_drawing_and_clicking_give_points(opened):
     assert page.explorer.state["clicked"] == ()
 
 
+def test_a_weighting_is_drawn_and_judged_without_the_kernel(opened):
+    page = opened(WeightingExplorer(("edm",), "none"))
+    page.control("drawing").locator("input").click()
+    page.settle()
+    asked = len(page.asked)
+    over = page.page.locator(".u-over").bounding_box()
+    left, middle = over["x"], over["y"] + over["height"] / 2
+    note, mouse = page.page.locator(".dv-note"), page.page.mouse
+    assert note.text_content().startswith("Drag over the chart")
+    mouse.move(left + 40, middle + 30)
+    mouse.down()
+    mouse.move(left + 120, middle - 30, steps=8)
+    page.settle()
+    assert "rises with λ on [" in note.text_content()
+    mouse.move(left + 300, middle + 60, steps=8)
+    mouse.up()
+    assert page.page.locator("td", has_text="drawn").count() == 1
+    assert [one["kind"] for one in page.asked[asked:] if one["kind"] != "tell"] == []
+    page.tell()
+    explorer = page.explorer
+    assert len(explorer.state["drawn"]) == 17
+    assert WeightingExplorer.from_link(explorer.link()).state == explorer.state
+    assert explorer.view.panels[-1].text == note.text_content()
+    page.control("monotone").locator("input").click()
+    page.settle()
+    assert "never rises" in note.text_content()
+    page.control("drawn").get_by_text("clear").click()
+    page.settle()
+    assert note.text_content().startswith("Drag over the chart")
+
+
 def test_a_film_plays_pauses_and_is_scrubbed(opened):
     page = opened(Everything()).page
     player = page.locator(".dv-player")

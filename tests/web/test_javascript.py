@@ -25,7 +25,8 @@ from diffviz.lab.explorers.weighting import AXES, WeightingExplorer, parameter_n
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis
 from diffviz.theory.families import FAMILIES
-from diffviz.web.pictures import Chart, Table
+from diffviz.theory.objectives import from_weighting
+from diffviz.web.pictures import Chart, Note, Table
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -244,8 +245,13 @@ def assert_same_panel(got, expected, about):
         assert got["rows"] == [list(row) for row in expected.rows], about
         assert got["colours"] == list(expected.colours), about
         return
+    if isinstance(expected, Note):
+        assert (got["text"], got["strong"]) == (expected.text, expected.strong), about
+        return
     assert isinstance(expected, Chart)
-    for name in ("xlabel", "ylabel", "xscale", "yscale", "title"):
+    assert got["dashes"] == expected.dashes, about
+    assert got["marks"] == pytest.approx(expected.marks, rel=1e-12), about
+    for name in ("xlabel", "ylabel", "xscale", "yscale", "title", "strokes"):
         assert got[name] == getattr(expected, name), about
     np.testing.assert_allclose(numbers(got["x"]), expected.x, rtol=1e-12, atol=1e-15)
     assert list(got["curves"]) == list(expected.curves), about
@@ -258,6 +264,17 @@ def assert_same_panel(got, expected, about):
         np.testing.assert_allclose(got["ylim"], expected.ylim, rtol=1e-6)
 
 
+def stroke(rng):
+    """A drawn weighting: a stroke that wanders and turns back, or none."""
+    steps = rng.normal([0.2, 0], [0.3, 0.2], (int(rng.integers(0, 80)), 2))
+    points = np.clip(np.cumsum(steps, axis=0) - [4, 0], -12, 12)
+    return {
+        "drawn": tuple(map(tuple, points.tolist())),
+        "drawing": bool(rng.integers(2)),
+        "monotone": bool(rng.integers(2)),
+    }
+
+
 def weighting_states(rng):
     names = list(WeightingExplorer().description["names"].options)
     for family in ["none", *FAMILIES] * 2:
@@ -266,7 +283,7 @@ def weighting_states(rng):
             parameter_name(family, one.name): web_settings.draw(rng, one) for one in parameters
         }
         chosen = [str(one.value) for one in rng.choice(names, rng.integers(1, 6), replace=False)]
-        yield values | {"family": family, "names": chosen}
+        yield values | {"family": family, "names": chosen} | stroke(rng)
 
 
 def composer_states(rng):
@@ -311,6 +328,24 @@ def test_the_browser_shows_what_python_shows(ask, kind, module, states):
             assert_same_panel(panel, own, about)
         compared += 1
     assert compared > 0.8 * len(checked)
+
+
+def test_a_drawn_weighting_is_judged_alike_while_it_is_drawn(ask):
+    rng = np.random.default_rng(9)
+    passed = {"mine": from_weighting([[-9.0, 1.0], [0.0, 3.0], [7.0, 0.5]])}
+    explorer = WeightingExplorer(("edm",), "none", objectives=passed)
+    empty = {"names": (), "family": "none", "drawing": True, "drawn": ()}
+    states = [explorer.state | stroke(rng) | {"drawing": True} for _ in range(12)]
+    states = [explorer.description.checked(one) for one in (*states, empty)]
+    views = ask("views", module="weighting.js", states=states, data=plain(explorer.local_data()))
+    said = set()
+    for state, got in zip(states, views, strict=True):
+        expected = explorer.compute(state, ())
+        assert got["panels"][0]["strokes"] == "drawn"
+        for panel, own in zip(got["panels"], expected.panels, strict=True):
+            assert_same_panel(panel, own, json.dumps(state, ensure_ascii=False))
+        said.add(expected.panels[-1].text[:22])
+    assert said == {"Drag over the chart. W", "The drawn w never rise", "The drawn w rises with"}
 
 
 def test_the_kernel_reads_pasted_texts(ask):

@@ -178,6 +178,18 @@ def test_a_film_is_sent_with_its_times_and_axes():
     assert cloud["captions"] == ["begins", "half way", "ends"] and cloud["trails"] == 1
 
 
+def test_a_long_note_is_broken_into_lines_that_fit():
+    words = [f"word{number}" for number in range(60)]
+    view = View((Note(" ".join(words)), Table(("head",), (("cell",),))))
+    drawing = figure(view)
+    drawing.draw_without_rendering()
+    texts = drawing.axes[0].texts
+    assert " ".join(text.get_text() for text in texts) == " ".join([*words, "head", "cell"])
+    heights = [text.get_position()[1] for text in texts]
+    np.testing.assert_allclose(np.diff(heights), heights[1] - heights[0])  # one under the other
+    assert all(text.get_window_extent().x1 <= drawing.bbox.x1 for text in texts)
+
+
 def test_the_text_of_a_view_has_its_tables_and_notes():
     assert VIEW.text.splitlines() == ["  verdict", "edm  peak", "elbo  monotone", "all of it"]
 

@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.checks import array, increasing
+from diffviz.checks import array, finite, increasing, require
 from diffviz.lab.experiments.common import WIDE, chosen
 from diffviz.protocols import Law
 from diffviz.recipes.entries import objective
 from diffviz.theory import analysis, laws, multipliers
 from diffviz.theory.families import edm, flow_uniform
-from diffviz.theory.objectives import Objective
+from diffviz.theory.objectives import Objective, from_weighting
 from diffviz.theory.paths import COSINE, LINEAR
 from diffviz.theory.targets import EPS, V
 
@@ -30,6 +31,7 @@ CLASSICS = (
     "sigmoid-bias2",
 )
 SPENDERS = ("elbo", "fm-ot", "iddpm-cosine", "edm", "sd3", "sd3-cosmap")
+DRAWN = "drawn"  # name of a weighting that was drawn by hand
 
 
 # --- two recipes, one weighting ----------------------------------------------------------------
@@ -144,6 +146,62 @@ def spending(names: Sequence[str] = SPENDERS, logsnr: ArrayLike = WIDE) -> dict[
         )
         for name, entry in chosen(*names).items()
     }
+
+
+# --- weightings drawn by hand -------------------------------------------------------------------
+
+
+def drawn_levels(points: ArrayLike, monotone: bool = False) -> tuple[NDArray, NDArray]:
+    """The function of λ that a stroke draws; where the stroke turns back, its newest part counts.
+
+    Args:
+        points: Places λ in nats and heights log10 w along the stroke, shape (n, 2).
+        monotone: Hold the heights of the points where they would rise with λ.
+
+    Returns:
+        Increasing λ and the heights there, shape (m,) each with m at most n.
+
+    Raises:
+        ValueError: The points are no pairs of finite numbers.
+    """
+    pairs = finite(points, "points")
+    if pairs.size == 0:
+        return np.empty(0), np.empty(0)
+    require(
+        pairs.ndim == 2 and pairs.shape[1] == 2,
+        f"points must be pairs of λ and log10 w, got the shape {pairs.shape}",
+    )
+    newest_first = pairs[::-1]
+    places = newest_first[:, 0]
+    # a stroke is connected, so that its newer part covers all between the ends of that part
+    beyond = np.ones(len(places), dtype=bool)
+    beyond[1:] = places[1:] < np.minimum.accumulate(places)[:-1]
+    beyond[1:] |= places[1:] > np.maximum.accumulate(places)[:-1]
+    kept = newest_first[beyond]
+    logsnr, heights = kept[np.argsort(kept[:, 0])].T
+    return logsnr, np.minimum.accumulate(heights) if monotone else heights
+
+
+@lru_cache(16)
+def drawn_objective(points: tuple[tuple[float, float], ...], monotone: bool = False) -> Objective:
+    """The objective of a weighting on the eps error that was drawn by hand.
+
+    Between the points log w is linear in λ, beyond them w is 0, and λ is drawn uniformly.
+
+    Args:
+        points: Pairs of λ in nats and log10 w along the stroke.
+        monotone: Hold w at the points where it would rise with λ.
+
+    Returns:
+        The objective.
+
+    Raises:
+        ValueError: Fewer than two λ are drawn.
+    """
+    logsnr, heights = drawn_levels(points, monotone)
+    require(len(logsnr) > 1, f"a weighting needs two points at different λ, got {points!r}")
+    w = 10 ** (heights - heights.max())
+    return from_weighting({"logsnr": logsnr, "w": w}, name=DRAWN)
 
 
 # --- heuristics --------------------------------------------------------------------------------

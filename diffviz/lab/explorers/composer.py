@@ -11,6 +11,7 @@ from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import (
     AXES,
     LOOKS,
+    Axis,
     drawn_limits,
     entry_chips,
     look_data,
@@ -20,7 +21,7 @@ from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.objectives import Objective
 from diffviz.theory.targets import BASES
 from diffviz.web.description import Chips, Control, Description, Menu, Slider, State
-from diffviz.web.pictures import Chart, Table, View
+from diffviz.web.pictures import Chart, Note, Table, View
 
 LABELS = {
     "path": "path",
@@ -34,9 +35,14 @@ TIPS = {
     "target": "What the network's squared error is taken on.",
     "multiplier": "The factor c(λ) on the target's squared error.",
 }
-COLOURS = {"p": "#0072B2", "gain²": "#E69F00", "c": "#009E73", "w": "#000000"}
-LOOKS_OF_PARTS = ("log10, anchored", "w / max")  # a loss density has no parts
+COLOURS = {"p": "#0072B2", "gain²": "#E69F00", "c": "#8C564B", "w": "#000000"}
+YLABELS = {  # on each scale; a loss density has no parts
+    "log10, anchored": "log₁₀ of each part on the {} error, 0 at the anchor",
+    "w / max": "each part on the {} error, over its maximum",
+}
+LOOKS_OF_PARTS = tuple(YLABELS)
 NEAREST = 3  # published objectives that are listed
+NAMED = 8  # published objectives of the same weighting that are named
 SAME = 1e-6  # deviation up to which two weightings are the same
 FAR = 10  # deviation from which on a number says no more
 MOST = 4  # published objectives that are drawn
@@ -165,7 +171,7 @@ class ComposerExplorer(ViewExplorer):
             changed: Not used.
 
         Returns:
-            A chart and two tables.
+            A chart, a sentence on what the recipe is, and two tables.
 
         Raises:
             ValueError: The parts do not go together.
@@ -176,14 +182,17 @@ class ComposerExplorer(ViewExplorer):
             ("verdict", f"w below {below}", f"loss below {below}"),
             [verdict_cells(objective, state["below"])],
         )
-        nearness = nearness_table(composer.distances(objective), state["names"])
-        return View((self._chart(objective, state), verdict, nearness))
+        ordered = composer.distances(objective)
+        nearness = nearness_table(ordered, state["names"])
+        place = Note(place_text(ordered), strong=True)
+        return View((self._chart(objective, state), place, verdict, nearness))
 
     def local_data(self) -> dict[str, Any]:
         """What the browser composes and compares recipes with."""
         shared = look_data(self.grid)
         return shared | {
             "levels": composer.published(),
+            "labels": YLABELS,
             "targets": {entry.name: entry.target.name for entry in CATALOGUE.values()},
             "colours": shared["colours"] | COLOURS,
         }
@@ -211,11 +220,44 @@ class ComposerExplorer(ViewExplorer):
             axis.place(self.grid),
             curves,
             xlabel=axis.label,
-            ylabel=look.label.format(plots.ERROR_OF[base]),
+            ylabel=YLABELS[state["scale"]].format(plots.ERROR_OF[base]),
             xscale=axis.scale,
             ylim=drawn_limits(curves, look),
             colours=COLOURS,
+            marks=level_mark(state["below"], axis),
         )
+
+
+def level_mark(logsnr: float, axis: Axis) -> dict[str, float]:
+    """A vertical line at a λ, where the axis has it.
+
+    Args:
+        logsnr: λ in nats.
+        axis: The horizontal axis.
+
+    Returns:
+        Label to place; empty outside a path.
+    """
+    place = float(axis.place(np.array([logsnr]))[0])
+    return {f"λ = {logsnr:g}": place} if np.isfinite(place) else {}
+
+
+def place_text(ordered: list[Distance]) -> str:
+    """Where a recipe stands among the published ones, in a sentence.
+
+    Args:
+        ordered: The distances, the nearest first.
+
+    Returns:
+        The sentence.
+    """
+    same = [one.name for one in ordered if one.deviation <= SAME]
+    if not ordered:
+        return "w = 2 · c · gain² · p, where no published objective has support."
+    if not same:
+        return f"w = 2 · c · gain² · p is new here; the nearest published one is {ordered[0].name}."
+    rest = f" and {len(same) - NAMED} more" if len(same) > NAMED else ""
+    return f"w = 2 · c · gain² · p is the weighting of {', '.join(same[:NAMED])}{rest}."
 
 
 def nearness_row(name: str, distance: Distance | None) -> tuple[str, str, str]:

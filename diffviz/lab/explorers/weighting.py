@@ -1,6 +1,6 @@
 """The explorer of weightings: curves of objectives and families, and where their loss is spent."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from diffviz import plots
+from diffviz.lab.experiments import perception
+from diffviz.lab.experiments.weighting import DRAWN, drawn_levels, drawn_objective
 from diffviz.lab.explorers.base import name_tuple, require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.protocols import Measured
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.recipes.settings import from_settings
 from diffviz.theory import analysis, frames, paths
@@ -24,8 +27,10 @@ from diffviz.web.description import (
     Description,
     Menu,
     Paste,
+    Points,
     Slider,
     State,
+    Switch,
     slug,
 )
 from diffviz.web.pictures import Chart, Limits, Note, Table, View
@@ -33,6 +38,10 @@ from diffviz.web.pictures import Chart, Limits, Note, Table, View
 NO_FAMILY = "none"
 OWN_TABLE, OWN_SETTINGS = "own table", "own settings"
 START = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3")
+LOGARITHMIC, PHOTOGRAPHS = "log10, anchored", "loss density, photographs"
+PAPER = {"scale": (LOGARITHMIC,), "base": ("eps",), "axis": ("λ",)}  # on which w is drawn by hand
+HEIGHT = 4.0  # decades on either side of 0 in which it is drawn, at least
+FEW = 3  # stretches that are listed
 HEAD = ("", "verdict", "w below 0", "loss below 0")
 
 # --- where each λ stands on the horizontal axis ---------------------------------------------------
@@ -136,6 +145,32 @@ def loss_values(objective: Objective, logsnr: NDArray, base: str) -> NDArray:
     return analysis.loss_density(objective, logsnr)
 
 
+def photo_mmse(logsnr: NDArray) -> NDArray:
+    """Error of the exact denoiser on Gaussian data with the spectrum of photographs.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        E‖eps_hat − eps‖² summed over the coefficients, same shape.
+    """
+    return perception.spectrum().mmse(logsnr)
+
+
+def photo_loss_values(objective: Objective, logsnr: NDArray, base: str) -> NDArray:
+    """The loss density of an objective on Gaussian data with the spectrum of photographs.
+
+    Args:
+        objective: The objective.
+        logsnr: Grid in nats, shape (n,).
+        base: Not used.
+
+    Returns:
+        w(λ) times the error of the ideal denoiser, shape (n,).
+    """
+    return analysis.loss_density(objective, logsnr, mmse=photo_mmse)
+
+
 def anchored_limits(low: float, high: float) -> tuple[float, float]:
     """Limits of log10 w: around the values, but not beyond six decades from the anchor.
 
@@ -195,6 +230,11 @@ LOOKS: dict[str, Look] = {
         scale="unit area",
         label="share of the loss per nat, N(0, I) data",
     ),
+    PHOTOGRAPHS: Look(
+        values=photo_loss_values,
+        scale="unit area",
+        label="share of the loss per nat, spectrum of photographs",
+    ),
 }
 
 # --- the explorer ---------------------------------------------------------------------------------
@@ -250,14 +290,37 @@ def entry_chips() -> tuple[Chip, ...]:
     )
 
 
+def drawing_controls() -> tuple[Control, ...]:
+    """The controls of a weighting that is drawn by hand."""
+    return (
+        Switch(
+            "drawing",
+            "draw a w",
+            tip="Drag over the chart to draw a weighting. Meanwhile it stands where it is drawn.",
+            when=PAPER,
+        ),
+        Points(
+            "drawn",
+            "drawn",
+            tip="Between the points log w is linear in λ; beyond them w is 0.",
+            when=PAPER | {"drawing": (True,)},
+        ),
+        Switch(
+            "monotone",
+            "no rise",
+            tip="Hold the drawn w where it would rise with λ, so that its loss is an ELBO.",
+            when=PAPER | {"drawing": (True,)},
+        ),
+    )
+
+
 def weighting_controls() -> tuple[Control, ...]:
     """The controls of the explorer."""
-    logarithmic = "log10, anchored"
     return (
         Chips("names", "objectives", entry_chips(), START, tip="Published objectives."),
         Menu("family", "parametric", (NO_FAMILY, *FAMILIES), "flow logit-normal"),
         *family_sliders(),
-        Menu("scale", "scale", tuple(LOOKS), logarithmic),
+        Menu("scale", "scale", tuple(LOOKS), LOGARITHMIC),
         Menu(
             "base",
             "error of",
@@ -265,7 +328,7 @@ def weighting_controls() -> tuple[Control, ...]:
             "eps",
             buttons=True,
             tip="The error on which the weighting acts.",
-            when={"scale": (logarithmic, "w / max")},
+            when={"scale": (LOGARITHMIC, "w / max")},
         ),
         Slider(
             "anchor",
@@ -276,9 +339,10 @@ def weighting_controls() -> tuple[Control, ...]:
             0.0,
             unit="nats",
             tip="Where log₁₀ w is 0.",
-            when={"scale": (logarithmic,)},
+            when={"scale": (LOGARITHMIC,)},
         ),
         Menu("axis", "axis", tuple(AXES), "λ"),
+        *drawing_controls(),
         Paste(
             "table",
             "own table",
@@ -302,18 +366,27 @@ class WeightingExplorer(ViewExplorer):
     """What objectives weight.
 
     The picture shows up to eight objectives of the catalogue, one parametric family, a table of
-    one's own and the pasted settings of a trainer. Under it stand the verdict on each, and the
-    shares of w and of the loss below λ = 0.
+    one's own, the pasted settings of a trainer, what is passed from Python, and a weighting that is
+    drawn by hand: ``objectives()["drawn"]``. Under it stand the verdict on each, and the shares of
+    w and of the loss below λ = 0.
 
     Args:
         names: Objectives of the catalogue at first.
         family: Parametric family at first, a key of ``diffviz.theory.families.FAMILIES``; "none"
             for none.
+        objectives: Objectives and measured losses that are shown beside them, by name in the
+            legend.
         **state: Values of other controls at first, such as ``scale="loss density"``.
 
     Raises:
-        TypeError: ``names`` is no list of names.
-        ValueError: A name is unknown, or nothing is chosen.
+        TypeError: ``names`` is no list of names, or ``objectives`` holds something else.
+        ValueError: A name is unknown or taken, or nothing is chosen.
+
+    Example:
+        >>> own = dv.from_weighting([[-8.0, 2.0], [8.0, 1.0]])
+        >>> explorer = dv.lab.explorers.WeightingExplorer(("edm",), "none", objectives={"own": own})
+        >>> list(explorer.objectives())
+        ['edm', 'own']
     """
 
     grid = np.linspace(-12, 12, 601)  # λ in nats
@@ -322,18 +395,20 @@ class WeightingExplorer(ViewExplorer):
         self,
         names: Iterable[str] = START,
         family: str = "flow logit-normal",
+        objectives: Mapping[str, Objective | Measured] | None = None,
         **state: Any,
     ):
         families = (NO_FAMILY, *FAMILIES)
         require_option("family", family, families, "diffviz.theory.families.FAMILIES")
         chosen = tuple(objective(name).name for name in name_tuple(names, "names"))
+        self.passed = passed_objectives(objectives or {})
         description = Description("Weightings", weighting_controls(), local="weighting.js")
         super().__init__(description, {"names": chosen, "family": family, **state})
-        require_something(self.objectives())
+        require_something(self.objectives(), self.state)
 
     def objectives(self) -> dict[str, Objective]:
         """The objectives on show, by their names in the legend."""
-        return chosen_objectives(self.state)
+        return chosen_objectives(self.state, self.passed)
 
     def curves(self) -> dict[str, NDArray]:
         """What is shown of each objective on ``grid``, before it is scaled, by name."""
@@ -352,9 +427,13 @@ class WeightingExplorer(ViewExplorer):
         Raises:
             ValueError: Nothing is chosen, or a text cannot be read.
         """
-        objectives = chosen_objectives(state)
-        require_something(objectives)
+        objectives = chosen_objectives(state, self.passed)
+        require_something(objectives, state)
         notes = [Note(objectives[OWN_SETTINGS].note)] if OWN_SETTINGS in objectives else []
+        if is_drawing(state):
+            notes.append(Note(drawn_text(objectives.get(DRAWN), state["monotone"])))
+        if state["scale"] == PHOTOGRAPHS:
+            notes.append(Note("The table has the share of the loss on N(0, I) data."))
         return View((self._chart(state), self._table(state, objectives), *notes))
 
     def local_data(self) -> dict[str, Any]:
@@ -363,18 +442,34 @@ class WeightingExplorer(ViewExplorer):
             family: {one.name: parameter_name(family, one.name) for one in offered.parameters}
             for family, offered in FAMILIES.items()
         }
-        return look_data(self.grid) | {
-            "cells": {entry.name: verdict_cells(entry) for entry in CATALOGUE.values()},
+        shared = look_data(self.grid)
+        known = {**CATALOGUE, **self.passed}
+        return shared | {
+            "entries": shared["entries"] | weightings(self.passed, self.grid),
+            "cells": {name: verdict_cells(one) for name, one in known.items()},
+            "passed": list(self.passed),
+            "photographs": photo_mmse(self.grid),
             "parameters": parameters,
+            "colours": {name: colour_of(name) for name in (*known, *FAMILIES, DRAWN)},
             "head": HEAD,
         }
+
+    def code(self) -> str:
+        """The cell that reproduces what is on show; what was passed is called ``objectives``."""
+        text = super().code()
+        if not self.passed:
+            return text
+        front, _, arguments = text.partition("WeightingExplorer(")
+        if arguments != ")":
+            arguments = f", {arguments}"
+        return f"{front}WeightingExplorer(objectives=objectives{arguments}"
 
     def _curves(self, state: State) -> dict[str, NDArray]:
         """What is shown of each objective in a state, by name."""
         look = LOOKS[state["scale"]]
         return {
             name: look.values(objective, self.grid, state["base"])
-            for name, objective in chosen_objectives(state).items()
+            for name, objective in chosen_objectives(state, self.passed).items()
         }
 
     def _chart(self, state: State) -> Chart:
@@ -384,14 +479,23 @@ class WeightingExplorer(ViewExplorer):
         curves = {
             name: plots.scaled(values, self.grid, look.scale, state["anchor"])
             for name, values in self._curves(state).items()
+            if not (name == DRAWN and is_drawing(state))
         }
+        limits = drawn_limits(curves, look)
+        if is_drawing(state):  # the curve stays under the pointer, and the axis where it is
+            low, high = limits or (0.0, 0.0)
+            limits = min(low, -HEIGHT), max(high, HEIGHT)
+            curves[DRAWN] = drawn_heights(state, self.grid)
         return Chart(
             axis.place(self.grid),
             curves,
             xlabel=axis.label,
             ylabel=look.label.format(plots.ERROR_OF[state["base"]]),
             xscale=axis.scale,
-            ylim=drawn_limits(curves, look),
+            ylim=limits,
+            colours={DRAWN: colour_of(DRAWN)} if DRAWN in curves else {},
+            dashes={DRAWN: 0} if DRAWN in curves else {},
+            strokes="drawn" if is_drawing(state) else "",
         )
 
     def _table(self, state: State, objectives: dict[str, Objective]) -> Table:
@@ -400,7 +504,7 @@ class WeightingExplorer(ViewExplorer):
             (name_with_values(name, state), *verdict_cells(objective))
             for name, objective in objectives.items()
         ]
-        return Table(HEAD, rows, [plots.colour(name) for name in objectives])
+        return Table(HEAD, rows, [colour_of(name) for name in objectives])
 
 
 def look_data(grid: NDArray) -> dict[str, Any]:
@@ -414,7 +518,7 @@ def look_data(grid: NDArray) -> dict[str, Any]:
     """
     return {
         "grid": grid,
-        "entries": {name: entry.weighting(grid) for name, entry in CATALOGUE.items()},
+        "entries": weightings(CATALOGUE, grid),
         "colours": {name: plots.colour(name) for name in (*CATALOGUE, *FAMILIES)},
         "axes": {name: {"label": axis.label, "scale": axis.scale} for name, axis in AXES.items()},
         "labels": {name: look.label for name, look in LOOKS.items()},
@@ -422,11 +526,136 @@ def look_data(grid: NDArray) -> dict[str, Any]:
     }
 
 
-def chosen_objectives(state: State) -> dict[str, Objective]:
+def weightings(objectives: Mapping[str, Objective], grid: NDArray) -> dict[str, NDArray]:
+    """The weightings of objectives on the eps error.
+
+    Args:
+        objectives: The objectives by name.
+        grid: λ in nats, shape (n,).
+
+    Returns:
+        Name to weighting, shape (n,).
+    """
+    return {name: one.weighting(grid) for name, one in objectives.items()}
+
+
+def colour_of(name: str) -> str:
+    """The colour of a curve: black for what is drawn by hand, else that of the objective.
+
+    Args:
+        name: Name in the legend.
+
+    Returns:
+        The colour as "#RRGGBB".
+    """
+    return "#000000" if name == DRAWN else plots.colour(name)
+
+
+def passed_objectives(objectives: Mapping[str, Objective | Measured]) -> dict[str, Objective]:
+    """What is passed from Python as objectives; a measured loss by its averages over bins.
+
+    Args:
+        objectives: Objectives and measured losses by name.
+
+    Returns:
+        Objectives by name.
+
+    Raises:
+        TypeError: One is neither an objective nor a measured loss.
+        ValueError: A name is that of something else in the legend.
+    """
+    if not isinstance(objectives, Mapping):
+        raise TypeError(f"objectives maps names to objectives, got {objectives!r}")
+    taken = {*CATALOGUE, *FAMILIES, OWN_TABLE, OWN_SETTINGS, DRAWN}
+    passed = {}
+    for name, one in objectives.items():
+        if name in taken:
+            raise ValueError(f"the name {name!r} in objectives is taken; choose another")
+        passed[name] = one if isinstance(one, Objective) else objective_of_measured(one, name)
+    return passed
+
+
+def objective_of_measured(measured: Measured, name: str) -> Objective:
+    """A measured loss as an objective: its averages at the centres of bins, log w linear between.
+
+    Args:
+        measured: The measured loss.
+        name: Name in the legend.
+
+    Returns:
+        The objective.
+
+    Raises:
+        TypeError: It is no measured loss.
+    """
+    if not isinstance(measured, Measured):
+        raise TypeError(
+            f"objectives[{name!r}] must be an objective or a measured loss, got {measured!r}"
+        )
+    edges = measured.edges()
+    averages, _ = measured.weighting(edges)
+    centres = (edges[1:] + edges[:-1]) / 2
+    return from_weighting({"logsnr": centres, "w": averages}, name=name)
+
+
+def is_drawing(state: State) -> bool:
+    """Whether the pointer draws a weighting: that is chosen, and the chart shows log w over λ.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        Whether it does.
+    """
+    return state["drawing"] and all(state[name] in values for name, values in PAPER.items())
+
+
+def drawn_heights(state: State, grid: NDArray) -> NDArray:
+    """The drawn log10 w where it was drawn.
+
+    Args:
+        state: A value for each control.
+        grid: λ in nats, shape (n,).
+
+    Returns:
+        Heights, NaN beyond the points, shape (n,).
+    """
+    logsnr, heights = drawn_levels(state["drawn"], state["monotone"])
+    if len(logsnr) < 2:
+        return np.full(grid.shape, np.nan)
+    return np.interp(grid, logsnr, heights, np.nan, np.nan)
+
+
+def drawn_text(objective: Objective | None, monotone: bool) -> str:
+    """The verdict on a drawn weighting in a sentence, or how to draw one.
+
+    Args:
+        objective: The objective of the drawn weighting, None without one.
+        monotone: Whether w is held where it would rise.
+
+    Returns:
+        The sentence.
+    """
+    if objective is None:
+        held = " Where it would rise with λ, it is held." if monotone else ""
+        return (
+            "Drag over the chart. Where the stroke turns back, its newest part counts; between its "
+            f"points log w is linear, and beyond them w is 0.{held}"
+        )
+    verdict = analysis.verdict(objective)
+    if verdict.monotone:
+        return "The drawn w never rises with λ: its loss is an ELBO with noise augmentation."
+    rises = [f"[{low:.2f}, {high:.2f}]" for low, high in verdict.rises]
+    more = f" and {len(rises) - FEW} more stretches" if len(rises) > FEW else ""
+    return f"The drawn w rises with λ on {', '.join(rises[:FEW])}{more}: its loss is no ELBO."
+
+
+def chosen_objectives(state: State, passed: Mapping[str, Objective]) -> dict[str, Objective]:
     """The objectives of a state.
 
     Args:
         state: A value for each control.
+        passed: What was passed from Python, by name.
 
     Returns:
         Name in the legend to objective.
@@ -434,7 +663,7 @@ def chosen_objectives(state: State) -> dict[str, Objective]:
     Raises:
         ValueError: A table or settings cannot be read.
     """
-    objectives = {name: CATALOGUE[name] for name in state["names"]}
+    objectives = {name: CATALOGUE[name] for name in state["names"]} | dict(passed)
     family = state["family"]
     if family in FAMILIES:
         objectives[family] = FAMILIES[family].build(**family_values(state))
@@ -442,19 +671,22 @@ def chosen_objectives(state: State) -> dict[str, Objective]:
         objectives[OWN_TABLE] = own_table(state["table"])
     if state["settings"].strip():
         objectives[OWN_SETTINGS] = own_settings(state["settings"])
+    if len(drawn_levels(state["drawn"])[0]) > 1:
+        objectives[DRAWN] = drawn_objective(state["drawn"], state["monotone"])
     return objectives
 
 
-def require_something(objectives: dict[str, Objective]) -> None:
-    """Refuse to show nothing.
+def require_something(objectives: dict[str, Objective], state: State) -> None:
+    """Refuse to show nothing; an empty chart is something to draw on.
 
     Args:
         objectives: The objectives on show.
+        state: A value for each control.
 
     Raises:
         ValueError: There are none.
     """
-    if not objectives:
+    if not objectives and not is_drawing(state):
         raise ValueError("nothing is chosen: pick an objective, a parametric family or a table")
 
 
@@ -515,7 +747,7 @@ def drawn_limits(curves: dict[str, NDArray], look: Look) -> Limits | None:
     Returns:
         The ends, None where nothing is drawn at all.
     """
-    values = np.concatenate(list(curves.values()))
+    values = np.concatenate([*curves.values(), np.empty(0)])
     drawn = values[np.isfinite(values)]
     return look.limits(float(drawn.min()), float(drawn.max())) if drawn.size else None
 

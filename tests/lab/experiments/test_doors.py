@@ -40,6 +40,7 @@ DOORS = {
     "weighting.likeness": lambda grid: weighting.likeness("sd3", "edm", grid),
     "weighting.spending": lambda grid: weighting.spending(logsnr=grid),
     "weighting.augmentation": lambda grid: weighting.augmentation("edm", grid),
+    "weighting.drawn_levels": weighting.drawn_levels,
     "schedule.cosine_views": schedule.cosine_views,
     "schedule.shifted": schedule.shifted,
     "schedule.scales": lambda time: schedule.scales(COSINE, time),

@@ -77,6 +77,26 @@ def test_the_tables_say_what_the_package_says(explorer):
     assert f"{near.name}  {near.deviation:.1%}  {near.at:g}" in explorer.view.text
 
 
+def test_the_recipe_is_named_among_the_published_ones(explorer):
+    explorer.set("path", "linear")
+    explorer.set("target", "u")
+    ordered = composer.distances(explorer.objective())
+    equal = [one.name for one in ordered if one.deviation <= 1e-6]
+    assert "fm-ot" in equal and len(equal) > 3
+    assert f"is the weighting of {', '.join(equal)}." in explorer.view.text
+    explorer.set("law", "logit-normal t")
+    explorer.set("law_logit_normal_t_mean", 0.3)
+    nearest = composer.distances(explorer.objective())[0]
+    assert f"is new here; the nearest published one is {nearest.name}." in explorer.view.text
+
+
+def test_the_share_is_marked_where_the_axis_has_its_level(explorer):
+    explorer.set("below", 2.0)
+    assert explorer.view.charts[0].marks == {"λ = 2": 2.0}
+    explorer.set("axis", "t, linear path")
+    assert explorer.view.charts[0].marks["λ = 2"] == pytest.approx(1 / (1 + np.e))
+
+
 def test_what_does_not_go_together_is_said_in_words(explorer):
     before = seen(explorer)
     explorer.set("target", "u")

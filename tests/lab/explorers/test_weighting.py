@@ -5,12 +5,16 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 import diffviz as dv
+from diffviz.lab.experiments import perception
+from diffviz.lab.experiments.weighting import drawn_levels
 from diffviz.lab.explorers.weighting import AXES, WeightingExplorer, parameter_name
 from diffviz.theory.families import FAMILIES
 
-OTHERS = ("names", "family", "scale", "base", "anchor", "axis", "table", "settings")
+OTHERS = ("names", "family", "scale", "base", "anchor", "axis", "table", "settings", "drawing")
+BACK_AND_FORTH = ((-6.0, 1.0), (2.0, 0.0), (6.0, -1.0), (0.0, 0.5))  # log10 w along a stroke
 
 
 @pytest.fixture
@@ -170,6 +174,18 @@ def test_the_loss_density_view_is_base_free_and_has_unit_area(explorer):
     assert "anchor" not in explorer.description.shown(explorer.state)
 
 
+def test_the_loss_density_of_photographs_is_that_of_their_spectrum(explorer):
+    explorer.set("scale", "loss density, photographs")
+    x, y = line(explorer, "edm")
+    spectrum = perception.spectrum()
+    signal = spectrum.power * np.exp(np.array([-4.0, 0.0, 4.0]))[:, None]
+    error = (spectrum.count * signal / (1 + signal)).sum(1)
+    expected = dv.objective("edm").weighting([-4.0, 0.0, 4.0]) * error
+    np.testing.assert_allclose(y[[200, 300, 400]] / y[300], expected / expected[1], rtol=1e-9)
+    assert np.trapezoid(y, x) == pytest.approx(1)
+    assert "the share of the loss on N(0, I) data" in explorer.view.text
+
+
 def test_an_entry_is_found_by_its_source_and_stands_in_its_family(explorer):
     chips = {chip.value: chip for chip in explorer.description["names"].options}
     assert set(chips) == set(dv.catalogue)
@@ -232,3 +248,86 @@ def test_the_code_of_an_explorer_makes_it_again(explorer):
     exec(explorer.code().replace("\n\n", "\n\nagain = "), names)
     assert names["again"].state == explorer.state
     assert WeightingExplorer.from_link(explorer.link()).state == explorer.state
+
+
+def test_where_a_stroke_turns_back_its_newest_part_counts():
+    logsnr, heights = drawn_levels(BACK_AND_FORTH)
+    np.testing.assert_array_equal(logsnr, [-6, 0, 6])
+    np.testing.assert_array_equal(heights, [1, 0.5, -1])
+    mirrored = [(-at, height) for at, height in BACK_AND_FORTH]
+    np.testing.assert_array_equal(drawn_levels(mirrored)[0], [-6, 0, 6])
+
+
+def test_a_drawn_weighting_is_an_objective(explorer):
+    explorer.set("drawn", BACK_AND_FORTH)
+    drawn = explorer.objectives()["drawn"]
+    between = drawn.weighting([-6.0, -3.0, 3.0, 6.0])
+    np.testing.assert_allclose(np.log10(between / between[0]), [0, -0.25, -1.25, -2], atol=1e-12)
+    np.testing.assert_array_equal(drawn.weighting([-6.1, 6.1]), 0)
+    assert "drawn  monotone" in explorer.view.text
+    again = WeightingExplorer.from_link(explorer.link())
+    assert again.objectives()["drawn"].identity == drawn.identity
+
+
+def test_a_rise_is_held_if_the_reader_wants(explorer):
+    explorer.set("drawing", True)
+    assert "Drag over the chart" in explorer.view.text
+    explorer.set("drawn", ((-4.0, 0.0), (-2.0, 1.0), (4.0, -1.0)))
+    assert "it is held" not in explorer.view.text
+    assert "rises with λ on [-4.00, -2.00]: its loss is no ELBO" in explorer.view.text
+    explorer.set("monotone", True)
+    assert "never rises with λ" in explorer.view.text
+    w = explorer.objectives()["drawn"].weighting([-4.0, -2.0, 1.0, 4.0])
+    np.testing.assert_allclose(np.log10(w / w[0]), [0, 0, -0.5, -1], atol=1e-12)
+    explorer.set("drawn", ())
+    assert "it is held" in explorer.view.text
+    assert "drawn" not in explorer.objectives()
+
+
+def test_the_drawn_curve_and_the_axis_stay_where_they_are_while_one_draws(explorer):
+    explorer.set("drawing", True)
+    limits = explorer.view.charts[0].ylim
+    explorer.set("drawn", BACK_AND_FORTH)
+    assert explorer.view.charts[0].ylim == limits
+    assert line(explorer, "drawn")[1][explorer.grid == 3.0] == pytest.approx(-0.25)
+    explorer.set("base", "x")  # heights on another error are not what was drawn
+    assert explorer.view.charts[0].strokes == ""
+    assert line(explorer, "drawn")[1][explorer.grid == 0.0] == pytest.approx(0)
+
+
+def test_nothing_else_need_be_chosen_to_draw():
+    explorer = WeightingExplorer((), "none", drawing=True)
+    assert list(explorer.view.charts[0].curves) == ["drawn"]
+    assert explorer.view.charts[0].ylim == (-4, 4) and len(explorer.png) > 2000
+
+
+def test_what_is_passed_from_python_is_shown_beside_the_others():
+    own = dv.from_weighting([[-8.0, 2.0], [8.0, 1.0]])
+    explorer = WeightingExplorer(("edm",), "none", objectives={"mine": own})
+    assert list(explorer.view.charts[0].curves) == ["edm", "mine"]
+    assert "mine  monotone" in explorer.view.text
+    names = {"objectives": {"mine": own}}
+    exec(explorer.code().replace("\n\n", "\n\nagain = "), names)
+    assert names["again"].state == explorer.state and "mine" in names["again"].objectives()
+
+
+def test_a_measured_loss_is_shown_as_its_averages():
+    x = torch.linspace(-1, 1, 128).reshape(64, 2)
+    measured = dv.probe(dv.lab.losses.edm, x, draws=4000)
+    shown = WeightingExplorer(("edm",), "none", objectives={"probe": measured}).objectives()
+    at = np.linspace(-2, 6, 9)
+    ratio = shown["probe"].weighting(at) / shown["edm"].weighting(at)
+    np.testing.assert_allclose(ratio / ratio.mean(), 1, atol=0.15)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "error", "message"),
+    [
+        ({"edm": dv.objective("sd3")}, ValueError, "the name 'edm' in objectives is taken"),
+        ({"mine": 3}, TypeError, "must be an objective or a measured loss, got 3"),
+        ([dv.objective("sd3")], TypeError, "objectives maps names to objectives"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(objectives, error, message):
+    with pytest.raises(error, match=message):
+        WeightingExplorer(objectives=objectives)
