@@ -40,6 +40,7 @@ OWN_TABLE, OWN_SETTINGS = "own table", "own settings"
 START = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3")
 LOGARITHMIC, PHOTOGRAPHS = "log10, anchored", "loss density, photographs"
 PAPER = {"scale": (LOGARITHMIC,), "base": ("eps",), "axis": ("λ",)}  # on which w is drawn by hand
+DRAWN_COLOUR = "#D0006F"  # which no objective has
 HEIGHT = 4.0  # decades on either side of 0 in which it is drawn, at least
 FEW = 3  # stretches that are listed
 HEAD = ("", "verdict", "w below 0", "loss below 0")
@@ -540,7 +541,7 @@ def weightings(objectives: Mapping[str, Objective], grid: NDArray) -> dict[str, 
 
 
 def colour_of(name: str) -> str:
-    """The colour of a curve: black for what is drawn by hand, else that of the objective.
+    """The colour of a curve: one of its own for what is drawn by hand, else the objective's.
 
     Args:
         name: Name in the legend.
@@ -548,7 +549,7 @@ def colour_of(name: str) -> str:
     Returns:
         The colour as "#RRGGBB".
     """
-    return "#000000" if name == DRAWN else plots.colour(name)
+    return DRAWN_COLOUR if name == DRAWN else plots.colour(name)
 
 
 def passed_objectives(objectives: Mapping[str, Objective | Measured]) -> dict[str, Objective]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import diffviz as dv
+from diffviz import plots
 from diffviz.lab.experiments import perception
 from diffviz.lab.experiments.weighting import drawn_levels
 from diffviz.lab.explorers.weighting import AXES, WeightingExplorer, parameter_name
@@ -293,6 +294,13 @@ def test_the_drawn_curve_and_the_axis_stay_where_they_are_while_one_draws(explor
     explorer.set("base", "x")  # heights on another error are not what was drawn
     assert explorer.view.charts[0].strokes == ""
     assert line(explorer, "drawn")[1][explorer.grid == 0.0] == pytest.approx(0)
+
+
+def test_a_drawn_curve_has_a_colour_of_its_own(explorer):
+    explorer.set("drawn", BACK_AND_FORTH)
+    drawn = explorer.view.charts[0].colours["drawn"]
+    shades = {plots.colour(name) for name in (*dv.catalogue, *FAMILIES, *explorer.passed)}
+    assert drawn == explorer.view.panels[1].colours[-1] and drawn not in shades
 
 
 def test_nothing_else_need_be_chosen_to_draw():
