@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
+from matplotlib.lines import Line2D
 
 from diffviz import plots
 from diffviz.plots.canvas import Drawing
@@ -87,8 +88,11 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
         colours=colour,
         ax=ax,
     )
-    for line in ax.lines:
-        name = str(line.get_gid())
+    legend = ax.get_legend()
+    handles = legend.legend_handles if legend is not None else []
+    in_legend = [one for one in handles if isinstance(one, Line2D)]
+    for line in (*ax.lines, *in_legend):
+        name = str(line.get_gid() or line.get_label())
         if name in chart.dashes:
             dash: Any = plots.DASHES[chart.dashes[name] % len(plots.DASHES)]
             line.set_linestyle(dash)

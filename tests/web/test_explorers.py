@@ -10,6 +10,7 @@ from chromium import ADDRESS, ExplorerPage
 from ipywidgets.widgets import widget
 
 from diffviz.lab.explorers.composer import ComposerExplorer
+from diffviz.lab.explorers.perception import PerceptionExplorer
 from diffviz.lab.explorers.probe import ProbeExplorer
 from diffviz.lab.explorers.view import ViewExplorer
 from diffviz.lab.explorers.weighting import WeightingExplorer
@@ -28,7 +29,7 @@ from diffviz.web.pictures import Chart, Cloud, Images, Note, Table, View
 
 pytestmark = pytest.mark.slow
 
-EXPLORERS = (WeightingExplorer, ComposerExplorer, ProbeExplorer)
+EXPLORERS = (WeightingExplorer, ComposerExplorer, PerceptionExplorer, ProbeExplorer)
 WINDOWS = {  # pixels that JupyterLab with its file browser leaves at 1366 x 768; a telephone
     "notebook": (934, 590),
     "telephone": (390, 844),

@@ -192,7 +192,7 @@ class ProbeExplorer(ViewExplorer):
             self.grid,
             curves,
             xlabel=LOGSNR,
-            ylabel=LOOK.label.format(plots.ERROR_OF[base]),
+            ylabel=f"log₁₀ w on the {plots.ERROR_OF[base]} error",
             ylim=drawn_limits(curves, LOOK),
             colours=colours,
             dashes=dashes,
