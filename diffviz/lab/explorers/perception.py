@@ -181,6 +181,7 @@ class PerceptionExplorer(ViewExplorer):
             title="implied weightings",
             ylim=(-4, 3.5),
             colours={name: perception_figures.colour_of(name) for name in values},
+            dashes={RATE_DISTORTION: 0, PROJECTION: 1},  # their colours are near each other
             marks={LEVEL: state["logsnr"]},
         )
 

@@ -157,8 +157,20 @@ def test_a_picture_of_the_reader_stands_beside_the_photographs():
     logsnr, y = curve(explorer, 0, "rate–distortion")
     w = view.rate_distortion
     assert np.allclose(y, np.log10(w(logsnr) / w(0.0)), atol=1e-9)
-    with pytest.raises(TypeError, match="pictures must map names"):
-        PerceptionExplorer(pictures=[waves])
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "words"),
+    [
+        ([np.zeros((8, 8))], TypeError, "pictures must map names"),
+        ({"mine": np.ones((8, 8), complex)}, TypeError, "picture of type complex128"),
+        ({"mine": np.eye(8)[:4]}, ValueError, "square"),
+        ({"mine": np.full((8, 8), np.nan)}, ValueError, "NaN|finite"),
+    ],
+)
+def test_what_is_no_picture_is_refused(bad, error, words):
+    with pytest.raises(error, match=words):
+        PerceptionExplorer(pictures=bad)
 
 
 @pytest.mark.parametrize(
