@@ -89,15 +89,13 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
         ax=ax,
     )
     legend = ax.get_legend()
-    handles = legend.legend_handles if legend is not None else []
-    in_legend = [one for one in handles if isinstance(one, Line2D)]
-    for line in (*ax.lines, *in_legend):
-        name = str(line.get_gid() or line.get_label())
-        if name in chart.dashes:
-            dash: Any = plots.DASHES[chart.dashes[name] % len(plots.DASHES)]
-            line.set_linestyle(dash)
-        if name.removesuffix(":ends") in chart.faint:
-            line.set_alpha(0.4)
+    if legend is not None and not outside:  # it may lie over the curves
+        legend.set_frame_on(True)
+        legend.get_frame().set(alpha=0.8, linewidth=0)
+        for text in legend.get_texts():
+            text.set_fontsize(8)
+    in_legend = legend.legend_handles if legend is not None else []
+    _dash_lines([*ax.lines, *(one for one in in_legend if isinstance(one, Line2D))], chart)
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")
@@ -109,6 +107,17 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
             label, (place, 1), xycoords=("data", "axes fraction"), fontsize=8, color="0.4", va="top"
         )
     ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
+
+
+def _dash_lines(lines: list[Line2D], chart: Chart) -> None:
+    """Give the lines of curves their dashes, and make the faint ones pale."""
+    for line in lines:
+        name = str(line.get_gid() or line.get_label())
+        if name in chart.dashes:
+            dash: Any = plots.DASHES[chart.dashes[name] % len(plots.DASHES)]
+            line.set_linestyle(dash)
+        if name.removesuffix(":ends") in chart.faint:
+            line.set_alpha(0.4)
 
 
 def _ends(chart: Chart) -> tuple[float, float] | None:
@@ -160,6 +169,8 @@ def _draw_images(drawing: Figure, cell: SubplotSpec, images: Images) -> None:
         ax.set_axis_off()
         if number < len(images.labels):
             ax.set_title(images.labels[number], fontsize=8)
+        elif number == 0 and images.title:
+            ax.set_title(images.title)
 
 
 def _draw_texts(drawing: Figure, cell: SubplotSpec, view: View) -> None:
