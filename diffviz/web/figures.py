@@ -95,6 +95,12 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
     _style_lines(ax, chart)
     if chart.curves:
         place_legend(ax, list(chart.curves), outside=outside)
+    legend = ax.get_legend()
+    if legend is not None and not outside:  # it may lie over the curves
+        legend.set_frame_on(True)
+        legend.get_frame().set(alpha=0.8, linewidth=0)
+        for text in legend.get_texts():
+            text.set_fontsize(8)
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")
@@ -190,6 +196,8 @@ def _draw_images(drawing: Figure, cell: SubplotSpec, images: Images) -> None:
         ax.set_axis_off()
         if number < len(images.labels):
             ax.set_title(images.labels[number], fontsize=8)
+        elif number == 0 and images.title:
+            ax.set_title(images.title)
 
 
 def _wrapped(note: Note) -> list[str]:

@@ -11,8 +11,10 @@ from ipywidgets.widgets import widget
 
 from diffviz.lab.explorers.composer import ComposerExplorer
 from diffviz.lab.explorers.elbo import ElboExplorer
+from diffviz.lab.explorers.perception import PerceptionExplorer
 from diffviz.lab.explorers.policy import LearningExplorer, PolicyExplorer
 from diffviz.lab.explorers.prior import PriorExplorer
+from diffviz.lab.explorers.probe import ProbeExplorer
 from diffviz.lab.explorers.sampling import TrajectoryExplorer
 from diffviz.lab.explorers.schedule import ScheduleExplorer
 from diffviz.lab.explorers.view import ViewExplorer
@@ -36,8 +38,10 @@ EXPLORERS = (
     ComposerExplorer,
     ElboExplorer,
     LearningExplorer,
+    PerceptionExplorer,
     PolicyExplorer,
     PriorExplorer,
+    ProbeExplorer,
     ScheduleExplorer,
     TrajectoryExplorer,
     WeightingExplorer,

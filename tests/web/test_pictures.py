@@ -203,3 +203,15 @@ def test_a_view_with_little_in_it_is_drawn(view):
 def test_progress_is_a_share(progress):
     with pytest.raises((TypeError, ValueError), match="progress"):
         Working(progress)
+
+
+def test_a_figure_has_the_dashes_of_the_chart_in_its_lines_and_in_its_legend():
+    x = np.linspace(0.0, 1.0, 5)
+    curves = {"a": x, "b": x**2}
+    chart = Chart(x, curves, xlabel="x", ylabel="y", dashes={"b": 1})
+    images = Images(np.zeros((1, 4, 4)), title="the picture")
+    left, right = figure(View((chart, images), columns=2)).axes[:2]
+    (line,) = (one for one in left.lines if one.get_gid() == "b")
+    (entry,) = (one for one in left.get_legend().legend_handles if one.get_label() == "b")
+    assert line.is_dashed() and entry.is_dashed()
+    assert right.get_title() == "the picture"

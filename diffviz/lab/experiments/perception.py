@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -187,6 +188,106 @@ def drowning(times: int) -> tuple[NDArray, NDArray]:
     small = smaller(times)
     rings = _rings(small)
     return small.frequency[rings] * (SIDE // times), small.drowns[rings]
+
+
+# --- one picture under noise -------------------------------------------------------------------
+
+
+class Photograph:
+    """A square picture, its spectrum, and what noise leaves of it.
+
+    The noise is the same at every level, so that a film of levels does not flicker.
+
+    Args:
+        pixels: Grey picture on [−1, 1], shape (n, n).
+
+    Attributes:
+        pixels: The picture, shape (n, n).
+        spectrum: Its power spectrum.
+
+    Raises:
+        TypeError: The picture has no known full scale.
+        ValueError: It is not square, constant, or not finite.
+    """
+
+    def __init__(self, pixels: ArrayLike):
+        self.pixels = samples(pixels, "picture")
+        self.spectrum = image_spectrum(self.pixels)
+        self._coefficients = fft.dctn(self.pixels, norm="ortho")
+        self._noise = fft.dctn(noised(np.zeros(self.pixels.shape), 0.0), norm="ortho")
+        index = np.arange(self.side)
+        self._ring = np.rint(np.hypot.outer(index, index)).astype(int)  # as in image_spectrum
+
+    @property
+    def side(self) -> int:
+        """Pixels in a row."""
+        return len(self.pixels)
+
+    @property
+    def octaves(self) -> list[tuple[float, float]]:
+        """Lower and upper end of each octave below Nyquist's frequency, in cycles per image."""
+        ends = 2.0 ** np.arange(int(np.log2(self.side)))
+        return list(pairwise(ends.tolist()))
+
+    def noisy(self, logsnr: float) -> NDArray:
+        """Z = alpha x + sigma eps on the variance-preserving path.
+
+        Args:
+            logsnr: λ in nats.
+
+        Returns:
+            The noisy picture, shape (n, n).
+        """
+        z = self._coefficients + np.exp(-logsnr / 2) * self._noise
+        return fft.idctn(z, norm="ortho") / np.sqrt(1 + np.exp(-logsnr))
+
+    def guess(self, logsnr: float) -> NDArray:
+        """The linear estimate of x from z, which takes of each coefficient the share that is known.
+
+        The mean of the picture counts as known.
+
+        Args:
+            logsnr: λ in nats.
+
+        Returns:
+            The estimate, shape (n, n).
+        """
+        known = np.append(1.0, self.spectrum.captured(logsnr))
+        estimate = (self._coefficients + np.exp(-logsnr / 2) * self._noise) * known[self._ring]
+        estimate[0, 0] = self._coefficients[0, 0]
+        return fft.idctn(estimate, norm="ortho")
+
+    def known_share(self, low: float, high: float, logsnr: float) -> float:
+        """Share of the power of a band that is known.
+
+        Args:
+            low: Lower end of the band, in cycles per image.
+            high: Upper end.
+            logsnr: λ in nats.
+
+        Returns:
+            The share.
+        """
+        cycles = self.spectrum.frequency * self.side
+        band = (cycles >= low) & (cycles < high)
+        power = self.spectrum.power * self.spectrum.count
+        return float((self.spectrum.captured(logsnr) * power)[band].sum() / power[band].sum())
+
+
+@lru_cache
+def photograph(name: str) -> Photograph:
+    """One of the eight photographs of ``data/``.
+
+    Args:
+        name: Its name.
+
+    Returns:
+        The photograph.
+
+    Raises:
+        ValueError: There is no such photograph.
+    """
+    return Photograph(photos()[one_of(name, "photograph", photos())])
 
 
 # --- what eyes and ears imply ------------------------------------------------------------------

@@ -1,44 +1,86 @@
 """The explorer of the probe: what a training loss really weights."""
 
 from collections.abc import Callable, Mapping
-from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
-import ipywidgets as widgets
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from diffviz import checks, plots
 from diffviz.lab import losses as lab_losses
-from diffviz.lab.explorers.base import Explorer, control, figure_of, find_line
-from diffviz.recipes import nearest
-from diffviz.reports import measurement
+from diffviz.lab.experiments import probing
+from diffviz.lab.experiments.probing import Reading
+from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.lab.explorers.weighting import LOOKS, drawn_limits
+from diffviz.recipes.entries import CATALOGUE
+from diffviz.theory.targets import BASES
+from diffviz.theory.weightings import rebase
+from diffviz.web.description import Control, Description, Menu, Paste, Slider, State, Switch
+from diffviz.web.pictures import Chart, Note, Table, View
 
-LOSS, BESIDE = "loss", "beside"
+OWN = "own loss"
+SIDES = ("loss", "beside")
+RATIO = "ratio"
+COLOURS = {"loss": "#000000", "beside": "#6A3D9A", RATIO: "#000000"}  # no objective's
+LOGSNR = "λ   [nats; noise ← → data]"
+DASHES = {"loss": 0, "beside": 2}  # so that each is seen under the other and under the nearest
+LOOK = LOOKS["log10, anchored"]
+HEAD = ("loss", "target", "path", "nearest, its ratio deviates by", "next")
+UNREAD = (
+    "A link brought a loss, which has not been run. Read it in the box; if you trust it, press "
+    "“run”. Until then the example stands in its place."
+)
 
 
-class Reading(NamedTuple):
-    """What the explorer shows of a probed loss.
+def probe_controls(names: tuple[str, ...]) -> tuple[Control, ...]:
+    """The controls of the explorer.
 
     Args:
-        logs: log10 w on the explorer's grid, shape (n,); NaN outside what the loss draws.
-        summary: The target and the closest entries of the catalogue, in words.
+        names: Names of the losses.
+
+    Returns:
+        Two menus, a box for a loss of one's own, and how the curves are drawn.
     """
+    options = (*names, OWN)
+    return (
+        Menu("loss", "loss", options, names[0], tip="The loss that is probed."),
+        Menu("beside", "beside", options, names[1], tip="The loss that it is compared with."),
+        Paste(
+            "own",
+            "own loss, loss(model, x)",
+            probing.EXAMPLE,
+            placeholder=probing.EXAMPLE,
+            apply="run",
+            accept=".py,.txt",
+            tip="Python code, which runs in your kernel.",
+        ),
+        Switch("nearest", "nearest", True, tip="Draw the nearest published objective of each."),
+        Menu(
+            "base",
+            "error of",
+            tuple(BASES),
+            "eps",
+            buttons=True,
+            tip="The error on which the weighting acts.",
+        ),
+        Slider("anchor", "anchor λ", -6, 6, 0.25, 0.0, unit="nats", tip="Where log₁₀ w is 0."),
+    )
 
-    logs: NDArray
-    summary: str
 
+class ProbeExplorer(ViewExplorer):
+    """Two losses probed beside each other, one of them one's own if one likes.
 
-class ProbeExplorer(Explorer):
-    """Two losses probed side by side.
+    On the left are their weightings over those of the nearest published objectives, on the right
+    the ratio of the two. Under the picture stand the target and the path of each, the objectives
+    that are nearest, and what the probe notes. A loss is probed once.
 
-    On the left are their weightings, on the right the ratio of the two. Under the picture stand the
-    target of each and the closest entries of the catalogue. A loss is probed once.
+    A link may hold a loss. It is not run before a reader has pressed the button of the box.
 
     Args:
         losses: Name to ``loss(model, x)``, two or more; those of ``diffviz.lab.losses`` by default.
         x: Data to probe with, shape (n, *shape); by default 256 points of N(0, I) in the plane.
+        **state: Values of controls at first, such as ``beside="EDM"``.
 
     Raises:
         TypeError: ``losses`` is no mapping, or ``x`` holds no real numbers.
@@ -51,16 +93,20 @@ class ProbeExplorer(Explorer):
         self,
         losses: Mapping[str, Callable[..., torch.Tensor]] | None = None,
         x: torch.Tensor | None = None,
+        **state: Any,
     ):
         given: Any = lab_losses.LOSSES if losses is None else losses
         checks.require(isinstance(given, Mapping), "losses must map names to losses", TypeError)
         self.losses = dict(given)
         if len(self.losses) < 2:
             raise ValueError(f"two losses are compared, {len(self.losses)} given")
-        self.x = self._default_data() if x is None else checks.tensor(x, "x")
+        checks.require(OWN not in self.losses, f"no loss can have the name {OWN!r}")
+        self._has_default_data = x is None
+        self.x = probing.default_data() if x is None else checks.tensor(x, "x")
         self._readings: dict[str, Reading] = {}
-        self.panels = plots.axes(8.6, 4.2, columns=2)
-        super().__init__(figure_of(self.panels[0]), self._make_controls(), self._update)
+        description = Description("Probe", probe_controls(tuple(self.losses)))
+        super().__init__(description, state)
+        self._accepted = {probing.EXAMPLE, self.state["own"]}  # texts that may be run
 
     def measured(self, name: str) -> Reading:
         """The reading of a loss, which is probed when it is first asked for.
@@ -69,86 +115,184 @@ class ProbeExplorer(Explorer):
             name: Name of the loss, a key of ``losses``.
 
         Returns:
-            log10 w on the grid, and a summary in words.
+            The reading.
+
+        Raises:
+            ValueError: The name is unknown, or the loss cannot be probed.
         """
+        loss = self.losses[checks.one_of(name, "loss", self.losses)]
+        if self._has_default_data and loss is lab_losses.LOSSES.get(name):
+            return probing.library_reading(name)
         if name not in self._readings:
-            self._readings[name] = self._probe(name)
+            self._readings[name] = probing.measure(loss, self.x)
         return self._readings[name]
 
-    @staticmethod
-    def _default_data() -> torch.Tensor:
-        """256 standard normal points of the plane."""
-        return torch.randn(256, 2, generator=torch.Generator().manual_seed(0))
+    def settled(self, state: State, changed: str) -> State:
+        """A loss that is run is shown, and may be run from now on.
 
-    def _make_controls(self) -> dict[str, Any]:
-        """The controls by name."""
-        names = list(self.losses)
-        return {
-            "left": control(widgets.Dropdown, "loss", options=names, value=names[0]),
-            "right": control(widgets.Dropdown, "beside", options=names, value=names[1]),
-            "anchor": control(widgets.FloatSlider, "anchor λ", 0.0, min=-6, max=6, step=0.25),
+        Args:
+            state: The state with the new value.
+            changed: Name of the control.
+
+        Returns:
+            The state, with the own loss on show.
+        """
+        if changed == "own":
+            self._accepted.add(state["own"])
+            if OWN not in (state["loss"], state["beside"]):
+                state["loss"] = OWN
+        return state
+
+    def compute(self, state: State, changed: Changed) -> View:
+        """The weightings of two losses, their ratio, and what the probe says of each.
+
+        Args:
+            state: A value for each control.
+            changed: Not used.
+
+        Returns:
+            Two charts, a table, and notes.
+
+        Raises:
+            ValueError: A loss cannot be probed, or the box cannot be run.
+        """
+        readings = {side: self._reading(state[side], state) for side in SIDES}
+        notes = [
+            Note(f"{side}: {note}") for side, reading in readings.items() for note in reading.notes
+        ]
+        is_unread = OWN in (state["loss"], state["beside"]) and state["own"] not in self._accepted
+        warning = [Note(UNREAD, strong=True)] if is_unread else []
+        charts = self._weightings(readings, state), self._ratio(readings, state)
+        return View((*charts, reading_table(readings, state), *warning, *notes), columns=2)
+
+    def _reading(self, name: str, state: State) -> Reading:
+        """The reading of a loss, or of the one in the box."""
+        if name != OWN:
+            return self.measured(name)
+        text = state["own"] if state["own"] in self._accepted else probing.EXAMPLE
+        if text not in self._readings:
+            self._readings[text] = own_reading(text, self.x)
+        return self._readings[text]
+
+    def _weightings(self, readings: dict[str, Reading], state: State) -> Chart:
+        """Both weightings, and those of the nearest published objectives."""
+        base, anchor = state["base"], state["anchor"]
+        logs = {
+            f"{side}: {state[side]}": logs_of(reading, self.grid, base)
+            for side, reading in readings.items()
         }
-
-    def _probe(self, name: str) -> Reading:
-        """Probe a loss."""
-        generator = torch.Generator().manual_seed(0)
-        report = measurement.probe(self.losses[name], self.x, generator=generator)
-        edges = report.edges()
-        middles = (edges[1:] + edges[:-1]) / 2
-        w, _ = report.weighting(edges)
-        is_drawn = (self.grid >= middles[0]) & (self.grid <= middles[-1])
-        with np.errstate(divide="ignore"):
-            logs = np.where(is_drawn, np.interp(self.grid, middles, np.log10(w)), np.nan)
-        matches = nearest.closest(report, 2)
-        near = ", ".join(f"{match.name} ({match.deviation:.1%})" for match in matches)
-        return Reading(logs, f"target {report.kind}; closest: {near}")
-
-    def _update(self, changed: str) -> str:
-        """Draw what the controls say, and describe it."""
-        names = [self.controls["left"].value, self.controls["right"].value]
-        self._draw_losses(*(self._anchored(name) for name in names))
-        if not changed:
-            self._furnish_axes()
-        return self._describe(names)
-
-    def _anchored(self, name: str) -> NDArray:
-        """log10 w of a loss, moved to 0 at the anchor, shape (n,)."""
-        logs = self.measured(name).logs
-        return logs - logs[np.abs(self.grid - self.controls["anchor"].value).argmin()]
-
-    def _draw_losses(self, loss: NDArray, beside: NDArray) -> None:
-        """Draw two weightings on the left and their ratio on the right."""
-        left, right = self.panels
-        plots.lines(
+        colours = {f"{side}: {state[side]}": COLOURS[side] for side in SIDES}
+        dashes = {f"{side}: {state[side]}": DASHES[side] for side in SIDES}
+        nearest = [match for reading in readings.values() for match in reading.matches[:1]]
+        for match in nearest if state["nearest"] else ():
+            logs[match.name] = safe_log(CATALOGUE[match.name].weighting(self.grid, base))
+            dashes[match.name] = 1
+        curves = {name: anchored(values, self.grid, anchor) for name, values in logs.items()}
+        return Chart(
             self.grid,
-            {LOSS: loss, BESIDE: beside},
-            xlabel=plots.LOGSNR,
-            ylabel="log₁₀ w on the ε error, 0 at the anchor",
-            outside=None,
-            ax=left,
+            curves,
+            xlabel=LOGSNR,
+            ylabel=f"log₁₀ w on the {plots.ERROR_OF[base]} error",
+            ylim=drawn_limits(curves, LOOK),
+            colours=colours,
+            dashes=dashes,
         )
-        plots.lines(
+
+    def _ratio(self, readings: dict[str, Reading], state: State) -> Chart:
+        """The ratio of the weightings, which is the same on every error."""
+        loss, beside = (logs_of(readings[side], self.grid, "eps") for side in SIDES)
+        ratio = anchored(loss - beside, self.grid, state["anchor"])
+        low, high = drawn_limits({RATIO: ratio}, LOOK) or (-1, 1)
+        return Chart(
             self.grid,
-            {"ratio": loss - beside},
-            xlabel=plots.LOGSNR,
+            {RATIO: ratio},
+            xlabel=LOGSNR,
             ylabel="log₁₀ of their ratio",
-            outside=None,
-            ax=right,
+            ylim=(min(low, -1), max(high, 1)),
+            colours=COLOURS,
         )
 
-    def _furnish_axes(self) -> None:
-        """Set limits and the legend, and dash the second line, which may cover the first."""
-        left, right = self.panels
-        find_line(left, BESIDE).set_linestyle(plots.DASHES[1])
-        left.legend(frameon=False)
-        left.set_ylim(-6, 3)
-        right.set_ylim(-3, 3)
 
-    def _describe(self, names: list[str]) -> str:
-        """The summary of each loss, as an HTML table."""
-        rows = (
-            f"<tr><td>{line}:&nbsp;</td><td><b>{escape(name)}</b>&nbsp;</td>"
-            f"<td>{self.measured(name).summary}</td></tr>"
-            for line, name in zip((LOSS, BESIDE), names, strict=True)
-        )
-        return f"<table>{''.join(rows)}</table>"
+def own_reading(text: str, x: torch.Tensor) -> Reading:
+    """The reading of a loss that is typed in.
+
+    Args:
+        text: Code that defines it.
+        x: Data to probe with, shape (n, *shape).
+
+    Returns:
+        The reading.
+
+    Raises:
+        ValueError: The code fails, or the loss cannot be probed.
+    """
+    loss = probing.own_loss(text)
+    try:
+        return probing.measure(loss, x)
+    except Exception as error:  # a reader looks for it in the lines that were typed
+        raise ValueError(probing.in_own_lines(error)) from error
+
+
+def safe_log(w: NDArray) -> NDArray:
+    """log10 of a weighting; NaN where it is not above 0.
+
+    Args:
+        w: The weighting, shape (n,).
+
+    Returns:
+        The logarithms, shape (n,).
+    """
+    is_positive = w > 0
+    return np.where(is_positive, np.log10(np.where(is_positive, w, 1.0)), np.nan)
+
+
+def logs_of(reading: Reading, grid: NDArray, base: str) -> NDArray:
+    """log10 of a measured weighting on a grid.
+
+    Args:
+        reading: The reading.
+        grid: λ in nats, shape (n,).
+        base: The error on which it acts.
+
+    Returns:
+        The logarithms, shape (n,); NaN where the loss draws nothing.
+    """
+    is_drawn = (grid >= reading.logsnr[0]) & (grid <= reading.logsnr[-1])
+    on_eps = np.interp(grid, reading.logsnr, safe_log(reading.w))
+    on_base = on_eps + np.log10(rebase(np.ones(len(grid)), grid, "eps", base))
+    return np.where(is_drawn, on_base, np.nan)
+
+
+def anchored(logs: NDArray, grid: NDArray, anchor: float) -> NDArray:
+    """Logarithms that are 0 at the anchor, or at the nearest level that is drawn.
+
+    Args:
+        logs: The logarithms, shape (n,); NaN where there are none.
+        grid: λ in nats, shape (n,).
+        anchor: λ in nats.
+
+    Returns:
+        The moved logarithms, shape (n,).
+    """
+    distance = np.where(np.isfinite(logs), abs(grid - anchor), np.inf)
+    nearest_level = distance.argmin()
+    return logs - logs[nearest_level]
+
+
+def reading_table(readings: dict[str, Reading], state: State) -> Table:
+    """Target, path and nearest objectives of each loss.
+
+    Args:
+        readings: "loss" and "beside" to their readings.
+        state: A value for each control.
+
+    Returns:
+        The table.
+    """
+    rows = []
+    for side, reading in readings.items():
+        near = [f"{match.name} ({match.deviation:.1%})" for match in reading.matches]
+        first, second, *_ = [*near, "none", ""]
+        path, *_ = reading.path.split(" (")
+        rows.append((state[side], reading.target, path, first, second))
+    return Table(HEAD, rows, [COLOURS[side] for side in SIDES])

@@ -265,9 +265,11 @@ class ViewExplorer(anywidget.AnyWidget):
         for name, value in values.items():
             self._state = self.settled(self._state | {name: value}, name)
         self._show_new(tuple(values), serial)
-        if self._error:  # a text that cannot be read is dropped; it still stands in its box
-            pasted = [name for name in values if isinstance(self.description[name], Paste)]
-            self._state |= {name: before[name] for name in pasted}
+        is_pasted = {name: isinstance(self.description[name], Paste) for name in values}
+        if self._error and any(is_pasted.values()):
+            # a text that cannot be read is dropped, with what it has set; it stands in its box
+            kept = {name: self._state[name] for name in values if not is_pasted[name]}
+            self._state = before | kept
 
     def _press(self, name: str, serial: int = 0) -> None:
         """Do what a button says."""

@@ -1,20 +1,15 @@
 """The explorer of perception: a control is set, the lines and the picture are read."""
 
-import base64
-import io
-import re
-
 import numpy as np
 import pytest
-from PIL import Image
 from scipy import fft
 
 import diffviz as dv
 from diffviz.data import files
 from diffviz.lab.experiments import perception as perception_experiments
-from diffviz.lab.explorers.base import Picture
-from diffviz.lab.explorers.perception import KNOWN, LEVEL, SEEN, PerceptionExplorer
+from diffviz.lab.explorers.perception import BRIGHTEST, KNOWN, LEVEL, SEEN, PerceptionExplorer
 from diffviz.perception import sensitivities, spectra
+from diffviz.web.pictures import Images, to_message
 
 pytestmark = pytest.mark.slow
 
@@ -25,8 +20,14 @@ def explorer():
 
 
 def curve(explorer, panel, name):
-    line = next(line for line in explorer.panels[panel].lines if line.get_gid() == name)
-    return np.asarray(line.get_xdata(), dtype=float), np.asarray(line.get_ydata(), dtype=float)
+    chart = explorer.view.charts[panel]
+    return chart.places(name), np.asarray(chart.curves[name])
+
+
+def picture(explorer):
+    """What is shown, in the units of z."""
+    (panel,) = (panel for panel in explorer.view.panels if isinstance(panel, Images))
+    return (2 * np.asarray(panel.pixels[0]) - 1) * BRIGHTEST
 
 
 def test_the_curves_are_the_weightings_of_what_is_chosen(explorer):
@@ -36,53 +37,51 @@ def test_the_curves_are_the_weightings_of_what_is_chosen(explorer):
         "curve": "Daly 1993",
         "species": "cat",
     }.items():
-        explorer.controls[name].value = value
+        explorer.set(name, value)
     rings = spectra.image_spectrum(files.load("photos")["grass"])
-    view = spectra.implied(
-        rings, lambda f: sensitivities.daly(10 * f), explorer.controls["rate"].value
-    )
+    view = spectra.implied(rings, lambda f: sensitivities.daly(10 * f), explorer.state["rate"])
     for name, w in (("rate–distortion", view.rate_distortion), ("projection", view.projection)):
         logsnr, y = curve(explorer, 0, name)
         assert np.allclose(y, np.log10(w(logsnr) / w(0.0)), atol=1e-9)
     f, felt = curve(explorer, 1, SEEN)
     assert np.allclose(
         felt,
-        sensitivities.daly(10 * f / 256 * explorer.controls["rate"].value)
+        sensitivities.daly(10 * f / 256 * explorer.state["rate"])
         / sensitivities.daly(np.geomspace(0.05, 60, 200)).max(),
     )
     assert felt.max() <= 1.01
     slope = np.log(view.rate_distortion(2.0) / view.rate_distortion(-4.0)) / 6
-    assert f"{slope:+.2f} from −4 to 2".replace("-", "−") in explorer.text.value
-    explorer.controls["logsnr"].value = -3.0
-    assert "at λ = −3.0: " in explorer.text.value
+    assert f"{slope:+.2f} from −4 to 2".replace("-", "−") in explorer.view.text
+    explorer.set("logsnr", -3.0)
+    assert "at λ = −3.0: " in explorer.view.text
 
 
 def test_objectives_of_the_catalogue_stand_beside(explorer):
-    explorer.controls["beside"].value = ("edm", "indi")
+    explorer.set("beside", ("edm", "indi"))
     logsnr, y = curve(explorer, 0, "edm")
     edm = dv.objective("edm").weighting
     assert np.allclose(y, np.log10(edm(logsnr) / edm(0.0)))
-    shown = [text.get_text() for text in explorer.panels[0].get_legend().get_texts()]
-    assert shown == ["rate–distortion", "projection", "edm", "indi"]
+    assert list(explorer.view.charts[0].curves) == ["rate–distortion", "projection", "edm", "indi"]
 
 
 def test_the_picture_is_noised_to_the_level(explorer):
     image = perception_experiments.photos()["camera"]
     for level in (-4.0, 0.0, 6.0):
-        explorer.controls["logsnr"].value = level
-        shown = np.asarray(explorer.panels[2].images[0].get_array())
+        explorer.set("logsnr", level)
+        shown = picture(explorer)
         alpha, sigma = np.sqrt(1 / (1 + np.exp(-level))), np.sqrt(1 / (1 + np.exp(level)))
         eps = (shown - alpha * image) / sigma
         assert [eps.mean(), eps.std()] == pytest.approx([0, 1], abs=0.01) and abs(
             np.corrcoef(eps.flat, image.flat)[0, 1]
         ) < 0.02
-        assert (curve(explorer, 0, LEVEL)[0] == level).all()
+        assert explorer.view.charts[0].marks == {LEVEL: level}
 
 
 def test_the_known_share_of_a_band_is_what_the_guess_recovers(explorer):
     """Over an octave, the mean squared error of the guess is the share of power not known."""
-    explorer.controls["logsnr"].value, explorer.controls["guess"].value = -1.0, True
-    guess = np.asarray(explorer.panels[2].images[0].get_array())
+    explorer.set("logsnr", -1.0)
+    explorer.set("guess", True)
+    guess = picture(explorer)
     gap = fft.dctn(guess - perception_experiments.photos()["camera"], norm="ortho") ** 2
     f, share = curve(explorer, 1, KNOWN)
     radius = np.hypot.outer(np.arange(256), np.arange(256)) / 2
@@ -100,7 +99,7 @@ def test_the_known_share_of_a_band_is_what_the_guess_recovers(explorer):
 
 
 def test_the_table_of_octaves_counts_power(explorer):
-    explorer.controls["logsnr"].value = 2.0
+    explorer.set("logsnr", 2.0)
     radius, power = (
         np.hypot.outer(np.arange(256), np.arange(256)) / 2,
         fft.dctn(perception_experiments.photos()["camera"], norm="ortho") ** 2,
@@ -109,49 +108,69 @@ def test_the_table_of_octaves_counts_power(explorer):
     ring = np.rint(2 * radius[band]).astype(int)
     mean = np.bincount(ring, power[band]) / np.maximum(np.bincount(ring), 1)
     known = mean[ring] / (mean[ring] + np.exp(-2.0))
-    row = re.findall(r">([^<>]*)</td>", explorer.text.value.split("known of its power")[1])
+    row = explorer.view.text.split("known of its power  ")[1].splitlines()[0].split("  ")
     assert float(row[-2].rstrip("%")) / 100 == pytest.approx(
         (known * power[band]).sum() / power[band].sum(), abs=0.011
     )
     assert (
-        "32–64" in explorer.text.value and "3.8" in explorer.text.value
+        "32–64" in explorer.view.text and "3.8" in explorer.view.text
     )  # 32 cycles in 256/30 degrees
 
 
 def test_the_distortion_left_is_the_share_of_what_is_seen(explorer):
     """At first for Barten 2004 at 30 pixels per degree; little is known, so nearly all is left."""
-    explorer.controls["logsnr"].value = 1.0
+    explorer.set("logsnr", 1.0)
     rings = perception_experiments.spectrum("camera")
     seen = rings.count * rings.power * sensitivities.barten_2004(rings.frequency * 30) ** 2
     left = (seen / (1 + rings.power * np.exp(1.0))).sum() / seen.sum()
-    assert f"left at λ = 1.0: {left:.1%}" in explorer.text.value and 0 < left < 0.5
-    explorer.controls["logsnr"].value = -8.0
-    assert float(explorer.text.value.split("left at λ = −8.0: ")[1].split("%")[0]) > 90
+    assert f"left at λ = 1.0: {left:.1%}" in explorer.view.text and 0 < left < 0.5
+    explorer.set("logsnr", -8.0)
+    assert float(explorer.view.text.split("left at λ = −8.0: ")[1].split("%")[0]) > 90
 
 
-def test_sliders_move_artists_over_a_background_that_stays(explorer, monkeypatch):
-    explorer.controls["logsnr"].value = 1.0
-    before, drawn = explorer._picture._background, []
-    monkeypatch.setattr(explorer.figure.canvas, "draw", lambda: drawn.append(1))
-    for name, value in {
+def test_each_control_changes_what_is_shown(explorer):
+    values = {
         "logsnr": -3,
         "rate": 60.0,
         "image": "brick",
         "curve": "Daly 1993",
         "species": "cat",
         "guess": True,
-    }.items():
-        explorer.controls[name].value = value
-    assert not drawn and explorer._picture._background is before
-    assert Image.open(io.BytesIO(explorer.png)).size[0] > 1000
+        "beside": (),
+    }
+    for name, value in values.items():
+        before = to_message(explorer.view)
+        explorer.set(name, value)
+        assert explorer.error == "" and to_message(explorer.view) != before, name
 
 
-def test_the_picture_after_a_slider_is_that_of_a_full_drawing(explorer):
-    explorer.controls["logsnr"].value = -2.5
-    blitted = np.asarray(Image.open(io.BytesIO(explorer.png)), dtype=int)
-    full = np.asarray(Image.open(io.BytesIO(Picture(explorer.figure).png())), dtype=int)
-    assert abs(blitted - full).max() == 0
-    assert base64.b64decode(explorer._repr_mimebundle_()["image/png"]) == explorer.png
+def test_a_picture_of_the_reader_stands_beside_the_photographs():
+    rows, columns = np.mgrid[:64, :64]
+    waves = np.round(127.5 + 100 * np.sin(rows / 3 + columns / 7)).astype(np.uint8)
+    explorer = PerceptionExplorer("mine", pictures={"mine": waves}, logsnr=8.0)
+    shown = picture(explorer)
+    assert shown.shape == (64, 64)
+    assert np.corrcoef(shown.ravel(), waves.ravel())[0, 1] > 0.99
+    assert "16–32" in explorer.view.text and "32–64" not in explorer.view.text
+    rings = spectra.image_spectrum(waves)
+    view = spectra.implied(rings, sensitivities.barten_2004, 30.0)
+    logsnr, y = curve(explorer, 0, "rate–distortion")
+    w = view.rate_distortion
+    assert np.allclose(y, np.log10(w(logsnr) / w(0.0)), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "words"),
+    [
+        ([np.zeros((8, 8))], TypeError, "pictures must map names"),
+        ({"mine": np.ones((8, 8), complex)}, TypeError, "picture of type complex128"),
+        ({"mine": np.eye(8)[:4]}, ValueError, "square"),
+        ({"mine": np.full((8, 8), np.nan)}, ValueError, "NaN|finite"),
+    ],
+)
+def test_what_is_no_picture_is_refused(bad, error, words):
+    with pytest.raises(error, match=words):
+        PerceptionExplorer(pictures=bad)
 
 
 @pytest.mark.parametrize(
