@@ -88,14 +88,7 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
         colours=colour,
         ax=ax,
     )
-    legend = ax.get_legend()
-    if legend is not None and not outside:  # it may lie over the curves
-        legend.set_frame_on(True)
-        legend.get_frame().set(alpha=0.8, linewidth=0)
-        for text in legend.get_texts():
-            text.set_fontsize(8)
-    in_legend = legend.legend_handles if legend is not None else []
-    _dash_lines([*ax.lines, *(one for one in in_legend if isinstance(one, Line2D))], chart)
+    _dash_lines([*ax.lines, *_legend_lines(ax)], chart)
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")
@@ -107,6 +100,18 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
             label, (place, 1), xycoords=("data", "axes fraction"), fontsize=8, color="0.4", va="top"
         )
     ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
+
+
+def _legend_lines(ax: Axes) -> list[Line2D]:
+    """The lines in the legend, which gets a ground of its own; none without a legend."""
+    legend = ax.get_legend()
+    if legend is None:
+        return []
+    legend.set_frame_on(True)  # it may lie over the curves
+    legend.get_frame().set(alpha=0.8, linewidth=0)
+    for text in legend.get_texts():
+        text.set_fontsize(8)
+    return [one for one in legend.legend_handles if isinstance(one, Line2D)]
 
 
 def _dash_lines(lines: list[Line2D], chart: Chart) -> None:
