@@ -92,15 +92,9 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
         colours=colour,
         ax=ax,
     )
-    _style_lines(ax, chart)
     if chart.curves:
         place_legend(ax, list(chart.curves), outside=outside)
-    legend = ax.get_legend()
-    if legend is not None and not outside:  # it may lie over the curves
-        legend.set_frame_on(True)
-        legend.get_frame().set(alpha=0.8, linewidth=0)
-        for text in legend.get_texts():
-            text.set_fontsize(8)
+    _dash_lines([*ax.lines, *_legend_lines(ax, framed=not outside)], chart)
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")
@@ -114,10 +108,23 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
     ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
 
 
-def _style_lines(ax: Axes, chart: Chart) -> None:
-    """Dash the lines as the chart says, and make the faint ones pale; the legend shows both."""
-    for line in ax.lines:
-        name = str(line.get_gid())
+def _legend_lines(ax: Axes, *, framed: bool) -> list[Line2D]:
+    """The lines in the legend, which may get a ground of its own; none without a legend."""
+    legend = ax.get_legend()
+    if legend is None:
+        return []
+    if framed:  # it may lie over the curves
+        legend.set_frame_on(True)
+        legend.get_frame().set(alpha=0.8, linewidth=0)
+        for text in legend.get_texts():
+            text.set_fontsize(8)
+    return [one for one in legend.legend_handles if isinstance(one, Line2D)]
+
+
+def _dash_lines(lines: list[Line2D], chart: Chart) -> None:
+    """Give the lines of curves their dashes, and make the faint ones pale."""
+    for line in lines:
+        name = str(line.get_gid() or line.get_label())
         if name in chart.dashes:
             dash: Any = plots.DASHES[chart.dashes[name] % len(plots.DASHES)]
             line.set_linestyle(dash)
