@@ -185,6 +185,7 @@ def test_a_loop_that_rejects_levels_is_not_refused():
             t = torch.where(t < 0.1, torch.rand(len(x)), t)
         return flow_matching(model, x, t)
 
-    one = probe(loss, X, draws=2000)
+    one = probe(loss, X, draws=8000)
     assert one.kind == "u"
     assert one.sampled
+    assert any(NOTE in note for note in one.notes)
