@@ -241,7 +241,7 @@ def _nodes_per_std(mixture: NoisedMixture) -> float:
 
 def _reach(mixture: NoisedMixture) -> float:
     """Standard deviations after which a component adds less than 1e-13 to the fourth moment."""
-    known = max(mixture.within**2, math.exp(-min(mixture.extent, FARTHEST_PAIR) ** 2 / 8))
+    known = max(mixture.within**2, math.exp(-(min(mixture.extent, FARTHEST_PAIR) ** 2) / 8))
     return max(REACH, math.sqrt(2 * math.log(1e13 / known)))
 
 

@@ -91,13 +91,14 @@ class Moments:
             The density at each level, times the spacing of levels, shape (levels,).
 
         Raises:
-            ValueError: The share is outside [0, 1], or the loss is 0 at every level.
+            ValueError: The share is outside [0, 1], the loss is 0 at every level, or there is only
+                one.
         """
         share = checks.number(uniform, "uniform", 0, 1)
         chosen = objective.weighting(self.logsnr) * np.sqrt(self.second)
         checks.require(chosen.any(), f"the loss of {objective.name} is 0 at every level")
-        spacing = np.diff(self.logsnr).mean()
-        own = chosen * spacing / (self._cells(objective) @ chosen)
+        cells = self._cells(objective)
+        own = chosen * np.diff(self.logsnr).mean() / (cells @ chosen)
         return (1 - share) * own + share / len(chosen)
 
     def variance(
@@ -115,7 +116,8 @@ class Moments:
             The variance; infinite if the density is 0 where the weighting is not.
 
         Raises:
-            ValueError: The density has another shape, is negative or 0 everywhere.
+            ValueError: The density has another shape, is negative or 0 everywhere, or there is only
+                one level.
         """
         cells = self._cells(objective)
         density = self._density(objective, p, cells)
@@ -138,6 +140,8 @@ class Moments:
         A cell ends midway to the next level, at the first and the last level, and where the
         support of the law does.
         """
+        n = len(self.logsnr)
+        checks.require(n > 1, f"an integral over logsnr needs two or more levels, got {n}")
         middles = (self.logsnr[1:] + self.logsnr[:-1]) / 2
         edges = np.concatenate([self.logsnr[:1], middles, self.logsnr[-1:]])
         return np.diff(np.clip(edges, *objective.law.support()))
