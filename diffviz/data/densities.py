@@ -19,6 +19,7 @@ from diffviz.checks import positive, require
 from diffviz.data import separable
 
 MAX_LATTICE = 2**28  # elements that a quadrature may take
+NODES_PER_STD = 8  # of a lattice for the entropy, whose error is then 1e-12
 CHUNK = 2**17  # elements of a temporary: they stay in the cache
 LOG_TWO_PI = math.log(2 * math.pi)
 
@@ -271,7 +272,7 @@ class Mixture:
             would be too big.
         """
         std = (alpha**2 * self.std**2 + sigma**2).sqrt().expand_as(self.weights)[:, None]
-        step = std.min() / 6
+        step = std.min() / NODES_PER_STD
         centres = alpha * self.means
         low = (centres - 7 * std).min(0).values
         high = (centres + 7 * std).max(0).values

@@ -7,7 +7,7 @@ u = eps_hat − eps given z. In one or two dimensions, with nodes on both axes, 
 
 over components are products of matrices. From those with i + j <= 4 follow E‖u − E u‖² and
 E‖u − E u‖⁴ given z. So u may be measured from any point that depends on z alone: near its mean,
-nothing cancels.
+nothing cancels. On a line it is measured from its mean.
 
 ``mixture_moments`` lays a lattice for Gaussians, on which a plain sum is spectrally accurate, and
 cuts it into tiles. A tile only sees the components that reach it.
@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-# of the narrowest component; fourth moments, which far components in between decide, need as many
-NODES_PER_STD = 10
-REACH = 8.0  # standard deviations after which a component is not seen: e^−32
+NODES_PER_STD = 10  # of the narrowest component, at least
+LATTICE_ERROR = 1e-17  # that a lattice adds to a moment, relative to it
+REACH = 8.0  # standard deviations after which a component is not seen, at least: e^−32
+FARTHEST_PAIR = 40.0  # standard deviations after which nothing is seen midway
 TILE = 64  # nodes along the side of a tile
 COMPONENTS = 2**12  # components that a product of matrices takes at once
 MAX_LATTICE = 2**30  # nodes times components, above which there is no lattice
@@ -94,13 +95,24 @@ class NoisedMixture:
         """Variance v_k of z in each component, shape (k,)."""
         return self.alpha**2 * self.variance + self.sigma**2
 
-    def reaching(self, tile: tuple[NDArray, NDArray]) -> "NoisedMixture":
-        """The components that come within reach of a tile, given by its axes."""
+    @property
+    def within(self) -> float:
+        """Variance of the residual within the components, a part of its whole variance."""
+        return float(self.weights @ (self.alpha**2 * self.variance / self.noised))
+
+    @property
+    def extent(self) -> float:
+        """The most that two centres are apart, in standard deviations of the narrowest."""
+        across = np.linalg.norm(np.ptp(self.means, axis=0))
+        return float(self.alpha * across / math.sqrt(self.noised.min()))
+
+    def reaching(self, tile: tuple[NDArray, NDArray], reach: float) -> "NoisedMixture":
+        """The components within reach (standard deviations) of a tile, given by its axes."""
         apart = [
             np.clip(self.alpha * mean, nodes[0], nodes[-1]) - self.alpha * mean
             for mean, nodes in zip(self.means.T, tile, strict=True)
         ]
-        near = apart[0] ** 2 + apart[1] ** 2 < REACH**2 * self.noised
+        near = apart[0] ** 2 + apart[1] ** 2 < reach**2 * self.noised
         return NoisedMixture(
             self.weights[near], self.means[near], self.variance[near], self.alpha, self.sigma
         )
@@ -129,13 +141,31 @@ class NoisedMixture:
         share = self.weights / self.weights.sum()
         return (self.pull(nodes, axis) @ share)[:, None]
 
-    def axis_moments(self, nodes: NDArray, axis: int, centre: NDArray) -> Axis:
-        """Density of z and moments of the residual along an axis; see ``Axis``."""
+    def density(self, nodes: NDArray, axis: int) -> NDArray:
+        """Density of z in each component along an axis, shape (nodes, k)."""
         v = self.noised
         density = np.exp(-((nodes[:, None] - self.alpha * self.means[:, axis]) ** 2) / (2 * v))
-        density /= np.sqrt(2 * math.pi * v)
+        return density / np.sqrt(2 * math.pi * v)
+
+    def posterior_centre(self, nodes: NDArray) -> NDArray:
+        """The mean pull given z, for data on a line, shape (nodes, 1).
+
+        From an average that all nodes share, the variance of narrow components would be a small
+        difference of large numbers.
+        """
+        mass = np.zeros(len(nodes))
+        total = np.zeros(len(nodes))
+        for part in self.parts():
+            density = part.weights * part.density(nodes, 0)
+            mass += density.sum(1)
+            total += (density * part.pull(nodes, 0)).sum(1)
+        return np.divide(total, mass, out=np.zeros_like(mass), where=mass > 0)[:, None]
+
+    def axis_moments(self, nodes: NDArray, axis: int, centre: NDArray) -> Axis:
+        """Density of z and moments of the residual along an axis; see ``Axis``."""
+        density = self.density(nodes, axis)
         offset = -self.alpha * self.sigma * (self.pull(nodes, axis) - centre)
-        spread = self.alpha**2 * self.variance / v
+        spread = self.alpha**2 * self.variance / self.noised
         square = offset**2
         moments = (
             1.0,
@@ -175,25 +205,51 @@ def mixture_moments(weights: NDArray, means: NDArray, std: NDArray, logsnr: NDAr
 
 def _lattice_moments(mixture: NoisedMixture, d: int) -> NDArray:
     """Both moments at one level, where the first d coordinates count, shape (2,)."""
-    step = math.sqrt(mixture.noised.min()) / NODES_PER_STD
-    ends = [_ends(mixture, axis) for axis in range(d)]
-    counts = [math.ceil((high - low) / step) + 1 for low, high in ends]
-    if math.prod(counts) * max(64, len(mixture.weights)) > MAX_LATTICE:
+    reach = _reach(mixture)
+    ends = [_ends(mixture, axis, reach) for axis in range(d)]
+    for nodes in (_nodes_per_std(mixture), NODES_PER_STD):
+        step = math.sqrt(mixture.noised.min()) / nodes
+        counts = [math.ceil((high - low) / step) + 1 for low, high in ends]
+        if math.prod(counts) * max(64, len(mixture.weights)) <= MAX_LATTICE:
+            break
+    else:
         return np.full(2, np.nan)
     axes = [low + step * np.arange(count) for (low, _), count in zip(ends, counts, strict=True)]
     total = np.zeros(2)
     for tile in _tiles(axes):
-        near = mixture.reaching(tile)
+        near = mixture.reaching(tile, reach)
         if near.weights.size:
             total += step**d * _tile_sums(near, tile, d)
     return total
 
 
-def _ends(mixture: NoisedMixture, axis: int) -> tuple[float, float]:
+def _nodes_per_std(mixture: NoisedMixture) -> float:
+    """Nodes for each standard deviation of the narrowest component that moments need.
+
+    Where two components of variance v are u sqrt(v) apart, the density of z has zeros in the
+    complex plane at a distance of π sqrt(v)/u from the real line, midway between them. A sum over n
+    nodes for each sqrt(v) is wrong there by e^(−2π² n/u), times the density e^(−u²/8) midway
+    (Trefethen and Weideman 2014, SIAM Review 56(3), theorem 5.1). The fourth moment comes from what
+    is midway, too, and from φ², with φ the variance of the residual within components: what is left
+    is to be small beside both.
+    """
+    apart = np.linspace(0, min(mixture.extent, FARTHEST_PAIR), 200)
+    midway = np.exp(-(apart**2) / 8)
+    digits = np.log(midway / (midway + mixture.within**2) / LATTICE_ERROR)
+    return max(NODES_PER_STD, float((apart * digits).max()) / (2 * math.pi**2))
+
+
+def _reach(mixture: NoisedMixture) -> float:
+    """Standard deviations after which a component adds less than 1e-13 to the fourth moment."""
+    known = max(mixture.within**2, math.exp(-(min(mixture.extent, FARTHEST_PAIR) ** 2) / 8))
+    return max(REACH, math.sqrt(2 * math.log(1e13 / known)))
+
+
+def _ends(mixture: NoisedMixture, axis: int, reach: float) -> tuple[float, float]:
     """Where the lattice starts and ends along an axis."""
     centres = mixture.alpha * mixture.means[:, axis]
-    reach = REACH * np.sqrt(mixture.noised)
-    return (centres - reach).min(), (centres + reach).max()
+    width = reach * np.sqrt(mixture.noised)
+    return (centres - width).min(), (centres + width).max()
 
 
 def _tiles(axes: list[NDArray]) -> Iterator[tuple[NDArray, NDArray]]:
@@ -208,6 +264,8 @@ def _tile_sums(mixture: NoisedMixture, tile: tuple[NDArray, NDArray], d: int) ->
     """Both moments summed over the nodes of a tile, weighted by the density, shape (2,)."""
     joint = np.zeros((13, len(tile[0]) * len(tile[1])))
     centres = [mixture.centre(nodes, axis) for axis, nodes in enumerate(tile)]
+    if d == 1:
+        centres[0] = mixture.posterior_centre(tile[0])
     for part in mixture.parts():
         x = [part.weights * moment for moment in part.axis_moments(tile[0], 0, centres[0])]
         y = part.axis_moments(tile[1], 1, centres[1]) if d == 2 else _no_axis(part)

@@ -81,22 +81,25 @@ class Moments:
             object.__setattr__(self, name, value)
 
     def best(self, objective: Objective, uniform: float = 0.0) -> NDArray:
-        """The density of least variance on the levels, mixed with a uniform share.
+        """The density of least variance, mixed with a uniform share.
 
         Args:
             objective: The objective whose loss is drawn.
             uniform: The uniform share, in [0, 1].
 
         Returns:
-            Masses of the levels, which sum to one, shape (levels,).
+            The density at each level, times the spacing of levels, shape (levels,).
 
         Raises:
-            ValueError: The share is outside [0, 1], or the loss is 0 at every level.
+            ValueError: The share is outside [0, 1], the loss is 0 at every level, or there is only
+                one.
         """
         share = checks.number(uniform, "uniform", 0, 1)
-        mass = objective.weighting(self.logsnr) * np.sqrt(self.second)
-        checks.require(mass.any(), f"the loss of {objective.name} is 0 at every level")
-        return (1 - share) * mass / mass.sum() + share / len(mass)
+        chosen = objective.weighting(self.logsnr) * np.sqrt(self.second)
+        checks.require(chosen.any(), f"the loss of {objective.name} is 0 at every level")
+        cells = self._cells(objective)
+        own = chosen * np.diff(self.logsnr).mean() / (cells @ chosen)
+        return (1 - share) * own + share / len(chosen)
 
     def variance(
         self, objective: Objective, p: ArrayLike | None = None, stratified: bool = False
@@ -113,13 +116,16 @@ class Moments:
             The variance; infinite if the density is 0 where the weighting is not.
 
         Raises:
-            ValueError: The density has another shape, is negative or 0 everywhere.
+            ValueError: The density has another shape, is negative or 0 everywhere, or there is only
+                one level.
         """
-        chosen = self._density(objective, p)
-        mass = chosen / chosen.sum()
-        half = objective.weighting(self.logsnr) / 2 * np.gradient(self.logsnr)
+        cells = self._cells(objective)
+        density = self._density(objective, p, cells)
+        half = objective.weighting(self.logsnr) / 2
         with np.errstate(divide="ignore"):
-            cost = np.divide(half**2, mass, out=np.zeros_like(half), where=half > 0)
+            each = np.divide(half**2, density, out=np.zeros_like(half), where=half > 0)
+        cost = each * cells
+        half = half * cells
         if np.isinf(cost).any():
             return np.inf
         first, second = self.means
@@ -128,8 +134,20 @@ class Moments:
         known = at_each_level if stratified else overall
         return float(cost @ self.second - known)
 
-    def _density(self, objective: Objective, p: ArrayLike | None) -> NDArray:
-        """A density on the levels up to a constant, the objective's own by default."""
+    def _cells(self, objective: Objective) -> NDArray:
+        """Widths of the cells of the levels where the objective looks, shape (levels,).
+
+        A cell ends midway to the next level, at the first and the last level, and where the
+        support of the law does.
+        """
+        n = len(self.logsnr)
+        checks.require(n > 1, f"an integral over logsnr needs two or more levels, got {n}")
+        middles = (self.logsnr[1:] + self.logsnr[:-1]) / 2
+        edges = np.concatenate([self.logsnr[:1], middles, self.logsnr[-1:]])
+        return np.diff(np.clip(edges, *objective.law.support()))
+
+    def _density(self, objective: Objective, p: ArrayLike | None, cells: NDArray) -> NDArray:
+        """A density on the levels with integral 1, the objective's own by default."""
         own = density(objective.law, self.logsnr)
         chosen = checks.array(own if p is None else p, "p")
         if chosen.shape != self.second.shape or (chosen < 0).any() or not chosen.any():
@@ -137,7 +155,8 @@ class Moments:
                 f"p must be a density on {len(self.second)} levels, >= 0 and somewhere above 0; "
                 f"got shape {chosen.shape}, from {chosen.min():g}"
             )
-        return chosen
+        beyond = (chosen[cells == 0] > 0).any()  # its cells are not those of the objective
+        return chosen / np.trapezoid(chosen, self.logsnr) if beyond else chosen / (cells @ chosen)
 
 
 def exact(toy: ExactToy, logsnr: ArrayLike, draws: int = 4096) -> Moments:

@@ -252,6 +252,63 @@ class Transformed(stats.rv_continuous):
         return self.base.pdf(within)
 
 
+class TwoSidedMap(MonotoneMap, Protocol):
+    """A rising map from a probability to a quantile that also counts probability from above."""
+
+    def forward_above(self, q: NDArray, /) -> NDArray:
+        """Quantile that is exceeded with probability q."""
+
+    def inverse_above(self, y: NDArray, /) -> NDArray:
+        """Probability above y."""
+
+
+class TwoSided(Transformed):
+    """Law given by its quantiles, which keeps its digits in both tails.
+
+    ``Transformed`` has the probability above y as 1 less that below, which is 0 where the latter
+    rounds to 1.
+
+    Args:
+        base: The uniform law on [0, 1].
+        change: The map from a probability to a quantile.
+        rising: True.
+        **options: Of ``scipy.stats.rv_continuous``.
+    """
+
+    change: TwoSidedMap
+
+    def _sf(self, y: NDArray) -> NDArray:
+        return self.change.inverse_above(y)
+
+    def _isf(self, q: NDArray) -> NDArray:
+        return self.change.forward_above(q)
+
+
+def two_sided(change: TwoSidedMap, **ends: float) -> Any:
+    """Law of the quantiles that a two-sided map gives.
+
+    Args:
+        change: The map from a probability to a quantile.
+        **ends: The ends ``a`` and ``b`` of the support, where they are known.
+
+    Returns:
+        A frozen SciPy distribution.
+    """
+    return TwoSided(stats.uniform(), change, rising=True, **ends).freeze()
+
+
+def _chosen(where: NDArray, x: NDArray, first: Curve, y: NDArray, second: Curve) -> NDArray:
+    """first(x) where a condition holds, second(y) elsewhere; neither is computed in vain."""
+    if where.all():
+        return np.asarray(first(x))
+    if not where.any():
+        return np.asarray(second(y))
+    result = np.empty(where.shape)
+    result[where] = first(x[where])
+    result[~where] = second(y[~where])
+    return result
+
+
 def inverted(curve: CurveWithSlope, value: NDArray, start: NDArray) -> NDArray:
     """Where a monotone map of [0, 1] takes a value, by Newton's method within a bracket.
 
@@ -327,6 +384,86 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None, steps: int | None = 
     return AtomicLaw(levels, weight[order], number_of_steps).freeze()
 
 
+@dataclass(frozen=True)
+class PushedTime:
+    """The map from a probability to the λ that a time with a law of its own is taken to.
+
+    Noisy times are counted from t = 1 by the law of 1 − t, since t itself rounds to 1 there.
+
+    Args:
+        time: Law of t, a frozen SciPy distribution on [0, 1].
+        rest: Law of 1 − t.
+        law: Law of λ under uniform time.
+    """
+
+    time: Any
+    rest: Any
+    law: Any
+
+    def _level(self, t: NDArray, rest: NDArray) -> NDArray:
+        """λ at t, from the smaller of t and 1 − t."""
+        return _chosen(t <= 0.5, t, self.law.isf, rest, self.law.ppf)
+
+    def _by_time(self, y: NDArray, of_time: Curve, of_rest: Curve) -> NDArray:
+        """A function of the time at y, from the smaller of t and 1 − t."""
+        t = np.asarray(self.law.sf(y))
+        return _chosen(t <= 0.5, t, of_time, np.asarray(self.law.cdf(y)), of_rest)
+
+    def forward(self, q: NDArray) -> NDArray:
+        """Quantile of q."""
+        return self._level(np.asarray(self.time.isf(q)), np.asarray(self.rest.ppf(q)))
+
+    def forward_above(self, q: NDArray) -> NDArray:
+        """Quantile that is exceeded with probability q."""
+        return self._level(np.asarray(self.time.ppf(q)), np.asarray(self.rest.isf(q)))
+
+    def inverse(self, y: NDArray) -> NDArray:
+        """Probability below y."""
+        return self._by_time(y, self.time.sf, self.rest.cdf)
+
+    def inverse_above(self, y: NDArray) -> NDArray:
+        """Probability above y."""
+        return self._by_time(y, self.time.cdf, self.rest.sf)
+
+    def slope(self, y: NDArray) -> NDArray:
+        """Density at y."""
+        pace = self.law.pdf(y)
+        density = self._by_time(y, self.time.pdf, self.rest.pdf)
+        underflown = np.isinf(density) & (pace < 1e-300)  # t(y) is 0 or 1 by underflow
+        return np.where(underflown, 0.0, density * pace)
+
+
+def reflected(time: Any) -> Any:
+    """Law of 1 − t, where it is known without rounding.
+
+    Args:
+        time: Law of t, a frozen SciPy distribution.
+
+    Returns:
+        The law for beta and logit-normal time and for the symmetric laws of this module, also
+        stretched; None for others.
+    """
+    law = time.dist
+    if isinstance(law, Transformed):
+        return _reflected_map(time)
+    if law.name not in ("beta", "johnsonsb") or time.support() != (0.0, 1.0):
+        return None
+    first, second = law._parse_args(*time.args, **time.kwds)[0]
+    return stats.beta(second, first) if law.name == "beta" else stats.johnsonsb(-first, second)
+
+
+def _reflected_map(time: Any) -> Any:
+    """``reflected`` for a law of this module."""
+    law = time.dist
+    if isinstance(law.change, ModeTime | CosMapTime | UShapedTime):
+        return time
+    base = reflected(law.base) if isinstance(law.change, AffineMap) else None
+    if base is None:
+        return None
+    change = AffineMap(1 - law.change.start - law.change.width, law.change.width)
+    return Transformed(base, change, rising=True).freeze()
+
+
 def quantile_of(time: Any, law: Any) -> Any:
     """Law of the λ that is exceeded with probability t, for t with a law of its own.
 
@@ -344,7 +481,12 @@ def quantile_of(time: Any, law: Any) -> Any:
         drawn = mass > 0
         if drawn.sum() > 1:
             return atoms(table.levels[drawn], mass[drawn], table.steps)
-    return Transformed(time, SurvivalMap(law)).freeze()
+    rest = reflected(time)
+    if rest is None:
+        return Transformed(time, SurvivalMap(law)).freeze()
+    low, high = time.support()
+    ends = law.isf([high, low])
+    return two_sided(PushedTime(time, rest, law), a=float(ends[0]), b=float(ends[1]))
 
 
 def moved(law: Any, move: float) -> Any:
@@ -465,15 +607,33 @@ class TwoPieceNormalQuantiles:
 
     def forward(self, q: NDArray) -> NDArray:
         """Quantile of q."""
-        below = self.left * ndtri(q / 2 / self.share)
-        above = -self.right * ndtri((1 - q) / 2 / (1 - self.share))
-        return self.mode + np.where(q < self.share, below, above)
+        return self._quantile(q, 1 - q)
+
+    def forward_above(self, q: NDArray) -> NDArray:
+        """Quantile that is exceeded with probability q."""
+        return self._quantile(1 - q, q)
+
+    def _quantile(self, below: NDArray, above: NDArray) -> NDArray:
+        """Quantile, from the probability on its own side of the mode."""
+        left = self.left * ndtri(below / 2 / self.share)
+        right = -self.right * ndtri(above / 2 / (1 - self.share))
+        return self.mode + np.where(below < self.share, left, right)
 
     def inverse(self, y: NDArray) -> NDArray:
         """Probability below y."""
-        below = 2 * self.share * ndtr((y - self.mode) / self.left)
-        above = 1 - 2 * (1 - self.share) * ndtr((self.mode - y) / self.right)
-        return np.where(y < self.mode, below, above)
+        left, right = self._tails(y)
+        return np.where(y < self.mode, left, 1 - right)
+
+    def inverse_above(self, y: NDArray) -> NDArray:
+        """Probability above y."""
+        left, right = self._tails(y)
+        return np.where(y < self.mode, 1 - left, right)
+
+    def _tails(self, y: NDArray) -> tuple[NDArray, NDArray]:
+        """Probability below y if it is below the mode, and above y if it is above."""
+        left = 2 * self.share * ndtr((y - self.mode) / self.left)
+        right = 2 * (1 - self.share) * ndtr((self.mode - y) / self.right)
+        return left, right
 
     def slope(self, y: NDArray) -> NDArray:
         """Density at y."""
@@ -498,8 +658,7 @@ def split_lognormal_sigma(mean: float, below: float, above: float) -> Any:
     centre = -2 * number(mean, "mean")
     left = 2 * positive(above, "above")  # λ falls with sigma
     right = 2 * positive(below, "below")
-    quantiles = TwoPieceNormalQuantiles(centre, left, right)
-    return Transformed(stats.uniform(), quantiles, rising=True).freeze()
+    return two_sided(TwoPieceNormalQuantiles(centre, left, right))
 
 
 @dataclass(frozen=True)
@@ -673,6 +832,65 @@ def stretched(density: Any, low: float, high: float) -> Any:
     return Transformed(law, AffineMap(start, end - start), rising=True).freeze()
 
 
+@dataclass(frozen=True)
+class Truncation:
+    """The map from a probability to a quantile of a law conditioned on low <= λ <= high.
+
+    Probabilities are differences of the cdf below the median and of the survival function above
+    it, so that those far out in a tail keep their digits.
+
+    Args:
+        law: The law before, a frozen SciPy distribution.
+        low: Least λ in nats.
+        high: Largest λ in nats.
+        cdf: The cdf of the law at low and high.
+        sf: Its survival function at low and high.
+    """
+
+    law: Any
+    low: float
+    high: float
+    cdf: tuple[float, float]
+    sf: tuple[float, float]
+
+    @property
+    def mass(self) -> float:
+        """Probability of the law between the ends."""
+        on_the_left = self.cdf[1] <= 0.5
+        return self.cdf[1] - self.cdf[0] if on_the_left else self.sf[0] - self.sf[1]
+
+    def _quantile(self, below: NDArray, above: NDArray) -> NDArray:
+        """Quantile of the law, from the probabilities below and above it between the ends."""
+        cdf = self.cdf[0] + below * self.mass
+        sf = self.sf[1] + above * self.mass
+        quantile = _chosen(cdf <= 0.5, cdf, self.law.ppf, sf, self.law.isf)
+        return np.clip(quantile, self.low, self.high)
+
+    def forward(self, q: NDArray) -> NDArray:
+        """Quantile of q."""
+        return self._quantile(q, 1 - q)
+
+    def forward_above(self, q: NDArray) -> NDArray:
+        """Quantile that is exceeded with probability q."""
+        return self._quantile(1 - q, q)
+
+    def inverse(self, y: NDArray) -> NDArray:
+        """Probability below y."""
+        cdf = self.law.cdf(y)
+        left = cdf - self.cdf[0]
+        return np.where(cdf <= 0.5, left, self.sf[0] - self.law.sf(y)) / self.mass
+
+    def inverse_above(self, y: NDArray) -> NDArray:
+        """Probability above y."""
+        sf = self.law.sf(y)
+        right = sf - self.sf[1]
+        return np.where(sf <= 0.5, right, self.cdf[1] - self.law.cdf(y)) / self.mass
+
+    def slope(self, y: NDArray) -> NDArray:
+        """Density at y."""
+        return self.law.pdf(y) / self.mass
+
+
 def truncated(density: Any, low: float, high: float) -> Any:
     """A law conditioned on low <= λ <= high. Of discrete levels those in between remain.
 
@@ -691,17 +909,17 @@ def truncated(density: Any, low: float, high: float) -> Any:
     law = checked_law(density, "density")
     low = number(low, "low")
     high = number(high, "high")
-    above_low = law.sf(low)
-    above_high = law.sf(high)
-    name = f"mass of the density in [{low:g}, {high:g}]"
-    share = stats.uniform(above_high, positive(above_low - above_high, name))
+    cdf = float(law.cdf(low)), float(law.cdf(high))
+    sf = float(law.sf(low)), float(law.sf(high))
+    # not the quantiles of 0 and 1: far out in a tail they are infinite by rounding
+    first, last = law.support()
+    start = float(max(low, first))
+    end = float(min(high, last))
+    between = Truncation(law, start, end, cdf, sf)
+    positive(between.mass, f"mass of the density in [{low:g}, {high:g}]")
     table = atomic(law)
     if table is not None:
         kept = (table.levels >= low) & (table.levels <= high)
         if kept.sum() > 1:
             return atoms(table.levels[kept], table.mass[kept], table.steps)
-    # not the quantiles of the share's ends: far out in a tail they are infinite by rounding
-    first, last = law.support()
-    start = float(max(low, first))
-    end = float(min(high, last))
-    return Transformed(share, SurvivalMap(law), a=start, b=end).freeze()
+    return two_sided(between, a=start, b=end)

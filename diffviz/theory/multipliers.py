@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import expit, log_expit
 
 from diffviz.checks import number, positive
 from diffviz.theory.frames import Curve, levels
@@ -140,7 +140,7 @@ class SoftMinSNR:
     def __call__(self, logsnr: ArrayLike) -> NDArray:
         """The multiplier at λ in nats, same shape."""
         level = levels(logsnr)
-        return expit(np.log(self.gamma) - level)
+        return np.exp(log_expit(np.log(self.gamma) - level))  # expit is 0 from −710
 
 
 def soft_min_snr(gamma: float = 4.0) -> SoftMinSNR:
@@ -275,7 +275,7 @@ class Sigmoid:
     def __call__(self, logsnr: ArrayLike) -> NDArray:
         """The multiplier at λ in nats, same shape."""
         level = levels(logsnr)
-        on_x = np.exp(self.bias) * expit(level - self.bias)
+        on_x = np.exp(self.bias + log_expit(level - self.bias))  # expit is 0 from −710
         return on_x / self.path.schedule.pdf(level)
 
 

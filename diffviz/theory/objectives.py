@@ -28,6 +28,8 @@ from diffviz.theory.laws import checked_law, truncated
 from diffviz.theory.paths import COSINE, Path, checked_path
 from diffviz.theory.targets import EPS, Target, base_gain
 
+SMALLEST = 1e-290  # of a weighting on eps; below, float64 loses digits
+
 # where the identity of an objective is taken: both ends of the law, and the middles of 64 shares
 IDENTITY_GRID = np.concatenate([[0.0], (np.arange(64) + 0.5) / 64, [1.0]])
 
@@ -210,14 +212,27 @@ class Objective:
         inside = (at >= low) & (at <= high)
         level = at[inside]
         w = np.zeros(at.shape)
-        w[inside] = self._on_eps(level) / base_gain(base, level) ** 2
+        on_eps = self._on_eps(level)
+        on_base = on_eps / base_gain(base, level) ** 2
+        faint = on_eps < SMALLEST
+        if faint.any() and atomic(self.law) is None:
+            on_base[faint] = self._far_out(level[faint], base)
+        w[inside] = on_base
         return w
+
+    def _far_out(self, level: NDArray, base: str) -> NDArray:
+        """The weighting of a base where the product of its factors underflows on eps."""
+        with np.errstate(divide="ignore"):  # the log of a factor that is 0
+            logarithm = np.log(2 * np.asarray(self.multiplier(level)))
+            logarithm += 2 * np.log(self.target.gain(level, self.path))
+            logarithm += self.law.logpdf(level) - 2 * np.log(base_gain(base, level))
+        return np.exp(logarithm)
 
     def _on_eps(self, level: NDArray) -> NDArray:
         """The weighting of the eps squared error at λ within the support of the law."""
         table = atomic(self.law)
         if table is None:
-            return 2 * self.factor(level) * self.law.pdf(level)
+            return self.factor(level) * (2 * self.law.pdf(level))
         return curve_through(table, 2 * self.factor(table.levels) * table.mass)(level)
 
     def draw(

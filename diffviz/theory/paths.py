@@ -49,6 +49,8 @@ from diffviz.theory.laws import (
     quantile_of,
 )
 
+FARTHEST_END = 40.0  # nats; every frame but I-CFM's, which ends before, goes on beyond
+
 
 @dataclass(frozen=True)
 class Path:
@@ -890,12 +892,27 @@ def shifted(path: Path, shift: float) -> Path:
         The path, in the same frame.
 
     Raises:
-        ValueError: The shift is not a finite number above 0.
+        ValueError: The shift is not a finite number above 0, or takes λ to where the frame has no
+            alpha and sigma.
     """
     path = checked_path(path)
     shift = positive(shift, "shift")
     law = moved(path.schedule, -2 * np.log(shift))
+    _check_within_frame(path.frame, law, f"shift {shift:g} of {path.name!r}")
     return replace(path, name=f"{path.name}, shift {shift:g}", schedule=law)
+
+
+def _check_within_frame(frame: Frame, law: Any, name: str) -> None:
+    """Refuse a law with an end where alpha and sigma of a frame do not have its log-SNR."""
+    ends = np.clip(law.support(), -FARTHEST_END, FARTHEST_END)
+    with np.errstate(all="ignore"):
+        logsnr = 2 * np.log(frame.alpha(ends) / frame.sigma(ends))
+    wrong = ~(np.abs(logsnr - ends) < 1e-6)  # NaN too
+    if wrong.any():
+        raise ValueError(
+            f"{name} reaches logsnr {ends[wrong][0]:.4g}, where the frame {frame.name} has no "
+            "alpha and sigma; take a shift of at least 1, or restrict the path first"
+        )
 
 
 def restricted(path: Path, start: float, end: float, name: str | None = None) -> Path:

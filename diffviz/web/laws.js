@@ -15,6 +15,7 @@ import { betainc, crossing, expit, logBeta, ndtr, normalDensity } from "./specia
  * @property {Curve} pdf Density, 0 outside the support.
  * @property {Curve} cdf Probability of at most x.
  * @property {Curve} sf Probability of more than x, as exact for small probabilities as `cdf`.
+ * @property {() => Law} [rest] Law of 1 − t, of a law of time where it is known without rounding.
  */
 
 /**
@@ -177,12 +178,13 @@ export function logitNormal(mean, std) {
   const ofLogit = normal(mean, std);
   /** @type {Curve} */
   const logit = (t) => Math.log(t / (1 - t));
-  return law(
+  const own = law(
     [0, 1],
     (t) => (t > 0 && t < 1 ? ofLogit.pdf(logit(t)) / (t * (1 - t)) : 0),
     (t) => ofLogit.cdf(logit(t)),
     (t) => ofLogit.sf(logit(t)),
   );
+  return { ...own, rest: () => logitNormal(-mean, std) };
 }
 
 /**
@@ -193,12 +195,13 @@ export function logitNormal(mean, std) {
  */
 export function beta(a, b) {
   const scale = Math.exp(-logBeta(a, b));
-  return law(
+  const own = law(
     [0, 1],
     (t) => scale * t ** (a - 1) * (1 - t) ** (b - 1),
     (t) => betainc(a, b, t),
     (t) => betainc(b, a, 1 - t),
   );
+  return { ...own, rest: () => beta(b, a) };
 }
 
 /**
@@ -215,12 +218,13 @@ export function mode(scale) {
   const growth = (w) => 1 + scale - ((scale * Math.PI) / 2) * Math.sin(Math.PI * w);
   /** @type {Curve} */
   const inverse = (t) => inverted(time, growth, t);
-  return law(
+  const own = law(
     [0, 1],
     (t) => 1 / growth(inverse(t)),
     inverse,
     (t) => inverse(1 - t), // the law is symmetric about ½
   );
+  return { ...own, rest: () => mode(scale) };
 }
 
 /**
@@ -228,12 +232,13 @@ export function mode(scale) {
  * @returns {Law}
  */
 export function cosmap() {
-  return law(
+  const own = law(
     [0, 1],
     (t) => 2 / (Math.PI * (1 - 2 * t + 2 * t * t)),
     (t) => (2 / Math.PI) * Math.atan2(t, 1 - t),
     (t) => (2 / Math.PI) * Math.atan2(1 - t, t),
   );
+  return { ...own, rest: () => cosmap() };
 }
 
 /**
@@ -243,12 +248,13 @@ export function cosmap() {
  */
 export function uShaped(a) {
   const half = Math.sinh(a / 2);
-  return law(
+  const own = law(
     [0, 1],
     (t) => (a * Math.cosh(a * (t - 0.5))) / (2 * half),
     (t) => 0.5 + Math.sinh(a * (t - 0.5)) / (2 * half),
     (t) => 0.5 - Math.sinh(a * (t - 0.5)) / (2 * half),
   );
+  return { ...own, rest: () => uShaped(a) };
 }
 
 // --- laws from laws ---------------------------------------------------------------------------
@@ -261,14 +267,23 @@ export function uShaped(a) {
  */
 export function quantileOf(time, levels) {
   const [first, last] = time.support;
-  const { support, pdf, sf } = levels;
+  const { support, pdf, cdf, sf } = levels;
   const low = last >= 1 ? support[0] : isf(levels, last);
   const high = first <= 0 ? support[1] : isf(levels, first);
+  const rest = time.rest?.(); // t rounds to 1 where 1 − t keeps its digits
+  if (rest === undefined) {
+    return law(
+      [low, high],
+      (x) => time.pdf(sf(x)) * pdf(x),
+      (x) => time.sf(sf(x)),
+      (x) => time.cdf(sf(x)),
+    );
+  }
   return law(
     [low, high],
-    (x) => time.pdf(sf(x)) * pdf(x),
-    (x) => time.sf(sf(x)),
-    (x) => time.cdf(sf(x)),
+    (x) => (sf(x) <= 0.5 ? time.pdf(sf(x)) : rest.pdf(cdf(x))) * pdf(x),
+    (x) => (sf(x) <= 0.5 ? time.sf(sf(x)) : rest.cdf(cdf(x))),
+    (x) => (sf(x) <= 0.5 ? time.cdf(sf(x)) : rest.sf(cdf(x))),
   );
 }
 

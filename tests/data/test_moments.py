@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath as mp
 import numpy as np
 import pytest
 
@@ -187,3 +188,54 @@ def test_a_mixture_in_three_dimensions_is_drawn():
     ).all()
     _, error = mixture(np.eye(3), 0.5).mmse([0.0], stderr=True)
     assert error > 0
+
+
+def moments_of_two_gaussians(std, logsnr):
+    """Both moments of the mixture of N(±1, std²) from their integrals over z, by mpmath.
+
+    With v = alpha² std² + sigma², T = tanh(alpha z/v) and c = alpha sigma/v, the residual has the
+    mean c (±1 − T) with probability (1 ± T)/2 and the variance φ = alpha² std²/v about it.
+    """
+    with mp.workdps(25):
+        level, std = mp.mpf(logsnr), mp.mpf(std)
+        alpha, sigma = 1 / mp.sqrt(1 + mp.exp(-level)), 1 / mp.sqrt(1 + mp.exp(level))
+        v = alpha**2 * std**2 + sigma**2
+        within = alpha**2 * std**2 / v
+        square = (alpha * sigma / v) ** 2
+
+        def integrand(z):
+            tanh = mp.tanh(alpha * z / v)
+            density = mp.npdf(z, alpha, mp.sqrt(v))
+            return mp.matrix([1 - tanh**2, (1 - tanh**2) * (1 + 3 * tanh**2)]) * density
+
+        unit = v / alpha  # the width of T
+        breaks = sorted({*(k * unit for k in range(-30, 31, 5)), alpha, *(
+            alpha + k * mp.sqrt(v) for k in range(-12, 13, 4))})  # fmt: skip
+        second, fourth = (mp.quad(lambda z, i=i: integrand(z)[i], breaks) for i in (0, 1))
+        mmse = within + square * second
+        return np.array(
+            [mmse, square**2 * fourth + 6 * within * square * second + 3 * within**2], float
+        )
+
+
+@pytest.mark.parametrize(
+    ("std", "logsnr"),
+    [(0.001, 2.7), (0.001, 4.0), (1e-6, 4.0), (1e-6, 5.0), (0.3, -6.0), (0.3, 4.0), (3.0, 9.0)],
+)
+def test_moments_of_narrow_and_wide_components_are_right(std, logsnr):
+    result = dv.mixture([[-1.0], [1.0]], std).moments(logsnr)
+    np.testing.assert_allclose(result, moments_of_two_gaussians(std, logsnr), rtol=1e-10)
+
+
+def test_moments_of_narrow_components_have_the_known_values():
+    result = dv.mixture([[-1.0], [1.0]], 0.001).moments(2.7)
+    np.testing.assert_allclose(result, [0.00265663492, 0.0948133879], rtol=2e-9)
+
+
+def test_narrow_components_in_the_plane_have_the_moments_of_the_line():
+    line = dv.mixture([[-1.0], [1.0]], 0.01).moments([2.0, 3.5])
+    plane = dv.mixture([[-0.6, -0.8], [0.6, 0.8]], 0.01).moments([2.0, 3.5])
+    within = 1e-4 * np.exp([2.0, 3.5]) / (1 + 1e-4 * np.exp([2.0, 3.5]))
+    second = line[0] + within  # a Gaussian across the line of the centres, apart from the rest
+    fourth = line[1] + 2 * line[0] * within + 3 * within**2
+    np.testing.assert_allclose(plane, [second, fourth], rtol=1e-9)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from scipy.integrate import quad
 from scipy.special import expit
 
 import diffviz as dv
@@ -218,3 +219,23 @@ def test_points_and_draws_that_do_not_fit_are_refused(run):
         variance.draws(FM, FM.law, ring, n=0)
     with pytest.raises(ValueError, match="logsnr must be finite"):
         variance.squared_errors(ring, [np.inf], torch.Generator())
+
+
+def test_end_levels_have_half_a_cell():
+    elbo = dv.objective("elbo")
+    levels = np.linspace(-10, 10, 41)
+    moments = Moments(levels, np.tile(expit(levels), (2, 1))[..., None], 3 * expit(levels) ** 2)
+    # w = 2 on data N(0, 1): variance of one draw under p = sech(λ/2)/(2π), by quadrature
+    weight = elbo.weighting(0.0) / 2
+    mass, _ = quad(COSINE.schedule.pdf, -10, 10)
+    cost, _ = quad(lambda x: 3 * expit(x) ** 2 / COSINE.schedule.pdf(x), -10, 10)
+    mean, _ = quad(expit, -10, 10)
+    expected = weight**2 * (mass * cost - mean**2)
+    assert moments.variance(elbo) == pytest.approx(expected, rel=7e-3)  # 14 % with full cells
+    gain = moments.variance(elbo) / moments.variance(elbo, moments.best(elbo))
+    assert gain == pytest.approx(13.293, abs=1e-3)
+
+
+def test_one_level_is_no_grid():
+    with pytest.raises(ValueError, match="two or more levels"):
+        Moments(np.zeros(1), np.ones((2, 1, 1)), np.ones(1)).variance(FM)
