@@ -336,7 +336,7 @@ def are_batches(data: Any) -> bool:
         for a list of mappings, of pairs (x, label) or of batches that do not make one array.
 
     Raises:
-        ValueError: A list holds arrays of one shape (n, d), which may be n points each or one.
+        ValueError: A list holds arrays of one shape that may be batches or single points.
     """
     if isinstance(data, list | tuple):
         first = data[0] if data else None
@@ -353,19 +353,34 @@ def are_batches(data: Any) -> bool:
 def _lists_batches(listed: Sequence[Any]) -> bool:
     """Whether a list of arrays of two or more dimensions holds batches, and not single points.
 
-    Arrays (n, d) are batches of points where n differs. Where it does not they may be images h × w,
-    and arrays of more dimensions images with channels, so that the shape does not tell.
+    Batches may differ in length, single points may not. Arrays of one shape are single points if
+    they look like images; else the shape does not tell.
     """
     shapes = [tuple(part.shape) if _holds_points(part) else () for part in listed]
-    if any(len(shape) != len(shapes[0]) or shape[1:] != shapes[0][1:] for shape in shapes):
+    if any(shape[1:] != shapes[0][1:] for shape in shapes):
         return False
     if len(set(shapes)) > 1:
         return True
+    if _look_like_images(shapes[0], len(shapes)):
+        return False
     raise ValueError(
         f"data is a list of {len(listed)} arrays of shape {shapes[0]}, which may be batches or "
-        "single points: join batches by np.concatenate or torch.cat, and points by np.stack or "
-        "torch.stack"
+        "single points; join batches with np.concatenate or torch.cat, and points with np.stack "
+        "or torch.stack"
     )
+
+
+def _look_like_images(shape: tuple[int, ...], number: int) -> bool:
+    """Whether so many arrays of a shape look like single images: square ones, or with channels.
+
+    Fewer square arrays than each has rows may be batches of points.
+    """
+    if len(shape) == 2:
+        return shape[0] == shape[1] <= number
+    if len(shape) != 3:
+        return False
+    has_channels_last = shape[2] in CHANNELS and min(shape[:2]) > max(CHANNELS)
+    return shape[0] in CHANNELS or has_channels_last
 
 
 def points_of(batch: Any) -> NDArray | Tensor:

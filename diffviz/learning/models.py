@@ -407,19 +407,21 @@ def _plain(value: Any, within: tuple[int, ...]) -> Any:
         return [_plain(part, within) for part in value]
     if isinstance(value, set | frozenset):
         return sorted((_plain(part, within) for part in value), key=repr)
+    return _object_as_text(value, within)
+
+
+def _object_as_text(value: Any, within: tuple[int, ...]) -> Any:
+    """An array, a function, a class or another object as JSON has it."""
     if isinstance(value, Tensor | np.ndarray):
         return _array_as_text(value)
     if isinstance(value, partial):
-        return {
-            "partial": [_plain(part, within) for part in (value.func, value.args, value.keywords)]
-        }
+        return {"partial": _plain([value.func, value.args, value.keywords], within)}
     if hasattr(value, "__qualname__"):
         return _name_of(value)
     if type(value).__repr__ is not object.__repr__ and " at 0x" not in repr(value):
         return repr(value)
-    return {
-        _name_of(type(value)): _settings_of(value, within) if hasattr(value, "__dict__") else {}
-    }
+    attributes = _settings_of(value, within) if hasattr(value, "__dict__") else {}
+    return {_name_of(type(value)): attributes}
 
 
 def _array_as_text(value: Tensor | NDArray) -> str:
