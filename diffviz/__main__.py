@@ -529,7 +529,7 @@ OWN_OPTIONS = (write_figures, run_search)  # commands that parse their own optio
 
 
 def _escape_what_cannot_be_encoded() -> None:
-    """Let a terminal without λ show \\u03bb, so that no measurement is lost to its encoding."""
+    """Let a terminal that has no λ show its code, so that no measurement is lost to encoding."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -436,7 +436,5 @@ def test_up_to_the_highest_level_the_bound_is_right_and_above_it_is_refused(size
     found = dv.elbo(toy, x, low=-30, high=high, levels=100, exact=True).nats
     torch.testing.assert_close(found, exact, rtol=0, atol=5e-3)
     for beyond in (high + 1, 75, 100, 700):
-        with pytest.raises(
-            ValueError, match=r"high must be at most .* got .*: above, the rounding"
-        ):
+        with pytest.raises(ValueError, match=r"high must be at most .* the rounding"):
             dv.elbo(toy, x, low=-30, high=beyond, levels=100, exact=True)
