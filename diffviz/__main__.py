@@ -5,6 +5,7 @@ sentence on stderr, with exit status 2.
 """
 
 import argparse
+import io
 import json
 import shlex
 import shutil
@@ -527,6 +528,13 @@ def _add_log(commands: Any) -> None:
 OWN_OPTIONS = (write_figures, run_search)  # commands that parse their own options
 
 
+def _escape_what_cannot_be_encoded() -> None:
+    """Let a terminal that has no λ show its code, so that no measurement is lost to encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run a command.
 
@@ -536,6 +544,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         0, or 2 where the input is wrong, with a sentence on stderr.
     """
+    _escape_what_cannot_be_encoded()
     top = parser()
     args, rest = top.parse_known_args(argv)
     if rest and args.run not in OWN_OPTIONS:

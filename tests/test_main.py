@@ -1,5 +1,7 @@
 """The command line says what it found, or what is wrong."""
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -158,3 +160,14 @@ def test_figures_are_not_drawn_for_a_folder_that_is_a_file(tmp_path, capsys):
     file.touch()
     assert main(["figures", "--out", str(file)]) == 2
     assert f"{file} is a file; name a folder for the figures" in capsys.readouterr().err
+
+
+def test_a_terminal_without_greek_letters_shows_their_codes_and_loses_nothing(monkeypatch):
+    written = io.BytesIO()
+    terminal = io.TextIOWrapper(written, encoding="ascii", write_through=True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(["show", "iddpm-cosine-as-coded"]) == 0
+    terminal.flush()
+    text = written.getvalue().decode("ascii")
+    assert "\\u03bb" in text or "\\u03b1" in text
+    assert text.startswith("name     iddpm-cosine-as-coded")

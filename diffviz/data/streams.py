@@ -2,7 +2,8 @@
 
 An array or tensor may be memory-mapped; it is read where points are asked for, and never copied as
 a whole. Batches come from anything that can be gone through again, such as a torch ``DataLoader``.
-Either way points come out in float32.
+Either way points come out in float32, or in float64 to be centred first: data of unit variance
+around 10⁷ have few different values in float32.
 
 Images of uint8 are read as they are kept, (n, h, w), (n, h, w, c) or (n, c, h, w). Their 0 to 255
 become −1 to 1, and channels come first.
@@ -10,7 +11,7 @@ become −1 to 1, and channels come first.
 
 import mmap
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -46,8 +47,8 @@ class Source(Protocol):
         """Whether a point keeps its place, so that the content can be told by a checksum."""
         ...
 
-    def pieces(self) -> Iterator[Tensor]:
-        """All points once, piece by piece, each piece float32 of shape (n, *shape)."""
+    def pieces(self, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
+        """All points once, piece by piece, each piece of a type and of shape (n, *shape)."""
         ...
 
     def places(self, rng: np.random.Generator, total: int, first: int, size: int) -> NDArray:
@@ -64,8 +65,8 @@ class Source(Protocol):
         """
         ...
 
-    def rows(self, places: Tensor) -> Tensor:
-        """Points at places, float32, shape (n, *shape)."""
+    def rows(self, places: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Points at places, of a type, shape (n, *shape)."""
         ...
 
 
@@ -103,22 +104,22 @@ class Stored:
         """Device of a tensor; of an array it is the CPU."""
         return self.values.device if isinstance(self.values, Tensor) else torch.device("cpu")
 
-    def pieces(self) -> Iterator[Tensor]:
+    def pieces(self, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
         """All points in their order; see ``Source``."""
         size = int(np.prod(self.values.shape[1:]))
         step = max(1, PIECE // size)
         for start in range(0, len(self.values), step):
-            yield as_points(self.values[start : start + step])
+            yield as_points(self.values[start : start + step], dtype)
 
     def places(self, rng: np.random.Generator, total: int, first: int, size: int) -> NDArray:
         """Places drawn with replacement; see ``Source``."""
         return rng.integers(total, size=size)
 
-    def rows(self, places: Tensor) -> Tensor:
+    def rows(self, places: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Points at places; see ``Source``."""
         if isinstance(self.values, Tensor):
-            return as_points(self.values[places.to(self.device)])
-        return as_points(self.values[places.cpu().numpy()])
+            return as_points(self.values[places.to(self.device)], dtype)
+        return as_points(self.values[places.cpu().numpy()], dtype)
 
 
 def _is_all_of(values: Any, file: Any) -> bool:
@@ -159,41 +160,50 @@ class Moved:
         """Whether a point keeps its place; see ``Source``."""
         return self.points.ordered
 
-    def pieces(self) -> Iterator[Tensor]:
+    def pieces(self, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
         """All points once; see ``Source``."""
-        for piece in self.points.pieces():
+        for piece in self.points.pieces(dtype):
             yield piece.to(self.device)
 
     def places(self, rng: np.random.Generator, total: int, first: int, size: int) -> NDArray:
         """Which points a training uses; see ``Source``."""
         return self.points.places(rng, total, first, size)
 
-    def rows(self, places: Tensor) -> Tensor:
+    def rows(self, places: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Points at places; see ``Source``."""
-        return self.points.rows(places).to(self.device)
+        return self.points.rows(places, dtype).to(self.device)
 
 
-def as_points(values: NDArray | Tensor) -> Tensor:
-    """Values as points in float32, with a memory of their own unless they are such a tensor.
+def widest_type(device: torch.device) -> torch.dtype:
+    """float64, or float32 on a device without it."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def as_points(values: NDArray | Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Values as points of a type, with a memory of their own unless they are such a tensor.
 
     Args:
         values: Values of any real type, shape (n, ...).
+        dtype: float32 or float64. Images of uint8 are scaled in float32 for either.
 
     Returns:
         The points. Images of uint8 have their channels first, on [−1, 1].
     """
+    scaled = are_images(values)
+    read_as = torch.float32 if scaled else dtype
     if isinstance(values, Tensor):
-        points = values.detach().to(torch.float32)
+        points = values.detach().to(read_as)
     else:
         # a copy, since torch takes neither negative strides, nor read-only arrays, nor the byte
         # order of another machine; too large a number becomes infinite, as it does in torch
+        kind = np.float32 if read_as == torch.float32 else np.float64
         with np.errstate(over="ignore"):
-            points = torch.from_numpy(np.array(values, dtype=np.float32, order="C"))
-    if not are_images(values):
+            points = torch.from_numpy(np.array(values, dtype=kind, order="C"))
+    if not scaled:
         return points
     if points.ndim == 4 and points.shape[1] not in CHANNELS and points.shape[3] in CHANNELS:
         points = points.movedim(3, 1)
-    return points / (WHITE / 2) - 1
+    return (points / (WHITE / 2) - 1).to(dtype)
 
 
 def are_images(values: NDArray | Tensor) -> bool:
@@ -248,18 +258,18 @@ class Batches:
         self.device = first.device
         self._restart()
 
-    def pieces(self) -> Iterator[Tensor]:
+    def pieces(self, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
         """The points of one time through; see ``Source``."""
         for number, batch in enumerate(self.batches):
             values = points_of(batch)
             if len(values):
-                yield self._checked(values, number)
+                yield self._checked(values, number, dtype)
 
     def places(self, rng: np.random.Generator, total: int, first: int, size: int) -> NDArray:
         """The next points in their order; see ``Source``."""
         return np.arange(first, first + size)
 
-    def rows(self, places: Tensor) -> Tensor:
+    def rows(self, places: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """The points at neighbouring places; see ``Source``.
 
         Places that do not follow those of the last call are searched from the first batch on.
@@ -268,7 +278,7 @@ class Batches:
         if first != self._next:
             self._restart()
             self._take(first)
-        return self._take(len(places))
+        return self._take(len(places)).to(dtype)
 
     def _restart(self) -> None:
         """Go back to the first batch."""
@@ -280,7 +290,7 @@ class Batches:
         """Batches, again and again."""
         while True:
             empty = True
-            for piece in self.pieces():
+            for piece in self.pieces(widest_type(self.device)):
                 empty = False
                 yield piece
             if empty:
@@ -299,9 +309,9 @@ class Batches:
         self._next += size
         return torch.cat(parts) if parts else torch.empty(0, *self.shape, device=self.device)
 
-    def _checked(self, values: NDArray | Tensor, number: int) -> Tensor:
+    def _checked(self, values: NDArray | Tensor, number: int, dtype: torch.dtype) -> Tensor:
         """The points of a batch, refused if shape or scale are not those of the first batch."""
-        piece = as_points(values)
+        piece = as_points(values, dtype)
         if tuple(piece.shape[1:]) != self.shape:
             raise ValueError(
                 f"batch {number} of data has points of shape {tuple(piece.shape[1:])}, the first "
@@ -323,16 +333,54 @@ def are_batches(data: Any) -> bool:
 
     Returns:
         True for an iterable that is neither an array, a tensor nor nested lists of numbers, and
-        for a list of mappings or of pairs (x, label).
+        for a list of mappings, of pairs (x, label) or of batches that do not make one array.
+
+    Raises:
+        ValueError: A list holds arrays of one shape that may be batches or single points.
     """
     if isinstance(data, list | tuple):
         first = data[0] if data else None
+        if _holds_points(first):
+            return _lists_batches(data)
         return isinstance(first, Mapping) or (
             isinstance(first, tuple | list) and bool(first) and _holds_points(first[0])
         )
     if isinstance(data, str | bytes | Mapping) or hasattr(data, "__array__"):
         return False
     return isinstance(data, Iterable)
+
+
+def _lists_batches(listed: Sequence[Any]) -> bool:
+    """Whether a list of arrays of two or more dimensions holds batches, and not single points.
+
+    Batches may differ in length, single points may not. Arrays of one shape are single points if
+    they look like images; else the shape does not tell.
+    """
+    shapes = [tuple(part.shape) if _holds_points(part) else () for part in listed]
+    if any(shape[1:] != shapes[0][1:] for shape in shapes):
+        return False
+    if len(set(shapes)) > 1:
+        return True
+    if _look_like_images(shapes[0], len(shapes)):
+        return False
+    raise ValueError(
+        f"data is a list of {len(listed)} arrays of shape {shapes[0]}, which may be batches or "
+        "single points; join batches with np.concatenate or torch.cat, and points with np.stack "
+        "or torch.stack"
+    )
+
+
+def _look_like_images(shape: tuple[int, ...], number: int) -> bool:
+    """Whether so many arrays of a shape look like single images: square ones, or with channels.
+
+    Fewer square arrays than each has rows may be batches of points.
+    """
+    if len(shape) == 2:
+        return shape[0] == shape[1] <= number
+    if len(shape) != 3:
+        return False
+    has_channels_last = shape[2] in CHANNELS and min(shape[:2]) > max(CHANNELS)
+    return shape[0] in CHANNELS or has_channels_last
 
 
 def points_of(batch: Any) -> NDArray | Tensor:
@@ -482,7 +530,8 @@ class Statistics:
         equal: Whether all points are equal.
         bad: How many points have NaN or infinity.
         first_bad: The first of them, or −1.
-        checksum: CRC-32 of the points in float32, in their order.
+        checksum: CRC-32 of the points in float32, in their order, and of what float32 leaves of
+            them if that is anything.
     """
 
     count: int
@@ -511,16 +560,19 @@ def statistics(points: Source) -> Statistics:
     equal = True
     mean = squares = torch.zeros(points.shape, dtype=torch.float64, device="cpu")
     first: Tensor | None = None
-    for piece in points.pieces():
-        values = piece.cpu()
-        checksum = zlib.crc32(values.contiguous().numpy().data, checksum)
-        first = values[0].clone() if first is None else first
-        equal = equal and bool((values == first).all())
-        rows = (~torch.isfinite(values)).flatten(1).any(1).nonzero()
+    for piece in points.pieces(widest_type(points.device)):
+        exact = piece.cpu().double()
+        single = exact.float()
+        checksum = zlib.crc32(single.contiguous().numpy().data, checksum)
+        rest = exact - single
+        if rest.any():
+            checksum = zlib.crc32(rest.contiguous().numpy().data, checksum)
+        first = exact[0].clone() if first is None else first
+        equal = equal and bool((exact == first).all())
+        rows = (~torch.isfinite(single)).flatten(1).any(1).nonzero()
         if len(rows) and not bad:
             first_bad = count + int(rows[0])
         bad += len(rows)
-        exact = values.double()
         own_mean = exact.mean(0)
         step = own_mean - mean
         total = count + len(exact)

@@ -24,7 +24,7 @@ from torch import Tensor
 from diffviz import checks
 from diffviz.compute import threads
 from diffviz.data.points import refuse_channels_last
-from diffviz.data.streams import Source, Stored, source, statistics
+from diffviz.data.streams import Source, Stored, source, statistics, widest_type
 from diffviz.learning.designs import MOST_DIMENSIONS, Design, any_order, even_design, halving_order
 from diffviz.learning.outputs import Coefficients, output_coefficients
 from diffviz.learning.settings import Settings
@@ -37,7 +37,7 @@ LIMIT = 80.0  # nats; beyond, coefficients in float32 underflow
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
-    """Points at zero mean and unit variance, each computed when it is asked for.
+    """Points at zero mean and unit variance in float32, each computed when it is asked for.
 
     Args:
         points: Where the points are read from.
@@ -51,7 +51,8 @@ class Scaled:
 
     def __getitem__(self, places: Tensor) -> Tensor:
         """Scaled points at places, shape (n, *shape)."""
-        return (self.points.rows(places) - self.mean) / self.std
+        rows = self.points.rows(places, self.mean.dtype)
+        return ((rows - self.mean) / self.std).to(torch.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +62,11 @@ class TrainingData:
     Args:
         points: Where the points are read from.
         count: Number of points.
-        mean: Mean of the data in float32, shape (*shape).
+        mean: Mean of the data in float64, shape (*shape); in float32 on a device without it.
         std: Root mean square over coordinates of their standard deviations.
         unit: The data at zero mean and unit variance, to be asked for at places; where they are
             few, a tensor of shape (n, *shape).
-        checksum: What a checkpoint compares: CRC-32 of shape, number and points in float32. The
+        checksum: What a checkpoint compares: CRC-32 of shape, number and points. The
             points of batches, whose order may change, do not enter.
     """
 
@@ -122,7 +123,7 @@ def training_data(data: Any) -> TrainingData:
             or batches of them; see ``fit``.
 
     Returns:
-        The points, in float32 on the device of the data.
+        The points, on the device of the data.
 
     Raises:
         TypeError: The data are masked, complex, text or no numbers at all, or can be read only
@@ -146,7 +147,7 @@ def training_data(data: Any) -> TrainingData:
             f"the standard deviation of data is {variance**0.5:g} in float32; "
             "bring data to about unit scale"
         )
-    mean = summary.mean.to(points.device, torch.float32)
+    mean = summary.mean.to(points.device, widest_type(points.device))
     scaled = Scaled(points, mean, summary.std)
     few = points.ordered and summary.count * mean.numel() <= FEW
     content = summary.checksum if points.ordered else 0
@@ -271,11 +272,11 @@ def draw_block(
     parts = (exact.alpha, exact.sigma, exact.a, exact.b)
     return Block(
         number=number,
-        logsnr=logsnr.to(data.mean),
-        level=level.to(data.mean),
-        inverse_gain2=inverse_gain2.to(data.mean),
-        weight=(factor * inverse_gain2).to(data.mean),
-        coefficients=Coefficients(*(part.to(data.mean) for part in parts)),
+        logsnr=logsnr.to(data.device, torch.float32),
+        level=level.to(data.device, torch.float32),
+        inverse_gain2=inverse_gain2.to(data.device, torch.float32),
+        weight=(factor * inverse_gain2).to(data.device, torch.float32),
+        coefficients=Coefficients(*(part.to(data.device, torch.float32) for part in parts)),
         index=torch.from_numpy(design.index).to(data.device),
         noise=design.noise,
     )

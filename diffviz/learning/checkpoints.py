@@ -5,11 +5,12 @@ An objective is compared by what it does, not by its name; see ``identity.record
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from torch import Tensor
 
+from diffviz.checks import require
 from diffviz.learning import files
 from diffviz.learning.identity import Record, record
 from diffviz.learning.optimiser import State
@@ -42,10 +43,11 @@ class Description:
         Returns:
             For each difference the value in the file and the value here.
         """
+        settings = saved["settings"]
         sentences = [
-            f"{key} is {saved['settings'].get(key)} in the file, {here} here"
-            for key, here in self.settings.items()
-            if saved["settings"].get(key) != here
+            f"{key} is {settings.get(key)} in the file, {self.settings.get(key)} here"
+            for key in {**self.settings, **settings}
+            if settings.get(key) != self.settings.get(key)
         ]
         if saved["data"] != self.data:
             sentences.append("data in the file is another")
@@ -127,21 +129,53 @@ def load(path: str | os.PathLike, description: Description, like: State) -> Stat
     """
     try:
         header, tensors = files.read(path, KIND)
-        different = description.differences(header) or _other_shapes(tensors, like.tensors())
+        different = description.differences(_checked(header))
+        different = different or _other_tensors(tensors, like.tensors())
         if different:
             raise ValueError("; ".join(different))
         moved = {name: tensor.to(like.weights.device) for name, tensor in tensors.items()}
-        return State(**moved, step=header["step"])
+        return State(**moved, step=_checked_step(header["step"], like.losses.shape[1]))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{os.fspath(path)} is no checkpoint of this training ({error}); name another file"
         ) from error
 
 
-def _other_shapes(saved: Mapping[str, Tensor], here: Mapping[str, Tensor]) -> list[str]:
-    """Sentences on tensors whose shapes differ, as with another network of the same class."""
+def _checked(header: dict[str, Any]) -> dict[str, Any]:
+    """A header with all parts in their forms; a ValueError that names the part for another."""
+    forms = {"settings": dict, "objectives": list, "data": int, "step": int}
+    for name, form in forms.items():
+        require(name in header, f"it has no {name}")
+        value = header[name]
+        require(type(value) is form, f"{name} must be of type {form.__name__}, got {value!r:.80}")
+    parts = {field.name for field in fields(Record)}
+    for objective in header["objectives"]:
+        require(
+            isinstance(objective, dict) and objective.keys() == parts,
+            f"each of the objectives has {' and '.join(sorted(parts))}, got {objective!r:.80}",
+        )
+    return header
+
+
+def _checked_step(step: int, steps: int) -> int:
+    """A number of steps done, of those that are planned."""
+    require(0 <= step <= steps, f"step must lie in [0, {steps}], got {step}")
+    return step
+
+
+def _other_tensors(saved: Mapping[str, Tensor], here: Mapping[str, Tensor]) -> list[str]:
+    """Sentences on tensors that differ in name, type or shape, as with another network."""
+    if saved.keys() != here.keys():
+        return [f"tensors are {', '.join(sorted(saved))} in the file, {', '.join(here)} here"]
     return [
-        f"{name} has shape {tuple(saved[name].shape)} in the file, {tuple(tensor.shape)} here"
+        f"{name} has {_difference(saved[name], tensor)}"
         for name, tensor in here.items()
-        if saved[name].shape != tensor.shape
+        if (saved[name].shape, saved[name].dtype) != (tensor.shape, tensor.dtype)
     ]
+
+
+def _difference(saved: Tensor, here: Tensor) -> str:
+    """In what two tensors differ: in shape, or in type where they have one shape."""
+    if saved.shape != here.shape:
+        return f"shape {tuple(saved.shape)} in the file, {tuple(here.shape)} here"
+    return f"type {saved.dtype} in the file, {here.dtype} here"

@@ -1,5 +1,8 @@
 """Tensors with a JSON header in one file: safetensors, checked by a sum, replaced as a whole.
 
+A file that is replaced keeps its permissions, and where the path is a symbolic link, the link stays
+and what it points to is replaced.
+
 The metadata of safetensors has one entry, "diffviz". It is a JSON object of the kind of the file,
 the version of the format, the header, and a check sum of header and tensors. One entry, since
 safetensors writes several in an order that changes. Nothing here is pickled.
@@ -7,16 +10,23 @@ safetensors writes several in an order that changes. Nothing here is pickled.
 
 import json
 import os
+import re
+import secrets
+import shutil
 import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 ENTRY = "diffviz"
 VERSION = 1  # of the format; a file of another version is refused
+DIGITS = 8  # in the name of a file that is being written
 
 
 class UnreadableFile(ValueError):
@@ -60,9 +70,7 @@ def write(
         TypeError: The path is no path.
         ValueError: The path is empty or has a null character.
     """
-    path = checked_path(path)
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{path} is a folder; name a file in it")
+    target = _target(checked_path(path))
     # clones, since safetensors refuses tensors that share their memory
     content = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     stamp = {
@@ -71,12 +79,96 @@ def write(
         "header": header,
         "sum": check_sum(header, content),
     }
-    fresh = Path(f"{path}.{os.getpid()}.tmp")
+    _replace(target, safetensors.torch.save(content, {ENTRY: json.dumps(stamp)}))
+
+
+def _target(path: str) -> Path:
+    """The file itself where the path is a link; refused where it can be no file."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path} is a folder; name a file in it")
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise OSError(f"{path} is a device or a pipe; name a file")
+    return target
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Put content in the place of a file, which keeps its permissions.
+
+    The content is on the disk before the file is replaced, so that even where the power fails
+    there is either the old file or the new one.
+    """
+    fresh = target.with_name(f"{target.name}.{secrets.token_hex(DIGITS // 2)}.tmp")
     try:
-        fresh.write_bytes(safetensors.torch.save(content, {ENTRY: json.dumps(stamp)}))
-        os.replace(fresh, path)
+        with fresh.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, fresh)
+        os.replace(fresh, target)
     finally:
         fresh.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names of a folder to the disk, where the system can."""
+    with suppress(OSError):  # Windows opens no folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def alone(path: str | os.PathLike | None, patience: float = 0) -> Iterator[None]:
+    """Keep other processes off a file in a ``with`` block, and clear what killed ones left.
+
+    The lock is a file beside it, ``FILE.lock``. The system releases it when a process ends,
+    however it ends. Where the folder has no locks, there is none.
+
+    Args:
+        path: The file; None needs no lock.
+        patience: How long to wait for another process, in seconds.
+
+    Raises:
+        BlockingIOError: Another process has it.
+        TypeError: The path is no path.
+        ValueError: The path is empty or has a null character.
+    """
+    with ExitStack() as stack:
+        target = None if path is None else Path(os.path.realpath(checked_path(path)))
+        if target is not None and target.parent.is_dir() and not target.is_dir():
+            lock = FileLock(f"{target}.lock")
+            try:
+                stack.enter_context(lock.acquire(timeout=patience))
+            except Timeout:
+                raise BlockingIOError(
+                    f"another training or process is writing {target}; wait until it ends, "
+                    "or name another file"
+                ) from None
+            except (OSError, NotImplementedError):
+                pass  # a folder for reading only, or a system without locks
+            if lock.is_locked:
+                stack.callback(_unlink, Path(lock.lock_file))
+                _clear(target)
+        yield
+
+
+def _clear(target: Path) -> None:
+    """Remove what killed processes had begun to write in the place of a file."""
+    begun = re.compile(rf"{re.escape(target.name)}\.[0-9a-f]{{{DIGITS}}}\.tmp")
+    for file in target.parent.iterdir():
+        if begun.fullmatch(file.name):
+            _unlink(file)
+
+
+def _unlink(file: Path) -> None:
+    """Remove a file, if the system lets us."""
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
 
 
 def read(path: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -115,7 +207,7 @@ def _stamp(metadata: dict[str, str], kind: str) -> dict[str, Any]:
     try:
         stamp = json.loads(metadata[ENTRY])
         there, version = stamp["kind"], stamp["version"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UnreadableFile("damaged: its header is no JSON of diffviz") from error
     if there != kind:
         raise UnreadableFile(f"a diffviz {there}, no {kind}")
@@ -123,7 +215,7 @@ def _stamp(metadata: dict[str, str], kind: str) -> dict[str, Any]:
         raise UnreadableFile(
             f"of version {version} of the format, this diffviz reads {VERSION}; update diffviz"
         )
-    if not {"header", "sum"} <= stamp.keys():
+    if not {"header", "sum"} <= stamp.keys() or not isinstance(stamp["header"], dict):
         raise UnreadableFile("damaged: its header is cut")
     return stamp
 

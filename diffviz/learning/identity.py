@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
+from diffviz import checks
 from diffviz.protocols import Trainable
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.recipes.entries import objective as entry
@@ -31,10 +32,19 @@ class Record:
         identity: What is compared. For an objective it is the hash of what it does, for an
             ``AdaptiveObjective`` that of its objective, rule and edges. For any other object that
             has no ``identity`` of its own it is its name and class.
+
+    Raises:
+        TypeError: One of them is no text, as in a file of another program.
     """
 
     name: str
     identity: str
+
+    def __post_init__(self) -> None:
+        for part, value in (("name", self.name), ("identity", self.identity)):
+            checks.require(
+                isinstance(value, str), f"{part} of an objective must be text: {value!r}", TypeError
+            )
 
     def __str__(self) -> str:
         return f"{self.name!r} with identity {self.identity}"

@@ -16,14 +16,17 @@ Example:
     True
 """
 
-import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -370,18 +373,68 @@ def describe(model: Network) -> dict[str, Any]:
 
     Returns:
         {"class": name, "settings": {...}}. The settings are the fields of a dataclass, else the
-        attributes of the object; what JSON does not know stands as its ``repr``.
+        attributes of the object. What JSON does not know is described by what it holds, so that it
+        reads the same in another process: a function or class by its name, an array or tensor by
+        shape and check sum, another object as its class and attributes.
     """
     cls = type(model)
     own = NETWORKS.get(cls.__name__) is cls
-    name = cls.__name__ if own else f"{cls.__module__}.{cls.__qualname__}"
-    values = asdict(model) if is_dataclass(model) else getattr(model, "__dict__", {})
-    return {"class": name, "settings": json.loads(json.dumps(values, default=repr))}
+    name = cls.__name__ if own else _name_of(cls)
+    return {"class": name, "settings": _settings_of(model, ())}
+
+
+def _name_of(code: Any) -> str:
+    """Module and name of a class or function."""
+    return f"{code.__module__}.{code.__qualname__}"
+
+
+def _settings_of(value: Any, within: tuple[int, ...]) -> dict[str, Any]:
+    """Fields of a dataclass or attributes of an object, each as JSON has it."""
+    names = [field.name for field in fields(value)] if is_dataclass(value) else vars(value)
+    return {name: _plain(getattr(value, name), within) for name in names}
+
+
+def _plain(value: Any, within: tuple[int, ...]) -> Any:
+    """A value as JSON has it; what it lies in is known by ``id``, so that a circle ends."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if id(value) in within:
+        return "itself"
+    within = (*within, id(value))
+    if isinstance(value, Mapping):
+        return {str(_plain(key, within)): _plain(part, within) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part, within) for part in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(part, within) for part in value), key=repr)
+    return _object_as_text(value, within)
+
+
+def _object_as_text(value: Any, within: tuple[int, ...]) -> Any:
+    """An array, a function, a class or another object as JSON has it."""
+    if isinstance(value, Tensor | np.ndarray):
+        return _array_as_text(value)
+    if isinstance(value, partial):
+        return {"partial": _plain([value.func, value.args, value.keywords], within)}
+    if hasattr(value, "__qualname__"):
+        return _name_of(value)
+    if type(value).__repr__ is not object.__repr__ and " at 0x" not in repr(value):
+        return repr(value)
+    attributes = _settings_of(value, within) if hasattr(value, "__dict__") else {}
+    return {_name_of(type(value)): attributes}
+
+
+def _array_as_text(value: Tensor | NDArray) -> str:
+    """Type, shape and check sum of an array or tensor."""
+    numbers = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+    content = zlib.crc32(np.ascontiguousarray(numbers).tobytes())
+    return f"{numbers.dtype} {numbers.shape} with check sum {content}"
 
 
 def checked_description(description: Any) -> dict[str, Any]:
     """What ``describe`` returns; a ValueError for anything else."""
-    if not isinstance(description, dict) or not {"class", "settings"} <= description.keys():
+    is_one = isinstance(description, dict) and {"class", "settings"} <= description.keys()
+    if not is_one or not isinstance(description["class"], str):
         raise ValueError(
             "description must have a class and settings, as describe returns it; "
             f"got {description!r}"

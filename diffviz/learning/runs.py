@@ -29,6 +29,7 @@ from diffviz.learning.models import (
 from diffviz.learning.outputs import OUTPUTS, output_coefficients
 
 KIND = "run"
+PATIENCE = 10.0  # seconds to wait for another process that saves to the same file
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +221,8 @@ class Run:
             path: Where to.
 
         Raises:
-            OSError: The file cannot be written. An old one is still there.
+            OSError: The file cannot be written, or a training has it as its checkpoint. An old one
+                is still there.
 
         Example:
             >>> data = dv.toy("ring8").sample(64, torch.Generator().manual_seed(0))
@@ -239,7 +241,8 @@ class Run:
         }
         tensors = {_tensor_name(length): weights for length, weights in self.state.items()}
         tensors |= {"mean": self.mean, "loss": torch.from_numpy(np.array(self.loss))}
-        files.write(path, KIND, header, tensors)
+        with files.alone(path, patience=PATIENCE):
+            files.write(path, KIND, header, tensors)
 
     @classmethod
     def load(
@@ -305,6 +308,11 @@ def _restored(
     sizes = {tuple(weights.shape) for weights in state.values()}
     if sizes != {(parameters,)}:
         raise ValueError(f"the network has {parameters} parameters, the file weights of {sizes}")
+    for length, weights in state.items():
+        checks.require(
+            weights.is_floating_point(),
+            f"{_tensor_name(length)} must be of floating point, got {weights.dtype}",
+        )
     return Run(
         objective=objective,
         model=network,

@@ -24,6 +24,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -365,18 +366,36 @@ def _train(
     every: int,
     progress: bool,
 ) -> None:
-    """Train the steps that are left; a KeyboardInterrupt ends this early and is not passed on."""
+    """Train the steps that are left, between a first and a last checkpoint.
+
+    A KeyboardInterrupt ends this early and is not passed on, whether it comes in a step or while a
+    checkpoint is written: the state in memory is whole, and so is the file.
+    """
+    with suppress(KeyboardInterrupt):
+        if checkpoint is not None and not os.path.exists(checkpoint):
+            trainer.save(checkpoint)
+        _advance(trainer, callback, checkpoint, every, progress)
+    if checkpoint is not None:
+        with suppress(KeyboardInterrupt):
+            trainer.save(checkpoint)
+
+
+def _advance(
+    trainer: Trainer,
+    callback: Callable[[Step], Any] | None,
+    checkpoint: str | os.PathLike | None,
+    every: int,
+    progress: bool,
+) -> None:
+    """Train the steps that are left, with a checkpoint now and then."""
     steps = range(trainer.step, trainer.steps)
     bar = tqdm(steps, initial=trainer.step, total=trainer.steps, disable=not progress, leave=False)
-    try:
-        for _ in bar:
-            step = trainer.advance()
-            if callback is not None:
-                callback(step)
-            if checkpoint is not None and step.step % every == 0:
-                trainer.save(checkpoint)
-    except KeyboardInterrupt:
-        pass
+    for _ in bar:
+        step = trainer.advance()
+        if callback is not None:
+            callback(step)
+        if checkpoint is not None and step.step % every == 0:
+            trainer.save(checkpoint)
 
 
 def fit(
@@ -440,7 +459,8 @@ def fit(
         checkpoint: File that is written at the start, every ``every`` steps and at the end. If it
             exists, training resumes from it, if the points are the same. Of batches only the shape
             and number of points are compared, since their order may change; where it does not, the
-            training resumes bit for bit too.
+            training resumes bit for bit too. While it trains, ``FILE.lock`` beside it keeps other
+            trainings off the file.
         every: Number of steps between two checkpoints.
         progress: Whether to show a progress bar.
         devices: Devices that share the objectives, such as ["cuda:0", "cuda:1"], each with a
@@ -452,6 +472,7 @@ def fit(
         One run for each objective, in their order.
 
     Raises:
+        BlockingIOError: Another training is writing the checkpoint.
         Diverged: A loss or gradient is not finite. Its ``runs`` are those before that step.
         OSError: The checkpoint cannot be written at the start.
         TypeError: An argument is of the wrong kind.
@@ -492,12 +513,8 @@ def fit(
         return spread.fit_on_devices(
             trainer.objectives, trainer.data.points, trainer.settings, devices, checkpoint, every
         )
-    if checkpoint is not None and os.path.exists(checkpoint):
-        trainer.resume(checkpoint)
-    elif checkpoint is not None:
-        trainer.save(checkpoint)
-    with threads.suited(trainer.work):
+    with files.alone(checkpoint), threads.suited(trainer.work):
+        if checkpoint is not None and os.path.exists(checkpoint):
+            trainer.resume(checkpoint)
         _train(trainer, callback, checkpoint, every, progress)
-    if checkpoint is not None:
-        trainer.save(checkpoint)
     return trainer.runs()

@@ -34,6 +34,7 @@ LINE = torch.arange(-40, 41, dtype=torch.float64) / 5  # lattice of noise for ex
 POINTS_AT_ONCE = 2**16
 LOG_TWO_PI = math.log(2 * math.pi)
 LARGEST_LEVEL = 700.0  # nats; beyond, e^λ is infinite in float64
+ROUNDING = 1e-3  # nats that rounding may add to the bound for one number
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +124,8 @@ def elbo(
             variance-preserving z.
         x: Data, shape (n, *shape); integers are made float.
         low: Noisiest level in nats.
-        high: Cleanest level in nats.
+        high: Cleanest level in nats. z in float64 resolves the noise up to about 67, and less far
+            where data are larger than 1; more is refused.
         levels: Number of strata of λ, equally probable under ``law``, with one draw of λ and of
             noise for every datum in each. The expectation does not depend on it.
         law: Law of λ that covers all levels, uniform by default. The expectation does not depend
@@ -140,9 +142,9 @@ def elbo(
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: Not low < high, ``levels`` is below 1, the law leaves levels out, x is not
-            finite or has no shape (n, *shape), or the denoiser returns NaN, infinity or another
-            shape.
+        ValueError: Not low < high, ``high`` is beyond what float64 resolves, ``levels`` is below
+            1, the law leaves levels out, x is not finite or has no shape (n, *shape), or the
+            denoiser returns NaN, infinity or another shape.
 
     Example:
         >>> bound = dv.elbo(dv.toy("gaussian"), torch.ones(1, 1), levels=10, exact=True)
@@ -151,6 +153,7 @@ def elbo(
     """
     data = data_points(x)
     low, high = level_range(low, high)
+    check_rounding(data, high)
     d = data[0].numel()
     finite = one_of(finite, "finite", (False, True))
     exact = one_of(exact, "exact", (False, True))
@@ -511,6 +514,29 @@ def level_range(low: float, high: float) -> tuple[float, float]:
         f"need low < high (λ runs from noise to data), got {low} and {high}",
     )
     return noisy, clean
+
+
+def check_rounding(data: Tensor, high: float) -> None:
+    """Refuse a level at which the rounding of z in float64 counts in the bound.
+
+    A number x is rounded by up to u|x| with u = 2⁻⁵³, and so is x_hat. Up to λ = high this adds
+    ½ ∫ e^λ (u x)² dλ = ½ e^high (u x)² nats to the bound.
+
+    Args:
+        data: x in float64, shape (n, *shape).
+        high: Cleanest level in nats.
+
+    Raises:
+        ValueError: Rounding adds more than ``ROUNDING`` nats for a number of the data.
+    """
+    size = max(1.0, data.abs().max().item())
+    unit = torch.finfo(torch.float64).eps / 2
+    highest = math.log(2 * ROUNDING / (unit * size) ** 2)
+    require(
+        high <= highest,
+        f"high must be at most {highest:.1f} nats for data up to {size:.3g}, got {high:g}: above, "
+        "the rounding of float64 enters the bound; take a lower high",
+    )
 
 
 def denoised(denoiser: Denoiser, z: Tensor, logsnr: Tensor) -> Tensor:

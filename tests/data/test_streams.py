@@ -179,6 +179,52 @@ def test_a_list_of_numbers_or_of_arrays_is_one_array():
         np.testing.assert_array_equal(points.rows(torch.arange(4)).numpy(), array)
 
 
+@pytest.mark.parametrize("shape", [(3,), (3, 4), (3, 8, 8)])
+def test_a_list_of_batches_is_read_as_batches_or_refused_and_never_as_points(shape):
+    array = values(100, shape)
+    for kind in (np.asarray, torch.from_numpy):
+        points = source([kind(array[:60]), kind(array[60:])])
+        assert points.shape == shape
+        np.testing.assert_array_equal(torch.cat(list(points.pieces())).numpy(), array)
+        for halves in ([array[:50], array[50:]], (array[:50], array[50:])):
+            if len(shape) < 3:
+                with pytest.raises(ValueError, match=r"2 arrays of shape \(50, .* torch.cat, and"):
+                    source([kind(half) for half in halves])
+    many = list(values(3 * 100, (3,)).reshape(100, 3, 3))
+    assert source(many).shape == (3, 3)
+    with pytest.raises(ValueError, match=r"which may be batches or single points; join"):
+        source(list(values(200, (2,)).reshape(100, 2, 2).repeat(2, axis=1)))
+
+
+@pytest.mark.parametrize("kind", ["array", "tensor", "batches", "moved"])
+def test_points_are_read_in_float64_where_that_is_asked_for(kind):
+    array = values().astype("f8") + 1e7
+    given = torch.from_numpy(array)
+    points = {
+        "array": source(array),
+        "tensor": source(given),
+        "batches": source(DataLoader(given, batch_size=70)),
+        "moved": streams.Moved(source(array), torch.device("cpu")),
+    }[kind]
+    rows = points.rows(torch.arange(300), torch.float64)
+    np.testing.assert_array_equal(rows.numpy(), array, strict=True)
+    pieces = torch.cat(list(points.pieces(torch.float64)))
+    np.testing.assert_array_equal(pieces.numpy(), array, strict=True)
+    assert points.rows(torch.arange(300)).dtype == torch.float32
+
+
+def test_what_float32_leaves_of_points_enters_mean_spread_and_checksum():
+    array = values().astype("f8") + 1e9  # steps of 64 in float32
+    found = statistics(source(array))
+    assert found.std == pytest.approx(np.sqrt(array.var(0).mean()), rel=1e-6)
+    np.testing.assert_allclose(found.mean.numpy(), array.mean(0), rtol=1e-14)
+    assert not found.equal
+    moved = array.copy()
+    moved[0, 0, 0] += 1.0
+    assert np.array_equal(moved.astype("f4"), array.astype("f4"))
+    assert statistics(source(moved)).checksum != found.checksum
+
+
 @pytest.mark.parametrize(
     ("data", "error", "says"),
     [

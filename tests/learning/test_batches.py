@@ -164,6 +164,34 @@ def test_a_checkpoint_does_not_read_the_data_again(tmp_path, monkeypatch):
     trainer.resume(tmp_path / "checkpoint")
 
 
+@pytest.mark.parametrize("kind", ["array", "tensor", "batches"])
+def test_data_far_from_zero_train_as_those_at_zero(amount, kind):
+    """Unit variance around 10⁷ has 8 different values in float32."""
+    near = np.round(np.random.default_rng(0).normal(size=(500, 2)) * 2**20) / 2**20
+    make = {
+        "array": np.asarray,
+        "tensor": torch.from_numpy,
+        "batches": lambda array: DataLoader(torch.from_numpy(array), batch_size=100),
+    }[kind]
+    far = training_data(make(near + 1e7))
+    here = training_data(make(near))
+    assert far.std == pytest.approx(here.std, rel=1e-7)
+    np.testing.assert_allclose(far.mean - 1e7, here.mean, atol=1e-8)
+    places = torch.arange(500)
+    assert len(far.unit[places][:, 0].unique()) > 490
+    torch.testing.assert_close(far.unit[places], here.unit[places], rtol=0, atol=1e-6)
+
+
+def test_a_denoiser_of_data_far_from_zero_is_the_shifted_one():
+    near = np.random.default_rng(0).normal(size=(500, 2))
+    few = {"steps": 2, "batch": 16}
+    far, here = train(near + 1e7, **few), train(near, **few)
+    z = torch.from_numpy(near[:9])
+    alpha = torch.sigmoid(torch.tensor(1.0, dtype=torch.float64)).sqrt()
+    shifted = far.denoise(z + alpha * 1e7, 1.0) - 1e7
+    torch.testing.assert_close(shifted, here.denoise(z, 1.0), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("scale", [1e25, 1e-30])
 def test_a_spread_beyond_float32_is_refused(scale):
     with pytest.raises(ValueError, match="standard deviation of data is"):

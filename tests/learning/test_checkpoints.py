@@ -1,6 +1,7 @@
 """A checkpoint goes on with the objective that it was written for, whatever its name."""
 
 import inspect
+import json
 import math
 from dataclasses import fields
 
@@ -295,3 +296,41 @@ def test_a_network_follows_from_its_description(model):
 def test_networks_refuse_unfit_settings(make, error, says):
     with pytest.raises(error, match=says):
         make()
+
+
+# --- networks of one's own in another process ---------------------------------------------------
+
+
+class Part:
+    """An object without a text of its own."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+
+class Composed(Affine):
+    """A network whose attributes JSON does not know."""
+
+    def __init__(self, scale=1.0, table=(1.0, 2.0), activation=torch.tanh):
+        self.part = Part(scale)
+        self.table = torch.tensor(table)
+        self.options = {3: np.arange(2), "activation": activation, "shapes": {(1, 2), (3,)}}
+        self.named = [named_flow, Part, math.sin]
+        self.itself = self
+
+
+def test_what_identifies_a_network_holds_no_memory_address():
+    kept = Composed()  # so that another object cannot have the same address
+    text = json.dumps(describe(kept))
+    assert "0x" not in text
+    assert text == json.dumps(describe(Composed()))
+    others = [Composed(2.0), Composed(table=(1.0, 3.0)), Composed(activation=torch.sigmoid)]
+    assert len({text, *(json.dumps(describe(one)) for one in others)}) == 4
+
+
+def test_a_network_with_parts_goes_on_in_another_object_and_not_with_other_parts(tmp_path):
+    train("edm", tmp_path / "c", model=Composed(), callback=stop_at(3))
+    with pytest.raises(ValueError, match=r"model is .* in the file"):
+        train("edm", tmp_path / "c", model=Composed(2.0))
+    (run,) = train("edm", tmp_path / "c", model=Composed())
+    np.testing.assert_array_equal(run.loss, train("edm", model=Composed())[0].loss)

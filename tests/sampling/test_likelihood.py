@@ -422,3 +422,19 @@ def test_a_bound_and_a_trajectory_are_shown_in_one_line():
     steps = len(walk.logsnr) - 1
     assert repr(walk).startswith(f"Trajectory({steps} steps from log-SNR ")
     assert f"7 samples of shape (2,), {walk.calls} calls" in repr(walk)
+
+
+# rounding
+
+
+@pytest.mark.parametrize(("size", "high"), [(1.0, 67.0), (1e3, 53.0)])
+def test_up_to_the_highest_level_the_bound_is_right_and_above_it_is_refused(size, high):
+    """The density of one Gaussian is known in closed form; the noise at the end is nothing."""
+    toy = dv.mixture([[0.0]], size)
+    x = size * torch.tensor([[0.3], [-1.0]], dtype=torch.float64)
+    exact = x[:, 0].square() / (2 * size**2) + math.log(size * math.sqrt(2 * math.pi))
+    found = dv.elbo(toy, x, low=-30, high=high, levels=100, exact=True).nats
+    torch.testing.assert_close(found, exact, rtol=0, atol=5e-3)
+    for beyond in (high + 1, 75, 100, 700):
+        with pytest.raises(ValueError, match=r"high must be at most .* the rounding"):
+            dv.elbo(toy, x, low=-30, high=beyond, levels=100, exact=True)

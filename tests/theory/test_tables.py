@@ -1,6 +1,7 @@
 """Tables of weights over log-SNR, time, sigma and timesteps are what their names say."""
 
 import copy
+import pathlib
 import pickle
 
 import numpy as np
@@ -262,3 +263,12 @@ def test_a_table_may_be_text_of_json(text):
 def test_broken_json_is_named():
     with pytest.raises(ValueError, match="cannot read the table as JSON"):
         dv.from_weighting("[[-6.0, 1.0], [6.0")
+
+
+@pytest.mark.parametrize("make", [str, pathlib.Path])
+@pytest.mark.parametrize("address", ["http://a.org/w.csv", "https://a.org/w", "file:///w.csv"])
+def test_an_address_is_refused_and_leaves_no_folder(tmp_path, monkeypatch, make, address):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="is an address and no file: nothing is fetched"):
+        dv.from_weighting(make(address))
+    assert not list(tmp_path.iterdir())
