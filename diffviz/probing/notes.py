@@ -117,7 +117,8 @@ def changed_data(evidence: Evidence) -> str | None:
 
 def unweighted_draws(evidence: Evidence) -> str | None:
     """Draws whose weight is 0."""
-    if evidence.unweighted <= 0 or evidence.first_look.coupling.refusal:
+    is_told = evidence.first_look.coupling.refusal and evidence.unweighted < 1
+    if evidence.unweighted <= 0 or is_told:
         return None
     return f"{evidence.unweighted:.2g} of the draws have a weight of 0; they count with w = 0"
 
