@@ -18,6 +18,7 @@ SHIFTED = 0.5  # share of the recipes in which a shift is not 1
 LEAST_KEPT = (
     1e-5  # of a law that is cut to its path; of less, Python loses digits in the difference
 )
+LEAST_DENSITY = 1e-300  # below which numbers lose their digits, or are 0 in one language alone
 NEAR_NOISE = 1e-6  # 1 − t below which its digits are lost, in Python as in the browser
 
 
@@ -104,11 +105,18 @@ def curve(setting, grid=GRID):
 def known_levels(setting, grid=GRID):
     """Where digits are left to compare: no density below the normal numbers, no time next to 1."""
     of = objective(setting)
-    known = of.law.pdf(grid) > 1e-300
+    known = of.law.pdf(grid) > LEAST_DENSITY
     if "family" in setting or setting["state"]["law"] not in composer.LAWS_OF_TIME:
         return known
     move = 2 * np.log(setting["state"]["law_shift"])
     return known & (of.path.schedule.cdf(grid + move) > NEAR_NOISE)
+
+
+def has_gap(setting, expected, got, grid=GRID):
+    """Whether one curve alone has a value at a level, but where the density loses its digits."""
+    density = objective(setting).law.pdf(grid)
+    underflows = (density > 0) & (density <= LEAST_DENSITY)
+    return bool(((np.isnan(expected) != np.isnan(got)) & ~underflows).any())
 
 
 def departure(setting, expected, got, grid=GRID):
@@ -129,7 +137,7 @@ def largest_departure(all_settings, curves, grid=GRID):
         expected = curve(setting, grid)
         if expected is None:
             apart = 0.0 if np.isnan(got).all() else np.inf
-        elif (np.isnan(expected) != np.isnan(got)).any():
+        elif has_gap(setting, expected, got, grid):
             apart = np.inf
         else:
             apart = departure(setting, expected, got, grid)

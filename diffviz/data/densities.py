@@ -20,6 +20,7 @@ from diffviz.data import separable
 
 MAX_LATTICE = 2**28  # elements that a quadrature may take
 NODES_PER_STD = 8  # of a lattice for the entropy, whose error is then 1e-12
+REACH = 8  # standard deviations that this lattice goes beyond the centres
 CHUNK = 2**17  # elements of a temporary: they stay in the cache
 LOG_TWO_PI = math.log(2 * math.pi)
 
@@ -274,8 +275,8 @@ class Mixture:
         std = (alpha**2 * self.std**2 + sigma**2).sqrt().expand_as(self.weights)[:, None]
         step = std.min() / NODES_PER_STD
         centres = alpha * self.means
-        low = (centres - 7 * std).min(0).values
-        high = (centres + 7 * std).max(0).values
+        low = (centres - REACH * std).min(0).values
+        high = (centres + REACH * std).max(0).values
         size = ((high - low) / step).ceil().long() + 1
         d = self.means.shape[1]
         if d > 2 or size.double().prod() * max(64, len(centres)) > MAX_LATTICE:

@@ -529,7 +529,8 @@ def check_rounding(data: Tensor, high: float) -> None:
     Raises:
         ValueError: Rounding adds more than ``ROUNDING`` nats for a number of the data.
     """
-    size = max(1.0, data.abs().max().item())
+    with threads.suited(threads.elements(data), data.device):
+        size = max(1.0, data.abs().max().item())
     unit = torch.finfo(torch.float64).eps / 2
     highest = math.log(2 * ROUNDING / (unit * size) ** 2)
     require(
