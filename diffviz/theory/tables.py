@@ -27,7 +27,6 @@ from diffviz.theory.atoms import AtomicLaw, FactorBetweenLevels, atomic
 from diffviz.theory.frames import Curve
 from diffviz.theory.paths import Path
 
-ADDRESS = re.compile(r"(https?|ftp|file|s3|gs):/", re.IGNORECASE)
 ADDRESS = re.compile("(https?|ftp|file|s3|gs):/", re.IGNORECASE)  # pathlib makes one stroke of two
 Kind = Literal["logsnr", "t", "sigma", "timestep"]
 # what a column of levels may be called, in small letters without spaces and strokes
