@@ -89,7 +89,7 @@ class Bins:
         """The weighting of an objective averaged over each bin, shape (n,)."""
         nodes, weights = np.polynomial.legendre.leggauss(NODES // self.binning.bins)
         half = np.diff(self.edges) / 2
-        return weights @ objective.weighting(self.middles + half * nodes[:, None])
+        return weights / 2 @ objective.weighting(self.middles + half * nodes[:, None])
 
     def inside(self, objective: Objective) -> NDArray:
         """Bins within the support of an objective, shape (n,).
@@ -100,8 +100,16 @@ class Bins:
         return (self.edges[:-1] >= low) & (self.edges[1:] <= high)
 
 
-def _measure(measured: Measured, binning: Binning) -> Bins:
-    """A measured weighting in bins."""
+def in_bins(measured: Measured, binning: Binning) -> Bins:
+    """A measured weighting in bins.
+
+    Args:
+        measured: A measured loss.
+        binning: How finely it is asked for.
+
+    Returns:
+        The bins, with averages and their standard errors.
+    """
     edges = measured.edges(binning.bins, binning.mass)
     w, error = measured.weighting(edges)
     return Bins(edges, w, error, binning)
@@ -109,11 +117,11 @@ def _measure(measured: Measured, binning: Binning) -> Bins:
 
 def _bins(measured: Measured) -> Bins:
     """A measured weighting in bins as fine as it bears."""
-    fine = _measure(measured, FINE)
+    fine = in_bins(measured, FINE)
     is_smooth = np.median(fine.error) < SMOOTH * np.median(fine.w)
     if is_smooth and not measured.discrete:
         return fine
-    return _measure(measured, COARSE)
+    return in_bins(measured, COARSE)
 
 
 def _match(objective: Objective, measured: Bins) -> Match | None:
@@ -233,7 +241,6 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
         TypeError,
     )
     bins = _bins(measured)
-
     table = _measured_table(measured, bins)
     matches = [
         _match(objective, bins) if table is None else _match_table(objective, table)

@@ -15,8 +15,7 @@ from diffviz.data.toys import Toy
 from diffviz.probing import arrays, measure
 from diffviz.probing.measured import Measured
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.recipes.nearest import Match, closest
-from diffviz.theory.objectives import Objective
+from diffviz.recipes.nearest import COARSE, Match, closest, in_bins
 
 EQUAL = 0.02  # largest deviation of weightings that are called equal
 REACHED = 0.98  # share of the draws of an entry from which on it is not mentioned
@@ -25,9 +24,6 @@ WHOLE = 0.99  # share of the draws from which on it is not mentioned
 EXACT = 0.02  # relative standard error up to which it is not mentioned
 CHANCE = 0.001  # probability below which a deviation of sampled levels is no chance
 EVEN = 1e-3  # share of chance below which levels are even
-CHANCE_BINS = 20  # of the test
-CHANCE_MASS = 0.98  # central share of the draws that they cover
-NODES = 24  # of Gauss's rule in a bin
 SCATTER = 0.02  # relative step between factors of neighbouring draws from which on they scatter
 NOT_TOLD_APART = "not told apart from"
 
@@ -87,32 +83,15 @@ def _is_within_chance(match: Match, measured: Measured) -> bool:
     share = min(measured.residuals["levels"], 1.0)
     if share < EVEN:
         return False
-    edges = measured.edges(CHANCE_BINS, CHANCE_MASS)
-    w, _ = measured.weighting(edges)
-    known = _bin_average(CATALOGUE[match.name], edges)
-    drawn, _ = np.histogram(measured.logsnr, edges)
+    bins = in_bins(measured, COARSE)
+    known = bins.average(CATALOGUE[match.name])
+    drawn, _ = np.histogram(measured.logsnr, bins.edges)
     if (known <= 0).any():
         return False
-    ratio = w / known
+    ratio = bins.w / known
     ratio /= np.average(ratio, weights=drawn)
     statistic = float(((drawn * (ratio - 1)) ** 2 / (share * drawn + 1)).sum())
     return bool(stats.chi2.sf(statistic, len(drawn) - 1) > CHANCE)
-
-
-def _bin_average(objective: Objective, edges: NDArray) -> NDArray:
-    """The weighting of an objective averaged over bins.
-
-    Args:
-        objective: The objective.
-        edges: Increasing edges of the bins in nats, shape (n + 1,).
-
-    Returns:
-        The averages, shape (n,).
-    """
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    half = np.diff(edges) / 2
-    points = (edges[1:] + edges[:-1]) / 2 + half * nodes[:, None]
-    return weights @ objective.weighting(points) / 2
 
 
 def _draw_as_points(ax: Axes, name: str) -> None:
