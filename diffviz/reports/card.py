@@ -316,7 +316,7 @@ def _nearest(measured: Any, without: str = "") -> tuple[Match, ...]:
 
 def _of_measured(item: MeasuredLoss, title: str, again: str) -> Card:
     """The card of a measured loss."""
-    lines = [line.partition(": ") for line in item.summary().split("\n")]
+    told = _rows_of(item.summary())
     refusals: list[str] = []
     edges = _or_refused(refusals, item.edges)
     law = weighting = None
@@ -328,11 +328,11 @@ def _of_measured(item: MeasuredLoss, title: str, again: str) -> Card:
         if averages is not None:
             weighting = Sampled(middle, averages)
             facts = _or_refused(refusals, lambda: _weighting_facts(item)) or ()
-    notes = [value for name, _, value in lines if name == "note"]
+    notes = [value for name, value in told if name == "note"]
     return Card(
         title=title or "A measured training loss",
         kind="measured by dv.probe",
-        facts=(*((name, value) for name, _, value in lines if name != "note"), *facts),
+        facts=(*(row for row in told if row[0] != "note"), *facts),
         weighting=weighting,
         law=law,
         nearest=_nearest(item),
@@ -341,6 +341,12 @@ def _of_measured(item: MeasuredLoss, title: str, again: str) -> Card:
         again=again,
         versions=versions(),
     )
+
+
+def _rows_of(text: str) -> tuple[tuple[str, str], ...]:
+    """Text with a line for each fact, as names and values."""
+    lines = [line.partition(": ") for line in text.split("\n")]
+    return tuple((name, value) for name, _, value in lines)
 
 
 def _or_refused(refusals: list[str], compute: Callable[[], Any]) -> Any:
@@ -450,8 +456,7 @@ def _facts_in_words(item: LossByLevel) -> tuple[Row, ...]:
     """What a log says about itself; empty for a tracker, which was not read from anywhere."""
     if not isinstance(item, TellsText):
         return ()
-    lines = [line.partition(": ") for line in item.text().split("\n")]
-    return tuple((name, value) for name, _, value in lines)
+    return _rows_of(item.text())
 
 
 def _counts_of(item: LossByLevel) -> tuple[Row, ...]:
@@ -486,10 +491,9 @@ def _floor_facts(item: LossByLevel, losses: Losses, floor: "Floor | None") -> tu
     """What is known of the floor, and how much of the loss lies above it."""
     if floor is None:
         return ()
-    lines = [line.partition(": ") for line in floor.text().split("\n")]
+    facts: tuple[Row, ...] = _rows_of(floor.text())
     inside = (losses.logsnr >= floor.logsnr[0]) & (losses.logsnr <= floor.logsnr[-1])
     inside &= np.isfinite(losses.mean)
-    facts = tuple((name, value) for name, _, value in lines)
     if not inside.any():
         return facts
     at = losses.logsnr[inside]
@@ -507,7 +511,7 @@ def _floor_facts(item: LossByLevel, losses: Losses, floor: "Floor | None") -> tu
 
 def versions() -> str:
     """Names and versions of what computes a report; of torch where it is loaded."""
-    loaded = [name for name in ("torch",) if name in sys.modules]
+    loaded = ("torch",) if "torch" in sys.modules else ()
     packages = [f"{name} {version(name)}" for name in (*VERSIONS, *loaded)]
     own = f"diffviz {__version__}, Python {platform.python_version()}"
     return ", ".join([own, *packages])
