@@ -661,6 +661,14 @@ def split_lognormal_sigma(mean: float, below: float, above: float) -> Any:
     return two_sided(TwoPieceNormalQuantiles(centre, left, right))
 
 
+def _law_of_time(quantiles: MonotoneMap) -> Any:
+    """Law of a time in [0, 1] that is given by its quantiles.
+
+    The images of 0 and 1 are not taken for the ends, since rounding may move them out of [0, 1].
+    """
+    return Transformed(stats.uniform(), quantiles, rising=True, a=0.0, b=1.0).freeze()
+
+
 @dataclass(frozen=True)
 class ModeTime:
     """The map w → t = (1 + s) w − s sin²(πw/2) of SD3's mode sampling.
@@ -714,8 +722,7 @@ def mode(scale: float) -> Any:
         raise ValueError(
             f"mode scale must lie in [-1, {highest:.4f}], got {scale:g}: t(u) is not monotone there"
         )
-    # not the images of 0 and 1, which rounding may move out of [0, 1]
-    return Transformed(stats.uniform(), ModeTime(scale), rising=True, a=0.0, b=1.0).freeze()
+    return _law_of_time(ModeTime(scale))
 
 
 @dataclass(frozen=True)
@@ -744,7 +751,7 @@ def cosmap() -> Any:
     Returns:
         A frozen SciPy distribution, with density 2/(π (1 − 2t + 2t²)).
     """
-    return Transformed(stats.uniform(), CosMapTime(), rising=True).freeze()
+    return _law_of_time(CosMapTime())
 
 
 @dataclass(frozen=True)
@@ -789,9 +796,7 @@ def u_shaped(a: float = 4.0) -> Any:
     Raises:
         ValueError: a is not above 0.
     """
-    time = UShapedTime(positive(a, "a"))
-    # not the images of 0 and 1, which rounding may move out of [0, 1]
-    return Transformed(stats.uniform(), time, rising=True, a=0.0, b=1.0).freeze()
+    return _law_of_time(UShapedTime(positive(a, "a")))
 
 
 def lower_of_two(density: Any) -> Any:
