@@ -136,9 +136,21 @@ def index_masses(time: Any, steps: int, first: float = 0.0, last: float | None =
     Returns:
         Probability of each index, shape (steps,).
     """
-    end = steps if last is None else last
-    edges = (np.arange(steps + 1) - first) / (end - first)
-    return np.diff(time.cdf(np.clip(edges, 0, 1)))
+    return np.diff(time.cdf(step_edges(steps, first, steps if last is None else last)))
+
+
+def step_edges(steps: int, first: float, last: float) -> NDArray:
+    """The u in [0, 1] between which int(first + (last − first) u) is the same step of a table.
+
+    Args:
+        steps: Number of entries of the table.
+        first: Where u = 0 goes.
+        last: Where u = 1 goes.
+
+    Returns:
+        Edges of the steps, shape (steps + 1,).
+    """
+    return np.clip((np.arange(steps + 1) - first) / (last - first), 0, 1)
 
 
 def drawn_sigma(time: Any, shift: float = 1.0) -> Levels:

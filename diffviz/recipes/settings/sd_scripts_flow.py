@@ -55,6 +55,7 @@ from diffviz.recipes.settings.levels import (
     index_masses,
     linear_logsnr,
     shifted,
+    step_edges,
     unshifted,
 )
 from diffviz.recipes.settings.sd_scripts import SOURCE, perturbation_notes
@@ -324,8 +325,8 @@ def build_sd3(values: Values) -> Reading:
     scheme = values["weighting_scheme"]
     shift = values["training_shift"]
     first, last = time_range(values)
-    edges = np.clip((np.arange(STEPS + 1) - first) / (last - first), 0, 1)
-    mass = np.diff(index_law(values, scheme).cdf(unshifted(edges, shift)))
+    edges = unshifted(step_edges(STEPS, first, last), shift)
+    mass = np.diff(index_law(values, scheme).cdf(edges))
     levels = drawn_steps(linear_logsnr(np.arange(STEPS) / STEPS), mass)
     objective = Objective(
         name=f"sd-scripts SD3 {scheme}",
