@@ -292,9 +292,10 @@ def read_log(args: argparse.Namespace) -> None:
     floor = dv.floor(dv.dataset(args.data), log.middle) if args.data else None
     _print_loss(log)
     if args.csv:
-        columns = np.column_stack([log.middle, log.mean, log.stderr, log.spent[1:-1], log.table()])
+        weighting = log.table()[:, 1]
+        columns = np.column_stack([log.middle, log.mean, log.stderr, log.spent[1:-1], weighting])
         head = "logsnr,loss,stderr,spent,weighting"
-        np.savetxt(args.csv, columns[:, [0, 1, 2, 3, 5]], delimiter=",", header=head, comments="")
+        np.savetxt(args.csv, columns, delimiter=",", header=head, comments="")
     if args.out:
         print(plots.save(log.plot(floor=floor).figure, args.out))  # type: ignore[arg-type]
     if args.report:
@@ -416,7 +417,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("show", help="everything about one objective")
     command.add_argument("name", help="an entry of the catalogue, such as edm")
-    command.add_argument("--report", metavar="FILE", help="html page or png to share")
+    _add_report(command)
     command.set_defaults(run=show_objective)
 
     command = commands.add_parser("plot", help="weighting curves of named objectives")
@@ -458,6 +459,11 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_report(command: Any) -> None:
+    """Add the option ``--report``."""
+    command.add_argument("--report", metavar="FILE", help="html page or png to share")
+
+
 def _add_probe(commands: Any) -> None:
     """Add the command ``probe`` with its options."""
     command = commands.add_parser("probe", help="what a training loss of your own weights")
@@ -480,7 +486,7 @@ def _add_probe(commands: Any) -> None:
     command.add_argument("--json", metavar="FILE", help="write the measurement to this file")
     command.add_argument("--csv", metavar="FILE", help="write λ and w to this file")
     command.add_argument("--out", help="svg, pdf or png file for the plot")
-    command.add_argument("--report", metavar="FILE", help="html page or png to share")
+    _add_report(command)
     command.set_defaults(run=probe_loss)
 
 
@@ -497,7 +503,7 @@ def _add_settings(commands: Any) -> None:
         "--explain", action="store_true", help="list each option, from where, and its effect"
     )
     command.add_argument("--json", action="store_true", help="print all of it as JSON")
-    command.add_argument("--report", metavar="FILE", help="html page or png to share")
+    _add_report(command)
     command.set_defaults(run=read_settings)
 
 
@@ -521,7 +527,7 @@ def _add_log(commands: Any) -> None:
     command.add_argument("--data", help="data set whose floor is drawn under the loss")
     command.add_argument("--csv", metavar="FILE", help="write the loss by log-SNR to this file")
     command.add_argument("--out", help="svg, pdf or png file for the plot")
-    command.add_argument("--report", metavar="FILE", help="html page or png to share")
+    _add_report(command)
     command.set_defaults(run=read_log)
 
 
