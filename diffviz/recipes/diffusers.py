@@ -113,7 +113,7 @@ def path_of(steps: Steps, law: Any, name: str) -> Path:
 def without_signal(steps: Steps, probability: float) -> str:
     """What to note about steps that hold no signal; nothing where all hold some.
 
-    Nor is a step noted that is all but never drawn, as at the end of a logit-normal law.
+    A step that is hardly ever drawn, as at the end of a logit-normal law, is not noted either.
     """
     if np.isfinite(steps.logsnr).all() or probability <= LEAST_NOTED:
         return ""

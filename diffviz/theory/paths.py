@@ -49,7 +49,7 @@ from diffviz.theory.laws import (
     quantile_of,
 )
 
-FARTHEST_END = 40.0  # nats; every frame but I-CFM's, which ends before, goes on beyond
+FARTHEST_END = 40.0  # nats; the frame of I-CFM ends before, all others go on beyond
 
 
 @dataclass(frozen=True)

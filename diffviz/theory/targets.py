@@ -78,7 +78,7 @@ class Target:
         at = levels(logsnr)
         path = checked_path(path)
         a, b = self.coefficients(at, path)
-        if not np.any(a):
+        if not np.any(a):  # eps and its multiples, for which sigma/alpha is computed in vain
             return np.abs(b - a)
         with np.errstate(invalid="ignore"):  # 0 · inf where sigma/alpha overflows
             from_x = np.where(a == 0, 0.0, a * noise_ratio(at))
