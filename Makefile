@@ -13,7 +13,8 @@ CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
 OPTIONS += $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
-# Python compiles what it imports, when it first does: a tenth of what is installed. Elsewhere this may be switched off.
+# pip compiles nothing here, since Python imports a tenth of what is installed and compiles that itself. This variable would
+# forbid it.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: lab test quick lint docs suite callbacks browser figures notebooks device-check
