@@ -263,9 +263,10 @@ def _tiles(axes: list[NDArray]) -> Iterator[tuple[NDArray, NDArray]]:
 def _tile_sums(mixture: NoisedMixture, tile: tuple[NDArray, NDArray], d: int) -> NDArray:
     """Both moments summed over the nodes of a tile, weighted by the density, shape (2,)."""
     joint = np.zeros((13, len(tile[0]) * len(tile[1])))
-    centres = [mixture.centre(nodes, axis) for axis, nodes in enumerate(tile)]
     if d == 1:
-        centres[0] = mixture.posterior_centre(tile[0])
+        centres = [mixture.posterior_centre(tile[0])]
+    else:
+        centres = [mixture.centre(nodes, axis) for axis, nodes in enumerate(tile)]
     for part in mixture.parts():
         x = [part.weights * moment for moment in part.axis_moments(tile[0], 0, centres[0])]
         y = part.axis_moments(tile[1], 1, centres[1]) if d == 2 else _no_axis(part)

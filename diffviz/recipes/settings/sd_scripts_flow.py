@@ -163,20 +163,13 @@ def weighs(values: Values) -> bool:
 def ignored(values: Values, method: str) -> tuple[str, ...]:
     """Why options that were given have no effect, each a sentence."""
     unread = [name for name in values.given if name not in values.read]
-    reasons = {
-        "logit_mean": f"with timestep_sampling={method!r}",
-        "logit_std": f"with timestep_sampling={method!r}",
-        "mode_scale": f"with timestep_sampling={method!r}",
-        "discrete_flow_shift": f"with timestep_sampling={method!r}",
-        "sigmoid_scale": f"with timestep_sampling={method!r}",
-    }
+    density = [option.name for option in DENSITY_OPTIONS]
+    sampling = (*density, "discrete_flow_shift", "sigmoid_scale")
     absent = (*NEVER_READ, "min_timestep", "max_timestep")
+    reasons = dict.fromkeys(sampling, f"with timestep_sampling={method!r}")
     reasons |= dict.fromkeys(absent, "in these scripts")
     if method == "sigma":
-        scheme = values.options["weighting_scheme"].default
-        if "weighting_scheme" in values.given:
-            scheme = values["weighting_scheme"]
-        density = dict.fromkeys(("logit_mean", "logit_std", "mode_scale"))
+        scheme = values["weighting_scheme"]
         reasons |= dict.fromkeys(density, f"with weighting_scheme={scheme!r}")
     sentences = [f"{name} has no effect {reasons[name]}." for name in unread if name in reasons]
     return (*sentences, *idle_scheme(values, method))
