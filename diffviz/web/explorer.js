@@ -55,6 +55,19 @@ export function unpacked(value, buffers) {
   return Object.assign(new Type(bytes), { shape: value.shape });
 }
 
+/**
+ * Keep values with the newest last, since Python takes them in their order.
+ *
+ * @param {Map<string, any>} kept
+ * @param {Record<string, any>} values
+ */
+function putLast(kept, values) {
+  for (const [name, value] of Object.entries(values)) {
+    kept.delete(name);
+    kept.set(name, value);
+  }
+}
+
 class Explorer {
   /** @param {HTMLElement} host @param {Link} link @param {Local | null} local */
   constructor(host, link, local) {
@@ -189,10 +202,7 @@ class Explorer {
       this.tell(values);
       return;
     }
-    for (const [name, value] of Object.entries(values)) {
-      this.pending.delete(name); // so that the newest stands last
-      this.pending.set(name, value);
-    }
+    putLast(this.pending, values);
     this.flush();
   }
 
@@ -220,7 +230,7 @@ class Explorer {
   /** Tell the kernel of values whose view is drawn already. */
   tell(values) {
     if (!this.link.send) return;
-    for (const [name, value] of Object.entries(values)) this.told.set(name, value);
+    putLast(this.told, values);
     this.teller ||= setTimeout(() => this.tellNow(), TELL_EVERY);
   }
 
