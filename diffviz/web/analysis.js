@@ -18,7 +18,7 @@ import { baseGain } from "./targets.js";
  * @property {number} negativeShare Share of the mixture of ELBOs with a negative sign.
  */
 
-export const VERDICT_POINTS = 4001;
+const VERDICT_POINTS = 4001;
 
 /**
  * Eps error of the exact denoiser on N(0, 1), for each dimension.
@@ -30,7 +30,7 @@ export const gaussianMmse = expit;
  * Mutual information I(x; z_λ) = ½ log(1 + e^λ) for x ~ N(0, 1).
  * @type {Curve}
  */
-export const gaussianInformation = (logsnr) => softplus(logsnr) / 2;
+const gaussianInformation = (logsnr) => softplus(logsnr) / 2;
 
 /**
  * Points at even distances, as `numpy.linspace`.
@@ -53,7 +53,7 @@ export function linspace(low, high, points) {
  * @param {number} [high]
  * @returns {Float64Array} Shape (4001,).
  */
-export function gridWithin(support, low = -20, high = 20) {
+function gridWithin(support, low = -20, high = 20) {
   const start = Math.max(low, support[0]);
   const stop = Math.min(high, support[1]);
   if (start >= stop) {
@@ -158,7 +158,7 @@ function rootNearZero([slope, second, third, fourth]) {
  * @param {Float64Array} values
  * @returns {number}
  */
-export function argmax(values) {
+function argmax(values) {
   return values.reduce((best, value, index) => (value > values[best] ? index : best), 0);
 }
 

@@ -53,7 +53,7 @@ function scheduled(name, frame, logsnr, time, rate) {
  * The linear path alpha = 1 − t, sigma = t.
  * @returns {Path}
  */
-export function linearPath() {
+function linearPath() {
   return fromDensity("linear", STRAIGHT, logistic(0, 2), (t) => 2 * Math.log((1 - t) / t));
 }
 
