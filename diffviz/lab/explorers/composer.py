@@ -201,9 +201,6 @@ class ComposerExplorer(ViewExplorer):
         """The cell that makes the same objective."""
         return composer.code(self.state)
 
-    def __repr__(self) -> str:
-        return super().code().rpartition("\n")[2]
-
     def _chart(self, objective: Objective, state: State) -> Chart:
         """The parts of the recipe, and the chosen objectives beside their product."""
         look = LOOKS[state["scale"]]

@@ -455,15 +455,10 @@ class WeightingExplorer(ViewExplorer):
             "head": HEAD,
         }
 
-    def code(self) -> str:
-        """The cell that reproduces what is on show; what was passed is called ``objectives``."""
-        text = super().code()
-        if not self.passed:
-            return text
-        front, _, arguments = text.partition("WeightingExplorer(")
-        if arguments != ")":
-            arguments = f", {arguments}"
-        return f"{front}WeightingExplorer(objectives=objectives{arguments}"
+    def _arguments(self) -> list[str]:
+        """The arguments of what is on show; what was passed is called ``objectives``."""
+        passed = ["objectives=objectives"] if self.passed else []
+        return [*passed, *super()._arguments()]
 
     def _curves(self, state: State) -> dict[str, NDArray]:
         """What is shown of each objective in a state, by name."""
