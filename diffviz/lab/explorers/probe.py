@@ -11,12 +11,12 @@ from diffviz import checks, plots
 from diffviz.lab import losses as lab_losses
 from diffviz.lab.experiments import probing
 from diffviz.lab.experiments.probing import Reading
+from diffviz.lab.explorers.controls import anchor_slider, base_menu
 from diffviz.lab.explorers.view import Changed, ViewExplorer
-from diffviz.lab.explorers.weighting import LOOKS, drawn_limits
+from diffviz.lab.explorers.weighting import LOGARITHMIC, LOOKS, drawn_limits
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.theory.targets import BASES
 from diffviz.theory.weightings import rebase
-from diffviz.web.description import Control, Description, Menu, Paste, Slider, State, Switch
+from diffviz.web.description import Control, Description, Menu, Paste, State, Switch
 from diffviz.web.pictures import Chart, Note, Table, View
 
 OWN = "own loss"
@@ -25,7 +25,7 @@ RATIO = "ratio"
 COLOURS = {"loss": "#000000", "beside": "#6A3D9A", RATIO: "#000000"}  # no objective's
 LOGSNR = "λ   [nats; noise ← → data]"
 DASHES = {"loss": 0, "beside": 2}  # so that each is seen under the other and under the nearest
-LOOK = LOOKS["log10, anchored"]
+LOOK = LOOKS[LOGARITHMIC]
 HEAD = ("loss", "target", "path", "nearest, its ratio deviates by", "next")
 UNREAD = (
     "A link brought a loss, which has not been run. Read it in the box; if you trust it, press "
@@ -56,15 +56,8 @@ def probe_controls(names: tuple[str, ...]) -> tuple[Control, ...]:
             tip="Python code, which runs in your kernel.",
         ),
         Switch("nearest", "nearest", True, tip="Draw the nearest published objective of each."),
-        Menu(
-            "base",
-            "error of",
-            tuple(BASES),
-            "eps",
-            buttons=True,
-            tip="The error on which the weighting acts.",
-        ),
-        Slider("anchor", "anchor λ", -6, 6, 0.25, 0.0, unit="nats", tip="Where log₁₀ w is 0."),
+        base_menu(),
+        anchor_slider(reach=6),
     )
 
 

@@ -14,6 +14,7 @@ from diffviz.lab.experiments import schedule as schedule_experiments
 from diffviz.lab.experiments.elbo import known
 from diffviz.lab.experiments.schedule import Filling
 from diffviz.lab.explorers.base import require_option
+from diffviz.lab.explorers.controls import parameter_slider
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.theory import analysis, laws
@@ -121,14 +122,12 @@ class Cost(NamedTuple):
 def density_sliders() -> tuple[Slider, ...]:
     """The sliders of all densities; only those of the chosen one are shown."""
     return tuple(
-        Slider(
+        parameter_slider(
             slider_name(density.key, parameter.name),
-            LABELS.get(parameter.name, parameter.name),
-            parameter.low,
-            parameter.high,
-            parameter.step,
-            parameter.default,
-            when={"density": (name,)},
+            parameter,
+            "density",
+            name,
+            LABELS.get(parameter.name, ""),
         )
         for name, density in DENSITIES.items()
         for parameter in density.parameters
