@@ -29,7 +29,7 @@ import { expit, logExpit, softplus } from "./special.js";
  * @param {Curve} [logsnr] λ(t); by default a root search.
  * @returns {Path}
  */
-export function fromDensity(name, frame, schedule, logsnr = (t) => isf(schedule, t)) {
+function fromDensity(name, frame, schedule, logsnr = (t) => isf(schedule, t)) {
   return { name, frame, schedule, logsnr };
 }
 
