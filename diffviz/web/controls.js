@@ -245,7 +245,7 @@ function chips(control, moved, id) {
       });
       rows.push(row);
     });
-    if (!fitting.length) rows.push(make("div.dv-group", {}, "nothing is called so"));
+    if (!fitting.length) rows.push(make("div.dv-group", {}, "nothing matches"));
     found.replaceChildren(...rows);
     found.hidden = false;
     search.setAttribute("aria-expanded", "true");

@@ -319,7 +319,7 @@ def learning_controls() -> tuple[Control, ...]:
             when=weighted,
             tip="The weighting of the surrogate.",
         ),
-        Slider("keep", "KL term", 0, 0.5, 0.05, 0.0, tip="How strongly the first policy holds."),
+        Slider("keep", "KL term", 0, 0.5, 0.05, 0.0, tip="How strongly the first policy is kept."),
         Slider("batches", "batches", 2, 60, 1, 12, whole=True, tip="Batches of actions."),
         Slider("seed", "seed", 0, 9, 1, 0, whole=True),
         Action("learn", "Learn", main=True, tip="A run that is done is kept for the next time."),

@@ -180,7 +180,14 @@ def schedule_controls(weighting: str) -> tuple[Control, ...]:
         Menu("rule", "adaptive", RULES, RULES[0], when=live, tip="How a law follows the loss."),
         Switch("adapts", "it draws", when=live, tip="The adaptive law draws, not the density."),
         Slider(
-            "decay", "decay", 0.9, 0.999, 0.001, 0.99, when=live, tip="Of the average, per batch."
+            "decay",
+            "decay",
+            0.9,
+            0.999,
+            0.001,
+            0.99,
+            when=live,
+            tip="Decay of the average per batch.",
         ),
         Action("draw", f"draw {BATCHES} batches", main=True, when=live),
     )
