@@ -23,6 +23,7 @@ from diffviz.lab.explorers.weighting import (
     entry_chips,
     family_sliders,
     family_values,
+    log10,
     own_table,
 )
 from diffviz.recipes.entries import CATALOGUE
@@ -284,18 +285,6 @@ def gap_chart(state: State) -> Chart:
             OVER_LOW: (np.array([state["low"]]), here),
         },
     )
-
-
-def log10(values: NDArray) -> NDArray:
-    """Logarithm of a curve, NaN where it is not above 0.
-
-    Args:
-        values: The curve, shape (n,).
-
-    Returns:
-        The logarithm, shape (n,).
-    """
-    return np.log10(np.where(values > 0, values, np.nan))
 
 
 def steady_limits(values: NDArray) -> Limits:

@@ -48,6 +48,8 @@ HEAD = ("", "verdict", "w below 0", "loss below 0")
 
 # --- where each λ stands on the horizontal axis ---------------------------------------------------
 
+SHORT_LOGSNR = "λ   [nats; noise ← → data]"  # the label where two charts share the width
+
 
 class Axis(NamedTuple):
     """A horizontal axis.
@@ -145,6 +147,18 @@ def loss_values(objective: Objective, logsnr: NDArray, base: str) -> NDArray:
         w(λ) times the error of the ideal denoiser, shape (n,).
     """
     return analysis.loss_density(objective, logsnr)
+
+
+def log10(values: NDArray) -> NDArray:
+    """Logarithm of a curve, NaN where it is not above 0.
+
+    Args:
+        values: The curve, shape (n,).
+
+    Returns:
+        The logarithm, shape (n,).
+    """
+    return np.log10(np.where(values > 0, values, np.nan))
 
 
 def photo_mmse(logsnr: NDArray) -> NDArray:
