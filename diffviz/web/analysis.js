@@ -18,7 +18,7 @@ import { baseGain } from "./targets.js";
  * @property {number} negativeShare Share of the mixture of ELBOs with a negative sign.
  */
 
-export const VERDICT_POINTS = 4001;
+const VERDICT_POINTS = 4001;
 
 /**
  * Eps error of the exact denoiser on N(0, 1), for each dimension.
@@ -30,7 +30,7 @@ export const gaussianMmse = expit;
  * Mutual information I(x; z_λ) = ½ log(1 + e^λ) for x ~ N(0, 1).
  * @type {Curve}
  */
-export const gaussianInformation = (logsnr) => softplus(logsnr) / 2;
+const gaussianInformation = (logsnr) => softplus(logsnr) / 2;
 
 /**
  * Points at even distances, as `numpy.linspace`.
@@ -53,7 +53,7 @@ export function linspace(low, high, points) {
  * @param {number} [high]
  * @returns {Float64Array} Shape (4001,).
  */
-export function gridWithin(support, low = -20, high = 20) {
+function gridWithin(support, low = -20, high = 20) {
   const start = Math.max(low, support[0]);
   const stop = Math.min(high, support[1]);
   if (start >= stop) {
@@ -158,7 +158,7 @@ function rootNearZero([slope, second, third, fourth]) {
  * @param {Float64Array} values
  * @returns {number}
  */
-export function argmax(values) {
+function argmax(values) {
   return values.reduce((best, value, index) => (value > values[best] ? index : best), 0);
 }
 
@@ -314,27 +314,39 @@ export function median(values) {
 }
 
 /**
+ * @typedef {object} Deviation
+ * @property {number} deviation Largest relative deviation; NaN without a ratio.
+ * @property {number} index First place where it is met but for rounding; −1 without a ratio.
+ * @property {number} count Number of places where both weightings are above 0.
+ */
+
+const ALIKE = 1 - 1e-9; // deviations whose ratio is above this are equal but for rounding
+
+/**
  * Largest relative deviation of the ratio of two weightings from its median.
  *
  * @param {Float64Array} a
  * @param {Float64Array} b
- * @returns {{deviation: number, index: number}} With the place where it is met; NaN and −1 where
- *   the two are nowhere above 0 at once.
+ * @returns {Deviation}
  */
 export function deviationOf(a, b) {
-  /** @type {number[]} */
-  const places = [];
-  a.forEach((value, index) => {
-    if (value > 0 && b[index] > 0) {
-      places.push(index);
+  const ratios = new Float64Array(a.length);
+  const places = new Int32Array(a.length);
+  let count = 0;
+  for (let index = 0; index < a.length; index += 1) {
+    if (a[index] > 0 && b[index] > 0) {
+      ratios[count] = a[index] / b[index];
+      places[count] = index;
+      count += 1;
     }
-  });
-  if (!places.length) {
-    return { deviation: NaN, index: -1 };
   }
-  const ratios = places.map((index) => a[index] / b[index]);
-  const usual = median(ratios);
-  const deviations = Float64Array.from(ratios, (ratio) => Math.abs(ratio / usual - 1));
-  const worst = argmax(deviations);
-  return { deviation: deviations[worst], index: places[worst] };
+  if (!count) {
+    return { deviation: NaN, index: -1, count };
+  }
+  const kept = ratios.subarray(0, count);
+  const usual = median(kept);
+  const deviations = kept.map((ratio) => Math.abs(ratio / usual - 1));
+  const deviation = deviations.reduce((most, value) => Math.max(most, value), 0);
+  const worst = deviations.findIndex((value) => value >= ALIKE * deviation);
+  return { deviation, index: places[worst], count };
 }

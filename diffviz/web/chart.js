@@ -38,7 +38,7 @@ function isAlike(here, there) {
  * @param {ChartRecord} chart
  * @returns {Record<string, number[]>}
  */
-export function dashesOf(chart) {
+function dashesOf(chart) {
   const names = Object.keys(chart.curves);
   const dashes = {};
   names.forEach((name, place) => {
@@ -75,7 +75,7 @@ export function rising(x, curves) {
  * @param {ChartRecord} chart
  * @returns {any[]} the places, then each curve
  */
-export function tableOf(chart) {
+function tableOf(chart) {
   const curves = Object.values(chart.curves);
   if (typeof chart.x.length === "number") return rising(chart.x, curves);
   if (!curves.length) return [[]];

@@ -53,10 +53,15 @@ export class CloudPanel {
     return { x: cloud.xlim ?? extent(axis(0), 0.04), y: cloud.ylim ?? extent(axis(1), 0.04) };
   }
 
+  /** Pixels between the axes. */
+  get inner() {
+    const { width, height } = this.size;
+    return { x: width - MARGIN.left - MARGIN.right, y: height - MARGIN.top - MARGIN.bottom };
+  }
+
   /** Pixels of a point at the present step; with equal axes both have the same unit. */
   scales() {
-    const { width, height } = this.size;
-    const inner = { x: width - MARGIN.left - MARGIN.right, y: height - MARGIN.top - MARGIN.bottom };
+    const { inner } = this;
     const reach = this.cloud.reach[this.step];
     let [x0, x1] = reach ? [-reach, reach] : this.limits.x;
     let [y0, y1] = reach ? [-reach, reach] : this.limits.y;
@@ -86,8 +91,8 @@ export class CloudPanel {
     const canvas = this.canvasElement;
     const [columns, rows] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (canvas.width !== columns || canvas.height !== rows) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
+      canvas.width = columns;
+      canvas.height = rows;
       canvas.style.width = `${width}px`;
       canvas.style.height = `${height}px`;
     }
@@ -98,9 +103,7 @@ export class CloudPanel {
     this.drawAxes(ctx, scales);
     ctx.save();
     ctx.beginPath();
-    const across = width - MARGIN.left - MARGIN.right;
-    const down = height - MARGIN.top - MARGIN.bottom;
-    ctx.rect(MARGIN.left, MARGIN.top, across, down);
+    ctx.rect(MARGIN.left, MARGIN.top, this.inner.x, this.inner.y);
     ctx.clip();
     this.drawArrows(ctx, scales);
     ctx.globalAlpha = this.steps > 1 ? 0.5 : 1; // what moves stands out
@@ -273,7 +276,7 @@ export class CloudPanel {
  * @param {number} count how many fit
  * @returns {number}
  */
-export function tickStep([low, high], count) {
+function tickStep([low, high], count) {
   const rough = (high - low) / Math.max(1, count);
   const power = 10 ** Math.floor(Math.log10(rough));
   return power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
@@ -286,7 +289,7 @@ export function tickStep([low, high], count) {
  * @param {number} step their distance
  * @returns {number[]}
  */
-export function ticks([low, high], step) {
+function ticks([low, high], step) {
   const places = [];
   for (let k = Math.ceil(low / step); k * step <= high; k++) {
     places.push(Number((k * step).toPrecision(12)));

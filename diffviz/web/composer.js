@@ -2,7 +2,7 @@
 
 import { rebase } from "./analysis.js";
 import { general, lookChart, percent, verdictCells } from "./looks.js";
-import { factor } from "./objectives.js";
+import { weighting } from "./objectives.js";
 import { compose, distances } from "./recipes.js";
 import { AXES } from "./scales.js";
 import { baseGain } from "./targets.js";
@@ -43,7 +43,7 @@ function partsOf(recipe, grid, base) {
     p: inside(law.pdf),
     "gain²": inside((at) => target.gain(at, path) ** 2 / baseGain(base, at) ** 2),
     c: inside(multiplier),
-    w: inside((at) => (2 * factor(recipe, at) * law.pdf(at)) / baseGain(base, at) ** 2),
+    w: weighting(recipe, grid, base),
   };
 }
 

@@ -15,7 +15,7 @@ import { make, uniqueId } from "./elements.js";
  * @param {number} value
  * @returns {number}
  */
-export function tidy(value) {
+function tidy(value) {
   return Number(value.toPrecision(12));
 }
 
@@ -24,7 +24,7 @@ export function tidy(value) {
  *
  * @param {ControlRecord} control
  */
-export function sliderScale(control) {
+function sliderScale(control) {
   const isLog = control.scale === "log";
   const forward = isLog ? Math.log10 : (value) => value;
   const backward = isLog ? (place) => 10 ** place : (place) => place;
@@ -245,7 +245,7 @@ function chips(control, moved, id) {
       });
       rows.push(row);
     });
-    if (!fitting.length) rows.push(make("div.dv-group", {}, "nothing is called so"));
+    if (!fitting.length) rows.push(make("div.dv-group", {}, "nothing matches"));
     found.replaceChildren(...rows);
     found.hidden = false;
     search.setAttribute("aria-expanded", "true");

@@ -78,7 +78,23 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Slider(Control):
+class _Number(Control):
+    """A control whose value is a number."""
+
+    def to_texts(self, value: float) -> list[str]:
+        """The number with all its digits."""
+        return [repr(value)]
+
+    def from_texts(self, texts: list[str]) -> float:
+        """The number of the last text."""
+        try:
+            return self.checked(float(texts[-1]))
+        except ValueError as error:
+            raise ValueError(f"{self.name}={texts[-1]}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Slider(_Number):
     """A number within limits.
 
     Args:
@@ -117,17 +133,6 @@ class Slider(Control):
             return number
         checks.require(number == round(number), f"{self.name} must be whole, got {value!r}")
         return int(number)
-
-    def to_texts(self, value: float) -> list[str]:
-        """The number with all its digits."""
-        return [repr(value)]
-
-    def from_texts(self, texts: list[str]) -> float:
-        """The number of the last text."""
-        try:
-            return self.checked(float(texts[-1]))
-        except ValueError as error:
-            raise ValueError(f"{self.name}={texts[-1]}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -315,7 +320,7 @@ class Points(Control):
 
 
 @dataclass(frozen=True)
-class Clock(Control):
+class Clock(_Number):
     """The time of the clouds, which a player under the pictures plays, pauses and scrubs.
 
     Without it the player has the same buttons, and its place is not part of the state.
@@ -333,17 +338,6 @@ class Clock(Control):
     def checked(self, value: Any) -> float:
         """The share, if it lies in [0, 1]."""
         return checks.number(value, self.name, 0.0, 1.0)
-
-    def to_texts(self, value: float) -> list[str]:
-        """The share with all its digits."""
-        return [repr(value)]
-
-    def from_texts(self, texts: list[str]) -> float:
-        """The share of the last text."""
-        try:
-            return self.checked(float(texts[-1]))
-        except ValueError as error:
-            raise ValueError(f"{self.name}={texts[-1]}: {error}") from None
 
 
 @dataclass(frozen=True)

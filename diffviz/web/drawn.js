@@ -31,7 +31,7 @@ export function isDrawing({ drawing, scale, base, axis }) {
  * @param {boolean} monotone Hold the heights where they would rise with λ.
  * @returns {Point[]} In the order of λ.
  */
-export function drawnLevels(points, monotone) {
+function drawnLevels(points, monotone) {
   /** @type {Point[]} */
   const below = [];
   /** @type {Point[]} */

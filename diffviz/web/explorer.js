@@ -8,7 +8,7 @@ import { Clock } from "./clock.js";
 import { isShown, makeControl } from "./controls.js";
 import { copy, download, make, uniqueId } from "./elements.js";
 import { isPicture, makePanel } from "./panels.js";
-import { fromQuery, isSame, toCode, toQuery } from "./query.js";
+import { changes, fromQuery, isSame, toCode, toQuery } from "./query.js";
 import { isDark, readable, watchTheme } from "./theme.js";
 
 const NARROW = 560; // px of width below which the controls stand under the pictures
@@ -55,6 +55,19 @@ export function unpacked(value, buffers) {
   return Object.assign(new Type(bytes), { shape: value.shape });
 }
 
+/**
+ * Keep values with the newest last, since Python takes them in their order.
+ *
+ * @param {Map<string, any>} kept
+ * @param {Record<string, any>} values
+ */
+function putLast(kept, values) {
+  for (const [name, value] of Object.entries(values)) {
+    kept.delete(name);
+    kept.set(name, value);
+  }
+}
+
 class Explorer {
   /** @param {HTMLElement} host @param {Link} link @param {Local | null} local */
   constructor(host, link, local) {
@@ -70,6 +83,8 @@ class Explorer {
     this.told = new Map();
     this.teller = 0;
     this.panels = [];
+    /** @type {string[]} */
+    this.kinds = []; // of the panels
     /** @type {HTMLStyleElement | undefined} */
     this.sheet = undefined;
     this.columns = 1;
@@ -128,8 +143,10 @@ class Explorer {
     this.progressText = make("span.dv-hint");
     const stop = make("button", { type: "button", onclick: () => this.press("stop") }, "stop");
     this.working = make("div.dv-working", { hidden: true }, this.progress, this.progressText, stop);
-    if (timed) Object.assign(this.clock.element.dataset, { name: timed.name, kind: timed.kind });
-    if (timed) this.clock.element.classList.add("dv-control");
+    if (timed) {
+      Object.assign(this.clock.element.dataset, { name: timed.name, kind: timed.kind });
+      this.clock.element.classList.add("dv-control");
+    }
     this.timed = timed;
     const pictures = [this.pictures, this.clock.element];
     const parts = [...pictures, this.working, this.status, this.texts, this.tools()];
@@ -189,10 +206,7 @@ class Explorer {
       this.tell(values);
       return;
     }
-    for (const [name, value] of Object.entries(values)) {
-      this.pending.delete(name); // so that the newest stands last
-      this.pending.set(name, value);
-    }
+    putLast(this.pending, values);
     this.flush();
   }
 
@@ -220,7 +234,7 @@ class Explorer {
   /** Tell the kernel of values whose view is drawn already. */
   tell(values) {
     if (!this.link.send) return;
-    for (const [name, value] of Object.entries(values)) this.told.set(name, value);
+    putLast(this.told, values);
     this.teller ||= setTimeout(() => this.tellNow(), TELL_EVERY);
   }
 
@@ -258,13 +272,8 @@ class Explorer {
   }
 
   reset() {
-    const values = {};
-    for (const control of this.description.controls) {
-      if ("value" in control && !isSame(control.value, this.state[control.name])) {
-        values[control.name] = control.value;
-      }
-    }
-    if (Object.keys(values).length) this.take(values);
+    const moved = changes(this.description, this.state).map(([control]) => control);
+    if (moved.length) this.take(Object.fromEntries(moved.map(({ name, value }) => [name, value])));
     this.showState([]);
   }
 
@@ -323,8 +332,9 @@ class Explorer {
   showState(moving) {
     for (const [name, { control, element, show }] of this.controls) {
       element.hidden = !isShown(control, this.state);
-      if (control.kind !== "action" && !moving.includes(name)) show(this.state[name]);
-      else if (control.kind === "points") show(this.state[name]);
+      // points are moved in a picture, so their control always shows them
+      const isMoved = moving.includes(name) && control.kind !== "points";
+      if (control.kind !== "action" && !isMoved) show(this.state[name]);
     }
     const { name: time } = this.timed ?? {};
     if (time && !moving.includes(time)) this.clock.show(this.state[time]);
@@ -332,9 +342,9 @@ class Explorer {
 
   /** @param {any} view @param {boolean} textsOnly whether pictures that are newer stay */
   drawView(view, textsOnly = false) {
-    const kinds = view.panels.map((panel) => panel.kind).join();
-    const changed = kinds !== this.kinds || view.columns !== this.columns;
-    if (changed && view.partial && this.kinds) return this.drawPart(view);
+    const kinds = view.panels.map((panel) => panel.kind);
+    const changed = !isSame(kinds, this.kinds) || view.columns !== this.columns;
+    if (changed && view.partial && this.kinds.length) return this.drawPart(view);
     if (changed) this.makePanels(view);
     view.panels.forEach((panel, index) => {
       if (!textsOnly || !isPicture(panel.kind)) this.panels[index].update(panel);
@@ -344,18 +354,18 @@ class Explorer {
 
   /** Draw the pictures of a view whose texts are still to come. */
   drawPart(view) {
-    const pictures = this.panels.filter((_, index) => isPicture(this.kinds.split(",")[index]));
+    const pictures = this.panels.filter((_, index) => isPicture(this.kinds[index]));
     view.panels.forEach((panel, index) => pictures[index]?.update(panel));
   }
 
   makePanels(view) {
     for (const panel of this.panels) panel.destroy();
-    this.kinds = view.panels.map((panel) => panel.kind).join();
+    this.kinds = view.panels.map((panel) => panel.kind);
     this.columns = view.columns ?? 1;
-    this.panels = view.panels.map((panel) => makePanel(panel.kind, this.context));
+    this.panels = this.kinds.map((kind) => makePanel(kind, this.context));
     const elements = (pictures) =>
       this.panels
-        .filter((_, index) => isPicture(view.panels[index].kind) === pictures)
+        .filter((_, index) => isPicture(this.kinds[index]) === pictures)
         .map((one) => one.element);
     this.pictures.replaceChildren(...elements(true));
     this.texts.replaceChildren(...elements(false));

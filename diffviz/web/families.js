@@ -4,12 +4,11 @@
  * The parameters come from Python's sliders, so they have the names that they have there.
  */
 
-import { laplace, logistic, logitNormalLogsnr, mode, quantileOf } from "./laws.js";
+import { logistic, logitNormalLogsnr, mode, quantileOf } from "./laws.js";
 import { edmMultiplier, minSnr, p2, sigmoidMultiplier, softMinSnr } from "./multipliers.js";
 import { objective } from "./objectives.js";
-import { COSINE, LINEAR, edmPath, fromDensity, shifted } from "./paths.js";
+import { COSINE, LINEAR, edmPath, laplacePath, shifted } from "./paths.js";
 import { EPS, U, X } from "./targets.js";
-import { VP } from "./frames.js";
 
 /**
  * @typedef {import("./objectives.js").Objective} Objective
@@ -62,7 +61,7 @@ export const FAMILIES = {
   Laplace: ({ centre, scale }) =>
     objective({
       name: "Laplace",
-      path: fromDensity(`Laplace(${centre}, ${scale})`, VP, laplace(centre, scale)),
+      path: laplacePath(centre, scale),
       target: EPS,
     }),
   "cosine shifted": ({ shift }) =>

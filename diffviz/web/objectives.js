@@ -53,7 +53,7 @@ export function objective({ name, path, target, multiplier = constant, law = pat
  * @param {number} logsnr
  * @returns {number}
  */
-export function factor({ name, path, target, multiplier }, logsnr) {
+function factor({ name, path, target, multiplier }, logsnr) {
   const value = multiplier(logsnr) * target.gain(logsnr, path) ** 2;
   if (!(Number.isFinite(value) && value >= 0)) {
     throw new RangeError(

@@ -29,7 +29,7 @@ import { expit, logExpit, softplus } from "./special.js";
  * @param {Curve} [logsnr] λ(t); by default a root search.
  * @returns {Path}
  */
-export function fromDensity(name, frame, schedule, logsnr = (t) => isf(schedule, t)) {
+function fromDensity(name, frame, schedule, logsnr = (t) => isf(schedule, t)) {
   return { name, frame, schedule, logsnr };
 }
 
@@ -53,7 +53,7 @@ function scheduled(name, frame, logsnr, time, rate) {
  * The linear path alpha = 1 − t, sigma = t.
  * @returns {Path}
  */
-export function linearPath() {
+function linearPath() {
   return fromDensity("linear", STRAIGHT, logistic(0, 2), (t) => 2 * Math.log((1 - t) / t));
 }
 

@@ -12,7 +12,7 @@ export function isSame(a, b) {
  * @param {Record<string, any>} state
  * @returns {[any, any][]} pairs of a control and its value
  */
-function changes(description, state) {
+export function changes(description, state) {
   return description.controls
     .filter((control) => "value" in control && !isSame(control.value, state[control.name]))
     .map((control) => [control, state[control.name]]);

@@ -5,7 +5,7 @@
  * Python; the parameter `offset` of the path "cosine" is `path_cosine_offset`.
  */
 
-import { linspace, median } from "./analysis.js";
+import { deviationOf, linspace } from "./analysis.js";
 import {
   UNIFORM_TIME,
   beta,
@@ -221,7 +221,6 @@ export function compose(state) {
 
 export const LEVELS = linspace(-12, 12, 241);
 const CENTRAL = 0.998; // central share of what a recipe draws, over which it is compared
-const ALIKE = 1 - 1e-9; // deviations whose ratio is above this are equal but for rounding
 const LEAST_OVERLAP = 0.9; // share of that stretch on which a published one must have support
 
 /**
@@ -233,25 +232,11 @@ const LEAST_OVERLAP = 0.9; // share of that stretch on which a published one mus
  * @returns {Distance | null}
  */
 function distanceTo(name, known, w, at) {
-  const ratios = new Float64Array(at.length);
-  const places = new Int32Array(at.length);
-  let count = 0;
-  for (let index = 0; index < at.length; index += 1) {
-    if (w[index] > 0 && known[index] > 0) {
-      ratios[count] = w[index] / known[index];
-      places[count] = index;
-      count += 1;
-    }
-  }
+  const { deviation, index, count } = deviationOf(w, known);
   if (!count || count < LEAST_OVERLAP * at.length) {
     return null;
   }
-  const kept = ratios.subarray(0, count);
-  const usual = median(kept);
-  const deviations = kept.map((ratio) => Math.abs(ratio / usual - 1));
-  const deviation = deviations.reduce((most, value) => Math.max(most, value), 0);
-  const worst = deviations.findIndex((value) => value >= ALIKE * deviation);
-  return { name, deviation, at: at[places[worst]] };
+  return { name, deviation, at: at[index] };
 }
 
 /**

@@ -22,13 +22,18 @@ export const EPS = { name: "eps", gain: () => 1 };
 export const X = { name: "x", gain: noiseRatio };
 
 /**
+ * @param {number} logsnr
+ * @returns {number}
+ */
+function gainOfV(logsnr) {
+  return VP.alpha(logsnr) + VP.sigma(logsnr) * noiseRatio(logsnr);
+}
+
+/**
  * v = alpha eps − sigma x in variance-preserving scales (Salimans and Ho 2022).
  * @type {Target}
  */
-export const V = {
-  name: "v",
-  gain: (logsnr) => VP.alpha(logsnr) + VP.sigma(logsnr) * noiseRatio(logsnr),
-};
+export const V = { name: "v", gain: gainOfV };
 
 /**
  * u = dz/dt, the flow velocity of the path: a and b are d alpha/dt and d sigma/dt.
@@ -79,7 +84,7 @@ export function edmOutput(sigmaData) {
 const BASE_GAINS = {
   eps: () => 1,
   x: noiseRatio,
-  v: (logsnr) => VP.alpha(logsnr) + VP.sigma(logsnr) * noiseRatio(logsnr),
+  v: gainOfV,
   u: (logsnr) => 1 + noiseRatio(logsnr),
 };
 

@@ -544,6 +544,26 @@ def test_what_the_browser_computes_is_drawn_at_once_and_told_to_python(opened):
     assert page.explorer.view.text == "Python -1.00"
 
 
+def test_python_is_told_last_of_what_was_moved_last(opened):
+    page = opened(Near(), files={"near.js": LOCAL})
+    page.page.evaluate(
+        """() => {
+          const move = (selector, kind, change) => {
+            const input = document.querySelector(selector);
+            Object.assign(input, change);
+            input.dispatchEvent(new Event(kind, { bubbles: true }));
+          };
+          const height = "[data-name=height] input[type=range]";
+          move(height, "input", { value: 0 });
+          move("[data-name=sign] input[value=plus]", "change", { checked: true });
+          move(height, "input", { value: 1 });
+        }"""
+    )
+    page.page.wait_for_function("window.told > 0")
+    page.settle()
+    assert page.explorer.state["height"] < 0 and page.explorer.state["sign"] == "minus"
+
+
 def test_what_the_browser_cannot_compute_is_asked_of_python(opened):
     page = opened(Near(), files={"near.js": LOCAL})
     before = page.shown()[0]

@@ -390,7 +390,7 @@ def name_of(menu: str, option: str, parameter: str) -> str:
 
 
 def start() -> dict[str, Any]:
-    """The state at the start, flow matching: every menu's first option, the defaults of all."""
+    """The state at the start: flow matching, and the defaults of all parameters."""
     state: dict[str, Any] = {"path": "linear", "law": "uniform t", "target": "u"}
     state["multiplier"] = "constant"
     state.update(dict.fromkeys(SHIFTS, 1.0))

@@ -18,7 +18,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from PIL import Image
 
 from diffviz import checks
@@ -155,8 +154,6 @@ class Explorer(widgets.VBox):
 def control(kind: type[widgets.Widget], description: str, *args: Any, **options: Any) -> Any:
     """A control as wide as the others, with room for its name.
 
-    Each control has a layout of its own, since some are hidden at times.
-
     Args:
         kind: Class of the widget, such as ``ipywidgets.FloatSlider``.
         description: Name that stands beside the control.
@@ -169,16 +166,6 @@ def control(kind: type[widgets.Widget], description: str, *args: Any, **options:
     style = {"description_width": "92px"}
     layout = widgets.Layout(width="330px")
     return kind(*args, description=description, style=style, layout=layout, **options)
-
-
-def show(control: widgets.Widget, visible: bool) -> None:
-    """Show a control, or hide one that has no effect in the present view.
-
-    Args:
-        control: The control.
-        visible: Whether it is shown.
-    """
-    control.layout.display = "" if visible else "none"
 
 
 def require_option(kind: str, value: object, options: Iterable[str], listing: str) -> None:
@@ -229,16 +216,3 @@ def figure_of(ax: Axes) -> Figure:
         Their figure.
     """
     return cast(Figure, ax.figure)
-
-
-def find_line(ax: Axes, gid: str) -> Line2D:
-    """The line of Axes with this ``gid``.
-
-    Args:
-        ax: The Axes.
-        gid: Name of the line.
-
-    Returns:
-        The line.
-    """
-    return next(line for line in ax.lines if line.get_gid() == gid)

@@ -7,9 +7,11 @@ import numpy as np
 from diffviz import plots
 from diffviz.lab.experiments import composer
 from diffviz.lab.experiments.composer import Distance
+from diffviz.lab.explorers.controls import anchor_slider, base_menu, parameter_slider
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import (
     AXES,
+    LOGARITHMIC,
     LOOKS,
     Axis,
     drawn_limits,
@@ -19,7 +21,6 @@ from diffviz.lab.explorers.weighting import (
 )
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.objectives import Objective
-from diffviz.theory.targets import BASES
 from diffviz.web.description import Chips, Control, Description, Menu, Slider, State
 from diffviz.web.pictures import Chart, Note, Table, View
 
@@ -37,7 +38,7 @@ TIPS = {
 }
 COLOURS = {"p": "#0072B2", "gain²": "#E69F00", "c": "#8C564B", "w": "#000000"}
 YLABELS = {  # on each scale; a loss density has no parts
-    "log10, anchored": "log₁₀ of each part on the {} error, 0 at the anchor",
+    LOGARITHMIC: "log₁₀ of each part on the {} error, 0 at the anchor",
     "w / max": "each part on the {} error, over its maximum",
 }
 LOOKS_OF_PARTS = tuple(YLABELS)
@@ -60,15 +61,7 @@ def part_controls(menu: str) -> tuple[Control, ...]:
     options = composer.MENUS[menu]
     chosen = composer.start()[menu]
     sliders = [
-        Slider(
-            composer.name_of(menu, option, parameter.name),
-            parameter.name,
-            parameter.low,
-            parameter.high,
-            parameter.step,
-            parameter.default,
-            when={menu: (option,)},
-        )
+        parameter_slider(composer.name_of(menu, option, parameter.name), parameter, menu, option)
         for option, part in options.items()
         for parameter in part.parameters
     ]
@@ -92,17 +85,9 @@ def shift_slider(name: str, label: str, tip: str) -> Slider:
 def composer_controls() -> tuple[Control, ...]:
     """The controls of the composer."""
     parts = [control for menu in composer.MENUS for control in part_controls(menu)]
-    logarithmic = LOOKS_OF_PARTS[0]
     return (
         *parts,
-        Menu(
-            "base",
-            "error of",
-            tuple(BASES),
-            "eps",
-            buttons=True,
-            tip="The error on which gain² and w act.",
-        ),
+        base_menu("The error on which gain² and w act."),
         Chips(
             "names",
             "beside",
@@ -112,19 +97,8 @@ def composer_controls() -> tuple[Control, ...]:
             tip="Published objectives to compare with.",
         ),
         Slider("below", "share below λ", -8, 8, 0.25, 0.0, unit="nats"),
-        Menu("scale", "scale", LOOKS_OF_PARTS, logarithmic, rare=True),
-        Slider(
-            "anchor",
-            "anchor λ",
-            -8,
-            8,
-            0.25,
-            0.0,
-            unit="nats",
-            tip="Where the logarithms are 0.",
-            when={"scale": (logarithmic,)},
-            rare=True,
-        ),
+        Menu("scale", "scale", LOOKS_OF_PARTS, LOGARITHMIC, rare=True),
+        anchor_slider(tip="Where the logarithms are 0.", when={"scale": (LOGARITHMIC,)}, rare=True),
         Menu("axis", "axis", tuple(AXES), "λ", rare=True),
         shift_slider("path_shift", "shift of path", "Factor on sigma/alpha along the path."),
         shift_slider("law_shift", "shift of times", "Factor on sigma/alpha where loss is drawn."),
@@ -200,9 +174,6 @@ class ComposerExplorer(ViewExplorer):
     def code(self) -> str:
         """The cell that makes the same objective."""
         return composer.code(self.state)
-
-    def __repr__(self) -> str:
-        return super().code().rpartition("\n")[2]
 
     def _chart(self, objective: Objective, state: State) -> Chart:
         """The parts of the recipe, and the chosen objectives beside their product."""

@@ -16,12 +16,20 @@ from diffviz.lab.experiments.elbo import (
     signed_mixture,
 )
 from diffviz.lab.explorers.base import RED, require_option
+from diffviz.lab.explorers.controls import table_box
 from diffviz.lab.explorers.view import Changed, ViewExplorer
-from diffviz.lab.explorers.weighting import entry_chips, family_sliders, family_values, own_table
+from diffviz.lab.explorers.weighting import (
+    OWN_TABLE,
+    entry_chips,
+    family_sliders,
+    family_values,
+    log10,
+    own_table,
+)
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.families import FAMILIES
 from diffviz.theory.objectives import Objective
-from diffviz.web.description import Chips, Control, Description, Menu, Paste, Slider, State, Switch
+from diffviz.web.description import Chips, Control, Description, Menu, Slider, State, Switch
 from diffviz.web.pictures import Chart, Limits, Note, Table, View
 
 DATA = {"N(0, 1)": "gaussian", "two modes (gmm1)": "gmm1", "ring of 8 (ring8)": "ring8"}
@@ -37,7 +45,6 @@ ENTRIES = (
     "p2-gamma1",
     "indi",
 )
-OWN_TABLE = "own table"
 WEIGHTINGS = (*FAMILIES, *ENTRIES, OWN_TABLE)
 SHARES, GAP = "shares of the loss", "gap of the ELBO"
 RANGE = (-20.0, 20.0)  # λ in nats
@@ -70,15 +77,7 @@ def elbo_controls() -> tuple[Control, ...]:
             most=2,
             tip="Published objectives whose laws are drawn beside it.",
         ),
-        Paste(
-            "table",
-            OWN_TABLE,
-            placeholder="λ, w  (two columns, one row a line)",
-            apply="use table",
-            accept=".csv,.txt,.tsv",
-            rare=True,
-            tip="A weighting of your own.",
-        ),
+        table_box("A weighting of your own."),
     )
 
 
@@ -286,18 +285,6 @@ def gap_chart(state: State) -> Chart:
             OVER_LOW: (np.array([state["low"]]), here),
         },
     )
-
-
-def log10(values: NDArray) -> NDArray:
-    """Logarithm of a curve, NaN where it is not above 0.
-
-    Args:
-        values: The curve, shape (n,).
-
-    Returns:
-        The logarithm, shape (n,).
-    """
-    return np.log10(np.where(values > 0, values, np.nan))
 
 
 def steady_limits(values: NDArray) -> Limits:

@@ -12,7 +12,7 @@ from diffviz.lab.experiments import perception as perception_experiments
 from diffviz.lab.experiments.perception import Photograph
 from diffviz.lab.explorers.base import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
-from diffviz.lab.explorers.weighting import entry_chips
+from diffviz.lab.explorers.weighting import SHORT_LOGSNR, entry_chips
 from diffviz.lab.figures import perception as perception_figures
 from diffviz.perception.sensitivities import SENSITIVITIES, SPECIES
 from diffviz.perception.sensitivities import species as eye_of
@@ -27,7 +27,6 @@ MOST_BESIDE = 5
 RATE_DISTORTION, PROJECTION = "rate–distortion", "projection"
 SEEN, KNOWN, LEVEL = "seen (sensitivity)", "known at λ", "λ"
 COLOURS = {SEEN: "#6A3D9A", KNOWN: "#7F7F7F"}
-LOGSNR = "λ   [nats; noise ← → data]"
 BRIGHTEST = 1.6  # value of z that is drawn white; that of x is 1
 
 
@@ -176,7 +175,7 @@ class PerceptionExplorer(ViewExplorer):
         return Chart(
             self.grid,
             values,
-            xlabel=LOGSNR,
+            xlabel=SHORT_LOGSNR,
             ylabel="log₁₀ w on the ε error",
             title="implied weightings",
             ylim=(-4, 3.5),

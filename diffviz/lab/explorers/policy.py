@@ -17,6 +17,7 @@ from diffviz.lab.experiments import progress
 from diffviz.lab.experiments.policy import Learned, Learning
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
+from diffviz.lab.explorers.work import Newest
 from diffviz.theory import elbo_mixture
 from diffviz.web.description import Action, Chip, Chips, Control, Description, Menu, Slider, State
 from diffviz.web.pictures import Chart, Cloud, Note, Panel, Table, View, Working
@@ -318,7 +319,7 @@ def learning_controls() -> tuple[Control, ...]:
             when=weighted,
             tip="The weighting of the surrogate.",
         ),
-        Slider("keep", "KL term", 0, 0.5, 0.05, 0.0, tip="How strongly the first policy holds."),
+        Slider("keep", "KL term", 0, 0.5, 0.05, 0.0, tip="How strongly the first policy is kept."),
         Slider("batches", "batches", 2, 60, 1, 12, whole=True, tip="Batches of actions."),
         Slider("seed", "seed", 0, 9, 1, 0, whole=True),
         Action("learn", "Learn", main=True, tip="A run that is done is kept for the next time."),
@@ -342,7 +343,7 @@ class LearningExplorer(ViewExplorer):
     """
 
     def __init__(self, **state: Any):
-        self._runs: dict[Learning, Learned] = {}  # the newest stands last
+        self._runs = Newest[Learning, Learned](KEPT)
         super().__init__(Description("Learning", learning_controls()), state)
 
     def compute(self, state: State, changed: Changed) -> View | Iterator[View | Working]:
@@ -358,33 +359,25 @@ class LearningExplorer(ViewExplorer):
         settings = settings_of(state)
         if "learn" in changed:
             return self._learn(settings)
-        if settings not in self._runs:
+        if self._runs.get(settings) is None:
             known = progress.kept(policy_experiments.learning, settings)
             if known is not None:
-                self._keep(settings, known)
+                self._runs.keep(settings, known)
         return self._show(settings)
 
     def _learn(self, settings: Learning) -> Iterator[View | Working]:
         """Learn, and show each batch."""
         yield Working(0.0, "the first batch")
         for learned in progress.followed(policy_experiments.learning, settings):
-            self._keep(settings, learned)
+            self._runs.keep(settings, learned)
             yield self._show(settings_of(self.state))
             done = len(learned.reward) - 1  # the first entry is the policy before any batch
             yield Working(done / settings.batches, f"{done} of {settings.batches} batches")
 
-    def _keep(self, settings: Learning, learned: Learned) -> None:
-        """Keep a run as the newest one, and forget the oldest of many."""
-        self._runs.pop(settings, None)
-        self._runs[settings] = learned
-        for oldest in list(self._runs)[:-KEPT]:
-            self._runs.pop(oldest, None)  # work goes on in another thread
-
     def _show(self, settings: Learning) -> View:
         """The run of these settings over the newest other one."""
         here = self._runs.get(settings)
-        others = [(other, run) for other, run in list(self._runs.items()) if other != settings]
-        before = others[-1] if others else None
+        before = self._runs.before(settings)
         old = before[1] if before else None
         words = [Note(learning_text(settings, here), strong=here is not None)]
         if before:

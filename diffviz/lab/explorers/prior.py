@@ -44,6 +44,7 @@ def prior_controls() -> tuple[Control, ...]:
     place = LAST_PLACES["Stable Diffusion"]
     pixels = "Pixels a side of the images."
     sampled = "Whether sampling starts from noise with the offset too. No effect without offset."
+    strength = "Strength of offset noise."
     spread = "Standard deviation of the brightness."
     doubling = math.log10(2)  # decades
     return (
@@ -53,7 +54,7 @@ def prior_controls() -> tuple[Control, ...]:
         Slider("side", "pixels", 8, 512, doubling, 64, "", "log", True, tip=pixels, when=bright),
         Slider("mean", "mean", -1, 1, 0.05, mean, tip="−1 black, 1 white.", when=bright),
         Slider("std", "std", 0.02, 0.4, 0.01, 0.22, tip=spread, when=bright),
-        Slider("offset", "offset c", 0, 0.3, 0.005, 0.0, tip="Offset noise.", when=bright),
+        Slider("offset", "offset c", 0, 0.3, 0.005, 0.0, tip=strength, when=bright),
         Switch("start", "at start too", True, tip=sampled, when=bright),
         Menu("coupling", "coupling", starts.COUPLINGS, starts.INDEPENDENT, when=coupled),
         Clock("time", "time", 1.0),

@@ -11,21 +11,20 @@ from diffviz import checks, plots
 from diffviz.lab import losses as lab_losses
 from diffviz.lab.experiments import probing
 from diffviz.lab.experiments.probing import Reading
+from diffviz.lab.explorers.controls import anchor_slider, base_menu
 from diffviz.lab.explorers.view import Changed, ViewExplorer
-from diffviz.lab.explorers.weighting import LOOKS, drawn_limits
+from diffviz.lab.explorers.weighting import LOGARITHMIC, LOOKS, SHORT_LOGSNR, drawn_limits, log10
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.theory.targets import BASES
 from diffviz.theory.weightings import rebase
-from diffviz.web.description import Control, Description, Menu, Paste, Slider, State, Switch
+from diffviz.web.description import Control, Description, Menu, Paste, State, Switch
 from diffviz.web.pictures import Chart, Note, Table, View
 
 OWN = "own loss"
 SIDES = ("loss", "beside")
 RATIO = "ratio"
 COLOURS = {"loss": "#000000", "beside": "#6A3D9A", RATIO: "#000000"}  # no objective's
-LOGSNR = "λ   [nats; noise ← → data]"
 DASHES = {"loss": 0, "beside": 2}  # so that each is seen under the other and under the nearest
-LOOK = LOOKS["log10, anchored"]
+LOOK = LOOKS[LOGARITHMIC]
 HEAD = ("loss", "target", "path", "nearest, its ratio deviates by", "next")
 UNREAD = (
     "A link brought a loss, which has not been run. Read it in the box; if you trust it, press "
@@ -56,15 +55,8 @@ def probe_controls(names: tuple[str, ...]) -> tuple[Control, ...]:
             tip="Python code, which runs in your kernel.",
         ),
         Switch("nearest", "nearest", True, tip="Draw the nearest published objective of each."),
-        Menu(
-            "base",
-            "error of",
-            tuple(BASES),
-            "eps",
-            buttons=True,
-            tip="The error on which the weighting acts.",
-        ),
-        Slider("anchor", "anchor λ", -6, 6, 0.25, 0.0, unit="nats", tip="Where log₁₀ w is 0."),
+        base_menu(),
+        anchor_slider(reach=6),
     )
 
 
@@ -185,13 +177,13 @@ class ProbeExplorer(ViewExplorer):
         dashes = {f"{side}: {state[side]}": DASHES[side] for side in SIDES}
         nearest = [match for reading in readings.values() for match in reading.matches[:1]]
         for match in nearest if state["nearest"] else ():
-            logs[match.name] = safe_log(CATALOGUE[match.name].weighting(self.grid, base))
+            logs[match.name] = log10(CATALOGUE[match.name].weighting(self.grid, base))
             dashes[match.name] = 1
         curves = {name: anchored(values, self.grid, anchor) for name, values in logs.items()}
         return Chart(
             self.grid,
             curves,
-            xlabel=LOGSNR,
+            xlabel=SHORT_LOGSNR,
             ylabel=f"log₁₀ w on the {plots.ERROR_OF[base]} error",
             ylim=drawn_limits(curves, LOOK),
             colours=colours,
@@ -206,7 +198,7 @@ class ProbeExplorer(ViewExplorer):
         return Chart(
             self.grid,
             {RATIO: ratio},
-            xlabel=LOGSNR,
+            xlabel=SHORT_LOGSNR,
             ylabel="log₁₀ of their ratio",
             ylim=(min(low, -1), max(high, 1)),
             colours=COLOURS,
@@ -233,19 +225,6 @@ def own_reading(text: str, x: torch.Tensor) -> Reading:
         raise ValueError(probing.in_own_lines(error)) from error
 
 
-def safe_log(w: NDArray) -> NDArray:
-    """log10 of a weighting; NaN where it is not above 0.
-
-    Args:
-        w: The weighting, shape (n,).
-
-    Returns:
-        The logarithms, shape (n,).
-    """
-    is_positive = w > 0
-    return np.where(is_positive, np.log10(np.where(is_positive, w, 1.0)), np.nan)
-
-
 def logs_of(reading: Reading, grid: NDArray, base: str) -> NDArray:
     """log10 of a measured weighting on a grid.
 
@@ -258,7 +237,7 @@ def logs_of(reading: Reading, grid: NDArray, base: str) -> NDArray:
         The logarithms, shape (n,); NaN where the loss draws nothing.
     """
     is_drawn = (grid >= reading.logsnr[0]) & (grid <= reading.logsnr[-1])
-    on_eps = np.interp(grid, reading.logsnr, safe_log(reading.w))
+    on_eps = np.interp(grid, reading.logsnr, log10(reading.w))
     on_base = on_eps + np.log10(rebase(np.ones(len(grid)), grid, "eps", base))
     return np.where(is_drawn, on_base, np.nan)
 

@@ -34,7 +34,7 @@ from diffviz.web.pictures import Cloud, Note, View, Working
 
 PATHS = 12  # points whose whole ways are drawn as lines
 NOTHING = "nothing"
-SAMPLES, OWN, GREY = "samples", "your starts", "data"
+SAMPLES, OWN, BEHIND = "samples", "your starts", "data"
 OWN_COLOUR, BESIDE_COLOUR = "#CC3311", "#000000"
 SIZE = (9.0, 4.4)  # inches of a picture in an animation
 EXAMPLE = walks.figure_of_eight()  # a drawing to begin with
@@ -263,7 +263,7 @@ def walk_view(state: State) -> View:
     colours: dict[str, Any] = {
         SAMPLES: ends,
         OWN: OWN_COLOUR,
-        GREY: walks.GREY,
+        BEHIND: walks.GREY,
         state["beside"]: BESIDE_COLOUR,
     }
     left = replace(
@@ -299,9 +299,9 @@ def _left(state: State) -> Cloud:
 def _right(state: State, setting: walks.Setting) -> Cloud:
     """The axes of x_hat over the data, where a drawing is data."""
     return Cloud(
-        {GREY: walks.data_points(setting)},
+        {BEHIND: walks.data_points(setting)},
         title="x̂, the exact denoiser's answer",
-        colours={GREY: walks.GREY},
+        colours={BEHIND: walks.GREY},
         xlim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),
         ylim=(-walks.SAMPLE_REACH, walks.SAMPLE_REACH),
         present=state["time"],

@@ -5,16 +5,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.special import expit
 
 from diffviz import plots
 from diffviz.lab.experiments import progress
 from diffviz.lab.experiments import schedule as schedule_experiments
+from diffviz.lab.experiments.composer import uniform_levels
 from diffviz.lab.experiments.elbo import known
 from diffviz.lab.experiments.schedule import Filling
 from diffviz.lab.explorers.base import require_option
+from diffviz.lab.explorers.controls import parameter_slider
 from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.lab.explorers.work import Newest
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.theory import analysis, laws
 from diffviz.theory.families import Parameter
@@ -48,19 +50,6 @@ def linear_law() -> Any:
     return LINEAR.schedule
 
 
-def uniform_law(low: float, high: float) -> Any:
-    """The uniform law of λ.
-
-    Args:
-        low: Lowest λ in nats.
-        high: Highest λ in nats.
-
-    Returns:
-        A frozen SciPy distribution.
-    """
-    return stats.uniform(low, high - low)
-
-
 DENSITIES: dict[str, Density] = {
     "cosine": Density(cosine_law, "cosine"),
     "FM, uniform t": Density(linear_law, "fm"),
@@ -75,7 +64,7 @@ DENSITIES: dict[str, Density] = {
         (Parameter("mean", -1.2, -3, 1, 0.05), Parameter("std", 1.2, 0.4, 2, 0.05)),
     ),
     "uniform λ": Density(
-        uniform_law,
+        uniform_levels,
         "uniform",
         (Parameter("low", -10, -20, -1, 0.5), Parameter("high", 10, 1, 20, 0.5)),
     ),
@@ -121,14 +110,12 @@ class Cost(NamedTuple):
 def density_sliders() -> tuple[Slider, ...]:
     """The sliders of all densities; only those of the chosen one are shown."""
     return tuple(
-        Slider(
+        parameter_slider(
             slider_name(density.key, parameter.name),
-            LABELS.get(parameter.name, parameter.name),
-            parameter.low,
-            parameter.high,
-            parameter.step,
-            parameter.default,
-            when={"density": (name,)},
+            parameter,
+            "density",
+            name,
+            LABELS.get(parameter.name, ""),
         )
         for name, density in DENSITIES.items()
         for parameter in density.parameters
@@ -193,7 +180,14 @@ def schedule_controls(weighting: str) -> tuple[Control, ...]:
         Menu("rule", "adaptive", RULES, RULES[0], when=live, tip="How a law follows the loss."),
         Switch("adapts", "it draws", when=live, tip="The adaptive law draws, not the density."),
         Slider(
-            "decay", "decay", 0.9, 0.999, 0.001, 0.99, when=live, tip="Of the average, per batch."
+            "decay",
+            "decay",
+            0.9,
+            0.999,
+            0.001,
+            0.99,
+            when=live,
+            tip="Decay of the average per batch.",
         ),
         Action("draw", f"draw {BATCHES} batches", main=True, when=live),
     )
@@ -222,7 +216,7 @@ class ScheduleExplorer(ViewExplorer):
     def __init__(self, density: str = "FM, uniform t", weighting: str = "fm-ot", **state: Any):
         require_option("density", density, DENSITIES, "diffviz.lab.explorers.schedule.DENSITIES")
         name = objective(weighting).name
-        self._runs: dict[tuple[Any, ...], Filling] = {}  # the last result of each live loss
+        self._runs = Newest[tuple[Any, ...], Filling](KEPT)  # the last result of each live loss
         description = Description("Schedules", schedule_controls(name))
         super().__init__(description, {"density": density, "weighting": name, **state})
 
@@ -261,28 +255,20 @@ class ScheduleExplorer(ViewExplorer):
         else:
             steps = schedule_experiments.filling(*arguments, **settings)
         for filled in steps:
-            self._keep(key, filled)
+            self._runs.keep(key, filled)
             yield self._show(self.state)
             yield Working(filled.batches / BATCHES, f"{filled.batches} of {BATCHES} batches")
-
-    def _keep(self, key: tuple[Any, ...], filled: Filling) -> None:
-        """Keep a result as the newest one, and forget the oldest of many."""
-        self._runs.pop(key, None)
-        self._runs[key] = filled
-        for oldest in list(self._runs)[:-KEPT]:
-            self._runs.pop(oldest, None)  # work goes on in another thread
 
     def _live_view(self, state: State, note: Note) -> View:
         """The loss by log-SNR as far as it has been drawn, beside that of the run before."""
         key = live_key(state)
-        if state["denoiser"] == NETWORK and key not in self._runs:
+        if state["denoiser"] == NETWORK and self._runs.get(key) is None:
             arguments, settings = live_arguments(state)
             done = progress.kept(schedule_experiments.training, *arguments, **settings)
             if done is not None:
-                self._keep(key, done)
+                self._runs.keep(key, done)
         here = self._runs.get(key)
-        others = [run for other, run in list(self._runs.items()) if other != key]
-        before = others[-1] if others else None
+        _, before = self._runs.before(key) or (None, None)
         words = Note(live_text(state, here))
         return View((loss_chart(state, here, before), laws_chart(state, here), words, note), 2)
 

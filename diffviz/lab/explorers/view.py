@@ -163,12 +163,14 @@ class ViewExplorer(anywidget.AnyWidget):
         """
         self._work.wait(seconds)
 
+    def _arguments(self) -> list[str]:
+        """The arguments that reproduce what is on show, as code."""
+        changes = self.description.changes(self._state)
+        return [f"{name}={value!r}" for name, value in changes.items()]
+
     def code(self) -> str:
         """The cell that reproduces what is on show."""
-        changes = self.description.changes(self._state)
-        arguments = ", ".join(f"{name}={value!r}" for name, value in changes.items())
-        name = type(self).__name__
-        return f"from diffviz.lab.explorers import {name}\n\n{name}({arguments})"
+        return f"from diffviz.lab.explorers import {type(self).__name__}\n\n{self!r}"
 
     def link(self) -> str:
         """The part of a link that brings the state back; "#" stands at its front."""
@@ -249,7 +251,7 @@ class ViewExplorer(anywidget.AnyWidget):
         super().close()
 
     def __repr__(self) -> str:
-        return self.code().rpartition("\n")[2]
+        return f"{type(self).__name__}({', '.join(self._arguments())})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The widget, and its picture for a reader without a kernel."""
@@ -259,11 +261,15 @@ class ViewExplorer(anywidget.AnyWidget):
 
     # --- changes
 
+    def _take(self, values: Mapping[str, Any]) -> None:
+        """Put values that are checked into the state, in their order."""
+        for name, value in values.items():
+            self._state = self.settled(self._state | {name: value}, name)
+
     def _update(self, values: Mapping[str, Any], serial: int = 0) -> None:
         """Take values that are checked, in their order, compute and show."""
         before = self._state
-        for name, value in values.items():
-            self._state = self.settled(self._state | {name: value}, name)
+        self._take(values)
         self._show_new(tuple(values), serial)
         is_pasted = {name: isinstance(self.description[name], Paste) for name in values}
         if self._error and any(is_pasted.values()):
@@ -290,7 +296,7 @@ class ViewExplorer(anywidget.AnyWidget):
                     self._working = Working(0.0)
                     self._work.start(result)
             except Exception as error:  # in a callback it would end in a log that nobody opens
-                self._error = f"{type(error).__name__}: {error}"
+                self._error = in_words(error)
             self._send_view(serial)
 
     def _take_step(self, step: View | Working) -> None:
@@ -307,7 +313,7 @@ class ViewExplorer(anywidget.AnyWidget):
         with self._lock:
             self._working = None
             if error is not None:
-                self._error = f"{type(error).__name__}: {error}"
+                self._error = in_words(error)
             self._send_view(0, with_panels=False)
 
     # --- messages
@@ -334,7 +340,7 @@ class ViewExplorer(anywidget.AnyWidget):
         try:
             return self.view
         except Exception as error:  # controls that a reader can mend it with must appear
-            self._error = f"{type(error).__name__}: {error}"
+            self._error = in_words(error)
             return View(())
 
     def _status(self) -> dict[str, Any]:
@@ -367,7 +373,7 @@ class ViewExplorer(anywidget.AnyWidget):
         try:
             answers[content["kind"]](content)
         except Exception as error:  # in a callback it would end in a log that nobody opens
-            self._error = f"{type(error).__name__}: {error}"
+            self._error = in_words(error)
             self._send_view(content.get("serial", 0), with_panels=False)
 
     def _open(self, content: dict[str, Any]) -> None:
@@ -393,8 +399,7 @@ class ViewExplorer(anywidget.AnyWidget):
 
     def _tell(self, content: dict[str, Any]) -> None:
         """A reader has moved controls, and the browser has computed the view itself."""
-        for name, value in self._checked(content).items():
-            self._state = self.settled(self._state | {name: value}, name)
+        self._take(self._checked(content))
         self._view = None
         self._error = ""
 
@@ -414,3 +419,15 @@ class ViewExplorer(anywidget.AnyWidget):
         """A reader wants the code or the link."""
         text = {"code": self.code, "link": self.link}[content["what"]]()
         self.send({"kind": "text", "what": content["what"], "text": text})
+
+
+def in_words(error: Exception) -> str:
+    """An error as a reader sees it: its kind, then its message.
+
+    Args:
+        error: The error.
+
+    Returns:
+        The words.
+    """
+    return f"{type(error).__name__}: {error}"

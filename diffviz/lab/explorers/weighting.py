@@ -13,6 +13,7 @@ from diffviz import plots
 from diffviz.lab.experiments import perception
 from diffviz.lab.experiments.weighting import DRAWN, drawn_levels, drawn_objective
 from diffviz.lab.explorers.base import name_tuple, require_option
+from diffviz.lab.explorers.controls import anchor_slider, base_menu, parameter_slider, table_box
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.protocols import Measured
 from diffviz.recipes.entries import CATALOGUE, objective
@@ -46,6 +47,8 @@ FEW = 3  # stretches that are listed
 HEAD = ("", "verdict", "w below 0", "loss below 0")
 
 # --- where each λ stands on the horizontal axis ---------------------------------------------------
+
+SHORT_LOGSNR = "λ   [nats; noise ← → data]"  # the label where two charts share the width
 
 
 class Axis(NamedTuple):
@@ -146,6 +149,18 @@ def loss_values(objective: Objective, logsnr: NDArray, base: str) -> NDArray:
     return analysis.loss_density(objective, logsnr)
 
 
+def log10(values: NDArray) -> NDArray:
+    """Logarithm of a curve, NaN where it is not above 0.
+
+    Args:
+        values: The curve, shape (n,).
+
+    Returns:
+        The logarithm, shape (n,).
+    """
+    return np.log10(np.where(values > 0, values, np.nan))
+
+
 def photo_mmse(logsnr: NDArray) -> NDArray:
     """Error of the exact denoiser on Gaussian data with the spectrum of photographs.
 
@@ -215,9 +230,9 @@ class Look(NamedTuple):
 
 
 LOOKS: dict[str, Look] = {
-    "log10, anchored": Look(
+    LOGARITHMIC: Look(
         values=weighting_values,
-        scale="log10, anchored",
+        scale=LOGARITHMIC,
         label="log₁₀ w on the {} error, 0 at the anchor",
         limits=anchored_limits,
     ),
@@ -264,15 +279,7 @@ def family_sliders(menu: str = "family") -> tuple[Slider, ...]:
         The sliders.
     """
     return tuple(
-        Slider(
-            parameter_name(family, parameter.name),
-            parameter.name,
-            parameter.low,
-            parameter.high,
-            parameter.step,
-            parameter.default,
-            when={menu: (family,)},
-        )
+        parameter_slider(parameter_name(family, parameter.name), parameter, menu, family)
         for family, offered in FAMILIES.items()
         for parameter in offered.parameters
     )
@@ -322,36 +329,11 @@ def weighting_controls() -> tuple[Control, ...]:
         Menu("family", "parametric", (NO_FAMILY, *FAMILIES), "flow logit-normal"),
         *family_sliders(),
         Menu("scale", "scale", tuple(LOOKS), LOGARITHMIC),
-        Menu(
-            "base",
-            "error of",
-            tuple(plots.ERROR_OF),
-            "eps",
-            buttons=True,
-            tip="The error on which the weighting acts.",
-            when={"scale": (LOGARITHMIC, "w / max")},
-        ),
-        Slider(
-            "anchor",
-            "anchor λ",
-            -8,
-            8,
-            0.25,
-            0.0,
-            unit="nats",
-            tip="Where log₁₀ w is 0.",
-            when={"scale": (LOGARITHMIC,)},
-        ),
+        base_menu(when={"scale": (LOGARITHMIC, "w / max")}),
+        anchor_slider(when={"scale": (LOGARITHMIC,)}),
         Menu("axis", "axis", tuple(AXES), "λ"),
         *drawing_controls(),
-        Paste(
-            "table",
-            "own table",
-            placeholder="λ, w  (two columns, one row a line)",
-            apply="use table",
-            accept=".csv,.txt,.tsv",
-            rare=True,
-        ),
+        table_box(),
         Paste(
             "settings",
             "settings",
@@ -455,15 +437,10 @@ class WeightingExplorer(ViewExplorer):
             "head": HEAD,
         }
 
-    def code(self) -> str:
-        """The cell that reproduces what is on show; what was passed is called ``objectives``."""
-        text = super().code()
-        if not self.passed:
-            return text
-        front, _, arguments = text.partition("WeightingExplorer(")
-        if arguments != ")":
-            arguments = f", {arguments}"
-        return f"{front}WeightingExplorer(objectives=objectives{arguments}"
+    def _arguments(self) -> list[str]:
+        """The arguments of what is on show; what was passed is called ``objectives``."""
+        passed = ["objectives=objectives"] if self.passed else []
+        return [*passed, *super()._arguments()]
 
     def _curves(self, state: State) -> dict[str, NDArray]:
         """What is shown of each objective in a state, by name."""

@@ -1,8 +1,11 @@
 """Long work of an explorer: one piece at a time, in a thread that can be stopped."""
 
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, Generic, TypeVar
+
+Settings = TypeVar("Settings", bound=Hashable)
+Result = TypeVar("Result")
 
 
 class Work:
@@ -68,3 +71,52 @@ class Work:
         if not stopped.is_set():
             stopped.set()
             self._end(failure)
+
+
+class Newest(Generic[Settings, Result]):
+    """The newest results of long work by their settings; the oldest of many are forgotten.
+
+    Work keeps results in its thread while another shows them.
+
+    Args:
+        most: How many results are kept.
+    """
+
+    def __init__(self, most: int):
+        self._most = most
+        self._results: dict[Settings, Result] = {}  # the newest stands last
+
+    def keep(self, settings: Settings, result: Result) -> None:
+        """Keep a result as the newest one.
+
+        Args:
+            settings: What it depends on.
+            result: The result.
+        """
+        self._results.pop(settings, None)
+        self._results[settings] = result
+        for oldest in list(self._results)[: -self._most]:
+            self._results.pop(oldest, None)  # the other thread may have been here
+
+    def get(self, settings: Settings) -> Result | None:
+        """The result of some settings.
+
+        Args:
+            settings: What it depends on.
+
+        Returns:
+            The result; None if it is not kept.
+        """
+        return self._results.get(settings)
+
+    def before(self, settings: Settings) -> tuple[Settings, Result] | None:
+        """The newest result of other settings.
+
+        Args:
+            settings: The settings.
+
+        Returns:
+            The other settings and their result; None if there is none.
+        """
+        others = [pair for pair in list(self._results.items()) if pair[0] != settings]
+        return others[-1] if others else None

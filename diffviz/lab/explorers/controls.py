@@ -1,0 +1,80 @@
+"""Controls that several explorers have."""
+
+from typing import Any
+
+from diffviz.theory.families import Parameter
+from diffviz.theory.targets import BASES
+from diffviz.web.description import Menu, Paste, Slider
+
+
+def base_menu(tip: str = "The error on which the weighting acts.", **options: Any) -> Menu:
+    """The buttons that choose the error on which a weighting acts.
+
+    Args:
+        tip: A sentence that explains them.
+        **options: Passed to the menu, such as ``when``.
+
+    Returns:
+        The menu "base".
+    """
+    return Menu("base", "error of", tuple(BASES), "eps", buttons=True, tip=tip, **options)
+
+
+def anchor_slider(reach: float = 8, tip: str = "Where log₁₀ w is 0.", **options: Any) -> Slider:
+    """The slider of the λ at which logarithms are 0.
+
+    Args:
+        reach: Largest |λ| in nats.
+        tip: A sentence that explains it.
+        **options: Passed to the slider, such as ``when``.
+
+    Returns:
+        The slider "anchor".
+    """
+    return Slider("anchor", "anchor λ", -reach, reach, 0.25, 0.0, unit="nats", tip=tip, **options)
+
+
+def table_box(tip: str = "") -> Paste:
+    """The box for a weighting as a table, folded away at first.
+
+    Args:
+        tip: A sentence that explains it.
+
+    Returns:
+        The box "table".
+    """
+    return Paste(
+        "table",
+        "own table",
+        placeholder="λ, w  (two columns, one row a line)",
+        apply="use table",
+        accept=".csv,.txt,.tsv",
+        rare=True,
+        tip=tip,
+    )
+
+
+def parameter_slider(
+    name: str, parameter: Parameter, menu: str, option: str, label: str = ""
+) -> Slider:
+    """The slider of a parameter, which is shown while its option of a menu is chosen.
+
+    Args:
+        name: Name in the state.
+        parameter: The parameter.
+        menu: Name of the menu.
+        option: The option that has the parameter.
+        label: What stands beside the slider; the parameter's name by default.
+
+    Returns:
+        The slider.
+    """
+    return Slider(
+        name,
+        label or parameter.name,
+        parameter.low,
+        parameter.high,
+        parameter.step,
+        parameter.default,
+        when={menu: (option,)},
+    )
