@@ -172,7 +172,7 @@ def _kept_in(holder: dict[str, Any]) -> Iterator[tuple[str, Kept]]:
 
 
 def _content(cell: Any) -> Any:
-    """What a cell of a closure holds; a type where it is empty."""
+    """What a cell of a closure holds; where it is empty, a class, which is never remembered."""
     try:
         return cell.cell_contents
     except ValueError:
