@@ -36,7 +36,7 @@ class Dropped:
         time: What tells the level of each draw, shape (n,).
         what: What does not reach the network, in words.
         depends: The share of dropped samples depends on the level.
-        told: Lost draws are at levels that no other has, or are given levels.
+        told: Whether it can be told at which levels draws are lost.
     """
 
     mask: NDArray
@@ -61,7 +61,7 @@ def nothing_dropped(draws: int = 1, *, told: bool = True) -> Dropped:
 
     Args:
         draws: Number of draws.
-        told: Lost draws are at levels that no other has.
+        told: Whether it can be told at which levels draws are lost.
 
     Returns:
         A record whose share is 0.
