@@ -25,8 +25,8 @@ def table_of(log: Any) -> Table:
     """The table of whatever was passed as a log.
 
     Args:
-        log: A file, a folder with one log, a frame of pandas or polars, a mapping from names to
-            columns, or rows that are mappings.
+        log: A file, a folder with one log, a frame of pandas, polars or Arrow, a mapping from names
+            to columns, or rows that are mappings.
 
     Returns:
         The table.
