@@ -295,19 +295,22 @@ def _look_at_places(
     assumptions = replace(
         assumptions, layout=layout, changed_data=changed, estimated_noise=estimated
     )
-    if _is_function_of_data(chunk, assumptions, tolerance):
+    reading = read(chunk, assumptions)
+    if _is_function_of_data(chunk, assumptions, reading, tolerance):
         return _finish(chunk, Finding(replace(assumptions, changed_data=True), inexact=True))
-    bent = _notes_on_bent_input(chunk, read(chunk, assumptions), tolerance, changed=changed)
+    bent = _notes_on_bent_input(chunk, reading, tolerance, changed=changed)
     inexact = changed or bool(bent) or layout.gaps
     return _finish(chunk, Finding(assumptions, notes + bent, inexact=inexact))
 
 
-def _is_function_of_data(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> bool:
+def _is_function_of_data(
+    chunk: Chunk, assumptions: Assumptions, reading: Coefficients, tolerance: float
+) -> bool:
     """Whether z is a sum of noise and a function of the data that is not the data, as clamped."""
     layout = assumptions.layout
     if assumptions.changed_data or layout.groups or layout.gaps or layout.data_scale is not None:
         return False
-    if not _fails(read(chunk, assumptions).data_error, tolerance):
+    if not _fails(reading.data_error, tolerance):
         return False
     changed = read(chunk, replace(assumptions, changed_data=True))
     return not (_fails(changed.data_error, tolerance) or _fails(changed.noise_error, tolerance))
