@@ -18,7 +18,6 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from memory import Peak
 from numpy.typing import NDArray
 
 import diffviz as dv
@@ -34,7 +34,6 @@ LEVELS = np.linspace(-8, 12, 6)
 REPEATS = {100: 200, 1000: 100, 10_000: 20, 100_000: 5}
 NUMBERS = 2**26  # of a data set; larger ones are left out
 LATENTS = 100_000, 4096
-MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -138,52 +137,38 @@ def coverage(laws: list[str], counts: list[int]) -> None:
                 print(row(name, law, count, repeats), flush=True)
 
 
-def anonymous_memory() -> float:
-    """Anonymous memory of this process in MiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = [line for line in lines if line.startswith("RssAnon:")]
-    return int(line.split()[1]) / 1024
+def latent_variances() -> NDArray:
+    """Falling variances of the coordinates of latents."""
+    return 4 / np.arange(1, LATENTS[1] + 1.0) ** 0.5
 
 
-def write_latents(path: Path) -> NDArray:
-    """Write Gaussian latents of falling variances; returns these."""
+def write_latents(path: Path) -> None:
+    """Write Gaussian latents."""
     count, size = LATENTS
-    variances = 4 / np.arange(1, size + 1.0) ** 0.5
+    std = np.sqrt(latent_variances()).astype("f4")
     rng = np.random.default_rng(0)
     with path.open("wb") as file:
         for _ in range(100):
             block = rng.standard_normal((count // 100, size), "f4")
-            file.write((block * np.sqrt(variances).astype("f4")).tobytes())
-    return variances
+            file.write((block * std).tobytes())
 
 
 def bracket_latents(path: Path) -> None:
     """Bracket the floor of a file of latents in this process."""
-    peak = [anonymous_memory()]
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.01):
-            peak[0] = max(peak[0], anonymous_memory())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
     x = np.memmap(path, "f4", "r", shape=LATENTS)
     logsnr = np.linspace(-10, 10, 21)
-    wall, cpu = time.perf_counter(), time.process_time()
-    band = dv.floor(x, logsnr, progress=False)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    done.set()
-    watcher.join()
-    variances = 4 / np.arange(1, LATENTS[1] + 1.0) ** 0.5
-    truth = gaussian(variances, (LATENTS[1],)).floor(logsnr)
+    with Peak() as peak:
+        wall, cpu = time.perf_counter(), time.process_time()
+        band = dv.floor(x, logsnr, progress=False)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    truth = gaussian(latent_variances(), (LATENTS[1],)).floor(logsnr)
     print(band)
     print(np.column_stack([logsnr, band.lower / truth, band.upper / truth]).round(4))
     outside = (band.lower - 2 * band.lower_stderr > truth) | (
         truth > band.upper + 2 * band.upper_stderr
     )
     print(f"levels outside: {outside.sum()} of {len(logsnr)}")
-    print(f"{wall:.0f} s, {cpu:.0f} CPU s, {peak[0]:.0f} MiB, {torch.get_num_threads()} threads")
+    print(f"{wall:.0f} s, {cpu:.0f} CPU s, {peak.value:.0f} MiB, {torch.get_num_threads()} threads")
 
 
 def latents(folder: Path | None) -> None:

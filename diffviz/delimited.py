@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from diffviz.checks import require
 
 COMMENT = "#"
+MISSING = ("NAType", "NaTType")  # types of what pandas puts where there is nothing
 SEPARATOR_LINES = ("sep=,", "sep=;", "sep=\\t", "sep=\t")  # what spreadsheets write above a table
 
 
@@ -308,16 +309,28 @@ def read_frame(frame: Frame, source: str) -> Columns:
     require(
         not hasattr(frame, "collect"), f"{source} is a lazy frame: pass its collect()", TypeError
     )
+    return read_columns(columns_of_frame(frame, source), source)
+
+
+def columns_of_frame(frame: Frame, source: str) -> dict[str, Any]:
+    """The columns of a frame by their names.
+
+    Args:
+        frame: The frame.
+        source: What messages call it.
+
+    Returns:
+        Name to column, as the frame has it.
+
+    Raises:
+        ValueError: Two columns have the same name, so that neither can be taken.
+    """
     names = list(getattr(frame, "column_names", frame.columns))  # as PyArrow calls them
-    _refuse_twice(names, source)
-    return read_columns({str(name): frame[name] for name in names}, source)
-
-
-def _refuse_twice(names: list[Any], source: str) -> None:
-    """Refuse a frame of which two columns have the same name, so that neither can be taken."""
     texts = [str(name) for name in names]
-    twice = next((name for name in texts if texts.count(name) > 1), None)
-    require(twice is None, f"{source} has two columns of the name {twice}: rename one")
+    for name in names:
+        is_single = texts.count(str(name)) == 1
+        require(is_single, f"{source} has two columns of the name {name!r}: rename one")
+    return {str(name): frame[name] for name in names}
 
 
 def read_columns(columns: Mapping[str, Any], source: str) -> Columns:
@@ -368,7 +381,7 @@ def _column(values: Any, names: tuple[str, ...], index: int, source: str) -> NDA
 
 def _is_missing(cell: Any) -> bool:
     """Whether a cell of a frame holds nothing: None, NaN or pandas' NA."""
-    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
+    if cell is None or type(cell).__name__ in MISSING:
         return True
     return isinstance(cell, (float, np.floating)) and bool(np.isnan(cell))
 

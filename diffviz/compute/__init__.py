@@ -1,8 +1,8 @@
 """Compute: how work is run, apart from what it is.
 
 ``threads`` decides how many threads torch uses. ``cache`` keeps the results of experiments on disk;
-``sources`` tells which code a result depends on. ``executors`` runs tasks here, in a pool of
-processes or on a cluster.
+``sources`` tells which code a result depends on. ``locks`` let one process wait for another.
+``executors`` runs tasks here, in a pool of processes or on a cluster.
 """
 
 from diffviz import extras

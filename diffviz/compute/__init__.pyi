@@ -1,4 +1,4 @@
-from . import cache, executors, sources, threads
+from . import cache, executors, locks, sources, threads
 from .cache import cached
 from .executors import WorkerDied, completed, executor, in_order
 
@@ -10,6 +10,7 @@ __all__ = [
     "executor",
     "executors",
     "in_order",
+    "locks",
     "sources",
     "threads",
 ]

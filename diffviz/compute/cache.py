@@ -24,7 +24,7 @@ import stat
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial, wraps
 from pathlib import Path
@@ -35,7 +35,7 @@ import numpy as np
 import platformdirs
 
 from diffviz.checks import count
-from diffviz.compute import sources
+from diffviz.compute import locks, sources
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -334,15 +334,10 @@ def _alone(store: Any, item: tuple[str, str, str]) -> Iterator[None]:
     The lock is of the function too. One that calls another with the same arguments would otherwise
     wait for itself.
     """
-    import filelock
-
     place = Path(store.location).parent / LOCKS
-    lock = filelock.FileLock(place / hashlib.sha256("\n".join(item).encode()).hexdigest()[:32])
-    with ExitStack() as stack:
-        with suppress(OSError, NotImplementedError):
-            place.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(lock)
-            stack.callback(Path(lock.lock_file).unlink, missing_ok=True)
+    with suppress(OSError):
+        place.mkdir(parents=True, exist_ok=True)
+    with locks.held(place / hashlib.sha256("\n".join(item).encode()).hexdigest()[:32]):
         yield
 
 

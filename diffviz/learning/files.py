@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+
+from diffviz.compute import locks
 
 ENTRY = "diffviz"
 VERSION = 1  # of the format; a file of another version is refused
@@ -138,22 +139,20 @@ def alone(path: str | os.PathLike | None, patience: float = 0) -> Iterator[None]
         TypeError: The path is no path.
         ValueError: The path is empty or has a null character.
     """
+    target = None if path is None else Path(os.path.realpath(checked_path(path)))
+    if target is None or target.is_dir() or not target.parent.is_dir():
+        yield
+        return
     with ExitStack() as stack:
-        target = None if path is None else Path(os.path.realpath(checked_path(path)))
-        if target is not None and target.parent.is_dir() and not target.is_dir():
-            lock = FileLock(f"{target}.lock")
-            try:
-                stack.enter_context(lock.acquire(timeout=patience))
-            except Timeout:
-                raise BlockingIOError(
-                    f"another training or process is writing {target}; wait until it ends, "
-                    "or name another file"
-                ) from None
-            except (OSError, NotImplementedError):
-                pass  # a folder for reading only, or a system without locks
-            if lock.is_locked:
-                stack.callback(_unlink, Path(lock.lock_file))
-                _clear(target)
+        try:
+            is_locked = stack.enter_context(locks.held(Path(f"{target}.lock"), patience))
+        except TimeoutError:
+            raise BlockingIOError(
+                f"another training or process is writing {target}; wait until it ends, "
+                "or name another file"
+            ) from None
+        if is_locked:
+            _clear(target)
         yield
 
 
@@ -162,13 +161,8 @@ def _clear(target: Path) -> None:
     begun = re.compile(rf"{re.escape(target.name)}\.[0-9a-f]{{{DIGITS}}}\.tmp")
     for file in target.parent.iterdir():
         if begun.fullmatch(file.name):
-            _unlink(file)
-
-
-def _unlink(file: Path) -> None:
-    """Remove a file, if the system lets us."""
-    with suppress(OSError):
-        file.unlink(missing_ok=True)
+            with suppress(OSError):
+                file.unlink()
 
 
 def read(path: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -371,30 +371,19 @@ def _train(
     A KeyboardInterrupt ends this early and is not passed on, whether it comes in a step or while a
     checkpoint is written: the state in memory is whole, and so is the file.
     """
+    done, total = trainer.step, trainer.steps
     with suppress(KeyboardInterrupt):
         if checkpoint is not None and not os.path.exists(checkpoint):
             trainer.save(checkpoint)
-        _advance(trainer, callback, checkpoint, every, progress)
+        steps = range(done, total)
+        for _ in tqdm(steps, initial=done, total=total, disable=not progress, leave=False):
+            step = trainer.advance()
+            if callback is not None:
+                callback(step)
+            if checkpoint is not None and step.step % every == 0:
+                trainer.save(checkpoint)
     if checkpoint is not None:
         with suppress(KeyboardInterrupt):
-            trainer.save(checkpoint)
-
-
-def _advance(
-    trainer: Trainer,
-    callback: Callable[[Step], Any] | None,
-    checkpoint: str | os.PathLike | None,
-    every: int,
-    progress: bool,
-) -> None:
-    """Train the steps that are left, with a checkpoint now and then."""
-    steps = range(trainer.step, trainer.steps)
-    bar = tqdm(steps, initial=trainer.step, total=trainer.steps, disable=not progress, leave=False)
-    for _ in bar:
-        step = trainer.advance()
-        if callback is not None:
-            callback(step)
-        if checkpoint is not None and step.step % every == 0:
             trainer.save(checkpoint)
 
 

@@ -109,17 +109,17 @@ class Counters:
         buffers = [_keep(one) for part in self._modules for one in part.buffers()]
         return [dicts, cells, buffers]
 
-    def put_back(self, taken: list[Any], *, all_but_new: bool = False) -> None:
+    def put_back(self, taken: list[Any], *, keep_new: bool = False) -> None:
         """Set all to what it was.
 
         Args:
             taken: What ``take`` gave.
-            all_but_new: Whether names that the loss has made since stay.
+            keep_new: Whether to leave names that the loss has made since.
         """
         dicts, cells, buffers = taken
         for holder, (kept, names) in zip(self._dicts, dicts, strict=True):
-            new = [name for name, _ in _kept_in(holder) if name not in names]
-            for name in [] if all_but_new else new:
+            new = () if keep_new else dict(_kept_in(holder)).keys() - names
+            for name in new:
                 del holder[name]
             for name, one in kept.items():
                 holder[name] = one.restored()
@@ -172,7 +172,7 @@ def _kept_in(holder: dict[str, Any]) -> Iterator[tuple[str, Kept]]:
 
 
 def _content(cell: Any) -> Any:
-    """What a cell of a closure holds; a type where it is empty."""
+    """What a cell of a closure holds; where it is empty, a class, which is never remembered."""
     try:
         return cell.cell_contents
     except ValueError:

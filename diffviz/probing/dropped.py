@@ -36,7 +36,7 @@ class Dropped:
         time: What tells the level of each draw, shape (n,).
         what: What does not reach the network, in words.
         depends: The share of dropped samples depends on the level.
-        told: Lost draws are at levels that no other has, or are given levels.
+        told: Whether it can be told at which levels draws are lost.
     """
 
     mask: NDArray
@@ -61,7 +61,7 @@ def nothing_dropped(draws: int = 1, *, told: bool = True) -> Dropped:
 
     Args:
         draws: Number of draws.
-        told: Lost draws are at levels that no other has.
+        told: Whether it can be told at which levels draws are lost.
 
     Returns:
         A record whose share is 0.
@@ -96,7 +96,7 @@ def find_dropped(
             return nothing
         what = _what_is_missing(coefficients.alpha[mask], sigma[mask])
         return Dropped(mask, time, what, depends=_depends(time, mask, usable | mask))
-    return replace(nothing, told=False)
+    return nothing_dropped(len(usable), told=False)
 
 
 def _times(coefficients: Coefficients, sigma: NDArray, lost: NDArray) -> Iterator[NDArray]:
@@ -199,21 +199,18 @@ def filled(
     arrays = {name: getattr(coefficients, name).copy() for name in ARRAYS}
     for name in set(ARRAYS) - {"order", "group"}:
         arrays[name][dropped.mask] = arrays[name][nearest]
-    signs = np.where(coefficients.alpha < 0, -1, 1)
 
-    def between(values: NDArray, sign: NDArray | int = 1) -> NDArray:
+    def between(values: NDArray) -> NDArray:
         """Values at the dropped draws on straight lines between their neighbours, (n,)."""
-        values = values * sign
-        line = values[known[right - 1]] * (1 - share) + values[known[right]] * share
         values = values.copy()
-        values[dropped.mask] = line
-        if not isinstance(sign, int):
-            sign = sign.copy()
-            sign[dropped.mask] = sign[nearest]
-        return values * sign
+        left_value, right_value = values[known[right - 1]], values[known[right]]
+        values[dropped.mask] = left_value * (1 - share) + right_value * share
+        return values
 
-    arrays["alpha"] = between(coefficients.alpha, signs)
-    arrays["a"] = between(coefficients.a, signs)
+    signs = np.where(coefficients.alpha < 0, -1, 1)  # may be random: sizes alone are interpolated
+    new_signs = np.where(arrays["alpha"] < 0, -1, 1)
+    arrays["alpha"] = new_signs * between(signs * coefficients.alpha)
+    arrays["a"] = new_signs * between(signs * coefficients.a)
     arrays["h"] = between(coefficients.h)
     if dropped.depends:
         arrays["h"][dropped.mask] = 0

@@ -222,15 +222,16 @@ def _roles_of_noises(chunk: Chunk) -> dict[Signature, Role]:
     As times do and noise does not, some change the coefficient of the data. Others, such as a
     condition, reach neither z nor the target.
     """
+    others = [one for one in enumerate(chunk.draws.noises) if one[1].shape != chunk.x.shape]
+    if not others:
+        return {}
     roles = {}
-    off = _data_with(chunk, {})
-    for number, noise in enumerate(chunk.draws.noises):
-        if noise.shape == chunk.x.shape:
+    off = _data_alone(chunk, {})
+    for number, noise in others:
+        on = _data_alone(chunk, {number: noise})
+        if on.shape != off.shape:
             continue
-        on = _data_with(chunk, {number: noise})
-        if on.z.shape != off.z.shape:
-            continue
-        if _moves(on.z - _nothing_with(chunk, {number: noise}), off.z - _nothing_with(chunk, {})):
+        if _moves(on, off):
             roles[chunk.draws.signature_of_noise(number)] = Role.TIME
         elif _is_idle(chunk, number):
             roles[chunk.draws.signature_of_noise(number)] = Role.OTHER
@@ -250,14 +251,9 @@ def _moves(one: Tensor, other: Tensor) -> bool:
     return bool(relative_error(one, other).median() > TOLERANCE_OF_FEW_BITS)
 
 
-def _data_with(chunk: Chunk, noises: dict[int, Tensor]) -> Response:
-    """The response with the data and some noises on."""
-    return chunk.run(State.DATA, noises=noises)
-
-
-def _nothing_with(chunk: Chunk, noises: dict[int, Tensor]) -> Tensor:
-    """What the network gets with some noises on, without data."""
-    return chunk.run(State.NOTHING, noises=noises).z
+def _data_alone(chunk: Chunk, noises: dict[int, Tensor]) -> Tensor:
+    """The part of z that comes from the data, with some noises on."""
+    return chunk.run(State.DATA, noises=noises).z - chunk.run(State.NOTHING, noises=noises).z
 
 
 def _look_at_path(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> Finding:
@@ -299,19 +295,22 @@ def _look_at_places(
     assumptions = replace(
         assumptions, layout=layout, changed_data=changed, estimated_noise=estimated
     )
-    if _is_function_of_data(chunk, assumptions, tolerance):
+    reading = read(chunk, assumptions)
+    if _is_function_of_data(chunk, assumptions, reading, tolerance):
         return _finish(chunk, Finding(replace(assumptions, changed_data=True), inexact=True))
-    bent = _notes_on_bent_input(chunk, read(chunk, assumptions), tolerance, changed=changed)
+    bent = _notes_on_bent_input(chunk, reading, tolerance, changed=changed)
     inexact = changed or bool(bent) or layout.gaps
     return _finish(chunk, Finding(assumptions, notes + bent, inexact=inexact))
 
 
-def _is_function_of_data(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> bool:
+def _is_function_of_data(
+    chunk: Chunk, assumptions: Assumptions, reading: Coefficients, tolerance: float
+) -> bool:
     """Whether z is a sum of noise and a function of the data that is not the data, as clamped."""
     layout = assumptions.layout
     if assumptions.changed_data or layout.groups or layout.gaps or layout.data_scale is not None:
         return False
-    if not _fails(read(chunk, assumptions).data_error, tolerance):
+    if not _fails(reading.data_error, tolerance):
         return False
     changed = read(chunk, replace(assumptions, changed_data=True))
     return not (_fails(changed.data_error, tolerance) or _fails(changed.noise_error, tolerance))

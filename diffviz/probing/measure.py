@@ -590,7 +590,7 @@ def _borrowed(network: nn.Module, modules: Sequence[nn.Module], session: Session
         network.__dict__["forward"] = session.standin
         if session.counters:
             taken = session.counters.take()
-            undo.callback(session.counters.put_back, taken, all_but_new=True)
+            undo.callback(session.counters.put_back, taken, keep_new=True)
         undo.enter_context(session.interceptor.installed())
         undo.enter_context(torch.random.fork_rng())
         undo.enter_context(torch.enable_grad())

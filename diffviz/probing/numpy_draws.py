@@ -249,7 +249,10 @@ class Interceptor:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let all draws pass for the while: those that a recorded draw is made of."""
+        """Record no draws for the while, as those that a recorded draw is made of.
+
+        It also decorates a function, whose own draws are then not recorded.
+        """
         before = self.draws
         self.draws = None
         try:
@@ -305,20 +308,10 @@ def _method(source: type, name: str, interceptor: Interceptor) -> Callable[..., 
         has_record = name not in WITHOUT_REPLACEMENT or _is_without_replacement(name, args, kwargs)
         if interceptor.draws is None or not has_record:
             return plain(self, *args, **kwargs)
-        function = _undisturbed(partial(plain, self), interceptor)
+        function = interceptor.paused()(partial(plain, self))
         return interceptor.draws.answer(RandomCall(name, args, kwargs), function)
 
     return answer
-
-
-def _undisturbed(function: Callable[..., Any], interceptor: Interceptor) -> Callable[..., Any]:
-    """A function whose own draws are not recorded."""
-
-    def undisturbed(*args: Any, **kwargs: Any) -> Any:
-        with interceptor.paused():
-            return function(*args, **kwargs)
-
-    return undisturbed
 
 
 def _shuffle_of(source: Any, interceptor: Interceptor) -> Callable[..., None]:
@@ -327,7 +320,7 @@ def _shuffle_of(source: Any, interceptor: Interceptor) -> Callable[..., None]:
     def shuffle(self: Any, x: Any, *args: Any, **kwargs: Any) -> None:
         if interceptor.draws is None or args or kwargs or not len(x):
             return source.shuffle(self, x, *args, **kwargs)
-        function = _undisturbed(partial(source.permutation, self), interceptor)
+        function = interceptor.paused()(partial(source.permutation, self))
         order = interceptor.draws.answer(RandomCall("shuffle", (len(x),), {}), function)
         x[:] = x[order] if isinstance(x, np.ndarray) else [x[place] for place in order]
 

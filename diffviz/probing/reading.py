@@ -164,7 +164,7 @@ def _conclude_group(
     if kind != "network" and other_target(evidence) is None and not is_estimated:
         others = _share_of_other_targets(a * np.sign(alpha), b, logsnr)
         evidence = replace(evidence, other_targets=others)
-    measured = Measured(
+    return Measured(
         logsnr=logsnr,
         alpha=alpha,
         sigma=noise.sigma,
@@ -182,7 +182,6 @@ def _conclude_group(
         exact=not (first_look.inexact or noise.notes or any_is_grave(evidence)),
         refusal=_refusal(first_look, evidence),
     )
-    return measured
 
 
 @np.errstate(all="ignore")
@@ -199,7 +198,9 @@ def _known_draws(
     logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
     dropped = find_dropped(coefficients, noise.sigma, logsnr, usable)
     if dropped.share and single:
-        coefficients, noise = _without_gaps(dropped, coefficients, noise, usable)
+        columns = {"sigma": noise.sigma, "b": noise.b, "apart": noise.apart}
+        coefficients, columns = filled(dropped, coefficients, usable, columns)
+        noise = Noise(**columns, notes=noise.notes)
         usable = _usable(first_look, coefficients, noise)
     elif dropped.share:
         dropped = nothing_dropped(told=False)
@@ -216,21 +217,13 @@ def _random_factors(
     ones and the target has a name.
     """
     signs, notes = _random_signs(coefficients, noise, tolerance)
-    alpha, a = signs * coefficients.alpha, signs * coefficients.a
-    weighted = coefficients.h != 0
+    alpha = signs * coefficients.alpha
     steps = np.abs(np.diff(np.log(np.abs(alpha[np.argsort(noise.sigma)]))))
-    if weighted.sum() < FEWEST_OF_FACTORS or np.median(steps) < SCATTER_OF_FACTORS:
+    if (coefficients.h != 0).sum() < FEWEST_OF_FACTORS or np.median(steps) < SCATTER_OF_FACTORS:
         return signs, notes
     for frame in (LINEAR, VP):
         size = frame.data_size(alpha, noise.sigma)
-        kind = name_target(
-            (alpha / size)[weighted],
-            noise.sigma[weighted],
-            (a / size)[weighted],
-            noise.b[weighted],
-            frame,
-            tolerance,
-        )
+        kind = _name_without(signs * size, coefficients, noise, frame, tolerance)
         if kind not in ("other", "eps", "score"):  # of which the data tell nothing
             low, high = np.quantile(size, [0.01, 0.99])
             return signs * size, (
@@ -260,20 +253,27 @@ def _random_signs(
     kinds = []
     for factor in (np.ones_like(signs), signs):
         frame = fit_frame(factor * alpha, noise.sigma, 0, None, tolerance).frame
-        kind = name_target(
-            (factor * alpha)[weighted],
-            noise.sigma[weighted],
-            (factor * a)[weighted],
-            noise.b[weighted],
-            frame,
-            tolerance,
-        )
-        kinds.append(kind)
+        kinds.append(_name_without(factor, coefficients, noise, frame, tolerance))
     if kinds[0] not in ("other", "u", "v") or kinds[1] == "other":
         return 1, ()
     return signs, (
         f"{negative.mean():.2g} of the samples have their sign changed at random (an "
         "augmentation): counted as data",
+    )
+
+
+def _name_without(
+    factors: NDArray,
+    coefficients: Coefficients,
+    noise: Noise,
+    frame: Frame | None,
+    tolerance: float,
+) -> str:
+    """Name of the target where data were multiplied by some factors, shape (n,)."""
+    weighted = coefficients.h != 0
+    alpha, a = coefficients.alpha / factors, coefficients.a / factors
+    return name_target(
+        alpha[weighted], noise.sigma[weighted], a[weighted], noise.b[weighted], frame, tolerance
     )
 
 
@@ -386,15 +386,6 @@ def _follows_alpha(ratio: NDArray, alpha: NDArray, tolerance: float) -> bool:
     """Whether alpha varies and the ratio of a noise to it does not: it is part of the data."""
     constant = np.nanstd(ratio) < tolerance * abs(np.nanmean(ratio))
     return bool(constant and np.nanstd(alpha) > tolerance)
-
-
-def _without_gaps(
-    dropped: Dropped, coefficients: Coefficients, noise: Noise, usable: NDArray
-) -> tuple[Coefficients, Noise]:
-    """The same where dropped samples have the path, target and factor of their neighbours."""
-    columns = {"sigma": noise.sigma, "b": noise.b, "apart": noise.apart}
-    coefficients, columns = filled(dropped, coefficients, usable, columns)
-    return coefficients, Noise(**columns, notes=noise.notes)
 
 
 def _usable(first_look: FirstLook, coefficients: Coefficients, noise: Noise) -> NDArray:

@@ -124,6 +124,11 @@ def test_a_frame_with_missing_cells_passes_them_over():
         read(pandas.DataFrame([[0.0, 1.0, 2.0]], columns=["logsnr", "loss", "loss"]))
 
 
+def test_a_table_of_arrow_is_read():
+    pyarrow = pytest.importorskip("pyarrow", reason="tables of Arrow are read where it is")
+    assert_is_plain(read(pyarrow.table(COLUMNS)))
+
+
 def test_a_lazy_frame_is_to_be_collected():
     polars = pytest.importorskip("polars", reason="frames are read where polars is")
     assert_is_plain(read(polars.DataFrame(COLUMNS)))

@@ -16,6 +16,8 @@ try:
 except ModuleNotFoundError:
     TrainerCallback = object  # refused when a trainer is followed
 
+GLOBAL_STEP = "train/global_step"  # the step under which the trainer's own numbers are in W&B
+
 
 def follow_trainer(
     trainer: "Trainer",
@@ -54,9 +56,6 @@ def follow_trainer(
     )
     schedule = Schedule(tracker, every, base, name, pictures)
     trainer.add_callback(_CurveCallback(trainer, schedule))
-
-
-GLOBAL_STEP = "train/global_step"  # the step under which the trainer's own numbers are in W&B
 
 
 class _CurveCallback(TrainerCallback):

@@ -1,6 +1,7 @@
 """The loss by log-SNR in a loop of one's own, such as those that use accelerate."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -87,9 +88,9 @@ def _log_of(logger: Any) -> Log:
     if hasattr(logger, "log_metrics"):  # Lightning
         return logger.log_metrics
     if hasattr(logger, "add_scalar"):  # TensorBoard
-        return _Scalars(logger)
+        return partial(_log_one_by_one, logger)
     if hasattr(logger, "log"):  # accelerate, W&B
-        return _Values(logger)
+        return partial(_log_with_keyword, logger)
     checks.require(
         callable(logger),
         "logger must have log (accelerate, W&B), add_scalar (TensorBoard) or log_metrics "
@@ -99,32 +100,12 @@ def _log_of(logger: Any) -> Log:
     return logger
 
 
-class _Scalars:
-    """Logs values with a writer that takes them one by one.
-
-    Args:
-        writer: A ``SummaryWriter`` of TensorBoard, or what has its ``add_scalar``.
-    """
-
-    def __init__(self, writer: Any):
-        self.writer = writer
-
-    def __call__(self, values: dict[str, float], step: int) -> None:
-        """Log values."""
-        for name, value in values.items():
-            self.writer.add_scalar(name, value, step)
+def _log_one_by_one(writer: Any, values: dict[str, float], step: int) -> None:
+    """Log values with a writer that takes a single one at a time."""
+    for name, value in values.items():
+        writer.add_scalar(name, value, step)
 
 
-class _Values:
-    """Logs values with what takes the step as a keyword.
-
-    Args:
-        logger: An ``Accelerator``, or a run of W&B.
-    """
-
-    def __init__(self, logger: Any):
-        self.logger = logger
-
-    def __call__(self, values: dict[str, float], step: int) -> None:
-        """Log values."""
-        self.logger.log(values, step=step)
+def _log_with_keyword(logger: Any, values: dict[str, float], step: int) -> None:
+    """Log values with what takes the step as a keyword only."""
+    logger.log(values, step=step)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffviz.learning.floors.own import WEIGHT, Draws
+from diffviz.learning.floors.own import WEIGHT, distances
 
 RATIOS = (0.0, 0.25, 1.0, 4.0, 16.0, 64.0)
 TRIALS = 128  # noisy points on which a ratio is chosen
@@ -42,7 +42,7 @@ class KernelDenoiser:
 
     def errors(self, x: Tensor, eps: Tensor) -> Tensor:
         """Squared eps errors of points x (q, d) with noise eps (q, d), shape (levels, q)."""
-        return torch.stack(_errors(self.points, x, eps, self.logsnr, self.ratios[:, None]))[:, 0]
+        return _errors(self.points, x, eps, self.logsnr, self.ratios[:, None])[:, 0]
 
     def copies(self, x: Tensor) -> int:
         """How many of some points x (q, d) are among its own."""
@@ -63,12 +63,12 @@ def kernel_denoiser(x: Tensor, logsnr: NDArray, eps: Tensor) -> KernelDenoiser:
     """
     size = x.shape[1]
     candidates = len(x) - len(x) // 2
-    each = len(eps) * (len(logsnr) * len(RATIOS) * (size + WEIGHT) + 2 * size)
+    each = len(eps) * _cost(size, len(logsnr) * len(RATIOS))
     tried_with = x[: int(np.clip(WORK / each, 2, candidates))]
     others = x[candidates:]
     chosen = others[torch.arange(len(eps)) % len(others)]
     ratios = np.broadcast_to(RATIOS, (len(logsnr), len(RATIOS)))
-    errors = torch.stack(_errors(tried_with, chosen, eps, logsnr, ratios)).mean(2)
+    errors = _errors(tried_with, chosen, eps, logsnr, ratios).mean(2)
     best = np.array(RATIOS)[errors.argmin(1).cpu().numpy()]
     most = WORK / (2 * LEAST_DRAWS * _cost(size, len(logsnr)))
     return KernelDenoiser(x[: int(np.clip(most, 2, len(x)))], logsnr, best)
@@ -86,9 +86,7 @@ def _cost(size: int, levels: int) -> int:
     return levels * (size + WEIGHT) + 2 * size
 
 
-def _errors(
-    points: Tensor, x: Tensor, eps: Tensor, logsnr: NDArray, ratios: NDArray
-) -> list[Tensor]:
+def _errors(points: Tensor, x: Tensor, eps: Tensor, logsnr: NDArray, ratios: NDArray) -> Tensor:
     """Squared eps errors of kernel denoisers.
 
     Args:
@@ -99,20 +97,19 @@ def _errors(
         ratios: ρ, shape (levels, r).
 
     Returns:
-        For each level the errors, shape (r, q).
+        The errors, shape (levels, r, q).
     """
     step = max(1, SLICE // len(points))
     blocks = zip(x.split(step), eps.split(step), strict=True)
     parts = [_errors_at_once(points, some, noise, logsnr, ratios) for some, noise in blocks]
-    return [torch.cat(level, 1) for level in zip(*parts, strict=True)]
+    return torch.cat(parts, 2)
 
 
 def _errors_at_once(
     points: Tensor, x: Tensor, eps: Tensor, logsnr: NDArray, ratios: NDArray
-) -> list[Tensor]:
+) -> Tensor:
     """``_errors`` for as many points as fit into memory."""
-    draws = Draws(x, eps, torch.zeros(len(x), device=x.device))
-    squares, products = draws.distances(points)
+    squares, products = distances(x, eps, points)
     errors = []
     for logarithm, some in zip(logsnr, ratios, strict=True):
         inverse = float(np.exp(logarithm / 2))  # 1/s
@@ -123,10 +120,10 @@ def _errors_at_once(
             error = (x - weight @ points) * inverse  # of the mean of the points, in eps
             level.append(((error - ratio * eps) / (1 + ratio)).square().sum(1))
         errors.append(torch.stack(level))
-    return errors
+    return torch.stack(errors)
 
 
 def _copies(points: Tensor, x: Tensor) -> int:
     """How many of some points x (q, d) are among others (m, d)."""
-    squares, _ = Draws(x, x, torch.zeros(len(x), device=x.device)).distances(points)
+    squares, _ = distances(x, torch.zeros_like(x), points)
     return int((squares == 0).any(1).sum())

@@ -14,13 +14,13 @@ that the eigenvectors were not made from. This is the shrinkage that is best for
 too small at the other, and a filter with them can be worse than none.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import fft
 from torch import Tensor
 
 LARGEST_MATRIX = 4096  # side of a matrix whose eigenvectors are computed
@@ -169,17 +169,11 @@ def _cosines(x: Tensor, mean: Tensor, shape: tuple[int, ...]) -> Cosines:
     for block in x.split(BLOCK):
         values = (block - mean).reshape(len(block), shape[0], -1)
         covariance = covariance + torch.einsum("nap,nbp->ab", values, values)
-    transforms = [torch.from_numpy(_cosine_matrix(length)) for length in shape[1:]]
+    transforms = [
+        torch.from_numpy(fft.dct(np.eye(length), axis=0, norm="ortho")) for length in shape[1:]
+    ]
     return Cosines(
         shape=shape,
         channels=torch.linalg.eigh(covariance)[1].T,
         transforms=tuple(matrix.to(x.device) for matrix in transforms),
     )
-
-
-def _cosine_matrix(n: int) -> NDArray:
-    """The orthonormal cosine transform of type II as a matrix, shape (n, n)."""
-    frequency = np.arange(n)[:, None]
-    matrix = np.sqrt(2 / n) * np.cos(math.pi * frequency * (np.arange(n) + 0.5) / n)
-    matrix[0] /= math.sqrt(2)
-    return matrix

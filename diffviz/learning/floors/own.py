@@ -71,16 +71,25 @@ class Draws:
     eps: Tensor
     group: Tensor
 
-    def distances(self, others: Tensor) -> tuple[Tensor, Tensor]:
-        """‖x_i − x_j‖² and eps·(x_j − x_i) for other points (b, d), shape (q, b) each.
 
-        Both are exactly 0 for equal points, also where rounding is large beside the noise.
-        """
-        norm = self.x.square().sum(1)[:, None] + others.square().sum(1)
-        squares = torch.addmm(norm, self.x, others.T, alpha=-2)
-        products = self.eps @ others.T - (self.eps * self.x).sum(1)[:, None]
-        equal = squares < SAME * norm
-        return squares.masked_fill_(equal, 0), products.masked_fill_(equal, 0)
+def distances(x: Tensor, eps: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distances of points from others, and the products of their noise with the way there.
+
+    Both are exactly 0 for equal points, also where rounding is large beside the noise.
+
+    Args:
+        x: Points x_i, shape (q, d).
+        eps: Their noise, shape (q, d).
+        others: Points x_j, shape (b, d).
+
+    Returns:
+        ‖x_i − x_j‖² and eps·(x_j − x_i), shape (q, b) each.
+    """
+    norm = x.square().sum(1)[:, None] + others.square().sum(1)
+    squares = torch.addmm(norm, x, others.T, alpha=-2)
+    products = eps @ others.T - (eps * x).sum(1)[:, None]
+    equal = squares < SAME * norm
+    return squares.masked_fill_(equal, 0), products.masked_fill_(equal, 0)
 
 
 def plan(count: int, size: int, levels: int, draws: int | None) -> tuple[int, int]:
@@ -159,7 +168,7 @@ def _add(sums: Tensor, draws: Draws, others: Tensor, member: Tensor, logsnr: NDA
         member: 1 for the group of a point, else 0, shape (b, groups).
         logsnr: λ in nats, shape (levels,).
     """
-    squares, products = draws.distances(others)
+    squares, products = distances(draws.x, draws.eps, others)
     for level, logarithm in enumerate(logsnr):
         inverse = float(np.exp(logarithm / 2))  # 1/s
         weight = (products * inverse).sub_(squares, alpha=inverse**2 / 2)

@@ -104,7 +104,7 @@ def read(data: Any, name: str, rng: np.random.Generator) -> Points:
             f"{name} must be {LEAST} or more points (n, *shape), got shape {tuple(values.shape)}; "
             f"points on a line are {name}[:, None]"
         )
-    refuse_channels_last((len(values) if values is not None else 1, *source.shape))
+    refuse_channels_last((0 if values is None else len(values), *source.shape))
     found = streams.statistics(source)
     if found.bad:
         raise ValueError(

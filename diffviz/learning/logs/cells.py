@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffviz import checks
+from diffviz.delimited import MISSING
 from diffviz.learning.logs.columns import WIDTH, Columns
 from diffviz.learning.logs.table import Chunk, Table
 
 NAMES_OF_NAN = {"nan", "+nan", "-nan", "none", "null", "<na>"}
-MISSING = ("NAType", "NaTType")  # types of what pandas puts where there is nothing
 # how a tensor prints itself: tensor(0.5, device='cuda:0'), array([1., 2.])
 PRINTED = re.compile(r"(?:tensor|array|Tensor)\((.*?)(?:,\s*\w+=.*)?\)", re.DOTALL)
 LIST = re.compile(r"[\s,\[\]]+")  # between the numbers of a list, as Python or NumPy prints it

@@ -46,7 +46,7 @@ def read_log(
 
     Args:
         log: A file (JSON lines, CSV, an event file of TensorBoard, an export of W&B), a folder with
-            one, a frame of pandas or polars, a mapping from names to columns, or a list of
+            one, a frame of pandas, polars or Arrow, a mapping from names to columns, or a list of
             mappings.
         loss: Name of the column of losses.
         timestep: Name of the column of timesteps.

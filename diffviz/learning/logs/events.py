@@ -122,25 +122,29 @@ def _run_of(files: list[Path], name: str, remarks: list[str]) -> Run:
     scalars = _joined(parts)
     place = np.concatenate(places)
     order = np.lexsort((place, scalars.step))
-    step, sorted_place = scalars.step[order], place[order]
-    is_new = np.ones(len(order), dtype=bool)
-    is_new[1:] = (step[1:] != step[:-1]) | (sorted_place[1:] != sorted_place[:-1])
+    step = scalars.step[order]
+    is_first = _is_first(step, place[order])
     row = np.empty(len(order), dtype=np.int64)
-    row[order] = np.cumsum(is_new) - 1
-    return Run(name, step[is_new], row, scalars)
+    row[order] = np.cumsum(is_first) - 1
+    return Run(name, step[is_first], row, scalars)
 
 
 def _places_within(scalars: Scalars) -> NDArray[np.int64]:
     """How many values of its tag and step each scalar has before it in its file, shape (n,)."""
     order = np.lexsort((scalars.step, scalars.tag))  # stable: in the order of the file
-    tag, step = scalars.tag[order], scalars.step[order]
-    is_first = np.ones(len(order), dtype=bool)
-    is_first[1:] = (tag[1:] != tag[:-1]) | (step[1:] != step[:-1])
     number = np.arange(len(order))
+    is_first = _is_first(scalars.tag[order], scalars.step[order])
     first = np.maximum.accumulate(np.where(is_first, number, 0))
     place = np.empty(len(order), dtype=np.int64)
     place[order] = number - first
     return place
+
+
+def _is_first(one: NDArray, other: NDArray) -> NDArray[np.bool_]:
+    """Where a pair of numbers is not the pair before it, shape (n,)."""
+    is_first = np.ones(len(one), dtype=bool)
+    is_first[1:] = (one[1:] != one[:-1]) | (other[1:] != other[:-1])
+    return is_first
 
 
 def _joined(parts: list[Scalars]) -> Scalars:

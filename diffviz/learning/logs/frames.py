@@ -7,6 +7,7 @@ length are checked together.
 """
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
@@ -36,6 +37,14 @@ class Records:
     start: NDArray[np.int64]
     length: NDArray[np.int64]
     remarks: tuple[str, ...] = ()
+
+    def pieces(self, together: int) -> Iterator[tuple[NDArray, int]]:
+        """Places of records of one length, and this length, at most so many bytes together."""
+        for length in np.unique(self.length).tolist():
+            places = np.flatnonzero(self.length == length)
+            count = max(1, together // (length + BEFORE + AFTER))
+            for first in range(0, len(places), count):
+                yield places[first : first + count], length
 
     def of_length(self, places: NDArray, length: int) -> NDArray[np.uint8]:
         """The bytes of some records that are of one length, shape (records, length)."""
@@ -115,13 +124,9 @@ def _places(content: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.i
 def _count_of_good(records: Records) -> int:
     """Number of records before the first whose checksum is wrong."""
     wrong = [len(records.start)]
-    for length in np.unique(records.length):
-        places = np.flatnonzero(records.length == length)
-        together = max(1, TOGETHER // (int(length) + BEFORE + AFTER))
-        for first in range(0, len(places), together):
-            part = places[first : first + together]
-            bad = part[~_are_good(records, part, int(length))]
-            wrong += bad[:1].tolist()
+    for places, length in records.pieces(TOGETHER):
+        bad = places[~_are_good(records, places, length)]
+        wrong += bad[:1].tolist()
     return min(wrong)
 
 

@@ -255,9 +255,8 @@ def unlike_law(logsnr: NDArray, known: Objective | None) -> list[str]:
     seen = logsnr[~np.isnan(logsnr)]
     if known is None or len(seen) < FEWEST:
         return []
-    below = np.array([known.law.cdf(level) for level in np.unique(seen)])
-    share = np.searchsorted(np.sort(seen), np.unique(seen), side="right") / len(seen)
-    distance = float(abs(share - below).max())
+    levels, counts = np.unique(seen, return_counts=True)
+    distance = float(abs(np.cumsum(counts) / len(seen) - known.law.cdf(levels)).max())
     if distance < DISTANCE or stats.kstwobign.sf(distance * np.sqrt(len(seen))) > CHANCE:
         return []
     logged = np.subtract(*np.quantile(seen, (0.75, 0.25)))
@@ -299,17 +298,11 @@ def errors_of(
     Returns:
         The errors, summed over components, with what the training multiplies them by.
     """
-    inside = np.isfinite(logsnr)
-    logged = np.ones_like(loss)
-    trained = np.ones_like(loss)
+    logged = _factor(base, logsnr)
+    trained = logged if known is None or known is base else _factor(known, logsnr)
+    what = f"the squared {base} error"
     if isinstance(base, Objective):
-        logged[inside] = base.factor(logsnr[inside])
         what = f"the loss of {base.name!r}, {_weight_of(base)}{base.target.name} error"
-    else:
-        logged[inside] = base_gain(base, logsnr[inside]) ** 2
-        what = f"the squared {base} error"
-    trainer = known if known is not None else base
-    trained[inside] = _factor(trainer, logsnr[inside])
     each = "summed over components" if dim == 1 else f"a mean over {dim:,} components"
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         squared = loss * dim / logged
@@ -317,10 +310,14 @@ def errors_of(
 
 
 def _factor(trainer: str | Objective, logsnr: NDArray) -> NDArray:
-    """What a training multiplies the squared eps error by."""
+    """What a training multiplies the squared eps error by, shape (n,); 1 where λ is not finite."""
+    factor = np.ones(len(logsnr))
+    inside = np.isfinite(logsnr)
     if isinstance(trainer, Objective):
-        return trainer.factor(logsnr)
-    return base_gain(trainer, logsnr) ** 2
+        factor[inside] = trainer.factor(logsnr[inside])
+    else:
+        factor[inside] = base_gain(trainer, logsnr[inside]) ** 2
+    return factor
 
 
 def _weight_of(known: Objective) -> str:

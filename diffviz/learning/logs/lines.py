@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from diffviz.checks import require
-from diffviz.learning.logs import table, text
+from diffviz.learning.logs import columns, table, text
 from diffviz.learning.logs.table import Chunk, Table
 
-SHOWN = 60  # characters of a wrong line in a message
 HISTORY = "log_history"  # of the state that the Hugging Face Trainer writes
 
 
@@ -48,10 +47,10 @@ def _has_an_object_a_line(file: Path) -> bool:
     return len(filled) == 2 or file.suffix.lower() != ".json"
 
 
-def _parsed(text: str) -> Any:
+def _parsed(content: str) -> Any:
     """What a text of JSON says; None where it is none."""
     try:
-        return json.loads(text)
+        return json.loads(content)
     except (ValueError, RecursionError):
         return None
 
@@ -65,9 +64,9 @@ def _of_document(content: Any, file: Path) -> Table:
         raise ValueError(f"{file} holds no rows: a log is an object a line, or a list of objects")
     if isinstance(content.get(HISTORY), list):
         return table.of_rows(content[HISTORY], source, "trainer state")
-    columns = _columns_of(content)
-    if columns is not None:
-        return table.of_columns(columns, source, "JSON")
+    named = _columns_of(content)
+    if named is not None:
+        return table.of_columns(named, source, "JSON")
     histories = [value for value in content.values() if _is_history(value)]
     if len(histories) == 1:  # a history among other things
         return table.of_rows(histories[0], source, "JSON")
@@ -111,15 +110,14 @@ def _is_history(value: Any) -> bool:
 
 def _of_lines(file: Path) -> Table:
     """The table of a file with an object a line."""
-    remarks: list[str] = []
-    chunks = _row_chunks(file, remarks)
-    rows = [row for chunk, _ in zip(chunks, range(table.PEEK), strict=False) for row in chunk]
+    first = islice(_row_chunks(file, []), table.PEEK)
+    rows = list(chain.from_iterable(first))
 
     def read(names: Sequence[str], remarks: list[str]) -> Iterator[Chunk]:
         return (table.picked(rows, names) for rows in _row_chunks(file, remarks))
 
+    remarks: list[str] = []
     if not rows:  # wrong lines only, as far as was looked
-        remarks = []
         rows = next((chunk for chunk in _row_chunks(file, remarks) if chunk), [])
     require(rows, f"{file} has no line of JSON; {'; '.join(remarks)}")
     return Table(str(file), "JSON lines", table.names_of(rows), read)
@@ -160,6 +158,6 @@ def _remarks_on(wrong: list[tuple[int, str]], lines: int) -> list[str]:
         number, line = wrong[0]
         remarks.append(
             f"{len(wrong)} of {lines} lines are no JSON object and were left out, "
-            f"the first is line {number}: {line.strip()[:SHOWN]!r}"
+            f"the first is line {number}: {line.strip()[: columns.WIDTH]!r}"
         )
     return remarks

@@ -210,6 +210,10 @@ class LossLog(LossByLogSNR):
         """Share of the loss below each edge, shape (bins + 1,)."""
         return np.cumsum(self.reading.spending.loss)[:-1]
 
+    def _spent_per_nat(self) -> NDArray:
+        """Share of the loss in each bin over its width, shape (bins,)."""
+        return self.reading.spending.loss[1:-1] / self.width
+
     def plot_spent(self, ax: "Axes | None" = None) -> "Axes":
         """What the training spends per nat, over log-SNR.
 
@@ -227,10 +231,9 @@ class LossLog(LossByLogSNR):
         """
         from diffviz import plots
 
-        density = self.reading.spending.loss[1:-1] / self.width
         return plots.lines(
             self.middle,
-            {"spent": density},
+            {"spent": self._spent_per_nat()},
             xlabel=plots.LOGSNR,
             ylabel="share of the training loss per nat",
             title="what the run spends where",
@@ -274,7 +277,7 @@ class LossLog(LossByLogSNR):
         below = self._below_edges()
         if not np.isfinite(below).all():
             return ""
-        quarters = [f"{self._level_below_which(share, below)}" for share in QUARTERS]
+        quarters = [self._level_below_which(share, below) for share in QUARTERS]
         text = f"a quarter below λ = {quarters[0]}, half below {quarters[1]}, three quarters below "
         text += quarters[2]
         if self.edges[0] < 0 < self.edges[-1]:
@@ -325,10 +328,10 @@ class LossLog(LossByLogSNR):
 
     def _repr_html_(self) -> str:
         """A table beside what is spent, for notebooks."""
-        density = self.reading.spending.loss[1:-1] / self.width
         ends = (float(self.edges[0]), float(self.edges[-1]))
         caption = "share of the training loss per nat over log-SNR λ"
-        return markup.view(self._rows(), markup.Curve(self.middle, density, ends, caption))
+        curve = markup.Curve(self.middle, self._spent_per_nat(), ends, caption)
+        return markup.view(self._rows(), curve)
 
 
 def fill(log: LossLog, logsnr: NDArray, loss: NDArray, starts: NDArray) -> None:

@@ -40,16 +40,16 @@ def one_run(samples: Samples, run: Any) -> tuple[Samples, list[str]]:
     else:
         labels, names = number, list(range(len(starts)))
     if len(names) == 1 and run is None:
-        return _without_replaced(samples, notes)
+        return _without_replaced(samples), notes
     if run is None:
         listed = ", ".join(map(repr, names[:SHOWN])) + (" ..." if len(names) > SHOWN else "")
-        times = markup.counted(len(names) - 1, "time")
-        how = (
-            ""
-            if labels is samples.run
-            else f": the steps start anew {times}; if that is an epoch, name a column of steps "
-            "that go on by step="
-        )
+        how = ""
+        if labels is number:
+            times = markup.counted(len(names) - 1, "time")
+            how = (
+                f": the steps start anew {times}; if that is an epoch, name a column of steps "
+                "that go on by step="
+            )
         raise ValueError(
             f"the log holds {len(names)} runs{how}; pass run={names[0]!r}, or a list of them to "
             f"take them together ({listed})"
@@ -59,7 +59,7 @@ def one_run(samples: Samples, run: Any) -> tuple[Samples, list[str]]:
     which = ", ".join(map(str, chosen))
     if len(chosen) > 1:
         return kept, [f"runs {which} of {len(names)} taken together"]
-    return _without_replaced(kept, [*_runs_by_step(kept)[2], f"run {which} of {len(names)}"])
+    return _without_replaced(kept), [*_runs_by_step(kept)[2], f"run {which} of {len(names)}"]
 
 
 def _chosen(run: Any, names: list[Any]) -> list[Any]:
@@ -97,13 +97,13 @@ def _runs_by_step(samples: Samples) -> tuple[NDArray, NDArray, list[str]]:
     return number, np.array(starts), notes
 
 
-def _without_replaced(samples: Samples, notes: list[str]) -> tuple[Samples, list[str]]:
+def _without_replaced(samples: Samples) -> Samples:
     """The samples of one run without the steps that were made again."""
     starts = np.flatnonzero(np.diff(samples.step) < 0) + 1
     resumed_at = np.r_[samples.step[starts], np.inf]
     least_later = np.minimum.accumulate(resumed_at[::-1])[::-1]
     times = np.searchsorted(starts, np.arange(len(samples)), side="right")
-    return samples.at(samples.step < least_later[times]), notes
+    return samples.at(samples.step < least_later[times])
 
 
 def is_among_last_steps(step: NDArray, last: float) -> NDArray:

@@ -5,7 +5,6 @@ is decoded by TensorBoard's own messages; the others of its shape are read at th
 together. What has another shape, such as a scalar in a tensor, is decoded by itself.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ MARK = 0x10  # which says that a step follows
 VALUE = 4  # bytes of a value, which comes last
 SHAPES = 64  # shapes of one length beyond which records are decoded by themselves
 FEW = 16  # records below which they are too
+TOGETHER = 2**24  # bytes that are read together
 FLOATS = (1, 2)  # types of tensors that are read: float and double
 
 
@@ -128,18 +128,9 @@ def scalars_of(records: Records) -> Scalars:
         ModuleNotFoundError: TensorBoard is not installed.
     """
     gatherer = Gatherer(records)
-    for places, length in _pieces(records):
+    for places, length in records.pieces(TOGETHER):
         gatherer.gather(places, length)
     return gatherer.result()
-
-
-def _pieces(records: Records, together: int = 2**24) -> Iterator[tuple[NDArray, int]]:
-    """Places of records of one length, so many bytes together."""
-    for length in np.unique(records.length).tolist():
-        places = np.flatnonzero(records.length == length)
-        count = max(1, together // max(1, length))
-        for first in range(0, len(places), count):
-            yield places[first : first + count], length
 
 
 def _is_plain(event: Any) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from diffviz.checks import require
-from diffviz.delimited import Frame
+from diffviz.delimited import Frame, columns_of_frame
 from diffviz.learning.logs import delimited, events, lines, table, text
 from diffviz.learning.logs.table import Table
 
@@ -25,8 +25,8 @@ def table_of(log: Any) -> Table:
     """The table of whatever was passed as a log.
 
     Args:
-        log: A file, a folder with one log, a frame of pandas or polars, a mapping from names to
-            columns, or rows that are mappings.
+        log: A file, a folder with one log, a frame of pandas, polars or Arrow, a mapping from names
+            to columns, or rows that are mappings.
 
     Returns:
         The table.
@@ -46,10 +46,11 @@ def table_of(log: Any) -> Table:
                 f"[{column!r}]",
                 TypeError,
             )
-        return table.of_columns({str(k): _cells(v) for k, v in log.items()}, "the log", "columns")
+        named = {str(name): column for name, column in log.items()}
+        return table.of_columns(_cells_of(named), "the log", "columns")
     require(not hasattr(log, "collect"), "the log is a lazy frame: pass its collect()", TypeError)
     if isinstance(log, Frame):
-        return table.of_columns(_columns_of(log), "the log", "frame")
+        return table.of_columns(_cells_of(columns_of_frame(log, "the log")), "the log", "frame")
     require(
         isinstance(log, Iterable),
         f"a log is a file, a folder, a frame or a list of mappings, got {log!r}",
@@ -58,18 +59,12 @@ def table_of(log: Any) -> Table:
     return table.of_rows(list(log), "the log", "rows")
 
 
-def _cells(column: Any) -> list[Any]:
-    """The cells of a column as plain Python objects, what is missing as None or NaN."""
-    return column.tolist() if hasattr(column, "tolist") else list(column)
-
-
-def _columns_of(frame: Frame) -> dict[str, list[Any]]:
-    """The columns of a frame by their names; a TypeError for a frame that is not computed yet."""
-    require(not hasattr(frame, "collect"), "the log is a lazy frame: pass its collect()", TypeError)
-    names = [str(name) for name in frame.columns]
-    twice = next((name for name in dict.fromkeys(names) if names.count(name) > 1), None)
-    require(twice is None, f"the log has two columns of the name {twice!r}: rename one")
-    return {str(name): _cells(frame[name]) for name in frame.columns}
+def _cells_of(columns: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The cells of columns as plain Python objects, what is missing as None or NaN."""
+    return {
+        name: column.tolist() if hasattr(column, "tolist") else list(column)
+        for name, column in columns.items()
+    }
 
 
 def _of_path(path: Path) -> Table:
