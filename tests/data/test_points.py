@@ -177,17 +177,25 @@ def test_parquet_is_read_as_its_columns(tmp_path):
         read_points(tmp_path / "cut.parquet")
 
 
-@pytest.mark.parametrize("package", ["pandas", "polars"])
-def test_frames_of_the_real_packages_are_read(package):
-    library = pytest.importorskip(package)
-    frame = library.DataFrame({"x": POINTS[:, 0], "y": POINTS[:, 1]})
+@pytest.mark.parametrize(
+    ("package", "maker"),
+    [
+        ("pandas", "DataFrame"),
+        ("polars", "DataFrame"),
+        ("pyarrow", "table"),
+        ("pyarrow", "record_batch"),
+    ],
+)
+def test_frames_of_the_real_packages_are_read(package, maker):
+    frame_of = getattr(pytest.importorskip(package), maker)
+    frame = frame_of({"x": POINTS[:, 0], "y": POINTS[:, 1]})
     np.testing.assert_array_equal(read_points(frame), POINTS)
     for cells, says in (
         (["a", "b"], "'a' is no number"),
         ([1, None], r"row 2, column 1 \(x\): the cell is missing"),
     ):
         with pytest.raises(ValueError, match=says):
-            read_points(library.DataFrame({"x": cells, "y": [1.0, 2.0]}))
+            read_points(frame_of({"x": cells, "y": [1.0, 2.0]}))
 
 
 class TwoOfAName(TwoColumns):

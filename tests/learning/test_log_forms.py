@@ -126,7 +126,27 @@ def test_a_frame_with_missing_cells_passes_them_over():
 
 def test_a_table_of_arrow_is_read():
     pyarrow = pytest.importorskip("pyarrow", reason="tables of Arrow are read where it is")
-    assert_is_plain(read(pyarrow.table(COLUMNS)))
+    table = pyarrow.table(COLUMNS)
+    assert_is_plain(read(table))
+    assert_is_plain(read(pyarrow.record_batch(COLUMNS)))
+    in_chunks = pyarrow.concat_tables([table.slice(0, 2), table.slice(2)])
+    assert_is_plain(read(in_chunks))
+
+
+def test_a_table_of_arrow_with_missing_cells_passes_them_over():
+    pyarrow = pytest.importorskip("pyarrow", reason="tables of Arrow are read where it is")
+    log = read(pyarrow.table({name: [*cells, None] for name, cells in COLUMNS.items()}))
+    assert_is_plain(log)
+    assert "1 row without a level or a loss" in log.text()
+    twice = pyarrow.table([[0.0], [1.0], [2.0]], names=["logsnr", "loss", "loss"])
+    with pytest.raises(ValueError, match="two columns of the name 'loss'"):
+        read(twice)
+
+
+def test_a_table_of_arrow_may_hold_a_list_in_each_row():
+    pyarrow = pytest.importorskip("pyarrow", reason="tables of Arrow are read where it is")
+    levels, losses = zip(*LISTS, strict=True)
+    assert_is_plain(read(pyarrow.table({"logsnr": list(levels), "loss": list(losses)})))
 
 
 def test_a_lazy_frame_is_to_be_collected():

@@ -61,10 +61,15 @@ def table_of(log: Any) -> Table:
 
 def _cells_of(columns: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The cells of columns as plain Python objects, what is missing as None or NaN."""
-    return {
-        name: column.tolist() if hasattr(column, "tolist") else list(column)
-        for name, column in columns.items()
-    }
+    return {name: _plain(column) for name, column in columns.items()}
+
+
+def _plain(column: Any) -> list[Any]:
+    """The cells of one column: by Arrow's method, by that of NumPy and of frames, or as listed."""
+    for method in ("to_pylist", "tolist"):
+        if hasattr(column, method):
+            return list(getattr(column, method)())
+    return list(column)
 
 
 def _of_path(path: Path) -> Table:
