@@ -1,8 +1,10 @@
-from . import bandit, environment, methods, policies, surrogates
+from . import arguments, bandit, environment, methods, policies, steps, surrogates
 from .bandit import learn
-from .surrogates import awr, ddpo, dpo, fpo
+from .surrogates import awm, awr, ddpo, dpo, fpo, nft
 
 __all__ = [
+    "arguments",
+    "awm",
     "awr",
     "bandit",
     "ddpo",
@@ -11,6 +13,8 @@ __all__ = [
     "fpo",
     "learn",
     "methods",
+    "nft",
     "policies",
+    "steps",
     "surrogates",
 ]

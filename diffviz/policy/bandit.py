@@ -185,7 +185,8 @@ def learn(
     """Learn a policy. The stop button ends it early, and what was learned by then is returned.
 
     Args:
-        method: "fpo", "awr", "ddpo" or "dpo", or a ``methods.Method`` with its options.
+        method: "fpo", "awr", "ddpo", "dpo", "grpo", "awm" or "nft", or a ``methods.Method`` with
+            its options, such as ``methods.GRPO(steps.CPSStep(0.5))``.
         env: Anything with gymnasium's ``step(actions)``; ``FourGoals()`` by default.
         model: The policy, a denoiser of points of the plane that is changed in place;
             ``Flow(seed)`` by default.
@@ -196,12 +197,14 @@ def learn(
         seed: Seed of the default policy, of actions, draws and preferences.
         callback: Called with the history after every batch of actions.
         objective: Draws the levels of the method's losses and of the KL term; FPO's "u" by default,
-            or that of the method. DDPO has no weighting, so there it counts for the KL term only.
+            or that of the method. DDPO and GRPO have no weighting, so there it counts for the KL
+            term only.
         keep: Strength of the KL term, which holds the policy to the first one; 0 for none.
-        draws: Draws for each action; an option of "fpo", "awr" and "dpo".
-        clip: How far a ratio may move from 1 before it stops to count; of "fpo" and "ddpo".
+        draws: Draws for each action; an option of "fpo", "awr", "dpo", "awm" and "nft".
+        clip: How far a ratio may move from 1 before it stops to count; of "fpo", "ddpo", "grpo" and
+            "awm".
         temperature: How large an advantage counts e times; of "awr".
-        beta: How strongly the first policy holds; of "dpo".
+        beta: How strongly the first policy holds, of "dpo"; length of a step, of "nft".
         scale: How surely the judge prefers the larger reward; of "dpo".
 
     Returns:

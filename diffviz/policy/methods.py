@@ -1,8 +1,9 @@
 """The methods by which a policy learns: what each compares of two policies, and its loss.
 
 A method acts, fixes the draws of a batch (``compare``), and turns the numbers of the old and of the
-learning policy at those draws into a loss (``loss``). FPO, AWR and DPO compare diffusion losses,
-DDPO the log-probabilities of a chain. DPO learns from preferences, the others from rewards.
+learning policy at those draws into a loss (``loss``). FPO, AWR, AWM and DPO compare diffusion
+losses, NFT their errors, DDPO and GRPO the log-probabilities of a sampler's steps. DPO learns from
+preferences, the others from rewards.
 """
 
 from abc import ABC, abstractmethod
@@ -18,12 +19,15 @@ from scipy.special import expit
 from torch import Tensor
 
 from diffviz import checks
-from diffviz.policy import surrogates
+from diffviz.policy import steps, surrogates
 from diffviz.policy.environment import Environment
 from diffviz.policy.policies import CHAIN_GRID, act
 from diffviz.protocols import Denoiser, Trainable
+from diffviz.theory.paths import LINEAR
 
 Comparison = Callable[[Denoiser], Tensor]
+EVEN_TIMES = tuple(LINEAR.schedule.ppf(np.linspace(0.02, 0.98, 11)).tolist())  # equal steps of t
+FLOW_GRPO = steps.FlowGRPOStep(0.7)
 KL_DRAWS = 2  # for each action; two are enough, since nothing is exponentiated
 
 
@@ -74,6 +78,33 @@ class ChainLogProbs:
                 for (z, follow), (before, after) in steps
             ]
         )
+
+
+@dataclass(frozen=True)
+class StepLogProbs:
+    """Log-probabilities of the steps of a noisy sampler, shape (steps, n); see ``policy.steps``."""
+
+    states: tuple[Tensor, ...]
+    levels: tuple[float, ...]
+    rule: steps.NoisyStep
+    released: bool
+
+    def __call__(self, model: Denoiser) -> Tensor:
+        """The log-probabilities under a policy."""
+        return steps.log_probs(model, self.states, self.levels, self.rule, self.released)
+
+
+@dataclass(frozen=True)
+class FlowErrors:
+    """Errors x_hat − x of a batch of actions at fixed draws, shape (draws, n, 2)."""
+
+    actions: Tensor
+    draws: surrogates.Draws
+
+    def __call__(self, model: Denoiser) -> Tensor:
+        """The errors of a policy."""
+        z, logsnr = surrogates.noisy(self.actions, self.draws)
+        return model.denoise(z, logsnr).reshape(self.draws.eps.shape) - self.actions
 
 
 @dataclass(frozen=True)
@@ -283,7 +314,104 @@ class DPO(Method):
         return surrogates.dpo(new[0], new[1], old[0], old[1], self.beta)
 
 
-METHODS: dict[str, type[Method]] = {"fpo": FPO, "awr": AWR, "ddpo": DDPO, "dpo": DPO}
+@dataclass(frozen=True)
+class GRPO(Method):
+    """PPO on the steps of a sampler with noise, in the form of Flow-GRPO; see ``policy.steps``.
+
+    Args:
+        rule: How much noise a step adds.
+        levels: Increasing λ of the steps, in nats; those of Flow-GRPO, equal steps of t, by
+            default.
+        released: Whether the log-probability is what the published code computes, not the exact
+            one.
+        clip: How far a ratio may move from 1 before it stops to count.
+    """
+
+    rule: steps.NoisyStep = FLOW_GRPO
+    levels: tuple[float, ...] = EVEN_TIMES
+    released: bool = False
+    clip: float = 0.05
+
+    def __post_init__(self) -> None:
+        steps.check_rule(self.rule)
+        object.__setattr__(self, "levels", tuple(checks.increasing(self.levels, "levels").tolist()))
+        checks.positive(self.clip, "clip")
+
+    def act(self, model: Denoiser, n: int, generator: torch.Generator) -> list[Tensor]:
+        """Draw n actions step by step; the states come first. See ``Method.act``."""
+        states = steps.walk(model, n, self.levels, self.rule, generator)
+        scale = float(self.rule.frame.alpha(np.array(self.levels[-1:]))[0])
+        return [*states, states[-1] / scale]
+
+    def compare(
+        self, path: list[Tensor], first: Denoiser, env: Environment, generators: Generators
+    ) -> Comparison:
+        """Log-probabilities of the steps; see ``Method.compare``."""
+        return StepLogProbs(tuple(path[:-1]), self.levels, self.rule, self.released)
+
+    def loss(self, old: Tensor, new: Tensor, advantage: NDArray) -> Tensor:
+        """``surrogates.ddpo``; see ``Method.loss``."""
+        return surrogates.ddpo(old, new, advantage, self.clip)
+
+
+@dataclass(frozen=True)
+class AWM(FPO):
+    """Advantage-weighted matching, with a ratio for each draw; see ``surrogates.awm``.
+
+    Args:
+        objective: Draws the levels; its weighting is that of the surrogate.
+        draws: Draws for each action.
+        clip: How far a ratio may move from 1 before it stops to count.
+    """
+
+    def loss(self, old: Tensor, new: Tensor, advantage: NDArray) -> Tensor:
+        """``surrogates.awm``; see ``Method.loss``."""
+        return surrogates.awm(old, new, advantage, self.clip)
+
+
+@dataclass(frozen=True)
+class NFT(Method):
+    """DiffusionNFT with the weighting of its code; see ``surrogates.nft``.
+
+    Args:
+        objective: Draws the levels; its factors do not count.
+        draws: Draws for each action.
+        beta: Length of the step.
+        limit: Advantage from which an action counts as wholly good.
+    """
+
+    objective: Trainable = surrogates.MODES["u"]
+    draws: int = 8
+    beta: float = 1.0
+    limit: float = 5.0
+
+    def __post_init__(self) -> None:
+        checks.count(self.draws, "draws")
+        checks.positive(self.beta, "beta")
+        checks.positive(self.limit, "limit")
+
+    def compare(
+        self, path: list[Tensor], first: Denoiser, env: Environment, generators: Generators
+    ) -> Comparison:
+        """Errors x_hat − x of the batch, shape (draws, n, 2); see ``Method.compare``."""
+        draws = surrogates.draws(self.objective, path[-1], self.draws, generators.rng)
+        return FlowErrors(path[-1], draws)
+
+    def loss(self, old: Tensor, new: Tensor, advantage: NDArray) -> Tensor:
+        """``surrogates.nft``, with shares ½ + A/(2 limit) within [0, 1]; see ``Method.loss``."""
+        shares = np.clip(0.5 + np.asarray(advantage) / (2 * self.limit), 0, 1)
+        return surrogates.nft(old, new, shares, beta=self.beta)
+
+
+METHODS: dict[str, type[Method]] = {
+    "fpo": FPO,
+    "awr": AWR,
+    "ddpo": DDPO,
+    "dpo": DPO,
+    "grpo": GRPO,
+    "awm": AWM,
+    "nft": NFT,
+}
 
 
 @dataclass(frozen=True)
@@ -318,10 +446,8 @@ class KLTerm:
             The term, a function of a policy.
         """
         draws = surrogates.draws(objective, actions, KL_DRAWS, rng)
-        level = draws.logsnr[..., None]
-        noisy = level.sigmoid().sqrt() * actions + (-level).sigmoid().sqrt() * draws.eps
-        z = noisy.flatten(0, 1)
-        return cls(z, draws, first.denoise(z, draws.logsnr.flatten()).detach())
+        z, logsnr = surrogates.noisy(actions, draws)
+        return cls(z, draws, first.denoise(z, logsnr).detach())
 
     def __call__(self, model: Denoiser) -> Tensor:
         """The term for a policy, a scalar that is differentiable in it."""

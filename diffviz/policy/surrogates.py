@@ -14,7 +14,7 @@ That is exact for w = 1 over all λ. Under another w, a change of the policy at 
 times (``diffviz.theory.elbo_mixture.gain``).
 
 DDPO is the exception: it has the exact likelihood of each step of the sampling chain (``chain``),
-and no weighting.
+and no weighting. ``policy.steps`` has such likelihoods for other rules of noise.
 """
 
 from typing import NamedTuple
@@ -27,8 +27,9 @@ from torch.nn.functional import logsigmoid
 
 from diffviz import checks
 from diffviz.compute import threads
+from diffviz.policy import steps
+from diffviz.policy.arguments import check_denoiser, check_objective, check_states
 from diffviz.protocols import Denoiser, Trainable
-from diffviz.sampling.draws import drawn
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR
 from diffviz.theory.targets import EPS, Target, U
@@ -85,7 +86,7 @@ def draws(objective: Trainable, x: Tensor, m: int, rng: np.random.Generator) -> 
         ValueError: x is not floating point, not finite or has no dimension beside n, or m < 1.
     """
     check_objective(objective)
-    _check_actions(x)
+    check_states(x)
     m = checks.count(m, "m")
     rng = checks.random_generator(rng)
     levels, factors = objective.draw(m * len(x), rng)
@@ -95,6 +96,22 @@ def draws(objective: Trainable, x: Tensor, m: int, rng: np.random.Generator) -> 
         factor=torch.from_numpy(factors.reshape(m, len(x))).to(x),
         eps=torch.from_numpy(noise).to(x),
     )
+
+
+def noisy(x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Noisy actions at some draws.
+
+    Args:
+        x: Actions, shape (n, *shape).
+        at: What ``draws`` returned for these actions, m for each.
+
+    Returns:
+        z, variance-preserving, shape (m n, *shape), and its λ in nats, shape (m n,).
+    """
+    logsnr, _, eps = at
+    level = logsnr.reshape(*logsnr.shape, *[1] * (x.ndim - 1))
+    z = level.sigmoid().sqrt() * x + (-level).sigmoid().sqrt() * eps
+    return z.flatten(0, 1), logsnr.flatten()
 
 
 def losses(model: Denoiser, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
@@ -113,7 +130,7 @@ def losses(model: Denoiser, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Ten
         ValueError: The draws belong to other actions, the denoiser returns another shape, or a loss
             is not finite.
     """
-    _check_actions(x)
+    check_states(x)
     logsnr, _, eps = at
     if eps.shape[1:] != x.shape:
         raise ValueError(
@@ -127,19 +144,18 @@ def losses(model: Denoiser, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Ten
 
 def _losses(model: Denoiser, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """``losses`` at draws that fit the actions."""
-    logsnr, factor, eps = at
-    level = logsnr.reshape(*logsnr.shape, *[1] * (x.ndim - 1))
-    z = level.sigmoid().sqrt() * x + (-level).sigmoid().sqrt() * eps
-    flat = z.flatten(0, 1)
-    x_hat = model.denoise(flat, logsnr.flatten())
+    logsnr, factor, _ = at
+    flat, levels = noisy(x, at)
+    x_hat = model.denoise(flat, levels)
     if x_hat.shape != flat.shape:
         raise ValueError(
             f"the denoiser returned shape {tuple(x_hat.shape)} for z of shape "
             f"{tuple(flat.shape)}; they must be equal"
         )
     # eps_hat − eps = e^(λ/2) (x − x_hat)
-    squared_error = (level.exp() * (x - x_hat.reshape(z.shape)).square()).flatten(2).sum(2)
-    result = factor * squared_error
+    error = x - x_hat.reshape(at[2].shape)
+    level = logsnr.reshape(*logsnr.shape, *[1] * (x.ndim - 1))
+    result = factor * (level.exp() * error.square()).flatten(2).sum(2)
     failed = logsnr[~torch.isfinite(result)]
     if len(failed):
         raise ValueError(
@@ -275,6 +291,101 @@ def dpo(
     return -logsigmoid(beta * margin).mean()
 
 
+@threads.decided_by(threads.elements)
+def awm(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 0.05) -> Tensor:
+    """Advantage-weighted matching: PPO's clipped surrogate with the ratio exp(ℓ_old − ℓ_new).
+
+    Every draw has its own ratio, where ``fpo`` averages the draws before the exponential; the code
+    offers both. At new = old the gradient is that of E[A ℓ], so bad actions are pushed away, other
+    than in ``awr``.
+
+    Source: arXiv 2509.25050 and its code, which averages ℓ over the components.
+
+    Args:
+        old: Losses of the policy that acted, shape (m, n).
+        new: Losses of the policy that learns, at the same draws.
+        advantage: One for each action, shape (n,).
+        clip: How far a ratio may move from 1 before it stops to count.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TypeError: As for ``ddpo``.
+        ValueError: As for ``ddpo``.
+    """
+    return ddpo(-old, -new, advantage, clip)
+
+
+@threads.decided_by(threads.elements)
+def nft(
+    old: Tensor,
+    new: Tensor,
+    share: ArrayLike | Tensor,
+    factor: Tensor | None = None,
+    beta: float = 1.0,
+) -> Tensor:
+    """DiffusionNFT: fit good actions by a step towards the new policy, bad ones by one away.
+
+    With the errors e = x_hat − x, the loss is
+
+        E[r ℓ((1 − β) e_old + β e_new) + (1 − r) ℓ((1 + β) e_old − β e_new)],
+
+    where r is the share of an action that counts as good. ℓ(e) is factor · ‖e‖². By default it is
+    ‖e‖²/mean|e| with a denominator that has no gradient, as in the code: a local weighting, since
+    it depends on the error (``local_factor``).
+
+    At new = old the gradient is β (2 r − 1) times that of a diffusion loss. So the first step is
+    that of ``awm`` with A = 2 r − 1 under another weighting.
+
+    Source: Zheng et al. 2025, arXiv 2509.16117, eq. 8 and its code.
+
+    Args:
+        old: Errors x_hat − x of the policy that acted, shape (m, n, *shape).
+        new: The same of the policy that learns, at the same draws.
+        share: How good an action is, from 0 to 1, shape (n,).
+        factor: Factor on the squared error of x, shape (m, n); that of the code by default.
+        beta: Length of the step, above 0.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TypeError: A table is no tensor.
+        ValueError: Shapes differ, a value is not finite, a share is outside [0, 1], or beta is not
+            above 0.
+    """
+    beta = checks.positive(beta, "beta")
+    _check_errors(old=old, new=new)
+    shares = checks.tensor(share, "share").to(new)
+    if shares.shape != new.shape[1:2] or ((shares < 0) | (shares > 1)).any():
+        raise ValueError(
+            f"share must hold one number from 0 to 1 for each of the {new.shape[1]} actions"
+        )
+    old = old.detach()
+    towards = _local_losses((1 - beta) * old + beta * new, factor)
+    away = _local_losses((1 + beta) * old - beta * new, factor)
+    return (shares * towards + (1 - shares) * away).mean()
+
+
+def local_factor(error: Tensor) -> Tensor:
+    """The factor on the squared error by which DiffusionNFT's code weighs: 1/mean|error|.
+
+    Args:
+        error: Errors of x, shape (m, n, *shape).
+
+    Returns:
+        One number for each draw, shape (m, n), without a gradient; at most 1e5, as in the code.
+    """
+    return 1 / error.detach().abs().flatten(2).mean(2).clamp(min=1e-5)
+
+
+def _local_losses(error: Tensor, factor: Tensor | None) -> Tensor:
+    """The factor times the squared error of each draw, averaged over components, shape (m, n)."""
+    squared = error.square().flatten(2).mean(2)
+    return squared * (local_factor(error) if factor is None else factor)
+
+
 def chain(
     model: Denoiser,
     z: Tensor,
@@ -304,84 +415,8 @@ def chain(
         ValueError: λ does not go up, ``follow`` has another shape than z, or there is nothing to
             draw with.
     """
-    before = checks.number(before, "before")
-    after = checks.number(after, "after")
-    if not before < after:
-        raise ValueError(f"a step of the chain goes up in λ, got {before} to {after}")
-    _check_actions(z, name="z")
-    check_denoiser(model)
-    if follow is None and generator is None:
-        raise ValueError(
-            "give follow, or a generator to draw with: torch.Generator().manual_seed(0)"
-        )
-    if follow is not None and follow.shape != z.shape:
-        raise ValueError(f"follow has shape {tuple(follow.shape)}, z {tuple(z.shape)}")
-    with threads.suited(threads.denoising(model, len(z)), z.device):
-        return _ancestral_step(model, z, (before, after), follow, generator)
-
-
-def _ancestral_step(
-    model: Denoiser,
-    z: Tensor,
-    levels: tuple[float, float],
-    follow: Tensor | None,
-    generator: torch.Generator | None,
-) -> tuple[Tensor, Tensor]:
-    """``chain`` for arguments that are checked."""
-    start, end = z.new_tensor(levels)
-    share = -torch.expm1(start - end)  # share of x_hat in the mean
-    x_hat = model.denoise(z, start.expand(len(z)))
-    mean = (1 - share) / start.sigmoid().sqrt() * z + share * x_hat
-    step = torch.distributions.Normal(
-        loc=end.sigmoid().sqrt() * mean,
-        scale=((-end).sigmoid() * share).sqrt(),
-    )
-    if follow is None:
-        noise = drawn(torch.randn, z.shape, generator=generator, device=z.device, dtype=z.dtype)
-        follow = step.mean.detach() + step.stddev * noise
-    return follow, step.log_prob(follow).flatten(1).sum(1)
-
-
-def check_objective(objective: Trainable) -> None:
-    """Refuse what draws no levels.
-
-    Args:
-        objective: What should have a name and ``draw(n, rng)`` -> (log-SNR, factor).
-
-    Raises:
-        TypeError: It has not.
-    """
-    if not isinstance(objective, Trainable):
-        raise TypeError(
-            f"objective must have a name and draw(n, rng), got {objective!r}; "
-            "dv.objective(name) finds one by its name"
-        )
-
-
-def check_denoiser(model: Denoiser) -> None:
-    """Refuse what is no policy.
-
-    Args:
-        model: What should have ``denoise(z, logsnr)`` -> x_hat.
-
-    Raises:
-        TypeError: It has not.
-    """
-    if not isinstance(model, Denoiser):
-        raise TypeError(f"model must have denoise(z, logsnr) -> x_hat, got {model!r}")
-
-
-def _check_actions(x: Tensor, name: str = "x") -> None:
-    """Refuse all but finite floats of shape (n, *shape)."""
-    if not isinstance(x, Tensor):
-        raise TypeError(
-            f"{name} must be a tensor, got {type(x).__name__}; torch.as_tensor makes one"
-        )
-    if x.ndim < 2 or not x.is_floating_point() or not torch.isfinite(x).all():
-        raise ValueError(
-            f"{name} must hold finite floats of shape (n, *shape), got {x.dtype} of shape "
-            f"{tuple(x.shape)}; x.double() and x[:, None] may help"
-        )
+    state, law = steps.step(model, z, before, after, steps.DDIMStep(1.0), follow, generator)
+    return state, law.log_prob(state)
 
 
 def _check_tables(**tables: Tensor) -> None:
@@ -400,12 +435,29 @@ def _check_tables(**tables: Tensor) -> None:
             "need tables of one shape (draws, actions), where every winner has its loser; "
             f"got {stated}"
         )
+    _check_finite(tables)
+
+
+def _check_finite(tables: dict[str, Tensor]) -> None:
+    """Refuse NaN and infinity, which would pass unseen into a network."""
     for name, table in tables.items():
         if not torch.isfinite(table).all():
             raise ValueError(
                 f"{name} holds NaN or inf: the policy broke before this step; go back to a copy "
                 "and take smaller steps"
             )
+
+
+def _check_errors(**tables: Tensor) -> None:
+    """Refuse errors that cannot be compared draw by draw, shape (m, n, *shape)."""
+    for name, table in tables.items():
+        if not isinstance(table, Tensor):
+            raise TypeError(f"{name} must be a tensor, got {type(table).__name__}")
+    shapes = {tuple(table.shape) for table in tables.values()}
+    first, *_ = tables.values()
+    if len(shapes) > 1 or first.ndim < 3 or not first.numel():
+        raise ValueError(f"need errors of one shape (draws, actions, *shape), got {sorted(shapes)}")
+    _check_finite(tables)
 
 
 def _advantages(advantage: ArrayLike | Tensor, like: Tensor) -> Tensor:

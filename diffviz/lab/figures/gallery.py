@@ -16,6 +16,7 @@ from diffviz.lab.figures import (  # each registers its figures
     policy,  # noqa: F401
     popular,  # noqa: F401
     prior,  # noqa: F401
+    roads,  # noqa: F401
     sampling,  # noqa: F401
     schedule,  # noqa: F401
     search,  # noqa: F401

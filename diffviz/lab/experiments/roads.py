@@ -1,0 +1,214 @@
+"""Two roads from a diffusion policy to a likelihood: its loss, and the steps of a noisy sampler."""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffviz.checks import count, one_of
+from diffviz.compute.cache import cached
+
+if TYPE_CHECKING:
+    from diffviz.policy.methods import Method
+    from diffviz.policy.steps import NoisyStep
+
+ENDS = (0.98, 0.02)  # times of the linear path where trajectories begin and end
+COUNTS = (5, 10, 20, 40, 80, 160)  # steps of a trajectory
+RULES = ("Flow-GRPO, a = 0.7", "DanceGRPO, η = 0.3", "CPS, η = 0.5", "DDIM, η = 1")
+ROADS = (
+    *("FPO", "AWM", "NFT"),
+    *("Flow-GRPO", "Flow-GRPO as released", "CPS as released"),
+)
+SEEDS = 3
+BATCHES = 12
+
+
+def rule(name: str) -> "NoisyStep":
+    """A rule of noise by its name.
+
+    Args:
+        name: One of ``RULES``.
+
+    Returns:
+        The rule, with the setting that its name tells.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
+    from diffviz.policy import steps
+
+    makers = (
+        lambda: steps.FlowGRPOStep(0.7),
+        lambda: steps.DanceGRPOStep(0.3),
+        lambda: steps.CPSStep(0.5),
+        lambda: steps.DDIMStep(1.0),
+    )
+    return dict(zip(RULES, makers, strict=True))[one_of(name, "rule", RULES)]()
+
+
+def levels(steps: int) -> NDArray:
+    """Levels of equal steps in the time of the linear path, from ``ENDS[0]`` to ``ENDS[1]``.
+
+    Args:
+        steps: Number of steps.
+
+    Returns:
+        Increasing λ in nats, shape (steps + 1,).
+
+    Raises:
+        ValueError: There is no step.
+    """
+    times = np.linspace(*ENDS, count(steps, "steps") + 1)
+    return 2 * np.log((1 - times) / times)
+
+
+def equal_etas(name: str, steps: int) -> NDArray:
+    """The η of DDIM that adds as much noise, step by step.
+
+    Args:
+        name: One of ``RULES``.
+        steps: Number of steps.
+
+    Returns:
+        η for each step, shape (steps,).
+    """
+    chosen = rule(name)
+    return np.array([chosen.ddim_eta(*each) for each in pairwise(levels(steps))])
+
+
+def excess(name: str, steps: int) -> float:
+    """KL of trajectories over the KL of the actions, for a policy that moves.
+
+    The policy N(0, I) becomes N(mean, I), so that all laws are Gaussian and the number is exact. It
+    does not depend on the mean. A log-ratio of trajectories has twice its KL as variance.
+
+    Args:
+        name: One of ``RULES``.
+        steps: Number of steps.
+
+    Returns:
+        The ratio; 1 for ancestral sampling in continuous time.
+    """
+    import torch
+
+    chosen = rule(name)
+    total = 0.0
+    for before, after in pairwise(levels(steps)):
+        z = torch.zeros(2, 1, dtype=torch.float64)
+        moved = 1 / (1 + np.exp(before))  # of x_hat, for a mean of 1
+        x_hat = torch.tensor([[0.0], [moved]], dtype=torch.float64)
+        law = chosen.law(z, x_hat, before, after)
+        total += float((law.mean[1] - law.mean[0]).square()) / law.std**2
+    return total
+
+
+class Road(NamedTuple):
+    """How a policy has learned on one road.
+
+    Attributes:
+        reward: Mean reward by seed and batch, shape (seeds, batches + 1).
+        goals: Number of goals kept, same shape.
+        calls: Calls of the network for each action, until each batch, shape (batches + 1,).
+    """
+
+    reward: NDArray
+    goals: NDArray
+    calls: NDArray
+
+
+def _method(name: str) -> "Method":
+    """The method of a road."""
+    from diffviz.policy import methods, steps
+
+    makers = (
+        lambda: methods.FPO(draws=4),
+        lambda: methods.AWM(draws=4),
+        lambda: methods.NFT(draws=4),
+        lambda: methods.GRPO(),
+        lambda: methods.GRPO(released=True),
+        lambda: methods.GRPO(steps.CPSStep(0.5), released=True),
+    )
+    return dict(zip(ROADS, makers, strict=True))[one_of(name, "road", ROADS)]()
+
+
+class Calls:
+    """A count of the points that a network is asked for.
+
+    Attributes:
+        points: Number of points so far.
+        noted: That number at each batch of actions.
+    """
+
+    def __init__(self) -> None:
+        """Start at 0."""
+        self.points = 0
+        self.noted: list[int] = []
+
+    def count(self, network: Any, inputs: tuple[Any, ...], outputs: Any) -> None:
+        """Count the points of a call, as a forward hook."""
+        self.points += len(inputs[0])
+
+    def note(self, history: Any) -> None:
+        """Note the number, as a callback of learning."""
+        self.noted.append(self.points)
+
+
+@cached
+def learned(name: str) -> Road:
+    """Learn four goals on one road, with three seeds.
+
+    Args:
+        name: One of ``ROADS``.
+
+    Returns:
+        Reward, goals and cost, batch by batch.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
+    from diffviz.policy import bandit
+
+    batch = 256
+    method = _method(name)
+    rewards, goals, costs = [], [], []
+    for seed in range(SEEDS):
+        model = bandit.Flow(seed)
+        calls = Calls()
+        model.net.register_forward_hook(calls.count)
+        history = bandit.learn(
+            method,
+            model=model,
+            iterations=BATCHES,
+            batch=batch,
+            epochs=8,
+            rate=2e-3,
+            seed=seed,
+            callback=calls.note,
+        )
+        rewards.append(history.reward)
+        goals.append(history.goals)
+        costs.append(np.array(calls.noted) / batch)
+    return Road(np.array(rewards), np.array(goals), costs[0])
+
+
+def calls_to(name: str, reward: float = 0.4) -> float:
+    """Calls of the network for each action until a mean reward is reached.
+
+    Args:
+        name: One of ``ROADS``.
+        reward: The mean reward, over seeds.
+
+    Returns:
+        Calls, by linear interpolation between batches; infinite if it is not reached.
+    """
+    road = learned(name)
+    mean = road.reward.mean(0)
+    reached = np.flatnonzero(mean >= reward)
+    if not reached.size:
+        return float("inf")
+    last = int(reached[0])
+    if last == 0:
+        return float(road.calls[0])
+    pair = slice(last - 1, last + 1)
+    return float(np.interp(reward, mean[pair], road.calls[pair]))
