@@ -17,7 +17,7 @@ import torch
 import diffviz as dv
 from diffviz.learning import models, validation, variance, velocity
 from diffviz.learning.training import Trainer
-from diffviz.policy import bandit, policies, surrogates
+from diffviz.policy import bandit, methods, policies, steps, surrogates
 from diffviz.sampling import couplings, trajectories
 from diffviz.search import goals
 from diffviz.search.datasets import split
@@ -30,6 +30,7 @@ MODULES = (
     "learning.velocity",
     "policy.bandit",
     "policy.policies",
+    "policy.steps",
     "policy.surrogates",
     "probing.measure",
     "sampling.couplings",
@@ -40,8 +41,7 @@ PLAIN = {
     "learning.variance.draw_moments",
     "learning.variance.gains",
     "learning.variance.table",
-    "policy.surrogates.check_denoiser",
-    "policy.surrogates.check_objective",
+    "policy.steps.check_rule",
     "sampling.trajectories.band_masks",
     "sampling.trajectories.explained_in",
 }  # these take and return NumPy arrays or nothing
@@ -350,7 +350,7 @@ def _(device):
 @row("policy.bandit.learn")
 def _(device):
     sizes = {"iterations": 1, "batch": 8, "epochs": 1, "keep": 0.1}
-    return [bandit.learn(method, **sizes).reward for method in ("fpo", "awr", "ddpo", "dpo")]
+    return [bandit.learn(method, **sizes).reward for method in methods.METHODS]
 
 
 @row("policy.policies.act")
@@ -387,6 +387,33 @@ def _(device):
     return [*step, surrogates.chain(policy(device), z, -1.0, 1.0, follow=step[0])[1]]
 
 
+@row("policy.surrogates.noisy")
+def _(device):
+    actions = points(device, 8)
+    at = surrogates.draws(dv.objective("fm-ot"), actions, 3, np.random.default_rng(0))
+    return surrogates.noisy(actions, at)
+
+
+@row("policy.steps.step")
+def _(device):
+    z = points(device, 8)
+    state, law = steps.step(
+        policy(device), z, -1.0, 1.0, steps.CPSStep(0.5), generator=generator(device)
+    )
+    return [state, law.mean, law.log_prob(state)]
+
+
+@row("policy.steps.walk")
+def _(device):
+    return steps.walk(policies.Flow(), 8, GRID, steps.FlowGRPOStep(0.7), generator())
+
+
+@row("policy.steps.log_probs")
+def _(device):
+    states = [points(device, 8) for _ in GRID]
+    return steps.log_probs(policy(device), states, GRID, steps.DanceGRPOStep(0.3))
+
+
 @row("policy.surrogates.ddpo")
 def _(device):
     old, new, *_ = tables(device)
@@ -402,6 +429,23 @@ def _(device):
 @row("policy.surrogates.awr")
 def _(device):
     return surrogates.awr(tables(device)[0], np.arange(8.0))
+
+
+@row("policy.surrogates.awm")
+def _(device):
+    old, new, *_ = tables(device)
+    return surrogates.awm(old, new, np.arange(8.0))
+
+
+@row("policy.surrogates.nft")
+def _(device):
+    old, new = (points(device, 24).reshape(3, 8, -1) for _ in range(2))
+    return surrogates.nft(old, new, np.linspace(0, 1, 8))
+
+
+@row("policy.surrogates.local_factor")
+def _(device):
+    return surrogates.local_factor(points(device, 24).reshape(3, 8, -1))
 
 
 @row("policy.surrogates.dpo")
