@@ -27,6 +27,7 @@ from diffviz.theory.objectives import Objective, from_weighting
 
 if TYPE_CHECKING:
     from diffviz.data.densities import Mixture
+    from diffviz.data.toys import Toy
     from diffviz.learning.floors.record import Floor
 
 NAMES = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3")
@@ -60,7 +61,7 @@ class Truth:
     """A toy in the plane, and what an exact denoiser knows at fixed points.
 
     Args:
-        name: Name of a toy that is a mixture; it is brought to unit variance.
+        name: Name of a toy, which is brought to unit variance, or data in the plane as they are.
         grid: Increasing levels λ in nats, shape (n,).
         points: Number of fixed points at each level.
 
@@ -78,13 +79,14 @@ class Truth:
         ValueError: There is no such toy, the grid does not increase, or ``points`` is not positive.
     """
 
-    def __init__(self, name: str = "ring8", grid: ArrayLike = GRID, points: int = 512):
+    def __init__(self, name: "str | Toy" = "ring8", grid: ArrayLike = GRID, points: int = 512):
         import torch
 
         from diffviz.data.toys import toy
         from diffviz.theory.frames import VP
 
-        self.toy, self.grid = toy(name, unit=True), increasing(grid, "grid")
+        self.toy = toy(name, unit=True) if isinstance(name, str) else name
+        self.grid = increasing(grid, "grid")
         points = count(points, "points")
         generator = torch.Generator().manual_seed(0)
         self.data = self.toy.sample(20_000, generator).float()
