@@ -5,8 +5,8 @@ denoiser. So the loss stands over its exact floor, and its excess is known:
 
     E‖eps_hat − eps‖² = mmse + excess.
 
-With even levels all objectives draw λ from one uniform law. The factor w/(2p) keeps the weighting of
-each, so that what differs is w alone and not where the network looks.
+With even levels all objectives draw λ from one uniform law. The factor w/(2p) keeps the weighting
+of each, so that what differs is w alone and not where the network looks.
 
 Example:
     >>> from diffviz.lab.experiments.side_by_side import side_by_side
@@ -36,8 +36,6 @@ from diffviz.theory.objectives import Objective, from_weighting
 
 if TYPE_CHECKING:
     from diffviz.data.toys import Toy
-    from diffviz.learning.tracking import LossByLogSNR
-    from diffviz.learning.training import Trainer
 
 TOYS = ("ring8", "moons", "gmm2d", "8gaussians", "circle", "checkerboard", "swissroll", "dino")
 DATA = (*TOYS, DRAWN)
@@ -58,8 +56,7 @@ class Training:
     """What a training depends on. Trainings are equal if their objectives do the same.
 
     Args:
-        objectives: One or several objectives, or names of the catalogue; each has its own name.
-            "elbo" is that of ``training.chosen``.
+        objectives: One or several objectives, each with its own name; see ``known_objective``.
         data: One of ``TOYS``, of unit variance, or "drawn".
         drawing: Points of drawn data, two different ones or more.
         kernel: Standard deviation of the kernel of drawn data, in standard deviations of the
@@ -72,8 +69,8 @@ class Training:
 
     Raises:
         TypeError: A number is of the wrong kind.
-        ValueError: An objective or the data are unknown, two objectives have one name, there are
-            no data, or a number is out of range.
+        ValueError: There is no objective, two have one name, the data are unknown, or a number is
+            out of range.
     """
 
     objectives: tuple[Objective, ...] = field(compare=False)
@@ -88,11 +85,7 @@ class Training:
     identities: tuple[tuple[str, str], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        known = tuple(_known_objective(one) for one in self.objectives)
-        checks.require(known, "nothing is chosen: choose one objective or more")
-        object.__setattr__(self, "objectives", known)
-        object.__setattr__(self, "identities", tuple((one.name, one.identity) for one in known))
-        checks.require(len(set(self.names)) == len(known), f"names differ, got {self.names}")
+        self._check_objectives()
         checks.one_of(self.data, "data", DATA)
         if self.data != DRAWN:  # these have no effect
             object.__setattr__(self, "drawing", ())
@@ -103,6 +96,16 @@ class Training:
         object.__setattr__(self, "seeds", tuple(checks.seed(one) for one in self.seeds))
         checks.count(self.width, "width")
         checks.positive(self.rate, "rate")
+
+    def _check_objectives(self) -> None:
+        """Refuse none, and two of one name; note what they do."""
+        checks.require(self.objectives, "nothing is chosen: choose one objective or more")
+        identities = tuple((one.name, one.identity) for one in self.objectives)
+        object.__setattr__(self, "objectives", tuple(self.objectives))
+        object.__setattr__(self, "identities", identities)
+        for name in self.names:
+            message = f"two objectives are called {name!r}: give each its own name"
+            checks.require(self.names.count(name) == 1, message)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,9 +118,24 @@ class Training:
         return tuple(map(evened, self.objectives)) if self.even else self.objectives
 
 
-def _known_objective(objective: str | Objective) -> Objective:
-    """An objective, or that of a name."""
-    return chosen(objective)[0] if isinstance(objective, str) else objective
+def known_objective(objective: str | Objective) -> Objective:
+    """An objective to train under.
+
+    Args:
+        objective: The objective, or a name of the catalogue; "elbo" is that of ``training.chosen``.
+
+    Returns:
+        The objective.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: The name is unknown.
+    """
+    if isinstance(objective, str):
+        return chosen(objective)[0]
+    message = f"an objective or the name of one is trained, got {objective!r}"
+    checks.require(isinstance(objective, Objective), message, TypeError)
+    return objective
 
 
 def evened(objective: Objective) -> Objective:
@@ -298,7 +316,7 @@ class _Session:
         self.training = training
         self.truth = truth_of(*place)
         self.known = known(*place)
-        self.trainers: list[Trainer] = [
+        self.trainers = [
             Trainer(
                 training.trained_objectives,
                 self.truth.data,
@@ -310,9 +328,7 @@ class _Session:
             )
             for seed in training.seeds
         ]
-        self.trackers: list[LossByLogSNR] = [
-            LossByLogSNR(EDGES, decay=DECAY) for _ in training.objectives
-        ]
+        self.trackers = [LossByLogSNR(EDGES, decay=DECAY) for _ in training.objectives]
 
     @property
     def is_done(self) -> bool:
@@ -405,5 +421,6 @@ def side_by_side(
         ValueError: A setting is unknown or out of range.
     """
     numbers: Sequence[int] = range(seed, seed + checks.count(seeds, "seeds"))
-    training = Training(tuple(objectives), data, steps=steps, seeds=tuple(numbers), **settings)
+    known_objectives = tuple(map(known_objective, objectives))
+    training = Training(known_objectives, data, steps=steps, seeds=tuple(numbers), **settings)
     yield from progress.followed(trained, training)
