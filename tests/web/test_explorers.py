@@ -17,6 +17,7 @@ from diffviz.lab.explorers.prior import PriorExplorer
 from diffviz.lab.explorers.probe import ProbeExplorer
 from diffviz.lab.explorers.sampling import TrajectoryExplorer
 from diffviz.lab.explorers.schedule import ScheduleExplorer
+from diffviz.lab.explorers.training import CapacityExplorer, TrainingDashboard
 from diffviz.lab.explorers.view import ViewExplorer
 from diffviz.lab.explorers.weighting import WeightingExplorer
 from diffviz.web.description import (
@@ -35,6 +36,7 @@ from diffviz.web.pictures import Chart, Cloud, Images, Note, Table, View
 pytestmark = pytest.mark.slow
 
 EXPLORERS = (
+    CapacityExplorer,
     ComposerExplorer,
     ElboExplorer,
     LearningExplorer,
@@ -43,6 +45,7 @@ EXPLORERS = (
     PriorExplorer,
     ProbeExplorer,
     ScheduleExplorer,
+    TrainingDashboard,
     TrajectoryExplorer,
     WeightingExplorer,
 )

@@ -4,7 +4,7 @@ Nothing is trained before a reader asks for it. A training shows its progress, i
 stop button, and is kept in the cache when it is done.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,18 @@ from diffviz import checks, plots
 from diffviz.lab.experiments import progress
 from diffviz.lab.experiments import training as training_experiments
 from diffviz.lab.experiments.side_by_side import DATA as TOYS
-from diffviz.lab.experiments.side_by_side import EDGES, Training, has_data, known, known_objective
+from diffviz.lab.experiments.side_by_side import (
+    EDGES,
+    Trained,
+    Training,
+    has_data,
+    known,
+    known_objective,
+)
 from diffviz.lab.experiments.training import AtWidth
 from diffviz.lab.experiments.walks import DRAWN, figure_of_eight
 from diffviz.lab.explorers import training_views as views
-from diffviz.lab.explorers.controls import require_option
+from diffviz.lab.explorers.controls import name_tuple, require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
 from diffviz.lab.explorers.work import Newest
@@ -38,7 +45,7 @@ from diffviz.web.pictures import Chart, Cloud, Note, Panel, Table, View, Working
 __all__ = ["EDGES", "OBJECTIVES", "TOYS", "CapacityExplorer", "TrainingDashboard"]
 
 MOST = 4  # objectives at once
-CURVES, SAMPLES = "curves", "samples"
+LEVELS, STEPS, SAMPLES, WIDTH = "by level", "by step", "samples", "by width"
 EXAMPLE = figure_of_eight()  # a drawing to begin with
 START = ("elbo", "fm-ot")
 DRAW = "Draw the data: drag the pointer over the empty picture, or click two points or more."
@@ -97,7 +104,7 @@ def training_controls() -> tuple[Control, ...]:
             "same levels",
             tip="All draw λ evenly from −10 to 14; factors keep the weighting of each.",
         ),
-        Menu("picture", "picture", (CURVES, SAMPLES), CURVES, buttons=True),
+        Menu("picture", "picture", (LEVELS, STEPS, SAMPLES), LEVELS, buttons=True),
         rate,
         Slider("seed", "first seed", 0, 99, 1, 0, whole=True, rare=True),
         Action("train", "Train", main=True, tip="A training that is done is kept."),
@@ -122,16 +129,22 @@ class TrainingDashboard(ViewExplorer):
     """
 
     def __init__(self, names: Iterable[str] = START, toy: str = TOYS[0], **state: Any):
-        require_option("toy", toy, TOYS, "diffviz.lab.explorers.training.TOYS")
+        module = "diffviz.lab.explorers.training"
+        names = name_tuple(names, "names")
+        for name in names:
+            require_option("objective", name, OBJECTIVES, f"{module}.OBJECTIVES")
+        require_option("toy", toy, TOYS, f"{module}.TOYS")
         self._results = views.Trainings(views.KEPT)
         description = Description("Training", training_controls())
         super().__init__(description, {"names": names, "toy": toy, **state})
 
     def settled(self, state: State, changed: str) -> State:
-        """The state after a change: what is drawn becomes the data.
+        """The state after a change: what is drawn becomes the data, and is seen.
 
         A drawing over other data does not begin with the example, which nobody sees then.
         """
+        if changed == "toy" and state["toy"] == DRAWN:
+            state["picture"] = SAMPLES
         if changed == "drawing" and state["drawing"] != EXAMPLE:
             size = len(EXAMPLE)
             if state["toy"] != DRAWN and state["drawing"][:size] == EXAMPLE:
@@ -166,29 +179,31 @@ class TrainingDashboard(ViewExplorer):
             empty = views.point_cloud("data", np.empty((0, 2)), strokes="drawing")
             return View((empty, Note(DRAW, strong=True)))
         data = known(state["toy"], *drawing_of(state))
+        cloud = views.point_cloud("data", data.points, strokes="drawing")
         if not state["names"]:
-            cloud = views.point_cloud("data", data.points, strokes="drawing")
             return View((cloud, Note("Choose an objective, or up to four.", strong=True)))
         training = training_of(state)
         trained = views.found(training, self._results)
-        cloud = views.point_cloud("data", data.points, strokes="drawing")
         words = (
             views.state_note(training, trained),
             views.result_table(training, data, trained),
         )
         if state["picture"] == SAMPLES:
             clouds = views.sample_clouds(training, data.points, trained) if trained else ()
-            return View((cloud, *clouds, *words), columns=3)
+            return View((cloud, *clouds, *words), columns=3 if len(clouds) > 1 else 2)
+        overlay = views.sample_cloud(training, data.points, trained) if trained else cloud
+        if state["picture"] == STEPS:
+            steps = views.step_chart(training, data, trained)
+            return View((steps, overlay, *words), columns=2)
+        levels = views.level_chart(training, data, trained)
+        right = self._excess(training, trained) if trained else cloud
+        return View((levels, right, *words), columns=2)
+
+    def _excess(self, training: Training, trained: Trained) -> Chart:
+        """The excess of a training, over that of the newest other one of the same data."""
         before = self._results.before(training)
         is_like = before is not None and places_of(before[0]) == places_of(training)
-        panels: tuple[Panel, ...] = (
-            views.level_chart(training, data, trained),
-            views.excess_chart(training, trained, before if is_like else None),
-            views.step_chart(training, data, trained),
-            cloud if trained is None else views.sample_cloud(training, data.points, trained),
-            *words,
-        )
-        return View(panels, columns=2)
+        return views.excess_chart(training, trained, before if is_like else None)
 
 
 def drawing_of(state: State) -> tuple[Any, float]:
@@ -244,6 +259,7 @@ def places_of(training: Training) -> tuple[Any, ...]:
 # --- capacity ------------------------------------------------------------------------------------
 
 WIDTHS = (4, 8, 16, 32, 64)
+NO_MARKS: Mapping[str, float] = {}
 MEANT = "over the exact denoiser, seed 0, 800 steps on ring8"
 
 
@@ -262,8 +278,19 @@ def capacity_controls(widths: tuple[int, ...], width: int, name: str) -> tuple[C
     options = tuple(map(str, widths))
     return (
         Menu("width", "width", options, str(width), buttons=True, tip="Units of two layers."),
-        Menu("name", "samples of", names, name),
-        Slider("level", "at λ", -8, 14, 0.5, 4.0, unit="nats", tip="Where widths are compared."),
+        Menu("picture", "picture", (SAMPLES, WIDTH), SAMPLES, buttons=True),
+        Menu("name", "samples of", names, name, when={"picture": (SAMPLES,)}),
+        Slider(
+            "level",
+            "at λ",
+            -8,
+            14,
+            0.5,
+            4.0,
+            unit="nats",
+            tip="Where widths are compared.",
+            when={"picture": (WIDTH,)},
+        ),
         Action("train", "Train this width", main=True, tip="What is trained is kept."),
         Action("all", "Train all widths"),
     )
@@ -272,8 +299,8 @@ def capacity_controls(widths: tuple[int, ...], width: int, name: str) -> tuple[C
 class CapacityExplorer(ViewExplorer):
     """What does a weighting buy with a small network, and where?
 
-    On the left is the excess error of five objectives by noise level at one width, in the middle
-    that at one level by width, on the right samples of one objective over true points. A width is
+    On the left is the excess error of five objectives by noise level at one width, on the right
+    samples of one objective over true points, or the excess at one level by width. A width is
     trained by a button, and then kept in the cache.
 
     Args:
@@ -355,23 +382,26 @@ class CapacityExplorer(ViewExplorer):
         known_widths = {width: one for width, one in by_width.items() if one is not None}
         width = int(state["width"])
         here = by_width[width]
-        panels: tuple[Panel, ...] = (
-            excess_by_level(width, here, state["level"]),
-            excess_by_width(self.widths, known_widths, state["level"]),
-            capacity_cloud(state["name"], here),
-            Note(width_text(width, here), strong=here is not None),
-        )
+        if state["picture"] == WIDTH:
+            right: Panel = excess_by_width(self.widths, known_widths, state["level"])
+            left = excess_by_level(width, here, {"λ": state["level"]})
+        else:
+            right = capacity_cloud(state["name"], here)
+            left = excess_by_level(width, here)
+        note = Note(width_text(width, here), strong=here is not None)
         table = () if here is None else (distance_table(here),)
-        return View((*panels, *table), columns=3)
+        return View((left, right, note, *table), columns=2)
 
 
-def excess_by_level(width: int, here: AtWidth | None, level: float) -> Chart:
+def excess_by_level(
+    width: int, here: AtWidth | None, marks: Mapping[str, float] = NO_MARKS
+) -> Chart:
     """The excess error of each objective by noise level, at one width.
 
     Args:
         width: The width.
         here: What is trained at it; None if nothing is.
-        level: The λ that is marked.
+        marks: Names of levels that are marked, with their λ; none by default.
 
     Returns:
         The chart.
@@ -386,8 +416,7 @@ def excess_by_level(width: int, here: AtWidth | None, level: float) -> Chart:
         title=f"width {width}",
         xlim=views.LEVEL_LIMITS,
         ylim=views.EXCESS_LIMITS,
-        dashes=dict.fromkeys(names, 0),
-        marks={"λ": level},
+        marks=marks,
     )
 
 
@@ -420,10 +449,8 @@ def excess_by_width(
         xlabel="width",
         ylabel=views.EXCESS,
         title=f"at λ = {level:g}".replace("-", "−"),
-        xscale="log",
-        xlim=(min(widths) * 0.8, max(widths) * 1.25),
+        xlim=(0.0, 1.05 * max(widths)),
         ylim=views.EXCESS_LIMITS,
-        dashes=dict.fromkeys(curves, 0),
         dots=dots if order else {},
     )
 
@@ -440,7 +467,7 @@ def capacity_cloud(name: str, here: AtWidth | None) -> Cloud:
     """
     points = known(TOYS[0]).points
     if here is None:
-        return views.point_cloud("data", points)
+        return views.point_cloud(f"no samples of {name} yet", points)
     return views.point_cloud("samples", points, {name: here.samples[name]})
 
 

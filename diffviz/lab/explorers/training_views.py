@@ -27,6 +27,7 @@ LOSS_LIMITS, RATIO_LIMITS = (0.0, 3.0), (0.9, 2.0)
 REACH = 2.6  # half width of the axes of points
 PLACES = 200  # of a curve over steps
 SMOOTH = 0.05  # share of the steps over which a loss is averaged
+TOLD = (-4, 4, 10)  # λ whose excess stands in the table
 LAST = 50  # steps whose mean loss stands in the table
 SHOWN = 400  # points of the data
 OVERLAID = 150  # samples of each objective in one picture
@@ -120,12 +121,12 @@ def step_chart(training: Training, known: Known, trained: Trained | None) -> Cha
         places,
         curves,
         xlabel="step",
-        ylabel="own loss / least possible",
+        ylabel="own loss / least loss",
         title="loss by step",
         xlim=(0.0, float(training.steps)),
         ylim=RATIO_LIMITS,
         colours=_colours(curves),
-        dashes={FLOOR: 0},
+        dashes={FLOOR: 1},
         bands=bands if len(training.seeds) > 1 else {},
     )
 
@@ -153,7 +154,7 @@ def level_chart(training: Training, known: Known, trained: Trained | None) -> Ch
         xlim=LEVEL_LIMITS,
         ylim=LOSS_LIMITS,
         colours=_colours(curves),
-        dashes={FLOOR: 0},
+        dashes={FLOOR: 1},
     )
 
 
@@ -279,25 +280,24 @@ def result_table(training: Training, known: Known, trained: Trained | None) -> T
     Returns:
         The table, a row for each objective.
     """
-    head = ["", "least own loss", "own loss / least", "excess at λ = −4", "4", "10", "samples"]
+    levels = [f"λ = {level:g}".replace("-", "−") for level in TOLD]
+    head = ["", "least loss", "loss / least", *levels, "distance of samples"]
+    head[3] = f"log₁₀ excess, {levels[0]}"
     rows = []
     for k, objective in enumerate(training.trained_objectives):
         least = least_loss(objective, known)
-        row = [objective.name, f"{least:.3g}"]
-        if trained is None:
-            row += ["–"] * 5
-        else:
-            excess = [float(np.interp(at, GRID, _mean_excess(trained, k))) for at in (-4, 4, 10)]
-            row += [f"{trained.loss[:, k, -LAST:].mean() / least:.3f}"]
-            row += [f"{value:.1e}" for value in excess]
-            row += [f"{trained.distance[k]:.1f} × floor"]
-        rows.append(row)
+        unknown = ["–"] * (len(TOLD) + 2)
+        row = unknown if trained is None else _results(trained, k, least)
+        rows.append([objective.name, f"{least:.3g}", *row])
     return Table(head, rows, [plots.colour(name) for name in training.names])
 
 
-def _mean_excess(trained: Trained, k: int) -> NDArray:
-    """Geometric mean over seeds of the excess of an objective, shape (45,)."""
-    return np.asarray(10 ** np.log10(trained.excess[:, k]).mean(0))
+def _results(trained: Trained, k: int, least: float) -> list[str]:
+    """The last cells of the row of an objective."""
+    excess = np.log10(trained.excess[:, k]).mean(0)
+    logs = [f"{np.interp(level, GRID, excess):.2f}".replace("-", "−") for level in TOLD]
+    ratio = trained.loss[:, k, -LAST:].mean() / least
+    return [f"{ratio:.3f}", *logs, f"{trained.distance[k]:.1f} × floor"]
 
 
 def training_text(training: Training) -> str:
