@@ -259,17 +259,17 @@ def places_of(training: Training) -> tuple[Any, ...]:
 # --- capacity ------------------------------------------------------------------------------------
 
 WIDTHS = (4, 8, 16, 32, 64)
+SAMPLED = "fm-ot"  # the objective whose samples are shown at first
 NO_MARKS: Mapping[str, float] = {}
 MEANT = "over the exact denoiser, seed 0, 800 steps on ring8"
 
 
-def capacity_controls(widths: tuple[int, ...], width: int, name: str) -> tuple[Control, ...]:
+def capacity_controls(widths: tuple[int, ...], width: int) -> tuple[Control, ...]:
     """The controls of the explorer of widths.
 
     Args:
         widths: Widths that can be chosen.
         width: Width at first.
-        name: Objective whose samples are shown at first.
 
     Returns:
         The controls.
@@ -279,7 +279,7 @@ def capacity_controls(widths: tuple[int, ...], width: int, name: str) -> tuple[C
     return (
         Menu("width", "width", options, str(width), buttons=True, tip="Units of two layers."),
         Menu("picture", "picture", (SAMPLES, WIDTH), SAMPLES, buttons=True),
-        Menu("name", "samples of", names, name, when={"picture": (SAMPLES,)}),
+        Menu("name", "samples of", names, SAMPLED, when={"picture": (SAMPLES,)}),
         Slider(
             "level",
             "at λ",
@@ -319,7 +319,7 @@ class CapacityExplorer(ViewExplorer):
     def __init__(
         self,
         widths: Iterable[int] = WIDTHS,
-        name: str = "fm-ot",
+        name: str = SAMPLED,
         width: int | str | None = None,
         **state: Any,
     ):
@@ -328,7 +328,7 @@ class CapacityExplorer(ViewExplorer):
         self.widths = tuple(checks.count(one, "width") for one in widths)
         checks.require(self.widths, "widths must hold one width or more")
         first = 8 if 8 in self.widths else self.widths[0]
-        controls = capacity_controls(self.widths, first, training_experiments.NAMES[0])
+        controls = capacity_controls(self.widths, first)
         chosen = str(first if width is None else width)
         self._results = Newest[int, AtWidth](len(self.widths))
         description = Description("Capacity", controls)
