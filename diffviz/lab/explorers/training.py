@@ -4,7 +4,7 @@ Nothing is trained before a reader asks for it. A training shows its progress, i
 stop button, and is kept in the cache when it is done.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -260,7 +260,6 @@ def places_of(training: Training) -> tuple[Any, ...]:
 
 WIDTHS = (4, 8, 16, 32, 64)
 SAMPLED = "fm-ot"  # the objective whose samples are shown at first
-NO_MARKS: Mapping[str, float] = {}
 MEANT = "over the exact denoiser, seed 0, 800 steps on ring8"
 
 
@@ -280,17 +279,7 @@ def capacity_controls(widths: tuple[int, ...], width: int) -> tuple[Control, ...
         Menu("width", "width", options, str(width), buttons=True, tip="Units of two layers."),
         Menu("picture", "picture", (SAMPLES, WIDTH), SAMPLES, buttons=True),
         Menu("name", "samples of", names, SAMPLED, when={"picture": (SAMPLES,)}),
-        Slider(
-            "level",
-            "at λ",
-            -8,
-            14,
-            0.5,
-            4.0,
-            unit="nats",
-            tip="Where widths are compared.",
-            when={"picture": (WIDTH,)},
-        ),
+        Slider("level", "at λ", -8, 14, 0.5, 4.0, unit="nats", tip="Where excesses are compared."),
         Action("train", "Train this width", main=True, tip="What is trained is kept."),
         Action("all", "Train all widths"),
     )
@@ -382,26 +371,24 @@ class CapacityExplorer(ViewExplorer):
         known_widths = {width: one for width, one in by_width.items() if one is not None}
         width = int(state["width"])
         here = by_width[width]
+        level = state["level"]
         if state["picture"] == WIDTH:
-            right: Panel = excess_by_width(self.widths, known_widths, state["level"])
-            left = excess_by_level(width, here, {"λ": state["level"]})
+            right: Panel = excess_by_width(self.widths, known_widths, level)
         else:
             right = capacity_cloud(state["name"], here)
-            left = excess_by_level(width, here)
-        note = Note(width_text(width, here), strong=here is not None)
-        table = () if here is None else (distance_table(here),)
+        left = excess_by_level(width, here, level)
+        note = Note(width_text(width, here, state["name"]), strong=here is not None)
+        table = () if here is None else (quality_table(here, level),)
         return View((left, right, note, *table), columns=2)
 
 
-def excess_by_level(
-    width: int, here: AtWidth | None, marks: Mapping[str, float] = NO_MARKS
-) -> Chart:
+def excess_by_level(width: int, here: AtWidth | None, level: float) -> Chart:
     """The excess error of each objective by noise level, at one width.
 
     Args:
         width: The width.
         here: What is trained at it; None if nothing is.
-        marks: Names of levels that are marked, with their λ; none by default.
+        level: The λ that is marked.
 
     Returns:
         The chart.
@@ -416,7 +403,7 @@ def excess_by_level(
         title=f"width {width}",
         xlim=views.LEVEL_LIMITS,
         ylim=views.EXCESS_LIMITS,
-        marks=marks,
+        marks={"λ": level},
     )
 
 
@@ -437,10 +424,7 @@ def excess_by_width(
     places = np.array(order, dtype=float)
     curves, dots = {}, {}
     for name in training_experiments.NAMES:
-        values = [
-            np.interp(level, training_experiments.GRID, known_widths[width].excess[name])
-            for width in order
-        ]
+        values = [known_widths[width].excess_at(name, level) for width in order]
         curves[name] = np.array(values or [np.nan])
         dots[name] = places, np.array(values)
     return Chart(
@@ -471,33 +455,44 @@ def capacity_cloud(name: str, here: AtWidth | None) -> Cloud:
     return views.point_cloud("samples", points, {name: here.samples[name]})
 
 
-def width_text(width: int, here: AtWidth | None) -> str:
+def width_text(width: int, here: AtWidth | None, name: str) -> str:
     """A width in words.
 
     Args:
         width: The width.
         here: What is trained at it; None if nothing is.
+        name: Name of the objective whose samples are shown.
 
     Returns:
         The words.
     """
     if here is None:
-        return f"width {width} is not trained yet: press Train for five networks, {MEANT}"
+        return (
+            f"width {width} is not trained yet: press Train for five networks, {MEANT}, "
+            f"and samples of {name}"
+        )
     return f"width {width}: the error {MEANT}"
 
 
-def distance_table(here: AtWidth) -> Table:
-    """How far the samples of each objective lie from the truth.
+def quality_table(here: AtWidth, level: float) -> Table:
+    """How good the network of each objective is.
 
     Args:
         here: What is trained at a width.
+        level: The λ at which the excess is told.
 
     Returns:
         The table.
     """
     rows = [
-        (name, f"{here.floors[name]:.1f} × floor", f"{here.astray[name]:.1%}")
+        (
+            name,
+            f"{here.excess_at(name, level):.2f}".replace("-", "−"),
+            f"{here.floors[name]:.1f} × floor",
+            f"{here.astray[name]:.1%}",
+        )
         for name in training_experiments.NAMES
     ]
+    head = ("", f"log₁₀ excess, λ = {level:g}", "distance of samples", "astray")
     colours = [plots.colour(row[0]) for row in rows]
-    return Table(("", "distance of samples", "astray"), rows, colours)
+    return Table([one.replace("-", "−") for one in head], rows, colours)

@@ -374,7 +374,9 @@ def test_the_width_moves_excess_and_samples(capacity):
         (cloud,) = clouds(capacity)
         np.testing.assert_array_equal(cloud.points["edm"], training_experiments.samples(run))
         quality = training_experiments.sample_quality(int(width))["edm"]
-        row = f"edm  {quality.floors:.1f} × floor  {quality.astray:.1%}"
+        excess = np.log10(training_experiments.truth().excess(run))[capacity.state["level"] == GRID]
+        told = f"{excess[0]:.2f}".replace("-", "−")
+        row = f"edm  {told}  {quality.floors:.1f} × floor  {quality.astray:.1%}"
         assert f"width {width}:" in capacity.view.text and row in capacity.view.text
 
 
