@@ -241,7 +241,7 @@ def truth_of(data: str, drawing: Points = (), kernel: float = 0.1) -> Truth:
     return Truth(toy_of(data, drawing, kernel), points=POINTS)
 
 
-@cached
+@lru_cache(16)
 def known(data: str, drawing: Points = (), kernel: float = 0.1) -> Known:
     """What is known of data before any training.
 
@@ -258,10 +258,32 @@ def known(data: str, drawing: Points = (), kernel: float = 0.1) -> Known:
     Raises:
         ValueError: The data are unknown, or a drawing has fewer than two different points.
     """
+    if data != DRAWN:
+        return known_toy(data)
+    return _known(toy_of(data, drawing, kernel), truth_of(data, drawing, kernel).mmse)
+
+
+@cached
+def known_toy(name: str) -> Known:
+    """What is known of a toy before any training.
+
+    Args:
+        name: One of ``TOYS``.
+
+    Returns:
+        The record.
+
+    Raises:
+        ValueError: There is no such toy.
+    """
+    toy = toy_of(name)
+    return _known(toy, np.asarray(toy.mmse(GRID)))
+
+
+def _known(toy: "Toy", floor: NDArray) -> Known:
+    """What is known of data with a floor on ``GRID``."""
     import torch
 
-    toy = toy_of(data, drawing, kernel)
-    floor = truth_of(data, drawing, kernel).mmse if data == DRAWN else np.asarray(toy.mmse(GRID))
     sets = [toy.sample(SAMPLES, torch.Generator().manual_seed(seed)).numpy() for seed in range(9)]
     distances = [sliced_w2(other, sets[0]) for other in sets[1:]]
     return Known(floor, sets[0], float(np.median(distances)), 2 * toy.std**2)

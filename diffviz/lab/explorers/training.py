@@ -190,7 +190,8 @@ class TrainingDashboard(ViewExplorer):
         )
         if state["picture"] == SAMPLES:
             clouds = views.sample_clouds(training, data.points, trained) if trained else ()
-            return View((cloud, *clouds, *words), columns=3 if len(clouds) > 1 else 2)
+            count = 1 + len(clouds)
+            return View((cloud, *clouds, *words), columns=count if 1 < count < 5 else 3)
         overlay = views.sample_cloud(training, data.points, trained) if trained else cloud
         if state["picture"] == STEPS:
             steps = views.step_chart(training, data, trained)
@@ -314,7 +315,7 @@ class CapacityExplorer(ViewExplorer):
     ):
         listing = "diffviz.lab.experiments.training.NAMES"
         require_option("objective", name, training_experiments.NAMES, listing)
-        self.widths = tuple(checks.count(one, "width") for one in widths)
+        self.widths = tuple(dict.fromkeys(checks.count(one, "width") for one in widths))
         checks.require(self.widths, "widths must hold one width or more")
         first = 8 if 8 in self.widths else self.widths[0]
         controls = capacity_controls(self.widths, first)

@@ -90,6 +90,19 @@ def smoothed(values: NDArray, window: int) -> NDArray:
     return sums / np.minimum(np.arange(values.shape[-1]) + 1, window)
 
 
+def logs_of(trained: Trained) -> NDArray:
+    """log10 of the excess of a training, −inf where there is none.
+
+    Args:
+        trained: The training.
+
+    Returns:
+        The logarithms, shape (seeds, k, levels).
+    """
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log10(trained.excess))
+
+
 def _ends(values: NDArray) -> tuple[NDArray, NDArray]:
     """The lowest and the highest of several seeds, of shape (seeds, n)."""
     return values.min(0), values.max(0)
@@ -176,11 +189,11 @@ def excess_chart(
     curves, bands, faint = {}, {}, []
     if before is not None:
         other, result = before
-        for name, of_seeds in zip(other.names, np.log10(result.excess).mean(0), strict=True):
+        for name, of_seeds in zip(other.names, logs_of(result).mean(0), strict=True):
             curves[f"{name}, before"] = of_seeds
             faint.append(f"{name}, before")
     if trained is not None:
-        logs = np.log10(trained.excess)
+        logs = logs_of(trained)
         for k, name in enumerate(training.names):
             curves[name] = logs[:, k].mean(0)
             bands[name] = _ends(logs[:, k])
@@ -294,7 +307,7 @@ def result_table(training: Training, known: Known, trained: Trained | None) -> T
 
 def _results(trained: Trained, k: int, least: float) -> list[str]:
     """The last cells of the row of an objective."""
-    excess = np.log10(trained.excess[:, k]).mean(0)
+    excess = logs_of(trained)[:, k].mean(0)
     logs = [f"{np.interp(level, GRID, excess):.2f}".replace("-", "−") for level in TOLD]
     ratio = trained.loss[:, k, -LAST:].mean() / least
     return [f"{ratio:.3f}", *logs, f"{trained.distance[k]:.1f} × floor"]
