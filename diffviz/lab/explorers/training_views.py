@@ -293,24 +293,23 @@ def result_table(training: Training, known: Known, trained: Trained | None) -> T
     Returns:
         The table, a row for each objective.
     """
-    levels = [f"λ = {level:g}".replace("-", "−") for level in TOLD]
-    head = ["", "least loss", "loss / least", *levels, "distance of samples"]
-    head[3] = f"log₁₀ excess, {levels[0]}"
     rows = []
     for k, objective in enumerate(training.trained_objectives):
         least = least_loss(objective, known)
-        unknown = ["–"] * (len(TOLD) + 2)
-        row = unknown if trained is None else _results(trained, k, least)
-        rows.append([objective.name, f"{least:.3g}", *row])
-    return Table(head, rows, [plots.colour(name) for name in training.names])
+        results = () if trained is None else _results(trained, k, least)
+        rows.append((objective.name, f"{least:.3g}", *results))
+    levels = [f"λ = {level:g}".replace("-", "−") for level in TOLD]
+    levels[0] = f"log₁₀ excess, {levels[0]}"
+    head = ("", "least loss", "loss / least", *levels, "distance of samples")
+    return Table(head[: len(rows[0])], rows, [plots.colour(name) for name in training.names])
 
 
-def _results(trained: Trained, k: int, least: float) -> list[str]:
+def _results(trained: Trained, k: int, least: float) -> tuple[str, ...]:
     """The last cells of the row of an objective."""
     excess = logs_of(trained)[:, k].mean(0)
     logs = [f"{np.interp(level, GRID, excess):.2f}".replace("-", "−") for level in TOLD]
     ratio = trained.loss[:, k, -LAST:].mean() / least
-    return [f"{ratio:.3f}", *logs, f"{trained.distance[k]:.1f} × floor"]
+    return f"{ratio:.3f}", *logs, f"{trained.distance[k]:.1f} × floor"
 
 
 def training_text(training: Training) -> str:
