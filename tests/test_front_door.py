@@ -34,6 +34,8 @@ FUNCTIONS = {
     "dataset",
     "elbo",
     "equivalent",
+    "few_step",
+    "few_step_catalogue",
     "fit",
     "floor",
     "from_diffusers",
