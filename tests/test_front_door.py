@@ -35,7 +35,6 @@ FUNCTIONS = {
     "elbo",
     "equivalent",
     "few_step",
-    "few_step_catalogue",
     "fit",
     "floor",
     "from_diffusers",
@@ -61,6 +60,7 @@ KINDS = {
     **dict.fromkeys(MODULES, ModuleType),
     **dict.fromkeys(FUNCTIONS, FunctionType),
     "catalogue": Mapping,
+    "few_step_catalogue": Mapping,
 }
 
 
