@@ -1,6 +1,7 @@
 # The public names of diffviz: what `dir(diffviz)` shows, and what an editor completes.
 from . import lab, plots
 from .data import dataset, mixture, toy
+from .few_steps import few_step, few_step_catalogue
 from .learning import AdaptiveObjective, Diverged, LossByLogSNR, Run, fit, floor, models, read_log
 from .recipes import catalogue, closest, from_diffusers, from_settings, objective
 from .reports import probe, probe_arrays, report
@@ -38,6 +39,8 @@ __all__ = [
     "elbo",
     "equivalent",
     "families",
+    "few_step",
+    "few_step_catalogue",
     "fit",
     "floor",
     "from_diffusers",

@@ -130,6 +130,11 @@ def _(name="edm"):
     return dv.objective(name).weighting(GRID)
 
 
+@door("few_step", names="name")
+def _(name="meanflow"):
+    return dv.few_step(name).pairs.mass(GRID)
+
+
 @door("Objective")
 def _():
     return dataclasses.replace(dv.objective("edm"), name="mine").weighting(GRID)

@@ -37,7 +37,8 @@ RETURNED = (
     Toy,
     Trajectory,
 )  # classes of what public functions return
-ON_ITS_PAGE = {"catalogue"}  # a mapping has no docstring; its example stands in the reference
+# A mapping has no docstring; its example stands in the reference.
+ON_ITS_PAGE = {"catalogue", "few_step_catalogue"}
 NEEDS_OTHER_PROCESSES = {"LossByLogSNR.all_reduce", "LossLog.all_reduce"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

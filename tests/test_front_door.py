@@ -34,6 +34,7 @@ FUNCTIONS = {
     "dataset",
     "elbo",
     "equivalent",
+    "few_step",
     "fit",
     "floor",
     "from_diffusers",
@@ -59,6 +60,7 @@ KINDS = {
     **dict.fromkeys(MODULES, ModuleType),
     **dict.fromkeys(FUNCTIONS, FunctionType),
     "catalogue": Mapping,
+    "few_step_catalogue": Mapping,
 }
 
 

@@ -1,5 +1,6 @@
 from . import (
     elbo,
+    few_steps,
     gallery,
     perception,
     policy,
@@ -22,6 +23,7 @@ __all__ = [
     "FIGURES",
     "draw",
     "elbo",
+    "few_steps",
     "figure",
     "gallery",
     "perception",

@@ -12,6 +12,7 @@ from diffviz import extras, plots
 from diffviz.checks import count, one_of, require, unknown
 from diffviz.lab.figures import (  # each registers its figures
     elbo,  # noqa: F401
+    few_steps,  # noqa: F401
     perception,  # noqa: F401
     policy,  # noqa: F401
     popular,  # noqa: F401

@@ -1,0 +1,182 @@
+"""Flow maps: the exact one of a mixture of Gaussians, and a network of two times.
+
+On the linear path the flow is dz/dt = u*(z, t) = (z − x_hat)/t. Its map carries z from t to r, and
+
+    z_r = z_t − (t − r) u(z_t, r, t)
+
+defines the average velocity u that a few-step network learns. For one Gaussian the map is affine:
+(z − mean)/std is kept.
+"""
+
+import math
+from functools import partial
+from itertools import pairwise
+from typing import cast
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from diffviz import checks
+from diffviz.compute import threads
+from diffviz.protocols import Denoiser
+from diffviz.sampling.odes import odeint
+
+CLEANEST = 1e-4  # the least t to which an exact map goes: nearer to 0 its slope is 0/0
+
+
+@torch.no_grad()
+def exact_map(
+    denoiser: Denoiser, z: Tensor, t: float, r: float, tolerance: float = 1e-11
+) -> Tensor:
+    """Carry states along the exact flow, by a solver that chooses its steps.
+
+    Args:
+        denoiser: E[x|z] for variance-preserving z, such as a toy; exact where the map is to be.
+        z: States of the linear path at t, float64, shape (n, *shape).
+        t: Time where they are, in (0, 1).
+        r: Time to which they go, in [1e-4, t].
+        tolerance: Relative and absolute tolerance of the solver.
+
+    Returns:
+        States at r, like z.
+
+    Raises:
+        TypeError: z is no tensor, or a time no number.
+        ValueError: The times are out of range or out of order, or z is not float64.
+
+    Example:
+        >>> z = torch.tensor([[1.0]], dtype=torch.float64)
+        >>> float(exact_map(dv.toy("gaussian"), z, 0.5, 0.25)) / math.hypot(0.25, 0.75)
+        1.4142135...
+    """
+    start = checks.number(t, "t", CLEANEST, 1 - CLEANEST)
+    end = checks.number(r, "r", CLEANEST, start)
+    checks.require(isinstance(z, Tensor), f"z must be a tensor, got {type(z).__name__}", TypeError)
+    checks.require(z.dtype == torch.float64, f"z must be float64 for an exact map, got {z.dtype}")
+    if end == start:
+        return z
+    with threads.suited(threads.denoising(denoiser, len(z)), z.device):
+        levels = z.new_tensor([_level(start), _level(end)])
+        path = odeint(
+            partial(_slope, denoiser),
+            z / _scale(start),
+            levels,
+            rtol=tolerance,
+            atol=tolerance,
+            method="dopri8",
+            options={"step_t": levels[1:]},  # else the end is interpolated, to 1e-7 only
+        )
+    return cast(Tensor, path[-1] * _scale(end))
+
+
+def _slope(denoiser: Denoiser, level: Tensor, z: Tensor) -> Tensor:
+    """Slope of the flow over λ for variance-preserving z: ½ alpha (x_hat − alpha z).
+
+    λ has no end, so that a solver may look beyond the last one.
+    """
+    alpha = level.sigmoid().sqrt()
+    return alpha / 2 * (denoiser.denoise(z, level.expand(len(z))) - alpha * z)
+
+
+def _level(t: float) -> float:
+    """λ of a time of the linear path."""
+    return 2 * (math.log1p(-t) - math.log(t))
+
+
+def _scale(t: float) -> float:
+    """Size of z of the linear path, where that of the variance-preserving z is 1."""
+    return math.hypot(1 - t, t)
+
+
+class FlowMap(nn.Module):
+    """u(z, r, t) by a perceptron on z, t and t − r with their sines and cosines.
+
+    The output layer starts at 0, so that the first map leaves states where they are.
+
+    Args:
+        dim: Number of components of z.
+        width: Units of each of three hidden layers.
+        seed: Seed of the weights.
+
+    Raises:
+        TypeError: A size or the seed is no whole number.
+        ValueError: A size is below 1, or the seed below 0.
+    """
+
+    frequencies = (1.0, 2.0, 4.0)
+
+    def __init__(self, dim: int, width: int = 128, seed: int = 0) -> None:
+        """Draw the weights without touching torch's global generator."""
+        super().__init__()
+        dim = checks.count(dim, "dim")
+        self.width = width = checks.count(width, "width")
+        generator = torch.Generator().manual_seed(checks.seed(seed))
+        times = 2 * (1 + 2 * len(self.frequencies))
+        sizes = [dim + times, width, width, width]
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(sizes):
+            layers += [_linear(inputs, outputs, generator), nn.SiLU()]
+        last = nn.utils.skip_init(nn.Linear, width, dim)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.net = nn.Sequential(*layers, last)
+
+    def forward(self, z: Tensor, r: Tensor, t: Tensor) -> Tensor:
+        """The average velocity.
+
+        Args:
+            z: States at t, shape (n, dim).
+            r: Times to which they go, shape (n,).
+            t: Times where they are, shape (n,).
+
+        Returns:
+            u, shape (n, dim).
+        """
+        times = torch.stack([t, t - r], 1)
+        waves = [math.pi * each * times for each in self.frequencies]
+        features = [times, *(wave.sin() for wave in waves), *(wave.cos() for wave in waves)]
+        return cast(Tensor, self.net(torch.cat([z, *features], 1)))
+
+    def multiply_adds(self, n: int) -> int:
+        """Multiply-adds of the largest layer on n points."""
+        return n * self.width**2
+
+    def carry(self, z: Tensor, times: ArrayLike) -> Tensor:
+        """Carry states along a grid of times, one step each.
+
+        Args:
+            z: States at the first time, shape (n, dim).
+            times: Decreasing times in [0, 1], shape (steps + 1,).
+
+        Returns:
+            States at the last time, like z.
+
+        Raises:
+            ValueError: The times do not decrease within [0, 1].
+        """
+        grid = _decreasing(times)
+        with torch.no_grad(), threads.suited(self.multiply_adds(len(z)), z.device):
+            for t, r in pairwise(grid):
+                ends = (z.new_full((len(z),), each) for each in (r, t))
+                z = z - (t - r) * self(z, *ends)
+        return z
+
+
+def _decreasing(times: ArrayLike) -> list[float]:
+    """Times as a list; a ValueError unless they decrease within [0, 1]."""
+    grid = checks.finite(times, "times").ravel().tolist()
+    ordered = all(after < before for before, after in pairwise(grid))
+    checks.require(
+        len(grid) > 1 and ordered and grid[-1] >= 0 and grid[0] <= 1,
+        f"times must decrease within [0, 1], got {grid}",
+    )
+    return grid
+
+
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with He's normal weights and biases of 0, drawn by a generator."""
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    nn.init.normal_(layer.weight, 0, (2 / inputs) ** 0.5, generator)
+    nn.init.zeros_(layer.bias)
+    return layer

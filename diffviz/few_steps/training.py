@@ -1,0 +1,269 @@
+"""Training of few-step objectives: their losses, from the papers' formulas, and a short loop.
+
+All losses take the same network u(z, r, t) on the linear path, so that they can be compared. A
+consistency model is the network with r = 0: f(z, t) = z − t u(z, 0, t), for which f(z, 0) = z.
+"""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from scipy.special import expit
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from diffviz import checks
+from diffviz.compute import threads
+from diffviz.few_steps.maps import FlowMap
+from diffviz.few_steps.objectives import Adaptive, FewStep, few_step
+
+
+class Sampled(Protocol):
+    """Data that can be drawn, such as a toy."""
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw n points, shape (n, *shape)."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Data, noise and times of a training step.
+
+    Attributes:
+        x: Data, shape (n, dim).
+        eps: Noise, shape (n, dim).
+        t: Times where a jump starts, shape (n,).
+        r: Times where it ends, shape (n,).
+    """
+
+    x: Tensor
+    eps: Tensor
+    t: Tensor
+    r: Tensor
+
+    def noisy(self, time: Tensor) -> Tensor:
+        """Z of the linear path at times, shape (n, dim)."""
+        return (1 - time)[:, None] * self.x + time[:, None] * self.eps
+
+    @property
+    def z(self) -> Tensor:
+        """States at t, shape (n, dim)."""
+        return self.noisy(self.t)
+
+    @property
+    def u(self) -> Tensor:
+        """Velocity eps − x of each pair, shape (n, dim)."""
+        return self.eps - self.x
+
+
+def meanflow_errors(model: FlowMap, batch: Batch) -> Tensor:
+    """Errors of MeanFlow, u − sg[v − (t − r) du/dt].
+
+    Source: arXiv 2505.13447, algorithm 1, without guidance.
+
+    Args:
+        model: The network.
+        batch: Data, noise and times.
+
+    Returns:
+        Errors, shape (n, dim); the target has no gradient.
+    """
+    u, slope = _along(model, batch, batch.u)
+    target = batch.u - (batch.t - batch.r)[:, None] * slope
+    return u - target.detach()
+
+
+def improved_meanflow_errors(model: FlowMap, batch: Batch) -> Tensor:
+    """Errors of improved MeanFlow, u + (t − r) sg[du/dt] − v along the network's own velocity.
+
+    Source: arXiv 2512.02012, without guidance and without the second output for v.
+
+    Args:
+        model: The network.
+        batch: Data, noise and times.
+
+    Returns:
+        Errors, shape (n, dim).
+    """
+    with torch.no_grad():
+        own = model(batch.z, batch.t, batch.t)
+    u, slope = _along(model, batch, own)
+    return u + (batch.t - batch.r)[:, None] * slope.detach() - batch.u
+
+
+def shortcut_errors(model: FlowMap, batch: Batch) -> Tensor:
+    """Errors of a shortcut model: u − v on the diagonal, else u less two steps of half the length.
+
+    Source: arXiv 2410.12557, eq. 5.
+
+    Args:
+        model: The network.
+        batch: Data, noise and times.
+
+    Returns:
+        Errors, shape (n, dim); the target has no gradient.
+    """
+    half = (batch.t + batch.r) / 2
+    with torch.no_grad():
+        first = model(batch.z, half, batch.t)
+        middle = batch.z - (batch.t - half)[:, None] * first
+        second = model(middle, batch.r, half)
+    on = (batch.t == batch.r)[:, None]
+    target = torch.where(on, batch.u, (first + second) / 2)
+    return model(batch.z, batch.r, batch.t) - target
+
+
+def consistency_errors(model: FlowMap, batch: Batch) -> Tensor:
+    """Errors of consistency training, f(z_t, t) − sg[f(z_r, r)] with the same noise in both.
+
+    Source: arXiv 2303.01469, algorithm 3, with the squared distance.
+
+    Args:
+        model: The network.
+        batch: Data, noise and times.
+
+    Returns:
+        Errors of x̂, shape (n, dim); the target has no gradient.
+    """
+    with torch.no_grad():
+        target = clean(model, batch.noisy(batch.r), batch.r)
+    return clean(model, batch.z, batch.t) - target
+
+
+def clean(model: FlowMap, z: Tensor, t: Tensor) -> Tensor:
+    """The network's data for noisy states in one step, z − t u(z, 0, t).
+
+    Args:
+        model: The network.
+        z: States at t, shape (n, dim).
+        t: Times, shape (n,).
+
+    Returns:
+        f(z, t), shape (n, dim); z itself at t = 0.
+    """
+    return z - t[:, None] * model(z, torch.zeros_like(t), t)
+
+
+def _along(model: FlowMap, batch: Batch, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """U at (z, r, t), and its derivative along (direction, 0, 1)."""
+    with warnings.catch_warnings(), forward_ad.dual_level():
+        # torch's own rules for forward mode are made by a function that torch deprecates
+        warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)
+        z = forward_ad.make_dual(batch.z, direction)
+        t = forward_ad.make_dual(batch.t, torch.ones_like(batch.t))
+        u, slope = forward_ad.unpack_dual(model(z, batch.r, t))
+    assert slope is not None
+    return u, slope
+
+
+ERRORS: dict[str, Callable[[FlowMap, Batch], Tensor]] = {
+    "meanflow": meanflow_errors,
+    "imeanflow": improved_meanflow_errors,
+    "shortcut": shortcut_errors,
+    "consistency": consistency_errors,
+    "ict": consistency_errors,
+}
+
+
+def loss(entry: FewStep, model: FlowMap, batch: Batch) -> Tensor:
+    """The loss of a few-step objective.
+
+    Args:
+        entry: The objective.
+        model: The network.
+        batch: Data, noise and times.
+
+    Returns:
+        The mean over the batch, a scalar.
+    """
+    squared = ERRORS[entry.name](model, batch).square().sum(1)
+    if entry.name == "ict":
+        return _weighted_pseudo_huber(squared, batch).mean()
+    return (_factor(entry.adaptive, squared) * squared).mean()
+
+
+def _factor(adaptive: Adaptive | None, squared: Tensor) -> Tensor:
+    """The adaptive factor of each sample, without a gradient."""
+    if adaptive is None:
+        return torch.ones_like(squared)
+    return (squared.detach() + adaptive.floor) ** -adaptive.power
+
+
+def _weighted_pseudo_huber(squared: Tensor, batch: Batch) -> Tensor:
+    """√(‖Δ‖² + c²) − c over the difference of the noise levels; arXiv 2310.14189, section 3."""
+    c = 0.00054 * math.sqrt(batch.x.shape[1])
+    width = batch.t / (1 - batch.t) - batch.r / (1 - batch.r)  # sigma of the exploding path
+    return ((squared + c**2).sqrt() - c) / width
+
+
+def train(
+    name: str,
+    data: Sampled,
+    *,
+    steps: int = 3000,
+    batch: int = 256,
+    rate: float = 2e-3,
+    width: int = 128,
+    seed: int = 0,
+) -> FlowMap:
+    """Train a small network under a few-step objective.
+
+    Args:
+        name: A key of ``few_step_catalogue``.
+        data: What has ``sample(n, generator)``, such as a toy; its points have one axis.
+        steps: Steps of Adam, whose rate falls to 0 by a half cosine.
+        batch: Points of a step.
+        rate: Learning rate at the start.
+        width: Units of a hidden layer.
+        seed: Seed of weights, data, noise and times.
+
+    Returns:
+        The network.
+
+    Raises:
+        TypeError: A number is none, or the data cannot be drawn.
+        ValueError: The name is unknown, a number is out of range, or points have several axes.
+        FloatingPointError: The loss is not finite; the message has the step.
+    """
+    entry = few_step(name)
+    steps = checks.count(steps, "steps")
+    batch = checks.count(batch, "batch", least=4)
+    rate = checks.positive(rate, "rate")
+    checks.require(hasattr(data, "sample"), f"data must have sample(n), got {data!r}", TypeError)
+    generator = torch.Generator().manual_seed(checks.seed(seed))
+    rng = np.random.default_rng(seed)
+    first = data.sample(2, generator)
+    checks.require(first.ndim == 2, f"points need one axis, got shape {tuple(first.shape[1:])}")
+    model = FlowMap(first.shape[1], width, seed)
+    optimiser = torch.optim.Adam(model.parameters(), rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    with threads.suited(model.multiply_adds(batch)):
+        for step in range(steps):
+            value = loss(entry, model, _drawn(entry, data, batch, generator, rng))
+            if not torch.isfinite(value):
+                raise FloatingPointError(f"the loss is {float(value)} at step {step}; lower rate")
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+            schedule.step()
+    return model.requires_grad_(False)
+
+
+def _drawn(
+    entry: FewStep,
+    data: Sampled,
+    n: int,
+    generator: torch.Generator,
+    rng: np.random.Generator,
+) -> Batch:
+    """Data, noise and times of one step, float32."""
+    x = data.sample(n, generator).float()
+    eps = torch.randn(x.shape, generator=generator)
+    t, r = (
+        torch.from_numpy(expit(-levels / 2)).float() for levels in entry.draw(n, rng)
+    )  # t = sigma of the linear path
+    return Batch(x, eps, t, r)

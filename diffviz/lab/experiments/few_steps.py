@@ -1,0 +1,148 @@
+"""What few-step objectives draw, and what small networks learn of the exact flow map."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from diffviz.checks import increasing, one_of
+from diffviz.compute.cache import cached
+from diffviz.few_steps.objectives import few_step
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from diffviz.data.toys import Toy
+
+NAMES = ("meanflow", "imeanflow", "shortcut", "ict")
+DATA = ("N(0, 0.3²)", "gmm1")
+STEPS = (1, 2, 4)
+ENDS = (0.99, 0.01)  # times of the linear path between which a sample is made
+EDGES = np.linspace(-10, 14, 49)  # bins of λ, in nats
+TRAINING = {"steps": 1500, "width": 64}
+POINTS = 1000
+
+
+class Plane(NamedTuple):
+    """What an objective draws, over the plane (λ_t, λ_r).
+
+    Attributes:
+        mass: Probability off the diagonal by bins, shape (k, k); all of it with ``on`` is 1.
+        on: Probability on the diagonal by bins, shape (k,).
+    """
+
+    mass: NDArray
+    on: NDArray
+
+
+def plane(name: str, edges: ArrayLike = EDGES) -> Plane:
+    """Where an objective looks.
+
+    Args:
+        name: A key of ``dv.few_step_catalogue``.
+        edges: Increasing edges of bins of λ, in nats, shape (k + 1,).
+
+    Returns:
+        Probabilities on and off the diagonal.
+
+    Raises:
+        ValueError: The name is unknown, or the edges do not increase.
+    """
+    entry = few_step(name)
+    grid = increasing(edges, "edges")
+    on = np.zeros(len(grid) - 1)
+    if entry.diagonal is not None:
+        on = entry.diagonal_share * np.diff(entry.diagonal.law.cdf(grid))
+    return Plane((1 - entry.diagonal_share) * entry.pairs.mass(grid), on)
+
+
+def share_of_long_jumps(name: str, start: float = 0.9, end: float = 0.1) -> float:
+    """Share of the draws that jump from above one time to below another, as a sampler does.
+
+    Args:
+        name: A key of ``dv.few_step_catalogue``.
+        start: Time of the linear path above which a jump starts.
+        end: Time below which it ends.
+
+    Returns:
+        The share of all draws, from 0 to 1.
+    """
+    levels = [2 * np.log((1 - t) / t) for t in (start, end)]
+    far = 1e3  # beyond any level that is drawn, in nats
+    return float(plane(name, [-far, *levels, far]).mass[0, -1])
+
+
+class Errors(NamedTuple):
+    """How far a network's samples lie from the exact flow map's.
+
+    Attributes:
+        steps: Numbers of steps.
+        rms: Root of the mean squared distance, by number of steps; NaN where the method does not
+            map from level to level.
+        unmoved: That of states that are left where they start.
+    """
+
+    steps: tuple[int, ...]
+    rms: NDArray
+    unmoved: float
+
+
+def _data(name: str) -> "Toy":
+    from diffviz.data import toys
+
+    if one_of(name, "data", DATA) == DATA[0]:
+        return toys.mixture([[0.0]], 0.3)
+    return toys.toy(name)
+
+
+@cached
+def exact_ends(data: str) -> "tuple[Tensor, Tensor]":
+    """States near pure noise, and where the exact flow carries them.
+
+    Args:
+        data: One of ``DATA``.
+
+    Returns:
+        States at both of ``ENDS``, each (1000, dim), float64.
+    """
+    import torch
+
+    from diffviz.few_steps import maps
+
+    toy = _data(data)
+    generator = torch.Generator().manual_seed(7)
+    x = toy.sample(POINTS, generator)
+    eps = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+    start, end = ENDS
+    z = (1 - start) * x + start * eps
+    return z, maps.exact_map(toy, z, start, end)
+
+
+@cached
+def errors(name: str, data: str) -> Errors:
+    """Train a small network and compare it with the exact flow map.
+
+    Args:
+        name: One of ``NAMES``.
+        data: One of ``DATA``.
+
+    Returns:
+        Errors at one, two and four steps that are equal in t.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    from diffviz.few_steps import training
+
+    one_of(name, "few-step objective", NAMES)
+    model = training.train(name, _data(data), seed=0, **TRAINING)
+    z, exact = exact_ends(data)
+    rms = []
+    for steps in STEPS:
+        if steps > 1 and name == "ict":  # it maps to the data only, and adds noise between steps
+            rms.append(np.nan)
+            continue
+        carried = model.carry(z.float(), np.linspace(*ENDS, steps + 1))
+        rms.append(float((carried - exact).square().sum(1).mean().sqrt()))
+    unmoved = float((z - exact).square().sum(1).mean().sqrt())
+    return Errors(STEPS, np.array(rms), unmoved)

@@ -1,0 +1,177 @@
+"""Exact flow maps and the losses that have them as their optimum."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import diffviz as dv
+from diffviz.few_steps import maps, training
+
+STD = 0.6
+
+
+class ExactGaussian(nn.Module):
+    """u of N(0, STD²) in closed form, smooth at r = t."""
+
+    def forward(self, z, r, t):
+        def spread(time):
+            return ((1 - time) ** 2 * STD**2 + time**2).sqrt()
+
+        slope = (t + r) - STD**2 * (2 - t - r)
+        return z * (slope / ((spread(t) + spread(r)) * spread(t)))[:, None]
+
+
+def batch_on_the_flow(t, r, n=6, seed=0):
+    """Pairs whose velocity is that of the flow, so that no error is left to average."""
+    generator = torch.Generator().manual_seed(seed)
+    z = torch.randn(n, 2, generator=generator, dtype=torch.float64)
+    times = [torch.full((n,), each, dtype=torch.float64) for each in (t, r)]
+    u = ExactGaussian()(z, times[0], times[0])
+    return training.Batch(x=z - t * u, eps=z + (1 - t) * u, t=times[0], r=times[1])
+
+
+def started(seed=0):
+    """A network whose output layer is not 0 any more."""
+    model = maps.FlowMap(2, width=16, seed=seed).double()
+    nn.init.normal_(model.net[-1].weight, 0, 0.3, torch.Generator().manual_seed(seed))
+    return model
+
+
+def test_the_exact_map_of_a_gaussian_keeps_its_quantiles():
+    toy = dv.mixture([[0.5]], STD)
+    z = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+
+    def place(time):
+        return (1 - time) * 0.5, math.hypot((1 - time) * STD, time)
+
+    for t, r in ((0.99, 0.01), (0.7, 0.3), (0.2, 0.0001)):
+        (mean, std), (end_mean, end_std) = place(t), place(r)
+        expected = end_mean + (z - mean) / std * end_std
+        torch.testing.assert_close(maps.exact_map(toy, z, t, r), expected, rtol=0, atol=1e-8)
+
+
+def test_maps_of_a_mixture_compose():
+    toy = dv.toy("gmm1")
+    z = torch.linspace(-1.5, 1.5, 7, dtype=torch.float64)[:, None]
+    at_once = maps.exact_map(toy, z, 0.9, 0.1)
+    in_two = maps.exact_map(toy, maps.exact_map(toy, z, 0.9, 0.4), 0.4, 0.1)
+    torch.testing.assert_close(at_once, in_two, rtol=0, atol=1e-7)
+
+
+def test_the_velocity_in_closed_form_is_that_of_the_map():
+    toy = dv.mixture([[0.0, 0.0]], STD)
+    batch = batch_on_the_flow(0.8, 0.3)
+    u = ExactGaussian()(batch.z, batch.r, batch.t)
+    carried = maps.exact_map(toy, batch.z, 0.8, 0.3)
+    torch.testing.assert_close(batch.z - 0.5 * u, carried, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["meanflow", "imeanflow", "shortcut"])
+@pytest.mark.parametrize(("t", "r"), [(0.8, 0.3), (0.5, 0.0), (0.6, 0.6)])
+def test_the_exact_map_has_no_error_under_a_loss(name, t, r):
+    errors = training.ERRORS[name](ExactGaussian(), batch_on_the_flow(t, r))
+    assert float(errors.abs().max()) < 1e-12
+
+
+def test_consistency_training_errs_by_a_step_of_euler():
+    """Its target is reached along a straight line, so the error falls like the square of a jump."""
+    sizes = [
+        float(
+            training.consistency_errors(ExactGaussian(), batch_on_the_flow(0.6, 0.6 - jump))
+            .abs()
+            .max()
+        )
+        for jump in (0.02, 0.01)
+    ]
+    assert sizes[0] / sizes[1] == pytest.approx(4, rel=0.05)
+    z = torch.ones(3, 2)
+    zero = torch.zeros(3)
+    torch.testing.assert_close(training.clean(maps.FlowMap(2), z, zero), z)
+
+
+def test_a_derivative_along_a_path_is_that_of_differences():
+    """The target of MeanFlow by central differences, for a network that is not exact."""
+    model = started(seed=3)
+    batch = batch_on_the_flow(0.7, 0.2)
+    h = 1e-5
+    ends = [model(batch.z + side * h * batch.u, batch.r, batch.t + side * h) for side in (1, -1)]
+    slope = (ends[0] - ends[1]) / (2 * h)
+    u = model(batch.z, batch.r, batch.t)
+    expected = u - (batch.u - 0.5 * slope)
+    torch.testing.assert_close(
+        training.meanflow_errors(model, batch), expected, rtol=1e-6, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize("name", list(training.ERRORS))
+def test_targets_have_no_gradient_but_predictions_do(name):
+    model = started()
+    batch = batch_on_the_flow(0.7, 0.2)
+    value = training.loss(dv.few_step(name), model, batch)
+    gradient = torch.autograd.grad(value, list(model.parameters()))
+    assert sum(float(each.abs().sum()) for each in gradient) > 0
+
+
+def test_the_adaptive_factor_has_no_gradient():
+    """The gradient is that of the squared error over its own size."""
+    model = started()
+    batch = batch_on_the_flow(0.7, 0.7)
+    entry = dv.few_step("meanflow")
+    parameter = model.net[0].weight
+    (got,) = torch.autograd.grad(training.loss(entry, model, batch), parameter)
+    squared = training.meanflow_errors(model, batch).square().sum(1)
+    factor = 1 / (squared.detach() + 0.01)
+    (expected,) = torch.autograd.grad((factor * squared).mean(), parameter)
+    torch.testing.assert_close(got, expected)
+
+
+def test_training_is_the_same_again_and_leaves_torch_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    runs = [training.train("shortcut", dv.toy("gaussian"), steps=5, width=8) for _ in range(2)]
+    for one, other in zip(runs[0].parameters(), runs[1].parameters(), strict=True):
+        assert torch.equal(one, other) and not one.requires_grad
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_shortcut_model_learns_the_map_of_a_gaussian():
+    toy = dv.mixture([[0.0]], 0.3)
+    z = torch.linspace(-2, 2, 41)[:, None]
+    exact = maps.exact_map(toy, z.double(), 0.99, 0.01)
+    model = training.train("shortcut", toy, steps=400, width=32)
+    untrained = maps.FlowMap(1, 32)
+
+    def error(network):
+        return float((network.carry(z, np.linspace(0.99, 0.01, 5)) - exact).square().mean())
+
+    assert error(model) < 0.1 * error(untrained)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: maps.exact_map(dv.toy("gaussian"), torch.ones(1, 1), 0.5, 0.1), ValueError, "64"),
+        (lambda: maps.exact_map(dv.toy("gaussian"), [[1.0]], 0.5, 0.1), TypeError, "tensor"),
+        (
+            lambda: maps.exact_map(dv.toy("gaussian"), torch.ones(1, 1).double(), 0.5, 0.6),
+            ValueError,
+            "r must lie",
+        ),
+        (
+            lambda: maps.exact_map(dv.toy("gaussian"), torch.ones(1, 1).double(), 1.0, 0.6),
+            ValueError,
+            "t must lie",
+        ),
+        (lambda: maps.FlowMap(1).carry(torch.ones(1, 1), [0, 1]), ValueError, "decrease"),
+        (lambda: maps.FlowMap(0), ValueError, "dim"),
+        (lambda: training.train("shortcut", 3), TypeError, "sample"),
+        (lambda: training.train("shortcut", dv.toy("gaussian"), steps=0), ValueError, "steps"),
+        (lambda: training.train("shortcut", dv.toy("gaussian"), rate=np.nan), ValueError, "rate"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make, error, says):
+    with pytest.raises(error, match=says):
+        make()

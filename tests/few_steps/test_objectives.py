@@ -1,0 +1,135 @@
+"""Few-step objectives: laws of two times, the diagonal, and the local weighting of its factor."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+import diffviz as dv
+from diffviz.few_steps import objectives, pairs
+
+EDGES = np.linspace(-30, 30, 241)
+NAMES = list(dv.few_step_catalogue)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_masses_are_those_of_the_draws(name):
+    entry = dv.few_step(name)
+    mass = entry.pairs.mass(EDGES)
+    assert mass.sum() == pytest.approx(1, abs=1e-9)
+    assert np.allclose(np.tril(mass, -1), 0)
+    start, end = entry.pairs.draw(4000, np.random.default_rng(0))
+    assert (start <= end).all()
+    for cut in (-2.0, 1.0):
+        place = np.searchsorted(EDGES, cut)
+        share = mass[:place].sum()
+        spread = math.sqrt(share * (1 - share) / 4000)
+        assert np.mean(start < cut) == pytest.approx(share, abs=6 * spread + 1e-12)
+    assert pickle.loads(pickle.dumps(entry)).name == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_has_its_share_on_the_diagonal(name):
+    entry = dv.few_step(name)
+    start, end = entry.draw(400, np.random.default_rng(0))
+    assert np.mean(start == end) == pytest.approx(entry.diagonal_share)
+    if entry.diagonal is None:
+        assert not (start == end).any()
+
+
+def test_the_larger_of_two_logit_normal_times_has_a_skew_normal_level():
+    """Its density over t is 2 p(t) P(t), by the law of a maximum."""
+    time = np.linspace(0.02, 0.98, 49)
+    logit = np.log(time / (1 - time))
+    single = stats.norm(-0.4, 1)
+    expected = 2 * single.pdf(logit) * single.cdf(logit) / (time * (1 - time))
+    level = -2 * logit
+    jacobian = 2 / (time * (1 - time))  # |dλ/dt|
+    np.testing.assert_allclose(objectives.LARGER_OF_TWO.pdf(level) * jacobian, expected, rtol=1e-10)
+
+
+def test_the_diagonal_of_meanflow_is_noisier_than_its_logit_normal_law():
+    """By 0.56 standard deviations of λ, the mean of the larger of two normal numbers."""
+    diagonal = dv.few_step("meanflow").diagonal
+    shift = objectives.LOGIT_NORMAL.mean() - diagonal.law.mean()
+    assert shift == pytest.approx(2 / math.sqrt(math.pi), rel=1e-9)
+    assert dv.compare(diagonal, dv.few_step("imeanflow").diagonal).same
+
+
+def test_the_diagonal_of_shortcut_models_is_flow_matching():
+    assert dv.compare(dv.few_step("shortcut").diagonal, dv.objective("fm-ot")).same
+
+
+def test_jumps_of_shortcut_models_are_dyadic():
+    jumps = pairs.dyadic(8)
+    times = [1 / (1 + np.exp(np.array(each) / 2)) for each in (jumps.start, jumps.end)]
+    lengths, counts = np.unique(np.round(times[0] - times[1], 12), return_counts=True)
+    np.testing.assert_allclose(lengths, [1 / 4, 1 / 2, 1])
+    assert counts.tolist() == [4, 2, 1]
+    shares = np.array(jumps.share)
+    np.testing.assert_allclose([shares[0], shares[1:3].sum(), shares[3:].sum()], 1 / 3)
+
+
+def test_shares_of_improved_consistency_are_those_of_a_discrete_lognormal():
+    grid = pairs.karras_levels(11)
+    assert grid[0] == pytest.approx(0.002) and grid[-1] == pytest.approx(80)
+    shares = pairs.lognormal_shares(grid)
+    law = stats.norm(-1.1, 2.0)
+    mass = np.diff(law.cdf(np.log(grid)))
+    np.testing.assert_allclose(shares, mass / mass.sum(), rtol=1e-9)
+
+
+def test_the_adaptive_factor_makes_a_local_weighting():
+    """w is divided by the squared error, which the floor of a Gaussian gives in closed form."""
+    entry = dv.few_step("meanflow")
+    gaussian = dv.toy("gaussian")
+
+    def error(level):
+        gain = entry.diagonal.target.gain(level, entry.diagonal.path)
+        return gain**2 * np.array([float(gaussian.mmse(each)) for each in level])
+
+    level = np.linspace(-6, 6, 13)
+    local = entry.at_error(error)
+    ratio = local.weighting(level) / entry.diagonal.weighting(level)
+    time = 1 / (1 + np.exp(level / 2))
+    of_u = 1 / ((1 - time) ** 2 + time**2)  # E‖u − E[u|z]‖² for N(0, 1)
+    np.testing.assert_allclose(ratio, 1 / (of_u + 0.01), rtol=1e-6)
+
+
+def test_local_weightings_need_a_loss_on_the_diagonal():
+    with pytest.raises(ValueError, match="no diffusion loss on its diagonal"):
+        dv.few_step("ict").at_error(np.ones_like)
+    plain = dv.few_step("shortcut")
+    assert plain.at_error(np.ones_like) is plain.diagonal
+
+
+def test_the_mass_of_sorted_pairs_is_an_integral():
+    law = stats.norm(0.8, 2)
+    mass = pairs.SortedPairs(law).mass([-3.0, 0.0, 2.0])
+    inside, _ = integrate.dblquad(lambda end, start: 2 * law.pdf(start) * law.pdf(end), -3, 0, 0, 2)
+    assert mass[0, 1] == pytest.approx(inside, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: dv.few_step("mean flow"), "meanflow"),
+        (lambda: pairs.dyadic(100), "power of two"),
+        (lambda: pairs.adjacent([1.0]), "sigma"),
+        (lambda: pairs.adjacent([2.0, 1.0]), "sigma"),
+        (lambda: pairs.adjacent([-1.0, 1.0]), "above 0"),
+        (lambda: pairs.Jumps((0.0,), (0.0,), (1.0,)), "goes up"),
+        (lambda: pairs.Jumps((0.0,), (1.0,), (-1.0,)), "probabilities"),
+        (lambda: pairs.Jumps((0.0,), (1.0, 2.0), (1.0,)), "one shape"),
+        (lambda: pairs.karras_levels(1), "count"),
+        (lambda: pairs.karras_levels(5, 2, 1), "low < high"),
+        (lambda: objectives.Adaptive(-1, 1), "power"),
+        (lambda: objectives.Adaptive(1, 0), "floor"),
+        (lambda: dv.few_step("ict").draw(0, np.random.default_rng(0)), "n must"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
