@@ -260,7 +260,9 @@ def ddp_v():
 
 
 def ddp_simple(predict):
-    loss = simple.GaussianDiffusion(Net(), image_size=SIDE, pred_objective=predict, noise_d=SIDE // 2)
+    loss = simple.GaussianDiffusion(
+        Net(), image_size=SIDE, pred_objective=predict, noise_d=SIDE // 2
+    )
     clipped = paths.restricted(
         paths.COSINE, float(paths.COSINE.time(15)), float(paths.COSINE.time(-15))
     )
@@ -351,7 +353,12 @@ def matching(path, name):
 # rectified-flow-pytorch ---------------------------------------------------------------------------
 def rectified_flow(predict, name):
     flow = rectified.RectifiedFlow(Net(), data_shape=(3, SIDE, SIDE), predict=predict)
-    return lambda model, x: flow(x), images(3, SIDE, SIDE), {"model": flow.model}, dv.objective(name)
+    return (
+        lambda model, x: flow(x),
+        images(3, SIDE, SIDE),
+        {"model": flow.model},
+        dv.objective(name),
+    )
 
 
 # smalldiffusion: the lines of its training loop ---------------------------------------------------
