@@ -22,7 +22,9 @@ unexport PYTHONDONTWRITEBYTECODE
 lab: $(LAB)  ## open JupyterLab on notebooks/ (prints the URL with its token)
 	$(BIN)/jupyter lab $(OPTIONS) notebooks
 
+# A thread without work sleeps, so that tests with several threads leave the cores to their neighbours.
 test quick suite callbacks browser notebooks: export OMP_NUM_THREADS = 1
+test quick suite callbacks browser notebooks: export OMP_WAIT_POLICY = passive
 
 # The browser looks how soon a picture comes: beside it runs one job, and the suite, which takes all of two cores, follows.
 test:  ## lint, types, pages, tests, notebooks, a look in a real browser
