@@ -86,7 +86,7 @@ class Measured:
         NumPy's ``unique`` finds whole numbers by a hash, which takes a hundred times as long for a
         sequence in mixed order.
         """
-        return 1 + np.count_nonzero(np.diff(np.sort(self.order)))
+        return 1 + int(np.count_nonzero(np.diff(np.sort(self.order))))
 
     def _selected(self, part: Any) -> NDArray:
         """Labels of a part of the draws; a TypeError if it is no slice, indices or mask."""
