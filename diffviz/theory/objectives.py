@@ -217,6 +217,10 @@ class Objective:
         w[inside] = self._on_base(at[inside], base)
         return w
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: the recipe, so that an objective in use stays the same key."""
+        return {name: value for name, value in vars(self).items() if name != "_support"}
+
     @cached_property
     def _support(self) -> tuple[float, float]:
         """Support of the law, which SciPy works out anew each time."""
