@@ -218,7 +218,7 @@ class Objective:
         return w
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled and copied: the recipe, so that an objective in use stays the same key."""
+        """What is pickled and copied: the recipe alone, so that use does not change its pickle."""
         return {name: value for name, value in vars(self).items() if name != "_support"}
 
     @cached_property
