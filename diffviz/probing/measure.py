@@ -330,7 +330,7 @@ def _with_scatter(measured: Measured, plan: Plan, *, fits: bool, stratified: boo
     )
     share = share_of_chance(measured, plan.calls)
     measured = replace(measured, residuals={**measured.residuals, "levels": share}, parts=parts)
-    if not stratified or not is_sampled(share, len(np.unique(measured.order)), fits=fits):
+    if not stratified or not is_sampled(share, measured.samples, fits=fits):
         return measured
     return replace(
         measured,

@@ -10,6 +10,7 @@ own squared error. With p the density of the law,
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path as File
 from typing import Any
@@ -24,7 +25,7 @@ from diffviz.protocols import Weighting
 from diffviz.theory import multipliers, tables
 from diffviz.theory.atoms import atomic, curve_through, quantiles
 from diffviz.theory.frames import Curve, levels
-from diffviz.theory.laws import checked_law, truncated
+from diffviz.theory.laws import checked_law, density, truncated
 from diffviz.theory.paths import COSINE, Path, checked_path
 from diffviz.theory.targets import EPS, Target, base_gain
 
@@ -208,17 +209,31 @@ class Objective:
             array([ 0.038,  1.008, 15.599])
         """
         at = finite(logsnr, "logsnr")
-        low, high = self.law.support()
+        low, high = self._support
         inside = (at >= low) & (at <= high)
-        level = at[inside]
+        if at.ndim and inside.all():  # as on most grids; choosing all takes as long as the density
+            return self._on_base(at, base)
         w = np.zeros(at.shape)
+        w[inside] = self._on_base(at[inside], base)
+        return w
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: the recipe alone, so that use does not change its pickle."""
+        return {name: value for name, value in vars(self).items() if name != "_support"}
+
+    @cached_property
+    def _support(self) -> tuple[float, float]:
+        """Support of the law, which SciPy works out anew each time."""
+        return self.law.support()
+
+    def _on_base(self, level: NDArray, base: str) -> NDArray:
+        """The weighting of the squared error of a base at λ within the support of the law."""
         on_eps = self._on_eps(level)
         on_base = on_eps / base_gain(base, level) ** 2
         faint = on_eps < SMALLEST
         if faint.any() and atomic(self.law) is None:
             on_base[faint] = self._far_out(level[faint], base)
-        w[inside] = on_base
-        return w
+        return on_base
 
     def _far_out(self, level: NDArray, base: str) -> NDArray:
         """The weighting of a base where the product of its factors underflows on eps."""
@@ -232,7 +247,7 @@ class Objective:
         """The weighting of the eps squared error at λ within the support of the law."""
         table = atomic(self.law)
         if table is None:
-            return self.factor(level) * (2 * self.law.pdf(level))
+            return self.factor(level) * (2 * density(self.law, level))
         return curve_through(table, 2 * self.factor(table.levels) * table.mass)(level)
 
     def draw(

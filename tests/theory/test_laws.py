@@ -321,6 +321,23 @@ def test_values_inside_the_support_are_as_in_scipy(method):
     np.testing.assert_array_equal(getattr(law, method)(0.5), expected[1])
 
 
+@in_one_test
+@pytest.mark.parametrize(
+    "law", [*LAWS.values(), stats.uniform(-2, 5), stats.gamma(2.0), stats.t(3, loc=1, scale=2)]
+)
+def test_the_density_is_that_of_scipy_inside_the_support_and_outside(law):
+    inside = law.ppf(np.linspace(0.01, 0.99, 25))
+    np.testing.assert_array_equal(laws.density(law, inside), law.pdf(inside))
+    beyond = np.array([-300.0, -2.0, 0.5, 3.0, 300.0, np.nan])
+    np.testing.assert_array_equal(laws.density(law, beyond), law.pdf(beyond))
+
+
+def test_the_density_of_several_laws_at_once_is_that_of_scipy():
+    several = stats.norm([0.0, 1.0], [1.0, 2.0])
+    at = np.array([0.5, 0.7])
+    np.testing.assert_array_equal(laws.density(several, at), several.pdf(at))
+
+
 @pytest.mark.parametrize("scale", [1.03, 1.2, 1.41])
 def test_the_mode_law_ends_at_0_and_1_where_rounding_would_go_beyond(scale):
     assert laws.ModeTime(scale).forward(1.0) > 1
