@@ -38,7 +38,7 @@ FLUX_SHIFT = shift_on_line(LATENT_TOKENS, *POINTS["flux_shift"])
 TRELLIS_PATH = paths.sigma_min_path(1e-5)
 AUDIO_CUT = 0.075  # share of data below which Stable Audio's truncated law draws nothing
 AUDIO_LAW = laws.squeezed(
-    laws.truncated(stats.norm(0, 2), 2 * np.log(AUDIO_CUT / (1 - AUDIO_CUT)), 700.0),
+    laws.truncated(stats.norm(0, 2), 2 * np.log(AUDIO_CUT / (1 - AUDIO_CUT)), np.inf),
     low=0.0,
     high=1 / (1 - AUDIO_CUT),
 )

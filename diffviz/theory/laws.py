@@ -897,13 +897,19 @@ class Truncation:
         return self.law.pdf(y) / self.mass
 
 
+def limit(value: Any, name: str) -> float:
+    """A number or ±inf; NaN and what is no number are refused."""
+    unlimited = isinstance(value, float | np.floating) and np.isinf(value)
+    return float(value) if unlimited else number(value, name)
+
+
 def truncated(density: Any, low: float, high: float) -> Any:
     """A law conditioned on low <= λ <= high. Of discrete levels those in between remain.
 
     Args:
         density: Law of λ, a frozen SciPy distribution.
-        low: Least λ in nats.
-        high: Largest λ in nats.
+        low: Least λ in nats; −inf for none.
+        high: Largest λ in nats; inf for none.
 
     Returns:
         A frozen SciPy distribution.
@@ -913,8 +919,8 @@ def truncated(density: Any, low: float, high: float) -> Any:
         ValueError: The law has no mass between the ends.
     """
     law = checked_law(density, "density")
-    low = number(low, "low")
-    high = number(high, "high")
+    low = limit(low, "low")
+    high = limit(high, "high")
     cdf = float(law.cdf(low)), float(law.cdf(high))
     sf = float(law.sf(low)), float(law.sf(high))
     # not the quantiles of 0 and 1: far out in a tail they are infinite by rounding

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
+SMALLEST = 1e-300  # of a time, so that a density at an end is its limit there
 HALVINGS = 100  # of a bracket, until it is no longer than a rounding error
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(96)  # of the average over a uniform draw
 Probability = Callable[[NDArray], NDArray]
@@ -202,7 +203,7 @@ class SqueezedTime:
         width = self.high - self.low
         t = combined((1 - self.low) * noise, -self.low * signal) / width
         rest = combined(self.high * signal, -(1 - self.high) * noise) / width
-        return np.clip(t, 0, 1), np.clip(rest, 0, 1)
+        return np.clip(t, SMALLEST, 1), np.clip(rest, SMALLEST, 1)
 
     def inverse(self, logsnr: NDArray) -> NDArray:
         """λ before the map."""

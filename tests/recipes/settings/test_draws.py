@@ -13,7 +13,9 @@ LAWS = {
     "stretched normal": stretched(stats.norm(-1, 2), 0.2, 1.0),
     "cut": cut(stats.norm(-1, 2), 0.2, 0.7),
     "mixture": laws.mixture((stats.norm(-2, 2), stats.norm(5, 1)), (3, 1)),
-    "stretched mixture": stretched(laws.mixture((stats.norm(), stats.norm(5, 1)), (1, 1)), 0.1, 0.9),
+    "stretched mixture": stretched(
+        laws.mixture((stats.norm(), stats.norm(5, 1)), (1, 1)), 0.1, 0.9
+    ),
 }
 
 
