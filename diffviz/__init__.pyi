@@ -14,12 +14,14 @@ from .theory import (
     from_weighting,
     laws,
     loss_density,
+    losses,
     multipliers,
     paths,
     rebase,
     share_below,
     targets,
     verdict,
+    with_loss,
 )
 
 __version__: str
@@ -48,6 +50,7 @@ __all__ = [
     "laws",
     "log_likelihood",
     "loss_density",
+    "losses",
     "mixture",
     "models",
     "multipliers",
@@ -65,4 +68,5 @@ __all__ = [
     "targets",
     "toy",
     "verdict",
+    "with_loss",
 ]

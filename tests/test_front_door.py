@@ -20,6 +20,7 @@ MODULES = {
     "families",
     "lab",
     "laws",
+    "losses",
     "models",
     "multipliers",
     "paths",
@@ -53,6 +54,7 @@ FUNCTIONS = {
     "share_below",
     "toy",
     "verdict",
+    "with_loss",
 }
 KINDS = {
     **dict.fromkeys(CLASSES, type),

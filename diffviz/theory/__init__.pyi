@@ -6,6 +6,7 @@ from . import (
     families,
     frames,
     laws,
+    losses,
     multipliers,
     objectives,
     paths,
@@ -26,6 +27,7 @@ from .analysis import (
     share_below,
     verdict,
 )
+from .losses import with_loss
 from .objectives import Objective, from_weighting
 from .weightings import rebase
 
@@ -47,6 +49,7 @@ __all__ = [
     "gaussian_mmse",
     "laws",
     "loss_density",
+    "losses",
     "multipliers",
     "objectives",
     "paths",
@@ -57,4 +60,5 @@ __all__ = [
     "targets",
     "verdict",
     "weightings",
+    "with_loss",
 ]
