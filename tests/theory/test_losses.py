@@ -1,4 +1,4 @@
-"""Losses that are not squared: their slope by several routes, its limits, and what is made of it."""
+"""Losses that are not squared: their slope by several routes, its limits, and its uses."""
 
 import pickle
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy import exp, log, pi, sqrt
 from scipy import integrate, stats
-from scipy.special import erf, expit, hyperu
+from scipy.special import erf, expit
 
 import diffviz as dv
 from diffviz.theory import losses
@@ -64,11 +64,13 @@ def test_hubers_slope_of_one_component_is_the_probability_of_a_small_error():
 
 @pytest.mark.parametrize("components", [1, 2, 5, 30])
 def test_pseudo_hubers_slope_is_tricomis_function(components):
-    m = np.geomspace(1e-2, 1e3, 41)
-    x, p = 0.3**2 / (2 * m), components / 2 + 1
-    expected_slope = x**p * hyperu(p, p + 0.5, x)
+    mpmath = pytest.importorskip("mpmath")  # SciPy's function loses digits where p + ½ is whole
+    m = np.geomspace(1e-3, 1e3, 21)
+    p = components / 2 + 1
+    at = [mpmath.mpf(0.3**2 / (2 * one)) for one in m]
+    expected_slope = [float(x**p * mpmath.hyperu(p, p + 0.5, x)) for x in at]
     got = losses.pseudo_huber(0.3, components).slope(m)
-    np.testing.assert_allclose(got, expected_slope, rtol=1e-9)
+    np.testing.assert_allclose(got, expected_slope, rtol=1e-11)
 
 
 def test_log_coshs_slope_of_one_component_is_the_average_of_sech_squared():
@@ -123,7 +125,7 @@ def test_torch_and_kohya_have_these_losses():
     np.testing.assert_allclose(losses.huber(0.6)(r) / 0.6, 2 * smooth.numpy(), rtol=1e-12)
     c = 0.1  # sd-scripts: 2 c (sqrt((pred − target)² + c²) − c)
     kohya = 2 * c * (torch.sqrt((pair[0] - pair[1]) ** 2 + c**2) - c)
-    np.testing.assert_allclose(losses.pseudo_huber(c)(r), kohya.numpy(), rtol=1e-9)
+    np.testing.assert_allclose(losses.pseudo_huber(c)(r), kohya.numpy(), rtol=1e-9, atol=1e-15)
 
 
 @each
@@ -242,8 +244,8 @@ def test_what_is_made_pickles_and_trains(kind):
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
-        (lambda: losses.huber(0.0), ValueError, "threshold must be above 0"),
-        (lambda: losses.huber("1"), TypeError, "threshold"),
+        (lambda: losses.huber(0.0), ValueError, "threshold must be a finite number > 0"),
+        (lambda: losses.huber("1"), ValueError, "threshold must be a finite number"),
         (lambda: losses.pseudo_huber(1.0, 0), ValueError, "components"),
         (lambda: losses.by_snr(1.5), ValueError, "least"),
         (lambda: losses.by_snr(0.0), ValueError, "least"),
