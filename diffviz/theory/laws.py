@@ -963,8 +963,9 @@ def mixture(components: Sequence[Any], shares: Sequence[float]) -> Any:
             component has discrete levels.
 
     Example:
+        >>> from scipy import stats
         >>> law = dv.laws.mixture([stats.norm(0, 2), stats.norm(5, 1)], [0.75, 0.25])
-        >>> round(law.mean(), 6)
+        >>> round(float(law.mean()), 6)
         1.25
     """
     parts = tuple(smooth(law, f"components[{i}]") for i, law in enumerate(components))
@@ -994,6 +995,7 @@ def blended(density: Any, share: float) -> Any:
         ValueError: The share lies outside (0, 1), or the law has discrete levels.
 
     Example:
+        >>> from scipy import stats
         >>> law = dv.laws.blended(stats.norm(0, 2), share=0.5)
         >>> law.support() == tuple(dv.paths.LINEAR.logsnr([1.0, 0.0]))
         True
@@ -1022,6 +1024,7 @@ def squeezed(density: Any, low: float, high: float) -> Any:
         ValueError: Not low < high, the law has discrete levels, or a time leaves [0, 1].
 
     Example:
+        >>> from scipy import stats
         >>> law = dv.laws.squeezed(stats.logistic(0, 2), 0.02, 1.0)
         >>> [round(float(end), 3) for end in law.support()]
         [-inf, 7.784]
