@@ -544,7 +544,6 @@ LOSSES = {
     "diffsynth-ltx2": bell_table(exp(2.05), terminal=0.1),
     "jit-512": jit_512,
     "equilibrium-matching": equilibrium,
-    "kolors": on_eps(scaled_linear(0.00085, 0.014, 1100)),
     "audioldm": on_eps(scaled_linear(0.0015, 0.0195, 1000)),
     "hunyuan-dit": on_v(scaled_linear(0.00085, 0.03, 1000)),
     "cogvideox-2b": on_v(cogvideox),

@@ -20,7 +20,6 @@ from diffviz.theory.families import edm
 from diffviz.theory.objectives import Objective
 from diffviz.theory.targets import EPS, V
 
-KOLORS = "Kwai-Kolors/Kolors scheduler_config.json (2024; read in copies of it)"
 AUDIOLDM = "Liu et al. 2023 (arXiv 2301.12503), AudioLDM; CompVis/latent-diffusion configs"
 HUNYUAN_DIT = "Li et al. 2024 (arXiv 2405.08748), Tencent/HunyuanDiT (beta_end = 0.03)"
 COGVIDEOX = "Yang et al. 2024 (arXiv 2408.06072), diffusers CogVideoXDDIMScheduler"
@@ -81,16 +80,6 @@ def cogvideox_2b(logsnr: NDArray) -> NDArray:
 
 
 ENTRIES = (
-    Objective(
-        name="kolors",
-        family="eps",
-        year=2024,
-        source=KOLORS,
-        path=paths.scaled_linear(beta_start=0.00085, beta_end=0.014, steps=1100),
-        target=EPS,
-        stated=ScaledLinearEps(0.00085, 0.014, 1100),
-        note="1,100 steps and a larger last β: λ ends at −6.71, Stable Diffusion's at −5.34.",
-    ),
     Objective(
         name="audioldm",
         family="eps",
