@@ -377,11 +377,6 @@ def diffusion_lm(t):
     return sqrt(alpha2), sqrt(1 - alpha2)
 
 
-def grad_tts(t):
-    b = 0.05 * t + (20 - 0.05) * t**2 / 2
-    return exp(-b / 2), sqrt(-np.expm1(-b))
-
-
 def equilibrium(u, model):
     c = 4 * minimum(1, (1 - (1 - u)) / (1 - 0.8))
     x, eps = model(1 - u, u)
@@ -550,7 +545,6 @@ LOSSES = {
     "cogvideox-5b": on_v(ztsnr),
     "svd-xtend": edm(0.7, 1.6, weight=lambda s, d: (1 + s**2) / s**2),
     "vibevoice": on_v(iddpm),
-    "grad-tts": on_eps(grad_tts),
     "diffusion-lm": on_x(diffusion_lm),
     "gr00t-n1": flow(lambda u: u ** (1 / 1.5)),
     "gr00t-n1.7": flow(lambda u: 1 - 0.999 * (1 - u ** (1 / 1.5))),

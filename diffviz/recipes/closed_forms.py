@@ -26,14 +26,9 @@ def vp_depth(logsnr: NDArray) -> NDArray:
     return np.logaddexp(0, -logsnr)
 
 
-def linear_beta_between(depth: NDArray, first: float, last: float) -> NDArray:
-    """β that is linear in time from ``first`` to ``last``, where its integral is ``depth``."""
-    return np.sqrt(first**2 + 2 * (last - first) * depth)
-
-
 def linear_beta(depth: NDArray) -> NDArray:
     """β of DDPM's linear table, from 0.1 to 20, where its integral is ``depth``."""
-    return linear_beta_between(depth, 0.1, 20)
+    return np.sqrt(0.1**2 + 2 * 19.9 * depth)
 
 
 def scaled_linear_beta(depth: NDArray) -> NDArray:

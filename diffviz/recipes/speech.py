@@ -1,18 +1,17 @@
-"""Speech and text: schedules of codes that generate spectrograms, speech tokens and words."""
+"""Speech and text: schedules of codes that generate speech tokens and words."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from diffviz.recipes.closed_forms import linear_beta_between, squared_v_gain, vp_depth
+from diffviz.recipes.closed_forms import squared_v_gain
 from diffviz.recipes.ddpm import eps_cosine_with_offset
 from diffviz.theory import paths
 from diffviz.theory.frames import VP
 from diffviz.theory.objectives import Objective
-from diffviz.theory.targets import EPS, V, X
+from diffviz.theory.targets import V, X
 
 VIBEVOICE = "Peng et al. 2025 (arXiv 2508.19205), microsoft/VibeVoice diffusion head config"
-GRAD_TTS = "Popov et al. 2021 (arXiv 2105.06337), huawei-noah/Speech-Backbones Grad-TTS"
 DIFFUSION_LM = "Li et al. 2022 (arXiv 2205.14217), XiangLi1999/Diffusion-LM ('sqrt')"
 
 ROOT_OFFSET = 1e-4
@@ -21,11 +20,6 @@ ROOT_OFFSET = 1e-4
 def vibevoice(logsnr: NDArray) -> NDArray:
     """Eps's weighting on the cosine path with s = 0.008, times v's gain 1 + e^(−λ)."""
     return eps_cosine_with_offset(logsnr) * squared_v_gain(logsnr)
-
-
-def grad_tts(logsnr: NDArray) -> NDArray:
-    """sigma²/β of eps, with β from 0.05 to 20 in continuous time."""
-    return expit(-logsnr) / linear_beta_between(vp_depth(logsnr), 0.05, 20)
 
 
 # --- the schedule of words: sigma⁴ = s + (1 − s) t, s = 1e-4 --------------------------------------
@@ -66,17 +60,6 @@ ENTRIES = (
         stated=vibevoice,
         note="The offset moves v's weighting away from flow matching's where data is clean. The "
         "config was read in a port of it; β is capped in the last steps, which is left out.",
-    ),
-    Objective(
-        name="grad-tts",
-        family="eps",
-        year=2021,
-        source=GRAD_TTS,
-        path=paths.vp_linear(beta_min=0.05, beta_max=20.0),
-        target=EPS,
-        stated=grad_tts,
-        note="The data is the spectrogram less the encoder's mean, since the noise is centred "
-        "there. The code was not read here.",
     ),
     Objective(
         name="diffusion-lm",

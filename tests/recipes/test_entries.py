@@ -254,7 +254,6 @@ CLOSED = {
     "svd-xtend": lambda l: normal(l, -1.4, 3.2) * EDM(l, 1.0),
     "gr00t-n1": lambda l: exp(-l / 2) * (1 + exp(l / 2)) ** -0.5,
     "gr00t-n1.7": lambda l: sqrt(expit(-l / 2) - 0.001) * exp(-l / 2),
-    "grad-tts": lambda l: expit(-l) / sqrt(0.05**2 + 2 * 19.95 * softplus(-l)),
     "diffusion-lm": lambda l: (1 + exp(l)) ** -3.0,
     "gencast": lambda l: exp(-l / 14) * EDM(l, 1.0),
     "corrdiff": lambda l: normal(l, 0, 2.4) * EDM(l),
