@@ -480,7 +480,10 @@ class LocalMultiplier:
     def __call__(self, logsnr: ArrayLike) -> NDArray:
         """The multiplier at λ in nats, same shape."""
         at = levels(logsnr)
-        on_target = self.target.gain(at, self.path) ** 2 * self.errors(at) / self.components
+        error = finite(self.errors(at), "the mean squared error that errors returns")
+        if (error < 0).any():
+            raise ValueError(f"errors returns {error.min():g}; a mean squared error is >= 0")
+        on_target = self.target.gain(at, self.path) ** 2 * error / self.components
         return np.asarray(self.multiplier(at)) * self.loss.slope(on_target, at)
 
 
@@ -506,7 +509,8 @@ def with_loss(
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: The loss is unknown, an error is not above 0, or there is no component.
+        ValueError: The loss is unknown, an error is not above 0, there is no component, or the
+            objective has another loss already.
 
     Example:
         >>> flow = dv.objective("fm-ot")
@@ -517,6 +521,10 @@ def with_loss(
     """
     if not isinstance(objective, Objective):
         raise TypeError(f"objective must be one, such as dv.objective('edm'), got {objective!r}")
+    require(
+        not isinstance(objective.multiplier, LocalMultiplier),
+        f"{objective.name!r} has another loss already: take the objective with the squared one",
+    )
     if isinstance(loss, str):
         loss = {"huber": huber, "pseudo-huber": pseudo_huber, "log-cosh": log_cosh}[
             one_of(loss.replace("_", "-"), "loss", tuple(SHAPES))

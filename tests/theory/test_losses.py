@@ -241,6 +241,11 @@ def test_what_is_made_pickles_and_trains(kind):
     np.testing.assert_allclose(factor, changed.factor(logsnr))
 
 
+def with_huber(errors):
+    """EDM with Huber's loss."""
+    return dv.with_loss(dv.objective("edm"), "huber", errors)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
@@ -273,6 +278,13 @@ def test_what_is_made_pickles_and_trains(kind):
             ValueError,
             "seen no level",
         ),
+        (
+            lambda: dv.with_loss(with_huber(gaussian_mmse), "log-cosh", gaussian_mmse),
+            ValueError,
+            "'edm, huber' has another loss already",
+        ),
+        (lambda: with_huber(lambda l: -gaussian_mmse(l)).factor(0.0), ValueError, "returns -0.5"),
+        (lambda: with_huber(lambda l: l * np.nan).factor(0.0), ValueError, "errors returns"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(make, error, says):
