@@ -320,8 +320,7 @@ def simplefold_sum():
 
     def loss(u, model):
         t = expit(0.8 + 1.7 * quantile(np.clip(ndtri(u), -7.9, 7.9)))
-        t = t * (1 - 2e-4) + 1e-4
-        x, eps = model(t, 1 - t)
+        x, eps = model(t, 1 - t)  # without the code's t (1 − 2e-4) + 1e-4
         return (x - eps) ** 2
 
     return loss

@@ -25,7 +25,6 @@ MATTERGEN = "Zeni et al. 2023 (MatterGen), microsoft/mattergen wrapped_normal_lo
 
 ANGSTROMS = 16.0  # σ_data of AlphaFold 3 and its relatives
 LOG_ANGSTROMS = float(np.log(ANGSTROMS))
-PULLED_IN = 1e-4  # how far SimpleFold's time stays from 0 and 1
 
 
 def alphafold3_multiplier(logsnr: NDArray) -> NDArray:
@@ -48,25 +47,15 @@ def simplefold_mixture(logsnr: NDArray) -> NDArray:
 
 
 def simplefold_sum(logsnr: NDArray) -> NDArray:
-    """f(t) e^(−λ/2), with f the density of 0.98 logit-normal(−0.8, 1.7) + 0.02 uniform.
-
-    The code then moves t to 1e-4 + (1 − 2e-4) t.
-    """
-    width = 1 - 2 * PULLED_IN
-    noise = (expit(-logsnr / 2) - PULLED_IN) / width
-    signal = (expit(logsnr / 2) - PULLED_IN) / width
-    ends = [_logit_within(noise, signal), _logit_within(noise - 0.02, signal)]
-    above, below = (stats.norm.cdf(end, -0.8, 1.7) for end in ends)
-    left, right = (stats.norm.sf(end, -0.8, 1.7) for end in ends)
-    mass = np.where(below < 0.5, above - below, right - left)
-    return mass * flow_matching(logsnr)
-
-
-def _logit_within(noise: NDArray, signal: NDArray) -> NDArray:
-    """Logit of t/0.98, for t = ``noise``; ``signal`` is 1 − t, or 0.98 − t where 0.02 is off."""
-    rest = np.where(noise + signal > 0.99, signal - 0.02, signal)
+    """f(t) e^(−λ/2), with f the density of 0.98 logit-normal(−0.8, 1.7) + 0.02 uniform."""
+    noise = expit(-logsnr / 2)
+    signal = expit(logsnr / 2)
     with np.errstate(divide="ignore"):
-        return np.log(np.clip(noise, 0, None)) - np.log(np.clip(rest, 0, None))
+        last = np.log(noise) - np.log(np.clip(signal - 0.02, 0, None))  # logit of t/0.98
+        first = np.log(np.clip(noise - 0.02, 0, None)) - np.log(signal)  # of (t − 0.02)/0.98
+    below = stats.norm.cdf(last, -0.8, 1.7) - stats.norm.cdf(first, -0.8, 1.7)
+    above = stats.norm.sf(first, -0.8, 1.7) - stats.norm.sf(last, -0.8, 1.7)
+    return np.where(first < -0.8, below, above) * flow_matching(logsnr)
 
 
 def softened_velocity(logsnr: NDArray) -> NDArray:
@@ -176,10 +165,11 @@ ENTRIES = (
         source=f"{SIMPLEFOLD} flow_matching_train_step",
         path=LINEAR,
         target=U,
-        law=laws.squeezed(laws.blended(stats.norm(1.6, 3.4), 0.02), PULLED_IN, 1 - PULLED_IN),
+        law=laws.blended(stats.norm(1.6, 3.4), 0.02),
         stated=simplefold_sum,
         note="The code adds 0.98 times a logit-normal draw and 0.02 times a uniform one, which is "
-        "no mixture. The target is aligned first.",
+        "no mixture. It then moves t by 1e-4 from both ends, which is left out. The target is "
+        "aligned first.",
     ),
     Objective(
         name="proteina",

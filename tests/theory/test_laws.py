@@ -176,7 +176,7 @@ SAMPLERS = {
     ),
     "iDDPM": (lambda u, n: -2 * log(np.tan(pi / 2 * u)), dv.objective("iddpm-cosine").law),
     "SimpleFold": (
-        lambda u, n: -logsnr_of_time((0.98 * expit(0.8 + 1.7 * n) + 0.02 * u) * 0.9998 + 1e-4),
+        lambda u, n: -logsnr_of_time(0.98 * expit(0.8 + 1.7 * n) + 0.02 * u),
         dv.objective("simplefold-as-coded").law,
     ),
     "Stable Audio": (
