@@ -15,12 +15,14 @@ from .theory import (
     from_weighting,
     laws,
     loss_density,
+    losses,
     multipliers,
     paths,
     rebase,
     share_below,
     targets,
     verdict,
+    with_loss,
 )
 
 __version__: str
@@ -51,6 +53,7 @@ __all__ = [
     "laws",
     "log_likelihood",
     "loss_density",
+    "losses",
     "mixture",
     "models",
     "multipliers",
@@ -68,4 +71,5 @@ __all__ = [
     "targets",
     "toy",
     "verdict",
+    "with_loss",
 ]

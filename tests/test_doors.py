@@ -160,6 +160,12 @@ def _(w=TABLE):
     return dv.from_weighting(w).weighting([-1.0, 1.0])
 
 
+@door("with_loss", arrays="errors", counts="components", names="loss")
+def _(errors=FALLING, components=2, loss="huber"):
+    levels = np.linspace(-4, 4, len(errors))
+    return dv.with_loss(dv.objective("edm"), loss, (levels, errors), components).factor([-1.0, 1.0])
+
+
 @door("from_diffusers", numbers="shift", counts="tokens", names="weighting")
 def _(shift=3.0, tokens=4096, weighting="none"):
     config = {
