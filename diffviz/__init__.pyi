@@ -2,6 +2,7 @@
 from . import lab, plots
 from .data import dataset, mixture, toy
 from .learning import AdaptiveObjective, Diverged, LossByLogSNR, Run, fit, floor, models, read_log
+from .masked import MaskedObjective, masked_catalogue, masked_objective
 from .recipes import catalogue, closest, from_diffusers, from_settings, objective
 from .reports import probe, probe_arrays, report
 from .sampling import elbo, grid, log_likelihood, sample, solvers
@@ -28,6 +29,7 @@ __all__ = [
     "AdaptiveObjective",
     "Diverged",
     "LossByLogSNR",
+    "MaskedObjective",
     "Objective",
     "Run",
     "augmentation_density",
@@ -48,6 +50,8 @@ __all__ = [
     "laws",
     "log_likelihood",
     "loss_density",
+    "masked_catalogue",
+    "masked_objective",
     "mixture",
     "models",
     "multipliers",
