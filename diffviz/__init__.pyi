@@ -2,7 +2,7 @@
 from . import lab, plots
 from .data import dataset, mixture, toy
 from .learning import AdaptiveObjective, Diverged, LossByLogSNR, Run, fit, floor, models, read_log
-from .masked import MaskedObjective, masked_catalogue, masked_objective
+from .masked import MaskedObjective, masked_catalogue, masked_objective, probe_masked
 from .recipes import catalogue, closest, from_diffusers, from_settings, objective
 from .reports import probe, probe_arrays, report
 from .sampling import elbo, grid, log_likelihood, sample, solvers
@@ -60,6 +60,7 @@ __all__ = [
     "plots",
     "probe",
     "probe_arrays",
+    "probe_masked",
     "read_log",
     "rebase",
     "report",

@@ -6,7 +6,9 @@
   compares any predictor with them: floors, ELBOs, exact likelihoods;
 - ``noises`` says what is left of this for uniform noise: a score entropy, and no cross-entropy;
 - ``networks`` and ``training`` train a small transformer under several weightings;
-- ``replay``, ``readings`` and ``measurement`` measure the weighting of somebody's loss.
+- ``measurement`` measures the weighting of somebody's loss: ``replay`` takes hold of its draws,
+  ``readings`` reads the gradient of one run, ``session`` concludes from many, ``rate_laws`` names
+  the law of rates, and ``nearest`` finds the entries that are closest.
 
 The catalogue and the exact data load without torch.
 """

@@ -6,10 +6,10 @@ all masks of k tokens. Then with m = sigmoid(−λ)
     −ELBO(x) = ∫ sigmoid(λ) E[Σ_masked −log p_hat] dλ = Σ_k C_k(x)/k.
 
 That is also the average of −log p_hat(x) over all orders in which tokens can be unmasked one by
-one. The model of continuous time unmasks them in a random order, p_hat(x) = E_order[Π p_hat(x_l|…)],
-so that the ELBO falls short of log p_hat(x) by what orders differ. An exact predictor gives each
-order the same, and its gap is zero for every x (Hoogeboom et al. 2021, arXiv 2110.02037; Ou et al.
-2024, arXiv 2406.03736).
+one. The model of continuous time unmasks them in a random order, and p_hat(x) is the average of
+Π p_hat(x_l|…) over orders. So the ELBO falls short of log p_hat(x) by what orders differ. An exact
+predictor gives each order the same, and its gap is zero for every x (Hoogeboom et al. 2021, arXiv
+2110.02037; Ou et al. 2024, arXiv 2406.03736).
 
 With T steps the bound is a sum of rectangles that lie above the integral,
 
@@ -156,7 +156,7 @@ class Assessment:
 
     @cached_property
     def log_likelihood(self) -> NDArray:
-        """log p_hat(x) of each sequence, where tokens are unmasked one by one, shape (V^L,).
+        """Log-likelihood log p_hat(x) of each sequence, where tokens are unmasked one by one, shape (V^L,).
 
         Let f(S) be the log-probability that the visible tokens S come out as in x. The last of
         them was each with probability 1/|S|.
@@ -172,7 +172,7 @@ class Assessment:
         return values[:, 0]
 
     def log_likelihood_in_steps(self, alpha: ArrayLike) -> NDArray:
-        """log p_hat(x) of each sequence for a sampler that takes finitely many steps.
+        """Log-likelihood log p_hat(x) of each sequence for a sampler that takes finitely many steps.
 
         In each step every masked token is unmasked with the same chance, those of one step
         independently of each other.

@@ -191,9 +191,7 @@ def density_by_divergences(
     return weight * (divergence + itakura_saito)
 
 
-def posterior_from_others(
-    world: MarkovWorld, noise: Noise, z: NDArray, logsnr: float
-) -> NDArray:
+def posterior_from_others(world: MarkovWorld, noise: Noise, z: NDArray, logsnr: float) -> NDArray:
     """Law of each token given all other noised tokens, by forward and backward messages.
 
     It is the exact p_hat of a network that is told z: what z_l itself says enters by q(z_l|p_hat).
@@ -220,9 +218,7 @@ def posterior_from_others(
     return both / both.sum(-1, keepdims=True)
 
 
-def exact_elbo(
-    world: MarkovWorld, noise: Noise, reach: float = 45.0, steps: int = 1801
-) -> NDArray:
+def exact_elbo(world: MarkovWorld, noise: Noise, reach: float = 45.0, steps: int = 301) -> NDArray:
     """ELBO of each sequence under the exact prediction, by an integral over λ.
 
     The integrand falls like e^(−|λ|) and has no corner, so that even steps converge fast.
@@ -264,7 +260,7 @@ def _density(world: MarkovWorld, noise: Noise, z: NDArray, logsnr: float) -> NDA
         by_token[:, :, v] = density.reshape(z.shape)
     places = np.arange(world.length)
     total = np.zeros(len(world.sequences))
-    for number, x in enumerate(world.sequences):
+    for place, x in enumerate(world.sequences):
         weight = chance[x, z].prod(-1)
-        total[number] = weight @ by_token[:, places, x].sum(-1)
+        total[place] = weight @ by_token[:, places, x].sum(-1)
     return total

@@ -417,6 +417,68 @@ class MaskedObjective:
         return (np.maximum(rounded, 1) == masked[:, None]).astype(float)
 
 
+@dataclass(frozen=True, eq=False)
+class MaskedBatch:
+    """Masks of a batch, and what the loss multiplies the cross-entropy of each sequence by.
+
+    Args:
+        mask: Which tokens are hidden, shape (n, L).
+        logsnr: λ in nats, shape (n,).
+        weight: Factor on the sum over masked tokens, shape (n,). The mean over the batch of
+            weight · Σ_masked CE is the loss.
+    """
+
+    mask: NDArray
+    logsnr: NDArray
+    weight: NDArray
+
+
+def draw_masks(
+    objective: MaskedObjective, n: int, length: int, rng: np.random.Generator
+) -> MaskedBatch:
+    """Masks to train on, as a code draws them that follows the recipe to the letter.
+
+    Args:
+        objective: A masked objective.
+        n: Number of sequences.
+        length: Number of tokens of each.
+        rng: NumPy generator.
+
+    Returns:
+        The masks with their weights.
+
+    Raises:
+        TypeError: It is no masked objective, a number is not whole, or rng is no generator.
+        ValueError: A number is below 1.
+
+    Example:
+        >>> from diffviz.masked.objectives import draw_masks
+        >>> rng = np.random.default_rng(0)
+        >>> draw_masks(dv.masked_objective("maskgit"), 4, 8, rng).mask.shape
+        (4, 8)
+    """
+    recipe = checked_objective(objective)
+    n = count(n, "n")
+    length = count(length, "length")
+    logsnr = recipe.law.ppf(quantile_draws(n, random_generator(rng)))
+    rate, _ = rates_at(logsnr)
+    order = rng.random((n, length))
+    if recipe.masks == "independent":
+        mask = order < rate[:, None]
+    else:
+        rounded = np.ceil(rate * length) if recipe.masks == "up" else np.round(rate * length)
+        mask = order.argsort(1).argsort(1) < np.maximum(rounded, 1)[:, None]
+    hidden = mask.sum(1)
+    divisor = {
+        "sum": np.ones(n),
+        "length": np.full(n, float(length)),
+        "masked": np.maximum(hidden, 1),
+        "batch": np.full(n, max(hidden.mean(), 1 / n)),
+    }
+    factor = np.asarray(recipe.multiplier(logsnr), dtype=float)
+    return MaskedBatch(mask, logsnr, factor / divisor[recipe.average])
+
+
 def checked_objective(value: Any, name: str = "objective") -> MaskedObjective:
     """A masked objective that a caller passed.
 

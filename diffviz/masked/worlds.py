@@ -174,7 +174,7 @@ class MarkovWorld:
         """
         totals = np.zeros(self.length + 1)
         for mask in masks(self.length):
-            hidden = np.flatnonzero(mask)
+            hidden = np.flatnonzero(mask).tolist()
             totals[len(hidden)] += sum(self._entropy_of(place, mask) for place in hidden)
         return totals / comb(self.length, np.arange(self.length + 1))
 
@@ -202,10 +202,10 @@ class MarkovWorld:
     def _entropy_of(self, place: int, mask: NDArray) -> float:
         """Entropy of a hidden token given the visible ones, in nats."""
         visible = np.flatnonzero(~mask)
-        before = visible[visible < place]
-        after = visible[visible > place]
-        left = before[-1] if len(before) else None
-        right = after[0] if len(after) else None
+        before = visible[visible < place].tolist()
+        after = visible[visible > place].tolist()
+        left = before[-1] if before else None
+        right = after[0] if after else None
         return self._bridge_entropy(left, place, right)
 
     def _bridge_entropy(self, left: int | None, place: int, right: int | None) -> float:
