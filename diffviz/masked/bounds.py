@@ -156,7 +156,7 @@ class Assessment:
 
     @cached_property
     def log_likelihood(self) -> NDArray:
-        """Log-likelihood log p_hat(x) of each sequence, where tokens are unmasked one by one, shape (V^L,).
+        """Log-likelihood of each sequence where tokens are unmasked one by one, shape (V^L,).
 
         Let f(S) be the log-probability that the visible tokens S come out as in x. The last of
         them was each with probability 1/|S|.
@@ -172,7 +172,7 @@ class Assessment:
         return values[:, 0]
 
     def log_likelihood_in_steps(self, alpha: ArrayLike) -> NDArray:
-        """Log-likelihood log p_hat(x) of each sequence for a sampler that takes finitely many steps.
+        """Log-likelihood of each sequence for a sampler that takes finitely many steps.
 
         In each step every masked token is unmasked with the same chance, those of one step
         independently of each other.
