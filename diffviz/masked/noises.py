@@ -218,6 +218,22 @@ def posterior_from_others(world: MarkovWorld, noise: Noise, z: NDArray, logsnr: 
     return both / both.sum(-1, keepdims=True)
 
 
+def mean_density(world: MarkovWorld, noise: Noise, logsnr: ArrayLike) -> NDArray:
+    """−dELBO/dλ of the exact prediction, averaged over the world.
+
+    Args:
+        world: The world.
+        noise: What replaces tokens.
+        logsnr: λ in nats, shape (n,).
+
+    Returns:
+        The density in nats for each nat of λ, shape (n,); its area is the entropy.
+    """
+    z = _all_noised(world, noise)
+    nodes = array(logsnr, "logsnr", ndim=1)
+    return np.array([world.probability @ _density(world, noise, z, node) for node in nodes])
+
+
 def exact_elbo(world: MarkovWorld, noise: Noise, reach: float = 45.0, steps: int = 301) -> NDArray:
     """ELBO of each sequence under the exact prediction, by an integral over λ.
 
@@ -233,11 +249,16 @@ def exact_elbo(world: MarkovWorld, noise: Noise, reach: float = 45.0, steps: int
         The ELBO in nats, shape (V^L,); it is log p(x) for every noise.
     """
     nodes = np.linspace(-reach, reach, count(steps, "steps", least=2))
-    kinds = len(np.asarray(noise.law))
-    noised = np.stack(np.meshgrid(*[np.arange(kinds)] * world.length, indexing="ij"), -1)
-    z = noised.reshape(-1, world.length)
+    z = _all_noised(world, noise)
     spent = sum(_density(world, noise, z, node) for node in nodes)
     return -spent * (nodes[1] - nodes[0])
+
+
+def _all_noised(world: MarkovWorld, noise: Noise) -> NDArray:
+    """All sequences that z may be, shape (K^L, L)."""
+    kinds = len(np.asarray(noise.law))
+    noised = np.meshgrid(*[np.arange(kinds)] * world.length, indexing="ij")
+    return np.stack(noised, -1).reshape(-1, world.length)
 
 
 def _density(world: MarkovWorld, noise: Noise, z: NDArray, logsnr: float) -> NDArray:

@@ -30,8 +30,7 @@ GRID = np.linspace(-8, 8, 161)
 
 def own(entry):
     low, high = entry.law.support()
-    inner = np.linspace(low + 1e-6, high - 1e-6, 161) if np.isfinite(low + high) else GRID
-    return np.clip(inner, low + 1e-6, high - 1e-6)
+    return np.linspace(max(low + 1e-6, -8.0), min(high - 1e-6, 8.0), 161)
 
 
 def made(**parts):
@@ -69,7 +68,7 @@ def test_each_entry_has_the_weighting_that_is_stated(entry):
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_each_entry_has_its_weighting_by_a_histogram_of_draws(entry):
     """Factors summed over draws that fall into bins, as a training has them."""
-    t = (np.arange(200_000) + 0.5) / 200_000
+    t = (np.arange(20_000) + 0.5) / 20_000
     level = entry.law.ppf(t)
     edges = np.quantile(level, np.linspace(0.1, 0.9, 9))
     sums = np.histogram(level, edges, weights=entry.factor(level) / len(t))[0]
@@ -128,7 +127,7 @@ def test_weights_by_count_are_integrals_of_the_weighting():
     """Σ_k weight_k S_k and ∫ w S dλ, for S_k = k: every masked token costs one nat."""
     for name in ("dplm-linear", "muse", "dfm-cross-entropy", "md4-cosine"):
         entry = dv.masked_objective(name)
-        low, high = np.clip(entry.law.support(), -40, 40)
+        low, high = np.clip(entry.law.support(), -100, 100)
         length = 6
         spent = lambda level: entry.weighting(level) * length * special.expit(-level)  # noqa: B023
         integral = integrate.quad(spent, low, high, limit=400, points=[0])[0]
@@ -139,7 +138,7 @@ def test_weights_by_count_are_integrals_of_the_weighting():
 
 def _mean_count(entry, length):
     rate = lambda level: special.expit(-level) * entry.law.pdf(level)
-    low, high = np.clip(entry.law.support(), -40, 40)
+    low, high = np.clip(entry.law.support(), -100, 100)
     return length * integrate.quad(rate, low, high, limit=400, points=[0])[0]
 
 

@@ -2,6 +2,7 @@ from . import (
     base,
     composer,
     elbo,
+    masked,
     perception,
     policy,
     prior,
@@ -15,6 +16,7 @@ from . import (
 from .base import Explorer
 from .composer import ComposerExplorer
 from .elbo import ElboExplorer
+from .masked import MaskedExplorer
 from .perception import PerceptionExplorer
 from .policy import LearningExplorer, PolicyExplorer
 from .prior import PriorExplorer
@@ -30,6 +32,7 @@ __all__ = [
     "ElboExplorer",
     "Explorer",
     "LearningExplorer",
+    "MaskedExplorer",
     "PerceptionExplorer",
     "PolicyExplorer",
     "PriorExplorer",
@@ -41,6 +44,7 @@ __all__ = [
     "base",
     "composer",
     "elbo",
+    "masked",
     "perception",
     "policy",
     "prior",

@@ -1,6 +1,7 @@
 from . import (
     elbo,
     gallery,
+    masked,
     perception,
     policy,
     popular,
@@ -23,6 +24,7 @@ __all__ = [
     "elbo",
     "figure",
     "gallery",
+    "masked",
     "perception",
     "policy",
     "popular",
