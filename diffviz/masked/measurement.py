@@ -20,12 +20,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from torch import Tensor
 
-from diffviz.checks import count, dense_tensor, increasing, one_of, require
+from diffviz.checks import count, dense_tensor, increasing, number, one_of, positive, require
 from diffviz.masked import rate_laws, schedules
 from diffviz.masked.objectives import BASES, base_factor
 from diffviz.masked.session import Session
 from diffviz.probing.binning import Levels, bin_averages
 
+FEWEST_BATCHES = 16  # over which a draw of a single number is even
 NEAR_ELBO = 0.03  # share of the weight that may be elsewhere
 AVERAGE_WORDS = {
     "sum": "summed over masked tokens",
@@ -48,6 +49,16 @@ class MaskedMeasured:
         rate_law: The law of masking rates in words.
         smoothing: How much labels are smoothed.
         notes: Further sentences.
+
+    Example:
+        >>> def loss(model, x):
+        ...     mask = torch.rand(x.shape) < torch.rand(len(x), 1)
+        ...     logits = model(x.masked_fill(mask, 10))
+        ...     each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
+        ...     return ((each * mask).sum(1) / mask.sum(1).clamp(min=1)).mean()
+        >>> measured = dv.probe_masked(loss, torch.arange(128).reshape(8, 16) % 10)
+        >>> measured.average, measured.masks, measured.is_elbo
+        ('masked', 'independent', True)
     """
 
     logsnr: NDArray
@@ -65,15 +76,25 @@ class MaskedMeasured:
 
         Args:
             bins: Number of bins.
-            mass: Share of the draws that they hold.
+            mass: Share of the draws that they hold, in (0, 1].
 
         Returns:
             Edges in nats, shape (bins + 1,).
 
         Raises:
             ValueError: All draws have one log-SNR.
+
+        Example:
+            >>> def loss(model, x):
+            ...     mask = torch.rand(x.shape) < torch.rand(len(x), 1)
+            ...     logits = model(x.masked_fill(mask, 10))
+            ...     each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
+            ...     return (each * mask).mean()
+            >>> measured = dv.probe_masked(loss, torch.arange(128).reshape(8, 16) % 10)
+            >>> measured.edges(bins=4).shape
+            (5,)
         """
-        tail = (1 - mass) / 2
+        tail = (1 - positive(number(mass, "mass", 0.0, 1.0), "mass")) / 2
         low, high = np.quantile(self.logsnr, [tail, 1 - tail])
         require(high > low, f"all draws have the log-SNR {low:g}; there is no curve through one")
         return np.linspace(low, high, count(bins, "bins") + 1)
@@ -86,6 +107,16 @@ class MaskedMeasured:
 
         Returns:
             The density, shape (bins,).
+
+        Example:
+            >>> def loss(model, x):
+            ...     mask = torch.rand(x.shape) < torch.rand(len(x), 1)
+            ...     logits = model(x.masked_fill(mask, 10))
+            ...     each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
+            ...     return (each * mask).mean()
+            >>> measured = dv.probe_masked(loss, torch.arange(128).reshape(8, 16) % 10)
+            >>> measured.density([-1.0, 0.0, 1.0]).round(2)
+            array([0.23, 0.23])
         """
         return self._averages(increasing(edges, "edges"), np.ones_like(self.logsnr))
 
@@ -101,6 +132,16 @@ class MaskedMeasured:
 
         Raises:
             ValueError: The base is unknown, or the edges do not increase.
+
+        Example:
+            >>> def loss(model, x):
+            ...     mask = torch.rand(x.shape) < torch.rand(len(x), 1)
+            ...     logits = model(x.masked_fill(mask, 10))
+            ...     each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
+            ...     return (each * mask).mean()
+            >>> measured = dv.probe_masked(loss, torch.arange(128).reshape(8, 16) % 10)
+            >>> measured.weighting([-1.0, 0.0, 1.0], base="elbo").round(1)
+            array([0.6, 0.4])
         """
         factor = self.multiplier * base_factor(one_of(base, "base", BASES), self.logsnr)
         if self.average == "masked":
@@ -125,6 +166,16 @@ class MaskedMeasured:
 
         Returns:
             Weights of k = 1 to L masked tokens up to a constant, shape (L,).
+
+        Example:
+            >>> def loss(model, x):
+            ...     mask = torch.rand(x.shape) < torch.rand(len(x), 1)
+            ...     logits = model(x.masked_fill(mask, 10))
+            ...     each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
+            ...     return (each * mask).mean()
+            >>> measured = dv.probe_masked(loss, torch.arange(128).reshape(8, 16) % 10)
+            >>> measured.count_weights().shape
+            (16,)
         """
         masked = np.arange(1, self.length + 1)
         rate, keep = schedules.rates_at(self.logsnr)
@@ -147,7 +198,21 @@ class MaskedMeasured:
         return weight_elsewhere(self.count_weights(), elbo) < NEAR_ELBO
 
     def summary(self) -> str:
-        """What was measured, in whole sentences."""
+        """What was measured, in lines.
+
+        Returns:
+            The text.
+
+        Example:
+            >>> def loss(model, x):
+            ...     mask = torch.rand(x.shape) < torch.rand(len(x), 1)
+            ...     logits = model(x.masked_fill(mask, 10))
+            ...     each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
+            ...     return (each * mask).mean()
+            >>> measured = dv.probe_masked(loss, torch.arange(128).reshape(8, 16) % 10)
+            >>> measured.summary().splitlines()[1]
+            'uniform masking rate; masks independent'
+        """
         what = "It is the ELBO up to a constant" if self.is_elbo else "It is not the ELBO"
         lines = [
             f"cross-entropy of masked tokens, {AVERAGE_WORDS[self.average]}",
@@ -205,7 +270,9 @@ def probe_masked(
     """
     require(callable(loss), f"loss must be callable, got {type(loss).__name__}", TypeError)
     tokens = _checked_tokens(x)
-    batches = -(-count(draws, "draws", least=64) // len(tokens))
+    if vocabulary is not None:
+        vocabulary = count(vocabulary, "vocabulary")
+    batches = max(-(-count(draws, "draws", least=64) // len(tokens)), FEWEST_BATCHES)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         found = Session(loss, tokens, batches, vocabulary).measure()
     return MaskedMeasured(

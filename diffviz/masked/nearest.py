@@ -6,6 +6,8 @@ from diffviz.checks import count
 from diffviz.masked.entries import CATALOGUE
 from diffviz.masked.measurement import MaskedMeasured, weight_elsewhere
 
+EQUAL = 0.01  # share of the weight up to which losses are the same, within what was drawn
+
 
 @dataclass(frozen=True)
 class Near:
@@ -31,7 +33,8 @@ def closest_masked(measured: MaskedMeasured, k: int = 3) -> list[Near]:
         k: Number of entries.
 
     Returns:
-        The entries, the nearest first.
+        The entries, the nearest first. Of those that are equal within 1 %, the ones that average
+        and mask in the same way come first.
 
     Raises:
         TypeError: ``measured`` is no measurement, or k is no whole number.
@@ -44,4 +47,16 @@ def closest_masked(measured: MaskedMeasured, k: int = 3) -> list[Near]:
         Near(name, weight_elsewhere(weights, entry.count_weights(measured.length)))
         for name, entry in CATALOGUE.items()
     ]
-    return sorted(near, key=lambda one: one.deviation)[: count(k, "k")]
+    return sorted(near, key=lambda one: _rank(one, measured))[: count(k, "k")]
+
+
+def _rank(near: Near, measured: MaskedMeasured) -> tuple[int, bool, bool, float]:
+    """Where an entry stands: among equal weights, those of the same average and masks first."""
+    entry = CATALOGUE[near.name]
+    is_counted = entry.masks != "independent"
+    return (
+        int(near.deviation > EQUAL),
+        near.deviation <= EQUAL and entry.average != measured.average,
+        near.deviation <= EQUAL and is_counted != (measured.masks == "counted"),
+        near.deviation,
+    )

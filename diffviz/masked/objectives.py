@@ -290,9 +290,9 @@ class MaskedObjective:
         Example:
             >>> mdlm = dv.masked_objective("mdlm")
             >>> mdlm.weighting([-4.0, 0.0, 4.0]).round(3)
-            array([0.018, 0.501, 0.984])
+            array([0.018, 0.5  , 0.982])
             >>> mdlm.weighting([-4.0, 0.0, 4.0], base="elbo").round(3)
-            array([1.002, 1.002, 1.002])
+            array([1., 1., 1.])
         """
         at = finite(logsnr, "logsnr")
         low, high = self.law.support()
@@ -347,8 +347,8 @@ class MaskedObjective:
 
         Example:
             >>> logsnr, factor = dv.masked_objective("mdlm").draw(1000, np.random.default_rng(0))
-            >>> logsnr.shape, round(float(np.median(logsnr)), 1)
-            ((1000,), -0.0)
+            >>> logsnr.shape, bool((factor >= 0.9).all())
+            ((1000,), True)
         """
         n = count(n, "n")
         rng = random_generator(rng)

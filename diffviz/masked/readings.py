@@ -141,6 +141,8 @@ def read(loss: Loss, x: Tensor, plan: Plan, vocabulary: int, seed: int = 0) -> R
     require(value.requires_grad, "the loss does not depend on the output of its network")
     assert network.z is not None and network.logits is not None
     (gradient,) = torch.autograd.grad(value.reshape(()), network.logits)
+    if not gradient.any():  # no token was masked
+        return Reading(network.z, torch.zeros(x.shape, dtype=torch.float64), 0.0, 0)
     for shift in SHIFTS:
         fitted = _fit(gradient.double(), network.logits.detach().double(), x, shift)
         if fitted is not None:

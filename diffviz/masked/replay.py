@@ -100,10 +100,10 @@ class Draws(TorchFunctionMode):
 
     def _seeded(self, func: Callable, args: tuple, kwargs: dict[str, Any], call: int) -> Tensor:
         """A draw from a seed that belongs to its place among all draws."""
-        number = self.plan.seed * 1009 + call
+        number = (self.plan.seed * 1009 + self.plan.batch) * 1013 + call
         if kwargs.get("generator") is not None:
             kwargs["generator"] = torch.Generator().manual_seed(number)
-        torch.manual_seed(number)
+        torch.default_generator.manual_seed(number)  # a tenth of the time of torch.manual_seed
         return func(*args, **kwargs)
 
     def _replaced(

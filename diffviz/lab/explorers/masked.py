@@ -116,7 +116,7 @@ def level_chart(entries: list[MaskedObjective], state: State) -> Chart:
     factor = experiments.WORLD.floor(logsnr) if spends else np.ones_like(logsnr)
     curves = {entry.name: inside(entry, logsnr, base) * factor for entry in entries}
     curves = {name: anchored(logsnr, values, state["anchor"]) for name, values in curves.items()}
-    label = "loss of the exact predictor" if spends else f"w, error of {state['base']}"
+    label = "loss of the exact predictor" if spends else f"w ({state['base']})"
     return Chart(
         logsnr,
         curves,
