@@ -313,7 +313,7 @@ class MaskedObjective:
 
         Example:
             >>> dv.masked_objective("maskgit").over_elbo(np.array([-2.0, 0.0, 2.0])).round(3)
-            array([0.925, 0.735, 0.641])
+            array([1.345, 0.735, 0.641])
         """
         return self.weighting(logsnr, base="elbo")
 
