@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from diffviz.checks import count
+from diffviz.checks import count, finite
 from diffviz.compute.cache import cached
 from diffviz.masked import MarkovWorld, noises
 from diffviz.masked.bounds import Assessment, even
@@ -238,4 +238,5 @@ def elbo_density(logsnr: NDArray = LEVELS) -> NDArray:
     Returns:
         The density in nats for each nat, shape (n,).
     """
-    return expit(logsnr) * WORLD.floor(logsnr)
+    grid = finite(logsnr, "logsnr")
+    return expit(grid) * WORLD.floor(grid)
