@@ -416,8 +416,8 @@ def _advice_on_inputs(tensors: list[Tensor]) -> str:
     if tokens:
         return (
             f". It gets whole numbers of shape {tuple(tokens[0].shape)}: a discrete or masked "
-            "diffusion has no Gaussian noise, and so no log-SNR; one that noises embeddings is "
-            "probed with these as x"
+            "diffusion has no Gaussian noise. dv.probe_masked measures one that masks tokens; one "
+            "that noises embeddings is probed with these as x"
         )
     sizes = [tuple(one.shape[1:]) for one in tensors if one.ndim > 1]
     if sizes:

@@ -35,6 +35,28 @@ SMALLEST = 1e-290  # of a weighting on eps; below, float64 loses digits
 IDENTITY_GRID = np.concatenate([[0.0], (np.arange(64) + 0.5) / 64, [1.0]])
 
 
+def digest(quantiles: NDArray, factors: NDArray, kind: str = "") -> str:
+    """A hash of what an objective does, to 8 significant digits.
+
+    Args:
+        quantiles: Quantiles of its law at ``IDENTITY_GRID``, in nats.
+        factors: Its factor at all but the first and the last of them.
+        kind: What else tells it from others, in words.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    accepted = np.isfinite(factors) & (factors >= 0)
+    numbers = np.concatenate(
+        [
+            np.where(np.abs(quantiles) < 1e-12, 0.0, quantiles),
+            np.where(accepted, factors, np.nan),
+        ]
+    )
+    text = kind + " ".join(f"{number:.7e}" for number in numbers + 0.0)  # −0.0 + 0.0 is 0.0
+    return sha256(text.encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True, eq=False)
 class Objective:
     """A training objective.
@@ -140,15 +162,7 @@ class Objective:
             factors = np.full_like(inner, np.nan)
             known = np.isfinite(inner)
             factors[known] = self._raw_factor(inner[known])
-        accepted = np.isfinite(factors) & (factors >= 0)
-        numbers = np.concatenate(
-            [
-                np.where(np.abs(quantiles) < 1e-12, 0.0, quantiles),
-                np.where(accepted, factors, np.nan),
-            ]
-        )
-        text = " ".join(f"{number:.7e}" for number in numbers + 0.0)  # −0.0 + 0.0 is 0.0
-        return sha256(text.encode()).hexdigest()[:16]
+        return digest(quantiles, factors)
 
     def _raw_factor(self, logsnr: NDArray) -> NDArray:
         """c(λ) · gain² before any check."""

@@ -1,6 +1,7 @@
 from . import (
     composer,
     elbo,
+    masked,
     perception,
     policy,
     prior,
@@ -14,6 +15,7 @@ from . import (
 )
 from .composer import ComposerExplorer
 from .elbo import ElboExplorer
+from .masked import MaskedExplorer
 from .perception import PerceptionExplorer
 from .policy import LearningExplorer, PolicyExplorer
 from .prior import PriorExplorer
@@ -28,6 +30,7 @@ __all__ = [
     "ComposerExplorer",
     "ElboExplorer",
     "LearningExplorer",
+    "MaskedExplorer",
     "PerceptionExplorer",
     "PolicyExplorer",
     "PriorExplorer",
@@ -38,6 +41,7 @@ __all__ = [
     "WeightingExplorer",
     "composer",
     "elbo",
+    "masked",
     "perception",
     "policy",
     "prior",

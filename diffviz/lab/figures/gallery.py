@@ -13,6 +13,7 @@ from diffviz.checks import count, one_of, require, unknown
 from diffviz.lab.figures import (  # each registers its figures
     elbo,  # noqa: F401
     few_steps,  # noqa: F401
+    masked,  # noqa: F401
     perception,  # noqa: F401
     policy,  # noqa: F401
     popular,  # noqa: F401
@@ -28,7 +29,7 @@ from diffviz.lab.figures import (  # each registers its figures
 from diffviz.lab.figures.registry import FIGURES
 
 ENDINGS = ("svg", "pdf", "png")
-SLOWEST = ("policy", "sampling", "training", "tracking", "search", "elbo", "prior")
+SLOWEST = ("policy", "sampling", "training", "tracking", "search", "elbo", "prior", "masked")
 
 
 def _known(name: str) -> str:
