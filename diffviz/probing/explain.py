@@ -46,11 +46,12 @@ def _missing_key(error: Exception) -> str:
 
 def _string_index(error: Exception) -> str:
     """The loss reads ``out["sample"]`` or ``batch["image"]``."""
-    if not (isinstance(error, (IndexError, TypeError)) and "indices" in str(error)):
+    is_told = "indices" in str(error) or "invalid data type 'str'" in str(error)
+    if not (isinstance(error, (IndexError, TypeError)) and is_told):
         return ""
     return (
-        "if the loss reads its network's output by name, give that name as output=; if its batch "
-        'is a dict, wrap the loss: lambda model, x: loss(model, {"image": x})'
+        "if the loss reads its network's output by name, give that name as output=, or where names "
+        'are nested output=lambda out: {"x": {"sample": out}}; if its batch is a dict, wrap the loss: lambda model, x: loss(model, {"image": x})'
     )
 
 

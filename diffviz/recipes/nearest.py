@@ -277,12 +277,13 @@ class Ranking:
         return distance, self._over_nearly_all(objective) if is_tied else 0.0, other_target
 
     def _over_nearly_all(self, objective: Objective) -> float:
-        """The distance over nearly all draws, to two digits."""
+        """The distance over nearly all draws: a deviation to two digits, or standard errors to one."""
         match = _match(objective, self.whole)
         if match is None:
             return float("inf")
-        distance = match.deviation if self.is_even else _distance(match, None, self.whole)
-        return round(distance, 2)
+        if self.is_even:
+            return round(match.deviation, 2)
+        return round(_distance(match, None, self.whole), 1)
 
     def alike(self, match: Match) -> tuple[str, ...]:
         """Entries that are as near as the nearest one, as far as is known.

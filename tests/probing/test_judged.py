@@ -76,6 +76,18 @@ def test_a_target_from_a_network_is_found_however_it_is_called(teacher):
     assert measured.refusal.startswith("no weighting: the target depends on")
 
 
+def test_a_derivative_by_differences_of_the_network_is_a_target_from_it():
+    def loss(model, x):
+        z, velocity, t = noised(x)
+        with torch.no_grad():
+            slope = (model(z + 0.01 * velocity, t + 0.01) - model(z, t)) / 0.01
+        return ((model(z, t) - (velocity - 0.3 * slope)) ** 2).mean()
+
+    measured = probe(loss, X, draws=200)
+    assert measured.kind == "network"
+    assert "another call of the same network" in measured.refusal
+
+
 def test_a_fixed_rotation_of_data_and_noise_is_no_teacher():
     basis, _ = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(1)))
 
@@ -135,5 +147,18 @@ def test_whole_numbers_as_input_are_named():
 
 
 def test_a_crop_of_another_size_says_what_to_give():
-    with pytest.raises(ValueError, match="where the loss crops or resizes x, give x as cropped"):
+    with pytest.raises(ValueError, match="crops or resizes x, give x as cropped"):
         probe(lambda model, x: (model(x[:, :7] + torch.randn(len(x), 7)) ** 2).mean(), X, draws=200)
+
+
+def test_z_joined_with_a_condition_says_how_to_take_it_out():
+    def loss(model, x):
+        z, target, t = noised(x)
+        joined = torch.cat([z, torch.ones(len(x), 3)], 1)
+        return ((model(joined, t)[:, :12] - target) ** 2).mean()
+
+    with pytest.raises(ValueError, match=r"It gets \(15,\): where z is joined with a condition"):
+        probe(loss, X, draws=200)
+    measured = probe(loss, X, draws=200, inputs=lambda joined, *others: joined[:, :12])
+    assert measured.kind == "u"
+    assert measured.exact
