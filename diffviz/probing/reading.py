@@ -161,8 +161,9 @@ def _conclude_group(
         of_z_alone=bool(np.median(np.abs(gain) / np.hypot(b, b - gain)) < NO_GAIN),
     )
     kind = _kind(first_look, evidence, (alpha, noise.sigma, a, b), weighted, frame.frame)
-    is_read = not (is_estimated or assumptions.estimated_noise)
-    if kind != "network" and other_target(evidence) is None and is_read:
+    is_read = not (is_estimated or assumptions.estimated_noise or first_look.mixed)
+    has_target = kind != "network" and not first_look.coupling.refusal
+    if has_target and is_read and other_target(evidence) is None:
         others = _share_of_other_targets(a * np.sign(alpha), b, logsnr)
         evidence = replace(evidence, other_targets=others)
     return Measured(
@@ -195,7 +196,7 @@ def _known_draws(
     """
     noise = _combine_noises(coefficients, first_look.tolerance)
     usable = _usable(first_look, coefficients, noise)
-    require(usable.any(), "; ".join((NO_DRAW, *first_look.notes)))
+    require(usable.any(), "; ".join((*_reasons(first_look), NO_DRAW, *first_look.notes)))
     logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
     dropped = find_dropped(coefficients, noise.sigma, logsnr, usable)
     if dropped.share and single:
@@ -294,12 +295,17 @@ def _kind(
     return name_target(alpha, sigma, a, b, frame, first_look.tolerance)
 
 
+def _reasons(first_look: FirstLook) -> list[str]:
+    """Why there is no weighting of one target, as far as a first look told."""
+    if first_look.dependence.found:
+        return ["no weighting: " + first_look.dependence.notes[-1]]
+    return [first_look.coupling.refusal] if first_look.coupling.refusal else []
+
+
 def _refusal(first_look: FirstLook, evidence: Evidence) -> str:
     """Why there is no weighting although a factor was read; empty where there is one."""
-    if first_look.dependence.found:
-        return "no weighting: " + first_look.dependence.notes[-1]
-    if first_look.coupling.refusal:
-        return first_look.coupling.refusal
+    for reason in _reasons(first_look):
+        return reason
     nothing_to_learn = target_of_z(evidence)
     return "" if nothing_to_learn is None else "no weighting: " + nothing_to_learn
 

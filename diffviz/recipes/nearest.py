@@ -277,7 +277,7 @@ class Ranking:
         return distance, self._over_nearly_all(objective) if is_tied else 0.0, other_target
 
     def _over_nearly_all(self, objective: Objective) -> float:
-        """The distance over nearly all draws: a deviation to two digits, or standard errors to one."""
+        """The distance over nearly all draws: deviations to two digits, errors to one."""
         match = _match(objective, self.whole)
         if match is None:
             return float("inf")

@@ -277,7 +277,7 @@ def test_a_target_that_a_coin_of_numpy_chooses_for_each_call_is_an_average(x):
 
 @pytest.mark.parametrize("kind", ["x", "eps"])
 def test_an_output_that_is_turned_into_another_target_is_read_as_what_it_is(kind, x):
-    """The error of v is that of x over sigma, and that of eps over alpha: w = sech(λ/2) (1+e^-λ)."""
+    """The error of v is that of x over sigma, and that of eps over alpha."""
 
     def loss(model, x):
         t, noise = torch.rand(len(x)), torch.randn_like(x)
