@@ -22,6 +22,7 @@ TABLE = 0.02  # deviation up to which a measured table is one of an entry
 LEEWAY = 0.1  # of the standard error, which is no difference between entries
 SMOOTH = 0.01  # relative standard error below which it does not count
 NO_DIFFERENCE = 0.001  # of deviations where each bin is known
+FITS = 3.0  # standard errors, in the mean over bins, up to which an entry may be that of the loss
 CHANCE = 9.0  # difference of chi-squares that chance makes: three standard errors
 KNOWN = 0.05  # relative standard error up to which a fine bin is known
 
@@ -293,9 +294,10 @@ class Ranking:
 
         Returns:
             Names of one entry of each other weighting, the nearest first; none for an entry that
-            is itself not as near.
+            is itself not as near, or where no entry fits the loss.
         """
-        if not self._is_as_near(match.name):
+        fits = self.least < (TABLE if self.is_even else FITS)
+        if not (fits and self._is_as_near(match.name)):
             return ()
         names: list[str] = [match.name]
         for name in self.distances:
