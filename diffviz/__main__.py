@@ -190,6 +190,8 @@ def _print_nearest(measured: Any) -> None:
             f"  {match.name:32} deviates by {match.deviation:.2%} at most, "
             f"at λ = {match.at:.1f}{table}"
         )
+    if matches and matches[0].alike:
+        print(f"  these draws do not tell the first from {', '.join(matches[0].alike)}")
 
 
 def _write_json(measured: Any, name: str) -> None:
