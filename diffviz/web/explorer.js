@@ -14,6 +14,11 @@ import { isDark, readable, watchTheme } from "./theme.js";
 const NARROW = 560; // px of width below which the controls stand under the pictures
 const TELL_EVERY = 250; // ms between two messages that await no answer
 const SLOW = 400; // ms after which a reader is told to wait
+const LEAST_ROW = 212; // px of a row of pictures, with a title, a legend and 170 px of axes
+const MOST_ROW = 380;
+const GAP = 8; // px between two rows
+const LEAST_SCROLLED = 300; // px of what scrolls explorers; the output of a cell may be less
+const SPARE = 24; // px of the margins of an explorer
 
 /**
  * What an explorer talks with. A page without a kernel has no `send`.
@@ -29,7 +34,7 @@ const SLOW = 400; // ms after which a reader is told to wait
  *
  * @typedef {{
  *   compute: (state: any, data: any, changed: string[]) => any,
- *   settle?: (state: any, name: string) => any,
+ *   settle?: (state: any, name: string, data: any) => any,
  * }} Local
  */
 
@@ -88,6 +93,8 @@ class Explorer {
     /** @type {HTMLStyleElement | undefined} */
     this.sheet = undefined;
     this.columns = 1;
+    this.width = 0; // px for which the rows were laid out
+    this.rest = 0; // px that texts and buttons take of the height
     // else JupyterLab would take the arrow keys, to move between cells
     const attributes = {
       "data-lm-suppress-shortcuts": "true",
@@ -149,7 +156,8 @@ class Explorer {
     }
     this.timed = timed;
     const pictures = [this.pictures, this.clock.element];
-    const parts = [...pictures, this.working, this.status, this.texts, this.tools()];
+    this.buttons = this.tools();
+    const parts = [...pictures, this.working, this.status, this.texts, this.buttons];
     const view = make("div.dv-view", {}, ...parts);
     this.root.replaceChildren(this.form, view);
     this.root.setAttribute("role", "group");
@@ -197,7 +205,7 @@ class Explorer {
     const names = Object.keys(values);
     for (const [name, value] of Object.entries(values)) {
       this.state = { ...this.state, [name]: value };
-      if (this.local?.settle) this.state = this.local.settle(this.state, name);
+      if (this.local?.settle) this.state = this.local.settle(this.state, name, this.data);
     }
     this.showState(names);
     const view = this.computeHere(names);
@@ -369,6 +377,7 @@ class Explorer {
         .map((one) => one.element);
     this.pictures.replaceChildren(...elements(true));
     this.texts.replaceChildren(...elements(false));
+    this.rest = 0;
   }
 
   showStatus(message) {
@@ -404,21 +413,38 @@ class Explorer {
     this.root.append(this.sheet);
   }
 
-  /** Share the room among the pictures. */
+  /** Share the room among the pictures: what the texts and buttons of the explorer leave. */
   layOut() {
     if (!this.description) return;
-    const isNarrow = this.root.clientWidth < NARROW;
+    const width = this.root.clientWidth;
+    if (width !== this.width) this.rest = 0;
+    this.width = width;
+    const isNarrow = width < NARROW;
     this.root.classList.toggle("dv-narrow", isNarrow);
     const columns = isNarrow ? Math.min(this.columns, 2) : this.columns;
     this.pictures.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
-    const pictures = [...this.pictures.children];
-    const rows = Math.max(1, Math.ceil(pictures.length / columns));
-    const [most, share] = isNarrow ? [250, 0.3] : [380, 0.46];
-    const room = Math.max(220, Math.min(most, innerHeight * share));
-    const height = Math.max(150, Math.round(rows > 1 ? (1.25 * room) / rows : room));
+    const rows = Math.max(1, Math.ceil(this.pictures.children.length / columns));
+    const height = isNarrow ? narrowHeight(rows) : this.rowHeight(rows);
     for (const panel of this.panels) {
       if (panel.resize) panel.resize(panel.element.clientWidth, height);
     }
+  }
+
+  /**
+   * Height of a row of pictures beside the controls.
+   *
+   * Texts that become longer take their room from the pictures. What they once took they keep, so
+   * that the pictures stand still while a reader drags a slider.
+   *
+   * @param {number} rows
+   * @returns {number} pixels
+   */
+  rowHeight(rows) {
+    const others = [this.clock.element, this.texts, this.buttons];
+    const taken = others.reduce((sum, one) => sum + one.offsetHeight, 0);
+    this.rest = Math.max(this.rest, taken);
+    const room = visibleHeight(this.root) - this.rest - SPARE;
+    return Math.round(Math.max(LEAST_ROW, Math.min(MOST_ROW, room / rows - GAP)));
   }
 
   // --- files and texts
@@ -481,6 +507,35 @@ class Explorer {
     clearTimeout(this.patience);
     this.root.remove();
   }
+}
+
+/**
+ * Height of a row of pictures on a telephone, where the controls stand below.
+ *
+ * @param {number} rows
+ * @returns {number} pixels
+ */
+function narrowHeight(rows) {
+  const room = Math.max(220, Math.min(250, innerHeight * 0.3));
+  return Math.max(150, Math.round(rows > 1 ? (1.25 * room) / rows : room));
+}
+
+/**
+ * How much of an element can be seen at once: of the part of the page that scrolls it, such as a
+ * notebook beside its menus, else of the window.
+ *
+ * @param {HTMLElement} element
+ * @returns {number} pixels
+ */
+function visibleHeight(element) {
+  for (let around = element.parentElement; around; around = around.parentElement) {
+    const { overflowY } = getComputedStyle(around);
+    const isScrolled = overflowY === "auto" || overflowY === "scroll";
+    if (isScrolled && around.clientHeight >= LEAST_SCROLLED) {
+      return Math.min(around.clientHeight, innerHeight);
+    }
+  }
+  return innerHeight;
 }
 
 /**

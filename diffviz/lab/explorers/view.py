@@ -99,6 +99,10 @@ class ViewExplorer(anywidget.AnyWidget):
         """What the module in the browser computes with: arrays and plain values by name."""
         return {}
 
+    def page_data(self) -> Mapping[str, Any]:
+        """What it needs besides on a page, where there is no kernel to ask."""
+        return {}
+
     # --- what a reader does from Python
 
     @property
@@ -228,7 +232,7 @@ class ViewExplorer(anywidget.AnyWidget):
         Args:
             path: Where to write; ".json" is added for the message, ".bin" for its buffers.
         """
-        message, buffers = self.opening()
+        message, buffers = self.opening(on_page=True)
         lengths = [len(buffer) for buffer in buffers]
         text = json.dumps({"message": message, "lengths": lengths}, ensure_ascii=False)
         File(f"{path}.json").write_text(text, encoding="utf-8")
@@ -318,18 +322,22 @@ class ViewExplorer(anywidget.AnyWidget):
 
     # --- messages
 
-    def opening(self) -> tuple[dict[str, Any], list[bytes]]:
+    def opening(self, *, on_page: bool = False) -> tuple[dict[str, Any], list[bytes]]:
         """All that a browser needs to begin: controls, state, data, and the first view.
+
+        Args:
+            on_page: Whether it is for a page without a kernel.
 
         Returns:
             Plain data for JSON, and the buffers of its arrays.
         """
         packer = Packer()
         view = self._first_view()
+        more = self.page_data() if on_page else {}
         message = {
             "kind": "opened",
             "description": self.description.record() | {"code": type(self).__name__},
-            "data": packer.data(self.local_data()),
+            "data": packer.data({**self.local_data(), **more}),
             **self._status(),
             **packer.view(view),
         }

@@ -1,0 +1,50 @@
+"""What explorers compute in the browser, beside Python, at random settings."""
+
+import json
+
+import numpy as np
+import pytest
+import web_panels
+
+from diffviz.lab.explorers import PriorExplorer, ScheduleExplorer
+
+SETTINGS = 40  # of each explorer; ten times as many in the slow test
+MODULES = {
+    "prior.js": (PriorExplorer, {}),
+    "schedule.js": (ScheduleExplorer, {"picture": ("one draw", "six views")}),
+}
+
+
+def compare(ask, module, count, seed):
+    """Compare the views of random states; what Python refuses the browser refuses."""
+    kind, options = MODULES[module]
+    rng = np.random.default_rng(seed)
+    explorer = kind()
+    states = []
+    for _ in range(count):
+        state = web_panels.random_state(rng, explorer.description)
+        chosen = {name: str(rng.choice(values)) for name, values in options.items()}
+        states.append(explorer.description.checked(state | chosen))
+    data = web_panels.plain({**explorer.local_data(), **explorer.page_data()})
+    views = ask("views", module=module, states=states, data=data)
+    compared = 0
+    for state, got in zip(states, views, strict=True):
+        about = json.dumps(state, ensure_ascii=False)
+        try:
+            expected = explorer.compute(state, ())
+        except ValueError:
+            assert "error" in got, about
+            continue
+        assert got is not None, about
+        assert "error" not in got, (got, about)
+        assert got["columns"] == expected.columns
+        assert len(got["panels"]) == len(expected.panels), about
+        for panel, own in zip(got["panels"], expected.panels, strict=True):
+            web_panels.assert_same(panel, own, about)
+        compared += 1
+    assert compared > 0.8 * count
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_browser_shows_what_python_shows(ask, module):
+    compare(ask, module, SETTINGS, seed=3)
