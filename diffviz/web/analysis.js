@@ -61,6 +61,24 @@ export function trapezoid(values, grid) {
 }
 
 /**
+ * Slope of values over a grid as `numpy.gradient`: second order inside, first order at the ends.
+ * @param {Float64Array} values Shape (n,).
+ * @param {Float64Array} grid Shape (n,).
+ * @returns {Float64Array} Shape (n,).
+ */
+export function gradient(values, grid) {
+  const last = grid.length - 1;
+  return values.map((value, index) => {
+    if (index === 0) return (values[1] - value) / (grid[1] - grid[0]);
+    const before = grid[index] - grid[index - 1];
+    const slope = (value - values[index - 1]) / before;
+    if (index === last) return slope;
+    const after = grid[index + 1] - grid[index];
+    return (before * ((values[index + 1] - value) / after) + after * slope) / (before + after);
+  });
+}
+
+/**
  * Grid over the stretch of [low, high] on which a law has support, ends a hair inside.
  * @param {[number, number]} support
  * @param {number} [low]

@@ -1,9 +1,9 @@
 // The explorer of the prior in the browser: brightness of samples that start from N(0, I).
 //
-// Each photograph comes as its cosine coefficients, of which a start changes the size; see
-// `diffviz.lab.experiments.starts`. Couplings come as tables, which only a page without a kernel has.
+// A start changes the sizes of a photograph's cosine coefficients; see
+// `diffviz.lab.experiments.starts`. Couplings come as tables, which only a page has.
 
-import { inverseCosines } from "./cosines.js";
+import { cosinesOf, imageOf } from "./cosines.js";
 import { general, minus, percent } from "./looks.js";
 import { chart, cloud, note, shaped, table } from "./records.js";
 import { expit } from "./special.js";
@@ -27,7 +27,7 @@ import { expit } from "./special.js";
  * @property {Float64Array} lattice λ at the end.
  * @property {Float64Array} tone Brightness.
  * @property {Numbers} photographs On [−1, 1], shape (n, side, side).
- * @property {Numbers} coefficients Their cosine coefficients.
+ * @property {Float64Array[]} [coefficients] Their cosine coefficients, once they were computed.
  * @property {Numbers} power Of each coefficient, shape (side, side).
  * @property {Record<string, string>} colours
  * @property {Record<string, Film>} [films] Couplings by name.
@@ -116,6 +116,20 @@ function ratioChart(state, data) {
 }
 
 /**
+ * The cosine coefficients of all photographs, computed once.
+ * @param {Data} data
+ * @returns {Float64Array[]}
+ */
+function coefficientsOf(data) {
+  const [count, side] = data.photographs.shape;
+  const size = side * side;
+  data.coefficients ??= Array.from({ length: count }, (_, index) =>
+    cosinesOf(data.photographs.subarray(index * size, (index + 1) * size), side),
+  );
+  return data.coefficients;
+}
+
+/**
  * A photograph as it comes out of a start from N(0, I).
  * @param {State} state
  * @param {Data} data
@@ -124,18 +138,17 @@ function ratioChart(state, data) {
  */
 function started(state, data, index) {
   const [, side] = data.photographs.shape;
-  const size = side * side;
   const level = levelOf(state, data);
   const [meanRatio, stdRatio] = ratiosOf(state, level);
   const scale = (state.side / side) ** 2; // of the power in an image of other size
-  const own = data.coefficients.subarray(index * size, (index + 1) * size);
+  const own = coefficientsOf(data)[index];
   const changed = own.map(
     (value, place) =>
       value / Math.sqrt(expit(level) * data.power[place] * scale + expit(-level)),
   );
   const brightness = own[0] / side;
   changed[0] = side * (state.mean * meanRatio + (brightness - state.mean) * stdRatio);
-  return inverseCosines(changed, side);
+  return imageOf(changed, side);
 }
 
 /**

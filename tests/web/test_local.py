@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 import web_panels
 
-from diffviz.lab.explorers import PriorExplorer, ScheduleExplorer
+from diffviz.lab.explorers import ElboExplorer, PerceptionExplorer, PriorExplorer, ScheduleExplorer
+from diffviz.lab.explorers.elbo import ENTRIES
+from diffviz.recipes.entries import CATALOGUE
+from diffviz.theory.families import FAMILIES
 
+PUBLISHED = tuple(name for name in ENTRIES if name in CATALOGUE)  # elbo.js has their formulas
 SETTINGS = 40  # of each explorer; ten times as many in the slow test
 MODULES = {
+    "elbo.js": (ElboExplorer, {"weighting": (*FAMILIES, *PUBLISHED), "beside": ((), ("edm",), ("elbo", "sd3"))}),
+    "perception.js": (PerceptionExplorer, {}),
     "prior.js": (PriorExplorer, {}),
     "schedule.js": (ScheduleExplorer, {"picture": ("one draw", "six views")}),
 }
@@ -23,7 +29,7 @@ def compare(ask, module, count, seed):
     states = []
     for _ in range(count):
         state = web_panels.random_state(rng, explorer.description)
-        chosen = {name: str(rng.choice(values)) for name, values in options.items()}
+        chosen = {name: values[rng.integers(len(values))] for name, values in options.items()}
         states.append(explorer.description.checked(state | chosen))
     data = web_panels.plain({**explorer.local_data(), **explorer.page_data()})
     views = ask("views", module=module, states=states, data=data)

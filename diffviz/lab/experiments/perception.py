@@ -193,6 +193,23 @@ def drowning(times: int) -> tuple[NDArray, NDArray]:
 # --- one picture under noise -------------------------------------------------------------------
 
 
+def noise_coefficients(side: int) -> NDArray:
+    """Cosine coefficients of the noise that all pictures of a size are shown with.
+
+    Args:
+        side: Pixels a side.
+
+    Returns:
+        The coefficients, shape (side, side).
+
+    Raises:
+        TypeError: ``side`` is no whole number.
+        ValueError: It is below 1.
+    """
+    side = count(side, "side")
+    return fft.dctn(noised(np.zeros((side, side)), 0.0), norm="ortho")
+
+
 class Photograph:
     """A square picture, its spectrum, and what noise leaves of it.
 
@@ -214,7 +231,7 @@ class Photograph:
         self.pixels = samples(pixels, "picture")
         self.spectrum = image_spectrum(self.pixels)
         self._coefficients = fft.dctn(self.pixels, norm="ortho")
-        self._noise = fft.dctn(noised(np.zeros(self.pixels.shape), 0.0), norm="ortho")
+        self._noise = noise_coefficients(self.side)
         index = np.arange(self.side)
         self._ring = np.rint(np.hypot.outer(index, index)).astype(int)  # as in image_spectrum
 

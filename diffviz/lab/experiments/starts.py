@@ -36,21 +36,6 @@ def photographs() -> NDArray:
     return images.reshape(len(images), SIDE, block, SIDE, block).mean((2, 4))
 
 
-def coefficients(images: ArrayLike) -> NDArray:
-    """The orthonormal cosine coefficients of images, in which a start changes only sizes.
-
-    Args:
-        images: Images, shape (n, h, w).
-
-    Returns:
-        The coefficients, shape (n, h, w).
-
-    Raises:
-        ValueError: A pixel is not finite.
-    """
-    return fft.dctn(array(images, "images"), axes=(1, 2), norm="ortho")
-
-
 def power(side: int = SIDE) -> NDArray:
     """Power of each coefficient of an image that is shown, in an image of ``side`` pixels.
 
@@ -102,7 +87,7 @@ def started(
     mean = number(mean, "mean")
     ratios = prior.offset_bias(level, offset, side, 1.0, std, also_at_start)
     mean_ratio, std_ratio = map(float, ratios)
-    waves = coefficients(pixels)
+    waves = fft.dctn(pixels, axes=(1, 2), norm="ortho")
     brightness = waves[:, 0, 0] / SIDE
     waves /= np.sqrt(expit(level) * power(side) + expit(-level))
     waves[:, 0, 0] = SIDE * (mean * mean_ratio + (brightness - mean) * std_ratio)

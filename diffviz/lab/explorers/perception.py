@@ -19,7 +19,7 @@ from diffviz.perception.sensitivities import species as eye_of
 from diffviz.perception.spectra import Implied, implied
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.web.description import Chips, Control, Description, Menu, Slider, State, Switch
-from diffviz.web.pictures import Chart, Images, Note, Table, View
+from diffviz.web.pictures import Chart, Images, Note, Table, View, as_bytes
 
 SENSITIVITY_NAMES = {label: name for name, label in perception_experiments.NAMES.items()}
 START_BESIDE = ("elbo", "fm-ot", "sd3")
@@ -111,12 +111,31 @@ class PerceptionExplorer(ViewExplorer):
         message = "pictures must map names to square grey pictures"
         checks.require(isinstance(given, Mapping), message, TypeError)
         self._own = {str(name): Photograph(pixels) for name, pixels in given.items()}
-        names = tuple({**perception_experiments.photos(), **self._own})
+        names = self._names()
         require_option("image", image, names, "the explorer's menu")
         require_option("curve", curve, SENSITIVITY_NAMES, "the explorer's menu")
         require_option("species", species, SPECIES, "the explorer's menu")
         chosen = {"image": image, "curve": curve, "species": species, **state}
-        super().__init__(Description("Perception", perception_controls(names)), chosen)
+        description = Description("Perception", perception_controls(names), local="perception.js")
+        super().__init__(description, chosen)
+
+    def page_data(self) -> dict[str, Any]:
+        """The photographs with their spectra, published weightings, and what scales an eye."""
+        photographs = {name: self._photograph({"image": name}) for name in self._names()}
+        sides = {name: one.side for name, one in photographs.items()}
+        side = perception_experiments.SIDE
+        shown = {name: one for name, one in photographs.items() if sides[name] == side}
+        names = (RATE_DISTORTION, PROJECTION, *CATALOGUE)
+        return {
+            "photographs": {name: photograph_data(one) for name, one in shown.items()},
+            "noise": perception_experiments.noise_coefficients(side).astype(np.float32),
+            "grid": self.grid,
+            "entries": {name: one.weighting(self.grid) for name, one in CATALOGUE.items()},
+            "peaks": {name: peak_of(name) for name in SENSITIVITY_NAMES},
+            "factors": {name: eye_of(name).factor for name in SPECIES},
+            "label": SHORT_LOGSNR,
+            "colours": COLOURS | {name: perception_figures.colour_of(name) for name in names},
+        }
 
     def photograph(self) -> Photograph:
         """The picture that is chosen."""
@@ -145,6 +164,10 @@ class PerceptionExplorer(ViewExplorer):
         image = Images(pixels[None], columns=1, title=title)
         charts = self._weightings(state), self._bands(state)
         return View((*charts, image, self._octaves(state), self._words(state)), columns=3)
+
+    def _names(self) -> tuple[str, ...]:
+        """The names of all pictures."""
+        return tuple({**perception_experiments.photos(), **self._own})
 
     def _photograph(self, state: State) -> Photograph:
         """The picture of a state."""
@@ -192,8 +215,7 @@ class PerceptionExplorer(ViewExplorer):
         known = photograph.spectrum.captured(state["logsnr"])[rings]
         human = SENSITIVITIES[SENSITIVITY_NAMES[state["curve"]]]
         eye = eye_of(state["species"], human)
-        peak = human(np.geomspace(0.05, 60, 200)).max()
-        seen = eye(frequency * state["rate"]) / peak
+        seen = eye(frequency * state["rate"]) / peak_of(state["curve"])
         return Chart(
             frequency * photograph.side,
             {SEEN: seen, KNOWN: known},
@@ -230,6 +252,38 @@ class PerceptionExplorer(ViewExplorer):
             f"{middle:+.2f} from −4 to 2, {clean:+.2f} from 2 to 8 (flow matching: −0.50)"
         )
         return Note(words.replace("-", "−"))
+
+
+@lru_cache
+def peak_of(curve: str) -> float:
+    """The highest sensitivity of a curve.
+
+    Args:
+        curve: A key of ``SENSITIVITY_NAMES``.
+
+    Returns:
+        The sensitivity.
+    """
+    human = SENSITIVITIES[SENSITIVITY_NAMES[curve]]
+    return float(human(np.geomspace(0.05, 60, 200)).max())
+
+
+def photograph_data(photograph: Photograph) -> dict[str, NDArray]:
+    """What the browser needs of a photograph.
+
+    Args:
+        photograph: The photograph.
+
+    Returns:
+        Its pixels as bytes, and its spectrum by rings of frequency.
+    """
+    spectrum = photograph.spectrum
+    return {
+        "pixels": as_bytes((photograph.pixels + 1) / 2),
+        "frequency": spectrum.frequency,
+        "power": spectrum.power,
+        "count": spectrum.count,
+    }
 
 
 @lru_cache(64)

@@ -115,8 +115,7 @@ class PriorExplorer(ViewExplorer):
         return ratios_of(self.state, level)
 
     def local_data(self) -> dict[str, Any]:
-        """Levels, grids, and photographs with their cosine coefficients."""
-        images = starts.photographs()
+        """Levels, grids and photographs."""
         shades = COLOURS | {name: plots.colour(name) for name in (DATA, SAMPLES)}
         return {
             "levels": LAST_PLACES,
@@ -125,8 +124,7 @@ class PriorExplorer(ViewExplorer):
             "lowest": LOWEST,
             "lattice": self.grid,
             "tone": self.tone,
-            "photographs": images,
-            "coefficients": starts.coefficients(images),
+            "photographs": starts.photographs(),
             "power": starts.power(),
             "colours": shades | {"behind": walks.GREY},
             "trails": TRAILS,
