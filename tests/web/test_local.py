@@ -6,17 +6,27 @@ import numpy as np
 import pytest
 import web_panels
 
-from diffviz.lab.explorers import ElboExplorer, PerceptionExplorer, PriorExplorer, ScheduleExplorer
+from diffviz.lab.experiments.walks import figure_of_eight
+from diffviz.lab.explorers import (
+    ElboExplorer,
+    PerceptionExplorer,
+    PriorExplorer,
+    ScheduleExplorer,
+    TrajectoryExplorer,
+)
 from diffviz.lab.explorers.elbo import ENTRIES
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.families import FAMILIES
 
 PUBLISHED = tuple(name for name in ENTRIES if name in CATALOGUE)  # elbo.js has their formulas
+DRAWINGS = ((), ((0.5, -1.0),), ((0.5, -1.0), (1.0, 0.5), (-1.2, 0.25)), figure_of_eight())
+STARTS = ((), ((0.5, -1.0), (2.0, 2.0)))
 SETTINGS = 40  # of each explorer; ten times as many in the slow test
 MODULES = {
     "elbo.js": (ElboExplorer, {"weighting": (*FAMILIES, *PUBLISHED), "beside": ((), ("edm",), ("elbo", "sd3"))}),
     "perception.js": (PerceptionExplorer, {}),
     "prior.js": (PriorExplorer, {}),
+    "sampling.js": (TrajectoryExplorer, {"drawing": DRAWINGS, "starts": STARTS}),
     "schedule.js": (ScheduleExplorer, {"picture": ("one draw", "six views")}),
 }
 
