@@ -20,6 +20,7 @@ from scipy import stats
 from diffviz.checks import array, count, increasing, require
 from diffviz.compute import threads
 from diffviz.compute.cache import cached
+from diffviz.lab.experiments import progress
 from diffviz.protocols import Denoiser, Trainable
 from diffviz.recipes.entries import objective
 from diffviz.theory import multipliers
@@ -27,6 +28,7 @@ from diffviz.theory.objectives import Objective, from_weighting
 
 if TYPE_CHECKING:
     from diffviz.data.densities import Mixture
+    from diffviz.data.toys import Toy
     from diffviz.learning.floors.record import Floor
 
 NAMES = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3")
@@ -60,7 +62,7 @@ class Truth:
     """A toy in the plane, and what an exact denoiser knows at fixed points.
 
     Args:
-        name: Name of a toy that is a mixture; it is brought to unit variance.
+        name: Name of a toy, which is brought to unit variance, or data in the plane as they are.
         grid: Increasing levels λ in nats, shape (n,).
         points: Number of fixed points at each level.
 
@@ -78,13 +80,14 @@ class Truth:
         ValueError: There is no such toy, the grid does not increase, or ``points`` is not positive.
     """
 
-    def __init__(self, name: str = "ring8", grid: ArrayLike = GRID, points: int = 512):
+    def __init__(self, name: "str | Toy" = "ring8", grid: ArrayLike = GRID, points: int = 512):
         import torch
 
         from diffviz.data.toys import toy
         from diffviz.theory.frames import VP
 
-        self.toy, self.grid = toy(name, unit=True), increasing(grid, "grid")
+        self.toy = toy(name, unit=True) if isinstance(name, str) else name
+        self.grid = increasing(grid, "grid")
         points = count(points, "points")
         generator = torch.Generator().manual_seed(0)
         self.data = self.toy.sample(20_000, generator).float()
@@ -350,6 +353,16 @@ def sample_quality(width: int) -> dict[str, Quality]:
 # --- trainings ---------------------------------------------------------------------------------
 
 
+STEPS = 800
+TOLD = 20  # steps from one report to the next
+
+
+def _tell(step: Any) -> None:
+    """Report the share of a training that is done, to whoever follows it."""
+    if step.step % TOLD == 0:
+        progress.report(step.step / STEPS)
+
+
 def _fit(objectives: Sequence[Trainable], width: int, seed: int) -> list[Any]:
     """Networks of two layers, trained side by side on the same points of ring8."""
     from diffviz.learning.models import MLP
@@ -358,10 +371,11 @@ def _fit(objectives: Sequence[Trainable], width: int, seed: int) -> list[Any]:
     return fit(
         objectives,
         truth().data,
-        steps=800,
+        steps=STEPS,
         batch=256,
         seed=seed,
         model=MLP(width=width, depth=2),
+        callback=_tell,
         progress=False,
     )
 
@@ -423,3 +437,44 @@ def excess_of(trainable: Trainable, width: int, seed: int = 0) -> NDArray:
     """
     (run,) = _fit([trainable], count(width, "width"), seed)
     return np.log10(truth().excess(run))
+
+
+class AtWidth(NamedTuple):
+    """What networks of one width have learned, by objective of ``NAMES``.
+
+    Attributes:
+        excess: log10 of the excess on ``GRID``, shape (45,) each.
+        samples: Samples, shape (2000, 2) each.
+        floors: Their distance from the truth, in multiples of the floor.
+        astray: Share of them that is far from every mode.
+    """
+
+    excess: dict[str, NDArray]
+    samples: dict[str, NDArray]
+    floors: dict[str, float]
+    astray: dict[str, float]
+
+
+@cached
+def at_width(width: int) -> AtWidth:
+    """What the networks of ``trained`` have learned; it reports the share that is trained.
+
+    Args:
+        width: Width of the layers.
+
+    Returns:
+        Excess and samples of the first seed.
+
+    Raises:
+        TypeError: The width is no whole number.
+        ValueError: The width is not positive.
+    """
+    progress.begin()
+    runs = trained(width)
+    qualities = sample_quality(width)
+    return AtWidth(
+        excess={name: np.log10(truth().excess(run)) for name, run in runs.items()},
+        samples={name: quality.points for name, quality in qualities.items()},
+        floors={name: quality.floors for name, quality in qualities.items()},
+        astray={name: quality.astray for name, quality in qualities.items()},
+    )

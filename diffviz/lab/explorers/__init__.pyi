@@ -1,5 +1,4 @@
 from . import (
-    base,
     composer,
     elbo,
     perception,
@@ -9,10 +8,10 @@ from . import (
     sampling,
     schedule,
     training,
+    training_views,
     view,
     weighting,
 )
-from .base import Explorer
 from .composer import ComposerExplorer
 from .elbo import ElboExplorer
 from .perception import PerceptionExplorer
@@ -28,7 +27,6 @@ __all__ = [
     "CapacityExplorer",
     "ComposerExplorer",
     "ElboExplorer",
-    "Explorer",
     "LearningExplorer",
     "PerceptionExplorer",
     "PolicyExplorer",
@@ -38,7 +36,6 @@ __all__ = [
     "TrainingDashboard",
     "TrajectoryExplorer",
     "WeightingExplorer",
-    "base",
     "composer",
     "elbo",
     "perception",
@@ -48,6 +45,7 @@ __all__ = [
     "sampling",
     "schedule",
     "training",
+    "training_views",
     "view",
     "weighting",
 ]

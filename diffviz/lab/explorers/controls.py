@@ -1,7 +1,9 @@
-"""Controls that several explorers have."""
+"""Controls that several explorers have, and what is asked of their arguments."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from diffviz import checks
 from diffviz.theory.families import Parameter
 from diffviz.theory.targets import BASES
 from diffviz.web.description import Menu, Paste, Slider
@@ -78,3 +80,41 @@ def parameter_slider(
         parameter.default,
         when={menu: (option,)},
     )
+
+
+def require_option(kind: str, value: object, options: Iterable[str], listing: str) -> None:
+    """Refuse a value that is not among the options of a control.
+
+    Args:
+        kind: What is chosen, such as "weighting".
+        value: The value.
+        options: What can be chosen.
+        listing: Where all options are listed, for the message.
+
+    Raises:
+        ValueError: The value is not an option; near ones are named.
+    """
+    known = list(options)
+    if not isinstance(value, str) or value not in known:
+        raise checks.unknown(kind, value, known, listing)
+
+
+def name_tuple(names: Iterable[str], argument: str) -> tuple[str, ...]:
+    """Several names as a tuple.
+
+    Args:
+        names: The names.
+        argument: Name of the argument, for the message.
+
+    Returns:
+        The names.
+
+    Raises:
+        TypeError: The names are one text, or nothing to go through.
+    """
+    message = f"{argument} must be a list of names, such as ['edm', 'sd3'], got {names!r}"
+    checks.require(not isinstance(names, (str, bytes)), message, TypeError)
+    try:
+        return tuple(names)
+    except TypeError as error:  # nothing to go through, such as an array without dimensions
+        raise TypeError(message) from error

@@ -16,8 +16,7 @@ from diffviz.lab.experiments.elbo import (
     negative_elbo,
     signed_mixture,
 )
-from diffviz.lab.explorers.base import RED, require_option
-from diffviz.lab.explorers.controls import table_box
+from diffviz.lab.explorers.controls import require_option, table_box
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import (
     OWN_TABLE,
@@ -57,6 +56,7 @@ LAW, W, NEGATIVE = "−dw/dλ", "w", "negative"
 MIXED, DIRECT = "−w′·L", "½w·mmse"
 OVER_HIGH, OVER_LOW = "λ_max moves", "λ_min moves"
 GREY, BLUE, ORANGE = "#808080", "#0072B2", "#D55E00"  # of quantities
+RED = "#CC3311"  # of what is negative; no objective has it
 
 
 def elbo_controls() -> tuple[Control, ...]:

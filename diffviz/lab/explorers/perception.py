@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from diffviz import checks, plots
 from diffviz.lab.experiments import perception as perception_experiments
 from diffviz.lab.experiments.perception import Photograph
-from diffviz.lab.explorers.base import require_option
+from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import SHORT_LOGSNR, entry_chips
 from diffviz.lab.figures import perception as perception_figures

@@ -14,7 +14,7 @@ from scipy.special import expit
 from diffviz import plots
 from diffviz.lab.experiments import prior as prior_experiments
 from diffviz.lab.experiments import starts, walks
-from diffviz.lab.explorers.base import require_option
+from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.web.description import Clock, Control, Description, Menu, Slider, State, Switch
 from diffviz.web.pictures import Chart, Cloud, Images, Note, Table, View, as_bytes

@@ -12,7 +12,7 @@ from PIL import Image
 from diffviz import checks
 from diffviz.lab.experiments import walks
 from diffviz.lab.experiments.walks import BETWEEN, DATA, DRAWN, FRAMES, LAWS, RANGE, SOLVERS
-from diffviz.lab.explorers.base import require_option
+from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.films import film_path, save_film
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.sampling import couplings

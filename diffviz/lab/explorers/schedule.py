@@ -13,8 +13,7 @@ from diffviz.lab.experiments import schedule as schedule_experiments
 from diffviz.lab.experiments.composer import uniform_levels
 from diffviz.lab.experiments.elbo import known
 from diffviz.lab.experiments.schedule import Filling
-from diffviz.lab.explorers.base import require_option
-from diffviz.lab.explorers.controls import parameter_slider
+from diffviz.lab.explorers.controls import parameter_slider, require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.work import Newest
 from diffviz.recipes.entries import CATALOGUE, objective

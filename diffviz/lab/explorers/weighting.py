@@ -12,8 +12,14 @@ from scipy.special import expit
 from diffviz import plots
 from diffviz.lab.experiments import perception
 from diffviz.lab.experiments.weighting import DRAWN, drawn_levels, drawn_objective
-from diffviz.lab.explorers.base import name_tuple, require_option
-from diffviz.lab.explorers.controls import anchor_slider, base_menu, parameter_slider, table_box
+from diffviz.lab.explorers.controls import (
+    anchor_slider,
+    base_menu,
+    name_tuple,
+    parameter_slider,
+    require_option,
+    table_box,
+)
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.protocols import Measured
 from diffviz.recipes.entries import CATALOGUE, objective
