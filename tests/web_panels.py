@@ -1,5 +1,6 @@
 """Panels that the browser has computed beside those of Python, and states to compare them at."""
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -7,11 +8,36 @@ import numpy as np
 import pytest
 
 from diffviz import plots
+from diffviz.lab.experiments.walks import figure_of_eight
+from diffviz.lab.explorers import (
+    ElboExplorer,
+    PerceptionExplorer,
+    PriorExplorer,
+    ScheduleExplorer,
+    TrajectoryExplorer,
+)
+from diffviz.lab.explorers.elbo import ENTRIES
+from diffviz.recipes.entries import CATALOGUE
+from diffviz.theory.families import FAMILIES
 from diffviz.web.description import Chips, Menu, Slider, Switch
 from diffviz.web.pictures import Chart, Cloud, Images, Note, as_bytes
 
 CLOSE = 1e-6  # largest departure, over the largest value of a curve
 ROUNDING = 1e-9  # share of the largest value up to which one that is missing is no value
+DRAWINGS = ((), ((0.5, -1.0),), ((0.5, -1.0), (1.0, 0.5), (-1.2, 0.25)), figure_of_eight())
+STARTS = ((), ((0.5, -1.0), (2.0, 2.0)))
+PUBLISHED = tuple(name for name in ENTRIES if name in CATALOGUE)  # elbo.js has their formulas
+# each module that computes in the browser: its explorer, and values of what is not at random
+MODULES = {
+    "elbo.js": (
+        ElboExplorer,
+        {"weighting": (*FAMILIES, *PUBLISHED), "beside": ((), ("edm",), ("elbo", "sd3"))},
+    ),
+    "perception.js": (PerceptionExplorer, {}),
+    "prior.js": (PriorExplorer, {}),
+    "sampling.js": (TrajectoryExplorer, {"drawing": DRAWINGS, "starts": STARTS}),
+    "schedule.js": (ScheduleExplorer, {"picture": ("one draw", "six views")}),
+}
 NUMBER = re.compile(r"[−-]?\d+(?:\.\d+)?(?:e[+-]\d+)?")
 
 
@@ -46,6 +72,38 @@ def random_state(rng, description):
         elif isinstance(control, Slider):
             state[control.name] = _place(rng, control)
     return description.checked(state)
+
+
+def states_of(module, explorer, count, seed):
+    """Random states that the module computes."""
+    _, options = MODULES[module]
+    rng = np.random.default_rng(seed)
+    states = []
+    for _ in range(count):
+        chosen = {name: values[rng.integers(len(values))] for name, values in options.items()}
+        states.append(
+            explorer.description.checked(random_state(rng, explorer.description) | chosen)
+        )
+    return states
+
+
+def assert_same_views(views, states, explorer):
+    """Views of the browser beside those of Python; what one refuses the other refuses."""
+    compared = 0
+    for state, got in zip(states, views, strict=True):
+        about = json.dumps(state, ensure_ascii=False)
+        try:
+            expected = explorer.compute(state, ())
+        except ValueError:
+            assert "error" in got, about
+            continue
+        assert got is not None and "error" not in got, (got, about)
+        assert got["columns"] == expected.columns
+        assert len(got["panels"]) == len(expected.panels), about
+        for panel, own in zip(got["panels"], expected.panels, strict=True):
+            assert_same(panel, own, about)
+        compared += 1
+    assert compared > 0.8 * len(states)
 
 
 def _place(rng, slider):

@@ -1,4 +1,4 @@
-from . import bundle, description, figures, pictures
+from . import bundle, description, figures, page, pictures
 from .description import (
     Action,
     Chip,
@@ -40,5 +40,6 @@ __all__ = [
     "description",
     "figure",
     "figures",
+    "page",
     "pictures",
 ]

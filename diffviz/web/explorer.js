@@ -14,6 +14,8 @@ import { isDark, readable, watchTheme } from "./theme.js";
 const NARROW = 560; // px of width below which the controls stand under the pictures
 const TELL_EVERY = 250; // ms between two messages that await no answer
 const SLOW = 400; // ms after which a reader is told to wait
+const NEEDS_KERNEL =
+  "Only Python can compute this: open the explorer in a notebook (the button 'code' has the cell).";
 const LEAST_ROW = 212; // px of a row of pictures, with a title, a legend and 170 px of axes
 const MOST_ROW = 380;
 const GAP = 8; // px between two rows
@@ -209,7 +211,7 @@ class Explorer {
     }
     this.showState(names);
     const view = this.computeHere(names);
-    if (!view && !this.link.send) this.complain("this control needs a notebook with a kernel");
+    if (!view && !this.link.send) this.complain(NEEDS_KERNEL);
     if (view && !view.partial) {
       this.tell(values);
       return;
@@ -266,7 +268,10 @@ class Explorer {
   }
 
   press(name) {
-    if (!this.link.send) return;
+    if (!this.link.send) {
+      this.complain(NEEDS_KERNEL);
+      return;
+    }
     this.tellNow();
     this.await();
     this.link.send({ kind: "act", name, serial: this.serial });

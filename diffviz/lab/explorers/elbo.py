@@ -118,9 +118,7 @@ class ElboExplorer(ViewExplorer):
     def local_data(self) -> dict[str, Any]:
         """What is known of the data, and the names and colours that the browser writes with."""
         return {
-            "known": {
-                name: known_data(data) for name, data in zip(DATA, all_data(), strict=True)
-            },
+            "known": {name: known_data(data) for name, data in zip(DATA, all_data(), strict=True)},
             "parameters": {
                 family: {one.name: parameter_name(family, one.name) for one in offered.parameters}
                 for family, offered in FAMILIES.items()

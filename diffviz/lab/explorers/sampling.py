@@ -112,7 +112,9 @@ def view_controls() -> tuple[Control, ...]:
             NOTHING,
             tip="Another solver on the same steps: its ways from the same starts, in black.",
         ),
-        Points("starts", "your starts", most=walks.OWN_POINTS, tip="Click on the left to start one."),
+        Points(
+            "starts", "your starts", most=walks.OWN_POINTS, tip="Click on the left to start one."
+        ),
         Switch("field", "velocities", tip="Where the flow goes at the present step."),
         Text("file", "file", FILE, "a .gif, or an .mp4 where ffmpeg is installed", rare=True),
         Action("save", "save animation", rare=True),
@@ -229,7 +231,7 @@ class TrajectoryExplorer(ViewExplorer):
 
         Args:
             path: Where to write: .gif, or .mp4 where ffmpeg is installed, for the animation; .svg,
-                .pdf or .png for the picture.
+                .pdf or .png for the picture, .html for a page.
             seconds: How long the animation lasts.
 
         Returns:
@@ -240,7 +242,7 @@ class TrajectoryExplorer(ViewExplorer):
                 positive.
         """
         step_seconds = checks.positive(seconds, "seconds") / (self.state["steps"] + 1)
-        if File(path).suffix.lower() in (".svg", ".pdf", ".png"):
+        if File(path).suffix.lower() in (".svg", ".pdf", ".png", ".html"):
             return super().save(path)
         return save_film(self.pictures(), path, step_seconds)
 

@@ -25,7 +25,7 @@ from diffviz import checks, plots
 from diffviz.lab.explorers.work import Work
 from diffviz.plots.canvas import Drawing
 from diffviz.plots.files import encoded
-from diffviz.web import bundle, figures
+from diffviz.web import bundle, figures, page
 from diffviz.web.description import Description, Paste, State
 from diffviz.web.pictures import Packer, View, Working, columns_of
 
@@ -208,18 +208,21 @@ class ViewExplorer(anywidget.AnyWidget):
         return self.figure()._repr_png_()
 
     def save(self, path: str | File) -> File:
-        """Write the picture or the curves to a file.
+        """Write the picture, the curves or a page to a file.
 
         Args:
-            path: Where to write: .svg, .pdf or .png for the picture, .csv for the curves.
+            path: Where to write: .svg, .pdf or .png for the picture, .csv for the curves, .html
+                for a page that needs no kernel.
 
         Returns:
             The path of the file.
 
         Raises:
-            ValueError: The path has another ending.
+            ValueError: The path has another ending, or the explorer needs a kernel and has no page.
         """
         file = File(path)
+        if file.suffix == ".html":
+            return page.write(self, file)
         if file.suffix != ".csv":
             return plots.save(self.figure(), file)
         file.parent.mkdir(parents=True, exist_ok=True)
