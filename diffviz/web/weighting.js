@@ -1,6 +1,7 @@
 // The weighting explorer in the browser: parametric families, bases, axes, anchors and scales.
 //
-// The kernel is asked for what only it can read: a pasted table, and a trainer's settings.
+// The kernel is asked for what only it can do: read a pasted table or a trainer's settings, and
+// train what is drawn.
 
 import { rebase } from "./analysis.js";
 import { drawnObjective, drawnText, heightsOn, isDrawing } from "./drawn.js";
@@ -90,9 +91,10 @@ function chartOf(curves, state, data) {
 function compute(state, data) {
   const { family } = state;
   const hasFamily = Object.hasOwn(FAMILIES, family);
-  const needsKernel = state.table.trim() || state.settings.trim();
-  const names = [...state.names, ...data.passed];
   const drawn = drawnObjective(state);
+  const isTraining = drawn && isDrawing(state) && state.picture === "training";
+  const needsKernel = isTraining || state.table.trim() || state.settings.trim();
+  const names = [...state.names, ...data.passed];
   if (needsKernel || !(names.length || hasFamily || drawn || isDrawing(state))) {
     return null;
   }

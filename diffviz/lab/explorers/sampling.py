@@ -258,7 +258,7 @@ class TrajectoryExplorer(ViewExplorer):
         yield View((*view.panels, Note(f"saved {saved}")), view.columns)
 
 
-# --- what a page computes with ---------------------------------------------------------------------
+# --- what a page computes with --------------------------------------------------------------------
 
 
 def ends_data(ends: walks.Ends) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class ViewExplorer(anywidget.AnyWidget):
 
         Args:
             state: The state with the new value; it may be changed.
-            changed: Name of the control.
+            changed: Name of the control, or of the button that was pressed.
 
         Returns:
             The state.
@@ -289,6 +289,7 @@ class ViewExplorer(anywidget.AnyWidget):
         if name == "stop":
             self._work.stop()
             self._working = None
+        self._state = self.settled(self.state, name)
         self._show_new((name,), serial)
 
     def _show_new(self, changed: Changed, serial: int) -> None:
