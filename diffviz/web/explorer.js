@@ -500,8 +500,12 @@ class Explorer {
 
   async giveText(what, text) {
     await copy(text);
-    this.complain(`${what} copied`);
-    setTimeout(() => this.status.textContent === `${what} copied` && this.complain(""), 2500);
+    const { code } = this.description;
+    const isPart = what === "link" && this.link.send; // a notebook has no address of its own
+    const use = isPart ? `; ${code}.from_link reads it, as does a page of ${code} after #` : "";
+    const words = `${what} copied${use}`;
+    this.complain(words);
+    setTimeout(() => this.status.textContent === words && this.complain(""), isPart ? 8000 : 2500);
   }
 
   close() {

@@ -83,6 +83,17 @@ function chartOf(curves, state, data) {
 }
 
 /**
+ * Whether only the kernel can show a state: it reads texts and trains what is drawn.
+ * @param {State} state
+ * @param {import("./objectives.js").Objective | null} drawn
+ * @returns {boolean}
+ */
+function needsKernel(state, drawn) {
+  const isTraining = drawn && isDrawing(state) && state.picture === "training";
+  return Boolean(isTraining || state.table.trim() || state.settings.trim());
+}
+
+/**
  * The chart and the table of a state; null where the kernel must read a text.
  * @param {State} state
  * @param {Data} data
@@ -92,10 +103,9 @@ function compute(state, data) {
   const { family } = state;
   const hasFamily = Object.hasOwn(FAMILIES, family);
   const drawn = drawnObjective(state);
-  const isTraining = drawn && isDrawing(state) && state.picture === "training";
-  const needsKernel = isTraining || state.table.trim() || state.settings.trim();
   const names = [...state.names, ...data.passed];
-  if (needsKernel || !(names.length || hasFamily || drawn || isDrawing(state))) {
+  const hasSomething = names.length || hasFamily || drawn || isDrawing(state);
+  if (!hasSomething || needsKernel(state, drawn)) {
     return null;
   }
   /** @type {Record<string, Float64Array>} */
