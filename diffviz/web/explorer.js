@@ -15,7 +15,7 @@ const NARROW = 560; // px of width below which the controls stand under the pict
 const TELL_EVERY = 250; // ms between two messages that await no answer
 const SLOW = 400; // ms after which a reader is told to wait
 const NEEDS_KERNEL =
-  "Only Python can compute this: open the explorer in a notebook (the button 'code' has the cell).";
+  "this needs a notebook, where Python computes it: the button 'code' copies the cell";
 const LEAST_ROW = 212; // px of a row of pictures, with a title, a legend and 170 px of axes
 const MOST_ROW = 380;
 const GAP = 8; // px between two rows

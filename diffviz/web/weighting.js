@@ -85,11 +85,10 @@ function chartOf(curves, state, data) {
 /**
  * Whether only the kernel can show a state: it reads texts and trains what is drawn.
  * @param {State} state
- * @param {import("./objectives.js").Objective | null} drawn
  * @returns {boolean}
  */
-function needsKernel(state, drawn) {
-  const isTraining = drawn && isDrawing(state) && state.picture === "training";
+function needsKernel(state) {
+  const isTraining = isDrawing(state) && state.picture === "training";
   return Boolean(isTraining || state.table.trim() || state.settings.trim());
 }
 
@@ -105,7 +104,7 @@ function compute(state, data) {
   const drawn = drawnObjective(state);
   const names = [...state.names, ...data.passed];
   const hasSomething = names.length || hasFamily || drawn || isDrawing(state);
-  if (!hasSomething || needsKernel(state, drawn)) {
+  if (!hasSomething || needsKernel(state)) {
     return null;
   }
   /** @type {Record<string, Float64Array>} */

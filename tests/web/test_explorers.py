@@ -220,6 +220,23 @@ def test_controls_pictures_and_texts_are_on_screen_together(opened, kind, window
     assert hidden == 0
 
 
+CROWDED = (
+    (ScheduleExplorer, {"picture": "six views"}),
+    (PerceptionExplorer, {}),
+    (ElboExplorer, {}),
+)
+
+
+@pytest.mark.parametrize(("kind", "state"), CROWDED)
+def test_charts_in_columns_are_high_enough_to_be_read(opened, kind, state):
+    page = opened(kind(**state))
+    heights = page.page.eval_on_selector_all(
+        ".u-wrap, .dv-canvas", "all => all.map((one) => one.offsetHeight)"
+    )
+    assert min(heights) >= 170
+    assert page.box(".dv-texts")[3] <= WINDOWS["notebook"][1]
+
+
 @pytest.mark.parametrize("kind", EXPLORERS)
 def test_the_state_survives_a_link(opened, kind):
     explorer = kind()
@@ -383,6 +400,45 @@ def test_a_weighting_is_drawn_and_judged_without_the_kernel(opened):
     page.control("drawn").get_by_text("clear").click()
     page.settle()
     assert note.text_content().startswith("Drag over the chart")
+
+
+def test_points_are_set_and_taken_away_by_keys(opened):
+    page = opened(TrajectoryExplorer())
+    left = page.page.locator(".dv-canvas").first
+    left.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp", "Enter"):
+        left.press(key)
+    page.settle()
+    (start,) = page.explorer.state["starts"]
+    assert start[0] > 0.2 and 0.1 < start[1] < 0.3
+    left.press("Backspace")
+    page.settle()
+    assert page.explorer.state["starts"] == ()
+
+
+def test_a_weighting_is_drawn_by_keys(opened):
+    page = opened(WeightingExplorer(("edm",), "none", drawing=True))
+    plot = page.page.locator(".dv-plot")
+    for key in ("PageDown", "PageDown", "Enter", "PageUp", "PageUp", "ArrowUp", "Enter"):
+        plot.press(key)
+    page.tell()
+    (low, first), (high, second) = page.explorer.state["drawn"]
+    assert low < high and first < second
+    assert "rises with λ on [" in page.page.locator(".dv-note").text_content()
+
+
+def test_a_drawn_weighting_is_trained_beside_two_others(opened):
+    drawn = ((-6.0, 0.0), (0.0, 1.0), (6.0, -2.0))
+    explorer = WeightingExplorer(("edm", "fm-ot"), drawing=True, drawn=drawn, steps=100)
+    page = opened(explorer)
+    page.control("train").locator("button").click()
+    page.page.wait_for_selector("td:has-text('× floor')")
+    assert explorer.state["picture"] == "training"
+    names = page.page.locator(".dv-table td:nth-child(2)").all_text_contents()
+    assert names == ["drawn", "edm", "fm-ot"]
+    page.control("picture").get_by_text("weightings").click()
+    page.settle()
+    assert page.page.locator("th", has_text="verdict").count() == 1
 
 
 def test_a_film_plays_pauses_and_is_scrubbed(opened):

@@ -217,7 +217,7 @@ def test_what_only_a_kernel_can_do_is_said(page, tmp_path):
     page.goto(explorer.save(tmp_path / "alone.html").as_uri())
     page.get_by_text("more", exact=True).click()
     page.get_by_role("button", name="save animation").click()
-    assert "Only Python can compute this" in page.inner_text(".dv-status")
+    assert "needs a notebook" in page.inner_text(".dv-status")
 
 
 def test_an_explorer_that_needs_a_kernel_has_no_page(tmp_path):

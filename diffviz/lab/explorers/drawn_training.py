@@ -70,6 +70,23 @@ def training_of(state: State, objectives: Mapping[str, Objective], drawn: str) -
     )
 
 
+def invitation(state: State) -> Note:
+    """What can be trained once something is drawn.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The note.
+    """
+    levels = ", with one law of λ for all" if state["even"] else ""
+    return Note(
+        f"Drag over the chart to draw a weighting; it can then be trained on {state['toy']} for "
+        f"{state['steps']} steps beside two others{levels}.",
+        strong=True,
+    )
+
+
 def view(
     training: Training, results: views.Trainings, chart: Chart, shades: dict[str, str]
 ) -> View:

@@ -441,11 +441,13 @@ class WeightingExplorer(ViewExplorer):
 
     def _show(self, state: State) -> View:
         """The view of a state."""
+        objectives = chosen_objectives(state, self.passed)
+        if is_training(state) and DRAWN not in objectives:
+            return View((self._chart(state), drawn_training.invitation(state)))
         if is_training(state):
             shades = {DRAWN: DRAWN_COLOUR}
             training = self._training(state)
             return drawn_training.view(training, self._trainings, self._chart(state), shades)
-        objectives = chosen_objectives(state, self.passed)
         require_something(objectives, state)
         notes = [Note(objectives[OWN_SETTINGS].note)] if OWN_SETTINGS in objectives else []
         if is_drawing(state):
@@ -529,8 +531,7 @@ def is_training(state: State) -> bool:
     Returns:
         Whether it does.
     """
-    is_drawn = len(drawn_levels(state["drawn"])[0]) > 1
-    return is_drawn and is_drawing(state) and state["picture"] == drawn_training.TRAINING
+    return is_drawing(state) and state["picture"] == drawn_training.TRAINING
 
 
 def look_data(grid: NDArray) -> dict[str, Any]:

@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 import pytest
+from diffviz.lab.explorers.base import Picture
 from PIL import Image
 
 import diffviz as dv
 from diffviz.lab.experiments import training as training_experiments
-from diffviz.lab.explorers.base import Picture
 from diffviz.lab.explorers.training import EXCESS, SLICE, CapacityExplorer, TrainingDashboard
 from diffviz.learning.models import MLP
 
