@@ -88,7 +88,7 @@ def show(page, address, explorer, link=""):
     page.route("**/data.json", lambda route: route.fulfill(body=text))
     page.route("**/data.bin", lambda route: route.fulfill(body=b"".join(buffers)))
     page.goto(f"{address}/explorer.html{link}")
-    page.wait_for_selector(".dv-table table")
+    page.wait_for_selector(".dv-texts > *")
 
 
 def texts(explorer):
