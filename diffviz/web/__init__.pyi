@@ -12,6 +12,7 @@ from .description import (
     Slider,
     Switch,
     Text,
+    Upload,
 )
 from .figures import figure
 from .pictures import Chart, Cloud, Images, Note, Table, View, Working
@@ -34,6 +35,7 @@ __all__ = [
     "Switch",
     "Table",
     "Text",
+    "Upload",
     "View",
     "Working",
     "bundle",

@@ -4,6 +4,7 @@
 // kernel. At most one request is under way; what a reader moves meanwhile is kept, the newest value
 // of each control, and sent when the answer comes.
 
+import { figures } from "./chart.js";
 import { Clock } from "./clock.js";
 import { isShown, makeControl } from "./controls.js";
 import { copy, download, make, uniqueId } from "./elements.js";
@@ -26,7 +27,7 @@ const SPARE = 24; // px of the margins of an explorer
  * What an explorer talks with. A page without a kernel has no `send`.
  *
  * @typedef {{
- *   send?: (message: Record<string, any>) => void,
+ *   send?: (message: Record<string, any>, buffers?: ArrayBuffer[]) => void,
  *   listen: (receive: (message: any, buffers: any[]) => void) => () => void,
  * }} Link
  *
@@ -194,6 +195,7 @@ class Explorer {
   /** @param {any} control @param {any} value */
   answer(control, value) {
     if (control.kind === "action") this.press(control.name);
+    else if (control.kind === "upload") this.upload(control, value);
     else this.move(control.name, value);
   }
 
@@ -277,6 +279,32 @@ class Explorer {
     this.link.send({ kind: "act", name, serial: this.serial });
   }
 
+  /** Hand a file to Python, which answers with controls and a view. */
+  async upload(control, file) {
+    if (!this.link.send) {
+      this.complain(NEEDS_KERNEL);
+      return;
+    }
+    if (file.size > control.most) {
+      const [size, most] = [file.size, control.most].map((bytes) => figures(bytes / 1e6));
+      this.complain(`'${file.name}' has ${size} MB; up to ${most} MB are taken`);
+      return;
+    }
+    const bytes = await file.arrayBuffer();
+    this.tellNow();
+    this.await();
+    const message = { kind: "upload", name: control.name, file: file.name, serial: this.serial };
+    this.link.send(message, [bytes]);
+  }
+
+  /** Nothing is under way any more. */
+  settleDown() {
+    this.waiting = 0;
+    this.underWay = [];
+    clearTimeout(this.patience);
+    this.root.classList.remove("dv-waiting");
+  }
+
   await() {
     this.serial += 1;
     this.waiting = this.serial;
@@ -306,7 +334,9 @@ class Explorer {
   open(message, buffers) {
     if (message.browser && message.browser !== this.id) return; // the answer to another view
     const whole = unpacked(message, buffers);
+    this.settleDown();
     this.build(whole);
+    this.kinds = []; // else panels of before would be taken for those of the new view
     this.showState([]);
     this.drawView(whole);
     this.showStatus(whole);
@@ -323,12 +353,7 @@ class Explorer {
 
   receiveView(message, buffers) {
     if (!this.description) return;
-    if (message.serial === this.waiting) {
-      this.waiting = 0;
-      this.underWay = [];
-      clearTimeout(this.patience);
-      this.root.classList.remove("dv-waiting");
-    }
+    if (message.serial === this.waiting) this.settleDown();
     const ahead = new Set([...this.pending.keys(), ...this.told.keys(), ...this.underWay]);
     const settled = Object.entries(message.state).filter(([name]) => !ahead.has(name));
     this.state = { ...this.state, ...Object.fromEntries(settled) };

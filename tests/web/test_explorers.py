@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from chromium import ADDRESS, ExplorerPage
 from ipywidgets.widgets import widget
+from PIL import Image
 
 from diffviz.lab.explorers.composer import ComposerExplorer
 from diffviz.lab.explorers.elbo import ElboExplorer
@@ -432,13 +433,45 @@ def test_a_drawn_weighting_is_trained_beside_two_others(opened):
     explorer = WeightingExplorer(("edm", "fm-ot"), drawing=True, drawn=drawn, steps=100)
     page = opened(explorer)
     page.control("train").locator("button").click()
-    page.page.wait_for_selector("td:has-text('× floor')")
+    page.settle()
+    explorer.wait()
+    for key in ("ArrowRight", "ArrowLeft"):  # what the work has sent comes with the next answer
+        page.control("steps").locator("input[type=range]").press(key)
+        page.settle()
+    assert page.page.locator("td", has_text="× floor").count() == 3
     assert explorer.state["picture"] == "training"
     names = page.page.locator(".dv-table td:nth-child(2)").all_text_contents()
     assert names == ["drawn", "edm", "fm-ot"]
     page.control("picture").get_by_text("weightings").click()
     page.settle()
     assert page.page.locator("th", has_text="verdict").count() == 1
+
+
+def picture_file(path, size=(60, 40)):
+    """A picture that is dark on the left and bright on the right."""
+    wave = np.linspace(0, 255, size[0])[None, :] * np.ones((size[1], 1))
+    Image.fromarray(wave.astype(np.uint8)).save(path)
+    return path
+
+
+def test_a_picture_of_ones_own_is_looked_at(opened, tmp_path):
+    page = opened(PerceptionExplorer())
+    field = page.control("own").locator("input")
+    field.set_input_files(picture_file(tmp_path / "wave.png"))
+    page.page.wait_for_function(
+        "document.querySelector('[data-name=image] select').value === 'wave'"
+    )
+    assert page.explorer.state["image"] == "wave" and page.explorer.photograph().side == 256
+    page.control("logsnr").locator("input[type=range]").press("PageUp")
+    page.settle()
+    assert page.page.locator(".dv-status").text_content() == ""
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    page.control("own").locator("input").set_input_files(tmp_path / "broken.png")
+    page.page.wait_for_function(
+        "document.querySelector('.dv-status').textContent.includes('no picture')"
+    )
+    assert page.explorer.state["image"] == "wave"
+    assert page.page.locator(".dv-waiting").count() == 0
 
 
 def test_a_film_plays_pauses_and_is_scrubbed(opened):

@@ -18,6 +18,7 @@ import web_settings
 from diffviz.lab.experiments import composer
 from diffviz.lab.explorers import (
     ComposerExplorer,
+    PerceptionExplorer,
     PolicyExplorer,
     TrajectoryExplorer,
     WeightingExplorer,
@@ -223,3 +224,10 @@ def test_what_only_a_kernel_can_do_is_said(page, tmp_path):
 def test_an_explorer_that_needs_a_kernel_has_no_page(tmp_path):
     with pytest.raises(ValueError, match="needs a kernel"):
         PolicyExplorer().save(tmp_path / "policy.html")
+
+
+def test_a_page_refuses_files_in_words(page, tmp_path):
+    explorer = PerceptionExplorer()
+    page.goto(explorer.save(tmp_path / "alone.html").as_uri())
+    page.locator("[data-name=own] input").set_input_files(tmp_path / "alone.html")
+    assert "needs a notebook" in page.inner_text(".dv-status")

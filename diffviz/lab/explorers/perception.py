@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path as File
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from diffviz.perception.sensitivities import SENSITIVITIES, SPECIES
 from diffviz.perception.sensitivities import species as eye_of
 from diffviz.perception.spectra import Implied, implied
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.web.description import Chips, Control, Description, Menu, Slider, State, Switch
+from diffviz.web.description import Chips, Control, Description, Menu, Slider, State, Switch, Upload
 from diffviz.web.pictures import Chart, Images, Note, Table, View, as_bytes
 
 SENSITIVITY_NAMES = {label: name for name, label in perception_experiments.NAMES.items()}
@@ -41,6 +42,12 @@ def perception_controls(pictures: tuple[str, ...]) -> tuple[Control, ...]:
     """
     return (
         Menu("image", "picture", pictures, "camera"),
+        Upload(
+            "own",
+            "your own",
+            accept="image/*",
+            tip="A picture of your own: its middle, in grey, 256 pixels a side. It stays here.",
+        ),
         Slider(
             "rate",
             "distance",
@@ -76,6 +83,18 @@ def perception_controls(pictures: tuple[str, ...]) -> tuple[Control, ...]:
             tip="Published objectives to compare with.",
         ),
     )
+
+
+def perception_description(pictures: tuple[str, ...]) -> Description:
+    """The explorer with some pictures.
+
+    Args:
+        pictures: Their names.
+
+    Returns:
+        The description.
+    """
+    return Description("Perception", perception_controls(pictures), local="perception.js")
 
 
 class PerceptionExplorer(ViewExplorer):
@@ -116,8 +135,7 @@ class PerceptionExplorer(ViewExplorer):
         require_option("curve", curve, SENSITIVITY_NAMES, "the explorer's menu")
         require_option("species", species, SPECIES, "the explorer's menu")
         chosen = {"image": image, "curve": curve, "species": species, **state}
-        description = Description("Perception", perception_controls(names), local="perception.js")
-        super().__init__(description, chosen)
+        super().__init__(perception_description(names), chosen)
 
     def page_data(self) -> dict[str, Any]:
         """The photographs with their spectra, published weightings, and what scales an eye."""
@@ -136,6 +154,24 @@ class PerceptionExplorer(ViewExplorer):
             "label": SHORT_LOGSNR,
             "colours": COLOURS | {name: perception_figures.colour_of(name) for name in names},
         }
+
+    def uploaded(self, control: str, file: str, content: bytes) -> None:
+        """Look at a picture of the reader's own.
+
+        Args:
+            control: Not used.
+            file: Name of the file.
+            content: Its bytes.
+
+        Raises:
+            ValueError: It is no picture, or a constant one.
+        """
+        name = File(file).stem or "your own"
+        if name in perception_experiments.photos():
+            name = f"{name} (your own)"
+        self._own[name] = Photograph(perception_experiments.picture_of(content))
+        self.description = perception_description(self._names())
+        self._state = self.description.checked(self._state | {"image": name})
 
     def photograph(self) -> Photograph:
         """The picture that is chosen."""

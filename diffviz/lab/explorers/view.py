@@ -26,7 +26,7 @@ from diffviz.lab.explorers.work import Work
 from diffviz.plots.canvas import Drawing
 from diffviz.plots.files import encoded
 from diffviz.web import bundle, figures, page
-from diffviz.web.description import Description, Paste, State
+from diffviz.web.description import Action, Description, Paste, State, Upload
 from diffviz.web.pictures import Packer, View, Working, columns_of
 
 Changed = tuple[str, ...]  # names of the controls that were moved, in their order
@@ -95,6 +95,19 @@ class ViewExplorer(anywidget.AnyWidget):
         """
         return state
 
+    def uploaded(self, control: str, file: str, content: bytes) -> None:
+        """Take a file that a reader has chosen; what is shown follows from it.
+
+        Args:
+            control: Name of the ``Upload``.
+            file: Name of the file.
+            content: Its bytes, neither none nor too many.
+
+        Raises:
+            ValueError: The file cannot be read.
+        """
+        raise NotImplementedError
+
     def local_data(self) -> Mapping[str, Any]:
         """What the module in the browser computes with: arrays and plain values by name."""
         return {}
@@ -155,9 +168,23 @@ class ViewExplorer(anywidget.AnyWidget):
         Raises:
             ValueError: There is no such button.
         """
-        actions = [one.name for one in self.description.controls if not one.has_value]
+        actions = [one.name for one in self.description.controls if isinstance(one, Action)]
         checks.one_of(name, "action", [*actions, "stop"])
         self._press(name)
+
+    def upload(self, name: str, path: str | File) -> None:
+        """Hand over a file, as if a reader had chosen it.
+
+        Args:
+            name: Name of the ``Upload``.
+            path: The file.
+
+        Raises:
+            OSError: There is no such file.
+            ValueError: There is no such control.
+        """
+        file = File(path)
+        self._take_file(name, file.name, file.read_bytes())
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until long work has ended.
@@ -292,6 +319,24 @@ class ViewExplorer(anywidget.AnyWidget):
         self._state = self.settled(self.state, name)
         self._show_new((name,), serial)
 
+    def _take_file(self, name: str, file: str, content: bytes, serial: int = 0) -> None:
+        """Take a file and show what follows; the controls may be others afterwards."""
+        control = self.description[name]
+        if not isinstance(control, Upload):
+            raise ValueError(f"{name} takes no file")
+        with self._lock:
+            self._error = ""
+            try:
+                self.uploaded(name, file, control.checked_file(file, content))
+            except Exception as error:  # in a callback it would end in a log that nobody opens
+                self._error = in_words(error)
+                self._send_view(serial, with_panels=False)
+                return
+            self._view = None
+            if self._browsers:
+                message, buffers = self.opening()
+                self.send(message, buffers)
+
     def _show_new(self, changed: Changed, serial: int) -> None:
         """Compute what the state shows, and send it; what goes wrong is shown in words."""
         with self._lock:
@@ -383,7 +428,10 @@ class ViewExplorer(anywidget.AnyWidget):
             "text": self._text,
         }
         try:
-            answers[content["kind"]](content)
+            if content["kind"] == "upload":
+                self._upload(content, bytes(buffers[0]))
+            else:
+                answers[content["kind"]](content)
         except Exception as error:  # in a callback it would end in a log that nobody opens
             self._error = in_words(error)
             self._send_view(content.get("serial", 0), with_panels=False)
@@ -418,6 +466,10 @@ class ViewExplorer(anywidget.AnyWidget):
     def _act(self, content: dict[str, Any]) -> None:
         """A reader has pressed a button."""
         self._press(content["name"], content["serial"])
+
+    def _upload(self, content: dict[str, Any], read: bytes) -> None:
+        """A reader has chosen a file."""
+        self._take_file(content["name"], content["file"], read, content["serial"])
 
     def _file(self, content: dict[str, Any]) -> None:
         """A reader wants the picture or the curves as a file."""

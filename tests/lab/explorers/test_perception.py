@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import fft
 
 import diffviz as dv
@@ -180,3 +181,74 @@ def test_what_is_no_picture_is_refused(bad, error, words):
 def test_an_unknown_choice_names_near_ones(wrong, near):
     with pytest.raises(ValueError, match=near):
         PerceptionExplorer(**wrong)
+
+
+def file_of(tmp_path, name, pixels, **options):
+    Image.fromarray(pixels).save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+def ramp(height, width, dtype=np.uint8, most=255):
+    return (np.linspace(0, most, width) * np.ones((height, 1))).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels"),
+    [
+        ("grey.png", ramp(80, 120)),
+        ("colour.jpg", np.stack([ramp(40, 40)] * 3, 2)),
+        ("clear.png", np.dstack([ramp(64, 48)] * 3 + [np.full((64, 48), 255, np.uint8)])),
+        ("deep.png", ramp(33, 50, np.uint16, 65535)),
+        ("small.bmp", ramp(16, 16)),
+        ("float.tif", ramp(64, 64, np.float32, 1.0)),
+        ("camera.webp", ramp(100, 100)),
+    ],
+)
+def test_a_picture_in_a_file_is_taken(tmp_path, name, pixels):
+    explorer = PerceptionExplorer()
+    explorer.upload("own", file_of(tmp_path, name, pixels))
+    assert explorer.error == ""
+    stem = name.split(".")[0]
+    assert explorer.state["image"] == ("camera (your own)" if stem == "camera" else stem)
+    shown = explorer.photograph().pixels
+    assert shown.shape == (256, 256) and shown[:, :20].mean() < -0.5 < 0.5 < shown[:, -20:].mean()
+    explorer.set("guess", True)
+    assert explorer.error == "" and len(explorer.view.panels) == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"no picture at all", "no picture that can be read"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "no picture that can be read"),
+        (bytes(20_000_001), "up to 20 MB"),
+    ],
+)
+def test_a_file_that_is_no_picture_is_refused_in_words(tmp_path, content, words):
+    explorer = PerceptionExplorer()
+    (tmp_path / "file.png").write_bytes(content)
+    explorer.upload("own", tmp_path / "file.png")
+    assert words in explorer.error
+    assert explorer.state == explorer.description.start
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (np.full((40, 40), 7, np.uint8), "constant"),
+        (np.full((40, 40), np.nan, np.float32), "NaN or infinite"),
+        (ramp(8, 400), "16 pixels a side"),
+        (ramp(7200, 7200), "50 million"),
+    ],
+)
+def test_a_picture_without_a_spectrum_is_refused_in_words(tmp_path, pixels, words):
+    explorer = PerceptionExplorer()
+    name = "file.tif" if pixels.dtype == np.float32 else "file.png"
+    explorer.upload("own", file_of(tmp_path, name, pixels))
+    assert words in explorer.error and explorer.state["image"] == "camera"
+
+
+def test_only_an_upload_takes_a_file(tmp_path):
+    with pytest.raises(ValueError, match="takes no file"):
+        PerceptionExplorer().upload("rate", file_of(tmp_path, "a.png", ramp(20, 20)))
