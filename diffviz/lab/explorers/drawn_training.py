@@ -111,12 +111,18 @@ def view(
         views.level_chart(training, data, trained),
         samples,
     )
-    coloured = [replace(one, colours={**one.colours, **shades}) for one in panels]
+    coloured = [_in_own_colours(one, shades) for one in panels]
     table = views.result_table(training, data, trained)
     return View(
         (chart, *coloured, _state_note(training, trained), _coloured(table, training, shades)),
         columns=2,
     )
+
+
+def _in_own_colours(panel: Chart | Cloud, shades: dict[str, str]) -> Chart | Cloud:
+    """A picture with the colours that curves have of their own."""
+    colours: dict[str, Any] = {**panel.colours, **shades}
+    return replace(panel, colours=colours)
 
 
 def _state_note(training: Training, trained: views.Trained | None) -> Note:
