@@ -1,6 +1,7 @@
 """Explorers in a real browser, with Python behind: what a reader sees, moves and takes away."""
 
 import gc
+import threading
 import weakref
 from dataclasses import replace
 
@@ -10,6 +11,9 @@ from chromium import ADDRESS, ExplorerPage
 from ipywidgets.widgets import widget
 from PIL import Image
 
+from diffviz.lab.experiments import progress
+from diffviz.lab.experiments.side_by_side import Trained
+from diffviz.lab.experiments.training import GRID
 from diffviz.lab.explorers.composer import ComposerExplorer
 from diffviz.lab.explorers.elbo import ElboExplorer
 from diffviz.lab.explorers.perception import PerceptionExplorer
@@ -18,6 +22,7 @@ from diffviz.lab.explorers.prior import PriorExplorer
 from diffviz.lab.explorers.probe import ProbeExplorer
 from diffviz.lab.explorers.sampling import TrajectoryExplorer
 from diffviz.lab.explorers.schedule import ScheduleExplorer
+from diffviz.lab.explorers.training import CapacityExplorer, TrainingDashboard
 from diffviz.lab.explorers.view import ViewExplorer
 from diffviz.lab.explorers.weighting import WeightingExplorer
 from diffviz.web.description import (
@@ -36,6 +41,7 @@ from diffviz.web.pictures import Chart, Cloud, Images, Note, Table, View
 pytestmark = pytest.mark.slow
 
 EXPLORERS = (
+    CapacityExplorer,
     ComposerExplorer,
     ElboExplorer,
     LearningExplorer,
@@ -44,6 +50,7 @@ EXPLORERS = (
     PriorExplorer,
     ProbeExplorer,
     ScheduleExplorer,
+    TrainingDashboard,
     TrajectoryExplorer,
     WeightingExplorer,
 )
@@ -51,6 +58,7 @@ WINDOWS = {  # pixels that JupyterLab with its file browser leaves at 1366 x 768
     "notebook": (934, 590),
     "telephone": (390, 844),
 }
+LONGEST = 60.0  # s that a test waits for a thread
 PARTS = (".dv-controls", ".dv-pictures", ".dv-texts")
 OPTIONS = 12  # of a menu, at most
 REFUSALS = ("min-SNR is defined on eps, x, v",)  # which no control could know beforehand
@@ -748,6 +756,40 @@ def test_a_picture_is_sharp_on_a_fine_screen(opened):
     canvases = opened(Everything(), ratio=2).page.locator(".dv-chart canvas").all()
     sizes = [canvas.evaluate("one => one.width / one.clientWidth") for canvas in canvases]
     assert len(sizes) == 2 and all(abs(size - 2) < 0.02 for size in sizes)
+
+
+def test_a_training_shows_its_progress_at_once_and_is_stopped(opened, monkeypatch):
+    passed, gate = threading.Event(), threading.Event()
+    count = len(GRID)
+
+    def follow(_, training):
+        curves = np.full((1, 2, count), 0.5)
+        samples = np.zeros((2, 9, 2))
+        yield Trained(60, np.ones((1, 2, 60)), curves[0], curves, samples, np.ones(2))
+        yield Trained(80, np.ones((1, 2, 80)), curves[0], curves, samples, np.ones(2))
+        passed.set()
+        assert gate.wait(LONGEST)
+
+    monkeypatch.setattr(progress, "followed", follow)
+    explorer = TrainingDashboard(width=4, steps=200)
+    page = opened(explorer)
+    working = page.page.locator(".dv-working")
+    assert working.is_hidden()
+    page.page.locator(".dv-main").click()
+    page.settle()
+    assert working.is_visible()
+    assert passed.wait(LONGEST)
+    page.control("picture").locator("label", has_text="by step").click()
+    page.settle()
+    assert working.locator("progress").evaluate("bar => bar.value") == pytest.approx(0.4)
+    assert "80 of 200 steps" in working.inner_text()
+    assert "80 steps are done" in page.page.locator(".dv-texts").inner_text()
+    working.locator("button").click()
+    page.settle()
+    assert working.is_hidden() and not explorer.is_working
+    gate.set()
+    explorer.wait(LONGEST)
+    assert "80 steps are done" in explorer.view.text
 
 
 def test_fifty_explorers_that_are_opened_and_closed_leave_nothing(opened):

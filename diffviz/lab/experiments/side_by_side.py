@@ -36,6 +36,7 @@ from diffviz.theory.objectives import Objective, from_weighting
 
 if TYPE_CHECKING:
     from diffviz.data.toys import Toy
+    from diffviz.learning.tracking import LossByLogSNR
 
 TOYS = ("ring8", "moons", "gmm2d", "8gaussians", "circle", "checkerboard", "swissroll", "dino")
 DATA = (*TOYS, DRAWN)
@@ -48,6 +49,7 @@ SAMPLES = 500
 LEVELS = 512  # quantiles of a law over which its least loss is averaged
 PAUSE = 0.25  # least seconds between two reports
 FAR = 12.0  # nats beyond the grid to which the floor is continued
+KNOWN = 0.2  # largest relative error of a loss that is shown
 LEAST_POINTS = 2  # different points that a drawing needs
 
 
@@ -239,7 +241,7 @@ def truth_of(data: str, drawing: Points = (), kernel: float = 0.1) -> Truth:
     return Truth(toy_of(data, drawing, kernel), points=POINTS)
 
 
-@cached
+@lru_cache(16)
 def known(data: str, drawing: Points = (), kernel: float = 0.1) -> Known:
     """What is known of data before any training.
 
@@ -256,10 +258,32 @@ def known(data: str, drawing: Points = (), kernel: float = 0.1) -> Known:
     Raises:
         ValueError: The data are unknown, or a drawing has fewer than two different points.
     """
+    if data != DRAWN:
+        return known_toy(data)
+    return _known(toy_of(data, drawing, kernel), truth_of(data, drawing, kernel).mmse)
+
+
+@cached
+def known_toy(name: str) -> Known:
+    """What is known of a toy before any training.
+
+    Args:
+        name: One of ``TOYS``.
+
+    Returns:
+        The record.
+
+    Raises:
+        ValueError: There is no such toy.
+    """
+    toy = toy_of(name)
+    return _known(toy, np.asarray(toy.mmse(GRID)))
+
+
+def _known(toy: "Toy", floor: NDArray) -> Known:
+    """What is known of data with a floor on ``GRID``."""
     import torch
 
-    toy = toy_of(data, drawing, kernel)
-    floor = truth_of(data, drawing, kernel).mmse if data == DRAWN else np.asarray(toy.mmse(GRID))
     sets = [toy.sample(SAMPLES, torch.Generator().manual_seed(seed)).numpy() for seed in range(9)]
     distances = [sliced_w2(other, sets[0]) for other in sets[1:]]
     return Known(floor, sets[0], float(np.median(distances)), 2 * toy.std**2)
@@ -289,7 +313,7 @@ class Trained(NamedTuple):
         step: Number of steps that are done.
         loss: Own training loss of each step, shape (s, k, step).
         by_level: Mean squared eps error on ``GRID`` over the last steps of all seeds, (k, 45); NaN
-            where no level was drawn.
+            where too few levels were drawn to know it within a fifth.
         excess: Excess over the exact denoiser on ``GRID``, shape (s, k, 45).
         samples: Samples of the first seed, shape (k, 500, 2).
         distance: Their distance from points of the data, in multiples of the median distance of
@@ -302,6 +326,19 @@ class Trained(NamedTuple):
     excess: NDArray
     samples: NDArray
     distance: NDArray
+
+
+def known_means(tracker: "LossByLogSNR") -> NDArray:
+    """The tracked losses that are known within a fifth.
+
+    Args:
+        tracker: A tracker of losses.
+
+    Returns:
+        The mean in each bin, NaN where its standard error is larger, shape (bins,).
+    """
+    mean = np.asarray(tracker.mean)
+    return np.where(tracker.stderr < KNOWN * mean, mean, np.nan)
 
 
 class _Session:
@@ -353,7 +390,7 @@ class _Session:
         return Trained(
             step=self.trainers[0].step,
             loss=np.array([[run.loss for run in of_seed] for of_seed in runs]),
-            by_level=np.array([tracker.mean for tracker in self.trackers]),
+            by_level=np.array([known_means(tracker) for tracker in self.trackers]),
             excess=np.array([[self.truth.excess(run) for run in of_seed] for of_seed in runs]),
             samples=drawn,
             distance=np.array(distances) / self.known.distance,

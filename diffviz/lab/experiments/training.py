@@ -454,6 +454,18 @@ class AtWidth(NamedTuple):
     floors: dict[str, float]
     astray: dict[str, float]
 
+    def excess_at(self, name: str, logsnr: float) -> float:
+        """log10 of the excess of an objective at one level.
+
+        Args:
+            name: Name of the objective.
+            logsnr: λ in nats, within ``GRID``.
+
+        Returns:
+            The logarithm, on a line between neighbours on ``GRID``.
+        """
+        return float(np.interp(logsnr, GRID, self.excess[name]))
+
 
 @cached
 def at_width(width: int) -> AtWidth:

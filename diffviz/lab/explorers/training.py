@@ -13,11 +13,18 @@ from diffviz import checks, plots
 from diffviz.lab.experiments import progress
 from diffviz.lab.experiments import training as training_experiments
 from diffviz.lab.experiments.side_by_side import DATA as TOYS
-from diffviz.lab.experiments.side_by_side import EDGES, Training, has_data, known, known_objective
+from diffviz.lab.experiments.side_by_side import (
+    EDGES,
+    Trained,
+    Training,
+    has_data,
+    known,
+    known_objective,
+)
 from diffviz.lab.experiments.training import AtWidth
 from diffviz.lab.experiments.walks import DRAWN, figure_of_eight
 from diffviz.lab.explorers import training_views as views
-from diffviz.lab.explorers.controls import require_option
+from diffviz.lab.explorers.controls import name_tuple, require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
 from diffviz.lab.explorers.work import Newest
@@ -38,7 +45,7 @@ from diffviz.web.pictures import Chart, Cloud, Note, Panel, Table, View, Working
 __all__ = ["EDGES", "OBJECTIVES", "TOYS", "CapacityExplorer", "TrainingDashboard"]
 
 MOST = 4  # objectives at once
-CURVES, SAMPLES = "curves", "samples"
+LEVELS, STEPS, SAMPLES, WIDTH = "by level", "by step", "samples", "by width"
 EXAMPLE = figure_of_eight()  # a drawing to begin with
 START = ("elbo", "fm-ot")
 DRAW = "Draw the data: drag the pointer over the empty picture, or click two points or more."
@@ -97,7 +104,7 @@ def training_controls() -> tuple[Control, ...]:
             "same levels",
             tip="All draw λ evenly from −10 to 14; factors keep the weighting of each.",
         ),
-        Menu("picture", "picture", (CURVES, SAMPLES), CURVES, buttons=True),
+        Menu("picture", "picture", (LEVELS, STEPS, SAMPLES), LEVELS, buttons=True),
         rate,
         Slider("seed", "first seed", 0, 99, 1, 0, whole=True, rare=True),
         Action("train", "Train", main=True, tip="A training that is done is kept."),
@@ -122,16 +129,22 @@ class TrainingDashboard(ViewExplorer):
     """
 
     def __init__(self, names: Iterable[str] = START, toy: str = TOYS[0], **state: Any):
-        require_option("toy", toy, TOYS, "diffviz.lab.explorers.training.TOYS")
+        module = "diffviz.lab.explorers.training"
+        names = name_tuple(names, "names")
+        for name in names:
+            require_option("objective", name, OBJECTIVES, f"{module}.OBJECTIVES")
+        require_option("toy", toy, TOYS, f"{module}.TOYS")
         self._results = views.Trainings(views.KEPT)
         description = Description("Training", training_controls())
         super().__init__(description, {"names": names, "toy": toy, **state})
 
     def settled(self, state: State, changed: str) -> State:
-        """The state after a change: what is drawn becomes the data.
+        """The state after a change: what is drawn becomes the data, and is seen.
 
         A drawing over other data does not begin with the example, which nobody sees then.
         """
+        if changed == "toy" and state["toy"] == DRAWN:
+            state["picture"] = SAMPLES
         if changed == "drawing" and state["drawing"] != EXAMPLE:
             size = len(EXAMPLE)
             if state["toy"] != DRAWN and state["drawing"][:size] == EXAMPLE:
@@ -166,29 +179,32 @@ class TrainingDashboard(ViewExplorer):
             empty = views.point_cloud("data", np.empty((0, 2)), strokes="drawing")
             return View((empty, Note(DRAW, strong=True)))
         data = known(state["toy"], *drawing_of(state))
+        cloud = views.point_cloud("data", data.points, strokes="drawing")
         if not state["names"]:
-            cloud = views.point_cloud("data", data.points, strokes="drawing")
             return View((cloud, Note("Choose an objective, or up to four.", strong=True)))
         training = training_of(state)
         trained = views.found(training, self._results)
-        cloud = views.point_cloud("data", data.points, strokes="drawing")
         words = (
             views.state_note(training, trained),
             views.result_table(training, data, trained),
         )
         if state["picture"] == SAMPLES:
             clouds = views.sample_clouds(training, data.points, trained) if trained else ()
-            return View((cloud, *clouds, *words), columns=3)
+            count = 1 + len(clouds)
+            return View((cloud, *clouds, *words), columns=count if 1 < count < 5 else 3)
+        overlay = views.sample_cloud(training, data.points, trained) if trained else cloud
+        if state["picture"] == STEPS:
+            steps = views.step_chart(training, data, trained)
+            return View((steps, overlay, *words), columns=2)
+        levels = views.level_chart(training, data, trained)
+        right = self._excess(training, trained) if trained else cloud
+        return View((levels, right, *words), columns=2)
+
+    def _excess(self, training: Training, trained: Trained) -> Chart:
+        """The excess of a training, over that of the newest other one of the same data."""
         before = self._results.before(training)
         is_like = before is not None and places_of(before[0]) == places_of(training)
-        panels: tuple[Panel, ...] = (
-            views.level_chart(training, data, trained),
-            views.excess_chart(training, trained, before if is_like else None),
-            views.step_chart(training, data, trained),
-            cloud if trained is None else views.sample_cloud(training, data.points, trained),
-            *words,
-        )
-        return View(panels, columns=2)
+        return views.excess_chart(training, trained, before if is_like else None)
 
 
 def drawing_of(state: State) -> tuple[Any, float]:
@@ -244,16 +260,16 @@ def places_of(training: Training) -> tuple[Any, ...]:
 # --- capacity ------------------------------------------------------------------------------------
 
 WIDTHS = (4, 8, 16, 32, 64)
+SAMPLED = "fm-ot"  # the objective whose samples are shown at first
 MEANT = "over the exact denoiser, seed 0, 800 steps on ring8"
 
 
-def capacity_controls(widths: tuple[int, ...], width: int, name: str) -> tuple[Control, ...]:
+def capacity_controls(widths: tuple[int, ...], width: int) -> tuple[Control, ...]:
     """The controls of the explorer of widths.
 
     Args:
         widths: Widths that can be chosen.
         width: Width at first.
-        name: Objective whose samples are shown at first.
 
     Returns:
         The controls.
@@ -262,8 +278,9 @@ def capacity_controls(widths: tuple[int, ...], width: int, name: str) -> tuple[C
     options = tuple(map(str, widths))
     return (
         Menu("width", "width", options, str(width), buttons=True, tip="Units of two layers."),
-        Menu("name", "samples of", names, name),
-        Slider("level", "at λ", -8, 14, 0.5, 4.0, unit="nats", tip="Where widths are compared."),
+        Menu("picture", "picture", (SAMPLES, WIDTH), SAMPLES, buttons=True),
+        Menu("name", "samples of", names, SAMPLED, when={"picture": (SAMPLES,)}),
+        Slider("level", "at λ", -8, 14, 0.5, 4.0, unit="nats", tip="Where excesses are compared."),
         Action("train", "Train this width", main=True, tip="What is trained is kept."),
         Action("all", "Train all widths"),
     )
@@ -272,8 +289,8 @@ def capacity_controls(widths: tuple[int, ...], width: int, name: str) -> tuple[C
 class CapacityExplorer(ViewExplorer):
     """What does a weighting buy with a small network, and where?
 
-    On the left is the excess error of five objectives by noise level at one width, in the middle
-    that at one level by width, on the right samples of one objective over true points. A width is
+    On the left is the excess error of five objectives by noise level at one width, on the right
+    samples of one objective over true points, or the excess at one level by width. A width is
     trained by a button, and then kept in the cache.
 
     Args:
@@ -292,16 +309,16 @@ class CapacityExplorer(ViewExplorer):
     def __init__(
         self,
         widths: Iterable[int] = WIDTHS,
-        name: str = "fm-ot",
+        name: str = SAMPLED,
         width: int | str | None = None,
         **state: Any,
     ):
         listing = "diffviz.lab.experiments.training.NAMES"
         require_option("objective", name, training_experiments.NAMES, listing)
-        self.widths = tuple(checks.count(one, "width") for one in widths)
+        self.widths = tuple(dict.fromkeys(checks.count(one, "width") for one in widths))
         checks.require(self.widths, "widths must hold one width or more")
         first = 8 if 8 in self.widths else self.widths[0]
-        controls = capacity_controls(self.widths, first, training_experiments.NAMES[0])
+        controls = capacity_controls(self.widths, first)
         chosen = str(first if width is None else width)
         self._results = Newest[int, AtWidth](len(self.widths))
         description = Description("Capacity", controls)
@@ -355,14 +372,15 @@ class CapacityExplorer(ViewExplorer):
         known_widths = {width: one for width, one in by_width.items() if one is not None}
         width = int(state["width"])
         here = by_width[width]
-        panels: tuple[Panel, ...] = (
-            excess_by_level(width, here, state["level"]),
-            excess_by_width(self.widths, known_widths, state["level"]),
-            capacity_cloud(state["name"], here),
-            Note(width_text(width, here), strong=here is not None),
-        )
-        table = () if here is None else (distance_table(here),)
-        return View((*panels, *table), columns=3)
+        level = state["level"]
+        if state["picture"] == WIDTH:
+            right: Panel = excess_by_width(self.widths, known_widths, level)
+        else:
+            right = capacity_cloud(state["name"], here)
+        left = excess_by_level(width, here, level)
+        note = Note(width_text(width, here, state["name"]), strong=here is not None)
+        table = () if here is None else (quality_table(here, level),)
+        return View((left, right, note, *table), columns=2)
 
 
 def excess_by_level(width: int, here: AtWidth | None, level: float) -> Chart:
@@ -386,7 +404,6 @@ def excess_by_level(width: int, here: AtWidth | None, level: float) -> Chart:
         title=f"width {width}",
         xlim=views.LEVEL_LIMITS,
         ylim=views.EXCESS_LIMITS,
-        dashes=dict.fromkeys(names, 0),
         marks={"λ": level},
     )
 
@@ -408,10 +425,7 @@ def excess_by_width(
     places = np.array(order, dtype=float)
     curves, dots = {}, {}
     for name in training_experiments.NAMES:
-        values = [
-            np.interp(level, training_experiments.GRID, known_widths[width].excess[name])
-            for width in order
-        ]
+        values = [known_widths[width].excess_at(name, level) for width in order]
         curves[name] = np.array(values or [np.nan])
         dots[name] = places, np.array(values)
     return Chart(
@@ -420,10 +434,8 @@ def excess_by_width(
         xlabel="width",
         ylabel=views.EXCESS,
         title=f"at λ = {level:g}".replace("-", "−"),
-        xscale="log",
-        xlim=(min(widths) * 0.8, max(widths) * 1.25),
+        xlim=(0.0, 1.05 * max(widths)),
         ylim=views.EXCESS_LIMITS,
-        dashes=dict.fromkeys(curves, 0),
         dots=dots if order else {},
     )
 
@@ -440,37 +452,48 @@ def capacity_cloud(name: str, here: AtWidth | None) -> Cloud:
     """
     points = known(TOYS[0]).points
     if here is None:
-        return views.point_cloud("data", points)
+        return views.point_cloud(f"no samples of {name} yet", points)
     return views.point_cloud("samples", points, {name: here.samples[name]})
 
 
-def width_text(width: int, here: AtWidth | None) -> str:
+def width_text(width: int, here: AtWidth | None, name: str) -> str:
     """A width in words.
 
     Args:
         width: The width.
         here: What is trained at it; None if nothing is.
+        name: Name of the objective whose samples are shown.
 
     Returns:
         The words.
     """
     if here is None:
-        return f"width {width} is not trained yet: press Train for five networks, {MEANT}"
+        return (
+            f"width {width} is not trained yet: press Train for five networks, {MEANT}, "
+            f"and samples of {name}"
+        )
     return f"width {width}: the error {MEANT}"
 
 
-def distance_table(here: AtWidth) -> Table:
-    """How far the samples of each objective lie from the truth.
+def quality_table(here: AtWidth, level: float) -> Table:
+    """How good the network of each objective is.
 
     Args:
         here: What is trained at a width.
+        level: The λ at which the excess is told.
 
     Returns:
         The table.
     """
     rows = [
-        (name, f"{here.floors[name]:.1f} × floor", f"{here.astray[name]:.1%}")
+        (
+            name,
+            f"{here.excess_at(name, level):.2f}".replace("-", "−"),
+            f"{here.floors[name]:.1f} × floor",
+            f"{here.astray[name]:.1%}",
+        )
         for name in training_experiments.NAMES
     ]
+    head = ("", f"log₁₀ excess, λ = {level:g}", "distance of samples", "astray")
     colours = [plots.colour(row[0]) for row in rows]
-    return Table(("", "distance of samples", "astray"), rows, colours)
+    return Table([one.replace("-", "−") for one in head], rows, colours)

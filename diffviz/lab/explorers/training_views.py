@@ -27,6 +27,7 @@ LOSS_LIMITS, RATIO_LIMITS = (0.0, 3.0), (0.9, 2.0)
 REACH = 2.6  # half width of the axes of points
 PLACES = 200  # of a curve over steps
 SMOOTH = 0.05  # share of the steps over which a loss is averaged
+TOLD = (-4, 4, 10)  # λ whose excess stands in the table
 LAST = 50  # steps whose mean loss stands in the table
 SHOWN = 400  # points of the data
 OVERLAID = 150  # samples of each objective in one picture
@@ -89,6 +90,19 @@ def smoothed(values: NDArray, window: int) -> NDArray:
     return sums / np.minimum(np.arange(values.shape[-1]) + 1, window)
 
 
+def logs_of(trained: Trained) -> NDArray:
+    """log10 of the excess of a training, −inf where there is none.
+
+    Args:
+        trained: The training.
+
+    Returns:
+        The logarithms, shape (seeds, k, levels).
+    """
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log10(trained.excess))
+
+
 def _ends(values: NDArray) -> tuple[NDArray, NDArray]:
     """The lowest and the highest of several seeds, of shape (seeds, n)."""
     return values.min(0), values.max(0)
@@ -120,12 +134,12 @@ def step_chart(training: Training, known: Known, trained: Trained | None) -> Cha
         places,
         curves,
         xlabel="step",
-        ylabel="own loss / least possible",
+        ylabel="own loss / least loss",
         title="loss by step",
         xlim=(0.0, float(training.steps)),
         ylim=RATIO_LIMITS,
         colours=_colours(curves),
-        dashes={FLOOR: 0},
+        dashes={FLOOR: 1},
         bands=bands if len(training.seeds) > 1 else {},
     )
 
@@ -153,7 +167,7 @@ def level_chart(training: Training, known: Known, trained: Trained | None) -> Ch
         xlim=LEVEL_LIMITS,
         ylim=LOSS_LIMITS,
         colours=_colours(curves),
-        dashes={FLOOR: 0},
+        dashes={FLOOR: 1},
     )
 
 
@@ -175,11 +189,11 @@ def excess_chart(
     curves, bands, faint = {}, {}, []
     if before is not None:
         other, result = before
-        for name, of_seeds in zip(other.names, np.log10(result.excess).mean(0), strict=True):
+        for name, of_seeds in zip(other.names, logs_of(result).mean(0), strict=True):
             curves[f"{name}, before"] = of_seeds
             faint.append(f"{name}, before")
     if trained is not None:
-        logs = np.log10(trained.excess)
+        logs = logs_of(trained)
         for k, name in enumerate(training.names):
             curves[name] = logs[:, k].mean(0)
             bands[name] = _ends(logs[:, k])
@@ -279,25 +293,23 @@ def result_table(training: Training, known: Known, trained: Trained | None) -> T
     Returns:
         The table, a row for each objective.
     """
-    head = ["", "least own loss", "own loss / least", "excess at λ = −4", "4", "10", "samples"]
     rows = []
     for k, objective in enumerate(training.trained_objectives):
         least = least_loss(objective, known)
-        row = [objective.name, f"{least:.3g}"]
-        if trained is None:
-            row += ["–"] * 5
-        else:
-            excess = [float(np.interp(at, GRID, _mean_excess(trained, k))) for at in (-4, 4, 10)]
-            row += [f"{trained.loss[:, k, -LAST:].mean() / least:.3f}"]
-            row += [f"{value:.1e}" for value in excess]
-            row += [f"{trained.distance[k]:.1f} × floor"]
-        rows.append(row)
-    return Table(head, rows, [plots.colour(name) for name in training.names])
+        results = () if trained is None else _results(trained, k, least)
+        rows.append((objective.name, f"{least:.3g}", *results))
+    levels = [f"λ = {level:g}".replace("-", "−") for level in TOLD]
+    levels[0] = f"log₁₀ excess, {levels[0]}"
+    head = ("", "least loss", "loss / least", *levels, "distance of samples")
+    return Table(head[: len(rows[0])], rows, [plots.colour(name) for name in training.names])
 
 
-def _mean_excess(trained: Trained, k: int) -> NDArray:
-    """Geometric mean over seeds of the excess of an objective, shape (45,)."""
-    return np.asarray(10 ** np.log10(trained.excess[:, k]).mean(0))
+def _results(trained: Trained, k: int, least: float) -> tuple[str, ...]:
+    """The last cells of the row of an objective."""
+    excess = logs_of(trained)[:, k].mean(0)
+    logs = [f"{np.interp(level, GRID, excess):.2f}".replace("-", "−") for level in TOLD]
+    ratio = trained.loss[:, k, -LAST:].mean() / least
+    return f"{ratio:.3f}", *logs, f"{trained.distance[k]:.1f} × floor"
 
 
 def training_text(training: Training) -> str:
