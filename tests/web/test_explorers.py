@@ -476,7 +476,7 @@ def test_a_picture_of_ones_own_is_looked_at(opened, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"nothing")
     page.control("own").locator("input").set_input_files(tmp_path / "broken.png")
     page.page.wait_for_function(
-        "document.querySelector('.dv-status').textContent.includes('no picture')"
+        "document.querySelector('.dv-status').textContent.includes('cannot read an image')"
     )
     assert page.explorer.state["image"] == "wave"
     assert page.page.locator(".dv-waiting").count() == 0

@@ -1,6 +1,5 @@
 """Experiments on perception: spectra of photographs, what an eye implies, where the loss lies."""
 
-import io
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import pairwise
@@ -8,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from scipy import fft
 
 from diffviz import checks
-from diffviz.checks import array, count, increasing, number, one_of, positive, require, unknown
+from diffviz.checks import array, count, increasing, number, one_of, positive, unknown
 from diffviz.compute.cache import cached
-from diffviz.data.signals import samples
+from diffviz.data.signals import image_of_bytes, samples
 from diffviz.perception.sensitivities import SENSITIVITIES, SPECIES, Curve, a_weighting, species
 from diffviz.perception.spectra import Implied, Spectrum, image_spectrum, implied
 from diffviz.recipes.entries import CATALOGUE, objective
@@ -32,8 +31,6 @@ SPENDERS = ("elbo", "iddpm-cosine", "edm", "sigmoid-bias2", "min-snr-5-eps", "fm
 SIDE = 256  # pixels of a photograph
 DIVISORS = (1, 2, 4, 8, 16, 32, 64, 128)  # of SIDE, that leave a spectrum
 NYQUIST = 0.5  # cycles per pixel; the corners beyond have few coefficients
-LEAST_SIDE = 16  # pixels a side of a picture of one's own
-MOST_PIXELS = 50_000_000
 SOUND_RATE = 44100  # samples a second
 
 
@@ -214,51 +211,24 @@ def noise_coefficients(side: int) -> NDArray:
     return fft.dctn(noised(np.zeros((side, side)), 0.0), norm="ortho")
 
 
-def picture_of(content: bytes, side: int = SIDE) -> NDArray:
+def picture_of(content: bytes, name: str = "the file", side: int = SIDE) -> NDArray:
     """A picture of a file, grey and square: its middle, scaled.
 
     Args:
         content: The bytes of a file that Pillow reads, such as PNG or JPEG.
+        name: Name of the file, for messages.
         side: Pixels a side of the result.
 
     Returns:
         The picture on [−1, 1], shape (side, side).
 
     Raises:
-        TypeError: ``side`` is no whole number.
-        ValueError: It is no picture, too small or too large, or a pixel is not finite.
+        TypeError: ``side`` is no whole number, or white is not known.
+        ValueError: It is no picture, too small, or transparent, or a pixel is not finite.
     """
-    side = count(side, "side")
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            width, height = image.size
-            require(
-                min(width, height) >= LEAST_SIDE and width * height <= MOST_PIXELS,
-                f"a picture needs {LEAST_SIDE} pixels a side and at most {MOST_PIXELS / 1e6:g} "
-                f"million in all, got {width} × {height}",
-            )
-            grey = _grey(ImageOps.exif_transpose(image))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"the picture is too large: {error}") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(
-            f"this is no picture that can be read, such as PNG or JPEG: {error}"
-        ) from None
-    require(bool(np.isfinite(grey).all()), "a pixel of the picture is NaN or infinite")
-    square = ImageOps.fit(Image.fromarray(grey.astype(np.float32)), (side, side))
-    return np.clip(2 * np.asarray(square, dtype=float) - 1, -1, 1)
-
-
-def _grey(image: Image.Image) -> NDArray:
-    """Brightness in [0, 1]; what can be seen through is white."""
-    if image.mode.startswith(("I", "F")):  # 16 or 32 bits, or floats
-        values = np.asarray(image, dtype=float)
-        brightest = float(values.max(where=np.isfinite(values), initial=1.0))
-        full = 65535.0 if image.mode.startswith("I") else brightest
-        return values / full
-    opaque = Image.new("RGBA", image.size, "white")
-    opaque.alpha_composite(image.convert("RGBA"))
-    return np.asarray(opaque.convert("L"), dtype=float) / 255
+    size = (count(side, "side"),) * 2
+    square = Image.fromarray(image_of_bytes(content, name).astype(np.float32))
+    return np.clip(np.asarray(square.resize(size), dtype=float), -1, 1)
 
 
 class Photograph:

@@ -169,7 +169,7 @@ class PerceptionExplorer(ViewExplorer):
         name = File(file).stem or "your own"
         if name in perception_experiments.photos():
             name = f"{name} (your own)"
-        self._own[name] = Photograph(perception_experiments.picture_of(content))
+        self._own[name] = Photograph(perception_experiments.picture_of(content, file))
         self.description = perception_description(self._names())
         self._state = self.description.checked(self._state | {"image": name})
 
