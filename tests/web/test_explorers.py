@@ -450,7 +450,7 @@ def test_a_drawn_weighting_is_trained_beside_two_others(opened):
     assert explorer.state["picture"] == "training"
     names = page.page.locator(".dv-table td:nth-child(2)").all_text_contents()
     assert names == ["drawn", "edm", "fm-ot"]
-    page.control("picture").get_by_text("weightings").click()
+    page.control("picture").locator("label:has(input)").first.click()
     page.settle()
     assert page.page.locator("th", has_text="verdict").count() == 1
 

@@ -200,7 +200,7 @@ def ramp(height, width, dtype=np.uint8, most=255):
         ("clear.png", np.dstack([ramp(64, 48)] * 3 + [np.full((64, 48), 255, np.uint8)])),
         ("deep.png", ramp(33, 50, np.uint16, 65535)),
         ("small.bmp", ramp(16, 16)),
-        ("float.tif", ramp(64, 64, np.float32, 1.0)),
+        ("float.tif", ramp(64, 64, np.float32, 2.0) - 1),
         ("camera.webp", ramp(100, 100)),
     ],
 )
@@ -237,7 +237,7 @@ def test_a_file_that_is_no_picture_is_refused_in_words(tmp_path, content, words)
     ("pixels", "words"),
     [
         (np.full((40, 40), 7, np.uint8), "constant"),
-        (np.full((40, 40), np.nan, np.float32), "NaN or infinite"),
+        (np.full((40, 40), np.nan, np.float32), "must be finite"),
         (ramp(7, 400), "at least 8 a side"),
         (np.dstack([ramp(64, 48)] * 4), "alpha channel"),
     ],
