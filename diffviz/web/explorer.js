@@ -454,27 +454,31 @@ class Explorer {
     const columns = isNarrow ? Math.min(this.columns, 2) : this.columns;
     this.pictures.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
     const rows = Math.max(1, Math.ceil(this.pictures.children.length / columns));
-    const height = isNarrow ? narrowHeight(rows) : this.rowHeight(rows);
+    const height = this.rowHeight(rows, isNarrow);
     for (const panel of this.panels) {
       if (panel.resize) panel.resize(panel.element.clientWidth, height);
     }
   }
 
   /**
-   * Height of a row of pictures beside the controls.
+   * Height of a row of pictures.
    *
    * Texts that become longer take their room from the pictures. What they once took they keep, so
    * that the pictures stand still while a reader drags a slider.
    *
    * @param {number} rows
+   * @param {boolean} isNarrow whether the controls stand below the pictures, else beside them
    * @returns {number} pixels
    */
-  rowHeight(rows) {
+  rowHeight(rows, isNarrow) {
     const others = [this.clock.element, this.texts, this.buttons];
+    if (isNarrow) others.push(this.form);
     const taken = others.reduce((sum, one) => sum + one.offsetHeight, 0);
     this.rest = Math.max(this.rest, taken);
-    const room = visibleHeight(this.root) - this.rest - SPARE;
-    return Math.round(Math.max(LEAST_ROW, Math.min(MOST_ROW, room / rows - GAP)));
+    const room = (visibleHeight(this.root) - this.rest - SPARE) / rows - GAP;
+    if (isNarrow && rows === 1) return Math.max(220, Math.min(250, innerHeight * 0.3));
+    const [least, most] = isNarrow ? [150, 250] : [LEAST_ROW, MOST_ROW];
+    return Math.round(Math.max(least, Math.min(most, room)));
   }
 
   // --- files and texts
@@ -541,17 +545,6 @@ class Explorer {
     clearTimeout(this.patience);
     this.root.remove();
   }
-}
-
-/**
- * Height of a row of pictures on a telephone, where the controls stand below.
- *
- * @param {number} rows
- * @returns {number} pixels
- */
-function narrowHeight(rows) {
-  const room = Math.max(220, Math.min(250, innerHeight * 0.3));
-  return Math.max(150, Math.round(rows > 1 ? (1.25 * room) / rows : room));
 }
 
 /**

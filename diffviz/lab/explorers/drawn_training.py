@@ -95,12 +95,14 @@ def view(
     Args:
         training: What it depends on.
         results: Trainings that are remembered.
-        chart: The weightings.
+        chart: The weightings, of which those that are trained are shown.
         shades: Name to the colour of a curve, where it has one of its own.
 
     Returns:
         The chart, the excess, the loss by noise level, samples, and words.
     """
+    curves = {name: chart.curves[name] for name in training.names if name in chart.curves}
+    weightings = replace(chart, curves=curves)
     data = known(training.data)
     trained = views.found(training, results)
     samples = views.point_cloud("data", data.points)
@@ -114,7 +116,7 @@ def view(
     coloured = [_in_own_colours(one, shades) for one in panels]
     table = views.result_table(training, data, trained)
     return View(
-        (chart, *coloured, _state_note(training, trained), _coloured(table, training, shades)),
+        (weightings, *coloured, _state_note(training, trained), _coloured(table, training, shades)),
         columns=2,
     )
 
