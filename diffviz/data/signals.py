@@ -135,18 +135,39 @@ def sound(path: str | File) -> tuple[NDArray, int]:
     Raises:
         ValueError: The file is no WAV, is shorter than its header says, or has several channels.
     """
+    return _read_wav(path, str(path))
+
+
+def sound_of_bytes(content: bytes, name: str = "the file") -> tuple[NDArray, int]:
+    """Your own sound from the bytes of a WAV file; see ``sound``.
+
+    Args:
+        content: The bytes.
+        name: Name of the file, for messages.
+
+    Returns:
+        Samples on [−1, 1], shape (n,), and the number of samples a second.
+
+    Raises:
+        ValueError: The bytes are no WAV file, fewer than its header says, or have several channels.
+    """
+    return _read_wav(io.BytesIO(content), name)
+
+
+def _read_wav(source: str | File | io.BytesIO, name: str) -> tuple[NDArray, int]:
+    """The samples of a WAV file and their rate."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
-            rate, values = wavfile.read(path)
+            rate, values = wavfile.read(source)
     # SciPy fails on a damaged header in many ways, even with an UnboundLocalError
     except Exception as error:
-        raise ValueError(f"cannot read a WAV file from {path}: {error}") from error
+        raise ValueError(f"cannot read a WAV file from {name}: {error}") from error
     require(
         values.ndim == 1,
-        f"{path} has {values.shape[-1]} channels; "
+        f"{name} has {values.shape[-1]} channels; "
         "write one of them, or their mean, to a file of its own",
     )
     if values.dtype == np.int32:  # SciPy reads 24 and 32 bits as int32, filled up to full scale
         values = values / 2.0**31
-    return samples(values, str(path)), rate
+    return samples(values, name), rate

@@ -98,6 +98,7 @@ class Explorer {
     this.columns = 1;
     this.width = 0; // px for which the rows were laid out
     this.rest = 0; // px that texts and buttons take of the height
+    this.visible = Infinity; // px of the height that can be seen at once
     // else JupyterLab would take the arrow keys, to move between cells
     const attributes = {
       "data-lm-suppress-shortcuts": "true",
@@ -407,7 +408,7 @@ class Explorer {
         .map((one) => one.element);
     this.pictures.replaceChildren(...elements(true));
     this.texts.replaceChildren(...elements(false));
-    this.rest = 0;
+    this.forgetRoom();
   }
 
   showStatus(message) {
@@ -447,7 +448,7 @@ class Explorer {
   layOut() {
     if (!this.description) return;
     const width = this.root.clientWidth;
-    if (width !== this.width) this.rest = 0;
+    if (width !== this.width) this.forgetRoom();
     this.width = width;
     const isNarrow = width < NARROW;
     this.root.classList.toggle("dv-narrow", isNarrow);
@@ -460,11 +461,18 @@ class Explorer {
     }
   }
 
+  /** Measure the room for the pictures anew. */
+  forgetRoom() {
+    this.rest = 0;
+    this.visible = Infinity;
+  }
+
   /**
    * Height of a row of pictures.
    *
    * Texts that become longer take their room from the pictures. What they once took they keep, so
-   * that the pictures stand still while a reader drags a slider.
+   * that the pictures stand still while a reader drags a slider. They never grow by themselves:
+   * else they could grow until a page scrolls, shrink since it scrolls, and so on.
    *
    * @param {number} rows
    * @param {boolean} isNarrow whether the controls stand below the pictures, else beside them
@@ -475,7 +483,8 @@ class Explorer {
     if (isNarrow) others.push(this.form);
     const taken = others.reduce((sum, one) => sum + one.offsetHeight, 0);
     this.rest = Math.max(this.rest, taken);
-    const room = (visibleHeight(this.root) - this.rest - SPARE) / rows - GAP;
+    this.visible = Math.min(this.visible, visibleHeight(this.root));
+    const room = (this.visible - this.rest - SPARE) / rows - GAP;
     if (isNarrow && rows === 1) return Math.max(220, Math.min(250, innerHeight * 0.3));
     const [least, most] = isNarrow ? [150, 250] : [LEAST_ROW, MOST_ROW];
     return Math.round(Math.max(least, Math.min(most, room)));
@@ -557,7 +566,8 @@ class Explorer {
 function visibleHeight(element) {
   for (let around = element.parentElement; around; around = around.parentElement) {
     const { overflowY } = getComputedStyle(around);
-    const isScrolled = overflowY === "auto" || overflowY === "scroll";
+    const canScroll = overflowY === "auto" || overflowY === "scroll";
+    const isScrolled = canScroll && around.scrollHeight > around.clientHeight;
     if (isScrolled && around.clientHeight >= LEAST_SCROLLED) {
       return Math.min(around.clientHeight, innerHeight);
     }

@@ -246,6 +246,25 @@ def test_charts_in_columns_are_high_enough_to_be_read(opened, kind, state):
     assert page.box(".dv-texts")[3] <= WINDOWS["notebook"][1]
 
 
+def test_pictures_fit_the_part_of_a_page_that_scrolls(opened):
+    page = opened(ElboExplorer(), 934, 1000).page
+    page.evaluate(
+        """() => {
+          const host = document.querySelector("#host");
+          host.style = "height: 560px; overflow: auto";
+          const cell = document.createElement("div");
+          cell.style.height = "200px";
+          host.prepend(cell);
+          host.style.width = "930px";
+        }"""
+    )
+    page.wait_for_function("document.querySelector('.dv-view').offsetHeight <= 560")
+    heights = "() => [...document.querySelectorAll('.u-wrap')].map((one) => one.offsetHeight)"
+    before = page.evaluate(heights)
+    page.wait_for_timeout(200)
+    assert page.evaluate(heights) == before and min(before) >= 170
+
+
 @pytest.mark.parametrize("kind", EXPLORERS)
 def test_the_state_survives_a_link(opened, kind):
     explorer = kind()

@@ -15,7 +15,7 @@ from diffviz.checks import array, count, increasing, number, one_of, positive, u
 from diffviz.compute.cache import cached
 from diffviz.data.signals import image_of_bytes, samples
 from diffviz.perception.sensitivities import SENSITIVITIES, SPECIES, Curve, a_weighting, species
-from diffviz.perception.spectra import Implied, Spectrum, image_spectrum, implied
+from diffviz.perception.spectra import Implied, Spectrum, image_spectrum, implied, sound_spectrum
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.theory import analysis
 
@@ -31,6 +31,7 @@ SPENDERS = ("elbo", "iddpm-cosine", "edm", "sigmoid-bias2", "min-snr-5-eps", "fm
 SIDE = 256  # pixels of a photograph
 DIVISORS = (1, 2, 4, 8, 16, 32, 64, 128)  # of SIDE, that leave a spectrum
 NYQUIST = 0.5  # cycles per pixel; the corners beyond have few coefficients
+STRETCH = 400  # samples of a sound that are shown
 SOUND_RATE = 44100  # samples a second
 
 
@@ -310,6 +311,73 @@ class Photograph:
         band = (cycles >= low) & (cycles < high)
         power = self.spectrum.power * self.spectrum.count
         return float((self.spectrum.captured(logsnr) * power)[band].sum() / power[band].sum())
+
+
+class Recording:
+    """A sound, its spectrum, and what noise leaves of its loudest stretch.
+
+    Args:
+        values: Samples of one channel on [−1, 1], shape (n,).
+        rate: Samples a second.
+
+    Attributes:
+        rate: Samples a second.
+        seconds: How long the sound is.
+        spectrum: Its power spectrum.
+        stretch: The samples around its loudest one, shape (m,).
+
+    Raises:
+        ValueError: The sound is silent, too short, or not finite, or the rate is not above 0.
+    """
+
+    def __init__(self, values: ArrayLike, rate: int):
+        sound = samples(values, "sound")
+        self.rate = count(rate, "rate")
+        self.spectrum = sound_spectrum(sound)
+        self.seconds = len(sound) / self.rate
+        size = min(len(sound), STRETCH)
+        start = min(max(0, int(np.abs(sound).argmax()) - size // 2), len(sound) - size)
+        self.stretch = sound[start : start + size]
+        self._noise = noised(np.zeros(size), 0.0)
+
+    @property
+    def octaves(self) -> list[tuple[float, float]]:
+        """Lower and upper end of each octave around 1 kHz that is known, in Hz."""
+        hertz = self.spectrum.frequency * self.rate
+        centres = [1000 * 2.0**k for k in range(-5, 5)]
+        ends = [(centre / np.sqrt(2), centre * np.sqrt(2)) for centre in centres]
+        inside = [((hertz >= low) & (hertz < high)).any() for low, high in ends]
+        return [pair for pair, holds in zip(ends, inside, strict=True) if holds]
+
+    def noisy(self, logsnr: float) -> NDArray:
+        """Z = alpha x + sigma eps of the stretch on the variance-preserving path.
+
+        Args:
+            logsnr: λ in nats.
+
+        Returns:
+            The noisy samples, shape (m,).
+        """
+        noise = np.exp(-logsnr / 2)
+        return (self.stretch + noise * self._noise) / np.sqrt(1 + noise**2)
+
+    def known_share(self, low: float, high: float, logsnr: float) -> float:
+        """Share of the power of a band that is known.
+
+        Args:
+            low: Lower end of the band, in Hz.
+            high: Upper end.
+            logsnr: λ in nats.
+
+        Returns:
+            The share; 1 of a band without power.
+        """
+        hertz = self.spectrum.frequency * self.rate
+        band = (hertz >= low) & (hertz < high)
+        power = (self.spectrum.power * self.spectrum.count)[band]
+        whole = power.sum()
+        known = self.spectrum.captured(logsnr)[band] * power
+        return float(known.sum() / whole) if whole else 1.0
 
 
 @lru_cache

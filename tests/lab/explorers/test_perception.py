@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy import fft
+from scipy.io import wavfile
 
 import diffviz as dv
 from diffviz.data import files
@@ -212,6 +213,7 @@ def test_a_picture_in_a_file_is_taken(tmp_path, name, pixels):
     assert explorer.state["image"] == ("camera (your own)" if stem == "camera" else stem)
     shown = explorer.photograph().pixels
     assert shown.shape == (256, 256) and shown[:, :20].mean() < -0.5 < 0.5 < shown[:, -20:].mean()
+    assert "pictures=pictures" in explorer.code()
     explorer.set("guess", True)
     assert explorer.error == "" and len(explorer.view.panels) == 5
 
@@ -252,3 +254,63 @@ def test_a_picture_without_a_spectrum_is_refused_in_words(tmp_path, pixels, word
 def test_only_an_upload_takes_a_file(tmp_path):
     with pytest.raises(ValueError, match="takes no file"):
         PerceptionExplorer().upload("rate", file_of(tmp_path, "a.png", ramp(20, 20)))
+
+
+def sound_file(path, values, rate=16000):
+    wavfile.write(path, rate, values)
+    return path
+
+
+def tone(hertz=1000.0, rate=16000, seconds=1.0):
+    noise = np.random.default_rng(0).standard_normal(int(rate * seconds))
+    wave = np.sin(2 * np.pi * hertz * np.arange(len(noise)) / rate)
+    return (8000 * wave + 50 * noise).astype(np.int16)
+
+
+def test_a_sound_is_listened_to(tmp_path):
+    explorer = PerceptionExplorer()
+    explorer.upload("own", sound_file(tmp_path / "tone.wav", tone()))
+    assert explorer.error == "" and explorer.state["image"] == "tone"
+    assert "rate" not in explorer.description.shown(explorer.state)
+    assert "1.00 s at 16000 Hz" in explorer.view.text
+    bands = explorer.view.charts[1]
+    known = np.asarray(bands.curves["known at λ"])
+    assert bands.places("known at λ")[known.argmax()] == pytest.approx(1000, abs=40)
+    wave = explorer.view.charts[2]
+    clean = np.asarray(wave.curves["sound"])
+    explorer.set("logsnr", 8.0)
+    near = np.asarray(explorer.view.charts[2].curves["at λ"])
+    assert np.abs(near - clean).max() < 0.1 < np.abs(wave.curves["at λ"] - clean).max()
+    explorer.set("image", "camera")
+    assert explorer.error == "" and len(explorer.view.charts) == 2
+
+
+def test_a_sound_and_a_picture_of_one_name_take_turns(tmp_path):
+    explorer = PerceptionExplorer()
+    explorer.upload("own", sound_file(tmp_path / "own.wav", tone()))
+    explorer.upload("own", file_of(tmp_path, "own.png", ramp(40, 40)))
+    assert len(explorer.view.charts) == 2
+    explorer.upload("own", sound_file(tmp_path / "own.wav", tone()))
+    assert len(explorer.view.charts) == 3 and explorer.error == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.zeros(16000, np.int16), "not constant"),
+        (np.full(16000, np.nan, np.float32), "must be finite"),
+        (tone(seconds=0.05), "two segments"),
+        (np.stack([tone()] * 2, 1), "2 channels"),
+    ],
+)
+def test_a_sound_without_a_spectrum_is_refused_in_words(tmp_path, values, words):
+    explorer = PerceptionExplorer()
+    explorer.upload("own", sound_file(tmp_path / "bad.wav", values))
+    assert words in explorer.error and explorer.state == explorer.description.start
+
+
+def test_a_file_that_is_no_sound_is_refused_in_words(tmp_path):
+    explorer = PerceptionExplorer()
+    (tmp_path / "bad.wav").write_bytes(b"RIFF and nothing")
+    explorer.upload("own", tmp_path / "bad.wav")
+    assert "cannot read a WAV file from bad.wav" in explorer.error
