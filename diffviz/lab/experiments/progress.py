@@ -15,6 +15,7 @@ there, and ``followed(training, 100)`` goes through the reports. Who listens is 
 that computes, and is no argument, so that it does not enter the key of the cache.
 """
 
+import atexit
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from queue import SimpleQueue
@@ -30,12 +31,25 @@ class StoppedError(Exception):
     """Nobody follows the experiment any more."""
 
 
+PATIENCE = 10.0  # s that the end of a process waits for a report
 Receiver = Callable[[Any], None]
 _receiver: ContextVar[Receiver | None] = ContextVar("receiver", default=None)
 
 
 def _refuse(_: Any) -> None:
     """The receiver that lets nothing be computed."""
+
+
+# threads that compute, each with what stops it
+_followed: dict[Thread, Event] = {}
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Let what is computed end before the process does; torch aborts a process that ends sooner."""
+    for thread, stopped in list(_followed.items()):
+        stopped.set()
+        thread.join(PATIENCE)
 
 
 def begin() -> None:
@@ -85,7 +99,8 @@ def kept(experiment: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def followed(experiment: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
     """An experiment as it goes on; a result of before comes at once.
 
-    It goes on in a thread of its own, which ends at the next report when the iterator is closed.
+    It goes on in a thread of its own, which ends at the next report when the iterator is closed, or
+    when the process ends.
 
     Args:
         experiment: A cached function that calls ``report``.
@@ -111,8 +126,11 @@ def followed(experiment: Callable[..., Any], *args: Any, **kwargs: Any) -> Itera
         except Exception as error:  # raised again where somebody waits for news
             failures.append(error)
         news.put(())
+        _followed.pop(thread, None)
 
-    Thread(target=run, daemon=True).start()
+    thread = Thread(target=run, daemon=True)
+    _followed[thread] = stopped
+    thread.start()
     try:
         while values := news.get():
             yield values[0]

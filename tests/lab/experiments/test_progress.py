@@ -1,5 +1,8 @@
 """Cached experiments that report: they are followed, stopped, and found again."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -79,3 +82,23 @@ def test_two_threads_do_not_hear_each_other(squares):
     second = progress.followed(squares.experiment, 5)
     assert [next(first), next(second)] == [[0], [0]]
     assert list(first)[-1] == [0, 1, 4, 9] and list(second)[-1] == [0, 1, 4, 9, 16]
+
+
+LEAVING = """
+from diffviz.lab.experiments import progress, side_by_side
+
+training = side_by_side.Training((side_by_side.known_objective("edm"),), steps=4000, width=4)
+reports = progress.followed(side_by_side.trained, training)
+print(next(reports).step < 4000)
+if {closed}:
+    reports.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "open"])
+def test_a_process_that_ends_in_the_middle_of_a_training_ends_well(closed):
+    command = [sys.executable, "-c", LEAVING.format(closed=closed)]
+    own = os.environ | {"DIFFVIZ_CACHE": "off"}
+    result = subprocess.run(command, capture_output=True, text=True, env=own, timeout=300)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "True\n", "")
