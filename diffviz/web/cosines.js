@@ -78,7 +78,13 @@ function fromWaves(values, start, size, spare) {
  * @returns {Float64Array}
  */
 function transposed(image, size) {
-  return image.map((_, place) => image[(place % size) * size + Math.floor(place / size)]);
+  const turned = new Float64Array(image.length);
+  for (let row = 0; row < size; row += 1) {
+    for (let column = 0; column < size; column += 1) {
+      turned[column * size + row] = image[row * size + column];
+    }
+  }
+  return turned;
 }
 
 /**
@@ -91,10 +97,11 @@ export function cosinesOf(image, size) {
   /** @type {Float64Array} */
   let values = image.slice();
   const spare = new Float64Array(values.length);
+  const [mean, wave] = [Math.sqrt(1 / size), Math.sqrt(2 / size)]; // orthonormal
   for (let axis = 0; axis < 2; axis += 1) {
     for (let start = 0; start < values.length; start += size) {
       toWaves(values, start, size, spare);
-      for (let k = 0; k < size; k += 1) values[start + k] *= Math.sqrt((k ? 2 : 1) / size);
+      for (let k = 0; k < size; k += 1) values[start + k] *= k ? wave : mean;
     }
     values = transposed(values, size);
   }
@@ -111,9 +118,10 @@ export function imageOf(coefficients, size) {
   /** @type {Float64Array} */
   let values = coefficients.slice();
   const spare = new Float64Array(values.length);
+  const [mean, wave] = [Math.sqrt(1 / size), Math.sqrt(2 / size)]; // orthonormal
   for (let axis = 0; axis < 2; axis += 1) {
     for (let start = 0; start < values.length; start += size) {
-      for (let k = 0; k < size; k += 1) values[start + k] *= Math.sqrt((k ? 2 : 1) / size);
+      for (let k = 0; k < size; k += 1) values[start + k] *= k ? wave : mean;
       fromWaves(values, start, size, spare);
     }
     values = transposed(values, size);

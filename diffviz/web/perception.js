@@ -61,17 +61,27 @@ function sideOf({ pixels }) {
  */
 function impliedBy({ frequency, power, count }, eye, rate) {
   const weight = frequency.map((value, ring) => count[ring] * eye(value * rate) ** 2);
-  /** @type {(level: number, of: (v: number, ring: number) => number) => number} */
-  const sum = (level, of) =>
-    power.reduce((total, s, ring) => total + of(s / (1 + s * Math.exp(level)), ring), 0);
-  /** @type {Curve} */
-  const left = (level) => sum(level, (v, ring) => v * count[ring]);
-  /** @type {Curve} */
-  const distortion = (level) => sum(level, (v, ring) => v * weight[ring]);
+  const sums = (/** @type {number} */ level) => {
+    const growth = Math.exp(level);
+    let [left, seen, square] = [0, 0, 0];
+    for (let ring = 0; ring < power.length; ring += 1) {
+      const v = power[ring] / (1 + power[ring] * growth); // what is left of a coefficient
+      left += v * count[ring];
+      seen += v * weight[ring];
+      square += v * v * weight[ring];
+    }
+    return { left, seen, square };
+  };
   return {
-    distortion,
-    projection: (level) => distortion(level) / left(level),
-    rateDistortion: (level) => (2 * sum(level, (v, ring) => v ** 2 * weight[ring])) / left(level),
+    distortion: (level) => sums(level).seen,
+    projection: (level) => {
+      const { left, seen } = sums(level);
+      return seen / left;
+    },
+    rateDistortion: (level) => {
+      const { left, square } = sums(level);
+      return (2 * square) / left;
+    },
   };
 }
 
@@ -82,10 +92,8 @@ function impliedBy({ frequency, power, count }, eye, rate) {
  * @returns {Float64Array} By ring.
  */
 function knownAt({ power }, level) {
-  return power.map((s) => {
-    const signal = s * Math.exp(level);
-    return signal / (1 + signal);
-  });
+  const growth = Math.exp(level);
+  return power.map((s) => (s * growth) / (1 + s * growth));
 }
 
 /**
@@ -165,8 +173,8 @@ function picture(state, data, photograph) {
   if (state.guess) {
     const known = knownAt(photograph, state.logsnr);
     for (let place = 1; place < z.length; place += 1) {
-      const ring = Math.round(Math.hypot(Math.floor(place / side), place % side));
-      z[place] *= known[ring - 1];
+      const [up, right] = [Math.floor(place / side), place % side];
+      z[place] *= known[Math.round(Math.sqrt(up * up + right * right)) - 1];
     }
     z[0] = coefficients[0];
   }
