@@ -314,3 +314,8 @@ def test_a_file_that_is_no_sound_is_refused_in_words(tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"RIFF and nothing")
     explorer.upload("own", tmp_path / "bad.wav")
     assert "cannot read a WAV file from bad.wav" in explorer.error
+
+
+def test_an_upload_is_no_button():
+    with pytest.raises(ValueError, match="action"):
+        PerceptionExplorer().act("own")
