@@ -8,6 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments.elbo import (
+    Divergences,
+    EndPoints,
+    Routes,
     divergences,
     end_points,
     negative_share,
@@ -15,7 +18,7 @@ from diffviz.lab.experiments.elbo import (
     routes,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEGATIVE, NEUTRAL, legend
+from diffviz.lab.figures.style import NEGATIVE, NEUTRAL, from_noise, legend
 
 COSINE_TIME = "time t, cosine path   [0 data, 1 noise]"
 DIMENSION = 2  # of ring8
@@ -26,10 +29,17 @@ DIMENSION = 2  # of ring8
     "L(t; x) on gmm1 and the law of noise p_w(t): a falling weighting is a mean of ELBOs, "
     "EDM's a signed one",
 )
-def augmentation() -> Axes:
-    """Draw L(t; x) of points, and two weightings as laws of noise; returns the first panel."""
+def augmentation(losses: Divergences | None = None) -> Axes:
+    """Draw L(t; x) of points, and two weightings as laws of noise.
+
+    Args:
+        losses: What ``experiments.elbo.divergences`` returned; computed by default.
+
+    Returns:
+        The first panel.
+    """
     first, *others = plots.axes(12.5, 4.2, columns=3)
-    losses = divergences()
+    losses = divergences() if losses is None else losses
     time = losses.time
     title = "L(t; x) = KL(q(z_t..1|x) ‖ p(z_t..1))"
     plots.lines(time, losses.curves, xlabel=COSINE_TIME, ylabel="nats", title=title, ax=first)
@@ -47,6 +57,8 @@ def augmentation() -> Axes:
         below = np.minimum(law, 0)
         ax.fill_between(time, below, 0, color=NEGATIVE, alpha=0.35, lw=0, gid="negative")
         ax.axhline(0, color=NEUTRAL, lw=0.8)
+    for ax in (first, *others):
+        from_noise(ax)
     others[1].annotate(
         f"negative: {negative_share('edm'):.2%}\nof the rest, by L",
         (0.3, 0.2),
@@ -72,10 +84,17 @@ def nats_of_bits(bits: ArrayLike) -> NDArray:
     "The three terms of −ELBO over the end points of λ, ring8: nats and bits per dimension, "
     "and what is left of the gap",
 )
-def elbo_terms() -> Axes:
-    """Draw the terms over λ_max, and the gaps at both ends; returns the left panel."""
+def elbo_terms(ring: EndPoints | None = None) -> Axes:
+    """Draw the terms over λ_max, and the gaps at both ends.
+
+    Args:
+        ring: What ``experiments.elbo.end_points`` returned; computed by default.
+
+    Returns:
+        The left panel.
+    """
     left, middle, right = plots.axes(13, 4.2, columns=3)
-    ring = end_points()
+    ring = end_points() if ring is None else ring
     label = "λ_max   [λ_min = −10]"
     title = "large terms, small sum"
     plots.lines(ring.high, ring.terms, xlabel=label, ylabel="nats", title=title, ax=left)
@@ -127,10 +146,17 @@ def _draw_probes(ax: Axes) -> None:
     "Exact log-density, ODE and ELBO on mixtures; the error of Hutchinson's estimate by number "
     "of probes",
 )
-def ode_likelihood() -> Axes:
-    """Draw three routes to −log p, their differences, and Hutchinson's error; returns the first."""
+def ode_likelihood(found: Routes | None = None) -> Axes:
+    """Draw three routes to −log p, their differences, and Hutchinson's error.
+
+    Args:
+        found: What ``experiments.elbo.routes`` returned; computed by default.
+
+    Returns:
+        The first panel.
+    """
     left, middle, right = plots.axes(13, 4.2, columns=3)
-    x, exact, ode, bound = routes()
+    x, exact, ode, bound = routes() if found is None else found
     nats = {"exact −log p": exact, "ODE": ode, "−ELBO": bound}
     title = "three routes, one curve (gmm1)"
     plots.lines(x, nats, xlabel="x", ylabel="nats", title=title, ax=left)

@@ -1,5 +1,7 @@
 """Figures of the loss of a training by log-SNR, laws that adapt to it, and samples."""
 
+from collections.abc import Iterable
+
 from matplotlib.axes import Axes
 
 from diffviz import plots
@@ -9,6 +11,8 @@ from diffviz.lab.experiments.tracking import (
     RULES,
     STEPS,
     STILL,
+    DensityOrGrid,
+    WatchedLoss,
     adapted,
     adapted_weightings,
     density_or_grid,
@@ -40,10 +44,17 @@ def law_colour(name: str) -> str:
     "Loss by noise level while training: moving averages in 100 bins at three decays, the "
     "irreducible loss under them",
 )
-def ema_loss() -> Axes:
-    """Draw the loss by log-SNR, and its ratio to the floor with errors; returns the left panel."""
+def ema_loss(loss: WatchedLoss | None = None) -> Axes:
+    """Draw the loss by log-SNR, and its ratio to the floor with errors.
+
+    Args:
+        loss: What ``experiments.tracking.watched_loss`` returned; computed by default.
+
+    Returns:
+        The left panel.
+    """
     left, right = plots.axes(11.5, 4.4, columns=2)
-    loss = watched_loss()
+    loss = watched_loss() if loss is None else loss
     curves = {f"decay {decay:g}": mean for decay, mean in loss.mean.items()}
     curves[EXACT] = loss.floor
     colours = dict(zip(curves, plots.PALETTE, strict=False)) | {EXACT: "black"}
@@ -107,10 +118,20 @@ def _draw_variance(ax: Axes) -> None:
     "Densities that five adaptive rules learn, what they save in variance, and EDM2's "
     "log-variance, which changes the weighting",
 )
-def adaptive_schedules() -> Axes:
-    """Draw learned densities, their variance and their weightings; returns the left panel."""
+def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
+    """Draw learned densities, their variance and their weightings.
+
+    Args:
+        rules: Names of ``experiments.tracking.RULES`` whose densities are drawn.
+
+    Returns:
+        The left panel.
+
+    Raises:
+        ValueError: A rule is unknown.
+    """
     left, middle, right = plots.axes(14.5, 4.4, columns=3)
-    densities = {name: adapted(name)[0][-1] for name in RULES}
+    densities = {name: adapted(name)[0][-1] for name in rules}
     densities["least variance"] = least_variance_density()
     plots.lines(
         MIDDLE,
@@ -141,10 +162,17 @@ def adaptive_schedules() -> Axes:
     "One weighting trained under two densities of log-SNR, both sampled on three grids: the grid "
     "sets the quality, not the training's density",
 )
-def train_sample_schedules() -> Axes:
-    """Draw distances by steps, and samples on two grids over true points; returns the first."""
+def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
+    """Draw distances by steps, and samples on two grids over true points.
+
+    Args:
+        trained: What ``experiments.tracking.density_or_grid`` returned; computed by default.
+
+    Returns:
+        The first panel.
+    """
     distances, *clouds = plots.axes(14.5, 4.4, columns=3)
-    trained = density_or_grid()
+    trained = density_or_grid() if trained is None else trained
     curves, colours = {}, {"truth": NEUTRAL}
     for (place, training), values in trained.distances.items():
         name = f"{place} grid, trained with {training}"
