@@ -31,9 +31,9 @@ def fingerprint(notebook: NotebookNode) -> str:
 
 
 def is_live_only(output: NotebookNode) -> bool:
-    """Whether an output is a widget without a picture, such as a progress bar."""
+    """Whether an output is a widget without a picture or a page, such as a progress bar."""
     content = output.get("data", {})
-    return WIDGET in content and "image/png" not in content
+    return WIDGET in content and not {"image/png", "text/html"} & set(content)
 
 
 def refuse_failures(cell: NotebookNode) -> None:

@@ -2,12 +2,14 @@
 
 from diffviz.lab.exercises import (  # noqa: F401  each registers its judges
     elbo,
+    formulas,
     perception,
     policy,
     prior,
     probing,
     sampling,
     schedule,
+    start,
     training,
     weighting,
 )

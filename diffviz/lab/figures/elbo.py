@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import plots
+from diffviz.checks import count
 from diffviz.lab.experiments.elbo import (
     Divergences,
     EndPoints,
@@ -174,3 +175,65 @@ def ode_likelihood(found: Routes | None = None) -> Axes:
     middle.axhline(0, color=NEUTRAL, lw=0.8)
     _draw_probes(right)
     return left
+
+
+def _draw_arrow(ax: Axes, start: float, end: float, height: float, name: str, colour: str) -> None:
+    """An arrow from one variable to the next, with what it is over or under it."""
+    up = 1 if end > start else -1
+    bend = f"arc3,rad={-0.35 * up}"
+    arrow = {"arrowstyle": "-|>", "color": colour, "lw": 1.8, "connectionstyle": bend}
+    ax.annotate("", (end, height), (start, height), arrowprops=arrow)
+    ax.text(
+        (start + end) / 2,
+        height + 0.52 * up,
+        name,
+        ha="center",
+        va="bottom" if up > 0 else "top",
+        color=colour,
+        fontsize=10,
+    )
+
+
+@figure(
+    "vae-stack",
+    "A diffusion model as a stack of VAEs: fixed encoders to the right, learnt decoders to the "
+    "left, and the term of the ELBO that each pair costs",
+)
+def vae_stack(layers: int = 3) -> Axes:
+    """Draw variables from data to noise, their encoders and decoders, and the three terms.
+
+    Args:
+        layers: Number of encoders that are drawn, at least 2.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: ``layers`` is below 2.
+    """
+    layers = count(layers, "layers", least=2)
+    ax = plots.axes(11, 3.6)[0]
+    names = ["x", *(f"z at λ{chr(0x2080 + k)}" for k in range(layers, 0, -1))]
+    for place, name in enumerate(names):
+        style = {"boxstyle": "round,pad=0.5", "fc": "white", "ec": NEUTRAL, "lw": 1.5}
+        ax.text(place, 0, name, ha="center", va="center", fontsize=11, bbox=style, gid=name)
+    for place in range(layers):
+        left, right = place + 0.14, place + 0.86
+        noised = "adds noise" if place else "scales, adds noise"
+        _draw_arrow(ax, left, right, 0.28, noised, "0.35")
+        decoded = "decoder: uses x̂(z, λ)" if place else "last decoder"
+        _draw_arrow(ax, right, left, -0.28, decoded, "#0072B2")
+    spans = (
+        (0, 1, "reconstruction"),
+        (1, layers, "diffusion: one KL for each layer"),
+    )
+    for left, right, name in spans:
+        ax.plot([left + 0.1, right - 0.1], [-1.45] * 2, color=NEGATIVE, lw=2, gid=name)
+        ax.text((left + right) / 2, -1.55, name, ha="center", va="top", color=NEGATIVE)
+    ax.text(layers + 0.3, 0, "against\nN(0, I):\nprior", ha="left", va="center", color=NEGATIVE)
+    ax.set(xlim=(-0.5, layers + 0.95), ylim=(-2.1, 1.3))
+    ax.axis("off")
+    title = "grey: fixed encoders; blue: learnt decoders; red: what the ELBO adds up"
+    ax.set_title(title, fontsize=11)
+    ax.figure.subplots_adjust(left=0.02, right=0.98, bottom=0.03, top=0.9)
+    return ax

@@ -1,7 +1,8 @@
 """Figures of the loss of a training by log-SNR, laws that adapt to it, and samples."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from diffviz import plots
@@ -17,6 +18,7 @@ from diffviz.lab.experiments.tracking import (
     adapted_weightings,
     density_or_grid,
     least_variance_density,
+    variance_gains,
     variance_ratios,
     watched_loss,
 )
@@ -31,6 +33,12 @@ LAW_COLOURS = dict(zip(RULES, plots.PALETTE, strict=False)) | {
     "flow matching": NEUTRAL,
     "EDM2 log-variance": "#882255",
 }
+GAINS = {  # column of ``learning.variance.gains``, in the words of the picture
+    0: "value, one draw",
+    2: "value, stratified draws",
+    3: "gradient",
+}
+GAIN_COLOURS = ("#333333", "#888888", "#E69F00")
 GRID_COLOURS = dict(zip(GRIDS, plots.PALETTE, strict=False))
 
 
@@ -199,3 +207,54 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
         ax.set(title=f"uniform-λ training, 8 steps, {place} grid", xlim=(-1.7, 2.7))
         ax.set_aspect("equal", adjustable="datalim")
     return distances
+
+
+def _draw_gains(ax: Axes, gains: Mapping[str, Sequence[float]], title: str) -> None:
+    """Bars from 1, where nothing is gained: a group for each objective, a bar for each column."""
+    rows = np.arange(len(gains))[::-1]
+    height = 0.8 / len(GAINS)
+    for place, (column, name) in enumerate(GAINS.items()):
+        values = np.array([row[column] for row in gains.values()])
+        at = rows + (1 - place) * height
+        colour = GAIN_COLOURS[place]
+        ax.barh(at, values - 1, height, left=1, color=colour, label=name, gid=name)
+        for level, value in zip(at, values, strict=True):
+            end = max(value, 1.0)
+            text = f" {value:.3g}"
+            ax.annotate(text, (end, level), va="center", ha="left", fontsize=9)
+    ax.axvline(1, color="black", lw=1)
+    ax.set(xscale="log", xlim=(0.6, 2000), title=title)
+    ax.set(xlabel="times less variance than under its own density")
+    ax.set_yticks(rows, list(gains))
+    ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
+    ax.minorticks_off()
+    ax.grid(False, axis="y")
+
+
+@figure(
+    "variance-gains",
+    "What the density that is best for the value of a loss saves: in the value, with stratified "
+    "draws, and in the gradient",
+)
+def variance_gains_figure(
+    by_data: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+) -> Axes:
+    """Draw how many times less variance an adapted density has, a panel for each data set.
+
+    Args:
+        by_data: Data set to objective to ``learning.variance.gains`` of value and gradient, as
+            ``experiments.tracking.variance_gains`` returns them; computed by default.
+
+    Returns:
+        The left panel.
+
+    Raises:
+        ValueError: There is no data set.
+    """
+    by_data = variance_gains() if by_data is None else by_data
+    panels = plots.axes(11.5, 4.6, columns=len(by_data))
+    for ax, (name, gains) in zip(panels, by_data.items(), strict=True):
+        _draw_gains(ax, gains, name)
+    legend(panels[0], loc="lower right")
+    panels[0].figure.subplots_adjust(left=0.11, wspace=0.3)
+    return panels[0]
