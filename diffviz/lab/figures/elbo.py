@@ -179,16 +179,15 @@ def ode_likelihood(found: Routes | None = None) -> Axes:
 
 def _draw_arrow(ax: Axes, start: float, end: float, height: float, name: str, colour: str) -> None:
     """An arrow from one variable to the next, with what it is over or under it."""
-    up = 1 if end > start else -1
-    bend = f"arc3,rad={-0.35 * up}"
-    arrow = {"arrowstyle": "-|>", "color": colour, "lw": 1.8, "connectionstyle": bend}
+    arrow = {"arrowstyle": "-|>", "color": colour, "lw": 1.8, "connectionstyle": "arc3,rad=0.35"}
     ax.annotate("", (end, height), (start, height), arrowprops=arrow)
+    above = end < start
     ax.text(
         (start + end) / 2,
-        height + 0.52 * up,
+        height + (0.42 if above else -0.42),
         name,
         ha="center",
-        va="bottom" if up > 0 else "top",
+        va="bottom" if above else "top",
         color=colour,
         fontsize=10,
     )
@@ -196,11 +195,11 @@ def _draw_arrow(ax: Axes, start: float, end: float, height: float, name: str, co
 
 @figure(
     "vae-stack",
-    "A diffusion model as a stack of VAEs: fixed encoders to the right, learnt decoders to the "
-    "left, and the term of the ELBO that each pair costs",
+    "A diffusion model as a stack of VAEs: fixed encoders towards noise, learnt decoders back, and "
+    "the terms of the ELBO",
 )
 def vae_stack(layers: int = 3) -> Axes:
-    """Draw variables from data to noise, their encoders and decoders, and the three terms.
+    """Draw variables from noise on the left to data, encoders, decoders, and the three terms.
 
     Args:
         layers: Number of encoders that are drawn, at least 2.
@@ -212,26 +211,24 @@ def vae_stack(layers: int = 3) -> Axes:
         ValueError: ``layers`` is below 2.
     """
     layers = count(layers, "layers", least=2)
-    ax = plots.axes(11, 3.6)[0]
-    names = ["x", *(f"z at λ{chr(0x2080 + k)}" for k in range(layers, 0, -1))]
+    ax = plots.axes(11, 3.5)[0]
+    names = [*(f"z at λ{chr(0x2080 + k)}" for k in range(1, layers + 1)), "data x"]
     for place, name in enumerate(names):
         style = {"boxstyle": "round,pad=0.5", "fc": "white", "ec": NEUTRAL, "lw": 1.5}
         ax.text(place, 0, name, ha="center", va="center", fontsize=11, bbox=style, gid=name)
     for place in range(layers):
         left, right = place + 0.14, place + 0.86
-        noised = "adds noise" if place else "scales, adds noise"
-        _draw_arrow(ax, left, right, 0.28, noised, "0.35")
-        decoded = "decoder: uses x̂(z, λ)" if place else "last decoder"
-        _draw_arrow(ax, right, left, -0.28, decoded, "#0072B2")
+        _draw_arrow(ax, right, left, 0.28, "encoder: adds noise", "0.35")
+        _draw_arrow(ax, left, right, -0.28, "decoder: uses x̂(z, λ)", "#0072B2")
     spans = (
-        (0, 1, "reconstruction"),
-        (1, layers, "diffusion: one KL for each layer"),
+        (-0.28, 0.28, "prior"),
+        (0.28, layers - 1, "diffusion: one KL for each layer"),
+        (layers - 1, layers, "reconstruction"),
     )
     for left, right, name in spans:
-        ax.plot([left + 0.1, right - 0.1], [-1.45] * 2, color=NEGATIVE, lw=2, gid=name)
-        ax.text((left + right) / 2, -1.55, name, ha="center", va="top", color=NEGATIVE)
-    ax.text(layers + 0.3, 0, "against\nN(0, I):\nprior", ha="left", va="center", color=NEGATIVE)
-    ax.set(xlim=(-0.5, layers + 0.95), ylim=(-2.1, 1.3))
+        ax.plot([left + 0.06, right - 0.06], [-1.3] * 2, color=NEGATIVE, lw=2, gid=name)
+        ax.text((left + right) / 2, -1.4, name, ha="center", va="top", color=NEGATIVE)
+    ax.set(xlim=(-0.45, layers + 0.35), ylim=(-1.85, 1.15))
     ax.axis("off")
     title = "grey: fixed encoders; blue: learnt decoders; red: what the ELBO adds up"
     ax.set_title(title, fontsize=11)

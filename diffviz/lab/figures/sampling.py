@@ -1,7 +1,7 @@
 """Figures of frames, straightness, solvers, grids, and when a sample is settled."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -49,11 +49,11 @@ FRAMES = {
 OBJECTIVE_OF_GRID = dict(
     zip(GRIDS, ("fm-ot", "sd3", "v-cosine", "ddpm-linear", "edm"), strict=True)
 )
-GRID_DASHES = dict(
+GRID_DASHES: dict[str, Any] = dict(
     zip(GRIDS, ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), "-"), strict=True)
 )
 BAND_COLOURS = ("0.0", "0.4", "0.68")  # coarse to fine; no colour of a grid
-BAND_DASH = (0, (3, 1.5))
+BAND_DASH: Any = (0, (3, 1.5))
 CLUSTERS = {"ends on the left": "#0072B2", "ends on the right": "#E69F00"}
 
 

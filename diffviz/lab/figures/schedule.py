@@ -24,6 +24,8 @@ from diffviz.lab.figures.style import NEUTRAL, from_noise
 from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR, Path
 
+BARS = "#44546A"
+
 
 def _shift_label(shift: float) -> str:
     """Name of a shifted path in the legend."""
@@ -155,7 +157,7 @@ def invariance(by_law: dict[str, Draws] | None = None) -> Axes:
     by_law = draws() if by_law is None else by_law
     rows = np.arange(len(by_law))[::-1]  # the first law on top
     for row, (name, statistics) in zip(rows, by_law.items(), strict=True):
-        colour = plots.PALETTE[row]
+        colour = BARS  # the same for all: the rows are named
         half_width = statistics.half_width
         left.errorbar(statistics.mean, row, xerr=half_width, fmt="o", color=colour, gid=name)
         # an infinite variance is a bar that reaches past the end of the axis
