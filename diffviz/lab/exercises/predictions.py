@@ -6,7 +6,6 @@ guess)`` does the same without widgets. ``guesses()`` lists what was guessed so 
 """
 
 import html
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -212,7 +211,7 @@ class Question:
         if isinstance(self.asked, Choice):
             choices = list(self.asked.comments)
             return ipywidgets.RadioButtons(options=choices, value=None, layout=wide)
-        return ipywidgets.FloatText(value=math.nan, description=self.asked.unit)
+        return ipywidgets.FloatText(value=0.0, description=self.asked.unit)
 
     def _answered(self, field: Any, comment: Any, button: Any) -> None:
         """Comment on what stands in the field."""

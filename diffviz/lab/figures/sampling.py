@@ -319,7 +319,8 @@ def _draw_bands(ax: Axes) -> None:
     handles = [line_of(ax, f"{band}, FM") for band in BANDS]
     grids = [Line2D([], [], color="0.3", ls=dash, lw=2) for dash in ("-", BAND_DASH)]
     labels = [*BANDS, "FM, uniform t", "VP cosine"]
-    legend(ax, [*handles, *grids], labels=labels, loc="lower right", handlelength=2.5)
+    place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+    legend(ax, [*handles, *grids], labels=labels, handlelength=2.5, **place)
 
 
 @figure(
@@ -336,7 +337,7 @@ def early_commitment(size: int = 64) -> Axes:
     Returns:
         The first panel.
     """
-    panels = plots.axes(14.5, 4.6, columns=3)
+    panels = plots.axes(14.5, 4.4, columns=3, legend=1.4)
     photos, digits, bands = panels
     plots.lines(
         np.linspace(0, 1, 101),
