@@ -188,7 +188,9 @@ def test_a_notebook_is_thin(file):
     for i, cell in enumerate(code_cells(file)):
         lines = [line for line in cell.source.splitlines() if line.strip()]
         assert len(lines) <= 8 and max(map(len, lines)) <= 140, cell.source
-        assert not re.search(r"^\s*(def|class) |plt\.", cell.source, re.M), cell.source
+        assert not re.search(r"^\s*class |plt\.", cell.source, re.M), cell.source
+        is_exercise = "exercises.check(" in cell.source  # where a reader writes a function
+        assert is_exercise or not re.search(r"^\s*def ", cell.source, re.M), cell.source
         assert i == 0 or not re.search(r"^\s*(import|from) ", cell.source, re.M), (
             f"imports stand in the first cell only: {cell.source}"
         )

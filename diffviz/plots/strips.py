@@ -6,9 +6,11 @@ stands the same example with as much noise as that level has.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -40,7 +42,7 @@ class Strip:
 
     Example:
         >>> sounds = np.zeros((3, 40))
-        >>> Strip([-5.0, 0.0, 5.0], sounds, "sound").spacing
+        >>> dv.plots.Strip([-5.0, 0.0, 5.0], sounds, "sound").spacing
         5.0
     """
 
@@ -51,7 +53,6 @@ class Strip:
     def __post_init__(self) -> None:
         checks.one_of(self.kind, "kind", TILES)
         logsnr = checks.increasing(self.logsnr, "logsnr")
-        checks.require(len(logsnr) > 1, "logsnr must have two levels or more, for their spacing")
         steps = np.diff(logsnr)
         checks.require(
             bool(np.allclose(steps, steps[0], rtol=1e-6)),
@@ -142,8 +143,8 @@ def draw_strip(ax: Axes, strip: Strip) -> Axes:
     Example:
         >>> ax = dv.plots.axes()[0]
         >>> _ = ax.set_xlim(-6, 6)
-        >>> strip = Strip([-5.0, 0.0, 5.0], np.zeros((3, 8, 8)))
-        >>> draw_strip(ax, strip).get_label()
+        >>> strip = dv.plots.Strip([-5.0, 0.0, 5.0], np.zeros((3, 8, 8)))
+        >>> dv.plots.draw_strip(ax, strip).get_label()
         'strip'
     """
     checks.require(isinstance(ax, Axes), f"ax must be Matplotlib Axes, got {ax!r}", TypeError)
@@ -157,11 +158,18 @@ def draw_strip(ax: Axes, strip: Strip) -> Axes:
         bool(shown.any()),
         f"no level of the strip lies within the limits of ax, {low:g} to {high:g}",
     )
-    for old in [child for child in ax.child_axes if child.get_label() == NAME]:
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    inches = ax.get_position().width * figure.get_figwidth()  # of the axis
+    side = min(FILLED * strip.spacing * inches / (high - low), TALLEST)  # of a square tile
+    if not _strips(*figure.axes):
+        _grow(figure, side + GAP)
+    for old in _strips(ax):
         old.remove()
-    panel = _room_below(ax, strip.spacing / (high - low))
+    panel = _panel(ax, side)
+    half = side * (high - low) / inches / 2
     for level, z in zip(strip.logsnr[shown], strip.z[shown], strict=True):
-        left, right = level - FILLED * strip.spacing / 2, level + FILLED * strip.spacing / 2
+        left, right = level - half, level + half
         TILES[strip.kind](panel, z, left, right)
         frame = Rectangle((left, 0), right - left, 1, fill=False, ec=FRAME, lw=0.6)
         frame.set_clip_on(False)
@@ -170,24 +178,29 @@ def draw_strip(ax: Axes, strip: Strip) -> Axes:
     return panel
 
 
-def _room_below(ax: Axes, share: float) -> Axes:
-    """Axes for tiles of that share of the width, under the label of ``ax``."""
+def _strips(*several: Axes) -> list[Axes]:
+    """The strips that are there, under any of several Axes."""
+    children = [child for ax in several for child in ax.child_axes]
+    return [cast(Axes, child) for child in children if child.get_label() == NAME]
+
+
+def _grow(figure: Figure, inches: float) -> None:
+    """Let a figure grow downwards, so that its axes keep their size and place from the top."""
+    height = figure.get_figheight()
+    margins = figure.subplotpars
+    figure.set_figheight(height + inches)
+    figure.subplots_adjust(
+        bottom=(margins.bottom * height + inches) / (height + inches),
+        top=(margins.top * height + inches) / (height + inches),
+    )
+
+
+def _panel(ax: Axes, side: float) -> Axes:
+    """Axes for tiles of that side in inches, under the label of ``ax``."""
     figure = ax.get_figure(root=True)
     assert figure is not None
-    width, height = figure.get_size_inches()
-    place = ax.get_position()
-    tile = min(FILLED * share * place.width * width, TALLEST)
-    if not any(child.get_label() == NAME for other in figure.axes for child in other.child_axes):
-        grown = height + tile + GAP
-        margins = figure.subplotpars
-        figure.set_size_inches(width, grown)
-        figure.subplots_adjust(
-            bottom=(margins.bottom * height + tile + GAP) / grown,
-            top=(margins.top * height + tile + GAP) / grown,
-        )
-        height, place = grown, ax.get_position()
-    inches = place.height * height
-    bounds = (0.0, -(LABELS + tile) / inches, 1.0, tile / inches)
+    inches = ax.get_position().height * figure.get_figheight()
+    bounds = (0.0, -(LABELS + side) / inches, 1.0, side / inches)
     panel = ax.inset_axes(bounds, label=NAME)
     panel.axis("off")
     return panel

@@ -32,11 +32,11 @@ def note() -> NDArray:
 
 
 def cloud() -> NDArray:
-    """Points of two moons, of unit variance, shape (160, 2)."""
+    """Points of two moons, of unit variance on average over both axes, shape (160, 2)."""
     import torch
 
-    moons = toys.toy("moons", unit=True)
-    return np.asarray(moons.sample(POINTS, torch.Generator().manual_seed(0)), dtype=float)
+    points = toys.toy("moons").sample(POINTS, torch.Generator().manual_seed(0)).numpy()
+    return standardised(points - points.mean(0))
 
 
 def standardised(values: NDArray) -> NDArray:
@@ -69,7 +69,7 @@ def noised(kind: str = "image", logsnr: ArrayLike = LEVELS, seed: int = 0) -> pl
         ValueError: The kind is unknown, or the levels are not evenly spaced.
 
     Example:
-        >>> noised("sound", [-4.0, 0.0, 4.0]).z.shape
+        >>> dv.lab.experiments.strips.noised("sound", [-4.0, 0.0, 4.0]).z.shape
         (3, 240)
     """
     checks.one_of(kind, "kind", EXAMPLES)
