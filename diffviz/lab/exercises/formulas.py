@@ -231,7 +231,8 @@ def ddim_step(answer: Any) -> str:
             lambda z, x_hat, level, end: _ddim(z, x_hat, level, level)
         ),
     }
-    hint = "Find ε̂ from z = α x̂ + σ ε̂ here, then mix x̂ and ε̂ with the scales there. " + SIDE_NOTE
+    how = "Find ε̂ here from z = α x̂ + σ ε̂, and mix x̂ and ε̂ with the scales there."
+    hint = f"{how} {SIDE_NOTE}"
     return judged(answer, _ddim, cases, mistakes, hint)
 
 
