@@ -221,10 +221,14 @@ def moments(digits, ring_points, ring_run):
 @pytest.fixture(scope="module")
 def gains(moments):
     """Gains of better laws on both data, a row for each of ``NAMES``."""
-    return {
+    rows = {
         data: np.array([variance.gains(dv.objective(name), *found) for name in NAMES])
         for data, found in moments.items()
     }
+    drawn = tracking_experiments.variance_gains(NAMES)  # what the notebook draws
+    for data, found in zip(("ring", "digits"), drawn.values(), strict=True):
+        assert np.array([*found.values()]) == pytest.approx(rows[data], rel=1e-6)
+    return rows
 
 
 def test_a_long_memory_is_late_and_the_network_ends_near_its_floor(schedules, ring_run):

@@ -337,14 +337,14 @@ def early_commitment(size: int = 64) -> Axes:
     Returns:
         The first panel.
     """
-    panels = plots.axes(14.5, 4.4, columns=3, legend=1.4)
+    panels = plots.axes(13, 4.4, columns=3, legend=1.4)
     photos, digits, bands = panels
     plots.lines(
         np.linspace(0, 1, 101),
         {name: settled_photos(path, size) for name, path in GRIDS.items()},
         xlabel=STEPS,
         ylabel="R² = 1 − mmse/Var",
-        title=f"Gaussian images, spectrum of photographs {size}²",
+        title=f"spectrum of photographs, {size}²",
         colours=grid_colour,
         outside=None,
         ax=photos,

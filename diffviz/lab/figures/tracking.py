@@ -138,7 +138,7 @@ def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
     Raises:
         ValueError: A rule is unknown.
     """
-    left, middle, right = plots.axes(14.5, 4.4, columns=3)
+    left, middle, right = plots.axes(12.5, 4.4, columns=3)
     densities = {name: adapted(name)[0][-1] for name in rules}
     densities["least variance"] = least_variance_density()
     plots.lines(
@@ -179,7 +179,7 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
     Returns:
         The first panel.
     """
-    distances, *clouds = plots.axes(14.5, 4.4, columns=3)
+    distances, *clouds = plots.axes(12.5, 4.4, columns=3)
     trained = density_or_grid() if trained is None else trained
     curves, colours = {}, {"truth": NEUTRAL}
     for (place, training), values in trained.distances.items():
