@@ -161,6 +161,16 @@ def test_a_weighting_that_is_no_such_function_is_met_with_a_hint(answer, said, c
     assert said in capsys.readouterr().out
 
 
+def test_an_answer_that_changes_its_inputs_is_judged_by_what_it_returns(capsys):
+    def in_place(w, p, error):
+        w *= error
+        w /= 2 * p
+        return w
+
+    check("importance-draw", in_place)
+    assert RIGHT in capsys.readouterr().out
+
+
 def test_an_answer_right_on_one_input_only_is_not_right():
     cases = [(np.ones(3),), (2 * np.ones(3),)]
     said = functions.judged(lambda x: np.ones(3), lambda x: x, cases, {}, "hint")

@@ -4,7 +4,7 @@ A judge also knows the usual mistakes, each as a function of its own. Where an a
 one of them on every input, the hint names it.
 """
 
-import reprlib
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,10 +27,11 @@ def values_of(function: Callable[..., Any], case: Sequence[Any]) -> Any:
     Returns:
         The numbers, shape of the answer, or a hint as text.
     """
+    copies = [value.copy() if isinstance(value, np.ndarray) else value for value in case]
     try:
-        said = function(*case)
+        said = function(*copies)  # it may change them
     except Exception as error:  # an answer is code of its own, and may raise anything
-        return f"Your function raised {type(error).__name__}: {reprlib.repr(str(error))}."
+        return f"Your function raised {type(error).__name__}: {textwrap.shorten(str(error), 160)}."
     if said is None or said is Ellipsis:
         return UNANSWERED
     try:
