@@ -128,6 +128,16 @@ def test_every_displayed_symbol_is_in_the_glossary(name):
 
 
 @pytest.mark.parametrize("name", DERIVED)
+def test_every_formula_becomes_mathml(name):
+    """The pages show formulas as MathML; what cannot be read there stays as a command."""
+    converter = pytest.importorskip("latex2mathml.converter")
+    text = re.sub(r"```.*?```|`[^`]*`", "", markdown(name), flags=re.S)
+    inline = re.findall(r"\$([^$\n]+)\$", re.sub(r"\$\$.+?\$\$", "", text, flags=re.S))
+    for formula in displayed(name) + inline:
+        assert not re.search(r">\\[a-zA-Z]+<", converter.convert(formula)), formula
+
+
+@pytest.mark.parametrize("name", DERIVED)
 def test_key_formulas_are_displayed(name):
     assert len(displayed(name)) >= 4
 
