@@ -164,7 +164,8 @@ def _draw_cloud(ax: Axes, cloud: Cloud) -> None:
         half = reach[cloud.step(len(reach))]
         ax.set(xlim=(-half, half), ylim=(-half, half))
     else:
-        ax.set(xlim=cloud.xlim, ylim=cloud.ylim)
+        limits = {"xlim": cloud.xlim, "ylim": cloud.ylim}
+        ax.set(**{name: limit for name, limit in limits.items() if limit})  # None would fix both
     if cloud.equal:
         has_limits = reach.size or (cloud.xlim and cloud.ylim)
         ax.set_aspect("equal", adjustable="box" if has_limits else "datalim")
