@@ -147,9 +147,9 @@ def test_negative_shares_are_as_told(text):
     laplace = 100 * dv.verdict(dv.objective("laplace-eps")).negative_share
     assert_says(
         text,
-        f"{span(edm + sd3)} for EDM and SD3",
-        f"{span(cosine)} for ε with the cosine schedule",
-        f"{span(snr)} for Min-SNR-5",
+        f"| EDM and SD3 | {span(edm + sd3)} |",
+        f"| ε, cosine schedule | {span(cosine)} |",
+        f"| Min-SNR-5 | {span(snr)} |",
         f"the negative part is {edm[1]:.2f} % of the rest",
         f"`laplace-eps` ({laplace:.1f} %)",
     )
