@@ -3,6 +3,7 @@ from .curves import lines, weighting_curves
 from .files import save
 from .losses import loss_curves
 from .scales import ERROR_OF, LOGSNR, SCALES, scaled
+from .strips import Strip, draw_strip
 from .style import COLOURS, DASHES, PALETTE, colour
 
 __all__ = [
@@ -13,8 +14,10 @@ __all__ = [
     "PALETTE",
     "SCALES",
     "Drawing",
+    "Strip",
     "axes",
     "colour",
+    "draw_strip",
     "lines",
     "loss_curves",
     "save",

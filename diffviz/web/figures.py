@@ -176,15 +176,20 @@ def _draw_cloud(ax: Axes, cloud: Cloud) -> None:
     ax.set(xlabel=cloud.xlabel, ylabel=cloud.ylabel)
     caption = cloud.captions[cloud.step(len(cloud.captions))] if cloud.captions else ""
     ax.set_title(f"{cloud.title}\n{caption}".strip(), fontsize=10)
+    limits = _cloud_limits(cloud)
+    ax.set(**limits)
+    if cloud.equal:
+        ax.set_aspect("equal", adjustable="box" if len(limits) == 2 else "datalim")
+
+
+def _cloud_limits(cloud: Cloud) -> dict[str, tuple[float, float]]:
+    """Limits of the axes that are given; Matplotlib would take None as fixed."""
     reach = np.asarray(cloud.reach, dtype=float)
     if reach.size:
-        half = reach[cloud.step(len(reach))]
-        ax.set(xlim=(-half, half), ylim=(-half, half))
-    else:
-        ax.set(xlim=cloud.xlim, ylim=cloud.ylim)
-    if cloud.equal:
-        has_limits = reach.size or (cloud.xlim and cloud.ylim)
-        ax.set_aspect("equal", adjustable="box" if has_limits else "datalim")
+        half = float(reach[cloud.step(len(reach))])
+        return {"xlim": (-half, half), "ylim": (-half, half)}
+    limits = {"xlim": cloud.xlim, "ylim": cloud.ylim}
+    return {name: limit for name, limit in limits.items() if limit}
 
 
 def _draw_trajectories(ax: Axes, cloud: Cloud, name: str, path: NDArray) -> None:

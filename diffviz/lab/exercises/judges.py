@@ -2,6 +2,7 @@
 
 from diffviz.lab.exercises import (  # noqa: F401  each registers its judges
     elbo,
+    formulas,
     masked,
     perception,
     policy,
@@ -9,6 +10,7 @@ from diffviz.lab.exercises import (  # noqa: F401  each registers its judges
     probing,
     sampling,
     schedule,
+    start,
     training,
     weighting,
 )

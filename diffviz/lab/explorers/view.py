@@ -232,7 +232,7 @@ class ViewExplorer(anywidget.AnyWidget):
     @property
     def png(self) -> bytes:
         """What is on show as the bytes of a PNG."""
-        return self.figure()._repr_png_()
+        return self.figure().png()
 
     def save(self, path: str | File) -> File:
         """Write the picture, the curves or a page to a file.
