@@ -117,9 +117,7 @@ def main() -> None:
     parser.add_argument("--notebooks", nargs="*", help="only these notebooks")
     parser.add_argument("--no-reference", action="store_true", help="leave the reference out")
     args = parser.parse_args()
-    selection = Selection.of(
-        args.objectives, args.figures, args.notebooks, not args.no_reference
-    )
+    selection = Selection.of(args.objectives, args.figures, args.notebooks, not args.no_reference)
     start = time.perf_counter()
     build(Path(args.out), selection, args.jobs)
     print(f"{args.out}: {time.perf_counter() - start:.0f} s")

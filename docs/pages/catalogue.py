@@ -155,13 +155,15 @@ def typeset(objective: Objective) -> str:
 def code(objective: Objective) -> str:
     """How the objective is had, trained with and looked at."""
     return (
-        "```python\nimport diffviz as dv\n\n"
-        f"objective = dv.objective({objective.name!r})\n"
-        'objective.weighting([-4.0, 0.0, 4.0], base="eps")  # w(λ), up to a constant\n'
-        f"logsnr, factor = objective.draw(512, dv_rng)       # for a training step\n"
-        f"dv.verdict(objective)\n```\n"
-    ).replace("dv_rng", "np.random.default_rng(0)").replace(
-        "import diffviz as dv\n", "import numpy as np\n\nimport diffviz as dv\n"
+        (
+            "```python\nimport diffviz as dv\n\n"
+            f"objective = dv.objective({objective.name!r})\n"
+            'objective.weighting([-4.0, 0.0, 4.0], base="eps")  # w(λ), up to a constant\n'
+            f"logsnr, factor = objective.draw(512, dv_rng)       # for a training step\n"
+            f"dv.verdict(objective)\n```\n"
+        )
+        .replace("dv_rng", "np.random.default_rng(0)")
+        .replace("import diffviz as dv\n", "import numpy as np\n\nimport diffviz as dv\n")
     )
 
 

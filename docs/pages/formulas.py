@@ -55,9 +55,7 @@ def formulas(objective: Objective) -> Formulas:
         What is known.
     """
     density = _first(objective.law.pdf, densities(objective))
-    gain = _first(
-        lambda level: objective.target.gain(level, objective.path) ** 2, gains(objective)
-    )
+    gain = _first(lambda level: objective.target.gain(level, objective.path) ** 2, gains(objective))
     multiplier = _first(objective.multiplier, multipliers(objective))
     whole = _first(objective.weighting, weightings(objective))
     parts = (multiplier, gain, density)
@@ -107,9 +105,7 @@ def _sech(x: NDArray) -> NDArray:
     return 1 / np.cosh(x)
 
 
-def _first(
-    curve: Callable[[NDArray], Any], candidates: Iterable[sympy.Expr]
-) -> sympy.Expr | None:
+def _first(curve: Callable[[NDArray], Any], candidates: Iterable[sympy.Expr]) -> sympy.Expr | None:
     """The first candidate that equals a curve up to a constant."""
     with np.errstate(all="ignore"):
         values = np.asarray(curve(LEVELS), dtype=float)
@@ -197,7 +193,12 @@ def multipliers(objective: Objective) -> Iterable[sympy.Expr]:
     yield (1 + sympy.exp(L / 2)) ** 2
     for gamma in (*_settings(objective.multiplier, "gamma"), 5.0):
         clipped = sympy.Min(SNR, number(gamma))
-        yield from (clipped, clipped / SNR, clipped / (SNR + 1), number(gamma) / (SNR + number(gamma)))
+        yield from (
+            clipped,
+            clipped / SNR,
+            clipped / (SNR + 1),
+            number(gamma) / (SNR + number(gamma)),
+        )
         for k in _settings(objective.multiplier, "k"):
             yield (number(k) + SNR) ** -number(gamma)
     for sigma_data in _settings(objective.multiplier, "sigma_data"):

@@ -21,15 +21,15 @@ def write(folders: Folders, selection: Selection) -> None:
         folders: Where it goes.
         selection: Which objectives have a page.
     """
-    words, _, _ = (ROOT / "docs" / "popular.md").read_text(encoding="utf-8").partition("```{include}")
+    words, _, _ = (
+        (ROOT / "docs" / "popular.md").read_text(encoding="utf-8").partition("```{include}")
+    )
     rows = popular.rows()
     head = (*popular.HEAD[:2], "log w(λ), −10 to 10", *popular.HEAD[2:])
     cells = [_cells(row, selection.objectives) for row in rows]
     table = markdown.table(head, cells, "Popular settings", "model, trainer, nearest entry")
     settings = popular.markdown(rows).partition("## The settings")[2]
-    folders.write(
-        "popular.md", f"{markdown.WIDE}{words}\n{table}\n## The settings\n{settings}"
-    )
+    folders.write("popular.md", f"{markdown.WIDE}{words}\n{table}\n## The settings\n{settings}")
 
 
 def _cells(row: popular.PopularRow, chosen: tuple[str, ...]) -> list[str]:
