@@ -51,6 +51,7 @@ suppress_warnings = ["mystnb.unknown_mime_type"]
 
 if tags.has("site"):  # noqa: F821, Sphinx defines it; make_site.py sets this tag
     html_static_path = ["_static"]
+    html_favicon = "_static/favicon.svg"
     html_css_files = ["site.css"]
     html_js_files = [("site.js", {"type": "module"})]
     html_show_sourcelink = False

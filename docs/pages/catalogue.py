@@ -16,8 +16,19 @@ from diffviz.theory.objectives import Objective
 from pages import markdown
 from pages.folders import Folders, Selection
 from pages.formulas import formulas
+from pages.popular import small_curve
 
-HEAD = ("name", "family", "year", "target", "path", "median λ", "negative share", "loss below 0")
+HEAD = (
+    "name",
+    "family",
+    "year",
+    "target",
+    "path",
+    "log w, −10 to 10",
+    "median λ",
+    "negative share",
+    "loss below 0",
+)
 ARXIV = re.compile(r"arXiv (\d{4}\.\d{4,5})")
 
 
@@ -47,13 +58,15 @@ def table_row(objective: Objective) -> tuple[str, ...]:
     """The cells of an objective in the table, as HTML."""
     verdict = analysis.verdict(objective)
     below = analysis.share_below(objective, mmse=expit)
+    curve = small_curve(objective, objective.name)
     return (
         f'<a href="{objective.name}.html">{escape(objective.name)}</a>',
         escape(objective.family),
         str(objective.year),
         escape(objective.target.name),
         escape(objective.path.name),
-        f"{float(objective.law.median()) + 0.0:.2f}",
+        curve,
+        f"{round(float(objective.law.median()), 2) + 0.0:.2f}",  # + 0 makes −0 a 0
         "0" if verdict.monotone else f"{verdict.negative_share:.2%}",
         f"{below:.0%}",
     )

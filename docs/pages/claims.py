@@ -67,7 +67,8 @@ def write(folders: Folders, selection: Selection) -> None:
         "# Claims\n\nThe statements of the talk on diffusion objectives that this project follows, "
         "in its order and in our words, and what came of each when it was computed. "
         f"{len(claims)} statements: {counts}. Each number is computed by the test below it; the "
-        "page and the tests read the same table.\n\n" + parts + "\n",
+        "page and the tests read the same table.\n\n"
+        f'<div class="claims"></div>\n\n{parts}\n',
     )
 
 
@@ -89,7 +90,8 @@ def section(number: int, claim: Claim, selection: Selection) -> str:
         address = f"notebooks/{claim.notebook}.html#{notebooks.anchor(claim.section)}"
         name = escape(notebooks.title(claim.notebook))
         places.append(f'<a href="{address}">{escape(claim.section)}</a> in “{name}”')
-    tests = "<br>".join(f"<code>{escape(test)}</code>" for test in claim.tests)
+    names = "<br>".join(f"<code>{escape(test)}</code>" for test in claim.tests)
+    tests = f"<details><summary>{len(claim.tests)} by name</summary>{names}</details>"
     facts = [
         ("verdict", f'<span class="verdict">{claim.verdict}</span>'),
         ("found", escape(claim.text)),

@@ -6,7 +6,7 @@ A part of an objective is known as a function. Of the candidates here, the first
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,7 @@ def number(value: float) -> sympy.Expr:
     return symbol
 
 
-@lru_cache(maxsize=None)
+@cache
 def _function(expression: sympy.Expr) -> Callable[[NDArray], NDArray]:
     """An expression as a function of arrays."""
     parameters = [symbol for symbol in expression.free_symbols if symbol != L]

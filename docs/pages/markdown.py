@@ -49,8 +49,9 @@ def table(head: Sequence[str], body: Iterable[Sequence[str]], label: str, search
         "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>" for cells in body
     )
     attributes = f' data-search="{escape(search)}"' if search else ""
+    region = f'tabindex="0" role="region" aria-label="{escape(label)}"'
     return (
-        f'<div class="table-wrapper wide" tabindex="0" role="region" aria-label="{escape(label)}">\n'
+        f'<div class="table-wrapper wide" {region}>\n'
         f'<table class="sortable"{attributes}>\n'
         f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{lines}\n</tbody>\n</table>\n</div>\n"
     )

@@ -9,7 +9,7 @@ from diffviz.theory.objectives import Objective
 from pages import markdown
 from pages.folders import ROOT, Folders, Selection
 
-GRID = np.linspace(-10.0, 10.0, 161)
+GRID = np.linspace(-10.0, 10.0, 81)
 WIDTH, HEIGHT = 120, 36  # of a small curve in pixels
 DECADES = 4.0  # below the highest point, beyond which nothing is shown
 
