@@ -71,23 +71,35 @@ def write_start(folders: Folders, selection: Selection, chosen: tuple) -> None:
 def run_sphinx(folders: Folders, jobs: int) -> None:
     """Make the pages from their sources; a warning is an error."""
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-E"]
-    command += ["-j", str(jobs), "-t", "site", "-c", str(HERE), "-d", str(SOURCE / "_doctrees")]
+    command += [
+        "-j",
+        str(jobs),
+        "-t",
+        "site",
+        "-c",
+        str(HERE),
+        "-d",
+        str(folders.source / "_doctrees"),
+    ]
     environment = os.environ | {"SOURCE_DATE_EPOCH": EPOCH}
     subprocess.run([*command, str(folders.source), str(folders.site)], check=True, env=environment)
     for name in (".buildinfo", "objects.inv"):
         (folders.site / name).unlink(missing_ok=True)
 
 
-def build(site: Path, selection: Selection | None = None, jobs: int = 2) -> None:
+def build(
+    site: Path, selection: Selection | None = None, jobs: int = 2, source: Path = SOURCE
+) -> None:
     """Make the site.
 
     Args:
         site: Folder that it goes to; what is in it is removed.
         selection: Which parts; all by default.
         jobs: Processes at the same time.
+        source: Folder of the sources, beside ``docs``; what is in it is removed.
     """
     selection = selection or Selection()
-    folders = Folders(SOURCE, site.absolute())
+    folders = Folders(source, site.absolute())
     for folder in (folders.source, folders.site):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
