@@ -17,7 +17,7 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 
 from diffviz.compute.executors import executor
-from diffviz.lab.figures.gallery import _groups
+from diffviz.lab.figures.gallery import groups
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -39,8 +39,8 @@ def merged(futures: list[Future]) -> dict:
 def start_drawing(pool: Executor, folders: Folders, selection: Selection) -> list[Future]:
     """Begin to draw the figures, those of one subject in one process."""
     place = folders.place("figures/x").parent
-    groups = _groups(selection.figures)
-    return [pool.submit(gallery.draw_files, tuple(group), str(place)) for group in groups]
+    subjects = groups(selection.figures)
+    return [pool.submit(gallery.draw_files, tuple(names), str(place)) for names in subjects]
 
 
 def start_objectives(pool: Executor, selection: Selection) -> list[Future]:

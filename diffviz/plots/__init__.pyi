@@ -4,6 +4,7 @@ from .files import save
 from .losses import loss_curves
 from .scales import ERROR_OF, LOGSNR, SCALES, scaled
 from .style import COLOURS, DASHES, PALETTE, colour
+from .themes import THEMES, restyle
 
 __all__ = [
     "COLOURS",
@@ -12,11 +13,13 @@ __all__ = [
     "LOGSNR",
     "PALETTE",
     "SCALES",
+    "THEMES",
     "Drawing",
     "axes",
     "colour",
     "lines",
     "loss_curves",
+    "restyle",
     "save",
     "scaled",
     "weighting_curves",

@@ -44,13 +44,14 @@ def write(folders: Folders, selection: Selection) -> None:
 
 
 def unlink(notebook: nbformat.NotebookNode, absent: set[str]) -> None:
-    """Turn links to notebooks that have no page into plain text.
+    """Turn links to notebooks that have no page into plain text; the README is another page.
 
     Args:
         notebook: The notebook, which is changed.
         absent: Names of those notebooks.
     """
     for cell in notebook.cells:
+        cell.source = cell.source.replace("](../README.md", "](../start.md")
         for name in absent:
             pattern = rf"\[([^\]]*)\]\({name}\.ipynb[^)]*\)"
             if cell.cell_type == "markdown":
