@@ -107,8 +107,8 @@ def build(
         drawing = start_drawing(pool, folders, selection)
         describing = start_objectives(pool, selection)
         copy_docs(folders, selection)
-        notebooks.write(folders, selection)
         shown = explorers.write(folders)
+        notebooks.write(folders, selection, {page.kind: page.name for page in shown})
         popular.write(folders, selection)
         claims.write(folders, selection)
         write_start(folders, selection, shown)
@@ -117,6 +117,7 @@ def build(
     run_sphinx(folders, jobs)
     notebooks.copy_downloads(folders, selection)
     explorers.copy_modules(folders, shown)
+    gallery.write_decks(folders, selection)
 
 
 def main() -> None:

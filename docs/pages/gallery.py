@@ -12,6 +12,7 @@ from PIL import Image
 
 from diffviz import plots
 from diffviz.lab.figures import FIGURES, draw
+from diffviz.lab.slides import decks
 from pages import markdown
 from pages.folders import Folders, Selection
 
@@ -48,6 +49,7 @@ def _draw_one(name: str, folder: Path) -> dict:
             lines.writerows([panel, curve, f"{x:.10g}", f"{y:.10g}"] for x, y in points)
     for ending in ENDINGS:
         plots.save(figure, folder / f"{name}.{ending}")
+    (folder / f"{name}-slide.png").write_bytes(decks.picture(name))
     rows = [_summary(key, points) for key, points in curves.items()]
     return {"size": size, "rows": rows}
 
@@ -109,7 +111,7 @@ def write(folders: Folders, selection: Selection, drawn: dict[str, dict]) -> Non
         markdown.WIDE + "# Gallery\n\n"
         f"{len(selection.figures)} figures, computed by the package and drawn by one function "
         "each. The page of a figure has its numbers, its files and the source of that function. "
-        f'<a href="../slides/index.html">All of them as slides</a>.\n\n'
+        f'<a href="../slides/index.html">All of them as slides</a>, and <a href="../slides/diffviz.pptx" download>for PowerPoint</a>.\n\n'
         f'<div class="cards">\n{cards}\n</div>\n',
     )
     for name in selection.figures:
@@ -139,6 +141,7 @@ def page(name: str, chosen: tuple[str, ...], drawn: dict) -> str:
         f'<a href="../figures/{name}.{ending}" download>{ending.upper()}</a>'
         for ending in (*ENDINGS, "csv")
     )
+    files += f' · <a href="../figures/{name}-slide.png" download>PNG for a slide</a>'
     rows = [[escape(cell) for cell in row] for row in drawn["rows"]]
     head = ("panel", "curve", "points", "x", "y")
     table = markdown.table(head, rows[:TABLE], f"Numbers of the figure {name}")
@@ -165,3 +168,18 @@ def around(name: str, chosen: tuple[str, ...]) -> str:
         after = chosen[place + 1]
         parts.append(f'<a rel="next" href="{after}.html">{escape(after)} →</a>')
     return f'<p class="elsewhere">{" · ".join(parts)}</p>'
+
+
+def write_decks(folders: Folders, selection: Selection) -> None:
+    """Write the slides of the figures, for a browser and for PowerPoint.
+
+    Args:
+        folders: Where they go.
+        selection: Which figures.
+    """
+    names = [slide.name for slide in decks.slides() if slide.name in selection.figures]
+    pictures = {
+        name: (folders.site / "figures" / f"{name}-slide.png").read_bytes() for name in names
+    }
+    for file in ("slides/index.html", "slides/diffviz.pptx"):
+        decks.write(folders.place(file), names, pictures=pictures)

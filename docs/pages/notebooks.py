@@ -15,17 +15,19 @@ from pages.folders import NOTEBOOKS, ROOT, Folders, Selection, repository
 BRANCH = "main"
 
 
-def write(folders: Folders, selection: Selection) -> None:
+def write(folders: Folders, selection: Selection, live: dict[str, str]) -> None:
     """Write the page of each notebook and the page that lists them.
 
     Args:
         folders: Where they go.
         selection: Which notebooks.
+        live: Names of the pages of explorers, by class.
     """
     entries = []
     for name in selection.notebooks:
         notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
         describe_pictures(notebook)
+        link_explorers(notebook, live)
         unlink(notebook, set(NOTEBOOKS) - set(selection.notebooks))
         notebook.cells.insert(1, nbformat.v4.new_markdown_cell(links(name), id="open-elsewhere"))
         target = folders.source / "notebooks" / f"{name}.ipynb"
@@ -41,6 +43,23 @@ def write(folders: Folders, selection: Selection) -> None:
         "`make lab` opens them, and then every explorer moves.\n\n"
         f"```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n",
     )
+
+
+def link_explorers(notebook: nbformat.NotebookNode, live: dict[str, str]) -> None:
+    """Say below the picture of an explorer where it moves without a kernel.
+
+    Args:
+        notebook: The notebook, which is changed.
+        live: Names of the pages of explorers, by class.
+    """
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        for kind, page in live.items():
+            if cell.cell_type == "code" and re.search(rf"\b{kind}\(", cell.source):
+                text = f"This is a picture; [here the explorer moves](../explorers/{page}.md)."
+                cells.append(nbformat.v4.new_markdown_cell(text, id=f"live-{page}-{len(cells)}"))
+    notebook.cells = cells
 
 
 def unlink(notebook: nbformat.NotebookNode, absent: set[str]) -> None:

@@ -1,8 +1,9 @@
 """Decks of slides; see the package."""
 
+import base64
 import tomllib
 from argparse import ArgumentParser
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -47,6 +48,9 @@ class Slide:
     sentence: str
     source: str
     notes: str
+
+
+Shown = tuple[Slide, bytes]  # a slide and the PNG of its figure
 
 
 @lru_cache
@@ -110,7 +114,11 @@ def picture(name: str, theme: str = "slide") -> bytes:
 
 
 def write(
-    path: str | File, names: Iterable[str] | None = None, theme: str = "slide", title: str = TITLE
+    path: str | File,
+    names: Iterable[str] | None = None,
+    theme: str = "slide",
+    title: str = TITLE,
+    pictures: Mapping[str, bytes] | None = None,
 ) -> File:
     """Write a deck.
 
@@ -119,6 +127,7 @@ def write(
         names: Names of figures, in the order of the deck; all in the order of the talk by default.
         theme: "slide" or "dark".
         title: What stands on the first slide.
+        pictures: What ``picture`` returned, by name, where that is known; others are drawn.
 
     Returns:
         The path of the file.
@@ -133,8 +142,10 @@ def write(
     checks.one_of(theme, "theme", THEMES)
     checks.require(isinstance(title, str), f"title must be text, got {title!r}", TypeError)
     chosen = slides(names)
+    known = dict(pictures or {})
     with extras.needed_by("a deck of slides"):
-        content = (_html if file.suffix == ".html" else _pptx)(chosen, theme, title)
+        shown = [(one, known.get(one.name) or picture(one.name, theme)) for one in chosen]
+        content = (_html if file.suffix == ".html" else _pptx)(shown, theme, title)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
     return file
@@ -143,14 +154,14 @@ def write(
 # --- for a browser --------------------------------------------------------------------------------
 
 
-def _html(chosen: tuple[Slide, ...], theme: str, title: str) -> bytes:
+def _html(shown: Sequence[Shown], theme: str, title: str) -> bytes:
     """The deck as one page, by nbconvert and reveal.js."""
     from nbconvert import SlidesExporter
     from nbformat.v4 import new_notebook
 
     cells = [_cell(f"# {title}\n\n{SUBTITLE}\n", "slide", 0)]
-    for place, slide in enumerate(chosen, start=1):
-        cells.append(_cell(_markdown(slide, theme), "slide", place))
+    for place, (slide, image) in enumerate(shown, start=1):
+        cells.append(_cell(_markdown(slide, image), "slide", place))
         cells.append(_cell(slide.notes, "notes", place))
     exporter = SlidesExporter(
         template_name="deck", extra_template_basedirs=[str(HERE)], embed_images=False
@@ -171,20 +182,18 @@ def _cell(source: str, kind: str, place: int) -> Any:
     return new_markdown_cell(source, metadata=metadata, id=f"{kind}-{place}")
 
 
-def _markdown(slide: Slide, theme: str) -> str:
+def _markdown(slide: Slide, image: bytes) -> str:
     """A slide as Markdown with its picture in it."""
-    import base64
-
-    data = base64.b64encode(picture(slide.name, theme)).decode()
-    image = f'<img alt="{escape(slide.sentence)}" src="data:image/png;base64,{data}">'
+    data = base64.b64encode(image).decode()
+    shown = f'<img alt="{escape(slide.sentence)}" src="data:image/png;base64,{data}">'
     source = f'<p class="source">Source: {escape(slide.source)}. Figure: {slide.name}.</p>'
-    return f"## {slide.title}\n\n{image}\n\n<p>{escape(slide.sentence)}</p>\n\n{source}\n"
+    return f"## {slide.title}\n\n{shown}\n\n<p>{escape(slide.sentence)}</p>\n\n{source}\n"
 
 
 # --- for PowerPoint -------------------------------------------------------------------------------
 
 
-def _pptx(chosen: tuple[Slide, ...], theme: str, title: str) -> bytes:
+def _pptx(shown: Sequence[Shown], theme: str, title: str) -> bytes:
     """The deck as the bytes of a PPTX file."""
     import datetime
 
@@ -199,9 +208,9 @@ def _pptx(chosen: tuple[Slide, ...], theme: str, title: str) -> bytes:
     deck.core_properties.author = "diffviz"
     first = _page(deck, title, theme, (0.6, 2.4, 12.1, 1.4), 44)
     _write_text(first, SUBTITLE, theme, (0.6, 3.9, 12.1, 0.8), 24)
-    for slide in chosen:
+    for slide, image in shown:
         page = _page(deck, slide.title, theme, (0.4, 0.1, 12.5, 0.8), 32)
-        _place(page, picture(slide.name, theme), slide.sentence)
+        _place(page, image, slide.sentence)
         _write_text(page, slide.sentence, theme, (0.4, 6.25, 12.5, 0.8), 18)
         source = f"Source: {slide.source}. Figure: {slide.name}."
         _write_text(page, source, theme, (0.4, 7.0, 12.5, 0.4), 12)
