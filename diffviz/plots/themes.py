@@ -76,7 +76,7 @@ def restyle(
         ValueError: The theme is unknown, or a side is not above 0.
 
     Example:
-        >>> ax = dv.plots.lines([0.0, 1.0], {"a": [0.0, 1.0]})
+        >>> ax = dv.plots.lines([0.0, 1.0], {"a": [0.0, 1.0]}, xlabel="x", ylabel="y")
         >>> figure = dv.plots.restyle(ax.figure, "dark", (16, 9))
         >>> round(float(np.divide(*figure.get_size_inches())), 3)
         1.778

@@ -111,7 +111,8 @@ def write(folders: Folders, selection: Selection, drawn: dict[str, dict]) -> Non
         markdown.WIDE + "# Gallery\n\n"
         f"{len(selection.figures)} figures, computed by the package and drawn by one function "
         "each. The page of a figure has its numbers, its files and the source of that function. "
-        f'<a href="../slides/index.html">All of them as slides</a>, and <a href="../slides/diffviz.pptx" download>for PowerPoint</a>.\n\n'
+        'As slides: <a href="../slides/index.html">in the browser</a>, '
+        '<a href="../slides/diffviz.pptx" download>for PowerPoint</a>.\n\n'
         f'<div class="cards">\n{cards}\n</div>\n',
     )
     for name in selection.figures:
