@@ -56,7 +56,7 @@ site: $(TEST)  ## the site as static files, in site/
 	$(BIN)/python docs/make_site.py --out site
 
 site-check: $(TEST) $(NODE)  ## the site, built and looked at in a real browser
-	$(BIN)/pytest -q -rs tests/test_site.py
+	$(if $(wildcard site/index.html),DIFFVIZ_SITE=site) $(BIN)/pytest -q -rs tests/test_site.py
 
 figures: $(LAB)  ## all registered figures to figures/
 	$(BIN)/python -m diffviz figures --out figures

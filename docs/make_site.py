@@ -61,7 +61,9 @@ def copy_docs(folders: Folders, selection: Selection) -> None:
 
 
 def write_start(folders: Folders, selection: Selection, chosen: tuple) -> None:
-    """Write the first page."""
+    """Write the first page and the instructor's guide; the answers to its exercises stay here."""
+    guide = (HERE / "pages" / "instructors.md").read_text(encoding="utf-8")
+    folders.write("instructors.md", guide)
     text = (HERE / "pages" / "start.md").read_text(encoding="utf-8")
     place = explorers.host(chosen[0], "", at_once=True)
     text = text.replace("EXPLORER\n", place).replace("COUNT", str(len(selection.objectives)))

@@ -162,6 +162,15 @@ def test_what_a_page_of_each_kind_must_have(site):
     assert popular.count("<polyline") == popular.count("<tr>") - 1 > 50
 
 
+def test_answers_for_instructors_are_not_shown(site):
+    answers = (ROOT / "docs" / "pages" / "instructors-answers.md").read_text(encoding="utf-8")
+    questions = (site / "instructors.html").read_text(encoding="utf-8")
+    assert "Exercises" in questions
+    telling = "DDIM keeps deviations as they are"
+    assert telling in answers.replace("\n   ", " ")
+    assert all(telling not in file.read_text(encoding="utf-8") for file in pages(site))
+
+
 @pytest.mark.skipif("DIFFVIZ_SITE" in os.environ, reason="the whole site is not built twice")
 def test_the_same_sources_give_the_same_bytes(site, tmp_path):
     again = small_site(tmp_path / "again")

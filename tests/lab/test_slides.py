@@ -53,7 +53,7 @@ def test_the_deck_for_the_browser_is_whole(tmp_path, pictures):
     text = file.read_text(encoding="utf-8")
     assert text.count("<section") == 2 * 3  # one inside the other, as reveal.js has columns
     assert text.count('<aside class="notes">') == 2
-    assert text.count("data:image/png;base64,") == 2
+    assert text.count('src="data:image/png;base64,') == 2
     markup = re.sub(r"<script>.*?</script>", "", text, flags=re.S)
     assert not re.findall(r'(?:src|href)="(?!data:)[^"#]', markup)
     assert "@import" not in markup and "url(http" not in markup
