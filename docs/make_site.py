@@ -87,6 +87,7 @@ def run_sphinx(folders: Folders, jobs: int) -> None:
     subprocess.run([*command, str(folders.source), str(folders.site)], check=True, env=environment)
     for name in (".buildinfo", "objects.inv"):
         (folders.site / name).unlink(missing_ok=True)
+    shutil.rmtree(folders.site / "_sources", ignore_errors=True)
 
 
 def build(

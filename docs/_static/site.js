@@ -24,6 +24,7 @@ async function openExplorer(host) {
   try {
     const { open } = await import(new URL(`${root}views/page.js`, location.href).href);
     await open(host, new URL(`${root}openings/${explorer}`, location.href).href);
+    new MutationObserver(letKeysScroll).observe(host, { childList: true, subtree: true });
   } catch (error) {
     const note = document.createElement("p");
     note.className = "explorer-error";
@@ -116,8 +117,17 @@ function makeSearchable(table) {
   show();
 }
 
+/** What scrolls sideways can be scrolled by keys. */
+function letKeysScroll() {
+  for (const box of document.querySelectorAll("pre, div.math, .dv-texts, .table-wrapper")) {
+    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+  }
+}
+
 for (const table of document.querySelectorAll("table.sortable")) {
   makeSortable(table);
   if (table.dataset.search) makeSearchable(table);
 }
 openExplorers();
+letKeysScroll();
+addEventListener("resize", letKeysScroll);

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diffviz.checks import one_of
-from diffviz.lab.figures import FIGURES
+from diffviz.lab.slides import decks
 from diffviz.recipes.entries import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
+FIGURES = tuple(slide.name for slide in decks.slides())  # in the order of the talk
 NOTEBOOKS = tuple(sorted(file.stem for file in (ROOT / "notebooks").glob("*.ipynb")))
 ADDRESS = "DIFFVIZ_REPOSITORY"  # variable of the environment; see repository()
 
@@ -35,7 +36,7 @@ class Selection:
     """
 
     objectives: tuple[str, ...] = tuple(CATALOGUE)
-    figures: tuple[str, ...] = tuple(FIGURES)
+    figures: tuple[str, ...] = FIGURES
     notebooks: tuple[str, ...] = NOTEBOOKS
     reference: bool = True
 
@@ -54,7 +55,7 @@ class Selection:
         """
         chosen = {
             "objectives": _known(objectives, "objective", tuple(CATALOGUE)),
-            "figures": _known(figures, "figure", tuple(FIGURES)),
+            "figures": _known(figures, "figure", FIGURES),
             "notebooks": _known(notebooks, "notebook", NOTEBOOKS),
         }
         return cls(**chosen, reference=reference)

@@ -73,6 +73,7 @@ def slides(names: Iterable[str] | None = None) -> tuple[Slide, ...]:
         ValueError: There is no such figure.
 
     Example:
+        >>> from diffviz.lab import slides
         >>> [slide.name for slide in slides.slides()][:2]
         ['weightings', 'fm-is-v-cosine']
     """
