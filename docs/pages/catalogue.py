@@ -1,12 +1,17 @@
 """The catalogue: a table of all objectives that can be searched and sorted, and a page for each."""
 
+import ast
 import re
+import textwrap
 from collections.abc import Iterable
+from functools import lru_cache
 from html import escape
+from pathlib import Path
 
 import numpy as np
 from scipy.special import expit
 
+from diffviz import recipes
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.recipes.nearest import Match
 from diffviz.reports import pictures
@@ -166,18 +171,34 @@ def typeset(objective: Objective) -> str:
 
 
 def code(objective: Objective) -> str:
-    """How the objective is had, trained with and looked at."""
+    """The entry as the catalogue states it, and how it is used."""
+    place, entry = entries().get(objective.name, ("", ""))
+    stated = f"As it stands in `{place}`:\n\n```python\n{entry}\n```\n\n" if entry else ""
     return (
-        (
-            "```python\nimport diffviz as dv\n\n"
-            f"objective = dv.objective({objective.name!r})\n"
-            'objective.weighting([-4.0, 0.0, 4.0], base="eps")  # w(λ), up to a constant\n'
-            f"logsnr, factor = objective.draw(512, dv_rng)       # for a training step\n"
-            f"dv.verdict(objective)\n```\n"
-        )
-        .replace("dv_rng", "np.random.default_rng(0)")
-        .replace("import diffviz as dv\n", "import numpy as np\n\nimport diffviz as dv\n")
+        f"{stated}As it is used:\n\n"
+        "```python\nimport numpy as np\n\nimport diffviz as dv\n\n"
+        f"objective = dv.objective({objective.name!r})\n"
+        'objective.weighting([-4.0, 0.0, 4.0], base="eps")  # w(λ), up to a constant\n'
+        "logsnr, factor = objective.draw(512, np.random.default_rng(0))  # for a training step\n"
+        "dv.verdict(objective)\n```\n"
     )
+
+
+@lru_cache
+def entries() -> dict[str, tuple[str, str]]:
+    """Where each objective is stated, and the code that states it, by name."""
+    found = {}
+    for file in sorted(Path(recipes.__file__).parent.rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.Call):
+                continue
+            names = [word.value for word in node.keywords if word.arg == "name"]
+            if names and isinstance(names[0], ast.Constant) and names[0].value in CATALOGUE:
+                lines = ast.get_source_segment(text, node, padded=True) or ""
+                place = file.relative_to(Path(recipes.__file__).parents[2]).as_posix()
+                found.setdefault(names[0].value, (place, textwrap.dedent(lines)))
+    return found
 
 
 def equals(objective: Objective) -> list[str]:
