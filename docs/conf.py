@@ -20,6 +20,7 @@ author = "the diffviz authors"
 copyright = author
 version = release = diffviz.__version__
 extensions = [
+    "aria",
     "mathml",
     "plain_docstrings",
     "myst_nb",

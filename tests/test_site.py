@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import defaultdict
 from functools import cache, partial
+from html import unescape
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -103,7 +104,7 @@ def broken(site, file, address):
     """What is wrong with an address on a page, or nothing."""
     parts = urlsplit(address)
     if parts.scheme or parts.netloc:
-        return None if parts.scheme in ("https", "mailto") else f"{address}: scheme"
+        return None if parts.scheme in ("https", "mailto", "data") else f"{address}: scheme"
     target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
     target = target / "index.html" if target.is_dir() else target
     if not target.is_file() or not target.is_relative_to(site):
@@ -141,10 +142,10 @@ def test_every_picture_has_words_that_stand_for_it(site):
 
 
 def test_what_a_page_of_each_kind_must_have(site):
-    objective = (site / "catalogue" / "edm.html").read_text(encoding="utf-8")
+    objective = unescape((site / "catalogue" / "edm.html").read_text(encoding="utf-8"))
     for base in ("ε", "x", "v", "u"):
         assert f"Weighting on the {base} error" in objective
-    for words in ("2206.00364", "<math", "&#39;edm&#39;", "0.29%", "consistency-models-karras"):
+    for words in ("2206.00364", "<math", "'edm'", "0.29%", "consistency-models-karras"):
         assert words in objective, words
     figure = (site / "gallery" / "sd3-vs-edm.html").read_text(encoding="utf-8")
     for ending in ("svg", "pdf", "png", "csv"):
@@ -323,16 +324,17 @@ def test_a_link_on_the_first_page_moves_the_explorer(visit):
     control = page.locator('[data-name="target"] select')
     assert control.input_value() == "v"
     assert "v-cosine" in texts(page)
-    assert texts(page).splitlines()[0] == before.splitlines()[0]  # the same loss, by another recipe
+    first, second = (words.splitlines()[0].rstrip(".").split() for words in (before, texts(page)))
+    assert {one.strip(",") for one in first} == {one.strip(",") for one in second}  # the same loss
 
 
 def test_the_keyboard_reaches_every_control(visit):
     page = visit.open("index.html")
     wanted = page.evaluate(
         "[...document.querySelectorAll('.explorer :is(input, select, button, summary)')]"
-        ".filter((one) => one.offsetParent && one.tabIndex >= 0 && one.type !== 'radio').length"
+        ""
+        ".filter((one) => one.checkVisibility() && one.tabIndex >= 0 && one.type !== 'radio').length"
     )
-    page.evaluate("document.querySelector('.explorer').before(document.createElement('hr'))")
     page.locator("h1").click()
     reached = set()
     for _ in range(120):
