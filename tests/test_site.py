@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 
 import make_site  # noqa: E402
+from pages import notebooks  # noqa: E402
 from pages.folders import Selection  # noqa: E402
 from pages.formulas import formulas  # noqa: E402
 
@@ -195,6 +196,33 @@ def test_formulas_are_those_of_the_numbers():
     assert edm.density == r"\mathcal{N}(\lambda;\, 2.4,\, 2.4^2)"
     assert r"0.25 + e^{- \lambda}" in edm.weighting
     assert r"\min\left(5, e^{\lambda}\right)" in formulas(CATALOGUE["min-snr-5-v"]).multiplier
+
+
+@pytest.mark.parametrize("ending", ["", "/", ".git"])
+def test_one_address_gives_the_links_that_open_a_notebook(monkeypatch, ending):
+    monkeypatch.setenv("DIFFVIZ_REPOSITORY", "https://github.com/someone/fork" + ending)
+    links = notebooks.links("01_weightings")
+    assert (
+        'href="https://mybinder.org/v2/gh/someone/fork/main?labpath=notebooks%2F01_weightings.ipynb"'
+        in links
+    )
+    assert (
+        'href="https://colab.research.google.com/github/someone/fork/blob/main/'
+        'notebooks/01_weightings.ipynb"' in links
+    )
+
+
+def test_without_an_address_a_notebook_can_be_downloaded(monkeypatch):
+    monkeypatch.delenv("DIFFVIZ_REPOSITORY", raising=False)
+    links = notebooks.links("01_weightings")
+    assert "mybinder" not in links and "colab" not in links
+    assert "../downloads/01_weightings.ipynb" in links
+
+
+@pytest.mark.parametrize("name", ["objectives", "figures", "notebooks"])
+def test_an_unknown_part_is_named(name):
+    with pytest.raises(ValueError, match="'edn'"):
+        Selection.of(**{name: ["edn"]})
 
 
 # --- in a real browser ----------------------------------------------------------------------------
