@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from diffviz import checks
 
 DPI = 150  # pixels per inch of a picture
+MOST_DPI = 1200.0
 # What each format would write of its date or its program, left out.
 UNDATED: dict[str, dict[str, None]] = {
     ".svg": {"Date": None},
@@ -31,7 +32,7 @@ def save(figure: Figure, path: str | File, dpi: float = DPI) -> File:
 
     Raises:
         TypeError: ``figure`` is no Matplotlib figure, or ``path`` is no path.
-        ValueError: The path has another ending, or ``dpi`` is not above 0.
+        ValueError: The path has another ending, or ``dpi`` is not within [1, 1200].
     """
     message = f"figure must be a Matplotlib figure, such as ax.figure; got {figure!r}"
     checks.require(isinstance(figure, Figure), message, TypeError)
@@ -57,10 +58,10 @@ def encoded(figure: Figure, ending: str, dpi: float = DPI) -> bytes:
         The bytes.
 
     Raises:
-        ValueError: The ending is another one, or ``dpi`` is not above 0.
+        ValueError: The ending is another one, or ``dpi`` is not within [1, 1200].
     """
     checks.one_of(ending, "ending", UNDATED)
-    dpi = checks.positive(dpi, "dpi")
+    dpi = checks.number(dpi, "dpi", 1.0, MOST_DPI)
     buffer = BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "diffviz"}):
         figure.savefig(buffer, format=ending[1:], metadata=UNDATED[ending], dpi=dpi)

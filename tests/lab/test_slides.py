@@ -1,6 +1,7 @@
 """Decks: what stands on each slide, in the browser's file and in PowerPoint's."""
 
 import re
+import sys
 from io import BytesIO
 
 import numpy as np
@@ -107,6 +108,13 @@ def test_wrong_decks_are_refused_before_anything_is_drawn(tmp_path):
     with pytest.raises(TypeError, match="title must be text"):
         slides.write(tmp_path / "deck.html", NAMES, title=None)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_package_is_named_before_anything_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pptx", None)
+    monkeypatch.setattr(decks, "picture", None)
+    with pytest.raises(ModuleNotFoundError, match=r"diffviz\[slides\]"):
+        slides.write(tmp_path / "deck.pptx", NAMES)
 
 
 def test_the_command_writes_the_selection(tmp_path, monkeypatch, capsys):

@@ -10,7 +10,7 @@ from typing import cast
 from matplotlib.figure import Figure
 
 from diffviz import extras, plots
-from diffviz.checks import count, one_of, positive, require, unknown
+from diffviz.checks import count, number, one_of, require, unknown
 from diffviz.lab.figures import (  # each registers its figures
     elbo,  # noqa: F401
     perception,  # noqa: F401
@@ -25,9 +25,11 @@ from diffviz.lab.figures import (  # each registers its figures
     weighting,  # noqa: F401
 )
 from diffviz.lab.figures.registry import FIGURES
+from diffviz.plots.files import MOST_DPI
 from diffviz.plots.themes import checked_size
 
 ENDINGS = ("svg", "pdf", "png")
+MOST_PIXELS = 20_000  # on a side of a picture; more would take gigabytes
 SLOWEST = ("policy", "sampling", "training", "tracking", "search", "elbo", "prior")
 
 
@@ -57,7 +59,13 @@ class Look:
             one_of(self.theme, "theme", plots.THEMES)
         if self.size is not None:
             checked_size(self.size)
-        positive(self.dpi, "dpi")
+        width, height = self.size or (1.0, 1.0)
+        number(self.dpi, "dpi", 1.0, MOST_DPI)
+        require(
+            max(width, height) * self.dpi < MOST_PIXELS,
+            f"{width:g}x{height:g} inches at dpi {self.dpi:g} have more than {MOST_PIXELS} pixels "
+            "on a side; take a smaller size or dpi",
+        )
 
     def applied(self, figure: Figure) -> Figure:
         """The figure with this look; the same object."""
@@ -164,7 +172,7 @@ def read_size(text: str) -> tuple[float, float]:
     """Proportions as they are typed.
 
     Args:
-        text: Width and height with an x between them, such as "16x9".
+        text: Width and height with an x or a colon between them, such as "16x9".
 
     Returns:
         Both.
@@ -173,7 +181,7 @@ def read_size(text: str) -> tuple[float, float]:
         ArgumentTypeError: The text has another form, or a side is not above 0.
     """
     try:
-        width, height = (float(side) for side in text.lower().split("x"))
+        width, height = (float(side) for side in text.lower().replace(":", "x").split("x"))
         return checked_size((width, height))
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r} is no size such as 16x9 ({error})") from error

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path as File
 from typing import Any
@@ -145,6 +146,7 @@ def write(
     chosen = slides(names)
     known = dict(pictures or {})
     with extras.needed_by("a deck of slides"):
+        import_module("nbconvert" if file.suffix == ".html" else "pptx")  # before minutes of work
         shown = [(one, known.get(one.name) or picture(one.name, theme)) for one in chosen]
         content = (_html if file.suffix == ".html" else _pptx)(shown, theme, title)
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -40,6 +40,13 @@ def test_a_broken_size_is_named(text, capsys):
     assert "no size such as 16x9" in capsys.readouterr().err
 
 
-def test_an_impossible_resolution_is_refused():
+@pytest.mark.parametrize("dpi", [0, -1, np.nan, np.inf, 1e9])
+def test_an_impossible_resolution_is_refused(dpi):
     with pytest.raises(ValueError, match="dpi"):
-        gallery.Look(dpi=0)
+        gallery.Look(dpi=dpi)
+
+
+def test_a_picture_of_too_many_pixels_is_refused():
+    with pytest.raises(ValueError, match="pixels on a side"):
+        gallery.Look(size=(50, 40), dpi=1200)
+    assert gallery.read_size("16:9") == (16.0, 9.0)
