@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 
 import make_site  # noqa: E402
-from pages import notebooks  # noqa: E402
+from pages import explorers, notebooks  # noqa: E402
 from pages.folders import Selection  # noqa: E402
 from pages.formulas import formulas  # noqa: E402
 
@@ -282,7 +282,7 @@ class Visit:
         self.page.goto(self.address + name)
         self.page.wait_for_load_state("networkidle")
         for host in self.page.query_selector_all(".explorer[data-now]"):
-            host.wait_for_selector(".dv-texts table")
+            host.wait_for_selector(".dv-tools")  # the last part, after the first view
         return self.page
 
     def close(self):
@@ -354,6 +354,18 @@ def test_a_link_on_the_first_page_moves_the_explorer(visit):
     assert "v-cosine" in texts(page)
     first, second = (words.splitlines()[0].rstrip(".").split() for words in (before, texts(page)))
     assert {one.strip(",") for one in first} == {one.strip(",") for one in second}  # the same loss
+
+
+def test_every_explorer_opens_without_a_kernel(visit):
+    named = explorers.available()
+    assert {"composer", "weighting"} <= {one.name for one in named}
+    findings = {}
+    for one in named:
+        page = visit.open(f"explorers/{one.name}.html")
+        assert page.locator(".dv-view canvas").count() > 0, one.name
+        assert page.inner_text(".dv-status") == "", one.name
+        findings[one.name] = serious(page) if AXE.is_file() else []
+    assert not {name: found for name, found in findings.items() if found}
 
 
 CONTROLS = "[...document.querySelectorAll('.explorer :is(input, select, button, summary)')]"
