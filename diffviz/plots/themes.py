@@ -7,6 +7,7 @@ places with their complements, and colours are mixed with white until they can b
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -146,7 +147,7 @@ def _texts(figure: Figure) -> list[Text]:
 def _enlarge_type(figure: Figure, factors: Iterable[float]) -> None:
     """Multiply the size of the type by the first factor that fits."""
     texts = _texts(figure)
-    sizes = [text.get_fontsize() for text in texts]
+    sizes = [float(text.get_fontsize()) for text in texts]
     numbers = [_tick_size(ax) for ax in figure.axes]
     margins = {side: getattr(figure.subplotpars, side) for side in SIDES}
     for factor in factors:
@@ -249,11 +250,11 @@ def _darken(figure: Figure) -> None:
     figure.set_facecolor(GROUND)
 
 
-def _on_dark(colour: object) -> object:
+def _on_dark(colour: Any) -> Any:
     """A colour as it is shown on a dark ground; what is no colour, such as "none", stays."""
     if isinstance(colour, str) and colour in ("none", "auto"):
         return colour
-    red, green, blue, opacity = to_rgba(colour)  # type: ignore[arg-type]
+    red, green, blue, opacity = to_rgba(colour)
     rgb = np.array([red, green, blue])
     dark = to_rgba_array(GROUND)[0, :3]
     if np.ptp(rgb) <= GREY:
