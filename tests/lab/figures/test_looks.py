@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pictures import check_nothing_is_cut
 from PIL import Image
 
 from diffviz.lab import figures
@@ -15,6 +16,13 @@ def test_a_figure_is_drawn_in_a_theme_and_in_proportions():
     assert np.divide(*slide.get_size_inches()) == pytest.approx(16 / 9)
     labels = [one.axes[0].xaxis.label.get_fontsize() for one in (plain, slide)]
     assert labels[1] >= 1.2 * labels[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["slide", "dark"])
+@pytest.mark.parametrize("name", ["weightings", "historical-bugs", "schedules"])
+def test_nothing_is_cut_on_a_slide(name, theme):
+    check_nothing_is_cut(figures.draw(name, theme, (16, 9)))
 
 
 @pytest.mark.parametrize(("dpi", "pixels"), [("100", (1600, 900)), ("40", (640, 360))])
