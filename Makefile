@@ -18,13 +18,13 @@ OPTIONS += $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--n
 # forbid it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: lab test quick lint docs suite callbacks browser figures notebooks device-check
+.PHONY: lab test quick lint docs suite callbacks browser figures notebooks device-check site site-check
 
 lab: $(LAB)  ## open JupyterLab on notebooks/ (prints the URL with its token)
 	$(BIN)/jupyter lab $(OPTIONS) notebooks
 
 # A thread without work sleeps, so that tests with several threads leave the cores to their neighbours.
-test quick suite callbacks browser notebooks: export OMP_NUM_THREADS = 1
+test quick suite callbacks browser notebooks site site-check: export OMP_NUM_THREADS = 1
 test quick suite callbacks browser notebooks: export OMP_WAIT_POLICY = passive
 
 test:  ## lint, types, pages, tests, notebooks, a look in a real browser
@@ -55,6 +55,12 @@ lint: $(TEST) $(NODE)  ## style, format, types, and which part may import which
 
 docs: $(TEST)  ## the pages and the reference, in docs/_build
 	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build
+
+site: $(TEST)  ## the site as static files, in site/
+	$(BIN)/python docs/make_site.py --out site
+
+site-check: $(TEST) $(NODE)  ## the site, built and looked at in a real browser
+	$(if $(wildcard site/index.html),DIFFVIZ_SITE=site) $(BIN)/pytest -q -rs tests/test_site.py
 
 figures: $(LAB)  ## all registered figures to figures/
 	$(BIN)/python -m diffviz figures --out figures

@@ -77,7 +77,10 @@ def test_each_extra_asks_for_what_its_name_promises():
     assert "diffviz[torch]" in project()["optional-dependencies"]["lab"]
     assert names["cluster"] == {"distributed"}
     assert names["jax"] == {"jax"}
-    assert "diffviz[cluster,docs,jax,lab,peers]" in project()["optional-dependencies"]["test"]
+    assert "diffviz[cluster,docs,jax,lab,peers,site]" in project()["optional-dependencies"]["test"]
+    assert names["slides"] == {"nbconvert", "python-pptx"}
+    assert names["site"] == {"diffviz", "sympy"}
+    assert "diffviz[docs,lab,slides]" in project()["optional-dependencies"]["site"]
     assert names["logs"] == {"tensorboard"}
     assert names["callbacks"] == {"accelerate", "lightning", "transformers"}
 

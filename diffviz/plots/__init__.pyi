@@ -5,6 +5,7 @@ from .losses import loss_curves
 from .scales import ERROR_OF, LOGSNR, SCALES, scaled
 from .strips import Strip, draw_strip
 from .style import COLOURS, DASHES, PALETTE, colour
+from .themes import THEMES, restyle
 
 __all__ = [
     "COLOURS",
@@ -13,6 +14,7 @@ __all__ = [
     "LOGSNR",
     "PALETTE",
     "SCALES",
+    "THEMES",
     "Drawing",
     "Strip",
     "axes",
@@ -20,6 +22,7 @@ __all__ = [
     "draw_strip",
     "lines",
     "loss_curves",
+    "restyle",
     "save",
     "scaled",
     "weighting_curves",

@@ -341,10 +341,22 @@ class Explorer {
     this.showState([]);
     this.drawView(whole);
     this.showStatus(whole);
-    if (!this.link.send) this.takeLink(location.hash.slice(1));
+    if (!this.link.send) this.followLinks();
   }
 
-  /** On a page: the state of the link. */
+  /** On a page: the state of its address, now and whenever a link on the page changes it. */
+  followLinks() {
+    const changed = () => {
+      if (!location.hash.includes("=")) return; // a heading
+      this.reset();
+      this.takeLink(location.hash.slice(1));
+    };
+    addEventListener("hashchange", changed);
+    this.endings.push(() => removeEventListener("hashchange", changed));
+    if (location.hash.includes("=")) this.takeLink(location.hash.slice(1));
+  }
+
+  /** The state of a link. */
   takeLink(text) {
     const { values, complaints } = fromQuery(this.description, text);
     if (Object.keys(values).length) this.take(values);
