@@ -11,6 +11,7 @@ from ipywidgets.widgets import widget
 
 from diffviz.lab.explorers.composer import ComposerExplorer
 from diffviz.lab.explorers.elbo import ElboExplorer
+from diffviz.lab.explorers.masked import MaskedExplorer
 from diffviz.lab.explorers.perception import PerceptionExplorer
 from diffviz.lab.explorers.policy import LearningExplorer, PolicyExplorer
 from diffviz.lab.explorers.prior import PriorExplorer
@@ -38,6 +39,7 @@ EXPLORERS = (
     ComposerExplorer,
     ElboExplorer,
     LearningExplorer,
+    MaskedExplorer,
     PerceptionExplorer,
     PolicyExplorer,
     PriorExplorer,
