@@ -11,7 +11,7 @@ The loss runs with a stand-in for its network. From its draws and gradients foll
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,6 @@ class MaskedMeasured:
     rate_law: str
     smoothing: float = 0.0
     notes: tuple[str, ...] = ()
-    error: str = field(default="cross-entropy", repr=False)
 
     def edges(self, bins: int = 24, mass: float = 0.98) -> NDArray:
         """Edges of bins over the middle of the draws.
