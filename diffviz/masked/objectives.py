@@ -21,7 +21,7 @@ large batches is a constant.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -191,8 +191,6 @@ class MaskedObjective:
     law: Any = None
     stated: Curve | None = None
     note: str = ""
-
-    error: ClassVar[str] = "cross-entropy"
 
     def __post_init__(self) -> None:
         for field in ("name", "family", "source", "note"):
