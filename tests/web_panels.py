@@ -52,7 +52,7 @@ NUMBER = re.compile(r"[−-]?\d+(?:\.\d+)?(?:e[+-]\d+)?")
 
 
 def numbers(values):
-    return np.array([float(value) for value in values])
+    return np.array(values, dtype=float)  # of numbers, and of texts such as NaN and Infinity
 
 
 def plain(value):

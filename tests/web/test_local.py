@@ -6,7 +6,7 @@ import web_panels
 QUICK = {"sampling.js": 6}
 AT_ONCE = 50  # states of one question
 THOROUGH = 1000
-FEWER = {"sampling.js": 250}  # of up to 65 steps of 150 points
+FEWER = {"sampling.js": 150}  # of up to 65 steps of 150 points
 
 
 def compare(ask, module, explorer, states):
