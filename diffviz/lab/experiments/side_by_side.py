@@ -16,14 +16,13 @@ Example:
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz import checks
@@ -50,7 +49,28 @@ LEVELS = 512  # quantiles of a law over which its least loss is averaged
 PAUSE = 0.25  # least seconds between two reports
 FAR = 12.0  # nats beyond the grid to which the floor is continued
 KNOWN = 0.2  # largest relative error of a loss that is shown
+KERNEL = 0.1  # standard deviation of the kernel of a drawing, in those of its points
 LEAST_POINTS = 2  # different points that a drawing needs
+
+
+def as_points(points: ArrayLike) -> Points:
+    """Points as the settings of a training keep them.
+
+    Args:
+        points: Points, shape (n, 2).
+
+    Returns:
+        Pairs of numbers.
+
+    Raises:
+        ValueError: They are no finite points of the plane.
+    """
+    values = checks.array(points, "drawing")
+    if values.size == 0:
+        return ()
+    message = f"drawing must have shape (n, 2), got {values.shape}"
+    checks.require(values.ndim == 2 and values.shape[1] == 2, message)
+    return tuple((float(x), float(y)) for x, y in values)
 
 
 @dataclass(frozen=True)
@@ -78,7 +98,7 @@ class Training:
     objectives: tuple[Objective, ...] = field(compare=False)
     data: str = "ring8"
     drawing: Points = ()
-    kernel: float = 0.1
+    kernel: float = KERNEL
     steps: int = 800
     seeds: tuple[int, ...] = (0,)
     width: int = 32
@@ -89,9 +109,9 @@ class Training:
     def __post_init__(self) -> None:
         self._check_objectives()
         checks.one_of(self.data, "data", DATA)
-        if self.data != DRAWN:  # these have no effect
-            object.__setattr__(self, "drawing", ())
-            object.__setattr__(self, "kernel", 0.1)
+        is_drawn = self.data == DRAWN  # else these two have no effect
+        object.__setattr__(self, "drawing", as_points(self.drawing) if is_drawn else ())
+        object.__setattr__(self, "kernel", self.kernel if is_drawn else KERNEL)
         checks.positive(self.kernel, "kernel")
         checks.count(self.steps, "steps")
         checks.require(self.seeds, "seeds must hold one seed or more")
@@ -200,7 +220,7 @@ def has_data(data: str, drawing: Points) -> bool:
     return data != DRAWN or len(set(drawing)) >= LEAST_POINTS
 
 
-def toy_of(data: str, drawing: Points = (), kernel: float = 0.1) -> "Toy":
+def toy_of(data: str, drawing: Points = (), kernel: float = KERNEL) -> "Toy":
     """The data of a training, with their exact denoiser.
 
     Args:
@@ -224,7 +244,7 @@ def toy_of(data: str, drawing: Points = (), kernel: float = 0.1) -> "Toy":
 
 
 @lru_cache(4)
-def truth_of(data: str, drawing: Points = (), kernel: float = 0.1) -> Truth:
+def truth_of(data: str, drawing: Points = (), kernel: float = KERNEL) -> Truth:
     """What the exact denoiser knows at fixed points of the data.
 
     Args:
@@ -242,7 +262,7 @@ def truth_of(data: str, drawing: Points = (), kernel: float = 0.1) -> Truth:
 
 
 @lru_cache(16)
-def known(data: str, drawing: Points = (), kernel: float = 0.1) -> Known:
+def known(data: str, drawing: Points = (), kernel: float = KERNEL) -> Known:
     """What is known of data before any training.
 
     The floor of a toy is exact; that of a drawing is a mean over 256 points of each level.
@@ -416,8 +436,7 @@ def trained(training: Training) -> Trained:
     progress.begin()
     session = _Session(training)
     due = time.monotonic() + PAUSE
-    with ExitStack() as stack:
-        stack.enter_context(threads.suited(session.trainers[0].work))
+    with threads.suited(session.trainers[0].work):
         while not session.is_done:
             session.advance()
             start = time.monotonic()
@@ -434,7 +453,11 @@ def side_by_side(
     seed: int = 0,
     *,
     seeds: int = 1,
-    **settings: Any,
+    drawing: ArrayLike = (),
+    kernel: float = KERNEL,
+    width: int = 32,
+    rate: float = 1e-2,
+    even: bool = False,
 ) -> Iterator[Trained]:
     """Train objectives side by side, and watch.
 
@@ -442,22 +465,34 @@ def side_by_side(
     next report when the iterator is closed.
 
     Args:
-        objectives: Objectives, or names of the catalogue.
+        objectives: Objectives, or names of the catalogue; see ``known_objective``.
         data: One of ``TOYS``, or "drawn".
         steps: Number of steps.
         seed: The first seed.
         seeds: Number of seeds.
-        **settings: Other settings of ``Training``, such as ``width=8``.
+        drawing: Points of drawn data, shape (n, 2), two different ones or more.
+        kernel: Standard deviation of their kernel, in standard deviations of the points.
+        width: Width of a network with three hidden layers.
+        rate: Learning rate at the start.
+        even: Whether all draw their levels from one uniform law.
 
     Yields:
         How far it has come; at last the whole training.
 
     Raises:
         Diverged: A loss or gradient is not finite.
-        TypeError: A setting is of the wrong kind.
-        ValueError: A setting is unknown or out of range.
+        TypeError: An argument is of the wrong kind.
+        ValueError: An argument is unknown or out of range.
     """
-    numbers: Sequence[int] = range(seed, seed + checks.count(seeds, "seeds"))
-    known_objectives = tuple(map(known_objective, objectives))
-    training = Training(known_objectives, data, steps=steps, seeds=tuple(numbers), **settings)
+    training = Training(
+        tuple(map(known_objective, objectives)),
+        data=data,
+        drawing=as_points(drawing),
+        kernel=kernel,
+        steps=steps,
+        seeds=tuple(range(seed, seed + checks.count(seeds, "seeds"))),
+        width=width,
+        rate=rate,
+        even=even,
+    )
     yield from progress.followed(trained, training)

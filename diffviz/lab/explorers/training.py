@@ -14,7 +14,7 @@ from diffviz.lab.experiments import progress
 from diffviz.lab.experiments import training as training_experiments
 from diffviz.lab.experiments.side_by_side import DATA as TOYS
 from diffviz.lab.experiments.side_by_side import (
-    EDGES,
+    KERNEL,
     Trained,
     Training,
     has_data,
@@ -42,7 +42,7 @@ from diffviz.web.description import (
 )
 from diffviz.web.pictures import Chart, Cloud, Note, Panel, Table, View, Working
 
-__all__ = ["EDGES", "OBJECTIVES", "TOYS", "CapacityExplorer", "TrainingDashboard"]
+__all__ = ["OBJECTIVES", "TOYS", "CapacityExplorer", "TrainingDashboard"]
 
 MOST = 4  # objectives at once
 LEVELS, STEPS, SAMPLES, WIDTH = "by level", "by step", "samples", "by width"
@@ -70,7 +70,7 @@ def data_controls() -> tuple[Control, ...]:
             0.02,
             0.5,
             0.01,
-            0.1,
+            KERNEL,
             when=drawn,
             tip="Width of these Gaussians, in standard deviations of the points.",
         ),
@@ -216,7 +216,7 @@ def drawing_of(state: State) -> tuple[Any, float]:
     Returns:
         The points, and the standard deviation of their kernel.
     """
-    return (state["drawing"], state["kernel"]) if state["toy"] == DRAWN else ((), 0.1)
+    return (state["drawing"], state["kernel"]) if state["toy"] == DRAWN else ((), KERNEL)
 
 
 def training_of(state: State) -> Training:

@@ -186,6 +186,11 @@ def test_trainings_that_do_the_same_are_equal():
         assert training() != training(**change)
 
 
+def test_a_drawing_may_be_an_array():
+    as_array = training(data="drawn", drawing=np.array(SQUARE))
+    assert as_array == training(data="drawn", drawing=SQUARE) and hash(as_array)
+
+
 def test_a_weighting_of_ones_own_is_trained_and_found_again():
     own = dv.from_weighting([[-8.0, 1.0], [0.0, 3.0], [8.0, 1.0]], name="own")
     *_, result = side_by_side.side_by_side([own, "edm"], steps=20, width=8)
@@ -209,6 +214,8 @@ def test_a_weighting_of_ones_own_is_trained_and_found_again():
         ({"width": 8.5}, TypeError, "width"),
         ({"rate": 0.0}, ValueError, "rate"),
         ({"data": "drawn", "drawing": SQUARE, "kernel": 0.0}, ValueError, "kernel"),
+        ({"data": "drawn", "drawing": [[1.0]]}, ValueError, r"shape \(n, 2\)"),
+        ({"data": "drawn", "drawing": [[1.0, np.nan]]}, ValueError, "drawing"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, error, words):
