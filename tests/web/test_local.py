@@ -6,7 +6,8 @@ import web_panels
 QUICK = {"sampling.js": 6}
 AT_ONCE = 50  # states of one question
 THOROUGH = 1000
-FEWER = {"sampling.js": 150}  # of up to 65 steps of 150 points
+# walks have up to 65 steps of 150 points, and pictures up to 65,536 pixels
+FEWER = {"perception.js": 250, "prior.js": 250, "sampling.js": 150}
 
 
 def compare(ask, module, explorer, states):
@@ -33,7 +34,7 @@ def test_the_browser_shows_what_python_shows(ask, module):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("module", web_panels.MODULES)
-def test_a_thousand_settings_agree(ask, module):
+def test_many_settings_agree(ask, module):
     explorer = web_panels.MODULES[module][0]()
     count = FEWER.get(module, THOROUGH)
     compare(ask, module, explorer, web_panels.states_of(module, explorer, count, seed=4))
