@@ -252,13 +252,13 @@ class MaskedObjective:
 
         Raises:
             TypeError: λ is no real number.
-            ValueError: λ is NaN, or the factor is negative or not finite.
+            ValueError: λ is NaN or infinite, or the factor is negative or not finite.
 
         Example:
             >>> dv.masked_objective("llada").factor([-2.0, 0.0, 2.0]).round(3)
             array([1.135, 2.   , 8.389])
         """
-        at = levels(logsnr)
+        at = finite(logsnr, "logsnr")
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # refused below
             value = self._raw_factor(at)
         bad = ~(np.isfinite(value) & (value >= 0))
