@@ -161,9 +161,7 @@ def _conclude_group(
         of_z_alone=bool(np.median(np.abs(gain) / np.hypot(b, b - gain)) < NO_GAIN),
     )
     kind = _kind(first_look, evidence, (alpha, noise.sigma, a, b), weighted, frame.frame)
-    is_read = not (is_estimated or assumptions.estimated_noise or first_look.mixed)
-    has_target = kind != "network" and not first_look.coupling.refusal
-    if has_target and is_read and other_target(evidence) is None:
+    if kind != "network" and other_target(evidence) is None and _tells_targets(first_look):
         others = _share_of_other_targets(a * np.sign(alpha), b, logsnr)
         evidence = replace(evidence, other_targets=others)
     return Measured(
@@ -184,6 +182,13 @@ def _conclude_group(
         exact=not (first_look.inexact or noise.notes or any_is_grave(evidence)),
         refusal=_refusal(first_look, evidence),
     )
+
+
+def _tells_targets(first_look: FirstLook) -> bool:
+    """Whether the target of each draw is known well enough to be compared with others."""
+    assumptions = first_look.assumptions
+    is_estimated = assumptions.external_noise or assumptions.estimated_noise
+    return not (is_estimated or first_look.mixed or first_look.coupling.refusal)
 
 
 @np.errstate(all="ignore")
