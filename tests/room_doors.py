@@ -405,7 +405,7 @@ def _(device):
 
 @row("policy.steps.walk")
 def _(device):
-    return steps.walk(policies.Flow(), 8, GRID, steps.FlowGRPOStep(0.7), generator())
+    return steps.walk(policy(device), 8, GRID, steps.FlowGRPOStep(0.7), generator(device))
 
 
 @row("policy.steps.log_probs")

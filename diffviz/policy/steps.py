@@ -64,6 +64,7 @@ class StepLaw(NamedTuple):
         deviation = (state - self.mean) / self.std
         return -deviation.square() / 2 - math.log(self.std) - LOG_OF_ROOT
 
+    @threads.decided_by(threads.elements)
     def log_prob(self, state: Tensor) -> Tensor:
         """Exact log-density of a state, the sum over its components.
 
@@ -426,9 +427,11 @@ def log_probs(
             f"states and {len(grid)} levels"
         )
     rows = []
-    for (z, follow), (before, after) in zip(pairwise(trajectory), pairwise(grid), strict=True):
-        _, law = step(model, z, before, after, rule, follow=follow)
-        rows.append(rule.released(law, follow) if released else law.log_prob(follow))
+    check_denoiser(model)
+    with threads.suited(threads.denoising(model, len(trajectory[0])), trajectory[0].device):
+        for (z, follow), (before, after) in zip(pairwise(trajectory), pairwise(grid), strict=True):
+            _, law = step(model, z, before, after, rule, follow=follow)
+            rows.append(rule.released(law, follow) if released else law.log_prob(follow))
     return torch.stack(rows)
 
 
@@ -449,7 +452,7 @@ def walk(
         n: Number of trajectories.
         levels: Increasing λ in nats, shape (steps + 1,).
         rule: How much noise is added.
-        generator: Torch generator.
+        generator: Torch generator, on the device of the policy.
 
     Returns:
         The states in the frame of the rule, one for each level, each (n, 2), float64.
@@ -462,10 +465,13 @@ def walk(
     check_rule(rule)
     checks.torch_generator(generator)
     grid = checks.increasing(levels, "levels")
-    start = torch.randn(n, 2, generator=generator, dtype=torch.float64)
-    states = [start * math.hypot(*_scales(rule.frame, grid[0]))]
-    for before, after in pairwise(grid):
-        states.append(step(model, states[-1], before, after, rule, generator=generator)[0])
+    check_denoiser(model)
+    device = generator.device
+    with threads.suited(threads.denoising(model, n), device):
+        start = drawn(torch.randn, (n, 2), generator=generator, device=device, dtype=torch.float64)
+        states = [start * math.hypot(*_scales(rule.frame, grid[0]))]
+        for before, after in pairwise(grid):
+            states.append(step(model, states[-1], before, after, rule, generator=generator)[0])
     return states
 
 

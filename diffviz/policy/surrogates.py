@@ -98,6 +98,7 @@ def draws(objective: Trainable, x: Tensor, m: int, rng: np.random.Generator) -> 
     )
 
 
+@threads.decided_by(threads.elements)
 def noisy(x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Noisy actions at some draws.
 
@@ -368,6 +369,7 @@ def nft(
     return (shares * towards + (1 - shares) * away).mean()
 
 
+@threads.decided_by(threads.elements)
 def local_factor(error: Tensor) -> Tensor:
     """The factor on the squared error by which DiffusionNFT's code weighs: 1/mean|error|.
 
