@@ -1,4 +1,15 @@
-from . import elbo, perception, policy, prior, probing, sampling, schedule, training, weighting
+from . import (
+    elbo,
+    few_steps,
+    perception,
+    policy,
+    prior,
+    probing,
+    sampling,
+    schedule,
+    training,
+    weighting,
+)
 from .judges import EXERCISES
 from .registry import check, exercise
 
@@ -7,6 +18,7 @@ __all__ = [
     "check",
     "elbo",
     "exercise",
+    "few_steps",
     "perception",
     "policy",
     "prior",

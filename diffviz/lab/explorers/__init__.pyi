@@ -1,6 +1,7 @@
 from . import (
     composer,
     elbo,
+    few_steps,
     perception,
     policy,
     prior,
@@ -14,6 +15,7 @@ from . import (
 )
 from .composer import ComposerExplorer
 from .elbo import ElboExplorer
+from .few_steps import FewStepExplorer
 from .perception import PerceptionExplorer
 from .policy import LearningExplorer, PolicyExplorer
 from .prior import PriorExplorer
@@ -27,6 +29,7 @@ __all__ = [
     "CapacityExplorer",
     "ComposerExplorer",
     "ElboExplorer",
+    "FewStepExplorer",
     "LearningExplorer",
     "PerceptionExplorer",
     "PolicyExplorer",
@@ -38,6 +41,7 @@ __all__ = [
     "WeightingExplorer",
     "composer",
     "elbo",
+    "few_steps",
     "perception",
     "policy",
     "prior",
