@@ -6,6 +6,7 @@ LAB := .venv/lab
 TEST := .venv/test
 PEERS := .peers/installed
 OTHERS := .others/installed
+LONG_FIRST := tests/test_browser.py notebooks tests/web tests/test_install.py
 NODE := tests/web/node_modules/.package-lock.json
 NEED_OTHERS := tests/learning/test_callbacks.py tests/learning/test_logs.py tests/learning/test_log_faults.py tests/learning/test_log_forms.py tests/learning/test_log_events.py tests/data/test_points.py tests/test_delimited.py
 TORCH := $(shell grep '^torch==' constraints.txt)
@@ -17,21 +18,24 @@ OPTIONS += $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--n
 # forbid it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: lab test quick lint docs suite callbacks browser figures notebooks device-check
+.PHONY: lab test quick lint docs suite callbacks browser figures notebooks device-check site site-check
 
 lab: $(LAB)  ## open JupyterLab on notebooks/ (prints the URL with its token)
 	$(BIN)/jupyter lab $(OPTIONS) notebooks
 
-test quick suite callbacks browser notebooks: export OMP_NUM_THREADS = 1
+# A thread without work sleeps, so that tests with several threads leave the cores to their neighbours.
+test quick suite callbacks browser notebooks site site-check: export OMP_NUM_THREADS = 1
+test quick suite callbacks browser notebooks: export OMP_WAIT_POLICY = passive
 
-# The browser looks how soon a picture comes: beside it runs one job, and the suite, which takes all of two cores, follows.
 test:  ## lint, types, pages, tests, notebooks, a look in a real browser
 	$(MAKE) -j 2 $(TEST) $(PEERS) $(OTHERS)
-	$(MAKE) -j 2 browser lint docs callbacks
+	$(MAKE) -j 2 lint docs callbacks
 	$(MAKE) suite
 
-suite: $(TEST) $(PEERS)  ## the tests and the notebooks
-	$(BIN)/pytest -q -n 2 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests --ignore=tests/test_browser.py
+# The browser looks how soon a picture comes. While one process looks, the other runs notebooks, one after another. Long files
+# come first, so that both processes end together.
+suite: $(TEST) $(PEERS)  ## the tests, the notebooks, and each of their controls moved in a real browser
+	$(BIN)/pytest -q -rs -n 2 --no-loadscope-reorder --nbmake --nbmake-timeout=120 $(LONG_FIRST) tests
 
 callbacks: $(TEST) $(OTHERS)  ## the tests that need what users bring to us, such as Lightning and pandas
 	PYTHONPATH=.others $(BIN)/pytest -q -rs $(NEED_OTHERS)
@@ -51,6 +55,12 @@ lint: $(TEST) $(NODE)  ## style, format, types, and which part may import which
 
 docs: $(TEST)  ## the pages and the reference, in docs/_build
 	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build
+
+site: $(TEST)  ## the site as static files, in site/
+	$(BIN)/python docs/make_site.py --out site
+
+site-check: $(TEST) $(NODE)  ## the site, built and looked at in a real browser
+	$(if $(wildcard site/index.html),DIFFVIZ_SITE=site) $(BIN)/pytest -q -rs tests/test_site.py
 
 figures: $(LAB)  ## all registered figures to figures/
 	$(BIN)/python -m diffviz figures --out figures

@@ -3,6 +3,7 @@ from . import lab, plots
 from .data import dataset, mixture, toy
 from .few_steps import few_step, few_step_catalogue
 from .learning import AdaptiveObjective, Diverged, LossByLogSNR, Run, fit, floor, models, read_log
+from .masked import MaskedObjective, masked_catalogue, masked_objective, probe_masked
 from .recipes import catalogue, closest, from_diffusers, from_settings, objective
 from .reports import probe, probe_arrays, report
 from .sampling import elbo, grid, log_likelihood, sample, solvers
@@ -15,12 +16,14 @@ from .theory import (
     from_weighting,
     laws,
     loss_density,
+    losses,
     multipliers,
     paths,
     rebase,
     share_below,
     targets,
     verdict,
+    with_loss,
 )
 
 __version__: str
@@ -29,6 +32,7 @@ __all__ = [
     "AdaptiveObjective",
     "Diverged",
     "LossByLogSNR",
+    "MaskedObjective",
     "Objective",
     "Run",
     "augmentation_density",
@@ -51,6 +55,9 @@ __all__ = [
     "laws",
     "log_likelihood",
     "loss_density",
+    "losses",
+    "masked_catalogue",
+    "masked_objective",
     "mixture",
     "models",
     "multipliers",
@@ -59,6 +66,7 @@ __all__ = [
     "plots",
     "probe",
     "probe_arrays",
+    "probe_masked",
     "read_log",
     "rebase",
     "report",
@@ -68,4 +76,5 @@ __all__ = [
     "targets",
     "toy",
     "verdict",
+    "with_loss",
 ]

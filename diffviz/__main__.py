@@ -190,6 +190,8 @@ def _print_nearest(measured: Any) -> None:
             f"  {match.name:32} deviates by {match.deviation:.2%} at most, "
             f"at λ = {match.at:.1f}{table}"
         )
+    if matches and matches[0].alike:
+        print(f"  these draws do not tell the first from {', '.join(matches[0].alike)}")
 
 
 def _write_json(measured: Any, name: str) -> None:
@@ -318,6 +320,13 @@ def write_figures(args: argparse.Namespace) -> None:
     gallery.main(args.rest)
 
 
+def write_slides(args: argparse.Namespace) -> None:
+    """Write a deck of slides; ``slides`` parses the options."""
+    from diffviz.lab import slides
+
+    slides.main(args.rest)
+
+
 def write_popular(args: argparse.Namespace) -> None:
     """Print what popular settings weight; or write it as a table and a picture into a folder."""
     from diffviz.lab.experiments import popular
@@ -435,6 +444,9 @@ def parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=write_figures)
 
+    command = commands.add_parser("slides", help="write a deck of the figures", add_help=False)
+    command.set_defaults(run=write_slides)
+
     command = commands.add_parser(
         "search", help="measure which weighting is best for a data set and a goal", add_help=False
     )
@@ -531,7 +543,7 @@ def _add_log(commands: Any) -> None:
     command.set_defaults(run=read_log)
 
 
-OWN_OPTIONS = (write_figures, run_search)  # commands that parse their own options
+OWN_OPTIONS = (write_figures, write_slides, run_search)  # commands that parse their own options
 
 
 def _escape_what_cannot_be_encoded() -> None:

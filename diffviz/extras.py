@@ -25,6 +25,9 @@ EXTRA_OF = {
     "ipywidgets": "lab",
     "anywidget": "lab",
     "IPython": "lab",
+    "nbconvert": "slides",
+    "nbformat": "slides",
+    "pptx": "slides",
 }
 
 

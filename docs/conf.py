@@ -20,6 +20,8 @@ author = "the diffviz authors"
 copyright = author
 version = release = diffviz.__version__
 extensions = [
+    "aria",
+    "bibliography",
     "mathml",
     "plain_docstrings",
     "myst_nb",
@@ -27,7 +29,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "pages", "_doctrees"]
 
 html_theme = "furo"
 html_title = "diffviz"
@@ -48,3 +50,11 @@ napoleon_use_rtype = False
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 90
 suppress_warnings = ["mystnb.unknown_mime_type"]
+
+if tags.has("site"):  # noqa: F821, Sphinx defines it; make_site.py sets this tag
+    html_static_path = ["_static"]
+    html_favicon = "_static/favicon.svg"
+    html_css_files = ["site.css"]
+    html_js_files = [("site.js", {"type": "module"})]
+    html_show_sourcelink = False
+    html_show_copyright = False

@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from diffviz.lab import figures
 
 HERE = Path(__file__).parent
+PICTURE = "image/png"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 KEPT_METADATA = ("tags", "jupyter", "nbmake")
 
@@ -31,9 +32,9 @@ def fingerprint(notebook: NotebookNode) -> str:
 
 
 def is_live_only(output: NotebookNode) -> bool:
-    """Whether an output is a widget without a picture, such as a progress bar."""
+    """Whether an output is a widget without a picture or a page, such as a progress bar."""
     content = output.get("data", {})
-    return WIDGET in content and "image/png" not in content
+    return WIDGET in content and not {PICTURE, "text/html"} & set(content)
 
 
 def refuse_failures(cell: NotebookNode) -> None:
@@ -52,7 +53,8 @@ def normalise_cell(cell: NotebookNode) -> None:
     for output in cell.outputs:
         if "data" in output:
             output.data.pop(WIDGET, None)
-            output.metadata = NotebookNode()
+            size = output.get("metadata", {}).get(PICTURE)
+            output.metadata = NotebookNode({PICTURE: size} if size else {})
         if "execution_count" in output:
             output.execution_count = None
 

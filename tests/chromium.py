@@ -34,12 +34,13 @@ PAGE = """<!doctype html>
 import { mount } from "./explorer.js";
 const receivers = new Set();
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+const letters = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)));
 const link = {
-  send: async (message) => {
+  send: async (message, buffers = []) => {
     window.underWay += 1;
     window.told += message.kind === "tell";
-    for (const [answer, buffers] of await window.ask(message))
-      for (const receive of receivers) receive(answer, buffers.map(bytes));
+    for (const [answer, parts] of await window.ask(message, buffers.map(letters)))
+      for (const receive of receivers) receive(answer, parts.map(bytes));
     window.underWay -= 1;
   },
   listen: (receive) => { receivers.add(receive); return () => receivers.delete(receive); },
@@ -128,9 +129,9 @@ class ExplorerPage:
         packed = [base64.b64encode(buffer).decode() for buffer in buffers or []]
         self._answers.append([json.loads(json.dumps(message)), packed])
 
-    def _ask(self, message):
+    def _ask(self, message, buffers):
         self.asked.append(message)
-        self.explorer._receive(None, message, [])
+        self.explorer._receive(None, message, [base64.b64decode(text) for text in buffers])
         answers, self._answers = self._answers, []
         return answers
 

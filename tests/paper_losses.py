@@ -5,7 +5,8 @@
 
 import numpy as np
 from numpy import arctanh, exp, log, maximum, minimum, pi, sinh, sqrt, tan, where
-from scipy.special import expit, ndtri
+from scipy.interpolate import PchipInterpolator
+from scipy.special import expit, ndtr, ndtri
 
 
 def cos_(t):
@@ -222,6 +223,166 @@ def split(u, mean=-1.2, below=0.8, above=1.6):
     )
 
 
+def either(share, first, second):
+    """One of two samplers, each with its share of u."""
+
+    def time(u):
+        return where(
+            u < share, first(minimum(u / share, 1)), second(maximum(u - share, 0) / (1 - share))
+        )
+
+    return time
+
+
+def from_linear_logsnr(l):
+    return expit(-l / 2)
+
+
+def qinglong(shift):
+    """0.80 of the draws shifted, 0.075 with a plain law of λ, 0.125 clean."""
+    return either(
+        0.075,
+        lambda u: from_linear_logsnr(ndtri(u)),
+        either(
+            0.80 / 0.925, logit_normal(0, 1, shift), lambda u: from_linear_logsnr(5.36 + ndtri(u))
+        ),
+    )
+
+
+def ltx2(mean):
+    """Stretched by two quantiles, reflected below eps; a tenth of the draws uniform.
+
+    The draws beyond the upper quantile, which are cut to 1, hold no data and are left out.
+    """
+    kept = ndtr(3.0902)
+
+    def stretched(u):
+        low, high = expit(mean - 2.5758), expit(mean + 3.0902)
+        raw = (expit(mean + ndtri(kept * u)) - low) / (high - low)
+        return where(raw >= 1e-3, raw, 2 * 1e-3 - raw)
+
+    return either(0.1 / (0.1 + 0.9 * kept), lambda u: 1e-3 + (1 - 1e-3) * u, stretched)
+
+
+def truncated_audio(u):
+    """The share of data is logit-normal above 0.075, stretched to [0, 1]; then flipped."""
+    lower = ndtr(log(0.075 / 0.925))
+    return 1 - (expit(ndtri(lower + (1 - lower) * u)) - 0.075) / 0.925
+
+
+def trellis(u, model):
+    t = expit(1 + ndtri(u))
+    x, eps = model(1 - t, 1e-5 + (1 - 1e-5) * t)
+    return ((1 - 1e-5) * eps - x) ** 2
+
+
+def cosmos_video(u, model):
+    high = lambda u: exp(log(200) + (log(1e5) - log(200)) * (1 - u))
+    sigma = either(0.05, high, lambda u: sqrt(24) * exp(-ndtri(u)))(u)
+    x, _ = model(1 / (1 + sigma), sigma / (1 + sigma))
+    return (1 + sigma) ** 2 / sigma**2 * x**2
+
+
+def bell_table(shift, low=0.0, terminal=0.0):
+    """DiffSynth's table of sigmas, with its training weight."""
+
+    def time(u):
+        sigma = low + (1 - low) * u
+        sigma = shift / (shift + (1 / sigma - 1))
+        return 1 - (1 - sigma) * (1 - terminal)
+
+    return flow(time, lambda t: exp(-2 * (t - 0.5) ** 2) - exp(-0.5))
+
+
+def jit_512(u, model):
+    t = expit(-0.8 + 0.8 * ndtri(u))  # data fraction; the noise has twice the size
+    return (model(t, 2 * (1 - t))[0] / maximum(1 - t, 0.05)) ** 2
+
+
+def alphafold(weight):
+    def loss(u, model):
+        sigma = 16 * exp(-1.2 + 1.5 * ndtri(u))
+        return weight(sigma) * model(1.0, sigma)[0] ** 2
+
+    return loss
+
+
+def simplefold_sum():
+    """The quantiles of 0.98 L + 0.02 U, by the averaged probability on a fine grid."""
+    share = np.linspace(0, 1, 801)[1::2]  # middles of 400 equal parts
+    z = np.linspace(-9, 9, 2401)
+    data = expit(0.8 + 1.7 * z)  # a grid of times that is fine at both ends
+    with np.errstate(all="ignore"):
+        inner = np.clip((data[:, None] - 0.02 * share) / 0.98, 0, 1)
+        below = ndtr((log(inner) - np.log1p(-inner) - 0.8) / 1.7).mean(1)
+    kept = np.flatnonzero((below > 1e-15) & (below < 1 - 1e-15))
+    quantile = PchipInterpolator(ndtri(below[kept]), z[kept])
+
+    def loss(u, model):
+        t = expit(0.8 + 1.7 * quantile(np.clip(ndtri(u), -7.9, 7.9)))
+        x, eps = model(t, 1 - t)  # without the code's t (1 − 2e-4) + 1e-4
+        return (x - eps) ** 2
+
+    return loss
+
+
+def protein_flow(time):
+    """Velocity from the x error, with the time of the share of data."""
+
+    def loss(u, model):
+        t = time(u)
+        return model(t, 1 - t)[0] ** 2 / ((1 - t) ** 2 + 1e-5)
+
+    return loss
+
+
+def frameflow(u, model):
+    t = u * (1 - 2e-2) + 1e-2
+    return (model(t, 1 - t)[0] / (1 - minimum(t, 0.9))) ** 2
+
+
+def molecules(t):
+    """alpha² = (1 − 2 · 1e-5)(1 − t²)² + 1e-5 in the code; without the precision here."""
+    return 1 - t**2, t * sqrt(2 - t**2)
+
+
+def gencast(u, model):
+    sigma = (0.02 ** (1 / 7) + u * (88 ** (1 / 7) - 0.02 ** (1 / 7))) ** 7
+    c_out = sigma * (sigma**2 + 1) ** -0.5
+    return c_out**-2.0 * model(1.0, sigma)[0] ** 2
+
+
+def scaled_linear(first, last, steps):
+    def schedule(t):
+        start, slope = sqrt(first), sqrt(last) - sqrt(first)
+        b = steps * (start**2 * t + start * slope * t**2 + slope**2 * t**3 / 3)
+        return exp(-b / 2), sqrt(-np.expm1(-b))
+
+    return schedule
+
+
+def cogvideox(t, scale=3.0):
+    def shifted(t):
+        bar = exp(2 * log(ldm(t)[0]))
+        return sqrt(bar / (scale + (1 - scale) * bar))
+
+    last = shifted(1.0)
+    root = (shifted(t) - last) / (1 - last)
+    return root, sqrt((1 - root) * (1 + root))
+
+
+def diffusion_lm(t):
+    alpha2 = 1 - sqrt(t * (1 - 1e-4) + 1e-4)
+    return sqrt(alpha2), sqrt(1 - alpha2)
+
+
+def equilibrium(u, model):
+    c = 4 * minimum(1, (1 - (1 - u)) / (1 - 0.8))
+    x, eps = model(1 - u, u)
+    return (c * (eps - x)) ** 2
+
+
+tokens_1024 = lambda first, last, most: exp(first + (last - first) * (4096 - 256) / (most - 256))
 snr5 = lambda snr, t: minimum(snr, 5)
 LOSSES = {
     "elbo": elbo(cos_, lambda t: 2 * pi / np.sin(pi * t)),
@@ -350,4 +511,70 @@ LOSSES = {
     "smalldiffusion-v": lambda u, model: (
         lambda s, off: (off[1] / np.hypot(1, s) - s / np.hypot(1, s) * off[0]) ** 2
     )(ve(0.02, 10)(u)[1], model(*ve(0.02, 10)(u))),
+    "rae-uniform": flow(lambda u: sqrt(48) * u / (1 + (sqrt(48) - 1) * u)),
+    "rae-logit-normal": flow(logit_normal(0, 1, sqrt(196608 / 4096))),
+    "trellis": trellis,
+    "omnigen": lambda u, model: (lambda t, off: (off(t, 1 - t)[0] - off(t, 1 - t)[1]) ** 2)(
+        1 / (1 + exp(-ndtri(u))), model
+    ),
+    "cosyvoice": velocity(lambda t: (1 - t, 1 - (1 - 1e-6) * (1 - t))),
+    "stable-audio-log-snr": flow(lambda u: expit(-(-1.2 + 2 * ndtri(u)))),
+    "stable-audio-log-snr-uniform": flow(lambda u: expit(-(-6 + 11 * u))),
+    "stable-audio-trunc-logit-normal": flow(truncated_audio),
+    "musubi-hunyuan-video": flow(logit_normal(0, 1, 7)),
+    "musubi-qwen-image": flow(logit_normal(0, 1, 2.2)),
+    "musubi-qwen-shift": flow(logit_normal(0, 1, tokens_1024(0.5, 0.9, 8192))),
+    "musubi-krea2-shift": flow(logit_normal(0, 1, tokens_1024(0.5, 1.15, 6400))),
+    "musubi-ideogram4": flow(lambda u: expit(0.5 * log(1024**2 / 512**2) + 1.5 * ndtri(u))),
+    "musubi-qinglong-flux": flow(qinglong(exp(1.15))),
+    "musubi-qinglong-qwen": flow(qinglong(tokens_1024(0.5, 0.9, 8192))),
+    "ltx2-trainer-1024": flow(ltx2(0.95)),
+    "ltx2-trainer-4096": flow(ltx2(2.05)),
+    "cosmos-predict2-video": cosmos_video,
+    "diffsynth-flux1": bell_table(3, low=0.003 / 1.002),
+    "diffsynth-z-image": bell_table(3),
+    "diffsynth-flux2": bell_table(exp(0.8)),
+    "diffsynth-qwen-image": bell_table(exp(0.8), terminal=0.02),
+    "diffsynth-ltx2": bell_table(exp(2.05), terminal=0.1),
+    "jit-512": jit_512,
+    "equilibrium-matching": equilibrium,
+    "audioldm": on_eps(scaled_linear(0.0015, 0.0195, 1000)),
+    "hunyuan-dit": on_v(scaled_linear(0.00085, 0.03, 1000)),
+    "cogvideox-2b": on_v(cogvideox),
+    "cogvideox-5b": on_v(ztsnr),
+    "svd-xtend": edm(0.7, 1.6, weight=lambda s, d: (1 + s**2) / s**2),
+    "vibevoice": on_v(iddpm),
+    "diffusion-lm": on_x(diffusion_lm),
+    "gr00t-n1": flow(lambda u: u ** (1 / 1.5)),
+    "gr00t-n1.7": flow(lambda u: 1 - 0.999 * (1 - u ** (1 / 1.5))),
+    "rdt": on_x(iddpm),
+    "diffusion-policy": on_eps(iddpm),
+    "gencast": gencast,
+    "corrdiff": edm(0.0, 1.2),
+    "boltz": alphafold(lambda s: (s**2 + 16**2) / (16 * s) ** 2),
+    "protenix": alphafold(lambda s: (s**2 + 16**2) / (16 * s) ** 2),
+    "alphafold3": alphafold(lambda s: (s**2 + 16**2) / (s + 16) ** 2),
+    "simplefold": flow(
+        either(0.02, lambda u: u, lambda u: expit(-(0.8 + 1.7 * ndtri(u)))),
+    ),
+    "simplefold-as-coded": simplefold_sum(),
+    "proteina": protein_flow(either(0.02, lambda u: u, lambda u: u ** (1 / 1.9))),
+    "la-proteina-latents": protein_flow(
+        either(0.02, lambda u: u, lambda u: 1 - (1 - u) ** (1 / 1.5))
+    ),
+    "frameflow-translations": frameflow,
+    "e3-diffusion": on_eps(molecules),
+    "mattergen-coordinates": on_eps(ve(0.005, 5.0)),
+}
+
+# where the share of u of one component of a mixture ends and that of the next begins
+JUMPS = {
+    "musubi-qinglong-flux": (0.075, 0.875),
+    "musubi-qinglong-qwen": (0.075, 0.875),
+    "ltx2-trainer-1024": (0.1 / (0.1 + 0.9 * ndtr(3.0902)),),
+    "ltx2-trainer-4096": (0.1 / (0.1 + 0.9 * ndtr(3.0902)),),
+    "cosmos-predict2-video": (0.05,),
+    "simplefold": (0.02,),
+    "proteina": (0.02,),
+    "la-proteina-latents": (0.02,),
 }

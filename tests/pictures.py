@@ -40,6 +40,19 @@ def check_nothing_is_cut(figure):
         assert a.x1 < b.x0 or a.y0 >= b.y1 or b.y0 >= a.y1, "titles run into one another"
 
 
+def check_type(figure, least=9.0, in_legends=8.0):
+    """Type has at least these sizes in points, in legends and elsewhere."""
+    for ax in figure.axes:
+        legend = ax.get_legend()
+        small = list(legend.get_texts()) if legend else []
+        assert all(text.get_fontsize() >= in_legends for text in small)
+        labels = [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts]
+        labels += [*ax.get_xticklabels(), *ax.get_yticklabels()] * ax.axison
+        for text in labels:
+            size = text.get_fontsize()
+            assert not text.get_text() or size >= least, f"{text.get_text()!r} has {size:g} points"
+
+
 def check(name, folder):
     """The same bytes on every run, and nothing cut."""
     (written,) = figures.write([name], folder / "first")

@@ -24,6 +24,7 @@ import diffviz as dv
 from diffviz.data.toys import Toy
 from diffviz.learning.floors.record import Floor
 from diffviz.learning.logs.record import LossLog
+from diffviz.masked.measurement import MaskedMeasured
 from diffviz.reports.measurement import Report
 from diffviz.reports.page import Page
 from diffviz.sampling.integrate import Trajectory
@@ -32,10 +33,12 @@ from diffviz.sampling.likelihood import Bound
 CLASSES = (
     dv.AdaptiveObjective,
     dv.LossByLogSNR,
+    dv.MaskedObjective,
     dv.Objective,
     dv.Run,
     Bound,
     LossLog,
+    MaskedMeasured,
     Page,
     Floor,
     Report,
@@ -160,6 +163,12 @@ def _(w=TABLE):
     return dv.from_weighting(w).weighting([-1.0, 1.0])
 
 
+@door("with_loss", arrays="errors", counts="components", names="loss")
+def _(errors=FALLING, components=2, loss="huber"):
+    levels = np.linspace(-4, 4, len(errors))
+    return dv.with_loss(dv.objective("edm"), loss, (levels, errors), components).factor([-1.0, 1.0])
+
+
 @door("from_diffusers", numbers="shift", counts="tokens", names="weighting")
 def _(shift=3.0, tokens=4096, weighting="none"):
     config = {
@@ -242,6 +251,90 @@ def _(discrete_flow_shift=3.0, tokens=4096, trainer="musubi"):
 @door("closest", counts="k")
 def _(k=2):
     return [match.name for match in dv.closest(measured(), k)]
+
+
+# Masked diffusion
+
+
+@door("masked_objective", names="name")
+def _(name="maskgit"):
+    return dv.masked_objective(name).weighting(GRID)
+
+
+@door("MaskedObjective")
+def _():
+    return dataclasses.replace(dv.masked_objective("maskgit"), name="mine").weighting(GRID)
+
+
+@door("MaskedObjective.weighting", arrays="logsnr", names="base")
+def _(logsnr=GRID, base="token"):
+    return dv.masked_objective("maskgit").weighting(logsnr, base)
+
+
+@door("MaskedObjective.over_elbo", arrays="logsnr")
+def _(logsnr=GRID):
+    return dv.masked_objective("maskgit").over_elbo(logsnr)
+
+
+@door("MaskedObjective.factor", arrays="logsnr")
+def _(logsnr=GRID):
+    return dv.masked_objective("dplm-linear").factor(logsnr)
+
+
+@door("MaskedObjective.draw", counts="n")
+def _(n=4):
+    return dv.masked_objective("maskgit").draw(n, np.random.default_rng(0))
+
+
+@door("MaskedObjective.count_weights", counts="length")
+def _(length=4):
+    return dv.masked_objective("maskgit").count_weights(length)
+
+
+TOKENS = torch.arange(64).reshape(4, 16) % 8
+
+
+@cache
+def masked_measured():
+    return dv.probe_masked(hidden_loss, TOKENS, vocabulary=9, draws=64)
+
+
+def hidden_loss(model, x):
+    hidden = torch.rand(x.shape) < torch.rand(len(x), 1)
+    logits = model(torch.where(hidden, 8, x))
+    each = torch.nn.functional.cross_entropy(logits.mT, x, reduction="none")
+    return (each * hidden).mean()
+
+
+# whole numbers in any form are welcome, others are refused: see tests/masked/test_measurement.py
+@door("probe_masked", counts="vocabulary")
+def _(vocabulary=9):
+    return dv.probe_masked(hidden_loss, TOKENS, vocabulary=vocabulary, draws=64).average
+
+
+@door("MaskedMeasured.edges", counts="bins", numbers="mass")
+def _(bins=8, mass=0.9):
+    return masked_measured().edges(bins, mass)
+
+
+@door("MaskedMeasured.density", arrays="edges")
+def _(edges=GRID):
+    return masked_measured().density(edges)
+
+
+@door("MaskedMeasured.weighting", arrays="edges", names="base")
+def _(edges=GRID, base="elbo"):
+    return masked_measured().weighting(edges, base)
+
+
+@door("MaskedMeasured.count_weights")
+def _():
+    return masked_measured().count_weights()
+
+
+@door("MaskedMeasured.summary")
+def _():
+    return masked_measured().summary()
 
 
 @cache

@@ -21,6 +21,7 @@ import diffviz as dv
 from diffviz.data.toys import Toy
 from diffviz.learning.floors.record import Floor
 from diffviz.learning.logs.record import LossLog
+from diffviz.masked.measurement import MaskedMeasured
 from diffviz.reports.measurement import Report
 from diffviz.reports.page import Page
 from diffviz.sampling.integrate import Trajectory
@@ -32,13 +33,14 @@ RETURNED = (
     Bound,
     Floor,
     LossLog,
+    MaskedMeasured,
     Page,
     Report,
     Toy,
     Trajectory,
 )  # classes of what public functions return
 # A mapping has no docstring; its example stands in the reference.
-ON_ITS_PAGE = {"catalogue", "few_step_catalogue"}
+ON_ITS_PAGE = {"catalogue", "few_step_catalogue", "masked_catalogue"}
 NEEDS_OTHER_PROCESSES = {"LossByLogSNR.all_reduce", "LossLog.all_reduce"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

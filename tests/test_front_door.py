@@ -20,6 +20,7 @@ MODULES = {
     "families",
     "lab",
     "laws",
+    "losses",
     "models",
     "multipliers",
     "paths",
@@ -54,6 +55,7 @@ FUNCTIONS = {
     "share_below",
     "toy",
     "verdict",
+    "with_loss",
 }
 KINDS = {
     **dict.fromkeys(CLASSES, type),

@@ -201,6 +201,16 @@ def test_a_copy_of_an_objective_keeps_its_identity(objective, duplicate):
     assert repr(copied) == repr(objective)
 
 
+def test_an_objective_in_use_is_pickled_as_before():
+    """Results on disk are found by the pickle of their arguments."""
+    mine = dv.families.edm(mean=-0.3)
+    before = pickle.dumps(mine)
+    mine.weighting(np.linspace(-4, 4, 5))
+    assert dv.verdict(mine).peak < 0
+    assert pickle.dumps(mine) == before
+    assert pickle.dumps(copy.deepcopy(mine)) == before
+
+
 def report(parts):
     """What another process finds and sends back: curves, identities, and the parts themselves."""
     identities = {name: one.identity for name, one in parts["objective"].items()}

@@ -91,37 +91,40 @@ def values(setting, of, grid):
     return of.weighting(grid, setting["base"])
 
 
-def curve(setting, grid=GRID):
-    """What the package draws at a setting; None where it refuses the setting."""
-    try:
-        w = values(setting, objective(setting), grid)
-    except ValueError:
-        return None
+def curve_of(setting, of, grid):
+    """What the package draws of an objective; a ValueError where it refuses the setting."""
+    w = values(setting, of, grid)
     if setting["kind"] == "w":
         return w
     return plots.scaled(w, grid, setting["scale"], setting["anchor"])
 
 
-def known_levels(setting, grid=GRID):
+def curve(setting, grid=GRID):
+    """What the package draws at a setting; None where it refuses the setting."""
+    try:
+        return curve_of(setting, objective(setting), grid)
+    except ValueError:
+        return None
+
+
+def known_levels(setting, of, density, grid):
     """Where digits are left to compare: no density below the normal numbers, no time next to 1."""
-    of = objective(setting)
-    known = of.law.pdf(grid) > LEAST_DENSITY
+    known = density > LEAST_DENSITY
     if "family" in setting or setting["state"]["law"] not in composer.LAWS_OF_TIME:
         return known
     move = 2 * np.log(setting["state"]["law_shift"])
     return known & (of.path.schedule.cdf(grid + move) > NEAR_NOISE)
 
 
-def has_gap(setting, expected, got, grid=GRID):
+def has_gap(density, expected, got):
     """Whether one curve alone has a value at a level, but where the density loses its digits."""
-    density = objective(setting).law.pdf(grid)
     underflows = (density > 0) & (density <= LEAST_DENSITY)
     return bool(((np.isnan(expected) != np.isnan(got)) & ~underflows).any())
 
 
-def departure(setting, expected, got, grid=GRID):
+def departure(setting, known, expected, got):
     """Largest difference of two curves over the largest value, or over 1 for a logarithm."""
-    known = known_levels(setting, grid) & np.isfinite(expected)
+    known = known & np.isfinite(expected)
     if not known.any():
         return 0.0
     largest = np.abs(expected[known]).max()
@@ -130,17 +133,24 @@ def departure(setting, expected, got, grid=GRID):
     return float(np.abs(expected[known] - got[known]).max() / largest)
 
 
+def departure_at(setting, got, grid):
+    """How far a curve is from that of the package; infinite for a gap or a refusal in one alone."""
+    try:
+        of = objective(setting)  # once, since it takes as long as all that follows
+        expected = curve_of(setting, of, grid)
+    except ValueError:
+        return 0.0 if np.isnan(got).all() else np.inf
+    density = of.law.pdf(grid)
+    if has_gap(density, expected, got):
+        return np.inf
+    return departure(setting, known_levels(setting, of, density, grid), expected, got)
+
+
 def largest_departure(all_settings, curves, grid=GRID):
     """Largest departure over settings, and the setting; a gap or a refusal in one alone counts."""
     worst, where = 0.0, ""
     for setting, got in zip(all_settings, curves, strict=True):
-        expected = curve(setting, grid)
-        if expected is None:
-            apart = 0.0 if np.isnan(got).all() else np.inf
-        elif has_gap(setting, expected, got, grid):
-            apart = np.inf
-        else:
-            apart = departure(setting, expected, got, grid)
+        apart = departure_at(setting, got, grid)
         if not apart <= worst:
             worst, where = apart, json.dumps(setting, ensure_ascii=False)
     return worst, where

@@ -54,8 +54,8 @@ def executor(jobs: int = 1, cluster: str | None = None) -> Iterator[Executor]:
     Args:
         jobs: Number of processes on this machine, each with one thread. 1 runs everything in this
             process, inside ``submit``.
-        cluster: Address of a Dask scheduler, such as "tcp://10.0.0.5:8786", or the path of its
-            scheduler file, which ends in ".json".
+        cluster: Address of a Dask scheduler, such as ``"tcp://10.0.0.5:8786"``, or the path
+            of its scheduler file, which ends in ".json".
 
     Yields:
         The executor.

@@ -1,5 +1,6 @@
 """Read your own picture or sound as samples on [−1, 1]."""
 
+import io
 import warnings
 from pathlib import Path as File
 
@@ -62,34 +63,56 @@ def image(path: str | File) -> NDArray:
         ValueError: The file is no image, has fewer than 8 pixels a side, or an alpha channel that
             hides something.
     """
-    picture = _open_picture(path)
+    if not isinstance(path, str | File):
+        raise TypeError(f"an image must be a path, got {path!r}")
+    return _middle_square(_open_picture(path, str(path)), str(path))
+
+
+def image_of_bytes(content: bytes, name: str = "the file") -> NDArray:
+    """Your own picture from the bytes of a file; see ``image``.
+
+    Args:
+        content: The bytes.
+        name: Name of the file, for messages.
+
+    Returns:
+        Grey values, black −1 and white 1, shape (n, n); floats stay as they are.
+
+    Raises:
+        TypeError: The pixels are integers of 32 bits, whose white is not known.
+        ValueError: The bytes are no image, it has fewer than 8 pixels a side, or an alpha channel
+            that hides something.
+    """
+    return _middle_square(_open_picture(io.BytesIO(content), name), name)
+
+
+def _middle_square(picture: Image.Image, name: str) -> NDArray:
+    """The middle square of a picture in grey, shape (n, n)."""
     require(
         not _shows_through(picture),
-        f"{path} has an alpha channel: what shows through is not in the file; "
+        f"{name} has an alpha channel: what shows through is not in the file; "
         "save it flat, on a background",
     )
     is_grey = picture.mode in GREY_MODES or picture.mode.startswith("I;16")
     grey = picture if is_grey else picture.convert("L")
-    values = samples(np.asarray(grey), str(path))
+    values = samples(np.asarray(grey), name)
     side = min(values.shape)
     require(
         side >= SMALLEST_SIDE,
-        f"{path} has {values.shape} pixels; a spectrum needs at least {SMALLEST_SIDE} a side",
+        f"{name} has {values.shape} pixels; a spectrum needs at least {SMALLEST_SIDE} a side",
     )
     top, left = (np.array(values.shape) - side) // 2
     return values[top : top + side, left : left + side]
 
 
-def _open_picture(path: str | File) -> Image.Image:
+def _open_picture(source: str | File | io.BytesIO, name: str) -> Image.Image:
     """An image file, read as a whole; a ValueError if that fails."""
-    if not isinstance(path, str | File):
-        raise TypeError(f"an image must be a path, got {path!r}")
     try:
-        with Image.open(path) as picture:
+        with Image.open(source) as picture:
             picture.load()
     # a damaged PNG is a SyntaxError to Pillow
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"cannot read an image from {path}: {error}") from error
+        raise ValueError(f"cannot read an image from {name}: {error}") from error
     return picture
 
 
@@ -112,18 +135,39 @@ def sound(path: str | File) -> tuple[NDArray, int]:
     Raises:
         ValueError: The file is no WAV, is shorter than its header says, or has several channels.
     """
+    return _read_wav(path, str(path))
+
+
+def sound_of_bytes(content: bytes, name: str = "the file") -> tuple[NDArray, int]:
+    """Your own sound from the bytes of a WAV file; see ``sound``.
+
+    Args:
+        content: The bytes.
+        name: Name of the file, for messages.
+
+    Returns:
+        Samples on [−1, 1], shape (n,), and the number of samples a second.
+
+    Raises:
+        ValueError: The bytes are no WAV file, fewer than its header says, or have several channels.
+    """
+    return _read_wav(io.BytesIO(content), name)
+
+
+def _read_wav(source: str | File | io.BytesIO, name: str) -> tuple[NDArray, int]:
+    """The samples of a WAV file and their rate."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
-            rate, values = wavfile.read(path)
+            rate, values = wavfile.read(source)
     # SciPy fails on a damaged header in many ways, even with an UnboundLocalError
     except Exception as error:
-        raise ValueError(f"cannot read a WAV file from {path}: {error}") from error
+        raise ValueError(f"cannot read a WAV file from {name}: {error}") from error
     require(
         values.ndim == 1,
-        f"{path} has {values.shape[-1]} channels; "
+        f"{name} has {values.shape[-1]} channels; "
         "write one of them, or their mean, to a file of its own",
     )
     if values.dtype == np.int32:  # SciPy reads 24 and 32 bits as int32, filled up to full scale
         values = values / 2.0**31
-    return samples(values, str(path)), rate
+    return samples(values, name), rate

@@ -2,7 +2,7 @@
 
 ``experiments`` compute numbers, ``figures`` draw them, ``explorers`` connect controls to pictures.
 One subject has the same name in all three. ``exercises`` checks what a reader writes. ``losses``
-has training losses, right and wrong, to try the probe on.
+has training losses, right and wrong, to try the probe on. ``slides`` makes decks of the figures.
 
 Example:
     >>> round(dv.lab.experiments.weighting.peak("edm"), 2)

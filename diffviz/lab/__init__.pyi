@@ -1,4 +1,4 @@
-from . import exercises, experiments, explorers, figures, losses
+from . import exercises, experiments, explorers, figures, losses, slides
 
 __all__ = [
     "exercises",
@@ -6,4 +6,5 @@ __all__ = [
     "explorers",
     "figures",
     "losses",
+    "slides",
 ]

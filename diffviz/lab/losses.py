@@ -250,6 +250,41 @@ def _no_sigma_data(model: Model, x: Tensor) -> Tensor:
     return edm(model, x, sigma_data=1.0)
 
 
+MASK = 8  # of the losses on tokens, whose tokens are 0 to 7
+
+
+def _entropies(predict: Callable[[Tensor], Tensor], x: Tensor, hidden: Tensor) -> Tensor:
+    """Cross-entropy of each masked token, 0 where it is visible."""
+    logits = predict(torch.where(hidden, MASK, x))
+    return F.cross_entropy(logits.mT, x, reduction="none") * hidden
+
+
+def llada(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """LLaDA: a uniform rate t, 1/t, divided by the length (Nie et al. 2025)."""
+    t = 0.999 * torch.rand(len(x), 1) + 0.001
+    hidden = torch.rand(x.shape) < t
+    return (_entropies(model, x, hidden) / t).sum() / x.numel()
+
+
+def masked_mean(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """A uniform rate, and the mean over the masked tokens of each sequence."""
+    hidden = torch.rand(x.shape) < torch.rand(len(x), 1)
+    return (_entropies(model, x, hidden).sum(1) / hidden.sum(1).clamp(min=1)).mean()
+
+
+def batch_mean(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """A uniform rate, and PyTorch's mean over the masked tokens of the batch."""
+    hidden = torch.rand(x.shape) < torch.rand(len(x), 1)
+    return _entropies(model, x, hidden).sum() / hidden.sum()
+
+
+MASKED_LOSSES: dict[str, Callable[..., Tensor]] = {
+    "LLaDA": llada,
+    "mean of each sequence": masked_mean,
+    "mean of the batch": batch_mean,
+}
+
+
 MISTAKE_OF: dict[Loss, str] = {
     _numerator: "numerator",
     _max: "max",

@@ -10,17 +10,31 @@ from PIL import Image
 
 from diffviz import checks
 
+SHARP = 200  # dots per inch of what a notebook shows and keeps
+
 
 class Drawing(Figure):
     """A figure that a notebook shows by itself, without pyplot or a backend."""
 
-    def _repr_png_(self) -> bytes:
-        """The figure as a PNG of 255 colours, a third of the usual bytes in a saved notebook."""
+    def png(self, dpi: float = 100) -> bytes:
+        """The figure as a PNG of 255 colours, a third of the usual bytes in a saved notebook.
+
+        Args:
+            dpi: Dots per inch.
+
+        Returns:
+            The bytes.
+        """
         full = BytesIO()
-        self.savefig(full, format="png", metadata={"Software": None})
+        self.savefig(full, format="png", metadata={"Software": None}, dpi=dpi)
         small = BytesIO()
         Image.open(full).convert("RGB").quantize(255).save(small, "PNG", optimize=True)
         return small.getvalue()
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """The figure with many dots, and the size in which it is shown."""
+        width, height = (round(length * self.dpi) for length in self.get_size_inches())
+        return self.png(SHARP), {"width": width, "height": height}
 
 
 def axes(

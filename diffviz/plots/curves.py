@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from diffviz import checks
 from diffviz.plots.canvas import axes
 from diffviz.plots.scales import ERROR_OF, LOGSNR, SCALES, scaled
+from diffviz.plots.strips import Strip, draw_strip
 from diffviz.plots.style import COLOURS, DASHES, PALETTE, colour
 
 
@@ -40,6 +41,7 @@ def lines(
     title: str = "",
     outside: bool | None = False,
     colours: Callable[[str], str] | None = None,
+    strip: Strip | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw one line for each curve, with a dot where it starts or stops inside the picture.
@@ -54,6 +56,7 @@ def lines(
             and None draws none.
         colours: Colour of a name. By default an objective has its own, and every other name the
             next one of the palette that is free.
+        strip: One example at several noise levels, drawn under an axis of log-SNR.
         ax: Where to draw; a new figure by default.
 
     Returns:
@@ -75,6 +78,8 @@ def lines(
         ax.autoscale_view()
     if is_legend_stale:
         place_legend(ax, list(values), outside=bool(outside))
+    if strip is not None:
+        draw_strip(ax, strip)
     return ax
 
 
@@ -157,6 +162,7 @@ def weighting_curves(
     anchor: float = 0.0,
     title: str = "",
     outside: bool | None = True,
+    strip: Strip | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw weightings over log-SNR, on the error of ``base``.
@@ -173,6 +179,7 @@ def weighting_curves(
         title: Title of the axes.
         outside: True puts the legend to the right of the axes, False where it is best inside,
             and None draws none.
+        strip: One example at several noise levels, drawn under the axis.
         ax: Where to draw; a new figure by default.
 
     Returns:
@@ -200,6 +207,7 @@ def weighting_curves(
         title=title,
         outside=outside,
         colours=colour,
+        strip=strip,
         ax=ax,
     )
 

@@ -13,7 +13,7 @@ COLOURS = {
     "sd3": "#CC79A7",
     "min-snr-5-eps": "#E69F00",
     "p2-gamma1": "#56B4E9",
-    "indi": "#882255",
+    "indi": "#661100",
     "sigmoid-bias2": "#7A7A00",
     "v-cosine": "#6A3D9A",
     "ddpm-linear": "#7F7F7F",

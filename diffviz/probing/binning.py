@@ -22,8 +22,10 @@ FAMILIES = (
 FEWEST_REGULAR = 200  # gaps from which on a quantile function is smooth enough to differentiate
 REACH = 0.01  # half-width of the derivative, as a share of the distance to the nearer end
 FEWEST_FOR_A_FAMILY = 20
-SCATTER = 0.003  # mean relative step between neighbouring draws that is no slope
+SCATTER = 0.003  # mean relative distance of draws from their neighbours that is no curvature
 SCATTER_LEFT = 0.004  # after smoothing
+DRAWS_OF_A_PART = 8
+MOST_PARTS = 32  # of a bin
 FEWEST_OF_A_LINE = 8  # draws on either side
 SHARE_OF_A_LINE = 0.01  # of all draws, at most, on either side
 
@@ -90,26 +92,56 @@ def _is_smooth(levels: Levels) -> bool:
 def smoothed(logsnr: NDArray, values: NDArray) -> NDArray:
     """Values that scatter at the same log-SNR, as a function of it.
 
-    Near draws are fitted by a line, so many of them that the scatter averages out.
+    Near draws are fitted by a line, so many of them that the scatter averages out. Before that the
+    values are divided by their exponential trend, since weights fall off as powers of the SNR.
 
     Args:
         logsnr: Log-SNR of the draws, shape (n,).
         values: What scatters, shape (n,), not below 0.
 
     Returns:
-        The line at each draw, shape (n,); the values themselves where they do not scatter.
+        The mean at each draw, shape (n,); the values themselves where they do not scatter.
     """
     order = np.argsort(logsnr, kind="stable")
     x, y = logsnr[order], values[order]
-    size = np.abs(y[1:]) + np.abs(y[:-1])
-    steps = np.abs(np.diff(y))[size > 0] / size[size > 0]
-    if not len(steps) or steps.mean() < SCATTER:
+    scatter = _scatter(x, y)
+    if scatter < SCATTER:
         return values
     most = max(FEWEST_OF_A_LINE, SHARE_OF_A_LINE * len(y))
-    half = int(np.clip((steps.mean() / SCATTER_LEFT) ** 2, FEWEST_OF_A_LINE, most))
+    half = int(np.clip((scatter / SCATTER_LEFT) ** 2, FEWEST_OF_A_LINE, most))
+    trend = _exponential_trend(x, y, half)
     lines = np.empty_like(y)
-    lines[order] = np.maximum(_moving_lines(x, y, half), 0)
+    lines[order] = np.maximum(_moving_lines(x, y / trend, half), 0) * trend
     return lines
+
+
+def _scatter(x: NDArray, y: NDArray) -> float:
+    """Mean relative distance of values from what their two neighbours have between them.
+
+    An exponential function of x has none, however steep it is.
+    """
+    left, middle, right = y[:-2], y[1:-1], y[2:]
+    width = x[2:] - x[:-2]
+    share = np.divide(x[1:-1] - x[:-2], width, out=np.full_like(width, 0.5), where=width > 0)
+    positive = (left > 0) & (right > 0)
+    lowest = np.finfo(float).tiny
+    with np.errstate(divide="ignore"):
+        logs = (1 - share) * np.log(np.maximum(left, lowest)) + share * np.log(
+            np.maximum(right, lowest)
+        )
+    between = np.where(positive, np.exp(logs), (1 - share) * left + share * right)
+    size = middle + between
+    distance = np.abs(middle - between)[size > 0] / size[size > 0]
+    return float(distance.mean()) if len(distance) else 0.0
+
+
+def _exponential_trend(x: NDArray, y: NDArray, half: int) -> NDArray:
+    """Lines through the logarithms of so many neighbours on either side, shape (n,), above 0."""
+    positive = y > 0
+    if positive.sum() < 2:
+        return np.ones_like(y)
+    logs = _moving_lines(x[positive], np.log(y[positive]), half)
+    return np.exp(np.interp(x, x[positive], logs))
 
 
 def _moving_lines(x: NDArray, y: NDArray, half: int) -> NDArray:
@@ -132,17 +164,21 @@ def _moving_lines(x: NDArray, y: NDArray, half: int) -> NDArray:
 def _averages_of_quantiles(levels: Levels, value: NDArray, edges: NDArray) -> NDArray:
     """Averages over bins of value times density, the derivative of the quantile function.
 
-    Each bin is integrated by Gauss's rule of five points over the part that the levels cover.
+    Each bin is cut into parts of a few draws, as values may scatter between draws. Each part is
+    integrated by Gauss's rule of five points as far as the levels cover it.
     """
     ends = cells(levels.logsnr)
-    left = np.maximum(edges[:-1], ends[0])
-    right = np.minimum(edges[1:], ends[-1])
+    drawn = np.diff(np.searchsorted(levels.logsnr, edges))
+    parts = int(np.clip(drawn.max() / DRAWS_OF_A_PART, 1, MOST_PARTS))
+    fine = np.interp(np.arange(len(edges[1:]) * parts + 1) / parts, np.arange(len(edges)), edges)
+    left = np.maximum(fine[:-1], ends[0])
+    right = np.minimum(fine[1:], ends[-1])
     half = np.maximum(right - left, 0) / 2
     nodes, rule = np.polynomial.legendre.leggauss(5)
     points = left + half * (1 + nodes[:, None])
     density = np.exp(np.interp(points, levels.logsnr, _log_density(levels.logsnr)))
     integral = rule @ (density * _between(points, levels.logsnr, value)) * half
-    return integral / np.diff(edges)
+    return integral.reshape(-1, parts).sum(1) / np.diff(edges)
 
 
 def _between(points: NDArray, logsnr: NDArray, value: NDArray) -> NDArray:

@@ -37,6 +37,7 @@ BRACKET = 2.0**-16  # width of the last interval
 SECANTS = (15, 9)  # halvings before the last interval at which a secant may give it at once
 SMALLEST_ERROR = 1e-3  # at which h is taken where the least error is smaller, for float32
 SMALL_GRADIENT = 1e-3  # relative size of a gradient that counts as 0
+ROUNDING = 1e-3  # relative size of a part of the target up to which it may be rounding
 
 ErrorSize = Callable[[NDArray], NDArray]  # root mean square error of the target at log-SNR
 
@@ -259,7 +260,10 @@ def _read_group(
     a, target_error_of_data = solve([x], of_data.target)
     sigma, noise_error = solve(noises.values, of_noise.z)
     b, target_error_of_noise = solve(noises.values, of_noise.target)
-    target_error = torch.maximum(target_error_of_data, target_error_of_noise)
+    target_error = torch.maximum(
+        _apart_from_rounding(target_error_of_data, of_data.target, of_noise.target),
+        _apart_from_rounding(target_error_of_noise, of_noise.target, of_data.target),
+    )
     if assumptions.method is Method.TWO_OUTPUTS and x.shape[1] > 1 + len(noises.values):
         a, b, target_error = _completed(a, b, target_error, states, x, noises)
     h = states.h.nanmean(1, keepdim=True) if gaps else states.h.mean(1, keepdim=True)
@@ -284,6 +288,15 @@ def _read_group(
         each_component=tuple(count == 1 for count in noises.sharers),
         sharers=noises.sharers,
     )
+
+
+def _apart_from_rounding(error: Tensor, part: Tensor, other: Tensor) -> Tensor:
+    """The relative error of a part of the target, 0 where the part is rounding beside the other.
+
+    A loss that turns the output into another target by z leaves such rounding.
+    """
+    sizes = [values.nan_to_num().norm(dim=1) for values in (part, other)]
+    return torch.where(sizes[0] < ROUNDING * sizes[1], 0, error)
 
 
 def _size_of_changed_data(

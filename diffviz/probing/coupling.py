@@ -58,23 +58,45 @@ def has_no_target(chunk: Chunk, direction: Tensor) -> bool:
         direction: An output of random signs, shape (d,).
 
     Returns:
-        Whether the loss does not rise from the middle towards large outputs of both signs.
+        Whether the loss does not rise from the middle towards large outputs of both signs. Outputs
+        at which it overflows tell nothing.
     """
-    far = OUTPUTS[-1] * direction
-    above = (chunk.run(State.BOTH, far).gradient * direction).sum(1)
-    below = (chunk.run(State.BOTH, -far).gradient * direction).sum(1)
-    active = (above != 0) | (below != 0)
+    for size in reversed(OUTPUTS):
+        far = size * direction
+        above = (chunk.run(State.BOTH, far).gradient * direction).sum(1)
+        below = (chunk.run(State.BOTH, -far).gradient * direction).sum(1)
+        known = above.isfinite() & below.isfinite()
+        if known.double().mean() > 0.5:
+            break
+    active = known & ((above != 0) | (below != 0))
     if active.double().mean() < 0.5:  # clamped
         return False
     return bool(((above > 0) & (below < 0))[active].double().mean() < 0.5)
 
 
-def find_coupling(chunk: Chunk, direction: Tensor) -> Coupling:
+def is_linear(chunk: Chunk, direction: Tensor) -> bool:
+    """Whether the gradient is the same at all outputs, so that no output is the best.
+
+    Args:
+        chunk: A small batch with recorded draws.
+        direction: An output of random signs, shape (d,).
+
+    Returns:
+        Whether there is a gradient, and it does not change with the output.
+    """
+    middle = chunk.run(State.BOTH).gradient
+    far = chunk.run(State.BOTH, OUTPUTS[1] * direction).gradient
+    return bool((far - middle).norm() < COMMON * middle.norm())
+
+
+def find_coupling(chunk: Chunk, direction: Tensor, *, mixed: bool = False) -> Coupling:
     """Change half of the batch, and the size of all errors, and see what moves.
 
     Args:
         chunk: A small batch with recorded draws.
         direction: An output of random signs, shape (d,).
+        mixed: The gradient at one component depends on the errors of others, so that it does not
+            tell where the target of a component is.
 
     Returns:
         What was found.
@@ -83,14 +105,14 @@ def find_coupling(chunk: Chunk, direction: Tensor) -> Coupling:
     rows = len(plain.z)
     kept = rows // 2  # samples that are left alone
     if rows != chunk.size or not kept:
-        return _flatness(chunk, direction)
+        return _flatness(chunk, direction, mixed)
     size = torch.where(torch.arange(rows) < kept, 1.0, 4.0).to(direction)[:, None]
     others = chunk.run(State.BOTH, size * direction)
     if not _moved(plain.z[:kept], others.z[:kept]) and _moved(
         plain.gradient[:kept], others.gradient[:kept]
     ):
         return _by_errors(plain.gradient[:kept], others.gradient[:kept])
-    flat = _flatness(chunk, direction)
+    flat = _flatness(chunk, direction, mixed)
     try:
         with chunk.repeating_levels(kept):
             levels = chunk.run(State.BOTH, direction)
@@ -152,7 +174,7 @@ def without_common_factors(h: NDArray, logsnr: NDArray, call: NDArray) -> NDArra
     return h / np.exp(logs)[call]
 
 
-def _flatness(chunk: Chunk, direction: Tensor) -> Coupling:
+def _flatness(chunk: Chunk, direction: Tensor, mixed: bool) -> Coupling:
     """What is said where errors of some sizes have no gradient."""
     gradients = [chunk.run(State.BOTH, size * direction).gradient for size in OUTPUTS]
     active = torch.stack([gradient != 0 for gradient in gradients])
@@ -169,7 +191,7 @@ def _flatness(chunk: Chunk, direction: Tensor) -> Coupling:
             "below the bound"
         )
         return Coupling(notes=(note,))
-    if _is_flat_near_the_target(chunk, direction):
+    if not mixed and _is_flat_near_the_target(chunk, direction):
         note = (
             "the gradient near the target is not that of a squared loss (clamped from below?): "
             "the weighting is that of large errors"

@@ -299,7 +299,9 @@ def _follows(output: Tensor, chunk: Chunk) -> bool:
     leaves = [call.output for call in chunk.standin.calls]
     if not leaves:
         return False
-    gradients = torch.autograd.grad(output.sum(), leaves, allow_unused=True, retain_graph=True)
+    with torch.enable_grad():
+        total = output.sum()
+    gradients = torch.autograd.grad(total, leaves, allow_unused=True, retain_graph=True)
     return any(gradient is not None for gradient in gradients)
 
 

@@ -37,7 +37,7 @@ def share_of_chance(measured: Measured, calls: int) -> float:
     if not freedom:
         return 0.0
     statistic = float(((counts - expected) ** 2 / expected).sum())
-    draws_of_an_order = len(measured.order) / len(np.unique(measured.order))
+    draws_of_an_order = len(measured.order) / measured.samples
     return statistic / freedom / draws_of_an_order
 
 
@@ -67,7 +67,7 @@ def note_on_sampling(measured: Measured, share: float) -> str:
     Returns:
         A sentence.
     """
-    error = np.sqrt(share * BINS / len(np.unique(measured.order)))
+    error = np.sqrt(share * BINS / measured.samples)
     return (
         "levels could not be put in even order (drawn by a source that is not known, or some are "
         "left out, as rejected or odd ones?): they are sampled, and w is known to "

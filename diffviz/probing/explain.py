@@ -46,11 +46,13 @@ def _missing_key(error: Exception) -> str:
 
 def _string_index(error: Exception) -> str:
     """The loss reads ``out["sample"]`` or ``batch["image"]``."""
-    if not (isinstance(error, (IndexError, TypeError)) and "indices" in str(error)):
+    is_told = "indices" in str(error) or "invalid data type 'str'" in str(error)
+    if not (isinstance(error, (IndexError, TypeError)) and is_told):
         return ""
     return (
-        "if the loss reads its network's output by name, give that name as output=; if its batch "
-        'is a dict, wrap the loss: lambda model, x: loss(model, {"image": x})'
+        "if the loss reads its network's output by name, give that name as output=, and for names "
+        'in names output=lambda out: {"x": {"sample": out}}; if its batch is a dict, wrap the '
+        'loss: lambda model, x: loss(model, {"image": x})'
     )
 
 
@@ -81,6 +83,16 @@ def _shapes(error: Exception) -> str:
     )
 
 
+def _differentiated(error: Exception) -> str:
+    """The loss differentiates its network by its input."""
+    if not (isinstance(error, RuntimeError) and "not have been used in the graph" in str(error)):
+        return ""
+    return (
+        "if it differentiates its network by its input, as in sliced or Hutchinson score matching, "
+        "it has no target for each sample, and so no weighting that could be read"
+    )
+
+
 def _mapped(error: Exception) -> str:
     """The loss calls its network under vmap."""
     if not (isinstance(error, RuntimeError) and "being vmapped" in str(error)):
@@ -96,6 +108,7 @@ CAUSES: tuple[Callable[[Exception], str], ...] = (
     _assertion,
     _backward,
     _shapes,
+    _differentiated,
     _mapped,
 )
 

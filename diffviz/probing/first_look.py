@@ -28,7 +28,7 @@ from diffviz.probing.coefficients import (
     relative_error,
 )
 from diffviz.probing.correlation import spread
-from diffviz.probing.coupling import Coupling, find_coupling, has_no_target
+from diffviz.probing.coupling import Coupling, find_coupling, has_no_target, is_linear
 from diffviz.probing.dependence import CATEGORICAL, Dependence, find_dependence, judges_of
 from diffviz.probing.draws import Role, Signature
 from diffviz.probing.layout import (
@@ -71,6 +71,7 @@ class FirstLook:
         roles: Roles of draws that are not those of their shape.
         inexact: Log-SNR or factor are no exact description of the loss; a note says why.
         coupling: What of a sample's weight is not its own.
+        mixed: The gradient at one component depends on the errors of others.
     """
 
     assumptions: Assumptions
@@ -84,6 +85,7 @@ class FirstLook:
     inexact: bool = False
     scatters: bool = False
     coupling: Coupling = field(default_factory=Coupling)
+    mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,12 +98,14 @@ class LossForm:
         factor_readable: Whether the factor can be read.
         uneven: Components weigh differently.
         inexact: The factor is no exact description of the loss.
+        mixed: The gradient at one component depends on the errors of others.
     """
 
     method: Method
     notes: tuple[str, ...] = ()
     factor_readable: bool = True
     uneven: bool = False
+    mixed: bool = False
     inexact: bool = False
 
 
@@ -143,7 +147,7 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
     direction = _random_signs(signs, nothing.z)
     noise = chunk.run(State.NOISE)
     again = chunk.run(State.NOISE, direction)
-    _check_replay(noise, again)
+    _check_replay(noise, again, chunk.run(State.NOISE, direction))
     tolerance = _tolerance(again.dtype)
     components = noise.z.shape[1]
     external_noise = torch.equal(nothing.z, noise.z)
@@ -184,6 +188,7 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         scatters=bool(np.std(first.h) > SCATTER * abs(np.mean(first.h))),
         inexact=path.inexact or form.inexact or coupling.found or dependence.found,
         coupling=coupling,
+        mixed=form.mixed,
     )
 
 
@@ -193,24 +198,25 @@ def _coupling_of(
     """What of a sample's weight is not its own, or why there is no such weight."""
     if dependence.found:
         return Coupling()
-    if form.method is not Method.SUM_RULE or not form.factor_readable:
-        judges = judges_of(chunk, direction)
-        by = f" ({', '.join(judges)})" if judges else ""
-        if CATEGORICAL & set(judges):
-            note = (
-                f"the network answers with categories{by}: a discrete or masked diffusion has no "
-                "Gaussian noise, and so no weighting over log-SNR"
-            )
-            return Coupling(notes=(note,), refusal=f"no weighting: {note}")
-        coupling = find_coupling(chunk, direction)
-        if not coupling.refusal and has_no_target(chunk, direction):
-            note = (
-                f"the loss pulls the output towards no target; something judges it{by}: an "
-                "adversarial or preference loss? path and density are as told"
-            )
-            return Coupling(notes=(note,), refusal=f"no weighting: {note}")
+    judges = judges_of(chunk, direction)
+    by = f" ({', '.join(judges)})" if judges else ""
+    if CATEGORICAL & set(judges):
+        note = (
+            f"the network answers with categories{by}: a discrete or masked diffusion has no "
+            "Gaussian noise, and so no weighting over log-SNR"
+        )
+        return Coupling(notes=(note,), refusal=f"no weighting: {note}")
+    coupling = find_coupling(chunk, direction, mixed=form.mixed)
+    is_squared = form.method is Method.SUM_RULE and form.factor_readable
+    if coupling.refusal or (is_squared and not is_linear(chunk, direction)):
         return coupling
-    return find_coupling(chunk, direction)
+    if is_squared or has_no_target(chunk, direction):
+        note = (
+            f"the loss pulls the output towards no target; something judges it{by}: an "
+            "adversarial, preference or similarity loss? path and density are as told"
+        )
+        return Coupling(notes=(note,), refusal=f"no weighting: {note}")
+    return coupling
 
 
 # Path --------------------------------------------------------------------------------------------
@@ -470,10 +476,15 @@ def _random_signs(rng: np.random.Generator, z: Tensor) -> Tensor:
     return torch.from_numpy(rng.choice([-1.0, 1.0], z.shape[1])).to(z)
 
 
-def _check_replay(noise: Response, again: Response) -> None:
-    """Refuse a loss that cannot be replayed, or whose gradient reaches one sample only."""
+def _check_replay(noise: Response, again: Response, third: Response) -> None:
+    """Refuse a loss that cannot be replayed, or whose gradient reaches one sample only.
+
+    The second and the third run have the same output of the network.
+    """
+    gradients = [run.gradient.double().nan_to_num() for run in (again, third)]
+    moved = (gradients[1] - gradients[0]).norm() > _tolerance(again.dtype) * gradients[0].norm()
     require(
-        torch.equal(noise.z.nan_to_num(), again.z.nan_to_num()),
+        torch.equal(noise.z.nan_to_num(), again.z.nan_to_num()) and not moved,
         "the loss draws what cannot be replayed; draw with torch, np.random, or a generator it "
         "reaches by name, and keep counters where it reaches them by name",
     )
@@ -564,7 +575,7 @@ def _form_of(chunk: Chunk, assumptions: Assumptions, other: Tensor, tolerance: f
     even = bool(relative_error(slope, mean_slope * direction).median() < tolerance)
     if mixed and not even:
         note = "errors are mixed across components: factor and target are averages"
-        return LossForm(Method.TWO_OUTPUTS, (note,), inexact=True)
+        return LossForm(Method.TWO_OUTPUTS, (note,), inexact=True, mixed=True)
     fixed = not _fails_by_state(chunk, slope, direction, tolerance)
     notes = _notes_on_weight(even=even, fixed=fixed)
     method = Method.SUM_RULE if fixed else Method.TWO_OUTPUTS

@@ -330,7 +330,7 @@ def _with_scatter(measured: Measured, plan: Plan, *, fits: bool, stratified: boo
     )
     share = share_of_chance(measured, plan.calls)
     measured = replace(measured, residuals={**measured.residuals, "levels": share}, parts=parts)
-    if not stratified or not is_sampled(share, len(np.unique(measured.order)), fits=fits):
+    if not stratified or not is_sampled(share, measured.samples, fits=fits):
         return measured
     return replace(
         measured,
@@ -345,8 +345,9 @@ def _note_on_normalised_weights(plan: Plan, *, given: bool) -> str:
     """Says for what batches the curve holds, where weights are normalised over the batch."""
     size = f"of {plan.batch}, as given" if given else f"of {plan.batch}; give your own as batch="
     return (
-        "weights are normalised over the batch: that of a sample depends on the levels of the "
-        f"others, and its mean on the size of the batch; the curve is that of batches {size}"
+        "weights are normalised over the batch: that of a sample depends on what is drawn for the "
+        "others (levels, masks), and its mean on the size of the batch; the curve is that of "
+        f"batches {size}"
     )
 
 
@@ -563,9 +564,15 @@ def _seed_from(generator: Any) -> int:
 
 
 def _bit_generators(loss: Callable) -> list[Any]:
-    """The bit generators of NumPy's generators that the loss uses as variables from outside."""
-    values = variables_of(loss).values()
-    return [value.bit_generator for value in values if isinstance(value, np.random.Generator)]
+    """The bit generators of NumPy's generators that the loss uses as variables from outside.
+
+    It may use a method of one, or a function that does so.
+    """
+    values = list(variables_of(loss).values())
+    values += [one for value in values for one in variables_of(value).values()]
+    owners = [getattr(value, "__self__", value) for value in values]
+    found = {id(one): one for one in owners if isinstance(one, np.random.Generator)}
+    return [one.bit_generator for one in found.values()]
 
 
 def _modules(network: nn.Module, loss: Callable) -> list[nn.Module]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from diffviz.checks import require
 from diffviz.probing.coefficients import Coefficients, Method
@@ -27,6 +26,7 @@ from diffviz.probing.target_kind import LINEAR, VP, Frame, crosses_zero, fit_fra
 MISREAD = 0.01  # relative error from which on a draw is misread
 ANOTHER_TARGET = 0.05  # relative distance of a target from that of its neighbours in log-SNR
 NEIGHBOURS = 5  # among which the median is taken
+FAR = 100  # steps to the farther ones in all draws
 NO_DRAW = (
     "no draw has data, noise and a finite gradient at once: is inputs= the noised x? is the loss "
     "NaN, or its weight 0 without data? where it standardises data or noise by their own spread, "
@@ -161,7 +161,9 @@ def _conclude_group(
         of_z_alone=bool(np.median(np.abs(gain) / np.hypot(b, b - gain)) < NO_GAIN),
     )
     kind = _kind(first_look, evidence, (alpha, noise.sigma, a, b), weighted, frame.frame)
-    if kind != "network" and other_target(evidence) is None and not is_estimated:
+    is_read = not (is_estimated or assumptions.estimated_noise or first_look.mixed)
+    has_target = kind != "network" and not first_look.coupling.refusal
+    if has_target and is_read and other_target(evidence) is None:
         others = _share_of_other_targets(a * np.sign(alpha), b, logsnr)
         evidence = replace(evidence, other_targets=others)
     return Measured(
@@ -194,7 +196,7 @@ def _known_draws(
     """
     noise = _combine_noises(coefficients, first_look.tolerance)
     usable = _usable(first_look, coefficients, noise)
-    require(usable.any(), "; ".join((NO_DRAW, *first_look.notes)))
+    require(usable.any(), "; ".join((*_reasons(first_look), NO_DRAW, *first_look.notes)))
     logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
     dropped = find_dropped(coefficients, noise.sigma, logsnr, usable)
     if dropped.share and single:
@@ -293,12 +295,17 @@ def _kind(
     return name_target(alpha, sigma, a, b, frame, first_look.tolerance)
 
 
+def _reasons(first_look: FirstLook) -> list[str]:
+    """Why there is no weighting of one target, as far as a first look told."""
+    if first_look.dependence.found:
+        return ["no weighting: " + first_look.dependence.notes[-1]]
+    return [first_look.coupling.refusal] if first_look.coupling.refusal else []
+
+
 def _refusal(first_look: FirstLook, evidence: Evidence) -> str:
     """Why there is no weighting although a factor was read; empty where there is one."""
-    if first_look.dependence.found:
-        return "no weighting: " + first_look.dependence.notes[-1]
-    if first_look.coupling.refusal:
-        return first_look.coupling.refusal
+    for reason in _reasons(first_look):
+        return reason
     nothing_to_learn = target_of_z(evidence)
     return "" if nothing_to_learn is None else "no weighting: " + nothing_to_learn
 
@@ -435,13 +442,31 @@ def _share_misread(first_look: FirstLook, coefficients: Coefficients, weighted: 
 
 
 def _share_of_other_targets(a: NDArray, b: NDArray, logsnr: NDArray) -> float:
-    """Share of the draws whose target is not that of the draws next to them in log-SNR.
+    """Share of the draws whose target is not that of the draws near them in log-SNR.
 
-    The median of neighbours follows any monotone function, also where it is steep.
+    The median of neighbours follows any monotone function, also where it is steep. Draws next to
+    each other may come from calls that chose the same target, so that farther ones are compared
+    too.
     """
     order = np.argsort(logsnr)
-    far = [values[order] - median_filter(values[order], NEIGHBOURS) for values in (a, b)]
-    return float((np.hypot(*far) > ANOTHER_TARGET * np.hypot(a, b)[order]).mean())
+    steps = {1, max(1, len(order) // FAR)}
+    return max(_share_far_from_neighbours(a[order], b[order], step) for step in steps)
+
+
+def _share_far_from_neighbours(a: NDArray, b: NDArray, step: int) -> float:
+    """Share of the targets that are not the median of those so many draws apart."""
+    reach = (NEIGHBOURS - 1) * step
+    n = len(a) - reach  # those with neighbours on both sides
+    if n < 1:
+        return 0.0
+    middle = slice(reach // 2, reach // 2 + n)
+    far = np.hypot(
+        *(
+            values[middle] - np.median([values[k : k + n] for k in range(0, reach + 1, step)], 0)
+            for values in (a, b)
+        )
+    )
+    return float((far > ANOTHER_TARGET * np.hypot(a, b)[middle]).mean())
 
 
 def _scatter(factor: NDArray, logsnr: NDArray) -> float:

@@ -163,7 +163,7 @@ class StandIn:
             total,
             "the loss never calls its network with gradients on: write loss(model, x) that calls "
             "it, or give model=; where it calls a part of a network, or a method other than "
-            "forward, that part is the model",
+            "forward, that part is the model; a checkpoint needs use_reentrant=False",
         )
         require(
             -total <= self._call < total,
@@ -179,8 +179,9 @@ class StandIn:
             forward, self._forward = self._forward, None
             self._wrap = learned_form(forward, z, args, kwargs)
         if not torch.is_grad_enabled():
+            answer = self._of_others(z)
             self.silent.append(z.detach())
-            return self._wrapped(self._answers.others * _pattern(z), kwargs)
+            return self._wrapped(answer, kwargs)
         part, whole = self._part(z, args, kwargs)
         with _outside_transforms():
             output = self._next_output(z.detach(), part, whole).requires_grad_()
@@ -222,7 +223,7 @@ class StandIn:
         """The chosen output if this is the chosen call, else that of other calls."""
         is_chosen = self.number is None or len(self.calls) == self.number
         if not is_chosen:
-            return self._answers.others * _pattern(z.new_empty(whole))
+            return self._of_others(z.new_empty(whole))
         if self._output is None:
             return z.new_zeros(whole)
         size = z[:1].numel()
@@ -237,6 +238,13 @@ class StandIn:
             return output.reshape(z.shape).clone()
         return z.new_zeros(whole.numel()).index_put((part,), output.reshape(-1)).reshape(whole)
 
+    def _of_others(self, z: Tensor) -> Tensor:
+        """The answer of a call that is not probed, another one in each call.
+
+        Equal answers would cancel where a loss takes the difference of two, as for a derivative.
+        """
+        return self._answers.others * _pattern(z, len(self.calls) + len(self.silent))
+
     def _wrapped(self, output: Tensor, kwargs: dict[str, Any]) -> Any:
         """The output in the form that the loss expects; ``return_dict=False`` asks for a tuple."""
         if self._wrap is not None:
@@ -244,10 +252,10 @@ class StandIn:
         return (output,) if kwargs.get("return_dict") is False else output
 
 
-def _pattern(z: Tensor) -> Tensor:
-    """Numbers of size 1 in the shape of z, always the same."""
+def _pattern(z: Tensor, number: int) -> Tensor:
+    """Numbers of size 1 in the shape of z, always the same for one number."""
     place = torch.arange(z.numel(), device=z.device, dtype=torch.float32)
-    return torch.cos(3 * place).reshape(z.shape).to(z.dtype)
+    return torch.cos(3 * place + number).reshape(z.shape).to(z.dtype)
 
 
 def _outside_transforms() -> AbstractContextManager[Any]:
@@ -416,12 +424,16 @@ def _advice_on_inputs(tensors: list[Tensor]) -> str:
     if tokens:
         return (
             f". It gets whole numbers of shape {tuple(tokens[0].shape)}: a discrete or masked "
-            "diffusion has no Gaussian noise, and so no log-SNR; one that noises embeddings is "
-            "probed with these as x"
+            "diffusion has no Gaussian noise. dv.probe_masked measures one that masks tokens; one "
+            "that noises embeddings is probed with these as x"
         )
     sizes = [tuple(one.shape[1:]) for one in tensors if one.ndim > 1]
     if sizes:
-        return f". It gets {sizes[0]}: where the loss crops or resizes x, give x as cropped"
+        return (
+            f". It gets {sizes[0]}: where z is joined with a condition, inputs=lambda joined, "
+            "*others: joined[:, :4] takes its first four channels; where the loss crops or resizes "
+            "x, give x as cropped"
+        )
     return ""
 
 

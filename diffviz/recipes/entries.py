@@ -6,18 +6,26 @@ from types import MappingProxyType
 from diffviz.checks import unknown
 from diffviz.recipes import (
     ddpm,
+    diffsynth_templates,
     diffusers_examples,
     edm,
     elbo,
     flow,
     flow_times,
     kdiffusion,
+    latents,
+    pixels,
+    policies,
+    proteins,
     reweighted,
     schedules,
     score,
+    shifts,
     sigmoid,
     smalldiffusion,
+    speech,
     v_prediction,
+    weather,
     x_prediction,
 )
 from diffviz.theory.objectives import Objective
@@ -38,6 +46,14 @@ ENTRIES: tuple[Objective, ...] = (
     *flow_times.ENTRIES,
     *diffusers_examples.SD3,
     *smalldiffusion.ENTRIES,
+    *shifts.ENTRIES,
+    *diffsynth_templates.ENTRIES,
+    *pixels.ENTRIES,
+    *latents.ENTRIES,
+    *speech.ENTRIES,
+    *policies.ENTRIES,
+    *weather.ENTRIES,
+    *proteins.ENTRIES,
 )
 
 CATALOGUE: Mapping[str, Objective] = MappingProxyType({entry.name: entry for entry in ENTRIES})

@@ -3,7 +3,7 @@
 The probe itself reads nothing of the catalogue, so that each can check the other. Here they meet.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,11 @@ NODES = 480  # quadrature nodes over all bins of a comparison
 LEAST_OVERLAP = 0.9  # share of the bins on which an entry must have support
 TABLE = 0.02  # deviation up to which a measured table is one of an entry
 LEEWAY = 0.1  # of the standard error, which is no difference between entries
-SMOOTH = 0.01  # relative standard error up to which fine bins are used
+SMOOTH = 0.01  # relative standard error below which it does not count
+NO_DIFFERENCE = 0.001  # of deviations where each bin is known
+FITS = 3.0  # standard errors, in the mean over bins, up to which an entry may be that of the loss
+CHANCE = 9.0  # difference of chi-squares that chance makes: three standard errors
+KNOWN = 0.05  # relative standard error up to which a fine bin is known
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Match:
         table: Which table of the entry the loss trains on, in words; empty if on none.
         beyond: Share of the compared stretch that lies beyond the support of the entry, or where
             its ratio is not known, and is left out.
+        alike: Entries with another weighting that are as near, as far as is known.
     """
 
     name: str
@@ -45,6 +50,7 @@ class Match:
     mass: float
     table: str = ""
     beyond: float = 0.0
+    alike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,9 @@ class Binning:
     mass: float
 
 
-FINE = Binning(bins=160, mass=0.998)
+FINE = tuple(Binning(bins=160, mass=mass) for mass in (0.998, 0.99, 0.98))
 COARSE = Binning(bins=20, mass=0.98)
+WHOLE = Binning(bins=40, mass=0.998)
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,11 @@ class Bins:
         half = np.diff(self.edges) / 2
         return weights / 2 @ objective.weighting(self.middles + half * nodes[:, None])
 
+    @property
+    def relative_error(self) -> NDArray:
+        """Standard error over the weighting, shape (n,); 0 where that is 0."""
+        return np.divide(self.error, self.w, out=np.zeros_like(self.w), where=self.w > 0)
+
     def inside(self, objective: Objective) -> NDArray:
         """Bins within the support of an objective, shape (n,).
 
@@ -116,12 +128,32 @@ def in_bins(measured: Measured, binning: Binning) -> Bins:
 
 
 def _bins(measured: Measured) -> Bins:
-    """A measured weighting in bins as fine as it bears."""
-    fine = in_bins(measured, FINE)
-    is_smooth = np.median(fine.error) < SMOOTH * np.median(fine.w)
-    if is_smooth and not measured.discrete:
-        return fine
+    """A measured weighting in bins as fine as it bears, over as much as is known in each."""
+    if not measured.discrete:
+        for binning in FINE:
+            fine = in_bins(measured, binning)
+            errors = fine.relative_error
+            if np.median(errors) >= SMOOTH:
+                break
+            if errors.max() <= KNOWN:
+                return fine
     return in_bins(measured, COARSE)
+
+
+def _typical_ratio(ratio: NDArray, error: NDArray) -> float:
+    """The median of ratios in which each counts as far as it is known.
+
+    Args:
+        ratio: Measured over known weighting in each bin, shape (n,).
+        error: Relative standard error of each, shape (n,).
+
+    Returns:
+        The ratio at which half of the inverse variance is reached.
+    """
+    order = np.argsort(ratio)
+    certainty = np.cumsum(np.maximum(np.nan_to_num(error[order]), SMOOTH) ** -2)
+    middles = certainty - np.diff(certainty, prepend=0) / 2
+    return float(np.interp(certainty[-1] / 2, middles, ratio[order]))
 
 
 def _match(objective: Objective, measured: Bins) -> Match | None:
@@ -132,7 +164,8 @@ def _match(objective: Objective, measured: Bins) -> Match | None:
     ratio = np.divide(measured.w, known, out=np.zeros_like(measured.w), where=comparable)
     if inside.mean() <= LEAST_OVERLAP or (ratio[inside] <= 0).any():
         return None
-    deviations = np.abs(ratio / np.median(ratio[inside]) - 1) * inside
+    typical = _typical_ratio(ratio[inside], measured.relative_error[inside])
+    deviations = np.abs(ratio / typical - 1) * inside
     worst = deviations.argmax()
     return Match(
         name=objective.name,
@@ -206,15 +239,117 @@ def _match_table(objective: Objective, table: MeasuredTable) -> Match | None:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The order of entries by how near they are to a measured loss.
+
+    Args:
+        kind: Name of the target of the loss.
+        is_even: Whether every bin is known, so that the largest deviation tells; otherwise
+            distances are in standard errors.
+        distances: How far each entry is, by name, the nearest first.
+        count: Number of bins.
+        whole: Bins over nearly all draws, which need not all be known.
+    """
+
+    kind: str
+    is_even: bool
+    distances: dict[str, float]
+    count: int
+    whole: Bins
+
+    @property
+    def least(self) -> float:
+        """The distance of the nearest entry."""
+        return min(self.distances.values(), default=0.0)
+
+    def place(self, match: Match) -> tuple[float, float, bool]:
+        """Distance to three digits, then that over nearly all draws, then whether targets differ.
+
+        Where distances are in standard errors, a tenth is no difference.
+        """
+        distance = self.distances[match.name]
+        if not self.is_even and distance - self.least < LEEWAY:
+            distance = self.least
+        distance = round(distance, 3)
+        objective = CATALOGUE[match.name]
+        other_target = objective.target.name != self.kind
+        is_tied = distance == round(self.least, 3)
+        return distance, self._over_nearly_all(objective) if is_tied else 0.0, other_target
+
+    def _over_nearly_all(self, objective: Objective) -> float:
+        """The distance over nearly all draws: deviations to two digits, errors to one."""
+        match = _match(objective, self.whole)
+        if match is None:
+            return float("inf")
+        if self.is_even:
+            return round(match.deviation, 2)
+        return round(_distance(match, None, self.whole), 1)
+
+    def alike(self, match: Match) -> tuple[str, ...]:
+        """Entries that are as near as the nearest one, as far as is known.
+
+        Args:
+            match: An entry.
+
+        Returns:
+            Names of one entry of each other weighting, the nearest first; none for an entry that
+            is itself not as near, or where no entry fits the loss.
+        """
+        fits = self.least < (TABLE if self.is_even else FITS)
+        if not (fits and self._is_as_near(match.name)):
+            return ()
+        names: list[str] = [match.name]
+        for name in self.distances:
+            if self._is_as_near(name) and not any(self._is_same(name, other) for other in names):
+                names.append(name)
+        return tuple(names[1:])
+
+    def _is_as_near(self, name: str) -> bool:
+        """Whether nothing tells an entry from the nearest one."""
+        distance = self.distances[name]
+        if self.is_even:
+            return distance - self.least < NO_DIFFERENCE
+        return self.count * (distance**2 - self.least**2) < CHANCE
+
+    def _is_same(self, name: str, other: str) -> bool:
+        """Whether two entries have one weighting, as far as both are drawn by the loss."""
+        first, second = CATALOGUE[name], CATALOGUE[other]
+        usable = self.whole.inside(first) & self.whole.inside(second)
+        w, v = self.whole.average(first)[usable], self.whole.average(second)[usable]
+        if not usable.any() or not ((w > 0) & (v > 0)).all():
+            return False
+        ratio = w / v
+        return bool(np.ptp(ratio) < TABLE * np.median(ratio))
+
+
+def _ranking(
+    measured: Measured, bins: Bins, table: MeasuredTable | None, matches: list[Match]
+) -> Ranking:
+    """The order of entries beside a measured loss."""
+    is_even = getattr(measured, "stratified", True)  # curves from elsewhere do not say
+    is_even = is_even and (measured.discrete or bins.binning != COARSE)
+    distances = {
+        match.name: match.deviation if is_even else _distance(match, table, bins)
+        for match in matches
+    }
+    nearest_first = dict(sorted(distances.items(), key=lambda item: item[1]))
+    whole = bins if table is not None else in_bins(measured, WHOLE)
+    return Ranking(measured.kind, is_even, nearest_first, len(bins.w), whole)
+
+
 def closest(measured: Measured, k: int = 3) -> list[Match]:
     """The catalogue entries whose weighting is nearest to a measured one, up to a constant.
 
-    Bins are compared with bin averages: 160 bins over 99.8 % of what the loss draws. There are 20
-    bins over 98 % for times that were sampled and not stratified, and for a table of levels. A
-    table is compared with the tables of an entry (see ``diffviz.theory.discretisation``), and a
-    match says where it is one. Entries must have support on nine tenths of that stretch. Of entries
-    that are equally near, one with the same target comes first. Where times were sampled, entries
-    are ordered by their distance in standard errors, of which a tenth is no difference.
+    Bins are compared with bin averages: 160 bins over 99.8 % of what the loss draws, or over 99 or
+    98 % where a bin further out is not known to 5 %. There are 20 bins over 98 % for times that
+    were sampled and not stratified, for factors that scatter, and for a table of levels. A table is
+    compared with the tables of an entry (see ``diffviz.theory.discretisation``), and a match says
+    where it is one. Entries must have support on nine tenths of that stretch. Of entries that are
+    equally near, one that is nearer over all draws comes first, and of these one with the same
+    target. Where bins are not known well, entries are ordered by their distance in standard errors,
+    of which a tenth is no difference. A match names the entries with another weighting that cannot
+    be told from it.
 
     Args:
         measured: A measured loss, as ``dv.probe`` returns it.
@@ -247,17 +382,6 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
         for objective in CATALOGUE.values()
     ]
     found = [match for match in matches if match is not None]
-    is_even = getattr(measured, "stratified", True)  # curves from elsewhere do not say
-    distances = {
-        match.name: match.deviation if is_even else _distance(match, table, bins) for match in found
-    }
-    least = min(distances.values(), default=0.0)
-
-    def nearness(match: Match) -> tuple[float, bool]:
-        """Distance to three digits, then whether the target is another."""
-        distance = distances[match.name]
-        if not is_even and distance - least < LEEWAY:
-            distance = least
-        return round(distance, 3), CATALOGUE[match.name].target.name != measured.kind
-
-    return sorted(found, key=nearness)[:k]
+    ranking = _ranking(measured, bins, table, found)
+    first = sorted(found, key=ranking.place)[:k]
+    return [replace(match, alike=ranking.alike(match)) for match in first]

@@ -25,6 +25,7 @@ EXACT = 0.02  # relative standard error up to which it is not mentioned
 CHANCE = 0.001  # probability below which a deviation of sampled levels is no chance
 EVEN = 1e-3  # share of chance below which levels are even
 SCATTER = 0.02  # relative step between factors of neighbouring draws from which on they scatter
+SHOWN = 3  # entries that cannot be told apart, at most
 NOT_TOLD_APART = "not told apart from"
 
 
@@ -38,11 +39,12 @@ def _sentence(match: Match, measured: Measured) -> str:
     text += f"largest deviation {match.deviation:.2%} at λ = {match.at:.1f}"
     if match.beyond >= BEYOND:
         text += f", but {match.beyond:.1%} of the range lies beyond what the entry draws"
-    if match.mass >= WHOLE:
-        return text
-    text += f" over {match.mass:.0%} of its draws"
-    if match.error > EXACT:
-        text += f", ± {match.error:.1%} there: {_cause_of_error(measured)}"
+    if match.mass < WHOLE:
+        text += f" over {match.mass:.0%} of its draws"
+        if match.error > EXACT:
+            text += f", ± {match.error:.1%} there: {_cause_of_error(measured)}"
+    if match.alike:
+        text += f"; these draws do not tell it from {', '.join(match.alike[:SHOWN])}"
     return text
 
 

@@ -177,7 +177,7 @@ class Page:
 
     def _repr_png_(self) -> bytes:
         """The picture, for notebooks: it stays in the saved file."""
-        return self.figure()._repr_png_()  # type: ignore[attr-defined]
+        return self.figure().png()  # type: ignore[attr-defined]
 
 
 def report(

@@ -32,6 +32,8 @@ from diffviz.theory.analysis import evaluate
 NODE, WEIGHT = map(torch.from_numpy, np.polynomial.legendre.leggauss(12))
 LINE = torch.arange(-40, 41, dtype=torch.float64) / 5  # lattice of noise for exact expectations
 POINTS_AT_ONCE = 2**16
+NUMBERS_AT_ONCE = 2**19  # of a tensor, 4 MB in float64
+BLOCK = 16  # normal numbers that torch draws together
 LOG_TWO_PI = math.log(2 * math.pi)
 LARGEST_LEVEL = 700.0  # nats; beyond, e^λ is infinite in float64
 ROUNDING = 1e-3  # nats that rounding may add to the bound for one number
@@ -266,6 +268,24 @@ def quadrature(
     return start.to(share) + width.to(share) * share, width
 
 
+def pairs_at_once(nodes: int, d: int) -> int:
+    """How many pairs of a datum and a level are denoised together.
+
+    Larger tensors than ``NUMBERS_AT_ONCE`` take twice as long for each number, since the system
+    hands out their memory anew each time. Multiples of ``BLOCK`` leave the draws as they are:
+    torch draws normal numbers in blocks of as many.
+
+    Args:
+        nodes: Values of the noise for each pair.
+        d: Dimensions.
+
+    Returns:
+        Number of pairs, at least 1.
+    """
+    fitting = min(POINTS_AT_ONCE // nodes, NUMBERS_AT_ONCE // (nodes * d))
+    return max(1, fitting - fitting % BLOCK if fitting > BLOCK else fitting)
+
+
 def squared_errors(
     denoiser: Denoiser,
     data: Tensor,
@@ -289,7 +309,7 @@ def squared_errors(
     nodes = torch.cartesian_prod(*[LINE] * d).reshape(-1, d) if exact else LINE.new_zeros(1, d)
     mass = (-nodes.square().sum(1) / 2).softmax(0).to(data)
     errors = []
-    for pair in torch.arange(logsnr.numel()).split(max(1, POINTS_AT_ONCE // len(nodes))):
+    for pair in torch.arange(logsnr.numel()).split(pairs_at_once(len(nodes), d)):
         clean = data[(pair % len(data)).repeat_interleave(len(nodes))]
         level = logsnr.flatten()[pair].repeat_interleave(len(nodes))
         if exact:

@@ -6,6 +6,8 @@ from . import (
     families,
     frames,
     laws,
+    losses,
+    mixed_laws,
     multipliers,
     objectives,
     paths,
@@ -26,6 +28,7 @@ from .analysis import (
     share_below,
     verdict,
 )
+from .losses import with_loss
 from .objectives import Objective, from_weighting
 from .weightings import rebase
 
@@ -47,6 +50,8 @@ __all__ = [
     "gaussian_mmse",
     "laws",
     "loss_density",
+    "losses",
+    "mixed_laws",
     "multipliers",
     "objectives",
     "paths",
@@ -57,4 +62,5 @@ __all__ = [
     "targets",
     "verdict",
     "weightings",
+    "with_loss",
 ]

@@ -14,7 +14,8 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,10 +30,13 @@ from diffviz.theory.discretisation import between_tables, departure, ratio_on_le
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.multipliers import constant
 from diffviz.theory.weightings import (
+    OfCrossEntropy,
     Resolved,
     WeightingLike,
     evaluate,
     evaluate_inside,
+    relative_to_elbo,
+    require_one_error,
     resolve,
     resolve_curve,
     window,
@@ -70,7 +74,7 @@ def augmentation_density(w: WeightingLike, logsnr: ArrayLike) -> NDArray:
         array([1., 1., 1.])
     """
     grid = increasing(logsnr, "logsnr")
-    return -np.gradient(evaluate(w, grid), grid)
+    return -np.gradient(evaluate(relative_to_elbo(w), grid), grid)
 
 
 def gaussian_mmse(logsnr: ArrayLike) -> NDArray:
@@ -102,7 +106,9 @@ def gaussian_information(logsnr: ArrayLike) -> NDArray:
         TypeError: λ is no real number.
         ValueError: λ is NaN.
     """
-    return np.logaddexp(0, levels(logsnr)) / 2
+    at = levels(logsnr)
+    # as np.logaddexp(0, at), in a third of its time
+    return (np.maximum(at, 0) + np.log1p(np.exp(-np.abs(at)))) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +122,6 @@ class Verdict:
         negative_share: Share of the ELBO mixture with a negative sign.
         logsnr: The grid, shape (n,).
         w: The weighting on it, shape (n,).
-        augmentation: −dw/dλ on it, shape (n,).
     """
 
     monotone: bool
@@ -125,7 +130,11 @@ class Verdict:
     negative_share: float
     logsnr: NDArray
     w: NDArray
-    augmentation: NDArray
+
+    @cached_property
+    def augmentation(self) -> NDArray:
+        """−dw/dλ on the grid, the law of the noise augmentation where w falls, shape (n,)."""
+        return -np.gradient(self.w, self.logsnr)
 
     def __str__(self) -> str:
         if self.monotone:
@@ -213,7 +222,7 @@ def _own_grid(resolved: Resolved) -> NDArray:
 
 
 def verdict(
-    w: WeightingLike, logsnr: ArrayLike | None = None, information: Curve = gaussian_information
+    w: WeightingLike, logsnr: ArrayLike | None = None, information: Curve | None = None
 ) -> Verdict:
     """Is w monotone (non-increasing in λ), where does it rise, and how much is negative?
 
@@ -228,7 +237,8 @@ def verdict(
         w: An objective, a measured loss, a callable of λ, or values on ``logsnr``.
         logsnr: Increasing grid in nats, shape (n,). By default [−20, 20] cut to the support, or the
             levels in it of a loss on a table. The start of the support is no rise.
-        information: I(x; z_λ) of the data, a function of λ.
+        information: I(x; z_λ) of the data, a function of λ. By default that of N(0, 1), and of a
+            token that depends on no other for masked diffusion, whose w is taken over the ELBO's.
 
     Returns:
         The verdict.
@@ -245,7 +255,10 @@ def verdict(
         >>> edm.monotone, round(edm.peak, 2)
         (False, -3.31)
     """
+    if information is None:
+        information = w.information if _is_of_cross_entropy(w) else gaussian_information
     _require_curve(information, "information")
+    w = relative_to_elbo(w)
     resolved: Resolved | None
     if logsnr is None:
         resolved = resolve_curve(w, "verdict(w)")
@@ -267,7 +280,6 @@ def verdict(
         negative_share=_negative_share(grid, values, rising, information),
         logsnr=grid,
         w=values,
-        augmentation=-np.gradient(values, grid),
     )
 
 
@@ -399,7 +411,8 @@ def compare(
         The comparison.
 
     Raises:
-        TypeError: A weighting is a name, or values are no real numbers.
+        TypeError: A weighting is a name, values are no real numbers, or one acts on a cross-entropy
+            and the other on a squared error.
         ValueError: The supports do not overlap, a weighting is 0 on the grid, or values come
             without a grid.
 
@@ -410,6 +423,7 @@ def compare(
         different: the ratio deviates by 2.6 at most, at logsnr -4.00
     """
     positive(tolerance, "tolerance")
+    require_one_error((a, b))
     if logsnr is None:
         over_levels = _compare_levels(a, b, tolerance)
         if over_levels is not None:
@@ -612,6 +626,7 @@ def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list
         members = list(objectives)
     except TypeError as error:  # nothing to go through, such as an array without dimensions
         raise TypeError(message) from error
+    require_one_error(members)
     tables = [(member, weighted_levels(member)) for member in members]
     groups = _group_curves([member for member, table in tables if table is None], tolerance)
     for member, table in tables:
@@ -620,6 +635,11 @@ def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list
     place = {id(member): index for index, member in enumerate(members)}
     in_order = [sorted(group.items, key=lambda item: place[id(item)]) for group in groups]
     return sorted(in_order, key=lambda items: (-len(items), place[id(items[0])]))
+
+
+def _is_of_cross_entropy(w: Any) -> TypeGuard[OfCrossEntropy]:
+    """Whether a weighting is that of an objective on a cross-entropy."""
+    return isinstance(w, OfCrossEntropy) and not isinstance(w, type)
 
 
 def _require_curve(curve: Any, name: str) -> None:
@@ -642,13 +662,14 @@ def _error_of_denoiser(mmse: Curve, grid: NDArray) -> NDArray:
     return error
 
 
-def loss_density(w: WeightingLike, logsnr: ArrayLike, mmse: Curve = gaussian_mmse) -> NDArray:
+def loss_density(w: WeightingLike, logsnr: ArrayLike, mmse: Curve | None = None) -> NDArray:
     """Loss per nat of an exact denoiser: w(λ) E‖eps_hat − eps‖².
 
     Args:
         w: An objective, a measured loss, a callable of λ, or values on ``logsnr``.
         logsnr: λ in nats, shape (n,).
-        mmse: Error of the denoiser as a function of λ. By default it is that for N(0, 1).
+        mmse: Error of the denoiser as a function of λ. By default it is that for N(0, 1), and for
+            a token that depends on no other in masked diffusion.
 
     Returns:
         The loss density, shape (n,).
@@ -662,6 +683,8 @@ def loss_density(w: WeightingLike, logsnr: ArrayLike, mmse: Curve = gaussian_mms
         array([0.477, 1.   , 0.881])
     """
     grid = finite(logsnr, "logsnr")
+    if mmse is None:
+        mmse = w.floor if _is_of_cross_entropy(w) else gaussian_mmse
     return evaluate(w, grid) * _error_of_denoiser(mmse, grid)
 
 

@@ -11,7 +11,7 @@ Example:
     array([-1.349,  1.349])
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 
@@ -20,10 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import ndtr, ndtri
 
-from diffviz.checks import array, count, finite, increasing, number, positive
+from diffviz.checks import array, count, finite, increasing, number, positive, require
 from diffviz.protocols import Law
 from diffviz.theory.atoms import AtomicLaw, atomic, cell_edges
 from diffviz.theory.frames import Curve
+from diffviz.theory.mixed_laws import BlendedTime, Mixture, SqueezedTime
 
 CurveWithSlope = Callable[[NDArray], tuple[NDArray, NDArray]]
 
@@ -161,6 +162,30 @@ def _all_between(
     return x.ndim > 0 and x.dtype == np.float64 and bool(((x > low) & (x < high)).all())
 
 
+def density(law: Any, x: NDArray) -> NDArray:
+    """Density of a law. SciPy's checks of each value take longer than most densities.
+
+    They have nothing to do where all values are inside the support.
+
+    Args:
+        law: Law of x, a frozen SciPy distribution or what has its methods.
+        x: Values, shape (n,).
+
+    Returns:
+        The density, the same numbers as ``law.pdf(x)``, shape (n,).
+    """
+    kind = getattr(law, "dist", None)
+    if isinstance(kind, Transformed) or not isinstance(kind, stats.rv_continuous) or kind.numargs:
+        return law.pdf(x)
+    _, centre, scale = kind._parse_args(*law.args, **law.kwds)
+    if not (np.ndim(scale) == np.ndim(centre) == 0 and scale > 0):
+        return law.pdf(x)
+    unit = (x - centre) / scale
+    if not _all_between(unit, kind.a, kind.b, (), {}):
+        return law.pdf(x)
+    return kind._pdf(unit) / scale
+
+
 class Transformed(stats.rv_continuous):
     """Law of y = forward(x) for x with a law of its own.
 
@@ -249,7 +274,7 @@ class Transformed(stats.rv_continuous):
         if self.base.dist.name == "uniform":
             return 1 / (high - low)
         within = np.clip(self.change.inverse(y), low, high)  # rounding may leave the support
-        return self.base.pdf(within)
+        return density(self.base, within)
 
 
 class TwoSidedMap(MonotoneMap, Protocol):
@@ -896,13 +921,19 @@ class Truncation:
         return self.law.pdf(y) / self.mass
 
 
+def limit(value: Any, name: str) -> float:
+    """A number or ±inf; NaN and what is no number are refused."""
+    unlimited = isinstance(value, float | np.floating) and np.isinf(value)
+    return float(value) if unlimited else number(value, name)
+
+
 def truncated(density: Any, low: float, high: float) -> Any:
     """A law conditioned on low <= λ <= high. Of discrete levels those in between remain.
 
     Args:
         density: Law of λ, a frozen SciPy distribution.
-        low: Least λ in nats.
-        high: Largest λ in nats.
+        low: Least λ in nats; −inf for none.
+        high: Largest λ in nats; inf for none.
 
     Returns:
         A frozen SciPy distribution.
@@ -912,8 +943,8 @@ def truncated(density: Any, low: float, high: float) -> Any:
         ValueError: The law has no mass between the ends.
     """
     law = checked_law(density, "density")
-    low = number(low, "low")
-    high = number(high, "high")
+    low = limit(low, "low")
+    high = limit(high, "high")
     cdf = float(law.cdf(low)), float(law.cdf(high))
     sf = float(law.sf(low)), float(law.sf(high))
     # not the quantiles of 0 and 1: far out in a tail they are infinite by rounding
@@ -928,3 +959,106 @@ def truncated(density: Any, low: float, high: float) -> Any:
         if kept.sum() > 1:
             return atoms(table.levels[kept], table.mass[kept], table.steps)
     return two_sided(between, a=start, b=end)
+
+
+# --- laws put together from others ---------------------------------------------------------------
+
+
+def smooth(value: Any, name: str) -> Any:
+    """A law with a density; a ValueError for one of discrete levels."""
+    law = checked_law(value, name)
+    require(atomic(law) is None, f"{name} must have a density, got a law of discrete levels")
+    return law
+
+
+def mixture(components: Sequence[Any], shares: Sequence[float]) -> Any:
+    """Law of a λ that is drawn from one of several laws.
+
+    Args:
+        components: Laws of λ, frozen SciPy distributions with densities.
+        shares: Probability of each up to a constant, one for each law, above 0.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        TypeError: A component is no law, or a share no number.
+        ValueError: There is no component, a share is not above 0, their numbers differ, or a
+            component has discrete levels.
+
+    Example:
+        >>> from scipy import stats
+        >>> law = dv.laws.mixture([stats.norm(0, 2), stats.norm(5, 1)], [0.75, 0.25])
+        >>> round(float(law.mean()), 6)
+        1.25
+    """
+    parts = tuple(smooth(law, f"components[{i}]") for i, law in enumerate(components))
+    masses = finite(shares, "shares")
+    require(
+        masses.shape == (len(parts),) and len(parts) > 0 and bool((masses > 0).all()),
+        f"shares are {len(parts)} numbers above 0, one for each component; got {shares!r}",
+    )
+    return Mixture(parts, tuple((masses / masses.sum()).tolist())).freeze()
+
+
+def blended(density: Any, share: float) -> Any:
+    """Law of λ on the linear path for t = (1 − share) t₀ + share u, u uniform on [0, 1].
+
+    It is what a code draws that *adds* a uniform time to another, where its text says that it draws
+    from a mixture of both.
+
+    Args:
+        density: Law of the λ of t₀, a frozen SciPy distribution with a density.
+        share: Weight of the uniform draw, in (0, 1).
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        TypeError: ``density`` is no law, or the share is no number.
+        ValueError: The share lies outside (0, 1), or the law has discrete levels.
+
+    Example:
+        >>> from scipy import stats
+        >>> law = dv.laws.blended(stats.norm(0, 2), share=0.5)
+        >>> law.support() == tuple(dv.paths.LINEAR.logsnr([1.0, 0.0]))
+        True
+    """
+    law = smooth(density, "density")
+    weight = positive(share, "share")
+    require(weight < 1, f"share must lie in (0, 1), got {weight:g}; at 1 take scipy.stats.uniform")
+    return BlendedTime(law, weight).freeze()
+
+
+def squeezed(density: Any, low: float, high: float) -> Any:
+    """Law of λ on the linear path when t goes to low + (high − low) t.
+
+    The ends may lie outside [0, 1] where the law has no time that would leave it.
+
+    Args:
+        density: Law of λ before, a frozen SciPy distribution with a density.
+        low: Where t = 0 goes.
+        high: Where t = 1 goes.
+
+    Returns:
+        A frozen SciPy distribution.
+
+    Raises:
+        TypeError: ``density`` is no law, or an end is no number.
+        ValueError: Not low < high, the law has discrete levels, or a time leaves [0, 1].
+
+    Example:
+        >>> from scipy import stats
+        >>> law = dv.laws.squeezed(stats.logistic(0, 2), 0.02, 1.0)
+        >>> [round(float(end), 3) for end in law.support()]
+        [-inf, 7.784]
+    """
+    law = smooth(density, "density")
+    start, end = ordered(low, high)
+    times = start + (end - start) * (1 / (1 + np.exp(np.array(law.support()) / 2)))
+    require(
+        bool(((times >= -1e-12) & (times <= 1 + 1e-12)).all()),
+        f"low {start:g} and high {end:g} take times of the law to [{times.min():g}, "
+        f"{times.max():g}], outside [0, 1]; truncate the law first",
+    )
+    return Transformed(law, SqueezedTime(start, end), rising=True).freeze()

@@ -10,6 +10,7 @@ own squared error. With p the density of the law,
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path as File
 from typing import Any
@@ -24,7 +25,7 @@ from diffviz.protocols import Weighting
 from diffviz.theory import multipliers, tables
 from diffviz.theory.atoms import atomic, curve_through, quantiles
 from diffviz.theory.frames import Curve, levels
-from diffviz.theory.laws import checked_law, truncated
+from diffviz.theory.laws import checked_law, density, truncated
 from diffviz.theory.paths import COSINE, Path, checked_path
 from diffviz.theory.targets import EPS, Target, base_gain
 
@@ -32,6 +33,28 @@ SMALLEST = 1e-290  # of a weighting on eps; below, float64 loses digits
 
 # where the identity of an objective is taken: both ends of the law, and the middles of 64 shares
 IDENTITY_GRID = np.concatenate([[0.0], (np.arange(64) + 0.5) / 64, [1.0]])
+
+
+def digest(quantiles: NDArray, factors: NDArray, kind: str = "") -> str:
+    """A hash of what an objective does, to 8 significant digits.
+
+    Args:
+        quantiles: Quantiles of its law at ``IDENTITY_GRID``, in nats.
+        factors: Its factor at all but the first and the last of them.
+        kind: What else tells it from others, in words.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    accepted = np.isfinite(factors) & (factors >= 0)
+    numbers = np.concatenate(
+        [
+            np.where(np.abs(quantiles) < 1e-12, 0.0, quantiles),
+            np.where(accepted, factors, np.nan),
+        ]
+    )
+    text = kind + " ".join(f"{number:.7e}" for number in numbers + 0.0)  # −0.0 + 0.0 is 0.0
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,15 +162,7 @@ class Objective:
             factors = np.full_like(inner, np.nan)
             known = np.isfinite(inner)
             factors[known] = self._raw_factor(inner[known])
-        accepted = np.isfinite(factors) & (factors >= 0)
-        numbers = np.concatenate(
-            [
-                np.where(np.abs(quantiles) < 1e-12, 0.0, quantiles),
-                np.where(accepted, factors, np.nan),
-            ]
-        )
-        text = " ".join(f"{number:.7e}" for number in numbers + 0.0)  # −0.0 + 0.0 is 0.0
-        return sha256(text.encode()).hexdigest()[:16]
+        return digest(quantiles, factors)
 
     def _raw_factor(self, logsnr: NDArray) -> NDArray:
         """c(λ) · gain² before any check."""
@@ -208,17 +223,31 @@ class Objective:
             array([ 0.038,  1.008, 15.599])
         """
         at = finite(logsnr, "logsnr")
-        low, high = self.law.support()
+        low, high = self._support
         inside = (at >= low) & (at <= high)
-        level = at[inside]
+        if at.ndim and inside.all():  # as on most grids; choosing all takes as long as the density
+            return self._on_base(at, base)
         w = np.zeros(at.shape)
+        w[inside] = self._on_base(at[inside], base)
+        return w
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: the recipe alone, so that use does not change its pickle."""
+        return {name: value for name, value in vars(self).items() if name != "_support"}
+
+    @cached_property
+    def _support(self) -> tuple[float, float]:
+        """Support of the law, which SciPy works out anew each time."""
+        return self.law.support()
+
+    def _on_base(self, level: NDArray, base: str) -> NDArray:
+        """The weighting of the squared error of a base at λ within the support of the law."""
         on_eps = self._on_eps(level)
         on_base = on_eps / base_gain(base, level) ** 2
         faint = on_eps < SMALLEST
         if faint.any() and atomic(self.law) is None:
             on_base[faint] = self._far_out(level[faint], base)
-        w[inside] = on_base
-        return w
+        return on_base
 
     def _far_out(self, level: NDArray, base: str) -> NDArray:
         """The weighting of a base where the product of its factors underflows on eps."""
@@ -232,7 +261,7 @@ class Objective:
         """The weighting of the eps squared error at λ within the support of the law."""
         table = atomic(self.law)
         if table is None:
-            return self.factor(level) * (2 * self.law.pdf(level))
+            return self.factor(level) * (2 * density(self.law, level))
         return curve_through(table, 2 * self.factor(table.levels) * table.mass)(level)
 
     def draw(

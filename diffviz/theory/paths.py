@@ -964,8 +964,12 @@ class InterpolatedSchedule:
         return t * low + (1 - t) * high, growth
 
     def inverse(self, logsnr: NDArray) -> NDArray:
-        """t(λ), by root search."""
-        between = (self.low.sf(logsnr) + self.high.sf(logsnr)) / 2
+        """t(λ), by root search.
+
+        It starts at the t for which t = t t_low(λ) + (1 − t) t_high(λ), the limit at either end.
+        """
+        first = self.high.sf(logsnr)
+        between = first / np.maximum(self.low.cdf(logsnr) + first, np.finfo(float).tiny)
         return inverted(self.with_growth, logsnr, start=between)
 
     def slope(self, logsnr: NDArray) -> NDArray:

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffviz.checks import finite, positive
 from diffviz.theory.frames import VP, levels, noise_ratio
+from diffviz.theory.laws import density
 from diffviz.theory.paths import LINEAR, Path, checked_path
 
 Coefficient = Callable[[NDArray, Path], NDArray]
@@ -40,12 +41,14 @@ class Target:
         a: Coefficient of x, a function of λ and the path.
         b: Coefficient of eps, a function of λ and the path.
         both: a and b at once, where together they cost less than singly.
+        short_gain: |b − a sigma/alpha| where it comes out shorter than its parts.
     """
 
     name: str
     a: Coefficient
     b: Coefficient
     both: Coefficients | None = None
+    short_gain: Coefficient | None = None
 
     def coefficients(self, logsnr: NDArray, path: Path) -> tuple[NDArray, NDArray]:
         """Both coefficients at λ.
@@ -77,6 +80,8 @@ class Target:
         """
         at = levels(logsnr)
         path = checked_path(path)
+        if self.short_gain is not None:
+            return self.short_gain(at, path)
         a, b = self.coefficients(at, path)
         if not np.any(a):  # eps and its multiples, for which sigma/alpha is computed in vain
             return np.abs(b - a)
@@ -120,7 +125,7 @@ def speed(logsnr: NDArray, path: Path, log_slope: ArrayLike) -> NDArray:
         d log(scale)/dt, λ's shape.
     """
     with np.errstate(divide="ignore"):
-        return -np.asarray(log_slope) / path.schedule.pdf(logsnr)
+        return -np.asarray(log_slope) / density(path.schedule, logsnr)
 
 
 def u_of_both(logsnr: NDArray, path: Path) -> tuple[NDArray, NDArray]:
@@ -140,6 +145,14 @@ def u_of_x(logsnr: NDArray, path: Path) -> NDArray:
 def u_of_eps(logsnr: NDArray, path: Path) -> NDArray:
     """Coefficient of eps in u: d sigma/dt."""
     return u_of_both(logsnr, path)[1]
+
+
+def gain_of_u(logsnr: NDArray, path: Path) -> NDArray:
+    """Gain of u, ½ sigma |dλ/dt|: alpha′ = s alpha λ′ and sigma′ = (s − ½) sigma λ′ in the rule.
+
+    Here s is d log alpha/dλ, and it cancels in sigma′ − alpha′ sigma/alpha.
+    """
+    return path.frame.sigma(logsnr) * np.abs(speed(logsnr, path, 0.5))
 
 
 def score_of_eps(logsnr: NDArray, path: Path) -> NDArray:
@@ -211,7 +224,7 @@ def edm_output(sigma_data: float = 0.5) -> Target:
 EPS = Target("eps", zero, one)
 X = Target("x", one, zero)
 V = Target("v", v_of_x, v_of_eps)
-U = Target("u", u_of_x, u_of_eps, u_of_both)
+U = Target("u", u_of_x, u_of_eps, u_of_both, gain_of_u)
 SCORE = Target("score", zero, score_of_eps)
 F = edm_output()
 # DDPM's posterior mean of x_{t−dt}, as the step (mean − z)/dt in the limit of many steps
@@ -251,6 +264,8 @@ def base_gain(base: str, logsnr: ArrayLike) -> NDArray:
     if not isinstance(base, str) or base not in BASES:
         raise ValueError(f"unknown base {base!r}; one of {', '.join(BASES)}")
     at = levels(logsnr)
+    if base == "eps":
+        return np.ones_like(at)
     if base == "u":
         return 1 + noise_ratio(at)
     return BASES[base].gain(at, LINEAR)

@@ -9,6 +9,7 @@ The same loss has a different weighting on the error of each base:
     ½ ∫ w_a(λ) ‖error_a‖² dλ = ½ ∫ w_b(λ) ‖error_b‖² dλ,      w_b = w_a gain_a² / gain_b².
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -32,6 +33,26 @@ class WithLaw(Protocol):
     @property
     def law(self) -> Law:
         """The law of log-SNR."""
+
+
+@runtime_checkable
+class OfCrossEntropy(Protocol):
+    """A weighting on a cross-entropy, whose ELBO is not constant in λ."""
+
+    @property
+    def law(self) -> Law:
+        """The law of log-SNR."""
+
+    @property
+    def information(self) -> Curve:
+        """I(x; z_λ) of data without structure, a function of λ."""
+
+    @property
+    def floor(self) -> Curve:
+        """Least error on data without structure, a function of λ."""
+
+    def over_elbo(self, logsnr: NDArray) -> NDArray:
+        """The weighting over that of the ELBO, in the shape of ``logsnr``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +162,40 @@ def resolve_curve(w: WeightingLike, caller: str) -> Resolved:
             f"of w need their grid; got {type(w).__name__}"
         )
     return resolved
+
+
+def relative_to_elbo(w: WeightingLike) -> WeightingLike:
+    """A weighting of which that of the ELBO is constant.
+
+    Args:
+        w: An objective, a measured loss, a callable of λ, or values.
+
+    Returns:
+        Of an objective on a cross-entropy its weighting over that of the ELBO, anything else as it
+        is.
+    """
+    if isinstance(w, OfCrossEntropy) and not isinstance(w, type):
+        return Resolved(w.over_elbo, w.law.support())
+    return w
+
+
+def require_one_error(weightings: Iterable[Any]) -> None:
+    """Refuse weightings of which some act on a cross-entropy and others on a squared error.
+
+    Args:
+        weightings: Objectives, measured losses, callables of λ or values.
+
+    Raises:
+        TypeError: Both kinds are among them.
+    """
+    members = list(weightings)
+    on_entropy = [w for w in members if isinstance(w, OfCrossEntropy)]
+    others = [w for w in members if isinstance(w, WithLaw) and not isinstance(w, OfCrossEntropy)]
+    if on_entropy and others:
+        raise TypeError(
+            f"{on_entropy[0]!r} weights a cross-entropy and {others[0]!r} a squared error; "
+            "compare objectives of one kind"
+        )
 
 
 def _accepted(values: Any, logsnr: NDArray) -> NDArray:

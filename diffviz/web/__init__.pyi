@@ -1,4 +1,4 @@
-from . import bundle, description, figures, pictures
+from . import bundle, description, figures, page, pictures
 from .description import (
     Action,
     Chip,
@@ -12,6 +12,7 @@ from .description import (
     Slider,
     Switch,
     Text,
+    Upload,
 )
 from .figures import figure
 from .pictures import Chart, Cloud, Images, Note, Table, View, Working
@@ -34,11 +35,13 @@ __all__ = [
     "Switch",
     "Table",
     "Text",
+    "Upload",
     "View",
     "Working",
     "bundle",
     "description",
     "figure",
     "figures",
+    "page",
     "pictures",
 ]

@@ -47,20 +47,53 @@ export function linspace(low, high, points) {
 }
 
 /**
+ * The integral of values over a grid, by trapezoids.
+ * @param {Float64Array} values Shape (n,).
+ * @param {Float64Array} grid Shape (n,).
+ * @returns {number}
+ */
+export function trapezoid(values, grid) {
+  let sum = 0;
+  for (let index = 1; index < grid.length; index += 1) {
+    sum += ((values[index] + values[index - 1]) / 2) * (grid[index] - grid[index - 1]);
+  }
+  return sum;
+}
+
+/**
+ * Slope of values over a grid as `numpy.gradient`: second order inside, first order at the ends.
+ * @param {Float64Array} values Shape (n,).
+ * @param {Float64Array} grid Shape (n,).
+ * @returns {Float64Array} Shape (n,).
+ */
+export function gradient(values, grid) {
+  const last = grid.length - 1;
+  return values.map((value, index) => {
+    if (index === 0) return (values[1] - value) / (grid[1] - grid[0]);
+    const before = grid[index] - grid[index - 1];
+    const slope = (value - values[index - 1]) / before;
+    if (index === last) return slope;
+    const after = grid[index + 1] - grid[index];
+    return (before * ((values[index + 1] - value) / after) + after * slope) / (before + after);
+  });
+}
+
+/**
  * Grid over the stretch of [low, high] on which a law has support, ends a hair inside.
  * @param {[number, number]} support
  * @param {number} [low]
  * @param {number} [high]
- * @returns {Float64Array} Shape (4001,).
+ * @param {number} [points]
+ * @returns {Float64Array} Shape (points,).
  */
-function gridWithin(support, low = -20, high = 20) {
+export function gridWithin(support, low = -20, high = 20, points = VERDICT_POINTS) {
   const start = Math.max(low, support[0]);
   const stop = Math.min(high, support[1]);
   if (start >= stop) {
     throw new RangeError(`the supports do not overlap: [${low}, ${high}], [${support}]`);
   }
   const hair = 1e-12 * (stop - start);
-  return linspace(start + hair, stop - hair, VERDICT_POINTS);
+  return linspace(start + hair, stop - hair, points);
 }
 
 /**

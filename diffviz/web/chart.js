@@ -9,6 +9,16 @@ const LINE_WIDTH = 2;
 const ALIKE = 0.25; // share of a curve that hides another, from which on one of them is dashed
 const FAINT = 0.4;
 const MARGINS = { x: 44, y: 70 }; // px of a chart that a label in the middle of its axis cannot use
+/** What a key moves: places of the curves, and a share of the vertical axis. */
+const KEYS = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  PageUp: [25, 0],
+  PageDown: [-25, 0],
+  ArrowUp: [0, 0.02],
+  ArrowDown: [0, -0.02],
+  Enter: [0, 0],
+};
 const STROKE_STEP = 3; // px between the points of a stroke, so that a link can hold it
 
 /**
@@ -139,6 +149,7 @@ export class ChartPanel {
     this.uplot = null;
     this.structure = "";
     this.size = { width: 0, height: 0 };
+    this.penHeight = 0.5; // share of the vertical axis at which the keys draw
     this.plot.addEventListener("keydown", (event) => this.moveCursor(event));
   }
 
@@ -149,7 +160,8 @@ export class ChartPanel {
     this.table = tableOf(chart);
     this.limits = this.limitsOf(chart);
     this.title.textContent = chart.title;
-    this.plot.setAttribute("aria-label", `${chart.ylabel} over ${chart.xlabel}`);
+    const keys = chart.strokes ? "; arrow keys move the crosshair, Enter draws to it" : "";
+    this.plot.setAttribute("aria-label", `${chart.ylabel} over ${chart.xlabel}${keys}`);
     this.draw();
   }
 
@@ -285,16 +297,27 @@ export class ChartPanel {
     return values[index];
   }
 
-  /** The arrow keys move the crosshair. */
+  /** The arrow keys move the crosshair; where a reader draws, up and down too, and Enter draws. */
   moveCursor(event) {
-    const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: 25, PageDown: -25 };
-    if (!(event.key in steps) || !this.uplot) return;
+    const isDrawn = Boolean(this.chart?.strokes);
+    const [step, rise] = KEYS[event.key] ?? [0, 0];
+    if (!this.uplot || !(step || (isDrawn && event.key in KEYS))) return;
     event.preventDefault();
     event.stopPropagation();
     const x = this.table[0];
     const from = this.uplot.cursor.idx ?? Math.floor(x.length / 2);
-    const index = Math.max(0, Math.min(x.length - 1, from + steps[event.key]));
-    this.uplot.setCursor({ left: this.uplot.valToPos(x[index], "x"), top: 10 });
+    const index = Math.max(0, Math.min(x.length - 1, from + step));
+    this.penHeight = Math.max(0, Math.min(1, this.penHeight + rise));
+    const top = isDrawn ? (1 - this.penHeight) * this.uplot.over.clientHeight : 10;
+    this.uplot.setCursor({ left: this.uplot.valToPos(x[index], "x"), top });
+    if (event.key === "Enter") this.drawTo(x[index], this.uplot.posToVal(top, "y"));
+  }
+
+  /** Add a point to what is drawn. */
+  drawTo(x, y) {
+    const { strokes } = this.chart;
+    const point = [x, y].map((value) => Number(value.toPrecision(5))); // as a link writes them
+    this.context.moved(strokes, [...this.context.state()[strokes], point]);
   }
 
   /** Bands around curves, under them. */

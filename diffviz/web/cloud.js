@@ -4,6 +4,11 @@ import { make } from "./elements.js";
 import { extent, figures } from "./chart.js";
 import { readable } from "./theme.js";
 
+const PEN_STEP = 0.025; // share of the axes that an arrow key moves the pen; with Shift a fifth
+const PEN_SIZE = 7; // px of half a stroke of the cross that shows the pen
+const PEN_MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+export const PEN_KEYS =
+  "arrow keys move a pen, Enter sets a point, Backspace takes the last one away";
 const MARGIN = { left: 44, right: 8, top: 8, bottom: 34 };
 
 export class CloudPanel {
@@ -14,6 +19,8 @@ export class CloudPanel {
     this.element = make("figure.dv-chart", {}, this.title, this.canvasElement);
     this.steps = 0;
     this.stroke = []; // what a reader draws now
+    /** @type {{x: number, y: number} | null} */
+    this.pen = null; // where the keys have moved the pen, as shares of the axes
     this.size = { width: 0, height: 0 };
     this.listen();
     context.clock.add(this);
@@ -25,7 +32,8 @@ export class CloudPanel {
     this.stroke = [];
     this.title.textContent = cloud.title;
     const label = cloud.title || `${cloud.ylabel} over ${cloud.xlabel}`;
-    this.canvasElement.setAttribute("aria-label", label);
+    const keys = cloud.strokes ? `; ${PEN_KEYS}` : "";
+    this.canvasElement.setAttribute("aria-label", `${label}${keys}`);
     this.canvasElement.classList.toggle("dv-drawable", Boolean(cloud.strokes));
     this.canvasElement.title = this.context.tipOf(cloud.strokes);
     this.limits = this.limitsOf(cloud);
@@ -116,7 +124,25 @@ export class CloudPanel {
     }
     const ink = getComputedStyle(this.element).getPropertyValue("--dv-ink").trim();
     this.drawPoints(ctx, scales, this.stroke.flat(), 0, this.stroke.length, () => ink, 2);
+    if (this.pen && this.cloud.strokes) this.drawPen(ctx, ink);
     ctx.restore();
+  }
+
+  /** The place of the pen in pixels. */
+  penPlace() {
+    return [MARGIN.left + this.pen.x * this.inner.x, MARGIN.top + (1 - this.pen.y) * this.inner.y];
+  }
+
+  drawPen(ctx, ink) {
+    const [left, top] = this.penPlace();
+    ctx.strokeStyle = ink;
+    ctx.lineWidth = 1.5;
+    ctx.beginPath();
+    ctx.moveTo(left - PEN_SIZE, top);
+    ctx.lineTo(left + PEN_SIZE, top);
+    ctx.moveTo(left, top - PEN_SIZE);
+    ctx.lineTo(left, top + PEN_SIZE);
+    ctx.stroke();
   }
 
   /** The colour of each point of a name. */
@@ -233,10 +259,7 @@ export class CloudPanel {
     let isDrawing = false;
     const add = (event) => {
       const box = canvas.getBoundingClientRect();
-      const [x, y] = this.scales().value(event.clientX - box.left, event.clientY - box.top);
-      // where the axes grow and shrink, the same place in those of the first step
-      const factor = (this.cloud.reach[0] ?? 1) / (this.cloud.reach[this.step] ?? 1);
-      this.stroke.push([x * factor, y * factor]);
+      this.stroke.push(this.pointAt(event.clientX - box.left, event.clientY - box.top));
       this.draw();
     };
     canvas.addEventListener("pointerdown", (event) => {
@@ -250,9 +273,49 @@ export class CloudPanel {
     canvas.addEventListener("pointerup", () => {
       if (!isDrawing) return;
       isDrawing = false;
-      const { strokes } = this.cloud;
-      this.context.moved(strokes, [...this.context.state()[strokes], ...this.stroke]);
+      this.addPoints(this.stroke);
     });
+    canvas.addEventListener("keydown", (event) => this.movePen(event));
+    canvas.addEventListener("focus", () => this.placePen(canvas.matches(":focus-visible")));
+    canvas.addEventListener("blur", () => this.placePen(false));
+  }
+
+  /** Coordinates of a place in pixels; where axes grow and shrink, in those of the first step. */
+  pointAt(left, top) {
+    const factor = (this.cloud.reach[0] ?? 1) / (this.cloud.reach[this.step] ?? 1);
+    return this.scales()
+      .value(left, top)
+      .map((value) => value * factor);
+  }
+
+  addPoints(points) {
+    const { strokes } = this.cloud;
+    this.context.moved(strokes, [...this.context.state()[strokes], ...points]);
+  }
+
+  /** Put the pen in the middle, or take it away. */
+  placePen(isThere) {
+    this.pen = isThere && this.cloud?.strokes ? { x: 0.5, y: 0.5 } : null;
+    this.draw();
+  }
+
+  /** The arrow keys move a pen; Enter sets a point where it is, and Backspace takes the last. */
+  movePen(event) {
+    if (!this.cloud?.strokes) return;
+    const { strokes } = this.cloud;
+    const [right, up] = PEN_MOVES[event.key] ?? [0, 0];
+    const actions = {
+      Enter: () => this.addPoints([this.pointAt(...this.penPlace())]),
+      Backspace: () => this.context.moved(strokes, this.context.state()[strokes].slice(0, -1)),
+    };
+    if (!(event.key in PEN_MOVES) && !(event.key in actions)) return;
+    event.preventDefault();
+    this.pen ??= { x: 0.5, y: 0.5 };
+    const step = event.shiftKey ? PEN_STEP / 5 : PEN_STEP;
+    const within = (share) => Math.min(1, Math.max(0, share));
+    this.pen = { x: within(this.pen.x + right * step), y: within(this.pen.y + up * step) };
+    this.draw();
+    actions[event.key]?.();
   }
 
   resize(width, height) {

@@ -288,7 +288,25 @@ function chips(control, moved, id) {
   return { element: make("span.dv-several", {}, list, search, found, status), show };
 }
 
-const KINDS = { action, chips, menu, paste, points, slider, switch: toggle, text };
+/** @param {ControlRecord} control @param {Moved} moved @param {string} id @returns {ControlView} */
+function upload(control, moved, id) {
+  const file = make("input.dv-file", { type: "file", accept: control.accept, hidden: true });
+  file.addEventListener("change", () => {
+    if (file.files.length) moved(file.files[0]);
+    file.value = ""; // the same file can be chosen again
+  });
+  const attributes = { id, type: "button", title: control.tip, onclick: () => file.click() };
+  const element = make("span.dv-field", {}, make("button", attributes, "file …"), file);
+  element.addEventListener("dragover", (event) => event.preventDefault());
+  element.addEventListener("drop", (event) => {
+    if (!event.dataTransfer.files.length) return;
+    event.preventDefault();
+    moved(event.dataTransfer.files[0]);
+  });
+  return { element, show: () => undefined };
+}
+
+const KINDS = { action, chips, menu, paste, points, slider, switch: toggle, text, upload };
 
 /**
  * A control with its label.

@@ -357,6 +357,44 @@ class Action(Control):
 
 
 @dataclass(frozen=True)
+class Upload(Control):
+    """A button that hands the bytes of a file to Python. It has no value, so no link holds them.
+
+    Args:
+        accept: Endings or kinds of the files that can be chosen, such as ".png,.jpg" or "image/*".
+        most: Bytes of the largest file that is taken.
+    """
+
+    accept: str = ""
+    most: int = 20_000_000
+
+    @property
+    def has_value(self) -> bool:
+        """A file is no part of the state."""
+        return False
+
+    def checked_file(self, file: str, content: bytes) -> bytes:
+        """The bytes of a file, if there are some and not too many.
+
+        Args:
+            file: Its name.
+            content: Its bytes.
+
+        Returns:
+            The bytes.
+
+        Raises:
+            ValueError: The file is empty or too large.
+        """
+        checks.require(len(content) > 0, f"{file!r} is empty")
+        checks.require(
+            len(content) <= self.most,
+            f"{file!r} has {len(content) / 1e6:.1f} MB; up to {self.most / 1e6:g} MB are taken",
+        )
+        return content
+
+
+@dataclass(frozen=True)
 class Description:
     """The controls of an explorer.
 

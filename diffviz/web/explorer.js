@@ -4,6 +4,7 @@
 // kernel. At most one request is under way; what a reader moves meanwhile is kept, the newest value
 // of each control, and sent when the answer comes.
 
+import { figures } from "./chart.js";
 import { Clock } from "./clock.js";
 import { isShown, makeControl } from "./controls.js";
 import { copy, download, make, uniqueId } from "./elements.js";
@@ -14,12 +15,19 @@ import { isDark, readable, watchTheme } from "./theme.js";
 const NARROW = 560; // px of width below which the controls stand under the pictures
 const TELL_EVERY = 250; // ms between two messages that await no answer
 const SLOW = 400; // ms after which a reader is told to wait
+const NEEDS_KERNEL =
+  "this needs a notebook, where Python computes it: the button 'code' copies the cell";
+const LEAST_ROW = 212; // px of a row of pictures, with a title, a legend and 170 px of axes
+const MOST_ROW = 380;
+const GAP = 8; // px between two rows
+const LEAST_SCROLLED = 300; // px of what scrolls explorers; the output of a cell may be less
+const SPARE = 24; // px of the margins of an explorer
 
 /**
  * What an explorer talks with. A page without a kernel has no `send`.
  *
  * @typedef {{
- *   send?: (message: Record<string, any>) => void,
+ *   send?: (message: Record<string, any>, buffers?: ArrayBuffer[]) => void,
  *   listen: (receive: (message: any, buffers: any[]) => void) => () => void,
  * }} Link
  *
@@ -29,7 +37,7 @@ const SLOW = 400; // ms after which a reader is told to wait
  *
  * @typedef {{
  *   compute: (state: any, data: any, changed: string[]) => any,
- *   settle?: (state: any, name: string) => any,
+ *   settle?: (state: any, name: string, data: any) => any,
  * }} Local
  */
 
@@ -88,6 +96,9 @@ class Explorer {
     /** @type {HTMLStyleElement | undefined} */
     this.sheet = undefined;
     this.columns = 1;
+    this.width = 0; // px for which the rows were laid out
+    this.rest = 0; // px that texts and buttons take of the height
+    this.visible = Infinity; // px of the height that can be seen at once
     // else JupyterLab would take the arrow keys, to move between cells
     const attributes = {
       "data-lm-suppress-shortcuts": "true",
@@ -149,7 +160,8 @@ class Explorer {
     }
     this.timed = timed;
     const pictures = [this.pictures, this.clock.element];
-    const parts = [...pictures, this.working, this.status, this.texts, this.tools()];
+    this.buttons = this.tools();
+    const parts = [...pictures, this.working, this.status, this.texts, this.buttons];
     const view = make("div.dv-view", {}, ...parts);
     this.root.replaceChildren(this.form, view);
     this.root.setAttribute("role", "group");
@@ -184,6 +196,7 @@ class Explorer {
   /** @param {any} control @param {any} value */
   answer(control, value) {
     if (control.kind === "action") this.press(control.name);
+    else if (control.kind === "upload") this.upload(control, value);
     else this.move(control.name, value);
   }
 
@@ -197,11 +210,11 @@ class Explorer {
     const names = Object.keys(values);
     for (const [name, value] of Object.entries(values)) {
       this.state = { ...this.state, [name]: value };
-      if (this.local?.settle) this.state = this.local.settle(this.state, name);
+      if (this.local?.settle) this.state = this.local.settle(this.state, name, this.data);
     }
     this.showState(names);
     const view = this.computeHere(names);
-    if (!view && !this.link.send) this.complain("this control needs a notebook with a kernel");
+    if (!view && !this.link.send) this.complain(NEEDS_KERNEL);
     if (view && !view.partial) {
       this.tell(values);
       return;
@@ -258,10 +271,39 @@ class Explorer {
   }
 
   press(name) {
-    if (!this.link.send) return;
+    if (!this.link.send) {
+      this.complain(NEEDS_KERNEL);
+      return;
+    }
     this.tellNow();
     this.await();
     this.link.send({ kind: "act", name, serial: this.serial });
+  }
+
+  /** Hand a file to Python, which answers with controls and a view. */
+  async upload(control, file) {
+    if (!this.link.send) {
+      this.complain(NEEDS_KERNEL);
+      return;
+    }
+    if (file.size > control.most) {
+      const [size, most] = [file.size, control.most].map((bytes) => figures(bytes / 1e6));
+      this.complain(`'${file.name}' has ${size} MB; up to ${most} MB are taken`);
+      return;
+    }
+    const bytes = await file.arrayBuffer();
+    this.tellNow();
+    this.await();
+    const message = { kind: "upload", name: control.name, file: file.name, serial: this.serial };
+    this.link.send(message, [bytes]);
+  }
+
+  /** Nothing is under way any more. */
+  settleDown() {
+    this.waiting = 0;
+    this.underWay = [];
+    clearTimeout(this.patience);
+    this.root.classList.remove("dv-waiting");
   }
 
   await() {
@@ -293,14 +335,28 @@ class Explorer {
   open(message, buffers) {
     if (message.browser && message.browser !== this.id) return; // the answer to another view
     const whole = unpacked(message, buffers);
+    this.settleDown();
     this.build(whole);
+    this.kinds = []; // else panels of before would be taken for those of the new view
     this.showState([]);
     this.drawView(whole);
     this.showStatus(whole);
-    if (!this.link.send) this.takeLink(location.hash.slice(1));
+    if (!this.link.send) this.followLinks();
   }
 
-  /** On a page: the state of the link. */
+  /** On a page: the state of its address, now and whenever a link on the page changes it. */
+  followLinks() {
+    const changed = () => {
+      if (!location.hash.includes("=")) return; // a heading
+      this.reset();
+      this.takeLink(location.hash.slice(1));
+    };
+    addEventListener("hashchange", changed);
+    this.endings.push(() => removeEventListener("hashchange", changed));
+    if (location.hash.includes("=")) this.takeLink(location.hash.slice(1));
+  }
+
+  /** The state of a link. */
   takeLink(text) {
     const { values, complaints } = fromQuery(this.description, text);
     if (Object.keys(values).length) this.take(values);
@@ -310,12 +366,7 @@ class Explorer {
 
   receiveView(message, buffers) {
     if (!this.description) return;
-    if (message.serial === this.waiting) {
-      this.waiting = 0;
-      this.underWay = [];
-      clearTimeout(this.patience);
-      this.root.classList.remove("dv-waiting");
-    }
+    if (message.serial === this.waiting) this.settleDown();
     const ahead = new Set([...this.pending.keys(), ...this.told.keys(), ...this.underWay]);
     const settled = Object.entries(message.state).filter(([name]) => !ahead.has(name));
     this.state = { ...this.state, ...Object.fromEntries(settled) };
@@ -369,6 +420,7 @@ class Explorer {
         .map((one) => one.element);
     this.pictures.replaceChildren(...elements(true));
     this.texts.replaceChildren(...elements(false));
+    this.forgetRoom();
   }
 
   showStatus(message) {
@@ -404,21 +456,50 @@ class Explorer {
     this.root.append(this.sheet);
   }
 
-  /** Share the room among the pictures. */
+  /** Share the room among the pictures: what the texts and buttons of the explorer leave. */
   layOut() {
     if (!this.description) return;
-    const isNarrow = this.root.clientWidth < NARROW;
+    const width = this.root.clientWidth;
+    if (width !== this.width) this.forgetRoom();
+    this.width = width;
+    const isNarrow = width < NARROW;
     this.root.classList.toggle("dv-narrow", isNarrow);
     const columns = isNarrow ? Math.min(this.columns, 2) : this.columns;
     this.pictures.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
-    const pictures = [...this.pictures.children];
-    const rows = Math.max(1, Math.ceil(pictures.length / columns));
-    const [most, share] = isNarrow ? [250, 0.3] : [380, 0.46];
-    const room = Math.max(220, Math.min(most, innerHeight * share));
-    const height = Math.max(150, Math.round(rows > 1 ? (1.25 * room) / rows : room));
+    const rows = Math.max(1, Math.ceil(this.pictures.children.length / columns));
+    const height = this.rowHeight(rows, isNarrow);
     for (const panel of this.panels) {
       if (panel.resize) panel.resize(panel.element.clientWidth, height);
     }
+  }
+
+  /** Measure the room for the pictures anew. */
+  forgetRoom() {
+    this.rest = 0;
+    this.visible = Infinity;
+  }
+
+  /**
+   * Height of a row of pictures.
+   *
+   * Texts that become longer take their room from the pictures. What they once took they keep, so
+   * that the pictures stand still while a reader drags a slider. They never grow by themselves:
+   * else they could grow until a page scrolls, shrink since it scrolls, and so on.
+   *
+   * @param {number} rows
+   * @param {boolean} isNarrow whether the controls stand below the pictures, else beside them
+   * @returns {number} pixels
+   */
+  rowHeight(rows, isNarrow) {
+    const others = [this.clock.element, this.texts, this.buttons];
+    if (isNarrow) others.push(this.form);
+    const taken = others.reduce((sum, one) => sum + one.offsetHeight, 0);
+    this.rest = Math.max(this.rest, taken);
+    this.visible = Math.min(this.visible, visibleHeight(this.root));
+    const room = (this.visible - this.rest - SPARE) / rows - GAP;
+    if (isNarrow && rows === 1) return Math.max(220, Math.min(250, innerHeight * 0.3));
+    const [least, most] = isNarrow ? [150, 250] : [LEAST_ROW, MOST_ROW];
+    return Math.round(Math.max(least, Math.min(most, room)));
   }
 
   // --- files and texts
@@ -469,8 +550,12 @@ class Explorer {
 
   async giveText(what, text) {
     await copy(text);
-    this.complain(`${what} copied`);
-    setTimeout(() => this.status.textContent === `${what} copied` && this.complain(""), 2500);
+    const { code } = this.description;
+    const isPart = what === "link" && this.link.send; // a notebook has no address of its own
+    const use = isPart ? `; ${code}.from_link reads it, as does a page of ${code} after #` : "";
+    const words = `${what} copied${use}`;
+    this.complain(words);
+    setTimeout(() => this.status.textContent === words && this.complain(""), isPart ? 8000 : 2500);
   }
 
   close() {
@@ -481,6 +566,25 @@ class Explorer {
     clearTimeout(this.patience);
     this.root.remove();
   }
+}
+
+/**
+ * How much of an element can be seen at once: of the part of the page that scrolls it, such as a
+ * notebook beside its menus, else of the window.
+ *
+ * @param {HTMLElement} element
+ * @returns {number} pixels
+ */
+function visibleHeight(element) {
+  for (let around = element.parentElement; around; around = around.parentElement) {
+    const { overflowY } = getComputedStyle(around);
+    const canScroll = overflowY === "auto" || overflowY === "scroll";
+    const isScrolled = canScroll && around.scrollHeight > around.clientHeight;
+    if (isScrolled && around.clientHeight >= LEAST_SCROLLED) {
+      return Math.min(around.clientHeight, innerHeight);
+    }
+  }
+  return innerHeight;
 }
 
 /**

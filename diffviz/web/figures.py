@@ -30,6 +30,9 @@ CHART_HEIGHT = 4.0
 LINE_HEIGHT = 0.2  # of a row of text
 COLUMN_WIDTH = 96  # characters of a row of a table
 NOTE_WIDTH = 110  # characters of a note in a line
+LEGEND_SIZE = 8  # points
+LEGEND_DROP = 4.6  # from the axes to a legend below, in LEGEND_SIZE: past the ticks and the label
+LEGEND_NAME = 16  # characters of names of which two stand side by side
 
 
 def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
@@ -93,9 +96,11 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
         colours=colour,
         ax=ax,
     )
-    if chart.curves:
-        place_legend(ax, list(chart.curves), outside=outside)
-    _dash_lines([*ax.lines, *_legend_lines(ax, framed=not outside)], chart)
+    if chart.curves and outside:
+        place_legend(ax, list(chart.curves), outside=True)
+    elif chart.curves:
+        _place_legend_below(ax, list(chart.curves))
+    _dash_lines([*ax.lines, *_legend_lines(ax)], chart)
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")
@@ -109,17 +114,29 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
     ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
 
 
-def _legend_lines(ax: Axes, *, framed: bool) -> list[Line2D]:
-    """The lines in the legend, which may get a ground of its own; none without a legend."""
+def _place_legend_below(ax: Axes, names: list[str]) -> None:
+    """Put a legend under the label of the horizontal axis, in columns where names are short."""
+    drawn = {str(line.get_gid()): line for line in ax.lines}
+    is_short = max(map(len, names)) <= LEGEND_NAME
+    ax.legend(
+        [drawn[name] for name in names],
+        names,
+        ncols=2 if is_short and len(names) > 1 else 1,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        borderaxespad=LEGEND_DROP,
+        frameon=False,
+        fontsize=LEGEND_SIZE,
+        handlelength=2.5,
+        columnspacing=1.2,
+    )
+
+
+def _legend_lines(ax: Axes) -> list[Line2D]:
+    """The lines in the legend; none without a legend."""
     legend = ax.get_legend()
-    if legend is None:
-        return []
-    if framed:  # it may lie over the curves
-        legend.set_frame_on(True)
-        legend.get_frame().set(alpha=0.8, linewidth=0)
-        for text in legend.get_texts():
-            text.set_fontsize(8)
-    return [one for one in legend.legend_handles if isinstance(one, Line2D)]
+    handles = legend.legend_handles if legend is not None else []
+    return [one for one in handles if isinstance(one, Line2D)]
 
 
 def _dash_lines(lines: list[Line2D], chart: Chart) -> None:
@@ -159,15 +176,20 @@ def _draw_cloud(ax: Axes, cloud: Cloud) -> None:
     ax.set(xlabel=cloud.xlabel, ylabel=cloud.ylabel)
     caption = cloud.captions[cloud.step(len(cloud.captions))] if cloud.captions else ""
     ax.set_title(f"{cloud.title}\n{caption}".strip(), fontsize=10)
+    limits = _cloud_limits(cloud)
+    ax.set(**limits)
+    if cloud.equal:
+        ax.set_aspect("equal", adjustable="box" if len(limits) == 2 else "datalim")
+
+
+def _cloud_limits(cloud: Cloud) -> dict[str, tuple[float, float]]:
+    """Limits of the axes that are given; Matplotlib would take None as fixed."""
     reach = np.asarray(cloud.reach, dtype=float)
     if reach.size:
-        half = reach[cloud.step(len(reach))]
-        ax.set(xlim=(-half, half), ylim=(-half, half))
-    else:
-        ax.set(xlim=cloud.xlim, ylim=cloud.ylim)
-    if cloud.equal:
-        has_limits = reach.size or (cloud.xlim and cloud.ylim)
-        ax.set_aspect("equal", adjustable="box" if has_limits else "datalim")
+        half = float(reach[cloud.step(len(reach))])
+        return {"xlim": (-half, half), "ylim": (-half, half)}
+    limits = {"xlim": cloud.xlim, "ylim": cloud.ylim}
+    return {name: limit for name, limit in limits.items() if limit}
 
 
 def _draw_trajectories(ax: Axes, cloud: Cloud, name: str, path: NDArray) -> None:

@@ -137,19 +137,39 @@ export function lookValues(recipe, state, data) {
 /**
  * A share as Python's "{:.1%}" writes it.
  * @param {number} share
+ * @param {number} [digits] After the point.
  * @returns {string}
  */
-export function percent(share) {
-  return `${(100 * share).toFixed(1)}%`;
+export function percent(share, digits = 1) {
+  return `${(100 * share).toFixed(digits)}%`;
 }
 
 /**
- * A number as Python's "{:g}" writes it, for the sizes that sliders have.
+ * A number as Python's "{:g}" writes it.
  * @param {number} value
+ * @param {number} [digits] That count.
  * @returns {string}
  */
-export function general(value) {
-  return String(Number(value.toPrecision(6)));
+export function general(value, digits = 6) {
+  if (!Number.isFinite(value)) {
+    return Number.isNaN(value) ? "nan" : `${value < 0 ? "-" : ""}inf`;
+  }
+  const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
+  const power = Number(exponent);
+  if (power >= -4 && power < digits) {
+    return String(Number(value.toPrecision(digits)));
+  }
+  const size = String(Math.abs(power)).padStart(2, "0");
+  return `${Number(mantissa)}e${power < 0 ? "-" : "+"}${size}`;
+}
+
+/**
+ * A text with the sign of minus in the place of each hyphen.
+ * @param {string} text
+ * @returns {string}
+ */
+export function minus(text) {
+  return text.replaceAll("-", "−");
 }
 
 /**

@@ -312,7 +312,7 @@ class Packer:
         return {"panels": [self.panel(panel) for panel in view.panels], "columns": view.columns}
 
     def data(self, value: Any) -> Any:
-        """What a module in the browser computes with, its arrays in float64.
+        """What a module in the browser computes with, its arrays in float64 unless in float32.
 
         Args:
             value: Arrays and plain values in mappings and lists.
@@ -324,7 +324,9 @@ class Packer:
             return {name: self.data(one) for name, one in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.data(one) for one in value]
-        return self.array(value, "float64") if isinstance(value, np.ndarray) else plain(value)
+        if not isinstance(value, np.ndarray):
+            return plain(value)
+        return self.array(value, "float32" if value.dtype == np.float32 else "float64")
 
 
 def as_bytes(values: ArrayLike) -> NDArray[np.uint8]:

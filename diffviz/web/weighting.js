@@ -1,6 +1,7 @@
 // The weighting explorer in the browser: parametric families, bases, axes, anchors and scales.
 //
-// The kernel is asked for what only it can read: a pasted table, and a trainer's settings.
+// The kernel is asked for what only it can do: read a pasted table or a trainer's settings, and
+// train what is drawn.
 
 import { rebase } from "./analysis.js";
 import { drawnObjective, drawnText, heightsOn, isDrawing } from "./drawn.js";
@@ -82,6 +83,16 @@ function chartOf(curves, state, data) {
 }
 
 /**
+ * Whether only the kernel can show a state: it reads texts and trains what is drawn.
+ * @param {State} state
+ * @returns {boolean}
+ */
+function needsKernel(state) {
+  const isTraining = isDrawing(state) && state.picture === "training";
+  return Boolean(isTraining || state.table.trim() || state.settings.trim());
+}
+
+/**
  * The chart and the table of a state; null where the kernel must read a text.
  * @param {State} state
  * @param {Data} data
@@ -90,10 +101,10 @@ function chartOf(curves, state, data) {
 function compute(state, data) {
   const { family } = state;
   const hasFamily = Object.hasOwn(FAMILIES, family);
-  const needsKernel = state.table.trim() || state.settings.trim();
-  const names = [...state.names, ...data.passed];
   const drawn = drawnObjective(state);
-  if (needsKernel || !(names.length || hasFamily || drawn || isDrawing(state))) {
+  const names = [...state.names, ...data.passed];
+  const hasSomething = names.length || hasFamily || drawn || isDrawing(state);
+  if (!hasSomething || needsKernel(state)) {
     return null;
   }
   /** @type {Record<string, Float64Array>} */

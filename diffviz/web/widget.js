@@ -9,7 +9,7 @@ import { local } from "./local.js";
  */
 function render({ model, el }) {
   const link = {
-    send: (message) => model.send(message),
+    send: (message, buffers) => model.send(message, undefined, buffers),
     listen: (receive) => {
       const answer = (message, buffers) => receive(message, buffers ?? []);
       model.on("msg:custom", answer);

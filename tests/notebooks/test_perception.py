@@ -219,7 +219,7 @@ def test_the_objectives_made_of_an_eye_are_as_said(text):
     literal = dv.from_weighting(seen().projection, law)
     assert dv.verdict(eye).monotone
     assert not dv.verdict(literal).monotone
-    near = perception_experiments.nearest(eye.weighting, 104)
+    near = perception_experiments.nearest(eye.weighting, len(dv.catalogue))
     flat = perception_experiments.nearest(literal.weighting)
     assert list(near)[:2] == ["pi0", "debiased-cosine"]
     assert next(iter(flat)) == "elbo"

@@ -88,9 +88,8 @@ def test_what_each_end_keeps_is_right(text):
     lost = percent(1 - spread / math.sqrt(0.05), 0)
     assert_says(
         text,
-        f"keeps {small} of the mean at 16² pixels, {middle} at 64² and {large} at 256²",
-        f"fine at 64² ({kept(DDPM, 64)})",
-        f"at 256² ({kept(DDPM, 256)})",
+        f"| Stable Diffusion's end | {small} | {middle} | {large} |",
+        f"| DDPM's linear schedule | {kept(DDPM, 16)} | {kept(DDPM, 64)} | {kept(DDPM, 256)} |",
         f"with V = {256**2 * 0.05:.0f} even 1,000 steps of DDIM lose {lost} of the spread",
     )
 
@@ -121,8 +120,8 @@ COUPLING_CLAIMS = [  # claim, coupling, number, value as written, room for anoth
     ("ends 3.0 away", "independent, exact", "W2, 1", 3.0, 0.05),
     ("3 % cross, cost 8.3", "minibatch OT", "crossings", 0.03, 0.005),
     ("3 % cross, cost 8.3", "minibatch OT", "cost", 8.3, 0.05),
-    ("S = 0.07, path ratio 1.003", "minibatch OT", "S", 0.07, 0.03),
-    ("S = 0.07, path ratio 1.003", "minibatch OT", "path ratio", 1.003, 0.002),
+    ("The flow is straight, S = 0.07", "minibatch OT", "S", 0.07, 0.03),
+    ("The flow is straight", "minibatch OT", "path ratio", 1.003, 0.002),
     ("0.55 against 0.50", "minibatch OT", "W2, 1", 0.55, 0.05),
     ("0.55 against 0.50", "minibatch OT", "W2, 8", 0.50, 0.05),
     ("4 % cross, cost 9.3, S = 0.27", "reflow", "crossings", 0.04, 0.005),

@@ -1,13 +1,20 @@
 """Figures of their own: their size, their axes and their picture in a notebook."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from diffviz import plots
 
 
 def test_a_figure_shows_itself_in_a_notebook():
-    assert plots.axes()[0].figure._repr_png_().startswith(b"\x89PNG")
+    picture, size = plots.axes(7, 4)[0].figure._repr_png_()
+    assert picture.startswith(b"\x89PNG")
+    assert size == {"width": 700, "height": 400}
+    across, up = Image.open(BytesIO(picture)).size
+    assert (across, up) == (1400, 800)
 
 
 def test_axes_come_row_by_row_on_a_figure_of_that_size():

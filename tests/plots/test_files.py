@@ -37,3 +37,10 @@ def test_saving_makes_folders_that_are_missing(tmp_path):
 def test_what_is_no_path_is_refused_by_name(path):
     with pytest.raises(TypeError, match="path must be text or a path"):
         plots.save(plots.axes()[0].figure, path)
+
+
+@pytest.mark.parametrize("dpi", [0, np.nan, 1e9])
+def test_an_impossible_resolution_is_refused(tmp_path, dpi):
+    with pytest.raises(ValueError, match="dpi"):
+        plots.save(plots.axes()[0].figure, tmp_path / "a.png", dpi)
+    assert not list(tmp_path.iterdir())

@@ -76,6 +76,18 @@ def test_a_target_from_a_network_is_found_however_it_is_called(teacher):
     assert measured.refusal.startswith("no weighting: the target depends on")
 
 
+def test_a_derivative_by_differences_of_the_network_is_a_target_from_it():
+    def loss(model, x):
+        z, velocity, t = noised(x)
+        with torch.no_grad():
+            slope = (model(z + 0.01 * velocity, t + 0.01) - model(z, t)) / 0.01
+        return ((model(z, t) - (velocity - 0.3 * slope)) ** 2).mean()
+
+    measured = probe(loss, X, draws=200)
+    assert measured.kind == "network"
+    assert "another call of the same network" in measured.refusal
+
+
 def test_a_fixed_rotation_of_data_and_noise_is_no_teacher():
     basis, _ = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(1)))
 
@@ -135,5 +147,93 @@ def test_whole_numbers_as_input_are_named():
 
 
 def test_a_crop_of_another_size_says_what_to_give():
-    with pytest.raises(ValueError, match="where the loss crops or resizes x, give x as cropped"):
+    with pytest.raises(ValueError, match="crops or resizes x, give x as cropped"):
         probe(lambda model, x: (model(x[:, :7] + torch.randn(len(x), 7)) ** 2).mean(), X, draws=200)
+
+
+def test_z_joined_with_a_condition_says_how_to_take_it_out():
+    def loss(model, x):
+        z, target, t = noised(x)
+        joined = torch.cat([z, torch.ones(len(x), 3)], 1)
+        return ((model(joined, t)[:, :12] - target) ** 2).mean()
+
+    with pytest.raises(ValueError, match=r"It gets \(15,\): where z is joined with a condition"):
+        probe(loss, X, draws=200)
+    measured = probe(loss, X, draws=200, inputs=lambda joined, *others: joined[:, :12])
+    assert measured.kind == "u"
+    assert measured.exact
+
+
+CRITICS = {
+    "linear": nn.Linear(12, 1),
+    "deep": nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 1)),
+}
+
+
+@pytest.mark.parametrize("critic", CRITICS)
+def test_the_score_of_a_critic_is_no_target(critic):
+    def loss(model, x):
+        z, _, t = noised(x)
+        return -CRITICS[critic](z - t[:, None] * model(z, t)).mean()
+
+    measured = probe(loss, X, draws=200)
+    assert not measured.exact
+    assert measured.refusal.startswith("no weighting: the loss pulls the output towards no target")
+
+
+def test_a_loss_that_overflows_at_large_outputs_still_has_a_target():
+    """log cosh is squared near 0, and cosh is infinite in float32 from 89 on."""
+
+    def loss(model, x):
+        z, target, t = noised(x)
+        return torch.log(torch.cosh(model(z, t) - target)).mean()
+
+    measured = probe(loss, X, draws=400)
+    assert measured.kind == "u"
+    assert not measured.refusal
+
+
+def test_a_squared_error_of_neighbours_is_called_mixed_and_nothing_else():
+    def loss(model, x):
+        z, target, t = noised(x)
+        error = model(z, t) - target
+        return (error**2).mean() + (error.diff(dim=-1) ** 2).mean()
+
+    notes = probe(loss, X, draws=400).notes
+    assert any("errors are mixed across components" in note for note in notes)
+    assert not any("clamped" in note or "several targets" in note for note in notes)
+
+
+def test_distribution_matching_is_refused_for_the_score_that_is_its_target():
+    def loss(model, x):
+        t, noise = torch.rand(len(x), 1), torch.randn_like(x)
+        sample = model(torch.randn_like(x), t)
+        noised_sample = (1 - t) * sample + t * noise
+        with torch.no_grad():
+            gradient = TEACHER(noised_sample) - noised_sample
+        return F.mse_loss(sample, (sample - gradient).detach())
+
+    with pytest.raises(ValueError, match="no weighting: the target depends on another network"):
+        probe(loss, X, draws=200)
+
+
+def test_masked_signs_are_named_as_categories():
+    def loss(model, x):
+        masked = torch.rand_like(x) < torch.rand(len(x), 1)
+        output = model(torch.where(masked, 0.0, x.sign()))
+        return F.binary_cross_entropy_with_logits(output[masked], (x > 0).float()[masked])
+
+    with pytest.raises(ValueError, match="no weighting: the network answers with categories"):
+        probe(loss, X, draws=200)
+
+
+def test_score_matching_by_derivatives_says_why_it_has_no_weighting():
+    def loss(model, x):
+        z, _, t = noised(x)
+        z.requires_grad_()
+        score, side = model(z, t), torch.randn_like(z)
+        (slope,) = torch.autograd.grad((score * side).sum(), z, create_graph=True)
+        return ((slope * side).sum(1) + 0.5 * (score**2).sum(1)).mean()
+
+    with pytest.raises(RuntimeError, match="as in sliced or Hutchinson score matching"):
+        probe(loss, X, draws=200)

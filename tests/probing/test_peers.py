@@ -40,6 +40,7 @@ ROOT = Path(__file__).parents[2]
 # The packages of peers.txt stand in a folder of their own. They come without all that they require,
 # so that `pip check` would refuse them beside the rest.
 sys.path.insert(0, str(ROOT / ".peers"))
+SIDE = 2  # of the images: a loss weights its levels alike at any size
 ABSENT = {
     "a_unet",
     "accelerate",
@@ -198,7 +199,7 @@ def on_images(diffusion, objective, **asked):
     """A case whose class is network and loss at once: it is called with images alone."""
     return (
         lambda model, x: diffusion(x),
-        images(3, 8, 8),
+        images(3, SIDE, SIDE),
         {"model": diffusion.model} | asked,
         objective,
     )
@@ -207,7 +208,7 @@ def on_images(diffusion, objective, **asked):
 def ddp_table(predict, schedule, min_snr):
     net = Net(random_or_learned_sinusoidal_cond=False)
     loss = ddp.GaussianDiffusion(
-        net, image_size=8, objective=predict, beta_schedule=schedule, min_snr_loss_weight=min_snr
+        net, image_size=SIDE, objective=predict, beta_schedule=schedule, min_snr_loss_weight=min_snr
     )
     cut = (lambda l: np.minimum(np.exp(l), 5)) if min_snr else np.exp
     target, multiplier = {
@@ -220,7 +221,7 @@ def ddp_table(predict, schedule, min_snr):
 def ddp_learned():
     net = Net(out_dim=6, random_or_learned_sinusoidal_cond=False)
     loss = ddp.LearnedGaussianDiffusion(
-        net, image_size=8, objective="pred_noise", beta_schedule="linear"
+        net, image_size=SIDE, objective="pred_noise", beta_schedule="linear"
     )
     twice = lambda out: torch.cat(
         [out, torch.zeros_like(out)], 1
@@ -242,7 +243,7 @@ def quadratic():
 
 def ddp_continuous(schedule, min_snr=False):
     loss = ddp.ContinuousTimeGaussianDiffusion(
-        Net(), image_size=8, noise_schedule=schedule, min_snr_loss_weight=min_snr
+        Net(), image_size=SIDE, noise_schedule=schedule, min_snr_loss_weight=min_snr
     )
     path = quadratic() if schedule == "linear" else paths.cosine(0.008, normalise=False)
     return on_images(
@@ -254,12 +255,14 @@ def ddp_continuous(schedule, min_snr=False):
 
 
 def ddp_v():
-    loss = ddp.VParamContinuousTimeGaussianDiffusion(Net(), image_size=8)
+    loss = ddp.VParamContinuousTimeGaussianDiffusion(Net(), image_size=SIDE)
     return on_images(loss, stated(paths.cosine(0.008, normalise=False), targets.V))
 
 
 def ddp_simple(predict):
-    loss = simple.GaussianDiffusion(Net(), image_size=8, pred_objective=predict, noise_d=4)
+    loss = simple.GaussianDiffusion(
+        Net(), image_size=SIDE, pred_objective=predict, noise_d=SIDE // 2
+    )
     clipped = paths.restricted(
         paths.COSINE, float(paths.COSINE.time(15)), float(paths.COSINE.time(-15))
     )
@@ -270,10 +273,10 @@ def ddp_simple(predict):
 
 
 def ddp_edm():
-    diffusion = ddp.ElucidatedDiffusion(Net(), image_size=8)
+    diffusion = ddp.ElucidatedDiffusion(Net(), image_size=SIDE)
     return (
         lambda model, x: diffusion(x),
-        images(3, 8, 8),
+        images(3, SIDE, SIDE),
         {"model": diffusion.net},
         dv.objective("edm"),
     )
@@ -316,7 +319,7 @@ def kdiff(name):
         denoiser = kd.Denoiser(model, sigma_data=0.5, weighting=weighting)
         return denoiser.loss(x, torch.randn_like(x), draw([len(x)])).mean()
 
-    return loss, images(3, 8, 8) - 0.5, {}, dv.objective(name)
+    return loss, images(3, SIDE, SIDE) - 0.5, {}, dv.objective(name)
 
 
 def kdiff_simple():
@@ -326,7 +329,7 @@ def kdiff_simple():
             x, torch.randn_like(x), kd.utils.rand_log_normal([len(x)], -1.2, 1.2)
         ).mean()
 
-    return loss, images(3, 8, 8) - 0.5, {}, stated(paths.edm(), targets.EPS)
+    return loss, images(3, SIDE, SIDE) - 0.5, {}, stated(paths.edm(), targets.EPS)
 
 
 # torchcfm: the lines of its examples --------------------------------------------------------------
@@ -344,13 +347,18 @@ def matching(path, name):
         sample = path.sample(t=torch.rand(len(x)), x_0=torch.randn_like(x), x_1=x)
         return ((model(sample.x_t, sample.t) - sample.dx_t) ** 2).mean()
 
-    return loss, latents(4, 8, 8), {}, dv.objective(name)
+    return loss, latents(4, SIDE, SIDE), {}, dv.objective(name)
 
 
 # rectified-flow-pytorch ---------------------------------------------------------------------------
 def rectified_flow(predict, name):
-    flow = rectified.RectifiedFlow(Net(), data_shape=(3, 8, 8), predict=predict)
-    return lambda model, x: flow(x), images(3, 8, 8), {"model": flow.model}, dv.objective(name)
+    flow = rectified.RectifiedFlow(Net(), data_shape=(3, SIDE, SIDE), predict=predict)
+    return (
+        lambda model, x: flow(x),
+        images(3, SIDE, SIDE),
+        {"model": flow.model},
+        dv.objective(name),
+    )
 
 
 # smalldiffusion: the lines of its training loop ---------------------------------------------------
@@ -368,7 +376,7 @@ def small_loss(schedule, sigmas, target, modifier=None):
         return model.get_loss(x, sigma, torch.randn_like(x))
 
     known = stated(paths.discrete(1 / (1 + sigmas**2)), target)
-    return loss, latents(3, 8, 8), {"model": model}, known
+    return loss, latents(3, SIDE, SIDE), {"model": model}, known
 
 
 def small_log_linear(target, modifier=None):
@@ -391,7 +399,7 @@ def azula_loss():
         return denoiser.loss(x, torch.rand(len(x)), max_weight=1e9)
 
     known = stated(paths.ve(1e-2, 1e2), targets.X, lambda l: np.exp(l) + 1)
-    return loss, latents(3, 8, 8), {"model": backbone}, known
+    return loss, latents(3, SIDE, SIDE), {"model": backbone}, known
 
 
 # audio-diffusion-pytorch --------------------------------------------------------------------------
@@ -432,7 +440,7 @@ def diffusers_table(gamma=None, **config):
     weighting = {"weighting": "min_snr", "gamma": gamma} if gamma else {}
     return (
         train_text_to_image(scheduler, gamma),
-        latents(4, 8, 8),
+        latents(4, SIDE, SIDE),
         {},
         dv.from_diffusers(scheduler, **weighting),
     )
@@ -463,7 +471,7 @@ def train_dreambooth_sd3(scheme, precondition=True, **options):
 
     return (
         loss,
-        latents(4, 8, 8),
+        latents(4, SIDE, SIDE),
         {},
         dv.from_diffusers(scheduler, scheme, precondition_outputs=precondition, **options),
     )
@@ -486,7 +494,7 @@ def train_edm_style():
         pred = scheduler.precondition_outputs(noisy, pred, sigmas)
         return F.mse_loss(pred.float(), model_input.float(), reduction="mean")
 
-    return loss, latents(4, 8, 8), {}, dv.from_diffusers(scheduler)
+    return loss, latents(4, SIDE, SIDE), {}, dv.from_diffusers(scheduler)
 
 
 # MONAI: the lines of its training example, and of the one in RFlowScheduler's docstring -----------
@@ -500,7 +508,7 @@ def monai_ddpm(schedule, bars, predict):
         return F.mse_loss(model(x=scheduler.add_noise(x, noise, t), timesteps=t).float(), target)
 
     target = {"epsilon": targets.EPS, "v_prediction": targets.V}[predict]
-    return loss, latents(3, 8, 8), {}, stated(paths.discrete(bars), target)
+    return loss, latents(3, SIDE, SIDE), {}, stated(paths.discrete(bars), target)
 
 
 def monai_flow(method, name):
@@ -511,7 +519,7 @@ def monai_flow(method, name):
         t = scheduler.sample_timesteps(x)
         return F.mse_loss(model(x=scheduler.add_noise(x, noise, t), timesteps=t), x - noise)
 
-    return loss, latents(3, 8, 8), {}, dv.objective(name)
+    return loss, latents(3, SIDE, SIDE), {}, dv.objective(name)
 
 
 # autoregressive-diffusion-pytorch: its losses of one token ----------------------------------------

@@ -259,6 +259,70 @@ def test_weights_between_far_levels_follow_an_exponential(x):
     assert dv.closest(measured, 1)[0].deviation < 1e-3
 
 
+def test_a_target_that_a_coin_of_numpy_chooses_for_each_call_is_an_average(x):
+    """Levels next to each other come from calls that threw the coin alike."""
+
+    def loss(model, x):
+        t, noise = torch.rand(len(x)), torch.randn_like(x)
+        level = wide(t, x)
+        target = noise - x if np.random.rand() < 0.5 else noise  # noqa: NPY002
+        return ((model((1 - level) * x + level * noise, t) - target) ** 2).mean()
+
+    measured = probe(loss, x, draws=4000)
+    assert measured.kind == "other"
+    assert not measured.exact
+    (note,) = (note for note in measured.notes if "w is an average over several targets" in note)
+    assert float(note.split()[1]) > 0.25
+
+
+@pytest.mark.parametrize("kind", ["x", "eps"])
+def test_an_output_that_is_turned_into_another_target_is_read_as_what_it_is(kind, x):
+    """The error of v is that of x over sigma, and that of eps over alpha."""
+
+    def loss(model, x):
+        t, noise = torch.rand(len(x)), torch.randn_like(x)
+        alpha, sigma = torch.cos(wide(t, x) * np.pi / 2), torch.sin(wide(t, x) * np.pi / 2)
+        z = alpha * x + sigma * noise
+        output = model(z, t)
+        data = output if kind == "x" else (z - sigma * output) / alpha
+        eps = (z - alpha * output) / sigma if kind == "x" else output
+        return ((alpha * eps - sigma * data - (alpha * noise - sigma * x)) ** 2).mean()
+
+    measured = dv.probe(loss, x, draws=4000)
+    assert measured.kind == kind
+    assert not measured.notes
+    assert "equal to" in str(measured)
+    assert dv.closest(measured, 1)[0].deviation < 1e-3
+
+
+GENERATOR = np.random.default_rng(5)
+COIN = GENERATOR.random
+
+
+def times_of_a_function(n):
+    return torch.from_numpy(GENERATOR.random(n)).float()
+
+
+def test_generators_are_reached_by_their_methods_and_by_functions_that_use_them(x):
+    def loss(model, x):
+        return (1 + (COIN() < 0.5)) * flow(model, x, times_of_a_function(len(x)))
+
+    before = GENERATOR.bit_generator.state
+    measured = probe(loss, x, draws=4000)
+    assert measured.kind == "u"
+    assert GENERATOR.bit_generator.state == before
+
+
+def test_a_weight_that_cannot_be_replayed_is_refused(x):
+    source = random.SystemRandom()
+
+    def loss(model, x):
+        return (0.5 + source.random()) * flow(model, x)
+
+    with pytest.raises(ValueError, match="the loss draws what cannot be replayed"):
+        probe(loss, x, draws=4000)
+
+
 # Where a loss looks ------------------------------------------------------------------------------
 
 

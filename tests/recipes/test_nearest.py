@@ -55,7 +55,7 @@ def test_the_deviation_is_the_largest_and_its_place_is_named():
     bent = dv.from_weighting(
         lambda logsnr: np.exp(-logsnr / 2) * np.where(logsnr > 4, 1.3, 1.0), stats.norm(0, 2)
     )
-    matches = {match.name: match for match in closest(Known(bent, kind="u"), 104)}
+    matches = {match.name: match for match in closest(Known(bent, kind="u"), len(dv.catalogue))}
     assert matches["fm-ot"].deviation == pytest.approx(0.3, abs=1e-3)
     assert matches["fm-ot"].at > 4
     assert matches["fm-ot"].error == pytest.approx(1e-4)
@@ -88,7 +88,7 @@ class KnownTable(Known):
 @pytest.mark.parametrize("steps", [50, 100, 1000])
 @pytest.mark.parametrize("name", ["iddpm-cosine", "iddpm-cosine-as-coded", "edm2", "v-linear"])
 def test_a_table_is_nearest_to_its_own_entry_and_is_called_its_table(name, steps):
-    matches = closest(KnownTable(dv.objective(name), steps=steps), 104)
+    matches = closest(KnownTable(dv.objective(name), steps=steps), len(dv.catalogue))
     own = [match for match in matches if match.table]
     equals = next(
         group
@@ -116,7 +116,7 @@ def test_a_table_far_from_every_entry_is_called_no_table():
 
 
 def test_entries_without_support_there_are_left_out():
-    names = [match.name for match in closest(Known(dv.objective("fm-ot")), 104)]
+    names = [match.name for match in closest(Known(dv.objective("fm-ot")), len(dv.catalogue))]
     assert "ncsn" not in names and "fm-ot" in names
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 import diffviz as dv
 from diffviz.data import toys
+from diffviz.sampling import likelihood
 from diffviz.theory.paths import COSINE, LINEAR
 
 pytestmark = pytest.mark.slow
@@ -438,3 +439,17 @@ def test_up_to_the_highest_level_the_bound_is_right_and_above_it_is_refused(size
     for beyond in (high + 1, 75, 100, 700):
         with pytest.raises(ValueError, match=r"high must be at most .* the rounding"):
             dv.elbo(toy, x, low=-30, high=beyond, levels=100, exact=True)
+
+
+@pytest.mark.parametrize("d", [3, 50, 1001])
+def test_a_bound_does_not_depend_on_how_many_pairs_are_denoised_together(d, monkeypatch):
+    x = torch.linspace(-1, 1, 7 * d).reshape(7, d)
+
+    def bound():
+        return dv.elbo(identity, x, levels=40, generator=torch.Generator().manual_seed(3))
+
+    whole = bound()
+    monkeypatch.setattr(likelihood, "NUMBERS_AT_ONCE", 100 * d)
+    assert torch.equal(bound().nats, whole.nats)
+    monkeypatch.setattr(likelihood, "NUMBERS_AT_ONCE", 1)
+    assert likelihood.pairs_at_once(1, d) == 1

@@ -6,10 +6,11 @@ from cells import in_one_test
 from numpy import exp, log, pi, sqrt
 from scipy import stats
 from scipy.optimize import elementwise
-from scipy.special import expit
+from scipy.special import expit, ndtr, ndtri
 
 import diffviz as dv
 from diffviz.theory import atoms, laws, paths
+from diffviz.theory.mixed_laws import Mixture
 from diffviz.theory.paths import COSINE, LINEAR
 
 TIMES = {
@@ -30,6 +31,15 @@ LAWS = TIMES | {
     "log-normal": laws.logit_normal_logsnr(-1.2, 1.2),
     "logit-normal λ": laws.logit_normal_logsnr(0.5, 0.6, 3),
     "atoms": laws.atoms([-3.0, 0.0, 0.5, 4.0], [1, 2, 3, 4]),
+    "mixture": laws.mixture(
+        [stats.norm(-3, 1), stats.uniform(1, 2), stats.norm(5, 0.2)], [3, 1, 2]
+    ),
+    "blended": laws.blended(stats.norm(1.6, 3.4), 0.02),
+    "half blended": laws.blended(stats.logistic(0, 2), 0.5),
+    "blended of a cut law": laws.blended(laws.truncated(stats.norm(0, 1), -6, 7), 0.3),
+    "squeezed": laws.squeezed(stats.logistic(-1, 2), 0.02, 0.9),
+    "squeezed beyond": laws.squeezed(laws.truncated(stats.norm(0, 2), -3, 2), -0.3, 1.2),
+    "from an end": laws.truncated(stats.norm(1, 2), -np.inf, 2.5),
 }
 LAWS |= {
     f"{t} on {path.name}": paths.push_forward(law, path)
@@ -49,6 +59,9 @@ def test_mass_is_one(law):
     )
     if hasattr(law.dist, "_hbins"):
         cuts = law.dist._hbins  # its steps
+    if isinstance(law.dist, Mixture):  # which may jump where a component ends
+        ends = np.ravel([part.support() for part in law.dist.components])
+        cuts = np.unique([*cuts, *ends[np.isfinite(ends)]])
     nodes, weights = np.polynomial.legendre.leggauss(40)
     half = np.diff(cuts) / 2
     mass = ((law.pdf(cuts[:-1, None] + half[:, None] * (1 + nodes)) * weights).sum(1) * half).sum()
@@ -113,6 +126,19 @@ def split_lognormal(u, n):  # k-diffusion utils.rand_split_log_normal
     return exp(np.where(below, n * -0.8 - 1.2, n * 1.6 - 1.2))
 
 
+def audio(u):  # stable-audio-tools truncated_logistic_normal_rescaled, flipped
+    lower = ndtr(log(0.075 / 0.925))
+    return 1 - (expit(ndtri(lower + (1 - lower) * u)) - 0.075) / 0.925
+
+
+def ltx2(u, n):  # ltx_trainer ShiftedLogitNormalTimestepSampler at 4,096 tokens
+    low, high = expit(2.05 - 2.5758), expit(2.05 + 3.0902)
+    raw = (expit(2.05 + n) - low) / (high - low)
+    t = np.clip(np.where(raw >= 1e-3, raw, 2e-3 - raw), 0, 1)
+    t = np.where(u > 0.1, t, 1e-3 + (1 - 1e-3) * u / 0.1)
+    return logsnr_of_time(t[t < 1])  # the others hold no data
+
+
 SAMPLERS = {
     "SD3 lognorm(0.5, 0.6)": (
         lambda u, n: logsnr_of_time(expit(0.5 + 0.6 * n)),
@@ -149,6 +175,19 @@ SAMPLERS = {
         dv.objective("ddpm-linear").law,
     ),
     "iDDPM": (lambda u, n: -2 * log(np.tan(pi / 2 * u)), dv.objective("iddpm-cosine").law),
+    "SimpleFold": (
+        lambda u, n: -logsnr_of_time(0.98 * expit(0.8 + 1.7 * n) + 0.02 * u),
+        dv.objective("simplefold-as-coded").law,
+    ),
+    "Stable Audio": (
+        lambda u, n: logsnr_of_time(audio(u)),
+        dv.objective("stable-audio-trunc-logit-normal").law,
+    ),
+    "musubi-tuner qinglong": (
+        lambda u, n: np.where(u < 0.8, 2 * n - 2.3, np.where(u < 0.875, n, 5.36 + n)),
+        dv.objective("musubi-qinglong-flux").law,
+    ),
+    "LTX-2": (ltx2, dv.objective("ltx2-trainer-4096").law),
 }
 
 
@@ -273,6 +312,20 @@ def test_a_truncated_law_is_the_conditioned_one():
         (lambda: laws.stretched(stats.uniform(), 1, 1), "high - low"),
         (lambda: laws.truncated(stats.uniform(), 2, 3), "mass"),
         (lambda: laws.truncated(stats.norm(), 2, 1), "mass"),
+        (lambda: laws.truncated(stats.norm(), np.nan, 1), "low must be finite"),
+        (lambda: laws.mixture([], []), "shares are 0 numbers"),
+        (lambda: laws.mixture([stats.norm()], [0.5, 0.5]), "shares are 1 numbers"),
+        (lambda: laws.mixture([stats.norm()], [0]), "shares are 1 numbers above 0"),
+        (
+            lambda: laws.mixture([stats.norm(), laws.atoms([0, 1])], [1, 1]),
+            r"components\[1\].*levels",
+        ),
+        (lambda: laws.blended(stats.norm(), 0), "share"),
+        (lambda: laws.blended(stats.norm(), 1), "at 1 take"),
+        (lambda: laws.blended(laws.atoms([0, 1]), 0.1), "levels"),
+        (lambda: laws.squeezed(stats.norm(), 0.5, 0.5), "high - low"),
+        (lambda: laws.squeezed(stats.norm(), -0.1, 1), "outside"),
+        (lambda: laws.squeezed(laws.atoms([0, 1]), 0, 0.9), "levels"),
     ],
 )
 def test_bad_values_are_refused_by_name(make, says):
@@ -319,6 +372,23 @@ def test_values_inside_the_support_are_as_in_scipy(method):
     expected = getattr(stats.rv_continuous, method)(law.dist, beyond)
     np.testing.assert_array_equal(getattr(law, method)(beyond), expected)
     np.testing.assert_array_equal(getattr(law, method)(0.5), expected[1])
+
+
+@in_one_test
+@pytest.mark.parametrize(
+    "law", [*LAWS.values(), stats.uniform(-2, 5), stats.gamma(2.0), stats.t(3, loc=1, scale=2)]
+)
+def test_the_density_is_that_of_scipy_inside_the_support_and_outside(law):
+    inside = law.ppf(np.linspace(0.01, 0.99, 25))
+    np.testing.assert_array_equal(laws.density(law, inside), law.pdf(inside))
+    beyond = np.array([-300.0, -2.0, 0.5, 3.0, 300.0, np.nan])
+    np.testing.assert_array_equal(laws.density(law, beyond), law.pdf(beyond))
+
+
+def test_the_density_of_several_laws_at_once_is_that_of_scipy():
+    several = stats.norm([0.0, 1.0], [1.0, 2.0])
+    at = np.array([0.5, 0.7])
+    np.testing.assert_array_equal(laws.density(several, at), several.pdf(at))
 
 
 @pytest.mark.parametrize("scale", [1.03, 1.2, 1.41])

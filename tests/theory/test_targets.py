@@ -83,6 +83,14 @@ def test_gain_is_how_an_error_in_eps_shows_up(path, target):
     np.testing.assert_allclose(np.abs(error), expected, rtol=1e-8)
 
 
+@in_one_test
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+def test_the_gain_of_u_is_that_of_its_coefficients(path):
+    logsnr = path.logsnr(TIMES)
+    by_the_rule = U.b(logsnr, path) - U.a(logsnr, path) * np.exp(-logsnr / 2)
+    np.testing.assert_allclose(U.gain(logsnr, path), np.abs(by_the_rule), rtol=1e-12)
+
+
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 def test_u_is_the_velocity_of_z(path):
     x, eps, logsnr, _ = sample(path)

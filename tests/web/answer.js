@@ -9,15 +9,19 @@ const asked = JSON.parse(readFileSync(question, "utf8"));
 const { settings, grid, times, published, targets, wanted } = asked;
 const levels = Float64Array.from(grid);
 
-/** Lists of numbers in mappings as arrays of float64, as the browser gets them. */
+/** Arrays from their numbers and shapes, or from lists of numbers, as the browser has them. */
 function arrays(value) {
   if (Array.isArray(value)) {
-    return typeof value[0] === "number" ? Float64Array.from(value) : value;
+    return typeof value[0] === "number" ? Float64Array.from(value) : value.map(arrays);
   }
-  const isMapping = value !== null && typeof value === "object";
-  return isMapping
-    ? Object.fromEntries(Object.entries(value).map(([name, one]) => [name, arrays(one)]))
-    : value;
+  if (value === null || typeof value !== "object") {
+    return value;
+  }
+  if ("numbers" in value && "shape" in value) {
+    const Type = value.type === "uint8" ? Uint8Array : Float64Array;
+    return Object.assign(Type.from(value.numbers), { shape: value.shape });
+  }
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, arrays(one)]));
 }
 
 /** The views of an explorer in some states; what goes wrong in words. */

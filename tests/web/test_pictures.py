@@ -215,3 +215,15 @@ def test_a_figure_has_the_dashes_of_the_chart_in_its_lines_and_in_its_legend():
     (entry,) = (one for one in left.get_legend().legend_handles if one.get_label() == "b")
     assert line.is_dashed() and entry.is_dashed()
     assert right.get_title() == "the picture"
+
+
+def test_a_legend_in_columns_lies_under_its_axes():
+    names = ("a", "b", "a name that is longer than the others")
+    curves = {name: np.linspace(0, k, 5) for k, name in enumerate(names)}
+    chart = Chart(np.arange(5.0), curves, xlabel="x", ylabel="y", title="t")
+    drawing = figure(View((chart, chart, Note("words")), columns=2))
+    drawing.canvas.draw()
+    for ax in drawing.axes[:2]:
+        legend = ax.get_legend().get_window_extent()
+        label = ax.xaxis.label.get_window_extent()
+        assert legend.y1 <= label.y0 + 1 and legend.y0 >= 0

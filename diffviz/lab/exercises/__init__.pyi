@@ -1,30 +1,47 @@
 from . import (
     elbo,
     few_steps,
+    formulas,
+    functions,
+    masked,
     perception,
     policy,
+    predictions,
     prior,
     probing,
+    questions,
     sampling,
     schedule,
+    start,
     training,
     weighting,
 )
 from .judges import EXERCISES
+from .predictions import PREDICTIONS, Question, guesses, predict
 from .registry import check, exercise
 
 __all__ = [
     "EXERCISES",
+    "PREDICTIONS",
+    "Question",
     "check",
     "elbo",
     "exercise",
     "few_steps",
+    "formulas",
+    "functions",
+    "guesses",
+    "masked",
     "perception",
     "policy",
+    "predict",
+    "predictions",
     "prior",
     "probing",
+    "questions",
     "sampling",
     "schedule",
+    "start",
     "training",
     "weighting",
 ]

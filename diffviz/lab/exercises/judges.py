@@ -3,12 +3,15 @@
 from diffviz.lab.exercises import (  # noqa: F401  each registers its judges
     elbo,
     few_steps,
+    formulas,
+    masked,
     perception,
     policy,
     prior,
     probing,
     sampling,
     schedule,
+    start,
     training,
     weighting,
 )

@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 from scipy import fft
 
 from diffviz import checks
 from diffviz.checks import array, count, increasing, number, one_of, positive, unknown
 from diffviz.compute.cache import cached
-from diffviz.data.signals import samples
+from diffviz.data.signals import image_of_bytes, samples
 from diffviz.perception.sensitivities import SENSITIVITIES, SPECIES, Curve, a_weighting, species
-from diffviz.perception.spectra import Implied, Spectrum, image_spectrum, implied
+from diffviz.perception.spectra import Implied, Spectrum, image_spectrum, implied, sound_spectrum
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.theory import analysis
 
@@ -30,6 +31,7 @@ SPENDERS = ("elbo", "iddpm-cosine", "edm", "sigmoid-bias2", "min-snr-5-eps", "fm
 SIDE = 256  # pixels of a photograph
 DIVISORS = (1, 2, 4, 8, 16, 32, 64, 128)  # of SIDE, that leave a spectrum
 NYQUIST = 0.5  # cycles per pixel; the corners beyond have few coefficients
+STRETCH = 400  # samples of a sound that are shown
 SOUND_RATE = 44100  # samples a second
 
 
@@ -193,6 +195,43 @@ def drowning(times: int) -> tuple[NDArray, NDArray]:
 # --- one picture under noise -------------------------------------------------------------------
 
 
+def noise_coefficients(side: int) -> NDArray:
+    """Cosine coefficients of the noise that all pictures of a size are shown with.
+
+    Args:
+        side: Pixels a side.
+
+    Returns:
+        The coefficients, shape (side, side).
+
+    Raises:
+        TypeError: ``side`` is no whole number.
+        ValueError: It is below 1.
+    """
+    side = count(side, "side")
+    return fft.dctn(noised(np.zeros((side, side)), 0.0), norm="ortho")
+
+
+def picture_of(content: bytes, name: str = "the file", side: int = SIDE) -> NDArray:
+    """A picture of a file, grey and square: its middle, scaled.
+
+    Args:
+        content: The bytes of a file that Pillow reads, such as PNG or JPEG.
+        name: Name of the file, for messages.
+        side: Pixels a side of the result.
+
+    Returns:
+        The picture on [−1, 1], shape (side, side).
+
+    Raises:
+        TypeError: ``side`` is no whole number, or white is not known.
+        ValueError: It is no picture, too small, or transparent, or a pixel is not finite.
+    """
+    size = (count(side, "side"),) * 2
+    square = Image.fromarray(image_of_bytes(content, name).astype(np.float32))
+    return np.clip(np.asarray(square.resize(size), dtype=float), -1, 1)
+
+
 class Photograph:
     """A square picture, its spectrum, and what noise leaves of it.
 
@@ -214,7 +253,7 @@ class Photograph:
         self.pixels = samples(pixels, "picture")
         self.spectrum = image_spectrum(self.pixels)
         self._coefficients = fft.dctn(self.pixels, norm="ortho")
-        self._noise = fft.dctn(noised(np.zeros(self.pixels.shape), 0.0), norm="ortho")
+        self._noise = noise_coefficients(self.side)
         index = np.arange(self.side)
         self._ring = np.rint(np.hypot.outer(index, index)).astype(int)  # as in image_spectrum
 
@@ -272,6 +311,73 @@ class Photograph:
         band = (cycles >= low) & (cycles < high)
         power = self.spectrum.power * self.spectrum.count
         return float((self.spectrum.captured(logsnr) * power)[band].sum() / power[band].sum())
+
+
+class Recording:
+    """A sound, its spectrum, and what noise leaves of its loudest stretch.
+
+    Args:
+        values: Samples of one channel on [−1, 1], shape (n,).
+        rate: Samples a second.
+
+    Attributes:
+        rate: Samples a second.
+        seconds: How long the sound is.
+        spectrum: Its power spectrum.
+        stretch: The samples around its loudest one, shape (m,).
+
+    Raises:
+        ValueError: The sound is silent, too short, or not finite, or the rate is not above 0.
+    """
+
+    def __init__(self, values: ArrayLike, rate: int):
+        sound = samples(values, "sound")
+        self.rate = count(rate, "rate")
+        self.spectrum = sound_spectrum(sound)
+        self.seconds = len(sound) / self.rate
+        size = min(len(sound), STRETCH)
+        start = min(max(0, int(np.abs(sound).argmax()) - size // 2), len(sound) - size)
+        self.stretch = sound[start : start + size]
+        self._noise = noised(np.zeros(size), 0.0)
+
+    @property
+    def octaves(self) -> list[tuple[float, float]]:
+        """Lower and upper end of each octave around 1 kHz that is known, in Hz."""
+        hertz = self.spectrum.frequency * self.rate
+        centres = [1000 * 2.0**k for k in range(-5, 5)]
+        ends = [(centre / np.sqrt(2), centre * np.sqrt(2)) for centre in centres]
+        inside = [((hertz >= low) & (hertz < high)).any() for low, high in ends]
+        return [pair for pair, holds in zip(ends, inside, strict=True) if holds]
+
+    def noisy(self, logsnr: float) -> NDArray:
+        """Z = alpha x + sigma eps of the stretch on the variance-preserving path.
+
+        Args:
+            logsnr: λ in nats.
+
+        Returns:
+            The noisy samples, shape (m,).
+        """
+        noise = np.exp(-logsnr / 2)
+        return (self.stretch + noise * self._noise) / np.sqrt(1 + noise**2)
+
+    def known_share(self, low: float, high: float, logsnr: float) -> float:
+        """Share of the power of a band that is known.
+
+        Args:
+            low: Lower end of the band, in Hz.
+            high: Upper end.
+            logsnr: λ in nats.
+
+        Returns:
+            The share; 1 of a band without power.
+        """
+        hertz = self.spectrum.frequency * self.rate
+        band = (hertz >= low) & (hertz < high)
+        power = (self.spectrum.power * self.spectrum.count)[band]
+        whole = power.sum()
+        known = self.spectrum.captured(logsnr)[band] * power
+        return float(known.sum() / whole) if whole else 1.0
 
 
 @lru_cache

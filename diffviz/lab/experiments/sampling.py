@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from diffviz.data.densities import Mixture
+    from diffviz.sampling.integrate import Trajectory
 
 STEPS = "share of the steps done"  # label of an axis
 GRIDS = {
@@ -271,6 +272,26 @@ def frame_walks() -> FrameWalks:
             "exact flow": np.full(len(shares), exact_z[-1]),
         },
     )
+
+
+def line_flow(points: int = 11, data: str = "gmm1") -> "Trajectory":
+    """The exact flow of evenly spaced points of noise on a line, in 100 steps.
+
+    Args:
+        points: Number of points, from −2 to 2.
+        data: Name of a toy on the line, scaled to unit variance.
+
+    Returns:
+        The trajectory.
+
+    Raises:
+        ValueError: ``points`` is not positive, or there is no such toy.
+    """
+    import torch
+
+    start = torch.linspace(-2, 2, count(points, "points"), dtype=torch.float64)[:, None]
+    grid = dv.grid(LINEAR.schedule, 100, -12, 12)
+    return dv.sample(dv.toy(data, unit=True), grid, start=start)
 
 
 def off_chord(variance: float, path: str) -> float:

@@ -36,6 +36,18 @@ def photographs() -> NDArray:
     return images.reshape(len(images), SIDE, block, SIDE, block).mean((2, 4))
 
 
+def power(side: int = SIDE) -> NDArray:
+    """Power of each coefficient of an image that is shown, in an image of ``side`` pixels.
+
+    Args:
+        side: Side of the image, in pixels.
+
+    Returns:
+        The powers, shape (64, 64).
+    """
+    return spectrum(SIDE) * (side / SIDE) ** 2
+
+
 def started(
     images: ArrayLike,
     level: float,
@@ -75,13 +87,11 @@ def started(
     mean = number(mean, "mean")
     ratios = prior.offset_bias(level, offset, side, 1.0, std, also_at_start)
     mean_ratio, std_ratio = map(float, ratios)
-    coefficients = fft.dctn(pixels, axes=(1, 2), norm="ortho")
-    brightness = coefficients[:, 0, 0] / SIDE
-    power = spectrum(SIDE) * (side / SIDE) ** 2
-    coefficients /= np.sqrt(expit(level) * power + expit(-level))
-    moved = mean * mean_ratio + (brightness - mean) * std_ratio
-    coefficients[:, 0, 0] = SIDE * moved
-    return fft.idctn(coefficients, axes=(1, 2), norm="ortho")
+    waves = fft.dctn(pixels, axes=(1, 2), norm="ortho")
+    brightness = waves[:, 0, 0] / SIDE
+    waves /= np.sqrt(expit(level) * power(side) + expit(-level))
+    waves[:, 0, 0] = SIDE * (mean * mean_ratio + (brightness - mean) * std_ratio)
+    return fft.idctn(waves, axes=(1, 2), norm="ortho")
 
 
 # --- couplings -----------------------------------------------------------------------------------

@@ -219,6 +219,54 @@ def adapted_weightings() -> dict[str, NDArray]:
     }
 
 
+# --- when adapting pays -------------------------------------------------------------------------
+
+COMPARED = "iddpm-cosine", "elbo", "sigmoid-bias2", "fm-ot", "sd3"
+
+
+@cached
+def variance_gains(names: Sequence[str] = COMPARED) -> dict[str, dict[str, tuple[float, ...]]]:
+    """How much quieter a better density makes value and gradient, on two trained networks.
+
+    The networks learned flow matching's objective on the ring of eight and on digits.
+
+    Args:
+        names: Names of objectives.
+
+    Returns:
+        Data set to objective to the five gains of ``learning.variance.gains``.
+
+    Raises:
+        ValueError: An objective is not in the catalogue.
+    """
+    import torch
+
+    from diffviz.learning import models, variance
+
+    chosen = [dv.objective(name) for name in names]
+    levels = np.linspace(-10, 10, 41)
+    ring = dv.toy("ring8").sample(50_000, torch.Generator().manual_seed(0)).float()
+    digits = dv.toy("digits").sample(20_000, torch.Generator().manual_seed(1)).float().flatten(1)
+    (on_ring,) = dv.fit("fm-ot", ring, progress=False)
+    (on_digits,) = dv.fit(
+        "fm-ot",
+        digits,
+        model=models.MLP(128),
+        steps=200,
+        batch=256,
+        learning_rate=3e-3,
+        progress=False,
+    )
+    moments = {
+        "ring of eight, 2 dimensions": variance.trained(on_ring, ring[:256], levels),
+        "digits, 64 dimensions": variance.trained(on_digits, digits[:128], levels),
+    }
+    return {
+        data: {entry.name: variance.gains(entry, *found) for entry in chosen}
+        for data, found in moments.items()
+    }
+
+
 # --- density of training or grid of sampling ---------------------------------------------------
 
 GRIDS = {

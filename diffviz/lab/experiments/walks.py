@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 DRAWN = "drawn"  # data that a reader draws
 DATA = ("ring8", "gmm2d", "moons", "swissroll", "dino")
 POINTS = 150  # points that are sampled
+OWN_POINTS = 24  # starts of one's own
 SHOWN = 600  # points of a toy that are shown
 LEAST = 2  # different points that a drawing needs
 FINE = 120  # steps of RK4, even in λ, to where the exact flow ends; off by 1e-5 or less
@@ -47,6 +48,7 @@ QUICK = 70  # steps for a drawing, which changes with each stroke; off by 5e-5 o
 COMPARED = 60  # points of a drawing whose ends are compared
 REACH = 3.3  # half width of the axes of z where it has unit variance
 SAMPLE_REACH = 2.6  # half width of the axes of x_hat
+COLOUR_REACH = 1.6  # half width of the square that the colours of ends fill
 ARROWS = 13  # arrows of the field along each axis
 BETWEEN = "slide"  # the frame that slides
 GREY = "#999999"  # of data behind what moves
@@ -160,7 +162,7 @@ class Setting:
         noise: Share of the most noise that the solver takes, in [0, 1].
         drawing: Points of drawn data.
         width: Standard deviation of their kernel, in standard deviations of the points.
-        starts: Places of one's own at the first step, in the frame.
+        starts: Up to 24 places of one's own at the first step, in the frame.
     """
 
     data: str = "ring8"
@@ -284,6 +286,64 @@ def ends_of(data: str, drawing: Points = (), width: float = 0.1) -> Ends:
     return Ends(denoiser, start, end, points)
 
 
+# --- the walk ------------------------------------------------------------------------------------
+
+
+class Noise:
+    """Draws of noise for so many points, of which a walk takes the first.
+
+    A start that is added to others leaves their noise as it was.
+
+    Args:
+        seed: Seed of the draws.
+        points: Number of points of a draw.
+    """
+
+    def __init__(self, seed: int, points: int):
+        import torch
+
+        self._generator = torch.Generator().manual_seed(seed)
+        self._shape = (points, 2)
+
+    def __call__(self, like: "Tensor") -> "Tensor":
+        """Noise like some points (n, 2), with n up to the number of points of a draw."""
+        import torch
+
+        drawn = torch.randn(self._shape, generator=self._generator, dtype=torch.float64)
+        return drawn[: len(like)]
+
+
+def sampled_noise() -> Noise:
+    """The noise of the sampled points, the same for all settings."""
+    return Noise(1, POINTS)
+
+
+def own_noise() -> Noise:
+    """The noise of starts of one's own, the same for all settings."""
+    return Noise(2, OWN_POINTS)
+
+
+def draws(noise: Noise, points: int, most: int) -> NDArray:
+    """The first draws of a noise.
+
+    Args:
+        noise: The noise, new.
+        points: Number of points.
+        most: Number of draws.
+
+    Returns:
+        Standard normal values, shape (most, points, 2).
+
+    Raises:
+        TypeError: A number is no whole number.
+        ValueError: A number is below 1.
+    """
+    import torch
+
+    like = torch.empty(checks.count(points, "points"), 2)
+    return torch.stack([noise(like) for _ in range(checks.count(most, "most"))]).numpy()
+
+
 class Walk(NamedTuple):
     """Sampled points, and what is shown of them at each step.
 
@@ -342,7 +402,7 @@ def walk(setting: Setting) -> Walk:
         path = setting.path
         first = trajectory.logsnr[:1]
         start = places * (VP.alpha(first) / path.frame.alpha(first))
-        own = _trajectory(setting, start, seed=2)
+        own = _trajectory(setting, start, own_noise())
     return Walk(setting, trajectory, explained, own)
 
 
@@ -351,7 +411,7 @@ def _sampled(setting: Setting) -> "tuple[Trajectory, NDArray]":
     """The trajectory of the common starts, and R² of x_hat at each step."""
     from diffviz.sampling import trajectories
 
-    trajectory = _trajectory(setting, ends_of(*_data(setting)).start, seed=1)
+    trajectory = _trajectory(setting, ends_of(*_data(setting)).start, sampled_noise())
     return trajectory, trajectories.explained(trajectory)
 
 
@@ -362,7 +422,7 @@ def _data(setting: Setting) -> tuple[str, Points, float]:
     return setting.data, setting.drawing, setting.width
 
 
-def _trajectory(setting: Setting, start: "Tensor | NDArray", seed: int) -> "Trajectory":
+def _trajectory(setting: Setting, start: "Tensor | NDArray", noise: Noise) -> "Trajectory":
     """Sample from given starts in the variance-preserving frame."""
     import torch
 
@@ -371,9 +431,28 @@ def _trajectory(setting: Setting, start: "Tensor | NDArray", seed: int) -> "Traj
         dv.grid(LAWS[setting.grid], setting.steps, *RANGE),
         solver=SOLVERS[setting.solver].name,
         start=torch.as_tensor(start, dtype=torch.float64),
-        generator=torch.Generator().manual_seed(seed),
+        noise=noise,
         **setting.solver_options(),
     )
+
+
+def all_levels(grid: str, most: int) -> NDArray:
+    """The levels of a grid with one step, with two steps, and so on, one after the other.
+
+    Args:
+        grid: A key of ``LAWS``.
+        most: Largest number of steps.
+
+    Returns:
+        λ in nats, shape (most (most + 3)/2,).
+
+    Raises:
+        TypeError: ``most`` is no whole number.
+        ValueError: The grid is unknown, or ``most`` is below 1.
+    """
+    law = LAWS[checks.one_of(grid, "grid", LAWS)]
+    steps = range(1, checks.count(most, "most") + 1)
+    return np.concatenate([dv.grid(law, count, *RANGE) for count in steps])
 
 
 def data_points(setting: Setting) -> NDArray:
@@ -397,7 +476,7 @@ def error_of_end(walked: Walk) -> float:
 # --- what is drawn -------------------------------------------------------------------------------
 
 
-def end_colours(points: ArrayLike, reach: float = 1.6) -> NDArray:
+def end_colours(points: ArrayLike, reach: float = COLOUR_REACH) -> NDArray:
     """A colour for each point by its place, mixed from a colour at each corner of a square.
 
     Args:

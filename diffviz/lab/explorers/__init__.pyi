@@ -2,6 +2,7 @@ from . import (
     composer,
     elbo,
     few_steps,
+    masked,
     perception,
     policy,
     prior,
@@ -16,6 +17,7 @@ from . import (
 from .composer import ComposerExplorer
 from .elbo import ElboExplorer
 from .few_steps import FewStepExplorer
+from .masked import MaskedExplorer
 from .perception import PerceptionExplorer
 from .policy import LearningExplorer, PolicyExplorer
 from .prior import PriorExplorer
@@ -31,6 +33,7 @@ __all__ = [
     "ElboExplorer",
     "FewStepExplorer",
     "LearningExplorer",
+    "MaskedExplorer",
     "PerceptionExplorer",
     "PolicyExplorer",
     "PriorExplorer",
@@ -42,6 +45,7 @@ __all__ = [
     "composer",
     "elbo",
     "few_steps",
+    "masked",
     "perception",
     "policy",
     "prior",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from diffviz import plots
 from diffviz.lab.experiments.elbo import (
     Data,
+    LogSpline,
     SignedMixture,
     gaps,
     known,
@@ -24,6 +25,7 @@ from diffviz.lab.explorers.weighting import (
     family_values,
     log10,
     own_table,
+    parameter_name,
 )
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.families import FAMILIES
@@ -33,6 +35,7 @@ from diffviz.web.pictures import Chart, Limits, Note, Table, View
 
 DATA = {"N(0, 1)": "gaussian", "two modes (gmm1)": "gmm1", "ring of 8 (ring8)": "ring8"}
 SHORT = ("on N(0, 1)", "on two modes", "on ring of 8")  # DATA as the heads of columns
+VERDICT_HEAD = ("", "verdict", f"negative {SHORT[0]}", *SHORT[1:])
 ENTRIES = (
     "elbo",
     "fm-ot",
@@ -103,7 +106,7 @@ class ElboExplorer(ViewExplorer):
         module = "diffviz.lab.explorers.elbo"
         require_option("weighting", weighting, WEIGHTINGS, f"{module}.WEIGHTINGS")
         require_option("data", data, DATA, f"{module}.DATA")
-        description = Description("ELBO", elbo_controls())
+        description = Description("ELBO", elbo_controls(), local="elbo.js")
         super().__init__(description, {"weighting": weighting, "data": data, **state})
 
     def settled(self, state: State, changed: str) -> State:
@@ -111,6 +114,19 @@ class ElboExplorer(ViewExplorer):
         if changed == "table" and state["table"].strip():
             state["weighting"] = OWN_TABLE
         return state
+
+    def local_data(self) -> dict[str, Any]:
+        """What is known of the data, and the names and colours that the browser writes with."""
+        return {
+            "known": {name: known_data(data) for name, data in zip(DATA, all_data(), strict=True)},
+            "parameters": {
+                family: {one.name: parameter_name(family, one.name) for one in offered.parameters}
+                for family, offered in FAMILIES.items()
+            },
+            "head": VERDICT_HEAD,
+            "label": plots.LOGSNR,
+            "colours": {name: plots.colour(name) for name in CATALOGUE},
+        }
 
     def objective(self) -> Objective:
         """The objective that is chosen in the menu, with the values of the sliders."""
@@ -141,6 +157,37 @@ class ElboExplorer(ViewExplorer):
             gap_note(state),
         )
         return View(panels, columns=2)
+
+
+def known_data(data: Data) -> dict[str, Any]:
+    """What the browser needs to know of data.
+
+    Args:
+        data: The data.
+
+    Returns:
+        Numbers, and splines by their knots, coefficients and degree.
+    """
+    return {
+        "dimension": data.dimension,
+        "square": data.square,
+        "entropy": data.entropy,
+        "mmse": spline_data(data.mmse),
+        "information": spline_data(data.information),
+    }
+
+
+def spline_data(curve: LogSpline) -> dict[str, Any]:
+    """The spline of a curve's logarithm.
+
+    Args:
+        curve: The curve.
+
+    Returns:
+        Knots, coefficients and degree.
+    """
+    spline = curve.logarithm
+    return {"knots": spline.t, "coefficients": spline.c, "degree": int(spline.k)}
 
 
 def chosen_objective(state: State) -> Objective:
@@ -321,7 +368,7 @@ def verdict_table(mixtures: list[tuple[str, SignedMixture]]) -> Table:
     """
     rows = [(name, *verdict_cells(mixture)) for name, mixture in mixtures]
     colours = [BLUE, *(plots.colour(name) for name, _ in mixtures[1:])]
-    return Table(("", "verdict", f"negative {SHORT[0]}", *SHORT[1:]), rows, colours)
+    return Table(VERDICT_HEAD, rows, colours)
 
 
 def verdict_cells(mixture: SignedMixture) -> tuple[str, ...]:

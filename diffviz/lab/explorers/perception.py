@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path as File
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import checks, plots
+from diffviz.data import signals
 from diffviz.lab.experiments import perception as perception_experiments
-from diffviz.lab.experiments.perception import Photograph
+from diffviz.lab.experiments.perception import Photograph, Recording
+from diffviz.lab.explorers import recordings
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import SHORT_LOGSNR, entry_chips
@@ -18,8 +21,8 @@ from diffviz.perception.sensitivities import SENSITIVITIES, SPECIES
 from diffviz.perception.sensitivities import species as eye_of
 from diffviz.perception.spectra import Implied, implied
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.web.description import Chips, Control, Description, Menu, Slider, State, Switch
-from diffviz.web.pictures import Chart, Images, Note, Table, View
+from diffviz.web.description import Chips, Control, Description, Menu, Slider, State, Switch, Upload
+from diffviz.web.pictures import Chart, Images, Note, Table, View, as_bytes
 
 SENSITIVITY_NAMES = {label: name for name, label in perception_experiments.NAMES.items()}
 START_BESIDE = ("elbo", "fm-ot", "sd3")
@@ -27,20 +30,31 @@ MOST_BESIDE = 5
 RATE_DISTORTION, PROJECTION = "rate–distortion", "projection"
 SEEN, KNOWN, LEVEL = "seen (sensitivity)", "known at λ", "λ"
 COLOURS = {SEEN: "#6A3D9A", KNOWN: "#7F7F7F"}
+SOUNDS = (".wav", ".wave")  # endings of files that are read as sounds
 BRIGHTEST = 1.6  # value of z that is drawn white; that of x is 1
 
 
-def perception_controls(pictures: tuple[str, ...]) -> tuple[Control, ...]:
+def perception_controls(
+    pictures: tuple[str, ...], sounds: tuple[str, ...] = ()
+) -> tuple[Control, ...]:
     """The controls of the explorer.
 
     Args:
         pictures: Names of the pictures.
+        sounds: Names of the sounds.
 
     Returns:
-        What is looked at, by whom and from where, and how much noise there is.
+        What is looked at or heard, by whom and from where, and how much noise there is.
     """
+    seen = {"image": pictures}
     return (
-        Menu("image", "picture", pictures, "camera"),
+        Menu("image", "picture", (*pictures, *sounds), "camera"),
+        Upload(
+            "own",
+            "your own",
+            accept="image/*,.wav",
+            tip="A picture of your own, whose middle is taken in grey, or a sound as a WAV file.",
+        ),
         Slider(
             "rate",
             "distance",
@@ -50,6 +64,7 @@ def perception_controls(pictures: tuple[str, ...]) -> tuple[Control, ...]:
             30.0,
             unit="px/°",
             tip="Pixels in one degree of the field of view: more of them from further away.",
+            when=seen,
         ),
         Menu(
             "curve",
@@ -57,6 +72,7 @@ def perception_controls(pictures: tuple[str, ...]) -> tuple[Control, ...]:
             tuple(SENSITIVITY_NAMES),
             "Barten 2004",
             tip="Published contrast sensitivity of people.",
+            when=seen,
         ),
         Menu(
             "species",
@@ -64,9 +80,10 @@ def perception_controls(pictures: tuple[str, ...]) -> tuple[Control, ...]:
             tuple(SPECIES),
             "human",
             tip="The sensitivity is moved to the peak of this species.",
+            when=seen,
         ),
         Slider("logsnr", "noise to λ", -8, 8, 0.1, 0.0, unit="nats"),
-        Switch("guess", "best guess", tip="Show the best linear estimate of the picture instead."),
+        Switch("guess", "best guess", tip="Show the best linear estimate instead.", when=seen),
         Chips(
             "beside",
             "beside",
@@ -76,6 +93,20 @@ def perception_controls(pictures: tuple[str, ...]) -> tuple[Control, ...]:
             tip="Published objectives to compare with.",
         ),
     )
+
+
+def perception_description(pictures: tuple[str, ...], sounds: tuple[str, ...] = ()) -> Description:
+    """The explorer with some pictures and sounds.
+
+    Args:
+        pictures: Names of the pictures.
+        sounds: Names of the sounds.
+
+    Returns:
+        The description.
+    """
+    controls = perception_controls(pictures, sounds)
+    return Description("Perception", controls, local="perception.js")
 
 
 class PerceptionExplorer(ViewExplorer):
@@ -111,12 +142,56 @@ class PerceptionExplorer(ViewExplorer):
         message = "pictures must map names to square grey pictures"
         checks.require(isinstance(given, Mapping), message, TypeError)
         self._own = {str(name): Photograph(pixels) for name, pixels in given.items()}
-        names = tuple({**perception_experiments.photos(), **self._own})
+        self._sounds: dict[str, Recording] = {}
+        names = self._names()
         require_option("image", image, names, "the explorer's menu")
         require_option("curve", curve, SENSITIVITY_NAMES, "the explorer's menu")
         require_option("species", species, SPECIES, "the explorer's menu")
         chosen = {"image": image, "curve": curve, "species": species, **state}
-        super().__init__(Description("Perception", perception_controls(names)), chosen)
+        super().__init__(perception_description(names), chosen)
+
+    def page_data(self) -> dict[str, Any]:
+        """The photographs with their spectra, published weightings, and what scales an eye."""
+        photographs = {name: self._photograph({"image": name}) for name in self._names()}
+        sides = {name: one.side for name, one in photographs.items()}
+        side = perception_experiments.SIDE
+        shown = {name: one for name, one in photographs.items() if sides[name] == side}
+        names = (RATE_DISTORTION, PROJECTION, *CATALOGUE)
+        return {
+            "photographs": {name: photograph_data(one) for name, one in shown.items()},
+            "noise": perception_experiments.noise_coefficients(side).astype(np.float32),
+            "grid": self.grid,
+            "entries": {name: one.weighting(self.grid) for name, one in CATALOGUE.items()},
+            "peaks": {name: peak_of(name) for name in SENSITIVITY_NAMES},
+            "factors": {name: eye_of(name).factor for name in SPECIES},
+            "label": SHORT_LOGSNR,
+            "colours": COLOURS | {name: perception_figures.colour_of(name) for name in names},
+        }
+
+    def uploaded(self, control: str, file: str, content: bytes) -> None:
+        """Look at a picture or listen to a sound of the reader's own.
+
+        Args:
+            control: Not used.
+            file: Name of the file.
+            content: Its bytes.
+
+        Raises:
+            ValueError: It is neither, or a constant picture, or a silent or short sound.
+        """
+        name = File(file).stem or "your own"
+        if name in perception_experiments.photos():
+            name = f"{name} (your own)"
+        if File(file).suffix.lower() in SOUNDS:
+            recording = Recording(*signals.sound_of_bytes(content, file))
+            self._own.pop(name, None)
+            self._sounds[name] = recording
+        else:
+            picture = Photograph(perception_experiments.picture_of(content, file))
+            self._sounds.pop(name, None)
+            self._own[name] = picture
+        self.description = perception_description(self._names(), tuple(self._sounds))
+        self._state = self.description.checked(self._state | {"image": name})
 
     def photograph(self) -> Photograph:
         """The picture that is chosen."""
@@ -138,13 +213,24 @@ class PerceptionExplorer(ViewExplorer):
             changed: Not used.
 
         Returns:
-            Two charts, an image, a table and a note.
+            Two charts, an image or a chart of a sound, a table and a note.
         """
+        if state["image"] in self._sounds:
+            return self._sound_view(state, self._sounds[state["image"]])
         pixels = (self._picture(state) / BRIGHTEST + 1) / 2
         title = "best guess at λ" if state["guess"] else "the picture at λ"
         image = Images(pixels[None], columns=1, title=title)
-        charts = self._weightings(state), self._bands(state)
+        charts = self._weightings(state, self._implied(state)), self._bands(state)
         return View((*charts, image, self._octaves(state), self._words(state)), columns=3)
+
+    def _arguments(self) -> list[str]:
+        """The arguments of what is on show; one's own pictures are called ``pictures``."""
+        passed = ["pictures=pictures"] if self._own else []
+        return [*passed, *super()._arguments()]
+
+    def _names(self) -> tuple[str, ...]:
+        """The names of all pictures."""
+        return tuple({**perception_experiments.photos(), **self._own})
 
     def _photograph(self, state: State) -> Photograph:
         """The picture of a state."""
@@ -163,10 +249,21 @@ class PerceptionExplorer(ViewExplorer):
         show = photograph.guess if state["guess"] else photograph.noisy
         return show(state["logsnr"])
 
-    def _weightings(self, state: State) -> Chart:
+    def _sound_view(self, state: State, recording: Recording) -> View:
+        """The view of a sound."""
+        level = state["logsnr"]
+        panels = (
+            self._weightings(state, recordings.implied_by_ear(recording)),
+            recordings.band_chart(recording, level),
+            recordings.wave_chart(recording, level),
+            recordings.octave_table(recording, level),
+            recordings.words(recording, state),
+        )
+        return View(panels, columns=3)
+
+    def _weightings(self, state: State, of_sense: Implied) -> Chart:
         """log10 of the implied weightings and of those beside them."""
-        of_eye = self._implied(state)
-        curves = {RATE_DISTORTION: of_eye.rate_distortion, PROJECTION: of_eye.projection}
+        curves = {RATE_DISTORTION: of_sense.rate_distortion, PROJECTION: of_sense.projection}
         curves |= {name: CATALOGUE[name].weighting for name in state["beside"]}
         values = {
             name: plots.scaled(w(self.grid), self.grid, "log10, anchored")
@@ -192,8 +289,7 @@ class PerceptionExplorer(ViewExplorer):
         known = photograph.spectrum.captured(state["logsnr"])[rings]
         human = SENSITIVITIES[SENSITIVITY_NAMES[state["curve"]]]
         eye = eye_of(state["species"], human)
-        peak = human(np.geomspace(0.05, 60, 200)).max()
-        seen = eye(frequency * state["rate"]) / peak
+        seen = eye(frequency * state["rate"]) / peak_of(state["curve"])
         return Chart(
             frequency * photograph.side,
             {SEEN: seen, KNOWN: known},
@@ -230,6 +326,38 @@ class PerceptionExplorer(ViewExplorer):
             f"{middle:+.2f} from −4 to 2, {clean:+.2f} from 2 to 8 (flow matching: −0.50)"
         )
         return Note(words.replace("-", "−"))
+
+
+@lru_cache
+def peak_of(curve: str) -> float:
+    """The highest sensitivity of a curve.
+
+    Args:
+        curve: A key of ``SENSITIVITY_NAMES``.
+
+    Returns:
+        The sensitivity.
+    """
+    human = SENSITIVITIES[SENSITIVITY_NAMES[curve]]
+    return float(human(np.geomspace(0.05, 60, 200)).max())
+
+
+def photograph_data(photograph: Photograph) -> dict[str, NDArray]:
+    """What the browser needs of a photograph.
+
+    Args:
+        photograph: The photograph.
+
+    Returns:
+        Its pixels as bytes, and its spectrum by rings of frequency.
+    """
+    spectrum = photograph.spectrum
+    return {
+        "pixels": as_bytes((photograph.pixels + 1) / 2),
+        "frequency": spectrum.frequency,
+        "power": spectrum.power,
+        "count": spectrum.count,
+    }
 
 
 @lru_cache(64)

@@ -17,7 +17,7 @@ from diffviz.lab.experiments import starts, walks
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.web.description import Clock, Control, Description, Menu, Slider, State, Switch
-from diffviz.web.pictures import Chart, Cloud, Images, Note, Table, View
+from diffviz.web.pictures import Chart, Cloud, Images, Note, Table, View, as_bytes
 
 OWN_LEVEL = "own λ"  # the entry of the menu for a level that the slider sets
 LAST_LEVELS = prior_experiments.TERMINAL | {prior_experiments.ZERO: -np.inf}
@@ -87,7 +87,8 @@ class PriorExplorer(ViewExplorer):
         begins: State = {"schedule": schedule}
         if schedule in LAST_LEVELS:
             begins["logsnr"] = LAST_PLACES[schedule]
-        super().__init__(Description("The prior", prior_controls()), begins | state)
+        description = Description("The prior", prior_controls(), local="prior.js")
+        super().__init__(description, begins | state)
 
     def settled(self, state: State, changed: str) -> State:
         """The state after a change: the menu of schedules and the slider of λ follow each other."""
@@ -112,6 +113,31 @@ class PriorExplorer(ViewExplorer):
             Ratio of the means and ratio of the standard deviations, in the shape of ``level``.
         """
         return ratios_of(self.state, level)
+
+    def local_data(self) -> dict[str, Any]:
+        """Levels, grids and photographs."""
+        shades = COLOURS | {name: plots.colour(name) for name in (DATA, SAMPLES)}
+        return {
+            "levels": LAST_PLACES,
+            "endless": [name for name, level in LAST_LEVELS.items() if np.isneginf(level)],
+            "own": OWN_LEVEL,
+            "lowest": LOWEST,
+            "lattice": self.grid,
+            "tone": self.tone,
+            "photographs": starts.photographs(),
+            "power": starts.power(),
+            "colours": shades | {"behind": walks.GREY},
+            "trails": TRAILS,
+        }
+
+    def page_data(self) -> dict[str, Any]:
+        """The films of all couplings, and their numbers."""
+        pairings = {name: starts.paired(name) for name in starts.COUPLINGS}
+        return {
+            "films": {name: film_data(pairing) for name, pairing in pairings.items()},
+            "head": coupling_head(),
+            "numbers": {name: list(one.numbers.values()) for name, one in pairings.items()},
+        }
 
     def compute(self, state: State, changed: Changed) -> View:
         """Brightness, or a coupling.
@@ -294,7 +320,7 @@ def coupling_view(state: State) -> View:
     cloud = Cloud(
         points={DATA: pairing.z[-1]},
         paths={SAMPLES: pairing.z},
-        colours={SAMPLES: walks.end_colours(pairing.z[-1], reach=4.0), DATA: walks.GREY},
+        colours={SAMPLES: pair_colours(pairing), DATA: walks.GREY},
         times=pairing.share,
         clock="share of the way",
         title=f"from a ring of eight Gaussians to two moons: {state['coupling']}",
@@ -306,4 +332,37 @@ def coupling_view(state: State) -> View:
         crossing, cost, length = starts.paired(coupling).numbers.values()
         mark = "▸" if coupling == state["coupling"] else ""
         rows.append((f"{mark} {coupling}", f"{crossing:.1%}", f"{cost:.1f}", f"{length:.3f}"))
-    return View((cloud, Table(("", *pairing.numbers), rows)))
+    return View((cloud, Table(coupling_head(), rows)))
+
+
+def pair_colours(pairing: starts.Pairing) -> NDArray:
+    """A colour for each pair by where it ends.
+
+    Args:
+        pairing: The pairs.
+
+    Returns:
+        Red, green and blue in [0, 1], shape (n, 3).
+    """
+    return walks.end_colours(pairing.z[-1], reach=4.0)
+
+
+def coupling_head() -> tuple[str, ...]:
+    """The heads of the table of couplings."""
+    return "", *starts.paired(starts.INDEPENDENT).numbers
+
+
+def film_data(pairing: starts.Pairing) -> dict[str, NDArray]:
+    """What the browser plays of a coupling.
+
+    Args:
+        pairing: The pairs.
+
+    Returns:
+        Points in float32, shares of the way, and colours as bytes.
+    """
+    return {
+        "z": pairing.z.astype(np.float32),
+        "share": pairing.share,
+        "colours": as_bytes(pair_colours(pairing)),
+    }

@@ -11,7 +11,7 @@ from PIL import Image
 
 from diffviz import checks
 from diffviz.lab.experiments import walks
-from diffviz.lab.experiments.walks import BETWEEN, DATA, DRAWN, FRAMES, LAWS, SOLVERS
+from diffviz.lab.experiments.walks import BETWEEN, DATA, DRAWN, FRAMES, LAWS, RANGE, SOLVERS
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.films import film_path, save_film
 from diffviz.lab.explorers.view import Changed, ViewExplorer
@@ -32,6 +32,7 @@ from diffviz.web.description import (
 )
 from diffviz.web.pictures import Cloud, Note, View, Working
 
+MOST_STEPS = 64
 PATHS = 12  # points whose whole ways are drawn as lines
 NOTHING = "nothing"
 SAMPLES, OWN, BEHIND = "samples", "your starts", "data"
@@ -69,7 +70,7 @@ def sampler_controls() -> tuple[Control, ...]:
     return (
         Menu("solver", "solver", tuple(SOLVERS), "DDIM"),
         Menu("grid", "grid", tuple(LAWS), "FM, uniform t", tip="How the steps lie in λ."),
-        Slider("steps", "steps", 1, 64, 1, 12, whole=True),
+        Slider("steps", "steps", 1, MOST_STEPS, 1, 12, whole=True),
         Menu(
             "frame",
             "frame",
@@ -111,7 +112,9 @@ def view_controls() -> tuple[Control, ...]:
             NOTHING,
             tip="Another solver on the same steps: its ways from the same starts, in black.",
         ),
-        Points("starts", "your starts", most=24, tip="Click on the left to start one."),
+        Points(
+            "starts", "your starts", most=walks.OWN_POINTS, tip="Click on the left to start one."
+        ),
         Switch("field", "velocities", tip="Where the flow goes at the present step."),
         Text("file", "file", FILE, "a .gif, or an .mp4 where ffmpeg is installed", rare=True),
         Action("save", "save animation", rare=True),
@@ -149,7 +152,9 @@ class TrajectoryExplorer(ViewExplorer):
         require_option("solver", solver, SOLVERS, f"{module}.SOLVERS")
         require_option("grid", grid, LAWS, f"{module}.LAWS")
         description = Description(
-            "Trajectories", (*data_controls(), *sampler_controls(), *view_controls())
+            "Trajectories",
+            (*data_controls(), *sampler_controls(), *view_controls()),
+            local="sampling.js",
         )
         super().__init__(description, {"data": data, "solver": solver, "grid": grid, **state})
 
@@ -182,6 +187,30 @@ class TrajectoryExplorer(ViewExplorer):
             return self._saving(state, film_path(state["file"].strip() or FILE))
         return walk_view(state)
 
+    def page_data(self) -> dict[str, Any]:
+        """Data with their starts and ends, levels of all grids, and draws of noise."""
+        return {
+            "data": {name: ends_data(walks.ends_of(name)) for name in DATA},
+            "start": walks.ends_of(DATA[0]).start.numpy(),
+            "grids": {name: walks.all_levels(name, MOST_STEPS) for name in LAWS},
+            "noise": walks.draws(walks.sampled_noise(), walks.POINTS, MOST_STEPS),
+            "ownNoise": walks.draws(walks.own_noise(), walks.OWN_POINTS, MOST_STEPS),
+            "noisy": {name: SOLVERS[name].noise_option for name in NOISY},
+            "range": RANGE,
+            "example": EXAMPLE,
+            "sizes": {
+                "reach": walks.REACH,
+                "sampleReach": walks.SAMPLE_REACH,
+                "colourReach": walks.COLOUR_REACH,
+                "trails": PATHS,
+                "arrows": walks.ARROWS,
+                "quick": walks.QUICK,
+                "compared": walks.COMPARED,
+            },
+            "corners": walks.CORNERS.tolist(),
+            "colours": {"data": walks.GREY, "own": OWN_COLOUR, "beside": BESIDE_COLOUR},
+        }
+
     def trajectory(self) -> Trajectory:
         """The trajectory of the present setting."""
         return walks.walk(setting_of(self.state)).trajectory
@@ -202,7 +231,7 @@ class TrajectoryExplorer(ViewExplorer):
 
         Args:
             path: Where to write: .gif, or .mp4 where ffmpeg is installed, for the animation; .svg,
-                .pdf or .png for the picture.
+                .pdf or .png for the picture, .html for a page.
             seconds: How long the animation lasts.
 
         Returns:
@@ -213,7 +242,7 @@ class TrajectoryExplorer(ViewExplorer):
                 positive.
         """
         step_seconds = checks.positive(seconds, "seconds") / (self.state["steps"] + 1)
-        if File(path).suffix.lower() in (".svg", ".pdf", ".png"):
+        if File(path).suffix.lower() in (".svg", ".pdf", ".png", ".html"):
             return super().save(path)
         return save_film(self.pictures(), path, step_seconds)
 
@@ -227,6 +256,30 @@ class TrajectoryExplorer(ViewExplorer):
         saved = save_film(drawn, file, SECONDS / count).resolve()
         view = walk_view(self.state)
         yield View((*view.panels, Note(f"saved {saved}")), view.columns)
+
+
+# --- what a page computes with --------------------------------------------------------------------
+
+
+def ends_data(ends: walks.Ends) -> dict[str, Any]:
+    """What the browser needs of data.
+
+    Args:
+        ends: The data with their denoiser.
+
+    Returns:
+        The mixture, the ends of the exact flow, and points of the data.
+    """
+    denoiser = ends.denoiser
+    return {
+        "mixture": {
+            "logs": denoiser.logs.numpy(),
+            "means": denoiser.means.numpy(),
+            "variance": denoiser.variance.expand(len(denoiser.means)).numpy(),
+        },
+        "end": ends.end.numpy(),
+        "points": ends.data,
+    }
 
 
 # --- what is shown of a state --------------------------------------------------------------------

@@ -216,7 +216,7 @@ class ScheduleExplorer(ViewExplorer):
         require_option("density", density, DENSITIES, "diffviz.lab.explorers.schedule.DENSITIES")
         name = objective(weighting).name
         self._runs = Newest[tuple[Any, ...], Filling](KEPT)  # the last result of each live loss
-        description = Description("Schedules", schedule_controls(name))
+        description = Description("Schedules", schedule_controls(name), local="schedule.js")
         super().__init__(description, {"density": density, "weighting": name, **state})
 
     def compute(self, state: State, changed: Changed) -> View | Iterator[View | Working]:
@@ -232,6 +232,11 @@ class ScheduleExplorer(ViewExplorer):
         if "draw" in changed:
             return self._fill(state)
         return self._show(state)
+
+    def local_data(self) -> dict[str, Any]:
+        """A label and colours; the browser knows the weightings by their formulas."""
+        colours = {name: plots.colour(name) for name in WEIGHTINGS}
+        return {"label": plots.LOGSNR, "colours": colours}
 
     def _show(self, state: State) -> View:
         """The view of a state."""

@@ -25,8 +25,8 @@ from diffviz import checks, plots
 from diffviz.lab.explorers.work import Work
 from diffviz.plots.canvas import Drawing
 from diffviz.plots.files import encoded
-from diffviz.web import bundle, figures
-from diffviz.web.description import Description, Paste, State
+from diffviz.web import bundle, figures, page
+from diffviz.web.description import Action, Description, Paste, State, Upload
 from diffviz.web.pictures import Packer, View, Working, columns_of
 
 Changed = tuple[str, ...]  # names of the controls that were moved, in their order
@@ -88,15 +88,32 @@ class ViewExplorer(anywidget.AnyWidget):
 
         Args:
             state: The state with the new value; it may be changed.
-            changed: Name of the control.
+            changed: Name of the control, or of the button that was pressed.
 
         Returns:
             The state.
         """
         return state
 
+    def uploaded(self, control: str, file: str, content: bytes) -> None:
+        """Take a file that a reader has chosen; what is shown follows from it.
+
+        Args:
+            control: Name of the ``Upload``.
+            file: Name of the file.
+            content: Its bytes, neither none nor too many.
+
+        Raises:
+            ValueError: The file cannot be read.
+        """
+        raise NotImplementedError
+
     def local_data(self) -> Mapping[str, Any]:
         """What the module in the browser computes with: arrays and plain values by name."""
+        return {}
+
+    def page_data(self) -> Mapping[str, Any]:
+        """What it needs besides on a page, where there is no kernel to ask."""
         return {}
 
     # --- what a reader does from Python
@@ -151,9 +168,23 @@ class ViewExplorer(anywidget.AnyWidget):
         Raises:
             ValueError: There is no such button.
         """
-        actions = [one.name for one in self.description.controls if not one.has_value]
+        actions = [one.name for one in self.description.controls if isinstance(one, Action)]
         checks.one_of(name, "action", [*actions, "stop"])
         self._press(name)
+
+    def upload(self, name: str, path: str | File) -> None:
+        """Hand over a file, as if a reader had chosen it.
+
+        Args:
+            name: Name of the ``Upload``.
+            path: The file.
+
+        Raises:
+            OSError: There is no such file.
+            ValueError: There is no such control.
+        """
+        file = File(path)
+        self._take_file(name, file.name, file.read_bytes())
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until long work has ended.
@@ -201,21 +232,24 @@ class ViewExplorer(anywidget.AnyWidget):
     @property
     def png(self) -> bytes:
         """What is on show as the bytes of a PNG."""
-        return self.figure()._repr_png_()
+        return self.figure().png()
 
     def save(self, path: str | File) -> File:
-        """Write the picture or the curves to a file.
+        """Write the picture, the curves or a page to a file.
 
         Args:
-            path: Where to write: .svg, .pdf or .png for the picture, .csv for the curves.
+            path: Where to write: .svg, .pdf or .png for the picture, .csv for the curves, .html
+                for a page that needs no kernel.
 
         Returns:
             The path of the file.
 
         Raises:
-            ValueError: The path has another ending.
+            ValueError: The path has another ending, or the explorer needs a kernel and has no page.
         """
         file = File(path)
+        if file.suffix == ".html":
+            return page.write(self, file)
         if file.suffix != ".csv":
             return plots.save(self.figure(), file)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -228,7 +262,7 @@ class ViewExplorer(anywidget.AnyWidget):
         Args:
             path: Where to write; ".json" is added for the message, ".bin" for its buffers.
         """
-        message, buffers = self.opening()
+        message, buffers = self.opening(on_page=True)
         lengths = [len(buffer) for buffer in buffers]
         text = json.dumps({"message": message, "lengths": lengths}, ensure_ascii=False)
         File(f"{path}.json").write_text(text, encoding="utf-8")
@@ -282,7 +316,26 @@ class ViewExplorer(anywidget.AnyWidget):
         if name == "stop":
             self._work.stop()
             self._working = None
+        self._state = self.settled(self.state, name)
         self._show_new((name,), serial)
+
+    def _take_file(self, name: str, file: str, content: bytes, serial: int = 0) -> None:
+        """Take a file and show what follows; the controls may be others afterwards."""
+        control = self.description[name]
+        if not isinstance(control, Upload):
+            raise ValueError(f"{name} takes no file")
+        with self._lock:
+            self._error = ""
+            try:
+                self.uploaded(name, file, control.checked_file(file, content))
+            except Exception as error:  # in a callback it would end in a log that nobody opens
+                self._error = in_words(error)
+                self._send_view(serial, with_panels=False)
+                return
+            self._view = None
+            if self._browsers:
+                message, buffers = self.opening()
+                self.send(message, buffers)
 
     def _show_new(self, changed: Changed, serial: int) -> None:
         """Compute what the state shows, and send it; what goes wrong is shown in words."""
@@ -318,18 +371,22 @@ class ViewExplorer(anywidget.AnyWidget):
 
     # --- messages
 
-    def opening(self) -> tuple[dict[str, Any], list[bytes]]:
+    def opening(self, *, on_page: bool = False) -> tuple[dict[str, Any], list[bytes]]:
         """All that a browser needs to begin: controls, state, data, and the first view.
+
+        Args:
+            on_page: Whether it is for a page without a kernel.
 
         Returns:
             Plain data for JSON, and the buffers of its arrays.
         """
         packer = Packer()
         view = self._first_view()
+        more = self.page_data() if on_page else {}
         message = {
             "kind": "opened",
             "description": self.description.record() | {"code": type(self).__name__},
-            "data": packer.data(self.local_data()),
+            "data": packer.data({**self.local_data(), **more}),
             **self._status(),
             **packer.view(view),
         }
@@ -371,7 +428,10 @@ class ViewExplorer(anywidget.AnyWidget):
             "text": self._text,
         }
         try:
-            answers[content["kind"]](content)
+            if content["kind"] == "upload":
+                self._upload(content, bytes(buffers[0]))
+            else:
+                answers[content["kind"]](content)
         except Exception as error:  # in a callback it would end in a log that nobody opens
             self._error = in_words(error)
             self._send_view(content.get("serial", 0), with_panels=False)
@@ -406,6 +466,10 @@ class ViewExplorer(anywidget.AnyWidget):
     def _act(self, content: dict[str, Any]) -> None:
         """A reader has pressed a button."""
         self._press(content["name"], content["serial"])
+
+    def _upload(self, content: dict[str, Any], read: bytes) -> None:
+        """A reader has chosen a file."""
+        self._take_file(content["name"], content["file"], read, content["serial"])
 
     def _file(self, content: dict[str, Any]) -> None:
         """A reader wants the picture or the curves as a file."""

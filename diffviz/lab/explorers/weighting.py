@@ -1,6 +1,6 @@
 """The explorer of weightings: curves of objectives and families, and where their loss is spent."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,7 +11,9 @@ from scipy.special import expit
 
 from diffviz import plots
 from diffviz.lab.experiments import perception
+from diffviz.lab.experiments.side_by_side import Training
 from diffviz.lab.experiments.weighting import DRAWN, drawn_levels, drawn_objective
+from diffviz.lab.explorers import drawn_training, training_views
 from diffviz.lab.explorers.controls import (
     anchor_slider,
     base_menu,
@@ -40,7 +42,7 @@ from diffviz.web.description import (
     Switch,
     slug,
 )
-from diffviz.web.pictures import Chart, Limits, Note, Table, View
+from diffviz.web.pictures import Chart, Limits, Note, Table, View, Working
 
 NO_FAMILY = "none"
 OWN_TABLE, OWN_SETTINGS = "own table", "own settings"
@@ -339,6 +341,7 @@ def weighting_controls() -> tuple[Control, ...]:
         anchor_slider(when={"scale": (LOGARITHMIC,)}),
         Menu("axis", "axis", tuple(AXES), "λ"),
         *drawing_controls(),
+        *drawn_training.controls(PAPER | {"drawing": (True,)}),
         table_box(),
         Paste(
             "settings",
@@ -391,6 +394,7 @@ class WeightingExplorer(ViewExplorer):
         require_option("family", family, families, "diffviz.theory.families.FAMILIES")
         chosen = tuple(objective(name).name for name in name_tuple(names, "names"))
         self.passed = passed_objectives(objectives or {})
+        self._trainings = training_views.Trainings(training_views.KEPT)
         description = Description("Weightings", weighting_controls(), local="weighting.js")
         super().__init__(description, {"names": chosen, "family": family, **state})
         require_something(self.objectives(), self.state)
@@ -403,20 +407,47 @@ class WeightingExplorer(ViewExplorer):
         """What is shown of each objective on ``grid``, before it is scaled, by name."""
         return self._curves(self.state)
 
-    def compute(self, state: State, changed: Changed) -> View:
-        """The curves, the verdicts, and a note on pasted settings.
+    def settled(self, state: State, changed: str) -> State:
+        """The state after a change: what is trained is shown."""
+        if changed == "train" and len(drawn_levels(state["drawn"])[0]) > 1:
+            state["picture"] = drawn_training.TRAINING
+        return state
+
+    def compute(self, state: State, changed: Changed) -> View | Iterator[View | Working]:
+        """The curves and the verdicts, or the training of the drawn weighting.
 
         Args:
             state: A value for each control.
-            changed: Not used.
+            changed: Names of the controls that were moved.
 
         Returns:
-            A chart, a table, and notes.
+            A chart, a table and notes, or a training that goes on.
 
         Raises:
-            ValueError: Nothing is chosen, or a text cannot be read.
+            ValueError: Nothing is chosen, nothing is drawn to be trained, or a text cannot be read.
         """
+        if "train" in changed:
+            training = self._training(state)
+            return training_views.watched(training, self._trainings, self._show_now)
+        return self._show(state)
+
+    def _show_now(self) -> View:
+        """The view of the present state."""
+        return self._show(self.state)
+
+    def _training(self, state: State) -> Training:
+        """The training of the drawn weighting beside two others."""
+        return drawn_training.training_of(state, chosen_objectives(state, self.passed), DRAWN)
+
+    def _show(self, state: State) -> View:
+        """The view of a state."""
         objectives = chosen_objectives(state, self.passed)
+        if is_training(state) and DRAWN not in objectives:
+            return View((self._chart(state), drawn_training.invitation(state)))
+        if is_training(state):
+            shades = {DRAWN: DRAWN_COLOUR}
+            training = self._training(state)
+            return drawn_training.view(training, self._trainings, self._chart(state), shades)
         require_something(objectives, state)
         notes = [Note(objectives[OWN_SETTINGS].note)] if OWN_SETTINGS in objectives else []
         if is_drawing(state):
@@ -489,6 +520,18 @@ class WeightingExplorer(ViewExplorer):
             for name, objective in objectives.items()
         ]
         return Table(HEAD, rows, [colour_of(name) for name in objectives])
+
+
+def is_training(state: State) -> bool:
+    """Whether a state shows the training of a drawn weighting.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        Whether it does.
+    """
+    return is_drawing(state) and state["picture"] == drawn_training.TRAINING
 
 
 def look_data(grid: NDArray) -> dict[str, Any]:

@@ -7,7 +7,11 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import plots
+from diffviz.checks import count
 from diffviz.lab.experiments.elbo import (
+    Divergences,
+    EndPoints,
+    Routes,
     divergences,
     end_points,
     negative_share,
@@ -15,7 +19,7 @@ from diffviz.lab.experiments.elbo import (
     routes,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEGATIVE, NEUTRAL, legend
+from diffviz.lab.figures.style import NEGATIVE, NEUTRAL, from_noise, legend
 
 COSINE_TIME = "time t, cosine path   [0 data, 1 noise]"
 DIMENSION = 2  # of ring8
@@ -26,10 +30,17 @@ DIMENSION = 2  # of ring8
     "L(t; x) on gmm1 and the law of noise p_w(t): a falling weighting is a mean of ELBOs, "
     "EDM's a signed one",
 )
-def augmentation() -> Axes:
-    """Draw L(t; x) of points, and two weightings as laws of noise; returns the first panel."""
+def augmentation(losses: Divergences | None = None) -> Axes:
+    """Draw L(t; x) of points, and two weightings as laws of noise.
+
+    Args:
+        losses: What ``experiments.elbo.divergences`` returned; computed by default.
+
+    Returns:
+        The first panel.
+    """
     first, *others = plots.axes(12.5, 4.2, columns=3)
-    losses = divergences()
+    losses = divergences() if losses is None else losses
     time = losses.time
     title = "L(t; x) = KL(q(z_t..1|x) ‖ p(z_t..1))"
     plots.lines(time, losses.curves, xlabel=COSINE_TIME, ylabel="nats", title=title, ax=first)
@@ -47,6 +58,8 @@ def augmentation() -> Axes:
         below = np.minimum(law, 0)
         ax.fill_between(time, below, 0, color=NEGATIVE, alpha=0.35, lw=0, gid="negative")
         ax.axhline(0, color=NEUTRAL, lw=0.8)
+    for ax in (first, *others):
+        from_noise(ax)
     others[1].annotate(
         f"negative: {negative_share('edm'):.2%}\nof the rest, by L",
         (0.3, 0.2),
@@ -72,10 +85,17 @@ def nats_of_bits(bits: ArrayLike) -> NDArray:
     "The three terms of −ELBO over the end points of λ, ring8: nats and bits per dimension, "
     "and what is left of the gap",
 )
-def elbo_terms() -> Axes:
-    """Draw the terms over λ_max, and the gaps at both ends; returns the left panel."""
+def elbo_terms(ring: EndPoints | None = None) -> Axes:
+    """Draw the terms over λ_max, and the gaps at both ends.
+
+    Args:
+        ring: What ``experiments.elbo.end_points`` returned; computed by default.
+
+    Returns:
+        The left panel.
+    """
     left, middle, right = plots.axes(13, 4.2, columns=3)
-    ring = end_points()
+    ring = end_points() if ring is None else ring
     label = "λ_max   [λ_min = −10]"
     title = "large terms, small sum"
     plots.lines(ring.high, ring.terms, xlabel=label, ylabel="nats", title=title, ax=left)
@@ -127,10 +147,17 @@ def _draw_probes(ax: Axes) -> None:
     "Exact log-density, ODE and ELBO on mixtures; the error of Hutchinson's estimate by number "
     "of probes",
 )
-def ode_likelihood() -> Axes:
-    """Draw three routes to −log p, their differences, and Hutchinson's error; returns the first."""
+def ode_likelihood(found: Routes | None = None) -> Axes:
+    """Draw three routes to −log p, their differences, and Hutchinson's error.
+
+    Args:
+        found: What ``experiments.elbo.routes`` returned; computed by default.
+
+    Returns:
+        The first panel.
+    """
     left, middle, right = plots.axes(13, 4.2, columns=3)
-    x, exact, ode, bound = routes()
+    x, exact, ode, bound = routes() if found is None else found
     nats = {"exact −log p": exact, "ODE": ode, "−ELBO": bound}
     title = "three routes, one curve (gmm1)"
     plots.lines(x, nats, xlabel="x", ylabel="nats", title=title, ax=left)
@@ -148,3 +175,62 @@ def ode_likelihood() -> Axes:
     middle.axhline(0, color=NEUTRAL, lw=0.8)
     _draw_probes(right)
     return left
+
+
+def _draw_arrow(ax: Axes, start: float, end: float, height: float, name: str, colour: str) -> None:
+    """An arrow from one variable to the next, with what it is over or under it."""
+    arrow = {"arrowstyle": "-|>", "color": colour, "lw": 1.8, "connectionstyle": "arc3,rad=0.35"}
+    ax.annotate("", (end, height), (start, height), arrowprops=arrow)
+    above = end < start
+    ax.text(
+        (start + end) / 2,
+        height + (0.42 if above else -0.42),
+        name,
+        ha="center",
+        va="bottom" if above else "top",
+        color=colour,
+        fontsize=10,
+    )
+
+
+@figure(
+    "vae-stack",
+    "A diffusion model as a stack of VAEs: fixed encoders towards noise, learnt decoders back, and "
+    "the terms of the ELBO",
+)
+def vae_stack(layers: int = 3) -> Axes:
+    """Draw variables from noise on the left to data, encoders, decoders, and the three terms.
+
+    Args:
+        layers: Number of encoders that are drawn, at least 2.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: ``layers`` is below 2.
+    """
+    layers = count(layers, "layers", least=2)
+    ax = plots.axes(11, 3.5)[0]
+    names = [*(f"z at λ{chr(0x2080 + k)}" for k in range(1, layers + 1)), "data x"]
+    for place, name in enumerate(names):
+        style = {"boxstyle": "round,pad=0.5", "fc": "white", "ec": NEUTRAL, "lw": 1.5}
+        ax.text(place, 0, name, ha="center", va="center", fontsize=11, bbox=style, gid=name)
+    for place in range(layers):
+        left, right = place + 0.14, place + 0.86
+        _draw_arrow(ax, right, left, 0.28, "encoder: adds noise", "0.35")
+        _draw_arrow(ax, left, right, -0.28, "decoder: uses x̂(z, λ)", "#0072B2")
+    spans = (
+        (-0.28, 0.28, "prior"),
+        (0.28, layers - 1, "diffusion: one KL for each layer"),
+        (layers - 1, layers, "reconstruction"),
+    )
+    for left, right, name in spans:
+        ax.plot([left + 0.06, right - 0.06], [-1.3] * 2, color=NEGATIVE, lw=2, gid=name)
+        ax.text((left + right) / 2, -1.4, name, ha="center", va="top", color=NEGATIVE)
+    ax.set(xlim=(-0.45, layers + 0.35), ylim=(-1.85, 1.15))
+    ax.axis("off")
+    title = "grey: fixed encoders; blue: learnt decoders; red: what the ELBO adds up"
+    ax.set_title(title, fontsize=11)
+    ax.figure.subplots_adjust(left=0.02, right=0.98, bottom=0.03, top=0.9)
+    return ax

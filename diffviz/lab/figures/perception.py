@@ -70,8 +70,16 @@ def _draw_implied(
         name: plots.scaled(w(GRID), GRID, "log10, anchored")
         for name, w in (references | dict(curves)).items()
     }
-    labels = {"title": title, "xlabel": xlabel, "ylabel": ylabel}
-    plots.lines(GRID, values, **labels, outside=None, colours=colour_of, ax=ax)
+    plots.lines(
+        GRID,
+        values,
+        xlabel=xlabel,
+        ylabel=ylabel,
+        title=title,
+        outside=None,
+        colours=colour_of,
+        ax=ax,
+    )
     for name in REFERENCES:
         line_of(ax, name).set(lw=3, alpha=0.45, zorder=2)
     ax.set(xlim=(-10, 10), ylim=(-4, 4.2))

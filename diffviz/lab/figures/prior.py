@@ -17,6 +17,7 @@ from diffviz.lab.experiments.prior import (
     TERMINAL,
     ZERO,
     Coupled,
+    Mismatch,
     coupled,
     gaussian_flow,
     gaussian_images,
@@ -28,7 +29,7 @@ from diffviz.lab.experiments.prior import (
     terminal_bias,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import legend, minus, named_lines
+from diffviz.lab.figures.style import from_noise, legend, minus, named_lines
 from diffviz.theory import prior
 
 SIZE_COLOURS = dict(zip(SIZES, plots.PALETTE, strict=False))
@@ -36,6 +37,8 @@ END = "log-SNR λ at the end   [nats]"
 LAST_LEVELS = np.linspace(-22, 0, 221)  # λ in nats
 NO_SIGNAL_PLACE = -23.0  # where λ = −inf is drawn
 SHOWN_PAIRS, SHOWN_POINTS = 120, 300
+LEARNT = COUPLINGS[1:]  # each by the same network, with the same number of steps
+COUPLING_COLOURS = ("#56B4E9", "#E69F00", "#CC79A7")  # of no objective in this notebook
 
 
 def size_label(side: int) -> str:
@@ -48,47 +51,48 @@ def size_colour(label: str) -> str:
     return SIZE_COLOURS[int(label.split("²")[0])]
 
 
-def _mark_ends(ax: Axes, height: float) -> None:
-    """Dotted lines where schedules end, with their names on the side of more noise."""
+def _mark_ends(ax: Axes) -> None:
+    """Dotted lines where schedules end, with their names above the axes, where no curve runs."""
     for name, level in (TERMINAL | {ZERO: NO_SIGNAL_PLACE}).items():
-        side = 1 if name == ZERO else -1
         ax.axvline(level, color="0.55", ls=":", lw=1, zorder=1)
-        text = ax.annotate(
-            name,
-            (level, height),
-            (7 * side, 0),
-            textcoords="offset points",
-            va="center",
-            ha="center",
+        ax.annotate(
+            name.replace(" ", "\n", 1),
+            (level, 1.01),
+            xycoords=("data", "axes fraction"),
+            va="bottom",
+            ha="right" if name == ZERO else "center",
+            fontsize=9,
+            color="0.25",
         )
-        text.set(rotation=90, fontsize=8, color="0.25")
 
 
 @figure(
     "prior-kl",
-    "What the prior term costs by the log-SNR at the end, and the part of it that sampling feels "
+    "What the prior term costs by the log-SNR at the end, and the part of it that shows in samples "
     "(64² Gaussian images)",
 )
-def prior_kl_figure(ax: Axes | None = None) -> Axes:
-    """Draw the prior KL and the part that sampling feels, with the ends of schedules.
+def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None) -> Axes:
+    """Draw the prior KL and the part that reaches the samples, with the ends of schedules.
 
     Args:
+        mismatch: What ``experiments.prior.kl`` returned at ``LAST_LEVELS``; computed by default.
         ax: Axes to draw on; new ones by default.
 
     Returns:
         The Axes.
     """
-    ax = ax or plots.axes(7.8, 4.3)[0]
-    total, felt = kl(LAST_LEVELS)
+    ax = ax or plots.axes(7.8, 4.6)[0]
+    total, marginal = kl(LAST_LEVELS) if mismatch is None else mismatch
     curves = {
         "prior KL, a term of the ELBO": total,
-        "of which samples feel, KL(q(z) ‖ N(0, I))": felt,
+        "its part in the samples, KL(q(z) ‖ N(0, I))": marginal,
     }
     plots.lines(LAST_LEVELS, curves, xlabel=END, ylabel="nats per image of 4,096 pixels", ax=ax)
     ends = list(TERMINAL.values())
     ax.plot(ends, kl(ends).total, "o", color=plots.PALETTE[0], gid="schedules")
     ax.set(yscale="log", ylim=(1e-8, 1e6), xlim=(-24, 0))
-    _mark_ends(ax, 3e3)
+    _mark_ends(ax)
+    ax.figure.subplots_adjust(top=0.87)
     return ax
 
 
@@ -100,11 +104,13 @@ def _draw_ratio(ax: Axes, curves: dict[int, NDArray], title: str) -> None:
         labelled,
         xlabel=END,
         ylabel="ratio",
-        title=title,
         colours=size_colour,
         outside=None,
         ax=ax,
     )
+    for line in named_lines(ax):
+        line.set_linestyle("-")  # colours tell the sizes apart, in both panels alike
+    ax.set_title(title, pad=32)
     ax.set(ylim=(0, 1.06), xlim=(-24, 0))
 
 
@@ -130,22 +136,31 @@ def _draw_measured(ax: Axes, measured: NDArray) -> None:
     "Brightness where sampling starts from N(0, I): Stable Diffusion ends at α_T = .0683, SNR_T = "
     ".00468; zero terminal SNR mends it",
 )
-def terminal_snr() -> Axes:
-    """Draw mean and deviation of brightness over those of the data; returns the left panel."""
-    left, right = plots.axes(11.5, 4.5, columns=2)
+def terminal_snr(measured: tuple[NDArray, NDArray] | None = None) -> Axes:
+    """Draw mean and deviation of brightness over those of the data.
+
+    Args:
+        measured: What ``experiments.prior.measured_brightness`` returned; computed by default.
+
+    Returns:
+        The left panel.
+    """
+    left, right = plots.axes(11.5, 4.9, columns=2)
     bias = terminal_bias(LAST_LEVELS)
-    measured_mean, measured_std = measured_brightness()
+    measured_mean, measured_std = measured_brightness() if measured is None else measured
     means = {side: mean for side, (mean, _) in bias.items()}
     _draw_ratio(left, means, "mean brightness of samples / of data")
-    _mark_ends(left, 0.2)  # where no curve runs
+    _mark_ends(left)
     spreads = {side: spread for side, (_, spread) in bias.items()}
     _draw_ratio(right, spreads, "its standard deviation / that of data")
-    _mark_ends(right, 0.58)
+    _mark_ends(right)
     _draw_measured(left, measured_mean / MEAN)
     _draw_measured(right, measured_std / STD)
     handles = right.lines[: 2 * len(SIZES) : 2]
-    legend(right, handles, loc="lower left", bbox_to_anchor=(0.1, 0.0))
-    right.annotate("circles: DDIM, 1000 steps", (0.12, 0.3), xycoords="axes fraction", fontsize=9)
+    legend(left, handles, loc="lower left", bbox_to_anchor=(0.08, 0.0))
+    note = "curves: closed form\ncircles: DDIM, 1000 steps"
+    right.annotate(note, (0.1, 0.06), xycoords="axes fraction", fontsize=9)
+    left.figure.subplots_adjust(top=0.82)
     return left
 
 
@@ -166,13 +181,20 @@ def _draw_strip(ax: Axes, images: NDArray, name: str) -> None:
     "The same noise, three starts: only the start from N(0, I) at Stable Diffusion's last level "
     "turns dark images grey",
 )
-def brightness_figure() -> Axes:
-    """Draw images of the Gaussian model from three starts, a row each; returns the first."""
+def brightness_figure(last: float = TERMINAL["Stable Diffusion"]) -> Axes:
+    """Draw images of the Gaussian model from three starts, a row each.
+
+    Args:
+        last: The noisiest log-SNR of the schedule, in nats.
+
+    Returns:
+        The first row.
+    """
     rows = plots.axes(8.2, 4.2, rows=3)
-    last = TERMINAL["Stable Diffusion"]
+    place = minus(f"λ = {last:.2f}")
     starts = {
-        "start as training left it: z drawn from q(z), λ = −5.36": (last, "data"),
-        "start from N(0, I), λ = −5.36": (last, "prior"),
+        f"start as training left it: z drawn from q(z), {place}": (last, "data"),
+        f"start from N(0, I), {place}": (last, "prior"),
         "start from N(0, I), zero terminal SNR": (NO_SIGNAL, "prior"),
     }
     for ax, (name, (level, start)) in zip(rows, starts.items(), strict=True):
@@ -186,10 +208,17 @@ def brightness_figure() -> Axes:
     "Offset noise at Stable Diffusion's last level: what it moves, and what becomes of brightness "
     "with it at both ends or in training only",
 )
-def offset_noise() -> Axes:
-    """Draw the shift at frequency 0, and the brightness of samples; returns the left panel."""
+def offset_noise(largest: float = 0.3) -> Axes:
+    """Draw the shift at frequency 0, and the brightness of samples.
+
+    Args:
+        largest: The largest strength c of the offset.
+
+    Returns:
+        The left panel.
+    """
     left, right = plots.axes(11.5, 4.3, columns=2)
-    strength = np.linspace(0, 0.3, 151)
+    strength = np.linspace(0, largest, 151)
     label = "strength c of the offset, ε + c ξ"
     plots.lines(
         strength,
@@ -234,15 +263,23 @@ def offset_noise() -> Axes:
     "Flow matching from N(0, 1) to N(0, c): even between equal Gaussians paths bend, S = √c (2 − "
     "π/2)",
 )
-def straightness_figure() -> Axes:
-    """Draw nine paths with their chords, and S over the variance; returns the left panel."""
+def straightness_figure(variance: float = 1.0) -> Axes:
+    """Draw nine paths with their chords, and S over the variance.
+
+    Args:
+        variance: Variance c of the data on the left.
+
+    Returns:
+        The left panel.
+    """
     left, right = plots.axes(10.5, 4.2, columns=2)
-    t, z = gaussian_flow(1.0, 9)
+    t, z = gaussian_flow(variance, 9)
     for k in range(z.shape[1]):
         left.plot(t, z[:, k, 0], color=plots.PALETTE[1], lw=1.6, gid=f"path {k}")
         left.plot([1, 0], z[[0, -1], k, 0], color="0.6", lw=0.9, ls="--", gid=f"chord {k}")
-    title = "c = 1: every path goes in to 0.707 and back"
-    left.set(xlabel=TIME, ylabel="z", title=title, xlim=(1, 0))
+    title = "c = 1: every path goes in to 0.707 and back" if variance == 1 else f"c = {variance:g}"
+    left.set(xlabel=TIME, ylabel="z", title=title)
+    from_noise(left)
     c = np.geomspace(0.003, 10, 100)
     curve = {"√c (2 − π/2)": np.sqrt(c) * (2 - np.pi / 2)}
     plots.lines(
@@ -265,10 +302,11 @@ def _draw_coupling(top: Axes, bottom: Axes, name: str, coupling: Coupled, colour
     paths = coupling.z[:, :SHOWN_PAIRS].transpose(1, 0, 2)
     ends = coupling.z[[0, -1], :SHOWN_POINTS].transpose(1, 0, 2)
     for ax, ways, points, kind in ((top, pairs, pairs, "pairs"), (bottom, paths, ends, "paths")):
-        ax.plot(*_joined(ways), color=colour, lw=0.7, alpha=0.6, gid=f"{name}: {kind}")
-        ax.set(xlim=(-6.5, 7), ylim=(-6.5, 6.5), aspect="equal")
-        ax.plot(*points[:, 0].T, ".", ms=3, color="0.35", gid="source")
-        ax.plot(*points[:, 1].T, ".", ms=3, color="black", gid="data")
+        ax.plot(*_joined(ways), color=colour, lw=0.8, alpha=0.55, gid=f"{name}: {kind}")
+        ax.set(xlim=(-6.5, 7), ylim=(-6.5, 6.5), aspect="equal", xticks=(-5, 0, 5))
+        ax.set(yticks=(-5, 0, 5))
+        ax.plot(*points[:, 0].T, ".", ms=4, color="0.45", gid="source", label="source")
+        ax.plot(*points[:, 1].T, ".", ms=4, color="black", gid="data", label="data")
     numbers = coupling.numbers()
     title = f"{name}: {numbers['crossings']:.1%} cross, cost {numbers['cost']:.1f}"
     top.set_title(title, fontsize=11)
@@ -281,13 +319,24 @@ def _draw_coupling(top: Axes, bottom: Axes, name: str, coupling: Coupled, colour
     "Which source goes with which sample: independent, minibatch OT and reflow; crossings, "
     "transport cost, straightness",
 )
-def couplings_figure() -> Axes:
-    """Draw three couplings, a column each; returns the first panel."""
-    panels = plots.axes(12, 7.4, columns=3, rows=2)
-    shown = (COUPLINGS[0], *COUPLINGS[2:])
-    columns = zip(shown, panels[:3], panels[3:], plots.PALETTE, strict=False)
+def couplings_figure(flows: dict[str, Coupled] | None = None) -> Axes:
+    """Draw three couplings, a column each, whose flows the same network learned.
+
+    The exact flow of independent pairs is left out: it would stand beside networks that are not.
+
+    Args:
+        flows: What ``experiments.prior.coupled`` returned; computed by default.
+
+    Returns:
+        The first panel.
+    """
+    panels = plots.axes(12, 8, columns=3, rows=2)
+    flows = coupled() if flows is None else flows
+    columns = zip(LEARNT, panels[:3], panels[3:], COUPLING_COLOURS, strict=True)
     for name, top, bottom, colour in columns:
-        _draw_coupling(top, bottom, name.split(",")[0], coupled()[name], colour)
-    panels[0].set_ylabel("120 pairs")
-    panels[3].set_ylabel("paths of the flow")
+        _draw_coupling(top, bottom, name.split(",")[0], flows[name], colour)
+    panels[0].set_ylabel("120 pairs to train on")
+    panels[3].set_ylabel("paths of the learnt flow")
+    legend(panels[0], panels[0].lines[-2:], loc="lower right", markerscale=2, handletextpad=0.1)
+    panels[0].figure.subplots_adjust(wspace=0.2, hspace=0.24)
     return panels[0]

@@ -1,9 +1,12 @@
 """Figures of frames, straightness, solvers, grids, and when a sample is settled."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments.common import TIME
@@ -14,6 +17,9 @@ from diffviz.lab.experiments.sampling import (
     LAWS,
     STEPS,
     VARIANCES,
+    Chain,
+    FrameWalks,
+    OneStep,
     churn_weights,
     convergence,
     ddpm_chain,
@@ -21,6 +27,7 @@ from diffviz.lab.experiments.sampling import (
     distance,
     exact_path,
     frame_walks,
+    line_flow,
     off_chords,
     point_runs,
     settled,
@@ -28,13 +35,26 @@ from diffviz.lab.experiments.sampling import (
     settled_photos,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, legend, line_of, named_lines
+from diffviz.lab.figures.style import NEUTRAL, from_noise, legend, line_of, named_lines
+from diffviz.theory.paths import COSINE, LINEAR
+
+if TYPE_CHECKING:
+    from diffviz.sampling.integrate import Trajectory
+
+FRAMES = {
+    "linear frame: z = (1 − t) x + t ε": LINEAR,
+    "variance-preserving frame: α² + σ² = 1": COSINE,
+}
 
 OBJECTIVE_OF_GRID = dict(
     zip(GRIDS, ("fm-ot", "sd3", "v-cosine", "ddpm-linear", "edm"), strict=True)
 )
-# Lines that cover one another differ in width, so that both are seen.
-GRID_WIDTHS = dict(zip(GRIDS, (3.5, 3.5, 2.0, 1.5, 2.0), strict=True))
+GRID_DASHES: dict[str, Any] = dict(
+    zip(GRIDS, ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), "-"), strict=True)
+)
+BAND_COLOURS = ("0.0", "0.4", "0.68")  # coarse to fine; no colour of a grid
+BAND_DASH: Any = (0, (3, 1.5))
+CLUSTERS = {"ends on the left": "#0072B2", "ends on the right": "#E69F00"}
 
 
 def grid_colour(name: str) -> str:
@@ -55,14 +75,65 @@ def _palette(names: Iterable[str]) -> Callable[[str], str]:
 
 
 @figure(
+    "two-frames",
+    "Eleven paths of one flow in the linear and in the variance-preserving frame, coloured by "
+    "where they end",
+)
+def two_frames(flow: "Trajectory | None" = None) -> Axes:
+    """Draw the same paths in two frames, with chords, coloured by the cluster that they end in.
+
+    Args:
+        flow: A trajectory on the line, such as ``dv.sample`` returns; by default eleven points of
+            noise that go to two clusters.
+
+    Returns:
+        The left panel.
+    """
+    panels = plots.axes(10.5, 4.2, columns=2)
+    flow = line_flow() if flow is None else flow
+    for ax, (name, path) in zip(panels, FRAMES.items(), strict=True):
+        times, z = flow.on(path)
+        _draw_frame(ax, times, np.asarray(z)[..., 0])
+        ax.set(title=name)
+        ax.set_ylim(-2.3, 2.9)  # room for the legend
+    panels[0].set_ylabel("z")
+    legend(panels[0], _cluster_handles(), loc="upper center", ncols=3)
+    return panels[0]
+
+
+def _draw_frame(ax: Axes, times: NDArray, z: NDArray) -> None:
+    """Paths (steps, n) over times (steps,), noise on the left, with their chords."""
+    left, right = CLUSTERS.values()
+    for k, path in enumerate(z.T):
+        colour = left if path[-1] < 0 else right
+        ax.plot(times, path, color=colour, lw=2, gid=f"path {k}")
+        ax.plot(times[[0, -1]], path[[0, -1]], color="0.6", lw=0.8, ls=":", gid=f"chord {k}")
+    ax.set(xlabel=TIME)
+    from_noise(ax)
+
+
+def _cluster_handles() -> list[Line2D]:
+    """Handles of a legend for both clusters and the chords."""
+    paths = [Line2D([], [], color=shade, lw=2, label=name) for name, shade in CLUSTERS.items()]
+    return [*paths, Line2D([], [], color="0.6", lw=0.8, ls=":", label="straight line")]
+
+
+@figure(
     "scaling-slider",
     "From the linear to the variance-preserving frame: DDIM does not move, Euler does (N(0, "
     "0.25), 6 steps)",
 )
-def scaling_slider() -> Axes:
-    """Draw six steps in several frames, and where they end; returns the left panel."""
+def scaling_slider(walks: FrameWalks | None = None) -> Axes:
+    """Draw six steps in several frames, and where they end.
+
+    Args:
+        walks: What ``experiments.sampling.frame_walks`` returned; computed by default.
+
+    Returns:
+        The left panel.
+    """
     left, right = plots.axes(10.5, 4.2, columns=2)
-    walks = frame_walks()
+    walks = frame_walks() if walks is None else walks
     title = "6 steps from z = 1, all drawn in the VP frame"
     plots.lines(
         walks.time, walks.walks, xlabel=TIME, ylabel="z", title=title, outside=None, ax=left
@@ -70,6 +141,7 @@ def scaling_slider() -> Axes:
     name = "exact flow"
     left.plot(walks.exact_time, walks.exact, color="black", lw=1.5, ls=":", gid=name, label=name)
     legend(left, handlelength=3)
+    from_noise(left)
     colours = {"exact flow": "black", "DDIM": plots.PALETTE[0], "Euler": plots.PALETTE[3]}
     plots.lines(
         walks.shares,
@@ -85,14 +157,15 @@ def scaling_slider() -> Axes:
     return left
 
 
-def _draw_paths(ax: Axes, path: str, title: str) -> None:
-    """Exact paths of N(0, c) for three c, with their chords dotted."""
-    t, variances = np.linspace(0, 1, 201), (0.01, 0.1, 1.0)
+def _draw_paths(ax: Axes, path: str, title: str, variances: Sequence[float]) -> None:
+    """Exact paths of N(0, c) for several c, with their chords dotted."""
+    t = np.linspace(0, 1, 201)
     curves = {f"c = {c:g}": exact_path(c, path, t) for c in variances}
     plots.lines(t, curves, xlabel=TIME, ylabel="z", title=title, ax=ax)
     for c, colour in zip(variances, plots.PALETTE, strict=False):
         ax.plot([0, 1], [np.sqrt(c), 1], color=colour, lw=1, ls=":")
-    ax.set_ylim(0, 1.05)
+    ax.set_ylim(0, 1.05 * max(1.0, np.sqrt(max(variances))))
+    from_noise(ax)
 
 
 @figure(
@@ -100,11 +173,18 @@ def _draw_paths(ax: Axes, path: str, title: str) -> None:
     "How straight an exact path is depends on the data: N(0, c) under flow matching and under "
     "VP-cosine",
 )
-def vp_vs_fm() -> Axes:
-    """Draw exact paths under both, and how far they leave their chords; returns the first panel."""
+def vp_vs_fm(shown: Sequence[float] = (0.01, 0.1, 1.0)) -> Axes:
+    """Draw exact paths under both, and how far they leave their chords.
+
+    Args:
+        shown: Variances c of the data whose paths are drawn.
+
+    Returns:
+        The first panel.
+    """
     linear, cosine, straight = plots.axes(12.5, 4.2, columns=3)
-    _draw_paths(linear, "FM", "linear path (FM); dotted: chords")
-    _draw_paths(cosine, "VP", "cosine path (VP)")
+    _draw_paths(linear, "FM", "linear path (FM); dotted: chords", shown)
+    _draw_paths(cosine, "VP", "cosine path (VP)", shown)
     variances = np.geomspace(0.005, 4, 60)
     colours = {"FM": grid_colour("FM, uniform t"), "VP": grid_colour("VP cosine")}
     plots.lines(
@@ -127,35 +207,37 @@ def vp_vs_fm() -> Axes:
     "Weight of each prediction in the final sample, 100 steps of the cosine grid: flat for DDIM, "
     "rising for DDPM",
 )
-def churn(ax: Axes | None = None) -> Axes:
-    """Draw how much each step's prediction counts, with three shares of DDPM's noise.
+def churn(weights: dict[float, NDArray] | None = None, *, ax: Axes | None = None) -> Axes:
+    """Draw how much each step's prediction counts, with several shares of DDPM's noise.
 
     Args:
+        weights: What ``experiments.sampling.churn_weights`` returned; computed by default.
         ax: Axes to draw on; new ones by default.
 
     Returns:
         The Axes.
     """
     labels = {0.0: "DDIM", 0.5: "half of DDPM's noise, η = 0.5", 1.0: "DDPM, η = 1"}
-    curves = {labels[eta]: weights for eta, weights in churn_weights(tuple(labels)).items()}
+    weights = churn_weights(tuple(labels)) if weights is None else weights
+    curves = {labels.get(eta, f"η = {eta:g}"): weight for eta, weight in weights.items()}
+    steps = len(next(iter(curves.values())))
     ax = plots.lines(
-        np.arange(1, 101),
+        np.arange(1, steps + 1),
         curves,
         xlabel="step   [noise ← → data]",
         ylabel="|weight| of the step's v in the last z",
-        title="100 steps, cosine grid",
+        title=f"{steps} steps, cosine grid",
         ax=ax,
     )
-    flat = np.sin(np.pi / 200)
+    flat = np.sin(np.pi / (2 * steps))
     ax.axhline(flat, color=NEUTRAL, ls=":", lw=1)
-    ax.annotate(f"sin(π/200) = {flat:.6f}", (62, flat - 0.0014), fontsize=9)
+    ax.annotate(f"sin(π/{2 * steps}) = {flat:.6f}", (0.62 * steps, 0.91 * flat), fontsize=9)
     ax.set_ylim(0, None)
     return ax
 
 
-def _draw_chain(ax: Axes) -> None:
+def _draw_chain(ax: Axes, chain: Chain) -> None:
     """DDPM's steps as dots on a chain of DDIM steps and noise."""
-    chain = ddpm_chain()
     for step in range(len(chain.grid) - 1):
         first = 2 * step
         down, back = slice(first, first + 2), slice(first + 1, first + 3)
@@ -189,11 +271,19 @@ def _draw_chain(ax: Axes) -> None:
     "ddpm-is-ddim",
     "A DDPM step is a DDIM step of twice the length in log-SNR, and noise half of the way back",
 )
-def ddpm_is_ddim() -> Axes:
-    """Draw one chain both ways, and both laws of one step; returns the left panel."""
+def ddpm_is_ddim(chain: Chain | None = None, step: OneStep | None = None) -> Axes:
+    """Draw one chain both ways, and both laws of one step.
+
+    Args:
+        chain: What ``experiments.sampling.ddpm_chain`` returned; computed by default.
+        step: What ``experiments.sampling.ddpm_step`` returned; computed by default.
+
+    Returns:
+        The left panel.
+    """
     left, right = plots.axes(10.5, 4.2, columns=2)
-    _draw_chain(left)
-    step = ddpm_step()
+    _draw_chain(left, ddpm_chain() if chain is None else chain)
+    step = ddpm_step() if step is None else step
     plots.lines(
         step.middle,
         step.densities,
@@ -210,22 +300,27 @@ def ddpm_is_ddim() -> Axes:
 
 
 def _draw_bands(ax: Axes) -> None:
-    """R² in bands of frequency: one colour for each band, the cosine grid dashed."""
+    """R² in bands of frequency: a grey for each band, the cosine grid dashed."""
     bands = settled_bands()
     curves = {f"{band}, {grid[:2]}": values for (grid, band), values in bands.items()}
-    colours = {name: plots.PALETTE[k % len(BANDS)] for k, name in enumerate(curves)}
+    colours = {name: BAND_COLOURS[k % len(BANDS)] for k, name in enumerate(curves)}
     plots.lines(
         np.linspace(0, 1, 101),
         curves,
         xlabel=STEPS,
         ylabel="R² = 1 − mmse/Var in the band",
-        title="by cycles per image: FM, dashed VP cosine",
+        title="photographs by cycles per image",
         colours=colours.__getitem__,
         outside=None,
         ax=ax,
     )
+    for grid, band in bands:
+        line_of(ax, f"{band}, {grid[:2]}").set_linestyle("-" if grid[:2] == "FM" else BAND_DASH)
     handles = [line_of(ax, f"{band}, FM") for band in BANDS]
-    legend(ax, handles, labels=list(BANDS), loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    grids = [Line2D([], [], color="0.3", ls=dash, lw=2) for dash in ("-", BAND_DASH)]
+    labels = [*BANDS, "FM, uniform t", "VP cosine"]
+    place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+    legend(ax, [*handles, *grids], labels=labels, handlelength=2.5, **place)
 
 
 @figure(
@@ -233,16 +328,23 @@ def _draw_bands(ax: Axes) -> None:
     "Share of the final sample already explained along the steps: it is the grid and the "
     "spectrum, with no weighting at all",
 )
-def early_commitment() -> Axes:
-    """Draw R² along the steps for photographs, digits and bands; returns the first panel."""
-    panels = plots.axes(14.5, 4.4, columns=3, legend=1.2)
+def early_commitment(size: int = 64) -> Axes:
+    """Draw R² along the steps for photographs, digits and bands.
+
+    Args:
+        size: Pixels a side of the images on the left, up to 256.
+
+    Returns:
+        The first panel.
+    """
+    panels = plots.axes(13, 4.4, columns=3, legend=1.4)
     photos, digits, bands = panels
     plots.lines(
         np.linspace(0, 1, 101),
-        {name: settled_photos(path) for name, path in GRIDS.items()},
+        {name: settled_photos(path, size) for name, path in GRIDS.items()},
         xlabel=STEPS,
         ylabel="R² = 1 − mmse/Var",
-        title="Gaussian images, spectrum of photographs 64²",
+        title=f"spectrum of photographs, {size}²",
         colours=grid_colour,
         outside=None,
         ax=photos,
@@ -256,6 +358,10 @@ def early_commitment() -> Axes:
         colours=grid_colour,
         ax=digits,
     )
+    for name in GRIDS:  # one dash for one grid, in both panels
+        for ax in (photos, digits):
+            line_of(ax, name).set_linestyle(GRID_DASHES[name])
+    legend(digits, [line_of(digits, name) for name in GRIDS], loc="lower right", handlelength=2.5)
     _draw_bands(bands)
     for ax in panels:
         ax.set_ylim(-0.02, 1.02)
@@ -300,32 +406,35 @@ def solver_orders(data: str = "gmm2d") -> Axes:
     return panels[0]
 
 
-def _draw_distances(ax: Axes) -> None:
-    """Distances by steps: thick lines for the exact denoiser, dashed ones for networks."""
-    for k, trained in enumerate(point_runs()):
-        ideal = trained == "exact"
-        dash = "-" if ideal else plots.DASHES[1 + k % 3]
-        for grid in GRIDS:
-            ax.plot(
-                COUNTS,
-                [distance(trained, grid, steps) for steps in COUNTS],
-                color=grid_colour(grid),
-                lw=GRID_WIDTHS[grid] if ideal else 1.2,
-                ls=dash,
-                gid=f"{trained}: {grid}",
-                label=grid if ideal else "",
-            )
+def _draw_distances(ax: Axes, counts: Sequence[int]) -> None:
+    """Distances by steps: lines for the exact denoiser, bands from best to worst network."""
+    trainings = [name for name in point_runs() if name != "exact"]
+    for grid in GRIDS:
+        exact = [distance("exact", grid, steps) for steps in counts]
+        learnt = [[distance(name, grid, steps) for steps in counts] for name in trainings]
+        colour = grid_colour(grid)
+        ax.plot(counts, exact, color=colour, lw=2, ls=GRID_DASHES[grid], gid=f"exact: {grid}")
+        ax.fill_between(
+            counts,
+            np.min(learnt, axis=0),
+            np.max(learnt, axis=0),
+            color=colour,
+            alpha=0.25,
+            lw=0,
+            gid=f"trained: {grid}",
+        )
     ax.set(
         xscale="log",
         yscale="log",
         xlabel="DDIM steps",
         ylabel="rms distance from the exact flow's end",
-        title="thick: exact denoiser; dashed: four trainings",
-        xticks=COUNTS,
-        xticklabels=COUNTS,
+        title="lines: exact denoiser; bands: four trainings",
+        xticks=counts,
+        xticklabels=counts,
     )
     ax.minorticks_off()
-    legend(ax)
+    handles = [line_of(ax, f"exact: {grid}") for grid in GRIDS]
+    legend(ax, handles, labels=list(GRIDS), loc="lower left", handlelength=2.5)
 
 
 def _draw_table(ax: Axes, steps: int) -> None:
@@ -357,10 +466,18 @@ def _draw_table(ax: Axes, steps: int) -> None:
     "Models of four trainings on five sampling grids: with few steps quality is set by the grid, "
     "with many by the error of the network",
 )
-def train_sample_schedules() -> Axes:
-    """Draw distances by steps, and as a table at 16 steps; returns the left panel."""
+def train_sample_schedules(steps: int = 16, counts: Sequence[int] = COUNTS) -> Axes:
+    """Draw distances by steps, and as a table at one number of steps.
+
+    Args:
+        steps: Number of steps of the table.
+        counts: Numbers of steps on the left.
+
+    Returns:
+        The left panel.
+    """
     left, right = plots.axes(12.5, 4.6, columns=2)
-    _draw_distances(left)
-    _draw_table(right, 16)
+    _draw_distances(left, counts)
+    _draw_table(right, steps)
     left.figure.subplots_adjust(bottom=0.16, wspace=0.24)
     return left

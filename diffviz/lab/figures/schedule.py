@@ -11,11 +11,20 @@ from matplotlib.axes import Axes
 
 from diffviz import plots
 from diffviz.lab.experiments.common import TIME, WIDE
-from diffviz.lab.experiments.schedule import Draws, cosine_views, draws, scales, shifted
+from diffviz.lab.experiments.schedule import (
+    CosineViews,
+    Draws,
+    cosine_views,
+    draws,
+    scales,
+    shifted,
+)
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL
+from diffviz.lab.figures.style import NEUTRAL, from_noise
 from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR, Path
+
+BARS = "#44546A"
 
 
 def _shift_label(shift: float) -> str:
@@ -28,13 +37,25 @@ def _shift_label(shift: float) -> str:
     "Shift s moves log-SNR by −2 log s: −1.386 per doubling of resolution, "
     "−2.197 for flow's shift 3",
 )
-def resolution_shift() -> Axes:
-    """Draw λ(t) and p(λ) of the linear path under three shifts; returns the left panel."""
+def resolution_shift(shifts: Sequence[float] = (1, 2, 3)) -> Axes:
+    """Draw λ(t) and p(λ) of the linear path under several shifts.
+
+    Args:
+        shifts: The shifts, each above 0.
+
+    Returns:
+        The left panel.
+
+    Raises:
+        ValueError: A shift is not positive.
+    """
     left, right = plots.axes(9.5, 4.2, columns=2)
     t = np.linspace(0.002, 0.998, 500)
-    paths_by_label = {_shift_label(shift): path for shift, path in shifted(t).items()}
+    moved = shifted(t, shifts=shifts)
+    paths_by_label = {_shift_label(shift): path for shift, path in moved.items()}
     levels = {label: path.logsnr for label, path in paths_by_label.items()}
     plots.lines(t, levels, xlabel=TIME, ylabel="log-SNR λ(t)", title="linear path", ax=left)
+    from_noise(left)
     densities = {label: path.density for label, path in paths_by_label.items()}
     plots.lines(
         WIDE,
@@ -68,6 +89,7 @@ def schedules(shown: Sequence[Path] = (COSINE, LINEAR, paths.ve(0.01, 50))) -> A
     t = np.linspace(0, 1, 401)
     for ax, path in zip(panels, shown, strict=True):
         plots.lines(t, scales(path, t), xlabel=TIME, ylabel="scale", title=path.name, ax=ax)
+        from_noise(ax)
     panels[-1].set_yscale("log")
     return panels[0]
 
@@ -76,10 +98,17 @@ def schedules(shown: Sequence[Path] = (COSINE, LINEAR, paths.ve(0.01, 50))) -> A
     "cosine-six-panel",
     "One schedule, six views: time, σ and log-SNR of the cosine path against each other",
 )
-def cosine_six_panel() -> Axes:
-    """Draw six views of the cosine schedule; returns the first panel."""
+def cosine_six_panel(views: CosineViews | None = None) -> Axes:
+    """Draw six views of the cosine schedule.
+
+    Args:
+        views: What ``experiments.schedule.cosine_views`` returned; computed by default.
+
+    Returns:
+        The first panel.
+    """
     panels = plots.axes(11.5, 6.6, columns=3, rows=2)
-    view = cosine_views()
+    view = cosine_views() if views is None else views
     t, level, sigma = view.time, view.logsnr, view.sigma
     both_offsets = {"s = 0": level, "s = 0.008": view.offset_logsnr}
     label = "log-SNR λ"
@@ -95,9 +124,11 @@ def cosine_six_panel() -> Axes:
         outside = False if len(curves) > 1 else None  # one curve needs no legend
         plots.lines(x, curves, xlabel=xlabel, ylabel=ylabel, title=title, outside=outside, ax=ax)
     start = view.offset_start
-    panels[0].annotate(f"λ(0) = {start:.3f}", (0.02, start), (0.2, 9.5), fontsize=9)
+    panels[0].annotate(f"λ(0) = {start:.3f}", (0.02, start), (0.42, 9.5), fontsize=9)
     panels[4].set_ylim(0, 6)
     panels[5].set_ylim(-60, 0)
+    for panel in (panels[0], panels[1], panels[5]):
+        from_noise(panel)
     return panels[0]
 
 
@@ -113,13 +144,20 @@ def _variance_text(statistics: Draws) -> str:
     "One weighted loss under five sampling densities: the same mean, very different variance "
     "(N(0, 1), exact denoiser)",
 )
-def invariance() -> Axes:
-    """Draw mean and variance of one loss under each law of ``SAMPLERS``; returns the left panel."""
+def invariance(by_law: dict[str, Draws] | None = None) -> Axes:
+    """Draw mean and variance of one loss under each law of ``SAMPLERS``.
+
+    Args:
+        by_law: What ``experiments.schedule.draws`` returned; computed by default.
+
+    Returns:
+        The left panel.
+    """
     left, right = plots.axes(11.5, 4.2, columns=2)
-    by_law = draws()
+    by_law = draws() if by_law is None else by_law
     rows = np.arange(len(by_law))[::-1]  # the first law on top
     for row, (name, statistics) in zip(rows, by_law.items(), strict=True):
-        colour = plots.PALETTE[row]
+        colour = BARS  # the same for all: the rows are named
         half_width = statistics.half_width
         left.errorbar(statistics.mean, row, xerr=half_width, fmt="o", color=colour, gid=name)
         # an infinite variance is a bar that reaches past the end of the axis

@@ -18,6 +18,11 @@ def minus(text: str) -> str:
     return text.replace("-", "−")
 
 
+def from_noise(ax: Axes) -> None:
+    """Let time run from noise on the left to data on the right, as log-SNR does everywhere."""
+    ax.set_xlim(1, 0)
+
+
 def named_lines(ax: Axes) -> list[Line2D]:
     """The curves that ``plots.lines`` drew first on these Axes, without the dots at their ends."""
     return list(ax.lines[::2])

@@ -1,5 +1,8 @@
 """Figures of the loss of a training by log-SNR, laws that adapt to it, and samples."""
 
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 from matplotlib.axes import Axes
 
 from diffviz import plots
@@ -9,10 +12,13 @@ from diffviz.lab.experiments.tracking import (
     RULES,
     STEPS,
     STILL,
+    DensityOrGrid,
+    WatchedLoss,
     adapted,
     adapted_weightings,
     density_or_grid,
     least_variance_density,
+    variance_gains,
     variance_ratios,
     watched_loss,
 )
@@ -27,6 +33,12 @@ LAW_COLOURS = dict(zip(RULES, plots.PALETTE, strict=False)) | {
     "flow matching": NEUTRAL,
     "EDM2 log-variance": "#882255",
 }
+GAINS = {  # column of ``learning.variance.gains``, in the words of the picture
+    0: "value, one draw",
+    2: "value, stratified draws",
+    3: "gradient",
+}
+GAIN_COLOURS = ("#333333", "#888888", "#E69F00")
 GRID_COLOURS = dict(zip(GRIDS, plots.PALETTE, strict=False))
 
 
@@ -40,10 +52,17 @@ def law_colour(name: str) -> str:
     "Loss by noise level while training: moving averages in 100 bins at three decays, the "
     "irreducible loss under them",
 )
-def ema_loss() -> Axes:
-    """Draw the loss by log-SNR, and its ratio to the floor with errors; returns the left panel."""
+def ema_loss(loss: WatchedLoss | None = None) -> Axes:
+    """Draw the loss by log-SNR, and its ratio to the floor with errors.
+
+    Args:
+        loss: What ``experiments.tracking.watched_loss`` returned; computed by default.
+
+    Returns:
+        The left panel.
+    """
     left, right = plots.axes(11.5, 4.4, columns=2)
-    loss = watched_loss()
+    loss = watched_loss() if loss is None else loss
     curves = {f"decay {decay:g}": mean for decay, mean in loss.mean.items()}
     curves[EXACT] = loss.floor
     colours = dict(zip(curves, plots.PALETTE, strict=False)) | {EXACT: "black"}
@@ -107,10 +126,20 @@ def _draw_variance(ax: Axes) -> None:
     "Densities that five adaptive rules learn, what they save in variance, and EDM2's "
     "log-variance, which changes the weighting",
 )
-def adaptive_schedules() -> Axes:
-    """Draw learned densities, their variance and their weightings; returns the left panel."""
-    left, middle, right = plots.axes(14.5, 4.4, columns=3)
-    densities = {name: adapted(name)[0][-1] for name in RULES}
+def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
+    """Draw learned densities, their variance and their weightings.
+
+    Args:
+        rules: Names of ``experiments.tracking.RULES`` whose densities are drawn.
+
+    Returns:
+        The left panel.
+
+    Raises:
+        ValueError: A rule is unknown.
+    """
+    left, middle, right = plots.axes(12.5, 4.4, columns=3)
+    densities = {name: adapted(name)[0][-1] for name in rules}
     densities["least variance"] = least_variance_density()
     plots.lines(
         MIDDLE,
@@ -141,10 +170,17 @@ def adaptive_schedules() -> Axes:
     "One weighting trained under two densities of log-SNR, both sampled on three grids: the grid "
     "sets the quality, not the training's density",
 )
-def train_sample_schedules() -> Axes:
-    """Draw distances by steps, and samples on two grids over true points; returns the first."""
-    distances, *clouds = plots.axes(14.5, 4.4, columns=3)
-    trained = density_or_grid()
+def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
+    """Draw distances by steps, and samples on two grids over true points.
+
+    Args:
+        trained: What ``experiments.tracking.density_or_grid`` returned; computed by default.
+
+    Returns:
+        The first panel.
+    """
+    distances, *clouds = plots.axes(12.5, 4.4, columns=3)
+    trained = density_or_grid() if trained is None else trained
     curves, colours = {}, {"truth": NEUTRAL}
     for (place, training), values in trained.distances.items():
         name = f"{place} grid, trained with {training}"
@@ -171,3 +207,54 @@ def train_sample_schedules() -> Axes:
         ax.set(title=f"uniform-λ training, 8 steps, {place} grid", xlim=(-1.7, 2.7))
         ax.set_aspect("equal", adjustable="datalim")
     return distances
+
+
+def _draw_gains(ax: Axes, gains: Mapping[str, Sequence[float]], title: str) -> None:
+    """Bars from 1, where nothing is gained: a group for each objective, a bar for each column."""
+    rows = np.arange(len(gains))[::-1]
+    height = 0.8 / len(GAINS)
+    for place, (column, name) in enumerate(GAINS.items()):
+        values = np.array([row[column] for row in gains.values()])
+        at = rows + (1 - place) * height
+        colour = GAIN_COLOURS[place]
+        ax.barh(at, values - 1, height, left=1, color=colour, label=name, gid=name)
+        for level, value in zip(at, values, strict=True):
+            end = max(value, 1.0)
+            text = f" {value:.3g}"
+            ax.annotate(text, (end, level), va="center", ha="left", fontsize=9)
+    ax.axvline(1, color="black", lw=1)
+    ax.set(xscale="log", xlim=(0.6, 2000), title=title)
+    ax.set(xlabel="times less variance than under its own density")
+    ax.set_yticks(rows, list(gains))
+    ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
+    ax.minorticks_off()
+    ax.grid(False, axis="y")
+
+
+@figure(
+    "variance-gains",
+    "What the density that is best for the value of a loss saves: in the value, with stratified "
+    "draws, and in the gradient",
+)
+def variance_gains_figure(
+    by_data: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+) -> Axes:
+    """Draw how many times less variance an adapted density has, a panel for each data set.
+
+    Args:
+        by_data: Data set to objective to ``learning.variance.gains`` of value and gradient, as
+            ``experiments.tracking.variance_gains`` returns them; computed by default.
+
+    Returns:
+        The left panel.
+
+    Raises:
+        ValueError: There is no data set.
+    """
+    by_data = variance_gains() if by_data is None else by_data
+    panels = plots.axes(11.5, 4.6, columns=len(by_data))
+    for ax, (name, gains) in zip(panels, by_data.items(), strict=True):
+        _draw_gains(ax, gains, name)
+    legend(panels[0], loc="lower right")
+    panels[0].figure.subplots_adjust(left=0.11, wspace=0.3)
+    return panels[0]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from pkgutil import iter_modules
@@ -83,7 +83,6 @@ class Explained:
         objective: The objective.
         trainer: The trainer whose settings they are.
         sentence: What is trained, in one sentence.
-        nearest: The nearest entry of the catalogue, in words.
         lines: The options that were given or whose defaults count.
         no_effect: Options that were given and had no effect, each a sentence.
         notes: What else one should know.
@@ -94,12 +93,16 @@ class Explained:
     objective: Objective
     trainer: Trainer
     sentence: str
-    nearest: str
     lines: tuple[Line, ...]
     no_effect: tuple[str, ...]
     notes: tuple[str, ...]
     passed_over: tuple[Setting, ...]
     script: str = ""
+
+    @cached_property
+    def nearest(self) -> str:
+        """The nearest entry of the catalogue, in words; it takes longer than all the rest."""
+        return nearest_entry(self.objective)
 
     def __str__(self) -> str:
         """The reading as text, a paragraph for each part."""
@@ -235,7 +238,6 @@ def explain(
         objective=objective,
         trainer=found.trainer,
         sentence=reading.sentence,
-        nearest=nearest_entry(objective),
         lines=tuple(_lines(found.values)),
         no_effect=found.no_effect,
         notes=reading.notes,

@@ -34,7 +34,7 @@ from scipy import stats
 from scipy.special import expit
 
 from diffviz.recipes.resolution import shift_on_line
-from diffviz.recipes.settings.draws import STEPS, UNIFORM_TIME, cut, drawn_steps, mixture, stretched
+from diffviz.recipes.settings.draws import STEPS, UNIFORM_TIME, cut, drawn_steps, stretched
 from diffviz.recipes.settings.kohya import (
     DENSITY_OPTIONS,
     WITHOUT_EFFECT,
@@ -122,7 +122,7 @@ def continuous_law(values: Values, method: str) -> Any:
     if not method.startswith("qinglong"):
         return law
     plain = stats.norm(values["logit_mean"], values["logit_std"])
-    return mixture((law, plain, CLEAN_LAW), SHARES)
+    return laws.mixture((law, plain, CLEAN_LAW), SHARES)
 
 
 def sampled(values: Values, method: str) -> Levels:

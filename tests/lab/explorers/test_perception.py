@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import fft
+from scipy.io import wavfile
 
 import diffviz as dv
 from diffviz.data import files
@@ -180,3 +182,140 @@ def test_what_is_no_picture_is_refused(bad, error, words):
 def test_an_unknown_choice_names_near_ones(wrong, near):
     with pytest.raises(ValueError, match=near):
         PerceptionExplorer(**wrong)
+
+
+def file_of(tmp_path, name, pixels, **options):
+    Image.fromarray(pixels).save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+def ramp(height, width, dtype=np.uint8, most=255):
+    return (np.linspace(0, most, width) * np.ones((height, 1))).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels"),
+    [
+        ("grey.png", ramp(80, 120)),
+        ("colour.jpg", np.stack([ramp(40, 40)] * 3, 2)),
+        ("clear.png", np.dstack([ramp(64, 48)] * 3 + [np.full((64, 48), 255, np.uint8)])),
+        ("deep.png", ramp(33, 50, np.uint16, 65535)),
+        ("small.bmp", ramp(16, 16)),
+        ("float.tif", ramp(64, 64, np.float32, 2.0) - 1),
+        ("camera.webp", ramp(100, 100)),
+    ],
+)
+def test_a_picture_in_a_file_is_taken(tmp_path, name, pixels):
+    explorer = PerceptionExplorer()
+    explorer.upload("own", file_of(tmp_path, name, pixels))
+    assert explorer.error == ""
+    stem = name.split(".")[0]
+    assert explorer.state["image"] == ("camera (your own)" if stem == "camera" else stem)
+    shown = explorer.photograph().pixels
+    assert shown.shape == (256, 256) and shown[:, :20].mean() < -0.5 < 0.5 < shown[:, -20:].mean()
+    assert "pictures=pictures" in explorer.code()
+    explorer.set("guess", True)
+    assert explorer.error == "" and len(explorer.view.panels) == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"no picture at all", "cannot read an image from file.png"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "cannot read an image from file.png"),
+        (bytes(20_000_001), "up to 20 MB"),
+    ],
+)
+def test_a_file_that_is_no_picture_is_refused_in_words(tmp_path, content, words):
+    explorer = PerceptionExplorer()
+    (tmp_path / "file.png").write_bytes(content)
+    explorer.upload("own", tmp_path / "file.png")
+    assert words in explorer.error
+    assert explorer.state == explorer.description.start
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (np.full((40, 40), 7, np.uint8), "constant"),
+        (np.full((40, 40), np.nan, np.float32), "must be finite"),
+        (ramp(7, 400), "at least 8 a side"),
+        (np.dstack([ramp(64, 48)] * 4), "alpha channel"),
+    ],
+)
+def test_a_picture_without_a_spectrum_is_refused_in_words(tmp_path, pixels, words):
+    explorer = PerceptionExplorer()
+    name = "file.tif" if pixels.dtype == np.float32 else "file.png"
+    explorer.upload("own", file_of(tmp_path, name, pixels))
+    assert words in explorer.error and explorer.state["image"] == "camera"
+
+
+def test_only_an_upload_takes_a_file(tmp_path):
+    with pytest.raises(ValueError, match="takes no file"):
+        PerceptionExplorer().upload("rate", file_of(tmp_path, "a.png", ramp(20, 20)))
+
+
+def sound_file(path, values, rate=16000):
+    wavfile.write(path, rate, values)
+    return path
+
+
+def tone(hertz=1000.0, rate=16000, seconds=1.0):
+    noise = np.random.default_rng(0).standard_normal(int(rate * seconds))
+    wave = np.sin(2 * np.pi * hertz * np.arange(len(noise)) / rate)
+    return (8000 * wave + 50 * noise).astype(np.int16)
+
+
+def test_a_sound_is_listened_to(tmp_path):
+    explorer = PerceptionExplorer()
+    explorer.upload("own", sound_file(tmp_path / "tone.wav", tone()))
+    assert explorer.error == "" and explorer.state["image"] == "tone"
+    assert "rate" not in explorer.description.shown(explorer.state)
+    assert "1.00 s at 16000 Hz" in explorer.view.text
+    bands = explorer.view.charts[1]
+    known = np.asarray(bands.curves["known at λ"])
+    assert bands.places("known at λ")[known.argmax()] == pytest.approx(1000, abs=40)
+    wave = explorer.view.charts[2]
+    clean = np.asarray(wave.curves["sound"])
+    explorer.set("logsnr", 8.0)
+    near = np.asarray(explorer.view.charts[2].curves["at λ"])
+    assert np.abs(near - clean).max() < 0.1 < np.abs(wave.curves["at λ"] - clean).max()
+    explorer.set("image", "camera")
+    assert explorer.error == "" and len(explorer.view.charts) == 2
+
+
+def test_a_sound_and_a_picture_of_one_name_take_turns(tmp_path):
+    explorer = PerceptionExplorer()
+    explorer.upload("own", sound_file(tmp_path / "own.wav", tone()))
+    explorer.upload("own", file_of(tmp_path, "own.png", ramp(40, 40)))
+    assert len(explorer.view.charts) == 2
+    explorer.upload("own", sound_file(tmp_path / "own.wav", tone()))
+    assert len(explorer.view.charts) == 3 and explorer.error == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.zeros(16000, np.int16), "not constant"),
+        (np.full(16000, np.nan, np.float32), "must be finite"),
+        (tone(seconds=0.05), "two segments"),
+        (np.stack([tone()] * 2, 1), "2 channels"),
+    ],
+)
+def test_a_sound_without_a_spectrum_is_refused_in_words(tmp_path, values, words):
+    explorer = PerceptionExplorer()
+    explorer.upload("own", sound_file(tmp_path / "bad.wav", values))
+    assert words in explorer.error and explorer.state == explorer.description.start
+
+
+def test_a_file_that_is_no_sound_is_refused_in_words(tmp_path):
+    explorer = PerceptionExplorer()
+    (tmp_path / "bad.wav").write_bytes(b"RIFF and nothing")
+    explorer.upload("own", tmp_path / "bad.wav")
+    assert "cannot read a WAV file from bad.wav" in explorer.error
+
+
+def test_an_upload_is_no_button():
+    with pytest.raises(ValueError, match="action"):
+        PerceptionExplorer().act("own")

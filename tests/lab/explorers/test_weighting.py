@@ -11,7 +11,7 @@ import diffviz as dv
 from diffviz import plots
 from diffviz.lab.experiments import perception
 from diffviz.lab.experiments.weighting import drawn_levels
-from diffviz.lab.explorers.weighting import AXES, WeightingExplorer, parameter_name
+from diffviz.lab.explorers.weighting import AXES, DRAWN_COLOUR, WeightingExplorer, parameter_name
 from diffviz.theory.families import FAMILIES
 
 OTHERS = ("names", "family", "scale", "base", "anchor", "axis", "table", "settings", "drawing")
@@ -339,3 +339,38 @@ def test_a_measured_loss_is_shown_as_its_averages():
 def test_what_cannot_be_shown_is_refused(objectives, error, message):
     with pytest.raises(error, match=message):
         WeightingExplorer(objectives=objectives)
+
+
+STROKE = ((-6.0, 0.0), (0.0, 1.0), (6.0, -2.0))
+
+
+def test_a_drawn_weighting_is_trained_beside_the_first_two_others():
+    explorer = WeightingExplorer(("sd3", "edm"), "none", drawing=True, drawn=STROKE, steps=100)
+    explorer.act("train")
+    explorer.wait()
+    assert explorer.error == "" and explorer.state["picture"] == "training"
+    *_, note, table = explorer.view.panels
+    assert [row[0] for row in table.rows] == ["drawn", "sd3", "edm"]
+    assert "100 steps" in note.text and note.text.endswith("done")
+    excess = explorer.view.charts[1]
+    assert set(excess.curves) == {"drawn", "sd3", "edm"}
+    assert excess.colours["drawn"] == table.colours[0] == DRAWN_COLOUR
+    assert np.isfinite([*excess.curves.values()]).all()
+    explorer.set("steps", 200)
+    untrained = explorer.view.panels[-1]  # that is another training
+    assert len(untrained.head) < len(table.head) and "drawn" in untrained.rows[0]
+    explorer.set("steps", 100)
+    assert explorer.view.panels[-1] == table
+
+
+def test_what_is_not_drawn_cannot_be_trained():
+    explorer = WeightingExplorer(drawing=True)
+    explorer.act("train")
+    assert "no drawn weighting yet" in explorer.error and explorer.state["picture"] == "weightings"
+    explorer.set("picture", "training")
+    assert explorer.error == "" and "can then be trained on ring8" in explorer.view.text
+
+
+def test_others_are_taken_from_the_usual_ones_where_few_are_chosen():
+    explorer = WeightingExplorer((), "none", drawing=True, drawn=STROKE, picture="training")
+    assert [row[0] for row in explorer.view.panels[-1].rows] == ["drawn", "fm-ot", "edm"]

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from pictures import check, data
+from pictures import check, check_type, data
 from scipy.special import expit
 
 import diffviz as dv
+from diffviz.lab import figures
 from diffviz.lab.experiments.elbo import divergence, known
 
 pytestmark = pytest.mark.slow
 
-NAMES = ("augmentation", "elbo-terms", "ode-likelihood")
+NAMES = ("augmentation", "elbo-terms", "ode-likelihood", "vae-stack")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,3 +151,25 @@ def test_probes_have_the_known_spread_and_average_out(name, std, drawn):
     probes, spread = data(drawn["ode-likelihood"], 2, name)
     assert spread[0] == pytest.approx(std, rel=0.06)
     assert np.polyfit(np.log(probes), np.log(spread), 1)[0] == pytest.approx(-0.5, abs=0.06)
+
+
+def test_the_stack_has_a_box_for_each_variable_and_all_three_terms(drawn):
+    (ax,) = drawn["vae-stack"].axes
+    boxes = [text.get_text() for text in ax.texts if text.get_gid()]
+    assert boxes == ["z at λ₁", "z at λ₂", "z at λ₃", "data x"]
+    spans = {line.get_gid(): line.get_xdata() for line in ax.lines}
+    assert list(spans) == ["prior", "diffusion: one KL for each layer", "reconstruction"]
+    assert spans["prior"].max() < spans["diffusion: one KL for each layer"].min()
+    assert spans["reconstruction"].min() > spans["diffusion: one KL for each layer"].max()
+
+
+def test_the_stack_has_as_many_layers_as_are_asked_for():
+    ax = figures.elbo.vae_stack(layers=5)
+    assert sum(text.get_text() == "encoder: adds noise" for text in ax.texts) == 5
+    with pytest.raises(ValueError, match="layers must be"):
+        figures.elbo.vae_stack(layers=1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_type_is_large_enough(name, drawn):
+    check_type(drawn[name])

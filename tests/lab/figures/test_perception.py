@@ -216,7 +216,7 @@ def test_the_nearest_objective_is_that_of_the_smallest_spread_of_the_log_ratio()
         n: np.std(np.log(w(grid) / dv.objective(n).weighting(grid)))
         for n in ("pi0", "fm-ot", "elbo", "indi")
     }
-    found = perception_experiments.nearest(w, k=104)
+    found = perception_experiments.nearest(w, k=len(dv.catalogue))
     assert found["pi0"] == min(found.values()) and all(
         found[n] == pytest.approx(gap[n], abs=1e-8) for n in ("pi0", "indi")
     )

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from pictures import check, data
+from pictures import check, check_type, data
 from scipy.special import expit
 
 from diffviz.data.toys import mixture
@@ -246,3 +246,29 @@ def test_crossings_on_a_line_are_pairs_whose_paths_meet_and_optimal_pairs_have_n
         )
         == 0
     )
+
+
+def test_sizes_have_one_dash_and_no_curve_runs_under_a_name():
+    figure = figures.draw("terminal-snr")
+    for ax in figure.axes:
+        curves = [line for line in ax.lines if str(line.get_gid()).endswith("pixels")]
+        assert len(curves) == 3
+        assert {line.get_linestyle() for line in curves} == {"-"}
+    figure.canvas.draw()
+    names = [text for text in figure.axes[0].texts if "\n" in text.get_text()]
+    assert len(names) == 4
+    top = figure.axes[0].get_window_extent().y1
+    assert all(text.get_window_extent().y0 >= top for text in names)
+
+
+def test_the_couplings_are_those_of_networks_of_one_training():
+    figure = figures.draw("couplings")
+    titles = [ax.get_title().split(":")[0] for ax in figure.axes[:3]]
+    assert titles == ["independent", "minibatch OT", "reflow"]
+    learnt = prior_experiments.coupled()["independent, learnt"]
+    assert f"S = {learnt.numbers()['S']:.3f}" in figure.axes[3].get_title()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_type_is_large_enough(name):
+    check_type(figures.draw(name))

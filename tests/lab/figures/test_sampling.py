@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import check, data
+from pictures import check, check_type, data
 
 import diffviz as dv
 from diffviz.lab.experiments import sampling as sampling_experiments
@@ -23,6 +23,7 @@ from diffviz.theory.paths import COSINE, LINEAR
 pytestmark = pytest.mark.slow
 
 NAMES = (
+    "two-frames",
     "scaling-slider",
     "vp-vs-fm",
     "churn",
@@ -284,3 +285,50 @@ def test_karras_law_has_these_ends():
     assert sampling_experiments.unit_grid("EDM, Karras ρ = 7").schedule.support()[
         0
     ] == pytest.approx(paths.karras().schedule.support()[0] - 2 * math.log(2))
+
+
+def test_one_flow_in_two_frames_has_the_same_colours_and_ends(drawn):
+    left, right = drawn["two-frames"].axes
+    for k in range(11):
+        (here,) = (line for line in left.lines if line.get_gid() == f"path {k}")
+        (there,) = (line for line in right.lines if line.get_gid() == f"path {k}")
+        assert here.get_color() == there.get_color()
+        # at t = 0 and t = 1 the two frames are one
+        assert here.get_ydata()[[0, -1]] == pytest.approx(there.get_ydata()[[0, -1]], abs=0.01)
+    colours = {line.get_color() for line in left.lines if "path" in line.get_gid()}
+    assert len(colours) == 2
+    assert left.get_xlim() == right.get_xlim() == (1, 0)
+
+
+def test_a_grid_has_one_dash_in_both_panels(drawn):
+    photos, digits, _ = drawn["early-commitment"].axes
+    for name in sampling_experiments.GRIDS:
+        dashes = [
+            line.get_linestyle()
+            for ax in (photos, digits)
+            for line in ax.lines
+            if line.get_gid() == name
+        ]
+        assert len(dashes) == 2
+        assert dashes[0] == dashes[1]
+
+
+def test_bands_hold_all_trainings(drawn):
+    ax = drawn["train-sample-schedules"].axes[0]
+    lines = [line.get_gid() for line in ax.lines]
+    assert lines == [f"exact: {grid}" for grid in sampling_experiments.GRIDS]
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == list(sampling_experiments.GRIDS)
+    for band in ax.collections:
+        grid = band.get_gid().removeprefix("trained: ")
+        heights = band.get_paths()[0].vertices[:, 1]
+        at_16 = [
+            sampling_experiments.distance(name, grid, 16) for name in sampling_experiments.TRAINED
+        ]
+        for value in (min(at_16), max(at_16)):
+            assert np.abs(heights - value).min() < 1e-9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_type_is_large_enough(name, drawn):
+    check_type(drawn[name])

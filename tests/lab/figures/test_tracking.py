@@ -5,9 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-from pictures import check_nothing_is_cut, data
+from pictures import check_nothing_is_cut, check_type, data
 
 import diffviz as dv
+from diffviz.lab import figures
 from diffviz.lab.experiments import tracking as tracking_experiments
 from diffviz.lab.experiments.tracking import DECAYS, EDGES, MIDDLE, RULES, Distance, over_least
 
@@ -153,3 +154,27 @@ def test_figures_come_from_the_registry_without_torch():
 
 def test_there_are_a_hundred_bins_and_three_decays():
     assert len(EDGES) == 101 and DECAYS == (0.9, 0.99, 0.999)
+
+
+GAINS = {
+    "points": {"fm-ot": (1.4, 1.3, 1.2, 0.8, 1.0), "elbo": (20.0, 19.0, 10.0, 5.0, 7.0)},
+    "images": {"fm-ot": (3.2, 2.9, 1.0, 1.1, 1.2), "elbo": (370.0, 245.0, 11.0, 9.0, 10.0)},
+}
+
+
+def test_gains_are_bars_from_one(drawn):
+    """Three of the five columns: one draw, stratified draws, and the gradient."""
+    panels = figures.tracking.variance_gains_figure(GAINS).figure.axes
+    for ax, rows in zip(panels, GAINS.values(), strict=True):
+        assert [label.get_text() for label in ax.get_yticklabels()] == list(rows)
+        for container, column in zip(ax.containers, (0, 2, 3), strict=True):
+            ends = [bar.get_x() + bar.get_width() for bar in container]
+            assert ends == pytest.approx([row[column] for row in rows.values()])
+            assert {bar.get_x() for bar in container} == {1}
+    check_nothing_is_cut(panels[0].figure)
+    check_type(panels[0].figure)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_type_is_large_enough(name, drawn):
+    check_type(drawn[name])

@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from diffviz.recipes.settings.draws import STEPS, UNIFORM_TIME, cut, mixture, on_levels, stretched
+from diffviz.recipes.settings.draws import STEPS, UNIFORM_TIME, cut, on_levels, stretched
 from diffviz.recipes.settings.levels import index_masses
+from diffviz.theory import laws
 
 LAWS = {
     "stretched uniform": stretched(UNIFORM_TIME, 0.1, 0.7),
     "stretched normal": stretched(stats.norm(-1, 2), 0.2, 1.0),
     "cut": cut(stats.norm(-1, 2), 0.2, 0.7),
-    "mixture": mixture((stats.norm(-2, 2), stats.norm(5, 1)), (3, 1)),
-    "stretched mixture": stretched(mixture((stats.norm(), stats.norm(5, 1)), (1, 1)), 0.1, 0.9),
+    "mixture": laws.mixture((stats.norm(-2, 2), stats.norm(5, 1)), (3, 1)),
+    "stretched mixture": stretched(
+        laws.mixture((stats.norm(), stats.norm(5, 1)), (1, 1)), 0.1, 0.9
+    ),
 }
 
 

@@ -1,0 +1,316 @@
+"""Judges of exercises in which a reader writes a formula as a function.
+
+The inputs are drawn anew for each exercise and not shown, so that only the formula can be right.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from diffviz.checks import require
+from diffviz.lab.exercises.functions import judged
+from diffviz.lab.exercises.registry import RIGHT, exercise
+from diffviz.recipes.entries import CATALOGUE
+from diffviz.theory import analysis, multipliers, paths, targets
+from diffviz.theory.objectives import Objective
+
+SIDE_NOTE = "λ = log(α²/σ²), and here α² + σ² = 1."
+
+
+def _rng(seed: int) -> np.random.Generator:
+    """A generator for hidden inputs."""
+    return np.random.default_rng(seed)
+
+
+# --- what a recipe weights ----------------------------------------------------------------------
+
+
+def _eps_on_a_line() -> Objective:
+    """ε-prediction on the linear path with uniform times."""
+    return Objective(
+        name="",
+        family="",
+        year=0,
+        source="",
+        path=paths.LINEAR,
+        target=targets.EPS,
+        multiplier=multipliers.constant,
+    )
+
+
+def _anchored(function: Callable[[NDArray], Any]) -> Callable[[NDArray], Any]:
+    """The function over its value at λ = 0, since the constant of a weighting is free."""
+
+    def ratio(logsnr: NDArray) -> Any:
+        values = function(logsnr)
+        if values is None or values is Ellipsis:
+            return values
+        return np.asarray(values, dtype=float) / float(np.ravel(function(np.zeros(1)))[0])
+
+    return ratio
+
+
+@exercise("weighting-of-a-recipe")
+def weighting_of_a_recipe(answer: Any) -> str:
+    """w(λ) of ε-prediction on the linear path with uniform times, up to a constant."""
+    require(callable(answer), "the answer is a function here: def ...", TypeError)
+    mistakes = {
+        "That is flow matching's. Its target is ε − x, whose gain² is (1 + e^(−λ/2))²; "
+        "the target here is ε itself.": lambda level: np.exp(-level / 2),
+        "That is the density of the cosine schedule. On the line t = σ = sigmoid(−λ/2).": (
+            lambda level: 1 / np.cosh(level / 2)
+        ),
+        "That is t as a function of λ. The density is its slope, |dt/dλ|.": (
+            lambda level: 2 * expit(-level / 2)
+        ),
+        "σ = sigmoid(−λ/2), with half of λ: λ is the log of a ratio of squares.": (
+            lambda level: 1 / np.cosh(level / 2) ** 2
+        ),
+    }
+    hint = "With the target ε and no multiplier w is the density of λ: p(λ) = |dt/dλ|."
+    logsnr = np.sort(_rng(0).uniform(-9, 9, 40))
+    truth = _anchored(_eps_on_a_line().weighting)
+    return judged(_anchored(answer), truth, [(logsnr,)], mistakes, hint)
+
+
+@exercise("objective-with-a-property")
+def objective_with_a_property(answer: Any) -> str:
+    """An objective whose weighting never rises and that spends half of its loss above λ = 2."""
+    require(isinstance(answer, Objective), "a dv.Objective is needed", TypeError)
+    verdict = analysis.verdict(answer)
+    if not verdict.monotone:
+        return f"Its weighting rises somewhere: {verdict}."
+    share = analysis.share_below(answer, 2.0, mmse=analysis.gaussian_mmse)
+    if abs(share - 0.5) < 0.01:
+        return RIGHT
+    side = "right" if share > 0.5 else "left"
+    return f"{share:.1%} of its loss on N(0, I) lies below λ = 2. Move it to the {side}."
+
+
+# --- schedules ----------------------------------------------------------------------------------
+
+
+@exercise("importance-draw")
+def importance_draw(answer: Any) -> str:
+    """The value of one draw: w/(2p) times the squared error."""
+    rng = _rng(1)
+    cases = [tuple(rng.uniform(0.2, 3, (3, 12))) for _ in range(3)]
+    mistakes = {
+        "The ½ of the loss is missing: L = ½ ∫ w E‖ε̂ − ε‖² dλ.": lambda w, p, e: w / p * e,
+        "Divide by p. Where you look often, each look must count less.": lambda w, p, e: w * p * e,
+        "That would multiply by p and keep the ½: divide instead.": lambda w, p, e: w * p * e / 2,
+        "The density p has to appear: without it the mean depends on where you look.": (
+            lambda w, p, e: w * e / 2
+        ),
+        "The error that comes in is squared already.": lambda w, p, e: w / (2 * p) * e**2,
+    }
+    hint = "The mean over λ ~ p must be ½ ∫ w E‖ε̂ − ε‖² dλ. Which factor does that?"
+    return judged(answer, lambda w, p, e: w / (2 * p) * e, cases, mistakes, hint)
+
+
+# --- the ELBO -----------------------------------------------------------------------------------
+
+
+@exercise("layer-cost")
+def layer_cost(answer: Any) -> str:
+    """KL of one layer of the stack: ½ expm1(Δλ) E‖ε̂ − ε‖² at the noisier end."""
+    rng = _rng(2)
+    cases = [
+        (np.sort(rng.uniform(-6, 0, 9)), np.sort(rng.uniform(0, 6, 9)), rng.uniform(0, 2, 9))
+        for _ in range(3)
+    ]
+    mistakes = {
+        "That is the limit of thin layers. A layer of length Δλ costs e^Δλ − 1 in place of Δλ.": (
+            lambda low, high, error: (high - low) * error / 2
+        ),
+        "The ½ is missing.": lambda low, high, error: np.expm1(high - low) * error,
+        "The sign: the layer goes up from logsnr to next_logsnr, so Δλ is above 0.": (
+            lambda low, high, error: np.expm1(low - high) * error / 2
+        ),
+        "Take 1 off: a layer of no length costs nothing.": (
+            lambda low, high, error: np.exp(high - low) * error / 2
+        ),
+    }
+    hint = "Both Gaussians have one variance, so the KL is (difference of means)²/(2 variance)."
+
+    def truth(low: NDArray, high: NDArray, error: NDArray) -> NDArray:
+        return np.expm1(high - low) * error / 2
+
+    return judged(answer, truth, cases, mistakes, hint)
+
+
+# --- the prior ----------------------------------------------------------------------------------
+
+
+@exercise("zero-terminal-snr")
+def zero_terminal_snr(answer: Any) -> str:
+    """α moved affinely so that the last is 0 and the first stays (Lin et al. 2023)."""
+    rng = _rng(3)
+    cases = [(np.sort(rng.uniform(0.05, 0.99, 20))[::-1].copy(),) for _ in range(3)]
+    mistakes = {
+        "The last α is 0 now, but the first has moved too: stretch after you shift.": (
+            lambda alpha: alpha - alpha[-1]
+        ),
+        "That moves α². Lin et al. move α, and the levels between differ.": (
+            lambda alpha: (
+                np.sqrt((alpha**2 - alpha[-1] ** 2) / (alpha[0] ** 2 - alpha[-1] ** 2)) * alpha[0]
+            )
+        ),
+        "The first α must stay what it was, not become 1.": (
+            lambda alpha: (alpha - alpha[-1]) / (alpha[0] - alpha[-1])
+        ),
+        "Time the other way round: alpha[0] is at the data, alpha[-1] at the noise.": (
+            lambda alpha: (alpha - alpha[0]) / (alpha[-1] - alpha[0]) * alpha[-1]
+        ),
+    }
+    hint = "Shift so that the last α is 0, then stretch so that the first is what it was."
+
+    def truth(alpha: NDArray) -> NDArray:
+        return (alpha - alpha[-1]) / (alpha[0] - alpha[-1]) * alpha[0]
+
+    return judged(answer, truth, cases, mistakes, hint)
+
+
+# --- sampling -----------------------------------------------------------------------------------
+
+
+def _scales(logsnr: float) -> tuple[float, float]:
+    """α and σ with α² + σ² = 1."""
+    return float(np.sqrt(expit(logsnr))), float(np.sqrt(expit(-logsnr)))
+
+
+def _ddim(z: NDArray, x_hat: NDArray, logsnr: float, next_logsnr: float) -> NDArray:
+    """One step of DDIM in the variance-preserving frame."""
+    (alpha, sigma), (next_alpha, next_sigma) = _scales(logsnr), _scales(next_logsnr)
+    return next_alpha * x_hat + next_sigma * (z - alpha * x_hat) / sigma
+
+
+def _ddim_without_alpha(z: NDArray, x_hat: NDArray, logsnr: float, next_logsnr: float) -> NDArray:
+    """DDIM with ε̂ = (z − x̂)/σ, α forgotten."""
+    (_, sigma), (next_alpha, next_sigma) = _scales(logsnr), _scales(next_logsnr)
+    return next_alpha * x_hat + next_sigma * (z - x_hat) / sigma
+
+
+def _ddim_squared(z: NDArray, x_hat: NDArray, logsnr: float, next_logsnr: float) -> NDArray:
+    """DDIM with α² and σ² in the places of α and σ."""
+    alpha, sigma = expit(logsnr), expit(-logsnr)
+    return expit(next_logsnr) * x_hat + expit(-next_logsnr) * (z - alpha * x_hat) / sigma
+
+
+def _ddim_undivided(z: NDArray, x_hat: NDArray, logsnr: float, next_logsnr: float) -> NDArray:
+    """DDIM with σ ε̂ in the place of ε̂."""
+    (alpha, _), (next_alpha, next_sigma) = _scales(logsnr), _scales(next_logsnr)
+    return next_alpha * x_hat + next_sigma * (z - alpha * x_hat)
+
+
+def _ddim_of_half(z: NDArray, x_hat: NDArray, logsnr: float, next_logsnr: float) -> NDArray:
+    """DDIM with λ = log(α/σ), which is half of ours."""
+    return _ddim(z, x_hat, 2 * logsnr, 2 * next_logsnr)
+
+
+@exercise("ddim-step")
+def ddim_step(answer: Any) -> str:
+    """One step of DDIM from a log-SNR to the next, by the predicted x."""
+    rng = _rng(4)
+    cases = [
+        (rng.standard_normal(8), rng.standard_normal(8), *np.sort(rng.uniform(-6, 6, 2)).tolist())
+        for _ in range(4)
+    ]
+    mistakes = {
+        "A square root is missing: sigmoid(λ) is α², not α.": _ddim_squared,
+        "Time runs the other way round: you step from next_logsnr to logsnr.": (
+            lambda z, x_hat, level, end: _ddim(z, x_hat, end, level)
+        ),
+        "ε̂ = (z − α x̂)/σ: the α is missing.": _ddim_without_alpha,
+        "ε̂ = (z − α x̂)/σ: divide by σ before you scale it again.": _ddim_undivided,
+        "Your λ is log(α/σ). " + SIDE_NOTE: _ddim_of_half,
+        "That is where the step begins; use the scales of next_logsnr for the new z.": (
+            lambda z, x_hat, level, end: _ddim(z, x_hat, level, level)
+        ),
+    }
+    how = "Find ε̂ here from z = α x̂ + σ ε̂, and mix x̂ and ε̂ with the scales there."
+    hint = f"{how} {SIDE_NOTE}"
+    return judged(answer, _ddim, cases, mistakes, hint)
+
+
+# --- policies -----------------------------------------------------------------------------------
+
+
+def _mean_last(values: NDArray) -> NDArray:
+    """Mean over the last axis."""
+    return np.asarray(values).mean(-1)
+
+
+@exercise("fpo-ratio")
+def fpo_ratio(answer: Any) -> str:
+    """FPO's ratio of one action: exp of the mean of old loss less new loss over the draws."""
+    rng = _rng(5)
+    cases = [tuple(rng.uniform(0, 2, (2, 5, 8))) for _ in range(3)]
+    mistakes = {
+        "The sign: a loss that fell must raise the ratio above 1.": (
+            lambda old, new: np.exp(_mean_last(new - old))
+        ),
+        "Average before you take exp: the mean of exps is larger, and far noisier.": (
+            lambda old, new: _mean_last(np.exp(old - new))
+        ),
+        "Take exp: the difference of losses stands for a difference of logarithms.": (
+            lambda old, new: _mean_last(old - new)
+        ),
+        "Take the mean over the draws, not their sum.": (
+            lambda old, new: np.exp(np.asarray(old - new).sum(-1))
+        ),
+        "One ratio for each action: average over the draws only, the last axis.": (
+            lambda old, new: np.exp(np.mean(old - new))
+        ),
+        "The losses stand for log-likelihoods: take their difference, not their quotient.": (
+            lambda old, new: _mean_last(old) / _mean_last(new)
+        ),
+    }
+    hint = "−loss stands for log π. The ratio of policies is exp(log π_new − log π_old)."
+    return judged(answer, lambda old, new: np.exp(_mean_last(old - new)), cases, mistakes, hint)
+
+
+def _slope(logsnr: NDArray, variance: float) -> NDArray:
+    """Slope of sigmoid(λ + ln c) in λ."""
+    level = logsnr + np.log(variance)
+    return expit(level) * expit(-level)
+
+
+@exercise("gain-integral")
+def gain_integral(answer: Any) -> str:
+    """κ_w(c) = ∫ w(λ) s′(λ + ln c) dλ, with s the sigmoid, for weights on a grid."""
+    logsnr = np.linspace(-25, 25, 2001)
+    names = ("fm-ot", "edm", "elbo", "min-snr-5-eps")
+    cases = [
+        (CATALOGUE[name].weighting(logsnr), logsnr, variance)
+        for name, variance in zip(names, (0.3, 1.0, 2.0, 4.0), strict=True)
+    ]
+
+    def integral(slope: Callable[[NDArray, float], NDArray]) -> Callable[..., Any]:
+        return lambda w, level, c: np.trapezoid(w * slope(level, c), level)
+
+    mistakes = {
+        "The sign of ln c: larger variance moves the scale to lower λ, s′(λ + ln c).": (
+            integral(lambda level, c: _slope(level, 1 / c))
+        ),
+        "The logarithm is missing: λ moves by ln c, not by c.": (
+            integral(lambda level, c: _slope(level, np.exp(c)))
+        ),
+        "That integrates w times sigmoid. The slope s′ = s (1 − s) is what counts.": (
+            integral(lambda level, c: expit(level + np.log(c)))
+        ),
+        "The variance c does not appear: it says at which λ the scale is decided.": (
+            integral(lambda level, c: _slope(level, 1.0))
+        ),
+        "That is the integral of s′ alone: the weighting is missing.": (
+            lambda w, level, c: np.trapezoid(_slope(level, c), level)
+        ),
+        "Multiply by the spacing of λ: a sum over the grid is no integral.": (
+            lambda w, level, c: (w * _slope(level, c)).sum()
+        ),
+    }
+    hint = "κ_w(c) = ∫ w(λ) s′(λ + ln c) dλ with s′ = s (1 − s); np.trapezoid integrates."
+    return judged(answer, integral(_slope), cases, mistakes, hint)

@@ -1,0 +1,327 @@
+"""The questions that notebooks 0, 2, 5, 7 and 8 ask before they answer. Each truth is computed."""
+
+import math
+
+import numpy as np
+from scipy.special import expit
+
+from diffviz.lab.exercises.predictions import Choice, Number, prediction
+from diffviz.lab.experiments import elbo, prior, sampling, schedule, tracking
+from diffviz.recipes.entries import CATALOGUE
+from diffviz.theory import analysis, paths
+from diffviz.theory import prior as prior_theory
+
+YES, NO = "yes", "no"
+
+
+# --- notebook 0 ---------------------------------------------------------------------------------
+
+
+def _targets_differ() -> str:
+    """Whether the errors of x̂ and ε̂ have one ratio at a level, whatever the error."""
+    alpha, sigma = np.sqrt(expit(2.0)), np.sqrt(expit(-2.0))
+    z, errors = 0.3, np.array([0.1, -0.4, 2.0])
+    ratios = ((z - sigma * (0.5 + errors)) / alpha - (z - sigma * 0.5) / alpha) / errors
+    same = bool(np.ptp(ratios) < 1e-12)
+    return "only in how strongly each noise level counts" if same else "in what they can learn"
+
+
+prediction(
+    "three-networks",
+    Choice(
+        "One network predicts the noise, one the picture, one a mixture of both. In what do their "
+        "losses differ?",
+        {
+            "in what they can learn": "Whoever knows z and the noise also knows the picture.",
+            "only in how strongly each noise level counts": (
+                "At one noise level the squared errors differ by a factor that depends on λ alone."
+            ),
+            "in nothing": "The factor between the squared errors depends on the noise level.",
+        },
+        _targets_differ,
+    ),
+)
+
+
+# --- notebook 2 ---------------------------------------------------------------------------------
+
+
+def _beyond_ten() -> float:
+    """Percent of the cosine schedule's draws beyond |λ| = 10."""
+    return float(200 * paths.COSINE.schedule.sf(10))
+
+
+def _what_is_left() -> str:
+    """Whether mean or variance of a draw depends on the density."""
+    laws = schedule.SAMPLERS.values()
+    spread = [schedule.draw_variance(law) for law in laws]
+    return "the noise of a single draw" if max(spread) > 2 * min(spread) else "nothing"
+
+
+def _quietest_rule() -> str:
+    """The density with the least E Y² of three, on the ring of eight."""
+    moments = tracking.ring_moments()[0]
+    densities = {
+        "Kingma–Gao: p ∝ w · E‖ε̂ − ε‖²": tracking.FM.weighting(tracking.MIDDLE) * moments,
+        "the plain cosine schedule": paths.COSINE.schedule.pdf(tracking.MIDDLE),
+        "uniform λ on [−10, 10]": np.ones_like(tracking.MIDDLE),
+    }
+    return min(densities, key=lambda name: tracking.over_least(densities[name]))
+
+
+prediction(
+    "beyond-ten",
+    Number(
+        "The cosine schedule with t drawn uniformly: which percentage of the draws lies beyond "
+        "|λ| = 10?",
+        _beyond_ten,
+        "In time the ends look long; in probability they are almost nothing.",
+        "%",
+    ),
+)
+prediction(
+    "what-is-left",
+    Choice(
+        "The density p has cancelled from the mean. What still depends on it?",
+        {
+            "nothing": "A draw is divided by p, so its size depends on where you look.",
+            "the noise of a single draw": "The mean square of a draw has 1/p in it.",
+            "the best network": "The mean is the same function of the network, so is its minimum.",
+        },
+        _what_is_left,
+    ),
+)
+prediction(
+    "quietest-rule",
+    Choice(
+        "Flow matching's weighting, the ring of eight, the exact denoiser: which density makes "
+        "the value of the loss least noisy?",
+        {
+            "Kingma–Gao: p ∝ w · E‖ε̂ − ε‖²": (
+                "It follows the mean of the error. The least noise needs the root of its mean "
+                "square."
+            ),
+            "the plain cosine schedule": "It learns nothing and is close to the best here.",
+            "uniform λ on [−10, 10]": "It spends most draws where the loss is almost 0.",
+        },
+        _quietest_rule,
+    ),
+)
+
+
+# --- notebook 5 ---------------------------------------------------------------------------------
+
+
+def _coarse_stack() -> float:
+    """Nats of a stack of ten layers over that without steps, on N(0, 1)."""
+    import torch
+
+    import diffviz as dv
+
+    one = torch.ones(1, 1)
+    bound = dv.elbo(dv.toy("gaussian"), one, levels=10, finite=True, exact=True)
+    return bound.diffusion.item()
+
+
+def _beats_the_bound() -> str:
+    """Whether −ELBO of x = 2 is below −log p under N(0, 1)."""
+    import torch
+
+    import diffviz as dv
+
+    bound = dv.elbo(dv.toy("gaussian"), torch.full((1, 1), 2.0), levels=10, exact=True)
+    return YES if bound.nats.item() < 2 + math.log(2 * math.pi) / 2 else NO
+
+
+def _minus_sign_of_edm() -> str:
+    """The end of λ at which EDM's weighting rises."""
+    peak = analysis.verdict(CATALOGUE["edm"]).peak
+    return "at the noise end" if peak < 0 else "at the data end"
+
+
+def _negative_percent() -> float:
+    """Negative share of EDM's mixture on N(0, 1), in percent."""
+    share = analysis.verdict(CATALOGUE["edm"], information=elbo.known("gaussian").information)
+    return 100 * share.negative_share
+
+
+prediction(
+    "coarse-stack",
+    Number(
+        "Data N(0, 1), the perfect denoiser, λ from −10 to 10. With very many layers the diffusion "
+        "term is 5 nats. How many nats does it cost with ten?",
+        _coarse_stack,
+        "A layer of length Δλ costs e^Δλ − 1 where a thin one costs Δλ, and here Δλ is 2.",
+        "nats",
+    ),
+)
+prediction(
+    "beat-the-bound",
+    Choice(
+        "Data N(0, 1), the perfect denoiser, x = 2. Can −ELBO(x) be smaller than −log p(x)?",
+        {
+            YES: "The model's density is p smoothed by the noise at λ_max, larger in the tails.",
+            NO: "The bound holds for the model's own density, which is not exactly p.",
+        },
+        _beats_the_bound,
+    ),
+)
+prediction(
+    "minus-sign",
+    Choice(
+        "EDM's weighting rises somewhere, and there ELBOs count with a minus sign. Where?",
+        {
+            "at the data end": "There EDM's weighting falls.",
+            "at the noise end": "It rises up to λ ≈ −3.3, where L(λ) is almost 0.",
+        },
+        _minus_sign_of_edm,
+    ),
+)
+prediction(
+    "negative-share",
+    Number(
+        "By the size of the ELBOs: what percentage of EDM's mixture is negative on N(0, 1)?",
+        _negative_percent,
+        "The red area looks large, but L is almost 0 where it lies.",
+        "%",
+    ),
+)
+
+
+# --- notebook 7 ---------------------------------------------------------------------------------
+
+
+def _prior_nats() -> float:
+    """Nats of the prior term at Stable Diffusion's last level, 64² dark images."""
+    return float(prior.kl([prior.TERMINAL["Stable Diffusion"]]).total[0])
+
+
+def _kept_darkness() -> float:
+    """Percent of the mean brightness that samples keep there."""
+    level = prior.TERMINAL["Stable Diffusion"]
+    return 100 * float(prior_theory.terminal_bias(level, 1.0, 64**2 * 0.05)[0])
+
+
+def _left_spread() -> float:
+    """Percent of the spread of brightness with offset noise in training only."""
+    level = prior.TERMINAL["Stable Diffusion"]
+    return 100 * float(prior.offset_bias(level, 0.1, also_at_start=False)[1])
+
+
+def _straightest() -> str:
+    """The coupling whose learnt flow has the least S."""
+    names = {"independent": "independent, learnt", "minibatch OT": "minibatch OT"}
+    names |= {"reflow": "reflow"}
+    flows = prior.coupled()
+    bend = {name: flows[key].numbers()["S"] for name, key in names.items()}
+    return min(bend, key=lambda name: bend[name])
+
+
+prediction(
+    "prior-nats",
+    Number(
+        "Stable Diffusion's noisiest level keeps SNR_T = 0.0047. How many nats does the prior term "
+        "cost for a whole image of 64 × 64?",
+        _prior_nats,
+        "Divided by all pixels that is next to nothing, and a likelihood hardly notices it.",
+        "nats",
+    ),
+)
+prediction(
+    "kept-darkness",
+    Number(
+        "The data are dark, −0.6 on average. A perfect denoiser samples from N(0, I) on Stable "
+        "Diffusion's schedule. What percentage of that −0.6 do the samples keep?",
+        _kept_darkness,
+        "Most of it is lost: dark images come out medium grey.",
+        "%",
+    ),
+)
+prediction(
+    "left-spread",
+    Number(
+        "Trained with offset noise of c = 0.1, sampled from plain noise: what percentage of the "
+        "spread of brightness is left?",
+        _left_spread,
+        "Along frequency 0 the start is far too narrow, and so are the samples.",
+        "%",
+    ),
+)
+prediction(
+    "straightest",
+    Choice(
+        "Three ways to pair source and data, the same network and the same training for each: "
+        "whose learnt flow is the straightest?",
+        {
+            "independent": "Half of its pairs cross, and where paths cross the mean bends.",
+            "minibatch OT": "Hardly any of its pairs cross.",
+            "reflow": "Its pairs are those of a flow, which hardly cross, and a little fewer do "
+            "under optimal transport.",
+        },
+        _straightest,
+    ),
+)
+
+
+# --- notebook 8 ---------------------------------------------------------------------------------
+
+
+def _frame_and_solver() -> str:
+    """Which of two solvers ends elsewhere when the frame changes."""
+    ends = sampling.frame_walks().ends
+    moves = {name: bool(np.ptp(ends[name]) > 1e-6) for name in ("DDIM", "Euler")}
+    labels = {(False, True): "Euler's method", (True, False): "DDIM", (True, True): "both"}
+    return labels.get((moves["DDIM"], moves["Euler"]), "neither")
+
+
+def _straighter() -> str:
+    """Which path is straighter for N(0, 1)."""
+    flow, vp = (sampling.off_chord(1.0, path) for path in ("FM", "VP"))
+    return "flow matching's" if flow < vp else "variance-preserving cosine"
+
+
+def _early_grid() -> str:
+    """The grid on which most of a photograph is settled after 30 % of the steps."""
+    names = ("FM, uniform t", "VP cosine", "EDM, Karras ρ = 7")
+    settled = {name: sampling.settled_photos(sampling.GRIDS[name])[30] for name in names}
+    return max(settled, key=lambda name: settled[name])
+
+
+prediction(
+    "frame-and-solver",
+    Choice(
+        "Six steps on the same noise levels. The frame slides from the linear one to the "
+        "variance-preserving one. Which solver ends somewhere else?",
+        {
+            "DDIM": "DDIM works in z/α and σ/α, in which no frame appears.",
+            "Euler's method": "A straight step in one frame is a curved one in another.",
+            "both": "One of the two works in z/α and σ/α, in which no frame appears.",
+            "neither": "A straight step in one frame is a curved one in another.",
+        },
+        _frame_and_solver,
+    ),
+)
+prediction(
+    "straighter",
+    Choice(
+        "Data N(0, 1), random pairs: on which path is the exact flow straighter?",
+        {
+            "flow matching's": "It goes in to 0.707 of where it began, and back.",
+            "variance-preserving cosine": "Start and end have one law, and nothing moves.",
+        },
+        _straighter,
+    ),
+)
+prediction(
+    "early-grid",
+    Choice(
+        "The exact denoiser has no weighting. On which grid has it settled most of a photograph "
+        "after 30 % of the steps?",
+        {
+            "FM, uniform t": "It is early, but not the earliest.",
+            "VP cosine": "It spends even fewer of its steps on almost pure noise.",
+            "EDM, Karras ρ = 7": "It spends more than a third of its steps below λ = −4.",
+        },
+        _early_grid,
+    ),
+)

@@ -1,0 +1,242 @@
+"""Experiments on masked diffusion: weightings on one axis, exact bounds, small transformers.
+
+Example:
+    >>> from diffviz.lab.experiments import masked
+    >>> round(masked.WORLD.entropy, 2)
+    4.68
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from diffviz.checks import count, finite
+from diffviz.compute.cache import cached
+from diffviz.masked import MarkovWorld, noises
+from diffviz.masked.bounds import Assessment, even
+from diffviz.masked.entries import CATALOGUE, masked_objective
+from diffviz.theory.analysis import equivalent, verdict
+
+WORLD = MarkovWorld([0.5, 0.3, 0.2], [[0.8, 0.15, 0.05], [0.1, 0.7, 0.2], [0.3, 0.1, 0.6]], 6)
+SMALL = MarkovWorld(WORLD.start, WORLD.transition, 3)
+LEVELS = np.linspace(-8, 8, 321)  # λ in nats
+CLASSES = ("elbo", "maskgit", "maskgit-square-root", "simple", "dplm-linear", "amused")
+TRAINED = ("elbo", "any-order", "maskgit", "simple")
+STEPS = (1, 2, 4, 8, 16, 32, 64)  # of the bound and of the sampler
+NOISES = {
+    "masking": noises.absorbing(WORLD.alphabet),
+    "uniform": noises.uniform(WORLD.alphabet),
+    "half of each": noises.hybrid(WORLD.alphabet, 0.5),
+}
+
+
+def curves(names: Sequence[str], base: str = "sum", logsnr: NDArray = LEVELS) -> dict[str, NDArray]:
+    """Weightings of masked objectives, each with the value 1 at λ = 0.
+
+    Args:
+        names: Names of ``dv.masked_catalogue``.
+        base: "sum", "token" or "elbo".
+        logsnr: λ in nats, shape (n,).
+
+    Returns:
+        Name to weighting, NaN outside the support, each (n,).
+
+    Raises:
+        ValueError: A name or the base is unknown.
+    """
+    result = {}
+    for name in names:
+        entry = masked_objective(name)
+        low, high = entry.law.support()
+        anchor = min(max(0.0, low + 1e-6), high - 1e-6)
+        w = entry.weighting(logsnr, base) / entry.weighting([anchor], base)
+        result[name] = np.where((logsnr > low) & (logsnr < high), w, np.nan)
+    return result
+
+
+@dataclass(frozen=True)
+class Row:
+    """A class of equal objectives.
+
+    Attributes:
+        names: Names of its members.
+        verdict: Whether it is an ELBO, a mixture of ELBOs, or neither, in words.
+        first: Weight of one masked token among 16 over that of the ELBO.
+        last: The same of all 16.
+    """
+
+    names: tuple[str, ...]
+    verdict: str
+    first: float
+    last: float
+
+
+def classes(length: int = 16) -> list[Row]:
+    """The catalogue in classes of equal weightings.
+
+    Args:
+        length: Number of tokens at which weights are compared.
+
+    Returns:
+        A row for each class; ``first`` and ``last`` are relative to half of the tokens.
+
+    Raises:
+        ValueError: The length is below 2.
+    """
+    length = count(length, "length", least=2)
+    rows = []
+    for group in equivalent(CATALOGUE.values()):
+        weights = group[0].count_weights(length) * np.arange(1, length + 1)
+        middle = weights[length // 2]
+        found = verdict(group[0])
+        flat = np.ptp(found.w) < 1e-6 * found.w.max()
+        share = f"negative share {found.negative_share:.0%}"
+        words = "the ELBO" if flat else "a mixture of ELBOs" if found.monotone else share
+        names = tuple(member.name for member in group)
+        rows.append(Row(names, words, float(weights[0] / middle), float(weights[-1] / middle)))
+    return rows
+
+
+# --- exact bounds ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """How far finitely many steps are from the entropy, with the exact predictor.
+
+    Attributes:
+        steps: Numbers of steps, shape (n,).
+        bound: −ELBO less the entropy in nats, shape (n,).
+        sampler: −log-likelihood of the sampler less the entropy in nats, shape (n,).
+        continuous: −ELBO of continuous time less the entropy.
+    """
+
+    steps: NDArray
+    bound: NDArray
+    sampler: NDArray
+    continuous: float
+
+
+@cached
+def gaps(steps: tuple[int, ...] = STEPS) -> Gaps:
+    """Gaps of the bound and of the sampler in steps.
+
+    Args:
+        steps: Numbers of even steps.
+
+    Returns:
+        The gaps.
+
+    Raises:
+        ValueError: A number is below 1.
+    """
+    exact = Assessment.of(WORLD, WORLD.posterior)
+    grids = [even(number) for number in steps]
+    bound = [exact.mean(-exact.elbo_in_steps(grid)) for grid in grids]
+    sampler = [exact.mean(-exact.log_likelihood_in_steps(grid)) for grid in grids]
+    return Gaps(
+        steps=np.array(steps),
+        bound=np.array(bound) - WORLD.entropy,
+        sampler=np.array(sampler) - WORLD.entropy,
+        continuous=float(exact.mean(-exact.elbo)) - WORLD.entropy,
+    )
+
+
+@cached
+def noise_densities(levels: int = 121) -> dict[str, NDArray]:
+    """−dELBO/dλ of the exact prediction for several noises, averaged over sequences of three.
+
+    Args:
+        levels: Number of λ between −8 and 8.
+
+    Returns:
+        Name of the noise to density, each (levels,). Every one has the entropy as its area.
+    """
+    grid = np.linspace(-8, 8, count(levels, "levels", least=2))
+    return {name: noises.mean_density(SMALL, noise, grid) for name, noise in NOISES.items()}
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrainedMasked:
+    """A small transformer trained under one objective.
+
+    Attributes:
+        name: Name of the objective.
+        logsnr: Middles of the bins of the tracker in nats, shape (bins,).
+        seen: Cross-entropy by λ as the training saw it, shape (bins,).
+        stderr: Its standard error, shape (bins,).
+        exact: The same of the trained network, counted through, shape (bins,).
+        elbo: −ELBO in nats for each sequence.
+        likelihood: −log-likelihood in nats for each sequence.
+    """
+
+    name: str
+    logsnr: NDArray
+    seen: NDArray
+    stderr: NDArray
+    exact: NDArray
+    elbo: float
+    likelihood: float
+
+
+@cached
+def trained(names: tuple[str, ...] = TRAINED, steps: int = 600) -> list[TrainedMasked]:
+    """Train a small transformer under each objective, from the same weights.
+
+    Args:
+        names: Names of ``dv.masked_catalogue``.
+        steps: Number of steps.
+
+    Returns:
+        What each has learned, exactly.
+
+    Raises:
+        ValueError: A name is unknown, or ``steps`` is below 1.
+    """
+    from diffviz.masked.training import Settings, fit_masked
+
+    chosen = Settings(steps=count(steps, "steps"))
+    results = []
+    for run in fit_masked([masked_objective(name) for name in names], WORLD, chosen):
+        curve = run.tracker.curve()
+        known = run.assess()
+        results.append(
+            TrainedMasked(
+                name=run.objective.name,
+                logsnr=run.tracker.middle,
+                seen=np.asarray(curve.mean),
+                stderr=np.asarray(curve.stderr),
+                exact=known.cross_entropy(run.tracker.middle),
+                elbo=float(known.mean(-known.elbo)),
+                likelihood=float(known.mean(-known.log_likelihood)),
+            )
+        )
+    return results
+
+
+def table() -> str:
+    """The gaps of the trained networks to the entropy, in rows."""
+    lines = [f"{'trained under':16}{'−ELBO':>9}{'−log p':>9}   over the entropy, in nats"]
+    for run in trained():
+        bound, likely = run.elbo - WORLD.entropy, run.likelihood - WORLD.entropy
+        lines.append(f"{run.name:16}{bound:9.4f}{likely:9.4f}")
+    return "\n".join(lines)
+
+
+def elbo_density(logsnr: NDArray = LEVELS) -> NDArray:
+    """Sigmoid(λ) times the floor of the world, whose area is the entropy.
+
+    Args:
+        logsnr: λ in nats, shape (n,).
+
+    Returns:
+        The density in nats for each nat, shape (n,).
+    """
+    grid = finite(logsnr, "logsnr")
+    return expit(grid) * WORLD.floor(grid)

@@ -1,0 +1,81 @@
+"""One photograph, one sound and one cloud of points at several noise levels."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+
+from diffviz import checks, plots
+from diffviz.data import files, toys
+
+LEVELS = np.arange(-10.0, 11.0, 2.0)  # λ in nats
+PHOTO, SHOWN_SIDE = "chelsea", 64  # the cat; pixels a side
+SAMPLES = 240  # of the sound
+HARMONICS = (3.0, 6.0, 9.0)  # cycles in the sound
+POINTS = 160
+
+
+def photograph() -> NDArray:
+    """A photograph of unit variance and mean 0, shape (64, 64)."""
+    grey = files.load("photos")[PHOTO].astype(float)
+    block = len(grey) // SHOWN_SIDE
+    small = grey.reshape(SHOWN_SIDE, block, SHOWN_SIDE, block).mean((1, 3))
+    return standardised(small)
+
+
+def note() -> NDArray:
+    """A plucked string of unit variance: three harmonics that die away, shape (240,)."""
+    time = np.linspace(0, 1, SAMPLES)
+    harmonics = [np.sin(2 * np.pi * cycles * time) / cycles for cycles in HARMONICS]
+    return standardised(np.exp(-2.5 * time) * np.sum(harmonics, axis=0))
+
+
+def cloud() -> NDArray:
+    """Points of two moons, of unit variance on average over both axes, shape (160, 2)."""
+    import torch
+
+    points = toys.toy("moons").sample(POINTS, torch.Generator().manual_seed(0)).numpy()
+    return standardised(points - points.mean(0))
+
+
+def standardised(values: NDArray) -> NDArray:
+    """The values less their mean, over their standard deviation."""
+    return (values - values.mean()) / values.std()
+
+
+EXAMPLES: dict[str, Callable[[], NDArray]] = {
+    "image": photograph,
+    "sound": note,
+    "points": cloud,
+}
+
+
+def noised(kind: str = "image", logsnr: ArrayLike = LEVELS, seed: int = 0) -> plots.Strip:
+    """One example at several noise levels, with the same noise at all of them.
+
+    z = α x + σ ε with α² = sigmoid(λ) and σ² = sigmoid(−λ), so that z has unit variance everywhere.
+
+    Args:
+        kind: "image", "sound" or "points".
+        logsnr: Evenly spaced levels in nats, shape (n,).
+        seed: Seed of the noise.
+
+    Returns:
+        The strip, for the argument ``strip`` of a plot.
+
+    Raises:
+        TypeError: The levels are no real numbers, or the seed is no whole number.
+        ValueError: The kind is unknown, or the levels are not evenly spaced.
+
+    Example:
+        >>> dv.lab.experiments.strips.noised("sound", [-4.0, 0.0, 4.0]).z.shape
+        (3, 240)
+    """
+    checks.one_of(kind, "kind", EXAMPLES)
+    levels = checks.increasing(logsnr, "logsnr")
+    x = EXAMPLES[kind]()
+    noise = np.random.default_rng(checks.seed(seed)).standard_normal(x.shape)
+    alpha, sigma = np.sqrt(expit(levels)), np.sqrt(expit(-levels))
+    z = np.multiply.outer(alpha, x) + np.multiply.outer(sigma, noise)
+    return plots.Strip(levels, z, kind)

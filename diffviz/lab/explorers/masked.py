@@ -1,0 +1,201 @@
+"""The explorer of masked objectives: any entries on one axis, by length and on exact data."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffviz import plots
+from diffviz.lab.experiments import masked as experiments
+from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.masked.entries import CATALOGUE, masked_objective
+from diffviz.masked.objectives import MaskedObjective
+from diffviz.theory.analysis import verdict
+from diffviz.web.description import Chip, Chips, Control, Description, Menu, Slider, State
+from diffviz.web.pictures import Chart, Table, View
+
+BASES = {
+    "masked sum": "sum",
+    "one token": "token",
+    "over ELBO": "elbo",
+}
+BY_RATE, BY_COUNT, SPENT = "over λ", "by count", "on exact data"
+START = ("mdlm", "maskgit", "simple")
+MOST = 6
+XLABEL = "log-SNR of masking λ   [masked ← → visible]"
+
+
+def masked_chips() -> tuple[Chip, ...]:
+    """The entries of the catalogue, by family."""
+    return tuple(
+        Chip(entry.name, entry.family, f"{entry.year} {entry.source}")
+        for entry in CATALOGUE.values()
+    )
+
+
+def masked_controls() -> tuple[Control, ...]:
+    """The controls of the explorer."""
+    on_bases = {"shows": (BY_RATE,)}
+    on_length = {"shows": (BY_COUNT,)}
+    return (
+        Chips("names", "objectives", masked_chips(), START, most=MOST, tip="Published objectives."),
+        Menu(
+            "shows",
+            "shows",
+            (BY_RATE, BY_COUNT, SPENT),
+            BY_RATE,
+            buttons=True,
+            tip="The weighting over λ, the weight of each number of masked tokens over that of the "
+            "ELBO, or what each spends on sequences of a Markov chain.",
+        ),
+        Menu(
+            "base",
+            "error of",
+            tuple(BASES),
+            "masked sum",
+            buttons=True,
+            when=on_bases,
+            tip="The cross-entropy summed over masked tokens, that of one masked token, or the "
+            "ELBO's own density, on which the ELBO is constant.",
+        ),
+        Slider("anchor", "anchor λ", -6, 6, 0.25, 0.0, unit="nats", tip="Where all curves are 1."),
+        Slider("length", "tokens", 2, 64, 1, 16, whole=True, when=on_length),
+    )
+
+
+class MaskedExplorer(ViewExplorer):
+    """Masked objectives beside each other.
+
+    The chart shows the weighting over the log-SNR of masking, on the cross-entropy of a base; or
+    the weight of each number of masked tokens, relative to the ELBO; or the loss of the exact
+    predictor on short sequences by λ. The table gives the recipe and the verdict of each.
+
+    Args:
+        names: Entries of ``dv.masked_catalogue`` at first.
+        **state: Values of other controls at first, such as ``base="over ELBO"``.
+
+    Raises:
+        TypeError: A value is of the wrong kind.
+        ValueError: A name is unknown, or a value is not allowed.
+    """
+
+    def __init__(self, names: tuple[str, ...] = START, **state: Any):
+        super().__init__(Description("Masked", masked_controls()), {"names": names, **state})
+
+    def compute(self, state: State, changed: Changed) -> View:
+        """The chart and the table.
+
+        Args:
+            state: A value for each control.
+            changed: Not used.
+
+        Returns:
+            A chart of the chosen objectives, and what each is.
+        """
+        entries = [masked_objective(name) for name in state["names"]]
+        if state["shows"] == BY_COUNT:
+            chart = count_chart(entries, state["length"])
+        else:
+            chart = level_chart(entries, state)
+        return View((chart, recipes(entries)))
+
+
+def level_chart(entries: list[MaskedObjective], state: State) -> Chart:
+    """Weightings over λ, or what they spend on the exact data.
+
+    Args:
+        entries: Masked objectives.
+        state: A value for each control.
+
+    Returns:
+        The chart, whose curves are 1 at the anchor where they reach it.
+    """
+    logsnr = experiments.LEVELS
+    spends = state["shows"] == SPENT
+    base = "sum" if spends else BASES[state["base"]]
+    factor = experiments.WORLD.floor(logsnr) if spends else np.ones_like(logsnr)
+    curves = {entry.name: inside(entry, logsnr, base) * factor for entry in entries}
+    curves = {name: anchored(logsnr, values, state["anchor"]) for name, values in curves.items()}
+    label = "loss of the exact predictor" if spends else f"w ({state['base']})"
+    return Chart(
+        logsnr,
+        curves,
+        xlabel=XLABEL,
+        ylabel=f"{label}, 1 at λ = {state['anchor']:g}",
+        ylim=(0, 3),
+    )
+
+
+def inside(entry: MaskedObjective, logsnr: NDArray, base: str) -> NDArray:
+    """A weighting, NaN outside the support of its law.
+
+    Args:
+        entry: A masked objective.
+        logsnr: λ in nats, shape (n,).
+        base: "sum", "token" or "elbo".
+
+    Returns:
+        The weighting, shape (n,).
+    """
+    low, high = entry.law.support()
+    return np.where((logsnr > low) & (logsnr < high), entry.weighting(logsnr, base), np.nan)
+
+
+def anchored(logsnr: NDArray, values: NDArray, anchor: float) -> NDArray:
+    """Values over that at an anchor, or over the largest where there is none.
+
+    Args:
+        logsnr: λ in nats, shape (n,).
+        values: Values, some of which may be NaN, shape (n,).
+        anchor: λ in nats.
+
+    Returns:
+        The ratio, shape (n,).
+    """
+    at = np.interp(anchor, logsnr, values)
+    return values / (at if np.isfinite(at) and at > 0 else np.nanmax(values))
+
+
+def count_chart(entries: list[MaskedObjective], length: int) -> Chart:
+    """Weights of each number of masked tokens over those of the ELBO, on average 1.
+
+    Args:
+        entries: Masked objectives.
+        length: Number of tokens.
+
+    Returns:
+        The chart.
+    """
+    masked = np.arange(1, length + 1)
+    curves = {}
+    for entry in entries:
+        relative = entry.count_weights(length) * masked
+        curves[entry.name] = relative / relative.mean()
+    return Chart(
+        masked,
+        curves,
+        xlabel=f"masked tokens k of {length}",
+        ylabel="k · weight, 1 on average",
+        ylim=(0, 3),
+    )
+
+
+def recipes(entries: list[MaskedObjective]) -> Table:
+    """What each objective is.
+
+    Args:
+        entries: Masked objectives.
+
+    Returns:
+        A table with a row for each.
+    """
+    rows = []
+    for entry in entries:
+        found = verdict(entry)
+        flat = np.ptp(found.w) < 1e-6 * found.w.max()
+        words = "the ELBO" if flat else "a mixture of ELBOs"
+        if not found.monotone:
+            words = f"no ELBO: negative share {found.negative_share:.1%}"
+        rows.append((entry.name, entry.schedule.name, entry.average, entry.masks, words))
+    colours = [plots.colour(entry.name) for entry in entries]
+    return Table(("", "rate", "divided by", "masks", "what it is"), rows, colours)

@@ -1,0 +1,250 @@
+"""What a predictor of masked tokens is worth, exactly: cross-entropies, ELBOs and likelihoods.
+
+Let C_k(x) be the cross-entropy of a predictor, summed over k masked tokens of x and averaged over
+all masks of k tokens. Then with m = sigmoid(−λ)
+
+    −ELBO(x) = ∫ sigmoid(λ) E[Σ_masked −log p_hat] dλ = Σ_k C_k(x)/k.
+
+That is also the average of −log p_hat(x) over all orders in which tokens can be unmasked one by
+one. The model of continuous time unmasks them in a random order, and p_hat(x) is the average of
+Π p_hat(x_l|…) over orders. So the ELBO falls short of log p_hat(x) by what orders differ. An exact
+predictor gives each order the same, and its gap is zero for every x (Hoogeboom et al. 2021, arXiv
+2110.02037; Ou et al. 2024, arXiv 2406.03736).
+
+With T steps the bound is a sum of rectangles that lie above the integral,
+
+    −ELBO_T(x) = Σ_i (alpha_{i−1} − alpha_i)/(1 − alpha_i) E[Σ_masked −log p_hat at alpha_i].
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import comb, logsumexp
+
+from diffviz.checks import array, count, random_generator, require
+from diffviz.masked.objectives import MaskedObjective, checked_objective
+from diffviz.masked.worlds import MarkovWorld, by_rate, masks
+
+# z of shape (n, L) to p_hat of shape (n, L, V); V stands for the mask
+Predictor = Callable[[NDArray], NDArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """A predictor on a world, known at every masked sequence.
+
+    Args:
+        world: The world.
+        table: p_hat(x_l = v | z) of every state, shape ((V + 1)^L, L, V).
+
+    Example:
+        >>> from diffviz.masked import Assessment, MarkovWorld
+        >>> world = MarkovWorld([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], length=3)
+        >>> exact = Assessment.of(world, world.posterior)
+        >>> bool(np.allclose(exact.elbo, world.log_probability(world.sequences)))
+        True
+    """
+
+    world: MarkovWorld
+    table: NDArray
+
+    @classmethod
+    def of(cls, world: MarkovWorld, predictor: Predictor) -> "Assessment":
+        """Ask a predictor for every masked sequence.
+
+        Args:
+            world: The world.
+            predictor: Laws of all tokens of masked sequences, (n, L) to (n, L, V).
+
+        Returns:
+            The assessment.
+
+        Raises:
+            ValueError: The predictor does not return laws of the right shape.
+        """
+        table = np.asarray(predictor(world.states), dtype=float)
+        wanted = (len(world.states), world.length, world.alphabet)
+        require(
+            table.shape == wanted,
+            f"the predictor must return laws of shape {wanted}, got {table.shape}",
+        )
+        return cls(world, table)
+
+    @cached_property
+    def _numbers(self) -> NDArray:
+        """Number of the state of each sequence under each mask, shape (V^L, 2^L)."""
+        base = self.world.alphabet + 1
+        place = base ** np.arange(self.world.length - 1, -1, -1)
+        hidden = masks(self.world.length)
+        tokens = self.world.sequences[:, None]
+        return np.where(hidden, self.world.alphabet, tokens) @ place
+
+    @cached_property
+    def surprise(self) -> NDArray:
+        """−log p_hat(x_l|z) of each sequence, mask and token, shape (V^L, 2^L, L)."""
+        tokens = self.world.sequences[:, None, :]
+        places = np.arange(self.world.length)
+        with np.errstate(divide="ignore"):
+            return -np.log(self.table[self._numbers[:, :, None], places, tokens])
+
+    @cached_property
+    def by_count(self) -> NDArray:
+        """C_k of each sequence, for 0 to L masked tokens, shape (V^L, L + 1)."""
+        hidden = masks(self.world.length)
+        spent = np.where(hidden, self.surprise, 0.0).sum(-1)
+        size = hidden.sum(1)
+        counts = np.arange(self.world.length + 1)
+        sums = np.stack([spent[:, size == k].sum(1) for k in counts], 1)
+        return sums / comb(self.world.length, counts)
+
+    def mean(self, values: NDArray) -> NDArray:
+        """Average over the sequences of the world, along the first axis."""
+        likely = self.world.probability > 0
+        return np.tensordot(self.world.probability[likely], values[likely], axes=1)
+
+    def cross_entropy(self, logsnr: ArrayLike) -> NDArray:
+        """Cross-entropy summed over masked tokens at a log-SNR, averaged over the world.
+
+        Args:
+            logsnr: λ in nats, any shape; ±inf is allowed.
+
+        Returns:
+            The cross-entropy in nats, same shape.
+        """
+        return by_rate(self.mean(self.by_count), logsnr)
+
+    @cached_property
+    def elbo(self) -> NDArray:
+        """ELBO of each sequence in continuous time in nats, shape (V^L,)."""
+        return -(self.by_count[:, 1:] / np.arange(1, self.world.length + 1)).sum(1)
+
+    def elbo_in_steps(self, alpha: ArrayLike) -> NDArray:
+        """ELBO of each sequence with finitely many steps.
+
+        Args:
+            alpha: Share of kept tokens at the ends of the steps, falling from 1 to 0, (T + 1,).
+
+        Returns:
+            The bound in nats, shape (V^L,).
+
+        Raises:
+            ValueError: The shares do not fall from 1 to 0.
+        """
+        kept = _falling(alpha)
+        reveal = (kept[:-1] - kept[1:]) / (1 - kept[1:])
+        with np.errstate(divide="ignore"):
+            logsnr = np.log(kept[1:]) - np.log1p(-kept[1:])
+        return -by_rate(self.by_count, logsnr) @ reveal
+
+    def loss(self, objective: MaskedObjective) -> float:
+        """The loss that an objective has on the world, exactly.
+
+        Args:
+            objective: A masked objective.
+
+        Returns:
+            Σ_k weight_k C_k, averaged over the world, in nats.
+
+        Raises:
+            TypeError: It is no masked objective.
+        """
+        weights = checked_objective(objective).count_weights(self.world.length)
+        return float(self.mean(self.by_count)[1:] @ weights)
+
+    @cached_property
+    def log_likelihood(self) -> NDArray:
+        """Log-likelihood of each sequence where tokens are unmasked one by one, shape (V^L,).
+
+        Let f(S) be the log-probability that the visible tokens S come out as in x. The last of
+        them was each with probability 1/|S|.
+        """
+        hidden = masks(self.world.length)
+        values = np.zeros((len(self.world.sequences), len(hidden)))
+        bits = 2 ** np.arange(self.world.length - 1, -1, -1)
+        for number in range(len(hidden) - 2, -1, -1):  # from all masked to none
+            visible = np.flatnonzero(~hidden[number])
+            before = number + bits[visible]
+            path = values[:, before] - self.surprise[:, before, visible]
+            values[:, number] = logsumexp(path, axis=1) - np.log(len(visible))
+        return values[:, 0]
+
+    def log_likelihood_in_steps(self, alpha: ArrayLike) -> NDArray:
+        """Log-likelihood of each sequence for a sampler that takes finitely many steps.
+
+        In each step every masked token is unmasked with the same chance, those of one step
+        independently of each other.
+
+        Args:
+            alpha: Share of kept tokens at the ends of the steps, falling from 1 to 0, (T + 1,).
+
+        Returns:
+            The log-likelihood in nats, shape (V^L,).
+
+        Raises:
+            ValueError: The shares do not fall from 1 to 0.
+        """
+        kept = _falling(alpha)
+        hidden = masks(self.world.length)
+        likely = np.zeros((len(self.world.sequences), len(hidden)))
+        likely[:, -1] = 1.0
+        for later, sooner in zip(kept[:0:-1], kept[-2::-1], strict=True):
+            likely = self._step(likely, hidden, (sooner - later) / (1 - later))
+        with np.errstate(divide="ignore"):
+            return np.log(likely[:, 0])
+
+    def _step(self, likely: NDArray, hidden: NDArray, reveal: float) -> NDArray:
+        """One step of the sampler on the probability of each mask."""
+        following = np.zeros_like(likely)
+        for number, mask in enumerate(hidden):
+            if not likely[:, number].any():
+                continue
+            below = ~(hidden & ~mask).any(1)  # masks that hide nothing else
+            shown = mask & ~hidden[below]
+            stays = hidden[below].sum(1)
+            chance = reveal ** shown.sum(1) * (1 - reveal) ** stays
+            spent = np.where(shown, self.surprise[:, None, number], 0.0).sum(-1)
+            following[:, below] += likely[:, number, None] * chance * np.exp(-spent)
+        return following
+
+    def sample(self, n: int, rng: np.random.Generator, steps: int | None = None) -> NDArray:
+        """Sequences of the model.
+
+        Args:
+            n: Number of sequences.
+            rng: NumPy generator.
+            steps: Number of even steps; None unmasks one token at a time, in random order.
+
+        Returns:
+            Tokens, shape (n, L).
+        """
+        rng = random_generator(rng)
+        if steps is not None:
+            steps = count(steps, "steps")
+        law = self.log_likelihood if steps is None else self.log_likelihood_in_steps(even(steps))
+        likely = np.exp(law)
+        drawn = rng.choice(len(likely), size=count(n, "n"), p=likely / likely.sum())
+        return self.world.sequences[drawn]
+
+
+def even(steps: int) -> NDArray:
+    """Shares of kept tokens for even steps.
+
+    Args:
+        steps: Number of steps T.
+
+    Returns:
+        1, 1 − 1/T, …, 0, shape (T + 1,).
+    """
+    steps = count(steps, "steps")
+    return np.arange(steps, -1, -1) / steps
+
+
+def _falling(alpha: ArrayLike) -> NDArray:
+    """Shares that fall from 1 to 0, or a ValueError."""
+    kept = array(alpha, "alpha", ndim=1)
+    falls = len(kept) > 1 and kept[0] == 1 and kept[-1] == 0 and (np.diff(kept) < 0).all()
+    require(falls, "alpha must fall from 1 to 0, such as 1, 0.5, 0")
+    return kept

@@ -1,0 +1,499 @@
+"""Masked objectives: weightings of a cross-entropy over the log-SNR of masking.
+
+A recipe draws a masking rate m = sigmoid(−λ), hides each token with that rate, and multiplies the
+cross-entropy summed over the masked tokens by a factor c. With p the density of λ,
+
+    L = ∫ w(λ) E[Σ_masked −log p_hat(x_l|z)] dλ,      w(λ) = c(λ) p(λ).
+
+The schedule decides how the integral is sampled, and only w is optimised. The ELBO has
+c = −alpha′/m (Sahoo et al. 2024, arXiv 2406.07524; Shi et al. 2024, arXiv 2406.04329). Since
+dλ = dalpha/(alpha m), it has under every schedule
+
+    w(λ) = sigmoid(λ).
+
+The *relative* weighting r(λ) = w(λ)/sigmoid(λ) has the place that w has for Gaussian noise: it is
+constant for the ELBO, and where it falls with λ the loss is a mixture of ELBOs of masked data.
+
+How a code averages matters. "sum" and "length" do not depend on the mask. "masked" divides by the
+number of masked tokens of each sequence, which in long sequences is m times their length, so that
+its w has a further 1/m. "batch" divides by the number of masked tokens of the whole batch, which in
+large batches is a constant.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.special import expit
+
+from diffviz.checks import count, finite, one_of, random_generator, require
+from diffviz.masked.schedules import Schedule, rates_at
+from diffviz.theory import multipliers
+from diffviz.theory.frames import Curve, levels
+from diffviz.theory.laws import checked_law
+from diffviz.theory.objectives import IDENTITY_GRID, digest, quantile_draws
+
+BASES = ("sum", "token", "elbo")
+AVERAGES = ("sum", "length", "masked", "batch")
+MASKS = ("independent", "up", "nearest")
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
+PANELS = 64  # of uniform time, over which counts of masked tokens are averaged
+
+
+# --- factors on the cross-entropy, functions of λ -------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ElboRate:
+    """−alpha′(t)/(1 − alpha(t)), the factor that makes the loss an ELBO under uniform time.
+
+    Args:
+        schedule: The schedule of the training.
+    """
+
+    schedule: Schedule
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        """The factor at λ in nats, same shape."""
+        mask, keep = rates_at(logsnr)
+        return 1 / (mask * self.schedule.form.slope(mask, keep))
+
+
+def inverse_rate(logsnr: NDArray) -> NDArray:
+    """1/m: the ELBO under a uniform masking rate.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The factor, same shape.
+    """
+    mask, _ = rates_at(logsnr)
+    return 1 / mask
+
+
+def kept_share(logsnr: NDArray) -> NDArray:
+    """The share of tokens that is kept, alpha = 1 − m.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The factor, same shape.
+    """
+    return expit(np.asarray(logsnr, dtype=float))
+
+
+# --- error of data without structure --------------------------------------------------------------
+
+
+def independent_floor(logsnr: ArrayLike) -> NDArray:
+    """Least cross-entropy of one token that depends on no other, as a share of its entropy: m.
+
+    Args:
+        logsnr: λ in nats, any shape; ±inf is allowed.
+
+    Returns:
+        sigmoid(−λ), same shape.
+
+    Raises:
+        TypeError: λ is no real number.
+        ValueError: λ is NaN.
+    """
+    return expit(-levels(logsnr))
+
+
+def independent_information(logsnr: ArrayLike) -> NDArray:
+    """Information I(x; z_λ) of one token that depends on no other, as a share of its entropy.
+
+    Args:
+        logsnr: λ in nats, any shape; ±inf is allowed.
+
+    Returns:
+        sigmoid(λ), same shape.
+
+    Raises:
+        TypeError: λ is no real number.
+        ValueError: λ is NaN.
+    """
+    return expit(levels(logsnr))
+
+
+def base_factor(base: str, logsnr: NDArray) -> NDArray:
+    """What a weighting on the sum over masked tokens is multiplied by to act on another base.
+
+    Args:
+        base: "sum", the cross-entropy summed over masked tokens; "token", that of one token, given
+            that it is masked; or "elbo", the ELBO's own density over λ.
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        1, m or 1/alpha, same shape.
+
+    Raises:
+        ValueError: The base is unknown.
+    """
+    mask, keep = rates_at(logsnr)
+    factors = {"sum": np.ones_like(mask), "token": mask, "elbo": 1 / keep}
+    return factors[one_of(base, "base", BASES)]
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedObjective:
+    """A training objective of masked diffusion.
+
+    It pickles and deep-copies if the multiplier and the stated form do; all that this package
+    makes do.
+
+    Args:
+        name: What plots and errors call the objective.
+        family: The group of objectives that it belongs to.
+        year: Year of its source.
+        source: Paper or code that states it.
+        schedule: Masking rate as a function of time.
+        multiplier: Factor on the cross-entropy of masked tokens, a function of λ.
+        average: What the sum over masked tokens is divided by: nothing ("sum"), the length of the
+            sequence ("length"), the masked tokens of each sequence ("masked"), or those of the
+            whole batch ("batch").
+        masks: How tokens are masked: each by itself ("independent"), or as many as the rate times
+            the length, rounded up ("up") or to the nearest whole number from 1 ("nearest").
+        law: Law of λ, a frozen SciPy distribution. By default that of uniform time.
+        stated: Closed form of w(λ) from the literature, up to a constant.
+        note: Traps and remarks.
+
+    Raises:
+        TypeError: A part is of the wrong kind.
+        ValueError: The year is negative, or ``average`` or ``masks`` is unknown.
+
+    Example:
+        >>> from diffviz.masked import schedules
+        >>> mine = dv.MaskedObjective(
+        ...     name="mine",
+        ...     family="masked",
+        ...     year=2026,
+        ...     source="my notebook",
+        ...     schedule=schedules.LINEAR,
+        ... )
+        >>> mine.weighting([-2.0, 0.0, 2.0], base="token").round(4)
+        array([0.0925, 0.125 , 0.0125])
+    """
+
+    name: str
+    family: str
+    year: int
+    source: str
+    schedule: Schedule
+    multiplier: Curve = multipliers.constant
+    average: str = "sum"
+    masks: str = "independent"
+    law: Any = None
+    stated: Curve | None = None
+    note: str = ""
+
+    error: ClassVar[str] = "cross-entropy"
+
+    def __post_init__(self) -> None:
+        for field in ("name", "family", "source", "note"):
+            value = getattr(self, field)
+            require(isinstance(value, str), f"{field} must be text, got {value!r}", TypeError)
+        count(self.year, "year", least=0)
+        if not isinstance(self.schedule, Schedule):
+            raise TypeError(
+                "schedule must be a masking schedule such as diffviz.masked.schedules.LINEAR, "
+                f"got {self.schedule!r}"
+            )
+        if not callable(self.multiplier):
+            raise TypeError(f"multiplier must be a function of λ, got {self.multiplier!r}")
+        if not (self.stated is None or callable(self.stated)):
+            raise TypeError(f"stated must be a function of λ or None, got {self.stated!r}")
+        one_of(self.average, "average", AVERAGES)
+        one_of(self.masks, "masks", MASKS)
+        if self.law is None:
+            object.__setattr__(self, "law", self.schedule.law)
+        checked_law(self.law)
+
+    def __repr__(self) -> str:
+        return (
+            f"MaskedObjective({self.name!r}: {self.schedule.name} schedule, "
+            f"{self.average} over masked tokens, {self.source})"
+        )
+
+    @property
+    def identity(self) -> str:
+        """What the objective does, as 16 hexadecimal digits.
+
+        It is a hash as that of a Gaussian objective: of quantiles of the law and of the factor at
+        each, with the kind of average and of masks. Name, note and source do not enter.
+        """
+        with np.errstate(all="ignore"):
+            quantiles = np.asarray(self.law.ppf(IDENTITY_GRID), dtype=float)
+            inner = quantiles[1:-1]
+            factors = np.full_like(inner, np.nan)
+            known = np.isfinite(inner)
+            factors[known] = self._raw_factor(inner[known])
+        return digest(quantiles, factors, f"cross-entropy {self.average} {self.masks}")
+
+    def _raw_factor(self, logsnr: NDArray) -> NDArray:
+        """The factor on the sum over masked tokens before any check."""
+        mask, _ = rates_at(logsnr)
+        value = np.asarray(self.multiplier(logsnr))
+        return value / mask if self.average == "masked" else value
+
+    def factor(self, logsnr: ArrayLike) -> NDArray:
+        """What the loss multiplies the cross-entropy summed over masked tokens by.
+
+        Under the average "masked" it is that of long sequences, up to their length.
+
+        Args:
+            logsnr: λ in nats, any shape.
+
+        Returns:
+            The factor, same shape.
+
+        Raises:
+            TypeError: λ is no real number.
+            ValueError: λ is NaN, or the factor is negative or not finite.
+
+        Example:
+            >>> dv.masked_objective("llada").factor([-2.0, 0.0, 2.0]).round(3)
+            array([1.135, 2.   , 8.389])
+        """
+        at = levels(logsnr)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # refused below
+            value = self._raw_factor(at)
+        bad = ~(np.isfinite(value) & (value >= 0))
+        if bad.any():
+            raise ValueError(
+                f"{self.name}: the factor is {value[bad].flat[0]} at logsnr {at[bad].flat[0]:g}; "
+                "it must be finite and >= 0: stay within ±700 nats, or mend the multiplier"
+            )
+        return value
+
+    def weighting(self, logsnr: ArrayLike, base: str = "sum") -> NDArray:
+        """Implied w(λ) on the cross-entropy; 0 outside the support of the law.
+
+        Args:
+            logsnr: λ in nats, any shape.
+            base: "sum" over masked tokens; "token", of one masked token; or "elbo", relative to
+                the ELBO, which is constant there.
+
+        Returns:
+            The weighting, same shape.
+
+        Raises:
+            TypeError: λ is no real number.
+            ValueError: A λ is not finite, the base is unknown, or the factor is negative or not
+                finite.
+
+        Example:
+            >>> mdlm = dv.masked_objective("mdlm")
+            >>> mdlm.weighting([-4.0, 0.0, 4.0]).round(3)
+            array([0.018, 0.5  , 0.982])
+            >>> mdlm.weighting([-4.0, 0.0, 4.0], base="elbo").round(3)
+            array([1., 1., 1.])
+        """
+        at = finite(logsnr, "logsnr")
+        low, high = self.law.support()
+        inside = (at >= low) & (at <= high)
+        level = at[inside]
+        w = np.zeros(at.shape)
+        w[inside] = self.factor(level) * self.law.pdf(level) * base_factor(base, level)
+        return w
+
+    def over_elbo(self, logsnr: NDArray) -> NDArray:
+        """The weighting relative to the ELBO, w(λ)/sigmoid(λ).
+
+        Args:
+            logsnr: λ in nats, any shape.
+
+        Returns:
+            The relative weighting, same shape.
+
+        Example:
+            >>> dv.masked_objective("maskgit").over_elbo(np.array([-2.0, 0.0, 2.0])).round(3)
+            array([1.345, 0.735, 0.641])
+        """
+        return self.weighting(logsnr, base="elbo")
+
+    @property
+    def information(self) -> Curve:
+        """I(x; z_λ) of data without structure, by which a verdict counts what is negative."""
+        return independent_information
+
+    @property
+    def floor(self) -> Curve:
+        """Least error on data without structure, which a loss density has by default."""
+        return independent_floor
+
+    def draw(
+        self, n: int, rng: np.random.Generator, stratified: bool = True
+    ) -> tuple[NDArray, NDArray]:
+        """Levels to train at and the factor on the sum over masked tokens there.
+
+        Args:
+            n: Number of draws.
+            rng: NumPy generator.
+            stratified: Take one draw in each of n equal shares of probability, in mixed order.
+
+        Returns:
+            λ in nats and factor, both float64 of shape (n,). The mean of factor · Σ_masked CE
+            estimates the loss.
+
+        Raises:
+            TypeError: n is no whole number, or rng is no generator.
+            ValueError: n is below 1, ``stratified`` is no bool, or a factor is not finite.
+
+        Example:
+            >>> logsnr, factor = dv.masked_objective("mdlm").draw(1000, np.random.default_rng(0))
+            >>> logsnr.shape, bool((factor >= 0.9).all())
+            ((1000,), True)
+        """
+        n = count(n, "n")
+        rng = random_generator(rng)
+        stratified = one_of(stratified, "stratified", (False, True))
+        logsnr = self.law.ppf(quantile_draws(n, rng, stratified))
+        return logsnr, self.factor(logsnr)
+
+    def count_weights(self, length: int) -> NDArray:
+        """Weight of each number of masked tokens in sequences of one length, exactly.
+
+        A loss of masked diffusion is Σ_k weight_k S_k, where S_k is the cross-entropy summed over
+        the masked tokens, averaged over all masks of k tokens. That of the ELBO is 1/k. Two losses
+        are the same for sequences of this length if their weights are proportional.
+
+        Args:
+            length: Number of tokens of a sequence.
+
+        Returns:
+            Weights of k = 1 to ``length`` masked tokens, shape (length,).
+
+        Raises:
+            TypeError: The length is no whole number.
+            ValueError: It is below 1, or a factor is negative or not finite.
+
+        Example:
+            >>> weights = dv.masked_objective("llada").count_weights(4)
+            >>> (weights / weights[0]).round(2)
+            array([1.  , 0.5 , 0.33, 0.25])
+        """
+        length = count(length, "length")
+        masked = np.arange(1, length + 1)
+        t, weight = self._times(length)
+        with np.errstate(divide="ignore"):
+            logsnr = self.law.ppf(t)
+        factor = np.asarray(self.multiplier(logsnr), dtype=float)
+        probable = self._count_probabilities(masked, length, logsnr)
+        weights = probable @ (weight * factor)
+        mean = float(masked @ (probable @ weight))
+        divisor = {"sum": 1.0, "length": float(length), "masked": masked, "batch": mean}
+        return weights / divisor[self.average]
+
+    def _times(self, length: int) -> tuple[NDArray, NDArray]:
+        """Nodes and weights of an integral over the quantiles of the law.
+
+        Where a rate is rounded to a number of tokens, panels end where the number changes.
+        """
+        ends = np.linspace(0, 1, PANELS + 1)
+        if self.masks != "independent":
+            half = 0.5 if self.masks == "nearest" else 0.0
+            rate = (np.arange(1, length) + half) / length
+            turns = self.law.cdf(-np.log(rate / (1 - rate)))
+            ends = np.unique(np.concatenate([[0.0, 1.0], turns]))
+        start, width = ends[:-1, None], np.diff(ends)[:, None]
+        t = start + width * (NODES + 1) / 2
+        return t.ravel(), (width * WEIGHTS / 2).ravel()
+
+    def _count_probabilities(self, masked: NDArray, length: int, logsnr: NDArray) -> NDArray:
+        """Probability of each number of masked tokens at each λ, shape (length, n)."""
+        rate, keep = rates_at(logsnr)
+        if self.masks == "independent":
+            below = stats.binom.pmf(masked[:, None], length, rate)
+            return np.where(
+                rate < 0.5, below, stats.binom.pmf(length - masked[:, None], length, keep)
+            )
+        rounded = np.ceil(rate * length) if self.masks == "up" else np.round(rate * length)
+        return (np.maximum(rounded, 1) == masked[:, None]).astype(float)
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedBatch:
+    """Masks of a batch, and what the loss multiplies the cross-entropy of each sequence by.
+
+    Args:
+        mask: Which tokens are hidden, shape (n, L).
+        logsnr: λ in nats, shape (n,).
+        weight: Factor on the sum over masked tokens, shape (n,). The mean over the batch of
+            weight · Σ_masked CE is the loss.
+    """
+
+    mask: NDArray
+    logsnr: NDArray
+    weight: NDArray
+
+
+def draw_masks(
+    objective: MaskedObjective, n: int, length: int, rng: np.random.Generator
+) -> MaskedBatch:
+    """Masks to train on, as a code draws them that follows the recipe to the letter.
+
+    Args:
+        objective: A masked objective.
+        n: Number of sequences.
+        length: Number of tokens of each.
+        rng: NumPy generator.
+
+    Returns:
+        The masks with their weights.
+
+    Raises:
+        TypeError: It is no masked objective, a number is not whole, or rng is no generator.
+        ValueError: A number is below 1.
+
+    Example:
+        >>> from diffviz.masked.objectives import draw_masks
+        >>> rng = np.random.default_rng(0)
+        >>> draw_masks(dv.masked_objective("maskgit"), 4, 8, rng).mask.shape
+        (4, 8)
+    """
+    recipe = checked_objective(objective)
+    n = count(n, "n")
+    length = count(length, "length")
+    logsnr = recipe.law.ppf(quantile_draws(n, random_generator(rng)))
+    rate, _ = rates_at(logsnr)
+    order = rng.random((n, length))
+    if recipe.masks == "independent":
+        mask = order < rate[:, None]
+    else:
+        rounded = np.ceil(rate * length) if recipe.masks == "up" else np.round(rate * length)
+        mask = order.argsort(1).argsort(1) < np.maximum(rounded, 1)[:, None]
+    hidden = mask.sum(1)
+    divisor = {
+        "sum": np.ones(n),
+        "length": np.full(n, float(length)),
+        "masked": np.maximum(hidden, 1),
+        "batch": np.full(n, max(hidden.mean(), 1 / n)),
+    }
+    factor = np.asarray(recipe.multiplier(logsnr), dtype=float)
+    return MaskedBatch(mask, logsnr, factor / divisor[recipe.average])
+
+
+def checked_objective(value: Any, name: str = "objective") -> MaskedObjective:
+    """A masked objective that a caller passed.
+
+    Args:
+        value: The objective.
+        name: Name of the argument, for messages.
+
+    Returns:
+        The objective.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, MaskedObjective):
+        raise TypeError(
+            f"{name} must be a masked objective such as dv.masked_objective('mdlm'), got {value!r}"
+        )
+    return value

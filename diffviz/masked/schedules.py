@@ -1,0 +1,486 @@
+"""Masking schedules: how often a token is hidden at a time, and the law of log-SNR that follows.
+
+At time t each token is kept with probability alpha and masked with the rate m = 1 − alpha, by
+itself. The log-SNR of masking is
+
+    λ = log(alpha/m),      alpha = sigmoid(λ),      m = sigmoid(−λ).
+
+A schedule is three functions: the rate at a time, the time at a rate, and |dt/dm|. Uniform time
+then has the density p(λ) = |dt/dm| · m · alpha. Each function takes or returns the pair (m, alpha),
+so that neither end loses its digits.
+
+Example:
+    >>> from diffviz.masked import schedules
+    >>> schedules.LINEAR.law.ppf([0.25, 0.75]).round(3)
+    array([-1.099,  1.099])
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.special import expit
+
+from diffviz.checks import number, positive, require
+from diffviz.theory.laws import CurveMap, Transformed, checked_law
+
+Rates = tuple[NDArray, NDArray]  # the masking rate m and alpha = 1 − m
+
+
+def logsnr_of(mask: NDArray, keep: NDArray) -> NDArray:
+    """Log-SNR of a masking rate.
+
+    Args:
+        mask: Masking rate m, any shape.
+        keep: alpha = 1 − m, same shape.
+
+    Returns:
+        log(alpha/m) in nats, same shape; ±inf where nothing or everything is masked.
+    """
+    with np.errstate(divide="ignore"):
+        return np.log(keep) - np.log(mask)
+
+
+def rates_at(logsnr: NDArray) -> Rates:
+    """Masking rate and alpha of a log-SNR.
+
+    Args:
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        sigmoid(−λ) and sigmoid(λ), each of that shape.
+    """
+    level = np.asarray(logsnr, dtype=float)
+    return expit(-level), expit(level)
+
+
+class Form(Protocol):
+    """The three functions of a schedule."""
+
+    def rates(self, t: NDArray, /) -> Rates:
+        """Masking rate and alpha at time t."""
+
+    def time(self, mask: NDArray, keep: NDArray, /) -> NDArray:
+        """Time of a masking rate."""
+
+    def slope(self, mask: NDArray, keep: NDArray, /) -> NDArray:
+        """|dt/dm| at a masking rate."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A masking schedule.
+
+    Args:
+        name: What plots and errors call it.
+        form: Rate at a time, time at a rate, and its slope.
+    """
+
+    name: str
+    form: Form
+
+    def __repr__(self) -> str:
+        return f"Schedule({self.name})"
+
+    def logsnr(self, t: NDArray) -> NDArray:
+        """Log-SNR at time t in [0, 1] in nats, same shape."""
+        return logsnr_of(*self.form.rates(np.asarray(t, dtype=float)))
+
+    def time(self, logsnr: NDArray) -> NDArray:
+        """Time of a log-SNR in nats, same shape."""
+        return self.form.time(*rates_at(logsnr))
+
+    def density(self, logsnr: NDArray) -> NDArray:
+        """|dt/dλ| at a log-SNR in nats, same shape."""
+        mask, keep = rates_at(logsnr)
+        return self.form.slope(mask, keep) * mask * keep
+
+    @cached_property
+    def law(self) -> Any:
+        """Law of λ under uniform time, a frozen SciPy distribution."""
+        if isinstance(self.form, Linear):
+            return stats.logistic()
+        first, last = self.logsnr(np.array([0.0, 1.0]))
+        change = CurveMap(self.logsnr, self.time, self.density)
+        rising = bool(first < last)
+        return Transformed(stats.uniform(), change, rising=rising).freeze()
+
+    @property
+    def mean_rate(self) -> float:
+        """Mean masking rate under uniform time."""
+        node, weight = np.polynomial.legendre.leggauss(64)
+        mask, _ = self.form.rates((node + 1) / 2)
+        return float(weight @ mask / 2)
+
+
+# --- forms ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Linear:
+    """m = t."""
+
+    def rates(self, t: NDArray) -> Rates:
+        """Masking rate and alpha at time t."""
+        return t, 1 - t
+
+    def time(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """Time of a masking rate."""
+        return mask
+
+    def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """|dt/dm| at a masking rate."""
+        return np.ones_like(mask)
+
+
+@dataclass(frozen=True)
+class Sine:
+    """m = sin(πt/2), so that alpha = 1 − sin(πt/2)."""
+
+    def rates(self, t: NDArray) -> Rates:
+        """Masking rate and alpha at time t."""
+        return np.sin(np.pi * t / 2), 2 * np.sin(np.pi * (1 - t) / 4) ** 2
+
+    def time(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """Time of a masking rate."""
+        near_data = 2 / np.pi * np.arcsin(np.minimum(mask, 1))
+        near_noise = 1 - 4 / np.pi * np.arcsin(np.sqrt(keep / 2))
+        return np.where(mask < 0.5, near_data, near_noise)
+
+    def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """|dt/dm| at a masking rate."""
+        return 2 / np.pi / np.sqrt(keep * (1 + mask))
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """alpha = cos(πt/2)."""
+
+    def rates(self, t: NDArray) -> Rates:
+        """Masking rate and alpha at time t."""
+        return 2 * np.sin(np.pi * t / 4) ** 2, np.sin(np.pi * (1 - t) / 2)
+
+    def time(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """Time of a masking rate."""
+        near_data = 4 / np.pi * np.arcsin(np.sqrt(mask / 2))
+        near_noise = 1 - 2 / np.pi * np.arcsin(np.minimum(keep, 1))
+        return np.where(mask < 0.5, near_data, near_noise)
+
+    def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """|dt/dm| at a masking rate."""
+        return 2 / np.pi / np.sqrt(mask * (1 + keep))
+
+
+@dataclass(frozen=True)
+class SquaredCosine:
+    """alpha = cos²(πt/2)."""
+
+    def rates(self, t: NDArray) -> Rates:
+        """Masking rate and alpha at time t."""
+        return np.sin(np.pi * t / 2) ** 2, np.sin(np.pi * (1 - t) / 2) ** 2
+
+    def time(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """Time of a masking rate."""
+        return 2 / np.pi * np.arctan2(np.sqrt(mask), np.sqrt(keep))
+
+    def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """|dt/dm| at a masking rate."""
+        return 1 / np.pi / np.sqrt(mask * keep)
+
+
+@dataclass(frozen=True)
+class Power:
+    """m = t^exponent.
+
+    Args:
+        exponent: Above 0.
+    """
+
+    exponent: float
+
+    def rates(self, t: NDArray) -> Rates:
+        """Masking rate and alpha at time t."""
+        with np.errstate(divide="ignore"):
+            return t**self.exponent, -np.expm1(self.exponent * np.log(t))
+
+    def time(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """Time of a masking rate."""
+        return mask ** (1 / self.exponent)
+
+    def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """|dt/dm| at a masking rate."""
+        return mask ** (1 / self.exponent - 1) / self.exponent
+
+
+@dataclass(frozen=True)
+class KeptPower:
+    """alpha = (1 − t)^exponent.
+
+    Args:
+        exponent: Above 0.
+    """
+
+    exponent: float
+
+    def rates(self, t: NDArray) -> Rates:
+        """Masking rate and alpha at time t."""
+        with np.errstate(divide="ignore"):
+            return -np.expm1(self.exponent * np.log1p(-t)), (1 - t) ** self.exponent
+
+    def time(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """Time of a masking rate."""
+        with np.errstate(divide="ignore"):
+            return -np.expm1(_log_keep(mask, keep) / self.exponent)
+
+    def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """|dt/dm| at a masking rate."""
+        return keep ** (1 / self.exponent - 1) / self.exponent
+
+
+@dataclass(frozen=True)
+class Geometric:
+    """alpha = exp(−s) with log s even between the logarithms of two ends.
+
+    Args:
+        smallest: s at time 0.
+        largest: s at time 1.
+    """
+
+    smallest: float
+    largest: float
+
+    def rates(self, t: NDArray) -> Rates:
+        """Masking rate and alpha at time t."""
+        total = self.smallest ** (1 - t) * self.largest**t
+        return -np.expm1(-total), np.exp(-total)
+
+    def time(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """Time of a masking rate."""
+        total = -_log_keep(mask, keep)
+        return np.log(total / self.smallest) / np.log(self.largest / self.smallest)
+
+    def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """|dt/dm| at a masking rate."""
+        total = -_log_keep(mask, keep)
+        return 1 / (keep * total * np.log(self.largest / self.smallest))
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """alpha = exp(−largest · t), a constant rate of masking.
+
+    Args:
+        largest: −log alpha at time 1.
+    """
+
+    largest: float
+
+    def rates(self, t: NDArray) -> Rates:
+        """Masking rate and alpha at time t."""
+        return -np.expm1(-self.largest * t), np.exp(-self.largest * t)
+
+    def time(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """Time of a masking rate."""
+        return -_log_keep(mask, keep) / self.largest
+
+    def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """|dt/dm| at a masking rate."""
+        return 1 / (keep * self.largest)
+
+
+@dataclass(frozen=True)
+class OfLaw:
+    """m with a law of its own, whose quantiles are the rates at even times.
+
+    Args:
+        rate: Law of the masking rate within [0, 1], a frozen SciPy distribution.
+    """
+
+    rate: Any
+
+    def rates(self, t: NDArray) -> Rates:
+        """Masking rate and alpha at time t."""
+        mask = self.rate.ppf(t)
+        return mask, 1 - mask
+
+    def time(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """Time of a masking rate."""
+        return self.rate.cdf(mask)
+
+    def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """|dt/dm| at a masking rate."""
+        return self.rate.pdf(mask)
+
+
+@dataclass(frozen=True)
+class Squeezed:
+    """A form whose rates are squeezed from [0, 1] into [low, high].
+
+    Args:
+        form: The form.
+        low: Rate where that of the form is 0.
+        high: Rate where that of the form is 1.
+    """
+
+    form: Form
+    low: float
+    high: float
+
+    @property
+    def _width(self) -> float:
+        return self.high - self.low
+
+    def rates(self, t: NDArray) -> Rates:
+        """Masking rate and alpha at time t."""
+        mask, keep = self.form.rates(t)
+        return self.low + self._width * mask, (1 - self.high) + self._width * keep
+
+    def time(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """Time of a masking rate."""
+        return self.form.time(*self._stretched(mask, keep))
+
+    def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """|dt/dm| at a masking rate."""
+        return self.form.slope(*self._stretched(mask, keep)) / self._width
+
+    def _stretched(self, mask: NDArray, keep: NDArray) -> Rates:
+        """Rates of the form, where rounding may have left [0, 1]."""
+        inner = np.clip((mask - self.low) / self._width, 0, 1)
+        outer = np.clip((keep - (1 - self.high)) / self._width, 0, 1)
+        return inner, outer
+
+
+def _log_keep(mask: NDArray, keep: NDArray) -> NDArray:
+    """The logarithm of alpha, without loss of digits at either end."""
+    with np.errstate(divide="ignore"):
+        near_data = np.log1p(-np.minimum(mask, 0.5))
+        return np.where(mask < 0.5, near_data, np.log(keep))
+
+
+# --- schedules ------------------------------------------------------------------------------------
+
+LINEAR = Schedule("linear", Linear())
+SINE = Schedule("sine", Sine())
+COSINE = Schedule("cosine", Cosine())
+SQUARED_COSINE = Schedule("squared cosine", SquaredCosine())
+
+
+def power(exponent: float) -> Schedule:
+    """The schedule m = t^exponent.
+
+    Source: Shi et al. 2024 (arXiv 2406.04329), the schedule "polynomial".
+
+    Args:
+        exponent: Above 0; 1 is the linear schedule.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: The exponent is not a finite number above 0.
+    """
+    exponent = positive(exponent, "exponent")
+    return Schedule(f"power {exponent:g}", Power(exponent))
+
+
+def kept_power(exponent: float) -> Schedule:
+    """The schedule alpha = (1 − t)^exponent: MaskGIT's "square" and "cubic", with its time turned.
+
+    Source: Chang et al. 2022 (arXiv 2202.04200).
+
+    Args:
+        exponent: Above 0; 1 is the linear schedule.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: The exponent is not a finite number above 0.
+    """
+    exponent = positive(exponent, "exponent")
+    return Schedule(f"kept power {exponent:g}", KeptPower(exponent))
+
+
+def geometric(smallest: float, largest: float) -> Schedule:
+    """The schedule alpha = exp(−s) with s geometric in time.
+
+    Source: Lou et al. 2023 (arXiv 2310.16834).
+
+    Args:
+        smallest: s at time 0, above 0.
+        largest: s at time 1, above ``smallest``.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: An end is not a finite number above 0, or they do not increase.
+    """
+    smallest = positive(smallest, "smallest")
+    largest = positive(largest, "largest")
+    positive(largest - smallest, "largest - smallest")
+    return Schedule(f"geometric {smallest:g} to {largest:g}", Geometric(smallest, largest))
+
+
+def exponential(largest: float) -> Schedule:
+    """The schedule alpha = exp(−largest · t).
+
+    Source: kuleshov-group/mdlm, noise_schedule.py, Linear.
+
+    Args:
+        largest: −log alpha at time 1, above 0.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: It is not a finite number above 0.
+    """
+    largest = positive(largest, "largest")
+    return Schedule(f"exponential {largest:g}", Exponential(largest))
+
+
+def of_law(rate: Any) -> Schedule:
+    """A masking rate that is drawn from a law of its own.
+
+    Args:
+        rate: Law of the masking rate, a frozen SciPy distribution within [0, 1].
+
+    Returns:
+        The schedule.
+
+    Raises:
+        TypeError: ``rate`` is no law.
+        ValueError: It reaches outside [0, 1].
+    """
+    low, high = checked_law(rate, "rate").support()
+    require(
+        0 <= low < high <= 1,
+        f"a masking rate lies in [0, 1], the law on [{low:g}, {high:g}]; truncate the law",
+    )
+    return Schedule(f"rate on [{low:g}, {high:g}]", OfLaw(rate))
+
+
+def squeezed(schedule: Schedule, low: float = 0.0, high: float = 1.0) -> Schedule:
+    """A schedule whose rates are squeezed into [low, high], as codes do near both ends.
+
+    Args:
+        schedule: The schedule.
+        low: Least masking rate.
+        high: Largest masking rate.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        TypeError: An end is no number.
+        ValueError: 0 <= low < high <= 1 does not hold.
+    """
+    low = number(low, "low", 0.0, 1.0)
+    high = number(high, "high", 0.0, 1.0)
+    positive(high - low, "high - low")
+    name = f"{schedule.name} on [{low:g}, {high:g}]"
+    return Schedule(name, Squeezed(schedule.form, low, high))

@@ -1,0 +1,206 @@
+"""A strip under an axis of log-SNR: one example at several noise levels.
+
+A number such as λ = −4 says little by itself. The strip shows what it means: under each level
+stands the same example with as much noise as that level has.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from diffviz import checks
+
+FILLED = 0.92  # of the width of a tile; the rest is the gap to the next
+TALLEST = 0.8  # inches
+LABELS = 0.62  # inches below the axes for the ticks and the label
+GAP = 0.12  # inches below the strip
+LARGEST = 2.5  # |z| at the edge of a tile, in standard deviations
+FRAME = "0.6"
+NAME = "strip"
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """One example at several noise levels.
+
+    Args:
+        logsnr: Increasing and evenly spaced levels in nats, shape (n,), at least two.
+        z: The noisy examples, of unit variance: images, shape (n, height, width); sounds, shape
+            (n, samples); or clouds of points in the plane, shape (n, points, 2).
+        kind: "image", "sound" or "points".
+
+    Raises:
+        TypeError: An array holds no real numbers.
+        ValueError: The kind is unknown, the levels are not evenly spaced, or the shape of ``z``
+            does not fit the levels and the kind.
+
+    Example:
+        >>> sounds = np.zeros((3, 40))
+        >>> dv.plots.Strip([-5.0, 0.0, 5.0], sounds, "sound").spacing
+        5.0
+    """
+
+    logsnr: NDArray
+    z: NDArray
+    kind: str = "image"
+
+    def __post_init__(self) -> None:
+        checks.one_of(self.kind, "kind", TILES)
+        logsnr = checks.increasing(self.logsnr, "logsnr")
+        steps = np.diff(logsnr)
+        checks.require(
+            bool(np.allclose(steps, steps[0], rtol=1e-6)),
+            f"logsnr must be evenly spaced, got steps from {steps.min():g} to {steps.max():g}",
+        )
+        z = checks.array(self.z, "z")
+        axes_of = {"image": 3, "sound": 2, "points": 3}[self.kind]
+        fits = z.ndim == axes_of and len(z) == len(logsnr) and z.size > 0
+        fits = fits and (self.kind != "points" or z.shape[-1] == 2)
+        wanted = {
+            "image": "(n, height, width)",
+            "sound": "(n, samples)",
+            "points": "(n, points, 2)",
+        }[self.kind]
+        checks.require(
+            fits,
+            f"z must have the shape {wanted} with n = {len(logsnr)} levels, got {z.shape}",
+        )
+        object.__setattr__(self, "logsnr", logsnr)
+        object.__setattr__(self, "z", z)
+
+    @property
+    def spacing(self) -> float:
+        """From one level to the next, in nats."""
+        return float(self.logsnr[1] - self.logsnr[0])
+
+
+def _draw_image(ax: Axes, z: NDArray, left: float, right: float) -> None:
+    """An image in grey between two places, as high as the axes."""
+    ax.imshow(
+        z,
+        cmap="gray",
+        vmin=-LARGEST,
+        vmax=LARGEST,
+        extent=(left, right, 0, 1),
+        aspect="auto",
+        interpolation="nearest",
+        clip_on=False,
+    )
+
+
+def _draw_sound(ax: Axes, z: NDArray, left: float, right: float) -> None:
+    """A sound over time, from one place to the other."""
+    height = 0.5 + np.clip(z / LARGEST, -1, 1) / 2
+    ax.plot(np.linspace(left, right, len(z)), height, color="#0072B2", lw=0.7, clip_on=False)
+
+
+def _draw_points(ax: Axes, z: NDArray, left: float, right: float) -> None:
+    """Points of the plane that lie within a tile."""
+    inside = z[(np.abs(z) < LARGEST).all(1)]
+    across, up = (inside / LARGEST + 1).T / 2
+    ax.plot(
+        left + across * (right - left),
+        up,
+        ".",
+        color="#0072B2",
+        ms=2.5,
+        mew=0,
+        clip_on=False,
+    )
+
+
+TILES: dict[str, Callable[[Axes, NDArray, float, float], None]] = {
+    "image": _draw_image,
+    "sound": _draw_sound,
+    "points": _draw_points,
+}
+
+
+def draw_strip(ax: Axes, strip: Strip) -> Axes:
+    """Draw a strip under an axis of log-SNR, each example under its level.
+
+    The figure grows downwards by the height of the strip, so that nothing else changes its size.
+    Called again on the same Axes it puts the new strip in the place of the old one.
+
+    Args:
+        ax: Axes over log-SNR in the lowest row of its figure. Levels beyond its limits are left
+            out.
+        strip: What stands under it.
+
+    Returns:
+        The Axes of the strip, whose label is "strip".
+
+    Raises:
+        TypeError: ``ax`` is no Axes of a figure, or ``strip`` no Strip.
+        ValueError: No level lies within the limits of ``ax``.
+
+    Example:
+        >>> ax = dv.plots.axes()[0]
+        >>> _ = ax.set_xlim(-6, 6)
+        >>> strip = dv.plots.Strip([-5.0, 0.0, 5.0], np.zeros((3, 8, 8)))
+        >>> dv.plots.draw_strip(ax, strip).get_label()
+        'strip'
+    """
+    checks.require(isinstance(ax, Axes), f"ax must be Matplotlib Axes, got {ax!r}", TypeError)
+    checks.require(
+        isinstance(strip, Strip), f"strip must be a plots.Strip, got {strip!r}", TypeError
+    )
+    limits = ax.get_xlim()
+    low, high = min(limits), max(limits)
+    shown = (strip.logsnr >= low) & (strip.logsnr <= high)
+    checks.require(
+        bool(shown.any()),
+        f"no level of the strip lies within the limits of ax, {low:g} to {high:g}",
+    )
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    inches = ax.get_position().width * figure.get_figwidth()  # of the axis
+    side = min(FILLED * strip.spacing * inches / (high - low), TALLEST)  # of a square tile
+    if not _strips(*figure.axes):
+        _grow(figure, side + GAP)
+    for old in _strips(ax):
+        old.remove()
+    panel = _panel(ax, side)
+    half = side * (high - low) / inches / 2
+    for level, z in zip(strip.logsnr[shown], strip.z[shown], strict=True):
+        left, right = level - half, level + half
+        TILES[strip.kind](panel, z, left, right)
+        frame = Rectangle((left, 0), right - left, 1, fill=False, ec=FRAME, lw=0.6)
+        frame.set_clip_on(False)
+        panel.add_patch(frame)
+    panel.set(xlim=limits, ylim=(0, 1))
+    return panel
+
+
+def _strips(*several: Axes) -> list[Axes]:
+    """The strips that are there, under any of several Axes."""
+    children = [child for ax in several for child in ax.child_axes]
+    return [cast(Axes, child) for child in children if child.get_label() == NAME]
+
+
+def _grow(figure: Figure, inches: float) -> None:
+    """Let a figure grow downwards, so that its axes keep their size and place from the top."""
+    height = figure.get_figheight()
+    margins = figure.subplotpars
+    figure.set_figheight(height + inches)
+    figure.subplots_adjust(
+        bottom=(margins.bottom * height + inches) / (height + inches),
+        top=(margins.top * height + inches) / (height + inches),
+    )
+
+
+def _panel(ax: Axes, side: float) -> Axes:
+    """Axes for tiles of that side in inches, under the label of ``ax``."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    inches = ax.get_position().height * figure.get_figheight()
+    bounds = (0.0, -(LABELS + side) / inches, 1.0, side / inches)
+    panel = ax.inset_axes(bounds, label=NAME)
+    panel.axis("off")
+    return panel

@@ -1,0 +1,376 @@
+// The explorer of the ELBO in the browser: a weighted loss as a signed mixture of ELBOs.
+//
+// The kernel is asked for a pasted table, and for objectives that have no formula here.
+
+import { gradient, gridWithin, linspace, trapezoid, verdictOf } from "./analysis.js";
+import { FAMILIES } from "./families.js";
+import { general, minus, percent } from "./looks.js";
+import { weighting } from "./objectives.js";
+import { isKnown, published } from "./published.js";
+import { chart, note, table } from "./records.js";
+import { expit, softplus } from "./special.js";
+import { splineAt } from "./splines.js";
+
+/**
+ * @typedef {Record<string, any>} State
+ * @typedef {import("./objectives.js").Objective} Objective
+ *
+ * @typedef {object} Known What is known of data; the splines are of logarithms.
+ * @property {number} dimension
+ * @property {number} square E‖x‖².
+ * @property {number} entropy In nats.
+ * @property {import("./splines.js").Spline} mmse Least eps error.
+ * @property {import("./splines.js").Spline} information I(x; z_λ) in nats.
+ *
+ * What Python sends once.
+ * @typedef {object} Data
+ * @property {Record<string, Known>} known By the names in the menu, in their order.
+ * @property {Record<string, Record<string, string>>} parameters Of each family: its controls.
+ * @property {string[]} head Of the table of verdicts.
+ * @property {string} label Of the axis of λ.
+ * @property {Record<string, string>} colours Of published objectives.
+ *
+ * @typedef {object} Mixture See `SignedMixture` of `diffviz.lab.experiments.elbo`.
+ * @property {Float64Array} logsnr
+ * @property {Float64Array} w
+ * @property {Float64Array} augmentation −dw/dλ.
+ * @property {Float64Array} information
+ * @property {Float64Array} mmse
+ * @property {number} loss
+ * @property {number} between
+ * @property {number} atHigh
+ * @property {number} atLow
+ * @property {number} added Share by which the loss grew when w was held.
+ */
+
+const POINTS = 801;
+/** @type {[number, number]} */
+const RANGE = [-20, 20];
+const LEAST_END = 3; // nats from 0 between which and 20 an end moves
+const LAW = "−dw/dλ";
+const W = "w";
+const NEGATIVE = "negative";
+const MIXED = "−w′·L";
+const DIRECT = "½w·mmse";
+const OVER_HIGH = "λ_max moves";
+const OVER_LOW = "λ_min moves";
+const GREY = "#808080";
+const BLUE = "#0072B2";
+const ORANGE = "#D55E00";
+const RED = "#CC3311";
+
+// --- the mixture ------------------------------------------------------------------------------
+
+/**
+ * The objective that is chosen; null where the browser has no formula for it.
+ * @param {State} state
+ * @param {Data} data
+ * @returns {Objective | null}
+ */
+function objectiveOf(state, { parameters }) {
+  const name = state.weighting;
+  if (isKnown(name)) return published(name);
+  if (!Object.hasOwn(FAMILIES, name)) return null;
+  const values = Object.entries(parameters[name]).map(([one, control]) => [one, state[control]]);
+  return FAMILIES[name](Object.fromEntries(values));
+}
+
+/**
+ * w held at its peak to the left: the least curve above it that never rises.
+ * @param {Float64Array} w
+ * @returns {Float64Array}
+ */
+function heldAtPeak(w) {
+  const held = w.slice();
+  for (let index = held.length - 2; index >= 0; index -= 1) {
+    held[index] = Math.max(held[index], held[index + 1]);
+  }
+  return held;
+}
+
+/**
+ * A weighted loss as a signed mixture of ELBOs, between the chosen ends.
+ * @param {Objective} recipe
+ * @param {State} state
+ * @param {Known} known
+ * @returns {Mixture}
+ */
+function mixtureOf(recipe, { low, high, held }, known) {
+  const logsnr = gridWithin(recipe.law.support, low, high, POINTS);
+  const last = POINTS - 1;
+  const plain = weighting(recipe, logsnr);
+  const w = held ? heldAtPeak(plain) : plain;
+  const most = Math.max(...w);
+  const isFlat = most - Math.min(...w) < 1e-9 * most;
+  const mmse = logsnr.map((level) => Math.exp(splineAt(known.mmse, level)));
+  const informationAt = (/** @type {number} */ level) =>
+    Math.exp(splineAt(known.information, level));
+  const information = logsnr.map(informationAt);
+  let between = 0;
+  for (let step = 0; step < last; step += 1) {
+    between -= (w[step + 1] - w[step]) * informationAt((logsnr[step + 1] + logsnr[step]) / 2);
+  }
+  const lossOf = (/** @type {Float64Array} */ of) =>
+    trapezoid(of.map((value, index) => value * mmse[index]), logsnr) / 2;
+  const loss = lossOf(w);
+  return {
+    logsnr,
+    w,
+    augmentation: isFlat ? w.map(() => 0) : gradient(w, logsnr).map((slope) => -slope),
+    information,
+    mmse,
+    loss,
+    between,
+    atHigh: w[last] * information[last],
+    atLow: -w[0] * information[0],
+    added: loss / lossOf(plain) - 1,
+  };
+}
+
+/**
+ * −dw/dλ over its largest absolute value.
+ * @param {Mixture} mixture
+ * @returns {Float64Array}
+ */
+function scaledLaw({ augmentation }) {
+  const largest = Math.max(...augmentation.map(Math.abs));
+  return largest > 0 ? augmentation.map((value) => value / largest) : augmentation;
+}
+
+/**
+ * E[−ELBO] of the exact denoiser between two ends of λ, in nats.
+ * @param {Known} known
+ * @param {number} low
+ * @param {number} high
+ * @returns {number}
+ */
+function negativeElbo({ dimension, square, information }, low, high) {
+  const ofUnit = dimension * (expit(-low) - 1 + softplus(low));
+  const prior = (ofUnit + expit(low) * square) / 2;
+  const diffusion =
+    Math.exp(splineAt(information, high)) - Math.exp(splineAt(information, low));
+  return prior + diffusion + (dimension / 2) * (Math.log(2 * Math.PI) + 1 - high);
+}
+
+// --- the charts -------------------------------------------------------------------------------
+
+/**
+ * The part of a curve below 0, NaN elsewhere.
+ * @param {Float64Array} values
+ * @returns {Float64Array}
+ */
+function negative(values) {
+  return values.map((value) => (value < 0 ? value : NaN));
+}
+
+/**
+ * The area between the part of a curve below 0 and the axis.
+ * @param {Float64Array} values
+ * @returns {[Float64Array, Float64Array]}
+ */
+function bandBelow(values) {
+  return [values.map((value) => Math.min(value, 0)), values.map(() => 0)];
+}
+
+/**
+ * @param {Mixture} mixture
+ * @param {Record<string, Mixture>} besides
+ * @param {Data} data
+ * @returns {Record<string, any>}
+ */
+function lawChart(mixture, besides, { label, colours }) {
+  const { logsnr, w } = mixture;
+  const law = scaledLaw(mixture);
+  const most = Math.max(...w);
+  /** @type {Record<string, Float64Array>} */
+  const x = { [W]: logsnr, [LAW]: logsnr, [NEGATIVE]: logsnr };
+  /** @type {Record<string, Float64Array>} */
+  const curves = { [W]: w.map((value) => value / most) };
+  /** @type {Record<string, number>} */
+  const dashes = { [W]: 1, [LAW]: 0, [NEGATIVE]: 0 };
+  for (const [name, other] of Object.entries(besides)) {
+    x[name] = other.logsnr;
+    curves[name] = scaledLaw(other);
+    dashes[name] = 2;
+  }
+  Object.assign(curves, { [LAW]: law, [NEGATIVE]: negative(law) });
+  return chart({
+    x,
+    curves,
+    xlabel: label,
+    ylabel: "over its largest value",
+    title: "the law of noise levels",
+    xlim: RANGE,
+    ylim: [-1.1, 1.1],
+    colours: { ...colours, [W]: GREY, [LAW]: BLUE, [NEGATIVE]: RED },
+    dashes,
+    bands: { [NEGATIVE]: bandBelow(law) },
+  });
+}
+
+/**
+ * Ends of the vertical axis in powers of two, so that a slider seldom moves them.
+ * @param {Float64Array[]} curves
+ * @returns {[number, number]}
+ */
+function steadyLimits(curves) {
+  const most = Math.max(...curves.map((curve) => Math.max(...curve)));
+  const least = Math.min(...curves.map((curve) => Math.min(...curve)));
+  const top = 0.4 * 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(most, 1e-9) / 0.36)));
+  return [least > -top / 9 ? -top / 8 : -top, top];
+}
+
+/**
+ * What each level adds to the loss, as an error and as an ELBO.
+ * @param {Mixture} mixture
+ * @param {Data} data
+ * @returns {Record<string, any>}
+ */
+function sharesChart(mixture, { label }) {
+  const { logsnr, w, augmentation, information, mmse, loss } = mixture;
+  const asElbos = augmentation.map((value, index) => (value * information[index]) / loss);
+  const asErrors = w.map((value, index) => (value * mmse[index]) / 2 / loss);
+  return chart({
+    x: logsnr,
+    curves: { [DIRECT]: asErrors, [MIXED]: asElbos, [NEGATIVE]: negative(asElbos) },
+    xlabel: label,
+    ylabel: "share of the loss per nat",
+    title: "what each level adds to the loss",
+    xlim: RANGE,
+    ylim: steadyLimits([asElbos, asErrors]),
+    colours: { [DIRECT]: GREY, [MIXED]: BLUE, [NEGATIVE]: RED },
+    dashes: { [DIRECT]: 1, [MIXED]: 0, [NEGATIVE]: 0 },
+    bands: { [NEGATIVE]: bandBelow(asElbos) },
+  });
+}
+
+/**
+ * The gap of the unweighted ELBO as either end moves and the other stays.
+ * @param {State} state
+ * @param {Known} known
+ * @returns {Record<string, any>}
+ */
+function gapChart({ low, high }, known) {
+  const highs = linspace(LEAST_END, RANGE[1], 171);
+  const lows = linspace(RANGE[0], -LEAST_END, 171);
+  const log = (/** @type {number} */ nats) => {
+    const gap = nats - known.entropy;
+    return gap > 0 ? Math.log10(gap) : NaN;
+  };
+  const here = Float64Array.of(log(negativeElbo(known, low, high)));
+  return chart({
+    x: { [OVER_HIGH]: highs, [OVER_LOW]: lows },
+    curves: {
+      [OVER_HIGH]: highs.map((level) => log(negativeElbo(known, low, level))),
+      [OVER_LOW]: lows.map((level) => log(negativeElbo(known, level, high))),
+    },
+    xlabel: "the end that moves, λ in nats",
+    ylabel: "log₁₀ of the gap in nats",
+    title: "gap of the unweighted ELBO",
+    xlim: RANGE,
+    ylim: [-8.5, 2.5],
+    colours: { [OVER_HIGH]: BLUE, [OVER_LOW]: ORANGE },
+    dashes: { [OVER_HIGH]: 0, [OVER_LOW]: 1 },
+    dots: {
+      [OVER_HIGH]: [Float64Array.of(high), here],
+      [OVER_LOW]: [Float64Array.of(low), here],
+    },
+  });
+}
+
+// --- the texts --------------------------------------------------------------------------------
+
+/**
+ * The verdict on a weighting in words, and its negative share on each of the data.
+ * @param {Mixture} mixture
+ * @param {Data} data
+ * @returns {string[]}
+ */
+function verdictCells({ logsnr, w }, { known }) {
+  const verdicts = Object.values(known).map(({ information }) =>
+    verdictOf(logsnr, w, undefined, (level) => Math.exp(splineAt(information, level))),
+  );
+  if (verdicts[0].monotone) return ["monotone: an ELBO", ...verdicts.map(() => "0")];
+  const peak = Math.round(100 * verdicts[0].peak) / 100 + 0;
+  const shares = verdicts.map(({ negativeShare }) => percent(negativeShare, 2));
+  return [`not monotone: peak ${minus(peak.toFixed(2))}`, ...shares];
+}
+
+/**
+ * A share in per cent without a negative zero.
+ * @param {number} share
+ * @returns {string}
+ */
+function tidyPercent(share) {
+  return minus(percent(Math.round(1000 * share) / 1000 + 0));
+}
+
+/**
+ * The loss by both routes, and the parts of it that sit at the ends.
+ * @param {Mixture} mixture
+ * @param {boolean} held
+ * @returns {Record<string, any>}
+ */
+function partsTable({ loss, between, atHigh, atLow, added }, held) {
+  const parts = [between, atHigh, atLow];
+  const whole = parts.reduce((sum, part) => sum + part, 0);
+  const more = held ? `, ${percent(added, 2)} added by the hold` : "";
+  const shares = parts.map((part) => tidyPercent(part / loss));
+  return table(
+    ["the loss", "in nats", "between the ends", "at λ_max", "at λ_min"],
+    [
+      [`as errors ½∫w·mmse dλ${more}`, general(loss, 4), "100%", "", ""],
+      ["as ELBOs −∫w′L dλ + ends", general(whole, 4), ...shares],
+    ],
+  );
+}
+
+/**
+ * The unweighted ELBO between the ends, beside the entropy.
+ * @param {State} state
+ * @param {Known} known
+ * @returns {Record<string, any>}
+ */
+function gapNote({ low, high }, known) {
+  const nats = negativeElbo(known, low, high);
+  const { entropy } = known;
+  return note(
+    minus(
+      `E[-ELBO] = ${nats.toFixed(5)} nats on [${general(low)}, ${general(high)}], ` +
+        `entropy ${entropy.toFixed(5)}, gap ${general(nats - entropy, 2)}`,
+    ),
+  );
+}
+
+/**
+ * The charts, tables and the note of a state; null where the kernel must answer.
+ * @param {State} state
+ * @param {Data} data
+ * @returns {import("./records.js").View | null}
+ */
+function compute(state, data) {
+  const recipe = objectiveOf(state, data);
+  if (!recipe || !state.beside.every(isKnown)) return null;
+  const known = data.known[state.data];
+  const mixture = mixtureOf(recipe, state, known);
+  const besides = Object.fromEntries(
+    state.beside.map((/** @type {string} */ name) => [
+      name,
+      mixtureOf(published(name), state, known),
+    ]),
+  );
+  const isGap = state.right === "gap of the ELBO";
+  const named = [[state.weighting, mixture], ...Object.entries(besides)];
+  const rows = named.map(([name, one]) => [name, ...verdictCells(one, data)]);
+  const colours = [BLUE, ...Object.keys(besides).map((name) => data.colours[name])];
+  const panels = [
+    lawChart(mixture, besides, data),
+    isGap ? gapChart(state, known) : sharesChart(mixture, data),
+    table(data.head, rows, colours),
+    partsTable(mixture, state.held),
+    gapNote(state, known),
+  ];
+  return { panels, columns: 2 };
+}
+
+export const local = { compute };

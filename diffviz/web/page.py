@@ -1,0 +1,100 @@
+"""An explorer as a page without a kernel: one file that holds all it needs.
+
+The browser computes with the module of JavaScript that the explorer names as ``local``, and with
+what it gave as ``local_data`` and ``page_data``. The file needs neither a server nor a network.
+
+Example:
+    >>> from diffviz.lab.explorers import ComposerExplorer
+    >>> from diffviz.web import page
+    >>> text = page.html(ComposerExplorer())
+    >>> text.startswith("<!doctype html>"), " src=" in text
+    (True, False)
+"""
+
+import base64
+import json
+from html import escape
+from pathlib import Path
+from typing import Any, Protocol
+
+from diffviz import checks
+from diffviz.web import bundle
+from diffviz.web.description import Description
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ margin: 0; color-scheme: light dark; }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #181818; }} }}
+{style}
+</style>
+<div id="explorer"><noscript>This explorer needs JavaScript.</noscript></div>
+<script id="opening" type="application/json">{opening}</script>
+<script id="buffers" type="text/plain">{buffers}</script>
+<script type="module">
+{script}
+</script>
+</html>
+"""
+
+
+class Explorer(Protocol):
+    """What a page is made of."""
+
+    description: Description
+
+    def opening(self, *, on_page: bool = False) -> tuple[dict[str, Any], list[bytes]]:
+        """The first message to the browser, and the buffers of its arrays."""
+
+
+def html(explorer: Explorer) -> str:
+    """An explorer as the text of a page.
+
+    Args:
+        explorer: The explorer, in the state in which the page opens.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: The browser cannot compute this explorer.
+    """
+    description = explorer.description
+    checks.require(
+        description.local,
+        f"{description.title} needs a kernel, so it has no page; the explorers with a page name "
+        "a module of JavaScript as local in their description",
+    )
+    message, buffers = explorer.opening(on_page=True)
+    lengths = [len(buffer) for buffer in buffers]
+    opening = json.dumps({"message": message, "lengths": lengths}, ensure_ascii=False)
+    return PAGE.format(
+        title=escape(description.title),
+        style=bundle.style(),
+        opening=opening.replace("</", "<\\/"),  # it would end the element
+        buffers=base64.b64encode(b"".join(buffers)).decode(),
+        script=bundle.module("alone.js", description.local),
+    )
+
+
+def write(explorer: Explorer, path: str | Path) -> Path:
+    """Write an explorer as a page.
+
+    Args:
+        explorer: The explorer, in the state in which the page opens.
+        path: Where to write; the ending is .html.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ValueError: The path has another ending, or the browser cannot compute this explorer.
+    """
+    file = Path(path)
+    checks.require(file.suffix == ".html", f"a page ends in .html, got {file.name!r}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(html(explorer), encoding="utf-8")
+    return file

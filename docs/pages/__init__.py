@@ -1,0 +1,1 @@
+"""What the pages of the site are made from: each module writes the sources of one part."""

@@ -1,0 +1,39 @@
+"""Examples at several noise levels have the noise that the level says."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from diffviz.lab.experiments import strips
+
+
+@pytest.mark.parametrize("kind", sorted(strips.EXAMPLES))
+def test_clean_levels_show_the_example_and_noisy_ones_the_noise(kind):
+    shown = strips.noised(kind, np.arange(-40.0, 41, 20))
+    x = strips.EXAMPLES[kind]()
+    assert np.abs(shown.z[-1] - x).max() < 1e-6
+    noise = np.random.default_rng(0).standard_normal(x.shape)
+    assert np.abs(shown.z[0] - noise).max() < 1e-6
+
+
+def test_the_examples_have_unit_variance_so_that_lambda_is_their_log_snr():
+    for example in strips.EXAMPLES.values():
+        assert example().mean() == pytest.approx(0, abs=1e-12)
+        assert example().var() == pytest.approx(1)
+
+
+def test_the_ratio_of_signal_and_noise_is_that_of_the_level():
+    """By least squares of z on x and the noise, at each level."""
+    shown = strips.noised("image")
+    x = strips.photograph().ravel()
+    noise = np.random.default_rng(0).standard_normal(x.shape)
+    scales = np.linalg.lstsq(np.stack([x, noise], 1), shown.z.reshape(len(shown.z), -1).T)[0]
+    assert 2 * np.log(scales[0] / scales[1]) == pytest.approx(shown.logsnr)
+    assert scales[0] ** 2 == pytest.approx(expit(shown.logsnr))
+
+
+def test_an_unknown_kind_and_crooked_levels_are_refused():
+    with pytest.raises(ValueError, match="kind"):
+        strips.noised("film")
+    with pytest.raises(ValueError, match="evenly spaced"):
+        strips.noised("sound", [0.0, 1.0, 5.0])

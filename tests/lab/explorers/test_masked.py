@@ -1,0 +1,73 @@
+"""The explorer of masked objectives: a control is set, the curves and the table are read."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+import diffviz as dv
+from diffviz.lab.experiments.masked import WORLD
+from diffviz.lab.explorers.masked import MaskedExplorer
+
+
+@pytest.fixture
+def explorer():
+    return MaskedExplorer()
+
+
+def curve(explorer, name):
+    chart = explorer.view.charts[0]
+    return chart.places(name), np.asarray(chart.curves[name])
+
+
+def test_the_first_view_has_the_weightings_anchored_at_zero(explorer):
+    x, w = curve(explorer, "simple")
+    assert w == pytest.approx(4 * expit(x) * expit(-x), rel=1e-6)
+    assert "the ELBO" in explorer.view.text and "a mixture of ELBOs" in explorer.view.text
+
+
+def test_the_base_changes_the_curve(explorer):
+    explorer.set("base", "over ELBO")
+    x, w = curve(explorer, "mdlm")
+    known = np.isfinite(w)
+    assert known.sum() > 200 and w[known] == pytest.approx(np.ones(known.sum()), rel=1e-6)
+    explorer.set("base", "one token")
+    x, w = curve(explorer, "mdlm")
+    assert w[known] == pytest.approx((4 * expit(x) * expit(-x))[known], rel=1e-6)
+
+
+def test_the_anchor_moves_all_curves(explorer):
+    explorer.set("anchor", 2.0)
+    x, w = curve(explorer, "maskgit")
+    assert np.interp(2.0, x, w) == pytest.approx(1, rel=1e-9)
+
+
+def test_counts_are_those_of_a_length(explorer):
+    explorer.set("shows", "by count")
+    explorer.set("length", 5)
+    x, w = curve(explorer, "maskgit")
+    truth = dv.masked_objective("maskgit").count_weights(5) * np.arange(1, 6)
+    assert x.tolist() == [1, 2, 3, 4, 5]
+    assert w == pytest.approx(truth / truth.mean(), rel=1e-12)
+
+
+def test_what_is_spent_is_the_weighting_times_the_floor(explorer):
+    explorer.set("shows", "on exact data")
+    x, spent = curve(explorer, "simple")
+    truth = expit(x) * expit(-x) * WORLD.floor(x)
+    at = np.interp(0.0, x, truth)
+    assert spent == pytest.approx(truth / at, rel=1e-6)
+
+
+def test_an_entry_without_the_anchor_is_shown_over_its_largest_value(explorer):
+    explorer.set("anchor", 3.0)
+    explorer.set("names", ("mage", "mdlm-geometric"))
+    _, w = curve(explorer, "mage")
+    assert np.nanmax(w) == pytest.approx(1)
+    assert "negative share 31.9%" in explorer.view.text
+
+
+def test_no_entry_and_too_many_are_met_in_words(explorer):
+    explorer.set("names", ())
+    assert not explorer.error
+    with pytest.raises(ValueError, match="unknown names 'lada'"):
+        MaskedExplorer(names=("lada",))

@@ -1,0 +1,60 @@
+"""Figures at the size of a slide, by name and from the command line."""
+
+import numpy as np
+import pytest
+from pictures import check_nothing_is_cut
+from PIL import Image
+
+from diffviz.lab import figures
+from diffviz.lab.figures import gallery
+
+NAME = "edm-monotonic"
+
+
+def test_a_figure_is_drawn_in_a_theme_and_in_proportions():
+    plain, slide = figures.draw(NAME), figures.draw(NAME, "slide", (16, 9))
+    assert np.divide(*slide.get_size_inches()) == pytest.approx(16 / 9)
+    labels = [one.axes[0].xaxis.label.get_fontsize() for one in (plain, slide)]
+    assert labels[1] >= 1.2 * labels[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["slide", "dark"])
+@pytest.mark.parametrize("name", ["weightings", "historical-bugs", "schedules"])
+def test_nothing_is_cut_on_a_slide(name, theme):
+    check_nothing_is_cut(figures.draw(name, theme, (16, 9)))
+
+
+@pytest.mark.parametrize(("dpi", "pixels"), [("100", (1600, 900)), ("40", (640, 360))])
+def test_a_png_has_the_pixels_that_were_asked_for(tmp_path, dpi, pixels):
+    options = ["--format", "png", "--theme", "dark", "--size", "16x9", "--dpi", dpi]
+    gallery.main([NAME, *options, "--out", str(tmp_path)])
+    with Image.open(tmp_path / f"{NAME}.png") as image:
+        assert image.size == pixels
+        assert np.asarray(image.convert("L"))[:5, :5].max() < 40  # the ground
+
+
+@pytest.mark.parametrize("ending", ["svg", "pdf"])
+def test_vector_files_have_the_same_bytes_each_time(tmp_path, ending):
+    look = gallery.Look("slide", (16, 9))
+    files = [gallery.write([NAME], tmp_path / str(k), ending, look)[0] for k in range(2)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("text", ["16", "16x", "0x9", "ax9", "16x9x2", "-16x9", "nanx9"])
+def test_a_broken_size_is_named(text, capsys):
+    with pytest.raises(SystemExit):
+        gallery.main([NAME, f"--size={text}"])
+    assert "no size such as 16x9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dpi", [0, -1, np.nan, np.inf, 1e9])
+def test_an_impossible_resolution_is_refused(dpi):
+    with pytest.raises(ValueError, match="dpi"):
+        gallery.Look(dpi=dpi)
+
+
+def test_a_picture_of_too_many_pixels_is_refused():
+    with pytest.raises(ValueError, match="pixels on a side"):
+        gallery.Look(size=(50, 40), dpi=1200)
+    assert gallery.read_size("16:9") == (16.0, 9.0)

@@ -1,0 +1,72 @@
+"""The figures of masked diffusion show their numbers, read from the artists."""
+
+import numpy as np
+import pytest
+from pictures import check_nothing_is_cut, data
+from scipy.special import expit
+
+from diffviz.lab.experiments import masked
+
+pytestmark = pytest.mark.slow
+
+NAMES = "masked-weightings", "masked-elbo", "masked-training", "masked-noises"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_cut_off_at_the_edge(name, drawn):
+    check_nothing_is_cut(drawn[name])
+
+
+def test_the_elbo_is_twice_the_sigmoid_and_constant_over_itself(drawn):
+    x, w = data(drawn["masked-weightings"], 0, "elbo")
+    assert w == pytest.approx(2 * expit(x), rel=1e-9)
+    _, ratio = data(drawn["masked-weightings"], 1, "elbo")
+    assert ratio == pytest.approx(np.ones_like(x), rel=1e-9)
+
+
+def test_the_classes_of_the_picture_are_classes_of_the_catalogue(drawn):
+    """Six names of which no two are in one class."""
+    rows = [row.names for row in masked.classes()]
+    where = [next(i for i, names in enumerate(rows) if one in names) for one in masked.CLASSES]
+    assert len(set(where)) == len(masked.CLASSES)
+
+
+def test_the_grey_area_is_the_entropy(drawn):
+    x, density = data(drawn["masked-elbo"], 0, "sigmoid(λ) · floor")
+    inner = np.trapezoid(density, x)
+    tails = masked.WORLD.entropy - inner
+    assert 0 < tails < 0.01
+    title = drawn["masked-elbo"].axes[0].get_title()
+    assert f"{masked.WORLD.entropy:.3f} nats" in title
+
+
+def test_the_bound_falls_by_halves_and_the_sampler_by_quarters(drawn):
+    _, bound = data(drawn["masked-elbo"], 1, "bound in T steps")
+    _, sampler = data(drawn["masked-elbo"], 1, "sampler in T steps")
+    assert np.log2(bound[-2] / bound[-1]) == pytest.approx(1, abs=0.05)
+    assert np.log2(sampler[-2] / sampler[-1]) == pytest.approx(2, abs=0.1)
+    assert bound[0] == pytest.approx(sampler[0], rel=1e-12)
+    assert abs(masked.gaps().continuous) < 1e-9
+
+
+def test_bars_are_bounds_and_likelihoods_over_the_entropy(drawn):
+    bars = drawn["masked-training"].axes[2].patches
+    runs = masked.trained()
+    heights = [bar.get_height() for bar in bars]
+    truth = [run.elbo for run in runs] + [run.likelihood for run in runs]
+    assert heights == pytest.approx(np.array(truth) - masked.WORLD.entropy)
+    assert all(run.elbo >= run.likelihood > masked.WORLD.entropy for run in runs)
+
+
+def test_the_moving_loss_is_above_its_floor_within_its_errors(drawn):
+    run = masked.trained()[0]
+    floor = masked.WORLD.floor(run.logsnr)
+    assert (run.exact > floor).all()
+    known = np.isfinite(run.seen) & (run.stderr > 0)
+    assert (np.abs(run.seen - run.exact)[known] < 6 * run.stderr[known] + 0.2).all()
+
+
+def test_each_noise_has_the_entropy_as_its_area(drawn):
+    for name in masked.NOISES:
+        x, density = data(drawn["masked-noises"], 0, name)
+        assert np.trapezoid(density, x) == pytest.approx(masked.SMALL.entropy, abs=0.02)

@@ -1,0 +1,137 @@
+"""A prediction keeps the guess and comments on it; what is true is computed."""
+
+import math
+
+import numpy as np
+import pytest
+
+import diffviz as dv
+from diffviz.lab import exercises
+from diffviz.lab.exercises import predictions
+from diffviz.lab.exercises.predictions import Choice, Number, prediction
+
+pytest.importorskip("ipywidgets")
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    """No guesses from other tests."""
+    monkeypatch.setattr(predictions, "_GUESSES", {})
+
+
+def asked(name):
+    """A prediction by name, with all registered."""
+    exercises.predict(name)
+    return exercises.PREDICTIONS[name]
+
+
+def test_a_number_is_close_or_so_many_times_off():
+    question = Number("how many?", lambda: 8.0, "a lesson.", "nats")
+    assert question.comment(8.5) == "You said 8.5, it is 8 nats: close. a lesson."
+    assert "2 times too high" in question.comment(16)
+    assert "4 times too low" in question.comment(2)
+
+
+@pytest.mark.parametrize("guess", [0, -1, math.nan, math.inf, "a", None, [1, 2]])
+def test_what_is_no_positive_number_is_refused(guess):
+    question = Number("how many?", lambda: 8.0, "a lesson.")
+    with pytest.raises((TypeError, ValueError), match="the guess"):
+        question.comment(guess)
+
+
+def test_a_choice_is_commented_on_and_the_right_one_named():
+    question = Choice("which?", {"a": "A is so.", "b": "B is so."}, lambda: "b")
+    assert question.comment("b") == "Yes. B is so."
+    assert question.comment("a") == "No: A is so. It is “b”. B is so."
+    with pytest.raises(ValueError, match="unknown choice 'c'"):
+        question.comment("c")
+
+
+def test_the_first_guess_is_kept(capsys):
+    exercises.predict("beyond-ten", 20)
+    exercises.predict("beyond-ten", 0.86)
+    assert exercises.guesses()["beyond-ten"][0] == 20
+    first, second = capsys.readouterr().out.splitlines()
+    assert "times too high" in first
+    assert "close" in second
+
+
+def test_the_button_comments_and_keeps():
+    question = exercises.predict("straighter")
+    box = question.widget()
+    field, button = box.children[1].children
+    comment = box.children[2]
+    button.click()
+    assert comment.value.startswith("Make a guess first")
+    assert not exercises.guesses()
+    field.value = "variance-preserving cosine"
+    button.click()
+    assert comment.value.startswith("Yes.")
+    again = exercises.predict("straighter").widget()
+    assert again.children[1].children[0].value == "variance-preserving cosine"
+    assert again.children[2].value == comment.value
+
+
+def test_a_number_of_zero_asks_for_a_guess():
+    box = exercises.predict("coarse-stack").widget()
+    box.children[1].children[1].click()
+    assert "must be above 0" in box.children[2].value
+
+
+def test_a_saved_notebook_shows_the_question_and_no_answer():
+    bundle = exercises.predict("straighter")._repr_mimebundle_()
+    assert "on which path is the exact flow straighter?" in bundle["text/html"]
+    assert "variance-preserving cosine" in bundle["text/html"]
+    for text in (bundle["text/html"], bundle["text/plain"]):
+        assert "nothing moves" not in text
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_printing_a_question_shows_no_answer():
+    question = exercises.predict("beyond-ten")
+    assert repr(question) == "Question('beyond-ten')"
+    assert "0.85" not in repr(exercises.PREDICTIONS["beyond-ten"])
+
+
+def test_an_unknown_prediction_names_near_ones():
+    with pytest.raises(ValueError, match="'beyond-ten'"):
+        exercises.predict("beyond-tin")
+
+
+def test_a_name_is_taken_once():
+    asked("beyond-ten")
+    with pytest.raises(ValueError, match="'beyond-ten' already"):
+        prediction("beyond-ten", Number("another?", lambda: 1.0, ""))
+
+
+@pytest.mark.slow
+def test_every_truth_is_one_of_its_choices_or_a_positive_number():
+    asked("beyond-ten")
+    for name, question in exercises.PREDICTIONS.items():
+        truth = question.truth()
+        if isinstance(question, Choice):
+            assert truth in question.comments, name
+        else:
+            assert truth > 0, name
+
+
+@pytest.mark.slow
+def test_the_truths_are_those_of_other_routes():
+    level = experiments_level()
+    kept = 1 - math.sqrt(level * 204.8 / (1 + level * 203.8))
+    stack = 0.5 * np.expm1(2.0) * sum(1 / (1 + np.exp(-low)) for low in np.arange(-10.0, 10, 2))
+    outside = 1 - 4 / np.pi * (np.arctan(np.exp(5)) - np.pi / 4)  # of t = 2/π arctan e^(−λ/2)
+    wanted = {
+        "beyond-ten": 100 * outside,
+        "coarse-stack": stack,
+        "kept-darkness": 100 * kept,
+        "negative-share": 100 * dv.verdict(dv.objective("edm")).negative_share,
+    }
+    for name, value in wanted.items():
+        assert asked(name).truth() == pytest.approx(value, rel=2e-3), name
+
+
+def experiments_level():
+    """α² at Stable Diffusion's last level, from its own betas."""
+    beta = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    return float(np.prod(1 - beta))

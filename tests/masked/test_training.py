@@ -1,0 +1,96 @@
+"""Small transformers on the exact world."""
+
+import numpy as np
+import pytest
+import torch
+
+import diffviz as dv
+from diffviz.masked import MarkovWorld, Settings, fit_masked
+from diffviz.masked.networks import laws, transformer
+from diffviz.masked.training import cross_entropies
+
+WORLD = MarkovWorld([0.7, 0.3], [[0.9, 0.1], [0.2, 0.8]], 3)
+pytestmark = pytest.mark.slow
+
+QUICK = Settings(steps=120, batch=32, width=8, layers=1, learning_rate=2e-2)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return fit_masked([dv.masked_objective(n) for n in ("any-order", "simple")], WORLD, QUICK)
+
+
+def test_a_training_comes_near_the_entropy(runs):
+    independent = -sum(  # the best predictor that ignores the other tokens
+        p @ np.log(p) for p in WORLD.posterior(np.full((1, 3), 2))[0]
+    )
+    for run in runs:
+        known = run.assess()
+        bound, likely = known.mean(-known.elbo), known.mean(-known.log_likelihood)
+        assert WORLD.entropy < likely <= bound + 1e-9
+        assert bound - WORLD.entropy < 0.5 * (independent - WORLD.entropy)
+
+
+def test_the_likelihood_of_a_network_is_that_of_a_law(runs):
+    known = runs[0].assess()
+    assert np.exp(known.log_likelihood).sum() == pytest.approx(1, abs=1e-12)
+
+
+def test_the_tracker_sees_the_cross_entropy_of_the_network():
+    """With a learning rate near 0 the network stays, so that its exact loss is known."""
+    still = Settings(steps=150, batch=64, width=8, layers=1, learning_rate=1e-9, decay=0.999)
+    run = fit_masked([dv.masked_objective("elbo")], WORLD, still)[0]
+    curve = run.tracker.curve()
+    truth = run.assess().cross_entropy(run.tracker.middle)
+    seen = run.tracker.count[1:-1] > 100
+    assert seen.sum() > 10
+    # within a bin the loss bends, by less than 0.05 nats here
+    assert (np.abs(curve.mean - truth)[seen] < 6 * curve.stderr[seen] + 0.05).all()
+
+
+def test_the_loss_that_is_minimised_is_the_exact_one():
+    """Mean of the losses of a network that does not move, over many batches."""
+    still = Settings(steps=150, batch=64, width=8, layers=1, learning_rate=1e-9)
+    for name in ("any-order", "simple"):
+        run = fit_masked([dv.masked_objective(name)], WORLD, still)[0]
+        error = run.losses.std() / np.sqrt(len(run.losses))
+        truth = run.assess().loss(run.objective)
+        assert run.losses.mean() == pytest.approx(truth, abs=5 * error)
+
+
+def test_the_same_seed_gives_the_same_network(runs):
+    again = fit_masked([dv.masked_objective("any-order")], WORLD, QUICK)[0]
+    assert np.array_equal(again.losses, runs[0].losses)
+    assert np.array_equal(again.assess().table, runs[0].assess().table)
+
+
+def test_a_network_starts_from_its_seed_alone():
+    torch.manual_seed(1)
+    first = transformer(3, 4, 8, 1, start=2)
+    torch.manual_seed(9)
+    second = transformer(3, 4, 8, 1, start=2)
+    z = WORLD.states[:4, :3]
+    assert np.array_equal(laws(first, z), laws(second, z))
+    assert laws(first, z).sum(-1) == pytest.approx(np.ones((4, 3)), abs=1e-12)
+
+
+def test_only_masked_tokens_count():
+    network = transformer(2, 3, 8, 1)
+    x = np.array([[0, 1, 1], [1, 0, 0]])
+    nothing = cross_entropies(network, x, np.zeros((2, 3), bool), 2)
+    assert nothing.tolist() == [0.0, 0.0]
+    everything = cross_entropies(network, x, np.ones((2, 3), bool), 2)
+    law = laws(network, np.full((1, 3), 2))[0]
+    truth = [-np.log(law[range(3), row]).sum() for row in x]
+    assert everything.tolist() == pytest.approx(truth, rel=1e-5)
+
+
+def test_wrong_settings_are_refused():
+    with pytest.raises(ValueError, match="at least one masked objective"):
+        fit_masked([], WORLD)
+    with pytest.raises(TypeError, match="must be a masked objective"):
+        fit_masked([dv.objective("edm")], WORLD)
+    with pytest.raises(ValueError, match="steps must be at least 1"):
+        Settings(steps=0)
+    with pytest.raises(ValueError, match="width must be a multiple of 2"):
+        transformer(3, 4, 9)

@@ -1,0 +1,76 @@
+"""Every number in the prose of notebook 10 is computed here again, and looked for in the text."""
+
+import numpy as np
+import pytest
+from notebook_prose import assert_says, printed
+
+import diffviz as dv
+from diffviz.lab.exercises import check
+from diffviz.lab.experiments import masked
+from diffviz.masked import Assessment
+from diffviz.masked.bounds import even
+
+NOTEBOOK = "10_masked"
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_counts_of_the_catalogue_are_right(text):
+    rows = masked.classes()
+    elbos = len(rows[0].names)
+    total = sum(len(row.names) for row in rows)
+    assert_says(text, f"{total} entries fall into {len(rows)} classes, and {elbos} of them are")
+    tilted = dv.verdict(dv.masked_objective("dplm-linear"))
+    assert_says(text, f"{100 * tilted.negative_share:.0f} % of the mixture has a negative sign")
+    assert abs(tilted.peak) < 1e-6
+
+
+def test_the_means_are_as_the_text_says(text):
+    masked_tokens = np.arange(1, 9)
+    batch = dv.masked_objective("simple-batch").count_weights(8) * masked_tokens
+    assert batch[7] / batch[0] == pytest.approx(8)
+    assert_says(text, "it counts 8 masked tokens eight times as often as one")
+    each = dv.masked_objective("masked-mean").count_weights(8) * masked_tokens
+    assert np.ptp(each) < 1e-9 * each.mean()
+
+
+def test_the_gaps_in_steps_are_right(text):
+    found = masked.gaps()
+    assert_says(
+        text, f"At 64 steps the gap of the bound is {found.bound[-1] / found.sampler[-1]:.0f}"
+    )
+    assert found.steps[-1] == 64
+    assert np.log2(found.bound[-2] / found.bound[-1]) == pytest.approx(1, abs=0.05)
+    assert np.log2(found.sampler[-2] / found.sampler[-1]) == pytest.approx(2, abs=0.1)
+
+
+def test_the_network_and_its_order_are_as_the_text_says(text):
+    runs = {run.name: run for run in masked.trained()}
+    gaps = {name: run.elbo - masked.WORLD.entropy for name, run in runs.items()}
+    likelihoods = {name: run.likelihood for name, run in runs.items()}
+    for values in (gaps, likelihoods):
+        assert min(values, key=values.get) == "any-order"
+        assert max(values, key=values.get) == "elbo"
+    assert gaps["elbo"] > 2 * gaps["any-order"]
+    assert_says(text, "with a gap more than twice as large", "After 600 steps")
+
+
+def test_what_is_printed_is_right():
+    lines = printed(NOTEBOOK)
+    assert "same up to a constant" in lines and "different" not in lines
+    assert lines.count("It is the ELBO up to a constant") == 2
+    assert f"entropy {masked.WORLD.entropy:.6f} nats" in lines
+    assert "nearest is llada" in lines and "nearest is simple-batch" in lines
+
+
+def test_the_exercises_take_the_right_answers(capsys, text):
+    exact = Assessment.of(masked.WORLD, masked.WORLD.posterior)
+    token = float(dv.masked_objective("elbo").weighting([2.0], base="token")[0])
+    gap = float(exact.mean(-exact.elbo_in_steps(even(2))) - masked.WORLD.entropy)
+    assert_says(text, f"gives {token:.3f}", f"gives {gap:.3f} nats")
+    answers = {"masked-token-base": token, "masked-count-weight": 12, "masked-steps": gap}
+    for name, answer in answers.items():
+        check(name, answer)
+        assert "not yet" not in capsys.readouterr().out
+        check(name, 1.2 * answer)
+        assert "not yet" in capsys.readouterr().out

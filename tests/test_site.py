@@ -1,0 +1,407 @@
+"""The site: its links and pictures, and what a real browser makes of a page of each kind.
+
+A small site is built for it. Where ``DIFFVIZ_SITE`` names a folder, the site in it is looked at.
+"""
+
+import filecmp
+import os
+import sys
+import threading
+from collections import defaultdict
+from functools import cache, partial
+from html import unescape
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import chromium
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+
+import make_site  # noqa: E402
+from pages import explorers, notebooks  # noqa: E402
+from pages.folders import Selection  # noqa: E402
+from pages.formulas import formulas  # noqa: E402
+
+from diffviz.recipes.entries import CATALOGUE  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+SMALL = Selection.of(
+    objectives=("edm", "fm-ot", "v-cosine"),
+    figures=("fm-is-v-cosine", "sd3-vs-edm"),
+    notebooks=("01_weightings",),
+    reference=False,
+)
+KINDS = (
+    "index.html",
+    "explorers/weighting.html",
+    "notebooks/01_weightings.html",
+    "gallery/index.html",
+    "gallery/sd3-vs-edm.html",
+    "catalogue/index.html",
+    "catalogue/edm.html",
+    "claims.html",
+    "popular.html",
+    "start.html",
+    "slides/index.html",
+)
+WINDOWS = {"desktop, light": (1366, 768, "light"), "telephone, dark": (390, 844, "dark")}
+FIRST_VIEW = 1_500_000  # bytes, as served without compression
+AXE = ROOT / "tests" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+FETCHING = {"img", "script", "source", "iframe", "video", "audio", "link"}
+
+
+def small_site(folder):
+    make_site.build(folder, SMALL, jobs=1, source=ROOT / ".site-check")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    given = os.environ.get("DIFFVIZ_SITE")
+    return (ROOT / given).resolve() if given else small_site(tmp_path_factory.mktemp("site"))
+
+
+class Page(HTMLParser):
+    """What a page refers to and what can be referred to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids = set()
+        self.links = []
+        self.fetched = []
+        self.pictures = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        named = dict(attributes)
+        if named.get("id"):
+            self.ids.add(named["id"])
+        if tag == "a" and named.get("href"):
+            self.links.append(named["href"])
+        address = named.get("src") or (named.get("href") if tag == "link" else None)
+        if tag in FETCHING and address:
+            self.fetched.append(address)
+        if tag == "img":
+            self.pictures.append((named.get("src"), named.get("alt")))
+        if tag == "svg" and named.get("role") == "img":
+            self.pictures.append(("svg", named.get("aria-label")))
+
+
+@cache
+def parsed(file):
+    return Page(file.read_text(encoding="utf-8"))
+
+
+def pages(site):
+    return sorted(site.rglob("*.html"))
+
+
+def broken(site, file, address):
+    """What is wrong with an address on a page, or nothing."""
+    parts = urlsplit(address)
+    if parts.scheme or parts.netloc:
+        return None if parts.scheme in ("https", "mailto", "data") else f"{address}: scheme"
+    target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+    target = target / "index.html" if target.is_dir() else target
+    if not target.is_file() or not target.is_relative_to(site):
+        return f"{address}: no such file"
+    is_state = "=" in parts.fragment
+    if parts.fragment and not is_state and target.suffix == ".html":
+        return None if parts.fragment in parsed(target).ids else f"{address}: no such place"
+    return None
+
+
+def test_every_link_leads_somewhere(site):
+    wrong = defaultdict(set)
+    for file in pages(site):
+        for address in parsed(file).links:
+            wrong[str(file.relative_to(site))].add(broken(site, file, address))
+    assert not {page: found - {None} for page, found in wrong.items() if found - {None}}
+
+
+def test_nothing_is_fetched_from_elsewhere(site):
+    for file in pages(site):
+        for address in parsed(file).fetched:
+            assert not urlsplit(address).netloc, (file, address)
+            assert not address.startswith("/"), (file, address)
+            assert broken(site, file, address) is None, (file, address)
+
+
+def test_every_picture_has_words_that_stand_for_it(site):
+    without = {
+        str(file.relative_to(site)): source
+        for file in pages(site)
+        for source, words in parsed(file).pictures
+        if not (words or "").strip() or (words or "").startswith(("../", "_images"))
+    }
+    assert not without
+
+
+def test_what_a_page_of_each_kind_must_have(site):
+    objective = unescape((site / "catalogue" / "edm.html").read_text(encoding="utf-8"))
+    for base in ("ε", "x", "v", "u"):
+        assert f"Weighting on the {base} error" in objective
+    for words in ("2206.00364", "<math", "'edm'", "0.29%", "consistency-models-karras"):
+        assert words in objective, words
+    figure = (site / "gallery" / "sd3-vs-edm.html").read_text(encoding="utf-8")
+    for ending in ("svg", "pdf", "png", "csv"):
+        assert f'href="../figures/sd3-vs-edm.{ending}"' in figure
+        assert (site / "figures" / f"sd3-vs-edm.{ending}").stat().st_size > 1000
+    assert "def" in figure
+    assert "correlation 0.994" in figure
+    notebook = (site / "notebooks" / "01_weightings.html").read_text(encoding="utf-8")
+    assert notebook.count("<details>") >= 3
+    claims = (site / "claims.html").read_text(encoding="utf-8")
+    for verdict in ("confirmed", "true under a condition", "corrected"):
+        assert verdict in claims
+    assert "test_sd3_trims_both_ends_alike" in claims
+    popular = (site / "popular.html").read_text(encoding="utf-8")
+    assert popular.count('class="spark"') == popular.count("<tr>") - 1 > 50
+
+
+def test_answers_for_instructors_are_not_shown(site):
+    answers = (ROOT / "docs" / "pages" / "instructors-answers.md").read_text(encoding="utf-8")
+    questions = (site / "instructors.html").read_text(encoding="utf-8")
+    assert "Exercises" in questions
+    telling = "DDIM keeps deviations as they are"
+    assert telling in answers.replace("\n   ", " ")
+    assert all(telling not in file.read_text(encoding="utf-8") for file in pages(site))
+
+
+@pytest.mark.skipif("DIFFVIZ_SITE" in os.environ, reason="the whole site is not built twice")
+def test_the_same_sources_give_the_same_bytes(site, tmp_path):
+    again = small_site(tmp_path / "again")
+    names = {file.relative_to(site) for file in site.rglob("*") if file.is_file()}
+    assert names == {file.relative_to(again) for file in again.rglob("*") if file.is_file()}
+    differing = [str(name) for name in names if not filecmp.cmp(site / name, again / name, False)]
+    assert not differing
+
+
+def test_formulas_are_those_of_the_numbers():
+    """The formulas of the papers, by hand, for entries that have one."""
+    said = {
+        "elbo": "1",
+        "fm-ot": r"e^{- \frac{\lambda}{2}}",
+        "v-cosine": r"e^{- \frac{\lambda}{2}}",
+        "iddpm-cosine": r"\mathrm{sech}{\left(\frac{\lambda}{2} \right)}",
+    }
+    for name, formula in said.items():
+        assert formulas(CATALOGUE[name]).weighting == formula
+    edm = formulas(CATALOGUE["edm"])
+    assert edm.density == r"\mathcal{N}(\lambda;\, 2.4,\, 2.4^2)"
+    assert r"0.25 + e^{- \lambda}" in edm.weighting
+    assert r"\min\left(5, e^{\lambda}\right)" in formulas(CATALOGUE["min-snr-5-v"]).multiplier
+
+
+@pytest.mark.parametrize("ending", ["", "/", ".git"])
+def test_one_address_gives_the_links_that_open_a_notebook(monkeypatch, ending):
+    monkeypatch.setenv("DIFFVIZ_REPOSITORY", "https://github.com/someone/fork" + ending)
+    links = notebooks.links("01_weightings")
+    assert (
+        'href="https://mybinder.org/v2/gh/someone/fork/main?labpath=notebooks%2F01_weightings.ipynb"'
+        in links
+    )
+    assert (
+        'href="https://colab.research.google.com/github/someone/fork/blob/main/'
+        'notebooks/01_weightings.ipynb"' in links
+    )
+
+
+def test_without_an_address_a_notebook_can_be_downloaded(monkeypatch):
+    monkeypatch.delenv("DIFFVIZ_REPOSITORY", raising=False)
+    links = notebooks.links("01_weightings")
+    assert "mybinder" not in links and "colab" not in links
+    assert "../downloads/01_weightings.ipynb" in links
+
+
+@pytest.mark.parametrize("name", ["objectives", "figures", "notebooks"])
+def test_an_unknown_part_is_named(name):
+    with pytest.raises(ValueError, match="'edn'"):
+        Selection.of(**{name: ["edn"]})
+
+
+# --- in a real browser ----------------------------------------------------------------------------
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium.launched() as launched:
+        yield launched
+
+
+class Visit:
+    """A page in the browser, with what it has asked for and complained about."""
+
+    def __init__(self, browser, address, window="desktop, light"):
+        width, height, scheme = WINDOWS[window]
+        size = {"width": width, "height": height}
+        self.context = browser.new_context(viewport=size, color_scheme=scheme)
+        self.page = self.context.new_page()
+        self.complaints = []
+        self.bytes = 0
+        self.outside = []
+        self.address = address
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._said)
+        self.page.on("request", self._asked)
+        self.page.on("response", self._answered)
+
+    def _said(self, message):
+        if message.type == "error":
+            self.complaints.append(f"{message.text} {message.location}")
+
+    def _asked(self, request):
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.outside.append(request.url)
+
+    def _answered(self, response):
+        self.bytes += int(response.headers.get("content-length", 0))
+
+    def open(self, name):
+        self.page.goto(self.address + name)
+        self.page.wait_for_load_state("networkidle")
+        for host in self.page.query_selector_all(".explorer[data-now]"):
+            host.wait_for_selector(".dv-tools")  # the last part, after the first view
+        return self.page
+
+    def close(self):
+        self.context.close()
+        assert not self.complaints
+        assert not self.outside
+
+
+@pytest.fixture
+def visit(browser, address):
+    visit = Visit(browser, address)
+    yield visit
+    visit.close()
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_page_of_each_kind_opens_without_a_complaint(browser, address, window):
+    visit = Visit(browser, address, window)
+    findings = {}
+    for name in KINDS:
+        page = visit.open(name)
+        width, room = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert width <= room, f"{name} is {width} px wide"
+        if AXE.is_file():
+            findings[name] = serious(page)
+    visit.close()
+    assert not {name: found for name, found in findings.items() if found}
+
+
+def serious(page):
+    """What axe-core finds that keeps somebody out."""
+    page.add_script_tag(path=str(AXE))
+    found = page.evaluate(
+        "axe.run(document, { resultTypes: ['violations'] }).then((all) => all.violations.map("
+        "(one) => [one.impact, one.id, one.nodes.slice(0, 3).map((node) => node.html)]))"
+    )
+    return [one for one in found if one[0] in ("serious", "critical")]
+
+
+def test_axe_is_there_where_all_is_checked():
+    if not AXE.is_file():
+        pytest.skip("npm's packages are not here; with a network `make lint` fetches them")
+    assert "axe" in AXE.read_text(encoding="utf-8")[:200]
+
+
+def test_the_first_view_is_small(visit):
+    visit.open("index.html")
+    assert 300_000 < visit.bytes < FIRST_VIEW
+
+
+def texts(page):
+    return page.inner_text(".dv-texts")
+
+
+def test_an_explorer_takes_its_state_from_the_address(visit):
+    first = texts(visit.open("explorers/composer.html"))
+    moved = texts(visit.open("explorers/composer.html#law=logit-normal+t&base=x"))
+    assert moved != first
+    assert "sd3" in moved
+
+
+def test_a_link_on_the_first_page_moves_the_explorer(visit):
+    page = visit.open("index.html")
+    before = texts(page)
+    page.get_by_role("link", name="Turn flow matching into v-prediction").click()
+    page.wait_for_function("location.hash.includes('target=v')")
+    control = page.locator('[data-name="target"] select')
+    assert control.input_value() == "v"
+    assert "v-cosine" in texts(page)
+    first, second = (words.splitlines()[0].rstrip(".").split() for words in (before, texts(page)))
+    assert {one.strip(",") for one in first} == {one.strip(",") for one in second}  # the same loss
+
+
+def test_every_explorer_opens_without_a_kernel(visit):
+    named = explorers.available()
+    assert {"composer", "weighting"} <= {one.name for one in named}
+    findings = {}
+    for one in named:
+        page = visit.open(f"explorers/{one.name}.html")
+        assert page.locator(".dv-view canvas").count() > 0, one.name
+        assert page.inner_text(".dv-status") == "", one.name
+        findings[one.name] = serious(page) if AXE.is_file() else []
+    assert not {name: found for name, found in findings.items() if found}
+
+
+CONTROLS = "[...document.querySelectorAll('.explorer :is(input, select, button, summary)')]"
+SHOWN = "one.checkVisibility() && one.tabIndex >= 0 && one.type !== 'radio'"
+
+
+def test_the_keyboard_reaches_every_control(visit):
+    """Of a group of radio buttons one has the focus, and arrows choose the others."""
+    page = visit.open("index.html")
+    wanted = set(
+        page.evaluate(
+            f"{CONTROLS}.map((one, place) => [one, place]).filter(([one]) => {SHOWN})"
+            ".map(([, place]) => place)"
+        )
+    )
+    page.locator("h1").click()
+    reached = set()
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate(f"{CONTROLS}.indexOf(document.activeElement)"))
+    assert wanted - reached == set()
+    assert len(wanted) > 8
+
+
+def test_a_table_sorts_and_is_searched(visit):
+    page = visit.open("catalogue/index.html")
+    page.get_by_role("button", name="year").click()
+    years = page.locator("table.sortable tbody tr td:nth-child(3)").all_inner_texts()
+    assert years == sorted(years)
+    page.get_by_role("button", name="year").click()
+    years = page.locator("table.sortable tbody tr td:nth-child(3)").all_inner_texts()
+    assert years == sorted(years, reverse=True)
+    page.get_by_role("searchbox", name="Search").fill("edm")
+    shown = page.locator("table.sortable tbody tr:visible td:first-child").all_inner_texts()
+    assert "edm" in shown
+    assert "fm-ot" not in shown
+    assert "search=edm" in page.url
+    page.reload()
+    assert page.get_by_role("searchbox", name="Search").input_value() == "edm"
