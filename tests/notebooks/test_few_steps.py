@@ -33,7 +33,7 @@ def test_the_map_is_nearly_a_line_at_first_and_a_step_at_the_end(text):
 
 
 def test_the_diagonal_of_meanflow_is_the_law_that_is_stated(text):
-    """Two N(0.8, 2²) are drawn and the smaller is kept; its density is a derivative of a product."""
+    """Two N(0.8, 2²) are drawn and the smaller is kept; its density is a derivative."""
     level = np.linspace(-6, 6, 25)
     y = (level - 0.8) / 2
     stated = stats.norm.pdf(y) * stats.norm.cdf(-y)
