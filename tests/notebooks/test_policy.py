@@ -227,6 +227,23 @@ def test_what_released_code_computes(prose):
             torch.testing.assert_close(released, power * exact, rtol=1e-9, atol=1e-12)
 
 
+def test_two_roads_by_their_numbers(prose):
+    """What is said of goals and rewards holds with a margin; counts of calls are exact."""
+    runs = {name: roads.learned(name) for name in roads.ROADS}
+    last = {name: road.reward[:, -1] for name, road in runs.items()}
+    assert (last["Flow-GRPO as released"] > last["Flow-GRPO"] + 0.1).all()
+    assert (last["CPS as released"] > last["Flow-GRPO"]).all()
+    assert (runs["CPS as released"].goals[:, -1] <= 2).all()
+    assert_says(prose, "higher by more than 0.1 at every seed", "at least two of the four goals")
+    assert last["AWM"].max() < last["FPO"].min() < last["FPO"].max() < last["NFT"].min()
+    assert_says(prose, "NFT learns faster than FPO, and AWM", "is slowest")
+    for name in roads.ROADS:
+        assert len(runs[name].calls) == roads.BATCHES + 1 == 13
+        forward = name in ("FPO", "AWM", "NFT")
+        assert runs[name].calls[-1] == (965 if forward else 1210)
+    assert_says(prose, "Twelve batches take 965 calls of the network for an action, against 1,210")
+
+
 def test_the_exercises_numbers(prose):
     assert elbo_mixture.gain(dv.objective("fm-ot"), 4 / np.pi**2) == pytest.approx(1, abs=1e-9)
     sigmoid = dv.objective("sigmoid-bias2")
