@@ -74,20 +74,24 @@ def test_the_factor_moves_weight_as_stated(text):
 
 @pytest.mark.slow
 def test_what_small_networks_learn(text):
-    """Trainings grow the last bits of a sum, so only what holds with a margin is said."""
+    """Trainings grow the last bits of a sum, so only what holds with a margin is said.
+
+    All of it held with the seeds 0, 1 and 2.
+    """
     gaussian, clusters = few_steps.DATA
     found = {name: few_steps.errors(name, gaussian) for name in few_steps.NAMES}
-    assert max(found[name].rms[0] for name in ("shortcut", "ict")) < 0.1
+    best = max(found[name].rms[0] for name in ("shortcut", "ict"))
+    assert best < 0.1
     assert_says(
         text, f"not moved are {found['ict'].unmoved:.2f} off", "within 0.1 of the exact map"
     )
     for name in ("meanflow", "imeanflow"):
-        assert found[name].rms[0] == pytest.approx(0.3, abs=0.08)
+        assert found[name].rms[0] > 3 * best
         assert found[name].rms[1:].max() < 0.6 * found[name].rms[0]
         result = few_steps.errors(name, clusters)
         assert result.rms[0] > result.unmoved
         assert result.rms[2] > 0.8 * result.unmoved
-    assert_says(text, "about 0.3 off in one step, and do better in two and four")
+    assert_says(text, "more than three times as far off in one step, and do better in two and four")
     shortcut = few_steps.errors("shortcut", clusters)
     assert shortcut.rms.max() < 0.5 * shortcut.unmoved
     assert few_steps.errors("ict", clusters).rms[0] > 0.6 * shortcut.unmoved
