@@ -15,7 +15,7 @@ import pytest
 
 import diffviz as dv
 
-CLASSES = {"AdaptiveObjective", "Diverged", "LossByLogSNR", "Objective", "Run"}
+CLASSES = {"AdaptiveObjective", "Diverged", "LossByLogSNR", "MaskedObjective", "Objective", "Run"}
 MODULES = {
     "families",
     "lab",
@@ -44,10 +44,12 @@ FUNCTIONS = {
     "grid",
     "log_likelihood",
     "loss_density",
+    "masked_objective",
     "mixture",
     "objective",
     "probe",
     "probe_arrays",
+    "probe_masked",
     "read_log",
     "rebase",
     "report",
@@ -63,6 +65,7 @@ KINDS = {
     **dict.fromkeys(FUNCTIONS, FunctionType),
     "catalogue": Mapping,
     "few_step_catalogue": Mapping,
+    "masked_catalogue": Mapping,
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffviz import plots
-from diffviz.lab.experiments.walks import figure_of_eight
+from diffviz.lab.experiments.walks import SOLVERS, figure_of_eight
 from diffviz.lab.explorers import (
     ElboExplorer,
     PerceptionExplorer,
@@ -17,6 +17,8 @@ from diffviz.lab.explorers import (
     TrajectoryExplorer,
 )
 from diffviz.lab.explorers.elbo import ENTRIES
+from diffviz.lab.explorers.perception import SENSITIVITY_NAMES
+from diffviz.lab.explorers.schedule import DENSITIES
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.families import FAMILIES
 from diffviz.web.description import Chips, Menu, Slider, Switch
@@ -38,11 +40,19 @@ MODULES = {
     "sampling.js": (TrajectoryExplorer, {"drawing": DRAWINGS, "starts": STARTS}),
     "schedule.js": (ScheduleExplorer, {"picture": ("one draw", "six views")}),
 }
+# what is gone through option by option, and what is held meanwhile
+IN_TURN = {
+    "elbo.js": ("weighting", (*FAMILIES, *PUBLISHED), {"beside": ()}),
+    "perception.js": ("curve", tuple(SENSITIVITY_NAMES), {}),
+    "prior.js": ("shows", ("brightness", "couplings"), {}),
+    "sampling.js": ("solver", tuple(SOLVERS), {"noise": 0.5, "field": True, "steps": 5}),
+    "schedule.js": ("density", tuple(DENSITIES), {"picture": "one draw"}),
+}
 NUMBER = re.compile(r"[−-]?\d+(?:\.\d+)?(?:e[+-]\d+)?")
 
 
 def numbers(values):
-    return np.array([float(value) for value in values])
+    return np.array(values, dtype=float)  # of numbers, and of texts such as NaN and Infinity
 
 
 def plain(value):
@@ -84,6 +94,18 @@ def states_of(module, explorer, count, seed):
         states.append(
             explorer.description.checked(random_state(rng, explorer.description) | chosen)
         )
+    return states
+
+
+def states_in_turn(module, explorer, seed):
+    """A random state for each option of a menu."""
+    name, options, held = IN_TURN[module]
+    states = states_of(module, explorer, len(options), seed)
+    for state, option in zip(states, options, strict=True):
+        state.update(held)
+        state[name] = option
+        if state.get("data") == "drawn":
+            state["data"] = "ring8"  # not every drawing is data
     return states
 
 

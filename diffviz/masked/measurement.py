@@ -11,7 +11,7 @@ The loss runs with a stand-in for its network. From its draws and gradients foll
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,14 @@ from scipy import stats
 from torch import Tensor
 
 from diffviz.checks import count, dense_tensor, increasing, number, one_of, positive, require
+from diffviz.compute import threads
 from diffviz.masked import rate_laws, schedules
 from diffviz.masked.objectives import BASES, base_factor
 from diffviz.masked.session import Session
 from diffviz.probing.binning import Levels, bin_averages
 
 FEWEST_BATCHES = 16  # over which a draw of a single number is even
+USUAL_VOCABULARY = 1024  # by which work is estimated where it is not known
 NEAR_ELBO = 0.03  # share of the weight that may be elsewhere
 AVERAGE_WORDS = {
     "sum": "summed over masked tokens",
@@ -69,7 +71,6 @@ class MaskedMeasured:
     rate_law: str
     smoothing: float = 0.0
     notes: tuple[str, ...] = ()
-    error: str = field(default="cross-entropy", repr=False)
 
     def edges(self, bins: int = 24, mass: float = 0.98) -> NDArray:
         """Edges of bins over the middle of the draws.
@@ -242,8 +243,8 @@ def probe_masked(
     Args:
         loss: ``loss(model, x)``, which masks x, calls ``model`` once on the masked tokens and
             returns one number. It draws by torch.
-        x: Tokens as the loss takes them, whole numbers of shape (n, L), n and L at least 2. More
-            tokens in a sequence tell the average more clearly.
+        x: Tokens as the loss takes them, whole numbers of shape (n, L), n and L at least 2. They
+            are taken to the CPU.
         vocabulary: Number of logits of the network. By default it is one more than the largest
             token of x or of the masked tokens.
         draws: Number of rates, at least 64.
@@ -273,8 +274,10 @@ def probe_masked(
     if vocabulary is not None:
         vocabulary = count(vocabulary, "vocabulary")
     batches = max(-(-count(draws, "draws", least=64) // len(tokens)), FEWEST_BATCHES)
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        found = Session(loss, tokens, batches, vocabulary).measure()
+    logits = tokens.numel() * (vocabulary or USUAL_VOCABULARY)
+    suited = threads.suited(threads.ELEMENT * logits)
+    with suited, torch.random.fork_rng(devices=[]), torch.enable_grad():
+        found = Session(loss, tokens.long().cpu(), batches, vocabulary).measure()
     return MaskedMeasured(
         logsnr=found.logsnr,
         multiplier=found.multiplier,
@@ -299,7 +302,7 @@ def _checked_tokens(x: Any) -> Tensor:
         values.ndim == 2 and min(values.shape) >= 2,
         f"x must have shape (n, L) with n and L of at least 2, got {tuple(values.shape)}",
     )
-    return values.long()
+    return values
 
 
 def weight_elsewhere(one: NDArray, other: NDArray) -> float:

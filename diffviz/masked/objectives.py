@@ -21,7 +21,7 @@ large batches is a constant.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -192,8 +192,6 @@ class MaskedObjective:
     stated: Curve | None = None
     note: str = ""
 
-    error: ClassVar[str] = "cross-entropy"
-
     def __post_init__(self) -> None:
         for field in ("name", "family", "source", "note"):
             value = getattr(self, field)
@@ -254,13 +252,13 @@ class MaskedObjective:
 
         Raises:
             TypeError: λ is no real number.
-            ValueError: λ is NaN, or the factor is negative or not finite.
+            ValueError: λ is NaN or infinite, or the factor is negative or not finite.
 
         Example:
             >>> dv.masked_objective("llada").factor([-2.0, 0.0, 2.0]).round(3)
             array([1.135, 2.   , 8.389])
         """
-        at = levels(logsnr)
+        at = finite(logsnr, "logsnr")
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # refused below
             value = self._raw_factor(at)
         bad = ~(np.isfinite(value) & (value >= 0))

@@ -108,13 +108,6 @@ class Schedule:
         rising = bool(first < last)
         return Transformed(stats.uniform(), change, rising=rising).freeze()
 
-    @property
-    def mean_rate(self) -> float:
-        """Mean masking rate under uniform time."""
-        node, weight = np.polynomial.legendre.leggauss(64)
-        mask, _ = self.form.rates((node + 1) / 2)
-        return float(weight @ mask / 2)
-
 
 # --- forms ----------------------------------------------------------------------------------------
 

@@ -107,7 +107,7 @@ class MarkovWorld:
 
     @cached_property
     def entropy(self) -> float:
-        """Entropy of a sequence in nats: the least −log-likelihood of any model."""
+        """Entropy of a sequence in nats, the least −log-likelihood of any model."""
         p = self.probability[self.probability > 0]
         return float(-(p * np.log(p)).sum())
 

@@ -268,18 +268,27 @@ class Ranking:
 
         Where distances are in standard errors, a tenth is no difference.
         """
-        distance = self.distances[match.name]
+        distance = self._rounded(match.name)
+        other_target = CATALOGUE[match.name].target.name != self.kind
+        if distance != round(self.least, 3):
+            return distance, 0.0, other_target
+        same = [
+            name
+            for name in self.distances
+            if self._rounded(name) == distance and self._is_same(name, match.name)
+        ]
+        return distance, min(map(self._over_nearly_all, same)), other_target
+
+    def _rounded(self, name: str) -> float:
+        """Distance to three digits, without what is no difference."""
+        distance = self.distances[name]
         if not self.is_even and distance - self.least < LEEWAY:
             distance = self.least
-        distance = round(distance, 3)
-        objective = CATALOGUE[match.name]
-        other_target = objective.target.name != self.kind
-        is_tied = distance == round(self.least, 3)
-        return distance, self._over_nearly_all(objective) if is_tied else 0.0, other_target
+        return round(distance, 3)
 
-    def _over_nearly_all(self, objective: Objective) -> float:
+    def _over_nearly_all(self, name: str) -> float:
         """The distance over nearly all draws: deviations to two digits, errors to one."""
-        match = _match(objective, self.whole)
+        match = _match(CATALOGUE[name], self.whole)
         if match is None:
             return float("inf")
         if self.is_even:
@@ -317,6 +326,8 @@ class Ranking:
         first, second = CATALOGUE[name], CATALOGUE[other]
         usable = self.whole.inside(first) & self.whole.inside(second)
         w, v = self.whole.average(first)[usable], self.whole.average(second)[usable]
+        if name == other:
+            return True
         if not usable.any() or not ((w > 0) & (v > 0)).all():
             return False
         ratio = w / v

@@ -82,11 +82,14 @@ def test_the_probe_names_the_law_of_rates(name):
 
 
 def test_the_weighting_of_an_independent_loss_is_that_of_its_entry():
-    for name in ("llada", "md4-cosine", "masked-mean"):
+    for name in ("llada", "md4-cosine", "masked-mean", "simple", "dream-linear"):
         measured = probed(LOSSES[name])
         edges = measured.edges(12, 0.8)
         middle = (edges[1:] + edges[:-1]) / 2
         ratio = measured.weighting(edges) / dv.masked_objective(name).weighting(middle)
+        assert np.median(ratio) == pytest.approx(
+            1, rel=0.03
+        )  # and the constant is that of the code
         assert np.abs(ratio / np.median(ratio) - 1).max() < 0.05
 
 

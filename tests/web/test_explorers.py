@@ -17,6 +17,7 @@ from diffviz.lab.experiments.training import GRID
 from diffviz.lab.explorers.composer import ComposerExplorer
 from diffviz.lab.explorers.elbo import ElboExplorer
 from diffviz.lab.explorers.few_steps import FewStepExplorer
+from diffviz.lab.explorers.masked import MaskedExplorer
 from diffviz.lab.explorers.perception import PerceptionExplorer
 from diffviz.lab.explorers.policy import LearningExplorer, PolicyExplorer
 from diffviz.lab.explorers.prior import PriorExplorer
@@ -47,6 +48,7 @@ EXPLORERS = (
     ElboExplorer,
     FewStepExplorer,
     LearningExplorer,
+    MaskedExplorer,
     PerceptionExplorer,
     PolicyExplorer,
     PriorExplorer,

@@ -6,8 +6,6 @@ import numpy as np
 
 from diffviz.lab.exercises.answers import near
 from diffviz.lab.exercises.registry import exercise
-from diffviz.lab.experiments.masked import WORLD
-from diffviz.masked.bounds import Assessment, even
 
 
 @exercise("masked-token-base")
@@ -24,10 +22,7 @@ def count_weight(answer: Any) -> str:
     return near(answer, 12.0, "The ELBO weights the sum over k masked tokens by 1/k.")
 
 
-@exercise("masked-steps")
-def steps(answer: Any) -> str:
-    """The bound of two even steps on the notebook's sequences, over the entropy."""
-    exact = Assessment.of(WORLD, WORLD.posterior)
-    truth = exact.mean(-exact.elbo_in_steps(even(2))) - WORLD.entropy
-    hint = "Take Assessment.of(world, world.posterior), then elbo_in_steps([1, 0.5, 0])."
-    return near(answer, float(truth), hint)
+@exercise("masked-negative-share")
+def negative_share(answer: Any) -> str:
+    """The negative share of MaskGIT's square-root schedule: ∫ alpha dalpha over 1."""
+    return near(answer, 0.5, "dv.verdict(dv.masked_objective(...)) knows it, as a number below 1.")

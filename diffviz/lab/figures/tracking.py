@@ -204,7 +204,7 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
         ax.plot(*trained.truth.T, ".", ms=2, color="0.8", gid="truth")
         samples = trained.samples[place]
         ax.plot(*samples.T, ".", ms=2, color=GRID_COLOURS[place], gid="samples")
-        ax.set(title=f"uniform-λ training, 8 steps, {place} grid", xlim=(-1.7, 2.7))
+        ax.set(title=f"8 steps on the grid: {place}", xlim=(-1.7, 2.7))
         ax.set_aspect("equal", adjustable="datalim")
     return distances
 
