@@ -25,7 +25,7 @@ COLOURS = {
 }
 CONTROLS = (
     Menu("name", "objective", NAMES, "meanflow", tip="Whose diagonal is shown."),
-    Slider("std", "std of the data", 0.05, 2, 0.05, 0.3, scale="log", tip="Data N(0, std²)."),
+    Slider("std", "std", 0.05, 2, 0.05, 0.3, scale="log", tip="Standard deviation of the data."),
     Slider("power", "power p", 0, 1.5, 0.05, 1.0, tip="0 is no factor, 1 that of MeanFlow."),
     Slider("floor", "floor c", 1e-4, 10, 0.1, 0.01, scale="log", tip="Added to the error."),
 )
@@ -81,14 +81,14 @@ class FewStepExplorer(ViewExplorer):
                 weightings,
                 plots.LOGSNR,
                 "log₁₀ w on the ε error",
-                ylim=(-6, 2),
+                ylim=(-6, 3),
                 colours=COLOURS,
             ),
             Chart(
                 self.grid,
                 densities,
                 plots.LOGSNR,
-                "share of a nat",
+                "share per nat",
                 colours=COLOURS,
                 dashes={DRAWN: 1},
             ),
