@@ -36,6 +36,12 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
         ("sixteen-calls", "ab3"),
         ("slow-down", 3),
         ("slow-down", 0),
+        ("sorted-shift", 0.5642),
+        ("sorted-shift", -1.128),
+        ("half-factor", 0.1),
+        ("half-factor", float("nan")),
+        ("whole-jump", 1 / 28),
+        ("whole-jump", 1 / 3),
     ],
 )
 def test_a_wrong_answer_gets_a_hint(name, answer, capsys):

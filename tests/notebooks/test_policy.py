@@ -9,8 +9,9 @@ from notebook_prose import prose as prose_of
 import diffviz as dv
 from diffviz.data import toys
 from diffviz.lab.experiments import policy as policy_experiments
+from diffviz.lab.experiments import roads
 from diffviz.lab.experiments.policy import DEFAULT, WEIGHTINGS
-from diffviz.policy import bandit, surrogates
+from diffviz.policy import bandit, steps, surrogates
 from diffviz.theory import elbo_mixture
 
 pytestmark = pytest.mark.slow
@@ -187,6 +188,60 @@ def test_collapse_by_its_numbers(prose):
     assert all(0.5 < history.reward[-1] < 0.75 for history in held)
     assert min(history.reward[-1] for history in fpo) > 0.75
     assert_says(prose, "about 0.6 at the end, where the others are above 0.75")
+
+
+def test_noise_of_steps_by_its_numbers(prose):
+    level = [2 * np.log((1 - t) / t) for t in (0.6, 0.5)]
+    scale = 1 / steps.FlowGRPOStep(1.0).ddim_eta(*level)
+    etas = roads.equal_etas("Flow-GRPO, a = 0.7", 10)
+    assert_says(
+        prose,
+        rf"the same noise needs $a = {scale:.2f}\, \eta$",
+        f"the first step adds {etas[0]:.1f} times the noise of ancestral sampling, "
+        f"and the last one {etas[-1]:.1f} times",
+    )
+    limit = steps.FlowGRPOStep(0.7).ddim_eta(level[0], level[0] + 1e-6)
+    assert limit == pytest.approx(0.7 / np.sqrt(2), rel=1e-4)
+    assert_says(prose, r"DDIM with $\eta = a/\sqrt 2$")
+    costs = {name: roads.excess(name, 10) for name in roads.RULES}
+    assert_says(
+        prose,
+        f"DanceGRPO pays {costs['DanceGRPO, η = 0.3']:.1f} times the KL of the actions, "
+        f"and Flow-GRPO {costs['Flow-GRPO, a = 0.7']:.1f} times",
+    )
+
+
+def test_what_released_code_computes(prose):
+    """The d-th root of a ratio, and for CPS a power of 2 s²/d, in other numbers of components."""
+    level = [2 * np.log((1 - t) / t) for t in (0.6, 0.5)]
+    assert_says(prose, r"the $d$-th root of the exact one", r"^{1/d}", r"^{2 s^2/d}")
+    for d in (1, 5):
+        generator = torch.Generator().manual_seed(d)
+        z, x_hat, moved, state = torch.randn(4, 2, d, generator=generator, dtype=torch.float64)
+        for name in roads.RULES[:3]:
+            rule = roads.rule(name)
+            old, new = (rule.law(z, each, *level) for each in (x_hat, moved))
+            power = 2 * old.std**2 / d if name.startswith("CPS") else 1 / d
+            exact = new.log_prob(state) - old.log_prob(state)
+            released = rule.released(new, state) - rule.released(old, state)
+            torch.testing.assert_close(released, power * exact, rtol=1e-9, atol=1e-12)
+
+
+def test_two_roads_by_their_numbers(prose):
+    """What is said of goals and rewards holds with a margin; counts of calls are exact."""
+    runs = {name: roads.learned(name) for name in roads.ROADS}
+    last = {name: road.reward[:, -1] for name, road in runs.items()}
+    assert (last["Flow-GRPO as released"] > last["Flow-GRPO"] + 0.1).all()
+    assert (last["CPS as released"] > last["Flow-GRPO"]).all()
+    assert (runs["CPS as released"].goals[:, -1] <= 2).all()
+    assert_says(prose, "higher by more than 0.1 at every seed", "at least two of the four goals")
+    assert last["AWM"].max() < last["FPO"].min() < last["FPO"].max() < last["NFT"].min()
+    assert_says(prose, "NFT learns faster than FPO, and AWM", "is slowest")
+    for name in roads.ROADS:
+        assert len(runs[name].calls) == roads.BATCHES + 1 == 13
+        forward = name in ("FPO", "AWM", "NFT")
+        assert runs[name].calls[-1] == (965 if forward else 1210)
+    assert_says(prose, "Twelve batches take 965 calls of the network for an action, against 1,210")
 
 
 def test_the_exercises_numbers(prose):

@@ -16,6 +16,7 @@ from diffviz.lab.experiments.side_by_side import Trained
 from diffviz.lab.experiments.training import GRID
 from diffviz.lab.explorers.composer import ComposerExplorer
 from diffviz.lab.explorers.elbo import ElboExplorer
+from diffviz.lab.explorers.few_steps import FewStepExplorer
 from diffviz.lab.explorers.masked import MaskedExplorer
 from diffviz.lab.explorers.perception import PerceptionExplorer
 from diffviz.lab.explorers.policy import LearningExplorer, PolicyExplorer
@@ -45,6 +46,7 @@ EXPLORERS = (
     CapacityExplorer,
     ComposerExplorer,
     ElboExplorer,
+    FewStepExplorer,
     LearningExplorer,
     MaskedExplorer,
     PerceptionExplorer,

@@ -1,5 +1,6 @@
 from . import (
     elbo,
+    few_steps,
     formulas,
     functions,
     masked,
@@ -26,6 +27,7 @@ __all__ = [
     "check",
     "elbo",
     "exercise",
+    "few_steps",
     "formulas",
     "functions",
     "guesses",

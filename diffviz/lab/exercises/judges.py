@@ -2,6 +2,7 @@
 
 from diffviz.lab.exercises import (  # noqa: F401  each registers its judges
     elbo,
+    few_steps,
     formulas,
     masked,
     perception,

@@ -1,13 +1,15 @@
 """What few-step objectives draw, and what small networks learn of the exact flow map."""
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import increasing, one_of
+from diffviz.checks import array, increasing, number, one_of, positive
 from diffviz.compute.cache import cached
-from diffviz.few_steps.objectives import few_step
+from diffviz.few_steps.objectives import Adaptive, few_step
+from diffviz.theory.objectives import Objective
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,6 +72,46 @@ def share_of_long_jumps(name: str, start: float = 0.9, end: float = 0.1) -> floa
     levels = [2 * np.log((1 - t) / t) for t in (start, end)]
     far = 1e3  # beyond any level that is drawn, in nats
     return float(plane(name, [-far, *levels, far]).mass[0, -1])
+
+
+@dataclass(frozen=True)
+class LeastError:
+    """E‖u − E[u|z]‖² for data N(0, std²) on the linear path: what no network can go below.
+
+    It is std²/((1 − t)² std² + t²), by the variance of one Gaussian given another.
+
+    Args:
+        std: Standard deviation of the data, above 0.
+    """
+
+    std: float
+
+    def __post_init__(self) -> None:
+        positive(self.std, "std")
+
+    def __call__(self, logsnr: ArrayLike) -> NDArray:
+        """The squared error at λ in nats, any shape."""
+        ratio = np.exp(-array(logsnr, "logsnr") / 2)  # t/(1 − t)
+        return self.std**2 * (1 + ratio) ** 2 / (self.std**2 + ratio**2)
+
+
+def local(name: str, std: float = 0.3, power: float = 1.0, floor: float = 0.01) -> Objective:
+    """The local weighting on a diagonal, at the least error for data N(0, std²).
+
+    Args:
+        name: A key of ``dv.few_step_catalogue`` with a loss on its diagonal.
+        std: Standard deviation of the data.
+        power: Power p of the factor 1/(‖Δ‖² + c)^p; 0 for none.
+        floor: The c of the factor.
+
+    Returns:
+        The diagonal with the factor as its multiplier.
+
+    Raises:
+        ValueError: The name is unknown, has no loss on its diagonal, or a number is out of range.
+    """
+    factor = Adaptive(number(power, "power", low=0.0), positive(floor, "floor"))
+    return replace(few_step(name), adaptive=factor).at_error(LeastError(std))
 
 
 class Errors(NamedTuple):

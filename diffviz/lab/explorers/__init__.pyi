@@ -1,6 +1,7 @@
 from . import (
     composer,
     elbo,
+    few_steps,
     masked,
     perception,
     policy,
@@ -15,6 +16,7 @@ from . import (
 )
 from .composer import ComposerExplorer
 from .elbo import ElboExplorer
+from .few_steps import FewStepExplorer
 from .masked import MaskedExplorer
 from .perception import PerceptionExplorer
 from .policy import LearningExplorer, PolicyExplorer
@@ -29,6 +31,7 @@ __all__ = [
     "CapacityExplorer",
     "ComposerExplorer",
     "ElboExplorer",
+    "FewStepExplorer",
     "LearningExplorer",
     "MaskedExplorer",
     "PerceptionExplorer",
@@ -41,6 +44,7 @@ __all__ = [
     "WeightingExplorer",
     "composer",
     "elbo",
+    "few_steps",
     "masked",
     "perception",
     "policy",

@@ -61,7 +61,8 @@ def draw_excess(ax: Axes, rules: Sequence[str] = RULES) -> None:
     )
     ax.set_xticks(COUNTS, [str(each) for each in COUNTS])
     ax.minorticks_off()
-    legend(ax, loc="upper left", fontsize=8.5)
+    ax.set_ylim(0.8, 150)  # room for the legend above the curves
+    legend(ax, loc="upper right", fontsize=8.5)
 
 
 def draw_learning(ax: Axes, roads: Sequence[str] = ROADS) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import diffviz as dv
 from diffviz.lab.experiments import few_steps
 
 
@@ -24,3 +25,19 @@ def test_shortcut_models_learn_most_of_the_map():
         result = few_steps.errors("shortcut", data)
         assert result.rms.max() < 0.6 * result.unmoved
     assert np.isnan(few_steps.errors("ict", few_steps.DATA[0]).rms[1:]).all()
+
+
+@pytest.mark.parametrize("std", [0.3, 1.0])
+def test_the_least_error_of_u_is_that_of_the_toy(std):
+    """Its closed form against the quadrature of the toy, by the gain of the target."""
+    diagonal = dv.few_step("meanflow").diagonal
+    level = np.array([-8.0, -2.0, 0.0, 3.0, 9.0])
+    gain = diagonal.target.gain(level, diagonal.path)
+    expected = gain**2 * dv.mixture([[0.0]], std).mmse(level)
+    np.testing.assert_allclose(few_steps.LeastError(std)(level), expected, rtol=1e-8)
+
+
+def test_local_weightings_refuse_wrong_numbers():
+    for settings in ({"std": 0.0}, {"power": -1.0}, {"floor": 0.0}, {"name": "ict"}):
+        with pytest.raises(ValueError, match=r"std|power|floor|no diffusion loss"):
+            few_steps.local(**{"name": "meanflow", **settings})

@@ -1,0 +1,100 @@
+"""Every number in the prose of notebook 11 is computed here again, and looked for in the text."""
+
+import math
+
+import numpy as np
+import pytest
+from notebook_prose import assert_says
+from scipy import stats
+
+import diffviz as dv
+from diffviz.few_steps import maps, objectives
+from diffviz.lab.experiments import few_steps
+
+NOTEBOOK = "11_few_steps"
+
+
+def test_the_map_is_nearly_a_line_at_first_and_a_step_at_the_end(text):
+    import torch
+
+    toy, z = dv.toy("gmm1"), torch.linspace(-2, 2, 81, dtype=torch.float64)[:, None]
+
+    def curve(r):
+        return maps.exact_map(toy, z, 0.99, r).ravel().numpy()
+
+    def steepest(values):
+        """The largest slope over the mean one."""
+        return np.diff(values).max() / np.diff(values).mean()
+
+    assert_says(text, "To $r = 0.6$ the map is almost a straight line", "it is nearly a step")
+    assert np.corrcoef(z.ravel().numpy(), curve(0.6))[0, 1] > 0.999
+    assert steepest(curve(0.6)) < 1.2
+    assert steepest(curve(0.01)) > 5
+
+
+def test_the_diagonal_of_meanflow_is_the_law_that_is_stated(text):
+    """Two N(0.8, 2²) are drawn and the smaller is kept; its density is a derivative."""
+    level = np.linspace(-6, 6, 25)
+    y = (level - 0.8) / 2
+    stated = stats.norm.pdf(y) * stats.norm.cdf(-y)
+    np.testing.assert_allclose(objectives.LARGER_OF_TWO.pdf(level), stated, rtol=1e-10)
+    h = 1e-5
+    above = [objectives.LOGIT_NORMAL.sf(level + sign * h) ** 2 for sign in (-1, 1)]
+    np.testing.assert_allclose((above[0] - above[1]) / (2 * h), stated, rtol=1e-6)
+    shift = objectives.LOGIT_NORMAL.mean() - dv.few_step("meanflow").diagonal.law.mean()
+    assert shift / objectives.LOGIT_NORMAL.std() == pytest.approx(1 / math.sqrt(math.pi), rel=1e-9)
+    assert_says(text, f"lies {shift / 2:.2f} standard deviations lower")
+    assert_says(text, r"logit-normal(-0.4, 1)", "N(0.8, 2²)", "three quarters of its batch")
+    assert dv.few_step("meanflow").diagonal_share == 0.75
+    assert dv.compare(dv.few_step("shortcut").diagonal, dv.objective("fm-ot")).same
+
+
+def test_long_jumps_are_as_rare_as_stated(text):
+    once = [1 / few_steps.share_of_long_jumps(name) for name in ("meanflow", "shortcut")]
+    assert round(once[0], -3) == 12_000 and once[1] == pytest.approx(28)
+    assert_says(text, "once in 12,000 draws", "once in 28 draws")
+    assert few_steps.share_of_long_jumps("ict") == 0
+
+
+def test_the_factor_moves_weight_as_stated(text):
+    least = few_steps.LeastError(0.3)
+    assert least([-60.0, 60.0]) == pytest.approx([0.09, 1.0])
+    grid = np.linspace(-10, 10, 2001)
+    assert least(grid).max() == pytest.approx(1.09, abs=1e-5)
+    diagonal = dv.few_step("meanflow").diagonal
+    local = few_steps.local("meanflow", 0.3)
+    ends = np.array([-30.0, 30.0])
+    low, high = np.log(local.weighting(ends)) - np.log(diagonal.weighting(ends))
+    assert math.exp(low - high) == pytest.approx(10.1, abs=0.01)
+    assert dv.few_step("meanflow").adaptive == objectives.Adaptive(1.0, 0.01)
+    assert_says(
+        text, "is 0.09, the variance", "goes up to 1.09", "by a factor of 10 from end to end"
+    )
+
+
+@pytest.mark.slow
+def test_what_small_networks_learn(text):
+    """Trainings grow the last bits of a sum, so only what holds with a margin is said.
+
+    All of it held with the seeds 0, 1 and 2.
+    """
+    gaussian, clusters = few_steps.DATA
+    found = {name: few_steps.errors(name, gaussian) for name in few_steps.NAMES}
+    best = max(found[name].rms[0] for name in ("shortcut", "ict"))
+    assert best < 0.1
+    assert_says(
+        text, f"not moved are {found['ict'].unmoved:.2f} off", "within 0.1 of the exact map"
+    )
+    for name in ("meanflow", "imeanflow"):
+        assert found[name].rms[0] > 3 * best
+        assert found[name].rms[1:].max() < 0.6 * found[name].rms[0]
+        result = few_steps.errors(name, clusters)
+        assert result.rms[0] > result.unmoved
+        assert result.rms[2] > 0.8 * result.unmoved
+    assert_says(text, "more than three times as far off in one step, and do better in two and four")
+    shortcut = few_steps.errors("shortcut", clusters)
+    assert shortcut.rms.max() < 0.5 * shortcut.unmoved
+    assert few_steps.errors("ict", clusters).rms[0] > 0.6 * shortcut.unmoved
+    assert_says(text, "only the shortcut model has learned the map")
+    assert few_steps.TRAINING == {"steps": 1500, "width": 64}
+    assert_says(text, "three hidden layers of 64 units", "1,500 steps")
