@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from diffviz.checks import array, increasing, number, one_of, positive
 from diffviz.compute.cache import cached
@@ -91,8 +92,9 @@ class LeastError:
 
     def __call__(self, logsnr: ArrayLike) -> NDArray:
         """The squared error at λ in nats, any shape."""
-        ratio = np.exp(-array(logsnr, "logsnr") / 2)  # t/(1 − t)
-        return self.std**2 * (1 + ratio) ** 2 / (self.std**2 + ratio**2)
+        level = array(logsnr, "logsnr")
+        alpha, sigma = expit(level / 2), expit(-level / 2)  # 1 − t and t
+        return self.std**2 / ((alpha * self.std) ** 2 + sigma**2)
 
 
 def local(name: str, std: float = 0.3, power: float = 1.0, floor: float = 0.01) -> Objective:

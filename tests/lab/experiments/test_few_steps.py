@@ -34,7 +34,9 @@ def test_the_least_error_of_u_is_that_of_the_toy(std):
     level = np.array([-8.0, -2.0, 0.0, 3.0, 9.0])
     gain = diagonal.target.gain(level, diagonal.path)
     expected = gain**2 * dv.mixture([[0.0]], std).mmse(level)
-    np.testing.assert_allclose(few_steps.LeastError(std)(level), expected, rtol=1e-8)
+    least = few_steps.LeastError(std)
+    np.testing.assert_allclose(least(level), expected, rtol=1e-8)
+    np.testing.assert_allclose(least([-2000.0, 2000.0]), [std**2, 1.0], rtol=1e-12)
 
 
 def test_local_weightings_refuse_wrong_numbers():
