@@ -22,7 +22,7 @@ from diffviz.few_steps.maps import FlowMap
 from diffviz.few_steps.objectives import Adaptive, FewStep, few_step
 
 
-class Sampled(Protocol):
+class Source(Protocol):
     """Data that can be drawn, such as a toy."""
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
@@ -202,7 +202,7 @@ def _weighted_pseudo_huber(squared: Tensor, batch: Batch) -> Tensor:
 
 def train(
     name: str,
-    data: Sampled,
+    data: Source,
     *,
     steps: int = 3000,
     batch: int = 256,
@@ -255,7 +255,7 @@ def train(
 
 def _drawn(
     entry: FewStep,
-    data: Sampled,
+    data: Source,
     n: int,
     generator: torch.Generator,
     rng: np.random.Generator,

@@ -24,6 +24,7 @@ REACH = 0.01  # half-width of the derivative, as a share of the distance to the 
 FEWEST_FOR_A_FAMILY = 20
 SCATTER = 0.003  # mean relative distance of draws from their neighbours that is no curvature
 SCATTER_LEFT = 0.004  # after smoothing
+TREND = 4  # how much wider than a line is a trend, so that it does not follow the scatter
 DRAWS_OF_A_PART = 8
 MOST_PARTS = 32  # of a bin
 FEWEST_OF_A_LINE = 8  # draws on either side
@@ -109,7 +110,7 @@ def smoothed(logsnr: NDArray, values: NDArray) -> NDArray:
         return values
     most = max(FEWEST_OF_A_LINE, SHARE_OF_A_LINE * len(y))
     half = int(np.clip((scatter / SCATTER_LEFT) ** 2, FEWEST_OF_A_LINE, most))
-    trend = _exponential_trend(x, y, half)
+    trend = _exponential_trend(x, y, TREND * half)
     lines = np.empty_like(y)
     lines[order] = np.maximum(_moving_lines(x, y / trend, half), 0) * trend
     return lines

