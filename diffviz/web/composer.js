@@ -23,7 +23,7 @@ import { baseGain } from "./targets.js";
  */
 
 const NEAREST = 3; // published objectives that are listed
-const NAMED = 8; // published objectives of the same weighting that are named
+const NAMED = 12; // published objectives of the same weighting that are named
 const SAME = 1e-6; // deviation up to which two weightings are the same
 const FAR = 10; // deviation from which on a number says no more
 

@@ -38,7 +38,7 @@ def _draw_one(name: str, folder: Path) -> dict:
     figure = draw(name)
     shown = folder / f"{name}-page.png"
     folder.mkdir(parents=True, exist_ok=True)
-    shown.write_bytes(figure._repr_png_())  # type: ignore[attr-defined]
+    shown.write_bytes(figure.png())  # type: ignore[attr-defined]
     with Image.open(shown) as image:
         size = image.size
     curves = curves_of(figure)

@@ -71,10 +71,31 @@ def unlink(notebook: nbformat.NotebookNode, absent: set[str]) -> None:
     """
     for cell in notebook.cells:
         cell.source = cell.source.replace("](../README.md", "](../start.md")
+        if cell.cell_type == "markdown":
+            cell.source = within_site(cell.source)
         for name in absent:
             pattern = rf"\[([^\]]*)\]\({name}\.ipynb[^)]*\)"
             if cell.cell_type == "markdown":
                 cell.source = re.sub(pattern, r"\1", cell.source)
+
+
+def within_site(text: str) -> str:
+    """Let links of a notebook to files of the repository lead where the site has them.
+
+    Pages of ``docs`` are pages here. Sources are in the repository: the links lead there if its
+    address is known, and are plain text otherwise.
+
+    Args:
+        text: Markdown of a cell.
+
+    Returns:
+        The text with links of the site.
+    """
+    text = text.replace("](../docs/", "](../")
+    sources = r"\[([^\]]*)\]\(\.\./((?:diffviz|benchmarks|tests)/[^)]*)\)"
+    address = repository()
+    there = rf"[\1]({address}/blob/{BRANCH}/\2)" if address else r"\1"
+    return re.sub(sources, there, text)
 
 
 def links(name: str) -> str:

@@ -43,7 +43,7 @@ YLABELS = {  # on each scale; a loss density has no parts
 }
 LOOKS_OF_PARTS = tuple(YLABELS)
 NEAREST = 3  # published objectives that are listed
-NAMED = 8  # published objectives of the same weighting that are named
+NAMED = 12  # published objectives of the same weighting that are named
 SAME = 1e-6  # deviation up to which two weightings are the same
 FAR = 10  # deviation from which on a number says no more
 MOST = 4  # published objectives that are drawn
@@ -168,6 +168,8 @@ class ComposerExplorer(ViewExplorer):
             "levels": composer.published(),
             "labels": YLABELS,
             "targets": {entry.name: entry.target.name for entry in CATALOGUE.values()},
+            # they are drawn only, and in float64 they would be half of the page
+            "entries": {name: w.astype(np.float32) for name, w in shared["entries"].items()},
             "colours": shared["colours"] | COLOURS,
         }
 
