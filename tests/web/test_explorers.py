@@ -581,10 +581,10 @@ def test_while_an_answer_is_under_way_the_newest_value_waits(opened):
           const asked = [], answer = window.ask;
           let release;
           const gate = new Promise((done) => { release = done; });
-          window.ask = async (message) => {
+          window.ask = async (message, buffers) => {
             asked.push(message);
             await gate;
-            return answer(message);
+            return answer(message, buffers);
           };
           const range = document.querySelector("[data-name=height] input[type=range]");
           for (const value of [1, 2, 3, 4, 5]) {
