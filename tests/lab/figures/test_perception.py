@@ -214,11 +214,11 @@ def test_the_nearest_objective_is_that_of_the_smallest_spread_of_the_log_ratio()
     grid, w = np.linspace(-6, 6, 241), perception_experiments.seen().rate_distortion
     gap = {
         n: np.std(np.log(w(grid) / dv.objective(n).weighting(grid)))
-        for n in ("pi0", "fm-ot", "elbo", "indi")
+        for n in ("diffsynth-flux2", "fm-ot", "elbo", "indi")
     }
     found = perception_experiments.nearest(w, k=len(dv.catalogue))
-    assert found["pi0"] == min(found.values()) and all(
-        found[n] == pytest.approx(gap[n], abs=1e-8) for n in ("pi0", "indi")
+    assert found["diffsynth-flux2"] == min(found.values()) and all(
+        found[n] == pytest.approx(gap[n], abs=1e-8) for n in ("diffsynth-flux2", "indi")
     )
     assert (
         sum(abs(one - gap["fm-ot"]) < 1e-6 for one in found.values()) == 1
