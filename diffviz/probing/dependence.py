@@ -118,7 +118,7 @@ def judges_of(chunk: Chunk, direction: Tensor) -> list[str]:
     def note(module: nn.Module, args: Any) -> None:
         if next(module.parameters(), None) is None:
             return
-        large = [one for one in _tensors_in(args) if one.numel() > len(one) > 0 and one.ndim > 1]
+        large = [one for one in _tensors_in(args) if one.ndim > 1 and one.numel() > len(one) > 0]
         if any(one.requires_grad and _follows(one, chunk) for one in large):
             names.add(type(module).__name__)
 
