@@ -73,16 +73,8 @@ def write_start(folders: Folders, selection: Selection, chosen: tuple) -> None:
 def run_sphinx(folders: Folders, jobs: int) -> None:
     """Make the pages from their sources; a warning is an error."""
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-E"]
-    command += [
-        "-j",
-        str(jobs),
-        "-t",
-        "site",
-        "-c",
-        str(HERE),
-        "-d",
-        str(folders.source / "_doctrees"),
-    ]
+    command += ["-j", str(jobs), "-t", "site", "-c", str(HERE)]
+    command += ["-d", str(folders.source / "_doctrees")]
     environment = os.environ | {"SOURCE_DATE_EPOCH": EPOCH}
     subprocess.run([*command, str(folders.source), str(folders.site)], check=True, env=environment)
     for name in (".buildinfo", "objects.inv"):

@@ -1,7 +1,7 @@
 // What a page of the site does: it opens explorers, sorts and searches tables. Nothing is loaded
 // that the page does not show.
 
-/** A page whose explorer has a state in its address is opened anew when another state comes. */
+/** The places whose explorer was opened: a place may be reported in sight twice. */
 const opened = new Set();
 
 /** @param {string} root path to the root of the site */

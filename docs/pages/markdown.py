@@ -57,6 +57,41 @@ def table(head: Sequence[str], body: Iterable[Sequence[str]], label: str, search
     )
 
 
+def elsewhere(parts: Iterable[str]) -> str:
+    """A line of links that lead away from a page.
+
+    Args:
+        parts: The links as HTML.
+
+    Returns:
+        HTML.
+    """
+    return f'<p class="elsewhere">{" · ".join(parts)}</p>'
+
+
+def around(name: str, chosen: Sequence[str], whole: str, *more: str) -> str:
+    """Links from a page to the page of all, and to those before and after it.
+
+    Args:
+        name: Name of the page.
+        chosen: Names of all pages of its kind, in their order.
+        whole: What the link to the page of all says.
+        *more: Further links as HTML.
+
+    Returns:
+        HTML.
+    """
+    place = chosen.index(name)
+    parts = [f'<a href="index.html">{whole}</a>']
+    if place > 0:
+        before = chosen[place - 1]
+        parts.append(f'<a rel="prev" href="{before}.html">← {escape(before)}</a>')
+    if place + 1 < len(chosen):
+        after = chosen[place + 1]
+        parts.append(f'<a rel="next" href="{after}.html">{escape(after)} →</a>')
+    return elsewhere([*parts, *more])
+
+
 def picture(address: str, text: str, size: tuple[int, int] | None = None) -> str:
     """An image that is loaded when it comes into sight.
 

@@ -3,13 +3,13 @@
 import re
 import shutil
 from html import escape
-from pathlib import Path
 from urllib.parse import quote
 
 import nbformat
 from docutils.nodes import make_id
 
 from diffviz.lab.figures import FIGURES
+from pages import markdown
 from pages.folders import NOTEBOOKS, ROOT, Folders, Selection, repository
 
 BRANCH = "main"
@@ -23,7 +23,6 @@ def write(folders: Folders, selection: Selection, live: dict[str, str]) -> None:
         selection: Which notebooks.
         live: Names of the pages of explorers, by class.
     """
-    entries = []
     for name in selection.notebooks:
         notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
         describe_pictures(notebook)
@@ -33,10 +32,9 @@ def write(folders: Folders, selection: Selection, live: dict[str, str]) -> None:
         target = folders.source / "notebooks" / f"{name}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
-        entries.append(name)
     for file in sorted((ROOT / "notebooks").glob("*.png")):
         shutil.copyfile(file, folders.source / "notebooks" / file.name)
-    listed = "\n".join(entries)
+    listed = "\n".join(selection.notebooks)
     folders.write(
         "notebooks/index.md",
         "# Notebooks\n\nEach notebook asks one question. They are shown here with their results; "
@@ -63,27 +61,27 @@ def link_explorers(notebook: nbformat.NotebookNode, live: dict[str, str]) -> Non
 
 
 def unlink(notebook: nbformat.NotebookNode, absent: set[str]) -> None:
-    """Turn links to notebooks that have no page into plain text; the README is another page.
+    """Turn links to notebooks that have no page into plain text, and let others lead to pages.
 
     Args:
         notebook: The notebook, which is changed.
         absent: Names of those notebooks.
     """
     for cell in notebook.cells:
-        cell.source = cell.source.replace("](../README.md", "](../start.md")
-        if cell.cell_type == "markdown":
-            cell.source = within_site(cell.source)
+        if cell.cell_type != "markdown":
+            continue
+        cell.source = within_site(cell.source)
         for name in absent:
             pattern = rf"\[([^\]]*)\]\({name}\.ipynb[^)]*\)"
-            if cell.cell_type == "markdown":
-                cell.source = re.sub(pattern, r"\1", cell.source)
+            cell.source = re.sub(pattern, r"\1", cell.source)
 
 
 def within_site(text: str) -> str:
     """Let links of a notebook to files of the repository lead where the site has them.
 
-    Pages of ``docs`` are pages here. Sources are in the repository: the links lead there if its
-    address is known, and are plain text otherwise.
+    Pages of ``docs`` are pages here, and the page to start from takes the place of the README.
+    Sources are in the repository: the links lead there if its address is known, and are plain text
+    otherwise.
 
     Args:
         text: Markdown of a cell.
@@ -91,7 +89,7 @@ def within_site(text: str) -> str:
     Returns:
         The text with links of the site.
     """
-    text = text.replace("](../docs/", "](../")
+    text = text.replace("](../README.md", "](../start.md").replace("](../docs/", "](../")
     sources = r"\[([^\]]*)\]\(\.\./((?:diffviz|benchmarks|tests)/[^)]*)\)"
     address = repository()
     there = rf"[\1]({address}/blob/{BRANCH}/\2)" if address else r"\1"
@@ -117,7 +115,7 @@ def links(name: str) -> str:
         colab = f"https://colab.research.google.com/github/{place}/blob/{BRANCH}/{path}"
         parts.append(f'<a href="{escape(binder)}">Open in Binder</a>')
         parts.append(f'<a href="{escape(colab)}">Open in Colab</a>')
-    return '<p class="elsewhere">' + " · ".join(parts) + "</p>"
+    return markdown.elsewhere(parts)
 
 
 def copy_downloads(folders: Folders, selection: Selection) -> None:
@@ -177,14 +175,9 @@ def title(name: str) -> str:
     Returns:
         Its first heading.
     """
-    return _headings(ROOT / "notebooks" / f"{name}.ipynb")[0]
-
-
-def _headings(file: Path) -> list[str]:
-    """All headings of a notebook."""
-    notebook = nbformat.read(file, as_version=4)
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    return re.findall(r"^#+ (.*)$", "\n".join(texts), re.M)
+    return re.findall(r"^#+ (.*)$", "\n".join(texts), re.M)[0]
 
 
 def anchor(heading: str) -> str:
