@@ -323,11 +323,11 @@ class Ranking:
 
     def _is_same(self, name: str, other: str) -> bool:
         """Whether two entries have one weighting, as far as both are drawn by the loss."""
+        if name == other:
+            return True
         first, second = CATALOGUE[name], CATALOGUE[other]
         usable = self.whole.inside(first) & self.whole.inside(second)
         w, v = self.whole.average(first)[usable], self.whole.average(second)[usable]
-        if name == other:
-            return True
         if not usable.any() or not ((w > 0) & (v > 0)).all():
             return False
         ratio = w / v

@@ -15,7 +15,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,11 +30,11 @@ from diffviz.theory.discretisation import between_tables, departure, ratio_on_le
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.multipliers import constant
 from diffviz.theory.weightings import (
-    OfCrossEntropy,
     Resolved,
     WeightingLike,
     evaluate,
     evaluate_inside,
+    is_of_cross_entropy,
     relative_to_elbo,
     require_one_error,
     resolve,
@@ -256,7 +256,7 @@ def verdict(
         (False, -3.31)
     """
     if information is None:
-        information = w.information if _is_of_cross_entropy(w) else gaussian_information
+        information = w.information if is_of_cross_entropy(w) else gaussian_information
     _require_curve(information, "information")
     w = relative_to_elbo(w)
     resolved: Resolved | None
@@ -637,11 +637,6 @@ def equivalent(objectives: Iterable[Item], tolerance: float = 1e-6) -> list[list
     return sorted(in_order, key=lambda items: (-len(items), place[id(items[0])]))
 
 
-def _is_of_cross_entropy(w: Any) -> TypeGuard[OfCrossEntropy]:
-    """Whether a weighting is that of an objective on a cross-entropy."""
-    return isinstance(w, OfCrossEntropy) and not isinstance(w, type)
-
-
 def _require_curve(curve: Any, name: str) -> None:
     """Refuse what is no function of λ, such as an array."""
     require(
@@ -684,7 +679,7 @@ def loss_density(w: WeightingLike, logsnr: ArrayLike, mmse: Curve | None = None)
     """
     grid = finite(logsnr, "logsnr")
     if mmse is None:
-        mmse = w.floor if _is_of_cross_entropy(w) else gaussian_mmse
+        mmse = w.floor if is_of_cross_entropy(w) else gaussian_mmse
     return evaluate(w, grid) * _error_of_denoiser(mmse, grid)
 
 

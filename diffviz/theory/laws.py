@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from scipy.special import ndtr, ndtri
+from scipy.special import expit, ndtr, ndtri
 
 from diffviz.checks import array, count, finite, increasing, number, positive, require
 from diffviz.protocols import Law
@@ -1055,7 +1055,7 @@ def squeezed(density: Any, low: float, high: float) -> Any:
     """
     law = smooth(density, "density")
     start, end = ordered(low, high)
-    times = start + (end - start) * (1 / (1 + np.exp(np.array(law.support()) / 2)))
+    times = start + (end - start) * expit(-np.array(law.support()) / 2)
     require(
         bool(((times >= -1e-12) & (times <= 1 + 1e-12)).all()),
         f"low {start:g} and high {end:g} take times of the law to [{times.min():g}, "

@@ -21,7 +21,7 @@ Probability = Callable[[NDArray], NDArray]
 
 
 def halved(below: Probability, low: NDArray, high: NDArray) -> NDArray:
-    """Where a condition stops to hold, by halving a bracket.
+    """Where a condition stops holding, by halving a bracket.
 
     Args:
         below: Whether a point lies below the root, an array to an array of bools.
@@ -140,22 +140,26 @@ class BlendedTime(stats.rv_continuous):
         mass = np.where(self.base.cdf(last) < 0.5, right, left)
         return mass / self.share * expit(x / 2) * expit(-x / 2) / 2
 
-    def _average(self, probability: Probability, x: NDArray, certain: float) -> NDArray:
-        """The average of a probability of t₀ over u, which is 0 or 1 where t₀ has no such time."""
+    def _average(self, probability: Probability, x: NDArray, *, large_certain: bool) -> NDArray:
+        """The average of a probability of t₀ over u.
+
+        Where t₀ would leave [0, 1], the probability is 1 for the large u and 0 for the small ones,
+        or the other way round.
+        """
         noise = expit(-x / 2)
         least = np.clip((noise - 1 + self.share) / self.share, 0, 1)  # below, t₀ would exceed 1
         most = np.clip(noise / self.share, 0, 1)  # above, t₀ would be negative
         u = least[..., None] + (most - least)[..., None] * (1 + NODES) / 2
         inner = (probability(self._before(x[..., None], u)) * WEIGHTS).sum(-1) / 2
-        outer = (1 - most) if certain else least
+        outer = 1 - most if large_certain else least
         return (most - least) * inner + outer
 
     def _cdf(self, x: NDArray) -> NDArray:
-        # λ below x is t above its time: certain for the large u
-        return self._average(self.base.cdf, x, certain=1.0)
+        # λ below x is t above its time, which large u make certain
+        return self._average(self.base.cdf, x, large_certain=True)
 
     def _sf(self, x: NDArray) -> NDArray:
-        return self._average(self.base.sf, x, certain=0.0)
+        return self._average(self.base.sf, x, large_certain=False)
 
     def _ppf(self, q: NDArray) -> NDArray:
         plain = np.asarray(self.base.ppf(q))
@@ -197,7 +201,7 @@ class SqueezedTime:
         return logsnr_of(after, combined((1 - self.low) * signal, (1 - self.high) * noise))
 
     def _before(self, logsnr: NDArray) -> tuple[NDArray, NDArray]:
-        """T and 1 − t before the map."""
+        """The time t and 1 − t, both before the map."""
         noise = expit(-logsnr / 2)
         signal = expit(logsnr / 2)
         width = self.high - self.low

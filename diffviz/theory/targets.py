@@ -41,7 +41,7 @@ class Target:
         a: Coefficient of x, a function of λ and the path.
         b: Coefficient of eps, a function of λ and the path.
         both: a and b at once, where together they cost less than singly.
-        short_gain: |b − a sigma/alpha| where it comes out shorter than its parts.
+        short_gain: |b − a sigma/alpha| as one formula, where there is a shorter one.
     """
 
     name: str

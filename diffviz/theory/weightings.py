@@ -11,7 +11,7 @@ The same loss has a different weighting on the error of each base:
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -164,6 +164,18 @@ def resolve_curve(w: WeightingLike, caller: str) -> Resolved:
     return resolved
 
 
+def is_of_cross_entropy(w: Any) -> TypeGuard[OfCrossEntropy]:
+    """Whether a weighting is that of an objective on a cross-entropy.
+
+    Args:
+        w: An objective, a measured loss, a callable of λ, or values.
+
+    Returns:
+        Whether it is; not for a class of such objectives.
+    """
+    return isinstance(w, OfCrossEntropy) and not isinstance(w, type)
+
+
 def relative_to_elbo(w: WeightingLike) -> WeightingLike:
     """A weighting of which that of the ELBO is constant.
 
@@ -174,7 +186,7 @@ def relative_to_elbo(w: WeightingLike) -> WeightingLike:
         Of an objective on a cross-entropy its weighting over that of the ELBO, anything else as it
         is.
     """
-    if isinstance(w, OfCrossEntropy) and not isinstance(w, type):
+    if is_of_cross_entropy(w):
         return Resolved(w.over_elbo, w.law.support())
     return w
 
