@@ -13,13 +13,13 @@ from scipy.special import expit
 
 from diffviz.recipes.closed_forms import flow_matching
 from diffviz.recipes.settings.diffsynth import LTX2_MU, TEMPLATES
+from diffviz.recipes.settings.draws import UNIFORM_TIME
 from diffviz.theory import laws, multipliers
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR
 from diffviz.theory.targets import U
 
 DIFFSYNTH = "modelscope/DiffSynth-Studio diffsynth/diffusion/flow_match.py (commit 038bad0)"
-UNIFORM = stats.logistic(0, 2)  # law of λ for uniform t on the linear path
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class BellOverShift:
 
 def uniform_from(low: float, shift: float) -> stats.rv_continuous:
     """Law of λ for a time that is uniform from ``low`` to 1 and then shifted."""
-    return laws.moved(laws.squeezed(UNIFORM, low, 1.0), -2 * np.log(shift))
+    return laws.moved(laws.squeezed(UNIFORM_TIME, low, 1.0), -2 * np.log(shift))
 
 
 FLUX_LOW = TEMPLATES["FLUX.1"].last

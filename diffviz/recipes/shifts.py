@@ -68,11 +68,6 @@ def trellis_density(logsnr: NDArray) -> NDArray:
     return stats.norm.pdf(logit, 1, 1) * (1 + ratio) ** 2 / ratio * np.exp(-logsnr / 2)
 
 
-def uniform_logsnr(logsnr: NDArray) -> NDArray:
-    """(1 + e^(−λ/2))², of the velocity under uniform λ."""
-    return squared_velocity_gain(logsnr)
-
-
 def truncated_audio(logsnr: NDArray) -> NDArray:
     """f(0.925 t) e^(−λ/2), f the logit-normal density: its noisiest part, stretched to [0, 1]."""
     time = (1 - AUDIO_CUT) * expit(-logsnr / 2)
@@ -201,7 +196,7 @@ ENTRIES = (
         path=LINEAR,
         target=U,
         law=stats.uniform(-12, 22),
-        stated=uniform_logsnr,
+        stated=squared_velocity_gain,
         note="Its log-SNR is half of λ, and is uniform on [−6, 5].",
     ),
     Objective(

@@ -33,7 +33,7 @@ def root_logsnr(t: NDArray) -> NDArray:
 
 
 def root_time(logsnr: NDArray) -> NDArray:
-    """T at a λ."""
+    """Time at a λ."""
     return np.clip((expit(-logsnr) ** 2 - ROOT_OFFSET) / (1 - ROOT_OFFSET), 0, 1)
 
 
