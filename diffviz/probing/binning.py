@@ -124,13 +124,9 @@ def _scatter(x: NDArray, y: NDArray) -> float:
     left, middle, right = y[:-2], y[1:-1], y[2:]
     width = x[2:] - x[:-2]
     share = np.divide(x[1:-1] - x[:-2], width, out=np.full_like(width, 0.5), where=width > 0)
-    positive = (left > 0) & (right > 0)
-    lowest = np.finfo(float).tiny
-    with np.errstate(divide="ignore"):
-        logs = (1 - share) * np.log(np.maximum(left, lowest)) + share * np.log(
-            np.maximum(right, lowest)
-        )
-    between = np.where(positive, np.exp(logs), (1 - share) * left + share * right)
+    straight = (1 - share) * left + share * right
+    geometric = left ** (1 - share) * right**share
+    between = np.where((left > 0) & (right > 0), geometric, straight)
     size = middle + between
     distance = np.abs(middle - between)[size > 0] / size[size > 0]
     return float(distance.mean()) if len(distance) else 0.0

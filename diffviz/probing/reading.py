@@ -201,7 +201,8 @@ def _known_draws(
     """
     noise = _combine_noises(coefficients, first_look.tolerance)
     usable = _usable(first_look, coefficients, noise)
-    require(usable.any(), "; ".join((*_reasons(first_look), NO_DRAW, *first_look.notes)))
+    said = (_reason(first_look), NO_DRAW, *first_look.notes)
+    require(usable.any(), "; ".join(filter(None, said)))
     logsnr = 2 * np.log(np.abs(coefficients.alpha) / noise.sigma)
     dropped = find_dropped(coefficients, noise.sigma, logsnr, usable)
     if dropped.share and single:
@@ -300,16 +301,17 @@ def _kind(
     return name_target(alpha, sigma, a, b, frame, first_look.tolerance)
 
 
-def _reasons(first_look: FirstLook) -> list[str]:
-    """Why there is no weighting of one target, as far as a first look told."""
+def _reason(first_look: FirstLook) -> str:
+    """Why there is no weighting of one target; empty where a first look found no reason."""
     if first_look.dependence.found:
-        return ["no weighting: " + first_look.dependence.notes[-1]]
-    return [first_look.coupling.refusal] if first_look.coupling.refusal else []
+        return "no weighting: " + first_look.dependence.notes[-1]
+    return first_look.coupling.refusal
 
 
 def _refusal(first_look: FirstLook, evidence: Evidence) -> str:
     """Why there is no weighting although a factor was read; empty where there is one."""
-    for reason in _reasons(first_look):
+    reason = _reason(first_look)
+    if reason:
         return reason
     nothing_to_learn = target_of_z(evidence)
     return "" if nothing_to_learn is None else "no weighting: " + nothing_to_learn
