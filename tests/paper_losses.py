@@ -265,7 +265,10 @@ def ltx2(mean):
 
 
 def truncated_audio(u):
-    """The share of data is logit-normal above 0.075, stretched to [0, 1]; then flipped."""
+    """The share of data is logit-normal above 0.075, stretched to [0, 1]; then flipped.
+
+    ``truncated_logistic_normal_rescaled`` of stable-audio-tools.
+    """
     lower = ndtr(log(0.075 / 0.925))
     return 1 - (expit(ndtri(lower + (1 - lower) * u)) - 0.075) / 0.925
 

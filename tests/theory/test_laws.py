@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from cells import in_one_test
 from numpy import exp, log, pi, sqrt
+from paper_losses import truncated_audio
 from scipy import stats
 from scipy.optimize import elementwise
-from scipy.special import expit, ndtr, ndtri
+from scipy.special import expit
 
 import diffviz as dv
 from diffviz.theory import atoms, laws, paths
@@ -126,11 +127,6 @@ def split_lognormal(u, n):  # k-diffusion utils.rand_split_log_normal
     return exp(np.where(below, n * -0.8 - 1.2, n * 1.6 - 1.2))
 
 
-def audio(u):  # stable-audio-tools truncated_logistic_normal_rescaled, flipped
-    lower = ndtr(log(0.075 / 0.925))
-    return 1 - (expit(ndtri(lower + (1 - lower) * u)) - 0.075) / 0.925
-
-
 def ltx2(u, n):  # ltx_trainer ShiftedLogitNormalTimestepSampler at 4,096 tokens
     low, high = expit(2.05 - 2.5758), expit(2.05 + 3.0902)
     raw = (expit(2.05 + n) - low) / (high - low)
@@ -180,7 +176,7 @@ SAMPLERS = {
         dv.objective("simplefold-as-coded").law,
     ),
     "Stable Audio": (
-        lambda u, n: logsnr_of_time(audio(u)),
+        lambda u, n: logsnr_of_time(truncated_audio(u)),
         dv.objective("stable-audio-trunc-logit-normal").law,
     ),
     "musubi-tuner qinglong": (
