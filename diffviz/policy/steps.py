@@ -267,7 +267,7 @@ class _EulerMaruyama(NoisyStep):
         """
 
     def std(self, before: float, after: float) -> float:
-        """As much as g √Δ; see ``NoisyStep.std``."""
+        """The amount g √Δ; see ``NoisyStep.std``."""
         _, t = scales(self.frame, before)
         _, next_t = scales(self.frame, after)
         return math.sqrt(self.variance_rate(before) * (t - next_t))

@@ -113,7 +113,7 @@ prediction(
 
 
 def _coarse_stack() -> float:
-    """Nats of a stack of ten layers over that without steps, on N(0, 1)."""
+    """Nats of the diffusion term with ten layers, on N(0, 1)."""
     import torch
 
     import diffviz as dv

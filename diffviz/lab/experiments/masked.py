@@ -246,7 +246,7 @@ def table() -> str:
 
 
 def elbo_density(logsnr: NDArray = LEVELS) -> NDArray:
-    """Sigmoid(λ) times the floor of the world, whose area is the entropy.
+    """The floor of the world times sigmoid(λ); its area is the entropy.
 
     Args:
         logsnr: λ in nats, shape (n,).
