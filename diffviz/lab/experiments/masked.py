@@ -67,8 +67,9 @@ def inside(entry: MaskedObjective, logsnr: NDArray, base: str) -> NDArray:
     Returns:
         The weighting, shape (n,).
     """
+    w = entry.weighting(logsnr, base)
     low, high = entry.law.support()
-    return np.where((logsnr > low) & (logsnr < high), entry.weighting(logsnr, base), np.nan)
+    return np.where((logsnr > low) & (logsnr < high), w, np.nan)
 
 
 def is_elbo(found: Verdict) -> bool:
