@@ -46,7 +46,7 @@ class Batch:
     r: Tensor
 
     def noisy(self, time: Tensor) -> Tensor:
-        """Z of the linear path at times, shape (n, dim)."""
+        """States of the linear path at times, shape (n, dim)."""
         return (1 - time)[:, None] * self.x + time[:, None] * self.eps
 
     @property
@@ -149,7 +149,7 @@ def clean(model: FlowMap, z: Tensor, t: Tensor) -> Tensor:
 
 
 def _along(model: FlowMap, batch: Batch, direction: Tensor) -> tuple[Tensor, Tensor]:
-    """U at (z, r, t), and its derivative along (direction, 0, 1)."""
+    """What the network says at (z, r, t), and its derivative along (direction, 0, 1)."""
     with warnings.catch_warnings(), forward_ad.dual_level():
         # torch's own rules for forward mode are made by a function that torch deprecates
         warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)

@@ -221,8 +221,6 @@ class Assessment:
             Tokens, shape (n, L).
         """
         rng = random_generator(rng)
-        if steps is not None:
-            steps = count(steps, "steps")
         law = self.log_likelihood if steps is None else self.log_likelihood_in_steps(even(steps))
         likely = np.exp(law)
         drawn = rng.choice(len(likely), size=count(n, "n"), p=likely / likely.sum())

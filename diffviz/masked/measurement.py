@@ -17,13 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from torch import Tensor
 
 from diffviz.checks import count, dense_tensor, increasing, number, one_of, positive, require
 from diffviz.compute import threads
 from diffviz.masked import rate_laws, schedules
-from diffviz.masked.objectives import BASES, base_factor
+from diffviz.masked.objectives import BASES, base_factor, binomial_probabilities
 from diffviz.masked.session import Session
 from diffviz.probing.binning import Levels, bin_averages
 
@@ -179,14 +178,12 @@ class MaskedMeasured:
             (16,)
         """
         masked = np.arange(1, self.length + 1)
-        rate, keep = schedules.rates_at(self.logsnr)
         if self.masks == "counted":
+            rate, _ = schedules.rates_at(self.logsnr)
             hidden = np.maximum(np.round(rate * self.length + 1e-6), 1)
             chance = (hidden == masked[:, None]).astype(float)
         else:
-            below = stats.binom.pmf(masked[:, None], self.length, rate)
-            above = stats.binom.pmf(self.length - masked[:, None], self.length, keep)
-            chance = np.where(rate < 0.5, below, above)
+            chance = binomial_probabilities(masked, self.length, self.logsnr)
         weights = chance @ self.multiplier / len(self.logsnr)
         return weights / masked if self.average == "masked" else weights
 

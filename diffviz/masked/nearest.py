@@ -50,13 +50,14 @@ def closest_masked(measured: MaskedMeasured, k: int = 3) -> list[Near]:
     return sorted(near, key=lambda one: _rank(one, measured))[: count(k, "k")]
 
 
-def _rank(near: Near, measured: MaskedMeasured) -> tuple[int, bool, bool, float]:
+def _rank(near: Near, measured: MaskedMeasured) -> tuple[bool, bool, bool, float]:
     """Where an entry stands: among equal weights, those of the same average and masks first."""
     entry = CATALOGUE[near.name]
     is_counted = entry.masks != "independent"
+    is_equal = near.deviation <= EQUAL
     return (
-        int(near.deviation > EQUAL),
-        near.deviation <= EQUAL and entry.average != measured.average,
-        near.deviation <= EQUAL and is_counted != (measured.masks == "counted"),
+        not is_equal,
+        is_equal and entry.average != measured.average,
+        is_equal and is_counted != (measured.masks == "counted"),
         near.deviation,
     )

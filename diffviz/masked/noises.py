@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffviz.checks import array, count, number, require
 from diffviz.masked.schedules import rates_at
-from diffviz.masked.worlds import MarkovWorld
+from diffviz.masked.worlds import MarkovWorld, messages
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,15 +205,8 @@ def posterior_from_others(world: MarkovWorld, noise: Noise, z: NDArray, logsnr: 
     Returns:
         p(x_l = v | z without z_l), shape (n, L, V).
     """
-    transition = np.asarray(world.transition)
     seen = noise.noised(np.eye(world.alphabet), logsnr)[:, z].transpose(1, 2, 0)
-    before = np.empty_like(seen)
-    after = np.ones_like(seen)
-    before[:, 0] = np.asarray(world.start)
-    for place in range(1, world.length):
-        before[:, place] = (before[:, place - 1] * seen[:, place - 1]) @ transition
-    for place in range(world.length - 2, -1, -1):
-        after[:, place] = (after[:, place + 1] * seen[:, place + 1]) @ transition.T
+    before, after = messages(world, seen)
     both = before * after
     return both / both.sum(-1, keepdims=True)
 

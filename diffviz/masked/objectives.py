@@ -405,14 +405,42 @@ class MaskedObjective:
 
     def _count_probabilities(self, masked: NDArray, length: int, logsnr: NDArray) -> NDArray:
         """Probability of each number of masked tokens at each λ, shape (length, n)."""
-        rate, keep = rates_at(logsnr)
         if self.masks == "independent":
-            below = stats.binom.pmf(masked[:, None], length, rate)
-            return np.where(
-                rate < 0.5, below, stats.binom.pmf(length - masked[:, None], length, keep)
-            )
-        rounded = np.ceil(rate * length) if self.masks == "up" else np.round(rate * length)
-        return (np.maximum(rounded, 1) == masked[:, None]).astype(float)
+            return binomial_probabilities(masked, length, logsnr)
+        return (fixed_counts(self.masks, length, logsnr) == masked[:, None]).astype(float)
+
+
+def fixed_counts(masks: str, length: int, logsnr: NDArray) -> NDArray:
+    """Number of masked tokens where the rate fixes it, at least 1.
+
+    Args:
+        masks: "up" or "nearest", the way in which rate times length is rounded.
+        length: Number of tokens of a sequence.
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The numbers, same shape.
+    """
+    rate, _ = rates_at(logsnr)
+    rounded = np.ceil(rate * length) if masks == "up" else np.round(rate * length)
+    return np.maximum(rounded, 1)
+
+
+def binomial_probabilities(masked: NDArray, length: int, logsnr: NDArray) -> NDArray:
+    """Probability of numbers of masked tokens where each is masked by itself.
+
+    Args:
+        masked: Numbers of masked tokens, shape (k,).
+        length: Number of tokens of a sequence.
+        logsnr: λ in nats, shape (n,); ±inf is allowed.
+
+    Returns:
+        The probabilities, shape (k, n).
+    """
+    rate, keep = rates_at(logsnr)
+    below = stats.binom.pmf(masked[:, None], length, rate)
+    above = stats.binom.pmf(length - masked[:, None], length, keep)
+    return np.where(rate < 0.5, below, above)
 
 
 @dataclass(frozen=True, eq=False)
@@ -459,13 +487,12 @@ def draw_masks(
     n = count(n, "n")
     length = count(length, "length")
     logsnr = recipe.law.ppf(quantile_draws(n, random_generator(rng)))
-    rate, _ = rates_at(logsnr)
     order = rng.random((n, length))
     if recipe.masks == "independent":
-        mask = order < rate[:, None]
+        mask = order < rates_at(logsnr)[0][:, None]
     else:
-        rounded = np.ceil(rate * length) if recipe.masks == "up" else np.round(rate * length)
-        mask = order.argsort(1).argsort(1) < np.maximum(rounded, 1)[:, None]
+        fixed = fixed_counts(recipe.masks, length, logsnr)
+        mask = order.argsort(1).argsort(1) < fixed[:, None]
     hidden = mask.sum(1)
     divisor = {
         "sum": np.ones(n),

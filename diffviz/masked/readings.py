@@ -167,8 +167,6 @@ def _fit(gradient: Tensor, logits: Tensor, x: Tensor, shift: int) -> tuple[Tenso
     chosen = target[counted]
     q = _softmax_of_used(g, logits[:, at[inside]][counted])
     one_hot = torch.nn.functional.one_hot(chosen, g.shape[-1]).double()
-    if (chosen >= g.shape[-1]).any():
-        return None
     weight, smoothing, left = _regress(g, q, one_hot)
     if left > TOLERANCE:
         return None

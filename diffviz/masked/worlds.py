@@ -138,15 +138,8 @@ class MarkovWorld:
         """
         tokens = self._tokens(z, "z", self.alphabet + 1)
         seen = np.concatenate([np.eye(self.alphabet), np.ones((1, self.alphabet))])[tokens]
-        forward = np.empty_like(seen)
-        backward = np.ones_like(seen)
-        forward[:, 0] = np.asarray(self.start) * seen[:, 0]
-        for place in range(1, self.length):
-            forward[:, place] = (forward[:, place - 1] @ self.transition) * seen[:, place]
-        for place in range(self.length - 2, -1, -1):
-            after = backward[:, place + 1] * seen[:, place + 1]
-            backward[:, place] = after @ np.asarray(self.transition).T
-        both = forward * backward
+        before, after = messages(self, seen)
+        both = before * seen * after
         with np.errstate(invalid="ignore"):
             return both / both.sum(-1, keepdims=True)
 
@@ -241,6 +234,27 @@ class MarkovWorld:
             f"{name} must hold tokens from 0 to {kinds - 1}, got {tokens.min()} to {tokens.max()}",
         )
         return tokens.astype(np.int64)
+
+
+def messages(world: MarkovWorld, seen: NDArray) -> tuple[NDArray, NDArray]:
+    """What the tokens before each token say of it, and what those after it say.
+
+    Args:
+        world: The world.
+        seen: Probability of what is seen of each token if that token is v, shape (n, L, V).
+
+    Returns:
+        p(x_l = v, seen before l) and p(seen after l | x_l = v), each of shape (n, L, V).
+    """
+    transition = np.asarray(world.transition)
+    before = np.empty_like(seen)
+    after = np.ones_like(seen)
+    before[:, 0] = np.asarray(world.start)
+    for place in range(1, world.length):
+        before[:, place] = (before[:, place - 1] * seen[:, place - 1]) @ transition
+    for place in range(world.length - 2, -1, -1):
+        after[:, place] = (after[:, place + 1] * seen[:, place + 1]) @ transition.T
+    return before, after
 
 
 def by_rate(by_count: NDArray, logsnr: ArrayLike) -> NDArray:

@@ -9,12 +9,11 @@ preferences, the others from rewards.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from torch import Tensor
 
@@ -28,6 +27,7 @@ from diffviz.theory.paths import LINEAR
 Comparison = Callable[[Denoiser], Tensor]
 EVEN_TIMES = tuple(LINEAR.schedule.ppf(np.linspace(0.02, 0.98, 11)).tolist())  # equal steps of t
 FLOW_GRPO = steps.FlowGRPOStep(0.7)
+ANCESTRAL = steps.DDIMStep(1.0)  # the step of DDPO's chain
 KL_DRAWS = 2  # for each action; two are enough, since nothing is exponentiated
 
 
@@ -63,31 +63,13 @@ class FlowLosses:
 
 
 @dataclass(frozen=True)
-class ChainLogProbs:
-    """Log-probabilities of the steps of chains that were sampled, shape (steps, n)."""
-
-    path: tuple[Tensor, ...]
-    levels: NDArray
-
-    def __call__(self, model: Denoiser) -> Tensor:
-        """The log-probabilities under a policy."""
-        steps = zip(pairwise(self.path), pairwise(self.levels), strict=True)
-        return torch.stack(
-            [
-                surrogates.chain(model, z, before, after, follow=follow)[1]
-                for (z, follow), (before, after) in steps
-            ]
-        )
-
-
-@dataclass(frozen=True)
 class StepLogProbs:
     """Log-probabilities of the steps of a noisy sampler, shape (steps, n); see ``policy.steps``."""
 
     states: tuple[Tensor, ...]
-    levels: tuple[float, ...]
+    levels: ArrayLike
     rule: steps.NoisyStep
-    released: bool
+    released: bool = False
 
     def __call__(self, model: Denoiser) -> Tensor:
         """The log-probabilities under a policy."""
@@ -259,7 +241,7 @@ class DDPO(Method):
         self, path: list[Tensor], first: Denoiser, env: Environment, generators: Generators
     ) -> Comparison:
         """Log-probabilities of the chain's steps; see ``Method.compare``."""
-        return ChainLogProbs(tuple(path), CHAIN_GRID)
+        return StepLogProbs(tuple(path), CHAIN_GRID, ANCESTRAL)
 
     def loss(self, old: Tensor, new: Tensor, advantage: NDArray) -> Tensor:
         """``surrogates.ddpo``; see ``Method.loss``."""
@@ -340,8 +322,8 @@ class GRPO(Method):
     def act(self, model: Denoiser, n: int, generator: torch.Generator) -> list[Tensor]:
         """Draw n actions step by step; the states come first. See ``Method.act``."""
         states = steps.walk(model, n, self.levels, self.rule, generator)
-        scale = float(self.rule.frame.alpha(np.array(self.levels[-1:]))[0])
-        return [*states, states[-1] / scale]
+        alpha, _ = steps.scales(self.rule.frame, self.levels[-1])
+        return [*states, states[-1] / alpha]
 
     def compare(
         self, path: list[Tensor], first: Denoiser, env: Environment, generators: Generators

@@ -184,8 +184,8 @@ class _Preserving(NoisyStep):
 
     def mean(self, z: Tensor, x_hat: Tensor, before: float, after: float) -> Tensor:
         """The mean alpha' x_hat + √(sigma'² − std²) eps_hat; see ``NoisyStep.mean``."""
-        alpha, sigma = _scales(self.frame, before)
-        next_alpha, next_sigma = _scales(self.frame, after)
+        alpha, sigma = scales(self.frame, before)
+        next_alpha, next_sigma = scales(self.frame, after)
         fresh = self.std(before, after)
         eps_hat = (z - alpha * x_hat) / sigma
         return next_alpha * x_hat + math.sqrt(next_sigma**2 - fresh**2) * eps_hat
@@ -212,7 +212,7 @@ class DDIMStep(_Preserving):
 
     def std(self, before: float, after: float) -> float:
         """η sigma' √(1 − (s'/s)²); see ``NoisyStep.std``."""
-        _, sigma = _scales(self.frame, after)
+        _, sigma = scales(self.frame, after)
         return self.eta * sigma * math.sqrt(-math.expm1(before - after))
 
 
@@ -238,7 +238,7 @@ class CPSStep(_Preserving):
 
     def std(self, before: float, after: float) -> float:
         """The part t' sin(η π/2); see ``NoisyStep.std``."""
-        _, sigma = _scales(self.frame, after)
+        _, sigma = scales(self.frame, after)
         return sigma * math.sin(self.eta * math.pi / 2)
 
     def released(self, law: StepLaw, state: Tensor) -> Tensor:
@@ -267,15 +267,15 @@ class _EulerMaruyama(NoisyStep):
         """
 
     def std(self, before: float, after: float) -> float:
-        """As much as g √Δ; see ``NoisyStep.std``."""
-        _, t = _scales(self.frame, before)
-        _, next_t = _scales(self.frame, after)
+        """The amount g √Δ; see ``NoisyStep.std``."""
+        _, t = scales(self.frame, before)
+        _, next_t = scales(self.frame, after)
         return math.sqrt(self.variance_rate(before) * (t - next_t))
 
     def mean(self, z: Tensor, x_hat: Tensor, before: float, after: float) -> Tensor:
         """The mean z − Δ u_hat − Δ g²/(2t) eps_hat; see ``NoisyStep.mean``."""
-        alpha, t = _scales(self.frame, before)
-        _, next_t = _scales(self.frame, after)
+        alpha, t = scales(self.frame, before)
+        _, next_t = scales(self.frame, after)
         eps_hat = (z - alpha * x_hat) / t
         drift = eps_hat - x_hat + self.variance_rate(before) / (2 * t) * eps_hat
         return z - (t - next_t) * drift
@@ -381,7 +381,7 @@ def step(
 def _law(model: Denoiser, z: Tensor, levels: tuple[float, float], rule: NoisyStep) -> StepLaw:
     """The law of a step for arguments that are checked; the denoiser sees z in the frame VP."""
     before, after = levels
-    alpha, sigma = _scales(rule.frame, before)
+    alpha, sigma = scales(rule.frame, before)
     in_vp = z / math.hypot(alpha, sigma)
     x_hat = model.denoise(in_vp, z.new_tensor(before).expand(len(z)))
     return rule.law(z, x_hat, before, after)
@@ -469,7 +469,7 @@ def walk(
     device = generator.device
     with threads.suited(threads.denoising(model, n), device):
         start = drawn(torch.randn, (n, 2), generator=generator, device=device, dtype=torch.float64)
-        states = [start * math.hypot(*_scales(rule.frame, grid[0]))]
+        states = [start * math.hypot(*scales(rule.frame, grid[0]))]
         for before, after in pairwise(grid):
             states.append(step(model, states[-1], before, after, rule, generator=generator)[0])
     return states
@@ -490,8 +490,16 @@ def check_rule(rule: NoisyStep) -> None:
         )
 
 
-def _scales(frame: Frame, level: float) -> tuple[float, float]:
-    """Signal and noise, alpha and sigma, of a frame at one λ."""
+def scales(frame: Frame, level: float) -> tuple[float, float]:
+    """Signal and noise of a frame at one λ.
+
+    Args:
+        frame: The frame of z.
+        level: λ in nats.
+
+    Returns:
+        alpha and sigma.
+    """
     alpha = float(frame.alpha(np.array([level]))[0])
     return alpha, alpha * float(noise_ratio(level))
 

@@ -24,6 +24,12 @@ def ddim(z, x_hat, logsnr, next_logsnr):
     return next_alpha * (y + (next_s - s) * (y - x_hat) / s)
 
 
+def ddim_with_squares(z, x_hat, logsnr, next_logsnr):
+    """A usual mistake: DDIM with α² and σ² for α and σ."""
+    alpha, sigma = expit(logsnr), expit(-logsnr)
+    return expit(next_logsnr) * x_hat + expit(-next_logsnr) * (z - alpha * x_hat) / sigma
+
+
 def ddim_by_sampler(z, x_hat, logsnr, next_logsnr):
     """DDIM as ``dv.sample`` takes it, with a denoiser that always says x_hat."""
     import torch
@@ -90,6 +96,7 @@ WRONG_ANSWERS = [
     ("ddim-step", lambda z, x, here, there: ddim(z, x, there, here), "other way round"),
     ("ddim-step", lambda z, x, here, there: ddim(z, x, 2 * here, 2 * there), "log(α/σ)"),
     ("ddim-step", lambda z, x, here, there: z, "where the step begins"),
+    ("ddim-step", ddim_with_squares, "square root"),
     ("fpo-ratio", lambda old, new: np.exp((new - old).mean(-1)), "The sign"),
     ("fpo-ratio", lambda old, new: np.exp(old - new).mean(-1), "Average before"),
     ("fpo-ratio", lambda old, new: (old - new).mean(-1), "Take exp"),
@@ -98,17 +105,6 @@ WRONG_ANSWERS = [
     ("gain-integral", lambda w, level, c: gain_by_logistic(w, level, np.exp(c)), "logarithm"),
     ("gain-integral", lambda w, level, c: gain_by_logistic(w, level, 1.0), "does not appear"),
     ("gain-integral", lambda w, level, c: gain_by_logistic(1 + 0 * w, level, c), "missing"),
-]
-
-
-def ddim_with_squares(z, x_hat, logsnr, next_logsnr):
-    """DDIM with α² and σ² for α and σ."""
-    alpha, sigma = expit(logsnr), expit(-logsnr)
-    return expit(next_logsnr) * x_hat + expit(-next_logsnr) * (z - alpha * x_hat) / sigma
-
-
-WRONG_ANSWERS += [
-    ("ddim-step", ddim_with_squares, "square root"),
     ("gain-integral", lambda w, level, c: gain_by_logistic(w, level, c) * 3, "is 3 times"),
 ]
 
@@ -196,10 +192,6 @@ def test_printing_an_exercise_shows_no_answer():
 MONOTONE_AT_2 = "objective-with-a-property"
 
 
-def sigmoid_at(shift):
-    return dv.families.sigmoid(shift)
-
-
 @pytest.mark.slow
 def test_an_objective_has_to_have_both_properties(capsys):
     check(MONOTONE_AT_2, dv.objective("edm"))
@@ -208,7 +200,7 @@ def test_an_objective_has_to_have_both_properties(capsys):
     assert "Move it to the right" in capsys.readouterr().out
     check(MONOTONE_AT_2, "fm-ot")
     assert "dv.Objective is needed" in capsys.readouterr().out
-    check(MONOTONE_AT_2, sigmoid_at(4.0))  # sigmoid(4 − λ) sigmoid(λ) is even about 2
+    check(MONOTONE_AT_2, dv.families.sigmoid(4.0))  # sigmoid(4 − λ) sigmoid(λ) is even about 2
     assert RIGHT in capsys.readouterr().out
 
 

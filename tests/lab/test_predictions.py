@@ -117,8 +117,8 @@ def test_every_truth_is_one_of_its_choices_or_a_positive_number():
 
 @pytest.mark.slow
 def test_the_truths_are_those_of_other_routes():
-    level = experiments_level()
-    kept = 1 - math.sqrt(level * 204.8 / (1 + level * 203.8))
+    signal = last_signal()
+    kept = 1 - math.sqrt(signal * 204.8 / (1 + signal * 203.8))
     stack = 0.5 * np.expm1(2.0) * sum(1 / (1 + np.exp(-low)) for low in np.arange(-10.0, 10, 2))
     outside = 1 - 4 / np.pi * (np.arctan(np.exp(5)) - np.pi / 4)  # of t = 2/π arctan e^(−λ/2)
     wanted = {
@@ -131,7 +131,7 @@ def test_the_truths_are_those_of_other_routes():
         assert asked(name).truth() == pytest.approx(value, rel=2e-3), name
 
 
-def experiments_level():
+def last_signal():
     """α² at Stable Diffusion's last level, from its own betas."""
     beta = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
     return float(np.prod(1 - beta))

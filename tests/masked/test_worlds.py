@@ -251,7 +251,7 @@ def test_scores_and_divergences_give_one_density(kind):
 
 
 def test_uniform_noise_has_no_cross_entropy_form():
-    """Two predictions of one cross-entropy, of which masking cannot tell, have other losses."""
+    """Two predictions with one loss under masking have different ones under uniform noise."""
     p_hat = np.array([[0.5, 0.45, 0.05], [0.5, 0.05, 0.45]])
     x = np.array([0, 0])
     masked = noises.density_by_scores(KINDS["absorbing"], x, np.full(2, 3), p_hat, 0.0)

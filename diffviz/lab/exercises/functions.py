@@ -18,7 +18,7 @@ TOLERANCE = 1e-6  # relative
 
 
 def values_of(function: Callable[..., Any], case: Sequence[Any]) -> Any:
-    """What a function says of one input, as an array of numbers; a text where it says nothing.
+    """What a function returns for one input, as numbers; a hint where it returns none.
 
     Args:
         function: The function.

@@ -30,7 +30,7 @@ class Plane(NamedTuple):
     """What an objective draws, over the plane (λ_t, λ_r).
 
     Attributes:
-        mass: Probability off the diagonal by bins, shape (k, k); all of it with ``on`` is 1.
+        mass: Probability off the diagonal by bins, shape (k, k); with ``on`` it sums to 1.
         on: Probability on the diagonal by bins, shape (k,).
     """
 

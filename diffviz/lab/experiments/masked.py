@@ -15,10 +15,10 @@ from scipy.special import expit
 
 from diffviz.checks import count, finite
 from diffviz.compute.cache import cached
-from diffviz.masked import MarkovWorld, noises
+from diffviz.masked import MarkovWorld, MaskedObjective, noises
 from diffviz.masked.bounds import Assessment, even
 from diffviz.masked.entries import CATALOGUE, masked_objective
-from diffviz.theory.analysis import equivalent, verdict
+from diffviz.theory.analysis import Verdict, equivalent, verdict
 
 WORLD = MarkovWorld([0.5, 0.3, 0.2], [[0.8, 0.15, 0.05], [0.1, 0.7, 0.2], [0.3, 0.1, 0.6]], 6)
 SMALL = MarkovWorld(WORLD.start, WORLD.transition, 3)
@@ -52,9 +52,36 @@ def curves(names: Sequence[str], base: str = "sum", logsnr: NDArray = LEVELS) ->
         entry = masked_objective(name)
         low, high = entry.law.support()
         anchor = min(max(0.0, low + 1e-6), high - 1e-6)
-        w = entry.weighting(logsnr, base) / entry.weighting([anchor], base)
-        result[name] = np.where((logsnr > low) & (logsnr < high), w, np.nan)
+        result[name] = inside(entry, logsnr, base) / entry.weighting([anchor], base)
     return result
+
+
+def inside(entry: MaskedObjective, logsnr: NDArray, base: str) -> NDArray:
+    """A weighting, NaN outside the support of its law.
+
+    Args:
+        entry: A masked objective.
+        logsnr: λ in nats, shape (n,).
+        base: "sum", "token" or "elbo".
+
+    Returns:
+        The weighting, shape (n,).
+    """
+    w = entry.weighting(logsnr, base)
+    low, high = entry.law.support()
+    return np.where((logsnr > low) & (logsnr < high), w, np.nan)
+
+
+def is_elbo(found: Verdict) -> bool:
+    """Whether a masked objective is the ELBO up to a constant.
+
+    Args:
+        found: Its verdict.
+
+    Returns:
+        Whether its weighting relative to the ELBO is constant.
+    """
+    return bool(np.ptp(found.w) < 1e-6 * found.w.max())
 
 
 @dataclass(frozen=True)
@@ -64,39 +91,29 @@ class Row:
     Attributes:
         names: Names of its members.
         verdict: Whether it is an ELBO, a mixture of ELBOs, or neither, in words.
-        first: Weight of one masked token among 16 over that of the ELBO.
-        last: The same of all 16.
     """
 
     names: tuple[str, ...]
     verdict: str
-    first: float
-    last: float
 
 
-def classes(length: int = 16) -> list[Row]:
+def classes() -> list[Row]:
     """The catalogue in classes of equal weightings.
 
-    Args:
-        length: Number of tokens at which weights are compared.
-
     Returns:
-        A row for each class; ``first`` and ``last`` are relative to half of the tokens.
-
-    Raises:
-        ValueError: The length is below 2.
+        A row for each class.
     """
-    length = count(length, "length", least=2)
     rows = []
     for group in equivalent(CATALOGUE.values()):
-        weights = group[0].count_weights(length) * np.arange(1, length + 1)
-        middle = weights[length // 2]
         found = verdict(group[0])
-        flat = np.ptp(found.w) < 1e-6 * found.w.max()
-        share = f"negative share {found.negative_share:.0%}"
-        words = "the ELBO" if flat else "a mixture of ELBOs" if found.monotone else share
+        if is_elbo(found):
+            words = "the ELBO"
+        elif found.monotone:
+            words = "a mixture of ELBOs"
+        else:
+            words = f"negative share {found.negative_share:.0%}"
         names = tuple(member.name for member in group)
-        rows.append(Row(names, words, float(weights[0] / middle), float(weights[-1] / middle)))
+        rows.append(Row(names, words))
     return rows
 
 
@@ -230,7 +247,7 @@ def table() -> str:
 
 
 def elbo_density(logsnr: NDArray = LEVELS) -> NDArray:
-    """Sigmoid(λ) times the floor of the world, whose area is the entropy.
+    """The floor of the world times sigmoid(λ); its area is the entropy.
 
     Args:
         logsnr: λ in nats, shape (n,).

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 ENDS = (0.98, 0.02)  # times of the linear path where trajectories begin and end
 COUNTS = (5, 10, 20, 40, 80, 160)  # steps of a trajectory
 RULES = ("Flow-GRPO, a = 0.7", "DanceGRPO, η = 0.3", "CPS, η = 0.5", "DDIM, η = 1")
-ROADS = (
-    *("FPO", "AWM", "NFT"),
-    *("Flow-GRPO", "Flow-GRPO as released", "CPS as released"),
-)
+ROADS = ("FPO", "AWM", "NFT", "Flow-GRPO", "Flow-GRPO as released", "CPS as released")
 SEEDS = 3
 BATCHES = 12
 
@@ -31,20 +28,20 @@ def rule(name: str) -> "NoisyStep":
         name: One of ``RULES``.
 
     Returns:
-        The rule, with the setting that its name tells.
+        The rule, with the setting that its name states.
 
     Raises:
         ValueError: The name is unknown.
     """
     from diffviz.policy import steps
 
-    makers = (
-        lambda: steps.FlowGRPOStep(0.7),
-        lambda: steps.DanceGRPOStep(0.3),
-        lambda: steps.CPSStep(0.5),
-        lambda: steps.DDIMStep(1.0),
+    rules = (
+        steps.FlowGRPOStep(0.7),
+        steps.DanceGRPOStep(0.3),
+        steps.CPSStep(0.5),
+        steps.DDIMStep(1.0),
     )
-    return dict(zip(RULES, makers, strict=True))[one_of(name, "rule", RULES)]()
+    return dict(zip(RULES, rules, strict=True))[one_of(name, "rule", RULES)]
 
 
 def levels(steps: int) -> NDArray:
@@ -121,15 +118,15 @@ def _method(name: str) -> "Method":
     """The method of a road."""
     from diffviz.policy import methods, steps
 
-    makers = (
-        lambda: methods.FPO(draws=4),
-        lambda: methods.AWM(draws=4),
-        lambda: methods.NFT(draws=4),
-        lambda: methods.GRPO(),
-        lambda: methods.GRPO(released=True),
-        lambda: methods.GRPO(steps.CPSStep(0.5), released=True),
+    of_roads = (
+        methods.FPO(draws=4),
+        methods.AWM(draws=4),
+        methods.NFT(draws=4),
+        methods.GRPO(),
+        methods.GRPO(released=True),
+        methods.GRPO(steps.CPSStep(0.5), released=True),
     )
-    return dict(zip(ROADS, makers, strict=True))[one_of(name, "road", ROADS)]()
+    return dict(zip(ROADS, of_roads, strict=True))[one_of(name, "road", ROADS)]
 
 
 class Calls:

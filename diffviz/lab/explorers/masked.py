@@ -114,7 +114,7 @@ def level_chart(entries: list[MaskedObjective], state: State) -> Chart:
     spends = state["shows"] == SPENT
     base = "sum" if spends else BASES[state["base"]]
     factor = experiments.WORLD.floor(logsnr) if spends else np.ones_like(logsnr)
-    curves = {entry.name: inside(entry, logsnr, base) * factor for entry in entries}
+    curves = {entry.name: experiments.inside(entry, logsnr, base) * factor for entry in entries}
     curves = {name: anchored(logsnr, values, state["anchor"]) for name, values in curves.items()}
     label = "loss of the exact predictor" if spends else f"w ({state['base']})"
     return Chart(
@@ -124,21 +124,6 @@ def level_chart(entries: list[MaskedObjective], state: State) -> Chart:
         ylabel=f"{label}, 1 at λ = {state['anchor']:g}",
         ylim=(0, 3),
     )
-
-
-def inside(entry: MaskedObjective, logsnr: NDArray, base: str) -> NDArray:
-    """A weighting, NaN outside the support of its law.
-
-    Args:
-        entry: A masked objective.
-        logsnr: λ in nats, shape (n,).
-        base: "sum", "token" or "elbo".
-
-    Returns:
-        The weighting, shape (n,).
-    """
-    low, high = entry.law.support()
-    return np.where((logsnr > low) & (logsnr < high), entry.weighting(logsnr, base), np.nan)
 
 
 def anchored(logsnr: NDArray, values: NDArray, anchor: float) -> NDArray:
@@ -192,8 +177,7 @@ def recipes(entries: list[MaskedObjective]) -> Table:
     rows = []
     for entry in entries:
         found = verdict(entry)
-        flat = np.ptp(found.w) < 1e-6 * found.w.max()
-        words = "the ELBO" if flat else "a mixture of ELBOs"
+        words = "the ELBO" if experiments.is_elbo(found) else "a mixture of ELBOs"
         if not found.monotone:
             words = f"no ELBO: negative share {found.negative_share:.1%}"
         rows.append((entry.name, entry.schedule.name, entry.average, entry.masks, words))

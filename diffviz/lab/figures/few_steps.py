@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from diffviz import plots
 from diffviz.few_steps.objectives import few_step
-from diffviz.lab.experiments.few_steps import DATA, EDGES, NAMES, errors, plane
+from diffviz.lab.experiments.few_steps import DATA, EDGES, NAMES, STEPS, errors, plane
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import legend
 
@@ -64,7 +64,7 @@ def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
         xlim=(0.9, 4.5),
     )
     ax.set_ylim(bottom=0)
-    ax.set_xticks([1, 2, 4], ["1", "2", "4"])
+    ax.set_xticks(STEPS, [str(each) for each in STEPS])
     ax.minorticks_off()
     legend(ax, fontsize=8.5, loc="upper right")
 
