@@ -38,9 +38,9 @@ def merged(futures: list[Future]) -> dict:
 
 def start_drawing(pool: Executor, folders: Folders, selection: Selection) -> list[Future]:
     """Begin to draw the figures, those of one subject in one process."""
-    place = folders.place("figures/x").parent
+    place = str(folders.site / "figures")
     subjects = groups(selection.figures)
-    return [pool.submit(gallery.draw_files, tuple(names), str(place)) for names in subjects]
+    return [pool.submit(gallery.draw_files, tuple(names), place) for names in subjects]
 
 
 def start_objectives(pool: Executor, selection: Selection) -> list[Future]:
@@ -52,10 +52,11 @@ def start_objectives(pool: Executor, selection: Selection) -> list[Future]:
 
 def copy_docs(folders: Folders, selection: Selection) -> None:
     """Copy the pages of ``docs`` that the site takes as they are."""
-    left_out = shutil.ignore_patterns(
-        "_*", "pages", "*.py", "index.md", "popular.md", *([] if selection.reference else ["*.rst"])
-    )
-    shutil.copytree(HERE, folders.source, ignore=left_out, dirs_exist_ok=True)
+    left_out = ["_*", "pages", "*.py", "index.md", "popular.md"]
+    if not selection.reference:
+        left_out.append("*.rst")
+    ignored = shutil.ignore_patterns(*left_out)
+    shutil.copytree(HERE, folders.source, ignore=ignored, dirs_exist_ok=True)
     if not selection.reference:
         folders.write("reference/index.md", "# Reference\n\nThis build leaves it out.\n")
 
@@ -73,16 +74,7 @@ def write_start(folders: Folders, selection: Selection, chosen: tuple) -> None:
 def run_sphinx(folders: Folders, jobs: int) -> None:
     """Make the pages from their sources; a warning is an error."""
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-E"]
-    command += [
-        "-j",
-        str(jobs),
-        "-t",
-        "site",
-        "-c",
-        str(HERE),
-        "-d",
-        str(folders.source / "_doctrees"),
-    ]
+    command += [f"-j{jobs}", "-tsite", f"-c{HERE}", f"-d{folders.source / '_doctrees'}"]
     environment = os.environ | {"SOURCE_DATE_EPOCH": EPOCH}
     subprocess.run([*command, str(folders.source), str(folders.site)], check=True, env=environment)
     for name in (".buildinfo", "objects.inv"):

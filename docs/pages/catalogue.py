@@ -111,24 +111,12 @@ def page(name: str, chosen: tuple[str, ...]) -> str:
         "Note": markdown.plain(objective.note),
     }
     body = "\n\n".join(f"## {head}\n\n{text}" for head, text in sections.items() if text)
+    explorer = f'<a href="../explorers/weighting.html#names={name}">Explore it</a>'
+    elsewhere = markdown.around(name, chosen, "All objectives", explorer)
     return (
-        f"{markdown.ORPHAN}# {name}\n\n{around(name, chosen)}\n\n"
+        f"{markdown.ORPHAN}# {name}\n\n{elsewhere}\n\n"
         f"{markdown.rows((head, sourced(str(value))) for head, value in card.facts)}\n\n{body}\n"
     )
-
-
-def around(name: str, chosen: tuple[str, ...]) -> str:
-    """Links to the table and to the objectives before and after."""
-    place = chosen.index(name)
-    parts = ['<a href="index.html">All objectives</a>']
-    if place > 0:
-        before = chosen[place - 1]
-        parts.append(f'<a rel="prev" href="{before}.html">← {escape(before)}</a>')
-    if place + 1 < len(chosen):
-        after = chosen[place + 1]
-        parts.append(f'<a rel="next" href="{after}.html">{escape(after)} →</a>')
-    explorer = f'<a href="../explorers/weighting.html#names={name}">Explore it</a>'
-    return f'<p class="elsewhere">{" · ".join([*parts, explorer])}</p>'
 
 
 def sourced(text: str) -> str:
@@ -201,10 +189,15 @@ def entries() -> dict[str, tuple[str, str]]:
     return found
 
 
+@lru_cache
+def groups() -> list[list[Objective]]:
+    """The entries of the catalogue, those with the same weighting together."""
+    return analysis.equivalent(CATALOGUE.values())
+
+
 def equals(objective: Objective) -> list[str]:
     """The names of the other entries with the same weighting."""
-    groups = analysis.equivalent(CATALOGUE.values())
-    group = next(group for group in groups if objective in group)
+    group = next(group for group in groups() if objective in group)
     return [other.name for other in group if other is not objective]
 
 

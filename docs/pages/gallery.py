@@ -149,26 +149,14 @@ def page(name: str, chosen: tuple[str, ...], drawn: dict) -> str:
     more = f"\n\n{len(rows) - TABLE} more are in the CSV file.\n" if len(rows) > TABLE else ""
     shown = f"{table}{more}" if rows else "The figure has no curves: its panels are pictures."
     image = markdown.picture(f"../figures/{name}-page.png", caption, drawn["size"])
+    elsewhere = markdown.around(name, chosen, "All figures")
     return (
-        f"{markdown.ORPHAN}# {name}\n\n{around(name, chosen)}\n\n{markdown.plain(caption)}\n\n"
+        f"{markdown.ORPHAN}# {name}\n\n{elsewhere}\n\n{markdown.plain(caption)}\n\n"
         f'<figure class="plate">{image}</figure>\n\n<p>Files: {files}</p>\n\n'
         f"## The numbers\n\n{shown}\n\n## The function that draws it\n\n"
         f"In `{function.__module__}`; `lab.figures.draw({json.dumps(name)})` calls it.\n\n"
         f"```python\n{inspect.getsource(function)}```\n"
     )
-
-
-def around(name: str, chosen: tuple[str, ...]) -> str:
-    """Links to the gallery and to the figures before and after."""
-    place = chosen.index(name)
-    parts = ['<a href="index.html">All figures</a>']
-    if place > 0:
-        before = chosen[place - 1]
-        parts.append(f'<a rel="prev" href="{before}.html">← {escape(before)}</a>')
-    if place + 1 < len(chosen):
-        after = chosen[place + 1]
-        parts.append(f'<a rel="next" href="{after}.html">{escape(after)} →</a>')
-    return f'<p class="elsewhere">{" · ".join(parts)}</p>'
 
 
 def write_decks(folders: Folders, selection: Selection) -> None:

@@ -19,6 +19,41 @@ def plain(text: str) -> str:
     return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|$~" else letter for letter in text)
 
 
+def elsewhere(links: Iterable[str]) -> str:
+    """Links to other pages in one line below a heading.
+
+    Args:
+        links: HTML of each link.
+
+    Returns:
+        HTML.
+    """
+    return f'<p class="elsewhere">{" · ".join(links)}</p>'
+
+
+def around(name: str, chosen: tuple[str, ...], every: str, *more: str) -> str:
+    """Links from one of several pages to their list and to the pages before and after.
+
+    Args:
+        name: Name of the page.
+        chosen: Names of all these pages, in their order.
+        every: What the link to the list says.
+        *more: HTML of other links.
+
+    Returns:
+        HTML.
+    """
+    place = chosen.index(name)
+    parts = [f'<a href="index.html">{escape(every)}</a>']
+    if place > 0:
+        before = chosen[place - 1]
+        parts.append(f'<a rel="prev" href="{before}.html">← {escape(before)}</a>')
+    if place + 1 < len(chosen):
+        after = chosen[place + 1]
+        parts.append(f'<a rel="next" href="{after}.html">{escape(after)} →</a>')
+    return elsewhere([*parts, *more])
+
+
 def rows(facts: Iterable[tuple[str, str]]) -> str:
     """Facts as a list of terms.
 

@@ -10,6 +10,7 @@ import nbformat
 from docutils.nodes import make_id
 
 from diffviz.lab.figures import FIGURES
+from pages import markdown
 from pages.folders import NOTEBOOKS, ROOT, Folders, Selection, repository
 
 BRANCH = "main"
@@ -23,7 +24,6 @@ def write(folders: Folders, selection: Selection, live: dict[str, str]) -> None:
         selection: Which notebooks.
         live: Names of the pages of explorers, by class.
     """
-    entries = []
     for name in selection.notebooks:
         notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
         describe_pictures(notebook)
@@ -33,10 +33,9 @@ def write(folders: Folders, selection: Selection, live: dict[str, str]) -> None:
         target = folders.source / "notebooks" / f"{name}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
-        entries.append(name)
     for file in sorted((ROOT / "notebooks").glob("*.png")):
         shutil.copyfile(file, folders.source / "notebooks" / file.name)
-    listed = "\n".join(entries)
+    listed = "\n".join(selection.notebooks)
     folders.write(
         "notebooks/index.md",
         "# Notebooks\n\nEach notebook asks one question. They are shown here with their results; "
@@ -70,13 +69,12 @@ def unlink(notebook: nbformat.NotebookNode, absent: set[str]) -> None:
         absent: Names of those notebooks.
     """
     for cell in notebook.cells:
-        cell.source = cell.source.replace("](../README.md", "](../start.md")
-        if cell.cell_type == "markdown":
-            cell.source = within_site(cell.source)
+        if cell.cell_type != "markdown":
+            continue
+        cell.source = within_site(cell.source.replace("](../README.md", "](../start.md"))
         for name in absent:
             pattern = rf"\[([^\]]*)\]\({name}\.ipynb[^)]*\)"
-            if cell.cell_type == "markdown":
-                cell.source = re.sub(pattern, r"\1", cell.source)
+            cell.source = re.sub(pattern, r"\1", cell.source)
 
 
 def within_site(text: str) -> str:
@@ -117,7 +115,7 @@ def links(name: str) -> str:
         colab = f"https://colab.research.google.com/github/{place}/blob/{BRANCH}/{path}"
         parts.append(f'<a href="{escape(binder)}">Open in Binder</a>')
         parts.append(f'<a href="{escape(colab)}">Open in Colab</a>')
-    return '<p class="elsewhere">' + " · ".join(parts) + "</p>"
+    return markdown.elsewhere(parts)
 
 
 def copy_downloads(folders: Folders, selection: Selection) -> None:
