@@ -159,8 +159,27 @@ export function general(value, digits = 6) {
   if (power >= -4 && power < digits) {
     return String(Number(value.toPrecision(digits)));
   }
-  const size = String(Math.abs(power)).padStart(2, "0");
-  return `${Number(mantissa)}e${power < 0 ? "-" : "+"}${size}`;
+  return `${Number(mantissa)}${powerText(power)}`;
+}
+
+/**
+ * A finite number as Python's "{:.2e}" writes it.
+ * @param {number} value
+ * @param {number} digits After the point.
+ * @returns {string}
+ */
+export function exponential(value, digits) {
+  const [mantissa, exponent] = value.toExponential(digits).split("e");
+  return `${mantissa}${powerText(Number(exponent))}`;
+}
+
+/**
+ * A power of ten as Python writes it, with two digits or more.
+ * @param {number} power
+ * @returns {string}
+ */
+function powerText(power) {
+  return `e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
 }
 
 /**

@@ -50,6 +50,22 @@ class Explorer(Protocol):
         """The first message to the browser, and the buffers of its arrays."""
 
 
+def opening(explorer: Explorer) -> tuple[str, bytes]:
+    """What a page begins with; ``page.js`` reads it.
+
+    Args:
+        explorer: The explorer, in the state in which the page opens.
+
+    Returns:
+        The first message with the lengths of its buffers, as JSON, and the buffers, one after the
+        other.
+    """
+    message, buffers = explorer.opening(on_page=True)
+    lengths = [len(buffer) for buffer in buffers]
+    text = json.dumps({"message": message, "lengths": lengths}, ensure_ascii=False)
+    return text, b"".join(buffers)
+
+
 def html(explorer: Explorer) -> str:
     """An explorer as the text of a page.
 
@@ -68,14 +84,12 @@ def html(explorer: Explorer) -> str:
         f"{description.title} needs a kernel, so it has no page; the explorers with a page name "
         "a module of JavaScript as local in their description",
     )
-    message, buffers = explorer.opening(on_page=True)
-    lengths = [len(buffer) for buffer in buffers]
-    opening = json.dumps({"message": message, "lengths": lengths}, ensure_ascii=False)
+    text, buffers = opening(explorer)
     return PAGE.format(
         title=escape(description.title),
         style=bundle.style(),
-        opening=opening.replace("</", "<\\/"),  # it would end the element
-        buffers=base64.b64encode(b"".join(buffers)).decode(),
+        opening=text.replace("</", "<\\/"),  # it would end the element
+        buffers=base64.b64encode(buffers).decode(),
         script=bundle.module("alone.js", description.local),
     )
 

@@ -4,7 +4,7 @@
 
 import { cosinesOf, imageOf } from "./cosines.js";
 import { general, minus, percent } from "./looks.js";
-import { chart, note, shaped, table } from "./records.js";
+import { chart, images, note, shaped, table } from "./records.js";
 import { scaled } from "./scales.js";
 import { SENSITIVITIES } from "./sensitivities.js";
 
@@ -184,13 +184,11 @@ function picture(state, data, photograph) {
     values,
     (value) => (255 * (value / size / BRIGHTEST + 1)) / 2,
   );
-  return {
-    kind: "images",
+  return images({
     pixels: shaped(new Uint8Array(bytes.buffer), [1, side, side]),
-    labels: [],
     columns: 1,
     title: state.guess ? "best guess at λ" : "the picture at λ",
-  };
+  });
 }
 
 /**

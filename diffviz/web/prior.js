@@ -5,7 +5,7 @@
 
 import { cosinesOf, imageOf } from "./cosines.js";
 import { general, minus, percent } from "./looks.js";
-import { chart, cloud, note, shaped, table } from "./records.js";
+import { chart, cloud, images, note, shaped, table } from "./records.js";
 import { expit } from "./special.js";
 
 /**
@@ -167,13 +167,11 @@ function photographs(state, data) {
     pixels.set(sample, (count + index) * size);
   }
   const others = Array(count - 1).fill("");
-  return {
-    kind: "images",
+  return images({
     pixels: shaped(new Uint8Array(pixels.buffer), [2 * count, side, side]),
     labels: [DATA, ...others, SAMPLES, ...others],
     columns: count,
-    title: "",
-  };
+  });
 }
 
 /**

@@ -78,6 +78,15 @@ export function table(head, rows, colours = []) {
 }
 
 /**
+ * Small images in rows, with the same defaults as in Python.
+ * @param {Panel} parts With `pixels` at least.
+ * @returns {Panel}
+ */
+export function images(parts) {
+  return { kind: "images", labels: [], columns: 0, title: "", ...parts };
+}
+
+/**
  * An array with the shape that a panel needs to know.
  * @template {Float64Array | Uint8Array} Numbers
  * @param {Numbers} numbers

@@ -3,6 +3,7 @@
 // In a notebook the kernel answers. The noise of a step is that of the kernel, sent as a table.
 
 import { STRAIGHT, VE, VP } from "./frames.js";
+import { exponential } from "./looks.js";
 import { COSINE, LINEAR, karras } from "./paths.js";
 import { cloud, note, shaped } from "./records.js";
 import { sample } from "./solvers.js";
@@ -394,9 +395,8 @@ function textOf({ solver, trajectory }, path, ends, isNoisy) {
   }
   const last = trajectory.z[trajectory.z.length - 1];
   const square = ends.end.reduce((sum, value, at) => sum + (last[at] - value) ** 2, 0);
-  const [digits, power] = Math.sqrt(square / ends.end.length).toExponential(2).split("e");
-  const size = power.slice(1).padStart(2, "0");
-  return `${words}rms error of the end ${digits}e${power[0]}${size}`;
+  const error = exponential(Math.sqrt(square / ends.end.length), 2);
+  return `${words}rms error of the end ${error}`;
 }
 
 /**

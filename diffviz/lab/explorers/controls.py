@@ -4,9 +4,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from diffviz import checks
+from diffviz.lab.experiments.walks import DRAWN, figure_of_eight
 from diffviz.theory.families import Parameter
 from diffviz.theory.targets import BASES
-from diffviz.web.description import Menu, Paste, Slider
+from diffviz.web.description import Menu, Paste, Slider, State
+
+EXAMPLE = figure_of_eight()  # a drawing to begin with
 
 
 def base_menu(tip: str = "The error on which the weighting acts.", **options: Any) -> Menu:
@@ -80,6 +83,24 @@ def parameter_slider(
         parameter.default,
         when={menu: (option,)},
     )
+
+
+def take_drawing(state: State, menu: str) -> None:
+    """Let what is drawn be the data, unless it is still the example.
+
+    A drawing over other data does not begin with the example, which nobody sees then.
+
+    Args:
+        state: A value for each control, which is changed; "drawing" holds what is drawn.
+        menu: Name of the menu of data.
+    """
+    drawing = state["drawing"]
+    if drawing == EXAMPLE:
+        return
+    size = len(EXAMPLE)
+    if state[menu] != DRAWN and drawing[:size] == EXAMPLE:
+        state["drawing"] = drawing[size:]
+    state[menu] = DRAWN
 
 
 def require_option(kind: str, value: object, options: Iterable[str], listing: str) -> None:

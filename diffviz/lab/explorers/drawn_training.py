@@ -107,7 +107,7 @@ def view(
     trained = views.found(training, results)
     samples = views.point_cloud("data", data.points)
     if trained is not None:
-        samples = replace(views.sample_cloud(training, data.points, trained), strokes="")
+        samples = views.sample_cloud(training, data.points, trained)
     panels: tuple[Chart | Cloud, ...] = (
         views.excess_chart(training, trained),
         views.level_chart(training, data, trained),

@@ -15,7 +15,7 @@ from diffviz.lab.experiments.perception import Photograph, Recording
 from diffviz.lab.explorers import recordings
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
-from diffviz.lab.explorers.weighting import SHORT_LOGSNR, entry_chips
+from diffviz.lab.explorers.weighting import LOGARITHMIC, SHORT_LOGSNR, entry_chips
 from diffviz.lab.figures import perception as perception_figures
 from diffviz.perception.sensitivities import SENSITIVITIES, SPECIES
 from diffviz.perception.sensitivities import species as eye_of
@@ -153,9 +153,8 @@ class PerceptionExplorer(ViewExplorer):
     def page_data(self) -> dict[str, Any]:
         """The photographs with their spectra, published weightings, and what scales an eye."""
         photographs = {name: self._photograph({"image": name}) for name in self._names()}
-        sides = {name: one.side for name, one in photographs.items()}
         side = perception_experiments.SIDE
-        shown = {name: one for name, one in photographs.items() if sides[name] == side}
+        shown = {name: one for name, one in photographs.items() if one.side == side}
         names = (RATE_DISTORTION, PROJECTION, *CATALOGUE)
         return {
             "photographs": {name: photograph_data(one) for name, one in shown.items()},
@@ -266,8 +265,7 @@ class PerceptionExplorer(ViewExplorer):
         curves = {RATE_DISTORTION: of_sense.rate_distortion, PROJECTION: of_sense.projection}
         curves |= {name: CATALOGUE[name].weighting for name in state["beside"]}
         values = {
-            name: plots.scaled(w(self.grid), self.grid, "log10, anchored")
-            for name, w in curves.items()
+            name: plots.scaled(w(self.grid), self.grid, LOGARITHMIC) for name, w in curves.items()
         }
         return Chart(
             self.grid,

@@ -359,10 +359,7 @@ class LearningExplorer(ViewExplorer):
         settings = settings_of(state)
         if "learn" in changed:
             return self._learn(settings)
-        if self._runs.get(settings) is None:
-            known = progress.kept(policy_experiments.learning, settings)
-            if known is not None:
-                self._runs.keep(settings, known)
+        self._runs.found(settings, policy_experiments.learning, settings)
         return self._show(settings)
 
     def _learn(self, settings: Learning) -> Iterator[View | Working]:

@@ -12,7 +12,7 @@ from PIL import Image
 from diffviz import checks
 from diffviz.lab.experiments import walks
 from diffviz.lab.experiments.walks import BETWEEN, DATA, DRAWN, FRAMES, LAWS, RANGE, SOLVERS
-from diffviz.lab.explorers.controls import require_option
+from diffviz.lab.explorers.controls import EXAMPLE, require_option, take_drawing
 from diffviz.lab.explorers.films import film_path, save_film
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.sampling import couplings
@@ -38,7 +38,6 @@ NOTHING = "nothing"
 SAMPLES, OWN, BEHIND = "samples", "your starts", "data"
 OWN_COLOUR, BESIDE_COLOUR = "#CC3311", "#000000"
 SIZE = (9.0, 4.4)  # inches of a picture in an animation
-EXAMPLE = walks.figure_of_eight()  # a drawing to begin with
 SECONDS = 4.0  # that an animation lasts
 FILE = "trajectory.gif"
 NOISY = tuple(name for name, solver in SOLVERS.items() if solver.noise_option)
@@ -159,15 +158,9 @@ class TrajectoryExplorer(ViewExplorer):
         super().__init__(description, {"data": data, "solver": solver, "grid": grid, **state})
 
     def settled(self, state: State, changed: str) -> State:
-        """The state after a change: what is drawn becomes the data.
-
-        A drawing over other data does not begin with the example, which nobody sees then.
-        """
-        if changed == "drawing" and state["drawing"] != EXAMPLE:
-            size = len(EXAMPLE)
-            if state["data"] != DRAWN and state["drawing"][:size] == EXAMPLE:
-                state["drawing"] = state["drawing"][size:]
-            state["data"] = DRAWN
+        """The state after a change: what is drawn becomes the data."""
+        if changed == "drawing":
+            take_drawing(state, "data")
         return state
 
     def compute(self, state: State, changed: Changed) -> View | Iterator[View | Working]:

@@ -266,12 +266,10 @@ class ScheduleExplorer(ViewExplorer):
     def _live_view(self, state: State, note: Note) -> View:
         """The loss by log-SNR as far as it has been drawn, beside that of the run before."""
         key = live_key(state)
-        if state["denoiser"] == NETWORK and self._runs.get(key) is None:
-            arguments, settings = live_arguments(state)
-            done = progress.kept(schedule_experiments.training, *arguments, **settings)
-            if done is not None:
-                self._runs.keep(key, done)
         here = self._runs.get(key)
+        if state["denoiser"] == NETWORK:
+            arguments, settings = live_arguments(state)
+            here = self._runs.found(key, schedule_experiments.training, *arguments, **settings)
         _, before = self._runs.before(key) or (None, None)
         words = Note(live_text(state, here))
         return View((loss_chart(state, here, before), laws_chart(state, here), words, note), 2)

@@ -22,9 +22,9 @@ from diffviz.lab.experiments.side_by_side import (
     known_objective,
 )
 from diffviz.lab.experiments.training import AtWidth
-from diffviz.lab.experiments.walks import DRAWN, figure_of_eight
+from diffviz.lab.experiments.walks import DRAWN
 from diffviz.lab.explorers import training_views as views
-from diffviz.lab.explorers.controls import name_tuple, require_option
+from diffviz.lab.explorers.controls import EXAMPLE, name_tuple, require_option, take_drawing
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
 from diffviz.lab.explorers.work import Newest
@@ -46,7 +46,6 @@ __all__ = ["OBJECTIVES", "TOYS", "CapacityExplorer", "TrainingDashboard"]
 
 MOST = 4  # objectives at once
 LEVELS, STEPS, SAMPLES, WIDTH = "by level", "by step", "samples", "by width"
-EXAMPLE = figure_of_eight()  # a drawing to begin with
 START = ("elbo", "fm-ot")
 DRAW = "Draw the data: drag the pointer over the empty picture, or click two points or more."
 
@@ -139,17 +138,11 @@ class TrainingDashboard(ViewExplorer):
         super().__init__(description, {"names": names, "toy": toy, **state})
 
     def settled(self, state: State, changed: str) -> State:
-        """The state after a change: what is drawn becomes the data, and is seen.
-
-        A drawing over other data does not begin with the example, which nobody sees then.
-        """
+        """The state after a change: what is drawn becomes the data, and is seen."""
         if changed == "toy" and state["toy"] == DRAWN:
             state["picture"] = SAMPLES
-        if changed == "drawing" and state["drawing"] != EXAMPLE:
-            size = len(EXAMPLE)
-            if state["toy"] != DRAWN and state["drawing"][:size] == EXAMPLE:
-                state["drawing"] = state["drawing"][size:]
-            state["toy"] = DRAWN
+        if changed == "drawing":
+            take_drawing(state, "toy")
         return state
 
     def compute(self, state: State, changed: Changed) -> View | Iterator[View | Working]:
@@ -192,10 +185,11 @@ class TrainingDashboard(ViewExplorer):
             clouds = views.sample_clouds(training, data.points, trained) if trained else ()
             count = 1 + len(clouds)
             return View((cloud, *clouds, *words), columns=count if 1 < count < 5 else 3)
-        overlay = views.sample_cloud(training, data.points, trained) if trained else cloud
         if state["picture"] == STEPS:
             steps = views.step_chart(training, data, trained)
-            return View((steps, overlay, *words), columns=2)
+            if trained:
+                cloud = views.sample_cloud(training, data.points, trained, strokes="drawing")
+            return View((steps, cloud, *words), columns=2)
         levels = views.level_chart(training, data, trained)
         right = self._excess(training, trained) if trained else cloud
         return View((levels, right, *words), columns=2)
@@ -234,14 +228,14 @@ def training_of(state: State) -> Training:
     drawing, kernel = drawing_of(state)
     return Training(
         tuple(map(known_objective, state["names"])),
-        state["toy"],
-        drawing,
-        kernel,
-        state["steps"],
-        tuple(range(state["seed"], state["seed"] + state["seeds"])),
-        state["width"],
-        state["rate"],
-        state["even"],
+        data=state["toy"],
+        drawing=drawing,
+        kernel=kernel,
+        steps=state["steps"],
+        seeds=tuple(range(state["seed"], state["seed"] + state["seeds"])),
+        width=state["width"],
+        rate=state["rate"],
+        even=state["even"],
     )
 
 
@@ -359,12 +353,7 @@ class CapacityExplorer(ViewExplorer):
 
     def _found(self, width: int) -> AtWidth | None:
         """What is trained at a width; None if nothing is."""
-        here = self._results.get(width)
-        if here is None:
-            here = progress.kept(training_experiments.at_width, width)
-            if here is not None:
-                self._results.keep(width, here)
-        return here
+        return self._results.found(width, training_experiments.at_width, width)
 
     def _show(self, state: State) -> View:
         """The view of a state."""

@@ -64,12 +64,7 @@ def found(training: Training, results: Trainings) -> Trained | None:
     Returns:
         The training; None if it has not begun.
     """
-    here = results.get(training)
-    if here is None:
-        here = progress.kept(side_by_side.trained, training)
-        if here is not None:
-            results.keep(training, here)
-    return here
+    return results.found(training, side_by_side.trained, training)
 
 
 # --- charts --------------------------------------------------------------------------------------
@@ -263,20 +258,21 @@ def sample_clouds(training: Training, points: NDArray, trained: Trained) -> tupl
     return tuple(point_cloud(name, points, {name: samples}) for name, samples in pairs)
 
 
-def sample_cloud(training: Training, points: NDArray, trained: Trained) -> Cloud:
+def sample_cloud(training: Training, points: NDArray, trained: Trained, strokes: str = "") -> Cloud:
     """Samples of all objectives in one picture, over points of the data.
 
     Args:
         training: What the training depends on.
         points: Points of the data, shape (n, 2).
         trained: How far it has come.
+        strokes: Name of the control that takes what a reader draws; none by default.
 
     Returns:
-        The cloud, which takes a drawing.
+        The cloud.
     """
     pairs = zip(training.names, trained.samples, strict=True)
     few = {name: samples[:OVERLAID] for name, samples in pairs}
-    return point_cloud("samples over the data", points, few, strokes="drawing")
+    return point_cloud("samples over the data", points, few, strokes)
 
 
 # --- words ---------------------------------------------------------------------------------------

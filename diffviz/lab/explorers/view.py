@@ -12,7 +12,6 @@ the newest values of all controls and sends them together.
 
 import base64
 import io
-import json
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path as File
@@ -262,11 +261,9 @@ class ViewExplorer(anywidget.AnyWidget):
         Args:
             path: Where to write; ".json" is added for the message, ".bin" for its buffers.
         """
-        message, buffers = self.opening(on_page=True)
-        lengths = [len(buffer) for buffer in buffers]
-        text = json.dumps({"message": message, "lengths": lengths}, ensure_ascii=False)
+        text, buffers = page.opening(self)
         File(f"{path}.json").write_text(text, encoding="utf-8")
-        File(f"{path}.bin").write_bytes(b"".join(buffers))
+        File(f"{path}.bin").write_bytes(buffers)
 
     def table(self) -> str:
         """The curves on show as text: a row of names, then one row for each place, with commas."""

@@ -56,7 +56,7 @@ HEAD = ("", "verdict", "w below 0", "loss below 0")
 
 # --- where each λ stands on the horizontal axis ---------------------------------------------------
 
-SHORT_LOGSNR = "λ   [nats; noise ← → data]"  # the label where two charts share the width
+SHORT_LOGSNR = training_views.LOGSNR  # the label where two charts share the width
 
 
 class Axis(NamedTuple):

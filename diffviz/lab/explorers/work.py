@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Generic, TypeVar
 
+from diffviz.lab.experiments import progress
+
 Settings = TypeVar("Settings", bound=Hashable)
 Result = TypeVar("Result")
 
@@ -108,6 +110,27 @@ class Newest(Generic[Settings, Result]):
             The result; None if it is not kept.
         """
         return self._results.get(settings)
+
+    def found(
+        self, settings: Settings, experiment: Callable[..., Result], *args: Any, **kwargs: Any
+    ) -> Result | None:
+        """The result of some settings, remembered here or in the cache.
+
+        Args:
+            settings: What it depends on.
+            experiment: The cached experiment; see ``progress.kept``.
+            *args: Its arguments.
+            **kwargs: Its arguments by name.
+
+        Returns:
+            The result, which is remembered from now on; None if it is not known.
+        """
+        here = self.get(settings)
+        if here is None:
+            here = progress.kept(experiment, *args, **kwargs)
+            if here is not None:
+                self.keep(settings, here)
+        return here
 
     def before(self, settings: Settings) -> tuple[Settings, Result] | None:
         """The newest result of other settings.
