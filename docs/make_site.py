@@ -60,12 +60,12 @@ def copy_docs(folders: Folders, selection: Selection) -> None:
         folders.write("reference/index.md", "# Reference\n\nThis build leaves it out.\n")
 
 
-def write_start(folders: Folders, selection: Selection, chosen: tuple) -> None:
-    """Write the first page and the instructor's guide; the answers to its exercises stay here."""
+def write_start(folders: Folders, selection: Selection, shown: tuple) -> None:
+    """Write the first page, and the instructor's guide without the answers to its exercises."""
     guide = (HERE / "pages" / "instructors.md").read_text(encoding="utf-8")
     folders.write("instructors.md", guide)
     text = (HERE / "pages" / "start.md").read_text(encoding="utf-8")
-    place = explorers.host(chosen[0], "", at_once=True)
+    place = explorers.host(shown[0], "", at_once=True)
     text = text.replace("EXPLORER\n", place).replace("COUNT", str(len(selection.objectives)))
     folders.write("index.md", text)
 

@@ -6,12 +6,10 @@ A small site is built for it. Where ``DIFFVIZ_SITE`` names a folder, the site in
 import filecmp
 import os
 import sys
-import threading
 from collections import defaultdict
-from functools import cache, partial
+from functools import cache
 from html import unescape
 from html.parser import HTMLParser
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -228,20 +226,10 @@ def test_an_unknown_part_is_named(name):
 # --- in a real browser ----------------------------------------------------------------------------
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="module")
 def address(site):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with chromium.served(site) as root:
+        yield f"{root}/"
 
 
 @pytest.fixture(scope="module")

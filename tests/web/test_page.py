@@ -5,11 +5,9 @@ The server listens on 127.0.0.1 and gives out the modules as they are, which a p
 
 import base64
 import json
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import chromium
 import numpy as np
 import pytest
 import web_panels
@@ -51,20 +49,10 @@ TEXTS = """() => [...document.querySelectorAll(".dv-table table")].map(
   table => [...table.rows].map(row => [...row.cells].map(cell => cell.textContent)))"""
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="module")
 def address():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(ROOT)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with chromium.served(ROOT) as root:
+        yield root
 
 
 @pytest.fixture

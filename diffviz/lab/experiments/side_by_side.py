@@ -120,7 +120,7 @@ class Training:
         checks.positive(self.rate, "rate")
 
     def _check_objectives(self) -> None:
-        """Refuse none, and two of one name; note what they do."""
+        """Keep the objectives and what they do; there must be one, and no two of one name."""
         checks.require(self.objectives, "nothing is chosen: choose one objective or more")
         identities = tuple((one.name, one.identity) for one in self.objectives)
         object.__setattr__(self, "objectives", tuple(self.objectives))

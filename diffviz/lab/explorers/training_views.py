@@ -4,7 +4,7 @@
 what is trained so far, into panels.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from diffviz.web.pictures import Chart, Cloud, Note, Table, View, Working
 Trainings = Newest[Training, Trained]
 KEPT = 6  # trainings that an explorer remembers
 FLOOR, DATA = "exact floor", "data"
+BEFORE = ", before"  # behind the name of an objective, of a training before
 GREY = "#999999"
 LOGSNR = "λ   [nats; noise ← → data]"
 EXCESS = "log₁₀ excess ε error"
@@ -185,8 +186,8 @@ def excess_chart(
     if before is not None:
         other, result = before
         for name, of_seeds in zip(other.names, logs_of(result).mean(0), strict=True):
-            curves[f"{name}, before"] = of_seeds
-            faint.append(f"{name}, before")
+            curves[name + BEFORE] = of_seeds
+            faint.append(name + BEFORE)
     if trained is not None:
         logs = logs_of(trained)
         for k, name in enumerate(training.names):
@@ -206,12 +207,10 @@ def excess_chart(
     )
 
 
-def _colours(names: Sequence[str] | dict[str, NDArray]) -> dict[str, str]:
+def _colours(names: Iterable[str]) -> dict[str, str]:
     """Grey for the floor, the colour of each objective, also of a training before."""
-    plain = {name: name.removesuffix(", before") for name in names}
     return {
-        name: GREY if name == FLOOR else plots.colour(objective)
-        for name, objective in plain.items()
+        name: GREY if name == FLOOR else plots.colour(name.removesuffix(BEFORE)) for name in names
     }
 
 
