@@ -42,6 +42,7 @@ PLAIN = {
     "learning.variance.gains",
     "learning.variance.table",
     "policy.steps.check_rule",
+    "policy.steps.scales",
     "sampling.trajectories.band_masks",
     "sampling.trajectories.explained_in",
 }  # these take and return NumPy arrays or nothing

@@ -124,9 +124,10 @@ def _scatter(x: NDArray, y: NDArray) -> float:
     left, middle, right = y[:-2], y[1:-1], y[2:]
     width = x[2:] - x[:-2]
     share = np.divide(x[1:-1] - x[:-2], width, out=np.full_like(width, 0.5), where=width > 0)
-    straight = (1 - share) * left + share * right
-    geometric = left ** (1 - share) * right**share
-    between = np.where((left > 0) & (right > 0), geometric, straight)
+    between = (1 - share) * left + share * right
+    positive = (left > 0) & (right > 0)
+    of_right = share[positive]
+    between[positive] = left[positive] ** (1 - of_right) * right[positive] ** of_right
     size = middle + between
     distance = np.abs(middle - between)[size > 0] / size[size > 0]
     return float(distance.mean()) if len(distance) else 0.0
