@@ -30,6 +30,7 @@ NEED_TORCH = {
     "models",
     "probe",
     "probe_arrays",
+    "probe_masked",
     "read_log",
     "sample",
     "solvers",
