@@ -27,6 +27,8 @@ KINDS = {
     ".bin": "application/octet-stream",
 }
 TELLS = 300  # ms, more than the time after which the browser tells what it has computed
+PATIENCE = 300_000  # ms that an answer may take, since some train
+NEXT_FRAME = "() => new Promise((done) => requestAnimationFrame(done))"
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>an explorer</title>
@@ -163,14 +165,9 @@ class ExplorerPage:
 
     def settle(self):
         """Wait until no answer is under way and the frame after it has been painted."""
-        self.page.evaluate(
-            """async () => {
-              const frame = () => new Promise((done) => requestAnimationFrame(done));
-              await frame();
-              while (window.underWay) await frame();
-              await frame();
-            }"""
-        )
+        self.page.evaluate(NEXT_FRAME)
+        self.page.wait_for_function("!window.underWay", timeout=PATIENCE)
+        self.page.evaluate(NEXT_FRAME)
 
     def tell(self):
         """Wait until Python knows of all that the browser has computed itself."""

@@ -9,6 +9,7 @@ process that runs it dies, it is tried again. If it dies again and again, ``Work
 and the other tasks are finished.
 """
 
+import asyncio
 import json
 import multiprocessing
 import os
@@ -19,9 +20,17 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    InvalidStateError,
+    ProcessPoolExecutor,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -589,7 +598,6 @@ class ClusterExecutor(Executor):
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._pool = client.get_executor(pure=False)
         self._has_warned = False
 
     def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Future:
@@ -603,7 +611,11 @@ class ClusterExecutor(Executor):
         Returns:
             Its future.
         """
-        return self._pool.submit(fn, *args, **kwargs)
+        there = self._client.submit(partial(fn, **kwargs), *args, pure=False)
+        here: Future = Future()
+        here.add_done_callback(lambda _: there.cancel() if here.cancelled() else None)
+        self._client.loop.add_callback(_pass_on, there, here)
+        return here
 
     def warn_without_workers(self) -> None:
         """Say once that the cluster has no workers, since tasks wait for them without an end."""
@@ -615,6 +627,25 @@ class ClusterExecutor(Executor):
                 RuntimeWarning,
                 stacklevel=2,
             )
+
+
+async def _pass_on(there: Any, here: Future) -> None:
+    """Hand the outcome of a task on a cluster to a future of this process.
+
+    Dask's own executor never finishes its future if the worker dies between the end of the task
+    and the fetching of its result.
+    """
+    try:
+        result = await there
+    except (CancelledError, asyncio.CancelledError):  # of the task, or of the loop that ends
+        if here.cancel():
+            here.set_running_or_notify_cancel()  # tells those who wait
+    except Exception as error:
+        with suppress(InvalidStateError):  # it was cancelled here
+            here.set_exception(error)
+    else:
+        with suppress(InvalidStateError):
+            here.set_result(result)
 
 
 @contextmanager

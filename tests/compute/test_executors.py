@@ -6,7 +6,13 @@ import os
 import socket
 import subprocess
 import sys
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+import time
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from pathlib import Path
 
 import nbclient
@@ -14,6 +20,7 @@ import nbformat
 import psutil
 import pytest
 from distributed import Client
+from distributed.scheduler import KilledWorker
 from joblib.externals.loky import get_reusable_executor
 from workers import (
     OnlySubmits,
@@ -324,19 +331,39 @@ def test_a_cluster_runs_tasks_names_the_deadly_one_and_finishes_the_others(clust
     assert finished == dict(zip(TASKS, SQUARES, strict=True)) | {(3,): WorkerDied}
 
 
+@pytest.mark.slow
+def test_a_worker_that_dies_before_its_result_is_fetched_is_told(cluster, monkeypatch):
+    async def killed(*_, **__):
+        raise KilledWorker("square", None, 0)
+
+    with executor(cluster=cluster) as pool:
+        monkeypatch.setattr(Client, "_gather", killed)
+        assert isinstance(pool.submit(square, 3).exception(timeout=60), KilledWorker)
+        monkeypatch.undo()
+        assert pool.submit(square, x=3).result(timeout=60) == 9
+
+
+@pytest.mark.slow
+def test_a_task_on_a_cluster_can_be_cancelled(cluster):
+    with executor(cluster=cluster) as pool:
+        future = pool.submit(time.sleep, 0.2)
+        assert future.cancel()
+        with pytest.raises(CancelledError):
+            future.result(timeout=60)
+
+
 class NoWorkers:
     """A client whose cluster has no workers until it is looked at."""
 
     def __init__(self):
+        self.loop = self
         self.waiting = []
 
-    def get_executor(self, pure):
-        return self
+    def submit(self, function, *arguments, pure):
+        return function(*arguments)
 
-    def submit(self, function, *arguments):
-        future = Future()
-        self.waiting.append((future, function(*arguments)))
-        return future
+    def add_callback(self, _, result, future):
+        self.waiting.append((future, result))
 
     def nthreads(self):
         for future, result in self.waiting:

@@ -741,7 +741,7 @@ def test_a_view_of_long_work_does_not_move_a_slider_back(opened):
           const answer = window.ask;
           let release;
           const gate = new Promise((done) => { release = done; });
-          window.ask = async (asked) => { await gate; return answer(asked); };
+          window.ask = async (...asked) => { await gate; return answer(...asked); };
           const range = document.querySelector("[data-name=height] input[type=range]");
           range.value = 1;
           range.dispatchEvent(new Event("input", { bubbles: true }));
