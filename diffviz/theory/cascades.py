@@ -43,7 +43,6 @@ from diffviz.theory.weightings import (
     resolve_curve,
 )
 
-SHAPES = ("flat", "falling", "rising", "one peak", "several peaks")
 LEVEL = 1e-9  # change of w/M that is taken for rounding
 
 
@@ -88,8 +87,9 @@ class Cascade:
     def shape(self) -> str:
         """How w goes with λ.
 
-        It is "flat", "falling", "rising", "one peak" or "several peaks". Falling, the exact decoders are at the data. Rising, they are at the noise. With one peak
-        they are at both ends, and with several also between.
+        It is "flat", "falling", "rising", "one peak" or "several peaks". Where w falls, the exact
+        decoders are at the data. Where it rises, they are at the noise. With one peak they are at
+        both ends, and with several also between.
         """
         change = np.diff(self.share)
         turns = np.sign(change[np.abs(change) > LEVEL])

@@ -37,7 +37,7 @@ WEIGHTINGS = (
     *("edm", "sd3", "iddpm-cosine", "min-snr-5-eps"),
 )
 MASKED_WEIGHTINGS = (
-    *("elbo", "simple", "maskgit", "maskgit-square-root", "any-order", "dplm-linear", "amused"),
+    *("elbo", "simple", "maskgit", "amused", "maskgit-square-root", "dplm-linear"),
 )
 GRID = np.linspace(-9, 9, 901)  # z and x, on which densities are integrated
 LEVELS = np.linspace(*PICTURE_RANGE, 201)  # λ in nats, at which losses are computed

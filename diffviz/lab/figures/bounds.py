@@ -13,6 +13,7 @@ from diffviz.recipes.entries import objective
 from diffviz.theory.cascades import cascade
 
 SHOWN = ("elbo", "sigmoid-bias2", "edm", "fm-ot")
+LEGEND_ROWS = 1.2  # below the last row, for the legend
 PLACES = np.linspace(-10, 10, 401)  # λ in nats
 
 
@@ -30,26 +31,33 @@ def shares(names: Sequence[str] = SHOWN) -> dict[str, np.ndarray]:
 
 
 def _draw_pairs(ax: Axes, pairs: Mapping[str, Mapping[str, tuple[float, float]]]) -> None:
-    """A full mark for each bound and an open one for its models, in a row for each weighting."""
+    """A dot for each bound and a ring for its models, in a row for each weighting."""
     for (model, values), colour in zip(pairs.items(), plots.PALETTE, strict=False):
-        names = list(values)
-        place = np.arange(len(names))
+        place = np.arange(len(values))
         bound, likelihood = np.array(list(values.values())).T
         ax.hlines(place, likelihood, bound, color=colour, lw=1)
-        ax.plot(bound, place, "o", color=colour, label=f"{model}: bound", gid=f"{model}: bound")
+        ax.plot(
+            bound,
+            place,
+            "o",
+            ms=4,
+            color=colour,
+            label=f"{model}: bound",
+            gid=f"{model}: bound",
+        )
         ax.plot(
             likelihood,
             place,
             "o",
+            ms=8,
             color=colour,
-            mfc="white",
+            mfc="none",
             label=f"{model}: −log p",
             gid=f"{model}: −log p",
         )
-        ax.set_yticks(place, names)
-    ax.invert_yaxis()
-    ax.set(xlabel="nats over the entropy", xlim=(0, None))
-    legend(ax, fontsize=8)
+        ax.set_yticks(place, list(values))
+    ax.set(xlabel="nats over the entropy", xlim=(0, None), ylim=(len(place) + LEGEND_ROWS, -0.6))
+    legend(ax, fontsize=8, loc="lower right")
 
 
 @figure(

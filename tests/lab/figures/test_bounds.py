@@ -26,11 +26,11 @@ def test_shares_are_weightings_over_their_maximum(drawn):
 
 
 @pytest.mark.parametrize(("panel", "models"), [(1, bounds.MODELS), (2, bounds.PREDICTORS)])
-def test_open_marks_lie_left_of_full_ones_and_all_left_of_the_elbo(panel, models, drawn):
+def test_rings_lie_left_of_dots_and_all_left_of_the_elbo(panel, models, drawn):
     for model in models:
-        full, _ = data(drawn["reweighted-bounds"], panel, f"{model}: bound")
-        open_, place = data(drawn["reweighted-bounds"], panel, f"{model}: −log p")
-        assert (open_ <= full + 1e-6).all() and (full <= full[0] + 1e-12).all()
+        dots, _ = data(drawn["reweighted-bounds"], panel, f"{model}: bound")
+        ring, place = data(drawn["reweighted-bounds"], panel, f"{model}: −log p")
+        assert (ring <= dots + 1e-6).all() and (dots <= dots[0] + 1e-12).all()
         labels = drawn["reweighted-bounds"].axes[panel].get_yticklabels()
         assert labels[0].get_text() == "elbo" and len(labels) == len(place)
 
