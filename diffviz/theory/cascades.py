@@ -89,7 +89,7 @@ class Cascade:
 
         It is "flat", "falling", "rising", "one peak" or "several peaks". Where w falls, the exact
         decoders are at the data. Where it rises, they are at the noise. With one peak they are at
-        both ends, and with several also between.
+        both ends, and with several also between. Only the support of w counts, as in a verdict.
         """
         change = np.diff(self.share)
         turns = np.sign(change[np.abs(change) > LEVEL])
@@ -116,7 +116,7 @@ class Cascade:
             ∫ (w/M) loss dλ in nats.
 
         Raises:
-            TypeError: ``loss`` does not return real numbers.
+            TypeError: ``loss`` is no function, or does not return real numbers.
             ValueError: It returns another shape, or what is not finite.
 
         Example:
@@ -124,6 +124,7 @@ class Cascade:
             >>> round(ours.gap(lambda level: np.full_like(level, 0.1)), 6)
             2.0
         """
+        require(callable(loss), f"loss must be a function of λ, got {loss!r}", TypeError)
         nats = finite(loss(self.logsnr), "loss")
         require(
             nats.shape == self.logsnr.shape,
