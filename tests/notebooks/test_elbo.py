@@ -228,6 +228,23 @@ def test_bounds_with_exact_decoders_are_as_told(text, output):
     )
 
 
+def test_networks_lose_less_by_their_own_bounds_as_told(text, output):
+    """One of them is trained again; the bound from the errors of its ELBO."""
+    rows = re.findall(r"^([\w-]+) +loses ([\d.]+) nats by its own bound, ([\d.]+) by", output, re.M)
+    assert [name for name, *_ in rows] == list(TESTED)
+    assert all(float(own) < float(lost) for _, own, lost in rows)
+    own, lost = next(found for name, *found in rows if name == "min-snr-5-eps")
+    assert_says(text, f"Min-SNR-5 loses {own} nats by its own bound and {lost} by −ELBO")
+    toy, w = dv.toy("gmm2d", unit=True), dv.objective("min-snr-5-eps")
+    data, new = toy.sample(20_000, generator(0)), toy.sample(2000, generator(5))
+    (run,) = dv.fit(w, data, steps=800, seed=0, progress=False)
+    theirs, ideal = (dv.elbo(one, new, generator=generator(1)) for one in (run, toy))
+    excess = ((theirs.error - ideal.error) * ideal.weight).mean(1)
+    level = ideal.logsnr[:, 0].numpy()  # strata are a sixth of a nat wide
+    share = w.weighting(level) / w.weighting(np.linspace(-10, 10, 20_001)).max()
+    assert (share @ excess.numpy()) / 2 == pytest.approx(float(own), rel=0.2)
+
+
 def test_masked_bounds_are_as_told(text, output):
     for predictor in bounds.PREDICTORS:
         for one in bounds.masked_rows(predictor).values():
