@@ -10,6 +10,7 @@ from .sampling import elbo, grid, log_likelihood, sample, solvers
 from .theory import (
     Objective,
     augmentation_density,
+    cascade,
     compare,
     equivalent,
     families,
@@ -36,6 +37,7 @@ __all__ = [
     "Objective",
     "Run",
     "augmentation_density",
+    "cascade",
     "catalogue",
     "closest",
     "compare",

@@ -29,6 +29,7 @@ from diffviz.reports.measurement import Report
 from diffviz.reports.page import Page
 from diffviz.sampling.integrate import Trajectory
 from diffviz.sampling.likelihood import Bound
+from diffviz.theory.cascades import Cascade
 
 CLASSES = (
     dv.AdaptiveObjective,
@@ -37,6 +38,7 @@ CLASSES = (
     dv.Objective,
     dv.Run,
     Bound,
+    Cascade,
     LossLog,
     MaskedMeasured,
     Page,
@@ -211,6 +213,21 @@ def _(w=FALLING, logsnr=GRID):
 @door("augmentation_density", arrays="w logsnr")
 def _(w=FALLING, logsnr=GRID):
     return dv.augmentation_density(w, logsnr)
+
+
+@door("cascade", numbers="low high")
+def _(low=-10, high=10):
+    return dv.cascade(dv.objective("edm"), low, high).learned
+
+
+@door("Cascade.gap")
+def _():
+    return dv.cascade(dv.objective("edm")).gap(np.exp)
+
+
+@door("Cascade.stretches", numbers="height", fractions="height")
+def _(height=0.5):
+    return dv.cascade(dv.objective("edm")).stretches(height)[0]
 
 
 @door("rebase", arrays="w logsnr", names="base to")

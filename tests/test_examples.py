@@ -26,11 +26,13 @@ from diffviz.reports.measurement import Report
 from diffviz.reports.page import Page
 from diffviz.sampling.integrate import Trajectory
 from diffviz.sampling.likelihood import Bound
+from diffviz.theory.cascades import Cascade
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.rst"))
 RETURNED = (
     Bound,
+    Cascade,
     Floor,
     LossLog,
     MaskedMeasured,

@@ -30,6 +30,7 @@ MODULES = {
 }
 FUNCTIONS = {
     "augmentation_density",
+    "cascade",
     "closest",
     "compare",
     "dataset",

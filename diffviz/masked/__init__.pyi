@@ -1,5 +1,6 @@
 from . import (
     bounds,
+    cascades,
     entries,
     measurement,
     nearest,
@@ -30,6 +31,7 @@ __all__ = [
     "MaskedRun",
     "Settings",
     "bounds",
+    "cascades",
     "closest_masked",
     "entries",
     "fit_masked",

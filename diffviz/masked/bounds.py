@@ -93,11 +93,21 @@ class Assessment:
     @cached_property
     def by_count(self) -> NDArray:
         """C_k of each sequence, for 0 to L masked tokens, shape (V^L, L + 1)."""
-        hidden = masks(self.world.length)
-        spent = np.where(hidden, self.surprise, 0.0).sum(-1)
-        size = hidden.sum(1)
+        spent = np.where(masks(self.world.length), self.surprise, 0.0).sum(-1)
+        return self.by_size(spent)
+
+    def by_size(self, values: NDArray) -> NDArray:
+        """Averages over the masks of each number of tokens.
+
+        Args:
+            values: One value for each mask, shape (..., 2^L).
+
+        Returns:
+            Averages for 0 to L masked tokens, shape (..., L + 1).
+        """
+        size = masks(self.world.length).sum(1)
         counts = np.arange(self.world.length + 1)
-        sums = np.stack([spent[:, size == k].sum(1) for k in counts], 1)
+        sums = np.stack([values[..., size == k].sum(-1) for k in counts], -1)
         return sums / comb(self.world.length, counts)
 
     def mean(self, values: NDArray) -> NDArray:
@@ -154,12 +164,17 @@ class Assessment:
         weights = checked_objective(objective).count_weights(self.world.length)
         return float(self.mean(self.by_count)[1:] @ weights)
 
-    @cached_property
+    @property
     def log_likelihood(self) -> NDArray:
-        """Log-likelihood of each sequence where tokens are unmasked one by one, shape (V^L,).
+        """Log-likelihood of each sequence where tokens are unmasked one by one, shape (V^L,)."""
+        return self.log_visible[:, 0]
 
-        Let f(S) be the log-probability that the visible tokens S come out as in x. The last of
-        them was each with probability 1/|S|.
+    @cached_property
+    def log_visible(self) -> NDArray:
+        """Log-probability that the visible tokens come out as in each sequence, (V^L, 2^L).
+
+        It is given which tokens are unmasked so far, for each mask. The last of them was each
+        with the same probability.
         """
         hidden = masks(self.world.length)
         values = np.zeros((len(self.world.sequences), len(hidden)))
@@ -169,7 +184,7 @@ class Assessment:
             before = number + bits[visible]
             path = values[:, before] - self.surprise[:, before, visible]
             values[:, number] = logsumexp(path, axis=1) - np.log(len(visible))
-        return values[:, 0]
+        return values
 
     def log_likelihood_in_steps(self, alpha: ArrayLike) -> NDArray:
         """Log-likelihood of each sequence for a sampler that takes finitely many steps.

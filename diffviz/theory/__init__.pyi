@@ -1,6 +1,7 @@
 from . import (
     analysis,
     atoms,
+    cascades,
     discretisation,
     elbo_mixture,
     families,
@@ -28,6 +29,7 @@ from .analysis import (
     share_below,
     verdict,
 )
+from .cascades import cascade
 from .losses import with_loss
 from .objectives import Objective, from_weighting
 from .weightings import rebase
@@ -39,6 +41,8 @@ __all__ = [
     "analysis",
     "atoms",
     "augmentation_density",
+    "cascade",
+    "cascades",
     "compare",
     "discretisation",
     "elbo_mixture",

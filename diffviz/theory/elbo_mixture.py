@@ -65,6 +65,11 @@ class Panels:
         """Gauss-Legendre nodes of each panel in nats, shape (p, ORDER)."""
         return self.start + self.half * (1 + NODE)
 
+    @property
+    def widths(self) -> NDArray:
+        """Weights of the nodes in nats, shape (p, ORDER); they add up to the range."""
+        return self.half * WEIGHT
+
 
 def _straight(values: NDArray) -> NDArray:
     """Series of the straight line through the first and the last value; it does not overshoot."""
@@ -114,6 +119,30 @@ def _lumps(panels: Panels, low: float, high: float) -> tuple[NDArray, NDArray]:
     return level[order], lump[order]
 
 
+def panels(w: WeightingLike, low: float = -20.0, high: float = 20.0) -> Panels:
+    """Panels bisected around the kinks and jumps of w, over the range or the part with support.
+
+    Args:
+        w: An objective, a measured loss or a callable of λ.
+        low: Least λ in nats.
+        high: Largest λ in nats.
+
+    Returns:
+        The panels.
+
+    Raises:
+        TypeError: An end is no number, or ``w`` is a name.
+        ValueError: low >= high, or w is negative, not finite, or noise at every scale.
+    """
+    resolved = resolve_curve(w, "masses")
+    start, stop = window(resolved, low=low, high=high, points=2)
+
+    def curve(logsnr: NDArray) -> NDArray:
+        return evaluate(resolved, logsnr)
+
+    return _fit_panels(curve, _first_edges(resolved, start, stop))
+
+
 def masses(w: WeightingLike, low: float = -20.0, high: float = 20.0) -> Masses:
     """Both forms of a weighted loss, on panels bisected around the kinks and jumps of w.
 
@@ -132,17 +161,12 @@ def masses(w: WeightingLike, low: float = -20.0, high: float = 20.0) -> Masses:
         TypeError: An end is no number, or ``w`` is a name.
         ValueError: low >= high, or w is negative, not finite, or noise at every scale.
     """
-    resolved = resolve_curve(w, "masses")
-    start, stop = window(resolved, low=low, high=high, points=2)
-
-    def curve(logsnr: NDArray) -> NDArray:
-        return evaluate(resolved, logsnr)
-
-    panels = _fit_panels(curve, _first_edges(resolved, start, stop))
-    values = legendre.legval(NODE, panels.series.T)
-    mass = values * panels.half * WEIGHT
-    level, lump = _lumps(panels, start, stop)
-    return Masses(panels.nodes.ravel(), mass.ravel(), level, lump)
+    fitted = panels(w, low, high)
+    mass = legendre.legval(NODE, fitted.series.T) * fitted.widths
+    start = fitted.start[0, 0]
+    stop = fitted.start[-1, 0] + 2 * fitted.half[-1, 0]
+    level, lump = _lumps(fitted, start, stop)
+    return Masses(fitted.nodes.ravel(), mass.ravel(), level, lump)
 
 
 def gain(w: WeightingLike, scale: float = 1.0, low: float = -60.0, high: float = 60.0) -> float:

@@ -9,6 +9,7 @@ from notebook_prose import assert_says, printed
 
 import diffviz as dv
 from diffviz.data import files
+from diffviz.lab.experiments import bounds
 from diffviz.lab.experiments.elbo import known
 
 pytestmark = pytest.mark.slow
@@ -203,3 +204,70 @@ def test_what_is_said_of_the_rows_holds_for_the_printed_table(text, table):
     assert 4 < mean["elbo"] / mean["fm-ot"] < 5.5
     assert_says(text, "differ on average by less than one of them does from seed to seed")
     assert_says(text, "more than four times as much as flow matching")
+
+
+def test_bounds_with_exact_decoders_are_as_told(text, output):
+    tables = {model: {row.name: row for row in bounds.rows(model)} for model in bounds.MODELS}
+    for table in tables.values():
+        assert all(row.bound <= table["elbo"].bound for row in table.values())
+        assert min(table.values(), key=lambda row: row.bound).name == "fm-ot"
+        assert table["elbo"].likelihood == pytest.approx(table["elbo"].bound, abs=1e-4)
+        for row in table.values():
+            assert f"{row.bound:9.4f}{row.likelihood:9.4f}{row.noised:9.4f}" in output
+            falls = row.shape in ("flat", "falling")
+            assert np.isnan(row.noised) != falls
+            assert not falls or row.noised == pytest.approx(row.bound, abs=2e-5)
+    [(_, halfway)] = dv.cascade(dv.objective("fm-ot")).stretches(0.5)
+    loose = tables["too wide"]["min-snr-5-eps"]
+    assert_says(
+        text,
+        f"Flow matching has the smallest, {tables['wrong shares']['fm-ot'].bound:.4f} nats",
+        f"below λ = {halfway:.2f} only",
+        f"average {loose.bound:.4f} nats for the model that is too wide, "
+        f"and their models lose {loose.likelihood:.4f}",
+    )
+
+
+def test_networks_lose_less_by_their_own_bounds_as_told(text, output):
+    """One of them is trained again; the bound from the errors of its ELBO."""
+    rows = re.findall(r"^([\w-]+) +loses ([\d.]+) nats by its own bound, ([\d.]+) by", output, re.M)
+    assert [name for name, *_ in rows] == list(TESTED)
+    assert all(float(own) < float(lost) for _, own, lost in rows)
+    own, lost = next(found for name, *found in rows if name == "min-snr-5-eps")
+    assert_says(text, f"Min-SNR-5 loses {own} nats by its own bound and {lost} by −ELBO")
+    toy, w = dv.toy("gmm2d", unit=True), dv.objective("min-snr-5-eps")
+    data, new = toy.sample(20_000, generator(0)), toy.sample(2000, generator(5))
+    (run,) = dv.fit(w, data, steps=800, seed=0, progress=False)
+    theirs, ideal = (dv.elbo(one, new, generator=generator(1)) for one in (run, toy))
+    excess = ((theirs.error - ideal.error) * ideal.weight).mean(1)
+    level = ideal.logsnr[:, 0].numpy()  # strata are a sixth of a nat wide
+    share = w.weighting(level) / w.weighting(np.linspace(-10, 10, 20_001)).max()
+    assert (share @ excess.numpy()) / 2 == pytest.approx(float(own), rel=0.2)
+
+
+def test_masked_bounds_are_as_told(text, output):
+    for predictor in bounds.PREDICTORS:
+        for one in bounds.masked_rows(predictor).values():
+            assert f"{one.bound:9.4f}{one.likelihood:9.4f}{one.noised:9.4f}" in output
+    chain, blurred = (bounds.masked_rows(predictor) for predictor in bounds.PREDICTORS)
+    assert chain["simple"].noised == pytest.approx(chain["simple"].bound, abs=1e-12)
+    elbo, simple = blurred["elbo"], blurred["simple"]
+    assert dv.cascade(dv.masked_objective("simple"), low=-30).shape == "falling"
+    assert_says(
+        text,
+        f"{elbo.bound:.4f} against {elbo.likelihood:.4f} nats",
+        f"average bound of the blurred one is {simple.bound:.4f} nats. "
+        f"The masked data lose {simple.noised:.4f} nats, "
+        f"and the partly exact models {simple.likelihood:.4f}",
+    )
+
+
+def test_later_decoders_repair_as_told(text, output):
+    found = bounds.repaired(2.0)
+    assert found.partly_exact_bound < found.bound
+    assert_says(
+        text,
+        f"those of N(0, {found.later:.3f})",
+        f"from {found.divergence:.0f} to {found.partly_exact_divergence:.4f} nats",
+    )
+    assert f"bound {found.bound:.4f}, KL {found.divergence:.4f}" in output

@@ -1,4 +1,5 @@
 from . import (
+    bounds,
     common,
     composer,
     elbo,
@@ -24,6 +25,7 @@ from . import (
 )
 
 __all__ = [
+    "bounds",
     "common",
     "composer",
     "elbo",

@@ -1,4 +1,5 @@
 from . import (
+    bounds,
     elbo,
     few_steps,
     gallery,
@@ -22,6 +23,7 @@ from .registry import figure
 
 __all__ = [
     "FIGURES",
+    "bounds",
     "draw",
     "elbo",
     "few_steps",

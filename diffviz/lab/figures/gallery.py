@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from diffviz import extras, plots
 from diffviz.checks import count, number, one_of, require, unknown
 from diffviz.lab.figures import (  # each registers its figures
+    bounds,  # noqa: F401
     elbo,  # noqa: F401
     few_steps,  # noqa: F401
     masked,  # noqa: F401
@@ -35,7 +36,7 @@ ENDINGS = ("svg", "pdf", "png")
 MOST_PIXELS = 20_000  # on a side of a picture; more would take gigabytes
 SLOWEST = (
     *("few_steps", "policy", "roads", "sampling", "training"),
-    *("tracking", "search", "elbo", "prior", "masked"),
+    *("tracking", "search", "elbo", "bounds", "prior", "masked"),
 )
 
 

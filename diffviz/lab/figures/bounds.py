@@ -1,0 +1,110 @@
+"""The figure of weighted losses as averages of bounds, and of how tight they are."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from diffviz import plots
+from diffviz.lab.experiments import bounds
+from diffviz.lab.figures.registry import figure
+from diffviz.lab.figures.style import SHORT_LOGSNR, legend
+from diffviz.recipes.entries import objective
+from diffviz.theory.cascades import cascade
+
+SHOWN = ("elbo", "sigmoid-bias2", "edm", "fm-ot")
+LEGEND_ROWS = 1.2  # below the last row, for the legend
+PLACES = np.linspace(-10, 10, 401)  # λ in nats
+
+
+def shares(names: Sequence[str] = SHOWN) -> dict[str, np.ndarray]:
+    """Share of the bounds with the network's decoder at each λ of ``PLACES``.
+
+    Args:
+        names: Names of objectives.
+
+    Returns:
+        w over its maximum on [−10, 10], each (n,).
+    """
+    entries = {name: objective(name) for name in names}
+    return {name: one.weighting(PLACES) / cascade(one).top for name, one in entries.items()}
+
+
+def _draw_pairs(ax: Axes, pairs: Mapping[str, Mapping[str, tuple[float, float]]]) -> None:
+    """A dot for each bound and a ring for its models, in a row for each weighting."""
+    for (model, values), colour in zip(pairs.items(), plots.PALETTE, strict=False):
+        place = np.arange(len(values))
+        bound, likelihood = np.array(list(values.values())).T
+        ax.hlines(place, likelihood, bound, color=colour, lw=1)
+        ax.plot(
+            bound,
+            place,
+            "o",
+            ms=4,
+            color=colour,
+            label=f"{model}: bound",
+            gid=f"{model}: bound",
+        )
+        ax.plot(
+            likelihood,
+            place,
+            "o",
+            ms=8,
+            color=colour,
+            mfc="none",
+            label=f"{model}: −log p",
+            gid=f"{model}: −log p",
+        )
+        ax.set_yticks(place, list(values))
+    ax.set(xlabel="nats over the entropy", xlim=(0, None), ylim=(len(place) + LEGEND_ROWS, -0.6))
+    legend(ax, fontsize=8, loc="lower right")
+
+
+@figure(
+    "reweighted-bounds",
+    "A weighted loss as an average of bounds with partly exact models: the share of them in which "
+    "the network decodes at each λ, and bounds beside exact likelihoods, Gaussian and masked",
+)
+def reweighted_bounds(
+    gaussian: Mapping[str, Sequence[bounds.Row]] | None = None,
+) -> Axes:
+    """Draw the share of learned decoders, and bounds over likelihoods on two worlds.
+
+    Args:
+        gaussian: Model to rows, what ``experiments.bounds.rows`` returned for each; computed by
+            default.
+
+    Returns:
+        The left panel.
+    """
+    left, middle, right = plots.axes(15, 4.6, columns=3)
+    left.figure.subplots_adjust(wspace=0.5)
+    rows = {model: bounds.rows(model) for model in bounds.MODELS} if gaussian is None else gaussian
+    plots.lines(
+        PLACES,
+        shares(),
+        xlabel=SHORT_LOGSNR,
+        ylabel="w(λ) over its maximum",
+        title="bounds whose decoder at λ is the network",
+        ax=left,
+    )
+    _draw_pairs(
+        middle,
+        {
+            model: {row.name: (row.bound, row.likelihood) for row in table}
+            for model, table in rows.items()
+        },
+    )
+    middle.set_title("two wrong models of gmm1")
+    _draw_pairs(
+        right,
+        {
+            predictor: {
+                name: (one.bound, one.likelihood)
+                for name, one in bounds.masked_rows(predictor).items()
+            }
+            for predictor in bounds.PREDICTORS
+        },
+    )
+    right.set_title("masked: two wrong predictors")
+    return left

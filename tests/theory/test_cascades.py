@@ -1,0 +1,173 @@
+"""Weighted losses as averages of bounds with partly exact models, by closed forms and by layers."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from cells import in_one_test
+from scipy.integrate import quad
+from scipy.special import expit
+
+import diffviz as dv
+from diffviz.theory import cascades
+
+
+def divergence(variance, logsnr):
+    """KL of z at λ between data of N(0, 1) and of N(0, v): z of the second has α²v + σ²."""
+    noised = expit(logsnr) * variance + expit(-logsnr)
+    return (1 / noised - 1 + np.log(noised)) / 2
+
+
+def loss(variance):
+    """½ (error − mmse) on N(0, 1) of the denoiser of N(0, v), from the two linear denoisers."""
+
+    def excess(level):
+        alpha, sigma = np.sqrt(expit(level)), np.sqrt(expit(-level))
+        wrong = alpha * variance / (alpha**2 * variance + sigma**2)
+        return np.exp(level) * (wrong - alpha) ** 2 / 2  # z has variance 1
+
+    return excess
+
+
+def triangles(level):
+    """Two peaks, of heights 1 and ½ and of width 4 and 2."""
+    first = np.maximum(0, 1 - np.abs(level + 3) / 2)
+    return np.maximum(first, np.maximum(0, 0.5 - np.abs(level - 3) / 2))
+
+
+@in_one_test
+@pytest.mark.parametrize("variance", [0.2, 2.0, 9.0])
+@pytest.mark.parametrize("level", [-4.3, 0.0, 5.0])
+def test_the_gap_of_a_step_is_the_kl_of_the_noised_gaussians(variance, level):
+    found = dv.cascade(lambda at: 3.0 * (at <= level), low=-30)
+    assert found.gap(loss(variance)) == pytest.approx(divergence(variance, level), abs=1e-9)
+
+
+@in_one_test
+@pytest.mark.parametrize("variance", [0.2, 2.0, 9.0])
+def test_the_gap_of_a_smooth_w_is_a_mean_of_these_kls_by_parts(variance):
+    """w = sigmoid(−λ) has the law −w′ = sigmoid(λ) sigmoid(−λ) of levels."""
+    slope = lambda level: expit(level) * expit(-level) * divergence(variance, level)
+    mean = quad(slope, -40, 40, epsabs=1e-12, limit=200)[0]
+    found = dv.cascade(lambda at: expit(-at), low=-40, high=40)
+    assert found.top == pytest.approx(1, abs=1e-9)
+    assert found.gap(loss(variance)) == pytest.approx(mean, abs=1e-9)
+
+
+def test_w_1_gives_the_elbo():
+    found = dv.cascade(dv.objective("elbo"))
+    assert found.shape == "flat" and found.learned == pytest.approx(1, abs=1e-9)
+    whole = divergence(2.0, 10) - divergence(2.0, -10)
+    assert found.gap(loss(2.0)) == pytest.approx(whole, abs=1e-9)
+    [(low, high)] = found.stretches(0.3)
+    assert (low, high) == pytest.approx((-10, 10))
+
+
+@in_one_test
+@pytest.mark.parametrize("w", ["edm", "sd3", "min-snr-5-eps", "sigmoid-bias2", triangles])
+def test_the_bounds_of_all_heights_add_up_to_the_weighted_loss(w):
+    """Each bound is a sum of differences of KLs over its stretches; heights by midpoints."""
+    found = dv.cascade(w if callable(w) else dv.objective(w))
+    heights = (np.arange(400) + 0.5) / 400
+    kl = lambda stretch: np.diff(divergence(2.0, np.array(stretch)))[0]
+    bounds = [sum(map(kl, found.stretches(one))) for one in heights]
+    assert np.mean(bounds) == pytest.approx(found.gap(loss(2.0)), rel=2e-3)
+
+
+def test_stretches_of_two_peaks_are_where_the_triangles_are():
+    found = dv.cascade(triangles)
+    assert found.shape == "several peaks"
+    assert found.top == pytest.approx(1, abs=1e-7)  # a kink
+    low, high = found.stretches(0.25)
+    assert low == pytest.approx((-4.5, -1.5), abs=1e-7)
+    assert high == pytest.approx((2.5, 3.5), abs=1e-7)
+    assert len(found.stretches(0.75)) == 1
+
+
+def test_a_larger_set_of_learned_steps_has_a_larger_bound():
+    ladder = [dv.cascade(lambda at, end=end: 1.0 * (at <= end)) for end in range(-8, 9)]
+    assert (np.diff([one.gap(loss(2.0)) for one in ladder]) > 0).all()
+
+
+@pytest.mark.slow
+def test_falling_shapes_are_those_that_a_verdict_calls_monotone():
+    for name, entry in dv.catalogue.items():
+        shape = dv.cascade(entry, low=-20, high=20).shape
+        assert (shape in ("flat", "falling")) == dv.verdict(entry).monotone, (name, shape)
+
+
+@pytest.mark.parametrize(
+    ("w", "shape"),
+    [
+        (lambda at: np.exp(at), "rising"),
+        (lambda at: np.exp(-at), "falling"),
+        (lambda at: np.exp(-(at**2)), "one peak"),
+        (lambda at: 2 + np.sin(at), "several peaks"),
+        (lambda at: 1 / np.cosh(at) ** 2 + np.maximum(0, at - 5), "several peaks"),
+    ],
+)
+def test_shapes(w, shape):
+    assert dv.cascade(w).shape == shape
+
+
+def test_the_scale_of_w_does_not_matter():
+    one, ten = (dv.cascade(lambda at, c=c: c * np.exp(-(at**2))) for c in (1.0, 10.0))
+    assert ten.gap(loss(2.0)) == pytest.approx(one.gap(loss(2.0)), rel=1e-12)
+
+
+def test_outside_the_support_decoders_are_exact():
+    """Levels between −3 and 2 are drawn only."""
+    entry = dv.Objective(
+        "cut",
+        "test",
+        2026,
+        "here",
+        dv.paths.LINEAR,
+        dv.targets.U,
+        law=dv.laws.truncated(dv.objective("fm-ot").law, -3, 2),
+    )
+    found = dv.cascade(entry)
+    assert (found.low, found.high) == pytest.approx((-3, 2))
+    assert found.learned < 0.25
+    [(low, high)] = found.stretches(0.001)
+    assert (low, high) == pytest.approx((-3, 2))
+
+
+def test_a_masked_objective_is_taken_relative_to_the_elbo():
+    assert dv.cascade(dv.masked_objective("elbo")).shape == "flat"
+    simple = dv.cascade(dv.masked_objective("simple"), low=-30)
+    assert simple.shape == "falling"
+    assert simple.share == pytest.approx(expit(-simple.logsnr), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((lambda at: 0 * at,), "the weighting is 0"),
+        ((lambda at: -1 + 0 * at,), "a weighting is >= 0"),
+        ((dv.objective("edm"), 3, 1), "do not overlap"),
+        (([1.0, 2.0],), "cascade needs an objective"),
+    ],
+)
+def test_what_is_no_weighting_is_refused(arguments, said):
+    with pytest.raises(ValueError, match=said):
+        dv.cascade(*arguments)
+
+
+def test_a_name_is_refused():
+    with pytest.raises(TypeError, match=r"say dv\.objective"):
+        dv.cascade("edm")
+
+
+@pytest.mark.parametrize("height", [0, 1, -0.5, 2])
+def test_a_height_lies_between_0_and_1(height):
+    with pytest.raises(ValueError, match="height must lie between 0 and 1"):
+        dv.cascade(dv.objective("edm")).stretches(height)
+
+
+def test_a_cascade_travels():
+    found = dv.cascade(dv.objective("edm"))
+    for twin in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        assert isinstance(twin, cascades.Cascade)
+        assert twin.stretches(0.5) == found.stretches(0.5)
