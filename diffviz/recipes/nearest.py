@@ -4,6 +4,7 @@ The probe itself reads nothing of the catalogue, so that each can check the othe
 """
 
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,18 @@ NO_DIFFERENCE = 0.001  # of deviations where each bin is known
 FITS = 3.0  # standard errors, in the mean over bins, up to which an entry may be that of the loss
 CHANCE = 9.0  # difference of chi-squares that chance makes: three standard errors
 KNOWN = 0.05  # relative standard error up to which a fine bin is known
+
+
+@runtime_checkable
+class MeasuredMasked(Protocol):
+    """A measured loss of masked diffusion, which has entries of its own."""
+
+    @property
+    def length(self) -> int:
+        """Number of tokens of a sequence that may be masked."""
+
+    def count_weights(self) -> NDArray:
+        """Weights of k = 1 to ``length`` masked tokens up to a constant, shape (length,)."""
 
 
 @dataclass(frozen=True)
@@ -380,6 +393,12 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
         True
     """
     k = count(k, "k")
+    require(
+        not isinstance(measured, MeasuredMasked),
+        "measured is a loss of masked diffusion, whose entries are others: "
+        "diffviz.masked.closest_masked(measured) finds the nearest of them",
+        TypeError,
+    )
     require(
         isinstance(measured, Measured),
         f"measured must be what dv.probe returns, got {type(measured).__name__}; "
