@@ -28,12 +28,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.checks import count, finite, one_of, random_generator, require
+from diffviz.checks import count, finite, one_of, random_generator
 from diffviz.masked.schedules import Schedule, rates_at
 from diffviz.theory import multipliers
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.laws import checked_law
-from diffviz.theory.objectives import IDENTITY_GRID, digest, quantile_draws
+from diffviz.theory.objectives import check_description, identity_of, quantile_draws
 
 BASES = ("sum", "token", "elbo")
 AVERAGES = ("sum", "length", "masked", "batch")
@@ -195,19 +195,12 @@ class MaskedObjective:
     note: str = ""
 
     def __post_init__(self) -> None:
-        for field in ("name", "family", "source", "note"):
-            value = getattr(self, field)
-            require(isinstance(value, str), f"{field} must be text, got {value!r}", TypeError)
-        count(self.year, "year", least=0)
+        check_description(self)
         if not isinstance(self.schedule, Schedule):
             raise TypeError(
                 "schedule must be a masking schedule such as diffviz.masked.schedules.LINEAR, "
                 f"got {self.schedule!r}"
             )
-        if not callable(self.multiplier):
-            raise TypeError(f"multiplier must be a function of λ, got {self.multiplier!r}")
-        if not (self.stated is None or callable(self.stated)):
-            raise TypeError(f"stated must be a function of λ or None, got {self.stated!r}")
         one_of(self.average, "average", AVERAGES)
         one_of(self.masks, "masks", MASKS)
         if self.law is None:
@@ -227,13 +220,8 @@ class MaskedObjective:
         It is a hash as that of a Gaussian objective: of quantiles of the law and of the factor at
         each, with the kind of average and of masks. Name, note and source do not enter.
         """
-        with np.errstate(all="ignore"):
-            quantiles = np.asarray(self.law.ppf(IDENTITY_GRID), dtype=float)
-            inner = quantiles[1:-1]
-            factors = np.full_like(inner, np.nan)
-            known = np.isfinite(inner)
-            factors[known] = self._raw_factor(inner[known])
-        return digest(quantiles, factors, f"cross-entropy {self.average} {self.masks}")
+        kind = f"cross-entropy {self.average} {self.masks}"
+        return identity_of(self.law, self._raw_factor, kind)
 
     def _raw_factor(self, logsnr: NDArray) -> NDArray:
         """The factor on the sum over masked tokens before any check."""
