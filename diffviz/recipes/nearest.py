@@ -4,7 +4,6 @@ The probe itself reads nothing of the catalogue, so that each can check the othe
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.atoms import WeightedLevels, measured_levels
 from diffviz.theory.discretisation import departure, table_of
 from diffviz.theory.objectives import Objective
-from diffviz.theory.weightings import resolve_curve
+from diffviz.theory.weightings import MeasuredMasked, resolve_curve
 
 NODES = 480  # quadrature nodes over all bins of a comparison
 LEAST_OVERLAP = 0.9  # share of the bins on which an entry must have support
@@ -26,18 +25,6 @@ NO_DIFFERENCE = 0.001  # of deviations where each bin is known
 FITS = 3.0  # standard errors, in the mean over bins, up to which an entry may be that of the loss
 CHANCE = 9.0  # difference of chi-squares that chance makes: three standard errors
 KNOWN = 0.05  # relative standard error up to which a fine bin is known
-
-
-@runtime_checkable
-class MeasuredMasked(Protocol):
-    """A measured loss of masked diffusion, which has entries of its own."""
-
-    @property
-    def length(self) -> int:
-        """Number of tokens of a sequence that may be masked."""
-
-    def count_weights(self) -> NDArray:
-        """Weights of k = 1 to ``length`` masked tokens up to a constant, shape (length,)."""
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from diffviz import __version__
 from diffviz.checks import require
 from diffviz.markup import Row
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.recipes.nearest import Match, MeasuredMasked, closest
+from diffviz.recipes.nearest import Match, closest
 from diffviz.recipes.settings.door import AsMeasured
 from diffviz.theory import analysis, atoms
 from diffviz.theory.objectives import Objective
-from diffviz.theory.weightings import is_of_cross_entropy
+from diffviz.theory.weightings import MeasuredMasked, is_of_cross_entropy
 
 if TYPE_CHECKING:
     from diffviz.learning.floors.record import Floor

@@ -347,3 +347,9 @@ def test_what_is_for_squared_losses_says_what_to_use_for_a_masked_one():
         dv.report(dv.masked_objective("mdlm"))
     with pytest.raises(TypeError, match=r"for tokens dv\.probe_masked"):
         dv.probe(LOSSES["mdlm"], X)
+    for ask in (dv.verdict, dv.share_below, lambda w: dv.compare(w, dv.objective("edm"))):
+        with pytest.raises(TypeError, match=r"weighting\(edges, base=\"elbo\"\)"):
+            ask(measured)
+    edges = measured.edges(bins=12)
+    relative = measured.weighting(edges, base="elbo")
+    assert dv.verdict(relative, (edges[1:] + edges[:-1]) / 2).logsnr.shape == (12,)
