@@ -20,6 +20,7 @@ import { erf } from "./special.js";
  * @property {Record<string, Float64Array>} errorsOn Mean squared eps error of a component on the
  *   grid, by the names of data.
  * @property {Record<string, Float64Array>} [toyErrorsOn] Those that only a page is sent.
+ * @property {string[]} passedErrors Names of errors that were passed from Python.
  * @property {string[]} localHead Of the table.
  */
 
@@ -170,17 +171,21 @@ export function localCells(w, slope, support, { grid }) {
 /**
  * What a loss that is not squared does, and at which errors, in words.
  * @param {State} state
+ * @param {LossData} data
  * @returns {string}
  */
-export function lossText({ loss, schedule, threshold: constant, least, errors }) {
+export function lossText(state, { passedErrors }) {
+  const { loss, schedule, threshold: constant, least, errors } = state;
   const size =
     schedule === BY_SNR
       ? `from 1 at data to ${general(least)} at noise`
       : `= ${general(constant)}`;
+  const whose = passedErrors.includes(errors)
+    ? `that were passed as ${errors}`
+    : `of the exact denoiser on ${errors}`;
   return (
-    `${loss} loss with δ ${size} on each component of the target, at the errors of the exact ` +
-    `denoiser on ${errors}: w is that of the squared loss times φ = E[r ρ′(r)]/(2 E r²). It is ` +
-    "local, since it changes with the errors. The verdict is for λ in [-12, 12], the share of w " +
-    "for [-10, 10]."
+    `The loss is ${loss} with δ ${size} on each component of the target, at the errors ${whose}: ` +
+    "w is that of the squared loss times φ = E[r ρ′(r)]/(2 E r²). It is local, since it changes " +
+    "with the errors. The verdict is for λ in [-12, 12], the share of w for [-10, 10]."
   );
 }

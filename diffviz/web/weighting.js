@@ -140,12 +140,13 @@ function needsKernel(state, data) {
  * The sentences under the table.
  * @param {State} state
  * @param {Objective | null} drawn
+ * @param {Data} data
  * @returns {string[]}
  */
-function textsOf(state, drawn) {
+function textsOf(state, drawn, data) {
   const texts = isDrawing(state) ? [drawnText(drawn, state.monotone)] : [];
   if (state.loss !== SQUARED) {
-    texts.push(lossText(state));
+    texts.push(lossText(state, data));
   } else if (state.scale === PHOTOGRAPHS) {
     texts.push("The table has the share of the loss on N(0, I) data.");
   }
@@ -191,7 +192,7 @@ function compute(state, data) {
   const colours = Object.keys(curves).map((name) => data.colours[name]);
   const head = state.loss === SQUARED ? data.head : data.localHead;
   const table = { kind: "table", head, rows, colours, title: "" };
-  const notes = textsOf(state, drawn).map((text) => ({ kind: "note", text, strong: false }));
+  const notes = textsOf(state, drawn, data).map((text) => ({ kind: "note", text, strong: false }));
   return { panels: [chartOf(curves, state, data), table, ...notes], columns: 1 };
 }
 

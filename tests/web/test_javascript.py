@@ -250,10 +250,12 @@ def test_a_drawn_weighting_is_judged_alike_while_it_is_drawn(ask):
 
 @pytest.mark.parametrize("loss", ["Huber", "pseudo-Huber", "log-cosh"])
 def test_another_loss_has_the_same_weighting_in_the_browser_at_any_size(ask, loss):
-    explorer = WeightingExplorer(("fm-ot", "edm", "sd3"), "EDM", loss=loss)
+    errors = {"mine": ([-8.0, 0.0, 8.0], [0.01, 0.4, 1.2])}
+    explorer = WeightingExplorer(("fm-ot", "edm", "sd3"), "EDM", network_errors=errors, loss=loss)
     sizes = (0.01, 0.03, 0.1, 0.5, 3.0, 10.0)
     states = [explorer.state | {"threshold": size} for size in sizes]
     states += [explorer.state | {"schedule": "by SNR", "least": size} for size in (0.01, 0.4, 1.0)]
+    states.append(explorer.state | {"errors": "mine"})
     data = plain(explorer.local_data())
     views = ask("views", module="weighting.js", states=states, data=data)
     web_panels.assert_same_views(views, states, explorer)

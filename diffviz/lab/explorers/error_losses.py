@@ -1,6 +1,6 @@
 """Losses that are not squared, in the explorer of weightings: what they weight at given errors."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffviz.checks import count, require
 from diffviz.lab.experiments import perception
 from diffviz.theory import analysis, losses
 from diffviz.theory.frames import Curve
@@ -27,8 +28,15 @@ FAR = 100.0  # λ in nats beyond which an end of a support is nowhere on a pictu
 NOT_SQUARED = {"loss": tuple(KINDS)}
 
 
-def controls() -> tuple[Control, ...]:
-    """The kind of loss, its threshold, and the errors at which it is looked at."""
+def controls(passed: Iterable[str] = ()) -> tuple[Control, ...]:
+    """The kind of loss, its threshold, and the errors at which it is looked at.
+
+    Args:
+        passed: Names of errors that were passed from Python.
+
+    Returns:
+        The controls.
+    """
     return (
         Menu(
             "loss",
@@ -70,9 +78,9 @@ def controls() -> tuple[Control, ...]:
         Menu(
             "errors",
             "errors on",
-            ERRORS,
+            (*ERRORS, *passed),
             ERRORS[0],
-            tip="The errors are those of the exact denoiser of these data.",
+            tip="Errors of the exact denoiser of these data, or errors that were passed.",
             when=NOT_SQUARED,
         ),
     )
@@ -110,6 +118,46 @@ def photograph_errors(logsnr: NDArray) -> NDArray:
     """
     spectrum = perception.spectrum()
     return spectrum.mmse(logsnr) / spectrum.count.sum()
+
+
+@dataclass(frozen=True)
+class OfOneComponent:
+    """Errors that sum over components, for one of them.
+
+    Args:
+        errors: Mean squared eps error as a function of λ.
+        components: Number of components that it sums over.
+    """
+
+    errors: Curve
+    components: int
+
+    def __call__(self, logsnr: NDArray) -> NDArray:
+        """The error at λ in nats, same shape."""
+        return np.asarray(self.errors(logsnr)) / self.components
+
+
+def passed_errors(errors: Mapping[str, Any], components: int) -> dict[str, Curve]:
+    """What is passed from Python as errors of one component.
+
+    Args:
+        errors: Errors by name, as ``dv.with_loss`` takes them.
+        components: Number of components that they sum over.
+
+    Returns:
+        Functions of λ by name.
+
+    Raises:
+        TypeError: They are no mapping of names to errors.
+        ValueError: A name is taken, or an error is not above 0.
+    """
+    components = count(components, "components")
+    if not isinstance(errors, Mapping):
+        raise TypeError(f"network_errors maps names to errors, got {errors!r:.80}")
+    for name in errors:
+        require(isinstance(name, str), f"network_errors has the name {name!r}, no text", TypeError)
+        require(name not in ERRORS, f"the name {name!r} in network_errors is taken")
+    return {name: OfOneComponent(losses.errors_of(one), components) for name, one in errors.items()}
 
 
 def errors_of(name: str) -> Curve:
@@ -155,27 +203,29 @@ def chosen_loss(state: State) -> losses.ErrorLoss:
     return KINDS[state["loss"]](threshold)
 
 
-def local_objective(objective: Objective, state: State) -> Objective:
+def local_objective(objective: Objective, state: State, errors: Curve) -> Objective:
     """An objective with the loss of a state, at the errors of its data.
 
     Args:
         objective: The objective with the squared loss, or one whose loss is another already.
         state: A value for each control.
+        errors: Mean squared eps error of one component as a function of λ.
 
     Returns:
         The objective; the same one where its loss is another already, or the chosen one is squared.
     """
     if is_squared(state) or isinstance(objective.multiplier, losses.LocalMultiplier):
         return objective
-    return losses.with_loss(objective, chosen_loss(state), errors_of(state["errors"]))
+    return losses.with_loss(objective, chosen_loss(state), errors)
 
 
-def slopes(objective: Objective, state: State, logsnr: NDArray) -> NDArray:
+def slopes(objective: Objective, state: State, errors: Curve, logsnr: NDArray) -> NDArray:
     """By what a loss multiplies the weighting of the squared one, φ(m(λ)).
 
     Args:
         objective: The objective with the squared loss.
         state: A value for each control.
+        errors: Mean squared eps error of one component as a function of λ.
         logsnr: λ in nats, shape (n,).
 
     Returns:
@@ -183,7 +233,7 @@ def slopes(objective: Objective, state: State, logsnr: NDArray) -> NDArray:
         another already.
     """
     result = np.ones(logsnr.shape)
-    local = local_objective(objective, state).multiplier
+    local = local_objective(objective, state, errors).multiplier
     if local is objective.multiplier or not isinstance(local, losses.LocalMultiplier):
         return result
     inside = objective.weighting(logsnr) > 0
@@ -220,18 +270,19 @@ def verdict_words(verdict: analysis.Verdict) -> str:
     return f"peak {verdict.peak + 0.0:.2f}, negative {verdict.negative_share:.1%}"
 
 
-def cells(objective: Objective, state: State, grid: NDArray) -> tuple[str, str, str]:
+def cells(objective: Objective, state: State, errors: Curve, grid: NDArray) -> tuple[str, str, str]:
     """What a loss makes of an objective, from what is drawn of it.
 
     Args:
         objective: The objective with the squared loss.
         state: A value for each control.
+        errors: Mean squared eps error of one component as a function of λ.
         grid: λ in nats, shape (n,).
 
     Returns:
         The verdict, the share of w below λ = 0, and the least φ.
     """
-    slope = slopes(objective, state, grid)
+    slope = slopes(objective, state, errors, grid)
     w = objective.weighting(grid) * slope
     if not w.any():
         return f"outside [{grid[0]:g}, {grid[-1]:g}]", "", ""
@@ -260,22 +311,27 @@ def note(state: State) -> str:
     threshold = f"= {state['threshold']:g}"
     if state["schedule"] == BY_SNR:
         threshold = f"from 1 at data to {state['least']:g} at noise"
+    name = state["errors"]
+    whose = f"of the exact denoiser on {name}" if name in ERRORS else f"that were passed as {name}"
     return (
-        f"{state['loss']} loss with δ {threshold} on each component of the target, at the errors "
-        f"of the exact denoiser on {state['errors']}: w is that of the squared loss times "
-        "φ = E[r ρ′(r)]/(2 E r²). It is local, since it changes with the errors. The verdict is "
-        "for λ in [-12, 12], the share of w for [-10, 10]."
+        f"The loss is {state['loss']} with δ {threshold} on each component of the target, at the "
+        f"errors {whose}: w is that of the squared loss times φ = E[r ρ′(r)]/(2 E r²). It is "
+        "local, since it changes with the errors. The verdict is for λ in [-12, 12], the share of "
+        "w for [-10, 10]."
     )
 
 
 # --- what the browser needs -----------------------------------------------------------------------
 
 
-def local_data(objectives: Mapping[str, Objective], grid: NDArray) -> dict[str, Any]:
+def local_data(
+    objectives: Mapping[str, Objective], passed: Mapping[str, Curve], grid: NDArray
+) -> dict[str, Any]:
     """What the browser computes the weightings of these losses with.
 
     Args:
         objectives: The objectives that have no formula there, by name.
+        passed: Errors that were passed from Python, by name.
         grid: λ in nats, shape (n,).
 
     Returns:
@@ -294,7 +350,9 @@ def local_data(objectives: Mapping[str, Objective], grid: NDArray) -> dict[str, 
         "gains": arrays,
         "gainOf": gain_of,
         "supports": {name: support(one) for name, one in objectives.items()},
-        "errorsOn": {name: errors_of(name)(grid) for name in ERRORS if name not in TOYS},
+        "errorsOn": {name: errors_of(name)(grid) for name in ERRORS if name not in TOYS}
+        | {name: errors(grid) for name, errors in passed.items()},
+        "passedErrors": list(passed),
         "localHead": HEAD,
     }
 

@@ -28,6 +28,7 @@ from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.recipes.settings import from_settings
 from diffviz.theory import analysis, frames, paths
 from diffviz.theory.families import FAMILIES
+from diffviz.theory.frames import Curve
 from diffviz.theory.objectives import Objective, from_weighting
 from diffviz.web.description import (
     Chip,
@@ -336,8 +337,8 @@ def drawing_controls() -> tuple[Control, ...]:
     )
 
 
-def weighting_controls() -> tuple[Control, ...]:
-    """The controls of the explorer."""
+def weighting_controls(errors: Iterable[str]) -> tuple[Control, ...]:
+    """The controls of the explorer, where errors of these names were passed."""
     return (
         Chips("names", "objectives", entry_chips(), START, tip="Published objectives."),
         Menu("family", "parametric", (NO_FAMILY, *FAMILIES), "flow logit-normal"),
@@ -346,7 +347,7 @@ def weighting_controls() -> tuple[Control, ...]:
         base_menu(when={"scale": (LOGARITHMIC, "w / max")}),
         anchor_slider(when={"scale": (LOGARITHMIC,)}),
         Menu("axis", "axis", tuple(AXES), "λ"),
-        *error_losses.controls(),
+        *error_losses.controls(errors),
         *drawing_controls(),
         *drawn_training.controls(PAPER | {"drawing": (True,)}),
         table_box(),
@@ -376,10 +377,14 @@ class WeightingExplorer(ViewExplorer):
             for none.
         objectives: Objectives and measured losses that are shown beside them, by name in the
             legend.
+        network_errors: Errors of a network by name, at which losses that are not squared can be
+            looked at: a ``LossByLogSNR``, a function of λ, or a pair (logsnr, error).
+        components: Number of components that these errors sum over.
         **state: Values of other controls at first, such as ``scale="loss density"``.
 
     Raises:
-        TypeError: ``names`` is no list of names, or ``objectives`` holds something else.
+        TypeError: ``names`` is no list of names, or ``objectives`` or ``network_errors`` holds
+            something else.
         ValueError: A name is unknown or taken, or nothing is chosen.
 
     Example:
@@ -396,14 +401,19 @@ class WeightingExplorer(ViewExplorer):
         names: Iterable[str] = START,
         family: str = "flow logit-normal",
         objectives: Mapping[str, Objective | Measured] | None = None,
+        network_errors: Mapping[str, Any] | None = None,
+        components: int = 1,
         **state: Any,
     ):
         families = (NO_FAMILY, *FAMILIES)
         require_option("family", family, families, "diffviz.theory.families.FAMILIES")
         chosen = tuple(objective(name).name for name in name_tuple(names, "names"))
         self.passed = passed_objectives(objectives or {})
+        self.passed_errors = error_losses.passed_errors(network_errors or {}, components)
+        self._components = components
         self._trainings = training_views.Trainings(training_views.KEPT)
-        description = Description("Weightings", weighting_controls(), local="weighting.js")
+        controls = weighting_controls(self.passed_errors)
+        description = Description("Weightings", controls, local="weighting.js")
         super().__init__(description, {"names": chosen, "family": family, **state})
         require_something(self.objectives(), self.state)
 
@@ -411,7 +421,7 @@ class WeightingExplorer(ViewExplorer):
         """The objectives on show with the chosen loss, by their names in the legend."""
         state = self.state
         return {
-            name: error_losses.local_objective(one, state)
+            name: error_losses.local_objective(one, state, self._errors(state))
             for name, one in chosen_objectives(state, self.passed).items()
         }
 
@@ -486,7 +496,7 @@ class WeightingExplorer(ViewExplorer):
             "parameters": parameters,
             "colours": {name: colour_of(name) for name in (*known, *FAMILIES, DRAWN)},
             "head": HEAD,
-            **error_losses.local_data(known, self.grid),
+            **error_losses.local_data(known, self.passed_errors, self.grid),
         }
 
     def page_data(self) -> dict[str, Any]:
@@ -494,8 +504,10 @@ class WeightingExplorer(ViewExplorer):
         return error_losses.page_data(self.grid)
 
     def _arguments(self) -> list[str]:
-        """The arguments of what is on show; what was passed is called ``objectives``."""
+        """The arguments of what is on show; what was passed has the names of its arguments."""
         passed = ["objectives=objectives"] if self.passed else []
+        if self.passed_errors:
+            passed += ["network_errors=network_errors", f"components={self._components}"]
         return [*passed, *super()._arguments()]
 
     def _curves(self, state: State) -> dict[str, NDArray]:
@@ -503,7 +515,7 @@ class WeightingExplorer(ViewExplorer):
         look = LOOKS[state["scale"]]
         return {
             name: look.values(objective, self.grid, state["base"])
-            * error_losses.slopes(objective, state, self.grid)
+            * error_losses.slopes(objective, state, self._errors(state), self.grid)
             for name, objective in chosen_objectives(state, self.passed).items()
         }
 
@@ -546,7 +558,12 @@ class WeightingExplorer(ViewExplorer):
         """What the table says of an objective under the loss of a state."""
         if error_losses.is_squared(state):
             return verdict_cells(objective)
-        return error_losses.cells(objective, state, self.grid)
+        return error_losses.cells(objective, state, self._errors(state), self.grid)
+
+    def _errors(self, state: State) -> Curve:
+        """The errors of a state, of one component."""
+        passed = self.passed_errors.get(state["errors"])
+        return error_losses.errors_of(state["errors"]) if passed is None else passed
 
 
 def is_training(state: State) -> bool:

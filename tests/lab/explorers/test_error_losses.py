@@ -94,6 +94,40 @@ def test_a_loss_is_not_changed_twice():
     assert explorer.objectives()["mine"] is own
 
 
+def test_errors_of_a_network_are_passed_from_python():
+    levels = np.linspace(-8, 8, 9)
+    errors = {"a run": (levels, 2 * np.exp(levels / 4)), "exact": lambda at: 2 * expit(at)}
+    explorer = WeightingExplorer(
+        ("fm-ot",), "none", network_errors=errors, components=2, loss="Huber", errors="a run"
+    )
+    at = explorer.grid
+    error = np.exp(np.clip(at, -8, 8) / 4) * (1 + np.exp(-at / 2)) ** 2
+    np.testing.assert_allclose(drawn(explorer), np.exp(-at / 2) * erf(0.5 / np.sqrt(2 * error)))
+    assert "at the errors that were passed as a run" in explorer.view.text
+    explorer.set("errors", "exact")
+    exact = WeightingExplorer(("fm-ot",), "none", loss="Huber")
+    np.testing.assert_allclose(drawn(explorer), drawn(exact), rtol=1e-12)
+    names = {"network_errors": errors}
+    exec(explorer.code().replace("\n\n", "\n\nagain = "), names)
+    assert names["again"].state == explorer.state
+
+
+@pytest.mark.parametrize(
+    ("errors", "components", "error", "message"),
+    [
+        ({"N(0, 1)": expit}, 1, ValueError, "'N\\(0, 1\\)' in network_errors is taken"),
+        ([expit], 1, TypeError, "network_errors maps names"),
+        ({3: expit}, 1, TypeError, "has the name 3"),
+        ({"run": 0.3}, 1, TypeError, "errors must be a function"),
+        ({"run": ([0.0, 1.0], [1.0, -1.0])}, 1, ValueError, "errors must be above 0"),
+        ({"run": expit}, 0, ValueError, "components"),
+    ],
+)
+def test_errors_that_cannot_be_used_are_refused(errors, components, error, message):
+    with pytest.raises(error, match=message):
+        WeightingExplorer(network_errors=errors, components=components)
+
+
 def test_its_controls_show_only_where_they_count():
     explorer = WeightingExplorer(("edm",))
     mine = {"schedule", "threshold", "least", "errors"}
