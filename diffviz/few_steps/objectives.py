@@ -17,6 +17,7 @@ Example:
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,19 @@ class AtError:
 
     def __call__(self, logsnr: NDArray) -> NDArray:
         """The multiplier at λ in nats, any shape."""
-        return self.base(logsnr) * self.adaptive(self.error(logsnr))
+        return self.base(logsnr) * self.adaptive(self._errors(logsnr))
+
+    def _errors(self, logsnr: NDArray) -> NDArray:
+        """The error at λ in nats, checked."""
+        error = checks.finite(self.error(logsnr), "the squared error that error returns")
+        if (error < 0).any():
+            raise ValueError(f"error returns {error.min():g}; a squared error is >= 0")
+        shape = np.shape(logsnr)
+        checks.require(
+            error.shape in ((), shape),
+            f"error returns the shape {error.shape} for logsnr of shape {shape}",
+        )
+        return error
 
 
 @dataclass(frozen=True)
@@ -99,6 +112,7 @@ class FewStep:
         note: Traps and remarks.
 
     Raises:
+        TypeError: A part is of the wrong kind.
         ValueError: The share is outside [0, 1], or positive without a diagonal.
     """
 
@@ -115,11 +129,24 @@ class FewStep:
 
     def __post_init__(self) -> None:
         share = checks.number(self.diagonal_share, "diagonal_share", low=0.0, high=1.0)
+        self._check_kinds()
         checks.require(
             (share > 0) == (self.diagonal is not None),
             f"{self.name}: a share of {share:g} on the diagonal needs "
             f"{'an objective' if share else 'no objective'} there",
         )
+
+    def _check_kinds(self) -> None:
+        """Refuse parts of the wrong kind where they are passed, not where they are used."""
+        kinds: tuple[tuple[str, Any, str], ...] = (
+            ("diagonal", Objective | None, "an objective such as dv.objective('fm-ot'), or None"),
+            ("pairs", PairLaw, "a law of pairs such as diffviz.few_steps.pairs.dyadic(128)"),
+            ("adaptive", Adaptive | None, "an Adaptive, or None"),
+        )
+        for name, kind, words in kinds:
+            part = getattr(self, name)
+            is_of_kind = isinstance(part, kind) and not isinstance(part, type)
+            checks.require(is_of_kind, f"{name} must be {words}, got {part!r:.80}", TypeError)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
         """Draw levels of a batch; the first of them lie on the diagonal.
@@ -157,8 +184,12 @@ class FewStep:
             The diagonal with the adaptive factor as its multiplier.
 
         Raises:
-            ValueError: There is no diffusion loss on the diagonal.
+            TypeError: ``error`` is no function.
+            ValueError: There is no diffusion loss on the diagonal. Where the objective is used, the
+                error is negative, not finite or of another shape.
         """
+        if not callable(error):
+            raise TypeError(f"error must be a function of λ, got {error!r:.80}")
         checks.require(
             self.diagonal is not None,
             f"{self.name} has no diffusion loss on its diagonal: {self.on_diagonal}",

@@ -89,6 +89,8 @@ class Jumps:
     share: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        for name in ("start", "end", "share"):
+            checks.array(getattr(self, name), name, infinite=True)
         start, end, share = (np.asarray(each, dtype=float) for each in self._columns)
         checks.require(
             start.shape == end.shape == share.shape and start.size > 0,

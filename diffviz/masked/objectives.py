@@ -28,18 +28,20 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.checks import count, finite, one_of, random_generator, require
+from diffviz.checks import count, finite, one_of, random_generator
 from diffviz.masked.schedules import Schedule, rates_at
 from diffviz.theory import multipliers
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.laws import checked_law
-from diffviz.theory.objectives import IDENTITY_GRID, digest, quantile_draws
+from diffviz.theory.objectives import check_description, identity_of, quantile_draws
 
 BASES = ("sum", "token", "elbo")
 AVERAGES = ("sum", "length", "masked", "batch")
 MASKS = ("independent", "up", "nearest")
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
 PANELS = 64  # of uniform time, over which counts of masked tokens are averaged
+LEAST = 1e-280  # probability of the half of a law beyond which nothing counts
+REACH = np.arange(-40.0, 41.0, 2.0)  # λ at which further panels end, for rates near 0 and 1
 
 
 # --- factors on the cross-entropy, functions of λ -------------------------------------------------
@@ -193,19 +195,12 @@ class MaskedObjective:
     note: str = ""
 
     def __post_init__(self) -> None:
-        for field in ("name", "family", "source", "note"):
-            value = getattr(self, field)
-            require(isinstance(value, str), f"{field} must be text, got {value!r}", TypeError)
-        count(self.year, "year", least=0)
+        check_description(self)
         if not isinstance(self.schedule, Schedule):
             raise TypeError(
                 "schedule must be a masking schedule such as diffviz.masked.schedules.LINEAR, "
                 f"got {self.schedule!r}"
             )
-        if not callable(self.multiplier):
-            raise TypeError(f"multiplier must be a function of λ, got {self.multiplier!r}")
-        if not (self.stated is None or callable(self.stated)):
-            raise TypeError(f"stated must be a function of λ or None, got {self.stated!r}")
         one_of(self.average, "average", AVERAGES)
         one_of(self.masks, "masks", MASKS)
         if self.law is None:
@@ -225,13 +220,8 @@ class MaskedObjective:
         It is a hash as that of a Gaussian objective: of quantiles of the law and of the factor at
         each, with the kind of average and of masks. Name, note and source do not enter.
         """
-        with np.errstate(all="ignore"):
-            quantiles = np.asarray(self.law.ppf(IDENTITY_GRID), dtype=float)
-            inner = quantiles[1:-1]
-            factors = np.full_like(inner, np.nan)
-            known = np.isfinite(inner)
-            factors[known] = self._raw_factor(inner[known])
-        return digest(quantiles, factors, f"cross-entropy {self.average} {self.masks}")
+        kind = f"cross-entropy {self.average} {self.masks}"
+        return identity_of(self.law, self._raw_factor, kind)
 
     def _raw_factor(self, logsnr: NDArray) -> NDArray:
         """The factor on the sum over masked tokens before any check."""
@@ -378,9 +368,7 @@ class MaskedObjective:
         """
         length = count(length, "length")
         masked = np.arange(1, length + 1)
-        t, weight = self._times(length)
-        with np.errstate(divide="ignore"):
-            logsnr = self.law.ppf(t)
+        logsnr, weight = self._levels(length)
         factor = np.asarray(self.multiplier(logsnr), dtype=float)
         probable = self._count_probabilities(masked, length, logsnr)
         weights = probable @ (weight * factor)
@@ -388,26 +376,54 @@ class MaskedObjective:
         divisor = {"sum": 1.0, "length": float(length), "masked": masked, "batch": mean}
         return weights / divisor[self.average]
 
-    def _times(self, length: int) -> tuple[NDArray, NDArray]:
-        """Nodes and weights of an integral over the quantiles of the law.
+    def _levels(self, length: int) -> tuple[NDArray, NDArray]:
+        """Nodes and weights of an integral over the law, from the middle to either end.
 
         Where a rate is rounded to a number of tokens, panels end where the number changes.
         """
-        ends = np.linspace(0, 1, PANELS + 1)
+        turns = REACH
         if self.masks != "independent":
             half = 0.5 if self.masks == "nearest" else 0.0
             rate = (np.arange(1, length) + half) / length
-            turns = self.law.cdf(-np.log(rate / (1 - rate)))
-            ends = np.unique(np.concatenate([[0.0, 1.0], turns]))
-        start, width = ends[:-1, None], np.diff(ends)[:, None]
-        t = start + width * (NODES + 1) / 2
-        return t.ravel(), (width * WEIGHTS / 2).ravel()
+            turns = np.concatenate([turns, -np.log(rate / (1 - rate))])
+        noisy, below = graded(self.law.cdf(turns), self.law.ppf)
+        clean, above = graded(self.law.sf(turns), self.law.isf)
+        return np.concatenate([noisy, clean]), np.concatenate([below, above])
 
     def _count_probabilities(self, masked: NDArray, length: int, logsnr: NDArray) -> NDArray:
         """Probability of each number of masked tokens at each λ, shape (length, n)."""
         if self.masks == "independent":
             return binomial_probabilities(masked, length, logsnr)
         return (fixed_counts(self.masks, length, logsnr) == masked[:, None]).astype(float)
+
+
+def graded(ends: NDArray, quantile: Curve) -> tuple[NDArray, NDArray]:
+    """Nodes and weights of an integral over the half of a law beyond its median.
+
+    A function of the masking rate may grow without bound as the probability falls to 0, as some
+    power of it. In its logarithm it is smooth.
+
+    Args:
+        ends: Probabilities at which panels end; those above ½ do not count.
+        quantile: λ in nats beyond which a probability lies.
+
+    Returns:
+        λ of the nodes in nats and their weights, both of shape (n,); the weights sum to ½.
+    """
+    even = np.arange(1, PANELS // 2 + 1) / PANELS
+    inner = np.unique(np.concatenate([even, ends[(ends > LEAST) & (ends < 0.5)]]))
+    with np.errstate(divide="ignore"):
+        reached = quantile(inner)
+    inner = inner[np.isfinite(reached)]  # nearer to an end rates are rounded to 0 or 1
+    share = (NODES + 1) / 2
+    first = inner[0] * share
+    step = np.log(inner[1:] / inner[:-1])[:, None]
+    others = inner[:-1, None] * np.exp(step * share)
+    nodes = np.concatenate([first, others.ravel()])
+    weights = np.concatenate([inner[0] * WEIGHTS / 2, (others * step * WEIGHTS / 2).ravel()])
+    with np.errstate(divide="ignore"):
+        levels = quantile(nodes)
+    return np.where(np.isfinite(levels), levels, quantile(inner[:1])), weights
 
 
 def fixed_counts(masks: str, length: int, logsnr: NDArray) -> NDArray:

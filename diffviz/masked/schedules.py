@@ -17,7 +17,7 @@ Example:
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,7 @@ def rates_at(logsnr: NDArray) -> Rates:
     return expit(-level), expit(level)
 
 
+@runtime_checkable
 class Form(Protocol):
     """The three functions of a schedule."""
 
@@ -77,10 +78,21 @@ class Schedule:
     Args:
         name: What plots and errors call it.
         form: Rate at a time, time at a rate, and its slope.
+
+    Raises:
+        TypeError: The name is no text, or the form has not the three functions.
     """
 
     name: str
     form: Form
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.name, str), f"name must be text, got {self.name!r}", TypeError)
+        require(
+            isinstance(self.form, Form) and not isinstance(self.form, type),
+            f"form must have rates(t), time(mask, keep) and slope(mask, keep), got {self.form!r}",
+            TypeError,
+        )
 
     def __repr__(self) -> str:
         return f"Schedule({self.name})"
@@ -469,9 +481,14 @@ def squeezed(schedule: Schedule, low: float = 0.0, high: float = 1.0) -> Schedul
         The schedule.
 
     Raises:
-        TypeError: An end is no number.
+        TypeError: The schedule is none, or an end is no number.
         ValueError: 0 <= low < high <= 1 does not hold.
     """
+    require(
+        isinstance(schedule, Schedule),
+        f"schedule must be one, such as diffviz.masked.schedules.LINEAR, got {schedule!r}",
+        TypeError,
+    )
     low = number(low, "low", 0.0, 1.0)
     high = number(high, "high", 0.0, 1.0)
     positive(high - low, "high - low")

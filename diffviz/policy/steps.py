@@ -60,7 +60,12 @@ class StepLaw(NamedTuple):
 
         Returns:
             Logarithms of densities, shape (n, *shape); differentiable in the mean.
+
+        Raises:
+            TypeError: The state is no tensor.
+            ValueError: It is not finite, or has another shape than the mean.
         """
+        _check_like(state, self.mean, ("state", "the mean"))
         deviation = (state - self.mean) / self.std
         return -deviation.square() / 2 - math.log(self.std) - LOG_OF_ROOT
 
@@ -168,8 +173,14 @@ class NoisyStep(ABC):
             Mean and standard deviation.
 
         Raises:
-            ValueError: The step adds no noise, so that it has no density.
+            TypeError: z or x_hat is no tensor.
+            ValueError: λ does not go up, x_hat has another shape than z, or the step adds no noise,
+                so that it has no density.
         """
+        check_states(z, name="z")
+        _check_like(x_hat, z, ("x_hat", "z"))
+        if not before < after:
+            raise ValueError(f"a step goes up in λ, got {before} to {after}")
         std = self.std(before, after)
         if not std > 0:
             raise ValueError(
@@ -207,8 +218,11 @@ class DDIMStep(_Preserving):
     frame: Frame = VP
 
     def __post_init__(self) -> None:
-        checks.number(self.eta, "eta", low=0.0, high=1.0)
-        checks.positive(self.eta, "eta")
+        object.__setattr__(self, "eta", _checked_share(self.eta))
+        if not isinstance(self.frame, Frame):
+            raise TypeError(
+                f"frame must be that of a path, such as dv.paths.LINEAR.frame, got {self.frame!r}"
+            )
 
     def std(self, before: float, after: float) -> float:
         """η sigma' √(1 − (s'/s)²); see ``NoisyStep.std``."""
@@ -233,8 +247,7 @@ class CPSStep(_Preserving):
     eta: float = 0.5
 
     def __post_init__(self) -> None:
-        checks.number(self.eta, "eta", low=0.0, high=1.0)
-        checks.positive(self.eta, "eta")
+        object.__setattr__(self, "eta", _checked_share(self.eta))
 
     def std(self, before: float, after: float) -> float:
         """The part t' sin(η π/2); see ``NoisyStep.std``."""
@@ -301,7 +314,7 @@ class FlowGRPOStep(_EulerMaruyama):
     scale: float = 0.7
 
     def __post_init__(self) -> None:
-        checks.positive(self.scale, "scale")
+        object.__setattr__(self, "scale", checks.positive(self.scale, "scale"))
 
     def variance_rate(self, logsnr: float) -> float:
         """a² t/(1 − t), which is a² e^(−λ/2); see ``_EulerMaruyama.variance_rate``."""
@@ -324,7 +337,7 @@ class DanceGRPOStep(_EulerMaruyama):
     eta: float = 0.3
 
     def __post_init__(self) -> None:
-        checks.positive(self.eta, "eta")
+        object.__setattr__(self, "eta", checks.positive(self.eta, "eta"))
 
     def variance_rate(self, logsnr: float) -> float:
         """η²; see ``_EulerMaruyama.variance_rate``."""
@@ -368,8 +381,8 @@ def step(
         raise ValueError(
             "give follow, or a generator to draw with: torch.Generator().manual_seed(0)"
         )
-    if follow is not None and follow.shape != z.shape:
-        raise ValueError(f"follow has shape {tuple(follow.shape)}, z {tuple(z.shape)}")
+    if follow is not None:
+        _check_like(follow, z, ("follow", "z"))
     with threads.suited(threads.denoising(model, len(z)), z.device):
         law = _law(model, z, (before, after), rule)
         if follow is None:
@@ -410,7 +423,8 @@ def log_probs(
 
     Raises:
         TypeError: A state is no tensor, the model has no denoise(z, logsnr), or the rule is none.
-        ValueError: Levels do not increase, or are not as many as the states.
+        ValueError: Levels do not increase, or are not as many as the states, a state is not finite
+            or has another shape than the one before, or ``released`` is no bool.
 
     Example:
         >>> policy = dv.policy.bandit.Shift()
@@ -420,7 +434,10 @@ def log_probs(
         torch.Size([2, 5])
     """
     check_rule(rule)
+    released = checks.one_of(released, "released", (False, True))
     grid = checks.increasing(levels, "levels")
+    if not isinstance(trajectory, (list, tuple, Tensor)):
+        raise TypeError(f"trajectory must be a list of states, got {type(trajectory).__name__}")
     if len(grid) != len(trajectory) or len(grid) < 2:
         raise ValueError(
             f"a trajectory has one state for each of two or more levels, got {len(trajectory)} "
@@ -488,6 +505,20 @@ def check_rule(rule: NoisyStep) -> None:
         raise TypeError(
             f"rule must be a rule of noise such as FlowGRPOStep(0.7) or DDIMStep(1.0), got {rule!r}"
         )
+
+
+def _check_like(state: Tensor, other: Tensor, names: tuple[str, str]) -> None:
+    """Refuse what holds no finite floats in the shape of another state."""
+    check_states(state, name=names[0])
+    if state.shape != other.shape:
+        raise ValueError(
+            f"{names[0]} has shape {tuple(state.shape)}, {names[1]} {tuple(other.shape)}"
+        )
+
+
+def _checked_share(eta: float) -> float:
+    """A share of noise in (0, 1]."""
+    return checks.positive(checks.number(eta, "eta", low=0.0, high=1.0), "eta")
 
 
 def scales(frame: Frame, level: float) -> tuple[float, float]:

@@ -4,6 +4,10 @@ A consistency, shortcut or distillation loss compares the network with what a ne
 there is no target a x + b eps, and no weighting of one. It is found by varying what is not probed:
 the other calls of the same network, its derivative, and other modules that are called meanwhile. If
 the gradient of the probed call moves while z does not, the target moves.
+
+What moves it, and how many other calls there are, tells the known ways to train for few steps from
+one another. In some of them a share of the samples has a target without the network, the diagonal
+r = t; there the gradient stays.
 """
 
 import sys
@@ -45,6 +49,16 @@ OF_ANOTHER_CALL = (
     "z itself depends on another call of the network: path and levels are those for answers of 0"
 )
 MOVED = 1e-3  # relative change of a gradient or of z that counts
+MOVED_A_LITTLE = 1e-5  # the same of one sample, whose two times may be near each other
+OF_ITS_OWN = "another call of the same network"
+DERIVATIVE = "the derivative of the network by its input"
+# what a target is made of: of the derivative or of answers, and of how many other calls
+LIKE = {
+    (DERIVATIVE, 0): "MeanFlow ('meanflow')",
+    (DERIVATIVE, 1): "improved MeanFlow ('imeanflow'), or MeanFlow with guidance",
+    (OF_ITS_OWN, 1): "consistency training ('consistency', 'ict')",
+    (OF_ITS_OWN, 2): "shortcut models ('shortcut')",
+}
 
 
 @dataclass(frozen=True)
@@ -78,20 +92,26 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
         What was found.
     """
     plain = chunk.run(State.BOTH, direction)
-    has_others = len(chunk.standin.calls) > 1 or bool(chunk.standin.silent)
+    others = len(chunk.standin.calls) - 1 + len(chunk.standin.silent)
     causes, inputs = [], False
-    if has_others:
+    gradients = []
+    if others:
         other = chunk.run(State.BOTH, direction, answers=Answers(others=1.0))
         inputs = _moved(plain.z, other.z)
+        gradients.append(other.gradient)
         if _moved(plain.gradient, other.gradient) and not inputs:
-            causes.append("another call of the same network")
-    sloped = chunk.run(State.BOTH, direction, answers=Answers(slope=1.0))
-    if _moved(plain.gradient, sloped.gradient):
-        causes.append("the derivative of the network by its input")
+            causes.append(OF_ITS_OWN)
+    # where another answer is the direction of the derivative, both must differ from 0
+    sloped = chunk.run(State.BOTH, direction, answers=Answers(others=float(others > 0), slope=1.0))
+    gradients.append(sloped.gradient)
+    if _moved(gradients[0] if others else plain.gradient, sloped.gradient):
+        causes.append(DERIVATIVE)
+    notes = _notes_on_few_steps(causes, others, _share_that_stays(plain.gradient, gradients))
     causes += _teachers(chunk, plain, direction)
     if unexplained and not causes:
         causes = _functions(chunk, plain, direction)
-    notes = list(_notes_on_levels(chunk)) if causes and has_others else []
+    if causes and others:
+        notes += _notes_on_levels(chunk)
     if inputs:
         notes.append(OF_ANOTHER_CALL)
     if causes:
@@ -100,6 +120,36 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
             "own; the levels and the factor on the difference (multiplier) are as told"
         )
     return Dependence(tuple(causes), tuple(notes))
+
+
+def _share_that_stays(plain: Tensor, others: list[Tensor]) -> float:
+    """Share of the samples whose gradient no change of the network's other answers moves."""
+    size = plain.norm(dim=1)
+    moved = [(other - plain).norm(dim=1) > MOVED_A_LITTLE * size for other in others]
+    return float((~torch.stack(moved).any(0)).double().mean())
+
+
+def _notes_on_few_steps(causes: list[str], others: int, stays: float) -> list[str]:
+    """Says which known way to train for few steps has such a target, and what is on its diagonal.
+
+    Args:
+        causes: Where the target comes from, of the network that is probed.
+        others: Number of its other calls.
+        stays: Share of the samples whose target does not come from it.
+    """
+    if not causes:
+        return []
+    notes = []
+    like = LIKE.get((causes[-1], others))
+    if like:
+        notes.append(f"such a target is that of {like}; dv.few_step has what these train on")
+    if 0 < stays < 1:
+        notes.append(
+            f"in about {stays:.2g} of the samples of the first look the target comes from no "
+            "network (the diagonal, r = t?): these train as a diffusion loss; probe them alone for "
+            "its w"
+        )
+    return notes
 
 
 def judges_of(chunk: Chunk, direction: Tensor) -> list[str]:

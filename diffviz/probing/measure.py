@@ -428,7 +428,8 @@ def _check_loss_and_data(loss: Any, x: Any) -> None:
     require(
         isinstance(x, Tensor) and x.is_floating_point(),
         f"x must be a floating-point tensor of example data, got {kind}; "
-        "torch.as_tensor(x).float() makes one of real numbers",
+        "torch.as_tensor(x).float() makes one of real numbers, and for tokens dv.probe_masked "
+        "measures losses of masked diffusion",
         TypeError,
     )
     require(

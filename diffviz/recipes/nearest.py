@@ -14,7 +14,7 @@ from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.atoms import WeightedLevels, measured_levels
 from diffviz.theory.discretisation import departure, table_of
 from diffviz.theory.objectives import Objective
-from diffviz.theory.weightings import resolve_curve
+from diffviz.theory.weightings import MeasuredMasked, resolve_curve
 
 NODES = 480  # quadrature nodes over all bins of a comparison
 LEAST_OVERLAP = 0.9  # share of the bins on which an entry must have support
@@ -380,6 +380,12 @@ def closest(measured: Measured, k: int = 3) -> list[Match]:
         True
     """
     k = count(k, "k")
+    require(
+        not isinstance(measured, MeasuredMasked),
+        "measured is a loss of masked diffusion, whose entries are others: "
+        "diffviz.masked.closest_masked(measured) finds the nearest of them",
+        TypeError,
+    )
     require(
         isinstance(measured, Measured),
         f"measured must be what dv.probe returns, got {type(measured).__name__}; "

@@ -23,6 +23,7 @@ from diffviz.recipes.nearest import Match, closest
 from diffviz.recipes.settings.door import AsMeasured
 from diffviz.theory import analysis, atoms
 from diffviz.theory.objectives import Objective
+from diffviz.theory.weightings import MeasuredMasked, is_of_cross_entropy
 
 if TYPE_CHECKING:
     from diffviz.learning.floors.record import Floor
@@ -197,9 +198,7 @@ def card_of(
     require(isinstance(title, str), f"title must be text, got {title!r}", TypeError)
     require(isinstance(again, str), f"again must be text, got {again!r}", TypeError)
     if isinstance(item, type) or not isinstance(item, Objective | MeasuredLoss | LossByLevel):
-        is_name = isinstance(item, str) and item in CATALOGUE
-        hint = f"; dv.objective({item!r}) is the entry" if is_name else ""
-        raise TypeError(f"a report is on {KNOWN}; got {item!r:.80}{hint}")
+        raise TypeError(f"a report is on {KNOWN}; got {item!r:.80}{_way_out(item)}")
     if isinstance(item, LossByLevel):
         return _of_losses(item, objective, floor, title, again)
     for name, value in (("objective", objective), ("floor", floor)):
@@ -207,6 +206,21 @@ def card_of(
     if isinstance(item, Objective):
         return _of_objective(item, title, again)
     return _of_measured(item, title, again)
+
+
+def _way_out(item: Any) -> str:
+    """What to do with an item that no report is on, in words; empty where nothing is known."""
+    if isinstance(item, MeasuredMasked):
+        return (
+            "; of a loss of masked diffusion print(measured) tells what it weights, and "
+            "diffviz.masked.closest_masked(measured) the nearest entries"
+        )
+    if is_of_cross_entropy(item):
+        return (
+            "; dv.verdict and lab.explorers.MaskedExplorer are for objectives of masked diffusion"
+        )
+    is_name = isinstance(item, str) and item in CATALOGUE
+    return f"; dv.objective({item!r}) is the entry" if is_name else ""
 
 
 def distance(match: Match) -> str:

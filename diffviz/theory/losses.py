@@ -246,6 +246,24 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
 )
 
 
+def _not_negative(values: ArrayLike, name: str) -> NDArray:
+    """Numbers of at least 0."""
+    checked = finite(values, name)
+    if (checked < 0).any():
+        raise ValueError(f"{name} must be >= 0, got {checked.min():g}")
+    return checked
+
+
+def _together(delta: NDArray, error: NDArray) -> tuple[NDArray, ...]:
+    """Thresholds and errors in one shape."""
+    try:
+        return np.broadcast_arrays(delta, error)
+    except ValueError:
+        raise ValueError(
+            f"errors of shape {error.shape} and logsnr of shape {delta.shape} do not go together"
+        ) from None
+
+
 @dataclass(frozen=True)
 class ErrorLoss:
     """A loss of the length of an error that is not its square.
@@ -265,6 +283,25 @@ class ErrorLoss:
     threshold: Curve
     components: int = 1
 
+    def __post_init__(self) -> None:
+        one_of(self.kind, "loss", tuple(SHAPES))
+        if not callable(self.threshold):
+            raise TypeError(
+                f"threshold must be a function of λ, got {self.threshold!r}; dv.losses.huber and "
+                "its like take a number too"
+            )
+        object.__setattr__(self, "components", count(self.components, "components"))
+
+    def _sizes(self, logsnr: ArrayLike) -> NDArray:
+        """δ at λ in nats, same shape or (); a ValueError unless it is above 0."""
+        at = levels(logsnr)
+        delta = finite(self.threshold(at), "what threshold returns")
+        require(
+            delta.shape in ((), at.shape) and bool((delta > 0).all()),
+            f"threshold must return a δ above 0 for each λ, got {delta!r:.80}",
+        )
+        return delta
+
     def __call__(self, length: ArrayLike, logsnr: ArrayLike = 0.0) -> NDArray:
         """The loss ρ(r).
 
@@ -279,9 +316,7 @@ class ErrorLoss:
             TypeError: An argument holds no real numbers.
             ValueError: A length is negative, or a number is not finite.
         """
-        error = finite(length, "length")
-        require(bool((error >= 0).all()), f"length must be >= 0, got {error.min():g}")
-        delta = self.threshold(levels(logsnr))
+        delta, error = _together(self._sizes(logsnr), _not_negative(length, "length"))
         return delta**2 * SHAPES[self.kind].value(error / delta)
 
     def slope(self, mean_square: ArrayLike, logsnr: ArrayLike = 0.0) -> NDArray:
@@ -298,9 +333,7 @@ class ErrorLoss:
             TypeError: An argument holds no real numbers.
             ValueError: m is negative, or a number is not finite.
         """
-        error = finite(mean_square, "mean_square")
-        require(bool((error >= 0).all()), f"mean_square must be >= 0, got {error.min():g}")
-        delta, error = np.broadcast_arrays(self.threshold(levels(logsnr)), error)
+        delta, error = _together(self._sizes(logsnr), _not_negative(mean_square, "mean_square"))
         slope = np.ones(error.shape)
         some = error > 0
         ratio = delta[some] ** 2 / error[some]
@@ -480,11 +513,31 @@ class LocalMultiplier:
     def __call__(self, logsnr: ArrayLike) -> NDArray:
         """The multiplier at λ in nats, same shape."""
         at = levels(logsnr)
+        return np.asarray(self.multiplier(at)) * self.slope(at)
+
+    def slope(self, logsnr: ArrayLike) -> NDArray:
+        """What a unit of squared error costs at λ, φ(m(λ)).
+
+        Args:
+            logsnr: λ in nats, any shape.
+
+        Returns:
+            φ in (0, 1], same shape.
+
+        Raises:
+            TypeError: λ is no real number.
+            ValueError: λ is NaN, or ``errors`` returns a number that is negative or not finite.
+        """
+        at = levels(logsnr)
         error = finite(self.errors(at), "the mean squared error that errors returns")
         if (error < 0).any():
             raise ValueError(f"errors returns {error.min():g}; a mean squared error is >= 0")
+        require(
+            error.shape in ((), at.shape),
+            f"errors returns the shape {error.shape} for logsnr of shape {at.shape}",
+        )
         on_target = self.target.gain(at, self.path) ** 2 * error / self.components
-        return np.asarray(self.multiplier(at)) * self.loss.slope(on_target, at)
+        return self.loss.slope(on_target, at)
 
 
 def with_loss(

@@ -35,17 +35,23 @@ SMALLEST = 1e-290  # of a weighting on eps; below, float64 loses digits
 IDENTITY_GRID = np.concatenate([[0.0], (np.arange(64) + 0.5) / 64, [1.0]])
 
 
-def digest(quantiles: NDArray, factors: NDArray, kind: str = "") -> str:
+def identity_of(law: Any, factor: Curve, kind: str = "") -> str:
     """A hash of what an objective does, to 8 significant digits.
 
     Args:
-        quantiles: Quantiles of its law at ``IDENTITY_GRID``, in nats.
-        factors: Its factor at all but the first and the last of them.
+        law: Law of λ, with quantiles ``ppf``.
+        factor: Factor on its error at finite λ, before any check.
         kind: What else tells it from others, in words.
 
     Returns:
         16 hexadecimal digits.
     """
+    with np.errstate(all="ignore"):
+        quantiles = np.asarray(law.ppf(IDENTITY_GRID), dtype=float)
+        inner = quantiles[1:-1]
+        factors = np.full_like(inner, np.nan)
+        known = np.isfinite(inner)
+        factors[known] = factor(inner[known])
     accepted = np.isfinite(factors) & (factors >= 0)
     numbers = np.concatenate(
         [
@@ -55,6 +61,27 @@ def digest(quantiles: NDArray, factors: NDArray, kind: str = "") -> str:
     )
     text = kind + " ".join(f"{number:.7e}" for number in numbers + 0.0)  # −0.0 + 0.0 is 0.0
     return sha256(text.encode()).hexdigest()[:16]
+
+
+def check_description(entry: Any) -> None:
+    """Refuse words, a year or functions of the wrong kind in an objective.
+
+    Args:
+        entry: An objective with ``name``, ``family``, ``source``, ``note``, ``year``,
+            ``multiplier`` and ``stated``.
+
+    Raises:
+        TypeError: One of them is of the wrong kind.
+        ValueError: The year is negative.
+    """
+    for field in ("name", "family", "source", "note"):
+        value = getattr(entry, field)
+        require(isinstance(value, str), f"{field} must be text, got {value!r}", TypeError)
+    count(entry.year, "year", least=0)
+    if not callable(entry.multiplier):
+        raise TypeError(f"multiplier must be a function of λ, got {entry.multiplier!r}")
+    if not (entry.stated is None or callable(entry.stated)):
+        raise TypeError(f"stated must be a function of λ or None, got {entry.stated!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,17 +150,10 @@ class Objective:
 
     def _check_parts(self) -> None:
         """Refuse parts of the wrong kind where they are passed, not where they are used."""
-        for field in ("name", "family", "source", "note"):
-            value = getattr(self, field)
-            require(isinstance(value, str), f"{field} must be text, got {value!r}", TypeError)
-        count(self.year, "year", least=0)
+        check_description(self)
         checked_path(self.path)
         if not isinstance(self.target, Target):
             raise TypeError(f"target must be a target such as dv.targets.EPS, got {self.target!r}")
-        if not callable(self.multiplier):
-            raise TypeError(f"multiplier must be a function of λ, got {self.multiplier!r}")
-        if not (self.stated is None or callable(self.stated)):
-            raise TypeError(f"stated must be a function of λ or None, got {self.stated!r}")
 
     def __repr__(self) -> str:
         return (
@@ -156,13 +176,7 @@ class Objective:
         An infinite quantile enters as "inf", and its factor as "nan". A factor that ``factor``
         refuses (negative or not finite) enters as "nan" too.
         """
-        with np.errstate(all="ignore"):
-            quantiles = np.asarray(self.law.ppf(IDENTITY_GRID), dtype=float)
-            inner = quantiles[1:-1]
-            factors = np.full_like(inner, np.nan)
-            known = np.isfinite(inner)
-            factors[known] = self._raw_factor(inner[known])
-        return digest(quantiles, factors)
+        return identity_of(self.law, self._raw_factor)
 
     def _raw_factor(self, logsnr: NDArray) -> NDArray:
         """c(λ) · gain² before any check."""

@@ -55,6 +55,18 @@ class OfCrossEntropy(Protocol):
         """The weighting over that of the ELBO, in the shape of ``logsnr``."""
 
 
+@runtime_checkable
+class MeasuredMasked(Protocol):
+    """A measured loss of masked diffusion, which has entries of its own."""
+
+    @property
+    def length(self) -> int:
+        """Number of tokens of a sequence that may be masked."""
+
+    def count_weights(self) -> NDArray:
+        """Weights of k = 1 to ``length`` masked tokens up to a constant, shape (length,)."""
+
+
 @dataclass(frozen=True, eq=False)
 class MeasuredCurve:
     """A measured weighting as a function of λ: bin averages, log-linear between the bin middles.
@@ -120,7 +132,7 @@ def resolve(w: WeightingLike) -> Resolved | None:
         The weighting as a function. None for values, which are known on their own grid only.
 
     Raises:
-        TypeError: ``w`` is a name or a class.
+        TypeError: ``w`` is a name, a class, or a measured loss of masked diffusion.
         ValueError: A measured loss has no weighting.
     """
     if isinstance(w, Resolved):
@@ -134,6 +146,12 @@ def resolve(w: WeightingLike) -> Resolved | None:
         raise TypeError(f"a weighting is an objective, not the class {w.__name__}; make one first")
     if isinstance(w, Measured):
         return _resolve_measured(w)
+    if isinstance(w, MeasuredMasked):
+        raise TypeError(
+            "a measured loss of masked diffusion is known by its averages over bins: pass "
+            'measured.weighting(edges, base="elbo") with the middles of the bins as logsnr; '
+            "diffviz.masked.closest_masked(measured) finds the nearest entries"
+        )
     if isinstance(w, Weighting):
         support = w.law.support() if isinstance(w, WithLaw) else EVERYWHERE
         return Resolved(w.weighting, support, weighted_levels(w))

@@ -17,12 +17,13 @@ import { EPS } from "./targets.js";
 const FEW = 3; // stretches that are listed
 
 /**
- * Whether the pointer draws a weighting: that is chosen, and the chart shows log w over λ.
+ * Whether the pointer draws a weighting: that is chosen, and the chart shows its log w over λ.
  * @param {State} state
  * @returns {boolean}
  */
-export function isDrawing({ drawing, scale, base, axis }) {
-  return drawing && scale === LOGARITHMIC && base === "eps" && axis === "λ";
+export function isDrawing({ drawing, scale, base, axis, loss }) {
+  const isPlain = base === "eps" && axis === "λ" && loss === "squared";
+  return drawing && scale === LOGARITHMIC && isPlain;
 }
 
 /**

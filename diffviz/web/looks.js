@@ -3,7 +3,6 @@
 
 import { gaussianMmse, lossDensity, sharesBelow, verdict } from "./analysis.js";
 import { constant } from "./multipliers.js";
-import { weighting } from "./objectives.js";
 import { AXES, scaled } from "./scales.js";
 
 /**
@@ -124,17 +123,6 @@ export function shownBase(state) {
 }
 
 /**
- * What a look shows of an objective, before it is scaled.
- * @param {Objective} recipe
- * @param {State} state With `scale` and `base`.
- * @param {LookData} data
- * @returns {Float64Array}
- */
-export function lookValues(recipe, state, data) {
-  return LOOKS[state.scale].values(weighting(recipe, data.grid, shownBase(state)), data);
-}
-
-/**
  * A share as Python's "{:.1%}" writes it.
  * @param {number} share
  * @param {number} [digits] After the point.
@@ -192,16 +180,24 @@ export function minus(text) {
 }
 
 /**
+ * A verdict in a few words.
+ * @param {import("./analysis.js").Verdict} of
+ * @returns {string}
+ */
+export function verdictWords({ monotone, peak, negativeShare }) {
+  return monotone
+    ? "monotone"
+    : `peak ${(peak + 0).toFixed(2)}, negative ${percent(negativeShare)}`;
+}
+
+/**
  * The verdict on an objective, and its shares below a λ, in words.
  * @param {Objective} recipe
  * @param {number} [at] λ in nats.
  * @returns {[string, string, string]}
  */
 export function verdictCells(recipe, at = 0) {
-  const { monotone, peak, negativeShare } = verdict(recipe);
-  const words = monotone
-    ? "monotone"
-    : `peak ${(peak + 0).toFixed(2)}, negative ${percent(negativeShare)}`;
+  const words = verdictWords(verdict(recipe));
   const [low, high] = recipe.law.support;
   if (low >= 10 || high <= -10) {
     return [words, "outside [-10, 10]", ""];

@@ -63,6 +63,18 @@ function erfcFraction(x) {
 }
 
 /**
+ * The error function, with all its digits near 0 too.
+ * @param {number} x
+ * @returns {number}
+ */
+export function erf(x) {
+  if (x < 0) {
+    return -erf(-x);
+  }
+  return x < SERIES_END ? erfSeries(x) : 1 - erfcFraction(x);
+}
+
+/**
  * The complementary error function.
  * @param {number} x
  * @returns {number}

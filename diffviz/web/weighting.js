@@ -1,7 +1,7 @@
 // The weighting explorer in the browser: parametric families, bases, axes, anchors and scales.
 //
-// The kernel is asked for what only it can do: read a pasted table or a trainer's settings, and
-// train what is drawn.
+// The kernel is asked for what only it can do: read a pasted table or a trainer's settings, train
+// what is drawn, and compute the errors on toys.
 
 import { rebase } from "./analysis.js";
 import { drawnObjective, drawnText, heightsOn, isDrawing } from "./drawn.js";
@@ -11,14 +11,15 @@ import {
   PHOTOGRAPHS,
   general,
   lookChart,
-  lookValues,
   shownBase,
   verdictCells,
 } from "./looks.js";
+import { SQUARED, errorsOf, gainOn, localCells, lossText, slopesOn } from "./losses.js";
+import { weighting } from "./objectives.js";
 
 /**
  * What Python sends once.
- * @typedef {import("./looks.js").LookData & {
+ * @typedef {import("./looks.js").LookData & import("./losses.js").LossData & {
  *   entries: Record<string, Float64Array>,
  *   cells: Record<string, [string, string, string]>,
  *   passed: string[],
@@ -30,20 +31,61 @@ import {
  *   controls
  *
  * @typedef {Record<string, any>} State
+ * @typedef {import("./objectives.js").Objective} Objective
+ *
+ * @typedef {object} Shown What is shown of an objective.
+ * @property {Float64Array} curve Before it is scaled.
+ * @property {[string, string, string]} cells Of its row in the table.
  */
 
 const DRAWN = "drawn"; // name of the weighting that is drawn by hand
 const HEIGHT = 4; // decades on either side of 0 in which it is drawn, at least
 
 /**
- * What the look shows of a weighting on the eps error, before it is scaled.
- * @param {Float64Array} w
- * @param {State} state
- * @param {Data} data
+ * The product of two curves.
+ * @param {Float64Array} one
+ * @param {Float64Array} other
  * @returns {Float64Array}
  */
-function valuesOfEntry(w, state, data) {
-  return LOOKS[state.scale].values(rebase(w, data.grid, "eps", shownBase(state)), data);
+function product(one, other) {
+  return one.map((value, index) => value * other[index]);
+}
+
+/**
+ * What is shown of an objective whose weighting Python has sent.
+ * @param {string} name
+ * @param {State} state
+ * @param {Data} data
+ * @returns {Shown}
+ */
+function ofEntry(name, state, data) {
+  const w = data.entries[name];
+  const slope = slopesOn(w, data.gains[data.gainOf[name]], state, data);
+  const onBase = rebase(product(w, slope), data.grid, "eps", shownBase(state));
+  const isSquared = state.loss === SQUARED;
+  return {
+    curve: LOOKS[state.scale].values(onBase, data),
+    cells: isSquared ? data.cells[name] : localCells(w, slope, data.supports[name], data),
+  };
+}
+
+/**
+ * What is shown of an objective that has a formula here.
+ * @param {Objective} recipe
+ * @param {State} state
+ * @param {Data} data
+ * @returns {Shown}
+ */
+function ofRecipe(recipe, state, data) {
+  const { grid } = data;
+  const w = weighting(recipe, grid);
+  const slope = slopesOn(w, gainOn(recipe, w, grid), state, data);
+  const onBase = product(weighting(recipe, grid, shownBase(state)), slope);
+  const isSquared = state.loss === SQUARED;
+  return {
+    curve: LOOKS[state.scale].values(onBase, data),
+    cells: isSquared ? verdictCells(recipe) : localCells(w, slope, recipe.law.support, data),
+  };
 }
 
 /**
@@ -83,13 +125,32 @@ function chartOf(curves, state, data) {
 }
 
 /**
- * Whether only the kernel can show a state: it reads texts and trains what is drawn.
+ * Whether only the kernel can show a state: it reads texts, trains what is drawn, and has errors.
  * @param {State} state
+ * @param {Data} data
  * @returns {boolean}
  */
-function needsKernel(state) {
+function needsKernel(state, data) {
   const isTraining = isDrawing(state) && state.picture === "training";
-  return Boolean(isTraining || state.table.trim() || state.settings.trim());
+  const lacksErrors = state.loss !== SQUARED && !errorsOf(state, data);
+  return Boolean(isTraining || lacksErrors || state.table.trim() || state.settings.trim());
+}
+
+/**
+ * The sentences under the table.
+ * @param {State} state
+ * @param {Objective | null} drawn
+ * @param {Data} data
+ * @returns {string[]}
+ */
+function textsOf(state, drawn, data) {
+  const texts = isDrawing(state) ? [drawnText(drawn, state.monotone)] : [];
+  if (state.loss !== SQUARED) {
+    texts.push(lossText(state, data));
+  } else if (state.scale === PHOTOGRAPHS) {
+    texts.push("The table has the share of the loss on N(0, I) data.");
+  }
+  return texts;
 }
 
 /**
@@ -104,37 +165,34 @@ function compute(state, data) {
   const drawn = drawnObjective(state);
   const names = [...state.names, ...data.passed];
   const hasSomething = names.length || hasFamily || drawn || isDrawing(state);
-  if (!hasSomething || needsKernel(state)) {
+  if (!hasSomething || needsKernel(state, data)) {
     return null;
   }
   /** @type {Record<string, Float64Array>} */
   const curves = {};
+  /** @type {string[][]} */
   const rows = [];
+  /** @type {(name: string, shown: Shown, label?: string) => void} */
+  const show = (name, { curve, cells }, label = name) => {
+    curves[name] = curve;
+    rows.push([label, ...cells]);
+  };
   for (const name of names) {
-    curves[name] = valuesOfEntry(data.entries[name], state, data);
-    rows.push([name, ...data.cells[name]]);
+    show(name, ofEntry(name, state, data));
   }
   if (hasFamily) {
     const values = familyValues(state, data);
-    const recipe = FAMILIES[family](values);
     const texts = Object.entries(values).map(([name, value]) => `${name} ${general(value)}`);
-    curves[family] = lookValues(recipe, state, data);
-    rows.push([`${family} (${texts.join(", ")})`, ...verdictCells(recipe)]);
+    const label = `${family} (${texts.join(", ")})`;
+    show(family, ofRecipe(FAMILIES[family](values), state, data), label);
   }
   if (drawn) {
-    curves[DRAWN] = lookValues(drawn, state, data);
-    rows.push([DRAWN, ...verdictCells(drawn)]);
+    show(DRAWN, ofRecipe(drawn, state, data));
   }
   const colours = Object.keys(curves).map((name) => data.colours[name]);
-  const table = { kind: "table", head: data.head, rows, colours, title: "" };
-  const texts = [];
-  if (isDrawing(state)) {
-    texts.push(drawnText(drawn, state.monotone));
-  }
-  if (state.scale === PHOTOGRAPHS) {
-    texts.push("The table has the share of the loss on N(0, I) data.");
-  }
-  const notes = texts.map((text) => ({ kind: "note", text, strong: false }));
+  const head = state.loss === SQUARED ? data.head : data.localHead;
+  const table = { kind: "table", head, rows, colours, title: "" };
+  const notes = textsOf(state, drawn, data).map((text) => ({ kind: "note", text, strong: false }));
   return { panels: [chartOf(curves, state, data), table, ...notes], columns: 1 };
 }
 

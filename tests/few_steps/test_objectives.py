@@ -133,3 +133,50 @@ def test_the_mass_of_sorted_pairs_is_an_integral():
 def test_what_makes_no_sense_is_refused(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def own(**parts):
+    """A few-step objective of one's own."""
+    usual = {
+        "name": "own",
+        "year": 2026,
+        "source": "a test",
+        "diagonal_share": 0.5,
+        "diagonal": dv.objective("fm-ot"),
+        "on_diagonal": "flow matching",
+        "pairs": pairs.SortedPairs(stats.norm(0, 2)),
+        "off_diagonal": "itself",
+    }
+    return objectives.FewStep(**usual | parts)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: own(diagonal="fm-ot"), TypeError, "diagonal must be an objective"),
+        (lambda: own(pairs=stats.norm(0, 2)), TypeError, "pairs must be a law of pairs"),
+        (lambda: own(adaptive=0.5), TypeError, "adaptive must be an Adaptive"),
+        (lambda: own(diagonal_share="half"), TypeError, "diagonal_share"),
+        (lambda: own(diagonal_share=np.nan), ValueError, "diagonal_share"),
+        (lambda: own().at_error("mmse"), TypeError, "error must be a function"),
+        (lambda: local(lambda l: l * np.nan), ValueError, "error returns must be finite"),
+        (lambda: local(lambda l: 0 * l - 5), ValueError, "error returns -5"),
+        (lambda: local(lambda l: np.ones(3)), ValueError, r"the shape \(3,\)"),
+        (lambda: pairs.Jumps("a", "b", "c"), TypeError, "start must hold real numbers"),
+    ],
+)
+def test_parts_of_the_wrong_kind_are_named(make, error, says):
+    with pytest.raises(error, match=says):
+        make()
+
+
+def local(error):
+    """MeanFlow's local weighting at a few levels."""
+    return dv.few_step("meanflow").at_error(error).weighting(np.linspace(-4, 4, 5))
+
+
+def test_a_law_of_ones_own_draws_a_whole_number_of_the_diagonal():
+    entry = own(diagonal_share=np.float32(0.25), pairs=pairs.SortedPairs(stats.uniform(-3, 6)))
+    start, end = entry.draw(np.int64(40), np.random.default_rng(0))
+    assert (start == end).sum() == 10
+    assert (start[10:] < end[10:]).all()

@@ -335,3 +335,21 @@ def test_rates_are_found_to_all_digits():
     truth = math.pi / 4 * np.linspace(0.5, 1, 16)
     assert len(rate) >= 16
     assert np.abs(rate[:, None] - truth).min(1).max() < 1e-6
+
+
+def test_what_is_for_squared_losses_says_what_to_use_for_a_masked_one():
+    measured = probed(LOSSES["mdlm"])
+    with pytest.raises(TypeError, match=r"diffviz\.masked\.closest_masked\(measured\)"):
+        dv.closest(measured)
+    with pytest.raises(TypeError, match=r"print\(measured\).*closest_masked\(measured\)"):
+        dv.report(measured)
+    with pytest.raises(TypeError, match=r"dv\.verdict and lab\.explorers\.MaskedExplorer"):
+        dv.report(dv.masked_objective("mdlm"))
+    with pytest.raises(TypeError, match=r"for tokens dv\.probe_masked"):
+        dv.probe(LOSSES["mdlm"], X)
+    for ask in (dv.verdict, dv.share_below, lambda w: dv.compare(w, dv.objective("edm"))):
+        with pytest.raises(TypeError, match=r"weighting\(edges, base=\"elbo\"\)"):
+            ask(measured)
+    edges = measured.edges(bins=12)
+    relative = measured.weighting(edges, base="elbo")
+    assert dv.verdict(relative, (edges[1:] + edges[:-1]) / 2).logsnr.shape == (12,)

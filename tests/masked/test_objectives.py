@@ -118,6 +118,23 @@ def test_a_mean_over_masked_tokens_under_a_uniform_rate_is_the_elbo_at_every_len
     assert counted == pytest.approx(1 / (masked * length), rel=1e-10)
 
 
+STEEP = {  # rates that grow or fall as a small or large power of time near one of the ends
+    schedules.power(0.3): 1e-12,
+    schedules.power(0.05): 1e-11,
+    schedules.power(20): 1e-12,
+    schedules.kept_power(20): 1e-12,
+    schedules.kept_power(0.3): 1e-4,  # 1 − t is rounded where 1e-5 of the tokens are kept
+    schedules.of_law(stats.beta(0.5, 0.5)): 1e-12,
+}
+
+
+@pytest.mark.parametrize("schedule", STEEP, ids=str)
+def test_weights_by_count_are_exact_for_steep_schedules(schedule):
+    entry = made(schedule=schedule, multiplier=ElboRate(schedule))
+    masked = np.arange(1, 7)
+    np.testing.assert_allclose(entry.count_weights(6) * masked, 1, rtol=STEEP[schedule])
+
+
 def test_a_plain_sum_counts_every_number_alike():
     assert made().count_weights(9) == pytest.approx(np.full(9, 0.1), rel=1e-10)
     assert made(average="length").count_weights(9) == pytest.approx(np.full(9, 0.1 / 9), rel=1e-10)

@@ -112,3 +112,17 @@ def test_schedules_and_their_laws_pickle(schedule):
 def test_what_is_no_schedule_is_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: schedules.squeezed("linear"), "schedule must be one"),
+        (lambda: schedules.Schedule("own", "linear"), "form must have rates"),
+        (lambda: schedules.Schedule(1, schedules.Linear()), "name must be text"),
+        (lambda: schedules.Schedule("own", schedules.Linear), "form must have rates"),
+    ],
+)
+def test_what_has_no_rates_is_no_schedule(make, words):
+    with pytest.raises(TypeError, match=words):
+        make()

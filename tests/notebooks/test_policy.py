@@ -8,8 +8,8 @@ from notebook_prose import prose as prose_of
 
 import diffviz as dv
 from diffviz.data import toys
+from diffviz.lab.experiments import forward_process, roads
 from diffviz.lab.experiments import policy as policy_experiments
-from diffviz.lab.experiments import roads
 from diffviz.lab.experiments.policy import DEFAULT, WEIGHTINGS
 from diffviz.policy import bandit, steps, surrogates
 from diffviz.theory import elbo_mixture
@@ -242,6 +242,27 @@ def test_two_roads_by_their_numbers(prose):
         forward = name in ("FPO", "AWM", "NFT")
         assert runs[name].calls[-1] == (965 if forward else 1210)
     assert_says(prose, "Twelve batches take 965 calls of the network for an action, against 1,210")
+
+
+def test_the_forward_process_by_its_numbers(prose):
+    losses = forward_process.FORWARD
+    fine = {name: 1 / forward_process.forward_gains(name)[20] for name in losses}
+    assert policy_experiments.SCALES[20] == pytest.approx(0.01)
+    assert all(fine[name] == pytest.approx(27.4, abs=0.3) for name in losses[2:])
+    assert fine["AWM"] == pytest.approx(10, abs=1e-6)
+    assert_says(prose, "a change of variance 0.01 about 27 times less", "counts it ten times less")
+    verdicts = {
+        (name, policy): dv.verdict(forward_process.forward_objective(name, policy))
+        for name in losses
+        for policy in forward_process.POLICIES
+    }
+    awm = [verdicts["AWM as released", policy] for policy in forward_process.POLICIES]
+    assert awm[0].monotone and not awm[1].monotone
+    assert 0 < awm[1].rises[0][0] < awm[1].rises[0][1] < 2
+    assert_says(prose, "a shoulder between λ = 0 and 2", "AWM's weighting even rises")
+    for name in losses[:2]:
+        first, learned = (verdicts[name, policy] for policy in forward_process.POLICIES)
+        np.testing.assert_array_equal(first.w, learned.w)
 
 
 def test_the_exercises_numbers(prose):

@@ -320,6 +320,54 @@ def test_what_makes_no_sense_is_refused(make, says):
         make()
 
 
+def test_numbers_of_numpy_are_kept_as_floats():
+    assert type(steps.DanceGRPOStep(np.int64(1)).eta) is float
+    assert steps.FlowGRPOStep(np.array([0.7])) == steps.FlowGRPOStep(0.7)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda z, policy: steps.DDIMStep(1.0, frame="vp"), TypeError, "frame must be that of a"),
+        (
+            lambda z, policy: steps.log_probs(policy, [z, z * math.nan], [0, 1], RULES[0]),
+            ValueError,
+            "follow must hold finite floats",
+        ),
+        (
+            lambda z, policy: steps.log_probs(policy, [z, z[:1]], [0, 1], RULES[0]),
+            ValueError,
+            "follow has shape",
+        ),
+        (
+            lambda z, policy: steps.log_probs(policy, None, [0, 1], RULES[0]),
+            TypeError,
+            "trajectory must be a list",
+        ),
+        (
+            lambda z, policy: steps.log_probs(policy, [z, z], [0, 1], RULES[0], released="no"),
+            ValueError,
+            "released",
+        ),
+        (
+            lambda z, policy: steps.step(policy, z, 0, 1, RULES[0], follow=z.numpy()),
+            TypeError,
+            "follow must be a tensor",
+        ),
+        (lambda z, policy: RULES[0].law(z, z[:1], 0.0, 1.0), ValueError, "x_hat has shape"),
+        (lambda z, policy: RULES[0].law(z, z, 1.0, 0.0), ValueError, "goes up in λ"),
+        (
+            lambda z, policy: RULES[0].law(z, z, 0.0, 1.0).log_prob(z[:1]),
+            ValueError,
+            "state has shape",
+        ),
+    ],
+)
+def test_states_that_do_not_fit_are_refused(make, error, says):
+    with pytest.raises(error, match=says):
+        make(states(4, (2,))[0], policies.Shift())
+
+
 def test_steps_name_what_is_missing():
     z, _ = states(2, (2,))
     policy = policies.Shift()

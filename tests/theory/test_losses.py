@@ -241,6 +241,14 @@ def test_what_is_made_pickles_and_trains(kind):
     np.testing.assert_allclose(factor, changed.factor(logsnr))
 
 
+def test_no_error_has_no_slope_and_a_function_may_return_one_number():
+    assert losses.huber().slope([]).shape == (0,)
+    assert losses.huber()([]).shape == (0,)
+    np.testing.assert_array_equal(
+        losses.huber(lambda l: 0.5).slope([0.1, 1.0], [0.0, 3.0]), losses.huber(0.5).slope([0.1, 1])
+    )
+
+
 def with_huber(errors):
     """EDM with Huber's loss."""
     return dv.with_loss(dv.objective("edm"), "huber", errors)
@@ -285,6 +293,20 @@ def with_huber(errors):
         ),
         (lambda: with_huber(lambda l: -gaussian_mmse(l)).factor(0.0), ValueError, "returns -0.5"),
         (lambda: with_huber(lambda l: l * np.nan).factor(0.0), ValueError, "errors returns"),
+        (
+            lambda: with_huber(lambda l: np.ones(3)).factor([0.0, 1.0]),
+            ValueError,
+            r"errors returns the shape \(3,\)",
+        ),
+        (lambda: losses.huber(lambda l: l - 1).slope(1.0, 0.5), ValueError, "above 0 for each"),
+        (lambda: losses.huber(lambda l: 0 * l)(1.0), ValueError, "above 0 for each"),
+        (lambda: losses.huber(lambda l: l * np.nan)(1.0), ValueError, "threshold returns"),
+        (lambda: losses.huber(lambda l: "wide")(1.0), TypeError, "threshold returns"),
+        (lambda: losses.huber(lambda l: np.ones(3))([1.0, 2.0]), ValueError, "above 0 for each"),
+        (lambda: losses.huber()([1.0, 2.0, 3.0], [0.0, 1.0]), ValueError, "do not go together"),
+        (lambda: losses.ErrorLoss("hubr", np.ones_like), ValueError, "did you mean 'huber'"),
+        (lambda: losses.ErrorLoss("huber", 0.5), TypeError, "threshold must be a function of λ"),
+        (lambda: losses.ErrorLoss("huber", np.ones_like, 0), ValueError, "components"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(make, error, says):

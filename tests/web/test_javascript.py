@@ -192,7 +192,8 @@ def weighting_states(rng):
             parameter_name(family, one.name): web_settings.draw(rng, one) for one in parameters
         }
         chosen = [str(one.value) for one in rng.choice(names, rng.integers(1, 6), replace=False)]
-        yield values | {"family": family, "names": chosen} | stroke(rng)
+        sizes = {"threshold": 10 ** rng.uniform(-2, 1), "least": 10 ** rng.uniform(-2, 0)}
+        yield values | {"family": family, "names": chosen} | sizes | stroke(rng)
 
 
 def composer_states(rng):
@@ -214,6 +215,8 @@ def test_the_browser_shows_what_python_shows(ask, kind, module, states):
     explorer = kind()
     description = explorer.description
     looks = {name: description[name].options for name in ("scale", "base", "axis")}
+    if kind is WeightingExplorer:
+        looks |= {name: description[name].options for name in ("loss", "schedule", "errors")}
     checked = [
         description.checked(
             state
@@ -222,7 +225,7 @@ def test_the_browser_shows_what_python_shows(ask, kind, module, states):
         )
         for state in states(rng)
     ]
-    data = plain(explorer.local_data())
+    data = plain({**explorer.local_data(), **explorer.page_data()})
     views = ask("views", module=module, states=checked, data=data)
     web_panels.assert_same_views(views, checked, explorer)
 
@@ -245,12 +248,28 @@ def test_a_drawn_weighting_is_judged_alike_while_it_is_drawn(ask):
     assert said == {"Drag over the chart. W", "The drawn w never rise", "The drawn w rises with"}
 
 
-def test_the_kernel_reads_pasted_texts(ask):
+@pytest.mark.parametrize("loss", ["Huber", "pseudo-Huber", "log-cosh"])
+def test_another_loss_has_the_same_weighting_in_the_browser_at_any_size(ask, loss):
+    errors = {"mine": ([-8.0, 0.0, 8.0], [0.01, 0.4, 1.2])}
+    explorer = WeightingExplorer(("fm-ot", "edm", "sd3"), "EDM", network_errors=errors, loss=loss)
+    sizes = (0.01, 0.03, 0.1, 0.5, 3.0, 10.0)
+    states = [explorer.state | {"threshold": size} for size in sizes]
+    states += [explorer.state | {"schedule": "by SNR", "least": size} for size in (0.01, 0.4, 1.0)]
+    states.append(explorer.state | {"errors": "mine"})
+    data = plain(explorer.local_data())
+    views = ask("views", module="weighting.js", states=states, data=data)
+    web_panels.assert_same_views(views, states, explorer)
+    slopes = [view["panels"][1]["rows"][0][3] for view in views]
+    assert slopes[0] < slopes[3] < slopes[5]
+
+
+def test_the_kernel_reads_pasted_texts_and_has_the_errors_on_toys(ask):
     explorer = WeightingExplorer()
     states = [
         explorer.state | {"table": "0, 1\n1, 2"},
         explorer.state | {"settings": "--min_snr_gamma 5"},
         explorer.state | {"names": (), "family": "none"},
+        explorer.state | {"loss": "Huber", "errors": "ring of 8 (ring8)"},
     ]
     data = plain(explorer.local_data())
-    assert ask("views", module="weighting.js", states=states, data=data) == [None] * 3
+    assert ask("views", module="weighting.js", states=states, data=data) == [None] * 4

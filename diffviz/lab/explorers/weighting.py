@@ -13,7 +13,7 @@ from diffviz import plots
 from diffviz.lab.experiments import perception
 from diffviz.lab.experiments.side_by_side import Training
 from diffviz.lab.experiments.weighting import DRAWN, drawn_levels, drawn_objective
-from diffviz.lab.explorers import drawn_training, training_views
+from diffviz.lab.explorers import drawn_training, error_losses, training_views
 from diffviz.lab.explorers.controls import (
     anchor_slider,
     base_menu,
@@ -28,6 +28,7 @@ from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.recipes.settings import from_settings
 from diffviz.theory import analysis, frames, paths
 from diffviz.theory.families import FAMILIES
+from diffviz.theory.frames import Curve
 from diffviz.theory.objectives import Objective, from_weighting
 from diffviz.web.description import (
     Chip,
@@ -48,7 +49,13 @@ NO_FAMILY = "none"
 OWN_TABLE, OWN_SETTINGS = "own table", "own settings"
 START = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3")
 LOGARITHMIC, PHOTOGRAPHS = "log10, anchored", "loss density, photographs"
-PAPER = {"scale": (LOGARITHMIC,), "base": ("eps",), "axis": ("λ",)}  # on which w is drawn by hand
+# on which w is drawn by hand
+PAPER = {
+    "scale": (LOGARITHMIC,),
+    "base": ("eps",),
+    "axis": ("λ",),
+    "loss": (error_losses.SQUARED,),
+}
 DRAWN_COLOUR = "#D0006F"  # which no objective has
 HEIGHT = 4.0  # decades on either side of 0 in which it is drawn, at least
 FEW = 3  # stretches that are listed
@@ -330,8 +337,8 @@ def drawing_controls() -> tuple[Control, ...]:
     )
 
 
-def weighting_controls() -> tuple[Control, ...]:
-    """The controls of the explorer."""
+def weighting_controls(errors: Iterable[str]) -> tuple[Control, ...]:
+    """The controls of the explorer, where errors of these names were passed."""
     return (
         Chips("names", "objectives", entry_chips(), START, tip="Published objectives."),
         Menu("family", "parametric", (NO_FAMILY, *FAMILIES), "flow logit-normal"),
@@ -340,6 +347,7 @@ def weighting_controls() -> tuple[Control, ...]:
         base_menu(when={"scale": (LOGARITHMIC, "w / max")}),
         anchor_slider(when={"scale": (LOGARITHMIC,)}),
         Menu("axis", "axis", tuple(AXES), "λ"),
+        *error_losses.controls(errors),
         *drawing_controls(),
         *drawn_training.controls(PAPER | {"drawing": (True,)}),
         table_box(),
@@ -360,7 +368,8 @@ class WeightingExplorer(ViewExplorer):
     The picture shows up to eight objectives of the catalogue, one parametric family, a table of
     one's own, the pasted settings of a trainer, what is passed from Python, and a weighting that is
     drawn by hand: ``objectives()["drawn"]``. Under it stand the verdict on each, and the shares of
-    w and of the loss below λ = 0.
+    w and of the loss below λ = 0. In the place of the squared error there may be a loss of another
+    kind, whose weighting is shown at the errors of an exact denoiser.
 
     Args:
         names: Objectives of the catalogue at first.
@@ -368,10 +377,14 @@ class WeightingExplorer(ViewExplorer):
             for none.
         objectives: Objectives and measured losses that are shown beside them, by name in the
             legend.
+        network_errors: Errors of a network by name, at which losses that are not squared can be
+            looked at: a ``LossByLogSNR``, a function of λ, or a pair (logsnr, error).
+        components: Number of components that these errors sum over.
         **state: Values of other controls at first, such as ``scale="loss density"``.
 
     Raises:
-        TypeError: ``names`` is no list of names, or ``objectives`` holds something else.
+        TypeError: ``names`` is no list of names, or ``objectives`` or ``network_errors`` holds
+            something else.
         ValueError: A name is unknown or taken, or nothing is chosen.
 
     Example:
@@ -388,20 +401,29 @@ class WeightingExplorer(ViewExplorer):
         names: Iterable[str] = START,
         family: str = "flow logit-normal",
         objectives: Mapping[str, Objective | Measured] | None = None,
+        network_errors: Mapping[str, Any] | None = None,
+        components: int = 1,
         **state: Any,
     ):
         families = (NO_FAMILY, *FAMILIES)
         require_option("family", family, families, "diffviz.theory.families.FAMILIES")
         chosen = tuple(objective(name).name for name in name_tuple(names, "names"))
         self.passed = passed_objectives(objectives or {})
+        self.passed_errors = error_losses.passed_errors(network_errors or {}, components)
+        self._components = components
         self._trainings = training_views.Trainings(training_views.KEPT)
-        description = Description("Weightings", weighting_controls(), local="weighting.js")
+        controls = weighting_controls(self.passed_errors)
+        description = Description("Weightings", controls, local="weighting.js")
         super().__init__(description, {"names": chosen, "family": family, **state})
         require_something(self.objectives(), self.state)
 
     def objectives(self) -> dict[str, Objective]:
-        """The objectives on show, by their names in the legend."""
-        return chosen_objectives(self.state, self.passed)
+        """The objectives on show with the chosen loss, by their names in the legend."""
+        state = self.state
+        return {
+            name: error_losses.local_objective(one, state, self._errors(state))
+            for name, one in chosen_objectives(state, self.passed).items()
+        }
 
     def curves(self) -> dict[str, NDArray]:
         """What is shown of each objective on ``grid``, before it is scaled, by name."""
@@ -452,7 +474,9 @@ class WeightingExplorer(ViewExplorer):
         notes = [Note(objectives[OWN_SETTINGS].note)] if OWN_SETTINGS in objectives else []
         if is_drawing(state):
             notes.append(Note(drawn_text(objectives.get(DRAWN), state["monotone"])))
-        if state["scale"] == PHOTOGRAPHS:
+        if not error_losses.is_squared(state):
+            notes.append(Note(error_losses.note(state)))
+        elif state["scale"] == PHOTOGRAPHS:
             notes.append(Note("The table has the share of the loss on N(0, I) data."))
         return View((self._chart(state), self._table(state, objectives), *notes))
 
@@ -472,11 +496,18 @@ class WeightingExplorer(ViewExplorer):
             "parameters": parameters,
             "colours": {name: colour_of(name) for name in (*known, *FAMILIES, DRAWN)},
             "head": HEAD,
+            **error_losses.local_data(known, self.passed_errors, self.grid),
         }
 
+    def page_data(self) -> dict[str, Any]:
+        """The errors for which a kernel is asked where there is one."""
+        return error_losses.page_data(self.grid)
+
     def _arguments(self) -> list[str]:
-        """The arguments of what is on show; what was passed is called ``objectives``."""
+        """The arguments of what is on show; what was passed has the names of its arguments."""
         passed = ["objectives=objectives"] if self.passed else []
+        if self.passed_errors:
+            passed += ["network_errors=network_errors", f"components={self._components}"]
         return [*passed, *super()._arguments()]
 
     def _curves(self, state: State) -> dict[str, NDArray]:
@@ -484,6 +515,7 @@ class WeightingExplorer(ViewExplorer):
         look = LOOKS[state["scale"]]
         return {
             name: look.values(objective, self.grid, state["base"])
+            * error_losses.slopes(objective, state, self._errors(state), self.grid)
             for name, objective in chosen_objectives(state, self.passed).items()
         }
 
@@ -516,10 +548,22 @@ class WeightingExplorer(ViewExplorer):
     def _table(self, state: State, objectives: dict[str, Objective]) -> Table:
         """The verdict on each objective and its shares below λ = 0."""
         rows = [
-            (name_with_values(name, state), *verdict_cells(objective))
-            for name, objective in objectives.items()
+            (name_with_values(name, state), *self._cells(one, state))
+            for name, one in objectives.items()
         ]
-        return Table(HEAD, rows, [colour_of(name) for name in objectives])
+        head = HEAD if error_losses.is_squared(state) else error_losses.HEAD
+        return Table(head, rows, [colour_of(name) for name in objectives])
+
+    def _cells(self, objective: Objective, state: State) -> tuple[str, str, str]:
+        """What the table says of an objective under the loss of a state."""
+        if error_losses.is_squared(state):
+            return verdict_cells(objective)
+        return error_losses.cells(objective, state, self._errors(state), self.grid)
+
+    def _errors(self, state: State) -> Curve:
+        """The errors of a state, of one component."""
+        passed = self.passed_errors.get(state["errors"])
+        return error_losses.errors_of(state["errors"]) if passed is None else passed
 
 
 def is_training(state: State) -> bool:
@@ -626,7 +670,7 @@ def objective_of_measured(measured: Measured, name: str) -> Objective:
 
 
 def is_drawing(state: State) -> bool:
-    """Whether the pointer draws a weighting: that is chosen, and the chart shows log w over λ.
+    """Whether the pointer draws a weighting: that is chosen, and the chart shows its log w over λ.
 
     Args:
         state: A value for each control.
@@ -806,10 +850,7 @@ def verdict_cells(objective: Objective, at: float = 0.0) -> tuple[str, str, str]
     Returns:
         The verdict, the share of w, and the share of the loss on N(0, I) data.
     """
-    verdict = analysis.verdict(objective)
-    words = "monotone"
-    if not verdict.monotone:
-        words = f"peak {verdict.peak + 0.0:.2f}, negative {verdict.negative_share:.1%}"
+    words = error_losses.verdict_words(analysis.verdict(objective))
     low, high = objective.law.support()
     if low >= 10 or high <= -10:
         return words, "outside [-10, 10]", ""

@@ -6,6 +6,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from diffviz import plots
+from diffviz.lab.experiments.forward_process import (
+    FIRST,
+    FORWARD,
+    LEARNED,
+    forward_gains,
+    forward_objective,
+)
+from diffviz.lab.experiments.policy import SCALES
 from diffviz.lab.experiments.roads import COUNTS, ENDS, ROADS, RULES, equal_etas, excess, learned
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import legend
@@ -14,6 +22,12 @@ RULE_COLOURS = dict(zip(RULES, ("#0072B2", "#009E73", "#D55E00", "#7F7F7F"), str
 ROAD_COLOURS = dict(
     zip(ROADS, ("#CC79A7", "#56B4E9", "#E69F00", "#0072B2", "#0072B2", "#D55E00"), strict=True)
 )
+FORWARD_COLOURS = dict(zip(FORWARD, ("#CC79A7", "#56B4E9", "#0072B2", "#E69F00"), strict=True))
+LEVELS = np.linspace(-7, 7, 141)  # λ in nats
+POLICY_TITLES = {
+    FIRST: "at the first policy, N(0, I)",
+    LEARNED: "at a policy that keeps to four goals",
+}
 ROAD_DASHES = {
     "AWM": plots.DASHES[1],
     "NFT": plots.DASHES[2],
@@ -107,3 +121,77 @@ def two_roads(steps: int = 10) -> Axes:
     draw_excess(kl)
     draw_learning(learning)
     return noise
+
+
+def draw_local(ax: Axes, policy: str = FIRST, methods: Sequence[str] = FORWARD) -> None:
+    """Draw what methods of the forward process weight at the errors of a policy.
+
+    Args:
+        ax: Axes to draw on.
+        policy: One of the experiment's ``POLICIES``.
+        methods: Names of methods, of the experiment's ``FORWARD``.
+    """
+    curves = {
+        name: plots.scaled(
+            forward_objective(name, policy).weighting(LEVELS), LEVELS, "log10, anchored", 0.0
+        )
+        for name in methods
+    }
+    plots.lines(
+        LEVELS,
+        curves,
+        xlabel=plots.LOGSNR,
+        ylabel="log₁₀ w on the ε error, 0 at λ = 0",
+        title=POLICY_TITLES[policy],
+        colours=FORWARD_COLOURS.__getitem__,
+        outside=None,
+        ax=ax,
+    )
+    _dash_the_last(ax)
+    ax.set_ylim(-2.8, 2.4)
+
+
+def draw_forward_gains(ax: Axes, methods: Sequence[str] = FORWARD) -> None:
+    """Draw how strongly methods of the forward process count a change, by its scale.
+
+    Args:
+        ax: Axes to draw on.
+        methods: Names of methods, of the experiment's ``FORWARD``.
+    """
+    plots.lines(
+        np.log10(SCALES),
+        {name: np.log10(forward_gains(name)) for name in methods},
+        xlabel="log₁₀ c, c the variance of what changes",
+        ylabel="log₁₀ κ(c)/κ(1)",
+        title="how much a change of N(0, I) counts",
+        colours=FORWARD_COLOURS.__getitem__,
+        outside=None,
+        ax=ax,
+    )
+    _dash_the_last(ax)
+    legend(ax, loc="lower right", fontsize=8.5, handlelength=3)
+
+
+def _dash_the_last(ax: Axes) -> None:
+    """Dash the line of the last method, which lies near that of the one before."""
+    for line in ax.lines:
+        if line.get_gid() == FORWARD[-1]:
+            line.set_linestyle(plots.DASHES[1])
+
+
+@figure(
+    "forward-process",
+    "What methods of the forward process weight: FPO, advantage-weighted matching and "
+    "DiffusionNFT at the errors of two policies, and how they count a change by its scale",
+)
+def forward_process() -> Axes:
+    """Draw the local weightings at two policies, and the gains.
+
+    Returns:
+        The first panel.
+    """
+    first, learned_policy, gains = plots.axes(13.6, 4.4, columns=3)
+    draw_local(first, FIRST)
+    draw_local(learned_policy, LEARNED)
+    draw_forward_gains(gains)
+    return first

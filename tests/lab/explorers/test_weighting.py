@@ -14,7 +14,10 @@ from diffviz.lab.experiments.weighting import drawn_levels
 from diffviz.lab.explorers.weighting import AXES, DRAWN_COLOUR, WeightingExplorer, parameter_name
 from diffviz.theory.families import FAMILIES
 
-OTHERS = ("names", "family", "scale", "base", "anchor", "axis", "table", "settings", "drawing")
+OTHERS = (
+    *("names", "family", "scale", "base", "anchor", "axis", "loss"),
+    *("table", "settings", "drawing"),
+)
 BACK_AND_FORTH = ((-6.0, 1.0), (2.0, 0.0), (6.0, -1.0), (0.0, 0.5))  # log10 w along a stroke
 
 
