@@ -45,6 +45,7 @@ OF_ANOTHER_CALL = (
     "z itself depends on another call of the network: path and levels are those for answers of 0"
 )
 MOVED = 1e-3  # relative change of a gradient or of z that counts
+FAINT = 1e-6  # relative size of the gradient of a sample that counts as 0
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,22 @@ class Dependence:
     Attributes:
         causes: Where the target comes from, in words; empty where it comes from none.
         notes: The same in whole sentences, and what else was found.
+        weights: Where the weights of samples come from, though the target does not.
     """
 
     causes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
 
     @property
     def found(self) -> bool:
         """Whether the target comes from a network."""
         return bool(self.causes)
+
+    @property
+    def changes(self) -> bool:
+        """Whether target or weights come from a network."""
+        return bool(self.causes or self.weights)
 
 
 def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = False) -> Dependence:
@@ -79,27 +87,37 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
     """
     plain = chunk.run(State.BOTH, direction)
     has_others = len(chunk.standin.calls) > 1 or bool(chunk.standin.silent)
-    causes, inputs = [], False
+    changed, inputs = {}, False
     if has_others:
         other = chunk.run(State.BOTH, direction, answers=Answers(others=1.0))
         inputs = _moved(plain.z, other.z)
-        if _moved(plain.gradient, other.gradient) and not inputs:
-            causes.append("another call of the same network")
+        if not inputs:
+            changed["another call of the same network"] = other.gradient
     sloped = chunk.run(State.BOTH, direction, answers=Answers(slope=1.0))
-    if _moved(plain.gradient, sloped.gradient):
-        causes.append("the derivative of the network by its input")
-    causes += _teachers(chunk, plain, direction)
+    changed["the derivative of the network by its input"] = sloped.gradient
+    changed |= _teachers(chunk, plain, direction)
+    causes = [name for name, gradient in changed.items() if _turned(plain.gradient, gradient)]
+    weights = [
+        name
+        for name, gradient in changed.items()
+        if name not in causes and _moved(plain.gradient, gradient)
+    ]
     if unexplained and not causes:
         causes = _functions(chunk, plain, direction)
     notes = list(_notes_on_levels(chunk)) if causes and has_others else []
     if inputs:
         notes.append(OF_ANOTHER_CALL)
+    if weights and not causes:
+        notes.append(
+            f"the weight of a sample depends on {' and on '.join(weights)}: it is that for the "
+            "answers given here (0 in other calls of the same network)"
+        )
     if causes:
         notes.append(
             f"the target depends on {' and on '.join(causes)}: the loss has no weighting of its "
             "own; the levels and the factor on the difference (multiplier) are as told"
         )
-    return Dependence(tuple(causes), tuple(notes))
+    return Dependence(tuple(causes), tuple(notes), tuple(weights))
 
 
 def judges_of(chunk: Chunk, direction: Tensor) -> list[str]:
@@ -179,13 +197,13 @@ def _input_of_other_call(chunk: Chunk) -> Tensor:
     return z.reshape(len(z), -1).to(chunk.dtype)
 
 
-def _teachers(chunk: Chunk, plain: Response, direction: Tensor) -> list[str]:
-    """Other modules whose outputs the target depends on, in words."""
+def _teachers(chunk: Chunk, plain: Response, direction: Tensor) -> dict[str, Tensor]:
+    """The gradient when other modules answer otherwise, by what these are in words."""
     with _shaken(chunk) as names:
         shaken = chunk.run(State.BOTH, direction)
-    if not names or _moved(plain.z, shaken.z) or not _moved(plain.gradient, shaken.gradient):
-        return []
-    return [f"another network ({name})" for name in sorted(names)]
+    if not names or _moved(plain.z, shaken.z):
+        return {}
+    return {f"another network ({name})": shaken.gradient for name in sorted(names)}
 
 
 def _functions(chunk: Chunk, plain: Response, direction: Tensor) -> list[str]:
@@ -303,6 +321,28 @@ def _follows(output: Tensor, chunk: Chunk) -> bool:
         total = output.sum()
     gradients = torch.autograd.grad(total, leaves, allow_unused=True, retain_graph=True)
     return any(gradient is not None for gradient in gradients)
+
+
+def _turned(one: Tensor, other: Tensor) -> bool:
+    """Whether gradients of samples have another direction, and not another size alone.
+
+    A loss that weights its samples by what a network says, as one that compares errors with those
+    of a reference, changes their sizes alone.
+    """
+    if not _moved(one, other):
+        return False
+    known = _is_alive(one) & _is_alive(other)
+    if not known.any():
+        return True
+    one, other = one[known], other[known]
+    size = (one * other).sum(1, keepdim=True) / one.square().sum(1, keepdim=True)
+    return _moved(other, size * one)
+
+
+def _is_alive(gradient: Tensor) -> Tensor:
+    """Which samples have a gradient that is more than rounding beside others, shape (n,)."""
+    size = gradient.norm(dim=1)
+    return size > FAINT * size.max()
 
 
 def _moved(one: Tensor, other: Tensor) -> bool:
