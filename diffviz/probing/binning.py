@@ -127,7 +127,7 @@ def _scatter(x: NDArray, y: NDArray) -> float:
     width = x[2:] - x[:-2]
     share = np.divide(x[1:-1] - x[:-2], width, out=np.full_like(width, 0.5), where=width > 0)
     straight = (1 - share) * left + share * right
-    geometric = left ** (1 - share) * right**share
+    geometric = np.maximum(left, 0) ** (1 - share) * np.maximum(right, 0) ** share
     between = np.where((left > 0) & (right > 0), geometric, straight)
     size = middle + between
     distance = np.abs(middle - between)[size > 0] / size[size > 0]

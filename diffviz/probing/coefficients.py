@@ -608,11 +608,17 @@ def _guessed_targets(chunk: Chunk, assumptions: Assumptions) -> dict[State, Tens
 def _sign_change(chunk: Chunk, state: State, guessed: Tensor | None = None) -> Observed:
     """Z and the output at which the gradient changes its sign, which may have been guessed."""
     z = chunk.run(state).z
-    if guessed is not None and guessed.shape == z.shape:
-        step = torch.full_like(z, LOCAL_ERROR)
-        if _is_target(chunk, state, guessed, step):
-            return Observed(z, guessed)
+    if guessed is not None and guessed.shape == z.shape and _is_proved(chunk, state, guessed):
+        return Observed(z, guessed)
     return Observed(z, _bisect(chunk, state, z))
+
+
+def _is_proved(chunk: Chunk, state: State, target: Tensor) -> bool:
+    """Whether the gradient vanishes at an output, and rises from there in every component."""
+    at_target = chunk.run(state, target).gradient.norm(dim=1)
+    away = chunk.run(state, target + LOCAL_ERROR).gradient
+    small = at_target <= SMALL_GRADIENT * away.norm(dim=1)
+    return bool((away > 0).all()) and bool(small.all())
 
 
 def common_target(part: Coefficients) -> tuple[float, float] | None:

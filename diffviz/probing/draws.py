@@ -46,9 +46,7 @@ MAX_TIMES_PER_SAMPLE = 4
 SHARE_OF_LEVELS = 1 / 3  # rows for so many samples may be levels of all
 MAX_REPEATS = 8  # of the data inside a loss
 MAX_PARTS = 64  # parts of a sample up to which one number for each is a time
-# Of the square roots of small numbers the first are the most even in pairs and threes: the largest
-# of two or three, their sum, product, difference and median, and a choice among them by the third
-KRONECKER_STEPS = np.sqrt([0, 17, 22, 31, 1.25, 29, 13, 37, 43, 19, 23, 11, 7])
+KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])
 STEP_OF_BATCHES = np.sqrt(5)  # from batch to batch, of the strata of a row
 WITHOUT_QUANTILES = frozenset({"randperm", "_standard_gamma", "poisson", "geometric_"})
 RANDOM = frozenset(QUANTILES) | WITHOUT_QUANTILES
