@@ -2,6 +2,7 @@
 
 Stratified draws are quantiles of the law of log-SNR, so its density is the derivative of a quantile
 function. The derivative is taken in log-odds, where the tails of the usual laws are straight lines.
+Where it jumps, as where one law of a mixture ends, draws are counted instead.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ FAMILIES = (
 )
 FEWEST_REGULAR = 200  # gaps from which on a quantile function is smooth enough to differentiate
 REACH = 0.01  # half-width of the derivative, as a share of the distance to the nearer end
+JUMP = 0.3  # difference of the log derivatives to the left and to the right that is no curvature
 FEWEST_FOR_A_FAMILY = 20
 SCATTER = 0.003  # mean relative distance of draws from their neighbours that is no curvature
 SCATTER_LEFT = 0.004  # after smoothing
@@ -163,7 +165,8 @@ def _averages_of_quantiles(levels: Levels, value: NDArray, edges: NDArray) -> ND
     """Averages over bins of value times density, the derivative of the quantile function.
 
     Each bin is cut into parts of a few draws, as values may scatter between draws. Each part is
-    integrated by Gauss's rule of five points as far as the levels cover it.
+    integrated by Gauss's rule of five points as far as the levels cover it. Where the density
+    jumps, the draws in a part are counted.
     """
     ends = cells(levels.logsnr)
     drawn = np.diff(np.searchsorted(levels.logsnr, edges))
@@ -174,8 +177,13 @@ def _averages_of_quantiles(levels: Levels, value: NDArray, edges: NDArray) -> ND
     half = np.maximum(right - left, 0) / 2
     nodes, rule = np.polynomial.legendre.leggauss(5)
     points = left + half * (1 + nodes[:, None])
-    density = np.exp(np.interp(points, levels.logsnr, _log_density(levels.logsnr)))
+    reach = _reach(len(levels.logsnr))
+    log_density = _log_density(levels.logsnr, reach)
+    density = np.exp(np.interp(points, levels.logsnr, log_density))
     integral = rule @ (density * _between(points, levels.logsnr, value)) * half
+    counted = np.diff(np.interp(fine, ends, np.append(0, np.cumsum(levels.mass * value))))
+    is_rough = _holds_any(_near_jumps(levels.logsnr, reach), ends, fine)
+    integral = np.where(is_rough, counted, integral)
     return integral.reshape(-1, parts).sum(1) / np.diff(edges)
 
 
@@ -186,18 +194,52 @@ def _between(points: NDArray, logsnr: NDArray, value: NDArray) -> NDArray:
     return np.interp(points, logsnr, value)
 
 
-def _log_density(logsnr: NDArray) -> NDArray:
+def _reach(n: int) -> NDArray:
+    """How many draws to either side the derivative at each of n draws goes, shape (n,)."""
+    place = np.arange(n)
+    distance_to_end = np.minimum(place, n - 1 - place)
+    return np.maximum(1, np.round(REACH * distance_to_end)).astype(int)
+
+
+def _log_odds(n: int) -> NDArray:
+    """Log-odds of n even probabilities, shape (n,)."""
+    return special.logit((np.arange(n) + 0.5) / n)
+
+
+def _log_density(logsnr: NDArray, reach: NDArray) -> NDArray:
     """Log density at quantiles of even probabilities, from differences in log-odds, shape (n,)."""
     n = len(logsnr)
     place = np.arange(n)
     share = (place + 0.5) / n
-    distance_to_end = np.minimum(place, n - 1 - place)
-    reach = np.maximum(1, np.round(REACH * distance_to_end)).astype(int)
     low = np.maximum(place - reach, 0)
     high = np.minimum(place + reach, n - 1)
-    log_odds = special.logit(share)
+    log_odds = _log_odds(n)
     share_gained = share * (1 - share) * (log_odds[high] - log_odds[low])
     return np.log(share_gained / (logsnr[high] - logsnr[low]))
+
+
+def _near_jumps(logsnr: NDArray, reach: NDArray) -> NDArray:
+    """Which draws have a derivative that takes in a jump of the density, shape (n,)."""
+    n = len(logsnr)
+    place = np.arange(1, n - 1)
+    low = np.maximum(place - reach[1:-1], 0)
+    high = np.minimum(place + reach[1:-1], n - 1)
+    log_odds = _log_odds(n)
+    left = (log_odds[place] - log_odds[low]) / (logsnr[place] - logsnr[low])
+    right = (log_odds[high] - log_odds[place]) / (logsnr[high] - logsnr[place])
+    jumps = np.abs(np.log(right / left)) > JUMP
+    opened = np.zeros(n + 1, int)
+    np.add.at(opened, low[jumps], 1)
+    np.add.at(opened, high[jumps] + 1, -1)
+    return np.cumsum(opened[:-1]) > 0
+
+
+def _holds_any(marked: NDArray, ends: NDArray, edges: NDArray) -> NDArray:
+    """Which parts between edges overlap the cell of any marked draw, shape (parts,)."""
+    until = np.append(0, np.cumsum(marked))
+    first = np.clip(np.searchsorted(ends, edges[:-1], side="right") - 1, 0, len(marked))
+    last = np.clip(np.searchsorted(ends, edges[1:], side="left"), 0, len(marked))
+    return until[last] > until[first]
 
 
 @dataclass(frozen=True)

@@ -60,11 +60,14 @@ class Method(Enum):
     ``SUM_RULE``: from the three runs above; h is the same in all states.
     ``TWO_OUTPUTS``: from two outputs in each state; the gradient is linear in the output.
     ``BISECTION``: the target is where the gradient changes its sign, and h is the slope near it.
+    ``DIRECTION``: the gradient of each sample is along its error, with a weight that depends on the
+    errors of others; see ``_along_the_gradient``.
     """
 
     SUM_RULE = auto()
     TWO_OUTPUTS = auto()
     BISECTION = auto()
+    DIRECTION = auto()
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Assumptions:
         error: Size of the error at which h is taken where the gradient is not linear; None stands
             for ``LOCAL_ERROR`` everywhere.
         stride: One component in so many is read.
+        guess: (a, b) that all draws may have, as others had; it is tried before a bisection.
     """
 
     direction: Tensor
@@ -95,6 +99,7 @@ class Assumptions:
     layout: Layout = field(default_factory=Layout)
     error: ErrorSize | LeastError | None = None
     stride: int = 1
+    guess: tuple[float, float] | None = None
 
     @property
     def components(self) -> slice:
@@ -266,7 +271,12 @@ def _read_group(
     )
     if assumptions.method is Method.TWO_OUTPUTS and x.shape[1] > 1 + len(noises.values):
         a, b, target_error = _completed(a, b, target_error, states, x, noises)
-    h = states.h.nanmean(1, keepdim=True) if gaps else states.h.mean(1, keepdim=True)
+    each = states.h
+    if assumptions.method is Method.DIRECTION:
+        direction = assumptions.direction[assumptions.components][group]
+        gradient = states.both.target
+        a, b, each, target_error = _along_the_gradient(gradient, direction, x, noises)
+    h = each.nanmean(1, keepdim=True) if gaps else each.mean(1, keepdim=True)
     constant = 0 * alpha[:, 0] if external or gaps else states.nothing.z.mean(1)
     sum_of_parts = states.data.z + states.noise.z - states.nothing.z
     rows = len(x)
@@ -281,13 +291,37 @@ def _read_group(
         data_error=_float64(torch.maximum(data_error, relative_error(states.both.z, sum_of_parts))),
         noise_error=_float64(noise_error),
         target_error=_float64(target_error),
-        square_error=_float64(_square_error(states.h, h)),
+        square_error=_float64(_square_error(each, h)),
         order=np.resize(chunk.draws.order, rows),
         group=np.full(rows, number),
         scalars=[_of_each_row(value, rows) for value in states.scalars],
         each_component=tuple(count == 1 for count in noises.sharers),
         sharers=noises.sharers,
     )
+
+
+def _along_the_gradient(
+    gradient: Tensor, direction: Tensor, x: Tensor, noises: Noises
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Target and weight of each sample from its gradient at one output v.
+
+    Where a loss is any function of the squared errors of its samples, as one that compares pairs of
+    them, the gradient of a sample is h (v − a x − b eps), whatever h depends on.
+
+    Args:
+        gradient: The gradient at the output v with data and noise on, shape (n, d).
+        direction: The output v, shape (d,).
+        x: Data as z holds them, shape (n, d).
+        noises: The noises that z is made of.
+
+    Returns:
+        a of shape (n, 1), b of shape (n, k) and h of shape (n, 1), the first two NaN where h is 0,
+        and the relative size of what is left, shape (n,).
+    """
+    found, left = solve([direction.expand_as(x), x, *noises.values], gradient)
+    h = found[:, :1]
+    target = torch.where(h == 0, torch.nan, -found[:, 1:] / h)
+    return target[:, :1], target[:, 1:], h, left
 
 
 def _apart_from_rounding(error: Tensor, part: Tensor, other: Tensor) -> Tensor:
@@ -453,6 +487,8 @@ def observe(chunk: Chunk, assumptions: Assumptions) -> Observations:
         return _by_the_sum_rule(chunk, assumptions)
     if assumptions.method is Method.BISECTION:
         return _by_bisection(chunk, assumptions)
+    if assumptions.method is Method.DIRECTION:
+        return _at_one_output(chunk, assumptions)
     return _state_by_state(chunk, assumptions)
 
 
@@ -512,8 +548,10 @@ def _state_by_state(chunk: Chunk, assumptions: Assumptions) -> Observations:
 
 def _by_bisection(chunk: Chunk, assumptions: Assumptions) -> Observations:
     """Targets from changes of sign; that of both is the sum of the others unless it proves not."""
-    data = _sign_change(chunk, State.DATA)
-    noise = _sign_change(chunk, State.NOISE)
+    chunk.run(State.DATA)  # records the draws
+    guessed = _guessed_targets(chunk, assumptions)
+    data = _sign_change(chunk, State.DATA, guessed.get(State.DATA))
+    noise = _sign_change(chunk, State.NOISE, guessed.get(State.NOISE))
     if assumptions.external_noise:
         nothing = noise
     elif assumptions.constant_input:
@@ -530,10 +568,77 @@ def _by_bisection(chunk: Chunk, assumptions: Assumptions) -> Observations:
     return Observations(nothing, data, noise, both.observed, both.h, both.scalars)
 
 
-def _sign_change(chunk: Chunk, state: State) -> Observed:
-    """Z and the output at which the gradient changes its sign."""
+def _at_one_output(chunk: Chunk, assumptions: Assumptions) -> Observations:
+    """Z in all states, and the gradient at one output in the place of the target of both."""
+    components = assumptions.components
+    data = chunk.run(State.DATA).only(components)
+    noise = chunk.run(State.NOISE).only(components)
+    both = chunk.run(State.BOTH, assumptions.direction).only(components)
+    nothing = noise if assumptions.external_noise else chunk.run(State.NOTHING).only(components)
+    unread = torch.zeros_like(both.z)
+    return Observations(
+        nothing=Observed(nothing.z, unread),
+        data=Observed(data.z, unread),
+        noise=Observed(noise.z, unread),
+        both=Observed(both.z, both.gradient),
+        h=unread,
+        scalars=both.scalars,
+    )
+
+
+def _guessed_targets(chunk: Chunk, assumptions: Assumptions) -> dict[State, Tensor]:
+    """Targets of data alone and of noise alone by the guess, (n, d) each; empty without one."""
+    is_plain = not (
+        assumptions.external_noise
+        or assumptions.estimated_noise
+        or assumptions.changed_data
+        or assumptions.constant_input
+        or assumptions.layout.retraced
+    )
+    if assumptions.guess is None or not is_plain:
+        return {}
+    layout = assumptions.layout
+    noises = _noises(chunk, assumptions, layout, chunk.x).values
+    if len(noises) > 1:
+        return {}
+    a, b = assumptions.guess
+    return {State.DATA: a * layout.rows_of_data(chunk), State.NOISE: b * noises[0]}
+
+
+def _sign_change(chunk: Chunk, state: State, guessed: Tensor | None = None) -> Observed:
+    """Z and the output at which the gradient changes its sign, which may have been guessed."""
     z = chunk.run(state).z
+    if guessed is not None and guessed.shape == z.shape and _is_proved(chunk, state, guessed):
+        return Observed(z, guessed)
     return Observed(z, _bisect(chunk, state, z))
+
+
+def _is_proved(chunk: Chunk, state: State, target: Tensor) -> bool:
+    """Whether the gradient vanishes at an output, and rises from there in every component."""
+    at_target = chunk.run(state, target).gradient.norm(dim=1)
+    away = chunk.run(state, target + LOCAL_ERROR).gradient
+    small = at_target <= SMALL_GRADIENT * away.norm(dim=1)
+    return bool((away > 0).all()) and bool(small.all())
+
+
+def common_target(part: Coefficients) -> tuple[float, float] | None:
+    """The coefficients of x and eps in the target, where they are the same in all draws.
+
+    Args:
+        part: Coefficients of some draws.
+
+    Returns:
+        (a, b); None where draws differ, or z holds several noises.
+    """
+    if part.b.shape[1] != 1:
+        return None
+    columns = (part.a, part.b[:, 0])
+    if not all(np.isfinite(values).all() for values in columns):
+        return None
+    if any(np.ptp(values) > ROUNDING for values in columns):
+        return None
+    a, b = (float(np.median(values)) for values in columns)
+    return a, b
 
 
 @dataclass(frozen=True)

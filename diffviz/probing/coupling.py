@@ -26,6 +26,15 @@ OFF = 0.1  # relative difference of these gradients that counts
 KNOTS = 40  # between which weights follow a line
 RARE = 0.01  # share of the numbers that may differ by chance
 
+BY_OTHERS = (
+    "the weight of a sample depends on the errors of the others (the hardest are kept, or samples "
+    "are ranked or compared in pairs, as chosen with rejected ones?)"
+)
+OF_UNKNOWN_TARGET = (
+    "path and density are as told, the target is not; probe the loss before that step"
+)
+OF_KNOWN_TARGET = "path, density and target are as told; probe the loss before that step"
+
 
 @dataclass(frozen=True)
 class Coupling:
@@ -37,12 +46,19 @@ class Coupling:
         notes: What was found, in words.
         refusal: Why there is no weighting; empty where there is one.
         common: All gradients of a batch have a factor in common that is no other batch's.
+        has_target: There is no weighting, but a target, which the directions of gradients tell.
     """
 
     by_levels: bool = False
     notes: tuple[str, ...] = ()
     refusal: str = ""
     common: bool = False
+    has_target: bool = False
+
+    @property
+    def by_errors(self) -> bool:
+        """Whether the weight of a sample depends on the errors of others, each in its own way."""
+        return BY_OTHERS in self.notes
 
     @property
     def found(self) -> bool:
@@ -135,15 +151,7 @@ def _by_errors(before: Tensor, after: Tensor) -> Coupling:
             "a running mean of it?): weights are relative, for errors of one size in all samples"
         )
         return Coupling(notes=(note,), common=True)
-    note = (
-        "the weight of a sample depends on the errors of the others (the hardest are kept, or "
-        "samples are ranked or compared in pairs, as chosen with rejected ones?)"
-    )
-    refusal = (
-        f"no weighting: {note}: path and density are as told, the target is not; probe the loss "
-        "before that step"
-    )
-    return Coupling(notes=(note,), refusal=refusal)
+    return Coupling(notes=(BY_OTHERS,), refusal=f"no weighting: {BY_OTHERS}: {OF_UNKNOWN_TARGET}")
 
 
 def without_common_factors(h: NDArray, logsnr: NDArray, call: NDArray) -> NDArray:

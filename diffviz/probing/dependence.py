@@ -59,6 +59,7 @@ LIKE = {
     (OF_ITS_OWN, 1): "consistency training ('consistency', 'ict')",
     (OF_ITS_OWN, 2): "shortcut models ('shortcut')",
 }
+FAINT = 1e-6  # relative size of the gradient of a sample that counts as 0
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,22 @@ class Dependence:
     Attributes:
         causes: Where the target comes from, in words; empty where it comes from none.
         notes: The same in whole sentences, and what else was found.
+        weights: Where the weights of samples come from, though the target does not.
     """
 
     causes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
 
     @property
     def found(self) -> bool:
         """Whether the target comes from a network."""
         return bool(self.causes)
+
+    @property
+    def changes(self) -> bool:
+        """Whether target or weights come from a network."""
+        return bool(self.causes or self.weights)
 
 
 def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = False) -> Dependence:
@@ -93,33 +101,40 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
     """
     plain = chunk.run(State.BOTH, direction)
     others = len(chunk.standin.calls) - 1 + len(chunk.standin.silent)
-    causes, inputs = [], False
-    gradients = []
+    base, inputs = plain.gradient, False
+    pairs = {}
     if others:
         other = chunk.run(State.BOTH, direction, answers=Answers(others=1.0))
-        inputs = _moved(plain.z, other.z)
-        gradients.append(other.gradient)
-        if _moved(plain.gradient, other.gradient) and not inputs:
-            causes.append(OF_ITS_OWN)
+        base, inputs = other.gradient, _moved(plain.z, other.z)
+        if not inputs:
+            pairs[OF_ITS_OWN] = plain.gradient, base
     # where another answer is the direction of the derivative, both must differ from 0
     sloped = chunk.run(State.BOTH, direction, answers=Answers(others=float(others > 0), slope=1.0))
-    gradients.append(sloped.gradient)
-    if _moved(gradients[0] if others else plain.gradient, sloped.gradient):
-        causes.append(DERIVATIVE)
-    notes = _notes_on_few_steps(causes, others, _share_that_stays(plain.gradient, gradients))
-    causes += _teachers(chunk, plain, direction)
+    pairs[DERIVATIVE] = base, sloped.gradient
+    stays = _share_that_stays(plain.gradient, [base, sloped.gradient])
+    own = [name for name, pair in pairs.items() if _turned(*pair)]
+    notes = _notes_on_few_steps(own, others, stays)
+    for name, gradient in _teachers(chunk, plain, direction).items():
+        pairs[name] = plain.gradient, gradient
+    causes = [name for name, pair in pairs.items() if _turned(*pair)]
+    weights = [name for name, pair in pairs.items() if name not in causes and _moved(*pair)]
     if unexplained and not causes:
         causes = _functions(chunk, plain, direction)
     if causes and others:
         notes += _notes_on_levels(chunk)
     if inputs:
         notes.append(OF_ANOTHER_CALL)
+    if weights and not causes:
+        notes.append(
+            f"the weight of a sample depends on {' and on '.join(weights)}: it is that for the "
+            "answers given here (0 in other calls of the same network)"
+        )
     if causes:
         notes.append(
             f"the target depends on {' and on '.join(causes)}: the loss has no weighting of its "
             "own; the levels and the factor on the difference (multiplier) are as told"
         )
-    return Dependence(tuple(causes), tuple(notes))
+    return Dependence(tuple(causes), tuple(notes), tuple(weights))
 
 
 def _share_that_stays(plain: Tensor, others: list[Tensor]) -> float:
@@ -229,13 +244,13 @@ def _input_of_other_call(chunk: Chunk) -> Tensor:
     return z.reshape(len(z), -1).to(chunk.dtype)
 
 
-def _teachers(chunk: Chunk, plain: Response, direction: Tensor) -> list[str]:
-    """Other modules whose outputs the target depends on, in words."""
+def _teachers(chunk: Chunk, plain: Response, direction: Tensor) -> dict[str, Tensor]:
+    """The gradient when other modules answer otherwise, by what these are in words."""
     with _shaken(chunk) as names:
         shaken = chunk.run(State.BOTH, direction)
-    if not names or _moved(plain.z, shaken.z) or not _moved(plain.gradient, shaken.gradient):
-        return []
-    return [f"another network ({name})" for name in sorted(names)]
+    if not names or _moved(plain.z, shaken.z):
+        return {}
+    return {f"another network ({name})": shaken.gradient for name in sorted(names)}
 
 
 def _functions(chunk: Chunk, plain: Response, direction: Tensor) -> list[str]:
@@ -353,6 +368,28 @@ def _follows(output: Tensor, chunk: Chunk) -> bool:
         total = output.sum()
     gradients = torch.autograd.grad(total, leaves, allow_unused=True, retain_graph=True)
     return any(gradient is not None for gradient in gradients)
+
+
+def _turned(one: Tensor, other: Tensor) -> bool:
+    """Whether gradients of samples have another direction, and not another size alone.
+
+    A loss that weights its samples by what a network says, as one that compares errors with those
+    of a reference, changes their sizes alone.
+    """
+    if not _moved(one, other):
+        return False
+    known = _is_alive(one) & _is_alive(other)
+    if not known.any():
+        return True
+    one, other = one[known], other[known]
+    size = (one * other).sum(1, keepdim=True) / one.square().sum(1, keepdim=True)
+    return _moved(other, size * one)
+
+
+def _is_alive(gradient: Tensor) -> Tensor:
+    """Which samples have a gradient that is more than rounding beside others, shape (n,)."""
+    size = gradient.norm(dim=1)
+    return size > FAINT * size.max()
 
 
 def _moved(one: Tensor, other: Tensor) -> bool:

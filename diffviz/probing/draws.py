@@ -357,6 +357,17 @@ class Batch:
             return _shuffled(rows * self.total, axis)[self.number * rows :][:rows]
         return self.strata(rows) * self.total + self.number
 
+    @property
+    def order(self) -> NDArray:
+        """Places of the samples in the sequence of all draws, int, shape (n,).
+
+        Those of one batch are alike modulo the number of batches, so that draws that have something
+        in common are in one replicate.
+        """
+        rows = len(self.x)
+        first = np.arange(rows) if self.independent else self.strata(rows)
+        return first * self.total + self.number
+
     def strata(self, rows: int) -> NDArray:
         """Number of the stratum of each row, shape (rows,).
 
@@ -379,6 +390,7 @@ class Axes:
     Attributes:
         fits: Every draw with numbers for many samples has as many rows as samples, a divisor of
             them or a multiple; otherwise the loss must leave some of its numbers out.
+        rows: Largest number of rows of a draw.
     """
 
     def __init__(self, batch: Batch, grids: KroneckerGrids):
@@ -391,6 +403,7 @@ class Axes:
         self._batch = batch
         self._grids = grids
         self.fits = True
+        self.rows = 0
         self._taken = 0
         self._calls = 0
         self._small_calls = 0
@@ -431,6 +444,7 @@ class Axes:
         n = len(self._batch.x)
         is_for_others = rows < SHARE_OF_LEVELS * n  # such as the size of a crop
         self.fits = self.fits and (is_for_others or n % rows == 0 or rows % n == 0)
+        self.rows = max(self.rows, rows)
         self._calls += 1
         self._small_calls += self._is_small(int(np.prod(shape)))
         if columns > MAX_TIMES_PER_SAMPLE or self._taken + columns > len(KRONECKER_STEPS):
@@ -526,7 +540,7 @@ class Draws(TorchFunctionMode):
         """
         super().__init__()
         self.batch = batch
-        self.order = batch.places(len(batch.x))
+        self.order = batch.order
         self.recorded: list[Recorded] = []
         self.roles = roles
         self.axes = None if grids is None else Axes(batch, grids)
@@ -542,9 +556,20 @@ class Draws(TorchFunctionMode):
         return self.axes is not None and self.axes.in_use
 
     @property
-    def fits(self) -> bool:
-        """Whether numbers were drawn for all samples, or for equal parts of them."""
-        return self.axes is None or self.axes.fits
+    def times(self) -> int:
+        """How many draws are times. It differs between batches where a loop rejects some."""
+        return sum(draw.role is Role.TIME for draw in self.recorded)
+
+    def fits(self, rows: int) -> bool:
+        """Whether numbers were drawn for all samples, or for equal parts of them.
+
+        Args:
+            rows: Number of samples that reached the network. Where more numbers were drawn, and
+                more than there are data, some were left out.
+        """
+        if self.axes is None:
+            return True
+        return self.axes.fits and self.axes.rows <= max(rows, len(self.batch.x))
 
     @property
     def noises(self) -> list[Tensor]:

@@ -7,6 +7,8 @@ same law, over its mean for numbers at random: 0 for even levels, and 1 for inde
 above 1 where something is chosen once a call.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,10 +16,31 @@ from diffviz.probing.measured import Measured
 
 GROUPS = 10  # of calls, whose levels are compared
 BINS = 20  # of equal probability
-SOME = 0.1  # share of chance from which on levels count as sampled
+MOST = 0.98  # of the draws
+KNOWN = 0.01  # standard error of w in one of these bins up to which nothing is said
 ROUNDING = GROUPS * BINS  # share that rounding to whole numbers of draws gives, times the draws
-LEFT_OUT = 2e-3  # the same share where the loss leaves some of its numbers out
+LEFT_OUT = 2e-3  # share from which on levels of which some are left out count as sampled
 ALL = 2.0  # share of chance from which on something differs between calls
+
+
+@dataclass(frozen=True)
+class Evenness:
+    """What is known of the numbers that levels are made of.
+
+    Attributes:
+        fits: They were drawn for all samples, or for equal parts of them. Otherwise some levels of
+            an even grid are left out.
+        loose: Levels depend on others than those in even order, as where a source is not known, or
+            a loop rejects some.
+    """
+
+    fits: bool = True
+    loose: bool = False
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether levels are drawn at random, at least some of them."""
+        return self.loose or not self.fits
 
 
 def share_of_chance(measured: Measured, calls: int) -> float:
@@ -41,38 +64,59 @@ def share_of_chance(measured: Measured, calls: int) -> float:
     return statistic / freedom / draws_of_an_order
 
 
-def is_sampled(share: float, draws: int, *, fits: bool = True) -> bool:
-    """Whether levels with this share of chance count as drawn at random.
+def is_uneven(share: float, draws: int, evenness: Evenness) -> bool:
+    """Whether levels with this share of chance leave w less well known than quantiles do.
+
+    Levels that are sampled count from the share on that makes an error of ``KNOWN`` in each bin.
+    Those made of several even numbers count from that of rounding on, as they are less even in the
+    tails. Those of which some are left out count at once.
 
     Args:
         share: The share of chance.
         draws: Number of draws.
-        fits: Whether numbers were drawn for all samples, or for equal parts of them. Where they
-            were not, some levels of an even grid are left out.
+        evenness: What is known of the numbers that levels are made of.
 
     Returns:
-        Whether the levels scatter more than even ones do.
+        Whether something is to be said.
     """
-    least = SOME + ROUNDING / draws if fits else LEFT_OUT
+    least = ROUNDING / draws
+    if not evenness.fits:
+        least = LEFT_OUT
+    elif evenness.is_sampled:
+        least = max(least, KNOWN**2 * draws / BINS)
     return least < share < ALL
 
 
-def note_on_sampling(measured: Measured, share: float) -> str:
-    """Says that levels are sampled, and how well the density is known.
+def note_on_levels(measured: Measured, share: float, evenness: Evenness) -> str:
+    """Says why levels are uneven, and how well the density is known.
 
     Args:
         measured: The measurement.
         share: The share of chance.
+        evenness: What is known of the numbers that levels are made of.
 
     Returns:
         A sentence.
     """
-    error = np.sqrt(share * BINS / measured.samples)
+    error = 100 * np.sqrt(share * BINS / measured.samples)
+    if evenness.is_sampled:
+        return (
+            "levels could not be put in even order (drawn by a source that is not known, or some "
+            "are left out, as rejected or odd ones?): they are sampled, and w is known to "
+            f"±{error:.2g} % in each of {BINS} bins; more draws= tell more"
+        )
     return (
-        "levels could not be put in even order (drawn by a source that is not known, or some are "
-        "left out, as rejected or odd ones?): they are sampled, and w is known to "
-        f"±{100 * error:.2g} % in each of {BINS} bins; more draws= tell more"
+        "a level is made of several random numbers (the largest of two, a sum, a choice?), which "
+        f"are even each by itself and less so jointly: w is known to ±{error:.2g} % in each of "
+        f"{BINS} bins, and to ±{100 * _error_in_the_tails(measured):.2g} % in the tails; more "
+        "draws= tell more"
     )
+
+
+def _error_in_the_tails(measured: Measured) -> float:
+    """Largest relative error of the density in bins of equal width over most of the draws."""
+    density, error = measured.density(measured.edges(BINS, MOST))
+    return float((error[density > 0] / density[density > 0]).max())
 
 
 def _level_of_each_draw(measured: Measured) -> NDArray:

@@ -28,7 +28,14 @@ from diffviz.probing.coefficients import (
     relative_error,
 )
 from diffviz.probing.correlation import spread
-from diffviz.probing.coupling import Coupling, find_coupling, has_no_target, is_linear
+from diffviz.probing.coupling import (
+    BY_OTHERS,
+    OF_KNOWN_TARGET,
+    Coupling,
+    find_coupling,
+    has_no_target,
+    is_linear,
+)
 from diffviz.probing.dependence import CATEGORICAL, Dependence, find_dependence, judges_of
 from diffviz.probing.draws import Role, Signature
 from diffviz.probing.layout import (
@@ -49,6 +56,7 @@ SCATTER = 0.01  # relative scatter of the weights of one level that counts
 MIXED = 0.1  # relative change of a slope by errors of other components that counts
 SAMPLES_OF_NOISE = 512  # from which correlations are told
 NUMBERS_OF_NOISE = 2**18
+SAME_LEVEL = 0.2  # nats, less than which rounding to few bits may move a level
 ONE_LEVEL_A_FACTOR = (
     "a batch has one level, and its gradients are divided by what its own errors give: the weight "
     "of a level is that of its error; probe the loss before that step"
@@ -72,6 +80,7 @@ class FirstLook:
         inexact: Log-SNR or factor are no exact description of the loss; a note says why.
         coupling: What of a sample's weight is not its own.
         mixed: The gradient at one component depends on the errors of others.
+        loose: Levels depend on draws that were not put in even order.
     """
 
     assumptions: Assumptions
@@ -86,6 +95,7 @@ class FirstLook:
     scatters: bool = False
     coupling: Coupling = field(default_factory=Coupling)
     mixed: bool = False
+    loose: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,6 +186,12 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
     coupling = _coupling_of(chunk, direction, form, dependence)
     if coupling.common and one_level:
         coupling = replace(coupling, refusal=f"no weighting: {ONE_LEVEL_A_FACTOR}")
+    if coupling.by_errors and _has_directions(chunk, assumptions, tolerance):
+        assumptions = replace(assumptions, method=Method.DIRECTION)
+        form = LossForm(Method.DIRECTION, factor_readable=False)
+        coupling = replace(
+            coupling, has_target=True, refusal=f"no weighting: {BY_OTHERS}: {OF_KNOWN_TARGET}"
+        )
     return FirstLook(
         assumptions=replace(assumptions, stride=_stride(assumptions, components)),
         tolerance=tolerance,
@@ -186,10 +202,31 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         dependence=dependence,
         roles=roles,
         scatters=bool(np.std(first.h) > SCATTER * abs(np.mean(first.h))),
-        inexact=path.inexact or form.inexact or coupling.found or dependence.found,
+        inexact=path.inexact or form.inexact or coupling.found or dependence.changes,
         coupling=coupling,
         mixed=form.mixed,
+        loose=chunk.is_stratified and _follows_the_seed(chunk, path.assumptions, first),
     )
+
+
+def _follows_the_seed(chunk: Chunk, assumptions: Assumptions, first: Coefficients) -> bool:
+    """Whether levels are others with other draws, though the times in even order are the same."""
+    other = read(chunk.reseeded(), assumptions)
+    levels = level_of(first), level_of(other)
+    if len(levels[0]) != len(levels[1]):
+        return True
+    known = np.isfinite(levels).all(0)
+    return bool((np.abs(levels[1][known] - levels[0][known]) > SAME_LEVEL).any())
+
+
+def _has_directions(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> bool:
+    """Whether the gradient of each sample is along the error of one a x + b eps."""
+    fewest = 3 + len(chunk.draws.noises)  # unknowns, and one more to tell them by
+    if assumptions.direction.numel() < fewest:
+        return False
+    part = read(chunk, replace(assumptions, method=Method.DIRECTION))
+    weighted = (part.h != 0) & np.isfinite(part.h)
+    return bool(weighted.any()) and not _fails(part.target_error[weighted], tolerance)
 
 
 def _coupling_of(

@@ -40,13 +40,14 @@ from diffviz.probing.coefficients import (
     LeastError,
     Method,
     averaged,
+    common_target,
     joined,
     level_of,
     read,
 )
 from diffviz.probing.counters import Counters, is_set_up
 from diffviz.probing.coupling import without_common_factors
-from diffviz.probing.evenness import is_sampled, note_on_sampling, share_of_chance
+from diffviz.probing.evenness import Evenness, is_uneven, note_on_levels, share_of_chance
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
 from diffviz.probing.reading import conclude
@@ -224,9 +225,9 @@ def _with_notes_on_calls(
     first_look = reading.first_look
     if first_look.one_level:
         measured = _of_whole_calls(measured, plan)
-    fits = reading.fits and reading.evenly
+    evenness = Evenness(fits=reading.fits and reading.evenly, loose=reading.loose)
     is_known = stratified and not first_look.assumptions.external_noise  # sigma is estimated there
-    measured = _with_scatter(measured, plan, fits=fits, stratified=is_known)
+    measured = _with_scatter(measured, plan, evenness, stratified=is_known)
     if first_look.one_level:
         return measured
     note = _note_on_batches(measured, first_look, plan, given=given)
@@ -249,12 +250,15 @@ class Reading:
         coefficients: Those of all draws.
         evenly: Whether quantiles were put in the place of any draw.
         fits: Whether numbers were drawn for all samples, or for equal parts of them.
+        loose: Whether levels depend on draws that were not put in even order, or some of these were
+            left out.
         first_look: The first look, with what further calls showed.
     """
 
     coefficients: Coefficients
     evenly: bool
     fits: bool
+    loose: bool
     first_look: FirstLook
 
 
@@ -264,6 +268,8 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Reading:
     A call whose data are elsewhere than in the first look is read by their places of its own.
     """
     parts = []
+    times: set[int] = set()
+    assumptions = first_look.assumptions
     evenly = False
     fits = True
     augmented = False
@@ -278,15 +284,19 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Reading:
             first_look.roles,
             independent=first_look.coupling.by_levels,
         )
-        part = read(chunk, first_look.assumptions)
+        part = read(chunk, assumptions)
+        if assumptions.method is Method.BISECTION:
+            assumptions = replace(assumptions, guess=common_target(part))
         if found and is_misplaced(part, first_look.tolerance):
-            other = read_augmented(chunk, first_look.assumptions, first_look.tolerance)
+            other = read_augmented(chunk, assumptions, first_look.tolerance)
             found = other is not None
             augmented = augmented or found
             part = part if other is None else other[0]
         parts.append(averaged(part) if plan.averaged else part)
         evenly = evenly or chunk.draws.has_even_times
-        fits = fits and chunk.draws.fits
+        rows = len(part.alpha) // len(np.unique(part.group))
+        fits = fits and chunk.draws.fits(rows)
+        times.add(chunk.draws.times)
         dropped += float((~np.isfinite(level_of(part))).mean()) if plan.averaged else 0.0
     coefficients = joined(parts)
     if first_look.coupling.common:
@@ -294,7 +304,8 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Reading:
         h = without_common_factors(coefficients.h, level_of(coefficients), call)
         coefficients = replace(coefficients, h=h)
     first_look = _with_notes_on_data(first_look, dropped / plan.calls, augmented=augmented)
-    return Reading(coefficients, evenly, fits, first_look)
+    loose = first_look.loose or len(times) > 1
+    return Reading(coefficients, evenly, fits, loose, first_look)
 
 
 def _with_notes_on_data(first_look: FirstLook, share: float, *, augmented: bool) -> FirstLook:
@@ -316,29 +327,28 @@ def _of_whole_calls(measured: Measured, plan: Plan) -> Measured:
     return replace(measured, order=measured.order % plan.calls, parts=parts)
 
 
-def _with_scatter(measured: Measured, plan: Plan, *, fits: bool, stratified: bool) -> Measured:
-    """The same with the share of chance in its levels, and a note where they are sampled.
+def _with_scatter(
+    measured: Measured, plan: Plan, evenness: Evenness, *, stratified: bool
+) -> Measured:
+    """The same with the share of chance in its levels, and a note where they are uneven.
 
     Args:
         measured: The measurement.
         plan: How many calls it made.
-        fits: Whether even numbers were drawn for all samples, or for equal parts of them.
+        evenness: What is known of the numbers that levels are made of.
         stratified: Whether levels were to be put in even order.
     """
     parts = tuple(
-        _with_scatter(part, plan, fits=fits, stratified=stratified) for part in measured.parts
+        _with_scatter(part, plan, evenness, stratified=stratified) for part in measured.parts
     )
     share = share_of_chance(measured, plan.calls)
     measured = replace(measured, residuals={**measured.residuals, "levels": share}, parts=parts)
-    if not stratified or not is_sampled(share, measured.samples, fits=fits):
+    if not stratified or not is_uneven(share, measured.samples, evenness):
         return measured
-    return replace(
-        measured,
-        stratified=False,
-        sampled=measured.exact,
-        exact=False,
-        notes=(*measured.notes, note_on_sampling(measured, share)),
-    )
+    notes = (*measured.notes, note_on_levels(measured, share, evenness))
+    if not evenness.is_sampled:
+        return replace(measured, notes=notes)
+    return replace(measured, stratified=False, sampled=measured.exact, exact=False, notes=notes)
 
 
 def _note_on_normalised_weights(plan: Plan, *, given: bool) -> str:

@@ -215,7 +215,8 @@ def scattered_factor(evidence: Evidence) -> str | None:
 
 def unreadable_factor(evidence: Evidence) -> str | None:
     """The factor could not be read at all."""
-    if evidence.first_look.factor_readable:
+    first_look = evidence.first_look
+    if first_look.factor_readable or first_look.coupling.has_target:
         return None
     return (
         "neither squared nor a function of each component's error: the factor cannot be told, "

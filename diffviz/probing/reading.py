@@ -295,7 +295,9 @@ def _kind(
     """Name of the target, from alpha, sigma, a and b of the draws that have a weight."""
     if first_look.dependence.found:
         return "network"
-    if other_target(evidence) or not weighted.any() or first_look.coupling.refusal:
+    coupling = first_look.coupling
+    is_hidden = bool(coupling.refusal) and not coupling.has_target
+    if other_target(evidence) or not weighted.any() or is_hidden:
         return "other"
     alpha, sigma, a, b = (values[weighted] for values in coefficients)
     return name_target(alpha, sigma, a, b, frame, first_look.tolerance)

@@ -130,6 +130,7 @@ class Session:
         roles: Mapping[Signature, Role] = MappingProxyType({}),
         *,
         independent: bool = False,
+        salt: int = 0,
     ) -> "Chunk":
         """A batch with draws of its own.
 
@@ -139,24 +140,26 @@ class Session:
             size: Number of samples; the data are used in turn.
             roles: Roles of draws that are not those of their shape.
             independent: Whether the levels of a chunk are independent of each other.
+            salt: A number that other draws than even times depend on.
 
         Returns:
             The chunk, whose draws are recorded in its first run.
         """
         rows = torch.arange(number * size, (number + 1) * size) % len(self.x)
-        batch = Batch(self.x[rows], number, total, self.seed_of(number), independent)
+        batch = Batch(self.x[rows], number, total, self.seed_of(number, salt), independent)
         return Chunk(self, Draws(batch, self._grids, self.generator_states, roles))
 
-    def seed_of(self, number: int) -> int:
+    def seed_of(self, number: int, salt: int = 0) -> int:
         """Seed of one chunk, which differs from any that a user is likely to have used.
 
         Args:
             number: Number of the chunk.
+            salt: Another number gives another seed.
 
         Returns:
             A seed of 63 bits.
         """
-        sequence = np.random.SeedSequence([OF_THE_PROBE, self._seed, number])
+        sequence = np.random.SeedSequence([OF_THE_PROBE, self._seed, number, salt])
         return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
     def call_loss(self, x: Tensor) -> Tensor:
@@ -233,6 +236,17 @@ class Chunk:
         """
         batch = self.draws.batch
         return self._session.chunk(batch.number, batch.total, len(batch.x), roles)
+
+    @property
+    def is_stratified(self) -> bool:
+        """Whether times are quantiles of their law."""
+        return self.draws.axes is not None
+
+    def reseeded(self) -> "Chunk":
+        """The same batch with the same even times, where all other draws are new ones."""
+        batch = self.draws.batch
+        size = len(batch.x)
+        return self._session.chunk(batch.number, batch.total, size, self.draws.roles, salt=1)
 
     @contextmanager
     def repeating_levels(self, kept: int) -> Iterator[None]:

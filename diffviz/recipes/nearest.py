@@ -17,6 +17,7 @@ from diffviz.theory.objectives import Objective
 from diffviz.theory.weightings import MeasuredMasked, resolve_curve
 
 NODES = 480  # quadrature nodes over all bins of a comparison
+JUMP = 1.5  # ratio of weightings at neighbouring nodes from which on they are no smooth curve
 LEAST_OVERLAP = 0.9  # share of the bins on which an entry must have support
 TABLE = 0.02  # deviation up to which a measured table is one of an entry
 LEEWAY = 0.1  # of the standard error, which is no difference between entries
@@ -93,10 +94,20 @@ class Bins:
         return (self.edges[1:] + self.edges[:-1]) / 2
 
     def average(self, objective: Objective) -> NDArray:
-        """The weighting of an objective averaged over each bin, shape (n,)."""
+        """The weighting of an objective averaged over each bin, shape (n,).
+
+        It is taken at more points where it jumps, as where one law of a mixture ends.
+        """
         nodes, weights = np.polynomial.legendre.leggauss(NODES // self.binning.bins)
         half = np.diff(self.edges) / 2
-        return weights / 2 @ objective.weighting(self.middles + half * nodes[:, None])
+        w = objective.weighting(self.middles + half * nodes[:, None])
+        average = weights / 2 @ w
+        jumps = _holds_a_jump(w)
+        if jumps.any():
+            points = (np.arange(NODES) + 0.5) / (NODES / 2) - 1
+            finer = self.middles[jumps] + half[jumps] * points[:, None]
+            average[jumps] = objective.weighting(finer).mean(0)
+        return average
 
     @property
     def relative_error(self) -> NDArray:
@@ -110,6 +121,26 @@ class Bins:
         """
         low, high = objective.law.support()
         return (self.edges[:-1] >= low) & (self.edges[1:] <= high)
+
+
+def _holds_a_jump(w: NDArray) -> NDArray:
+    """Which bins hold a jump of a weighting, or may, by its values at their nodes.
+
+    Args:
+        w: Values of shape (nodes, bins), not below 0.
+
+    Returns:
+        Shape (bins,).
+    """
+    in_order = w.T.ravel()
+    low = np.minimum(in_order[1:], in_order[:-1])
+    high = np.maximum(in_order[1:], in_order[:-1])
+    jumps = np.flatnonzero(high > JUMP * low)
+    nodes, bins = w.shape
+    held = np.zeros(bins, bool)
+    held[jumps // nodes] = True
+    held[(jumps + 1) // nodes] = True
+    return held
 
 
 def in_bins(measured: Measured, binning: Binning) -> Bins:

@@ -21,6 +21,7 @@ log-odds of that probability are a cubic spline.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -189,15 +190,18 @@ def between_tables(few: WeightedLevels, many: WeightedLevels) -> Departure | Non
     return min(departures, key=lambda each: each.deviation, default=None)
 
 
+@lru_cache(maxsize=1024)  # a table is compared with all entries of the catalogue, again and again
 def product_levels(law: Law, steps: int) -> NDArray | None:
     """Levels of the products of 1 − β(t_j)/T, where λ has a law under uniform time.
+
+    They are made once for each law, which must not change.
 
     Args:
         law: The law of λ, a frozen SciPy distribution.
         steps: T, at least 2.
 
     Returns:
-        Increasing λ in nats, shape (T,); None where a β is not within (0, 1).
+        Increasing λ in nats, shape (T,), not to be written to; None where a β is not within (0, 1).
     """
     time = np.linspace(FIRST_TIME, 1, steps)
     with np.errstate(all="ignore"):  # a law may have no density at its ends
@@ -206,7 +210,9 @@ def product_levels(law: Law, steps: int) -> NDArray | None:
     if not ((beta > 0) & (beta < 1)).all():
         return None
     depth = -np.cumsum(np.log1p(-beta))
-    return (-depth - np.log(-np.expm1(-depth)))[::-1]
+    levels = (-depth - np.log(-np.expm1(-depth)))[::-1]
+    levels.flags.writeable = False
+    return levels
 
 
 def ratio_on_levels(one: WeightedLevels, other: WeightedLevels) -> NDArray | None:
