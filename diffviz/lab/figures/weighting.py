@@ -76,7 +76,11 @@ def fm_is_v_cosine(strip: plots.Strip | None = None) -> Axes:
     left, right = plots.axes(9.5, 4.2, columns=2)
     logs = {name: np.log10(values) for name, values in factors().items()}
     title = "two different recipes ..."
-    plots.lines(WIDE, logs, xlabel=plots.LOGSNR, ylabel="log₁₀", title=title, ax=left)
+    recipes = np.repeat(plots.PALETTE[:2], 2)  # gain² and density of each share a colour
+    colours = dict(zip(logs, recipes.tolist(), strict=True)).__getitem__
+    plots.lines(
+        WIDE, logs, xlabel=plots.LOGSNR, ylabel="log₁₀", title=title, colours=colours, ax=left
+    )
     pair = chosen("fm-ot", "v-cosine")
     title = "... and their product 2·gain²·p, anchored"
     plots.weighting_curves(WIDE, pair, ax=right, outside=False, title=title)
@@ -267,7 +271,7 @@ def draw_augmentation(ax: Axes, name: str) -> None:
     ax.axhline(0, color=NEUTRAL, lw=0.8)
     verdict = "monotone" if implied.monotone else f"negative {implied.negative_share:.2%}"
     ax.set_title(f"{name}: {verdict}", fontsize=10)
-    ax.set_ylim(-0.35, 1.1)
+    ax.set(ylim=(-0.35, 1.1), yticks=(0, 0.5, 1))
 
 
 @figure(
