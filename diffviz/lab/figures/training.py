@@ -188,7 +188,8 @@ def _draw_interval(
 
 def _tell_kinds(ax: Axes) -> None:
     """Say under a panel what a full and an empty dot mean."""
-    figure = ax.figure
+    figure = ax.get_figure(root=True)
+    assert figure is not None
     margins = figure.subplotpars
     figure.subplots_adjust(left=1.15 / figure.get_figwidth(), bottom=margins.bottom + 0.07)
     dots = [
