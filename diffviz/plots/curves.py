@@ -259,8 +259,7 @@ def _curve_colours(
     """Name to colour: by the function, the objective's own, or the next one that is free."""
     if colours:
         return {name: colours(name) for name in curves}
-    taken = {COLOURS.get(name) for name in curves}
-    free = cycle([shade for shade in PALETTE if shade not in taken] or PALETTE)
+    free = cycle(PALETTE)
     return {name: COLOURS.get(name) or next(free) for name in curves}
 
 

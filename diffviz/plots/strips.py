@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from diffviz import checks
+from diffviz.plots.style import PALETTE
 
 FILLED = 0.92  # of the width of a tile; the rest is the gap to the next
 TALLEST = 0.8  # inches
@@ -97,7 +98,7 @@ def _draw_image(ax: Axes, z: NDArray, left: float, right: float) -> None:
 def _draw_sound(ax: Axes, z: NDArray, left: float, right: float) -> None:
     """A sound over time, from one place to the other."""
     height = 0.5 + np.clip(z / LARGEST, -1, 1) / 2
-    ax.plot(np.linspace(left, right, len(z)), height, color="#0072B2", lw=0.7, clip_on=False)
+    ax.plot(np.linspace(left, right, len(z)), height, color=PALETTE[0], lw=0.7, clip_on=False)
 
 
 def _draw_points(ax: Axes, z: NDArray, left: float, right: float) -> None:
@@ -108,7 +109,7 @@ def _draw_points(ax: Axes, z: NDArray, left: float, right: float) -> None:
         left + across * (right - left),
         up,
         ".",
-        color="#0072B2",
+        color=PALETTE[0],
         ms=2.5,
         mew=0,
         clip_on=False,

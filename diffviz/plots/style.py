@@ -18,7 +18,18 @@ COLOURS = {
     "v-cosine": "#6A3D9A",
     "ddpm-linear": "#7F7F7F",
 }
-PALETTE = tuple(COLOURS.values())[1:]  # all but black
+PALETTE = (  # for what is no objective, so that a colour above stands for one thing in all pictures
+    "#4477AA",
+    "#CC6677",
+    "#228833",
+    "#AA4499",
+    "#B8860B",
+    "#3BA7A0",
+    "#882255",
+    "#999933",
+    "#332288",
+    "#8C8C8C",
+)
 
 
 def colour(name: str) -> str:

@@ -17,8 +17,8 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
-        ("edm-peak", 2.4),
-        ("edm-peak", -5),
+        ("edm2-peak", 0.8),
+        ("edm2-peak", -5),
         ("same-as-fm", "sd3"),
         ("same-as-fm", ["fm-cosine"]),
         ("centre-the-loss", 3),
@@ -50,13 +50,13 @@ def test_a_wrong_answer_gets_a_hint(name, answer, capsys):
 
 
 def test_no_answer_is_not_judged(capsys):
-    check("edm-peak", None)
+    check("edm2-peak", None)
     assert "None" in capsys.readouterr().out
 
 
 def test_an_unknown_exercise_names_near_ones():
-    with pytest.raises(ValueError, match="'edm-peak'"):
-        check("edm-peek", 1)
+    with pytest.raises(ValueError, match="'edm2-peak'"):
+        check("edm2-peek", 1)
 
 
 SOLUTION = r"<summary>Solution</summary>\s+(?:`answer = ([^\n]+?)`|```python\n(.+?)```)"
@@ -87,7 +87,22 @@ def test_the_solutions_in_the_notebook_are_right(file, capsys):
     assert len(asked) == len(solutions) >= 3 and set(asked) <= set(EXERCISES)
     for name, (value, code) in zip(asked, solutions, strict=True):
         check(name, solved(value, code))
-        assert capsys.readouterr().out == f"{name}: right!\n", f"{name}: {value or code}"
+        said = capsys.readouterr().out
+        assert re.fullmatch(rf"{name}: right!( What it costs: .+)?\n", said), f"{name}: {said}"
+
+
+@pytest.mark.slow
+def test_a_right_answer_may_teach_what_it_costs(capsys):
+    middle = dv.from_weighting(lambda logsnr: np.exp(-((logsnr - 4) ** 2) / 2))
+    check("buy-the-middle", middle)
+    said = capsys.readouterr().out
+    low, high = (
+        float(re.search(rf"([\d.e+]+) times at λ = {place}", said).group(1))
+        for place in ("−6", "10")
+    )
+    assert said.startswith("buy-the-middle: right! What it costs")
+    assert low > 2
+    assert high > 2
 
 
 class Hostile:
@@ -140,15 +155,15 @@ def test_a_mystery_is_answered_by_the_name_of_a_mistake(letter, answer, capsys):
 
 
 def test_numpy_numbers_and_objectives_are_answers(capsys):
-    peak = dv.verdict(dv.objective("edm")).peak
-    check("edm-peak", np.float32(peak))
-    check("edm-peak", np.array([peak]))
+    peak = dv.verdict(dv.objective("edm2")).peak
+    check("edm2-peak", np.float32(peak))
+    check("edm2-peak", np.array([peak]))
     check("most-negative", dv.objective("sd3-mode-1.75"))
     assert capsys.readouterr().out.count("right!") == 3
 
 
 def test_a_name_is_taken_once():
-    with pytest.raises(ValueError, match="'edm-peak' already"):
-        exercise("edm-peak")(lambda answer: "")
+    with pytest.raises(ValueError, match="'edm2-peak' already"):
+        exercise("edm2-peak")(lambda answer: "")
     with pytest.raises(TypeError, match="name must be text"):
         exercise(3)

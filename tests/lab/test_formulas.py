@@ -57,7 +57,22 @@ def affine(alpha):
     return slope * alpha + shift
 
 
+def excess_by_noise(x_hat, exact, logsnr):
+    """The excess by the two guesses of ε at one z."""
+    alpha, sigma = scales(logsnr)
+    z = np.full_like(exact, 0.7)
+    off = (z - alpha * x_hat) / sigma - (z - alpha * exact) / sigma
+    return np.linalg.norm(off, axis=1).dot(np.linalg.norm(off, axis=1)) / len(off)
+
+
+def line_density(level):
+    """Density of λ under uniform times on the linear path, by its law."""
+    return dv.objective("fm-ot").law.pdf(level)
+
+
 RIGHT_ANSWERS = [
+    ("weighting-of-indi", lambda level: 3 * line_density(level) / np.exp(level)),
+    ("excess-of-x", excess_by_noise),
     ("weighting-of-a-recipe", lambda level: dv.objective("fm-ot").law.pdf(level)),
     ("weighting-of-a-recipe", lambda level: 5 * expit(level / 2) * expit(-level / 2)),
     ("importance-draw", lambda w, p, error: 0.5 * w * error / p),
@@ -77,6 +92,18 @@ def test_a_right_function_by_another_route_passes(name, answer, capsys):
 
 
 WRONG_ANSWERS = [
+    ("weighting-of-indi", lambda level: np.exp(-level), "density of λ is missing"),
+    ("weighting-of-indi", lambda level: line_density(level) * np.exp(-level / 2), "to be squared"),
+    ("weighting-of-indi", lambda level: line_density(level) * np.exp(level), "The sign"),
+    ("weighting-of-indi", line_density, "the density alone"),
+    ("weighting-of-indi", lambda level: np.exp(-level) / np.cosh(level / 2), "cosine path"),
+    ("weighting-of-indi", lambda level: np.exp(-level) * line_density(2 * level), "half of λ"),
+    ("excess-of-x", lambda x, y, level: excess_by_noise(x, y, -level), "other way round"),
+    ("excess-of-x", lambda x, y, level: excess_by_noise(x, y, level / 2), "square is missing"),
+    ("excess-of-x", lambda x, y, level: excess_by_noise(x, y, 0.0), "the error of x"),
+    ("excess-of-x", lambda x, y, level: excess_by_noise(x, y, level) / 2, "Sum over the two"),
+    ("excess-of-x", lambda x, y, level: excess_by_noise(x, y, level) * len(x), "E is a mean"),
+    ("excess-of-x", lambda x, y, level: x[:, 0], "the shape (9,)"),
     ("weighting-of-a-recipe", lambda level: np.exp(-level / 2), "flow matching's"),
     ("weighting-of-a-recipe", lambda level: 1 / np.cosh(level / 2), "cosine schedule"),
     ("weighting-of-a-recipe", lambda level: expit(-level / 2), "its slope"),
@@ -117,7 +144,8 @@ def test_a_usual_mistake_is_named(name, answer, said, capsys):
     assert said in out
 
 
-FUNCTIONS = sorted({name for name, _ in RIGHT_ANSWERS} - {"weighting-of-a-recipe"})
+WEIGHTINGS = ("weighting-of-a-recipe", "weighting-of-indi")
+FUNCTIONS = sorted({name for name, _ in RIGHT_ANSWERS} - set(WEIGHTINGS))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -152,8 +180,9 @@ def test_what_is_no_such_function_is_met_with_a_hint(name, answer, said, capsys)
         (3, "the answer is a function here"),
     ],
 )
-def test_a_weighting_that_is_no_such_function_is_met_with_a_hint(answer, said, capsys):
-    check("weighting-of-a-recipe", answer)
+@pytest.mark.parametrize("name", WEIGHTINGS)
+def test_a_weighting_that_is_no_such_function_is_met_with_a_hint(name, answer, said, capsys):
+    check(name, answer)
     assert said in capsys.readouterr().out
 
 
@@ -183,7 +212,7 @@ def test_a_small_error_in_one_place_is_seen():
 
 def test_printing_an_exercise_shows_no_answer():
     """A judge is printed by its name alone, and carries no value as a default."""
-    names = ("edm-peak", *(name for name, _ in RIGHT_ANSWERS), "error-of-x", "four-to-one")
+    names = ("edm2-peak", *(name for name, _ in RIGHT_ANSWERS), "error-of-x", "four-to-one")
     for judge in map(EXERCISES.__getitem__, names):
         assert repr(judge).startswith(f"<function {judge.__name__} at ")
         assert judge.__defaults__ is None

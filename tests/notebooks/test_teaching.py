@@ -10,7 +10,15 @@ from notebook_prose import NOTEBOOKS, cells, prose
 
 ROOT = NOTEBOOKS.parent
 ALL = sorted(file.stem for file in NOTEBOOKS.glob("*.ipynb"))
-DERIVED = ("00_start_here", "02_noise_schedules", "05_elbo", "07_prior", "08_sampling")
+DERIVED = (
+    "00_start_here",
+    "01_weightings",
+    "02_noise_schedules",
+    "03_training",
+    "05_elbo",
+    "07_prior",
+    "08_sampling",
+)
 TYPESET = (*DERIVED, "06_policy", "11_few_steps")
 
 
@@ -154,7 +162,9 @@ def test_a_term_is_defined_once():
 
 FEW = {  # exercises with their solutions, and counts that belong together
     "00_start_here": 0,
+    "01_weightings": 0,
     "02_noise_schedules": 3,
+    "03_training": 0,
     "05_elbo": 3,
     "07_prior": 2,
     "08_sampling": 3,
@@ -213,6 +223,8 @@ def test_a_notebook_links_the_glossary(name):
 def test_what_readers_stumbled_at_is_gone():
     """Words and claims that were not understood, or said too strongly."""
     for name, words in {
+        "01_weightings": ("really spends", "had no effect", "law of time,"),
+        "03_training": ("floor (the broad grey line", "what did it cost at the ends?"),
         "05_elbo": ("a few seconds", "2.9189385"),
         "07_prior": ("felt", "couples of pairs", "the start's box off", "the dark prompt gets"),
         "08_sampling": ("names the wrong cause",),

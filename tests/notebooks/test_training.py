@@ -89,14 +89,14 @@ def test_what_a_weighting_buys_beside_the_spread_of_seeds(text, small):
     low, middle, high = (mean_excess(small, level) for level in (-6, 4, 10))
     assert low["elbo"] / low["fm-ot"] == pytest.approx(55, rel=0.25)
     assert high["fm-ot"] / high["elbo"] == pytest.approx(8, rel=0.2)
-    assert_says(text, "55 times less excess at λ = -6", "8 times more at λ = 10")
+    assert_says(text, "55 times less excess than the ELBO at λ = -6", "λ = 10 it has 8 times more")
     spread = {
         level: np.exp(max(np.ptp(np.log(values[:, at(level)])) for values in small.values()))
         for level in (-6, 4, 10)
     }
     assert spread[-6] == pytest.approx(5, rel=0.25)
     assert spread[10] == pytest.approx(3, rel=0.25)
-    assert_says(text, "by up to 5 times from seed to seed, at λ = 10 by 3")
+    assert_says(text, "differs there by up to 5 times", "seeds differ by up to 3")
     assert low["elbo"] / low["fm-ot"] > 2 * spread[-6]
     assert high["fm-ot"] / high["elbo"] > 2 * spread[10]
     neighbours = itertools.pairwise(sorted(low.values()))
@@ -104,6 +104,62 @@ def test_what_a_weighting_buys_beside_the_spread_of_seeds(text, small):
     assert spread[4] == pytest.approx(1.5, rel=0.15)
     assert (min(middle, key=middle.get), max(middle, key=middle.get)) == ("edm", "sd3")
     assert middle["sd3"] / middle["edm"] == pytest.approx(2, rel=0.25)
+
+
+def test_the_best_and_the_worst_in_the_middle_are_told_with_their_seeds(text):
+    assert_says(text, "The best (EDM) and the worst (SD3) are only 2 times apart there")
+    assert_says(text, "and seeds differ by 1.5")
+
+
+# --- the control with equal draws ---------------------------------------------------------------
+
+OTHERS = ("iddpm-cosine", "fm-ot", "edm", "sd3")
+
+
+@pytest.fixture(scope="module")
+def fair():
+    return training_experiments.control()
+
+
+def test_equal_draws_leave_the_ends_as_they_were(text, fair):
+    assert {logs.shape for logs in fair.even.values()} == {(5, len(training_experiments.GRID))}
+    gap = fair.gaps("fm-ot")
+    assert 10 ** -gap.mean[at(-6)] == pytest.approx(70, rel=0.35)
+    for even in (False, True):
+        ends = [fair.gaps(name, even=even) for name in OTHERS]
+        assert fair.gaps("fm-ot", even=even).mean[at(-6)] < -1.5
+        assert all(gap.excludes_zero[at(10)] for gap in ends)
+        assert all(gap.mean[at(10)] > np.log10(6) for gap in ends)
+    assert_says(
+        text,
+        "still has about 70 times less excess than the ELBO at λ = -6",
+        "ahead of all others by more than a factor of six",
+    )
+
+
+def test_edm_and_the_elbo_cannot_be_told_apart_in_the_middle(text, fair):
+    for even in (False, True):
+        assert not fair.gaps("edm", even=even).excludes_zero[at(4)]
+        behind = fair.gaps("sd3", even=even)
+        assert behind.excludes_zero[at(4)]
+        assert behind.mean[at(4)] > 0
+    weights = {name: dv.objective(name).weighting([0.0, 4.0]) for name in OTHERS}
+    assert min(weights, key=lambda name: weights[name][1] / weights[name][0]) == "sd3"
+    assert_says(text, "At λ = 4 EDM cannot be told from the ELBO, with either density")
+
+
+def test_seeds_scatter_more_under_equal_draws(text, fair):
+    own, even = (
+        np.mean([fair.gaps(name, even=kind).half[at(4)] for name in OTHERS])
+        for kind in (False, True)
+    )
+    assert even / own == pytest.approx(2.75, abs=0.9)
+    assert_says(text, "are about two and a half times as wide")
+    factors = [
+        training_experiments.evened(dv.objective(name)).factor([-8.0, 10.0]) for name in OTHERS
+    ]
+    assert any(max(factor) > 100 * min(factor) for factor in factors)
+    assert_says(text, "the factors differ by orders of magnitude", "Of 32 intervals of 95 %")
 
 
 def rank_correlation(pairs):
@@ -135,7 +191,7 @@ def test_astray_goes_with_the_middle(text, small, large):
     assert min(of_one_seed) == pytest.approx(0.4, abs=0.25)
     for pairs in at_small:
         assert max(pairs, key=lambda name: pairs[name][1]) == "sd3"
-    assert_says(text, "over the thirty networks", "the two is 0.95", "it is only 0.4 at width 8")
+    assert_says(text, "Over the thirty networks", "the two is 0.95", "it is only 0.4 at width 8")
 
 
 def test_distance_goes_another_way_than_astray(text, small):

@@ -1,13 +1,17 @@
 """Every number in the prose of notebooks 1, 2 and 4 is computed here again, and looked for."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
-from notebook_prose import assert_says, percent, prose
+from notebook_prose import assert_says, percent, printed, prose
 from scipy import stats
+from scipy.special import erf
 
 import diffviz as dv
 from diffviz.lab import losses
+from diffviz.lab.experiments import perception as perception_experiments
 from diffviz.lab.experiments import schedule as schedule_experiments
 from diffviz.lab.experiments import tracking as tracking_experiments
 from diffviz.lab.experiments import weighting as weighting_experiments
@@ -18,6 +22,7 @@ from diffviz.theory import analysis, paths
 pytestmark = pytest.mark.slow
 
 SCHEDULES = "02_noise_schedules"
+IDDPM = dv.objective("iddpm-cosine")
 
 
 def generator(seed):
@@ -59,34 +64,128 @@ def claim_of_likeness():
     return f"correlation {correlation:.3f} and a largest gap of {gap:.3f}"
 
 
+def claim_of_peaks():
+    names = ("edm", "sd3", "p2-gamma1")
+    return ", ".join(f"`{name}` (λ = {peak(name)})" for name in names)
+
+
+def claim_of_photographs():
+    share = dv.share_below(FM, mmse=perception_experiments.spectrum().mmse)
+    return f"On photographs {percent(share)} of it lies below λ = 0"
+
+
 CLAIMS = {
-    "peak of EDM": lambda: f"EDM (peak at λ = {peak('edm')})",
-    "peak of SD3": lambda: f"SD3 ({peak('sd3')})",
-    "peak of P2": lambda: f"P2 ({peak('p2-gamma1')})",
+    "peaks": claim_of_peaks,
+    "draws of the cosine schedule": lambda: (
+        f"More than half of the draws, {percent(np.diff(IDDPM.law.cdf([-2, 2]))[0], 0)}, lie"
+    ),
     "classes": lambda: f"The {len(dv.catalogue)} published recipes hold {count_of_groups()} groups",
     "twins": claim_of_likeness,
     "FM's weight below 0": lambda: (
         f"{percent(dv.share_below(FM))} of the weight on [-10, 10] lies below"
     ),
-    "loss below 0": lambda: (
-        f"ELBO {loss_share('elbo')}, ε-cosine {loss_share('iddpm-cosine')}, "
-        f"EDM {loss_share('edm')}, flow matching and SD3 {loss_share('fm-ot')}"
-    ),
+    "loss on photographs": claim_of_photographs,
     "SD3's loss below 0": lambda: f"stays {loss_share('sd3')}",
     "spread of the loss density": lambda: (
         f"standard deviation of {spread('fm-ot'):.2f} nats to {spread('sd3'):.2f}"
     ),
     "negative shares": lambda: (
-        f"{negative_share('edm')} for EDM, {negative_share('sd3')} for SD3, "
-        f"{negative_share('iddpm-cosine')} for ε with the cosine schedule, "
-        f"{negative_share('min-snr-5-eps')} for Min-SNR-5"
+        f"| EDM | {negative_share('edm')} | | SD3 | {negative_share('sd3')} | "
+        f"| ε, cosine schedule | {negative_share('iddpm-cosine')} | "
+        f"| Min-SNR-5 | {negative_share('min-snr-5-eps')} |"
     ),
+    "peak of EDM2": lambda: f"gives {peak('edm2')}",
 }
 
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 def test_weightings_says_what_is_computed(claim):
     assert_says(prose("01_weightings"), claim())
+
+
+SHARES = {"elbo": 0.069, "iddpm-cosine": 0.183, "edm": 0.312, "fm-ot": 0.5, "sd3": 0.5}
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_weightings_prints_where_the_loss_lies(name):
+    """The first column of the printed table: w · sigmoid, by another quadrature than the door's."""
+    (row,) = re.findall(rf"^{name} +([\d.]+)% +([\d.]+)%$", printed("01_weightings"), re.M)
+    grid = np.linspace(-10, 10, 20_001)
+    spent = dv.objective(name).weighting(grid) / (1 + np.exp(-grid))
+    share = np.trapezoid(spent[grid <= 0], grid[grid <= 0]) / np.trapezoid(spent, grid)
+    assert share == pytest.approx(SHARES[name], abs=1e-3)
+    assert float(row[0]) == pytest.approx(100 * share, abs=0.06)
+
+
+def test_the_order_on_photographs_is_nearly_that_on_white_data():
+    rows = re.findall(r"^[a-z0-9-]+ +([\d.]+)% +([\d.]+)%$", printed("01_weightings"), re.M)
+    white, photographs = np.array(rows, dtype=float).T
+    assert len(white) == 6
+    assert stats.kendalltau(white, photographs).statistic > 0.7
+    assert (photographs < white).all()
+
+
+def test_the_gains_of_the_table_are_those_of_the_targets():
+    level = np.linspace(-8, 8, 9)
+    table = {
+        dv.targets.EPS: (paths.COSINE, np.ones(9), "| $\\varepsilon$ | 0 | 1 | 1 |"),
+        dv.targets.X: (paths.COSINE, np.exp(-level), "| $x$ | 1 | 0 | $e^{-\\lambda}$ |"),
+        dv.targets.V: (paths.COSINE, 1 + np.exp(-level), "| $-\\sigma$ | $\\alpha$ | $1 +"),
+        dv.targets.U: (paths.LINEAR, (1 + np.exp(-level / 2)) ** 2, "| −1 | 1 | $(1 + e^{"),
+        dv.targets.SCORE: (paths.COSINE, 1 + np.exp(level), "| 0 | $-1/\\sigma$ | $1 + e^{"),
+    }
+    text = prose("01_weightings")
+    for target, (path, squared, row) in table.items():
+        np.testing.assert_allclose(target.gain(level, path) ** 2, squared, rtol=1e-9)
+        assert_says(text, row)
+
+
+def test_ddpm_by_hand_is_the_catalogues_entry():
+    out = printed("01_weightings")
+    difference, top = re.findall(r"largest difference ([\d.e-]+)   w\(0\) = ([\d.]+)", out)[0]
+    assert float(difference) < 1e-4
+    assert float(top) == pytest.approx(1 / np.pi, abs=1e-4)
+
+
+def test_the_products_of_flow_matching_and_v_prediction_are_as_derived():
+    level = np.linspace(-8, 8, 33)
+    u = (1 + np.exp(-level / 2)) ** 2 / np.cosh(level / 4) ** 2 / 8
+    v = (1 + np.exp(-level)) / np.cosh(level / 2) / (2 * np.pi)
+    np.testing.assert_allclose(u, np.exp(-level / 2) / 2, rtol=1e-12)
+    np.testing.assert_allclose(v, np.exp(-level / 2) / np.pi, rtol=1e-12)
+    np.testing.assert_allclose(FM.weighting(level), 2 * u, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["fm-ot", "edm", "sd3", "elbo"])
+def test_the_gain_integral_is_the_slope_of_the_loss_in_log_variance(name):
+    """By a difference of two losses of exact denoisers, and the row that is printed."""
+    entry, grid = dv.objective(name), np.linspace(-60, 60, 24_001)
+    w = entry.weighting(grid) if name != "elbo" else np.ones_like(grid)
+
+    def loss(log_variance):
+        return np.trapezoid(w / (1 + np.exp(-grid - log_variance)), grid)
+
+    def kappa(variance):
+        at, step = np.log(variance), 1e-3
+        return (loss(at + step) - loss(at - step)) / (2 * step)
+
+    (row,) = re.findall(rf"κ\(c\)/κ\(1\) {name} +(.+)", printed("01_weightings"))
+    wanted = [kappa(c) / kappa(1) for c in (10, 1, 0.1, 0.01)]
+    assert [float(one) for one in row.split()] == pytest.approx(wanted, abs=1e-3)
+    if name == "fm-ot":
+        assert kappa(0.01) == pytest.approx(np.pi / 2 * 0.1, rel=1e-4)
+
+
+def test_hubers_factor_is_the_error_function_and_is_largest_where_errors_are_small():
+    level = np.linspace(-8, 8, 9)
+    mmse = 1 / (1 + np.exp(-level))
+    for name, error in (("iddpm-cosine", mmse), ("x-cosine", np.exp(-level) * mmse)):
+        plain = dv.objective(name)
+        local = dv.with_loss(plain, dv.losses.huber(0.5), analysis.gaussian_mmse)
+        factor = local.weighting(level) / plain.weighting(level)
+        np.testing.assert_allclose(factor, erf(0.5 / np.sqrt(2 * error)), rtol=1e-6)
+        falls, rises = (np.diff(factor) <= 0).all(), (np.diff(factor) >= 0).all()
+        assert (falls, rises) == (name == "iddpm-cosine", name == "x-cosine")
 
 
 def test_sd3_over_fm_is_even():

@@ -76,6 +76,36 @@ def weighting_of_a_recipe(answer: Any) -> str:
     return judged(_anchored(answer), truth, [(logsnr,)], mistakes, hint)
 
 
+@exercise("weighting-of-indi")
+def weighting_of_indi(answer: Any) -> str:
+    """w(λ) of x-prediction on the linear path with uniform times, up to a constant."""
+    require(callable(answer), "the answer is a function here: def ...", TypeError)
+    mistakes = {
+        "The density of λ is missing: multiply gain² by p(λ) = |dt/dλ|.": lambda level: np.exp(
+            -level
+        ),
+        "The gain has to be squared: the loss is a squared error.": lambda level: (
+            np.exp(-level / 2) / np.cosh(level / 4) ** 2
+        ),
+        "The sign: an error of x is σ/α = e^(−λ/2) times the error of ε.": lambda level: (
+            np.exp(level) / np.cosh(level / 4) ** 2
+        ),
+        "That is the density alone. The target is x, whose gain is σ/α.": lambda level: (
+            1 / np.cosh(level / 4) ** 2
+        ),
+        "That is the density of the cosine path. On the line t = σ = sigmoid(−λ/2).": (
+            lambda level: np.exp(-level) / np.cosh(level / 2)
+        ),
+        "σ = sigmoid(−λ/2), with half of λ: λ is the log of a ratio of squares.": lambda level: (
+            np.exp(-level) / np.cosh(level / 2) ** 2
+        ),
+    }
+    hint = "w is gain² · p, with the gain |b − a σ/α| of a = 1, b = 0, and p(λ) = |dt/dλ|."
+    logsnr = np.sort(_rng(6).uniform(-9, 9, 40))
+    truth = _anchored(CATALOGUE["indi"].weighting)
+    return judged(_anchored(answer), truth, [(logsnr,)], mistakes, hint)
+
+
 @exercise("objective-with-a-property")
 def objective_with_a_property(answer: Any) -> str:
     """An objective whose weighting never rises and that spends half of its loss above λ = 2."""
@@ -109,6 +139,46 @@ def importance_draw(answer: Any) -> str:
     }
     hint = "The mean over λ ~ p must be ½ ∫ w E‖ε̂ − ε‖² dλ. Which factor does that?"
     return judged(answer, lambda w, p, e: w / (2 * p) * e, cases, mistakes, hint)
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+def _squared_length(x_hat: NDArray, exact: NDArray) -> NDArray:
+    """‖x̂ − x̂*‖² of each point, shape (n,)."""
+    return np.asarray(np.square(x_hat - exact).sum(1))
+
+
+@exercise("excess-of-x")
+def excess_of_x(answer: Any) -> str:
+    """E‖ε̂ − ε̂*‖² at a level, from what a network and the exact denoiser say of x."""
+    rng = _rng(7)
+    cases = [
+        (*rng.standard_normal((2, 9, 2)), float(level)) for level in rng.uniform(-4, 6, size=4)
+    ]
+    mistakes = {
+        "The other way round: ε̂ − ε̂* is −α/σ times x̂ − x̂*, and α²/σ² = e^λ.": (
+            lambda x_hat, exact, level: np.exp(-level) * _squared_length(x_hat, exact).mean()
+        ),
+        "A square is missing: the factor between squared errors is α²/σ², not α/σ.": (
+            lambda x_hat, exact, level: np.exp(level / 2) * _squared_length(x_hat, exact).mean()
+        ),
+        "That is the error of x. The excess is counted on ε.": (
+            lambda x_hat, exact, level: _squared_length(x_hat, exact).mean()
+        ),
+        "Sum over the two dimensions of a point, and average over the points only.": (
+            lambda x_hat, exact, level: np.exp(level) * np.square(x_hat - exact).mean()
+        ),
+        "Average over the points: E is a mean.": (
+            lambda x_hat, exact, level: np.exp(level) * np.square(x_hat - exact).sum()
+        ),
+    }
+    hint = "z is the same for both, so α (x̂ − x̂*) = −σ (ε̂ − ε̂*). Square it, and solve."
+
+    def truth(x_hat: NDArray, exact: NDArray, level: float) -> NDArray:
+        return np.asarray(np.exp(level) * _squared_length(x_hat, exact).mean())
+
+    return judged(answer, truth, cases, mistakes, hint)
 
 
 # --- the ELBO -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The questions that notebooks 0, 2, 5, 7 and 8 ask before they answer. Each truth is computed."""
+"""The questions that notebooks ask before they answer. Each truth is computed."""
 
 import math
 
@@ -6,12 +6,22 @@ import numpy as np
 from scipy.special import expit
 
 from diffviz.lab.exercises.predictions import Choice, Number, prediction
-from diffviz.lab.experiments import elbo, prior, sampling, schedule, tracking
+from diffviz.lab.experiments import (
+    elbo,
+    prior,
+    sampling,
+    schedule,
+    side_by_side,
+    tracking,
+    training,
+)
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis, paths
 from diffviz.theory import prior as prior_theory
 
 YES, NO = "yes", "no"
+NOTHING = "nothing about the networks"
+UNDECIDED = "it cannot be told"
 
 
 # --- notebook 0 ---------------------------------------------------------------------------------
@@ -39,6 +49,116 @@ prediction(
             "in nothing": "The factor between the squared errors depends on the noise level.",
         },
         _targets_differ,
+    ),
+)
+
+
+# --- notebook 1 ---------------------------------------------------------------------------------
+
+
+def _shape_of_eps() -> str:
+    """Where the weighting of ε-prediction with the cosine schedule is largest."""
+    noise, middle, data = CATALOGUE["iddpm-cosine"].weighting([-8.0, 0.0, 8.0])
+    if noise == middle == data:
+        return "nowhere: it is constant"
+    return "in the middle" if middle > max(noise, data) else "at one of the ends"
+
+
+def _one_weighting() -> str:
+    """In what flow matching and v-prediction with the cosine schedule differ."""
+    pair = CATALOGUE["fm-ot"], CATALOGUE["v-cosine"]
+    if not analysis.compare(*pair).same:
+        return "in the network that is best"
+    noise = [schedule.draw_variance(one.law) for one in pair]  # of one draw of the same loss
+    return "in nothing" if noise[0] == noise[1] else "in how noisily the loss is seen"
+
+
+def _on_the_x_error() -> str:
+    """What flow matching's weighting does on the error of x."""
+    noise, data = CATALOGUE["fm-ot"].weighting([-8.0, 8.0], base="x")
+    return "it rises towards data" if data > noise else "it falls towards data, as before"
+
+
+def _trimmed_ends() -> str:
+    """The ends of λ at which SD3 weights less than flow matching, relative to λ = 0."""
+    levels = [-8.0, 0.0, 8.0]
+    ratio = CATALOGUE["sd3"].weighting(levels) / CATALOGUE["fm-ot"].weighting(levels)
+    noise, data = (bool(ratio[end] < ratio[1]) for end in (0, 2))
+    both = {(True, True): "both, by the same factor", (True, False): "the noise end"}
+    return both.get((noise, data), "the data end")
+
+
+def _which_are_elbos() -> str:
+    """Which of three objectives have a weighting that never rises."""
+    names = ("fm-ot", "edm", "sd3")
+    falling = [name for name in names if analysis.verdict(CATALOGUE[name]).monotone]
+    return {("fm-ot",): "flow matching alone", (): "none"}.get(tuple(falling), "all three")
+
+
+prediction(
+    "unweighted-eps",
+    Choice(
+        "The ε loss of DDPM is called unweighted: c = 1 and gain = 1. With the cosine schedule, "
+        "where is its weighting w largest?",
+        {
+            "nowhere: it is constant": "The density of λ is a factor of w, and it is not flat.",
+            "in the middle": "w is the density of λ here, and the schedule passes λ = 0 slowest.",
+            "at one of the ends": "The schedule rushes through both ends.",
+        },
+        _shape_of_eps,
+    ),
+)
+prediction(
+    "one-weighting",
+    Choice(
+        "Two recipes have the same weighting, but draw their noise levels with different "
+        "densities. In what do their losses differ?",
+        {
+            "in the network that is best": "Each is the same function of the network on average.",
+            "in how noisily the loss is seen": (
+                "A level that is drawn seldom counts more each time, and that makes a loss noisy."
+            ),
+            "in nothing": "On average they do not. But a training sees single draws.",
+        },
+        _one_weighting,
+    ),
+)
+prediction(
+    "on-the-x-error",
+    Choice(
+        "On the ε error, flow matching's weighting falls by a factor of e^8 from λ = −8 to λ = 8. "
+        "The same loss is now written with the squared error of x. What does its weighting do?",
+        {
+            "it falls towards data, as before": "The errors of x and ε differ by a factor in λ.",
+            "it rises towards data": "On x it is e^λ times as large, and e^(λ − λ/2) rises.",
+            "it is flat": "Flat it is on no error but one between ε and x.",
+        },
+        _on_the_x_error,
+    ),
+)
+prediction(
+    "trimmed-ends",
+    Choice(
+        "Stable Diffusion 3 draws its times from a logit-normal law in the place of a uniform one. "
+        "Which end of λ loses weight, relative to λ = 0?",
+        {
+            "the noise end": "It does, and so does the other end.",
+            "the data end": "It does, and so does the other end.",
+            "both, by the same factor": "The law of logit t is even about 0, before and after.",
+        },
+        _trimmed_ends,
+    ),
+)
+prediction(
+    "which-are-elbos",
+    Choice(
+        "Of flow matching, EDM and SD3: which have a weighting that never rises with λ?",
+        {
+            "all three": "Two of them have a peak at the noise end.",
+            "flow matching alone": "EDM and SD3 rise up to a peak at the noise end.",
+            "none": "Flow matching falls as e^(−λ/2) everywhere.",
+        },
+        _which_are_elbos,
     ),
 )
 
@@ -105,6 +225,92 @@ prediction(
             "uniform λ on [−10, 10]": "It spends most draws where the loss is almost 0.",
         },
         _quietest_rule,
+    ),
+)
+
+
+# --- notebook 3 ---------------------------------------------------------------------------------
+
+
+def _smallest_loss() -> str:
+    """Whether the exact denoiser itself has different losses under the five objectives."""
+    known = side_by_side.known("ring8")
+    least = [side_by_side.least_loss(one, known) for one in training.chosen()]
+    return NOTHING if max(least) > 2 * min(least) else "which network is best"
+
+
+def _where_width_buys() -> str:
+    """Where a wider network gains most, on average over the objectives."""
+    small, large = training.excesses(training.SMALL), training.excesses(training.LARGE)
+    gain = np.mean([small[name].mean(0) - large[name].mean(0) for name in training.NAMES], axis=0)
+    best = training.GRID[gain.argmax()]
+    return "at the noise end" if best < 0 else "between λ = 3 and 8" if best < 8 else "at λ = 12"
+
+
+def _lead_of_edm() -> str:
+    """Who is ahead at λ = 4 where EDM and the ELBO draw the same levels."""
+    at = abs(training.GRID - 4).argmin()
+    gap = training.control().gaps("edm")
+    if not gap.excludes_zero[at]:
+        return UNDECIDED
+    return "EDM" if gap.mean[at] < 0 else "the ELBO"
+
+
+def _where_the_floor_is_known() -> str:
+    """The end of λ at which 4,000 images tell the floor."""
+    band = training.fashion_floor()
+    known = band.logsnr[band.known()]
+    return "at the noise end" if known.max() < 0 else "at the data end"
+
+
+prediction(
+    "smallest-loss",
+    Choice(
+        "Five objectives train the same network on the same data, and each reports its own loss. "
+        "What does the smallest of the five tell you?",
+        {
+            "which network is best": "Even the exact denoiser has five different losses.",
+            NOTHING: "Each is the error in units of its own, and most of it is noise.",
+            "which objective is the easiest": "A factor in front of an objective changes its loss.",
+        },
+        _smallest_loss,
+    ),
+)
+prediction(
+    "where-width-buys",
+    Choice(
+        "The network gets eight times as wide. At which noise levels does its excess fall most?",
+        {
+            "at the noise end": "There the answer is nearly linear in z, and few units do.",
+            "between λ = 3 and 8": "There the modes part, and the answer bends most.",
+            "at λ = 12": "There z is almost x, and little can be wrong.",
+        },
+        _where_width_buys,
+    ),
+)
+prediction(
+    "lead-of-edm",
+    Choice(
+        "On three seeds EDM had the least excess of the five at λ = 4. Now it and the ELBO draw "
+        "the same λ, on five seeds. Who is ahead there?",
+        {
+            "EDM": "Its lead on three seeds may have been chance, or due to where it looks.",
+            "the ELBO": "It has the larger weighting at λ = 4, but not by much.",
+            UNDECIDED: "The difference is smaller than its interval over the seeds.",
+        },
+        _lead_of_edm,
+    ),
+)
+prediction(
+    "where-the-floor-is-known",
+    Choice(
+        "From 4,000 images of clothing, at which noise levels can the least possible loss be told?",
+        {
+            "at the noise end": "There noise hides which image it was, and 4,000 stand for all.",
+            "in the middle": "There a noisy image is already nearest to its own original.",
+            "at the data end": "There each image is told from all others.",
+        },
+        _where_the_floor_is_known,
     ),
 )
 

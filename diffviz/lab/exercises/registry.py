@@ -10,6 +10,12 @@ from diffviz.checks import require, unknown
 Judge = Callable[[Any], str]
 
 RIGHT = ""  # what a judge returns for a right answer; else it returns a hint
+
+
+class Lesson(str):
+    """What a judge returns for a right answer that teaches something more."""
+
+
 EXERCISES: dict[str, Judge] = {}
 
 
@@ -20,7 +26,8 @@ def exercise(name: str) -> Callable[[Judge], Judge]:
         name: Name of the exercise, as the notebook gives it to ``check``.
 
     Returns:
-        A decorator for a function that takes an answer and returns ``RIGHT`` or a hint.
+        A decorator for a function that takes an answer and returns ``RIGHT``, a ``Lesson``, or a
+        hint.
 
     Raises:
         TypeError: The name is no text.
@@ -61,8 +68,11 @@ def check(name: str, answer: object) -> None:
     if answer is None:
         print(f"{name}: put your answer in place of None and run the cell again")
         return
-    hint = _judged(EXERCISES[name], answer)
-    print(f"{name}: right!" if hint == RIGHT else f"{name}: not yet. {hint}")
+    said = _judged(EXERCISES[name], answer)
+    if isinstance(said, Lesson):
+        print(f"{name}: right! {said}")
+    else:
+        print(f"{name}: right!" if said == RIGHT else f"{name}: not yet. {said}")
 
 
 def _judged(judge: Judge, answer: object) -> str:

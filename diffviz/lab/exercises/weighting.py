@@ -9,18 +9,18 @@ from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis
 from diffviz.theory.families import flow
 
-EDM_DENSITY_PEAK = 2.4  # λ in nats at which EDM looks most often
+EDM2_DENSITY_PEAK = 0.8  # λ in nats at which EDM2 looks most often
 
 
-@exercise("edm-peak")
-def edm_peak(answer: Any) -> str:
-    """The λ at which EDM's weighting is largest."""
-    value, truth = number(answer), analysis.verdict(CATALOGUE["edm"]).peak
+@exercise("edm2-peak")
+def edm2_peak(answer: Any) -> str:
+    """The λ at which EDM2's weighting is largest."""
+    value, truth = number(answer), analysis.verdict(CATALOGUE["edm2"]).peak
     if abs(value - truth) < 0.02:
         return RIGHT
-    if abs(value - EDM_DENSITY_PEAK) < 0.1:
+    if abs(value - EDM2_DENSITY_PEAK) < 0.1:
         return (
-            "That is where EDM looks most often, p(λ). "
+            "That is where EDM2 looks most often, p(λ). "
             "Its weighting is p times gain² times the multiplier."
         )
     side = "lower" if value > truth else "higher"

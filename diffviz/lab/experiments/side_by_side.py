@@ -23,15 +23,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from diffviz import checks
 from diffviz.compute import threads
 from diffviz.compute.cache import cached
 from diffviz.lab.experiments import progress
-from diffviz.lab.experiments.training import GRID, Truth, chosen, samples, sliced_w2
+from diffviz.lab.experiments.training import GRID, Truth, chosen, evened, samples, sliced_w2
 from diffviz.lab.experiments.walks import DRAWN, Points
-from diffviz.theory.objectives import Objective, from_weighting
+from diffviz.theory.objectives import Objective
 
 if TYPE_CHECKING:
     from diffviz.data.toys import Toy
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 TOYS = ("ring8", "moons", "gmm2d", "8gaussians", "circle", "checkerboard", "swissroll", "dino")
 DATA = (*TOYS, DRAWN)
-EVEN = stats.uniform(-10, 24)  # the law of λ that all objectives share
 EDGES = np.linspace(-8.25, 14.25, 46)  # bins whose middles are ``GRID``
 DECAY = 0.98  # of the tracked loss, for each step
 BATCH = 256
@@ -158,18 +156,6 @@ def known_objective(objective: str | Objective) -> Objective:
     message = f"an objective or the name of one is trained, got {objective!r}"
     checks.require(isinstance(objective, Objective), message, TypeError)
     return objective
-
-
-def evened(objective: Objective) -> Objective:
-    """An objective whose levels are drawn from the law that all share; its weighting stays.
-
-    Args:
-        objective: The objective.
-
-    Returns:
-        One of the same name, whose weighting is 0 beyond that law.
-    """
-    return from_weighting(objective.weighting, EVEN, objective.name)
 
 
 # --- the data ------------------------------------------------------------------------------------

@@ -44,6 +44,13 @@ def standardised(values: NDArray) -> NDArray:
     return (values - values.mean()) / values.std()
 
 
+def _own_example(x: ArrayLike) -> NDArray:
+    """An example of a reader's own, of mean 0 and variance 1."""
+    values = checks.finite(x, "x")
+    checks.require(values.size > 0 and np.ptp(values) > 0, "x is constant: give one that varies")
+    return standardised(values)
+
+
 EXAMPLES: dict[str, Callable[[], NDArray]] = {
     "image": photograph,
     "sound": note,
@@ -51,7 +58,12 @@ EXAMPLES: dict[str, Callable[[], NDArray]] = {
 }
 
 
-def noised(kind: str = "image", logsnr: ArrayLike = LEVELS, seed: int = 0) -> plots.Strip:
+def noised(
+    kind: str = "image",
+    logsnr: ArrayLike = LEVELS,
+    seed: int = 0,
+    x: ArrayLike | None = None,
+) -> plots.Strip:
     """One example at several noise levels, with the same noise at all of them.
 
     z = α x + σ ε with α² = sigmoid(λ) and σ² = sigmoid(−λ), so that z has unit variance everywhere.
@@ -60,13 +72,16 @@ def noised(kind: str = "image", logsnr: ArrayLike = LEVELS, seed: int = 0) -> pl
         kind: "image", "sound" or "points".
         logsnr: Evenly spaced levels in nats, shape (n,).
         seed: Seed of the noise.
+        x: An example of your own, which is brought to mean 0 and variance 1: an image, shape
+            (height, width), a sound, shape (samples,), or points, shape (n, 2).
 
     Returns:
         The strip, for the argument ``strip`` of a plot.
 
     Raises:
-        TypeError: The levels are no real numbers, or the seed is no whole number.
-        ValueError: The kind is unknown, or the levels are not evenly spaced.
+        TypeError: The levels or the example are no real numbers, or the seed is no whole number.
+        ValueError: The kind is unknown, the levels are not evenly spaced, or the example has the
+            wrong shape or is constant.
 
     Example:
         >>> dv.lab.experiments.strips.noised("sound", [-4.0, 0.0, 4.0]).z.shape
@@ -74,7 +89,7 @@ def noised(kind: str = "image", logsnr: ArrayLike = LEVELS, seed: int = 0) -> pl
     """
     checks.one_of(kind, "kind", EXAMPLES)
     levels = checks.increasing(logsnr, "logsnr")
-    x = EXAMPLES[kind]()
+    x = EXAMPLES[kind]() if x is None else _own_example(x)
     noise = np.random.default_rng(checks.seed(seed)).standard_normal(x.shape)
     alpha, sigma = np.sqrt(expit(levels)), np.sqrt(expit(-levels))
     z = np.multiply.outer(alpha, x) + np.multiply.outer(sigma, noise)

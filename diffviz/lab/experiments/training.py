@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 NAMES = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3")
 GRID = np.linspace(-8, 14, 45)
 SMALL, LARGE, SEEDS = 8, 64, (0, 1, 2)
+EVEN = stats.uniform(-10, 24)  # the law of λ that all objectives share in the control
+CONTROL_SEEDS = (0, 1, 2, 3, 4)
 
 
 def chosen(*names: str) -> list[Objective]:
@@ -51,8 +53,20 @@ def chosen(*names: str) -> list[Objective]:
     Raises:
         ValueError: A name is unknown; the message lists near ones.
     """
-    even = from_weighting(multipliers.constant, stats.uniform(-10, 24), "elbo")
+    even = from_weighting(multipliers.constant, EVEN, "elbo")
     return [even if name == "elbo" else objective(name) for name in names or NAMES]
+
+
+def evened(objective: Objective) -> Objective:
+    """An objective whose levels are drawn from the law that all share; its weighting stays.
+
+    Args:
+        objective: The objective.
+
+    Returns:
+        One of the same name, whose weighting is 0 beyond that law.
+    """
+    return from_weighting(objective.weighting, EVEN, objective.name)
 
 
 # --- what is known of the data -----------------------------------------------------------------
@@ -437,6 +451,96 @@ def excess_of(trainable: Trainable, width: int, seed: int = 0) -> NDArray:
     """
     (run,) = _fit([trainable], count(width, "width"), seed)
     return np.log10(truth().excess(run))
+
+
+class Interval(NamedTuple):
+    """A mean over seeds and what is known of it.
+
+    Attributes:
+        mean: Mean, shape (levels,).
+        half: Half of the 95 % interval of Student's law, shape (levels,).
+    """
+
+    mean: NDArray
+    half: NDArray
+
+    @property
+    def excludes_zero(self) -> NDArray:
+        """Whether 0 lies outside the interval, shape (levels,)."""
+        return np.abs(self.mean) > self.half
+
+
+def interval(values: ArrayLike) -> Interval:
+    """Mean over seeds with its 95 % interval, as if the seeds were drawn from a Gaussian law.
+
+    Args:
+        values: A row for each seed, shape (seeds, levels); at least two seeds.
+
+    Returns:
+        The interval at each level.
+
+    Raises:
+        ValueError: There are fewer than two seeds, or a value is not finite.
+    """
+    rows = array(values, "values", ndim=2)
+    n = len(rows)
+    require(n > 1, f"values must have two seeds or more, got {n}")
+    reach = stats.t.ppf(0.975, n - 1) / np.sqrt(n)
+    return Interval(rows.mean(0), reach * rows.std(0, ddof=1))
+
+
+class Control(NamedTuple):
+    """The same trainings with the densities of the papers, and with one density for all.
+
+    Attributes:
+        own: log10 of the excess on ``GRID`` by objective, where each draws λ as its paper does;
+            (seeds, levels) each.
+        even: Likewise, where all draw the same λ, evenly from [−10, 14], on the same points with
+            the same noise, and factors keep the weighting of each.
+    """
+
+    own: Mapping[str, NDArray]
+    even: Mapping[str, NDArray]
+
+    def gaps(self, name: str, beside: str = "elbo", even: bool = True) -> Interval:
+        """How much more log10 excess an objective has than another of the same seed.
+
+        Args:
+            name: Name of the objective.
+            beside: Name of the other.
+            even: Whether all drew the same λ.
+
+        Returns:
+            The mean difference at each level, with its interval.
+        """
+        logs = self.even if even else self.own
+        return interval(logs[name] - logs[beside])
+
+
+@cached
+def control(width: int = SMALL, seeds: Sequence[int] = CONTROL_SEEDS) -> Control:
+    """What is left of the differences between objectives where all draw the same levels.
+
+    Args:
+        width: Width of the layers.
+        seeds: Seeds of the trainings, a tuple.
+
+    Returns:
+        log10 of the excess under the densities of the papers, and under one density.
+
+    Raises:
+        TypeError: A number is not whole.
+        ValueError: ``width`` is not positive, or a seed is negative.
+    """
+    fair = [evened(one) for one in chosen()]
+    even = [
+        {run.name: truth().excess(run) for run in _fit(fair, count(width, "width"), seed)}
+        for seed in seeds
+    ]
+    return Control(
+        own=excesses(width, tuple(seeds)),
+        even={name: np.log10([errors[name] for errors in even]) for name in NAMES},
+    )
 
 
 class AtWidth(NamedTuple):

@@ -14,10 +14,11 @@ from diffviz.lab.experiments.common import WIDE, chosen
 from diffviz.protocols import Law
 from diffviz.recipes.entries import objective
 from diffviz.theory import analysis, laws, multipliers
-from diffviz.theory.families import edm, flow_uniform
+from diffviz.theory.families import edm
+from diffviz.theory.frames import Curve
 from diffviz.theory.objectives import Objective, from_weighting
 from diffviz.theory.paths import COSINE, LINEAR
-from diffviz.theory.targets import EPS, V
+from diffviz.theory.targets import EPS, V, X
 
 CLASSICS = (
     "elbo",
@@ -108,7 +109,7 @@ def logsnr_laws() -> dict[str, Law]:
 
 @dataclass(frozen=True, eq=False)
 class Spending:
-    """Where an objective spends its loss on N(0, I) data.
+    """Where an objective spends its loss on some data.
 
     Attributes:
         weighting: w on the eps error, on the grid, shape (n,).
@@ -123,12 +124,17 @@ class Spending:
     loss_below: float
 
 
-def spending(names: Sequence[str] = SPENDERS, logsnr: ArrayLike = WIDE) -> dict[str, Spending]:
-    """What objectives spend where, for N(0, I) data.
+def spending(
+    names: Sequence[str] = SPENDERS,
+    logsnr: ArrayLike = WIDE,
+    mmse: Curve = analysis.gaussian_mmse,
+) -> dict[str, Spending]:
+    """What objectives spend where.
 
     Args:
         names: Names of objectives.
         logsnr: Increasing grid in nats, shape (n,).
+        mmse: Error of the exact denoiser on the data at λ in nats; that of N(0, I) by default.
 
     Returns:
         A record for each objective, by name.
@@ -140,11 +146,34 @@ def spending(names: Sequence[str] = SPENDERS, logsnr: ArrayLike = WIDE) -> dict[
     return {
         name: Spending(
             weighting=entry.weighting(logsnr),
-            loss=analysis.loss_density(entry, logsnr),
+            loss=analysis.loss_density(entry, logsnr, mmse),
             weighting_below=analysis.share_below(entry),
-            loss_below=analysis.share_below(entry, mmse=analysis.gaussian_mmse),
+            loss_below=analysis.share_below(entry, mmse=mmse),
         )
         for name, entry in chosen(*names).items()
+    }
+
+
+def spending_on_data(
+    names: Sequence[str] = SPENDERS, logsnr: ArrayLike = WIDE
+) -> dict[str, dict[str, Spending]]:
+    """What objectives spend where, on white Gaussian data and on the spectrum of photographs.
+
+    Args:
+        names: Names of objectives.
+        logsnr: Increasing grid in nats, shape (n,).
+
+    Returns:
+        By the data, a record for each objective by name.
+
+    Raises:
+        ValueError: A name is unknown, or the grid does not increase.
+    """
+    from diffviz.lab.experiments import perception
+
+    return {
+        "N(0, I)": spending(names, logsnr),
+        "photographs": spending(names, logsnr, perception.spectrum().mmse),
     }
 
 
@@ -265,11 +294,14 @@ class Augmentation:
 
     Attributes:
         density: −dw/dλ on a grid, scaled to a largest magnitude of 1, shape (n,).
+        elbos: −dw/dλ · L(λ) for N(0, 1) data, scaled likewise, shape (n,). L is the part of the
+            ELBO of a stack that stops at λ, so that the area says how much each level counts.
         monotone: Whether w never rises on the grid.
         negative_share: Integral of the negative part over that of the rest.
     """
 
     density: NDArray
+    elbos: NDArray
     monotone: bool
     negative_share: float
 
@@ -289,9 +321,10 @@ def augmentation(name: str, logsnr: ArrayLike = WIDE) -> Augmentation:
     """
     verdict = analysis.verdict(objective(name), logsnr)
     rounding = 1e-9 * verdict.w.max()  # the noise of a flat w stays flat
-    scale = max(np.abs(verdict.augmentation).max(), rounding)
+    elbos = verdict.augmentation * analysis.gaussian_information(logsnr)
     return Augmentation(
-        density=verdict.augmentation / scale,
+        density=verdict.augmentation / max(np.abs(verdict.augmentation).max(), rounding),
+        elbos=elbos / max(np.abs(elbos).max(), rounding),
         monotone=verdict.monotone,
         negative_share=analysis.verdict(objective(name)).negative_share,
     )
@@ -319,7 +352,12 @@ def min_snr_plus_one(logsnr: ArrayLike) -> NDArray:
 
 
 def _mistakes() -> dict[str, Objective]:
-    """Wrong weightings, by the entry of the catalogue that was meant."""
+    """Wrong weightings, by the entry of the catalogue that was meant.
+
+    The SD3 script multiplied the error of x by sigmoid(u), drawn independently of the time, where
+    the time was to be drawn as sigmoid(u). A factor that knows nothing of the time is a constant
+    on average, and the target x on the linear path leaves σ² times flow matching's weighting.
+    """
     return {
         "min-snr-5-v": Objective(
             name="min-snr-5 v, SNR + 1 (wrong)",
@@ -339,12 +377,15 @@ def _mistakes() -> dict[str, Objective]:
             target=EPS,
             multiplier=max_snr,
         ),
-        "sd3": flow_uniform(
-            shift=1.0,
-            name="sd3, no effect (wrong)",
+        "sd3-shift3": Objective(
+            name="sd3, random factor (wrong)",
             family="bug",
             year=2024,
             source="huggingface/diffusers PR 8528",
+            path=LINEAR,
+            target=X,
+            multiplier=multipliers.constant,
+            law=objective("fm-shift3").law,
         ),
         "edm": edm(
             -1.2,
@@ -367,7 +408,7 @@ def bugs() -> dict[str, dict[str, Objective]]:
     titles = {
         "min-snr-5-v": "Min-SNR for v: numerator",
         "min-snr-5-eps": "min written as max",
-        "sd3": "SD3 weighting without effect",
+        "sd3-shift3": "SD3: a random factor for a density",
         "edm": "sigma_data left out",
     }
     return {

@@ -36,7 +36,7 @@ TIPS = {
     "target": "What the network's squared error is taken on.",
     "multiplier": "The factor c(λ) on the target's squared error.",
 }
-COLOURS = {"p": "#0072B2", "gain²": "#E69F00", "c": "#8C564B", "w": "#000000"}
+COLOURS = {"p": plots.PALETTE[0], "gain²": plots.PALETTE[4], "c": "#8C564B", "w": "#000000"}
 YLABELS = {  # on each scale; a loss density has no parts
     LOGARITHMIC: "log₁₀ of each part on the {} error, 0 at the anchor",
     "w / max": "each part on the {} error, over its maximum",

@@ -11,8 +11,8 @@ from diffviz.lab.experiments.popular import POPULAR, PopularRow, PopularSetting,
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL
 
-MONOTONE = "#0072B2"
-RISING = "#D55E00"
+MONOTONE = plots.PALETTE[0]
+RISING = plots.PALETTE[1]
 ROW = 0.2  # height of a row in inches
 MARGINS = 1.5  # above and below the rows, in inches
 

@@ -38,7 +38,7 @@ LAST_LEVELS = np.linspace(-22, 0, 221)  # λ in nats
 NO_SIGNAL_PLACE = -23.0  # where λ = −inf is drawn
 SHOWN_PAIRS, SHOWN_POINTS = 120, 300
 LEARNT = COUPLINGS[1:]  # each by the same network, with the same number of steps
-COUPLING_COLOURS = ("#56B4E9", "#E69F00", "#CC79A7")  # of no objective in this notebook
+COUPLING_COLOURS = plots.PALETTE[5], plots.PALETTE[4], plots.PALETTE[3]
 
 
 def size_label(side: int) -> str:

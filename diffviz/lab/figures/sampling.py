@@ -54,7 +54,7 @@ GRID_DASHES: dict[str, Any] = dict(
 )
 BAND_COLOURS = ("0.0", "0.4", "0.68")  # coarse to fine; no colour of a grid
 BAND_DASH: Any = (0, (3, 1.5))
-CLUSTERS = {"ends on the left": "#0072B2", "ends on the right": "#E69F00"}
+CLUSTERS = {"ends on the left": plots.PALETTE[0], "ends on the right": plots.PALETTE[4]}
 
 
 def grid_colour(name: str) -> str:

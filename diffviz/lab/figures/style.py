@@ -7,6 +7,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from diffviz import plots
+
 NEGATIVE = "#CC3311"  # parts of a density below 0
 NEUTRAL = "0.4"  # lines of reference
 TRUTH = "0.35"  # points of the data
@@ -21,6 +23,13 @@ def minus(text: str) -> str:
 def from_noise(ax: Axes) -> None:
     """Let time run from noise on the left to data on the right, as log-SNR does everywhere."""
     ax.set_xlim(1, 0)
+
+
+def put_under(axes: Iterable[Axes], strip: plots.Strip | None) -> None:
+    """Draw a strip under each of several axes of log-SNR in the lowest row, where there is one."""
+    if strip is not None:
+        for ax in axes:
+            plots.draw_strip(ax, strip)
 
 
 def named_lines(ax: Axes) -> list[Line2D]:

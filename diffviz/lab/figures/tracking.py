@@ -26,8 +26,9 @@ from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, legend
 
 EXACT = "exact denoiser"
+BLACK = "#222222"  # nearly, since black is the ELBO's colour
 LAW_COLOURS = dict(zip(RULES, plots.PALETTE, strict=False)) | {
-    "least variance": "black",
+    "least variance": BLACK,
     "FM, uniform t": NEUTRAL,
     "cosine": NEUTRAL,
     "flow matching": NEUTRAL,
@@ -38,7 +39,7 @@ GAINS = {  # column of ``learning.variance.gains``, in the words of the picture
     2: "value, stratified draws",
     3: "gradient",
 }
-GAIN_COLOURS = ("#333333", "#888888", "#E69F00")
+GAIN_COLOURS = ("#333333", "#888888", plots.PALETTE[4])
 GRID_COLOURS = dict(zip(GRIDS, plots.PALETTE, strict=False))
 
 
@@ -65,7 +66,7 @@ def ema_loss(loss: WatchedLoss | None = None) -> Axes:
     loss = watched_loss() if loss is None else loss
     curves = {f"decay {decay:g}": mean for decay, mean in loss.mean.items()}
     curves[EXACT] = loss.floor
-    colours = dict(zip(curves, plots.PALETTE, strict=False)) | {EXACT: "black"}
+    colours = dict(zip(curves, plots.PALETTE, strict=False)) | {EXACT: BLACK}
     plots.lines(
         MIDDLE,
         curves,

@@ -1,32 +1,87 @@
 """Figures of what each of several weightings buys a small network, and where."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import plots
-from diffviz.checks import require
+from diffviz.checks import array, require
 from diffviz.lab.experiments.training import (
     GRID,
     LARGE,
     NAMES,
     SMALL,
+    Control,
+    Interval,
+    Quality,
     chosen,
+    control,
     excesses,
     held,
+    interval,
     sample_quality,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import SHORT_LOGSNR, TRUTH
+from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, TRUTH, put_under
 
 EXCESS = "log₁₀ excess ε error,  E‖ε̂ − ε̂*‖²"
+LOGGED = "0.45"  # what a log shows
+KINDS = (  # which density: its name, the shift of its dots, their face
+    ("each its own", -0.16, ""),
+    ("one for all", 0.16, "white"),
+)
 
 
-def _draw_excess(ax: Axes, width: int, outside: bool | None) -> None:
+def over_floor(
+    logged: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    excess: Mapping[str, ArrayLike],
+    floor: ArrayLike,
+    strip: plots.Strip | None = None,
+) -> Axes:
+    """Draw what a log shows over the floor beside what the networks really have, a panel each.
+
+    Args:
+        logged: Name of an objective to its logged loss on ``GRID`` and the standard error of that,
+            shape (45,) each; NaN where nothing was drawn.
+        excess: Name to the excess, shape (45,).
+        floor: Error of the exact denoiser, shape (45,).
+        strip: One example at several noise levels, drawn under the axes.
+
+    Returns:
+        The first panel.
+
+    Raises:
+        ValueError: There are no objectives, or an objective has no excess.
+    """
+    require(len(logged) > 0, "logged is empty: give at least one objective")
+    missing = [name for name in logged if name not in excess]
+    require(not missing, f"excess has no values for {', '.join(missing)}")
+    least = array(floor, "floor")
+    panels = plots.axes(2.6 * len(logged), 3.4, columns=len(logged))
+    for ax, (name, (mean, stderr)) in zip(panels, logged.items(), strict=True):
+        _draw_over_floor(ax, np.divide(mean, least), np.divide(stderr, least))
+        exact = 1 + np.divide(excess[name], least)
+        ax.plot(GRID, exact, color=plots.colour(name), lw=2.2, gid=name)
+        ax.set_title(name)
+        ax.set(ylim=(0.7, 1.6), xlabel="log-SNR λ")
+    panels[0].set_ylabel("loss / loss of the exact denoiser")
+    put_under(panels, strip)
+    return panels[0]
+
+
+def _draw_over_floor(ax: Axes, mean: NDArray, stderr: NDArray) -> None:
+    """A logged loss over the floor with twice its standard error, in grey, and the floor."""
+    ax.axhline(1, color=NEUTRAL, lw=0.8)
+    low, high = mean - 2 * stderr, mean + 2 * stderr
+    ax.fill_between(GRID, low, high, color=LOGGED, alpha=0.35, lw=0, gid="stderr")
+    ax.plot(GRID, mean, color=LOGGED, lw=1.2, gid="logged")
+
+
+def _draw_excess(ax: Axes, width: int, spread: Mapping[str, NDArray], outside: bool | None) -> None:
     """log10 of the excess of networks of that width: means over seeds, with their range."""
-    spread = excesses(width)
     plots.lines(
         GRID,
         {name: logs.mean(0) for name, logs in spread.items()},
@@ -57,15 +112,92 @@ def _draw_excess(ax: Axes, width: int, outside: bool | None) -> None:
     "The same small network under five weightings: excess error over the exact denoiser, three "
     "seeds, two widths",
 )
-def capacity() -> Axes:
-    """Draw five weightings, and the excess at two widths; returns the left panel."""
-    left, small, large = plots.axes(12.5, 4.4, columns=3, legend=1.45)
+def capacity(
+    spread: Mapping[int, Mapping[str, NDArray]] | None = None, strip: plots.Strip | None = None
+) -> Axes:
+    """Draw weightings, and the excess at several widths.
+
+    Args:
+        spread: By width, what ``experiments.training.excesses`` returned; widths 8 and 64 by
+            default.
+        strip: One example at several noise levels, drawn under the axes.
+
+    Returns:
+        The left panel.
+    """
+    spread = {width: excesses(width) for width in (SMALL, LARGE)} if spread is None else spread
+    left, *others = plots.axes(4.2 * (1 + len(spread)), 4.4, columns=1 + len(spread), legend=1.45)
     weightings = dict(zip(NAMES, chosen(), strict=True))
     plots.weighting_curves(GRID, weightings, outside=None, title="what each weights", ax=left)
     left.set(ylim=(-5, 5), xlabel=SHORT_LOGSNR)
-    _draw_excess(small, SMALL, outside=None)
-    _draw_excess(large, LARGE, outside=True)
+    for ax, (width, logs) in zip(others, spread.items(), strict=True):
+        _draw_excess(ax, width, logs, outside=True if ax is others[-1] else None)
+    put_under((left, *others), strip)
     return left
+
+
+@figure(
+    "equal-draws",
+    "The five weightings on a small network with the densities of their papers and with one "
+    "density for all: excess at four noise levels, five seeds, 95 % intervals",
+)
+def equal_draws(
+    fair: Control | None = None, levels: Sequence[float] = (-6.0, 0.0, 4.0, 10.0)
+) -> Axes:
+    """Draw the excess at some noise levels, with own densities and with one for all.
+
+    Args:
+        fair: What ``experiments.training.control`` returned; computed by default.
+        levels: λ in nats, a panel each.
+
+    Returns:
+        The first panel.
+    """
+    fair = control() if fair is None else fair
+    panels = plots.axes(3.1 * len(levels), 3.4, columns=len(levels))
+    for ax, level in zip(panels, levels, strict=True):
+        for row, name in enumerate(fair.own):
+            for logs, (kind, shift, face) in zip((fair.own, fair.even), KINDS, strict=True):
+                _draw_interval(ax, interval(logs[name]), level, row + shift, name, kind, face)
+        ax.set(title=f"λ = {level:g}".replace("-", "−"), xlabel="log₁₀ excess")
+        ax.set(ylim=(len(fair.own) - 0.4, -0.6), yticks=range(len(fair.own)), yticklabels=[])
+    panels[0].set_yticklabels(list(fair.own))
+    _tell_kinds(panels[0])
+    return panels[0]
+
+
+def _draw_interval(
+    ax: Axes, spread: Interval, level: float, row: float, name: str, kind: str, face: str
+) -> None:
+    """A dot with its interval in the row of an objective."""
+    at = abs(GRID - level).argmin()
+    shade = plots.colour(name)
+    bar = ax.errorbar(
+        spread.mean[at],
+        row,
+        xerr=spread.half[at],
+        fmt="o",
+        ms=6,
+        color=shade,
+        markerfacecolor=face or shade,
+        capsize=2.5,
+        lw=1.4,
+    )
+    bar[0].set_gid(f"{name}:{kind}")
+
+
+def _tell_kinds(ax: Axes) -> None:
+    """Say under a panel what a full and an empty dot mean."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    margins = figure.subplotpars
+    figure.subplots_adjust(left=1.15 / figure.get_figwidth(), bottom=margins.bottom + 0.07)
+    dots = [
+        Line2D([], [], marker="o", ls="", ms=6, color=NEUTRAL, markerfacecolor=face or NEUTRAL)
+        for _, _, face in KINDS
+    ]
+    names = [f"density of λ: {kind}" for kind, _, _ in KINDS]
+    figure.legend(dots, names, loc="lower center", ncols=2, frameon=False, fontsize=9)
 
 
 def cloud(
@@ -140,13 +272,23 @@ def _draw_truth(ax: Axes) -> None:
     "Samples of each run beside the truth: sliced Wasserstein-2 distance in multiples of the "
     "truth-against-truth floor",
 )
-def samples_beside_truth() -> Axes:
-    """Draw the truth and samples of each run, a row for each width; returns the first panel."""
+def samples_beside_truth(qualities: Mapping[int, Mapping[str, Quality]] | None = None) -> Axes:
+    """Draw the truth and samples of each run, a row for each width.
+
+    Args:
+        qualities: By two widths, what ``experiments.training.sample_quality`` returned; widths 8
+            and 64 by default.
+
+    Returns:
+        The first panel.
+    """
+    if qualities is None:
+        qualities = {width: sample_quality(width) for width in (SMALL, LARGE)}
     panels = plots.axes(12.5, 5.6, columns=6, rows=2)
-    for row, width in ((panels[:6], SMALL), (panels[6:], LARGE)):
+    for row, (width, runs) in zip((panels[:6], panels[6:]), qualities.items(), strict=True):
         first, *others = row
         _draw_truth(first)
-        for ax, (name, quality) in zip(others, sample_quality(width).items(), strict=True):
+        for ax, (name, quality) in zip(others, runs.items(), strict=True):
             cloud(ax, quality.points, name, plots.colour(name))
             numbers = f"{quality.floors:.1f} × floor\n{quality.astray:.1%} astray"
             ax.set_title(f"{name}\n{numbers}", fontsize=10)

@@ -1,27 +1,31 @@
-"""Figures of what objectives weight, in which base, and what follows."""
+"""Figures of what objectives weight, in which base, and what follows.
 
-from collections.abc import Sequence
+Where a figure takes a ``strip``, the same example at several noise levels stands under its axes.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from diffviz import plots
+from diffviz.checks import require
 from diffviz.lab.experiments.common import TIME, WIDE, chosen
 from diffviz.lab.experiments.weighting import (
     CLASSICS,
-    SPENDERS,
+    Spending,
     augmentation,
     bugs,
     factors,
     likeness,
     logsnr_laws,
     peak,
-    spending,
+    spending_on_data,
     time_laws,
 )
 from diffviz.lab.experiments.weighting import heuristics as heuristic_weightings
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEGATIVE, NEUTRAL
+from diffviz.lab.figures.style import NEGATIVE, NEUTRAL, SHORT_LOGSNR, put_under
 
 BASES = ("eps", "x", "v", "u")
 
@@ -30,11 +34,12 @@ BASES = ("eps", "x", "v", "u")
     "weightings",
     "The classics on one axis: what each objective weights on the eps error, anchored at log-SNR 0",
 )
-def classics(objectives: Sequence[str] = CLASSICS) -> Axes:
+def classics(objectives: Sequence[str] = CLASSICS, strip: plots.Strip | None = None) -> Axes:
     """Draw weightings on two scales: anchored at λ = 0, and over their maxima.
 
     Args:
         objectives: Names of the catalogue.
+        strip: One example at several noise levels, drawn under the axes.
 
     Returns:
         The left panel.
@@ -50,6 +55,7 @@ def classics(objectives: Sequence[str] = CLASSICS) -> Axes:
     left.set_ylim(-5, 5)
     for line, as_in_legend in zip(left.lines, right.lines, strict=True):
         line.set_linestyle(as_in_legend.get_linestyle())
+    put_under((left, right), strip)
     return left
 
 
@@ -58,15 +64,27 @@ def classics(objectives: Sequence[str] = CLASSICS) -> Axes:
     "Flow matching with uniform time and v-prediction with the cosine schedule are one weighting "
     "by two routes",
 )
-def fm_is_v_cosine() -> Axes:
-    """Draw gain² and density of both recipes, and their product; returns the left panel."""
+def fm_is_v_cosine(strip: plots.Strip | None = None) -> Axes:
+    """Draw gain² and density of both recipes, and their product.
+
+    Args:
+        strip: One example at several noise levels, drawn under the axes.
+
+    Returns:
+        The left panel.
+    """
     left, right = plots.axes(9.5, 4.2, columns=2)
     logs = {name: np.log10(values) for name, values in factors().items()}
     title = "two different recipes ..."
-    plots.lines(WIDE, logs, xlabel=plots.LOGSNR, ylabel="log₁₀", title=title, ax=left)
+    recipes = np.repeat(plots.PALETTE[:2], 2)  # gain² and density of each share a colour
+    colours = dict(zip(logs, recipes.tolist(), strict=True)).__getitem__
+    plots.lines(
+        WIDE, logs, xlabel=plots.LOGSNR, ylabel="log₁₀", title=title, colours=colours, ax=left
+    )
     pair = chosen("fm-ot", "v-cosine")
     title = "... and their product 2·gain²·p, anchored"
     plots.weighting_curves(WIDE, pair, ax=right, outside=False, title=title)
+    put_under((left, right), strip)
     return left
 
 
@@ -74,11 +92,12 @@ def fm_is_v_cosine() -> Axes:
     "sd3-vs-edm",
     "SD3's and EDM's weightings, scaled to their maxima: correlation 0.994, largest gap 0.129",
 )
-def sd3_vs_edm(ax: Axes | None = None) -> Axes:
+def sd3_vs_edm(ax: Axes | None = None, strip: plots.Strip | None = None) -> Axes:
     """Draw both weightings over their maxima.
 
     Args:
         ax: Axes to draw on; new ones by default.
+        strip: One example at several noise levels, drawn under the axes.
 
     Returns:
         The Axes.
@@ -87,7 +106,9 @@ def sd3_vs_edm(ax: Axes | None = None) -> Axes:
     correlation, gap = likeness(*pair)
     title = f"correlation {correlation:.3f}, largest gap {gap:.3f}"
     curves = chosen(*pair)
-    return plots.weighting_curves(WIDE, curves, scale="w / max", title=title, outside=False, ax=ax)
+    ax = plots.weighting_curves(WIDE, curves, scale="w / max", title=title, outside=False, ax=ax)
+    put_under((ax,), strip)
+    return ax
 
 
 @figure(
@@ -135,11 +156,15 @@ def logsnr_densities(ax: Axes | None = None) -> Axes:
     "The same four losses, expressed in the eps, x, v and u errors: falling, rising or flat is a "
     "matter of base",
 )
-def base_switch(objectives: Sequence[str] = ("elbo", "iddpm-cosine", "fm-ot", "sd3")) -> Axes:
+def base_switch(
+    objectives: Sequence[str] = ("elbo", "iddpm-cosine", "fm-ot", "sd3"),
+    strip: plots.Strip | None = None,
+) -> Axes:
     """Draw the same weightings on four errors.
 
     Args:
         objectives: Names of the catalogue.
+        strip: One example at several noise levels, drawn under the axes.
 
     Returns:
         The first of four panels.
@@ -154,40 +179,55 @@ def base_switch(objectives: Sequence[str] = ("elbo", "iddpm-cosine", "fm-ot", "s
         title = f"base {base}"
         plots.weighting_curves(WIDE, curves, base=base, ax=ax, outside=outside, title=title)
         ax.set(ylim=(-5, 5), xlabel="log-SNR λ")
+    put_under(panels[2:], strip)
     return panels[0]
 
 
 @figure(
     "loss-density",
-    "What the loss really spends where, for N(0, I) data: w(λ)·E‖ε̂ − ε‖², shares below log-SNR 0",
+    "What the loss spends where: w(λ)·E‖ε̂ − ε‖² on N(0, I) data and on the spectrum of "
+    "photographs, with the shares below log-SNR 0",
 )
-def loss_density(objectives: Sequence[str] = SPENDERS) -> Axes:
-    """Draw weightings and loss densities, with the shares of both below λ = 0.
+def loss_density(
+    spent: Mapping[str, Mapping[str, Spending]] | None = None, strip: plots.Strip | None = None
+) -> Axes:
+    """Draw weightings and loss densities, with the shares of all below λ = 0 in the legend.
 
     Args:
-        objectives: Names of the catalogue.
+        spent: What ``experiments.weighting.spending_on_data`` returned; computed by default.
+        strip: One example at several noise levels, drawn under the axes.
 
     Returns:
         The left panel.
-
-    Raises:
-        ValueError: A name is unknown.
     """
-    left, right = plots.axes(10.5, 4.2, columns=2, legend=2.5)
-    spent = spending(objectives)
-    weightings = {name: record.weighting for name, record in spent.items()}
-    losses = {name: record.loss for name, record in spent.items()}
+    spent = spending_on_data() if spent is None else spent
+    first, *others = plots.axes(13.5, 4.2, columns=1 + len(spent), legend=3.1)
+    records = next(iter(spent.values()))
+    weightings = {name: record.weighting for name, record in records.items()}
     title = "weighting alone (ε base)"
-    plots.weighting_curves(WIDE, weightings, scale="unit area", ax=left, outside=None, title=title)
-    title = "loss density w·mmse"
-    plots.weighting_curves(WIDE, losses, scale="unit area", ax=right, title=title)
-    right.set_ylabel("share of the loss per nat (base-free)")
-    legend = right.get_legend()
+    plots.weighting_curves(WIDE, weightings, scale="unit area", ax=first, outside=None, title=title)
+    for ax, (data, of_data) in zip(others, spent.items(), strict=True):
+        losses = {name: record.loss for name, record in of_data.items()}
+        outside = True if ax is others[-1] else None
+        title = f"loss density, {data}"
+        plots.weighting_curves(WIDE, losses, scale="unit area", ax=ax, outside=outside, title=title)
+        ax.set_ylabel("share of the loss per nat (base-free)")
+    for ax in (first, *others):
+        ax.set_xlabel(SHORT_LOGSNR)
+    _tell_shares(others[-1], spent)
+    put_under((first, *others), strip)
+    return first
+
+
+def _tell_shares(ax: Axes, spent: Mapping[str, Mapping[str, Spending]]) -> None:
+    """Write the shares below λ = 0 of weighting and losses into a legend."""
+    legend = ax.get_legend()
     assert legend is not None
-    legend.set_title("share below 0: w / loss")
-    for text, (name, record) in zip(legend.get_texts(), spent.items(), strict=True):
-        text.set_text(f"{name}  {record.weighting_below:.3f} / {record.loss_below:.3f}")
-    return left
+    legend.set_title(f"share below 0: w / {' / '.join(spent)}")
+    records = next(iter(spent.values()))
+    for text, name in zip(legend.get_texts(), records, strict=True):
+        shares = [f"{of_data[name].loss_below:.3f}" for of_data in spent.values()]
+        text.set_text(f"{name}  {records[name].weighting_below:.3f} / {' / '.join(shares)}")
 
 
 @figure(
@@ -206,7 +246,10 @@ def heuristics() -> Axes:
 
 
 def draw_augmentation(ax: Axes, name: str) -> None:
-    """Draw −dw/dλ of an objective with its negative part shaded, and the verdict as the title.
+    """Draw −dw/dλ · L of an objective with its negative part shaded, and the verdict as the title.
+
+    L(λ) is the part of the ELBO of a stack that stops at λ, here on N(0, 1) data. So the two areas
+    are in the proportion in which ELBOs count with a minus and with a plus.
 
     Args:
         ax: Axes to draw on.
@@ -216,45 +259,61 @@ def draw_augmentation(ax: Axes, name: str) -> None:
         ValueError: The name is unknown.
     """
     implied = augmentation(name)
-    ax.plot(WIDE, implied.density, color=plots.colour(name), lw=2, gid=name)
-    below = np.minimum(implied.density, 0)
-    ax.fill_between(WIDE, below, 0, color=NEGATIVE, alpha=0.35, lw=0, gid=f"{name}:negative")
+    counted = implied.elbos
+    ax.plot(WIDE, counted, color=plots.colour(name), lw=2, gid=name)
+    sides = {
+        "positive": (np.maximum(counted, 0), plots.colour(name), 0.15),
+        "negative": (np.minimum(counted, 0), NEGATIVE, 0.6),
+    }
+    for side, (values, colour, alpha) in sides.items():
+        gid = f"{name}:{side}"
+        ax.fill_between(WIDE, values, 0, color=colour, alpha=alpha, lw=0, gid=gid)
     ax.axhline(0, color=NEUTRAL, lw=0.8)
     verdict = "monotone" if implied.monotone else f"negative {implied.negative_share:.2%}"
     ax.set_title(f"{name}: {verdict}", fontsize=10)
-    ax.set_ylim(-1.1, 1.1)
+    ax.set(ylim=(-0.35, 1.1), yticks=(0, 0.5, 1))
 
 
 @figure(
-    "monotone", "Which classics are ELBOs with noise augmentation: −dw/dλ, its negative part shaded"
+    "monotone",
+    "Which classics are ELBOs with noise augmentation: how much each level of noise counts, "
+    "−dw/dλ times the ELBO there, its negative part in red",
 )
-def monotone(objectives: Sequence[str] = (*CLASSICS, "edm-monotonic")) -> Axes:
-    """Draw the noise augmentation that each objective implies, one panel each.
+def monotone(
+    objectives: Sequence[str] = (*CLASSICS, "edm-monotonic"), strip: plots.Strip | None = None
+) -> Axes:
+    """Draw how much the ELBO at each noise level counts in objectives, one panel each.
 
     Args:
-        objectives: Ten names of the catalogue.
+        objectives: Names of the catalogue, which fill two rows.
+        strip: One example at several noise levels, drawn under the axes.
 
     Returns:
         The first panel.
 
     Raises:
-        ValueError: A name is unknown, or there are not ten.
+        ValueError: A name is unknown, or their number is odd.
     """
-    panels = plots.axes(12, 5.4, columns=5, rows=2)
+    columns, rest = divmod(len(objectives), 2)
+    require(columns and not rest, f"objectives must fill two rows, got {len(objectives)}")
+    panels = plots.axes(2.4 * max(columns, 4), 5.4, columns=columns, rows=2)
     for ax, name in zip(panels, objectives, strict=True):
         draw_augmentation(ax, name)
-    panels[0].figure.supxlabel("log-SNR λ", fontsize=10)
-    for first_of_row in (panels[0], panels[5]):
-        first_of_row.set_ylabel("−dw/dλ, scaled")
+    for ax in panels[columns:]:
+        ax.set_xlabel("log-SNR λ")
+    for first_of_row in panels[::columns]:
+        first_of_row.set_ylabel("−w′ · L, scaled")
+    put_under(panels[columns:], strip)
     return panels[0]
 
 
 @figure("edm-monotonic", "EDM made monotone: held at its peak value left of log-SNR −3.308")
-def edm_monotonic(ax: Axes | None = None) -> Axes:
+def edm_monotonic(ax: Axes | None = None, strip: plots.Strip | None = None) -> Axes:
     """Draw EDM's weighting and its monotone version, with the peak marked.
 
     Args:
         ax: Axes to draw on; new ones by default.
+        strip: One example at several noise levels, drawn under the axes.
 
     Returns:
         The Axes.
@@ -271,6 +330,7 @@ def edm_monotonic(ax: Axes | None = None) -> Axes:
         textcoords="offset points",
         fontsize=9,
     )
+    put_under((ax,), strip)
     return ax
 
 
@@ -278,10 +338,18 @@ def edm_monotonic(ax: Axes | None = None) -> Axes:
     "historical-bugs",
     "Wrong weightings beside what was meant: three that were released, and a default left in place",
 )
-def historical_bugs() -> Axes:
-    """Draw each mistake beside what was meant, one panel each; returns the first."""
+def historical_bugs(strip: plots.Strip | None = None) -> Axes:
+    """Draw each mistake beside what was meant, one panel each.
+
+    Args:
+        strip: One example at several noise levels, drawn under the axes.
+
+    Returns:
+        The first panel.
+    """
     panels = plots.axes(9.5, 7, columns=2, rows=2)
     for ax, (title, pair) in zip(panels, bugs().items(), strict=True):
         plots.weighting_curves(WIDE, pair, ax=ax, outside=False, title=title)
         ax.set(ylim=(-5, 5), xlabel="log-SNR λ")
+    put_under(panels[2:], strip)
     return panels[0]

@@ -12,10 +12,8 @@ import diffviz as dv
 from diffviz.lab.experiments import progress, side_by_side
 from diffviz.lab.experiments.side_by_side import (
     EDGES,
-    EVEN,
     TOYS,
     Training,
-    evened,
     known,
     known_objective,
     least_loss,
@@ -23,7 +21,7 @@ from diffviz.lab.experiments.side_by_side import (
     trained,
     truth_of,
 )
-from diffviz.lab.experiments.training import GRID, Truth, chosen, samples, sliced_w2
+from diffviz.lab.experiments.training import EVEN, GRID, Truth, chosen, evened, samples, sliced_w2
 from diffviz.learning.models import MLP
 from diffviz.learning.training import Trainer
 

@@ -37,3 +37,15 @@ def test_an_unknown_kind_and_crooked_levels_are_refused():
         strips.noised("film")
     with pytest.raises(ValueError, match="evenly spaced"):
         strips.noised("sound", [0.0, 1.0, 5.0])
+
+
+def test_an_example_of_your_own_is_brought_to_unit_variance():
+    own = np.array([[0.0, 1.0], [2.0, 5.0], [4.0, 9.0]])
+    shown = strips.noised("points", [0.0, 40.0], x=own)
+    assert shown.z[-1] == pytest.approx((own - own.mean()) / own.std(), abs=1e-6)
+    with pytest.raises(ValueError, match="constant"):
+        strips.noised("points", x=np.ones((3, 2)))
+    with pytest.raises(ValueError, match="x"):
+        strips.noised("points", x=[[0.0, np.nan]])
+    with pytest.raises(ValueError, match="shape"):
+        strips.noised("points", x=np.arange(4.0))

@@ -1,17 +1,20 @@
 """The registered figures show the numbers that they are there for, read from the artists."""
 
+import re
 from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from pictures import check, check_nothing_is_cut, data
 from scipy import stats
 
 import diffviz as dv
 from diffviz.compute import cache
 from diffviz.lab import figures
-from diffviz.lab.experiments import popular
+from diffviz.lab.experiments import popular, strips
 from diffviz.lab.experiments import schedule as schedule_experiments
+from diffviz.lab.experiments.perception import spectrum
 from diffviz.lab.figures import gallery
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory.paths import COSINE, LINEAR
@@ -57,6 +60,22 @@ def test_what_is_cut_or_covers_another_title_is_found(words, says):
     middle.set_title(words)
     with pytest.raises(AssertionError, match=says) if says else nullcontext():
         check_nothing_is_cut(left.figure)
+
+
+OWNERS = {colour: name for name, colour in dv.plots.COLOURS.items() if name != "elbo"}
+
+
+def test_the_palette_has_no_colour_of_an_objective():
+    assert not set(dv.plots.PALETTE) & set(dv.plots.COLOURS.values())
+    assert len(set(dv.plots.PALETTE)) == len(dv.plots.PALETTE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_colour_of_an_objective_means_that_objective(name):
+    for ax in figures.draw(name).axes:
+        for line in ax.lines:
+            owner = OWNERS.get(to_hex(line.get_color()).upper())
+            assert owner is None or str(line.get_gid()).split(":")[0] == owner, line.get_gid()
 
 
 def test_every_figure_is_registered():
@@ -147,7 +166,7 @@ def test_base_switch_turns_flow_matching_round():
 
 def test_loss_density_prints_the_shares_below_zero():
     figure = figures.draw("loss-density")
-    words = " ".join(text.get_text() for text in figure.axes[1].get_legend().get_texts())
+    words = " ".join(text.get_text() for text in figure.axes[2].get_legend().get_texts())
     for name, shares in {
         "elbo": ".500 / 0.069",
         "fm-ot": ".993 / 0.500",
@@ -156,6 +175,14 @@ def test_loss_density_prints_the_shares_below_zero():
     }.items():
         assert f"{name}  0{shares}" in words
     assert "sd3  0.898 / 0.500" in words and "sd3-cosmap  0.989 / 0.500" in words
+    photographs = spectrum().mmse
+    for name in ("elbo", "fm-ot", "edm"):
+        x, density = data(figure, 2, name)
+        wanted = dv.objective(name).weighting(x) * photographs(x)
+        np.testing.assert_allclose(density, wanted / np.trapezoid(wanted, x), rtol=1e-9)
+        below = np.trapezoid(np.where(x <= 0, density, 0), x)
+        (said,) = re.findall(rf"{name}  [\d.]+ / [\d.]+ / ([\d.]+)", words)
+        assert float(said) == pytest.approx(below, abs=0.01)
     x, fm = data(figure, 1, "fm-ot")
     wanted = 1 / np.cosh(x / 2) / 2
     np.testing.assert_allclose(fm, wanted / np.trapezoid(wanted, x), rtol=1e-9)
@@ -197,6 +224,46 @@ def test_monotone_shades_only_what_is_negative():
         assert (y[x < peak - 0.05] < 0).all() and (y[x > peak + 0.05] >= 0).all()
 
 
+def area(figure, panel, gid):
+    """Area between a filled curve and 0."""
+    (fill,) = (c for c in figure.axes[panel].collections if c.get_gid() == gid)
+    x, y = fill.get_paths()[0].vertices.T
+    return abs(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2
+
+
+@pytest.mark.parametrize("name", ["edm", "sd3", "iddpm-cosine", "min-snr-5-eps"])
+def test_the_red_area_over_the_rest_is_the_negative_share(name):
+    """By a quadrature of its own; the picture ends at λ = ±10, and the share does not."""
+    figure = figures.weighting.monotone((name, "fm-ot")).figure
+    ratio = area(figure, 0, f"{name}:negative") / area(figure, 0, f"{name}:positive")
+    grid = np.linspace(-10, 10, 20_001)
+    middles = (grid[1:] + grid[:-1]) / 2
+    counted = np.diff(dv.objective(name).weighting(grid)) * np.log1p(np.exp(middles)) / 2
+    wanted = counted[counted > 0].sum() / -counted[counted < 0].sum()
+    assert ratio == pytest.approx(wanted, rel=0.02)
+    assert wanted == pytest.approx(dv.verdict(dv.objective(name)).negative_share, rel=0.06)
+    assert area(figure, 1, "fm-ot:negative") == 0
+
+
+def test_monotone_fills_two_rows():
+    with pytest.raises(ValueError, match="two rows"):
+        figures.weighting.monotone(("edm", "sd3", "fm-ot"))
+
+
+def test_a_strip_stands_under_the_lowest_axes():
+    strip = strips.noised("image", np.arange(-8.0, 9, 4))
+    for drawn, count in (
+        (figures.weighting.classics(("elbo", "edm"), strip), 2),
+        (figures.weighting.base_switch(("elbo", "edm"), strip), 2),
+        (figures.weighting.edm_monotonic(strip=strip), 1),
+    ):
+        under = [
+            ax for ax in drawn.figure.axes if any(c.get_label() == "strip" for c in ax.child_axes)
+        ]
+        assert len(under) == count
+        check_nothing_is_cut(drawn.figure)
+
+
 def test_edm_monotonic_is_flat_left_of_the_peak():
     figure = figures.draw("edm-monotonic")
     x, y = data(figure, 0, "edm-monotonic")
@@ -211,8 +278,11 @@ def test_historical_bugs_show_the_wrong_form_beside_the_right_one():
     x, wrong = data(figure, 0, "min-snr-5 v, SNR + 1 (wrong)")
     low = x < np.log(4)  # there the numerator is not capped: the wrong weight is the plain v loss
     np.testing.assert_allclose(np.diff(wrong[low]), -np.diff(x[low]) / 2 / np.log(10), atol=1e-9)
-    ignored = data(figure, 2, "sd3, no effect (wrong)")[1]
-    np.testing.assert_allclose(ignored, -x / 2 / np.log(10), atol=1e-9)
+    x, random_factor = data(figure, 2, "sd3, random factor (wrong)")
+    table = dv.objective("fm-shift3").weighting(x)
+    sigma = 1 / (1 + np.exp(x / 2))  # on the linear path
+    wanted = np.log10(sigma**2 * table)
+    np.testing.assert_allclose(random_factor, wanted - wanted[np.abs(x).argmin()], atol=1e-9)
 
 
 def test_resolution_shift_moves_by_minus_two_log_s():

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 from pictures import check, data
+from scipy import stats
 
+import diffviz as dv
 from diffviz.lab import figures
 from diffviz.lab.experiments import training as training_experiments
 from diffviz.lab.figures import training as training_figures
@@ -122,7 +124,7 @@ def test_an_objective_of_your_own_is_trained_as_the_five_were():
     )  # 0.10, to 0.01 for the machine
 
 
-@pytest.mark.parametrize("name", ["capacity", "samples"])
+@pytest.mark.parametrize("name", ["capacity", "samples", "equal-draws"])
 def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_path):
     check(name, tmp_path)
 
@@ -186,3 +188,61 @@ def test_clouds_beside_one_another_move_no_points():
     figure = training_figures.beside(points).figure
     for panel, (name, wanted) in enumerate(points.items()):
         np.testing.assert_array_equal(np.stack(data(figure, panel, name), 1), wanted)
+
+
+def test_with_equal_draws_all_objectives_see_the_same_levels():
+    objectives = [training_experiments.evened(one) for one in training_experiments.chosen()]
+    seen = []
+    dv.fit(
+        objectives,
+        training_experiments.truth().data,
+        steps=3,
+        batch=64,
+        model=dv.models.MLP(width=4, depth=1),
+        callback=seen.append,
+        progress=False,
+    )
+    for step in seen:
+        assert (step.logsnr == step.logsnr[0]).all()
+        assert step.logsnr.min() > -10 and step.logsnr.max() < 14
+        if step.step == seen[0].step:  # the same network so far, on the same points and noise
+            assert torch.allclose(step.error, step.error[:1].expand_as(step.error), rtol=1e-5)
+
+
+def test_an_interval_is_students():
+    rows = np.random.default_rng(0).standard_normal((5, 4))
+    found = training_experiments.interval(rows)
+    low, high = stats.ttest_1samp(rows, 0).confidence_interval(0.95)
+    np.testing.assert_allclose(found.mean - found.half, low)
+    np.testing.assert_allclose(found.mean + found.half, high)
+    np.testing.assert_array_equal(found.excludes_zero, (low > 0) | (high < 0))
+    with pytest.raises(ValueError, match="two seeds"):
+        training_experiments.interval(rows[:1])
+
+
+def test_equal_draws_shows_means_over_seeds():
+    fair = training_experiments.control()
+    figure = figures.draw("equal-draws")
+    levels = [float(ax.get_title().split("= ")[1].replace("−", "-")) for ax in figure.axes]
+    assert levels == [-6, 0, 4, 10]
+    for panel, level in enumerate(levels):
+        for row, name in enumerate(training_experiments.NAMES):
+            for kind, logs in (("each its own", fair.own), ("one for all", fair.even)):
+                x, y = data(figure, panel, f"{name}:{kind}")
+                assert x == pytest.approx(logs[name][:, at(level)].mean())
+                assert round(float(y[0])) == row
+    np.testing.assert_array_equal(fair.own["elbo"], fair.even["elbo"])  # it drew evenly before
+
+
+def test_over_the_floor_stand_the_log_and_the_truth():
+    floor = np.linspace(1, 2, len(training_experiments.GRID))
+    logged = {"edm": (1.5 * floor, 0.1 * floor), "elbo": (floor, 0.2 * floor)}
+    excess = {"edm": 0.25 * floor, "elbo": 0 * floor}
+    figure = training_figures.over_floor(logged, excess, floor).figure
+    for panel, (name, mean, exact) in enumerate((("edm", 1.5, 1.25), ("elbo", 1, 1))):
+        np.testing.assert_allclose(data(figure, panel, "logged")[1], mean)
+        np.testing.assert_allclose(data(figure, panel, name)[1], exact)
+    with pytest.raises(ValueError, match="excess has no values for elbo"):
+        training_figures.over_floor(logged, {"edm": floor}, floor)
+    with pytest.raises(ValueError, match="at least one"):
+        training_figures.over_floor({}, {}, floor)
