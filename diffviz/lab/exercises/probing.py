@@ -68,8 +68,10 @@ def probe_by_hand(answer: Any) -> str:
     def with_signs(of_data: NDArray, of_noise: NDArray, *rest: Any) -> NDArray:
         return _gain_squared(-of_data, of_noise, *rest)
 
-    def unscaled(of_data: NDArray, of_noise: NDArray, change: NDArray, *rest: Any) -> NDArray:
-        return _gain_squared(of_data, of_noise, np.ones_like(change), *rest)
+    def unscaled(
+        of_data: NDArray, of_noise: NDArray, change: NDArray, x: NDArray, eps: NDArray, ratio: float
+    ) -> NDArray:
+        return _gain_squared(of_data, of_noise, np.ones_like(change), x, eps, ratio)
 
     def upside_down(*arguments: Any) -> NDArray:
         return _gain_squared(*arguments[:-1], 1 / arguments[-1])
@@ -87,9 +89,7 @@ def probe_by_hand(answer: Any) -> str:
             unscaled
         ),
         "It is σ/α, not α/σ: an error of ε̂ is an error of x̂ times σ/α.": upside_down,
-        "x̂ and ε̂ are no independent guesses. Put x̂ = (z − σ ε̂)/α into the target.": (
-            of_the_target
-        ),
+        "x̂ and ε̂ are no independent guesses. Put x̂ = (z − σ ε̂)/α into the target.": (of_the_target),
     }
     hint = "a = −of_data/(change · x) and b = −of_noise/(change · eps); then (b − a σ/α)²."
     return judged(answer, _gain_squared, cases, mistakes, hint)

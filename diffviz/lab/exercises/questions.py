@@ -137,7 +137,7 @@ prediction(
         {
             "`weight`": "How often each level is drawn counts as well.",
             "`weight` times the density of λ": (
-                "That is the weighting on the error of x. An error of ε̂ is an error of x̂ times σ/α."
+                "That is the weighting on the error of x. An error of ε̂ moves x̂ by σ/α as much."
             ),
             "`weight` times the density of λ times σ²": (
                 "Multiplier, density and gain², which is σ²/α² for the target x, and α is 1 here."
@@ -397,9 +397,11 @@ def _rises_towards_noise() -> str:
     """Which of the two implied weightings is larger at λ = −8 than at 0."""
     view = perception.seen()
     levels = np.array([-8.0, 0.0])
-    rises = tuple(bool(np.diff(w(levels))[0] < 0) for w in (view.rate_distortion, view.projection))
+    first, second = (
+        bool(np.diff(w(levels))[0] < 0) for w in (view.rate_distortion, view.projection)
+    )
     labels = {(True, False): "rate–distortion", (False, True): "projection", (True, True): "both"}
-    return labels.get(rises, "neither")
+    return labels.get((first, second), "neither")
 
 
 def _do_ears_want_noise() -> str:
@@ -416,8 +418,8 @@ def _ear_and_eye() -> tuple[perception.Implied, perception.Implied]:
 prediction(
     "nats-an-octave",
     Number(
-        "From 4 to 64 cycles per image are four octaves. By how many nats does the level at which a "
-        "frequency drowns move for each of them?",
+        "From 4 to 64 cycles per image are four octaves. By how many nats does the level at which "
+        "a frequency drowns move for each of them?",
         _octave,
         "An octave of f^−β is β log 2, and β is about 2.5 there.",
         "nats",
@@ -427,9 +429,9 @@ prediction(
     "spent-on-noise",
     Number(
         "99 % of flow matching's weighting on [−10, 10] lies below λ = 0. Which percentage of its "
-        "loss on photographs lies there?",
+        "loss on photographs does?",
         _spent_on_noise,
-        "Where there is hardly anything but noise, the noise is easily told, and the error is small.",
+        "Where there is hardly anything but noise, it is easily told, and the error is small.",
         "%",
     ),
 )

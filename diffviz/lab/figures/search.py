@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments.search import small
@@ -11,8 +12,11 @@ from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import minus
 from diffviz.search import goals as search_goals
 from diffviz.search import report as search_report
+from diffviz.search.surface import Surface
 
 OPTIMUM = "#8B0000"  # no objective's colour
+LABELLED = 12  # points up to which each has its value beside it
+FLOOR = 0.01  # what lies within this of the least is the floor of the valley
 STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "optimum", "zorder": 4}
 SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.35, "gid": "optima"}
 
@@ -35,11 +39,14 @@ def surface(result: search_report.Search, ax: Axes) -> None:
     else:
         _draw_curve(result, ax)
     ax.set(xlim=(low, high), xlabel=name)
-    ax.set_title(f"{result.settings['goal']} on {result.settings['data']}: less is better", pad=12)
+    title = f"{result.settings['goal']} on {result.settings['data']}: less is better"
+    if second:
+        title += f"\ndotted: within {FLOOR:g} of the least; line: least for each {second[0][0]}"
+    ax.set_title(title, pad=12)
 
 
 def _draw_plane(result: search_report.Search, ax: Axes) -> None:
-    """A surface over two parameters: shades, points, optima of resampled surfaces."""
+    """A surface over two parameters: shades, points, its valley, optima of resampled surfaces."""
     fitted = result.surface
     (_, low, high), (other, bottom, top) = fitted.box
     x, y = np.meshgrid(np.linspace(low, high, 61), np.linspace(bottom, top, 61))
@@ -53,8 +60,29 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     ax.plot(*fitted.points[kept].T, "o", ms=4, color="black", gid="points", zorder=3)
     ax.plot(*fitted.points[~kept].T, "x", ms=7, color="red", gid="failed", zorder=3)
     ax.plot(*result.optimum[:, None], "*", clip_on=False, **STAR)
-    _label_points(result, ax)
+    ax.contour(x, y, z, [z.min() + FLOOR], colors=[OPTIMUM], linewidths=1.2, linestyles=":")
+    ax.plot(*valley(fitted).T, color=OPTIMUM, lw=1.5, gid="valley", zorder=3)
+    if len(fitted.points) <= LABELLED:
+        _label_points(result, ax)
     ax.set(ylim=(bottom, top), ylabel=other)
+
+
+def valley(fitted: Surface) -> NDArray:
+    """Where a surface over two parameters is least for each value of the second.
+
+    Args:
+        fitted: The surface.
+
+    Returns:
+        Points of the box whose first parameter is not at an end, shape (n, 2).
+    """
+    (_, low, high), (_, bottom, top) = fitted.box
+    first, second = np.linspace(low, high, 201), np.linspace(bottom, top, 61)
+    x, y = np.meshgrid(first, second)
+    heights = fitted.at(np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
+    least = heights.argmin(1)
+    inside = (least > 0) & (least < len(first) - 1)
+    return np.c_[first[least], second][inside]
 
 
 def _label_points(result: search_report.Search, ax: Axes) -> None:
@@ -172,6 +200,13 @@ def drawn(result: search_report.Search) -> Axes:
     "Which weighting is best, measured: the surface of a search with its noise, and its optimum "
     "beside the catalogue",
 )
-def searched() -> Axes:
-    """Draw the small search; returns the panel of the surface."""
-    return drawn(small())
+def searched(result: search_report.Search | None = None) -> Axes:
+    """Draw what a search found.
+
+    Args:
+        result: What ``search.search`` returned; that of the small search by default.
+
+    Returns:
+        The panel of the surface.
+    """
+    return drawn(small() if result is None else result)
