@@ -73,8 +73,10 @@ def probe_by_hand(answer: Any) -> str:
     ) -> NDArray:
         return _gain_squared(of_data, of_noise, np.ones_like(change), x, eps, ratio)
 
-    def upside_down(*arguments: Any) -> NDArray:
-        return _gain_squared(*arguments[:-1], 1 / arguments[-1])
+    def upside_down(
+        of_data: NDArray, of_noise: NDArray, change: NDArray, x: NDArray, eps: NDArray, ratio: float
+    ) -> NDArray:
+        return _gain_squared(of_data, of_noise, change, x, eps, 1 / ratio)
 
     def of_the_target(of_data: NDArray, of_noise: NDArray, *rest: Any) -> NDArray:
         change, x, eps, _ = rest

@@ -405,7 +405,7 @@ def _rises_towards_noise() -> str:
 
 
 def _do_ears_want_noise() -> str:
-    """Whether the rate–distortion weighting of an ear rises as steeply towards noise as an eye's."""
+    """Whether the rate–distortion weighting of an ear rises to noise as steeply as an eye's."""
     ear, eye = (perception.slopes(view.rate_distortion)[0] for view in _ear_and_eye())
     return "as an eye does" if ear <= eye else "less than an eye"
 
@@ -467,7 +467,7 @@ prediction(
         "rate–distortion weighting of an ear rise towards noise?",
         {
             "as an eye does": "Low frequencies have the power, but an ear hardly hears them.",
-            "less than an eye": "What pink noise has at low frequencies is what an ear hears least.",
+            "less than an eye": "The low frequencies of pink noise are what an ear hears least.",
         },
         _do_ears_want_noise,
     ),

@@ -12,6 +12,7 @@ from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import minus
 from diffviz.search import goals as search_goals
 from diffviz.search import report as search_report
+from diffviz.search.smooth import SmoothSurface
 from diffviz.search.surface import Surface
 
 OPTIMUM = "#8B0000"  # no objective's colour
@@ -67,7 +68,7 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     ax.set(ylim=(bottom, top), ylabel=other)
 
 
-def valley(fitted: Surface) -> NDArray:
+def valley(fitted: Surface | SmoothSurface) -> NDArray:
     """Where a surface over two parameters is least for each value of the second.
 
     Args:
