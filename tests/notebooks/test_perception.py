@@ -63,8 +63,9 @@ def test_the_levels_of_frequencies_are_right(text):
     mean = np.mean([spectrum(name).slopes()[0] for name in photos()])
     assert_says(
         text,
-        f"λ goes from {coarse:.2f} to {fine:.2f}. That is {(fine - coarse) / 4:.2f} an octave",
-        f"up by 2 log 2 = {spectra.logsnr_shift(resolution=0.5):.3f}",
+        f"drowns at λ = {coarse:.2f}, and structure of 64 at λ = {fine:.2f}",
+        f"That is {(fine - coarse) / 4:.2f} an octave",
+        f"$2\\log 2$, which is {spectra.logsnr_shift(resolution=0.5):.3f}",
         f"$\\beta = {(fine - coarse) / np.log(16):.2f}$, more than the mean slope {mean:.2f}",
     )
 
@@ -75,7 +76,7 @@ def test_the_shares_of_loss_are_right(text):
     assert rising == sorted(rising)
     assert_says(
         text,
-        f"{percent(flow.weighting)} of flow matching's $w$ on [-10, 10] lies below 0, "
+        f"{percent(flow.weighting)} of flow matching's $w$ on [-10, 10] lies below λ = 0, "
         f"but {percent(flow.loss)} of its loss",
         f"{100 * min(each):.1f} to {percent(max(each))}",
         "the ELBO spends least there, then ε-prediction with the cosine schedule, EDM, and flow",
@@ -100,7 +101,7 @@ def test_what_is_said_of_eyes_is_right(text):
     cycles = round(4 * wide)
     assert_says(
         text,
-        f"between {low:.1f} (Barten 1999, a field of 60°) and {high:.1f} (Mann",
+        f"between {low:.1f} (the older of Barten's, for a field of 60°) and {high:.1f} (Mann",
         f"a degree has {rate:.0f} pixels, and a 256-pixel picture is {wide:.1f}° wide",
         f"degree are {cycles} cycles per image. Those drown at λ = {level_of(cycles):.1f}",
     )
@@ -109,7 +110,8 @@ def test_what_is_said_of_eyes_is_right(text):
 def test_the_peaks_of_animals_are_those_that_are_used(text):
     for name, peak in sensitivities.SPECIES.items():
         label = "human, macaque" if name in ("human", "macaque") else name
-        rows = [row for row in text.split(" | ") if row.startswith(label)]
+        columns = [column.lstrip("| ") for column in text.split(" | ")]
+        rows = [column for column in columns if column.startswith(label)]
         assert rows, f"no row for {name}"
         assert f"{rows[0]} | {peak} |" in text
 
@@ -164,7 +166,7 @@ def test_what_distance_does_to_implied_weightings_is_right(text):
     assert_says(
         text,
         "(Mannos–Sakrison's does so only beyond 20 pixels per degree.)",
-        f"from {', '.join(near)} and {far} cm",
+        f"| from {near[0]} cm | from {near[1]} cm | from {far} cm |",
         f"to a peak at λ = {peak:.1f} for Barten 2004",
         "Each curve crosses flow matching's slope",
     )
@@ -296,10 +298,10 @@ def test_what_is_said_of_sound_is_right(text):
     assert_says(
         text,
         f"takes {-20 * np.log10(sensitivities.a_weighting(63)):.0f} dB off at 63 Hz",
-        f"The projection rises, from {low:.2f} at λ = -8 to {high:.2f} at 2",
-        f"From -8 to -4 its slope is {heard:+.2f}",
-        f"hears all frequencies alike it would be {everything:.2f}",
-        f"from 2 to 8, it falls with {slope(view.rate_distortion, 2, 8):.2f}",
+        f"The projection rises, from {low:.2f} at λ = -8 to {high:.2f} at λ = 2",
+        f"| λ from -8 to -4 | {heard:+.2f} | {everything:.2f} |",
+        f"| λ from 2 to 8 | {slope(view.rate_distortion, 2, 8):.2f} | "
+        f"{slope(flat.rate_distortion, 2, 8):.2f} |",
         f"(negative share {percent(verdict.negative_share, 2)})",
     )
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from diffviz import plots
 from diffviz.lab.experiments.search import small
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import minus
+from diffviz.lab.figures.style import OTHERS, minus
+from diffviz.recipes.entries import CATALOGUE
 from diffviz.search import goals as search_goals
 from diffviz.search import report as search_report
 from diffviz.search.smooth import SmoothSurface
@@ -40,10 +41,7 @@ def surface(result: search_report.Search, ax: Axes) -> None:
     else:
         _draw_curve(result, ax)
     ax.set(xlim=(low, high), xlabel=name)
-    title = f"{result.settings['goal']} on {result.settings['data']}: less is better"
-    if second:
-        title += f"\ndotted: within {FLOOR:g} of the least; line: least for each {second[0][0]}"
-    ax.set_title(title, pad=12)
+    ax.set_title(f"{result.settings['goal']} on {result.settings['data']}: less is better", pad=12)
 
 
 def _draw_plane(result: search_report.Search, ax: Axes) -> None:
@@ -56,16 +54,21 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.02, 0, 0.025, 1)))
     bar.set_label(goal_unit(result), fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    ax.plot(*fitted.optima.T, ".", ms=3, zorder=2, clip_on=False, **SPREAD)
+    label = "optima of surfaces as likely"
+    ax.plot(*fitted.optima.T, ".", ms=3, zorder=2, clip_on=False, label=label, **SPREAD)
     kept = fitted.kept
     ax.plot(*fitted.points[kept].T, "o", ms=4, color="black", gid="points", zorder=3)
     ax.plot(*fitted.points[~kept].T, "x", ms=7, color="red", gid="failed", zorder=3)
-    ax.plot(*result.optimum[:, None], "*", clip_on=False, **STAR)
+    ax.plot(*result.optimum[:, None], "*", clip_on=False, label="least", **STAR)
     ax.contour(x, y, z, [z.min() + FLOOR], colors=[OPTIMUM], linewidths=1.2, linestyles=":")
-    ax.plot(*valley(fitted).T, color=OPTIMUM, lw=1.5, gid="valley", zorder=3)
+    ax.plot([], [], color=OPTIMUM, lw=1.2, ls=":", label=f"within {FLOOR:g} of the least")
+    best = f"best {fitted.box[0][0]} for each {other.removesuffix('s')}"
+    ax.plot(*valley(fitted).T, color=OPTIMUM, lw=1.5, gid="valley", zorder=3, label=best)
     if len(fitted.points) <= LABELLED:
         _label_points(result, ax)
     ax.set(ylim=(bottom, top), ylabel=other)
+    handles = [line for line in ax.lines if not line.get_label().startswith("_")]
+    ax.legend(handles=handles, fontsize=8, loc="upper right", framealpha=0.85)
 
 
 def valley(fitted: Surface | SmoothSurface) -> NDArray:
@@ -159,7 +162,7 @@ def beside(result: search_report.Search, ax: Axes) -> None:
     rows = sorted(result.beside.items(), key=_failed_last)
     for place, (name, (off, half)) in enumerate(rows):
         interval = [[half], [half]]
-        colour = plots.colour(name)
+        colour = plots.colour(name) if name in CATALOGUE else OTHERS[0]
         ax.errorbar([off], [place], xerr=interval, fmt="o", ms=5, capsize=4, color=colour, gid=name)
         ax.text(
             1.02,
