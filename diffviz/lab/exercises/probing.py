@@ -91,7 +91,7 @@ def probe_by_hand(answer: Any) -> str:
             unscaled
         ),
         "It is σ/α, not α/σ: an error of ε̂ is an error of x̂ times σ/α.": upside_down,
-        "x̂ and ε̂ are no independent guesses. Put x̂ = (z − σ ε̂)/α into the target.": (of_the_target),
+        "x̂ and ε̂ are no independent guesses: put x̂ = (z − σ ε̂)/α in.": (of_the_target),
     }
     hint = "a = −of_data/(change · x) and b = −of_noise/(change · eps); then (b − a σ/α)²."
     return judged(answer, _gain_squared, cases, mistakes, hint)

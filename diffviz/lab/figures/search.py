@@ -67,7 +67,7 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     if len(fitted.points) <= LABELLED:
         _label_points(result, ax)
     ax.set(ylim=(bottom, top), ylabel=other)
-    handles = [line for line in ax.lines if not line.get_label().startswith("_")]
+    handles = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
     ax.legend(handles=handles, fontsize=8, loc="upper right", framealpha=0.85)
 
 
