@@ -133,6 +133,7 @@ class NoisedPower(NamedTuple):
     """Power of one photograph with noise.
 
     Attributes:
+        name: Name of the photograph.
         frequency: Cycles per image, shape (k,).
         image: Power of the photograph, shape (k,).
         noise: Power of noise at λ = 0, shape (k,).
@@ -140,6 +141,7 @@ class NoisedPower(NamedTuple):
         predicted: ``image`` + e^(−λ) by λ, each (k,).
     """
 
+    name: str
     frequency: NDArray
     image: NDArray
     noise: NDArray
@@ -166,6 +168,7 @@ def noised_power(name: str = "camera", levels: Iterable[float] = (4.0, 0.0, -4.0
     noise = image_spectrum(noised(np.zeros((SIDE, SIDE)), 0.0)).power[rings]
     levels = tuple(levels)
     return NoisedPower(
+        name=name,
         frequency=clean.frequency[rings] * SIDE,
         image=image,
         noise=noise,

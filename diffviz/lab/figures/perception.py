@@ -146,8 +146,8 @@ def _draw_photographs(ax: Axes, power: Power) -> None:
 
 def _draw_noised(ax: Axes, power: NoisedPower) -> None:
     """Power of one photograph under noise: measured in pale thick lines, predicted in thin ones."""
-    curves: dict[str, NDArray] = {"camera": power.image, "noise, λ = 0": power.noise}
-    colours = {"camera": "black", "noise, λ = 0": NEUTRAL}
+    curves: dict[str, NDArray] = {power.name: power.image, "noise, λ = 0": power.noise}
+    colours = {power.name: "black", "noise, λ = 0": NEUTRAL}
     for level, colour in zip(power.measured, OTHERS, strict=False):
         name = minus(f"λ = {level:g}")
         curves[f"{name}, noised"] = power.measured[level]
