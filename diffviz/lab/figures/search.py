@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from diffviz import plots
 from diffviz.lab.experiments.search import small
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import OTHERS, minus
+from diffviz.lab.figures.style import OTHERS, legend, minus
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.search import goals as search_goals
 from diffviz.search import report as search_report
@@ -68,7 +68,8 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
         _label_points(result, ax)
     ax.set(ylim=(bottom, top), ylabel=other)
     handles = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
-    ax.legend(handles=handles, fontsize=8, loc="upper right", framealpha=0.85)
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12)}
+    legend(ax, handles, ncols=2, **place)
 
 
 def valley(fitted: Surface | SmoothSurface) -> NDArray:
@@ -192,10 +193,10 @@ def drawn(result: search_report.Search) -> Axes:
     Returns:
         The panel of the surface.
     """
-    left, right = plots.axes(12.5, 5.0, columns=2, legend=1.3)
+    left, right = plots.axes(12.5, 5.4, columns=2, legend=1.3)
     surface(result, left)
     beside(result, right)
-    left.figure.subplots_adjust(left=0.06, bottom=0.16, right=0.885, wspace=0.52)
+    left.figure.subplots_adjust(left=0.06, bottom=0.21, right=0.885, wspace=0.52)
     return left
 
 
