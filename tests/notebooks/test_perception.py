@@ -261,7 +261,7 @@ def test_the_objectives_made_of_an_eye_are_as_said(text):
         text,
         f"spends {eye_share} of its loss below λ = 0, more than flow matching's {share('fm-ot')}",
         f"trains FLUX.2 | {near['diffsynth-flux2']:.2f} |",
-        f"| π0 | {near['pi0']:.2f} |",
+        f"| π0, a policy for robots | {near['pi0']:.2f} |",
         f"bias 0 | {near['debiased-cosine']:.2f} |",
         f"| flow matching | {gap:.2f} |",
         f"The projection spends {literal_share}",

@@ -46,7 +46,7 @@ def test_the_cell_runs_the_search_of_the_figure(text):
 def test_the_surface_fits_and_its_least_is_inside_the_box(text, same_law):
     surface = same_law.surface
     assert surface.misfit == pytest.approx(1.2, abs=0.3)
-    assert_says(text, "$\\chi^2$ is 1.2 for each point")
+    assert_says(text, "in units of its variance, is 1.2.")
     quadratic = Surface(surface.box, surface.points, surface.values)
     assert quadratic.misfit == pytest.approx(19, abs=5)
     assert_says(text, "A quadratic through the same points has 19")
