@@ -295,6 +295,7 @@ def ddpm_is_ddim(chain: Chain | None = None, step: OneStep | None = None) -> Axe
     left, right = plots.axes(10.5, 4.2, columns=2)
     _draw_chain(left, ddpm_chain() if chain is None else chain)
     step = ddpm_step() if step is None else step
+    colours = dict(zip(step.densities, ("black", OTHERS[0]), strict=False))
     plots.lines(
         step.middle,
         step.densities,
@@ -302,6 +303,7 @@ def ddpm_is_ddim(chain: Chain | None = None, step: OneStep | None = None) -> Axe
         ylabel="density",
         title="one step from z = 0.4, λ −1 → 1, 20,000 draws",
         outside=None,
+        colours=colours.__getitem__,
         ax=right,
     )
     right.lines[2].set_linestyle(plots.DASHES[1])  # two samples of one law
