@@ -10,6 +10,7 @@ from . import (
     report,
     results,
     settings,
+    smooth,
     surface,
     tasks,
     vision,
@@ -19,6 +20,7 @@ from .families import FAMILIES
 from .goals import GOALS
 from .report import Search
 from .settings import Settings
+from .smooth import SmoothSurface
 from .surface import Surface
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "GOALS",
     "Search",
     "Settings",
+    "SmoothSurface",
     "Stopped",
     "Surface",
     "candidates",
@@ -40,6 +43,7 @@ __all__ = [
     "results",
     "search",
     "settings",
+    "smooth",
     "surface",
     "tasks",
     "vision",

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from diffviz.search.experiment import TOGETHER, search
+from diffviz.search.experiment import SURFACES, TOGETHER, search
 from diffviz.search.settings import choices
 
 DESCRIPTION = """\
@@ -37,6 +37,7 @@ def main(argv: list[str]) -> None:
             steps=options.steps,
             out=options.out,
             law=options.law,
+            surface=options.surface,
             batch=options.batch,
             learning_rate=options.learning_rate,
             tell=_tell,
@@ -77,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--law", default="same", help=f"how levels are drawn, one of {names['law']}{default}"
+    )
+    parser.add_argument(
+        "--surface",
+        default="quadratic",
+        help=f"through the means, one of {', '.join(SURFACES)}{default}",
     )
     parser.add_argument("--batch", type=int, default=256, help=f"data points of each step{default}")
     parser.add_argument(

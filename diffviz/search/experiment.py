@@ -4,9 +4,9 @@ A search has two rounds.
 
 1. Points of a Sobol design over the parameters of a family are trained side by side, once for each
    seed, and each gets the goal (less is better). A seed moves data, start, noise and held-out
-   points, of all candidates alike. A quadratic goes through the means (``surface``), and the
-   optimum is where that is least in the box.
-2. The optimum was chosen with its luck, and a quadratic may miss the truth. So it is trained once
+   points, of all candidates alike. A surface goes through the means, a quadratic (``surface``) or
+   a smooth one of any shape (``smooth``), and the optimum is where that is least in the box.
+2. The optimum was chosen with its luck, and a surface may miss the truth. So it is trained once
    more under fresh seeds, beside the catalogue's weightings and the one that theory predicts, and
    compared with them seed by seed.
 
@@ -16,7 +16,7 @@ Bengio 2003).
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
@@ -32,11 +32,16 @@ from diffviz.search.measurement import train_and_measure
 from diffviz.search.report import OPTIMUM, Search
 from diffviz.search.results import Key, Results, locked
 from diffviz.search.settings import Settings
+from diffviz.search.smooth import SmoothSurface
 from diffviz.search.surface import Surface, points_needed
 from diffviz.search.tasks import Plan, Tell, train_missing
 
 TOGETHER = 16  # of 32 each costs 8 % less, of 4 40 % more, of 1 three times as much
 FRESH = 1000  # first seed of the second round
+SURFACES: Mapping[str, Callable[..., Surface | SmoothSurface]] = {
+    "quadratic": Surface,
+    "smooth": SmoothSurface,
+}
 
 
 class Stopped(KeyboardInterrupt):
@@ -61,6 +66,7 @@ def search(
     out: str | os.PathLike | None = None,
     *,
     law: str = "same",
+    surface: str = "quadratic",
     batch: int = 256,
     learning_rate: float = 1e-2,
     tell: Tell | None = None,
@@ -83,6 +89,8 @@ def search(
         steps: Steps of each training.
         out: CSV of finished trainings. What it holds is not trained again.
         law: How levels are drawn, "same" for all candidates or each its "own"; see ``candidates``.
+        surface: "quadratic", or "smooth" where the χ² of a quadratic is well above 1: a surface of
+            any shape, which needs more points and two seeds. Trainings do not depend on it.
         batch: Data points of each step.
         learning_rate: Of Adam, as for ``dv.fit``.
         tell: Called with a line of news after each batch, and with why a training failed.
@@ -104,12 +112,14 @@ def search(
     """
     settings = Settings(data, goal, family, steps, batch, learning_rate, law)
     points = _checked_points(points, settings)
+    fit = SURFACES[checks.one_of(surface, "surface", SURFACES)]
     seeds = _checked_seeds(seeds)
+    checks.require(surface != "smooth" or seeds > 1, "a smooth surface needs two seeds or more")
     together = checks.count(together, "together")
     with locked(out), executors.chosen(executor, jobs, cluster) as pool:
         plan = Plan(settings, Results(settings, out), pool, together, tell)
         with _stopped_with_results(plan.results):
-            return _both_rounds(points, seeds, plan)
+            return _both_rounds(points, seeds, fit, plan)
 
 
 @contextmanager
@@ -121,13 +131,15 @@ def _stopped_with_results(results: Results) -> Iterator[None]:
         raise Stopped(results.values) from error
 
 
-def _both_rounds(points: int, seeds: int, plan: Plan) -> Search:
+def _both_rounds(
+    points: int, seeds: int, fit: Callable[..., Surface | SmoothSurface], plan: Plan
+) -> Search:
     """Train and fit the design, then train the optimum and its rivals under fresh seeds."""
     settings = plan.settings
     box = families.FAMILIES[settings.family].box
     places = sobol_points(box, points)
     first_round = [member(settings, place) for place in places]
-    surface = Surface(box, places, _measure(first_round, range(seeds), plan))
+    surface = fit(box, places, _measure(first_round, range(seeds), plan))
 
     rivals = published(settings)
     second_round = [member(settings, surface.least(), prefix=f"{OPTIMUM} "), *rivals]

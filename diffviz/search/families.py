@@ -110,7 +110,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "csf-mixture": Family(
         build=EyeWeighting,
-        box=(Parameter("share", 0.0, 1.5), Parameter("octaves", -2.0, 2.0)),
+        box=(Parameter("share", 0.0, 2.0), Parameter("octaves", -3.0, 5.0)),
         needs_images=True,
     ),
 }

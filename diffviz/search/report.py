@@ -11,6 +11,7 @@ from scipy import stats
 
 from diffviz import checks
 from diffviz.search import goals
+from diffviz.search.smooth import SmoothSurface
 from diffviz.search.surface import Surface
 
 OPTIMUM = "optimum"
@@ -35,7 +36,7 @@ class Search:
     """
 
     settings: Mapping[str, Any]
-    surface: Surface
+    surface: Surface | SmoothSurface
     second: Mapping[str, NDArray]
 
     def __post_init__(self) -> None:
@@ -70,7 +71,7 @@ class Search:
         parts = [
             _heading(self),
             _points_table(self.surface),
-            _coefficients_table(self.surface),
+            _shape_lines(self.surface),
             _misfit(self.surface),
             _optimum_lines(self),
             _second_round_table(self),
@@ -110,7 +111,7 @@ def _heading(found: Search) -> list[str]:
     ]
 
 
-def _points_table(surface: Surface) -> list[str]:
+def _points_table(surface: Surface | SmoothSurface) -> list[str]:
     """Each point of the design: its mean, standard error, and the surface there."""
     names = [*(name for name, *_ in surface.box), "mean", "s.e.", "surface"]
     lines = ["\n" + "".join(f"{name:>10}" for name in names)]
@@ -122,6 +123,21 @@ def _points_table(surface: Surface) -> list[str]:
     return lines
 
 
+def _shape_lines(surface: Surface | SmoothSurface) -> list[str]:
+    """What the surface is made of."""
+    if isinstance(surface, SmoothSurface):
+        return _scales_lines(surface)
+    return _coefficients_table(surface)
+
+
+def _scales_lines(surface: SmoothSurface) -> list[str]:
+    """Size and lengths of a smooth surface, the lengths in the units of the parameters."""
+    size, lengths = surface.scales
+    ranges = zip(surface.box, lengths, strict=True)
+    along = [f"{length * (high - low) / 2:.2f} in {name}" for (name, low, high), length in ranges]
+    return [f"\nsmooth surface: size {size:.4f}, lengths {', '.join(along)}"]
+
+
 def _coefficients_table(surface: Surface) -> list[str]:
     """Each coefficient of the quadratic with its standard error."""
     rows = zip(surface.names, surface.coefficients, surface.errors, strict=True)
@@ -131,8 +147,8 @@ def _coefficients_table(surface: Surface) -> list[str]:
     ]
 
 
-def _misfit(surface: Surface) -> list[str]:
-    """Whether a quadratic is enough."""
+def _misfit(surface: Surface | SmoothSurface) -> list[str]:
+    """Whether the surface describes the points."""
     if surface.values.shape[1] < 2:
         return ["one seed: no estimate of the noise"]
     return [f"misfit: χ² of {surface.misfit:.2f} for each degree of freedom"]

@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 
 ENTRY = re.compile(r"@(\w+)\{([\w-]+),\n(.*?)\n\}", re.S)
 FIELD = re.compile(r"  (\w+) = \{(.*)\},")
-ACCENTS = {r"{\"u}": "ü", r"{\"o}": "ö", r"{\'e}": "é"}
+ACCENTS = {r"{\"u}": "ü", r"{\"o}": "ö", r"{\'e}": "é", r"{\'u}": "ú"}
 
 
 class Reference(NamedTuple):

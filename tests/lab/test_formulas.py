@@ -70,6 +70,32 @@ def line_density(level):
     return dv.objective("fm-ot").law.pdf(level)
 
 
+def gain_by_substitution(of_data, of_noise, change, x, eps, ratio):
+    """gain² as the squared change of the target when ε̂ is off by one and x̂ follows from z."""
+    a, b = np.mean(of_data / x) / -change, np.mean(of_noise / eps) / -change
+    alpha = 1 / np.hypot(1, ratio)
+    x_hat = (0 - ratio * alpha * 1.0) / alpha
+    return np.full(len(x), (a * x_hat + b) ** 2)
+
+
+def removed_by_differences(power, visible, logsnr, step=1e-4):
+    """−dD/dI by central differences of the visible distortion and of the nats."""
+
+    def distortion(level):
+        return np.sum(visible / (1 / power + np.exp(level)))
+
+    def nats(level):
+        return np.log1p(power * np.exp(level)).sum() / 2
+
+    ends = logsnr - step, logsnr + step
+    return -np.diff([distortion(end) for end in ends])[0] / np.diff([nats(end) for end in ends])[0]
+
+
+def uncertain(power, logsnr):
+    """The variance of a Gaussian coefficient given z."""
+    return 1 / (1 / power + np.exp(logsnr))
+
+
 RIGHT_ANSWERS = [
     ("weighting-of-indi", lambda level: 3 * line_density(level) / np.exp(level)),
     ("excess-of-x", excess_by_noise),
@@ -82,6 +108,8 @@ RIGHT_ANSWERS = [
     ("ddim-step", ddim_by_sampler),
     ("fpo-ratio", lambda old, new: np.exp(old.mean(-1)) / np.exp(new.mean(-1))),
     ("gain-integral", gain_by_logistic),
+    ("probe-by-hand", gain_by_substitution),
+    ("removed-per-nat", removed_by_differences),
 ]
 
 
@@ -133,6 +161,54 @@ WRONG_ANSWERS = [
     ("gain-integral", lambda w, level, c: gain_by_logistic(w, level, 1.0), "does not appear"),
     ("gain-integral", lambda w, level, c: gain_by_logistic(1 + 0 * w, level, c), "missing"),
     ("gain-integral", lambda w, level, c: gain_by_logistic(w, level, c) * 3, "is 3 times"),
+    ("probe-by-hand", lambda *given: gain_by_substitution(*given) ** 0.5, "square is missing"),
+    ("probe-by-hand", lambda d, *rest: gain_by_substitution(-d, *rest), "The sign"),
+    (
+        "probe-by-hand",
+        lambda d, n, change, *rest: gain_by_substitution(d, n, 1 + 0 * change, *rest),
+        "Divide the gradients by 2 c",
+    ),
+    (
+        "probe-by-hand",
+        lambda *given: gain_by_substitution(*given[:-1], 1 / given[-1]),
+        "not α/σ",
+    ),
+    (
+        "probe-by-hand",
+        lambda d, n, change, x, eps, s: ((d / x) ** 2 + (n / eps) ** 2) / change**2,
+        "no independent guesses",
+    ),
+    (
+        "removed-per-nat",
+        lambda s, q, level: np.average(q, weights=uncertain(s, level)),
+        "That is the projection",
+    ),
+    (
+        "removed-per-nat",
+        lambda s, q, level: 2 * np.average(q, weights=uncertain(s, level)),
+        "twice the projection",
+    ),
+    (
+        "removed-per-nat",
+        lambda s, q, level: 2 * np.average(q, weights=uncertain(s, level) ** 2),
+        "Divide by the sum of v",
+    ),
+    (
+        "removed-per-nat",
+        lambda s, q, level: removed_by_differences(s, 1 + 0 * q, level),
+        "sensitivity is missing",
+    ),
+    (
+        "removed-per-nat",
+        lambda s, q, level: removed_by_differences(s, q**2, level),
+        "squared already",
+    ),
+    (
+        "removed-per-nat",
+        lambda s, q, level: removed_by_differences(s, q, -level),
+        "sign of λ",
+    ),
+    ("removed-per-nat", lambda s, q, level: removed_by_differences(s, q, level) / 2, "is 0.5"),
 ]
 
 

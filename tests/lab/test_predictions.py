@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from scipy import fft
 
 import diffviz as dv
 from diffviz.lab import exercises
 from diffviz.lab.exercises import predictions
 from diffviz.lab.exercises.predictions import Choice, Number, prediction
+from diffviz.lab.experiments import perception
 
 pytest.importorskip("ipywidgets")
 
@@ -126,9 +128,32 @@ def test_the_truths_are_those_of_other_routes():
         "coarse-stack": stack,
         "kept-darkness": 100 * kept,
         "negative-share": 100 * dv.verdict(dv.objective("edm")).negative_share,
+        "nats-an-octave": octave_of_photographs(),
     }
     for name, value in wanted.items():
         assert asked(name).truth() == pytest.approx(value, rel=2e-3), name
+
+
+def octave_of_photographs():
+    """Nats an octave by the mean powers of two rings of the photographs' cosine transforms."""
+    index = np.hypot.outer(np.arange(256), np.arange(256))
+    images = np.stack(list(perception.photos().values()))
+    power = (fft.dctn(images, axes=(1, 2), norm="ortho") ** 2).mean(0)
+    coarse, fine = (power[np.rint(index) == 2 * cycles].mean() for cycles in (4, 64))
+    return float(np.log(coarse / fine)) / 4
+
+
+@pytest.mark.parametrize(
+    ("name", "truth"),
+    [
+        ("where-is-the-weighting", "`weight` times the density of λ times σ²"),
+        ("eyes-see-best", "in the middle"),
+        ("rises-towards-noise", "rate–distortion"),
+        ("ears-want-noise", "less than an eye"),
+    ],
+)
+def test_a_choice_is_what_its_notebook_goes_on_to_show(name, truth):
+    assert asked(name).truth() == truth
 
 
 def last_signal():

@@ -1,5 +1,6 @@
 """Every number in the prose of notebook 9 is computed here again, and looked for in the text."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +19,7 @@ from diffviz.perception import sensitivities, spectra
 
 NOTEBOOK = "09_perception"
 KNOTS = (-8.0, -4.0, 2.0, 8.0)
+BY_SHARE = ("elbo", "iddpm-cosine", "edm", "fm-ot", "sd3")  # of the loss on photographs below 0
 
 
 def slope(w, low, high):
@@ -43,16 +45,16 @@ def level_of(cycles):
 
 def test_the_slopes_of_spectra_are_right(text):
     slopes = {name: spectrum(name).slopes()[0] for name in photos()}
-    textures = ("brick", "grass", "gravel")
+    textures = perception_experiments.TEXTURES
     scenes = [value for name, value in slopes.items() if name not in textures]
     mean, low, high = spectra.interval(scenes)
     close = np.mean([slopes[name] for name in textures])
     everything = spectra.interval(list(slopes.values()))
     assert_says(
         text,
-        f"scenes fall like f^-{mean:.2f} (95 % interval [{low:.2f}, {high:.2f}])",
-        f"gravel like f^-{close:.2f}",
-        "all eight together {:.2f} [{:.2f}, {:.2f}]".format(*everything),
+        f"| five scenes | {mean:.2f} | [{low:.2f}, {high:.2f}] |",
+        f"| three close-ups | {close:.2f} |",
+        "| all eight | {:.2f} | [{:.2f}, {:.2f}] |".format(*everything),
     )
 
 
@@ -61,26 +63,23 @@ def test_the_levels_of_frequencies_are_right(text):
     mean = np.mean([spectrum(name).slopes()[0] for name in photos()])
     assert_says(
         text,
-        f"λ goes from {coarse:.2f} to {fine:.2f}, {(fine - coarse) / 4:.2f} an octave",
-        f"by 2 ln 2 = {spectra.logsnr_shift(resolution=0.5):.3f}",
-        f"β = {(fine - coarse) / np.log(16):.2f}, not the mean slope {mean:.2f}",
+        f"drowns at λ = {coarse:.2f}, and structure of 64 at λ = {fine:.2f}",
+        f"That is {(fine - coarse) / 4:.2f} an octave",
+        f"$2\\log 2$, which is {spectra.logsnr_shift(resolution=0.5):.3f}",
+        f"$\\beta = {(fine - coarse) / np.log(16):.2f}$, more than the mean slope {mean:.2f}",
     )
 
 
 def test_the_shares_of_loss_are_right(text):
     flow, each = perception_experiments.shares("fm-ot"), perception_experiments.shares("fm-ot").each
-    labels = {
-        "the ELBO spends": "elbo",
-        "ε with the cosine schedule": "iddpm-cosine",
-        "EDM": "edm",
-        "flow matching": "fm-ot",
-    }
+    rising = [perception_experiments.shares(name).loss for name in BY_SHARE]
+    assert rising == sorted(rising)
     assert_says(
         text,
-        f"{percent(flow.weighting)} of flow matching's w on [-10, 10] lies below 0, "
-        f"but {percent(flow.loss)}",
-        f"{100 * min(each):.1f} to {percent(max(each))} on single ones",
-        ", ".join(f"{label} {share(name)}" for label, name in labels.items()),
+        f"{percent(flow.weighting)} of flow matching's $w$ on [-10, 10] lies below λ = 0, "
+        f"but {percent(flow.loss)} of its loss",
+        f"{100 * min(each):.1f} to {percent(max(each))}",
+        "the ELBO spends least there, then ε-prediction with the cosine schedule, EDM, and flow",
         f"spends *more* there, {share('sd3')}",
     )
 
@@ -102,10 +101,29 @@ def test_what_is_said_of_eyes_is_right(text):
     cycles = round(4 * wide)
     assert_says(
         text,
-        f"between {low:.1f} (Barten 1999, a field of 60°) and {high:.1f} (Mann",
-        f"monitor at 60 cm, {rate:.0f} pixels per degree, a 256-pixel picture is {wide:.1f}° wide",
-        f"degree are {cycles} cycles per image: those drown at λ = {level_of(cycles):.1f}",
+        f"between {low:.1f} (the older of Barten's, for a field of 60°) and {high:.1f} (Mann",
+        f"a degree has {rate:.0f} pixels, and a 256-pixel picture is {wide:.1f}° wide",
+        f"degree are {cycles} cycles per image. Those drown at λ = {level_of(cycles):.1f}",
     )
+
+
+def test_the_peaks_of_animals_are_those_that_are_used(text):
+    for name, peak in sensitivities.SPECIES.items():
+        label = "human, macaque" if name in ("human", "macaque") else name
+        columns = [column.lstrip("| ") for column in text.split(" | ")]
+        rows = [column for column in columns if column.startswith(label)]
+        assert rows, f"no row for {name}"
+        assert f"{rows[0]} | {peak} |" in text
+
+
+def test_every_curve_and_every_peak_has_a_source(text):
+    """A published curve has a link, and so has each animal but the one that is second-hand."""
+    for name in NAMES.values():
+        assert re.search(rf"\| {name} \| \[[^\]]+\]\(https://doi.org", text), name
+    linked = re.findall(r"\| [\d.]+ \| \[[^\]]+\]\(https://doi.org", text)
+    assert len(linked) == len(sensitivities.SPECIES) - 2  # people and macaques share a row
+    assert "Harmening 2017" in text
+    assert "second-hand" in text
 
 
 def small_field(frequency):
@@ -124,35 +142,41 @@ def test_the_slopes_of_implied_weightings_are_right(text):
         "Daly": "daly",
         "Barten 2004": "barten_2004",
         "Movshon–Kiorpes": "movshon_kiorpes",
+        "Barten 1999": "barten_1999",
     }
-    middle = ", ".join(f"{slopes[name][1]:.2f} ({label})" for label, name in labels.items())
+    rows = {
+        label: " | ".join(f"{each:.2f}" for each in slopes[name]) for label, name in labels.items()
+    }
     small = spectra.implied(spectrum(), small_field, 30).rate_distortion
     assert_says(
         text,
-        f"from -4 to 2 is {middle} but {slopes['barten_1999'][1]:.2f} (Barten 1999; ",
-        f"{slope(small, -4, 2):.2f} with a field as large as the picture, {256 / 30:.1f}°",
-        f"towards noise ({min(noisy):.2f} to {max(noisy):.2f})",
-        f"towards data ({max(clean):.2f} to {min(clean):.2f})",
+        *(f"| {label} | {row} |" for label, row in rows.items()),
+        f"a field as large as the picture, {256 / 30:.1f}°, its middle slope is "
+        f"{slope(small, -4, 2):.2f}",
+        "Towards noise all are flatter, and towards data all are steeper",
     )
+    assert min(noisy) > -0.5
+    assert max(clean) < -0.5
 
 
 def test_what_distance_does_to_implied_weightings_is_right(text):
-    by_distance = ", ".join(f"{middle_slope(rate=float(rate)):.2f}" for rate in DISTANCES)
     *near, far = (f"{0.025 / np.radians(1 / rate):.0f}" for rate in DISTANCES)
     grid = np.linspace(-10, 10, 4001)
     peak = grid[seen().projection(grid).argmax()]
     assert_says(
         text,
-        f"{by_distance} at 10, 30, 60 pixels per degree for Barten 2004; "
-        "Mannos–Sakrison's only beyond 20",
-        f"0.25 mm pixels from {', '.join(near)} and {far} cm",
+        "(Mannos–Sakrison's does so only beyond 20 pixels per degree.)",
+        f"| from {near[0]} cm | from {near[1]} cm | from {far} cm |",
         f"to a peak at λ = {peak:.1f} for Barten 2004",
+        "Each curve crosses flow matching's slope",
     )
     rates = np.arange(5.0, 101.0, 5.0)
     for name in NAMES:
         steeper = np.diff([middle_slope(name, rate) for rate in rates]) < 0
         expected = rates[1:] > 20 if name == "mannos_sakrison" else rates[1:] > 0
         np.testing.assert_array_equal(steeper, expected)
+        middle = [middle_slope(name, rate) for rate in rates]
+        assert max(middle) > -0.5 > min(middle), name
 
 
 def missed_area(n):
@@ -185,8 +209,8 @@ def test_the_fits_of_a_sigmoid_are_right(text):
     _, mannos_soft, mannos_straight = sigmoid_fit("mannos_sakrison")
     assert_says(
         text,
-        f"b = {bias:.2f} fits Barten 2004's on [-8, 8] to {soft:.2f}",
-        f"e^(-λ/2) to {straight:.2f}",
+        f"$b = {bias:.2f}$ misses $\\log w$ on [-8, 8] by {soft:.2f}",
+        f"$e^{{-\\lambda/2}}$ by {straight:.2f}",
         f"nearer to flow matching ({mannos_straight:.2f} against {mannos_soft:.2f})",
     )
     for name in NAMES:
@@ -204,12 +228,16 @@ def median_frequency(level):
 def test_the_numbers_on_low_snr_are_right(text):
     noisy, even, clean = (median_frequency(level) for level in (-6.0, 0.0, 6.0))
     view = seen()
-    projection, rate = (w(-6.0) / w(0.0) for w in (view.projection, view.rate_distortion))
+    projection, seen_later = (
+        view.projection(level) / view.projection(0.0) for level in (-6.0, 6.0)
+    )
+    rate, later = (view.rate_distortion(level) / view.rate_distortion(0.0) for level in (-6.0, 6.0))
     assert_says(
         text,
-        f"lies below {noisy:.1f} cycles per image, at 0 below {even:.1f}, at 6 below {clean:.1f}",
-        f"the projection is {projection:.2f} of what it is at 0, "
-        f"the rate–distortion weighting {rate:.1f} times",
+        f"| λ = -6 | {noisy:.1f} cycles per image | {rate:.1f} times that at 0 | "
+        f"{projection:.2f} times |",
+        f"| λ = 0 | {even:.1f} | 1 | 1 |",
+        f"| λ = 6 | {clean:.1f} | {later:.3f} times | {seen_later:.2f} times |",
     )
 
 
@@ -231,29 +259,30 @@ def test_the_objectives_made_of_an_eye_are_as_said(text):
     )
     assert_says(
         text,
-        f"spends {eye_share} of its loss below λ = 0: more than flow matching's {share('fm-ot')}",
-        f"ratio on [−6, 6] is {near['diffsynth-flux2']:.2f}",
-        f"π0's has {near['pi0']:.2f}",
-        f"bias 0, has {near['debiased-cosine']:.2f}",
-        f"flow matching {gap:.2f}",
-        f"projection spends {literal_share}, and the ELBO is nearest to it ({flat['elbo']:.2f})",
+        f"spends {eye_share} of its loss below λ = 0, more than flow matching's {share('fm-ot')}",
+        f"trains FLUX.2 | {near['diffsynth-flux2']:.2f} |",
+        f"| π0, a policy for robots | {near['pi0']:.2f} |",
+        f"bias 0 | {near['debiased-cosine']:.2f} |",
+        f"| flow matching | {gap:.2f} |",
+        f"The projection spends {literal_share}",
+        f"nearest to the projection is the ELBO ({flat['elbo']:.2f})",
     )
 
 
-def animal_numbers(name):
-    """Slope and share of the loss below λ = 0 that a species implies, as the prose writes them."""
+def animal_share(name):
+    """Share of the loss below λ = 0 that a species implies, as the prose writes it."""
     w = spectra.implied(spectrum(), sensitivities.species(name), 30).rate_distortion
-    return f"{slope(w, -4, 2):.2f}", percent(dv.share_below(w, mmse=spectrum().mmse))
+    return percent(dv.share_below(w, mmse=spectrum().mmse))
 
 
 def test_what_is_said_of_other_eyes_is_right(text):
     assert_says(
         text,
-        "a cat's slope is {} and {} of the loss".format(*animal_numbers("cat")),
-        "a mouse's {} and {}".format(*animal_numbers("mouse")),
-        "share a curve ({}, {})".format(*animal_numbers("human")),
+        f"a cat spends {animal_share('cat')} of its loss below λ = 0 and a mouse "
+        f"{animal_share('mouse')}, where a human and a macaque spend {animal_share('human')}",
     )
     assert sensitivities.SPECIES["human"] / sensitivities.SPECIES["cat"] == pytest.approx(10)
+    assert sensitivities.SPECIES["human"] == sensitivities.SPECIES["macaque"]
 
 
 def test_what_is_said_of_sound_is_right(text):
@@ -269,10 +298,10 @@ def test_what_is_said_of_sound_is_right(text):
     assert_says(
         text,
         f"takes {-20 * np.log10(sensitivities.a_weighting(63)):.0f} dB off at 63 Hz",
-        f"rises from {low:.2f} at λ = -8 to {high:.2f} at 2",
-        f"(slope {heard:+.2f}; of an ear that hears all frequencies alike "
-        f"it would be {everything:.2f})",
-        f"falls with {slope(view.rate_distortion, 2, 8):.2f} from 2 to 8",
+        f"The projection rises, from {low:.2f} at λ = -8 to {high:.2f} at λ = 2",
+        f"| λ from -8 to -4 | {heard:+.2f} | {everything:.2f} |",
+        f"| λ from 2 to 8 | {slope(view.rate_distortion, 2, 8):.2f} | "
+        f"{slope(flat.rate_distortion, 2, 8):.2f} |",
         f"(negative share {percent(verdict.negative_share, 2)})",
     )
 
@@ -340,6 +369,7 @@ def test_the_answers_of_the_exercises_are_right(text):
         ("as-steep-as-fm", 40, "steeper"),
         ("as-steep-as-fm", 0, "Pixels per degree"),
         ("as-steep-as-fm", "near", "right kind"),
+        ("removed-per-nat", 3, "a function here"),
     ],
 )
 def test_a_wrong_answer_gets_a_hint(name, wrong, hint, capsys):
@@ -347,3 +377,13 @@ def test_a_wrong_answer_gets_a_hint(name, wrong, hint, capsys):
     said = capsys.readouterr().out
     assert "not yet" in said
     assert hint in said
+
+
+def test_what_readers_stumbled_at_is_gone(text):
+    """Rows of readers' notes: a joke, a long number, a wall of numbers, a broken emphasis."""
+    for words in ("pigeon", "their *variance* is", "figures.draw("):
+        assert words not in text
+    outputs = [output for cell in cells(NOTEBOOK) for output in cell.get("outputs", [])]
+    printed = "".join(output.text for output in outputs if "text" in output)
+    assert not re.search(r"\d{9,}\.\d", printed)
+    assert "Animals without a published peak are left out" in text

@@ -1,5 +1,7 @@
 """What notebook 0 says holds: errors of x and ε, equal recipes, and who weights what."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -69,10 +71,41 @@ def test_the_photograph_comes_out_where_most_of_the_variance_is_noise(text):
 def test_the_map_names_every_other_notebook(text):
     from notebook_prose import NOTEBOOKS
 
-    for file in sorted(NOTEBOOKS.glob("0[1-9]*.ipynb")):
-        assert_says(text, f"({file.name})")
+    others = [file.name for file in sorted(NOTEBOOKS.glob("*.ipynb")) if file.stem != NOTEBOOK]
+    assert len(others) >= 11
+    for name in others:
+        assert_says(text, f"({name})")
     for reader in ("exploring", "reproducing", "teaching", "training"):
         assert_says(text, f"| {reader}")
+
+
+def test_the_map_promises_only_what_there_is(text):
+    """Files that it links, commands, and a section of five questions for each notebook."""
+    from notebook_prose import NOTEBOOKS
+
+    source = "\n".join(cell.source for cell in cells(NOTEBOOK) if cell.cell_type == "markdown")
+    for link in re.findall(r"\]\((?!http)([^)#]+)", source):
+        assert (NOTEBOOKS / link).exists(), link
+    questions = (NOTEBOOKS.parent / "docs" / "questions.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"teaching or learning \| ([\d, ]+), with the \[five questions", text)
+    for number in row.split(", "):
+        if number != "1":
+            assert f"## {number} · " in questions
+    for number, what in ((1, "Explorer("), (2, "Explorer("), (3, "Explorer("), (4, "dv.probe(")):
+        (file,) = NOTEBOOKS.glob(f"{number:02}_*.ipynb")
+        assert what in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "level"), [(1.0, 0.0, 2.0), (-0.8, 0.6, -1.0), (-1.0, 1.0, 3.0)]
+)
+def test_the_error_of_any_target_is_the_gain_times_that_of_eps(text, a, b, level):
+    assert_says(text, "The size of the bracket is called the **gain**")
+    x, eps, eps_hat = np.random.default_rng(0).standard_normal((3, 20))
+    ratio = np.exp(-level / 2)
+    x_hat = x + ratio * (eps - eps_hat)  # so that x̂ + (σ/α) ε̂ is the known z/α
+    error = a * x_hat + b * eps_hat - a * x - b * eps
+    assert error == pytest.approx((b - a * ratio) * (eps_hat - eps))
 
 
 def test_it_opens_with_words_and_ends_with_the_explorer_and_exercises():

@@ -15,9 +15,11 @@ DERIVED = (
     "01_weightings",
     "02_noise_schedules",
     "03_training",
+    "04_probe_your_loss",
     "05_elbo",
     "07_prior",
     "08_sampling",
+    "09_perception",
 )
 TYPESET = (*DERIVED, "06_policy", "11_few_steps")
 
@@ -64,7 +66,7 @@ def test_keys_and_links_of_the_bibliography_are_there_once():
     entries = bibliography.read(ROOT / "docs" / "references.bib")
     assert len({entry.key for entry in entries}) == len(entries) == len(REFERENCES)
     for entry in entries:
-        family = entry.authors[0].lower().replace("ü", "u")
+        family = entry.authors[0].lower().replace("ü", "u").replace(" ", "")
         assert entry.key.startswith(f"{family}{entry.year}"), entry.key
 
 
@@ -147,6 +149,15 @@ def test_every_formula_becomes_mathml(name):
 
 
 @pytest.mark.parametrize("name", DERIVED)
+def test_a_displayed_formula_ends_its_paragraph(name):
+    """Else the next paragraph begins in the line of the formula."""
+    for cell in cells(name):
+        lines = cell.source.split("\n") if cell.cell_type == "markdown" else []
+        for place in [i for i, line in enumerate(lines) if line == "$$"][1::2]:
+            assert not "".join(lines[place + 1 : place + 2]), lines[place + 1]
+
+
+@pytest.mark.parametrize("name", DERIVED)
 def test_key_formulas_are_displayed(name):
     assert len(displayed(name)) >= 4
 
@@ -165,9 +176,11 @@ FEW = {  # exercises with their solutions, and counts that belong together
     "01_weightings": 0,
     "02_noise_schedules": 3,
     "03_training": 0,
+    "04_probe_your_loss": 0,
     "05_elbo": 3,
     "07_prior": 2,
     "08_sampling": 3,
+    "09_perception": 2,
 }
 
 
@@ -190,7 +203,10 @@ def test_the_script_counts_numbers_of_prose_and_nothing_else():
 # --- questions and code -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", DERIVED)
+ASKED = tuple(dict.fromkeys((*TYPESET, "10_masked")))
+
+
+@pytest.mark.parametrize("name", ASKED)
 def test_there_are_five_questions_and_five_answers(name):
     text = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
     number = int(name[:2])
@@ -229,6 +245,7 @@ def test_what_readers_stumbled_at_is_gone():
         "07_prior": ("felt", "couples of pairs", "the start's box off", "the dark prompt gets"),
         "08_sampling": ("names the wrong cause",),
         "02_noise_schedules": ("Honestly",),
+        "04_probe_your_loss": ("loss / beside", "a weighting is drawn and never used"),
     }.items():
         for word in words:
             assert word not in prose(name), f"{name} says {word!r}"

@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffviz.lab.exercises.answers import number
+from diffviz.lab.exercises.functions import judged
 from diffviz.lab.exercises.registry import RIGHT, exercise
 from diffviz.lab.experiments.perception import seen, slopes, spectrum
 from diffviz.perception import sensitivities, spectra
@@ -84,3 +86,54 @@ def as_steep_as_fm(answer: Any) -> str:
         return RIGHT
     text = f"There the slope from −4 to 2 is {slope:.2f}; from farther off it is steeper."
     return text.replace("-", "−")
+
+
+def _remaining(power: NDArray, logsnr: float) -> NDArray:
+    """Variance of each coefficient that z leaves open, S/(1 + S e^λ)."""
+    return power / (1 + power * np.exp(logsnr))
+
+
+def _removed_per_nat(power: NDArray, visible: NDArray, logsnr: float) -> NDArray:
+    """2 Σ q v²/Σ v."""
+    v = _remaining(power, logsnr)
+    return np.array(2 * (visible * v**2).sum() / v.sum())
+
+
+@exercise("removed-per-nat")
+def removed_per_nat(answer: Any) -> str:
+    """The rate–distortion weighting at one λ, from the powers and squared sensitivities."""
+    rng = np.random.default_rng(7)
+    cases = [
+        (rng.uniform(0.1, 5, 12), rng.uniform(0.1, 2, 12), float(level))
+        for level in rng.uniform(-4, 4, 4)
+    ]
+
+    def average(values: Any) -> Any:
+        def weighted(power: NDArray, visible: NDArray, logsnr: float) -> NDArray:
+            v = _remaining(power, logsnr)
+            return np.array(values(visible, v) / v.sum())
+
+        return weighted
+
+    mistakes = {
+        "That is the projection. The distortion falls by q v² e^λ, so v has to be squared.": (
+            average(lambda q, v: (q * v).sum())
+        ),
+        "That is twice the projection: v has to be squared in the sum above.": (
+            average(lambda q, v: 2 * (q * v).sum())
+        ),
+        "Divide by the sum of v, which is what a nat costs; you divided by that of v².": (
+            average(lambda q, v: 2 * (q * v**2).sum() * v.sum() / (v**2).sum())
+        ),
+        "The sensitivity is missing: weight each coefficient by q.": (
+            average(lambda q, v: 2 * (v**2).sum())
+        ),
+        "The sensitivities that come in are squared already.": (
+            average(lambda q, v: 2 * (q**2 * v**2).sum())
+        ),
+        "The sign of λ: noise has the power e^(−λ), so v = S/(1 + S e^λ).": (
+            lambda power, visible, logsnr: _removed_per_nat(power, visible, -logsnr)
+        ),
+    }
+    hint = "With v = S/(1 + S e^λ) it is 2 Σ q v²/Σ v."
+    return judged(answer, _removed_per_nat, cases, mistakes, hint)

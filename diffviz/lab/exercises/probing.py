@@ -1,9 +1,22 @@
-"""Judges of notebook 4: which mistake a loss has."""
+"""Judges of notebook 4: which mistake a loss has, and what a probe reads from gradients."""
 
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from diffviz.lab.exercises.functions import judged
 from diffviz.lab.exercises.registry import RIGHT, exercise
+
+# What a mistake does to the measured weighting over the one that was meant; a test computes each.
+TRACES = {
+    "numerator": "leaves everything above SNR = 5 as it was meant, and adds weight below it",
+    "max": "raises the weighting at both ends, the more the farther from SNR = 5",
+    "no effect": "raises both ends alike, the more the farther from λ = 0",
+    "wrong sign": "tilts the weighting by one factor for each nat, on the whole axis",
+    "sigma_data": "steps from one level to another in the middle, and leaves both ends parallel",
+}
 
 
 @dataclass(frozen=True)
@@ -26,10 +39,67 @@ class MysteryJudge:
         if answer == losses.MISTAKE_OF[losses.MYSTERIES[self.letter]]:
             return RIGHT
         return (
-            f"Plot mystery {self.letter} and what was meant, "
-            f"losses.INTENDED[{self.letter!r}]: where do they part?"
+            f"{answer!r} {TRACES[answer]}. Divide the measured curve of mystery {self.letter} by "
+            "the one that was meant: that is not what it does."
         )
 
 
 for _letter in "ABCDE":
     exercise(f"mystery-{_letter}")(MysteryJudge(_letter))
+
+
+# --- the probe by hand ----------------------------------------------------------------------------
+
+
+def _gain_squared(
+    of_data: NDArray, of_noise: NDArray, change: NDArray, x: NDArray, eps: NDArray, ratio: float
+) -> NDArray:
+    """(b − a σ/α)², with a and b from gradients −2 c a x and −2 c b ε, and the change 2 c."""
+    a, b = -of_data / (change * x), -of_noise / (change * eps)
+    return (b - a * ratio) ** 2
+
+
+@exercise("probe-by-hand")
+def probe_by_hand(answer: Any) -> str:
+    """gain² from three gradients of one squared loss, and σ/α."""
+    rng = np.random.default_rng(6)
+    cases = [_gradients(rng) for _ in range(3)]
+
+    def with_signs(of_data: NDArray, of_noise: NDArray, *rest: Any) -> NDArray:
+        return _gain_squared(-of_data, of_noise, *rest)
+
+    def unscaled(
+        of_data: NDArray, of_noise: NDArray, change: NDArray, x: NDArray, eps: NDArray, ratio: float
+    ) -> NDArray:
+        return _gain_squared(of_data, of_noise, np.ones_like(change), x, eps, ratio)
+
+    def upside_down(
+        of_data: NDArray, of_noise: NDArray, change: NDArray, x: NDArray, eps: NDArray, ratio: float
+    ) -> NDArray:
+        return _gain_squared(of_data, of_noise, change, x, eps, 1 / ratio)
+
+    def of_the_target(of_data: NDArray, of_noise: NDArray, *rest: Any) -> NDArray:
+        change, x, eps, _ = rest
+        return (of_noise / (change * eps)) ** 2 + (of_data / (change * x)) ** 2
+
+    mistakes = {
+        "The square is missing: the squared error counts.": (
+            lambda *arguments: np.sqrt(_gain_squared(*arguments))
+        ),
+        "The sign: more of ε̂ in z means less of x̂, so it is b − a σ/α.": with_signs,
+        "Divide the gradients by 2 c, which is the change: the target does not depend on c.": (
+            unscaled
+        ),
+        "It is σ/α, not α/σ: an error of ε̂ is an error of x̂ times σ/α.": upside_down,
+        "x̂ and ε̂ are no independent guesses: put x̂ = (z − σ ε̂)/α in.": (of_the_target),
+    }
+    hint = "a = −of_data/(change · x) and b = −of_noise/(change · eps); then (b − a σ/α)²."
+    return judged(answer, _gain_squared, cases, mistakes, hint)
+
+
+def _gradients(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Gradients of a loss with a hidden target and multiplier, for six values of x and ε."""
+    a, b = rng.uniform(0.3, 2, 2) * rng.choice([-1, 1], 2)
+    c, ratio = rng.uniform(0.5, 3, 2)
+    x, eps = rng.standard_normal((2, 6))
+    return -2 * c * a * x, -2 * c * b * eps, np.full(6, 2 * c), x, eps, float(ratio)

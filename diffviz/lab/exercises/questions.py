@@ -3,11 +3,13 @@
 import math
 
 import numpy as np
+from scipy import stats
 from scipy.special import expit
 
 from diffviz.lab.exercises.predictions import Choice, Number, prediction
 from diffviz.lab.experiments import (
     elbo,
+    perception,
     prior,
     sampling,
     schedule,
@@ -15,6 +17,7 @@ from diffviz.lab.experiments import (
     tracking,
     training,
 )
+from diffviz.perception import sensitivities
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis, paths
 from diffviz.theory import prior as prior_theory
@@ -315,6 +318,43 @@ prediction(
 )
 
 
+# --- notebook 4 ---------------------------------------------------------------------------------
+
+
+def _what_is_the_weighting() -> str:
+    """Which product of the parts of EDM's loss has the shape of its weighting."""
+    logsnr = np.linspace(-4, 8, 49)
+    sigma = np.exp(-logsnr / 2)
+    factor = (sigma**2 + 0.25) / (0.5 * sigma) ** 2
+    density = stats.norm(2.4, 2.4).pdf(logsnr)
+    products = {
+        "`weight`": factor,
+        "`weight` times the density of λ": factor * density,
+        "`weight` times the density of λ times σ²": factor * density * sigma**2,
+    }
+    known = CATALOGUE["edm"].weighting(logsnr)
+    return min(products, key=lambda name: float(np.std(np.log(products[name] / known))))
+
+
+prediction(
+    "where-is-the-weighting",
+    Choice(
+        "The network predicts x, and the variable `weight` is its factor. What is the weighting on "
+        "the ε error?",
+        {
+            "`weight`": "How often each level is drawn counts as well.",
+            "`weight` times the density of λ": (
+                "That is the weighting on the error of x. An error of ε̂ moves x̂ by σ/α as much."
+            ),
+            "`weight` times the density of λ times σ²": (
+                "Multiplier, density and gain², which is σ²/α² for the target x, and α is 1 here."
+            ),
+        },
+        _what_is_the_weighting,
+    ),
+)
+
+
 # --- notebook 5 ---------------------------------------------------------------------------------
 
 
@@ -531,5 +571,111 @@ prediction(
             "EDM, Karras ρ = 7": "It spends more than a third of its steps below λ = −4.",
         },
         _early_grid,
+    ),
+)
+
+
+# --- notebook 9 ---------------------------------------------------------------------------------
+
+
+def _octave() -> float:
+    """Nats between the levels at which neighbouring octaves of photographs drown."""
+    photographs = perception.spectrum()
+    cycles = np.array([4.0, 64.0]) / perception.SIDE
+    coarse, fine = np.interp(cycles, photographs.frequency, photographs.drowns)
+    return float(fine - coarse) / 4
+
+
+def _spent_on_noise() -> float:
+    """Percent of flow matching's loss on photographs below λ = 0."""
+    return 100 * perception.shares("fm-ot").loss
+
+
+def _where_eyes_see_best() -> str:
+    """Where the published sensitivities of people have their peaks."""
+    frequency = np.geomspace(0.1, 30, 400)
+    peaks = [frequency[curve(frequency).argmax()] for curve in sensitivities.SENSITIVITIES.values()]
+    if max(peaks) <= frequency[0]:
+        return "at the lowest frequencies"
+    return "at the highest frequencies" if min(peaks) >= frequency[-1] else "in the middle"
+
+
+def _rises_towards_noise() -> str:
+    """Which of the two implied weightings is larger at λ = −8 than at 0."""
+    view = perception.seen()
+    levels = np.array([-8.0, 0.0])
+    first, second = (
+        bool(np.diff(w(levels))[0] < 0) for w in (view.rate_distortion, view.projection)
+    )
+    labels = {(True, False): "rate–distortion", (False, True): "projection", (True, True): "both"}
+    return labels.get((first, second), "neither")
+
+
+def _do_ears_want_noise() -> str:
+    """Whether the rate–distortion weighting of an ear rises to noise as steeply as an eye's."""
+    ear, eye = (perception.slopes(view.rate_distortion)[0] for view in _ear_and_eye())
+    return "as an eye does" if ear <= eye else "less than an eye"
+
+
+def _ear_and_eye() -> tuple[perception.Implied, perception.Implied]:
+    """What an ear implies on pink noise, and an eye on photographs."""
+    return perception.heard(), perception.seen()
+
+
+prediction(
+    "nats-an-octave",
+    Number(
+        "From 4 to 64 cycles per image are four octaves. By how many nats does the level at which "
+        "a frequency drowns move for each of them?",
+        _octave,
+        "An octave of f^−β is β log 2, and β is about 2.5 there.",
+        "nats",
+    ),
+)
+prediction(
+    "spent-on-noise",
+    Number(
+        "99 % of flow matching's weighting on [−10, 10] lies below λ = 0. Which percentage of its "
+        "loss on photographs does?",
+        _spent_on_noise,
+        "Where there is hardly anything but noise, it is easily told, and the error is small.",
+        "%",
+    ),
+)
+prediction(
+    "eyes-see-best",
+    Choice(
+        "A grating of fine stripes has a high frequency. Where do people see the faintest ones?",
+        {
+            "at the lowest frequencies": "Towards low frequencies the sensitivity falls again.",
+            "in the middle": "All five published curves fall on both sides of a peak.",
+            "at the highest frequencies": "Stripes that are too fine are a uniform grey.",
+        },
+        _where_eyes_see_best,
+    ),
+)
+prediction(
+    "rises-towards-noise",
+    Choice(
+        "Which of the two weightings is larger at λ = −8 than at λ = 0?",
+        {
+            "rate–distortion": "At the noise end much variance is left to remove, at little cost.",
+            "projection": "At the noise end it weights coarse structure, which eyes see badly.",
+            "both": "The two count the same errors in different ways.",
+            "neither": "The two count the same errors in different ways.",
+        },
+        _rises_towards_noise,
+    ),
+)
+prediction(
+    "ears-want-noise",
+    Choice(
+        "Pink noise has its power at low frequencies, like photographs. How steeply does the "
+        "rate–distortion weighting of an ear rise towards noise?",
+        {
+            "as an eye does": "Low frequencies have the power, but an ear hardly hears them.",
+            "less than an eye": "The low frequencies of pink noise are what an ear hears least.",
+        },
+        _do_ears_want_noise,
     ),
 )

@@ -1,6 +1,6 @@
 """Experiments on perception: spectra of photographs, what an eye implies, where the loss lies."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -28,6 +28,7 @@ NAMES = {  # as people write them
 }
 DISTANCES = (10, 30, 60)  # pixels per degree: a monitor of 0.25 mm pixels from 14, 43 and 86 cm
 SPENDERS = ("elbo", "iddpm-cosine", "edm", "sigmoid-bias2", "min-snr-5-eps", "fm-ot", "sd3", "indi")
+TEXTURES = ("brick", "grass", "gravel")  # the photographs that are close-ups
 SIDE = 256  # pixels of a photograph
 DIVISORS = (1, 2, 4, 8, 16, 32, 64, 128)  # of SIDE, that leave a spectrum
 NYQUIST = 0.5  # cycles per pixel; the corners beyond have few coefficients
@@ -132,6 +133,7 @@ class NoisedPower(NamedTuple):
     """Power of one photograph with noise.
 
     Attributes:
+        name: Name of the photograph.
         frequency: Cycles per image, shape (k,).
         image: Power of the photograph, shape (k,).
         noise: Power of noise at λ = 0, shape (k,).
@@ -139,6 +141,7 @@ class NoisedPower(NamedTuple):
         predicted: ``image`` + e^(−λ) by λ, each (k,).
     """
 
+    name: str
     frequency: NDArray
     image: NDArray
     noise: NDArray
@@ -165,6 +168,7 @@ def noised_power(name: str = "camera", levels: Iterable[float] = (4.0, 0.0, -4.0
     noise = image_spectrum(noised(np.zeros((SIDE, SIDE)), 0.0)).power[rings]
     levels = tuple(levels)
     return NoisedPower(
+        name=name,
         frequency=clean.frequency[rings] * SIDE,
         image=image,
         noise=noise,
@@ -557,21 +561,22 @@ def nearest(w: Curve, k: int = 3) -> dict[str, float]:
 # --- where the loss lies -----------------------------------------------------------------------
 
 
-def photo_spending(logsnr: ArrayLike) -> dict[str, NDArray]:
-    """Loss densities on photographs of the objectives of ``SPENDERS``.
+def photo_spending(logsnr: ArrayLike, names: Sequence[str] = SPENDERS) -> dict[str, NDArray]:
+    """Loss densities of objectives on photographs.
 
     Args:
         logsnr: Increasing grid in nats, shape (n,).
+        names: Objectives of the catalogue.
 
     Returns:
         w · mmse by name, each (n,).
 
     Raises:
-        ValueError: The grid does not increase.
+        ValueError: The grid does not increase, or a name is unknown.
     """
     logsnr = increasing(logsnr, "logsnr")
     mmse = spectrum().mmse
-    return {name: analysis.loss_density(CATALOGUE[name], logsnr, mmse) for name in SPENDERS}
+    return {name: analysis.loss_density(objective(name), logsnr, mmse) for name in names}
 
 
 class Shares(NamedTuple):

@@ -10,16 +10,17 @@ SMALL: dict[str, Any] = {
     "data": "digits",
     "goal": "distortion",
     "family": "csf-mixture",
-    "points": 10,
-    "seeds": 4,
+    "points": 24,
+    "seeds": 3,
     "steps": 250,
     "batch": 128,
+    "surface": "smooth",
 }
 
 
 @cached
 def small(law: str = "same") -> search_report.Search:
-    """A search small enough to be run again for the figure: 72 trainings.
+    """A search small enough to be run again for the figure: 96 trainings.
 
     Args:
         law: "same" where all weightings are trained under one law of λ, "own" for each its own.

@@ -1,15 +1,21 @@
 """Figures of spectra, which λ is which frequency, what eyes and ears imply."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments.perception import (
+    DIVISORS,
     SIDE,
+    SPENDERS,
+    TEXTURES,
+    NoisedPower,
+    Power,
     drowning,
     heard,
     implied_by_column,
@@ -19,8 +25,17 @@ from diffviz.lab.experiments.perception import (
     sensitivity_curves,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import legend, line_of, minus, named_lines
+from diffviz.lab.figures.style import (
+    NEUTRAL,
+    OTHERS,
+    colours_of,
+    legend,
+    line_of,
+    minus,
+    named_lines,
+)
 from diffviz.perception.sensitivities import Curve, a_weighting
+from diffviz.perception.spectra import Implied
 from diffviz.recipes.entries import CATALOGUE
 
 REFERENCES = ("elbo", "fm-ot")  # drawn beside what is implied
@@ -28,25 +43,28 @@ FREQUENCY = "spatial frequency   [cycles per image]"
 DEGREES = "spatial frequency   [cycles per degree]"
 GRID = np.linspace(-10, 10, 201)
 # One colour for each name in every picture, and one where two names stand for the same curve.
-# None is that of a reference.
+# None is that of an objective.
+INDIGO, TEAL, WINE, LIME, PURPLE, SIENNA, GREEN, SLATE = OTHERS
 CURVE_COLOURS = {
-    "Mannos–Sakrison 1974": "#0072B2",
-    "Barten 1999": "#009E73",
-    "Barten 2004": "#CC79A7",
-    "Daly 1993": "#E69F00",
-    "Movshon–Kiorpes 1988": "#56B4E9",
-    "human": "#56B4E9",
-    "tree shrew": "#009E73",
-    "cat": "#CC79A7",
-    "triplefin": "#882255",
-    "goldfish": "#E69F00",
-    "mouse": "#0072B2",
-    "10 pixels per degree": "#7A7A00",
-    "30 pixels per degree": "#CC79A7",
-    "60 pixels per degree": "#882255",
-    "rate–distortion": "#004488",
-    "projection": "#5588BB",
+    "Mannos–Sakrison 1974": INDIGO,
+    "Barten 1999": TEAL,
+    "Barten 2004": WINE,
+    "Daly 1993": LIME,
+    "Movshon–Kiorpes 1988": PURPLE,
+    "human": PURPLE,
+    "tree shrew": TEAL,
+    "cat": SIENNA,
+    "triplefin": SLATE,
+    "goldfish": LIME,
+    "mouse": INDIGO,
+    "10 pixels per degree": LIME,
+    "30 pixels per degree": WINE,
+    "60 pixels per degree": INDIGO,
+    "rate–distortion": INDIGO,
+    "projection": TEAL,
 }
+SCENE, TEXTURE, ALL = "scenes", "close-ups", "all eight"
+GROUP_COLOURS = {SCENE: INDIGO, TEXTURE: TEAL, ALL: "black"}
 
 
 def colour_of(name: str) -> str:
@@ -86,31 +104,51 @@ def _draw_implied(
     ax.xaxis.set_major_locator(MultipleLocator(5))
 
 
-def _draw_photographs(ax: Axes) -> None:
-    """Power of eight photographs, that of all in black."""
-    frequency, curves = photo_power()
-    colours = dict(zip(curves, (*plots.PALETTE[:8], "black"), strict=True))
+def group_of(name: str) -> str:
+    """Whether a photograph is a scene or a close-up; or all eight together.
+
+    Args:
+        name: Name of a photograph, or "all eight".
+
+    Returns:
+        A key of ``GROUP_COLOURS``.
+    """
+    if name == ALL:
+        return ALL
+    return TEXTURE if name in TEXTURES else SCENE
+
+
+def _group_colour(name: str) -> str:
+    """The colour of a photograph's group."""
+    return GROUP_COLOURS[group_of(name)]
+
+
+def _draw_photographs(ax: Axes, power: Power) -> None:
+    """Power of photographs, scenes in one colour and close-ups in another, that of all in black."""
     plots.lines(
-        frequency,
-        curves,
+        power.frequency,
+        power.curves,
         xlabel=FREQUENCY,
         ylabel="power per coefficient",
-        title="eight photographs",
-        colours=colours.__getitem__,
+        title="scenes fall faster than close-ups",
+        colours=_group_colour,
         ax=ax,
     )
+    handles: dict[str, Line2D] = {}
     for line in named_lines(ax):
-        line.set(lw=1.1, ls="-")
-    line_of(ax, "all eight").set(lw=2.8)
-    legend(ax, named_lines(ax), fontsize=8, ncols=2, loc="lower left")
+        group = group_of(str(line.get_gid()))
+        line.set(lw=2.8 if group == ALL else 1.1, ls="-")
+        handles.setdefault(group, line)
+    drawn = legend(ax, handles.values(), loc="lower left")
+    for text, group in zip(drawn.get_texts(), handles, strict=True):
+        text.set_text(group)
 
 
-def _draw_noised(ax: Axes) -> None:
+def _draw_noised(ax: Axes, power: NoisedPower) -> None:
     """Power of one photograph under noise: measured in pale thick lines, predicted in thin ones."""
-    power = noised_power("camera")
-    curves: dict[str, NDArray] = {"camera": power.image, "noise, λ = 0": power.noise}
-    colours = {"camera": plots.PALETTE[0], "noise, λ = 0": "0.55"}
-    for level, colour in zip(power.measured, plots.PALETTE[1:4], strict=True):
+    curves: dict[str, NDArray] = {power.name: power.image, "noise, λ = 0": power.noise}
+    colours = {power.name: "black", "noise, λ = 0": NEUTRAL}
+    for level, colour in zip(power.measured, OTHERS, strict=False):
         name = minus(f"λ = {level:g}")
         curves[f"{name}, noised"] = power.measured[level]
         curves[name] = power.predicted[level]
@@ -120,7 +158,7 @@ def _draw_noised(ax: Axes) -> None:
         curves,
         xlabel=FREQUENCY,
         ylabel="power per coefficient",
-        title="camera + noise of power e^(−λ)",
+        title="noise of power e^(−λ) fills it up from the right",
         colours=colours.__getitem__,
         ax=ax,
     )
@@ -138,11 +176,19 @@ def _draw_noised(ax: Axes) -> None:
     "spectra",
     "Power of natural images by spatial frequency; with noise, a hinge that moves with λ.",
 )
-def spectra() -> Axes:
-    """Draw the power of photographs, and of one with noise; returns the left panel."""
+def spectra(power: Power | None = None, noised: NoisedPower | None = None) -> Axes:
+    """Draw the power of photographs, and of one with noise.
+
+    Args:
+        power: What ``experiments.perception.photo_power`` returned; computed by default.
+        noised: What ``experiments.perception.noised_power`` returned; computed by default.
+
+    Returns:
+        The left panel.
+    """
     left, right = plots.axes(11.0, 4.6, columns=2)
-    _draw_photographs(left)
-    _draw_noised(right)
+    _draw_photographs(left, photo_power() if power is None else power)
+    _draw_noised(right, noised_power() if noised is None else noised)
     for ax in (left, right):
         ax.set(xscale="log", yscale="log", xlim=(0.9, 140), ylim=(3e-4, 3e3))
     return left
@@ -153,12 +199,24 @@ def spectra() -> Axes:
     "Which λ drowns which spatial frequency, by resolution; where objectives spend their loss on "
     "photographs.",
 )
-def frequency_map() -> Axes:
-    """Draw where frequencies drown, and loss densities on photographs; returns the left panel."""
+def frequency_map(times: Sequence[int] = DIVISORS[:4], names: Sequence[str] = SPENDERS) -> Axes:
+    """Draw where frequencies drown, and loss densities on photographs.
+
+    Args:
+        times: Sides in pixels of the squares that are averaged, powers of 2 up to 128.
+        names: Objectives of the catalogue.
+
+    Returns:
+        The left panel.
+
+    Raises:
+        ValueError: A number is no such power, or a name is unknown.
+    """
     left, right = plots.axes(11.0, 4.6, columns=2)
-    for times, colour, dash in zip((1, 2, 4, 8), plots.PALETTE, plots.DASHES, strict=False):
-        name = f"{SIDE // times}² pixels"
-        left.plot(*drowning(times), color=colour, ls=dash, lw=2, gid=name, label=name)
+    for position, (each, colour) in enumerate(zip(times, OTHERS, strict=False)):
+        name = f"{SIDE // each}² pixels"
+        dash = plots.DASHES[position % len(plots.DASHES)]
+        left.plot(*drowning(each), color=colour, ls=dash, lw=2, gid=name, label=name)
     left.set(xscale="log", xlim=(0.9, 140), ylim=(-7.5, 7.5))
     left.set(
         xlabel=FREQUENCY,
@@ -166,8 +224,15 @@ def frequency_map() -> Axes:
         title="where a frequency drowns",
     )
     legend(left, loc="upper left", handlelength=3)
+    _draw_spending(right, names)
+    return left
+
+
+def _draw_spending(ax: Axes, names: Sequence[str]) -> None:
+    """Loss densities of objectives on photographs, each of unit area."""
     spent = {
-        name: plots.scaled(loss, GRID, "unit area") for name, loss in photo_spending(GRID).items()
+        name: plots.scaled(loss, GRID, "unit area")
+        for name, loss in photo_spending(GRID, names).items()
     }
     plots.lines(
         GRID,
@@ -176,23 +241,32 @@ def frequency_map() -> Axes:
         ylabel="share of the loss per nat",
         title="what objectives spend on photographs",
         colours=plots.colour,
-        ax=right,
+        ax=ax,
     )
-    right.axvline(0, color="0.5", lw=0.8)
-    right.set(xlim=(-10, 10), ylim=(0, None))
-    right.xaxis.set_major_locator(MultipleLocator(5))
-    legend(right, [line_of(right, name) for name in spent], fontsize=8, loc="upper left")
-    return left
+    ax.axvline(0, color="0.5", lw=0.8)
+    ax.set(xlim=(-10, 10), ylim=(0, None))
+    ax.xaxis.set_major_locator(MultipleLocator(5))
+    legend(ax, [line_of(ax, name) for name in spent], fontsize=8, loc="upper left")
 
 
 @figure(
     "contrast-sensitivity",
     "Published contrast sensitivity curves, and the human one at the scale of other eyes.",
 )
-def contrast_sensitivity() -> Axes:
-    """Draw sensitivities of people and of species over their maxima; returns the left panel."""
+def contrast_sensitivity(frequency: NDArray | None = None) -> Axes:
+    """Draw sensitivities of people and of species over their maxima.
+
+    Args:
+        frequency: Cycles per degree, shape (n,); 400 from 0.02 to 80 by default.
+
+    Returns:
+        The left panel.
+
+    Raises:
+        ValueError: A frequency is not finite and above 0.
+    """
     left, right = plots.axes(11.0, 4.4, columns=2)
-    frequency = np.geomspace(0.02, 80, 400)
+    frequency = np.geomspace(0.02, 80, 400) if frequency is None else frequency
     models, animals = sensitivity_curves(frequency)
     panels = (
         (left, models, "people", "lower center"),
@@ -208,7 +282,7 @@ def contrast_sensitivity() -> Axes:
             colours=colour_of,
             ax=ax,
         )
-        ax.set(xscale="log", yscale="log", xlim=(0.02, 80), ylim=(3e-3, 1.5))
+        ax.set(xscale="log", yscale="log", xlim=(frequency[0], frequency[-1]), ylim=(3e-3, 1.5))
         legend(ax, named_lines(ax), loc=place)
     return left
 
@@ -218,11 +292,20 @@ def contrast_sensitivity() -> Axes:
     "The weightings that contrast sensitivity implies, by model, distance and species, beside "
     "ELBO and FM.",
 )
-def csf_weighting() -> Axes:
-    """Draw implied weightings, a row for each kind of weighting; returns the first panel."""
-    panels = plots.axes(13.2, 8.0, columns=3, rows=2)
-    upper, lower = panels[:3], panels[3:]
-    columns = implied_by_column()
+def csf_weighting(columns: Mapping[str, Mapping[str, Implied]] | None = None) -> Axes:
+    """Draw implied weightings, a column for each title, a row for each kind of weighting.
+
+    Args:
+        columns: Title to weightings by name, as ``experiments.perception.implied_by_column``
+            returns them; computed by default.
+
+    Returns:
+        The first panel.
+    """
+    columns = implied_by_column() if columns is None else columns
+    number = len(columns)
+    panels = plots.axes(4.4 * number, 8.0, columns=number, rows=2)
+    upper, lower = panels[:number], panels[number:]
     for ax, (title, views) in zip(upper, columns.items(), strict=True):
         curves = {name: view.rate_distortion for name, view in views.items()}
         _draw_implied(ax, curves, title=title)
@@ -237,8 +320,15 @@ def csf_weighting() -> Axes:
 
 
 @figure("hearing", "A-weighting, and the weightings that it implies on pink noise.")
-def hearing() -> Axes:
-    """Draw A-weighting and what it implies; returns the left panel."""
+def hearing(view: Implied | None = None) -> Axes:
+    """Draw A-weighting and what it implies.
+
+    Args:
+        view: What ``experiments.perception.heard`` returned; computed by default.
+
+    Returns:
+        The left panel.
+    """
     left, right = plots.axes(11.0, 4.4, columns=2)
     frequency = np.geomspace(20, 20000, 300)
     decibels = {"A-weighting": 20 * np.log10(a_weighting(frequency))}
@@ -246,12 +336,13 @@ def hearing() -> Axes:
         frequency,
         decibels,
         xlabel="frequency   [Hz]",
-        ylabel="gain   [dB, 0 at 1 kHz]",
-        title="IEC 61672-1",
+        ylabel="A-weighting   [dB, 0 at 1 kHz]",
+        title="how much softer a tone is heard",
+        colours=colours_of(decibels),
         ax=left,
     )
     left.set(xscale="log", xlim=(20, 20000), ylim=(-55, 5))
-    view = heard()
+    view = heard() if view is None else view
     _draw_implied(
         right,
         {"rate–distortion": view.rate_distortion, "projection": view.projection},

@@ -1,6 +1,6 @@
 """Figures of frames, straightness, solvers, grids, and when a sample is settled."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +35,15 @@ from diffviz.lab.experiments.sampling import (
     settled_photos,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, from_noise, legend, line_of, named_lines
+from diffviz.lab.figures.style import (
+    NEUTRAL,
+    OTHERS,
+    colours_of,
+    from_noise,
+    legend,
+    line_of,
+    named_lines,
+)
 from diffviz.theory.paths import COSINE, LINEAR
 
 if TYPE_CHECKING:
@@ -67,11 +75,6 @@ def grid_colour(name: str) -> str:
         A Matplotlib colour.
     """
     return plots.colour(OBJECTIVE_OF_GRID.get(name, name))
-
-
-def _palette(names: Iterable[str]) -> Callable[[str], str]:
-    """Colours of names in the order of the palette."""
-    return dict(zip(names, plots.PALETTE, strict=False)).__getitem__
 
 
 @figure(
@@ -134,15 +137,21 @@ def scaling_slider(walks: FrameWalks | None = None) -> Axes:
     """
     left, right = plots.axes(10.5, 4.2, columns=2)
     walks = frame_walks() if walks is None else walks
-    title = "6 steps from z = 1, all drawn in the VP frame"
     plots.lines(
-        walks.time, walks.walks, xlabel=TIME, ylabel="z", title=title, outside=None, ax=left
+        walks.time,
+        walks.walks,
+        xlabel=TIME,
+        ylabel="z",
+        title="6 steps from z = 1, all drawn in the VP frame",
+        outside=None,
+        colours=colours_of(walks.walks),
+        ax=left,
     )
     name = "exact flow"
     left.plot(walks.exact_time, walks.exact, color="black", lw=1.5, ls=":", gid=name, label=name)
     legend(left, handlelength=3)
     from_noise(left)
-    colours = {"exact flow": "black", "DDIM": plots.PALETTE[0], "Euler": plots.PALETTE[3]}
+    colours = {"exact flow": "black", "DDIM": OTHERS[0], "Euler": OTHERS[len(walks.walks)]}
     plots.lines(
         walks.shares,
         walks.ends,
@@ -161,9 +170,10 @@ def _draw_paths(ax: Axes, path: str, title: str, variances: Sequence[float]) -> 
     """Exact paths of N(0, c) for several c, with their chords dotted."""
     t = np.linspace(0, 1, 201)
     curves = {f"c = {c:g}": exact_path(c, path, t) for c in variances}
-    plots.lines(t, curves, xlabel=TIME, ylabel="z", title=title, ax=ax)
-    for c, colour in zip(variances, plots.PALETTE, strict=False):
-        ax.plot([0, 1], [np.sqrt(c), 1], color=colour, lw=1, ls=":")
+    colour = colours_of(curves)
+    plots.lines(t, curves, xlabel=TIME, ylabel="z", title=title, colours=colour, ax=ax)
+    for c in variances:
+        ax.plot([0, 1], [np.sqrt(c), 1], color=colour(f"c = {c:g}"), lw=1, ls=":")
     ax.set_ylim(0, 1.05 * max(1.0, np.sqrt(max(variances))))
     from_noise(ax)
 
@@ -227,6 +237,7 @@ def churn(weights: dict[float, NDArray] | None = None, *, ax: Axes | None = None
         xlabel="step   [noise ← → data]",
         ylabel="|weight| of the step's v in the last z",
         title=f"{steps} steps, cosine grid",
+        colours=colours_of(curves),
         ax=ax,
     )
     flat = np.sin(np.pi / (2 * steps))
@@ -244,7 +255,7 @@ def _draw_chain(ax: Axes, chain: Chain) -> None:
         ax.plot(
             chain.level[down],
             chain.z[down],
-            color=plots.PALETTE[0],
+            color=OTHERS[0],
             lw=2,
             gid=f"down {step}",
             label="" if step else "DDIM, twice the length",
@@ -252,7 +263,7 @@ def _draw_chain(ax: Axes, chain: Chain) -> None:
         ax.plot(
             chain.level[back],
             chain.z[back],
-            color=plots.PALETTE[1],
+            color=OTHERS[1],
             lw=1.2,
             ls=plots.DASHES[2],
             label="" if step else "noise, half way back",
@@ -284,6 +295,7 @@ def ddpm_is_ddim(chain: Chain | None = None, step: OneStep | None = None) -> Axe
     left, right = plots.axes(10.5, 4.2, columns=2)
     _draw_chain(left, ddpm_chain() if chain is None else chain)
     step = ddpm_step() if step is None else step
+    colours = dict(zip(step.densities, ("black", OTHERS[0]), strict=False))
     plots.lines(
         step.middle,
         step.densities,
@@ -291,6 +303,7 @@ def ddpm_is_ddim(chain: Chain | None = None, step: OneStep | None = None) -> Axe
         ylabel="density",
         title="one step from z = 0.4, λ −1 → 1, 20,000 draws",
         outside=None,
+        colours=colours.__getitem__,
         ax=right,
     )
     right.lines[2].set_linestyle(plots.DASHES[1])  # two samples of one law
@@ -397,7 +410,7 @@ def solver_orders(data: str = "gmm2d") -> Axes:
             xlabel="calls of the denoiser",
             ylabel="rms error of the last z",
             title=grid,
-            colours=_palette(records),
+            colours=colours_of(records),
             ax=ax,
         )
         ax.axhline(1e-2, color=NEUTRAL, ls=":", lw=1)

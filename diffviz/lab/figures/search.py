@@ -4,15 +4,21 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments.search import small
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import minus
+from diffviz.lab.figures.style import OTHERS, legend, minus
+from diffviz.recipes.entries import CATALOGUE
 from diffviz.search import goals as search_goals
 from diffviz.search import report as search_report
+from diffviz.search.smooth import SmoothSurface
+from diffviz.search.surface import Surface
 
 OPTIMUM = "#8B0000"  # no objective's colour
+LABELLED = 12  # points up to which each has its value beside it
+FLOOR = 0.01  # what lies within this of the least is the floor of the valley
 STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "optimum", "zorder": 4}
 SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.35, "gid": "optima"}
 
@@ -39,7 +45,7 @@ def surface(result: search_report.Search, ax: Axes) -> None:
 
 
 def _draw_plane(result: search_report.Search, ax: Axes) -> None:
-    """A surface over two parameters: shades, points, optima of resampled surfaces."""
+    """A surface over two parameters: shades, points, its valley, optima of resampled surfaces."""
     fitted = result.surface
     (_, low, high), (other, bottom, top) = fitted.box
     x, y = np.meshgrid(np.linspace(low, high, 61), np.linspace(bottom, top, 61))
@@ -48,13 +54,40 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     bar = ax.figure.colorbar(shades, cax=ax.inset_axes((1.02, 0, 0.025, 1)))
     bar.set_label(goal_unit(result), fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    ax.plot(*fitted.optima.T, ".", ms=3, zorder=2, clip_on=False, **SPREAD)
+    label = "optima of surfaces as likely"
+    ax.plot(*fitted.optima.T, ".", ms=3, zorder=2, clip_on=False, label=label, **SPREAD)
     kept = fitted.kept
     ax.plot(*fitted.points[kept].T, "o", ms=4, color="black", gid="points", zorder=3)
     ax.plot(*fitted.points[~kept].T, "x", ms=7, color="red", gid="failed", zorder=3)
-    ax.plot(*result.optimum[:, None], "*", clip_on=False, **STAR)
-    _label_points(result, ax)
+    ax.plot(*result.optimum[:, None], "*", clip_on=False, label="least", **STAR)
+    ax.contour(x, y, z, [z.min() + FLOOR], colors=[OPTIMUM], linewidths=1.2, linestyles=":")
+    ax.plot([], [], color=OPTIMUM, lw=1.2, ls=":", label=f"within {FLOOR:g} of the least")
+    best = f"best {fitted.box[0][0]} for each {other.removesuffix('s')}"
+    ax.plot(*valley(fitted).T, color=OPTIMUM, lw=1.5, gid="valley", zorder=3, label=best)
+    if len(fitted.points) <= LABELLED:
+        _label_points(result, ax)
     ax.set(ylim=(bottom, top), ylabel=other)
+    handles = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12)}
+    legend(ax, handles, ncols=2, **place)
+
+
+def valley(fitted: Surface | SmoothSurface) -> NDArray:
+    """Where a surface over two parameters is least for each value of the second.
+
+    Args:
+        fitted: The surface.
+
+    Returns:
+        Points of the box whose first parameter is not at an end, shape (n, 2).
+    """
+    (_, low, high), (_, bottom, top) = fitted.box
+    first, second = np.linspace(low, high, 201), np.linspace(bottom, top, 61)
+    x, y = np.meshgrid(first, second)
+    heights = fitted.at(np.c_[x.ravel(), y.ravel()]).reshape(x.shape)
+    least = heights.argmin(1)
+    inside = (least > 0) & (least < len(first) - 1)
+    return np.c_[first[least], second][inside]
 
 
 def _label_points(result: search_report.Search, ax: Axes) -> None:
@@ -130,7 +163,7 @@ def beside(result: search_report.Search, ax: Axes) -> None:
     rows = sorted(result.beside.items(), key=_failed_last)
     for place, (name, (off, half)) in enumerate(rows):
         interval = [[half], [half]]
-        colour = plots.colour(name)
+        colour = plots.colour(name) if name in CATALOGUE else OTHERS[0]
         ax.errorbar([off], [place], xerr=interval, fmt="o", ms=5, capsize=4, color=colour, gid=name)
         ax.text(
             1.02,
@@ -160,10 +193,10 @@ def drawn(result: search_report.Search) -> Axes:
     Returns:
         The panel of the surface.
     """
-    left, right = plots.axes(12.5, 5.0, columns=2, legend=1.3)
+    left, right = plots.axes(12.5, 5.4, columns=2, legend=1.3)
     surface(result, left)
     beside(result, right)
-    left.figure.subplots_adjust(left=0.06, bottom=0.16, right=0.885, wspace=0.52)
+    left.figure.subplots_adjust(left=0.06, bottom=0.21, right=0.885, wspace=0.52)
     return left
 
 
@@ -172,6 +205,13 @@ def drawn(result: search_report.Search) -> Axes:
     "Which weighting is best, measured: the surface of a search with its noise, and its optimum "
     "beside the catalogue",
 )
-def searched() -> Axes:
-    """Draw the small search; returns the panel of the surface."""
-    return drawn(small())
+def searched(result: search_report.Search | None = None) -> Axes:
+    """Draw what a search found.
+
+    Args:
+        result: What ``search.search`` returned; that of the small search by default.
+
+    Returns:
+        The panel of the surface.
+    """
+    return drawn(small() if result is None else result)

@@ -1,10 +1,12 @@
 """What several figures share: colours of roles, short legends, text with a typographic minus."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import cycle
 from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
 from diffviz import plots
@@ -12,12 +14,35 @@ from diffviz import plots
 NEGATIVE = "#CC3311"  # parts of a density below 0
 NEUTRAL = "0.4"  # lines of reference
 TRUTH = "0.35"  # points of the data
+# Of curves that are no objectives: none has the colour of one, and neighbours differ in lightness.
+OTHERS = (
+    "#332288",
+    "#44AA99",
+    "#882255",
+    "#8FBC3F",
+    "#AA4499",
+    "#A0522D",
+    "#117733",
+    "#2F4F4F",
+)
 SHORT_LOGSNR = "log-SNR λ   [noise ← → data]"
 
 
 def minus(text: str) -> str:
     """The text with typographic minus signs in the place of hyphens."""
     return text.replace("-", "−")
+
+
+def colours_of(names: Iterable[str]) -> Callable[[str], str]:
+    """Colours for curves that are no objectives, in their order.
+
+    Args:
+        names: Names of the curves.
+
+    Returns:
+        The function from a name to its colour, for ``plots.lines``.
+    """
+    return dict(zip(names, cycle(OTHERS), strict=False)).__getitem__
 
 
 def from_noise(ax: Axes) -> None:
@@ -42,7 +67,7 @@ def line_of(ax: Axes, name: str) -> Line2D:
     return next(line for line in ax.lines if line.get_gid() == name)
 
 
-def legend(ax: Axes, handles: Iterable[Artist] | None = None, **options: Any) -> None:
+def legend(ax: Axes, handles: Iterable[Artist] | None = None, **options: Any) -> Legend:
     """A legend without a frame, in small type; for all labelled artists by default."""
     chosen: Mapping[str, Any] = {} if handles is None else {"handles": list(handles)}
-    ax.legend(**chosen, **{"frameon": False, "fontsize": 9, **options})
+    return ax.legend(**chosen, **{"frameon": False, "fontsize": 9, **options})

@@ -9,7 +9,9 @@ import diffviz as dv
 from diffviz.lab import figures
 from diffviz.lab.experiments import perception as perception_experiments
 from diffviz.lab.figures import perception as perception_figures
+from diffviz.lab.figures.style import OTHERS
 from diffviz.perception import sensitivities, spectra
+from diffviz.plots.style import COLOURS
 from diffviz.theory import analysis
 
 pytestmark = pytest.mark.slow
@@ -236,3 +238,37 @@ def test_a_picture_noised_twice_has_the_same_noise_at_another_strength():
         perception_experiments.noised(image, 4.0) - image,
     )
     assert np.allclose(one, np.exp(2) * two) and one.std() == pytest.approx(1, abs=0.01)
+
+
+def test_figures_take_other_data():
+    """What a reader changes in a notebook changes the picture."""
+    noised = perception_experiments.noised_power("grass", levels=(2.0, -2.0))
+    figure = perception_figures.spectra(noised=noised).figure
+    np.testing.assert_array_equal(data(figure, 1, "grass")[1], noised.image)
+    assert np.allclose(data(figure, 1, "λ = −2")[1], noised.image + np.exp(2.0))
+    figure = perception_figures.frequency_map(times=(1, 16), names=("edm", "indi")).figure
+    assert data(figure, 0, "16² pixels")[0].max() < 9
+    drawn = {line.get_gid() for line in figure.axes[1].lines}
+    assert {"edm", "indi"} <= drawn and "fm-ot" not in drawn
+    frequency = np.geomspace(0.1, 20, 50)
+    figure = perception_figures.contrast_sensitivity(frequency).figure
+    assert figure.axes[0].get_xlim() == (0.1, pytest.approx(20))
+    one = {"goldfish": {"goldfish": perception_experiments.seen(animal="goldfish")}}
+    figure = perception_figures.csf_weighting(one).figure
+    assert len(figure.axes) == 2
+    view = perception_experiments.seen()
+    logsnr, y = data(perception_figures.hearing(view).figure, 1, "projection")
+    expected = np.log10(view.projection(logsnr) / view.projection(0.0))
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+
+
+def test_no_curve_but_an_objectives_has_the_colour_of_an_objective():
+    """Names that are no objectives have colours of their own."""
+    taken = set(COLOURS.values()) - {"#000000"}
+    assert not taken & {*OTHERS, *perception_figures.CURVE_COLOURS.values()}
+    for name in NAMES:
+        for axes in figures.draw(name).axes:
+            for line in axes.lines:
+                entry = str(line.get_gid()).removesuffix(":ends").removesuffix(":words")
+                if line.get_color() in taken:
+                    assert entry in dv.catalogue, (name, entry)

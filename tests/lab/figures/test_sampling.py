@@ -15,6 +15,8 @@ from pictures import check, check_type, data
 import diffviz as dv
 from diffviz.lab.experiments import sampling as sampling_experiments
 from diffviz.lab.figures import sampling as sampling_figures
+from diffviz.lab.figures.style import OTHERS
+from diffviz.plots.style import COLOURS
 from diffviz.sampling import couplings
 from diffviz.theory import paths
 from diffviz.theory.frames import VP
@@ -218,6 +220,18 @@ def test_solver_orders_have_the_slopes(drawn):
             assert found["AB3 on dz/dθ"] == pytest.approx(3, abs=0.15)
     calls, error = data(figure, 1, "DDIM, order 1.00")
     assert calls.tolist() == [8, 16, 32, 64, 128, 256] and (np.diff(error) < 0).all()
+
+
+@pytest.mark.parametrize("name", ["scaling-slider", "solver-orders"])
+def test_solvers_have_no_objectives_colour_and_the_same_one_in_both(drawn, name):
+    colours = {
+        str(line.get_gid()).split(", order")[0]: line.get_color()
+        for axes in drawn[name].axes
+        for line in axes.lines
+        if ":ends" not in str(line.get_gid())
+    }
+    assert not set(colours.values()) & (set(COLOURS.values()) - {"#000000"})
+    assert colours["DDIM"] == OTHERS[0]
 
 
 def test_the_fewest_calls_are_the_fewest():

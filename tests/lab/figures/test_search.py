@@ -13,6 +13,8 @@ from diffviz.search.surface import Surface
 
 pytestmark = pytest.mark.slow
 
+TINY = search_experiments.SMALL | {"points": 7, "seeds": 2, "steps": 8}
+
 
 @pytest.fixture(scope="module")
 def picture():
@@ -31,9 +33,32 @@ def test_the_surface_has_its_points_their_noise_and_the_spread_of_the_optimum(pi
     np.testing.assert_array_equal(line(left, "optima"), s.optima)
     np.testing.assert_array_equal(line(left, "optimum")[0], found.optimum)
     assert line(left, "failed").shape == (0, 2)
+    assert not left.texts  # 24 points would hide the surface under their numbers
+
+
+def test_few_points_have_their_numbers_beside_them(tiny):
+    left, s = search_figures.searched(tiny), tiny.surface
     said = {text.get_text() for text in left.texts}
     at = zip(s.alone.mean(1), s.stderr, strict=True)
     assert said == {f"{value:.4f} ± {error:.4f}".replace("-", "−") for value, error in at}
+
+
+def test_the_valley_is_the_least_of_each_row(picture):
+    """On a finer lattice than the figure's, and only where it is no end of the box."""
+    left, s = picture.axes[0], search_experiments.small().surface
+    share = np.linspace(0, 2, 801)
+    for best, octaves in line(left, "valley")[::6]:
+        row = s.at(np.c_[share, np.full(len(share), octaves)])
+        assert s.at([[best, octaves]])[0] == pytest.approx(row.min(), abs=2e-5)
+        assert 0 < best < 2
+
+
+def test_the_dotted_line_is_the_floor_of_the_valley(picture):
+    left, s = picture.axes[0], search_experiments.small().surface
+    (floor,) = left.collections[-1].get_paths()
+    inside = floor.vertices[(floor.vertices[:, 0] < 1.99) & (floor.vertices[:, 1] > -2.99)]
+    least = s.at(s.least()[None])[0]
+    np.testing.assert_allclose(s.at(inside), least + 0.01, atol=1e-3)
 
 
 def test_the_shades_are_the_surface(picture):
@@ -67,9 +92,14 @@ def test_it_has_the_same_bytes_on_every_run_and_nothing_is_cut(tmp_path):
     check("search", tmp_path)
 
 
-def test_searching_again_finds_the_same():
-    tiny = search_experiments.SMALL | {"points": 7, "seeds": 2, "steps": 8}
-    assert str(search_experiment.search(**tiny)) == str(search_experiment.search(**tiny))
+@pytest.fixture(scope="module")
+def tiny():
+    """The small search with fewer and shorter trainings."""
+    return search_experiment.search(**TINY)
+
+
+def test_searching_again_finds_the_same(tiny):
+    assert str(search_experiment.search(**TINY)) == str(tiny)
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

@@ -1,0 +1,174 @@
+"""What notebook 4 says holds: EDM by hand, what mistakes do to a curve, what a probe notes."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from notebook_prose import NOTEBOOKS, assert_says, cells, printed
+from scipy import stats
+
+import diffviz as dv
+from diffviz.lab import losses
+from diffviz.lab.exercises import check
+from diffviz.lab.exercises.probing import TRACES
+
+NOTEBOOK = "04_probe_your_loss"
+GRID = np.linspace(-4.8, 4.8, 97)  # what all of these losses draw
+
+
+@pytest.fixture(scope="module")
+def x():
+    """The data of the notebook."""
+    return dv.toy("moons").sample(256, torch.Generator().manual_seed(1)).float()
+
+
+# --- the first loss -----------------------------------------------------------------------------
+
+
+def test_edm_by_hand_is_the_catalogues(text):
+    assert_says(text, r"\propto\; \big(4 + e^{\lambda}\big)\,e^{-\lambda}\,p(\lambda)")
+    by_hand = (1 + 4 * np.exp(-GRID)) * stats.norm(2.4, 2.4).pdf(GRID)
+    ratio = by_hand / dv.objective("edm").weighting(GRID)
+    assert ratio == pytest.approx(np.full(len(GRID), ratio[0]), rel=1e-12)
+
+
+def test_the_data_could_not_be_taken_for_noise(text, x):
+    assert (abs(x.mean(0)) > 0.1).any()
+    assert (abs(x.std(0) - 1) > 0.1).any()
+    assert_says(text, "their mean is not 0, and their standard deviation is not 1")
+    sources = [cell.source for cell in cells(NOTEBOOK) if cell.cell_type == "code"]
+    assert not any("randn" in source for source in sources)
+
+
+def test_data_of_a_global_seed_are_the_noise_of_a_loss_that_sets_it_too(text, x):
+    assert_says(text, "Do not take `torch.randn` after `torch.manual_seed(0)`")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        data = torch.randn(256, 2)
+        torch.manual_seed(0)  # as a loss may do
+        noise = torch.randn_like(data)
+        torch.manual_seed(0)
+        noise_of_moons = torch.randn_like(x)
+    assert torch.equal(noise, data)
+    assert abs(np.corrcoef(noise_of_moons.ravel(), x.ravel())[0, 1]) < 0.2
+
+
+def test_the_measured_curve_is_the_one_by_hand(x):
+    measured = dv.probe(losses.edm, x)
+    names = [match.name for match in dv.closest(measured)]
+    assert names[0] == "edm"
+    assert len(names) == 3  # two more entries are as close
+    assert all(match.deviation < 2e-4 for match in dv.closest(measured))
+
+
+# --- what is not squared ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [0.1, 0.4, 0.5, 1.0, 3.0])
+def test_hubers_gradient_is_that_of_a_square_times_the_smaller_of_one_and_delta_over_r(text, error):
+    assert_says(text, r"\min(1,\; \delta/|r|)", r"here $\delta = \tfrac12$")
+    r = torch.tensor([error], requires_grad=True)
+    torch.nn.functional.huber_loss(r, torch.zeros(1), delta=0.5).backward()
+    assert r.grad.item() == pytest.approx(error * min(1.0, 0.5 / error), rel=1e-6)
+
+
+def test_the_note_says_where_the_curve_of_huber_holds(text, x):
+    (note,) = dv.probe(losses.huber, x).notes
+    assert "at an error of 0.1 a component; at 1 it is 0.5 times that" in note
+    assert_says(text, "it was taken, 0.1, and that the factor at an error of 1 is half of that")
+
+
+# --- the five mistakes --------------------------------------------------------------------------
+
+
+def trace(letter, x):
+    """log of the measured weighting of a mystery over that of what was meant, 0 at λ = 0."""
+    loss, meant = (
+        np.log(dv.from_weighting(dv.probe(one, x).table()).weighting(GRID))
+        for one in (losses.MYSTERIES[letter], losses.INTENDED[letter])
+    )
+    ratio = loss - meant
+    return ratio - ratio[48]
+
+
+@pytest.fixture(scope="module")
+def traces(x):
+    return {
+        losses.MISTAKE_OF[mystery]: trace(letter, x) for letter, mystery in losses.MYSTERIES.items()
+    }
+
+
+CAP = np.log(5)
+
+
+@pytest.mark.slow
+def test_the_hints_say_what_each_mistake_does_to_the_curve(traces):
+    """``TRACES`` in numbers: constant above a cap, rising at both ends, even, straight, a step."""
+    assert traces.keys() == TRACES.keys()
+    above, below = GRID > CAP + 0.3, GRID < CAP - 0.5
+    numerator = traces["numerator"]
+    assert np.ptp(numerator[above]) < 0.03
+    assert (np.diff(numerator[below]) < 0).all()
+
+    rises = traces["max"]
+    assert (np.diff(rises[below]) < 0).all()
+    assert (np.diff(rises[above]) > 0).all()
+
+    even = traces["no effect"]
+    assert even == pytest.approx(even[::-1], abs=0.05)
+    assert (np.diff(even[GRID > 1]) > 0).all()
+
+    straight = traces["wrong sign"]
+    assert np.gradient(straight, GRID) == pytest.approx(0.5, abs=0.05)
+
+    step = traces["sigma_data"]
+    assert np.ptp(step[GRID < -3.5]) < 0.1
+    assert np.ptp(step[GRID > 4]) < 0.1
+    assert step[-1] - step[0] == pytest.approx(np.log(4), abs=0.1)
+
+
+@pytest.mark.parametrize("letter", "ABCDE")
+def test_printing_a_mystery_shows_no_answer(letter):
+    mystery = losses.MYSTERIES[letter]
+    shown = repr(mystery) + str(mystery) + repr(vars(mystery))
+    assert letter in shown
+    assert not any(name.replace(" ", "_") in shown for name in losses.MISTAKES)
+
+
+@pytest.mark.parametrize("letter", "ABCDE")
+def test_a_wrong_mistake_is_met_with_what_it_would_do(letter, capsys):
+    right = losses.MISTAKE_OF[losses.MYSTERIES[letter]]
+    for guess in losses.MISTAKES:
+        check(f"mystery-{letter}", guess)
+        said = capsys.readouterr().out
+        assert ("right!" in said) == (guess == right)
+        if guess != right:
+            assert TRACES[guess] in said
+            assert TRACES[right] not in said
+
+
+def test_every_mystery_has_its_curve_and_its_solution(text):
+    for letter, mystery in losses.MYSTERIES.items():
+        assert_says(text, f"**Mystery {letter}**", f'`answer = "{losses.MISTAKE_OF[mystery]}"`')
+
+
+# --- other losses -------------------------------------------------------------------------------
+
+
+def test_ddpm_is_found_as_its_table(text, x):
+    measured = dv.probe(losses.ddpm, x)
+    assert dv.closest(measured)[0].name == "ddpm-linear"
+    assert measured.kind == "eps"
+    assert_says(text, "found as the table of `ddpm-linear`", "table of 1,000 steps")
+    assert "the T = 1000 table of ddpm-linear" in printed(NOTEBOOK)
+
+
+def test_the_packages_deviate_as_is_said(text):
+    page = (NOTEBOOKS.parent / "docs" / "probed.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\w-]+) .* \| ([\d.]+) % \|$", page, re.M)
+    deviations = [float(value) for _, value in rows]
+    assert len({name for name, _ in rows}) == 11
+    assert max(deviations) == 1
+    assert np.mean([value < 0.2 for value in deviations]) > 0.7
+    assert_says(text, "eleven packages", "less than 0.2 %, and the worst by 1 %")
