@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from diffviz import plots
 from diffviz.plots.canvas import Drawing
 from diffviz.plots.curves import place_legend
+from diffviz.plots.names import shown
 from diffviz.web.pictures import Chart, Cloud, Images, Note, Panel, Table, View
 
 WIDTH = 8.0  # inches
@@ -117,10 +118,11 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
 def _place_legend_below(ax: Axes, names: list[str]) -> None:
     """Put a legend under the label of the horizontal axis, in columns where names are short."""
     drawn = {str(line.get_gid()): line for line in ax.lines}
-    is_short = max(map(len, names)) <= LEGEND_NAME
+    labels = list(map(shown, names))
+    is_short = max(map(len, labels)) <= LEGEND_NAME
     ax.legend(
         [drawn[name] for name in names],
-        names,
+        labels,
         ncols=2 if is_short and len(names) > 1 else 1,
         loc="upper center",
         bbox_to_anchor=(0.5, 0),
