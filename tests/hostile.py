@@ -197,7 +197,7 @@ CALLABLES: dict[str, Callable[[Any], Hostile]] = {
     "raises": lambda v: Hostile("", raising),
     "returns None": lambda v: Hostile("", returning(None)),
     "returns text": lambda v: Hostile("", returning("text")),
-    "returns NaN": lambda v: Hostile("", returning(np.float64("nan")), ("nan", "finite"), "nan"),
+    "returns NaN": lambda v: Hostile("", returning(np.float64("nan")), ("nan", "finite")),
     "returns the wrong shape": lambda v: Hostile("", returning(np.zeros((2, 7))), ("shape",)),
     "returns a wrong tensor": lambda v: Hostile("", returning(torch.zeros(2, 7)), ("shape",)),
     "takes no arguments": lambda v: Hostile("", no_arguments, ("argument",)),
@@ -309,6 +309,9 @@ def spoilt(kind: str, words: str, valid: Any, folder: Path) -> Hostile | None:
         usable = np.array([1.0, 2.0, 3.0])
     try:
         with np.errstate(all="ignore"):
-            return make(usable)._replace(words=words)
+            made = make(usable)
+        # only where numbers are asked for does NaN pass as one
+        holds = made.holds if kind in ("array", "number", "count", "seed") else ""
+        return made._replace(words=words, holds=holds)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         return None

@@ -376,6 +376,8 @@ def call_learning():
     follow([-1.0, 2.0], [0.5, 1.0])
     trainer = Trainer("fm-ot", torch.randn(20, 2, generator=generator()), steps=2, batch=4)
     trainer.save("checkpoint")
+    room_doors.run().save("run.safetensors")
+    dv.Run.load("run.safetensors")
     trainer.resume("checkpoint")
 
 

@@ -6,6 +6,7 @@ valid call is seen, too: the rows of ``test_doors`` and ``room_doors`` run, then
 the arguments of each public callable are noted when it is entered for the first time.
 """
 
+import atexit
 import contextlib
 import dataclasses
 import importlib
@@ -71,22 +72,50 @@ PARTS = {
 # Single functions of the same kind, by pattern.
 INNER = (
     "data.densities.*.*",  # a Toy calls them, with tensors that it has checked
+    "few_steps.maps.FlowMap.forward",  # as any network, called with tensors of its own making
+    "few_steps.training.*_errors",  # terms of ``loss``
+    "few_steps.training.clean",
     "lab.explorers.view.ViewExplorer.compute",  # written anew by each explorer
+    "lab.explorers.view.ViewExplorer.opening",
+    "lab.explorers.view.ViewExplorer.settled",
     "lab.explorers.view.ViewExplorer.uploaded",
+    "learning.models.level",  # parts of networks
+    "learning.models.linear",
+    "learning.models.multiply_adds",
+    "learning.models.raw_output",
+    "learning.runs.Run.denoise_with",  # for torch.func, which hides values
     "learning.tracking.LossByLogSNR.all_reduce",  # needs processes that talk to each other
+    "masked.schedules.logsnr_of",  # at rates that a schedule has made
+    "masked.schedules.rates_at",
+    "masked.worlds.messages",
+    "plots.canvas.Drawing.set",  # Matplotlib's
     "plots.curves.draw_lines",
     "plots.curves.label_axes",
     "plots.curves.place_legend",
+    "policy.steps.scales",
     "sampling.solvers.*",  # steps, which ``sample`` calls
     "theory.laws.Transformed",
+    "theory.laws.density",
     "theory.laws.inverted",
+    "theory.laws.limit",  # checks, as those of ``diffviz.checks``
+    "theory.laws.ordered",
     "theory.laws.moved",
+    "theory.laws.two_sided",
+    "theory.multipliers.logarithm",
+    "theory.paths.path_of",  # parts of the functions that make paths
     "theory.paths.rescaled_logsnr",
+    "theory.paths.scheduled",
     "theory.targets.*_of_*",  # coefficients of a target, at levels that are checked
     "theory.targets.one",
     "theory.targets.speed",
     "theory.targets.zero",
+    "web.description.*.from_texts",  # ``Description.from_query`` calls these
+    "web.description.*.to_texts",
     "web.description.Control*",  # the part that all controls have
+    "web.description.nearest_step",
+    "web.pictures.Packer",
+    "web.pictures.as_bytes",
+    "web.pictures.plain",
 )
 
 
@@ -211,18 +240,26 @@ def run_rows() -> Iterator[Callable[[], Any]]:
     import room_doors
     import test_doors
 
+    yield from more_calls.CALLS
     for entry in test_doors.DOORS.values():
         yield entry.call
     for call in room_doors.ROWS.values():
         yield partial(call, "cpu")
-    yield from more_calls.CALLS
+
+
+@cache
+def folder() -> str:
+    """The folder of the files that valid calls read and write; it goes with the process."""
+    kept = tempfile.TemporaryDirectory(prefix="valid-calls-")
+    atexit.register(kept.cleanup)
+    return kept.name
 
 
 @cache
 def valid_calls() -> dict[str, Valid]:
     """A valid call of each public callable for which one is known."""
     watch = Watch(doors())
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+    with contextlib.chdir(folder()):
         for row in run_rows():
             with watch.watching():
                 row()

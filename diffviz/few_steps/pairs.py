@@ -89,7 +89,8 @@ class Jumps:
     share: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        start, end, share = (np.asarray(each, dtype=float) for each in self._columns)
+        names = ("start", "end", "share")
+        start, end, share = map(checks.array, self._columns, names)
         checks.require(
             start.shape == end.shape == share.shape and start.size > 0,
             f"start, end and share need one shape, got {start.shape}, {end.shape}, {share.shape}",

@@ -342,6 +342,7 @@ NETWORKS: dict[str, type] = {"MLP": MLP, "Transformer": Transformer}
 
 def default_model(shape: Sequence[int]) -> Network:
     """The network for points of a shape: an MLP for vectors, a Transformer for images."""
+    checks.instance(shape, "shape", (tuple, list, torch.Size), "a tuple such as (2,)")
     return MLP() if len(shape) == 1 else Transformer()
 
 
@@ -362,7 +363,7 @@ def check_network(model: Any) -> Network:
     if not isinstance(model, Network):
         raise TypeError(
             "model must be a network such as dv.models.MLP(width=64), with weights(shape) and "
-            f"__call__(weights, z, logsnr); got {model!r}"
+            f"__call__(weights, z, logsnr); got {checks.brief(model)}"
         )
     return model
 
@@ -381,6 +382,7 @@ def describe(model: Network) -> dict[str, Any]:
         within another stands by what it does, too, since many have one name: by a check sum of its
         compiled code, which differs between versions of Python, and by what it closes over.
     """
+    check_network(model)
     cls = type(model)
     own = NETWORKS.get(cls.__name__) is cls
     name = cls.__name__ if own else _name_of(cls)
@@ -474,7 +476,7 @@ def checked_description(description: Any) -> dict[str, Any]:
     if not is_one or not isinstance(description["class"], str):
         raise ValueError(
             "description must have a class and settings, as describe returns it; "
-            f"got {description!r}"
+            f"got {checks.brief(description)}"
         )
     return description
 

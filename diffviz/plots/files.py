@@ -37,8 +37,7 @@ def save(figure: Figure, path: str | File, dpi: float = DPI) -> File:
         ValueError: The path has another ending, ``dpi`` is not within [1, 1200], or a text of the
             figure holds characters that an SVG cannot hold.
     """
-    message = f"figure must be a Matplotlib figure, such as ax.figure; got {figure!r}"
-    checks.require(isinstance(figure, Figure), message, TypeError)
+    _check_figure(figure)
     if not isinstance(path, (str, File)):
         raise TypeError(f"path must be text or a path, got {path!r}")
     file = File(path)
@@ -64,6 +63,7 @@ def encoded(figure: Figure, ending: str, dpi: float = DPI) -> bytes:
         ValueError: The ending is another one, ``dpi`` is not within [1, 1200], or a text of the
             figure holds characters that an SVG cannot hold.
     """
+    _check_figure(figure)
     checks.one_of(ending, "ending", UNDATED)
     dpi = checks.number(dpi, "dpi", 1.0, MOST_DPI)
     buffer = BytesIO()
@@ -77,6 +77,12 @@ def encoded(figure: Figure, ending: str, dpi: float = DPI) -> bytes:
     if forbidden:
         raise _unwritable(forbidden[0].decode())
     return content
+
+
+def _check_figure(figure: object) -> None:
+    """Refuse what is no figure, such as Axes."""
+    message = f"figure must be a Matplotlib figure, such as ax.figure; got {figure!r}"
+    checks.require(isinstance(figure, Figure), message, TypeError)
 
 
 def _unwritable(character: str) -> ValueError:

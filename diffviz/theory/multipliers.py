@@ -22,7 +22,6 @@ from diffviz.theory.frames import Curve, levels
 from diffviz.theory.paths import Path, checked_path
 
 
-
 @runtime_checkable
 class WithLogarithm(Protocol):
     """A multiplier that knows its logarithm, also where the multiplier itself is 0 in float64."""

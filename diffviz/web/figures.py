@@ -20,7 +20,7 @@ from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from diffviz import plots
+from diffviz import checks, plots
 from diffviz.plots.canvas import Drawing
 from diffviz.plots.curves import place_legend
 from diffviz.plots.names import shown
@@ -46,6 +46,9 @@ def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     Returns:
         The figure. The artists of a chart have the ``gid`` of ``plots.lines``.
     """
+    checks.instance(view, "view", View, "a view such as View((chart,))")
+    if size is not None:
+        _check_size(size)
     pictures = [panel for panel in view.panels if not isinstance(panel, (Table, Note))]
     text = any(isinstance(panel, (Table, Note)) for panel in view.panels)
     columns = min(view.columns, max(1, len(pictures)))
@@ -62,6 +65,13 @@ def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     if text:
         _draw_texts(drawing, parts[1], view)
     return drawing
+
+
+def _check_size(size: Any) -> None:
+    """Refuse what is no width and height."""
+    sides = checks.array(size, "size", ndim=1)
+    is_size = sides.shape == (2,) and (sides > 0).all()
+    checks.require(is_size, f"size must be a width and a height above 0, got {size!r}")
 
 
 def _draw(drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int) -> None:

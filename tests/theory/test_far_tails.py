@@ -128,7 +128,7 @@ def x_cosine_on_eps(level):
 
 
 def p2_on_eps(gamma, k):
-    """1/(k + SNR)^γ under the cosine path; from γ = 1.02 it is below float64 at λ = 700 by itself."""
+    """1/(k + SNR)^γ under the cosine path; from γ = 1.02 float64 cannot hold it at λ = 700."""
     return lambda level: (k + mp.exp(level)) ** -mp.mpf(gamma) * 2 * cosine_density(level)
 
 
