@@ -90,7 +90,10 @@ class Jumps:
 
     def __post_init__(self) -> None:
         names = ("start", "end", "share")
-        start, end, share = map(checks.array, self._columns, names)
+        start, end, share = (
+            checks.array(column, name, infinite=True)  # an end may have no signal or no noise
+            for column, name in zip(self._columns, names, strict=True)
+        )
         checks.require(
             start.shape == end.shape == share.shape and start.size > 0,
             f"start, end and share need one shape, got {start.shape}, {end.shape}, {share.shape}",
