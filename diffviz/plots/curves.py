@@ -50,7 +50,7 @@ def lines(
     Args:
         x: Places, shape (n,), or a mapping from name to places where curves have their own.
         curves: Name to values, shape (n,). Nothing is drawn where a value is NaN or infinite. The
-            legend shows the first 60 characters of a name.
+            legend shows the first 48 characters of a name.
         xlabel: Label of the horizontal axis.
         ylabel: Label of the vertical axis.
         title: Title of the axes.

@@ -12,7 +12,7 @@ from matplotlib.mathtext import MathTextParser
 
 from diffviz import checks
 
-LONGEST = 60  # characters of a name that a legend shows
+LONGEST = 48  # characters of a name that a legend shows
 BREAKS = "\n\t"
 UNPRINTABLE = ("Cc", "Cs")  # categories of Unicode: controls, and halves of pairs of UTF-16
 PARSER = MathTextParser("path")

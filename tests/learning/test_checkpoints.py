@@ -369,6 +369,8 @@ def test_a_lambda_reads_the_same_in_another_process(tmp_path):
         "class Own:\n"
         "    def __init__(self):\n"
         "        self.act = lambda z: z in {'a', 'b', 'c', 'd', 'e'}\n"
+        "    def weights(self, shape): return []\n"
+        "    def __call__(self, weights, z, logsnr): return z\n"
         "print(json.dumps(models.describe(Own())))\n"
     )
     told = {
