@@ -18,7 +18,7 @@ OPTIONS += $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--n
 # forbid it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: lab test quick lint docs suite callbacks browser figures notebooks device-check site site-check
+.PHONY: lab test quick lint docs suite callbacks browser figures notebooks device-check fuzz mutants site site-check
 
 lab: $(LAB)  ## open JupyterLab on notebooks/ (prints the URL with its token)
 	$(BIN)/jupyter lab $(OPTIONS) notebooks
@@ -67,6 +67,12 @@ figures: $(LAB)  ## all registered figures to figures/
 
 device-check: $(TEST)  ## the tests of devices on a GPU, and its throughput beside plain torch (install with CUDA=1)
 	$(BIN)/python benchmarks/device_check.py
+
+fuzz: $(TEST)  ## 20,000 hostile inputs on all public names; goes on where it was stopped (FUZZ="--shards 2")
+	$(BIN)/python benchmarks/fuzz.py $(FUZZ)
+
+mutants: $(TEST)  ## do the tests notice small faults? goes on where it was stopped (MUTANTS="--minutes 60")
+	nice -n 19 $(BIN)/python benchmarks/mutants.py $(MUTANTS)
 
 notebooks: $(LAB)  ## run all notebooks and save them with their pictures
 	$(BIN)/python notebooks/build.py

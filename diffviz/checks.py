@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+LONGEST_VALUE = 200  # characters of a value in a message
+LONGEST_MESSAGE = 1200
 KINDS = {
     "c": "complex numbers",
     "M": "dates",
@@ -193,8 +195,10 @@ def count(value: Any, name: str, least: int = 1) -> int:
 
 
 def seed(value: Any, name: str = "seed") -> int:
-    """A seed: a whole number from 0, NumPy integers too."""
-    return count(value, name, least=0)
+    """A seed: a whole number from 0 that fits into 64 bits, NumPy integers too."""
+    result = count(value, name, least=0)
+    require(result < 2**64, f"{name} must be below 2**64, got {result}")
+    return result
 
 
 def one_of(value: Any, name: str, options: Iterable[Any]) -> Any:
@@ -222,16 +226,92 @@ def unknown(kind: str, name: object, known: Iterable[Any], listing: str = "") ->
     """
     names = [str(one) for one in known]
     lower = {one.lower(): one for one in names}
-    near = [lower[one] for one in get_close_matches(str(name).lower(), lower, 3, 0.4)]
+    asked = str(name)[:LONGEST_VALUE].lower()
+    near = [lower[one] for one in get_close_matches(asked, lower, 3, 0.4)]
     hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
     everything = f"{listing} lists all {len(names)}" if listing else f"one of {', '.join(names)}"
-    return ValueError(f"unknown {kind} {name!r}{hint} ({everything})")
+    return ValueError(f"unknown {kind} {brief(name)}{hint} ({everything})")
 
 
 def require(holds: Any, message: str, error: type[Exception] = ValueError) -> None:
-    """Raise ``error`` with the message unless the condition holds."""
+    """Raise ``error`` with the message, whose middle is cut if it is long, unless it holds."""
     if not holds:
-        raise error(message)
+        raise error(_cut(message, LONGEST_MESSAGE))
+
+
+def brief(value: Any) -> str:
+    """What ``repr`` says of a value, for messages: the beginning and the end if that is long."""
+    return _cut(repr(value), LONGEST_VALUE)
+
+
+def _cut(text: str, longest: int) -> str:
+    """A text, without its middle if it is longer than allowed."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"
+
+
+def instance(value: Any, name: str, kind: type | tuple[type, ...], example: str) -> Any:
+    """A value of a class or protocol.
+
+    Args:
+        value: The value.
+        name: Name of the argument, for messages.
+        kind: The class or protocol, or several.
+        example: What it may be, for messages, such as "a toy such as dv.toy('ring8')".
+
+    Returns:
+        The value.
+
+    Raises:
+        TypeError: It is no object of the kind, or a class itself.
+    """
+    is_one = isinstance(value, kind) and not isinstance(value, type)
+    require(is_one, f"{name} must be {example}, got {brief(value)}", TypeError)
+    return value
+
+
+def able(value: Any, name: str, methods: tuple[str, ...], example: str) -> Any:
+    """An object that has some methods.
+
+    Args:
+        value: The object.
+        name: Name of the argument, for messages.
+        methods: The names of the methods.
+        example: What it may be, for messages.
+
+    Returns:
+        The object.
+
+    Raises:
+        TypeError: A method is missing, or the value is a class itself.
+    """
+    has_all = all(callable(getattr(value, method, None)) for method in methods)
+    needed = " and ".join(methods)
+    message = f"{name} must be {example}, with {needed}; got {brief(value)}"
+    require(has_all and not isinstance(value, type), message, TypeError)
+    return value
+
+
+def function(value: Any, name: str) -> Any:
+    """A function or another callable object; a TypeError for anything else."""
+    require(callable(value), f"{name} must be a function, got {brief(value)}", TypeError)
+    return value
+
+
+def items(value: Any, name: str) -> list[Any]:
+    """What a list, a tuple or another iterable holds; a TypeError for text and single things."""
+    message = f"{name} must be a list, got {brief(value)}"
+    require(not isinstance(value, str | bytes), message, TypeError)
+    try:
+        return list(value)
+    except TypeError as error:  # nothing to go through, such as an array without dimensions
+        raise TypeError(message) from error
+
+
+def text(value: Any, name: str) -> str:
+    """A text; a TypeError for anything else."""
+    require(isinstance(value, str), f"{name} must be text, got {brief(value)}", TypeError)
+    return value
 
 
 def random_generator(value: Any, name: str = "rng") -> np.random.Generator:

@@ -410,6 +410,8 @@ def cached(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
         computed
         (8, 8)
     """
+    if not callable(function):
+        raise TypeError(f"function must be a function, got {function!r}")
     signature = inspect.signature(function)
 
     @lru_cache(REMEMBERED)

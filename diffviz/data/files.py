@@ -32,5 +32,5 @@ def load(name: str) -> dict[str, NDArray]:
     files = {file.stem: file for file in sorted(FOLDER.glob("*.npz"))}
     if name not in files:
         raise unknown("data file", name, files, "data/README.md")
-    with np.load(files[name]) as arrays:
+    with np.load(files[name], allow_pickle=False) as arrays:
         return dict(arrays)

@@ -2,11 +2,12 @@
 
 A file is known by its ending: ``.npy``, ``.npz``, ``.parquet`` or ``.pq``; any other is a table in
 text. ``diffviz.delimited`` reads these and the frames of pandas and polars, which are not needed to
-read the other kinds.
+read the other kinds. Arrays are loaded with ``allow_pickle=False``: a file of objects is refused.
 """
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,8 @@ def _read_file(path: Path, array: str | None) -> NDArray:
 def _load(path: Path, array: str | None) -> NDArray:
     """The array of a .npy file, or one of a .npz file."""
     with path.open("rb") as file:
-        loaded = _unpickled(np.load, file, path)
+        # a pickle could run any code
+        loaded = _unpickled(partial(np.load, allow_pickle=False), file, path)
         if isinstance(loaded, np.ndarray):
             return loaded
         return _unpickled(loaded.__getitem__, _chosen(list(loaded), array, path), path)

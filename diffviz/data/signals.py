@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from scipy.io import wavfile
 
-from diffviz.checks import finite, require
+from diffviz.checks import finite, instance, real_numbers, require
 
+BYTES = (bytes, bytearray, memoryview)
 SMALLEST_SIDE = 8  # pixels; a spectrum needs that many
 GREY_MODES = ("F", "I", "L")  # Pillow's modes of one channel, beside "I;16" and its kin
 
@@ -36,6 +37,8 @@ def samples(values: ArrayLike, name: str = "values") -> NDArray:
         numbers = np.asarray(values)
     except ValueError as error:  # rows of different length
         raise ValueError(f"{name} must be an array of numbers: {error}") from error
+    except (TypeError, RuntimeError):  # tensors that NumPy does not read by itself
+        numbers = real_numbers(values, name)
     if numbers.dtype.kind in "iu" and numbers.dtype.itemsize <= 2:
         limits = np.iinfo(numbers.dtype)
         return (numbers - float(limits.min)) * (2 / (float(limits.max) - float(limits.min))) - 1
@@ -83,6 +86,7 @@ def image_of_bytes(content: bytes, name: str = "the file") -> NDArray:
         ValueError: The bytes are no image, it has fewer than 8 pixels a side, or an alpha channel
             that hides something.
     """
+    instance(content, "content", BYTES, "the bytes of an image file")
     return _middle_square(_open_picture(io.BytesIO(content), name), name)
 
 
@@ -151,6 +155,7 @@ def sound_of_bytes(content: bytes, name: str = "the file") -> tuple[NDArray, int
     Raises:
         ValueError: The bytes are no WAV file, fewer than its header says, or have several channels.
     """
+    instance(content, "content", BYTES, "the bytes of a WAV file")
     return _read_wav(io.BytesIO(content), name)
 
 

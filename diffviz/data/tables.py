@@ -93,7 +93,7 @@ def _find(kind: str, parameters: NDArray) -> MomentTable | None:
 def shipped() -> dict[str, list[MomentTable]]:
     """The tables of the package, by the kind of their density."""
     tables: dict[str, list[MomentTable]] = {}
-    with np.load(FILE) as arrays:
+    with np.load(FILE, allow_pickle=False) as arrays:
         for name in arrays["names"]:
             parts = [arrays[f"{name}.{part}"] for part in ("parameters", "breaks", "coefficients")]
             tables.setdefault(str(arrays[f"{name}.kind"]), []).append(MomentTable(*parts))

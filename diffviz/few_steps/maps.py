@@ -109,7 +109,7 @@ class FlowMap(nn.Module):
     def __init__(self, dim: int, width: int = 128, seed: int = 0) -> None:
         """Draw the weights without touching torch's global generator."""
         super().__init__()
-        dim = checks.count(dim, "dim")
+        self.dim = dim = checks.count(dim, "dim")
         self.width = width = checks.count(width, "width")
         generator = torch.Generator().manual_seed(checks.seed(seed))
         times = 2 * (1 + 2 * len(self.frequencies))
@@ -156,6 +156,12 @@ class FlowMap(nn.Module):
             ValueError: The times do not decrease within [0, 1].
         """
         grid = _decreasing(times)
+        checks.instance(z, "z", Tensor, "a tensor of shape (n, dim)")
+        checks.require(
+            z.ndim == 2 and z.shape[1] == self.dim,
+            f"z must have shape (n, {self.dim}), got {tuple(z.shape)}",
+        )
+        checks.tensor(z, "z")
         with torch.no_grad(), threads.suited(self.multiply_adds(len(z)), z.device):
             for t, r in pairwise(grid):
                 ends = (z.new_full((len(z),), each) for each in (r, t))

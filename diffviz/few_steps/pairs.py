@@ -89,9 +89,11 @@ class Jumps:
     share: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        for name in ("start", "end", "share"):
-            checks.array(getattr(self, name), name, infinite=True)
-        start, end, share = (np.asarray(each, dtype=float) for each in self._columns)
+        names = ("start", "end", "share")
+        start, end, share = (
+            checks.array(column, name, infinite=True)  # an end may have no signal or no noise
+            for column, name in zip(self._columns, names, strict=True)
+        )
         checks.require(
             start.shape == end.shape == share.shape and start.size > 0,
             f"start, end and share need one shape, got {start.shape}, {end.shape}, {share.shape}",

@@ -180,6 +180,10 @@ def loss(entry: FewStep, model: FlowMap, batch: Batch) -> Tensor:
     Returns:
         The mean over the batch, a scalar.
     """
+    checks.instance(entry, "entry", FewStep, "a few-step objective, as dv.few_step('meanflow')")
+    checks.one_of(entry.name, "name of entry", ERRORS)
+    checks.function(model, "model")
+    checks.instance(batch, "batch", Batch, "a Batch(x, eps, t, r)")
     squared = ERRORS[entry.name](model, batch).square().sum(1)
     if entry.name == "ict":
         return _weighted_pseudo_huber(squared, batch).mean()

@@ -19,9 +19,11 @@ Example:
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from itertools import pairwise
+from types import CodeType, FunctionType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -340,6 +342,7 @@ NETWORKS: dict[str, type] = {"MLP": MLP, "Transformer": Transformer}
 
 def default_model(shape: Sequence[int]) -> Network:
     """The network for points of a shape: an MLP for vectors, a Transformer for images."""
+    checks.instance(shape, "shape", (tuple, list, torch.Size), "a tuple such as (2,)")
     return MLP() if len(shape) == 1 else Transformer()
 
 
@@ -360,7 +363,7 @@ def check_network(model: Any) -> Network:
     if not isinstance(model, Network):
         raise TypeError(
             "model must be a network such as dv.models.MLP(width=64), with weights(shape) and "
-            f"__call__(weights, z, logsnr); got {model!r}"
+            f"__call__(weights, z, logsnr); got {checks.brief(model)}"
         )
     return model
 
@@ -375,8 +378,11 @@ def describe(model: Network) -> dict[str, Any]:
         {"class": name, "settings": {...}}. The settings are the fields of a dataclass, else the
         attributes of the object. What JSON does not know is described by what it holds, so that it
         reads the same in another process: a function or class by its name, an array or tensor by
-        shape and check sum, another object as its class and attributes.
+        shape and check sum, another object as its class and attributes. A lambda or a function made
+        within another stands by what it does, too, since many have one name: by a check sum of its
+        compiled code, which differs between versions of Python, and by what it closes over.
     """
+    check_network(model)
     cls = type(model)
     own = NETWORKS.get(cls.__name__) is cls
     name = cls.__name__ if own else _name_of(cls)
@@ -417,11 +423,44 @@ def _object_as_text(value: Any, within: tuple[int, ...]) -> Any:
     if isinstance(value, partial):
         return {"partial": _plain([value.func, value.args, value.keywords], within)}
     if hasattr(value, "__qualname__"):
-        return _name_of(value)
+        return _code_as_text(value, within)
     if type(value).__repr__ is not object.__repr__ and " at 0x" not in repr(value):
         return repr(value)
     attributes = _settings_of(value, within) if hasattr(value, "__dict__") else {}
     return {_name_of(type(value)): attributes}
+
+
+def _code_as_text(value: Any, within: tuple[int, ...]) -> Any:
+    """A function or class by its name, and by its code where others may have the same name."""
+    name = _name_of(value)
+    if "<" not in name or not isinstance(value, FunctionType):
+        return name
+    defaults = [value.__defaults__, value.__kwdefaults__]
+    content = zlib.crc32(repr(_instructions(value.__code__)).encode())
+    return {f"{name} with check sum {content}": _plain([defaults, _enclosed(value)], within)}
+
+
+def _enclosed(function: FunctionType) -> list[Any]:
+    """The values of the variables that a function takes from around it, where they have one."""
+    values = []
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # a variable that is not set yet
+            values.append(cell.cell_contents)
+    return values
+
+
+def _instructions(code: CodeType) -> list[Any]:
+    """What compiled code does, without the place where it stands in a file."""
+    return [code.co_code, code.co_names, *(_constant(one) for one in code.co_consts)]
+
+
+def _constant(value: Any) -> Any:
+    """A constant of compiled code in a form whose text is the same in each process."""
+    if isinstance(value, CodeType):
+        return _instructions(value)
+    if isinstance(value, frozenset):
+        return sorted(map(repr, value))
+    return value
 
 
 def _array_as_text(value: Tensor | NDArray) -> str:
@@ -437,7 +476,7 @@ def checked_description(description: Any) -> dict[str, Any]:
     if not is_one or not isinstance(description["class"], str):
         raise ValueError(
             "description must have a class and settings, as describe returns it; "
-            f"got {description!r}"
+            f"got {checks.brief(description)}"
         )
     return description
 

@@ -75,7 +75,8 @@ class Settings:
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
-        return self.learning_rate * SCHEDULES[self.schedule](step / self.steps)
+        at = checks.number(step, "step", low=0.0)
+        return self.learning_rate * SCHEDULES[self.schedule](at / self.steps)
 
     def record(self) -> dict[str, Any]:
         """The settings as plain values for a JSON header; the network by its kind and settings."""

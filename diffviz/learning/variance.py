@@ -170,6 +170,7 @@ def exact(toy: ExactToy, logsnr: ArrayLike, draws: int = 4096) -> Moments:
     Returns:
         The moments, with d = 1.
     """
+    checks.able(toy, "toy", ("moments",), TOY)
     levels = checks.array(logsnr, "logsnr", ndim=1)
     mean, second = toy.moments(levels, draws=checks.count(draws, "draws"))
     return Moments(levels, np.stack([mean, mean])[..., None], second)
@@ -250,6 +251,8 @@ def squared_errors(toy: ExactToy, logsnr: ArrayLike, generator: torch.Generator)
     Returns:
         The squared errors, shape (n,).
     """
+    checks.able(toy, "toy", ("sample", "denoise"), TOY)
+    checks.torch_generator(generator)
     level = torch.as_tensor(checks.array(logsnr, "logsnr", ndim=1))
     with threads.suited(threads.denoising(toy, len(level))):
         return _squared_errors(toy, level, generator)
@@ -283,11 +286,22 @@ def draws(objective: Objective, law: Law, toy: ExactToy, n: int = 20_000, seed: 
     checks.require(
         isinstance(law, Law), f"law must be a frozen SciPy distribution, got {law!r}", TypeError
     )
+    _check_objective(objective)
+    checks.able(toy, "toy", ("sample", "denoise"), TOY)
     count = checks.count(n, "n")
     rng = np.random.default_rng(checks.seed(seed))
     logsnr = law.ppf((rng.permutation(count) + rng.random(count)) / count)
     factor = objective.weighting(logsnr) / (2 * law.pdf(logsnr))
     return factor * squared_errors(toy, logsnr, torch.Generator().manual_seed(seed))
+
+
+TOY = "a toy such as dv.toy('ring8')"
+MOMENTS = "moments of the error, as exact(toy, logsnr) returns them"
+
+
+def _check_objective(value: Any, name: str = "objective") -> None:
+    """Refuse what is no objective, such as a name."""
+    checks.instance(value, name, Objective, "an objective such as dv.objective('fm-ot')")
 
 
 COLUMNS = "one draw", "5 % uniform", "stratified", "gradient", "its best p"
@@ -310,6 +324,10 @@ def gains(
     Returns:
         One gain for each of ``COLUMNS``, or for the first three.
     """
+    _check_objective(objective)
+    checks.instance(value, "value", Moments, MOMENTS)
+    if gradient is not None:
+        checks.instance(gradient, "gradient", Moments, MOMENTS)
     best = value.best(objective)
     mixed = value.best(objective, UNIFORM)
     cases = [(value, best, False), (value, mixed, False), (value, best, True)]
@@ -335,7 +353,10 @@ def table(objectives: Iterable[Objective], value: Moments, gradient: Moments | N
     Raises:
         ValueError: There is no objective.
     """
-    rows = {objective.name: gains(objective, value, gradient) for objective in objectives}
+    members = checks.items(objectives, "objectives")
+    for member in members:
+        _check_objective(member, "each of objectives")
+    rows = {objective.name: gains(objective, value, gradient) for objective in members}
     checks.require(rows, "a table needs at least one objective")
     columns = COLUMNS[: len(next(iter(rows.values())))]
     lines = [f"{'':14}" + "".join(f"{column:>13}" for column in columns)]
@@ -362,6 +383,9 @@ def draw_moments(
     Raises:
         ValueError: A moment of the squared error is not finite.
     """
+    _check_objective(objective)
+    checks.function(mean, "mean")
+    checks.function(second, "second")
     grid = window(objective, low=-60, high=60, points=24_001)
     inner = abs(grid) < 50
     factor = objective.factor(grid)

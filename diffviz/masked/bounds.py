@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import comb, logsumexp
 
-from diffviz.checks import array, count, random_generator, require
+from diffviz.checks import array, count, function, instance, random_generator, real_numbers, require
 from diffviz.masked.objectives import MaskedObjective, checked_objective
 from diffviz.masked.worlds import MarkovWorld, by_rate, masks
 
@@ -65,7 +65,8 @@ class Assessment:
         Raises:
             ValueError: The predictor does not return laws of the right shape.
         """
-        table = np.asarray(predictor(world.states), dtype=float)
+        instance(world, "world", MarkovWorld, "a world such as MarkovWorld(start, transition)")
+        table = array(function(predictor, "predictor")(world.states), "what predictor returns")
         wanted = (len(world.states), world.length, world.alphabet)
         require(
             table.shape == wanted,
@@ -112,8 +113,13 @@ class Assessment:
 
     def mean(self, values: NDArray) -> NDArray:
         """Average over the sequences of the world, along the first axis."""
+        numbers = real_numbers(values, "values")
         likely = self.world.probability > 0
-        return np.tensordot(self.world.probability[likely], values[likely], axes=1)
+        require(
+            numbers.ndim > 0 and len(numbers) == len(likely),
+            f"values must hold one row for each of {len(likely)} sequences, got {numbers.shape}",
+        )
+        return np.tensordot(self.world.probability[likely], numbers[likely], axes=1)
 
     def cross_entropy(self, logsnr: ArrayLike) -> NDArray:
         """Cross-entropy summed over masked tokens at a log-SNR, averaged over the world.

@@ -22,11 +22,12 @@ cross-entropy on it.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import array, count, number, require
+from diffviz.checks import array, brief, count, instance, number, positive, require
 from diffviz.masked.schedules import rates_at
 from diffviz.masked.worlds import MarkovWorld, messages
 
@@ -131,9 +132,50 @@ def score_entropy(score: NDArray, estimate: NDArray) -> NDArray:
     Returns:
         The divergence, >= 0 and 0 only where both agree, shape (...).
     """
+    s, s_hat = array(score, "score"), array(estimate, "estimate")
+    require(
+        s.shape == s_hat.shape and s.ndim > 0,
+        f"score and estimate must have one shape (..., K), got {s.shape} and {s_hat.shape}",
+    )
+    require((s >= 0).all(), f"score must be >= 0, got {s.min(initial=0.0):g}")
+    missing = (s > 0) & ~(s_hat > 0)
+    require(not missing.any(), "estimate must be above 0 where score is")
     with np.errstate(divide="ignore", invalid="ignore"):
-        logarithm = np.where(score > 0, score * np.log(estimate / score), 0.0)
-    return (estimate - score - logarithm).sum(-1)
+        logarithm = np.where(s > 0, s * np.log(s_hat / s), 0.0)
+    return (s_hat - s - logarithm).sum(-1)
+
+
+def _check_noise(value: Any, name: str = "noise") -> None:
+    """Refuse what is no noise."""
+    instance(value, name, Noise, "a noise such as absorbing(4) or uniform(4)")
+
+
+def _check_world(value: Any) -> None:
+    """Refuse what is no world."""
+    instance(value, "world", MarkovWorld, "a world such as MarkovWorld(start, transition)")
+
+
+def _tokens(value: Any, name: str, kinds: int, ndim: int) -> NDArray:
+    """Tokens as whole numbers from 0 below a number of kinds."""
+    numbers = array(value, name, ndim=ndim)
+    are_tokens = (numbers == np.floor(numbers)) & (numbers >= 0) & (numbers < kinds)
+    require(are_tokens.all(), f"{name} must hold tokens from 0 to {kinds - 1}, got {brief(value)}")
+    return numbers.astype(np.int64)
+
+
+def _pairs(
+    noise: Noise, x: ArrayLike, z: ArrayLike, p_hat: ArrayLike
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Tokens, noised tokens and laws of one number, checked."""
+    _check_noise(noise)
+    clean = _tokens(x, "x", noise.alphabet, 1)
+    noised = _tokens(z, "z", len(np.asarray(noise.law)), 1)
+    laws = array(p_hat, "p_hat", ndim=2)
+    require(len(clean) == len(noised), f"z must hold {len(clean)} tokens as x, got {len(noised)}")
+    wanted = (len(clean), noise.alphabet)
+    require(laws.shape == wanted, f"p_hat must have the shape {wanted}, got {laws.shape}")
+    require((laws >= 0).all(), f"p_hat must be >= 0, got {laws.min(initial=0.0):g}")
+    return clean, noised, laws
 
 
 def density_by_scores(
@@ -153,6 +195,8 @@ def density_by_scores(
     Returns:
         The density in nats of loss for each nat of λ, shape (n,).
     """
+    x, z, p_hat = _pairs(noise, x, z, p_hat)
+    logsnr, scale = number(logsnr, "logsnr"), positive(scale, "scale")
     own = noise.noised(np.eye(noise.alphabet)[x], logsnr)
     estimated = noise.noised(p_hat, logsnr)
     at = np.arange(len(z))
@@ -179,6 +223,8 @@ def density_by_divergences(
     Returns:
         The density in nats of loss for each nat of λ, shape (n,).
     """
+    x, z, p_hat = _pairs(noise, x, z, p_hat)
+    logsnr = number(logsnr, "logsnr")
     own = noise.noised(np.eye(noise.alphabet)[x], logsnr)
     estimated = noise.noised(p_hat, logsnr)
     at = np.arange(len(z))
@@ -205,6 +251,12 @@ def posterior_from_others(world: MarkovWorld, noise: Noise, z: NDArray, logsnr: 
     Returns:
         p(x_l = v | z without z_l), shape (n, L, V).
     """
+    _check_world(world)
+    _check_noise(noise)
+    z = _tokens(z, "z", len(np.asarray(noise.law)), 2)
+    wanted = f"z must have shape (n, {world.length}), got {z.shape}"
+    require(z.shape[1] == world.length, wanted)
+    logsnr = number(logsnr, "logsnr")
     seen = noise.noised(np.eye(world.alphabet), logsnr)[:, z].transpose(1, 2, 0)
     before, after = messages(world, seen)
     both = before * after
@@ -222,6 +274,8 @@ def mean_density(world: MarkovWorld, noise: Noise, logsnr: ArrayLike) -> NDArray
     Returns:
         The density in nats for each nat of λ, shape (n,); its area is the entropy.
     """
+    _check_world(world)
+    _check_noise(noise)
     z = _all_noised(world, noise)
     nodes = array(logsnr, "logsnr", ndim=1)
     return np.array([world.probability @ _density(world, noise, z, node) for node in nodes])
@@ -241,6 +295,9 @@ def exact_elbo(world: MarkovWorld, noise: Noise, reach: float = 45.0, steps: int
     Returns:
         The ELBO in nats, shape (V^L,); it is log p(x) for every noise.
     """
+    _check_world(world)
+    _check_noise(noise)
+    reach = positive(reach, "reach")
     nodes = np.linspace(-reach, reach, count(steps, "steps", least=2))
     z = _all_noised(world, noise)
     spent = sum(_density(world, noise, z, node) for node in nodes)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from diffviz.checks import count, positive, require, seed
+from diffviz.checks import array, count, function, instance, items, positive, require, seed
 from diffviz.compute import threads
 from diffviz.learning.tracking import LossByLogSNR
 from diffviz.masked.bounds import Assessment
@@ -45,6 +45,8 @@ class Settings:
     def __post_init__(self) -> None:
         count(self.steps, "steps")
         count(self.batch, "batch")
+        count(self.width, "width")
+        count(self.layers, "layers")
         positive(self.learning_rate, "learning_rate")
         seed(self.seed)
 
@@ -101,9 +103,11 @@ def fit_masked(
         >>> runs[0].losses.shape
         (4,)
     """
-    members = [checked_objective(one) for one in objectives]
+    members = [checked_objective(one) for one in items(objectives, "objectives")]
     require(members, "objectives must hold at least one masked objective")
+    instance(world, "world", MarkovWorld, "a world such as MarkovWorld(start, transition)")
     chosen = Settings() if settings is None else settings
+    instance(chosen, "settings", Settings, "settings such as Settings(steps=100)")
     size = chosen.batch * world.length * chosen.width**2 * 12.0
     with threads.suited(size):
         return [_fit_one(objective, world, chosen) for objective in members]
@@ -147,8 +151,14 @@ def cross_entropies(
     Returns:
         Nats, shape (n,).
     """
-    tokens = torch.from_numpy(np.asarray(x, dtype=np.int64))
-    hidden = torch.from_numpy(np.asarray(mask, dtype=bool))
+    function(network, "network")
+    tokens = torch.from_numpy(array(x, "x", ndim=2).astype(np.int64))
+    hidden = torch.from_numpy(array(mask, "mask", ndim=2) != 0)
+    require(
+        tokens.shape == hidden.shape,
+        f"mask must have the shape {tuple(tokens.shape)} of x, got {tuple(hidden.shape)}",
+    )
+    mask_token = count(mask_token, "mask_token", least=0)
     logits = network(tokens.masked_fill(hidden, mask_token))
     each = nn.functional.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
     return (each * hidden).sum(1)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import comb
 
-from diffviz.checks import array, count, random_generator, require
+from diffviz.checks import array, count, random_generator, real_numbers, require
 from diffviz.masked.schedules import rates_at
 from diffviz.theory.frames import levels
 
@@ -222,7 +222,7 @@ class MarkovWorld:
 
     def _tokens(self, value: NDArray, name: str, kinds: int) -> NDArray[np.int64]:
         """Tokens of the right shape and kind."""
-        tokens = np.asarray(value)
+        tokens = real_numbers(value, name)
         fits = tokens.ndim == 2 and tokens.shape[1] == self.length
         require(
             fits and tokens.dtype.kind in "iu" and tokens.size > 0,
@@ -270,6 +270,8 @@ def by_rate(by_count: NDArray, logsnr: ArrayLike) -> NDArray:
         Expected value, shape (..., *shape of λ).
     """
     mask, keep = rates_at(levels(logsnr))
+    by_count = array(by_count, "by_count", infinite=True)
+    require(by_count.ndim > 0, "by_count must hold a value for each number of masked tokens")
     length = by_count.shape[-1] - 1
     counts = np.arange(length + 1)
     shape = (length + 1,) + (1,) * mask.ndim

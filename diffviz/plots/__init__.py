@@ -2,7 +2,8 @@
 
 Nothing here knows the rest of the package but its checks. ``curves`` draws lines and weightings,
 ``scales`` normalises weightings, ``canvas`` makes figures, ``style`` gives each objective one
-colour, and ``files`` writes figures whose bytes do not change from run to run.
+colour, ``names`` says which names can be written, and ``files`` writes figures whose bytes do not
+change from run to run.
 
 Example:
     >>> curves = {"edm": dv.objective("edm")}

@@ -25,6 +25,7 @@ class Drawing(Figure):
         Returns:
             The bytes.
         """
+        dpi = checks.positive(dpi, "dpi")
         full = BytesIO()
         self.savefig(full, format="png", metadata={"Software": None}, dpi=dpi)
         small = BytesIO()

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffviz import checks
 from diffviz.plots.canvas import axes
+from diffviz.plots.names import printable, shown
 from diffviz.plots.scales import ERROR_OF, LOGSNR, SCALES, scaled
 from diffviz.plots.strips import Strip, draw_strip
 from diffviz.plots.style import COLOURS, DASHES, PALETTE, colour
@@ -48,7 +49,8 @@ def lines(
 
     Args:
         x: Places, shape (n,), or a mapping from name to places where curves have their own.
-        curves: Name to values, shape (n,). Nothing is drawn where a value is NaN or infinite.
+        curves: Name to values, shape (n,). Nothing is drawn where a value is NaN or infinite. The
+            legend shows the first 48 characters of a name.
         xlabel: Label of the horizontal axis.
         ylabel: Label of the vertical axis.
         title: Title of the axes.
@@ -63,16 +65,20 @@ def lines(
         The Axes. The ``gid`` of a line is its name, that of its end dots the name and ":ends".
 
     Raises:
-        TypeError: ``curves`` is no mapping, ``ax`` no Axes, or an array holds no real numbers.
-        ValueError: A curve is not 1-D or differs in length from its places, or has none.
+        TypeError: ``curves`` is no mapping, ``ax`` no Axes, an array holds no real numbers, or a
+            name or label is no text.
+        ValueError: A curve is not 1-D or differs in length from its places, or has none, or a name
+            or label holds control characters.
     """
-    checks.require(isinstance(curves, Mapping), "curves must map names to values", TypeError)
+    _check_curves(curves)
+    for what, text in (("xlabel", xlabel), ("ylabel", ylabel), ("title", title)):
+        printable(text, what)
     values = {name: _with_gaps(curve, f"curve {name!r}") for name, curve in curves.items()}
     places = _places(x, values)
     ax = _axes_for(ax, legend=1.9 if outside else 0.0)
     has_new_lines = draw_lines(ax, places, values, _curve_colours(values, colours))
     label_axes(ax, xlabel, ylabel, title)
-    is_legend_stale = outside is not None and _legend_names(ax) != list(values)
+    is_legend_stale = outside is not None and _legend_names(ax) != list(map(shown, values))
     if has_new_lines or is_legend_stale:
         ax.relim()
         ax.autoscale_view()
@@ -150,7 +156,8 @@ def place_legend(
     drawn = _lines_by_gid(ax)
     handles: dict[str, Artist] = {name: drawn[name] for name in names}
     handles |= shades or {}
-    ax.legend(handles.values(), handles, frameon=False, fontsize=9, handlelength=3, **place)
+    labels = list(map(shown, handles))
+    ax.legend(handles.values(), labels, frameon=False, fontsize=9, handlelength=3, **place)
 
 
 def weighting_curves(
@@ -186,17 +193,18 @@ def weighting_curves(
         The Axes. The ``gid`` of a line is its name, that of its end dots the name and ":ends".
 
     Raises:
-        TypeError: ``curves`` is no mapping, ``ax`` no Axes, or an array holds no real numbers.
-        ValueError: The base or the scale is unknown, the grid does not increase, or a value is not
-            finite.
+        TypeError: ``curves`` is no mapping, ``ax`` no Axes, an array holds no real numbers, or a
+            name is no text.
+        ValueError: The base or the scale is unknown, the grid does not increase, a value is not
+            finite, or a name holds control characters.
     """
     checks.one_of(scale, "scale", SCALES)
     checks.one_of(base, "base", ERROR_OF)
-    checks.require(isinstance(curves, Mapping), "curves must map names to weightings", TypeError)
+    _check_curves(curves)
     anchor = checks.number(anchor, "anchor")
     grid = checks.increasing(logsnr, "logsnr")
     values = {name: _weighting_of(curve, name, grid, base) for name, curve in curves.items()}
-    longest_name = max(map(len, curves), default=0)
+    longest_name = max(map(len, map(shown, curves)), default=0)
     ax = _axes_for(ax, legend=0.6 + 0.085 * longest_name if outside else 0.0)
     ax.xaxis.set_major_locator(MultipleLocator(5))
     return lines(
@@ -210,6 +218,15 @@ def weighting_curves(
         strip=strip,
         ax=ax,
     )
+
+
+def _check_curves(curves: Any) -> None:
+    """Refuse what is no mapping, and names that cannot be written in a picture."""
+    checks.require(
+        isinstance(curves, Mapping), f"curves must map names to values, got {curves!r}", TypeError
+    )
+    for name in curves:
+        printable(name, "the name of each of the curves")
 
 
 def _weighting_of(curve: Weighted | ArrayLike, name: str, grid: NDArray, base: str) -> NDArray:
@@ -265,7 +282,7 @@ def _curve_colours(
 
 def _lines_by_gid(ax: Axes) -> dict[str, Line2D]:
     """The lines that have a ``gid``, by it."""
-    return {gid: line for line in ax.lines if (gid := line.get_gid())}
+    return {gid: line for line in ax.lines if (gid := line.get_gid()) is not None}
 
 
 def _ends_gid(name: str) -> str:

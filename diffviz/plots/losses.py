@@ -64,7 +64,7 @@ def loss_curves(
     )
     _set_limits(ax, ends)  # first: an axis around zero cannot become logarithmic
     ax.set_yscale("log")
-    for old in [shade for shade in ax.collections if shade.get_gid()]:
+    for old in [shade for shade in ax.collections if shade.get_gid() is not None]:
         old.remove()
     for name, error in around.items():
         _shade(ax, name, np.asarray(error, dtype=float))

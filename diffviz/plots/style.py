@@ -46,4 +46,5 @@ def colour(name: str) -> str:
         TypeError: The name is no text.
     """
     checks.require(isinstance(name, str), f"name must be text, got {name!r}", TypeError)
-    return COLOURS.get(name) or PALETTE[crc32(name.encode()) % len(PALETTE)]
+    content = name.encode(errors="surrogatepass")
+    return COLOURS.get(name) or PALETTE[crc32(content) % len(PALETTE)]

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from diffviz import checks
 from diffviz.protocols import Denoiser, Trainable
 
 
@@ -50,6 +51,7 @@ def check_states(x: Tensor, name: str = "x") -> None:
         raise TypeError(
             f"{name} must be a tensor, got {type(x).__name__}; torch.as_tensor makes one"
         )
+    checks.dense_tensor(x, name)
     if x.ndim < 2 or not x.is_floating_point() or not torch.isfinite(x).all():
         raise ValueError(
             f"{name} must hold finite floats of shape (n, *shape), got {x.dtype} of shape "

@@ -114,6 +114,7 @@ class Learner:
     ) -> None:
         """Copy the first policy and start Adam; see the class."""
         _check_parts(env, model)
+        checks.instance(settings, "settings", Settings, "settings such as Settings()")
         self.method = method
         self.env = env
         self.model: Any = model

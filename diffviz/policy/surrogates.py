@@ -17,7 +17,7 @@ DDPO is the exception: it has the exact likelihood of each step of the sampling 
 and no weighting. ``policy.steps`` has such likelihoods for other rules of noise.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -109,10 +109,22 @@ def noisy(x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]
     Returns:
         z, variance-preserving, shape (m n, *shape), and its λ in nats, shape (m n,).
     """
-    logsnr, _, eps = at
+    check_states(x)
+    logsnr, _, eps = _checked_draws(at)
     level = logsnr.reshape(*logsnr.shape, *[1] * (x.ndim - 1))
     z = level.sigmoid().sqrt() * x + (-level).sigmoid().sqrt() * eps
     return z.flatten(0, 1), logsnr.flatten()
+
+
+def _checked_draws(at: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Three tensors, as ``draws`` returns them."""
+    are_draws = isinstance(at, tuple) and len(at) == 3
+    checks.require(
+        are_draws and all(isinstance(part, Tensor) for part in at),
+        f"at must be what draws(objective, x, m, rng) returns, got {checks.brief(at)}",
+        TypeError,
+    )
+    return at
 
 
 def losses(model: Denoiser, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Tensor:
@@ -132,7 +144,7 @@ def losses(model: Denoiser, x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> Ten
             is not finite.
     """
     check_states(x)
-    logsnr, _, eps = at
+    logsnr, _, eps = _checked_draws(at)
     if eps.shape[1:] != x.shape:
         raise ValueError(
             f"these draws are for actions of shape {tuple(eps.shape[1:])}, x has "
@@ -379,6 +391,9 @@ def local_factor(error: Tensor) -> Tensor:
     Returns:
         One number for each draw, shape (m, n), without a gradient; at most 1e5, as in the code.
     """
+    checks.instance(error, "error", Tensor, "a tensor of shape (m, n, *shape)")
+    checks.tensor(error, "error")
+    checks.require(error.ndim > 2, f"error must have shape (m, n, *shape), got {error.shape}")
     return 1 / error.detach().abs().flatten(2).mean(2).clamp(min=1e-5)
 
 

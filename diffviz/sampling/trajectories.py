@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, stats
 from torch import Tensor
 
-from diffviz.checks import increasing, require
+from diffviz.checks import increasing, instance, require
 from diffviz.compute import threads
 from diffviz.sampling.integrate import Trajectory, sample
 from diffviz.sampling.solvers import step_with_constant_x
@@ -44,6 +44,7 @@ def explained(trajectory: Trajectory, edges: ArrayLike | None = None) -> NDArray
         ValueError: The edges do not increase, the samples are no images although there are edges,
             or the samples do not vary in a band.
     """
+    _check_trajectory(trajectory)
     x = trajectory.x_hat.double().cpu().numpy()
     if edges is None:
         everything = np.full((1, *x.shape[2:]), True)
@@ -55,6 +56,11 @@ def explained(trajectory: Trajectory, edges: ArrayLike | None = None) -> NDArray
     )
     bands = band_masks(increasing(edges, "edges of bands"), x.shape[2:])
     return explained_in(fft.dctn(x, axes=(-2, -1), norm="ortho"), bands)
+
+
+def _check_trajectory(value: Any, name: str = "trajectory") -> None:
+    """Refuse what is no trajectory."""
+    instance(value, name, Trajectory, "a trajectory, as dv.sample returns it")
 
 
 def band_masks(edges: NDArray, shape: tuple[int, ...]) -> NDArray:
@@ -110,6 +116,7 @@ def error_law(pilot: Trajectory) -> Any:
     Raises:
         ValueError: There is no step, or a step has no error, as those of DDIM itself.
     """
+    _check_trajectory(pilot, "pilot")
     with threads.suited(threads.elements(pilot.z)):
         errors = [ddim_error(pilot, k) for k in range(len(pilot.logsnr) - 1)]
     require(

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit, ndtr, ndtri
 
-from diffviz.checks import array, count, finite, increasing, number, positive, require
+from diffviz.checks import array, brief, count, finite, increasing, number, positive, require
 from diffviz.protocols import Law
 from diffviz.theory.atoms import AtomicLaw, atomic, cell_edges
 from diffviz.theory.frames import Curve
@@ -48,7 +48,7 @@ def checked_law(value: Any, name: str = "law") -> Any:
     if not isinstance(value, Law):
         raise TypeError(
             f"{name} must be a frozen SciPy distribution such as scipy.stats.norm(0, 2), "
-            f"got {value!r}"
+            f"got {brief(value)}"
         )
     return value
 
@@ -468,7 +468,9 @@ def reflected(time: Any) -> Any:
         The law for beta and logit-normal time and for the symmetric laws of this module, also
         stretched; None for others.
     """
-    law = time.dist
+    law = getattr(checked_law(time, "time"), "dist", None)
+    if law is None:
+        return None
     if isinstance(law, Transformed):
         return _reflected_map(time)
     if law.name not in ("beta", "johnsonsb") or time.support() != (0.0, 1.0):
@@ -500,7 +502,8 @@ def quantile_of(time: Any, law: Any) -> Any:
     Returns:
         A frozen SciPy distribution.
     """
-    table = atomic(law)
+    checked_law(time, "time")
+    table = atomic(checked_law(law))
     if table is not None:
         mass = -np.diff(time.cdf(law.sf(cell_edges(table.levels))))
         drawn = mass > 0

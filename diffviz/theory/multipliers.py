@@ -10,6 +10,7 @@ Example:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,32 @@ from scipy.special import expit, log_expit
 from diffviz.checks import number, positive
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.paths import Path, checked_path
+
+
+@runtime_checkable
+class WithLogarithm(Protocol):
+    """A multiplier that knows its logarithm, also where the multiplier itself is 0 in float64."""
+
+    def log(self, logsnr: ArrayLike) -> NDArray:
+        """The logarithm of the multiplier at λ in nats, same shape."""
+        ...
+
+
+def logarithm(multiplier: Curve, logsnr: NDArray) -> NDArray:
+    """The logarithm of a multiplier, -inf where it is 0.
+
+    Args:
+        multiplier: c(λ).
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        log c(λ), same shape.
+    """
+    if isinstance(multiplier, WithLogarithm):
+        return multiplier.log(logsnr)
+    with np.errstate(divide="ignore"):
+        return np.log(np.asarray(multiplier(logsnr)))
+
 
 # --- multipliers: functions of λ (any shape, nats) that return an array of that shape -------------
 
@@ -176,6 +203,11 @@ class P2:
         """The multiplier at λ in nats, same shape."""
         level = levels(logsnr)
         return (self.k + np.exp(level)) ** -self.gamma
+
+    def log(self, logsnr: ArrayLike) -> NDArray:
+        """The logarithm of the multiplier at λ in nats, where that is too small for float64."""
+        level = levels(logsnr)
+        return -self.gamma * np.logaddexp(np.log(self.k), level)
 
 
 def p2(gamma: float = 1.0, k: float = 1.0) -> P2:

@@ -266,7 +266,7 @@ class Objective:
     def _far_out(self, level: NDArray, base: str) -> NDArray:
         """The weighting of a base where the product of its factors underflows on eps."""
         with np.errstate(divide="ignore"):  # the log of a factor that is 0
-            logarithm = np.log(2 * np.asarray(self.multiplier(level)))
+            logarithm = np.log(2) + multipliers.logarithm(self.multiplier, level)
             logarithm += 2 * np.log(self.target.gain(level, self.path))
             logarithm += self.law.logpdf(level) - 2 * np.log(base_gain(base, level))
         return np.exp(logarithm)

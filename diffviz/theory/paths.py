@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit, log_expit, logit
 
-from diffviz.checks import array, count, number, one_of, positive
+from diffviz.checks import array, brief, count, number, one_of, positive
 from diffviz.theory.atoms import AtomicLaw, atomic
 from diffviz.theory.frames import (
     STRAIGHT,
@@ -72,7 +72,7 @@ class Path:
     def __post_init__(self) -> None:
         if not isinstance(self.frame, Frame):
             raise TypeError(
-                f"frame must be a Frame such as diffviz.theory.frames.VP, got {self.frame!r}"
+                f"frame must be a Frame such as diffviz.theory.frames.VP, got {brief(self.frame)}"
             )
         checked_law(self.schedule, "schedule")
 
@@ -171,7 +171,7 @@ def checked_path(value: Any, name: str = "path") -> Path:
         TypeError: The value is no path.
     """
     if not isinstance(value, Path):
-        raise TypeError(f"{name} must be a path such as dv.paths.COSINE, got {value!r}")
+        raise TypeError(f"{name} must be a path such as dv.paths.COSINE, got {brief(value)}")
     return value
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import finite, positive
+from diffviz.checks import brief, finite, positive
 from diffviz.theory.frames import VP, levels, noise_ratio
 from diffviz.theory.laws import density
 from diffviz.theory.paths import LINEAR, Path, checked_path
@@ -262,7 +262,7 @@ def base_gain(base: str, logsnr: ArrayLike) -> NDArray:
         ValueError: The base is another, or λ is NaN.
     """
     if not isinstance(base, str) or base not in BASES:
-        raise ValueError(f"unknown base {base!r}; one of {', '.join(BASES)}")
+        raise ValueError(f"unknown base {brief(base)}; one of {', '.join(BASES)}")
     at = levels(logsnr)
     if base == "eps":
         return np.ones_like(at)
@@ -274,7 +274,7 @@ def base_gain(base: str, logsnr: ArrayLike) -> NDArray:
 def checked_target(value: Any, name: str) -> Target:
     """A target; a TypeError for anything else, such as the name of one."""
     if not isinstance(value, Target):
-        raise TypeError(f"{name} must be a target such as dv.targets.EPS, got {value!r}")
+        raise TypeError(f"{name} must be a target such as dv.targets.EPS, got {brief(value)}")
     return value
 
 

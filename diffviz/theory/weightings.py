@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeGuard, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import count, finite, number, require
+from diffviz.checks import brief, count, finite, number, require
 from diffviz.protocols import Law, Measured, Weighting
 from diffviz.theory.atoms import WeightedLevels, measured_levels, weighted_levels
 from diffviz.theory.frames import Curve
@@ -140,7 +140,7 @@ def resolve(w: WeightingLike) -> Resolved | None:
     if isinstance(w, str):
         raise TypeError(
             "a weighting is an objective, a callable or an array; "
-            f"for a name say dv.objective({w!r})"
+            f"for a name say dv.objective({brief(w)})"
         )
     if isinstance(w, type):
         raise TypeError(f"a weighting is an objective, not the class {w.__name__}; make one first")

@@ -22,6 +22,7 @@ from diffviz import checks
 FOLDER = Path(__file__).parent
 IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w./-]+\.js)";\n', re.M)
 ANY_IMPORT = re.compile(r"^(?:import\b|export\b[^;{]*\bfrom\b).*$", re.M)
+LONGEST = 200  # characters of the path of a file of the views
 DECLARED = re.compile(r"^export ((?:async )?function\*?|class|const|let) (\w+)", re.M)
 LISTED = re.compile(r"^export \{([^}]*)\};\n", re.M)
 DEFAULT = re.compile(r"^export default ", re.M)
@@ -39,8 +40,8 @@ def read(name: str) -> str:
     Raises:
         ValueError: There is no such file.
     """
-    file = FOLDER / name
-    if not file.is_file():
+    file = FOLDER / checks.text(name, "name")[:LONGEST]
+    if "\0" in name or not file.is_file():
         modules = [path.relative_to(FOLDER).as_posix() for path in sorted(FOLDER.rglob("*.js"))]
         raise checks.unknown("module", name, modules)
     return file.read_text(encoding="utf-8")

@@ -52,8 +52,10 @@ class Control:
     when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, kw_only=True, hash=False)
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier():
-            raise ValueError(f"the name of a control must be an identifier, got {self.name!r}")
+        checks.text(self.label, "label")
+        if not checks.text(self.name, "name").isidentifier():
+            given = checks.brief(self.name)
+            raise ValueError(f"the name of a control must be an identifier, got {given}")
 
     @property
     def has_value(self) -> bool:
@@ -192,7 +194,9 @@ class Chips(Control):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        chips = tuple(one if isinstance(one, Chip) else Chip(one) for one in self.options)
+        checks.count(self.most, "most", least=0)
+        options = checks.items(self.options, "options")
+        chips = tuple(one if isinstance(one, Chip) else Chip(one) for one in options)
         object.__setattr__(self, "options", chips)
         object.__setattr__(self, "value", self.checked(self.value))
 
@@ -386,7 +390,8 @@ class Upload(Control):
         Raises:
             ValueError: The file is empty or too large.
         """
-        checks.require(len(content) > 0, f"{file!r} is empty")
+        checks.instance(content, "content", (bytes, bytearray, memoryview), "bytes")
+        checks.require(len(content) > 0, f"content of {file!r} is empty")
         checks.require(
             len(content) <= self.most,
             f"{file!r} has {len(content) / 1e6:.1f} MB; up to {self.most / 1e6:g} MB are taken",
@@ -413,7 +418,11 @@ class Description:
     local: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "controls", tuple(self.controls))
+        checks.text(self.title, "title")
+        controls = checks.items(self.controls, "controls")
+        for control in controls:
+            checks.instance(control, "each of controls", Control, "a control such as Slider(...)")
+        object.__setattr__(self, "controls", tuple(controls))
         names = [control.name for control in self.controls]
         if len(set(names)) < len(names):
             raise ValueError(f"two controls have the same name: {', '.join(sorted(names))}")
@@ -434,7 +443,7 @@ class Description:
             ValueError: There is none.
         """
         by_name = {control.name: control for control in self.controls}
-        if name not in by_name:
+        if not isinstance(name, str) or name not in by_name:
             raise checks.unknown("control", name, by_name)
         return by_name[name]
 
@@ -462,9 +471,11 @@ class Description:
             ValueError: A name is unknown, or a value is not allowed.
         """
         known = [control.name for control in self.valued]
+        message = f"state must map names of controls to values, got {checks.brief(state)}"
+        checks.require(isinstance(state, Mapping), message, TypeError)
         for name in state:
             if name not in known:
-                raise checks.unknown("control", name, known)
+                raise checks.unknown("control in the state,", name, known)
         return {
             control.name: control.checked(state.get(control.name, control.value))
             for control in self.valued
@@ -522,7 +533,7 @@ class Description:
         Raises:
             ValueError: A name is unknown, or a value is broken; the message says which.
         """
-        query = text.replace("?", "#").rpartition("#")[2]
+        query = checks.text(text, "text").replace("?", "#").rpartition("#")[2]
         texts = parse_qs(query, keep_blank_values=True)
         known = [control.name for control in self.valued]
         state = {}
@@ -568,4 +579,5 @@ def slug(text: str) -> str:
     Returns:
         The name, such as "flow_logit_normal".
     """
-    return "".join(letter if letter.isalnum() else "_" for letter in text.lower())
+    plain = checks.text(text, "text").lower()
+    return "".join(letter if letter.isalnum() else "_" for letter in plain)

@@ -20,9 +20,10 @@ from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from diffviz import plots
+from diffviz import checks, plots
 from diffviz.plots.canvas import Drawing
 from diffviz.plots.curves import place_legend
+from diffviz.plots.names import shown
 from diffviz.web.pictures import Chart, Cloud, Images, Note, Panel, Table, View
 
 WIDTH = 8.0  # inches
@@ -45,6 +46,9 @@ def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     Returns:
         The figure. The artists of a chart have the ``gid`` of ``plots.lines``.
     """
+    checks.instance(view, "view", View, "a view such as View((chart,))")
+    if size is not None:
+        _check_size(size)
     pictures = [panel for panel in view.panels if not isinstance(panel, (Table, Note))]
     text = any(isinstance(panel, (Table, Note)) for panel in view.panels)
     columns = min(view.columns, max(1, len(pictures)))
@@ -61,6 +65,13 @@ def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     if text:
         _draw_texts(drawing, parts[1], view)
     return drawing
+
+
+def _check_size(size: Any) -> None:
+    """Refuse what is no width and height."""
+    sides = checks.array(size, "size", ndim=1)
+    is_size = sides.shape == (2,) and (sides > 0).all()
+    checks.require(is_size, f"size must be a width and a height above 0, got {size!r}")
 
 
 def _draw(drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int) -> None:
@@ -117,10 +128,11 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
 def _place_legend_below(ax: Axes, names: list[str]) -> None:
     """Put a legend under the label of the horizontal axis, in columns where names are short."""
     drawn = {str(line.get_gid()): line for line in ax.lines}
-    is_short = max(map(len, names)) <= LEGEND_NAME
+    labels = list(map(shown, names))
+    is_short = max(map(len, labels)) <= LEGEND_NAME
     ax.legend(
         [drawn[name] for name in names],
-        names,
+        labels,
         ncols=2 if is_short and len(names) > 1 else 1,
         loc="upper center",
         bbox_to_anchor=(0.5, 0),

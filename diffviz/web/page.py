@@ -50,6 +50,16 @@ class Explorer(Protocol):
         """The first message to the browser, and the buffers of its arrays."""
 
 
+def _check_explorer(explorer: Any) -> None:
+    """Refuse what is no explorer."""
+    checks.able(explorer, "explorer", ("opening",), "an explorer such as ComposerExplorer()")
+    checks.require(
+        isinstance(getattr(explorer, "description", None), Description),
+        f"explorer must have a description, got {checks.brief(explorer)}",
+        TypeError,
+    )
+
+
 def opening(explorer: Explorer) -> tuple[str, bytes]:
     """What a page begins with; ``page.js`` reads it.
 
@@ -60,6 +70,7 @@ def opening(explorer: Explorer) -> tuple[str, bytes]:
         The first message with the lengths of its buffers, as JSON, and the buffers, one after the
         other.
     """
+    _check_explorer(explorer)
     message, buffers = explorer.opening(on_page=True)
     lengths = [len(buffer) for buffer in buffers]
     text = json.dumps({"message": message, "lengths": lengths}, ensure_ascii=False)
@@ -78,6 +89,7 @@ def html(explorer: Explorer) -> str:
     Raises:
         ValueError: The browser cannot compute this explorer.
     """
+    _check_explorer(explorer)
     description = explorer.description
     checks.require(
         description.local,
@@ -107,7 +119,7 @@ def write(explorer: Explorer, path: str | Path) -> Path:
     Raises:
         ValueError: The path has another ending, or the browser cannot compute this explorer.
     """
-    file = Path(path)
+    file = Path(checks.instance(path, "path", (str, Path), "text or a path"))
     checks.require(file.suffix == ".html", f"a page ends in .html, got {file.name!r}")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(html(explorer), encoding="utf-8")

@@ -136,7 +136,7 @@ class Cloud:
         Returns:
             The step, from 0.
         """
-        return round(self.present * max(0, steps - 1))
+        return round(self.present * max(0, checks.count(steps, "steps", least=0) - 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,10 +232,12 @@ class Working:
 
     def __post_init__(self) -> None:
         checks.number(self.progress, "progress", 0.0, 1.0)
+        checks.text(self.text, "text")
 
 
 # --- messages to the browser ----------------------------------------------------------------------
 
+VIEW = "a view such as View((chart,))"
 ARRAYS = ("x", "curves", "bands", "dots", "points", "paths", "times", "arrows", "reach", "pixels")
 
 
@@ -367,6 +369,7 @@ def to_message(view: View) -> tuple[dict[str, Any], list[bytes]]:
         Plain data for JSON, in which an array is a reference to a buffer with its type and shape;
         and the buffers.
     """
+    checks.instance(view, "view", View, VIEW)
     packer = Packer()
     return packer.view(view), packer.buffers
 
@@ -380,6 +383,7 @@ def columns_of(view: View) -> dict[str, NDArray]:
     Returns:
         Name to values: the places of each chart, then its curves; shorter columns end in NaN.
     """
+    checks.instance(view, "view", View, VIEW)
     columns: dict[str, NDArray] = {}
     for number, chart in enumerate(view.charts, start=1):
         prefix = f"{number}:" if len(view.charts) > 1 else ""

@@ -3,6 +3,9 @@
 import inspect
 import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import fields
 
 import numpy as np
@@ -326,6 +329,61 @@ def test_what_identifies_a_network_holds_no_memory_address():
     assert text == json.dumps(describe(Composed()))
     others = [Composed(2.0), Composed(table=(1.0, 3.0)), Composed(activation=torch.sigmoid)]
     assert len({text, *(json.dumps(describe(one)) for one in others)}) == 4
+
+
+def scaled_by(factor):
+    """A function that is made within another."""
+
+    def scaled(z):
+        return factor * z
+
+    return scaled
+
+
+def test_functions_of_one_name_are_told_apart_by_what_they_do():
+    texts = [
+        json.dumps(describe(Composed(activation=one)))
+        for one in (
+            *(lambda z: z + 1, lambda z: z + 2, lambda z: z * 1, lambda z, by=1: z + by),
+            *(lambda z: torch.sin(z), lambda z: torch.cos(z), lambda z: (lambda: z + 1)()),
+            *(lambda z: (lambda: z + 2)(), scaled_by(2.0), scaled_by(3.0), scaled_by(Part(1))),
+        )
+    ]
+    assert len(set(texts)) == len(texts)
+    assert not any("0x" in text for text in texts)
+    assert texts[-3] == json.dumps(describe(Composed(activation=scaled_by(2.0))))
+
+
+def test_a_function_that_calls_itself_has_a_description():
+    def again(n):
+        return again(n - 1) if n else 0
+
+    assert "itself" in json.dumps(describe(Composed(activation=again)))
+
+
+def test_a_lambda_reads_the_same_in_another_process(tmp_path):
+    """Constants of sets come in another order there."""
+    file = tmp_path / "own.py"
+    file.write_text(
+        "import json, diffviz.learning.models as models\n"
+        "class Own:\n"
+        "    def __init__(self):\n"
+        "        self.act = lambda z: z in {'a', 'b', 'c', 'd', 'e'}\n"
+        "    def weights(self, shape): return []\n"
+        "    def __call__(self, weights, z, logsnr): return z\n"
+        "print(json.dumps(models.describe(Own())))\n"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, file],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(told) == 1 and "lambda" in told.pop()
 
 
 def test_a_network_with_parts_goes_on_in_another_object_and_not_with_other_parts(tmp_path):

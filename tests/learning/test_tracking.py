@@ -95,6 +95,29 @@ def test_the_average_is_that_of_all_draws_weighted_by_their_age(edges):
     np.testing.assert_array_equal((tracker.mean, tracker.stderr), tracker.curve()[:2])
 
 
+def test_a_batch_counts_a_hundredth_less_than_the_next_by_default():
+    tracker = LossByLogSNR([-1, 0, 1])
+    for loss in (1.0, 3.0):
+        tracker.update([0.5, 0.5], [loss, loss])
+    assert tracker.curve().mean[1] == pytest.approx((0.99 * 1 + 3) / 1.99, rel=1e-12)
+
+
+def test_the_error_of_a_weighted_loss_is_that_of_its_bins_added_in_squares():
+    """Sample by sample: a sum over bins of w · width · mean, each bin with its own error."""
+    rng = np.random.default_rng(3)
+    edges = np.array([-2.0, -0.5, 0.0, 3.0])
+    logsnr, loss = rng.uniform(-2, 3, 300), rng.exponential(2.0, 300)
+    tracker = LossByLogSNR(edges)
+    tracker.update(logsnr, loss)
+    squares = 0.0
+    for low, high in pairwise(edges):
+        inside = loss[(logsnr >= low) & (logsnr < high)]
+        weight = np.exp(-(low + high) / 4) * (high - low)
+        squares += weight**2 * inside.var(ddof=1) / len(inside)
+    stderr = tracker.weighted(lambda level: np.exp(-level / 2)).stderr
+    assert stderr == pytest.approx(np.sqrt(squares) / 2, rel=1e-9)
+
+
 def test_several_decays_at_once_are_several_trackers():
     several = filled(decay=(0.9, 0.99), batches=70)
     for i, decay in enumerate((0.9, 0.99)):

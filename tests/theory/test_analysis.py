@@ -241,6 +241,13 @@ def test_shares_stay_within_zero_and_one():
     assert share_below(o, 30) == share_below(o, 10) == pytest.approx(1.0)
 
 
+def test_the_share_of_a_function_is_none_below_the_range_and_all_above():
+    assert share_below(np.ones_like, -10.0) == share_below(np.ones_like, -25.0) == 0.0
+    assert share_below(np.ones_like, 10.0) == share_below(np.ones_like, 25.0) == 1.0
+    assert share_below(np.ones_like, 9.0, low=0.0, high=4.0) == 1.0
+    assert share_below(np.ones_like, 3.0, low=0.0, high=4.0) == pytest.approx(0.75)
+
+
 def test_a_grid_of_a_window_lies_in_every_support():
     grid = window(dv.objective("vdm"), dv.objective("ncsn"))
     assert grid[0] > 0 and grid[-1] < 9.2104 and grid[0] < 1e-9
@@ -379,6 +386,18 @@ class Bumps:
         inside = (logsnr >= min(start, end)) & (logsnr <= max(start, end))
         wave = 1 + self.ripple * np.sin(3 * logsnr)
         return np.where(inside, np.exp(slope * logsnr) * wave, 0.0)
+
+
+def rippled(size):
+    """A weighting that departs from a constant by as much as ``size`` on either side."""
+    return lambda logsnr: 1 + size * np.sin(logsnr)
+
+
+def test_weightings_a_millionth_apart_are_the_limit_of_one_group():
+    plain = rippled(0.0)
+    assert len(dv.equivalent([plain, rippled(4e-7)])) == 1
+    assert len(dv.equivalent([plain, rippled(4e-6)])) == 2
+    assert len(dv.equivalent([plain, rippled(4e-6)], tolerance=1e-5)) == 1
 
 
 @pytest.mark.parametrize("tolerance", [1e-6, 1e-2, 0.3, 0.7])

@@ -1,5 +1,7 @@
 """Laws and weightings against mpmath, far out in both tails and on both sides of a truncation."""
 
+import dataclasses
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -125,14 +127,27 @@ def x_cosine_on_eps(level):
     return mp.exp(-level) * 2 * cosine_density(level)
 
 
+def p2_on_eps(gamma, k):
+    """1/(k + SNR)^γ under the cosine path; from γ = 1.02 float64 cannot hold it at λ = 700."""
+    return lambda level: (k + mp.exp(level)) ** -mp.mpf(gamma) * 2 * cosine_density(level)
+
+
+def p2_under_cosine(gamma, k):
+    multiplier = dv.multipliers.p2(gamma, k)
+    return dataclasses.replace(dv.objective("iddpm-cosine"), multiplier=multiplier)
+
+
 @pytest.mark.parametrize(
     ("objective", "on_eps"),
     [
+        (p2_under_cosine(1.0, 1.0), p2_on_eps(1.0, 1.0)),
+        (p2_under_cosine(1.02, 0.5), p2_on_eps(1.02, 0.5)),
+        (p2_under_cosine(1.4, 2.0), p2_on_eps(1.4, 2.0)),
         (dv.families.min_snr(5.0), min_snr_on_eps),
         (dv.families.soft_min_snr(4.0), soft_min_snr_on_eps),
         (dv.objective("x-cosine"), x_cosine_on_eps),
     ],
-    ids=["min-SNR", "soft min-SNR", "x-cosine"],
+    ids=["P2", "P2 1.02", "P2 1.4", "min-SNR", "soft min-SNR", "x-cosine"],
 )
 @pytest.mark.parametrize("base", ["eps", "x", "v", "u"])
 def test_weightings_of_every_base_are_right_to_700_nats(objective, on_eps, base):

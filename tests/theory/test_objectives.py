@@ -185,6 +185,35 @@ def test_a_family_meets_the_catalogue_and_builds_over_its_whole_slider(name):
             np.testing.assert_allclose(ratio, ratio[0], rtol=1e-9)
 
 
+PUBLISHED = {  # defaults that a paper gave are those of its entry
+    "edm": families.edm,
+    "sd3": families.flow,
+    "fm-ot": families.flow_uniform,
+    "min-snr-5-x": families.min_snr,
+    "soft-min-snr-4": families.soft_min_snr,
+    "p2-gamma1": families.p2,
+    "sd3-mode-1.29": families.mode,
+    "laplace-eps": families.laplace,
+}
+
+
+@pytest.mark.parametrize("entry", PUBLISHED)
+def test_the_defaults_of_a_family_are_those_of_the_paper(entry):
+    assert dv.compare(PUBLISHED[entry](), dv.objective(entry)).deviation < 1e-9
+
+
+def test_the_defaults_of_edm_are_those_of_its_table_1():
+    """P_mean = −1.2, P_std = 1.2 and sigma_data = 0.5, in the law of sigma and in the weight."""
+    sigma = np.array([0.01, 0.3, 4.0])
+    logsnr = -2 * log(sigma)
+    by_hand = exp(-((log(sigma) + 1.2) ** 2) / (2 * 1.2**2)) * (sigma**2 + 0.25) / 0.25
+    assert np.ptp(families.edm().weighting(logsnr) / by_hand) < 1e-9
+    np.testing.assert_allclose(paths.edm().schedule.mean(), 2.4)
+    np.testing.assert_allclose(
+        dv.multipliers.edm()(logsnr), (sigma**2 + 0.25) / (0.5 * sigma) ** 2, rtol=1e-12
+    )
+
+
 @given(st.floats(-2, 2), st.floats(0.3, 2), st.floats(0.3, 5))
 @settings(deadline=None, max_examples=40)
 def test_logit_normal_flow_is_normal_in_logsnr_for_all_parameters(mean, std, shift):

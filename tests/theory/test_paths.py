@@ -296,6 +296,17 @@ def test_zero_terminal_snr_is_algorithm_1_on_a_long_table():
     np.testing.assert_allclose(path.alpha(t), moved[(t * steps).astype(int) - 1], rtol=2e-5)
 
 
+@pytest.mark.parametrize("whole", [paths.COSINE, paths.vp_linear()], ids=["cosine", "VP"])
+def test_zero_terminal_snr_moves_the_stretch_of_a_restricted_path(whole):
+    """Its ends are those of the stretch: by algorithm 1 on the alphas of the whole path."""
+    t = np.linspace(0, 0.999, 30)
+    alpha = whole.alpha(0.1 + 0.7 * t)
+    first, last = whole.alpha(np.array([0.1, 0.8]))
+    path = paths.zero_terminal_snr(paths.restricted(whole, 0.1, 0.8))
+    np.testing.assert_allclose(path.alpha(t), (alpha - last) * first / (first - last), rtol=1e-8)
+    assert path.logsnr(1.0) == -np.inf
+
+
 def test_an_interpolated_path_goes_from_the_clean_end_of_one_to_the_noisy_end_of_the_other():
     low, high = paths.uniform_logsnr(-12, 8), paths.uniform_logsnr(-6, 14)
     path, t = paths.interpolated(low, high), np.linspace(0, 1, 21)
@@ -329,7 +340,10 @@ def test_an_interpolated_path_goes_from_the_clean_end_of_one_to_the_noisy_end_of
         (lambda: paths.power(0), "n must"),
         (lambda: paths.icfm(0), "width"),
         (lambda: paths.sigma_min_path(0), "sigma_min"),
+        (lambda: paths.sigma_min_path(1.0), "sigma_min"),
+        (lambda: paths.sigma_min_path(-0.1), "sigma_min"),
         (lambda: frames.straight(1.0), "sigma_min"),
+        (lambda: frames.straight(-0.1), "sigma_min"),
         (lambda: paths.restricted(LINEAR, 0.6, 0.4), "start < end"),
         (lambda: paths.restricted(LINEAR, -0.1, 0.4), "start < end"),
         (lambda: paths.interpolated(LINEAR, paths.COSINE), "restricted"),

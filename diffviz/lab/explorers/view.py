@@ -37,6 +37,13 @@ MIME = {
 }
 
 
+def _checked_path(path: Any) -> File:
+    """A path that a reader has passed."""
+    named = checks.instance(path, "path", (str, File), "text or a path")
+    checks.require("\0" not in str(named), f"path must hold no character 0, got {path!r}")
+    return File(named)
+
+
 class ViewExplorer(anywidget.AnyWidget):
     """Controls, panels and a read-out, drawn in the browser.
 
@@ -50,6 +57,7 @@ class ViewExplorer(anywidget.AnyWidget):
     """
 
     def __init__(self, description: Description, state: Mapping[str, Any] | None = None):
+        checks.instance(description, "description", Description, "a Description of the controls")
         self.description = description
         self._state = description.checked(state or {})
         self._view: View | None = None
@@ -182,7 +190,8 @@ class ViewExplorer(anywidget.AnyWidget):
             OSError: There is no such file.
             ValueError: There is no such control.
         """
-        file = File(path)
+        file = _checked_path(path)
+        self.description[name]  # refuses another, before the file is read
         self._take_file(name, file.name, file.read_bytes())
 
     def wait(self, seconds: float | None = None) -> None:
@@ -191,7 +200,8 @@ class ViewExplorer(anywidget.AnyWidget):
         Args:
             seconds: How long at most; without end by default.
         """
-        self._work.wait(seconds)
+        limit = None if seconds is None else checks.number(seconds, "seconds", low=0.0)
+        self._work.wait(limit)
 
     def _arguments(self) -> list[str]:
         """The arguments that reproduce what is on show, as code."""
@@ -219,6 +229,7 @@ class ViewExplorer(anywidget.AnyWidget):
         Raises:
             ValueError: The link holds a control that is unknown, or a value that is broken.
         """
+        checks.text(link, "link")
         explorer = cls()  # type: ignore[call-arg]  # every explorer can be made without arguments
         explorer._state = explorer.description.from_query(link)
         explorer._view = None
@@ -246,7 +257,7 @@ class ViewExplorer(anywidget.AnyWidget):
         Raises:
             ValueError: The path has another ending, or the explorer needs a kernel and has no page.
         """
-        file = File(path)
+        file = _checked_path(path)
         if file.suffix == ".html":
             return page.write(self, file)
         if file.suffix != ".csv":
@@ -261,6 +272,7 @@ class ViewExplorer(anywidget.AnyWidget):
         Args:
             path: Where to write; ".json" is added for the message, ".bin" for its buffers.
         """
+        _checked_path(path)
         text, buffers = page.opening(self)
         File(f"{path}.json").write_text(text, encoding="utf-8")
         File(f"{path}.bin").write_bytes(buffers)

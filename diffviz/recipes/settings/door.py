@@ -322,7 +322,7 @@ def _trainer_of(pairs: Pairs, name: str | None) -> Trainer:
     """The trainer that is named, or that the script or the options show."""
     known = trainers()
     if name is not None:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise unknown("trainer", name, known)
         return known[name]
     candidates = _by_script(known.values(), pairs) or _by_marks(known.values(), pairs)

@@ -1,0 +1,367 @@
+"""Do the tests notice when a formula is wrong? A seeded sample of small faults, one at a time.
+
+A mutant is the package with one expression changed: a comparison, a sign, an operator, a number, a
+default. Each is met with the tests of its module, in a process that is forked from one which has
+the large libraries loaded. A mutant that no test notices survives; the table of survivors is what
+to read. Results are kept by mutant, so that a run can be stopped and goes on.
+
+The tests of ``diffviz/ROOM/MODULE.py`` are first ``tests/ROOM/test_MODULE.py``, then the files of
+``tests/ROOM`` that name the module, those that name it most often first; and then, for what is
+left, the slow tests of the first file. Tests that take longer than the limit notice a mutant, too,
+and are counted by themselves.
+
+Run: nice -n 19 python benchmarks/mutants.py [--sample N] [--seed S] [--rooms ROOM ...]
+    [--limit SECONDS] [--minutes M] [--again]
+"""
+
+import argparse
+import ast
+import collections
+import contextlib
+import copy
+import importlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / ".mutants"
+ROOMS = ("theory", "recipes", "learning", "probing", "sampling")
+LIBRARIES = ("numpy", "scipy.stats", "torch", "matplotlib.figure", "hypothesis", "pytest", "xdist")
+MOST_FILES = 8  # test files beside the module's own
+COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
+OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.Pow: ast.Mult,
+    ast.FloorDiv: ast.Div,
+    ast.Mod: ast.Mult,
+    ast.BitOr: ast.BitAnd,
+    ast.BitAnd: ast.BitOr,
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One changed expression of a file, by its place in bytes of the lines."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    before: str
+    after: str
+
+    @property
+    def key(self) -> str:
+        """What it is kept under."""
+        return f"{self.file}:{self.line}:{self.column}: {self.before} -> {self.after}"
+
+
+# --- which mutants there are ---------------------------------------------------------------------
+
+
+def changed(node: ast.AST) -> Iterator[ast.expr]:
+    """What an expression may be changed into."""
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        yield ast.Compare(node.left, [COMPARISONS[type(node.ops[0])]()], node.comparators)
+    elif isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+        yield ast.BinOp(node.left, OPERATORS[type(node.op)](), node.right)
+    elif isinstance(node, ast.BoolOp):
+        other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+        yield ast.BoolOp(other, node.values)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not):
+        yield node.operand
+    elif isinstance(node, ast.IfExp):
+        yield ast.IfExp(node.test, node.orelse, node.body)
+    elif isinstance(node, ast.Constant):
+        yield from changed_constant(node.value)
+
+
+def changed_constant(value: Any) -> Iterator[ast.expr]:
+    """Another value of the same kind; texts stay."""
+    if isinstance(value, bool):
+        yield ast.Constant(not value)
+    elif isinstance(value, int):
+        yield ast.Constant(value + 1)
+    elif isinstance(value, float):
+        yield ast.Constant(value * 1.1 if value else 1.0)
+
+
+class Sites(ast.NodeVisitor):
+    """Collects the expressions of a file that compute; types and messages are left alone."""
+
+    def __init__(self) -> None:
+        self.nodes: list[ast.expr] = []
+
+    def visit_arg(self, node: ast.arg) -> None:
+        """Skip the type of an argument."""
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        """Look at the value only."""
+        if node.value is not None:
+            self.visit(node.value)
+
+    def visit_Raise(self, node: ast.Raise) -> None:
+        """Skip messages."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """Skip texts."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        """Skip what is returned, as a type."""
+        for part in (*node.decorator_list, node.args, *node.body):
+            self.visit(part)
+
+    def generic_visit(self, node: ast.AST) -> None:
+        """Note an expression that can be changed, and go on below it."""
+        if isinstance(node, ast.expr):
+            self.nodes.append(node)
+        super().generic_visit(node)
+
+
+def mutants_of(file: Path) -> Iterator[Mutant]:
+    """All mutants of a file."""
+    sites = Sites()
+    sites.visit(ast.parse(file.read_text(encoding="utf-8")))
+    for node in sites.nodes:
+        for other in changed(node):
+            yield Mutant(
+                file=str(file.relative_to(ROOT)),
+                line=node.lineno,
+                column=node.col_offset,
+                end_line=node.end_lineno or node.lineno,
+                end_column=node.end_col_offset or 0,
+                before=ast.unparse(node),
+                after=ast.unparse(ast.fix_missing_locations(copy.deepcopy(other))),
+            )
+
+
+def sampled(options: argparse.Namespace) -> list[Mutant]:
+    """The mutants of a run, in the order in which they are tried."""
+    found = [
+        mutant
+        for room in options.rooms
+        for file in sorted((ROOT / "diffviz" / room).rglob("*.py"))
+        for mutant in mutants_of(file)
+    ]
+    return random.Random(options.seed).sample(found, min(options.sample, len(found)))
+
+
+def applied(mutant: Mutant, text: bytes) -> bytes:
+    """The text of a file with one expression changed."""
+    lines = text.splitlines(keepends=True)
+    start = sum(map(len, lines[: mutant.line - 1])) + mutant.column
+    end = sum(map(len, lines[: mutant.end_line - 1])) + mutant.end_column
+    return text[:start] + f"({mutant.after})".encode() + text[end:]
+
+
+# --- which tests look at a module ----------------------------------------------------------------
+
+
+def tests_of(file: str) -> list[str]:
+    """The test files of a module: its own, then those of its room that name it."""
+    path = Path(file)
+    room, name = path.parts[1], path.stem
+    folder = ROOT / "tests" / room
+    own = [one for one in (folder / f"test_{name}.py",) if one.exists()]
+    counts = {
+        one: one.read_text(encoding="utf-8").count(name)
+        for one in sorted(folder.rglob("test_*.py"))
+        if one not in own
+    }
+    named = sorted((one for one in counts if counts[one]), key=lambda one: -counts[one])
+    rest = [one for one in counts if not counts[one]]
+    chosen = (own + named + rest)[: MOST_FILES + len(own)]
+    return [str(one.relative_to(ROOT)) for one in chosen]
+
+
+# --- one mutant ----------------------------------------------------------------------------------
+
+
+def run_tests(place: Path, files: list[str], marks: str, limit: float) -> tuple[str, str]:
+    """What the tests say of the package as it stands in a place: an outcome and the first failure.
+
+    The tests run in a fork of this process, which has not loaded the package.
+    """
+    report = place / "report.txt"
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        with contextlib.suppress(BaseException):
+            os._exit(pytest_in(place, files, marks, report))
+        os._exit(70)
+    code = awaited(child, limit)
+    if code is None:
+        return "too long", ""
+    first = [line for line in report.read_text(errors="replace").splitlines() if "FAILED" in line]
+    return ("survived" if code in (0, 5) else "killed"), "".join(first[:1])[:200]
+
+
+def pytest_in(place: Path, files: list[str], marks: str, report: Path) -> int:
+    """Run pytest on some files of a copy, and return its code."""
+    os.chdir(place)
+    sys.path[:0] = [str(place), str(place / "tests")]
+    sys.dont_write_bytecode = True
+    with report.open("w") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+        pytest = importlib.import_module("pytest")
+        options = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "-m", marks]
+        return int(pytest.main([*options, *files]))
+
+
+def awaited(child: int, limit: float) -> int | None:
+    """The exit code of a child, or None if it had to be ended."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.05)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+def tried(mutant: Mutant, place: Path, limit: float) -> dict[str, Any]:
+    """The record of a mutant: what the tests of its module make of it."""
+    file = place / mutant.file
+    original, times = file.read_bytes(), file.stat()
+    started = time.perf_counter()
+    files = tests_of(mutant.file)
+    file.write_bytes(applied(mutant, original))
+    os.utime(file, (1, 1))  # so that no compiled file is taken for this one
+    try:
+        outcome, first = run_tests(place, files, "not slow", limit)
+        if outcome == "survived":
+            outcome, first = run_tests(place, files[:1], "slow", limit)
+    finally:
+        file.write_bytes(original)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    seconds = round(time.perf_counter() - started, 1)
+    return asdict(mutant) | {
+        "key": mutant.key,
+        "outcome": outcome,
+        "by": first,
+        "seconds": seconds,
+    }
+
+
+@contextlib.contextmanager
+def copy_of_the_repository() -> Iterator[Path]:
+    """A copy of what git knows of, with the package compiled."""
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        place = Path(folder)
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+        ).stdout.decode()
+        for name in filter(None, listed.split("\0")):
+            if (ROOT / name).is_file():
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, place / name)
+        subprocess.run(
+            [sys.executable, "-m", "compileall", "-q", "diffviz", "tests"], cwd=place, check=False
+        )
+        yield place
+
+
+# --- all of them ---------------------------------------------------------------------------------
+
+
+def results() -> dict[str, dict[str, Any]]:
+    """The records of mutants by key, the last of each."""
+    file = OUT / "results.jsonl"
+    rows = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    records = [json.loads(row) for row in rows if row.endswith("}")]
+    return {record["key"]: record for record in records}
+
+
+def run(options: argparse.Namespace) -> None:
+    """Try the mutants that are not known yet, until the time is over."""
+    OUT.mkdir(exist_ok=True)
+    known = results()
+    end = time.monotonic() + 60 * options.minutes
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    with copy_of_the_repository() as place:
+        for mutant in sampled(options):
+            old = known.get(mutant.key)
+            if old and not (options.again and old["outcome"] == "survived"):
+                continue
+            if time.monotonic() > end:
+                break
+            record = tried(mutant, place, options.limit)
+            print(
+                f"{record['outcome']:9} {record['seconds']:6.1f} s  {mutant.key[:150]}", flush=True
+            )
+            with (OUT / "results.jsonl").open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(record) + "\n")
+
+
+def report(options: argparse.Namespace) -> None:
+    """Print how many were noticed, and write the table of those that were not."""
+    keys = {mutant.key for mutant in sampled(options)}
+    found = [record for key, record in results().items() if key in keys]
+    counts = collections.Counter(record["outcome"] for record in found)
+    survivors = sorted(
+        (one for one in found if one["outcome"] == "survived"), key=lambda one: one["key"]
+    )
+    rows = ["| file | line | before | after |", "| --- | --- | --- | --- |"]
+    rows += [
+        f"| {one['file']} | {one['line']} | `{one['before']}` | `{one['after']}` |"
+        for one in survivors
+    ]
+    (OUT / "survivors.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    print("\n".join(rows))
+    noticed = counts["killed"] + counts["too long"]
+    share = noticed / max(1, len(found))
+    print(
+        f"{noticed} of {len(found)} noticed ({share:.1%}), {counts['too long']} by taking too long"
+    )
+
+
+def main() -> None:
+    """Try the mutants of a sample, and report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sample", type=int, default=400, help="number of mutants")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample")
+    parser.add_argument("--rooms", nargs="+", default=ROOMS, help="rooms of the package")
+    parser.add_argument("--limit", type=float, default=240.0, help="seconds for one run of tests")
+    parser.add_argument("--minutes", type=float, default=1e9, help="minutes after which it stops")
+    parser.add_argument("--again", action="store_true", help="try survivors again")
+    options = parser.parse_args()
+    run(options)
+    report(options)
+
+
+if __name__ == "__main__":
+    main()

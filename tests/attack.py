@@ -1,0 +1,296 @@
+"""What a public callable makes of a hostile value: accepted, refused in words, or a fault.
+
+A fault is an error from the deep, a refusal that names neither the argument nor the value, NaN or
+infinity that pass without a word, or a call that does not end. ``plan`` lists inputs for all doors
+by a seed, so that a run can be shared, resumed and repeated.
+"""
+
+import contextlib
+import copy
+import dataclasses
+import dis
+import fnmatch
+import inspect
+import io
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hostile
+import numpy as np
+import torch
+from public_calls import Valid, doors, folder, valid_calls
+
+PACKAGE = str(Path(__file__).parents[1] / "diffviz")
+ALIASES = {  # what messages call an argument
+    "w": "weighting",
+    "on_page": "page",
+    "x_hat": "denoiser",
+    "follow": "state",
+}
+LEFT_ALONE = {"self", "cls", "_self", "progress", "on_step", "callback"}
+LONGEST_MESSAGE = 1500  # characters; what repeats a name of 5,000 letters cannot be read
+DEEPEST = 4  # levels of a result at which numbers are looked for
+MEANT = (  # where NaN or infinity has a meaning
+    "*(logsnr=inf)",  # no noise, or no signal
+    "data.toys.Toy.*(z=*)",  # of a point that is not known nothing is known
+    "learning.runs.Run.denoise(z=inf)",
+    "learning.logs.record.LossLog.take_batches(*)",  # counted, and left out of averages
+    "learning.tracking.LossByLogSNR.update*(*)",
+    "plots.*.lines(*)",  # a gap
+    "plots.*.loss_curves(*)",
+    "sampling.grids.grid(*=inf)",  # the end of the law
+    "search.surface.Surface(values=*)",  # a training that failed
+    "search.report.Search(*)",
+    "theory.laws.truncated(*=inf)",  # no end
+    "theory.multipliers.debiased(cap=inf)",  # no cap
+    "web.pictures.Chart*(*)",  # a gap
+)
+ALLOWED = (ValueError, TypeError, OSError, ModuleNotFoundError, RuntimeError, ArithmeticError)
+
+
+class Verdict(StrEnum):
+    """What became of an input."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    FAULT = "fault"
+
+
+class Finding(NamedTuple):
+    """A verdict with its reason."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+class Input(NamedTuple):
+    """One attack: a door, the arguments that are spoilt, and how."""
+
+    door: str
+    spoilt: tuple[tuple[str, str, str], ...]  # argument, kind, description of the value
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{argument}={words}" for argument, _, words in self.spoilt)
+        return f"{self.door}({said})"
+
+
+# --- which inputs --------------------------------------------------------------------------------
+
+
+def arguments_of(valid: Valid) -> dict[str, str]:
+    """The arguments that can be attacked, with their kinds."""
+    found = {}
+    for name, parameter in valid.door.signature.parameters.items():
+        if name in LEFT_ALONE or parameter.kind in (
+            inspect.Parameter.VAR_POSITIONAL,
+            inspect.Parameter.VAR_KEYWORD,
+        ):
+            continue
+        value = valid.arguments.get(name, parameter.default)
+        found[name] = hostile.kind_of(name, value, parameter.annotation)
+    return found
+
+
+def single_inputs(valid: Valid, folder: Path) -> list[Input]:
+    """All attacks on one argument of a door."""
+    return [
+        Input(valid.door.name, ((name, kind, words),))
+        for name, kind in arguments_of(valid).items()
+        for words in hostile.values_of(kind, folder)
+    ]
+
+
+def plan(each: int, seed: int, folder: Path, names: str = "*") -> Iterator[Input]:
+    """Attacks on every door: first on one argument, and then, where there are few, on two.
+
+    Args:
+        each: Number of attacks on a door.
+        seed: Seed of their choice.
+        folder: Where files that are passed as paths lie.
+        names: Pattern of the names of doors.
+    """
+    for name, valid in sorted(valid_calls().items()):
+        if not fnmatch.fnmatch(name, names):
+            continue
+        rng = np.random.default_rng([seed, *name.encode()])
+        singles = single_inputs(valid, folder)
+        for index in rng.permutation(len(singles))[:each]:
+            yield singles[index]
+        for _ in range(each - len(singles) if singles else 0):
+            first, second = rng.choice(len(singles), 2)
+            pair = {part[0]: part for part in singles[first].spoilt + singles[second].spoilt}
+            yield Input(name, tuple(pair.values()))
+
+
+# --- what became of one --------------------------------------------------------------------------
+
+
+def attack(one: Input, folder: Path) -> Finding:
+    """Run one attack in this process."""
+    valid = valid_calls()[one.door]
+    values = {}
+    for argument, kind, words in one.spoilt:
+        value = hostile.spoilt(kind, words, valid.arguments.get(argument), folder)
+        if value is not None:
+            values[argument] = value
+    if not values:
+        return Finding(Verdict.ACCEPTED, "cannot be made")
+    try:
+        result = quietly(valid, {name: value.value for name, value in values.items()})
+    except hostile.OnPurpose:
+        return Finding(Verdict.ACCEPTED, "the error of the caller's own function")
+    except Exception as error:
+        return refusal(error, values)
+    return accepted(one.door, result, values)
+
+
+def quietly(valid: Valid, changed: Mapping[str, Any]) -> Any:
+    """Call a door on copies of its valid arguments, without warnings and without output."""
+    own = {name: copied(value) for name, value in valid.arguments.items() if name not in changed}
+    torch.manual_seed(0)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.chdir(folder()):
+            return begun(Valid(valid.door, own).with_arguments(dict(changed)))
+
+
+def begun(result: Any) -> Any:
+    """A result; of a generator the first part, and what a context gives."""
+    if inspect.isgenerator(result):
+        return next(result, None)
+    if isinstance(result, contextlib.AbstractContextManager) and hasattr(result, "gen"):
+        with result as inner:
+            return inner
+    return result
+
+
+def copied(value: Any) -> Any:
+    """A copy, or the value itself where it cannot be copied."""
+    if inspect.isroutine(value) or inspect.isclass(value) or inspect.ismodule(value):
+        return value
+    try:
+        return copy.deepcopy(value)
+    except Exception:
+        return value
+
+
+def refusal(error: Exception, values: Mapping[str, hostile.Hostile]) -> Finding:
+    """The finding for an error."""
+    message = str(error)
+    said = f"{type(error).__name__}: {message[:300]}"
+    if not deliberate(error):
+        return Finding(Verdict.FAULT, f"from the deep, {place_of(error)}: {said}")
+    if not isinstance(error, ALLOWED):
+        return Finding(Verdict.FAULT, f"of another type, {place_of(error)}: {said}")
+    if len(message) > LONGEST_MESSAGE:
+        return Finding(Verdict.FAULT, f"{len(message)} characters, {place_of(error)}: {said}")
+    if not any(names(message, argument, value) for argument, value in values.items()):
+        return Finding(Verdict.FAULT, f"names nothing, {place_of(error)}: {said}")
+    return Finding(Verdict.REFUSED, said)
+
+
+def last_frame(error: BaseException) -> Any:
+    """The entry of the traceback where an error was raised."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace
+
+
+def place_of(error: BaseException) -> str:
+    """File and line of the last frame within the package."""
+    trace, found = error.__traceback__, "outside"
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(PACKAGE):
+            found = f"{file.removeprefix(PACKAGE + '/')}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
+
+
+def deliberate(error: BaseException) -> bool:
+    """Whether a ``raise`` of the package raised an error, or the system on a file by its name."""
+    if isinstance(error, AssertionError):
+        return False
+    if isinstance(error, OSError) and error.filename is not None:
+        return True
+    trace = last_frame(error)
+    code = trace.tb_frame.f_code
+    if not code.co_filename.startswith(PACKAGE):
+        return code.co_filename == hostile.__file__
+    by_offset = {one.offset: one.opname for one in dis.get_instructions(code)}
+    return by_offset.get(trace.tb_lasti) in ("RAISE_VARARGS", "RERAISE")
+
+
+def names(message: str, argument: str, hostile_value: hostile.Hostile) -> bool:
+    """Whether a message names an argument, or shows what was passed."""
+    value = hostile_value.value
+    lower = message.lower()
+    called = {argument, argument.removesuffix("s"), argument.removesuffix("es")}
+    called |= {argument.replace("_", " "), ALIASES.get(argument, argument)}
+    if any(re.search(rf"\b{re.escape(one.lower())}s?\b", lower) for one in called):
+        return True
+    shown = {text(value)[:40], str(getattr(value, "shape", "no shape"))}
+    if isinstance(value, str | Path):
+        shown.add(str(value)[:40])
+    signs = {*shown, *hostile_value.signs} - {""}
+    return any(sign.lower() in lower for sign in signs)
+
+
+def text(value: Any) -> str:
+    """What ``repr`` says, or the class where even that fails."""
+    try:
+        return repr(value)
+    except Exception:
+        return type(value).__name__
+
+
+def accepted(door: str, result: Any, values: Mapping[str, hostile.Hostile]) -> Finding:
+    """The finding for a result."""
+    passed = {
+        value.holds
+        for name, value in values.items()
+        if value.holds
+        and not any(fnmatch.fnmatch(f"{door}({name}={value.holds})", one) for one in MEANT)
+    }
+    if passed:
+        return Finding(Verdict.FAULT, f"{' and '.join(sorted(passed))} accepted")
+    if any(value.holds for value in values.values()):
+        return Finding(Verdict.ACCEPTED, "it has a meaning here")
+    if any(math.isnan(number) for number in numbers_of(result)):
+        return Finding(Verdict.FAULT, "NaN in the result")
+    return Finding(Verdict.ACCEPTED)
+
+
+def numbers_of(result: Any, level: int = 0) -> Iterator[float]:
+    """Floats of a result: of arrays, tensors, tuples, mappings and records, not too deep."""
+    if isinstance(result, (float, np.floating)):
+        yield float(result)
+    elif isinstance(result, torch.Tensor) and result.is_floating_point() and not result.is_meta:
+        yield from result.detach().double().flatten()[:10_000].tolist()
+    elif isinstance(result, np.ndarray) and result.dtype.kind == "f":
+        yield from result.astype(float).ravel()[:10_000].tolist()
+    elif level < DEEPEST:
+        for part in parts_of(result):
+            yield from numbers_of(part, level + 1)
+
+
+def parts_of(result: Any) -> list[Any]:
+    """What a tuple, a list, a mapping or a record is made of."""
+    if isinstance(result, (tuple, list)):
+        return list(result[:100])
+    if isinstance(result, Mapping):
+        return list(result.values())[:100]
+    if dataclasses.is_dataclass(result) and not isinstance(result, type):
+        return [getattr(result, field.name, None) for field in dataclasses.fields(result)]
+    return []
+
+
+def without_valid_call() -> list[str]:
+    """Doors for which no valid call was seen."""
+    return sorted(doors().keys() - valid_calls().keys())
