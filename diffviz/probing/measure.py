@@ -292,12 +292,14 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Reading:
             found = other is not None
             augmented = augmented or found
             part = part if other is None else other[0]
-        parts.append(averaged(part) if plan.averaged else part)
         evenly = evenly or chunk.draws.has_even_times
         rows = len(part.alpha) // len(np.unique(part.group))
         fits = fits and chunk.draws.fits(rows)
         times.add(chunk.draws.times)
-        dropped += float((~np.isfinite(level_of(part))).mean()) if plan.averaged else 0.0
+        if plan.averaged:
+            dropped += float((~np.isfinite(level_of(part))).mean())
+            part = averaged(part)
+        parts.append(part)
     coefficients = joined(parts)
     if first_look.coupling.common:
         call = coefficients.order % plan.calls
