@@ -26,6 +26,10 @@ from diffviz.checks import require
 from diffviz.masked.bounds import Assessment
 from diffviz.masked.objectives import MaskedObjective, checked_objective
 
+NEGLIGIBLE = (
+    1e-5  # rise of a share, such as that of a schedule that stops just before all is masked
+)
+
 
 def learned_shares(objective: MaskedObjective, length: int) -> NDArray:
     """Share of the bounds in which the predictor decodes, for each number of masked tokens.
@@ -152,7 +156,7 @@ def masked_bounds(assessment: Assessment, objective: MaskedObjective) -> MaskedB
 def _noised(assessment: Assessment, share: NDArray) -> float:
     """Average KL of masked data under the law of the number of masks that a loss implies."""
     law = np.diff(share, prepend=0.0)  # probability of stopping where k − 1 tokens are masked
-    if (law < -1e-9).any():
+    if (law < -NEGLIGIBLE).any():
         return float("nan")
     return float(law @ visible_divergence(assessment)[:-1])
 
@@ -175,5 +179,6 @@ def visible_divergence(assessment: Assessment) -> NDArray:
     """
     world = assessment.world
     exact = Assessment.of(world, world.posterior)
-    lost = exact.mean(exact.log_visible - assessment.log_visible)
-    return assessment.by_size(lost)
+    with np.errstate(invalid="ignore"):  # of sequences that cannot happen, which count nothing
+        lost = exact.log_visible - assessment.log_visible
+    return assessment.by_size(exact.mean(lost))

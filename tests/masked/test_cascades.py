@@ -158,3 +158,30 @@ def test_what_is_no_assessment_is_refused():
         cascades.masked_bounds(WORLD, dv.masked_objective("simple"))
     with pytest.raises(TypeError):
         cascades.masked_bounds(assessed("blurred"), dv.objective("edm"))
+
+
+def test_sequences_that_cannot_happen_count_nothing():
+    world = MarkovWorld(
+        [0.5, 0.5, 0.0], [[0.9, 0.1, 0.0], [0.0, 1.0, 0.0], [0.2, 0.3, 0.5]], LENGTH
+    )
+    exact = cascades.masked_bounds(
+        Assessment.of(world, world.posterior), dv.masked_objective("simple")
+    )
+    assert (exact.bound, exact.likelihood, exact.noised) == pytest.approx((0, 0, 0), abs=1e-12)
+    wrong = cascades.masked_bounds(
+        Assessment.of(world, OTHER.posterior), dv.masked_objective("simple")
+    )
+    assert 0 < wrong.likelihood < wrong.bound
+    assert wrong.noised == pytest.approx(wrong.bound, abs=1e-12)
+
+
+def test_what_a_predictor_rules_out_costs_infinitely_much():
+    certain = lambda z: np.broadcast_to(np.array([1.0, 0.0, 0.0]), (len(z), LENGTH, MASK))
+    found = cascades.masked_bounds(Assessment.of(WORLD, certain), dv.masked_objective("simple"))
+    assert found.bound == found.likelihood == found.noised == np.inf
+
+
+def test_a_schedule_that_stops_before_all_is_masked_is_not_quite_the_elbo():
+    """MDLM masks at most 0.999 of the tokens, so that the share falls at the largest counts."""
+    share = cascades.learned_shares(dv.masked_objective("mdlm"), 5)
+    assert share[-1] == pytest.approx(0.995, abs=1e-4) and share.argmax() == 2
