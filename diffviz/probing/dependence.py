@@ -54,9 +54,9 @@ OF_ITS_OWN = "another call of the same network"
 DERIVATIVE = "the derivative of the network by its input"
 # what a target is made of: of the derivative or of answers, and of how many other calls
 LIKE = {
-    (DERIVATIVE, 0): "MeanFlow ('meanflow')",
+    (DERIVATIVE, 0): "MeanFlow ('meanflow'), or of consistency training in continuous time",
     (DERIVATIVE, 1): "improved MeanFlow ('imeanflow'), or MeanFlow with guidance",
-    (OF_ITS_OWN, 1): "consistency training ('consistency', 'ict')",
+    (OF_ITS_OWN, 1): "consistency training ('consistency', 'ict'), or of what mixes it with a flow",
     (OF_ITS_OWN, 2): "shortcut models ('shortcut')",
 }
 FAINT = 1e-6  # relative size of the gradient of a sample that counts as 0
