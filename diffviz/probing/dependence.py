@@ -56,11 +56,13 @@ class Dependence:
         causes: Where the target comes from, in words; empty where it comes from none.
         notes: The same in whole sentences, and what else was found.
         weights: Where the weights of samples come from, though the target does not.
+        inputs: z depends on another call of the network.
     """
 
     causes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
+    inputs: bool = False
 
     @property
     def found(self) -> bool:
@@ -69,8 +71,8 @@ class Dependence:
 
     @property
     def changes(self) -> bool:
-        """Whether target or weights come from a network."""
-        return bool(self.causes or self.weights)
+        """Whether target, weights or z come from a network."""
+        return bool(self.causes or self.weights or self.inputs)
 
 
 def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = False) -> Dependence:
@@ -117,7 +119,7 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
             f"the target depends on {' and on '.join(causes)}: the loss has no weighting of its "
             "own; the levels and the factor on the difference (multiplier) are as told"
         )
-    return Dependence(tuple(causes), tuple(notes), tuple(weights))
+    return Dependence(tuple(causes), tuple(notes), tuple(weights), inputs)
 
 
 def judges_of(chunk: Chunk, direction: Tensor) -> list[str]:

@@ -51,6 +51,7 @@ MAX_PARTS = 64  # parts of a sample up to which one number for each is a time
 # what losses do with them: their largest, sum, product, difference and median, and a choice
 ROW_STEPS = np.sqrt([0, 17, 11, 13, 1.25, 2, 7, 19, 22, 29, 31, 37, 6])
 BATCH_STEPS = np.sqrt([0, 3, 23, 43, 15, 10, 21, 35, 47, 53, 59, 61, 67])
+REPLICATES = 10  # of a measurement, whose scatter gives the standard error
 STEP_OF_BATCHES = np.sqrt(5)  # from batch to batch, of the strata of a row
 WITHOUT_QUANTILES = frozenset({"randperm", "_standard_gamma", "poisson", "geometric_"})
 RANDOM = frozenset(QUANTILES) | WITHOUT_QUANTILES
@@ -362,8 +363,19 @@ class Batch:
     def places(self, rows: int, axis: int = 0) -> NDArray:
         """This batch's places in a grid of ``rows * total`` points, shuffled, shape (rows,)."""
         if self.independent:
-            return _shuffled(rows * self.total, axis)[self.number * rows :][:rows]
+            return self._independent_places(rows, axis)
         return self.strata(rows) * self.total + self.number
+
+    def _independent_places(self, rows: int, axis: int) -> NDArray:
+        """Places that are in random order over the batches of a replicate, and even in all of it.
+
+        So do replicates differ in what the samples of a batch have in common, and not in levels.
+        """
+        replicates = REPLICATES if self.total % REPLICATES == 0 else 1
+        replicate, place = self.number % replicates, self.number // replicates
+        points = rows * self.total // replicates
+        order = _shuffled(points, REPLICATES * (axis + 1) + replicate)
+        return order[place * rows :][:rows] * replicates + replicate
 
     @property
     def order(self) -> NDArray:
@@ -386,10 +398,10 @@ class Batch:
         return (_shuffled(rows, 0) + shift) % rows
 
 
-@lru_cache(maxsize=8)
-def _shuffled(total: int, axis: int) -> NDArray:
-    """Whole numbers below a total in random order, always the same, shape (total,)."""
-    return np.random.default_rng([total, axis]).permutation(total)
+@lru_cache(maxsize=64)
+def _shuffled(total: int, number: int) -> NDArray:
+    """Whole numbers below a total in random order, the same for one number, shape (total,)."""
+    return np.random.default_rng([total, number]).permutation(total)
 
 
 class Axes:
