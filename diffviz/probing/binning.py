@@ -92,7 +92,25 @@ def _is_smooth(levels: Levels) -> bool:
     return bool(np.median(np.abs(np.diff(np.log(gaps)))) < 0.2)
 
 
-def smoothed(logsnr: NDArray, values: NDArray) -> NDArray:
+def smoothing_reach(logsnr: NDArray, values: NDArray) -> int:
+    """How many draws to either side values are averaged over, so that their scatter is small.
+
+    Args:
+        logsnr: Log-SNR of the draws, shape (n,).
+        values: What may scatter, shape (n,).
+
+    Returns:
+        The number of draws; 0 where the values do not scatter.
+    """
+    order = np.argsort(logsnr, kind="stable")
+    scatter = _scatter(logsnr[order], values[order])
+    if scatter < SCATTER:
+        return 0
+    most = max(FEWEST_OF_A_LINE, SHARE_OF_A_LINE * len(values))
+    return int(np.clip((scatter / SCATTER_LEFT) ** 2, FEWEST_OF_A_LINE, most))
+
+
+def smoothed(logsnr: NDArray, values: NDArray, reach: int | None = None) -> NDArray:
     """Values that scatter at the same log-SNR, as a function of it.
 
     Near draws are fitted by a line, so many of them that the scatter averages out. Before that the
@@ -101,17 +119,17 @@ def smoothed(logsnr: NDArray, values: NDArray) -> NDArray:
     Args:
         logsnr: Log-SNR of the draws, shape (n,).
         values: What scatters, shape (n,), not below 0.
+        reach: Number of draws to either side that are averaged over; by default as the scatter
+            asks for. Of a part of the draws it is in proportion, so that the same stretch counts.
 
     Returns:
         The mean at each draw, shape (n,); the values themselves where they do not scatter.
     """
+    half = smoothing_reach(logsnr, values) if reach is None else reach
+    if not half:
+        return values
     order = np.argsort(logsnr, kind="stable")
     x, y = logsnr[order], values[order]
-    scatter = _scatter(x, y)
-    if scatter < SCATTER:
-        return values
-    most = max(FEWEST_OF_A_LINE, SHARE_OF_A_LINE * len(y))
-    half = int(np.clip((scatter / SCATTER_LEFT) ** 2, FEWEST_OF_A_LINE, most))
     trend = _exponential_trend(x, y, TREND * half)
     lines = np.empty_like(y)
     lines[order] = np.maximum(_moving_lines(x, y / trend, half), 0) * trend

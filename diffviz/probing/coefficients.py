@@ -86,7 +86,8 @@ class Assumptions:
         error: Size of the error at which h is taken where the gradient is not linear; None stands
             for ``LOCAL_ERROR`` everywhere.
         stride: One component in so many is read.
-        guess: (a, b) that all draws may have, as others had; it is tried before a bisection.
+        guess: a, and b of each noise, that all draws may have, as others had; they are tried before
+            a bisection.
     """
 
     direction: Tensor
@@ -99,7 +100,7 @@ class Assumptions:
     layout: Layout = field(default_factory=Layout)
     error: ErrorSize | LeastError | None = None
     stride: int = 1
-    guess: tuple[float, float] | None = None
+    guess: tuple[float, tuple[float, ...]] | None = None
 
     @property
     def components(self) -> slice:
@@ -598,11 +599,12 @@ def _guessed_targets(chunk: Chunk, assumptions: Assumptions) -> dict[State, Tens
     if assumptions.guess is None or not is_plain:
         return {}
     layout = assumptions.layout
+    a, bs = assumptions.guess
     noises = _noises(chunk, assumptions, layout, chunk.x).values
-    if len(noises) > 1:
+    if len(noises) != len(bs):
         return {}
-    a, b = assumptions.guess
-    return {State.DATA: a * layout.rows_of_data(chunk), State.NOISE: b * noises[0]}
+    noise = sum((b * values for b, values in zip(bs, noises, strict=True)), torch.zeros(()))
+    return {State.DATA: a * layout.rows_of_data(chunk), State.NOISE: noise}
 
 
 def _sign_change(chunk: Chunk, state: State, guessed: Tensor | None = None) -> Observed:
@@ -621,24 +623,20 @@ def _is_proved(chunk: Chunk, state: State, target: Tensor) -> bool:
     return bool((away > 0).all()) and bool(small.all())
 
 
-def common_target(part: Coefficients) -> tuple[float, float] | None:
-    """The coefficients of x and eps in the target, where they are the same in all draws.
+def common_target(part: Coefficients) -> tuple[float, tuple[float, ...]] | None:
+    """The coefficients of x and of each noise in the target, where all draws have the same.
 
     Args:
         part: Coefficients of some draws.
 
     Returns:
-        (a, b); None where draws differ, or z holds several noises.
+        a and all b; None where draws differ.
     """
-    if part.b.shape[1] != 1:
+    columns = np.column_stack([part.a, part.b])
+    if not np.isfinite(columns).all() or (np.ptp(columns, axis=0) > ROUNDING).any():
         return None
-    columns = (part.a, part.b[:, 0])
-    if not all(np.isfinite(values).all() for values in columns):
-        return None
-    if any(np.ptp(values) > ROUNDING for values in columns):
-        return None
-    a, b = (float(np.median(values)) for values in columns)
-    return a, b
+    a, *bs = (float(value) for value in np.median(columns, axis=0))
+    return a, tuple(bs)
 
 
 @dataclass(frozen=True)

@@ -70,11 +70,13 @@ class Dependence:
         causes: Where the target comes from, in words; empty where it comes from none.
         notes: The same in whole sentences, and what else was found.
         weights: Where the weights of samples come from, though the target does not.
+        inputs: z depends on another call of the network.
     """
 
     causes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
+    inputs: bool = False
 
     @property
     def found(self) -> bool:
@@ -83,8 +85,8 @@ class Dependence:
 
     @property
     def changes(self) -> bool:
-        """Whether target or weights come from a network."""
-        return bool(self.causes or self.weights)
+        """Whether target, weights or z come from a network."""
+        return bool(self.causes or self.weights or self.inputs)
 
 
 def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = False) -> Dependence:
@@ -134,7 +136,7 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
             f"the target depends on {' and on '.join(causes)}: the loss has no weighting of its "
             "own; the levels and the factor on the difference (multiplier) are as told"
         )
-    return Dependence(tuple(causes), tuple(notes), tuple(weights))
+    return Dependence(tuple(causes), tuple(notes), tuple(weights), inputs)
 
 
 def _share_that_stays(plain: Tensor, others: list[Tensor]) -> float:

@@ -14,8 +14,9 @@ A draw has one of three roles, decided by ``classify``:
 The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. Those of the first time axis
 are even three times: over all batches, over the rows of one batch, each of which has a stratum of
 its own, and over the batches for one row alone, so that a loss that leaves some rows out still sees
-even levels. Each other axis takes the grid in the order of a Kronecker sequence, so that several
-axes are even jointly. Where there are more numbers for each sample than Kronecker axes, each is
+even levels. Each other axis takes the grid in the order of a Kronecker sequence, with one step from
+row to row and another from batch to batch, so that several axes are even jointly, over all batches
+and in each of them. Where there are more numbers for each sample than Kronecker axes, each is
 even by itself and their order is random, as in a Latin hypercube.
 
 A normal draw may also be a time, such as that of a logit-normal law for each frame. By its shape it
@@ -46,7 +47,11 @@ MAX_TIMES_PER_SAMPLE = 4
 SHARE_OF_LEVELS = 1 / 3  # rows for so many samples may be levels of all
 MAX_REPEATS = 8  # of the data inside a loss
 MAX_PARTS = 64  # parts of a sample up to which one number for each is a time
-KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])
+# Of the square roots of small numbers, the first pairs make two and three axes the most even in
+# what losses do with them: their largest, sum, product, difference and median, and a choice
+ROW_STEPS = np.sqrt([0, 17, 11, 13, 1.25, 2, 7, 19, 22, 29, 31, 37, 6])
+BATCH_STEPS = np.sqrt([0, 3, 23, 43, 15, 10, 21, 35, 47, 53, 59, 61, 67])
+REPLICATES = 10  # of a measurement, whose scatter gives the standard error
 STEP_OF_BATCHES = np.sqrt(5)  # from batch to batch, of the strata of a row
 WITHOUT_QUANTILES = frozenset({"randperm", "_standard_gamma", "poisson", "geometric_"})
 RANDOM = frozenset(QUANTILES) | WITHOUT_QUANTILES
@@ -312,24 +317,28 @@ class KroneckerGrids:
     """Grids (i + 1/2)/N of probabilities in the order of Kronecker sequences, made once."""
 
     def __init__(self) -> None:
-        self._grids: dict[tuple[int, int], NDArray] = {}
+        self._grids: dict[tuple[int, int, int], NDArray] = {}
 
-    def grid(self, axis: int, total: int) -> NDArray:
+    def grid(self, axis: int, rows: int, total: int) -> NDArray:
         """The grid of one time axis.
 
         Args:
-            axis: Number of the time axis. The first is in its own order, each other has an
-                irrational step.
-            total: Number of points.
+            axis: Number of the time axis. The first is in its own order, each other has irrational
+                steps.
+            rows: Number of rows of a batch.
+            total: Number of batches.
 
         Returns:
-            (i + 1/2)/total in the order of the sequence, shape (total,).
+            (i + 1/2)/N with N = rows * total in the order of the sequence, for all batches in one
+            row after another, shape (N,).
         """
-        if (axis, total) not in self._grids:
-            sequence = np.arange(total) * KRONECKER_STEPS[axis] % 1
+        key = axis, rows, total
+        if key not in self._grids:
+            by_row = np.arange(rows)[:, None] * ROW_STEPS[axis]
+            sequence = (by_row + np.arange(total) * BATCH_STEPS[axis]).ravel() % 1
             rank = np.argsort(np.argsort(sequence, kind="stable"))
-            self._grids[axis, total] = (rank + 0.5) / total
-        return self._grids[axis, total]
+            self._grids[key] = (rank + 0.5) / (rows * total)
+        return self._grids[key]
 
 
 @dataclass(frozen=True)
@@ -354,8 +363,19 @@ class Batch:
     def places(self, rows: int, axis: int = 0) -> NDArray:
         """This batch's places in a grid of ``rows * total`` points, shuffled, shape (rows,)."""
         if self.independent:
-            return _shuffled(rows * self.total, axis)[self.number * rows :][:rows]
+            return self._independent_places(rows, axis)
         return self.strata(rows) * self.total + self.number
+
+    def _independent_places(self, rows: int, axis: int) -> NDArray:
+        """Places that are in random order over the batches of a replicate, and even in all of it.
+
+        So do replicates differ in what the samples of a batch have in common, and not in levels.
+        """
+        replicates = REPLICATES if self.total % REPLICATES == 0 else 1
+        replicate, place = self.number % replicates, self.number // replicates
+        points = rows * self.total // replicates
+        order = _shuffled(points, REPLICATES * (axis + 1) + replicate)
+        return order[place * rows :][:rows] * replicates + replicate
 
     @property
     def order(self) -> NDArray:
@@ -378,10 +398,10 @@ class Batch:
         return (_shuffled(rows, 0) + shift) % rows
 
 
-@lru_cache(maxsize=8)
-def _shuffled(total: int, axis: int) -> NDArray:
-    """Whole numbers below a total in random order, always the same, shape (total,)."""
-    return np.random.default_rng([total, axis]).permutation(total)
+@lru_cache(maxsize=64)
+def _shuffled(total: int, number: int) -> NDArray:
+    """Whole numbers below a total in random order, the same for one number, shape (total,)."""
+    return np.random.default_rng([total, number]).permutation(total)
 
 
 class Axes:
@@ -447,7 +467,7 @@ class Axes:
         self.rows = max(self.rows, rows)
         self._calls += 1
         self._small_calls += self._is_small(int(np.prod(shape)))
-        if columns > MAX_TIMES_PER_SAMPLE or self._taken + columns > len(KRONECKER_STEPS):
+        if columns > MAX_TIMES_PER_SAMPLE or self._taken + columns > len(ROW_STEPS):
             u = self._latin_hypercube(rows, columns)
         else:
             u = np.stack([self._next_axis(rows) for _ in range(columns)], -1)
@@ -459,7 +479,7 @@ class Axes:
         self._taken += 1
         if rows > 1:
             return self._of_rows(axis, rows)
-        u = self._grids.grid(axis, self._batch.total)[self._batch.places(1, axis)]
+        u = self._grids.grid(axis, 1, self._batch.total)[self._batch.places(1, axis)]
         n = len(self._batch.x)
         if self._batch.total <= n:
             # one offset for n evenly spread times: make it even between them too
@@ -476,8 +496,8 @@ class Axes:
         if batch.independent:
             return (batch.places(rows, axis) + 0.5) / (rows * batch.total)
         if axis:
-            return self._grids.grid(axis, rows * batch.total)[batch.places(rows)]
-        return (batch.strata(rows) + self._grids.grid(0, batch.total)[batch.number]) / rows
+            return self._grids.grid(axis, rows, batch.total)[batch.places(rows)]
+        return (batch.strata(rows) + self._grids.grid(0, 1, batch.total)[batch.number]) / rows
 
     def _latin_hypercube(self, rows: int, columns: int) -> NDArray:
         """Columns that are even by themselves and in random order, shape (rows, columns)."""

@@ -47,6 +47,7 @@ from diffviz.probing.coefficients import (
 )
 from diffviz.probing.counters import Counters, is_set_up
 from diffviz.probing.coupling import without_common_factors
+from diffviz.probing.draws import REPLICATES
 from diffviz.probing.evenness import Evenness, is_uneven, note_on_levels, share_of_chance
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
@@ -417,6 +418,10 @@ def _plan(first_look: FirstLook, x: Tensor, draws: int, batch: int | None) -> Pl
     elif first_look.assumptions.method is Method.BISECTION:
         draws = min(draws, MAX_SCAN)
         size = batch or min(size, MAX_SCAN // CALLS_OF_A_BISECTION)
+    if first_look.coupling.by_levels:  # replicates of whole calls tell the error
+        size = size if batch else _even_size(draws, size)
+        calls = REPLICATES * -(-draws // (REPLICATES * size))
+        return Plan(calls * size, size)
     return Plan(draws, size if batch else _even_size(draws, size))
 
 

@@ -8,9 +8,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffviz import markup
 from diffviz.checks import count, increasing, number, require
-from diffviz.probing.binning import Levels, bin_averages, cells, describe_family, smoothed
-
-REPLICATES = 10  # groups of draws whose scatter gives the standard error
+from diffviz.probing.binning import (
+    Levels,
+    bin_averages,
+    cells,
+    describe_family,
+    smoothed,
+    smoothing_reach,
+)
+from diffviz.probing.draws import REPLICATES
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -232,7 +238,12 @@ class Measured:
         """Draws as levels, whose multiplier is a function of log-SNR also where it scatters."""
         order = np.argsort(self.logsnr[part])
         logsnr = self.logsnr[part][order]
-        factor = smoothed(logsnr, self.multiplier[part][order]) * self.gain[part][order] ** 2
+        share = len(logsnr) / len(self.logsnr)
+        reach = smoothing_reach(self.logsnr, self.multiplier)
+        if reach:
+            reach = max(1, round(reach * share))
+        factor = smoothed(logsnr, self.multiplier[part][order], reach)
+        factor = factor * self.gain[part][order] ** 2
         return Levels(logsnr, np.full(len(logsnr), 1 / len(logsnr)), factor)
 
     def summary(self) -> str:

@@ -115,6 +115,58 @@ def test_a_weight_by_the_errors_of_other_samples_is_refused(loss):
         measured.weighting([0.0, 1.0])
 
 
+def halves(x, frame="linear"):
+    """z, target and time of chosen and rejected halves with the same time and noise."""
+    n = len(x) // 2
+    t = torch.rand(n).repeat(2)[:, None]
+    noise = torch.randn(n, x.shape[1]).repeat(2, 1)
+    if frame == "linear":
+        return (1 - t) * x + t * noise, noise - x, t
+    alpha, sigma = torch.cos(t), torch.sin(t)
+    return alpha * x + sigma * noise, alpha * noise - sigma * x, t
+
+
+REFERENCE = torch.nn.Linear(8, 8)
+
+
+def preference(model, x):
+    """Diffusion-DPO (Wallace et al. 2023): errors less those of a frozen network."""
+    z, target, t = halves(x)
+    ours = ((model(z, t) - target) ** 2).mean(1)
+    with torch.no_grad():
+        reference = ((REFERENCE(z) - target) ** 2).mean(1)
+    chosen, rejected = (ours - reference).chunk(2)
+    return -torch.nn.functional.logsigmoid(-5 * (chosen - rejected)).mean()
+
+
+def preference_by_its_own_adapter(model, x):
+    """The reference is the same network, called without gradients."""
+    z, target, t = halves(x, "circle")
+    ours = ((model(z, t) - target) ** 2).mean(1)
+    with torch.no_grad():
+        reference = ((model(z, t) - target) ** 2).mean(1)
+    chosen, rejected = (ours - reference).chunk(2)
+    return -torch.nn.functional.logsigmoid(-5 * (chosen - rejected)).mean()
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind"),
+    [(hardest, "u"), (pairs, "u"), (preference, "u"), (preference_by_its_own_adapter, "v")],
+)
+def test_the_target_of_a_loss_of_pairs_is_named_though_it_has_no_weighting(loss, kind):
+    measured = probe(loss, X, draws=400)
+    assert measured.kind == kind
+    assert "path, density and target are as told" in measured.refusal
+    assert np.isnan(measured.multiplier).all()
+    assert not is_called_equal(measured)
+
+
+def test_a_reference_that_weights_samples_is_no_target_from_a_network():
+    notes = probe(preference, X, draws=400).notes
+    assert any("the weight of a sample depends on another network (Linear)" in n for n in notes)
+    assert not any("the target depends on" in n for n in notes)
+
+
 @pytest.mark.parametrize("bound", [2.5, 5.0])
 def test_a_loss_that_is_clamped_above_is_not_exact(bound):
     measured = probe(
