@@ -169,6 +169,7 @@ def weighting_curves(
     anchor: float = 0.0,
     title: str = "",
     outside: bool | None = True,
+    colours: Callable[[str], str] = colour,
     strip: Strip | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -186,6 +187,7 @@ def weighting_curves(
         title: Title of the axes.
         outside: True puts the legend to the right of the axes, False where it is best inside,
             and None draws none.
+        colours: Function from a name to a colour; that of the objective by default.
         strip: One example at several noise levels, drawn under the axis.
         ax: Where to draw; a new figure by default.
 
@@ -214,7 +216,7 @@ def weighting_curves(
         ylabel=SCALES[scale].label.format(ERROR_OF[base], anchor),
         title=title,
         outside=outside,
-        colours=colour,
+        colours=colours,
         strip=strip,
         ax=ax,
     )

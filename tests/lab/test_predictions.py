@@ -146,7 +146,7 @@ def octave_of_photographs():
 @pytest.mark.parametrize(
     ("name", "truth"),
     [
-        ("where-is-the-weighting", "`weight` times the density of λ times σ²"),
+        ("where-is-the-weighting", "the variable times the density of λ times σ²"),
         ("eyes-see-best", "in the middle"),
         ("rises-towards-noise", "rate–distortion"),
         ("ears-want-noise", "less than an eye"),

@@ -328,9 +328,9 @@ def _what_is_the_weighting() -> str:
     factor = (sigma**2 + 0.25) / (0.5 * sigma) ** 2
     density = stats.norm(2.4, 2.4).pdf(logsnr)
     products = {
-        "`weight`": factor,
-        "`weight` times the density of λ": factor * density,
-        "`weight` times the density of λ times σ²": factor * density * sigma**2,
+        "the variable as it is": factor,
+        "the variable times the density of λ": factor * density,
+        "the variable times the density of λ times σ²": factor * density * sigma**2,
     }
     known = CATALOGUE["edm"].weighting(logsnr)
     return min(products, key=lambda name: float(np.std(np.log(products[name] / known))))
@@ -339,14 +339,14 @@ def _what_is_the_weighting() -> str:
 prediction(
     "where-is-the-weighting",
     Choice(
-        "The network predicts x, and the variable `weight` is its factor. What is the weighting on "
-        "the ε error?",
+        "The network predicts x, and the variable “weight” is the factor on its error. What is the "
+        "weighting on the ε error?",
         {
-            "`weight`": "How often each level is drawn counts as well.",
-            "`weight` times the density of λ": (
+            "the variable as it is": "How often each level is drawn counts as well.",
+            "the variable times the density of λ": (
                 "That is the weighting on the error of x. An error of ε̂ moves x̂ by σ/α as much."
             ),
-            "`weight` times the density of λ times σ²": (
+            "the variable times the density of λ times σ²": (
                 "Multiplier, density and gain², which is σ²/α² for the target x, and α is 1 here."
             ),
         },
