@@ -25,12 +25,17 @@ import numpy as np
 import torch
 from public_calls import Valid, doors, folder, valid_calls
 
-PACKAGE = str(Path(__file__).parents[1] / "diffviz")
-ALIASES = {  # what messages call an argument
+PACKAGE = (str(Path(__file__).parents[1] / "diffviz"),)
+ALIASES = {  # what messages call an argument, as a pattern
     "w": "weighting",
     "on_page": "page",
     "x_hat": "denoiser",
     "follow": "state",
+    "ema": "length",
+    "given": "model",
+    "link": "text",
+    "content": "image",
+    "value": "(anchor|names|base|shown|note|drawn|pasted|step)",  # what the control is called
 }
 LEFT_ALONE = {"self", "cls", "_self", "progress", "on_step", "callback"}
 LONGEST_MESSAGE = 1500  # characters; what repeats a name of 5,000 letters cannot be read
@@ -185,9 +190,11 @@ def refusal(error: Exception, values: Mapping[str, hostile.Hostile]) -> Finding:
     said = f"{type(error).__name__}: {message[:300]}"
     if not deliberate(error):
         return Finding(Verdict.FAULT, f"from the deep, {place_of(error)}: {said}")
+    if isinstance(error, OSError) and error.filename is not None:
+        return Finding(Verdict.REFUSED, said)
     if not isinstance(error, ALLOWED):
         return Finding(Verdict.FAULT, f"of another type, {place_of(error)}: {said}")
-    if len(message) > LONGEST_MESSAGE:
+    if len(message) > LONGEST_MESSAGE and not isinstance(error, OSError):
         return Finding(Verdict.FAULT, f"{len(message)} characters, {place_of(error)}: {said}")
     if not any(names(message, argument, value) for argument, value in values.items()):
         return Finding(Verdict.FAULT, f"names nothing, {place_of(error)}: {said}")
@@ -208,7 +215,7 @@ def place_of(error: BaseException) -> str:
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         if file.startswith(PACKAGE):
-            found = f"{file.removeprefix(PACKAGE + '/')}:{trace.tb_lineno}"
+            found = f"{file.removeprefix(PACKAGE[0] + '/')}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found
 
@@ -233,7 +240,7 @@ def names(message: str, argument: str, hostile_value: hostile.Hostile) -> bool:
     lower = message.lower()
     called = {argument, argument.removesuffix("s"), argument.removesuffix("es")}
     called |= {argument.replace("_", " "), ALIASES.get(argument, argument)}
-    if any(re.search(rf"\b{re.escape(one.lower())}s?\b", lower) for one in called):
+    if any(re.search(rf"\b{one.lower()}s?\b", lower) for one in called):
         return True
     shown = {text(value)[:40], str(getattr(value, "shape", "no shape"))}
     if isinstance(value, str | Path):

@@ -152,6 +152,10 @@ class Mixture:
     std: Tensor
 
     def __post_init__(self) -> None:
+        for name in ("weights", "means", "std"):
+            value = getattr(self, name)
+            require(isinstance(value, Tensor), f"{name} must be a tensor, got {value!r}", TypeError)
+            require(value.isfinite().all(), f"{name} must be finite, got {value}")
         fits = self.means.ndim == 2 and self.weights.shape == self.means.shape[:1]
         require(
             fits and self.std.shape in (self.weights.shape, (1,)),

@@ -139,6 +139,7 @@ def sound(path: str | File) -> tuple[NDArray, int]:
     Raises:
         ValueError: The file is no WAV, is shorter than its header says, or has several channels.
     """
+    instance(path, "path", (str, File), "text or a path")
     return _read_wav(path, str(path))
 
 

@@ -17,7 +17,18 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from diffviz.checks import array, count, finite, one_of, positive, require, torch_generator, unknown
+from diffviz.checks import (
+    able,
+    array,
+    count,
+    finite,
+    instance,
+    one_of,
+    positive,
+    require,
+    torch_generator,
+    unknown,
+)
 from diffviz.compute import threads
 from diffviz.data.densities import (
     CHUNK,
@@ -71,8 +82,14 @@ class Toy:
     shape: tuple[int, ...]
     name: str = ""
 
-    @threads.decided_by(_work)
     def __post_init__(self) -> None:
+        able(self.law, "law", ("posterior", "draw"), "a density such as Mixture or Circle")
+        instance(self.shape, "shape", (tuple, torch.Size), "a tuple such as (2,)")
+        self._check_size()
+
+    @threads.decided_by(_work)
+    def _check_size(self) -> None:
+        """Refuse a shape that does not hold as many numbers as the density has."""
         d = len(self.law.mean)
         require(
             math.prod(self.shape) == d,

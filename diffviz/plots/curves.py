@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
@@ -275,7 +276,11 @@ def _curve_colours(
 ) -> dict[str, str]:
     """Name to colour: by the function, the objective's own, or the next one that is free."""
     if colours:
-        return {name: colours(name) for name in curves}
+        chosen = {name: checks.function(colours, "colours")(name) for name in curves}
+        for name, shade in chosen.items():
+            message = f"colours must return a colour of Matplotlib, got {shade!r} for {name!r}"
+            checks.require(is_color_like(shade), message)
+        return chosen
     taken = {COLOURS.get(name) for name in curves}
     free = cycle([shade for shade in PALETTE if shade not in taken] or PALETTE)
     return {name: COLOURS.get(name) or next(free) for name in curves}

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import markup
-from diffviz.checks import count, increasing, number, require
+from diffviz.checks import brief, count, increasing, number, require
 from diffviz.probing.binning import Levels, bin_averages, cells, describe_family, smoothed
 
 REPLICATES = 10  # groups of draws whose scatter gives the standard error
@@ -90,7 +90,7 @@ class Measured:
 
     def _selected(self, part: Any) -> NDArray:
         """Labels of a part of the draws; a TypeError if it is no slice, indices or mask."""
-        message = f"part must be a slice, indices or a mask of the draws, got {part!r}"
+        message = f"part must be a slice, indices or a mask of the draws, got {brief(part)}"
         try:
             selected = self.label[part]
         except (IndexError, RuntimeError, TypeError) as error:

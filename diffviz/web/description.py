@@ -153,7 +153,7 @@ class Menu(Control):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "options", tuple(self.options))
+        object.__setattr__(self, "options", tuple(checks.items(self.options, "options")))
         self.checked(self.value)
 
     def checked(self, value: Any) -> str:
