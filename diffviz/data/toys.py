@@ -21,6 +21,7 @@ from diffviz.checks import (
     able,
     array,
     count,
+    dense_tensor,
     finite,
     instance,
     one_of,
@@ -360,6 +361,7 @@ def _as_levels(logsnr: Tensor | ArrayLike, device: torch.device) -> Tensor:
     if isinstance(logsnr, Tensor):
         real = not logsnr.is_complex()
         require(real, f"logsnr must hold real numbers, got {logsnr.dtype}", TypeError)
+        dense_tensor(logsnr, "logsnr")
     else:
         logsnr = array(logsnr, "logsnr", infinite=True)
     level = torch.as_tensor(logsnr, dtype=torch.float64, device=device)

@@ -164,6 +164,7 @@ class FewStep:
         Raises:
             ValueError: There is no diffusion loss on the diagonal.
         """
+        checks.function(error, "error")
         checks.require(
             self.diagonal is not None,
             f"{self.name} has no diffusion loss on its diagonal: {self.on_diagonal}",

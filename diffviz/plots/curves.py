@@ -243,8 +243,9 @@ def _weighting_of(curve: Weighted | ArrayLike, name: str, grid: NDArray, base: s
 
 def _with_gaps(values: ArrayLike, name: str) -> NDArray:
     """Values as float64, shape (n,); NaN and infinity stay, as places where nothing is drawn."""
-    checks.array(np.nan_to_num(values), name, ndim=1)
-    return np.array(values, dtype=float)
+    numbers = checks.real_numbers(values, name)
+    checks.array(np.nan_to_num(numbers), name, ndim=1)
+    return np.array(numbers, dtype=float)
 
 
 def _places(

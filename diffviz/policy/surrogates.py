@@ -463,6 +463,7 @@ def _check_tables(**tables: Tensor) -> None:
 def _check_finite(tables: dict[str, Tensor]) -> None:
     """Refuse NaN and infinity, which would pass unseen into a network."""
     for name, table in tables.items():
+        checks.dense_tensor(table, name)
         if not torch.isfinite(table).all():
             raise ValueError(
                 f"{name} holds NaN or inf: the policy broke before this step; go back to a copy "

@@ -21,7 +21,7 @@ from diffviz.sampling.integrate import Trajectory, sample
 from diffviz.sampling.solvers import step_with_constant_x
 from diffviz.theory.frames import noise_ratio
 from diffviz.theory.paths import LINEAR
-from diffviz.theory.targets import Target, V
+from diffviz.theory.targets import Target, V, checked_target
 
 CALLS_A_STEP = 4  # the most that a solver with fixed steps makes
 
@@ -187,6 +187,7 @@ def prediction_weights(
         ValueError: The solver is "adaptive", which has no fixed steps.
     """
     levels = increasing(grid, "the grid, noise to data,")
+    checked_target(target, "target")
     adapts = isinstance(solver, str) and solver == "adaptive"
     require(
         not adapts,

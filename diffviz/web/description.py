@@ -120,6 +120,8 @@ class Slider(_Number):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.positive(self.step, f"step of {self.name}")
+        checks.number(self.low, f"low of {self.name}")
+        checks.number(self.high, f"high of {self.name}")
         checks.one_of(self.scale, f"scale of {self.name}", SCALES)
         if not self.low < self.high or (self.scale == "log" and self.low <= 0):
             raise ValueError(
