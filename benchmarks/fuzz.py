@@ -162,7 +162,8 @@ def report(options: argparse.Namespace) -> int:
         print(f"{door:60} {row[0]:8} {row[1]:8} {row[2]:7}")
     faults = [record for record in found if record["verdict"] == "fault"]
     for record in sorted(faults, key=lambda one: one["text"]):
-        print(f"{record['text']}: {record['reason']}")
+        said = f"{record['text']}: {record['reason']}"
+        print(said.encode(errors="backslashreplace").decode())
     print(f"{len(found)} inputs on {len(by_door)} doors, {len(faults)} faults")
     return len(faults)
 

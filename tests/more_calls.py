@@ -28,7 +28,6 @@ from diffviz.masked import Assessment, MarkovWorld, bounds, nearest, noises, sch
 from diffviz.masked import training as masked_training
 from diffviz.perception import sensitivities, spectra
 from diffviz.policy import steps
-from diffviz.sampling import trajectories
 from diffviz.search import Surface, search
 from diffviz.search import report as search_report
 from diffviz.search.settings import Settings
@@ -372,7 +371,7 @@ def call_learning():
     variance.draw_moments(objective, np.ones_like, np.ones_like)
     variance.gains(objective, moments)
     variance.table([objective], moments)
-    follow = loop.follow_loop(dict, dv.LossByLogSNR([-4.0, 0.0, 4.0]), every=2)
+    follow = loop.follow_loop(hostile.returning(None), dv.LossByLogSNR([-4.0, 0.0, 4.0]), every=2)
     follow([-1.0, 2.0], [0.5, 1.0])
     trainer = Trainer("fm-ot", torch.randn(20, 2, generator=generator()), steps=2, batch=4)
     trainer.save("checkpoint")
@@ -396,7 +395,6 @@ def call_search():
 
 def call_the_rest():
     dataclasses.replace(steps.CPSStep(0.5), eta=0.6)
-    trajectories.band_masks(np.array([0.0, 0.2, 0.5]), (8, 8))
     results.cached(double)(2)
     results.trim(10**9)
     with executors.executor(1) as pool:

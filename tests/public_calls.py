@@ -93,6 +93,8 @@ INNER = (
     "plots.curves.label_axes",
     "plots.curves.place_legend",
     "policy.steps.scales",
+    "sampling.trajectories.band_masks",  # parts of ``explained``
+    "sampling.trajectories.explained_in",
     "sampling.solvers.*",  # steps, which ``sample`` calls
     "theory.laws.Transformed",
     "theory.laws.density",
@@ -113,6 +115,7 @@ INNER = (
     "web.description.*.to_texts",
     "web.description.Control*",  # the part that all controls have
     "web.description.nearest_step",
+    "web.bundle.module",  # files of the package, for its own pages
     "web.pictures.Packer",
     "web.pictures.as_bytes",
     "web.pictures.plain",
@@ -164,13 +167,13 @@ def doors_of_class(kind: type, with_methods: bool) -> Iterator[Door]:
         if own.startswith("_") and own != "__call__":
             continue
         if isinstance(method, classmethod):
-            yield made(f"{name}.{own}", partial(of_class, method, kind), method.__func__)
+            yield made(f"{name}.{own}", partial(of_class, method), method.__func__)
         elif inspect.isfunction(method) and len(inspect.signature(method).parameters) > 1:
             yield made(f"{name}.{own}", method, method)
 
 
-def of_class(method: classmethod, kind: type, _cls: Any, *arguments: Any, **named: Any) -> Any:
-    """What a method of a class returns."""
+def of_class(method: classmethod, kind: type, *arguments: Any, **named: Any) -> Any:
+    """What a method of a class returns, for the class that was noted."""
     return method.__func__(kind, *arguments, **named)
 
 

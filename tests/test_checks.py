@@ -234,3 +234,74 @@ def test_a_tensor_without_values_is_refused():
     for tensor in (torch.zeros(2, device="meta"), torch.eye(2).to_sparse()):
         with pytest.raises(TypeError, match="x must be a dense tensor with values"):
             checks.dense_tensor(tensor, "x")
+
+
+# --- kinds of things ----------------------------------------------------------------------------
+
+
+class Sampler:
+    """Something with a method."""
+
+    def sample(self):
+        return 0
+
+
+@pytest.mark.parametrize("value", [3, None, "EPS", Sampler])
+def test_an_object_of_another_class_is_refused_with_an_example(value):
+    one = Sampler()
+    assert checks.instance(one, "toy", Sampler, "a sampler") is one
+    with pytest.raises(TypeError, match="toy must be a sampler, got"):
+        checks.instance(value, "toy", Sampler, "a sampler")
+
+
+@pytest.mark.parametrize("value", [3, None, "EPS", Sampler])
+def test_an_object_without_the_methods_is_refused_with_an_example(value):
+    one = Sampler()
+    assert checks.able(one, "toy", ("sample",), "a toy") is one
+    with pytest.raises(TypeError, match="toy must be a toy, with sample; got"):
+        checks.able(value, "toy", ("sample",), "a toy")
+    with pytest.raises(TypeError, match="with sample and score; got"):
+        checks.able(one, "toy", ("sample", "score"), "a toy")
+
+
+@pytest.mark.parametrize("value", [3, None, "exp", np.zeros(3)])
+def test_what_cannot_be_called_is_no_function(value):
+    assert checks.function(math.exp, "mmse") is math.exp
+    with pytest.raises(TypeError, match="mmse must be a function, got"):
+        checks.function(value, "mmse")
+
+
+@pytest.mark.parametrize("value", [3, None, "text", b"bytes", np.array(1.0)])
+def test_a_single_thing_is_no_list(value):
+    assert checks.items((1, 2), "objectives") == checks.items(iter([1, 2]), "objectives") == [1, 2]
+    with pytest.raises(TypeError, match="objectives must be a list, got"):
+        checks.items(value, "objectives")
+
+
+@pytest.mark.parametrize("value", [3, None, b"a", ["a"]])
+def test_what_is_no_text_is_refused(value):
+    assert checks.text("a", "title") == "a"
+    with pytest.raises(TypeError, match="title must be text, got"):
+        checks.text(value, "title")
+
+
+@pytest.mark.parametrize(
+    "raises",
+    [
+        lambda long: checks.one_of(long, "toy", ["ring8"]),
+        lambda long: checks.instance(long, "toy", int, "a number"),
+        lambda long: checks.text([long], "title"),
+        lambda long: checks.require(False, long),
+    ],
+)
+def test_a_message_shows_both_ends_of_what_is_long(raises):
+    with pytest.raises((TypeError, ValueError), match=r"first-+ \.\.\. -+last") as raised:
+        raises("first" + 5000 * "-" + "last")
+    assert len(str(raised.value)) < 1300
+    assert checks.brief("short") == "'short'"
+
+
+def test_a_seed_fits_into_64_bits():
+    assert checks.seed(2**64 - 1) == 2**64 - 1
+    with pytest.raises(ValueError, match=r"seed must be below 2\*\*64"):
+        checks.seed(2**64)

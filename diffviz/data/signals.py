@@ -12,6 +12,7 @@ from scipy.io import wavfile
 from diffviz.checks import finite, instance, real_numbers, require
 
 BYTES = (bytes, bytearray, memoryview)
+LONGEST = 200  # characters of a path in a message
 SMALLEST_SIDE = 8  # pixels; a spectrum needs that many
 GREY_MODES = ("F", "I", "L")  # Pillow's modes of one channel, beside "I;16" and its kin
 
@@ -115,8 +116,8 @@ def _open_picture(source: str | File | io.BytesIO, name: str) -> Image.Image:
         with Image.open(source) as picture:
             picture.load()
     # a damaged PNG is a SyntaxError to Pillow
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"cannot read an image from {name}: {error}") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"cannot read an image from {name[:LONGEST]}: {error}") from error
     return picture
 
 
@@ -139,6 +140,7 @@ def sound(path: str | File) -> tuple[NDArray, int]:
     Raises:
         ValueError: The file is no WAV, is shorter than its header says, or has several channels.
     """
+    instance(path, "path", (str, File), "text or a path")
     return _read_wav(path, str(path))
 
 
@@ -167,7 +169,7 @@ def _read_wav(source: str | File | io.BytesIO, name: str) -> tuple[NDArray, int]
             rate, values = wavfile.read(source)
     # SciPy fails on a damaged header in many ways, even with an UnboundLocalError
     except Exception as error:
-        raise ValueError(f"cannot read a WAV file from {name}: {error}") from error
+        raise ValueError(f"cannot read a WAV file from {name[:LONGEST]}: {error}") from error
     require(
         values.ndim == 1,
         f"{name} has {values.shape[-1]} channels; "

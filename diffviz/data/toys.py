@@ -17,7 +17,19 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from diffviz.checks import array, count, finite, one_of, positive, require, torch_generator, unknown
+from diffviz.checks import (
+    able,
+    array,
+    count,
+    dense_tensor,
+    finite,
+    instance,
+    one_of,
+    positive,
+    require,
+    torch_generator,
+    unknown,
+)
 from diffviz.compute import threads
 from diffviz.data.densities import (
     CHUNK,
@@ -71,8 +83,14 @@ class Toy:
     shape: tuple[int, ...]
     name: str = ""
 
-    @threads.decided_by(_work)
     def __post_init__(self) -> None:
+        able(self.law, "law", ("posterior", "draw"), "a density such as Mixture or Circle")
+        instance(self.shape, "shape", (tuple, torch.Size), "a tuple such as (2,)")
+        self._check_size()
+
+    @threads.decided_by(_work)
+    def _check_size(self) -> None:
+        """Refuse a shape that does not hold as many numbers as the density has."""
         d = len(self.law.mean)
         require(
             math.prod(self.shape) == d,
@@ -343,6 +361,7 @@ def _as_levels(logsnr: Tensor | ArrayLike, device: torch.device) -> Tensor:
     if isinstance(logsnr, Tensor):
         real = not logsnr.is_complex()
         require(real, f"logsnr must hold real numbers, got {logsnr.dtype}", TypeError)
+        dense_tensor(logsnr, "logsnr")
     else:
         logsnr = array(logsnr, "logsnr", infinite=True)
     level = torch.as_tensor(logsnr, dtype=torch.float64, device=device)

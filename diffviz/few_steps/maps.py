@@ -52,8 +52,11 @@ def exact_map(
     """
     start = checks.number(t, "t", CLEANEST, 1 - CLEANEST)
     end = checks.number(r, "r", CLEANEST, start)
+    checks.able(denoiser, "denoiser", ("denoise",), "a denoiser such as dv.toy('ring8')")
+    checks.positive(tolerance, "tolerance")
     checks.require(isinstance(z, Tensor), f"z must be a tensor, got {type(z).__name__}", TypeError)
     checks.require(z.dtype == torch.float64, f"z must be float64 for an exact map, got {z.dtype}")
+    checks.tensor(z, "z")
     if end == start:
         return z
     with threads.suited(threads.denoising(denoiser, len(z)), z.device):
@@ -140,7 +143,7 @@ class FlowMap(nn.Module):
 
     def multiply_adds(self, n: int) -> int:
         """Multiply-adds of the largest layer on n points."""
-        return n * self.width**2
+        return checks.count(n, "n", least=0) * self.width**2
 
     def carry(self, z: Tensor, times: ArrayLike) -> Tensor:
         """Carry states along a grid of times, one step each.

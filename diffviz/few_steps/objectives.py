@@ -193,8 +193,7 @@ class FewStep:
             ValueError: There is no diffusion loss on the diagonal. Where the objective is used, the
                 error is negative, not finite or of another shape.
         """
-        if not callable(error):
-            raise TypeError(f"error must be a function of λ, got {error!r:.80}")
+        checks.function(error, "error")
         checks.require(
             self.diagonal is not None,
             f"{self.name} has no diffusion loss on its diagonal: {self.on_diagonal}",

@@ -232,6 +232,6 @@ class AdaptiveObjective:
 def _check_objective(objective: Any) -> None:
     """Refuse what is no ``Objective``; a name is told how to become one."""
     if isinstance(objective, str):
-        raise TypeError(f"objective must be an Objective: dv.objective({objective!r})")
+        raise TypeError(f"objective must be an Objective: dv.objective({checks.brief(objective)})")
     if not isinstance(objective, Objective):
-        raise TypeError(f"objective must be an Objective, got {objective!r}")
+        raise TypeError(f"objective must be an Objective, got {checks.brief(objective)}")

@@ -127,6 +127,7 @@ def load(path: str | os.PathLike, description: Description, like: State) -> Stat
         FileNotFoundError: There is no file.
         ValueError: The file is damaged, or a checkpoint of another training.
     """
+    files.checked_path(path)
     try:
         header, tensors = files.read(path, KIND)
         different = description.differences(_checked(header))

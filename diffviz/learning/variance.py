@@ -194,6 +194,7 @@ def trained(
         TypeError: x or logsnr holds no real numbers.
         ValueError: There are fewer than two points, or a number is not finite.
     """
+    checks.instance(run, "run", Run, "a run, as dv.fit returns them")
     points = checks.tensor(x, "x")
     levels = checks.array(logsnr, "logsnr", ndim=1)
     checks.require(
@@ -292,7 +293,7 @@ def draws(objective: Objective, law: Law, toy: ExactToy, n: int = 20_000, seed: 
     rng = np.random.default_rng(checks.seed(seed))
     logsnr = law.ppf((rng.permutation(count) + rng.random(count)) / count)
     factor = objective.weighting(logsnr) / (2 * law.pdf(logsnr))
-    return factor * squared_errors(toy, logsnr, torch.Generator().manual_seed(seed))
+    return factor * squared_errors(toy, logsnr, torch.Generator().manual_seed(checks.seed(seed)))
 
 
 TOY = "a toy such as dv.toy('ring8')"

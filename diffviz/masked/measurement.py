@@ -289,7 +289,7 @@ def probe_masked(
 
 def _checked_tokens(x: Any) -> Tensor:
     """Tokens of shape (n, L)."""
-    values = dense_tensor(x, "x") if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
+    values = dense_tensor(x, "x") if isinstance(x, Tensor) else torch.as_tensor(np.array(x))
     require(
         not values.is_floating_point() and not values.is_complex() and values.dtype != torch.bool,
         f"x must hold tokens, whole numbers, got {values.dtype}; dv.probe takes data with noise",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from diffviz.checks import count
+from diffviz.checks import brief, count
 from diffviz.masked.entries import CATALOGUE
 from diffviz.masked.measurement import MaskedMeasured, weight_elsewhere
 
@@ -41,7 +41,7 @@ def closest_masked(measured: MaskedMeasured, k: int = 3) -> list[Near]:
         ValueError: k is below 1.
     """
     if not isinstance(measured, MaskedMeasured):
-        raise TypeError(f"measured must come from dv.probe_masked, got {measured!r}")
+        raise TypeError(f"measured must come from dv.probe_masked, got {brief(measured)}")
     weights = measured.count_weights()
     near = [
         Near(name, weight_elsewhere(weights, entry.count_weights(measured.length)))

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.checks import count, finite, one_of, random_generator
+from diffviz.checks import brief, count, finite, one_of, random_generator
 from diffviz.masked.schedules import Schedule, rates_at
 from diffviz.theory import multipliers
 from diffviz.theory.frames import Curve, levels
@@ -535,6 +535,7 @@ def checked_objective(value: Any, name: str = "objective") -> MaskedObjective:
     """
     if not isinstance(value, MaskedObjective):
         raise TypeError(
-            f"{name} must be a masked objective such as dv.masked_objective('mdlm'), got {value!r}"
+            f"{name} must be a masked objective such as dv.masked_objective('mdlm'), "
+            f"got {brief(value)}"
         )
     return value

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.checks import number, positive, require
+from diffviz.checks import instance, number, positive, require
 from diffviz.theory.laws import CurveMap, Transformed, checked_law
 
 Rates = tuple[NDArray, NDArray]  # the masking rate m and alpha = 1 − m
@@ -484,11 +484,7 @@ def squeezed(schedule: Schedule, low: float = 0.0, high: float = 1.0) -> Schedul
         TypeError: The schedule is none, or an end is no number.
         ValueError: 0 <= low < high <= 1 does not hold.
     """
-    require(
-        isinstance(schedule, Schedule),
-        f"schedule must be one, such as diffviz.masked.schedules.LINEAR, got {schedule!r}",
-        TypeError,
-    )
+    instance(schedule, "schedule", Schedule, "a schedule such as power(2.0)")
     low = number(low, "low", 0.0, 1.0)
     high = number(high, "high", 0.0, 1.0)
     positive(high - low, "high - low")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import finite, positive, require
+from diffviz.checks import brief, finite, positive, require
 
 Curve = Callable[[NDArray], NDArray]
 
@@ -295,7 +295,7 @@ def species(name: str, human: Curve = movshon_kiorpes) -> MovedCurve:
     """
     if not isinstance(name, str) or name not in SPECIES:
         raise ValueError(
-            f"no published peak for species {name!r}; SPECIES has {', '.join(SPECIES)}"
+            f"no published peak for species {brief(name)}; SPECIES has {', '.join(SPECIES)}"
         )
     require(callable(human), f"human must be a function of frequency, got {human!r}", TypeError)
     return MovedCurve(human, SPECIES["human"] / SPECIES[name])

@@ -253,7 +253,10 @@ def _windowed_transform(x: NDArray, window: str) -> Transform:
     Tapering makes neighbours in a ring alike, so fewer of them are independent.
     """
     n = x.shape[-1]
-    taper = scipy.signal.get_window(window, n)
+    try:
+        taper = scipy.signal.get_window(window, n)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"window must be the name of a window of SciPy: {error}") from error
     taper /= np.sqrt(np.mean(taper**2))
     power = np.abs(fft.fft2(x * np.outer(taper, taper), norm="ortho")) ** 2
     return Transform(np.abs(fft.fftfreq(n)), power, 1 / np.mean(taper**4))

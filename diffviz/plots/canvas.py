@@ -10,6 +10,7 @@ from PIL import Image
 
 from diffviz import checks
 
+MOST_DPI = 1200.0
 SHARP = 200  # dots per inch of what a notebook shows and keeps
 
 
@@ -25,7 +26,7 @@ class Drawing(Figure):
         Returns:
             The bytes.
         """
-        dpi = checks.positive(dpi, "dpi")
+        dpi = checks.number(dpi, "dpi", 1.0, MOST_DPI)
         full = BytesIO()
         self.savefig(full, format="png", metadata={"Software": None}, dpi=dpi)
         small = BytesIO()

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
@@ -244,8 +245,9 @@ def _weighting_of(curve: Weighted | ArrayLike, name: str, grid: NDArray, base: s
 
 def _with_gaps(values: ArrayLike, name: str) -> NDArray:
     """Values as float64, shape (n,); NaN and infinity stay, as places where nothing is drawn."""
-    checks.array(np.nan_to_num(values), name, ndim=1)
-    return np.array(values, dtype=float)
+    numbers = checks.real_numbers(values, name)
+    checks.array(np.nan_to_num(numbers), name, ndim=1)
+    return np.array(numbers, dtype=float)
 
 
 def _places(
@@ -277,8 +279,13 @@ def _curve_colours(
 ) -> dict[str, str]:
     """Name to colour: by the function, the objective's own, or the next one that is free."""
     if colours:
-        return {name: colours(name) for name in curves}
-    free = cycle(PALETTE)
+        chosen = {name: checks.function(colours, "colours")(name) for name in curves}
+        for name, shade in chosen.items():
+            message = f"colours must return a colour of Matplotlib, got {shade!r} for {name!r}"
+            checks.require(is_color_like(shade), message)
+        return chosen
+    taken = {COLOURS.get(name) for name in curves}
+    free = cycle([shade for shade in PALETTE if shade not in taken] or PALETTE)
     return {name: COLOURS.get(name) or next(free) for name in curves}
 
 

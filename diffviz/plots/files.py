@@ -42,7 +42,8 @@ def save(figure: Figure, path: str | File, dpi: float = DPI) -> File:
         raise TypeError(f"path must be text or a path, got {path!r}")
     file = File(path)
     if file.suffix not in UNDATED:
-        raise ValueError(f"cannot write {str(path)!r}: the ending is one of {', '.join(UNDATED)}")
+        given = checks.brief(str(path))
+        raise ValueError(f"cannot write {given}: the ending is one of {', '.join(UNDATED)}")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(encoded(figure, file.suffix, dpi))
     return file

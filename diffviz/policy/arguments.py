@@ -18,7 +18,7 @@ def check_objective(objective: Trainable) -> None:
     """
     if not isinstance(objective, Trainable):
         raise TypeError(
-            f"objective must have a name and draw(n, rng), got {objective!r}; "
+            f"objective must have a name and draw(n, rng), got {checks.brief(objective)}; "
             "dv.objective(name) finds one by its name"
         )
 
@@ -33,7 +33,7 @@ def check_denoiser(model: Denoiser) -> None:
         TypeError: It has not.
     """
     if not isinstance(model, Denoiser):
-        raise TypeError(f"model must have denoise(z, logsnr) -> x_hat, got {model!r}")
+        raise TypeError(f"model must have denoise(z, logsnr) -> x_hat, got {checks.brief(model)}")
 
 
 def check_states(x: Tensor, name: str = "x") -> None:

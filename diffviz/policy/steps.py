@@ -503,7 +503,8 @@ def check_rule(rule: NoisyStep) -> None:
     """
     if not isinstance(rule, NoisyStep):
         raise TypeError(
-            f"rule must be a rule of noise such as FlowGRPOStep(0.7) or DDIMStep(1.0), got {rule!r}"
+            "rule must be a rule of noise such as FlowGRPOStep(0.7) or DDIMStep(1.0), "
+            f"got {checks.brief(rule)}"
         )
 
 

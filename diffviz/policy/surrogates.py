@@ -327,6 +327,8 @@ def awm(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 0
         TypeError: As for ``ddpo``.
         ValueError: As for ``ddpo``.
     """
+    for name, losses_of in (("old", old), ("new", new)):
+        checks.instance(losses_of, name, Tensor, "a tensor of losses, shape (m, n)")
     return ddpo(-old, -new, advantage, clip)
 
 
@@ -369,6 +371,9 @@ def nft(
             above 0.
     """
     beta = checks.positive(beta, "beta")
+    if factor is not None:
+        checks.instance(factor, "factor", Tensor, "a tensor of shape (m, n)")
+        checks.tensor(factor, "factor")
     _check_errors(old=old, new=new)
     shares = checks.tensor(share, "share").to(new)
     if shares.shape != new.shape[1:2] or ((shares < 0) | (shares > 1)).any():
@@ -458,6 +463,7 @@ def _check_tables(**tables: Tensor) -> None:
 def _check_finite(tables: dict[str, Tensor]) -> None:
     """Refuse NaN and infinity, which would pass unseen into a network."""
     for name, table in tables.items():
+        checks.dense_tensor(table, name)
         if not torch.isfinite(table).all():
             raise ValueError(
                 f"{name} holds NaN or inf: the policy broke before this step; go back to a copy "

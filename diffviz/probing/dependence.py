@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -102,6 +102,38 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
         What was found.
     """
     plain = chunk.run(State.BOTH, direction)
+    own = _own_answers(chunk, plain, direction)
+    notes = _notes_on_few_steps(_causes(own.pairs), own.others, own.stays)
+    pairs = own.pairs | _teachers(chunk, plain, direction)
+    causes = _causes(pairs)
+    weights = [name for name, pair in pairs.items() if name not in causes and _moved(*pair)]
+    if unexplained and not causes:
+        causes = _functions(chunk, plain, direction)
+    if causes and own.others:
+        notes += _notes_on_levels(chunk)
+    if own.inputs:
+        notes.append(OF_ANOTHER_CALL)
+    return Dependence(tuple(causes), (*notes, *_sentences(causes, weights)), tuple(weights))
+
+
+class _OwnAnswers(NamedTuple):
+    """What other answers of the network that is probed change.
+
+    Attributes:
+        others: Number of its other calls.
+        inputs: Whether z itself depends on them.
+        pairs: Gradients before and after a change, by what was changed, in words.
+        stays: Share of the samples whose gradient no change moves.
+    """
+
+    others: int
+    inputs: bool
+    pairs: dict[str, tuple[Tensor, Tensor]]
+    stays: float
+
+
+def _own_answers(chunk: Chunk, plain: Response, direction: Tensor) -> _OwnAnswers:
+    """Vary the answers of other calls of the network, and its derivative."""
     others = len(chunk.standin.calls) - 1 + len(chunk.standin.silent)
     base, inputs = plain.gradient, False
     pairs = {}
@@ -114,29 +146,27 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
     sloped = chunk.run(State.BOTH, direction, answers=Answers(others=float(others > 0), slope=1.0))
     pairs[DERIVATIVE] = base, sloped.gradient
     stays = _share_that_stays(plain.gradient, [base, sloped.gradient])
-    own = [name for name, pair in pairs.items() if _turned(*pair)]
-    notes = _notes_on_few_steps(own, others, stays)
-    for name, gradient in _teachers(chunk, plain, direction).items():
-        pairs[name] = plain.gradient, gradient
-    causes = [name for name, pair in pairs.items() if _turned(*pair)]
-    weights = [name for name, pair in pairs.items() if name not in causes and _moved(*pair)]
-    if unexplained and not causes:
-        causes = _functions(chunk, plain, direction)
-    if causes and others:
-        notes += _notes_on_levels(chunk)
-    if inputs:
-        notes.append(OF_ANOTHER_CALL)
-    if weights and not causes:
-        notes.append(
-            f"the weight of a sample depends on {' and on '.join(weights)}: it is that for the "
-            "answers given here (0 in other calls of the same network)"
-        )
+    return _OwnAnswers(others, inputs, pairs, stays)
+
+
+def _causes(pairs: dict[str, tuple[Tensor, Tensor]]) -> list[str]:
+    """What changes the target, in words, and not the weights of samples alone."""
+    return [name for name, pair in pairs.items() if _turned(*pair)]
+
+
+def _sentences(causes: list[str], weights: list[str]) -> list[str]:
+    """Says in whole sentences what target or weights depend on."""
     if causes:
-        notes.append(
+        return [
             f"the target depends on {' and on '.join(causes)}: the loss has no weighting of its "
             "own; the levels and the factor on the difference (multiplier) are as told"
-        )
-    return Dependence(tuple(causes), tuple(notes), tuple(weights), inputs)
+        ]
+    if weights:
+        return [
+            f"the weight of a sample depends on {' and on '.join(weights)}: it is that for the "
+            "answers given here (0 in other calls of the same network)"
+        ]
+    return []
 
 
 def _share_that_stays(plain: Tensor, others: list[Tensor]) -> float:
@@ -246,13 +276,14 @@ def _input_of_other_call(chunk: Chunk) -> Tensor:
     return z.reshape(len(z), -1).to(chunk.dtype)
 
 
-def _teachers(chunk: Chunk, plain: Response, direction: Tensor) -> dict[str, Tensor]:
-    """The gradient when other modules answer otherwise, by what these are in words."""
+def _teachers(chunk: Chunk, plain: Response, direction: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Gradients before and after other modules answer otherwise, by what these are in words."""
     with _shaken(chunk) as names:
         shaken = chunk.run(State.BOTH, direction)
     if not names or _moved(plain.z, shaken.z):
         return {}
-    return {f"another network ({name})": shaken.gradient for name in sorted(names)}
+    pair = plain.gradient, shaken.gradient
+    return {f"another network ({name})": pair for name in sorted(names)}
 
 
 def _functions(chunk: Chunk, plain: Response, direction: Tensor) -> list[str]:

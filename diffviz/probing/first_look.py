@@ -184,8 +184,7 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
     dependence = find_dependence(chunk, direction, unexplained=unexplained)
     one_level = _has_one_level(first, tolerance)
     coupling = _coupling_of(chunk, direction, form, dependence)
-    if coupling.common and one_level:
-        coupling = replace(coupling, refusal=f"no weighting: {ONE_LEVEL_A_FACTOR}")
+    coupling = _without_common_level(coupling) if one_level else coupling
     if coupling.by_errors and _has_directions(chunk, assumptions, tolerance):
         assumptions = replace(assumptions, method=Method.DIRECTION)
         form = LossForm(Method.DIRECTION, factor_readable=False)
@@ -254,6 +253,13 @@ def _coupling_of(
         )
         return Coupling(notes=(note,), refusal=f"no weighting: {note}")
     return coupling
+
+
+def _without_common_level(coupling: Coupling) -> Coupling:
+    """The same where a call has one level, of which a factor common to the call is no part."""
+    if not coupling.common:
+        return coupling
+    return replace(coupling, refusal=f"no weighting: {ONE_LEVEL_A_FACTOR}")
 
 
 # Path --------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import markup
-from diffviz.checks import count, increasing, number, require
+from diffviz.checks import brief, count, increasing, number, require
 from diffviz.probing.binning import (
     Levels,
     bin_averages,
@@ -96,7 +96,7 @@ class Measured:
 
     def _selected(self, part: Any) -> NDArray:
         """Labels of a part of the draws; a TypeError if it is no slice, indices or mask."""
-        message = f"part must be a slice, indices or a mask of the draws, got {part!r}"
+        message = f"part must be a slice, indices or a mask of the draws, got {brief(part)}"
         try:
             selected = self.label[part]
         except (IndexError, RuntimeError, TypeError) as error:

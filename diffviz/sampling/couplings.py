@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from diffviz.checks import count, finite, one_of, require, tensor, torch_generator
+from diffviz.checks import count, finite, function, one_of, require, tensor, torch_generator
 from diffviz.compute import threads
 from diffviz.sampling.draws import drawn
 from diffviz.sampling.odes import odeint
@@ -132,6 +132,7 @@ def flow(
             velocity has another shape than z.
         FloatingPointError: The velocity returns NaN or infinity.
     """
+    function(velocity, "velocity")
     source, _ = check_pairs(source, source)
     size = count(steps, "steps")
     one_of(method, "method", METHODS)

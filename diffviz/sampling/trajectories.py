@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, stats
 from torch import Tensor
 
-from diffviz.checks import increasing, instance, require
+from diffviz.checks import count, increasing, instance, require
 from diffviz.compute import threads
 from diffviz.sampling.integrate import Trajectory, sample
 from diffviz.sampling.solvers import step_with_constant_x
 from diffviz.theory.frames import noise_ratio
 from diffviz.theory.paths import LINEAR
-from diffviz.theory.targets import Target, V
+from diffviz.theory.targets import Target, V, checked_target
 
 CALLS_A_STEP = 4  # the most that a solver with fixed steps makes
 
@@ -128,6 +128,9 @@ def error_law(pilot: Trajectory) -> Any:
 
 def ddim_error(trajectory: Trajectory, k: int) -> float:
     """Distance of step k of a trajectory, in z, from where DDIM goes from the same place."""
+    _check_trajectory(trajectory)
+    steps = len(trajectory.logsnr) - 1
+    require(count(k, "k", least=0) < steps, f"k must be below the {steps} steps, got {k}")
     start, end = noise_ratio(trajectory.logsnr[k : k + 2]).tolist()
     scale_before, scale_after = np.hypot(1, [start, end]).tolist()
     y = trajectory.z[k] * scale_before
@@ -184,6 +187,7 @@ def prediction_weights(
         ValueError: The solver is "adaptive", which has no fixed steps.
     """
     levels = increasing(grid, "the grid, noise to data,")
+    checked_target(target, "target")
     adapts = isinstance(solver, str) and solver == "adaptive"
     require(
         not adapts,

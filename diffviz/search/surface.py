@@ -84,6 +84,9 @@ class Surface:
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", checks.array(self.points, "points", ndim=2))
         object.__setattr__(self, "values", _measured_values(self.values))
+        box = checks.items(self.box, "box")
+        triples = all(isinstance(one, tuple) and len(one) == 3 for one in box)
+        checks.require(triples, f"box must hold (name, low, high), got {checks.brief(self.box)}")
         for name, low, high in self.box:
             checks.require(low < high, f"the range of {name} is empty: {low} to {high}")
         if self.points.shape[1] != len(self.box) or len(self.points) != len(self.values):
@@ -264,8 +267,8 @@ class Surface:
 
 def _measured_values(values: ArrayLike) -> NDArray:
     """Values as float64, shape (n, seeds), with NaN wherever a training failed."""
-    given = values if np.ma.isMaskedArray(values) else np.asarray(values)
-    if np.ma.isMaskedArray(given) or given.dtype.kind != "f":
+    given = checks.real_numbers(values, "values")
+    if given.dtype.kind != "f":
         return checks.array(given, "values", ndim=2)
     failed = ~np.isfinite(given)
     numbers = checks.array(np.where(failed, 0.0, given), "values", ndim=2)

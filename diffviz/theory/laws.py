@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit, ndtr, ndtri
 
-from diffviz.checks import array, brief, count, finite, increasing, number, positive, require
+from diffviz.checks import array, brief, count, finite, increasing, items, number, positive, require
 from diffviz.protocols import Law
 from diffviz.theory.atoms import AtomicLaw, atomic, cell_edges
 from diffviz.theory.frames import Curve
@@ -995,7 +995,8 @@ def mixture(components: Sequence[Any], shares: Sequence[float]) -> Any:
         >>> round(float(law.mean()), 6)
         1.25
     """
-    parts = tuple(smooth(law, f"components[{i}]") for i, law in enumerate(components))
+    members = items(components, "components")
+    parts = tuple(smooth(law, f"components[{i}]") for i, law in enumerate(members))
     masses = finite(shares, "shares")
     require(
         masses.shape == (len(parts),) and len(parts) > 0 and bool((masses > 0).all()),

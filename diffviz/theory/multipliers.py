@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, log_expit
 
-from diffviz.checks import number, positive
+from diffviz.checks import brief, number, positive
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.paths import Path, checked_path
 
@@ -150,7 +150,7 @@ def min_snr(gamma: float = 5.0, target: str = "eps") -> MinSNR:
     gamma = positive(gamma, "gamma")
     if not isinstance(target, str) or target not in MIN_SNR_DIVISORS:
         known = ", ".join(MIN_SNR_DIVISORS)
-        raise ValueError(f"min-SNR is defined on {known}, not on {target!r}")
+        raise ValueError(f"min-SNR is defined on {known}, not on {brief(target)}")
     return MinSNR(gamma, MIN_SNR_DIVISORS[target])
 
 

@@ -120,6 +120,8 @@ class Slider(_Number):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.positive(self.step, f"step of {self.name}")
+        checks.number(self.low, f"low of {self.name}")
+        checks.number(self.high, f"high of {self.name}")
         checks.one_of(self.scale, f"scale of {self.name}", SCALES)
         if not self.low < self.high or (self.scale == "log" and self.low <= 0):
             raise ValueError(
@@ -153,7 +155,7 @@ class Menu(Control):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "options", tuple(self.options))
+        object.__setattr__(self, "options", tuple(checks.items(self.options, "options")))
         self.checked(self.value)
 
     def checked(self, value: Any) -> str:
