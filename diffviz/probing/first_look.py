@@ -177,8 +177,7 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
     if _fails(first.square_error, tolerance):
         other = _random_signs(signs, nothing.z)
         form = _form_of(chunk, assumptions, other, tolerance)
-    has_parts = bool(assumptions.layout.groups) or assumptions.layout.gaps
-    uneven = form.uneven or has_parts  # of which some may have no weight
+    uneven = form.uneven or assumptions.layout.has_parts  # some of which may have no weight
     assumptions = replace(assumptions, method=form.method, uneven=uneven)
     unexplained = _fails(np.nan_to_num(first.target_error), tolerance)
     dependence = find_dependence(chunk, direction, unexplained=unexplained)
@@ -357,7 +356,7 @@ def _is_function_of_data(
 ) -> bool:
     """Whether z is a sum of noise and a function of the data that is not the data, as clamped."""
     layout = assumptions.layout
-    if assumptions.changed_data or layout.groups or layout.gaps or layout.data_scale is not None:
+    if assumptions.changed_data or layout.has_parts or layout.data_scale is not None:
         return False
     if not _fails(reading.data_error, tolerance):
         return False

@@ -116,8 +116,13 @@ class Layout:
     @property
     def plain(self) -> bool:
         """Whether z holds the data in their order, at one level in each sample."""
-        as_they_are = not (self.data or self.noises or self.groups or self.gaps)
+        as_they_are = not (self.data or self.noises or self.has_parts)
         return as_they_are and self.data_scale is None
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether some components are at other levels than the rest, or hold no data."""
+        return bool(self.groups) or self.gaps
 
     def rows_of_data(self, chunk: Chunk) -> Tensor:
         """The data as z holds them, shape (rows, d).
