@@ -48,7 +48,13 @@ from diffviz.probing.coefficients import (
 from diffviz.probing.counters import Counters, is_set_up
 from diffviz.probing.coupling import without_common_factors
 from diffviz.probing.draws import REPLICATES
-from diffviz.probing.evenness import Evenness, is_uneven, note_on_levels, share_of_chance
+from diffviz.probing.evenness import (
+    Evenness,
+    are_quantiles,
+    is_uneven,
+    note_on_levels,
+    share_of_chance,
+)
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
 from diffviz.probing.reading import conclude
@@ -226,7 +232,7 @@ def _with_notes_on_calls(
     first_look = reading.first_look
     if first_look.one_level:
         measured = _of_whole_calls(measured, plan)
-    evenness = Evenness(fits=reading.fits and reading.evenly, loose=reading.loose)
+    evenness = Evenness(fits=reading.fits, loose=reading.loose or not reading.evenly)
     is_known = stratified and not first_look.assumptions.external_noise  # sigma is estimated there
     measured = _with_scatter(measured, plan, evenness, stratified=is_known)
     if first_look.one_level:
@@ -344,7 +350,11 @@ def _with_scatter(
     )
     share = share_of_chance(measured, plan.calls)
     measured = replace(measured, residuals={**measured.residuals, "levels": share}, parts=parts)
-    if not stratified or not is_uneven(share, measured.samples, evenness):
+    if not stratified:
+        return measured
+    if are_quantiles(measured):
+        return replace(measured, stratified=True)
+    if not is_uneven(share, measured.samples, evenness):
         return measured
     notes = (*measured.notes, note_on_levels(measured, share, evenness))
     if not evenness.is_sampled:

@@ -75,8 +75,12 @@ def test_the_first_of_a_shuffled_table_are_read_right(times):
     assert "equal to fm-ot" in str(Report(**vars(one)))
 
 
-def test_a_list_of_random_numbers_is_read_right():
-    assert off(measured(list_of_random)) < 0.01
+def test_a_list_of_random_numbers_is_read_right_and_not_called_sampled():
+    """Its numbers are even over all calls, though not in each."""
+    one = measured(list_of_random)
+    assert off(one) < 0.01
+    assert one.notes == ()
+    assert one.exact and not one.sampled
 
 
 def test_rejected_levels_are_named_and_not_told_apart_from_the_truth():
