@@ -89,15 +89,13 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
     """
     plain = chunk.run(State.BOTH, direction)
     has_others = len(chunk.standin.calls) > 1 or bool(chunk.standin.silent)
-    changed, inputs = {}, False
-    if has_others:
-        other = chunk.run(State.BOTH, direction, answers=Answers(others=1.0))
-        inputs = _moved(plain.z, other.z)
-        if not inputs:
-            changed["another call of the same network"] = other.gradient
+    others, inputs = _other_calls(chunk, plain, direction) if has_others else ({}, False)
     sloped = chunk.run(State.BOTH, direction, answers=Answers(slope=1.0))
-    changed["the derivative of the network by its input"] = sloped.gradient
-    changed |= _teachers(chunk, plain, direction)
+    changed = {
+        **others,
+        "the derivative of the network by its input": sloped.gradient,
+        **_teachers(chunk, plain, direction),
+    }
     causes = [name for name, gradient in changed.items() if _turned(plain.gradient, gradient)]
     weights = [
         name
@@ -106,20 +104,35 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
     ]
     if unexplained and not causes:
         causes = _functions(chunk, plain, direction)
-    notes = list(_notes_on_levels(chunk)) if causes and has_others else []
-    if inputs:
-        notes.append(OF_ANOTHER_CALL)
-    if weights and not causes:
-        notes.append(
-            f"the weight of a sample depends on {' and on '.join(weights)}: it is that for the "
-            "answers given here (0 in other calls of the same network)"
-        )
+    notes = _notes_on_levels(chunk) if causes and has_others else ()
+    notes += (OF_ANOTHER_CALL,) if inputs else ()
+    notes += _notes_on_networks(causes, weights)
+    return Dependence(tuple(causes), notes, tuple(weights), inputs)
+
+
+def _other_calls(
+    chunk: Chunk, plain: Response, direction: Tensor
+) -> tuple[dict[str, Tensor], bool]:
+    """The gradient when other calls are answered otherwise, or whether z itself is another then."""
+    other = chunk.run(State.BOTH, direction, answers=Answers(others=1.0))
+    if _moved(plain.z, other.z):
+        return {}, True
+    return {"another call of the same network": other.gradient}, False
+
+
+def _notes_on_networks(causes: list[str], weights: list[str]) -> tuple[str, ...]:
+    """Says what depends on a network: the target, or else the weights."""
     if causes:
-        notes.append(
+        return (
             f"the target depends on {' and on '.join(causes)}: the loss has no weighting of its "
-            "own; the levels and the factor on the difference (multiplier) are as told"
+            "own; the levels and the factor on the difference (multiplier) are as told",
         )
-    return Dependence(tuple(causes), tuple(notes), tuple(weights), inputs)
+    if weights:
+        return (
+            f"the weight of a sample depends on {' and on '.join(weights)}: it is that for the "
+            "answers given here (0 in other calls of the same network)",
+        )
+    return ()
 
 
 def judges_of(chunk: Chunk, direction: Tensor) -> list[str]:

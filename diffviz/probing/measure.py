@@ -49,6 +49,7 @@ from diffviz.probing.counters import Counters, is_set_up
 from diffviz.probing.coupling import without_common_factors
 from diffviz.probing.draws import REPLICATES
 from diffviz.probing.evenness import (
+    ALL,
     Evenness,
     are_quantiles,
     is_uneven,
@@ -292,8 +293,7 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Reading:
             independent=first_look.coupling.by_levels,
         )
         part = read(chunk, assumptions)
-        if assumptions.method is Method.BISECTION:
-            assumptions = replace(assumptions, guess=common_target(part))
+        assumptions = replace(assumptions, guess=common_target(part))
         if found and is_misplaced(part, first_look.tolerance):
             other = read_augmented(chunk, assumptions, first_look.tolerance)
             found = other is not None
@@ -393,7 +393,9 @@ def _note_on_calls(measured: Measured, plan: Plan) -> str:
     means = np.bincount(call, rank) / drawn
     widths = np.bincount(call, np.abs(rank - 0.5)) / drawn
     by_chance = 1 / np.sqrt(12 * plan.batch)
-    allowed = SPREAD + (0 if measured.stratified else 2 * by_chance)
+    share = measured.residuals["levels"]
+    by_chance *= 1.0 if not measured.stratified else np.sqrt(share) if share < ALL else 0.0
+    allowed = SPREAD + 2 * by_chance
     if np.std(means) < allowed and np.std(widths) < allowed / 2:
         return ""
     place = np.arange(plan.calls)
