@@ -113,7 +113,8 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
         notes += _notes_on_levels(chunk)
     if own.inputs:
         notes.append(OF_ANOTHER_CALL)
-    return Dependence(tuple(causes), (*notes, *_sentences(causes, weights)), tuple(weights))
+    notes += _sentences(causes, weights)
+    return Dependence(tuple(causes), tuple(notes), tuple(weights), own.inputs)
 
 
 class _OwnAnswers(NamedTuple):

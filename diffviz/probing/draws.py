@@ -14,9 +14,8 @@ A draw has one of three roles, decided by ``classify``:
 The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. Those of the first time axis
 are even three times: over all batches, over the rows of one batch, each of which has a stratum of
 its own, and over the batches for one row alone, so that a loss that leaves some rows out still sees
-even levels. Each other axis takes the grid in the order of a Kronecker sequence, with one step from
-row to row and another from batch to batch, so that several axes are even jointly, over all batches
-and in each of them. Where there are more numbers for each sample than Kronecker axes, each is
+even levels. Each other axis takes the grid in the order of a Kronecker sequence, so that several
+axes are even jointly. Where there are more numbers for each sample than Kronecker axes, each is
 even by itself and their order is random, as in a Latin hypercube.
 
 A normal draw may also be a time, such as that of a logit-normal law for each frame. By its shape it
@@ -47,10 +46,7 @@ MAX_TIMES_PER_SAMPLE = 4
 SHARE_OF_LEVELS = 1 / 3  # rows for so many samples may be levels of all
 MAX_REPEATS = 8  # of the data inside a loss
 MAX_PARTS = 64  # parts of a sample up to which one number for each is a time
-# Of the square roots of small numbers, the first pairs make two and three axes the most even in
-# what losses do with them: their largest, sum, product, difference and median, and a choice
-ROW_STEPS = np.sqrt([0, 17, 11, 13, 1.25, 2, 7, 19, 22, 29, 31, 37, 6])
-BATCH_STEPS = np.sqrt([0, 3, 23, 43, 15, 10, 21, 35, 47, 53, 59, 61, 67])
+KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])
 REPLICATES = 10  # of a measurement, whose scatter gives the standard error
 STEP_OF_BATCHES = np.sqrt(5)  # from batch to batch, of the strata of a row
 WITHOUT_QUANTILES = frozenset({"randperm", "_standard_gamma", "poisson", "geometric_"})
@@ -323,8 +319,8 @@ class KroneckerGrids:
         """The grid of one time axis.
 
         Args:
-            axis: Number of the time axis. The first is in its own order, each other has irrational
-                steps.
+            axis: Number of the time axis. The first is in its own order, each other has an
+                irrational step.
             rows: Number of rows of a batch.
             total: Number of batches.
 
@@ -334,8 +330,7 @@ class KroneckerGrids:
         """
         key = axis, rows, total
         if key not in self._grids:
-            by_row = np.arange(rows)[:, None] * ROW_STEPS[axis]
-            sequence = (by_row + np.arange(total) * BATCH_STEPS[axis]).ravel() % 1
+            sequence = np.arange(rows * total) * KRONECKER_STEPS[axis] % 1
             rank = np.argsort(np.argsort(sequence, kind="stable"))
             self._grids[key] = (rank + 0.5) / (rows * total)
         return self._grids[key]
@@ -467,7 +462,7 @@ class Axes:
         self.rows = max(self.rows, rows)
         self._calls += 1
         self._small_calls += self._is_small(int(np.prod(shape)))
-        if columns > MAX_TIMES_PER_SAMPLE or self._taken + columns > len(ROW_STEPS):
+        if columns > MAX_TIMES_PER_SAMPLE or self._taken + columns > len(KRONECKER_STEPS):
             u = self._latin_hypercube(rows, columns)
         else:
             u = np.stack([self._next_axis(rows) for _ in range(columns)], -1)

@@ -16,6 +16,8 @@ from diffviz.probing.measured import Measured
 
 GROUPS = 10  # of calls, whose levels are compared
 BINS = 20  # of equal probability
+FEWEST_GAPS = 100
+SLOWLY = 0.2  # step of the log distance between levels
 MOST = 0.98  # of the draws
 KNOWN = 0.01  # standard error of w in one of these bins up to which nothing is said
 ROUNDING = GROUPS * BINS  # share that rounding to whole numbers of draws gives, times the draws
@@ -117,6 +119,24 @@ def _error_in_the_tails(measured: Measured) -> float:
     """Largest relative error of the density in bins of equal width over most of the draws."""
     density, error = measured.density(measured.edges(BINS, MOST))
     return float((error[density > 0] / density[density > 0]).max())
+
+
+def are_quantiles(measured: Measured) -> bool:
+    """Whether levels are quantiles of their law at even probabilities, in whatever order they come.
+
+    Their distances from each other vary slowly, but for a few in a hundred.
+
+    Args:
+        measured: The measurement.
+
+    Returns:
+        Whether they are. A table is none.
+    """
+    gaps = np.diff(np.sort(measured.logsnr))
+    if len(gaps) < FEWEST_GAPS or measured.discrete or not gaps.min() > 0:
+        return False
+    steps = np.abs(np.diff(np.log(gaps)))
+    return bool(np.quantile(steps, 0.98) < SLOWLY)
 
 
 def _level_of_each_draw(measured: Measured) -> NDArray:

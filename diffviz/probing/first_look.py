@@ -184,12 +184,10 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
     one_level = _has_one_level(first, tolerance)
     coupling = _coupling_of(chunk, direction, form, dependence)
     coupling = _without_common_level(coupling) if one_level else coupling
-    if coupling.by_errors and _has_directions(chunk, assumptions, tolerance):
+    coupling = _with_target(chunk, assumptions, coupling, tolerance)
+    if coupling.has_target:
         assumptions = replace(assumptions, method=Method.DIRECTION)
         form = LossForm(Method.DIRECTION, factor_readable=False)
-        coupling = replace(
-            coupling, has_target=True, refusal=f"no weighting: {BY_OTHERS}: {OF_KNOWN_TARGET}"
-        )
     return FirstLook(
         assumptions=replace(assumptions, stride=_stride(assumptions, components)),
         tolerance=tolerance,
@@ -203,12 +201,14 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         inexact=path.inexact or form.inexact or coupling.found or dependence.changes,
         coupling=coupling,
         mixed=form.mixed,
-        loose=chunk.is_stratified and _follows_the_seed(chunk, path.assumptions, first),
+        loose=_follows_the_seed(chunk, path.assumptions, first),
     )
 
 
 def _follows_the_seed(chunk: Chunk, assumptions: Assumptions, first: Coefficients) -> bool:
     """Whether levels are others with other draws, though the times in even order are the same."""
+    if not chunk.is_stratified:
+        return False
     other = read(chunk.reseeded(), assumptions)
     levels = level_of(first), level_of(other)
     if len(levels[0]) != len(levels[1]):
@@ -217,14 +217,19 @@ def _follows_the_seed(chunk: Chunk, assumptions: Assumptions, first: Coefficient
     return bool((np.abs(levels[1][known] - levels[0][known]) > SAME_LEVEL).any())
 
 
-def _has_directions(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> bool:
-    """Whether the gradient of each sample is along the error of one a x + b eps."""
+def _with_target(
+    chunk: Chunk, assumptions: Assumptions, coupling: Coupling, tolerance: float
+) -> Coupling:
+    """The same with what the directions of gradients tell, where errors of others weight them."""
     fewest = 3 + len(chunk.draws.noises)  # unknowns, and one more to tell them by
-    if assumptions.direction.numel() < fewest:
-        return False
+    if not coupling.by_errors or assumptions.direction.numel() < fewest:
+        return coupling
     part = read(chunk, replace(assumptions, method=Method.DIRECTION))
     weighted = (part.h != 0) & np.isfinite(part.h)
-    return bool(weighted.any()) and not _fails(part.target_error[weighted], tolerance)
+    if not weighted.any() or _fails(part.target_error[weighted], tolerance):
+        return coupling
+    refusal = f"no weighting: {BY_OTHERS}: {OF_KNOWN_TARGET}"
+    return replace(coupling, has_target=True, refusal=refusal)
 
 
 def _coupling_of(

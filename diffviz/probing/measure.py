@@ -48,7 +48,14 @@ from diffviz.probing.coefficients import (
 from diffviz.probing.counters import Counters, is_set_up
 from diffviz.probing.coupling import without_common_factors
 from diffviz.probing.draws import REPLICATES
-from diffviz.probing.evenness import Evenness, is_uneven, note_on_levels, share_of_chance
+from diffviz.probing.evenness import (
+    ALL,
+    Evenness,
+    are_quantiles,
+    is_uneven,
+    note_on_levels,
+    share_of_chance,
+)
 from diffviz.probing.first_look import FirstLook, look
 from diffviz.probing.measured import Measured
 from diffviz.probing.reading import conclude
@@ -226,7 +233,7 @@ def _with_notes_on_calls(
     first_look = reading.first_look
     if first_look.one_level:
         measured = _of_whole_calls(measured, plan)
-    evenness = Evenness(fits=reading.fits and reading.evenly, loose=reading.loose)
+    evenness = Evenness(fits=reading.fits, loose=reading.loose or not reading.evenly)
     is_known = stratified and not first_look.assumptions.external_noise  # sigma is estimated there
     measured = _with_scatter(measured, plan, evenness, stratified=is_known)
     if first_look.one_level:
@@ -286,8 +293,7 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Reading:
             independent=first_look.coupling.by_levels,
         )
         part = read(chunk, assumptions)
-        if assumptions.method is Method.BISECTION:
-            assumptions = replace(assumptions, guess=common_target(part))
+        assumptions = replace(assumptions, guess=common_target(part))
         if found and is_misplaced(part, first_look.tolerance):
             other = read_augmented(chunk, assumptions, first_look.tolerance)
             found = other is not None
@@ -346,7 +352,11 @@ def _with_scatter(
     )
     share = share_of_chance(measured, plan.calls)
     measured = replace(measured, residuals={**measured.residuals, "levels": share}, parts=parts)
-    if not stratified or not is_uneven(share, measured.samples, evenness):
+    if not stratified:
+        return measured
+    if are_quantiles(measured):
+        return replace(measured, stratified=True)
+    if not is_uneven(share, measured.samples, evenness):
         return measured
     notes = (*measured.notes, note_on_levels(measured, share, evenness))
     if not evenness.is_sampled:
@@ -385,7 +395,9 @@ def _note_on_calls(measured: Measured, plan: Plan) -> str:
     means = np.bincount(call, rank) / drawn
     widths = np.bincount(call, np.abs(rank - 0.5)) / drawn
     by_chance = 1 / np.sqrt(12 * plan.batch)
-    allowed = SPREAD + (0 if measured.stratified else 2 * by_chance)
+    share = measured.residuals["levels"]
+    by_chance *= 1.0 if not measured.stratified else np.sqrt(share) if share < ALL else 0.0
+    allowed = SPREAD + 2 * by_chance
     if np.std(means) < allowed and np.std(widths) < allowed / 2:
         return ""
     place = np.arange(plan.calls)

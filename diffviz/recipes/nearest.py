@@ -17,6 +17,7 @@ from diffviz.theory.objectives import Objective
 from diffviz.theory.weightings import MeasuredMasked, resolve_curve
 
 NODES = 480  # quadrature nodes over all bins of a comparison
+FINER = 2400  # points of a bin in which a weighting jumps
 JUMP = 1.5  # ratio of weightings at neighbouring nodes from which on they are no smooth curve
 LEAST_OVERLAP = 0.9  # share of the bins on which an entry must have support
 TABLE = 0.02  # deviation up to which a measured table is one of an entry
@@ -104,7 +105,7 @@ class Bins:
         average = weights / 2 @ w
         jumps = _holds_a_jump(w)
         if jumps.any():
-            points = (np.arange(NODES) + 0.5) / (NODES / 2) - 1
+            points = (np.arange(FINER) + 0.5) / (FINER / 2) - 1
             finer = self.middles[jumps] + half[jumps] * points[:, None]
             average[jumps] = objective.weighting(finer).mean(0)
         return average

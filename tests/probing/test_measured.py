@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from diffviz import protocols
-from diffviz.probing.binning import Levels, cells, describe_family, nearest_family
+from diffviz.probing.binning import Levels, bin_averages, cells, describe_family, nearest_family
 from diffviz.probing.measure import probe
 from diffviz.probing.measured import Measured
 
@@ -263,3 +263,49 @@ def test_a_measurement_holds_plain_numbers(probed):
 def test_what_is_no_part_of_the_draws_is_refused_by_name(table, part):
     with pytest.raises(TypeError, match="part must be a slice, indices or a mask"):
         table.levels(part)
+
+
+# A jump of the density ---------------------------------------------------------------------------
+
+
+def levels_of_cosmos(n):
+    """λ of 5 % of pure noise with uniform log sigma and of a normal law, by one number each."""
+    u = (np.arange(n) + 0.5) / n
+    high = np.log(200) + np.log(1e5 / 200) * (1 - u / 0.05)
+    low = np.log(24) / 2 - stats.norm.ppf(np.clip((u - 0.05) / 0.95, 1e-12, 1))
+    return np.sort(-2 * np.where(u < 0.05, high, low))
+
+
+@pytest.mark.parametrize(("bins", "mass", "bound"), [(20, 0.98, 0.02), (40, 0.998, 0.07)])
+def test_draws_are_counted_where_the_density_jumps(bins, mass, bound):
+    """Up to 16 draws, and 5, are in the bins beside the jump at λ = −10.6.
+
+    The derivative of the quantile function, which reaches over it, is 15 % and 115 % off there.
+    """
+    n = 20_000
+    logsnr = levels_of_cosmos(n)
+    low, high = np.quantile(logsnr, [(1 - mass) / 2, (1 + mass) / 2])
+    edges = np.linspace(low, high, bins + 1)
+    share_of_noise = np.clip((edges + 2 * np.log(1e5)) / (2 * np.log(1e5 / 200)), 0, 1)
+    cdf = 0.05 * share_of_noise + 0.95 * stats.norm(-np.log(24), 2).cdf(edges)
+    levels = Levels(logsnr, np.full(n, 1 / n), np.ones(n))
+    density = bin_averages(levels, edges, weighted=False, discrete=False)
+    np.testing.assert_allclose(density, np.diff(cdf) / np.diff(edges), rtol=bound)
+
+
+def test_replicates_are_smoothed_over_the_stretch_that_all_draws_are():
+    """Lines through 1 % of the draws would be wider in a replicate, and hide the scatter."""
+    n = 4000
+    rng = np.random.default_rng(0)
+    logsnr = quantiles(stats.logistic(scale=2), n)
+    errors, deviations = [], []
+    for _ in range(12):
+        factor = rng.gamma(2, 0.5, n)
+        one = measured(logsnr, factor)
+        edges = one.edges(20, 0.9)
+        w, error = one.weighting(edges)
+        exact = 2 * np.diff(stats.logistic(scale=2).cdf(edges)) / np.diff(edges)
+        errors.append(error / w)
+        deviations.append(w / exact - 1)
+    said, true = (np.sqrt(np.mean(np.square(values))) for values in (errors, deviations))
+    assert true / said == pytest.approx(1, abs=0.25)
