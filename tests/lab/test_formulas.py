@@ -6,6 +6,7 @@ from scipy.special import expit
 
 import diffviz as dv
 from diffviz.lab.exercises import EXERCISES, check, functions
+from diffviz.lab.experiments import composer
 
 RIGHT = "right!"
 
@@ -250,6 +251,7 @@ def test_what_is_no_such_function_is_met_with_a_hint(name, answer, said, capsys)
     [
         (lambda logsnr: ..., "in the place of the dots"),
         (lambda logsnr: "text", "raised ValueError"),
+        (lambda logsnr: 0 * logsnr, "must be finite"),
         (lambda logsnr: logsnr[99999], "raised IndexError"),
         (lambda: 0, "raised TypeError"),
         (lambda logsnr: np.ones((2, 3)), "the shape (2, 3)"),
@@ -305,6 +307,9 @@ def test_an_objective_has_to_have_both_properties(capsys):
     assert "Move it to the right" in capsys.readouterr().out
     check(MONOTONE_AT_2, "fm-ot")
     assert "dv.Objective is needed" in capsys.readouterr().out
+    recipe = {"target": "x", "multiplier": "sigmoid", "multiplier_sigmoid_bias": 4.0}
+    check(MONOTONE_AT_2, composer.compose(composer.start() | recipe))  # as notebook 1 says
+    assert RIGHT in capsys.readouterr().out
     check(MONOTONE_AT_2, dv.families.sigmoid(4.0))  # sigmoid(4 − λ) sigmoid(λ) is even about 2
     assert RIGHT in capsys.readouterr().out
 

@@ -48,7 +48,8 @@ def _anchored(function: Callable[[NDArray], Any]) -> Callable[[NDArray], Any]:
         values = function(logsnr)
         if values is None or values is Ellipsis:
             return values
-        return np.asarray(values, dtype=float) / float(np.ravel(function(np.zeros(1)))[0])
+        with np.errstate(divide="ignore", invalid="ignore"):  # a function that is 0 there
+            return np.asarray(values, dtype=float) / float(np.ravel(function(np.zeros(1)))[0])
 
     return ratio
 

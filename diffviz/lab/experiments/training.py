@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from diffviz.checks import array, count, increasing, require
+from diffviz.checks import array, count, increasing, one_of, require
 from diffviz.compute import threads
 from diffviz.compute.cache import cached
 from diffviz.lab.experiments import progress
@@ -512,7 +512,12 @@ class Control(NamedTuple):
 
         Returns:
             The mean difference at each level, with its interval.
+
+        Raises:
+            ValueError: There is no such objective.
         """
+        for one in (name, beside):
+            one_of(one, "objective", self.own)
         logs = self.even if even else self.own
         return interval(logs[name] - logs[beside])
 

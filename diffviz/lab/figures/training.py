@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import plots
-from diffviz.checks import array, require
+from diffviz.checks import array, number, require
 from diffviz.lab.experiments.training import (
     GRID,
     LARGE,
@@ -148,14 +148,19 @@ def equal_draws(
 
     Args:
         fair: What ``experiments.training.control`` returned; computed by default.
-        levels: λ in nats, a panel each.
+        levels: λ in nats, a panel each; the nearest of ``GRID`` is drawn.
 
     Returns:
         The first panel.
+
+    Raises:
+        TypeError: A level is no number.
+        ValueError: A level is not finite, or there are none.
     """
     fair = control() if fair is None else fair
     panels = plots.axes(3.1 * len(levels), 3.4, columns=len(levels))
-    for ax, level in zip(panels, levels, strict=True):
+    nearest = [GRID[abs(GRID - number(level, "a level")).argmin()] for level in levels]
+    for ax, level in zip(panels, nearest, strict=True):
         for row, name in enumerate(fair.own):
             for logs, (kind, shift, face) in zip((fair.own, fair.even), KINDS, strict=True):
                 _draw_interval(ax, interval(logs[name]), level, row + shift, name, kind, face)

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from pictures import check, check_nothing_is_cut, data
+from pictures import check, check_nothing_is_cut, check_type, data
 from scipy import stats
 
 import diffviz as dv
@@ -243,6 +243,23 @@ def test_the_red_area_over_the_rest_is_the_negative_share(name):
     assert ratio == pytest.approx(wanted, rel=0.02)
     assert wanted == pytest.approx(dv.verdict(dv.objective(name)).negative_share, rel=0.06)
     assert area(figure, 1, "fm-ot:negative") == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "weightings",
+        "fm-is-v-cosine",
+        "sd3-vs-edm",
+        "base-switch",
+        "loss-density",
+        "monotone",
+        "edm-monotonic",
+        "historical-bugs",
+    ],
+)
+def test_type_is_large_enough(name):
+    check_type(figures.draw(name))
 
 
 def test_monotone_fills_two_rows():

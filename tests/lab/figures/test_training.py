@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from pictures import check, data
+from pictures import check, check_type, data
 from scipy import stats
 
 import diffviz as dv
@@ -231,7 +231,21 @@ def test_equal_draws_shows_means_over_seeds():
                 x, y = data(figure, panel, f"{name}:{kind}")
                 assert x == pytest.approx(logs[name][:, at(level)].mean())
                 assert round(float(y[0])) == row
+    with pytest.raises(ValueError, match="unknown objective 'edn'"):
+        fair.gaps("edn")
     np.testing.assert_array_equal(fair.own["elbo"], fair.even["elbo"])  # it drew evenly before
+
+
+def test_a_level_between_those_that_are_known_is_drawn_and_named_at_the_nearest():
+    figure = training_figures.equal_draws(levels=(3.1, 99.0)).figure
+    assert [ax.get_title() for ax in figure.axes] == ["λ = 3", "λ = 14"]
+    with pytest.raises(ValueError, match="a level"):
+        training_figures.equal_draws(levels=(np.nan,))
+
+
+@pytest.mark.parametrize("name", ["capacity", "samples", "equal-draws"])
+def test_type_is_large_enough(name):
+    check_type(figures.draw(name))
 
 
 def test_over_the_floor_stand_the_log_and_the_truth():
