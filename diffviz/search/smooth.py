@@ -94,7 +94,7 @@ class SmoothSurface:
     @cached_property
     def scales(self) -> Scales:
         """Size and lengths under which the measurements are likeliest."""
-        spread = float(self._measured.std())
+        spread = max(float(self._measured.std()), float(self.stderr[self.kept].mean()))
         low, high = (spread * size for size in SIZES)
         bounds = [(np.log(low), np.log(high))] + [tuple(np.log(LENGTHS))] * len(self.box)
         lattice = np.stack(np.meshgrid(*[STARTS] * len(self.box)), -1).reshape(-1, len(self.box))
@@ -113,7 +113,7 @@ class SmoothSurface:
         About 1 if the surface and its noise describe the measurements.
         """
         inverse = self._fitted.inverse
-        return float(np.mean((inverse @ self._measured) ** 2 / np.diag(inverse)))
+        return float(np.mean((inverse @ self._centred) ** 2 / np.diag(inverse)))
 
     def at(self, points: ArrayLike) -> NDArray:
         """The surface at points of the box.
@@ -131,7 +131,7 @@ class SmoothSurface:
         place = checks.array(points, "points", ndim=2)
         if place.shape[1] != len(self.box):
             raise ValueError(f"points must have shape (m, {len(self.box)}), got {place.shape}")
-        return self._predictor(self._scaled(place)) @ self._measured
+        return self._heights(self._scaled(place))
 
     def least(self) -> NDArray:
         """Where the surface is least in the box.
@@ -142,10 +142,10 @@ class SmoothSurface:
             The point, in the units of the parameters, shape (d,).
         """
         nodes = self._nodes
-        start = nodes[(self._predictor(nodes) @ self._measured).argmin()]
+        start = nodes[self._heights(nodes).argmin()]
 
         def height(x: NDArray) -> float:
-            return float((self._predictor(x[None]) @ self._measured)[0])
+            return float((self._predictor(x[None]) @ self._centred)[0])
 
         ends = [(-1, 1)] * len(self.box)
         return self._unscaled(optimize.minimize(height, start, bounds=ends, method="L-BFGS-B").x)
@@ -168,7 +168,7 @@ class SmoothSurface:
             recombined = deviations @ rng.standard_normal(seeds)
             noise = recombined / np.sqrt(seeds * rng.chisquare(seeds - 1))
             here, there = random[: len(x)], random[len(x) :]
-            drawn = there + predictor @ (self._measured - here - noise)
+            drawn = there + predictor @ (self._centred - here - noise)
             optima.append(nodes[drawn.argmin()])
         return self._unscaled(np.array(optima))
 
@@ -199,6 +199,15 @@ class SmoothSurface:
         """Mean of each kept point, shape (k,)."""
         return self.alone[self.kept].mean(1)
 
+    @property
+    def _centred(self) -> NDArray:
+        """Means of the kept points less their own mean, which loses no digits to an offset."""
+        return self._measured - self._measured.mean()
+
+    def _heights(self, x: NDArray) -> NDArray:
+        """The surface at scaled points, shape (m,)."""
+        return self._predictor(x) @ self._centred + self._measured.mean()
+
     def _covariance(self, x: NDArray, y: NDArray, scales: Scales | None = None) -> NDArray:
         """Covariance of g at scaled points (n, d) and (m, d), shape (n, m)."""
         size, lengths = self.scales if scales is None else scales
@@ -224,7 +233,7 @@ class SmoothSurface:
         """−log of the likelihood at log scales, up to a constant."""
         size, *lengths = np.exp(log_scales)
         fit = self._fit(Scales(float(size), np.array(lengths)))
-        return float(self._measured @ fit.inverse @ self._measured + fit.log_determinant) / 2
+        return float(self._centred @ fit.inverse @ self._centred + fit.log_determinant) / 2
 
     def _predictor(self, x: NDArray) -> NDArray:
         """The matrix that takes measurements to the surface at scaled points, shape (m, k)."""

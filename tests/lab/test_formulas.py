@@ -110,6 +110,7 @@ RIGHT_ANSWERS = [
     ("fpo-ratio", lambda old, new: np.exp(old.mean(-1)) / np.exp(new.mean(-1))),
     ("gain-integral", gain_by_logistic),
     ("probe-by-hand", gain_by_substitution),
+    ("probe-by-hand", lambda *gradients: gain_by_substitution(*gradients)[0]),
     ("removed-per-nat", removed_by_differences),
 ]
 

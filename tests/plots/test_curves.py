@@ -44,6 +44,14 @@ def test_an_objective_has_one_colour_in_every_picture():
     assert len(set(plots.COLOURS.values())) == len(plots.COLOURS)
 
 
+def test_curves_that_are_no_objectives_may_have_colours_of_their_own():
+    colours = {"measured": "#332288", "intended": "#44AA99"}
+    curves = dict.fromkeys(colours, np.ones(len(GRID)))
+    ax = plots.weighting_curves(GRID, curves, colours=colours.__getitem__)
+    drawn = {line.get_gid(): line.get_color() for line in ax.lines}
+    assert {name: drawn[name] for name in colours} == colours
+
+
 def test_lines_that_coincide_differ_in_dash():
     ax = plots.weighting_curves(
         GRID, {"fm-ot": dv.objective("fm-ot"), "v-cosine": dv.objective("v-cosine")}

@@ -7,6 +7,8 @@ import pytest
 
 from diffviz.learning import training
 from diffviz.search import experiment, families, goals
+from diffviz.search.smooth import SmoothSurface
+from diffviz.search.surface import Surface
 
 
 def press_at_step_5(step):
@@ -72,6 +74,8 @@ def test_a_training_that_diverges_is_a_nan_that_is_told_kept_and_shown(monkeypat
         ),
         ({"family": "sigmod"}, ValueError, "unknown family 'sigmod'; did you mean 'sigmoid'"),
         ({"law": "any"}, ValueError, "unknown law 'any'.*one of same, own"),
+        ({"surface": "smoth"}, ValueError, "unknown surface 'smoth'; did you mean 'smooth'"),
+        ({"surface": "smooth", "seeds": 1}, ValueError, "smooth surface needs two seeds or more"),
         ({"points": 0}, ValueError, "points must be at least 1"),
         ({"points": 6}, ValueError, "'logit-normal' needs 7 points or more, got 6"),
         ({"seeds": 0}, ValueError, "seeds must be at least 1, got 0"),
@@ -88,6 +92,22 @@ def test_wrong_input_is_refused_before_any_training(untrained, tmp_path, wrong, 
         experiment.search(**wrong, out=tmp_path / "s.csv")
     assert not untrained.batches
     assert not (tmp_path / "s.csv").exists()
+
+
+def test_the_surface_is_the_one_that_is_asked_for_through_the_same_trainings(
+    untrained, fast, tmp_path
+):
+    plain = experiment.search(**fast, out=tmp_path / "s.csv")
+    smooth = experiment.search(**fast, out=tmp_path / "s.csv", surface="smooth")
+    assert isinstance(plain.surface, Surface)
+    assert isinstance(smooth.surface, SmoothSurface)
+    np.testing.assert_array_equal(smooth.surface.values, plain.surface.values)
+    size, lengths = smooth.surface.scales
+    ((name, low, high), *_) = smooth.surface.box
+    said = f"smooth surface: size {size:.4f}, lengths {lengths[0] * (high - low) / 2:.2f} in {name}"
+    assert said in str(smooth)
+    assert "of the coefficients" in str(plain)
+    assert "of the coefficients" not in str(smooth)
 
 
 def test_numpy_integers_are_counts(untrained, fast):

@@ -154,6 +154,18 @@ def test_units_of_the_parameters_do_not_matter(surface):
     np.testing.assert_allclose(other.least(), 100 * surface.least(), rtol=1e-4)
 
 
+def test_an_offset_moves_the_heights_and_nothing_else(surface):
+    moved = SmoothSurface(BOX, POINTS, surface.values + 1e5)
+    np.testing.assert_allclose(moved.at(POINTS) - 1e5, surface.at(POINTS), atol=1e-6)
+    np.testing.assert_allclose(moved.least(), surface.least(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("values", [np.ones((24, 3)), np.zeros((24, 2)), np.full((24, 3), -7.5)])
+def test_where_all_measurements_are_equal_the_surface_is_flat(values):
+    flat = SmoothSurface(BOX, POINTS, values)
+    np.testing.assert_allclose(flat.at(POINTS), values[0, 0], atol=1e-6)
+
+
 def test_failed_trainings_leave_their_point_out():
     values = measured(np.random.default_rng(0))
     values[2, 1] = np.nan

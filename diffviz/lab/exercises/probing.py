@@ -94,7 +94,20 @@ def probe_by_hand(answer: Any) -> str:
         "x̂ and ε̂ are no independent guesses: put x̂ = (z − σ ε̂)/α in.": (of_the_target),
     }
     hint = "a = −of_data/(change · x) and b = −of_noise/(change · eps); then (b − a σ/α)²."
-    return judged(answer, _gain_squared, cases, mistakes, hint)
+    return judged(_for_each(answer), _gain_squared, cases, mistakes, hint)
+
+
+def _for_each(answer: Any) -> Any:
+    """The function, with one number repeated for each x: gain² is the same for all of them."""
+    if not callable(answer):
+        return answer
+
+    def repeated(*arguments: Any) -> Any:
+        said = answer(*arguments)
+        is_number = isinstance(said, int | float | np.number | np.ndarray) and np.ndim(said) == 0
+        return np.full(len(arguments[0]), said) if is_number else said
+
+    return repeated
 
 
 def _gradients(rng: np.random.Generator) -> tuple[Any, ...]:

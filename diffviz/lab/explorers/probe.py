@@ -15,6 +15,7 @@ from diffviz.lab.explorers.controls import anchor_slider, base_menu
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import LOGARITHMIC, LOOKS, SHORT_LOGSNR, drawn_limits, log10
 from diffviz.recipes.entries import CATALOGUE
+from diffviz.recipes.nearest import Match
 from diffviz.theory.weightings import rebase
 from diffviz.web.description import Control, Description, Menu, Paste, State, Switch
 from diffviz.web.pictures import Chart, Note, Table, View
@@ -24,6 +25,7 @@ SIDES = ("loss", "beside")
 RATIO = "ratio"
 COLOURS = {"loss": "#000000", "beside": "#6A3D9A", RATIO: "#000000"}  # no objective's
 DASHES = {"loss": 0, "beside": 2}  # so that each is seen under the other and under the nearest
+CLOSE = 0.25  # deviation up to which an objective is called near
 LOOK = LOOKS[LOGARITHMIC]
 HEAD = ("loss", "target", "path", "nearest, its ratio deviates by", "next")
 UNREAD = (
@@ -175,7 +177,7 @@ class ProbeExplorer(ViewExplorer):
         }
         colours = {f"{side}: {state[side]}": COLOURS[side] for side in SIDES}
         dashes = {f"{side}: {state[side]}": DASHES[side] for side in SIDES}
-        nearest = [match for reading in readings.values() for match in reading.matches[:1]]
+        nearest = [match for reading in readings.values() for match in near_matches(reading)[:1]]
         for match in nearest if state["nearest"] else ():
             logs[match.name] = log10(CATALOGUE[match.name].weighting(self.grid, base))
             dashes[match.name] = 1
@@ -258,6 +260,18 @@ def anchored(logs: NDArray, grid: NDArray, anchor: float) -> NDArray:
     return logs - logs[nearest_level]
 
 
+def near_matches(reading: Reading) -> list[Match]:
+    """The objectives whose weighting is close to a reading's.
+
+    Args:
+        reading: The reading.
+
+    Returns:
+        Those that deviate by at most a quarter, the nearest first.
+    """
+    return [match for match in reading.matches if match.deviation <= CLOSE]
+
+
 def reading_table(readings: dict[str, Reading], state: State) -> Table:
     """Target, path and nearest objectives of each loss.
 
@@ -270,8 +284,8 @@ def reading_table(readings: dict[str, Reading], state: State) -> Table:
     """
     rows = []
     for side, reading in readings.items():
-        near = [f"{match.name} ({match.deviation:.1%})" for match in reading.matches]
-        first, second, *_ = [*near, "none", ""]
+        near = [f"{match.name} ({match.deviation:.1%})" for match in near_matches(reading)]
+        first, second, *_ = [*near, "nothing close", ""]
         path, *_ = reading.path.split(" (")
         rows.append((state[side], reading.target, path, first, second))
     return Table(HEAD, rows, [COLOURS[side] for side in SIDES])

@@ -55,6 +55,20 @@ def test_the_ratio_of_two_losses_is_that_of_their_closed_forms(explorer):
     assert "sgm-edm-v" in beside
 
 
+def test_what_is_far_from_every_objective_has_nothing_close(explorer):
+    """Mystery E deviates by 45 % from the nearest, mystery C by 80 %; A and D have a twin each."""
+    explorer.set("loss", "mystery E")
+    explorer.set("beside", "mystery C")
+    for row in explorer.view.text.splitlines()[1:3]:
+        assert "nothing close" in row
+        assert "%" not in row
+    names = {name.split(":")[0] for name in explorer.view.panels[0].curves}
+    assert names == {"loss", "beside"}
+    explorer.set("beside", "mystery D")
+    assert "sd3-ln-minus0.5-1 (0.0%)" in explorer.view.text
+    assert "meanflow" not in explorer.view.text
+
+
 def test_the_anchor_is_where_both_are_zero(explorer):
     explorer.set("loss", "flow matching")
     explorer.set("beside", "SD3")
