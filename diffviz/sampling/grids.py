@@ -41,7 +41,8 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
     steps = count(steps, "steps")
     if not isinstance(law, Law):
         raise TypeError(
-            f"law must be a law of log-SNR, such as path.schedule or objective.law; got {brief(law)}"
+            "law must be a law of log-SNR, such as path.schedule or objective.law; "
+            f"got {brief(law)}"
         )
     first, last = _ends(law, low, high)
     mass_before, mass_until = law.cdf(first), law.cdf(last)
