@@ -29,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,7 +38,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / ".mutants"
 ROOMS = ("theory", "recipes", "learning", "probing", "sampling")
-LIBRARIES = ("numpy", "scipy.stats", "torch", "matplotlib.figure", "hypothesis", "pytest", "xdist")
+LIBRARIES = ("numpy", "scipy.stats", "torch", "matplotlib.figure")  # pytest loads plugins itself
+PASSED, FAILED, INTERRUPTED, NO_TESTS, BROKEN = 0, 1, 2, 5, 70  # codes of pytest, and ours
 MOST_FILES = 8  # test files beside the module's own
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -212,20 +214,27 @@ def run_tests(place: Path, files: list[str], marks: str, limit: float) -> tuple[
     child = os.fork()
     if child == 0:
         os.setsid()
-        with contextlib.suppress(BaseException):
+        try:
             os._exit(pytest_in(place, files, marks, report))
-        os._exit(70)
+        except BaseException:
+            report.write_text(traceback.format_exc(), encoding="utf-8")
+            os._exit(BROKEN)
     code = awaited(child, limit)
     if code is None:
         return "too long", ""
+    if code not in (PASSED, FAILED, NO_TESTS, INTERRUPTED):
+        raise SystemExit(f"pytest ended with {code}: {report.read_text(errors='replace')[-2000:]}")
     first = [line for line in report.read_text(errors="replace").splitlines() if "FAILED" in line]
-    return ("survived" if code in (0, 5) else "killed"), "".join(first[:1])[:200]
+    passed = code in (PASSED, NO_TESTS)
+    return "survived" if passed else "killed", "".join(first[:1])[:200]
 
 
 def pytest_in(place: Path, files: list[str], marks: str, report: Path) -> int:
     """Run pytest on some files of a copy, and return its code."""
     os.chdir(place)
-    sys.path[:0] = [str(place), str(place / "tests")]
+    folders = [str(place), str(place / "tests")]
+    sys.path[:0] = folders
+    os.environ["PYTHONPATH"] = os.pathsep.join(folders)  # for processes that a test starts
     sys.dont_write_bytecode = True
     with report.open("w") as stream:
         os.dup2(stream.fileno(), 1)

@@ -304,7 +304,7 @@ def spoilt(kind: str, words: str, valid: Any, folder: Path) -> Hostile | None:
     """A hostile value, None where this one cannot be made from the valid value."""
     make = values_of(kind, folder)[words]
     usable = valid
-    if kind == "array" and not is_array(valid):
+    if kind == "array" and (not is_array(valid) or not np.size(valid)):
         usable = np.array([1.0, 2.0, 3.0])
     try:
         with np.errstate(all="ignore"):

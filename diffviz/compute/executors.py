@@ -652,7 +652,7 @@ async def _pass_on(there: Any, here: Future) -> None:
 def _client(address: str) -> Iterator[Any]:
     """A client of a Dask scheduler."""
     checks.require(
-        isinstance(address, str) and address,
+        isinstance(address, str) and address.isprintable() and address,
         f"cluster must be the address of a Dask scheduler, such as tcp://10.0.0.5:8786, "
         f"got {address!r}",
         TypeError,

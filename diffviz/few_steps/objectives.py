@@ -128,6 +128,7 @@ class FewStep:
     note: str = ""
 
     def __post_init__(self) -> None:
+        checks.count(self.year, "year", least=0)
         share = checks.number(self.diagonal_share, "diagonal_share", low=0.0, high=1.0)
         self._check_kinds()
         checks.require(

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from diffviz.checks import array, count, function, instance, items, positive, require, seed
+from diffviz.checks import array, count, function, instance, items, number, positive, require, seed
 from diffviz.compute import threads
 from diffviz.learning.tracking import LossByLogSNR
 from diffviz.masked.bounds import Assessment
@@ -48,6 +48,7 @@ class Settings:
         count(self.width, "width")
         count(self.layers, "layers")
         positive(self.learning_rate, "learning_rate")
+        require(0 < number(self.decay, "decay") < 1, f"decay must be in (0, 1), got {self.decay}")
         seed(self.seed)
 
 

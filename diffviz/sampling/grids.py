@@ -41,7 +41,7 @@ def grid(law: Law, steps: int, low: float = -10.0, high: float = 14.0) -> NDArra
     steps = count(steps, "steps")
     if not isinstance(law, Law):
         raise TypeError(
-            "law must be a law of log-SNR, such as path.schedule or objective.law, "
+            "law must be a law of log-SNR, such as path.schedule or objective.law; "
             f"got {brief(law)}"
         )
     first, last = _ends(law, low, high)

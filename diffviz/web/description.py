@@ -302,6 +302,7 @@ class Points(Control):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        checks.count(self.most, "most")
         object.__setattr__(self, "value", self.checked(self.value))
 
     def checked(self, value: Any) -> tuple[tuple[float, float], ...]:
