@@ -96,12 +96,7 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
         "the derivative of the network by its input": sloped.gradient,
         **_teachers(chunk, plain, direction),
     }
-    causes = [name for name, gradient in changed.items() if _turned(plain.gradient, gradient)]
-    weights = [
-        name
-        for name, gradient in changed.items()
-        if name not in causes and _moved(plain.gradient, gradient)
-    ]
+    causes, weights = _sorted_by_effect(plain.gradient, changed)
     if unexplained and not causes:
         causes = _functions(chunk, plain, direction)
     notes = _notes_on_levels(chunk) if causes and has_others else ()
@@ -118,6 +113,13 @@ def _other_calls(
     if _moved(plain.z, other.z):
         return {}, True
     return {"another call of the same network": other.gradient}, False
+
+
+def _sorted_by_effect(plain: Tensor, changed: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
+    """What turns gradients, and so moves the target, and what changes their size alone."""
+    causes = [name for name, gradient in changed.items() if _turned(plain, gradient)]
+    moved = [name for name, gradient in changed.items() if _moved(plain, gradient)]
+    return causes, [name for name in moved if name not in causes]
 
 
 def _notes_on_networks(causes: list[str], weights: list[str]) -> tuple[str, ...]:
