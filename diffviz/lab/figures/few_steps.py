@@ -55,7 +55,8 @@ def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
     for name in names:
         result = errors(name, data)
         ax.plot(result.steps, result.rms, "o-", color=COLOURS[name], ms=6, label=name)
-    ax.axhline(errors(names[0], data).unmoved, color="0.6", lw=1, ls=":", label="not moved")
+    unmoved = errors(names[0], data).unmoved
+    ax.axhline(unmoved, color="0.3", lw=1.4, ls="--", label="not moved")
     ax.set(
         xlabel="steps",
         ylabel="RMS distance from the exact map",
@@ -63,7 +64,7 @@ def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
         xscale="log",
         xlim=(0.9, 4.5),
     )
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.5 * max(unmoved, ax.dataLim.y1))  # leaves room for the legend
     ax.set_xticks(STEPS, [str(each) for each in STEPS])
     ax.minorticks_off()
     legend(ax, fontsize=8.5, loc="upper right")
