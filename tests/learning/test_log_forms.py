@@ -39,6 +39,11 @@ def jsonl(rows=ROWS):
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
+def packed(text):
+    """The same bytes at any time, since they are part of a test's name."""
+    return gzip.compress(text.encode(), mtime=0)
+
+
 def assert_is_plain(log):
     """Compare with averages that NumPy computes."""
     for place, low in enumerate(EDGES[:-1]):
@@ -77,8 +82,8 @@ def in_cells(form):
             json.dumps({"columns": list(ROWS[0]), "data": [list(row.values()) for row in ROWS]}),
         ),
         ("wrapped.json", json.dumps({"run": "a", "history": ROWS})),
-        ("packed.jsonl.gz", gzip.compress(jsonl().encode(), mtime=0)),
-        ("packed.csv.gz", gzip.compress((HEADER + csv()).encode(), mtime=0)),
+        ("packed.jsonl.gz", packed(jsonl())),
+        ("packed.csv.gz", packed(HEADER + csv())),
         ("marked.csv", ("\ufeff" + (HEADER + csv()).replace("\n", "\r\n")).encode()),
         ("blank.csv", "\n" + HEADER + csv()),
         ("comment.csv", "# run 7, lr 1e-4\n" + HEADER + csv()),
@@ -163,7 +168,7 @@ def test_a_lazy_frame_is_to_be_collected():
         ("twice.csv", "logsnr,loss,loss\n0,1,2\n", "two columns of the name 'loss'"),
         ("words.txt", "epoch 1 loss 0.3\nepoch 2 loss 0.2\n", "must name the columns"),
         ("wide.csv", (HEADER + csv()).encode("utf-16"), "is text in UTF-16: save it as UTF-8"),
-        ("cut.csv.gz", gzip.compress((HEADER + csv() * 40).encode(), mtime=0)[:-40], "unpack it first"),
+        ("cut.csv.gz", packed(HEADER + csv() * 40)[:-40], "unpack it first"),
         ("no.csv", "logsnr,loss\n0,-1\n0,2\n", "1 of 2 loss values are below 0, such as -1"),
         ("comments.csv", "# a\n# b\n", "is empty: it has no header"),
         ("steps.csv", HEADER + csv() + "x,0.5,1\n", "'step' holds 'x' in row 6"),
