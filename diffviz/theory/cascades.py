@@ -216,7 +216,6 @@ def cascade(w: WeightingLike, low: float = -10.0, high: float = 10.0) -> Cascade
         edm one peak 0.34
     """
     low, high = number(low, "low"), number(high, "high")
-    require(low < high, f"low must be below high, got {low:g} and {high:g}")
     resolved = resolve_curve(relative_to_elbo(w), "cascade")
     panels = elbo_mixture.panels(resolved, low, high)
     level, width = panels.nodes.ravel(), panels.widths.ravel()
