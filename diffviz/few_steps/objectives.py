@@ -132,11 +132,6 @@ class FewStep:
         share = checks.number(self.diagonal_share, "diagonal_share", low=0.0, high=1.0)
         self._check_kinds()
         checks.require(
-            self.adaptive is None or isinstance(self.adaptive, Adaptive),
-            f"adaptive must be an Adaptive or None, got {self.adaptive!r}",
-            TypeError,
-        )
-        checks.require(
             (share > 0) == (self.diagonal is not None),
             f"{self.name}: a share of {share:g} on the diagonal needs "
             f"{'an objective' if share else 'no objective'} there",

@@ -28,6 +28,8 @@ from diffviz.checks import array, count, function, instance, random_generator, r
 from diffviz.masked.objectives import MaskedObjective, checked_objective
 from diffviz.masked.worlds import MarkovWorld, by_rate, masks
 
+LAW = 1e-3  # by how much the sum of a law may differ from 1, for networks in half precision
+
 # z of shape (n, L) to p_hat of shape (n, L, V); V stands for the mask
 Predictor = Callable[[NDArray], NDArray]
 
@@ -63,14 +65,25 @@ class Assessment:
             The assessment.
 
         Raises:
-            ValueError: The predictor does not return laws of the right shape.
+            TypeError: The world is none, or the predictor no function, or it returns no numbers.
+            ValueError: The predictor does not return laws of the right shape. Of a masked sequence
+                that cannot happen it may return anything.
         """
         instance(world, "world", MarkovWorld, "a world such as MarkovWorld(start, transition)")
-        table = array(function(predictor, "predictor")(world.states), "what predictor returns")
+        answer = function(predictor, "predictor")(world.states)
+        table = real_numbers(answer, "what predictor returns").astype(np.float64)
         wanted = (len(world.states), world.length, world.alphabet)
         require(
             table.shape == wanted,
             f"the predictor must return laws of shape {wanted}, got {table.shape}",
+        )
+        happens = np.isfinite(world.posterior(world.states)).all((1, 2))
+        laws = table[happens]
+        require(
+            (laws >= 0).all() and np.allclose(laws.sum(-1), 1, atol=LAW),
+            "what predictor returns must be laws, >= 0 and adding up to 1: take the softmax of "
+            f"logits over {world.alphabet} tokens; the least is {laws.min():g}, the sums lie "
+            f"between {laws.sum(-1).min():g} and {laws.sum(-1).max():g}",
         )
         return cls(world, table)
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diffviz.checks import require
+from diffviz.checks import instance, require
 from diffviz.masked.bounds import Assessment
 from diffviz.masked.objectives import MaskedObjective, checked_objective
 
@@ -66,7 +66,8 @@ def partly_exact(assessment: Assessment, counts: NDArray) -> Assessment:
         The model; its ELBO and its likelihood are those of any other.
 
     Raises:
-        ValueError: There is not one value for each number of masked tokens.
+        TypeError: ``assessment`` is no ``Assessment``.
+        ValueError: There is not one truth value for each number of masked tokens.
 
     Example:
         >>> from diffviz.masked import Assessment, MarkovWorld, cascades
@@ -76,7 +77,7 @@ def partly_exact(assessment: Assessment, counts: NDArray) -> Assessment:
         >>> bool(np.allclose(none.elbo, world.log_probability(world.sequences)))
         True
     """
-    world = assessment.world
+    world = _checked(assessment).world
     keep = np.asarray(counts)
     require(
         keep.shape == (world.length,) and keep.dtype == bool,
@@ -131,12 +132,7 @@ def masked_bounds(assessment: Assessment, objective: MaskedObjective) -> MaskedB
     Raises:
         TypeError: ``assessment`` is no ``Assessment``, or the objective is not masked.
     """
-    require(
-        isinstance(assessment, Assessment),
-        f"assessment must be an Assessment of a world, got {assessment!r}",
-        TypeError,
-    )
-    world = assessment.world
+    world = _checked(assessment).world
     share = learned_shares(objective, world.length)
     count = np.arange(1, world.length + 1)
     lost = (assessment.mean(assessment.by_count) - world.floor_by_count)[1:] / count
@@ -151,6 +147,11 @@ def masked_bounds(assessment: Assessment, objective: MaskedObjective) -> MaskedB
         noised=_noised(assessment, share),
         learned=float(share.mean()),
     )
+
+
+def _checked(assessment: Assessment) -> Assessment:
+    """An assessment; a TypeError for anything else."""
+    return instance(assessment, "assessment", Assessment, "an Assessment of a world")
 
 
 def _noised(assessment: Assessment, share: NDArray) -> float:
@@ -170,6 +171,9 @@ def visible_divergence(assessment: Assessment) -> NDArray:
     Returns:
         Nats for 0 to L masked tokens, averaged over sequences and masks, shape (L + 1,).
 
+    Raises:
+        TypeError: ``assessment`` is no ``Assessment``.
+
     Example:
         >>> from diffviz.masked import Assessment, MarkovWorld, cascades
         >>> world = MarkovWorld([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], length=3)
@@ -177,7 +181,7 @@ def visible_divergence(assessment: Assessment) -> NDArray:
         >>> bool(np.abs(cascades.visible_divergence(exact)).max() < 1e-12)
         True
     """
-    world = assessment.world
+    world = _checked(assessment).world
     exact = Assessment.of(world, world.posterior)
     with np.errstate(invalid="ignore"):  # of sequences that cannot happen, which count nothing
         lost = exact.log_visible - assessment.log_visible

@@ -215,6 +215,7 @@ def cascade(w: WeightingLike, low: float = -10.0, high: float = 10.0) -> Cascade
         sigmoid-bias2 falling 0.6
         edm one peak 0.34
     """
+    low, high = number(low, "low"), number(high, "high")
     resolved = resolve_curve(relative_to_elbo(w), "cascade")
     panels = elbo_mixture.panels(resolved, low, high)
     level, width = panels.nodes.ravel(), panels.widths.ravel()
@@ -228,7 +229,7 @@ def cascade(w: WeightingLike, low: float = -10.0, high: float = 10.0) -> Cascade
         share=evaluate(resolved, level) / top,
         low=start,
         high=stop,
-        span=number(high, "high") - number(low, "low"),
+        span=high - low,
         peak=peak,
         top=top,
         weighting=resolved,

@@ -158,6 +158,15 @@ def test_what_is_no_assessment_is_refused():
         cascades.masked_bounds(WORLD, dv.masked_objective("simple"))
     with pytest.raises(TypeError):
         cascades.masked_bounds(assessed("blurred"), dv.objective("edm"))
+    for function in (cascades.visible_divergence, lambda it: cascades.partly_exact(it, [True] * 5)):
+        with pytest.raises(TypeError, match="assessment must be an Assessment"):
+            function(WORLD)
+
+
+@pytest.mark.parametrize("row", [[0.7, 0.7, 0.7], [1.5, -0.5, 0.0], [np.nan] * 3, [0.0] * 3])
+def test_what_is_no_law_is_refused(row):
+    with pytest.raises(ValueError, match="what predictor returns must be laws"):
+        Assessment.of(WORLD, lambda z: np.broadcast_to(row, (len(z), LENGTH, MASK)))
 
 
 def test_sequences_that_cannot_happen_count_nothing():

@@ -171,3 +171,14 @@ def test_a_cascade_travels():
     for twin in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
         assert isinstance(twin, cascades.Cascade)
         assert twin.stretches(0.5) == found.stretches(0.5)
+
+
+@pytest.mark.parametrize("low", [5.0, 6.0, np.array([7.0])])
+def test_the_ends_of_the_range_are_in_order(low):
+    with pytest.raises(ValueError, match="do not overlap"):
+        cascades.cascade(lambda logsnr: np.ones_like(logsnr), low, 5.0)
+
+
+def test_an_end_may_be_an_array_of_one_number():
+    found = cascades.cascade(lambda logsnr: np.ones_like(logsnr), np.array([1.0]), 3)
+    assert found.span == 2
