@@ -240,7 +240,10 @@ def require(holds: Any, message: str, error: type[Exception] = ValueError) -> No
 
 
 def brief(value: Any) -> str:
-    """What ``repr`` says of a value, for messages: the beginning and the end if that is long."""
+    """What ``repr`` says of a value, for messages: the beginning and the end if that is long.
+
+    That of a tensor or a table takes long, so it is called only where an error is raised.
+    """
     return _cut(repr(value), LONGEST_VALUE)
 
 
@@ -265,8 +268,8 @@ def instance(value: Any, name: str, kind: type | tuple[type, ...], example: str)
     Raises:
         TypeError: It is no object of the kind, or a class itself.
     """
-    is_one = isinstance(value, kind) and not isinstance(value, type)
-    require(is_one, f"{name} must be {example}, got {brief(value)}", TypeError)
+    if not isinstance(value, kind) or isinstance(value, type):
+        raise TypeError(f"{name} must be {example}, got {brief(value)}")
     return value
 
 
@@ -286,31 +289,33 @@ def able(value: Any, name: str, methods: tuple[str, ...], example: str) -> Any:
         TypeError: A method is missing, or the value is a class itself.
     """
     has_all = all(callable(getattr(value, method, None)) for method in methods)
-    needed = " and ".join(methods)
-    message = f"{name} must be {example}, with {needed}; got {brief(value)}"
-    require(has_all and not isinstance(value, type), message, TypeError)
+    if not has_all or isinstance(value, type):
+        needed = " and ".join(methods)
+        raise TypeError(f"{name} must be {example}, with {needed}; got {brief(value)}")
     return value
 
 
 def function(value: Any, name: str) -> Any:
     """A function or another callable object; a TypeError for anything else."""
-    require(callable(value), f"{name} must be a function, got {brief(value)}", TypeError)
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {brief(value)}")
     return value
 
 
 def items(value: Any, name: str) -> list[Any]:
     """What a list, a tuple or another iterable holds; a TypeError for text and single things."""
-    message = f"{name} must be a list, got {brief(value)}"
-    require(not isinstance(value, str | bytes), message, TypeError)
     try:
-        return list(value)
-    except TypeError as error:  # nothing to go through, such as an array without dimensions
-        raise TypeError(message) from error
+        if not isinstance(value, str | bytes):
+            return list(value)
+    except TypeError:  # nothing to go through, such as an array without dimensions
+        pass
+    raise TypeError(f"{name} must be a list, got {brief(value)}")
 
 
 def text(value: Any, name: str) -> str:
     """A text; a TypeError for anything else."""
-    require(isinstance(value, str), f"{name} must be text, got {brief(value)}", TypeError)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be text, got {brief(value)}")
     return value
 
 

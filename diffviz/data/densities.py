@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffviz.checks import dense_tensor, positive, require
+from diffviz.checks import brief, dense_tensor, instance, positive, require
 from diffviz.data import separable
 
 MAX_LATTICE = 2**28  # elements that a quadrature may take
@@ -154,9 +154,10 @@ class Mixture:
     def __post_init__(self) -> None:
         for name in ("weights", "means", "std"):
             value = getattr(self, name)
-            require(isinstance(value, Tensor), f"{name} must be a tensor, got {value!r}", TypeError)
+            instance(value, name, Tensor, "a tensor")
             dense_tensor(value, name)
-            require(value.isfinite().all(), f"{name} must be finite, got {value}")
+            if not value.isfinite().all():
+                raise ValueError(f"{name} must be finite, got {brief(value)}")
         fits = self.means.ndim == 2 and self.weights.shape == self.means.shape[:1]
         require(
             fits and self.std.shape in (self.weights.shape, (1,)),

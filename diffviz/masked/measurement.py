@@ -19,7 +19,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from diffviz.checks import count, dense_tensor, increasing, number, one_of, positive, require
+from diffviz.checks import brief, count, dense_tensor, increasing, number, one_of, positive, require
 from diffviz.compute import threads
 from diffviz.masked import rate_laws, schedules
 from diffviz.masked.objectives import BASES, base_factor, binomial_probabilities
@@ -252,7 +252,8 @@ def probe_masked(
     Raises:
         TypeError: The loss is not callable, or x holds no whole numbers.
         ValueError: The loss is no weighted cross-entropy of masked tokens, or its weights do not
-            follow from the masking rate; the message says what it is instead.
+            follow from the masking rate; the message says what it is instead. Or tokens are
+            negative, or need more logits than the memory should hold.
 
     Example:
         >>> def loss(model, x):
@@ -289,7 +290,7 @@ def probe_masked(
 
 def _checked_tokens(x: Any) -> Tensor:
     """Tokens of shape (n, L)."""
-    values = dense_tensor(x, "x") if isinstance(x, Tensor) else torch.as_tensor(np.array(x))
+    values = dense_tensor(x, "x") if isinstance(x, Tensor) else _tensor_of(x)
     require(
         not values.is_floating_point() and not values.is_complex() and values.dtype != torch.bool,
         f"x must hold tokens, whole numbers, got {values.dtype}; dv.probe takes data with noise",
@@ -299,7 +300,19 @@ def _checked_tokens(x: Any) -> Tensor:
         values.ndim == 2 and min(values.shape) >= 2,
         f"x must have shape (n, L) with n and L of at least 2, got {tuple(values.shape)}",
     )
+    least = values.cpu().numpy().min()
+    require(least >= 0, f"x must hold tokens of at least 0, got {least}; leave out padding of -100")
     return values
+
+
+def _tensor_of(x: Any) -> Tensor:
+    """An array or nested lists as a tensor."""
+    try:
+        return torch.as_tensor(np.array(x))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"x must be an array of tokens of shape (n, L), all rows of one length, got {brief(x)}"
+        ) from error
 
 
 def weight_elsewhere(one: NDArray, other: NDArray) -> float:

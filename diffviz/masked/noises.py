@@ -159,7 +159,8 @@ def _tokens(value: Any, name: str, kinds: int, ndim: int) -> NDArray:
     """Tokens as whole numbers from 0 below a number of kinds."""
     numbers = array(value, name, ndim=ndim)
     are_tokens = (numbers == np.floor(numbers)) & (numbers >= 0) & (numbers < kinds)
-    require(are_tokens.all(), f"{name} must hold tokens from 0 to {kinds - 1}, got {brief(value)}")
+    if not are_tokens.all():
+        raise ValueError(f"{name} must hold tokens from 0 to {kinds - 1}, got {brief(value)}")
     return numbers.astype(np.int64)
 
 

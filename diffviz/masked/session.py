@@ -25,6 +25,7 @@ RUNS = 6  # with other masks, to see each token masked
 LEAST_RATE = 1e-6  # that float32 tells from 0
 NEVER = 13.8  # λ of tokens that are never masked, such as those of a prompt
 COUNTED_RUNS = 6  # of which masked tokens are counted
+MOST_LOGITS = 2**28  # 1 GB of float32, of which a few copies are made
 ESTIMATES = 64  # masks from which rates are estimated where they cannot be bisected
 
 
@@ -80,6 +81,13 @@ class Session:
         require(
             self.vocabulary >= largest,
             f"vocabulary must be above the largest token {largest - 1}, got {self.vocabulary}",
+        )
+        logits = x.numel() * self.vocabulary
+        require(
+            logits <= MOST_LOGITS,
+            f"{x.numel()} tokens of x with {self.vocabulary} logits each (one for each token up to "
+            f"the largest) are {logits:.2g} numbers, and {MOST_LOGITS:.2g} are held at most; "
+            "give fewer sequences, or number the tokens from 0",
         )
         self.has_mask_draw = draws.found_mask
         self.names = draws.names
@@ -159,6 +167,7 @@ class Session:
         """Read all batches, and conclude."""
         self._take_more_batches()
         first = self._read(0)
+        _require_weights(first.weight)
         self._require_no_focus(first)
         rates = [self.rates(batch) for batch in range(self.batches)]
         self._require_consistent(rates)
@@ -348,6 +357,22 @@ def shape_of(x: Tensor) -> tuple[int, int]:
     """Shape (n, L) of tokens."""
     n, length = x.shape
     return n, length
+
+
+def _require_weights(weight: Tensor) -> None:
+    """Refuse weights that are 0 at all tokens, or negative at some."""
+    largest = float(weight.abs().max())
+    require(
+        largest > 0,
+        "the gradient of the loss in the logits is 0: no cross-entropy counts; does the loss have "
+        "a factor of 0, or use a detached output?",
+    )
+    least = float(weight.min())
+    require(
+        least > -AGREE * largest,
+        f"the cross-entropy of some tokens has a negative weight, such as {least:.3g}: the loss "
+        "falls as it grows; has the loss its sign the other way round?",
+    )
 
 
 def _spread(values: Tensor) -> float:

@@ -49,8 +49,8 @@ def loss_curves(
         ValueError: The base is unknown, or shapes do not fit.
     """
     checks.one_of(base, "base", ERROR_OF)
-    message = f"curves must map names to values, got {checks.brief(curves)}"
-    checks.require(isinstance(curves, Mapping), message, TypeError)
+    if not isinstance(curves, Mapping):
+        raise TypeError(f"curves must map names to values, got {checks.brief(curves)}")
     around = {} if errors is None else dict(errors)
     unknown = around.keys() - dict(curves).keys()
     checks.require(not unknown, f"errors has no curve for {', '.join(sorted(unknown))}")

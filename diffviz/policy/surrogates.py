@@ -119,11 +119,10 @@ def noisy(x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]
 def _checked_draws(at: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Three tensors, as ``draws`` returns them."""
     are_draws = isinstance(at, tuple) and len(at) == 3
-    checks.require(
-        are_draws and all(isinstance(part, Tensor) for part in at),
-        f"at must be what draws(objective, x, m, rng) returns, got {checks.brief(at)}",
-        TypeError,
-    )
+    if not are_draws or not all(isinstance(part, Tensor) for part in at):
+        raise TypeError(
+            f"at must be what draws(objective, x, m, rng) returns, got {checks.brief(at)}"
+        )
     return at
 
 

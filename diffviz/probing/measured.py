@@ -96,12 +96,14 @@ class Measured:
 
     def _selected(self, part: Any) -> NDArray:
         """Labels of a part of the draws; a TypeError if it is no slice, indices or mask."""
-        message = f"part must be a slice, indices or a mask of the draws, got {brief(part)}"
         try:
             selected = self.label[part]
-        except (IndexError, RuntimeError, TypeError) as error:
-            raise TypeError(message) from error
-        require(selected.ndim <= 1, message, TypeError)  # None adds a dimension
+        except (IndexError, RuntimeError, TypeError):
+            selected = None
+        if selected is None or selected.ndim > 1:  # a part of None adds a dimension
+            raise TypeError(
+                f"part must be a slice, indices or a mask of the draws, got {brief(part)}"
+            )
         return selected
 
     def levels(self, part: Any = slice(None)) -> tuple[NDArray, NDArray, NDArray]:

@@ -40,8 +40,8 @@ class Search:
     second: Mapping[str, NDArray]
 
     def __post_init__(self) -> None:
-        message = f"second must map names to goals, got {checks.brief(self.second)}"
-        checks.require(isinstance(self.second, Mapping), message, TypeError)
+        if not isinstance(self.second, Mapping):
+            raise TypeError(f"second must map names to goals, got {checks.brief(self.second)}")
         checks.require(OPTIMUM in self.second, f"the second round must have an {OPTIMUM!r}")
 
     @property

@@ -474,8 +474,10 @@ class Description:
             ValueError: A name is unknown, or a value is not allowed.
         """
         known = [control.name for control in self.valued]
-        message = f"state must map names of controls to values, got {checks.brief(state)}"
-        checks.require(isinstance(state, Mapping), message, TypeError)
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"state must map names of controls to values, got {checks.brief(state)}"
+            )
         for name in state:
             if name not in known:
                 raise checks.unknown("control in the state,", name, known)

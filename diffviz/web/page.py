@@ -53,11 +53,8 @@ class Explorer(Protocol):
 def _check_explorer(explorer: Any) -> None:
     """Refuse what is no explorer."""
     checks.able(explorer, "explorer", ("opening",), "an explorer such as ComposerExplorer()")
-    checks.require(
-        isinstance(getattr(explorer, "description", None), Description),
-        f"explorer must have a description, got {checks.brief(explorer)}",
-        TypeError,
-    )
+    if not isinstance(getattr(explorer, "description", None), Description):
+        raise TypeError(f"explorer must have a description, got {checks.brief(explorer)}")
 
 
 def opening(explorer: Explorer) -> tuple[str, bytes]:

@@ -251,7 +251,17 @@ def free_score(model, x):
     return ((log_score.exp().sum(-1) - ratio * own) * (z == MASK)).sum(1).mean()
 
 
+def of_no_weight(model, x):
+    return LOSSES["simple"](model, x) * 0.0
+
+
+def upside_down(model, x):
+    return -LOSSES["simple"](model, x)
+
+
 REFUSED = {
+    of_no_weight: "the gradient of the loss in the logits is 0",
+    upside_down: "negative weight",
     focal: "depends on its own cross-entropy",
     by_distance: "different weights",
     other_tokens: "noise by other tokens",
@@ -277,6 +287,12 @@ def test_what_is_no_weighting_is_refused_in_words(loss):
         ({"loss": 3}, TypeError, "loss must be callable"),
         ({"x": torch.rand(4, 4)}, TypeError, "x must hold tokens"),
         ({"x": torch.zeros(4, dtype=torch.long)}, ValueError, "shape"),
+        ({"x": None}, TypeError, "x must "),
+        ({"x": "some text"}, TypeError, "x must "),
+        ({"x": [[1, 2, 3], [1, 2]]}, TypeError, "x must be an array of tokens"),
+        ({"x": X - 100}, ValueError, "x must hold tokens of at least 0, got -100"),
+        ({"x": X + 10**7, "vocabulary": None}, ValueError, "number the tokens from 0"),
+        ({"vocabulary": 10**7}, ValueError, "logits each"),
         ({"vocabulary": 3}, ValueError, "vocabulary must be above"),
         ({"draws": 10}, ValueError, "draws must be at least 64"),
         ({"loss": lambda m, x: None}, ValueError, "does not call its network"),
