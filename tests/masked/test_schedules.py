@@ -117,7 +117,7 @@ def test_what_is_no_schedule_is_refused(make, words):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: schedules.squeezed("linear"), "schedule must be one"),
+        (lambda: schedules.squeezed("linear"), "schedule must be a schedule"),
         (lambda: schedules.Schedule("own", "linear"), "form must have rates"),
         (lambda: schedules.Schedule(1, schedules.Linear()), "name must be text"),
         (lambda: schedules.Schedule("own", schedules.Linear), "form must have rates"),

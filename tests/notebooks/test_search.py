@@ -34,8 +34,8 @@ def own_laws():
 def test_the_cell_runs_the_search_of_the_figure(text):
     sources = [cell.source for cell in cells(NOTEBOOK)]
     (source,) = [source for source in sources if "found = search.search(" in source]
-    numbers = dict(re.findall(r"(\w+)=(\d+)", source))
-    names = re.findall(r'(?<!=)"([\w-]+)"', source)
+    numbers = dict(re.findall(r'"(\w+)": (\d+)', source))
+    names = re.findall(r'[( ]"([\w-]+)",', source)
     named = dict(zip(("data", "goal", "family"), names, strict=True))
     surface = dict(re.findall(r'(surface)="(\w+)"', source))
     expected = {key: str(value) for key, value in search_experiments.SMALL.items()}

@@ -481,9 +481,23 @@ def test_times_of_numpy_are_quantiles_too(name, x):
     assert "equal to fm-ot" in str(measured)
 
 
-def test_times_that_cannot_be_put_evenly_are_judged_by_all_bins(x):
+def test_times_that_are_drawn_one_by_one_are_quantiles_too(x):
     def loss(model, x):
         return flow(model, x, torch.tensor([random.random() for _ in range(len(x))]))
+
+    measured = dv.probe(loss, x)
+    assert off(measured) < 2e-3
+    assert "equal to fm-ot" in str(measured)
+
+
+def test_times_that_cannot_be_put_evenly_are_judged_by_all_bins(x):
+    """Two gamma variables make one time."""
+
+    def drawn(n):
+        return np.array([random.betavariate(1.0, 1.0) for _ in range(n)])
+
+    def loss(model, x):
+        return flow(model, x, torch.from_numpy(drawn(len(x))).float())
 
     measured = dv.probe(loss, x)
     assert "not told apart from" in str(measured)
@@ -491,7 +505,7 @@ def test_times_that_cannot_be_put_evenly_are_judged_by_all_bins(x):
     assert "stratified" in str(measured)
 
     def other(model, x):
-        return flow(model, x, torch.tensor([random.random() ** 1.2 for _ in range(len(x))]))
+        return flow(model, x, torch.from_numpy(drawn(len(x)) ** 1.2).float())
 
     assert "not told apart from fm-ot" not in str(dv.probe(other, x))
 
