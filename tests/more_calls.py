@@ -24,13 +24,23 @@ from diffviz.few_steps import pairs, training
 from diffviz.lab.explorers.view import ViewExplorer
 from diffviz.learning import Trainer, variance
 from diffviz.learning.callbacks import loop
-from diffviz.masked import Assessment, MarkovWorld, bounds, nearest, noises, schedules, worlds
+from diffviz.masked import (
+    Assessment,
+    MarkovWorld,
+    bounds,
+    cascades,
+    nearest,
+    noises,
+    schedules,
+    worlds,
+)
 from diffviz.masked import training as masked_training
 from diffviz.perception import sensitivities, spectra
 from diffviz.policy import steps
 from diffviz.search import Surface, search
 from diffviz.search import report as search_report
 from diffviz.search.settings import Settings
+from diffviz.search.smooth import SmoothSurface
 from diffviz.theory import elbo_mixture, laws, paths, prior, targets
 
 GRID = np.arange(-4.0, 5.0)
@@ -208,6 +218,11 @@ def call_masked():
     exact.loss(dv.masked_objective("mdlm"))
     exact.sample(3, rng(), 2)
     bounds.even(3)
+    simple = dv.masked_objective("simple")
+    cascades.learned_shares(simple, 4)
+    cascades.partly_exact(exact, np.ones(small.length, bool))
+    cascades.masked_bounds(exact, simple)
+    cascades.visible_divergence(exact)
 
 
 def call_masked_schedules_and_noises():
@@ -387,6 +402,7 @@ def call_search():
     surface = Surface(parameters, 2 * point - 1, values)
     surface.at([[0.0]])
     surface.least()
+    SmoothSurface(parameters, 2 * point - 1, values).at([[0.0]])
     Settings("ring8", steps=10)
     with contextlib.suppress(hostile.OnPurpose):  # at the first news, so that nothing is trained
         search("gmm1", points=8, seeds=2, steps=2, tell=hostile.raising)

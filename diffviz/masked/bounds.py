@@ -108,7 +108,7 @@ class Assessment:
     def by_count(self) -> NDArray:
         """C_k of each sequence, for 0 to L masked tokens, shape (V^L, L + 1)."""
         spent = np.where(masks(self.world.length), self.surprise, 0.0).sum(-1)
-        return self.by_size(spent)
+        return self._by_size(spent)
 
     def by_size(self, values: NDArray) -> NDArray:
         """Averages over the masks of each number of tokens.
@@ -118,7 +118,21 @@ class Assessment:
 
         Returns:
             Averages for 0 to L masked tokens, shape (..., L + 1).
+
+        Raises:
+            TypeError: Values are masked, complex, text or dates.
+            ValueError: Values are NaN, or not one for each mask.
         """
+        numbers = array(values, "values", infinite=True)
+        number = len(masks(self.world.length))
+        require(
+            numbers.shape[-1:] == (number,),
+            f"values must hold one for each of {number} masks, got the shape {numbers.shape}",
+        )
+        return self._by_size(numbers)
+
+    def _by_size(self, values: NDArray) -> NDArray:
+        """The same; what cannot happen may be NaN."""
         size = masks(self.world.length).sum(1)
         counts = np.arange(self.world.length + 1)
         sums = np.stack([values[..., size == k].sum(-1) for k in counts], -1)

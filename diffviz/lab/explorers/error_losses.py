@@ -1,8 +1,11 @@
 """Losses that are not squared, in the explorer of weightings: what they weight at given errors."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -105,6 +108,24 @@ class ToyErrors:
 
         toy = toys.toy(self.name)
         return np.asarray(toy.mmse(logsnr)) / np.prod(toy.shape)
+
+
+@lru_cache(1)
+def load_toys() -> Thread:
+    """Import the toys, and torch with them, beside other work: it takes a second.
+
+    Returns:
+        The thread. Python waits for it at its end, since torch cannot be left half imported.
+    """
+    thread = Thread(target=_import_toys)
+    thread.start()
+    return thread
+
+
+def _import_toys() -> None:
+    """Import the toys if torch is installed; who chooses one without it is told so then."""
+    with suppress(ImportError):
+        import_module("diffviz.data.toys")
 
 
 def photograph_errors(logsnr: NDArray) -> NDArray:

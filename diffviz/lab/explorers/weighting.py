@@ -433,6 +433,8 @@ class WeightingExplorer(ViewExplorer):
         """The state after a change: what is trained is shown."""
         if changed == "train" and len(drawn_levels(state["drawn"])[0]) > 1:
             state["picture"] = drawn_training.TRAINING
+        if changed == "loss" and not error_losses.is_squared(state):
+            error_losses.load_toys()
         return state
 
     def compute(self, state: State, changed: Changed) -> View | Iterator[View | Working]:

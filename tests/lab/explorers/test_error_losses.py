@@ -1,5 +1,8 @@
 """Losses that are not squared in the explorer of weightings: what their sliders do to w."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy.special import erf, expit
@@ -182,3 +185,16 @@ def test_what_makes_no_sense_is_refused(explorer, name, value, message):
     with pytest.raises((ValueError, TypeError), match=message):
         explorer.set(name, value)
     assert explorer.png == before
+
+
+def test_torch_is_imported_beside_other_work_when_a_loss_is_chosen():
+    code = """
+import sys
+from diffviz.lab.explorers import WeightingExplorer, error_losses
+explorer = WeightingExplorer()
+assert "torch" not in sys.modules
+explorer.settled(explorer.state | {"loss": "Huber"}, "loss")
+error_losses.load_toys().join()
+assert "torch" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
