@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import linalg, optimize
 
 from diffviz import checks
-from diffviz.search.surface import SURFACES, Surface
+from diffviz.search.surface import SURFACES, Surface, checked_places
 
 NODES = 1089  # of the lattice on which surfaces are compared, 33 a side for two parameters
 LENGTHS = (0.15, 6.0)  # least and largest length; the box has the width 2
@@ -128,10 +128,7 @@ class SmoothSurface:
             TypeError: Points are masked, complex, text or objects.
             ValueError: A point is not finite, or the shape is another.
         """
-        place = checks.array(points, "points", ndim=2)
-        if place.shape[1] != len(self.box):
-            raise ValueError(f"points must have shape (m, {len(self.box)}), got {place.shape}")
-        return self._heights(self._scaled(place))
+        return self._heights(self._scaled(checked_places(points, len(self.box))))
 
     def least(self) -> NDArray:
         """Where the surface is least in the box.

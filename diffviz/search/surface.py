@@ -61,6 +61,26 @@ def points_needed(dimension: int) -> int:
     return coefficient_count(dimension) + 1
 
 
+def checked_places(points: ArrayLike, dimension: int) -> NDArray:
+    """Points at which a surface is looked at.
+
+    Args:
+        points: In the units of the parameters, shape (m, d).
+        dimension: Number of parameters d.
+
+    Returns:
+        The points.
+
+    Raises:
+        TypeError: Points are masked, complex, text or objects.
+        ValueError: A point is not finite, or the shape is another.
+    """
+    places = checks.array(points, "points", ndim=2)
+    if places.shape[1] != dimension:
+        raise ValueError(f"points must have shape (m, {dimension}), got {places.shape}")
+    return places
+
+
 @dataclass(frozen=True, eq=False)
 class Surface:
     """A quadratic through the means over seeds of points in a box; see the module.
@@ -198,10 +218,7 @@ class Surface:
             TypeError: Points are masked, complex, text or objects.
             ValueError: A point is not finite, or the shape is another.
         """
-        place = checks.array(points, "points", ndim=2)
-        if place.shape[1] != len(self.box):
-            raise ValueError(f"points must have shape (m, {len(self.box)}), got {place.shape}")
-        return self._terms(place) @ self.coefficients
+        return self._terms(checked_places(points, len(self.box))) @ self.coefficients
 
     def least(self, coefficients: ArrayLike | None = None) -> NDArray:
         """Where a quadratic, convex or not, is least in the box.
