@@ -120,7 +120,7 @@ function makeSearchable(table) {
 /** What scrolls sideways can be scrolled by keys. */
 function letKeysScroll() {
   for (const box of document.querySelectorAll("pre, div.math, .dv-texts, .table-wrapper")) {
-    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
   }
 }
 
