@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import linalg, optimize
 
 from diffviz import checks
-from diffviz.search.surface import SURFACES, Surface, checked_places
+from diffviz.search.surface import SURFACES, Surface, checked_places, ends_of, lattice, scaled
 
 NODES = 1089  # of the lattice on which surfaces are compared, 33 a side for two parameters
 LENGTHS = (0.15, 6.0)  # least and largest length; the box has the width 2
@@ -97,8 +97,7 @@ class SmoothSurface:
         spread = max(float(self._measured.std()), float(self.stderr[self.kept].mean()))
         low, high = (spread * size for size in SIZES)
         bounds = [(np.log(low), np.log(high))] + [tuple(np.log(LENGTHS))] * len(self.box)
-        lattice = np.stack(np.meshgrid(*[STARTS] * len(self.box)), -1).reshape(-1, len(self.box))
-        starts = [np.log([spread, *lengths]) for lengths in lattice]
+        starts = [np.log([spread, *lengths]) for lengths in lattice(STARTS, len(self.box))]
         fits = [
             optimize.minimize(self._surprise, start, method="L-BFGS-B", bounds=bounds)
             for start in starts
@@ -169,19 +168,13 @@ class SmoothSurface:
             optima.append(nodes[drawn.argmin()])
         return self._unscaled(np.array(optima))
 
-    @property
-    def _ends(self) -> NDArray:
-        """Lowest and highest values of the parameters, shape (2, d)."""
-        return np.array([ends for _, *ends in self.box]).T
-
     def _scaled(self, points: NDArray) -> NDArray:
         """Points with each parameter on [−1, 1]."""
-        low, high = self._ends
-        return (2 * points - low - high) / (high - low)
+        return scaled(points, self.box)
 
     def _unscaled(self, x: NDArray) -> NDArray:
         """Points in the units of the parameters."""
-        low, high = self._ends
+        low, high = ends_of(self.box)
         return low + (high - low) * (x + 1) / 2
 
     @property
@@ -189,7 +182,7 @@ class SmoothSurface:
         """A lattice on the box, scaled, shape (m, d)."""
         dimension = len(self.box)
         side = np.linspace(-1, 1, round(NODES ** (1 / dimension)))
-        return np.stack(np.meshgrid(*[side] * dimension), -1).reshape(-1, dimension)
+        return lattice(side, dimension)
 
     @property
     def _measured(self) -> NDArray:

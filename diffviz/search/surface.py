@@ -81,6 +81,45 @@ def checked_places(points: ArrayLike, dimension: int) -> NDArray:
     return places
 
 
+def ends_of(box: Sequence[tuple[str, float, float]]) -> NDArray:
+    """Lowest and highest values of the parameters.
+
+    Args:
+        box: Name, lowest and highest value of each of d parameters.
+
+    Returns:
+        The values, shape (2, d).
+    """
+    return np.array([ends for _, *ends in box]).T
+
+
+def scaled(points: NDArray, box: Sequence[tuple[str, float, float]]) -> NDArray:
+    """Points with each parameter on [−1, 1].
+
+    Args:
+        points: In the units of the parameters, shape (m, d).
+        box: As for ``ends_of``.
+
+    Returns:
+        The points, shape (m, d).
+    """
+    low, high = ends_of(box)
+    return (2 * points - low - high) / (high - low)
+
+
+def lattice(side: ArrayLike, dimension: int) -> NDArray:
+    """All points whose parameters are among some values.
+
+    Args:
+        side: The values, shape (k,).
+        dimension: Number of parameters d.
+
+    Returns:
+        The points, shape (k^d, d).
+    """
+    return np.stack(np.meshgrid(*[side] * dimension), -1).reshape(-1, dimension)
+
+
 @dataclass(frozen=True, eq=False)
 class Surface:
     """A quadratic through the means over seeds of points in a box; see the module.
@@ -241,7 +280,7 @@ class Surface:
         quadratic = checks.array(coefficients, "coefficients", ndim=1)
         if len(quadratic) != len(self.names):
             raise ValueError(f"need {len(self.names)} coefficients, got {len(quadratic)}")
-        low, high = self._ends
+        low, high = ends_of(self.box)
         dimension = len(low)
         form = np.zeros((dimension + 1, dimension + 1))  # of (1, x) for x on [−1, 1]
         form[np.triu_indices(dimension + 1)] = quadratic
@@ -251,23 +290,16 @@ class Surface:
             x = np.append(1.0, 2 * unit - 1)
             return float(x @ form @ x), 4 * (form @ x)[1:]
 
-        lattice = np.meshgrid(*[np.linspace(0, 1, NODES)] * dimension)
-        nodes = np.stack(lattice, -1).reshape(-1, dimension)
+        nodes = lattice(np.linspace(0, 1, NODES), dimension)
         x = np.c_[np.ones(len(nodes)), 2 * nodes - 1]
         start = nodes[((x @ form) * x).sum(1).argmin()]
         ends = [(0, 1)] * dimension
         descent = optimize.minimize(height_and_slope, start, jac=True, bounds=ends)
         return low + (high - low) * descent.x
 
-    @property
-    def _ends(self) -> NDArray:
-        """Lowest and highest values of the parameters, shape (2, d)."""
-        return np.array([ends for _, *ends in self.box]).T
-
     def _terms(self, points: NDArray) -> NDArray:
         """1, x_j and x_j x_k at points (m, d), x scaled to [−1, 1], shape (m, coefficients)."""
-        low, high = self._ends
-        x = np.c_[np.ones(len(points)), (2 * points - low - high) / (high - low)]
+        x = np.c_[np.ones(len(points)), scaled(points, self.box)]
         pairs = zip(*np.triu_indices(x.shape[1]), strict=True)
         return np.stack([x[:, j] * x[:, k] for j, k in pairs], 1)
 
