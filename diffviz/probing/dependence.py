@@ -5,9 +5,9 @@ there is no target a x + b eps, and no weighting of one. It is found by varying 
 the other calls of the same network, its derivative, and other modules that are called meanwhile. If
 the gradient of the probed call moves while z does not, the target moves.
 
-What moves it, and how many other calls there are, tells the known ways to train for few steps from
-one another. In some of them a share of the samples has a target without the network, the diagonal
-r = t; there the gradient stays.
+The known ways to train for few steps differ in what moves their target, and in how many other calls
+they make. In some of them the samples on the diagonal, r = t, have a target without the network:
+their gradient stays as it is.
 """
 
 import sys

@@ -36,9 +36,7 @@ WEIGHTINGS = (
     *("elbo", "sigmoid-bias2", "edm-monotonic", "fm-ot"),
     *("edm", "sd3", "iddpm-cosine", "min-snr-5-eps"),
 )
-MASKED_WEIGHTINGS = (
-    *("elbo", "simple", "maskgit", "amused", "maskgit-square-root", "dplm-linear"),
-)
+MASKED_WEIGHTINGS = ("elbo", "simple", "maskgit", "amused", "maskgit-square-root", "dplm-linear")
 GRID = np.linspace(-9, 9, 901)  # z and x, on which densities are integrated
 LEVELS = np.linspace(*PICTURE_RANGE, 201)  # λ in nats, at which losses are computed
 OUTER, INNER = 24, 16  # Gauss–Hermite nodes of the noise on x and of that on z
