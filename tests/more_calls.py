@@ -153,7 +153,7 @@ def call_data():
     for density in (data.Circle(1.0), data.Checkerboard(2.0)):
         density.draw(torch.rand(4, generator=generator()), generator())
     signals.samples([0.0, 1.0], "values")
-    data.load("digits")  # others keep what they have loaded
+    data.load("digits")  # directly: the package keeps what it has loaded
 
 
 def call_files_of_signals():
