@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import importlib
 import inspect
+import os
 import pkgutil
 import re
 import sys
@@ -243,8 +244,6 @@ def run_rows() -> Iterator[Callable[[], Any]]:
     import room_doors
     import test_doors
 
-    for module in (more_calls, room_doors, test_doors):
-        forget(module)
     yield from more_calls.CALLS
     for entry in test_doors.DOORS.values():
         yield entry.call
@@ -252,10 +251,26 @@ def run_rows() -> Iterator[Callable[[], Any]]:
         yield partial(call, "cpu")
 
 
-def forget(module: Any) -> None:
-    """Clear what the cached functions of a module keep, so that the calls that made it are seen."""
-    for value in vars(module).values():
-        if hasattr(value, "cache_clear"):
+@contextlib.contextmanager
+def nothing_kept() -> Iterator[None]:
+    """Forget what earlier calls have kept, in memory and on disk, so that all calls are seen."""
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] in {"diffviz", "more_calls", "room_doors", "test_doors"}:
+            forget(module)
+    kept = os.environ.get("DIFFVIZ_CACHE")
+    os.environ["DIFFVIZ_CACHE"] = str(Path(folder()) / "results")
+    try:
+        yield
+    finally:
+        os.environ.pop("DIFFVIZ_CACHE")
+        if kept is not None:
+            os.environ["DIFFVIZ_CACHE"] = kept
+
+
+def forget(module: ModuleType) -> None:
+    """Clear what the cached functions of a module keep."""
+    for value in list(vars(module).values()):
+        if callable(getattr(value, "cache_clear", None)):
             value.cache_clear()
 
 
@@ -271,7 +286,7 @@ def folder() -> str:
 def valid_calls() -> dict[str, Valid]:
     """A valid call of each public callable for which one is known."""
     watch = Watch(doors())
-    with contextlib.chdir(folder()):
+    with nothing_kept(), contextlib.chdir(folder()):
         for row in run_rows():
             with watch.watching():
                 row()
