@@ -21,15 +21,16 @@ large batches is a constant.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from scipy.special import expit
+from scipy.special import expit, gammaln, log_expit
 
-from diffviz.checks import brief, count, finite, one_of, random_generator
+from diffviz.checks import brief, count, finite, one_of, random_generator, require
 from diffviz.masked.schedules import Schedule, rates_at
+from diffviz.protocols import Law
 from diffviz.theory import multipliers
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.laws import checked_law
@@ -41,6 +42,10 @@ MASKS = ("independent", "up", "nearest")
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
 PANELS = 64  # of uniform time, over which counts of masked tokens are averaged
 LEAST = 1e-280  # probability of the half of a law beyond which nothing counts
+TAIL = 10.0 ** -np.arange(4, 84, 4)  # probabilities at which further panels end, at a finite end
+MOST_PROBABILITIES = 2**22  # that are held at once
+NO_RATE = -1e300  # logarithm of a rate that is 0
+FARTHEST = 700.0  # |λ| below which rates and their inverses are finite
 REACH = np.arange(-40.0, 41.0, 2.0)  # λ at which further panels end, for rates near 0 and 1
 
 
@@ -250,14 +255,24 @@ class MaskedObjective:
         """
         at = finite(logsnr, "logsnr")
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # refused below
-            value = self._raw_factor(at)
-        bad = ~(np.isfinite(value) & (value >= 0))
+            return self._accepted(self._raw_factor(at), at)
+
+    def _accepted(self, factor: NDArray, logsnr: NDArray) -> NDArray:
+        """Factors at some λ, if they are finite and >= 0."""
+        if factor.shape not in ((), logsnr.shape):
+            raise ValueError(
+                f"{self.name}: the multiplier returns the shape {factor.shape} for logsnr of "
+                f"shape {logsnr.shape}"
+            )
+        factor = np.broadcast_to(factor, logsnr.shape)
+        bad = ~(np.isfinite(factor) & (factor >= 0))
         if bad.any():
             raise ValueError(
-                f"{self.name}: the factor is {value[bad].flat[0]} at logsnr {at[bad].flat[0]:g}; "
-                "it must be finite and >= 0: stay within ±700 nats, or mend the multiplier"
+                f"{self.name}: the factor is {factor[bad].flat[0]} at logsnr "
+                f"{logsnr[bad].flat[0]:g}; it must be finite and >= 0: stay within ±700 nats, or "
+                "mend the multiplier"
             )
-        return value
+        return factor
 
     def weighting(self, logsnr: ArrayLike, base: str = "sum") -> NDArray:
         """Implied w(λ) on the cross-entropy; 0 outside the support of the law.
@@ -287,7 +302,14 @@ class MaskedObjective:
         inside = (at >= low) & (at <= high)
         level = at[inside]
         w = np.zeros(at.shape)
-        w[inside] = self.factor(level) * self.law.pdf(level) * base_factor(base, level)
+        on_sum = self.factor(level) * self.law.pdf(level)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # refused below
+            w[inside] = on_sum * base_factor(base, level)
+        if not np.isfinite(w).all():
+            raise ValueError(
+                f"{self.name}: the weighting on the base {base!r} leaves float64 at logsnr "
+                f"{at[~np.isfinite(w)].flat[0]:g}; stay within ±700 nats"
+            )
         return w
 
     def over_elbo(self, logsnr: NDArray) -> NDArray:
@@ -369,10 +391,10 @@ class MaskedObjective:
         length = count(length, "length")
         masked = np.arange(1, length + 1)
         logsnr, weight = self._levels(length)
-        factor = np.asarray(self.multiplier(logsnr), dtype=float)
-        probable = self._count_probabilities(masked, length, logsnr)
-        weights = probable @ (weight * factor)
-        mean = float(masked @ (probable @ weight))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # refused
+            factor = self._accepted(np.asarray(self.multiplier(logsnr), dtype=float), logsnr)
+        weights = self._by_count(length, logsnr, weight * factor)
+        mean = float(masked @ self._by_count(length, logsnr, weight))
         divisor = {"sum": 1.0, "length": float(length), "masked": masked, "batch": mean}
         return weights / divisor[self.average]
 
@@ -387,14 +409,44 @@ class MaskedObjective:
             rate = (np.arange(1, length) + half) / length
             turns = np.concatenate([turns, -np.log(rate / (1 - rate))])
         noisy, below = graded(self.law.cdf(turns), self.law.ppf)
-        clean, above = graded(self.law.sf(turns), self.law.isf)
+        clean, above = graded(survival(self.law, turns), partial(exceeded, self.law))
         return np.concatenate([noisy, clean]), np.concatenate([below, above])
 
-    def _count_probabilities(self, masked: NDArray, length: int, logsnr: NDArray) -> NDArray:
-        """Probability of each number of masked tokens at each λ, shape (length, n)."""
-        if self.masks == "independent":
-            return binomial_probabilities(masked, length, logsnr)
-        return (fixed_counts(self.masks, length, logsnr) == masked[:, None]).astype(float)
+    def _by_count(self, length: int, logsnr: NDArray, mass: NDArray) -> NDArray:
+        """Masses of levels by the number of tokens that are masked there, shape (length,)."""
+        if self.masks != "independent":
+            fixed = fixed_counts(self.masks, length, logsnr).astype(int)
+            return np.bincount(fixed - 1, mass, length)
+        masked = np.arange(1, length + 1)
+        blocks = np.array_split(masked, 1 + length * len(logsnr) // MOST_PROBABILITIES)
+        parts = [binomial_probabilities(block, length, logsnr) @ mass for block in blocks]
+        return np.concatenate(parts)
+
+
+def survival(law: Law, logsnr: NDArray) -> NDArray:
+    """Probability above some λ.
+
+    Args:
+        law: Law of λ, with or without a survival function of its own.
+        logsnr: λ in nats, any shape.
+
+    Returns:
+        The probabilities, same shape.
+    """
+    return law.sf(logsnr) if hasattr(law, "sf") else 1 - law.cdf(logsnr)
+
+
+def exceeded(law: Law, probability: NDArray) -> NDArray:
+    """The λ above which a probability lies.
+
+    Args:
+        law: Law of λ, with or without an inverse survival function of its own.
+        probability: Numbers in [0, 1], any shape.
+
+    Returns:
+        λ in nats, same shape.
+    """
+    return law.isf(probability) if hasattr(law, "isf") else law.ppf(1 - probability)
 
 
 def graded(ends: NDArray, quantile: Curve) -> tuple[NDArray, NDArray]:
@@ -410,11 +462,24 @@ def graded(ends: NDArray, quantile: Curve) -> tuple[NDArray, NDArray]:
     Returns:
         λ of the nodes in nats and their weights, both of shape (n,); the weights sum to ½.
     """
-    even = np.arange(1, PANELS // 2 + 1) / PANELS
-    inner = np.unique(np.concatenate([even, ends[(ends > LEAST) & (ends < 0.5)]]))
     with np.errstate(divide="ignore"):
-        reached = quantile(inner)
-    inner = inner[np.isfinite(reached)]  # nearer to an end rates are rounded to 0 or 1
+        end = float(quantile(np.zeros(1))[0])
+
+    def is_inside(logsnr: NDArray) -> NDArray:
+        """Whether λ is no end of the law; nearer to one, rates are rounded to it."""
+        return (np.abs(logsnr) < FARTHEST) & (logsnr != end)
+
+    even = np.arange(1, PANELS // 2 + 1) / PANELS
+    inner = np.concatenate([even, ends[(ends > LEAST) & (ends < 0.5)]])
+    if np.isfinite(end):
+        inner = np.concatenate([inner, TAIL])
+    with np.errstate(divide="ignore"):
+        inner = np.unique(inner[is_inside(quantile(inner))])
+    require(
+        len(inner) > 0,
+        f"half of the law of λ lies beyond ±{FARTHEST:g} nats or in one point, where masking rates "
+        "are rounded; take a law within ±700",
+    )
     share = (NODES + 1) / 2
     first = inner[0] * share
     step = np.log(inner[1:] / inner[:-1])[:, None]
@@ -423,7 +488,7 @@ def graded(ends: NDArray, quantile: Curve) -> tuple[NDArray, NDArray]:
     weights = np.concatenate([inner[0] * WEIGHTS / 2, (others * step * WEIGHTS / 2).ravel()])
     with np.errstate(divide="ignore"):
         levels = quantile(nodes)
-    return np.where(np.isfinite(levels), levels, quantile(inner[:1])), weights
+    return np.where(is_inside(levels), levels, quantile(inner[:1])), weights
 
 
 def fixed_counts(masks: str, length: int, logsnr: NDArray) -> NDArray:
@@ -453,10 +518,12 @@ def binomial_probabilities(masked: NDArray, length: int, logsnr: NDArray) -> NDA
     Returns:
         The probabilities, shape (k, n).
     """
-    rate, keep = rates_at(logsnr)
-    below = stats.binom.pmf(masked[:, None], length, rate)
-    above = stats.binom.pmf(length - masked[:, None], length, keep)
-    return np.where(rate < 0.5, below, above)
+    # finite, so that 0 of them are 0
+    log_mask = np.maximum(log_expit(-np.asarray(logsnr, dtype=float)), NO_RATE)
+    log_keep = np.maximum(log_expit(np.asarray(logsnr, dtype=float)), NO_RATE)
+    kept = length - masked
+    ways = gammaln(length + 1) - gammaln(masked + 1) - gammaln(kept + 1)
+    return np.exp(ways[:, None] + masked[:, None] * log_mask + kept[:, None] * log_keep)
 
 
 @dataclass(frozen=True, eq=False)

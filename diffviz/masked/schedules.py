@@ -7,7 +7,8 @@ itself. The log-SNR of masking is
 
 A schedule is three functions: the rate at a time, the time at a rate, and |dt/dm|. Uniform time
 then has the density p(λ) = |dt/dm| · m · alpha. Each function takes or returns the pair (m, alpha),
-so that neither end loses its digits.
+so that neither end loses its digits. All forms here also count time from its end, by 1 − t: a time
+near 1 is rounded, and where the rate goes on slowly there, much is lost with the digits.
 
 Example:
     >>> from diffviz.masked import schedules
@@ -25,7 +26,7 @@ from scipy import stats
 from scipy.special import expit
 
 from diffviz.checks import instance, number, positive, require
-from diffviz.theory.laws import CurveMap, Transformed, checked_law
+from diffviz.theory.laws import CurveMap, Transformed, checked_law, reflected, two_sided
 
 Rates = tuple[NDArray, NDArray]  # the masking rate m and alpha = 1 − m
 
@@ -71,13 +72,56 @@ class Form(Protocol):
         """|dt/dm| at a masking rate."""
 
 
+@runtime_checkable
+class TwoSidedForm(Form, Protocol):
+    """A form that rises with time, and that is exact at the end of time too."""
+
+    def late_rates(self, rest: NDArray, /) -> Rates:
+        """Masking rate and alpha where 1 − t is ``rest``."""
+
+    def rest(self, mask: NDArray, keep: NDArray, /) -> NDArray:
+        """1 − t at a masking rate."""
+
+
+@dataclass(frozen=True)
+class LevelQuantiles:
+    """The map from a probability to a quantile of λ under uniform time, of a form that rises.
+
+    Args:
+        form: The form.
+    """
+
+    form: TwoSidedForm
+
+    def forward(self, q: NDArray) -> NDArray:
+        """Quantile of q."""
+        return logsnr_of(*self.form.late_rates(q))
+
+    def forward_above(self, q: NDArray) -> NDArray:
+        """Quantile that is exceeded with probability q."""
+        return logsnr_of(*self.form.rates(q))
+
+    def inverse(self, y: NDArray) -> NDArray:
+        """Probability below y."""
+        return self.form.rest(*rates_at(y))
+
+    def inverse_above(self, y: NDArray) -> NDArray:
+        """Probability above y."""
+        return self.form.time(*rates_at(y))
+
+    def slope(self, y: NDArray) -> NDArray:
+        """Density at y."""
+        mask, keep = rates_at(y)
+        return self.form.slope(mask, keep) * mask * keep
+
+
 @dataclass(frozen=True)
 class Schedule:
     """A masking schedule.
 
     Args:
         name: What plots and errors call it.
-        form: Rate at a time, time at a rate, and its slope.
+        form: Rate at a time, time at a rate, and its slope; also by 1 − t, if it can.
 
     Raises:
         TypeError: The name is no text, or the form has not the three functions.
@@ -116,6 +160,8 @@ class Schedule:
         if isinstance(self.form, Linear):
             return stats.logistic()
         first, last = self.logsnr(np.array([0.0, 1.0]))
+        if isinstance(self.form, TwoSidedForm) and last < first:
+            return two_sided(LevelQuantiles(self.form), a=float(last), b=float(first))
         change = CurveMap(self.logsnr, self.time, self.density)
         rising = bool(first < last)
         return Transformed(stats.uniform(), change, rising=rising).freeze()
@@ -136,6 +182,14 @@ class Linear:
         """Time of a masking rate."""
         return mask
 
+    def late_rates(self, rest: NDArray) -> Rates:
+        """Masking rate and alpha where 1 − t is ``rest``."""
+        return 1 - rest, rest
+
+    def rest(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """1 − t at a masking rate."""
+        return keep
+
     def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
         """|dt/dm| at a masking rate."""
         return np.ones_like(mask)
@@ -153,6 +207,16 @@ class Sine:
         """Time of a masking rate."""
         near_data = 2 / np.pi * np.arcsin(np.minimum(mask, 1))
         near_noise = 1 - 4 / np.pi * np.arcsin(np.sqrt(keep / 2))
+        return np.where(mask < 0.5, near_data, near_noise)
+
+    def late_rates(self, rest: NDArray) -> Rates:
+        """Masking rate and alpha where 1 − t is ``rest``."""
+        return np.cos(np.pi * rest / 2), 2 * np.sin(np.pi * rest / 4) ** 2
+
+    def rest(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """1 − t at a masking rate."""
+        near_data = 1 - 2 / np.pi * np.arcsin(np.minimum(mask, 1))
+        near_noise = 4 / np.pi * np.arcsin(np.sqrt(keep / 2))
         return np.where(mask < 0.5, near_data, near_noise)
 
     def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
@@ -174,6 +238,16 @@ class Cosine:
         near_noise = 1 - 2 / np.pi * np.arcsin(np.minimum(keep, 1))
         return np.where(mask < 0.5, near_data, near_noise)
 
+    def late_rates(self, rest: NDArray) -> Rates:
+        """Masking rate and alpha where 1 − t is ``rest``."""
+        return 2 * np.sin(np.pi * (1 - rest) / 4) ** 2, np.sin(np.pi * rest / 2)
+
+    def rest(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """1 − t at a masking rate."""
+        near_data = 1 - 4 / np.pi * np.arcsin(np.sqrt(mask / 2))
+        near_noise = 2 / np.pi * np.arcsin(np.minimum(keep, 1))
+        return np.where(mask < 0.5, near_data, near_noise)
+
     def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
         """|dt/dm| at a masking rate."""
         return 2 / np.pi / np.sqrt(mask * (1 + keep))
@@ -190,6 +264,14 @@ class SquaredCosine:
     def time(self, mask: NDArray, keep: NDArray) -> NDArray:
         """Time of a masking rate."""
         return 2 / np.pi * np.arctan2(np.sqrt(mask), np.sqrt(keep))
+
+    def late_rates(self, rest: NDArray) -> Rates:
+        """Masking rate and alpha where 1 − t is ``rest``."""
+        return np.sin(np.pi * (1 - rest) / 2) ** 2, np.sin(np.pi * rest / 2) ** 2
+
+    def rest(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """1 − t at a masking rate."""
+        return 2 / np.pi * np.arctan2(np.sqrt(keep), np.sqrt(mask))
 
     def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
         """|dt/dm| at a masking rate."""
@@ -215,6 +297,16 @@ class Power:
         """Time of a masking rate."""
         return mask ** (1 / self.exponent)
 
+    def late_rates(self, rest: NDArray) -> Rates:
+        """Masking rate and alpha where 1 − t is ``rest``."""
+        with np.errstate(divide="ignore"):
+            return (1 - rest) ** self.exponent, -np.expm1(self.exponent * np.log1p(-rest))
+
+    def rest(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """1 − t at a masking rate."""
+        with np.errstate(divide="ignore"):
+            return -np.expm1(_log_mask(mask, keep) / self.exponent)
+
     def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
         """|dt/dm| at a masking rate."""
         return mask ** (1 / self.exponent - 1) / self.exponent
@@ -239,6 +331,15 @@ class KeptPower:
         """Time of a masking rate."""
         with np.errstate(divide="ignore"):
             return -np.expm1(_log_keep(mask, keep) / self.exponent)
+
+    def late_rates(self, rest: NDArray) -> Rates:
+        """Masking rate and alpha where 1 − t is ``rest``."""
+        with np.errstate(divide="ignore"):
+            return -np.expm1(self.exponent * np.log(rest)), rest**self.exponent
+
+    def rest(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """1 − t at a masking rate."""
+        return keep ** (1 / self.exponent)
 
     def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
         """|dt/dm| at a masking rate."""
@@ -267,6 +368,16 @@ class Geometric:
         total = -_log_keep(mask, keep)
         return np.log(total / self.smallest) / np.log(self.largest / self.smallest)
 
+    def late_rates(self, rest: NDArray) -> Rates:
+        """Masking rate and alpha where 1 − t is ``rest``."""
+        total = self.smallest**rest * self.largest ** (1 - rest)
+        return -np.expm1(-total), np.exp(-total)
+
+    def rest(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """1 − t at a masking rate."""
+        total = -_log_keep(mask, keep)
+        return np.log(self.largest / total) / np.log(self.largest / self.smallest)
+
     def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
         """|dt/dm| at a masking rate."""
         total = -_log_keep(mask, keep)
@@ -291,6 +402,15 @@ class Exponential:
         """Time of a masking rate."""
         return -_log_keep(mask, keep) / self.largest
 
+    def late_rates(self, rest: NDArray) -> Rates:
+        """Masking rate and alpha where 1 − t is ``rest``."""
+        total = self.largest * (1 - rest)
+        return -np.expm1(-total), np.exp(-total)
+
+    def rest(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """1 − t at a masking rate."""
+        return 1 + _log_keep(mask, keep) / self.largest
+
     def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
         """|dt/dm| at a masking rate."""
         return 1 / (keep * self.largest)
@@ -302,22 +422,40 @@ class OfLaw:
 
     Args:
         rate: Law of the masking rate within [0, 1], a frozen SciPy distribution.
+        kept: Law of alpha, where it is known without rounding; None for others.
     """
 
     rate: Any
+    kept: Any = None
 
     def rates(self, t: NDArray) -> Rates:
         """Masking rate and alpha at time t."""
-        mask = self.rate.ppf(t)
-        return mask, 1 - mask
+        mask = np.clip(self.rate.ppf(t), 0, 1)
+        return mask, 1 - mask if self.kept is None else self.kept.isf(t)
+
+    def late_rates(self, rest: NDArray) -> Rates:
+        """Masking rate and alpha where 1 − t is ``rest``."""
+        mask = np.clip(self.rate.isf(rest), 0, 1)
+        return mask, 1 - mask if self.kept is None else self.kept.ppf(rest)
 
     def time(self, mask: NDArray, keep: NDArray) -> NDArray:
         """Time of a masking rate."""
-        return self.rate.cdf(mask)
+        return self._of_smaller(mask, keep, "cdf", "sf")
+
+    def rest(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """1 − t at a masking rate."""
+        return self._of_smaller(mask, keep, "sf", "cdf")
 
     def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
         """|dt/dm| at a masking rate."""
-        return self.rate.pdf(mask)
+        return self._of_smaller(mask, keep, "pdf", "pdf")
+
+    def _of_smaller(self, mask: NDArray, keep: NDArray, of_rate: str, of_kept: str) -> NDArray:
+        """A method of the law of m, or that of the law of alpha where alpha is smaller."""
+        by_rate = getattr(self.rate, of_rate)(mask)
+        if self.kept is None:
+            return by_rate
+        return np.where(mask < 0.5, by_rate, getattr(self.kept, of_kept)(keep))
 
 
 @dataclass(frozen=True)
@@ -340,8 +478,7 @@ class Squeezed:
 
     def rates(self, t: NDArray) -> Rates:
         """Masking rate and alpha at time t."""
-        mask, keep = self.form.rates(t)
-        return self.low + self._width * mask, (1 - self.high) + self._width * keep
+        return self._squeezed(*self.form.rates(t))
 
     def time(self, mask: NDArray, keep: NDArray) -> NDArray:
         """Time of a masking rate."""
@@ -351,11 +488,41 @@ class Squeezed:
         """|dt/dm| at a masking rate."""
         return self.form.slope(*self._stretched(mask, keep)) / self._width
 
+    def _squeezed(self, mask: NDArray, keep: NDArray) -> Rates:
+        """Rates between the ends."""
+        return self.low + self._width * mask, (1 - self.high) + self._width * keep
+
     def _stretched(self, mask: NDArray, keep: NDArray) -> Rates:
         """Rates of the form, where rounding may have left [0, 1]."""
         inner = np.clip((mask - self.low) / self._width, 0, 1)
         outer = np.clip((keep - (1 - self.high)) / self._width, 0, 1)
         return inner, outer
+
+
+def _log_mask(mask: NDArray, keep: NDArray) -> NDArray:
+    """The logarithm of the masking rate, without loss of digits at either end."""
+    return _log_keep(keep, mask)
+
+
+@dataclass(frozen=True)
+class TwoSidedSqueezed(Squeezed):
+    """A squeezed form that is exact at the end of time too.
+
+    Args:
+        form: The form.
+        low: Rate where that of the form is 0.
+        high: Rate where that of the form is 1.
+    """
+
+    form: TwoSidedForm
+
+    def late_rates(self, rest: NDArray) -> Rates:
+        """Masking rate and alpha where 1 − t is ``rest``."""
+        return self._squeezed(*self.form.late_rates(rest))
+
+    def rest(self, mask: NDArray, keep: NDArray) -> NDArray:
+        """1 − t at a masking rate."""
+        return self.form.rest(*self._stretched(mask, keep))
 
 
 def _log_keep(mask: NDArray, keep: NDArray) -> NDArray:
@@ -466,7 +633,7 @@ def of_law(rate: Any) -> Schedule:
         0 <= low < high <= 1,
         f"a masking rate lies in [0, 1], the law on [{low:g}, {high:g}]; truncate the law",
     )
-    return Schedule(f"rate on [{low:g}, {high:g}]", OfLaw(rate))
+    return Schedule(f"rate on [{low:g}, {high:g}]", OfLaw(rate, reflected(rate)))
 
 
 def squeezed(schedule: Schedule, low: float = 0.0, high: float = 1.0) -> Schedule:
@@ -489,4 +656,6 @@ def squeezed(schedule: Schedule, low: float = 0.0, high: float = 1.0) -> Schedul
     high = number(high, "high", 0.0, 1.0)
     positive(high - low, "high - low")
     name = f"{schedule.name} on [{low:g}, {high:g}]"
+    if isinstance(schedule.form, TwoSidedForm):
+        return Schedule(name, TwoSidedSqueezed(schedule.form, low, high))
     return Schedule(name, Squeezed(schedule.form, low, high))

@@ -200,7 +200,7 @@ class Objective:
             array([13.826,  4.   ,  1.871])
         """
         at = levels(logsnr)
-        with np.errstate(over="ignore", invalid="ignore"):  # refused below
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # refused below
             value = self._raw_factor(at)
         bad = ~(np.isfinite(value) & (value >= 0))
         if bad.any():
@@ -265,7 +265,7 @@ class Objective:
 
     def _far_out(self, level: NDArray, base: str) -> NDArray:
         """The weighting of a base where the product of its factors underflows on eps."""
-        with np.errstate(divide="ignore"):  # the log of a factor that is 0
+        with np.errstate(divide="ignore", over="ignore"):  # the log of a factor that is 0
             logarithm = np.log(2) + multipliers.logarithm(self.multiplier, level)
             logarithm += 2 * np.log(self.target.gain(level, self.path))
             logarithm += self.law.logpdf(level) - 2 * np.log(base_gain(base, level))
@@ -275,7 +275,9 @@ class Objective:
         """The weighting of the eps squared error at λ within the support of the law."""
         table = atomic(self.law)
         if table is None:
-            return self.factor(level) * (2 * density(self.law, level))
+            factor = self.factor(level)
+            with np.errstate(over="ignore"):  # where a density is 1 over what overflows
+                return factor * (2 * density(self.law, level))
         return curve_through(table, 2 * self.factor(table.levels) * table.mass)(level)
 
     def draw(

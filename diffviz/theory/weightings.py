@@ -101,11 +101,13 @@ class Resolved:
         curve: w on the eps error, a function of λ.
         support: Least and largest λ in nats; infinite where nothing limits them.
         levels: The levels behind the curve, of a loss that trains on a table of them.
+        law: Law of λ behind the curve, if there is one.
     """
 
     curve: Curve
     support: tuple[float, float]
     levels: WeightedLevels | None = None
+    law: Law | None = None
 
 
 # what the functions of the analysis accept
@@ -153,8 +155,9 @@ def resolve(w: WeightingLike) -> Resolved | None:
             "diffviz.masked.closest_masked(measured) finds the nearest entries"
         )
     if isinstance(w, Weighting):
-        support = w.law.support() if isinstance(w, WithLaw) else EVERYWHERE
-        return Resolved(w.weighting, support, weighted_levels(w))
+        law = w.law if isinstance(w, WithLaw) else None
+        support = EVERYWHERE if law is None else law.support()
+        return Resolved(w.weighting, support, weighted_levels(w), law)
     if callable(w):
         return Resolved(w, EVERYWHERE)
     return None
@@ -205,7 +208,7 @@ def relative_to_elbo(w: WeightingLike) -> WeightingLike:
         is.
     """
     if is_of_cross_entropy(w):
-        return Resolved(w.over_elbo, w.law.support())
+        return Resolved(w.over_elbo, w.law.support(), law=w.law)
     return w
 
 
@@ -317,11 +320,11 @@ def window(
 
     Raises:
         TypeError: An end is no number, or the number of points is no whole number.
-        ValueError: The supports do not overlap.
+        ValueError: low >= high, or the supports do not overlap.
     """
     points = count(points, "points", least=2)
     ends = [support(w) for w in objects]
-    limits = [(number(low, "low"), number(high, "high")), *ends]
+    limits = [_in_order(low, high), *ends]
     start = max(first for first, _ in limits)
     stop = min(last for _, last in limits)
     if start >= stop:
@@ -329,6 +332,17 @@ def window(
         raise ValueError(f"the supports do not overlap: {listing}")
     hair = 1e-12 * (stop - start)
     return np.linspace(start + hair, stop - hair, points)
+
+
+def _in_order(low: float, high: float) -> tuple[float, float]:
+    """Two ends of a range as numbers, of which the first is smaller."""
+    first = number(low, "low")
+    last = number(high, "high")
+    require(
+        first < last,
+        f"low must be below high, got low = {first:g} and high = {last:g}; low is the noisier end",
+    )
+    return first, last
 
 
 def rebase(w: ArrayLike, logsnr: ArrayLike, base: str, to: str) -> NDArray:

@@ -118,21 +118,74 @@ def test_a_mean_over_masked_tokens_under_a_uniform_rate_is_the_elbo_at_every_len
     assert counted == pytest.approx(1 / (masked * length), rel=1e-10)
 
 
-STEEP = {  # rates that grow or fall as a small or large power of time near one of the ends
-    schedules.power(0.3): 1e-12,
-    schedules.power(0.05): 1e-11,
-    schedules.power(20): 1e-12,
-    schedules.kept_power(20): 1e-12,
-    schedules.kept_power(0.3): 1e-4,  # 1 − t is rounded where 1e-5 of the tokens are kept
-    schedules.of_law(stats.beta(0.5, 0.5)): 1e-12,
-}
+STEEP = (  # rates that grow or fall as a small or large power of time near one of the ends
+    *[schedules.power(exponent) for exponent in (0.05, 0.3, 20)],
+    *[schedules.kept_power(exponent) for exponent in (0.05, 0.3, 20)],
+    schedules.geometric(1e-9, 200.0),
+    schedules.of_law(stats.beta(0.5, 0.5)),
+    schedules.of_law(stats.beta(2, 5)),
+    schedules.of_law(stats.beta(8, 8)),
+    schedules.of_law(stats.beta(1, 10)),
+    schedules.of_law(stats.beta(2, 3, 0.1, 0.8)),
+    schedules.of_law(stats.truncnorm(-2, 2, 0.5, 0.25)),
+    schedules.of_law(stats.uniform(0.2, 0.5)),
+    schedules.squeezed(schedules.of_law(stats.beta(3, 3)), 0, 0.9),
+    schedules.squeezed(schedules.SINE, 0, 0.5),
+)
 
 
+@in_one_test
 @pytest.mark.parametrize("schedule", STEEP, ids=str)
 def test_weights_by_count_are_exact_for_steep_schedules(schedule):
+    """k times the weight of the ELBO is ∫ k C(L, k) m^(k−1) (1 − m)^(L−k) dm, a beta law."""
     entry = made(schedule=schedule, multiplier=ElboRate(schedule))
     masked = np.arange(1, 7)
-    np.testing.assert_allclose(entry.count_weights(6) * masked, 1, rtol=STEEP[schedule])
+    least, most = special.expit(-np.array(entry.law.support()[::-1]))
+    inside = np.diff([special.betainc(masked, 7 - masked, end) for end in (least, most)], axis=0)[0]
+    np.testing.assert_allclose(entry.count_weights(6) * masked, inside, rtol=1e-12)
+
+
+@in_one_test
+@pytest.mark.parametrize("first", [0.3, 2, 30])
+@pytest.mark.parametrize("second", [0.3, 5, 30])
+def test_weights_by_count_under_a_beta_law_are_beta_binomial(first, second):
+    entry = made(schedule=schedules.of_law(stats.beta(first, second)))
+    truth = stats.betabinom(9, first, second).pmf(np.arange(1, 10))
+    np.testing.assert_allclose(entry.count_weights(9), truth, rtol=1e-11)
+
+
+def test_weights_by_count_of_a_law_of_λ_are_those_of_adaptive_quadrature():
+    """With a mixture as the law, and a factor of its own."""
+    law = dv.laws.mixture([stats.norm(-3, 0.5), stats.logistic(2, 1)], [0.2, 0.8])
+    entry = made(law=law, multiplier=lambda level: 1 + special.expit(level))
+    masked = np.arange(1, 6)
+    spent = lambda level: entry.weighting(level) * stats.binom.pmf(masked, 5, special.expit(-level))
+    truth = sum(integrate.quad_vec(spent, *ends)[0] for ends in ((-40, 0), (0, 60)))
+    assert entry.count_weights(5) == pytest.approx(truth, abs=1e-10)
+
+
+class OwnLaw:
+    """A law with the methods that are asked for, and no more."""
+
+    pdf, cdf, ppf = stats.logistic.pdf, stats.logistic.cdf, stats.logistic.ppf
+
+    def support(self):
+        return (-np.inf, np.inf)
+
+
+def test_a_law_without_a_survival_function_has_weights_by_count_too():
+    assert made(law=OwnLaw()).count_weights(9) == pytest.approx(np.full(9, 0.1), rel=1e-10)
+
+
+def test_what_has_no_weights_by_count_is_refused():
+    with pytest.raises(ValueError, match="must be finite and >= 0"):
+        made(multiplier=np.negative).count_weights(4)
+    with pytest.raises(ValueError, match="returns the shape"):
+        made(multiplier=lambda level: level[:2] ** 2).count_weights(4)
+    with pytest.raises(ValueError, match="beyond ±700 nats"):
+        made(law=stats.norm(1e4, 1)).count_weights(4)
+    with pytest.raises(ValueError, match="stay within ±700 nats"):
+        made().weighting([-800.0], base="elbo")
 
 
 def test_a_plain_sum_counts_every_number_alike():

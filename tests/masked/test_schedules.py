@@ -35,6 +35,19 @@ def test_time_inverts_the_rate(schedule):
 
 @in_one_test
 @pytest.mark.parametrize("schedule", ALL, ids=str)
+def test_the_end_of_time_is_told_exactly_too(schedule):
+    """By 1 − t, as by t in the middle, and without a loss of digits where t rounds to 1."""
+    for one, other in zip(schedule.form.late_rates(1 - T), schedule.form.rates(T), strict=True):
+        assert one == pytest.approx(other, rel=1e-10)
+    late = np.array([1e-12, 1e-9, 1e-6, 1e-3])
+    assert schedule.form.rest(*schedule.form.late_rates(late)) == pytest.approx(late, rel=1e-3)
+    law = schedule.law
+    assert law.cdf(law.ppf(late)) == pytest.approx(late, rel=1e-3)
+    assert law.sf(law.isf(late)) == pytest.approx(late, rel=1e-3)
+
+
+@in_one_test
+@pytest.mark.parametrize("schedule", ALL, ids=str)
 def test_rates_add_up_to_one_and_rise_with_time(schedule):
     mask, keep = schedule.form.rates(T)
     assert np.abs(mask + keep - 1).max() < 1e-14

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from cells import in_one_test
+from scipy import stats
 from scipy.integrate import quad
 from scipy.special import expit
 
@@ -146,7 +147,11 @@ def test_a_masked_objective_is_taken_relative_to_the_elbo():
     [
         ((lambda at: 0 * at,), "the weighting is 0"),
         ((lambda at: -1 + 0 * at,), "a weighting is >= 0"),
-        ((dv.objective("edm"), 3, 1), "do not overlap"),
+        ((lambda at: 1 + 0 * at, -1e300, 0), "low must lie in"),
+        ((dv.objective("edm"), -1e9, 1e9), "stay within ±700 nats"),
+        ((dv.masked_objective("simple"), -1e9, 1e9), "stay within ±700 nats"),
+        ((dv.objective("edm"), -1, 1, np.nan), "points must be finite"),
+        ((dv.objective("edm"), 3, 1), "low must be below high, got low = 3 and high = 1"),
         (([1.0, 2.0],), "cascade needs an objective"),
     ],
 )
@@ -175,10 +180,65 @@ def test_a_cascade_travels():
 
 @pytest.mark.parametrize("low", [5.0, 6.0, np.array([7.0])])
 def test_the_ends_of_the_range_are_in_order(low):
-    with pytest.raises(ValueError, match="do not overlap"):
+    with pytest.raises(ValueError, match="low must be below high"):
         cascades.cascade(lambda logsnr: np.ones_like(logsnr), low, 5.0)
 
 
 def test_an_end_may_be_an_array_of_one_number():
     found = cascades.cascade(lambda logsnr: np.ones_like(logsnr), np.array([1.0]), 3)
     assert found.span == 2
+
+
+# --- narrow features and wide ranges --------------------------------------------------------------
+
+
+def gaussian(middle, std, base=0.0):
+    return lambda level: base + np.exp(-(((level - middle) / std) ** 2) / 2)
+
+
+@in_one_test
+@pytest.mark.parametrize("middle", [0.123, 1.7, -3.333, 7.01])
+@pytest.mark.parametrize("std", [8e-4, 2e-3, 0.05])
+def test_a_narrow_peak_of_a_callable_is_found(middle, std):
+    found = dv.cascade(gaussian(middle, std, base=0.5))
+    area = 20 * 0.5 + std * np.sqrt(2 * np.pi)
+    assert found.shape == "one peak"
+    assert found.learned == pytest.approx(area / 1.5 / 20, rel=1e-9)
+
+
+def test_a_peak_of_any_width_is_found_at_a_point_that_is_named():
+    curve = gaussian(1.234, 1e-6, base=0.5)
+    assert dv.cascade(curve).shape == "flat"
+    found = dv.cascade(curve, points=[1.234])
+    area = 20 * 0.5 + 1e-6 * np.sqrt(2 * np.pi)
+    assert found.learned == pytest.approx(area / 1.5 / 20, rel=1e-9)
+
+
+RARE = dv.laws.mixture([stats.norm(0, 2), stats.norm(3.21, 1e-5)], [1 - 1e-4, 1e-4])
+
+
+@in_one_test
+@pytest.mark.parametrize("law", [RARE, dv.laws.truncated(RARE, -9, 9)])
+def test_a_narrow_law_that_is_drawn_seldom_is_found(law):
+    """w is 2p: ∫ w is twice the probability of the range, and 2p is largest in the narrow law."""
+    entry = dv.Objective("rare", "test", 2026, "here", dv.paths.LINEAR, dv.targets.EPS, law=law)
+    found = dv.cascade(entry)
+    largest = float(2 * law.pdf(3.21))
+    assert found.top == pytest.approx(largest, rel=1e-6)
+    assert found.learned * found.span * largest == pytest.approx(2, rel=1e-5)
+
+
+def test_a_range_may_be_very_wide():
+    found = dv.cascade(gaussian(1.0, 2.0), low=-1e9, high=1e9)
+    assert found.learned == pytest.approx(2 * np.sqrt(2 * np.pi) / 2e9, rel=1e-9)
+    assert len(found.logsnr) < 20_000
+    step = dv.cascade(lambda at: 1.0 * (at > 12345.678), low=-1e9, high=1e9)
+    assert step.learned == pytest.approx((1e9 - 12345.678) / 2e9, rel=1e-9)
+    far = dv.cascade(gaussian(3e6, 1e5), low=-1e9, high=1e9)
+    assert far.learned == pytest.approx(1e5 * np.sqrt(2 * np.pi) / 2e9, rel=1e-9)
+
+
+def test_digits_that_underflow_are_no_noise():
+    wide = dv.cascade(dv.objective("edm"), low=-600, high=600)
+    usual = dv.cascade(dv.objective("edm"), low=-60, high=60)
+    assert wide.learned * 10 == pytest.approx(usual.learned, rel=1e-9)

@@ -173,7 +173,7 @@ def test_a_window_is_the_common_stretch():
         ({"points": 10.0}, TypeError, "points must be a whole number"),
         ({"low": np.nan}, ValueError, "low must be finite"),
         ({"high": "3"}, TypeError, "high must hold real numbers"),
-        ({"low": 3, "high": 3}, ValueError, "do not overlap"),
+        ({"low": 3, "high": 3}, ValueError, "low must be below high, got low = 3 and high = 3"),
     ],
 )
 def test_a_window_without_a_meaning_is_refused(options, error, says):
