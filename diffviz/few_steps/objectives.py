@@ -100,7 +100,8 @@ class FewStep:
     """A few-step objective.
 
     Args:
-        name: Its key in ``few_step_catalogue``.
+        name: Its key in ``few_step_catalogue``, or a name of one's own. By it ``training.loss``
+            chooses the formula of its errors, and refuses a name that has none.
         year: Year of its source.
         source: Paper and code.
         diagonal_share: Share of the draws with r = t, from 0 to 1.
@@ -113,7 +114,8 @@ class FewStep:
 
     Raises:
         TypeError: A part is of the wrong kind.
-        ValueError: The share is outside [0, 1], or positive without a diagonal.
+        ValueError: The name is empty, the year negative, or the share outside [0, 1] or positive
+            without a diagonal.
     """
 
     name: str
@@ -128,6 +130,9 @@ class FewStep:
     note: str = ""
 
     def __post_init__(self) -> None:
+        for field in ("name", "source", "on_diagonal", "off_diagonal", "note"):
+            checks.text(getattr(self, field), field)
+        checks.require(self.name.strip(), f"name must not be empty, got {self.name!r}")
         checks.count(self.year, "year", least=0)
         share = checks.number(self.diagonal_share, "diagonal_share", low=0.0, high=1.0)
         self._check_kinds()

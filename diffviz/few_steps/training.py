@@ -179,11 +179,25 @@ def loss(entry: FewStep, model: FlowMap, batch: Batch) -> Tensor:
 
     Returns:
         The mean over the batch, a scalar.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: No formula has the name of the entry, or its formula has no place for a part of
+            the entry or of the batch.
     """
     checks.instance(entry, "entry", FewStep, "a few-step objective, as dv.few_step('meanflow')")
     checks.one_of(entry.name, "name of entry", ERRORS)
     checks.function(model, "model")
     checks.instance(batch, "batch", Batch, "a Batch(x, eps, t, r)")
+    if entry.name == "ict":
+        checks.require(
+            entry.adaptive is None,
+            f"the loss of 'ict' has no adaptive factor, got {entry.adaptive!r}; leave it out",
+        )
+        checks.require(
+            bool((batch.r < batch.t).all()),
+            "the loss of 'ict' has the weight 1/(sigma_t - sigma_r): every r must be below its t",
+        )
     squared = ERRORS[entry.name](model, batch).square().sum(1)
     if entry.name == "ict":
         return _weighted_pseudo_huber(squared, batch).mean()

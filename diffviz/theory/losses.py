@@ -44,6 +44,7 @@ from diffviz.theory.paths import Path, checked_path
 from diffviz.theory.targets import Target
 
 POINTS = 400  # of the trapezoidal rule in the logarithm of r²
+WIDEST = 1e20  # δ/sqrt(m) beyond which φ is 1
 FAR = 40.0  # exponent below which the density of r² does not count
 
 # --- thresholds: functions of λ (any shape, nats) that return δ in that shape ---------------------
@@ -149,15 +150,15 @@ def by_snr(least: float = 0.1) -> SNRThreshold:
 # --- losses ---------------------------------------------------------------------------------------
 
 
-def _average(weight: Curve, ratio: NDArray, components: int) -> NDArray:
-    """E₊ of a function of (r/δ)², by the trapezoidal rule in the log of u = r²/(2m).
+def _average(weight: Curve, root: NDArray, components: int) -> NDArray:
+    """E₊ of a function of r/δ, by the trapezoidal rule in the log of u = r²/(2m).
 
-    The law of u is the gamma law of shape p = d/2 + 1, so that (r/δ)² is 2u/ratio. The rule
+    The law of u is the gamma law of shape p = d/2 + 1, so that r/δ is sqrt(2u)/root. The rule
     converges exponentially, since the functions are analytic near the real axis.
 
     Args:
-        weight: The function of (r/δ)², array to array.
-        ratio: δ²/m, shape (n,).
+        weight: The function of r/δ, array to array.
+        root: δ/sqrt(m), shape (n,).
         components: d.
 
     Returns:
@@ -169,8 +170,7 @@ def _average(weight: Curve, ratio: NDArray, components: int) -> NDArray:
     logarithm = shape * (offset - np.expm1(offset))  # of the density over its peak
     mass = np.exp(logarithm)
     u = shape * np.exp(offset)
-    with np.errstate(over="ignore"):
-        value = weight(2 * u / ratio[..., None])
+    value = weight(np.sqrt(2 * u) / root[..., None])
     return (value * mass).sum(-1) / mass.sum()
 
 
@@ -180,48 +180,64 @@ def _length(components: int) -> float:
     return float(np.sqrt(2) * np.exp(gammaln(half + 0.5) - gammaln(half)) / components)
 
 
-def _huber_slope(ratio: NDArray, components: int) -> NDArray:
-    """P(χ²_{d+2} < a) + sqrt(a) E[r] P(χ²_{d+1} > a)/d with a = δ²/m; erf(sqrt(a/2)) for d = 1."""
-    inside = gammainc(components / 2 + 1, ratio / 2)
-    beyond = gammaincc((components + 1) / 2, ratio / 2)
-    return inside + np.sqrt(ratio) * _length(components) * beyond
+def _huber_slope(root: NDArray, components: int) -> NDArray:
+    """P(χ²_{d+2} < a²) + a E[r] P(χ²_{d+1} > a²)/d with a = δ/sqrt(m); erf(a/sqrt 2) for d = 1."""
+    half = root**2 / 2
+    inside = gammainc(components / 2 + 1, half)
+    beyond = gammaincc((components + 1) / 2, half)
+    return inside + root * _length(components) * beyond
 
 
-def _pseudo_huber_weight(square: NDArray) -> NDArray:
-    """ρ'/(2r) of pseudo-Huber where (r/δ)² is given."""
-    return 1 / np.sqrt(1 + square)
+def _pseudo_huber_weight(q: NDArray) -> NDArray:
+    """ρ'/(2r) of pseudo-Huber where q = r/δ is given."""
+    return 1 / np.hypot(1, q)
 
 
-def _pseudo_huber_slope(ratio: NDArray, components: int) -> NDArray:
+def _pseudo_huber_slope(root: NDArray, components: int) -> NDArray:
     """x^p U(p, p + ½, x) with x = δ²/(2m) and p = d/2 + 1, by quadrature."""
-    return _average(_pseudo_huber_weight, ratio, components)
+    return _average(_pseudo_huber_weight, root, components)
 
 
-def _log_cosh_weight(square: NDArray) -> NDArray:
-    """ρ'/(2r) of log-cosh where (r/δ)² is given: tanh(r/δ)/(r/δ)."""
-    root = np.sqrt(np.maximum(square, 1e-16))
-    return np.where(square < 1e-8, 1 - square / 3, np.tanh(root) / root)
+def _log_cosh_weight(q: NDArray) -> NDArray:
+    """ρ'/(2r) of log-cosh where q = r/δ is given: tanh(q)/q."""
+    inner = np.maximum(q, 1e-4)
+    return np.where(q < 1e-4, 1 - np.minimum(q, 1e-4) ** 2 / 3, np.tanh(inner) / inner)
 
 
-def _log_cosh_slope(ratio: NDArray, components: int) -> NDArray:
+def _log_cosh_slope(root: NDArray, components: int) -> NDArray:
     """E₊ tanh(r/δ)/(r/δ), by quadrature."""
-    return _average(_log_cosh_weight, ratio, components)
+    return _average(_log_cosh_weight, root, components)
 
 
-def _huber_value(q: NDArray) -> NDArray:
-    """Huber's loss over δ² at q = r/δ."""
-    return np.where(q <= 1, q**2, 2 * q - 1)
+# Each loss is r² times a function of r/δ up to the threshold, and 2 δ r times one of δ/r beyond it:
+# δ² or r² alone may leave float64 where the loss does not.
 
 
-def _pseudo_huber_value(q: NDArray) -> NDArray:
-    """Pseudo-Huber over δ² at q = r/δ: 2 (sqrt(q² + 1) − 1) without cancellation."""
-    return 2 * q**2 / (np.sqrt(q**2 + 1) + 1)
+def _huber_outside(p: NDArray) -> NDArray:
+    """Huber's loss over 2 δ r at p = δ/r, at most 1."""
+    return 1 - p / 2
 
 
-def _log_cosh_value(q: NDArray) -> NDArray:
-    """Log-cosh over δ² at q = r/δ: 2 (q + log((1 + e^(−2q))/2)), and q² near 0."""
-    large = 2 * (q + np.log1p(np.exp(-2 * q)) - np.log(2))
-    return np.where(q < 1e-4, q**2, large)
+def _pseudo_huber_inside(q: NDArray) -> NDArray:
+    """Pseudo-Huber over r² at q = r/δ, at most 1: 2/(sqrt(q² + 1) + 1)."""
+    return 2 / (np.sqrt(q**2 + 1) + 1)
+
+
+def _pseudo_huber_outside(p: NDArray) -> NDArray:
+    """Pseudo-Huber over 2 δ r at p = δ/r, at most 1: 1/(sqrt(p² + 1) + p)."""
+    return 1 / (np.sqrt(p**2 + 1) + p)
+
+
+def _log_cosh_inside(q: NDArray) -> NDArray:
+    """Log-cosh over r² at q = r/δ, at most 1: 2 log(cosh q)/q², with cosh q = 1 + 2 sinh²(q/2)."""
+    inner = np.maximum(q, 1e-4)
+    return np.where(q < 1e-4, 1.0, 2 * np.log1p(2 * np.sinh(inner / 2) ** 2) / inner**2)
+
+
+def _log_cosh_outside(p: NDArray) -> NDArray:
+    """Log-cosh over 2 δ r at p = δ/r, at most 1: 1 + p log((1 + e^(−2/p))/2)."""
+    inverse = 1 / np.maximum(p, np.finfo(float).tiny)
+    return 1 + p * (np.log1p(np.exp(-2 * inverse)) - np.log(2))
 
 
 @dataclass(frozen=True)
@@ -229,19 +245,21 @@ class Shape:
     """The form of a loss.
 
     Args:
-        value: The loss over δ² where r/δ is given.
-        slope: φ where δ²/m and the number of components are given.
+        inside: The loss over r² where r/δ is given, at most 1.
+        outside: The loss over 2 δ r where δ/r is given, at most 1.
+        slope: φ where δ/sqrt(m) and the number of components are given.
     """
 
-    value: Curve
+    inside: Curve
+    outside: Curve
     slope: Callable[[NDArray, int], NDArray]
 
 
 SHAPES: Mapping[str, Shape] = MappingProxyType(
     {
-        "huber": Shape(_huber_value, _huber_slope),
-        "pseudo-huber": Shape(_pseudo_huber_value, _pseudo_huber_slope),
-        "log-cosh": Shape(_log_cosh_value, _log_cosh_slope),
+        "huber": Shape(np.ones_like, _huber_outside, _huber_slope),
+        "pseudo-huber": Shape(_pseudo_huber_inside, _pseudo_huber_outside, _pseudo_huber_slope),
+        "log-cosh": Shape(_log_cosh_inside, _log_cosh_outside, _log_cosh_slope),
     }
 )
 
@@ -314,10 +332,23 @@ class ErrorLoss:
 
         Raises:
             TypeError: An argument holds no real numbers.
-            ValueError: A length is negative, or a number is not finite.
+            ValueError: A length is negative, a number is not finite, or the loss leaves float64.
         """
         delta, error = _together(self._sizes(logsnr), _not_negative(length, "length"))
-        return delta**2 * SHAPES[self.kind].value(error / delta)
+        within = error <= delta
+        shape = SHAPES[self.kind]
+        loss = np.empty(error.shape)
+        with np.errstate(over="ignore", under="ignore"):  # refused below
+            small, large = error[within], error[~within]
+            loss[within] = small * small * shape.inside(small / delta[within])
+            beyond = delta[~within]
+            loss[~within] = 2 * beyond * large * shape.outside(beyond / large)
+        if not np.isfinite(loss).all():
+            raise ValueError(
+                f"the loss leaves float64 at the length {error[~np.isfinite(loss)][0]:g}; take "
+                "smaller units"
+            )
+        return loss
 
     def slope(self, mean_square: ArrayLike, logsnr: ArrayLike = 0.0) -> NDArray:
         """What a unit of squared error costs, φ(m), at a mean squared error m.
@@ -336,8 +367,9 @@ class ErrorLoss:
         delta, error = _together(self._sizes(logsnr), _not_negative(mean_square, "mean_square"))
         slope = np.ones(error.shape)
         some = error > 0
-        ratio = delta[some] ** 2 / error[some]
-        slope[some] = SHAPES[self.kind].slope(ratio, self.components)
+        with np.errstate(over="ignore", under="ignore"):
+            root = np.minimum(delta[some] / np.sqrt(error[some]), WIDEST)
+            slope[some] = SHAPES[self.kind].slope(root, self.components)
         return np.minimum(slope, 1.0)
 
 

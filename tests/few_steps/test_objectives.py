@@ -5,10 +5,12 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from scipy import integrate, stats
 
 import diffviz as dv
-from diffviz.few_steps import objectives, pairs
+from diffviz.few_steps import objectives, pairs, training
+from diffviz.few_steps.maps import FlowMap
 
 EDGES = np.linspace(-30, 30, 241)
 NAMES = list(dv.few_step_catalogue)
@@ -153,6 +155,13 @@ def own(**parts):
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
+        (lambda: own(name=3), TypeError, "name must be text, got 3"),
+        (lambda: own(name=" "), ValueError, "name must not be empty"),
+        (lambda: own(year="2026"), TypeError, "year must be a whole number"),
+        (lambda: own(year=-1), ValueError, "year must be at least 0"),
+        (lambda: own(source=None), TypeError, "source must be text, got None"),
+        (lambda: own(off_diagonal=0), TypeError, "off_diagonal must be text"),
+        (lambda: own(note=b"x"), TypeError, "note must be text"),
         (lambda: own(diagonal="fm-ot"), TypeError, "diagonal must be an objective"),
         (lambda: own(pairs=stats.norm(0, 2)), TypeError, "pairs must be a law of pairs"),
         (lambda: own(adaptive=0.5), TypeError, "adaptive must be an Adaptive"),
@@ -180,3 +189,20 @@ def test_a_law_of_ones_own_draws_a_whole_number_of_the_diagonal():
     start, end = entry.draw(np.int64(40), np.random.default_rng(0))
     assert (start == end).sum() == 10
     assert (start[10:] < end[10:]).all()
+
+
+def lossy(entry, end=0.25):
+    """The loss of an entry on one pair of times."""
+    rows = torch.ones(2, 1)
+    batch = training.Batch(rows, rows, torch.full((2,), 0.5), torch.full((2,), end))
+    return training.loss(entry, FlowMap(1, 4), batch)
+
+
+def test_a_formula_is_chosen_by_the_name_and_takes_all_parts_of_the_entry():
+    assert torch.isfinite(lossy(dv.few_step("ict")))
+    with pytest.raises(ValueError, match="unknown name of entry 'own'"):
+        lossy(own())
+    with pytest.raises(ValueError, match="'ict' has no adaptive factor"):
+        lossy(own(name="ict", adaptive=objectives.Adaptive(1, 0.01)))
+    with pytest.raises(ValueError, match="every r must be below its t"):
+        lossy(own(name="ict"), end=0.5)

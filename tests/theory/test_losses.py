@@ -115,6 +115,41 @@ def test_the_loss_is_that_of_its_source(kind):
     np.testing.assert_allclose(KINDS[kind](0.8)(r), value(kind, r, 0.8), rtol=1e-7, atol=1e-15)
 
 
+@each
+@pytest.mark.parametrize("delta", [1e-300, 1e-160, 1e-9, 1e9, 1e160, 1e300])
+def test_thresholds_of_any_size_keep_the_digits_of_the_loss(kind, delta):
+    """By mpmath; of log-cosh by its exponentials, where cosh itself is too large."""
+    mpmath = pytest.importorskip("mpmath")
+    for length in (0.0, 1e-150, 1e-9, 0.3, 1e3, 1e150):
+        with mpmath.workdps(1000):
+            r, d = mpmath.mpf(length), mpmath.mpf(delta)
+            forms = {
+                "huber": r**2 if r <= d else 2 * d * r - d**2,
+                "pseudo-huber": 2 * d * (mpmath.sqrt(r**2 + d**2) - d),
+                "log-cosh": 2 * d**2 * (r / d + mpmath.log((1 + mpmath.exp(-2 * r / d)) / 2)),
+            }
+            truth = float(forms[kind])
+        assert KINDS[kind](delta)(length) == pytest.approx(truth, rel=1e-9, abs=1e-300)
+
+
+@each
+@pytest.mark.parametrize("components", [1, 3])
+def test_thresholds_of_any_size_keep_the_digits_of_the_slope(kind, components):
+    """Far below the error φ is δ E r/(d m), and far above it 1."""
+    m = np.array([1e-280, 1e-9, 1.0, 1e9, 1e280])
+    absolute = stats.chi(components).mean() / components / sqrt(m)
+    tiny = KINDS[kind](1e-160, components).slope(m[1:])
+    np.testing.assert_allclose(tiny, 1e-160 * absolute[1:], rtol=1e-9)
+    tiniest = KINDS[kind](1e-300, components).slope(m[:-1])
+    np.testing.assert_allclose(tiniest, 1e-300 * absolute[:-1], rtol=1e-9)
+    np.testing.assert_allclose(KINDS[kind](1e300, components).slope(m), 1, rtol=1e-12)
+
+
+def test_a_loss_beyond_float64_is_refused():
+    with pytest.raises(ValueError, match="the loss leaves float64 at the length 1e\\+200"):
+        losses.log_cosh(1e250)([1.0, 1e200])
+
+
 def test_torch_and_kohya_have_these_losses():
     torch = pytest.importorskip("torch")
     pair = torch.linspace(-3, 3, 61, dtype=torch.float64), torch.zeros(61, dtype=torch.float64)
