@@ -25,7 +25,7 @@ RUNS = 6  # with other masks, to see each token masked
 LEAST_RATE = 1e-6  # that float32 tells from 0
 NEVER = 13.8  # λ of tokens that are never masked, such as those of a prompt
 COUNTED_RUNS = 6  # of which masked tokens are counted
-MOST_LOGITS = 2**28  # 1 GB of float32, of which a few copies are made
+MOST_LOGITS = 2**25  # 128 MB of float32, of which ten copies are made, some of float64
 ESTIMATES = 64  # masks from which rates are estimated where they cannot be bisected
 
 

@@ -38,6 +38,7 @@ from diffviz.protocols import Denoiser
 from diffviz.sampling.draws import drawn
 from diffviz.theory.frames import STRAIGHT, VP, Frame, noise_ratio
 
+FARTHEST = 700.0  # |λ| that is accepted; t = 1 and t = 0 have none
 LOG_OF_ROOT = math.log(2 * math.pi) / 2  # of the normal density
 
 
@@ -59,15 +60,25 @@ class StepLaw(NamedTuple):
             state: The state after the step, shape (n, *shape).
 
         Returns:
-            Logarithms of densities, shape (n, *shape); differentiable in the mean.
+            Logarithms of densities, shape (n, *shape), float32 or of more digits; differentiable in
+            the mean.
 
         Raises:
             TypeError: The state is no tensor.
             ValueError: It is not finite, or has another shape than the mean.
         """
+        return self._densities(state).to(self._dtype)
+
+    def _densities(self, state: Tensor) -> Tensor:
+        """The logarithms in float64: few digits of a state would be none of its density."""
         _check_like(state, self.mean, ("state", "the mean"))
-        deviation = (state - self.mean) / self.std
+        deviation = (state.double() - self.mean.double()) / self.std
         return -deviation.square() / 2 - math.log(self.std) - LOG_OF_ROOT
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """That of the mean, and of half precision float32."""
+        return torch.promote_types(self.mean.dtype, torch.float32)
 
     @threads.decided_by(threads.elements)
     def log_prob(self, state: Tensor) -> Tensor:
@@ -79,7 +90,7 @@ class StepLaw(NamedTuple):
         Returns:
             Logarithms of densities, shape (n,); differentiable in the mean.
         """
-        return self.log_densities(state).flatten(1).sum(1)
+        return self._densities(state).flatten(1).sum(1).to(self._dtype)
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Draw the next state, without a gradient.
@@ -158,7 +169,12 @@ class NoisyStep(ABC):
             ValueError: λ does not go up, or this rule cannot make the step.
         """
         levels = _checked_levels(before, after)
-        return np.float64(self.std(*levels) / DDIMStep(1.0, self.frame).std(*levels))
+        ancestral = DDIMStep(1.0, self.frame).std(*levels)
+        if not ancestral > 0:
+            raise ValueError(
+                f"ancestral sampling adds no noise from λ = {levels[0]:.4g} to {levels[1]:.4g}"
+            )
+        return np.float64(self.std(*levels) / ancestral)
 
     def law(self, z: Tensor, x_hat: Tensor, before: float, after: float) -> StepLaw:
         """The law of the next state.
@@ -173,21 +189,26 @@ class NoisyStep(ABC):
             Mean and standard deviation.
 
         Raises:
-            TypeError: z or x_hat is no tensor.
-            ValueError: λ does not go up, x_hat has another shape than z, or the step adds no noise,
-                so that it has no density.
+            TypeError: z or x_hat is no tensor, or λ no number.
+            ValueError: λ does not go up or leaves ±700 nats, x_hat has another shape than z, the
+                step adds no noise, so that it has no density, or its mean is not finite.
         """
         check_states(z, name="z")
         _check_like(x_hat, z, ("x_hat", "z"))
-        if not before < after:
-            raise ValueError(f"a step goes up in λ, got {before} to {after}")
+        before, after = _checked_levels(before, after)
         std = self.std(before, after)
         if not std > 0:
             raise ValueError(
                 f"{self!r} adds no noise from λ = {before:.4g} to {after:.4g}, so that the step "
                 "has no density; take an eta above 0 and a finite last level"
             )
-        return StepLaw(self.mean(z, x_hat, before, after), std)
+        mean = self.mean(z, x_hat, before, after)
+        if not torch.isfinite(mean).all():
+            raise ValueError(
+                f"the mean of the step from λ = {before:.4g} to {after:.4g} leaves {mean.dtype}; "
+                "take levels nearer to 0, or states of more digits: z.double()"
+            )
+        return StepLaw(mean, std)
 
 
 class _Preserving(NoisyStep):
@@ -256,6 +277,7 @@ class CPSStep(_Preserving):
 
     def released(self, law: StepLaw, state: Tensor) -> Tensor:
         """−(z' − mean)², averaged over components; see ``NoisyStep.released``."""
+        _check_like(state, law.mean, ("state", "the mean"))
         return -(state - law.mean).square().flatten(1).mean(1)
 
 
@@ -369,9 +391,10 @@ def step(
         in the model.
 
     Raises:
-        TypeError: z is no tensor, the model has no denoise(z, logsnr), or the rule is none.
-        ValueError: λ does not go up, ``follow`` has another shape than z, there is nothing to draw
-            with, or the step adds no noise.
+        TypeError: z is no tensor, the model has no denoise(z, logsnr), the rule is none, or the
+            generator not torch's.
+        ValueError: λ does not go up or leaves ±700 nats, ``follow`` has another shape than z, there
+            is nothing to draw with, or the step adds no noise.
     """
     before, after = _checked_levels(before, after)
     check_states(z, name="z")
@@ -381,6 +404,8 @@ def step(
         raise ValueError(
             "give follow, or a generator to draw with: torch.Generator().manual_seed(0)"
         )
+    if generator is not None:
+        checks.torch_generator(generator)
     if follow is not None:
         _check_like(follow, z, ("follow", "z"))
     with threads.suited(threads.denoising(model, len(z)), z.device):
@@ -531,15 +556,21 @@ def scales(frame: Frame, level: float) -> tuple[float, float]:
 
     Returns:
         alpha and sigma.
+
+    Raises:
+        TypeError: The frame is none, or λ no number.
+        ValueError: λ is not finite, or leaves ±700 nats.
     """
+    checks.instance(frame, "frame", Frame, "that of a path, such as dv.paths.LINEAR.frame")
+    level = checks.number(level, "level", -FARTHEST, FARTHEST)
     alpha = float(frame.alpha(np.array([level]))[0])
     return alpha, alpha * float(noise_ratio(level))
 
 
 def _checked_levels(before: ArrayLike, after: ArrayLike) -> tuple[float, float]:
-    """Two levels as numbers; a ValueError unless they go up."""
-    start = checks.number(before, "before")
-    end = checks.number(after, "after")
+    """Two levels as numbers; a ValueError unless they go up within ±700 nats."""
+    start = checks.number(before, "before", -FARTHEST, FARTHEST)
+    end = checks.number(after, "after", -FARTHEST, FARTHEST)
     if not start < end:
         raise ValueError(f"a step goes up in λ, got {start} to {end}")
     return start, end

@@ -63,6 +63,9 @@ class Frame:
     sigma: Curve
     slope: Curve
 
+    def __repr__(self) -> str:
+        return f"Frame({self.name})"
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Frame):
             return NotImplemented

@@ -305,6 +305,9 @@ def test_advantage_weighted_matching_exponentiates_each_draw():
         (lambda: steps.DDIMStep(0.0), "eta"),
         (lambda: steps.FlowGRPOStep().ddim_eta(1, 0), "goes up in λ"),
         (lambda: steps.FlowGRPOStep().ddim_eta(0, math.inf), "after"),
+        (lambda: steps.FlowGRPOStep().ddim_eta(-1e4, 1e4), "before must lie in"),
+        (lambda: steps.DDIMStep().ddim_eta(0, 701), "after must lie in"),
+        (lambda: steps.scales(dv.paths.LINEAR.frame, math.nan), "level must be finite"),
         (lambda: methods.GRPO(levels=(0, 0)), "levels"),
         (lambda: surrogates.nft(*states(2, (3, 2)), [0.5, 1.5, 0]), "from 0 to 1"),
         (lambda: surrogates.nft(*states(2, (3, 2)), [0.5, 1.0]), "each of the 3"),
@@ -355,6 +358,26 @@ def test_numbers_of_numpy_are_kept_as_floats():
             "follow must be a tensor",
         ),
         (lambda z, policy: RULES[0].law(z, z[:1], 0.0, 1.0), ValueError, "x_hat has shape"),
+        (lambda z, policy: RULES[0].law(z, z, "0", 1.0), TypeError, "before must hold real"),
+        (lambda z, policy: RULES[0].law(z, z, True, 2.0), TypeError, "before must be a number"),
+        (lambda z, policy: RULES[3].law(z, z, -math.inf, 0.0), ValueError, "before must be fin"),
+        (lambda z, policy: RULES[3].law(z, z, 0.0, math.inf), ValueError, "after must be finite"),
+        (
+            lambda z, policy: RULES[3].law(z.float(), -z.float(), 300.0, 301.0),
+            ValueError,
+            r"leaves torch.float32; take levels nearer to 0",
+        ),
+        (
+            lambda z, policy: RULES[2].released(RULES[2].law(z, z, 0.0, 1.0), z[:1]),
+            ValueError,
+            "state has shape",
+        ),
+        (
+            lambda z, policy: steps.step(policy, z, 0, 1, RULES[0], generator=0),
+            TypeError,
+            "generator must be a torch.Generator",
+        ),
+        (lambda z, policy: steps.scales("linear", 0.0), TypeError, "frame must be that of a path"),
         (lambda z, policy: RULES[0].law(z, z, 1.0, 0.0), ValueError, "goes up in λ"),
         (
             lambda z, policy: RULES[0].law(z, z, 0.0, 1.0).log_prob(z[:1]),
@@ -366,6 +389,20 @@ def test_numbers_of_numpy_are_kept_as_floats():
 def test_states_that_do_not_fit_are_refused(make, error, says):
     with pytest.raises(error, match=says):
         make(states(4, (2,))[0], policies.Shift())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_few_digits_of_a_state_do_not_shorten_its_density(rule, dtype):
+    """The density of what the states are, once rounded, in float64."""
+    z, x_hat = (one.to(dtype) for one in states(4, (50,)))
+    law = rule.law(z, x_hat, 4.0, 4.2)
+    follow = (law.mean + law.std).to(dtype)
+    rounded = stats.norm(law.mean.double().numpy(), law.std)
+    exact = rounded.logpdf(follow.double().numpy()).sum(1)
+    got = law.log_prob(follow)
+    assert got.dtype == torch.float32
+    np.testing.assert_allclose(got.numpy(), exact, rtol=1e-6, atol=1e-5)
 
 
 def test_steps_name_what_is_missing():
