@@ -25,6 +25,11 @@ NO_CROSS_ENTROPY = (
     "noise has none"
 )
 
+COARSE = (
+    "Its gradient has no more digits than bfloat16, which do not tell weights apart: probe it in "
+    "float32"
+)
+
 
 class Seen(Exception):
     """Raised by a stand-in that only looks at what the network is given."""
@@ -39,12 +44,14 @@ class Reading:
         weight: Weight of the cross-entropy of each token, shape (n, L).
         smoothing: How much labels are smoothed.
         shift: Place of the logit of a token, less that of the token.
+        is_coarse: Whether the gradient has no more digits than bfloat16.
     """
 
     z: Tensor
     weight: Tensor
     smoothing: float
     shift: int
+    is_coarse: bool = False
 
 
 class StandIn(torch.nn.Module):
@@ -59,6 +66,7 @@ class StandIn(torch.nn.Module):
     def __init__(self, shape: tuple[int, int], vocabulary: int, seed: int | None = None):
         super().__init__()
         self.shape = shape
+        self.vocabulary = vocabulary
         self.z: Tensor | None = None
         self.logits: Tensor | None = None
         if seed is not None:  # here, where no draw is recorded
@@ -129,25 +137,48 @@ def read(loss: Loss, x: Tensor, plan: Plan, vocabulary: int, seed: int = 0) -> R
         The reading.
 
     Raises:
-        ValueError: The loss is no weighted cross-entropy.
+        ValueError: The loss is no weighted cross-entropy, or it is not finite.
     """
     network = StandIn(plan.shape, vocabulary, seed)
     with Draws(plan):
-        value = loss(network, x.clone())
-    require(
-        isinstance(value, Tensor) and value.numel() == 1,
-        f"the loss must return one number as a tensor, got {type(value).__name__}",
-    )
+        value = _value(loss, network, x)
     require(value.requires_grad, "the loss does not depend on the output of its network")
     assert network.z is not None and network.logits is not None
     (gradient,) = torch.autograd.grad(value.reshape(()), network.logits)
+    require(
+        bool(gradient.isfinite().all()),
+        "the gradient of the loss in the logits is NaN or infinite: a weight is not finite, as 1/t "
+        "where t is 0, or the loss takes the logarithm of 0",
+    )
     if not gradient.any():  # no token was masked
         return Reading(network.z, torch.zeros(x.shape, dtype=torch.float64), 0.0, 0)
+    is_coarse = torch.equal(gradient, gradient.bfloat16().to(gradient.dtype))
     for shift in SHIFTS:
         fitted = _fit(gradient.double(), network.logits.detach().double(), x, shift)
         if fitted is not None:
-            return Reading(network.z, *fitted, shift)
-    raise ValueError(NO_CROSS_ENTROPY)
+            return Reading(network.z, *fitted, shift, is_coarse)
+    raise ValueError(NO_CROSS_ENTROPY + (f". {COARSE}" if is_coarse else ""))
+
+
+def _value(loss: Loss, network: StandIn, x: Tensor) -> Tensor:
+    """The loss with a stand-in for its network, one number."""
+    try:
+        value = loss(network, x.clone())
+    except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        if network.z is not None:
+            shape = (*network.shape, network.vocabulary)
+            error.add_note(
+                f"the stand-in for the network answered with logits of shape {shape}, which has "
+                "them as .logits too"
+            )
+        raise
+    is_number = isinstance(value, Tensor) and value.numel() == 1
+    given = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else ""
+    require(
+        is_number,
+        f"the loss must return one number as a tensor, got {given or type(value).__name__}",
+    )
+    return value
 
 
 def _fit(gradient: Tensor, logits: Tensor, x: Tensor, shift: int) -> tuple[Tensor, float] | None:

@@ -124,7 +124,7 @@ class Draws(TorchFunctionMode):
 
     def _is_time(self, name: str, drawn: Tensor) -> bool:
         """Whether a draw has a number or a few for each sequence, or one for each block."""
-        if name in CHOICES or not drawn.ndim or self.plan.times == "drawn":
+        if name in CHOICES or self.plan.times == "drawn":
             return False
         n, length = self.plan.shape
         numbers = drawn.numel()

@@ -148,6 +148,12 @@ def one_rate_for_all(model, x):
     return (entropies(model, x, hidden) * hidden / t).mean()
 
 
+def one_number_for_all(model, x):
+    t = torch.rand(())
+    hidden = torch.rand(x.shape) < t
+    return (entropies(model, x, hidden) * hidden / t).mean()
+
+
 def loop(model, x):
     hidden = torch.zeros(x.shape, dtype=torch.bool)
     for row in hidden:
@@ -157,7 +163,9 @@ def loop(model, x):
     return (each.sum(1) / hidden.sum(1)).mean()
 
 
-@pytest.mark.parametrize("loss", [prompt, kept_side, categories, one_rate_for_all, loop])
+@pytest.mark.parametrize(
+    "loss", [prompt, kept_side, categories, one_rate_for_all, one_number_for_all, loop]
+)
 def test_elbos_in_other_forms_are_recognised(loss):
     assert probed(loss).is_elbo
 
@@ -259,7 +267,32 @@ def upside_down(model, x):
     return -LOSSES["simple"](model, x)
 
 
+def infinite_weight(model, x):
+    t = torch.rand(len(x), 1)
+    hidden = torch.rand(x.shape) < t
+    return (entropies(model, x, hidden) * hidden / (t > 0.3)).mean()
+
+
+def mask_in_data(model, x):
+    hidden = torch.rand(x.shape) < torch.rand(len(x), 1)
+    logits = model(torch.where(hidden, x[0, 0], x))
+    return (torch.nn.functional.cross_entropy(logits.mT, x, reduction="none") * hidden).mean()
+
+
+def in_bfloat16(model, x):
+    return LOSSES["simple"](lambda z: model(z).bfloat16(), x)
+
+
+def for_each_token(model, x):
+    hidden = torch.rand(x.shape) < torch.rand(len(x), 1)
+    return entropies(model, x, hidden) * hidden
+
+
 REFUSED = {
+    infinite_weight: "NaN or infinite: a weight is not finite",
+    mask_in_data: "that replaces others is in x too",
+    in_bfloat16: "no more digits than bfloat16",
+    for_each_token: r"one number as a tensor, got a tensor of shape",
     of_no_weight: "the gradient of the loss in the logits is 0",
     upside_down: "negative weight",
     focal: "depends on its own cross-entropy",
@@ -279,6 +312,12 @@ REFUSED = {
 def test_what_is_no_weighting_is_refused_in_words(loss):
     with pytest.raises(ValueError, match=REFUSED[loss]):
         probed(loss)
+
+
+def test_an_error_of_the_loss_says_what_the_network_answered():
+    with pytest.raises(IndexError) as caught:
+        probed(lambda model, x: model(x.masked_fill(torch.rand(x.shape) < 0.5, MASK))["logits"][0])
+    assert "answered with logits of shape" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize(
