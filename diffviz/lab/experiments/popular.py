@@ -274,6 +274,11 @@ MUSUBI = (
     PopularSetting(
         "Ideogram 4", "musubi-ideogram4", "ideogram4_train_network.py --seed 42", tokens=4096
     ),
+    PopularSetting(
+        "HiDream-O1",
+        "musubi-hidream-o1",
+        "hidream_o1_train_network.py --timestep_sampling uniform",
+    ),
 )
 OTHERS = (
     PopularSetting("FLUX.1 dev", "simpletuner", "model_family: flux"),

@@ -3,10 +3,12 @@
 What was read: ``training/timesteps.py`` (commit afbdfc3), ``training/parser_common.py`` (82f45b1),
 the sampling of ``training/trainer_base.py`` (007f142),
 ``modules/scheduling_flow_match_discrete.py`` (51906b5), ``wan_train_network.py`` (06aab28),
-``krea2_train_network.py`` (0eefda2) and ``ideogram4_train_network.py`` (14403b6), the branch main
-of 2026. All scripts share one parser and its defaults, except that of Ideogram 4.
+``krea2_train_network.py`` (0eefda2), ``ideogram4_train_network.py`` (14403b6) and
+``hidream_o1_train_network.py`` (02b3730), the branch main of 2026. All scripts share one parser and
+its defaults, except that of Ideogram 4.
 
-The loss compares the velocity. With sigma the share of noise:
+The loss compares the velocity, and for HiDream-O1 the clean pixels, under noise of 8 times the
+size. With sigma the share of noise:
 
 - "sigma", the default, draws the index min + (max − min) u into the falling table 1, 0.999 ...
   0.001, with u by ``weighting_scheme``. The table ignores ``discrete_flow_shift``. A positive
@@ -44,8 +46,10 @@ from diffviz.recipes.settings.kohya import (
 )
 from diffviz.recipes.settings.levels import Levels, flow_objective, index_masses, linear_logsnr
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values, by_name
-from diffviz.theory import laws, multipliers
+from diffviz.theory import laws, multipliers, paths
 from diffviz.theory.frames import Curve
+from diffviz.theory.paths import LINEAR
+from diffviz.theory.targets import X
 
 VERSION = "main, 2026, commits afbdfc3, 82f45b1, 007f142"
 SOURCE = "kohya-ss/musubi-tuner"
@@ -64,6 +68,8 @@ IDEOGRAM_STD = 1.5  # of the logit of sigma
 IDEOGRAM_TOKENS = 1024  # of 512 x 512, where its mean is 0
 FARTHEST = 100.0  # |λ| at which a weight has long reached its limit
 SHARES = (0.8, 0.075, 0.125)  # of the three laws of qinglong
+NOISE_SCALES = {"full": 8.0, "dev": 7.5}  # of HiDream-O1's variants
+CLIPPED_AT = {"full": 0.0, "dev": 2.5}  # standard deviations of their noise; 0 clips nothing
 CLEAN_LAW = stats.norm(5.36, 1.0)  # of λ, the third of them
 WEIGHTS: dict[str, Curve] = {
     "sigma_sqrt": multipliers.sigma_sqrt,
@@ -202,6 +208,59 @@ def build_ideogram(values: Values) -> Reading:
     return replace(reading, contradictions=(refused,))
 
 
+def build_hidream(values: Values) -> Reading:
+    """The objective of options of the script for HiDream-O1.
+
+    Its noisy pixels are (1 − sigma) x + sigma · scale · ε, so that λ is less by 2 log scale. Its
+    loss compares x.
+
+    Args:
+        values: The options.
+
+    Returns:
+        The reading.
+    """
+    variant = values["model_type"]
+    scale = given_or(values["noise_scale_start"], NOISE_SCALES[variant])
+    last = given_or(values["noise_scale_end"], scale)
+    clipped = given_or(values["noise_clip_std"], CLIPPED_AT[variant])
+    scheme = values["weighting_scheme"]
+    reading = build(values)
+    objective = replace(
+        reading.objective,
+        name=f"musubi-tuner HiDream-O1 {values['timestep_sampling']}",
+        path=paths.shifted(LINEAR, scale),
+        target=X,
+        law=laws.moved(reading.objective.law, -2 * np.log(scale)),
+    )
+    refused = []
+    if scheme != "none":
+        refused.append(
+            f"weighting_scheme={scheme!r} is refused by the script for HiDream-O1: leave it out."
+        )
+    if last != scale:
+        refused.append(
+            f"noise_scale_start={scale:g} and noise_scale_end={last:g} make the size of the noise "
+            "change with sigma, which is not read: give one number for both."
+        )
+    cut_off = f"The noise is cut off at {clipped:g} standard deviations, which is not in w(λ)."
+    return replace(
+        reading,
+        objective=objective,
+        sentence=(
+            f"musubi-tuner trains the clean pixels of HiDream-O1, with noise times {scale:g}, "
+            f"{words_of(values, values['timestep_sampling'])}, without a weight."
+        ),
+        notes=(*reading.notes, *([cut_off] if clipped else [])),
+        contradictions=tuple(refused),
+    )
+
+
+def given_or(value: float | None, default: float) -> float:
+    """The value of an option, or what stands for it where it is not given."""
+    return default if value is None else value
+
+
 def build(values: Values) -> Reading:
     """The objective of options of musubi-tuner.
 
@@ -282,5 +341,22 @@ TRAINERS = (
         options=by_name(*timestep_options("ideogram4_shift")),
         passed_over=WITHOUT_EFFECT,
         build=build_ideogram,
+    ),
+    Trainer(
+        name="musubi-hidream-o1",
+        title="musubi-tuner (HiDream-O1)",
+        version="main, 2026, commit 02b3730",
+        source=SOURCE,
+        scripts=("hidream_o1_train*",),
+        by_script_only=True,
+        options=by_name(
+            *timestep_options("sigma"),
+            Option("model_type", "choice", "full", "variant of the model", tuple(NOISE_SCALES)),
+            Option("noise_scale_start", "number", None, "size of the noise", low=1e-12),
+            Option("noise_scale_end", "number", None, "size at the cleanest sigma", low=1e-12),
+            Option("noise_clip_std", "number", None, "where the noise is cut off", low=0.0),
+        ),
+        passed_over=(*WITHOUT_EFFECT, "dino_loss_*", "skip_t2i_visual_dummy", "task"),
+        build=build_hidream,
     ),
 )

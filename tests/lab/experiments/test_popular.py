@@ -29,9 +29,9 @@ def row(table, title, trainer):
 
 
 def test_there_are_many_settings_each_with_a_row(table):
-    assert len(table) == len(popular.POPULAR) == 53
+    assert len(table) == len(popular.POPULAR) == 54
     names = [(one.setting.title, one.setting.trainer) for one in table]
-    assert len(set(names)) == 53
+    assert len(set(names)) == 54
     for one in table:
         assert np.isfinite(one.quartiles).all()
         assert one.quartiles[0] < one.median < one.quartiles[2]
@@ -138,5 +138,5 @@ def test_small_numbers_are_not_rounded_to_something_else():
 def test_the_command_prints_the_table(capsys):
     assert main(["popular"]) == 0
     printed = numbers(capsys.readouterr().out)
-    assert len(printed) == 53
+    assert len(printed) == 54
     assert printed[0][:2] == ["SD 1.5", "diffusers"]

@@ -101,6 +101,41 @@ def test_a_file_without_a_script_is_not_taken_for_ideogram():
     assert settings.explain(text).trainer.name == "musubi"
 
 
+HIDREAM = "accelerate launch src/musubi_tuner/hidream_o1_train_network.py --dit d.safetensors "
+
+
+@pytest.mark.parametrize(
+    ("line", "scale", "sigma"),
+    [
+        ("--timestep_sampling uniform --weighting_scheme none", 8.0, grid()),
+        ("--model_type dev", 7.5, by_index("none")),
+        ("--timestep_sampling shift --discrete_flow_shift 3 --noise_scale_start 2", 2.0, None),
+    ],
+)
+def test_hidream_compares_pixels_under_loud_noise(line, scale, sigma):
+    """(1 − σ) x + σ · scale · ε, and the mean squared error of x."""
+    sigma = shifted_sigmoid(3.0) if sigma is None else sigma
+    objective = dv.from_settings(HIDREAM + line)
+    sigma = sigma[(sigma > 0) & (sigma < 1)]
+    loud = logsnr_of(sigma) - 2 * np.log(scale)
+    check_law(objective, loud)
+    # an error of ε_hat is one of x_hat times (noise over signal), σ · scale/(1 − σ)
+    check_factor(objective, loud, (sigma * scale / (1 - sigma)) ** 2)
+    assert objective.target.name == "x"
+
+
+def test_what_hidream_does_to_its_noise_is_said():
+    assert (
+        "cut off at 2.5 standard deviations" in dv.from_settings(HIDREAM + "--model_type dev").note
+    )
+    assert "cut off" not in dv.from_settings(HIDREAM).note
+    assert not settings.explain(HIDREAM + "--model_type dev").no_effect
+    with pytest.raises(ValueError, match="refused by the script for HiDream-O1"):
+        dv.from_settings(HIDREAM + "--weighting_scheme mode")
+    with pytest.raises(ValueError, match="noise_scale_start=8 and noise_scale_end=3"):
+        dv.from_settings(HIDREAM + "--noise_scale_end 3")
+
+
 @pytest.mark.parametrize("line", ["", " --min_timestep 100 --max_timestep 900"])
 def test_qinglong_draws_from_three_laws(line):
     objective = dv.from_settings(

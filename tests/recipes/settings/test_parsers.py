@@ -37,6 +37,11 @@ unconditional_dit use_unconditional_dit_for_lora_sampling text_encoder dit_dtype
 initial_sigma log_loss_stats ideogram4_timestep_mu ideogram4_timestep_std
 validate_caption_structure warn_on_caption_issues
 """
+HIDREAM = """
+model_type task noise_scale_start noise_scale_end noise_clip_std fp8_scaled skip_t2i_visual_dummy
+dino_loss_weight dino_loss_backend dino_loss_model_type dino_loss_layer dino_loss_feature_mode
+dino_loss_resize dino_loss_use_gram dino_loss_no_norm dino_loss_every_n_steps
+"""
 SD_SCRIPTS = """
 min_snr_gamma scale_v_pred_loss_like_noise_pred v_pred_like_loss debiased_estimation_loss
 weighted_captions noise_offset noise_offset_random_strength multires_noise_iterations
@@ -100,6 +105,7 @@ system_prompt final_validation_prompt
 PARSERS = {
     "musubi": MUSUBI,
     "musubi-ideogram4": MUSUBI + IDEOGRAM,
+    "musubi-hidream-o1": MUSUBI + HIDREAM,
     "sd-scripts": SD_SCRIPTS,
     "sd-scripts-flux": SD_SCRIPTS + DIT_OPTIONS + FLUX,
     "sd-scripts-anima": SD_SCRIPTS + DIT_OPTIONS + ANIMA,
