@@ -391,6 +391,63 @@ def test_states_that_do_not_fit_are_refused(make, error, says):
         make(states(4, (2,))[0], policies.Shift())
 
 
+class Curved:
+    """A denoiser that is neither linear nor the same at all levels."""
+
+    def denoise(self, z, logsnr):
+        return torch.tanh(z.flip(1)) * (1 + 0.1 * logsnr[:, None]) - 0.3
+
+
+def scales_of(rule, logsnr):
+    """Signal and noise of the linear path by its time, or of the preserving one by cosine."""
+    if rule.frame == dv.paths.LINEAR.frame:
+        t = 1 / (1 + math.exp(logsnr / 2))
+        return 1 - t, t
+    angle = math.atan(math.exp(-logsnr / 2))
+    return math.cos(angle), math.sin(angle)
+
+
+def step_of(rule, z, x_hat, before, after):
+    """Mean and deviation of a step, each rule as its paper or code states it."""
+    (alpha, t), (next_alpha, next_t) = scales_of(rule, before), scales_of(rule, after)
+    eps_hat = (z - alpha * x_hat) / t
+    dt = next_t - t
+    if isinstance(rule, steps.FlowGRPOStep):
+        u_hat = eps_hat - x_hat
+        g = rule.scale * math.sqrt(t / (1 - t))
+        drift = u_hat + g**2 / (2 * t) * (z + (1 - t) * u_hat)
+        return z + drift * dt, g * math.sqrt(-dt)
+    if isinstance(rule, steps.DanceGRPOStep):
+        score = -eps_hat / t
+        drift = eps_hat - x_hat - rule.eta**2 * score / 2
+        return z + drift * dt, rule.eta * math.sqrt(-dt)
+    if isinstance(rule, steps.CPSStep):
+        angle = rule.eta * math.pi / 2
+        mean = next_alpha * x_hat + next_t * math.cos(angle) * eps_hat
+        return mean, next_t * math.sin(angle)
+    ratio = (next_t / next_alpha) ** 2 / (t / alpha) ** 2
+    fresh = rule.eta * next_t * math.sqrt(1 - ratio)
+    return next_alpha * x_hat + math.sqrt(next_t**2 - fresh**2) * eps_hat, fresh
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+def test_log_probabilities_are_those_of_scipy_on_any_grid(rule):
+    rng = np.random.default_rng(7)
+    for length in (2, 3, 8):
+        grid = np.sort(rng.uniform(-8, 8, length))
+        states = [rng.standard_normal((4, 3)) for _ in grid]
+        got = steps.log_probs(Curved(), [torch.from_numpy(z) for z in states], grid, rule)
+        for row, (z, follow), (before, after) in zip(
+            got, pairwise(states), pairwise(grid), strict=True
+        ):
+            size = math.hypot(*scales_of(rule, before))
+            logsnr = torch.full((4,), before, dtype=torch.float64)
+            x_hat = Curved().denoise(torch.from_numpy(z / size), logsnr).numpy()
+            mean, std = step_of(rule, z, x_hat, before, after)
+            exact = stats.norm.logpdf(follow, mean, std).sum(1)
+            np.testing.assert_allclose(row.numpy(), exact, rtol=1e-9)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_few_digits_of_a_state_do_not_shorten_its_density(rule, dtype):
