@@ -148,6 +148,15 @@ def one_rate_for_all(model, x):
     return (entropies(model, x, hidden) * hidden / t).mean()
 
 
+def score_entropy_to_pure_noise(model, x):
+    """SEDD's under a constant rate of masking, with p_hat for the scores: weights down to e^−20."""
+    total = 1e-3 + (20 - 1e-3) * torch.rand(len(x), 1)
+    rate = -torch.expm1(-total)
+    hidden = torch.rand(x.shape) < rate
+    ratio = torch.exp(-total) / rate
+    return (ratio * entropies(model, x, hidden) * hidden).sum(1).mean()
+
+
 def one_number_for_all(model, x):
     t = torch.rand(())
     hidden = torch.rand(x.shape) < t
@@ -163,9 +172,18 @@ def loop(model, x):
     return (each.sum(1) / hidden.sum(1)).mean()
 
 
-@pytest.mark.parametrize(
-    "loss", [prompt, kept_side, categories, one_rate_for_all, one_number_for_all, loop]
+ELBOS = (
+    prompt,
+    kept_side,
+    categories,
+    one_rate_for_all,
+    one_number_for_all,
+    score_entropy_to_pure_noise,
+    loop,
 )
+
+
+@pytest.mark.parametrize("loss", ELBOS)
 def test_elbos_in_other_forms_are_recognised(loss):
     assert probed(loss).is_elbo
 
