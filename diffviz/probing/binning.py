@@ -31,6 +31,7 @@ DRAWS_OF_A_PART = 8
 MOST_PARTS = 32  # of a bin
 FEWEST_OF_A_LINE = 8  # draws on either side
 SHARE_OF_A_LINE = 0.01  # of all draws, at most, on either side
+POOLED = 2  # bins to either side whose scatter counts for the error of a bin
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,48 @@ def bin_averages(levels: Levels, edges: NDArray, *, weighted: bool, discrete: bo
         The averages, shape (bins,).
     """
     value = 2 * levels.factor if weighted else np.ones_like(levels.factor)
-    if not discrete and _is_smooth(levels):
+    if not discrete and are_smooth(levels):
         return _averages_of_quantiles(levels, value, edges)
     cumulative = np.append(0, np.cumsum(levels.mass * value))
     return np.diff(np.interp(edges, cells(levels.logsnr), cumulative)) / np.diff(edges)
 
 
-def _is_smooth(levels: Levels) -> bool:
-    """Whether the levels are quantiles at even probabilities, with gaps that vary slowly."""
+def pooled_errors(mean: NDArray, error: NDArray, draws: NDArray) -> NDArray:
+    """Standard errors that a few replicates tell, averaged over neighbouring bins.
+
+    What is averaged is the square of an error over that of independent draws, which varies slowly
+    from bin to bin.
+
+    Args:
+        mean: Averages over bins, shape (bins,).
+        error: Their standard errors, each from a few replicates, shape (bins,).
+        draws: Number of draws in each bin, shape (bins,).
+
+    Returns:
+        Standard errors, shape (bins,); as they were where a bin holds no draw.
+    """
+    known = (mean != 0) & (draws > 0) & np.isfinite(error)
+    relative = np.divide(error, mean, out=np.zeros_like(error), where=known)
+    share_of_chance = relative**2 * draws
+    place = np.arange(len(mean))
+    low, high = np.maximum(place - POOLED, 0), np.minimum(place + POOLED + 1, len(mean))
+    total, count = (np.append(0, np.cumsum(values)) for values in (share_of_chance, known))
+    share = np.divide(
+        total[high] - total[low], count[high] - count[low], out=np.zeros_like(error), where=known
+    )
+    pooled = np.abs(mean) * np.sqrt(np.divide(share, draws, out=np.zeros_like(error), where=known))
+    return np.where(known, pooled, error)
+
+
+def are_smooth(levels: Levels) -> bool:
+    """Whether levels are quantiles at even probabilities, with gaps that vary slowly.
+
+    Args:
+        levels: What was drawn.
+
+    Returns:
+        Whether they are.
+    """
     gaps = np.diff(levels.logsnr)
     if len(gaps) <= FEWEST_REGULAR or np.ptp(levels.mass) != 0 or not gaps.min() > 0:
         return False
@@ -113,12 +148,13 @@ def smoothing_reach(logsnr: NDArray, values: NDArray) -> int:
 def smoothed(logsnr: NDArray, values: NDArray, reach: int | None = None) -> NDArray:
     """Values that scatter at the same log-SNR, as a function of it.
 
-    Near draws are fitted by a line, so many of them that the scatter averages out. Before that the
-    values are divided by their exponential trend, since weights fall off as powers of the SNR.
+    Near draws are fitted by a line, so many of them that the scatter averages out. Before that
+    values that are not below 0 are divided by their exponential trend, since weights fall off as
+    powers of the SNR.
 
     Args:
         logsnr: Log-SNR of the draws, shape (n,).
-        values: What scatters, shape (n,), not below 0.
+        values: What scatters, shape (n,).
         reach: Number of draws to either side that are averaged over; by default as the scatter
             asks for. Of a part of the draws it is in proportion, so that the same stretch counts.
 
@@ -130,8 +166,11 @@ def smoothed(logsnr: NDArray, values: NDArray, reach: int | None = None) -> NDAr
         return values
     order = np.argsort(logsnr, kind="stable")
     x, y = logsnr[order], values[order]
-    trend = _exponential_trend(x, y, TREND * half)
     lines = np.empty_like(y)
+    if (y < 0).any():
+        lines[order] = _moving_lines(x, y, half)
+        return lines
+    trend = _exponential_trend(x, y, TREND * half)
     lines[order] = np.maximum(_moving_lines(x, y / trend, half), 0) * trend
     return lines
 
@@ -148,7 +187,7 @@ def _scatter(x: NDArray, y: NDArray) -> float:
     positive = (left > 0) & (right > 0)
     of_right = share[positive]
     between[positive] = left[positive] ** (1 - of_right) * right[positive] ** of_right
-    size = middle + between
+    size = np.abs(middle) + np.abs(between)
     distance = np.abs(middle - between)[size > 0] / size[size > 0]
     return float(distance.mean()) if len(distance) else 0.0
 

@@ -39,6 +39,8 @@ SMALLEST_ERROR = 1e-3  # at which h is taken where the least error is smaller, f
 SMALL_GRADIENT = 1e-3  # relative size of a gradient that counts as 0
 ROUNDING = 1e-3  # relative size of a part of the target up to which it may be rounding
 
+NAMES = ("eps", "x", "eps - x", "x - eps", "v", "-v")  # of targets that are tried
+
 ErrorSize = Callable[[NDArray], NDArray]  # root mean square error of the target at log-SNR
 
 
@@ -62,12 +64,14 @@ class Method(Enum):
     ``BISECTION``: the target is where the gradient changes its sign, and h is the slope near it.
     ``DIRECTION``: the gradient of each sample is along its error, with a weight that depends on the
     errors of others; see ``_along_the_gradient``.
+    ``NAMED``: the target is one of ``NAMES``, and h is the slope near it.
     """
 
     SUM_RULE = auto()
     TWO_OUTPUTS = auto()
     BISECTION = auto()
     DIRECTION = auto()
+    NAMED = auto()
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ class Assumptions:
     error: ErrorSize | LeastError | None = None
     stride: int = 1
     guess: tuple[float, tuple[float, ...]] | None = None
+    named: str = "eps"
 
     @property
     def components(self) -> slice:
@@ -490,6 +495,8 @@ def observe(chunk: Chunk, assumptions: Assumptions) -> Observations:
         return _by_bisection(chunk, assumptions)
     if assumptions.method is Method.DIRECTION:
         return _at_one_output(chunk, assumptions)
+    if assumptions.method is Method.NAMED:
+        return _by_name(chunk, assumptions)
     return _state_by_state(chunk, assumptions)
 
 
@@ -585,6 +592,67 @@ def _at_one_output(chunk: Chunk, assumptions: Assumptions) -> Observations:
         h=unread,
         scalars=both.scalars,
     )
+
+
+def _usual_target(name: str, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+    """(a, b) of the target of a name in ``NAMES``, in the shape of alpha and sigma."""
+    zero, one = torch.zeros_like(alpha), torch.ones_like(alpha)
+    usual = {
+        "eps": (zero, one),
+        "x": (one, zero),
+        "eps - x": (-one, one),
+        "x - eps": (one, -one),
+        "v": (-sigma, alpha),
+        "-v": (sigma, -alpha),
+    }
+    return usual[name]
+
+
+def _by_name(chunk: Chunk, assumptions: Assumptions) -> Observations:
+    """Z in all states, the target by its name, and the slope of the gradient near it."""
+    data, noise, nothing = (chunk.run(state) for state in (State.DATA, State.NOISE, State.NOTHING))
+    of_data, of_noise = data.z - nothing.z, noise.z - nothing.z
+    x = assumptions.layout.rows_of_data(chunk)
+    noises = _noises(chunk, assumptions, assumptions.layout, of_noise).values
+    alpha, _ = solve([x], of_data)
+    sigma = solve(noises, of_noise)[0].norm(dim=1, keepdim=True)
+    a, b = _usual_target(assumptions.named, alpha, sigma)
+    on_data, on_noise = a * x, b * of_noise / sigma
+    direction = assumptions.direction
+    near = chunk.run(State.BOTH, on_data + on_noise + LOCAL_ERROR * direction)
+    zero = torch.zeros_like(near.z)
+    return Observations(
+        nothing=Observed(nothing.z, zero),
+        data=Observed(data.z, on_data),
+        noise=Observed(noise.z, on_noise),
+        both=Observed(near.z, on_data + on_noise),
+        h=near.gradient * direction / LOCAL_ERROR,
+        scalars=near.scalars,
+    )
+
+
+def find_name(chunk: Chunk, assumptions: Assumptions) -> str | None:
+    """Which of the usual targets a loss has, by its gradient there.
+
+    Args:
+        chunk: The batch that the loss is run on.
+        assumptions: What is known about the loss.
+
+    Returns:
+        The name in ``NAMES`` of an output at which the gradient vanishes, and near which it does
+        not, in most samples; the others have no gradient at all. None where there is no such name.
+    """
+    for name in NAMES:
+        states = _by_name(chunk, replace(assumptions, named=name))
+        target = states.both.target
+        if target.isfinite().all():
+            at_target = chunk.run(State.BOTH, target).gradient.norm(dim=1)
+            away = LOCAL_ERROR * states.h.norm(dim=1)
+            known = away > 0
+            fits = at_target <= SMALL_GRADIENT * away
+            if bool(known.double().mean() > 0.5) and bool(fits.double().mean() > 0.99):
+                return name
+    return None
 
 
 def _guessed_targets(chunk: Chunk, assumptions: Assumptions) -> dict[State, Tensor]:

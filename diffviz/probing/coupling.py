@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffviz.probing.session import Chunk, State
+from diffviz.probing.session import Chunk, Response, State
 
 MOVED = 0.01  # relative change of a gradient that counts
 COMMON = 1e-3  # relative scatter of a change that is one factor for all samples
@@ -47,6 +47,7 @@ class Coupling:
         refusal: Why there is no weighting; empty where there is one.
         common: All gradients of a batch have a factor in common that is no other batch's.
         has_target: There is no weighting, but a target, which the directions of gradients tell.
+        clamped: Large errors have no gradient.
     """
 
     by_levels: bool = False
@@ -54,6 +55,7 @@ class Coupling:
     refusal: str = ""
     common: bool = False
     has_target: bool = False
+    clamped: bool = False
 
     @property
     def by_errors(self) -> bool:
@@ -122,12 +124,9 @@ def find_coupling(chunk: Chunk, direction: Tensor, *, mixed: bool = False) -> Co
     kept = rows // 2  # samples that are left alone
     if rows != chunk.size or not kept:
         return _flatness(chunk, direction, mixed)
-    size = torch.where(torch.arange(rows) < kept, 1.0, 4.0).to(direction)[:, None]
-    others = chunk.run(State.BOTH, size * direction)
-    if not _moved(plain.z[:kept], others.z[:kept]) and _moved(
-        plain.gradient[:kept], others.gradient[:kept]
-    ):
-        return _by_errors(plain.gradient[:kept], others.gradient[:kept])
+    by_errors = _coupled_errors(chunk, plain, direction)
+    if by_errors is not None:
+        return by_errors
     flat = _flatness(chunk, direction, mixed)
     try:
         with chunk.repeating_levels(kept):
@@ -138,6 +137,21 @@ def find_coupling(chunk: Chunk, direction: Tensor, *, mixed: bool = False) -> Co
     if flat.found or not (same_input and _moved(plain.gradient[:kept], levels.gradient[:kept])):
         return flat
     return Coupling(by_levels=True)
+
+
+def _coupled_errors(chunk: Chunk, plain: Response, direction: Tensor) -> Coupling | None:
+    """What is said where errors of some samples change the gradients of others; None where not.
+
+    Every second sample is changed too, since samples may be compared with their neighbours alone.
+    """
+    place = torch.arange(len(plain.z))
+    for kept in (place < len(place) // 2, place % 2 == 0):
+        size = torch.where(kept, 1.0, 4.0).to(direction)[:, None]
+        others = chunk.run(State.BOTH, size * direction)
+        before, after = plain.gradient[kept], others.gradient[kept]
+        if not _moved(plain.z[kept], others.z[kept]) and _moved(before, after):
+            return _by_errors(before, after)
+    return None
 
 
 def _by_errors(before: Tensor, after: Tensor) -> Coupling:
@@ -198,7 +212,7 @@ def _flatness(chunk: Chunk, direction: Tensor, mixed: bool) -> Coupling:
             "the loss is clamped: large errors have no gradient; the weighting is that of errors "
             "below the bound"
         )
-        return Coupling(notes=(note,))
+        return Coupling(notes=(note,), clamped=True)
     if not mixed and _is_flat_near_the_target(chunk, direction):
         note = (
             "the gradient near the target is not that of a squared loss (clamped from below?): "

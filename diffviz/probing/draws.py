@@ -14,19 +14,23 @@ A draw has one of three roles, decided by ``classify``:
 The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. Those of the first time axis
 are even three times: over all batches, over the rows of one batch, each of which has a stratum of
 its own, and over the batches for one row alone, so that a loss that leaves some rows out still sees
-even levels. Each other axis takes the grid in the order of a Kronecker sequence, so that several
-axes are even jointly. Where there are more numbers for each sample than Kronecker axes, each is
-even by itself and their order is random, as in a Latin hypercube.
+even levels. Each other axis takes the grid in the order of Kronecker sequences, so that several
+axes are even jointly. Each replicate of a measurement has a sequence with a shift of its own at
+random (Cranley and Patterson 1976), so that their scatter is an unbiased error of what several axes
+make together. Where there are more numbers for each sample than Kronecker axes, each is even by
+itself and their order is random, as in a Latin hypercube.
 
 A normal draw may also be a time, such as that of a logit-normal law for each frame. By its shape it
-is noise; a first look at its effect tells, and then its role is in ``Draws.roles``. So is that of a
-normal draw that reaches neither z nor the target, such as a condition.
+is noise; a first look at its effect tells, and then its role is in ``Draws.known``. So is that of a
+normal draw that reaches neither z nor the target, such as a condition. Noise may be drawn in parts,
+such as for each half of a batch, or for each sample; a first look tells that too, and then these
+count as one noise.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import lru_cache
 from types import MappingProxyType
@@ -46,7 +50,10 @@ MAX_TIMES_PER_SAMPLE = 4
 SHARE_OF_LEVELS = 1 / 3  # rows for so many samples may be levels of all
 MAX_REPEATS = 8  # of the data inside a loss
 MAX_PARTS = 64  # parts of a sample up to which one number for each is a time
-KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])
+PLASTIC = 1.324717957244746  # p^3 = p + 1: steps 1/p and 1/p^2 make threes of axes even jointly
+KRONECKER_STEPS = np.array(
+    [0, 1 / PLASTIC, PLASTIC**-2, *np.sqrt([2, 3, 7, 11, 13, 17, 19, 23, 29, 31])]
+)
 REPLICATES = 10  # of a measurement, whose scatter gives the standard error
 STEP_OF_BATCHES = np.sqrt(5)  # from batch to batch, of the strata of a row
 WITHOUT_QUANTILES = frozenset({"randperm", "_standard_gamma", "poisson", "geometric_"})
@@ -202,6 +209,60 @@ def signature(call: RandomCall, drawn: Tensor) -> Signature:
     return call.function, tuple(drawn.shape[1:])
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of draws beyond their shapes.
+
+    Attributes:
+        roles: Roles of draws that are not those of their shape.
+        in_parts: Normal draws for some samples, or for some components of all, are parts of one
+            noise, if together they are as large as the data.
+        always_on: Noise cannot be switched off, as where it is divided by its own size.
+    """
+
+    roles: Mapping[Signature, Role] = field(default_factory=dict)
+    in_parts: bool = False
+    always_on: bool = False
+
+    def role(self, call: RandomCall, drawn: Tensor, data: Tensor) -> Role:
+        """Tell what a random draw is for; see ``classify``."""
+        if self.in_parts and call.function in NORMAL and kind_of_part(drawn, data) is not None:
+            role = Role.NOISE
+        else:
+            role = classify(call, drawn, data, self.roles)
+        return Role.OTHER if role is Role.NOISE and self.always_on else role
+
+
+NOTHING_KNOWN = Known()
+
+
+def kind_of_part(drawn: Tensor, data: Tensor) -> str | None:
+    """What share of the data's numbers a draw may have, by its shape.
+
+    Args:
+        drawn: The numbers, of any shape.
+        data: The data of this run, shape (n, ...).
+
+    Returns:
+        "samples" of the numbers of some samples, "components" of those of some components of all,
+        and None elsewhere.
+    """
+    if drawn.numel() >= data.numel():
+        return None
+    is_one = drawn.shape == data.shape[1:] and len(drawn) != len(data)
+    if is_one or drawn.shape[1:] == data.shape[1:]:
+        return "samples"
+    is_for_all = drawn.ndim > 1 and len(drawn) == len(data) < drawn.numel()
+    is_like_it = drawn.ndim == data.ndim or _lacks_a_dimension(drawn, data)
+    return "components" if is_for_all and is_like_it else None
+
+
+def _lacks_a_dimension(drawn: Tensor, data: Tensor) -> bool:
+    """Whether a draw has all dimensions of the data but one, as one channel has."""
+    shape = list(data.shape)
+    return any(list(drawn.shape) == shape[:i] + shape[i + 1 :] for i in range(1, len(shape)))
+
+
 def _is_for_each_part(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
     """Whether a draw that is not normal has a number for each part of a sample, as for a frame."""
     if call.function in NORMAL or not _has_quantiles(call) or drawn.numel() >= data.numel():
@@ -320,7 +381,7 @@ class KroneckerGrids:
 
         Args:
             axis: Number of the time axis. The first is in its own order, each other has an
-                irrational step.
+                irrational step, and a shift at random in each replicate.
             rows: Number of rows of a batch.
             total: Number of batches.
 
@@ -330,10 +391,30 @@ class KroneckerGrids:
         """
         key = axis, rows, total
         if key not in self._grids:
-            sequence = np.arange(rows * total) * KRONECKER_STEPS[axis] % 1
-            rank = np.argsort(np.argsort(sequence, kind="stable"))
-            self._grids[key] = (rank + 0.5) / (rows * total)
+            replicates = REPLICATES if axis and total >= REPLICATES else 1
+            sequence = _kronecker(axis, rows * total, replicates)
+            self._grids[key] = (_rank(sequence) + 0.5) / (rows * total)
         return self._grids[key]
+
+
+def _kronecker(axis: int, points: int, replicates: int) -> NDArray:
+    """Numbers in [0, 1) of which each replicate, one point in so many, is a Kronecker sequence."""
+    if replicates == 1:
+        return np.arange(points) * KRONECKER_STEPS[axis] % 1
+    rng = np.random.default_rng([axis, points])
+    shifts = rng.random(replicates)
+    places = (rng.permutation(replicates) + 0.5) / replicates  # in the cells of a replicate's grid
+    sequence = np.empty(points)
+    for replicate in range(replicates):
+        own = np.arange(len(sequence[replicate::replicates]))
+        rank = _rank((own * KRONECKER_STEPS[axis] + shifts[replicate]) % 1)
+        sequence[replicate::replicates] = (rank + places[replicate]) / len(own)
+    return sequence
+
+
+def _rank(values: NDArray) -> NDArray:
+    """Places of values in increasing order, int, shape (n,)."""
+    return np.argsort(np.argsort(values, kind="stable"))
 
 
 @dataclass(frozen=True)
@@ -533,7 +614,7 @@ class Draws(TorchFunctionMode):
         batch: The data and their place among all batches.
         order: Place of each sample in the stratified sequence, shape (n,).
         recorded: The draws in the order in which the loss makes them.
-        roles: Roles of draws that are not those of their shape.
+        known: What is known of draws beyond their shapes.
         axes: Probabilities for the times; None where they are left as drawn.
     """
 
@@ -542,7 +623,7 @@ class Draws(TorchFunctionMode):
         batch: Batch,
         grids: KroneckerGrids | None,
         generator_states: dict[torch.Generator, Tensor],
-        roles: Mapping[Signature, Role] = MappingProxyType({}),
+        known: Known = NOTHING_KNOWN,
     ):
         """Prepare to record.
 
@@ -551,13 +632,13 @@ class Draws(TorchFunctionMode):
             grids: Probabilities for the times; None leaves the times as they were drawn.
             generator_states: Generators that the loss draws from, with the state in which they were
                 met first. New ones are added, so that the caller can put them back.
-            roles: Roles of draws that are not those of their shape.
+            known: What is known of draws beyond their shapes.
         """
         super().__init__()
         self.batch = batch
         self.order = batch.order
         self.recorded: list[Recorded] = []
-        self.roles = roles
+        self.known = known
         self.axes = None if grids is None else Axes(batch, grids)
         self._generator_states = generator_states
         self._rng_state = torch.Generator().manual_seed(batch.seed).get_state()
@@ -588,8 +669,45 @@ class Draws(TorchFunctionMode):
 
     @property
     def noises(self) -> list[Tensor]:
-        """The draws that are noise, in the order in which the loss makes them."""
-        return [draw.value for draw in self.recorded if draw.role is Role.NOISE]
+        """The draws that are noise, in the order in which the loss makes them.
+
+        Parts of one noise are put together in the shape of the data.
+        """
+        return [self._together(places) for places in self._places_of_noises()]
+
+    def _together(self, places: Sequence[int]) -> Tensor:
+        """The noise at some places of the record, put together where there are several."""
+        x = self.batch.x
+        values = [self.recorded[place].value for place in places]
+        if len(values) == 1:
+            return values[0]
+        if kind_of_part(values[0], x) == "samples":
+            return torch.cat([value.reshape(-1, *x.shape[1:]) for value in values])
+        return torch.cat([value.reshape(len(x), -1) for value in values], 1).reshape(x.shape)
+
+    def _places_of_noises(self) -> list[list[int]]:
+        """Places of the noises in the record, those of the parts of one noise together."""
+        places = [i for i, draw in enumerate(self.recorded) if draw.role is Role.NOISE]
+        if not self.known.in_parts:
+            return [[place] for place in places]
+        noises: list[list[int]] = []
+        open_noise: list[int] = []
+        for place in places:
+            if kind_of_part(self.recorded[place].value, self.batch.x) is None:
+                noises.append([place])
+                continue
+            open_noise.append(place)
+            if self._is_whole(open_noise):
+                noises.append(open_noise)
+                open_noise = []
+        return noises + [[place] for place in open_noise]
+
+    def _is_whole(self, places: Sequence[int]) -> bool:
+        """Whether parts of one kind are together as large as the data."""
+        x = self.batch.x
+        values = [self.recorded[place].value for place in places]
+        kinds = {kind_of_part(value, x) for value in values}
+        return len(kinds) == 1 and sum(value.numel() for value in values) == x.numel()
 
     def signature_of_noise(self, number: int) -> Signature:
         """What a noise has in common with those of other batches.
@@ -600,7 +718,7 @@ class Draws(TorchFunctionMode):
         Returns:
             The function that drew it, and the shape of a sample's share.
         """
-        draw = [draw for draw in self.recorded if draw.role is Role.NOISE][number]
+        draw = self.recorded[self._places_of_noises()[number][0]]
         return draw.function, tuple(draw.value.shape[1:])
 
     def rewind(self, noise: bool, replaced: Mapping[int, Tensor] | None = None) -> None:
@@ -636,8 +754,23 @@ class Draws(TorchFunctionMode):
 
     def _by_position(self, replaced: Mapping[int, Tensor]) -> dict[int, Tensor]:
         """Replacements by the place of a draw among all draws."""
-        places = [i for i, draw in enumerate(self.recorded) if draw.role is Role.NOISE]
-        return {places[number]: value for number, value in replaced.items()}
+        noises = self._places_of_noises()
+        by_position: dict[int, Tensor] = {}
+        for number, value in replaced.items():
+            by_position |= self._apart(noises[number], value)
+        return by_position
+
+    def _apart(self, places: Sequence[int], value: Tensor) -> dict[int, Tensor]:
+        """The parts of a noise by their places in the record; one alone is as it is."""
+        if len(places) == 1:
+            return {places[0]: value}
+        x = self.batch.x
+        shapes = [self.recorded[place].value.shape for place in places]
+        of_samples = kind_of_part(self.recorded[places[0]].value, x) == "samples"
+        numbers = value.reshape(-1) if of_samples else value.reshape(len(x), -1)
+        sizes = [shape.numel() // (1 if of_samples else len(x)) for shape in shapes]
+        parts = numbers.split(sizes, -1)
+        return dict(zip(places, parts, strict=True))
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         """Answer a call of a random function from the record; let all other functions pass."""
@@ -690,7 +823,7 @@ class Draws(TorchFunctionMode):
         """Make a draw, tell its role, and put quantiles in the place of a time."""
         self._remember_generator(call)
         drawn = self._draw(func, call)
-        role = classify(call, drawn, self.batch.x, self.roles)
+        role = self.known.role(call, drawn, self.batch.x)
         if role is Role.TIME and self.axes is not None and not self.axes.used_up(drawn.numel()):
             drawn = self._stratified(call, drawn, self.axes)
         return Recorded(call.function, drawn, role)

@@ -11,16 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
+from diffviz.probing.draws import REPLICATES
 from diffviz.probing.measured import Measured
 
 GROUPS = 10  # of calls, whose levels are compared
 BINS = 20  # of equal probability
 FEWEST_GAPS = 100
 SLOWLY = 0.2  # step of the log distance between levels
-MOST = 0.98  # of the draws
+MIDDLE = 0.9  # of the draws
+NEARLY_ALL = 0.998  # of the draws
+LIMIT = float(stats.t.ppf(0.975, REPLICATES - 1))  # standard errors that hold in 95 of 100 cases
 KNOWN = 0.01  # standard error of w in one of these bins up to which nothing is said
-ROUNDING = GROUPS * BINS  # share that rounding to whole numbers of draws gives, times the draws
+ROUNDING = GROUPS * BINS / 4  # share that rounding to whole numbers of draws gives, times the draws
 LEFT_OUT = 2e-3  # share from which on levels of which some are left out count as sampled
 ALL = 2.0  # share of chance from which on something differs between calls
 
@@ -100,25 +104,34 @@ def note_on_levels(measured: Measured, share: float, evenness: Evenness) -> str:
     Returns:
         A sentence.
     """
-    error = 100 * np.sqrt(share * BINS / measured.samples)
     if evenness.is_sampled:
+        limit = 100 * LIMIT * np.sqrt(share * BINS / measured.samples)
         return (
             "levels could not be put in even order (drawn by a source that is not known, or some "
             "are left out, as rejected or odd ones?): they are sampled, and w is known to "
-            f"±{error:.2g} % in each of {BINS} bins; more draws= tell more"
+            f"±{limit:.2g} % (in 95 of 100 cases) in each of {BINS} bins; more draws= tell more"
         )
+    middle, tails = _limits(measured)
     return (
         "a level is made of several random numbers (the largest of two, a sum, a choice?), which "
-        f"are even each by itself and less so jointly: w is known to ±{error:.2g} % in each of "
-        f"{BINS} bins, and to ±{100 * _error_in_the_tails(measured):.2g} % in the tails; more "
-        "draws= tell more"
+        f"are even each by itself and less so jointly: in {BINS} bins, w is known to "
+        f"±{100 * middle:.2g} % in the middle {100 * MIDDLE:.0f} % of the draws and to "
+        f"±{100 * tails:.2g} % in the tails (in 95 of 100 cases); more draws= tell more"
     )
 
 
-def _error_in_the_tails(measured: Measured) -> float:
-    """Largest relative error of the density in bins of equal width over most of the draws."""
-    density, error = measured.density(measured.edges(BINS, MOST))
-    return float((error[density > 0] / density[density > 0]).max())
+def _limits(measured: Measured) -> tuple[float, float]:
+    """Largest relative error of the density that is likely, in the middle and in the tails.
+
+    They are those of bins of equal width over nearly all draws.
+    """
+    edges = measured.edges(BINS, NEARLY_ALL)
+    density, error = measured.density(edges)
+    relative = np.divide(error, density, out=np.zeros_like(error), where=density > 0)
+    low, high = measured.edges(1, MIDDLE)
+    inside = (edges[:-1] >= low) & (edges[1:] <= high)
+    middle = relative[inside] if inside.any() else relative
+    return LIMIT * float(middle.max()), LIMIT * float(relative.max())
 
 
 def are_quantiles(measured: Measured) -> bool:

@@ -4,7 +4,6 @@ One chunk is enough. What is found is a frozen record, ``FirstLook``, that the m
 its argument. What cannot be taken for granted is said in its notes.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,6 +21,7 @@ from diffviz.probing.coefficients import (
     ErrorSize,
     LeastError,
     Method,
+    find_name,
     level_of,
     observe,
     read,
@@ -37,7 +37,7 @@ from diffviz.probing.coupling import (
     is_linear,
 )
 from diffviz.probing.dependence import CATEGORICAL, Dependence, find_dependence, judges_of
-from diffviz.probing.draws import Role, Signature
+from diffviz.probing.draws import NOTHING_KNOWN, Known, Role, Signature
 from diffviz.probing.layout import (
     Layout,
     Traced,
@@ -45,6 +45,7 @@ from diffviz.probing.layout import (
     level_groups,
     relative_data_scale,
     trace_all,
+    trace_noise,
 )
 from diffviz.probing.session import Chunk, Response, State
 
@@ -76,7 +77,7 @@ class FirstLook:
         factor_readable: Whether the factor can be read; path and density always can.
         notes: What cannot be taken for granted, in words.
         dependence: What of the target comes from a network.
-        roles: Roles of draws that are not those of their shape.
+        known: What is known of draws beyond their shapes.
         inexact: Log-SNR or factor are no exact description of the loss; a note says why.
         coupling: What of a sample's weight is not its own.
         mixed: The gradient at one component depends on the errors of others.
@@ -90,7 +91,7 @@ class FirstLook:
     factor_readable: bool
     notes: tuple[str, ...]
     dependence: Dependence = field(default_factory=Dependence)
-    roles: Mapping[Signature, Role] = field(default_factory=dict)
+    known: Known = NOTHING_KNOWN
     inexact: bool = False
     scatters: bool = False
     coupling: Coupling = field(default_factory=Coupling)
@@ -149,11 +150,8 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         TypeError: The loss returns no tensor.
     """
     signs = np.random.default_rng(0)
+    chunk = _with_known_draws(chunk)
     nothing = chunk.run(State.NOTHING)
-    roles = _roles_of_noises(chunk)
-    if roles:
-        chunk = chunk.with_roles(roles)
-        nothing = chunk.run(State.NOTHING)
     direction = _random_signs(signs, nothing.z)
     noise = chunk.run(State.NOISE)
     again = chunk.run(State.NOISE, direction)
@@ -168,7 +166,7 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         constant_input=bool(nothing.z.any() or nothing.gradient.any()),
         error=error,
     )
-    notes = _notes_on_noise(external_noise, components) + _notes_on_calls(chunk)
+    notes = _notes_on_noise(chunk, external_noise, components) + _notes_on_calls(chunk)
 
     path = _look_at_path(chunk, assumptions, tolerance)
     assumptions = path.assumptions
@@ -177,14 +175,16 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
     if _fails(first.square_error, tolerance):
         other = _random_signs(signs, nothing.z)
         form = _form_of(chunk, assumptions, other, tolerance)
-    uneven = form.uneven or assumptions.layout.has_parts  # some of which may have no weight
-    assumptions = replace(assumptions, method=form.method, uneven=uneven)
+    assumptions = _with_form(assumptions, form)
     unexplained = _fails(np.nan_to_num(first.target_error), tolerance)
     dependence = find_dependence(chunk, direction, unexplained=unexplained)
     one_level = _has_one_level(first, tolerance)
     coupling = _coupling_of(chunk, direction, form, dependence)
     coupling = _without_common_level(coupling) if one_level else coupling
     coupling = _with_target(chunk, assumptions, coupling, tolerance)
+    if coupling.clamped:
+        form, coupling, named = _below_the_bound(chunk, assumptions, form, coupling)
+        assumptions = replace(_with_form(assumptions, form), named=named)
     if coupling.has_target:
         assumptions = replace(assumptions, method=Method.DIRECTION)
         form = LossForm(Method.DIRECTION, factor_readable=False)
@@ -196,13 +196,50 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         factor_readable=form.factor_readable,
         notes=notes + path.notes + form.notes + dependence.notes + coupling.notes,
         dependence=dependence,
-        roles=roles,
+        known=chunk.draws.known,
         scatters=bool(np.std(first.h) > SCATTER * abs(np.mean(first.h))),
         inexact=path.inexact or form.inexact or coupling.found or dependence.changes,
         coupling=coupling,
         mixed=form.mixed,
         loose=_follows_the_seed(chunk, path.assumptions, first),
     )
+
+
+def _with_form(assumptions: Assumptions, form: LossForm) -> Assumptions:
+    """The same with how h and the target are found."""
+    uneven = form.uneven or assumptions.layout.has_parts  # some of which may have no weight
+    return replace(assumptions, method=form.method, uneven=uneven)
+
+
+def _below_the_bound(
+    chunk: Chunk, assumptions: Assumptions, form: LossForm, coupling: Coupling
+) -> tuple[LossForm, Coupling, str]:
+    """How a clamped loss is read below its bound, or why it is not, and the name of its target.
+
+    Where the usual outputs are beyond the bound in some states, gradients there tell nothing of h.
+    """
+    is_plain = not (assumptions.external_noise or assumptions.changed_data)
+    name = find_name(chunk, assumptions) if is_plain else None
+    if name is not None:
+        note = f"the factor is read at an error of {LOCAL_ERROR} a component"
+        return LossForm(Method.NAMED, (note,), uneven=True), coupling, name
+    if form.method is Method.SUM_RULE and _reaches_all(chunk, assumptions):
+        return form, coupling, assumptions.named
+    reason = (
+        "no weighting: the loss is clamped, errors at the outputs that tell the target are beyond "
+        "the bound, and the target is none of eps, x, u and v: probe the loss before that step"
+    )
+    return form, replace(coupling, refusal=reason), assumptions.named
+
+
+def _reaches_all(chunk: Chunk, assumptions: Assumptions) -> bool:
+    """Whether all outputs of the sum rule have a gradient in all samples with data or noise."""
+    gradients = [
+        chunk.run(State.BOTH, assumptions.direction).gradient,
+        chunk.run(State.DATA, 0.1 * assumptions.direction).gradient,
+        chunk.run(State.NOISE, 0.1 * assumptions.direction).gradient,
+    ]
+    return all(bool((gradient != 0).double().mean() > 1 - RARE) for gradient in gradients)
 
 
 def _follows_the_seed(chunk: Chunk, assumptions: Assumptions, first: Coefficients) -> bool:
@@ -267,6 +304,33 @@ def _without_common_level(coupling: Coupling) -> Coupling:
 
 
 # Path --------------------------------------------------------------------------------------------
+
+
+def _with_known_draws(chunk: Chunk) -> Chunk:
+    """The same batch, where it is known what draws are for that their shapes do not tell."""
+    nothing = chunk.run(State.NOTHING)
+    if not nothing.z.isfinite().all() and _is_rescaled_noise(chunk):
+        return chunk.knowing(replace(chunk.draws.known, always_on=True))
+    if all(noise.numel() != chunk.x.numel() for noise in chunk.draws.noises):
+        in_parts = chunk.knowing(replace(chunk.draws.known, in_parts=True))
+        chunk = in_parts if _has_noise_in_parts(in_parts) else chunk
+    roles = _roles_of_noises(chunk)
+    return chunk.knowing(replace(chunk.draws.known, roles=roles)) if roles else chunk
+
+
+def _is_rescaled_noise(chunk: Chunk) -> bool:
+    """Whether z is finite with noise and not without it, as where noise is divided by its size."""
+    always_on = chunk.knowing(replace(chunk.draws.known, always_on=True))
+    without, alone = always_on.run(State.NOTHING), always_on.run(State.DATA)
+    return bool(without.z.isfinite().all() and alone.z.isfinite().all())
+
+
+def _has_noise_in_parts(chunk: Chunk) -> bool:
+    """Whether parts of noise are together one of which every number reaches z."""
+    chunk.run(State.NOTHING)  # records the draws
+    whole = [i for i, noise in enumerate(chunk.draws.noises) if noise.shape == chunk.x.shape]
+    traced = [trace_noise(chunk, number) for number in whole]
+    return any(one is not None and one.reaches_all(chunk.x.numel()) for one in traced)
 
 
 def _roles_of_noises(chunk: Chunk) -> dict[Signature, Role]:
@@ -560,11 +624,17 @@ def _fails(error: NDArray, tolerance: float) -> bool:
     return bool((error > tolerance).mean() > RARE)
 
 
-def _notes_on_noise(external: bool, components: int) -> tuple[str, ...]:
+def _notes_on_noise(chunk: Chunk, external: bool, components: int) -> tuple[str, ...]:
     """Says that sigma is estimated where the noise cannot be switched off."""
     if not external:
         return ()
     percent = 100 / np.sqrt(2 * components)
+    if chunk.draws.known.always_on:
+        return (
+            "the noise is rescaled by its own statistics (divided by its standard deviation or "
+            "largest value?), so that it is never 0: sigma is its size, each draw to "
+            f"±{percent:.2g} %",
+        )
     return (
         "the noise is not drawn by torch's or NumPy's normal functions for all samples at once: "
         f"sigma is estimated, each draw to ±{percent:.2g} %; where the loss draws it sample by "

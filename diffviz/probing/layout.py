@@ -33,10 +33,12 @@ class Source:
         places: Places in the flattened draw, shape (rows, d).
         inside: Places in the flattened sample, shape (d,), where each row of z holds numbers of
             its own sample, and the same ones in every row; None elsewhere.
+        held: Which components hold a number at all, shape (rows, d); None where all do.
     """
 
     places: Tensor
     inside: Tensor | None
+    held: Tensor | None = None
 
     def of(self, values: Tensor) -> Tensor:
         """Numbers of a draw in the order of z.
@@ -54,7 +56,11 @@ class Source:
     @property
     def sharers(self) -> int:
         """How many components of a row hold one and the same number, at most."""
-        _, count = self.places[0].unique(return_counts=True)
+        row = self.places[0]
+        if self.held is not None and self.held.any():
+            first = int(self.held.any(1).nonzero()[0])
+            row = self.places[first][self.held[first]]
+        _, count = row.unique(return_counts=True)
         return int(count.max())
 
     @property
@@ -87,6 +93,14 @@ class Traced:
         """Which components hold a number of the draw, shape (rows, d); None where all do."""
         held = self.coefficient != 0
         return None if bool(held.all()) else held
+
+    def reaches_all(self, total: int) -> bool:
+        """Whether every number of the draw is somewhere in z.
+
+        Args:
+            total: How many numbers the draw has.
+        """
+        return len(self.source.places[self.coefficient != 0].unique()) == total
 
 
 @dataclass(frozen=True)
@@ -174,16 +188,35 @@ def trace_all(chunk: Chunk) -> tuple[Traced | None, list[Traced | None]]:
     def from_data(pattern: Tensor) -> Tensor:
         return chunk.run(State.DATA, data=pattern.reshape(chunk.x.shape).to(chunk.x)).z - origin
 
-    def from_noise(number: int) -> Callable[[Tensor], Tensor]:
-        return lambda pattern: chunk.run(State.NOISE, noises={number: pattern}).z - origin
-
-    few_bits = torch.finfo(chunk.run(State.NOTHING).dtype).bits < 32
-    tolerance = 0.05 if few_bits else 2e-3
-    noises = chunk.draws.noises
+    numbers = range(len(chunk.draws.noises))
     return (
-        trace(from_data, chunk.x.shape, tolerance),
-        [trace(from_noise(i), noise.shape, tolerance) for i, noise in enumerate(noises)],
+        trace(from_data, chunk.x.shape, _tolerance(chunk)),
+        [trace_noise(chunk, number) for number in numbers],
     )
+
+
+def trace_noise(chunk: Chunk, number: int) -> Traced | None:
+    """Find the places of one noise in z.
+
+    Args:
+        chunk: The batch that the loss is run on, with recorded draws.
+        number: Number of the noise.
+
+    Returns:
+        What was found; None where z does not hold its numbers one by one.
+    """
+    origin = chunk.run(State.NOTHING).z
+
+    def respond(pattern: Tensor) -> Tensor:
+        return chunk.run(State.NOISE, noises={number: pattern}).z - origin
+
+    return trace(respond, chunk.draws.noises[number].shape, _tolerance(chunk))
+
+
+def _tolerance(chunk: Chunk) -> float:
+    """Relative error up to which z is made of single numbers, by the bits that it has."""
+    few_bits = torch.finfo(chunk.run(State.NOTHING).dtype).bits < 32
+    return 0.05 if few_bits else 2e-3
 
 
 def trace(
@@ -224,6 +257,7 @@ def trace(
 def _source(places: Tensor, held: Tensor, shape: Sequence[int]) -> Source:
     """Places that are completed where z holds no number, and told apart by their rows."""
     rows, d = places.shape
+    known = None if bool(held.all()) else held
     size = int(np.prod(shape[1:]))
     own = torch.arange(rows)[:, None] * size
     inside = places - own
@@ -233,8 +267,8 @@ def _source(places: Tensor, held: Tensor, shape: Sequence[int]) -> Source:
         if fits:
             in_place = torch.arange(d) if d == size else torch.zeros(d, dtype=torch.long)
             common = torch.where(common < 0, in_place, common)
-            return Source(own + common, common)
-    return Source(places, None)
+            return Source(own + common, common, known)
+    return Source(places, None, known)
 
 
 # Groups ------------------------------------------------------------------------------------------

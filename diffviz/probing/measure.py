@@ -289,7 +289,7 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Reading:
             int(index),
             plan.calls,
             plan.batch,
-            first_look.roles,
+            first_look.known,
             independent=first_look.coupling.by_levels,
         )
         part = read(chunk, assumptions)

@@ -10,9 +10,11 @@ from diffviz import markup
 from diffviz.checks import brief, count, increasing, number, require
 from diffviz.probing.binning import (
     Levels,
+    are_smooth,
     bin_averages,
     cells,
     describe_family,
+    pooled_errors,
     smoothed,
     smoothing_reach,
 )
@@ -224,10 +226,24 @@ class Measured:
         """Averages over bins, and their standard errors from replicates."""
         mean = self._averages(slice(None), grid, weighted)
         groups = [np.flatnonzero(self.order % REPLICATES == group) for group in range(REPLICATES)]
-        replicates = [self._averages(group, grid, weighted) for group in groups if len(group)]
-        if len(replicates) < 2:
+        groups = [group for group in groups if len(group)]
+        if len(groups) < 2:
             return mean, np.full_like(mean, np.nan)
-        return mean, np.std(replicates, axis=0, ddof=1) / len(replicates) ** 0.5
+        is_counted = not (self.discrete or are_smooth(Levels(*self.levels())))
+        average = self._counted if is_counted else self._averages
+        replicates = [average(group, grid, weighted) for group in groups]
+        error = np.std(replicates, axis=0, ddof=1) / len(replicates) ** 0.5
+        scatters = weighted and smoothing_reach(self.logsnr, self.multiplier) > 0
+        if self.discrete or not (is_counted or scatters):
+            return mean, error
+        draws, _ = np.histogram(self.logsnr, grid)
+        return mean, pooled_errors(mean, error, draws)
+
+    def _counted(self, part: NDArray, grid: NDArray, weighted: bool) -> NDArray:
+        """Averages over bins from counts of draws, which have all the scatter that chance makes."""
+        value = 2 * self.factor[part] if weighted else None
+        total, _ = np.histogram(self.logsnr[part], grid, weights=value)
+        return total / len(part) / np.diff(grid)
 
     def _averages(self, part: Any, grid: NDArray, weighted: bool) -> NDArray:
         """Averages over bins from some of the draws."""

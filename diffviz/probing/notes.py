@@ -34,6 +34,7 @@ class Evidence:
         misread: Share of the draws in which z or the target are no sums of parts, though most are.
         other_targets: Share of the draws whose target is not that of their neighbours.
         of_z_alone: The target is a multiple of z.
+        negative: Share of the draws whose weight is below 0.
     """
 
     first_look: FirstLook
@@ -45,6 +46,7 @@ class Evidence:
     misread: float = 0.0
     other_targets: float = 0.0
     of_z_alone: bool = False
+    negative: float = 0.0
     dropped: Dropped = field(default_factory=nothing_dropped)
 
 
@@ -121,6 +123,16 @@ def unweighted_draws(evidence: Evidence) -> str | None:
     if evidence.unweighted <= 0 or is_told:
         return None
     return f"{evidence.unweighted:.2g} of the draws have a weight of 0; they count with w = 0"
+
+
+def negative_weights(evidence: Evidence) -> str | None:
+    """Draws whose weight is below 0."""
+    if evidence.negative <= FEW or evidence.first_look.coupling.refusal:
+        return None
+    return (
+        f"{evidence.negative:.2g} of the draws have a negative weight: there the loss pushes the "
+        "output away from the target, and w is below 0 or a difference"
+    )
 
 
 def estimated_noise(evidence: Evidence) -> str | None:
@@ -231,6 +243,7 @@ NOTES: tuple[Callable[[Evidence], str | None], ...] = (
     levels_of_lost_draws,
     skipped_samples,
     unweighted_draws,
+    negative_weights,
     changed_data,
     estimated_noise,
     other_than_gaussian,

@@ -148,8 +148,10 @@ class NumpyDraws:
         return RecordedArray(call.function, drawn, is_time)
 
     def _is_noise(self, call: RandomCall, numbers: torch.Tensor) -> bool:
-        """Whether a draw is normal and as large as the data."""
-        return call.function in NORMAL_OF_NUMPY and numbers.numel() == self._batch.x.numel()
+        """Whether a draw is normal and as large as the data, and can be switched off."""
+        can_be_off = self._draws is not None and not self._draws.known.always_on
+        is_normal = call.function in NORMAL_OF_NUMPY
+        return can_be_off and is_normal and numbers.numel() == self._batch.x.numel()
 
     def _record_without_replacement(self, call: RandomCall, drawn: Any) -> RecordedArray:
         """A draw of which no number comes twice, with even levels at its start."""

@@ -157,6 +157,7 @@ def _conclude_group(
         kurtosis=float(np.median(coefficients.kurtosis)),
         unweighted=float((h == 0).mean()) - dropped.without_weight,
         skipped=skipped,
+        negative=float((multiplier < 0).mean()),
         misread=_share_misread(first_look, coefficients, weighted),
         of_z_alone=bool(np.median(np.abs(gain) / np.hypot(b, b - gain)) < NO_GAIN),
     )

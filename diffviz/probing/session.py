@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from diffviz.checks import require
 from diffviz.probing.counters import Counters
-from diffviz.probing.draws import Batch, Draws, KroneckerGrids, Role, Signature
+from diffviz.probing.draws import NOTHING_KNOWN, Batch, Draws, Known, KroneckerGrids
 from diffviz.probing.explain import explaining
 from diffviz.probing.numpy_draws import Interceptor, NumpyDraws, state_of_random
 from diffviz.probing.standin import PLAIN, Answers, Call, StandIn
@@ -127,7 +126,7 @@ class Session:
         number: int,
         total: int,
         size: int,
-        roles: Mapping[Signature, Role] = MappingProxyType({}),
+        known: Known = NOTHING_KNOWN,
         *,
         independent: bool = False,
         salt: int = 0,
@@ -138,7 +137,7 @@ class Session:
             number: Number of the chunk, from 0.
             total: Number of chunks in all.
             size: Number of samples; the data are used in turn.
-            roles: Roles of draws that are not those of their shape.
+            known: What is known of draws beyond their shapes.
             independent: Whether the levels of a chunk are independent of each other.
             salt: A number that other draws than even times depend on.
 
@@ -147,7 +146,7 @@ class Session:
         """
         rows = torch.arange(number * size, (number + 1) * size) % len(self.x)
         batch = Batch(self.x[rows], number, total, self.seed_of(number, salt), independent)
-        return Chunk(self, Draws(batch, self._grids, self.generator_states, roles))
+        return Chunk(self, Draws(batch, self._grids, self.generator_states, known))
 
     def seed_of(self, number: int, salt: int = 0) -> int:
         """Seed of one chunk, which differs from any that a user is likely to have used.
@@ -225,17 +224,17 @@ class Chunk:
         """Numbers in the shape of the data as one row a sample, shape (n, d), in ``dtype``."""
         return values.reshape(self.size, -1).to(self.dtype)
 
-    def with_roles(self, roles: Mapping[Signature, Role]) -> "Chunk":
-        """The same batch, not yet recorded, where some draws have other roles.
+    def knowing(self, known: Known) -> "Chunk":
+        """The same batch, not yet recorded, where more is known of its draws.
 
         Args:
-            roles: Roles of draws that are not those of their shape.
+            known: What is known of draws beyond their shapes.
 
         Returns:
             The chunk.
         """
         batch = self.draws.batch
-        return self._session.chunk(batch.number, batch.total, len(batch.x), roles)
+        return self._session.chunk(batch.number, batch.total, len(batch.x), known)
 
     @property
     def is_stratified(self) -> bool:
@@ -246,7 +245,7 @@ class Chunk:
         """The same batch with the same even times, where all other draws are new ones."""
         batch = self.draws.batch
         size = len(batch.x)
-        return self._session.chunk(batch.number, batch.total, size, self.draws.roles, salt=1)
+        return self._session.chunk(batch.number, batch.total, size, self.draws.known, salt=1)
 
     @contextmanager
     def repeating_levels(self, kept: int) -> Iterator[None]:
@@ -267,7 +266,7 @@ class Chunk:
         Returns:
             The chunk.
         """
-        return self._session.chunk(0, 1, size, self.draws.roles)
+        return self._session.chunk(0, 1, size, self.draws.known)
 
     def run(
         self,

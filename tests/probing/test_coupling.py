@@ -167,6 +167,93 @@ def test_a_reference_that_weights_samples_is_no_target_from_a_network():
     assert not any("the target depends on" in n for n in notes)
 
 
+def groups(model, x):
+    """Errors of four samples each, whether they have a model's own order or not."""
+    return sample_losses(model, x)[0].reshape(-1, 4)
+
+
+def best_of_group(model, x):
+    return -torch.log_softmax(-3 * groups(model, x), 1)[:, 0].mean()
+
+
+def plackett_luce(model, x):
+    scores = -3 * groups(model, x)
+    rest = torch.logcumsumexp(scores.flip(1), 1).flip(1)
+    return (rest - scores).sum(1).mean()
+
+
+def contrastive(model, x):
+    scores = -sample_losses(model, x)[0]
+    return (torch.logsumexp(scores, 0) - scores).mean() + (scores.softmax(0) * scores).sum()
+
+
+def neighbours(model, x):
+    winner, loser = sample_losses(model, x)[0].reshape(-1, 2).T
+    return -torch.nn.functional.logsigmoid(3 * (loser - winner)).mean()
+
+
+@pytest.mark.parametrize("loss", [best_of_group, plackett_luce, contrastive, neighbours])
+def test_the_target_of_a_loss_that_ranks_samples_is_named(loss):
+    measured = probe(loss, X, draws=400)
+    assert measured.kind == "u"
+    assert says(measured, "the weight of a sample depends on the errors of the others")
+    assert "path, density and target are as told" in measured.refusal
+    assert not is_called_equal(measured)
+
+
+def flow_is_off(measured):
+    """Largest deviation from exp(-λ/2)."""
+    edges = measured.edges(20, 0.96)
+    exact = -np.diff(np.exp(-edges / 2)) / np.diff(edges)
+    ratio = measured.weighting(edges)[0] / exact
+    return np.abs(ratio / np.median(ratio) - 1).max()
+
+
+def clamped(model, x):
+    return sample_losses(model, x)[0].clamp(max=2.5).mean()
+
+
+def at_most(model, x):
+    return torch.minimum(sample_losses(model, x)[0], torch.tensor(3.0)).mean()
+
+
+@pytest.mark.parametrize(("loss", "sign"), [(clamped, 1), (at_most, 1), (clamped, -1)])
+def test_a_clamped_loss_is_read_below_its_bound(loss, sign):
+    """Errors of the outputs 0 and ±1 are beyond these bounds in many samples."""
+    measured = probe(lambda model, x: sign * loss(model, x), X, draws=1000)
+    assert measured.kind == "u"
+    assert says(measured, "the loss is clamped")
+    assert says(measured, "have a negative weight") == (sign < 0)
+    assert not is_called_equal(measured)
+    assert np.sign(measured.multiplier).mean() == sign
+    assert flow_is_off(measured) < 0.01
+
+
+def test_a_clamped_loss_of_a_target_without_a_name_is_refused():
+    def loss(model, x):
+        t = torch.rand(len(x))[:, None]
+        noise = torch.randn_like(x)
+        error = model((1 - t) * x + t * noise, t) - (2 * noise - t * x)
+        return (error**2).mean(1).clamp(max=2.5).mean()
+
+    assert probe(loss, X, draws=400).refusal.startswith("no weighting: the loss is clamped")
+
+
+def test_weights_of_both_signs_are_averaged_and_named():
+    def loss(model, x):
+        losses, t = sample_losses(model, x)
+        return ((t - 0.3) * losses).mean()
+
+    measured = probe(loss, X, draws=1000)
+    assert says(measured, "of the draws have a negative weight")
+    assert not measured.exact
+    edges = np.linspace(-4, 4, 9)
+    middle = (edges[1:] + edges[:-1]) / 2
+    expected = (1 / (1 + np.exp(middle / 2)) - 0.3) * np.exp(-middle / 2)
+    found = measured.weighting(edges)[0]
+    np.testing.assert_allclose(found / found[0], expected / expected[0], atol=0.05)
+
+
 @pytest.mark.parametrize("bound", [2.5, 5.0])
 def test_a_loss_that_is_clamped_above_is_not_exact(bound):
     measured = probe(
