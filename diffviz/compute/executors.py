@@ -221,8 +221,9 @@ def _finished(
     checks.require(
         callable(function), f"function must be a function of a task, got {function!r}", TypeError
     )
+    numbered = enumerate(map(_checked_task, checks.one_by_one(tasks, "tasks")))
     interrupted = []
-    for place, task, future in _flow(pool, function, enumerate(map(_checked_task, tasks)), ahead):
+    for place, task, future in _flow(pool, function, numbered, ahead):
         if _worker_died(future):
             interrupted.append((place, task))
         else:

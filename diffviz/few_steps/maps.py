@@ -165,11 +165,12 @@ class FlowMap(nn.Module):
             f"z must have shape (n, {self.dim}), got {tuple(z.shape)}",
         )
         checks.tensor(z, "z")
+        moved = z.to(next(self.parameters()).dtype)
         with torch.no_grad(), threads.suited(self.multiply_adds(len(z)), z.device):
             for t, r in pairwise(grid):
-                ends = (z.new_full((len(z),), each) for each in (r, t))
-                z = z - (t - r) * self(z, *ends)
-        return z
+                ends = (moved.new_full((len(z),), each) for each in (r, t))
+                moved = moved - (t - r) * self(moved, *ends)
+        return moved.to(z.dtype)
 
 
 def _decreasing(times: ArrayLike) -> list[float]:

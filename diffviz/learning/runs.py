@@ -343,7 +343,7 @@ def _check_content(objective: Any, mean: Any, loss: Any) -> None:
         TypeError,
     )
     checks.tensor(mean, "mean")
-    losses = np.shape(checks.real_numbers(loss, "loss"))
+    losses = np.shape(checks.array(loss, "loss"))
     checks.require(len(losses) == 1, f"loss must have shape (steps,), got {losses}")
 
 

@@ -33,7 +33,7 @@ from scipy import fft, stats
 from scipy.special import digamma, expit
 
 from diffviz.checks import count as whole_number
-from diffviz.checks import finite, number, positive, require
+from diffviz.checks import cut, finite, number, positive, require
 from diffviz.data.signals import samples
 from diffviz.perception.sensitivities import Curve
 
@@ -87,7 +87,7 @@ class Spectrum:
         has_power = len(self.each) > 0 and self.each.any(axis=1).all()
         require(
             has_power and (self.each >= 0).all() and (self.count > 0).all(),
-            "power must be >= 0 and somewhere positive (is a recording constant, or is there "
+            "each power must be >= 0 and somewhere positive (is a recording constant, or is there "
             "none?), count > 0",
         )
 
@@ -256,7 +256,9 @@ def _windowed_transform(x: NDArray, window: str) -> Transform:
     try:
         taper = scipy.signal.get_window(window, n)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"window must be the name of a window of SciPy: {error}") from error
+        raise ValueError(
+            f"window must be the name of a window of SciPy: {cut(str(error))}"
+        ) from error
     taper /= np.sqrt(np.mean(taper**2))
     power = np.abs(fft.fft2(x * np.outer(taper, taper), norm="ortho")) ** 2
     return Transform(np.abs(fft.fftfreq(n)), power, 1 / np.mean(taper**4))
@@ -422,7 +424,7 @@ def implied(spectrum: Spectrum, sensitivity: Curve, rate: float) -> Implied:
         TypeError,
     )
     unit = spectrum.frequency * positive(rate, "rate (pixels per degree, or samples per second)")
-    sensitivities = finite(sensitivity(unit), "sensitivity")
+    sensitivities = finite(sensitivity(unit), f"sensitivity at a rate of {rate}")
     if sensitivities.shape != unit.shape:
         raise ValueError(
             f"sensitivity must give one value a frequency, shape {unit.shape}; "

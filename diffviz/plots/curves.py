@@ -74,8 +74,10 @@ def lines(
     _check_curves(curves)
     for what, text in (("xlabel", xlabel), ("ylabel", ylabel), ("title", title)):
         printable(text, what)
-    values = {name: _with_gaps(curve, f"curve {name!r}") for name, curve in curves.items()}
-    places = _places(x, values)
+    values = {
+        name: _with_gaps(curve, f"curve {checks.brief(name)}") for name, curve in curves.items()
+    }
+    places = places_of(x, values)
     ax = _axes_for(ax, legend=1.9 if outside else 0.0)
     has_new_lines = draw_lines(ax, places, values, _curve_colours(values, colours))
     label_axes(ax, xlabel, ylabel, title)
@@ -235,10 +237,11 @@ def _check_curves(curves: Any) -> None:
 def _weighting_of(curve: Weighted | ArrayLike, name: str, grid: NDArray, base: str) -> NDArray:
     """Values of a weighting on the grid, shape (n,)."""
     w = curve.weighting(grid, base) if isinstance(curve, Weighted) else curve
-    values = checks.array(w, f"curve {name!r}")
+    values = checks.array(w, f"curve {checks.brief(name)}")
     if values.shape != grid.shape:
         raise ValueError(
-            f"curve {name!r} must have the shape {grid.shape} of logsnr, got {values.shape}"
+            f"curve {checks.brief(name)} must have the shape {grid.shape} of logsnr, "
+            f"got {values.shape}"
         )
     return values
 
@@ -250,19 +253,35 @@ def _with_gaps(values: ArrayLike, name: str) -> NDArray:
     return np.array(numbers, dtype=float)
 
 
-def _places(
-    x: ArrayLike | Mapping[str, ArrayLike], curves: Mapping[str, NDArray]
+def places_of(
+    x: ArrayLike | Mapping[str, ArrayLike], curves: Mapping[str, ArrayLike], called: str = "x"
 ) -> dict[str, NDArray]:
-    """Name to horizontal places of a curve, as long as the curve."""
+    """Horizontal places of curves.
+
+    Args:
+        x: Places, shape (n,), or a mapping from name to places where curves have their own.
+        curves: Name to values, shape (n,).
+        called: Name of the places, for messages.
+
+    Returns:
+        Name to the places of a curve, as long as the curve.
+
+    Raises:
+        TypeError: Places hold no real numbers.
+        ValueError: A curve has no places, or another number of them.
+    """
     if isinstance(x, Mapping):
         missing = [name for name in curves if name not in x]
-        checks.require(not missing, f"x has no places for the curves {', '.join(missing)}")
-        places = {name: _with_gaps(x[name], f"x of {name!r}") for name in curves}
+        checks.require(not missing, f"{called} has no places for the curves {', '.join(missing)}")
+        places = {name: _with_gaps(x[name], f"{called} of {checks.brief(name)}") for name in curves}
     else:
-        places = dict.fromkeys(curves, _with_gaps(x, "x"))
+        places = dict.fromkeys(curves, _with_gaps(x, called))
     for name, curve in curves.items():
-        if len(places[name]) != len(curve):
-            raise ValueError(f"curve {name!r} has {len(curve)} values, but x {len(places[name])}")
+        if np.shape(places[name]) != np.shape(curve):
+            raise ValueError(
+                f"curve {checks.brief(name)} has {np.size(curve)} values, but {called} "
+                f"{len(places[name])}"
+            )
     return places
 
 

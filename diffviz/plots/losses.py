@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import checks
-from diffviz.plots.curves import lines, place_legend
+from diffviz.plots.curves import lines, place_legend, places_of
 from diffviz.plots.scales import ERROR_OF, LOGSNR
 
 FLOOR = "floor"  # gid of the band
@@ -56,7 +56,7 @@ def loss_curves(
     checks.require(not unknown, f"errors has no curve for {', '.join(sorted(unknown))}")
     ends = None if band is None else _checked_band(band)
     ax = lines(
-        logsnr,
+        places_of(logsnr, curves, "logsnr"),
         curves,
         xlabel=LOGSNR,
         ylabel=f"squared error of {ERROR_OF[base]}, summed over components",

@@ -38,6 +38,7 @@ from diffviz.protocols import Denoiser
 from diffviz.sampling.draws import drawn
 from diffviz.theory.frames import STRAIGHT, VP, Frame, noise_ratio
 
+FARTHEST = 700.0  # nats; beyond, e^λ is infinite in float64
 LOG_OF_ROOT = math.log(2 * math.pi) / 2  # of the normal density
 
 
@@ -383,6 +384,8 @@ def step(
         )
     if follow is not None:
         _check_like(follow, z, ("follow", "z"))
+    if generator is not None:
+        checks.torch_generator(generator)
     with threads.suited(threads.denoising(model, len(z)), z.device):
         law = _law(model, z, (before, after), rule)
         if follow is None:
@@ -538,8 +541,8 @@ def scales(frame: Frame, level: float) -> tuple[float, float]:
 
 def _checked_levels(before: ArrayLike, after: ArrayLike) -> tuple[float, float]:
     """Two levels as numbers; a ValueError unless they go up."""
-    start = checks.number(before, "before")
-    end = checks.number(after, "after")
+    start = checks.number(before, "before", -FARTHEST, FARTHEST)
+    end = checks.number(after, "after", -FARTHEST, FARTHEST)
     if not start < end:
-        raise ValueError(f"a step goes up in λ, got {start} to {end}")
+        raise ValueError(f"a step goes up in λ, got before={start} and after={end}")
     return start, end

@@ -278,6 +278,16 @@ def checked_target(value: Any, name: str) -> Target:
     return value
 
 
+def _check_broadcast(**arrays: NDArray) -> None:
+    """Refuse arrays whose shapes do not broadcast."""
+    shapes = {name: array.shape for name, array in arrays.items()}
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        stated = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"shapes must broadcast, got {stated}") from None
+
+
 def convert(
     value: ArrayLike, z: ArrayLike, logsnr: ArrayLike, source: Target, to: Target, path: Path
 ) -> NDArray:
@@ -308,6 +318,7 @@ def convert(
     path = checked_path(path)
     source = checked_target(source, "source")
     to = checked_target(to, "to")
+    _check_broadcast(value=prediction, z=noised, logsnr=at)
     alpha = path.frame.alpha(at)
     sigma = path.frame.sigma(at)
     a = source.a(at, path)

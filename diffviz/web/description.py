@@ -156,6 +156,7 @@ class Menu(Control):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "options", tuple(checks.items(self.options, "options")))
+        checks.require(self.options, f"options of {self.name} must not be empty")
         self.checked(self.value)
 
     def checked(self, value: Any) -> str:
@@ -198,6 +199,7 @@ class Chips(Control):
         super().__post_init__()
         checks.count(self.most, "most", least=0)
         options = checks.items(self.options, "options")
+        checks.require(options, f"options of {self.name} must not be empty")
         chips = tuple(one if isinstance(one, Chip) else Chip(one) for one in options)
         object.__setattr__(self, "options", chips)
         object.__setattr__(self, "value", self.checked(self.value))
