@@ -141,7 +141,7 @@ def number(value: Any, name: str, low: float = -np.inf, high: float = np.inf) ->
         ValueError: It is NaN, infinite or outside [low, high].
     """
     if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{cut(name)} must be a number, got {value!r}")
+        raise TypeError(f"{name} must be a number, got {value!r}")
     single = array(value, name)
     if single.size != 1:
         raise ValueError(f"{name} must be one number, got shape {single.shape}")
@@ -269,7 +269,7 @@ def instance(value: Any, name: str, kind: type | tuple[type, ...], example: str)
         TypeError: It is no object of the kind, or a class itself.
     """
     if not isinstance(value, kind) or isinstance(value, type):
-        raise TypeError(f"{cut(name)} must be {example}, got {brief(value)}")
+        raise TypeError(f"{cut(str(name))} must be {example}, got {brief(value)}")
     return value
 
 

@@ -59,8 +59,10 @@ MEANT = (  # where NaN or infinity has a meaning
     "plots.*.loss_curves(*)",
     "sampling.grids.grid(*=inf)",  # the end of the law
     "search.surface.Surface(values=*)",  # a training that failed
+    "search.smooth.SmoothSurface(values=*)",
     "plots.scales.scaled(*)",
     "masked.bounds.Assessment.mean(*)",  # a sum over whatever stands there
+    "masked.bounds.Assessment.by_size(values=inf)",
     "masked.worlds.by_rate(by_count=inf)",
     "search.report.Search(*)",
     "theory.laws.truncated(*=inf)",  # no end
@@ -275,7 +277,8 @@ def names(message: str, argument: str, hostile_value: hostile.Hostile) -> bool:
 
 def forms(value: Any) -> set[str]:
     """The forms in which a message may show a value."""
-    shown = {text(value)[:40], str(getattr(value, "shape", "no shape"))}
+    shape = getattr(value, "shape", None)
+    shown = {text(value)[:40], str(shape if shape is None else tuple(shape))}
     if isinstance(value, str | Path):
         shown.add(str(value)[:40])
     if isinstance(value, bytes):

@@ -337,8 +337,17 @@ def _alone(store: Any, item: tuple[str, str, str]) -> Iterator[None]:
     place = Path(store.location).parent / LOCKS
     with suppress(OSError):
         place.mkdir(parents=True, exist_ok=True)
-    with locks.held(place / hashlib.sha256("\n".join(item).encode()).hexdigest()[:32]):
+    with locks.held(place / hashlib.sha256("\n".join(item).encode()).hexdigest()[:32]) as is_locked:
+        if is_locked:
+            _clear_begun(_file(store, item))
         yield
+
+
+def _clear_begun(file: Path) -> None:
+    """Remove what processes that were killed had begun to write in the place of a result."""
+    with suppress(OSError):
+        for begun in file.parent.glob(f"{file.name}.*"):
+            begun.unlink()
 
 
 def _kept(function: Callable, call: _Call) -> Any:

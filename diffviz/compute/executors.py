@@ -654,8 +654,8 @@ def _client(address: str) -> Iterator[Any]:
     """A client of a Dask scheduler."""
     checks.require(
         isinstance(address, str) and address.isprintable() and address,
-        f"cluster must be the address of a Dask scheduler, such as tcp://10.0.0.5:8786, "
-        f"got {address!r}",
+        "cluster must be the address of a Dask scheduler, such as tcp://10.0.0.5:8786, "
+        f"got {checks.brief(address)}",
         TypeError,
     )
     with extras.needed_by("a cluster"):
@@ -664,10 +664,12 @@ def _client(address: str) -> Iterator[Any]:
         try:
             place = _written_address(address) if Path(address).suffix == ".json" else address
             client = Client(place, timeout=PATIENCE)
-        except (OSError, ValueError, KeyError) as error:
+        # Dask asserts that a text without a port is the name of a host
+        except (OSError, ValueError, KeyError, AssertionError) as error:
             raise ConnectionError(
-                f"no Dask scheduler answers at cluster={address!r} ({error}); start one by "
-                "'dask scheduler', which prints its address"
+                f"no Dask scheduler answers at cluster={checks.brief(address)} "
+                f"({checks.cut(str(error))}); start one by 'dask scheduler', which prints its "
+                "address"
             ) from error
         stack.enter_context(client)
         _check_versions(client)

@@ -53,7 +53,7 @@ def exact_map(
     start = checks.number(t, "t", CLEANEST, 1 - CLEANEST)
     end = checks.number(r, "r", CLEANEST, start)
     checks.able(denoiser, "denoiser", ("denoise",), "a denoiser such as dv.toy('ring8')")
-    checks.positive(tolerance, "tolerance")
+    checks.number(tolerance, "tolerance", 1e-15, 0.1)
     checks.require(isinstance(z, Tensor), f"z must be a tensor, got {type(z).__name__}", TypeError)
     checks.require(z.dtype == torch.float64, f"z must be float64 for an exact map, got {z.dtype}")
     checks.tensor(z, "z")

@@ -20,6 +20,7 @@ from diffviz.checks import brief, finite, number, positive, require
 Curve = Callable[[NDArray], NDArray]
 
 FIELDS = (1e-6, 360.0)  # degrees that a picture may fill
+PUPILS = (0.1, 20.0)  # mm
 
 
 # --- viewing geometry -----------------------------------------------------------------------------
@@ -122,7 +123,7 @@ def barten_1999(
         ValueError: An argument is not finite and above 0.
     """
     u = checked_frequency(frequency)
-    d = positive(pupil, "pupil")
+    d = number(pupil, "pupil", *PUPILS)
     light = np.pi / 4 * d**2 * positive(luminance, "luminance")
     trolands = light * (1 - (d / 9.7) ** 2 + (d / 12.4) ** 4)
     photon_noise = 1 / (0.03 * 1.2274e6 * trolands)

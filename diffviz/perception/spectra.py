@@ -193,7 +193,8 @@ class Spectrum:
         half = self.count[band] / 2
         require(
             len(f) >= 3 and power.all(),
-            f"a slope needs 3 frequencies with power in [{low:g}, {high:g}]; widen the band",
+            f"a slope needs 3 frequencies with power from low={low:g} to high={high:g}; "
+            "widen the band",
         )
         log_power = np.log(power) - digamma(half) + np.log(half)
         slope, _ = np.polyfit(np.log(f), log_power.T, 1, w=f**-0.5)

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from diffviz import checks
 from diffviz.plots.canvas import axes
 from diffviz.plots.names import printable, shown
+from diffviz.plots.places import places_of, with_gaps
 from diffviz.plots.scales import ERROR_OF, LOGSNR, SCALES, scaled
 from diffviz.plots.strips import Strip, draw_strip
 from diffviz.plots.style import COLOURS, DASHES, PALETTE, colour
@@ -75,7 +76,7 @@ def lines(
     for what, text in (("xlabel", xlabel), ("ylabel", ylabel), ("title", title)):
         printable(text, what)
     values = {
-        name: _with_gaps(curve, f"curve {checks.brief(name)}") for name, curve in curves.items()
+        name: with_gaps(curve, f"curve {checks.brief(name)}") for name, curve in curves.items()
     }
     places = places_of(x, values)
     ax = _axes_for(ax, legend=1.9 if outside else 0.0)
@@ -246,45 +247,6 @@ def _weighting_of(curve: Weighted | ArrayLike, name: str, grid: NDArray, base: s
     return values
 
 
-def _with_gaps(values: ArrayLike, name: str) -> NDArray:
-    """Values as float64, shape (n,); NaN and infinity stay, as places where nothing is drawn."""
-    numbers = checks.real_numbers(values, name)
-    checks.array(np.nan_to_num(numbers), name, ndim=1)
-    return np.array(numbers, dtype=float)
-
-
-def places_of(
-    x: ArrayLike | Mapping[str, ArrayLike], curves: Mapping[str, ArrayLike], called: str = "x"
-) -> dict[str, NDArray]:
-    """Horizontal places of curves.
-
-    Args:
-        x: Places, shape (n,), or a mapping from name to places where curves have their own.
-        curves: Name to values, shape (n,).
-        called: Name of the places, for messages.
-
-    Returns:
-        Name to the places of a curve, as long as the curve.
-
-    Raises:
-        TypeError: Places hold no real numbers.
-        ValueError: A curve has no places, or another number of them.
-    """
-    if isinstance(x, Mapping):
-        missing = [name for name in curves if name not in x]
-        checks.require(not missing, f"{called} has no places for the curves {', '.join(missing)}")
-        places = {name: _with_gaps(x[name], f"{called} of {checks.brief(name)}") for name in curves}
-    else:
-        places = dict.fromkeys(curves, _with_gaps(x, called))
-    for name, curve in curves.items():
-        if np.shape(places[name]) != np.shape(curve):
-            raise ValueError(
-                f"curve {checks.brief(name)} has {np.size(curve)} values, but {called} "
-                f"{len(places[name])}"
-            )
-    return places
-
-
 def _axes_for(ax: Axes | None, legend: float) -> Axes:
     """The Axes to draw on: those given, or new ones with that much room for a legend in inches."""
     if ax is None:
@@ -297,7 +259,7 @@ def _curve_colours(
     curves: Mapping[str, NDArray], colours: Callable[[str], str] | None
 ) -> dict[str, str]:
     """Name to colour: by the function, the objective's own, or the next one that is free."""
-    if colours:
+    if colours is not None:
         chosen = {name: checks.function(colours, "colours")(name) for name in curves}
         for name, shade in chosen.items():
             message = f"colours must return a colour of Matplotlib, got {shade!r} for {name!r}"

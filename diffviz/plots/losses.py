@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import checks
-from diffviz.plots.curves import lines, place_legend, places_of
+from diffviz.plots.curves import lines, place_legend
+from diffviz.plots.places import places_of
 from diffviz.plots.scales import ERROR_OF, LOGSNR
 
 FLOOR = "floor"  # gid of the band

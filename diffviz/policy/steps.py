@@ -222,7 +222,8 @@ class DDIMStep(_Preserving):
         object.__setattr__(self, "eta", _checked_share(self.eta))
         if not isinstance(self.frame, Frame):
             raise TypeError(
-                f"frame must be that of a path, such as dv.paths.LINEAR.frame, got {self.frame!r}"
+                "frame must be that of a path, such as dv.paths.LINEAR.frame, "
+                f"got {checks.brief(self.frame)}"
             )
 
     def std(self, before: float, after: float) -> float:
@@ -448,6 +449,7 @@ def log_probs(
         )
     rows = []
     check_denoiser(model)
+    check_states(trajectory[0], name="each state of the trajectory")
     with threads.suited(threads.denoising(model, len(trajectory[0])), trajectory[0].device):
         for (z, follow), (before, after) in zip(pairwise(trajectory), pairwise(grid), strict=True):
             _, law = step(model, z, before, after, rule, follow=follow)

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz import markup
-from diffviz.checks import count, finite, one_of, random_generator, require
+from diffviz.checks import brief, count, finite, one_of, random_generator, require
 from diffviz.protocols import Weighting
 from diffviz.theory import multipliers, tables
 from diffviz.theory.atoms import atomic, curve_through, quantiles
@@ -79,9 +79,9 @@ def check_description(entry: Any) -> None:
         require(isinstance(value, str), f"{field} must be text, got {value!r}", TypeError)
     count(entry.year, "year", least=0)
     if not callable(entry.multiplier):
-        raise TypeError(f"multiplier must be a function of λ, got {entry.multiplier!r}")
+        raise TypeError(f"multiplier must be a function of λ, got {brief(entry.multiplier)}")
     if not (entry.stated is None or callable(entry.stated)):
-        raise TypeError(f"stated must be a function of λ or None, got {entry.stated!r}")
+        raise TypeError(f"stated must be a function of λ or None, got {brief(entry.stated)}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import brief, finite, positive
+from diffviz.checks import brief, finite, instance, positive
 from diffviz.theory.frames import VP, levels, noise_ratio
 from diffviz.theory.laws import density
 from diffviz.theory.paths import LINEAR, Path, checked_path
@@ -273,9 +273,7 @@ def base_gain(base: str, logsnr: ArrayLike) -> NDArray:
 
 def checked_target(value: Any, name: str) -> Target:
     """A target; a TypeError for anything else, such as the name of one."""
-    if not isinstance(value, Target):
-        raise TypeError(f"{name} must be a target such as dv.targets.EPS, got {brief(value)}")
-    return value
+    return instance(value, name, Target, "a target such as dv.targets.EPS")
 
 
 def _check_broadcast(**arrays: NDArray) -> None:
