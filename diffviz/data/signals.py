@@ -68,7 +68,7 @@ def image(path: str | File) -> NDArray:
             hides something.
     """
     if not isinstance(path, str | File):
-        raise TypeError(f"path must name an image, as text or a path, got {brief(path)}")
+        raise TypeError(f"an image must be a path, got {brief(path)}")
     return _middle_square(_open_picture(path, str(path)), str(path))
 
 

@@ -123,12 +123,12 @@ def barten_1999(
         ValueError: An argument is not finite and above 0.
     """
     u = checked_frequency(frequency)
-    d = number(pupil, "pupil", *PUPILS)
+    d = number(positive(pupil, "pupil"), "pupil", *PUPILS)
     light = np.pi / 4 * d**2 * positive(luminance, "luminance")
     trolands = light * (1 - (d / 9.7) ** 2 + (d / 12.4) ** 4)
     photon_noise = 1 / (0.03 * 1.2274e6 * trolands)
     neural_noise = 3e-8 / -np.expm1(-((u / 7) ** 2))
-    per_area = number(field, "field", *FIELDS) ** -2 + 12**-2 + (u / 15) ** 2
+    per_area = number(positive(field, "field"), "field", *FIELDS) ** -2 + 12**-2 + (u / 15) ** 2
     blur = np.exp(-2 * (np.pi * u / 60) ** 2 * (0.5**2 + (0.08 * d) ** 2))
     return blur / 3 / np.sqrt(2 / 0.1 * per_area * (photon_noise + neural_noise))
 
@@ -152,7 +152,7 @@ def barten_2004(frequency: ArrayLike, field: float = 10.0, luminance: float = 10
     """
     u = checked_frequency(frequency)
     luminance = positive(luminance, "luminance")
-    per_area = 1 + 144 / number(field, "field", *FIELDS) ** 2 + 0.64 * u**2
+    per_area = 1 + 144 / number(positive(field, "field"), "field", *FIELDS) ** 2 + 0.64 * u**2
     noise = 63 / luminance**0.83 - 1 / np.expm1(-0.02 * u**2)
     optics = np.exp(-0.0016 * u**2 * (1 + 100 / luminance) ** 0.08)
     return 5200 * optics / np.sqrt(per_area * noise)

@@ -425,7 +425,10 @@ def implied(spectrum: Spectrum, sensitivity: Curve, rate: float) -> Implied:
         TypeError,
     )
     unit = spectrum.frequency * positive(rate, "rate (pixels per degree, or samples per second)")
-    sensitivities = finite(sensitivity(unit), f"sensitivity at a rate of {rate}")
+    try:
+        sensitivities = finite(sensitivity(unit), "sensitivity")
+    except ValueError as error:
+        raise ValueError(f"{error}; the rate is {rate}") from None
     if sensitivities.shape != unit.shape:
         raise ValueError(
             f"sensitivity must give one value a frequency, shape {unit.shape}; "
