@@ -34,6 +34,7 @@ ALIASES = {  # what messages call an argument, as a pattern
     "w": "(weighting|table)",
     "x": "(x|batch of data)",
     "text": "settings",
+    "source": "data",
     "on_page": "page",
     "x_hat": "denoiser",
     "follow": "state",
@@ -48,6 +49,7 @@ LONGEST_MESSAGE = 1500  # characters; what repeats a name of 5,000 letters canno
 DEEPEST = 4  # levels of a result at which numbers are looked for
 MEANT = (  # where NaN or infinity has a meaning
     "*(logsnr=inf)",  # no noise, or no signal
+    "few_steps.pairs.Jumps(*=inf)",  # an end without signal or without noise
     "data.toys.Toy.*(z=*)",  # of a point that is not known nothing is known
     "learning.runs.Run.denoise(z=inf)",
     "learning.logs.record.LossLog.take_batches(*)",  # counted, and left out of averages
@@ -69,7 +71,7 @@ MEANT = (  # where NaN or infinity has a meaning
     "theory.multipliers.debiased(cap=inf)",  # no cap
     "web.pictures.Chart*(*)",  # a gap
 )
-OF_THE_CALLER = re.compile(r"^(no_arguments|object|len)\(\) takes")
+OF_THE_CALLER = re.compile(r"^(no_arguments|object|len|double)\(\) takes")
 ALLOWED = (ValueError, TypeError, OSError, ModuleNotFoundError, RuntimeError, ArithmeticError)
 
 

@@ -13,6 +13,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import re
 import reprlib
 import signal
 import sys
@@ -45,6 +46,7 @@ from diffviz.compute import threads
 
 TRIES = 3  # of a task whose worker dies
 AHEAD = 2048  # tasks that are submitted and not finished; more only fill a scheduler's memory
+ADDRESS = re.compile(r"\w+://\S+|\S+:\d+", re.ASCII)
 PATIENCE = 10  # seconds in which the scheduler of a cluster must answer
 PRELOADED = ["torch", "scipy.stats"]  # what a new worker has at once where it is forked
 Task = TypeVar("Task", bound=tuple)
@@ -657,6 +659,12 @@ def _client(address: str) -> Iterator[Any]:
         "cluster must be the address of a Dask scheduler, such as tcp://10.0.0.5:8786, "
         f"got {checks.brief(address)}",
         TypeError,
+    )
+    # Dask tries other texts for half a minute
+    checks.require(
+        ADDRESS.fullmatch(address) or Path(address).suffix == ".json",
+        "cluster must be an address with a port, such as tcp://10.0.0.5:8786, or a scheduler file "
+        f"that ends in .json, got {checks.brief(address)}",
     )
     with extras.needed_by("a cluster"):
         from distributed import Client

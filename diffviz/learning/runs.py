@@ -356,8 +356,8 @@ def _averaging_length(ema: Any, state: Mapping[float, Tensor]) -> float:
     )
     length = checks.number(ema, "ema")
     if length not in state:
-        lengths = ", ".join(map(str, state))
-        raise ValueError(f"no average of length {ema}; there are {lengths}")
+        lengths = checks.cut(", ".join(map(str, state)))
+        raise ValueError(f"no average of length {ema}; there are {lengths} in the state")
     return length
 
 

@@ -54,7 +54,7 @@ def loss_curves(
         raise TypeError(f"curves must map names to values, got {checks.brief(curves)}")
     around = {} if errors is None else dict(errors)
     unknown = around.keys() - dict(curves).keys()
-    checks.require(not unknown, f"errors has no curve for {', '.join(sorted(unknown))}")
+    checks.require(not unknown, f"errors has no curve for {', '.join(sorted(map(str, unknown)))}")
     ends = None if band is None else _checked_band(band)
     ax = lines(
         places_of(logsnr, curves, "logsnr"),

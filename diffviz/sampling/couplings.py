@@ -198,8 +198,8 @@ def straightness(t: ArrayLike | Tensor, z: Tensor) -> float:
     dz = step_vectors(z)
     if dt.shape != dz.shape[:1] or (dt * dt.sum() <= 0).any():
         raise ValueError(
-            f"times, one for each of the {len(dz) + 1} places, must rise or fall at every step, "
-            f"got {t!r}"
+            f"times, one for each of the {len(dz) + 1} places of z, must rise or fall at every "
+            f"step, got {t!r}"
         )
     velocity = dz / dt[:, None, None]
     mean_velocity = dz.sum(0) / dt.sum()

@@ -27,7 +27,7 @@ from diffviz.theory.atoms import atomic, curve_through, quantiles
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.laws import checked_law, density, truncated
 from diffviz.theory.paths import COSINE, Path, checked_path
-from diffviz.theory.targets import EPS, Target, base_gain
+from diffviz.theory.targets import EPS, Target, base_gain, checked_target
 
 SMALLEST = 1e-290  # of a weighting on eps; below, float64 loses digits
 
@@ -152,8 +152,7 @@ class Objective:
         """Refuse parts of the wrong kind where they are passed, not where they are used."""
         check_description(self)
         checked_path(self.path)
-        if not isinstance(self.target, Target):
-            raise TypeError(f"target must be a target such as dv.targets.EPS, got {self.target!r}")
+        checked_target(self.target, "target")
 
     def __repr__(self) -> str:
         return (

@@ -98,7 +98,7 @@ def test_a_beta_weight_below_1_favours_little_noise():
     assert objective.law.median() > settings(model_type=SDXL).law.median()
     assert "BETA replaces" not in objective.note
     unset = settings(model_type=SDXL, timestep_distribution="BETA", noising_weight=0.8)
-    assert "BETA replaces noising_bias by 0.0001" in unset.note
+    assert "BETA replaces noising_bias by 0.0001:" in unset.note
 
 
 @pytest.mark.parametrize(("model", "ends"), [(FLUX, (4096, 1.15)), ("QWEN", (8192, 0.9))])
