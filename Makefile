@@ -18,7 +18,7 @@ OPTIONS += $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--n
 # forbid it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: lab test quick lint docs suite callbacks browser figures notebooks device-check fuzz mutants site site-check
+.PHONY: lab test quick lint docs suite callbacks browser figures notebooks device-check fuzz mutants kills bounds site site-check
 
 lab: $(LAB)  ## open JupyterLab on notebooks/ (prints the URL with its token)
 	$(BIN)/jupyter lab $(OPTIONS) notebooks
@@ -73,6 +73,12 @@ fuzz: $(TEST)  ## 20,000 hostile inputs on all public names; goes on where it wa
 
 mutants: $(TEST)  ## do the tests notice small faults? goes on where it was stopped (MUTANTS="--minutes 60")
 	nice -n 19 $(BIN)/python benchmarks/mutants.py $(MUTANTS)
+
+kills: $(TEST)  ## 200 kills and 200 interrupts of trainings and searches, which go on (KILLS="--kills 20")
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/kills.py $(KILLS)
+
+bounds: $(TEST)  ## tests with the oldest and the newest releases that pyproject.toml allows (BOUNDS="--dry-run")
+	$(BIN)/python benchmarks/environments.py $(BOUNDS)
 
 notebooks: $(LAB)  ## run all notebooks and save them with their pictures
 	$(BIN)/python notebooks/build.py

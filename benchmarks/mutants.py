@@ -6,9 +6,11 @@ the large libraries loaded. A mutant that no test notices survives; the table of
 to read. Results are kept by mutant, so that a run can be stopped and goes on.
 
 The tests of ``diffviz/ROOM/MODULE.py`` are first ``tests/ROOM/test_MODULE.py``, then the files of
-``tests/ROOM`` that name the module, those that name it most often first; and then, for what is
-left, the slow tests of the first file. Tests that take longer than the limit notice a mutant, too,
-and are counted by themselves.
+``tests/ROOM`` that name the function, class or entry around the mutant, those that name it most
+often first; and then, for what is left, the slow tests of the first files. Tests that take longer
+than the limit notice a mutant, too, and are counted by themselves.
+
+``EQUIVALENT`` names the mutants that no test can tell from the package, with the reason.
 
 Run: nice -n 19 python benchmarks/mutants.py [--sample N] [--seed S] [--rooms ROOM ...]
     [--limit SECONDS] [--minutes M] [--again]
@@ -23,6 +25,7 @@ import importlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -40,7 +43,8 @@ OUT = ROOT / ".mutants"
 ROOMS = ("theory", "recipes", "learning", "probing", "sampling")
 LIBRARIES = ("numpy", "scipy.stats", "torch", "matplotlib.figure")  # pytest loads plugins itself
 PASSED, FAILED, INTERRUPTED, NO_TESTS, BROKEN = 0, 1, 2, 5, 70  # codes of pytest, and ours
-MOST_FILES = 8  # test files beside the module's own
+MOST_FILES = 8  # test files for a mutant
+MOST_SLOW_FILES = 2  # of these, whose slow tests are run at last
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -185,21 +189,41 @@ def applied(mutant: Mutant, text: bytes) -> bytes:
 # --- which tests look at a module ----------------------------------------------------------------
 
 
-def tests_of(file: str) -> list[str]:
-    """The test files of a module: its own, then those of its room that name it."""
-    path = Path(file)
-    room, name = path.parts[1], path.stem
-    folder = ROOT / "tests" / room
-    own = [one for one in (folder / f"test_{name}.py",) if one.exists()]
-    counts = {
-        one: one.read_text(encoding="utf-8").count(name)
-        for one in sorted(folder.rglob("test_*.py"))
-        if one not in own
-    }
-    named = sorted((one for one in counts if counts[one]), key=lambda one: -counts[one])
-    rest = [one for one in counts if not counts[one]]
-    chosen = (own + named + rest)[: MOST_FILES + len(own)]
-    return [str(one.relative_to(ROOT)) for one in chosen]
+def tests_of(mutant: Mutant) -> list[str]:
+    """The test files of a mutant: its module's own, then those of its room that name it most."""
+    path = Path(mutant.file)
+    folder = ROOT / "tests" / path.parts[1]
+    texts = {one: one.read_text(encoding="utf-8") for one in sorted(folder.rglob("test_*.py"))}
+    around = names_around(mutant)
+
+    def relevance(file: Path) -> tuple[bool, bool, bool, int]:
+        near = sum(len(re.findall(rf"\b{re.escape(name)}\b", texts[file])) for name in around)
+        same_folder = file.parent.parts[-1] == path.parent.parts[-1]
+        return file.stem == f"test_{path.stem}", near > 0, same_folder, near
+
+    ordered = sorted(texts, key=relevance, reverse=True)
+    return [str(one.relative_to(ROOT)) for one in ordered[:MOST_FILES]]
+
+
+def names_around(mutant: Mutant) -> set[str]:
+    """Names by which a test may reach a mutant: of the functions, classes and entries around it."""
+    tree = ast.parse((ROOT / mutant.file).read_text(encoding="utf-8"))
+    names = {Path(mutant.file).stem}
+    for node in ast.walk(tree):
+        first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0
+        if not first <= mutant.line <= last:
+            continue
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {one.id for one in node.targets if isinstance(one, ast.Name)}
+        elif isinstance(node, ast.Call):
+            names |= {
+                word.value.value
+                for word in node.keywords
+                if word.arg == "name" and isinstance(word.value, ast.Constant)
+            }
+    return {str(name) for name in names}
 
 
 # --- one mutant ----------------------------------------------------------------------------------
@@ -263,13 +287,13 @@ def tried(mutant: Mutant, place: Path, limit: float) -> dict[str, Any]:
     file = place / mutant.file
     original, times = file.read_bytes(), file.stat()
     started = time.perf_counter()
-    files = tests_of(mutant.file)
+    files = tests_of(mutant)
     file.write_bytes(applied(mutant, original))
     os.utime(file, (1, 1))  # so that no compiled file is taken for this one
     try:
         outcome, first = run_tests(place, files, "not slow", limit)
         if outcome == "survived":
-            outcome, first = run_tests(place, files[:1], "slow", limit)
+            outcome, first = run_tests(place, files[:MOST_SLOW_FILES], "slow", limit)
     finally:
         file.write_bytes(original)
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))

@@ -10,7 +10,7 @@ NaN and infinity wherever they have no meaning.
 """
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
@@ -147,7 +147,7 @@ def number(value: Any, name: str, low: float = -np.inf, high: float = np.inf) ->
         raise ValueError(f"{name} must be one number, got shape {single.shape}")
     result = float(single.reshape(()))
     if not low <= result <= high:
-        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {value!r}")
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {brief(value)}")
     return result
 
 
@@ -155,7 +155,7 @@ def positive(value: Any, name: str) -> float:
     """One finite number above 0, as a float; anything else is a ValueError."""
     result = number(value, name) if _looks_real(value) else np.nan
     if not result > 0:
-        raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
+        raise ValueError(f"{name} must be a finite number > 0, got {brief(value)}")
     return result
 
 
@@ -188,7 +188,7 @@ def count(value: Any, name: str, least: int = 1) -> int:
     try:
         result = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be a whole number, got {value!r}") from None
+        raise TypeError(f"{name} must be a whole number, got {brief(value)}") from None
     if result < least:
         raise ValueError(f"{name} must be at least {least}, got {result}")
     return result
@@ -236,7 +236,7 @@ def unknown(kind: str, name: object, known: Iterable[Any], listing: str = "") ->
 def require(holds: Any, message: str, error: type[Exception] = ValueError) -> None:
     """Raise ``error`` with the message, whose middle is cut if it is long, unless it holds."""
     if not holds:
-        raise error(_cut(message, LONGEST_MESSAGE))
+        raise error(cut(message, LONGEST_MESSAGE))
 
 
 def brief(value: Any) -> str:
@@ -244,10 +244,10 @@ def brief(value: Any) -> str:
 
     That of a tensor or a table takes long, so it is called only where an error is raised.
     """
-    return _cut(repr(value), LONGEST_VALUE)
+    return cut(repr(value))
 
 
-def _cut(text: str, longest: int) -> str:
+def cut(text: str, longest: int = LONGEST_VALUE) -> str:
     """A text, without its middle if it is longer than allowed."""
     half = longest // 2
     return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"
@@ -269,7 +269,7 @@ def instance(value: Any, name: str, kind: type | tuple[type, ...], example: str)
         TypeError: It is no object of the kind, or a class itself.
     """
     if not isinstance(value, kind) or isinstance(value, type):
-        raise TypeError(f"{name} must be {example}, got {brief(value)}")
+        raise TypeError(f"{cut(str(name))} must be {example}, got {brief(value)}")
     return value
 
 
@@ -302,6 +302,14 @@ def function(value: Any, name: str) -> Any:
     return value
 
 
+def one_by_one(value: Any, name: str) -> Iterator[Any]:
+    """What a list or another iterable holds, as it is asked for; a TypeError for anything else."""
+    try:
+        return iter(value)
+    except TypeError:  # nothing to go through, such as an array without dimensions
+        raise TypeError(f"{name} must be a list, got {brief(value)}") from None
+
+
 def items(value: Any, name: str) -> list[Any]:
     """What a list, a tuple or another iterable holds; a TypeError for text and single things."""
     try:
@@ -323,7 +331,7 @@ def random_generator(value: Any, name: str = "rng") -> np.random.Generator:
     """A NumPy generator; a TypeError for anything else, such as a seed."""
     if not isinstance(value, np.random.Generator):
         raise TypeError(
-            f"{name} must be a NumPy generator such as np.random.default_rng(0), got {value!r}"
+            f"{name} must be a NumPy generator such as np.random.default_rng(0), got {brief(value)}"
         )
     return value
 
@@ -333,7 +341,7 @@ def torch_generator(value: Any, name: str = "generator") -> Any:
     torch = import_module("torch")  # by name, as in ``tensor``
     if not isinstance(value, torch.Generator):
         raise TypeError(
-            f"{name} must be a torch.Generator, got {value!r}; "
+            f"{name} must be a torch.Generator, got {brief(value)}; "
             "take torch.Generator().manual_seed(0), for example"
         )
     return value

@@ -334,11 +334,33 @@ def _alone(store: Any, item: tuple[str, str, str]) -> Iterator[None]:
     The lock is of the function too. One that calls another with the same arguments would otherwise
     wait for itself.
     """
-    place = Path(store.location).parent / LOCKS
+    lock = _lock(store, item)
     with suppress(OSError):
-        place.mkdir(parents=True, exist_ok=True)
-    with locks.held(place / hashlib.sha256("\n".join(item).encode()).hexdigest()[:32]):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    with locks.held(lock) as is_locked:
+        if is_locked:
+            _clear_begun(_file(store, item))
         yield
+
+
+def _lock(store: Any, item: tuple[str, str, str]) -> Path:
+    """The file by which processes wait for a result."""
+    name = hashlib.sha256("\n".join(item).encode()).hexdigest()[:32]
+    return Path(store.location).parent / LOCKS / name
+
+
+def _clear_lock(lock: Path) -> None:
+    """Remove the lock of a process that was killed after it had written its result."""
+    if lock.exists():
+        with suppress(TimeoutError), locks.held(lock, patience=0):
+            pass
+
+
+def _clear_begun(file: Path) -> None:
+    """Remove what processes that were killed had begun to write in the place of a result."""
+    with suppress(OSError):
+        for begun in file.parent.glob(f"{file.name}.*"):
+            begun.unlink()
 
 
 def _kept(function: Callable, call: _Call) -> Any:
@@ -350,7 +372,9 @@ def _kept(function: Callable, call: _Call) -> Any:
     name = f"{module}.{function.__qualname__}"
     item = (name, sources.fingerprint(module), call.key)
     with suppress(_UnreadableError):
-        return _read(store, item)
+        result = _read(store, item)
+        _clear_lock(_lock(store, item))
+        return result
     with _alone(store, item):
         with suppress(_UnreadableError):
             return _read(store, item)  # another process has just computed it

@@ -13,6 +13,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import re
 import reprlib
 import signal
 import sys
@@ -45,6 +46,7 @@ from diffviz.compute import threads
 
 TRIES = 3  # of a task whose worker dies
 AHEAD = 2048  # tasks that are submitted and not finished; more only fill a scheduler's memory
+ADDRESS = re.compile(r"\w+://\S+|\S+:\d+", re.ASCII)
 PATIENCE = 10  # seconds in which the scheduler of a cluster must answer
 PRELOADED = ["torch", "scipy.stats"]  # what a new worker has at once where it is forked
 Task = TypeVar("Task", bound=tuple)
@@ -221,8 +223,9 @@ def _finished(
     checks.require(
         callable(function), f"function must be a function of a task, got {function!r}", TypeError
     )
+    numbered = enumerate(map(_checked_task, checks.one_by_one(tasks, "tasks")))
     interrupted = []
-    for place, task, future in _flow(pool, function, enumerate(map(_checked_task, tasks)), ahead):
+    for place, task, future in _flow(pool, function, numbered, ahead):
         if _worker_died(future):
             interrupted.append((place, task))
         else:
@@ -653,9 +656,15 @@ def _client(address: str) -> Iterator[Any]:
     """A client of a Dask scheduler."""
     checks.require(
         isinstance(address, str) and address.isprintable() and address,
-        f"cluster must be the address of a Dask scheduler, such as tcp://10.0.0.5:8786, "
-        f"got {address!r}",
+        "cluster must be the address of a Dask scheduler, such as tcp://10.0.0.5:8786, "
+        f"got {checks.brief(address)}",
         TypeError,
+    )
+    # Dask tries other texts for half a minute
+    checks.require(
+        ADDRESS.fullmatch(address) or Path(address).suffix == ".json",
+        "cluster must be an address with a port, such as tcp://10.0.0.5:8786, or a scheduler file "
+        f"that ends in .json, got {checks.brief(address)}",
     )
     with extras.needed_by("a cluster"):
         from distributed import Client
@@ -663,10 +672,12 @@ def _client(address: str) -> Iterator[Any]:
         try:
             place = _written_address(address) if Path(address).suffix == ".json" else address
             client = Client(place, timeout=PATIENCE)
-        except (OSError, ValueError, KeyError) as error:
+        # Dask asserts that a text without a port is the name of a host
+        except (OSError, ValueError, KeyError, AssertionError) as error:
             raise ConnectionError(
-                f"no Dask scheduler answers at cluster={address!r} ({error}); start one by "
-                "'dask scheduler', which prints its address"
+                f"no Dask scheduler answers at cluster={checks.brief(address)} "
+                f"({checks.cut(str(error))}); start one by 'dask scheduler', which prints its "
+                "address"
             ) from error
         stack.enter_context(client)
         _check_versions(client)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from scipy.io import wavfile
 
-from diffviz.checks import finite, instance, real_numbers, require
+from diffviz.checks import brief, cut, finite, instance, real_numbers, require
 
 BYTES = (bytes, bytearray, memoryview)
 LONGEST = 200  # characters of a path in a message
@@ -68,7 +68,7 @@ def image(path: str | File) -> NDArray:
             hides something.
     """
     if not isinstance(path, str | File):
-        raise TypeError(f"an image must be a path, got {path!r}")
+        raise TypeError(f"an image must be a path, got {brief(path)}")
     return _middle_square(_open_picture(path, str(path)), str(path))
 
 
@@ -117,7 +117,9 @@ def _open_picture(source: str | File | io.BytesIO, name: str) -> Image.Image:
             picture.load()
     # a damaged PNG is a SyntaxError to Pillow
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"cannot read an image from {name[:LONGEST]}: {error}") from error
+        raise ValueError(
+            f"cannot read an image from {name[:LONGEST]}: {cut(str(error))}"
+        ) from error
     return picture
 
 
@@ -169,7 +171,9 @@ def _read_wav(source: str | File | io.BytesIO, name: str) -> tuple[NDArray, int]
             rate, values = wavfile.read(source)
     # SciPy fails on a damaged header in many ways, even with an UnboundLocalError
     except Exception as error:
-        raise ValueError(f"cannot read a WAV file from {name[:LONGEST]}: {error}") from error
+        raise ValueError(
+            f"cannot read a WAV file from {name[:LONGEST]}: {cut(str(error))}"
+        ) from error
     require(
         values.ndim == 1,
         f"{name} has {values.shape[-1]} channels; "

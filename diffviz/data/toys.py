@@ -353,6 +353,7 @@ def _as_points(z: Tensor | ArrayLike) -> Tensor:
     if not isinstance(z, Tensor):
         return torch.from_numpy(array(z, "z", infinite=True))
     require(not z.is_complex(), f"z must hold real numbers, got {z.dtype}", TypeError)
+    dense_tensor(z, "z")
     return z if z.is_floating_point() else z.double()
 
 

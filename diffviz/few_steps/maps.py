@@ -53,7 +53,7 @@ def exact_map(
     start = checks.number(t, "t", CLEANEST, 1 - CLEANEST)
     end = checks.number(r, "r", CLEANEST, start)
     checks.able(denoiser, "denoiser", ("denoise",), "a denoiser such as dv.toy('ring8')")
-    checks.positive(tolerance, "tolerance")
+    checks.number(tolerance, "tolerance", 1e-15, 0.1)
     checks.require(isinstance(z, Tensor), f"z must be a tensor, got {type(z).__name__}", TypeError)
     checks.require(z.dtype == torch.float64, f"z must be float64 for an exact map, got {z.dtype}")
     checks.tensor(z, "z")
@@ -165,11 +165,12 @@ class FlowMap(nn.Module):
             f"z must have shape (n, {self.dim}), got {tuple(z.shape)}",
         )
         checks.tensor(z, "z")
+        moved = z.to(next(self.parameters()).dtype)
         with torch.no_grad(), threads.suited(self.multiply_adds(len(z)), z.device):
             for t, r in pairwise(grid):
-                ends = (z.new_full((len(z),), each) for each in (r, t))
-                z = z - (t - r) * self(z, *ends)
-        return z
+                ends = (moved.new_full((len(z),), each) for each in (r, t))
+                moved = moved - (t - r) * self(moved, *ends)
+        return moved.to(z.dtype)
 
 
 def _decreasing(times: ArrayLike) -> list[float]:

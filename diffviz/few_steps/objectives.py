@@ -138,7 +138,7 @@ class FewStep:
         self._check_kinds()
         checks.require(
             (share > 0) == (self.diagonal is not None),
-            f"{self.name}: a share of {share:g} on the diagonal needs "
+            f"{self.name}: diagonal_share={share:g}, the share on the diagonal, needs "
             f"{'an objective' if share else 'no objective'} there",
         )
 

@@ -205,6 +205,10 @@ def lognormal_shares(sigma: ArrayLike, mean: float = -1.1, std: float = 2.0) -> 
     mean = checks.number(mean, "mean")
     std = checks.positive(std, "std")
     mass = np.diff(special.erf((np.log(grid) - mean) / (math.sqrt(2) * std)))
+    checks.require(
+        mass.sum() > 0,
+        f"no level of sigma is drawn at a mean of {mean:g} and an std of {std:g} of log sigma",
+    )
     return mass / mass.sum()
 
 
@@ -230,6 +234,10 @@ def karras_levels(count: int, low: float = 0.002, high: float = 80.0, rho: float
         checks.positive(value, name) for value, name in ((low, "low"), (high, "high"), (rho, "rho"))
     )
     checks.require(low < high, f"need low < high, got {low} and {high}")
+    checks.require(
+        max(abs(math.log(low)), abs(math.log(high))) < 700 * rho,
+        f"rho={rho:g} is too small: sigma^(1/rho) is beyond float64 at {low:g} or {high:g}",
+    )
     return np.linspace(low ** (1 / rho), high ** (1 / rho), count) ** rho
 
 

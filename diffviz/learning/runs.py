@@ -343,7 +343,7 @@ def _check_content(objective: Any, mean: Any, loss: Any) -> None:
         TypeError,
     )
     checks.tensor(mean, "mean")
-    losses = np.shape(checks.real_numbers(loss, "loss"))
+    losses = np.shape(checks.array(loss, "loss"))
     checks.require(len(losses) == 1, f"loss must have shape (steps,), got {losses}")
 
 
@@ -356,8 +356,8 @@ def _averaging_length(ema: Any, state: Mapping[float, Tensor]) -> float:
     )
     length = checks.number(ema, "ema")
     if length not in state:
-        lengths = ", ".join(map(str, state))
-        raise ValueError(f"no average of length {ema}; there are {lengths}")
+        lengths = checks.cut(", ".join(map(str, state)))
+        raise ValueError(f"no average of length {ema}; there are {lengths} in the state")
     return length
 
 

@@ -65,9 +65,7 @@ def validation_loss(
     count = checks.count(levels, "levels")
     generator = torch.Generator().manual_seed(checks.seed(seed))
     if data.ndim < 2 or len(data) < 2:
-        raise ValueError(
-            f"a validation loss needs two or more samples (n, *shape), got {tuple(data.shape)}"
-        )
+        raise ValueError(f"x must hold two or more samples (n, *shape), got {tuple(data.shape)}")
     with threads.suited(threads.denoising(denoise, len(data)), data.device):
         return _quadrature(denoise, data, objective, count, generator)
 
@@ -88,6 +86,7 @@ def _quadrature(
         noise = torch.randn(data.shape, generator=generator, dtype=data.dtype).to(data)
         z = float(VP.alpha(level)) * data + float(VP.sigma(level)) * noise
         x_hat = denoise(z, torch.full((len(data),), level).to(data))
+        checks.instance(x_hat, "what denoise returns", Tensor, "a tensor like z")
         if x_hat.shape != data.shape:
             raise ValueError(
                 f"denoise must return the shape of z, {tuple(data.shape)}, got {tuple(x_hat.shape)}"

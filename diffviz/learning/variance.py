@@ -31,6 +31,7 @@ from diffviz.theory.atoms import density
 from diffviz.theory.frames import VP
 from diffviz.theory.objectives import Objective
 
+FARTHEST = 60.0  # nats; beyond, the rounding of x in float64 times e^λ counts
 UNIFORM = 0.05  # share of ``dv.AdaptiveObjective``
 
 
@@ -196,7 +197,7 @@ def trained(
     """
     checks.instance(run, "run", Run, "a run, as dv.fit returns them")
     points = checks.tensor(x, "x")
-    levels = checks.array(logsnr, "logsnr", ndim=1)
+    levels = _levels(logsnr)
     checks.require(
         points.ndim > 1 and len(points) > 1,
         f"x must be two or more points (n, *shape), got shape {tuple(points.shape)}",
@@ -228,6 +229,15 @@ def _trained(
     return _moments(levels, values), _moments(levels, gradients)
 
 
+def _levels(logsnr: ArrayLike) -> NDArray:
+    """Levels as float64, shape (n,), at which an error of x times e^λ is finite."""
+    levels = checks.array(logsnr, "logsnr", ndim=1)
+    checks.require(len(levels), "logsnr must hold at least one level, got an empty array")
+    for end in (levels.min(), levels.max()):
+        checks.number(end, "logsnr", -FARTHEST, FARTHEST)
+    return levels
+
+
 def _halves_and_second(e: Tensor) -> tuple[NDArray, float]:
     """Means of both halves of e (n, d), shape (2, d), and the mean squared length."""
     halves = torch.stack([half.mean(0) for half in e.chunk(2)])
@@ -254,7 +264,7 @@ def squared_errors(toy: ExactToy, logsnr: ArrayLike, generator: torch.Generator)
     """
     checks.able(toy, "toy", ("sample", "denoise"), TOY)
     checks.torch_generator(generator)
-    level = torch.as_tensor(checks.array(logsnr, "logsnr", ndim=1))
+    level = torch.as_tensor(_levels(logsnr))
     with threads.suited(threads.denoising(toy, len(level))):
         return _squared_errors(toy, level, generator)
 
@@ -391,8 +401,18 @@ def draw_moments(
     inner = abs(grid) < 50
     factor = objective.factor(grid)
     half = density(objective.law, grid) * factor  # w/2
-    square = half * factor * checks.array(second(grid), "second")
+    square = half * factor * _on_grid(second, grid, "second")
     whole: Any = simpson(square, x=grid)
     grows = whole > 1.001 * simpson(square[inner], x=grid[inner])
-    average = simpson(half * checks.array(mean(grid), "mean"), x=grid)
+    average = simpson(half * _on_grid(mean, grid, "mean"), x=grid)
     return float(average), np.inf if grows else float(whole)
+
+
+def _on_grid(function: Callable[[NDArray], NDArray], grid: NDArray, name: str) -> NDArray:
+    """What a function of λ returns on a grid; a number stands for a constant."""
+    values = checks.array(function(grid), name)
+    checks.require(
+        values.shape in (grid.shape, ()),
+        f"{name} must return one value for each λ, shape {grid.shape}, got {values.shape}",
+    )
+    return values

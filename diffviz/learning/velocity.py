@@ -36,6 +36,7 @@ class Velocity:
         Returns:
             The velocity, like z.
         """
+        checks.require(z.ndim == 2, f"z must have shape (n, d), got {tuple(z.shape)}")
         with threads.suited(self.multiply_adds(len(z)), z.device):
             time = t.to(torch.float32).expand(len(z)).reshape(-1, 1)
             features = torch.cat([z.float() / self.scale, 2 * time - 1], 1)

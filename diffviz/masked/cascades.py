@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diffviz.checks import instance, require
+from diffviz.checks import instance, real_numbers, require
 from diffviz.masked.bounds import Assessment
 from diffviz.masked.objectives import MaskedObjective, checked_objective
 
@@ -78,7 +78,7 @@ def partly_exact(assessment: Assessment, counts: NDArray) -> Assessment:
         True
     """
     world = _checked(assessment).world
-    keep = np.asarray(counts)
+    keep = real_numbers(counts, "counts")
     require(
         keep.shape == (world.length,) and keep.dtype == bool,
         f"counts must hold {world.length} truth values, got {keep.dtype} of shape {keep.shape}",

@@ -19,7 +19,17 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from diffviz.checks import brief, count, dense_tensor, increasing, number, one_of, positive, require
+from diffviz.checks import (
+    brief,
+    count,
+    dense_tensor,
+    increasing,
+    number,
+    one_of,
+    positive,
+    real_numbers,
+    require,
+)
 from diffviz.compute import threads
 from diffviz.masked import rate_laws, schedules
 from diffviz.masked.objectives import BASES, base_factor, binomial_probabilities
@@ -96,7 +106,11 @@ class MaskedMeasured:
         """
         tail = (1 - positive(number(mass, "mass", 0.0, 1.0), "mass")) / 2
         low, high = np.quantile(self.logsnr, [tail, 1 - tail])
-        require(high > low, f"all draws have the log-SNR {low:g}; there is no curve through one")
+        require(
+            high > low,
+            f"a mass of {mass} of the draws has the one log-SNR {low:g}; there is no curve "
+            "through one",
+        )
         return np.linspace(low, high, count(bins, "bins") + 1)
 
     def density(self, edges: ArrayLike) -> NDArray:
@@ -308,7 +322,7 @@ def _checked_tokens(x: Any) -> Tensor:
 def _tensor_of(x: Any) -> Tensor:
     """An array or nested lists as a tensor."""
     try:
-        return torch.as_tensor(np.array(x))
+        return torch.as_tensor(np.array(real_numbers(x, "x")))
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"x must be an array of tokens of shape (n, L), all rows of one length, got {brief(x)}"

@@ -197,7 +197,7 @@ def density_by_scores(
         The density in nats of loss for each nat of λ, shape (n,).
     """
     x, z, p_hat = _pairs(noise, x, z, p_hat)
-    logsnr, scale = number(logsnr, "logsnr"), positive(scale, "scale")
+    logsnr, scale = number(logsnr, "logsnr", -700, 700), positive(scale, "scale")
     own = noise.noised(np.eye(noise.alphabet)[x], logsnr)
     estimated = noise.noised(p_hat, logsnr)
     at = np.arange(len(z))

@@ -138,6 +138,23 @@ def _fit_one(objective: MaskedObjective, world: MarkovWorld, settings: Settings)
     return MaskedRun(objective, world, network.eval(), tracker, losses)
 
 
+def _logits(network: Callable[[Tensor], Tensor], masked: Tensor) -> Tensor:
+    """Logits (n, L, V) of a network; refused in words where it has no place for a token."""
+    try:
+        logits = network(masked)
+    except IndexError as error:  # of an embedding
+        raise ValueError(
+            f"network cannot take x and mask_token, whose largest token is {masked.max()}: {error}"
+        ) from error
+    instance(logits, "what network returns", Tensor, "a tensor of logits (n, L, V)")
+    require(
+        logits.ndim == 3 and logits.shape[:2] == masked.shape,
+        f"network must return logits (n, L, V) for tokens {tuple(masked.shape)}, "
+        f"got {tuple(logits.shape)}",
+    )
+    return logits
+
+
 def cross_entropies(
     network: Callable[[Tensor], Tensor], x: ArrayLike, mask: ArrayLike, mask_token: int
 ) -> Tensor:
@@ -160,6 +177,6 @@ def cross_entropies(
         f"mask must have the shape {tuple(tokens.shape)} of x, got {tuple(hidden.shape)}",
     )
     mask_token = count(mask_token, "mask_token", least=0)
-    logits = network(tokens.masked_fill(hidden, mask_token))
+    logits = _logits(network, tokens.masked_fill(hidden, mask_token))
     each = nn.functional.cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
     return (each * hidden).sum(1)

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import brief, finite, positive, require
+from diffviz.checks import brief, finite, number, positive, require
 
 Curve = Callable[[NDArray], NDArray]
+
+FIELDS = (1e-6, 360.0)  # degrees that a picture may fill
+PUPILS = (0.1, 20.0)  # mm
 
 
 # --- viewing geometry -----------------------------------------------------------------------------
@@ -53,7 +56,9 @@ def pixels_per_degree(pitch: float, distance: float) -> float:
     Raises:
         ValueError: An argument is not a finite number above 0.
     """
-    return 1 / field_of_view(pitch, distance)
+    angle = field_of_view(pitch, distance)
+    require(angle > 0, f"a pitch of {pitch} is too small to be seen from a distance of {distance}")
+    return 1 / angle
 
 
 def checked_frequency(frequency: ArrayLike) -> NDArray:
@@ -118,12 +123,12 @@ def barten_1999(
         ValueError: An argument is not finite and above 0.
     """
     u = checked_frequency(frequency)
-    d = positive(pupil, "pupil")
+    d = number(positive(pupil, "pupil"), "pupil", *PUPILS)
     light = np.pi / 4 * d**2 * positive(luminance, "luminance")
     trolands = light * (1 - (d / 9.7) ** 2 + (d / 12.4) ** 4)
     photon_noise = 1 / (0.03 * 1.2274e6 * trolands)
     neural_noise = 3e-8 / -np.expm1(-((u / 7) ** 2))
-    per_area = positive(field, "field") ** -2 + 12**-2 + (u / 15) ** 2
+    per_area = number(positive(field, "field"), "field", *FIELDS) ** -2 + 12**-2 + (u / 15) ** 2
     blur = np.exp(-2 * (np.pi * u / 60) ** 2 * (0.5**2 + (0.08 * d) ** 2))
     return blur / 3 / np.sqrt(2 / 0.1 * per_area * (photon_noise + neural_noise))
 
@@ -147,7 +152,7 @@ def barten_2004(frequency: ArrayLike, field: float = 10.0, luminance: float = 10
     """
     u = checked_frequency(frequency)
     luminance = positive(luminance, "luminance")
-    per_area = 1 + 144 / positive(field, "field") ** 2 + 0.64 * u**2
+    per_area = 1 + 144 / number(positive(field, "field"), "field", *FIELDS) ** 2 + 0.64 * u**2
     noise = 63 / luminance**0.83 - 1 / np.expm1(-0.02 * u**2)
     optics = np.exp(-0.0016 * u**2 * (1 + 100 / luminance) ** 0.08)
     return 5200 * optics / np.sqrt(per_area * noise)

@@ -33,7 +33,7 @@ from scipy import fft, stats
 from scipy.special import digamma, expit
 
 from diffviz.checks import count as whole_number
-from diffviz.checks import finite, number, positive, require
+from diffviz.checks import cut, finite, number, positive, require
 from diffviz.data.signals import samples
 from diffviz.perception.sensitivities import Curve
 
@@ -87,7 +87,7 @@ class Spectrum:
         has_power = len(self.each) > 0 and self.each.any(axis=1).all()
         require(
             has_power and (self.each >= 0).all() and (self.count > 0).all(),
-            "power must be >= 0 and somewhere positive (is a recording constant, or is there "
+            "each power must be >= 0 and somewhere positive (is a recording constant, or is there "
             "none?), count > 0",
         )
 
@@ -193,7 +193,8 @@ class Spectrum:
         half = self.count[band] / 2
         require(
             len(f) >= 3 and power.all(),
-            f"a slope needs 3 frequencies with power in [{low:g}, {high:g}]; widen the band",
+            f"a slope needs 3 frequencies with power from low={low:g} to high={high:g}; "
+            "widen the band",
         )
         log_power = np.log(power) - digamma(half) + np.log(half)
         slope, _ = np.polyfit(np.log(f), log_power.T, 1, w=f**-0.5)
@@ -256,7 +257,9 @@ def _windowed_transform(x: NDArray, window: str) -> Transform:
     try:
         taper = scipy.signal.get_window(window, n)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"window must be the name of a window of SciPy: {error}") from error
+        raise ValueError(
+            f"window must be the name of a window of SciPy: {cut(str(error))}"
+        ) from error
     taper /= np.sqrt(np.mean(taper**2))
     power = np.abs(fft.fft2(x * np.outer(taper, taper), norm="ortho")) ** 2
     return Transform(np.abs(fft.fftfreq(n)), power, 1 / np.mean(taper**4))
@@ -422,7 +425,10 @@ def implied(spectrum: Spectrum, sensitivity: Curve, rate: float) -> Implied:
         TypeError,
     )
     unit = spectrum.frequency * positive(rate, "rate (pixels per degree, or samples per second)")
-    sensitivities = finite(sensitivity(unit), "sensitivity")
+    try:
+        sensitivities = finite(sensitivity(unit), "sensitivity")
+    except ValueError as error:
+        raise ValueError(f"{error}; the rate is {rate}") from None
     if sensitivities.shape != unit.shape:
         raise ValueError(
             f"sensitivity must give one value a frequency, shape {unit.shape}; "

@@ -10,6 +10,7 @@ from PIL import Image
 
 from diffviz import checks
 
+LEAST_DPI = 5.0  # below it letters have no pixel
 MOST_DPI = 1200.0
 SHARP = 200  # dots per inch of what a notebook shows and keeps
 
@@ -26,7 +27,7 @@ class Drawing(Figure):
         Returns:
             The bytes.
         """
-        dpi = checks.number(dpi, "dpi", 1.0, MOST_DPI)
+        dpi = checks.number(dpi, "dpi", LEAST_DPI, MOST_DPI)
         full = BytesIO()
         self.savefig(full, format="png", metadata={"Software": None}, dpi=dpi)
         small = BytesIO()
@@ -78,8 +79,8 @@ def _set_margins(figure: Figure, width: float, height: float, legend: float) -> 
     left, right, bottom, top = 0.72, legend + 0.15, 0.58, 0.4
     if left + right >= width or bottom + top >= height:
         raise ValueError(
-            f"a figure of {width:g} x {height:g} inches has no room for axes: its margins take "
-            f"{left + right:g} x {bottom + top:g}"
+            f"a figure with a width of {width:g} and a height of {height:g} inches has no room for "
+            f"axes: its margins take {left + right:g} x {bottom + top:g}"
         )
     figure.subplots_adjust(
         left=left / width,

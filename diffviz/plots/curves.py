@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from diffviz import checks
 from diffviz.plots.canvas import axes
 from diffviz.plots.names import printable, shown
+from diffviz.plots.places import places_of, with_gaps
 from diffviz.plots.scales import ERROR_OF, LOGSNR, SCALES, scaled
 from diffviz.plots.strips import Strip, draw_strip
 from diffviz.plots.style import COLOURS, DASHES, PALETTE, colour
@@ -74,8 +75,10 @@ def lines(
     _check_curves(curves)
     for what, text in (("xlabel", xlabel), ("ylabel", ylabel), ("title", title)):
         printable(text, what)
-    values = {name: _with_gaps(curve, f"curve {name!r}") for name, curve in curves.items()}
-    places = _places(x, values)
+    values = {
+        name: with_gaps(curve, f"curve {checks.brief(name)}") for name, curve in curves.items()
+    }
+    places = places_of(x, values)
     ax = _axes_for(ax, legend=1.9 if outside else 0.0)
     has_new_lines = draw_lines(ax, places, values, _curve_colours(values, colours))
     label_axes(ax, xlabel, ylabel, title)
@@ -235,35 +238,13 @@ def _check_curves(curves: Any) -> None:
 def _weighting_of(curve: Weighted | ArrayLike, name: str, grid: NDArray, base: str) -> NDArray:
     """Values of a weighting on the grid, shape (n,)."""
     w = curve.weighting(grid, base) if isinstance(curve, Weighted) else curve
-    values = checks.array(w, f"curve {name!r}")
+    values = checks.array(w, f"curve {checks.brief(name)}")
     if values.shape != grid.shape:
         raise ValueError(
-            f"curve {name!r} must have the shape {grid.shape} of logsnr, got {values.shape}"
+            f"curve {checks.brief(name)} must have the shape {grid.shape} of logsnr, "
+            f"got {values.shape}"
         )
     return values
-
-
-def _with_gaps(values: ArrayLike, name: str) -> NDArray:
-    """Values as float64, shape (n,); NaN and infinity stay, as places where nothing is drawn."""
-    numbers = checks.real_numbers(values, name)
-    checks.array(np.nan_to_num(numbers), name, ndim=1)
-    return np.array(numbers, dtype=float)
-
-
-def _places(
-    x: ArrayLike | Mapping[str, ArrayLike], curves: Mapping[str, NDArray]
-) -> dict[str, NDArray]:
-    """Name to horizontal places of a curve, as long as the curve."""
-    if isinstance(x, Mapping):
-        missing = [name for name in curves if name not in x]
-        checks.require(not missing, f"x has no places for the curves {', '.join(missing)}")
-        places = {name: _with_gaps(x[name], f"x of {name!r}") for name in curves}
-    else:
-        places = dict.fromkeys(curves, _with_gaps(x, "x"))
-    for name, curve in curves.items():
-        if len(places[name]) != len(curve):
-            raise ValueError(f"curve {name!r} has {len(curve)} values, but x {len(places[name])}")
-    return places
 
 
 def _axes_for(ax: Axes | None, legend: float) -> Axes:
@@ -278,7 +259,7 @@ def _curve_colours(
     curves: Mapping[str, NDArray], colours: Callable[[str], str] | None
 ) -> dict[str, str]:
     """Name to colour: by the function, the objective's own, or the next one that is free."""
-    if colours:
+    if colours is not None:
         chosen = {name: checks.function(colours, "colours")(name) for name in curves}
         for name, shade in chosen.items():
             message = f"colours must return a colour of Matplotlib, got {shade!r} for {name!r}"

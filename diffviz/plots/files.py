@@ -43,7 +43,9 @@ def save(figure: Figure, path: str | File, dpi: float = DPI) -> File:
     file = File(path)
     if file.suffix not in UNDATED:
         given = checks.brief(str(path))
-        raise ValueError(f"cannot write {given}: the ending is one of {', '.join(UNDATED)}")
+        raise ValueError(
+            f"cannot write {given}: of a path the ending is one of {', '.join(UNDATED)}"
+        )
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(encoded(figure, file.suffix, dpi))
     return file

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffviz import checks
 from diffviz.plots.curves import lines, place_legend
+from diffviz.plots.places import places_of
 from diffviz.plots.scales import ERROR_OF, LOGSNR
 
 FLOOR = "floor"  # gid of the band
@@ -53,10 +54,10 @@ def loss_curves(
         raise TypeError(f"curves must map names to values, got {checks.brief(curves)}")
     around = {} if errors is None else dict(errors)
     unknown = around.keys() - dict(curves).keys()
-    checks.require(not unknown, f"errors has no curve for {', '.join(sorted(unknown))}")
+    checks.require(not unknown, f"errors has no curve for {', '.join(sorted(map(str, unknown)))}")
     ends = None if band is None else _checked_band(band)
     ax = lines(
-        logsnr,
+        places_of(logsnr, curves, "logsnr"),
         curves,
         xlabel=LOGSNR,
         ylabel=f"squared error of {ERROR_OF[base]}, summed over components",

@@ -70,7 +70,8 @@ class Strip:
         }[self.kind]
         checks.require(
             fits,
-            f"z must have the shape {wanted} with n = {len(logsnr)} levels, got {z.shape}",
+            f"z must have the shape {wanted} with n = {len(logsnr)} levels of logsnr, "
+            f"got {z.shape}",
         )
         object.__setattr__(self, "logsnr", logsnr)
         object.__setattr__(self, "z", z)

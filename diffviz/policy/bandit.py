@@ -84,8 +84,8 @@ class Settings:
         checks.count(self.iterations, "iterations", least=0)
         checks.count(self.batch, "batch", least=2)
         checks.count(self.epochs, "epochs")
-        checks.positive(self.rate, "rate")
-        checks.number(self.keep, "keep", low=0.0)
+        object.__setattr__(self, "rate", checks.positive(self.rate, "rate"))
+        object.__setattr__(self, "keep", checks.number(self.keep, "keep", low=0.0))
         surrogates.check_objective(self.objective)
 
 
@@ -239,7 +239,7 @@ def learn(
 
 def _points_at_once(method: Method, settings: Settings) -> int:
     """The most noisy actions that the policy denoises in one call."""
-    return settings.batch * max(getattr(method, "draws", 1), KL_DRAWS)
+    return int(settings.batch) * max(int(getattr(method, "draws", 1)), KL_DRAWS)
 
 
 def _learn(learner: Learner, callback: Callable[[History], Any] | None) -> None:

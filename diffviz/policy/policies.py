@@ -91,7 +91,13 @@ class Flow(nn.Module):
 
         Returns:
             x_hat, shape (n, 2), in the type of z.
+
+        Raises:
+            ValueError: z has another shape.
         """
+        checks.require(
+            z.ndim == 2 and z.shape[1] == 2, f"z must have shape (n, 2), got {tuple(z.shape)}"
+        )
         level = logsnr.expand(len(z))[:, None]
         scaled = level.clamp(-10, 10) / 4
         inputs = torch.cat([z, z.sin(), z.cos(), scaled, scaled.sin(), scaled.cos()], 1)

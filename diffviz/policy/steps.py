@@ -242,7 +242,8 @@ class DDIMStep(_Preserving):
         object.__setattr__(self, "eta", _checked_share(self.eta))
         if not isinstance(self.frame, Frame):
             raise TypeError(
-                f"frame must be that of a path, such as dv.paths.LINEAR.frame, got {self.frame!r}"
+                "frame must be that of a path, such as dv.paths.LINEAR.frame, "
+                f"got {checks.brief(self.frame)}"
             )
 
     def std(self, before: float, after: float) -> float:
@@ -404,10 +405,10 @@ def step(
         raise ValueError(
             "give follow, or a generator to draw with: torch.Generator().manual_seed(0)"
         )
-    if generator is not None:
-        checks.torch_generator(generator)
     if follow is not None:
         _check_like(follow, z, ("follow", "z"))
+    if generator is not None:
+        checks.torch_generator(generator)
     with threads.suited(threads.denoising(model, len(z)), z.device):
         law = _law(model, z, (before, after), rule)
         if follow is None:
@@ -470,6 +471,7 @@ def log_probs(
         )
     rows = []
     check_denoiser(model)
+    check_states(trajectory[0], name="each state of the trajectory")
     with threads.suited(threads.denoising(model, len(trajectory[0])), trajectory[0].device):
         for (z, follow), (before, after) in zip(pairwise(trajectory), pairwise(grid), strict=True):
             _, law = step(model, z, before, after, rule, follow=follow)
@@ -572,5 +574,5 @@ def _checked_levels(before: ArrayLike, after: ArrayLike) -> tuple[float, float]:
     start = checks.number(before, "before", -FARTHEST, FARTHEST)
     end = checks.number(after, "after", -FARTHEST, FARTHEST)
     if not start < end:
-        raise ValueError(f"a step goes up in λ, got {start} to {end}")
+        raise ValueError(f"a step goes up in λ, got before={start} and after={end}")
     return start, end

@@ -111,6 +111,10 @@ def noisy(x: Tensor, at: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]
     """
     check_states(x)
     logsnr, _, eps = _checked_draws(at)
+    checks.require(
+        eps.shape[1:] == x.shape and logsnr.shape == eps.shape[:2],
+        f"x has shape {tuple(x.shape)}, and at was drawn for actions {tuple(eps.shape[1:])}",
+    )
     level = logsnr.reshape(*logsnr.shape, *[1] * (x.ndim - 1))
     z = level.sigmoid().sqrt() * x + (-level).sigmoid().sqrt() * eps
     return z.flatten(0, 1), logsnr.flatten()
@@ -374,6 +378,10 @@ def nft(
         checks.instance(factor, "factor", Tensor, "a tensor of shape (m, n)")
         checks.tensor(factor, "factor")
     _check_errors(old=old, new=new)
+    if factor is not None and factor.shape != new.shape[:2]:
+        raise ValueError(
+            f"factor must have shape (m, n) = {tuple(new.shape[:2])}, got {tuple(factor.shape)}"
+        )
     shares = checks.tensor(share, "share").to(new)
     if shares.shape != new.shape[1:2] or ((shares < 0) | (shares > 1)).any():
         raise ValueError(
@@ -475,10 +483,11 @@ def _check_errors(**tables: Tensor) -> None:
     for name, table in tables.items():
         if not isinstance(table, Tensor):
             raise TypeError(f"{name} must be a tensor, got {type(table).__name__}")
-    shapes = {tuple(table.shape) for table in tables.values()}
+    shapes = {name: tuple(table.shape) for name, table in tables.items()}
     first, *_ = tables.values()
-    if len(shapes) > 1 or first.ndim < 3 or not first.numel():
-        raise ValueError(f"need errors of one shape (draws, actions, *shape), got {sorted(shapes)}")
+    if len(set(shapes.values())) > 1 or first.ndim < 3 or not first.numel():
+        stated = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"need errors of one shape (draws, actions, *shape), got {stated}")
     _check_finite(tables)
 
 

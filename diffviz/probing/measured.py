@@ -163,8 +163,8 @@ class Measured:
         low, high = np.interp([(1 - mass) / 2, (1 + mass) / 2], middle, logsnr)
         require(
             high - low >= 1e-6,
-            f"the loss trains at one noise level, λ = {logsnr.mean():.4g}: a factor there, and no "
-            "density",
+            f"a mass of {mass} is at one noise level, λ = {logsnr.mean():.4g}: a factor there, "
+            "and no density",
         )
         grid = np.linspace(low, high, bins + 1)
         if not self.discrete:

@@ -48,6 +48,7 @@ def check_pairs(
     """
     first = tensor(source, "source")
     second = tensor(x, "x")
+    least = count(least, "least", least=0)
     if first.shape != second.shape or first.ndim < 2 or len(second) < least:
         raise ValueError(
             f"source and x are as many points of one shape, (n, *shape) with n >= {least}, "
@@ -197,8 +198,8 @@ def straightness(t: ArrayLike | Tensor, z: Tensor) -> float:
     dz = step_vectors(z)
     if dt.shape != dz.shape[:1] or (dt * dt.sum() <= 0).any():
         raise ValueError(
-            f"times, one for each of the {len(dz) + 1} places, must rise or fall at every step, "
-            f"got {t!r}"
+            f"times, one for each of the {len(dz) + 1} places of z, must rise or fall at every "
+            f"step, got {t!r}"
         )
     velocity = dz / dt[:, None, None]
     mean_velocity = dz.sum(0) / dt.sum()
@@ -221,7 +222,7 @@ def path_ratio(z: Tensor) -> float:
         ValueError: A value is not finite, there is no step, or no trajectory moves.
     """
     dz = step_vectors(z)
-    require(dz.any(), "no trajectory moves: their length over their distance is 0/0")
+    require(dz.any(), "z: no trajectory moves, their length over their distance is 0/0")
     return float(dz.norm(dim=-1).sum(0).mean() / dz.sum(0).norm(dim=-1).mean())
 
 
@@ -260,7 +261,7 @@ def step_vectors(z: Tensor) -> Tensor:
     trajectory = tensor(z, "trajectories")
     require(
         trajectory.ndim >= 3 and len(trajectory) >= 2,
-        "trajectories are (steps + 1, n, *shape) with at least one step, "
+        "z must hold trajectories (steps + 1, n, *shape) with at least one step, "
         f"got {tuple(trajectory.shape)}",
     )
     return trajectory.double().cpu().flatten(2).diff(dim=0)

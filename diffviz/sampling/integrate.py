@@ -18,7 +18,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from torch import Tensor
 
-from diffviz.checks import count, increasing, positive, require, tensor, torch_generator, unknown
+from diffviz.checks import (
+    brief,
+    count,
+    increasing,
+    positive,
+    require,
+    tensor,
+    torch_generator,
+    unknown,
+)
 from diffviz.compute import threads
 from diffviz.protocols import Denoiser, Law
 from diffviz.sampling import grids
@@ -309,10 +318,12 @@ def sample(
     if generator is not None:
         torch_generator(generator)
     require(noise is None or callable(noise), f"noise must be a function, got {noise!r}", TypeError)
+    n = count(n, "n")
     if start is None:
         first = normal_start(denoiser, n, float(levels[0]), generator)
     else:
         first = tensor(start, "start")
+        require(first.ndim > 0, "start must have shape (n, *shape), got one number")
     warn_outside_training(denoiser, levels)
     recorded = RecordedDenoiser(denoise, noise or StandardNormal(generator), len(levels) - 1)
     with threads.suited(threads.denoising(denoiser, len(first)), first.device):
@@ -334,7 +345,7 @@ def denoise_function(denoiser: Any) -> Denoise:
     if not callable(denoiser):
         raise TypeError(
             "the denoiser must have denoise(z, logsnr), as a run or a toy, or be that function; "
-            f"got {denoiser!r}"
+            f"got {brief(denoiser)}"
         )
     return denoiser
 

@@ -156,6 +156,7 @@ def elbo(
     data = data_points(x)
     low, high = level_range(low, high)
     check_rounding(data, high)
+    check_shape(denoiser, data)
     d = data[0].numel()
     finite = one_of(finite, "finite", (False, True))
     exact = one_of(exact, "exact", (False, True))
@@ -378,6 +379,7 @@ def log_likelihood(
         -1.4189
     """
     data = data_points(x)
+    check_shape(denoiser, data)
     low, high = level_range(low, high)
     method = ode_method(high - low, steps, tolerance)
     with threads.suited(threads.denoising(denoiser, len(data)), data.device):
@@ -523,6 +525,16 @@ def data_points(x: ArrayLike | Tensor) -> Tensor:
         f"x must be (n, *shape), got {tuple(data.shape)}; numbers on a line are x[:, None]",
     )
     return data
+
+
+def check_shape(denoiser: Denoiser, data: Tensor) -> None:
+    """Refuse data of another shape than the denoiser's own, where it states their mean."""
+    mean = getattr(denoiser, "mean", None)
+    if isinstance(mean, Tensor) and mean.ndim:
+        require(
+            data.shape[1:] == mean.shape,
+            f"x must have shape {('n', *mean.shape)} for this denoiser, got {tuple(data.shape)}",
+        )
 
 
 def level_range(low: float, high: float) -> tuple[float, float]:

@@ -116,6 +116,8 @@ def search(
     seeds = _checked_seeds(seeds)
     checks.require(surface != "smooth" or seeds > 1, "a smooth surface needs two seeds or more")
     together = checks.count(together, "together")
+    if tell is not None:
+        checks.function(tell, "tell")
     with locked(out), executors.chosen(executor, jobs, cluster) as pool:
         plan = Plan(settings, Results(settings, out), pool, together, tell)
         with _stopped_with_results(plan.results):

@@ -8,7 +8,8 @@ The first line states the settings, the second the columns, and each of the othe
 
 A training that failed has the value "nan". Rows are appended batch by batch, so that a crash loses
 the batches under way and no more. A lock beside the file, ``FILE.lock``, keeps other searches off
-as long as this one runs; the system releases it when a process ends, however it ends.
+as long as this one runs; the system releases it when a process ends, however it ends, and the next
+search on the file removes it.
 """
 
 import csv
@@ -16,13 +17,12 @@ import json
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from diffviz import checks
+from diffviz.compute import locks
 from diffviz.search.settings import Settings
 
 MAGIC = "# diffviz search "
@@ -93,14 +93,14 @@ def locked(file: str | os.PathLike | None) -> Iterator[None]:
         yield
         return
     _check_path(file)
-    lock = FileLock(f"{os.fspath(file)}.lock")
-    try:
-        held = lock.acquire(timeout=0)
-    except Timeout:
-        raise BlockingIOError(
-            f"another search is writing {os.fspath(file)}; wait until it ends, or name another file"
-        ) from None
-    with held:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locks.held(Path(f"{os.fspath(file)}.lock"), patience=0))
+        except TimeoutError:
+            raise BlockingIOError(
+                f"another search is writing {os.fspath(file)}; wait until it ends, "
+                "or name another file"
+            ) from None
         yield
 
 

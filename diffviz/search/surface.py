@@ -150,14 +150,15 @@ class Surface:
             checks.require(low < high, f"the range of {name} is empty: {low} to {high}")
         if self.points.shape[1] != len(self.box) or len(self.points) != len(self.values):
             raise ValueError(
-                f"need points (n, {len(self.box)}) and values (n, seeds), got shapes "
-                f"{self.points.shape} and {self.values.shape}"
+                f"need points (n, {len(self.box)}) and values (n, seeds) for a box of "
+                f"{len(self.box)} parameters, got shapes {self.points.shape} and "
+                f"{self.values.shape}"
             )
         needed, left = points_needed(len(self.box)), int(self.kept.sum())
         if left < needed:
             raise ValueError(
                 f"a quadratic with its noise needs {needed} points without a failed training, "
-                f"there are {left}"
+                f"there are {left} with finite values"
             )
 
     @property

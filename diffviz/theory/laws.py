@@ -20,7 +20,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit, ndtr, ndtri
 
-from diffviz.checks import array, brief, count, finite, increasing, items, number, positive, require
+from diffviz.checks import (
+    array,
+    count,
+    finite,
+    increasing,
+    instance,
+    items,
+    number,
+    positive,
+    require,
+)
 from diffviz.protocols import Law
 from diffviz.theory.atoms import AtomicLaw, atomic, cell_edges
 from diffviz.theory.frames import Curve
@@ -45,12 +55,7 @@ def checked_law(value: Any, name: str = "law") -> Any:
     Raises:
         TypeError: The value is no law.
     """
-    if not isinstance(value, Law):
-        raise TypeError(
-            f"{name} must be a frozen SciPy distribution such as scipy.stats.norm(0, 2), "
-            f"got {brief(value)}"
-        )
-    return value
+    return instance(value, name, Law, "a frozen SciPy distribution such as scipy.stats.norm(0, 2)")
 
 
 def ordered(

@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaincc, gammaln
 
-from diffviz.checks import count, finite, increasing, number, one_of, positive, require
+from diffviz.checks import brief, count, finite, increasing, number, one_of, positive, require
 from diffviz.theory.frames import Curve, levels, noise_ratio
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import Path, checked_path
@@ -305,8 +305,8 @@ class ErrorLoss:
         one_of(self.kind, "loss", tuple(SHAPES))
         if not callable(self.threshold):
             raise TypeError(
-                f"threshold must be a function of λ, got {self.threshold!r}; dv.losses.huber and "
-                "its like take a number too"
+                f"threshold must be a function of λ, got {brief(self.threshold)}; dv.losses.huber "
+                "and its like take a number too"
             )
         object.__setattr__(self, "components", count(self.components, "components"))
 

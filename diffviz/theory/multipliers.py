@@ -403,10 +403,12 @@ def edm_monotonic(mean: float = -1.2, std: float = 1.2, sigma_data: float = 0.5)
         The multiplier.
 
     Raises:
-        ValueError: std or sigma_data is not above 0.
+        ValueError: mean is beyond ±350, where λ is beyond ±700 nats, std is outside [0.001, 1000],
+            or sigma_data is not above 0.
     """
-    centre = -2 * number(mean, "mean")
-    scale = 2 * positive(std, "std")
+    centre = -2 * number(mean, "mean", -350, 350)
+    scale = 2 * number(std, "std", 1e-3, 1e3)
+    sigma_data = positive(sigma_data, "sigma_data")
     plain = edm(sigma_data)
 
     def log_slope(logsnr: float) -> float:

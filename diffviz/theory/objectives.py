@@ -20,14 +20,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from diffviz import markup
-from diffviz.checks import count, finite, one_of, random_generator, require
+from diffviz.checks import brief, count, finite, one_of, random_generator, require
 from diffviz.protocols import Weighting
 from diffviz.theory import multipliers, tables
 from diffviz.theory.atoms import atomic, curve_through, quantiles
 from diffviz.theory.frames import Curve, levels
 from diffviz.theory.laws import checked_law, density, truncated
 from diffviz.theory.paths import COSINE, Path, checked_path
-from diffviz.theory.targets import EPS, Target, base_gain
+from diffviz.theory.targets import EPS, Target, base_gain, checked_target
 
 SMALLEST = 1e-290  # of a weighting on eps; below, float64 loses digits
 
@@ -79,9 +79,9 @@ def check_description(entry: Any) -> None:
         require(isinstance(value, str), f"{field} must be text, got {value!r}", TypeError)
     count(entry.year, "year", least=0)
     if not callable(entry.multiplier):
-        raise TypeError(f"multiplier must be a function of λ, got {entry.multiplier!r}")
+        raise TypeError(f"multiplier must be a function of λ, got {brief(entry.multiplier)}")
     if not (entry.stated is None or callable(entry.stated)):
-        raise TypeError(f"stated must be a function of λ or None, got {entry.stated!r}")
+        raise TypeError(f"stated must be a function of λ or None, got {brief(entry.stated)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +152,7 @@ class Objective:
         """Refuse parts of the wrong kind where they are passed, not where they are used."""
         check_description(self)
         checked_path(self.path)
-        if not isinstance(self.target, Target):
-            raise TypeError(f"target must be a target such as dv.targets.EPS, got {self.target!r}")
+        checked_target(self.target, "target")
 
     def __repr__(self) -> str:
         return (

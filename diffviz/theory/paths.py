@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit, log_expit, logit
 
-from diffviz.checks import array, brief, count, number, one_of, positive
+from diffviz.checks import array, brief, count, instance, number, one_of, positive, require
 from diffviz.theory.atoms import AtomicLaw, atomic
 from diffviz.theory.frames import (
     STRAIGHT,
@@ -170,9 +170,7 @@ def checked_path(value: Any, name: str = "path") -> Path:
     Raises:
         TypeError: The value is no path.
     """
-    if not isinstance(value, Path):
-        raise TypeError(f"{name} must be a path such as dv.paths.COSINE, got {brief(value)}")
-    return value
+    return instance(value, name, Path, "a path such as dv.paths.COSINE")
 
 
 def path_of(name: str, frame: Frame, schedule: MonotoneMap) -> Path:
@@ -641,6 +639,11 @@ def karras(sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) 
     positive(sigma_min, "sigma_min")
     sigma_min, sigma_max = ordered(sigma_min, sigma_max, "sigma_min", "sigma_max")
     rho = positive(rho, "rho")
+    require(
+        max(abs(np.log([sigma_min, sigma_max]))) < 700 * rho,
+        f"rho={rho:g} is too small: sigma^(1/rho) is beyond float64 at {sigma_min:g} or "
+        f"{sigma_max:g}",
+    )
     schedule = KarrasSchedule(sigma_min, sigma_max, rho)
     return path_of(f"Karras({sigma_min:g}, {sigma_max:g}, rho={rho:g})", VE, schedule)
 

@@ -118,5 +118,6 @@ def offset_shift(strength: float, pixels: int) -> float:
     Raises:
         ValueError: An argument is not a number above 0.
     """
-    variance = positive(strength, "strength") ** 2 * positive(pixels, "pixels")
-    return float(-np.log1p(variance))
+    # log(1 + c² N), where c² may be beyond float64
+    log_variance = 2 * np.log(positive(strength, "strength")) + np.log(positive(pixels, "pixels"))
+    return float(-np.logaddexp(0.0, log_variance))

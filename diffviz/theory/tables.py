@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import array, finite, increasing, require
+from diffviz.checks import finite, increasing, real_numbers, require
 from diffviz.delimited import Columns, Frame, read_columns, read_file, read_frame, read_text
 from diffviz.theory import laws
 from diffviz.theory.atoms import AtomicLaw, FactorBetweenLevels, atomic
@@ -160,9 +160,24 @@ def _read_columns(table: str | File | Frame | ArrayLike) -> Columns:
     if isinstance(table, Mapping):
         return read_columns({str(name): cells for name, cells in table.items()}, "the table")
     try:
-        return Columns(array(table, "table"), (), "the table")
+        cells = real_numbers(table, "table").astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"cannot read a table of numbers: {error}") from error
+    _check_finite(cells)
+    return Columns(cells, (), "the table")
+
+
+def _check_finite(cells: NDArray) -> None:
+    """Refuse an array in which a number is NaN or infinite; the message has its place."""
+    bad = np.argwhere(~np.isfinite(cells))
+    if len(bad):
+        place = ", ".join(
+            f"{name} {index + 1}"
+            for name, index in zip(("row", "column"), bad[0].tolist(), strict=False)
+        )
+        raise ValueError(
+            f"the table: {place}: {cells[tuple(bad[0])]} is not finite; correct the row or drop it"
+        )
 
 
 def is_json(table: Any) -> bool:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffviz.checks import brief, finite, positive
+from diffviz.checks import brief, finite, instance, positive
 from diffviz.theory.frames import VP, levels, noise_ratio
 from diffviz.theory.laws import density
 from diffviz.theory.paths import LINEAR, Path, checked_path
@@ -273,9 +273,17 @@ def base_gain(base: str, logsnr: ArrayLike) -> NDArray:
 
 def checked_target(value: Any, name: str) -> Target:
     """A target; a TypeError for anything else, such as the name of one."""
-    if not isinstance(value, Target):
-        raise TypeError(f"{name} must be a target such as dv.targets.EPS, got {brief(value)}")
-    return value
+    return instance(value, name, Target, "a target such as dv.targets.EPS")
+
+
+def _check_broadcast(**arrays: NDArray) -> None:
+    """Refuse arrays whose shapes do not broadcast."""
+    shapes = {name: array.shape for name, array in arrays.items()}
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        stated = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"shapes must broadcast, got {stated}") from None
 
 
 def convert(
@@ -308,6 +316,7 @@ def convert(
     path = checked_path(path)
     source = checked_target(source, "source")
     to = checked_target(to, "to")
+    _check_broadcast(value=prediction, z=noised, logsnr=at)
     alpha = path.frame.alpha(at)
     sigma = path.frame.sigma(at)
     a = source.a(at, path)

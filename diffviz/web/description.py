@@ -20,7 +20,8 @@ Example:
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -139,6 +140,15 @@ class Slider(_Number):
         return int(number)
 
 
+@contextmanager
+def _at_the_start(name: str) -> Iterator[None]:
+    """Say of a refusal that the value at the start does not fit the options."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"the value of {name} does not fit its options: {error}") from None
+
+
 @dataclass(frozen=True)
 class Menu(Control):
     """One of several options.
@@ -156,7 +166,8 @@ class Menu(Control):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "options", tuple(checks.items(self.options, "options")))
-        self.checked(self.value)
+        with _at_the_start(self.name):
+            self.checked(self.value)
 
     def checked(self, value: Any) -> str:
         """The option."""
@@ -200,7 +211,8 @@ class Chips(Control):
         options = checks.items(self.options, "options")
         chips = tuple(one if isinstance(one, Chip) else Chip(one) for one in options)
         object.__setattr__(self, "options", chips)
-        object.__setattr__(self, "value", self.checked(self.value))
+        with _at_the_start(self.name):
+            object.__setattr__(self, "value", self.checked(self.value))
 
     def checked(self, value: Any) -> tuple[str, ...]:
         """The options that are chosen, each once."""

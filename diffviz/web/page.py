@@ -117,7 +117,7 @@ def write(explorer: Explorer, path: str | Path) -> Path:
         ValueError: The path has another ending, or the browser cannot compute this explorer.
     """
     file = Path(checks.instance(path, "path", (str, Path), "text or a path"))
-    checks.require(file.suffix == ".html", f"a page ends in .html, got {str(file)!r}")
+    checks.require(file.suffix == ".html", f"the path of a page ends in .html, got {str(path)!r}")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(html(explorer), encoding="utf-8")
     return file

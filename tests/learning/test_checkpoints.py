@@ -331,6 +331,25 @@ def test_what_identifies_a_network_holds_no_memory_address():
     assert len({text, *(json.dumps(describe(one)) for one in others)}) == 4
 
 
+class Worded:
+    """Says what it is in words of its own, with or without its place in memory."""
+
+    def __init__(self, words, shows_place):
+        self.words, self.shows_place = words, shows_place
+
+    def __repr__(self):
+        return f"Worded {self.words}" + " at 0x7f00" * self.shows_place
+
+
+def test_an_object_is_identified_by_its_own_words_unless_they_hold_an_address():
+    def text(words, shows_place):
+        return json.dumps(describe(Composed(activation=Worded(words, shows_place))))
+
+    assert "Worded one" in text("one", False)
+    assert "0x" not in text("one", True)
+    assert text("one", True) != text("two", True)
+
+
 def scaled_by(factor):
     """A function that is made within another."""
 

@@ -54,6 +54,10 @@ def test_a_fresh_network_puts_out_zero(model, shape):
     assert not model(start, torch.randn(1, 2, *shape), torch.zeros(1, 2)).any()
 
 
+def test_the_usual_frequencies_are_octaves():
+    assert [math.log2(each) for each in MLP().frequencies] == [0.0, 1.0, 2.0]
+
+
 def test_the_perceptron_is_the_textbook_one():
     """By a second route: torch's own layers."""
     model = MLP(width=8, depth=2, frequencies=(1.0, 3.0))

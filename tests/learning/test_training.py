@@ -479,10 +479,18 @@ def test_a_checkpoint_of_another_training_is_refused_by_name(tmp_path, key, sett
 
 @pytest.fixture
 def full_disk():
-    """Call it, and a limit on the size of files makes a write fail half-way, as on a full disk."""
+    """Call it, and a limit on the size of files makes a write fail half-way, as on a full disk.
+
+    Call it with False at the end of a test: pytest writes its dot before a fixture ends, perhaps to
+    a file.
+    """
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+    def fill(is_full=True):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]) if is_full else limit)
+
+    yield fill
+    fill(False)
 
 
 def test_a_full_disk_leaves_the_old_checkpoint_and_the_training(tmp_path, full_disk):
@@ -492,6 +500,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_the_training(tmp_path, full_d
 
     with pytest.warns(RuntimeWarning, match="the old one stays: .*File too large") as caught:
         (run,) = train(checkpoint=tmp_path / "c", every=10, callback=callback)
+    full_disk(False)
     assert [str(one.message)[:22] for one in caught] == [
         f"no checkpoint at step {n}"[:22] for n in (20, 30, 40, 40)
     ]
@@ -508,6 +517,7 @@ def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(tmp_path
     full_disk()
     with pytest.raises(OSError, match="File too large"):
         train(checkpoint=tmp_path / "c", callback=seen.append)
+    full_disk(False)
     assert not seen and not os.listdir(tmp_path)
 
 

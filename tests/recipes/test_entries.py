@@ -90,6 +90,18 @@ def test_every_weighting_is_finite_positive_and_ends_with_its_support(name):
     assert o.weighting(0.5 * (inside(o)[0] + inside(o)[-1])).shape == ()
 
 
+def test_the_year_is_that_of_the_paper_that_is_named():
+    """Papers are named by author and year, or by their number on arXiv; repositories have none."""
+    named = {}
+    for entry in dv.catalogue.values():
+        authors = re.findall(r"(?:et al\.|and [A-Z][\w-]+|^[A-Z][\w-]+) (20\d\d)\b", entry.source)
+        numbers = re.findall(r"arXiv (\d\d)\d\d\.\d+", entry.source)
+        if years := {*map(int, authors), *(2000 + int(number) for number in numbers)}:
+            named[entry.name] = entry.year in years
+    assert all(named.values()), [name for name, is_right in named.items() if not is_right]
+    assert len(named) > 80
+
+
 def test_functions_of_the_entries_pickle_and_copy():
     functions = [
         function

@@ -31,6 +31,19 @@ class Known:
         return w, self.error * w
 
 
+def test_a_tenth_of_a_standard_error_is_no_difference_and_a_deviation_is_one():
+    """Distances are in standard errors but where every bin is known."""
+
+    def rounded(distance, is_even):
+        distances = {"edm": 1.0, "sd3": distance}
+        ranking = nearest.Ranking("eps", is_even, distances, count=10, whole=None)
+        return ranking._rounded("sd3")
+
+    assert rounded(1.05, is_even=False) == 1.0
+    assert rounded(1.15, is_even=False) == 1.15
+    assert rounded(1.05, is_even=True) == 1.05
+
+
 @pytest.mark.parametrize("name", ["edm", "sd3", "laplace-eps", "elbo"])
 def test_an_entry_is_nearest_to_itself_up_to_a_constant(name):
     match = closest(Known(dv.objective(name)), 1)[0]

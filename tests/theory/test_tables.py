@@ -1,6 +1,7 @@
 """Tables of weights over log-SNR, time, sigma and timesteps are what their names say."""
 
 import copy
+import json
 import pathlib
 import pickle
 
@@ -41,6 +42,43 @@ class Frame:
 
     def __getitem__(self, name):
         return self.held[name]
+
+
+def forms_of(levels, weights, folder):
+    """A table in each form that ``from_weighting`` takes."""
+    rows = [[level, weight] for level, weight in zip(levels, weights, strict=True)]
+    text = csv("logsnr,w", levels, weights)
+    (folder / "w.csv").write_text(text, encoding="utf-8")
+    return {
+        "text": text,
+        "text without names": text.split("\n", 1)[1],
+        "file": folder / "w.csv",
+        "semicolons": text.replace(",", ";"),
+        "JSON of rows": json.dumps(rows),
+        "JSON of columns": json.dumps({"logsnr": list(levels), "w": list(weights)}),
+        "JSON of records": json.dumps([{"logsnr": one, "w": other} for one, other in rows]),
+        "mapping": {"logsnr": levels, "w": weights},
+        "frame": Frame(logsnr=np.array(levels), w=np.array(weights)),
+        "array": np.array(rows),
+        "list": rows,
+        "float32": np.array(rows, dtype=np.float32),
+    }
+
+
+@in_one_test
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("row", [1, 2, 4])
+@pytest.mark.parametrize("column", [1, 2])
+def test_a_cell_without_a_finite_number_is_refused_by_its_place(tmp_path, number, row, column):
+    columns = ([-2.0, -1.0, 0.0, 1.0], [4.0, 3.0, 2.0, 1.0])
+    columns[column - 1][row - 1] = number
+    for form, table in forms_of(*columns, tmp_path).items():
+        with pytest.raises(ValueError, match=rf"row {row}.*, column {column}\b") as refused:
+            dv.from_weighting(table)
+        message = str(refused.value)
+        assert "finite" in message or "missing" in message, (form, message)
+        if "w.csv" in message or form in ("text", "semicolons"):
+            assert f"(line {row + 1})" in message, (form, message)
 
 
 @pytest.mark.parametrize("name", ["logsnr", "LogSNR", "log_snr", "lambda", "λ", "log-snr"])

@@ -165,7 +165,8 @@ def _check_named(argument: str, name: str | None, names: tuple[str, ...], source
     near = [lower[one] for one in get_close_matches(name.lower(), lower, 3, 0.4)]
     hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
     raise ValueError(
-        f"{argument}={name!r} is no column of {source}{hint} (there are {_listed(names)})"
+        f"{argument}={checks.brief(name)} is no column of {source}{hint} "
+        f"(there are {_listed(names)})"
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from diffviz.checks import count, require, unknown
+from diffviz.checks import brief, count, cut, require, unknown
 from diffviz.recipes.nearest import closest
 from diffviz.recipes.settings.reading import Pairs, Setting, read
 from diffviz.recipes.settings.trainer import Option, Reading, Trainer, Values
@@ -427,7 +427,7 @@ def _unknown_option(trainer: Trainer, setting: Setting) -> ValueError:
     """The error for an option that a trainer does not know."""
     hint = _near(setting, _names(trainer)) or "."
     return ValueError(
-        f"unknown option {setting.name!r} ({setting.where}) of {trainer.title}{hint} "
+        f"unknown option {brief(setting.name)} ({cut(setting.where)}) of {trainer.title}{hint} "
         "Leave it out if it has nothing to do with the loss. Options that count: "
         f"{', '.join(trainer.options)}"
     )

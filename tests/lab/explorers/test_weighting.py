@@ -2,6 +2,7 @@
 
 import base64
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -86,6 +87,22 @@ def test_a_bad_table_is_named_in_the_widget_and_the_picture_stays(explorer, text
     assert "ValueError" in explorer.error and explorer.png == before
     explorer.set("anchor", 1)  # and the explorer goes on
     assert explorer.error == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("nan, 1\n0, 2\n1, 3", r"row 1 \(line 1\), column 1: 'nan' is not finite"),
+        ("0, NaN\n1, 2", r"row 1 \(line 1\), column 2: 'NaN' is not finite"),
+        ("logsnr, w\n0, 1\n1, nan", r"row 2 \(line 3\), column 2 \(w\): 'nan' is not finite"),
+        ("0\t1\n1\tinf", r"row 2 \(line 2\), column 2: 'inf' is not finite"),
+        ("[[0, 1], [1, NaN]]\n", r"row 2, column 2: nan is not finite"),
+    ],
+)
+def test_a_pasted_cell_that_is_no_finite_number_is_named_by_its_place(explorer, text, place):
+    explorer.set("table", text)
+    assert re.search(place, explorer.error), explorer.error
+    assert "own table" not in explorer.objectives()
 
 
 def test_the_saved_notebook_shows_the_picture_without_a_kernel(explorer):

@@ -74,6 +74,7 @@ def test_cogview4_shifts_by_tokens():
     draws = flow_draws(mu / (mu + 1 / sigma - 1))
     objective = from_settings({"model_name": "cogview4"}, trainer="finetrainers", tokens=4096)
     assert_agree(objective, draws)
+    assert objective.law.median() == pytest.approx(-2 * np.log(mu), abs=1e-4)
     with pytest.raises(ValueError, match="tokens="):
         settings(model_name="cogview4")
 

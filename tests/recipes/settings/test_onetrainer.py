@@ -82,6 +82,20 @@ def test_laws_of_the_index(draw, kind, parameters, model):
         assert_agree(objective, beta_draws(stable_diffusion()[index]))
 
 
+@pytest.mark.parametrize(
+    ("model", "target"),
+    [
+        ("STABLE_DIFFUSION_15", "eps"),
+        ("STABLE_DIFFUSION_20_BASE", "eps"),
+        ("STABLE_DIFFUSION_20", "v"),
+        ("STABLE_DIFFUSION_21_BASE", "eps"),
+        ("STABLE_DIFFUSION_21", "v"),
+    ],
+)
+def test_what_each_stable_diffusion_predicts(model, target):
+    assert settings(model_type=model).target.name == target
+
+
 def test_a_positive_bias_means_more_noise():
     """The table rises: λ of the median is −2 bias."""
     objective = settings(model_type=FLUX, timestep_distribution="LOGIT_NORMAL", noising_bias=0.5)
@@ -98,7 +112,7 @@ def test_a_beta_weight_below_1_favours_little_noise():
     assert objective.law.median() > settings(model_type=SDXL).law.median()
     assert "BETA replaces" not in objective.note
     unset = settings(model_type=SDXL, timestep_distribution="BETA", noising_weight=0.8)
-    assert "BETA replaces noising_bias by 0.0001" in unset.note
+    assert "BETA replaces noising_bias by 0.0001:" in unset.note
 
 
 @pytest.mark.parametrize(("model", "ends"), [(FLUX, (4096, 1.15)), ("QWEN", (8192, 0.9))])
