@@ -386,14 +386,13 @@ def test_a_page_trains_two_objectives_when_it_is_asked(visit):
 def test_a_training_pauses_and_goes_on(visit):
     page = visit.open(SHORT.replace("steps=100", "steps=2000"))
     page.get_by_role("button", name="Train", exact=True).click()
-    page.wait_for_function("/, [0-9.]+ ms a step/.test(document.querySelector('.dv-view').innerText)")
+    page.wait_for_function("/ms a step/.test(document.querySelector('.dv-working').innerText)")
     page.get_by_role("button", name="Pause or go on").click()
     assert "paused after" in texts(page)
     done = int(texts(page).split("paused after ")[1].split()[0])
     page.get_by_role("button", name="Pause or go on").click()
-    page.wait_for_function(
-        f"Number(document.querySelector('.dv-view').innerText.match(/([0-9]+) of 2000/)[1]) > {done}"
-    )
+    now = "document.querySelector('.dv-working').innerText.match(/([0-9]+) of 2000/)"
+    page.wait_for_function(f"Number({now}[1]) > {done}")
     page.locator('[data-name="width"] input[type=range]').press("ArrowRight")
     assert "nothing is trained yet" in texts(page)  # at this width; the other goes on
     page.get_by_role("button", name="stop").click()
@@ -430,9 +429,9 @@ def test_a_drawing_on_the_page_is_followed_taken_back_and_sent_as_a_link(visit):
     page.goto(address)
     page.wait_for_function("document.querySelector('.dv-texts')?.innerText.includes('calls')")
     assert texts(page) == drawn
-    page.get_by_role("button", name="undo").click()
+    page.get_by_role("button", name="undo drawing").click()
     assert texts(page) != drawn
-    page.locator('[data-name="drawing"]').get_by_role("button", name="clear").click()
+    page.get_by_role("button", name="clear drawing").click()
     assert "Draw the data" in texts(page)
 
 

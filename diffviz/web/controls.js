@@ -147,8 +147,11 @@ function points(control, moved) {
     present = past.pop();
     moved(present);
   };
-  const undo = make("button", { type: "button", disabled: true, onclick: takeBack }, "undo");
-  const clear = make("button", { type: "button", onclick: () => moved([]) }, "clear");
+  const button = (word, onclick) =>
+    make("button", { type: "button", "aria-label": `${word} ${control.label}`, onclick }, word);
+  const undo = button("undo", takeBack);
+  const clear = button("clear", () => moved([]));
+  undo.disabled = true;
   const show = (value) => {
     const isStroke = performance.now() - changed < ONE_STROKE;
     if (!isSame(value, present)) {

@@ -22,16 +22,7 @@ from diffviz.lab.explorers.weighting import entry_chips
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.sampling import grids
 from diffviz.theory.objectives import Objective
-from diffviz.web.description import (
-    Action,
-    Chip,
-    Chips,
-    Control,
-    Description,
-    Points,
-    Slider,
-    State,
-)
+from diffviz.web.description import Action, Chip, Chips, Control, Description, Points, Slider, State
 from diffviz.web.pictures import View
 
 NODES = 193  # quantiles of a law that the browser draws between
@@ -58,7 +49,7 @@ def controls() -> tuple[Control, ...]:
         ),
         Points("drawn", "own w", WEIGHTING, tip="Draw over the first chart."),
         *training.data_controls(),
-        Slider("width", "width", 8, 128, 8, 32, whole=True, tip="Three hidden layers."),
+        Slider("width", "width", 8, 128, 8, 64, whole=True, tip="Three hidden layers."),
         Slider("steps", "steps", 100, 2000, 100, 800, whole=True),
         rest["rate"],
         Slider("seed", "seed", 0, 99, 1, 0, whole=True, rare=True),
@@ -87,9 +78,8 @@ class TrainingPage(ViewExplorer):
             "places": {name: place(name) for name in TOYS},
             "draws": {one.name: draws(one) for one in trained},
             "weightings": {one.name: curve(one) for one in trained},
-            "colours": {
-                name: plots.colour(name) for name in (*CATALOGUE, DRAWN)
-            } | {training_views.FLOOR: training_views.GREY, training_views.DATA: training_views.GREY},
+            "colours": {name: plots.colour(name) for name in (*CATALOGUE, DRAWN)}
+            | {training_views.FLOOR: training_views.GREY, training_views.DATA: training_views.GREY},
             "starts": starts(),
             "levels": grids.grid(known_objective("fm-ot").law, SAMPLER_STEPS),
             "labels": {
@@ -113,7 +103,7 @@ def draws(objective: Objective) -> dict[str, NDArray]:
         Both by name, shape (nodes,) each.
     """
     logsnr = objective.law.ppf(expit(np.linspace(-LAST_ODDS, LAST_ODDS, NODES)))
-    return {"logsnr": logsnr, "factor": objective.factor(logsnr)}
+    return {"logsnr": logsnr.astype("f4"), "factor": objective.factor(logsnr).astype("f4")}
 
 
 def curve(objective: Objective) -> NDArray:
@@ -126,7 +116,7 @@ def curve(objective: Objective) -> NDArray:
         The curve on ``CURVE``.
     """
     w = objective.weighting(CURVE)
-    return np.asarray(plots.scaled(w, CURVE, "log10, anchored", 0.0))
+    return np.asarray(plots.scaled(w, CURVE, "log10, anchored", 0.0), "f4")
 
 
 @cache
@@ -143,10 +133,10 @@ def place(name: str) -> dict[str, Any]:
     facts = known(name)
     return {
         "points": truth.data[:POINTS].numpy(),
-        "z": truth.z.numpy(),
-        "xHat": truth.x_hat.numpy(),
+        "z": truth.z.float().numpy(),
+        "xHat": truth.x_hat.float().numpy(),
         "floor": facts.floor,
-        "reference": facts.points,
+        "reference": facts.points.astype("f4"),
         "distance": facts.distance,
     }
 

@@ -22,6 +22,7 @@ from diffviz.learning.outputs import output_coefficients  # noqa: E402
 from diffviz.learning.settings import Settings  # noqa: E402
 from diffviz.learning.tracking import LossByLogSNR  # noqa: E402
 from diffviz.recipes.entries import CATALOGUE  # noqa: E402
+from diffviz.theory.frames import VP  # noqa: E402
 
 RATE, STEPS = 0.03, 50
 KERNEL = 0.2
@@ -128,8 +129,8 @@ def test_the_distance_of_samples_is_that_of_python(asked, computed):
 def test_the_floor_of_a_drawing_is_that_of_its_posterior(asked, computed):
     mixture = side_by_side.toy_of("drawn", EXAMPLE, KERNEL).law
     z = torch.tensor(asked["z"])
-    alpha, sigma = (torch.tensor(one).sqrt() for one in (1 / (1 + np.exp(-2.0)), 1 / (1 + np.exp(2.0))))
-    error = mixture.posterior(z, alpha.expand(20, 1), sigma.expand(20, 1)).error
+    alpha, sigma = (torch.full((20, 1), scale(2.0)) for scale in (VP.alpha, VP.sigma))
+    error = mixture.posterior(z, alpha, sigma).error
     got = np.exp(2.0) * numbers(computed["unknown"])
     np.testing.assert_allclose(got, error, rtol=1e-5)
 
