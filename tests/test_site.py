@@ -379,6 +379,12 @@ def test_a_page_trains_two_objectives_when_it_is_asked(visit):
     assert len(reached) == 2 and all(-3 < one < 0.5 for one in reached)
     findings = serious(page) if AXE.is_file() else []
     assert not findings
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="code").click()
+    code = page.evaluate("navigator.clipboard.readText()").replace("steps=100", "steps=2")
+    found = {}
+    exec(code, found)  # what a reader would paste into a notebook
+    assert found["trained"].excess.shape == (1, 2, 45)
     page.get_by_role("button", name="Forget").click()
     assert "nothing is trained yet" in texts(page)
 
@@ -433,6 +439,33 @@ def test_a_drawing_on_the_page_is_followed_taken_back_and_sent_as_a_link(visit):
     assert texts(page) != drawn
     page.get_by_role("button", name="clear drawing").click()
     assert "Draw the data" in texts(page)
+
+
+def test_a_finger_draws_data_without_scrolling_the_page(browser, address):
+    size = {"width": 390, "height": 844}
+    context = browser.new_context(viewport=size, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{address}explorers/trajectories.html")
+    canvas = page.locator("canvas.dv-drawable").nth(1)
+    canvas.scroll_into_view_if_needed()
+    box, before = canvas.bounding_box(), page.evaluate("scrollY")
+    finger = context.new_cdp_session(page)
+
+    def touch(kind, step):
+        place = {"x": box["x"] + 60 + 5 * step, "y": box["y"] + 50 + 6 * step}
+        points = [] if kind == "touchEnd" else [place]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 0)
+    for step in range(1, 12):
+        touch("touchMove", step)
+    touch("touchEnd", 12)
+    page.wait_for_function(
+        "document.querySelector('[data-name=data] select').value === 'drawn'", timeout=20_000
+    )
+    assert page.evaluate("scrollY") == before
+    assert "calls" in texts(page)
+    context.close()
 
 
 CONTROLS = "[...document.querySelectorAll('.explorer :is(input, select, button, summary)')]"

@@ -59,7 +59,7 @@ function readPoints(text) {
 const READERS = {
   chips: (control, texts) => {
     const known = control.options.map((option) => option.value);
-    const chosen = texts.filter(Boolean);
+    const chosen = [...new Set(texts.filter(Boolean))];
     return chosen.every((one) => known.includes(one)) ? chosen.slice(0, control.most) : undefined;
   },
   clock: (_, texts) => {

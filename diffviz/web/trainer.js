@@ -21,7 +21,7 @@ function turn() {
 
 /** Train until all steps are done or the reader pauses, and report. */
 async function run() {
-  if (isRunning) return;
+  if (isRunning || !session) return;
   isRunning = true;
   let due = performance.now() + PAUSE;
   let [begin, first] = [performance.now(), session.step];
@@ -45,9 +45,9 @@ async function run() {
 
 const ANSWERS = {
   start: async ({ task }) => {
+    isWanted = true; // a reader may pause while WebAssembly is loaded
     await prepare(tf, wasm);
     session = new Session(tf, task);
-    isWanted = true;
     await run();
   },
   pause: () => {

@@ -388,7 +388,8 @@ function resultTable(state, data, place, report) {
   const levels = TOLD.map((level) => `λ = ${level}`.replace("-", "−"));
   levels[0] = `log₁₀ excess, ${levels[0]}`;
   const rows = drawsOf(state, data).map((draws, k) => {
-    const least = draws ? leastLoss(draws, place, data) : NaN;
+    if (!draws) return [state.names[k], "–"];
+    const least = leastLoss(draws, place, data);
     const row = [state.names[k], least.toPrecision(3)];
     if (!report) return row;
     const { excess, loss, distance } = report.results[k];
