@@ -13,7 +13,7 @@ import { expit } from "./special.js";
  */
 
 const LAST_ODDS = 9; // log-odds of the last quantile; one draw in 8,000 lies beyond
-const NODES = 1025; // of an objective that is tabulated here
+const NODES = 513; // of an objective that is tabulated here
 
 /**
  * Uniform numbers in [0, 1) from a seed (mulberry32).

@@ -59,24 +59,30 @@ const TOLD = [-4, 4, 10]; // λ whose excess stands in the table
 const QUANTILES = 512; // of a law over which its least loss is averaged
 const TRAINED_POINTS = 4096; // of drawn data
 const FIXED_POINTS = 64; // of each level
-const SETS = 9; // of points, by which the distance of two is known
+const SETS = 9; // of drawn points, by which their distance from others is known
 
 // --- data -------------------------------------------------------------------------------------
 
 /**
- * What is known of drawn data; null of fewer than two different points.
- * @param {Pairs} drawing
- * @param {number} kernel Its width, in standard deviations of the points.
- * @param {Data} data
- * @returns {Place | null}
+ * @typedef {object} Known What is known of data before they are trained on; see `Place`.
+ * @property {ArrayLike<number>} z
+ * @property {ArrayLike<number>} xHat
+ * @property {ArrayLike<number>} floor
+ * @property {ArrayLike<number>} reference
  */
-function drawnPlace(drawing, kernel, { grid, starts }) {
-  const mixture = drawnMixture(drawing, kernel);
-  if (!mixture) return null;
-  const random = uniformDraws(0);
+
+/**
+ * Draws of points of drawn data.
+ * @param {Pairs} drawing
+ * @param {import("./mixtures.js").Mixture} mixture
+ * @param {number} seed
+ * @returns {(count: number) => Float64Array}
+ */
+function pointDraws(drawing, mixture, seed) {
+  const random = uniformDraws(seed);
   const gaussian = gaussianDraws(random);
   const width = Math.sqrt(mixture.variance[0]);
-  const points = (/** @type {number} */ count) => {
+  return (count) => {
     const drawn = new Float64Array(2 * count);
     for (let at = 0; at < drawn.length; at += 2) {
       const [x, y] = drawing[Math.floor(random() * drawing.length)];
@@ -84,8 +90,22 @@ function drawnPlace(drawing, kernel, { grid, starts }) {
     }
     return drawn;
   };
+}
+
+/**
+ * What is known of drawn data; null of fewer than two different points.
+ * @param {Pairs} drawing
+ * @param {number} kernel Its width, in standard deviations of the points.
+ * @param {Data} data
+ * @returns {Known | null}
+ */
+function drawnData(drawing, kernel, { grid, starts }) {
+  const mixture = drawnMixture(drawing, kernel);
+  if (!mixture) return null;
+  const points = pointDraws(drawing, mixture, 0);
   const denoise = exactDenoiser(mixture);
   const x = points(FIXED_POINTS);
+  const gaussian = gaussianDraws(uniformDraws(1));
   const eps = x.map(() => gaussian());
   const z = new Float64Array(grid.length * x.length);
   const xHat = z.slice();
@@ -98,26 +118,58 @@ function drawnPlace(drawing, kernel, { grid, starts }) {
     const variances = posteriorVariance(denoise, noisy, logsnr);
     floor[k] = (Math.exp(logsnr) * variances.reduce((sum, one) => sum + one, 0)) / FIXED_POINTS;
   });
-  const sets = Array.from({ length: SETS }, () => points(starts.length / 2));
-  const apart = sets.slice(1).map((one) => slicedW2(one, sets[0]));
-  const distance = Float64Array.from(apart).sort()[Math.floor(apart.length / 2)];
-  return { points: points(TRAINED_POINTS), z, xHat, floor, reference: sets[0], distance };
+  return { z, xHat, floor, reference: points(starts.length / 2) };
 }
 
-/** @type {{key: string, place: Place | null}} */
-let lastDrawn = { key: "", place: null };
+/**
+ * Drawn data with points to train on, and the distance of two sets of points: what takes too long
+ * while a slider is moved.
+ * @param {State} state
+ * @param {Known} known
+ * @returns {Place}
+ */
+function drawnPlace({ drawing, kernel }, known) {
+  const mixture = drawnMixture(drawing, kernel);
+  if (!mixture) throw new Error("a drawing needs two different points");
+  const points = pointDraws(drawing, mixture, 2);
+  const apart = Float64Array.from({ length: SETS }, () => {
+    return slicedW2(points(known.reference.length / 2), known.reference);
+  });
+  const distance = apart.sort()[Math.floor(SETS / 2)];
+  return { ...known, points: points(TRAINED_POINTS), distance };
+}
+
+/** @type {{key: string, known: Known | null}} */
+let lastDrawn = { key: "", known: null };
 
 /**
- * The data of a state; null without data.
+ * What is known of the data of a state; null without data.
  * @param {State} state
  * @param {Data} data
- * @returns {Place | null}
+ * @returns {Known | null}
  */
-function placeOf({ toy, drawing, kernel }, data) {
+function knownOf({ toy, drawing, kernel }, data) {
   if (toy !== DRAWN) return data.places[toy];
   const key = JSON.stringify([drawing, kernel]);
-  if (key !== lastDrawn.key) lastDrawn = { key, place: drawnPlace(drawing, kernel, data) };
-  return lastDrawn.place;
+  if (key !== lastDrawn.key) lastDrawn = { key, known: drawnData(drawing, kernel, data) };
+  return lastDrawn.known;
+}
+
+/** @type {{key: string, draws: Draws | null}} */
+let lastWeighting = { key: "", draws: null };
+
+/**
+ * The draws of a drawn weighting; null where fewer than two λ are drawn.
+ * @param {Pairs} drawn λ and log10 w.
+ * @returns {Draws | null}
+ */
+function drawnDraws(drawn) {
+  const key = JSON.stringify(drawn);
+  if (key !== lastWeighting.key) {
+    const objective = drawnObjective({ drawn, monotone: false });
+    lastWeighting = { key, draws: objective && tabulated(objective) };
+  }
+  return lastWeighting.draws;
 }
 
 /**
@@ -128,9 +180,7 @@ function placeOf({ toy, drawing, kernel }, data) {
  */
 function drawsOf({ names, drawn }, data) {
   return names.map((/** @type {string} */ name) => {
-    if (name !== DRAWN) return data.draws[name];
-    const objective = drawnObjective({ drawn, monotone: false });
-    return objective && tabulated(objective);
+    return name === DRAWN ? drawnDraws(drawn) : data.draws[name];
   });
 }
 
@@ -152,7 +202,7 @@ function interpolated(grid, values, logsnr) {
 /**
  * The training loss of the exact denoiser: the mean of factor · mmse over the law.
  * @param {Draws} draws
- * @param {Place} place
+ * @param {Known} known
  * @param {Data} data
  * @returns {number}
  */
@@ -185,9 +235,9 @@ function keyOf({ names, drawn, toy, drawing, kernel, width, steps, rate, seed })
  * @returns {Task}
  */
 function taskOf(state, data) {
-  const place = placeOf(state, data);
+  const known = knownOf(state, data);
   const draws = drawsOf(state, data).filter((one) => one !== null);
-  if (!place) throw new Error("there are no data yet: draw two points or more");
+  if (!known) throw new Error("there are no data yet: draw two points or more");
   if (!state.names.length) throw new Error("choose an objective, or two");
   if (draws.length < state.names.length) {
     throw new Error("there is no drawn weighting yet: drag over the first chart");
@@ -195,6 +245,7 @@ function taskOf(state, data) {
   const { width, steps, rate, seed } = state;
   const { grid, starts, levels, fixed } = data;
   const settings = { width, steps, rate, seed, ...fixed };
+  const place = state.toy === DRAWN ? drawnPlace(state, known) : data.places[state.toy];
   return { names: state.names, draws, place, grid, starts, levels, settings };
 }
 
@@ -318,7 +369,7 @@ function weightingChart({ names, drawn }, { curveGrid, weightings, colours, labe
  * Loss and excess by level.
  * @param {State} state
  * @param {Data} data
- * @param {Place} place
+ * @param {Known} known
  * @param {Report | null} report
  * @returns {Panel[]}
  */
@@ -380,16 +431,16 @@ function decimals(value) {
  * How each objective has done; before the training, what it can come to.
  * @param {State} state
  * @param {Data} data
- * @param {Place} place
+ * @param {Known} known
  * @param {Report | null} report
  * @returns {Panel}
  */
-function resultTable(state, data, place, report) {
+function resultTable(state, data, known, report) {
   const levels = TOLD.map((level) => `λ = ${level}`.replace("-", "−"));
   levels[0] = `log₁₀ excess, ${levels[0]}`;
   const rows = drawsOf(state, data).map((draws, k) => {
     if (!draws) return [state.names[k], "–"];
-    const least = leastLoss(draws, place, data);
+    const least = leastLoss(draws, known, data);
     const row = [state.names[k], least.toPrecision(3)];
     if (!report) return row;
     const { excess, loss, distance } = report.results[k];
@@ -427,29 +478,29 @@ function stateNote({ names, toy, width, steps }, now) {
  * @returns {import("./records.js").View}
  */
 function compute(state, data) {
-  const place = placeOf(state, data);
+  const known = knownOf(state, data);
   const { colours } = data;
-  if (!place) {
+  if (!known) {
     const words = "Draw the data: drag over the empty picture, or click two points or more.";
     return { panels: [sampleCloud(BEHIND, [], null, colours), note(words, true)], columns: 1 };
   }
   if (!state.names.length) {
     const words = "Choose an objective, or two.";
-    const panels = [sampleCloud(BEHIND, place.reference, null, colours), note(words, true)];
+    const panels = [sampleCloud(BEHIND, known.reference, null, colours), note(words, true)];
     return { panels, columns: 1 };
   }
   const now = training?.key === keyOf(state) ? training : null;
   const report = now?.report ?? null;
   const clouds = state.names.map((/** @type {string} */ name, /** @type {number} */ k) => {
-    return sampleCloud(name, place.reference, report?.results[k].samples ?? null, colours);
+    return sampleCloud(name, known.reference, report?.results[k].samples ?? null, colours);
   });
   return {
     panels: [
       weightingChart(state, data),
-      ...levelCharts(state, data, place, report),
+      ...levelCharts(state, data, known, report),
       ...clouds,
       stateNote(state, now),
-      resultTable(state, data, place, report),
+      resultTable(state, data, known, report),
     ],
     columns: 3,
   };
