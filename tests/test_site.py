@@ -37,6 +37,7 @@ SMALL = Selection.of(
 KINDS = (
     "index.html",
     "explorers/weighting.html",
+    "explorers/training.html",
     "notebooks/01_weightings.html",
     "gallery/index.html",
     "gallery/sd3-vs-edm.html",
@@ -354,6 +355,118 @@ def test_every_explorer_opens_without_a_kernel(visit):
         assert page.inner_text(".dv-status") == "", one.name
         findings[one.name] = serious(page) if AXE.is_file() else []
     assert not {name: found for name, found in findings.items() if found}
+
+
+SHORT = "explorers/training.html#toy=moons&width=8&steps=100&names=fm-ot&names=drawn"
+
+
+def excesses(page):
+    """The excess at λ = 4 of each objective, as the table says."""
+    cells = page.locator(".dv-texts tbody tr td:nth-child(6)").all_inner_texts()
+    return [float(cell.replace("−", "-")) for cell in cells]
+
+
+def test_a_page_trains_two_objectives_when_it_is_asked(visit):
+    page = visit.open(SHORT)
+    assert "fm-ot and drawn on moons, width 8, 100 steps: press Train" in texts(page)
+    loaded = visit.bytes
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_function("document.querySelector('.dv-texts').innerText.includes('done, ')")
+    assert visit.bytes - loaded > 800_000  # TensorFlow.js, which came only now
+    assert page.inner_text(".dv-status") == ""
+    assert page.locator(".dv-working").is_hidden()
+    reached = excesses(page)
+    assert len(reached) == 2 and all(-3 < one < 0.5 for one in reached)
+    findings = serious(page) if AXE.is_file() else []
+    assert not findings
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="code").click()
+    code = page.evaluate("navigator.clipboard.readText()").replace("steps=100", "steps=2")
+    found = {}
+    exec(code, found)  # what a reader would paste into a notebook
+    assert found["trained"].excess.shape == (1, 2, 45)
+    page.get_by_role("button", name="Forget").click()
+    assert "nothing is trained yet" in texts(page)
+
+
+def test_a_training_pauses_and_goes_on(visit):
+    page = visit.open(SHORT.replace("steps=100", "steps=2000"))
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_function("/ms a step/.test(document.querySelector('.dv-working').innerText)")
+    page.get_by_role("button", name="Pause or go on").click()
+    assert "paused after" in texts(page)
+    assert not AXE.is_file() or not serious(page)
+    done = int(texts(page).split("paused after ")[1].split()[0])
+    page.get_by_role("button", name="Pause or go on").click()
+    now = "document.querySelector('.dv-working').innerText.match(/([0-9]+) of 2000/)"
+    page.wait_for_function(f"Number({now}[1]) > {done}")
+    page.locator('[data-name="width"] input[type=range]').press("ArrowRight")
+    assert "nothing is trained yet" in texts(page)  # at this width; the other goes on
+    page.get_by_role("button", name="stop").click()
+    assert page.locator(".dv-working").is_hidden()
+
+
+def test_what_cannot_be_trained_is_said_in_words(visit):
+    page = visit.open("explorers/training.html#drawn=[]&names=drawn")
+    page.get_by_role("button", name="Train", exact=True).click()
+    assert "drag over the first chart" in page.inner_text(".dv-status")
+    page = visit.open("explorers/training.html#toy=drawn&drawing=1_1")
+    page.reload()
+    assert "Draw the data" in texts(page)
+    page.get_by_role("button", name="Train", exact=True).click()
+    assert "draw two points or more" in page.inner_text(".dv-status")
+
+
+def test_a_drawing_on_the_page_is_followed_taken_back_and_sent_as_a_link(visit):
+    page = visit.open("explorers/trajectories.html")
+    before = texts(page)
+    box = page.locator("canvas.dv-drawable").nth(1).bounding_box()
+    page.mouse.move(box["x"] + 90, box["y"] + 90)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, box["y"] + 150, steps=8)
+    page.mouse.up()
+    drawn = texts(page)
+    assert drawn != before
+    assert page.locator('[data-name="data"] select').input_value() == "drawn"
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="link").click()
+    address = page.evaluate("navigator.clipboard.readText()")
+    assert len(address.partition("#")[2]) < 40 + 16 * 9
+    page.goto("about:blank")
+    page.goto(address)
+    page.wait_for_function("document.querySelector('.dv-texts')?.innerText.includes('calls')")
+    assert texts(page) == drawn
+    page.get_by_role("button", name="undo drawing").click()
+    assert texts(page) != drawn
+    page.get_by_role("button", name="clear drawing").click()
+    assert "Draw the data" in texts(page)
+
+
+def test_a_finger_draws_data_without_scrolling_the_page(browser, address):
+    size = {"width": 390, "height": 844}
+    context = browser.new_context(viewport=size, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{address}explorers/trajectories.html")
+    canvas = page.locator("canvas.dv-drawable").nth(1)
+    canvas.scroll_into_view_if_needed()
+    box, before = canvas.bounding_box(), page.evaluate("scrollY")
+    finger = context.new_cdp_session(page)
+
+    def touch(kind, step):
+        place = {"x": box["x"] + 60 + 5 * step, "y": box["y"] + 50 + 6 * step}
+        points = [] if kind == "touchEnd" else [place]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 0)
+    for step in range(1, 12):
+        touch("touchMove", step)
+    touch("touchEnd", 12)
+    page.wait_for_function(
+        "document.querySelector('[data-name=data] select').value === 'drawn'", timeout=20_000
+    )
+    assert page.evaluate("scrollY") == before
+    assert "calls" in texts(page)
+    context.close()
 
 
 CONTROLS = "[...document.querySelectorAll('.explorer :is(input, select, button, summary)')]"

@@ -275,6 +275,11 @@ export class CloudPanel {
       isDrawing = false;
       this.addPoints(this.stroke);
     });
+    canvas.addEventListener("pointercancel", () => {
+      isDrawing = false; // the system has taken the finger for a gesture of its own
+      this.stroke = [];
+      this.draw();
+    });
     canvas.addEventListener("keydown", (event) => this.movePen(event));
     canvas.addEventListener("focus", () => this.placePen(canvas.matches(":focus-visible")));
     canvas.addEventListener("blur", () => this.placePen(false));
@@ -290,7 +295,8 @@ export class CloudPanel {
 
   addPoints(points) {
     const { strokes } = this.cloud;
-    this.context.moved(strokes, [...this.context.state()[strokes], ...points]);
+    const brief = points.map((point) => point.map((value) => Number(value.toPrecision(4))));
+    this.context.moved(strokes, [...this.context.state()[strokes], ...brief]);
   }
 
   /** Put the pen in the middle, or take it away. */

@@ -2,6 +2,9 @@
 // moved it. What it shows is never taken for its value: a slider shows the nearest step.
 
 import { make, uniqueId } from "./elements.js";
+import { isSame } from "./query.js";
+
+const ONE_STROKE = 300; // ms between two changes of points, up to which they are of one stroke
 
 /**
  * @typedef {Record<string, any>} ControlRecord a control as `Control.record` of Python gives it
@@ -137,12 +140,30 @@ function paste(control, moved, id) {
 /** @param {ControlRecord} control @param {Moved} moved @returns {ControlView} */
 function points(control, moved) {
   const hint = make("span.dv-hint");
-  const clear = make("button", { type: "button", onclick: () => moved([]) }, "clear");
-  const show = ({ length }) => {
-    const count = `${length} ${length === 1 ? "point" : "points"}`;
-    hint.textContent = length ? count : control.tip || count;
+  const past = []; // what stood there before each stroke, the newest last
+  let present = control.value;
+  let changed = -Infinity; // ms
+  const takeBack = () => {
+    present = past.pop();
+    moved(present);
   };
-  return { element: make("span.dv-field", {}, hint, clear), show };
+  const button = (word, onclick) =>
+    make("button", { type: "button", "aria-label": `${word} ${control.label}`, onclick }, word);
+  const undo = button("undo", takeBack);
+  const clear = button("clear", () => moved([]));
+  undo.disabled = true;
+  const show = (value) => {
+    const isStroke = performance.now() - changed < ONE_STROKE;
+    if (!isSame(value, present)) {
+      if (!isStroke) past.push(present);
+      changed = performance.now();
+    }
+    present = value;
+    undo.disabled = !past.length;
+    const count = `${value.length} ${value.length === 1 ? "point" : "points"}`;
+    hint.textContent = value.length ? count : control.tip || count;
+  };
+  return { element: make("span.dv-field", {}, hint, undo, clear), show };
 }
 
 /** @param {ControlRecord} control @param {Moved} moved @param {string} id @returns {ControlView} */
@@ -280,8 +301,7 @@ function chips(control, moved, id) {
   search.addEventListener("blur", close);
 
   const show = (value) => {
-    const isSame = value.length === chosen.length && value.every((one, k) => one === chosen[k]);
-    if (isSame) return;
+    if (isSame(value, chosen)) return;
     chosen = [...value];
     drawChips();
   };

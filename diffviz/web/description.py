@@ -327,15 +327,20 @@ class Points(Control):
         return tuple((float(x), float(y)) for x, y in points[-self.most :])
 
     def to_texts(self, value: tuple[tuple[float, float], ...]) -> list[str]:
-        """All points as one text of JSON."""
-        return [json.dumps([[float(f"{x:.6g}"), float(f"{y:.6g}")] for x, y in value])]
+        """All points as one text, such as "0.5_-1*2_0.25", which a link holds as it is."""
+        return ["*".join(f"{x:.6g}_{y:.6g}" for x, y in value) or "[]"]
 
     def from_texts(self, texts: list[str]) -> tuple[tuple[float, float], ...]:
-        """The points of the last text."""
+        """The points of the last text; also of JSON, as links of before hold it."""
+        text = texts[-1]
         try:
-            return self.checked(json.loads(texts[-1]))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{self.name} must be points as JSON: {error}") from None
+            if text.startswith("["):
+                return self.checked(json.loads(text))
+            return self.checked([tuple(map(float, one.split("_"))) for one in text.split("*")])
+        except ValueError as error:
+            raise ValueError(
+                f'{self.name} must be points such as "0.5_-1*2_0.25", got {text[:40]!r} ({error})'
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,16 @@ const SPARE = 24; // px of the margins of an explorer
  *
  * What computes in the browser: `compute` gives a view, or null where the kernel must; a view that
  * is `partial` is shown at once, and the kernel is asked for the whole of it. `settle` changes a
- * state after one control was moved, as `settled` of Python does.
+ * state after one control was moved, as `settled` of Python does. On a page, `act` does what a
+ * button says, and tells of its work as long as it goes on; `code` gives the cell that does it too.
+ *
+ * @typedef {{error?: string, working: {progress: number, text: string} | null}} News
  *
  * @typedef {{
  *   compute: (state: any, data: any, changed: string[]) => any,
  *   settle?: (state: any, name: string, data: any) => any,
+ *   act?: (name: string, state: any, data: any, show: (news: News) => void) => void,
+ *   code?: (state: any) => string,
  * }} Local
  */
 
@@ -150,7 +155,7 @@ class Explorer {
     this.pictures = make("div.dv-pictures");
     this.texts = make("div.dv-texts");
     this.status = make("div.dv-status", { role: "status", "aria-live": "polite" });
-    this.progress = make("progress", { max: 1 });
+    this.progress = make("progress", { max: 1, "aria-label": "progress" });
     this.progressText = make("span.dv-hint");
     const stop = make("button", { type: "button", onclick: () => this.press("stop") }, "stop");
     this.working = make("div.dv-working", { hidden: true }, this.progress, this.progressText, stop);
@@ -272,12 +277,29 @@ class Explorer {
 
   press(name) {
     if (!this.link.send) {
-      this.complain(NEEDS_KERNEL);
+      this.pressHere(name);
       return;
     }
     this.tellNow();
     this.await();
     this.link.send({ kind: "act", name, serial: this.serial });
+  }
+
+  /** Do what a button says without a kernel. */
+  pressHere(name) {
+    if (!this.local?.act) {
+      this.complain(NEEDS_KERNEL);
+      return;
+    }
+    const show = (news) => {
+      this.computeHere([]);
+      this.showStatus(news);
+    };
+    try {
+      this.local.act(name, this.state, this.data, show);
+    } catch (error) {
+      this.complain(`${error.name}: ${error.message}`);
+    }
   }
 
   /** Hand a file to Python, which answers with controls and a view. */
@@ -339,7 +361,7 @@ class Explorer {
     this.build(whole);
     this.kinds = []; // else panels of before would be taken for those of the new view
     this.showState([]);
-    this.drawView(whole);
+    if (whole.panels.length || !this.computeHere([])) this.drawView(whole);
     this.showStatus(whole);
     if (!this.link.send) this.followLinks();
   }
@@ -545,7 +567,8 @@ class Explorer {
     }
     const query = toQuery(this.description, this.state);
     const address = `${location.href.split("#")[0]}#${query}`;
-    this.giveText(what, what === "code" ? toCode(this.description, this.state) : address);
+    const code = () => this.local?.code?.(this.state) ?? toCode(this.description, this.state);
+    this.giveText(what, what === "code" ? code() : address);
   }
 
   async giveText(what, text) {

@@ -34,11 +34,32 @@ export function toQuery(description, state) {
   return query.toString();
 }
 
+/** @param {number} value @returns {number} rounded to six figures */
+const brief = (value) => Number(value.toPrecision(6));
+
+/**
+ * The points of a text such as "0.5_-1*2_0.25", or of JSON as links of before hold it.
+ *
+ * @param {string} text
+ * @returns {number[][] | undefined} undefined for what is broken
+ */
+function readPoints(text) {
+  try {
+    const pairs = text.startsWith("[")
+      ? JSON.parse(text)
+      : text.split("*").map((pair) => pair.split("_").map((one) => Number(one || NaN)));
+    const isPair = (pair) => pair.length === 2 && pair.every(Number.isFinite);
+    return pairs.every(isPair) ? pairs : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** What each kind of control reads from the texts of a link; undefined for what is broken. */
 const READERS = {
   chips: (control, texts) => {
     const known = control.options.map((option) => option.value);
-    const chosen = texts.filter(Boolean);
+    const chosen = [...new Set(texts.filter(Boolean))];
     return chosen.every((one) => known.includes(one)) ? chosen.slice(0, control.most) : undefined;
   },
   clock: (_, texts) => {
@@ -46,13 +67,7 @@ const READERS = {
     return value >= 0 && value <= 1 ? value : undefined;
   },
   menu: (control, texts) => control.options.find((option) => option === texts.at(-1)),
-  points: (control, texts) => {
-    try {
-      return JSON.parse(texts.at(-1));
-    } catch {
-      return undefined;
-    }
-  },
+  points: (control, texts) => readPoints(texts.at(-1)),
   slider: (control, texts) => {
     const value = Number(texts.at(-1) || NaN);
     return value >= control.low && value <= control.high ? value : undefined;
@@ -63,7 +78,7 @@ const READERS = {
 /** The texts of a value in a link, by the kind of control; other values are one text. */
 const WRITERS = {
   chips: (value) => (value.length ? value : [""]),
-  points: (value) => [JSON.stringify(value)],
+  points: (value) => [value.map((pair) => pair.map(brief).join("_")).join("*") || "[]"],
   switch: (value) => [String(Number(value))],
 };
 

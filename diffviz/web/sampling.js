@@ -4,23 +4,19 @@
 
 import { STRAIGHT, VE, VP } from "./frames.js";
 import { exponential } from "./looks.js";
+import { DRAWN, drawnMixture, exactDenoiser, withDrawing } from "./mixtures.js";
 import { COSINE, LINEAR, karras } from "./paths.js";
 import { cloud, note, shaped } from "./records.js";
 import { sample } from "./solvers.js";
-import { expit } from "./special.js";
 
 /**
  * @typedef {Record<string, any>} State
  * @typedef {import("./frames.js").Frame} Frame
+ * @typedef {import("./mixtures.js").Mixture} Mixture
+ * @typedef {import("./mixtures.js").Pairs} Pairs
  * @typedef {import("./paths.js").Path} Path
  * @typedef {import("./solvers.js").Points} Points
  * @typedef {import("./solvers.js").Trajectory} Trajectory
- * @typedef {[number, number][]} Pairs
- *
- * @typedef {object} Mixture Of Gaussians in the plane.
- * @property {Float64Array} logs Logarithms of the shares.
- * @property {Points} means
- * @property {Float64Array} variance
  *
  * @typedef {object} Ends What the exact flow of some data begins and ends with.
  * @property {Mixture} mixture
@@ -47,72 +43,12 @@ import { expit } from "./special.js";
  * @property {Trajectory | null} own
  */
 
-const DRAWN = "drawn";
 const NOTHING = "nothing";
 const SAMPLES = "samples";
 const OWN = "your starts";
 const BEHIND = "data";
 
 // --- data -------------------------------------------------------------------------------------
-
-/**
- * E[x|z] of a mixture in the variance-preserving frame.
- * @param {Mixture} mixture
- * @returns {(z: Points, logsnr: number) => Points}
- */
-function exactDenoiser({ logs, means, variance }) {
-  const shares = new Float64Array(logs.length);
-  return (z, logsnr) => {
-    const alpha = Math.sqrt(expit(logsnr));
-    const noise = expit(-logsnr);
-    const totals = variance.map((value) => alpha ** 2 * value + noise);
-    const offsets = logs.map((value, k) => value - Math.log(totals[k]));
-    const xHat = new Float64Array(z.length);
-    for (let at = 0; at < z.length; at += 2) {
-      let most = -Infinity;
-      for (let k = 0; k < shares.length; k += 1) {
-        const x = z[at] - alpha * means[2 * k];
-        const y = z[at + 1] - alpha * means[2 * k + 1];
-        shares[k] = offsets[k] - (x * x + y * y) / (2 * totals[k]);
-        if (shares[k] > most) most = shares[k];
-      }
-      let sum = 0;
-      let [meanX, meanY, kept] = [0, 0, 0];
-      for (let k = 0; k < shares.length; k += 1) {
-        const share = Math.exp(shares[k] - most);
-        const over = share / totals[k];
-        sum += share;
-        meanX += over * means[2 * k];
-        meanY += over * means[2 * k + 1];
-        kept += over * variance[k];
-      }
-      xHat[at] = (noise * meanX + alpha * kept * z[at]) / sum;
-      xHat[at + 1] = (noise * meanY + alpha * kept * z[at + 1]) / sum;
-    }
-    return xHat;
-  };
-}
-
-/**
- * The kernel density of drawn points; null of fewer than two different ones.
- * @param {Pairs} drawing
- * @param {number} width Of the kernel, in standard deviations of the points.
- * @returns {Mixture | null}
- */
-function drawnMixture(drawing, width) {
-  const count = drawing.length;
-  if (!drawing.some(([x, y]) => x !== drawing[0][0] || y !== drawing[0][1])) return null;
-  const varianceOf = (/** @type {0 | 1} */ axis) => {
-    const mean = drawing.reduce((sum, point) => sum + point[axis], 0) / count;
-    return drawing.reduce((sum, point) => sum + (point[axis] - mean) ** 2, 0) / count;
-  };
-  const variance = (width ** 2 * (varianceOf(0) + varianceOf(1))) / 2;
-  return {
-    logs: new Float64Array(count).fill(-Math.log(count)),
-    means: Float64Array.from(drawing.flat()),
-    variance: new Float64Array(count).fill(variance),
-  };
-}
 
 /** @type {{key: string, ends: Ends | null}} */
 let lastDrawn = { key: "", ends: null };
@@ -490,14 +426,7 @@ function compute(state, data) {
  * @returns {State}
  */
 function settle(state, name, { example }) {
-  if (name !== "drawing" || !example) return state;
-  const known = JSON.stringify(example);
-  const isSame = (/** @type {Pairs} */ points) => JSON.stringify(points) === known;
-  if (isSame(state.drawing)) return state;
-  const head = state.drawing.slice(0, example.length);
-  const isOver = state.data !== DRAWN && isSame(head);
-  const drawing = isOver ? state.drawing.slice(example.length) : state.drawing;
-  return { ...state, drawing, data: DRAWN };
+  return name === "drawing" && example ? withDrawing(state, "data", example) : state;
 }
 
 export const local = { compute, settle };

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from html import escape
 
 from diffviz.lab import explorers
+from diffviz.lab.explorers.view import ViewExplorer
 from diffviz.web import bundle
-from pages import markdown
+from pages import markdown, training
 from pages.folders import Folders
 
 
@@ -17,7 +18,7 @@ class ExplorerPage:
     Args:
         name: Name of the page.
         title: Its heading.
-        kind: Name of the class in ``diffviz.lab.explorers``.
+        kind: Name of the class in ``diffviz.lab.explorers``, which notebooks show.
         question: What a reader can find out, in one sentence.
     """
 
@@ -62,6 +63,13 @@ EXPLORERS = (
         "Follow samples from noise to data, by any solver on any grid, on data that you draw.",
     ),
     ExplorerPage(
+        "training",
+        "Training",
+        "TrainingDashboard",
+        "Train two objectives side by side in your browser, on the same data and noise. Data and a "
+        "weighting can be drawn. TensorFlow.js (0.8 MB) is loaded when you press *Train*.",
+    ),
+    ExplorerPage(
         "elbo",
         "ELBO",
         "ElboExplorer",
@@ -76,11 +84,28 @@ EXPLORERS = (
 )
 
 
+# what stands on a page for an explorer that trains by the kernel
+IN_BROWSER = {"TrainingDashboard": training.TrainingPage}
+
+
+def opened(page: ExplorerPage) -> ViewExplorer:
+    """The explorer of a page, as it opens.
+
+    Args:
+        page: The page.
+
+    Returns:
+        The explorer.
+    """
+    made: ViewExplorer = IN_BROWSER.get(page.kind, getattr(explorers, page.kind))()
+    return made
+
+
 def available() -> tuple[ExplorerPage, ...]:
     """The explorers that the browser can compute without a kernel."""
     found = []
     for page in EXPLORERS:
-        explorer = getattr(explorers, page.kind)()
+        explorer = opened(page)
         if explorer.description.local:
             found.append(page)
         explorer.close()
@@ -142,6 +167,6 @@ def copy_modules(folders: Folders, pages: tuple[ExplorerPage, ...]) -> None:
         bundle.FOLDER, views, ignore=shutil.ignore_patterns("*.py*", "__pycache__", "*.d.ts")
     )
     for page in pages:
-        explorer = getattr(explorers, page.kind)()
+        explorer = opened(page)
         explorer.save_opening(folders.place(f"openings/{page.name}"))
         explorer.close()

@@ -1,10 +1,16 @@
 /** Curves at the settings that Python sends, for the comparison with the package. */
 
 import { rebase, lossDensity, shareBelow, verdict } from "../../diffviz/web/analysis.js";
+import { slicedW2 } from "../../diffviz/web/distances.js";
+import { drawsAt } from "../../diffviz/web/draws.js";
 import { FAMILIES } from "../../diffviz/web/families.js";
+import { drawnMixture, exactDenoiser, posteriorVariance } from "../../diffviz/web/mixtures.js";
+import { featuresOf } from "../../diffviz/web/networks.js";
 import { weighting } from "../../diffviz/web/objectives.js";
+import { adamStep, initialState } from "../../diffviz/web/optimiser.js";
 import { compose, distances } from "../../diffviz/web/recipes.js";
 import { AXES, scaled } from "../../diffviz/web/scales.js";
+import { LossByLogSNR } from "../../diffviz/web/tracking.js";
 import { betainc, erfc, logBeta, logExpit, logGamma, ndtr } from "../../diffviz/web/special.js";
 
 /** The objective of a setting: a family with its values, or a recipe with its state. */
@@ -85,4 +91,36 @@ export function pathValues(settings, times, grid) {
       above: grid.map(law.sf),
     };
   });
+}
+
+/** Weights, averages and moments after some steps of Adam. */
+function optimised({ weights, gradients, settings }) {
+  const state = initialState(Float32Array.from(weights));
+  for (const gradient of gradients) adamStep(state, Float32Array.from(gradient), settings);
+  return state;
+}
+
+/** The means of a tracker that takes in losses step by step. */
+function tracked({ middles, levels, losses }) {
+  const tracker = new LossByLogSNR(middles);
+  levels.forEach((logsnr, step) => tracker.update(logsnr, losses[step]));
+  return tracker.mean();
+}
+
+/** What the exact denoiser of a drawing leaves unknown behind noisy points. */
+function unknown({ drawing, kernel, z, logsnr }) {
+  const denoise = exactDenoiser(drawnMixture(drawing, kernel));
+  return posteriorVariance(denoise, Float64Array.from(z), logsnr);
+}
+
+/** What a training on a page computes beside its network. */
+export function trainingValues(asked) {
+  return {
+    features: featuresOf(asked.z, asked.level),
+    optimised: optimised(asked),
+    draws: asked.tables.map((table) => drawsAt(table, asked.quantiles)),
+    tracked: tracked(asked),
+    distance: slicedW2(asked.x, asked.y),
+    unknown: unknown(asked),
+  };
 }

@@ -2,7 +2,14 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 
-import { curves, pathValues, places, readings, specialValues } from "./agreement.js";
+import {
+  curves,
+  pathValues,
+  places,
+  readings,
+  specialValues,
+  trainingValues,
+} from "./agreement.js";
 
 const [, , question, answer] = process.argv;
 const asked = JSON.parse(readFileSync(question, "utf8"));
@@ -53,6 +60,7 @@ if (wanted === "curves") {
     paths: () => pathValues(settings, times, grid),
     readings: () => readings(settings, arrays(published), targets),
     special: () => specialValues(asked),
+    training: () => trainingValues(asked),
     views: () => views(asked),
   };
   writeFileSync(answer, JSON.stringify(await answers[wanted](), plain));

@@ -1,4 +1,4 @@
-/** The style of the modules in diffviz/web and of the tests beside this file. */
+/** The style of the modules in diffviz/web, of the site's script, and of the tests here. */
 
 import js from "@eslint/js";
 import globals from "globals";
@@ -34,5 +34,6 @@ export default [
       "no-restricted-syntax": ["error", IMPORTS, EXPORTS],
     },
   },
+  { files: ["**/docs/_static/*.js"], languageOptions: { globals: globals.browser } },
   { files: ["**/tests/web/*.js"], languageOptions: { globals: globals.node } },
 ];

@@ -39,7 +39,7 @@ def packages_or_skip(name):
 
 def test_modules_keep_to_the_style(node):
     eslint = packages_or_skip("eslint/bin/eslint.js")
-    node(eslint, "-c", HERE / "eslint.config.js", "diffviz/web", "tests/web")
+    node(eslint, "-c", HERE / "eslint.config.js", "diffviz/web", "docs/_static", "tests/web")
 
 
 @pytest.mark.parametrize("project", ["tsconfig.json", "tsconfig.views.json"])

@@ -255,7 +255,7 @@ def test_code_and_link_hold_what_was_changed(opened):
     opened.tell(kind="text", what="link")
     code, link = (message["text"] for message, _ in opened.sent[-2:])
     assert code.endswith("Example(level=2.0, clicks=((0.0, 1.0),))")
-    assert link == "#level=2.0&clicks=%5B%5B0.0%2C+1.0%5D%5D"
+    assert link == "#level=2.0&clicks=0_1"
     assert Example.from_link(link).state == opened.state
 
 

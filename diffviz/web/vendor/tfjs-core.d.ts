@@ -1,0 +1,2 @@
+// Keeps the type checker out of the minified file.
+export const tf: any;
