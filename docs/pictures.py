@@ -29,7 +29,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>composer</
 <link rel="stylesheet" href="vendor/uPlot.css"><link rel="stylesheet" href="style.css">
 <style>
 body { margin: 8px; background: white } .dv-tools { visibility: hidden }
-.moved { outline: 2px solid #D55E00; outline-offset: 2px; border-radius: 3px }
+.moved { outline: 2px solid var(--dv-accent); outline-offset: 2px; border-radius: 3px }
 </style>
 <div id="host"></div>
 <script type="module">

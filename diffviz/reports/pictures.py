@@ -27,8 +27,7 @@ from diffviz.reports.card import Card, distance
 from diffviz.theory.targets import base_gain
 
 BASES = ("eps", "x", "v", "u")
-OWN = "#0072B2"  # colour of what the report is on
-OTHER = "#D55E00"  # colour of the nearest entry
+OWN = plots.PALETTE[0]  # colour of what the report is on
 INK = "#0a0b0c"  # colour of text and axes, which becomes that of the page
 THIS = "this training"
 DECADES = 8  # below the highest point, beyond which nothing is shown
@@ -68,8 +67,8 @@ def panels(card: Card) -> dict[str, Panel]:
 
 
 def _colour(name: str) -> str:
-    """The colour of a line."""
-    return OWN if name == THIS else OTHER
+    """The colour of a line: an entry's own, and one of the palette for what is no entry."""
+    return OWN if name == THIS else plots.colour(name)
 
 
 def draw_weighting(card: Card, base: str, ax: Axes) -> None:
