@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 from scipy.special import expit
 
 from diffviz.checks import brief, count, finite, one_of, random_generator
@@ -453,10 +453,12 @@ def binomial_probabilities(masked: NDArray, length: int, logsnr: NDArray) -> NDA
     Returns:
         The probabilities, shape (k, n).
     """
-    rate, keep = rates_at(logsnr)
-    below = stats.binom.pmf(masked[:, None], length, rate)
-    above = stats.binom.pmf(length - masked[:, None], length, keep)
-    return np.where(rate < 0.5, below, above)
+    visible = length - masked[:, None]
+    ways = -np.log1p(length) - special.betaln(masked[:, None] + 1, visible + 1)
+    with np.errstate(invalid="ignore"):  # 0 times infinity, where none is visible
+        seen = np.where(visible > 0, visible * special.log_expit(logsnr), 0.0)
+        hidden = np.where(visible < length, masked[:, None] * special.log_expit(-logsnr), 0.0)
+    return np.exp(ways + hidden + seen)
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,7 +89,8 @@ function compute({ name, std, power, floor }, { grid, diagonals, label, colours 
   const withFactor = (values, places) =>
     values.map((value, index) => value * (error(places[index]) + floor) ** -power);
   /** @type {(values: Float64Array) => Float64Array} */
-  const spent = (values) => perNat(lossDensity(rebase(values, grid, "eps", "u"), grid, error), grid);
+  const spent = (values) =>
+    perNat(lossDensity(rebase(values, grid, "eps", "u"), grid, error), grid);
   const local = withFactor(w, grid);
   const spends = spent(local);
   const drawn = perNat(density, grid);

@@ -15,6 +15,7 @@ import { expit } from "./special.js";
  * @typedef {object} Data
  * @property {Float64Array} levels λ in nats.
  * @property {Curves} weightings By entry, on the cross-entropy summed over masked tokens.
+ * @property {Record<string, Uint8Array>} inside By entry: 1 where λ is inside the support, else 0.
  * @property {Curves} factors By base: what such a weighting is multiplied by to act on that.
  * @property {Float64Array} floor Loss of the exact predictor on short sequences.
  * @property {Curves} [counts] By entry: the weights by count, for one length after the other.
@@ -61,11 +62,13 @@ function anchored(levels, values, anchor) {
  * @returns {import("./records.js").Panel}
  */
 function levelChart(state, data) {
-  const { levels, weightings } = data;
+  const { levels, weightings, inside } = data;
   const spends = state.shows === SPENT;
   const factor = spends ? data.floor : data.factors[state.base];
   const curves = state.names.map((/** @type {string} */ name) => {
-    const values = weightings[name].map((w, index) => w * factor[index]);
+    const values = weightings[name].map((w, index) =>
+      inside[name][index] ? w * factor[index] : NaN,
+    );
     return [name, anchored(levels, values, state.anchor)];
   });
   const label = spends ? "loss of the exact predictor" : `w (${state.base})`;

@@ -100,9 +100,11 @@ class MaskedExplorer(ViewExplorer):
         """The weightings of all entries, what changes their base, and what the table says."""
         levels = experiments.LEVELS
         entries = CATALOGUE.values()
+        weightings = {entry.name: experiments.inside(entry, levels) for entry in entries}
         return {
             "levels": levels,
-            "weightings": {entry.name: experiments.inside(entry, levels) for entry in entries},
+            "weightings": {name: np.nan_to_num(w) for name, w in weightings.items()},
+            "inside": {name: np.isfinite(w).astype(np.uint8) for name, w in weightings.items()},
             "factors": {label: base_factor(base, levels) for label, base in BASES.items()},
             "floor": experiments.WORLD.floor(levels),
             "rows": {entry.name: recipe(entry) for entry in entries},

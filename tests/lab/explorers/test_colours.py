@@ -8,6 +8,7 @@ import pytest
 from diffviz import plots
 from diffviz.lab import explorers
 from diffviz.lab.explorers import colours
+from diffviz.lab.explorers.schedule import SPENDS
 from diffviz.lab.explorers.training_views import BEFORE
 from diffviz.plots.style import DRAWN, NEGATIVE, OTHERS
 from diffviz.web.pictures import Chart, Cloud, Table
@@ -44,29 +45,33 @@ def shades(panel):
     return [(name, panel.colours.get(name, plots.colour(name))) for name in names]
 
 
-def objective_of(name):
-    """The name of the objective that a curve shows, also in a training before."""
-    return name.removesuffix(BEFORE)
+def objective_of(name, state):
+    """The name of the objective that a curve shows, also in a training before or by its loss."""
+    return state["weighting"] if name == SPENDS else name.removesuffix(BEFORE)
 
 
 def views(kind):
-    """The first view of an explorer, and those of a few other states."""
+    """The first view of an explorer, and those of a few other states, each with its state."""
     explorer = getattr(explorers, kind)()
-    yield explorer.view
-    for changes in STATES.get(kind, ()):
-        yield explorer.compute(explorer.description.checked(explorer.state | changes), ())
+    for changes in ({}, *STATES.get(kind, ())):
+        state = explorer.description.checked(explorer.state | changes)
+        yield explorer.compute(state, ()), state
     explorer.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_colour_of_an_objective_is_on_nothing_else_in_an_explorer(kind):
-    seen = [pair for view in views(kind) for panel in view.panels for pair in shades(panel)]
+    seen = [
+        (name, objective_of(name, state), shade)
+        for view, state in views(kind)
+        for panel in view.panels
+        for name, shade in shades(panel)
+        if isinstance(shade, str)  # not one colour a point, by where it ends
+    ]
     assert seen
-    for name, shade in seen:
-        if not isinstance(shade, str):
-            continue  # one colour a point, by where it ends
-        if objective_of(name) in plots.COLOURS:
-            assert shade == plots.colour(objective_of(name)), name
+    for name, objective, shade in seen:
+        if objective in plots.COLOURS:
+            assert shade == plots.colour(objective), name
         else:
             assert shade in FREE, (name, shade, OWNERS.get(shade))
 
