@@ -18,7 +18,8 @@ from diffviz.lab.experiments.roads import COUNTS, ENDS, ROADS, RULES, equal_etas
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import legend
 
-BLUE, ROSE, GREEN, _, OCHRE, TEAL, WINE, *_, GREY = plots.PALETTE
+BLUE, ROSE, GREEN, _, OCHRE, TEAL, WINE = plots.PALETTE[:7]
+GREY = plots.PALETTE[9]
 RULE_COLOURS = dict(zip(RULES, (BLUE, GREEN, WINE, GREY), strict=True))
 ROAD_COLOURS = dict(zip(ROADS, (ROSE, TEAL, OCHRE, BLUE, BLUE, WINE), strict=True))
 FORWARD_COLOURS = dict(zip(FORWARD, (ROSE, TEAL, BLUE, OCHRE), strict=True))
