@@ -27,7 +27,7 @@ from diffviz.reports.card import Card, distance
 from diffviz.theory.targets import base_gain
 
 BASES = ("eps", "x", "v", "u")
-OWN = plots.PALETTE[0]  # colour of what the report is on
+OWN, OTHER = plots.PALETTE[0], plots.PALETTE[4]  # of what the report is on, and of the nearest
 INK = "#0a0b0c"  # colour of text and axes, which becomes that of the page
 THIS = "this training"
 DECADES = 8  # below the highest point, beyond which nothing is shown
@@ -67,8 +67,8 @@ def panels(card: Card) -> dict[str, Panel]:
 
 
 def _colour(name: str) -> str:
-    """The colour of a line: an entry's own, and one of the palette for what is no entry."""
-    return OWN if name == THIS else plots.colour(name)
+    """The colour of a line."""
+    return OWN if name == THIS else OTHER
 
 
 def draw_weighting(card: Card, base: str, ax: Axes) -> None:

@@ -12,7 +12,7 @@ FEWER = {
     "masked.js": 250,
     "perception.js": 150,
     "prior.js": 250,
-    "sampling.js": 150,
+    "sampling.js": 80,
 }
 
 

@@ -27,7 +27,7 @@ from diffviz.lab.experiments.sampling import (
     normal,
     unit_grid,
 )
-from diffviz.plots.style import PALETTE
+from diffviz.plots.style import PALETTE, REFERENCE
 from diffviz.theory import paths
 from diffviz.theory.frames import VE, VP, Frame
 from diffviz.theory.paths import COSINE, LINEAR, Path
@@ -52,7 +52,7 @@ SAMPLE_REACH = 2.6  # half width of the axes of x_hat
 COLOUR_REACH = 1.6  # half width of the square that the colours of ends fill
 ARROWS = 13  # arrows of the field along each axis
 BETWEEN = "slide"  # the frame that slides
-GREY = PALETTE[9]  # of data behind what moves
+GREY = REFERENCE  # of data behind what moves
 # red, green and blue at the corners of that square
 CORNERS = np.array([list(bytes.fromhex(PALETTE[place][1:])) for place in (0, 2, 1, 4)]) / 255
 

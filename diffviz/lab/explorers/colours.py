@@ -1,16 +1,14 @@
 """Colours of what is no objective: one for each role, the same in every explorer.
 
-The browser gets them from Python, so that no module of JavaScript has a colour of its own.
+No objective has them, whether by ``plots.COLOURS`` or by the checksum of its name. The browser gets
+them from Python, so that no module of JavaScript has a colour of its own.
 """
 
-from diffviz.plots import PALETTE
-from diffviz.plots.style import DRAWN, NEGATIVE
+from diffviz.plots.style import DRAWN, NEGATIVE, OTHERS, REFERENCE
 
-__all__ = ["BESIDE", "DRAWN", "FACTOR", "NEGATIVE", "PERCEIVED", "PRODUCT", "REFERENCE", "SUBJECT"]
+__all__ = ["BESIDE", "NEGATIVE", "OWN", "REFERENCE", "SUBJECT", "THIRD"]
 
-SUBJECT = PALETTE[0]  # the quantity that a picture is about
-BESIDE = PALETTE[4]  # what stands beside it
-REFERENCE = PALETTE[9]  # what is known exactly, or was there before
-PERCEIVED = PALETTE[3]  # what an eye or an ear makes of it
-FACTOR = PALETTE[5]  # a third quantity
-PRODUCT = PALETTE[6]  # what is made of the others
+SUBJECT = OTHERS[7]  # the quantity that a picture is about
+BESIDE = OTHERS[5]  # what stands beside it
+THIRD = OTHERS[3]  # one more quantity
+OWN = DRAWN  # what a reader draws, composes or starts

@@ -12,7 +12,8 @@ from PIL import Image
 from diffviz import checks
 from diffviz.lab.experiments import walks
 from diffviz.lab.experiments.walks import BETWEEN, DATA, DRAWN, FRAMES, LAWS, RANGE, SOLVERS
-from diffviz.lab.explorers.colours import BESIDE, PRODUCT
+from diffviz.lab.explorers.colours import BESIDE
+from diffviz.lab.explorers.colours import OWN as OWN_COLOUR
 from diffviz.lab.explorers.controls import EXAMPLE, require_option, take_drawing
 from diffviz.lab.explorers.films import film_path, save_film
 from diffviz.lab.explorers.view import Changed, ViewExplorer
@@ -201,7 +202,7 @@ class TrajectoryExplorer(ViewExplorer):
                 "compared": walks.COMPARED,
             },
             "corners": walks.CORNERS.tolist(),
-            "colours": {"data": walks.GREY, "own": PRODUCT, "beside": BESIDE},
+            "colours": {"data": walks.GREY, "own": OWN_COLOUR, "beside": BESIDE},
         }
 
     def trajectory(self) -> Trajectory:
@@ -308,7 +309,7 @@ def walk_view(state: State) -> View:
     ends = walks.end_colours(walked.trajectory.samples.numpy())
     colours: dict[str, Any] = {
         SAMPLES: ends,
-        OWN: PRODUCT,
+        OWN: OWN_COLOUR,
         BEHIND: walks.GREY,
         state["beside"]: BESIDE,
     }

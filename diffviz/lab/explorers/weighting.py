@@ -14,7 +14,7 @@ from diffviz.lab.experiments import perception
 from diffviz.lab.experiments.side_by_side import Training
 from diffviz.lab.experiments.weighting import DRAWN, drawn_levels, drawn_objective
 from diffviz.lab.explorers import drawn_training, error_losses, training_views
-from diffviz.lab.explorers.colours import DRAWN as DRAWN_COLOUR
+from diffviz.lab.explorers.colours import OWN as DRAWN_COLOUR
 from diffviz.lab.explorers.controls import (
     anchor_slider,
     base_menu,

@@ -10,13 +10,14 @@ from diffviz.lab import explorers
 from diffviz.lab.explorers import colours
 from diffviz.lab.explorers.schedule import SPENDS
 from diffviz.lab.explorers.training_views import BEFORE
-from diffviz.plots.style import DRAWN, NEGATIVE, OTHERS
+from diffviz.plots.style import DRAWN, NEGATIVE, OTHERS, REFERENCE
+from diffviz.recipes.entries import CATALOGUE
 from diffviz.web.pictures import Chart, Cloud, Table
 
 ROOT = Path(__file__).parents[3]
 OWNERS = {colour: name for name, colour in plots.COLOURS.items()}
 KINDS = [name for name in explorers.__all__ if isinstance(getattr(explorers, name), type)]
-FREE = {*plots.PALETTE, *OTHERS, NEGATIVE, DRAWN}
+FREE = {*plots.PALETTE, *OTHERS, NEGATIVE, DRAWN, REFERENCE}
 COLOUR = re.compile(r"""["'\s]#(?:[0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})\b""")
 GREYS = ("#000000", "#7F7F7F")  # of objectives
 # what is no curve: the ground and the ink of a page, and the contrast that is measured against
@@ -78,7 +79,8 @@ def test_the_colour_of_an_objective_is_on_nothing_else_in_an_explorer(kind):
 
 def test_roles_have_colours_that_no_objective_has_and_that_differ():
     roles = [getattr(colours, name) for name in colours.__all__]
-    assert not set(roles) & set(plots.COLOURS.values())
+    assert not set(roles) & {plots.colour(name) for name in CATALOGUE}
+    assert not set(roles) & {*plots.COLOURS.values(), *plots.PALETTE}
     assert len(set(roles)) == len(roles)
 
 
