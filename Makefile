@@ -6,7 +6,6 @@ LAB := .venv/lab
 TEST := .venv/test
 PEERS := .peers/installed
 OTHERS := .others/installed
-LONG_FIRST := tests/test_browser.py notebooks tests/web tests/test_install.py
 NODE := tests/web/node_modules/.package-lock.json
 NEED_OTHERS := tests/learning/test_callbacks.py tests/learning/test_logs.py tests/learning/test_log_faults.py tests/learning/test_log_forms.py tests/learning/test_log_events.py tests/data/test_points.py tests/test_delimited.py
 TORCH := $(shell grep '^torch==' constraints.txt)
@@ -32,10 +31,10 @@ test:  ## lint, types, pages, tests, notebooks, a look in a real browser
 	$(MAKE) -j 2 lint docs callbacks
 	$(MAKE) suite
 
-# The browser looks how soon a picture comes. While one process looks, the other runs notebooks, one after another. Long files
-# come first, so that both processes end together.
+# The browser looks how soon a picture comes, and waits more than it works: three processes keep two cores busy. Long files come
+# first (LONGEST in tests/conftest.py), so that all processes end together.
 suite: $(TEST) $(PEERS)  ## the tests, the notebooks, and each of their controls moved in a real browser
-	$(BIN)/pytest -q -rs -n 2 --no-loadscope-reorder --nbmake --nbmake-timeout=120 $(LONG_FIRST) tests
+	$(BIN)/pytest -q -rs -n 3 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests
 
 callbacks: $(TEST) $(OTHERS)  ## the tests that need what users bring to us, such as Lightning and pandas
 	PYTHONPATH=.others $(BIN)/pytest -q -rs $(NEED_OTHERS)

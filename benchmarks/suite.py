@@ -6,13 +6,15 @@ each piece runs for all of them in turn, and the ratio of the last to the first 
 older checkout cannot do yet has a dash. ``tests`` is the whole of ``make test`` in a clean clone,
 with what it installs. The searches train the same candidates in each row, and the run stops if
 their results differ: with one worker, two processes, two Dask workers, and two of which one is
-killed at the first result.
+killed at the first result. ``floor`` prints under its rows how soon samples are within twice the
+noise floor of the truth: by this package, by a plain loop and by others, on seven sets of points;
+the others must be in ``.peers``, where ``make test`` installs them.
 
 Run: python benchmarks/suite.py [CHECKOUT ...] [--parts PART ...] [--notebooks NAME ...]
     [--points N] [--seeds N] [--steps N] [--jobs N]
 
-All of it takes about half an hour for each checkout on two quiet cores, most of it the tests and
-the notebooks. An older revision goes into a checkout of its own by ``git worktree add``.
+All of it takes more than an hour for each checkout on two quiet cores, most of it ``floor``, the
+tests and the notebooks. An older revision goes into a checkout of its own by ``git worktree add``.
 """
 
 import argparse
@@ -30,7 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parents[1]
-PARTS = ("import", "list", "figures", "notebooks", "trainings", "search", "tests")
+PARTS = ("import", "list", "figures", "notebooks", "trainings", "floor", "search", "tests")
 LAST_CALL = 10.0  # seconds in which the processes of a piece that has ended are waited for
 PR_SET_CHILD_SUBREAPER = 36  # of <sys/prctl.h>
 EXECUTE = """
@@ -77,10 +79,12 @@ class Time(NamedTuple):
     Attributes:
         cpu: CPU seconds of its processes, user and system.
         wall: Seconds on the clock.
+        printed: What they printed.
     """
 
     cpu: float
     wall: float
+    printed: str = ""
 
 
 class Failed(Exception):
@@ -99,6 +103,7 @@ class Work:
         clean: Whether it runs in a clean clone of the checkout.
         result: Name of the file of results that it writes in its folder; the same name means the
             same results.
+        is_shown: Whether the table shows what it prints.
     """
 
     name: str
@@ -107,6 +112,7 @@ class Work:
     program: str = sys.executable
     clean: bool = False
     result: str = ""
+    is_shown: bool = False
 
 
 class Size(NamedTuple):
@@ -151,6 +157,10 @@ def pieces(parts: list[str], notebooks: list[str], jobs: int, size: Size) -> Ite
         adaptive = "{'adaptive': True, 'steps': 1300, 'learning_rate': 2e-2}"
         yield Work("12 objectives, defaults", ("-c", TRAIN, TOGETHER, "{}"))
         yield Work("12 objectives, adaptive", ("-c", TRAIN, TOGETHER, adaptive))
+    if "floor" in parts:
+        ours = ("benchmarks/training.py", "--parts", "floor", "defaults", "fewest")
+        yield Work("twice the floor, here", ours, is_shown=True)
+        yield Work("twice the floor, others", ("benchmarks/peers_training.py",), is_shown=True)
     if "search" in parts:
         yield from searches(size)
     if "tests" in parts:
@@ -194,7 +204,7 @@ def spent(work: Work, checkout: Path, scratch: Path) -> Time:
     wall = time.perf_counter() - start
     if run.returncode:
         raise Failed(f"{work.name} failed in {checkout}:\n{(run.stdout + run.stderr)[-2000:]}")
-    return Time(_children() - before, wall)
+    return Time(_children() - before, wall, run.stdout)
 
 
 def cloned(checkout: Path, place: Path) -> Path:
@@ -260,6 +270,8 @@ class Table:
                 if work.times > 1:
                     label = f"{work.name}, {('first', 'again')[turn]}"
                 print(line(label, times), flush=True)
+                if work.is_shown:
+                    print(*(time.printed for time in times if time), sep="\n", flush=True)
 
     def time(self, work: Work, checkout: Path, folder: Path) -> Time | None:
         """The time of a piece of work; None where an older checkout cannot do it."""

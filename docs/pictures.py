@@ -1,6 +1,6 @@
-"""The pictures of the recipe composer in these docs, from Chromium: one still, one in use.
+"""The pictures of explorers in these docs, from Chromium: two stills, and the composer in use.
 
-The composer stands on a page without a kernel, where the browser computes all that it shows. Each
+The explorers stand on a page without a kernel, where the browser computes all that they show. Each
 step of the animation moves one control, which has a frame around it, and takes a screenshot.
 
 Run: python docs/pictures.py
@@ -16,20 +16,24 @@ from PIL import Image
 from playwright.sync_api import Page, Route, sync_playwright
 
 import diffviz.web
-from diffviz.lab.explorers import ComposerExplorer
+from diffviz.lab.explorers import ComposerExplorer, WeightingExplorer
+from diffviz.lab.explorers.view import ViewExplorer
 
 HERE = Path(__file__).parent
 VIEWS = Path(diffviz.web.__file__).parent
 ADDRESS = "http://composer.test/"  # served from the folder of the views, not from any network
 SIZE = {"width": 800, "height": 432}
+WIDE = {"width": 934, "height": 520}
+CROSSHAIR = (540, 150)  # where the pointer is, in pixels of the page
+SHOWN = ("elbo", "iddpm-cosine", "fm-ot", "edm", "sd3")
 SHADES = 64  # colours of a picture
 LOOK = 1800  # ms for a look at what has changed
 SLIDE = 180  # ms for a step of a slider
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>composer</title>
 <link rel="stylesheet" href="vendor/uPlot.css"><link rel="stylesheet" href="style.css">
 <style>
-body { margin: 8px; background: white } .dv-tools { visibility: hidden }
-.moved { outline: 2px solid #D55E00; outline-offset: 2px; border-radius: 3px }
+body { margin: 8px; background: white } TOOLS
+.moved { outline: 2px solid var(--dv-accent); outline-offset: 2px; border-radius: 3px }
 </style>
 <div id="host"></div>
 <script type="module">
@@ -52,12 +56,14 @@ MOVE = """([name, value]) => {
 KINDS = {".js": "text/javascript", ".css": "text/css"}
 
 
-def serve(page: Page, explorer: ComposerExplorer) -> None:
+def serve(
+    page: Page, explorer: ViewExplorer, tools: str = ".dv-tools { visibility: hidden }"
+) -> None:
     """Give the page the modules of the views, and the explorer as it was made."""
     message, buffers = explorer.opening()
     lengths = [len(buffer) for buffer in buffers]
     files = {
-        "": PAGE.encode(),
+        "": PAGE.replace("TOOLS", tools).encode(),
         "composer.json": json.dumps({"message": message, "lengths": lengths}).encode(),
         "composer.bin": b"".join(buffers),
     }
@@ -97,7 +103,7 @@ def shot(page: Page) -> Image.Image:
 
 
 def main() -> None:
-    """Write ``composer.png`` and ``composer.gif``."""
+    """Write ``composer.png``, ``composer.gif`` and ``explorer.png``."""
     program = which("chromium") or which("chromium-browser") or which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program)
@@ -110,8 +116,15 @@ def main() -> None:
             times.append(time)
         serve(page, ComposerExplorer(path="cosine", target="v", names=("edm", "sd3")))
         still = shot(page)
+        page.set_viewport_size(WIDE)
+        family = {"family": "flow logit-normal", "flow_logit_normal_mean": 0.4}
+        serve(page, WeightingExplorer(SHOWN, **family), tools="")
+        page.mouse.move(*CROSSHAIR)
+        page.wait_for_timeout(LOOK)
+        weightings = shot(page)
         browser.close()
     still.save(HERE / "composer.png", optimize=True)
+    weightings.save(HERE / "explorer.png", optimize=True)
     frames[0].save(
         HERE / "composer.gif",
         save_all=True,
@@ -119,7 +132,7 @@ def main() -> None:
         duration=times,
         loop=0,
     )
-    for file in ("composer.png", "composer.gif"):
+    for file in ("composer.png", "composer.gif", "explorer.png"):
         print(f"{file}: {(HERE / file).stat().st_size / 1e3:.0f} kB")
 
 

@@ -22,6 +22,19 @@ TOPIC = re.compile(
     r"test_(elbo|perception|policy|prior|sampling|schedule|search|tracking|training|weighting)"
 )
 
+# The longest come first, so that no process works alone at the end. The browser waits more than it
+# works, and the notebooks train what later tests find in the cache.
+LONGEST = (
+    "tests/test_browser.py",
+    "notebooks/",
+    "tests/web/test_explorers.py",
+    "tests/probing/test_matrix.py",
+    "tests/web/test_local.py",
+    "tests/test_site.py",
+    "tests/test_install.py",
+    "tests/web/",
+)
+
 # The same examples everywhere and no time limit, so that neither luck nor load fails a test.
 hypothesis.settings.register_profile("everywhere", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("everywhere")
@@ -91,6 +104,17 @@ class ByTopic(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config, log):
     """The scheduler that pytest-xdist uses."""
     return ByTopic(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first; pytest itself orders what lies in one folder by name."""
+    items.sort(key=_rank)
+
+
+def _rank(item):
+    """The place of a test's file among the longest ones."""
+    starts = (item.nodeid.startswith(prefix) for prefix in LONGEST)
+    return next((place for place, is_there in enumerate(starts) if is_there), len(LONGEST))
 
 
 def pytest_configure(config):

@@ -161,26 +161,38 @@ def test_the_data_of_the_wheel_are_read(installed):
     assert printed(installed.run("-c", code)) == "1797 2\n"
 
 
-def test_a_loss_of_ones_own_is_probed(installed):
+SEARCH = "search --points 9 --seeds 3 --steps 10 --out search.csv"
+WITH_TORCH = {
+    "probe": "probe mine:loss --out mine.png",
+    "search": SEARCH,
+    "search again": SEARCH,
+    "listed": "figures --list",
+    "figures": "figures solver-orders --out drawn",
+}
+
+
+@pytest.fixture(scope="module")
+def told(installed):
+    """What commands that need torch print, all in one process, which imports it once."""
     (installed.folder / "mine.py").write_text(LOSS)
-    out = printed(installed.run("-m", "diffviz", "probe", "mine:loss", "--out", "mine.png"))
-    assert "fm-ot" in out
+    output = printed(installed.run("-c", COMMANDS, *WITH_TORCH.values()))
+    return dict(zip(WITH_TORCH, output.split("<end>\n"), strict=False))
+
+
+def test_a_loss_of_ones_own_is_probed(installed, told):
+    assert "fm-ot" in told["probe"]
     assert (installed.folder / "mine.png").stat().st_size > 1000
 
 
-def test_a_search_runs_and_is_resumed(installed):
-    command = ("-m", "diffviz", "search", "--points", "9", "--seeds", "3", "--steps", "10")
-    first = printed(installed.run(*command, "--out", "search.csv"))
-    assert printed(installed.run(*command, "--out", "search.csv")) == first
+def test_a_search_runs_and_is_resumed(installed, told):
+    assert told["search"] and told["search again"] == told["search"]
     assert (installed.folder / "search.csv").exists()
 
 
-def test_figures_that_train_are_drawn(installed):
-    names = ("solver-orders", "couplings")
-    listed = printed(installed.run("-m", "diffviz", "figures", "--list"))
-    assert all(re.search(rf"^{name} ", listed, re.M) for name in names)
-    out = printed(installed.run("-m", "diffviz", "figures", *names, "--out", "drawn"))
-    assert all(f"{name}.svg" in out for name in names)
+def test_a_figure_that_needs_torch_is_drawn(installed, told):
+    assert re.search(r"^solver-orders ", told["listed"], re.M)
+    assert "solver-orders.svg" in told["figures"]
+    assert (installed.folder / "drawn" / "solver-orders.svg").stat().st_size > 1000
 
 
 def test_every_explorer_is_built(installed):

@@ -11,12 +11,16 @@ from diffviz import plots
 from diffviz.lab.experiments.walks import SOLVERS, figure_of_eight
 from diffviz.lab.explorers import (
     ElboExplorer,
+    FewStepExplorer,
+    MaskedExplorer,
     PerceptionExplorer,
     PriorExplorer,
     ScheduleExplorer,
     TrajectoryExplorer,
 )
 from diffviz.lab.explorers.elbo import ENTRIES
+from diffviz.lab.explorers.few_steps import NAMES
+from diffviz.lab.explorers.masked import BY_COUNT, BY_RATE, SPENT
 from diffviz.lab.explorers.perception import SENSITIVITY_NAMES
 from diffviz.lab.explorers.schedule import DENSITIES
 from diffviz.recipes.entries import CATALOGUE
@@ -35,6 +39,8 @@ MODULES = {
         ElboExplorer,
         {"weighting": (*FAMILIES, *PUBLISHED), "beside": ((), ("edm",), ("elbo", "sd3"))},
     ),
+    "few_steps.js": (FewStepExplorer, {}),
+    "masked.js": (MaskedExplorer, {}),
     "perception.js": (PerceptionExplorer, {}),
     "prior.js": (PriorExplorer, {}),
     "sampling.js": (TrajectoryExplorer, {"drawing": DRAWINGS, "starts": STARTS}),
@@ -43,6 +49,8 @@ MODULES = {
 # what is gone through option by option, and what is held meanwhile
 IN_TURN = {
     "elbo.js": ("weighting", (*FAMILIES, *PUBLISHED), {"beside": ()}),
+    "few_steps.js": ("name", NAMES, {}),
+    "masked.js": ("shows", (BY_RATE, BY_COUNT, SPENT), {}),
     "perception.js": ("curve", tuple(SENSITIVITY_NAMES), {}),
     "prior.js": ("shows", ("brightness", "couplings"), {}),
     "sampling.js": ("solver", tuple(SOLVERS), {"noise": 0.5, "field": True, "steps": 5}),

@@ -30,6 +30,20 @@ PALETTE = (  # for what is no objective, so that a colour above stands for one t
     "#332288",
     "#8C8C8C",
 )
+# More of the same, for figures of many curves: neighbours differ in lightness.
+OTHERS = (
+    "#332288",
+    "#44AA99",
+    "#882255",
+    "#8FBC3F",
+    "#AA4499",
+    "#A0522D",
+    "#117733",
+    "#2F4F4F",
+)
+NEGATIVE = "#CC3311"  # parts of a density below 0
+DRAWN = "#D0006F"  # what a reader draws by hand
+REFERENCE = "#A5A5A5"  # what is known exactly, or lies behind the rest
 
 
 def colour(name: str) -> str:

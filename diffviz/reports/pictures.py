@@ -27,8 +27,7 @@ from diffviz.reports.card import Card, distance
 from diffviz.theory.targets import base_gain
 
 BASES = ("eps", "x", "v", "u")
-OWN = "#0072B2"  # colour of what the report is on
-OTHER = "#D55E00"  # colour of the nearest entry
+OWN, OTHER = plots.PALETTE[0], plots.PALETTE[4]  # of what the report is on, and of the nearest
 INK = "#0a0b0c"  # colour of text and axes, which becomes that of the page
 THIS = "this training"
 DECADES = 8  # below the highest point, beyond which nothing is shown

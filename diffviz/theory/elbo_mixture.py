@@ -27,7 +27,6 @@ from diffviz.theory.laws import Transformed, Truncation
 from diffviz.theory.mixed_laws import Mixture
 from diffviz.theory.weightings import WeightingLike, evaluate, resolve_curve, window
 
-FARTHEST = 700.0  # nats; beyond, e^λ is infinite in float64
 ORDER = 12  # nodes and Legendre coefficients of a panel
 NODE, WEIGHT = legendre.leggauss(ORDER)
 PLACES = np.concatenate([[1e-9 - 1], NODE, [1 - 1e-9]])  # of a panel, where w is read

@@ -61,6 +61,17 @@ export function trapezoid(values, grid) {
 }
 
 /**
+ * Values over their integral, as shares per nat.
+ * @param {Float64Array} values Shape (n,).
+ * @param {Float64Array} grid λ in nats, shape (n,).
+ * @returns {Float64Array} Shape (n,).
+ */
+export function perNat(values, grid) {
+  const area = trapezoid(values, grid);
+  return values.map((value) => value / area);
+}
+
+/**
  * Slope of values over a grid as `numpy.gradient`: second order inside, first order at the ends.
  * @param {Float64Array} values Shape (n,).
  * @param {Float64Array} grid Shape (n,).

@@ -4,6 +4,7 @@ import { rebase } from "./analysis.js";
 import { general, lookChart, percent, verdictCells } from "./looks.js";
 import { weighting } from "./objectives.js";
 import { compose, distances } from "./recipes.js";
+import { note, table } from "./records.js";
 import { AXES } from "./scales.js";
 import { baseGain } from "./targets.js";
 
@@ -93,13 +94,8 @@ function nearnessTable(ordered, names, colours) {
   const nearest = ordered.slice(0, NEAREST).map(({ name }) => name);
   const listed = [...new Set([...nearest, ...names])];
   const rows = listed.map((name) => nearnessRow(name, known.get(name)));
-  return {
-    kind: "table",
-    head: ["published", "ratio deviates by", "at λ"],
-    rows,
-    colours: listed.map((name) => colours[name]),
-    title: "",
-  };
+  const marks = listed.map((name) => colours[name]);
+  return table(["published", "ratio deviates by", "at λ"], rows, marks);
 }
 
 /**
@@ -115,16 +111,11 @@ function compute(state, data) {
     curves[name] = rebase(data.entries[name], data.grid, "eps", state.base);
   }
   const below = general(state.below);
-  const verdicts = {
-    kind: "table",
-    head: ["verdict", `w below λ = ${below}`, `loss below λ = ${below}`],
-    rows: [verdictCells(recipe, state.below)],
-    colours: [],
-    title: "",
-  };
+  const head = ["verdict", `w below λ = ${below}`, `loss below λ = ${below}`];
+  const verdicts = table(head, [verdictCells(recipe, state.below)]);
   const ordered = distances(recipe, data.levels, data.targets);
   const nearness = nearnessTable(ordered, state.names, data.colours);
-  const place = { kind: "note", text: placeText(ordered), strong: true };
+  const place = note(placeText(ordered), true);
   const level = AXES[state.axis](state.below);
   const marks = Number.isFinite(level) ? { [`λ = ${below}`]: level } : {};
   const chart = { ...lookChart(curves, state, data, data.colours), marks };

@@ -3,7 +3,7 @@
 // The kernel is asked for a pasted table, and for objectives that have no formula here.
 
 import { gradient, gridWithin, linspace, trapezoid, verdictOf } from "./analysis.js";
-import { FAMILIES } from "./families.js";
+import { FAMILIES, valuesOf } from "./families.js";
 import { general, minus, percent } from "./looks.js";
 import { weighting } from "./objectives.js";
 import { isKnown, published } from "./published.js";
@@ -28,7 +28,7 @@ import { splineAt } from "./splines.js";
  * @property {Record<string, Record<string, string>>} parameters Of each family: its controls.
  * @property {string[]} head Of the table of verdicts.
  * @property {string} label Of the axis of λ.
- * @property {Record<string, string>} colours Of published objectives.
+ * @property {Record<string, string>} colours Of curves and of published objectives.
  *
  * @typedef {object} Mixture See `SignedMixture` of `diffviz.lab.experiments.elbo`.
  * @property {Float64Array} logsnr
@@ -54,10 +54,6 @@ const MIXED = "−w′·L";
 const DIRECT = "½w·mmse";
 const OVER_HIGH = "λ_max moves";
 const OVER_LOW = "λ_min moves";
-const GREY = "#808080";
-const BLUE = "#0072B2";
-const ORANGE = "#D55E00";
-const RED = "#CC3311";
 
 // --- the mixture ------------------------------------------------------------------------------
 
@@ -71,8 +67,7 @@ function objectiveOf(state, { parameters }) {
   const name = state.weighting;
   if (isKnown(name)) return published(name);
   if (!Object.hasOwn(FAMILIES, name)) return null;
-  const values = Object.entries(parameters[name]).map(([one, control]) => [one, state[control]]);
-  return FAMILIES[name](Object.fromEntries(values));
+  return FAMILIES[name](valuesOf(parameters[name], state));
 }
 
 /**
@@ -202,7 +197,7 @@ function lawChart(mixture, besides, { label, colours }) {
     title: "the law of noise levels",
     xlim: RANGE,
     ylim: [-1.1, 1.1],
-    colours: { ...colours, [W]: GREY, [LAW]: BLUE, [NEGATIVE]: RED },
+    colours,
     dashes,
     bands: { [NEGATIVE]: bandBelow(law) },
   });
@@ -226,7 +221,7 @@ function steadyLimits(curves) {
  * @param {Data} data
  * @returns {Record<string, any>}
  */
-function sharesChart(mixture, { label }) {
+function sharesChart(mixture, { label, colours }) {
   const { logsnr, w, augmentation, information, mmse, loss } = mixture;
   const asElbos = augmentation.map((value, index) => (value * information[index]) / loss);
   const asErrors = w.map((value, index) => (value * mmse[index]) / 2 / loss);
@@ -238,7 +233,7 @@ function sharesChart(mixture, { label }) {
     title: "what each level adds to the loss",
     xlim: RANGE,
     ylim: steadyLimits([asElbos, asErrors]),
-    colours: { [DIRECT]: GREY, [MIXED]: BLUE, [NEGATIVE]: RED },
+    colours,
     dashes: { [DIRECT]: 1, [MIXED]: 0, [NEGATIVE]: 0 },
     bands: { [NEGATIVE]: bandBelow(asElbos) },
   });
@@ -248,9 +243,10 @@ function sharesChart(mixture, { label }) {
  * The gap of the unweighted ELBO as either end moves and the other stays.
  * @param {State} state
  * @param {Known} known
+ * @param {Record<string, string>} colours
  * @returns {Record<string, any>}
  */
-function gapChart({ low, high }, known) {
+function gapChart({ low, high }, known, colours) {
   const highs = linspace(LEAST_END, RANGE[1], 171);
   const lows = linspace(RANGE[0], -LEAST_END, 171);
   const log = (/** @type {number} */ nats) => {
@@ -269,7 +265,7 @@ function gapChart({ low, high }, known) {
     title: "gap of the unweighted ELBO",
     xlim: RANGE,
     ylim: [-8.5, 2.5],
-    colours: { [OVER_HIGH]: BLUE, [OVER_LOW]: ORANGE },
+    colours,
     dashes: { [OVER_HIGH]: 0, [OVER_LOW]: 1 },
     dots: {
       [OVER_HIGH]: [Float64Array.of(high), here],
@@ -362,10 +358,10 @@ function compute(state, data) {
   const isGap = state.right === "gap of the ELBO";
   const named = [[state.weighting, mixture], ...Object.entries(besides)];
   const rows = named.map(([name, one]) => [name, ...verdictCells(one, data)]);
-  const colours = [BLUE, ...Object.keys(besides).map((name) => data.colours[name])];
+  const colours = [LAW, ...Object.keys(besides)].map((name) => data.colours[name]);
   const panels = [
     lawChart(mixture, besides, data),
-    isGap ? gapChart(state, known) : sharesChart(mixture, data),
+    isGap ? gapChart(state, known, data.colours) : sharesChart(mixture, data),
     table(data.head, rows, colours),
     partsTable(mixture, state.held),
     gapNote(state, known),

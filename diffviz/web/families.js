@@ -67,3 +67,14 @@ export const FAMILIES = {
   "cosine shifted": ({ shift }) =>
     objective({ name: "cosine shifted", path: shifted(COSINE, shift), target: EPS }),
 };
+
+/**
+ * The values of a family's parameters in a state.
+ * @param {Record<string, string>} controls Name of the control of each parameter.
+ * @param {Record<string, any>} state
+ * @returns {Record<string, number>}
+ */
+export function valuesOf(controls, state) {
+  const pairs = Object.entries(controls);
+  return Object.fromEntries(pairs.map(([parameter, control]) => [parameter, state[control]]));
+}

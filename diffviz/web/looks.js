@@ -3,6 +3,7 @@
 
 import { gaussianMmse, lossDensity, sharesBelow, verdict } from "./analysis.js";
 import { constant } from "./multipliers.js";
+import { chart } from "./records.js";
 import { AXES, scaled } from "./scales.js";
 
 /**
@@ -92,25 +93,15 @@ export function lookChart(curves, state, data, colours) {
     scaled(values, data.grid, look.scale, state.anchor),
   ]);
   const drawn = Object.fromEntries(pairs);
-  return {
-    kind: "chart",
+  return chart({
     x: data.grid.map(AXES[state.axis]),
     curves: drawn,
     xlabel: label,
     ylabel: data.labels[state.scale].replace("{}", data.errors[state.base]),
-    title: "",
     xscale: scale,
-    yscale: "linear",
-    xlim: null,
     ylim: limitsOf(drawn, look),
     colours,
-    dashes: {},
-    faint: [],
-    marks: {},
-    bands: {},
-    dots: {},
-    strokes: "",
-  };
+  });
 }
 
 /**

@@ -4,6 +4,7 @@
  * The constant of a weighting is free, so each curve is normalised before it is drawn.
  */
 
+import { perNat } from "./analysis.js";
 import { STRAIGHT, VE, VP } from "./frames.js";
 import { COSINE, LINEAR, vpLinear } from "./paths.js";
 
@@ -39,23 +40,11 @@ function overMaximum(w) {
   return w.map((value) => value / highest);
 }
 
-/**
- * A weighting over its integral, so that it is a share per nat.
- * @type {Scale}
- */
-function unitArea(w, logsnr) {
-  let area = 0;
-  for (let step = 1; step < w.length; step += 1) {
-    area += ((w[step] + w[step - 1]) / 2) * (logsnr[step] - logsnr[step - 1]);
-  }
-  return w.map((value) => value / area);
-}
-
 /** @type {Record<string, Scale>} */
 export const SCALES = {
   "log10, anchored": logAnchored,
   "w / max": overMaximum,
-  "unit area": unitArea,
+  "unit area": perNat,
 };
 
 /**

@@ -23,7 +23,7 @@ import { expit, logExpit } from "./special.js";
  * @typedef {Record<"hypsecant" | "logistic" | "normal" | "uniform", Float64Array>} Quantiles
  *
  * @typedef {{label: string, colours: Record<string, string>}} Data Label of the axis of λ, and the
- *   colours of the weightings.
+ *   colours of the weightings and of the density.
  *
  * @typedef {{second: number, least: number, missed: number}} Cost
  */
@@ -32,7 +32,6 @@ const SIX = "six views";
 const LIVE = "live loss";
 const LOOKS_AT = "p(λ)";
 const SPENDS = "w·mmse: the best p";
-const LOOKS_COLOUR = "#0072B2";
 const GRID = linspace(-20, 20, 801);
 const INFINITE = 40; // |λ| in nats that stands for infinity
 const POINTS = 8001; // of an integral over λ
@@ -235,7 +234,7 @@ function drawPanels(state, data) {
   const logBest = loss.map((value, index) => Math.log10(value / total) + 0 * logp[index]);
   const added = logBest.map((value, index) => 2 * value - logp[index] / Math.LN10);
   const inside = trapezoid(added.map((value) => (Number.isNaN(value) ? 0 : 10 ** value)), GRID);
-  const shades = { [LOOKS_AT]: LOOKS_COLOUR, [SPENDS]: data.colours[state.weighting] };
+  const shades = { [LOOKS_AT]: data.colours[LOOKS_AT], [SPENDS]: data.colours[state.weighting] };
   const [first, ...rest] = costTexts(cost, inside);
   return [
     densityChart(logp.map(Math.exp), loss.map((value) => value / area), data.label, shades),
@@ -259,9 +258,10 @@ function drawPanels(state, data) {
 /**
  * The density as a schedule under uniform time, in six views.
  * @param {State} state
+ * @param {Data} data
  * @returns {Record<string, any>[]}
  */
-function sixPanels(state) {
+function sixPanels(state, data) {
   const density = DENSITIES[state.density](state);
   const start = density.levels(standardQuantiles());
   const logsnr = start.map((level) => level - 2 * Math.log(state.shift));
@@ -287,7 +287,7 @@ function sixPanels(state) {
       title,
       xlim: RANGES[xlabel],
       ylim,
-      colours: { [state.density]: LOOKS_COLOUR },
+      colours: { [state.density]: data.colours[LOOKS_AT] },
     }),
   );
 }
@@ -303,7 +303,7 @@ function compute(state, data) {
   const move = (-2 * Math.log(state.shift) + 0).toFixed(3);
   const shift = note(minus(`shift ${general(state.shift)} moves λ by −2 log s = ${move}`));
   return state.picture === SIX
-    ? { panels: [...sixPanels(state), shift], columns: 3 }
+    ? { panels: [...sixPanels(state, data), shift], columns: 3 }
     : { panels: [...drawPanels(state, data), shift], columns: 2 };
 }
 

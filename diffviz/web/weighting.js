@@ -5,7 +5,7 @@
 
 import { rebase } from "./analysis.js";
 import { drawnObjective, drawnText, heightsOn, isDrawing } from "./drawn.js";
-import { FAMILIES } from "./families.js";
+import { FAMILIES, valuesOf } from "./families.js";
 import {
   LOOKS,
   PHOTOGRAPHS,
@@ -16,6 +16,7 @@ import {
 } from "./looks.js";
 import { SQUARED, errorsOf, gainOn, localCells, lossText, slopesOn } from "./losses.js";
 import { weighting } from "./objectives.js";
+import { note, table } from "./records.js";
 
 /**
  * What Python sends once.
@@ -86,17 +87,6 @@ function ofRecipe(recipe, state, data) {
     curve: LOOKS[state.scale].values(onBase, data),
     cells: isSquared ? verdictCells(recipe) : localCells(w, slope, recipe.law.support, data),
   };
-}
-
-/**
- * The values of the chosen family's parameters.
- * @param {State} state
- * @param {Data} data
- * @returns {Record<string, number>}
- */
-function familyValues(state, data) {
-  const controls = Object.entries(data.parameters[state.family]);
-  return Object.fromEntries(controls.map(([parameter, control]) => [parameter, state[control]]));
 }
 
 /**
@@ -181,7 +171,7 @@ function compute(state, data) {
     show(name, ofEntry(name, state, data));
   }
   if (hasFamily) {
-    const values = familyValues(state, data);
+    const values = valuesOf(data.parameters[family], state);
     const texts = Object.entries(values).map(([name, value]) => `${name} ${general(value)}`);
     const label = `${family} (${texts.join(", ")})`;
     show(family, ofRecipe(FAMILIES[family](values), state, data), label);
@@ -191,9 +181,9 @@ function compute(state, data) {
   }
   const colours = Object.keys(curves).map((name) => data.colours[name]);
   const head = state.loss === SQUARED ? data.head : data.localHead;
-  const table = { kind: "table", head, rows, colours, title: "" };
-  const notes = textsOf(state, drawn, data).map((text) => ({ kind: "note", text, strong: false }));
-  return { panels: [chartOf(curves, state, data), table, ...notes], columns: 1 };
+  const notes = textsOf(state, drawn, data).map((text) => note(text));
+  const panels = [chartOf(curves, state, data), table(head, rows, colours), ...notes];
+  return { panels, columns: 1 };
 }
 
 export const local = { compute };

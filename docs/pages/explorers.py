@@ -76,6 +76,19 @@ EXPLORERS = (
         "Split a likelihood bound into its three terms, and a weighting into ELBOs of noisy data.",
     ),
     ExplorerPage(
+        "masked",
+        "Masked diffusion",
+        "MaskedExplorer",
+        "Compare published objectives of masked diffusion by masking rate, by number of masked "
+        "tokens, and by what they spend on exact data.",
+    ),
+    ExplorerPage(
+        "few-steps",
+        "Few steps",
+        "FewStepExplorer",
+        "See which weighting an adaptive factor makes on the diagonal of a few-step objective.",
+    ),
+    ExplorerPage(
         "perception",
         "Perception",
         "PerceptionExplorer",

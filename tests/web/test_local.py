@@ -5,9 +5,15 @@ import web_panels
 
 QUICK = {"sampling.js": 6}
 AT_ONCE = 50  # states of one question
-THOROUGH = 1000
-# walks have up to 65 steps of 150 points, and pictures up to 65,536 pixels
-FEWER = {"perception.js": 250, "prior.js": 250, "sampling.js": 150}
+THOROUGH = 500
+# walks have up to 65 steps of 150 points, pictures up to 65,536 pixels, and two modules hold tables
+FEWER = {
+    "few_steps.js": 250,
+    "masked.js": 250,
+    "perception.js": 150,
+    "prior.js": 250,
+    "sampling.js": 80,
+}
 
 
 def compare(ask, module, explorer, states):

@@ -56,7 +56,7 @@ def curves(names: Sequence[str], base: str = "sum", logsnr: NDArray = LEVELS) ->
     return result
 
 
-def inside(entry: MaskedObjective, logsnr: NDArray, base: str) -> NDArray:
+def inside(entry: MaskedObjective, logsnr: NDArray, base: str = "sum") -> NDArray:
     """A weighting, NaN outside the support of its law.
 
     Args:

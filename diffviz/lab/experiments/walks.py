@@ -27,6 +27,7 @@ from diffviz.lab.experiments.sampling import (
     normal,
     unit_grid,
 )
+from diffviz.plots.style import PALETTE, REFERENCE
 from diffviz.theory import paths
 from diffviz.theory.frames import VE, VP, Frame
 from diffviz.theory.paths import COSINE, LINEAR, Path
@@ -51,8 +52,9 @@ SAMPLE_REACH = 2.6  # half width of the axes of x_hat
 COLOUR_REACH = 1.6  # half width of the square that the colours of ends fill
 ARROWS = 13  # arrows of the field along each axis
 BETWEEN = "slide"  # the frame that slides
-GREY = "#999999"  # of data behind what moves
-CORNERS = np.array([[0, 114, 178], [0, 158, 115], [213, 94, 0], [230, 159, 0]]) / 255
+GREY = REFERENCE  # of data behind what moves
+# red, green and blue at the corners of that square
+CORNERS = np.array([list(bytes.fromhex(PALETTE[place][1:])) for place in (0, 2, 1, 4)]) / 255
 
 Points = tuple[tuple[float, float], ...]
 

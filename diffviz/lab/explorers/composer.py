@@ -7,6 +7,7 @@ import numpy as np
 from diffviz import plots
 from diffviz.lab.experiments import composer
 from diffviz.lab.experiments.composer import Distance
+from diffviz.lab.explorers.colours import BESIDE, OWN, SUBJECT, THIRD
 from diffviz.lab.explorers.controls import anchor_slider, base_menu, parameter_slider
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import (
@@ -36,7 +37,7 @@ TIPS = {
     "target": "What the network's squared error is taken on.",
     "multiplier": "The factor c(λ) on the target's squared error.",
 }
-COLOURS = {"p": plots.PALETTE[0], "gain²": plots.PALETTE[4], "c": "#8C564B", "w": "#000000"}
+COLOURS = {"p": SUBJECT, "gain²": BESIDE, "c": THIRD, "w": OWN}
 YLABELS = {  # on each scale; a loss density has no parts
     LOGARITHMIC: "log₁₀ of each part on the {} error, 0 at the anchor",
     "w / max": "each part on the {} error, over its maximum",

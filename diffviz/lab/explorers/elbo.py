@@ -16,6 +16,8 @@ from diffviz.lab.experiments.elbo import (
     negative_elbo,
     signed_mixture,
 )
+from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
+from diffviz.lab.explorers.colours import NEGATIVE as NEGATIVE_COLOUR
 from diffviz.lab.explorers.controls import require_option, table_box
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import (
@@ -55,8 +57,15 @@ RANGE = (-20.0, 20.0)  # λ in nats
 LAW, W, NEGATIVE = "−dw/dλ", "w", "negative"
 MIXED, DIRECT = "−w′·L", "½w·mmse"
 OVER_HIGH, OVER_LOW = "λ_max moves", "λ_min moves"
-GREY, BLUE, ORANGE = "#808080", "#0072B2", "#D55E00"  # of quantities
-RED = "#CC3311"  # of what is negative; no objective has it
+COLOURS = {
+    W: REFERENCE,
+    LAW: SUBJECT,
+    NEGATIVE: NEGATIVE_COLOUR,
+    DIRECT: REFERENCE,
+    MIXED: SUBJECT,
+    OVER_HIGH: SUBJECT,
+    OVER_LOW: BESIDE,
+}
 
 
 def elbo_controls() -> tuple[Control, ...]:
@@ -125,7 +134,7 @@ class ElboExplorer(ViewExplorer):
             },
             "head": VERDICT_HEAD,
             "label": plots.LOGSNR,
-            "colours": {name: plots.colour(name) for name in CATALOGUE},
+            "colours": {name: plots.colour(name) for name in CATALOGUE} | COLOURS,
         }
 
     def objective(self) -> Objective:
@@ -275,7 +284,7 @@ def law_chart(mixture: SignedMixture, besides: dict[str, SignedMixture]) -> Char
         title="the law of noise levels",
         xlim=RANGE,
         ylim=(-1.1, 1.1),
-        colours={W: GREY, LAW: BLUE, NEGATIVE: RED},
+        colours=COLOURS,
         dashes={W: 1, LAW: 0, NEGATIVE: 0} | dict.fromkeys(besides, 2),
         bands={NEGATIVE: band_below(law)},
     )
@@ -300,7 +309,7 @@ def shares_chart(mixture: SignedMixture) -> Chart:
         title="what each level adds to the loss",
         xlim=RANGE,
         ylim=steady_limits(np.concatenate([as_elbos, as_errors])),
-        colours={DIRECT: GREY, MIXED: BLUE, NEGATIVE: RED},
+        colours=COLOURS,
         dashes={DIRECT: 1, MIXED: 0, NEGATIVE: 0},
         bands={NEGATIVE: band_below(as_elbos)},
     )
@@ -325,7 +334,7 @@ def gap_chart(state: State) -> Chart:
         title="gap of the unweighted ELBO",
         xlim=RANGE,
         ylim=(-8.5, 2.5),
-        colours={OVER_HIGH: BLUE, OVER_LOW: ORANGE},
+        colours=COLOURS,
         dashes={OVER_HIGH: 0, OVER_LOW: 1},
         dots={
             OVER_HIGH: (np.array([state["high"]]), here),
@@ -367,7 +376,7 @@ def verdict_table(mixtures: list[tuple[str, SignedMixture]]) -> Table:
         The table.
     """
     rows = [(name, *verdict_cells(mixture)) for name, mixture in mixtures]
-    colours = [BLUE, *(plots.colour(name) for name, _ in mixtures[1:])]
+    colours = [SUBJECT, *(plots.colour(name) for name, _ in mixtures[1:])]
     return Table(VERDICT_HEAD, rows, colours)
 
 

@@ -7,9 +7,11 @@ import numpy as np
 from diffviz import plots
 from diffviz.few_steps.objectives import few_step, few_step_catalogue
 from diffviz.lab.experiments import few_steps as experiments
+from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.theory.analysis import verdict
+from diffviz.theory.objectives import Objective
 from diffviz.web.description import Description, Menu, Slider, State
 from diffviz.web.pictures import Chart, Note, View
 
@@ -17,11 +19,11 @@ NAMES = tuple(name for name, entry in few_step_catalogue.items() if entry.diagon
 PLAIN, LOCAL = "without the factor", "with the factor"
 SPENT_PLAIN, SPENT, DRAWN = "spent without it", "spent with it", "drawn"
 COLOURS = {
-    PLAIN: "#7F7F7F",
-    LOCAL: "#0072B2",
-    SPENT_PLAIN: "#7F7F7F",
-    SPENT: "#0072B2",
-    DRAWN: "#D55E00",
+    PLAIN: REFERENCE,
+    LOCAL: SUBJECT,
+    SPENT_PLAIN: REFERENCE,
+    SPENT: SUBJECT,
+    DRAWN: BESIDE,
 }
 CONTROLS = (
     Menu("name", "objective", NAMES, "meanflow", tip="Whose diagonal is shown."),
@@ -49,7 +51,27 @@ class FewStepExplorer(ViewExplorer):
 
     def __init__(self, name: str = "meanflow", **state: Any):
         require_option("few-step objective", name, NAMES, "the explorer's menu")
-        super().__init__(Description("Few steps", CONTROLS), {"name": name, **state})
+        description = Description("Few steps", CONTROLS, local="few_steps.js")
+        super().__init__(description, {"name": name, **state})
+
+    def local_data(self) -> dict[str, Any]:
+        """The diagonals without the factor, and the labels and colours of the charts."""
+        verdicts = {name: verdict(diagonal_of(name)) for name in NAMES}
+        diagonals = {
+            name: {
+                "w": diagonal_of(name).weighting(self.grid),
+                "density": diagonal_of(name).law.pdf(self.grid),
+                "levels": found.logsnr,
+                "fine": found.w,
+            }
+            for name, found in verdicts.items()
+        }
+        return {
+            "grid": self.grid,
+            "diagonals": diagonals,
+            "label": plots.LOGSNR,
+            "colours": COLOURS,
+        }
 
     def compute(self, state: State, changed: Changed) -> View:
         """The weightings, and what is spent and drawn.
@@ -61,8 +83,7 @@ class FewStepExplorer(ViewExplorer):
         Returns:
             Two charts and a sentence.
         """
-        diagonal = few_step(state["name"]).diagonal
-        assert diagonal is not None
+        diagonal = diagonal_of(state["name"])
         local = experiments.local(state["name"], state["std"], state["power"], state["floor"])
         weightings = {
             name: plots.scaled(each.weighting(self.grid), self.grid, "log10, anchored")
@@ -97,3 +118,17 @@ class FewStepExplorer(ViewExplorer):
         overlap = float(np.minimum(densities[SPENT], densities[DRAWN]).sum() * nat)
         text = f"With the factor w is {verdict(local)}. What is spent and drawn overlap by "
         return View((*charts, Note(f"{text}{100 * overlap:.0f} %.")))
+
+
+def diagonal_of(name: str) -> Objective:
+    """The diffusion loss on the diagonal of a few-step objective.
+
+    Args:
+        name: One of ``NAMES``.
+
+    Returns:
+        The objective, without the adaptive factor.
+    """
+    diagonal = few_step(name).diagonal
+    assert diagonal is not None
+    return diagonal

@@ -4,15 +4,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from diffviz import plots
 from diffviz.lab.experiments import masked as experiments
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.masked.entries import CATALOGUE, masked_objective
-from diffviz.masked.objectives import MaskedObjective
+from diffviz.masked.objectives import MaskedObjective, base_factor
 from diffviz.theory.analysis import verdict
 from diffviz.web.description import Chip, Chips, Control, Description, Menu, Slider, State
-from diffviz.web.pictures import Chart, Table, View
+from diffviz.web.pictures import Chart, Note, Table, View
 
 BASES = {
     "masked sum": "sum",
@@ -23,6 +24,8 @@ BY_RATE, BY_COUNT, SPENT = "over λ", "by count", "on exact data"
 START = ("mdlm", "maskgit", "simple")
 MOST = 6
 XLABEL = "log-SNR of masking λ   [masked ← → visible]"
+HEAD = ("", "rate", "divided by", "masks", "what it is")
+LENGTHS = range(2, 65)  # of sequences
 
 
 def masked_chips() -> tuple[Chip, ...]:
@@ -59,7 +62,17 @@ def masked_controls() -> tuple[Control, ...]:
             "ELBO's own density, on which the ELBO is constant.",
         ),
         Slider("anchor", "anchor λ", -6, 6, 0.25, 0.0, unit="nats", tip="Where all curves are 1."),
-        Slider("length", "tokens", 2, 64, 1, 16, whole=True, when=on_length),
+        Slider(
+            "length",
+            "tokens",
+            LENGTHS[0],
+            LENGTHS[-1],
+            1,
+            16,
+            whole=True,
+            when=on_length,
+            tip="Length of a sequence.",
+        ),
     )
 
 
@@ -80,7 +93,33 @@ class MaskedExplorer(ViewExplorer):
     """
 
     def __init__(self, names: tuple[str, ...] = START, **state: Any):
-        super().__init__(Description("Masked", masked_controls()), {"names": names, **state})
+        description = Description("Masked", masked_controls(), local="masked.js")
+        super().__init__(description, {"names": names, **state})
+
+    def local_data(self) -> dict[str, Any]:
+        """The weightings of all entries, what changes their base, and what the table says."""
+        levels = experiments.LEVELS
+        entries = CATALOGUE.values()
+        weightings = {entry.name: experiments.inside(entry, levels) for entry in entries}
+        return {
+            "levels": levels,
+            "weightings": {name: np.nan_to_num(w) for name, w in weightings.items()},
+            "inside": {name: np.isfinite(w).astype(np.uint8) for name, w in weightings.items()},
+            "factors": {label: base_factor(base, levels) for label, base in BASES.items()},
+            "floor": experiments.WORLD.floor(levels),
+            "rows": {entry.name: recipe(entry) for entry in entries},
+            "head": HEAD,
+            "label": XLABEL,
+            "colours": {entry.name: plots.colour(entry.name) for entry in entries},
+        }
+
+    def page_data(self) -> dict[str, Any]:
+        """Weights of all entries by count, for one length after the other."""
+        counts = {
+            entry.name: np.concatenate([relative_weights(entry, length) for length in LENGTHS])
+            for entry in CATALOGUE.values()
+        }
+        return {"counts": counts}
 
     def compute(self, state: State, changed: Changed) -> View:
         """The chart and the table.
@@ -90,14 +129,14 @@ class MaskedExplorer(ViewExplorer):
             changed: Not used.
 
         Returns:
-            A chart of the chosen objectives, and what each is.
+            A chart of the chosen objectives, what each is, and where they are compared.
         """
         entries = [masked_objective(name) for name in state["names"]]
         if state["shows"] == BY_COUNT:
             chart = count_chart(entries, state["length"])
         else:
             chart = level_chart(entries, state)
-        return View((chart, recipes(entries)))
+        return View((chart, recipes(entries), Note(where(state))))
 
 
 def level_chart(entries: list[MaskedObjective], state: State) -> Chart:
@@ -151,17 +190,44 @@ def count_chart(entries: list[MaskedObjective], length: int) -> Chart:
     Returns:
         The chart.
     """
-    masked = np.arange(1, length + 1)
-    curves = {}
-    for entry in entries:
-        relative = entry.count_weights(length) * masked
-        curves[entry.name] = relative / relative.mean()
     return Chart(
-        masked,
-        curves,
+        np.arange(1, length + 1),
+        {entry.name: relative_weights(entry, length) for entry in entries},
         xlabel=f"masked tokens k of {length}",
         ylabel="k · weight, 1 on average",
         ylim=(0, 3),
+    )
+
+
+def relative_weights(entry: MaskedObjective, length: int) -> NDArray:
+    """Weights of each number of masked tokens over those of the ELBO, on average 1.
+
+    Args:
+        entry: A masked objective.
+        length: Number of tokens n.
+
+    Returns:
+        The weights for 1 to n masked tokens, shape (n,).
+    """
+    relative = entry.count_weights(length) * np.arange(1, length + 1)
+    return relative / relative.mean()
+
+
+def where(state: State) -> str:
+    """Where the curves are compared, in words.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        A sentence.
+    """
+    if state["shows"] == BY_COUNT:
+        return "The ELBO is 1 at each number of masked tokens."
+    anchor = state["anchor"]
+    return (
+        f"All curves are 1 at λ = {anchor:g}, where {expit(anchor):.1%} of the tokens are visible; "
+        "one without weight there is shown over its largest value."
     )
 
 
@@ -174,12 +240,21 @@ def recipes(entries: list[MaskedObjective]) -> Table:
     Returns:
         A table with a row for each.
     """
-    rows = []
-    for entry in entries:
-        found = verdict(entry)
-        words = "the ELBO" if experiments.is_elbo(found) else "a mixture of ELBOs"
-        if not found.monotone:
-            words = f"no ELBO: negative share {found.negative_share:.1%}"
-        rows.append((entry.name, entry.schedule.name, entry.average, entry.masks, words))
     colours = [plots.colour(entry.name) for entry in entries]
-    return Table(("", "rate", "divided by", "masks", "what it is"), rows, colours)
+    return Table(HEAD, [recipe(entry) for entry in entries], colours)
+
+
+def recipe(entry: MaskedObjective) -> tuple[str, str, str, str, str]:
+    """What an objective is.
+
+    Args:
+        entry: A masked objective.
+
+    Returns:
+        Its row of the table.
+    """
+    found = verdict(entry)
+    words = "the ELBO" if experiments.is_elbo(found) else "a mixture of ELBOs"
+    if not found.monotone:
+        words = f"no ELBO: negative share {found.negative_share:.1%}"
+    return entry.name, entry.schedule.name, entry.average, entry.masks, words

@@ -13,6 +13,7 @@ from diffviz.data import signals
 from diffviz.lab.experiments import perception as perception_experiments
 from diffviz.lab.experiments.perception import Photograph, Recording
 from diffviz.lab.explorers import recordings
+from diffviz.lab.explorers.colours import BESIDE, REFERENCE
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import LOGARITHMIC, SHORT_LOGSNR, entry_chips
@@ -29,7 +30,7 @@ START_BESIDE = ("elbo", "fm-ot", "sd3")
 MOST_BESIDE = 5
 RATE_DISTORTION, PROJECTION = "rate–distortion", "projection"
 SEEN, KNOWN, LEVEL = "seen (sensitivity)", "known at λ", "λ"
-COLOURS = {SEEN: "#6A3D9A", KNOWN: "#7F7F7F"}
+COLOURS = {SEEN: BESIDE, KNOWN: REFERENCE}
 SOUNDS = (".wav", ".wave")  # endings of files that are read as sounds
 BRIGHTEST = 1.6  # value of z that is drawn white; that of x is 1
 

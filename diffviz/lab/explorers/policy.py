@@ -15,6 +15,7 @@ from diffviz import checks, plots
 from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.lab.experiments import progress
 from diffviz.lab.experiments.policy import Learned, Learning
+from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
 from diffviz.lab.explorers.work import Newest
@@ -25,7 +26,6 @@ from diffviz.web.pictures import Chart, Cloud, Note, Panel, Table, View, Working
 NO_DRAWS = "none: the exact loss"
 DRAWS = {NO_DRAWS: 0} | {str(draws): draws for draws in policy_experiments.DRAWS}
 EQUAL = "equal"  # the line on which surrogate and log-ratio are the same
-GREY = "#808080"
 
 Draws = tuple[NDArray, NDArray, NDArray]  # λ (m, n), factors (m, n) and noise (m, n, 2)
 
@@ -220,7 +220,7 @@ def surrogate_chart(comparison: Comparison, state: State) -> Chart:
         ylabel="surrogate / κ(1)",
         title="one dot an action",
         ylim=(-3.0, 3.0),
-        colours={EQUAL: GREY, name: plots.colour(name)},
+        colours={EQUAL: REFERENCE, name: plots.colour(name)},
         dashes={EQUAL: 2},
         dots={name: (comparison.exact, comparison.surrogate / comparison.gain)},
     )
@@ -300,7 +300,6 @@ def comparison_notes(comparison: Comparison, state: State) -> tuple[Note, ...]:
 # --- learning -------------------------------------------------------------------------------------
 
 REWARD, GOALS, ACTIONS, BEFORE = "reward", "goals kept", "actions", "the run before"
-ACTION_COLOUR, GOAL_COLOUR = "#0072B2", "#D55E00"
 KEPT = 6  # runs that an explorer remembers
 TRAILS = 12  # actions whose ways are drawn
 
@@ -427,7 +426,7 @@ def progress_chart(
         title=what,
         xlim=(0.0, float(settings.batches)),
         ylim=(0.0, 1.02) if what == REWARD else (0.0, 4.3),
-        colours={what: ACTION_COLOUR, BEFORE: GREY},
+        colours={what: SUBJECT, BEFORE: REFERENCE},
         dashes={what: 0, BEFORE: 1},
         faint=(BEFORE,) if before else (),
     )
@@ -460,7 +459,7 @@ def action_cloud(here: Learned | None) -> Cloud:
     return Cloud(
         {"goals": policy_experiments.goals()},
         {} if here is None else {ACTIONS: here.actions},
-        colours={"goals": GOAL_COLOUR, ACTIONS: ACTION_COLOUR},
+        colours={"goals": BESIDE, ACTIONS: SUBJECT},
         clock="batch",
         trails=TRAILS,
         title="actions and goals",

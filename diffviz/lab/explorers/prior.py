@@ -14,6 +14,7 @@ from scipy.special import expit
 from diffviz import plots
 from diffviz.lab.experiments import prior as prior_experiments
 from diffviz.lab.experiments import starts, walks
+from diffviz.lab.explorers.colours import BESIDE, SUBJECT, THIRD
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.web.description import Clock, Control, Description, Menu, Slider, State, Switch
@@ -25,7 +26,7 @@ BRIGHTNESS, COUPLINGS = "brightness", "couplings"
 DATA, SAMPLES = "data", "samples"
 MEAN_RATIO, STD_RATIO, HERE = "mean / data's", "std / data's", "here"
 SCHEDULES = "schedules"
-COLOURS = {MEAN_RATIO: plots.PALETTE[0], STD_RATIO: plots.PALETTE[1], SCHEDULES: "#000000"}
+COLOURS = {MEAN_RATIO: SUBJECT, STD_RATIO: BESIDE, SCHEDULES: THIRD}
 LOWEST = -24.0  # λ in nats that stands for −∞ on the axis
 # where the slider of λ stands for each schedule
 LAST_PLACES = {name: float(max(level, LOWEST)) for name, level in LAST_LEVELS.items()}

@@ -11,6 +11,7 @@ from diffviz import checks, plots
 from diffviz.lab import losses as lab_losses
 from diffviz.lab.experiments import probing
 from diffviz.lab.experiments.probing import Reading
+from diffviz.lab.explorers.colours import BESIDE, SUBJECT
 from diffviz.lab.explorers.controls import anchor_slider, base_menu
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import LOGARITHMIC, LOOKS, SHORT_LOGSNR, drawn_limits, log10
@@ -23,7 +24,7 @@ from diffviz.web.pictures import Chart, Note, Table, View
 OWN = "own loss"
 SIDES = ("loss", "beside")
 RATIO = "ratio"
-COLOURS = {"loss": "#000000", "beside": "#6A3D9A", RATIO: "#000000"}  # no objective's
+COLOURS = {"loss": SUBJECT, "beside": BESIDE, RATIO: SUBJECT}
 DASHES = {"loss": 0, "beside": 2}  # so that each is seen under the other and under the nearest
 CLOSE = 0.25  # deviation up to which an objective is called near
 LOOK = LOOKS[LOGARITHMIC]

@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from diffviz.lab.experiments.perception import Recording
+from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
 from diffviz.perception.sensitivities import a_weighting
 from diffviz.perception.spectra import Implied, implied
 from diffviz.web.description import State
@@ -12,7 +13,7 @@ from diffviz.web.pictures import Chart, Note, Table
 
 HEARD, KNOWN = "heard (A-weighting)", "known at λ"
 SOUND, NOISY = "sound", "at λ"
-COLOURS = {HEARD: "#6A3D9A", KNOWN: "#7F7F7F", SOUND: "#7F7F7F", NOISY: "#0072B2"}
+COLOURS = {HEARD: BESIDE, KNOWN: REFERENCE, SOUND: REFERENCE, NOISY: SUBJECT}
 
 
 @lru_cache(8)

@@ -12,6 +12,8 @@ from PIL import Image
 from diffviz import checks
 from diffviz.lab.experiments import walks
 from diffviz.lab.experiments.walks import BETWEEN, DATA, DRAWN, FRAMES, LAWS, RANGE, SOLVERS
+from diffviz.lab.explorers.colours import BESIDE
+from diffviz.lab.explorers.colours import OWN as OWN_COLOUR
 from diffviz.lab.explorers.controls import EXAMPLE, require_option, take_drawing
 from diffviz.lab.explorers.films import film_path, save_film
 from diffviz.lab.explorers.view import Changed, ViewExplorer
@@ -36,7 +38,6 @@ MOST_STEPS = 64
 PATHS = 12  # points whose whole ways are drawn as lines
 NOTHING = "nothing"
 SAMPLES, OWN, BEHIND = "samples", "your starts", "data"
-OWN_COLOUR, BESIDE_COLOUR = "#CC3311", "#000000"
 SIZE = (9.0, 4.4)  # inches of a picture in an animation
 SECONDS = 4.0  # that an animation lasts
 FILE = "trajectory.gif"
@@ -201,7 +202,7 @@ class TrajectoryExplorer(ViewExplorer):
                 "compared": walks.COMPARED,
             },
             "corners": walks.CORNERS.tolist(),
-            "colours": {"data": walks.GREY, "own": OWN_COLOUR, "beside": BESIDE_COLOUR},
+            "colours": {"data": walks.GREY, "own": OWN_COLOUR, "beside": BESIDE},
         }
 
     def trajectory(self) -> Trajectory:
@@ -310,7 +311,7 @@ def walk_view(state: State) -> View:
         SAMPLES: ends,
         OWN: OWN_COLOUR,
         BEHIND: walks.GREY,
-        state["beside"]: BESIDE_COLOUR,
+        state["beside"]: BESIDE,
     }
     left = replace(
         _left(state),

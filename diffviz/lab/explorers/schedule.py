@@ -13,6 +13,7 @@ from diffviz.lab.experiments import schedule as schedule_experiments
 from diffviz.lab.experiments.composer import uniform_levels
 from diffviz.lab.experiments.elbo import known
 from diffviz.lab.experiments.schedule import Filling
+from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
 from diffviz.lab.explorers.controls import parameter_slider, require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.work import Newest
@@ -85,7 +86,6 @@ ANALYTIC, NETWORK = "exact", "network in training"
 LOOKS, SPENDS = "p(λ)", "w·mmse: the best p"
 NOW, BEFORE, EXACT = "average ± its error", "the run before", "exact"
 DRAWN, ADAPTIVE, BEST = "p(λ)", "adaptive", "w·mmse"
-LOOKS_COLOUR, ADAPTIVE_COLOUR, EXACT_COLOUR = "#0072B2", "#D55E00", "#808080"
 GRID = np.linspace(-20, 20, 801)  # λ in nats
 BATCHES = 200  # of one live loss
 KEPT = 8  # results of live losses that an explorer remembers
@@ -235,7 +235,7 @@ class ScheduleExplorer(ViewExplorer):
 
     def local_data(self) -> dict[str, Any]:
         """A label and colours; the browser knows the weightings by their formulas."""
-        colours = {name: plots.colour(name) for name in WEIGHTINGS}
+        colours = {name: plots.colour(name) for name in WEIGHTINGS} | {LOOKS: SUBJECT}
         return {"label": plots.LOGSNR, "colours": colours}
 
     def _show(self, state: State) -> View:
@@ -473,7 +473,7 @@ def draw_colours(state: State) -> dict[str, str]:
     Returns:
         Name of the curve to colour.
     """
-    return {LOOKS: LOOKS_COLOUR, SPENDS: plots.colour(state["weighting"])}
+    return {LOOKS: SUBJECT, SPENDS: plots.colour(state["weighting"])}
 
 
 def cost_notes(state: State, cost: Cost, chart: Chart) -> tuple[Note, ...]:
@@ -573,7 +573,7 @@ def six_charts(state: State) -> tuple[Chart, ...]:
             title=title,
             xlim=RANGES[xlabel],
             ylim=ylim,
-            colours={state["density"]: LOOKS_COLOUR},
+            colours={state["density"]: SUBJECT},
         )
         for x, y, xlabel, ylabel, title, ylim in panels
     )
@@ -609,7 +609,7 @@ def loss_chart(state: State, here: Filling | None, before: Filling | None) -> Ch
         title="loss by log-SNR",
         xlim=(-12.0, 12.0),
         ylim=(0.0, 1.6),
-        colours={NOW: LOOKS_COLOUR, EXACT: EXACT_COLOUR, BEFORE: ADAPTIVE_COLOUR},
+        colours={NOW: SUBJECT, EXACT: REFERENCE, BEFORE: BESIDE},
         dashes={NOW: 0, EXACT: 1, BEFORE: 0},
         faint=(BEFORE,) if before else (),
         bands={NOW: (centre - spread, centre + spread)} if here else {},
@@ -643,7 +643,7 @@ def laws_chart(state: State, here: Filling | None) -> Chart:
         title="the law that draws",
         xlim=(-12.0, 12.0),
         ylim=(0.0, 0.35),
-        colours={DRAWN: LOOKS_COLOUR, ADAPTIVE: ADAPTIVE_COLOUR, BEST: EXACT_COLOUR},
+        colours={DRAWN: SUBJECT, ADAPTIVE: BESIDE, BEST: REFERENCE},
         dashes={DRAWN: 0, ADAPTIVE: 0, BEST: 1},
     )
 

@@ -13,6 +13,7 @@ from diffviz import plots
 from diffviz.lab.experiments import progress, side_by_side
 from diffviz.lab.experiments.side_by_side import Known, Trained, Training, least_loss
 from diffviz.lab.experiments.training import GRID
+from diffviz.lab.explorers.colours import REFERENCE
 from diffviz.lab.explorers.work import Newest
 from diffviz.web.pictures import Chart, Cloud, Note, Table, View, Working
 
@@ -20,7 +21,6 @@ Trainings = Newest[Training, Trained]
 KEPT = 6  # trainings that an explorer remembers
 FLOOR, DATA = "exact floor", "data"
 BEFORE = ", before"  # behind the name of an objective, of a training before
-GREY = "#999999"
 LOGSNR = "λ   [nats; noise ← → data]"
 EXCESS = "log₁₀ excess ε error"
 LEVEL_LIMITS, EXCESS_LIMITS = (-8.5, 14.5), (-6.5, 1.0)
@@ -210,7 +210,8 @@ def excess_chart(
 def _colours(names: Iterable[str]) -> dict[str, str]:
     """Grey for the floor, the colour of each objective, also of a training before."""
     return {
-        name: GREY if name == FLOOR else plots.colour(name.removesuffix(BEFORE)) for name in names
+        name: REFERENCE if name == FLOOR else plots.colour(name.removesuffix(BEFORE))
+        for name in names
     }
 
 
@@ -234,7 +235,7 @@ def point_cloud(
     shown = samples or {}
     return Cloud(
         {DATA: points[:SHOWN], **shown},
-        colours={DATA: GREY, **{name: plots.colour(name) for name in shown}},
+        colours={DATA: REFERENCE, **{name: plots.colour(name) for name in shown}},
         title=title,
         xlim=(-REACH, REACH),
         ylim=(-REACH, REACH),

@@ -14,6 +14,7 @@ from diffviz.lab.experiments import perception
 from diffviz.lab.experiments.side_by_side import Training
 from diffviz.lab.experiments.weighting import DRAWN, drawn_levels, drawn_objective
 from diffviz.lab.explorers import drawn_training, error_losses, training_views
+from diffviz.lab.explorers.colours import OWN as DRAWN_COLOUR
 from diffviz.lab.explorers.controls import (
     anchor_slider,
     base_menu,
@@ -56,7 +57,6 @@ PAPER = {
     "axis": ("λ",),
     "loss": (error_losses.SQUARED,),
 }
-DRAWN_COLOUR = "#D0006F"  # which no objective has
 HEIGHT = 4.0  # decades on either side of 0 in which it is drawn, at least
 FEW = 3  # stretches that are listed
 HEAD = ("", "verdict", "w below 0", "loss below 0")

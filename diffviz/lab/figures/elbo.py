@@ -19,7 +19,8 @@ from diffviz.lab.experiments.elbo import (
     routes,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEGATIVE, NEUTRAL, from_noise, legend
+from diffviz.lab.figures.style import NEUTRAL, from_noise, legend
+from diffviz.plots.style import NEGATIVE
 
 COSINE_TIME = "time t, cosine path   [0 data, 1 noise]"
 DIMENSION = 2  # of ring8
@@ -219,7 +220,7 @@ def vae_stack(layers: int = 3) -> Axes:
     for place in range(layers):
         left, right = place + 0.14, place + 0.86
         _draw_arrow(ax, right, left, 0.28, "encoder: adds noise", "0.35")
-        _draw_arrow(ax, left, right, -0.28, "decoder: uses x̂(z, λ)", "#0072B2")
+        _draw_arrow(ax, left, right, -0.28, "decoder: uses x̂(z, λ)", plots.PALETTE[0])
     spans = (
         (-0.28, 0.28, "prior"),
         (0.28, layers - 1, "diffusion: one KL for each layer"),

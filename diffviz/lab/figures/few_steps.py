@@ -11,7 +11,7 @@ from diffviz.lab.experiments.few_steps import DATA, EDGES, NAMES, STEPS, errors,
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import legend
 
-COLOURS = dict(zip(NAMES, ("#0072B2", "#56B4E9", "#D55E00", "#009E73"), strict=True))
+COLOURS = dict(zip(NAMES, plots.PALETTE, strict=False))
 LEAST = 1e-5  # of the probability of a bin, below which the plane is left white
 
 

@@ -12,7 +12,7 @@ MASKED_LOGSNR = "log-SNR of masking λ = log(α/(1 − α))   [all masked ← �
 SHORT = "log-SNR of masking λ   [masked ← → visible]"
 COLOURS = dict(zip(masked.CLASSES, plots.PALETTE, strict=False)) | {
     "elbo": "black",
-    "any-order": "#882255",
+    "any-order": plots.PALETTE[6],
 }
 FLOOR = "least possible"
 

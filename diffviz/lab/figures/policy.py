@@ -32,11 +32,11 @@ from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import legend
 
 METHOD_COLOURS = {
-    "FPO": "#D55E00",
-    "AWR": "#0072B2",
-    "DPO": "#009E73",
-    "FPO + KL": "#CC79A7",
-    "DDPO": "#7F7F7F",
+    "FPO": plots.PALETTE[1],
+    "AWR": plots.PALETTE[0],
+    "DPO": plots.PALETTE[2],
+    "FPO + KL": plots.PALETTE[3],
+    "DDPO": plots.PALETTE[9],
 }
 LABEL_OFFSETS = {"elbo": (-34, -14), "min-snr-5-eps": (9, -4), "sd3": (9, -10)}  # in points
 GOALS_TITLE = "goals with ≥ 5 % of the hits"

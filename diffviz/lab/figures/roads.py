@@ -18,11 +18,11 @@ from diffviz.lab.experiments.roads import COUNTS, ENDS, ROADS, RULES, equal_etas
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import legend
 
-RULE_COLOURS = dict(zip(RULES, ("#0072B2", "#009E73", "#882255", "#7F7F7F"), strict=True))
-ROAD_COLOURS = dict(
-    zip(ROADS, ("#D55E00", "#56B4E9", "#E69F00", "#0072B2", "#0072B2", "#882255"), strict=True)
-)
-FORWARD_COLOURS = dict(zip(FORWARD, ("#D55E00", "#56B4E9", "#0072B2", "#E69F00"), strict=True))
+BLUE, ROSE, GREEN, _, OCHRE, TEAL, WINE = plots.PALETTE[:7]
+GREY = plots.PALETTE[9]
+RULE_COLOURS = dict(zip(RULES, (BLUE, GREEN, WINE, GREY), strict=True))
+ROAD_COLOURS = dict(zip(ROADS, (ROSE, TEAL, OCHRE, BLUE, BLUE, WINE), strict=True))
+FORWARD_COLOURS = dict(zip(FORWARD, (ROSE, TEAL, BLUE, OCHRE), strict=True))
 LEVELS = np.linspace(-7, 7, 141)  # λ in nats
 POLICY_TITLES = {
     FIRST: "at the first policy, N(0, I)",

@@ -20,11 +20,11 @@ from diffviz.lab.experiments.schedule import (
     shifted,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, from_noise
+from diffviz.lab.figures.style import NEUTRAL, OTHERS, from_noise
 from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR, Path
 
-BARS = "#44546A"
+BARS = OTHERS[-1]
 
 
 def _shift_label(shift: float) -> str:

@@ -16,7 +16,7 @@ from diffviz.search import report as search_report
 from diffviz.search.smooth import SmoothSurface
 from diffviz.search.surface import Surface
 
-OPTIMUM = "#8B0000"  # no objective's colour
+OPTIMUM = plots.PALETTE[6]
 LABELLED = 12  # points up to which each has its value beside it
 FLOOR = 0.01  # what lies within this of the least is the floor of the valley
 STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "optimum", "zorder": 4}
@@ -118,7 +118,7 @@ def _draw_curve(result: search_report.Search, ax: Axes) -> None:
     fitted = result.surface
     ((_, low, high),) = fitted.box
     x = np.linspace(low, high, 201)
-    ax.plot(x, fitted.at(x[:, None]), color="#0072B2", gid="surface")
+    ax.plot(x, fitted.at(x[:, None]), color=plots.PALETTE[0], gid="surface")
     kept = fitted.kept
     ax.errorbar(
         fitted.points[kept, 0],

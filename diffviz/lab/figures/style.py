@@ -10,21 +10,10 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
 from diffviz import plots
+from diffviz.plots.style import OTHERS
 
-NEGATIVE = "#CC3311"  # parts of a density below 0
 NEUTRAL = "0.4"  # lines of reference
 TRUTH = "0.35"  # points of the data
-# Of curves that are no objectives: none has the colour of one, and neighbours differ in lightness.
-OTHERS = (
-    "#332288",
-    "#44AA99",
-    "#882255",
-    "#8FBC3F",
-    "#AA4499",
-    "#A0522D",
-    "#117733",
-    "#2F4F4F",
-)
 SHORT_LOGSNR = "log-SNR λ   [noise ← → data]"
 
 

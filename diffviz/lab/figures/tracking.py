@@ -32,7 +32,7 @@ LAW_COLOURS = dict(zip(RULES, plots.PALETTE, strict=False)) | {
     "FM, uniform t": NEUTRAL,
     "cosine": NEUTRAL,
     "flow matching": NEUTRAL,
-    "EDM2 log-variance": "#882255",
+    "EDM2 log-variance": plots.PALETTE[6],
 }
 GAINS = {  # column of ``learning.variance.gains``, in the words of the picture
     0: "value, one draw",

@@ -25,7 +25,8 @@ from diffviz.lab.experiments.weighting import (
 )
 from diffviz.lab.experiments.weighting import heuristics as heuristic_weightings
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEGATIVE, NEUTRAL, SHORT_LOGSNR, put_under
+from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, put_under
+from diffviz.plots.style import NEGATIVE
 
 BASES = ("eps", "x", "v", "u")
 

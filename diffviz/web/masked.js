@@ -1,0 +1,138 @@
+// The explorer of masked objectives in the browser: curves over λ or by count, of any entries.
+//
+// The weightings of the catalogue come as tables. Those by count are on a page only, since a kernel
+// computes them at once.
+
+import { general, percent } from "./looks.js";
+import { chart, note, table } from "./records.js";
+import { expit } from "./special.js";
+
+/**
+ * @typedef {Record<string, any>} State
+ * @typedef {Record<string, Float64Array>} Curves
+ *
+ * What Python sends once.
+ * @typedef {object} Data
+ * @property {Float64Array} levels λ in nats.
+ * @property {Curves} weightings By entry, on the cross-entropy summed over masked tokens.
+ * @property {Record<string, Uint8Array>} inside By entry: 1 where λ is inside the support, else 0.
+ * @property {Curves} factors By base: what such a weighting is multiplied by to act on that.
+ * @property {Float64Array} floor Loss of the exact predictor on short sequences.
+ * @property {Curves} [counts] By entry: the weights by count, for one length after the other.
+ * @property {Record<string, string[]>} rows Of the table, by entry.
+ * @property {string[]} head Of the table.
+ * @property {string} label Of the axis of λ.
+ * @property {Record<string, string>} colours
+ */
+
+const BY_COUNT = "by count";
+const SPENT = "on exact data";
+
+/**
+ * A curve over λ at one place, between two points on the line through them.
+ * @param {Float64Array} levels Increasing λ in nats, shape (n,).
+ * @param {Float64Array} values Shape (n,).
+ * @param {number} at λ in nats.
+ * @returns {number} NaN where a neighbour is NaN.
+ */
+function valueAt(levels, values, at) {
+  const place = levels.findLastIndex((level) => level <= at);
+  if (levels[place] === at) return values[place];
+  const share = (at - levels[place]) / (levels[place + 1] - levels[place]);
+  return values[place] + share * (values[place + 1] - values[place]);
+}
+
+/**
+ * Values over that at an anchor, or over the largest where there is none.
+ * @param {Float64Array} levels
+ * @param {Float64Array} values NaN outside the support.
+ * @param {number} anchor λ in nats.
+ * @returns {Float64Array}
+ */
+function anchored(levels, values, anchor) {
+  const at = valueAt(levels, values, anchor);
+  const one = at > 0 ? at : Math.max(...values.filter((value) => !Number.isNaN(value)));
+  return values.map((value) => value / one);
+}
+
+/**
+ * Weightings over λ, or what they spend on the exact data.
+ * @param {State} state
+ * @param {Data} data
+ * @returns {import("./records.js").Panel}
+ */
+function levelChart(state, data) {
+  const { levels, weightings, inside } = data;
+  const spends = state.shows === SPENT;
+  const factor = spends ? data.floor : data.factors[state.base];
+  const curves = state.names.map((/** @type {string} */ name) => {
+    const values = weightings[name].map((w, index) =>
+      inside[name][index] ? w * factor[index] : NaN,
+    );
+    return [name, anchored(levels, values, state.anchor)];
+  });
+  const label = spends ? "loss of the exact predictor" : `w (${state.base})`;
+  return chart({
+    x: levels,
+    curves: Object.fromEntries(curves),
+    xlabel: data.label,
+    ylabel: `${label}, 1 at λ = ${general(state.anchor)}`,
+    ylim: [0, 3],
+    colours: data.colours,
+  });
+}
+
+/**
+ * Weights of each number of masked tokens over those of the ELBO, on average 1.
+ * @param {State} state
+ * @param {Curves} counts
+ * @param {Record<string, string>} colours
+ * @returns {import("./records.js").Panel}
+ */
+function countChart({ names, length }, counts, colours) {
+  const start = (length * (length - 1)) / 2 - 1; // after the lengths from 2 on
+  const curves = names.map((/** @type {string} */ name) => [
+    name,
+    counts[name].slice(start, start + length),
+  ]);
+  return chart({
+    x: Float64Array.from({ length }, (_, index) => index + 1),
+    curves: Object.fromEntries(curves),
+    xlabel: `masked tokens k of ${length}`,
+    ylabel: "k · weight, 1 on average",
+    ylim: [0, 3],
+    colours,
+  });
+}
+
+/**
+ * Where the curves are compared, in words.
+ * @param {State} state
+ * @returns {string}
+ */
+function where({ shows, anchor }) {
+  if (shows === BY_COUNT) return "The ELBO is 1 at each number of masked tokens.";
+  return (
+    `All curves are 1 at λ = ${general(anchor)}, where ${percent(expit(anchor))} of the tokens ` +
+    "are visible; one without weight there is shown over its largest value."
+  );
+}
+
+/**
+ * The chart, the table and a sentence; null where the kernel must answer.
+ * @param {State} state
+ * @param {Data} data
+ * @returns {import("./records.js").View | null}
+ */
+function compute(state, data) {
+  const { counts, colours } = data;
+  const isByCount = state.shows === BY_COUNT;
+  if (isByCount && !counts) return null;
+  const rows = state.names.map((/** @type {string} */ name) => data.rows[name]);
+  const marks = state.names.map((/** @type {string} */ name) => colours[name]);
+  const picture =
+    isByCount && counts ? countChart(state, counts, colours) : levelChart(state, data);
+  return { panels: [picture, table(data.head, rows, marks), note(where(state))], columns: 1 };
+}
+
+export const local = { compute };
