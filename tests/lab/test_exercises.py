@@ -52,6 +52,22 @@ def test_a_wrong_answer_gets_a_hint(name, answer, capsys):
     assert "not yet" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("v-cosine", "v-cosine counts: it regresses on v. One more is missing"),
+        (["v-cosine", "v-cosine"], "One more is missing"),
+        (["fm-ot", "pd-snr-plus-one"], "pd-snr-plus-one counts: it regresses on x"),
+        (["v-cosine", "sd3"], "sd3 differs by"),
+        ("rectified-flow", "rectified-flow is the same loss with the target u"),
+        ([], "Name two objectives"),
+    ],
+)
+def test_what_is_right_and_what_is_missing_is_said(answer, said, capsys):
+    check("same-as-fm", answer)
+    assert said in capsys.readouterr().out
+
+
 def test_no_answer_is_not_judged(capsys):
     check("edm2-peak", None)
     assert "None" in capsys.readouterr().out
