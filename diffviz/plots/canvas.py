@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from diffviz import checks
@@ -13,6 +14,7 @@ from diffviz import checks
 LEAST_DPI = 5.0  # below it letters have no pixel
 MOST_DPI = 1200.0
 SHARP = 200  # dots per inch of what a notebook shows and keeps
+ABOVE = 0.08  # inches that stay free above what is drawn
 
 
 class Drawing(Figure):
@@ -27,17 +29,28 @@ class Drawing(Figure):
         Returns:
             The bytes.
         """
-        dpi = checks.number(dpi, "dpi", LEAST_DPI, MOST_DPI)
+        return self._encoded(checks.number(dpi, "dpi", LEAST_DPI, MOST_DPI))
+
+    def _encoded(self, dpi: float, part: Bbox | None = None) -> bytes:
+        """The figure, or a part of it in inches, as a PNG of 255 colours."""
         full = BytesIO()
-        self.savefig(full, format="png", metadata={"Software": None}, dpi=dpi)
+        self.savefig(full, format="png", metadata={"Software": None}, dpi=dpi, bbox_inches=part)
         small = BytesIO()
         Image.open(full).convert("RGB").quantize(255).save(small, "PNG", optimize=True)
         return small.getvalue()
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """The figure with many dots, and the size in which it is shown."""
-        width, height = (round(length * self.dpi) for length in self.get_size_inches())
-        return self.png(SHARP), {"width": width, "height": height}
+        part = self._below_the_blank()
+        width, height = (round(length * self.dpi) for length in (part.width, part.height))
+        return self._encoded(SHARP, part), {"width": width, "height": height}
+
+    def _below_the_blank(self) -> Bbox:
+        """The figure in inches, without the room that is kept for a title where there is none."""
+        width, height = self.get_size_inches()
+        drawn = self.get_tightbbox(self.canvas.get_renderer())  # type: ignore[attr-defined]
+        top = np.ceil((drawn.y1 + ABOVE) * self.dpi) / self.dpi  # at a whole dot
+        return Bbox.from_extents(0, 0, width, min(height, top))
 
 
 def axes(

@@ -5,7 +5,7 @@ that are there. An objective has one colour everywhere. Two lines that have the 
 run in the same place, differ in their dashes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any, Protocol, runtime_checkable
 
@@ -44,7 +44,7 @@ def lines(
     title: str = "",
     outside: bool | None = False,
     colours: Callable[[str], str] | None = None,
-    strip: Strip | None = None,
+    strip: Strip | Sequence[Strip] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw one line for each curve, with a dot where it starts or stops inside the picture.
@@ -60,7 +60,8 @@ def lines(
             and None draws none.
         colours: Colour of a name. By default an objective has its own, and every other name the
             next one of the palette that is free.
-        strip: One example at several noise levels, drawn under an axis of log-SNR.
+        strip: One example at several noise levels, drawn under an axis of log-SNR; or several
+            examples, one below the other.
         ax: Where to draw; a new figure by default.
 
     Returns:
@@ -174,7 +175,7 @@ def weighting_curves(
     title: str = "",
     outside: bool | None = True,
     colours: Callable[[str], str] = colour,
-    strip: Strip | None = None,
+    strip: Strip | Sequence[Strip] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw weightings over log-SNR, on the error of ``base``.
@@ -192,7 +193,8 @@ def weighting_curves(
         outside: True puts the legend to the right of the axes, False where it is best inside,
             and None draws none.
         colours: Function from a name to a colour; that of the objective by default.
-        strip: One example at several noise levels, drawn under the axis.
+        strip: One example at several noise levels, drawn under the axis; or several examples, one
+            below the other.
         ax: Where to draw; a new figure by default.
 
     Returns:

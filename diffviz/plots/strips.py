@@ -4,7 +4,7 @@ A number such as λ = −4 says little by itself. The strip shows what it means:
 stands the same example with as much noise as that level has.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,13 +15,15 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from diffviz import checks
-from diffviz.plots.style import PALETTE
 
 FILLED = 0.92  # of the width of a tile; the rest is the gap to the next
 TALLEST = 0.8  # inches
 LABELS = 0.62  # inches below the axes for the ticks and the label
 GAP = 0.12  # inches below the strip
 LARGEST = 2.5  # |z| at the edge of a tile, in standard deviations
+INSIDE = 0.95  # of a tile in which points are drawn, so that no dot crosses its edge
+TICK = 0.36  # inches of a number under the axis
+INK = "0.25"  # of sounds and points; no curve above has it
 FRAME = "0.6"
 NAME = "strip"
 
@@ -81,14 +83,19 @@ class Strip:
         """From one level to the next, in nats."""
         return float(self.logsnr[1] - self.logsnr[0])
 
+    @property
+    def reach(self) -> float:
+        """|z| at the edge of a tile; a sound is shown whole, with the same scale in all tiles."""
+        return max(LARGEST, float(np.abs(self.z).max())) if self.kind == "sound" else LARGEST
 
-def _draw_image(ax: Axes, z: NDArray, left: float, right: float) -> None:
-    """An image in grey between two places, as high as the axes."""
+
+def _draw_image(ax: Axes, z: NDArray, reach: float, left: float, right: float) -> None:
+    """An image in grey between two places, as high as the axes; black and white at ±reach."""
     ax.imshow(
         z,
         cmap="gray",
-        vmin=-LARGEST,
-        vmax=LARGEST,
+        vmin=-reach,
+        vmax=reach,
         extent=(left, right, 0, 1),
         aspect="auto",
         interpolation="nearest",
@@ -96,51 +103,52 @@ def _draw_image(ax: Axes, z: NDArray, left: float, right: float) -> None:
     )
 
 
-def _draw_sound(ax: Axes, z: NDArray, left: float, right: float) -> None:
+def _draw_sound(ax: Axes, z: NDArray, reach: float, left: float, right: float) -> None:
     """A sound over time, from one place to the other."""
-    height = 0.5 + np.clip(z / LARGEST, -1, 1) / 2
-    ax.plot(np.linspace(left, right, len(z)), height, color=PALETTE[0], lw=0.7, clip_on=False)
+    height = 0.5 + z / reach / 2
+    ax.plot(np.linspace(left, right, len(z)), height, color=INK, lw=0.7, clip_on=False)
 
 
-def _draw_points(ax: Axes, z: NDArray, left: float, right: float) -> None:
+def _draw_points(ax: Axes, z: NDArray, reach: float, left: float, right: float) -> None:
     """Points of the plane that lie within a tile."""
-    inside = z[(np.abs(z) < LARGEST).all(1)]
-    across, up = (inside / LARGEST + 1).T / 2
+    inside = z[(np.abs(z) < INSIDE * reach).all(1)]
+    across, up = (inside / reach + 1).T / 2
     ax.plot(
         left + across * (right - left),
         up,
         ".",
-        color=PALETTE[0],
+        color=INK,
         ms=2.5,
         mew=0,
         clip_on=False,
     )
 
 
-TILES: dict[str, Callable[[Axes, NDArray, float, float], None]] = {
+TILES: dict[str, Callable[[Axes, NDArray, float, float, float], None]] = {
     "image": _draw_image,
     "sound": _draw_sound,
     "points": _draw_points,
 }
 
 
-def draw_strip(ax: Axes, strip: Strip) -> Axes:
+def draw_strip(ax: Axes, strip: Strip | Sequence[Strip]) -> Axes:
     """Draw a strip under an axis of log-SNR, each example under its level.
 
     The figure grows downwards by the height of the strip, so that nothing else changes its size.
-    Called again on the same Axes it puts the new strip in the place of the old one.
+    The ticks of the axis move to the levels of the strip, so that each can be read off. Called
+    again on the same Axes it puts the new strip in the place of the old one.
 
     Args:
         ax: Axes over log-SNR in the lowest row of its figure. Levels beyond its limits are left
             out.
-        strip: What stands under it.
+        strip: What stands under it, or several such strips, one below the other.
 
     Returns:
-        The Axes of the strip, whose label is "strip".
+        The Axes of the strip, or of the first of several, whose label is "strip".
 
     Raises:
         TypeError: ``ax`` is no Axes of a figure, or ``strip`` no Strip.
-        ValueError: No level lies within the limits of ``ax``.
+        ValueError: There is no strip, or one has no level within the limits of ``ax``.
 
     Example:
         >>> ax = dv.plots.axes()[0]
@@ -150,34 +158,64 @@ def draw_strip(ax: Axes, strip: Strip) -> Axes:
         'strip'
     """
     checks.require(isinstance(ax, Axes), f"ax must be Matplotlib Axes, got {ax!r}", TypeError)
-    checks.require(
-        isinstance(strip, Strip), f"strip must be a plots.Strip, got {strip!r}", TypeError
-    )
+    strips = list(strip) if isinstance(strip, (list, tuple)) else [strip]
+    for one in strips:
+        checks.require(
+            isinstance(one, Strip), f"strip must be a plots.Strip, got {one!r}", TypeError
+        )
+    checks.require(bool(strips), "strip must hold at least one plots.Strip, got none")
     limits = ax.get_xlim()
+    shown = [_within(one, limits) for one in strips]
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    scale = ax.get_position().width * figure.get_figwidth() / abs(limits[1] - limits[0])
+    sides = [min(FILLED * one.spacing * scale, TALLEST) for one in strips]  # of square tiles
+    if not _strips(*figure.axes):
+        _grow(figure, sum(sides) + GAP * len(sides))
+    for old in _strips(ax):
+        old.remove()
+    _set_ticks(ax, strips[0].logsnr[shown[0]], scale * strips[0].spacing)
+    panels = []
+    for row, (one, side) in enumerate(zip(strips, sides, strict=True)):
+        panel = _panel(ax, LABELS + sum(sides[:row]) + GAP * row, side)
+        _fill(panel, one, shown[row], side / scale / 2)
+        panel.set(xlim=limits, ylim=(0, 1))
+        panels.append(panel)
+    return panels[0]
+
+
+def _within(strip: Strip, limits: tuple[float, float]) -> NDArray:
+    """Which levels of a strip lie within the limits of an axis, shape (n,); at least one does."""
     low, high = min(limits), max(limits)
     shown = (strip.logsnr >= low) & (strip.logsnr <= high)
     checks.require(
         bool(shown.any()),
         f"no level of the strip lies within the limits of ax, {low:g} to {high:g}",
     )
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    inches = ax.get_position().width * figure.get_figwidth()  # of the axis
-    side = min(FILLED * strip.spacing * inches / (high - low), TALLEST)  # of a square tile
-    if not _strips(*figure.axes):
-        _grow(figure, side + GAP)
-    for old in _strips(ax):
-        old.remove()
-    panel = _panel(ax, side)
-    half = side * (high - low) / inches / 2
+    return np.asarray(shown)
+
+
+def _set_ticks(ax: Axes, levels: NDArray, inches: float) -> None:
+    """Put ticks at the levels, or at every second or third where numbers would touch.
+
+    Args:
+        ax: The Axes.
+        levels: Levels in nats, shape (n,).
+        inches: From one level to the next.
+    """
+    step = int(np.ceil(TICK / inches))
+    start = int(np.abs(levels).argmin()) % step  # so that the level nearest to 0 has a tick
+    ax.set_xticks(levels[start::step])
+
+
+def _fill(panel: Axes, strip: Strip, shown: NDArray, half: float) -> None:
+    """Draw the tiles of a strip, each with its frame; ``half`` is half of their width in nats."""
     for level, z in zip(strip.logsnr[shown], strip.z[shown], strict=True):
         left, right = level - half, level + half
-        TILES[strip.kind](panel, z, left, right)
+        TILES[strip.kind](panel, z, strip.reach, left, right)
         frame = Rectangle((left, 0), right - left, 1, fill=False, ec=FRAME, lw=0.6)
         frame.set_clip_on(False)
         panel.add_patch(frame)
-    panel.set(xlim=limits, ylim=(0, 1))
-    return panel
 
 
 def _strips(*several: Axes) -> list[Axes]:
@@ -197,12 +235,12 @@ def _grow(figure: Figure, inches: float) -> None:
     )
 
 
-def _panel(ax: Axes, side: float) -> Axes:
-    """Axes for tiles of that side in inches, under the label of ``ax``."""
+def _panel(ax: Axes, below: float, side: float) -> Axes:
+    """Axes for tiles of that side, that far below ``ax``; both are in inches."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     inches = ax.get_position().height * figure.get_figheight()
-    bounds = (0.0, -(LABELS + side) / inches, 1.0, side / inches)
+    bounds = (0.0, -(below + side) / inches, 1.0, side / inches)
     panel = ax.inset_axes(bounds, label=NAME)
     panel.axis("off")
     return panel

@@ -52,6 +52,37 @@ def test_a_wrong_answer_gets_a_hint(name, answer, capsys):
     assert "not yet" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("v-cosine", "v-cosine counts: it regresses on v. One more is missing"),
+        (["v-cosine", "v-cosine"], "One more is missing"),
+        (["fm-ot", "pd-snr-plus-one"], "pd-snr-plus-one counts: it regresses on x"),
+        (["v-cosine", "sd3"], "sd3 differs by"),
+        ("rectified-flow", "rectified-flow is the same loss with the target u"),
+        ([], "Name two objectives"),
+    ],
+)
+def test_what_is_right_and_what_is_missing_is_said(answer, said, capsys):
+    check("same-as-fm", answer)
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "said"),
+    [
+        ("shift-for-variance-4", 4, "twice as far"),
+        ("shift-for-variance-4", 0.5, "The sign"),
+        ("shift-for-variance-4", 3, "times the least"),
+        ("decay-for-half-the-error", 0.995, "worth 2.01 times as many batches"),
+        ("decay-for-half-the-error", 0.99, "worth 1.00 times"),
+    ],
+)
+def test_a_usual_slip_is_named(name, answer, said, capsys):
+    check(name, answer)
+    assert said in capsys.readouterr().out
+
+
 def test_no_answer_is_not_judged(capsys):
     check("edm2-peak", None)
     assert "None" in capsys.readouterr().out

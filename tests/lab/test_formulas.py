@@ -158,7 +158,7 @@ WRONG_ANSWERS = [
     ("fpo-ratio", lambda old, new: np.exp(old - new).mean(-1), "Average before"),
     ("fpo-ratio", lambda old, new: (old - new).mean(-1), "Take exp"),
     ("fpo-ratio", lambda old, new: np.exp((old - new).sum(-1)), "not their sum"),
-    ("gain-integral", lambda w, level, c: gain_by_logistic(w, level, 1 / c), "sign of ln c"),
+    ("gain-integral", lambda w, level, c: gain_by_logistic(w, level, 1 / c), "sign of log c"),
     ("gain-integral", lambda w, level, c: gain_by_logistic(w, level, np.exp(c)), "logarithm"),
     ("gain-integral", lambda w, level, c: gain_by_logistic(w, level, 1.0), "does not appear"),
     ("gain-integral", lambda w, level, c: gain_by_logistic(1 + 0 * w, level, c), "missing"),

@@ -27,8 +27,15 @@ def test_the_errors_of_x_and_eps_differ_by_the_factor_that_is_printed(text):
         eps_hat = (z - alpha * x_hat) / sigma
         ratio = (x_hat - x).square().sum(1) / (eps_hat - eps).square().sum(1)
         assert ratio.numpy() == pytest.approx(np.exp(-level), rel=1e-6)
-    first, second = printed(NOTEBOOK).split("\n")[:2]
-    assert float(first.split()[-1]) == pytest.approx(float(second.split()[-1]), rel=1e-9)
+    poor, better, exact = (
+        [float(number) for number in re.findall(r"\d\.\d+", line)]
+        for line in printed(NOTEBOOK).split("\n")[:3]
+    )
+    assert exact == [pytest.approx(np.exp(-2.0), abs=1e-6)]
+    assert poor[2] == pytest.approx(exact[0], rel=1e-5)
+    assert better[2] == pytest.approx(exact[0], rel=1e-5)
+    assert poor[0] > 2 * better[0]  # one guess is much poorer than the other
+    assert poor[0] == pytest.approx(1, abs=1e-3)  # the variance of the photograph
 
 
 def test_the_two_recipes_are_one_loss(text):
@@ -36,12 +43,60 @@ def test_the_two_recipes_are_one_loss(text):
     assert dv.compare(flow, v).same
     assert (flow.target.name, v.target.name) == ("u", "v")
     assert not dv.compare(flow, dv.objective("edm")).same
-    assert_says(text, "They are one loss, found twice.")
+    assert_says(text, "They are one loss, found twice.", "EDM is another loss")
+    rows = re.findall(
+        r"^(\S+) +has the weighting of flow matching: (\w+)$", printed(NOTEBOOK), re.M
+    )
+    assert rows == [("v-cosine", "True"), ("edm", "False")]
+
+
+def test_one_ratio_is_one_noisy_picture_at_two_scales(text):
+    """On the linear and the cosine path at one λ, z differs by a factor alone."""
+    assert_says(text, "are therefore the same noisy picture at two scales")
+    x, eps = np.random.default_rng(0).standard_normal((2, 20))
+    for level in (-3.0, 0.5, 4.0):
+        first, second = (
+            (path.alpha(path.time(level)), path.sigma(path.time(level)))
+            for path in (dv.paths.LINEAR, dv.paths.COSINE)
+        )
+        assert first[0] + first[1] == pytest.approx(1)
+        assert np.hypot(*second) == pytest.approx(1)
+        ratio = (first[0] * x + first[1] * eps) / (second[0] * x + second[1] * eps)
+        assert ratio == pytest.approx(np.full(20, ratio[0]))
+
+
+def test_the_value_by_hand_is_that_of_the_recipe(text):
+    recipe = dv.Objective(
+        name="x on the cosine path",
+        family="test",
+        year=0,
+        source="the cell that works it out",
+        path=dv.paths.COSINE,
+        target=dv.targets.X,
+        multiplier=dv.multipliers.constant,
+    )
+    (w,) = recipe.weighting([2.0])
+    p = 1 / np.cosh(1.0) / (2 * np.pi)
+    assert w == pytest.approx(2 * np.exp(-2) * p)
+    assert_says(text, f"$p(2) = {p:.3f}$", f"$e^{{-2}} = {np.exp(-2):.3f}$", f"= {w:.3f}$")
+
+
+def test_the_share_of_the_last_solution_is_flow_matchings(text):
+    share = dv.share_below(dv.objective("fm-ot"))
+    assert_says(text, f"with {100 * share:.0f} % on the error of ε")
+    grid = np.linspace(-10, 10, 2001)
+    on_x = dv.objective("fm-ot").weighting(grid, base="x")
+    assert np.trapezoid(on_x[grid <= 0], grid[grid <= 0]) / np.trapezoid(on_x, grid) < 0.1
 
 
 def test_the_curves_are_read_rightly(text):
     grid = np.linspace(-10, 10, 401)
     flow, edm, elbo = (dv.objective(name).weighting(grid) for name in ("fm-ot", "edm", "elbo"))
+    sd3, middle = (dv.objective(name).weighting(grid) for name in ("sd3", "iddpm-cosine"))
+    near = (grid > -8) & (grid < 0)
+    assert np.abs(np.log10(sd3 / sd3[200] / (edm / edm[200])))[near].max() < 0.2
+    assert sd3[400] / sd3[200] < 0.1 * edm[400] / edm[200]
+    assert middle.argmax() == 200
     assert flow.argmax() == 0
     assert 0 < edm.argmax() < 200
     assert np.ptp(elbo) < 1e-12 * elbo[0]
@@ -49,6 +104,8 @@ def test_the_curves_are_read_rightly(text):
         text,
         "cares most for almost pure noise",
         "EDM cares for noise too, but not for the noisiest levels",
+        "(`sd3`) does nearly the same, and cares less for clean data",
+        "cares most for the middle",
         "for all levels alike",
     )
 

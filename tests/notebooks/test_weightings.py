@@ -7,7 +7,7 @@ import pytest
 import torch
 from notebook_prose import assert_says, percent, printed, prose
 from scipy import stats
-from scipy.special import erf
+from scipy.special import erf, expit
 
 import diffviz as dv
 from diffviz.lab import losses
@@ -69,9 +69,14 @@ def claim_of_peaks():
     return ", ".join(f"`{name}` (λ = {peak(name)})" for name in names)
 
 
+def share_on_photographs(name):
+    """Share of an objective's loss below λ = 0 on photographs, as the prose writes it."""
+    spectrum = perception_experiments.spectrum()
+    return percent(dv.share_below(dv.objective(name), mmse=spectrum.mmse))
+
+
 def claim_of_photographs():
-    share = dv.share_below(FM, mmse=perception_experiments.spectrum().mmse)
-    return f"On photographs {percent(share)} of it lies below λ = 0"
+    return f"On photographs {share_on_photographs('fm-ot')} of it lies below λ = 0"
 
 
 CLAIMS = {
@@ -89,10 +94,18 @@ CLAIMS = {
     "spread of the loss density": lambda: (
         f"standard deviation of {spread('fm-ot'):.2f} nats to {spread('sd3'):.2f}"
     ),
-    "negative shares": lambda: (
-        f"| EDM | {negative_share('edm')} | | SD3 | {negative_share('sd3')} | "
-        f"| ε, cosine schedule | {negative_share('iddpm-cosine')} | "
-        f"| Min-SNR-5 | {negative_share('min-snr-5-eps')} |"
+    "ELBO's loss on a wider range": lambda: (
+        "On [-15, 15] it is "
+        + percent(
+            dv.share_below(dv.objective("elbo"), mmse=analysis.gaussian_mmse, low=-15, high=15)
+        )
+    ),
+    "EDM on the data that it expects": lambda: (
+        "On such data, N(0, ¼), its share is "
+        + percent(dv.share_below(dv.objective("edm"), mmse=lambda level: expit(level - np.log(4))))
+    ),
+    "SD3 on photographs": lambda: (
+        f"rises from {share_on_photographs('fm-ot')} to {share_on_photographs('sd3')}"
     ),
     "peak of EDM2": lambda: f"gives {peak('edm2')}",
 }
@@ -101,6 +114,93 @@ CLAIMS = {
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 def test_weightings_says_what_is_computed(claim):
     assert_says(prose("01_weightings"), claim())
+
+
+def test_weightings_prints_the_negative_shares():
+    found = dict(
+        re.findall(
+            r"^(\S+) +not monotone: .*; negative share ([\d.]+)%$", printed("01_weightings"), re.M
+        )
+    )
+    assert set(found) == {"iddpm-cosine", "edm", "sd3", "min-snr-5-eps"}
+    grid = np.linspace(-25, 25, 50_001)
+    middles = (grid[1:] + grid[:-1]) / 2
+    for name, said in found.items():
+        counted = np.diff(dv.objective(name).weighting(grid)) * np.log1p(np.exp(middles)) / 2
+        share = counted[counted > 0].sum() / -counted[counted < 0].sum()
+        assert float(said) == pytest.approx(100 * share, abs=0.01)
+        assert f"{float(said):.2f} %" == negative_share(name)
+    assert_says(prose("01_weightings"), "Four of the six are not ELBOs")
+
+
+def test_weightings_derives_edms_weighting():
+    """By the rule: c · gain² · p with the normal law of ln σ, in σ and not in λ."""
+    sigma = np.geomspace(0.01, 80, 41)
+    multiplier = (sigma**2 + 0.5**2) / (sigma * 0.5) ** 2
+    density = stats.norm.pdf(np.log(sigma), -1.2, 1.2) / 2  # of λ = −2 ln σ
+    by_hand = 2 * multiplier * sigma**2 * density
+    level = -2 * np.log(sigma)
+    formula = 2 * (1 + np.exp(-level) / 0.25) * stats.norm.pdf(level, 2.4, 2.4)
+    np.testing.assert_allclose(by_hand, formula, rtol=1e-9)
+    np.testing.assert_allclose(dv.objective("edm").weighting(level[::-1]), formula[::-1], rtol=1e-9)
+    text = prose("01_weightings")
+    assert_says(text, "N(\\lambda; 2.4, 2.4^2)", "EDM draws ln σ from N(-1.2, 1.2²)")
+
+
+def test_sd3_and_edm_part_towards_clean_data():
+    grid = np.linspace(-10, 10, 2001)
+    sd3, edm = (dv.objective(name).weighting(grid) for name in ("sd3", "edm"))
+    at_9 = np.abs(grid - 9).argmin()
+    assert (sd3 / sd3.max() / (edm / edm.max()))[at_9] == pytest.approx(1e-3, rel=0.3)
+    assert_says(prose("01_weightings"), "At λ = 9 SD3's curve is about a thousandth of EDM's")
+
+
+def test_holding_edm_at_its_peak_costs_as_little_as_is_said():
+    grid = np.linspace(-30, 30, 12_001)
+    edm, held = (dv.objective(name).weighting(grid) for name in ("edm", "edm-monotonic"))
+    before, after = (np.trapezoid(w / w.max() * expit(grid), grid) for w in (edm, held))
+    said = f"the loss of the exact denoiser becomes {percent(after / before - 1, 2)} larger"
+    assert_says(prose("01_weightings"), said)
+
+
+def test_both_misleading_names_weight_as_is_printed():
+    rows = re.findall(
+        r"^(\S+) +has the weighting of (\S+) *: (\w+)$", printed("01_weightings"), re.M
+    )
+    assert rows == [
+        ("lucidrains-v", "iddpm-cosine", "True"),
+        ("debiased-cosine", "sigmoid-bias0", "True"),
+    ]
+    level = np.linspace(-8, 8, 17)
+    debiased = np.exp(-level / 2) / np.cosh(level / 2)
+    np.testing.assert_allclose(debiased, 2 * expit(-level), rtol=1e-12)
+    np.testing.assert_allclose((np.exp(level) + 1) / np.exp(level), 1 + np.exp(-level), rtol=1e-12)
+
+
+def test_what_stands_at_the_ends_vanishes_but_for_the_elbo():
+    """w · L on N(0, 1) data far out, against its largest value."""
+    ends = np.array([-38.0, 38.0])
+    grid = np.linspace(-38, 38, 1001)
+    for name in ("fm-ot", "sd3", "edm", "iddpm-cosine", "sigmoid-bias2", "min-snr-5-eps"):
+        w = dv.objective(name)
+        top = (w.weighting(grid) * np.log1p(np.exp(grid))).max()
+        assert (w.weighting(ends) * np.log1p(np.exp(ends)) / top < 1e-5).all(), name
+    assert_says(prose("01_weightings"), "but for the ELBO, of which nothing else is left")
+
+
+def test_the_loss_of_a_logit_normal_flow_is_even_only_after_the_shift():
+    """The solution of exercise 5, and that the loss is not symmetric about the mean before."""
+    level = np.linspace(-6, 6, 25)
+    product = (1 + np.exp(-level / 2)) ** 2 * expit(level)
+    np.testing.assert_allclose(product, 1 + 1 / np.cosh(level / 2), rtol=1e-12)
+    before, after = (dv.families.flow(0.5, 0.6, shift) for shift in (1.0, np.exp(-0.5)))
+    spent = dv.loss_density(before, level) / before.law.pdf(level)
+    np.testing.assert_allclose(spent / spent[12], product / product[12], rtol=1e-9)
+    even = dv.loss_density(after, level)
+    np.testing.assert_allclose(even, even[::-1], rtol=1e-9)
+    about_mean = dv.share_below(before, -1.0, mmse=analysis.gaussian_mmse)
+    assert about_mean < 0.48
+    assert_says(prose("01_weightings"), "is *not* symmetric about $-2m$")
 
 
 SHARES = {"elbo": 0.069, "iddpm-cosine": 0.183, "edm": 0.312, "fm-ot": 0.5, "sd3": 0.5}

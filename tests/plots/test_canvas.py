@@ -10,11 +10,26 @@ from diffviz import plots
 
 
 def test_a_figure_shows_itself_in_a_notebook():
-    picture, size = plots.axes(7, 4)[0].figure._repr_png_()
+    ax = plots.axes(7, 4)[0]
+    ax.figure.suptitle("a title at the upper edge", y=1.0)
+    picture, size = ax.figure._repr_png_()
     assert picture.startswith(b"\x89PNG")
     assert size == {"width": 700, "height": 400}
     across, up = Image.open(BytesIO(picture)).size
     assert (across, up) == (1400, 800)
+
+
+@pytest.mark.parametrize("title", ["", "short"])
+def test_room_for_a_title_is_shown_only_where_there_is_one(title):
+    ax = plots.axes(7, 4)[0]
+    ax.set_title(title)
+    picture, size = ax.figure._repr_png_()
+    pixels = np.asarray(Image.open(BytesIO(picture)).convert("L"))
+    inked = np.flatnonzero((pixels < 200).any(1))  # rows with something dark in them
+    assert 5 < inked[0] < 40  # at 200 dots per inch
+    assert size["width"] == 700
+    assert pixels.shape == (2 * size["height"], 1400)
+    assert tuple(ax.figure.get_size_inches()) == (7, 4)
 
 
 def test_axes_come_row_by_row_on_a_figure_of_that_size():

@@ -1,6 +1,7 @@
 """A strip under an axis: each example under its level, the picture above as it was."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -75,6 +76,50 @@ def test_two_panels_of_a_row_share_the_room():
     height = left.figure.get_figheight()
     plots.draw_strip(right, plots.Strip(LEVELS, IMAGES))
     assert left.figure.get_figheight() == height
+
+
+def test_several_strips_stand_one_below_the_other():
+    sounds = plots.Strip(LEVELS, np.zeros((5, 30)), "sound")
+    ax = plots.lines(
+        GRID, CURVE, xlabel="λ", ylabel="y", strip=[plots.Strip(LEVELS, IMAGES), sounds]
+    )
+    ax.figure.canvas.draw()
+    first, second = (panel.get_window_extent() for panel in ax.child_axes)
+    assert first.y0 > second.y1 > second.y0 > 0
+    assert [len(panel.images) for panel in ax.child_axes] == [5, 0]
+    single, _ = drawn(sounds)
+    assert ax.figure.get_figheight() > single.figure.get_figheight()
+    with pytest.raises(ValueError, match="at least one"):
+        plots.draw_strip(ax, [])
+    with pytest.raises(TypeError, match=r"strip must be a plots\.Strip"):
+        plots.draw_strip(ax, [sounds, None])
+
+
+def test_the_ticks_stand_at_the_levels_of_the_strip():
+    ax, _ = drawn(plots.Strip(LEVELS, IMAGES))
+    assert ax.get_xticks().tolist() == LEVELS.tolist()
+
+
+def test_ticks_are_left_out_where_their_numbers_would_touch():
+    levels = np.arange(-10.0, 11.0, 2.0)
+    panels = plots.axes(9, 4, columns=3)
+    for ax in panels:
+        plots.lines(levels, {"line": levels}, xlabel="λ", ylabel="y", ax=ax)
+        plots.draw_strip(ax, plots.Strip(levels, np.zeros((11, 4, 4))))
+    panels[0].figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in panels[0].get_xticklabels()]
+    assert 3 <= len(boxes) < 11
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+    assert 0.0 in panels[0].get_xticks()
+
+
+def test_a_loud_sound_is_shown_whole():
+    sounds = np.outer(np.linspace(1, 5, 5), np.sin(np.linspace(0, 6, 30)))
+    _, panel = drawn(plots.Strip(LEVELS, sounds, "sound"))
+    heights = np.array([line.get_ydata() for line in panel.lines])
+    assert heights.min() >= 0
+    assert heights.max() <= 1
+    np.testing.assert_allclose(heights - 0.5, (heights[4] - 0.5) * np.linspace(0.2, 1, 5)[:, None])
 
 
 def test_levels_beyond_the_axis_are_left_out():

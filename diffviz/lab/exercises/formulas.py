@@ -352,7 +352,7 @@ def _slope(logsnr: NDArray, variance: float) -> NDArray:
 
 @exercise("gain-integral")
 def gain_integral(answer: Any) -> str:
-    """κ_w(c) = ∫ w(λ) s′(λ + ln c) dλ, with s the sigmoid, for weights on a grid."""
+    """κ_w(c) = ∫ w(λ) sigmoid′(λ + log c) dλ, for weights on a grid."""
     logsnr = np.linspace(-25, 25, 2001)
     names = ("fm-ot", "edm", "elbo", "min-snr-5-eps")
     cases = [
@@ -364,24 +364,27 @@ def gain_integral(answer: Any) -> str:
         return lambda w, level, c: np.trapezoid(w * slope(level, c), level)
 
     mistakes = {
-        "The sign of ln c: larger variance moves the scale to lower λ, s′(λ + ln c).": (
+        "The sign of log c: larger variance moves the scale to lower λ, sigmoid′(λ + log c).": (
             integral(lambda level, c: _slope(level, 1 / c))
         ),
-        "The logarithm is missing: λ moves by ln c, not by c.": (
+        "The logarithm is missing: λ moves by log c, not by c.": (
             integral(lambda level, c: _slope(level, np.exp(c)))
         ),
-        "That integrates w times sigmoid. The slope s′ = s (1 − s) is what counts.": (
+        "That integrates w times sigmoid. What counts is its slope, sigmoid · (1 − sigmoid).": (
             integral(lambda level, c: expit(level + np.log(c)))
         ),
         "The variance c does not appear: it says at which λ the scale is decided.": (
             integral(lambda level, c: _slope(level, 1.0))
         ),
-        "That is the integral of s′ alone: the weighting is missing.": (
+        "That is the integral of sigmoid′ alone: the weighting is missing.": (
             lambda w, level, c: np.trapezoid(_slope(level, c), level)
         ),
         "Multiply by the spacing of λ: a sum over the grid is no integral.": (
             lambda w, level, c: (w * _slope(level, c)).sum()
         ),
     }
-    hint = "κ_w(c) = ∫ w(λ) s′(λ + ln c) dλ with s′ = s (1 − s); np.trapezoid integrates."
+    hint = (
+        "κ_w(c) = ∫ w(λ) sigmoid′(λ + log c) dλ with sigmoid′ = sigmoid · (1 − sigmoid); "
+        "np.trapezoid integrates."
+    )
     return judged(answer, integral(_slope), cases, mistakes, hint)

@@ -15,9 +15,14 @@ from diffviz.theory.paths import COSINE
 @exercise("shift-for-variance-4")
 def shift_for_variance_4(answer: Any) -> str:
     """The shift of the cosine law under which data of variance 4 has the least noise."""
-    moment = second_moment(CATALOGUE["fm-ot"], COSINE.schedule, shift=number(answer), variance=4.0)
+    shift = number(answer)
+    moment = second_moment(CATALOGUE["fm-ot"], COSINE.schedule, shift=shift, variance=4.0)
     if moment.value < 1.001 * moment.least:
         return RIGHT
+    if abs(shift - 4) < 0.01:
+        return "A shift s moves λ by −2 log s. With s = 4 that is twice as far as log 4."
+    if abs(shift - 0.5) < 0.01:
+        return "The sign: data of larger variance need more noise, so λ moves down."
     return (
         f"With this shift E Y² is {moment.value / moment.least:.3f} times the least. "
         "The loss lies at λ = −log 4, a shift s moves every λ by −2 log s."
@@ -46,7 +51,10 @@ def decay_for_half_the_error(answer: Any) -> str:
     error = relative_error(decay)
     if abs(error - 0.5) < 0.005:
         return RIGHT
-    return f"With this decay the standard error is {error:.3f} times that of 0.99."
+    return (
+        f"With this decay the average is worth {1 / error**2:.2f} times as many batches as with "
+        "0.99. Half of the error needs four times as many."
+    )
 
 
 @exercise("doublings-of-shift-3")

@@ -24,7 +24,10 @@ def edm2_peak(answer: Any) -> str:
             "Its weighting is p times gain² times the multiplier."
         )
     side = "lower" if value > truth else "higher"
-    return f"The peak lies at a {side} log-SNR; verdict(...).peak computes it."
+    return (
+        f"The peak lies at a {side} log-SNR. Evaluate (1 + e^(−λ)/σ_data²) p(λ) on a grid, with "
+        "σ_data = 0.5 and p that of N(0.8, 2²), since λ = −2 ln σ."
+    )
 
 
 @exercise("same-as-fm")
@@ -38,10 +41,19 @@ def same_as_fm(answer: Any) -> str:
         if not comparison.same:
             place = f"{comparison.deviation:.0%} at λ = {comparison.at:.1f}"
             return f"{candidate.name} differs by {place}."
-    targets = {candidate.target.name for candidate in given}
-    if len(targets - {"u"}) >= 2:
+    by_target = {candidate.target.name: candidate.name for candidate in given}
+    with_u = by_target.pop("u", None)
+    if len(by_target) >= 2:
         return RIGHT
-    return "True so far; find two that use other targets than the velocity u. dv.equivalent helps."
+    if with_u and not by_target:
+        return f"{with_u} is the same loss with the target u; find two others. dv.equivalent helps."
+    if not by_target:
+        return "Name two objectives of the catalogue."
+    (target,) = by_target
+    return (
+        f"{by_target[target]} counts: it regresses on {target}. One more is missing, with another "
+        f"target than u and {target}. dv.equivalent helps."
+    )
 
 
 @exercise("centre-the-loss")

@@ -409,7 +409,7 @@ def bugs() -> dict[str, dict[str, Objective]]:
         "min-snr-5-v": "Min-SNR for v: numerator",
         "min-snr-5-eps": "min written as max",
         "sd3-shift3": "SD3: a random factor for a density",
-        "edm": "sigma_data left out",
+        "edm": "EDM: sigma_data left at 1",
     }
     return {
         titles[meant]: {meant: objective(meant), wrong.name: wrong}

@@ -25,6 +25,15 @@ from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR, Path
 
 BARS = OTHERS[-1]
+MOST_VARIANCE = 110.0  # at the end of the axis
+# A density has the colour of the objective that draws from it.
+SAMPLER_COLOURS = {
+    "cosine": plots.colour("iddpm-cosine"),
+    "FM uniform t": plots.colour("fm-ot"),
+    "uniform λ on [−15, 15]": NEUTRAL,
+    "EDM log-normal": plots.colour("edm"),
+    "logit-normal(0, 1)": plots.colour("sd3"),
+}
 
 
 def _shift_label(shift: float) -> str:
@@ -113,18 +122,24 @@ def cosine_six_panel(views: CosineViews | None = None) -> Axes:
     both_offsets = {"s = 0": level, "s = 0.008": view.offset_logsnr}
     label = "log-SNR λ"
     contents = (  # x, curves, label of x, label of y, title
-        (t, both_offsets, TIME, label, "λ = −2 log tan(πt/2)"),
-        (t, {"s = 0": sigma}, TIME, "σ", "σ = sin(πt/2)"),
-        (level, {"s = 0": sigma}, label, "σ", "σ² = sigmoid(−λ)"),
-        (level, {"s = 0": view.logsnr_density}, label, "p(λ)", "p = sech(λ/2)/2π, std π"),
-        (sigma, {"s = 0": view.sigma_density}, "σ", "p(σ)", "the same law over σ"),
-        (t, {"s = 0": view.slope}, TIME, "dλ/dt", "speed through log-SNR"),
+        (t, both_offsets, TIME, label, "1 · log-SNR over time"),
+        (t, {"s = 0": sigma}, TIME, "σ", "2 · noise over time"),
+        (level, {"s = 0": sigma}, label, "σ", "3 · noise over log-SNR"),
+        (level, {"s = 0": view.logsnr_density}, label, "p(λ)", "4 · where training looks"),
+        (sigma, {"s = 0": view.sigma_density}, "σ", "p(σ)", "5 · the same density over σ"),
+        (t, {"s = 0": view.slope}, TIME, "dλ/dt", "6 · speed through log-SNR"),
     )
     for ax, (x, curves, xlabel, ylabel, title) in zip(panels, contents, strict=True):
         outside = False if len(curves) > 1 else None  # one curve needs no legend
         plots.lines(x, curves, xlabel=xlabel, ylabel=ylabel, title=title, outside=outside, ax=ax)
     start = view.offset_start
-    panels[0].annotate(f"λ(0) = {start:.3f}", (0.02, start), (0.42, 9.5), fontsize=9)
+    panels[0].annotate(
+        f"λ(0) = {start:.3f}",
+        (0.0, start),
+        (0.62, 1.5),
+        fontsize=9,
+        arrowprops={"arrowstyle": "-", "color": NEUTRAL, "relpos": (1.0, 1.0)},
+    )
     panels[4].set_ylim(0, 6)
     panels[5].set_ylim(-60, 0)
     for panel in (panels[0], panels[1], panels[5]):
@@ -132,11 +147,22 @@ def cosine_six_panel(views: CosineViews | None = None) -> Axes:
     return panels[0]
 
 
-def _variance_text(statistics: Draws) -> str:
-    """The exact variance of one draw; where that is infinite, also the variance of the sample."""
+def _draw_law(left: Axes, right: Axes, row: int, name: str, statistics: Draws) -> None:
+    """Draw the mean of the draws under one law, and the exact variance of one draw."""
     if np.isfinite(statistics.exact_variance):
-        return f"{statistics.exact_variance:.4g}"
-    return f"infinite (these draws: {statistics.variance:.3g})"
+        half_width, face, text = statistics.half_width, BARS, f"{statistics.exact_variance:.4g}"
+    else:  # no interval holds for a mean of draws whose variance is infinite
+        half_width, face = np.nan, "white"
+        text = f"infinite (these draws: {statistics.variance:.3g})"
+    left.errorbar(
+        statistics.mean, row, xerr=half_width, fmt="o", color=BARS, mfc=face, label=name, gid=name
+    )
+    # an infinite variance is a bar that reaches past the end of the axis
+    length = min(statistics.exact_variance, 10 * MOST_VARIANCE)
+    right.barh(row, length, color=BARS, gid=name)
+    inside = length > MOST_VARIANCE
+    place, colour = (3.0, "white") if inside else (length + 2, "black")
+    right.annotate(text, (place, row), va="center", fontsize=9, color=colour)
 
 
 @figure(
@@ -157,19 +183,14 @@ def invariance(by_law: dict[str, Draws] | None = None) -> Axes:
     by_law = draws() if by_law is None else by_law
     rows = np.arange(len(by_law))[::-1]  # the first law on top
     for row, (name, statistics) in zip(rows, by_law.items(), strict=True):
-        colour = BARS  # the same for all: the rows are named
-        half_width = statistics.half_width
-        left.errorbar(statistics.mean, row, xerr=half_width, fmt="o", color=colour, gid=name)
-        # an infinite variance is a bar that reaches past the end of the axis
-        right.barh(row, min(statistics.exact_variance, 1e4), color=colour, gid=name)
-        text = _variance_text(statistics)
-        right.annotate(text, (12, row), va="center", fontsize=9, color="white", weight="bold")
+        _draw_law(left, right, int(row), name, statistics)
     left.axvline(np.pi, color=NEUTRAL, ls=":", lw=1)  # the exact mean
-    left.set(
-        xlabel="mean of 20,000 draws ± 95 %   (dotted: π)", title="the mean does not depend on it"
-    )
+    left.set(xlabel="mean of 2Y, 20,000 draws   (dotted: π)", title="the mean does not depend on p")
     left.set_yticks(rows, [*by_law])
-    right.set(xlabel="variance of one draw", xscale="log", xlim=(10, 1500), title="its noise does")
+    right.set(xlabel="variance of one 2Y", xlim=(0, MOST_VARIANCE), title="its noise does")
     right.set_yticks(rows, [""] * len(by_law))
-    left.figure.subplots_adjust(left=0.17)
+    for ax in (left, right):
+        ax.set_ylim(-0.6, len(by_law) - 0.4)  # so that the rows of both panels line up
+        ax.grid(False, axis="y")
+    left.figure.subplots_adjust(left=0.17, wspace=0.08)
     return left

@@ -56,6 +56,11 @@ def line_of(ax: Axes, name: str) -> Line2D:
     return next(line for line in ax.lines if line.get_gid() == name)
 
 
+def draw_under(ax: Axes, name: str) -> None:
+    """Draw a curve wide, pale and whole, so that a thin one in the same place is seen over it."""
+    line_of(ax, name).set(lw=7, alpha=0.35, ls="-", zorder=2, solid_capstyle="butt")
+
+
 def legend(ax: Axes, handles: Iterable[Artist] | None = None, **options: Any) -> Legend:
     """A legend without a frame, in small type; for all labelled artists by default."""
     chosen: Mapping[str, Any] = {} if handles is None else {"handles": list(handles)}

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from diffviz import plots
 from diffviz.lab.experiments.tracking import (
@@ -23,7 +24,7 @@ from diffviz.lab.experiments.tracking import (
     watched_loss,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, legend
+from diffviz.lab.figures.style import NEUTRAL, draw_under, legend, line_of
 
 EXACT = "exact denoiser"
 BLACK = "#222222"  # nearly, since black is the ELBO's colour
@@ -99,27 +100,30 @@ def ema_loss(loss: WatchedLoss | None = None) -> Axes:
             lw=0,
             gid=f"{name}:stderr",
         )
-    right.set_ylim(0.6, 2.4)
+    right.set_ylim(0.6, 1.8)
+    for ax in (left, right):
+        draw_under(ax, EXACT)
+    left.get_legend().remove()
+    legend(left)
     return left
 
 
-def _draw_variance(ax: Axes) -> None:
-    """E[Y²] over the least by step, with the values of laws that do not adapt in the legend."""
+def _draw_variance(ax: Axes) -> dict[str, Line2D]:
+    """E[Y²] over the least by step; returns lines of laws that do not adapt, with their values."""
     steps, ratios = variance_ratios()
     plots.lines(
         steps,
         ratios,
         xlabel="step",
         ylabel="E Y² / least E Y²",
-        title="noise of the loss's value, same w",
+        title="noise of the loss's value",
         outside=None,
         colours=law_colour,
         ax=ax,
     )
+    draw_under(ax, "minimum variance")
     ax.set_ylim(0.95, 2.6)
-    flat = [line for line in ax.lines if line.get_gid() in STILL]
-    labels = [f"{name}: {ratios[name][0]:.3f}" for name in STILL]
-    legend(ax, flat, labels=labels, handlelength=3)
+    return {f"{name}: {ratios[name][0]:.3f}": line_of(ax, name) for name in STILL}
 
 
 @figure(
@@ -139,7 +143,7 @@ def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
     Raises:
         ValueError: A rule is unknown.
     """
-    left, middle, right = plots.axes(12.5, 4.4, columns=3)
+    left, middle, right = plots.axes(14, 4.2, columns=3, legend=2.2)
     densities = {name: adapted(name)[0][-1] for name in rules}
     densities["least variance"] = least_variance_density()
     plots.lines(
@@ -148,11 +152,12 @@ def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
         xlabel=plots.LOGSNR,
         ylabel="density p(λ) per nat",
         title="learned densities",
+        outside=None,
         colours=law_colour,
         ax=left,
     )
-    left.set_ylim(0, 0.5)  # room for the legend
-    _draw_variance(middle)
+    entries: dict[str, Line2D] = {name: line_of(left, name) for name in densities}
+    entries |= _draw_variance(middle)
     scale = "log10, anchored"
     plots.lines(
         MIDDLE,
@@ -160,9 +165,15 @@ def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
         xlabel=plots.LOGSNR,
         ylabel=plots.SCALES[scale][1].format("ε", 0),
         title="the weighting: kept, and changed",
+        outside=None,
         colours=law_colour,
         ax=right,
     )
+    draw_under(right, "flow matching")
+    entries["flow matching's w"] = line_of(right, "flow matching")
+    entries["EDM2 log-variance"] = line_of(right, "EDM2 log-variance")
+    place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
+    legend(right, entries.values(), labels=list(entries), handlelength=2.5, **place)
     return left
 
 
@@ -193,21 +204,33 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
         xlabel="steps of DDIM",
         ylabel="sliced W₂ to the truth, in floors",
         title="two trainings, three grids",
+        outside=None,
         colours=colours.__getitem__,
         ax=distances,
     )
     for line in distances.lines:
         uniform = str(line.get_gid()).endswith("trained with uniform λ")
-        line.set_linestyle("--" if uniform else "-")
-    distances.set(yscale="log", ylim=(0.8, 150))
-    legend(distances, fontsize=8, handlelength=3)
+        line.set(linestyle="--" if uniform else "-", marker="o", markersize=4)
+    line_of(distances, "truth").set_marker("")
+    distances.set(yscale="log", ylim=(0.8, 60))
+    _explain_lines(distances)
     for ax, place in zip(clouds, ("cosine", "uniform λ"), strict=True):
         ax.plot(*trained.truth.T, ".", ms=2, color="0.8", gid="truth")
         samples = trained.samples[place]
         ax.plot(*samples.T, ".", ms=2, color=GRID_COLOURS[place], gid="samples")
-        ax.set(title=f"8 steps on the grid: {place}", xlim=(-1.7, 2.7))
+        ax.set(title=f"uniform-λ network, {place} grid", xlim=(-1.7, 2.7))
         ax.set_aspect("equal", adjustable="datalim")
     return distances
+
+
+def _explain_lines(ax: Axes) -> None:
+    """A legend that says what colours and dashes mean, in the place of one entry for each line."""
+    entries = {f"{place} grid": Line2D([], [], color=GRID_COLOURS[place], lw=2) for place in GRIDS}
+    entries["trained with uniform t"] = Line2D([], [], color="black", marker="o", ms=4)
+    entries["trained with uniform λ"] = Line2D([], [], color="black", marker="o", ms=4, ls="--")
+    entries["true points"] = line_of(ax, "truth")
+    packed = {"fontsize": 8, "handlelength": 2, "columnspacing": 1, "ncols": 2}
+    legend(ax, entries.values(), labels=list(entries), loc="upper right", **packed)
 
 
 def _draw_gains(ax: Axes, gains: Mapping[str, Sequence[float]], title: str) -> None:
@@ -220,11 +243,10 @@ def _draw_gains(ax: Axes, gains: Mapping[str, Sequence[float]], title: str) -> N
         colour = GAIN_COLOURS[place]
         ax.barh(at, values - 1, height, left=1, color=colour, label=name, gid=name)
         for level, value in zip(at, values, strict=True):
-            end = max(value, 1.0)
-            text = f" {value:.3g}"
-            ax.annotate(text, (end, level), va="center", ha="left", fontsize=9)
+            side = "left" if value >= 1 else "right"  # beyond the end of the bar
+            ax.annotate(f" {value:.3g} ", (value, level), va="center", ha=side, fontsize=9)
     ax.axvline(1, color="black", lw=1)
-    ax.set(xscale="log", xlim=(0.6, 2000), title=title)
+    ax.set(xscale="log", xlim=(0.25, 2000), title=title)
     ax.set(xlabel="times less variance than under its own density")
     ax.set_yticks(rows, list(gains))
     ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MultipleLocator
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.checks import require
@@ -25,10 +27,18 @@ from diffviz.lab.experiments.weighting import (
 )
 from diffviz.lab.experiments.weighting import heuristics as heuristic_weightings
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, put_under
+from diffviz.lab.figures.style import (
+    NEUTRAL,
+    SHORT_LOGSNR,
+    draw_under,
+    legend,
+    line_of,
+    put_under,
+)
 from diffviz.plots.style import NEGATIVE
 
 BASES = ("eps", "x", "v", "u")
+SMALL = 0.01  # negative share below which the red area cannot be seen
 
 
 @figure(
@@ -76,15 +86,22 @@ def fm_is_v_cosine(strip: plots.Strip | None = None) -> Axes:
     """
     left, right = plots.axes(9.5, 4.2, columns=2)
     logs = {name: np.log10(values) for name, values in factors().items()}
-    title = "two different recipes ..."
-    recipes = np.repeat(plots.PALETTE[:2], 2)  # gain² and density of each share a colour
-    colours = dict(zip(logs, recipes.tolist(), strict=True)).__getitem__
-    plots.lines(
-        WIDE, logs, xlabel=plots.LOGSNR, ylabel="log₁₀", title=title, colours=colours, ax=left
-    )
     pair = chosen("fm-ot", "v-cosine")
-    title = "... and their product 2·gain²·p, anchored"
-    plots.weighting_curves(WIDE, pair, ax=right, outside=False, title=title)
+    recipes = np.repeat([plots.colour(name) for name in pair], 2)  # gain² and density of each
+    plots.lines(
+        WIDE,
+        logs,
+        xlabel=plots.LOGSNR,
+        ylabel="log₁₀ of the factor",
+        title="factors of two recipes: they differ",
+        colours=dict(zip(logs, recipes.tolist(), strict=True)).__getitem__,
+        ax=left,
+    )
+    left.xaxis.set_major_locator(MultipleLocator(5))
+    title = "their products 2 · gain² · p: one curve"
+    plots.weighting_curves(WIDE, pair, ax=right, outside=None, title=title)
+    draw_under(right, "fm-ot")
+    legend(right)
     put_under((left, right), strip)
     return left
 
@@ -177,7 +194,7 @@ def base_switch(
     curves = chosen(*objectives)
     for ax, base in zip(panels, BASES, strict=True):
         outside = False if ax is panels[-1] else None
-        title = f"base {base}"
+        title = f"base {plots.ERROR_OF[base]}"
         plots.weighting_curves(WIDE, curves, base=base, ax=ax, outside=outside, title=title)
         ax.set(ylim=(-5, 5), xlabel="log-SNR λ")
     put_under(panels[2:], strip)
@@ -190,19 +207,22 @@ def base_switch(
     "photographs, with the shares below log-SNR 0",
 )
 def loss_density(
-    spent: Mapping[str, Mapping[str, Spending]] | None = None, strip: plots.Strip | None = None
+    spent: Mapping[str, Mapping[str, Spending]] | None = None,
+    strip: plots.Strip | None = None,
+    shares: bool = True,
 ) -> Axes:
     """Draw weightings and loss densities, with the shares of all below λ = 0 in the legend.
 
     Args:
         spent: What ``experiments.weighting.spending_on_data`` returned; computed by default.
         strip: One example at several noise levels, drawn under the axes.
+        shares: Whether the legend tells the shares.
 
     Returns:
         The left panel.
     """
     spent = spending_on_data() if spent is None else spent
-    first, *others = plots.axes(13.5, 4.2, columns=1 + len(spent), legend=3.1)
+    first, *others = plots.axes(13.5, 4.2, columns=1 + len(spent), legend=3.1 if shares else 1.6)
     records = next(iter(spent.values()))
     weightings = {name: record.weighting for name, record in records.items()}
     title = "weighting alone (ε base)"
@@ -215,7 +235,9 @@ def loss_density(
         ax.set_ylabel("share of the loss per nat (base-free)")
     for ax in (first, *others):
         ax.set_xlabel(SHORT_LOGSNR)
-    _tell_shares(others[-1], spent)
+    others[-1].figure.subplots_adjust(wspace=0.36)
+    if shares:
+        _tell_shares(others[-1], spent)
     put_under((first, *others), strip)
     return first
 
@@ -273,6 +295,21 @@ def draw_augmentation(ax: Axes, name: str) -> None:
     verdict = "monotone" if implied.monotone else f"negative {implied.negative_share:.2%}"
     ax.set_title(f"{name}: {verdict}", fontsize=10)
     ax.set(ylim=(-0.35, 1.1), yticks=(0, 0.5, 1))
+    if 0 < implied.negative_share < SMALL:
+        _enlarge_negative(ax, counted)
+
+
+def _enlarge_negative(ax: Axes, counted: NDArray) -> None:
+    """Draw the negative part again above its place, with a scale of its own."""
+    height = 0.3  # of the panel
+    inset = ax.inset_axes((0.03, 0.45, 0.34, height), label="enlarged")
+    negative = np.minimum(counted, 0)
+    inset.fill_between(WIDE, negative, 0, color=NEGATIVE, alpha=0.6, lw=0)
+    inset.axhline(0, color=NEUTRAL, lw=0.8)
+    inset.set(xlim=(-10, 0), ylim=(negative.min(), 0), xticks=(), yticks=())
+    times = height * np.ptp(ax.get_ylim()) / -negative.min()
+    inset.set_title(f"red × {times:.0f}", fontsize=9)
+    inset.spines[["top", "right"]].set_visible(False)
 
 
 @figure(
@@ -320,12 +357,16 @@ def edm_monotonic(ax: Axes | None = None, strip: plots.Strip | None = None) -> A
         The Axes.
     """
     pair = chosen("edm", "edm-monotonic")
-    ax = plots.weighting_curves(WIDE, pair, scale="w / max", outside=False, ax=ax)
+    title = "EDM's weighting, held at its peak"
+    ax = plots.weighting_curves(WIDE, pair, scale="w / max", title=title, outside=None, ax=ax)
+    draw_under(ax, "edm")
+    line_of(ax, "edm-monotonic").set(color="black", ls="-", lw=1.5)
+    legend(ax)
     top = peak("edm")
     ax.axvline(top, color=NEUTRAL, lw=1, ls=":", gid="peak")
     ax.annotate(
         f"peak −{-top:.3f}",
-        (top, 1.02),
+        (top, 0.02),
         ha="left",
         xytext=(4, 0),
         textcoords="offset points",
@@ -350,7 +391,13 @@ def historical_bugs(strip: plots.Strip | None = None) -> Axes:
     """
     panels = plots.axes(9.5, 7, columns=2, rows=2)
     for ax, (title, pair) in zip(panels, bugs().items(), strict=True):
-        plots.weighting_curves(WIDE, pair, ax=ax, outside=False, title=title)
+        roles = dict(zip(pair, ("black", NEGATIVE), strict=True))  # meant, and wrong
+        plots.weighting_curves(
+            WIDE, pair, ax=ax, outside=False, title=title, colours=roles.__getitem__
+        )
+        line_of(ax, list(pair)[1]).set_linestyle("--")
         ax.set(ylim=(-5, 5), xlabel="log-SNR λ")
+        ax.get_legend().remove()
+        legend(ax)
     put_under(panels[2:], strip)
     return panels[0]

@@ -224,6 +224,22 @@ def test_monotone_shades_only_what_is_negative():
         assert (y[x < peak - 0.05] < 0).all() and (y[x > peak + 0.05] >= 0).all()
 
 
+def test_a_negative_part_too_small_to_be_seen_is_enlarged():
+    panels = figures.weighting.monotone(("edm", "fm-ot", "sd3", "min-snr-5-eps")).figure.axes
+    enlarged = {panel.get_title().split(":")[0]: panel.child_axes for panel in panels}
+    assert {name: len(inside) for name, inside in enlarged.items()} == {
+        "edm": 1,
+        "fm-ot": 0,
+        "sd3": 1,
+        "min-snr-5-eps": 0,
+    }
+    for panel in (panels[0], panels[2]):
+        (inset,) = panel.child_axes
+        panel.figure.canvas.draw()
+        nats = [ax.get_window_extent().height / np.ptp(ax.get_ylim()) for ax in (inset, panel)]
+        assert f"× {nats[0] / nats[1]:.0f}" in inset.get_title()
+
+
 def area(figure, panel, gid):
     """Area between a filled curve and 0."""
     (fill,) = (c for c in figure.axes[panel].collections if c.get_gid() == gid)
