@@ -177,7 +177,7 @@ FEW = {  # exercises with their solutions, and counts that belong together
     "02_noise_schedules": 3,
     "03_training": 0,
     "04_probe_your_loss": 0,
-    "05_elbo": 3,
+    "05_elbo": 2,
     "06_policy": 5,
     "07_prior": 2,
     "08_sampling": 3,

@@ -21,6 +21,9 @@ def number(answer: Any) -> float:
         TypeError: It is no number.
         ValueError: It is not finite, or there is more than one.
     """
+    checks.require(
+        not isinstance(answer, str), "the answer is a number: leave the quotes out", TypeError
+    )
     return checks.number(answer, "the answer")
 
 

@@ -34,12 +34,21 @@ def bits(answer: Any) -> str:
     truth = (3 - np.log2(PIXEL_STEPS)) * DIMENSIONS * np.log(2)
     if abs(value - truth) < 1:
         return RIGHT
-    if abs(value - 3 * DIMENSIONS * np.log(2)) < 1:
-        return "Those are the nats of the pixels 0 to 255; on [−1, 1] a pixel step is 1/127.5 wide."
-    return (
-        "Take log2(127.5) off the bits per dimension, times dimensions, times ln 2; "
-        "a density may exceed 1."
-    )
+    one_bit, step = DIMENSIONS * np.log(2), np.log2(PIXEL_STEPS)
+    mistakes = {
+        3 * one_bit: "Those are the nats of the pixels 0 to 255; on [−1, 1] a pixel step is "
+        "1/127.5 wide.",
+        (3 - 7) * one_bit: "7 is log2 of 128. Here a pixel step is 1/127.5 wide.",
+        (3 + step) * one_bit: "From nats to bits log2(127.5) is added; you go the other way.",
+        -truth: "The sign is the other way round; a density may exceed 1, and −ELBO be negative.",
+        truth / 3: "Each of three colours counts: there are 3 × 32 × 32 dimensions.",
+        truth / np.log(2): "Those are bits: a bit is ln 2 nats.",
+        truth / DIMENSIONS: "That is one dimension of 3 × 32 × 32.",
+    }
+    for wrong, hint in mistakes.items():
+        if abs(value - wrong) < 1:
+            return hint
+    return "Solve the formula for bits per dimension for nats, with 127.5 in the place of 128."
 
 
 @exercise("most-negative")

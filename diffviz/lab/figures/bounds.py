@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from diffviz import plots
 from diffviz.lab.experiments import bounds
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import SHORT_LOGSNR, legend
+from diffviz.lab.figures.style import OTHERS, SHORT_LOGSNR, legend, line_of
 from diffviz.recipes.entries import objective
 from diffviz.theory.cascades import cascade
 
 SHOWN = ("elbo", "sigmoid-bias2", "edm", "fm-ot")
-LEGEND_ROWS = 1.2  # below the last row, for the legend
+LEGEND_ROWS = 2.2  # below the last row, for the legend
 PLACES = np.linspace(-10, 10, 401)  # λ in nats
 
 
@@ -32,7 +32,7 @@ def shares(names: Sequence[str] = SHOWN) -> dict[str, np.ndarray]:
 
 def _draw_pairs(ax: Axes, pairs: Mapping[str, Mapping[str, tuple[float, float]]]) -> None:
     """A dot for each bound and a ring for its models, in a row for each weighting."""
-    for (model, values), colour in zip(pairs.items(), plots.PALETTE, strict=False):
+    for (model, values), colour in zip(pairs.items(), OTHERS, strict=False):
         place = np.arange(len(values))
         bound, likelihood = np.array(list(values.values())).T
         ax.hlines(place, likelihood, bound, color=colour, lw=1)
@@ -56,7 +56,9 @@ def _draw_pairs(ax: Axes, pairs: Mapping[str, Mapping[str, tuple[float, float]]]
             gid=f"{model}: −log p",
         )
         ax.set_yticks(place, list(values))
-    ax.set(xlabel="nats over the entropy", xlim=(0, None), ylim=(len(place) + LEGEND_ROWS, -0.6))
+    right = ax.get_xlim()[1]
+    ax.set(xlabel="nats over the entropy", ylim=(len(place) + LEGEND_ROWS, -0.6))
+    ax.set_xlim(-0.03 * right, right)  # so that dots at 0 are whole
     legend(ax, fontsize=8, loc="lower right")
 
 
@@ -85,9 +87,13 @@ def reweighted_bounds(
         shares(),
         xlabel=SHORT_LOGSNR,
         ylabel="w(λ) over its maximum",
-        title="bounds whose decoder at λ is the network",
+        title="how many bounds have the network at λ",
+        colours=plots.colour,
         ax=left,
     )
+    left.set(ylim=(-0.05, 1.3), yticks=np.linspace(0, 1, 6))
+    names = [line_of(left, name) for name in SHOWN]
+    legend(left, names, labels=SHOWN, ncols=2, loc="upper center", handlelength=3)
     _draw_pairs(
         middle,
         {
@@ -95,7 +101,7 @@ def reweighted_bounds(
             for model, table in rows.items()
         },
     )
-    middle.set_title("two wrong models of gmm1")
+    middle.set_title("two wrong models of gmm1: bound and −log p")
     _draw_pairs(
         right,
         {
@@ -106,5 +112,5 @@ def reweighted_bounds(
             for predictor in bounds.PREDICTORS
         },
     )
-    right.set_title("masked: two wrong predictors")
+    right.set_title("masked tokens: two wrong predictors")
     return left

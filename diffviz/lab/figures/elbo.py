@@ -19,11 +19,21 @@ from diffviz.lab.experiments.elbo import (
     routes,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, from_noise, legend
+from diffviz.lab.figures.style import NEUTRAL, OTHERS, from_noise, legend, line_of
 from diffviz.plots.style import NEGATIVE
 
 COSINE_TIME = "time t, cosine path   [0 data, 1 noise]"
 DIMENSION = 2  # of ring8
+# One colour for one quantity in all pictures of this file.
+SHADE_OF = {
+    "diffusion": OTHERS[0],
+    "reconstruction": OTHERS[1],
+    "prior": OTHERS[2],
+    "−ELBO": OTHERS[3],
+    "ODE": OTHERS[4],
+}
+POINT_SHADES = (OTHERS[5], OTHERS[6], OTHERS[7], SHADE_OF["−ELBO"])  # the last is the mean
+PALE = {"lw": 6, "alpha": 0.45, "ls": "-"}  # a line that others run along
 
 
 @figure(
@@ -43,9 +53,15 @@ def augmentation(losses: Divergences | None = None) -> Axes:
     first, *others = plots.axes(12.5, 4.2, columns=3)
     losses = divergences() if losses is None else losses
     time = losses.time
-    title = "L(t; x) = KL(q(z_t..1|x) ‖ p(z_t..1))"
-    plots.lines(time, losses.curves, xlabel=COSINE_TIME, ylabel="nats", title=title, ax=first)
-    first.set_ylim(0, 6)
+    plots.lines(
+        time,
+        losses.curves,
+        xlabel=COSINE_TIME,
+        ylabel="nats",
+        title="L: KL of the stack from noise up to t (gmm1)",
+        colours=dict(zip(losses.curves, POINT_SHADES, strict=False)).__getitem__,
+        ax=first,
+    )
     for ax, (name, (law, mixture, direct)) in zip(others, losses.mixtures.items(), strict=True):
         plots.lines(
             time,
@@ -98,9 +114,19 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
     left, middle, right = plots.axes(13, 4.2, columns=3)
     ring = end_points() if ring is None else ring
     label = "λ_max   [λ_min = −10]"
-    title = "large terms, small sum"
-    plots.lines(ring.high, ring.terms, xlabel=label, ylabel="nats", title=title, ax=left)
-    left.axhline(ring.entropy, color=NEUTRAL, ls=":", lw=1, gid="entropy")
+    prior = np.full(len(ring.high), np.interp(-10, ring.low, ring.prior))
+    plots.lines(
+        ring.high,
+        {"prior": prior, **ring.terms},
+        xlabel=label,
+        ylabel="nats",
+        title="two large terms, a small sum",
+        colours=SHADE_OF.__getitem__,
+        ax=left,
+    )
+    left.axhline(ring.entropy, color=NEUTRAL, ls=":", lw=1.2, gid="entropy", label="entropy")
+    names = ("prior", *ring.terms, "entropy")
+    legend(left, [line_of(left, name) for name in names], labels=names, loc="upper left")
     bits = left.secondary_yaxis("right", functions=(bits_per_dimension, nats_of_bits))
     bits.set_ylabel("bits per dimension", labelpad=1)
     left.figure.subplots_adjust(wspace=0.45)
@@ -108,13 +134,29 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
         "E[−ELBO] − entropy": ring.reconstruction_gap,
         "½ e^(−λ_max) · 200": ring.leading_gap,
     }
-    title = "gap of the reconstruction"
-    plots.lines(ring.high, gaps, xlabel=label, ylabel="nats", title=title, ax=middle)
-    middle.lines[2].set_linestyle(plots.DASHES[1])
+    title = "what is lost at the data end"
+    plots.lines(
+        ring.high,
+        gaps,
+        xlabel=label,
+        ylabel="nats",
+        title=title,
+        colours=dict(zip(gaps, (SHADE_OF["−ELBO"], NEUTRAL), strict=True)).__getitem__,
+        ax=middle,
+    )
+    line_of(middle, "E[−ELBO] − entropy").set(**PALE)
+    line_of(middle, "½ e^(−λ_max) · 200").set(ls="--", lw=1.4)
     legend(middle, handlelength=3)
     ends = {"prior term": ring.prior, "prior term − I(x; z_λ_min)": ring.prior_gap}
-    title = "gap of the prior"
-    plots.lines(ring.low, ends, xlabel="λ_min", ylabel="nats", title=title, ax=right)
+    plots.lines(
+        ring.low,
+        ends,
+        xlabel="λ_min",
+        ylabel="nats",
+        title="what is lost at the noise end",
+        colours=dict(zip(ends, (SHADE_OF["prior"], NEUTRAL), strict=True)).__getitem__,
+        ax=right,
+    )
     for ax in (middle, right):
         ax.set_yscale("log")
     middle.set_ylim(1e-7, 20)
@@ -125,7 +167,7 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
 def _draw_probes(ax: Axes) -> None:
     """The spread of Hutchinson's estimate over the number of probes, both kinds of probe."""
     probes = 2 ** np.arange(7)
-    kinds = (("±1", False, "o", plots.PALETTE[0]), ("Gaussian", True, "s", plots.PALETTE[3]))
+    kinds = (("±1", False, "o", OTHERS[5]), ("Gaussian", True, "s", OTHERS[7]))
     for name, gaussian, marker, colour in kinds:
         spread = probe_spread(gaussian)
         ax.plot(probes, spread, marker, color=colour, label=f"{name} probes", gid=name)
@@ -160,10 +202,21 @@ def ode_likelihood(found: Routes | None = None) -> Axes:
     left, middle, right = plots.axes(13, 4.2, columns=3)
     x, exact, ode, bound = routes() if found is None else found
     nats = {"exact −log p": exact, "ODE": ode, "−ELBO": bound}
-    title = "three routes, one curve (gmm1)"
-    plots.lines(x, nats, xlabel="x", ylabel="nats", title=title, ax=left)
+    colours = {"exact −log p": NEUTRAL, **SHADE_OF}
+    plots.lines(
+        x,
+        nats,
+        xlabel="x",
+        ylabel="nats",
+        title="three routes, one curve (gmm1)",
+        colours=colours.__getitem__,
+        ax=left,
+    )
+    line_of(left, "exact −log p").set(**PALE)
+    line_of(left, "ODE").set(ls="-", lw=1.2)
+    line_of(left, "−ELBO").set(ls=plots.DASHES[1], lw=2)
+    legend(left, [line_of(left, name) for name in nats], labels=list(nats), handlelength=3)
     thousandths = {"ODE": 1e3 * (ode - exact), "−ELBO": 1e3 * (bound - exact)}
-    colours = {"ODE": plots.PALETTE[1], "−ELBO": plots.PALETTE[2]}
     plots.lines(
         x,
         thousandths,

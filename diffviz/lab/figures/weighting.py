@@ -27,14 +27,7 @@ from diffviz.lab.experiments.weighting import (
 )
 from diffviz.lab.experiments.weighting import heuristics as heuristic_weightings
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import (
-    NEUTRAL,
-    SHORT_LOGSNR,
-    draw_under,
-    legend,
-    line_of,
-    put_under,
-)
+from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, draw_under, legend, line_of, put_under
 from diffviz.plots.style import NEGATIVE
 
 BASES = ("eps", "x", "v", "u")
