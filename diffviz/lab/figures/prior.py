@@ -86,10 +86,10 @@ def _break_axis(ax: Axes) -> None:
 def _label_line(ax: Axes, name: str, index: int, offset: float) -> None:
     """Write a line's name beside it, in its colour, some points above or below."""
     line = line_of(ax, name)
-    place = tuple(line.get_xydata()[index])
+    x, y = np.asarray(line.get_xydata())[index]
     ax.annotate(
         name,
-        place,
+        (x, y),
         (0, offset),
         textcoords="offset points",
         ha="right" if offset > 0 else "left",
@@ -116,7 +116,7 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
     """
     ax = ax or plots.axes(7.8, 4.6)[0]
     total, marginal = kl(LAST_LEVELS) if mismatch is None else mismatch
-    term, felt = "prior KL, a term of the ELBO", "the part that samples feel, KL(q(z) ‖ N(0, I))"
+    term, felt = "prior KL, a term of the ELBO", "the part that can show in samples, KL(q(z) ‖ N(0, I))"
     plots.lines(
         LAST_LEVELS,
         {term: total, felt: marginal},
@@ -133,7 +133,7 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
     ax.set(yscale="log", ylim=(1e-7, 3e3), xlim=(-24, 0))
     _mark_ends(ax)
     _break_axis(ax)
-    ax.set_title("the prior term falls e-fold with each nat, and most of it can be felt", pad=32)
+    ax.set_title("the prior term falls e-fold with each nat, and most of it shows in samples", pad=32)
     ax.figure.subplots_adjust(top=0.82)
     return ax
 
