@@ -116,24 +116,29 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
     """
     ax = ax or plots.axes(7.8, 4.6)[0]
     total, marginal = kl(LAST_LEVELS) if mismatch is None else mismatch
-    term, felt = "prior KL, a term of the ELBO", "the part that can show in samples, KL(q(z) ‖ N(0, I))"
+    term, felt = (
+        "prior KL, a term of the ELBO",
+        "the part that can show in samples, KL(q(z) ‖ N(0, I))",
+    )
     plots.lines(
         LAST_LEVELS,
-        {term: total, felt: marginal},
+        {term: total, shown: marginal},
         xlabel=END,
         ylabel="nats per image of 4,096 pixels",
         outside=None,
         ax=ax,
     )
-    line_of(ax, felt).set_linestyle("-")  # the names beside the lines tell them apart
+    line_of(ax, shown).set_linestyle("-")  # the names beside the lines tell them apart
     _label_line(ax, term, 95, 22)
-    _label_line(ax, felt, 95, -22)
+    _label_line(ax, shown, 95, -22)
     ends = list(TERMINAL.values())
     ax.plot(ends, kl(ends).total, "o", color=plots.PALETTE[0], gid="schedules")
     ax.set(yscale="log", ylim=(1e-7, 3e3), xlim=(-24, 0))
     _mark_ends(ax)
     _break_axis(ax)
-    ax.set_title("the prior term falls e-fold with each nat, and most of it shows in samples", pad=32)
+    ax.set_title(
+        "the prior term falls e-fold with each nat, and most of it shows in samples", pad=32
+    )
     ax.figure.subplots_adjust(top=0.82)
     return ax
 
