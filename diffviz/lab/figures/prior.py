@@ -116,10 +116,8 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
     """
     ax = ax or plots.axes(7.8, 4.6)[0]
     total, marginal = kl(LAST_LEVELS) if mismatch is None else mismatch
-    term, felt = (
-        "prior KL, a term of the ELBO",
-        "the part that can show in samples, KL(q(z) ‖ N(0, I))",
-    )
+    term = "prior KL, a term of the ELBO"
+    shown = "the part that can show in samples, KL(q(z) ‖ N(0, I))"
     plots.lines(
         LAST_LEVELS,
         {term: total, shown: marginal},
