@@ -1,6 +1,7 @@
 """Every number in the prose of notebook 7 is computed here again, and looked for in the text."""
 
 import math
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -27,16 +28,21 @@ V = prior_experiments.SIDE**2 * 0.05  # variance of the coefficient at frequency
 def test_the_nats_are_right(text):
     total, felt = (nats.tolist() for nats in prior_experiments.kl([*TERMINAL.values()]))
     signal = expit(SD)
+    power = prior_experiments.spectrum()
+    texture = power.sum() - power[0, 0]
+    assert texture / 64**2 == pytest.approx(0.15, rel=1e-12)
     v, shift = 1 + signal * (V - 1), signal * (0.6 * 64) ** 2
     assert_says(
         text,
         f"{total[0]:.1f} nats for 4,096 pixels, "
         f"or {total[0] / 4096 / math.log(2):.4f} bits a pixel",
-        f"taken over all images: {felt[0]:.1f} nats",
+        f"those two are {felt[0]:.1f} nats apart",
+        f"The other {total[0] - felt[0]:.1f} nats are what $z_T$ tells of $x$",
         f"But the {felt[0]:.1f} nats",
         f"{(v - 1 - math.log(v) + shift) / 2:.1f} of them sit in *one* direction",
-        f"linear schedule it is {total[1]:.2g} nats, with iDDPM's cosine schedule {total[2]:.2g}",
-        f"keeps SNR_T = {math.exp(SD):.4f}",
+        f"linear schedule the prior term is {total[1]:.2g} nats",
+        f"with iDDPM's cosine schedule {total[2]:.2g}",
+        f"A pixel's variance about the brightness of its image is {texture / 64**2:.2f}",
         f"V = N · var, here {V:.0f}",
         f"{math.sqrt(0.05):.3f}",
     )
@@ -58,9 +64,10 @@ def test_the_brightness_of_samples_is_right(text):
     closed, ratio = (float(value) for value in prior.terminal_bias(SD, -0.6, V))
     assert_says(
         text,
-        f"{mean:.2f} instead of -0.6, with {percent(ratio, 0)}",
+        f"their mean is {mean:.2f} instead of -0.6",
+        f"leaves {percent(ratio, 0)} of the spread",
         f"The closed form says {closed:.3f} and {ratio:.3f}",
-        f"its start: {ddpm_mean:.2f}, {percent(ddpm_std / 0.05**0.5, 0)} of the spread",
+        f"the mean is {ddpm_mean:.2f}, and {percent(ddpm_std / 0.05**0.5, 0)} of the spread",
     )
     assert abs(mean - closed) < 3 * std / 2000**0.5 + 0.004
     assert std / 0.05**0.5 == pytest.approx(ratio, abs=0.03)
@@ -100,7 +107,7 @@ def test_the_numbers_of_offset_noise_are_right(text):
     _, plain = prior_experiments.offset_bias(SD, 0.1, also_at_start=False)
     assert_says(
         text,
-        f"{shift:.3f}, a factor {math.exp(-shift):.2f} of variance",
+        f"by {shift:.3f} nats: there the noise has {math.exp(-shift):.2f} times the variance",
         f"{percent(mean, 0)} of the mean and {percent(spread, 0)} of the spread",
         f"but {percent(plain, 0)} of the spread is left",
     )
@@ -114,7 +121,7 @@ def numbers():
 
 COUPLING_CLAIMS = [  # claim, coupling, number, value as written, room for another machine
     ("Independent pairs cost 33.8", "independent, exact", "cost", 33.8, 0.05),
-    ("their flow has S = 13.9", "independent, exact", "S", 13.9, 0.1),
+    ("60 % of its energy", "independent, exact", "S", 13.9, 0.1),
     ("60 % of its energy", "independent, exact", "S/energy", 0.60, 0.01),
     ("1.53 times as long", "independent, exact", "path ratio", 1.53, 0.01),
     ("ends 3.0 away", "independent, exact", "W2, 1", 3.0, 0.05),
@@ -127,7 +134,12 @@ COUPLING_CLAIMS = [  # claim, coupling, number, value as written, room for anoth
     ("4 % cross, cost 9.3, S = 0.27", "reflow", "crossings", 0.04, 0.005),
     ("4 % cross, cost 9.3, S = 0.27", "reflow", "cost", 9.3, 0.05),
     ("4 % cross, cost 9.3, S = 0.27", "reflow", "S", 0.27, 0.08),
-    ("(S = 9.3 against 13.9)", "independent, learnt", "S", 9.3, 0.6),
+    ("0.50 and 0.59 against 0.79", "reflow", "W2, 8", 0.59, 0.06),
+    ("0.50 and 0.59 against 0.79", "independent, exact", "W2, 8", 0.79, 0.02),
+    ("the exact flow reaches 0.32", "independent, exact", "W2, 64", 0.32, 0.01),
+    ("still stand at 0.50 and 0.60", "minibatch OT", "W2, 64", 0.50, 0.05),
+    ("still stand at 0.50 and 0.60", "reflow", "W2, 64", 0.60, 0.06),
+    ("49 % of all pairs of pairs", "independent, exact", "crossings", 0.49, 0.02),
 ]
 
 
@@ -137,14 +149,54 @@ def test_the_numbers_of_couplings_are_right(claim, coupling, number, written, ro
     assert numbers[coupling][number] == pytest.approx(written, abs=room)
 
 
-def test_couplings_compare_as_said(text, numbers):
-    exact, floor = numbers["independent, exact"], prior_experiments.floor()
-    assert floor == pytest.approx(0.44, abs=0.005)
-    assert_says(text, "above the 0.44 of two draws")
-    assert exact["crossings"] == pytest.approx(0.5, abs=0.02)
-    assert min(row["W2, 8"] for row in numbers.values()) > floor
-    # the first flow's own pairs are near-optimal
-    assert exact["flow's cost"] < 1.15 * numbers["minibatch OT"]["cost"]
+def test_straight_flows_lead_with_few_steps_only(text, numbers):
+    exact, floors = numbers["independent, exact"], prior_experiments.floors()
+    straight = [numbers["minibatch OT"], numbers["reflow"]]
+    assert all(row["W2, 8"] < exact["W2, 8"] for row in straight)
+    assert all(row["W2, 64"] > floors.max() > exact["W2, 64"] for row in straight)
+    assert abs(exact["W2, 64"] - floors.mean()) < floors.std()
+    assert all(abs(row["W2, 64"] - row["W2, 8"]) < 0.05 for row in straight)
+    assert_says(text, "as close as two draws of the data are to each other")
+
+
+def test_the_pairs_of_the_first_flow_are_near_the_least_cost(text, numbers):
+    least = prior_experiments.least_cost()
+    assert_says(text, f"a cost not far above the least possible, {least:.1f}")
+    assert least < numbers["minibatch OT"]["cost"] < numbers["reflow"]["cost"] < 1.25 * least
+
+
+def test_the_least_cost_is_that_of_the_best_of_all_pairings():
+    ring, moons = prior_experiments.ring_and_moons()
+    source, x = (
+        toy.sample(7, torch.Generator().manual_seed(seed)) for seed, toy in ((0, ring), (1, moons))
+    )
+    costs = (source[:, None] - x).square().sum(2)
+    rows = torch.arange(7)
+    best = min(costs[rows, list(order)].mean().item() for order in permutations(range(7)))
+    assert prior_experiments.least_cost(7) == pytest.approx(best, rel=1e-9)
+
+
+@pytest.mark.parametrize("level", [-3.0, 0.0, 1.5])
+def test_the_gain_holds_for_any_pair_and_the_score_does_not(level, text):
+    """Jointly Gaussian pairs, whose regressions and score are known in closed form."""
+    rng, rho = np.random.default_rng(3), -0.4
+    x, other = rng.normal(size=(2, 200_000))
+    eps = rho * x + (1 - rho**2) ** 0.5 * other
+    errors = prior_experiments.paired_errors(x, eps, level, degree=1)
+    assert errors.ratio == pytest.approx(math.exp(-level), rel=1e-9)
+    assert 1 / errors.score == pytest.approx(1 + rho * math.exp(level / 2), abs=0.02)
+    alone = prior_experiments.paired_errors(x, other, level, degree=1)
+    assert alone.score == pytest.approx(1, abs=0.02)
+    assert_says(text, "the ratio is $1/(1 + 0.6\\,e^{\\lambda/2})$")
+
+
+def test_the_skewed_pair_of_the_text_has_the_correlation_that_it_says(text):
+    rng = np.random.default_rng(0)
+    x, skewed = rng.normal(size=100_000), rng.exponential(size=100_000) - 1
+    for level in (-2, 0, 2):
+        errors = prior_experiments.paired_errors(x, 0.6 * x + 0.8 * skewed, level)
+        assert errors.ratio == pytest.approx(math.exp(-level), rel=1e-9)
+        assert errors.score == pytest.approx(1 / (1 + 0.6 * math.exp(level / 2)), abs=0.01)
 
 
 def test_the_closed_forms_of_the_exercises_are_right(text):
@@ -153,7 +205,7 @@ def test_the_closed_forms_of_the_exercises_are_right(text):
         text,
         f"gives {prior.lowest_logsnr(256**2 * 0.05):.2f}",
         f"ends at {DDPM:.2f}",
-        f"gives {math.sqrt(math.expm1(gap)) / 64:.3f}: ln(1 + c² N) = {gap:.3f}",
+        f"gives {math.sqrt(math.expm1(gap)) / 64:.3f}: log(1 + c² N) = {gap:.3f}",
         f"(λ = {SD:.3f})",
         f"({DDPM:.3f})",
         f"gives {(0.1 / (2 - np.pi / 2)) ** 2:.3f}: the closer",
@@ -164,6 +216,8 @@ def test_the_closed_forms_of_the_exercises_are_right(text):
     ("name", "wrong"),
     [
         ("terminal-level", -7.6),
+        ("terminal-level", 11.99),
+        ("offset-strength", 0.0281),
         ("offset-strength", 0.1),
         ("straight-variance", 0.233),
         ("straight-variance", 0.055),
@@ -175,6 +229,20 @@ def test_a_wrong_answer_gets_a_hint(name, wrong, capsys):
     said = capsys.readouterr().out
     assert "not yet" in said
     assert ("too" in said) == math.isfinite(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "slip", "hint"),
+    [
+        ("terminal-level", 11.99, "negative"),
+        ("offset-strength", 0.02807, "That is c²"),
+        ("offset-strength", 10.72, "That is c √N"),
+        ("straight-variance", 0.233, "standard deviation"),
+    ],
+)
+def test_a_usual_slip_is_named(name, slip, hint, capsys):
+    check(name, slip)
+    assert hint in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,21 @@ def _ddim_undivided(z: NDArray, x_hat: NDArray, logsnr: float, next_logsnr: floa
     return next_alpha * x_hat + next_sigma * (z - alpha * x_hat)
 
 
+def _ddim_of_old_sigma(z: NDArray, x_hat: NDArray, logsnr: float, next_logsnr: float) -> NDArray:
+    """DDIM with σ in the place of σ′."""
+    (alpha, _), (next_alpha, _) = _scales(logsnr), _scales(next_logsnr)
+    return next_alpha * x_hat + z - alpha * x_hat
+
+
+def _ddim_of_unrooted_alpha(
+    z: NDArray, x_hat: NDArray, logsnr: float, next_logsnr: float
+) -> NDArray:
+    """DDIM with α² in the place of α, and σ as it belongs to that."""
+    alpha, next_alpha = expit(logsnr), expit(next_logsnr)
+    sigma, next_sigma = np.sqrt(1 - alpha**2), np.sqrt(1 - next_alpha**2)
+    return next_alpha * x_hat + next_sigma * (z - alpha * x_hat) / sigma
+
+
 def _ddim_of_half(z: NDArray, x_hat: NDArray, logsnr: float, next_logsnr: float) -> NDArray:
     """DDIM with λ = log(α/σ), which is half of ours."""
     return _ddim(z, x_hat, 2 * logsnr, 2 * next_logsnr)
@@ -292,6 +307,8 @@ def ddim_step(answer: Any) -> str:
     ]
     mistakes = {
         "A square root is missing: sigmoid(λ) is α², not α.": _ddim_squared,
+        "The old σ stands before ε̂: the new z has the noise of next_logsnr.": _ddim_of_old_sigma,
+        "α is the root of sigmoid(λ): yours is sigmoid(λ) itself.": _ddim_of_unrooted_alpha,
         "Time runs the other way round: you step from next_logsnr to logsnr.": (
             lambda z, x_hat, level, end: _ddim(z, x_hat, end, level)
         ),

@@ -563,8 +563,8 @@ prediction(
 prediction(
     "early-grid",
     Choice(
-        "The exact denoiser has no weighting. On which grid has it settled most of a photograph "
-        "after 30 % of the steps?",
+        "The exact denoiser has no weighting. On which of these grids is a larger share of a "
+        "photograph settled after 30 % of the steps than on the two others?",
         {
             "FM, uniform t": "It is early, but not the earliest.",
             "VP cosine": "It spends even fewer of its steps on almost pure noise.",

@@ -474,7 +474,7 @@ def ddpm_step(n: int = 20_000) -> OneStep:
     far = _ddim_twice(data, start, begin, end)
     z = {
         "DDPM step": _ddpm(data, start, [begin, end], [normal(n, 1, seed=1)]).z[-1],
-        "DDIM twice, then noise": _noised(far, 2 * end - begin, end, normal(n, 1, seed=2)),
+        "DDIM of twice the length, noise": _noised(far, 2 * end - begin, end, normal(n, 1, seed=2)),
     }
     edges = np.linspace(-2.5, 2.5, 51)
     densities = {

@@ -29,7 +29,7 @@ from diffviz.lab.experiments.prior import (
     terminal_bias,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import from_noise, legend, minus, named_lines
+from diffviz.lab.figures.style import OTHERS, from_noise, legend, line_of, minus, named_lines
 from diffviz.theory import prior
 
 SIZE_COLOURS = dict(zip(SIZES, plots.PALETTE, strict=False))
@@ -38,7 +38,7 @@ LAST_LEVELS = np.linspace(-22, 0, 221)  # λ in nats
 NO_SIGNAL_PLACE = -23.0  # where λ = −inf is drawn
 SHOWN_PAIRS, SHOWN_POINTS = 120, 300
 LEARNT = COUPLINGS[1:]  # each by the same network, with the same number of steps
-COUPLING_COLOURS = plots.PALETTE[5], plots.PALETTE[4], plots.PALETTE[3]
+COUPLING_COLOURS = OTHERS[0], OTHERS[5], OTHERS[6]
 
 
 def size_label(side: int) -> str:
@@ -66,6 +66,39 @@ def _mark_ends(ax: Axes) -> None:
         )
 
 
+def _break_axis(ax: Axes) -> None:
+    """Write −∞ where λ = −∞ is drawn, with a break in the axis between it and the numbers."""
+    numbers = range(-20, 1, 5)
+    ax.set_xticks([NO_SIGNAL_PLACE, *numbers], ["−∞", *(minus(str(number)) for number in numbers)])
+    ax.text(
+        (NO_SIGNAL_PLACE - LAST_LEVELS[0]) / 2 + LAST_LEVELS[0],
+        0.0,
+        "//",
+        transform=ax.get_xaxis_transform(),
+        ha="center",
+        va="center",
+        fontsize=11,
+        color="0.25",
+        gid="break",
+    )
+
+
+def _label_line(ax: Axes, name: str, index: int, offset: float) -> None:
+    """Write a line's name beside it, in its colour, some points above or below."""
+    line = line_of(ax, name)
+    x, y = np.asarray(line.get_xydata())[index]
+    ax.annotate(
+        name,
+        (x, y),
+        (0, offset),
+        textcoords="offset points",
+        ha="right" if offset > 0 else "left",
+        va="center",
+        fontsize=10,
+        color=line.get_color(),
+    )
+
+
 @figure(
     "prior-kl",
     "What the prior term costs by the log-SNR at the end, and the part of it that shows in samples "
@@ -83,16 +116,28 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
     """
     ax = ax or plots.axes(7.8, 4.6)[0]
     total, marginal = kl(LAST_LEVELS) if mismatch is None else mismatch
-    curves = {
-        "prior KL, a term of the ELBO": total,
-        "its part in the samples, KL(q(z) ‖ N(0, I))": marginal,
-    }
-    plots.lines(LAST_LEVELS, curves, xlabel=END, ylabel="nats per image of 4,096 pixels", ax=ax)
+    term = "prior KL, a term of the ELBO"
+    shown = "the part that can show in samples, KL(q(z) ‖ N(0, I))"
+    plots.lines(
+        LAST_LEVELS,
+        {term: total, shown: marginal},
+        xlabel=END,
+        ylabel="nats per image of 4,096 pixels",
+        outside=None,
+        ax=ax,
+    )
+    line_of(ax, shown).set_linestyle("-")  # the names beside the lines tell them apart
+    _label_line(ax, term, 95, 22)
+    _label_line(ax, shown, 95, -22)
     ends = list(TERMINAL.values())
     ax.plot(ends, kl(ends).total, "o", color=plots.PALETTE[0], gid="schedules")
-    ax.set(yscale="log", ylim=(1e-8, 1e6), xlim=(-24, 0))
+    ax.set(yscale="log", ylim=(1e-7, 3e3), xlim=(-24, 0))
     _mark_ends(ax)
-    ax.figure.subplots_adjust(top=0.87)
+    _break_axis(ax)
+    ax.set_title(
+        "the prior term falls e-fold with each nat, and most of it shows in samples", pad=32
+    )
+    ax.figure.subplots_adjust(top=0.82)
     return ax
 
 
@@ -103,7 +148,7 @@ def _draw_ratio(ax: Axes, curves: dict[int, NDArray], title: str) -> None:
         LAST_LEVELS,
         labelled,
         xlabel=END,
-        ylabel="ratio",
+        ylabel="of samples / of data",
         colours=size_colour,
         outside=None,
         ax=ax,
@@ -112,6 +157,7 @@ def _draw_ratio(ax: Axes, curves: dict[int, NDArray], title: str) -> None:
         line.set_linestyle("-")  # colours tell the sizes apart, in both panels alike
     ax.set_title(title, pad=32)
     ax.set(ylim=(0, 1.06), xlim=(-24, 0))
+    _break_axis(ax)
 
 
 def _draw_measured(ax: Axes, measured: NDArray) -> None:
@@ -149,17 +195,17 @@ def terminal_snr(measured: tuple[NDArray, NDArray] | None = None) -> Axes:
     bias = terminal_bias(LAST_LEVELS)
     measured_mean, measured_std = measured_brightness() if measured is None else measured
     means = {side: mean for side, (mean, _) in bias.items()}
-    _draw_ratio(left, means, "mean brightness of samples / of data")
+    _draw_ratio(left, means, "the mean brightness that samples keep")
     _mark_ends(left)
     spreads = {side: spread for side, (_, spread) in bias.items()}
-    _draw_ratio(right, spreads, "its standard deviation / that of data")
+    _draw_ratio(right, spreads, "the spread of brightness that they keep")
     _mark_ends(right)
     _draw_measured(left, measured_mean / MEAN)
     _draw_measured(right, measured_std / STD)
     handles = right.lines[: 2 * len(SIZES) : 2]
-    legend(left, handles, loc="lower left", bbox_to_anchor=(0.08, 0.0))
+    legend(left, handles, loc="lower left", bbox_to_anchor=(0.19, 0.0))
     note = "curves: closed form\ncircles: DDIM, 1000 steps"
-    right.annotate(note, (0.1, 0.06), xycoords="axes fraction", fontsize=9)
+    right.annotate(note, (0.2, 0.06), xycoords="axes fraction", fontsize=9)
     left.figure.subplots_adjust(top=0.82)
     return left
 
@@ -193,8 +239,8 @@ def brightness_figure(last: float = TERMINAL["Stable Diffusion"]) -> Axes:
     rows = plots.axes(8.2, 4.2, rows=3)
     place = minus(f"λ = {last:.2f}")
     starts = {
-        f"start as training left it: z drawn from q(z), {place}": (last, "data"),
-        f"start from N(0, I), {place}": (last, "prior"),
+        f"start as training left it, z drawn from q(z) at {place}": (last, "data"),
+        f"start from N(0, I) at {place}": (last, "prior"),
         "start from N(0, I), zero terminal SNR": (NO_SIGNAL, "prior"),
     }
     for ax, (name, (level, start)) in zip(rows, starts.items(), strict=True):
@@ -224,8 +270,8 @@ def offset_noise(largest: float = 0.3) -> Axes:
         strength,
         {size_label(side): shifts for side, shifts in offset_shifts(strength).items()},
         xlabel=label,
-        ylabel="shift of λ at frequency 0   [nats]",
-        title="−ln(1 + c² N)",
+        ylabel="shift of λ, −log(1 + c² N)   [nats]",
+        title="frequency 0 moves towards noise",
         colours=size_colour,
         ax=left,
     )
@@ -237,9 +283,9 @@ def offset_noise(largest: float = 0.3) -> Axes:
     mean, spread = offset_bias(last, strength)
     _, plain = offset_bias(last, strength, also_at_start=False)
     curves = {
-        "mean / data's": mean,
-        "std / data's, offset in the start too": spread,
-        "std / data's, plain start": plain,
+        "mean": mean,
+        "spread, offset in the start too": spread,
+        "spread, plain start": plain,
     }
     # not the colours of sizes, which are on the left
     colours = dict(zip(curves, plots.PALETTE[3:], strict=False))
@@ -247,8 +293,8 @@ def offset_noise(largest: float = 0.3) -> Axes:
         strength,
         curves,
         xlabel=label,
-        ylabel="ratio",
-        title="64² images from λ = −5.364",
+        ylabel="of samples / of data, from λ = −5.364",
+        title="64² pixels: with a plain start the spread is lost",
         outside=None,
         colours=colours.__getitem__,
         ax=right,
@@ -275,18 +321,43 @@ def straightness_figure(variance: float = 1.0) -> Axes:
     left, right = plots.axes(10.5, 4.2, columns=2)
     t, z = gaussian_flow(variance, 9)
     for k in range(z.shape[1]):
-        left.plot(t, z[:, k, 0], color=plots.PALETTE[1], lw=1.6, gid=f"path {k}")
-        left.plot([1, 0], z[[0, -1], k, 0], color="0.6", lw=0.9, ls="--", gid=f"chord {k}")
+        left.plot(t, z[:, k, 0], color=OTHERS[2], lw=1.6, gid=f"path {k}", label="path")
+        left.plot(
+            [1, 0],
+            z[[0, -1], k, 0],
+            color="0.6",
+            lw=0.9,
+            ls="--",
+            gid=f"chord {k}",
+            label="straight line from start to end",
+        )
     title = "c = 1: every path goes in to 0.707 and back" if variance == 1 else f"c = {variance:g}"
     left.set(xlabel=TIME, ylabel="z", title=title)
+    low, high = left.get_ylim()
+    left.set_ylim(low - 0.17 * (high - low), high)
+    legend(left, left.lines[-2:], loc="lower center", ncols=2)
     from_noise(left)
     c = np.geomspace(0.003, 10, 100)
-    curve = {"√c (2 − π/2)": np.sqrt(c) * (2 - np.pi / 2)}
     plots.lines(
-        c, curve, xlabel="variance c of the data", ylabel="straightness S, 0 is straight", ax=right
+        c,
+        {"√c (2 − π/2)": np.sqrt(c) * (2 - np.pi / 2)},
+        xlabel="variance c of the data",
+        ylabel="straightness S, 0 is straight",
+        title="the wider the data, the less straight",
+        outside=None,
+        colours=lambda name: "0.35",
+        ax=right,
     )
-    right.plot(C_VALUES, straightness(C_VALUES), "o", color=plots.PALETTE[1], gid="measured")
-    right.set(xscale="log", yscale="log", title="dots: the integrated flow")
+    right.plot(
+        C_VALUES,
+        straightness(C_VALUES),
+        "o",
+        color=OTHERS[2],
+        gid="measured",
+        label="the flow, integrated",
+    )
+    right.set(xscale="log", yscale="log")
+    legend(right, [right.lines[0], right.lines[-1]], loc="upper left")
     return left
 
 
@@ -306,7 +377,8 @@ def _draw_coupling(top: Axes, bottom: Axes, name: str, coupling: Coupled, colour
         ax.set(xlim=(-6.5, 7), ylim=(-6.5, 6.5), aspect="equal", xticks=(-5, 0, 5))
         ax.set(yticks=(-5, 0, 5))
         ax.plot(*points[:, 0].T, ".", ms=4, color="0.45", gid="source", label="source")
-        ax.plot(*points[:, 1].T, ".", ms=4, color="black", gid="data", label="data")
+        end = "data" if kind == "pairs" else "end of a path"
+        ax.plot(*points[:, 1].T, ".", ms=4, color="black", gid="data", label=end)
     numbers = coupling.numbers()
     title = f"{name}: {numbers['crossings']:.1%} cross, cost {numbers['cost']:.1f}"
     top.set_title(title, fontsize=11)
@@ -336,7 +408,8 @@ def couplings_figure(flows: dict[str, Coupled] | None = None) -> Axes:
     for name, top, bottom, colour in columns:
         _draw_coupling(top, bottom, name.split(",")[0], flows[name], colour)
     panels[0].set_ylabel("120 pairs to train on")
-    panels[3].set_ylabel("paths of the learnt flow")
-    legend(panels[0], panels[0].lines[-2:], loc="lower right", markerscale=2, handletextpad=0.1)
+    panels[3].set_ylabel("120 paths of the learnt flow, 30 RK4 steps")
+    for ax in (panels[0], panels[3]):
+        legend(ax, ax.lines[-2:], loc="lower right", markerscale=2, handletextpad=0.1)
     panels[0].figure.subplots_adjust(wspace=0.2, hspace=0.24)
     return panels[0]

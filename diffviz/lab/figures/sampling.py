@@ -1,11 +1,12 @@
 """Figures of frames, straightness, solvers, grids, and when a sample is settled."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from diffviz import plots
@@ -18,6 +19,7 @@ from diffviz.lab.experiments.sampling import (
     STEPS,
     VARIANCES,
     Chain,
+    Convergence,
     FrameWalks,
     OneStep,
     churn_weights,
@@ -54,6 +56,7 @@ FRAMES = {
     "variance-preserving frame: α² + σ² = 1": COSINE,
 }
 
+FRAME_SHARES = {"Euler, linear frame": 0.0, "Euler, half way": 0.5, "Euler, VP frame": 1.0}
 OBJECTIVE_OF_GRID = dict(
     zip(GRIDS, ("fm-ot", "sd3", "v-cosine", "ddpm-linear", "edm"), strict=True)
 )
@@ -62,7 +65,7 @@ GRID_DASHES: dict[str, Any] = dict(
 )
 BAND_COLOURS = ("0.0", "0.4", "0.68")  # coarse to fine; no colour of a grid
 BAND_DASH: Any = (0, (3, 1.5))
-CLUSTERS = {"ends on the left": plots.PALETTE[0], "ends on the right": plots.PALETTE[4]}
+CLUSTERS = {"ends below": plots.PALETTE[0], "ends above": plots.PALETTE[4]}
 
 
 def grid_colour(name: str) -> str:
@@ -100,15 +103,15 @@ def two_frames(flow: "Trajectory | None" = None) -> Axes:
         ax.set(title=name)
         ax.set_ylim(-2.3, 2.9)  # room for the legend
     panels[0].set_ylabel("z")
-    legend(panels[0], _cluster_handles(), loc="upper center", ncols=3)
+    legend(panels[0], _cluster_handles(), loc="upper center", ncols=3, columnspacing=1.2)
     return panels[0]
 
 
 def _draw_frame(ax: Axes, times: NDArray, z: NDArray) -> None:
     """Paths (steps, n) over times (steps,), noise on the left, with their chords."""
-    left, right = CLUSTERS.values()
+    below, above = CLUSTERS.values()
     for k, path in enumerate(z.T):
-        colour = left if path[-1] < 0 else right
+        colour = below if path[-1] < 0 else above
         ax.plot(times, path, color=colour, lw=2, gid=f"path {k}")
         ax.plot(times[[0, -1]], path[[0, -1]], color="0.6", lw=0.8, ls=":", gid=f"chord {k}")
     ax.set(xlabel=TIME)
@@ -151,17 +154,22 @@ def scaling_slider(walks: FrameWalks | None = None) -> Axes:
     left.plot(walks.exact_time, walks.exact, color="black", lw=1.5, ls=":", gid=name, label=name)
     legend(left, handlelength=3)
     from_noise(left)
-    colours = {"exact flow": "black", "DDIM": OTHERS[0], "Euler": OTHERS[len(walks.walks)]}
+    colours = {"exact flow": "black", "DDIM": OTHERS[0], "Euler": NEUTRAL}
     plots.lines(
         walks.shares,
         walks.ends,
         xlabel="frame   [0 linear ← → 1 VP]",
         ylabel="where the 6 steps end",
-        title="the last z",
+        title="only Euler's end depends on the frame",
         colours=colours.__getitem__,
         ax=right,
     )
     line_of(right, "exact flow").set(ls=":", lw=1.5)
+    for name, walk in walks.walks.items():  # where each line on the left ends, in its colour
+        share = FRAME_SHARES.get(name)
+        if share is not None:
+            colour = line_of(left, name).get_color()
+            right.plot([share], [walk[-1]], "o", color=colour, ms=7, gid=f"{name}, end", zorder=5)
     legend(right, handlelength=3)
     return left
 
@@ -236,13 +244,14 @@ def churn(weights: dict[float, NDArray] | None = None, *, ax: Axes | None = None
         curves,
         xlabel="step   [noise ← → data]",
         ylabel="|weight| of the step's v in the last z",
-        title=f"{steps} steps, cosine grid",
+        title=f"DDIM counts all predictions alike, DDPM forgets the early ones ({steps} steps)",
         colours=colours_of(curves),
         ax=ax,
     )
     flat = np.sin(np.pi / (2 * steps))
     ax.axhline(flat, color=NEUTRAL, ls=":", lw=1)
     ax.annotate(f"sin(π/{2 * steps}) = {flat:.6f}", (0.62 * steps, 0.91 * flat), fontsize=9)
+    ax.title.set_fontsize(11)
     ax.set_ylim(0, None)
     return ax
 
@@ -329,7 +338,7 @@ def _draw_bands(ax: Axes) -> None:
     )
     for grid, band in bands:
         line_of(ax, f"{band}, {grid[:2]}").set_linestyle("-" if grid[:2] == "FM" else BAND_DASH)
-    handles = [line_of(ax, f"{band}, FM") for band in BANDS]
+    handles = [Patch(color=colour) for colour in BAND_COLOURS]
     grids = [Line2D([], [], color="0.3", ls=dash, lw=2) for dash in ("-", BAND_DASH)]
     labels = [*BANDS, "FM, uniform t", "VP cosine"]
     place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
@@ -411,12 +420,32 @@ def solver_orders(data: str = "gmm2d") -> Axes:
             ylabel="rms error of the last z",
             title=grid,
             colours=colours_of(records),
+            outside=None,
             ax=ax,
         )
         ax.axhline(1e-2, color=NEUTRAL, ls=":", lw=1)
-        ax.set(xscale="log", yscale="log", xlim=(7, 1200), ylim=(1e-9, 10))
-        legend(ax, loc="lower left", handlelength=2)
+        ax.set(xscale="log", yscale="log", xlim=(7, 2500), ylim=(1e-9, 100))
+        _label_orders(ax, records)
+    handles = named_lines(panels[0])[: len(records)]
+    labels = [name.split(",")[0] for name in records]
+    legend(panels[0], handles, labels=labels, loc="lower left", handlelength=2)
+    note = "numbers at the ends: measured order"
+    panels[1].annotate(note, (0.03, 0.04), xycoords="axes fraction", fontsize=9)
     return panels[0]
+
+
+def _label_orders(ax: Axes, records: Mapping[str, Convergence]) -> None:
+    """Write the measured order at the end of each solver's line, in its colour."""
+    for name, record in records.items():
+        ax.annotate(
+            f"{record.order:.2f}",
+            (record.calls[-1], record.errors[-1]),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=line_of(ax, name).get_color(),
+        )
 
 
 def _draw_distances(ax: Axes, counts: Sequence[int]) -> None:
@@ -471,7 +500,7 @@ def _draw_table(ax: Axes, steps: int) -> None:
         name.replace(", ", "\n").replace("VP ", "VP\n").replace("DDPM ", "DDPM\n") for name in GRIDS
     ]
     ax.set(xticks=range(len(GRIDS)), xticklabels=labels, yticks=range(len(rows)), yticklabels=rows)
-    ax.set(title=f"{steps} steps: rows are trainings, columns sampling grids")
+    ax.set(title=f"{steps} steps: distance by training and grid; yellow is nearest")
 
 
 @figure(

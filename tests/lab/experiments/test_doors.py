@@ -66,6 +66,7 @@ DOORS = {
     "prior.terminal_bias": prior.terminal_bias,
     "prior.brightness": prior.brightness,
     "prior.offset_shifts": prior.offset_shifts,
+    "prior.paired_errors": lambda x: prior.paired_errors(x, [1.0, -1.0, 0.5], 0.0, degree=1),
     "prior.offset_bias": lambda strength: prior.offset_bias(-5.0, strength),
     "sampling.exact_path": lambda t: sampling.exact_path(0.5, "FM", t),
     "sampling.off_chords": sampling.off_chords,

@@ -133,10 +133,10 @@ def test_the_bias_under_offset_noise_is_that_of_the_flow_of_images(also_at_start
 def test_offset_noise_shows_its_numbers():
     figure = figures.draw("offset-noise")
     assert data(figure, 0, "c = 0.1")[1] == pytest.approx(-3.737, abs=5e-4)
-    c, mean = data(figure, 1, "mean / data's")
+    c, mean = data(figure, 1, "mean")
     at = np.abs(c - 0.1).argmin()
     ends = [
-        data(figure, 1, f"std / data's, {kind}")[1][at]
+        data(figure, 1, f"spread, {kind}")[1][at]
         for kind in ("offset in the start too", "plain start")
     ]
     assert [mean[at], *ends] == pytest.approx([0.8505, 0.9911, 0.1530], abs=1e-4)

@@ -160,7 +160,7 @@ def test_ddpm_is_ddim_of_twice_the_length_and_noise(drawn):
         alpha * (x_hat + (e / s) ** 2 * (y - x_hat)),
         alpha * e * math.sqrt(1 - (e / s) ** 2),
     )
-    for name in ("DDPM step", "DDIM twice, then noise"):
+    for name in ("DDPM step", "DDIM of twice the length, noise"):
         x, density = data(figure, 1, name)
         wanted = np.exp(-(((x - mean) / std) ** 2) / 2) / (std * math.sqrt(2 * math.pi))
         assert np.abs(density - wanted).max() < 0.06, name
