@@ -442,6 +442,21 @@ def test_a_drawing_on_the_page_is_followed_taken_back_and_sent_as_a_link(visit):
     assert "Draw the data" in texts(page)
 
 
+def test_a_weighting_is_drawn_in_one_stroke_and_becomes_the_second_objective(visit):
+    page = visit.open("explorers/training.html")
+    box = page.locator(".u-over").first.bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 120, box["y"] + 100, steps=12)
+    page.mouse.up()
+    chosen = page.locator('[data-name="names"] .dv-chip').all_inner_texts()
+    assert [one.split()[0] for one in chosen] == ["elbo", "drawn"]
+    drawn = page.inner_text('[data-name="drawn"] .dv-hint')
+    assert int(drawn.split()[0]) >= 12
+    page.get_by_role("button", name="undo own w").click()
+    assert page.inner_text('[data-name="drawn"] .dv-hint') == "4 points"
+
+
 def test_a_finger_draws_data_without_scrolling_the_page(browser, address):
     size = {"width": 390, "height": 844}
     context = browser.new_context(viewport=size, has_touch=True, is_mobile=True)

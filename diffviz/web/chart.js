@@ -149,6 +149,8 @@ export class ChartPanel {
     this.uplot = null;
     this.structure = "";
     this.size = { width: 0, height: 0 };
+    /** @type {{points: number[][], last: PointerEvent} | null} */
+    this.stroke = null; // what a reader draws now
     this.penHeight = 0.5; // share of the vertical axis at which the keys draw
     this.plot.addEventListener("keydown", (event) => this.moveCursor(event));
   }
@@ -384,31 +386,35 @@ export class ChartPanel {
   /** Dragging over the axes draws points, which the control named by `strokes` takes. */
   listenToStrokes() {
     const { over } = this.uplot;
-    let points = null;
-    let last = { clientX: 0, clientY: 0 };
-    const place = (event) => {
-      last = event;
+    const place = ({ clientX, clientY }) => {
       const box = over.getBoundingClientRect();
-      const x = this.uplot.posToVal(event.clientX - box.left, "x");
-      const y = this.uplot.posToVal(event.clientY - box.top, "y");
+      const x = this.uplot.posToVal(clientX - box.left, "x");
+      const y = this.uplot.posToVal(clientY - box.top, "y");
       return [x, y].map((value) => Number(value.toPrecision(5))); // as a link writes them
     };
-    const distance = (event) =>
+    const distance = (event, last) =>
       Math.hypot(event.clientX - last.clientX, event.clientY - last.clientY);
     over.style.touchAction = "none";
     over.style.cursor = "crosshair";
+    // axes that are made anew during a stroke take it over
+    if (this.stroke) over.setPointerCapture(this.stroke.last.pointerId);
     over.addEventListener("pointerdown", (event) => {
       over.setPointerCapture(event.pointerId);
-      points = [place(event)];
+      this.stroke = { points: [place(event)], last: event };
     });
     over.addEventListener("pointermove", (event) => {
-      if (!points || distance(event) < STROKE_STEP) return;
-      points.push(place(event));
-      this.context.moved(this.chart.strokes, [...points]);
+      if (!this.stroke || distance(event, this.stroke.last) < STROKE_STEP) return;
+      this.stroke.last = event;
+      this.stroke.points.push(place(event));
+      this.context.moved(this.chart.strokes, [...this.stroke.points]);
     });
     over.addEventListener("pointerup", () => {
+      const { points } = this.stroke ?? {};
+      this.stroke = null;
       if (points) this.context.moved(this.chart.strokes, points);
-      points = null;
+    });
+    over.addEventListener("pointercancel", () => {
+      this.stroke = null; // the system has taken the finger for a gesture of its own
     });
   }
 

@@ -344,6 +344,16 @@ function act(name, state, data, show) {
 // --- what is shown ----------------------------------------------------------------------------
 
 /**
+ * The kinds of dashes of curves: the second objective is dotted, whose colour may be much like that
+ * of the first.
+ * @param {string[]} names
+ * @returns {Record<string, number>}
+ */
+function dashesOf(names) {
+  return { [FLOOR]: 1, ...(names.length > 1 ? { [names[1]]: 2 } : {}) };
+}
+
+/**
  * log10 w of the chosen objectives; what is drawn stands where it is drawn.
  * @param {State} state
  * @param {Data} data
@@ -358,6 +368,7 @@ function weightingChart({ names, drawn }, { curveGrid, weightings, colours, labe
     colours,
     xlabel: labels.logsnr,
     ylabel: labels.weighting,
+    dashes: dashesOf(names),
     title: "weighting",
     xlim: LEVEL_LIMITS,
     ylim: LOG_LIMITS,
@@ -379,7 +390,8 @@ function levelCharts({ names }, { grid, colours, labels }, { floor }, report) {
     Object.fromEntries(names.map((/** @type {string} */ name, /** @type {number} */ k) => {
       return [name, report ? of(report.results[k]) : nothing];
     }));
-  const shared = { x: grid, colours, xlabel: labels.logsnr, xlim: LEVEL_LIMITS };
+  const dashes = dashesOf(names);
+  const shared = { x: grid, colours, dashes, xlabel: labels.logsnr, xlim: LEVEL_LIMITS };
   return [
     chart({
       ...shared,
@@ -387,7 +399,6 @@ function levelCharts({ names }, { grid, colours, labels }, { floor }, report) {
       ylabel: "E‖ε̂ − ε‖²",
       title: "loss by noise level",
       ylim: LOSS_LIMITS,
-      dashes: { [FLOOR]: 1 },
     }),
     chart({
       ...shared,

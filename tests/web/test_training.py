@@ -158,12 +158,16 @@ def test_each_objective_is_drawn_from_a_table_as_from_its_law(ask, asked, comput
 
 # --- in a real browser ----------------------------------------------------------------------------
 
-EVALUATE = """async ({ network, weights, batch }) => {
-  const [{ tf }, { wasm }, { evaluate, featuresOf }] = await Promise.all(
-    ["vendor/tfjs-core.js", "vendor/tfjs-wasm.js", "networks.js"].map((one) => import(`./${one}`)),
+LOADED = """
+  const [{ tf }, { wasm }, { evaluate, featuresOf }, { Session }, { prepare }] = await Promise.all(
+    ["vendor/tfjs-core.js", "vendor/tfjs-wasm.js", "networks.js", "session.js", "backend.js"].map(
+      (one) => import(`./${one}`),
+    ),
   );
-  const { prepare } = await import("./backend.js");
   await prepare(tf, wasm);
+"""
+EVALUATE = """async ({ network, weights, batch }) => {
+  LOADED
   const floats = (values) => Float32Array.from(values);
   const inputs = featuresOf(batch.z, batch.level);
   const [target, weight] = [floats(batch.target), floats(batch.weight)];
@@ -171,6 +175,24 @@ EVALUATE = """async ({ network, weights, batch }) => {
   return { loss: found.loss, gradient: [...found.gradient], error: [...found.error],
            backend: tf.getBackend(), left: tf.memory().numTensors };
 }"""
+BEGIN = """async (task) => {
+  LOADED
+  const session = new Session(tf, task);
+  const { excess, samples } = session.look().results[0];
+  session.advance();
+  const { loss, byLevel } = session.look().results[0];
+  return { excess: [...excess], samples: [...samples], loss, byLevel: [...byLevel] };
+}"""
+
+
+def in_page(browser, script, question):
+    """What a script answers that has the modules of a training."""
+    with served(VIEWS) as root:
+        tab = browser.new_page()
+        tab.goto(f"{root}/style.css")
+        got = tab.evaluate(script.replace("LOADED", LOADED), question)
+        tab.close()
+    return got
 
 
 def test_loss_and_gradient_are_those_of_torch(browser, rng):
@@ -193,14 +215,48 @@ def test_loss_and_gradient_are_those_of_torch(browser, rng):
         "weights": weights.tolist(),
         "batch": {name: part.flatten().tolist() for name, part in batch.items()},
     }
-    with served(VIEWS) as root:
-        tab = browser.new_page()
-        tab.goto(f"{root}/style.css")
-        got = tab.evaluate(EVALUATE, question)
-        tab.close()
+    got = in_page(browser, EVALUATE, question)
     assert got["backend"] == "wasm"
     assert got["left"] == 0
     assert got["loss"] == pytest.approx(loss.item(), rel=CLOSE)
     np.testing.assert_allclose(got["error"], error.detach(), rtol=CLOSE, atol=1e-5)
     largest = flat.grad.abs().max().item()
     np.testing.assert_allclose(got["gradient"], flat.grad, rtol=CLOSE, atol=CLOSE * largest)
+
+
+def test_before_training_excess_loss_and_samples_are_known(browser):
+    """The last layer begins at zero, so that v_hat = 0 and, with data of unit variance, eps_hat is
+    sigma z and x_hat is alpha z."""
+    level, factor, count = 2.0, 3.0, 256
+    place = page.place("ring8")
+    points = place["points"].astype(float)
+    std = float(np.sqrt(points.var(axis=0).mean()))
+    rng = np.random.default_rng(3)
+    task = {
+        "names": ["one"],
+        "draws": [{"logsnr": [level, level], "factor": [factor, factor]}],
+        "place": {
+            name: part.ravel().tolist() if isinstance(part, np.ndarray) else part
+            for name, part in place.items()
+        },
+        "grid": GRID.tolist(),
+        "starts": rng.normal(size=2 * len(place["reference"])).tolist(),
+        "levels": [-8.0, 0.0, 8.0],
+        "settings": {"width": 8, "depth": 3, "steps": 9, "batch": count, "seed": 0, "rate": 1e-9},
+    }
+    got = in_page(browser, BEGIN, task)
+    levels = np.repeat(GRID, len(place["z"]) // len(GRID))[:, None]
+    alpha, scale = VP.alpha(levels), np.hypot(VP.alpha(levels) * std, VP.sigma(levels))
+    unit = (place["z"] - alpha * points.mean(0)) / scale
+    x_hat = points.mean(0) + std * (alpha * std / scale) * unit
+    off = np.square(x_hat - place["xHat"]).sum(1)
+    expected = np.exp(GRID) * off.reshape(len(GRID), -1).mean(1)
+    np.testing.assert_allclose(got["excess"], expected, rtol=1e-4)
+    error = got["byLevel"][int(np.argmin(abs(GRID - level)))]
+    assert got["loss"] == pytest.approx(factor * error, rel=1e-5)
+    draws_error = 5 * 2 / count**0.5  # five standard errors of a mean of ‖v‖², which is about 2
+    assert error / VP.alpha(level) ** 2 == pytest.approx(2, abs=draws_error)
+    # a Gaussian flow only shrinks: from z with sigma² + alpha² to a spread of the same directions
+    starts, samples = (np.reshape(part, (-1, 2)) for part in (task["starts"], got["samples"]))
+    angles = np.angle(starts @ [1, 1j]) - np.angle((samples - points.mean(0)) @ [1, 1j])
+    assert np.median(np.abs(np.angle(np.exp(1j * angles)))) < 0.05
