@@ -4,11 +4,11 @@ No objective has them, whether by ``plots.COLOURS`` or by the checksum of its na
 them from Python, so that no module of JavaScript has a colour of its own.
 """
 
-from diffviz.plots.style import DRAWN, NEGATIVE, OTHERS, REFERENCE
+from diffviz.plots.style import DRAWN, FOCUS, NEGATIVE, OTHERS, REFERENCE
 
 __all__ = ["BESIDE", "NEGATIVE", "OWN", "REFERENCE", "SUBJECT", "THIRD"]
 
-SUBJECT = OTHERS[7]  # the quantity that a picture is about
+SUBJECT = FOCUS  # the quantity that a picture is about
 BESIDE = OTHERS[5]  # what stands beside it
 THIRD = OTHERS[3]  # one more quantity
 OWN = DRAWN  # what a reader draws, composes or starts

@@ -61,7 +61,17 @@ def masked_controls() -> tuple[Control, ...]:
             tip="The cross-entropy summed over masked tokens, that of one masked token, or the "
             "ELBO's own density, on which the ELBO is constant.",
         ),
-        Slider("anchor", "anchor λ", -6, 6, 0.25, 0.0, unit="nats", tip="Where all curves are 1."),
+        Slider(
+            "anchor",
+            "anchor λ",
+            -6,
+            6,
+            0.25,
+            0.0,
+            unit="nats",
+            when={"shows": (BY_RATE, SPENT)},
+            tip="Where all curves are 1.",
+        ),
         Slider(
             "length",
             "tokens",
