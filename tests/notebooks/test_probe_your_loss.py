@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 from notebook_prose import NOTEBOOKS, assert_says, cells, printed
+from pictures import data
 from scipy import stats
 
 import diffviz as dv
 from diffviz.lab import losses
 from diffviz.lab.exercises import check
 from diffviz.lab.exercises.probing import TRACES
+from diffviz.lab.experiments.probing import mistaken_pair
+from diffviz.lab.figures import probing as probing_figures
 
 NOTEBOOK = "04_probe_your_loss"
 GRID = np.linspace(-4.8, 4.8, 97)  # what all of these losses draw
@@ -62,6 +65,21 @@ def test_the_measured_curve_is_the_one_by_hand(x):
     assert all(match.deviation < 2e-4 for match in dv.closest(measured))
 
 
+def test_three_gradients_of_one_sample_are_worked_through(text):
+    """The target of EDM is x, so b = 0, and gain² = σ² where alpha is 1."""
+    said = printed(NOTEBOOK)
+    sigma = 0.3
+    c = (sigma**2 + 0.25) / (0.5 * sigma) ** 2
+    row = re.search(r"^2c \[(.+?)\] +a \[(.+?)\] +b \[(.+?)\]$", said, re.M)
+    twice, a, b = (np.array(one.split(), dtype=float) for one in row.groups())
+    np.testing.assert_allclose(twice, 2 * c, rtol=1e-6)
+    np.testing.assert_allclose((a, b), ([1, 1], [0, 0]), atol=1e-9)
+    gain = re.search(r"gain² = .+? = \[(.+?)\] +σ² = ([\d.]+)$", said, re.M)
+    np.testing.assert_allclose(np.array(gain.group(1).split(), dtype=float), sigma**2)
+    assert float(gain.group(2)) == pytest.approx(sigma**2)
+    assert_says(text, r"The target of this sample is $1\cdot x + 0\cdot\varepsilon$")
+
+
 # --- what is not squared ------------------------------------------------------------------------
 
 
@@ -77,6 +95,10 @@ def test_the_note_says_where_the_curve_of_huber_holds(text, x):
     (note,) = dv.probe(losses.huber, x).notes
     assert "at an error of 0.1 a component; at 1 it is 0.5 times that" in note
     assert_says(text, "it was taken, 0.1, and that the factor at an error of 1 is half of that")
+    assert "largest deviation 0.00% at λ = -8.8 over 98% of its draws, ± 2.8% there" in printed(
+        NOTEBOOK
+    )
+    assert_says(text, "At λ = −8.8 it could not have been told if it were below 2.8 %")
 
 
 # --- the five mistakes --------------------------------------------------------------------------
@@ -126,6 +148,36 @@ def test_the_hints_say_what_each_mistake_does_to_the_curve(traces):
     assert np.ptp(step[GRID < -3.5]) < 0.1
     assert np.ptp(step[GRID > 4]) < 0.1
     assert step[-1] - step[0] == pytest.approx(np.log(4), abs=0.1)
+
+
+@pytest.mark.slow
+def test_the_drawn_ratio_of_a_mystery_is_the_one_that_is_judged(text, x):
+    """The lines of the figure beside the curves that ``trace`` measures."""
+    for letter in losses.MYSTERIES:
+        pair = mistaken_pair(letter, x)
+        figure = probing_figures.mystery(pair).figure
+        level, drawn = data(figure, 1, "ratio")
+        inside = (level >= GRID[0]) & (level <= GRID[-1]) & np.isfinite(drawn)
+        expected = np.interp(level[inside], GRID, trace(letter, x)) / np.log(10)
+        assert inside.sum() > 90
+        assert drawn[inside] == pytest.approx(expected, abs=0.01)
+        sides = [data(figure, 0, name)[1] for name in ("measured", "meant")]
+        np.testing.assert_allclose(sides[0] - sides[1], drawn)
+        limits = [ax.get_ylim() for ax in figure.axes[:2]]
+        for values, (low, high) in zip((sides, drawn), limits, strict=True):
+            assert low < np.nanmin(values) and np.nanmax(values) < high
+    assert_says(text, "steps up by a factor of 4 in between")
+    c_meant, e_meant = (
+        dv.closest(dv.probe(losses.INTENDED[one], x))[0].name.rpartition("-")[0] for one in "CE"
+    )
+    assert c_meant == e_meant == "min-snr-5"
+    assert np.exp(1.6) == pytest.approx(5, rel=0.02)
+    assert_says(text, "Min-SNR-5 has its corner at SNR = 5, which is λ = 1.6")
+
+
+def test_a_mistake_is_drawn_for_known_letters_only():
+    with pytest.raises(ValueError, match="letter"):
+        mistaken_pair("F")
 
 
 @pytest.mark.parametrize("letter", "ABCDE")

@@ -39,8 +39,8 @@ class MysteryJudge:
         if answer == losses.MISTAKE_OF[losses.MYSTERIES[self.letter]]:
             return RIGHT
         return (
-            f"{answer!r} {TRACES[answer]}. Divide the measured curve of mystery {self.letter} by "
-            "the one that was meant: that is not what it does."
+            f"{answer!r} {TRACES[answer]}. That is not what the ratio of mystery {self.letter} to "
+            "what was meant does, the curve on the right."
         )
 
 
@@ -78,6 +78,10 @@ def probe_by_hand(answer: Any) -> str:
     ) -> NDArray:
         return _gain_squared(of_data, of_noise, change, x, eps, 1 / ratio)
 
+    def swapped(of_data: NDArray, of_noise: NDArray, *rest: Any) -> NDArray:
+        change, x, eps, ratio = rest
+        return (-of_data / (change * x) + of_noise / (change * eps) * ratio) ** 2
+
     def of_the_target(of_data: NDArray, of_noise: NDArray, *rest: Any) -> NDArray:
         change, x, eps, _ = rest
         return (of_noise / (change * eps)) ** 2 + (of_data / (change * x)) ** 2
@@ -91,6 +95,8 @@ def probe_by_hand(answer: Any) -> str:
             unscaled
         ),
         "It is σ/α, not α/σ: an error of ε̂ is an error of x̂ times σ/α.": upside_down,
+        "a and b have changed places: the target is a x + b ε, so a comes from the gradient of the "
+        "data and b from that of the noise.": swapped,
         "x̂ and ε̂ are no independent guesses: put x̂ = (z − σ ε̂)/α in.": (of_the_target),
     }
     hint = "a = −of_data/(change · x) and b = −of_noise/(change · eps); then (b − a σ/α)²."

@@ -25,6 +25,7 @@ from diffviz.theory import prior as prior_theory
 YES, NO = "yes", "no"
 NOTHING = "nothing about the networks"
 UNDECIDED = "it cannot be told"
+MIDDLE = "between λ = 5 and 7"
 
 
 # --- notebook 0 ---------------------------------------------------------------------------------
@@ -247,7 +248,7 @@ def _where_width_buys() -> str:
     small, large = training.excesses(training.SMALL), training.excesses(training.LARGE)
     gain = np.mean([small[name].mean(0) - large[name].mean(0) for name in training.NAMES], axis=0)
     best = training.GRID[gain.argmax()]
-    return "at the noise end" if best < 0 else "between λ = 3 and 8" if best < 8 else "at λ = 12"
+    return "at the noise end" if best < 0 else MIDDLE if 4.5 < best < 7.5 else "at λ = 12"
 
 
 def _lead_of_edm() -> str:
@@ -285,7 +286,7 @@ prediction(
         "The network gets eight times as wide. At which noise levels does its excess fall most?",
         {
             "at the noise end": "There the answer is nearly linear in z, and few units do.",
-            "between λ = 3 and 8": "There the modes part, and the answer bends most.",
+            MIDDLE: "There noise is a little smaller than the gaps, and the answer bends most.",
             "at λ = 12": "There z is almost x, and little can be wrong.",
         },
         _where_width_buys,

@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from diffviz import checks
 from diffviz.compute.cache import cached
 from diffviz.recipes import nearest
+from diffviz.theory.objectives import from_weighting
 
 if TYPE_CHECKING:
     import torch
 
 POINTS = 256  # of the default data
 NEAREST = 2  # entries of the catalogue that are kept
+MISTAKE_GRID = np.linspace(-8, 8, 161)  # λ in nats, with 0 in the middle
 OWN_FILE = "your loss"  # what stands for the name of a file in messages
 EXAMPLE = """def loss(model, x):
     t = torch.rand(len(x), 1)
@@ -101,6 +103,62 @@ def library_reading(name: str) -> Reading:
     from diffviz.lab import losses
 
     return measure(losses.LOSSES[checks.one_of(name, "loss", losses.LOSSES)], default_data())
+
+
+class MistakenPair(NamedTuple):
+    """Measured weightings of a loss with a mistake and of the loss that was meant.
+
+    Attributes:
+        letter: The letter of the loss with a mistake.
+        measured: log10 of its weighting on ``MISTAKE_GRID``, 0 at λ = 0, shape (161,). It is NaN
+            where too few draws fall to measure it.
+        meant: Likewise of the loss that was meant.
+    """
+
+    letter: str
+    measured: NDArray
+    meant: NDArray
+
+    @property
+    def ratio(self) -> NDArray:
+        """log10 of the measured weighting over the one that was meant, shape (161,)."""
+        return self.measured - self.meant
+
+
+def mistaken_pair(letter: str, x: "torch.Tensor | None" = None) -> MistakenPair:
+    """Probe a mystery of ``diffviz.lab.losses`` and what was meant by it.
+
+    Args:
+        letter: A key of ``MYSTERIES``.
+        x: Data to probe with, shape (n, *shape); ``default_data`` if not given.
+
+    Returns:
+        Both weightings.
+
+    Raises:
+        ValueError: There is no such letter.
+
+    Example:
+        >>> from diffviz.lab.experiments import probing
+        >>> pair = probing.mistaken_pair("D")
+        >>> float((pair.ratio[100] - pair.ratio[60]).round(1))  # a tilt, over 4 nats
+        0.9
+    """
+    from diffviz.lab import losses
+
+    letter = checks.one_of(letter, "letter", losses.MYSTERIES)
+    data = default_data() if x is None else x
+    curves = [_anchored(one[letter], data) for one in (losses.MYSTERIES, losses.INTENDED)]
+    return MistakenPair(letter, *curves)
+
+
+def _anchored(loss: Callable[..., Any], x: "torch.Tensor") -> NDArray:
+    """log10 of the weighting of a loss on ``MISTAKE_GRID``, 0 at λ = 0, NaN where it is 0."""
+    reading = measure(loss, x)
+    table = np.column_stack([reading.logsnr, reading.w])
+    w = from_weighting(table).weighting(MISTAKE_GRID)
+    logs = np.log10(np.where(w > 0, w, np.nan))
+    return logs - logs[len(logs) // 2]
 
 
 # --- losses that are typed in ------------------------------------------------------------------

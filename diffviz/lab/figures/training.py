@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 
 from diffviz import plots
@@ -25,14 +27,16 @@ from diffviz.lab.experiments.training import (
     sample_quality,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, TRUTH, put_under
+from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, TRUTH, line_of, put_under
 
 EXCESS = "log₁₀ excess ε error,  E‖ε̂ − ε̂*‖²"
 LOGGED = "0.45"  # what a log shows
-KINDS = (  # which density: its name, the shift of its dots, their face
-    ("each its own", -0.16, ""),
-    ("one for all", 0.16, "white"),
+KINDS = (  # which draws of λ: their name, the shift of their dots, their face
+    ("own density", -0.16, ""),
+    ("equal draws", 0.16, "white"),
 )
+ANCHOR = 4.0  # λ in nats where all five networks lose most
+HIGHEST = 2.4  # of a loss over its floor that is drawn
 
 
 def over_floor(
@@ -66,10 +70,37 @@ def over_floor(
         exact = 1 + np.divide(excess[name], least)
         ax.plot(GRID, exact, color=plots.colour(name), lw=2.2, gid=name)
         ax.set_title(name)
-        ax.set(ylim=(0.7, 1.6), xlabel="log-SNR λ")
+        ax.set(ylim=(0.6, HIGHEST), xlabel="log-SNR λ")
     panels[0].set_ylabel("loss / loss of the exact denoiser")
     put_under(panels, strip)
+    _explain_panels(panels[0])
     return panels[0]
+
+
+def _explain_panels(ax: Axes) -> None:
+    """Say under the panels what is grey and what has a colour."""
+    entries = {
+        "logged in training": Line2D([], [], color=LOGGED, lw=1.2),
+        "± two standard errors": Patch(color=LOGGED, alpha=0.35, lw=0),
+        "measured afterwards, in the objective's colour": Line2D([], [], color="black", lw=2.2),
+    }
+    _legend_under(ax, entries, ncols=3)
+
+
+def _legend_under(ax: Axes, entries: Mapping[str, Artist], ncols: int) -> None:
+    """A legend in a line of its own at the foot of the figure."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    height = figure.get_figheight()
+    figure.subplots_adjust(bottom=figure.subplotpars.bottom + 0.3 / height)
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="lower center",
+        ncols=ncols,
+        frameon=False,
+        fontsize=9,
+    )
 
 
 def _draw_over_floor(ax: Axes, mean: NDArray, stderr: NDArray) -> None:
@@ -128,8 +159,10 @@ def capacity(
     spread = {width: excesses(width) for width in (SMALL, LARGE)} if spread is None else spread
     left, *others = plots.axes(4.2 * (1 + len(spread)), 4.4, columns=1 + len(spread), legend=1.45)
     weightings = dict(zip(NAMES, chosen(), strict=True))
-    plots.weighting_curves(GRID, weightings, outside=None, title="what each weights", ax=left)
+    title = "what each weights, beside λ = 4"
+    plots.weighting_curves(GRID, weightings, anchor=ANCHOR, outside=None, title=title, ax=left)
     left.set(ylim=(-5, 5), xlabel=SHORT_LOGSNR)
+    line_of(left, "fm-ot").set(lw=5, alpha=0.45)  # ε-cosine runs along it on the right
     for ax, (width, logs) in zip(others, spread.items(), strict=True):
         _draw_excess(ax, width, logs, outside=True if ax is others[-1] else None)
     put_under((left, *others), strip)
@@ -138,37 +171,63 @@ def capacity(
 
 @figure(
     "equal-draws",
-    "The five weightings on a small network with the densities of their papers and with one "
-    "density for all: excess at four noise levels, five seeds, 95 % intervals",
+    "The five weightings on a small network with the densities of their papers and with equal "
+    "draws: excess at four noise levels, five seeds, 95 % intervals",
 )
 def equal_draws(
-    fair: Control | None = None, levels: Sequence[float] = (-6.0, 0.0, 4.0, 10.0)
+    fair: Control | None = None,
+    levels: Sequence[float] = (-6.0, 0.0, 4.0, 10.0),
+    beside: str | None = None,
 ) -> Axes:
-    """Draw the excess at some noise levels, with own densities and with one for all.
+    """Draw the excess at some noise levels, with own densities and with equal draws.
+
+    All panels have axes of one length, so that bars of one length mean one factor.
 
     Args:
         fair: What ``experiments.training.control`` returned; computed by default.
         levels: λ in nats, a panel each; the nearest of ``GRID`` is drawn.
+        beside: Name of an objective whose excess is subtracted, seed by seed.
 
     Returns:
         The first panel.
 
     Raises:
         TypeError: A level is no number.
-        ValueError: A level is not finite, or there are none.
+        ValueError: A level is not finite, there are none, or there is no such objective.
     """
     fair = control() if fair is None else fair
     panels = plots.axes(3.1 * len(levels), 3.4, columns=len(levels))
     nearest = [GRID[abs(GRID - number(level, "a level")).argmin()] for level in levels]
+    spreads = _spreads(fair, beside)
     for ax, level in zip(panels, nearest, strict=True):
-        for row, name in enumerate(fair.own):
-            for logs, (kind, shift, face) in zip((fair.own, fair.even), KINDS, strict=True):
-                _draw_interval(ax, interval(logs[name]), level, row + shift, name, kind, face)
+        for row, (name, kinds) in enumerate(spreads.items()):
+            for spread, (kind, shift, face) in zip(kinds, KINDS, strict=True):
+                _draw_interval(ax, spread, level, row + shift, name, kind, face)
         ax.set(title=f"λ = {level:g}".replace("-", "−"), xlabel="log₁₀ excess")
-        ax.set(ylim=(len(fair.own) - 0.4, -0.6), yticks=range(len(fair.own)), yticklabels=[])
-    panels[0].set_yticklabels(list(fair.own))
+        ax.set(ylim=(len(spreads) - 0.4, -0.6), yticks=range(len(spreads)), yticklabels=[])
+        if beside is not None:
+            ax.axvline(0, color=NEUTRAL, lw=0.8)
+            ax.set_xlabel(f"log₁₀ (excess / that of {beside})")
+    _share_span(panels)
+    panels[0].set_yticklabels(list(spreads))
     _tell_kinds(panels[0])
     return panels[0]
+
+
+def _spreads(fair: Control, beside: str | None) -> dict[str, tuple[Interval, Interval]]:
+    """The intervals with own densities and with equal draws, by objective."""
+    if beside is None:
+        return {name: (interval(fair.own[name]), interval(fair.even[name])) for name in fair.own}
+    others = [name for name in fair.own if name != beside]
+    return {name: (fair.gaps(name, beside, even=False), fair.gaps(name, beside)) for name in others}
+
+
+def _share_span(panels: Sequence[Axes]) -> None:
+    """Give all panels a horizontal axis of the length of the longest, about their own middle."""
+    ends = np.array([ax.get_xlim() for ax in panels])
+    reach = np.ptp(ends, axis=1).max() / 2
+    for ax, middle in zip(panels, ends.mean(1), strict=True):
+        ax.set_xlim(middle - reach, middle + reach)
 
 
 def _draw_interval(
@@ -195,14 +254,14 @@ def _tell_kinds(ax: Axes) -> None:
     """Say under a panel what a full and an empty dot mean."""
     figure = ax.get_figure(root=True)
     assert figure is not None
-    margins = figure.subplotpars
-    figure.subplots_adjust(left=1.15 / figure.get_figwidth(), bottom=margins.bottom + 0.07)
-    dots = [
-        Line2D([], [], marker="o", ls="", ms=6, color=NEUTRAL, markerfacecolor=face or NEUTRAL)
-        for _, _, face in KINDS
-    ]
-    names = [f"density of λ: {kind}" for kind, _, _ in KINDS]
-    figure.legend(dots, names, loc="lower center", ncols=2, frameon=False, fontsize=9)
+    figure.subplots_adjust(left=1.15 / figure.get_figwidth())
+    entries = {
+        kind: Line2D(
+            [], [], marker="o", ls="", ms=6, color=NEUTRAL, markerfacecolor=face or NEUTRAL
+        )
+        for kind, _, face in KINDS
+    }
+    _legend_under(ax, entries, ncols=2)
 
 
 def cloud(
@@ -255,7 +314,8 @@ def beside(clouds: Mapping[str, NDArray], reach: float = 2.5) -> Axes:
         ValueError: There are no sets, or points are not in the plane.
     """
     require(len(clouds) > 0, "clouds is empty: give at least one set of points")
-    panels = plots.axes(4 * len(clouds), 4.2, columns=len(clouds))
+    panels = plots.axes(4 * len(clouds), 4.3, columns=len(clouds))
+    panels[0].figure.subplots_adjust(left=0.02, right=0.98, bottom=0.02, top=0.92, wspace=0.05)
     for ax, (name, points) in zip(panels, clouds.items(), strict=True):
         colour = TRUTH if ax is panels[0] else plots.colour(name)
         cloud(ax, points, name, colour, size=3)
@@ -268,14 +328,15 @@ def _draw_truth(ax: Axes) -> None:
     """True points, with the distance of others from them in the title."""
     there, floor, distances = held()
     cloud(ax, there, "truth", TRUTH)
-    title = f"truth\nfloor {floor:.3f}\n({distances.min():.3f} to {distances.max():.3f})"
+    apart = f"{distances.min():.3f} to {distances.max():.3f}"
+    title = f"truth\nfrom other truth {floor:.3f}\n({apart})"
     ax.set_title(title, fontsize=10)
 
 
 @figure(
     "samples",
-    "Samples of each run beside the truth: sliced Wasserstein-2 distance in multiples of the "
-    "truth-against-truth floor",
+    "Samples of each run beside the truth: sliced Wasserstein-2 distance in multiples of that "
+    "between two sets of true points",
 )
 def samples_beside_truth(qualities: Mapping[int, Mapping[str, Quality]] | None = None) -> Axes:
     """Draw the truth and samples of each run, a row for each width.
@@ -295,10 +356,10 @@ def samples_beside_truth(qualities: Mapping[int, Mapping[str, Quality]] | None =
         _draw_truth(first)
         for ax, (name, quality) in zip(others, runs.items(), strict=True):
             cloud(ax, quality.points, name, plots.colour(name))
-            numbers = f"{quality.floors:.1f} × floor\n{quality.astray:.1%} astray"
+            numbers = f"{quality.floors:.1f} × truth\n{quality.astray:.1%} astray"
             ax.set_title(f"{name}\n{numbers}", fontsize=10)
         for ax in row:
-            _square(ax, 2)
+            _square(ax, 2.4)
         first.set_ylabel(f"width {width}")
     panels[0].figure.subplots_adjust(
         left=0.03, right=0.99, bottom=0.02, top=0.87, wspace=0.05, hspace=0.4

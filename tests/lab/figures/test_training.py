@@ -151,7 +151,7 @@ def test_capacity_shows_the_weightings_that_were_trained():
     figure = figures.draw("capacity")
     np.testing.assert_allclose(data(figure, 0, "elbo")[1], 0, atol=1e-12)
     x, fm = data(figure, 0, "fm-ot")
-    np.testing.assert_allclose(fm, -x / 2 / np.log(10), atol=1e-9)
+    np.testing.assert_allclose(fm, -(x - 4) / 2 / np.log(10), atol=1e-9)  # all are 0 at λ = 4
 
 
 def test_width_buys_most_in_the_middle():
@@ -171,9 +171,9 @@ def test_samples_print_the_distance_of_the_dots():
         x = np.stack(data(figure, panel, name), 1)
         if name == "truth":
             np.testing.assert_array_equal(x, there)
-            assert words.startswith(f"floor {floor:.3f}")
+            assert words.startswith(f"from other truth {floor:.3f}")
             continue
-        times, percent = re.fullmatch(r"([\d.]+) × floor\n([\d.]+)% astray", words).groups()
+        times, percent = re.fullmatch(r"([\d.]+) × truth\n([\d.]+)% astray", words).groups()
         assert (
             float(times)
             == pytest.approx(training_experiments.sliced_w2(x, there) / floor, abs=0.051)
@@ -227,13 +227,29 @@ def test_equal_draws_shows_means_over_seeds():
     assert levels == [-6, 0, 4, 10]
     for panel, level in enumerate(levels):
         for row, name in enumerate(training_experiments.NAMES):
-            for kind, logs in (("each its own", fair.own), ("one for all", fair.even)):
+            for kind, logs in (("own density", fair.own), ("equal draws", fair.even)):
                 x, y = data(figure, panel, f"{name}:{kind}")
                 assert x == pytest.approx(logs[name][:, at(level)].mean())
                 assert round(float(y[0])) == row
     with pytest.raises(ValueError, match="unknown objective 'edn'"):
         fair.gaps("edn")
     np.testing.assert_array_equal(fair.own["elbo"], fair.even["elbo"])  # it drew evenly before
+
+
+def test_gaps_to_the_elbo_are_drawn_seed_by_seed_on_axes_of_one_length():
+    fair = training_experiments.control()
+    figure = training_figures.equal_draws(fair, beside="elbo").figure
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == [name for name in training_experiments.NAMES if name != "elbo"]
+    for panel, level in enumerate((-6, 0, 4, 10)):
+        for name in names:
+            gap = (fair.even[name] - fair.even["elbo"])[:, at(level)]
+            x, _ = data(figure, panel, f"{name}:equal draws")
+            assert x == pytest.approx(gap.mean())
+    lengths = [np.ptp(ax.get_xlim()) for ax in figure.axes]
+    assert lengths == pytest.approx([lengths[0]] * 4)
+    with pytest.raises(ValueError, match="unknown objective 'edn'"):
+        training_figures.equal_draws(fair, beside="edn")
 
 
 def test_a_level_between_those_that_are_known_is_drawn_and_named_at_the_nearest():

@@ -1,0 +1,50 @@
+"""The figure of a loss with a mistake beside the loss that was meant, and of their ratio."""
+
+from matplotlib.axes import Axes
+
+from diffviz import plots
+from diffviz.lab.experiments.probing import MISTAKE_GRID, MistakenPair
+from diffviz.lab.figures.style import NEUTRAL, OTHERS, SHORT_LOGSNR, put_under
+from diffviz.plots.curves import place_legend
+
+MEASURED, MEANT, RATIO = OTHERS[:3]
+
+
+def mystery(pair: MistakenPair, strip: plots.Strip | None = None) -> Axes:
+    """Draw both weightings and their ratio, on the same axes for every pair.
+
+    Args:
+        pair: What ``experiments.probing.mistaken_pair`` returned.
+        strip: One example at several noise levels, drawn under both axes.
+
+    Returns:
+        The left panel. Lines have the ``gid`` "measured", "meant" and "ratio".
+    """
+    left, right = plots.axes(11, 3.8, columns=2)
+    plots.lines(
+        MISTAKE_GRID,
+        {"measured": pair.measured, "meant": pair.meant},
+        xlabel=SHORT_LOGSNR,
+        ylabel="log₁₀ w, 0 at λ = 0",
+        title=f"mystery {pair.letter}, and what was meant",
+        outside=None,
+        colours={"measured": MEASURED, "meant": MEANT}.__getitem__,
+        ax=left,
+    )
+    place_legend(left, ["measured", "meant"], outside=False)
+    plots.lines(
+        MISTAKE_GRID,
+        {"ratio": pair.ratio},
+        xlabel=SHORT_LOGSNR,
+        ylabel="log₁₀ (measured / meant)",
+        title="the ratio of the two",
+        outside=None,
+        colours={"ratio": RATIO}.__getitem__,
+        ax=right,
+    )
+    right.axhline(0, color=NEUTRAL, lw=0.8)
+    ends = MISTAKE_GRID[[0, -1]]
+    left.set(xlim=ends, ylim=(-4.7, 2.3))
+    right.set(xlim=ends, ylim=(-1.4, 3.7))
+    put_under((left, right), strip)
+    return left
