@@ -21,6 +21,7 @@ LABELLED = 12  # points up to which each has its value beside it
 FLOOR = 0.01  # what lies within this of the least is the floor of the valley
 GUESSES = {"csf-mixture": (1.0, 0.0)}  # theory's weighting, by family
 STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "optimum", "zorder": 4}
+GUESS: dict[str, Any] = {"ms": 8, "color": "white", "mec": "black", "gid": "guess", "zorder": 4}
 SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.35, "gid": "optima"}
 
 
@@ -63,8 +64,7 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     ax.plot(*result.optimum[:, None], "*", clip_on=False, label="least", **STAR)
     guess = GUESSES.get(result.settings["family"])
     if guess is not None:
-        style = {"color": "white", "mec": "black", "zorder": 4, "gid": "guess"}
-        ax.plot(*guess, "D", ms=8, label="theory's guess", **style)
+        ax.plot(*guess, "D", label="theory's guess", **GUESS)
     ax.contour(x, y, z, [z.min() + FLOOR], colors=[OPTIMUM], linewidths=1.2, linestyles=":")
     ax.plot([], [], color=OPTIMUM, lw=1.2, ls=":", label=f"within {FLOOR:g} of the least")
     best = f"best {fitted.box[0][0]} for each {other.removesuffix('s')}"
