@@ -155,6 +155,12 @@ def test_the_slopes_of_implied_weightings_are_right(text):
         f"{slope(small, -4, 2):.2f}",
         "Towards noise all are flatter, and towards data all are steeper",
     )
+    levels = np.linspace(-10, 10, 401)
+    for name in NAMES:
+        rises = np.diff(seen(name).rate_distortion(levels)) > 0
+        assert rises.any() == (name == "daly"), name
+        assert not rises[levels[1:] > -5.5].any(), name
+    assert_says(text, "(Daly's curve alone rises a little, up to about λ = -6.)")
     assert min(noisy) > -0.5
     assert max(clean) < -0.5
 
@@ -204,18 +210,42 @@ def sigmoid_fit(name):
     return best.x, best.fun, float(np.std(logs + grid / 2))
 
 
+def line_fit(name):
+    """What the best straight line misses of a log weighting on [−8, 8]."""
+    grid = np.linspace(-8, 8, 161)
+    logs = np.log(seen(name).rate_distortion(grid))
+    return float(np.std(logs - np.polyval(np.polyfit(grid, logs, 1), grid)))
+
+
 def test_the_fits_of_a_sigmoid_are_right(text):
     bias, soft, straight = sigmoid_fit("barten_2004")
     _, mannos_soft, mannos_straight = sigmoid_fit("mannos_sakrison")
     assert_says(
         text,
         f"$b = {bias:.2f}$ misses $\\log w$ on [-8, 8] by {soft:.2f}",
-        f"$e^{{-\\lambda/2}}$ by {straight:.2f}",
-        f"nearer to flow matching ({mannos_straight:.2f} against {mannos_soft:.2f})",
+        f"and the best line by {line_fit('barten_2004'):.2f}",
+        f"$e^{{-\\lambda/2}}$, misses it by {straight:.2f}",
+        f"{mannos_straight:.2f}, where the sigmoid misses by {mannos_soft:.2f}",
     )
     for name in NAMES:
         _, soft, straight = sigmoid_fit(name)
         assert (soft < straight) == (name != "mannos_sakrison")
+
+
+def test_the_projection_rises_for_people_and_falls_for_other_eyes(text):
+    grid = np.linspace(-8, 0, 81)
+    assert_says(
+        text, "For people it *rises* from noise", "For cat, goldfish and mouse, on the right"
+    )
+    for name in NAMES:
+        projection = seen(name).projection
+        assert projection(-8.0) < projection(0.0)
+        falls = np.log(projection(np.linspace(-10, 10, 401)).max() / projection(10.0))
+        assert (falls < 0.2) == (name == "mannos_sakrison"), name
+    for name in ("cat", "goldfish", "mouse"):
+        projection = spectra.implied(spectrum(), sensitivities.species(name), 30).projection
+        assert projection(-8.0) > projection(0.0) > projection(8.0)
+        assert (np.diff(projection(grid[grid > -6])) < 0).all()
 
 
 def median_frequency(level):
@@ -300,6 +330,8 @@ def test_what_is_said_of_sound_is_right(text):
         f"takes {-20 * np.log10(sensitivities.a_weighting(63)):.0f} dB off at 63 Hz",
         f"The projection rises, from {low:.2f} at λ = -8 to {high:.2f} at λ = 2",
         f"| λ from -8 to -4 | {heard:+.2f} | {everything:.2f} |",
+        f"| λ from -4 to 2 | {slope(view.rate_distortion, -4, 2):.2f} | "
+        f"{slope(flat.rate_distortion, -4, 2):.2f} |",
         f"| λ from 2 to 8 | {slope(view.rate_distortion, 2, 8):.2f} | "
         f"{slope(flat.rate_distortion, 2, 8):.2f} |",
         f"(negative share {percent(verdict.negative_share, 2)})",

@@ -10,6 +10,7 @@ from notebook_prose import assert_says, printed
 from scipy.optimize import brentq
 
 import diffviz as dv
+from diffviz.lab.exercises import check
 from diffviz.lab.experiments import sampling as sampling_experiments
 from diffviz.lab.experiments.sampling import GRIDS, TRAINED, calls_to
 from diffviz.sampling import couplings, trajectories
@@ -204,9 +205,9 @@ def test_the_exact_denoiser_is_early_done_as_is_said(text):
 def test_karras_grid_overtakes_on_photographs_as_is_said(text):
     flow, karras = (sampling_experiments.settled_photos(GRIDS[name], 64) for name in (FM, EDM))
     ahead = karras > flow
-    crossing = int(np.flatnonzero(ahead)[0])
+    crossing = int(np.flatnonzero(~ahead[:99])[-1]) + 1
     assert crossing / 100 == pytest.approx(2 / 3, abs=0.02)
-    assert ahead[crossing:99].all()
+    assert not ahead[20:crossing].any()
     assert_says(
         text,
         "overtakes flow matching's at two thirds of the steps",
@@ -233,6 +234,42 @@ def test_networks_follow_the_exact_denoiser_with_few_steps_and_leave_it_with_man
         for name in TRAINED:
             assert distance(name, grid, 4) == pytest.approx(distance("exact", grid, 4), rel=0.05)
             assert distance(name, grid, 128) > 1.5 * distance("exact", grid, 128)
+
+
+def _scale(logsnr):
+    """α of the variance-preserving frame."""
+    return (1 + math.exp(-logsnr)) ** -0.5
+
+
+def _with_the_old_sigma(z, x_hat, logsnr, next_logsnr):
+    return _scale(next_logsnr) * x_hat + z - _scale(logsnr) * x_hat
+
+
+def _without_the_root_of_alpha(z, x_hat, logsnr, next_logsnr):
+    alpha, sigma, next_sigma = _scale(logsnr) ** 2, _scale(-logsnr), _scale(-next_logsnr)
+    return _scale(next_logsnr) ** 2 * x_hat + next_sigma * (z - alpha * x_hat) / sigma
+
+
+@pytest.mark.parametrize(
+    ("step", "hint"),
+    [(_with_the_old_sigma, "The old σ"), (_without_the_root_of_alpha, "sigmoid(λ) is α²")],
+)
+def test_a_usual_slip_in_a_step_is_named(step, hint, capsys):
+    check("ddim-step", step)
+    assert hint in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        ("ab3", "a pair in brackets"),
+        (("heun", np.linspace(-10, 12, 9)), "several calls a step"),
+        (("ddim", np.linspace(-10, 12, 17)), "The table of calls"),
+    ],
+)
+def test_a_wrong_solver_gets_a_hint_of_its_own(answer, hint, capsys):
+    check("sixteen-calls", answer)
+    assert hint in capsys.readouterr().out
 
 
 def test_a_step_of_ddim_turns_z_towards_v_by_an_angle(text):

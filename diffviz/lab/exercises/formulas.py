@@ -292,6 +292,14 @@ def _ddim_of_unrooted_alpha(
     return next_alpha * x_hat + next_sigma * (z - alpha * x_hat) / sigma
 
 
+def _ddim_of_unrooted_alpha_alone(
+    z: NDArray, x_hat: NDArray, logsnr: float, next_logsnr: float
+) -> NDArray:
+    """DDIM with α² in the place of α, and the right σ."""
+    (_, sigma), (_, next_sigma) = _scales(logsnr), _scales(next_logsnr)
+    return expit(next_logsnr) * x_hat + next_sigma * (z - expit(logsnr) * x_hat) / sigma
+
+
 def _ddim_of_half(z: NDArray, x_hat: NDArray, logsnr: float, next_logsnr: float) -> NDArray:
     """DDIM with λ = log(α/σ), which is half of ours."""
     return _ddim(z, x_hat, 2 * logsnr, 2 * next_logsnr)
@@ -309,6 +317,7 @@ def ddim_step(answer: Any) -> str:
         "A square root is missing: sigmoid(λ) is α², not α.": _ddim_squared,
         "The old σ stands before ε̂: the new z has the noise of next_logsnr.": _ddim_of_old_sigma,
         "α is the root of sigmoid(λ): yours is sigmoid(λ) itself.": _ddim_of_unrooted_alpha,
+        "α is missing a root: sigmoid(λ) is α². Your σ is right.": _ddim_of_unrooted_alpha_alone,
         "Time runs the other way round: you step from next_logsnr to logsnr.": (
             lambda z, x_hat, level, end: _ddim(z, x_hat, end, level)
         ),

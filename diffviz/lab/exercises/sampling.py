@@ -26,7 +26,7 @@ def equally_straight(answer: Any) -> str:
 @exercise("sixteen-calls")
 def sixteen_calls(answer: Any) -> str:
     """A solver and a grid that reach an error of 0.01 on gmm2d in 16 calls."""
-    if not (isinstance(answer, tuple) and len(answer) == 2):
+    if not (isinstance(answer, tuple | list) and len(answer) == 2):
         return 'The answer is a pair in brackets, such as ("ddim", levels).'
     solver, levels = answer
     if solver not in SOLVERS.values():

@@ -158,7 +158,7 @@ def _draw_noised(ax: Axes, power: NoisedPower) -> None:
         curves,
         xlabel=FREQUENCY,
         ylabel="power per coefficient",
-        title="noise of power e^(−λ) fills it up from the right",
+        title="noise fills the spectrum up from the right",
         colours=colours.__getitem__,
         ax=ax,
     )
@@ -337,8 +337,9 @@ def hearing(view: Implied | None = None) -> Axes:
         decibels,
         xlabel="frequency   [Hz]",
         ylabel="A-weighting   [dB, 0 at 1 kHz]",
-        title="how much softer a tone is heard",
+        title="low tones are heard far softer",
         colours=colours_of(decibels),
+        outside=None,
         ax=left,
     )
     left.set(xscale="log", xlim=(20, 20000), ylim=(-55, 5))

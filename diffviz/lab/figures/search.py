@@ -19,7 +19,9 @@ from diffviz.search.surface import Surface
 OPTIMUM = plots.PALETTE[6]
 LABELLED = 12  # points up to which each has its value beside it
 FLOOR = 0.01  # what lies within this of the least is the floor of the valley
+GUESSES = {"csf-mixture": (1.0, 0.0)}  # theory's weighting, by family
 STAR: dict[str, Any] = {"ms": 15, "color": OPTIMUM, "mec": "black", "gid": "optimum", "zorder": 4}
+GUESS: dict[str, Any] = {"ms": 8, "color": "white", "mec": "black", "gid": "guess", "zorder": 4}
 SPREAD: dict[str, Any] = {"color": OPTIMUM, "alpha": 0.35, "gid": "optima"}
 
 
@@ -60,6 +62,9 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     ax.plot(*fitted.points[kept].T, "o", ms=4, color="black", gid="points", zorder=3)
     ax.plot(*fitted.points[~kept].T, "x", ms=7, color="red", gid="failed", zorder=3)
     ax.plot(*result.optimum[:, None], "*", clip_on=False, label="least", **STAR)
+    guess = GUESSES.get(result.settings["family"])
+    if guess is not None:
+        ax.plot(*guess, "D", label="theory's guess", **GUESS)
     ax.contour(x, y, z, [z.min() + FLOOR], colors=[OPTIMUM], linewidths=1.2, linestyles=":")
     ax.plot([], [], color=OPTIMUM, lw=1.2, ls=":", label=f"within {FLOOR:g} of the least")
     best = f"best {fitted.box[0][0]} for each {other.removesuffix('s')}"
