@@ -242,3 +242,14 @@ def test_digits_that_underflow_are_no_noise():
     wide = dv.cascade(dv.objective("edm"), low=-600, high=600)
     usual = dv.cascade(dv.objective("edm"), low=-60, high=60)
     assert wide.learned * 10 == pytest.approx(usual.learned, rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-308, 1e-300, 1e308])
+def test_the_size_of_w_may_be_extreme(scale):
+    found = dv.cascade(lambda at: scale * np.exp(-(at**2)))
+    assert found.learned == pytest.approx(np.sqrt(np.pi) / 20, rel=1e-9)
+
+
+def test_a_weighting_with_the_digits_of_float32_is_refused_by_name():
+    with pytest.raises(ValueError, match="It returns float32: compute it in float64"):
+        dv.cascade(lambda at: np.exp(-(at**2)).astype(np.float32))
