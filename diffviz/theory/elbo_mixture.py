@@ -13,7 +13,7 @@ usual ranges. What is narrower is found where it is known: at the quantiles of a
 at the levels of a table, or at points that a caller names.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +24,17 @@ from scipy.special import expit
 from diffviz.checks import finite, number, positive, real_numbers
 from diffviz.theory.frames import Curve
 from diffviz.theory.laws import Transformed, Truncation
+from diffviz.theory.losses import ErrorOnGrid
 from diffviz.theory.mixed_laws import Mixture
-from diffviz.theory.weightings import WeightingLike, evaluate, resolve_curve, window
+from diffviz.theory.tables import Table
+from diffviz.theory.weightings import (
+    MeasuredCurve,
+    Resolved,
+    WeightingLike,
+    evaluate,
+    resolve_curve,
+    window,
+)
 
 ORDER = 12  # nodes and Legendre coefficients of a panel
 NODE, WEIGHT = legendre.leggauss(ORDER)
@@ -141,6 +150,25 @@ def _landmarks(law: Any) -> NDArray:
     below = _finite(law.ppf, np.concatenate([TAIL_SHARES, EVEN_SHARES]))
     above = _finite(getattr(law, "isf", lambda share: law.ppf(1 - share)), TAIL_SHARES)
     return np.concatenate([below, above])
+
+
+def _knots(part: Any) -> list[NDArray]:
+    """Levels between which a curve is interpolated, of the curve or of one that it is made of."""
+    if isinstance(part, Table | ErrorOnGrid):
+        return [part.logsnr]
+    if isinstance(part, MeasuredCurve):
+        return [(part.edges[1:] + part.edges[:-1]) / 2]
+    if not is_dataclass(part) or isinstance(part, type):
+        return []
+    values = [getattr(part, field.name) for field in fields(part)]
+    return [found for value in values if callable(value) for found in _knots(value)]
+
+
+def _known_places(resolved: Resolved) -> NDArray:
+    """Levels at which a weighting may be narrow or have a kink, as far as it says so itself."""
+    law = np.empty(0) if resolved.law is None else _landmarks(resolved.law)
+    owner = getattr(resolved.curve, "__self__", resolved.curve)
+    return np.concatenate([law, *_knots(getattr(owner, "multiplier", owner))])
 
 
 def _finite(curve: Curve, places: NDArray) -> NDArray:
@@ -287,8 +315,7 @@ def panels(
         edges = _with_ends(resolved.levels.knots, start, stop)
         return _fit_panels(curve, edges, Readings(np.empty(0), np.empty(0)))
     even = _even_edges(start, stop)
-    known = np.empty(0) if resolved.law is None else _landmarks(resolved.law)
-    edges = _with_ends(np.concatenate([even, named.ravel(), known]), start, stop)
+    edges = _with_ends(np.concatenate([even, named.ravel(), _known_places(resolved)]), start, stop)
     digits = real_numbers(resolved.curve(edges), "weighting").dtype
     hint = f". It returns {digits}: compute it in float64" if digits in SHORT else ""
     return _fit_panels(curve, edges, _readings(curve, even), hint)
