@@ -215,9 +215,9 @@ def _(w=FALLING, logsnr=GRID):
     return dv.augmentation_density(w, logsnr)
 
 
-@door("cascade", numbers="low high")
-def _(low=-10, high=10):
-    return dv.cascade(dv.objective("edm"), low, high).learned
+@door("cascade", numbers="low high", arrays="points")
+def _(low=-10, high=10, points=GRID):
+    return dv.cascade(dv.objective("edm"), low, high, points).learned
 
 
 @door("Cascade.gap")

@@ -358,6 +358,11 @@ class Geometric:
     smallest: float
     largest: float
 
+    @property
+    def _width(self) -> float:
+        """The logarithm of the largest s over the smallest, which itself may overflow."""
+        return float(np.log(self.largest) - np.log(self.smallest))
+
     def rates(self, t: NDArray) -> Rates:
         """Masking rate and alpha at time t."""
         total = self.smallest ** (1 - t) * self.largest**t
@@ -366,7 +371,7 @@ class Geometric:
     def time(self, mask: NDArray, keep: NDArray) -> NDArray:
         """Time of a masking rate."""
         total = -_log_keep(mask, keep)
-        return np.log(total / self.smallest) / np.log(self.largest / self.smallest)
+        return (np.log(total) - np.log(self.smallest)) / self._width
 
     def late_rates(self, rest: NDArray) -> Rates:
         """Masking rate and alpha where 1 − t is ``rest``."""
@@ -376,12 +381,12 @@ class Geometric:
     def rest(self, mask: NDArray, keep: NDArray) -> NDArray:
         """1 − t at a masking rate."""
         total = -_log_keep(mask, keep)
-        return np.log(self.largest / total) / np.log(self.largest / self.smallest)
+        return (np.log(self.largest) - np.log(total)) / self._width
 
     def slope(self, mask: NDArray, keep: NDArray) -> NDArray:
         """|dt/dm| at a masking rate."""
         total = -_log_keep(mask, keep)
-        return 1 / (keep * total * np.log(self.largest / self.smallest))
+        return 1 / (keep * total * self._width)
 
 
 @dataclass(frozen=True)

@@ -232,7 +232,8 @@ def cascade(
     level, width = panels.nodes.ravel(), panels.widths.ravel()
     start = float(panels.start[0, 0])
     stop = float(panels.start[-1, 0] + 2 * panels.half[-1, 0])
-    peak, top = _peak(resolved, np.concatenate([[start], level, [stop]]))
+    # edges of panels too, since a cusp stands on one
+    peak, top = _peak(resolved, np.unique([start, *panels.start.ravel(), *level, stop]))
     require(top > 0, f"the weighting is 0 on [{low:g}, {high:g}]; take a range where it is not")
     return Cascade(
         logsnr=level,

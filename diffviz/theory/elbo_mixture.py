@@ -13,7 +13,7 @@ usual ranges. What is narrower is found where it is known: at the quantiles of a
 at the levels of a table, or at points that a caller names.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +21,20 @@ from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from diffviz.checks import finite, number, positive
+from diffviz.checks import finite, number, positive, real_numbers
 from diffviz.theory.frames import Curve
 from diffviz.theory.laws import Transformed, Truncation
+from diffviz.theory.losses import ErrorOnGrid
 from diffviz.theory.mixed_laws import Mixture
-from diffviz.theory.weightings import WeightingLike, evaluate, resolve_curve, window
+from diffviz.theory.tables import Table
+from diffviz.theory.weightings import (
+    MeasuredCurve,
+    Resolved,
+    WeightingLike,
+    evaluate,
+    resolve_curve,
+    window,
+)
 
 ORDER = 12  # nodes and Legendre coefficients of a panel
 NODE, WEIGHT = legendre.leggauss(ORDER)
@@ -41,6 +50,9 @@ FARTHEST = 1e15  # |λ| that is accepted
 READINGS = 256  # of w on each panel to begin with
 DISAGREE = 1e-7  # of the series and a reading, relative to the largest value of a panel
 ROUNDINGS = 64  # of λ by half a digit, of which w may have the error
+NOISE = "the weighting is noise at every scale: smooth it, or give a table"
+SHORT = (np.float16, np.float32)
+SMALLEST = 1e-311  # of w, of which float64 has few digits
 FAINT = 1e-100  # of the largest value of w; panels that stay below have w to no digits
 EVEN_SHARES = np.arange(1, 16) / 16  # of a law, at whose quantiles panels end
 TAIL_SHARES = 10.0 ** -np.array([2, 3, 6, 9, 12, 15])
@@ -140,6 +152,25 @@ def _landmarks(law: Any) -> NDArray:
     return np.concatenate([below, above])
 
 
+def _knots(part: Any) -> list[NDArray]:
+    """Levels between which a curve is interpolated, of the curve or of one that it is made of."""
+    if isinstance(part, Table | ErrorOnGrid):
+        return [part.logsnr]
+    if isinstance(part, MeasuredCurve):
+        return [(part.edges[1:] + part.edges[:-1]) / 2]
+    if not is_dataclass(part) or isinstance(part, type):
+        return []
+    values = [getattr(part, field.name) for field in fields(part)]
+    return [found for value in values if callable(value) for found in _knots(value)]
+
+
+def _known_places(resolved: Resolved) -> NDArray:
+    """Levels at which a weighting may be narrow or have a kink, as far as it says so itself."""
+    law = np.empty(0) if resolved.law is None else _landmarks(resolved.law)
+    owner = getattr(resolved.curve, "__self__", resolved.curve)
+    return np.concatenate([law, *_knots(getattr(owner, "multiplier", owner))])
+
+
 def _finite(curve: Curve, places: NDArray) -> NDArray:
     """The finite values of a function."""
     with np.errstate(all="ignore"):
@@ -200,7 +231,7 @@ def _readings(curve: Curve, edges: NDArray) -> Readings:
     return Readings(logsnr, curve(logsnr))
 
 
-def _fit_panels(curve: Curve, edges: NDArray, readings: Readings) -> Panels:
+def _fit_panels(curve: Curve, edges: NDArray, readings: Readings, hint: str = "") -> Panels:
     """Panels between increasing edges, bisected until the series of w is exact on each."""
     start = edges[:-1, None]
     half = np.diff(edges)[:, None] / 2
@@ -209,7 +240,8 @@ def _fit_panels(curve: Curve, edges: NDArray, readings: Readings) -> Panels:
         places = start + half * (1 + PLACES)
         values = curve(places.ravel()).reshape(places.shape)
         series = values[:, 1:-1] @ FIT.T
-        scale = np.maximum(values.max(1), FAINT * max(values.max(), readings.largest))
+        faint = max(FAINT * max(values.max(), readings.largest), SMALLEST)
+        scale = np.maximum(values.max(1), faint)
         rough = np.abs(series[:, -2:]).max(1) > TOLERANCE * scale + _rounding(places, values)
         at_ends = legendre.legval(PLACES[[0, -1]], series.T)
         rough |= np.abs(at_ends - values[:, [0, -1]]).max(1) > DISAGREE * scale
@@ -223,7 +255,7 @@ def _fit_panels(curve: Curve, edges: NDArray, readings: Readings) -> Panels:
         start = np.hstack([start[split], start[split] + half[split]]).reshape(-1, 1)
         half = np.hstack([halves, halves]).reshape(-1, 1)
         if len(start) > MOST_PANELS:
-            raise ValueError("the weighting is noise at every scale: smooth it, or give a table")
+            raise ValueError(NOISE + hint)
     panels = np.concatenate(finished)
     return Panels(*np.split(panels[panels[:, 0].argsort()], [1, 2], axis=1))
 
@@ -283,9 +315,10 @@ def panels(
         edges = _with_ends(resolved.levels.knots, start, stop)
         return _fit_panels(curve, edges, Readings(np.empty(0), np.empty(0)))
     even = _even_edges(start, stop)
-    known = np.empty(0) if resolved.law is None else _landmarks(resolved.law)
-    edges = _with_ends(np.concatenate([even, named.ravel(), known]), start, stop)
-    return _fit_panels(curve, edges, _readings(curve, even))
+    edges = _with_ends(np.concatenate([even, named.ravel(), _known_places(resolved)]), start, stop)
+    digits = real_numbers(resolved.curve(edges), "weighting").dtype
+    hint = f". It returns {digits}: compute it in float64" if digits in SHORT else ""
+    return _fit_panels(curve, edges, _readings(curve, even), hint)
 
 
 def masses(w: WeightingLike, low: float = -20.0, high: float = 20.0) -> Masses:

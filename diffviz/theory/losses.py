@@ -45,6 +45,7 @@ from diffviz.theory.targets import Target
 
 POINTS = 400  # of the trapezoidal rule in the logarithm of r²
 WIDEST = 1e20  # δ/sqrt(m) beyond which φ is 1
+MANY = 1e4  # components of which Stirling's series has all digits
 FAR = 40.0  # exponent below which the density of r² does not count
 
 # --- thresholds: functions of λ (any shape, nats) that return δ in that shape ---------------------
@@ -177,7 +178,11 @@ def _average(weight: Curve, root: NDArray, components: int) -> NDArray:
 def _length(components: int) -> float:
     """E r/sqrt(m) of a Gaussian error of d components, over d: sqrt(2) Γ((d + 1)/2)/(Γ(d/2) d)."""
     half = components / 2
-    return float(np.sqrt(2) * np.exp(gammaln(half + 0.5) - gammaln(half)) / components)
+    if half > MANY:  # where the logarithms of both are too large for their difference
+        ratio = np.sqrt(half) * (1 - 1 / (8 * half) + 1 / (128 * half**2))
+    else:
+        ratio = np.exp(gammaln(half + 0.5) - gammaln(half))
+    return float(np.sqrt(2) * ratio / components)
 
 
 def _huber_slope(root: NDArray, components: int) -> NDArray:
@@ -367,7 +372,7 @@ class ErrorLoss:
         delta, error = _together(self._sizes(logsnr), _not_negative(mean_square, "mean_square"))
         slope = np.ones(error.shape)
         some = error > 0
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(over="ignore", under="ignore", divide="ignore"):
             root = np.minimum(delta[some] / np.sqrt(error[some]), WIDEST)
             slope[some] = SHAPES[self.kind].slope(root, self.components)
         return np.minimum(slope, 1.0)

@@ -228,6 +228,14 @@ def test_a_narrow_law_that_is_drawn_seldom_is_found(law):
     assert found.learned * found.span * largest == pytest.approx(2, rel=1e-5)
 
 
+def test_a_narrow_peak_of_a_table_is_found_at_its_rows():
+    entry = dv.from_weighting("logsnr,w\n-5,1\n0.1234,1\n0.12341,5\n0.12342,1\n5,1")
+    found = dv.cascade(entry)
+    assert found.top == pytest.approx(5, rel=1e-9) and found.shape == "one peak"
+    peak = 2e-5 * (5 - 1) / np.log(5)  # log w is linear between rows
+    assert found.learned == pytest.approx((10 - 2e-5 + peak) / 5 / 20, rel=1e-9)
+
+
 def test_a_range_may_be_very_wide():
     found = dv.cascade(gaussian(1.0, 2.0), low=-1e9, high=1e9)
     assert found.learned == pytest.approx(2 * np.sqrt(2 * np.pi) / 2e9, rel=1e-9)
@@ -242,3 +250,14 @@ def test_digits_that_underflow_are_no_noise():
     wide = dv.cascade(dv.objective("edm"), low=-600, high=600)
     usual = dv.cascade(dv.objective("edm"), low=-60, high=60)
     assert wide.learned * 10 == pytest.approx(usual.learned, rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-308, 1e-300, 1e308])
+def test_the_size_of_w_may_be_extreme(scale):
+    found = dv.cascade(lambda at: scale * np.exp(-(at**2)))
+    assert found.learned == pytest.approx(np.sqrt(np.pi) / 20, rel=1e-9)
+
+
+def test_a_weighting_with_the_digits_of_float32_is_refused_by_name():
+    with pytest.raises(ValueError, match="It returns float32: compute it in float64"):
+        dv.cascade(lambda at: np.exp(-(at**2)).astype(np.float32))

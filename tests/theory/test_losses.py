@@ -145,6 +145,23 @@ def test_thresholds_of_any_size_keep_the_digits_of_the_slope(kind, components):
     np.testing.assert_allclose(KINDS[kind](1e300, components).slope(m), 1, rtol=1e-12)
 
 
+@each
+def test_where_the_threshold_is_0_to_float64_so_is_the_slope(kind):
+    assert (KINDS[kind](1e-320).slope([1.0, 1e300]) < 1e-300).all()
+
+
+@pytest.mark.parametrize("components", [19_998, 20_002, 10**7, 10**15])
+def test_the_length_of_an_error_of_many_components_keeps_its_digits(components):
+    """E χ_d by mpmath, in the slope far beyond the threshold."""
+    mpmath = pytest.importorskip("mpmath")
+    half = mpmath.mpf(components) / 2
+    with mpmath.workdps(60):
+        mean = mpmath.sqrt(2) * mpmath.exp(mpmath.loggamma(half + 0.5) - mpmath.loggamma(half))
+        exact = float(mean / components)
+    got = losses.huber(1e-6, components).slope(1.0)
+    assert got == pytest.approx(1e-6 * exact, rel=1e-10)
+
+
 def test_a_loss_beyond_float64_is_refused():
     with pytest.raises(ValueError, match="the loss leaves float64 at the length 1e\\+200"):
         losses.log_cosh(1e250)([1.0, 1e200])
