@@ -158,12 +158,7 @@ def draw_strip(ax: Axes, strip: Strip | Sequence[Strip]) -> Axes:
         'strip'
     """
     checks.require(isinstance(ax, Axes), f"ax must be Matplotlib Axes, got {ax!r}", TypeError)
-    strips = list(strip) if isinstance(strip, (list, tuple)) else [strip]
-    for one in strips:
-        checks.require(
-            isinstance(one, Strip), f"strip must be a plots.Strip, got {one!r}", TypeError
-        )
-    checks.require(bool(strips), "strip must hold at least one plots.Strip, got none")
+    strips = _listed(strip)
     limits = ax.get_xlim()
     shown = [_within(one, limits) for one in strips]
     figure = ax.get_figure(root=True)
@@ -182,6 +177,18 @@ def draw_strip(ax: Axes, strip: Strip | Sequence[Strip]) -> Axes:
         panel.set(xlim=limits, ylim=(0, 1))
         panels.append(panel)
     return panels[0]
+
+
+def _listed(strip: Strip | Sequence[Strip]) -> list[Strip]:
+    """One strip or several as a list, each checked."""
+    several = isinstance(strip, Sequence) and not isinstance(strip, str)
+    strips: list[Strip] = list(cast(Sequence[Strip], strip)) if several else [cast(Strip, strip)]
+    for one in strips:
+        checks.require(
+            isinstance(one, Strip), f"strip must be a plots.Strip, got {one!r}", TypeError
+        )
+    checks.require(bool(strips), "strip must hold at least one plots.Strip, got none")
+    return strips
 
 
 def _within(strip: Strip, limits: tuple[float, float]) -> NDArray:

@@ -84,6 +84,7 @@ def test_a_saved_notebook_shows_the_question_and_no_answer():
     bundle = exercises.predict("straighter")._repr_mimebundle_()
     assert "on which path is the exact flow straighter?" in bundle["text/html"]
     assert "variance-preserving cosine" in bundle["text/html"]
+    assert "exercises.predict(&quot;" in bundle["text/html"]
     for text in (bundle["text/html"], bundle["text/plain"]):
         assert "nothing moves" not in text
     assert "application/vnd.jupyter.widget-view+json" in bundle

@@ -182,6 +182,8 @@ class Question:
         if isinstance(self.asked, Choice):
             items = "".join(f"<li>{html.escape(choice)}</li>" for choice in self.asked.comments)
             static += f"<ul>{items}</ul>"
+        call = html.escape(f'exercises.predict("{self.name}", guess)')
+        static += f"<p>Without buttons, <code>{call}</code> comments on a guess.</p>"
         bundle = {"text/plain": f"Predict: {self.asked.question}", "text/html": static}
         live = self.widget()._repr_mimebundle_(**options)
         view = "application/vnd.jupyter.widget-view+json"

@@ -53,10 +53,10 @@ def factors(logsnr: ArrayLike = WIDE) -> dict[str, NDArray]:
     logsnr = increasing(logsnr, "logsnr")
     flow, cosine = objective("fm-ot"), objective("v-cosine")
     return {
-        "gain², u target": flow.target.gain(logsnr, LINEAR) ** 2,
-        "p(λ), logistic": flow.law.pdf(logsnr),
-        "gain², v target": V.gain(logsnr, COSINE) ** 2,
-        "p(λ), hypsecant": cosine.law.pdf(logsnr),
+        "fm-ot: gain², u target": flow.target.gain(logsnr, LINEAR) ** 2,
+        "fm-ot: p(λ), logistic": flow.law.pdf(logsnr),
+        "v-cosine: gain², v target": V.gain(logsnr, COSINE) ** 2,
+        "v-cosine: p(λ), hypsecant": cosine.law.pdf(logsnr),
     }
 
 

@@ -103,7 +103,6 @@ def ema_loss(loss: WatchedLoss | None = None) -> Axes:
     right.set_ylim(0.6, 1.8)
     for ax in (left, right):
         draw_under(ax, EXACT)
-    left.get_legend().remove()
     legend(left)
     return left
 

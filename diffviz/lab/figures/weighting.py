@@ -390,7 +390,6 @@ def historical_bugs(strip: plots.Strip | None = None) -> Axes:
         )
         line_of(ax, list(pair)[1]).set_linestyle("--")
         ax.set(ylim=(-5, 5), xlabel="log-SNR λ")
-        ax.get_legend().remove()
         legend(ax)
     put_under(panels[2:], strip)
     return panels[0]

@@ -108,10 +108,14 @@ def test_weightings_shows_the_classics(name, closed):
 
 def test_fm_is_v_cosine_by_two_routes():
     figure = figures.draw("fm-is-v-cosine")
-    x, gain_u = data(figure, 0, "gain², u target")
+    x, gain_u = data(figure, 0, "fm-ot: gain², u target")
     p_u, gain_v, p_v = (
         data(figure, 0, name)[1]
-        for name in ("p(λ), logistic", "gain², v target", "p(λ), hypsecant")
+        for name in (
+            "fm-ot: p(λ), logistic",
+            "v-cosine: gain², v target",
+            "v-cosine: p(λ), hypsecant",
+        )
     )
     np.testing.assert_allclose(gain_u + p_u, np.log10(np.exp(-x / 2) / 2), atol=1e-12)
     np.testing.assert_allclose(gain_v + p_v, np.log10(np.exp(-x / 2) / np.pi), atol=1e-12)
