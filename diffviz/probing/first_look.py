@@ -415,7 +415,8 @@ def _look_at_places(
     external = assumptions.external_noise
     known = [_is_known(chunk, number, noise) for number, noise in enumerate(noises)]
     mixed = _notes_on_mixed_noise(noises) if all(known) else ()
-    estimated = external or bool(mixed) or not all(known)
+    is_drawn = all(known) and any(noise is not None for noise in noises)
+    estimated = external or bool(mixed) or not is_drawn
     layout, notes = _layout(chunk, data, [] if estimated else noises, tolerance)
     notes += mixed
     changed = data is None
@@ -491,12 +492,7 @@ def _layout(
     if data is None:
         return Layout(), ()
     held = [noise for noise in noises if noise is not None]
-    sources = [data.source, *(noise.source for noise in held)]
-    layout = Layout(
-        data=None if data.source.in_order else data.source,
-        noises=tuple(None if noise is None else noise.source for noise in noises),
-        retraced=any(source.inside is None for source in sources),
-    )
+    layout = _places(data, noises)
     own = [noise.coefficient for noise in held if not noise.source.shared]
     if not own:
         return layout, _notes_on_places(chunk, layout)
@@ -519,6 +515,17 @@ def _layout(
     require(groups, "no component of z holds both data and noise; is inputs= the noised x?")
     layout = replace(layout, groups=groups, mixed=mixed)
     return layout, _notes_on_places(chunk, layout) + _notes_on_groups(layout, logsnr)
+
+
+def _places(data: Traced, noises: list[Traced | None]) -> Layout:
+    """Which numbers the components hold; those of a noise that is not in z are None."""
+    sources = [None if noise is None else noise.source for noise in noises]
+    known = [data.source, *(source for source in sources if source is not None)]
+    return Layout(
+        data=None if data.source.in_order else data.source,
+        noises=tuple(sources),
+        retraced=any(source.inside is None for source in known),
+    )
 
 
 def _notes_on_places(chunk: Chunk, layout: Layout) -> tuple[str, ...]:
