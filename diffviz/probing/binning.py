@@ -6,6 +6,7 @@ Where it jumps, as where one law of a mixture ends, draws are counted instead.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ DRAWS_OF_A_PART = 8
 MOST_PARTS = 32  # of a bin
 FEWEST_OF_A_LINE = 8  # draws on either side
 SHARE_OF_A_LINE = 0.01  # of all draws, at most, on either side
+SURE = 5  # standard errors of a difference of means that is a jump
 POOLED = 2  # bins to either side whose scatter counts for the error of a bin
 
 
@@ -166,13 +168,44 @@ def smoothed(logsnr: NDArray, values: NDArray, reach: int | None = None) -> NDAr
         return values
     order = np.argsort(logsnr, kind="stable")
     x, y = logsnr[order], values[order]
+    is_signed = bool((y < 0).any())
+    trend = np.ones_like(y) if is_signed else _exponential_trend(x, y, TREND * half)
+    relative = y / trend
+    ends = np.array([0, *_jumps(relative, half), len(y)])
+    for first, last in pairwise(ends):
+        part = slice(first, last)
+        relative[part] = _moving_lines(x[part], relative[part], half)
     lines = np.empty_like(y)
-    if (y < 0).any():
-        lines[order] = _moving_lines(x, y, half)
-        return lines
-    trend = _exponential_trend(x, y, TREND * half)
-    lines[order] = np.maximum(_moving_lines(x, y / trend, half), 0) * trend
+    lines[order] = (relative if is_signed else np.maximum(relative, 0)) * trend
     return lines
+
+
+def _jumps(values: NDArray, half: int) -> list[int]:
+    """Places at which the mean of so many values before differs from that of those after.
+
+    Lines are not drawn across them. Of near places the one with the largest difference counts, in
+    standard errors.
+    """
+    n = len(values)
+    place = np.arange(half, n - half + 1)
+    if not len(place):
+        return []
+    sums, squares = (np.append(0, np.cumsum(one)) for one in (values, values**2))
+
+    def mean_and_variance(low: NDArray) -> tuple[NDArray, NDArray]:
+        mean = (sums[low + half] - sums[low]) / half
+        return mean, np.maximum((squares[low + half] - squares[low]) / half - mean**2, 0)
+
+    (before, spread_before), (after, spread_after) = map(mean_and_variance, (place - half, place))
+    error = np.sqrt((spread_before + spread_after) / half) + SCATTER * np.abs(before + after) / 2
+    size = np.divide(np.abs(after - before), error, out=np.zeros(len(place)), where=error > 0)
+    found: list[int] = []
+    for index in np.argsort(-size, kind="stable"):
+        if size[index] < SURE:
+            break
+        if all(abs(place[index] - other) >= half for other in found):
+            found.append(int(place[index]))
+    return sorted(found)
 
 
 def _scatter(x: NDArray, y: NDArray) -> float:

@@ -15,10 +15,10 @@ The quantiles belong to evenly spread probabilities u = (i + 1/2)/N. Those of th
 are even three times: over all batches, over the rows of one batch, each of which has a stratum of
 its own, and over the batches for one row alone, so that a loss that leaves some rows out still sees
 even levels. Each other axis takes the grid in the order of Kronecker sequences, so that several
-axes are even jointly. Each replicate of a measurement has a sequence with a shift of its own at
-random (Cranley and Patterson 1976), so that their scatter is an unbiased error of what several axes
-make together. Where there are more numbers for each sample than Kronecker axes, each is even by
-itself and their order is random, as in a Latin hypercube.
+axes are even jointly. Each replicate of a measurement has a sequence of its own, shifted at random,
+so that their scatter tells the error of what several axes make together; the shifts are even too,
+so that it rather states too much. Where there are more numbers for each sample than Kronecker axes,
+each is even by itself and their order is random, as in a Latin hypercube.
 
 A normal draw may also be a time, such as that of a logit-normal law for each frame. By its shape it
 is noise; a first look at its effect tells, and then its role is in ``Draws.known``. So is that of a
@@ -381,7 +381,7 @@ class KroneckerGrids:
 
         Args:
             axis: Number of the time axis. The first is in its own order, each other has an
-                irrational step, and a shift at random in each replicate.
+                irrational step.
             rows: Number of rows of a batch.
             total: Number of batches.
 
@@ -402,7 +402,7 @@ def _kronecker(axis: int, points: int, replicates: int) -> NDArray:
     if replicates == 1:
         return np.arange(points) * KRONECKER_STEPS[axis] % 1
     rng = np.random.default_rng([axis, points])
-    shifts = rng.random(replicates)
+    shifts = (rng.permutation(replicates) + rng.random()) / replicates
     places = (rng.permutation(replicates) + 0.5) / replicates  # in the cells of a replicate's grid
     sequence = np.empty(points)
     for replicate in range(replicates):

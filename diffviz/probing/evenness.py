@@ -38,10 +38,14 @@ class Evenness:
             an even grid are left out.
         loose: Levels depend on others than those in even order, as where a source is not known, or
             a loop rejects some.
+        estimated: The size of the noise is estimated, so that levels scatter with it.
+        lost: Draws without a finite level are left out.
     """
 
     fits: bool = True
     loose: bool = False
+    estimated: bool = False
+    lost: bool = False
 
     @property
     def is_sampled(self) -> bool:
@@ -113,10 +117,26 @@ def note_on_levels(measured: Measured, share: float, evenness: Evenness) -> str:
         )
     middle, tails = _limits(measured)
     return (
+        f"{_cause(evenness)}: in {BINS} bins, w is known to ±{_percent(middle)} % in the middle "
+        f"{_percent(MIDDLE)} % of the draws and to ±{_percent(tails)} % in the tails (in 95 of 100 "
+        "cases); more draws= tell more"
+    )
+
+
+def _percent(share: float) -> str:
+    """A share in percent to two digits, or as a whole number."""
+    return f"{100 * share:.2g}" if share < 0.995 else f"{100 * share:.0f}"
+
+
+def _cause(evenness: Evenness) -> str:
+    """Why levels whose random numbers are known are uneven."""
+    if evenness.estimated:
+        return "levels scatter, since the size of the noise is estimated in each draw"
+    if evenness.lost:
+        return "levels are less even where draws are left out"
+    return (
         "a level is made of several random numbers (the largest of two, a sum, a choice?), which "
-        f"are even each by itself and less so jointly: in {BINS} bins, w is known to "
-        f"±{100 * middle:.2g} % in the middle {100 * MIDDLE:.0f} % of the draws and to "
-        f"±{100 * tails:.2g} % in the tails (in 95 of 100 cases); more draws= tell more"
+        "are even each by itself and less so jointly"
     )
 
 

@@ -57,6 +57,7 @@ SCATTER = 0.01  # relative scatter of the weights of one level that counts
 MIXED = 0.1  # relative change of a slope by errors of other components that counts
 SAMPLES_OF_NOISE = 512  # from which correlations are told
 NUMBERS_OF_NOISE = 2**18
+SCATTER_OF_SIZE = 10.0  # nats times the root of the number of components, in estimates of a level
 SAME_LEVEL = 0.2  # nats, less than which rounding to few bits may move a level
 ONE_LEVEL_A_FACTOR = (
     "a batch has one level, and its gradients are divided by what its own errors give: the weight "
@@ -223,7 +224,8 @@ def _below_the_bound(
     if name is not None:
         note = f"the factor is read at an error of {LOCAL_ERROR} a component"
         return LossForm(Method.NAMED, (note,), uneven=True), coupling, name
-    if form.method is Method.SUM_RULE and _reaches_all(chunk, assumptions):
+    is_read = form.method is Method.SUM_RULE and _reaches_all(chunk, assumptions)
+    if is_read or not form.factor_readable:
         return form, coupling, assumptions.named
     reason = (
         "no weighting: the loss is clamped, errors at the outputs that tell the target are beyond "
@@ -251,7 +253,10 @@ def _follows_the_seed(chunk: Chunk, assumptions: Assumptions, first: Coefficient
     if len(levels[0]) != len(levels[1]):
         return True
     known = np.isfinite(levels).all(0)
-    return bool((np.abs(levels[1][known] - levels[0][known]) > SAME_LEVEL).any())
+    allowed = SAME_LEVEL
+    if assumptions.external_noise or assumptions.estimated_noise:
+        allowed += SCATTER_OF_SIZE / np.sqrt(chunk.x[0].numel())
+    return bool((np.abs(levels[1][known] - levels[0][known]) > allowed).any())
 
 
 def _with_target(
@@ -321,8 +326,11 @@ def _with_known_draws(chunk: Chunk) -> Chunk:
 def _is_rescaled_noise(chunk: Chunk) -> bool:
     """Whether z is finite with noise and not without it, as where noise is divided by its size."""
     always_on = chunk.knowing(replace(chunk.draws.known, always_on=True))
-    without, alone = always_on.run(State.NOTHING), always_on.run(State.DATA)
-    return bool(without.z.isfinite().all() and alone.z.isfinite().all())
+    without = always_on.run(State.NOTHING).z
+    once = always_on.run(State.DATA).z - without
+    twice = always_on.run(State.DATA, data=2 * chunk.x).z - without
+    adds = relative_error(twice, 2 * once).max() < TOLERANCE_OF_FEW_BITS  # else z is rescaled
+    return bool(without.isfinite().all() and once.isfinite().all() and adds)
 
 
 def _has_noise_in_parts(chunk: Chunk) -> bool:
@@ -405,9 +413,12 @@ def _look_at_places(
 ) -> Finding:
     """Find how z is made of data and noise that are not in their order, from where they are."""
     external = assumptions.external_noise
-    traced_noises = [noise for noise in noises if noise is not None]
-    estimated = external or len(traced_noises) < len(noises)
-    layout, notes = _layout(chunk, data, traced_noises if not estimated else [], tolerance)
+    known = [_is_known(chunk, number, noise) for number, noise in enumerate(noises)]
+    mixed = _notes_on_mixed_noise(noises) if all(known) else ()
+    is_drawn = all(known) and any(noise is not None for noise in noises)
+    estimated = external or bool(mixed) or not is_drawn
+    layout, notes = _layout(chunk, data, [] if estimated else noises, tolerance)
+    notes += mixed
     changed = data is None
     assumptions = replace(
         assumptions, layout=layout, changed_data=changed, estimated_noise=estimated
@@ -416,8 +427,34 @@ def _look_at_places(
     if _is_function_of_data(chunk, assumptions, reading, tolerance):
         return _finish(chunk, Finding(replace(assumptions, changed_data=True), inexact=True))
     bent = _notes_on_bent_input(chunk, reading, tolerance, changed=changed)
-    inexact = changed or bool(bent) or layout.gaps
+    inexact = changed or bool(bent) or bool(mixed) or layout.gaps
     return _finish(chunk, Finding(assumptions, notes + bent, inexact=inexact))
+
+
+def _is_known(chunk: Chunk, number: int, noise: Traced | None) -> bool:
+    """Whether it is known what z holds of a noise, or that it holds nothing of it."""
+    if noise is not None:
+        return True
+    drawn = chunk.draws.noises[number]
+    on, off = chunk.run(State.NOISE, noises={number: drawn}), chunk.run(State.NOTHING)
+    return torch.equal(on.z, off.z)
+
+
+def _notes_on_mixed_noise(noises: list[Traced | None]) -> tuple[str, ...]:
+    """Says that some components hold noise that others hold too, and none of their own."""
+    traced = [noise for noise in noises if noise is not None]
+    own = [noise.coefficient != 0 for noise in traced if not noise.source.shared]
+    shared = [noise.coefficient != 0 for noise in traced if noise.source.shared]
+    if not own or not shared:
+        return ()
+    lacking = torch.stack(shared).any(0) & ~torch.stack(own).any(0)
+    if not lacking.any():
+        return ()
+    return (
+        f"the noise is correlated between components: {float(lacking.double().mean()):.2g} of them "
+        "hold noise that others hold too and none of their own, so that λ differs between "
+        "directions; that of each component is taken",
+    )
 
 
 def _is_function_of_data(
@@ -449,18 +486,14 @@ def _may_be_in_order(chunk: Chunk) -> bool:
 
 
 def _layout(
-    chunk: Chunk, data: Traced | None, noises: list[Traced], tolerance: float
+    chunk: Chunk, data: Traced | None, noises: list[Traced | None], tolerance: float
 ) -> tuple[Layout, tuple[str, ...]]:
     """Places and groups of components, and notes on them."""
     if data is None:
         return Layout(), ()
-    sources = [data.source, *(noise.source for noise in noises)]
-    layout = Layout(
-        data=None if data.source.in_order else data.source,
-        noises=tuple(source for source in sources[1:]),
-        retraced=any(source.inside is None for source in sources),
-    )
-    own = [noise.coefficient for noise in noises if not noise.source.shared]
+    held = [noise for noise in noises if noise is not None]
+    layout = _places(data, noises)
+    own = [noise.coefficient for noise in held if not noise.source.shared]
     if not own:
         return layout, _notes_on_places(chunk, layout)
     sigma = torch.stack(own).square().sum(0).sqrt()
@@ -482,6 +515,17 @@ def _layout(
     require(groups, "no component of z holds both data and noise; is inputs= the noised x?")
     layout = replace(layout, groups=groups, mixed=mixed)
     return layout, _notes_on_places(chunk, layout) + _notes_on_groups(layout, logsnr)
+
+
+def _places(data: Traced, noises: list[Traced | None]) -> Layout:
+    """Which numbers the components hold; those of a noise that is not in z are None."""
+    sources = [None if noise is None else noise.source for noise in noises]
+    known = [data.source, *(source for source in sources if source is not None)]
+    return Layout(
+        data=None if data.source.in_order else data.source,
+        noises=tuple(sources),
+        retraced=any(source.inside is None for source in known),
+    )
 
 
 def _notes_on_places(chunk: Chunk, layout: Layout) -> tuple[str, ...]:

@@ -104,6 +104,11 @@ class Plan:
         return -(-self.draws // self.batch)
 
     @property
+    def samples(self) -> int:
+        """Number of draws that are read, a call of one level being one."""
+        return self.calls if self.averaged else self.calls * self.batch
+
+    @property
     def order(self) -> NDArray:
         """Order in which the calls are made, shape (calls,): none that a counter could follow."""
         return np.random.default_rng(0).permutation(self.calls)
@@ -235,7 +240,13 @@ def _with_notes_on_calls(
     first_look = reading.first_look
     if first_look.one_level:
         measured = _of_whole_calls(measured, plan)
-    evenness = Evenness(fits=reading.fits, loose=reading.loose or not reading.evenly)
+    assumptions = first_look.assumptions
+    evenness = Evenness(
+        fits=reading.fits,
+        loose=reading.loose or not reading.evenly,
+        estimated=assumptions.external_noise or assumptions.estimated_noise,
+        lost=measured.samples < plan.samples,
+    )
     is_known = stratified and not first_look.assumptions.external_noise  # sigma is estimated there
     measured = _with_scatter(measured, plan, evenness, stratified=is_known)
     if first_look.one_level:

@@ -180,7 +180,10 @@ def other_target(evidence: Evidence) -> str | None:
     note = f"the target is no a x + b eps (off by {evidence.residuals['target']:.2g})"
     if evidence.first_look.dependence.found:
         return note
-    return f"{note}: a function of the data, or of a network that was not found"
+    return (
+        f"{note}: a function of the data, or of a network that was not found, or noise that z does "
+        "not hold"
+    )
 
 
 def misread_draws(evidence: Evidence) -> str | None:

@@ -480,7 +480,10 @@ def _share_far_from_neighbours(a: NDArray, b: NDArray, step: int) -> float:
 
 
 def _scatter(factor: NDArray, logsnr: NDArray) -> float:
-    """Median distance of the log factor from a line between the two draws of nearest log-SNR."""
+    """Distance of the log factor from a line between the two draws of nearest log-SNR.
+
+    A quarter of the draws is further off, so that weights that scatter at some levels are seen.
+    """
     order = np.argsort(logsnr)
     level, log_factor = logsnr[order], np.log(factor)[order]
     width = level[2:] - level[:-2]
@@ -489,7 +492,7 @@ def _scatter(factor: NDArray, logsnr: NDArray) -> float:
     )
     distance = np.abs(log_factor[1:-1] - (1 - share) * log_factor[:-2] - share * log_factor[2:])
     finite = distance[np.isfinite(distance)]
-    return float(np.median(finite)) if len(finite) else 0.0
+    return float(np.quantile(finite, 0.75)) if len(finite) else 0.0
 
 
 def _label_levels(times: list[NDArray], logsnr: NDArray) -> NDArray:

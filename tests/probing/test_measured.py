@@ -10,7 +10,14 @@ import torch
 from scipy import stats
 
 from diffviz import protocols
-from diffviz.probing.binning import Levels, bin_averages, cells, describe_family, nearest_family
+from diffviz.probing.binning import (
+    Levels,
+    bin_averages,
+    cells,
+    describe_family,
+    nearest_family,
+    smoothed,
+)
 from diffviz.probing.measure import probe
 from diffviz.probing.measured import Measured
 
@@ -309,3 +316,14 @@ def test_replicates_are_smoothed_over_the_stretch_that_all_draws_are():
         deviations.append(w / exact - 1)
     said, true = (np.sqrt(np.mean(np.square(values))) for values in (errors, deviations))
     assert true / said == pytest.approx(1, abs=0.25)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_factors_that_scatter_are_smoothed_up_to_a_jump_and_not_across_it(sign):
+    """Before it their mean is 1, and 5 after it; a line across it would be off by 2 next to it."""
+    rng = np.random.default_rng(0)
+    logsnr = np.linspace(-5, 5, 4000)
+    mean = np.where(logsnr < 0, 1.0, 5.0) * sign
+    found = smoothed(logsnr, mean * rng.uniform(0.5, 1.5, len(mean)))
+    near = np.abs(logsnr) < 0.08
+    np.testing.assert_allclose(found[near], mean[near], rtol=0.2)

@@ -43,6 +43,7 @@ FAILURES = {
     ),
     "0.25 of the draws have a weight of 0 at levels at which others": replace(FINE, skipped=0.25),
     "0.25 of the draws have a weight of 0; they count": replace(FINE, unweighted=0.25),
+    "0.25 of the draws have a negative weight": replace(FINE, negative=0.25),
     "data reach the network changed": assuming(changed_data=True),
     "noise is not made of recorded draws": assuming(estimated_noise=True),
     "the noise is not Gaussian (kurtosis 1.80)": replace(
