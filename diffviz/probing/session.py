@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffviz.checks import require
+from diffviz.checks import require, text
 from diffviz.probing.counters import Counters
 from diffviz.probing.draws import Batch, Draws, KroneckerGrids, Role, Signature
 from diffviz.probing.explain import explaining
@@ -117,7 +117,7 @@ class Session:
         self.generator_states: dict[torch.Generator, Tensor] = {}
         self.interceptor = Interceptor()
         self.counters = counters
-        self.loss_key = loss_key
+        self.loss_key = None if loss_key is None else text(loss_key, "loss_key")
         self._loss = loss
         self._seed = seed
         self._grids = KroneckerGrids() if stratified else None
