@@ -44,6 +44,7 @@ ROOMS = ("theory", "recipes", "learning", "probing", "sampling")
 LIBRARIES = ("numpy", "scipy.stats", "torch", "matplotlib.figure")  # pytest loads plugins itself
 PASSED, FAILED, INTERRUPTED, NO_TESTS, BROKEN = 0, 1, 2, 5, 70  # codes of pytest, and ours
 NEED_OTHERS = ("diffviz/learning/logs/", "diffviz/learning/callbacks/")  # packages of others.txt
+FOR_EVERY_ROOM = "tests/test_records.py"
 MOST_FILES = 8  # test files for a mutant
 MOST_SLOW_FILES = 2  # of these, whose slow tests are run at last
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -119,6 +120,11 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
         "self._sf(x) >= q",
     ): SAME_ROOT,
     ("diffviz/recipes/kdiffusion.py", "year=2023,", "2024"): A_YEAR,
+    (
+        "diffviz/learning/training.py",
+        "if seen is None or self._state.block is None:",
+        "seen is None and self._state.block is None",
+    ): "both are there or neither",
 }
 
 
@@ -254,7 +260,7 @@ def tests_of(mutant: Mutant) -> list[str]:
         return file.stem == f"test_{path.stem}", near > 0, same_folder, near
 
     ordered = sorted(texts, key=relevance, reverse=True)
-    return [str(one.relative_to(ROOT)) for one in ordered[:MOST_FILES]]
+    return [str(one.relative_to(ROOT)) for one in ordered[:MOST_FILES]] + [FOR_EVERY_ROOM]
 
 
 def names_around(mutant: Mutant) -> set[str]:
