@@ -7,44 +7,27 @@ With e(λ) = E‖eps − eps_hat‖² and L(λ) = KL(q(z_λ|x) ‖ p(z_λ)), so 
 
 Both integrals become sums here. The range is cut into panels, w is a Legendre series on each, and
 panels are bisected until the series is exact: around a kink, or down to a jump.
-
-A panel must also agree with w at levels that are read before any bisection, 2e-3 nats apart in
-usual ranges. What is narrower is found where it is known: at the quantiles of an objective's law,
-at the levels of a table, or at points that a caller names.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.polynomial import legendre
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import expit
 
-from diffviz.checks import finite, number, positive
+from diffviz.checks import positive
 from diffviz.theory.frames import Curve
-from diffviz.theory.laws import Transformed, Truncation
-from diffviz.theory.mixed_laws import Mixture
-from diffviz.theory.weightings import WeightingLike, evaluate, resolve_curve, window
+from diffviz.theory.weightings import Resolved, WeightingLike, evaluate, resolve_curve, window
 
 ORDER = 12  # nodes and Legendre coefficients of a panel
 NODE, WEIGHT = legendre.leggauss(ORDER)
-PLACES = np.concatenate([[1e-9 - 1], NODE, [1 - 1e-9]])  # of a panel, where w is read
 # values at the nodes to Legendre coefficients
 FIT = legendre.legvander(NODE, ORDER - 1).T * WEIGHT * (np.arange(ORDER)[:, None] + 0.5)
 TOLERANCE = 1e-10  # of the last two coefficients, relative to the largest value of a panel
 NARROWEST = 1e-10  # half width in nats at which a panel holds a jump
 MOST_PANELS = 100_000
-EVEN = 128.0  # |λ| up to which the panels of a very wide range are half a nat wide
-GROWTH = 0.25  # log of the ratio of the ends of a panel beyond
-FARTHEST = 1e15  # |λ| that is accepted
-READINGS = 256  # of w on each panel to begin with
-DISAGREE = 1e-7  # of the series and a reading, relative to the largest value of a panel
-ROUNDINGS = 64  # of λ by half a digit, of which w may have the error
-FAINT = 1e-100  # of the largest value of w; panels that stay below have w to no digits
-EVEN_SHARES = np.arange(1, 16) / 16  # of a law, at whose quantiles panels end
-TAIL_SHARES = 10.0 ** -np.array([2, 3, 6, 9, 12, 15])
-AROUND = 10.0 ** np.arange(-9, 0)  # distances in nats from a point at which panels end too
 
 
 class Masses(NamedTuple):
@@ -94,149 +77,34 @@ def _straight(values: NDArray) -> NDArray:
     return np.pad(constant_and_slope, ((0, 0), (0, ORDER - 2)))
 
 
-def _even_edges(low: float, high: float) -> NDArray:
-    """Ends of panels of half a nat.
-
-    In a very wide range those far from 0 grow with |λ|, so that their number grows with the
-    logarithm of the range.
-
-    Args:
-        low: Least λ in nats.
-        high: Largest λ in nats.
-
-    Returns:
-        Increasing λ in nats, the first ``low`` and the last ``high``.
-    """
-    if high - low <= 4 * EVEN:
+def _first_edges(resolved: Resolved, low: float, high: float) -> NDArray:
+    """Ends of the panels to begin with: half a nat each, or the levels of a table."""
+    if resolved.levels is None:
         return np.linspace(low, high, int(np.ceil(2 * (high - low))) + 1)
-    beyond = EVEN * np.exp(GROWTH * np.arange(1, np.log(FARTHEST / EVEN) / GROWTH))
-    middle = np.linspace(-EVEN, EVEN, int(4 * EVEN) + 1)
-    return _with_ends(np.concatenate([-beyond, middle, beyond]), low, high)
+    knots = resolved.levels.knots
+    return np.concatenate([[low], knots[(knots > low) & (knots < high)], [high]])
 
 
-def _landmarks(law: Any) -> NDArray:
-    """Levels between which the density of a law has no narrow features.
-
-    They are quantiles of the law, and of every law that it is put together from: a component that
-    is drawn seldom may be narrow.
-
-    Args:
-        law: Law of λ, a frozen SciPy distribution or what has its methods.
-
-    Returns:
-        Finite λ in nats in no order, shape (n,).
-    """
-    made = getattr(law, "dist", None)
-    is_moved = bool(getattr(law, "args", ()) or getattr(law, "kwds", {}))
-    if isinstance(made, Mixture) and not is_moved:
-        return np.concatenate([_landmarks(part) for part in made.components])
-    if isinstance(made, Transformed) and not is_moved:
-        if isinstance(made.change, Truncation):
-            return _landmarks(made.change.law)
-        if isinstance(getattr(made.base, "dist", None), Mixture | Transformed):
-            return _finite(made.change.forward, _landmarks(made.base))
-    below = _finite(law.ppf, np.concatenate([TAIL_SHARES, EVEN_SHARES]))
-    above = _finite(getattr(law, "isf", lambda share: law.ppf(1 - share)), TAIL_SHARES)
-    return np.concatenate([below, above])
-
-
-def _finite(curve: Curve, places: NDArray) -> NDArray:
-    """The finite values of a function."""
-    with np.errstate(all="ignore"):
-        values = np.asarray(curve(places), dtype=float)
-    return values[np.isfinite(values)]
-
-
-def _with_ends(places: NDArray, low: float, high: float) -> NDArray:
-    """Places between two ends, in order and without repetition, and the ends."""
-    inside = places[(places > low) & (places < high)]
-    return np.unique(np.concatenate([[low], inside, [high]]))
-
-
-@dataclass(frozen=True)
-class Readings:
-    """Values of w between the nodes, at which each panel must agree.
-
-    Args:
-        logsnr: Increasing λ in nats, shape (m,); none for a table, whose kinks are known.
-        value: w there, shape (m,).
-    """
-
-    logsnr: NDArray
-    value: NDArray
-
-    @property
-    def largest(self) -> float:
-        """The largest value; 0 where there are none."""
-        return float(self.value.max(initial=0.0))
-
-    def missed(self, start: NDArray, half: NDArray, series: NDArray, scale: NDArray) -> NDArray:
-        """Which of some neighbouring panels disagree with a reading.
-
-        Args:
-            start: Increasing left ends in nats, shape (p, 1).
-            half: Half widths in nats, shape (p, 1).
-            series: Coefficients, shape (p, ORDER).
-            scale: Largest value of w that is known in each panel, shape (p,).
-
-        Returns:
-            Truth values, shape (p,).
-        """
-        place = np.searchsorted(start[:, 0], self.logsnr, side="right") - 1
-        within = np.maximum(place, 0)
-        offset = (self.logsnr - start[within, 0]) / half[within, 0] - 1
-        inside = (place >= 0) & (offset < 1)
-        panel = place[inside]
-        value = self.value[inside]
-        fitted = legendre.legval(offset[inside], series[panel].T, tensor=False)
-        off = np.abs(fitted - value) > DISAGREE * np.maximum(scale[panel], value)
-        return np.bincount(panel, off, len(start)) > 0
-
-
-def _readings(curve: Curve, edges: NDArray) -> Readings:
-    """Values of w at even places between neighbouring edges."""
-    share = (np.arange(READINGS) + 0.5) / READINGS
-    logsnr = (edges[:-1, None] + np.diff(edges)[:, None] * share).ravel()
-    return Readings(logsnr, curve(logsnr))
-
-
-def _fit_panels(curve: Curve, edges: NDArray, readings: Readings) -> Panels:
+def _fit_panels(curve: Curve, edges: NDArray) -> Panels:
     """Panels between increasing edges, bisected until the series of w is exact on each."""
     start = edges[:-1, None]
     half = np.diff(edges)[:, None] / 2
     finished = []
     while len(start):
-        places = start + half * (1 + PLACES)
-        values = curve(places.ravel()).reshape(places.shape)
-        series = values[:, 1:-1] @ FIT.T
-        scale = np.maximum(values.max(1), FAINT * max(values.max(), readings.largest))
-        rough = np.abs(series[:, -2:]).max(1) > TOLERANCE * scale + _rounding(places, values)
-        at_ends = legendre.legval(PLACES[[0, -1]], series.T)
-        rough |= np.abs(at_ends - values[:, [0, -1]]).max(1) > DISAGREE * scale
-        rough |= readings.missed(start, half, series, scale)
-        jump = rough & (half[:, 0] < _narrowest(start[:, 0]))
+        nodes = start + half * (1 + NODE)
+        values = curve(nodes.ravel()).reshape(nodes.shape)
+        series = values @ FIT.T
+        rough = np.abs(series[:, -2:]).max(1) > TOLERANCE * values.max(1)
+        jump = rough & (half[:, 0] < NARROWEST)
         series[jump] = _straight(values[jump])
         split = rough & ~jump
         finished.append(np.hstack([start, half, series])[~split])
-        halves = half[split] / 2
-        # in the order of λ, by which readings are found
-        start = np.hstack([start[split], start[split] + half[split]]).reshape(-1, 1)
-        half = np.hstack([halves, halves]).reshape(-1, 1)
+        start = np.concatenate([start[split], (start + half)[split]])
+        half = np.tile(half[split] / 2, (2, 1))
         if len(start) > MOST_PANELS:
             raise ValueError("the weighting is noise at every scale: smooth it, or give a table")
     panels = np.concatenate(finished)
     return Panels(*np.split(panels[panels[:, 0].argsort()], [1, 2], axis=1))
-
-
-def _rounding(places: NDArray, values: NDArray) -> NDArray:
-    """How much w changes on each panel by a rounding of λ, which matters on steep slopes."""
-    steepest = np.ptp(values, axis=1) / np.maximum(np.ptp(places, axis=1), np.finfo(float).tiny)
-    return ROUNDINGS * np.spacing(np.maximum(np.abs(places).max(1), 1.0)) * steepest
-
-
-def _narrowest(start: NDArray) -> NDArray:
-    """Half width at which a panel holds a jump: 1e-10, or what float64 tells apart at λ."""
-    return np.maximum(NARROWEST, 16 * np.spacing(np.abs(start)))
 
 
 def _lumps(panels: Panels, low: float, high: float) -> tuple[NDArray, NDArray]:
@@ -251,17 +119,13 @@ def _lumps(panels: Panels, low: float, high: float) -> tuple[NDArray, NDArray]:
     return level[order], lump[order]
 
 
-def panels(
-    w: WeightingLike, low: float = -20.0, high: float = 20.0, points: ArrayLike = ()
-) -> Panels:
+def panels(w: WeightingLike, low: float = -20.0, high: float = 20.0) -> Panels:
     """Panels bisected around the kinks and jumps of w, over the range or the part with support.
 
     Args:
         w: An objective, a measured loss or a callable of λ.
-        low: Least λ in nats, from −1e15.
-        high: Largest λ in nats, up to 1e15.
-        points: λ in nats at which panels end, shape (k,). A callable that has features narrower
-            than 2e-3 nats, or than a thousandth of λ beyond ±128, needs their places.
+        low: Least λ in nats.
+        high: Largest λ in nats.
 
     Returns:
         The panels.
@@ -271,21 +135,12 @@ def panels(
         ValueError: low >= high, or w is negative, not finite, or noise at every scale.
     """
     resolved = resolve_curve(w, "masses")
-    low = number(low, "low", -FARTHEST, FARTHEST)
-    high = number(high, "high", -FARTHEST, FARTHEST)
-    named = finite(points, "points").ravel()[:, None] + np.concatenate([-AROUND, [0.0], AROUND])
     start, stop = window(resolved, low=low, high=high, points=2)
 
     def curve(logsnr: NDArray) -> NDArray:
         return evaluate(resolved, logsnr)
 
-    if resolved.levels is not None:
-        edges = _with_ends(resolved.levels.knots, start, stop)
-        return _fit_panels(curve, edges, Readings(np.empty(0), np.empty(0)))
-    even = _even_edges(start, stop)
-    known = np.empty(0) if resolved.law is None else _landmarks(resolved.law)
-    edges = _with_ends(np.concatenate([even, named.ravel(), known]), start, stop)
-    return _fit_panels(curve, edges, _readings(curve, even))
+    return _fit_panels(curve, _first_edges(resolved, start, stop))
 
 
 def masses(w: WeightingLike, low: float = -20.0, high: float = 20.0) -> Masses:
