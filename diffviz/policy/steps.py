@@ -38,7 +38,7 @@ from diffviz.protocols import Denoiser
 from diffviz.sampling.draws import drawn
 from diffviz.theory.frames import STRAIGHT, VP, Frame, noise_ratio
 
-FARTHEST = 700.0  # |λ| that is accepted; t = 1 and t = 0 have none
+FARTHEST = 700.0  # nats; beyond, e^λ is infinite in float64
 LOG_OF_ROOT = math.log(2 * math.pi) / 2  # of the normal density
 
 
@@ -542,7 +542,7 @@ def scales(frame: Frame, level: float) -> tuple[float, float]:
 
 
 def _checked_levels(before: ArrayLike, after: ArrayLike) -> tuple[float, float]:
-    """Two levels as numbers; a ValueError unless they go up within ±700 nats."""
+    """Two levels as numbers; a ValueError unless they go up."""
     start = checks.number(before, "before", -FARTHEST, FARTHEST)
     end = checks.number(after, "after", -FARTHEST, FARTHEST)
     if not start < end:

@@ -17,10 +17,11 @@ from numpy.polynomial import legendre
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from diffviz.checks import positive
+from diffviz.checks import number, positive
 from diffviz.theory.frames import Curve
 from diffviz.theory.weightings import Resolved, WeightingLike, evaluate, resolve_curve, window
 
+FARTHEST = 700.0  # nats; beyond, e^λ is infinite in float64
 ORDER = 12  # nodes and Legendre coefficients of a panel
 NODE, WEIGHT = legendre.leggauss(ORDER)
 # values at the nodes to Legendre coefficients
@@ -135,6 +136,8 @@ def panels(w: WeightingLike, low: float = -20.0, high: float = 20.0) -> Panels:
         ValueError: low >= high, or w is negative, not finite, or noise at every scale.
     """
     resolved = resolve_curve(w, "masses")
+    low = number(low, "low", -FARTHEST, FARTHEST)
+    high = number(high, "high", -FARTHEST, FARTHEST)
     start, stop = window(resolved, low=low, high=high, points=2)
 
     def curve(logsnr: NDArray) -> NDArray:
