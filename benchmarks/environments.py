@@ -98,11 +98,11 @@ def tested(place: Path, asked_for: list[str], borrowed: list[str], tests: list[s
     subprocess.run([sys.executable, "-m", "venv", place], check=True)
     python = place / "bin" / "python"
     packages = place / "lib" / f"python{HERE}" / "site-packages"
+    for name in borrowed:  # first, so that pip sees what is there already
+        borrow(name, packages)
     pip = [python, "-m", "pip", "install", "--quiet", "--no-compile"]
     needed = [one for name in borrowed for one in requirements_of(name) if one not in borrowed]
     subprocess.run([*pip, *asked_for, *needed], check=True)
-    for name in borrowed:
-        borrow(name, packages)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     command = [python, "-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(

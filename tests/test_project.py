@@ -136,7 +136,7 @@ def test_ci_runs_every_declared_python():
         assert job["strategy"]["matrix"]["python"] == declared
 
 
-@pytest.mark.parametrize("name", ["ci", "release"])
+@pytest.mark.parametrize("name", ["bounds", "ci", "release"])
 def test_a_workflow_may_only_read_but_for_the_one_that_publishes(name):
     assert workflow(name)["permissions"] == {"contents": "read"}
     for job, steps in workflow(name)["jobs"].items():

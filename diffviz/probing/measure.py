@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from diffviz.checks import count, number, require, tensor, text, torch_generator
+from diffviz.checks import count, number, require, tensor, torch_generator
 from diffviz.compute import threads
 from diffviz.data.streams import examples
 from diffviz.data.toys import Toy
@@ -198,8 +198,6 @@ def probe(
     wrap = _wrapper_of(output)
     seed = _seed_from(generator)
     network = network_for(loss, model, x)
-    if loss_key is not None:
-        text(loss_key, "loss_key")
     session = Session(
         loss if isinstance(model, str) else partial(loss, network),
         x,

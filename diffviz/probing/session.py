@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffviz.checks import require
+from diffviz.checks import require, text
 from diffviz.probing.counters import Counters
 from diffviz.probing.draws import NOTHING_KNOWN, Batch, Draws, Known, KroneckerGrids
 from diffviz.probing.explain import explaining
@@ -116,7 +116,7 @@ class Session:
         self.generator_states: dict[torch.Generator, Tensor] = {}
         self.interceptor = Interceptor()
         self.counters = counters
-        self.loss_key = loss_key
+        self.loss_key = None if loss_key is None else text(loss_key, "loss_key")
         self._loss = loss
         self._seed = seed
         self._grids = KroneckerGrids() if stratified else None

@@ -110,6 +110,17 @@ def test_losses_that_are_not_finite_are_counted_by_level(tmp_path):
         assert np.nansum(tracker.spent) == 1.0
 
 
+def test_a_level_that_no_training_reaches_does_not_widen_the_bins():
+    def edges(*levels):
+        return dv.read_log([{"logsnr": level, "loss": 1.0} for level in levels], last=1.0).edges
+
+    expected = edges(-3.5, 2.5)
+    assert expected[0] == -3.5 and expected[-1] == 3
+    for far in (20.5, -1000.0, float("inf"), float("-inf")):
+        np.testing.assert_array_equal(edges(-3.5, 2.5, far), expected)
+    assert edges(-3.5, 20.0)[-1] > 20
+
+
 def test_a_word_in_a_cell_is_named_with_its_row():
     with pytest.raises(ValueError, match=r"'loss' holds 'high' in row 2, which is no number"):
         read([*rows(2), {"logsnr": 0.5, "loss": "high"}])
