@@ -327,7 +327,7 @@ class Points(Control):
         return tuple((float(x), float(y)) for x, y in points[-self.most :])
 
     def to_texts(self, value: tuple[tuple[float, float], ...]) -> list[str]:
-        """All points as one text, such as "0.5_-1*2_0.25", which a link holds as it is."""
+        """All points as one text, such as ``0.5_-1*2_0.25``, which a link holds as it is."""
         return ["*".join(f"{x:.6g}_{y:.6g}" for x, y in value) or "[]"]
 
     def from_texts(self, texts: list[str]) -> tuple[tuple[float, float], ...]:

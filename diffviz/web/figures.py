@@ -32,6 +32,7 @@ LINE_HEIGHT = 0.2  # of a row of text
 COLUMN_WIDTH = 96  # characters of a row of a table
 NOTE_WIDTH = 110  # characters of a note in a line
 LEGEND_SIZE = 8  # points
+MARK_LABEL = (4, -3)  # from the upper end of a mark to its label, in points
 LEGEND_DROP = 4.6  # from the axes to a legend below, in LEGEND_SIZE: past the ticks and the label
 LEGEND_NAME = 16  # characters of names of which two stand side by side
 
@@ -120,7 +121,14 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
     for label, place in chart.marks.items():
         ax.axvline(place, color="0.5", lw=1, gid=f"{label}:mark")
         ax.annotate(
-            label, (place, 1), xycoords=("data", "axes fraction"), fontsize=8, color="0.4", va="top"
+            label,
+            (place, 1),
+            xytext=MARK_LABEL,
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            fontsize=9,
+            color="0.3",
+            va="top",
         )
     ax.set(xlim=chart.xlim or _ends(chart), ylim=chart.ylim)
 

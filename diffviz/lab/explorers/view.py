@@ -241,8 +241,9 @@ class ViewExplorer(anywidget.AnyWidget):
 
     @property
     def png(self) -> bytes:
-        """What is on show as the bytes of a PNG."""
-        return self.figure().png()
+        """What is on show as the bytes of a PNG, with as many dots as a notebook's figures."""
+        picture, _ = self.figure()._repr_png_()
+        return picture
 
     def save(self, path: str | File) -> File:
         """Write the picture, the curves or a page to a file.
@@ -300,7 +301,9 @@ class ViewExplorer(anywidget.AnyWidget):
         """The widget, and its picture for a reader without a kernel."""
         bundle_of_widget = super()._repr_mimebundle_(**kwargs)
         content, metadata = bundle_of_widget if bundle_of_widget is not None else ({}, {})
-        return content | {"image/png": base64.b64encode(self.png).decode()}, metadata
+        picture, size = self.figure()._repr_png_()
+        content = content | {"image/png": base64.b64encode(picture).decode()}
+        return content, metadata | {"image/png": size}
 
     # --- changes
 
