@@ -16,6 +16,7 @@ from diffviz.lab.experiments.side_by_side import BATCH, SAMPLES, TOYS, known, kn
 from diffviz.lab.experiments.training import GRID, Truth
 from diffviz.lab.experiments.walks import DRAWN
 from diffviz.lab.explorers import training, training_views
+from diffviz.lab.explorers.colours import REFERENCE
 from diffviz.lab.explorers.controls import EXAMPLE
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
@@ -79,7 +80,7 @@ class TrainingPage(ViewExplorer):
             "draws": {one.name: draws(one) for one in trained},
             "weightings": {one.name: curve(one) for one in trained},
             "colours": {name: plots.colour(name) for name in (*CATALOGUE, DRAWN)}
-            | {training_views.FLOOR: training_views.GREY, training_views.DATA: training_views.GREY},
+            | {training_views.FLOOR: REFERENCE, training_views.DATA: REFERENCE},
             "starts": starts(),
             "levels": grids.grid(known_objective("fm-ot").law, SAMPLER_STEPS),
             "labels": {
