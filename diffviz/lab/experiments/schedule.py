@@ -264,7 +264,13 @@ def second_moment(
         with np.errstate(divide="ignore"):
             return np.log(objective.weighting(grid)) + log_expit(grid + log_variance)
 
-    low, high = np.clip(np.subtract(law.support(), move), -INFINITY, INFINITY)
+    least, most = np.subtract(law.support(), move)
+    checks.require(
+        least < INFINITY and most > -INFINITY,
+        f"the supports do not overlap: λ is drawn from [{least:g}, {most:g}], and λ beyond "
+        f"±{INFINITY:g} counts as infinite",
+    )
+    low, high = np.clip([least, most], -INFINITY, INFINITY)
     whole = analysis.window(objective, low=-INFINITY, high=INFINITY, points=8001)
     grid = analysis.window(objective, low=low, high=high, points=8001)
     seen = _integral(log_loss(grid), grid)
