@@ -178,6 +178,10 @@ def test_equal_draws_leave_the_ends_as_they_were(text, fair):
         "still has about 70 times less excess than the ELBO at λ = -6",
         "ahead of all others by more than a factor of six",
     )
+    own, even = (fair.gaps("sd3", even=kind) for kind in (False, True))
+    assert 10 ** (own.mean[at(10)] - even.mean[at(10)]) == pytest.approx(2, rel=0.35)
+    assert own.mean[at(10)] - own.half[at(10)] < even.mean[at(10)] + even.half[at(10)]
+    assert_says(text, "it is about halved, and its two intervals overlap")
 
 
 def test_edm_and_the_elbo_cannot_be_told_apart_in_the_middle(text, fair):
