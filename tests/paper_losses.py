@@ -621,3 +621,6 @@ JUMPS = {
     "proteina": (0.02,),
     "la-proteina-latents": (0.02,),
 }
+
+# λ at which a weighting jumps between the ends of its support
+STEPS = {"cosmos-policy": (-2 * log(255), -2 * log(3))}

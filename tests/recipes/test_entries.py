@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cells import in_one_test
 from numpy import cosh, exp, log, maximum, minimum, pi, sqrt, where
-from paper_losses import JUMPS, LOSSES
+from paper_losses import JUMPS, LOSSES, STEPS
 from scipy import stats
 from scipy.special import expit, ndtr
 
@@ -341,13 +341,13 @@ def test_the_papers_own_loss_is_half_the_integral_of_w(name, centre):
             for start, width in zip(ends[:-1], np.diff(ends), strict=True)
         )
     o = dv.objective(name)
-    low, high = (
-        maximum(o.law.support()[0], centre - 9),
-        minimum(o.law.support()[1], centre + 9),
-    )
+    first, last = o.law.support()
+    low = maximum(first, minimum(centre, last) - 9)
+    high = minimum(last, maximum(centre, first) + 9)
     edges = (
         np.linspace(np.cbrt(low), np.cbrt(high), 40_001) ** 3
     )  # fine about 0, where mode(1.75) has its spike
+    edges = np.sort([*edges, *(step for step in STEPS.get(name, ()) if low < step < high)])
     grid = (edges[1:] + edges[:-1]) / 2
     assert 0.5 * (o.weighting(grid) * bump(grid) * np.diff(edges)).sum() == pytest.approx(
         trained, rel=2e-6
