@@ -23,7 +23,6 @@ from diffviz.theory.paths import LINEAR
 from diffviz.theory.targets import U
 
 DIFFSYNTH = "modelscope/DiffSynth-Studio diffsynth/diffusion/flow_match.py (commit 038bad0)"
-LINGBOT = "modelscope/DiffSynth-Studio diffsynth/pipelines/lingbot_video.py (commit ce0e732)"
 WAN_SCRIPTS = "modelscope/DiffSynth-Studio scripts of Wan 2.2 (2025), read in copies of them"
 
 
@@ -192,24 +191,13 @@ ENTRIES = (
         "training states no size. The bell is left out by musubi-tuner. λ is clamped to [−18, 15], "
         "which changes less than one of the 1,000 entries.",
     ),
-    Objective(
-        name="diffsynth-lingbot-video",
-        family="flow",
-        year=2026,
-        source=LINGBOT,
-        path=LINEAR,
-        target=U,
-        multiplier=multipliers.bell,
-        law=stats.logistic(0, 2),
-        stated=BellOverShift(1.0),
-        note="Its scheduler has no shift unless it is told one. The table ends at sigma = 0.999.",
-    ),
     wan_half(
         name="diffsynth-wan2.2-t2v-high",
         boundary=T2V_BOUNDARY,
         noisy=True,
         note="The network for sigma above 0.875, the first 41.7 % of Wan's table: wan-bell below "
-        "λ = −3.89.",
+        "λ = −3.89. Earlier scripts (commit 2af3a6f) gave it the last 12.5 % of the falling table, "
+        "which is the clean end.",
     ),
     wan_half(
         name="diffsynth-wan2.2-t2v-low",

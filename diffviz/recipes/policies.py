@@ -15,6 +15,7 @@ from diffviz.theory.targets import EPS, U, X
 
 GR00T = "NVIDIA/Isaac-GR00T flow-matching action head, sample_time"
 RDT = "Liu et al. 2024 (arXiv 2410.07864), thu-ml/RoboticsDiffusionTransformer configs/base.yaml"
+SMOLVLA = "huggingface/lerobot policies/smolvla/modeling_smolvla.py sample_time (commit 00f4c86)"
 COSMOS_POLICY = (
     "NVIDIA cosmos-policy modules/hybrid_edm_sde.py, models/policy_text2world_model.py, config of "
     "LIBERO (2025), read in copies of them"
@@ -67,6 +68,17 @@ ENTRIES = (
         family="flow",
         year=2026,
         source=f"{GR00T} (N1.6, N1.7: (1 − sample) · noise_s)",
+        path=LINEAR,
+        target=U,
+        law=paths.push_forward(PI0_TIME, LINEAR),
+        stated=pi0,
+        note="The same as π₀.",
+    ),
+    Objective(
+        name="smolvla",
+        family="flow",
+        year=2025,
+        source=SMOLVLA,
         path=LINEAR,
         target=U,
         law=paths.push_forward(PI0_TIME, LINEAR),

@@ -30,7 +30,7 @@ LTX2 = "Lightricks/LTX-2 ltx_trainer/timestep_samplers.py (commit 32ac2e1)"
 COSMOS = "nvidia-cosmos/cosmos-predict2 video2world_model.py, denoiser_scaling.py (2025)"
 MAGE_FLOW = "kohya-ss/musubi-tuner mage_flow_train_network.py (2026, commit 25e7822)"
 MUSUBI_GUIDES = "kohya-ss/musubi-tuner docs"
-BAGEL = "ByteDance-Seed/Bagel modeling/bagel/bagel.py, pretrain_unified_navit.py (2025)"
+BAGEL = "ByteDance-Seed/Bagel modeling/bagel/bagel.py (commit 4d8a488)"
 
 # √(768 · 16 · 16/4096), of the width of the latents against that of a base
 RAE_SHIFT = float(np.sqrt(48))
@@ -352,8 +352,8 @@ ENTRIES = (
         family="flow",
         year=2025,
         source=BAGEL,
-        note="timestep_shift = 1 is the default of its training; sampling takes 3. Both files were "
-        "read in copies of them.",
+        note="timestep_shift = 1 is the default; what the model was trained with was not read. The "
+        "draw from N(0, 1) was read in copies of its data loader.",
     ),
     Objective(
         name="cosmos-predict2-video",

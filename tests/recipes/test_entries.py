@@ -265,7 +265,6 @@ CLOSED = {
         )
         for name, mu in {
             "boogu": 1.15,
-            "lingbot-video": 0.0,
             **dict.fromkeys(
                 ["wan2.2-t2v-high", "wan2.2-t2v-low", "wan2.2-i2v-high", "wan2.2-i2v-low"], log(5)
             ),
@@ -280,6 +279,7 @@ CLOSED = {
     "bagel": lambda l: normal(l, 0, 2) * FLOW(l),
     "ace-step-1.5": lambda l: normal(l, 0.8, 2) * ndtr((0.8 - l) / 2) * FLOW(l),
     "musubi-hidream-o1": lambda l: exp(-l) * sech(l / 4 + log(8) / 2) ** 2,
+    "smolvla": lambda l: sqrt(expit(-l / 2) - 0.001) * exp(-l / 2),
     "cosmos-policy": lambda l: (
         (
             0.7 / (2.4 * sqrt(2 * pi)) * normal(l, -log(144), 2.4)
@@ -570,7 +570,7 @@ def test_identical_weightings_form_the_known_classes():
                 "diffsynth-wan2.2-i2v-low",
             ]
         ),
-        frozenset(["pi0", "gr00t-n1.7"]),
+        frozenset(["pi0", "gr00t-n1.7", "smolvla"]),
         frozenset(["boltz", "protenix", "boltzgen"]),
         frozenset(["diffsynth-flux1", "diffsynth-z-image"]),  # where both train
     }
