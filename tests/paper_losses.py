@@ -286,6 +286,27 @@ def cosmos_video(u, model):
     return (1 + sigma) ** 2 / sigma**2 * x**2
 
 
+def cosmos_policy(u, model):
+    high = lambda u: 1.0 + (85.0 - 1.0) * u
+    sigma = sqrt(9) * either(0.3, high, lambda u: exp(1.3862943611198906 + 1.2 * ndtri(u)))(u)
+    x, _ = model(1 / (1 + sigma), sigma / (1 + sigma))
+    return (1 + sigma) ** 2 / sigma**2 * x**2
+
+
+def wan_part(first, last):
+    """DiffSynth's loss on the indices from one share of Wan's falling table to another."""
+
+    def time(u):
+        sigma = 1 - (first + (last - first) * u)
+        return 5 * sigma / (1 + 4 * sigma)
+
+    return flow(time, lambda t: exp(-2 * (t - 0.5) ** 2) - exp(-0.5))
+
+
+def hidream(u, model):
+    return model(1 - u, 8 * u)[0] ** 2  # the predicted pixels, under louder noise
+
+
 def bell_table(shift, low=0.0, terminal=0.0):
     """DiffSynth's table of sigmas, with its training weight."""
 
@@ -497,6 +518,7 @@ LOSSES = {
     "flux": flow(lambda u: exp(1.15) / (exp(1.15) + (1 / expit(ndtri(u)) - 1))),
     "meanflow": flow(logit_normal(-0.4, 1)),
     "meanflow-as-coded": flow(lambda u: logit_normal(-0.4, 1)(sqrt(u))),
+    "ace-step-1.5": flow(lambda u: expit(-0.4 + ndtri(sqrt(u)))),
     "jit": jit,
     "sd3-cosmap": flow(lambda u: 1 - 1 / (tan(pi * u / 2) + 1)),
     "sd3-mode-1.29": flow(mode(1.29)),
@@ -533,13 +555,27 @@ LOSSES = {
     "musubi-qinglong-qwen": flow(qinglong(tokens_1024(0.5, 0.9, 8192))),
     "ltx2-trainer-1024": flow(ltx2(0.95)),
     "ltx2-trainer-4096": flow(ltx2(2.05)),
+    "musubi-z-image": flow(logit_normal(0, 1, 2)),
+    "musubi-ernie-image": flow(lambda u: expit(ndtri(u))),
+    "musubi-mage-flow": flow(logit_normal(0, 1, 6)),
+    "bagel": flow(lambda u: (lambda t: 1.0 * t / (1 + (1.0 - 1) * t))(expit(ndtri(u)))),
     "cosmos-predict2-video": cosmos_video,
     "diffsynth-flux1": bell_table(3, low=0.003 / 1.002),
     "diffsynth-z-image": bell_table(3),
     "diffsynth-flux2": bell_table(exp(0.8)),
     "diffsynth-qwen-image": bell_table(exp(0.8), terminal=0.02),
     "diffsynth-ltx2": bell_table(exp(2.05), terminal=0.1),
+    "diffsynth-boogu": bell_table(exp(1.15)),
+    "diffsynth-ideogram4": flow(
+        lambda u: 1 - (1 - expit(0.5 * log(4) + 1.5 * ndtri(u))),
+        lambda t: exp(-2 * (t - 0.5) ** 2) - exp(-0.5),
+    ),
+    "diffsynth-wan2.2-t2v-high": wan_part(0, 0.417),
+    "diffsynth-wan2.2-t2v-low": wan_part(0.417, 1),
+    "diffsynth-wan2.2-i2v-high": wan_part(0, 0.358),
+    "diffsynth-wan2.2-i2v-low": wan_part(0.358, 1),
     "jit-512": jit_512,
+    "musubi-hidream-o1": hidream,
     "equilibrium-matching": equilibrium,
     "audioldm": on_eps(scaled_linear(0.0015, 0.0195, 1000)),
     "hunyuan-dit": on_v(scaled_linear(0.00085, 0.03, 1000)),
@@ -550,12 +586,15 @@ LOSSES = {
     "diffusion-lm": on_x(diffusion_lm),
     "gr00t-n1": flow(lambda u: u ** (1 / 1.5)),
     "gr00t-n1.7": flow(lambda u: 1 - 0.999 * (1 - u ** (1 / 1.5))),
+    "smolvla": flow(lambda u: u ** (2 / 3) * 0.999 + 0.001),
+    "cosmos-policy": cosmos_policy,
     "rdt": on_x(iddpm),
     "diffusion-policy": on_eps(iddpm),
     "gencast": gencast,
     "corrdiff": edm(0.0, 1.2),
     "boltz": alphafold(lambda s: (s**2 + 16**2) / (16 * s) ** 2),
     "protenix": alphafold(lambda s: (s**2 + 16**2) / (16 * s) ** 2),
+    "boltzgen": alphafold(lambda s: (s**2 + 16**2) / (16 * s) ** 2),
     "alphafold3": alphafold(lambda s: (s**2 + 16**2) / (s + 16) ** 2),
     "simplefold": flow(
         either(0.02, lambda u: u, lambda u: expit(-(0.8 + 1.7 * ndtri(u)))),
@@ -577,7 +616,11 @@ JUMPS = {
     "ltx2-trainer-1024": (0.1 / (0.1 + 0.9 * ndtr(3.0902)),),
     "ltx2-trainer-4096": (0.1 / (0.1 + 0.9 * ndtr(3.0902)),),
     "cosmos-predict2-video": (0.05,),
+    "cosmos-policy": (0.3,),
     "simplefold": (0.02,),
     "proteina": (0.02,),
     "la-proteina-latents": (0.02,),
 }
+
+# λ at which a weighting jumps between the ends of its support
+STEPS = {"cosmos-policy": (-2 * log(255), -2 * log(3))}

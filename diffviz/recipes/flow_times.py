@@ -18,6 +18,7 @@ SD3_MODE = f"{ESSER}, eq. 20"
 FLUX = "kohya-ss/sd-scripts flux_train_utils; black-forest-labs/flux time_shift, mu = 1.15"
 MEANFLOW = "Geng et al. 2025 (arXiv 2505.13447), r = t part as its text reads"
 MEANFLOW_CODE = "Gsunshine/meanflow sample_tr; py-meanflow time_sampler"
+ACE_STEP = "ACE-Step 1.5 (arXiv 2602.00744), sample_t_r, as its LoRA trainer restates it (2026)"
 LI_HE = "Li & He 2025 (arXiv 2511.13720), JiT denoiser.py (fork read)"
 FLOW_MATCH_EULER = "diffusers FlowMatchEulerDiscreteScheduler(shift=3)"
 WAN = "modelscope/DiffSynth-Studio flow_match.py (Wan)"
@@ -152,6 +153,19 @@ ENTRIES = (
         stated=meanflow_as_coded,
         note="The code sets r to t after the swap, so t is the larger of two draws. "
         "The mean of λ is −0.33 instead of 0.8.",
+    ),
+    Objective(
+        name="ace-step-1.5",
+        family="flow",
+        year=2026,
+        source=ACE_STEP,
+        path=LINEAR,
+        target=U,
+        law=laws.lower_of_two(laws.logit_normal_logsnr(-0.4, 1)),
+        stated=meanflow_as_coded,
+        note="MeanFlow's sampler with use_meanflow = False: r is set to t, the larger of two "
+        "draws, for the whole batch. So this music model has the weighting of MeanFlow's code. "
+        "The code clamps t to [1e-5, 1 − 1e-5], which is left out. The paper was not read here.",
     ),
     Objective(
         name="jit",

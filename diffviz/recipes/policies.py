@@ -5,17 +5,39 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from diffviz.recipes.closed_forms import flow_matching
+from diffviz.recipes.closed_forms import flow_matching, squared_velocity_gain
 from diffviz.recipes.ddpm import eps_cosine_with_offset
 from diffviz.recipes.flow_times import PI0_TIME, pi0
-from diffviz.theory import paths
+from diffviz.theory import laws, paths
 from diffviz.theory.objectives import Objective
 from diffviz.theory.paths import LINEAR
 from diffviz.theory.targets import EPS, U, X
 
 GR00T = "NVIDIA/Isaac-GR00T flow-matching action head, sample_time"
 RDT = "Liu et al. 2024 (arXiv 2410.07864), thu-ml/RoboticsDiffusionTransformer configs/base.yaml"
+SMOLVLA = "huggingface/lerobot policies/smolvla/modeling_smolvla.py sample_time (commit 00f4c86)"
+COSMOS_POLICY = (
+    "NVIDIA cosmos-policy modules/hybrid_edm_sde.py, models/policy_text2world_model.py, config of "
+    "LIBERO (2025), read in copies of them"
+)
 DIFFUSION_POLICY = "Chi et al. 2023 (arXiv 2303.04137), real-stanford/diffusion_policy configs"
+
+
+COSMOS_SCALE = 3.0  # √9, of the latent frames of a sample
+COSMOS_CENTRE = -2 * np.log(4 * COSMOS_SCALE)  # λ at the median of the log-normal noise
+COSMOS_RANGE = (COSMOS_SCALE * 1.0, COSMOS_SCALE * 85.0)  # of the uniform noise
+COSMOS_LAW = laws.mixture(
+    [stats.norm(COSMOS_CENTRE, 2.4), paths.karras(*COSMOS_RANGE, rho=1).schedule], [0.7, 0.3]
+)
+
+
+def cosmos_policy(logsnr: NDArray) -> NDArray:
+    """(0.7 N(λ; −2 log 12, 2.4²) + 0.3 σ/504 for σ from 3 to 255)(1 + e^(−λ/2))², σ = e^(−λ/2)."""
+    sigma = np.exp(-logsnr / 2)
+    low, high = COSMOS_RANGE
+    even = np.where((sigma >= low) & (sigma <= high), sigma / (2 * (high - low)), 0.0)
+    density = 0.7 * stats.norm.pdf(logsnr, COSMOS_CENTRE, 2.4) + 0.3 * even
+    return density * squared_velocity_gain(logsnr)
 
 
 def rdt(logsnr: NDArray) -> NDArray:
@@ -51,6 +73,31 @@ ENTRIES = (
         law=paths.push_forward(PI0_TIME, LINEAR),
         stated=pi0,
         note="The same as π₀.",
+    ),
+    Objective(
+        name="smolvla",
+        family="flow",
+        year=2025,
+        source=SMOLVLA,
+        path=LINEAR,
+        target=U,
+        law=paths.push_forward(PI0_TIME, LINEAR),
+        stated=pi0,
+        note="The same as π₀.",
+    ),
+    Objective(
+        name="cosmos-policy",
+        family="flow",
+        year=2025,
+        source=COSMOS_POLICY,
+        path=LINEAR,
+        target=U,
+        law=COSMOS_LAW,
+        stated=cosmos_policy,
+        note="σ is log-normal about 4 with probability 0.7, and uniform from 1 to 85 otherwise, "
+        "times √9 for 9 latent frames, which hold actions, images and a value. That factor and the "
+        "weight (1 + σ)²/σ² on the x error, which is the velocity error, are those of "
+        "Cosmos-Predict2.",
     ),
     Objective(
         name="rdt",

@@ -14,6 +14,10 @@ from diffviz.theory.paths import LINEAR
 from diffviz.theory.targets import EPS, U, X
 
 BOLTZ = "jwohlwend/boltz diffusion.py (Wohlwend et al. 2024)"
+BOLTZGEN = (
+    "HannesStark/boltzgen model/modules/diffusion.py (commit 3454e12), "
+    "resources/config/train/boltzgen.yaml (commit ff2c840)"
+)
 PROTENIX = "bytedance/Protenix model/generator.py, model/loss.py (2025)"
 ALPHAFOLD3 = "Abramson et al. 2024 (AlphaFold 3), as lucidrains/alphafold3-pytorch states its text"
 SIMPLEFOLD = "Wang et al. 2025 (arXiv 2509.18480), apple/ml-simplefold simplefold.py"
@@ -134,6 +138,17 @@ ENTRIES = (
         year=2025,
         source=PROTENIX,
         note="The weighting of Boltz. The target is aligned first.",
+    ),
+    edm(
+        mean=-1.2 + LOG_ANGSTROMS,
+        std=1.5,
+        sigma_data=ANGSTROMS,
+        name="boltzgen",
+        family="EDM",
+        year=2025,
+        source=BOLTZGEN,
+        note="The weighting of Boltz, for the design of binders. The target is aligned first, and "
+        "atoms of nucleotides and ligands count more.",
     ),
     Objective(
         name="alphafold3",

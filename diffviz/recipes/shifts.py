@@ -28,6 +28,9 @@ STABLE_AUDIO = "Stability-AI/stable-audio-tools training/diffusion.py, inference
 MUSUBI = "kohya-ss/musubi-tuner training/timesteps.py, trainer_base.py (2026)"
 LTX2 = "Lightricks/LTX-2 ltx_trainer/timestep_samplers.py (commit 32ac2e1)"
 COSMOS = "nvidia-cosmos/cosmos-predict2 video2world_model.py, denoiser_scaling.py (2025)"
+MAGE_FLOW = "kohya-ss/musubi-tuner mage_flow_train_network.py (2026, commit 25e7822)"
+MUSUBI_GUIDES = "kohya-ss/musubi-tuner docs"
+BAGEL = "ByteDance-Seed/Bagel modeling/bagel/bagel.py (commit 4d8a488)"
 
 # √(768 · 16 · 16/4096), of the width of the latents against that of a base
 RAE_SHIFT = float(np.sqrt(48))
@@ -307,6 +310,50 @@ ENTRIES = (
         law=stretched_levels(MANY_TOKENS[1], 1.0, LTX2_LEAST, 0.1).law,
         stated=ltx2_many_tokens,
         note="A sample of 4,096 tokens or more. 0.1 % of the logit-normal draws become pure noise.",
+    ),
+    flow(
+        mean=0.0,
+        std=1.0,
+        shift=2.0,
+        name="musubi-z-image",
+        family="flow",
+        year=2026,
+        source=f"{MUSUBI_GUIDES}/zimage.md (commit 867ab25), shift",
+        note="discrete_flow_shift = 2, the start that its guide gives for Z-Image. The guide says "
+        "that the best settings are not known.",
+    ),
+    flow(
+        mean=0.0,
+        std=1.0,
+        shift=1.0,
+        name="musubi-ernie-image",
+        family="flow",
+        year=2026,
+        source=f"{MUSUBI_GUIDES}/ernie_image.md (commit 3c4aa62), shift",
+        note="discrete_flow_shift = 1, the start that its guide gives for ERNIE-Image: SD3's law "
+        "with m = 0 and s = 1.",
+    ),
+    flow(
+        mean=0.0,
+        std=1.0,
+        shift=6.0,
+        name="musubi-mage-flow",
+        family="flow",
+        year=2026,
+        source=MAGE_FLOW,
+        note="Shift 6 and no weight are the defaults of the script for Mage-Flow, at every "
+        "resolution.",
+    ),
+    flow(
+        mean=0.0,
+        std=1.0,
+        shift=1.0,
+        name="bagel",
+        family="flow",
+        year=2025,
+        source=BAGEL,
+        note="timestep_shift = 1 is the default; what the model was trained with was not read. The "
+        "draw from N(0, 1) was read in copies of its data loader.",
     ),
     Objective(
         name="cosmos-predict2-video",

@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import brentq
+from scipy.special import ndtr
 from torch import nn
 
 import diffviz as dv
@@ -50,15 +52,33 @@ def test_the_exact_map_of_a_gaussian_keeps_its_quantiles():
     for t, r in ((0.99, 0.01), (0.7, 0.3), (0.2, 0.0001)):
         (mean, std), (end_mean, end_std) = place(t), place(r)
         expected = end_mean + (z - mean) / std * end_std
-        torch.testing.assert_close(maps.exact_map(toy, z, t, r), expected, rtol=0, atol=1e-8)
+        torch.testing.assert_close(maps.exact_map(toy, z, t, r), expected, rtol=0, atol=1e-9)
 
 
-def test_maps_of_a_mixture_compose():
-    toy = dv.toy("gmm1")
-    z = torch.linspace(-1.5, 1.5, 7, dtype=torch.float64)[:, None]
+def excess(z, t, share=0.0):
+    """Probability of a state under z, less a share: of the toy "gmm1" at t on the linear path."""
+    means = (1 - t) * np.array([-1.5, 0.5])
+    std = np.hypot((1 - t) * np.array([0.3, 0.2]), t)
+    return ndtr((z - means) / std) @ [0.3, 0.7] - share
+
+
+@pytest.mark.parametrize(("t", "r"), [(0.99, 0.5), (0.9, 0.1), (0.6, 0.2)])
+def test_the_exact_map_of_a_mixture_keeps_its_quantiles(t, r):
+    """States on a line do not pass each other, so that the probability below each stays."""
+    z = np.linspace(-1.5, 1.5, 9)
+    shares = [excess(each, t) for each in z]
+    expected = [brentq(excess, -9, 9, (r, share), xtol=1e-14, rtol=1e-14) for share in shares]
+    carried = maps.exact_map(dv.toy("gmm1"), torch.from_numpy(z)[:, None], t, r)
+    np.testing.assert_allclose(carried.ravel(), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "dim"), [("gmm1", 1), ("gmm2d", 2)])
+def test_maps_of_a_mixture_compose(name, dim):
+    toy = dv.toy(name)
+    z = torch.linspace(-1.5, 1.5, 14, dtype=torch.float64).reshape(-1, dim)
     at_once = maps.exact_map(toy, z, 0.9, 0.1)
     in_two = maps.exact_map(toy, maps.exact_map(toy, z, 0.9, 0.4), 0.4, 0.1)
-    torch.testing.assert_close(at_once, in_two, rtol=0, atol=1e-7)
+    torch.testing.assert_close(at_once, in_two, rtol=0, atol=1e-9)
 
 
 def test_the_velocity_in_closed_form_is_that_of_the_map():
@@ -66,7 +86,7 @@ def test_the_velocity_in_closed_form_is_that_of_the_map():
     batch = batch_on_the_flow(0.8, 0.3)
     u = ExactGaussian()(batch.z, batch.r, batch.t)
     carried = maps.exact_map(toy, batch.z, 0.8, 0.3)
-    torch.testing.assert_close(batch.z - 0.5 * u, carried, rtol=0, atol=1e-8)
+    torch.testing.assert_close(batch.z - 0.5 * u, carried, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["meanflow", "imeanflow", "shortcut"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cells import in_one_test
 from numpy import cosh, exp, log, maximum, minimum, pi, sqrt, where
-from paper_losses import JUMPS, LOSSES
+from paper_losses import JUMPS, LOSSES, STEPS
 from scipy import stats
 from scipy.special import expit, ndtr
 
@@ -259,6 +259,34 @@ CLOSED = {
         sech(l / 4 + log(3) / 2) ** 2 * FLOW(l) * (exp(sech(l / 4) ** 2 / 2) - 1)
     ),
     "diffsynth-flux2": lambda l: sech(l / 4 + 0.4) ** 2 * FLOW(l) * (exp(sech(l / 4) ** 2 / 2) - 1),
+    **{
+        f"diffsynth-{name}": lambda l, mu=mu: (
+            sech(l / 4 + mu / 2) ** 2 * FLOW(l) * (exp(sech(l / 4) ** 2 / 2) - 1)
+        )
+        for name, mu in {
+            "boogu": 1.15,
+            **dict.fromkeys(
+                ["wan2.2-t2v-high", "wan2.2-t2v-low", "wan2.2-i2v-high", "wan2.2-i2v-low"], log(5)
+            ),
+        }.items()
+    },
+    "diffsynth-ideogram4": lambda l: (
+        normal(l, -log(4), 3) * FLOW(l) * (exp(sech(l / 4) ** 2 / 2) - 1)
+    ),
+    "musubi-z-image": lambda l: normal(l, -log(4), 2) * FLOW(l),
+    "musubi-ernie-image": lambda l: normal(l, 0, 2) * FLOW(l),
+    "musubi-mage-flow": lambda l: normal(l, -log(36), 2) * FLOW(l),
+    "bagel": lambda l: normal(l, 0, 2) * FLOW(l),
+    "ace-step-1.5": lambda l: normal(l, 0.8, 2) * ndtr((0.8 - l) / 2) * FLOW(l),
+    "musubi-hidream-o1": lambda l: exp(-l) * sech(l / 4 + log(8) / 2) ** 2,
+    "smolvla": lambda l: sqrt(expit(-l / 2) - 0.001) * exp(-l / 2),
+    "cosmos-policy": lambda l: (
+        (
+            0.7 / (2.4 * sqrt(2 * pi)) * normal(l, -log(144), 2.4)
+            + 0.3 * exp(-l / 2) / 504 * ((l > -2 * log(255)) & (l < -2 * log(3)))
+        )
+        * FLOW(l)
+    ),
     "equilibrium-matching": lambda l: exp(-l / 2) * minimum(1, 5 / (1 + exp(l / 2))) ** 2,
     "jit-512": lambda l: (
         normal(l, -2.98629436111989, 1.6) * exp(-l) / maximum(1 / (1 + 2 * exp(l / 2)), 0.05) ** 2
@@ -270,6 +298,7 @@ CLOSED = {
     "gencast": lambda l: exp(-l / 14) * EDM(l, 1.0),
     "corrdiff": lambda l: normal(l, 0, 2.4) * EDM(l),
     "boltz": lambda l: normal(l, 2.4 - log(256), 3) * (exp(-l) + 256),
+    "boltzgen": lambda l: normal(l, 2.4 - log(256), 3) * (exp(-l) + 256),
     "protenix": lambda l: normal(l, 2.4 - log(256), 3) * (exp(-l) + 256),
     "alphafold3": lambda l: (
         normal(l, 2.4 - log(256), 3) * (exp(-l) + 256) / (1 + 16 * exp(l / 2)) ** 2
@@ -312,13 +341,13 @@ def test_the_papers_own_loss_is_half_the_integral_of_w(name, centre):
             for start, width in zip(ends[:-1], np.diff(ends), strict=True)
         )
     o = dv.objective(name)
-    low, high = (
-        maximum(o.law.support()[0], centre - 9),
-        minimum(o.law.support()[1], centre + 9),
-    )
+    first, last = o.law.support()
+    low = maximum(first, minimum(centre, last) - 9)
+    high = minimum(last, maximum(centre, first) + 9)
     edges = (
         np.linspace(np.cbrt(low), np.cbrt(high), 40_001) ** 3
     )  # fine about 0, where mode(1.75) has its spike
+    edges = np.sort([*edges, *(step for step in STEPS.get(name, ()) if low < step < high)])
     grid = (edges[1:] + edges[:-1]) / 2
     assert 0.5 * (o.weighting(grid) * bump(grid) * np.diff(edges)).sum() == pytest.approx(
         trained, rel=2e-6
@@ -380,6 +409,8 @@ def test_the_discrete_vdm_loss_is_its_sum_over_steps():
         ("diffsynth-flux1", -np.inf, 9.419060),
         ("diffsynth-qwen-image", -np.inf, 7.783641),
         ("diffsynth-ltx2", -np.inf, 4.394449),
+        ("diffsynth-wan2.2-t2v-high", -np.inf, -3.889078),
+        ("diffsynth-wan2.2-i2v-low", -4.386986, np.inf),
         ("frameflow-translations", -9.190240, 9.190240),
         ("gencast", -8.954674, 7.824046),
         ("mattergen-coordinates", -3.218876, 10.596635),
@@ -528,9 +559,19 @@ def test_identical_weightings_form_the_known_classes():
         frozenset(["fm-shift3", "diffusers-sd3-sigma-sqrt"]),
         frozenset(["iddpm-cosine-as-coded", "diffusion-policy"]),
         frozenset(["ztsnr-v", "cogvideox-5b"]),
-        frozenset(["sd3", "omnigen"]),
-        frozenset(["pi0", "gr00t-n1.7"]),
-        frozenset(["boltz", "protenix"]),
+        frozenset(["sd3", "omnigen", "musubi-ernie-image", "bagel"]),
+        frozenset(["meanflow-as-coded", "ace-step-1.5"]),
+        frozenset(
+            [
+                "wan-bell",
+                "diffsynth-wan2.2-t2v-high",
+                "diffsynth-wan2.2-t2v-low",
+                "diffsynth-wan2.2-i2v-high",
+                "diffsynth-wan2.2-i2v-low",
+            ]
+        ),
+        frozenset(["pi0", "gr00t-n1.7", "smolvla"]),
+        frozenset(["boltz", "protenix", "boltzgen"]),
         frozenset(["diffsynth-flux1", "diffsynth-z-image"]),  # where both train
     }
 
