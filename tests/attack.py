@@ -308,7 +308,7 @@ def shows_number(message: str, value: Any) -> bool:
     if not isinstance(value, np.generic | np.ndarray | torch.Tensor) or isinstance(value, np.str_):
         return False
     try:
-        number = float(value)
+        number = float(value.item())
     except (TypeError, ValueError, RuntimeError, OverflowError):
         return False
     written = "|".join(re.escape(one) for one in (str(number), f"{number:g}"))

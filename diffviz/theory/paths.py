@@ -622,7 +622,7 @@ class KarrasSchedule:
 
 
 def checked_rho(rho: float, low: float, high: float) -> float:
-    """The ρ of a grid of sigma; a ValueError unless sigma^(1/ρ) is within float64.
+    """The ρ of a grid of sigma, if sigma^(1/ρ) is within float64.
 
     Args:
         rho: ρ.
@@ -631,8 +631,11 @@ def checked_rho(rho: float, low: float, high: float) -> float:
 
     Returns:
         ρ as a float.
+
+    Raises:
+        ValueError: ρ is too small, or an argument is not a finite number above 0.
     """
-    rho = positive(rho, "rho")
+    rho, low, high = positive(rho, "rho"), positive(low, "low"), positive(high, "high")
     require(
         max(abs(np.log([low, high]))) < LARGEST_EXPONENT * rho,
         f"rho={rho:g} is too small: sigma^(1/rho) is beyond float64 at {low:g} or {high:g}",
