@@ -31,10 +31,10 @@ test:  ## lint, types, pages, tests, notebooks, a look in a real browser
 	$(MAKE) -j 2 lint docs callbacks
 	$(MAKE) suite
 
-# The browser looks how soon a picture comes, and waits more than it works: three processes keep two cores busy. Long files come
-# first (LONGEST in tests/conftest.py), so that all processes end together.
+# The browser looks how soon a picture comes. While one process looks, the other works. Long files come first (LONGEST in
+# tests/conftest.py), so that both processes end together.
 suite: $(TEST) $(PEERS)  ## the tests, the notebooks, and each of their controls moved in a real browser
-	$(BIN)/pytest -q -rs -n 3 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests
+	$(BIN)/pytest -q -rs -n 2 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests
 
 callbacks: $(TEST) $(OTHERS)  ## the tests that need what users bring to us, such as Lightning and pandas
 	PYTHONPATH=.others $(BIN)/pytest -q -rs $(NEED_OTHERS)

@@ -21,6 +21,7 @@ import tempfile
 import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "psutil", "threadpoolctl")
@@ -28,7 +29,19 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 BOUND = re.compile(r"([A-Za-z0-9_.-]+)>=([0-9.]+)")
 
 
-def asked(extras: list[str]) -> dict[str, str]:
+class Outcome(NamedTuple):
+    """What became of an environment.
+
+    Attributes:
+        passed: Whether the tests passed, or pip found a set of wheels.
+        words: What the table says of it.
+    """
+
+    passed: bool
+    words: str
+
+
+def lowest_versions(extras: list[str]) -> dict[str, str]:
     """Lowest version by name of all that the package and some extras ask for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = project["optional-dependencies"]
@@ -38,34 +51,38 @@ def asked(extras: list[str]) -> dict[str, str]:
             inner = re.fullmatch(r"diffviz\[(.*)\]", line)
             left += inner[1].split(",") if inner else []
             lines += [] if inner else [line]
-    return dict(BOUND.fullmatch(line).groups() for line in lines)
+    bounds = [(line, BOUND.fullmatch(line)) for line in lines]
+    unread = [line for line, bound in bounds if bound is None]
+    if unread:
+        raise SystemExit(f"no bound of the form NAME>=VERSION: {unread}")
+    return dict(bound.groups() for _, bound in bounds)
 
 
 def requirements(bounds: str, extras: list[str], borrowed: list[str]) -> list[str]:
     """What pip is asked for."""
     sign = {"lowest": "==", "newest": ">="}[bounds]
     pins = re.findall(r"^(\S+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)
-    own = [f"{name}{sign}{low}" for name, low in asked(extras).items() if name not in borrowed]
+    lowest = lowest_versions(extras)
+    own = [f"{name}{sign}{low}" for name, low in lowest.items() if name not in borrowed]
     return own + [f"{name}=={version}" for name, version in pins if name in TOOLS]
 
 
-def is_resolved(python: str, asked_for: list[str]) -> str:
-    """Whether there is a set of wheels for a Python: "resolves", or what pip says it lacks."""
+def resolution(python: str, packages: list[str]) -> Outcome:
+    """Whether there is a set of wheels for a Python, or what pip says it lacks."""
+    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet"]
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--dry-run",
-            "--quiet",
-            "--target",
-            folder,
-        ]
-        command += ["--python-version", python, "--only-binary", ":all:", *asked_for]
+        command = [*pip, "--target", folder, "--python-version", python]
+        command += ["--only-binary", ":all:", *packages]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-    return "resolves" if done.returncode == 0 else lines[-1][:200]
+    if done.returncode == 0:
+        return Outcome(True, "resolves")
+    return Outcome(False, last_line(done.stderr))
+
+
+def last_line(text: str) -> str:
+    """The last line of what a command has said, not too long for a table."""
+    lines = text.strip().splitlines() or ["nothing was said"]
+    return lines[-1][:200]
 
 
 def borrow(name: str, folder: Path) -> None:
@@ -93,8 +110,10 @@ def is_here(name: str) -> bool:
     return True
 
 
-def tested(place: Path, asked_for: list[str], borrowed: list[str], tests: list[str]) -> str:
-    """The last line of pytest in a new environment."""
+def pytest_outcome(
+    place: Path, packages: list[str], borrowed: list[str], tests: list[str]
+) -> Outcome:
+    """What pytest says at last in a new environment."""
     subprocess.run([sys.executable, "-m", "venv", place], check=True)
     python = place / "bin" / "python"
     packages = place / "lib" / f"python{HERE}" / "site-packages"
@@ -102,14 +121,14 @@ def tested(place: Path, asked_for: list[str], borrowed: list[str], tests: list[s
         borrow(name, packages)
     pip = [python, "-m", "pip", "install", "--quiet", "--no-compile"]
     needed = [one for name in borrowed for one in requirements_of(name) if one not in borrowed]
-    subprocess.run([*pip, *asked_for, *needed], check=True)
+    subprocess.run([*pip, *packages, *needed], check=True)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     command = [python, "-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     print(done.stdout[-4000:])
-    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-200:]
+    return Outcome(done.returncode == 0, last_line(done.stdout or done.stderr))
 
 
 def main() -> None:
@@ -124,17 +143,19 @@ def main() -> None:
     parser.add_argument("--place", type=Path, help="folder of the environments, which are kept")
     options = parser.parse_args()
     rows = ["| Python | bounds | result |", "| --- | --- | --- |"]
+    outcomes = []
     for python in options.python:
         for bounds in options.bounds:
-            wanted = requirements(bounds, options.extras, options.borrow)
+            packages = requirements(bounds, options.extras, options.borrow)
             if options.dry_run or python != HERE:
-                result = is_resolved(python, wanted)
+                outcome = resolution(python, packages)
             else:
                 place = (options.place or Path(tempfile.mkdtemp())) / f"{bounds}-{python}"
-                result = tested(place, wanted, options.borrow, options.tests)
-            rows.append(f"| {python} | {bounds} | {result} |")
+                outcome = pytest_outcome(place, packages, options.borrow, options.tests)
+            outcomes.append(outcome)
+            rows.append(f"| {python} | {bounds} | {outcome.words} |")
     print("\n".join(rows))
-    sys.exit(0 if all(" failed" not in row and "ERROR" not in row for row in rows) else 1)
+    sys.exit(0 if all(outcome.passed for outcome in outcomes) else 1)
 
 
 if __name__ == "__main__":

@@ -307,7 +307,9 @@ def trial(job: Job, alone: Alone, at: int, disturb: Callable[[], Any], place: Pa
     faults = []
     if first.how in ("raised", "no end"):
         faults.append(f"the disturbed run ended otherwise: {first.how} {first.outcome}")
-    if first.how == "interrupted" or first.how == "returned":
+    if disturb is kill and first.how == "returned":
+        faults.append("it was not killed: the moment never came")
+    if first.how in ("interrupted", "returned"):
         faults += [f"{name} was left at once" for name in files_in(folder) - alone.files]
     note = place / FINISHED
     finished = [int(row) for row in note.read_text().split()] if note.exists() else [0]
@@ -353,12 +355,8 @@ def trials(options: argparse.Namespace) -> Iterator[tuple[str, str, int, list[st
         at = drawn_moment(rng, alone[name])
         place = Path(tempfile.mkdtemp(prefix="kills-"))
         try:
-            yield (
-                name,
-                kind,
-                at,
-                trial(JOBS[name], alone[name], at, disturb, place),
-            )
+            faults = trial(JOBS[name], alone[name], at, disturb, place)
+            yield name, kind, at, faults
         finally:
             with suppress(OSError):
                 shutil.rmtree(place)

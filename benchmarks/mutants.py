@@ -106,7 +106,7 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
     ): "a note with two digits, which are the same",
     (
         "diffviz/probing/draws.py",
-        "KRONECKER_STEPS = np.sqrt([0, 1.25, 2, 3, 7, 11, 13, 17, 19, 23, 29, 31, 37])",
+        "[0, 1 / PLASTIC, PLASTIC**-2, *np.sqrt([2, 3, 7, 11, 13, 17, 19, 23, 29, 31])]",
         "14",
     ): "any irrational step spreads points evenly",
     (

@@ -231,9 +231,13 @@ def last_frame(error: BaseException) -> Any:
 
 
 def is_of_caller(error: BaseException) -> bool:
-    """Whether an error was raised within a function that was passed, such as a loss."""
-    file = last_frame(error).tb_frame.f_code.co_filename
-    return Path(file).parent == TESTS and Path(file).stem not in HARNESS
+    """Whether a function that was passed refused on purpose, such as a denoiser of the tests.
+
+    What such a function stumbles over is not of the caller: the package should have refused it.
+    """
+    frame = last_frame(error)
+    file = Path(frame.tb_frame.f_code.co_filename)
+    return file.parent == TESTS and file.stem not in HARNESS and raises(frame)
 
 
 def place_of(error: BaseException) -> str:
@@ -257,7 +261,12 @@ def deliberate(error: BaseException) -> bool:
     code = trace.tb_frame.f_code
     if not code.co_filename.startswith(PACKAGE):
         return code.co_filename == hostile.__file__
-    by_offset = {one.offset: one.opname for one in dis.get_instructions(code)}
+    return raises(trace)
+
+
+def raises(trace: Any) -> bool:
+    """Whether a ``raise`` stands where a traceback ends."""
+    by_offset = {one.offset: one.opname for one in dis.get_instructions(trace.tb_frame.f_code)}
     return by_offset.get(trace.tb_lasti) in ("RAISE_VARARGS", "RERAISE")
 
 
@@ -279,8 +288,9 @@ def names(message: str, argument: str, hostile_value: hostile.Hostile) -> bool:
 
 def forms(value: Any) -> set[str]:
     """The forms in which a message may show a value."""
-    shape = getattr(value, "shape", None)
-    shown = {text(value)[:40], str(shape if shape is None else tuple(shape))}
+    shown = {text(value)[:40]}
+    if isinstance(value, np.ndarray | torch.Tensor):
+        shown.add(str(tuple(value.shape)))
     if isinstance(value, str | Path):
         shown.add(str(value)[:40])
     if isinstance(value, bytes):
@@ -291,18 +301,24 @@ def forms(value: Any) -> set[str]:
 
 
 def shows_number(message: str, value: Any) -> bool:
-    """Whether a message shows the number that a value stands for, as of an array of one element."""
+    """Whether a message says that it got the number of a NumPy scalar or an array of one element.
+
+    Numbers elsewhere in it, such as the ends of a range that is allowed, show nothing.
+    """
+    if not isinstance(value, np.generic | np.ndarray | torch.Tensor) or isinstance(value, np.str_):
+        return False
     try:
-        number = float(value)
+        number = float(value.item())
     except (TypeError, ValueError, RuntimeError, OverflowError):
         return False
     written = "|".join(re.escape(one) for one in (str(number), f"{number:g}"))
-    return bool(number) and re.search(rf"(?<![\w.])({written})(?![\w.])", message) is not None
+    given = message.partition("got")[2]
+    return re.search(rf"(?<![\w.])({written})(?![\w.])", given) is not None
 
 
 def quotes(message: str, value: Any) -> bool:
     """Whether a message quotes a part of a text, such as the name in a link that is unknown."""
-    quoted = re.findall(r"'([^']{3,})'", message)
+    quoted = re.findall(r"'([^']{3,})'", message.partition("did you mean")[0])
     return isinstance(value, str) and any(part in value for part in quoted)
 
 
@@ -329,9 +345,17 @@ def accepted(door: str, result: Any, values: Mapping[str, hostile.Hostile]) -> F
 
 
 def is_meant(door: str, argument: str, value: hostile.Hostile) -> bool:
-    """Whether NaN or infinity has a meaning here, in the argument or in what comes of it."""
-    said = {f"{door}({argument}={word})" for word in (value.holds, value.words)}
-    return any(fnmatch.fnmatch(one, pattern) for one in said for pattern in MEANT)
+    """Whether NaN or infinity has a meaning here, in the argument or in what comes of it.
+
+    A value that holds neither is meant only where a pattern names it, and not by a star.
+    """
+    if value.holds:
+        held = f"{door}({argument}={value.holds})"
+        if any(fnmatch.fnmatch(held, pattern) for pattern in MEANT):
+            return True
+    named = [pattern for pattern in MEANT if "*" not in pattern.partition("(")[2]]
+    said = f"{door}({argument}={value.words})"
+    return any(fnmatch.fnmatch(said, pattern) for pattern in named)
 
 
 def holds_nan(value: Any) -> bool:

@@ -94,6 +94,8 @@ INNER = (
     "plots.curves.label_axes",
     "plots.curves.place_legend",
     "policy.steps.scales",
+    "theory.laws.exceeded",  # of laws and numbers that are checked
+    "theory.laws.survival",
     "sampling.trajectories.band_masks",  # parts of ``explained``
     "sampling.trajectories.explained_in",
     "sampling.solvers.*",  # steps, which ``sample`` calls

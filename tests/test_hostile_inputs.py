@@ -9,6 +9,7 @@ import math
 
 import attack
 import hostile
+import more_calls
 import numpy as np
 import pytest
 import torch
@@ -78,6 +79,22 @@ def refuses_another(x):
     raise checks.unknown("thing", "else", ["one"])
 
 
+def refuses_a_range(x):
+    raise ValueError("y must lie in [1, 3]")
+
+
+def refuses_a_number(x):
+    raise ValueError("y must lie in [1, 2], got 3")
+
+
+def refuses_none(x):
+    raise ValueError("y must not be None")
+
+
+def suggests(x):
+    raise ValueError("unknown thing; did you mean 'edm'?")
+
+
 def fails_deep(x):
     return np.linalg.inv(x)
 
@@ -105,6 +122,11 @@ def makes_nan(x):
         (refuses_by_name, math.nan, "nan", "refused"),
         (refuses_by_name, 2.0, "", "accepted"),
         (refuses_another, 3, "", "fault"),
+        (refuses_a_range, np.array([3.0]), "", "fault"),
+        (refuses_a_range, True, "", "fault"),
+        (refuses_a_number, np.array([3.0]), "", "refused"),
+        (refuses_none, [1.0], "", "fault"),
+        (suggests, "edm 2", "", "fault"),
         (fails_deep, "words", "", "fault"),
         (fails_here, [1.0], "", "fault"),
         (asserts, 3, "", "fault"),
@@ -123,6 +145,16 @@ def test_an_error_that_shows_the_value_names_it():
         raise checks.unknown("name", x, ["one"])
 
     assert verdict_of(refuses, "no-such-name") == "refused"
+
+
+def test_what_a_function_of_the_caller_stumbles_over_is_not_of_the_caller():
+    assert not attack.is_of_caller(raised(more_calls.double, object()))
+
+
+def test_only_a_value_that_holds_nan_is_meant_by_a_star():
+    nan, other = hostile.Hostile("an entry NaN", 0, holds="nan"), hostile.Hostile("negated", 0)
+    assert attack.is_meant("plots.curves.lines", "curves", nan)
+    assert not attack.is_meant("plots.curves.lines", "curves", other)
 
 
 def test_a_message_that_repeats_a_long_name_is_a_fault():

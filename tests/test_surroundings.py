@@ -1,7 +1,7 @@
 """The package where no one has prepared a place for it, and under other kernels of linear algebra.
 
 The checkout is for reading only and has a space and a λ in its path, no HOME is set, the locale is
-C, and the user is nobody where the tests may choose one that may run Python.
+C, and the user is "nobody" where the tests may choose and that user may run Python.
 """
 
 import os
@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,7 @@ print(*run.loss.tolist(), bound.nats.item(), *gram.tolist())
 def checkout(tmp_path_factory):
     """A copy of the project that nobody may write, in a folder that everybody may enter."""
     base = tmp_path_factory.mktemp("surroundings")
-    for folder in (base, *base.parents[:2]):
-        os.chmod(folder, 0o755)
+    open_to_all(base)
     place = base / "sp ace λ"
     place.mkdir()
     for part in PARTS:
@@ -57,14 +57,22 @@ def checkout(tmp_path_factory):
             path.chmod(0o755)
 
 
+def open_to_all(path):
+    """Let everybody enter a folder, as far as it lies below that of temporary files."""
+    top = Path(tempfile.gettempdir())
+    for folder in (path, *path.parents):
+        if top in folder.parents:  # with several processes of pytest there is one folder more
+            folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o055)
+
+
 def is_open(path):
     """Whether everybody may enter a folder."""
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
 
 
-def stranger():
-    """Who runs the commands: nobody where the tests may choose and nobody may run this Python."""
-    places = [Path(sys.prefix), Path(sys.executable).resolve().parent]
+def stranger(checkout):
+    """Who runs the commands: the user "nobody", where the tests may choose and it may go there."""
+    places = [Path(sys.prefix), Path(sys.executable).resolve().parent, checkout]
     if os.getuid() == 0 and all(map(is_open, places)):
         return {"user": pwd.getpwnam("nobody").pw_uid}
     return {}
@@ -86,9 +94,8 @@ def bare(checkout, temporary):
 @pytest.fixture
 def temporary(tmp_path):
     """A folder for temporary files, for anybody."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        os.chmod(folder, stat.S_IMODE(folder.stat().st_mode) | 0o055)
-    os.chmod(tmp_path, 0o777)
+    open_to_all(tmp_path)
+    tmp_path.chmod(0o777)
     return tmp_path
 
 
@@ -102,7 +109,7 @@ def ran(checkout, temporary, *arguments):
         text=True,
         encoding="utf-8",
         check=False,
-        **stranger(),
+        **stranger(checkout),
     )
 
 

@@ -340,7 +340,11 @@ def _alone(store: Any, item: tuple[str, str, str]) -> Iterator[None]:
     with locks.held(lock) as is_locked:
         if is_locked:
             _clear_begun(_file(store, item))
-        yield
+        try:
+            yield
+        finally:
+            if is_locked:  # what an interrupt leaves half written
+                _clear_begun(_file(store, item))
 
 
 def _lock(store: Any, item: tuple[str, str, str]) -> Path:

@@ -15,6 +15,7 @@ from scipy import special
 
 from diffviz import checks
 from diffviz.theory.laws import checked_law
+from diffviz.theory.paths import checked_rho
 
 
 @runtime_checkable
@@ -230,14 +231,9 @@ def karras_levels(count: int, low: float = 0.002, high: float = 80.0, rho: float
         ValueError: An argument is out of range.
     """
     count = checks.count(count, "count", least=2)
-    low, high, rho = (
-        checks.positive(value, name) for value, name in ((low, "low"), (high, "high"), (rho, "rho"))
-    )
+    low, high = checks.positive(low, "low"), checks.positive(high, "high")
     checks.require(low < high, f"need low < high, got {low} and {high}")
-    checks.require(
-        max(abs(math.log(low)), abs(math.log(high))) < 700 * rho,
-        f"rho={rho:g} is too small: sigma^(1/rho) is beyond float64 at {low:g} or {high:g}",
-    )
+    rho = checked_rho(rho, low, high)
     return np.linspace(low ** (1 / rho), high ** (1 / rho), count) ** rho
 
 

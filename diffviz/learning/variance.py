@@ -185,7 +185,7 @@ def trained(
     Args:
         run: The denoiser.
         x: Points, shape (n, *shape) with n of at least 2; each gets fresh noise at each level.
-        logsnr: Evenly spaced levels in nats, shape (levels,).
+        logsnr: Evenly spaced levels within ±60 nats, shape (levels,).
         seed: Seed of the noise.
 
     Returns:
@@ -193,7 +193,8 @@ def trained(
 
     Raises:
         TypeError: x or logsnr holds no real numbers.
-        ValueError: There are fewer than two points, or a number is not finite.
+        ValueError: There are fewer than two points, no level or one beyond ±60 nats, or a number is
+            not finite.
     """
     checks.instance(run, "run", Run, "a run, as dv.fit returns them")
     points = checks.tensor(x, "x")
@@ -256,7 +257,7 @@ def squared_errors(toy: ExactToy, logsnr: ArrayLike, generator: torch.Generator)
 
     Args:
         toy: The toy.
-        logsnr: λ in nats, shape (n,).
+        logsnr: λ within ±60 nats, shape (n,).
         generator: Generator of points and noise.
 
     Returns:
@@ -385,14 +386,14 @@ def draw_moments(
 
     Args:
         objective: The objective.
-        mean: E‖eps_hat − eps‖² as a function of λ.
-        second: E‖eps_hat − eps‖⁴ as a function of λ.
+        mean: E‖eps_hat − eps‖² as a function of λ, shape (n,); a number stands for a constant.
+        second: E‖eps_hat − eps‖⁴ as such a function.
 
     Returns:
         Both moments. The second is infinite if its integral still grows at ±60 nats.
 
     Raises:
-        ValueError: A moment of the squared error is not finite.
+        ValueError: A moment of the squared error is not finite, or has another shape than λ.
     """
     _check_objective(objective)
     checks.function(mean, "mean")

@@ -35,6 +35,9 @@ class Velocity:
 
         Returns:
             The velocity, like z.
+
+        Raises:
+            ValueError: z has another shape.
         """
         checks.require(z.ndim == 2, f"z must have shape (n, d), got {tuple(z.shape)}")
         with threads.suited(self.multiply_adds(len(z)), z.device):

@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from diffviz.checks import array, brief, count, instance, number, positive, require
 from diffviz.masked.schedules import rates_at
 from diffviz.masked.worlds import MarkovWorld, messages
+from diffviz.theory.frames import LARGEST_LEVEL
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,15 +190,20 @@ def density_by_scores(
         x: Tokens of the data, shape (n,).
         z: Noised tokens with q(z|x) > 0, shape (n,).
         p_hat: Laws of x that a network predicts, shape (n, V).
-        logsnr: λ in nats.
+        logsnr: λ, within ±700 nats.
         scale: Factor on all estimated ratios of other tokens, as of a network whose scores are not
             made of laws.
 
     Returns:
         The density in nats of loss for each nat of λ, shape (n,).
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: A token, a law, λ or the scale is out of range, or the shapes do not fit.
     """
     x, z, p_hat = _pairs(noise, x, z, p_hat)
-    logsnr, scale = number(logsnr, "logsnr", -700, 700), positive(scale, "scale")
+    logsnr = number(logsnr, "logsnr", -LARGEST_LEVEL, LARGEST_LEVEL)
+    scale = positive(scale, "scale")
     own = noise.noised(np.eye(noise.alphabet)[x], logsnr)
     estimated = noise.noised(p_hat, logsnr)
     at = np.arange(len(z))

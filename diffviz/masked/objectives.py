@@ -30,10 +30,9 @@ from scipy.special import expit, gammaln, log_expit
 
 from diffviz.checks import brief, count, finite, one_of, random_generator, require
 from diffviz.masked.schedules import Schedule, rates_at
-from diffviz.protocols import Law
 from diffviz.theory import multipliers
-from diffviz.theory.frames import Curve, levels
-from diffviz.theory.laws import checked_law
+from diffviz.theory.frames import LARGEST_LEVEL, Curve, levels
+from diffviz.theory.laws import checked_law, exceeded, survival
 from diffviz.theory.objectives import check_description, identity_of, quantile_draws
 
 BASES = ("sum", "token", "elbo")
@@ -45,7 +44,6 @@ LEAST = 1e-280  # probability of the half of a law beyond which nothing counts
 TAIL = 10.0 ** -np.arange(4, 84, 4)  # probabilities at which further panels end, at a finite end
 MOST_PROBABILITIES = 2**22  # that are held at once
 NO_RATE = -1e300  # logarithm of a rate that is 0
-FARTHEST = 700.0  # |λ| below which rates and their inverses are finite
 REACH = np.arange(-40.0, 41.0, 2.0)  # λ at which further panels end, for rates near 0 and 1
 
 
@@ -423,32 +421,6 @@ class MaskedObjective:
         return np.concatenate(parts)
 
 
-def survival(law: Law, logsnr: NDArray) -> NDArray:
-    """Probability above some λ.
-
-    Args:
-        law: Law of λ, with or without a survival function of its own.
-        logsnr: λ in nats, any shape.
-
-    Returns:
-        The probabilities, same shape.
-    """
-    return law.sf(logsnr) if hasattr(law, "sf") else 1 - law.cdf(logsnr)
-
-
-def exceeded(law: Law, probability: NDArray) -> NDArray:
-    """The λ above which a probability lies.
-
-    Args:
-        law: Law of λ, with or without an inverse survival function of its own.
-        probability: Numbers in [0, 1], any shape.
-
-    Returns:
-        λ in nats, same shape.
-    """
-    return law.isf(probability) if hasattr(law, "isf") else law.ppf(1 - probability)
-
-
 def graded(ends: NDArray, quantile: Curve) -> tuple[NDArray, NDArray]:
     """Nodes and weights of an integral over the half of a law beyond its median.
 
@@ -467,7 +439,7 @@ def graded(ends: NDArray, quantile: Curve) -> tuple[NDArray, NDArray]:
 
     def is_inside(logsnr: NDArray) -> NDArray:
         """Whether λ is no end of the law; nearer to one, rates are rounded to it."""
-        return (np.abs(logsnr) < FARTHEST) & (logsnr != end)
+        return (np.abs(logsnr) < LARGEST_LEVEL) & (logsnr != end)
 
     even = np.arange(1, PANELS // 2 + 1) / PANELS
     inner = np.concatenate([even, ends[(ends > LEAST) & (ends < 0.5)]])
@@ -477,8 +449,8 @@ def graded(ends: NDArray, quantile: Curve) -> tuple[NDArray, NDArray]:
         inner = np.unique(inner[is_inside(quantile(inner))])
     require(
         len(inner) > 0,
-        f"half of the law of λ lies beyond ±{FARTHEST:g} nats or in one point, where masking rates "
-        "are rounded; take a law within ±700",
+        f"half of the law of λ lies beyond ±{LARGEST_LEVEL:g} nats or in one point, where masking "
+        "rates are rounded; take a law within ±700",
     )
     share = (NODES + 1) / 2
     first = inner[0] * share

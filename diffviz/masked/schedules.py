@@ -504,11 +504,6 @@ class Squeezed:
         return inner, outer
 
 
-def _log_mask(mask: NDArray, keep: NDArray) -> NDArray:
-    """The logarithm of the masking rate, without loss of digits at either end."""
-    return _log_keep(keep, mask)
-
-
 @dataclass(frozen=True)
 class TwoSidedSqueezed(Squeezed):
     """A squeezed form that is exact at the end of time too.
@@ -528,6 +523,11 @@ class TwoSidedSqueezed(Squeezed):
     def rest(self, mask: NDArray, keep: NDArray) -> NDArray:
         """1 − t at a masking rate."""
         return self.form.rest(*self._stretched(mask, keep))
+
+
+def _log_mask(mask: NDArray, keep: NDArray) -> NDArray:
+    """The logarithm of the masking rate, without loss of digits at either end."""
+    return _log_keep(keep, mask)
 
 
 def _log_keep(mask: NDArray, keep: NDArray) -> NDArray:

@@ -111,16 +111,16 @@ def barten_1999(
 
     Args:
         frequency: Cycles per degree, any shape.
-        field: Side of the picture in degrees.
+        field: Side of the picture, from 1e-6 to 360 degrees.
         luminance: Luminance in cd/m².
-        pupil: Diameter of the pupil in mm.
+        pupil: Diameter of the pupil, from 0.1 to 20 mm.
 
     Returns:
         The sensitivity, same shape.
 
     Raises:
         TypeError: A frequency is no real number.
-        ValueError: An argument is not finite and above 0.
+        ValueError: An argument is not finite and above 0, or field or pupil is out of range.
     """
     u = checked_frequency(frequency)
     d = number(positive(pupil, "pupil"), "pupil", *PUPILS)
@@ -140,7 +140,7 @@ def barten_2004(frequency: ArrayLike, field: float = 10.0, luminance: float = 10
 
     Args:
         frequency: Cycles per degree, any shape.
-        field: Side of the picture in degrees.
+        field: Side of the picture, from 1e-6 to 360 degrees.
         luminance: Luminance in cd/m².
 
     Returns:
@@ -148,7 +148,7 @@ def barten_2004(frequency: ArrayLike, field: float = 10.0, luminance: float = 10
 
     Raises:
         TypeError: A frequency is no real number.
-        ValueError: An argument is not finite and above 0.
+        ValueError: An argument is not finite and above 0, or field is out of range.
     """
     u = checked_frequency(frequency)
     luminance = positive(luminance, "luminance")

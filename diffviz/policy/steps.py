@@ -36,9 +36,8 @@ from diffviz.compute import threads
 from diffviz.policy.arguments import check_denoiser, check_states
 from diffviz.protocols import Denoiser
 from diffviz.sampling.draws import drawn
-from diffviz.theory.frames import STRAIGHT, VP, Frame, noise_ratio
+from diffviz.theory.frames import LARGEST_LEVEL, STRAIGHT, VP, Frame, noise_ratio
 
-FARTHEST = 700.0  # |λ| that is accepted; t = 1 and t = 0 have none
 LOG_OF_ROOT = math.log(2 * math.pi) / 2  # of the normal density
 
 
@@ -564,15 +563,15 @@ def scales(frame: Frame, level: float) -> tuple[float, float]:
         ValueError: λ is not finite, or leaves ±700 nats.
     """
     checks.instance(frame, "frame", Frame, "that of a path, such as dv.paths.LINEAR.frame")
-    level = checks.number(level, "level", -FARTHEST, FARTHEST)
+    level = checks.number(level, "level", -LARGEST_LEVEL, LARGEST_LEVEL)
     alpha = float(frame.alpha(np.array([level]))[0])
     return alpha, alpha * float(noise_ratio(level))
 
 
 def _checked_levels(before: ArrayLike, after: ArrayLike) -> tuple[float, float]:
     """Two levels as numbers; a ValueError unless they go up within ±700 nats."""
-    start = checks.number(before, "before", -FARTHEST, FARTHEST)
-    end = checks.number(after, "after", -FARTHEST, FARTHEST)
+    start = checks.number(before, "before", -LARGEST_LEVEL, LARGEST_LEVEL)
+    end = checks.number(after, "after", -LARGEST_LEVEL, LARGEST_LEVEL)
     if not start < end:
         raise ValueError(f"a step goes up in λ, got before={start} and after={end}")
     return start, end

@@ -37,6 +37,8 @@ BRACKET = 2.0**-16  # width of the last interval
 SECANTS = (15, 9)  # halvings before the last interval at which a secant may give it at once
 SMALLEST_ERROR = 1e-3  # at which h is taken where the least error is smaller, for float32
 SMALL_GRADIENT = 1e-3  # relative size of a gradient that counts as 0
+MOST = 0.5  # share of the samples that must have a gradient near the target of a name
+NEARLY_ALL = 0.99  # share of the samples whose gradient must vanish at it
 ROUNDING = 1e-3  # relative size of a part of the target up to which it may be rounding
 
 NAMES = ("eps", "x", "eps - x", "x - eps", "v", "-v")  # of targets that are tried
@@ -650,7 +652,7 @@ def find_name(chunk: Chunk, assumptions: Assumptions) -> str | None:
             away = LOCAL_ERROR * states.h.norm(dim=1)
             known = away > 0
             fits = at_target <= SMALL_GRADIENT * away
-            if bool(known.double().mean() > 0.5) and bool(fits.double().mean() > 0.99):
+            if bool(known.double().mean() > MOST) and bool(fits.double().mean() > NEARLY_ALL):
                 return name
     return None
 

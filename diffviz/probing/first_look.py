@@ -238,8 +238,8 @@ def _reaches_all(chunk: Chunk, assumptions: Assumptions) -> bool:
     """Whether all outputs of the sum rule have a gradient in all samples with data or noise."""
     gradients = [
         chunk.run(State.BOTH, assumptions.direction).gradient,
-        chunk.run(State.DATA, 0.1 * assumptions.direction).gradient,
-        chunk.run(State.NOISE, 0.1 * assumptions.direction).gradient,
+        chunk.run(State.DATA, LOCAL_ERROR * assumptions.direction).gradient,
+        chunk.run(State.NOISE, LOCAL_ERROR * assumptions.direction).gradient,
     ]
     return all(bool((gradient != 0).double().mean() > 1 - RARE) for gradient in gradients)
 
@@ -312,7 +312,10 @@ def _without_common_level(coupling: Coupling) -> Coupling:
 
 
 def _with_known_draws(chunk: Chunk) -> Chunk:
-    """The same batch, where it is known what draws are for that their shapes do not tell."""
+    """The same batch, with what the shapes of its draws do not tell.
+
+    Noise may be rescaled or drawn in parts, and a normal draw may be a time or no noise at all.
+    """
     nothing = chunk.run(State.NOTHING)
     if not nothing.z.isfinite().all() and _is_rescaled_noise(chunk):
         return chunk.knowing(replace(chunk.draws.known, always_on=True))

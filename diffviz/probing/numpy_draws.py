@@ -43,9 +43,8 @@ OF_ALL = frozenset({"permutation", "shuffle"})  # their draws hold each number o
 SCRAMBLER = "scipy.stats._qmc"
 NORMAL_OF_NUMPY = frozenset({"standard_normal", "normal"})
 WORDS = 624  # words in the state of a Mersenne Twister
-STEP_OF_RANDOM = np.sqrt(
-    43
-)  # of a Kronecker sequence, unlike those of the times; so is 10 times it
+# of a Kronecker sequence; neither it nor 10 times it is one of the times
+STEP_OF_RANDOM = np.sqrt(43)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from diffviz.sampling import grids
 from diffviz.sampling.draws import drawn
 from diffviz.sampling.odes import odeint
 from diffviz.theory.analysis import evaluate
+from diffviz.theory.frames import LARGEST_LEVEL
 
 NODE, WEIGHT = map(torch.from_numpy, np.polynomial.legendre.leggauss(12))
 LINE = torch.arange(-40, 41, dtype=torch.float64) / 5  # lattice of noise for exact expectations
@@ -35,7 +36,6 @@ POINTS_AT_ONCE = 2**16
 NUMBERS_AT_ONCE = 2**19  # of a tensor, 4 MB in float64
 BLOCK = 16  # normal numbers that torch draws together
 LOG_TWO_PI = math.log(2 * math.pi)
-LARGEST_LEVEL = 700.0  # nats; beyond, e^λ is infinite in float64
 ROUNDING = 1e-3  # nats that rounding may add to the bound for one number
 
 

@@ -14,6 +14,7 @@ at the levels of a table, or at points that a caller names.
 """
 
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from scipy.special import expit
 
 from diffviz.checks import finite, number, positive, real_numbers
 from diffviz.theory.frames import Curve
-from diffviz.theory.laws import Transformed, Truncation
+from diffviz.theory.laws import Transformed, Truncation, exceeded
 from diffviz.theory.losses import ErrorOnGrid
 from diffviz.theory.mixed_laws import Mixture
 from diffviz.theory.tables import Table
@@ -148,7 +149,7 @@ def _landmarks(law: Any) -> NDArray:
         if isinstance(getattr(made.base, "dist", None), Mixture | Transformed):
             return _finite(made.change.forward, _landmarks(made.base))
     below = _finite(law.ppf, np.concatenate([TAIL_SHARES, EVEN_SHARES]))
-    above = _finite(getattr(law, "isf", lambda share: law.ppf(1 - share)), TAIL_SHARES)
+    above = _finite(partial(exceeded, law), TAIL_SHARES)
     return np.concatenate([below, above])
 
 

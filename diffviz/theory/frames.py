@@ -13,6 +13,8 @@ from scipy.special import expit, log_expit
 
 from diffviz.checks import array, number, positive
 
+LARGEST_LEVEL = 700.0  # |λ| in nats up to which e^λ and e^(−λ) are within float64
+
 Curve = Callable[[NDArray], NDArray]
 
 

@@ -191,6 +191,32 @@ def density(law: Any, x: NDArray) -> NDArray:
     return kind._pdf(unit) / scale
 
 
+def survival(law: Law, x: NDArray) -> NDArray:
+    """Probability above x.
+
+    Args:
+        law: Law of x, with or without a survival function of its own.
+        x: Values, any shape.
+
+    Returns:
+        The probabilities, same shape.
+    """
+    return law.sf(x) if hasattr(law, "sf") else 1 - law.cdf(x)
+
+
+def exceeded(law: Law, probability: NDArray) -> NDArray:
+    """The value above which a probability lies.
+
+    Args:
+        law: Law of x, with or without an inverse survival function of its own.
+        probability: Numbers in [0, 1], any shape.
+
+    Returns:
+        The values, same shape.
+    """
+    return law.isf(probability) if hasattr(law, "isf") else law.ppf(1 - probability)
+
+
 class Transformed(stats.rv_continuous):
     """Law of y = forward(x) for x with a law of its own.
 

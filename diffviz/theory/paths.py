@@ -49,6 +49,7 @@ from diffviz.theory.laws import (
     quantile_of,
 )
 
+LARGEST_EXPONENT = 700.0  # x at which e^x and e^(−x) are within float64
 FARTHEST_END = 40.0  # nats; the frame of I-CFM ends before, all others go on beyond
 
 
@@ -620,6 +621,28 @@ class KarrasSchedule:
         return self.root(logsnr) / (2 * self.rho * self.span)
 
 
+def checked_rho(rho: float, low: float, high: float) -> float:
+    """The ρ of a grid of sigma, if sigma^(1/ρ) is within float64.
+
+    Args:
+        rho: ρ.
+        low: Smallest sigma.
+        high: Largest sigma.
+
+    Returns:
+        ρ as a float.
+
+    Raises:
+        ValueError: ρ is too small, or an argument is not a finite number above 0.
+    """
+    rho, low, high = positive(rho, "rho"), positive(low, "low"), positive(high, "high")
+    require(
+        max(abs(np.log([low, high]))) < LARGEST_EXPONENT * rho,
+        f"rho={rho:g} is too small: sigma^(1/rho) is beyond float64 at {low:g} or {high:g}",
+    )
+    return rho
+
+
 def karras(sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Path:
     """sigma^(1/ρ) uniform between its ends.
 
@@ -634,16 +657,11 @@ def karras(sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) 
         The path.
 
     Raises:
-        ValueError: rho is not above 0, or not 0 < sigma_min < sigma_max.
+        ValueError: rho is not above 0 or too small for float64, or not 0 < sigma_min < sigma_max.
     """
     positive(sigma_min, "sigma_min")
     sigma_min, sigma_max = ordered(sigma_min, sigma_max, "sigma_min", "sigma_max")
-    rho = positive(rho, "rho")
-    require(
-        max(abs(np.log([sigma_min, sigma_max]))) < 700 * rho,
-        f"rho={rho:g} is too small: sigma^(1/rho) is beyond float64 at {sigma_min:g} or "
-        f"{sigma_max:g}",
-    )
+    rho = checked_rho(rho, sigma_min, sigma_max)
     schedule = KarrasSchedule(sigma_min, sigma_max, rho)
     return path_of(f"Karras({sigma_min:g}, {sigma_max:g}, rho={rho:g})", VE, schedule)
 

@@ -331,7 +331,7 @@ class Points(Control):
         return ["*".join(f"{x:.6g}_{y:.6g}" for x, y in value) or "[]"]
 
     def from_texts(self, texts: list[str]) -> tuple[tuple[float, float], ...]:
-        """The points of the last text; also of JSON, as links of before hold it."""
+        """The points of the last text, which may be a list of JSON too, such as "[]" for none."""
         text = texts[-1]
         try:
             if text.startswith("["):

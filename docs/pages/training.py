@@ -38,7 +38,7 @@ WEIGHTING = ((-8.0, -1.5), (-2.0, 0.5), (4.0, 0.5), (12.0, -2.5))  # λ and log1
 def controls() -> tuple[Control, ...]:
     """What is trained, on what, and how."""
     drawn = Chip(DRAWN, "of your own", "a weighting that you draw", plots.colour(DRAWN))
-    rest = {control.name: control for control in training.training_controls()}
+    of_notebook = {control.name: control for control in training.training_controls()}
     return (
         Chips(
             "names",
@@ -52,7 +52,7 @@ def controls() -> tuple[Control, ...]:
         *training.data_controls(),
         Slider("width", "width", 8, 128, 8, 64, whole=True, tip="Three hidden layers."),
         Slider("steps", "steps", 100, 2000, 100, 800, whole=True),
-        rest["rate"],
+        of_notebook["rate"],
         Slider("seed", "seed", 0, 99, 1, 0, whole=True, rare=True),
         Action("train", "Train", main=True, tip="In your browser; nothing is sent anywhere."),
         Action("pause", "Pause or go on"),
@@ -73,14 +73,14 @@ class TrainingPage(ViewExplorer):
     def page_data(self) -> dict[str, Any]:
         """Tables of objectives and data."""
         trained = [known_objective(name) for name in CATALOGUE]
+        greys = dict.fromkeys((training_views.FLOOR, training_views.DATA), REFERENCE)
         return {
             "grid": GRID,
             "curveGrid": CURVE,
             "places": {name: place(name) for name in TOYS},
             "draws": {one.name: draws(one) for one in trained},
             "weightings": {one.name: curve(one) for one in trained},
-            "colours": {name: plots.colour(name) for name in (*CATALOGUE, DRAWN)}
-            | {training_views.FLOOR: REFERENCE, training_views.DATA: REFERENCE},
+            "colours": {name: plots.colour(name) for name in (*CATALOGUE, DRAWN)} | greys,
             "starts": starts(),
             "levels": grids.grid(known_objective("fm-ot").law, SAMPLER_STEPS),
             "labels": {
@@ -143,5 +143,5 @@ def place(name: str) -> dict[str, Any]:
 
 
 def starts() -> NDArray:
-    """Noise that samples start from, the same for all objectives."""
+    """Noise that samples start from, the same for all objectives, shape (samples, 2)."""
     return np.random.default_rng(0).standard_normal((SAMPLES, 2))
