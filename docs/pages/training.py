@@ -16,6 +16,7 @@ from diffviz.lab.experiments.side_by_side import BATCH, SAMPLES, TOYS, known, kn
 from diffviz.lab.experiments.training import GRID, Truth
 from diffviz.lab.experiments.walks import DRAWN
 from diffviz.lab.explorers import training, training_views
+from diffviz.lab.explorers.colours import REFERENCE
 from diffviz.lab.explorers.controls import EXAMPLE
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
@@ -72,7 +73,7 @@ class TrainingPage(ViewExplorer):
     def page_data(self) -> dict[str, Any]:
         """Tables of objectives and data."""
         trained = [known_objective(name) for name in CATALOGUE]
-        greys = dict.fromkeys((training_views.FLOOR, training_views.DATA), training_views.GREY)
+        greys = dict.fromkeys((training_views.FLOOR, training_views.DATA), REFERENCE)
         return {
             "grid": GRID,
             "curveGrid": CURVE,
