@@ -5,14 +5,14 @@ import web_panels
 
 QUICK = {"sampling.js": 6}
 AT_ONCE = 50  # states of one question
-THOROUGH = 500
+THOROUGH = 1000
 # walks have up to 65 steps of 150 points, pictures up to 65,536 pixels, and two modules hold tables
 FEWER = {
     "few_steps.js": 250,
     "masked.js": 250,
-    "perception.js": 150,
+    "perception.js": 250,
     "prior.js": 250,
-    "sampling.js": 80,
+    "sampling.js": 150,
 }
 
 
