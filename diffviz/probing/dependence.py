@@ -114,6 +114,8 @@ def find_dependence(chunk: Chunk, direction: Tensor, *, unexplained: bool = Fals
     if own.inputs:
         notes.append(OF_ANOTHER_CALL)
     notes += _sentences(causes, weights)
+    if not (causes or weights or own.inputs):
+        notes += _notes_on_other_terms(chunk, direction)
     return Dependence(tuple(causes), tuple(notes), tuple(weights), own.inputs)
 
 
@@ -148,6 +150,39 @@ def _own_answers(chunk: Chunk, plain: Response, direction: Tensor) -> _OwnAnswer
     pairs[DERIVATIVE] = base, sloped.gradient
     stays = _share_that_stays(plain.gradient, [base, sloped.gradient])
     return _OwnAnswers(others, inputs, pairs, stays)
+
+
+def _notes_on_other_terms(chunk: Chunk, direction: Tensor) -> list[str]:
+    """Names the other calls whose target comes from the network, though that of this one does not.
+
+    A loss may add such a term to a diffusion loss, as few-step training does beside its diagonal.
+    """
+    standin = chunk.standin
+    sizes = [call.z[:1].numel() for call in standin.calls]
+    if len(sizes) == chunk.size:  # one call for each sample
+        return []
+    others = [number for number in range(len(sizes)) if number != standin.number]
+    named = [
+        number
+        for number in others
+        if sizes[number] == direction.numel() and _has_own_target(chunk, direction, number)
+    ]
+    return [
+        f"call {number} has a target that comes from the network: the loss as a whole has no "
+        f"weighting of its own, and what is told here is of call {standin.number} alone (of its "
+        f"diagonal, where it trains for few steps); call={number} tells of the other"
+        for number in named
+    ]
+
+
+def _has_own_target(chunk: Chunk, direction: Tensor, number: int) -> bool:
+    """Whether the target of a call comes from the network."""
+    with chunk.standin.probing(number):
+        try:
+            plain = chunk.run(State.BOTH, direction)
+        except ValueError:  # the loss ignores its output
+            return False
+        return bool(_causes(_own_answers(chunk, plain, direction).pairs))
 
 
 def _causes(pairs: dict[str, tuple[Tensor, Tensor]]) -> list[str]:

@@ -5,8 +5,8 @@ to the network, and answers with an output that is chosen from outside.
 """
 
 import inspect
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -171,6 +171,20 @@ class StandIn:
         )
         self.number = self._call % total
         return self.calls[self.number]
+
+    @contextmanager
+    def probing(self, number: int) -> Iterator[None]:
+        """Probe another call for the while.
+
+        Args:
+            number: Number of the call, from 0.
+        """
+        before = self._call, self.number
+        self._call = self.number = number
+        try:
+            yield
+        finally:
+            self._call, self.number = before
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Record a call of the network and answer it."""

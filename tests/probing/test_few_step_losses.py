@@ -168,3 +168,42 @@ def test_on_the_diagonal_alone_meanflow_is_a_diffusion_loss(points):
     measured = dv.probe(lambda model, x: meanflow(model, x, diagonal=1.0), points, draws=2000)
     assert measured.kind == "u"
     assert "such a target" not in notes(measured)
+
+
+def off_diagonal(model, x):
+    """A jump from t to r whose target is the network's own, with its gradient stopped."""
+    t, r = two_times(len(x), torch.rand, 0.0)
+    z, velocity = noised(x, t)
+    with torch.no_grad():
+        target = model(z - column(t - r) * velocity, r, r)
+    return (model(z, t, r) - target).square().mean()
+
+
+def diagonal(model, x):
+    """Flow matching by the same network."""
+    t = torch.rand(len(x))
+    z, velocity = noised(x, t)
+    return (model(z, t, t) - velocity).square().mean()
+
+
+def test_a_term_whose_target_is_the_network_is_named_wherever_it_stands(points):
+    def jump_first(model, x):
+        return off_diagonal(model, x) + diagonal(model, x)
+
+    def jump_last(model, x):
+        return diagonal(model, x) + off_diagonal(model, x)
+
+    measured = dv.probe(jump_first, points, draws=1000)
+    assert measured.kind == "u"
+    assert "call 0 has a target that comes from the network" in notes(measured)
+    assert "of call 1 alone" in notes(measured)
+    assert dv.probe(jump_first, points, draws=1000, call=0).kind == "network"
+    assert dv.probe(jump_last, points, draws=1000).kind == "network"
+
+
+def test_two_terms_of_diffusion_are_no_few_step_training(points):
+    measured = dv.probe(
+        lambda model, x: diagonal(model, x) + 2 * diagonal(model, x), points, draws=1000
+    )
+    assert measured.kind == "u"
+    assert "comes from the network" not in notes(measured)
