@@ -48,7 +48,8 @@ class Drawing(Figure):
     def _below_the_blank(self) -> Bbox:
         """The figure in inches, without the room that is kept for a title where there is none."""
         width, height = self.get_size_inches()
-        self.draw_without_rendering()  # a layout takes its room when it is drawn
+        if self.get_layout_engine() is not None:
+            self.draw_without_rendering()  # a layout takes its room when it is drawn
         drawn = self.get_tightbbox(self.canvas.get_renderer())  # type: ignore[attr-defined]
         top = np.ceil((drawn.y1 + ABOVE) * self.dpi) / self.dpi  # at a whole dot
         return Bbox.from_extents(0, 0, width, min(height, top))

@@ -184,9 +184,7 @@ def _listed(strip: Strip | Sequence[Strip]) -> list[Strip]:
     several = isinstance(strip, Sequence) and not isinstance(strip, str)
     strips: list[Strip] = list(cast(Sequence[Strip], strip)) if several else [cast(Strip, strip)]
     for one in strips:
-        checks.require(
-            isinstance(one, Strip), f"strip must be a plots.Strip, got {one!r}", TypeError
-        )
+        checks.instance(one, "strip", Strip, "a plots.Strip")
     checks.require(bool(strips), "strip must hold at least one plots.Strip, got none")
     return strips
 

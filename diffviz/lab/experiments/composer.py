@@ -21,13 +21,12 @@ from diffviz.checks import increasing, one_of
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import laws, multipliers, paths, targets
 from diffviz.theory.families import Parameter
-from diffviz.theory.frames import VP
+from diffviz.theory.frames import LARGEST_LEVEL, VP
 from diffviz.theory.objectives import Objective
 from diffviz.theory.targets import base_gain
 from diffviz.web.description import slug
 
 State = Mapping[str, Any]
-FARTHEST = 700.0  # nats, beyond which no weighting is finite
 LEVELS = np.linspace(-12, 12, 241)  # λ at which recipes are compared with published objectives
 CENTRAL = 0.998  # central share of what a recipe draws, over which it is compared
 ALIKE = 1 - 1e-9  # deviations whose ratio is above this are equal but for rounding
@@ -451,7 +450,7 @@ def _ends(law: Any, path: paths.Path) -> tuple[float, float] | None:
     first, last = path.schedule.support()
     if low >= first and high <= last:
         return None
-    return float(max(low, first, -FARTHEST)), float(min(high, last, FARTHEST))
+    return float(max(low, first, -LARGEST_LEVEL)), float(min(high, last, LARGEST_LEVEL))
 
 
 def _law(state: State, path: paths.Path) -> Any:

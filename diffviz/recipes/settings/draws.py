@@ -13,10 +13,10 @@ from scipy import stats
 
 from diffviz.recipes.settings.levels import Levels, drawn_from, linear_logsnr
 from diffviz.theory import laws
+from diffviz.theory.frames import LARGEST_LEVEL
 
 STEPS = 1000  # of every table that the trainers here draw from
 RAREST = 1e-9  # probability of a step that is never drawn in practice
-FARTHEST = 700.0  # |λ| at which a cut of time is as good as none
 
 UNIFORM_TIME = stats.logistic(scale=2)  # law of λ for uniform t on the linear path
 
@@ -53,7 +53,8 @@ def cut(law: Any, low: float, high: float) -> Any:
     if (low, high) == (0.0, 1.0):
         return law
     ends = linear_logsnr([high, low])
-    return laws.truncated(law, max(ends[0], -FARTHEST), min(ends[1], FARTHEST))
+    # a cut of time beyond these levels is as good as none
+    return laws.truncated(law, max(ends[0], -LARGEST_LEVEL), min(ends[1], LARGEST_LEVEL))
 
 
 def drawn_steps(logsnr: NDArray, mass: NDArray) -> Levels:
