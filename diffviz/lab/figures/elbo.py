@@ -19,7 +19,7 @@ from diffviz.lab.experiments.elbo import (
     routes,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, OTHERS, from_noise, legend, line_of
+from diffviz.lab.figures.style import NEUTRAL, OTHERS, draw_under, from_noise, legend, line_of
 from diffviz.plots.style import NEGATIVE
 
 COSINE_TIME = "time t, cosine path   [0 data, 1 noise]"
@@ -33,7 +33,6 @@ SHADE_OF = {
     "ODE": OTHERS[4],
 }
 POINT_SHADES = (OTHERS[5], OTHERS[6], OTHERS[7], SHADE_OF["−ELBO"])  # the last is the mean
-PALE = {"lw": 6, "alpha": 0.45, "ls": "-"}  # a line that others run along
 
 
 @figure(
@@ -144,7 +143,7 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
         colours=dict(zip(gaps, (SHADE_OF["−ELBO"], NEUTRAL), strict=True)).__getitem__,
         ax=middle,
     )
-    line_of(middle, "E[−ELBO] − entropy").set(**PALE)
+    draw_under(middle, "E[−ELBO] − entropy")
     line_of(middle, "½ e^(−λ_max) · 200").set(ls="--", lw=1.4)
     legend(middle, handlelength=3)
     ends = {"prior term": ring.prior, "prior term − I(x; z_λ_min)": ring.prior_gap}
@@ -212,7 +211,7 @@ def ode_likelihood(found: Routes | None = None) -> Axes:
         colours=colours.__getitem__,
         ax=left,
     )
-    line_of(left, "exact −log p").set(**PALE)
+    draw_under(left, "exact −log p")
     line_of(left, "ODE").set(ls="-", lw=1.2)
     line_of(left, "−ELBO").set(ls=plots.DASHES[1], lw=2)
     legend(left, [line_of(left, name) for name in nats], labels=list(nats), handlelength=3)
@@ -273,7 +272,9 @@ def vae_stack(layers: int = 3) -> Axes:
     for place in range(layers):
         left, right = place + 0.14, place + 0.86
         _draw_arrow(ax, right, left, 0.28, "encoder: adds noise", "0.35")
-        _draw_arrow(ax, left, right, -0.28, "decoder: uses x̂(z, λ)", plots.PALETTE[0])
+        is_last = place == layers - 1  # it adds what noise is left, and has no network
+        words = "decoder: N(z/α, σ²/α²)" if is_last else "decoder: uses x̂(z, λ)"
+        _draw_arrow(ax, left, right, -0.28, words, "0.35" if is_last else plots.PALETTE[0])
     spans = (
         (-0.28, 0.28, "prior"),
         (0.28, layers - 1, "diffusion: one KL for each layer"),
@@ -284,7 +285,7 @@ def vae_stack(layers: int = 3) -> Axes:
         ax.text((left + right) / 2, -1.4, name, ha="center", va="top", color=NEGATIVE)
     ax.set(xlim=(-0.45, layers + 0.35), ylim=(-1.85, 1.15))
     ax.axis("off")
-    title = "grey: fixed encoders; blue: learnt decoders; red: what the ELBO adds up"
+    title = "grey: fixed; blue: learnt decoders; red: what the ELBO adds up"
     ax.set_title(title, fontsize=11)
     ax.figure.subplots_adjust(left=0.02, right=0.98, bottom=0.03, top=0.9)
     return ax

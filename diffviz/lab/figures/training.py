@@ -27,7 +27,7 @@ from diffviz.lab.experiments.training import (
     sample_quality,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, TRUTH, line_of, put_under
+from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, TRUTH, draw_under, put_under
 
 EXCESS = "log₁₀ excess ε error,  E‖ε̂ − ε̂*‖²"
 LOGGED = "0.45"  # what a log shows
@@ -162,7 +162,7 @@ def capacity(
     title = "what each weights, beside λ = 4"
     plots.weighting_curves(GRID, weightings, anchor=ANCHOR, outside=None, title=title, ax=left)
     left.set(ylim=(-5, 5), xlabel=SHORT_LOGSNR)
-    line_of(left, "fm-ot").set(lw=5, alpha=0.45)  # ε-cosine runs along it on the right
+    draw_under(left, "fm-ot")  # ε-cosine runs along it on the right
     for ax, (width, logs) in zip(others, spread.items(), strict=True):
         _draw_excess(ax, width, logs, outside=True if ax is others[-1] else None)
     put_under((left, *others), strip)
