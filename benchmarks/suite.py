@@ -25,9 +25,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,14 +129,40 @@ class Size(NamedTuple):
     steps: int
 
 
-def pieces(parts: list[str], notebooks: list[str], jobs: int, size: Size) -> Iterator[Work]:
+@dataclass(frozen=True)
+class Effort:
+    """How thoroughly all is measured.
+
+    Attributes:
+        parts: Parts that are done if none are asked for.
+        search: Size of the searches.
+        trained: Arguments of the benchmark of this package's trainings.
+        others: Arguments of the benchmark of other packages'.
+    """
+
+    parts: tuple[str, ...]
+    search: Size
+    trained: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+THOROUGH = Effort(PARTS, Size(points=32, seeds=4, steps=400))
+QUICK = Effort(
+    parts=tuple(part for part in PARTS if part != "tests"),
+    search=Size(points=12, seeds=2, steps=200),
+    trained=("--seeds", "1", "--points", "2000"),
+    others=("--limit", "10", "--points", "2000"),
+)
+
+
+def pieces(parts: Sequence[str], notebooks: list[str], jobs: int, effort: Effort) -> Iterator[Work]:
     """The work of the parts that are asked for.
 
     Args:
         parts: Of ``PARTS``.
         notebooks: Names of notebooks.
         jobs: Processes that draw figures; 1 for a checkout that knows no other number.
-        size: Size of the searches.
+        effort: How thoroughly all is measured.
 
     Yields:
         The pieces, in the order of the table. In their arguments ``{scratch}`` is a folder that is
@@ -157,12 +183,15 @@ def pieces(parts: list[str], notebooks: list[str], jobs: int, size: Size) -> Ite
         adaptive = "{'adaptive': True, 'steps': 1300, 'learning_rate': 2e-2}"
         yield Work("12 objectives, defaults", ("-c", TRAIN, TOGETHER, "{}"))
         yield Work("12 objectives, adaptive", ("-c", TRAIN, TOGETHER, adaptive))
+        floors = ("benchmarks/training.py", "--parts", "together", "--toys", "moons")
+        yield Work("12 objectives, in floors", (*floors, *effort.trained), is_shown=True)
     if "floor" in parts:
-        ours = ("benchmarks/training.py", "--parts", "floor", "defaults", "fewest")
+        ours = ("benchmarks/training.py", "--parts", "floor", "defaults", "fewest", *effort.trained)
         yield Work("twice the floor, here", ours, is_shown=True)
-        yield Work("twice the floor, others", ("benchmarks/peers_training.py",), is_shown=True)
+        others = ("benchmarks/peers_training.py", *effort.others)
+        yield Work("twice the floor, others", others, is_shown=True)
     if "search" in parts:
-        yield from searches(size)
+        yield from searches(effort.search)
     if "tests" in parts:
         yield Work("make test", ("test",), program="make", clean=True)
 
@@ -304,19 +333,23 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("checkouts", nargs="*", type=Path, default=[HERE], help="default: this one")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="default: all")
+    parser.add_argument("--quick", action="store_true", help="smaller, and without the tests")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, help="default: all")
     parser.add_argument("--notebooks", nargs="+", help="names of notebooks; default: all")
     parser.add_argument("--jobs", type=int, default=1, help="processes that draw the figures")
-    parser.add_argument("--points", type=int, default=32, help="candidates of a search")
-    parser.add_argument("--seeds", type=int, default=4, help="trainings of each candidate")
-    parser.add_argument("--steps", type=int, default=400, help="steps of each training")
+    parser.add_argument("--points", type=int, help="candidates of a search; 32, quickly 12")
+    parser.add_argument("--seeds", type=int, help="trainings of each candidate; 4, quickly 2")
+    parser.add_argument("--steps", type=int, help="steps of each training; 400, quickly 200")
     options = parser.parse_args()
+    effort = QUICK if options.quick else THOROUGH
     checkouts = [checkout.resolve() for checkout in options.checkouts]
     present = sorted(file.name for file in (checkouts[-1] / "notebooks").glob("*.ipynb"))
-    size = Size(options.points, options.seeds, options.steps)
+    asked = {name: getattr(options, name) for name in Size._fields if getattr(options, name)}
+    effort = replace(effort, search=effort.search._replace(**asked))
+    parts, notebooks = options.parts or effort.parts, options.notebooks or present
     adopt_orphans()
     table = Table(checkouts)
-    for work in pieces(options.parts, options.notebooks or present, options.jobs, size):
+    for work in pieces(parts, notebooks, options.jobs, effort):
         table.add(work)
 
 

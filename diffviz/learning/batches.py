@@ -25,7 +25,15 @@ from diffviz import checks
 from diffviz.compute import threads
 from diffviz.data.points import refuse_channels_last
 from diffviz.data.streams import Source, Stored, source, statistics, widest_type
-from diffviz.learning.designs import MOST_DIMENSIONS, Design, any_order, even_design, halving_order
+from diffviz.learning.designs import (
+    MOST_DIMENSIONS,
+    Design,
+    Pairs,
+    any_order,
+    even_design,
+    halving_order,
+    opposite_pairs,
+)
 from diffviz.learning.outputs import Coefficients, output_coefficients
 from diffviz.learning.settings import Settings
 from diffviz.protocols import Trainable
@@ -222,6 +230,7 @@ class Block:
         coefficients: Of z' and of the output, like ``logsnr``.
         index: Places of the points that are used, shape (BLOCK, n).
         noise: Standard Gaussian noise, shape (n, *shape) for each of the steps.
+        pairs: Which draws take the point and the opposite noise of another; None for none.
     """
 
     number: int
@@ -232,6 +241,13 @@ class Block:
     coefficients: Coefficients
     index: Tensor
     noise: Tensor | NoiseRows
+    pairs: Pairs | None
+
+    def draws_at(self, row: int, data: TrainingData) -> tuple[Tensor, Tensor]:
+        """Points and noise of one step, of shape (n, *shape) or, with pairs, (k, n, *shape)."""
+        x = data.unit[self.index[row]]
+        eps = self.noise[row]
+        return (x, eps) if self.pairs is None else self.pairs.at(row, x, eps)
 
     def coefficients_at(self, row: int) -> Coefficients:
         """Coefficients of one step, with axes of length 1 for the shape of a point."""
@@ -267,18 +283,20 @@ def draw_block(
     drawn = [dealt_draws(objective, settings, number, design.order) for objective in objectives]
     logsnr, factor = torch.from_numpy(np.stack(drawn, 2))  # (BLOCK, k, n) each
     level = logsnr + 2 * math.log(data.std)
+    device_level = level.to(data.device, torch.float32)
     exact = output_coefficients(level, settings.output)
     inverse_gain2 = exact.inverse_gain**2
     parts = (exact.alpha, exact.sigma, exact.a, exact.b)
     return Block(
         number=number,
         logsnr=logsnr.to(data.device, torch.float32),
-        level=level.to(data.device, torch.float32),
+        level=device_level,
         inverse_gain2=inverse_gain2.to(data.device, torch.float32),
         weight=(factor * inverse_gain2).to(data.device, torch.float32),
         coefficients=Coefficients(*(part.to(data.device, torch.float32) for part in parts)),
         index=torch.from_numpy(design.index).to(data.device),
         noise=design.noise,
+        pairs=opposite_pairs(device_level) if settings.adaptive else None,
     )
 
 

@@ -8,6 +8,10 @@ sum varies less. For fm-ot on toys of the plane the variance of the gradient fal
 One coordinate of the cube is the quantile of the level, one says which point, and d are quantiles
 of the noise. Neighbours in the quantile of the point should be neighbours in space, which an order
 by repeated halving gives. The gain is lost in many dimensions, where plain draws are as good.
+
+Where z is nearly the data, the noise in it cannot be told, and the gradient is that noise times the
+slope of the network. Draws there can come in pairs of one point and opposite noise, whose sum is
+free of it; see ``opposite_pairs``.
 """
 
 import math
@@ -15,13 +19,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import qmc
+from torch import Tensor
 
 MOST_DIMENSIONS = 16  # of a point whose noise is spread evenly
 MOST_POINTS = 2**17  # of the data that are put in order, in 0.1 s; more stay as they are
 CELLS = 4096  # in which the data are put in order
+CLEAN = 4.0  # λ of data at unit variance, in nats, above which draws may come in pairs
 BITS = 30  # of a Sobol coordinate
 
 
@@ -84,6 +91,60 @@ def even_design(steps: int, n: int, order: NDArray, d: int, rng: np.random.Gener
         index=order[(cube[..., 1] * len(order)).astype(int)],
         noise=ndtri(cube[..., 2:]).astype("f4"),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Which draws take the point and the opposite noise of another.
+
+    Args:
+        partner: For each draw the place whose point and noise it takes, shape (steps, k, n).
+        sign: Factor on that noise, 1 or −1, like ``partner``.
+    """
+
+    partner: Tensor
+    sign: Tensor
+
+    def at(self, step: int, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
+        """Points and noise of the draws of a step.
+
+        Args:
+            step: The step, which is a row of the arrays.
+            x: Points by place, shape (n, *shape).
+            eps: Noise by place, like ``x``.
+
+        Returns:
+            Points and noise of each objective, both of shape (k, n, *shape).
+        """
+        partner = self.partner[step]
+        sign = self.sign[step].reshape(*partner.shape, *[1] * (x.ndim - 1))
+        return x[partner], sign * eps[partner]
+
+
+def opposite_pairs(level: Tensor) -> Pairs:
+    """Pairs of one point and opposite noise where the noise cannot be told from z.
+
+    With z = alpha x + sigma eps and v = alpha eps − sigma x, the gradient of half the squared error
+    of v_hat has the mean over a pair
+
+        J(x)ᵀ (v_hat + sigma x) + O(sigma),
+
+    J the slope of the network by its weights. The term J(x)ᵀ alpha eps, which is all noise where
+    sigma is small, is gone (antithetic variates, Hammersley and Morton 1956). Each draw alone has
+    the law that it had, so that no mean changes.
+
+    Args:
+        level: λ' of the draws, shape (steps, k, n). Neighbours along the last axis are neighbours
+            in λ', the lower one first.
+
+    Returns:
+        The pairs: each second draw with the one before it, where that one is above ``CLEAN``.
+    """
+    place = torch.arange(level.shape[-1], device=level.device)
+    before = level.roll(1, -1)
+    is_second = (place % 2 == 1) & (before > CLEAN)
+    partner = torch.where(is_second, place - 1, place)
+    return Pairs(partner, torch.where(is_second, -1.0, 1.0))
 
 
 def halving_order(points: NDArray) -> NDArray:

@@ -260,8 +260,7 @@ class Trainer:
         """Losses and gradients at one step of a block, which is a row of its arrays."""
         weights = self._state.weights.detach().requires_grad_()
         coefficients = block.coefficients_at(row)
-        x = self.data.unit[block.index[row]]
-        eps = block.noise[row]
+        x, eps = block.draws_at(row, self.data)
         z = coefficients.alpha * x + coefficients.sigma * eps
         target = coefficients.a * x + coefficients.b * eps
         raw = raw_output(self.settings.model, weights, z, block.level[row])
