@@ -28,16 +28,16 @@ test quick suite callbacks browser notebooks: export OMP_WAIT_POLICY = passive
 
 test:  ## lint, types, pages, tests, notebooks, a look in a real browser
 	$(MAKE) -j 2 $(TEST) $(PEERS) $(OTHERS)
-	$(MAKE) -j 2 lint docs callbacks
-	$(MAKE) suite
+	$(MAKE) -j 2 suite lint docs callbacks
 
-# The browser looks how soon a picture comes. While one process looks, the other works. Long files come first (LONGEST in
-# tests/conftest.py), so that both processes end together.
+# Three processes for two cores, since the one with a browser mostly waits. It looks how soon a picture comes, so that the
+# others give way to it, and so do the short checks beside the tests. Long files come first (LONGEST in tests/conftest.py), so
+# that all processes end together.
 suite: $(TEST) $(PEERS)  ## the tests, the notebooks, and each of their controls moved in a real browser
-	$(BIN)/pytest -q -rs -n 2 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests
+	$(BIN)/pytest -q -rs -n 3 --no-loadscope-reorder --nbmake --nbmake-timeout=120 notebooks tests
 
 callbacks: $(TEST) $(OTHERS)  ## the tests that need what users bring to us, such as Lightning and pandas
-	PYTHONPATH=.others $(BIN)/pytest -q -rs $(NEED_OTHERS)
+	PYTHONPATH=.others nice $(BIN)/pytest -q -rs $(NEED_OTHERS)
 
 browser: $(TEST)  ## each control of each notebook, moved in a real browser
 	$(BIN)/pytest -q -rs tests/test_browser.py
@@ -48,12 +48,12 @@ quick: $(TEST) $(PEERS)  ## the tests for daily work, under a minute: those not 
 lint: $(TEST) $(NODE)  ## style, format, types, and which part may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/pytest -q -rs tests/web/test_javascript.py -k "style or types"
+	nice $(BIN)/mypy
+	nice $(BIN)/pytest -q -rs tests/web/test_javascript.py -k "style or types"
 	$(if $(or $(wildcard .importlinter),$(shell grep -F '[tool.importlinter]' pyproject.toml)),$(BIN)/lint-imports)
 
 docs: $(TEST)  ## the pages and the reference, in docs/_build
-	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build
+	nice $(BIN)/sphinx-build -q -W --keep-going docs docs/_build
 
 site: $(TEST)  ## the site as static files, in site/
 	$(BIN)/python docs/make_site.py --out site

@@ -35,6 +35,9 @@ LONGEST = (
     "tests/web/",
 )
 
+PATIENCE = 10  # niceness of what gives way to a browser that looks how soon a picture comes
+HAS_BEGUN = pytest.StashKey[bool]()
+
 # The same examples everywhere and no time limit, so that neither luck nor load fails a test.
 hypothesis.settings.register_profile("everywhere", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("everywhere")
@@ -104,6 +107,15 @@ class ByTopic(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config, log):
     """The scheduler that pytest-xdist uses."""
     return ByTopic(config, log)
+
+
+def pytest_runtest_setup(item):
+    """Let a worker that does not begin with the browser give way to the one that does."""
+    if not hasattr(item.config, "workerinput") or HAS_BEGUN in item.config.stash:
+        return
+    item.config.stash[HAS_BEGUN] = True
+    if not item.nodeid.startswith(LONGEST[0]) and hasattr(os, "nice"):  # not on Windows
+        os.nice(PATIENCE)
 
 
 def pytest_collection_modifyitems(items):
