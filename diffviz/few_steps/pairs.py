@@ -179,7 +179,8 @@ def adjacent(sigma: ArrayLike, share: ArrayLike | None = None) -> Jumps:
         ValueError: A level is not above 0, they do not increase, or the shares do not fit.
     """
     grid = checks.increasing(sigma, "sigma")
-    checks.require(grid.size > 1 and grid[0] > 0, f"sigma needs 2 or more levels above 0, {grid!r}")
+    if grid.size < 2 or grid[0] <= 0:
+        raise ValueError(f"sigma needs 2 or more levels above 0, {checks.brief(grid)}")
     logsnr = -2 * np.log(grid)
     shares = np.ones(len(grid) - 1) if share is None else checks.finite(share, "share")
     return Jumps(tuple(logsnr[1:]), tuple(logsnr[:-1]), tuple(np.ravel(shares)))

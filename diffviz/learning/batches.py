@@ -261,7 +261,11 @@ class Block:
 
 
 def draw_block(
-    objectives: Sequence[Trainable], settings: Settings, data: TrainingData, number: int
+    objectives: Sequence[Trainable],
+    settings: Settings,
+    data: TrainingData,
+    number: int,
+    is_paired: bool = False,
 ) -> Block:
     """Draw the levels, the points and the noise of a block of steps.
 
@@ -270,6 +274,7 @@ def draw_block(
         settings: Settings of the training.
         data: Points to train on.
         number: Number of the block, from 0.
+        is_paired: Whether clean draws come in pairs of opposite noise; see ``opposite_pairs``.
 
     Returns:
         The block, on the device of the data.
@@ -283,20 +288,20 @@ def draw_block(
     drawn = [dealt_draws(objective, settings, number, design.order) for objective in objectives]
     logsnr, factor = torch.from_numpy(np.stack(drawn, 2))  # (BLOCK, k, n) each
     level = logsnr + 2 * math.log(data.std)
-    device_level = level.to(data.device, torch.float32)
+    level_on_device = level.to(data.device, torch.float32)
     exact = output_coefficients(level, settings.output)
     inverse_gain2 = exact.inverse_gain**2
     parts = (exact.alpha, exact.sigma, exact.a, exact.b)
     return Block(
         number=number,
         logsnr=logsnr.to(data.device, torch.float32),
-        level=device_level,
+        level=level_on_device,
         inverse_gain2=inverse_gain2.to(data.device, torch.float32),
         weight=(factor * inverse_gain2).to(data.device, torch.float32),
         coefficients=Coefficients(*(part.to(data.device, torch.float32) for part in parts)),
         index=torch.from_numpy(design.index).to(data.device),
         noise=design.noise,
-        pairs=opposite_pairs(device_level) if settings.adaptive else None,
+        pairs=opposite_pairs(level_on_device) if is_paired else None,
     )
 
 

@@ -17,7 +17,8 @@ It is measured from the errors of the training, and vanishes at both ends, where
 pure data. A bin of few draws takes the mean share of its neighbours.
 
 Masses of least variance (M_b ∝ P_b sqrt(E[g² | b])) would do the opposite for the ELBO: the
-gradient is largest at λ above 13, and there it is all noise.
+gradient is largest at λ above 13, and there it is all noise. Clean draws come in pairs that are
+free of it instead; see ``designs.opposite_pairs``.
 
 No level is lost: bins end where the law ends, and within a bin the law is the objective's own.
 """

@@ -337,11 +337,8 @@ def _check_content(objective: Any, mean: Any, loss: Any) -> None:
         f"objective must have a name, got {objective!r}",
         TypeError,
     )
-    checks.require(
-        isinstance(mean, Tensor) and mean.is_floating_point(),
-        f"mean must be a tensor of floating point, got {mean!r}",
-        TypeError,
-    )
+    if not isinstance(mean, Tensor) or not mean.is_floating_point():
+        raise TypeError(f"mean must be a tensor of floating point, got {checks.brief(mean)}")
     checks.tensor(mean, "mean")
     losses = np.shape(checks.array(loss, "loss"))
     checks.require(len(losses) == 1, f"loss must have shape (steps,), got {losses}")
@@ -349,11 +346,10 @@ def _check_content(objective: Any, mean: Any, loss: Any) -> None:
 
 def _averaging_length(ema: Any, state: Mapping[float, Tensor]) -> float:
     """An averaging length as a float, refused if it is not among the weights."""
-    checks.require(
-        isinstance(state, Mapping),
-        f"state must map averaging lengths to weights, got {state!r}",
-        TypeError,
-    )
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            f"state must map averaging lengths to weights, got {checks.brief(state)}"
+        )
     length = checks.number(ema, "ema")
     if length not in state:
         lengths = checks.cut(", ".join(map(str, state)))

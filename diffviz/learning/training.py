@@ -248,7 +248,9 @@ class Trainer:
             importance.ImportanceSampled(objective, known)
             for objective, known in zip(adaptable, seen.cpu().numpy(), strict=True)
         ]
-        return Drawn(draw_block(sampled, self.settings, self.data, number), seen)
+        # the first block is drawn as ever
+        block = draw_block(sampled, self.settings, self.data, number, is_paired=number > 0)
+        return Drawn(block, seen)
 
     def _nothing_seen(self, state: State) -> State:
         """A state that keeps what importance sampling needs; see ``State``."""

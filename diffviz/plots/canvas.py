@@ -34,7 +34,8 @@ class Drawing(Figure):
     def _encoded(self, dpi: float, part: Bbox | None = None) -> bytes:
         """The figure, or a part of it in inches, as a PNG of 255 colours."""
         full = BytesIO()
-        self.savefig(full, format="png", metadata={"Software": None}, dpi=dpi, bbox_inches=part)
+        packing = {"compress_level": 0}  # it is read at once
+        self.savefig(full, format="png", dpi=dpi, bbox_inches=part, pil_kwargs=packing)
         small = BytesIO()
         Image.open(full).convert("RGB").quantize(255).save(small, "PNG", optimize=True)
         return small.getvalue()

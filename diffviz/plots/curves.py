@@ -230,9 +230,8 @@ def weighting_curves(
 
 def _check_curves(curves: Any) -> None:
     """Refuse what is no mapping, and names that cannot be written in a picture."""
-    checks.require(
-        isinstance(curves, Mapping), f"curves must map names to values, got {curves!r}", TypeError
-    )
+    if not isinstance(curves, Mapping):
+        raise TypeError(f"curves must map names to values, got {checks.brief(curves)}")
     for name in curves:
         printable(name, "the name of each of the curves")
 

@@ -16,6 +16,7 @@ Example:
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -279,6 +280,24 @@ def dpm_2s(denoise: StepDenoiser, y: Tensor, start: float, end: float) -> Tensor
 # --- higher orders ------------------------------------------------------------------------------
 
 
+def adams_weights(nodes: NDArray, start: float, end: float) -> NDArray:
+    """Weights of slopes at some nodes that integrate polynomials exactly over a step.
+
+    Args:
+        nodes: Places of the slopes, shape (k,).
+        start: Where the step begins.
+        end: Where the step ends.
+
+    Returns:
+        Weights, shape (k,): ∫ f from ``start`` to ``end`` is Σ weight · f(node) for every
+        polynomial f of degree below k.
+    """
+    h = end - start
+    degree = np.arange(len(nodes))
+    powers = ((nodes - start) / h) ** degree[:, None]
+    return h * np.linalg.solve(powers, 1 / (degree + 1))
+
+
 def adams_bashforth_weights(nodes: NDArray, end: float) -> NDArray:
     """Weights of past slopes that integrate polynomials exactly over the next step.
 
@@ -287,25 +306,74 @@ def adams_bashforth_weights(nodes: NDArray, end: float) -> NDArray:
         end: Where the step ends.
 
     Returns:
-        Weights, shape (k,): ∫ f from the last node to ``end`` is Σ weight · f(node) for every
-        polynomial f of degree below k.
+        Weights, shape (k,); see ``adams_weights``.
     """
-    h = end - nodes[-1]
-    degree = np.arange(len(nodes))
-    powers = ((nodes - nodes[-1]) / h) ** degree[:, None]
-    return h * np.linalg.solve(powers, 1 / (degree + 1))
+    return adams_weights(nodes, float(nodes[-1]), end)
 
 
-def ab3(denoise: StepDenoiser, y: Tensor, start: float, end: float, std: float = 1.0) -> Tensor:
-    """Adams–Bashforth in the angle θ = atan(s/std): one call a step, third order.
+def step_in_angle(recent: Sequence[Call], weights: NDArray, end: float, std: float) -> Tensor:
+    """The next y from the last one and weighted slopes of z in the angle θ = atan(s/std).
 
     With z = y cos θ the flow is
 
         dz/dθ = (y cos² θ − x_hat)/sin θ,
 
-    which varies slowly if ``std`` is the data's own standard deviation. A large ``std`` makes it
-    Adams–Bashforth on eps_hat over s, the ρAB of Zhang and Chen 2022 (arXiv 2204.13902). The first
-    step is Euler's and the second one of second order.
+    which varies slowly if ``std`` is the data's own standard deviation.
+
+    Args:
+        recent: Calls whose slopes count; the step begins at the last.
+        weights: What each slope is multiplied by, shape (calls,).
+        end: Noise over signal after the step.
+        std: Standard deviation of the data.
+
+    Returns:
+        z/alpha at ``end``, shape (n, *shape).
+    """
+    angles = np.arctan(np.array([call.s for call in recent]) / std)
+    shares = weights / np.sin(angles)
+    squares = np.cos(angles) ** 2
+    y = recent[-1].y
+    change = torch.zeros_like(y)
+    for call, share, square in zip(recent, shares.tolist(), squares.tolist(), strict=True):
+        change = change + share * (square * call.y - call.x_hat)
+    return (math.cos(angles[-1]) * y + change) / math.cos(math.atan(end / std))
+
+
+def ab3(denoise: StepDenoiser, y: Tensor, start: float, end: float, std: float = 1.0) -> Tensor:
+    """Adams–Bashforth in the angle θ = atan(s/std): one call a step, third order.
+
+    See ``step_in_angle``. A large ``std`` makes it Adams–Bashforth on eps_hat over s, the ρAB of
+    Zhang and Chen 2022 (arXiv 2204.13902). The first step is Euler's and the second one of second
+    order.
+
+    Args:
+        denoise: The denoiser.
+        y: z/alpha at ``start``, shape (n, *shape).
+        start: Noise over signal before the step.
+        end: Noise over signal after the step.
+        std: Standard deviation of the data.
+
+    Returns:
+        z/alpha at ``end``, like y.
+
+    Raises:
+        ValueError: ``std`` is not a finite number above 0.
+    """
+    std = positive(std, "std")
+    denoise(y, start)
+    recent = denoise.history[-3:]
+    *nodes, last = np.arctan(np.array([*(call.s for call in recent), end]) / std)
+    return step_in_angle(recent, adams_bashforth_weights(np.array(nodes), last), end, std)
+
+
+def abm3(denoise: StepDenoiser, y: Tensor, start: float, end: float, std: float = 1.0) -> Tensor:
+    """Adams–Bashforth–Moulton in the angle θ = atan(s/std): one call a step, third order.
+
+    The step before was predicted by two slopes (Adams–Bashforth). The call at its end gives a third
+    one, by which it is integrated again (Adams–Moulton) before the next step is predicted: the mode
+    PEC of Hairer, Nørsett and Wanner 1993, sec. III.1, and the corrector of Zhao et al. 2023
+    (arXiv 2302.04867), which needs no further call either. The error of a step is a ninth of that
+    of ``ab3``. The first step is Euler's. What a trajectory records is what was predicted.
 
     Args:
         denoise: The denoiser.
@@ -325,12 +393,12 @@ def ab3(denoise: StepDenoiser, y: Tensor, start: float, end: float, std: float =
     recent = denoise.history[-3:]
     *angles, last = np.arctan(np.array([*(call.s for call in recent), end]) / std)
     nodes = np.array(angles)
-    shares = adams_bashforth_weights(nodes, last) / np.sin(nodes)
-    squares = np.cos(nodes) ** 2
-    change = torch.zeros_like(y)
-    for call, share, square in zip(recent, shares.tolist(), squares.tolist(), strict=True):
-        change = change + share * (square * call.y - call.x_hat)
-    return (math.cos(nodes[-1]) * y + change) / math.cos(last)
+    weights = np.zeros(len(nodes))
+    weights[-2:] += adams_bashforth_weights(nodes[-2:], last)
+    if len(nodes) > 1:
+        weights += adams_weights(nodes, nodes[-2], nodes[-1])
+        weights[:-1] -= adams_bashforth_weights(nodes[:-1], nodes[-1])
+    return step_in_angle(recent, weights, end, std)
 
 
 def runge_kutta(
@@ -384,6 +452,7 @@ SOLVERS: dict[str, Solver] = {
     "dpm++2m": dpm_2m,
     "dpm++2s": dpm_2s,
     "ab3": ab3,
+    "abm3": abm3,
     "rk4": rk4,
     "adaptive": runge_kutta,
 }

@@ -319,10 +319,8 @@ class ErrorLoss:
         """δ at λ in nats, same shape or (); a ValueError unless it is above 0."""
         at = levels(logsnr)
         delta = finite(self.threshold(at), "what threshold returns")
-        require(
-            delta.shape in ((), at.shape) and bool((delta > 0).all()),
-            f"threshold must return a δ above 0 for each λ, got {delta!r:.80}",
-        )
+        if delta.shape not in ((), at.shape) or not (delta > 0).all():
+            raise ValueError(f"threshold must return a δ above 0 for each λ, got {brief(delta)}")
         return delta
 
     def __call__(self, length: ArrayLike, logsnr: ArrayLike = 0.0) -> NDArray:

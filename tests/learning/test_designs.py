@@ -6,13 +6,23 @@ import torch
 from scipy import stats
 
 import diffviz as dv
+from diffviz.learning import importance
 from diffviz.learning.batches import BLOCK, draw_block, training_data
-from diffviz.learning.designs import MOST_DIMENSIONS, MOST_POINTS, even_design, halving_order
+from diffviz.learning.designs import (
+    CLEAN,
+    MOST_DIMENSIONS,
+    MOST_POINTS,
+    even_design,
+    halving_order,
+    opposite_pairs,
+)
+from diffviz.learning.importance import ImportanceSampled
 from diffviz.learning.models import MLP, raw_output
 from diffviz.learning.optimiser import initial_state
 from diffviz.learning.settings import Settings
 
 POINTS = 1000
+FM = dv.objective("fm-ot")
 ORDER = np.random.default_rng(0).permutation(POINTS)
 
 
@@ -102,8 +112,8 @@ def test_points_of_many_dimensions_and_images_are_drawn_plainly():
     assert training_data(few).even_order is not None
 
 
-def gradients(even_draws, blocks, n):
-    """Gradients of fm-ot at random weights, one for each step of several blocks."""
+def gradients(even_draws, blocks, n, objective=FM, is_paired=False):
+    """Gradients of an objective at random weights, one for each step of several blocks."""
     data = training_data(dv.toy("moons").sample(2000, torch.Generator().manual_seed(0)))
     if not even_draws:
         data.__dict__["even_order"] = None
@@ -112,11 +122,11 @@ def gradients(even_draws, blocks, n):
     flat = flat + 0.3 * torch.randn(flat.shape, generator=torch.Generator().manual_seed(1))
     rows = []
     for number in range(blocks):
-        block = draw_block([dv.objective("fm-ot")], settings, data, number)
+        block = draw_block([objective], settings, data, number, is_paired)
         for row in range(BLOCK):
             weights = flat.clone().requires_grad_()
             part = block.coefficients_at(row)
-            x, eps = data.unit[block.index[row]], block.noise[row]
+            x, eps = block.draws_at(row, data)
             z = part.alpha * x + part.sigma * eps
             target = part.a * x + part.b * eps
             error = (raw_output(settings.model, weights, z, block.level[row]) - target).square()
@@ -125,18 +135,62 @@ def gradients(even_draws, blocks, n):
     return torch.stack(rows).double()
 
 
-def test_even_draws_have_the_same_mean_gradient():
-    blocks = 16
-    onto = np.random.default_rng(0).normal(size=(gradients(False, 1, 8).shape[1], 12))
+def assert_same_means(*ways):
+    """Gradients of two kinds of draws, in blocks of steps, have means within four errors."""
+    onto = np.random.default_rng(0).normal(size=(ways[0].shape[1], 12))
     means, errors = [], []
-    for even_draws in (False, True):
-        projected = gradients(even_draws, blocks, 64).numpy() @ onto
-        by_block = projected.reshape(blocks, BLOCK, 12).mean(1)  # blocks are independent
+    for rows in ways:
+        by_block = (rows.numpy() @ onto).reshape(-1, BLOCK, 12).mean(1)  # blocks are independent
         means.append(by_block.mean(0))
-        errors.append(by_block.var(0, ddof=1) / blocks)
+        errors.append(by_block.var(0, ddof=1) / len(by_block))
     assert (np.abs(means[0] - means[1]) < 4 * np.sqrt(errors[0] + errors[1])).all()
+
+
+def test_even_draws_have_the_same_mean_gradient():
+    assert_same_means(*(gradients(even_draws, 16, 64) for even_draws in (False, True)))
 
 
 def test_even_draws_have_less_than_half_of_the_variance_of_the_gradient():
     plain, spread = gradients(False, 2, 512), gradients(True, 2, 512)
     assert spread.var(0).sum() < plain.var(0).sum() / 2
+
+
+# --- pairs of opposite noise ----------------------------------------------------------------------
+
+
+def test_clean_draws_take_the_point_and_the_opposite_noise_of_the_one_before():
+    level = torch.tensor([[[-9.0, CLEAN - 1, CLEAN - 0.1, CLEAN + 1, CLEAN + 2, 9, 30, 31, 32]]])
+    x, eps = torch.randn(2, 9, 2, generator=torch.Generator().manual_seed(0))
+    paired_x, paired_eps = opposite_pairs(level).at(0, x, eps)
+    assert paired_x.shape == paired_eps.shape == (1, 9, 2)
+    for place, (partner, sign) in {5: (4, -1), 7: (6, -1)}.items():
+        assert torch.equal(paired_x[0, place], x[partner])
+        assert torch.equal(paired_eps[0, place], sign * eps[partner])
+    alone = [0, 1, 2, 3, 4, 6, 8]  # the partner of the fourth is not clean, the last has none
+    assert torch.equal(paired_x[0, alone], x[alone])
+    assert torch.equal(paired_eps[0, alone], eps[alone])
+
+
+def test_images_come_in_pairs_too():
+    x, eps = torch.randn(2, 4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    paired_x, paired_eps = opposite_pairs(torch.full((1, 2, 4), 20.0)).at(0, x, eps)
+    for k in range(2):
+        assert torch.equal(paired_x[k], x[[0, 0, 2, 2]])
+        assert torch.equal(paired_eps[k, [1, 3]], -eps[[0, 2]])
+
+
+def sampled(name):
+    """An objective drawn by importance, of which nothing is explained at clean levels."""
+    objective = dv.objective(name)
+    edges = np.concatenate([[-np.inf], importance.level_bins(objective).edges])
+    draws = np.full(len(edges), 5000.0)
+    return ImportanceSampled(objective, np.stack([draws, np.where(edges > 4, 1.0, 0.5) * draws]))
+
+
+@pytest.mark.parametrize("name", ["fm-ot", "elbo"])
+def test_pairs_have_the_mean_gradient_and_less_variance_the_more_clean_levels_count(name):
+    """A fifth at most for the ELBO, most of whose gradient is noise; fm-ot has little to lose."""
+    single, paired = (gradients(True, 8, 64, sampled(name), one) for one in (False, True))
+    assert_same_means(single, paired)
+    most = {"elbo": 1 / 5, "fm-ot": 1.1}[name]
+    assert paired.var(0).sum() < most * single.var(0).sum()

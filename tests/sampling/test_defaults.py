@@ -92,21 +92,21 @@ def test_the_default_solver_takes_the_standard_deviation_of_the_data():
     start = starts(toy)
     grid = default_grid(toy)
     by_default = dv.sample(toy, grid, start=start).samples
-    named = dv.sample(toy, grid, "ab3", std=toy.std, start=start).samples
+    named = dv.sample(toy, grid, "abm3", std=toy.std, start=start).samples
     assert torch.equal(by_default, named)
     other = dv.sample(toy, grid, start=start, std=3.0).samples
-    assert torch.equal(other, dv.sample(toy, grid, "ab3", std=3.0, start=start).samples)
+    assert torch.equal(other, dv.sample(toy, grid, "abm3", std=3.0, start=start).samples)
     assert not torch.equal(by_default, other)
     # a function states nothing: standard deviation 1
     plain = dv.sample(toy.denoise, grid, start=start).samples
-    assert torch.equal(plain, dv.sample(toy, grid, "ab3", start=start).samples)
+    assert torch.equal(plain, dv.sample(toy, grid, "abm3", start=start).samples)
 
 
 def test_the_default_grid_is_even_in_linear_time_and_moves_with_the_scale():
     unit = default_grid(dv.toy("ring8", unit=True))
     assert len(unit) == STEPS + 1
     assert unit[[0, -1]] == pytest.approx([LOWEST, HIGHEST])
-    time = shifted(LINEAR, 0.7).schedule.cdf(unit)
+    time = shifted(LINEAR, 0.5).schedule.cdf(unit)
     assert np.diff(time) == pytest.approx(np.full(STEPS, np.ptp(time) / STEPS))
     toy = dv.toy("8gaussians")
     assert default_grid(toy) == pytest.approx(unit - 2 * math.log(toy.std))

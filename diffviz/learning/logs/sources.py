@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from diffviz.checks import require
+from diffviz.checks import brief, require
 from diffviz.delimited import Frame, columns_of_frame
 from diffviz.learning.logs import delimited, events, lines, table, text
 from diffviz.learning.logs.table import Table
@@ -40,22 +40,20 @@ def table_of(log: Any) -> Table:
         return _of_path(Path(log))
     if isinstance(log, Mapping):
         for name, column in log.items():
-            require(
-                isinstance(column, Iterable),
-                f"a column of a log has a cell for each row, got {column!r} for {name!r}; pass "
-                f"[{column!r}]",
-                TypeError,
-            )
+            if not isinstance(column, Iterable):
+                raise TypeError(
+                    f"a column of a log has a cell for each row, got {brief(column)} for {name!r}; "
+                    f"pass [{brief(column)}]"
+                )
         named = {str(name): column for name, column in log.items()}
         return table.of_columns(_cells_of(named), "the log", "columns")
     require(not hasattr(log, "collect"), "the log is a lazy frame: pass its collect()", TypeError)
     if isinstance(log, Frame):
         return table.of_columns(_cells_of(columns_of_frame(log, "the log")), "the log", "frame")
-    require(
-        isinstance(log, Iterable),
-        f"a log is a file, a folder, a frame or a list of mappings, got {log!r}",
-        TypeError,
-    )
+    if not isinstance(log, Iterable):
+        raise TypeError(
+            f"a log is a file, a folder, a frame or a list of mappings, got {brief(log)}"
+        )
     return table.of_rows(list(log), "the log", "rows")
 
 
