@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from diffviz.checks import require
 PACKAGE = Path(__file__).parents[1]
 # the files of ``data``, where a wheel puts them and where they are in the repository
 DATA_FOLDERS = (PACKAGE / "_data", PACKAGE.parent / "data")
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # fields of ast with statements
 LIBRARIES = ("numpy", "scipy", "torch", "torchdiffeq")  # those that results are computed with
 
 
@@ -97,9 +98,19 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
     return ".".join([*above, *filter(None, [node.module])])
 
 
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """All statements of a module, those inside others too, and what holds them."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for block in BLOCKS:
+            waiting.extend(getattr(node, block, ()))
+
+
 def _bindings(tree: ast.AST, package: str) -> Iterator[tuple[str, Reference]]:
     """The names that import statements bind, each with what it names."""
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.ImportFrom):
             module = _absolute(node, package)
             for alias in node.names:
@@ -171,15 +182,16 @@ def imports(name: str) -> frozenset[str]:
     if module is None:
         return frozenset()
     tree = ast.parse(module.text)
-    attributes, bare = _uses(tree)
+    uses = cache(partial(_uses, tree))  # which few modules need
     own = {name.partition(".")[0], PACKAGE.name}
     asked: set[Reference] = set()
     for local, reference in _bindings(tree, module.package):
         if reference.module.partition(".")[0] not in own:
             continue  # a library, of which the version counts
         whole = ".".join(filter(None, reference))
-        if local and local not in bare and _public(whole):
-            asked.update(Reference(whole, attribute) for attribute in attributes.get(local, ()))
+        if local and _public(whole) and local not in uses()[1]:
+            read = uses()[0].get(local, ())
+            asked.update(Reference(whole, attribute) for attribute in read)
         else:
             asked.add(reference)
     reached = _resolved(asked)

@@ -112,14 +112,15 @@ def test_points_of_many_dimensions_and_images_are_drawn_plainly():
     assert training_data(few).even_order is not None
 
 
-def gradients(even_draws, blocks, n, objective=FM, is_paired=False):
-    """Gradients of an objective at random weights, one for each step of several blocks."""
+def gradients(even_draws, blocks, n, objective=FM, is_paired=False, flat=None):
+    """Gradients of an objective, at random weights by default, for each step of several blocks."""
     data = training_data(dv.toy("moons").sample(2000, torch.Generator().manual_seed(0)))
     if not even_draws:
         data.__dict__["even_order"] = None
     settings = Settings(model=MLP(16, 2), batch=n)
-    flat = initial_state(settings, (2,), 1, torch.device("cpu")).weights
-    flat = flat + 0.3 * torch.randn(flat.shape, generator=torch.Generator().manual_seed(1))
+    if flat is None:
+        flat = initial_state(settings, (2,), 1, torch.device("cpu")).weights
+        flat = flat + 0.3 * torch.randn(flat.shape, generator=torch.Generator().manual_seed(1))
     rows = []
     for number in range(blocks):
         block = draw_block([objective], settings, data, number, is_paired)
