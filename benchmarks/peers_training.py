@@ -1,11 +1,11 @@
 """The question of training.py for other packages: CPU seconds until samples are near the truth.
 
 Plain loops of our own stand beside them, which differ in the learning rate alone; the best of them
-on a set is a loop that is tuned to it. Each package trains as its own example does: with its loss, its network (k-diffusion has none for
-the plane, so an MLP of 3 x 64 is supplied) and torch.optim at the example's learning rate. Batches
-are drawn with randint from the same 50,000 points, which is faster than its DataLoader. Samples are
-scored as training.py does, at times that grow by half. Neither the score nor the import of the
-optimiser counts.
+on a set is a loop that is tuned to it. Each package trains as its own example does: with its loss,
+its network (k-diffusion has none for the plane, so an MLP of 3 x 64 is supplied) and torch.optim at
+the example's learning rate. Batches are drawn with randint from the same 50,000 points, which is
+faster than its DataLoader. Samples are scored as training.py does, at times that grow by half.
+Neither the score nor the import of the optimiser counts.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/peers_training.py [--toys TOY ...]
     [--limit SECONDS] [--points N]

@@ -347,9 +347,7 @@ def _check_content(objective: Any, mean: Any, loss: Any) -> None:
 def _averaging_length(ema: Any, state: Mapping[float, Tensor]) -> float:
     """An averaging length as a float, refused if it is not among the weights."""
     if not isinstance(state, Mapping):
-        raise TypeError(
-            f"state must map averaging lengths to weights, got {checks.brief(state)}"
-        )
+        raise TypeError(f"state must map averaging lengths to weights, got {checks.brief(state)}")
     length = checks.number(ema, "ema")
     if length not in state:
         lengths = checks.cut(", ".join(map(str, state)))

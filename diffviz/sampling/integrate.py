@@ -265,8 +265,9 @@ def sample(
     """Sample from a denoiser along a grid of log-SNR.
 
     The defaults need few calls: third-order Adams–Bashforth–Moulton in the angle atan(s/std), on a
-    grid that is even in the time of the linear path (see ``default_grid``). On data of unit variance
-    with exact denoisers, the fewest calls that bring the RMS error of a coordinate below 0.01 are
+    grid that is even in the time of the linear path (see ``default_grid``). On data of unit
+    variance with exact denoisers, the fewest calls that bring the RMS error of a coordinate below
+    0.01 are
 
         data                                   ring8   gmm2d   moons   checkerboard
         default solver, grid of n steps           11       9       8             10
@@ -284,8 +285,8 @@ def sample(
             z, or that function.
         grid: Increasing levels in nats, noise to data, shape (steps + 1,); None for
             ``default_grid``.
-        solver: A name of ``SOLVERS``, or a function such as those; None for "abm3" with the standard
-            deviation of the data, where the denoiser states it as ``std``, else with 1.
+        solver: A name of ``SOLVERS``, or a function such as those; None for "abm3" with the
+            standard deviation of the data, where the denoiser states it as ``std``, else with 1.
         n: Number of samples where there is no ``start``; the denoiser must then state its ``mean``.
         start: z at the first level, shape (n, *shape). By default normal draws with the mean and
             the variance that z has there, from those of the data.
