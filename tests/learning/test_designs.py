@@ -190,8 +190,14 @@ def sampled(name):
 
 @pytest.mark.parametrize("name", ["fm-ot", "elbo"])
 def test_pairs_have_the_mean_gradient_and_less_variance_the_more_clean_levels_count(name):
-    """A fifth at most for the ELBO, most of whose gradient is noise; fm-ot has little to lose."""
-    single, paired = (gradients(True, 8, 64, sampled(name), one) for one in (False, True))
+    """Half at most for the ELBO, most of whose gradient is noise; fm-ot has little to lose.
+
+    The network has learnt a little: v_hat is small where v is all noise.
+    """
+    points = dv.toy("moons").sample(2000, torch.Generator().manual_seed(0))
+    (run,) = dv.fit(name, points, model=MLP(16, 2), steps=100, batch=256, progress=False)
+    weights = run.state[run.ema][None]
+    single, paired = (gradients(True, 8, 64, sampled(name), one, weights) for one in (False, True))
     assert_same_means(single, paired)
-    most = {"elbo": 1 / 5, "fm-ot": 1.1}[name]
+    most = {"elbo": 1 / 2, "fm-ot": 1.1}[name]
     assert paired.var(0).sum() < most * single.var(0).sum()
