@@ -188,6 +188,7 @@ def sampled(name):
     return ImportanceSampled(objective, np.stack([draws, np.where(edges > 4, 1.0, 0.5) * draws]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fm-ot", "elbo"])
 def test_pairs_have_the_mean_gradient_and_less_variance_the_more_clean_levels_count(name):
     """Half at most for the ELBO, most of whose gradient is noise; fm-ot has little to lose.

@@ -251,6 +251,13 @@ def test_a_checkpoint_of_a_training_by_the_own_law_is_refused(tmp_path):
         train(steps=2, checkpoint=tmp_path / "c")
 
 
+def test_what_is_drawn_lies_on_the_device_of_the_data(device):
+    settings = {"steps": BLOCK + 8, "batch": 16, "model": MLP(8, 1), "adaptive": True}
+    (run,) = dv.fit("elbo", POINTS.to(device), progress=False, **settings)
+    assert run.state[run.ema].device.type == device.type
+    assert np.isfinite(run.loss).all()
+
+
 def test_side_by_side_equals_alone():
     both = losses(train())
     for row, name in zip(both, ("fm-ot", "elbo"), strict=True):
