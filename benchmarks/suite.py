@@ -151,7 +151,7 @@ QUICK = Effort(
     parts=tuple(part for part in PARTS if part != "tests"),
     search=Size(points=12, seeds=2, steps=200),
     trained=("--seeds", "1", "--points", "2000"),
-    others=("--limit", "10", "--points", "2000"),
+    others=("--limit", "6", "--points", "2000"),
 )
 
 
