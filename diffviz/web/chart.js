@@ -148,6 +148,7 @@ export class ChartPanel {
     /** @type {any} */
     this.uplot = null;
     this.structure = "";
+    this.placed = ""; // the labels and the room for which they were placed
     this.size = { width: 0, height: 0 };
     /** @type {{points: number[][], last: PointerEvent} | null} */
     this.stroke = null; // what a reader draws now
@@ -185,12 +186,14 @@ export class ChartPanel {
   /** Draw again, on new axes where something other than the values has changed. */
   draw() {
     if (!this.chart || !this.size.width) return;
-    const { curves, xscale, yscale, colours, xlabel, ylabel } = this.chart;
+    const { curves, xscale, yscale, colours, strokes } = this.chart;
     const dark = this.context.isDark();
     const names = Object.keys(curves);
     const shades = names.map((name) => colours[name]);
+    this.placeLabels(this.size);
+    const outside = [this.xlabel, this.ylabel].map((label) => label.textContent !== "");
     const structure = JSON.stringify(
-      [names, xscale, yscale, shades, xlabel, ylabel, this.dashes, this.chart.strokes, dark],
+      [names, xscale, yscale, shades, outside, this.dashes, strokes, dark],
     );
     if (structure === this.structure) {
       this.uplot.batch(() => {
@@ -204,7 +207,6 @@ export class ChartPanel {
     this.structure = structure;
     this.uplot?.destroy();
     this.drawLegend(names, dark);
-    this.placeLabels(this.size);
     this.uplot = new uPlot(this.options(names, dark), this.table, this.plot);
     if (this.chart.strokes) this.listenToStrokes();
   }
@@ -216,6 +218,9 @@ export class ChartPanel {
    */
   placeLabels({ width, height }) {
     const { xlabel, ylabel } = this.chart;
+    const placed = JSON.stringify([xlabel, ylabel, width, height]);
+    if (placed === this.placed) return;
+    this.placed = placed;
     const family = getComputedStyle(this.element).fontFamily;
     const fits = (label, room) => lengthOf(label, family) <= room;
     this.ylabel.textContent = fits(ylabel, height - MARGINS.y) ? "" : ylabel;
@@ -230,8 +235,8 @@ export class ChartPanel {
     const font = `12px ${style.fontFamily}`;
     const axis = { stroke: ink, font, labelFont: font, grid: { stroke: line, width: 1 } };
     const { chart } = this;
-    const xlabel = this.xlabel.textContent ? undefined : chart.xlabel;
-    const label = this.ylabel.textContent ? undefined : chart.ylabel;
+    const xlabel = this.xlabel.textContent ? undefined : () => this.chart.xlabel;
+    const ylabel = this.ylabel.textContent ? undefined : () => this.chart.ylabel;
     const series = names.map((name) => ({
       label: name,
       stroke: readable(chart.colours[name], dark),
@@ -252,7 +257,7 @@ export class ChartPanel {
       scales: { x: scale("x"), y: scale("y") },
       axes: [
         { ...axis, label: xlabel, size: 34, labelSize: 18, ticks: { stroke: line, size: 4 } },
-        { ...axis, label, size: 46, labelSize: 18, ticks: { stroke: line, size: 4 } },
+        { ...axis, label: ylabel, size: 46, labelSize: 18, ticks: { stroke: line, size: 4 } },
       ],
       series: [{}, ...series],
       cursor: { drag: { x: false, y: false }, points: { size: 6 } },

@@ -7,7 +7,7 @@ import { readable } from "./theme.js";
 const PEN_STEP = 0.025; // share of the axes that an arrow key moves the pen; with Shift a fifth
 const PEN_SIZE = 7; // px of half a stroke of the cross that shows the pen
 const PEN_MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-export const PEN_KEYS =
+const PEN_KEYS =
   "arrow keys move a pen, Enter sets a point, Backspace takes the last one away";
 const MARGIN = { left: 44, right: 8, top: 8, bottom: 34 };
 

@@ -436,6 +436,27 @@ def test_a_weighting_is_drawn_and_judged_without_the_kernel(opened):
     assert note.text_content().startswith("Drag over the chart")
 
 
+WRITES = """() => {
+  window.written = [];
+  const write = CanvasRenderingContext2D.prototype.fillText;
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+    written.push(text);
+    return write.call(this, text, ...place);
+  };
+  document.querySelector(".dv-chart canvas").dataset.first = "yes";
+}"""
+
+
+def test_a_label_that_says_the_anchor_changes_on_the_same_axes(opened):
+    page = opened(WeightingExplorer())
+    page.page.evaluate(WRITES)
+    page.control("anchor").locator("input[type=range]").press("ArrowRight")
+    page.settle()
+    assert "log₁₀ w on the ε error, 0 at λ = 0.25" in page.page.evaluate("written")
+    assert page.page.locator(".dv-chart canvas").get_attribute("data-first") == "yes"
+    assert "A constant factor" in page.control("anchor").locator("label").get_attribute("title")
+
+
 def test_points_are_set_and_taken_away_by_keys(opened):
     page = opened(TrajectoryExplorer())
     left = page.page.locator(".dv-canvas").first
@@ -471,7 +492,10 @@ def test_a_drawn_weighting_is_trained_beside_two_others(opened):
     for key in ("ArrowRight", "ArrowLeft"):  # what the work has sent comes with the next answer
         page.control("steps").locator("input[type=range]").press(key)
         page.settle()
-    assert page.page.locator("td", has_text="× floor").count() == 3
+    told = page.page.locator("th", has_text="distance (1 = as true points)")
+    assert "Sliced Wasserstein" in told.get_attribute("title")
+    distances = page.page.locator(".dv-table tbody td:last-child").all_text_contents()
+    assert len(distances) == 3 and all(0 < float(one) < 100 for one in distances)
     assert explorer.state["picture"] == "training"
     names = page.page.locator(".dv-table td:nth-child(2)").all_text_contents()
     assert names == ["drawn", "edm", "fm-ot"]

@@ -39,7 +39,7 @@ TIPS = {
 }
 COLOURS = {"p": SUBJECT, "gain²": BESIDE, "c": THIRD, "w": OWN}
 YLABELS = {  # on each scale; a loss density has no parts
-    LOGARITHMIC: "log₁₀ of each part on the {} error, 0 at the anchor",
+    LOGARITHMIC: "log₁₀ of each part on the {} error, 0 at λ = {:g}",
     "w / max": "each part on the {} error, over its maximum",
 }
 LOOKS_OF_PARTS = tuple(YLABELS)
@@ -99,7 +99,7 @@ def composer_controls() -> tuple[Control, ...]:
         ),
         Slider("below", "share below λ", -8, 8, 0.25, 0.0, unit="nats"),
         Menu("scale", "scale", LOOKS_OF_PARTS, LOGARITHMIC, rare=True),
-        anchor_slider(tip="Where the logarithms are 0.", when={"scale": (LOGARITHMIC,)}, rare=True),
+        anchor_slider(when={"scale": (LOGARITHMIC,)}, rare=True),
         Menu("axis", "axis", tuple(AXES), "λ", rare=True),
         shift_slider("path_shift", "shift of path", "Factor on sigma/alpha along the path."),
         shift_slider("law_shift", "shift of times", "Factor on sigma/alpha where loss is drawn."),
@@ -194,7 +194,7 @@ class ComposerExplorer(ViewExplorer):
             axis.place(self.grid),
             curves,
             xlabel=axis.label,
-            ylabel=YLABELS[state["scale"]].format(plots.ERROR_OF[base]),
+            ylabel=YLABELS[state["scale"]].format(plots.ERROR_OF[base], state["anchor"]),
             xscale=axis.scale,
             ylim=drawn_limits(curves, look),
             colours=COLOURS,

@@ -478,11 +478,11 @@ def quality_table(here: AtWidth, level: float) -> Table:
         (
             name,
             f"{here.excess_at(name, level):.2f}".replace("-", "−"),
-            f"{here.floors[name]:.1f} × floor",
+            f"{here.floors[name]:.1f}",
             f"{here.astray[name]:.1%}",
         )
         for name in training_experiments.NAMES
     ]
-    head = ("", f"log₁₀ excess, λ = {level:g}", "distance of samples", "astray")
+    head = ("", f"log₁₀ excess, λ = {level:g}", views.DISTANCE, "astray")
     colours = [plots.colour(row[0]) for row in rows]
     return Table([one.replace("-", "−") for one in head], rows, colours)
