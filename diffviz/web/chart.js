@@ -233,7 +233,14 @@ export class ChartPanel {
     const ink = style.getPropertyValue("--dv-ink").trim();
     const line = style.getPropertyValue("--dv-line").trim();
     const font = `12px ${style.fontFamily}`;
-    const axis = { stroke: ink, font, labelFont: font, grid: { stroke: line, width: 1 } };
+    const axis = {
+      stroke: ink,
+      font,
+      labelFont: font,
+      grid: { stroke: line, width: 1 },
+      ticks: { stroke: line, size: 4 },
+      labelSize: 18,
+    };
     const { chart } = this;
     const xlabel = this.xlabel.textContent ? undefined : () => this.chart.xlabel;
     const ylabel = this.ylabel.textContent ? undefined : () => this.chart.ylabel;
@@ -256,8 +263,8 @@ export class ChartPanel {
       legend: { show: false },
       scales: { x: scale("x"), y: scale("y") },
       axes: [
-        { ...axis, label: xlabel, size: 34, labelSize: 18, ticks: { stroke: line, size: 4 } },
-        { ...axis, label: ylabel, size: 46, labelSize: 18, ticks: { stroke: line, size: 4 } },
+        { ...axis, label: xlabel, size: 34, space: tickSpace(26, 50) },
+        { ...axis, label: ylabel, size: 46, space: tickSpace(16, 30) },
       ],
       series: [{}, ...series],
       cursor: { drag: { x: false, y: false }, points: { size: 6 } },
@@ -443,6 +450,17 @@ export class ChartPanel {
   destroy() {
     this.uplot?.destroy();
   }
+}
+
+/**
+ * How far apart two ticks are at least: less on a short axis, so that it has three or four.
+ *
+ * @param {number} least pixels
+ * @param {number} most pixels
+ * @returns {(...sizes: any[]) => number} of what uPlot knows of an axis, its length at last
+ */
+function tickSpace(least, most) {
+  return (...sizes) => Math.max(least, Math.min(most, sizes[4] / 4));
 }
 
 /** @type {any} */
