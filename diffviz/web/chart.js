@@ -389,8 +389,10 @@ export class ChartPanel {
       ctx.lineTo(left, plot.bbox.top + plot.bbox.height);
       ctx.stroke();
       ctx.font = `${11 * ratio}px sans-serif`;
-      ctx.textAlign = "left";
-      ctx.fillText(label, left + 4 * ratio, plot.bbox.top + 12 * ratio);
+      const end = left + 4 * ratio + ctx.measureText(label).width;
+      const fits = end <= plot.bbox.left + plot.bbox.width;
+      ctx.textAlign = fits ? "left" : "right";
+      ctx.fillText(label, left + (fits ? 4 : -4) * ratio, plot.bbox.top + 12 * ratio);
     }
     ctx.restore();
   }

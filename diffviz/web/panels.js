@@ -63,6 +63,7 @@ class ImagesPanel {
   update(images) {
     const [count, height, width, channels = 1] = images.pixels.shape;
     this.title.textContent = images.title;
+    this.element.classList.toggle("dv-strip", count > 1);
     if (images.columns) this.grid.style.gridTemplateColumns = `repeat(${images.columns}, 1fr)`;
     const figures = [];
     for (let index = 0; index < count; index++) {
