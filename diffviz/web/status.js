@@ -16,11 +16,13 @@ export class Status {
   say(text) {
     this.line.textContent = text;
     this.line.hidden = !text;
+    this.line.classList.remove("dv-done");
   }
 
-  /** Say something for a while, unless something else is said meanwhile. */
+  /** Say what is done for a while, unless something else is said meanwhile. */
   sayBriefly(text, time) {
     this.say(text);
+    this.line.classList.add("dv-done");
     setTimeout(() => this.line.textContent === text && this.say(""), time);
   }
 

@@ -368,6 +368,23 @@ def test_an_error_is_shown_in_words_and_goes_when_it_is_mended(opened):
     assert status.text_content() == "" and page.explorer.state["table"] == "3"
 
 
+def test_what_is_done_does_not_look_like_an_error(opened):
+    page = opened(Everything())
+    status = page.page.locator(".dv-status")
+    colour = "one => getComputedStyle(one).color"
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.page.get_by_text("code", exact=True).click()
+    page.page.wait_for_function("document.querySelector('.dv-status').textContent")
+    assert status.text_content() == "code copied"
+    done = status.evaluate(colour)
+    box = page.control("table")
+    box.locator("textarea").fill("words")
+    box.locator("button").first.click()
+    page.settle()
+    assert status.text_content().startswith("ValueError")
+    assert status.evaluate(colour) != done
+
+
 def test_a_typed_number_lies_between_the_steps_and_stays(opened):
     page = opened(Everything())
     field = page.control("height").locator("input[type=number]")
