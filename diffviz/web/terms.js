@@ -14,7 +14,7 @@ const TERMS = {
   "log₁₀ excess":
     "Squared error of ε̂ beyond that of the exact denoiser at this λ: −2 is 0.01, −3 is 0.001.",
   "least φ": "Smallest factor by which this loss multiplies the weighting of the squared one.",
-  distance:
+  "distance of samples":
     "Sliced Wasserstein distance of the samples from points of the data, over the distance of " +
     "two sets of such points: 1 is as near as true points come.",
   negative: "Share of the mixture of ELBOs that counts negatively, on these data.",

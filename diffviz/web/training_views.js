@@ -23,7 +23,6 @@ const LOG_LIMITS = [-6.3, 3.3];
 const LOSS_LIMITS = [0, 3];
 const EXCESS_LIMITS = [-6.5, 1];
 const SHOWN = 400; // points of the data
-const DISTANCE = "distance (1 = as true points)";
 const TOLD = [-4, 4, 10]; // λ whose excess stands in the table
 
 /**
@@ -131,7 +130,7 @@ function decimals(value) {
  */
 export function resultTable(state, data, known, report) {
   const levels = TOLD.map((level) => `λ = ${level}`.replace("-", "−"));
-  levels[0] = `log₁₀ excess, ${levels[0]}`;
+  levels[0] = `log₁₀ excess: ${levels[0]}`;
   const rows = drawsOf(state, data).map((draws, k) => {
     if (!draws) return [state.names[k], "–"];
     const least = leastLoss(draws, known, data);
@@ -139,9 +138,9 @@ export function resultTable(state, data, known, report) {
     if (!report) return row;
     const { excess, loss, distance } = report.results[k];
     const logs = TOLD.map((level) => decimals(Math.log10(interpolated(data.grid, excess, level))));
-    return [...row, (loss / least).toFixed(3), ...logs, distance.toFixed(1)];
+    return [...row, (loss / least).toFixed(3), ...logs, `${distance.toFixed(1)} × truth`];
   });
-  const head = ["", "least loss", "loss / least", ...levels, DISTANCE];
+  const head = ["", "least loss", "loss / least", ...levels, "distance of samples"];
   const shades = state.names.map((/** @type {string} */ name) => data.colours[name]);
   return table(head.slice(0, rows[0].length), rows, shades);
 }

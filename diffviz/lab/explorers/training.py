@@ -442,7 +442,7 @@ def capacity_cloud(name: str, here: AtWidth | None) -> Cloud:
     points = known(TOYS[0]).points
     if here is None:
         return views.point_cloud(f"no samples of {name} yet", points)
-    return views.point_cloud("samples", points, {name: here.samples[name]})
+    return views.point_cloud(f"samples of {name}", points, {name: here.samples[name]})
 
 
 def width_text(width: int, here: AtWidth | None, name: str) -> str:
@@ -478,11 +478,11 @@ def quality_table(here: AtWidth, level: float) -> Table:
         (
             name,
             f"{here.excess_at(name, level):.2f}".replace("-", "−"),
-            f"{here.floors[name]:.1f}",
+            f"{here.floors[name]:.1f} × truth",
             f"{here.astray[name]:.1%}",
         )
         for name in training_experiments.NAMES
     ]
-    head = ("", f"log₁₀ excess, λ = {level:g}", views.DISTANCE, "astray")
+    head = ("", f"log₁₀ excess, λ = {level:g}", "distance of samples", "astray")
     colours = [plots.colour(row[0]) for row in rows]
     return Table([one.replace("-", "−") for one in head], rows, colours)

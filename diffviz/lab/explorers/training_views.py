@@ -29,7 +29,6 @@ REACH = 2.6  # half width of the axes of points
 PLACES = 200  # of a curve over steps
 SMOOTH = 0.05  # share of the steps over which a loss is averaged
 TOLD = (-4, 4, 10)  # λ whose excess stands in the table
-DISTANCE = "distance (1 = as true points)"  # of samples, in the table
 LAST = 50  # steps whose mean loss stands in the table
 SHOWN = 400  # points of the data
 OVERLAID = 150  # samples of each objective in one picture
@@ -296,8 +295,8 @@ def result_table(training: Training, known: Known, trained: Trained | None) -> T
         results = () if trained is None else _results(trained, k, least)
         rows.append((objective.name, f"{least:.3g}", *results))
     levels = [f"λ = {level:g}".replace("-", "−") for level in TOLD]
-    levels[0] = f"log₁₀ excess, {levels[0]}"
-    head = ("", "least loss", "loss / least", *levels, DISTANCE)
+    levels[0] = f"log₁₀ excess: {levels[0]}"
+    head = ("", "least loss", "loss / least", *levels, "distance of samples")
     return Table(head[: len(rows[0])], rows, [plots.colour(name) for name in training.names])
 
 
@@ -306,7 +305,7 @@ def _results(trained: Trained, k: int, least: float) -> tuple[str, ...]:
     excess = logs_of(trained)[:, k].mean(0)
     logs = [f"{np.interp(level, GRID, excess):.2f}".replace("-", "−") for level in TOLD]
     ratio = trained.loss[:, k, -LAST:].mean() / least
-    return f"{ratio:.3f}", *logs, f"{trained.distance[k]:.1f}"
+    return f"{ratio:.3f}", *logs, f"{trained.distance[k]:.1f} × truth"
 
 
 def training_text(training: Training) -> str:
