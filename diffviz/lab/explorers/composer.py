@@ -39,7 +39,7 @@ TIPS = {
 }
 COLOURS = {"p": SUBJECT, "gain²": BESIDE, "c": THIRD, "w": OWN}
 YLABELS = {  # on each scale; a loss density has no parts
-    LOGARITHMIC: "log₁₀ of each part on the {} error, 0 at λ = {:g}",
+    LOGARITHMIC: "log₁₀ of each part on the {} error, 0 at the anchor",
     "w / max": "each part on the {} error, over its maximum",
 }
 LOOKS_OF_PARTS = tuple(YLABELS)
@@ -194,7 +194,7 @@ class ComposerExplorer(ViewExplorer):
             axis.place(self.grid),
             curves,
             xlabel=axis.label,
-            ylabel=YLABELS[state["scale"]].format(plots.ERROR_OF[base], state["anchor"]),
+            ylabel=YLABELS[state["scale"]].format(plots.ERROR_OF[base]),
             xscale=axis.scale,
             ylim=drawn_limits(curves, look),
             colours=COLOURS,
