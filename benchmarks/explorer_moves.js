@@ -52,7 +52,7 @@ async ({ steps, options, seconds }) => {
       fire(menu, "change");
     };
     const first = menu.selectedIndex;
-    const others = [...menu.options.keys()].filter((index) => index !== first);
+    const others = [...Array(menu.options.length).keys()].filter((index) => index !== first);
     return [...others.slice(0, options), first].map(choose);
   };
 
