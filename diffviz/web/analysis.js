@@ -2,7 +2,6 @@
  * What a weighting w(λ) on the eps error says about its loss, as `diffviz.theory.analysis`.
  */
 
-import { constant } from "./multipliers.js";
 import { weighting } from "./objectives.js";
 import { expit, softplus } from "./special.js";
 import { baseGain } from "./targets.js";
@@ -333,17 +332,6 @@ export function sharesBelow(recipe, at, errors, low = -10, high = 10) {
     throw new RangeError(`there is no weight on logsnr [${low}, ${high}]; widen the range`);
   }
   return massesBelow(Math.min(at, high)).map((mass, index) => mass / wholes[index]);
-}
-
-/**
- * Share of ∫ w dλ, or of the loss ∫ w · mmse dλ, that lies below a λ.
- * @param {Objective} recipe
- * @param {number} [at] λ in nats.
- * @param {Curve} [mmse] Error of the denoiser; by default w alone counts.
- * @returns {number}
- */
-export function shareBelow(recipe, at = 0, mmse = constant) {
-  return sharesBelow(recipe, at, [mmse])[0];
 }
 
 /**

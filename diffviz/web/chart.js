@@ -148,6 +148,7 @@ export class ChartPanel {
     /** @type {any} */
     this.uplot = null;
     this.structure = "";
+    this.placed = ""; // the labels and the room for which they were placed
     this.size = { width: 0, height: 0 };
     /** @type {{points: number[][], last: PointerEvent} | null} */
     this.stroke = null; // what a reader draws now
@@ -185,12 +186,14 @@ export class ChartPanel {
   /** Draw again, on new axes where something other than the values has changed. */
   draw() {
     if (!this.chart || !this.size.width) return;
-    const { curves, xscale, yscale, colours, xlabel, ylabel } = this.chart;
+    const { curves, xscale, yscale, colours, strokes } = this.chart;
     const dark = this.context.isDark();
     const names = Object.keys(curves);
     const shades = names.map((name) => colours[name]);
+    this.placeLabels(this.size);
+    const outside = [this.xlabel, this.ylabel].map((label) => label.textContent !== "");
     const structure = JSON.stringify(
-      [names, xscale, yscale, shades, xlabel, ylabel, this.dashes, this.chart.strokes, dark],
+      [names, xscale, yscale, shades, outside, this.dashes, strokes, dark],
     );
     if (structure === this.structure) {
       this.uplot.batch(() => {
@@ -204,7 +207,6 @@ export class ChartPanel {
     this.structure = structure;
     this.uplot?.destroy();
     this.drawLegend(names, dark);
-    this.placeLabels(this.size);
     this.uplot = new uPlot(this.options(names, dark), this.table, this.plot);
     if (this.chart.strokes) this.listenToStrokes();
   }
@@ -216,6 +218,9 @@ export class ChartPanel {
    */
   placeLabels({ width, height }) {
     const { xlabel, ylabel } = this.chart;
+    const placed = JSON.stringify([xlabel, ylabel, width, height]);
+    if (placed === this.placed) return;
+    this.placed = placed;
     const family = getComputedStyle(this.element).fontFamily;
     const fits = (label, room) => lengthOf(label, family) <= room;
     this.ylabel.textContent = fits(ylabel, height - MARGINS.y) ? "" : ylabel;
@@ -228,10 +233,17 @@ export class ChartPanel {
     const ink = style.getPropertyValue("--dv-ink").trim();
     const line = style.getPropertyValue("--dv-line").trim();
     const font = `12px ${style.fontFamily}`;
-    const axis = { stroke: ink, font, labelFont: font, grid: { stroke: line, width: 1 } };
+    const axis = {
+      stroke: ink,
+      font,
+      labelFont: font,
+      grid: { stroke: line, width: 1 },
+      ticks: { stroke: line, size: 4 },
+      labelSize: 18,
+    };
     const { chart } = this;
-    const xlabel = this.xlabel.textContent ? undefined : chart.xlabel;
-    const label = this.ylabel.textContent ? undefined : chart.ylabel;
+    const xlabel = this.xlabel.textContent ? undefined : () => this.chart.xlabel;
+    const ylabel = this.ylabel.textContent ? undefined : () => this.chart.ylabel;
     const series = names.map((name) => ({
       label: name,
       stroke: readable(chart.colours[name], dark),
@@ -251,8 +263,8 @@ export class ChartPanel {
       legend: { show: false },
       scales: { x: scale("x"), y: scale("y") },
       axes: [
-        { ...axis, label: xlabel, size: 34, labelSize: 18, ticks: { stroke: line, size: 4 } },
-        { ...axis, label, size: 46, labelSize: 18, ticks: { stroke: line, size: 4 } },
+        { ...axis, label: xlabel, size: 34, space: tickSpace(26, 50) },
+        { ...axis, label: ylabel, size: 46, space: tickSpace(16, 30) },
       ],
       series: [{}, ...series],
       cursor: { drag: { x: false, y: false }, points: { size: 6 } },
@@ -377,8 +389,10 @@ export class ChartPanel {
       ctx.lineTo(left, plot.bbox.top + plot.bbox.height);
       ctx.stroke();
       ctx.font = `${11 * ratio}px sans-serif`;
-      ctx.textAlign = "left";
-      ctx.fillText(label, left + 4 * ratio, plot.bbox.top + 12 * ratio);
+      const end = left + 4 * ratio + ctx.measureText(label).width;
+      const fits = end <= plot.bbox.left + plot.bbox.width;
+      ctx.textAlign = fits ? "left" : "right";
+      ctx.fillText(label, left + (fits ? 4 : -4) * ratio, plot.bbox.top + 12 * ratio);
     }
     ctx.restore();
   }
@@ -438,6 +452,17 @@ export class ChartPanel {
   destroy() {
     this.uplot?.destroy();
   }
+}
+
+/**
+ * How far apart two ticks are at least: less on a short axis, so that it has three or four.
+ *
+ * @param {number} least pixels
+ * @param {number} most pixels
+ * @returns {(...sizes: any[]) => number} of what uPlot knows of an axis, its length at last
+ */
+function tickSpace(least, most) {
+  return (...sizes) => Math.max(least, Math.min(most, sizes[4] / 4));
 }
 
 /** @type {any} */

@@ -7,8 +7,9 @@ import { readable } from "./theme.js";
 const PEN_STEP = 0.025; // share of the axes that an arrow key moves the pen; with Shift a fifth
 const PEN_SIZE = 7; // px of half a stroke of the cross that shows the pen
 const PEN_MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-export const PEN_KEYS =
+const PEN_KEYS =
   "arrow keys move a pen, Enter sets a point, Backspace takes the last one away";
+const LEAST_TICKS = 4; // steps between ticks along an axis, however short it is
 const MARGIN = { left: 44, right: 8, top: 8, bottom: 34 };
 
 export class CloudPanel {
@@ -165,8 +166,9 @@ export class CloudPanel {
     const { width, height } = this.size;
     ctx.beginPath();
     const { x: ends, y: upEnds } = scales.ends;
-    const step = tickStep(ends, (width - MARGIN.left) / 60);
-    const upStep = this.cloud.equal ? step : tickStep(upEnds, (height - MARGIN.bottom) / 40);
+    const step = tickStep(ends, Math.max(LEAST_TICKS, (width - MARGIN.left) / 60));
+    const upCount = Math.max(LEAST_TICKS, (height - MARGIN.bottom) / 40);
+    const upStep = this.cloud.equal ? step : tickStep(upEnds, upCount);
     for (const tick of ticks(ends, step)) {
       ctx.moveTo(scales.x(tick), MARGIN.top);
       ctx.lineTo(scales.x(tick), height - MARGIN.bottom);
@@ -342,7 +344,7 @@ export class CloudPanel {
  * The distance of round numbers along an axis.
  *
  * @param {[number, number]} ends
- * @param {number} count how many fit
+ * @param {number} count steps that fit
  * @returns {number}
  */
 function tickStep([low, high], count) {

@@ -1,6 +1,7 @@
 // Controls from their records. Each shows a value when it is told to, and says when a reader has
 // moved it. What it shows is never taken for its value: a slider shows the nearest step.
 
+import { ChipField } from "./chips.js";
 import { make, uniqueId } from "./elements.js";
 import { isSame } from "./query.js";
 
@@ -111,20 +112,34 @@ function text(control, moved, id) {
   return { element: field, show: (value) => void (field.value = value) };
 }
 
+/**
+ * The field that takes a file, chosen or dropped.
+ *
+ * @param {HTMLElement} box on which files are dropped
+ * @param {string} accept
+ * @param {(file: any) => void} take
+ */
+function fileField(box, accept, take) {
+  const field = make("input.dv-file", { type: "file", accept, hidden: true });
+  field.addEventListener("change", () => {
+    if (field.files.length) take(field.files[0]);
+    field.value = ""; // the same file can be chosen again
+  });
+  box.addEventListener("dragover", (event) => event.preventDefault());
+  box.addEventListener("drop", (event) => {
+    if (!event.dataTransfer.files.length) return;
+    event.preventDefault();
+    take(event.dataTransfer.files[0]);
+  });
+  return field;
+}
+
 /** @param {ControlRecord} control @param {Moved} moved @param {string} id @returns {ControlView} */
 function paste(control, moved, id) {
   const area = make("textarea.dv-text", { id, rows: 3, placeholder: control.placeholder });
-  const read = async (file) => {
-    area.value = await file.text();
+  const file = fileField(area, control.accept, async (chosen) => {
+    area.value = await chosen.text();
     moved(area.value);
-  };
-  const file = make("input.dv-file", { type: "file", accept: control.accept, hidden: true });
-  file.addEventListener("change", () => file.files.length && read(file.files[0]));
-  area.addEventListener("dragover", (event) => event.preventDefault());
-  area.addEventListener("drop", (event) => {
-    if (!event.dataTransfer.files.length) return;
-    event.preventDefault();
-    read(event.dataTransfer.files[0]);
   });
   const apply = make("button", { type: "button", onclick: () => moved(area.value) }, control.apply);
   const choose = make("button", { type: "button", onclick: () => file.click() }, "file …");
@@ -174,155 +189,18 @@ function action(control, moved, id) {
   return { element: button, show: () => undefined };
 }
 
-// --- several of many, found by a search ----------------------------------------------------------
-
-/**
- * The options that a search finds, those whose name begins with it first.
- *
- * @param {Record<string, any>[]} options
- * @param {string} sought
- * @returns {Record<string, any>[]}
- */
-export function matching(options, sought) {
-  const words = sought.toLowerCase().split(/\s+/).filter(Boolean);
-  const fits = (option) => {
-    const known = `${option.value} ${option.group} ${option.keywords}`.toLowerCase();
-    return words.every((word) => known.includes(word));
-  };
-  const rank = (option) => Number(!option.value.toLowerCase().startsWith(words[0] ?? ""));
-  return options.filter(fits).sort((a, b) => rank(a) - rank(b));
-}
-
 /** @param {ControlRecord} control @param {Moved} moved @param {string} id @returns {ControlView} */
-// eslint-disable-next-line max-lines-per-function -- one closure over the chips and their search
 function chips(control, moved, id) {
-  let chosen = [];
-  let active = 0;
-  const list = make("span.dv-chips", { role: "group", "aria-label": control.label });
-  const search = make("input.dv-text", {
-    id,
-    type: "search",
-    role: "combobox",
-    autocomplete: "off",
-    "aria-expanded": "false",
-    "aria-controls": `${id}-list`,
-    placeholder: `add: name, paper, family (${control.options.length})`,
-  });
-  const found = make("div.dv-options", { id: `${id}-list`, role: "listbox", hidden: true });
-  const status = make("span.dv-hint", { role: "status" });
-
-  const choose = (values) => {
-    chosen = values;
-    drawChips();
-    moved([...chosen]);
-  };
-  const drawChips = () => {
-    list.replaceChildren(...chosen.map((value) => chip(value)));
-    const isFull = chosen.length >= control.most;
-    status.textContent = isFull ? `${control.most} at once: take one away to add another` : "";
-    search.disabled = isFull;
-  };
-  const chip = (value) => {
-    const option = control.options.find((one) => one.value === value);
-    const swatch = option?.colour ? [make("span.dv-swatch", { "data-colour": option.colour })] : [];
-    const remove = () => {
-      choose(chosen.filter((one) => one !== value));
-      search.focus();
-    };
-    const title = [option?.group, option?.keywords].filter(Boolean).join(": ");
-    const label = `remove ${value}`;
-    const attributes = { type: "button", title, "aria-label": label, onclick: remove };
-    const button = make("button.dv-chip", attributes);
-    button.append(...swatch, value, make("span", { "aria-hidden": "true" }, " ×"));
-    return button;
-  };
-  const isOpen = () => !found.hidden;
-  const close = () => {
-    found.hidden = true;
-    search.setAttribute("aria-expanded", "false");
-    search.removeAttribute("aria-activedescendant");
-  };
-  const add = (value) => {
-    search.value = "";
-    close();
-    choose([...chosen, value]);
-  };
-  const open = () => {
-    const free = control.options.filter((option) => !chosen.includes(option.value));
-    const fitting = matching(free, search.value);
-    const rows = [];
-    let group = null;
-    fitting.forEach((option, index) => {
-      if (option.group !== group && !search.value) {
-        rows.push(make("div.dv-group", {}, option.group));
-      }
-      group = option.group;
-      const attributes = { role: "option", id: `${id}-option-${index}` };
-      const row = make("div.dv-option", attributes, option.value);
-      row.title = option.keywords;
-      row.addEventListener("pointerdown", (event) => {
-        event.preventDefault();
-        add(option.value);
-      });
-      rows.push(row);
-    });
-    if (!fitting.length) rows.push(make("div.dv-group", {}, "nothing matches"));
-    found.replaceChildren(...rows);
-    found.hidden = false;
-    search.setAttribute("aria-expanded", "true");
-    point(0);
-  };
-  const point = (index) => {
-    const rows = [...found.querySelectorAll(".dv-option")];
-    active = Math.max(0, Math.min(rows.length - 1, index));
-    rows.forEach((row, place) => row.setAttribute("aria-selected", String(place === active)));
-    if (!rows.length) return;
-    rows[active].scrollIntoView({ block: "nearest" });
-    search.setAttribute("aria-activedescendant", rows[active].id);
-  };
-  const keys = {
-    ArrowDown: () => (isOpen() ? point(active + 1) : open()),
-    ArrowUp: () => point(active - 1),
-    Escape: close,
-    Enter: () => {
-      const row = isOpen() && found.querySelectorAll(".dv-option")[active];
-      if (row) add(row.textContent);
-    },
-    Backspace: () => search.value === "" && chosen.length && choose(chosen.slice(0, -1)),
-  };
-  search.addEventListener("keydown", (event) => {
-    if (!(event.key in keys)) return;
-    if (event.key !== "Backspace") event.preventDefault();
-    event.stopPropagation();
-    keys[event.key]();
-  });
-  search.addEventListener("input", open);
-  search.addEventListener("click", open);
-  search.addEventListener("blur", close);
-
-  const show = (value) => {
-    if (isSame(value, chosen)) return;
-    chosen = [...value];
-    drawChips();
-  };
-  return { element: make("span.dv-several", {}, list, search, found, status), show };
+  const field = new ChipField(control, moved, id);
+  return { element: field.element, show: (value) => field.show(value) };
 }
 
 /** @param {ControlRecord} control @param {Moved} moved @param {string} id @returns {ControlView} */
 function upload(control, moved, id) {
-  const file = make("input.dv-file", { type: "file", accept: control.accept, hidden: true });
-  file.addEventListener("change", () => {
-    if (file.files.length) moved(file.files[0]);
-    file.value = ""; // the same file can be chosen again
-  });
+  const element = make("span.dv-field");
+  const file = fileField(element, control.accept, moved);
   const attributes = { id, type: "button", title: control.tip, onclick: () => file.click() };
-  const element = make("span.dv-field", {}, make("button", attributes, "file …"), file);
-  element.addEventListener("dragover", (event) => event.preventDefault());
-  element.addEventListener("drop", (event) => {
-    if (!event.dataTransfer.files.length) return;
-    event.preventDefault();
-    moved(event.dataTransfer.files[0]);
-  });
+  element.append(make("button", attributes, "file …"), file);
   return { element, show: () => undefined };
 }
 

@@ -21,7 +21,8 @@ import { AXES, scaled } from "./scales.js";
  * @typedef {object} LookData
  * @property {Float64Array} grid λ in nats.
  * @property {Record<string, {label: string, scale: string}>} axes
- * @property {Record<string, string>} labels Of the vertical axis, with a place for the error.
+ * @property {Record<string, string>} labels Of the vertical axis, with places for the error and
+ *   for the anchor.
  * @property {Record<string, string>} errors Sign of the error of each base.
  * @property {Float64Array} [photographs] Eps error of the exact denoiser on Gaussian data with the
  *   spectrum of photographs, on the grid.
@@ -97,11 +98,22 @@ export function lookChart(curves, state, data, colours) {
     x: data.grid.map(AXES[state.axis]),
     curves: drawn,
     xlabel: label,
-    ylabel: data.labels[state.scale].replace("{}", data.errors[state.base]),
+    ylabel: labelOf(data.labels[state.scale], data.errors[state.base], state.anchor),
     xscale: scale,
     ylim: limitsOf(drawn, look),
     colours,
   });
+}
+
+/**
+ * A label with its places filled, as Python's "format" fills them.
+ * @param {string} label
+ * @param {string} error Sign of an error.
+ * @param {number} anchor λ in nats.
+ * @returns {string}
+ */
+function labelOf(label, error, anchor) {
+  return label.replace("{}", error).replace("{:g}", general(anchor));
 }
 
 /**

@@ -31,7 +31,7 @@ const LEVEL_FREQUENCIES = [1, 3, 6];
 const FARTHEST = 20; // nats; levels beyond look like this one
 const DIMENSIONS = 2;
 const OF_POINT = DIMENSIONS * (1 + 2 * FREQUENCIES.length);
-export const FEATURES = OF_POINT + 1 + 2 * LEVEL_FREQUENCIES.length;
+const FEATURES = OF_POINT + 1 + 2 * LEVEL_FREQUENCIES.length;
 
 /**
  * The layers from the features to v.

@@ -4,6 +4,7 @@ import { make } from "./elements.js";
 import { readable } from "./theme.js";
 import { ChartPanel } from "./chart.js";
 import { CloudPanel } from "./cloud.js";
+import { meaningOf } from "./terms.js";
 
 class TablePanel {
   constructor(context) {
@@ -19,15 +20,16 @@ class TablePanel {
   draw() {
     const { title, head, rows, colours } = this.table;
     const dark = this.context.isDark();
-    const cells = (row, tag) => row.map((cell) => make(tag, {}, cell));
+    const headings = head.map((text) => make("th", { title: meaningOf(text) }, text));
     const swatch = (index) => {
       const mark = make("span.dv-swatch");
       if (colours[index]) mark.style.background = readable(colours[index], dark);
       return colours.length ? [make("td", {}, mark)] : [];
     };
     const first = colours.length ? [make("th")] : [];
-    const lines = rows.map((row, index) => make("tr", {}, ...swatch(index), ...cells(row, "td")));
-    const header = make("thead", {}, make("tr", {}, ...first, ...cells(head, "th")));
+    const cells = (row) => row.map((cell) => make("td", {}, cell));
+    const lines = rows.map((row, index) => make("tr", {}, ...swatch(index), ...cells(row)));
+    const header = make("thead", {}, make("tr", {}, ...first, ...headings));
     const caption = title ? [make("caption", {}, title)] : [];
     const body = make("tbody", {}, ...lines);
     this.element.replaceChildren(make("table", {}, ...caption, header, body));
@@ -61,6 +63,7 @@ class ImagesPanel {
   update(images) {
     const [count, height, width, channels = 1] = images.pixels.shape;
     this.title.textContent = images.title;
+    this.element.classList.toggle("dv-strip", count > 1);
     if (images.columns) this.grid.style.gridTemplateColumns = `repeat(${images.columns}, 1fr)`;
     const figures = [];
     for (let index = 0; index < count; index++) {

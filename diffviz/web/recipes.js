@@ -219,7 +219,7 @@ export function compose(state) {
  * @property {number} at λ in nats where it is met.
  */
 
-export const LEVELS = linspace(-12, 12, 241);
+const LEVELS = linspace(-12, 12, 241);
 const CENTRAL = 0.998; // central share of what a recipe draws, over which it is compared
 const LEAST_OVERLAP = 0.9; // share of that stretch on which a published one must have support
 

@@ -41,7 +41,7 @@ function overMaximum(w) {
 }
 
 /** @type {Record<string, Scale>} */
-export const SCALES = {
+const SCALES = {
   "log10, anchored": logAnchored,
   "w / max": overMaximum,
   "unit area": perNat,

@@ -178,7 +178,7 @@ function rk4(denoiser, y, start, end) {
 }
 
 /** @type {Record<string, Solver>} By the names in the menu. */
-export const SOLVERS = {
+const SOLVERS = {
   DDIM: ddim,
   "Euler in the frame": euler,
   Heun: heun,

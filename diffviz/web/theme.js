@@ -76,3 +76,16 @@ export function readable(colour, dark) {
   }
   return "#ffffff";
 }
+
+/**
+ * Rules of style that colour the swatches of options.
+ *
+ * @param {string[]} colours "#RRGGBB" each; what is no colour is left out
+ * @param {boolean} dark
+ * @returns {string}
+ */
+export function swatchRules(colours, dark) {
+  const rule = (colour) =>
+    `.dv-explorer [data-colour="${colour}"] { background: ${readable(colour, dark)}; }`;
+  return [...new Set(colours.filter(Boolean))].map(rule).join("\n");
+}

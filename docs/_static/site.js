@@ -24,7 +24,7 @@ async function openExplorer(host) {
   try {
     const { open } = await import(new URL(`${root}views/page.js`, location.href).href);
     await open(host, new URL(`${root}openings/${explorer}`, location.href).href);
-    new MutationObserver(letKeysScroll).observe(host, { childList: true, subtree: true });
+    new MutationObserver(letKeysScrollSoon).observe(host, { childList: true, subtree: true });
   } catch (error) {
     const note = document.createElement("p");
     note.className = "explorer-error";
@@ -124,10 +124,18 @@ function letKeysScroll() {
   }
 }
 
+let settled = 0;
+
+/** The same once a page has come to rest: to look at sizes costs a layout of all of it. */
+function letKeysScrollSoon() {
+  clearTimeout(settled);
+  settled = setTimeout(letKeysScroll, 200);
+}
+
 for (const table of document.querySelectorAll("table.sortable")) {
   makeSortable(table);
   if (table.dataset.search) makeSearchable(table);
 }
 openExplorers();
 letKeysScroll();
-addEventListener("resize", letKeysScroll);
+addEventListener("resize", letKeysScrollSoon);

@@ -1,6 +1,6 @@
 /** Curves at the settings that Python sends, for the comparison with the package. */
 
-import { rebase, lossDensity, shareBelow, verdict } from "../../diffviz/web/analysis.js";
+import { rebase, lossDensity, sharesBelow, verdict } from "../../diffviz/web/analysis.js";
 import { slicedW2 } from "../../diffviz/web/distances.js";
 import { drawsAt } from "../../diffviz/web/draws.js";
 import { FAMILIES } from "../../diffviz/web/families.js";
@@ -53,7 +53,7 @@ export function readings(settings, published, targets) {
     const objective = objectiveOf(setting);
     return {
       verdict: verdict(objective),
-      share: shareBelow(objective, setting.at),
+      share: sharesBelow(objective, setting.at, [() => 1])[0],
       distances: distances(objective, published, targets),
     };
   });

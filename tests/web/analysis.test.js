@@ -6,7 +6,7 @@ import {
   linspace,
   median,
   rebase,
-  shareBelow,
+  sharesBelow,
   verdict,
   verdictOf,
 } from "../../diffviz/web/analysis.js";
@@ -59,7 +59,7 @@ test("nothing but zeros is refused in words", () => {
 
 test("a symmetric weighting has half of itself below its centre", () => {
   const recipe = objective({ name: "ddpm", path: COSINE, target: EPS });
-  assert.ok(Math.abs(shareBelow(recipe, 0) - 0.5) < 1e-10);
+  assert.ok(Math.abs(sharesBelow(recipe, 0, [() => 1])[0] - 0.5) < 1e-10);
 });
 
 test("a change of base and back changes nothing", () => {

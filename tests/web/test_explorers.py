@@ -368,6 +368,23 @@ def test_an_error_is_shown_in_words_and_goes_when_it_is_mended(opened):
     assert status.text_content() == "" and page.explorer.state["table"] == "3"
 
 
+def test_what_is_done_does_not_look_like_an_error(opened):
+    page = opened(Everything())
+    status = page.page.locator(".dv-status")
+    colour = "one => getComputedStyle(one).color"
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.page.get_by_text("code", exact=True).click()
+    page.page.wait_for_function("document.querySelector('.dv-status').textContent")
+    assert status.text_content() == "code copied"
+    done = status.evaluate(colour)
+    box = page.control("table")
+    box.locator("textarea").fill("words")
+    box.locator("button").first.click()
+    page.settle()
+    assert status.text_content().startswith("ValueError")
+    assert status.evaluate(colour) != done
+
+
 def test_a_typed_number_lies_between_the_steps_and_stays(opened):
     page = opened(Everything())
     field = page.control("height").locator("input[type=number]")
@@ -436,6 +453,27 @@ def test_a_weighting_is_drawn_and_judged_without_the_kernel(opened):
     assert note.text_content().startswith("Drag over the chart")
 
 
+WRITES = """() => {
+  window.written = [];
+  const write = CanvasRenderingContext2D.prototype.fillText;
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+    written.push(text);
+    return write.call(this, text, ...place);
+  };
+  document.querySelector(".dv-chart canvas").dataset.first = "yes";
+}"""
+
+
+def test_a_label_that_says_the_anchor_changes_on_the_same_axes(opened):
+    page = opened(WeightingExplorer())
+    page.page.evaluate(WRITES)
+    page.control("anchor").locator("input[type=range]").press("ArrowRight")
+    page.settle()
+    assert "log₁₀ w on the ε error, 0 at λ = 0.25" in page.page.evaluate("written")
+    assert page.page.locator(".dv-chart canvas").get_attribute("data-first") == "yes"
+    assert "A constant factor" in page.control("anchor").locator("label").get_attribute("title")
+
+
 def test_points_are_set_and_taken_away_by_keys(opened):
     page = opened(TrajectoryExplorer())
     left = page.page.locator(".dv-canvas").first
@@ -471,10 +509,12 @@ def test_a_drawn_weighting_is_trained_beside_two_others(opened):
     for key in ("ArrowRight", "ArrowLeft"):  # what the work has sent comes with the next answer
         page.control("steps").locator("input[type=range]").press(key)
         page.settle()
-    assert page.page.locator("td", has_text="× floor").count() == 3
+    assert page.page.locator("td", has_text="× truth").count() == 3
     assert explorer.state["picture"] == "training"
     names = page.page.locator(".dv-table td:nth-child(2)").all_text_contents()
     assert names == ["drawn", "edm", "fm-ot"]
+    told = page.page.locator("th", has_text="distance of samples")
+    assert "1 is as near as true points come" in told.get_attribute("title")
     page.control("picture").locator("label:has(input)").first.click()
     page.settle()
     assert page.page.locator("th", has_text="verdict").count() == 1

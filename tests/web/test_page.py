@@ -97,7 +97,7 @@ def choose(page, explorer, name, option):
 
 
 VIEWS = """async ({ module, states }) => {
-  const { unpacked } = await import("/diffviz/web/explorer.js");
+  const { unpacked } = await import("/diffviz/web/messages.js");
   const { message, lengths } = await (await fetch("/data.json")).json();
   const bytes = await (await fetch("/data.bin")).arrayBuffer();
   let start = 0;

@@ -99,7 +99,7 @@ def composer_controls() -> tuple[Control, ...]:
         ),
         Slider("below", "share below λ", -8, 8, 0.25, 0.0, unit="nats"),
         Menu("scale", "scale", LOOKS_OF_PARTS, LOGARITHMIC, rare=True),
-        anchor_slider(tip="Where the logarithms are 0.", when={"scale": (LOGARITHMIC,)}, rare=True),
+        anchor_slider(when={"scale": (LOGARITHMIC,)}, rare=True),
         Menu("axis", "axis", tuple(AXES), "λ", rare=True),
         shift_slider("path_shift", "shift of path", "Factor on sigma/alpha along the path."),
         shift_slider("law_shift", "shift of times", "Factor on sigma/alpha where loss is drawn."),

@@ -11,6 +11,11 @@ from diffviz.web.description import Menu, Paste, Slider, State
 
 EXAMPLE = figure_of_eight()  # a drawing to begin with
 
+ANCHOR = (
+    "A constant factor changes no weighting, so each logarithm is moved up or down until it is 0 "
+    "at this λ. What differs then is the shape."
+)
+
 
 def base_menu(tip: str = "The error on which the weighting acts.", **options: Any) -> Menu:
     """The buttons that choose the error on which a weighting acts.
@@ -25,7 +30,7 @@ def base_menu(tip: str = "The error on which the weighting acts.", **options: An
     return Menu("base", "error of", tuple(BASES), "eps", buttons=True, tip=tip, **options)
 
 
-def anchor_slider(reach: float = 8, tip: str = "Where log₁₀ w is 0.", **options: Any) -> Slider:
+def anchor_slider(reach: float = 8, tip: str = ANCHOR, **options: Any) -> Slider:
     """The slider of the λ at which logarithms are 0.
 
     Args:

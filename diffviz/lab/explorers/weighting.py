@@ -234,7 +234,7 @@ class Look(NamedTuple):
     Args:
         values: Function of an objective, the grid and the base.
         scale: Scale on which the values are drawn, one of ``plots.SCALES``.
-        label: Label of the vertical axis, with a place for the error.
+        label: Label of the vertical axis, with places for the error and for the anchor.
         limits: Function of the least and the largest value with the limits of the axis.
     """
 
@@ -248,7 +248,7 @@ LOOKS: dict[str, Look] = {
     LOGARITHMIC: Look(
         values=weighting_values,
         scale=LOGARITHMIC,
-        label="log₁₀ w on the {} error, 0 at the anchor",
+        label=plots.SCALES[LOGARITHMIC].label,
         limits=anchored_limits,
     ),
     "w / max": Look(
@@ -539,7 +539,7 @@ class WeightingExplorer(ViewExplorer):
             axis.place(self.grid),
             curves,
             xlabel=axis.label,
-            ylabel=look.label.format(plots.ERROR_OF[state["base"]]),
+            ylabel=look.label.format(plots.ERROR_OF[state["base"]], state["anchor"]),
             xscale=axis.scale,
             ylim=limits,
             colours={DRAWN: colour_of(DRAWN)} if DRAWN in curves else {},
