@@ -360,6 +360,14 @@ def test_a_share_of_nothing_is_refused(low, high):
         dv.share_below(dv.objective("ncsn"), low=low, high=high)
 
 
+@pytest.mark.parametrize("end", ["low", "high"])
+@pytest.mark.parametrize("value", [1e300, -701.0])
+def test_a_share_beyond_what_float64_holds_is_refused_by_name(end, value):
+    with pytest.raises(ValueError, match=rf"{end} must lie in \[-700, 700\], got {value:g}"):
+        dv.share_below(dv.objective("edm"), **{end: value})
+    assert dv.share_below(dv.objective("edm"), low=-700.0, high=700.0) > 0.5
+
+
 @pytest.mark.parametrize(
     "ask",
     [
