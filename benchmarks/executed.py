@@ -1,13 +1,15 @@
 """Which test executes which line of the package: what a mutant is met with first.
 
 Each test file runs once in a fork of the calling process, under coverage.py with a context for each
-test. What was seen is kept by file, and measured again when the file or the package has changed.
+test. What was seen is kept by file, with the sources of the package, and measured again when the
+test file has changed. Lines of the package that have moved since are followed.
 
 A line that runs when its module is imported belongs to no test, such as a default, a constant or an
 entry of the catalogue. Then the tests count that execute a function which uses the name.
 """
 
 import ast
+import difflib
 import hashlib
 import importlib
 import json
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 Lines = dict[str, set[int]]  # lines by file of the package
+SOURCES = "sources"  # the folder of the sources, by their digests
 MODULE_LEVEL = ""  # the context of what runs while modules are imported
 
 
@@ -106,45 +109,94 @@ def digest(*files: Path) -> str:
     return total.hexdigest()[:16]
 
 
+@cache
+def digest_of(file: Path) -> str:
+    """The digest of a file, which does not change while this runs."""
+    return digest(file)
+
+
 def record_of(file: str, folder: Path) -> Path:
     """Where what a test file executes is kept."""
     return folder / f"{file.replace('/', '-')}.json"
 
 
-def is_known(file: str, root: Path, folder: Path, package: str) -> bool:
-    """Whether a record is there, of this test file and of this package."""
+def is_known(file: str, root: Path, folder: Path) -> bool:
+    """Whether a record is there, of this test file as it is now."""
     record = record_of(file, folder)
     if not record.exists():
         return False
-    kept = json.loads(record.read_text(encoding="utf-8"))
-    return kept["test"] == digest(root / file) and kept["package"] == package
+    return json.loads(record.read_text(encoding="utf-8"))["test"] == digest(root / file)
 
 
-def keep(file: str, root: Path, folder: Path, package: str, seen: dict[str, Any]) -> None:
-    """Write the record of a test file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    record = seen | {"test": digest(root / file), "package": package}
+def keep(file: str, root: Path, folder: Path, seen: dict[str, Any]) -> None:
+    """Write the record of a test file, and the sources whose lines it names."""
+    (folder / SOURCES).mkdir(parents=True, exist_ok=True)
+    sources = {}
+    for one in sorted({name for files in seen["lines"].values() for name in files}):
+        sources[one] = digest(root / one)
+        copy = folder / SOURCES / sources[one]
+        if not copy.exists():
+            copy.write_bytes((root / one).read_bytes())
+    record = seen | {"test": digest(root / file), "sources": sources}
     place = record_of(file, folder)
     place.with_suffix(".part").write_text(json.dumps(record), encoding="utf-8")
     place.with_suffix(".part").replace(place)
 
 
-def read(folder: Path) -> Executed:
-    """All records of a folder."""
+def read(root: Path, folder: Path) -> Executed:
+    """All records of a folder, with the lines of the package as it is now."""
     seconds: dict[str, float] = {}
     tests: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    places = Places(root, folder)
     for record in sorted(folder.glob("*.json")):
         kept = json.loads(record.read_text(encoding="utf-8"))
         seconds |= kept["seconds"]
         for name, files in kept["lines"].items():
             for file, lines in files.items():
-                for line in lines:
+                for line in places.now(file, kept["sources"][file], lines):
                     tests[file][line].add(name)
     frozen = {
         file: {line: frozenset(names) for line, names in lines.items()}
         for file, lines in tests.items()
     }
     return Executed(seconds, frozen)
+
+
+class Places:
+    """Where lines of earlier sources stand now.
+
+    Args:
+        root: The repository.
+        folder: That of the records.
+    """
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root = root
+        self.folder = folder
+        self.known: dict[tuple[str, str], dict[int, int]] = {}
+
+    def now(self, file: str, source: str, lines: Sequence[int]) -> list[int]:
+        """The lines of a source as they are numbered now; those that are gone are left out."""
+        if not (self.root / file).exists():
+            return []
+        if source == digest_of(self.root / file):
+            return list(lines)
+        if (file, source) not in self.known:
+            old = (self.folder / SOURCES / source).read_text(encoding="utf-8").splitlines()
+            new = (self.root / file).read_text(encoding="utf-8").splitlines()
+            self.known[file, source] = moved(old, new)
+        table = self.known[file, source]
+        return [table[line] for line in lines if line in table]
+
+
+def moved(old: Sequence[str], new: Sequence[str]) -> dict[int, int]:
+    """Number of each line of a text in another text, from 1, for the lines that both have."""
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    return {
+        first + k + 1: second + k + 1
+        for first, second, size in matcher.get_matching_blocks()
+        for k in range(size)
+    }
 
 
 # --- the tests of a line -------------------------------------------------------------------------

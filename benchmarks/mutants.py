@@ -512,19 +512,18 @@ def test_files(rooms: Sequence[str]) -> list[str]:
 
 def measure(options: argparse.Namespace, place: Path, end: float) -> bool:
     """Note what the fast tests execute, as far as it is not known; whether the time was enough."""
-    package = executed.digest(*sorted((ROOT / "diffviz").rglob("*.py")))
     for number, file in enumerate(test_files(options.rooms)):
         is_ours = number % options.parts == options.part
-        if not is_ours or executed.is_known(file, ROOT, EXECUTED, package):
+        if not is_ours or executed.is_known(file, ROOT, EXECUTED):
             continue
         if time.monotonic() > end:
             return False
-        measure_file(file, place, package, 10 * options.limit)
+        measure_file(file, place, 10 * options.limit)
         print(f"measured {file}", flush=True)
     return True
 
 
-def measure_file(file: str, place: Path, package: str, limit: float) -> None:
+def measure_file(file: str, place: Path, limit: float) -> None:
     """Keep what the tests of one file execute, which a fork of this process finds out."""
     report = place / "report.txt"
     others = file.startswith(NEED_OTHERS_OF_TESTS)
@@ -535,7 +534,7 @@ def measure_file(file: str, place: Path, package: str, limit: float) -> None:
     def work() -> int:
         seen = executed.recorded(place, tests)
         if seen["code"] in (PASSED, NO_TESTS):
-            executed.keep(file, ROOT, EXECUTED, package, seen)
+            executed.keep(file, place, EXECUTED, seen)
         return int(seen["code"])
 
     code = awaited(forked(work, report, limit), PATIENCE * limit)
@@ -552,7 +551,7 @@ def run(options: argparse.Namespace) -> None:
     with copy_of_the_repository() as place:
         if not measure(options, place, end):
             return
-        seen = executed.read(EXECUTED)
+        seen = executed.read(ROOT, EXECUTED)
         for mutant in wanted(options):
             if time.monotonic() > end:
                 break

@@ -146,12 +146,21 @@ def test_what_a_test_executes_is_recorded_and_kept(executed, package, monkeypatc
     assert {6, 8, 9, 10} >= set(seen["lines"]["below"]["diffviz/module.py"]) >= {6, 9}
     kept, test = package / "kept", package / "test_module.py"
     test.write_text("")
-    executed["keep"](test.name, package, kept, "of today", seen)
-    assert executed["read"](kept).by("diffviz/module.py", [7]) == {"above"}
-    known = [executed["is_known"](test.name, package, kept, which) for which in ("of today", "new")]
-    assert known == [True, False]
+    executed["keep"](test.name, package, kept, seen)
+    assert executed["read"](package, kept).by("diffviz/module.py", [7]) == {"above"}
+    assert executed["is_known"](test.name, package, kept)
     test.write_text("assert True")
-    assert not executed["is_known"](test.name, package, kept, "of today")
+    assert not executed["is_known"](test.name, package, kept)
+
+
+def test_lines_that_have_moved_since_are_followed(executed, package):
+    seen = {"seconds": {"a": 1.0}, "lines": {"a": {"diffviz/module.py": [2, 7, 15]}}}
+    test, file = package / "test_module.py", package / "diffviz" / "module.py"
+    test.write_text("")
+    executed["keep"](test.name, package, package / "kept", seen)
+    file.write_text(SOURCE.replace("CAP = 3", "LOW = 0\nCAP = 4").replace("return 1", "return 2"))
+    now = executed["read"](package, package / "kept").tests["diffviz/module.py"]
+    assert now == {8: frozenset("a")}  # the other two are other lines now
 
 
 def test_a_mutant_changes_one_expression_and_types_and_messages_stay():
