@@ -86,7 +86,7 @@ bounds: $(TEST)  ## tests with the oldest and the newest releases that pyproject
 	$(BIN)/python benchmarks/environments.py $(BOUNDS)
 
 audit: $(AUDIT)  ## are weaknesses known of what is installed? says so where no list of them can be reached
-	$(BIN)/python benchmarks/audit.py $(WHERE)
+	$(BIN)/python benchmarks/audit.py $(AUDIT_OPTIONS)
 
 locks: $(UV)  ## write the files of hashes anew, from pyproject.toml, constraints.txt and tests/*.txt (UPGRADE=1: newest releases)
 	$(PYTHON) locks/write.py $(if $(UPGRADE),--upgrade)
