@@ -226,14 +226,19 @@ def tests_of_line(executed: Executed, root: Path, file: str, line: int) -> set[s
 
 def holds(node: ast.AST, line: int) -> bool:
     """Whether a node covers a line."""
-    return getattr(node, "lineno", line + 1) <= line <= (getattr(node, "end_lineno", 0) or 0)
+    return hasattr(node, "lineno") and first_line(node) <= line <= (node.end_lineno or 0)
+
+
+def first_line(node: ast.AST) -> int:
+    """The first line of a node with its decorators."""
+    return min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
 
 
 def lines_of_statement(node: ast.stmt, line: int) -> range:
     """The lines of a statement, without the statements within it."""
     body = getattr(node, "body", None)
     if body and line < body[0].lineno:
-        return range(node.lineno, body[0].lineno)
+        return range(first_line(node), body[0].lineno)
     return range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 

@@ -24,11 +24,11 @@ import ast
 import collections
 import contextlib
 import copy
+import hashlib
 import importlib
 import json
 import math
 import os
-import random
 import re
 import resource
 import shutil
@@ -153,9 +153,14 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
 
 @dataclass(frozen=True)
 class Mutant:
-    """One changed expression of a file, by its place in bytes of the lines."""
+    """One changed expression of a file, by its place in bytes of the lines.
+
+    Its name holds the text of the line and not the number, so that it stays when lines move.
+    """
 
     file: str
+    text: str
+    among: int  # how many of the same in lines of the same text come before
     line: int
     column: int
     end_line: int
@@ -166,7 +171,12 @@ class Mutant:
     @property
     def key(self) -> str:
         """What it is kept under."""
-        return f"{self.file}:{self.line}:{self.column}: {self.before} -> {self.after}"
+        number = f" #{self.among + 1}" if self.among else ""
+        return f"{self.file}: {self.text}: {self.before} -> {self.after}{number}"
+
+    def rank(self, seed: int) -> str:
+        """Its place in the order of a seed, which no other mutant changes."""
+        return hashlib.sha256(f"{seed} {self.key}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -263,19 +273,28 @@ class Sites(ast.NodeVisitor):
 
 def mutants_of(file: Path) -> Iterator[Mutant]:
     """All mutants of a file."""
+    text = file.read_text(encoding="utf-8")
+    lines = text.splitlines()
     sites = Sites()
-    sites.visit(ast.parse(file.read_text(encoding="utf-8")))
+    sites.visit(ast.parse(text))
+    counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
     for node in sites.nodes:
         for other in changed(node):
+            line = lines[node.lineno - 1].strip()
+            before = ast.unparse(node)
+            after = ast.unparse(ast.fix_missing_locations(copy.deepcopy(other)))
             yield Mutant(
                 file=str(file.relative_to(ROOT)),
+                text=line,
+                among=counts[line, before, after],
                 line=node.lineno,
                 column=node.col_offset,
                 end_line=node.end_lineno or node.lineno,
                 end_column=node.end_col_offset or 0,
-                before=ast.unparse(node),
-                after=ast.unparse(ast.fix_missing_locations(copy.deepcopy(other))),
+                before=before,
+                after=after,
             )
+            counts[line, before, after] += 1
 
 
 def sampled(options: argparse.Namespace) -> list[Mutant]:
@@ -286,7 +305,7 @@ def sampled(options: argparse.Namespace) -> list[Mutant]:
         for file in sorted((ROOT / "diffviz" / room).rglob("*.py"))
         for mutant in mutants_of(file)
     ]
-    return random.Random(options.seed).sample(found, min(options.sample, len(found)))
+    return sorted(found, key=lambda mutant: mutant.rank(options.seed))[: options.sample]
 
 
 def applied(mutant: Mutant, text: bytes) -> bytes:
@@ -581,9 +600,7 @@ def is_open(record: dict[str, Any] | None, again: bool) -> bool:
 
 def reason_of(record: dict[str, Any]) -> str:
     """Why no test can tell a mutant from the package, nothing where none is known."""
-    lines = (ROOT / record["file"]).read_text(encoding="utf-8").splitlines()
-    line = lines[record["line"] - 1].strip()
-    return EQUIVALENT.get((record["file"], line, record["after"]), "")
+    return EQUIVALENT.get((record["file"], record["text"], record["after"]), "")
 
 
 def report(options: argparse.Namespace) -> None:

@@ -175,6 +175,25 @@ def test_a_mutant_changes_one_expression_and_types_and_messages_stay():
         compile(changed, str(file), "exec")
 
 
+def test_mutants_keep_name_and_order_when_lines_move(tmp_path, monkeypatch):
+    mutants = script("mutants")
+    monkeypatch.setitem(mutants["mutants_of"].__globals__, "ROOT", tmp_path)
+    (tmp_path / "diffviz" / "room").mkdir(parents=True)
+    file = tmp_path / "diffviz" / "room" / "module.py"
+    options = SimpleNamespace(rooms=["room"], seed=0, sample=4)
+    file.write_text(SOURCE)
+    first = mutants["sampled"](options)
+    file.write_text("FIRST = 1\n" + SOURCE.replace("return 1", "return 1 + 0"))
+    names = [
+        one.key for one in mutants["sampled"](SimpleNamespace(**vars(options) | {"sample": 99}))
+    ]
+    assert len(first) == 4 and len({*names}) == len(names)
+    kept = [one.key for one in first if "return 1" not in one.key]
+    assert [name for name in names if name in kept] == kept
+    other = mutants["sampled"](SimpleNamespace(**vars(options) | {"seed": 1}))
+    assert [one.key for one in other] != names[:4]
+
+
 def test_the_tests_of_a_batch_come_in_its_order_and_once():
     batch = script("mutants")["Batch"]
     items = [SimpleNamespace(nodeid=name) for name in "abcd"]
