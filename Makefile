@@ -76,7 +76,7 @@ device-check: $(TEST)  ## the tests of devices on a GPU, and its throughput besi
 fuzz: $(TEST)  ## 20,000 hostile inputs on all public names; goes on where it was stopped (FUZZ="--shards 2")
 	$(BIN)/python benchmarks/fuzz.py $(FUZZ)
 
-mutants: $(TEST)  ## do the tests notice small faults? goes on where it was stopped (MUTANTS="--minutes 60")
+mutants: $(TEST) $(PEERS) $(OTHERS)  ## do the tests notice small faults? goes on where it was stopped (MUTANTS="--minutes 60")
 	nice -n 19 $(BIN)/python benchmarks/mutants.py $(MUTANTS)
 
 kills: $(TEST)  ## 200 kills and 200 interrupts of trainings and searches, which go on (KILLS="--kills 20")

@@ -60,6 +60,7 @@ PASSED, FAILED, INTERRUPTED, NO_TESTS, BROKEN = 0, 1, 2, 5, 70  # codes of pytes
 PATIENCE = 6  # times the processor time after which a run that waits is ended
 NEED_OTHERS = ("diffviz/learning/logs/", "diffviz/learning/callbacks/")  # packages of others.txt
 NEED_OTHERS_OF_TESTS = ("tests/learning/test_log", "tests/learning/test_callbacks")
+BESIDE = (".peers", ".others")  # what make installs for single tests
 FOR_EVERY_ROOM = "tests/test_records.py"
 FIRST_FILES = 4  # test files that execute the line and are run before the others that do
 MOST_FILES = 8  # test files that name what is around a mutant
@@ -422,7 +423,7 @@ def pytest_in(
     """Run pytest on some files of a copy, and return its code."""
     os.chdir(place)
     folders = [str(place), str(place / "tests")]
-    folders += [str(ROOT / ".others")] if others else []
+    folders += [str(place / ".others")] if others else []
     sys.path[:0] = folders
     os.environ["PYTHONPATH"] = os.pathsep.join(folders)  # for processes that a test starts
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -493,7 +494,7 @@ def tried(mutant: Mutant, place: Path, limit: float, seen: executed.Executed) ->
 
 @contextlib.contextmanager
 def copy_of_the_repository() -> Iterator[Path]:
-    """A copy of what git knows of, with the package compiled."""
+    """A copy of what git knows of, with the package compiled and the packages of single tests."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         place = Path(folder)
         listed = subprocess.run(
@@ -506,6 +507,8 @@ def copy_of_the_repository() -> Iterator[Path]:
             if (ROOT / name).is_file():
                 (place / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, place / name)
+        for name in BESIDE:
+            (place / name).symlink_to((ROOT / name).resolve(strict=True))
         subprocess.run(
             [sys.executable, "-m", "compileall", "-q", "diffviz", "tests"], cwd=place, check=False
         )
