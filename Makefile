@@ -11,6 +11,12 @@ PROCESSES ?= 3
 NEED_OTHERS := tests/learning/test_callbacks.py tests/learning/test_logs.py tests/learning/test_log_faults.py tests/learning/test_log_forms.py tests/learning/test_log_events.py tests/data/test_points.py tests/test_delimited.py
 TORCH := $(shell grep '^torch==' constraints.txt)
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+AUDIT := .audit/installed
+UV := .uv/installed
+# Files of hashes are taken where all that they name has wheels: CPython 3.11 to 3.14, torch's CPU build. `make LOCKED=`
+# takes what pip finds within constraints.txt.
+LOCKED ?= $(if $(CUDA),,$(shell $(PYTHON) locks/fits.py))
+HASHED := $(PIP) --no-deps --require-hashes
 OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
 OPTIONS += $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser)
 
@@ -18,7 +24,7 @@ OPTIONS += $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--n
 # forbid it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: lab test quick lint docs suite callbacks browser figures notebooks device-check fuzz mutants kills bounds site site-check
+.PHONY: lab test quick lint docs suite callbacks browser figures notebooks device-check fuzz mutants kills bounds audit locks site site-check
 
 lab: $(LAB)  ## open JupyterLab on notebooks/ (prints the URL with its token)
 	$(BIN)/jupyter lab $(OPTIONS) notebooks
@@ -71,7 +77,7 @@ device-check: $(TEST)  ## the tests of devices on a GPU, and its throughput besi
 fuzz: $(TEST)  ## 20,000 hostile inputs on all public names; goes on where it was stopped (FUZZ="--shards 2")
 	$(BIN)/python benchmarks/fuzz.py $(FUZZ)
 
-mutants: $(TEST)  ## do the tests notice small faults? goes on where it was stopped (MUTANTS="--minutes 60")
+mutants: $(TEST) $(PEERS) $(OTHERS)  ## do the tests notice small faults? goes on where it was stopped (MUTANTS="--minutes 60")
 	nice -n 19 $(BIN)/python benchmarks/mutants.py $(MUTANTS)
 
 kills: $(TEST)  ## 200 kills and 200 interrupts of trainings and searches, which go on (KILLS="--kills 20")
@@ -79,6 +85,12 @@ kills: $(TEST)  ## 200 kills and 200 interrupts of trainings and searches, which
 
 bounds: $(TEST)  ## tests with the oldest and the newest releases that pyproject.toml allows (BOUNDS="--dry-run")
 	$(BIN)/python benchmarks/environments.py $(BOUNDS)
+
+audit: $(AUDIT)  ## are weaknesses known of what is installed? says so where no list of them can be reached
+	$(BIN)/python benchmarks/audit.py $(AUDIT_OPTIONS)
+
+locks: $(UV)  ## write the files of hashes anew, from pyproject.toml, constraints.txt and tests/*.txt (UPGRADE=1: newest releases)
+	$(PYTHON) locks/write.py $(if $(UPGRADE),--upgrade)
 
 notebooks: $(LAB)  ## run all notebooks and save them with their pictures
 	$(BIN)/python notebooks/build.py
@@ -91,13 +103,16 @@ notebooks: $(LAB)  ## run all notebooks and save them with their pictures
 	  $(PIP) --no-deps '$(TORCH)' --extra-index-url $(CPU_INDEX))
 	touch $@
 
-$(LAB): .venv/torch pyproject.toml constraints.txt
-	$(PIP) -c constraints.txt -e '.[lab]'
+# The package itself is built here, by what has been installed before: pip would fetch its builder unseen.
+$(LAB): .venv/torch pyproject.toml constraints.txt locks/lab.txt
+	$(if $(LOCKED),$(HASHED) -r locks/lab.txt && $(PIP) --no-deps --no-build-isolation -e .,\
+	  $(PIP) -c constraints.txt -e '.[lab]')
 	touch $@
 
 # The tests need all that the lab needs, so that this makes the lab ready too.
-$(TEST): .venv/torch pyproject.toml constraints.txt
-	$(PIP) -c constraints.txt -e '.[test]'
+$(TEST): .venv/torch pyproject.toml constraints.txt locks/test.txt
+	$(if $(LOCKED),$(HASHED) -r locks/test.txt && $(PIP) --no-deps --no-build-isolation -e .,\
+	  $(PIP) -c constraints.txt -e '.[test]')
 	touch $(LAB) $@
 
 # What checks the JavaScript, by the npm of a wheel. Without a network nothing is fetched, and the checks say that they are
@@ -109,14 +124,25 @@ $(NODE): $(TEST) tests/web/package-lock.json
 
 # In a folder of their own, since some of what these packages require is left out: pip check of .venv stays clean.
 # One of them installs its own tests as a package of that name, which would hide ours.
-$(PEERS): .venv/torch tests/peers.txt
+$(PEERS): .venv/torch tests/peers.txt locks/peers.txt
 	rm -rf .peers
-	$(PIP) --no-deps --target .peers -r tests/peers.txt
+	$(if $(LOCKED),$(HASHED) --target .peers -r locks/peers.txt,$(PIP) --no-deps --target .peers -r tests/peers.txt)
 	rm -rf .peers/tests
 	touch $@
 
 # In a folder of their own too, which is on the path of one call of pytest only.
-$(OTHERS): .venv/torch tests/others.txt
+$(OTHERS): .venv/torch tests/others.txt locks/others.txt
 	rm -rf .others
-	$(PIP) --no-deps --target .others -r tests/others.txt
+	$(if $(LOCKED),$(HASHED) --target .others -r locks/others.txt,$(PIP) --no-deps --target .others -r tests/others.txt)
+	touch $@
+
+# Tools that no test needs, each in a folder of its own.
+$(AUDIT): .venv/torch constraints.txt
+	rm -rf .audit
+	$(PIP) --target .audit -c constraints.txt pip-audit
+	touch $@
+
+$(UV): .venv/torch constraints.txt
+	rm -rf .uv
+	$(PIP) --target .uv -c constraints.txt uv
 	touch $@

@@ -116,9 +116,9 @@ def pytest_outcome(
     """What pytest says at last in a new environment."""
     subprocess.run([sys.executable, "-m", "venv", place], check=True)
     python = place / "bin" / "python"
-    packages = place / "lib" / f"python{HERE}" / "site-packages"
+    site = place / "lib" / f"python{HERE}" / "site-packages"
     for name in borrowed:  # first, so that pip sees what is there already
-        borrow(name, packages)
+        borrow(name, site)
     pip = [python, "-m", "pip", "install", "--quiet", "--no-compile"]
     needed = [one for name in borrowed for one in requirements_of(name) if one not in borrowed]
     subprocess.run([*pip, *packages, *needed], check=True)

@@ -7,7 +7,7 @@ A run can be stopped and goes on where it was; shards run side by side; the same
 the same inputs.
 
 Run: python benchmarks/fuzz.py [--inputs N] [--seed S] [--shards N] [--doors PATTERN]
-    [--out FILE] [--limit SECONDS] [--fresh]
+    [--out FILE] [--limit SECONDS] [--minutes M] [--fresh]
 """
 
 import argparse
@@ -121,8 +121,13 @@ def start(options: argparse.Namespace, shard: int) -> subprocess.Popen:
 def run(options: argparse.Namespace) -> None:
     """Run all shards; a worker that dies leaves a fault, and another takes its place."""
     workers = {shard: start(options, shard) for shard in range(options.shards)}
+    end = time.monotonic() + 60 * options.minutes
     while workers:
         time.sleep(0.2)
+        if time.monotonic() > end:
+            for worker in workers.values():
+                worker.terminate()
+            return
         for shard, worker in list(workers.items()):
             if worker.poll() is None:
                 continue
@@ -177,6 +182,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--doors", default="*", help="pattern of the doors that are attacked")
     parser.add_argument("--out", type=Path, default=ROOT / ".fuzz" / "inputs", help="records")
     parser.add_argument("--limit", type=float, default=20.0, help="seconds for one input")
+    parser.add_argument("--minutes", type=float, default=1e9, help="minutes after which it stops")
     parser.add_argument("--fresh", action="store_true", help="forget what was done before")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,19 +1,22 @@
 """Do the tests notice when a formula is wrong? A seeded sample of small faults, one at a time.
 
 A mutant is the package with one expression changed: a comparison, a sign, an operator, a number, a
-default. Each is met with the tests of its module, in a process that is forked from one which has
-the large libraries loaded. A mutant that no test notices survives; the table of survivors is what
-to read. Results are kept by mutant, so that a run can be stopped and goes on.
+default. Each is met with the tests of its room, in a process that is forked from one which has the
+large libraries loaded; the first test that fails ends it. A mutant that no test notices survives;
+the table of survivors is what to read. Results are kept by mutant, so that a run can be stopped and
+goes on.
 
-The tests of ``diffviz/ROOM/MODULE.py`` are first ``tests/ROOM/test_MODULE.py``, then the files of
-``tests/ROOM`` that name the function, class or entry around the mutant, those that name it most
-often first; and then, for what is left, the slow tests of the first files. Tests that take longer
-than the limit notice a mutant, too, and are counted by themselves.
+The tests of a mutant come in this order: fast tests that execute its line, the quickest files
+first (``executed.py`` measures which those are, once); then ``tests/ROOM/test_MODULE.py`` and the
+files of ``tests/ROOM`` that name the function, class or entry around the mutant, those that name it
+most often first, since a result may be kept from an earlier test; and then the slow tests of the
+first of these. Tests that take longer than the limit notice a mutant, too, and are counted by
+themselves.
 
 ``EQUIVALENT`` names the mutants that no test can tell from the package, with the reason.
 
 Run: nice -n 19 python benchmarks/mutants.py [--sample N] [--seed S] [--rooms ROOM ...]
-    [--limit SECONDS] [--minutes M] [--again]
+    [--limit SECONDS] [--minutes M] [--again] [--part K --parts N] [--only TEXT]
 """
 
 import argparse
@@ -21,11 +24,13 @@ import ast
 import collections
 import contextlib
 import copy
+import hashlib
 import importlib
 import json
+import math
 import os
-import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -33,19 +38,32 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import executed
+
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / ".mutants"
+EXECUTED = OUT / "executed"
 ROOMS = ("theory", "recipes", "learning", "probing", "sampling")
-LIBRARIES = ("numpy", "scipy.stats", "torch", "matplotlib.figure")  # pytest loads plugins itself
+LIBRARIES = (
+    *("numpy", "scipy.stats", "scipy.integrate", "scipy.optimize", "scipy.interpolate", "mpmath"),
+    *("torch", "torch.utils.data", "torchdiffeq", "safetensors.torch", "matplotlib.figure"),
+    *("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "joblib", "pytest"),
+    *("filelock", "platformdirs", "yaml", "hypothesis.strategies", "xdist.plugin", "psutil"),
+)
+PLUGINS = ("xdist.plugin", "pytest_timeout", "_hypothesis_pytestplugin")  # what conftest.py needs
 PASSED, FAILED, INTERRUPTED, NO_TESTS, BROKEN = 0, 1, 2, 5, 70  # codes of pytest, and ours
+PATIENCE = 6  # times the processor time after which a run that waits is ended
 NEED_OTHERS = ("diffviz/learning/logs/", "diffviz/learning/callbacks/")  # packages of others.txt
+NEED_OTHERS_OF_TESTS = ("tests/learning/test_log", "tests/learning/test_callbacks")
+BESIDE = (".peers", ".others")  # what make installs for single tests
 FOR_EVERY_ROOM = "tests/test_records.py"
-MOST_FILES = 8  # test files for a mutant
+FIRST_FILES = 4  # test files that execute the line and are run before the others that do
+MOST_FILES = 8  # test files that name what is around a mutant
 MOST_SLOW_FILES = 2  # of these, whose slow tests are run at last
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -72,6 +90,7 @@ OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
 }
 A_CHOICE = "a choice within a range, which changes no formula"
 SAME_ROOT = "a search for a root finds the same one by other steps"
+ONE_WIDTH = "records of one length that agree elsewhere have steps of one width"
 A_YEAR = "the source is a repository, which states no year"
 EQUIVALENT = {  # file, line and what stands there then: why no test can tell
     (
@@ -119,6 +138,11 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
         "lambda x: self._sf(x) > q, self._blended(plain, 1.0), self._blended(plain, 0.0)",
         "self._sf(x) >= q",
     ): SAME_ROOT,
+    (
+        "diffviz/learning/logs/scalars.py",
+        "alike &= ((rows[:, step] >= 128) == (rows[0, step] >= 128)).all(1)",
+        "1",
+    ): ONE_WIDTH,
     ("diffviz/recipes/kdiffusion.py", "year=2023,", "2024"): A_YEAR,
     (
         "diffviz/learning/training.py",
@@ -130,9 +154,14 @@ EQUIVALENT = {  # file, line and what stands there then: why no test can tell
 
 @dataclass(frozen=True)
 class Mutant:
-    """One changed expression of a file, by its place in bytes of the lines."""
+    """One changed expression of a file, by its place in bytes of the lines.
+
+    Its name holds the text of the line and not the number, so that it stays when lines move.
+    """
 
     file: str
+    text: str
+    among: int  # how many of the same in lines of the same text come before
     line: int
     column: int
     end_line: int
@@ -143,7 +172,42 @@ class Mutant:
     @property
     def key(self) -> str:
         """What it is kept under."""
-        return f"{self.file}:{self.line}:{self.column}: {self.before} -> {self.after}"
+        number = f" #{self.among + 1}" if self.among else ""
+        return f"{self.file}: {self.text}: {self.before} -> {self.after}{number}"
+
+    def rank(self, seed: int) -> str:
+        """Its place in the order of a seed, which no other mutant changes."""
+        return hashlib.sha256(f"{seed} {self.key}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tests that are run together.
+
+    Attributes:
+        files: Test files, in their order.
+        marks: Expression of pytest's option ``-m``.
+        only: Names of the tests that are run, the quickest first within their file; None for all.
+        without: Names of tests that have been run before.
+    """
+
+    files: tuple[str, ...]
+    marks: str = "not slow"
+    only: tuple[str, ...] | None = None
+    without: frozenset[str] = frozenset()
+
+    def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
+        """Keep the tests of this batch, as a plugin of pytest."""
+        place = {name: k for k, name in enumerate(self.only or ())}
+        kept = [
+            item
+            for item in items
+            if item.nodeid not in self.without and (self.only is None or item.nodeid in place)
+        ]
+        kept_names = {item.nodeid for item in kept}
+        left_out = [item for item in items if item.nodeid not in kept_names]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept if self.only is None else sorted(kept, key=lambda one: place[one.nodeid])
 
 
 # --- which mutants there are ---------------------------------------------------------------------
@@ -210,19 +274,28 @@ class Sites(ast.NodeVisitor):
 
 def mutants_of(file: Path) -> Iterator[Mutant]:
     """All mutants of a file."""
+    text = file.read_text(encoding="utf-8")
+    lines = text.splitlines()
     sites = Sites()
-    sites.visit(ast.parse(file.read_text(encoding="utf-8")))
+    sites.visit(ast.parse(text))
+    counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
     for node in sites.nodes:
         for other in changed(node):
+            line = lines[node.lineno - 1].strip()
+            before = ast.unparse(node)
+            after = ast.unparse(ast.fix_missing_locations(copy.deepcopy(other)))
             yield Mutant(
                 file=str(file.relative_to(ROOT)),
+                text=line,
+                among=counts[line, before, after],
                 line=node.lineno,
                 column=node.col_offset,
                 end_line=node.end_lineno or node.lineno,
                 end_column=node.end_col_offset or 0,
-                before=ast.unparse(node),
-                after=ast.unparse(ast.fix_missing_locations(copy.deepcopy(other))),
+                before=before,
+                after=after,
             )
+            counts[line, before, after] += 1
 
 
 def sampled(options: argparse.Namespace) -> list[Mutant]:
@@ -233,7 +306,7 @@ def sampled(options: argparse.Namespace) -> list[Mutant]:
         for file in sorted((ROOT / "diffviz" / room).rglob("*.py"))
         for mutant in mutants_of(file)
     ]
-    return random.Random(options.seed).sample(found, min(options.sample, len(found)))
+    return sorted(found, key=lambda mutant: mutant.rank(options.seed))[: options.sample]
 
 
 def applied(mutant: Mutant, text: bytes) -> bytes:
@@ -247,7 +320,32 @@ def applied(mutant: Mutant, text: bytes) -> bytes:
 # --- which tests look at a module ----------------------------------------------------------------
 
 
-def tests_of(mutant: Mutant) -> list[str]:
+def batches_of(mutant: Mutant, seen: executed.Executed) -> Iterator[Batch]:
+    """The tests that a mutant is met with, in their order."""
+    room = f"tests/{Path(mutant.file).parts[1]}/"
+    names = executed.tests_of_line(seen, ROOT, mutant.file, mutant.line)
+    of_file = collections.defaultdict(list)
+    for name in sorted(names, key=seen.seconds.__getitem__):
+        if name.startswith(room):
+            of_file[name.partition("::")[0]].append(name)
+    own = f"test_{Path(mutant.file).stem}"
+
+    def cost(file: str) -> tuple[bool, float]:
+        return Path(file).stem != own, sum(map(seen.seconds.__getitem__, of_file[file]))
+
+    files = sorted(of_file, key=cost)
+    run: frozenset[str] = frozenset()
+    for part in (files[:FIRST_FILES], files[FIRST_FILES:]):
+        only = tuple(name for file in part for name in of_file[file])
+        if only:
+            yield Batch(tuple(part), only=only)
+        run |= frozenset(only)
+    naming = tests_naming(mutant)
+    yield Batch((*naming, FOR_EVERY_ROOM), without=run)
+    yield Batch(tuple(naming[:MOST_SLOW_FILES]), marks="slow")
+
+
+def tests_naming(mutant: Mutant) -> list[str]:
     """The test files of a mutant: its module's own, then those of its room that name it most."""
     path = Path(mutant.file)
     folder = ROOT / "tests" / path.parts[1]
@@ -260,7 +358,7 @@ def tests_of(mutant: Mutant) -> list[str]:
         return file.stem == f"test_{path.stem}", near > 0, same_folder, near
 
     ordered = sorted(texts, key=relevance, reverse=True)
-    return [str(one.relative_to(ROOT)) for one in ordered[:MOST_FILES]] + [FOR_EVERY_ROOM]
+    return [str(one.relative_to(ROOT)) for one in ordered[:MOST_FILES]]
 
 
 def names_around(mutant: Mutant) -> set[str]:
@@ -287,25 +385,16 @@ def names_around(mutant: Mutant) -> set[str]:
 # --- one mutant ----------------------------------------------------------------------------------
 
 
-def run_tests(
-    place: Path, files: list[str], marks: str, limit: float, others: bool = False
-) -> tuple[str, str]:
+def run_tests(place: Path, batch: Batch, limit: float, others: bool = False) -> tuple[str, str]:
     """What the tests say of the package as it stands in a place: an outcome and the first failure.
 
     The tests run in a fork of this process, which has not loaded the package, with what users bring
     to us on the path if ``others`` says so.
     """
     report = place / "report.txt"
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        try:
-            os._exit(pytest_in(place, files, marks, report, others))
-        except BaseException:
-            report.write_text(traceback.format_exc(), encoding="utf-8")
-            os._exit(BROKEN)
-    code = awaited(child, limit)
-    if code is None:
+    child = forked(lambda: pytest_in(place, batch, report, others), report, limit)
+    code = awaited(child, PATIENCE * limit)
+    if code is None or code == -signal.SIGXCPU:
         return "too long", ""
     if code not in (PASSED, FAILED, NO_TESTS, INTERRUPTED):
         raise SystemExit(f"pytest ended with {code}: {report.read_text(errors='replace')[-2000:]}")
@@ -314,20 +403,46 @@ def run_tests(
     return "survived" if passed else "killed", "".join(first[:1])[:200]
 
 
-def pytest_in(place: Path, files: list[str], marks: str, report: Path, others: bool) -> int:
+def forked(work: Callable[[], int], report: Path, limit: float) -> int:
+    """The process that does some work and ends with its code, or after a limit of its time."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 5))
+        try:
+            os._exit(work())
+        except BaseException:
+            report.write_text(traceback.format_exc(), encoding="utf-8")
+            os._exit(BROKEN)
+    return child
+
+
+def pytest_in(
+    place: Path, batch: Batch, report: Path, others: bool, plugins: Sequence[Any] = ()
+) -> int:
     """Run pytest on some files of a copy, and return its code."""
     os.chdir(place)
     folders = [str(place), str(place / "tests")]
-    folders += [str(ROOT / ".others")] if others else []
+    folders += [str(place / ".others")] if others else []
     sys.path[:0] = folders
     os.environ["PYTHONPATH"] = os.pathsep.join(folders)  # for processes that a test starts
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     sys.dont_write_bytecode = True
     with report.open("w") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
         pytest = importlib.import_module("pytest")
-        options = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "-m", marks]
-        return int(pytest.main([*options, *files]))
+        options = [
+            "-x",
+            "-q",
+            "--no-header",
+            "--tb=line",
+            "--assert=plain",
+            "-p",
+            "no:cacheprovider",
+        ]
+        options += [part for name in PLUGINS for part in ("-p", name)]
+        return int(pytest.main([*options, "-m", batch.marks, *batch.files], [batch, *plugins]))
 
 
 def awaited(child: int, limit: float) -> int | None:
@@ -337,41 +452,49 @@ def awaited(child: int, limit: float) -> int | None:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
-        time.sleep(0.05)
+        time.sleep(0.02)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return None
 
 
-def tried(mutant: Mutant, place: Path, limit: float) -> dict[str, Any]:
-    """The record of a mutant: what the tests of its module make of it."""
+def seconds_of_children() -> float:
+    """Processor time of all processes that have been waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def tried(mutant: Mutant, place: Path, limit: float, seen: executed.Executed) -> dict[str, Any]:
+    """The record of a mutant: what the tests of its room make of it."""
     file = place / mutant.file
     original, times = file.read_bytes(), file.stat()
-    started = time.perf_counter()
-    files = tests_of(mutant)
+    started = seconds_of_children()
     file.write_bytes(applied(mutant, original))
     os.utime(file, (1, 1))  # so that no compiled file is taken for this one
+    runs = 0
     try:
         others = mutant.file.startswith(NEED_OTHERS)
-        outcome, first = run_tests(place, files, "not slow", limit, others)
-        if outcome == "survived":
-            outcome, first = run_tests(place, files[:MOST_SLOW_FILES], "slow", limit, others)
+        for batch in batches_of(mutant, seen):
+            outcome, first = run_tests(place, batch, limit, others)
+            runs += 1
+            if outcome != "survived":
+                break
     finally:
         file.write_bytes(original)
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-    seconds = round(time.perf_counter() - started, 1)
     return asdict(mutant) | {
         "key": mutant.key,
         "outcome": outcome,
         "by": first,
-        "seconds": seconds,
+        "seconds": round(seconds_of_children() - started, 1),
+        "runs": runs,
     }
 
 
 @contextlib.contextmanager
 def copy_of_the_repository() -> Iterator[Path]:
-    """A copy of what git knows of, with the package compiled."""
+    """A copy of what git knows of, with the package compiled and the packages of single tests."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         place = Path(folder)
         listed = subprocess.run(
@@ -384,6 +507,8 @@ def copy_of_the_repository() -> Iterator[Path]:
             if (ROOT / name).is_file():
                 (place / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, place / name)
+        for name in BESIDE:
+            (place / name).symlink_to((ROOT / name).resolve(strict=True))
         subprocess.run(
             [sys.executable, "-m", "compileall", "-q", "diffviz", "tests"], cwd=place, check=False
         )
@@ -401,21 +526,58 @@ def results() -> dict[str, dict[str, Any]]:
     return {record["key"]: record for record in records}
 
 
+def test_files(rooms: Sequence[str]) -> list[str]:
+    """The test files of some rooms."""
+    folders = [ROOT / "tests" / room for room in rooms]
+    return [str(one.relative_to(ROOT)) for top in folders for one in sorted(top.rglob("test_*.py"))]
+
+
+def measure(options: argparse.Namespace, place: Path, end: float) -> bool:
+    """Note what the fast tests execute, as far as it is not known; whether the time was enough."""
+    for number, file in enumerate(test_files(options.rooms)):
+        is_ours = number % options.parts == options.part
+        if not is_ours or executed.is_known(file, ROOT, EXECUTED):
+            continue
+        if time.monotonic() > end:
+            return False
+        measure_file(file, place, 10 * options.limit)
+        print(f"measured {file}", flush=True)
+    return True
+
+
+def measure_file(file: str, place: Path, limit: float) -> None:
+    """Keep what the tests of one file execute, which a fork of this process finds out."""
+    report = place / "report.txt"
+    others = file.startswith(NEED_OTHERS_OF_TESTS)
+
+    def tests(plugins: Sequence[Any]) -> int:
+        return pytest_in(place, Batch((file,)), report, others, plugins)
+
+    def work() -> int:
+        seen = executed.recorded(place, tests)
+        if seen["code"] in (PASSED, NO_TESTS):
+            executed.keep(file, place, EXECUTED, seen)
+        return int(seen["code"])
+
+    code = awaited(forked(work, report, limit), PATIENCE * limit)
+    if code not in (PASSED, NO_TESTS):
+        raise SystemExit(f"{file} does not pass: {report.read_text(errors='replace')[-3000:]}")
+
+
 def run(options: argparse.Namespace) -> None:
     """Try the mutants that are not known yet, until the time is over."""
     OUT.mkdir(exist_ok=True)
-    known = results()
     end = time.monotonic() + 60 * options.minutes
     for library in LIBRARIES:
         importlib.import_module(library)
     with copy_of_the_repository() as place:
-        for mutant in sampled(options):
-            old = known.get(mutant.key)
-            if old and not (options.again and old["outcome"] == "survived"):
-                continue
+        if not measure(options, place, end):
+            return
+        seen = executed.read(ROOT, EXECUTED)
+        for mutant in wanted(options):
             if time.monotonic() > end:
                 break
-            record = tried(mutant, place, options.limit)
+            record = tried(mutant, place, options.limit, seen)
             print(
                 f"{record['outcome']:9} {record['seconds']:6.1f} s  {mutant.key[:150]}", flush=True
             )
@@ -423,11 +585,25 @@ def run(options: argparse.Namespace) -> None:
                 stream.write(json.dumps(record) + "\n")
 
 
+def wanted(options: argparse.Namespace) -> Iterator[Mutant]:
+    """The mutants of this process that are to be tried."""
+    known = results()
+    for number, mutant in enumerate(sampled(options)):
+        is_ours = number % options.parts == options.part and options.only in mutant.key
+        if is_ours and is_open(known.get(mutant.key), options.again):
+            yield mutant
+
+
+def is_open(record: dict[str, Any] | None, again: bool) -> bool:
+    """Whether a mutant is to be tried: it never was, or it has survived for no known reason."""
+    if record is None:
+        return True
+    return again and record["outcome"] == "survived" and not reason_of(record)
+
+
 def reason_of(record: dict[str, Any]) -> str:
     """Why no test can tell a mutant from the package, nothing where none is known."""
-    lines = (ROOT / record["file"]).read_text(encoding="utf-8").splitlines()
-    line = lines[record["line"] - 1].strip()
-    return EQUIVALENT.get((record["file"], line, record["after"]), "")
+    return EQUIVALENT.get((record["file"], record["text"], record["after"]), "")
 
 
 def report(options: argparse.Namespace) -> None:
@@ -461,9 +637,12 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=400, help="number of mutants")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample")
     parser.add_argument("--rooms", nargs="+", default=ROOMS, help="rooms of the package")
-    parser.add_argument("--limit", type=float, default=240.0, help="seconds for one run of tests")
+    parser.add_argument("--limit", type=float, default=120.0, help="processor seconds of a run")
     parser.add_argument("--minutes", type=float, default=1e9, help="minutes after which it stops")
     parser.add_argument("--again", action="store_true", help="try survivors again")
+    parser.add_argument("--part", type=int, default=0, help="which part of the mutants, from 0")
+    parser.add_argument("--parts", type=int, default=1, help="number of parts, run side by side")
+    parser.add_argument("--only", default="", help="what the name of a mutant must hold")
     options = parser.parse_args()
     run(options)
     report(options)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+MOST = 2**53  # a count above which no array and no float64 can go
 LONGEST_VALUE = 200  # characters of a value in a message
 LONGEST_MESSAGE = 1200
 KINDS = {
@@ -102,11 +103,26 @@ def _readable(value: Any, name: str) -> Any:
 
 
 def dense_tensor(value: Any, name: str) -> Any:
-    """A tensor without its gradient; a TypeError for a sparse one or one without values."""
-    if value.is_meta or value.layout != import_module("torch").strided:
-        kind = "one on the device meta" if value.is_meta else value.layout
+    """A tensor without its gradient; a TypeError for one that is sparse, quantised or on meta."""
+    if value.is_meta or value.is_quantized or value.layout != import_module("torch").strided:
+        other = f"a quantised one ({value.dtype})" if value.is_quantized else value.layout
+        kind = "one on the device meta" if value.is_meta else other
         raise TypeError(f"{name} must be a dense tensor with values, got {kind}")
     return value.detach()
+
+
+def for_torch(numbers: NDArray) -> NDArray:
+    """A copy that torch can take: writable, forwards, in this machine's order of bytes.
+
+    Args:
+        numbers: Real numbers as ``real_numbers`` gives them.
+
+    Returns:
+        The same numbers; long doubles become float64, other types stay.
+    """
+    native = numbers.dtype.newbyteorder("=")
+    is_long = native.kind == "f" and native.itemsize > 8
+    return np.array(numbers, dtype=np.float64 if is_long else native)
 
 
 def finite(value: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -181,23 +197,30 @@ def count(value: Any, name: str, least: int = 1) -> int:
 
     Raises:
         TypeError: The value is no whole number.
-        ValueError: It is below ``least``.
+        ValueError: It is below ``least``, or above 2^53.
     """
+    result = _whole(value, name)
+    if result < least:
+        raise ValueError(f"{name} must be at least {least}, got {brief(result)}")
+    require(result <= MOST, f"{name} must be at most 2**53, got {brief(result)}")
+    return result
+
+
+def _whole(value: Any, name: str) -> int:
+    """A whole number of any size; a TypeError for anything else."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be a whole number, got {value!r}")
     try:
-        result = operator.index(value)
+        return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be a whole number, got {brief(value)}") from None
-    if result < least:
-        raise ValueError(f"{name} must be at least {least}, got {result}")
-    return result
 
 
 def seed(value: Any, name: str = "seed") -> int:
     """A seed: a whole number from 0 that fits into 64 bits, NumPy integers too."""
-    result = count(value, name, least=0)
-    require(result < 2**64, f"{name} must be below 2**64, got {result}")
+    result = _whole(value, name)
+    require(result >= 0, f"{name} must be at least 0, got {brief(result)}")
+    require(result < 2**64, f"{name} must be below 2**64, got {brief(result)}")
     return result
 
 
@@ -244,7 +267,10 @@ def brief(value: Any) -> str:
 
     That of a tensor or a table takes long, so it is called only where an error is raised.
     """
-    return cut(repr(value))
+    try:
+        return cut(repr(value))
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return f"one {type(value).__name__} that cannot be shown"
 
 
 def cut(text: str, longest: int = LONGEST_VALUE) -> str:
@@ -368,7 +394,7 @@ def tensor(value: Any, name: str, *, infinite: bool = False) -> Any:
         given = dense_tensor(value, name)
     else:
         array(value, name, infinite=True) if infinite else array(value, name)
-        copied = np.array(value)  # torch takes neither negative strides nor read-only arrays
+        copied = for_torch(real_numbers(value, name))
         given = torch.from_numpy(copied) if copied.ndim else torch.tensor(copied.item())
     if given.is_complex():
         raise TypeError(f"{name} must hold real numbers, got complex numbers ({given.dtype})")

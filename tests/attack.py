@@ -51,6 +51,7 @@ MEANT = (  # where NaN or infinity has a meaning
     "*(logsnr=inf)",  # no noise, or no signal
     "few_steps.pairs.Jumps(*=inf)",  # an end without signal or without noise
     "data.toys.Toy.*(z=*)",  # of a point that is not known nothing is known
+    "data.toys.Toy.*(z=an entry 1e300)",  # its square is infinite
     "learning.runs.Run.denoise(z=inf)",
     "learning.logs.record.LossLog.take_batches(*)",  # counted, and left out of averages
     "learning.tracking.LossByLogSNR.update*(*)",
@@ -71,7 +72,9 @@ MEANT = (  # where NaN or infinity has a meaning
     "theory.multipliers.debiased(cap=inf)",  # no cap
     "web.pictures.Chart*(*)",  # a gap
 )
-OF_THE_CALLER = re.compile(r"^(no_arguments|object|len|double)\(\) takes")
+OF_THE_CALLER = re.compile(
+    r"^(no_arguments|object|len|double|Another\.__init__)\(\) takes|operand .*'Another'"
+)
 ALLOWED = (ValueError, TypeError, OSError, ModuleNotFoundError, RuntimeError, ArithmeticError)
 
 
@@ -292,7 +295,7 @@ def forms(value: Any) -> set[str]:
     if isinstance(value, np.ndarray | torch.Tensor):
         shown.add(str(tuple(value.shape)))
     if isinstance(value, str | Path):
-        shown.add(str(value)[:40])
+        shown |= {str(value)[:40], repr(str(value))[1:-1][:40]}
     if isinstance(value, bytes):
         shown.add(value.decode(errors="replace"))
     if isinstance(value, Mapping):
@@ -360,6 +363,8 @@ def is_meant(door: str, argument: str, value: hostile.Hostile) -> bool:
 
 def holds_nan(value: Any) -> bool:
     """Whether a value is NaN, or a mapping to it."""
+    if isinstance(value, hostile.BreaksAsMapping):
+        return False
     parts = value.values() if isinstance(value, Mapping) else [value]
     return any(isinstance(part, float) and math.isnan(part) for part in parts)
 
@@ -371,7 +376,7 @@ def numbers_of(result: Any, level: int = 0) -> Iterator[float]:
     elif isinstance(result, torch.Tensor) and result.is_floating_point() and not result.is_meta:
         yield from result.detach().double().flatten()[:10_000].tolist()
     elif isinstance(result, np.ndarray) and result.dtype.kind == "f":
-        yield from result.astype(float).ravel()[:10_000].tolist()
+        yield from np.ma.getdata(result).astype(float).ravel()[:10_000].tolist()
     elif level < DEEPEST:
         for part in parts_of(result):
             yield from numbers_of(part, level + 1)
@@ -381,7 +386,7 @@ def parts_of(result: Any) -> list[Any]:
     """What a tuple, a list, a mapping or a record is made of."""
     if isinstance(result, (tuple, list)):
         return list(result[:100])
-    if isinstance(result, Mapping):
+    if isinstance(result, Mapping) and not isinstance(result, hostile.BreaksAsMapping):
         return list(result.values())[:100]
     if dataclasses.is_dataclass(result) and not isinstance(result, type):
         return [getattr(result, field.name, None) for field in dataclasses.fields(result)]

@@ -5,10 +5,19 @@
 reports, and ``broken`` marks values that hold NaN, infinity or what is no number at all.
 """
 
+import array
+import collections
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+import tempfile
+import types
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,7 +119,102 @@ ARRAYS: dict[str, Callable[[Any], Hostile]] = {
     "a dict": lambda v: Hostile("", {"a": 1.0}, ("object",)),
     "a generator": lambda v: Hostile("", (k for k in range(3)), ("object", "generator")),
     "an object": lambda v: Hostile("", object(), ("object",)),
+    "an entry 1e300": lambda v: Hostile("", with_entry(v, 1e300), ("1e+300", "inf")),
+    "an entry 5e-324": lambda v: Hostile("", with_entry(v, 5e-324), ("5e-324", "4.94066e-324")),
+    "all 1e-300": lambda v: Hostile("", like(0 * as_array(v) + 1e-300, v), ("1e-300",)),
+    "memory-mapped": lambda v: Hostile("", mapped(as_array(v))),
+    "a subclass of ndarray": lambda v: Hostile("", as_array(v).view(Labelled)),
+    "a Parameter": lambda v: Hostile("", torch.nn.Parameter(torch.tensor(as_array(v)).double())),
+    "expanded": lambda v: Hostile("", torch.tensor(as_array(v)).flatten()[:1].expand(np.shape(v))),
+    "half on torch": lambda v: Hostile("", torch.tensor(as_array(v)).half()),
+    "a complex tensor": lambda v: Hostile("", torch.tensor(as_array(v)) + 1j, ("complex",)),
+    "quantised": lambda v: Hostile("", quantised(v), ("quantised", "quint8")),
+    "sparse rows": lambda v: Hostile(
+        "", torch.eye(2) @ torch.eye(2).to_sparse_csr(), ("sparse", "shape")
+    ),
+    "masked in part": lambda v: Hostile(
+        "",
+        np.ma.masked_array(as_array(v), mask=np.arange(np.size(v)).reshape(np.shape(v)) == 0),
+        ("masked",),
+    ),
+    "long doubles": lambda v: Hostile("", as_array(v).astype(np.longdouble)),
+    "unsigned": lambda v: Hostile("", np.full(np.shape(v), 2**64 - 1, dtype=np.uint64)),
+    "other byte order": lambda v: Hostile("", as_array(v).astype(">f8")),
+    "fractions": lambda v: Hostile("", [Fraction(1, 2)] * np.size(v), ("object",)),
+    "decimals": lambda v: Hostile("", [Decimal("0.5")] * np.size(v), ("object",)),
+    "NumPy's bools": lambda v: Hostile("", [np.True_] * np.size(v)),
+    "a Series": lambda v: Hostile("", series(v)),
+    "a buffer": lambda v: Hostile("", memoryview(as_array(v).astype(float).ravel())),
+    "raw bytes": lambda v: Hostile("", as_array(v).tobytes(), ("bytes", "text")),
+    "array.array": lambda v: Hostile("", array.array("d", as_array(v).astype(float).ravel())),
+    "a deque": lambda v: Hostile("", collections.deque(as_array(v).ravel().tolist())),
+    "a range": lambda v: Hostile("", range(np.size(v))),
+    "records": lambda v: Hostile(
+        "", np.zeros(np.shape(v), dtype=[("a", float), ("b", float)]), ("fields", "void", "[('a'")
+    ),
+    "a generator that breaks": lambda v: Hostile("", breaking(), ("object", "generator")),
+    "an array that breaks": lambda v: Hostile("", BreaksAsArray()),
+    "a mapping": lambda v: Hostile("", types.MappingProxyType({"a": 1.0}), ("object",)),
+    "another record": lambda v: Hostile("", Another(1.0), ("object", "another")),
 }
+
+
+class Labelled(np.ndarray):
+    """A subclass of arrays, as many packages have one."""
+
+
+def mapped(values: np.ndarray) -> np.ndarray:
+    """The numbers in a file that is mapped into memory, for reading."""
+    if not values.size:
+        raise ValueError("an empty file cannot be mapped")
+    with tempfile.TemporaryFile() as file:
+        file.write(np.ascontiguousarray(values).tobytes())
+        file.flush()
+        return np.memmap(file, values.dtype, mode="r", shape=values.shape)
+
+
+def quantised(value: Any) -> torch.Tensor:
+    """A tensor of 8 bits with a scale, as networks for phones have them."""
+    floats = torch.tensor(as_array(value)).float()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.quantize_per_tensor(floats, 0.1, 0, torch.quint8)
+
+
+def series(value: Any) -> Any:
+    """A Series of pandas with labels of its own, where pandas is installed."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ValueError("pandas is not installed") from error
+    flat = np.atleast_1d(as_array(value)).ravel()
+    return pandas.Series(flat, index=[f"row {k}" for k in range(len(flat))])
+
+
+def breaking() -> Iterator[float]:
+    """A generator that fails after two numbers."""
+    yield 1.0
+    yield 2.0
+    raise OnPurpose(RESULT_OF_RAISING)
+
+
+class BreaksAsArray:
+    """What says that it is an array, and fails when it is asked for one."""
+
+    shape = (3,)
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        raise OnPurpose(RESULT_OF_RAISING)
+
+    def __len__(self) -> int:
+        raise OnPurpose(RESULT_OF_RAISING)
+
+
+@dataclass(frozen=True)
+class Another:
+    """A record that has nothing to do with the package."""
+
+    other: float
 
 
 def frozen(array: np.ndarray) -> np.ndarray:
@@ -133,7 +237,9 @@ def constants(*values: Any) -> dict[str, Callable[[Any], Hostile]]:
 
 def not_finite(value: Any) -> str:
     """Says "nan" or "inf" of a number that is one."""
-    if not isinstance(value, (float, np.floating)):
+    if isinstance(value, (np.ndarray, torch.Tensor)) and value.ndim == 0:
+        value = value.item()
+    if not isinstance(value, (float, np.floating, Decimal)):
         return ""
     return "nan" if math.isnan(value) else "inf" if math.isinf(value) else ""
 
@@ -144,32 +250,88 @@ def short(value: Any) -> str:
     return text if len(text) < 60 else f"{text[:40]}... ({len(text)} characters)"
 
 
+class AsNumber:
+    """What turns itself into a float, as numbers of other packages do."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __repr__(self) -> str:
+        return f"AsNumber({self.value})"
+
+
+class AsIndex:
+    """What turns itself into a whole number."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+    def __repr__(self) -> str:
+        return f"AsIndex({self.value})"
+
+
+class BreaksAsMapping(collections.abc.Mapping):
+    """A mapping that fails when it is read."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise OnPurpose(RESULT_OF_RAISING)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("a",))
+
+    def __len__(self) -> int:
+        return 1
+
+
 NOT_NUMBERS = ("3", "many", None, [1.0, 2.0], {}, 1j, True, object, np.datetime64("2020-01-01"))
 NUMBERS = constants(
     *(math.nan, math.inf, -math.inf, np.float32("nan"), 0.0, -0.0, -1.0, -1e-9, 1e-300, 1e300),
     *(-1e300, 5e-324, 10**30, 2, np.int64(2), np.uint8(1), np.float16(0.5), np.float32(0.5)),
     *(np.array(0.5), np.array([0.5]), torch.tensor(0.5), 1.0 + 1e-12, *NOT_NUMBERS),
+    *(Decimal("0.5"), Decimal("NaN"), Fraction(1, 2), np.True_, np.longdouble(0.5), 10**400),
+    *(b"3", np.str_("3"), np.array(math.nan), torch.tensor(math.nan), np.complex64(1)),
+    *(np.ma.masked, torch.tensor(0.5, dtype=torch.bfloat16), torch.tensor(0.5, requires_grad=True)),
+    *(torch.tensor(0.5, device="meta"), np.float64(-0.0), 2.0**-1074, 1.7976931348623157e308),
+    *(AsNumber(0.5), AsNumber(math.inf), BreaksAsArray()),
 )
 COUNTS = constants(
     *(0, -1, -(2**40), 1, 2, np.int64(3), np.uint8(3), np.array(3), torch.tensor(3), 3.0, 2.5),
     *(math.nan, math.inf, "3", None, True, [3], 1j, object),
+    *(Fraction(3), Decimal(3), 10**400, np.True_, b"3", np.float64(3.0), np.uint64(2**63)),
+    *(np.array([3]), torch.tensor([3]), AsIndex(3), AsNumber(3.0), np.ma.masked),
 )
 SEEDS = constants(
     *(0, -1, 2**31, 2**63, 2**64, 2**100, np.int64(3), np.uint8(3), 3.0, 0.5, math.nan, "a"),
     *(None, True, [3], torch.Generator(), np.random.default_rng(0)),
+    *(np.uint64(2**64 - 1), AsIndex(3), b"3", Fraction(3), np.array(3), torch.tensor(3)),
 )
-FLAGS = constants("yes", "", 2, 0, None, math.nan, [True], np.True_, object())
+FLAGS = constants(
+    *("yes", "", 2, 0, None, math.nan, [True], np.True_, object(), np.array([True, False])),
+    *(torch.tensor(True), np.array(True), b"yes", 1.0, Fraction(1)),
+)
 NAMES = constants(
     *("", " ", "no-such-name", "EDM", LOOKALIKE, LONG, "edm\n", "\x00", "\x1b[31mred", "../up"),
     *("<b>&amp;</b>", "λ", "a\ud800", "%s %d {0} {x}", 3, None, math.nan, b"edm", ["edm"], object),
-    np.str_("edm"),
+    *(np.str_("edm"), bytearray(b"edm"), Path("edm"), "edm\u202e", "\ufeffedm", ("edm",), {"edm"}),
+    *(True, Another(1.0)),
 )
 GENERATORS = constants(0, None, "seed", object, np.random.RandomState(0))
 WORDS = (None, 3, math.nan, "no-such-thing", [], {}, object, len)
-OTHERS = constants(*WORDS, np.zeros(3), torch.zeros(3), {"a": math.nan}, LONG)
+RECORDS = (Another(1.0), Another, types.SimpleNamespace(name="edm"), collections.UserDict())
+OTHERS = constants(
+    *(*WORDS, np.zeros(3), torch.zeros(3), {"a": math.nan}, LONG, *RECORDS, b"edm", Path("edm")),
+    *(Fraction(1, 2), frozenset(), np.array(None), np.datetime64("NaT"), Ellipsis, NotImplemented),
+)
 MAPPINGS = constants(
     *(None, [], {}, {1: 2}, {"a": math.nan}, {"a": None}, {"": ""}, {LONG: LONG}, "text", 3),
     [("a", 1)],
+    *(types.MappingProxyType({}), {b"a": 1}, {("a",): 1}, {"a": Decimal("NaN")}, BreaksAsMapping()),
 )
 
 
@@ -187,6 +349,20 @@ def returning(value: Any) -> Callable[..., Any]:
     return constant
 
 
+def breaking_after(valid: Any, calls: int) -> Callable[..., Any]:
+    """The valid function, which fails after some calls."""
+    if not callable(valid):
+        raise TypeError("there is no function to spoil")
+    left = iter(range(calls))
+
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        if next(left, None) is None:
+            raise OnPurpose(RESULT_OF_RAISING)
+        return valid(*args, **kwargs)
+
+    return broken
+
+
 def no_arguments() -> float:
     """A function that takes none."""
     return 1.0
@@ -200,6 +376,13 @@ CALLABLES: dict[str, Callable[[Any], Hostile]] = {
     "returns the wrong shape": lambda v: Hostile("", returning(np.zeros((2, 7))), ("shape",)),
     "returns a wrong tensor": lambda v: Hostile("", returning(torch.zeros(2, 7)), ("shape",)),
     "takes no arguments": lambda v: Hostile("", no_arguments, ("argument",)),
+    "returns complex": lambda v: Hostile("", returning(np.complex128(1j)), ("complex",)),
+    "returns masked": lambda v: Hostile("", returning(np.ma.masked), ("masked",)),
+    "returns a ragged list": lambda v: Hostile("", returning([[1.0], [1.0, 2.0]]), ("inhomog",)),
+    "returns a generator": lambda v: Hostile("", returning(iter([1.0])), ("object",)),
+    "breaks later": lambda v: Hostile("", breaking_after(v, 2)),
+    "a class": lambda v: Hostile("", Another, ("object", "another")),
+    "a partial": lambda v: Hostile("", partial(no_arguments), ("argument",)),
     **constants(None, 3, "exp", np.zeros(3), object()),
 }
 
@@ -218,7 +401,11 @@ def paths(folder: Path) -> dict[str, Callable[[Any], Hostile]]:
         (folder / name).write_bytes(content)
     files = [folder / name for name in contents]
     others = [folder, folder / "missing" / "no.csv", "", "http://127.0.0.1:9/x.csv", "nul\x00.csv"]
-    return constants(*files, *map(str, files), *others, LONG, None, 10**6, b"a.csv", object())
+    more = [Path("nul\x00.csv"), Path("a\udcff.csv"), "/dev/null", "x" * 256, "a/" * 200 + "b"]
+    more += [folder / "text.csv" / "below", "file:///a.csv", Path(), math.nan, ["a.csv"]]
+    return constants(
+        *files, *map(str, files), *others, *more, LONG, None, 10**6, b"a.csv", object()
+    )
 
 
 # --- by kind -------------------------------------------------------------------------------------

@@ -3,16 +3,20 @@
 import hashlib
 import importlib.util
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import diffviz
 
@@ -65,6 +69,140 @@ def test_every_constraint_lies_within_its_range():
     assert ranges.keys() <= pinned().keys()
     for name, version in pinned().items():
         assert name not in ranges or ranges[name].contains(version), name
+
+
+# --- the files of hashes --------------------------------------------------------------------------
+
+LOCKS = ROOT / "locks"
+BY_HAND = {"torch"}  # its CPU build comes from elsewhere than PyPI, with other hashes
+BUILDERS = {"hatchling", "editables"}
+
+
+def locked(name):
+    """What a file of hashes names, with the lines of the hashes."""
+    text = (LOCKS / f"{name}.txt").read_text()
+    blocks = re.split(r"\n(?=[^\s#])", re.sub(r"^#.*\n", "", text, flags=re.M).strip())
+    found = [(block.partition(" \\")[0], re.findall(r"--hash=(\S+)", block)) for block in blocks]
+    return [(Requirement(requirement.strip()), hashes) for requirement, hashes in found]
+
+
+def locked_versions(name):
+    """Versions by name in a file of hashes."""
+    versions = {}
+    for requirement, _ in locked(name):
+        versions.setdefault(canonicalize_name(requirement.name), set()).add(
+            str(requirement.specifier).removeprefix("==")
+        )
+    return versions
+
+
+def asked_of(extra):
+    """What an extra asks for, with that of the extras which it names, and what the base needs."""
+    extras = project()["optional-dependencies"]
+    found = list(project()["dependencies"])
+    left = [extra]
+    while left:
+        for line in extras[left.pop()]:
+            inner = re.fullmatch(r"diffviz\[(.*)\]", line)
+            left += inner[1].split(",") if inner else []
+            found += [] if inner else [line]
+    return [Requirement(line) for line in found]
+
+
+@pytest.mark.parametrize("extra", ["lab", "test"])
+def test_the_hashes_are_of_what_pyproject_and_constraints_name(extra):
+    versions = locked_versions(extra)
+    asked_for = [one for one in asked_of(extra) if one.name not in BY_HAND]
+    assert len(asked_for) > 10
+    for one in asked_for:
+        (version,) = versions[canonicalize_name(one.name)]
+        assert one.specifier.contains(version), one
+        assert version == pinned()[one.name.lower()], one
+    pins = {canonicalize_name(name): {version} for name, version in pinned().items()}
+    assert not {name for name in versions.keys() & pins.keys() if versions[name] != pins[name]}
+    assert versions.keys() >= BUILDERS
+    assert not {name for name in versions if re.match("torch$|nvidia|cuda|triton", name)}
+
+
+@pytest.mark.parametrize("name", ["lab", "test", "peers", "others"])
+def test_each_locked_package_has_one_release_with_its_hashes(name):
+    entries = locked(name)
+    assert len(entries) > 8
+    for requirement, hashes in entries:
+        assert re.fullmatch(r"==[^,*]+", str(requirement.specifier)), requirement
+        assert hashes and all(re.fullmatch("sha256:[0-9a-f]{64}", one) for one in hashes)
+
+
+def test_lab_and_tests_take_the_same_releases():
+    lab, test = locked_versions("lab"), locked_versions("test")
+    assert lab.items() <= test.items() and len(lab) < len(test)
+
+
+@pytest.mark.parametrize("name", ["peers", "others"])
+def test_the_hashes_are_of_the_lists_for_single_tests(name):
+    lines = (ROOT / "tests" / f"{name}.txt").read_text().splitlines()
+    listed = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    expected = {
+        canonicalize_name(one.name): {str(one.specifier).removeprefix("==")} for one in listed
+    }
+    assert locked_versions(name) == expected
+
+
+def needed_here(requirements):
+    """Names of all that some requirements need in turn, as the packages installed here say."""
+    names, left = set(), [(one, "") for one in requirements]
+    seen = set()
+    while left:
+        one, extra = left.pop()
+        name = canonicalize_name(one.name)
+        if one.marker and not one.marker.evaluate({"extra": extra}):
+            continue
+        names.add(name)
+        for wanted in ["", *sorted(one.extras)]:
+            if (name, wanted) in seen or name in BY_HAND:
+                continue
+            seen.add((name, wanted))
+            try:
+                left += [(Requirement(line), wanted) for line in requires(one.name) or []]
+            except PackageNotFoundError:
+                continue
+    return names
+
+
+@pytest.mark.parametrize("extra", ["lab", "test"])
+def test_nothing_that_is_needed_in_turn_is_missing(extra):
+    """Packages are installed as they are listed, without what they ask for."""
+    needed = needed_here(asked_of(extra))
+    assert len(needed) > 50
+    of_torch = needed_here([Requirement(line) for line in requires("torch")])
+    of_torch = {name for name in of_torch if not re.match("nvidia|cuda|triton", name)}
+    assert (needed | of_torch) - BY_HAND <= locked_versions(extra).keys()
+
+
+def planned(*options):
+    """What make would do for the tests, from the first step on."""
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("there is no make")
+    command = [make, "-n", "-B", f"PYTHON={sys.executable}", ".venv/test", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize("option", ["LOCKED=yes", "LOCKED=", "CUDA=1"])
+def test_make_checks_hashes_but_where_it_is_told_not_to(option):
+    plan = planned(option)
+    is_locked = option == "LOCKED=yes"
+    assert ("--require-hashes -r locks/test.txt" in plan) == is_locked
+    assert ("-c constraints.txt -e '.[test]'" in plan) == (not is_locked)
+
+
+def test_hashes_are_taken_by_the_pythons_that_are_declared():
+    fits = runpy.run_path(str(LOCKS / "fits.py"))["fits"]
+    declared = re.findall(r"Python :: 3\.(\d+)$", "\n".join(project()["classifiers"]), re.M)
+    assert all(fits("CPython", (3, int(minor), 1)) for minor in declared)
+    assert not fits("CPython", (3, 10, 9)) and not fits("CPython", (3, 15, 0))
+    assert not fits("PyPy", (3, 11, 9))
 
 
 def test_each_extra_asks_for_what_its_name_promises():

@@ -1,7 +1,8 @@
 """The package where no one has prepared a place for it, and under other kernels of linear algebra.
 
 The checkout is for reading only and has a space and a λ in its path, no HOME is set, the locale is
-C, and the user is "nobody" where the tests may choose and that user may run Python.
+C, and the user is "nobody" where the tests may choose. That user may read all files, since Python
+may lie in the home of another, and may write where everybody may.
 """
 
 import os
@@ -65,17 +66,15 @@ def open_to_all(path):
             folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o055)
 
 
-def is_open(path):
-    """Whether everybody may enter a folder."""
-    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
-
-
-def stranger(checkout):
-    """Who runs the commands: the user "nobody", where the tests may choose and it may go there."""
-    places = [Path(sys.prefix), Path(sys.executable).resolve().parent, checkout]
-    if os.getuid() == 0 and all(map(is_open, places)):
-        return {"user": pwd.getpwnam("nobody").pw_uid}
-    return {}
+def as_nobody():
+    """What stands before a command that "nobody" runs, where the tests may choose."""
+    setpriv = shutil.which("setpriv")
+    if os.getuid() != 0 or setpriv is None:
+        return []
+    nobody = pwd.getpwnam("nobody")
+    capability = "-all,+dac_read_search"  # of all that root may do, only to read
+    user = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    return [setpriv, *user, f"--inh-caps={capability}", f"--ambient-caps={capability}"]
 
 
 def bare(checkout, temporary):
@@ -102,15 +101,36 @@ def temporary(tmp_path):
 def ran(checkout, temporary, *arguments):
     """A command of this Python in the bare environment, in the checkout."""
     return subprocess.run(
-        [sys.executable, *arguments],
+        [*as_nobody(), sys.executable, *arguments],
         cwd=checkout,
         env=bare(checkout, temporary),
         capture_output=True,
         text=True,
         encoding="utf-8",
         check=False,
-        **stranger(checkout),
     )
+
+
+WHO = """
+import os
+from pathlib import Path
+
+print(os.geteuid(), "HOME" in os.environ, Path.cwd().name)
+for place in (Path("own"), Path("diffviz/__init__.py")):
+    try:
+        place.open("a").close()
+    except OSError as error:
+        print(type(error).__name__)
+"""
+
+
+def test_commands_are_run_by_whom_nothing_belongs_to(checkout, temporary):
+    done = ran(checkout, temporary, "-X", "utf8", "-c", WHO)
+    who = pwd.getpwnam("nobody").pw_uid if as_nobody() else os.geteuid()
+    expected = f"{who} False sp ace λ\n"
+    if who != 0:
+        expected += "PermissionError\nPermissionError\n"
+    assert done.stdout == expected, done.stderr
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from diffviz.checks import (
     dense_tensor,
     finite,
     instance,
+    number,
     one_of,
     positive,
     require,
@@ -48,6 +49,7 @@ from diffviz.delimited import Frame
 # λ: below, squares of alpha would vanish; above, noise would drown in the rounding of z
 LOWEST = -690.0
 HIGHEST = 55.0
+WIDEST = 1e9  # bandwidth in standard deviations of the data
 DRAWS = 4096  # where there is no quadrature
 
 
@@ -63,7 +65,8 @@ class Toy:
 
     Points z are of the variance-preserving frame: alpha² = sigmoid(λ), sigma² = sigmoid(−λ). A λ
     above 55 counts as 55. What comes back has the dtype of z if that is a floating tensor, else
-    float64; inside, all is float64. A NaN in a tensor z gives NaN, as solvers expect.
+    float64; inside, all is float64. A NaN in a tensor z gives NaN, as solvers expect, and so does a
+    number beyond 1e150, whose square float64 does not hold.
 
     Args:
         law: The density of x as vectors (d,).
@@ -314,7 +317,7 @@ class Toy:
         """
         self._posterior(self.mean[None], logsnr)  # refuses what has no density
         level = _as_levels(logsnr, torch.device("cpu")).reshape(1)
-        mean, _ = expectation(self.law, surprise, level.numpy(), DRAWS)
+        mean, _ = expectation(self.law, surprise, level.detach().numpy(), DRAWS)
         return mean.item()
 
     def _posterior(self, z: Tensor | ArrayLike, logsnr: Tensor | ArrayLike) -> Posterior:
@@ -435,7 +438,8 @@ def dataset(
             a file: .npy, .npz, .parquet, or a table in text, with commas, semicolons or tabs, under
             one line of names or none. A first column without a name is an index: it is dropped, and
             a warning says so.
-        bandwidth: Standard deviation of the kernel, in standard deviations of the data.
+        bandwidth: Standard deviation of the kernel, in standard deviations of the data; at most
+            1e9.
         unit: Whether to shift and scale to mean 0 and a variance of 1 per dimension.
         name: What messages and plots call the data; a file has its own name.
         array: Name of the array, in an .npz file with several.
@@ -467,7 +471,8 @@ def dataset(
             "maybe data[:, None]"
         )
     spread = math.sqrt(points.var(0).mean())
-    kernel_density = mixture(points, positive(bandwidth, "bandwidth") * spread, name=name)
+    width = number(positive(bandwidth, "bandwidth"), "bandwidth", high=WIDEST)
+    kernel_density = mixture(points, width * spread, name=name)
     return kernel_density.unit() if unit else kernel_density
 
 

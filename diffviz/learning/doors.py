@@ -7,7 +7,6 @@ must keep their graph.
 
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -33,8 +32,7 @@ def real_tensor(value: ArrayLike | Tensor, name: str) -> Tensor:
     if isinstance(value, Tensor):
         numbers = checks.dense_tensor(value, name)
     else:
-        # a copy, since torch takes neither negative strides nor read-only arrays
-        numbers = torch.from_numpy(np.array(checks.real_numbers(value, name)))
+        numbers = torch.from_numpy(checks.for_torch(checks.real_numbers(value, name)))
     if numbers.is_floating_point():
         return numbers
     if numbers.is_complex():

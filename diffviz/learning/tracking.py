@@ -335,12 +335,13 @@ class LossByLogSNR:
             >>> tracker.count
             array([0., 2., 2., 0.])
         """
-        checks.require(
-            isinstance(batches, Iterable),
-            f"batches must be an iterable of pairs (logsnr, loss), got {batches!r}",
-            TypeError,
-        )
-        for batch in batches:
+        try:
+            pairs = iter(batches)
+        except TypeError:  # nothing to go through, such as an array without dimensions
+            raise TypeError(
+                f"batches must be an iterable of pairs (logsnr, loss), got {checks.brief(batches)}"
+            ) from None
+        for batch in pairs:
             self.update(*_pair(batch))
 
     def watch(

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from diffviz.checks import (
+    MOST,
     brief,
     count,
     dense_tensor,
@@ -314,8 +315,9 @@ def _checked_tokens(x: Any) -> Tensor:
         values.ndim == 2 and min(values.shape) >= 2,
         f"x must have shape (n, L) with n and L of at least 2, got {tuple(values.shape)}",
     )
-    least = values.cpu().numpy().min()
+    least, largest = values.cpu().numpy().min(), values.cpu().numpy().max()
     require(least >= 0, f"x must hold tokens of at least 0, got {least}; leave out padding of -100")
+    require(largest <= MOST, f"x must hold tokens of at most 2**53, got {largest}")
     return values
 
 

@@ -296,7 +296,7 @@ def exact_elbo(world: MarkovWorld, noise: Noise, reach: float = 45.0, steps: int
     Args:
         world: The world.
         noise: What replaces tokens.
-        reach: Largest |λ| in nats.
+        reach: Largest |λ| in nats, up to 700.
         steps: Number of nodes.
 
     Returns:
@@ -304,7 +304,7 @@ def exact_elbo(world: MarkovWorld, noise: Noise, reach: float = 45.0, steps: int
     """
     _check_world(world)
     _check_noise(noise)
-    reach = positive(reach, "reach")
+    reach = number(positive(reach, "reach"), "reach", high=LARGEST_LEVEL)
     nodes = np.linspace(-reach, reach, count(steps, "steps", least=2))
     z = _all_noised(world, noise)
     spent = sum(_density(world, noise, z, node) for node in nodes)

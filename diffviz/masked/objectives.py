@@ -202,7 +202,7 @@ class MaskedObjective:
         if not isinstance(self.schedule, Schedule):
             raise TypeError(
                 "schedule must be a masking schedule such as diffviz.masked.schedules.LINEAR, "
-                f"got {self.schedule!r}"
+                f"got {brief(self.schedule)}"
             )
         one_of(self.average, "average", AVERAGES)
         one_of(self.masks, "masks", MASKS)

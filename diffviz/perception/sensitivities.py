@@ -229,8 +229,9 @@ SENSITIVITIES = {
 
 def _a_response(f: NDArray | float) -> NDArray:
     """Gain of the A-weighting up to a constant, from its six poles in Hz."""
-    a, b, c, d = np.square([20.598997, 107.65265, 737.86223, 12194.217])
-    return f**4 / ((f**2 + a) * np.sqrt((f**2 + b) * (f**2 + c)) * (f**2 + d))
+    lowest, low, high, highest = (20.598997, 107.65265, 737.86223, 12194.217)
+    rise = (f / np.hypot(f, lowest)) ** 2 * (f / np.hypot(f, low)) * (f / np.hypot(f, high))
+    return rise * (highest / np.hypot(f, highest)) ** 2
 
 
 def a_weighting(frequency: ArrayLike) -> NDArray:

@@ -52,6 +52,8 @@ def loss_curves(
     checks.one_of(base, "base", ERROR_OF)
     if not isinstance(curves, Mapping):
         raise TypeError(f"curves must map names to values, got {checks.brief(curves)}")
+    if errors is not None and not isinstance(errors, Mapping):
+        raise TypeError(f"errors must map names to values, got {checks.brief(errors)}")
     around = {} if errors is None else dict(errors)
     unknown = around.keys() - dict(curves).keys()
     checks.require(not unknown, f"errors has no curve for {', '.join(sorted(map(str, unknown)))}")

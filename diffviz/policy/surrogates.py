@@ -47,6 +47,8 @@ def _fpo_mode(name: str, target: Target) -> Objective:
     )
 
 
+LONGEST_STEP = 1e9  # β of NFT
+
 # The loss compares the target; what the network puts out does not enter the weighting.
 MODES = {
     "u": _fpo_mode("u", U),
@@ -208,8 +210,8 @@ def ddpo(old: Tensor, new: Tensor, advantage: ArrayLike | Tensor, clip: float = 
     ratio = (new - old).exp()
     if not torch.isfinite(ratio).all():
         raise ValueError(
-            f"the ratio exp({(new - old).max():.4g}) overflows; take fewer or smaller steps, or "
-            "add a KL term"
+            f"the ratio of new to old, exp({(new - old).max():.4g}), overflows; take fewer or "
+            "smaller steps, or add a KL term"
         )
     clipped = ratio.clamp(1 - clip, 1 + clip)
     return -torch.minimum(ratio * advantages, clipped * advantages).mean()
@@ -363,7 +365,7 @@ def nft(
         new: The same of the policy that learns, at the same draws.
         share: How good an action is, from 0 to 1, shape (n,).
         factor: Factor on the squared error of x, shape (m, n); that of the code by default.
-        beta: Length of the step, above 0.
+        beta: Length of the step, above 0, at most 1e9.
 
     Returns:
         The loss, a scalar.
@@ -373,7 +375,7 @@ def nft(
         ValueError: Shapes differ, a value is not finite, a share is outside [0, 1], or beta is not
             above 0.
     """
-    beta = checks.positive(beta, "beta")
+    beta = checks.number(checks.positive(beta, "beta"), "beta", high=LONGEST_STEP)
     if factor is not None:
         checks.instance(factor, "factor", Tensor, "a tensor of shape (m, n)")
         checks.tensor(factor, "factor")
@@ -471,6 +473,8 @@ def _check_finite(tables: dict[str, Tensor]) -> None:
     """Refuse NaN and infinity, which would pass unseen into a network."""
     for name, table in tables.items():
         checks.dense_tensor(table, name)
+        real = not table.is_complex()
+        checks.require(real, f"{name} must hold real numbers, got {table.dtype}", TypeError)
         if not torch.isfinite(table).all():
             raise ValueError(
                 f"{name} holds NaN or inf: the policy broke before this step; go back to a copy "

@@ -35,7 +35,7 @@ class ArrayLoss:
         """The weighted squared error of a network's output."""
         u = torch.rand(len(x), self.uniforms)
         eps = torch.randn_like(x)
-        result = self.step(*(values.numpy() for values in (x, eps, u.squeeze(1))))
+        result = self._result(x, eps, u.squeeze(1))
         require(
             isinstance(result, (tuple, list)) and len(result) == 3,
             f"step must return z, target and weight, got {type(result).__name__}",
@@ -51,6 +51,18 @@ class ArrayLoss:
         if weight.ndim == 1:
             weight = weight.reshape(-1, *[1] * (z.ndim - 1))
         return (weight * (model(z) - target) ** 2).mean()
+
+    def _result(self, x: Tensor, eps: Tensor, u: Tensor) -> Any:
+        """What the step returns; shapes that do not fit are told with that of u."""
+        try:
+            return self.step(x.numpy(), eps.numpy(), u.numpy())
+        except ValueError as error:
+            if "broadcast" not in str(error):
+                raise
+            raise ValueError(
+                f"step fails where uniforms={self.uniforms} gives u the shape {tuple(u.shape)}: "
+                f"{error}"
+            ) from error
 
 
 def _tensor(value: Any, name: str) -> Tensor:

@@ -130,7 +130,8 @@ def ddim_error(trajectory: Trajectory, k: int) -> float:
     """Distance of step k of a trajectory, in z, from where DDIM goes from the same place."""
     _check_trajectory(trajectory)
     steps = len(trajectory.logsnr) - 1
-    require(count(k, "k", least=0) < steps, f"k must be below the {steps} steps, got {k}")
+    k = count(k, "k", least=0)
+    require(k < steps, f"k must be below the {steps} steps, got {k}")
     start, end = noise_ratio(trajectory.logsnr[k : k + 2]).tolist()
     scale_before, scale_after = np.hypot(1, [start, end]).tolist()
     y = trajectory.z[k] * scale_before

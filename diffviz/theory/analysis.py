@@ -27,7 +27,7 @@ from diffviz.checks import finite, increasing, number, positive, require
 from diffviz.theory import discretisation
 from diffviz.theory.atoms import WeightedLevels, measured_levels, weighted_levels
 from diffviz.theory.discretisation import between_tables, departure, ratio_on_levels, table_of
-from diffviz.theory.frames import Curve, levels
+from diffviz.theory.frames import LARGEST_LEVEL, Curve, levels
 from diffviz.theory.multipliers import constant
 from diffviz.theory.weightings import (
     Resolved,
@@ -711,23 +711,24 @@ def share_below(
         w: An objective, a measured loss or a callable of λ.
         at: λ in nats below which the share is taken.
         mmse: Error of the denoiser as a function of λ. By default w alone counts.
-        low: Least λ of the whole.
-        high: Largest λ of the whole.
+        low: Least λ of the whole, from −700.
+        high: Largest λ of the whole, up to 700.
 
     Returns:
         The share, between 0 and 1.
 
     Raises:
         TypeError: ``w`` is a name, or ``at``, ``low`` or ``high`` is no number.
-        ValueError: The whole is 0, low >= high, ``at`` is not finite, or w is an array.
+        ValueError: The whole is 0, low >= high or one is beyond ±700, ``at`` is not finite, or w
+            is an array.
 
     Example:
         >>> round(dv.share_below(dv.objective("edm"), at=0.0), 3)
         0.817
     """
     at = number(at, "at")
-    low = number(low, "low")
-    high = number(high, "high")
+    low = number(low, "low", -LARGEST_LEVEL, LARGEST_LEVEL)
+    high = number(high, "high", -LARGEST_LEVEL, LARGEST_LEVEL)
     require(low < high, f"a share needs low < high, got [{low:g}, {high:g}]")
     resolved = resolve_curve(w, "share_below")
     start = max(low, resolved.support[0])

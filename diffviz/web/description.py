@@ -124,12 +124,18 @@ class Slider(_Number):
         checks.number(self.low, f"low of {self.name}")
         checks.number(self.high, f"high of {self.name}")
         checks.one_of(self.scale, f"scale of {self.name}", SCALES)
+        checks.one_of(self.whole, f"whole of {self.name}", (False, True))
         if not self.low < self.high or (self.scale == "log" and self.low <= 0):
             raise ValueError(
                 f"the slider {self.name} needs low < high, and low > 0 on a log scale; "
                 f"got low {self.low!r}, high {self.high!r}"
             )
-        self.checked(self.value)
+        try:
+            self.checked(self.value)
+        except ValueError as error:
+            raise ValueError(
+                f"the value of {self.name} does not fit its low, high or whole: {error}"
+            ) from None
 
     def checked(self, value: Any) -> float:
         """The number, if it lies within the limits."""

@@ -116,6 +116,15 @@ def test_the_scalars_are_those_of_the_reader_of_tensorboard(folder):
         np.testing.assert_array_equal(ours[2], theirs[2])
 
 
+def test_a_file_without_scalars_gives_none(tmp_path):
+    pytest.importorskip("tensorboard", reason="the extra 'logs' is not installed")
+    file = tmp_path / "events.out.tfevents.1.host"
+    file.write_bytes(framed(b"", b""))  # two events that hold nothing
+    read = scalars.scalars_of(frames.read_records(file))
+    assert read.tags == ()
+    assert [len(part) for part in (read.tag, read.step, read.value)] == [0, 0, 0]
+
+
 def test_most_records_are_read_together(folder, monkeypatch):
     (file,) = folder.glob("*tfevents*")
     alone = []

@@ -25,16 +25,20 @@ SIGNS = torch.tensor([1.0, -1, 1, 1, -1, 1], dtype=torch.float64)
 ALPHA, SIGMA, A, B, FACTOR = 0.8, 0.5, -0.3, 0.7, 2.0
 
 
-def session(penalty):
+def constant_weight(eps):
+    return 1.0
+
+
+def session(penalty, data=X, weight=constant_weight):
     """A loss on z = ALPHA x + SIGMA eps with target A x + B eps and a penalty of the error."""
-    standin = StandIn(selector_of_z(None, X), None, -1)
+    standin = StandIn(selector_of_z(None, data), None, -1)
 
     def loss(x):
         eps = torch.randn_like(x)
         error = standin(ALPHA * x + SIGMA * eps) - (A * x + B * eps)
-        return penalty(error).sum(1)
+        return weight(eps) * penalty(error).sum(1)
 
-    return Session(loss, X, standin, seed=0, stratified=True)
+    return Session(loss, data, standin, seed=0, stratified=True)
 
 
 def squared(error):
@@ -55,6 +59,28 @@ def test_both_methods_read_a_squared_loss_exactly(method):
     np.testing.assert_allclose(read_off.h, 2 * FACTOR)
     np.testing.assert_allclose(read_off.target_error, 0, atol=1e-12)
     assert read_off.each_component == (True,)
+
+
+def weight_of_noise(eps):
+    """None where the noise is off."""
+    return (eps != 0).any(1)
+
+
+@pytest.mark.parametrize("width", [3, 6])
+def test_what_a_weight_of_zero_hides_follows_from_data_and_noise_together(width):
+    """Three components are enough for the two unknowns a and b and an error."""
+    chunk = session(squared, X[:, :width], weight_of_noise).chunk(0, 1, 16)
+    read_off = read(chunk, Assumptions(SIGNS[:width], method=Method.TWO_OUTPUTS))
+    np.testing.assert_allclose(read_off.a, A)
+    np.testing.assert_allclose(read_off.b, B)
+    np.testing.assert_allclose(read_off.target_error, 0, atol=1e-12)
+
+
+def test_two_components_cannot_tell_what_a_weight_of_zero_hides():
+    """Any target would fit: two unknowns and two numbers."""
+    chunk = session(squared, X[:, :2], weight_of_noise).chunk(0, 1, 16)
+    read_off = read(chunk, Assumptions(SIGNS[:2], method=Method.TWO_OUTPUTS))
+    assert np.isnan(read_off.a).all()
 
 
 def test_bisection_finds_the_target_and_the_local_factor_of_a_huber_loss():

@@ -1,5 +1,6 @@
 """Multipliers, tables, and what a weighting says: verdicts, shares and comparisons."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -358,6 +359,16 @@ def test_gaussian_information_is_the_integral_of_half_the_mmse():
 def test_a_share_of_nothing_is_refused(low, high):
     with pytest.raises(ValueError, match=r"low < high|no weight"):
         dv.share_below(dv.objective("ncsn"), low=low, high=high)
+
+
+@pytest.mark.parametrize("end", ["low", "high"])
+@pytest.mark.parametrize("value", [1e300, -701.0])
+def test_a_share_beyond_what_float64_holds_is_refused_by_name(end, value):
+    edm = dv.objective("edm")
+    with pytest.raises(ValueError, match=re.escape(f"{end} must lie in [-700, 700], got {value}")):
+        dv.share_below(edm, **{end: value})
+    whole = dv.share_below(edm, low=-700.0, high=700.0)
+    assert whole == pytest.approx(dv.share_below(edm, low=-40.0, high=40.0), rel=1e-6)
 
 
 @pytest.mark.parametrize(
