@@ -218,11 +218,14 @@ class Known:
         in_parts: Normal draws for some samples, or for some components of all, are parts of one
             noise, if together they are as large as the data.
         always_on: Noise cannot be switched off, as where it is divided by its own size.
+        needs_data: Noise reaches the network only where there are data, as where a mask is made
+            from them.
     """
 
     roles: Mapping[Signature, Role] = field(default_factory=dict)
     in_parts: bool = False
     always_on: bool = False
+    needs_data: bool = False
 
     def role(self, call: RandomCall, drawn: Tensor, data: Tensor) -> Role:
         """Tell what a random draw is for; see ``classify``."""

@@ -319,11 +319,22 @@ def _with_known_draws(chunk: Chunk) -> Chunk:
     nothing = chunk.run(State.NOTHING)
     if not nothing.z.isfinite().all() and _is_rescaled_noise(chunk):
         return chunk.knowing(replace(chunk.draws.known, always_on=True))
+    if _needs_data(chunk):
+        chunk = chunk.knowing(replace(chunk.draws.known, needs_data=True))
     if all(noise.numel() != chunk.x.numel() for noise in chunk.draws.noises):
         in_parts = chunk.knowing(replace(chunk.draws.known, in_parts=True))
         chunk = in_parts if _has_noise_in_parts(in_parts) else chunk
     roles = _roles_of_noises(chunk)
     return chunk.knowing(replace(chunk.draws.known, roles=roles)) if roles else chunk
+
+
+def _needs_data(chunk: Chunk) -> bool:
+    """Whether noise reaches components beside the data, and not without them."""
+    alone = chunk.run(State.NOISE).z - chunk.run(State.NOTHING).z
+    beside = chunk.run(State.BOTH).z - chunk.run(State.DATA).z
+    if alone.shape != beside.shape:
+        return False
+    return bool(((alone == 0) & (beside != 0)).double().mean() > RARE)
 
 
 def _is_rescaled_noise(chunk: Chunk) -> bool:
@@ -750,7 +761,8 @@ def _fails_by_state(chunk: Chunk, slope: Tensor, direction: Tensor, tolerance: f
     """Whether the weight differs between the states of data and noise."""
     for state in (State.NOTHING, State.DATA, State.NOISE):
         alone = chunk.run(state, direction).gradient - chunk.run(state).gradient
-        if relative_error(alone, slope).median() > tolerance:
+        known = alone.isfinite().all(1)  # a mean over no components is none
+        if torch.where(known, relative_error(alone, slope), 1).median() > tolerance:
             return True
     return False
 

@@ -287,12 +287,29 @@ class Chunk:
             answers: How other calls of the network are answered.
 
         Returns:
-            z and the gradient at the network's output.
+            z and the gradient at the network's output. Where noise needs data, a state without
+            them is the same one with data, less what the data alone give.
 
         Raises:
             ValueError: The loss does not call its network, or carries no gradient to its output.
             TypeError: The loss returns no tensor.
         """
+        if state.data or not self.draws.known.needs_data:
+            return self._run(state, output, data, noises, answers)
+        of_data = self._run(State.DATA)
+        beside = State.BOTH if state.noise else State.DATA
+        whole = self._run(beside, output, None, noises, answers)
+        return replace(whole, z=whole.z - of_data.z, gradient=whole.gradient - of_data.gradient)
+
+    def _run(
+        self,
+        state: State,
+        output: Tensor | None = None,
+        data: Tensor | None = None,
+        noises: Mapping[int, Tensor] | None = None,
+        answers: Answers = PLAIN,
+    ) -> Response:
+        """Run the loss once in a state as it is; see ``run``."""
         self._reset_generators()
         self.draws.rewind(state.noise, noises)
         self.standin.reset(output, answers)
