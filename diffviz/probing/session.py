@@ -173,7 +173,7 @@ class Session:
         Raises:
             TypeError: There is none.
         """
-        with explaining():
+        with explaining(), np.errstate(divide="ignore", invalid="ignore"):  # of noise that is off
             value = self._loss(x)
         return _tensor_of(value, self.loss_key)
 
@@ -258,7 +258,7 @@ class Chunk:
             yield
 
     def larger(self, size: int) -> "Chunk":
-        """A batch of another size, with the first samples and draws of its own.
+        """A batch of another size, with the first samples and draws of its own, noise as drawn.
 
         Args:
             size: Number of samples.
@@ -266,7 +266,7 @@ class Chunk:
         Returns:
             The chunk.
         """
-        return self._session.chunk(0, 1, size, self.draws.known)
+        return self._session.chunk(0, 1, size, replace(self.draws.known, unit_noise=False))
 
     def run(
         self,
