@@ -76,6 +76,9 @@ class Method(Enum):
     NAMED = auto()
 
 
+BY_STATE = (Method.TWO_OUTPUTS, Method.BISECTION)  # which read a target in each state by itself
+
+
 @dataclass(frozen=True)
 class Assumptions:
     """What a reading takes for granted about a loss.
@@ -277,7 +280,7 @@ def _read_group(
         _apart_from_rounding(target_error_of_data, of_data.target, of_noise.target),
         _apart_from_rounding(target_error_of_noise, of_noise.target, of_data.target),
     )
-    if assumptions.method is Method.TWO_OUTPUTS and x.shape[1] > 1 + len(noises.values):
+    if assumptions.method in BY_STATE and x.shape[1] > 1 + len(noises.values):
         a, b, target_error = _completed(a, b, target_error, states, x, noises)
     each = states.h
     if assumptions.method is Method.DIRECTION:
@@ -561,13 +564,16 @@ def _by_bisection(chunk: Chunk, assumptions: Assumptions) -> Observations:
     chunk.run(State.DATA)  # records the draws
     guessed = _guessed_targets(chunk, assumptions)
     data = _sign_change(chunk, State.DATA, guessed.get(State.DATA))
-    noise = _sign_change(chunk, State.NOISE, guessed.get(State.NOISE))
+    if chunk.draws.known.needs_data:
+        noise = _of_unknown_target(chunk, State.NOISE)
+    else:
+        noise = _sign_change(chunk, State.NOISE, guessed.get(State.NOISE))
     if assumptions.external_noise:
         nothing = noise
     elif assumptions.constant_input:
         nothing = _sign_change(chunk, State.NOTHING)
     else:
-        nothing = Observed(0 * noise.z, 0 * noise.target)
+        nothing = Observed(0 * noise.z, torch.zeros_like(noise.target))
     total = data.target if assumptions.external_noise else data.target + (noise - nothing).target
     if isinstance(assumptions.error, LeastError):
         of_noise = noise if assumptions.external_noise else noise - nothing
@@ -675,6 +681,12 @@ def _guessed_targets(chunk: Chunk, assumptions: Assumptions) -> dict[State, Tens
         return {}
     noise = sum((b * values for b, values in zip(bs, noises, strict=True)), torch.zeros(()))
     return {State.DATA: a * layout.rows_of_data(chunk), State.NOISE: noise}
+
+
+def _of_unknown_target(chunk: Chunk, state: State) -> Observed:
+    """Z of a state without the target, which is that of both states less the other's."""
+    z = chunk.run(state).z
+    return Observed(z, torch.full_like(z, torch.nan))
 
 
 def _sign_change(chunk: Chunk, state: State, guessed: Tensor | None = None) -> Observed:
@@ -818,7 +830,7 @@ def _bisect(chunk: Chunk, state: State, z: Tensor) -> Tensor:
         at_low, at_high = chunk.run(state, low).gradient, chunk.run(state, high).gradient
         if bool((at_low <= 0).all()) and bool((at_high >= 0).all()):
             break
-    weighted = (at_low != 0) | (at_high != 0)
+    weighted = (at_low.nan_to_num() != 0) | (at_high.nan_to_num() != 0)
     ends = _Ends(low, high, at_low, at_high)
     steps = int(np.log2(2 * reach / BRACKET))
     for left in range(steps, 0, -1):

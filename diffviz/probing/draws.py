@@ -58,7 +58,8 @@ REPLICATES = 10  # of a measurement, whose scatter gives the standard error
 STEP_OF_BATCHES = np.sqrt(5)  # from batch to batch, of the strata of a row
 WITHOUT_QUANTILES = frozenset({"randperm", "_standard_gamma", "poisson", "geometric_"})
 RANDOM = frozenset(QUANTILES) | WITHOUT_QUANTILES
-NORMAL = frozenset({"randn", "randn_like", "normal", "normal_"})
+STANDARD_NORMAL = frozenset({"randn", "randn_like", "standard_normal"})
+NORMAL = STANDARD_NORMAL | {"normal", "normal_"}
 WHOLE = frozenset({"randint", "randint_like", "random_", "integers"})
 FEWEST_BITS = 8  # in a draw that is none of a choice for each sample
 BELOW_ONE = frozenset({"rand", "rand_like"})
@@ -218,11 +219,17 @@ class Known:
         in_parts: Normal draws for some samples, or for some components of all, are parts of one
             noise, if together they are as large as the data.
         always_on: Noise cannot be switched off, as where it is divided by its own size.
+        needs_data: Noise reaches the network only where there are data, as where a mask is made
+            from them.
+        unit_noise: Each sample's noise has mean 0 and mean square 1, so that a loss that rescales
+            or turns it leaves its size as it is.
     """
 
     roles: Mapping[Signature, Role] = field(default_factory=dict)
     in_parts: bool = False
     always_on: bool = False
+    needs_data: bool = False
+    unit_noise: bool = False
 
     def role(self, call: RandomCall, drawn: Tensor, data: Tensor) -> Role:
         """Tell what a random draw is for; see ``classify``."""
@@ -231,6 +238,24 @@ class Known:
         else:
             role = classify(call, drawn, data, self.roles)
         return Role.OTHER if role is Role.NOISE and self.always_on else role
+
+    def noise(self, call: RandomCall, drawn: Tensor, data: Tensor) -> Tensor:
+        """Standard noise as it is used: of unit size in each sample, where that is asked for.
+
+        Args:
+            call: The call that drew it.
+            drawn: Its numbers.
+            data: The data of this run, shape (n, ...).
+
+        Returns:
+            The same numbers, or others of the same shape.
+        """
+        is_standard = call.function in STANDARD_NORMAL and drawn.numel() == data.numel()
+        if not (self.unit_noise and is_standard):
+            return drawn
+        rows = drawn.reshape(len(data), -1)
+        rows = rows - rows.mean(1, keepdim=True)
+        return (rows / rows.square().mean(1, keepdim=True).sqrt()).reshape(drawn.shape)
 
 
 NOTHING_KNOWN = Known()
@@ -824,6 +849,7 @@ class Draws(TorchFunctionMode):
         self._remember_generator(call)
         drawn = self._draw(func, call)
         role = self.known.role(call, drawn, self.batch.x)
+        drawn = self.known.noise(call, drawn, self.batch.x)
         if role is Role.TIME and self.axes is not None and not self.axes.used_up(drawn.numel()):
             drawn = self._stratified(call, drawn, self.axes)
         return Recorded(call.function, drawn, role)

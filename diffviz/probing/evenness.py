@@ -113,7 +113,8 @@ def note_on_levels(measured: Measured, share: float, evenness: Evenness) -> str:
         return (
             "levels could not be put in even order (drawn by a source that is not known, or some "
             "are left out, as rejected or odd ones?): they are sampled, and w is known to "
-            f"±{limit:.2g} % (in 95 of 100 cases) in each of {BINS} bins; more draws= tell more"
+            f"±{limit:.2g} % (in 95 of 100 cases) in each of {BINS} bins of as many draws; more "
+            "draws= tell more"
         )
     middle, tails = _limits(measured)
     return (

@@ -167,9 +167,14 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         constant_input=bool(nothing.z.any() or nothing.gradient.any()),
         error=error,
     )
+    is_rescaled = chunk.draws.known.unit_noise
     notes = _notes_on_noise(chunk, external_noise, components) + _notes_on_calls(chunk)
 
     path = _look_at_path(chunk, assumptions, tolerance)
+    if path.assumptions.estimated_noise and not (external_noise or is_rescaled):
+        chunk = chunk.knowing(replace(chunk.draws.known, unit_noise=True))
+        chunk.run(State.NOTHING)  # records the draws
+        path = _look_at_path(chunk, assumptions, tolerance)
     assumptions = path.assumptions
     first = read(chunk, assumptions)
     form = LossForm(Method.SUM_RULE)
@@ -199,7 +204,7 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         dependence=dependence,
         known=chunk.draws.known,
         scatters=bool(np.std(first.h) > SCATTER * abs(np.mean(first.h))),
-        inexact=path.inexact or form.inexact or coupling.found or dependence.changes,
+        inexact=path.inexact or form.inexact or coupling.found or dependence.changes or is_rescaled,
         coupling=coupling,
         mixed=form.mixed,
         loose=_follows_the_seed(chunk, path.assumptions, first),
@@ -318,12 +323,37 @@ def _with_known_draws(chunk: Chunk) -> Chunk:
     """
     nothing = chunk.run(State.NOTHING)
     if not nothing.z.isfinite().all() and _is_rescaled_noise(chunk):
-        return chunk.knowing(replace(chunk.draws.known, always_on=True))
+        return chunk.knowing(replace(chunk.draws.known, always_on=True, unit_noise=True))
+    if _needs_data(chunk):
+        chunk = chunk.knowing(replace(chunk.draws.known, needs_data=True))
+    if _has_noise_of_fixed_size(chunk):
+        chunk = chunk.knowing(replace(chunk.draws.known, unit_noise=True))
     if all(noise.numel() != chunk.x.numel() for noise in chunk.draws.noises):
         in_parts = chunk.knowing(replace(chunk.draws.known, in_parts=True))
         chunk = in_parts if _has_noise_in_parts(in_parts) else chunk
     roles = _roles_of_noises(chunk)
     return chunk.knowing(replace(chunk.draws.known, roles=roles)) if roles else chunk
+
+
+def _needs_data(chunk: Chunk) -> bool:
+    """Whether noise reaches components beside the data, and not without them."""
+    noise = chunk.run(State.NOISE).z
+    beside = chunk.run(State.BOTH).z - chunk.run(State.DATA).z
+    if noise.shape != beside.shape:
+        return False
+    lost = (noise == chunk.run(State.NOTHING).z) | noise.isnan()
+    return bool((lost & (beside != 0) & beside.isfinite()).double().mean() > RARE)
+
+
+def _has_noise_of_fixed_size(chunk: Chunk) -> bool:
+    """Whether noise of twice the size is the same noise, as where it is divided by its size."""
+    nothing, once = chunk.run(State.NOTHING).z, chunk.run(State.NOISE).z
+    noises = enumerate(chunk.draws.noises)
+    twice = chunk.run(State.NOISE, noises={number: 2 * noise for number, noise in noises}).z
+    if not once.shape == twice.shape == nothing.shape or torch.equal(once, nothing):
+        return False
+    change = relative_error(twice - nothing, once - nothing)
+    return bool(once.isfinite().all() and change.median() < TOLERANCE_OF_FEW_BITS)
 
 
 def _is_rescaled_noise(chunk: Chunk) -> bool:
@@ -615,7 +645,8 @@ def _finish(chunk: Chunk, finding: Finding) -> Finding:
 def _note_on_correlation(chunk: Chunk, assumptions: Assumptions) -> str:
     """Says how far λ differs between directions; empty where it does not, or is told elsewhere."""
     layout = assumptions.layout
-    if layout.retraced or layout.groups or not assumptions.estimated_noise:
+    is_changed = assumptions.estimated_noise or chunk.draws.known.unit_noise
+    if layout.retraced or layout.groups or not is_changed:
         return ""
     more = chunk.larger(min(SAMPLES_OF_NOISE, max(1, NUMBERS_OF_NOISE // chunk.x[0].numel())))
     nothing = 0 if assumptions.external_noise else more.run(State.NOTHING).z
@@ -672,16 +703,15 @@ def _fails(error: NDArray, tolerance: float) -> bool:
 
 
 def _notes_on_noise(chunk: Chunk, external: bool, components: int) -> tuple[str, ...]:
-    """Says that sigma is estimated where the noise cannot be switched off."""
+    """Says that sigma is estimated where the noise cannot be switched off, or is rescaled."""
+    if chunk.draws.known.unit_noise:
+        return (
+            "the noise is rescaled by its own statistics (divided by its standard deviation, norm "
+            "or largest value?): sigma is the size that it has then",
+        )
     if not external:
         return ()
     percent = 100 / np.sqrt(2 * components)
-    if chunk.draws.known.always_on:
-        return (
-            "the noise is rescaled by its own statistics (divided by its standard deviation or "
-            "largest value?), so that it is never 0: sigma is its size, each draw to "
-            f"±{percent:.2g} %",
-        )
     return (
         "the noise is not drawn by torch's or NumPy's normal functions for all samples at once: "
         f"sigma is estimated, each draw to ±{percent:.2g} %; where the loss draws it sample by "
@@ -750,7 +780,8 @@ def _fails_by_state(chunk: Chunk, slope: Tensor, direction: Tensor, tolerance: f
     """Whether the weight differs between the states of data and noise."""
     for state in (State.NOTHING, State.DATA, State.NOISE):
         alone = chunk.run(state, direction).gradient - chunk.run(state).gradient
-        if relative_error(alone, slope).median() > tolerance:
+        known = alone.isfinite().all(1)  # a mean over no components is none
+        if torch.where(known, relative_error(alone, slope), 1).median() > tolerance:
             return True
     return False
 

@@ -185,8 +185,12 @@ def trace_all(chunk: Chunk) -> tuple[Traced | None, list[Traced | None]]:
     """
     origin = chunk.run(State.NOTHING).z
 
+    needs_data = chunk.draws.known.needs_data  # and a mask of them is to stay as it is
+    held = chunk.x != 0 if needs_data else torch.ones_like(chunk.x)
+
     def from_data(pattern: Tensor) -> Tensor:
-        return chunk.run(State.DATA, data=pattern.reshape(chunk.x.shape).to(chunk.x)).z - origin
+        data = held * pattern.reshape(chunk.x.shape).to(chunk.x)
+        return chunk.run(State.DATA, data=data).z - origin
 
     numbers = range(len(chunk.draws.noises))
     return (

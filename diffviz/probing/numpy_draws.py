@@ -140,6 +140,9 @@ class NumpyDraws:
         if call.function in WITHOUT_REPLACEMENT | OF_ALL:
             return self._record_without_replacement(call, drawn)
         numbers = torch.from_numpy(np.array(drawn, dtype=np.float64, ndmin=0))
+        if self._draws is not None and isinstance(drawn, np.ndarray):
+            numbers = self._draws.known.noise(call, numbers, self._batch.x)
+            drawn = numbers.numpy().astype(drawn.dtype)
         if self._draws is not None and self._is_noise(call, numbers):
             self._draws.add_noise(call, numbers)
             return RecordedArray(call.function, drawn, is_noise=True)

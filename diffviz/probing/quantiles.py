@@ -193,6 +193,54 @@ def _numpy_gamma(u: NDArray, shape: Any, scale: Any = 1.0, size: Any = None) -> 
     return scale * special.gammaincinv(shape, u)
 
 
+def _numpy_chisquare(u: NDArray, df: Any, size: Any = None) -> NDArray:
+    """Quantiles of ``chisquare``."""
+    return 2 * special.gammaincinv(np.asarray(df) / 2, u)
+
+
+def _numpy_standard_t(u: NDArray, df: Any, size: Any = None) -> NDArray:
+    """Quantiles of ``standard_t``."""
+    return special.stdtrit(df, u)
+
+
+def _numpy_standard_cauchy(u: NDArray, size: Any = None) -> NDArray:
+    """Quantiles of ``standard_cauchy``."""
+    return np.tan(np.pi * (u - 0.5))
+
+
+def _numpy_gumbel(u: NDArray, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> NDArray:
+    """Quantiles of ``gumbel``."""
+    return loc - scale * np.log(-np.log(u))
+
+
+def _numpy_pareto(u: NDArray, a: Any, size: Any = None) -> NDArray:
+    """Quantiles of ``pareto``, which starts at 0."""
+    return np.expm1(-np.log1p(-u) / a)
+
+
+def _numpy_power(u: NDArray, a: Any, size: Any = None) -> NDArray:
+    """Quantiles of ``power``."""
+    return u ** (1 / np.asarray(a))
+
+
+def _numpy_rayleigh(u: NDArray, scale: Any = 1.0, size: Any = None) -> NDArray:
+    """Quantiles of ``rayleigh``."""
+    return scale * np.sqrt(-2 * np.log1p(-u))
+
+
+def _numpy_triangular(u: NDArray, left: Any, mode: Any, right: Any, size: Any = None) -> NDArray:
+    """Quantiles of ``triangular``."""
+    width = np.asarray(right) - left
+    rising = left + np.sqrt(u * width * (np.asarray(mode) - left))
+    falling = right - np.sqrt((1 - u) * width * (np.asarray(right) - mode))
+    return np.where(u * width < np.asarray(mode) - left, rising, falling)
+
+
+def _numpy_weibull(u: NDArray, a: Any, size: Any = None) -> NDArray:
+    """Quantiles of ``weibull``."""
+    return (-np.log1p(-u)) ** (1 / np.asarray(a))
+
+
 def _numpy_integers(
     u: NDArray,
     low: Any,
@@ -219,6 +267,15 @@ NUMPY_QUANTILES: dict[str, Callable[..., NDArray]] = {
     "exponential": _numpy_exponential,
     "beta": _numpy_beta,
     "gamma": _numpy_gamma,
+    "chisquare": _numpy_chisquare,
+    "standard_t": _numpy_standard_t,
+    "standard_cauchy": _numpy_standard_cauchy,
+    "gumbel": _numpy_gumbel,
+    "pareto": _numpy_pareto,
+    "power": _numpy_power,
+    "rayleigh": _numpy_rayleigh,
+    "triangular": _numpy_triangular,
+    "weibull": _numpy_weibull,
     "randint": _numpy_integers,
     "integers": _numpy_integers,
 }

@@ -173,7 +173,7 @@ class Session:
         Raises:
             TypeError: There is none.
         """
-        with explaining():
+        with explaining(), np.errstate(divide="ignore", invalid="ignore"):  # of noise that is off
             value = self._loss(x)
         return _tensor_of(value, self.loss_key)
 
@@ -258,7 +258,7 @@ class Chunk:
             yield
 
     def larger(self, size: int) -> "Chunk":
-        """A batch of another size, with the first samples and draws of its own.
+        """A batch of another size, with the first samples and draws of its own, noise as drawn.
 
         Args:
             size: Number of samples.
@@ -266,7 +266,7 @@ class Chunk:
         Returns:
             The chunk.
         """
-        return self._session.chunk(0, 1, size, self.draws.known)
+        return self._session.chunk(0, 1, size, replace(self.draws.known, unit_noise=False))
 
     def run(
         self,
@@ -287,12 +287,29 @@ class Chunk:
             answers: How other calls of the network are answered.
 
         Returns:
-            z and the gradient at the network's output.
+            z and the gradient at the network's output. Where noise needs data, a state without
+            them is the same one with data, less what the data alone give.
 
         Raises:
             ValueError: The loss does not call its network, or carries no gradient to its output.
             TypeError: The loss returns no tensor.
         """
+        if state.data or not self.draws.known.needs_data:
+            return self._run(state, output, data, noises, answers)
+        of_data = self._run(State.DATA)
+        beside = State.BOTH if state.noise else State.DATA
+        whole = self._run(beside, output, None, noises, answers)
+        return replace(whole, z=whole.z - of_data.z, gradient=whole.gradient - of_data.gradient)
+
+    def _run(
+        self,
+        state: State,
+        output: Tensor | None = None,
+        data: Tensor | None = None,
+        noises: Mapping[int, Tensor] | None = None,
+        answers: Answers = PLAIN,
+    ) -> Response:
+        """Run the loss once in a state as it is; see ``run``."""
         self._reset_generators()
         self.draws.rewind(state.noise, noises)
         self.standin.reset(output, answers)

@@ -34,7 +34,7 @@ from diffviz.theory.atoms import FactorBetweenLevels, WeightedLevels
 from diffviz.theory.weightings import Resolved
 
 TOLERANCE = 0.005  # deviation up to which a table is one of a continuous weighting
-FEWEST = 8  # stretches between levels below which nothing is said
+FEWEST = 5  # stretches between levels below which nothing is said
 NODES, SHARES = np.polynomial.legendre.leggauss(5)  # quadrature between neighbouring levels
 FIRST_TIME = 1e-9  # in place of t = 0, where alpha is 1
 

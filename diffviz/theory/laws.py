@@ -429,6 +429,17 @@ def atoms(logsnr: ArrayLike, mass: ArrayLike | None = None, steps: int | None = 
     """
     levels = array(logsnr, "logsnr of the atoms", ndim=1)
     order = np.argsort(levels)
+    repeated = levels[order][1:][np.diff(levels[order]) == 0].tolist()
+    require(
+        not repeated,
+        f"logsnr of the atoms must be distinct, got {repeated[:3]} again: give each level once, "
+        "with the sum of its masses as mass=",
+    )
+    require(
+        len(levels) > 1,
+        f"logsnr of the atoms must be two levels or more, got {levels}: one has no spacing, and "
+        "so no density",
+    )
     levels = increasing(levels[order], "logsnr of the atoms")
     weight = np.ones_like(levels) if mass is None else finite(mass, "mass")
     if weight.shape != levels.shape or (weight < 0).any() or not weight.any():

@@ -28,6 +28,15 @@ LAWS = {
     "exponential": (lambda rng: rng.exponential(2, N), stats.expon(scale=2)),
     "beta": (lambda rng: rng.beta(2, 3, N), stats.beta(2, 3)),
     "gamma": (lambda rng: rng.gamma(2, 3, N), stats.gamma(2, scale=3)),
+    "chisquare": (lambda rng: rng.chisquare(3, N), stats.chi2(3)),
+    "standard_t": (lambda rng: rng.standard_t(4, N), stats.t(4)),
+    "standard_cauchy": (lambda rng: rng.standard_cauchy(N), stats.cauchy()),
+    "gumbel": (lambda rng: rng.gumbel(1, 2, N), stats.gumbel_r(1, 2)),
+    "pareto": (lambda rng: rng.pareto(3, N), stats.lomax(3)),
+    "power": (lambda rng: rng.power(3, N), stats.powerlaw(3)),
+    "rayleigh": (lambda rng: rng.rayleigh(2, N), stats.rayleigh(scale=2)),
+    "triangular": (lambda rng: rng.triangular(1, 2, 5, N), stats.triang(0.25, 1, 4)),
+    "weibull": (lambda rng: rng.weibull(2, N), stats.weibull_min(2)),
 }
 TABLES = {
     "randint": lambda rng: rng.randint(5, 15, N),

@@ -94,6 +94,16 @@ def test_a_table_is_that_of_its_own_class_and_of_no_other(name, steps):
     require_own_class_only(table(name, steps), name, steps)
 
 
+@pytest.mark.parametrize("steps", [8, 10])
+def test_a_short_table_is_that_of_its_own_entry_and_of_no_far_one(steps):
+    names = ("fm-ot", "fm-shift3", "sd3", "edm", "iddpm-cosine")
+    for name in names:
+        short = table(name, steps)
+        comparisons = {other: dv.compare(short, dv.objective(other)) for other in names}
+        assert [other for other in names if comparisons[other].same] == [name]
+        assert comparisons[name].table == f"the T = {steps} table of {name}"
+
+
 @pytest.mark.parametrize("place", [0.25, 0.75])
 def test_levels_may_lie_anywhere_in_their_steps(place):
     require_own_class_only(table("iddpm-cosine", 100, place), "iddpm-cosine", 100)

@@ -320,6 +320,8 @@ def test_a_truncated_law_is_the_conditioned_one():
         (lambda: laws.blended(stats.norm(), 0), "share"),
         (lambda: laws.blended(stats.norm(), 1), "at 1 take"),
         (lambda: laws.blended(laws.atoms([0, 1]), 0.1), "levels"),
+        (lambda: laws.atoms([1, 0, 1]), r"got \[1.0\] again: give each level once"),
+        (lambda: laws.atoms([2.0]), "must be two levels or more"),
         (lambda: laws.squeezed(stats.norm(), 0.5, 0.5), "high - low"),
         (lambda: laws.squeezed(stats.norm(), -0.1, 1), "outside"),
         (lambda: laws.squeezed(laws.atoms([0, 1]), 0, 0.9), "levels"),

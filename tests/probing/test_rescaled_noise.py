@@ -1,0 +1,122 @@
+"""Noise that a loss divides by its own size, centres or turns: the weighting of white noise."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from diffviz.probing.draws import Known, RandomCall
+from diffviz.probing.measure import probe
+from diffviz.reports.measurement import Report
+
+X = torch.randn(32, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+EACH = (1, 2, 3)
+
+
+def off(measured):
+    """Largest deviation from flow matching in 20 bins over 96 % of the draws."""
+    edges = measured.edges(20, 0.96)
+    exact = -np.diff(np.exp(-edges / 2)) / np.diff(edges)
+    ratio = measured.weighting(edges)[0] / exact
+    return np.abs(ratio / np.median(ratio) - 1).max()
+
+
+def says(measured, text):
+    return any(text in note for note in measured.notes)
+
+
+def flow(model, x, noise):
+    t = torch.rand(len(x))
+    level = t[:, None, None, None]
+    return ((model((1 - level) * x + level * noise, t) - (noise - x)) ** 2).mean()
+
+
+RESCALED = {
+    "over the spread of a batch": lambda noise: noise / noise.std(),
+    "over a spread that is never 0": lambda noise: noise / (noise.std() + 1e-6),
+    "over the spread of each": lambda noise: noise / noise.std(EACH, keepdim=True),
+    "over the norm": lambda noise: F.normalize(noise.flatten(1)).reshape(noise.shape) * 192**0.5,
+    "standardised in a batch": lambda noise: (noise - noise.mean()) / noise.std(),
+    "by a layer's norm": lambda noise: F.layer_norm(noise, noise.shape[1:]),
+}
+
+
+@pytest.mark.parametrize("name", RESCALED)
+def test_white_noise_that_is_rescaled_by_its_own_statistics_is_read_and_named(name):
+    def loss(model, x):
+        return flow(model, x, RESCALED[name](torch.randn_like(x)))
+
+    measured = probe(loss, X, draws=1000)
+    assert measured.kind == "u"
+    assert off(measured) < 0.005
+    assert says(measured, "the noise is rescaled by its own statistics")
+    assert "equal to" not in str(Report(**vars(measured)))
+
+
+def haar(values):
+    """Sums and differences of neighbours, an orthogonal map."""
+    pairs = values.unflatten(-1, (-1, 2))
+    return torch.cat([pairs.sum(-1), pairs[..., 0] - pairs[..., 1]], -1) / 2**0.5
+
+
+def on_wavelets(model, x):
+    t = torch.rand(len(x))
+    level = t[:, None, None, None]
+    noise = torch.randn_like(x)
+    return ((model(haar((1 - level) * x + level * noise), t) - haar(noise - x)) ** 2).mean()
+
+
+def centred(model, x):
+    noise = torch.randn_like(x)
+    return flow(model, x, noise - noise.mean())
+
+
+@pytest.mark.parametrize("loss", [on_wavelets, centred])
+def test_noise_that_is_turned_or_centred_has_the_weighting_of_white_noise(loss):
+    measured = probe(loss, X, draws=1000)
+    assert measured.kind == "u"
+    assert off(measured) < 0.005
+    assert not says(measured, "correlated")
+
+
+def test_noise_of_numpy_over_its_own_spread_is_read_too():
+    def loss(model, x):
+        noise = np.random.standard_normal(x.shape)  # noqa: NPY002
+        return flow(model, x, torch.from_numpy(noise / noise.std()).float())
+
+    measured = probe(loss, X, draws=1000)
+    assert measured.kind == "u"
+    assert off(measured) < 0.005
+
+
+def test_centring_each_sample_leaves_no_noise_in_one_direction_and_is_named():
+    def loss(model, x):
+        noise = torch.randn_like(x)
+        return flow(model, x, noise - noise.mean(EACH, keepdim=True))
+
+    measured = probe(loss, X, draws=1000)
+    assert says(measured, "the noise is correlated between components")
+    assert not measured.exact
+
+
+def test_noise_of_unit_size_has_mean_0_and_mean_square_1_and_times_stay_as_they_are():
+    known = Known(unit_noise=True)
+    noise = known.noise(RandomCall("randn_like", (X,), {}), 3 * X + 1, X)
+    assert noise.shape == X.shape
+    torch.testing.assert_close(noise.mean(EACH), torch.zeros(32), rtol=0, atol=1e-6)
+    torch.testing.assert_close(noise.square().mean(EACH), torch.ones(32))
+    for call, values in (("randn", X[:, 0, 0, 0]), ("rand_like", X), ("normal_", X)):
+        assert known.noise(RandomCall(call, (X,), {}), values, X) is values
+    assert Known().noise(RandomCall("randn", (X.shape,), {}), X, X) is X
+
+
+def test_data_that_are_standardised_over_the_batch_are_read():
+    def loss(model, x):
+        x = (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True)
+        return flow(model, x, torch.randn_like(x))
+
+    measured = probe(loss, 3 * X + 2, draws=1000)
+    assert measured.kind == "u"
+    assert off(measured) < 0.005
+    assert says(measured, "data reach the network changed")
+    assert not measured.exact
