@@ -235,14 +235,16 @@ def test_the_fits_of_a_sigmoid_are_right(text):
 def test_the_projection_rises_for_people_and_falls_for_other_eyes(text):
     grid = np.linspace(-8, 0, 81)
     assert_says(
-        text, "For people it *rises* from noise", "For cat, goldfish and mouse, on the right"
+        text,
+        "For people it *rises* from noise",
+        "For cat, triplefin, goldfish and mouse, on the right",
     )
     for name in NAMES:
         projection = seen(name).projection
         assert projection(-8.0) < projection(0.0)
         falls = np.log(projection(np.linspace(-10, 10, 401)).max() / projection(10.0))
         assert (falls < 0.2) == (name == "mannos_sakrison"), name
-    for name in ("cat", "goldfish", "mouse"):
+    for name in ("cat", "triplefin", "goldfish", "mouse"):
         projection = spectra.implied(spectrum(), sensitivities.species(name), 30).projection
         assert projection(-8.0) > projection(0.0) > projection(8.0)
         assert (np.diff(projection(grid[grid > -6])) < 0).all()
