@@ -60,7 +60,12 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     label = "optima of surfaces as likely"
     ax.plot(*fitted.optima.T, ".", ms=3, zorder=2, clip_on=False, label=label, **SPREAD)
     kept = fitted.kept
-    dots: dict[str, Any] = {"ms": 4, "color": "black", "gid": "points", "label": "trained"}
+    dots: dict[str, Any] = {
+        "ms": 4,
+        "color": "black",
+        "gid": "points",
+        "label": "trained weightings",
+    }
     ax.plot(*fitted.points[kept].T, "o", zorder=3, **dots)
     ax.plot(*fitted.points[~kept].T, "x", ms=7, color="red", gid="failed", zorder=3)
     ax.plot(*result.optimum[:, None], "*", clip_on=False, label="least", **STAR)
@@ -179,7 +184,7 @@ def beside(result: search_report.Search, ax: Axes) -> None:
             gid=f"{name}:words",
         )
     line = ax.axvline(0, color=OPTIMUM, lw=1.5, zorder=1, gid="optimum", label="the optimum")
-    legend(ax, [line], loc="lower left", bbox_to_anchor=(0.06, 0.0))
+    legend(ax, [line], loc="best")
     ax.set(
         yticks=range(len(rows)),
         yticklabels=[name for name, _ in rows],

@@ -91,7 +91,7 @@ def test_candidates_stand_with_their_intervals_best_first(picture):
 def test_every_mark_of_the_surface_and_the_line_of_the_optimum_are_named(picture):
     (drawn,) = picture.legends
     said = [text.get_text() for text in drawn.get_texts()]
-    for name in ("trained", "least", "theory's guess", "optima of surfaces as likely"):
+    for name in ("trained weightings", "least", "theory's guess", "optima of surfaces as likely"):
         assert name in said
     assert len(said) == 6
     right = picture.axes[1].get_legend()
