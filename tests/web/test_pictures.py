@@ -255,7 +255,7 @@ def test_equal_axes_hold_the_points_and_no_more():
 
 def test_words_under_a_picture_have_nine_points_and_fit():
     heads = ("cycles per degree, from", *(f"{2**k}–{2 ** (k + 1)}" for k in range(7)))
-    view = View((CHART, TABLE, Table(heads, (heads,)), Note("w" * 99)))
+    view = View((CHART, TABLE, Table(heads, (heads,)), Note("visible distortion left at λ " * 8)))
     drawing = figure(view)
     drawing.draw_without_rendering()
     texts = drawing.axes[-1].texts
