@@ -333,7 +333,7 @@ def contrast_sensitivity(frequency: NDArray | None = None) -> Axes:
             ax=ax,
         )
         ax.set(xscale="log", yscale="log", xlim=(frequency[0], frequency[-1]), ylim=(3e-3, 1.5))
-        _name_curves(ax, loc=place, handlelength=1.8)
+        _name_curves(ax, loc=place, handlelength=2.4)
     return left
 
 
