@@ -368,20 +368,16 @@ def csf_weighting(columns: Mapping[str, Mapping[str, Implied]] | None = None) ->
         ax.set_ylim(-2.4, 2.4)
     for ax, kind in ((upper[0], "rate–distortion"), (lower[0], "projection")):
         ax.set_ylabel(f"{kind}: log₁₀ w, 0 at λ = 0")
-    figure.subplots_adjust(hspace=0.12, wspace=0.16)
-    _share_height(upper, lower, 9.0 / 4.8)
+    _scale_alike(upper[0], lower[0])
+    figure.subplots_adjust(hspace=0.17, wspace=0.16)
     return panels[0]
 
 
-def _share_height(upper: Sequence[Axes], lower: Sequence[Axes], ratio: float) -> None:
-    """Give two rows of panels heights of that ratio, in the room that they have."""
-    top, bottom = upper[0].get_position().y1, lower[0].get_position().y0
-    gap = upper[0].get_position().y0 - lower[0].get_position().y1
-    below = (top - bottom - gap) / (1 + ratio)
-    for above, under in zip(upper, lower, strict=True):
-        place = above.get_position()
-        above.set_position((place.x0, bottom + below + gap, place.width, ratio * below))
-        under.set_position((place.x0, bottom, place.width, below))
+def _scale_alike(above: Axes, below: Axes) -> None:
+    """Give the two rows of these panels heights in the ratio of their vertical ranges."""
+    grid = above.get_gridspec()
+    if grid is not None:
+        grid.set_height_ratios([float(np.ptp(ax.get_ylim())) for ax in (above, below)])
 
 
 @figure("hearing", "A-weighting, and the weightings that it implies on pink noise.")

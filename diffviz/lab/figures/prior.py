@@ -117,8 +117,10 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
     _mark_ends(ax)
     _break_axis(ax)
     ground = {"frameon": True, "framealpha": 1, "edgecolor": "none"}  # over the dotted lines
-    legend(ax, [line_of(ax, name) for name in (term, shown)], loc="lower right", **ground)
-    ax.set_title("the prior term falls e-fold with each nat, and most of it can show", pad=32)
+    labels = [term, shown.replace(", ", ",\n", 1)]
+    handles = [line_of(ax, name) for name in (term, shown)]
+    legend(ax, handles, labels=labels, loc="lower right", **ground)
+    ax.set_title("e-fold less with each nat, and most of it can show", pad=38)
     ax.figure.subplots_adjust(top=0.82)
     return ax
 
@@ -137,7 +139,7 @@ def _draw_ratio(ax: Axes, curves: dict[int, NDArray], title: str) -> None:
     )
     for line in named_lines(ax):
         line.set_linestyle("-")  # colours tell the sizes apart, in both panels alike
-    ax.set_title(title, pad=32)
+    ax.set_title(title, pad=38)
     ax.set(ylim=(0, 1.06), xlim=(-24, 0))
     _break_axis(ax)
 

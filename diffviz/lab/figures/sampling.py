@@ -505,15 +505,14 @@ def train_sample_schedules(steps: int = 16, counts: Sequence[int] = COUNTS) -> A
         _draw_distances(ax, grid, counts)
     for ax in upper[1:]:
         ax.set_yticklabels([])
-    upper[0].set_ylabel("rms distance from the exact flow's end")
+    upper[0].set_ylabel("rms distance from the exact end")
     legend(upper[0], loc="lower left", handlelength=1.5)
     table, *others = lower
     for ax in others:
         ax.remove()
-    figure = table.figure
-    figure.subplots_adjust(bottom=0.03, top=0.94, wspace=0.1, hspace=0.32)
-    below = table.get_position()
-    width = upper[-1].get_position().x1 - below.x0
-    table.set_position((below.x0, below.y0, width, below.height))
+    grid = table.get_gridspec()
+    if grid is not None:
+        table.set_subplotspec(grid[1, :])
+    table.figure.subplots_adjust(bottom=0.03, top=0.94, wspace=0.1, hspace=0.32)
     _draw_table(table, steps)
     return upper[0]

@@ -13,6 +13,7 @@ import torch
 from pictures import check, check_type, data
 
 import diffviz as dv
+from diffviz.lab import figures
 from diffviz.lab.experiments import sampling as sampling_experiments
 from diffviz.lab.figures import sampling as sampling_figures
 from diffviz.lab.figures.style import OTHERS
@@ -345,8 +346,11 @@ def test_a_panel_for_each_grid_holds_its_line_and_all_trainings(drawn):
         assert ax.get_ylim()[0] < heights.min() and heights.max() < ax.get_ylim()[1]
 
 
-def test_each_column_of_the_table_stands_under_its_grid(drawn):
-    *panels, table = drawn["train-sample-schedules"].axes
+@pytest.mark.parametrize("theme", [None, "slide"])
+def test_each_column_of_the_table_stands_under_its_grid(theme):
+    figure = figures.draw("train-sample-schedules", theme, (16, 9) if theme else None)
+    figure.canvas.draw()
+    *panels, table = figure.axes
     for column, ax in enumerate(panels):
         place = table.transData.transform((column, 0))[0]
         box = ax.get_window_extent()
