@@ -66,12 +66,17 @@ def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     cells = GridSpecFromSubplotSpec(max(rows, 1), columns, parts[0])
     for number, panel in enumerate(pictures):
         row, column = divmod(number, columns)
-        is_alone = isinstance(panel, Images) and column == 0 and panel is pictures[-1]
+        is_alone = _takes_the_row(panel, column, number == len(pictures) - 1)
         cell = cells[row, :] if is_alone else cells[row, column]
         _draw(drawing, cell, panel, columns)
     if text:
         _draw_texts(drawing, parts[1], view)
     return drawing
+
+
+def _takes_the_row(panel: Panel, column: int, is_last: bool) -> bool:
+    """Whether a panel is of images and alone in its row."""
+    return isinstance(panel, Images) and column == 0 and is_last
 
 
 def _height(panel: Panel) -> float:

@@ -58,7 +58,7 @@ CURVE_COLOURS = {
     "rate–distortion": FOCUS,
     "projection": FOCUS,
 }
-DASHED = {  # what shares its colour, or its place, with another
+DASHED: dict[str, Any] = {  # what shares its colour, or its place, with another
     "triplefin": plots.DASHES[1],
     "10 pixels per degree": plots.DASHES[2],
     "30 pixels per degree": plots.DASHES[0],

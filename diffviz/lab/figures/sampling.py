@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
@@ -348,7 +349,7 @@ def _draw_bands(ax: Axes) -> None:
     labels = [*shares, "FM, uniform t", "VP cosine"]
     place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
     drawn = legend(ax, [*handles, *grids], labels=labels, handlelength=2.5, **place)
-    drawn.set_title("cycles per image", prop={"size": 9})
+    drawn.set_title("cycles per image", prop=FontProperties(size=9))
 
 
 @figure(
@@ -510,9 +511,9 @@ def train_sample_schedules(steps: int = 16, counts: Sequence[int] = COUNTS) -> A
     table, *others = lower
     for ax in others:
         ax.remove()
-    grid = table.get_gridspec()
-    if grid is not None:
-        table.set_subplotspec(grid[1, :])
+    places = table.get_gridspec()
+    if places is not None:
+        table.set_subplotspec(places[1, :])
     table.figure.subplots_adjust(bottom=0.03, top=0.94, wspace=0.1, hspace=0.32)
     _draw_table(table, steps)
     return upper[0]

@@ -208,7 +208,7 @@ def drawn(result: search_report.Search) -> Axes:
     beside(result, right)
     left.figure.subplots_adjust(left=0.06, bottom=0.24, right=0.885, wspace=0.6)
     named = [line for line in left.lines if not str(line.get_label()).startswith("_")]
-    place = {"loc": "lower center", "frameon": False, "fontsize": 9}
+    place: dict[str, Any] = {"loc": "lower center", "frameon": False, "fontsize": 9}
     left.figure.legend(handles=named, ncols=3, **place)
     return left
 
