@@ -28,9 +28,11 @@ from diffviz.web.pictures import Chart, Cloud, Images, Note, Panel, Table, View
 
 WIDTH = 8.0  # inches
 CHART_HEIGHT = 4.0
-LINE_HEIGHT = 0.2  # of a row of text
-COLUMN_WIDTH = 96  # characters of a row of a table
-NOTE_WIDTH = 110  # characters of a note in a line
+EQUAL_HEIGHT = 5.4  # of a cloud with the same unit on both axes
+LINE_HEIGHT = 0.22  # of a row of text
+COLUMN_WIDTH = 86  # characters of a row of a table
+NOTE_WIDTH = 100  # characters of a note in a line
+TEXT_SIZE = 9  # points
 LEGEND_SIZE = 8  # points
 MARK_LABEL = (4, -3)  # from the upper end of a mark to its label, in points
 LEGEND_DROP = 4.6  # from the axes to a legend below, in LEGEND_SIZE: past the ticks and the label
@@ -54,7 +56,8 @@ def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     text = any(isinstance(panel, (Table, Note)) for panel in view.panels)
     columns = min(view.columns, max(1, len(pictures)))
     rows = -(-len(pictures) // columns)
-    heights = CHART_HEIGHT * rows / (1 if columns == 1 else 1.4)
+    heights = rows * max(map(_height, pictures), default=CHART_HEIGHT)
+    heights /= 1 if columns == 1 else 1.4
     text_height = LINE_HEIGHT * (_count_lines(view) + 1) if text else 0.0
     drawing = Drawing(figsize=size or (WIDTH, max(1.0, heights + text_height)), dpi=100)
     FigureCanvasAgg(drawing)
@@ -62,10 +65,24 @@ def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     parts = drawing.add_gridspec(2, 1, height_ratios=(max(heights, 0.1), max(text_height, 0.01)))
     cells = GridSpecFromSubplotSpec(max(rows, 1), columns, parts[0])
     for number, panel in enumerate(pictures):
-        _draw(drawing, cells[number // columns, number % columns], panel, columns)
+        row, column = divmod(number, columns)
+        is_alone = _takes_the_row(panel, column, number == len(pictures) - 1)
+        cell = cells[row, :] if is_alone else cells[row, column]
+        _draw(drawing, cell, panel, columns)
     if text:
         _draw_texts(drawing, parts[1], view)
     return drawing
+
+
+def _takes_the_row(panel: Panel, column: int, is_last: bool) -> bool:
+    """Whether a panel is of images and alone in its row."""
+    return isinstance(panel, Images) and column == 0 and is_last
+
+
+def _height(panel: Panel) -> float:
+    """The height of a panel that has a row for itself, in inches."""
+    is_equal = isinstance(panel, Cloud) and panel.equal
+    return EQUAL_HEIGHT if is_equal else CHART_HEIGHT
 
 
 def _check_size(size: Any) -> None:
@@ -199,7 +216,7 @@ def _draw_cloud(ax: Axes, cloud: Cloud) -> None:
     limits = _cloud_limits(cloud)
     ax.set(**limits)
     if cloud.equal:
-        ax.set_aspect("equal", adjustable="box" if len(limits) == 2 else "datalim")
+        ax.set_aspect("equal", adjustable="box")
 
 
 def _cloud_limits(cloud: Cloud) -> dict[str, tuple[float, float]]:
@@ -245,7 +262,7 @@ def _draw_images(drawing: Figure, cell: SubplotSpec, images: Images) -> None:
         ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         ax.set_axis_off()
         if number < len(images.labels):
-            ax.set_title(images.labels[number], fontsize=8)
+            ax.set_title(images.labels[number], fontsize=TEXT_SIZE)
         elif number == 0 and images.title:
             ax.set_title(images.title)
 
@@ -282,7 +299,9 @@ def _draw_texts(drawing: Figure, cell: SubplotSpec, view: View) -> None:
 
 def _write(ax: Axes, x: float, line: int, lines: int, text: str, **style: Any) -> None:
     """Write a text at a line of the area under the pictures."""
-    ax.text(x, 1 - line / lines, text, transform=ax.transAxes, fontsize=8, va="top", **style)
+    ax.text(
+        x, 1 - line / lines, text, transform=ax.transAxes, fontsize=TEXT_SIZE, va="top", **style
+    )
 
 
 def _draw_table(ax: Axes, table: Table, line: int, lines: int) -> None:

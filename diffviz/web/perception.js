@@ -145,8 +145,8 @@ function bandChart(state, data, photograph, eye) {
     x: frequency.map((value) => value * side),
     curves: { [SEEN]: frequency.map((value) => eye(value * state.rate) / peak), [KNOWN]: known },
     xlabel: "cycles per image",
-    ylabel: "share of the band",
-    title: "bands",
+    ylabel: "share",
+    title: "bands seen and known",
     xscale: "log",
     xlim: [0.9, 0.55 * side],
     ylim: [0, 1.25],
@@ -187,7 +187,7 @@ function picture(state, data, photograph) {
   return images({
     pixels: shaped(new Uint8Array(bytes.buffer), [1, side, side]),
     columns: 1,
-    title: state.guess ? "best guess at λ" : "the picture at λ",
+    title: minus(`${state.guess ? "best guess" : state.image} at λ = ${state.logsnr.toFixed(1)}`),
   });
 }
 
@@ -216,7 +216,7 @@ function octaveTable(state, photograph) {
   return table(
     ["cycles per image", ...lows.map((low) => `${low}–${2 * low}`)],
     [
-      ["from, per degree", ...lows.map((low) => general((low / side) * state.rate, 2))],
+      ["cycles per degree, from", ...lows.map((low) => general((low / side) * state.rate, 2))],
       ["known of its power", ...shares],
     ],
   );
@@ -239,7 +239,7 @@ function words(state, photograph, implied) {
   const width = sideOf(photograph) / state.rate;
   return note(
     minus(
-      `picture: ${width.toFixed(1)}° wide; ` +
+      `eye of a ${state.species}, ${state.curve}; ${state.image} is ${width.toFixed(1)}° wide; ` +
         `visible distortion left at λ = ${state.logsnr.toFixed(1)}: ${percent(left)}\n` +
         `slope of the rate–distortion weighting ${slopes[0]} from −8 to −4, ` +
         `${slopes[1]} from −4 to 2, ${slopes[2]} from 2 to 8 (flow matching: −0.50)`,

@@ -85,6 +85,7 @@ function bellChart(tone, bells, colours) {
     curves: Object.fromEntries(curves),
     xlabel: "brightness  [−1 to 1]",
     ylabel: "density / maximum",
+    title: "brightness of data and samples",
     ylim: [0, 1.05],
     colours,
     dashes: { [SAMPLES]: 1 },
@@ -107,6 +108,7 @@ function ratioChart(state, data) {
     curves: { [MEAN_RATIO]: ratios(lattice, 0), [STD_RATIO]: ratios(lattice, 1) },
     xlabel: "λ at the end  [nats]",
     ylabel: "samples / data",
+    title: "what samples keep of it",
     xlim: [lowest - 1, 2],
     ylim: [0, 1.2],
     colours: data.colours,
@@ -196,7 +198,8 @@ function textOf(state, data, bells) {
     `data ${dataMean.toFixed(2)} ± ${dataStd.toFixed(2)}, ` +
       `samples ${mean.toFixed(3)} ± ${std.toFixed(3)}: ` +
       `mean off by ${at(mean - dataMean + 0)}, ${percent(std / dataStd)} of the spread`,
-    `dots: where the schedules end, ${general(data.lowest)} for λ = −∞`,
+    `dots on the curve of the mean: where schedules end ` +
+      `(${general(data.lowest)} stands for λ = −∞)`,
   ];
   return minus(lines.join("\n"));
 }

@@ -47,6 +47,7 @@ const NOTHING = "nothing";
 const SAMPLES = "samples";
 const OWN = "your starts";
 const BEHIND = "data";
+const BETWEEN = "slide"; // a frame between the linear one and VE
 
 // --- data -------------------------------------------------------------------------------------
 
@@ -345,10 +346,12 @@ function textOf({ solver, trajectory }, path, ends, isNoisy) {
 function axesOf(state, data, points) {
   const { reach, sampleReach, trails } = data.sizes;
   const shared = { present: state.time, trails, strong: [OWN] };
+  const place = `${state.place.toFixed(2)}: 0 linear, 1 VP, 2 VE`;
+  const frame = state.frame === BETWEEN ? `frame ${place}` : `${state.frame} frame`;
   return [
     {
       ...shared,
-      title: `z, ${state.frame} frame`,
+      title: `z, ${frame}`,
       xlim: [-reach, reach],
       ylim: [-reach, reach],
       strokes: "starts",

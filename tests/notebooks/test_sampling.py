@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from notebook_prose import assert_says, printed
+from scipy import fft
 from scipy.optimize import brentq
 
 import diffviz as dv
+from diffviz.data import files
 from diffviz.lab.exercises import check
 from diffviz.lab.experiments import sampling as sampling_experiments
 from diffviz.lab.experiments.sampling import GRIDS, TRAINED, calls_to
@@ -133,6 +135,36 @@ def test_the_calls_are_those_of_the_table(text):
     assert rk4 == pytest.approx(6, abs=0.5)
 
 
+def ab3_slope(pieces):
+    """Slope of AB3's error from 64 to 128 steps of FM's grid, the first step in some pieces."""
+    errors = []
+    for steps in (64, 128):
+        levels = dv.grid(LINEAR.schedule, steps, *sampling_experiments.RANGE)
+        angles = np.linspace(*np.arctan(np.exp(-levels[:2] / 2)), pieces + 1)
+        inner = -2 * np.log(np.tan(angles[1:-1]))
+        fine = np.insert(levels, 1, inner)
+        errors.append(sampling_experiments.error_of("ab3", fine, "gmm2d")[0])
+    return math.log2(errors[0] / errors[1])
+
+
+def test_the_first_step_of_ab3_costs_it_an_order(text):
+    plain, refined = ab3_slope(1), ab3_slope(8)
+    assert plain == pytest.approx(2.1, abs=0.1)
+    assert refined == pytest.approx(3.0, abs=0.1)
+    assert_says(
+        text,
+        f"the slope there is {plain:.1f}, and with that one step cut into eight it is "
+        f"{refined:.1f}",
+    )
+
+
+def test_a_long_step_in_logsnr_leads_rk4_off(text):
+    uniform, even, *_ = sampling_experiments.LAWS
+    assert sampling_experiments.rms("RK4", uniform, "gmm2d", 8)[0] > 1
+    assert sampling_experiments.rms("RK4", even, "gmm2d", 8)[0] < 1
+    assert_says(text, "its error there is above 1, more than the standard deviation of the data")
+
+
 def largest_ratio(rows):
     """Largest ratio of two values of one row."""
     return max(max(row) / min(row) for row in rows)
@@ -142,10 +174,11 @@ def test_the_grid_decides_with_few_steps(text):
     distance = sampling_experiments.distance
     trained = list(sampling_experiments.point_runs())
     rows = [[distance(name, grid, 16) for grid in GRIDS] for name in trained]
-    said = stated(rf"factor of {NUMBER} in a row, the rows by less than {NUMBER} in a column", text)
+    said = stated(rf"factor of {NUMBER} in a row, the rows by up to {NUMBER} in a column", text)
     columns = list(zip(*rows, strict=True))
     assert largest_ratio(rows) == pytest.approx(said[0], abs=0.1)
-    assert largest_ratio(columns) < said[1]  # 1.09 with this seed, 1.26 with the worst of five
+    assert largest_ratio(columns) == pytest.approx(said[1], abs=0.1)
+    assert largest_ratio(columns) < 1.3  # 1.09 with this seed, 1.26 with the worst of five
     edm = dict(zip(GRIDS, rows[trained.index("edm")], strict=True))
     said = stated(rf"Karras' \({NUMBER} against {NUMBER}\)", text)
     assert edm[FM] == pytest.approx(said[0], rel=0.14)
@@ -202,6 +235,20 @@ def test_the_exact_denoiser_is_early_done_as_is_said(text):
     )
 
 
+def test_coarse_frequencies_hold_the_variance_that_is_said(text):
+    """From the photographs themselves: the power below two cycles, over all power."""
+    power = np.zeros((64, 64))
+    for name in sampling_experiments.PHOTOS:
+        pixels = files.load("photos")[name] / 127.5 - 1
+        small = pixels.reshape(64, 4, 64, 4).mean((1, 3))
+        power += fft.dctn(small, norm="ortho") ** 2
+    rate = np.hypot(*np.indices(power.shape)) / 2
+    share = power[rate < 2].sum() / power.sum()
+    coarse = sampling_experiments.band_shares()["below 2"]
+    assert coarse == pytest.approx(share, abs=0.02)
+    assert_says(text, f"what is below 2 cycles per image has {100 * coarse:.0f} % of it")
+
+
 def test_karras_grid_overtakes_on_photographs_as_is_said(text):
     flow, karras = (sampling_experiments.settled_photos(GRIDS[name], 64) for name in (FM, EDM))
     ahead = karras > flow
@@ -229,7 +276,11 @@ def test_what_is_settled_is_printed_for_every_grid():
 
 def test_networks_follow_the_exact_denoiser_with_few_steps_and_leave_it_with_many(text):
     distance = sampling_experiments.distance
-    assert_says(text, "With few steps they lie on the lines of the exact denoiser")
+    assert_says(
+        text,
+        "reach from the best to the worst of the four networks. "
+        "With few steps they lie on the lines of the exact denoiser",
+    )
     for grid in GRIDS:
         for name in TRAINED:
             assert distance(name, grid, 4) == pytest.approx(distance("exact", grid, 4), rel=0.05)

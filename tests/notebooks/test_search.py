@@ -109,6 +109,9 @@ def test_the_optimum_beside_the_catalogue(text, same_law):
 
 def test_flow_matchings_lead_does_not_survive_its_own_levels(text, own_laws):
     assert set(own_laws.verdicts[ALIKE]) >= {"fm-ot", "rate-distortion"}
+    assert_says(
+        text, "a wide floor, on which an eye's weighting and flow matching lie side by side"
+    )
     assert own_laws.beside["fm-ot"] == pytest.approx((0.0, 0.001), abs=0.002)
     assert_says(text, "(0.0 ± 0.1 %)")
     share, octaves = own_laws.optimum

@@ -227,3 +227,37 @@ def test_a_legend_in_columns_lies_under_its_axes():
         legend = ax.get_legend().get_window_extent()
         label = ax.xaxis.label.get_window_extent()
         assert legend.y1 <= label.y0 + 1 and legend.y0 >= 0
+
+
+def test_images_alone_in_their_row_take_all_of_it():
+    chart = Chart(X, {"edm": X**2}, xlabel="λ", ylabel="w")
+    images = Images(np.zeros((4, 8, 8)), columns=4)
+    drawing = figure(View((chart, chart, images), columns=2))
+    drawing.draw_without_rendering()
+    (left, right), row = (ax.get_window_extent() for ax in drawing.axes[:2]), drawing.axes[2:]
+    first, last = row[0].get_window_extent(), row[-1].get_window_extent()
+    assert first.x0 < left.x1 and last.x1 > right.x0
+    beside = figure(View((chart, images), columns=2))
+    beside.draw_without_rendering()
+    assert beside.axes[1].get_window_extent().x0 > beside.axes[0].get_window_extent().x1
+
+
+def test_equal_axes_hold_the_points_and_no_more():
+    square = Cloud(points={"data": [[-1.0, -1.0], [1.0, 1.0]]})
+    drawing = figure(View((square,)))
+    drawing.draw_without_rendering()
+    ax = drawing.axes[0]
+    assert ax.get_xlim()[1] < 1.2 and ax.get_ylim()[1] < 1.2
+    box = ax.get_window_extent()
+    assert box.width == pytest.approx(box.height, rel=0.01)
+    assert box.height > 0.8 * drawing.bbox.height
+
+
+def test_words_under_a_picture_have_nine_points_and_fit():
+    heads = ("cycles per degree, from", *(f"{2**k}–{2 ** (k + 1)}" for k in range(7)))
+    view = View((CHART, TABLE, Table(heads, (heads,)), Note("visible distortion left at λ " * 8)))
+    drawing = figure(view)
+    drawing.draw_without_rendering()
+    texts = drawing.axes[-1].texts
+    assert {text.get_fontsize() for text in texts} == {9}
+    assert all(text.get_window_extent().x1 <= drawing.bbox.x1 for text in texts)

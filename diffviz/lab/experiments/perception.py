@@ -469,7 +469,7 @@ def sensitivity_curves(frequency: ArrayLike) -> tuple[dict[str, NDArray], dict[s
 
 def implied_by_column() -> dict[str, dict[str, Implied]]:
     """The weightings that contrast sensitivity implies: by model, by distance, by species."""
-    animals = [name for name in SPECIES if name not in ("macaque", "triplefin")]
+    animals = [name for name in SPECIES if name != "macaque"]  # it has the human peak
     return {
         "models, 30 pixels per degree": {NAMES[name]: seen(name) for name in SENSITIVITIES},
         "Barten 2004, by distance": {

@@ -686,12 +686,16 @@ def least_cost(n: int = 2048) -> float:
 
 
 def table() -> str:
-    """The numbers of ``coupled`` as text, a row each."""
+    """The numbers of ``coupled`` as text: pairs and paths, then how far few steps get."""
     rows = {name: coupling.numbers() for name, coupling in coupled().items()}
-    columns = next(iter(rows.values()))
-    lines = [" " * 20 + "".join(f"{column:>13}" for column in columns)]
-    for name, row in rows.items():
-        lines.append(f"{name:20}" + "".join(f"{value:13.3f}" for value in row.values()))
+    columns = list(next(iter(rows.values())))
+    ends = [column for column in columns if column.startswith("W2")]
+    lines = []
+    for some in ([column for column in columns if column not in ends], ends):
+        lines.append(" " * 20 + "".join(f"{column:>13}" for column in some))
+        for name, row in rows.items():
+            lines.append(f"{name:20}" + "".join(f"{row[column]:13.3f}" for column in some))
+        lines.append("")
     distances = floors()
     spread = f"{distances.min():.2f} to {distances.max():.2f}"
     lines.append(f"least cost of any pairing: {least_cost():.3f}")

@@ -561,15 +561,25 @@ def settled_bands(steps: int = 100) -> dict[tuple[str, str], NDArray]:
     Raises:
         ValueError: ``steps`` is not positive.
     """
-    power = spectrum()
-    rate = np.hypot(*np.indices(power.shape)) / 2  # cycles per image
     settled_by_band = {}
     for name in BANDED:
         levels = dv.grid(GRIDS[name].schedule, steps, -16, 16)
-        for band, (low, high) in BANDS.items():
-            inside = (low <= rate) & (rate < high)
-            settled_by_band[name, band] = share_of_spectrum(power[inside], levels)
+        for band, power in _banded_power().items():
+            settled_by_band[name, band] = share_of_spectrum(power, levels)
     return settled_by_band
+
+
+def band_shares() -> dict[str, float]:
+    """The share of the variance of photographs at 64² in each of ``BANDS``."""
+    total = spectrum().sum()
+    return {band: float(power.sum() / total) for band, power in _banded_power().items()}
+
+
+def _banded_power() -> dict[str, NDArray]:
+    """The power of the coefficients of photographs at 64² in each of ``BANDS``."""
+    power = spectrum()
+    rate = np.hypot(*np.indices(power.shape)) / 2  # cycles per image
+    return {band: power[(low <= rate) & (rate < high)] for band, (low, high) in BANDS.items()}
 
 
 @cached

@@ -218,7 +218,8 @@ class PerceptionExplorer(ViewExplorer):
         if state["image"] in self._sounds:
             return self._sound_view(state, self._sounds[state["image"]])
         pixels = (self._picture(state) / BRIGHTEST + 1) / 2
-        title = "best guess at λ" if state["guess"] else "the picture at λ"
+        kind = "best guess at" if state["guess"] else f"{state['image']} at"
+        title = f"{kind} λ = {state['logsnr']:.1f}".replace("= -", "= −")
         image = Images(pixels[None], columns=1, title=title)
         charts = self._weightings(state, self._implied(state)), self._bands(state)
         return View((*charts, image, self._octaves(state), self._words(state)), columns=3)
@@ -293,8 +294,8 @@ class PerceptionExplorer(ViewExplorer):
             frequency * photograph.side,
             {SEEN: seen, KNOWN: known},
             xlabel="cycles per image",
-            ylabel="share of the band",
-            title="bands",
+            ylabel="share",
+            title="bands seen and known",
             xscale="log",
             xlim=(0.9, 0.55 * photograph.side),
             ylim=(0, 1.25),
@@ -309,7 +310,7 @@ class PerceptionExplorer(ViewExplorer):
         known = (f"{photograph.known_share(*octave, level):.0%}" for octave in octaves)
         return Table(
             ("cycles per image", *(f"{low:g}–{high:g}" for low, high in octaves)),
-            [("from, per degree", *degrees), ("known of its power", *known)],
+            [("cycles per degree, from", *degrees), ("known of its power", *known)],
         )
 
     def _words(self, state: State) -> Note:
@@ -318,8 +319,9 @@ class PerceptionExplorer(ViewExplorer):
         width = self._photograph(state).side / state["rate"]
         noisy, middle, clean = perception_experiments.slopes(of_eye.rate_distortion)
         left, most = of_eye.distortion(np.array([level, -20.0]))
+        looks = f"eye of a {state['species']}, {state['curve']}"
         words = (
-            f"picture: {width:.1f}° wide; "
+            f"{looks}; {state['image']} is {width:.1f}° wide; "
             f"visible distortion left at λ = {level:.1f}: {left / most:.1%}\n"
             f"slope of the rate–distortion weighting {noisy:+.2f} from −8 to −4, "
             f"{middle:+.2f} from −4 to 2, {clean:+.2f} from 2 to 8 (flow matching: −0.50)"

@@ -225,6 +225,7 @@ def bell_chart(tone: NDArray, bells: dict[str, Bell]) -> Chart:
         curves,
         xlabel="brightness  [−1 to 1]",
         ylabel="density / maximum",
+        title="brightness of data and samples",
         ylim=(0, 1.05),
         dashes={SAMPLES: 1},  # where nothing is lost, the samples lie over the data
     )
@@ -246,6 +247,7 @@ def ratio_chart(state: State) -> Chart:
         {MEAN_RATIO: mean_ratio, STD_RATIO: std_ratio},
         xlabel="λ at the end  [nats]",
         ylabel="samples / data",
+        title="what samples keep of it",
         xlim=(LOWEST - 1, 2),
         ylim=(0, 1.2),
         colours=COLOURS,
@@ -300,7 +302,7 @@ def describe(state: State, bells: dict[str, Bell]) -> str:
         f"a shift of −ln(1 + c² N) = {shift:.3f}",
         f"data {data_mean:.2f} ± {data_std:.2f}, samples {mean:.3f} ± {std:.3f}: "
         f"mean off by {mean - data_mean + 0.0:.3f}, {std / data_std:.1%} of the spread",
-        f"dots: where the schedules end, {LOWEST:g} for λ = -inf",
+        f"dots on the curve of the mean: where schedules end ({LOWEST:g} stands for λ = -inf)",
     ]
     return "\n".join(rows).replace("-inf", "−∞").replace("-", "−")
 

@@ -332,8 +332,10 @@ def walk_view(state: State) -> View:
 
 def _left(state: State) -> Cloud:
     """The axes of z, where a click starts a trajectory."""
+    place = f"{state['place']:.2f}: 0 linear, 1 VP, 2 VE"
+    frame = f"frame {place}" if state["frame"] == BETWEEN else f"{state['frame']} frame"
     return Cloud(
-        title=f"z, {state['frame']} frame",
+        title=f"z, {frame}",
         xlim=(-walks.REACH, walks.REACH),
         ylim=(-walks.REACH, walks.REACH),
         present=state["time"],

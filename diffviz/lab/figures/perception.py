@@ -1,6 +1,7 @@
 """Figures of spectra, which λ is which frequency, what eyes and ears imply."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,26 +26,20 @@ from diffviz.lab.experiments.perception import (
     sensitivity_curves,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import (
-    NEUTRAL,
-    OTHERS,
-    colours_of,
-    legend,
-    line_of,
-    minus,
-    named_lines,
-)
+from diffviz.lab.figures.style import OTHERS, SHORT_LOGSNR, legend, line_of, minus, named_lines
 from diffviz.perception.sensitivities import Curve, a_weighting
 from diffviz.perception.spectra import Implied
+from diffviz.plots.style import FOCUS
 from diffviz.recipes.entries import CATALOGUE
 
 REFERENCES = ("elbo", "fm-ot")  # drawn beside what is implied
 FREQUENCY = "spatial frequency   [cycles per image]"
 DEGREES = "spatial frequency   [cycles per degree]"
 GRID = np.linspace(-10, 10, 201)
-# One colour for each name in every picture, and one where two names stand for the same curve.
-# None is that of an objective.
-INDIGO, TEAL, WINE, LIME, PURPLE, SIENNA, GREEN, SLATE = OTHERS
+# One colour for each eye in every picture, and none is that of an objective. Distances are dashes
+# in the colour of their eye, and so are the two definitions of what an eye implies.
+INDIGO, TEAL, WINE, LIME, PURPLE, SIENNA, _, SLATE = OTHERS
+BLUE, ROSE, GOLD = plots.PALETTE[0], plots.PALETTE[1], plots.PALETTE[4]
 CURVE_COLOURS = {
     "Mannos–Sakrison 1974": INDIGO,
     "Barten 1999": TEAL,
@@ -52,19 +47,30 @@ CURVE_COLOURS = {
     "Daly 1993": LIME,
     "Movshon–Kiorpes 1988": PURPLE,
     "human": PURPLE,
-    "tree shrew": TEAL,
+    "tree shrew": BLUE,
     "cat": SIENNA,
-    "triplefin": SLATE,
-    "goldfish": LIME,
-    "mouse": INDIGO,
-    "10 pixels per degree": LIME,
+    "triplefin": GOLD,
+    "goldfish": ROSE,
+    "mouse": SLATE,
+    "10 pixels per degree": WINE,
     "30 pixels per degree": WINE,
-    "60 pixels per degree": INDIGO,
-    "rate–distortion": INDIGO,
-    "projection": TEAL,
+    "60 pixels per degree": WINE,
+    "rate–distortion": FOCUS,
+    "projection": FOCUS,
 }
+DASHED: dict[str, Any] = {  # what shares its colour, or its place, with another
+    "triplefin": plots.DASHES[1],
+    "10 pixels per degree": plots.DASHES[2],
+    "30 pixels per degree": plots.DASHES[0],
+    "60 pixels per degree": plots.DASHES[1],
+    "rate–distortion": plots.DASHES[0],
+    "projection": plots.DASHES[1],
+}
+LABELS = {"human": "human, macaque", "elbo": "ELBO", "fm-ot": "flow matching"}
 SCENE, TEXTURE, ALL = "scenes", "close-ups", "all eight"
-GROUP_COLOURS = {SCENE: INDIGO, TEXTURE: TEAL, ALL: "black"}
+GROUP_COLOURS = {SCENE: "#7C8FA3", TEXTURE: "#C08A4E", ALL: "black"}
+NOISED = plots.PALETTE[2]
+SHADES = "black", "0.4", "0.58", "0.75"  # from the largest picture to the smallest
 
 
 def colour_of(name: str) -> str:
@@ -77,6 +83,28 @@ def colour_of(name: str) -> str:
         A Matplotlib colour.
     """
     return CURVE_COLOURS.get(name) or plots.colour(name)
+
+
+def shade_of(name: str) -> str:
+    """The grey of a picture of that size, darker for the larger.
+
+    Args:
+        name: Such as "64² pixels", with a side that divides 256.
+
+    Returns:
+        A Matplotlib colour.
+    """
+    halved = SIDE // int(name.split("²")[0])
+    return SHADES[min(halved.bit_length() - 1, len(SHADES) - 1)]
+
+
+def _name_curves(ax: Axes, **options: Any) -> None:
+    """Dash the curves that share a colour, and write a legend of all."""
+    for line in named_lines(ax):
+        line.set_linestyle(DASHED.get(str(line.get_gid()), "-"))
+    names = [str(line.get_gid()) for line in named_lines(ax)]
+    labels = [LABELS.get(name, name) for name in names]
+    legend(ax, named_lines(ax), labels=labels, **{"handlelength": 2.5, **options})
 
 
 def _draw_implied(
@@ -100,7 +128,7 @@ def _draw_implied(
     )
     for name in REFERENCES:
         line_of(ax, name).set(lw=3, alpha=0.45, zorder=2)
-    ax.set(xlim=(-10, 10), ylim=(-4, 4.2))
+    ax.set(xlim=(-10, 10), ylim=(-4, 5))
     ax.xaxis.set_major_locator(MultipleLocator(5))
 
 
@@ -147,29 +175,50 @@ def _draw_photographs(ax: Axes, power: Power) -> None:
 def _draw_noised(ax: Axes, power: NoisedPower) -> None:
     """Power of one photograph under noise: measured in pale thick lines, predicted in thin ones."""
     curves: dict[str, NDArray] = {power.name: power.image, "noise, λ = 0": power.noise}
-    colours = {power.name: "black", "noise, λ = 0": NEUTRAL}
-    for level, colour in zip(power.measured, OTHERS, strict=False):
+    colours = {power.name: "black", "noise, λ = 0": "0.6"}
+    for level in power.measured:
         name = minus(f"λ = {level:g}")
         curves[f"{name}, noised"] = power.measured[level]
         curves[name] = power.predicted[level]
-        colours[f"{name}, noised"] = colours[name] = colour
+        colours[f"{name}, noised"] = colours[name] = NOISED
     plots.lines(
         power.frequency,
         curves,
         xlabel=FREQUENCY,
         ylabel="power per coefficient",
         title="noise fills the spectrum up from the right",
+        outside=None,
         colours=colours.__getitem__,
         ax=ax,
     )
-    thin = []
     for line in named_lines(ax):
         if str(line.get_gid()).endswith("noised"):
             line.set(ls="-", lw=4.5, alpha=0.3, zorder=3)
         else:
             line.set(ls="-", lw=1.4, alpha=1, zorder=4)
-            thin.append(line)
-    legend(ax, thin)
+    for level in power.measured:
+        _label_plateau(ax, minus(f"λ = {level:g}"))
+    first = minus(f"λ = {next(iter(power.measured)):g}")
+    handles = [line_of(ax, name) for name in (power.name, "noise, λ = 0", first)]
+    handles.append(line_of(ax, f"{first}, noised"))
+    labels = [power.name, "noise alone, λ = 0", "noised, by the formula", "noised, measured"]
+    legend(ax, handles, labels=labels, loc="lower left")
+
+
+def _label_plateau(ax: Axes, name: str) -> None:
+    """Write the name of a curve above its right end."""
+    line = line_of(ax, name)
+    _, height = np.asarray(line.get_xydata())[-1]
+    ax.annotate(
+        name,
+        (1, height),
+        (-4, 7),
+        xycoords=ax.get_yaxis_transform(),
+        textcoords="offset points",
+        ha="right",
+        color=line.get_color(),
+        fontsize=10,
+    )
 
 
 @figure(
@@ -190,7 +239,7 @@ def spectra(power: Power | None = None, noised: NoisedPower | None = None) -> Ax
     _draw_photographs(left, photo_power() if power is None else power)
     _draw_noised(right, noised_power() if noised is None else noised)
     for ax in (left, right):
-        ax.set(xscale="log", yscale="log", xlim=(0.9, 140), ylim=(3e-4, 3e3))
+        ax.set(xscale="log", yscale="log", xlim=(0.9, 140), ylim=(1e-4, 3e3))
     return left
 
 
@@ -213,10 +262,10 @@ def frequency_map(times: Sequence[int] = DIVISORS[:4], names: Sequence[str] = SP
         ValueError: A number is no such power, or a name is unknown.
     """
     left, right = plots.axes(11.0, 4.6, columns=2)
-    for position, (each, colour) in enumerate(zip(times, OTHERS, strict=False)):
+    for position, each in enumerate(times):
         name = f"{SIDE // each}² pixels"
         dash = plots.DASHES[position % len(plots.DASHES)]
-        left.plot(*drowning(each), color=colour, ls=dash, lw=2, gid=name, label=name)
+        left.plot(*drowning(each), color=shade_of(name), ls=dash, lw=2, gid=name, label=name)
     left.set(xscale="log", xlim=(0.9, 140), ylim=(-7.5, 7.5))
     left.set(
         xlabel=FREQUENCY,
@@ -265,12 +314,12 @@ def contrast_sensitivity(frequency: NDArray | None = None) -> Axes:
     Raises:
         ValueError: A frequency is not finite and above 0.
     """
-    left, right = plots.axes(11.0, 4.4, columns=2)
+    left, right = plots.axes(10.0, 4.4, columns=2)
     frequency = np.geomspace(0.02, 80, 400) if frequency is None else frequency
     models, animals = sensitivity_curves(frequency)
     panels = (
-        (left, models, "people", "lower center"),
-        (right, animals, "one shape, moved to published peaks", "lower left"),
+        (left, models, "people see the middle best", "lower center"),
+        (right, animals, "one shape, at published peaks", "lower left"),
     )
     for ax, curves, title, place in panels:
         plots.lines(
@@ -279,11 +328,12 @@ def contrast_sensitivity(frequency: NDArray | None = None) -> Axes:
             xlabel=DEGREES,
             ylabel="sensitivity / its maximum",
             title=title,
+            outside=None,
             colours=colour_of,
             ax=ax,
         )
         ax.set(xscale="log", yscale="log", xlim=(frequency[0], frequency[-1]), ylim=(3e-3, 1.5))
-        legend(ax, named_lines(ax), loc=place)
+        _name_curves(ax, loc=place, handlelength=2.4)
     return left
 
 
@@ -304,19 +354,30 @@ def csf_weighting(columns: Mapping[str, Mapping[str, Implied]] | None = None) ->
     """
     columns = implied_by_column() if columns is None else columns
     number = len(columns)
-    panels = plots.axes(4.4 * number, 8.0, columns=number, rows=2)
-    upper, lower = panels[:number], panels[number:]
+    panels = plots.axes(1.0 + 3.5 * number, 7.0, columns=number, rows=2)
+    figure, upper, lower = panels[0].figure, panels[:number], panels[number:]
     for ax, (title, views) in zip(upper, columns.items(), strict=True):
         curves = {name: view.rate_distortion for name, view in views.items()}
         _draw_implied(ax, curves, title=title)
-        legend(ax, named_lines(ax), fontsize=8, handlelength=3)
+        _name_curves(ax, loc="lower left", borderaxespad=0.2)
     for ax, views in zip(lower, columns.values(), strict=True):
         curves = {name: view.projection for name, view in views.items()}
-        _draw_implied(ax, curves, xlabel=plots.LOGSNR)
+        _draw_implied(ax, curves, xlabel=SHORT_LOGSNR)
+        for line in named_lines(ax):
+            line.set_linestyle(DASHED.get(str(line.get_gid()), "-"))
+        ax.set_ylim(-2.4, 2.4)
     for ax, kind in ((upper[0], "rate–distortion"), (lower[0], "projection")):
-        ax.set_ylabel(f"log₁₀ w, {kind}")
-    panels[0].figure.subplots_adjust(hspace=0.12)
+        ax.set_ylabel(f"{kind}: log₁₀ w, 0 at λ = 0")
+    _scale_alike(upper[0], lower[0])
+    figure.subplots_adjust(hspace=0.17, wspace=0.16)
     return panels[0]
+
+
+def _scale_alike(above: Axes, below: Axes) -> None:
+    """Give the two rows of these panels heights in the ratio of their vertical ranges."""
+    grid = above.get_gridspec()
+    if grid is not None:
+        grid.set_height_ratios([float(np.ptp(ax.get_ylim())) for ax in (above, below)])
 
 
 @figure("hearing", "A-weighting, and the weightings that it implies on pink noise.")
@@ -332,13 +393,14 @@ def hearing(view: Implied | None = None) -> Axes:
     left, right = plots.axes(11.0, 4.4, columns=2)
     frequency = np.geomspace(20, 20000, 300)
     decibels = {"A-weighting": 20 * np.log10(a_weighting(frequency))}
+    black = dict.fromkeys(decibels, "black")
     plots.lines(
         frequency,
         decibels,
         xlabel="frequency   [Hz]",
         ylabel="A-weighting   [dB, 0 at 1 kHz]",
         title="low tones are heard far softer",
-        colours=colours_of(decibels),
+        colours=black.__getitem__,
         outside=None,
         ax=left,
     )
@@ -347,10 +409,10 @@ def hearing(view: Implied | None = None) -> Axes:
     _draw_implied(
         right,
         {"rate–distortion": view.rate_distortion, "projection": view.projection},
-        title="pink noise of variance 1, 44.1 kHz",
+        title="what an ear implies on pink noise",
         xlabel=plots.LOGSNR,
         ylabel="log₁₀ w on the ε error, 0 at λ = 0",
     )
-    legend(right, named_lines(right), fontsize=8, handlelength=3)
+    _name_curves(right)
     right.set_ylim(-4.2, 2.4)
     return left

@@ -83,22 +83,6 @@ def _break_axis(ax: Axes) -> None:
     )
 
 
-def _label_line(ax: Axes, name: str, index: int, offset: float) -> None:
-    """Write a line's name beside it, in its colour, some points above or below."""
-    line = line_of(ax, name)
-    x, y = np.asarray(line.get_xydata())[index]
-    ax.annotate(
-        name,
-        (x, y),
-        (0, offset),
-        textcoords="offset points",
-        ha="right" if offset > 0 else "left",
-        va="center",
-        fontsize=10,
-        color=line.get_color(),
-    )
-
-
 @figure(
     "prior-kl",
     "What the prior term costs by the log-SNR at the end, and the part of it that shows in samples "
@@ -117,7 +101,7 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
     ax = ax or plots.axes(7.8, 4.6)[0]
     total, marginal = kl(LAST_LEVELS) if mismatch is None else mismatch
     term = "prior KL, a term of the ELBO"
-    shown = "the part that can show in samples, KL(q(z) ‖ N(0, I))"
+    shown = "the part that can show in samples, KL(q(z_T) ‖ N(0, I))"
     plots.lines(
         LAST_LEVELS,
         {term: total, shown: marginal},
@@ -126,17 +110,17 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
         outside=None,
         ax=ax,
     )
-    line_of(ax, shown).set_linestyle("-")  # the names beside the lines tell them apart
-    _label_line(ax, term, 95, 22)
-    _label_line(ax, shown, 95, -22)
+    line_of(ax, shown).set_linestyle("-")  # the colours tell them apart
     ends = list(TERMINAL.values())
     ax.plot(ends, kl(ends).total, "o", color=plots.PALETTE[0], gid="schedules")
     ax.set(yscale="log", ylim=(1e-7, 3e3), xlim=(-24, 0))
     _mark_ends(ax)
     _break_axis(ax)
-    ax.set_title(
-        "the prior term falls e-fold with each nat, and most of it shows in samples", pad=32
-    )
+    ground = {"frameon": True, "framealpha": 1, "edgecolor": "none"}  # over the dotted lines
+    labels = [term, shown.replace(", ", ",\n", 1)]
+    handles = [line_of(ax, name) for name in (term, shown)]
+    legend(ax, handles, labels=labels, loc="lower right", **ground)
+    ax.set_title("e-fold less with each nat, and most of it can show", pad=38)
     ax.figure.subplots_adjust(top=0.82)
     return ax
 
@@ -148,14 +132,14 @@ def _draw_ratio(ax: Axes, curves: dict[int, NDArray], title: str) -> None:
         LAST_LEVELS,
         labelled,
         xlabel=END,
-        ylabel="of samples / of data",
+        ylabel="samples / data",
         colours=size_colour,
         outside=None,
         ax=ax,
     )
     for line in named_lines(ax):
         line.set_linestyle("-")  # colours tell the sizes apart, in both panels alike
-    ax.set_title(title, pad=32)
+    ax.set_title(title, pad=38)
     ax.set(ylim=(0, 1.06), xlim=(-24, 0))
     _break_axis(ax)
 
@@ -217,8 +201,8 @@ def _draw_strip(ax: Axes, images: NDArray, name: str) -> None:
     strip = padded.transpose(1, 0, 2).reshape(SIDE, -1)[:, :-gap]
     ax.imshow(strip, cmap="gray", vmin=-1.2, vmax=1.0, gid="images", interpolation="nearest")
     means = images.mean((1, 2))
-    spread = f"{means.mean():.2f} ± {means.std():.2f} over {len(images)}"
-    ax.set_title(minus(f"{name}: mean brightness {spread}"), fontsize=10)
+    spread = f"{means.mean():.2f} ± {means.std():.2f} ({len(images)} images, 8 shown)"
+    ax.set_title(minus(f"{name}: brightness {spread}"), fontsize=10)
     ax.axis("off")
 
 
@@ -293,14 +277,16 @@ def offset_noise(largest: float = 0.3) -> Axes:
         strength,
         curves,
         xlabel=label,
-        ylabel="of samples / of data, from λ = −5.364",
+        ylabel="samples / data, from λ = −5.364",
         title="64² pixels: with a plain start the spread is lost",
         outside=None,
         colours=colours.__getitem__,
         ax=right,
     )
     right.set(ylim=(0, 1.06))
-    legend(right, named_lines(right), loc="center right", bbox_to_anchor=(1.0, 0.42))
+    labels = ["mean, either start", *list(curves)[1:]]
+    place = {"loc": "center right", "bbox_to_anchor": (1.0, 0.42)}
+    legend(right, named_lines(right), labels=labels, **place)
     return left
 
 

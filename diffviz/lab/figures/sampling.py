@@ -1,10 +1,11 @@
 """Figures of frames, straightness, solvers, grids, and when a sample is settled."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
@@ -19,9 +20,9 @@ from diffviz.lab.experiments.sampling import (
     STEPS,
     VARIANCES,
     Chain,
-    Convergence,
     FrameWalks,
     OneStep,
+    band_shares,
     churn_weights,
     convergence,
     ddpm_chain,
@@ -210,10 +211,13 @@ def vp_vs_fm(shown: Sequence[float] = (0.01, 0.1, 1.0)) -> Axes:
         off_chords(variances),
         xlabel="variance c of the data",
         ylabel="largest distance from the chord",
-        title="which is straighter?",
+        title="which is straighter depends on c",
+        outside=None,
         colours=colours.__getitem__,
         ax=straight,
     )
+    named = [line_of(straight, name) for name in colours]
+    legend(straight, named, labels=["linear path (FM)", "cosine path (VP)"], loc="upper left")
     for name, distances in off_chords(VARIANCES).items():
         straight.plot(VARIANCES, distances, "o", color=colours[name], gid=f"{name}, dots")
     straight.set_xscale("log")
@@ -282,7 +286,7 @@ def _draw_chain(ax: Axes, chain: Chain) -> None:
     ax.set(
         xlabel="log-SNR λ   [nats; noise ← → data]",
         ylabel="z, VP frame",
-        title="one chain of 8 steps",
+        title="each DDPM step: a long DDIM step, and noise",
     )
     legend(ax)
 
@@ -308,15 +312,16 @@ def ddpm_is_ddim(chain: Chain | None = None, step: OneStep | None = None) -> Axe
     plots.lines(
         step.middle,
         step.densities,
-        xlabel="z at λ = 1",
+        xlabel="z at λ = 1, one step after z = 0.4 at λ = −1",
         ylabel="density",
-        title="one step from z = 0.4, λ −1 → 1, 20,000 draws",
+        title="20,000 draws each way: one law",
         outside=None,
         colours=colours.__getitem__,
         ax=right,
     )
     right.lines[2].set_linestyle(plots.DASHES[1])  # two samples of one law
-    legend(right, named_lines(right), loc="upper right", handlelength=3)
+    labels = [name.replace(", noise", " + noise") for name in step.densities]
+    legend(right, named_lines(right), labels=labels, loc="upper right", handlelength=3)
     right.set_ylim(0, 1.35 * max(density.max() for density in step.densities.values()))
     return left
 
@@ -330,8 +335,8 @@ def _draw_bands(ax: Axes) -> None:
         np.linspace(0, 1, 101),
         curves,
         xlabel=STEPS,
-        ylabel="R² = 1 − mmse/Var in the band",
-        title="photographs by cycles per image",
+        ylabel="",
+        title="photographs: coarse first, fine last",
         colours=colours.__getitem__,
         outside=None,
         ax=ax,
@@ -340,9 +345,11 @@ def _draw_bands(ax: Axes) -> None:
         line_of(ax, f"{band}, {grid[:2]}").set_linestyle("-" if grid[:2] == "FM" else BAND_DASH)
     handles = [Patch(color=colour) for colour in BAND_COLOURS]
     grids = [Line2D([], [], color="0.3", ls=dash, lw=2) for dash in ("-", BAND_DASH)]
-    labels = [*BANDS, "FM, uniform t", "VP cosine"]
+    shares = [f"{band} ({share:.0%} of Var)" for band, share in band_shares().items()]
+    labels = [*shares, "FM, uniform t", "VP cosine"]
     place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-    legend(ax, [*handles, *grids], labels=labels, handlelength=2.5, **place)
+    drawn = legend(ax, [*handles, *grids], labels=labels, handlelength=2.5, **place)
+    drawn.set_title("cycles per image", prop=FontProperties(size=9))
 
 
 @figure(
@@ -359,14 +366,14 @@ def early_commitment(size: int = 64) -> Axes:
     Returns:
         The first panel.
     """
-    panels = plots.axes(13, 4.4, columns=3, legend=1.4)
+    panels = plots.axes(13, 4.4, columns=3, legend=1.9)
     photos, digits, bands = panels
     plots.lines(
         np.linspace(0, 1, 101),
         {name: settled_photos(path, size) for name, path in GRIDS.items()},
         xlabel=STEPS,
-        ylabel="R² = 1 − mmse/Var",
-        title=f"spectrum of photographs, {size}²",
+        ylabel="R² of x̂, the share of Var x it explains",
+        title=f"photographs {size}²: two grids are early",
         colours=grid_colour,
         outside=None,
         ax=photos,
@@ -375,15 +382,16 @@ def early_commitment(size: int = 64) -> Axes:
         np.linspace(0, 1, 61),
         {name: settled("digits", name) for name in GRIDS},
         xlabel=STEPS,
-        ylabel="R² of x̂ with the sample",
-        title="digits, exact denoiser",
+        ylabel="",
+        title="digits: the same two are early",
         colours=grid_colour,
+        outside=None,
         ax=digits,
     )
     for name in GRIDS:  # one dash for one grid, in both panels
         for ax in (photos, digits):
             line_of(ax, name).set_linestyle(GRID_DASHES[name])
-    legend(digits, [line_of(digits, name) for name in GRIDS], loc="lower right", handlelength=2.5)
+    legend(photos, [line_of(photos, name) for name in GRIDS], loc="lower right", handlelength=2.5)
     _draw_bands(bands)
     for ax in panels:
         ax.set_ylim(-0.02, 1.02)
@@ -407,7 +415,7 @@ def solver_orders(data: str = "gmm2d") -> Axes:
     Raises:
         ValueError: There is no such toy.
     """
-    panels = plots.axes(10.5, 8.2, columns=2, rows=2)
+    panels = plots.axes(10.5, 8.0, columns=2, rows=2)
     for ax, grid in zip(panels, LAWS, strict=True):
         records = {
             f"{solver}, order {record.order:.2f}": record
@@ -418,65 +426,41 @@ def solver_orders(data: str = "gmm2d") -> Axes:
             {name: record.errors for name, record in records.items()},
             xlabel="calls of the denoiser",
             ylabel="rms error of the last z",
-            title=grid,
+            title=f"grid: {grid}",
             colours=colours_of(records),
             outside=None,
             ax=ax,
         )
         ax.axhline(1e-2, color=NEUTRAL, ls=":", lw=1)
-        ax.set(xscale="log", yscale="log", xlim=(7, 2500), ylim=(1e-9, 100))
-        _label_orders(ax, records)
-    handles = named_lines(panels[0])[: len(records)]
-    labels = [name.split(",")[0] for name in records]
-    legend(panels[0], handles, labels=labels, loc="lower left", handlelength=2)
-    note = "numbers at the ends: measured order"
-    panels[1].annotate(note, (0.03, 0.04), xycoords="axes fraction", fontsize=9)
+        ax.set(xscale="log", yscale="log", xlim=(7, 1300), ylim=(1e-8, 100))
+        legend(ax, named_lines(ax)[: len(records)], loc="lower left", handlelength=1.5)
+    for ax in panels[:2]:
+        ax.set_xlabel("")
+    panels[0].figure.subplots_adjust(hspace=0.2, wspace=0.2)
     return panels[0]
 
 
-def _label_orders(ax: Axes, records: Mapping[str, Convergence]) -> None:
-    """Write the measured order at the end of each solver's line, in its colour."""
-    for name, record in records.items():
-        ax.annotate(
-            f"{record.order:.2f}",
-            (record.calls[-1], record.errors[-1]),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-            color=line_of(ax, name).get_color(),
-        )
-
-
-def _draw_distances(ax: Axes, counts: Sequence[int]) -> None:
-    """Distances by steps: lines for the exact denoiser, bands from best to worst network."""
+def _draw_distances(ax: Axes, grid: str, counts: Sequence[int]) -> None:
+    """Distances by steps on one grid: the exact denoiser, and from best to worst network."""
     trainings = [name for name in point_runs() if name != "exact"]
-    for grid in GRIDS:
-        exact = [distance("exact", grid, steps) for steps in counts]
-        learnt = [[distance(name, grid, steps) for steps in counts] for name in trainings]
-        colour = grid_colour(grid)
-        ax.plot(counts, exact, color=colour, lw=2, ls=GRID_DASHES[grid], gid=f"exact: {grid}")
-        ax.fill_between(
-            counts,
-            np.min(learnt, axis=0),
-            np.max(learnt, axis=0),
-            color=colour,
-            alpha=0.25,
-            lw=0,
-            gid=f"trained: {grid}",
-        )
-    ax.set(
-        xscale="log",
-        yscale="log",
-        xlabel="DDIM steps",
-        ylabel="rms distance from the exact flow's end",
-        title="lines: exact denoiser; bands: four trainings",
-        xticks=counts,
-        xticklabels=counts,
+    exact = [distance("exact", grid, steps) for steps in counts]
+    learnt = [[distance(name, grid, steps) for steps in counts] for name in trainings]
+    colour = grid_colour(grid)
+    label = "exact denoiser"
+    ax.plot(counts, exact, color=colour, lw=2, gid=f"exact: {grid}", label=label)
+    ax.fill_between(
+        counts,
+        np.min(learnt, axis=0),
+        np.max(learnt, axis=0),
+        color=colour,
+        alpha=0.35,
+        lw=0,
+        gid=f"trained: {grid}",
+        label="four networks",
     )
+    ax.set(xscale="log", yscale="log", xlabel="DDIM steps", title=grid, ylim=(5e-3, 0.5))
+    ax.set(xticks=counts, xticklabels=counts)
     ax.minorticks_off()
-    handles = [line_of(ax, f"exact: {grid}") for grid in GRIDS]
-    legend(ax, handles, labels=list(GRIDS), loc="lower left", handlelength=2.5)
 
 
 def _draw_table(ax: Axes, steps: int) -> None:
@@ -496,11 +480,9 @@ def _draw_table(ax: Axes, steps: int) -> None:
             color=colour,
             fontsize=10,
         )
-    labels = [
-        name.replace(", ", "\n").replace("VP ", "VP\n").replace("DDPM ", "DDPM\n") for name in GRIDS
-    ]
-    ax.set(xticks=range(len(GRIDS)), xticklabels=labels, yticks=range(len(rows)), yticklabels=rows)
-    ax.set(title=f"{steps} steps: distance by training and grid; yellow is nearest")
+    ax.set(xticks=[], yticks=range(len(rows)), yticklabels=rows)  # the names stand above
+    title = f"after {steps} steps: the grid decides, not the training (yellow is nearest)"
+    ax.set_title(title, fontsize=11)
 
 
 @figure(
@@ -509,17 +491,29 @@ def _draw_table(ax: Axes, steps: int) -> None:
     "with many by the error of the network",
 )
 def train_sample_schedules(steps: int = 16, counts: Sequence[int] = COUNTS) -> Axes:
-    """Draw distances by steps, and as a table at one number of steps.
+    """Draw distances by steps, a panel for each grid, and a table at one number of steps.
 
     Args:
         steps: Number of steps of the table.
-        counts: Numbers of steps on the left.
+        counts: Numbers of steps above the table.
 
     Returns:
-        The left panel.
+        The first panel.
     """
-    left, right = plots.axes(12.5, 4.6, columns=2)
-    _draw_distances(left, counts)
-    _draw_table(right, steps)
-    left.figure.subplots_adjust(bottom=0.16, wspace=0.24)
-    return left
+    panels = plots.axes(12.5, 6.6, columns=len(GRIDS), rows=2)
+    upper, lower = panels[: len(GRIDS)], panels[len(GRIDS) :]
+    for ax, grid in zip(upper, GRIDS, strict=True):
+        _draw_distances(ax, grid, counts)
+    for ax in upper[1:]:
+        ax.set_yticklabels([])
+    upper[0].set_ylabel("rms distance from the exact end")
+    legend(upper[0], loc="lower left", handlelength=1.5)
+    table, *others = lower
+    for ax in others:
+        ax.remove()
+    places = table.get_gridspec()
+    if places is not None:
+        table.set_subplotspec(places[1, :])
+    table.figure.subplots_adjust(bottom=0.03, top=0.94, wspace=0.1, hspace=0.32)
+    _draw_table(table, steps)
+    return upper[0]

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from diffviz import plots
 from diffviz.lab.experiments.search import small
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import OTHERS, legend, minus
+from diffviz.lab.figures.style import legend, minus
+from diffviz.plots.style import FOCUS
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.search import goals as search_goals
 from diffviz.search import report as search_report
@@ -59,7 +60,13 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     label = "optima of surfaces as likely"
     ax.plot(*fitted.optima.T, ".", ms=3, zorder=2, clip_on=False, label=label, **SPREAD)
     kept = fitted.kept
-    ax.plot(*fitted.points[kept].T, "o", ms=4, color="black", gid="points", zorder=3)
+    dots: dict[str, Any] = {
+        "ms": 4,
+        "color": "black",
+        "gid": "points",
+        "label": "trained weightings",
+    }
+    ax.plot(*fitted.points[kept].T, "o", zorder=3, **dots)
     ax.plot(*fitted.points[~kept].T, "x", ms=7, color="red", gid="failed", zorder=3)
     ax.plot(*result.optimum[:, None], "*", clip_on=False, label="least", **STAR)
     guess = GUESSES.get(result.settings["family"])
@@ -72,9 +79,6 @@ def _draw_plane(result: search_report.Search, ax: Axes) -> None:
     if len(fitted.points) <= LABELLED:
         _label_points(result, ax)
     ax.set(ylim=(bottom, top), ylabel=other)
-    handles = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12)}
-    legend(ax, handles, ncols=2, **place)
 
 
 def valley(fitted: Surface | SmoothSurface) -> NDArray:
@@ -168,7 +172,7 @@ def beside(result: search_report.Search, ax: Axes) -> None:
     rows = sorted(result.beside.items(), key=_failed_last)
     for place, (name, (off, half)) in enumerate(rows):
         interval = [[half], [half]]
-        colour = plots.colour(name) if name in CATALOGUE else OTHERS[0]
+        colour = plots.colour(name) if name in CATALOGUE else FOCUS
         ax.errorbar([off], [place], xerr=interval, fmt="o", ms=5, capsize=4, color=colour, gid=name)
         ax.text(
             1.02,
@@ -179,13 +183,14 @@ def beside(result: search_report.Search, ax: Axes) -> None:
             fontsize=9,
             gid=f"{name}:words",
         )
-    ax.axvline(0, color=OPTIMUM, lw=1.5, zorder=1, gid="optimum")
+    line = ax.axvline(0, color=OPTIMUM, lw=1.5, zorder=1, gid="optimum", label="the optimum")
+    legend(ax, [line], loc="best")
     ax.set(
         yticks=range(len(rows)),
         yticklabels=[name for name, _ in rows],
         ylim=(len(rows) - 0.5, -0.5),
         xlabel=f"{goal_unit(result)},\nless the optimum's",
-        title="trained again under fresh seeds, each 95 %",
+        title="trained again under fresh seeds, with 95 % intervals",
     )
 
 
@@ -201,7 +206,10 @@ def drawn(result: search_report.Search) -> Axes:
     left, right = plots.axes(12.5, 5.4, columns=2, legend=1.3)
     surface(result, left)
     beside(result, right)
-    left.figure.subplots_adjust(left=0.06, bottom=0.21, right=0.885, wspace=0.52)
+    left.figure.subplots_adjust(left=0.06, bottom=0.24, right=0.885, wspace=0.6)
+    named = [line for line in left.lines if not str(line.get_label()).startswith("_")]
+    place: dict[str, Any] = {"loc": "lower center", "frameon": False, "fontsize": 9}
+    left.figure.legend(handles=named, ncols=3, **place)
     return left
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pictures import check, data
+from pictures import check, check_type, data
 from scipy import fft
 
 import diffviz as dv
@@ -16,12 +16,19 @@ from diffviz.theory import analysis
 
 pytestmark = pytest.mark.slow
 
+RATES = {f"{rate} pixels per degree" for rate in perception_experiments.DISTANCES}
+LINES_OF_ONE = {"rate–distortion", "projection", *RATES}
 NAMES = ("spectra", "frequency-map", "contrast-sensitivity", "csf-weighting", "hearing")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_has_the_same_bytes_on_every_run_and_nothing_is_cut(name, tmp_path):
     check(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_type_is_large_enough(name):
+    check_type(figures.draw(name))
 
 
 def test_photographs_fall_and_noise_is_flat():
@@ -146,6 +153,45 @@ def test_a_curve_has_one_colour_in_every_picture():
         *perception_figures.CURVE_COLOURS,
         *perception_experiments.SPENDERS,
     } and all(len(colours) == 1 for colours in seen.values())
+
+
+def test_a_colour_is_that_of_one_eye():
+    """Names that share a colour are one eye: another distance, definition, or the same curve."""
+    same_eye = (
+        {"Movshon–Kiorpes 1988", "human"},
+        {"Barten 2004", *RATES},
+        {"rate–distortion", "projection"},
+    )
+    by_colour = {}
+    for name, colour in perception_figures.CURVE_COLOURS.items():
+        by_colour.setdefault(colour, set()).add(name)
+    for names in by_colour.values():
+        assert len(names) == 1 or names in same_eye
+        dashes = [perception_figures.DASHED.get(name) for name in names if name in LINES_OF_ONE]
+        assert len({str(dash) for dash in dashes}) == len(dashes)
+    others = {*perception_figures.GROUP_COLOURS.values(), perception_figures.NOISED}
+    assert not others & by_colour.keys()
+
+
+def test_all_animals_are_named_and_none_hides_another():
+    figure = figures.draw("contrast-sensitivity")
+    labels = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    said = set(", ".join(labels).split(", "))
+    assert said == set(sensitivities.SPECIES)
+    lines = {line.get_gid(): line for line in figure.axes[1].lines}
+    assert lines["triplefin"].get_linestyle() != lines["cat"].get_linestyle()
+
+
+def test_the_two_rows_of_implied_weightings_have_one_scale():
+    panels = figures.draw("csf-weighting").axes
+    scales = []
+    for ax in panels:
+        low, high = ax.get_ylim()
+        scales.append(ax.get_window_extent().height / (high - low))
+        curves = [line for line in ax.lines if line.get_gid() in perception_figures.CURVE_COLOURS]
+        heights = np.concatenate([np.asarray(line.get_ydata()) for line in curves])
+        assert heights.max() < high
+    assert scales == pytest.approx([scales[0]] * 6, rel=0.01)
 
 
 def test_an_unknown_photograph_or_sensitivity_names_near_ones():

@@ -13,6 +13,7 @@ import torch
 from pictures import check, check_type, data
 
 import diffviz as dv
+from diffviz.lab import figures
 from diffviz.lab.experiments import sampling as sampling_experiments
 from diffviz.lab.figures import sampling as sampling_figures
 from diffviz.lab.figures.style import OTHERS
@@ -276,9 +277,9 @@ def test_training_and_sampling_schedules_are_told_apart(drawn):
         ]
     )
     assert (np.ptp(late, axis=1) < 0.3 * late.mean(1)).all()
-    x, y = data(drawn["train-sample-schedules"], 0, "exact: VP cosine")
+    x, y = data(drawn["train-sample-schedules"], 2, "exact: VP cosine")
     assert x.tolist() == list(sampling_experiments.COUNTS) and y[2] == pytest.approx(table[0, 2])
-    shown = [float(text.get_text()) for text in drawn["train-sample-schedules"].axes[1].texts]
+    shown = [float(text.get_text()) for text in drawn["train-sample-schedules"].axes[5].texts]
     assert shown == pytest.approx(table.ravel(), abs=6e-4)
 
 
@@ -327,20 +328,51 @@ def test_a_grid_has_one_dash_in_both_panels(drawn):
         assert dashes[0] == dashes[1]
 
 
-def test_bands_hold_all_trainings(drawn):
-    ax = drawn["train-sample-schedules"].axes[0]
-    lines = [line.get_gid() for line in ax.lines]
-    assert lines == [f"exact: {grid}" for grid in sampling_experiments.GRIDS]
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == list(sampling_experiments.GRIDS)
-    for band in ax.collections:
-        grid = band.get_gid().removeprefix("trained: ")
+def test_a_panel_for_each_grid_holds_its_line_and_all_trainings(drawn):
+    panels = drawn["train-sample-schedules"].axes[:-1]
+    assert [ax.get_title() for ax in panels] == list(sampling_experiments.GRIDS)
+    assert len({ax.get_ylim() for ax in panels}) == 1
+    for ax, grid in zip(panels, sampling_experiments.GRIDS, strict=True):
+        (line,) = ax.lines
+        assert line.get_gid() == f"exact: {grid}"
+        (band,) = ax.collections
+        assert band.get_gid() == f"trained: {grid}"
         heights = band.get_paths()[0].vertices[:, 1]
         at_16 = [
             sampling_experiments.distance(name, grid, 16) for name in sampling_experiments.TRAINED
         ]
         for value in (min(at_16), max(at_16)):
             assert np.abs(heights - value).min() < 1e-9
+        assert ax.get_ylim()[0] < heights.min() and heights.max() < ax.get_ylim()[1]
+
+
+@pytest.mark.parametrize("theme", [None, "slide"])
+def test_each_column_of_the_table_stands_under_its_grid(theme):
+    figure = figures.draw("train-sample-schedules", theme, (16, 9) if theme else None)
+    figure.canvas.draw()
+    *panels, table = figure.axes
+    for column, ax in enumerate(panels):
+        place = table.transData.transform((column, 0))[0]
+        box = ax.get_window_extent()
+        assert box.x0 < place < box.x1
+
+
+def test_the_legend_of_bands_says_how_much_variance_they_hold(drawn):
+    labels = [
+        text.get_text() for text in drawn["early-commitment"].axes[2].get_legend().get_texts()
+    ]
+    shares = sampling_experiments.band_shares()
+    assert sum(shares.values()) == pytest.approx(1, abs=0.02)  # the corners are left out
+    said = [float(label.split("(")[1].split("%")[0]) / 100 for label in labels[: len(shares)]]
+    assert said == pytest.approx(list(shares.values()), abs=0.005)
+
+
+def test_the_orders_in_a_legend_are_those_of_its_panel(drawn):
+    for ax, grid in zip(drawn["solver-orders"].axes, sampling_experiments.LAWS, strict=True):
+        labels = [text.get_text() for text in ax.get_legend().get_texts()]
+        found = sampling_experiments.convergence(grid, "gmm2d")
+        assert labels == [f"{name}, order {one.order:.2f}" for name, one in found.items()]
+        assert not ax.texts
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pictures import check
+from pictures import check, check_type
 
 from diffviz.lab import figures
 from diffviz.lab.experiments import search as search_experiments
@@ -86,6 +86,21 @@ def test_candidates_stand_with_their_intervals_best_first(picture):
         assert bars.lines[0].get_ydata()[0] == place
         middles.append(off)
     assert middles == sorted(middles)
+
+
+def test_every_mark_of_the_surface_and_the_line_of_the_optimum_are_named(picture):
+    (drawn,) = picture.legends
+    said = [text.get_text() for text in drawn.get_texts()]
+    for name in ("trained weightings", "least", "theory's guess", "optima of surfaces as likely"):
+        assert name in said
+    assert len(said) == 6
+    right = picture.axes[1].get_legend()
+    assert [text.get_text() for text in right.get_texts()] == ["the optimum"]
+    check_type(picture)
+    picture.canvas.draw()
+    bar = picture.axes[0].child_axes[0]
+    names = [label.get_window_extent().x0 for label in picture.axes[1].get_yticklabels()]
+    assert bar.yaxis.label.get_window_extent().x1 < min(names)
 
 
 def test_it_has_the_same_bytes_on_every_run_and_nothing_is_cut(tmp_path):
