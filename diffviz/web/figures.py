@@ -37,17 +37,19 @@ LEGEND_DROP = 4.6  # from the axes to a legend below, in LEGEND_SIZE: past the t
 LEGEND_NAME = 16  # characters of names of which two stand side by side
 
 
-def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
+def figure(view: View, size: tuple[float, float] | None = None, heading: str = "") -> Drawing:
     """A view as a figure: panels in rows, texts below.
 
     Args:
         view: The view.
         size: Width and height in inches; by default what the panels need.
+        heading: A paragraph above the panels, such as what the controls say; none by default.
 
     Returns:
         The figure. The artists of a chart have the ``gid`` of ``plots.lines``.
     """
     checks.instance(view, "view", View, "a view such as View((chart,))")
+    above = wrap(checks.text(heading, "heading"), NOTE_WIDTH)
     if size is not None:
         _check_size(size)
     pictures = [panel for panel in view.panels if not isinstance(panel, (Table, Note))]
@@ -55,17 +57,28 @@ def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     columns = min(view.columns, max(1, len(pictures)))
     rows = -(-len(pictures) // columns)
     heights = CHART_HEIGHT * rows / (1 if columns == 1 else 1.4)
-    text_height = LINE_HEIGHT * (_count_lines(view) + 1) if text else 0.0
-    drawing = Drawing(figsize=size or (WIDTH, max(1.0, heights + text_height)), dpi=100)
+    text_height = LINE_HEIGHT * _count_lines(view) if text else 0.0
+    ratios = [LINE_HEIGHT * len(above)] * bool(above) + [max(heights, 0.1), max(text_height, 0.01)]
+    drawing = Drawing(figsize=size or (WIDTH, max(1.0, sum(ratios))), dpi=100)
     FigureCanvasAgg(drawing)
     drawing.set_layout_engine("constrained")
-    parts = drawing.add_gridspec(2, 1, height_ratios=(max(heights, 0.1), max(text_height, 0.01)))
-    cells = GridSpecFromSubplotSpec(max(rows, 1), columns, parts[0])
+    *top, middle, bottom = drawing.add_gridspec(len(ratios), 1, height_ratios=ratios)
+    for part in top:
+        _write_heading(drawing, part, above)
+    cells = GridSpecFromSubplotSpec(max(rows, 1), columns, middle)
     for number, panel in enumerate(pictures):
         _draw(drawing, cells[number // columns, number % columns], panel, columns)
     if text:
-        _draw_texts(drawing, parts[1], view)
+        _draw_texts(drawing, bottom, view)
     return drawing
+
+
+def _write_heading(drawing: Figure, cell: SubplotSpec, lines: list[str]) -> None:
+    """Write a paragraph above the pictures."""
+    ax = drawing.add_subplot(cell)
+    ax.set_axis_off()
+    for number, line in enumerate(lines):
+        _write(ax, 0.0, number, len(lines), line, color="0.35")
 
 
 def _check_size(size: Any) -> None:
@@ -267,7 +280,7 @@ def _draw_texts(drawing: Figure, cell: SubplotSpec, view: View) -> None:
     """Write tables and notes, one line under the other."""
     ax = drawing.add_subplot(cell)
     ax.set_axis_off()
-    lines = _count_lines(view) + 1
+    lines = _count_lines(view)
     line = 0
     for panel in view.panels:
         if isinstance(panel, Table):
@@ -296,5 +309,5 @@ def _draw_table(ax: Axes, table: Table, line: int, lines: int) -> None:
             _write(
                 ax, start + 0.02, line + number, lines, cell, weight="normal" if number else "bold"
             )
-        if 0 < number <= len(table.colours):
+        if 0 < number <= len(table.colours) and table.colours[number - 1]:
             _write(ax, 0.0, line + number, lines, "■", color=table.colours[number - 1])

@@ -9,8 +9,10 @@ from notebook_prose import assert_says, cells, printed
 
 import diffviz as dv
 from diffviz.lab.experiments import strips
+from diffviz.lab.explorers.noise import FIRST
 
 NOTEBOOK = "00_start_here"
+REACH = 0.45  # of a short step between points of one moon
 
 
 def test_the_errors_of_x_and_eps_differ_by_the_factor_that_is_printed(text):
@@ -125,6 +127,55 @@ def test_the_photograph_comes_out_where_most_of_the_variance_is_noise(text):
     assert by_level[-8.0] < 0.5
 
 
+def test_neighbours_are_alike_in_the_photograph_so_that_an_eye_averages(text):
+    photo = strips.photograph()
+    assert_says(text, f"alike, and there are {photo.size:,} of them")
+    assert np.corrcoef(photo[:, 1:].ravel(), photo[:, :-1].ravel())[0, 1] > 0.8
+    assert np.corrcoef(photo[1:].ravel(), photo[:-1].ravel())[0, 1] > 0.8
+
+
+def test_the_moons_are_told_apart_once_the_noise_is_smaller_than_their_gap(text):
+    """By the nearest clean point: is it of the same moon as the noisy one?"""
+    assert_says(text, "only when its noise is smaller than the gap between the moons")
+    x, eps = strips.example("points")
+    upper = (x[:, None] - x[None]) ** 2
+    apart = np.sqrt(upper.sum(-1))
+    moon = component(apart, 0)
+    gap = apart[np.ix_(moon, ~moon)].min(1)
+    for level, is_told in ((-2.0, False), (6.0, True)):
+        moved = np.exp(-level / 2) * np.linalg.norm(eps, axis=1)  # of z/α from x
+        assert (np.median(moved) < np.median(gap[gap > 0]) / 2) == is_told
+
+
+def component(apart, start):
+    """The points that a chain of short steps joins to one of them."""
+    joined = np.zeros(len(apart), bool)
+    joined[start] = True
+    while True:
+        grown = (apart[joined] < REACH).any(0) | joined
+        if (grown == joined).all():
+            return joined
+        joined = grown
+
+
+def test_the_weights_at_the_first_level_of_the_explorer_are_as_told(text):
+    level = -4.0
+    flow, middle = (
+        ratio[0] / ratio[1]
+        for ratio in (dv.objective(name).weighting([level, 0.0]) for name in FIRST)
+    )
+    assert flow == pytest.approx(np.exp(2))
+    assert middle == pytest.approx(1 / np.cosh(2))
+    assert_says(text, f"there {flow:.2f} times as strongly", f"and DDPM {middle:.3f} times")
+    right = np.linspace(0.01, 12, 200)
+    one, other = (
+        w / dv.objective(name).weighting([0.0])
+        for name, w in ((name, dv.objective(name).weighting(right)) for name in FIRST)
+    )
+    assert (other > one).all()
+    assert_says(text, "From $\\lambda = 0$ on, where both are 1")
+
+
 def test_the_map_names_every_other_notebook(text):
     from notebook_prose import NOTEBOOKS
 
@@ -167,5 +218,6 @@ def test_the_error_of_any_target_is_the_gain_times_that_of_eps(text, a, b, level
 
 def test_it_opens_with_words_and_ends_with_the_explorer_and_exercises():
     code = [cell.source for cell in cells(NOTEBOOK) if cell.cell_type == "code"]
-    assert sum("Explorer()" in source for source in code) == 1
+    assert sum("ComposerExplorer()" in source for source in code) == 1
+    assert sum("NoiseExplorer(" in source for source in code) == 2
     assert sum("exercises.check" in source for source in code) == 3
