@@ -31,6 +31,8 @@ CHART_HEIGHT = 4.0
 LINE_HEIGHT = 0.2  # of a row of text
 COLUMN_WIDTH = 96  # characters of a row of a table
 NOTE_WIDTH = 110  # characters of a note in a line
+HEADING_WIDTH = 138  # of the paragraph above all panels, which is in thin type
+TITLE_SIZE = 10  # points, where panels share the width
 LEGEND_SIZE = 8  # points
 MARK_LABEL = (4, -3)  # from the upper end of a mark to its label, in points
 LEGEND_DROP = 4.6  # from the axes to a legend below, in LEGEND_SIZE: past the ticks and the label
@@ -49,7 +51,7 @@ def figure(view: View, size: tuple[float, float] | None = None, heading: str = "
         The figure. The artists of a chart have the ``gid`` of ``plots.lines``.
     """
     checks.instance(view, "view", View, "a view such as View((chart,))")
-    above = wrap(checks.text(heading, "heading"), NOTE_WIDTH)
+    above = wrap(checks.text(heading, "heading"), HEADING_WIDTH)
     if size is not None:
         _check_size(size)
     pictures = [panel for panel in view.panels if not isinstance(panel, (Table, Note))]
@@ -91,7 +93,7 @@ def _check_size(size: Any) -> None:
 def _draw(drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int) -> None:
     """Draw one panel in its cell."""
     if isinstance(panel, Images):
-        _draw_images(drawing, cell, panel)
+        _draw_images(drawing, cell, panel, TITLE_SIZE if columns > 1 else None)
         return
     ax = drawing.add_subplot(cell)
     ax.grid(alpha=0.25)
@@ -100,6 +102,8 @@ def _draw(drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int) -> Non
         _draw_chart(ax, panel, outside=columns == 1)
     elif isinstance(panel, Cloud):
         _draw_cloud(ax, panel)
+    if columns > 1:
+        ax.title.set_fontsize(TITLE_SIZE)
 
 
 def _colour_function(colours: Mapping[str, str]) -> Callable[[str], str]:
@@ -247,7 +251,9 @@ def _shades(cloud: Cloud, name: str) -> Any:
     return cloud.colours.get(name, plots.colour(name))
 
 
-def _draw_images(drawing: Figure, cell: SubplotSpec, images: Images) -> None:
+def _draw_images(
+    drawing: Figure, cell: SubplotSpec, images: Images, title_size: float | None
+) -> None:
     """Draw small images in rows."""
     pixels = np.asarray(images.pixels, dtype=float)
     columns = images.columns or min(len(pixels), 8) or 1
@@ -260,7 +266,7 @@ def _draw_images(drawing: Figure, cell: SubplotSpec, images: Images) -> None:
         if number < len(images.labels):
             ax.set_title(images.labels[number], fontsize=8)
         elif number == 0 and images.title:
-            ax.set_title(images.title)
+            ax.set_title(images.title, fontsize=title_size)
 
 
 def _wrapped(note: Note) -> list[str]:

@@ -40,6 +40,7 @@ from diffviz.web.description import (
 from diffviz.web.pictures import Packer, View, Working, columns_of
 
 Changed = tuple[str, ...]  # names of the controls that were moved, in their order
+NO_BREAK = "\N{NO-BREAK SPACE}"
 MIME = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
@@ -322,7 +323,8 @@ class ViewExplorer(anywidget.AnyWidget):
         in_sight = [one for one in self.description.valued if one.name in shown and not one.rare]
         said = [(one, said_of(one, self._state[one.name])) for one in in_sight]
         parts = [f"{one.label}: {words}" for one, words in said if words]
-        return "  ·  ".join([self.description.title, *parts])
+        whole = [part.replace(" ", NO_BREAK) for part in (self.description.title, *parts)]
+        return f"{NO_BREAK * 2}·  ".join(whole)
 
     # --- changes
 
