@@ -12,7 +12,6 @@ from diffviz.lab.experiments import strips
 from diffviz.lab.explorers.noise import FIRST
 
 NOTEBOOK = "00_start_here"
-REACH = 0.45  # of a short step between points of one moon
 
 
 def test_the_errors_of_x_and_eps_differ_by_the_factor_that_is_printed(text):
@@ -132,30 +131,6 @@ def test_neighbours_are_alike_in_the_photograph_so_that_an_eye_averages(text):
     assert_says(text, f"alike, and there are {photo.size:,} of them")
     assert np.corrcoef(photo[:, 1:].ravel(), photo[:, :-1].ravel())[0, 1] > 0.8
     assert np.corrcoef(photo[1:].ravel(), photo[:-1].ravel())[0, 1] > 0.8
-
-
-def test_the_moons_are_told_apart_once_the_noise_is_smaller_than_their_gap(text):
-    """By the nearest clean point: is it of the same moon as the noisy one?"""
-    assert_says(text, "only when its noise is smaller than the gap between the moons")
-    x, eps = strips.example("points")
-    upper = (x[:, None] - x[None]) ** 2
-    apart = np.sqrt(upper.sum(-1))
-    moon = component(apart, 0)
-    gap = apart[np.ix_(moon, ~moon)].min(1)
-    for level, is_told in ((-2.0, False), (6.0, True)):
-        moved = np.exp(-level / 2) * np.linalg.norm(eps, axis=1)  # of z/α from x
-        assert (np.median(moved) < np.median(gap[gap > 0]) / 2) == is_told
-
-
-def component(apart, start):
-    """The points that a chain of short steps joins to one of them."""
-    joined = np.zeros(len(apart), bool)
-    joined[start] = True
-    while True:
-        grown = (apart[joined] < REACH).any(0) | joined
-        if (grown == joined).all():
-            return joined
-        joined = grown
 
 
 def test_the_weights_at_the_first_level_of_the_explorer_are_as_told(text):

@@ -177,6 +177,17 @@ def test_both_misleading_names_weight_as_is_printed():
     np.testing.assert_allclose((np.exp(level) + 1) / np.exp(level), 1 + np.exp(-level), rtol=1e-12)
 
 
+def test_p2_and_indi_have_one_weighting_towards_clean_data():
+    level = np.linspace(8, 16, 17)
+    grid = np.append([0.0], level)
+    one, other = (
+        w[1:] / w[0] for w in (dv.objective(n).weighting(grid) for n in ("p2-gamma1", "indi"))
+    )
+    assert one / other == pytest.approx(np.ones(17), rel=0.05)
+    assert np.diff(np.log(other[-2:])) / 0.5 == pytest.approx(-1.5, abs=1e-2)
+    assert_says(prose("01_weightings"), "both fall as $e^{-3\\lambda/2}$")
+
+
 def test_what_stands_at_the_ends_vanishes_but_for_the_elbo():
     """w · L on N(0, 1) data far out, against its largest value."""
     ends = np.array([-38.0, 38.0])

@@ -132,7 +132,7 @@ def _draw_densities(ax: Axes, names: Sequence[str], title: str) -> None:
     )
     if "minimum variance" in names:
         draw_under(ax, "minimum variance")  # the others run over it
-    ax.set_ylim(-0.01, 0.33)
+    ax.set_ylim(-0.01, 0.42)  # room for the legend
     legend(ax, [line_of(ax, name) for name in densities], loc="upper right", handlelength=2.5)
 
 
@@ -245,7 +245,7 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
         uniform = str(line.get_gid()).endswith("trained with uniform λ")
         line.set(linestyle="--" if uniform else "-", marker="o", markersize=4)
     line_of(distances, "truth").set_marker("")
-    distances.set(xscale="log", yscale="log", ylim=(0.8, 32), xlim=(3.4, 120))
+    distances.set(xscale="log", yscale="log", ylim=(0.8, 32), xlim=(3.4, 140))
     distances.set_xticks(STEPS, map(str, STEPS))
     distances.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
     distances.minorticks_off()
@@ -255,7 +255,7 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
         samples = trained.samples[place]
         ax.plot(*samples.T, ".", ms=2.5, color=GRID_COLOURS[place], gid="samples")
         ax.set(title=f"8 steps on the {place} grid", xlim=(-1.5, 2.5), ylim=(-1.4, 1.8))
-        ax.set_aspect("equal")
+        ax.set_aspect("equal", anchor="N")
     return distances
 
 
