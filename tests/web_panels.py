@@ -13,6 +13,7 @@ from diffviz.lab.explorers import (
     ElboExplorer,
     FewStepExplorer,
     MaskedExplorer,
+    NoiseExplorer,
     PerceptionExplorer,
     PriorExplorer,
     ScheduleExplorer,
@@ -21,6 +22,7 @@ from diffviz.lab.explorers import (
 from diffviz.lab.explorers.elbo import ENTRIES
 from diffviz.lab.explorers.few_steps import NAMES
 from diffviz.lab.explorers.masked import BY_COUNT, BY_RATE, SPENT
+from diffviz.lab.explorers.noise import SHARES, WEIGHTS
 from diffviz.lab.explorers.perception import SENSITIVITY_NAMES
 from diffviz.lab.explorers.schedule import DENSITIES
 from diffviz.recipes.entries import CATALOGUE
@@ -41,6 +43,7 @@ MODULES = {
     ),
     "few_steps.js": (FewStepExplorer, {}),
     "masked.js": (MaskedExplorer, {}),
+    "noise.js": (NoiseExplorer, {}),
     "perception.js": (PerceptionExplorer, {}),
     "prior.js": (PriorExplorer, {}),
     "sampling.js": (TrajectoryExplorer, {"drawing": DRAWINGS, "starts": STARTS}),
@@ -51,6 +54,7 @@ IN_TURN = {
     "elbo.js": ("weighting", (*FAMILIES, *PUBLISHED), {"beside": ()}),
     "few_steps.js": ("name", NAMES, {}),
     "masked.js": ("shows", (BY_RATE, BY_COUNT, SPENT), {}),
+    "noise.js": ("shows", (SHARES, WEIGHTS), {}),
     "perception.js": ("curve", tuple(SENSITIVITY_NAMES), {}),
     "prior.js": ("shows", ("brightness", "couplings"), {}),
     "sampling.js": ("solver", tuple(SOLVERS), {"noise": 0.5, "field": True, "steps": 5}),

@@ -15,6 +15,7 @@ import { baseGain } from "./targets.js";
  *   levels: Record<string, Float64Array>,
  *   targets: Record<string, string>,
  *   colours: Record<string, string>,
+ *   title: string,
  * }} Data weightings of the catalogue on the eps error, on the grid of the chart and at the levels
  *   at which recipes are compared with them; and the names of their targets
  *
@@ -94,8 +95,8 @@ function nearnessTable(ordered, names, colours) {
   const nearest = ordered.slice(0, NEAREST).map(({ name }) => name);
   const listed = [...new Set([...nearest, ...names])];
   const rows = listed.map((name) => nearnessRow(name, known.get(name)));
-  const marks = listed.map((name) => colours[name]);
-  return table(["published", "ratio deviates by", "at λ"], rows, marks);
+  const marks = listed.map((name) => (names.includes(name) ? colours[name] : "")); // of what is drawn
+  return table(["nearest published", "ratio deviates by", "at λ"], rows, marks);
 }
 
 /**
@@ -118,7 +119,8 @@ function compute(state, data) {
   const place = note(placeText(ordered), true);
   const level = AXES[state.axis](state.below);
   const marks = Number.isFinite(level) ? { [`λ = ${below}`]: level } : {};
-  const chart = { ...lookChart(curves, state, data, data.colours), marks };
+  const title = data.title.replace("{}", data.errors[state.base]);
+  const chart = { ...lookChart(curves, state, data, data.colours), marks, title };
   return {
     panels: [chart, place, verdicts, nearness],
     columns: 1,

@@ -33,23 +33,27 @@ LINE_HEIGHT = 0.22  # of a row of text
 COLUMN_WIDTH = 86  # characters of a row of a table
 NOTE_WIDTH = 100  # characters of a note in a line
 TEXT_SIZE = 9  # points
+HEADING_WIDTH = 122  # of the paragraph above all panels, which is in thin type
+TITLE_SIZE = 10  # points, where panels share the width
 LEGEND_SIZE = 8  # points
 MARK_LABEL = (4, -3)  # from the upper end of a mark to its label, in points
 LEGEND_DROP = 4.6  # from the axes to a legend below, in LEGEND_SIZE: past the ticks and the label
 LEGEND_NAME = 16  # characters of names of which two stand side by side
 
 
-def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
+def figure(view: View, size: tuple[float, float] | None = None, heading: str = "") -> Drawing:
     """A view as a figure: panels in rows, texts below.
 
     Args:
         view: The view.
         size: Width and height in inches; by default what the panels need.
+        heading: A paragraph above the panels, such as what the controls say; none by default.
 
     Returns:
         The figure. The artists of a chart have the ``gid`` of ``plots.lines``.
     """
     checks.instance(view, "view", View, "a view such as View((chart,))")
+    above = wrap(checks.text(heading, "heading"), HEADING_WIDTH)
     if size is not None:
         _check_size(size)
     pictures = [panel for panel in view.panels if not isinstance(panel, (Table, Note))]
@@ -59,18 +63,21 @@ def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     heights = rows * max(map(_height, pictures), default=CHART_HEIGHT)
     heights /= 1 if columns == 1 else 1.4
     text_height = LINE_HEIGHT * (_count_lines(view) + 1) if text else 0.0
-    drawing = Drawing(figsize=size or (WIDTH, max(1.0, heights + text_height)), dpi=100)
+    ratios = [LINE_HEIGHT * len(above)] * bool(above) + [max(heights, 0.1), max(text_height, 0.01)]
+    drawing = Drawing(figsize=size or (WIDTH, max(1.0, sum(ratios))), dpi=100)
     FigureCanvasAgg(drawing)
     drawing.set_layout_engine("constrained")
-    parts = drawing.add_gridspec(2, 1, height_ratios=(max(heights, 0.1), max(text_height, 0.01)))
-    cells = GridSpecFromSubplotSpec(max(rows, 1), columns, parts[0])
+    *top, middle, bottom = drawing.add_gridspec(len(ratios), 1, height_ratios=ratios)
+    for part in top:
+        _write_heading(drawing, part, above)
+    cells = GridSpecFromSubplotSpec(max(rows, 1), columns, middle)
     for number, panel in enumerate(pictures):
         row, column = divmod(number, columns)
         is_alone = _takes_the_row(panel, column, number == len(pictures) - 1)
         cell = cells[row, :] if is_alone else cells[row, column]
         _draw(drawing, cell, panel, columns)
     if text:
-        _draw_texts(drawing, parts[1], view)
+        _draw_texts(drawing, bottom, view)
     return drawing
 
 
@@ -85,6 +92,14 @@ def _height(panel: Panel) -> float:
     return EQUAL_HEIGHT if is_equal else CHART_HEIGHT
 
 
+def _write_heading(drawing: Figure, cell: SubplotSpec, lines: list[str]) -> None:
+    """Write a paragraph above the pictures."""
+    ax = drawing.add_subplot(cell)
+    ax.set_axis_off()
+    for number, line in enumerate(lines):
+        _write(ax, 0.0, number, len(lines), line, color="0.35")
+
+
 def _check_size(size: Any) -> None:
     """Refuse what is no width and height."""
     sides = checks.array(size, "size", ndim=1)
@@ -95,7 +110,7 @@ def _check_size(size: Any) -> None:
 def _draw(drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int) -> None:
     """Draw one panel in its cell."""
     if isinstance(panel, Images):
-        _draw_images(drawing, cell, panel)
+        _draw_images(drawing, cell, panel, TITLE_SIZE if columns > 1 else None)
         return
     ax = drawing.add_subplot(cell)
     ax.grid(alpha=0.25)
@@ -104,6 +119,8 @@ def _draw(drawing: Figure, cell: SubplotSpec, panel: Panel, columns: int) -> Non
         _draw_chart(ax, panel, outside=columns == 1)
     elif isinstance(panel, Cloud):
         _draw_cloud(ax, panel)
+    if columns > 1:
+        ax.title.set_fontsize(TITLE_SIZE)
 
 
 def _colour_function(colours: Mapping[str, str]) -> Callable[[str], str]:
@@ -251,7 +268,9 @@ def _shades(cloud: Cloud, name: str) -> Any:
     return cloud.colours.get(name, plots.colour(name))
 
 
-def _draw_images(drawing: Figure, cell: SubplotSpec, images: Images) -> None:
+def _draw_images(
+    drawing: Figure, cell: SubplotSpec, images: Images, title_size: float | None
+) -> None:
     """Draw small images in rows."""
     pixels = np.asarray(images.pixels, dtype=float)
     columns = images.columns or min(len(pixels), 8) or 1
@@ -264,7 +283,7 @@ def _draw_images(drawing: Figure, cell: SubplotSpec, images: Images) -> None:
         if number < len(images.labels):
             ax.set_title(images.labels[number], fontsize=TEXT_SIZE)
         elif number == 0 and images.title:
-            ax.set_title(images.title)
+            ax.set_title(images.title, fontsize=title_size)
 
 
 def _wrapped(note: Note) -> list[str]:
@@ -284,7 +303,7 @@ def _draw_texts(drawing: Figure, cell: SubplotSpec, view: View) -> None:
     """Write tables and notes, one line under the other."""
     ax = drawing.add_subplot(cell)
     ax.set_axis_off()
-    lines = _count_lines(view) + 1
+    lines = _count_lines(view)
     line = 0
     for panel in view.panels:
         if isinstance(panel, Table):
@@ -315,5 +334,5 @@ def _draw_table(ax: Axes, table: Table, line: int, lines: int) -> None:
             _write(
                 ax, start + 0.02, line + number, lines, cell, weight="normal" if number else "bold"
             )
-        if 0 < number <= len(table.colours):
+        if 0 < number <= len(table.colours) and table.colours[number - 1]:
             _write(ax, 0.0, line + number, lines, "■", color=table.colours[number - 1])

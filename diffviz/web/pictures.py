@@ -163,7 +163,7 @@ class Table:
     Args:
         head: Headings of the columns.
         rows: The cells of each row.
-        colours: A colour in front of each row; none by default.
+        colours: A colour in front of each row, "" for a row without one; none by default.
         title: What stands above.
     """
 

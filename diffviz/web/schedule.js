@@ -31,8 +31,10 @@ import { expit, logExpit } from "./special.js";
 const SIX = "six views";
 const LIVE = "live loss";
 const LOOKS_AT = "p(λ)";
-const SPENDS = "w·mmse: the best p";
+const SPENDS = "the best p: w·mmse";
 const GRID = linspace(-20, 20, 801);
+/** @type {[number, number]} */
+const SEEN = [-12, 12]; // the part of it that is drawn
 const INFINITE = 40; // |λ| in nats that stands for infinity
 const POINTS = 8001; // of an integral over λ
 const TIMES = linspace(0.001, 0.999, 400);
@@ -204,7 +206,8 @@ function densityChart(p, best, xlabel, colours) {
     curves: { [LOOKS_AT]: p, [SPENDS]: best },
     xlabel,
     ylabel: "density per nat",
-    title: "draws and loss",
+    title: "where training looks, and should look",
+    xlim: SEEN,
     ylim: [0, 0.25 * 2 ** Math.max(0, Math.ceil(Math.log2(highest / 0.2)))],
     colours,
     dashes: { [LOOKS_AT]: 0, [SPENDS]: 1 },
@@ -243,7 +246,8 @@ function drawPanels(state, data) {
       curves: { [LOOKS_AT]: added, [SPENDS]: logBest },
       xlabel: data.label,
       ylabel: "log₁₀ E Y² per nat / least",
-      title: "what one draw adds: w²·mmse²/p",
+      title: "what each λ adds to the noise of a draw",
+      xlim: SEEN,
       ylim: [-6, 3],
       colours: shades,
       dashes: { [LOOKS_AT]: 0, [SPENDS]: 1 },

@@ -31,6 +31,13 @@ class ExplorerPage:
 # In the order of the pages. One that the browser cannot compute alone is left out.
 EXPLORERS = (
     ExplorerPage(
+        "noise",
+        "Noise levels",
+        "NoiseExplorer",
+        "Move a photograph and a cloud of points from noise to data, and see how strongly recipes "
+        "weight each level.",
+    ),
+    ExplorerPage(
         "composer",
         "Recipe composer",
         "ComposerExplorer",

@@ -9,6 +9,7 @@ from notebook_prose import assert_says, cells, printed
 
 import diffviz as dv
 from diffviz.lab.experiments import strips
+from diffviz.lab.explorers.noise import FIRST
 
 NOTEBOOK = "00_start_here"
 
@@ -125,6 +126,31 @@ def test_the_photograph_comes_out_where_most_of_the_variance_is_noise(text):
     assert by_level[-8.0] < 0.5
 
 
+def test_neighbours_are_alike_in_the_photograph_so_that_an_eye_averages(text):
+    photo = strips.photograph()
+    assert_says(text, f"alike, and there are {photo.size:,} of them")
+    assert np.corrcoef(photo[:, 1:].ravel(), photo[:, :-1].ravel())[0, 1] > 0.8
+    assert np.corrcoef(photo[1:].ravel(), photo[:-1].ravel())[0, 1] > 0.8
+
+
+def test_the_weights_at_the_first_level_of_the_explorer_are_as_told(text):
+    level = -4.0
+    flow, middle = (
+        ratio[0] / ratio[1]
+        for ratio in (dv.objective(name).weighting([level, 0.0]) for name in FIRST)
+    )
+    assert flow == pytest.approx(np.exp(2))
+    assert middle == pytest.approx(1 / np.cosh(2))
+    assert_says(text, f"there {flow:.2f} times as strongly", f"and DDPM {middle:.3f} times")
+    right = np.linspace(0.01, 12, 200)
+    one, other = (
+        w / dv.objective(name).weighting([0.0])
+        for name, w in ((name, dv.objective(name).weighting(right)) for name in FIRST)
+    )
+    assert (other > one).all()
+    assert_says(text, "From $\\lambda = 0$ on, where both are 1")
+
+
 def test_the_map_names_every_other_notebook(text):
     from notebook_prose import NOTEBOOKS
 
@@ -167,5 +193,6 @@ def test_the_error_of_any_target_is_the_gain_times_that_of_eps(text, a, b, level
 
 def test_it_opens_with_words_and_ends_with_the_explorer_and_exercises():
     code = [cell.source for cell in cells(NOTEBOOK) if cell.cell_type == "code"]
-    assert sum("Explorer()" in source for source in code) == 1
+    assert sum("ComposerExplorer()" in source for source in code) == 1
+    assert sum("NoiseExplorer(" in source for source in code) == 2
     assert sum("exercises.check" in source for source in code) == 3

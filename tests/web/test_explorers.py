@@ -18,6 +18,7 @@ from diffviz.lab.explorers.composer import ComposerExplorer
 from diffviz.lab.explorers.elbo import ElboExplorer
 from diffviz.lab.explorers.few_steps import FewStepExplorer
 from diffviz.lab.explorers.masked import MaskedExplorer
+from diffviz.lab.explorers.noise import NoiseExplorer
 from diffviz.lab.explorers.perception import PerceptionExplorer
 from diffviz.lab.explorers.policy import LearningExplorer, PolicyExplorer
 from diffviz.lab.explorers.prior import PriorExplorer
@@ -49,6 +50,7 @@ EXPLORERS = (
     FewStepExplorer,
     LearningExplorer,
     MaskedExplorer,
+    NoiseExplorer,
     PerceptionExplorer,
     PolicyExplorer,
     PriorExplorer,

@@ -10,6 +10,7 @@ THOROUGH = 1000
 FEWER = {
     "few_steps.js": 250,
     "masked.js": 250,
+    "noise.js": 250,
     "perception.js": 250,
     "prior.js": 250,
     "sampling.js": 150,

@@ -58,6 +58,56 @@ EXAMPLES: dict[str, Callable[[], NDArray]] = {
 }
 
 
+def example(kind: str = "image", seed: int = 0) -> tuple[NDArray, NDArray]:
+    """An example and noise of its shape.
+
+    Args:
+        kind: "image", "sound" or "points".
+        seed: Seed of the noise.
+
+    Returns:
+        The example x, of mean 0 and variance 1, and the noise ε, both of the shape of that kind.
+
+    Raises:
+        TypeError: The seed is no whole number.
+        ValueError: The kind is unknown.
+
+    Example:
+        >>> x, eps = dv.lab.experiments.strips.example("sound")
+        >>> x.shape, eps.shape, round(float(x.var()), 6)
+        ((240,), (240,), 1.0)
+    """
+    checks.one_of(kind, "kind", EXAMPLES)
+    x = EXAMPLES[kind]()
+    return x, np.random.default_rng(checks.seed(seed)).standard_normal(x.shape)
+
+
+def mixed(x: ArrayLike, eps: ArrayLike, logsnr: float) -> NDArray:
+    """Data with the noise of one level.
+
+    Args:
+        x: Data of any shape.
+        eps: Noise of the same shape.
+        logsnr: λ in nats.
+
+    Returns:
+        z = α x + σ ε with α² = sigmoid(λ) and σ² = sigmoid(−λ), in that shape.
+
+    Raises:
+        TypeError: An array holds no real numbers, or λ is no number.
+        ValueError: The shapes differ, or a value is not finite.
+
+    Example:
+        >>> dv.lab.experiments.strips.mixed([1.0, -1.0], [0.0, 0.0], 0.0).round(4).tolist()
+        [0.7071, -0.7071]
+    """
+    data, noise = checks.finite(x, "x"), checks.finite(eps, "eps")
+    message = f"eps must have the shape {data.shape} of x, got {noise.shape}"
+    checks.require(data.shape == noise.shape, message)
+    level = checks.number(logsnr, "logsnr")
+    return np.sqrt(expit(level)) * data + np.sqrt(expit(-level)) * noise
+
+
 def noised(
     kind: str = "image",
     logsnr: ArrayLike = LEVELS,

@@ -3,6 +3,7 @@ from . import (
     elbo,
     few_steps,
     masked,
+    noise,
     perception,
     policy,
     prior,
@@ -18,6 +19,7 @@ from .composer import ComposerExplorer
 from .elbo import ElboExplorer
 from .few_steps import FewStepExplorer
 from .masked import MaskedExplorer
+from .noise import NoiseExplorer
 from .perception import PerceptionExplorer
 from .policy import LearningExplorer, PolicyExplorer
 from .prior import PriorExplorer
@@ -34,6 +36,7 @@ __all__ = [
     "FewStepExplorer",
     "LearningExplorer",
     "MaskedExplorer",
+    "NoiseExplorer",
     "PerceptionExplorer",
     "PolicyExplorer",
     "PriorExplorer",
@@ -46,6 +49,7 @@ __all__ = [
     "elbo",
     "few_steps",
     "masked",
+    "noise",
     "perception",
     "policy",
     "prior",

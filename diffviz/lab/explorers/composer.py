@@ -39,9 +39,10 @@ TIPS = {
 }
 COLOURS = {"p": SUBJECT, "gain²": BESIDE, "c": THIRD, "w": OWN}
 YLABELS = {  # on each scale; a loss density has no parts
-    LOGARITHMIC: "log₁₀ of each part on the {} error, 0 at the anchor",
-    "w / max": "each part on the {} error, over its maximum",
+    LOGARITHMIC: "log₁₀, 0 at the anchor",
+    "w / max": "over its maximum",
 }
+TITLE = "p, gain², c and their product w, on the {} error"
 LOOKS_OF_PARTS = tuple(YLABELS)
 NEAREST = 3  # published objectives that are listed
 NAMED = 12  # published objectives of the same weighting that are named
@@ -168,6 +169,7 @@ class ComposerExplorer(ViewExplorer):
         return shared | {
             "levels": composer.published(),
             "labels": YLABELS,
+            "title": TITLE,
             "targets": {entry.name: entry.target.name for entry in CATALOGUE.values()},
             # they are drawn only, and in float64 they would be half of the page
             "entries": {name: w.astype(np.float32) for name, w in shared["entries"].items()},
@@ -194,7 +196,8 @@ class ComposerExplorer(ViewExplorer):
             axis.place(self.grid),
             curves,
             xlabel=axis.label,
-            ylabel=YLABELS[state["scale"]].format(plots.ERROR_OF[base]),
+            ylabel=YLABELS[state["scale"]],
+            title=TITLE.format(plots.ERROR_OF[base]),
             xscale=axis.scale,
             ylim=drawn_limits(curves, look),
             colours=COLOURS,
@@ -266,5 +269,5 @@ def nearness_table(ordered: list[Distance], names: tuple[str, ...]) -> Table:
     nearest = [one.name for one in ordered[:NEAREST]]
     listed = list(dict.fromkeys([*nearest, *names]))
     rows = [nearness_row(name, known.get(name)) for name in listed]
-    colours = [plots.colour(name) for name in listed]
-    return Table(("published", "ratio deviates by", "at λ"), rows, colours)
+    colours = [plots.colour(name) if name in names else "" for name in listed]  # of what is drawn
+    return Table(("nearest published", "ratio deviates by", "at λ"), rows, colours)

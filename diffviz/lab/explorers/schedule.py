@@ -83,10 +83,11 @@ WEIGHTINGS = (
 RULES = ("kingma-gao", "minimum-variance", "time-warp")
 DRAW, SIX, LIVE = "one draw", "six views", "live loss"
 ANALYTIC, NETWORK = "exact", "network in training"
-LOOKS, SPENDS = "p(λ)", "w·mmse: the best p"
+LOOKS, SPENDS = "p(λ)", "the best p: w·mmse"
 NOW, BEFORE, EXACT = "average ± its error", "the run before", "exact"
 DRAWN, ADAPTIVE, BEST = "p(λ)", "adaptive", "w·mmse"
 GRID = np.linspace(-20, 20, 801)  # λ in nats
+SEEN = (-12.0, 12.0)  # the part of it that is drawn
 BATCHES = 200  # of one live loss
 KEPT = 8  # results of live losses that an explorer remembers
 RANGES = {"t": (0.0, 1.0), "λ": (-15.0, 15.0), "σ": (0.0, 1.0)}  # of axes
@@ -428,7 +429,8 @@ def density_chart(state: State) -> Chart:
         curves,
         xlabel=plots.LOGSNR,
         ylabel="density per nat",
-        title="draws and loss",
+        title="where training looks, and should look",
+        xlim=SEEN,
         ylim=(0.0, float(top)),
         colours=draw_colours(state),
         dashes={LOOKS: 0, SPENDS: 1},
@@ -457,7 +459,8 @@ def cost_chart(state: State, cost: Cost) -> Chart:
         {LOOKS: 2 * log_best - logp / np.log(10), SPENDS: log_best},
         xlabel=plots.LOGSNR,
         ylabel="log₁₀ E Y² per nat / least",
-        title="what one draw adds: w²·mmse²/p",
+        title="what each λ adds to the noise of a draw",
+        xlim=SEEN,
         ylim=(-6, 3),
         colours=draw_colours(state),
         dashes={LOOKS: 0, SPENDS: 1},
@@ -499,7 +502,7 @@ def describe_cost(cost: Cost, ratio_inside: float) -> list[str]:
 
     Args:
         cost: The cost over all λ.
-        ratio_inside: E[Y²] over its smallest value within |λ| ≤ 20, which the picture shows.
+        ratio_inside: E[Y²] over its smallest value within |λ| ≤ 20.
 
     Returns:
         Sentences; the first is the cost.

@@ -25,10 +25,22 @@ from diffviz.lab.explorers.work import Work
 from diffviz.plots.canvas import Drawing
 from diffviz.plots.files import encoded
 from diffviz.web import bundle, figures, page
-from diffviz.web.description import Action, Description, Paste, State, Upload
+from diffviz.web.description import (
+    Action,
+    Chips,
+    Control,
+    Description,
+    Menu,
+    Paste,
+    Slider,
+    State,
+    Switch,
+    Upload,
+)
 from diffviz.web.pictures import Packer, View, Working, columns_of
 
 Changed = tuple[str, ...]  # names of the controls that were moved, in their order
+NO_BREAK = "\N{NO-BREAK SPACE}"
 MIME = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
@@ -301,9 +313,18 @@ class ViewExplorer(anywidget.AnyWidget):
         """The widget, and its picture for a reader without a kernel."""
         bundle_of_widget = super()._repr_mimebundle_(**kwargs)
         content, metadata = bundle_of_widget if bundle_of_widget is not None else ({}, {})
-        picture, size = self.figure()._repr_png_()
+        picture, size = figures.figure(self.view, heading=self._settings())._repr_png_()
         content = content | {"image/png": base64.b64encode(picture).decode()}
         return content, metadata | {"image/png": size}
+
+    def _settings(self) -> str:
+        """What the controls in sight say, for a picture that has none."""
+        shown = set(self.description.shown(self._state))
+        in_sight = [one for one in self.description.valued if one.name in shown and not one.rare]
+        said = [(one, said_of(one, self._state[one.name])) for one in in_sight]
+        parts = [f"{one.label}: {words}" for one, words in said if words]
+        whole = [part.replace(" ", NO_BREAK) for part in (self.description.title, *parts)]
+        return f"{NO_BREAK * 2}·  ".join(whole)
 
     # --- changes
 
@@ -495,6 +516,26 @@ class ViewExplorer(anywidget.AnyWidget):
         """A reader wants the code or the link."""
         text = {"code": self.code, "link": self.link}[content["what"]]()
         self.send({"kind": "text", "what": content["what"], "text": text})
+
+
+def said_of(control: Control, value: Any) -> str:
+    """What a control shows of its value, in words.
+
+    Args:
+        control: The control.
+        value: Its value.
+
+    Returns:
+        The words; empty for a control whose value is a text, points or a film's time, for a switch
+        that is off, and where nothing is chosen.
+    """
+    if isinstance(control, Slider):
+        return f"{value:g} {control.unit}".rstrip().replace("-", "−")
+    if isinstance(control, Menu):
+        return str(value)
+    if isinstance(control, Chips):
+        return ", ".join(value)
+    return "on" if isinstance(control, Switch) and value else ""
 
 
 def in_words(error: Exception) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MultipleLocator
 
 from diffviz import plots
 from diffviz.lab.experiments.common import TIME, WIDE
@@ -20,7 +21,7 @@ from diffviz.lab.experiments.schedule import (
     shifted,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, OTHERS, from_noise
+from diffviz.lab.figures.style import NEUTRAL, OTHERS, UNIFORM, from_noise
 from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR, Path
 
@@ -30,7 +31,7 @@ MOST_VARIANCE = 110.0  # at the end of the axis
 SAMPLER_COLOURS = {
     "cosine": plots.colour("iddpm-cosine"),
     "FM uniform t": plots.colour("fm-ot"),
-    "uniform λ on [−15, 15]": NEUTRAL,
+    "uniform λ on [−15, 15]": UNIFORM,
     "EDM log-normal": plots.colour("edm"),
     "logit-normal(0, 1)": plots.colour("sd3"),
 }
@@ -75,6 +76,7 @@ def resolution_shift(shifts: Sequence[float] = (1, 2, 3)) -> Axes:
         outside=None,
         ax=right,
     )
+    right.xaxis.set_major_locator(MultipleLocator(5))
     return left
 
 
@@ -126,7 +128,13 @@ def cosine_six_panel(views: CosineViews | None = None) -> Axes:
         (t, {"s = 0": sigma}, TIME, "σ", "2 · noise over time"),
         (level, {"s = 0": sigma}, label, "σ", "3 · noise over log-SNR"),
         (level, {"s = 0": view.logsnr_density}, label, "p(λ)", "4 · where training looks"),
-        (sigma, {"s = 0": view.sigma_density}, "σ", "p(σ)", "5 · the same density over σ"),
+        (
+            sigma,
+            {"s = 0": view.sigma_density},
+            "σ   [noise ← → data]",
+            "p(σ)",
+            "5 · the same over σ",
+        ),
         (t, {"s = 0": view.slope}, TIME, "dλ/dt", "6 · speed through log-SNR"),
     )
     for ax, (x, curves, xlabel, ylabel, title) in zip(panels, contents, strict=True):
@@ -140,10 +148,12 @@ def cosine_six_panel(views: CosineViews | None = None) -> Axes:
         fontsize=9,
         arrowprops={"arrowstyle": "-", "color": NEUTRAL, "relpos": (1.0, 1.0)},
     )
-    panels[4].set_ylim(0, 6)
+    panels[4].set(ylim=(0, 6), xlim=(1.05, -0.05))  # noise on the left, as in the others
     panels[5].set_ylim(-60, 0)
     for panel in (panels[0], panels[1], panels[5]):
         from_noise(panel)
+    panels[3].yaxis.set_major_locator(MultipleLocator(0.05))
+    panels[0].figure.subplots_adjust(left=0.07)
     return panels[0]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MultipleLocator
 
 from diffviz import plots
 from diffviz.lab.experiments.tracking import (
@@ -24,7 +25,7 @@ from diffviz.lab.experiments.tracking import (
     watched_loss,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, draw_under, legend, line_of
+from diffviz.lab.figures.style import NEUTRAL, UNIFORM, draw_under, legend, line_of
 
 EXACT = "exact denoiser"
 BLACK = "#222222"  # nearly, since black is the ELBO's colour
@@ -33,7 +34,7 @@ LAW_COLOURS = dict(zip(RULES, plots.PALETTE, strict=False)) | {
     "FM, uniform t": NEUTRAL,
     "cosine": NEUTRAL,
     "flow matching": NEUTRAL,
-    "EDM2 log-variance": plots.PALETTE[6],
+    "EDM2 log-variance": plots.PALETTE[8],
 }
 GAINS = {  # column of ``learning.variance.gains``, in the words of the picture
     0: "value, one draw",
@@ -41,7 +42,14 @@ GAINS = {  # column of ``learning.variance.gains``, in the words of the picture
     3: "gradient",
 }
 GAIN_COLOURS = ("#333333", "#888888", plots.PALETTE[4])
-GRID_COLOURS = dict(zip(GRIDS, plots.PALETTE, strict=False))
+# A grid has the colour of the objective that draws from its density.
+GRID_COLOURS = {
+    "cosine": plots.colour("iddpm-cosine"),
+    "log-normal σ (EDM)": plots.colour("edm"),
+    "uniform λ": UNIFORM,
+}
+SHORT_GRIDS = {place: place for place in GRIDS} | {"log-normal σ (EDM)": "EDM"}
+SMOOTH = ("Kingma–Gao", "minimum variance", "VDM")  # rules whose densities are no zigzag
 
 
 def law_colour(name: str) -> str:
@@ -83,7 +91,7 @@ def ema_loss(loss: WatchedLoss | None = None) -> Axes:
         {name: curve / loss.floor for name, curve in curves.items()},
         xlabel=plots.LOGSNR,
         ylabel="loss / irreducible loss",
-        title="over the floor, ± 1 standard error",
+        title="over the floor, with ± 1 standard error",
         outside=None,
         colours=colours.__getitem__,
         ax=right,
@@ -103,26 +111,72 @@ def ema_loss(loss: WatchedLoss | None = None) -> Axes:
     right.set_ylim(0.6, 1.8)
     for ax in (left, right):
         draw_under(ax, EXACT)
+        ax.xaxis.set_major_locator(MultipleLocator(5))
     legend(left)
     return left
 
 
-def _draw_variance(ax: Axes) -> dict[str, Line2D]:
-    """E[Y²] over the least by step; returns lines of laws that do not adapt, with their values."""
+def _draw_densities(ax: Axes, names: Sequence[str], title: str) -> None:
+    """Densities that rules have learned, beside the one of least variance."""
+    densities = {name: adapted(name)[0][-1] for name in names}
+    densities["least variance"] = least_variance_density()
+    plots.lines(
+        MIDDLE,
+        densities,
+        xlabel=plots.LOGSNR,
+        ylabel="density p(λ) per nat",
+        title=title,
+        outside=None,
+        colours=law_colour,
+        ax=ax,
+    )
+    if "minimum variance" in names:
+        draw_under(ax, "minimum variance")  # the others run over it
+    ax.set_ylim(-0.01, 0.42)  # room for the legend
+    legend(ax, [line_of(ax, name) for name in densities], loc="upper right", handlelength=2.5)
+
+
+def _draw_variance(ax: Axes) -> None:
+    """E[Y²] over the least by step, with those of laws that do not adapt in the legend."""
     steps, ratios = variance_ratios()
     plots.lines(
         steps,
         ratios,
         xlabel="step",
         ylabel="E Y² / least E Y²",
-        title="noise of the loss's value",
+        title="minimum variance is the least noisy",
         outside=None,
         colours=law_colour,
         ax=ax,
     )
     draw_under(ax, "minimum variance")
-    ax.set_ylim(0.95, 2.6)
-    return {f"{name}: {ratios[name][0]:.3f}": line_of(ax, name) for name in STILL}
+    ax.set_ylim(0.95, 2.75)
+    labels = {name: f"{name}: {ratios[name][0]:.3f}" for name in STILL}
+    names = [labels.get(name, name) for name in ratios]
+    place = {"loc": "upper right", "fontsize": 8, "handlelength": 2.5}
+    legend(ax, [line_of(ax, name) for name in ratios], labels=names, **place)
+
+
+def _draw_weightings(ax: Axes) -> None:
+    """The weighting that was asked, and what two rules make of it."""
+    scale = "log10, anchored"
+    weightings = adapted_weightings()
+    plots.lines(
+        MIDDLE,
+        {name: plots.scaled(w, MIDDLE, scale) for name, w in weightings.items()},
+        xlabel=plots.LOGSNR,
+        ylabel=plots.SCALES[scale][1].format("ε", 0),
+        title="EDM2's rule changes the weighting",
+        outside=None,
+        colours=law_colour,
+        ax=ax,
+    )
+    draw_under(ax, "flow matching")
+    labels = [
+        "flow matching's w, as asked" if one == "flow matching" else one for one in weightings
+    ]
+    lines = [line_of(ax, name) for name in weightings]
+    legend(ax, lines, labels=labels, loc="lower left", handlelength=2.5)
 
 
 @figure(
@@ -134,46 +188,26 @@ def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
     """Draw learned densities, their variance and their weightings.
 
     Args:
-        rules: Names of ``experiments.tracking.RULES`` whose densities are drawn.
+        rules: Names of ``experiments.tracking.RULES`` whose densities are drawn, the smooth ones in
+            the first panel and the others in the second.
 
     Returns:
-        The left panel.
+        The first of four panels.
 
     Raises:
         ValueError: A rule is unknown.
     """
-    left, middle, right = plots.axes(14, 4.2, columns=3, legend=2.2)
-    densities = {name: adapted(name)[0][-1] for name in rules}
-    densities["least variance"] = least_variance_density()
-    plots.lines(
-        MIDDLE,
-        densities,
-        xlabel=plots.LOGSNR,
-        ylabel="density p(λ) per nat",
-        title="learned densities",
-        outside=None,
-        colours=law_colour,
-        ax=left,
-    )
-    entries: dict[str, Line2D] = {name: line_of(left, name) for name in densities}
-    entries |= _draw_variance(middle)
-    scale = "log10, anchored"
-    plots.lines(
-        MIDDLE,
-        {name: plots.scaled(w, MIDDLE, scale) for name, w in adapted_weightings().items()},
-        xlabel=plots.LOGSNR,
-        ylabel=plots.SCALES[scale][1].format("ε", 0),
-        title="the weighting: kept, and changed",
-        outside=None,
-        colours=law_colour,
-        ax=right,
-    )
-    draw_under(right, "flow matching")
-    entries["flow matching's w"] = line_of(right, "flow matching")
-    entries["EDM2 log-variance"] = line_of(right, "EDM2 log-variance")
-    place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0}
-    legend(right, entries.values(), labels=list(entries), handlelength=2.5, **place)
-    return left
+    first, second, third, fourth = plots.axes(9.8, 7.6, columns=2, rows=2)
+    names = list(rules)
+    smooth = [name for name in names if name in SMOOTH]
+    others = [name for name in names if name not in SMOOTH]
+    _draw_densities(first, smooth, "learned densities near the best one")
+    _draw_densities(second, others, "learned densities farther from it")
+    _draw_variance(third)
+    _draw_weightings(fourth)
+    for ax in (first, second, fourth):
+        ax.xaxis.set_major_locator(MultipleLocator(5))
+    return first
 
 
 @figure(
@@ -190,7 +224,7 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
     Returns:
         The first panel.
     """
-    distances, *clouds = plots.axes(12.5, 4.4, columns=3)
+    distances, *clouds = plots.axes(11, 4.2, columns=3)
     trained = density_or_grid() if trained is None else trained
     curves, colours = {}, {"truth": NEUTRAL}
     for (place, training), values in trained.distances.items():
@@ -201,8 +235,8 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
         STEPS,
         {**curves, "truth": [1.0] * len(STEPS)},
         xlabel="steps of DDIM",
-        ylabel="sliced W₂ to the truth, in floors",
-        title="two trainings, three grids",
+        ylabel="distance to the truth, in floors",
+        title="the grid counts for more",
         outside=None,
         colours=colours.__getitem__,
         ax=distances,
@@ -211,25 +245,32 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
         uniform = str(line.get_gid()).endswith("trained with uniform λ")
         line.set(linestyle="--" if uniform else "-", marker="o", markersize=4)
     line_of(distances, "truth").set_marker("")
-    distances.set(yscale="log", ylim=(0.8, 60))
-    _explain_lines(distances)
+    distances.set(xscale="log", yscale="log", ylim=(0.8, 32), xlim=(3.4, 140))
+    distances.set_xticks(STEPS, map(str, STEPS))
+    distances.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+    distances.minorticks_off()
+    _name_lines(distances, trained)
     for ax, place in zip(clouds, ("cosine", "uniform λ"), strict=True):
-        ax.plot(*trained.truth.T, ".", ms=2, color="0.8", gid="truth")
+        ax.plot(*trained.truth.T, ".", ms=2.5, color="0.8", gid="truth")
         samples = trained.samples[place]
-        ax.plot(*samples.T, ".", ms=2, color=GRID_COLOURS[place], gid="samples")
-        ax.set(title=f"uniform-λ network, {place} grid", xlim=(-1.7, 2.7))
-        ax.set_aspect("equal", adjustable="datalim")
+        ax.plot(*samples.T, ".", ms=2.5, color=GRID_COLOURS[place], gid="samples")
+        ax.set(title=f"8 steps on the {place} grid", xlim=(-1.5, 2.5), ylim=(-1.4, 1.8))
+        ax.set_aspect("equal", anchor="N")
     return distances
 
 
-def _explain_lines(ax: Axes) -> None:
-    """A legend that says what colours and dashes mean, in the place of one entry for each line."""
-    entries = {f"{place} grid": Line2D([], [], color=GRID_COLOURS[place], lw=2) for place in GRIDS}
-    entries["trained with uniform t"] = Line2D([], [], color="black", marker="o", ms=4)
-    entries["trained with uniform λ"] = Line2D([], [], color="black", marker="o", ms=4, ls="--")
-    entries["true points"] = line_of(ax, "truth")
-    packed = {"fontsize": 8, "handlelength": 2, "columnspacing": 1, "ncols": 2}
-    legend(ax, entries.values(), labels=list(entries), loc="upper right", **packed)
+def _name_lines(ax: Axes, trained: DensityOrGrid) -> None:
+    """Name each grid at the end of its two lines; a legend says what the dashes mean."""
+    for place in GRIDS:
+        ends = [values[-1] for (grid, _), values in trained.distances.items() if grid == place]
+        at = (1.12 * STEPS[-1], float(np.exp(np.mean(np.log(ends)))))
+        ax.annotate(f"{SHORT_GRIDS[place]} grid", at, va="center", color=GRID_COLOURS[place])
+    ax.annotate("true points", (1.12 * STEPS[-1], 1.0), va="center", color=NEUTRAL)
+    entries = {
+        "trained with uniform t": Line2D([], [], color="0.3", marker="o", ms=4),
+        "trained with uniform λ": Line2D([], [], color="0.3", marker="o", ms=4, ls="--"),
+    }
+    legend(ax, entries.values(), labels=list(entries), loc="upper right", handlelength=3)
 
 
 def _draw_gains(ax: Axes, gains: Mapping[str, Sequence[float]], title: str) -> None:
@@ -243,7 +284,13 @@ def _draw_gains(ax: Axes, gains: Mapping[str, Sequence[float]], title: str) -> N
         ax.barh(at, values - 1, height, left=1, color=colour, label=name, gid=name)
         for level, value in zip(at, values, strict=True):
             side = "left" if value >= 1 else "right"  # beyond the end of the bar
-            ax.annotate(f" {value:.3g} ", (value, level), va="center", ha=side, fontsize=9)
+            ax.annotate(
+                f" {value:.0f} " if value >= 10 else f" {value:.2f} ",
+                (value, level),
+                va="center",
+                ha=side,
+                fontsize=9,
+            )
     ax.axvline(1, color="black", lw=1)
     ax.set(xscale="log", xlim=(0.25, 2000), title=title)
     ax.set(xlabel="times less variance than under its own density")

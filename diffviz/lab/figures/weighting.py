@@ -28,7 +28,7 @@ from diffviz.lab.experiments.weighting import (
 from diffviz.lab.experiments.weighting import heuristics as heuristic_weightings
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, draw_under, legend, line_of, put_under
-from diffviz.plots.style import NEGATIVE
+from diffviz.plots.style import FOCUS, NEGATIVE, REFERENCE
 
 BASES = ("eps", "x", "v", "u")
 SMALL = 0.01  # negative share below which the red area cannot be seen
@@ -53,10 +53,11 @@ def classics(objectives: Sequence[str] = CLASSICS, strip: plots.Strip | None = N
     """
     left, right = plots.axes(10.5, 4.4, columns=2, legend=1.7)
     curves = chosen(*objectives)
-    plots.weighting_curves(WIDE, curves, ax=left, outside=None, title="anchored at λ = 0")
-    title = "scaled to the maximum on [−10, 10]"
+    title = "logarithms, 0 at λ = 0: tails show"
+    plots.weighting_curves(WIDE, curves, ax=left, outside=None, title=title)
+    title = "over the maximum on [−10, 10]: peaks show"
     plots.weighting_curves(WIDE, curves, scale="w / max", ax=right, title=title)
-    left.set_ylim(-5, 5)
+    left.set_ylim(-4.2, 3.2)
     for line, as_in_legend in zip(left.lines, right.lines, strict=True):
         line.set_linestyle(as_in_legend.get_linestyle())
     put_under((left, right), strip)
@@ -114,12 +115,27 @@ def sd3_vs_edm(ax: Axes | None = None, strip: plots.Strip | None = None) -> Axes
         The Axes.
     """
     pair = ("sd3", "edm")
-    correlation, gap = likeness(*pair)
-    title = f"correlation {correlation:.3f}, largest gap {gap:.3f}"
+    title = "SD3 and EDM: one peak, two tails"
     curves = chosen(*pair)
     ax = plots.weighting_curves(WIDE, curves, scale="w / max", title=title, outside=False, ax=ax)
+    _mark_gap(ax, pair)
     put_under((ax,), strip)
     return ax
+
+
+def _mark_gap(ax: Axes, pair: tuple[str, str]) -> None:
+    """Mark where two curves are farthest from each other, and say how alike they are."""
+    x, (one, other) = WIDE, [np.asarray(line_of(ax, name).get_ydata()) for name in pair]
+    place = int(np.abs(one - other).argmax())
+    ends = one[place], other[place]
+    ax.plot([x[place]] * 2, ends, color=NEUTRAL, lw=1.5, gid="gap")
+    correlation, gap = likeness(*pair)
+    ax.annotate(
+        f"largest gap {gap:.3f}\ncorrelation {correlation:.3f}",
+        (x[place], max(ends)),
+        xytext=(10, 14),
+        textcoords="offset points",
+    )
 
 
 @figure(
@@ -186,10 +202,10 @@ def base_switch(
     panels = plots.axes(9, 6.6, columns=2, rows=2)
     curves = chosen(*objectives)
     for ax, base in zip(panels, BASES, strict=True):
-        outside = False if ax is panels[-1] else None
-        title = f"base {plots.ERROR_OF[base]}"
+        outside = False if ax is panels[0] else None
+        title = f"base {plots.ERROR_OF[base]}: on the error of {plots.ERROR_OF[base]}"
         plots.weighting_curves(WIDE, curves, base=base, ax=ax, outside=outside, title=title)
-        ax.set(ylim=(-5, 5), xlabel="log-SNR λ")
+        ax.set(ylim=(-5, 5), xlabel=SHORT_LOGSNR, ylabel="log₁₀ w, 0 at λ = 0")
     put_under(panels[2:], strip)
     return panels[0]
 
@@ -215,7 +231,8 @@ def loss_density(
         The left panel.
     """
     spent = spending_on_data() if spent is None else spent
-    first, *others = plots.axes(13.5, 4.2, columns=1 + len(spent), legend=3.1 if shares else 1.6)
+    width, legend = (13.5, 3.1) if shares else (11.5, 1.5)
+    first, *others = plots.axes(width, 4.2, columns=1 + len(spent), legend=legend)
     records = next(iter(spent.values()))
     weightings = {name: record.weighting for name, record in records.items()}
     title = "weighting alone (ε base)"
@@ -279,7 +296,7 @@ def draw_augmentation(ax: Axes, name: str) -> None:
     ax.plot(WIDE, counted, color=plots.colour(name), lw=2, gid=name)
     sides = {
         "positive": (np.maximum(counted, 0), plots.colour(name), 0.15),
-        "negative": (np.minimum(counted, 0), NEGATIVE, 0.6),
+        "negative": (np.minimum(counted, 0), NEGATIVE, 0.9),
     }
     for side, (values, colour, alpha) in sides.items():
         gid = f"{name}:{side}"
@@ -293,14 +310,16 @@ def draw_augmentation(ax: Axes, name: str) -> None:
 
 
 def _enlarge_negative(ax: Axes, counted: NDArray) -> None:
-    """Draw the negative part again above its place, with a scale of its own."""
-    height = 0.3  # of the panel
-    inset = ax.inset_axes((0.03, 0.45, 0.34, height), label="enlarged")
+    """Draw the negative part again straight above its place, on a vertical scale of its own."""
+    height = 0.42  # in units of the panel
     negative = np.minimum(counted, 0)
-    inset.fill_between(WIDE, negative, 0, color=NEGATIVE, alpha=0.6, lw=0)
+    left, right = WIDE[0], np.ceil(WIDE[negative < 0].max())
+    bounds = (left, 0.25, right - left, height)
+    inset = ax.inset_axes(bounds, transform=ax.transData, label="enlarged")
+    inset.fill_between(WIDE, negative, 0, color=NEGATIVE, alpha=0.9, lw=0)
     inset.axhline(0, color=NEUTRAL, lw=0.8)
-    inset.set(xlim=(-10, 0), ylim=(negative.min(), 0), xticks=(), yticks=())
-    times = height * np.ptp(ax.get_ylim()) / -negative.min()
+    inset.set(xlim=(left, right), ylim=(negative.min(), 0), xticks=(), yticks=())
+    times = height / -negative.min()
     inset.set_title(f"red × {times:.0f}", fontsize=9)
     inset.spines[["top", "right"]].set_visible(False)
 
@@ -331,7 +350,7 @@ def monotone(
     for ax, name in zip(panels, objectives, strict=True):
         draw_augmentation(ax, name)
     for ax in panels[columns:]:
-        ax.set_xlabel("log-SNR λ")
+        ax.set_xlabel(SHORT_LOGSNR)
     for first_of_row in panels[::columns]:
         first_of_row.set_ylabel("−w′ · L, scaled")
     put_under(panels[columns:], strip)
@@ -353,7 +372,7 @@ def edm_monotonic(ax: Axes | None = None, strip: plots.Strip | None = None) -> A
     title = "EDM's weighting, held at its peak"
     ax = plots.weighting_curves(WIDE, pair, scale="w / max", title=title, outside=None, ax=ax)
     draw_under(ax, "edm")
-    line_of(ax, "edm-monotonic").set(color="black", ls="-", lw=1.5)
+    line_of(ax, "edm-monotonic").set(color=FOCUS, ls="-", lw=1.5)
     legend(ax)
     top = peak("edm")
     ax.axvline(top, color=NEUTRAL, lw=1, ls=":", gid="peak")
@@ -384,12 +403,14 @@ def historical_bugs(strip: plots.Strip | None = None) -> Axes:
     """
     panels = plots.axes(9.5, 7, columns=2, rows=2)
     for ax, (title, pair) in zip(panels, bugs().items(), strict=True):
-        roles = dict(zip(pair, ("black", NEGATIVE), strict=True))  # meant, and wrong
+        meant, wrong = pair
+        roles = {meant: REFERENCE, wrong: NEGATIVE}
         plots.weighting_curves(
             WIDE, pair, ax=ax, outside=False, title=title, colours=roles.__getitem__
         )
-        line_of(ax, list(pair)[1]).set_linestyle("--")
-        ax.set(ylim=(-5, 5), xlabel="log-SNR λ")
+        line_of(ax, meant).set(lw=6, ls="-", solid_capstyle="butt")
+        line_of(ax, wrong).set_linestyle("-")
+        ax.set(ylim=(-5, 5), xlabel=SHORT_LOGSNR, ylabel="log₁₀ w on the ε error")
         legend(ax)
     put_under(panels[2:], strip)
     return panels[0]

@@ -32,6 +32,23 @@ def test_the_ratio_of_signal_and_noise_is_that_of_the_level():
     assert scales[0] ** 2 == pytest.approx(expit(shown.logsnr))
 
 
+@pytest.mark.parametrize("kind", sorted(strips.EXAMPLES))
+def test_one_level_is_that_of_the_strip(kind):
+    x, eps = strips.example(kind, seed=3)
+    shown = strips.noised(kind, [-2.0, 1.0, 4.0], seed=3)
+    for level, z in zip(shown.logsnr, shown.z, strict=True):
+        assert strips.mixed(x, eps, level) == pytest.approx(z)
+
+
+def test_noise_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match="eps must have the shape"):
+        strips.mixed(np.ones(3), np.ones(4), 0.0)
+    with pytest.raises(ValueError, match="logsnr"):
+        strips.mixed(np.ones(3), np.ones(3), np.nan)
+    with pytest.raises(ValueError, match="kind"):
+        strips.example("film")
+
+
 def test_an_unknown_kind_and_crooked_levels_are_refused():
     with pytest.raises(ValueError, match="kind"):
         strips.noised("film")

@@ -129,7 +129,12 @@ def test_sd3_and_edm_are_nearly_twins():
     a, b = data(figure, 0, "sd3")[1], data(figure, 0, "edm")[1]
     assert np.corrcoef(a, b)[0, 1] == pytest.approx(0.994, abs=5e-4)
     assert np.abs(a - b).max() == pytest.approx(0.129, abs=5e-4)
-    assert figure.axes[0].get_title() == "correlation 0.994, largest gap 0.129"
+    (words,) = figure.axes[0].texts
+    assert words.get_text() == "largest gap 0.129\ncorrelation 0.994"
+    (where, _), ends = data(figure, 0, "gap")
+    x = data(figure, 0, "sd3")[0]
+    assert np.abs(np.diff(ends)) == pytest.approx(np.abs(a - b).max())
+    assert np.abs(a - b)[np.abs(x - where).argmin()] == np.abs(a - b).max()
 
 
 def test_time_densities_at_the_points_that_are_known():
@@ -242,6 +247,9 @@ def test_a_negative_part_too_small_to_be_seen_is_enlarged():
         panel.figure.canvas.draw()
         nats = [ax.get_window_extent().height / np.ptp(ax.get_ylim()) for ax in (inset, panel)]
         assert f"× {nats[0] / nats[1]:.0f}" in inset.get_title()
+        for level in inset.get_xlim():  # each λ stands above its place in the panel
+            places = [ax.transData.transform((level, 0))[0] for ax in (inset, panel)]
+            assert places[0] == pytest.approx(places[1])
 
 
 def area(figure, panel, gid):

@@ -11,6 +11,7 @@ import diffviz as dv
 from diffviz.lab import figures
 from diffviz.lab.experiments import tracking as tracking_experiments
 from diffviz.lab.experiments.tracking import DECAYS, EDGES, MIDDLE, RULES, Distance, over_least
+from diffviz.lab.figures.tracking import SMOOTH
 
 pytestmark = pytest.mark.slow
 
@@ -76,21 +77,34 @@ def test_the_bands_are_the_standard_errors(drawn):
 
 
 def test_adaptive_densities_are_densities(drawn):
-    for name in (*RULES, "least variance"):
-        assert data(drawn["adaptive-schedules"], 0, name)[1].sum() * 0.2 == pytest.approx(
-            1, rel=1e-9
-        )
+    figure = drawn["adaptive-schedules"]
+    panels = {name: 0 if name in SMOOTH else 1 for name in RULES} | {"least variance": 0}
+    assert set(panels.values()) == {0, 1}
+    for name, panel in panels.items():
+        assert data(figure, panel, name)[1].sum() * 0.2 == pytest.approx(1, rel=1e-9)
+    both = [data(figure, panel, "least variance")[1] for panel in (0, 1)]
+    np.testing.assert_array_equal(*both)
+
+
+def test_smooth_densities_are_less_ragged_than_the_others(drawn):
+    figure = drawn["adaptive-schedules"]
+    turns = {
+        name: np.abs(np.diff(data(figure, 0 if name in SMOOTH else 1, name)[1], 2)).mean()
+        for name in RULES
+    }
+    roughest = max(turns[name] for name in SMOOTH)
+    assert roughest < 0.5 * min(turns[name] for name in RULES if name not in SMOOTH)
 
 
 def test_variance_ratios_end_where_theory_says(drawn):
     figure = drawn["adaptive-schedules"]
-    steps, uniform = data(figure, 1, "Kingma–Gao")
+    steps, uniform = data(figure, 2, "Kingma–Gao")
     assert (steps[0], steps[-1]) == (0, 1600) and uniform[0] == pytest.approx(2.42, abs=0.01)
-    assert data(figure, 1, "FM, uniform t")[1][-1] == pytest.approx(1.177, abs=1e-3)
-    assert data(figure, 1, "cosine")[1][-1] == pytest.approx(1.105, abs=1e-3)
+    assert data(figure, 2, "FM, uniform t")[1][-1] == pytest.approx(1.177, abs=1e-3)
+    assert data(figure, 2, "cosine")[1][-1] == pytest.approx(1.105, abs=1e-3)
     exact = dv.objective("fm-ot").weighting(MIDDLE) * dv.toy("ring8").mmse(MIDDLE)
     assert over_least(exact) == pytest.approx(1.117, abs=1e-3)
-    last = {name: data(figure, 1, name)[1][-10:] for name in RULES}
+    last = {name: data(figure, 2, name)[1][-10:] for name in RULES}
     assert (np.abs(last["Kingma–Gao"] - 1.14) < 0.03).all()
     assert (last["minimum variance"] < 1.04).all() and (last["minimum variance"] >= 1).all()
     np.testing.assert_allclose(last["VDM"], last["minimum variance"], rtol=1e-3)
@@ -102,10 +116,10 @@ def test_variance_ratios_end_where_theory_says(drawn):
 
 def test_kingma_gao_keeps_the_weighting_and_edm2_does_not(drawn):
     figure = drawn["adaptive-schedules"]
-    x, asked = data(figure, 2, "flow matching")
+    x, asked = data(figure, 3, "flow matching")
     np.testing.assert_allclose(np.diff(asked), -0.1 / np.log(10), rtol=1e-9)
-    np.testing.assert_allclose(data(figure, 2, "Kingma–Gao")[1], asked, atol=0.02)
-    changed = data(figure, 2, "EDM2 log-variance")[1]
+    np.testing.assert_allclose(data(figure, 3, "Kingma–Gao")[1], asked, atol=0.02)
+    changed = data(figure, 3, "EDM2 log-variance")[1]
     wanted = np.log10(dv.objective("fm-ot").law.pdf(x) / dv.toy("ring8").mmse(x))
     apart = changed - wanted
     assert np.std(apart[np.abs(x) < 7]) < 0.1  # of the noise of a tracker; the range is 3
