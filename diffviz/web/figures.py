@@ -18,6 +18,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from diffviz import checks, plots
@@ -29,6 +30,8 @@ from diffviz.web.pictures import Chart, Cloud, Images, Note, Panel, Table, View
 WIDTH = 8.0  # inches
 CHART_HEIGHT = 4.0
 LINE_HEIGHT = 0.2  # of a row of text
+SPARE_LINES = 0.2  # under the last one
+SQUARE_WIDTH = 0.6  # of a column of squares, over that of charts
 COLUMN_WIDTH = 96  # characters of a row of a table
 NOTE_WIDTH = 110  # characters of a note in a line
 LEGEND_SIZE = 8  # points
@@ -55,17 +58,28 @@ def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     columns = min(view.columns, max(1, len(pictures)))
     rows = -(-len(pictures) // columns)
     heights = CHART_HEIGHT * rows / (1 if columns == 1 else 1.4)
-    text_height = LINE_HEIGHT * (_count_lines(view) + 1) if text else 0.0
+    text_height = LINE_HEIGHT * (_count_lines(view) + SPARE_LINES) if text else 0.0
     drawing = Drawing(figsize=size or (WIDTH, max(1.0, heights + text_height)), dpi=100)
     FigureCanvasAgg(drawing)
     drawing.set_layout_engine("constrained")
     parts = drawing.add_gridspec(2, 1, height_ratios=(max(heights, 0.1), max(text_height, 0.01)))
-    cells = GridSpecFromSubplotSpec(max(rows, 1), columns, parts[0])
+    widths = _column_widths(pictures, columns)
+    cells = GridSpecFromSubplotSpec(max(rows, 1), columns, parts[0], width_ratios=widths)
     for number, panel in enumerate(pictures):
         _draw(drawing, cells[number // columns, number % columns], panel, columns)
     if text:
         _draw_texts(drawing, parts[1], view)
     return drawing
+
+
+def _column_widths(pictures: list[Panel], columns: int) -> list[float]:
+    """How wide the columns are: one of square pictures alone would have a blank beside them."""
+    widths = []
+    for column in range(columns):
+        panels = pictures[column::columns]
+        is_square = bool(panels) and all(isinstance(one, Cloud) and one.equal for one in panels)
+        widths.append(SQUARE_WIDTH if is_square else 1.0)
+    return widths
 
 
 def _check_size(size: Any) -> None:
@@ -113,6 +127,9 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
     elif chart.curves:
         _place_legend_below(ax, list(chart.curves))
     _dash_lines([*ax.lines, *_legend_lines(ax)], chart)
+    _drop_joints(ax, chart)
+    if chart.xscale == "linear":
+        ax.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10]))  # no quarters
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")
@@ -136,12 +153,13 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
 def _place_legend_below(ax: Axes, names: list[str]) -> None:
     """Put a legend under the label of the horizontal axis, in columns where names are short."""
     drawn = {str(line.get_gid()): line for line in ax.lines}
-    labels = list(map(shown, names))
-    is_short = max(map(len, labels)) <= LEGEND_NAME
+    is_short = max(map(len, map(shown, names))) <= LEGEND_NAME
+    columns = 2 if is_short and len(names) > 1 else 1
+    order = [name for first in range(columns) for name in names[first::columns]]  # read by rows
     ax.legend(
-        [drawn[name] for name in names],
-        labels,
-        ncols=2 if is_short and len(names) > 1 else 1,
+        [drawn[name] for name in order],
+        list(map(shown, order)),
+        ncols=columns,
         loc="upper center",
         bbox_to_anchor=(0.5, 0),
         borderaxespad=LEGEND_DROP,
@@ -168,6 +186,20 @@ def _dash_lines(lines: list[Line2D], chart: Chart) -> None:
             line.set_linestyle(dash)
         if name.removesuffix(":ends") in chart.faint:
             line.set_alpha(0.4)
+
+
+def _drop_joints(ax: Axes, chart: Chart) -> None:
+    """Take the dot away from an end that lies on another curve: what is drawn goes on there."""
+    lines = {str(line.get_gid()): line for line in ax.lines}
+    for name in chart.curves:
+        dots = lines[f"{name}:ends"]
+        x, y = np.asarray(dots.get_data(), dtype=float)
+        is_joint = np.zeros(x.shape, dtype=bool)
+        for other in set(chart.curves) - {name}:
+            places, values = lines[other].get_data()
+            is_on = (places == x[:, None]) & (values == y[:, None])
+            is_joint |= is_on.any(1)
+        dots.set_data(x[~is_joint], y[~is_joint])
 
 
 def _ends(chart: Chart) -> tuple[float, float] | None:
@@ -267,7 +299,7 @@ def _draw_texts(drawing: Figure, cell: SubplotSpec, view: View) -> None:
     """Write tables and notes, one line under the other."""
     ax = drawing.add_subplot(cell)
     ax.set_axis_off()
-    lines = _count_lines(view) + 1
+    lines = _count_lines(view) + SPARE_LINES
     line = 0
     for panel in view.panels:
         if isinstance(panel, Table):
@@ -280,12 +312,12 @@ def _draw_texts(drawing: Figure, cell: SubplotSpec, view: View) -> None:
                 line += 1
 
 
-def _write(ax: Axes, x: float, line: int, lines: int, text: str, **style: Any) -> None:
+def _write(ax: Axes, x: float, line: int, lines: float, text: str, **style: Any) -> None:
     """Write a text at a line of the area under the pictures."""
     ax.text(x, 1 - line / lines, text, transform=ax.transAxes, fontsize=8, va="top", **style)
 
 
-def _draw_table(ax: Axes, table: Table, line: int, lines: int) -> None:
+def _draw_table(ax: Axes, table: Table, line: int, lines: float) -> None:
     """Write the cells of a table in columns as wide as their longest texts."""
     cells = [table.head, *table.rows]
     count = max(map(len, cells))

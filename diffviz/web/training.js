@@ -448,7 +448,7 @@ function decimals(value) {
  */
 function resultTable(state, data, known, report) {
   const levels = TOLD.map((level) => `λ = ${level}`.replace("-", "−"));
-  levels[0] = `log₁₀ excess, ${levels[0]}`;
+  levels[0] = `log₁₀ excess: ${levels[0]}`;
   const rows = drawsOf(state, data).map((draws, k) => {
     if (!draws) return [state.names[k], "–"];
     const least = leastLoss(draws, known, data);
@@ -456,7 +456,7 @@ function resultTable(state, data, known, report) {
     if (!report) return row;
     const { excess, loss, distance } = report.results[k];
     const logs = TOLD.map((level) => decimals(Math.log10(interpolated(data.grid, excess, level))));
-    return [...row, (loss / least).toFixed(3), ...logs, `${distance.toFixed(1)} × floor`];
+    return [...row, (loss / least).toFixed(3), ...logs, `${distance.toFixed(1)} × truth`];
   });
   const head = ["", "least loss", "loss / least", ...levels, "distance of samples"];
   const shades = state.names.map((/** @type {string} */ name) => data.colours[name]);

@@ -24,6 +24,7 @@ from diffviz.lab.explorers.prior import PriorExplorer
 from diffviz.lab.explorers.probe import ProbeExplorer
 from diffviz.lab.explorers.sampling import TrajectoryExplorer
 from diffviz.lab.explorers.schedule import ScheduleExplorer
+from diffviz.lab.explorers.stack import StackExplorer
 from diffviz.lab.explorers.training import CapacityExplorer, TrainingDashboard
 from diffviz.lab.explorers.view import ViewExplorer
 from diffviz.lab.explorers.weighting import WeightingExplorer
@@ -54,6 +55,7 @@ EXPLORERS = (
     PriorExplorer,
     ProbeExplorer,
     ScheduleExplorer,
+    StackExplorer,
     TrainingDashboard,
     TrajectoryExplorer,
     WeightingExplorer,
@@ -471,7 +473,7 @@ def test_a_drawn_weighting_is_trained_beside_two_others(opened):
     for key in ("ArrowRight", "ArrowLeft"):  # what the work has sent comes with the next answer
         page.control("steps").locator("input[type=range]").press(key)
         page.settle()
-    assert page.page.locator("td", has_text="× floor").count() == 3
+    assert page.page.locator("td", has_text="× truth").count() == 3
     assert explorer.state["picture"] == "training"
     names = page.page.locator(".dv-table td:nth-child(2)").all_text_contents()
     assert names == ["drawn", "edm", "fm-ot"]

@@ -9,6 +9,7 @@ from . import (
     probe,
     sampling,
     schedule,
+    stack,
     training,
     training_views,
     view,
@@ -24,6 +25,7 @@ from .prior import PriorExplorer
 from .probe import ProbeExplorer
 from .sampling import TrajectoryExplorer
 from .schedule import ScheduleExplorer
+from .stack import StackExplorer
 from .training import CapacityExplorer, TrainingDashboard
 from .weighting import WeightingExplorer
 
@@ -39,6 +41,7 @@ __all__ = [
     "PriorExplorer",
     "ProbeExplorer",
     "ScheduleExplorer",
+    "StackExplorer",
     "TrainingDashboard",
     "TrajectoryExplorer",
     "WeightingExplorer",
@@ -52,6 +55,7 @@ __all__ = [
     "probe",
     "sampling",
     "schedule",
+    "stack",
     "training",
     "training_views",
     "view",

@@ -442,7 +442,7 @@ def capacity_cloud(name: str, here: AtWidth | None) -> Cloud:
     points = known(TOYS[0]).points
     if here is None:
         return views.point_cloud(f"no samples of {name} yet", points)
-    return views.point_cloud("samples", points, {name: here.samples[name]})
+    return views.point_cloud(f"samples of {name}", points, {name: here.samples[name]})
 
 
 def width_text(width: int, here: AtWidth | None, name: str) -> str:
@@ -478,7 +478,7 @@ def quality_table(here: AtWidth, level: float) -> Table:
         (
             name,
             f"{here.excess_at(name, level):.2f}".replace("-", "−"),
-            f"{here.floors[name]:.1f} × floor",
+            f"{here.floors[name]:.1f} × truth",
             f"{here.astray[name]:.1%}",
         )
         for name in training_experiments.NAMES

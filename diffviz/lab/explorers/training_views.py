@@ -295,7 +295,7 @@ def result_table(training: Training, known: Known, trained: Trained | None) -> T
         results = () if trained is None else _results(trained, k, least)
         rows.append((objective.name, f"{least:.3g}", *results))
     levels = [f"λ = {level:g}".replace("-", "−") for level in TOLD]
-    levels[0] = f"log₁₀ excess, {levels[0]}"
+    levels[0] = f"log₁₀ excess: {levels[0]}"
     head = ("", "least loss", "loss / least", *levels, "distance of samples")
     return Table(head[: len(rows[0])], rows, [plots.colour(name) for name in training.names])
 
@@ -305,7 +305,7 @@ def _results(trained: Trained, k: int, least: float) -> tuple[str, ...]:
     excess = logs_of(trained)[:, k].mean(0)
     logs = [f"{np.interp(level, GRID, excess):.2f}".replace("-", "−") for level in TOLD]
     ratio = trained.loss[:, k, -LAST:].mean() / least
-    return f"{ratio:.3f}", *logs, f"{trained.distance[k]:.1f} × floor"
+    return f"{ratio:.3f}", *logs, f"{trained.distance[k]:.1f} × truth"
 
 
 def training_text(training: Training) -> str:

@@ -379,7 +379,7 @@ def test_the_width_moves_excess_and_samples(capacity):
         quality = training_experiments.sample_quality(int(width))["edm"]
         excess = np.log10(training_experiments.truth().excess(run))[capacity.state["level"] == GRID]
         told = f"{excess[0]:.2f}".replace("-", "−")
-        row = f"edm  {told}  {quality.floors:.1f} × floor  {quality.astray:.1%}"
+        row = f"edm  {told}  {quality.floors:.1f} × truth  {quality.astray:.1%}"
         assert f"width {width}:" in capacity.view.text and row in capacity.view.text
 
 
