@@ -110,13 +110,17 @@ def test_what_a_stack_loses_is_as_told(text):
     ends = np.linspace(1, 20, 191)
     losses = [sum(stack(-10.0, end, 100)[2:]) for end in ends]
     assert ends[np.argmin(losses)] == pytest.approx(6.9)
-    assert (min(losses), losses[-1]) == (pytest.approx(0.41, abs=5e-3), pytest.approx(2.73, abs=5e-3))
+    assert (min(losses), losses[-1]) == (
+        pytest.approx(0.41, abs=5e-3),
+        pytest.approx(2.73, abs=5e-3),
+    )
     assert_says(
         text,
         "it takes about 360 layers until the steps lose less",
-        "where the data end loses 0.0045 nats, more than 2,048",
+        "the data end loses so little, 0.0045 nats, that 2,048 layers are not enough",
         "The prior term is 0.0965 nats, and 0.0011 of them are lost",
-        "loses least at λ_max = 6.9, where it is 0.41 nats. At λ_max = 20 it is 2.73",
+        r"loses least at $\lambda_{\max} = 6.9$, where it is 0.41 nats",
+        r"At $\lambda_{\max} = 20$ it is 2.73",
     )
 
 
@@ -368,7 +372,7 @@ def test_bounds_with_exact_decoders_are_as_told(text):
         for name in ("elbo", "sigmoid-bias2", "edm", "fm-ot")
     }
     for name, [(low, high)] in stretches.items():
-        assert_says(text, f"`{name}` from {low:.2f} to {high:.2f}")
+        assert_says(text, f"`{name}` on [{low:.2f}, {high:.2f}]")
     [(_, halfway)] = stretches["fm-ot"]
     loose = tables["too wide"]["min-snr-5-eps"]
     assert_says(
