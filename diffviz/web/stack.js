@@ -133,7 +133,7 @@ function costChart({ low, high, layers }, known, errors, { label, colours }) {
   const perNat = (Math.expm1((high - low) / layers) / 2) * (layers / (high - low));
   const costs = places.map((_, k) => perNat * errors[Math.floor(k / ofLayer)]);
   const whole = linspace(...RANGE, 401);
-  const most = costs.reduce((so, value) => Math.max(so, value), 0.5);
+  const most = costs.reduce((so, value) => Math.max(so, value), 1);
   const below = places.map((level) => errorAt(known, level) / 2);
   return chart({
     x: { [LIMIT]: whole, [LAYERS]: places },
@@ -142,7 +142,7 @@ function costChart({ low, high, layers }, known, errors, { label, colours }) {
     ylabel: "nats per nat of λ",
     title: "what a layer costs",
     xlim: RANGE,
-    ylim: [0, 2 ** Math.ceil(Math.log2(1.1 * most))],
+    ylim: [0, 2 ** (Math.ceil(2 * Math.log2(1.05 * most)) / 2)],
     colours,
     dashes: { [LIMIT]: 1, [LAYERS]: 0 },
     bands: { [LAYERS]: [below, costs] },
@@ -179,7 +179,7 @@ function lostChart(state, known, { limit, atNoise, atData }, lost, colours) {
     xscale: "log",
     yscale: "log",
     xlim: [LEAST_LAYERS, FINEST[0]],
-    ylim: [1e-10, 1e3],
+    ylim: [1e-5, 1e3],
     colours,
     dashes: { [IN_ALL]: 0, [AT_NOISE]: 2, [BY_STEPS]: 1, [AT_DATA]: 3 },
     dots: { [IN_ALL]: [Float64Array.of(state.layers), Float64Array.of(lost)] },

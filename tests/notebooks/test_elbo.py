@@ -100,27 +100,27 @@ def stack(low, high, layers):
 
 
 def test_what_a_stack_loses_is_as_told(text):
-    for layers, is_less in ((350, False), (370, True)):
-        _, _, by_steps, at_data = stack(-10.0, 7.0, layers)
+    for layers, is_less in ((245, False), (265, True)):
+        _, _, by_steps, at_data = stack(-5.0, 7.0, layers)
         assert (by_steps < at_data) == is_less
-    _, _, by_steps, at_data = stack(-10.0, 10.0, 2048)
+    _, _, by_steps, at_data = stack(-5.0, 10.0, 2048)
     assert by_steps > at_data == pytest.approx(0.0045, abs=5e-5)
     prior, lost, *_ = stack(-3.0, 7.0, 32)
     assert (prior, lost) == (pytest.approx(0.0965, abs=5e-4), pytest.approx(0.0011, abs=4e-4))
     ends = np.linspace(1, 20, 191)
-    losses = [sum(stack(-10.0, end, 100)[2:]) for end in ends]
-    assert ends[np.argmin(losses)] == pytest.approx(6.9)
+    losses = [sum(stack(-5.0, end, 100)[2:]) for end in ends]
+    assert ends[np.argmin(losses)] == pytest.approx(7.1, abs=0.15)
     assert (min(losses), losses[-1]) == (
-        pytest.approx(0.41, abs=5e-3),
-        pytest.approx(2.73, abs=5e-3),
+        pytest.approx(0.31, abs=5e-3),
+        pytest.approx(2.24, abs=5e-3),
     )
     assert_says(
         text,
-        "it takes about 360 layers until the steps lose less",
+        "it takes about 250 layers until the steps lose less",
         "the data end loses so little, 0.0045 nats, that 2,048 layers are not enough",
         "The prior term is 0.0965 nats, and 0.0011 of them are lost",
-        r"loses least at $\lambda_{\max} = 6.9$, where it is 0.41 nats",
-        r"At $\lambda_{\max} = 20$ it is 2.73",
+        r"loses least near $\lambda_{\max} = 7$, where it is 0.31 nats",
+        r"At $\lambda_{\max} = 20$ it is 2.24",
     )
 
 

@@ -28,7 +28,7 @@ RING = "ring of 8 (ring8)"
 MOST_LAYERS = LAYER_COUNTS[-1]
 SMOOTH = 800  # points of the stairs at least
 RANGE = (LOWEST, HIGHEST)  # λ in nats
-LOST_RANGE = (1e-10, 1e3)  # nats
+LOST_RANGE = (1e-5, 1e3)  # nats; what is lost below that is told by the table alone
 LEAST = 1e-9  # nats, below which a difference of terms is only rounding
 HEAD = ("nats", "prior", "diffusion", "reconstruction", "−ELBO", "bits/dim")
 LOST_HEAD = ("lost", "at λ_min", "by the steps", "at λ_max", "in all")
@@ -166,7 +166,7 @@ def cost_chart(data: Data, low: float, high: float, layers: int) -> Chart:
 
 
 def cost_limits(costs: NDArray) -> Limits:
-    """Ends of the vertical axis in powers of two, so that a slider seldom moves them.
+    """Ends of the vertical axis in steps of √2, so that a slider seldom moves them.
 
     Args:
         costs: What layers cost, shape (n,).
@@ -174,7 +174,7 @@ def cost_limits(costs: NDArray) -> Limits:
     Returns:
         The ends.
     """
-    top = 2 ** np.ceil(np.log2(1.1 * max(costs.max(), 0.5)))
+    top = 2 ** (np.ceil(2 * np.log2(1.05 * max(costs.max(), 1.0))) / 2)
     return 0.0, float(top)
 
 
