@@ -64,7 +64,7 @@ def _draw_pairs(ax: Axes, pairs: Mapping[str, Mapping[str, tuple[float, float]]]
 
 def _legend_below(ax: Axes, *given: Any, **options: Any) -> None:
     """A legend in two columns under the label of the horizontal axis."""
-    legend(ax, *given, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.14), **options)
+    legend(ax, *given, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13), **options)
 
 
 @figure(
@@ -85,8 +85,8 @@ def reweighted_bounds(
     Returns:
         The left panel.
     """
-    left, middle, *others = plots.axes(15 if masked else 11, 4.9, columns=3 if masked else 2)
-    left.figure.subplots_adjust(wspace=0.55, bottom=0.29)
+    left, middle, *others = plots.axes(15 if masked else 11, 4.5, columns=3 if masked else 2)
+    left.figure.subplots_adjust(wspace=0.55, bottom=0.24)
     rows = {model: bounds.rows(model) for model in bounds.MODELS} if gaussian is None else gaussian
     plots.lines(
         PLACES,
@@ -97,6 +97,7 @@ def reweighted_bounds(
         colours=plots.colour,
         ax=left,
     )
+    left.set_xticks(range(-10, 11, 5))
     _legend_below(left, [line_of(left, name) for name in SHOWN], labels=SHOWN, handlelength=3)
     _draw_pairs(
         middle,
