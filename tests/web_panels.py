@@ -17,9 +17,10 @@ from diffviz.lab.explorers import (
     PerceptionExplorer,
     PriorExplorer,
     ScheduleExplorer,
+    StackExplorer,
     TrajectoryExplorer,
 )
-from diffviz.lab.explorers.elbo import ENTRIES
+from diffviz.lab.explorers.elbo import DATA, ENTRIES
 from diffviz.lab.explorers.few_steps import NAMES
 from diffviz.lab.explorers.masked import BY_COUNT, BY_RATE, SPENT
 from diffviz.lab.explorers.noise import SHARES, WEIGHTS
@@ -48,6 +49,7 @@ MODULES = {
     "prior.js": (PriorExplorer, {}),
     "sampling.js": (TrajectoryExplorer, {"drawing": DRAWINGS, "starts": STARTS}),
     "schedule.js": (ScheduleExplorer, {"picture": ("one draw", "six views")}),
+    "stack.js": (StackExplorer, {}),
 }
 # what is gone through option by option, and what is held meanwhile
 IN_TURN = {
@@ -59,6 +61,7 @@ IN_TURN = {
     "prior.js": ("shows", ("brightness", "couplings"), {}),
     "sampling.js": ("solver", tuple(SOLVERS), {"noise": 0.5, "field": True, "steps": 5}),
     "schedule.js": ("density", tuple(DENSITIES), {"picture": "one draw"}),
+    "stack.js": ("data", tuple(DATA), {}),
 }
 NUMBER = re.compile(r"[−-]?\d+(?:\.\d+)?(?:e[+-]\d+)?")
 

@@ -32,8 +32,10 @@ NOT_TOLD_APART = "not told apart from"
 def _sentence(match: Match, measured: Measured) -> str:
     """The closest entry, and over how much of the draws and how surely it is."""
     relation = _relation(match, measured)
-    table = f"{match.table}, " if match.table else ""
-    text = f"catalogue: {relation} {match.name} up to a constant{_where(match, measured)}, {table}"
+    says_all = match.table.endswith(f" of {match.name}")  # the table, and of which entry it is
+    entry = match.table if says_all else match.name
+    table = f"{match.table}, " if match.table and not says_all else ""
+    text = f"catalogue: {relation} {entry} up to a constant{_where(match, measured)}, {table}"
     if relation == NOT_TOLD_APART:
         text += "as all bins together deviate by no more than chance; "
     text += f"largest deviation {match.deviation:.2%} at λ = {match.at:.1f}"

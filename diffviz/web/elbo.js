@@ -133,18 +133,31 @@ function scaledLaw({ augmentation }) {
 }
 
 /**
+ * The three terms of E[−ELBO] of the exact denoiser between two ends of λ, in nats.
+ * @param {Known} known
+ * @param {number} low
+ * @param {number} high
+ * @returns {{prior: number, diffusion: number, reconstruction: number}}
+ */
+export function termsOf({ dimension, square, information }, low, high) {
+  const ofUnit = dimension * (expit(-low) - 1 + softplus(low));
+  return {
+    prior: (ofUnit + expit(low) * square) / 2,
+    diffusion: Math.exp(splineAt(information, high)) - Math.exp(splineAt(information, low)),
+    reconstruction: (dimension / 2) * (Math.log(2 * Math.PI) + 1 - high),
+  };
+}
+
+/**
  * E[−ELBO] of the exact denoiser between two ends of λ, in nats.
  * @param {Known} known
  * @param {number} low
  * @param {number} high
  * @returns {number}
  */
-function negativeElbo({ dimension, square, information }, low, high) {
-  const ofUnit = dimension * (expit(-low) - 1 + softplus(low));
-  const prior = (ofUnit + expit(low) * square) / 2;
-  const diffusion =
-    Math.exp(splineAt(information, high)) - Math.exp(splineAt(information, low));
-  return prior + diffusion + (dimension / 2) * (Math.log(2 * Math.PI) + 1 - high);
+function negativeElbo(known, low, high) {
+  const { prior, diffusion, reconstruction } = termsOf(known, low, high);
+  return prior + diffusion + reconstruction;
 }
 
 // --- the charts -------------------------------------------------------------------------------
@@ -170,10 +183,11 @@ function bandBelow(values) {
 /**
  * @param {Mixture} mixture
  * @param {Record<string, Mixture>} besides
+ * @param {[number, number]} xlim
  * @param {Data} data
  * @returns {Record<string, any>}
  */
-function lawChart(mixture, besides, { label, colours }) {
+function lawChart(mixture, besides, xlim, { label, colours }) {
   const { logsnr, w } = mixture;
   const law = scaledLaw(mixture);
   const most = Math.max(...w);
@@ -195,7 +209,7 @@ function lawChart(mixture, besides, { label, colours }) {
     xlabel: label,
     ylabel: "over its largest value",
     title: "the law of noise levels",
-    xlim: RANGE,
+    xlim,
     ylim: [-1.1, 1.1],
     colours,
     dashes,
@@ -211,17 +225,18 @@ function lawChart(mixture, besides, { label, colours }) {
 function steadyLimits(curves) {
   const most = Math.max(...curves.map((curve) => Math.max(...curve)));
   const least = Math.min(...curves.map((curve) => Math.min(...curve)));
-  const top = 0.4 * 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(most, 1e-9) / 0.36)));
+  const top = 0.1 * 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(most, 1e-9) / 0.095)));
   return [least > -top / 9 ? -top / 8 : -top, top];
 }
 
 /**
  * What each level adds to the loss, as an error and as an ELBO.
  * @param {Mixture} mixture
+ * @param {[number, number]} xlim
  * @param {Data} data
  * @returns {Record<string, any>}
  */
-function sharesChart(mixture, { label, colours }) {
+function sharesChart(mixture, xlim, { label, colours }) {
   const { logsnr, w, augmentation, information, mmse, loss } = mixture;
   const asElbos = augmentation.map((value, index) => (value * information[index]) / loss);
   const asErrors = w.map((value, index) => (value * mmse[index]) / 2 / loss);
@@ -231,7 +246,7 @@ function sharesChart(mixture, { label, colours }) {
     xlabel: label,
     ylabel: "share of the loss per nat",
     title: "what each level adds to the loss",
-    xlim: RANGE,
+    xlim,
     ylim: steadyLimits([asElbos, asErrors]),
     colours,
     dashes: { [DIRECT]: 1, [MIXED]: 0, [NEGATIVE]: 0 },
@@ -356,12 +371,14 @@ function compute(state, data) {
     ]),
   );
   const isGap = state.right === "gap of the ELBO";
+  /** @type {[number, number]} */
+  const xlim = [state.low, state.high];
   const named = [[state.weighting, mixture], ...Object.entries(besides)];
   const rows = named.map(([name, one]) => [name, ...verdictCells(one, data)]);
   const colours = [LAW, ...Object.keys(besides)].map((name) => data.colours[name]);
   const panels = [
-    lawChart(mixture, besides, data),
-    isGap ? gapChart(state, known, data.colours) : sharesChart(mixture, data),
+    lawChart(mixture, besides, xlim, data),
+    isGap ? gapChart(state, known, data.colours) : sharesChart(mixture, xlim, data),
     table(data.head, rows, colours),
     partsTable(mixture, state.held),
     gapNote(state, known),

@@ -18,6 +18,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from diffviz import checks, plots
@@ -32,6 +33,8 @@ EQUAL_HEIGHT = 5.4  # of a cloud with the same unit on both axes
 LINE_HEIGHT = 0.22  # of a row of text
 COLUMN_WIDTH = 86  # characters of a row of a table
 NOTE_WIDTH = 100  # characters of a note in a line
+SPARE_LINES = 0.2  # under the last one
+SQUARE_WIDTH = 0.6  # of a column of squares, over that of charts
 TEXT_SIZE = 9  # points
 HEADING_WIDTH = 122  # of the paragraph above all panels, which is in thin type
 TITLE_SIZE = 10  # points, where panels share the width
@@ -62,7 +65,7 @@ def figure(view: View, size: tuple[float, float] | None = None, heading: str = "
     rows = -(-len(pictures) // columns)
     heights = rows * max(map(_height, pictures), default=CHART_HEIGHT)
     heights /= 1 if columns == 1 else 1.4
-    text_height = LINE_HEIGHT * (_count_lines(view) + 1) if text else 0.0
+    text_height = LINE_HEIGHT * (_count_lines(view) + SPARE_LINES) if text else 0.0
     ratios = [LINE_HEIGHT * len(above)] * bool(above) + [max(heights, 0.1), max(text_height, 0.01)]
     drawing = Drawing(figsize=size or (WIDTH, max(1.0, sum(ratios))), dpi=100)
     FigureCanvasAgg(drawing)
@@ -70,7 +73,8 @@ def figure(view: View, size: tuple[float, float] | None = None, heading: str = "
     *top, middle, bottom = drawing.add_gridspec(len(ratios), 1, height_ratios=ratios)
     for part in top:
         _write_heading(drawing, part, above)
-    cells = GridSpecFromSubplotSpec(max(rows, 1), columns, middle)
+    widths = _column_widths(pictures, columns)
+    cells = GridSpecFromSubplotSpec(max(rows, 1), columns, middle, width_ratios=widths)
     for number, panel in enumerate(pictures):
         row, column = divmod(number, columns)
         is_alone = _takes_the_row(panel, column, number == len(pictures) - 1)
@@ -98,6 +102,16 @@ def _write_heading(drawing: Figure, cell: SubplotSpec, lines: list[str]) -> None
     ax.set_axis_off()
     for number, line in enumerate(lines):
         _write(ax, 0.0, number, len(lines), line, color="0.35")
+
+
+def _column_widths(pictures: list[Panel], columns: int) -> list[float]:
+    """How wide the columns are: one of square pictures alone would have a blank beside them."""
+    widths = []
+    for column in range(columns):
+        panels = pictures[column::columns]
+        is_square = bool(panels) and all(isinstance(one, Cloud) and one.equal for one in panels)
+        widths.append(SQUARE_WIDTH if is_square else 1.0)
+    return widths
 
 
 def _check_size(size: Any) -> None:
@@ -147,6 +161,9 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
     elif chart.curves:
         _place_legend_below(ax, list(chart.curves))
     _dash_lines([*ax.lines, *_legend_lines(ax)], chart)
+    _drop_joints(ax, chart)
+    if chart.xscale == "linear":
+        ax.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10]))  # no quarters
     for name, (low, high) in chart.bands.items():
         band = ax.fill_between(chart.places(name), low, high, color=colour(name), alpha=0.2)
         band.set_gid(f"{name}:band")
@@ -170,12 +187,13 @@ def _draw_chart(ax: Axes, chart: Chart, *, outside: bool) -> None:
 def _place_legend_below(ax: Axes, names: list[str]) -> None:
     """Put a legend under the label of the horizontal axis, in columns where names are short."""
     drawn = {str(line.get_gid()): line for line in ax.lines}
-    labels = list(map(shown, names))
-    is_short = max(map(len, labels)) <= LEGEND_NAME
+    is_short = max(map(len, map(shown, names))) <= LEGEND_NAME
+    columns = 2 if is_short and len(names) > 1 else 1
+    order = [name for first in range(columns) for name in names[first::columns]]  # read by rows
     ax.legend(
-        [drawn[name] for name in names],
-        labels,
-        ncols=2 if is_short and len(names) > 1 else 1,
+        [drawn[name] for name in order],
+        list(map(shown, order)),
+        ncols=columns,
         loc="upper center",
         bbox_to_anchor=(0.5, 0),
         borderaxespad=LEGEND_DROP,
@@ -202,6 +220,20 @@ def _dash_lines(lines: list[Line2D], chart: Chart) -> None:
             line.set_linestyle(dash)
         if name.removesuffix(":ends") in chart.faint:
             line.set_alpha(0.4)
+
+
+def _drop_joints(ax: Axes, chart: Chart) -> None:
+    """Take the dot away from an end that lies on another curve: what is drawn goes on there."""
+    lines = {str(line.get_gid()): line for line in ax.lines}
+    for name in chart.curves:
+        dots = lines[f"{name}:ends"]
+        x, y = np.asarray(dots.get_data(), dtype=float)
+        is_joint = np.zeros(x.shape, dtype=bool)
+        for other in set(chart.curves) - {name}:
+            places, values = lines[other].get_data()
+            is_on = (places == x[:, None]) & (values == y[:, None])
+            is_joint |= is_on.any(1)
+        dots.set_data(x[~is_joint], y[~is_joint])
 
 
 def _ends(chart: Chart) -> tuple[float, float] | None:
@@ -303,7 +335,7 @@ def _draw_texts(drawing: Figure, cell: SubplotSpec, view: View) -> None:
     """Write tables and notes, one line under the other."""
     ax = drawing.add_subplot(cell)
     ax.set_axis_off()
-    lines = _count_lines(view)
+    lines = _count_lines(view) + SPARE_LINES
     line = 0
     for panel in view.panels:
         if isinstance(panel, Table):
@@ -316,14 +348,14 @@ def _draw_texts(drawing: Figure, cell: SubplotSpec, view: View) -> None:
                 line += 1
 
 
-def _write(ax: Axes, x: float, line: int, lines: int, text: str, **style: Any) -> None:
+def _write(ax: Axes, x: float, line: int, lines: float, text: str, **style: Any) -> None:
     """Write a text at a line of the area under the pictures."""
     ax.text(
         x, 1 - line / lines, text, transform=ax.transAxes, fontsize=TEXT_SIZE, va="top", **style
     )
 
 
-def _draw_table(ax: Axes, table: Table, line: int, lines: int) -> None:
+def _draw_table(ax: Axes, table: Table, line: int, lines: float) -> None:
     """Write the cells of a table in columns as wide as their longest texts."""
     cells = [table.head, *table.rows]
     count = max(map(len, cells))

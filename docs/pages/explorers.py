@@ -77,6 +77,13 @@ EXPLORERS = (
         "weighting can be drawn. TensorFlow.js (0.8 MB) is loaded when you press *Train*.",
     ),
     ExplorerPage(
+        "stack",
+        "A stack of VAEs",
+        "StackExplorer",
+        "Move the ends of the noise levels and the number of layers, and see where the ELBO loses "
+        "nats.",
+    ),
+    ExplorerPage(
         "elbo",
         "ELBO",
         "ElboExplorer",

@@ -76,6 +76,10 @@ def test_what_is_right_and_what_is_missing_is_said(answer, said, capsys):
         ("shift-for-variance-4", 3, "times the least"),
         ("decay-for-half-the-error", 0.995, "worth 2.01 times as many batches"),
         ("decay-for-half-the-error", 0.99, "worth 1.00 times"),
+        ("best-lambda-max", 10, "A smaller λ_max loses less"),
+        ("best-lambda-max", 20, "2.7 by the steps"),
+        ("best-lambda-max", 5.5, "A larger λ_max loses less"),
+        ("best-lambda-max", 0, "between 1 and 20"),
     ],
 )
 def test_a_usual_slip_is_named(name, answer, said, capsys):

@@ -175,6 +175,17 @@ def test_the_drawn_ratio_of_a_mystery_is_the_one_that_is_judged(text, x):
     assert_says(text, "Min-SNR-5 has its corner at SNR = 5, which is λ = 1.6")
 
 
+def test_the_two_codes_of_min_snr_have_one_weighting(text):
+    """As derived there, and as the catalogue has them."""
+    assert_says(text, r"\frac{\min(\mathrm{SNR}, 5)}{\mathrm{SNR} + 1}\cdot\frac{\mathrm{SNR} + 1}")
+    snr = np.exp(GRID)
+    product = np.minimum(snr, 5) / (snr + 1) * dv.targets.V.gain(GRID, dv.paths.COSINE) ** 2
+    assert product == pytest.approx(np.minimum(1, 5 / snr), rel=1e-12)
+    for name in ("min-snr-5-eps", "min-snr-5-v"):
+        factor = dv.objective(name).factor(GRID)  # multiplier times gain²
+        assert factor == pytest.approx(np.minimum(1, 5 / snr), rel=1e-9), name
+
+
 def test_a_mistake_is_drawn_for_known_letters_only():
     with pytest.raises(ValueError, match="letter"):
         mistaken_pair("F")

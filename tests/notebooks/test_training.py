@@ -128,6 +128,21 @@ def test_the_excess_at_the_ends_has_the_order_of_the_weights_beside_the_middle(t
     )
 
 
+def test_the_table_of_weight_times_excess_is_that_of_the_networks(text, small, large):
+    row = r"^([\w-]+) +at λ = -6, 0, 4, 10: +(.+?) +most at λ = ([\d.]+)$"
+    rows = re.findall(row, printed(NOTEBOOK), re.M)
+    chosen = training_experiments.chosen()
+    assert [name for name, *_ in rows] == 2 * [o.name for o in chosen]
+    pairs = [(o, excess) for excess in (small, large) for o in chosen]
+    for (_, told, most), (o, excess) in zip(rows, pairs, strict=True):
+        mean = np.exp(np.log(excess[o.name]).mean(0))
+        pull = o.weighting(training_experiments.GRID) * mean
+        expected = [pull[at(level)] / pull[at(4)] for level in (-6, 0, 4, 10)]
+        assert [float(one) for one in told.split()] == pytest.approx(expected, rel=0.4)
+        assert 3 <= float(most) <= 4.5
+    assert_says(text, "weight times excess, which is what a training can still win")
+
+
 def test_what_a_weighting_buys_beside_the_spread_of_seeds(text, small):
     low, middle, high = (mean_excess(small, level) for level in (-6, 4, 10))
     assert low["elbo"] / low["fm-ot"] == pytest.approx(55, rel=0.25)
@@ -227,7 +242,7 @@ def test_the_papers_densities_keep_factors_of_v_within_bounds(text):
     assert spread_of_factors("iddpm-cosine", even=False) > 1000
     assert_says(
         text,
-        "within 1 to 4 for flow matching, SD3 and EDM",
+        "between 1 and 4 for flow matching, SD3 and EDM",
         "over more than two orders of magnitude",
         "ε-cosine's factor varies widely with its own density too",
     )

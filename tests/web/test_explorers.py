@@ -25,6 +25,7 @@ from diffviz.lab.explorers.prior import PriorExplorer
 from diffviz.lab.explorers.probe import ProbeExplorer
 from diffviz.lab.explorers.sampling import TrajectoryExplorer
 from diffviz.lab.explorers.schedule import ScheduleExplorer
+from diffviz.lab.explorers.stack import StackExplorer
 from diffviz.lab.explorers.training import CapacityExplorer, TrainingDashboard
 from diffviz.lab.explorers.view import ViewExplorer
 from diffviz.lab.explorers.weighting import WeightingExplorer
@@ -56,6 +57,7 @@ EXPLORERS = (
     PriorExplorer,
     ProbeExplorer,
     ScheduleExplorer,
+    StackExplorer,
     TrainingDashboard,
     TrajectoryExplorer,
     WeightingExplorer,

@@ -14,6 +14,7 @@ FEWER = {
     "perception.js": 250,
     "prior.js": 250,
     "sampling.js": 150,
+    "stack.js": 250,
 }
 
 

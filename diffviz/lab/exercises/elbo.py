@@ -6,11 +6,13 @@ import numpy as np
 
 from diffviz.lab.exercises.answers import entry, number
 from diffviz.lab.exercises.registry import RIGHT, exercise
-from diffviz.lab.experiments.elbo import known
+from diffviz.lab.experiments.elbo import StackCosts, known, stack_costs
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.theory import analysis
 
 DIMENSIONS = 3072  # of an image of 32² pixels in three colours
+HIGHS = np.linspace(1, 20, 381)  # values of λ_max that are tried
+NEARLY_LEAST = 1.005  # times the least loss, which is right as well
 PIXEL_STEPS = 127.5  # steps of a pixel to one unit of [−1, 1]
 
 
@@ -25,6 +27,28 @@ def smallest_lambda_max(answer: Any) -> str:
     if abs(gap / 1e-3 - 1) < 0.03:
         return RIGHT
     return f"There the average gap is {gap:.3g} nats; it falls as e^(−λ_max)."
+
+
+@exercise("best-lambda-max")
+def best_lambda_max(answer: Any) -> str:
+    """The λ_max at which a stack of 100 layers from λ = −10 loses least on ring8."""
+    high = number(answer)
+    if not 1 <= high <= 20:
+        return "λ_max lies between 1 and 20."
+    here = _stack_of_100(high)
+    least = min(_stack_of_100(other).lost for other in HIGHS.tolist())
+    if here.lost < NEARLY_LEAST * least:
+        return RIGHT
+    is_low = _stack_of_100(min(high + 0.05, 20.0)).lost < here.lost
+    return (
+        f"There {here.at_data:.2g} nats are lost at λ_max and {here.by_steps:.2g} by the steps, "
+        f"{here.lost:.3g} in all. A {'larger' if is_low else 'smaller'} λ_max loses less."
+    )
+
+
+def _stack_of_100(high: float) -> StackCosts:
+    """What a stack of 100 layers from λ = −10 to λ_max costs on ring8."""
+    return stack_costs(known("ring8"), -10.0, high, 100)
 
 
 @exercise("bits")

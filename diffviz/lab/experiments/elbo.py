@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline, make_interp_spline
 from scipy.special import expit
 
-from diffviz.checks import array, increasing, number
+from diffviz.checks import array, count, increasing, number, require
 from diffviz.compute.cache import cached
 from diffviz.recipes.entries import objective
 from diffviz.theory import analysis
@@ -425,6 +425,104 @@ def gaps(data: Data, low: float, high: float) -> Gaps:
         over_low=negative_elbo(data, lows, high) - data.entropy,
         nats=nats,
         gap=nats - data.entropy,
+    )
+
+
+# --- a stack of layers ---------------------------------------------------------------------------
+
+LAYER_COUNTS = tuple(sorted([8 * 2**k for k in range(9)] + [12 * 2**k for k in range(8)]))
+
+
+class StackCosts(NamedTuple):
+    """The average −ELBO of a stack with the exact denoiser, and where it loses nats.
+
+    The last three add up to −ELBO less the entropy of the data.
+
+    Attributes:
+        prior: KL of the noisiest level to N(0, I), in nats.
+        diffusion: The KLs of all layers.
+        reconstruction: What the last decoder costs.
+        limit: The diffusion term without steps.
+        at_noise: The prior term less I(x; z_λ_min), which a perfect prior would cost.
+        by_steps: The diffusion term less its limit.
+        at_data: Entropy of x with the noise of λ_max, less the entropy of x.
+    """
+
+    prior: float
+    diffusion: float
+    reconstruction: float
+    limit: float
+    at_noise: float
+    by_steps: float
+    at_data: float
+
+    @property
+    def nats(self) -> float:
+        """The average −ELBO of the stack."""
+        return self.prior + self.diffusion + self.reconstruction
+
+    @property
+    def lost(self) -> float:
+        """The average −ELBO of the stack less the entropy."""
+        return self.at_noise + self.by_steps + self.at_data
+
+
+def layer_costs(data: Data, low: float, high: float, layers: int) -> NDArray:
+    """KL of each layer of a stack: ½ (e^Δλ − 1) times the error at its noisier end.
+
+    Source: Kingma et al. 2021, arXiv 2107.00630, eq. 14, for layers of one thickness in λ.
+
+    Args:
+        data: The data, from ``known``.
+        low: λ_min in nats, within [−20, 20].
+        high: λ_max in nats, above ``low`` and within [−20, 20].
+        layers: Number of layers T.
+
+    Returns:
+        Nats, shape (T,), from noise to data.
+
+    Raises:
+        ValueError: An end is outside [−20, 20], the ends do not rise, or there is no layer.
+    """
+    low, high = float(_level(low, "low")), float(_level(high, "high"))
+    layers = count(layers, "layers")
+    require(low < high, f"high must be above low, got {low:g} and {high:g}")
+    thickness = (high - low) / layers
+    noisier = low + thickness * np.arange(layers)
+    return np.expm1(thickness) / 2 * data.mmse(noisier)
+
+
+def stack_costs(data: Data, low: float, high: float, layers: int) -> StackCosts:
+    """What a stack costs, and how much of it is lost at its ends and by its steps.
+
+    Args:
+        data: The data, from ``known``.
+        low: λ_min in nats, within [−20, 20].
+        high: λ_max in nats, above ``low`` and within [−20, 20].
+        layers: Number of layers.
+
+    Returns:
+        The costs in nats.
+
+    Raises:
+        ValueError: An end is outside [−20, 20], the ends do not rise, or there is no layer.
+
+    Example:
+        >>> from diffviz.lab.experiments import elbo
+        >>> found = elbo.stack_costs(elbo.known("gaussian"), -10, 10, 10)
+        >>> round(found.diffusion, 2), round(found.limit, 2)
+        (14.38, 5.0)
+    """
+    diffusion = float(layer_costs(data, low, high, layers).sum())
+    prior, limit, reconstruction = map(float, data.terms(low, high))
+    return StackCosts(
+        prior=prior,
+        diffusion=diffusion,
+        reconstruction=reconstruction,
+        limit=limit,
+        at_noise=prior - float(data.information(low)),
+        by_steps=diffusion - limit,
+        at_data=float(data.information(high)) + reconstruction - data.entropy,
     )
 
 

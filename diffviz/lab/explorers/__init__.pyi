@@ -10,6 +10,7 @@ from . import (
     probe,
     sampling,
     schedule,
+    stack,
     training,
     training_views,
     view,
@@ -26,6 +27,7 @@ from .prior import PriorExplorer
 from .probe import ProbeExplorer
 from .sampling import TrajectoryExplorer
 from .schedule import ScheduleExplorer
+from .stack import StackExplorer
 from .training import CapacityExplorer, TrainingDashboard
 from .weighting import WeightingExplorer
 
@@ -42,6 +44,7 @@ __all__ = [
     "PriorExplorer",
     "ProbeExplorer",
     "ScheduleExplorer",
+    "StackExplorer",
     "TrainingDashboard",
     "TrajectoryExplorer",
     "WeightingExplorer",
@@ -56,6 +59,7 @@ __all__ = [
     "probe",
     "sampling",
     "schedule",
+    "stack",
     "training",
     "training_views",
     "view",

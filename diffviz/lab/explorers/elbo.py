@@ -79,7 +79,7 @@ def elbo_controls() -> tuple[Control, ...]:
             tip="Hold w at its peak to the left: the least curve above it that never rises.",
         ),
         Menu("data", "data", tuple(DATA), "two modes (gmm1)", tip="The denoiser is exact on them."),
-        Slider("low", "λ_min", -20, -3, 0.25, -20.0, unit="nats", tip="The noisiest level."),
+        Slider("low", "λ_min", -20, -3, 0.25, -16.0, unit="nats", tip="The noisiest level."),
         Slider("high", "λ_max", 3, 20, 0.25, 10.0, unit="nats", tip="The cleanest level."),
         Menu("right", "right", (SHARES, GAP), SHARES, tip="What the picture on the right shows."),
         Chips(
@@ -156,10 +156,11 @@ class ElboExplorer(ViewExplorer):
         """
         mixture = mixture_of(chosen_objective(state), state)
         besides = {name: mixture_of(CATALOGUE[name], state) for name in state["beside"]}
-        right = gap_chart(state) if state["right"] == GAP else shares_chart(mixture)
+        ends = state["low"], state["high"]
+        right = gap_chart(state) if state["right"] == GAP else shares_chart(mixture, ends)
         verdicts = verdict_table([(state["weighting"], mixture), *besides.items()])
         panels = (
-            law_chart(mixture, besides),
+            law_chart(mixture, besides, ends),
             right,
             verdicts,
             parts_table(mixture),
@@ -262,12 +263,13 @@ def band_below(values: NDArray) -> tuple[NDArray, NDArray]:
     return np.minimum(values, 0), 0 * values
 
 
-def law_chart(mixture: SignedMixture, besides: dict[str, SignedMixture]) -> Chart:
+def law_chart(mixture: SignedMixture, besides: dict[str, SignedMixture], ends: Limits) -> Chart:
     """The weighting and the law of noise levels, each over its largest value.
 
     Args:
         mixture: The chosen weighting.
         besides: Other weightings by name.
+        ends: λ_min and λ_max, the ends of the axis.
 
     Returns:
         The chart.
@@ -282,7 +284,7 @@ def law_chart(mixture: SignedMixture, besides: dict[str, SignedMixture]) -> Char
         xlabel=plots.LOGSNR,
         ylabel="over its largest value",
         title="the law of noise levels",
-        xlim=RANGE,
+        xlim=ends,
         ylim=(-1.1, 1.1),
         colours=COLOURS,
         dashes={W: 1, LAW: 0, NEGATIVE: 0} | dict.fromkeys(besides, 2),
@@ -290,11 +292,12 @@ def law_chart(mixture: SignedMixture, besides: dict[str, SignedMixture]) -> Char
     )
 
 
-def shares_chart(mixture: SignedMixture) -> Chart:
+def shares_chart(mixture: SignedMixture, ends: Limits) -> Chart:
     """What each level adds to the loss, as an error and as an ELBO.
 
     Args:
         mixture: The chosen weighting.
+        ends: λ_min and λ_max, the ends of the axis.
 
     Returns:
         The chart.
@@ -307,7 +310,7 @@ def shares_chart(mixture: SignedMixture) -> Chart:
         xlabel=plots.LOGSNR,
         ylabel="share of the loss per nat",
         title="what each level adds to the loss",
-        xlim=RANGE,
+        xlim=ends,
         ylim=steady_limits(np.concatenate([as_elbos, as_errors])),
         colours=COLOURS,
         dashes={DIRECT: 1, MIXED: 0, NEGATIVE: 0},
@@ -352,7 +355,7 @@ def steady_limits(values: NDArray) -> Limits:
     Returns:
         The ends.
     """
-    top = 0.4 * 2 ** max(0.0, np.ceil(np.log2(max(values.max(), 1e-9) / 0.36)))
+    top = 0.1 * 2 ** max(0.0, np.ceil(np.log2(max(values.max(), 1e-9) / 0.095)))
     bottom = -top / 8 if values.min() > -top / 9 else -top
     return float(bottom), float(top)
 

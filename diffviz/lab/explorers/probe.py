@@ -15,6 +15,7 @@ from diffviz.lab.explorers.colours import BESIDE, SUBJECT
 from diffviz.lab.explorers.controls import anchor_slider, base_menu
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import LOGARITHMIC, LOOKS, SHORT_LOGSNR, drawn_limits, log10
+from diffviz.plots.style import OTHERS
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.recipes.nearest import Match
 from diffviz.theory.weightings import rebase
@@ -24,11 +25,11 @@ from diffviz.web.pictures import Chart, Note, Table, View
 OWN = "own loss"
 SIDES = ("loss", "beside")
 RATIO = "ratio"
-COLOURS = {"loss": SUBJECT, "beside": BESIDE, RATIO: SUBJECT}
+COLOURS = {"loss": SUBJECT, "beside": BESIDE, RATIO: OTHERS[2]}
 DASHES = {"loss": 0, "beside": 2}  # so that each is seen under the other and under the nearest
 CLOSE = 0.25  # deviation up to which an objective is called near
 LOOK = LOOKS[LOGARITHMIC]
-HEAD = ("loss", "target", "path", "nearest, its ratio deviates by", "next")
+HEAD = ("loss", "target", "path", "nearest (deviates by)", "next nearest")
 UNREAD = (
     "A link brought a loss, which has not been run. Read it in the box; if you trust it, press "
     "“run”. Until then the example stands in its place."
@@ -188,6 +189,7 @@ class ProbeExplorer(ViewExplorer):
             curves,
             xlabel=SHORT_LOGSNR,
             ylabel=f"log₁₀ w on the {plots.ERROR_OF[base]} error",
+            title="what both losses weight",
             ylim=drawn_limits(curves, LOOK),
             colours=colours,
             dashes=dashes,
@@ -202,7 +204,8 @@ class ProbeExplorer(ViewExplorer):
             self.grid,
             {RATIO: ratio},
             xlabel=SHORT_LOGSNR,
-            ylabel="log₁₀ of their ratio",
+            ylabel="log₁₀ (loss / beside)",
+            title="the ratio of the two",
             ylim=(min(low, -1), max(high, 1)),
             colours=COLOURS,
         )

@@ -1,6 +1,7 @@
 """The figure of weighted losses as averages of bounds, and of how tight they are."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +14,6 @@ from diffviz.recipes.entries import objective
 from diffviz.theory.cascades import cascade
 
 SHOWN = ("elbo", "sigmoid-bias2", "edm", "fm-ot")
-LEGEND_ROWS = 2.2  # below the last row, for the legend
 PLACES = np.linspace(-10, 10, 401)  # λ in nats
 
 
@@ -57,9 +57,14 @@ def _draw_pairs(ax: Axes, pairs: Mapping[str, Mapping[str, tuple[float, float]]]
         )
         ax.set_yticks(place, list(values))
     right = ax.get_xlim()[1]
-    ax.set(xlabel="nats over the entropy", ylim=(len(place) + LEGEND_ROWS, -0.6))
+    ax.set(xlabel="nats over the entropy", ylim=(len(place) - 0.4, -0.6))
     ax.set_xlim(-0.03 * right, right)  # so that dots at 0 are whole
-    legend(ax, fontsize=8, loc="lower right")
+    _legend_below(ax)
+
+
+def _legend_below(ax: Axes, *given: Any, **options: Any) -> None:
+    """A legend in two columns under the label of the horizontal axis."""
+    legend(ax, *given, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13), **options)
 
 
 @figure(
@@ -68,19 +73,20 @@ def _draw_pairs(ax: Axes, pairs: Mapping[str, Mapping[str, tuple[float, float]]]
     "the network decodes at each λ, and bounds beside exact likelihoods, Gaussian and masked",
 )
 def reweighted_bounds(
-    gaussian: Mapping[str, Sequence[bounds.Row]] | None = None,
+    gaussian: Mapping[str, Sequence[bounds.Row]] | None = None, *, masked: bool = True
 ) -> Axes:
-    """Draw the share of learned decoders, and bounds over likelihoods on two worlds.
+    """Draw the share of learned decoders, and bounds over likelihoods on one world or two.
 
     Args:
         gaussian: Model to rows, what ``experiments.bounds.rows`` returned for each; computed by
             default.
+        masked: Whether masked tokens have a panel too.
 
     Returns:
         The left panel.
     """
-    left, middle, right = plots.axes(15, 4.6, columns=3)
-    left.figure.subplots_adjust(wspace=0.5)
+    left, middle, *others = plots.axes(15 if masked else 11, 4.5, columns=3 if masked else 2)
+    left.figure.subplots_adjust(wspace=0.55, bottom=0.24)
     rows = {model: bounds.rows(model) for model in bounds.MODELS} if gaussian is None else gaussian
     plots.lines(
         PLACES,
@@ -91,9 +97,8 @@ def reweighted_bounds(
         colours=plots.colour,
         ax=left,
     )
-    left.set(ylim=(-0.05, 1.3), yticks=np.linspace(0, 1, 6))
-    names = [line_of(left, name) for name in SHOWN]
-    legend(left, names, labels=SHOWN, ncols=2, loc="upper center", handlelength=3)
+    left.set_xticks(range(-10, 11, 5))
+    _legend_below(left, [line_of(left, name) for name in SHOWN], labels=SHOWN, handlelength=3)
     _draw_pairs(
         middle,
         {
@@ -101,16 +106,17 @@ def reweighted_bounds(
             for model, table in rows.items()
         },
     )
-    middle.set_title("two wrong models of gmm1: bound and −log p")
-    _draw_pairs(
-        right,
-        {
-            predictor: {
-                name: (one.bound, one.likelihood)
-                for name, one in bounds.masked_rows(predictor).items()
-            }
-            for predictor in bounds.PREDICTORS
-        },
-    )
-    right.set_title("masked tokens: two wrong predictors")
+    middle.set_title("two wrong models of gmm1")
+    for ax in others:
+        _draw_pairs(
+            ax,
+            {
+                predictor: {
+                    name: (one.bound, one.likelihood)
+                    for name, one in bounds.masked_rows(predictor).items()
+                }
+                for predictor in bounds.PREDICTORS
+            },
+        )
+        ax.set_title("masked tokens: two wrong predictors")
     return left

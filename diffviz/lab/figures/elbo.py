@@ -32,7 +32,8 @@ SHADE_OF = {
     "−ELBO": OTHERS[3],
     "ODE": OTHERS[4],
 }
-POINT_SHADES = (OTHERS[5], OTHERS[6], OTHERS[7], SHADE_OF["−ELBO"])  # the last is the mean
+# of three points, and of their mean, which is −ELBO up to a constant
+POINT_SHADES = (OTHERS[5], plots.PALETTE[4], OTHERS[7], SHADE_OF["−ELBO"])
 
 
 @figure(
@@ -57,7 +58,7 @@ def augmentation(losses: Divergences | None = None) -> Axes:
         losses.curves,
         xlabel=COSINE_TIME,
         ylabel="nats",
-        title="L: KL of the stack from noise up to t (gmm1)",
+        title="L on gmm1: KL from noise up to t",
         colours=dict(zip(losses.curves, POINT_SHADES, strict=False)).__getitem__,
         ax=first,
     )
@@ -159,7 +160,8 @@ def elbo_terms(ring: EndPoints | None = None) -> Axes:
     for ax in (middle, right):
         ax.set_yscale("log")
     middle.set_ylim(1e-7, 20)
-    right.set_ylim(1e-9, 3)
+    right.set_ylim(1e-10, 3)
+    right.set_xticks(range(-14, 1, 2))
     return left
 
 

@@ -4,10 +4,11 @@ from matplotlib.axes import Axes
 
 from diffviz import plots
 from diffviz.lab.experiments.probing import MISTAKE_GRID, MistakenPair
-from diffviz.lab.figures.style import NEUTRAL, OTHERS, SHORT_LOGSNR, put_under
+from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, put_under
 from diffviz.plots.curves import place_legend
+from diffviz.plots.style import FOCUS, OTHERS
 
-MEASURED, MEANT, RATIO = OTHERS[:3]
+MEASURED, MEANT, RATIO = FOCUS, OTHERS[5], OTHERS[2]  # as in the explorer of the probe
 
 
 def mystery(pair: MistakenPair, strip: plots.Strip | None = None) -> Axes:

@@ -54,6 +54,7 @@ DOORS = {
         dv.objective("edm"), elbo.known("gmm1"), low
     ),
     "elbo.gaps": lambda low: elbo.gaps(elbo.known("gmm1"), low, 10.0),
+    "elbo.stack_costs": lambda low: elbo.stack_costs(elbo.known("gmm1"), low, 10.0, 8),
     "elbo.terms": lambda level: elbo.known("gmm1").terms(level, 10.0),
     "few_steps.LeastError": few_steps.LeastError(0.3),
     "masked.curves": lambda grid: masked.curves(("maskgit",), "sum", grid),
@@ -109,6 +110,7 @@ def test_what_is_no_real_number_is_refused(door, bad):
         (lambda: schedule.shifted([0.1, 0.2], shifts=[-1]), "shift must be a finite number > 0"),
         (lambda: elbo.known("gmm1").terms(-30.0, 10.0), r"low must lie in \[−20, 20\], got -30"),
         (lambda: elbo.negative_share("edn"), "edm"),
+        (lambda: elbo.stack_costs(elbo.known("gmm1"), 1.0, 1.0, 4), "high must be above low"),
         (lambda: perception.smaller(3), "unknown times 3"),
         (lambda: perception.seen(rate=-1.0), "rate must be a finite number > 0"),
         (lambda: perception.nearest(np.exp, 0), "k must be at least 1"),

@@ -28,6 +28,7 @@ STATES = {
     "ElboExplorer": ({"beside": ("elbo", "sd3")}, {"right": "gap of the ELBO"}),
     "PriorExplorer": ({"shows": "couplings"},),
     "ProbeExplorer": ({"nearest": True},),
+    "StackExplorer": ({"layers": 2048},),
     "ScheduleExplorer": ({"picture": "six views"}, {"picture": "live loss"}),
     "WeightingExplorer": ({"names": ("elbo", "edm"), "drawing": True, "drawn": ((0, 1), (2, 0))},),
 }

@@ -35,6 +35,7 @@ def test_what_has_nothing_to_go_through_is_no_list_of_names(names):
         lambda: explorers.ElboExplorer(data="nothing"),
         lambda: explorers.PriorExplorer("nothing"),
         lambda: explorers.ScheduleExplorer("nothing"),
+        lambda: explorers.StackExplorer("nothing"),
         lambda: explorers.TrajectoryExplorer("nothing"),
         lambda: explorers.TrajectoryExplorer(solver="nothing"),
         lambda: explorers.TrajectoryExplorer(grid="nothing"),
