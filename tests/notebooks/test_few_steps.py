@@ -68,7 +68,10 @@ def test_the_factor_moves_weight_as_stated(text):
     assert math.exp(low - high) == pytest.approx(10.1, abs=0.01)
     assert dv.few_step("meanflow").adaptive == objectives.Adaptive(1.0, 0.01)
     assert_says(
-        text, "is 0.09, the variance", "goes up to 1.09", "by a factor of 10 from end to end"
+        text,
+        "is 0.09, the variance",
+        "goes up to 1.09",
+        "it is 10 times as large at the noisy end as at the clean one",
     )
 
 
