@@ -114,6 +114,35 @@ def test_flatness_by_its_numbers(prose):
     assert_says(prose, "Three do not: Min-SNR, SD3 and InDI")
 
 
+def test_what_hides_the_fine_change_lies_at_noisier_levels(prose):
+    """The surrogate's part above λ = 2 follows the log-ratio, that below is larger for three."""
+    policies = policy_experiments._policies()
+    bounds = [
+        dv.elbo(one, policies.x, low=-16, high=16, levels=16, exact=True)
+        for one in (policies.old, policies.new["fine"])
+    ]
+    exact = policy_experiments.changes()["fine"].exact
+    larger_below = set()
+    for name, entry in WEIGHTINGS.items():
+        parts = []
+        for is_clean in (True, False):
+
+            def weighting(level, entry=entry, is_clean=is_clean):
+                w = entry.weighting(np.ravel(level)).reshape(np.shape(level))
+                return w * ((level > 2) == is_clean)
+
+            parts.append((bounds[0].weighted(weighting) - bounds[1].weighted(weighting)).numpy())
+        assert np.corrcoef(parts[0], exact)[0, 1] > 0.97
+        if parts[1].std() > parts[0].std():
+            larger_below.add(name)
+    assert larger_below == {"min-snr-5-eps", "sd3", "indi"}
+    assert_says(
+        prose,
+        "Above λ = 2 the surrogate of every weighting follows the log-ratio",
+        "it makes the larger part of their surrogate",
+    )
+
+
 def correlations(name, change):
     """Correlation with the exact log-ratio by number of draws, as the prose rounds it."""
     values = policy_experiments.noisy_correlations(name, change)

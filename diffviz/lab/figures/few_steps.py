@@ -25,7 +25,8 @@ from diffviz.plots.style import FOCUS
 COLOURS = dict(zip(NAMES, plots.PALETTE, strict=False))
 LEAST = 1e-5  # of the probability of a bin, below which the plane is left white
 LONG = (0.9, 0.1)  # times between which a jump is long
-TITLES = {DATA[0]: "one Gaussian, N(0, 0.3²)", DATA[1]: "two clusters (gmm1)"}
+TITLES = {DATA[0]: "one Gaussian", DATA[1]: "two clusters"}
+SIDE_BY_SIDE = 0.025  # by which share of their place points of neighbours are apart
 
 
 def colour(name: str) -> str:
@@ -90,12 +91,13 @@ def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
         data: One of the experiment's ``DATA``.
         names: Objectives to show, of the experiment's ``NAMES``.
     """
-    for name in names:
+    for number, name in enumerate(names):
         by_seed = errors_by_seed(name, data)
         mean = by_seed.mean(0)
-        ax.plot(STEPS, mean, "o-", color=COLOURS[name], ms=6, label=name)
+        place = np.array(STEPS) * (1 + SIDE_BY_SIDE * (number - len(names) / 2))
+        ax.plot(place, mean, "o-", color=COLOURS[name], ms=5, label=name)
         ends = mean - by_seed.min(0), by_seed.max(0) - mean
-        ax.errorbar(STEPS, mean, ends, fmt="none", color=COLOURS[name], lw=1.4, capsize=4)
+        ax.errorbar(place, mean, ends, fmt="none", color=COLOURS[name], lw=1.4, capsize=4)
     unmoved = errors(names[0], data).unmoved
     ax.axhline(unmoved, color="0.3", lw=1.4, ls="--", label="not moved")
     ax.set(
@@ -105,7 +107,7 @@ def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
         xscale="log",
         xlim=(0.9, 4.5),
     )
-    ax.set_ylim(0, 1.45 * max(unmoved, ax.dataLim.y1))  # leaves room for the legend
+    ax.set_ylim(0, 1.6 * max(unmoved, ax.dataLim.y1))  # leaves room for the legend
     ax.set_xticks(STEPS, [str(each) for each in STEPS])
     ax.minorticks_off()
     legend(ax, loc="upper right")

@@ -160,7 +160,7 @@ def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
         for row in values:
             ax.plot(place + shift, row, "o", ms=4, mfc="white", mec="0.2", mew=1, ls="")
     ax.set_xticks(place, names)
-    ax.set(ylabel="nats over the entropy", title="−ELBO (full) and −log p (pale)")
+    ax.set(ylabel="nats over the entropy", title="−ELBO (full) and −log p (pale) by seed")
 
 
 @figure(
