@@ -41,9 +41,9 @@ const MAP = "flow map";
 const PATH = "path of the flow";
 const JUMP = "jump by u";
 const EULER = "one Euler step";
-const OTHER = "other paths";
+/** @type {Record<string, number>} */
+const OTHERS = { "from −2": -2, "from −0.6": -0.6, "from 0.5": 0.5, "from 2": 2 };
 const SHORTEST = 0.01; // of a jump, in t
-const OTHERS_SHOWN = Array.from({ length: 17 }, (_, index) => 20 + 5 * index);
 
 /**
  * E‖u − E[u|z]‖² for data N(0, std²) on the linear path.
@@ -139,10 +139,13 @@ function pathChart(state, data, { jump, here, end, euler }) {
   const size = starts.length;
   const rows = Array.from(times, (_, row) => states.subarray(row * size, (row + 1) * size));
   const ends = Float64Array.from(jump);
+  const begun = Object.entries({ [PATH]: state.z, ...OTHERS });
+  const each = (/** @type {(start: number) => any} */ value) =>
+    Object.fromEntries(begun.map(([name, start]) => [name, value(start)]));
   return chart({
-    x: { [PATH]: progress, [JUMP]: ends, [EULER]: ends },
+    x: { ...each(() => progress), [JUMP]: ends, [EULER]: ends },
     curves: {
-      [PATH]: Float64Array.from(rows, (row) => interpolated(state.z, starts, row)),
+      ...each((start) => Float64Array.from(rows, (row) => interpolated(start, starts, row))),
       [JUMP]: Float64Array.from([here, end]),
       [EULER]: Float64Array.from([here, euler]),
     },
@@ -150,15 +153,10 @@ function pathChart(state, data, { jump, here, end, euler }) {
     ylabel: "z",
     title: "one state on its way",
     xlim: [0, 1],
-    ylim: [-3, 3],
+    ylim: [-2.5, 2.5],
     colours,
-    dashes: { [PATH]: 0, [JUMP]: 0, [EULER]: 1 },
-    dots: {
-      [OTHER]: [
-        Float64Array.from(rows.flatMap((_, row) => OTHERS_SHOWN.map(() => progress[row]))),
-        Float64Array.from(rows.flatMap((row) => OTHERS_SHOWN.map((index) => row[index]))),
-      ],
-    },
+    dashes: { ...each(() => 0), [JUMP]: 0, [EULER]: 1 },
+    faint: Object.keys(OTHERS),
   });
 }
 
@@ -191,7 +189,7 @@ function mapView(state, data) {
     ylabel: "z at r",
     title: "all states: from t to r",
     xlim: [-3, 3],
-    ylim: [-3, 3],
+    ylim: [-2.5, 2.5],
     colours,
     dashes: { [JUMP]: 0, [EULER]: 1 },
     dots: { [PATH]: [Float64Array.of(here), Float64Array.of(end)] },
@@ -241,7 +239,7 @@ function factorView({ name, std, power, floor }, { grid, diagonals, label, colou
       x: grid,
       curves: { [SPENT_PLAIN]: spent(w), [SPENT]: spends, [DRAWN]: drawn },
       xlabel: label,
-      ylabel: "share of the loss per nat",
+      ylabel: "share per nat",
       title: "what the loss spends",
       colours,
       dashes: { [DRAWN]: 1 },

@@ -20,7 +20,8 @@ NAMES = tuple(name for name, entry in few_step_catalogue.items() if entry.diagon
 PLAIN, LOCAL = "without the factor", "with the factor"
 SPENT_PLAIN, SPENT, DRAWN = "spent without it", "spent with it", "drawn"
 FACTOR, MAP = "adaptive factor", "flow map"
-PATH, JUMP, EULER, OTHER = "path of the flow", "jump by u", "one Euler step", "other paths"
+PATH, JUMP, EULER = "path of the flow", "jump by u", "one Euler step"
+OTHERS = {f"from {minus(f'{start:g}')}": start for start in (-2.0, -0.6, 0.5, 2.0)}  # other paths
 COLOURS = {
     PLAIN: REFERENCE,
     LOCAL: SUBJECT,
@@ -28,12 +29,10 @@ COLOURS = {
     SPENT: SUBJECT,
     DRAWN: BESIDE,
     PATH: SUBJECT,
-    JUMP: THIRD,
-    EULER: BESIDE,
-    OTHER: REFERENCE,
-}
+    JUMP: BESIDE,
+    EULER: THIRD,
+} | dict.fromkeys(OTHERS, REFERENCE)
 SHORTEST = 0.01  # of a jump, in t
-OTHERS_SHOWN = slice(20, 101, 5)  # of the starts: each 0.25 between −2 and 2
 IN_FACTOR, IN_MAP = {"shows": (FACTOR,)}, {"shows": (MAP,)}
 CONTROLS = (
     Menu("shows", "shows", (FACTOR, MAP), FACTOR, buttons=True, tip="What the charts show."),
@@ -71,7 +70,7 @@ CONTROLS = (
         tip="Added to the error.",
     ),
     Menu("data", "data", experiments.DATA, "gmm1", when=IN_MAP, tip="Data on a line."),
-    Slider("z", "z at t = 0.99", -2, 2, 0.05, -0.3, when=IN_MAP, tip="Where the path starts."),
+    Slider("z", "z at t = 0.99", -2, 2, 0.05, -1.0, when=IN_MAP, tip="Where the path starts."),
     Slider("t", "t", 0.05, 0.99, 0.01, 0.99, when=IN_MAP, tip="Time at which a jump starts."),
     Slider("r", "r", 0.01, 0.95, 0.01, 0.01, when=IN_MAP, tip="Time at which it ends, below t."),
 )
@@ -166,7 +165,7 @@ class FewStepExplorer(ViewExplorer):
                 self.grid,
                 densities,
                 plots.LOGSNR,
-                "share of the loss per nat",
+                "share per nat",
                 title="what the loss spends",
                 colours=COLOURS,
                 dashes={DRAWN: 1},
@@ -197,22 +196,21 @@ def map_view(state: State) -> View:
     euler = here - (t - r) * slope
     progress = 1 - experiments.PATH_TIMES
     jump = np.array([1 - t, 1 - r])
-    others = paths.states[:, OTHERS_SHOWN]
+    followed = {
+        name: np.array([np.interp(start, starts, row) for row in paths.states])
+        for name, start in {PATH: state["z"], **OTHERS}.items()
+    }
     along = Chart(
-        {PATH: progress, JUMP: jump, EULER: jump},
-        {
-            PATH: np.array([np.interp(state["z"], starts, row) for row in paths.states]),
-            JUMP: np.array([here, end]),
-            EULER: np.array([here, euler]),
-        },
+        dict.fromkeys(followed, progress) | {JUMP: jump, EULER: jump},
+        followed | {JUMP: np.array([here, end]), EULER: np.array([here, euler])},
         xlabel="1 − t   [noise ← → data]",
         ylabel="z",
         title="one state on its way",
         xlim=(0.0, 1.0),
-        ylim=(-3.0, 3.0),
+        ylim=(-2.5, 2.5),
         colours=COLOURS,
-        dashes={PATH: 0, JUMP: 0, EULER: 1},
-        dots={OTHER: (np.repeat(progress, others.shape[1]), others.ravel())},
+        dashes=dict.fromkeys(followed, 0) | {JUMP: 0, EULER: 1},
+        faint=tuple(OTHERS),
     )
     through = Chart(
         before.states,
@@ -221,7 +219,7 @@ def map_view(state: State) -> View:
         ylabel="z at r",
         title="all states: from t to r",
         xlim=(-3.0, 3.0),
-        ylim=(-3.0, 3.0),
+        ylim=(-2.5, 2.5),
         colours=COLOURS,
         dashes={JUMP: 0, EULER: 1},
         dots={PATH: (np.array([here]), np.array([end]))},
