@@ -1,7 +1,8 @@
-// The explorer of few-step objectives in the browser: what an adaptive factor does on the diagonal.
+// The explorer of few-step objectives in the browser: the map of the flow, whose paths come as
+// tables, and what an adaptive factor does on the diagonal.
 
 import { lossDensity, perNat, rebase, verdictOf } from "./analysis.js";
-import { percent } from "./looks.js";
+import { minus, percent } from "./looks.js";
 import { chart, note } from "./records.js";
 import { scaled } from "./scales.js";
 import { expit } from "./special.js";
@@ -16,10 +17,17 @@ import { expit } from "./special.js";
  * @property {Float64Array} levels The finer grid of its verdict, λ in nats.
  * @property {Float64Array} fine w on that.
  *
+ * @typedef {object} Paths Of the exact flow, one row for each time.
+ * @property {Float64Array} states z, shape (times, starts).
+ * @property {Float64Array} velocity The velocity there.
+ *
  * What Python sends once.
  * @typedef {object} Data
  * @property {Float64Array} grid λ in nats.
  * @property {Record<string, Diagonal>} diagonals By objective.
+ * @property {Record<string, Paths>} paths By data.
+ * @property {Float64Array} times Of the rows of the paths, decreasing.
+ * @property {Float64Array} starts States at the first time, increasing.
  * @property {string} label Of the axis of λ.
  * @property {Record<string, string>} colours
  */
@@ -29,6 +37,13 @@ const LOCAL = "with the factor";
 const SPENT_PLAIN = "spent without it";
 const SPENT = "spent with it";
 const DRAWN = "drawn";
+const MAP = "flow map";
+const PATH = "path of the flow";
+const JUMP = "jump by u";
+const EULER = "one Euler step";
+/** @type {Record<string, number>} */
+const OTHERS = { "from −2": -2, "from −0.6": -0.6, "from 0.5": 0.5, "from 2": 2 };
+const SHORTEST = 0.01; // of a jump, in t
 
 /**
  * E‖u − E[u|z]‖² for data N(0, std²) on the linear path.
@@ -77,12 +92,123 @@ function overlapOf(a, b, nat) {
 }
 
 /**
+ * The value between two places of a grid, on the line through them.
+ * @param {number} at
+ * @param {Float64Array} places Increasing.
+ * @param {Float64Array} values
+ * @returns {number}
+ */
+function interpolated(at, places, values) {
+  const found = places.findLastIndex((place) => place <= at);
+  const place = Math.min(Math.max(found, 0), places.length - 2);
+  const part = (at - places[place]) / (places[place + 1] - places[place]);
+  return values[place] + part * (values[place + 1] - values[place]);
+}
+
+/**
+ * A row of a table of paths at a time, between two rows on the line through them.
+ * @param {Float64Array} table
+ * @param {number} t
+ * @param {Data} data
+ * @returns {Float64Array}
+ */
+function rowAt(table, t, { times, starts }) {
+  const last = times.length - 1;
+  const place = ((times[0] - t) / (times[0] - times[last])) * last;
+  const row = Math.min(Math.trunc(place), last - 1);
+  const part = place - row;
+  const size = starts.length;
+  return Float64Array.from(
+    { length: size },
+    (_, index) =>
+      (1 - part) * table[row * size + index] + part * table[(row + 1) * size + index],
+  );
+}
+
+/**
+ * A path and two jumps along it.
+ * @param {State} state
+ * @param {Data} data
+ * @param {{jump: number[], here: number, end: number, euler: number}} ends
+ * @returns {import("./records.js").Panel}
+ */
+function pathChart(state, data, { jump, here, end, euler }) {
+  const { times, starts, colours } = data;
+  const { states } = data.paths[state.data];
+  const progress = times.map((time) => 1 - time);
+  const size = starts.length;
+  const rows = Array.from(times, (_, row) => states.subarray(row * size, (row + 1) * size));
+  const ends = Float64Array.from(jump);
+  const begun = Object.entries({ [PATH]: state.z, ...OTHERS });
+  const each = (/** @type {(start: number) => any} */ value) =>
+    Object.fromEntries(begun.map(([name, start]) => [name, value(start)]));
+  return chart({
+    x: { ...each(() => progress), [JUMP]: ends, [EULER]: ends },
+    curves: {
+      ...each((start) => Float64Array.from(rows, (row) => interpolated(start, starts, row))),
+      [JUMP]: Float64Array.from([here, end]),
+      [EULER]: Float64Array.from([here, euler]),
+    },
+    xlabel: "1 − t   [noise ← → data]",
+    ylabel: "z",
+    title: "one state on its way",
+    xlim: [0, 1],
+    ylim: [-2.5, 2.5],
+    colours,
+    dashes: { ...each(() => 0), [JUMP]: 0, [EULER]: 1 },
+    faint: Object.keys(OTHERS),
+  });
+}
+
+/**
+ * A path and two jumps along it, the map of all states, and where the jumps end.
+ * @param {State} state
+ * @param {Data} data
+ * @returns {import("./records.js").View}
+ */
+function mapView(state, data) {
+  const { starts, colours } = data;
+  const { states, velocity } = data.paths[state.data];
+  const t = state.t;
+  const r = Math.min(state.r, t - SHORTEST);
+  const before = rowAt(states, t, data);
+  const slopes = rowAt(velocity, t, data);
+  const after = rowAt(states, r, data);
+  const here = interpolated(state.z, starts, before);
+  const slope = interpolated(state.z, starts, slopes);
+  const end = interpolated(state.z, starts, after);
+  const euler = here - (t - r) * slope;
+  const average = (here - end) / (t - r);
+  const through = chart({
+    x: before,
+    curves: {
+      [JUMP]: after,
+      [EULER]: before.map((z, index) => z - (t - r) * slopes[index]),
+    },
+    xlabel: "z at t",
+    ylabel: "z at r",
+    title: "all states: from t to r",
+    xlim: [-3, 3],
+    ylim: [-2.5, 2.5],
+    colours,
+    dashes: { [JUMP]: 0, [EULER]: 1 },
+    dots: { [PATH]: [Float64Array.of(here), Float64Array.of(end)] },
+  });
+  const words =
+    `From t = ${t.toFixed(2)} to r = ${r.toFixed(2)} the average velocity is ` +
+    `u = ${average.toFixed(3)}, the velocity at t is ${slope.toFixed(3)}. The flow ends at ` +
+    `z = ${end.toFixed(3)}, one Euler step at ${euler.toFixed(3)}.`;
+  const along = pathChart(state, data, { jump: [1 - t, 1 - r], here, end, euler });
+  return { panels: [along, through, note(minus(words))], columns: 2 };
+}
+
+/**
  * The weightings, what is spent and drawn, and a sentence.
  * @param {State} state
  * @param {Data} data
  * @returns {import("./records.js").View}
  */
-function compute({ name, std, power, floor }, { grid, diagonals, label, colours }) {
+function factorView({ name, std, power, floor }, { grid, diagonals, label, colours }) {
   const { w, density, levels, fine } = diagonals[name];
   const error = leastError(std);
   /** @type {(values: Float64Array, places: Float64Array) => Float64Array} */
@@ -105,6 +231,7 @@ function compute({ name, std, power, floor }, { grid, diagonals, label, colours 
       },
       xlabel: label,
       ylabel: "log₁₀ w on the ε error",
+      title: "the weighting",
       ylim: [-6, 3],
       colours,
     }),
@@ -113,6 +240,7 @@ function compute({ name, std, power, floor }, { grid, diagonals, label, colours 
       curves: { [SPENT_PLAIN]: spent(w), [SPENT]: spends, [DRAWN]: drawn },
       xlabel: label,
       ylabel: "share per nat",
+      title: "what the loss spends",
       colours,
       dashes: { [DRAWN]: 1 },
     }),
@@ -121,7 +249,17 @@ function compute({ name, std, power, floor }, { grid, diagonals, label, colours 
         `${(100 * overlap).toFixed(0)} %.`,
     ),
   ];
-  return { panels, columns: 1 };
+  return { panels, columns: 2 };
+}
+
+/**
+ * Two charts and a sentence on what was chosen.
+ * @param {State} state
+ * @param {Data} data
+ * @returns {import("./records.js").View}
+ */
+function compute(state, data) {
+  return state.shows === MAP ? mapView(state, data) : factorView(state, data);
 }
 
 export const local = { compute };

@@ -27,6 +27,12 @@ import { expit } from "./special.js";
 
 const BY_COUNT = "by count";
 const SPENT = "on exact data";
+/** @type {Record<string, string>} */
+const TITLES = {
+  "over λ": "the weighting over λ",
+  [BY_COUNT]: "how often each number of masked tokens counts, over the ELBO",
+  [SPENT]: "what the exact predictor spends on short sequences",
+};
 
 /**
  * A curve over λ at one place, between two points on the line through them.
@@ -77,6 +83,7 @@ function levelChart(state, data) {
     curves: Object.fromEntries(curves),
     xlabel: data.label,
     ylabel: `${label}, 1 at λ = ${general(state.anchor)}`,
+    title: TITLES[state.shows],
     ylim: [0, 3],
     colours: data.colours,
   });
@@ -100,6 +107,7 @@ function countChart({ names, length }, counts, colours) {
     curves: Object.fromEntries(curves),
     xlabel: `masked tokens k of ${length}`,
     ylabel: "k · weight, 1 on average",
+    title: TITLES[BY_COUNT],
     ylim: [0, 3],
     colours,
   });

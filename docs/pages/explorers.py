@@ -100,7 +100,8 @@ EXPLORERS = (
         "few-steps",
         "Few steps",
         "FewStepExplorer",
-        "See which weighting an adaptive factor makes on the diagonal of a few-step objective.",
+        "Follow a state along the flow whose jumps few-step networks learn, and see which weighting "
+        "an adaptive factor makes on the diagonal of their objectives.",
     ),
     ExplorerPage(
         "perception",

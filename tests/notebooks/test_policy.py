@@ -1,5 +1,7 @@
 """Every number in the prose of notebook 6 is computed here again, and looked for in the text."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from diffviz.data import toys
 from diffviz.lab.experiments import forward_process, roads
 from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.lab.experiments.policy import DEFAULT, WEIGHTINGS
+from diffviz.lab.figures.policy import METHOD_COLOURS
 from diffviz.policy import bandit, steps, surrogates
 from diffviz.theory import elbo_mixture
 
@@ -87,7 +90,8 @@ def test_flatness_by_its_numbers(prose):
     flat = policy_experiments.flatness()
     by_correlation = sorted(flat, key=lambda name: flat[name].correlation)
     assert by_correlation == sorted(flat, key=lambda name: flat[name].ratio)
-    assert_says(prose, "without exception")
+    assert_says(prose, "without exception", "every other weighting counts fine changes less")
+    assert all(policy_experiments.gains(name)[20] < 0.99 for name in flat if name != "elbo")
     lines = printed("06_policy")
     for name, row in flat.items():
         found_line = f"{name:14} fine/coarse {row.ratio:.3f}, correlation {row.correlation:.3f}, w "
@@ -95,11 +99,47 @@ def test_flatness_by_its_numbers(prose):
     assert_says(prose, f"{flat[DEFAULT].correlation:.3f} against {flat['fm-ot'].correlation:.3f}")
     assert min(round(found["coarse"].correlation(name), 3) for name in flat) == 0.997
     assert_says(prose, "(0.997 or better)")
-    default, flow, indi = (
-        f"{found['fine'].correlation(name):.3f}" for name in (DEFAULT, "fm-ot", "indi")
-    )
+    default, flow = (f"{found['fine'].correlation(name):.3f}" for name in (DEFAULT, "fm-ot"))
     assert_says(
-        prose, f"{default} for FPO's default, {flow} for flow matching, only {indi} for InDI"
+        prose,
+        f"Most follow the fine one too: {default} for FPO's default, {flow} for flow matching",
+    )
+    for name in flat:
+        coarse, fine = (found[change].correlation(name) for change in ("coarse", "fine"))
+        assert f"{name:14} coarse {coarse:.3f}, fine {fine:.3f}" in lines
+    fine = {name: found["fine"].correlation(name) for name in flat}
+    assert {name for name in flat if fine[name] < 0.95} == {"min-snr-5-eps", "sd3", "indi"}
+    assert flat["fm-ot"].ratio < flat["min-snr-5-eps"].ratio
+    assert fine["fm-ot"] > fine["min-snr-5-eps"]
+    assert_says(prose, "Three do not: Min-SNR, SD3 and InDI")
+
+
+def test_what_hides_the_fine_change_lies_at_noisier_levels(prose):
+    """The surrogate's part above λ = 2 follows the log-ratio, that below is larger for three."""
+    policies = policy_experiments._policies()
+    bounds = [
+        dv.elbo(one, policies.x, low=-16, high=16, levels=16, exact=True)
+        for one in (policies.old, policies.new["fine"])
+    ]
+    exact = policy_experiments.changes()["fine"].exact
+    larger_below = set()
+    for name, entry in WEIGHTINGS.items():
+        parts = []
+        for is_clean in (True, False):
+
+            def weighting(level, entry=entry, is_clean=is_clean):
+                w = entry.weighting(np.ravel(level)).reshape(np.shape(level))
+                return w * ((level > 2) == is_clean)
+
+            parts.append((bounds[0].weighted(weighting) - bounds[1].weighted(weighting)).numpy())
+        assert np.corrcoef(parts[0], exact)[0, 1] > 0.97
+        if parts[1].std() > parts[0].std():
+            larger_below.add(name)
+    assert larger_below == {"min-snr-5-eps", "sd3", "indi"}
+    assert_says(
+        prose,
+        "Above λ = 2 the surrogate of every weighting follows the log-ratio",
+        "it makes the larger part of their surrogate",
     )
 
 
@@ -120,16 +160,48 @@ def test_draws_by_their_numbers(prose):
 
 
 def test_mean_ratios_by_their_numbers(prose):
-    singles, change = policy_experiments.drawn("fm-ot"), policy_experiments.changes()["coarse"]
-    after_mean = {m: np.exp(draws.mean(0)).mean() for m, draws in singles.items()}
+    ratios, change = policy_experiments.mean_ratios(), policy_experiments.changes()["coarse"]
+    first, after = ratios["average first"], ratios["exponential first"]
+    assert np.ptp(after) == 0 and first[0] == after[0]
     assert_says(
         prose,
-        f"from {after_mean[1]:.2f} with one draw to {after_mean[128]:.2f} with 128",
-        f"its gain of {change.slope('fm-ot'):.2f} on this change",
-        f"exact: {np.exp(change.exact).mean():.2f}",
-        "above 2.3 from 4 draws on",
+        f"the mean ratio is {after[0]:.2f} however many draws are averaged",
+        f"it comes down to {first[-1]:.2f} with 128 draws, where flow matching without noise is",
+        f"gain of {change.slope('fm-ot'):.2f} on this change",
+        f"exact: {np.exp(change.exact).mean():.2f} on these actions, 1 over all",
     )
-    assert min(np.exp(draws).mean() for m, draws in singles.items() if m >= 4) > 2.3
+    assert first[-1] == pytest.approx(ratios["FM without noise"][0], abs=0.01)
+
+
+def test_the_error_of_a_gaussian_policy_has_the_part_that_is_stated():
+    """E‖ε̂ − ε‖² at x less that at the mean, by draws of ε, against the displayed fraction."""
+    mu, c, x = 0.3, 0.2, 1.1
+    eps = np.random.default_rng(0).standard_normal(400_000)
+    for alpha, sigma in ((0.9, 0.4), (0.3, 0.95)):
+        error = []
+        for action in (x, mu):
+            z = alpha * action + sigma * eps
+            eps_hat = sigma * (z - alpha * mu) / (alpha**2 * c + sigma**2)
+            error.append(((eps_hat - eps) ** 2).mean())
+        stated = alpha**2 * sigma**2 / (alpha**2 * c + sigma**2) ** 2 * (x - mu) ** 2
+        assert error[0] - error[1] == pytest.approx(stated, rel=0.02)
+        level = np.log(alpha**2 / sigma**2) + np.log(c)
+        slope = np.exp(level) / (1 + np.exp(level)) ** 2
+        assert stated == pytest.approx(slope / c * (x - mu) ** 2, rel=1e-12)
+
+
+def test_the_losses_that_are_displayed_are_those_of_the_package():
+    lines = printed("06_policy")
+    for name in ("FPO", "AWR"):
+        (line,) = [
+            one for one in lines.split("\n") if one.startswith(f"{name} ") and "diffviz" in one
+        ]
+        by_hand, by_package = re.findall(r"-?\d+\.\d{4}", line)
+        assert by_hand == by_package
+    margin = torch.tensor([0.7, -0.2])
+    stated = -torch.nn.functional.logsigmoid(margin).mean()
+    zero = torch.zeros(1, 2)
+    torch.testing.assert_close(surrogates.dpo(-margin[None], zero, zero, zero), stated)
 
 
 def test_learning_by_its_numbers(prose):
@@ -146,8 +218,13 @@ def test_learning_by_its_numbers(prose):
     for history, batch in zip(fpo, passed, strict=True):
         assert min(history.goals[: batch + 1]) == 4
     assert_says(prose, "passes 0.45 by batch 8 with all four goals")
+    awr_passed = [
+        next(batch for batch, reward in enumerate(history.reward) if reward > 0.45)
+        for history in awr
+    ]
+    assert max(awr_passed) <= max(passed)
     assert sum(4 - history.goals[10] for history in awr) >= 2
-    assert_says(prose, "has lost goals by batch 10")
+    assert_says(prose, "AWR gets there no later, and has lost goals by batch 10")
     assert all(history.reward[16] < 0.35 and min(history.goals) == 4 for history in dpo)
     assert_says(prose, "below 0.35 after 16 batches")
     ends = [history.reward[-1] for history in dpo]
@@ -172,7 +249,12 @@ def test_collapse_by_its_numbers(prose):
     assert lost < kept
     assert all(0.5 < history.reward[-1] < 0.75 for history in held)
     assert min(history.reward[-1] for history in fpo) > 0.75
-    assert_says(prose, "about 0.6 at the end, where the others are above 0.75")
+    assert_says(prose, "between 0.5 and 0.75 at the end, where those without it are above 0.75")
+    colours = METHOD_COLOURS["FPO"], METHOD_COLOURS["FPO + KL"]
+    assert colours == ("#CC6677", "#332288")
+    assert_says(
+        prose, "without the term (rose) and with it (indigo)", "The indigo runs, *FPO + KL*"
+    )
 
 
 def test_noise_of_steps_by_its_numbers(prose):
@@ -182,8 +264,18 @@ def test_noise_of_steps_by_its_numbers(prose):
     assert_says(
         prose,
         rf"the same noise needs $a = {scale:.2f}\, \eta$",
-        f"the first step adds {etas[0]:.1f} times the noise of ancestral sampling, "
+        f"For Flow-GRPO the first step adds {etas[0]:.1f} times that noise, "
         f"and the last one {etas[-1]:.1f} times",
+    )
+    every = {name: roads.equal_etas(name, 10) for name in roads.RULES}
+    dance = every["DanceGRPO, η = 0.3"]
+    assert dance[-1] == max(values.max() for values in every.values())
+    assert dance[0] == min(values.min() for values in every.values())
+    assert_says(
+        prose,
+        f"DanceGRPO adds most, in its last step: {dance[-1]:.1f} times the noise of ancestral",
+        "Its first step adds least of all",
+        rf"it would take $a = {np.sqrt(2):.2f}\, \eta$",
     )
     limit = steps.FlowGRPOStep(0.7).ddim_eta(level[0], level[0] + 1e-6)
     assert limit == pytest.approx(0.7 / np.sqrt(2), rel=1e-4)
@@ -220,6 +312,10 @@ def test_two_roads_by_their_numbers(prose):
     assert (last["CPS as released"] > last["Flow-GRPO"]).all()
     assert (runs["CPS as released"].goals[:, -1] <= 2).all()
     assert_says(prose, "higher by more than 0.1 at every seed", "at least two of the four goals")
+    assert_says(prose, "Its reward is above that of the exact ratio at every seed")
+    above = bandit.Settings()
+    assert (above.batch, above.epochs) == (2 * roads.BATCH, 2 * roads.EPOCHS)
+    assert_says(prose, "Batches are half as large here as above", "learned from half as long")
     assert last["AWM"].max() < last["FPO"].min() < last["FPO"].max() < last["NFT"].min()
     assert_says(prose, "NFT learns faster than FPO, and AWM", "is slowest")
     for name in roads.ROADS:
@@ -245,6 +341,8 @@ def test_the_forward_process_by_its_numbers(prose):
     assert awm[0].monotone and not awm[1].monotone
     assert 0 < awm[1].rises[0][0] < awm[1].rises[0][1] < 2
     assert_says(prose, "a shoulder between λ = 0 and 2", "AWM's weighting even rises")
+    assert verdicts["NFT as released", forward_process.FIRST].monotone
+    assert_says(prose, "although it was one at the first policy")
     for name in losses[:2]:
         first, learned = (verdicts[name, policy] for policy in forward_process.POLICIES)
         np.testing.assert_array_equal(first.w, learned.w)

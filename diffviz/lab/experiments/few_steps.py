@@ -1,6 +1,8 @@
 """What few-step objectives draw, and what small networks learn of the exact flow map."""
 
+import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,10 +22,13 @@ if TYPE_CHECKING:
 NAMES = ("meanflow", "imeanflow", "shortcut", "ict")
 DATA = ("N(0, 0.3²)", "gmm1")
 STEPS = (1, 2, 4)
+SEEDS = (0, 1, 2)
 ENDS = (0.99, 0.01)  # times of the linear path between which a sample is made
 EDGES = np.linspace(-10, 14, 49)  # bins of λ, in nats
 TRAINING = {"steps": 1500, "width": 64}
 POINTS = 1000
+PATH_TIMES = np.linspace(*ENDS, 50)
+PATH_STARTS = np.linspace(-3, 3, 121)  # states at the first time
 
 
 class Plane(NamedTuple):
@@ -139,6 +144,72 @@ def _data(name: str) -> "Toy":
     return toys.toy(name)
 
 
+class Paths(NamedTuple):
+    """Paths of the exact flow of data on a line.
+
+    Attributes:
+        states: z at each of ``PATH_TIMES`` of the path from each of ``PATH_STARTS``, (50, 121).
+        velocity: u*(z, t) there, the same shape.
+    """
+
+    states: NDArray
+    velocity: NDArray
+
+    def at(self, t: float) -> "Paths":
+        """States and velocities at one time, each (121,), between rows on the line through them.
+
+        Args:
+            t: Time of the linear path, within ``ENDS``.
+
+        Returns:
+            The row.
+
+        Raises:
+            ValueError: The time is outside.
+        """
+        start, end = ENDS
+        time = number(t, "t", end, start)
+        place = (start - time) / (start - end) * (len(PATH_TIMES) - 1)
+        row = min(int(place), len(PATH_TIMES) - 2)
+        part = place - row
+        states, velocity = (
+            (1 - part) * table[row] + part * table[row + 1]
+            for table in (self.states, self.velocity)
+        )
+        return Paths(states, velocity)
+
+
+@cached
+def paths(data: str) -> Paths:
+    """Paths of the exact flow from near pure noise to near the data.
+
+    Args:
+        data: One of ``DATA``.
+
+    Returns:
+        States and velocities.
+
+    Raises:
+        ValueError: The data are unknown.
+    """
+    import torch
+
+    from diffviz.few_steps import maps
+
+    toy = _data(data)
+    z = torch.from_numpy(PATH_STARTS)[:, None]
+    states = [z]
+    for t, r in pairwise(PATH_TIMES.tolist()):
+        states.append(maps.exact_map(toy, states[-1], t, r))
+    velocity = []
+    for t, state in zip(PATH_TIMES.tolist(), states, strict=True):
+        level = torch.full((len(state),), 2 * math.log((1 - t) / t), dtype=torch.float64)
+        x_hat = toy.denoise(state / math.hypot(1 - t, t), level)
+        velocity.append((state - x_hat) / t)
+    tables = (torch.cat(rows, 1).T.numpy() for rows in (states, velocity))
+    return Paths(*tables)
+
+
 @cached
 def exact_ends(data: str) -> "tuple[Tensor, Tensor]":
     """States near pure noise, and where the exact flow carries them.
@@ -163,12 +234,13 @@ def exact_ends(data: str) -> "tuple[Tensor, Tensor]":
 
 
 @cached
-def errors(name: str, data: str) -> Errors:
+def errors(name: str, data: str, seed: int = 0) -> Errors:
     """Train a small network and compare it with the exact flow map.
 
     Args:
         name: One of ``NAMES``.
         data: One of ``DATA``.
+        seed: Seed of weights, data, noise and times.
 
     Returns:
         Errors at one, two and four steps that are equal in t.
@@ -179,7 +251,7 @@ def errors(name: str, data: str) -> Errors:
     from diffviz.few_steps import training
 
     one_of(name, "few-step objective", NAMES)
-    model = training.train(name, _data(data), seed=0, **TRAINING)
+    model = training.train(name, _data(data), seed=seed, **TRAINING)
     z, exact = exact_ends(data)
     rms = []
     for steps in STEPS:
@@ -190,3 +262,16 @@ def errors(name: str, data: str) -> Errors:
         rms.append(float((carried - exact).square().sum(1).mean().sqrt()))
     unmoved = float((z - exact).square().sum(1).mean().sqrt())
     return Errors(STEPS, np.array(rms), unmoved)
+
+
+def errors_by_seed(name: str, data: str) -> NDArray:
+    """The errors of several trainings.
+
+    Args:
+        name: One of ``NAMES``.
+        data: One of ``DATA``.
+
+    Returns:
+        RMS distances, shape (seeds, numbers of steps).
+    """
+    return np.array([errors(name, data, seed).rms for seed in SEEDS])

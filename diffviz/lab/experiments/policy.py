@@ -38,6 +38,7 @@ WEIGHTINGS = {
     **chosen("iddpm-cosine", "edm", "sigmoid-bias2", "min-snr-5-eps", "fm-ot", "sd3", "indi"),
 }
 DRAWS = (1, 4, 8, 32, 128)  # of (λ, ε) per action
+RATIO_DRAWS = 1280  # of each action, for the mean of an exponential with heavy tails
 SCALES = np.logspace(-4, 1, 51)  # variances c of what changes
 CHANGES = ("coarse", "fine", "both")
 
@@ -253,18 +254,33 @@ def noisy_correlations(name: str, change: str) -> list[float]:
     return [np.corrcoef(draws.mean(0), exact)[0, 1] for draws in singles.values()]
 
 
-def mean_ratios() -> dict[str, list[float] | NDArray]:
+@cached
+def mean_ratios() -> dict[str, NDArray]:
     """Mean ratio of new to old over actions for the coarse change, flow matching's surrogate.
+
+    All numbers of draws share the same single draws, in groups. So the mean of single exponentials
+    is one number, however many of them make a group.
 
     Returns:
         By label: with the exponential before the mean of the draws or after it, without noise of
         draws, and exact; each for ``DRAWS``.
     """
-    singles = drawn("fm-ot")
+    from diffviz.policy import surrogates
+
+    policies = _policies()
+    at = surrogates.draws(
+        WEIGHTINGS["fm-ot"], policies.x, RATIO_DRAWS, np.random.default_rng(RATIO_DRAWS)
+    )
+    old, new = (
+        surrogates.losses(policy, policies.x, at)
+        for policy in (policies.old, policies.new["coarse"])
+    )
+    singles = (old - new).numpy()
+    groups = [singles.reshape(-1, m, singles.shape[1]).mean(1) for m in DRAWS]
     coarse = changes()["coarse"]
     return {
-        "exponential first": [np.exp(draws).mean() for draws in singles.values()],
-        "average first": [np.exp(draws.mean(0)).mean() for draws in singles.values()],
+        "exponential first": np.full(len(DRAWS), np.exp(singles).mean()),
+        "average first": np.array([np.exp(group).mean() for group in groups]),
         "FM without noise": np.full(len(DRAWS), np.exp(coarse.surrogate["fm-ot"]).mean()),
         "exact ratio": np.full(len(DRAWS), np.exp(coarse.exact).mean()),
     }

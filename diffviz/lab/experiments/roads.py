@@ -19,6 +19,7 @@ RULES = ("Flow-GRPO, a = 0.7", "DanceGRPO, η = 0.3", "CPS, η = 0.5", "DDIM, η
 ROADS = ("FPO", "AWM", "NFT", "Flow-GRPO", "Flow-GRPO as released", "CPS as released")
 SEEDS = 3
 BATCHES = 12
+BATCH, EPOCHS, RATE = 256, 8, 2e-3  # actions of a batch, steps of Adam on it, their rate
 
 
 def rule(name: str) -> "NoisyStep":
@@ -166,7 +167,6 @@ def learned(name: str) -> Road:
     """
     from diffviz.policy import bandit
 
-    batch = 256
     method = _method(name)
     rewards, goals, costs = [], [], []
     for seed in range(SEEDS):
@@ -177,15 +177,15 @@ def learned(name: str) -> Road:
             method,
             model=model,
             iterations=BATCHES,
-            batch=batch,
-            epochs=8,
-            rate=2e-3,
+            batch=BATCH,
+            epochs=EPOCHS,
+            rate=RATE,
             seed=seed,
             callback=calls.note,
         )
         rewards.append(history.reward)
         goals.append(history.goals)
-        costs.append(np.array(calls.noted) / batch)
+        costs.append(np.array(calls.noted) / BATCH)
     return Road(np.array(rewards), np.array(goals), costs[0])
 
 

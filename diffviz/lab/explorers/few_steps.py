@@ -1,4 +1,4 @@
-"""The explorer of few-step objectives: the local weighting that an adaptive factor makes."""
+"""The explorer of few-step objectives: the map of the flow, and what an adaptive factor does."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ import numpy as np
 from diffviz import plots
 from diffviz.few_steps.objectives import few_step, few_step_catalogue
 from diffviz.lab.experiments import few_steps as experiments
-from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
+from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT, THIRD
 from diffviz.lab.explorers.controls import require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.lab.figures.style import minus
 from diffviz.theory.analysis import verdict
 from diffviz.theory.objectives import Objective
 from diffviz.web.description import Description, Menu, Slider, State
@@ -18,26 +19,73 @@ from diffviz.web.pictures import Chart, Note, View
 NAMES = tuple(name for name, entry in few_step_catalogue.items() if entry.diagonal is not None)
 PLAIN, LOCAL = "without the factor", "with the factor"
 SPENT_PLAIN, SPENT, DRAWN = "spent without it", "spent with it", "drawn"
+FACTOR, MAP = "adaptive factor", "flow map"
+PATH, JUMP, EULER = "path of the flow", "jump by u", "one Euler step"
+OTHERS = {f"from {minus(f'{start:g}')}": start for start in (-2.0, -0.6, 0.5, 2.0)}  # other paths
 COLOURS = {
     PLAIN: REFERENCE,
     LOCAL: SUBJECT,
     SPENT_PLAIN: REFERENCE,
     SPENT: SUBJECT,
     DRAWN: BESIDE,
-}
+    PATH: SUBJECT,
+    JUMP: BESIDE,
+    EULER: THIRD,
+} | dict.fromkeys(OTHERS, REFERENCE)
+SHORTEST = 0.01  # of a jump, in t
+IN_FACTOR, IN_MAP = {"shows": (FACTOR,)}, {"shows": (MAP,)}
 CONTROLS = (
-    Menu("name", "objective", NAMES, "meanflow", tip="Whose diagonal is shown."),
-    Slider("std", "std", 0.05, 2, 0.05, 0.3, scale="log", tip="Standard deviation of the data."),
-    Slider("power", "power p", 0, 1.5, 0.05, 1.0, tip="0 is no factor, 1 that of MeanFlow."),
-    Slider("floor", "floor c", 1e-4, 10, 0.1, 0.01, scale="log", tip="Added to the error."),
+    Menu("shows", "shows", (FACTOR, MAP), FACTOR, buttons=True, tip="What the charts show."),
+    Menu("name", "objective", NAMES, "meanflow", when=IN_FACTOR, tip="Whose diagonal is shown."),
+    Slider(
+        "std",
+        "std",
+        0.05,
+        2,
+        0.05,
+        0.3,
+        scale="log",
+        when=IN_FACTOR,
+        tip="Standard deviation of the data.",
+    ),
+    Slider(
+        "power",
+        "power p",
+        0,
+        1.5,
+        0.05,
+        1.0,
+        when=IN_FACTOR,
+        tip="0 is no factor, 1 that of MeanFlow.",
+    ),
+    Slider(
+        "floor",
+        "floor c",
+        1e-4,
+        10,
+        0.1,
+        0.01,
+        scale="log",
+        when=IN_FACTOR,
+        tip="Added to the error.",
+    ),
+    Menu("data", "data", experiments.DATA, "gmm1", when=IN_MAP, tip="Data on a line."),
+    Slider("z", "z at t = 0.99", -2, 2, 0.05, -1.0, when=IN_MAP, tip="Where the path starts."),
+    Slider("t", "t", 0.05, 0.99, 0.01, 0.99, when=IN_MAP, tip="Time at which a jump starts."),
+    Slider("r", "r", 0.01, 0.95, 0.01, 0.01, when=IN_MAP, tip="Time at which it ends, below t."),
 )
 
 
 class FewStepExplorer(ViewExplorer):
-    """The diagonal of a few-step objective, and what its adaptive factor does there.
+    """The map of the flow that few-step networks learn, or the diagonal of their objectives.
 
-    The factor is taken at the least error for Gaussian data. On the left are the weightings with
-    and without it; on the right is what the loss spends at each λ, beside what is drawn.
+    With ``shows="flow map"`` a state is followed along the exact flow of data on a line. A jump
+    from t to r by the average velocity lands where the flow does, one by the velocity at t does
+    not. On the right is the map from all states at t to those at r.
+
+    With ``shows="adaptive factor"`` the factor is taken at the least error for Gaussian data. On
+    the left are the weightings with and without it; on the right is what the loss spends at each λ,
+    beside what is drawn.
 
     Args:
         name: The objective at first, one with a loss on its diagonal.
@@ -69,20 +117,27 @@ class FewStepExplorer(ViewExplorer):
         return {
             "grid": self.grid,
             "diagonals": diagonals,
+            "paths": {data: experiments.paths(data)._asdict() for data in experiments.DATA},
+            "times": experiments.PATH_TIMES,
+            "starts": experiments.PATH_STARTS,
             "label": plots.LOGSNR,
             "colours": COLOURS,
         }
 
     def compute(self, state: State, changed: Changed) -> View:
-        """The weightings, and what is spent and drawn.
+        """Two charts and a sentence on what was chosen.
 
         Args:
             state: A value for each control.
             changed: Not used.
 
         Returns:
-            Two charts and a sentence.
+            The view.
         """
+        return map_view(state) if state["shows"] == MAP else self._factor_view(state)
+
+    def _factor_view(self, state: State) -> View:
+        """The weightings, and what is spent and drawn."""
         diagonal = diagonal_of(state["name"])
         local = experiments.local(state["name"], state["std"], state["power"], state["floor"])
         weightings = {
@@ -102,6 +157,7 @@ class FewStepExplorer(ViewExplorer):
                 weightings,
                 plots.LOGSNR,
                 "log₁₀ w on the ε error",
+                title="the weighting",
                 ylim=(-6, 3),
                 colours=COLOURS,
             ),
@@ -110,6 +166,7 @@ class FewStepExplorer(ViewExplorer):
                 densities,
                 plots.LOGSNR,
                 "share per nat",
+                title="what the loss spends",
                 colours=COLOURS,
                 dashes={DRAWN: 1},
             ),
@@ -117,7 +174,62 @@ class FewStepExplorer(ViewExplorer):
         nat = float(np.diff(self.grid[:2]).item())
         overlap = float(np.minimum(densities[SPENT], densities[DRAWN]).sum() * nat)
         text = f"With the factor w is {verdict(local)}. What is spent and drawn overlap by "
-        return View((*charts, Note(f"{text}{100 * overlap:.0f} %.")))
+        return View((*charts, Note(f"{text}{100 * overlap:.0f} %.")), columns=2)
+
+
+def map_view(state: State) -> View:
+    """A path and two jumps along it, the map of all states, and where the jumps end.
+
+    Args:
+        state: A value for each control.
+
+    Returns:
+        The view.
+    """
+    paths = experiments.paths(state["data"])
+    t = state["t"]
+    r = min(state["r"], t - SHORTEST)
+    before, after = paths.at(t), paths.at(r)
+    starts = experiments.PATH_STARTS
+    here, slope = (float(np.interp(state["z"], starts, row)) for row in before)
+    end = float(np.interp(state["z"], starts, after.states))
+    euler = here - (t - r) * slope
+    progress = 1 - experiments.PATH_TIMES
+    jump = np.array([1 - t, 1 - r])
+    followed = {
+        name: np.array([np.interp(start, starts, row) for row in paths.states])
+        for name, start in {PATH: state["z"], **OTHERS}.items()
+    }
+    along = Chart(
+        dict.fromkeys(followed, progress) | {JUMP: jump, EULER: jump},
+        followed | {JUMP: np.array([here, end]), EULER: np.array([here, euler])},
+        xlabel="1 − t   [noise ← → data]",
+        ylabel="z",
+        title="one state on its way",
+        xlim=(0.0, 1.0),
+        ylim=(-2.5, 2.5),
+        colours=COLOURS,
+        dashes=dict.fromkeys(followed, 0) | {JUMP: 0, EULER: 1},
+        faint=tuple(OTHERS),
+    )
+    through = Chart(
+        before.states,
+        {JUMP: after.states, EULER: before.states - (t - r) * before.velocity},
+        xlabel="z at t",
+        ylabel="z at r",
+        title="all states: from t to r",
+        xlim=(-3.0, 3.0),
+        ylim=(-2.5, 2.5),
+        colours=COLOURS,
+        dashes={JUMP: 0, EULER: 1},
+        dots={PATH: (np.array([here]), np.array([end]))},
+    )
+    average = (here - end) / (t - r)
+    words = (
+        f"From t = {t:.2f} to r = {r:.2f} the average velocity is u = {average:.3f}, the velocity "
+        f"at t is {slope:.3f}. The flow ends at z = {end:.3f}, one Euler step at {euler:.3f}."
+    )
+    return View((along, through, Note(minus(words))), columns=2)
 
 
 def diagonal_of(name: str) -> Objective:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from diffviz import plots
 from diffviz.lab.experiments import masked as experiments
 from diffviz.lab.explorers.view import Changed, ViewExplorer
+from diffviz.lab.figures.masked import colour
 from diffviz.masked.entries import CATALOGUE, masked_objective
 from diffviz.masked.objectives import MaskedObjective, base_factor
 from diffviz.theory.analysis import verdict
@@ -21,6 +21,11 @@ BASES = {
     "over ELBO": "elbo",
 }
 BY_RATE, BY_COUNT, SPENT = "over λ", "by count", "on exact data"
+TITLES = {
+    BY_RATE: "the weighting over λ",
+    BY_COUNT: "how often each number of masked tokens counts, over the ELBO",
+    SPENT: "what the exact predictor spends on short sequences",
+}
 START = ("mdlm", "maskgit", "simple")
 MOST = 6
 XLABEL = "log-SNR of masking λ   [masked ← → visible]"
@@ -31,7 +36,7 @@ LENGTHS = range(2, 65)  # of sequences
 def masked_chips() -> tuple[Chip, ...]:
     """The entries of the catalogue, by family."""
     return tuple(
-        Chip(entry.name, entry.family, f"{entry.year} {entry.source}")
+        Chip(entry.name, entry.family, f"{entry.year} {entry.source}", colour(entry.name))
         for entry in CATALOGUE.values()
     )
 
@@ -120,7 +125,7 @@ class MaskedExplorer(ViewExplorer):
             "rows": {entry.name: recipe(entry) for entry in entries},
             "head": HEAD,
             "label": XLABEL,
-            "colours": {entry.name: plots.colour(entry.name) for entry in entries},
+            "colours": {entry.name: colour(entry.name) for entry in entries},
         }
 
     def page_data(self) -> dict[str, Any]:
@@ -171,7 +176,9 @@ def level_chart(entries: list[MaskedObjective], state: State) -> Chart:
         curves,
         xlabel=XLABEL,
         ylabel=f"{label}, 1 at λ = {state['anchor']:g}",
+        title=TITLES[state["shows"]],
         ylim=(0, 3),
+        colours=colours_of(entries),
     )
 
 
@@ -205,8 +212,22 @@ def count_chart(entries: list[MaskedObjective], length: int) -> Chart:
         {entry.name: relative_weights(entry, length) for entry in entries},
         xlabel=f"masked tokens k of {length}",
         ylabel="k · weight, 1 on average",
+        title=TITLES[BY_COUNT],
         ylim=(0, 3),
+        colours=colours_of(entries),
     )
+
+
+def colours_of(entries: list[MaskedObjective]) -> dict[str, str]:
+    """The colour of each objective by its name.
+
+    Args:
+        entries: Masked objectives.
+
+    Returns:
+        The colours.
+    """
+    return {entry.name: colour(entry.name) for entry in entries}
 
 
 def relative_weights(entry: MaskedObjective, length: int) -> NDArray:
@@ -250,7 +271,7 @@ def recipes(entries: list[MaskedObjective]) -> Table:
     Returns:
         A table with a row for each.
     """
-    colours = [plots.colour(entry.name) for entry in entries]
+    colours = [colour(entry.name) for entry in entries]
     return Table(HEAD, [recipe(entry) for entry in entries], colours)
 
 

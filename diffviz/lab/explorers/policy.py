@@ -15,10 +15,11 @@ from diffviz import checks, plots
 from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.lab.experiments import progress
 from diffviz.lab.experiments.policy import Learned, Learning
-from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
+from diffviz.lab.explorers.colours import BESIDE, REFERENCE
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
 from diffviz.lab.explorers.work import Newest
+from diffviz.lab.figures.policy import METHOD_COLOURS
 from diffviz.theory import elbo_mixture
 from diffviz.web.description import Action, Chip, Chips, Control, Description, Menu, Slider, State
 from diffviz.web.pictures import Chart, Cloud, Note, Panel, Table, View, Working
@@ -218,7 +219,7 @@ def surrogate_chart(comparison: Comparison, state: State) -> Chart:
         {EQUAL: np.array([-3.0, 3.0])},
         xlabel="exact log-ratio of an action",
         ylabel="surrogate / κ(1)",
-        title="one dot an action",
+        title="one dot an action: on the line is exact",
         ylim=(-3.0, 3.0),
         colours={EQUAL: REFERENCE, name: plots.colour(name)},
         dashes={EQUAL: 2},
@@ -243,7 +244,7 @@ def gain_chart(state: State) -> Chart:
         {one: np.log10(policy_experiments.gains(one)) for one in names},
         xlabel="log₁₀ c  [fine ← → coarse]",
         ylabel="log₁₀ κ(c)/κ(1)",
-        title="the gain",
+        title="the gain, by the scale of a change",
         xlim=(-4.0, 1.0),
         ylim=(-3.6, 1.1),
         dots={name: (np.array([state["log_c"]]), np.log10([here]))},
@@ -268,7 +269,7 @@ def gain_table(state: State) -> Table:
         correlation = policy_experiments.two_scale_correlation(ratio, coarse_share)
         gains = f"{gain(name, 1.0):.4f}", f"{gain(name, variance):.4f}"
         rows.append((name, *gains, f"{ratio:.4f}", f"{correlation:.3f}"))
-    head = ("", "κ(1)", f"κ({variance:.3g})", "ratio", "correlation, all actions")
+    head = ("", "κ(1)", f"κ({variance:.3g})", "ratio", "correlation, without noise")
     return Table(head, rows, [plots.colour(name) for name in names])
 
 
@@ -382,7 +383,7 @@ class LearningExplorer(ViewExplorer):
             (
                 progress_chart(settings, REWARD, here, old),
                 progress_chart(settings, GOALS, here, old),
-                action_cloud(here),
+                action_cloud(settings, here),
                 *words,
             ),
             columns=3,
@@ -423,10 +424,10 @@ def progress_chart(
         curves,
         xlabel="batches of actions",
         ylabel="mean reward" if what == REWARD else "goals",
-        title=what,
+        title="mean reward" if what == REWARD else "goals kept, of four",
         xlim=(0.0, float(settings.batches)),
         ylim=(0.0, 1.02) if what == REWARD else (0.0, 4.3),
-        colours={what: SUBJECT, BEFORE: REFERENCE},
+        colours={what: run_colour(settings), BEFORE: REFERENCE},
         dashes={what: 0, BEFORE: 1},
         faint=(BEFORE,) if before else (),
     )
@@ -447,10 +448,24 @@ def progress_of(run: Learned | None, what: str) -> NDArray:
     return np.asarray(run.reward if what == REWARD else run.goals, dtype=float)
 
 
-def action_cloud(here: Learned | None) -> Cloud:
+def run_colour(settings: Learning) -> str:
+    """The colour of a run, that of its method in the figures.
+
+    Args:
+        settings: Settings of the run.
+
+    Returns:
+        The colour.
+    """
+    held = f"{settings.method} + KL"
+    return METHOD_COLOURS[held if settings.keep and held in METHOD_COLOURS else settings.method]
+
+
+def action_cloud(settings: Learning, here: Learned | None) -> Cloud:
     """The actions of a policy as it learns, and the goals.
 
     Args:
+        settings: Settings of the run.
         here: The run; None before it has begun.
 
     Returns:
@@ -459,7 +474,7 @@ def action_cloud(here: Learned | None) -> Cloud:
     return Cloud(
         {"goals": policy_experiments.goals()},
         {} if here is None else {ACTIONS: here.actions},
-        colours={"goals": BESIDE, ACTIONS: SUBJECT},
+        colours={"goals": BESIDE, ACTIONS: run_colour(settings)},
         clock="batch",
         trails=TRAILS,
         title="actions and goals",

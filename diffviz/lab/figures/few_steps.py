@@ -7,16 +7,54 @@ from matplotlib.axes import Axes
 
 from diffviz import plots
 from diffviz.few_steps.objectives import few_step
-from diffviz.lab.experiments.few_steps import DATA, EDGES, NAMES, STEPS, errors, plane
+from diffviz.lab.experiments.few_steps import (
+    DATA,
+    EDGES,
+    NAMES,
+    SEEDS,
+    STEPS,
+    errors,
+    errors_by_seed,
+    plane,
+    share_of_long_jumps,
+)
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import legend
+from diffviz.lab.figures.style import NEUTRAL, legend
+from diffviz.plots.style import FOCUS
 
 COLOURS = dict(zip(NAMES, plots.PALETTE, strict=False))
 LEAST = 1e-5  # of the probability of a bin, below which the plane is left white
+LONG = (0.9, 0.1)  # times between which a jump is long
+TITLES = {DATA[0]: "one Gaussian", DATA[1]: "two clusters"}
+SIDE_BY_SIDE = 0.025  # by which share of their place points of neighbours are apart
+
+
+def colour(name: str) -> str:
+    """The colour of a few-step objective, also with a remark after a comma."""
+    return COLOURS.get(name.split(",")[0]) or NEUTRAL
+
+
+def _mark_long_jumps(ax: Axes) -> None:
+    """A dashed frame around the jumps from t > 0.9 to t < 0.1."""
+    left, bottom = (2 * np.log((1 - t) / t) for t in LONG)
+    x = [EDGES[0], left, left]
+    y = [bottom, bottom, EDGES[-1]]
+    ax.plot(x, y, color=FOCUS, lw=1.2, ls=plots.DASHES[1], gid="long jumps")
+    place = (EDGES[0] + 0.4, bottom + 0.3)
+    ax.annotate("from t > 0.9\nto t < 0.1", place, color=FOCUS, fontsize=9, va="bottom")
+
+
+def _plane_title(name: str) -> str:
+    """How often the long jump is drawn."""
+    share = share_of_long_jumps(name, *LONG)
+    return f"{name}: long jump 1 in {1 / share:,.0f}" if share else f"{name}: long jump never"
 
 
 def draw_plane(ax: Axes, name: str) -> None:
     """Draw the probability of jumps over the plane (λ_t, λ_r), and its diagonal as a line.
+
+    The darker, the more often; jumps from pure noise or to the data stand at the edges. The line
+    hangs below the diagonal by how often a level is drawn on it.
 
     Args:
         ax: Axes to draw on.
@@ -31,14 +69,15 @@ def draw_plane(ax: Axes, name: str) -> None:
     if on.any():
         height = 8 * on / on.max()
         ax.plot(middles, middles - height, color=COLOURS[name], lw=1.8, gid=f"{name} diagonal")
-        text = f"{entry.diagonal_share:.0%} on the diagonal"
+        text = f"line: the {entry.diagonal_share:.0%} of the draws\non the diagonal, by level"
     else:
         text = "no loss on the diagonal"
-    ax.text(0.97, 0.05, text, transform=ax.transAxes, ha="right", fontsize=9)
+    ax.text(0.98, 0.04, text, transform=ax.transAxes, ha="right", fontsize=9)
+    _mark_long_jumps(ax)
     ax.set(
         xlabel="λ where a jump starts",
         ylabel="λ where it ends",
-        title=name,
+        title=_plane_title(name),
         xlim=EDGES[[0, -1]],
         ylim=EDGES[[0, -1]],
     )
@@ -52,22 +91,26 @@ def draw_errors(ax: Axes, data: str, names: Sequence[str] = NAMES) -> None:
         data: One of the experiment's ``DATA``.
         names: Objectives to show, of the experiment's ``NAMES``.
     """
-    for name in names:
-        result = errors(name, data)
-        ax.plot(result.steps, result.rms, "o-", color=COLOURS[name], ms=6, label=name)
+    for number, name in enumerate(names):
+        by_seed = errors_by_seed(name, data)
+        mean = by_seed.mean(0)
+        place = np.array(STEPS) * (1 + SIDE_BY_SIDE * (number - len(names) / 2))
+        ax.plot(place, mean, "o-", color=COLOURS[name], ms=5, label=name)
+        ends = mean - by_seed.min(0), by_seed.max(0) - mean
+        ax.errorbar(place, mean, ends, fmt="none", color=COLOURS[name], lw=1.4, capsize=4)
     unmoved = errors(names[0], data).unmoved
     ax.axhline(unmoved, color="0.3", lw=1.4, ls="--", label="not moved")
     ax.set(
         xlabel="steps",
         ylabel="RMS distance from the exact map",
-        title=f"learned of {data}",
+        title=f"{TITLES[data]}: mean and range of {len(SEEDS)} seeds",
         xscale="log",
         xlim=(0.9, 4.5),
     )
-    ax.set_ylim(0, 1.5 * max(unmoved, ax.dataLim.y1))  # leaves room for the legend
+    ax.set_ylim(0, 1.6 * max(unmoved, ax.dataLim.y1))  # leaves room for the legend
     ax.set_xticks(STEPS, [str(each) for each in STEPS])
     ax.minorticks_off()
-    legend(ax, fontsize=8.5, loc="upper right")
+    legend(ax, loc="upper right")
 
 
 @figure(
@@ -84,7 +127,7 @@ def few_steps(names: Sequence[str] = NAMES) -> Axes:
     Returns:
         The first panel.
     """
-    panels = plots.axes(13.2, 7.6, columns=3, rows=2)
+    panels = plots.axes(14.4, 8.4, columns=3, rows=2)
     planes = (panels[0], panels[1], panels[3], panels[4])
     for ax, name in zip(planes, names, strict=True):
         draw_plane(ax, name)

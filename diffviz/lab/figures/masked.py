@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from diffviz import plots
 from diffviz.lab.experiments import masked
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, legend
+from diffviz.lab.figures.style import NEUTRAL, draw_under, legend
+from diffviz.plots.style import FOCUS, OTHERS
 
 MASKED_LOGSNR = "log-SNR of masking λ = log(α/(1 − α))   [all masked ← → none]"
 SHORT = "log-SNR of masking λ   [masked ← → visible]"
@@ -15,11 +16,13 @@ COLOURS = dict(zip(masked.CLASSES, plots.PALETTE, strict=False)) | {
     "any-order": plots.PALETTE[6],
 }
 FLOOR = "least possible"
+DENSITY = "sigmoid(λ) · floor"
+BOUND, SAMPLER = "bound in T steps", "sampler in T steps"
 
 
 def colour(name: str) -> str:
-    """The colour of a masked objective, or of a noise."""
-    return COLOURS.get(name, NEUTRAL)
+    """The colour of a masked objective, the same in figures and in the explorer."""
+    return COLOURS.get(name) or plots.colour(name)
 
 
 @figure(
@@ -35,17 +38,18 @@ def masked_weightings() -> Axes:
         masked.curves(masked.CLASSES),
         xlabel=SHORT,
         ylabel="w on Σ cross-entropy, 1 at λ = 0",
-        title="the weighting",
+        title="six weightings of the cross-entropy",
         colours=colour,
         ax=left,
     )
-    left.set_ylim(0, 2.2)
+    left.set_ylim(0, 4.2)
+    legend(left, loc="upper left")
     plots.lines(
         masked.LEVELS,
         masked.curves(masked.CLASSES, "elbo"),
         xlabel=SHORT,
         ylabel="w / sigmoid(λ), 1 at λ = 0",
-        title="relative to the ELBO",
+        title="the same over the ELBO's: only the ELBO is flat",
         outside=None,
         colours=colour,
         ax=right,
@@ -66,25 +70,22 @@ def masked_elbo() -> Axes:
     floor = masked.WORLD.floor(masked.LEVELS)
     plots.lines(
         masked.LEVELS,
-        {"floor": floor, "sigmoid(λ) · floor": density},
+        {"floor": floor, DENSITY: density},
         xlabel=SHORT,
         ylabel="nats",
         title=f"the area in grey is the entropy, {masked.WORLD.entropy:.3f} nats",
-        colours={"floor": NEUTRAL, "sigmoid(λ) · floor": "black"}.__getitem__,
+        colours={"floor": NEUTRAL, DENSITY: "black"}.__getitem__,
         ax=left,
     )
     left.fill_between(masked.LEVELS, density, color="0.85", lw=0, gid="area")
     found = masked.gaps()
     plots.lines(
         found.steps,
-        {"bound in T steps": found.bound, "sampler in T steps": found.sampler},
+        {BOUND: found.bound, SAMPLER: found.sampler},
         xlabel="steps T",
         ylabel="nats over the entropy",
-        title="the exact predictor, in steps",
-        colours={
-            "bound in T steps": plots.PALETTE[0],
-            "sampler in T steps": plots.PALETTE[1],
-        }.__getitem__,
+        title="the bound overstates what steps cost",
+        colours={BOUND: FOCUS, SAMPLER: OTHERS[5]}.__getitem__,
         ax=right,
     )
     right.set(xscale="log", yscale="log")
@@ -101,7 +102,7 @@ def _draw_seen(ax: Axes, run: masked.TrainedMasked) -> None:
         curves,
         xlabel=SHORT,
         ylabel="cross-entropy over masked tokens, nats",
-        title=f"the loss of a training under {run.name}",
+        title=f"trained under {run.name}: near the floor",
         colours={"trained network, exactly": colour(run.name), FLOOR: NEUTRAL}.__getitem__,
         ax=ax,
     )
@@ -112,51 +113,69 @@ def _draw_seen(ax: Axes, run: masked.TrainedMasked) -> None:
         fmt=".",
         ms=4,
         lw=0.8,
-        color=plots.PALETTE[0],
+        color=FOCUS,
         label="moving average, ± 1 standard error",
         gid="seen",
     )
-    legend(ax, fontsize=8)
+    draw_under(ax, FLOOR)
+    legend(ax, fontsize=8.5)
+
+
+def _draw_left(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
+    """What is left to learn by log-SNR: the mean over seeds in a band from least to most."""
+    floor = masked.WORLD.floor(seeds[0][0].logsnr)
+    means = {}
+    for number, run in enumerate(seeds[0]):
+        excess = np.array([runs[number].exact for runs in seeds]) - floor
+        means[run.name] = excess.mean(0)
+        shade = {"color": colour(run.name), "alpha": 0.15, "lw": 0}
+        ax.fill_between(run.logsnr, excess.min(0), excess.max(0), **shade)
+    plots.lines(
+        seeds[0][0].logsnr,
+        means,
+        xlabel=SHORT,
+        ylabel="Σ cross-entropy over the floor, nats",
+        title="what is left to learn, by λ",
+        colours=colour,
+        ax=ax,
+    )
+
+
+def _draw_bars(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
+    """Bound and likelihood over the entropy: bars are means over seeds, dots the seeds."""
+    names = [run.name for run in seeds[0]]
+    bounds = np.array([[run.elbo for run in runs] for runs in seeds]) - masked.WORLD.entropy
+    likely = np.array([[run.likelihood for run in runs] for runs in seeds]) - masked.WORLD.entropy
+    place = np.arange(len(names))
+    for shift, label, values in ((-0.18, "−ELBO", bounds), (0.18, "−log p", likely)):
+        ax.bar(
+            place + shift,
+            values.mean(0),
+            0.34,
+            color=[colour(name) for name in names],
+            alpha=0.8 if shift < 0 else 0.35,
+            label=label,
+            gid=label,
+        )
+        for row in values:
+            ax.plot(place + shift, row, "o", ms=4, mfc="white", mec="0.2", mew=1, ls="")
+    ax.set_xticks(place, names)
+    ax.set(ylabel="nats over the entropy", title="−ELBO (full) and −log p (pale) by seed")
 
 
 @figure(
     "masked-training",
     "A small transformer trained under four masked objectives: its moving loss by log-SNR over the "
-    "least possible one, what is left to learn under each, and its bound and likelihood",
+    "least possible one, what is left to learn under each, and its bound and likelihood, for three "
+    "seeds",
 )
 def masked_training() -> Axes:
     """Draw the loss that a training saw, the excess of each, bound and likelihood."""
-    first, left, right = plots.axes(14.5, 4.4, columns=3)
-    runs = masked.trained()
-    _draw_seen(first, runs[0])
-    curves = {}
-    for run in runs:
-        curves[run.name] = run.exact - masked.WORLD.floor(run.logsnr)
-    plots.lines(
-        runs[0].logsnr,
-        curves,
-        xlabel=SHORT,
-        ylabel="Σ cross-entropy over the floor, nats",
-        title="what is left to learn",
-        colours=colour,
-        ax=left,
-    )
-    place = np.arange(len(runs))
-    for shift, label, values in (
-        (-0.18, "−ELBO", [run.elbo for run in runs]),
-        (0.18, "−log p", [run.likelihood for run in runs]),
-    ):
-        right.bar(
-            place + shift,
-            np.array(values) - masked.WORLD.entropy,
-            0.34,
-            color=[colour(run.name) for run in runs],
-            alpha=1.0 if shift < 0 else 0.45,
-            label=label,
-            gid=label,
-        )
-    right.set_xticks(place, [run.name for run in runs])
-    right.set(ylabel="nats over the entropy", title="−ELBO (full) and −log p (pale)")
+    first, left, right = plots.axes(14.5, 4.6, columns=3)
+    seeds = [masked.trained(seed=seed) for seed in masked.SEEDS]
+    _draw_seen(first, seeds[0][0])
+    _draw_left(left, seeds)
+    _draw_bars(right, seeds)
     return first
 
 
@@ -169,13 +188,13 @@ def masked_noises() -> Axes:
     """Draw the densities of three noises; returns the Axes."""
     densities = masked.noise_densities()
     grid = np.linspace(-8, 8, len(next(iter(densities.values()))))
-    colours = dict(zip(densities, ("black", *plots.PALETTE), strict=False))
+    colours = dict(zip(densities, ("black", OTHERS[0], OTHERS[6]), strict=True))
     ax = plots.lines(
         grid,
         densities,
         xlabel=MASKED_LOGSNR,
         ylabel="nats of loss for each nat of λ",
-        title="one entropy, three ways to spend it",
+        title=f"three tokens: each area is their entropy, {masked.SMALL.entropy:.2f} nats",
         colours=colours.__getitem__,
     )
     legend(ax)

@@ -29,17 +29,33 @@ from diffviz.lab.experiments.policy import (
     noisy_correlations,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import legend
+from diffviz.lab.figures.style import NEUTRAL, legend, line_of
+from diffviz.plots.style import FOCUS, OTHERS
 
+# One colour for each method of learning, in all figures; the same in those of two roads.
 METHOD_COLOURS = {
     "FPO": plots.PALETTE[1],
     "AWR": plots.PALETTE[0],
     "DPO": plots.PALETTE[2],
-    "FPO + KL": plots.PALETTE[3],
+    "FPO + KL": plots.PALETTE[8],
     "DDPO": plots.PALETTE[9],
+    "AWM": plots.PALETTE[5],
+    "NFT": plots.PALETTE[4],
+    "Flow-GRPO": OTHERS[5],
+    "DanceGRPO": OTHERS[3],
+    "CPS": plots.PALETTE[6],
+    "DDIM": OTHERS[7],
 }
-LABEL_OFFSETS = {"elbo": (-34, -14), "min-snr-5-eps": (9, -4), "sd3": (9, -10)}  # in points
-GOALS_TITLE = "goals with ≥ 5 % of the hits"
+RATIO_COLOURS = {
+    "exponential first": FOCUS,
+    "average first": plots.colour("fm-ot"),
+    "FM without noise": plots.colour("fm-ot"),
+    "exact ratio": plots.colour("elbo"),
+}
+LABEL_OFFSETS = {"elbo": (-34, -14), "min-snr-5-eps": (9, -4), "sd3": (9, -12)}  # in points
+# How far labels at the ends of lines are moved from them, in units of log₁₀ κ.
+END_OFFSETS = {"min-snr-5-eps": 0.06, "sd3": -0.09, "iddpm-cosine": -0.02}
+GOALS_TITLE = "goals kept: those with ≥ 5 % of the hits"
 
 
 @figure(
@@ -56,16 +72,22 @@ def gain_law(ax: Axes | None = None) -> Axes:
     Returns:
         The Axes.
     """
+    curves = {name: np.log10(gains(name)) for name in WEIGHTINGS}
     ax = plots.lines(
         np.log10(SCALES),
-        {name: np.log10(gains(name)) for name in WEIGHTINGS},
+        curves,
         xlabel="log₁₀ c, c the variance of what changes   [fine ← → coarse]",
         ylabel="log₁₀ κ(c)/κ(1)",
-        outside=True,
+        title="only a constant w counts fine and coarse changes alike",
+        outside=None,
         colours=plots.colour,
-        ax=ax or plots.axes(8.4, 4.4, legend=1.75)[0],
+        ax=ax or plots.axes(8.4, 4.8)[0],
     )
-    ax.set_ylim(-3.6, 1.1)
+    for name, curve in curves.items():
+        height = curve[0] + END_OFFSETS.get(name, 0.0)
+        style = {"color": plots.colour(name), "fontsize": 9, "ha": "right", "va": "center"}
+        ax.text(np.log10(SCALES[0]) - 0.06, height, name, style)
+    ax.set(xlim=(-5.05, 1.05), ylim=(-3.8, 1.1), xticks=range(-4, 2))
     return ax
 
 
@@ -89,10 +111,10 @@ def _draw_surrogates(ax: Axes) -> None:
     ax.set(
         xlabel="exact log-ratio",
         ylabel="surrogate / its slope",
-        title="a coarse and a fine change at once",
-        ylim=(-2.6, 2.2),
+        title="coarse and fine at once: one dot an action",
+        ylim=(-2.8, 2.2),
     )
-    legend(ax, fontsize=8.5, loc="lower right", handletextpad=0.2)
+    legend(ax, loc="lower right", handletextpad=0.2)
 
 
 def _draw_flatness(ax: Axes) -> None:
@@ -106,11 +128,14 @@ def _draw_flatness(ax: Axes) -> None:
         face = colour if flat.monotone else "white"
         ax.plot(*place, "o", ms=8, mec=colour, mfc=face, mew=2, gid=name)
         offset = LABEL_OFFSETS.get(name, (9, -7))
-        ax.annotate(name, place, offset, textcoords="offset points", fontsize=8.5)
+        ax.annotate(name, place, offset, textcoords="offset points", fontsize=9)
+    for label, face in (("w falls everywhere", NEUTRAL), ("w rises somewhere", "white")):
+        ax.plot([], [], "o", ms=8, mec=NEUTRAL, mfc=face, mew=2, label=label)
+    legend(ax, loc="lower right", handletextpad=0.2)
     ax.set(
         xlabel="gain of the fine change / gain of the coarse one",
         ylabel="correlation with the exact log-ratio",
-        title="filled: w falls everywhere; hollow: it does not",
+        title="the flatter the gain, the closer to log p",
         xlim=(-0.03, 1.05),
         ylim=(0.79, 1.01),
     )
@@ -140,30 +165,37 @@ def _draw_noise(ax: Axes) -> None:
     ax.set(
         xlabel="draws of (λ, ε) per action",
         ylabel="correlation with the exact log-ratio",
-        title="noise of the draws",
+        title="more draws come closer to the log-ratio",
         ylim=(0.3, 1.03),
     )
-    legend(ax, fontsize=8.5, loc="lower right", handlelength=3)
+    legend(ax, loc="lower right", handlelength=3)
 
 
 @figure(
     "policy-ratio",
-    "Surrogate against exact log-ratio: by weighting, by how flat its gain is, by the number of "
-    "draws",
+    "Surrogate against exact log-ratio: by weighting, and by how flat its gain is",
 )
 def policy_ratio() -> Axes:
-    """Draw surrogates, their correlation by flatness and by draws; returns the first panel."""
-    scatter, flat, noise = plots.axes(13.2, 4.6, columns=3)
+    """Draw surrogates, and their correlation by flatness; returns the first panel."""
+    scatter, flat = plots.axes(11, 4.8, columns=2)
     _draw_surrogates(scatter)
     _draw_flatness(flat)
-    _draw_noise(noise)
     return scatter
 
 
 @figure(
     "policy-draws",
-    "Jensen: the mean of the ratio, with draws averaged before the exponential and after it",
+    "How many draws: what they do for the correlation with the log-ratio, and for the mean of the "
+    "ratio, averaged before the exponential and after it",
 )
+def policy_draws() -> Axes:
+    """Draw correlations and mean ratios by the number of draws; returns the first panel."""
+    noise, ratio = plots.axes(11, 4.6, columns=2)
+    _draw_noise(noise)
+    jensen(ratio)
+    return noise
+
+
 def jensen(ax: Axes | None = None) -> Axes:
     """Draw the mean ratio of new to old by number of draws.
 
@@ -177,14 +209,16 @@ def jensen(ax: Axes | None = None) -> Axes:
         np.log2(DRAWS),
         mean_ratios(),
         xlabel="draws of (λ, ε) per action",
-        ylabel="mean over actions of new / old",
-        ax=ax or plots.axes(6.6, 4.0)[0],
+        ylabel="mean of new / old over actions",
+        title="the mean ratio: averaging first brings it down",
+        colours=RATIO_COLOURS.__getitem__,
+        ax=ax or plots.axes(6.6, 4.4)[0],
     )
     _mark_draws(ax)
-    for line in ax.lines[4::2]:
-        line.set_linestyle(plots.DASHES[1])
+    for name in ("FM without noise", "exact ratio"):
+        line_of(ax, name).set_linestyle(plots.DASHES[1])
     ax.set_ylim(0.8, 2.8)
-    legend(ax, loc="center right")
+    legend(ax, loc="center right", handlelength=3)
     return ax
 
 
@@ -226,10 +260,17 @@ def _draw_seed(ax: Axes, name: str, seed: int, values: NDArray) -> None:
 
 def _draw_actions(ax: Axes, name: str, title: str) -> None:
     """Actions of a policy as dots, the goals as crosses."""
-    ax.plot(*goals().T, "+", ms=12, mew=2, color="0.3", gid="goals")
+    ax.plot(*goals().T, "+", ms=14, mew=2, color="0.2", gid="goals", zorder=3)
     colour = METHOD_COLOURS.get(name, "0.5")
-    ax.plot(*actions(name).T, ".", ms=4, color=colour, alpha=0.6, mew=0, gid=name)
-    ax.set(xlim=(-3, 3), ylim=(-3, 3), title=title, aspect="equal")
+    ax.plot(*actions(name).T, "o", ms=4, color=colour, alpha=0.5, mew=0, gid=name)
+    ax.set(
+        xlim=(-3, 3),
+        ylim=(-3, 3),
+        title=title,
+        aspect="equal",
+        xlabel="first component of an action",
+        ylabel="second component",
+    )
 
 
 @figure(
@@ -249,13 +290,14 @@ def policy_training(runs: Sequence[str] = ("FPO", "AWR", "DPO")) -> Axes:
     Raises:
         ValueError: A run is unknown, or there are not three.
     """
-    panels = plots.axes(12, 7.4, columns=3, rows=2)
+    panels = plots.axes(12, 7.8, columns=3, rows=2)
+    panels[0].figure.subplots_adjust(hspace=0.36)
     reward, kept, before, *after = panels
-    _draw_reward(reward, runs, "reward: three seeds each")
+    _draw_reward(reward, runs, "reward of three seeds each")
     _draw_goals_kept(kept, runs)
     for ax in (reward, kept):
         ax.set_xlim(0, 36)
-    _draw_actions(before, "before", "before: N(0, I)")
+    _draw_actions(before, "before", "before learning: N(0, I)")
     for ax, name in zip(after, runs, strict=True):
         batches = RUNS[name].options["iterations"]
         _draw_actions(ax, name, f"{name} after {batches} batches, seed 0")
@@ -268,9 +310,9 @@ def policy_training(runs: Sequence[str] = ("FPO", "AWR", "DPO")) -> Axes:
 )
 def policy_collapse() -> Axes:
     """Draw reward and goals with and without a KL term, and actions; returns the first panel."""
-    reward, kept, after = plots.axes(12, 4.0, columns=3)
+    reward, kept, after = plots.axes(12, 4.4, columns=3)
     runs = ("FPO", "FPO + KL")
-    _draw_reward(reward, runs, "reward")
+    _draw_reward(reward, runs, "a KL term costs reward")
     _draw_goals_kept(kept, runs)
-    _draw_actions(after, "FPO + KL", "with the KL term, seed 0")
+    _draw_actions(after, "FPO + KL", "with the KL term after 36 batches, seed 0")
     return reward

@@ -15,18 +15,15 @@ from diffviz.lab.experiments.forward_process import (
 )
 from diffviz.lab.experiments.policy import SCALES
 from diffviz.lab.experiments.roads import COUNTS, ENDS, ROADS, RULES, equal_etas, excess, learned
+from diffviz.lab.figures.policy import METHOD_COLOURS
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import legend
+from diffviz.lab.figures.style import draw_under, legend
 
-BLUE, ROSE, GREEN, _, OCHRE, TEAL, WINE = plots.PALETTE[:7]
-GREY = plots.PALETTE[9]
-RULE_COLOURS = dict(zip(RULES, (BLUE, GREEN, WINE, GREY), strict=True))
-ROAD_COLOURS = dict(zip(ROADS, (ROSE, TEAL, OCHRE, BLUE, BLUE, WINE), strict=True))
-FORWARD_COLOURS = dict(zip(FORWARD, (ROSE, TEAL, BLUE, OCHRE), strict=True))
+AWM_RELEASED = FORWARD[2]
 LEVELS = np.linspace(-7, 7, 141)  # λ in nats
 POLICY_TITLES = {
-    FIRST: "at the first policy, N(0, I)",
-    LEARNED: "at a policy that keeps to four goals",
+    FIRST: "w at the first policy, N(0, I)",
+    LEARNED: "w at a policy that keeps to four goals",
 }
 ROAD_DASHES = {
     "AWM": plots.DASHES[1],
@@ -34,6 +31,18 @@ ROAD_DASHES = {
     "Flow-GRPO as released": plots.DASHES[1],
     "CPS as released": plots.DASHES[3],
 }
+
+
+def method_colour(name: str) -> str:
+    """The colour of a method, whatever its settings and whether it is "as released".
+
+    Args:
+        name: A name that begins with that of a method, such as "CPS, η = 0.5".
+
+    Returns:
+        The colour.
+    """
+    return METHOD_COLOURS[name.split(",")[0].removesuffix(" as released")]
 
 
 def draw_noise(ax: Axes, steps: int = 10, rules: Sequence[str] = RULES) -> None:
@@ -46,12 +55,12 @@ def draw_noise(ax: Axes, steps: int = 10, rules: Sequence[str] = RULES) -> None:
     """
     times = np.linspace(*ENDS, steps + 1)[:-1]
     for name in rules:
-        ax.plot(times, equal_etas(name, steps), "o-", ms=4, color=RULE_COLOURS[name], label=name)
+        ax.plot(times, equal_etas(name, steps), "o-", ms=4, color=method_colour(name), label=name)
     ax.invert_xaxis()
     ax.set(
         xlabel="t where a step starts   [noise → data]",
         ylabel="η of DDIM with as much noise",
-        title=f"{steps} equal steps of t",
+        title=f"how much noise each of {steps} steps adds",
     )
     ax.set_ylim(bottom=0)
 
@@ -65,18 +74,18 @@ def draw_excess(ax: Axes, rules: Sequence[str] = RULES) -> None:
     """
     for name in rules:
         ratios = [excess(name, each) for each in COUNTS]
-        ax.plot(COUNTS, ratios, "o-", ms=4, color=RULE_COLOURS[name], label=name)
+        ax.plot(COUNTS, ratios, "o-", ms=4, color=method_colour(name), label=name)
     ax.set(
         xlabel="steps of a trajectory",
         ylabel="KL of trajectories / KL of actions",
-        title="what the log-ratio of a trajectory adds",
+        title="trajectories differ more than actions",
         xscale="log",
         yscale="log",
     )
     ax.set_xticks(COUNTS, [str(each) for each in COUNTS])
     ax.minorticks_off()
     ax.set_ylim(0.8, 150)  # room for the legend above the curves
-    legend(ax, loc="upper right", fontsize=8.5)
+    legend(ax, loc="upper right")
 
 
 def draw_learning(ax: Axes, roads: Sequence[str] = ROADS) -> None:
@@ -88,7 +97,7 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS) -> None:
     """
     for name in roads:
         road = learned(name)
-        colour = ROAD_COLOURS[name]
+        colour = method_colour(name)
         dash = ROAD_DASHES.get(name, "-")
         low, high = road.reward.min(0), road.reward.max(0)
         ax.fill_between(road.calls, low, high, color=colour, alpha=0.15, lw=0)
@@ -99,7 +108,7 @@ def draw_learning(ax: Axes, roads: Sequence[str] = ROADS) -> None:
         title="four goals: mean and range of three seeds",
         ylim=(0, 1.02),
     )
-    legend(ax, loc="upper left", fontsize=8.5, handlelength=3)
+    legend(ax, loc="upper left", handlelength=3)
 
 
 @figure(
@@ -143,11 +152,12 @@ def draw_local(ax: Axes, policy: str = FIRST, methods: Sequence[str] = FORWARD) 
         xlabel=plots.LOGSNR,
         ylabel="log₁₀ w on the ε error, 0 at λ = 0",
         title=POLICY_TITLES[policy],
-        colours=FORWARD_COLOURS.__getitem__,
+        colours=method_colour,
         outside=None,
         ax=ax,
     )
-    _dash_the_last(ax)
+    if AWM_RELEASED in methods:
+        draw_under(ax, AWM_RELEASED)  # that of NFT lies over it
     ax.set_ylim(-2.8, 2.4)
 
 
@@ -163,20 +173,14 @@ def draw_forward_gains(ax: Axes, methods: Sequence[str] = FORWARD) -> None:
         {name: np.log10(forward_gains(name)) for name in methods},
         xlabel="log₁₀ c, c the variance of what changes",
         ylabel="log₁₀ κ(c)/κ(1)",
-        title="how much a change of N(0, I) counts",
-        colours=FORWARD_COLOURS.__getitem__,
+        title="the released losses count fine changes least",
+        colours=method_colour,
         outside=None,
         ax=ax,
     )
-    _dash_the_last(ax)
-    legend(ax, loc="lower right", fontsize=8.5, handlelength=3)
-
-
-def _dash_the_last(ax: Axes) -> None:
-    """Dash the line of the last method, which lies near that of the one before."""
-    for line in ax.lines:
-        if line.get_gid() == FORWARD[-1]:
-            line.set_linestyle(plots.DASHES[1])
+    if AWM_RELEASED in methods:
+        draw_under(ax, AWM_RELEASED)  # that of NFT lies over it
+    legend(ax, loc="lower right", handlelength=3)
 
 
 @figure(

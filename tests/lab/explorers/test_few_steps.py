@@ -2,9 +2,23 @@
 
 import numpy as np
 import pytest
+import torch
 
+import diffviz as dv
+from diffviz.few_steps import maps
 from diffviz.few_steps.objectives import LARGER_OF_TWO
-from diffviz.lab.explorers.few_steps import DRAWN, LOCAL, NAMES, PLAIN, SPENT, FewStepExplorer
+from diffviz.lab.explorers.few_steps import (
+    DRAWN,
+    EULER,
+    JUMP,
+    LOCAL,
+    MAP,
+    NAMES,
+    PATH,
+    PLAIN,
+    SPENT,
+    FewStepExplorer,
+)
 
 
 def curves(explorer):
@@ -41,3 +55,53 @@ def test_each_control_changes_the_view(name, control, value):
 def test_objectives_without_a_diagonal_are_refused():
     with pytest.raises(ValueError, match="ict"):
         FewStepExplorer("ict")
+
+
+def ends(explorer):
+    """Where the jump by the average velocity and one Euler step begin and end."""
+    along = explorer.view.charts[0]
+    return along.curves[JUMP], along.curves[EULER]
+
+
+def test_a_jump_of_one_gaussian_keeps_the_standard_score():
+    """The exact map of N(0, 0.3²) divides by one standard deviation and multiplies by the next."""
+    explorer = FewStepExplorer(shows=MAP, data="N(0, 0.3²)", z=1.0, t=0.79, r=0.21)
+
+    def std(t):
+        return np.hypot((1 - t) * 0.3, t)
+
+    jump, euler = ends(explorer)
+    assert jump == pytest.approx([std(t) / std(0.99) for t in (0.79, 0.21)], abs=1e-3)
+    slope = jump[0] * (-(1 - 0.79) * 0.09 + 0.79) / std(0.79) ** 2
+    assert euler[1] == pytest.approx(jump[0] - (0.79 - 0.21) * slope, abs=2e-3)
+    average = (jump[0] - jump[1]) / (0.79 - 0.21)
+    assert f"u = {average:.3f}" in explorer.view.text.replace("−", "-")
+
+
+def test_a_jump_of_two_clusters_lands_where_the_solver_does():
+    explorer = FewStepExplorer(shows=MAP, z=0.5, t=0.99, r=0.01)
+    z = torch.tensor([[0.5]], dtype=torch.float64)
+    exact = maps.exact_map(dv.toy("gmm1"), z, 0.99, 0.01).item()
+    jump, euler = ends(explorer)
+    assert jump == pytest.approx([0.5, exact], abs=1e-6)
+    assert abs(euler[1] - exact) > 0.2
+    through = explorer.view.charts[1]
+    assert np.interp(0.5, through.places(JUMP), through.curves[JUMP]) == pytest.approx(exact)
+    path = explorer.view.charts[0].curves[PATH]
+    assert path[0] == pytest.approx(0.5) and path[-1] == pytest.approx(exact, abs=1e-6)
+
+
+def test_a_short_jump_is_an_euler_step():
+    """On the diagonal the average velocity is the velocity; r stays below t."""
+    explorer = FewStepExplorer(shows=MAP, t=0.5, r=0.9)
+    jump, euler = ends(explorer)
+    assert jump == pytest.approx(euler, abs=2e-3)
+    assert "to r = 0.49" in explorer.view.text
+
+
+@pytest.mark.parametrize(("control", "value"), [("z", 1.0), ("t", 0.6), ("r", 0.4)])
+def test_each_control_of_the_map_changes_the_view(control, value):
+    explorer = FewStepExplorer(shows=MAP)
+    before = np.concatenate(ends(explorer))
+    explorer.set(control, value)
+    assert np.abs(np.concatenate(ends(explorer)) - before).max() > 0.01

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pictures import check_type
 
 from diffviz import plots
 from diffviz.lab.experiments import few_steps
@@ -21,10 +22,30 @@ def test_a_plane_shows_the_probabilities(name):
     assert (f"{name} diagonal" in gids) == bool(on.any())
 
 
+@pytest.mark.parametrize("name", few_steps.NAMES)
+def test_a_plane_says_how_often_the_long_jump_is_drawn(name):
+    ax = plots.axes(5, 4)[0]
+    figures.draw_plane(ax, name)
+    mass, _ = few_steps.plane(name, [-1e3, 2 * np.log(0.1 / 0.9), 2 * np.log(0.9 / 0.1), 1e3])
+    share = mass[0, -1]
+    often = f"1 in {1 / share:,.0f}" if share else "never"
+    assert ax.get_title() == f"{name}: long jump {often}"
+    (frame,) = (line for line in ax.lines if line.get_gid() == "long jumps")
+    np.testing.assert_allclose(frame.get_xdata()[1:], 2 * np.log(0.1 / 0.9))
+    np.testing.assert_allclose(frame.get_ydata()[:2], 2 * np.log(0.9 / 0.1))
+    check_type(ax.figure)
+
+
 @pytest.mark.slow
 def test_errors_are_those_of_the_experiment():
-    ax = plots.axes(4, 4)[0]
+    ax = plots.axes(5, 4)[0]
     figures.draw_errors(ax, few_steps.DATA[0], ["shortcut"])
-    result = few_steps.errors("shortcut", few_steps.DATA[0])
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), result.rms)
-    np.testing.assert_allclose(ax.lines[1].get_ydata(), result.unmoved)
+    runs = [few_steps.errors("shortcut", few_steps.DATA[0], seed) for seed in few_steps.SEEDS]
+    rms = np.array([run.rms for run in runs])
+    lines = {line.get_label(): line for line in ax.lines}
+    np.testing.assert_allclose(lines["shortcut"].get_ydata(), rms.mean(0))
+    np.testing.assert_allclose(lines["not moved"].get_ydata(), runs[0].unmoved)
+    (bars,) = ax.collections
+    ends = [segment[:, 1] for segment in bars.get_segments()]
+    np.testing.assert_allclose(ends, np.stack([rms.min(0), rms.max(0)], 1))
+    check_type(ax.figure)

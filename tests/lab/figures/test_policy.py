@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from pictures import check, data
+from pictures import check, check_type, data
 from scipy import integrate
 from scipy.special import expit
 
@@ -93,20 +93,62 @@ def test_single_draws_average_to_the_surrogate_without_noise(name):
     )
     off = (singles.mean(0) - exact) / (singles.std(0) / 128**0.5)
     assert (np.abs(off) < 4.5).mean() > 0.97 and abs(np.mean(off)) < 0.3
-    x, y = data(figures.draw("policy-ratio"), 2, f"{name}, coarse")
+    x, y = data(figures.draw("policy-draws"), 0, f"{name}, coarse")
     assert np.allclose(2**x, policy_experiments.DRAWS) and (np.diff(y) > 0).all()
 
 
 def test_averaging_after_the_exponential_is_not_mended_by_draws():
     figure = figures.draw("policy-draws")
-    first, after = data(figure, 0, "average first")[1], data(figure, 0, "exponential first")[1]
-    plain, exact = data(figure, 0, "FM without noise")[1][0], data(figure, 0, "exact ratio")[1][0]
+    first, after = data(figure, 1, "average first")[1], data(figure, 1, "exponential first")[1]
+    plain, exact = data(figure, 1, "FM without noise")[1][0], data(figure, 1, "exact ratio")[1][0]
     assert (
         first[0] == after[0]
         and abs(first[-1] - plain) < 0.02
         and (after[1:] > 2.3).all()
         and exact < 1 < plain
     )
+    assert (np.diff(first) < 0).all() and np.ptp(after) == 0
+
+
+def test_a_mean_ratio_is_that_of_draws_made_here():
+    """Gaussian mixtures written out in numpy, at draws of another seed."""
+    place, width = np.linspace(-2, 2, 5), 0.1
+    shares = np.exp(np.linspace(-0.6, 0.6, 5))
+    laws = {"old": np.full(5, 0.2), "new": shares / shares.sum()}
+    x = policy_experiments._policies().x.numpy()[:, 0]
+    rng = np.random.default_rng(5)
+    level = 2 * np.log(1 / rng.random((400, len(x))) - 1)  # uniform time of the linear path
+    eps = rng.standard_normal(level.shape)
+    alpha, sigma = np.sqrt(expit(level)), np.sqrt(expit(-level))
+    z = alpha * x + sigma * eps
+    loss = {}
+    for name, share in laws.items():
+        variance = (alpha * width) ** 2 + sigma**2
+        off = z[..., None] - alpha[..., None] * place
+        logs = np.log(share) - off**2 / (2 * variance[..., None])
+        weight = np.exp(logs - logs.max(-1, keepdims=True))
+        weight /= weight.sum(-1, keepdims=True)
+        pulled = place + (alpha * width**2 / variance)[..., None] * off
+        x_hat = (weight * pulled).sum(-1)
+        velocity = (x - x_hat) / expit(-level / 2)  # error of u on the linear path
+        loss[name] = velocity**2
+    singles = loss["old"] - loss["new"]
+    shown = policy_experiments.mean_ratios()
+    means = [np.exp(singles.reshape(-1, m, len(x)).mean(1)).mean() for m in (4, 8)]
+    np.testing.assert_allclose(means, shown["average first"][1:3], rtol=0.05)
+
+
+def test_each_line_of_the_gain_law_is_named_at_its_end():
+    figure = figures.draw("policy-gain")
+    names = [text.get_text() for text in figure.axes[0].texts]
+    assert names == list(policy_experiments.WEIGHTINGS)
+    heights = sorted(text.get_position()[1] for text in figure.axes[0].texts)
+    assert np.diff(heights).min() > 0.17  # apart by more than the type is high
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_type_is_large_enough(name):
+    check_type(figures.draw(name))
 
 
 def test_two_scales_are_the_losses_of_two_gaussians():

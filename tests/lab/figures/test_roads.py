@@ -1,10 +1,12 @@
 """The figure of two roads shows what the experiment computes."""
 
 import numpy as np
-from pictures import check
+from pictures import check, check_type
 
 from diffviz.lab import figures
 from diffviz.lab.experiments import forward_process, roads
+from diffviz.lab.figures.policy import METHOD_COLOURS
+from diffviz.lab.figures.roads import method_colour
 
 
 def test_two_roads_shows_its_numbers():
@@ -39,3 +41,16 @@ def test_the_forward_process_shows_its_numbers():
 
 def test_the_forward_process_has_the_same_bytes_on_every_run(tmp_path):
     check("forward-process", tmp_path)
+
+
+def test_a_method_has_one_colour_whatever_its_settings():
+    for name in (*roads.RULES, *roads.ROADS, *forward_process.FORWARD):
+        method = next(key for key in METHOD_COLOURS if name.startswith(key))
+        assert method_colour(name) == METHOD_COLOURS[method]
+    assert len(set(METHOD_COLOURS.values())) == len(METHOD_COLOURS)
+    assert method_colour("AWM as released") == method_colour("AWM")
+
+
+def test_the_type_is_large_enough():
+    for name in ("two-roads", "forward-process"):
+        check_type(figures.draw(name))
