@@ -244,9 +244,7 @@ def trained(
 
 def table() -> str:
     """The gaps of the trained networks to the entropy, in rows, for each seed."""
-    lines = [
-        f"{'trained under':16}{'−ELBO, by seed':26}−log p, by seed   (over the entropy, in nats)"
-    ]
+    lines = [f"{'trained under':16}{'−ELBO, by seed':26}−log p, by seed (nats over the entropy)"]
     seeds = [trained(seed=seed) for seed in SEEDS]
     for runs in zip(*seeds, strict=True):
         bounds, likely = (
