@@ -244,7 +244,8 @@ def trained(
 
 def table() -> str:
     """The gaps of the trained networks to the entropy, in rows, for each seed."""
-    lines = [f"{'trained under':16}{'−ELBO, by seed':26}−log p, by seed (nats over the entropy)"]
+    title = f"{'trained under':16}{'−ELBO, by seed':26}−log p, by seed (nats over the entropy)"
+    lines = [title]
     seeds = [trained(seed=seed) for seed in SEEDS]
     for runs in zip(*seeds, strict=True):
         bounds, likely = (
