@@ -293,10 +293,8 @@ def gradient_noise(
         name: float(gradients.var(0, ddof=1).sum()) / lengths[name] ** 2
         for name, gradients in drawn.items()
     }
-    first, last = names
-    return GradientNoise(
-        noise, float(means[first] @ means[last]) / (lengths[first] * lengths[last])
-    )
+    product = float(means[first] @ means[second])
+    return GradientNoise(noise, product / (lengths[first] * lengths[second]))
 
 
 def _gradients(objective: MaskedObjective, batches: int) -> NDArray:
