@@ -42,7 +42,7 @@ const PATH = "path of the flow";
 const JUMP = "jump by u";
 const EULER = "one Euler step";
 /** @type {Record<string, number>} */
-const OTHERS = { "from −2": -2, "from −0.6": -0.6, "from 0.5": 0.5, "from 2": 2 };
+const OTHERS = { "from −0.6": -0.6, "from 1.5": 1.5 };
 const SHORTEST = 0.01; // of a jump, in t
 
 /**
@@ -143,11 +143,11 @@ function pathChart(state, data, { jump, here, end, euler }) {
   const each = (/** @type {(start: number) => any} */ value) =>
     Object.fromEntries(begun.map(([name, start]) => [name, value(start)]));
   return chart({
-    x: { ...each(() => progress), [JUMP]: ends, [EULER]: ends },
+    x: { [JUMP]: ends, [EULER]: ends, ...each(() => progress) },
     curves: {
+      [JUMP]: Float64Array.of(here, end),
+      [EULER]: Float64Array.of(here, euler),
       ...each((start) => Float64Array.from(rows, (row) => interpolated(start, starts, row))),
-      [JUMP]: Float64Array.from([here, end]),
-      [EULER]: Float64Array.from([here, euler]),
     },
     xlabel: "1 − t   [noise ← → data]",
     ylabel: "z",
@@ -155,7 +155,7 @@ function pathChart(state, data, { jump, here, end, euler }) {
     xlim: [0, 1],
     ylim: [-2.5, 2.5],
     colours,
-    dashes: { ...each(() => 0), [JUMP]: 0, [EULER]: 1 },
+    dashes: { [JUMP]: 0, [EULER]: 1, ...each(() => 0) },
     faint: Object.keys(OTHERS),
   });
 }

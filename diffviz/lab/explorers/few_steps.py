@@ -21,7 +21,7 @@ PLAIN, LOCAL = "without the factor", "with the factor"
 SPENT_PLAIN, SPENT, DRAWN = "spent without it", "spent with it", "drawn"
 FACTOR, MAP = "adaptive factor", "flow map"
 PATH, JUMP, EULER = "path of the flow", "jump by u", "one Euler step"
-OTHERS = {f"from {minus(f'{start:g}')}": start for start in (-2.0, -0.6, 0.5, 2.0)}  # other paths
+OTHERS = {f"from {minus(f'{start:g}')}": start for start in (-0.6, 1.5)}  # other paths
 COLOURS = {
     PLAIN: REFERENCE,
     LOCAL: SUBJECT,
@@ -200,16 +200,17 @@ def map_view(state: State) -> View:
         name: np.array([np.interp(start, starts, row) for row in paths.states])
         for name, start in {PATH: state["z"], **OTHERS}.items()
     }
+    jumps = {JUMP: np.array([here, end]), EULER: np.array([here, euler])}
     along = Chart(
-        dict.fromkeys(followed, progress) | {JUMP: jump, EULER: jump},
-        followed | {JUMP: np.array([here, end]), EULER: np.array([here, euler])},
+        dict.fromkeys(jumps, jump) | dict.fromkeys(followed, progress),
+        jumps | followed,
         xlabel="1 − t   [noise ← → data]",
         ylabel="z",
         title="one state on its way",
         xlim=(0.0, 1.0),
         ylim=(-2.5, 2.5),
         colours=COLOURS,
-        dashes=dict.fromkeys(followed, 0) | {JUMP: 0, EULER: 1},
+        dashes={JUMP: 0, EULER: 1} | dict.fromkeys(followed, 0),
         faint=tuple(OTHERS),
     )
     through = Chart(

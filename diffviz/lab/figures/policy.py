@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from diffviz import plots
@@ -129,9 +130,11 @@ def _draw_flatness(ax: Axes) -> None:
         ax.plot(*place, "o", ms=8, mec=colour, mfc=face, mew=2, gid=name)
         offset = LABEL_OFFSETS.get(name, (9, -7))
         ax.annotate(name, place, offset, textcoords="offset points", fontsize=9)
-    for label, face in (("w falls everywhere", NEUTRAL), ("w rises somewhere", "white")):
-        ax.plot([], [], "o", ms=8, mec=NEUTRAL, mfc=face, mew=2, label=label)
-    legend(ax, loc="lower right", handletextpad=0.2)
+    marks = [
+        Line2D([], [], marker="o", ms=8, mec=NEUTRAL, mfc=face, mew=2, ls="", label=label)
+        for label, face in (("w falls everywhere", NEUTRAL), ("w rises somewhere", "white"))
+    ]
+    legend(ax, marks, loc="lower right", handletextpad=0.2)
     ax.set(
         xlabel="gain of the fine change / gain of the coarse one",
         ylabel="correlation with the exact log-ratio",
@@ -314,5 +317,5 @@ def policy_collapse() -> Axes:
     runs = ("FPO", "FPO + KL")
     _draw_reward(reward, runs, "a KL term costs reward")
     _draw_goals_kept(kept, runs)
-    _draw_actions(after, "FPO + KL", "with the KL term after 36 batches, seed 0")
+    _draw_actions(after, "FPO + KL", "with the KL term, 36 batches")
     return reward
