@@ -138,7 +138,8 @@ def _cause(evenness: Evenness) -> str:
         return "levels are less even where draws are left out"
     return (
         "a level is made of several random numbers (the largest of two, a sum, a choice?), which "
-        "are even each by itself and less so jointly, or it is of a table with more levels than draws"
+        "are even each by itself and less so jointly, or it is of a table with more levels than "
+        "draws"
     )
 
 
