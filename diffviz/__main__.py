@@ -7,6 +7,7 @@ sentence on stderr, with exit status 2.
 import argparse
 import io
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -157,7 +158,7 @@ def _probed(args: argparse.Namespace, x: Any) -> Any:
         return measurement.probe(
             loss,
             x,
-            inputs=int(args.inputs) if (args.inputs or "").isdecimal() else args.inputs,
+            inputs=_position_or_keyword(args.inputs),
             output=args.output,
             model=args.model,
             scale=args.scale,
@@ -170,10 +171,23 @@ def _probed(args: argparse.Namespace, x: Any) -> Any:
         raise ValueError(f"{args.loss} fails with {type(error).__name__}: {error}") from error
 
 
+def _position_or_keyword(text: str | None) -> int | str | None:
+    """A whole number, also from the end, or a name."""
+    is_number = text is not None and text.removeprefix("-").isdecimal()
+    return int(text) if text is not None and is_number else text
+
+
 def _check_folder(name: str | None) -> None:
     """Refuse a file that cannot be written, before anything is computed."""
-    if name and not Path(name).absolute().parent.is_dir():
+    if not name:
+        return
+    path = Path(name).absolute()
+    if not path.parent.is_dir():
         raise ValueError(f"the folder of {name!r} does not exist; make it first")
+    if path.is_dir():
+        raise ValueError(f"{name!r} is a folder; name a file in it")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(f"{name!r} cannot be written; name a file where you have the right to")
 
 
 def _print_nearest(measured: Any) -> None:
@@ -245,9 +259,14 @@ def _write_settings_report(args: argparse.Namespace, explained: Any) -> None:
 def load_loss(address: str):
     """The function at ``module:function``, where the module may lie in the current folder."""
     module, _, name = address.partition(":")
+    if module.endswith(".py") or "/" in module:
+        raise ValueError(
+            f"{address!r} names a file; write {Path(module).stem}:{name or 'function'} in the "
+            "folder that holds it"
+        )
     sys.path.insert(0, "")
     loss = getattr(_module(module), name, None) if module and name else None
-    if not callable(loss):
+    if not callable(loss) or isinstance(loss, type):
         raise ValueError(
             f"{address!r} names no loss; write module:function, for a function loss(model, x)"
         )
@@ -265,6 +284,11 @@ def _module(name: str) -> ModuleType:
             f"no module {name!r} in {Path.cwd()} or in this environment; "
             "go to the folder that holds it",
             name=error.name,
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise ValueError(
+            f"module {name!r} fails when it is imported, with {type(error).__name__}: {error}; a "
+            "script needs its work under if __name__ == '__main__'"
         ) from error
 
 

@@ -119,6 +119,24 @@ def test_a_missing_module_is_said_with_the_place_that_was_searched(capsys, tmp_p
     assert "no module 'no_such_package.train'" in message and str(tmp_path) in message
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("def loss(:\n", "SyntaxError"),
+        ("raise RuntimeError('no data')\n", "RuntimeError: no data"),
+        ("import sys\nsys.exit(1)\n", "SystemExit: 1"),
+    ],
+)
+def test_a_module_that_fails_when_it_is_imported_is_said(text, says, capsys, tmp_path, monkeypatch):
+    name = f"train_failing_with_{says[:4].lower()}"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert main(["probe", f"{name}:loss"]) == 2
+    message = capsys.readouterr().err
+    assert f"module '{name}' fails when it is imported, with {says}" in message
+    assert "__main__" in message
+
+
 def test_a_module_that_lacks_another_says_which(capsys, tmp_path, monkeypatch):
     (tmp_path / "train_needing_more.py").write_text("import no_such_dependency\n")
     monkeypatch.chdir(tmp_path)

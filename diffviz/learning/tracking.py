@@ -90,8 +90,11 @@ class Bins:
 
     @cached_property
     def ends(self) -> tuple[float, float]:
-        """Both ends in nats, a little further out, so that an end in float32 is inside."""
-        slack = 2e-7 * abs(self.edges).max()
+        """Both ends in nats, a little further out, so that an end in float32 is inside.
+
+        Its place among the bins is rounded three times, by 6e-8 of the largest number each.
+        """
+        slack = 1e-6 * abs(self.edges).max()
         return float(self.edges[0] - slack), float(self.edges[-1] + slack)
 
     @cached_property
@@ -178,6 +181,8 @@ def _size(value: Tensor | ArrayLike) -> int:
 
 def _check_shapes(logsnr: tuple[int, ...], loss: tuple[int, ...]) -> None:
     """Refuse levels and losses that do not belong together."""
+    if logsnr == loss == ():
+        raise ValueError("one λ for each loss of a batch, got a single number; give it as [λ]")
     if logsnr != loss or not loss:
         raise ValueError(f"one λ for each loss: logsnr is {tuple(logsnr)}, loss {tuple(loss)}")
 

@@ -48,6 +48,11 @@ class ArrayLoss:
             f"z and target must have one shape, with a row for each of {len(x)} samples, got "
             f"{tuple(z.shape)} and {tuple(target.shape)}",
         )
+        require(
+            _is_weight_of(weight, z),
+            f"weight must be one number, one for each of {len(x)} samples, or in the shape of z "
+            f"{tuple(z.shape)} with 1 where it is the same, got {tuple(weight.shape)}",
+        )
         if weight.ndim == 1:
             weight = weight.reshape(-1, *[1] * (z.ndim - 1))
         return (weight * (model(z) - target) ** 2).mean()
@@ -63,6 +68,14 @@ class ArrayLoss:
                 f"step fails where uniforms={self.uniforms} gives u the shape {tuple(u.shape)}: "
                 f"{error}"
             ) from error
+
+
+def _is_weight_of(weight: Tensor, z: Tensor) -> bool:
+    """Whether a weight is one number, one for each sample, or can be broadcast to z."""
+    if weight.ndim < 2:
+        return weight.ndim == 0 or len(weight) == len(z)
+    pairs = zip(weight.shape, z.shape, strict=False)
+    return weight.ndim == z.ndim and all(size in (1, full) for size, full in pairs)
 
 
 def _tensor(value: Any, name: str) -> Tensor:

@@ -291,8 +291,15 @@ def _reach(n: int) -> NDArray:
     return np.maximum(1, np.round(REACH * distance_to_end)).astype(int)
 
 
-def _log_odds(n: int) -> NDArray:
-    """Log-odds of n even probabilities, shape (n,)."""
+def log_odds(n: int) -> NDArray:
+    """Log-odds of even probabilities.
+
+    Args:
+        n: How many there are.
+
+    Returns:
+        Those of (i + 1/2)/n, shape (n,).
+    """
     return special.logit((np.arange(n) + 0.5) / n)
 
 
@@ -303,8 +310,8 @@ def _log_density(logsnr: NDArray, reach: NDArray) -> NDArray:
     share = (place + 0.5) / n
     low = np.maximum(place - reach, 0)
     high = np.minimum(place + reach, n - 1)
-    log_odds = _log_odds(n)
-    share_gained = share * (1 - share) * (log_odds[high] - log_odds[low])
+    odds = log_odds(n)
+    share_gained = share * (1 - share) * (odds[high] - odds[low])
     return np.log(share_gained / (logsnr[high] - logsnr[low]))
 
 
@@ -314,9 +321,9 @@ def _near_jumps(logsnr: NDArray, reach: NDArray) -> NDArray:
     place = np.arange(1, n - 1)
     low = np.maximum(place - reach[1:-1], 0)
     high = np.minimum(place + reach[1:-1], n - 1)
-    log_odds = _log_odds(n)
-    left = (log_odds[place] - log_odds[low]) / (logsnr[place] - logsnr[low])
-    right = (log_odds[high] - log_odds[place]) / (logsnr[high] - logsnr[place])
+    odds = log_odds(n)
+    left = (odds[place] - odds[low]) / (logsnr[place] - logsnr[low])
+    right = (odds[high] - odds[place]) / (logsnr[high] - logsnr[place])
     jumps = np.abs(np.log(right / left)) > JUMP
     opened = np.zeros(n + 1, int)
     np.add.at(opened, low[jumps], 1)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from diffviz.probing.binning import log_odds
 from diffviz.probing.draws import REPLICATES
 from diffviz.probing.measured import Measured
 
@@ -137,7 +138,8 @@ def _cause(evenness: Evenness) -> str:
         return "levels are less even where draws are left out"
     return (
         "a level is made of several random numbers (the largest of two, a sum, a choice?), which "
-        "are even each by itself and less so jointly"
+        "are even each by itself and less so jointly, or it is of a table with more levels than "
+        "draws"
     )
 
 
@@ -158,7 +160,8 @@ def _limits(measured: Measured) -> tuple[float, float]:
 def are_quantiles(measured: Measured) -> bool:
     """Whether levels are quantiles of their law at even probabilities, in whatever order they come.
 
-    Their distances from each other vary slowly, but for a few in a hundred.
+    Their distances from each other vary slowly, but for a few in a hundred, as they are or in units
+    of those of even log-odds.
 
     Args:
         measured: The measurement.
@@ -169,8 +172,9 @@ def are_quantiles(measured: Measured) -> bool:
     gaps = np.diff(np.sort(measured.logsnr))
     if len(gaps) < FEWEST_GAPS or measured.discrete or not gaps.min() > 0:
         return False
-    steps = np.abs(np.diff(np.log(gaps)))
-    return bool(np.quantile(steps, 0.98) < SLOWLY)
+    units = (1.0, np.diff(log_odds(len(measured.logsnr))))
+    steps = [np.quantile(np.abs(np.diff(np.log(gaps / unit))), 0.98) for unit in units]
+    return bool(min(steps) < SLOWLY)
 
 
 def _level_of_each_draw(measured: Measured) -> NDArray:

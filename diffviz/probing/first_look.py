@@ -167,14 +167,9 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         constant_input=bool(nothing.z.any() or nothing.gradient.any()),
         error=error,
     )
-    is_rescaled = chunk.draws.known.unit_noise
     notes = _notes_on_noise(chunk, external_noise, components) + _notes_on_calls(chunk)
 
-    path = _look_at_path(chunk, assumptions, tolerance)
-    if path.assumptions.estimated_noise and not (external_noise or is_rescaled):
-        chunk = chunk.knowing(replace(chunk.draws.known, unit_noise=True))
-        chunk.run(State.NOTHING)  # records the draws
-        path = _look_at_path(chunk, assumptions, tolerance)
+    chunk, path = _path_and_noise(chunk, assumptions, tolerance)
     assumptions = path.assumptions
     first = read(chunk, assumptions)
     form = LossForm(Method.SUM_RULE)
@@ -204,7 +199,7 @@ def look(chunk: Chunk, error: ErrorSize | LeastError | None = None) -> FirstLook
         dependence=dependence,
         known=chunk.draws.known,
         scatters=bool(np.std(first.h) > SCATTER * abs(np.mean(first.h))),
-        inexact=path.inexact or form.inexact or coupling.found or dependence.changes or is_rescaled,
+        inexact=path.inexact or form.inexact or coupling.found or dependence.changes,
         coupling=coupling,
         mixed=form.mixed,
         loose=_follows_the_seed(chunk, path.assumptions, first),
@@ -412,6 +407,22 @@ def _moves(one: Tensor, other: Tensor) -> bool:
 def _data_alone(chunk: Chunk, noises: dict[int, Tensor]) -> Tensor:
     """The part of z that comes from the data, with some noises on."""
     return chunk.run(State.DATA, noises=noises).z - chunk.run(State.NOTHING, noises=noises).z
+
+
+def _path_and_noise(
+    chunk: Chunk, assumptions: Assumptions, tolerance: float
+) -> tuple[Chunk, Finding]:
+    """How z is made, and the batch by which it is told.
+
+    Where sigma is the size of what reaches z, the noise is of unit size in each sample.
+    """
+    is_rescaled = chunk.draws.known.unit_noise
+    path = _look_at_path(chunk, assumptions, tolerance)
+    if path.assumptions.estimated_noise and not (assumptions.external_noise or is_rescaled):
+        chunk = chunk.knowing(replace(chunk.draws.known, unit_noise=True))
+        chunk.run(State.NOTHING)  # records the draws
+        path = _look_at_path(chunk, assumptions, tolerance)
+    return chunk, replace(path, inexact=path.inexact or is_rescaled)
 
 
 def _look_at_path(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> Finding:

@@ -160,9 +160,13 @@ def test_both_ends_of_the_edges_are_inside(dtype):
         np.linspace(-13.3, 5.1, 101),
         np.r_[-13.3, 0, 5.1],
         np.linspace(-13.3, 5.1, 1001),
+        np.linspace(-4, 4, 5),
+        np.linspace(-20, 20, 41),
+        np.linspace(-3.3, 12, 4),
     ):
         tracker = LossByLogSNR(edges)
-        tracker.update(torch.tensor([-13.3, 5.1], dtype=dtype), torch.ones(2, dtype=dtype))
+        ends = torch.tensor(edges[[0, -1]], dtype=dtype)
+        tracker.update(ends, torch.ones(2, dtype=dtype))
         assert tracker.count[[0, 1, -2, -1]].tolist() == [0, 1, 1, 0]
 
 

@@ -331,3 +331,12 @@ def test_errors_of_few_replicates_are_pooled_in_units_of_chance():
 
 def test_one_number_for_each_level_has_no_note():
     assert measured(torch.rand, draws=20_000).notes == ()
+
+
+def test_a_short_scan_of_the_numbers_of_random_is_even_and_has_no_note():
+    def loss(model, x):
+        return flow_matching(model, x, torch.full((len(x),), random.random()))
+
+    one = probe(loss, X, draws=150)
+    assert one.stratified and one.exact and not one.sampled
+    assert one.notes == ()

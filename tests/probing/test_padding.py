@@ -76,7 +76,7 @@ LOSSES = (
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
 def test_a_mask_that_is_made_of_the_data_leaves_the_weighting_as_it_is(loss):
-    measured = probe(loss, TOKENS, draws=4000)
+    measured = probe(loss, TOKENS, draws=2000)
     assert measured.kind == "u"
     assert off(measured) < 0.02
 
@@ -103,7 +103,7 @@ def masked_input_of_a_huber_loss(model, x):
 @pytest.mark.parametrize("loss", [masked_input, masked_noise, masked_input_of_a_huber_loss])
 def test_noise_that_is_masked_as_the_data_are_is_read_and_named(loss):
     """With the data off the mask is empty, and no noise reaches the network."""
-    measured = probe(loss, TOKENS, draws=4000)
+    measured = probe(loss, TOKENS, draws=2000)
     assert measured.kind == "u"
     assert off(measured) < 0.02
     assert says(measured, "of the components reach the network without data")

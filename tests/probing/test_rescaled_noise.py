@@ -46,7 +46,7 @@ def test_white_noise_that_is_rescaled_by_its_own_statistics_is_read_and_named(na
     def loss(model, x):
         return flow(model, x, RESCALED[name](torch.randn_like(x)))
 
-    measured = probe(loss, X, draws=1000)
+    measured = probe(loss, X, draws=500)
     assert measured.kind == "u"
     assert off(measured) < 0.005
     assert says(measured, "the noise is rescaled by its own statistics")
@@ -73,7 +73,7 @@ def centred(model, x):
 
 @pytest.mark.parametrize("loss", [on_wavelets, centred])
 def test_noise_that_is_turned_or_centred_has_the_weighting_of_white_noise(loss):
-    measured = probe(loss, X, draws=1000)
+    measured = probe(loss, X, draws=500)
     assert measured.kind == "u"
     assert off(measured) < 0.005
     assert not says(measured, "correlated")
@@ -84,7 +84,7 @@ def test_noise_of_numpy_over_its_own_spread_is_read_too():
         noise = np.random.standard_normal(x.shape)  # noqa: NPY002
         return flow(model, x, torch.from_numpy(noise / noise.std()).float())
 
-    measured = probe(loss, X, draws=1000)
+    measured = probe(loss, X, draws=500)
     assert measured.kind == "u"
     assert off(measured) < 0.005
 
@@ -94,7 +94,7 @@ def test_centring_each_sample_leaves_no_noise_in_one_direction_and_is_named():
         noise = torch.randn_like(x)
         return flow(model, x, noise - noise.mean(EACH, keepdim=True))
 
-    measured = probe(loss, X, draws=1000)
+    measured = probe(loss, X, draws=500)
     assert says(measured, "the noise is correlated between components")
     assert not measured.exact
 
@@ -115,7 +115,7 @@ def test_data_that_are_standardised_over_the_batch_are_read():
         x = (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True)
         return flow(model, x, torch.randn_like(x))
 
-    measured = probe(loss, 3 * X + 2, draws=1000)
+    measured = probe(loss, 3 * X + 2, draws=500)
     assert measured.kind == "u"
     assert off(measured) < 0.005
     assert says(measured, "data reach the network changed")

@@ -89,6 +89,11 @@ BAD_STEPS = {
     "two values": (lambda x, eps, u: (x, eps), TypeError, "z, target and weight"),
     "one array": (lambda x, eps, u: x, TypeError, "z, target and weight"),
     "other shapes": (lambda x, eps, u: (x, eps[:, :1], 1.0), ValueError, "one shape"),
+    "a weight of components": (
+        lambda x, eps, u: (x, eps, np.ones(x.shape[1] + 1)),
+        ValueError,
+        "weight must be one number, one for each of 32 samples",
+    ),
     "complex": (lambda x, eps, u: (x * 1j, eps, 1.0), TypeError, "z must hold real numbers"),
 }
 

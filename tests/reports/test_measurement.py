@@ -193,6 +193,8 @@ def test_the_command_line_prints_the_summary_and_writes_the_plot(tmp_path, capsy
         ("diffviz.lab.losses:nothing", "module:function"),
         ("no_such_module:f", "no_such_module"),
         ("diffviz.lab.losses:MISTAKES", "module:function"),
+        ("diffviz.data.toys:Toy", "module:function"),
+        ("losses/mine.py:loss", "names a file; write mine:loss in the folder that holds it"),
     ],
 )
 def test_the_command_line_says_what_is_wrong_with_a_loss(loss, says, capsys):
@@ -217,7 +219,10 @@ def test_the_command_line_writes_numbers_and_takes_the_settings_of_a_probe(tmp_p
     [
         (["--out", "a.txt"], "--out must end in one of"),
         (["--json", "no/such/folder/a.json"], "does not exist"),
+        (["--json", "."], "'.' is a folder; name a file in it"),
+        (["--csv", "."], "'.' is a folder; name a file in it"),
         (["--inputs", "7"], "inputs=7"),
+        (["--inputs=-7"], "inputs=-7"),
         (["--model", "nothing"], "has no 'nothing'"),
     ],
 )
