@@ -19,7 +19,7 @@ def data(figure, panel, name):
 
 def check_nothing_is_cut(figure):
     """All text and the ticks in sight lie within the figure, and titles do not meet."""
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     texts = list(figure.texts)
     for ax in figure.axes:
         texts += [ax.title, *ax.texts, *(ax.get_legend().get_texts() if ax.get_legend() else ())]

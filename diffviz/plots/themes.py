@@ -140,7 +140,7 @@ def _scale_lines(figure: Figure, factor: float) -> None:
 
 def _texts(figure: Figure) -> list[Text]:
     """All texts of a figure, ticks and legends among them."""
-    figure.canvas.draw()  # which makes the ticks
+    figure.draw_without_rendering()  # which makes the ticks
     return [one for one in figure.findobj(Text) if isinstance(one, Text)]
 
 
@@ -168,7 +168,7 @@ def _tick_size(ax: Axes) -> float:
 
 def _overflow(figure: Figure) -> NDArray:
     """How far what is drawn goes beyond the canvas, in inches: left, bottom, right, top."""
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     box = figure.get_tightbbox(figure.canvas.get_renderer())  # type: ignore[attr-defined]
     width, height = figure.get_size_inches()
     return PAD + np.array([-box.x0, -box.y0, box.x1 - width, box.y1 - height])
