@@ -62,7 +62,10 @@ window.paints = [];
 const clear = CanvasRenderingContext2D.prototype.clearRect;  // with which each drawing begins
 CanvasRenderingContext2D.prototype.clearRect = function (...box) {
   const channel = new MessageChannel();
-  channel.port1.onmessage = () => paints.push(performance.now());
+  channel.port1.onmessage = () => {
+    paints.push(performance.now());
+    channel.port1.close();
+  };
   requestAnimationFrame(() => channel.port2.postMessage(0));
   return clear.apply(this, box);
 };
@@ -325,9 +328,7 @@ def kept_by_page(page: Any, name: str) -> tuple[float, int, int]:
     session.send("Performance.enable")
 
     def measured() -> dict[str, float]:
-        for _ in range(3):  # listeners go with the elements that a first round has let go
-            session.send("HeapProfiler.collectGarbage")
-            page.wait_for_timeout(100)
+        session.send("HeapProfiler.collectGarbage")
         metrics = session.send("Performance.getMetrics")["metrics"]
         return {one["name"]: one["value"] for one in metrics}
 
