@@ -375,27 +375,54 @@ def to_message(view: View) -> tuple[dict[str, Any], list[bytes]]:
 
 
 def columns_of(view: View) -> dict[str, NDArray]:
-    """The curves of a view as columns of a table, for "save data".
+    """The curves and points of a view as columns of a table, for "save data".
 
     Args:
         view: The view.
 
     Returns:
-        Name to values: the places of each chart, then its curves; shorter columns end in NaN.
+        Name to values: the places of each chart, then its curves; the coordinates of the points of
+        each cloud, and with their steps those of its trajectories. Shorter columns end in NaN.
     """
     checks.instance(view, "view", View, VIEW)
+    clouds = [panel for panel in view.panels if isinstance(panel, Cloud)]
+    pictures = len(view.charts) + len(clouds)
     columns: dict[str, NDArray] = {}
     for number, chart in enumerate(view.charts, start=1):
         prefix = f"{number}:" if len(view.charts) > 1 else ""
-        own_places = isinstance(chart.x, Mapping)
-        if not own_places and chart.curves:
-            columns[f"{prefix}x"] = np.asarray(chart.x, dtype=float)
-        for name, values in chart.curves.items():
-            if own_places:
-                columns[f"{prefix}x of {name}"] = chart.places(name)
-            columns[f"{prefix}{name}"] = np.asarray(values, dtype=float)
+        columns |= {f"{prefix}{name}": one for name, one in _chart_columns(chart).items()}
+    for number, cloud in enumerate(clouds, start=len(view.charts) + 1):
+        prefix = f"{number}:" if pictures > 1 else ""
+        columns |= {f"{prefix}{name}": one for name, one in _cloud_columns(cloud).items()}
     longest = max(map(len, columns.values()), default=0)
     return {
         name: np.pad(values, (0, longest - len(values)), constant_values=np.nan)
         for name, values in columns.items()
     }
+
+
+def _chart_columns(chart: Chart) -> dict[str, NDArray]:
+    """The places of a chart, then its curves."""
+    own_places = isinstance(chart.x, Mapping)
+    columns: dict[str, NDArray] = {}
+    if not own_places and chart.curves:
+        columns["x"] = np.asarray(chart.x, dtype=float)
+    for name, values in chart.curves.items():
+        if own_places:
+            columns[f"x of {name}"] = chart.places(name)
+        columns[name] = np.asarray(values, dtype=float)
+    return columns
+
+
+def _cloud_columns(cloud: Cloud) -> dict[str, NDArray]:
+    """The coordinates of the points of a cloud, and with their steps those of its trajectories."""
+    columns: dict[str, NDArray] = {}
+    for name, points in cloud.points.items():
+        places = np.asarray(points, dtype=float).reshape(-1, 2)
+        columns |= {f"{name} x": places[:, 0], f"{name} y": places[:, 1]}
+    for name, path in cloud.paths.items():
+        steps, count, _ = np.shape(path)
+        places = np.asarray(path, dtype=float).reshape(-1, 2)
+        columns[f"{name} step"] = np.repeat(np.arange(steps, dtype=float), count)
+        columns |= {f"{name} x": places[:, 0], f"{name} y": places[:, 1]}
+    return columns

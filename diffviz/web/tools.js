@@ -8,6 +8,8 @@ import { download, make } from "./elements.js";
  *   save: (ending: string) => void,
  *   copyText: (what: string) => void,
  * }} Tools
+ *
+ * @typedef {[string, ArrayLike<number>]} Column a name and its values
  */
 
 /**
@@ -28,7 +30,7 @@ export function toolRow({ reset, save, copyText }, hasKernel) {
     button("reset", "all controls as at first", reset),
     make("span.dv-hint", {}, "save"),
     ...pictures.map((ending) => file(ending, "picture")),
-    file(".csv", "curves"),
+    file(".csv", "curves and points"),
     make("span.dv-hint", {}, "copy"),
     button("code", "the cell that reproduces this view", () => copyText("code")),
     button("link", "the link that brings this view back", () => copyText("link")),
@@ -36,24 +38,70 @@ export function toolRow({ reset, save, copyText }, hasKernel) {
 }
 
 /**
- * The curves on show as text with commas.
+ * The columns of a chart: its places, then its curves.
+ *
+ * @param {any} chart
+ * @returns {Column[]}
+ */
+function chartColumns({ x, curves }) {
+  const areShared = typeof x.length === "number";
+  const names = Object.keys(curves);
+  if (areShared) return names.length ? [["x", x], ...Object.entries(curves)] : [];
+  return names.flatMap((name) => [[`x of ${name}`, x[name]], [name, curves[name]]]);
+}
+
+/**
+ * The columns of a cloud: the coordinates of points, and with their steps those of trajectories.
+ *
+ * @param {any} cloud
+ * @returns {Column[]}
+ */
+function cloudColumns({ points, paths }) {
+  const rows = (values, of) => Array.from({ length: values.length / 2 }, (_, row) => of(row));
+  /** @type {(name: string, values: any) => Column[]} */
+  const places = (name, values) => [
+    [`${name} x`, rows(values, (row) => values[2 * row])],
+    [`${name} y`, rows(values, (row) => values[2 * row + 1])],
+  ];
+  /** @type {(name: string, values: any) => Column} */
+  const steps = (name, values) => [
+    `${name} step`,
+    rows(values, (row) => Math.floor(row / values.shape[1])),
+  ];
+  return [
+    ...Object.entries(points).flatMap(([name, values]) => places(name, values)),
+    ...Object.entries(paths).flatMap(([name, values]) => [
+      steps(name, values),
+      ...places(name, values),
+    ]),
+  ];
+}
+
+/**
+ * The curves and points on show as text with commas, as `columns_of` of Python names them.
  *
  * @param {any[]} panels
  * @returns {string}
  */
-function curveTable(panels) {
-  const columns = panels
-    .filter((panel) => panel.table && panel.chart)
-    .flatMap((panel) => {
-      const names = ["x", ...Object.keys(panel.chart.curves)];
-      return names.map((name, k) => [name, panel.table[k]]);
-    });
-  const longest = Math.max(0, ...columns.map(([, values]) => values.length));
-  const lines = [columns.map(([name]) => name).join()];
+export function tableOf(panels) {
+  const charts = panels.flatMap(({ chart }) => (chart ? [chartColumns(chart)] : []));
+  const clouds = panels.flatMap(({ cloud }) => (cloud ? [cloudColumns(cloud)] : []));
+  const all = [...charts, ...clouds];
+  const columns = all.flatMap((own, k) => {
+    const isAlone = k < charts.length ? charts.length === 1 : all.length === 1;
+    return own.map(([name, values]) => ({ name: isAlone ? name : `${k + 1}:${name}`, values }));
+  });
+  const longest = Math.max(0, ...columns.map(({ values }) => values.length));
+  const lines = [columns.map(({ name }) => name).join()];
   for (let row = 0; row < longest; row++) {
-    lines.push(columns.map(([, values]) => values[row] ?? "nan").join());
+    lines.push(columns.map(({ values }) => textOf(values[row])).join());
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** @param {number | null | undefined} value @returns {string} */
+function textOf(value) {
+  return value === null || value === undefined || Number.isNaN(value) ? "nan" : String(value);
 }
 
 /**
@@ -65,7 +113,7 @@ function curveTable(panels) {
  */
 export function saveHere(ending, panels, name) {
   if (ending === ".csv") {
-    download(curveTable(panels), `${name}.csv`, "text/csv");
+    download(tableOf(panels), `${name}.csv`, "text/csv");
     return;
   }
   const canvas = panels.find((panel) => panel.canvas)?.canvas();

@@ -114,6 +114,19 @@ def test_columns_of_several_charts_are_numbered():
     assert columns_of(View((Note("none"),))) == {}
 
 
+def test_columns_of_clouds_are_coordinates_step_by_step():
+    paths = {"samples": np.arange(8.0).reshape(2, 2, 2)}
+    cloud = Cloud({"data": np.array([[9.0, 8.0]])}, paths)
+    columns = columns_of(View((cloud,)))
+    assert list(columns) == ["data x", "data y", "samples step", "samples x", "samples y"]
+    np.testing.assert_array_equal(columns["data x"], [9, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(columns["samples step"], [0, 0, 1, 1])
+    np.testing.assert_array_equal(columns["samples x"], [0, 2, 4, 6])
+    np.testing.assert_array_equal(columns["samples y"], [1, 3, 5, 7])
+    beside = list(columns_of(View((cloud, CHART))))
+    assert "x" in beside and beside[-1] == "2:samples y"
+
+
 def test_the_figure_draws_what_the_record_says():
     drawn = figure(VIEW)
     axes = drawn.axes
