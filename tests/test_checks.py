@@ -180,8 +180,8 @@ def test_a_count_is_at_most_what_float64_counts():
 
 
 def test_a_copy_for_torch_keeps_its_type_where_torch_has_it():
-    for given, expected in ((">i4", "int32"), ("<f4", "float32"), ("longdouble", "float64")):
-        copy = checks.for_torch(np.array([3, 2, 1], dtype=given)[::-1])
+    for form, expected in ((">i4", "int32"), ("<f4", "float32"), ("longdouble", "float64")):
+        copy = checks.for_torch(np.array([3, 2, 1], dtype=form)[::-1])
         assert copy.dtype == expected and copy.flags.writeable
         assert torch.from_numpy(copy).tolist() == [1, 2, 3]
 
