@@ -176,9 +176,7 @@ def mapped(values: np.ndarray) -> np.ndarray:
 def quantised(value: Any) -> torch.Tensor:
     """A tensor of 8 bits with a scale, as networks for phones have them."""
     floats = torch.tensor(as_array(value)).float()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.quantize_per_tensor(floats, 0.1, 0, torch.quint8)
+    return torch.quantize_per_tensor(floats, 0.1, 0, torch.quint8)
 
 
 def series(value: Any) -> Any:
@@ -494,7 +492,8 @@ def spoilt(kind: str, words: str, valid: Any, folder: Path) -> Hostile | None:
     if kind == "array" and (not is_array(valid) or not np.size(valid)):
         usable = np.array([1.0, 2.0, 3.0])
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of kinds that it means to change
             made = make(usable)
         # only where numbers are asked for does NaN pass as one
         holds = made.holds if kind in ("array", "number", "count", "seed") else ""

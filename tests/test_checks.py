@@ -1,6 +1,7 @@
 """The checks at public doors: what passes, in which form, and what a refusal says."""
 
 import math
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +21,9 @@ GOOD = {
     "a tensor with a gradient": torch.tensor([1, 2.5], requires_grad=True),
     "negative strides": np.array([2.5, 1])[::-1],
     "read-only": np.broadcast_to(np.array([1, 2.5]), (2,)),
+    "another byte order": np.array([1, 2.5], np.dtype(np.float64).newbyteorder()),
+    "long doubles": np.array([1, 2.5], np.longdouble),
+    "half precision": torch.tensor([1, 2.5], dtype=torch.bfloat16),
 }
 BAD = {
     "masked": (np.ma.masked_array([1.0, 2.0], mask=[True, False]), "masked"),
@@ -162,6 +166,33 @@ def test_a_count_starts_at_its_least_and_a_seed_at_zero():
         checks.count(0, "steps")
     with pytest.raises(ValueError, match="seed must be at least 0, got -1"):
         checks.seed(-1)
+
+
+def test_a_count_is_at_most_what_float64_counts():
+    assert checks.count(2**53, "n") == 2**53
+    for value in (2**53 + 1, np.uint64(2**63), 10**400):
+        with pytest.raises(ValueError, match=r"n must be at most 2\*\*53, got [0-9]"):
+            checks.count(value, "n")
+    with pytest.raises(ValueError, match="got one int that cannot be shown"):
+        checks.count(10**5000, "n")
+    with pytest.raises(ValueError, match="n must be at least 1, got -"):
+        checks.count(-(10**400), "n")
+
+
+def test_a_copy_for_torch_keeps_its_type_where_torch_has_it():
+    for form, expected in ((">i4", "int32"), ("<f4", "float32"), ("longdouble", "float64")):
+        copy = checks.for_torch(np.array([3, 2, 1], dtype=form)[::-1])
+        assert copy.dtype == expected and copy.flags.writeable
+        assert torch.from_numpy(copy).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("check", [checks.array, checks.tensor])
+def test_a_quantised_tensor_is_refused(check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch means to drop this kind
+        value = torch.quantize_per_tensor(torch.tensor([1.0]), 0.1, 0, torch.quint8)
+    with pytest.raises(TypeError, match=r"level must be a dense tensor .* quantised one"):
+        check(value, "level")
 
 
 def test_an_option_passes_and_another_is_met_with_near_ones():

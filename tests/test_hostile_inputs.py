@@ -13,6 +13,7 @@ import more_calls
 import numpy as np
 import pytest
 import torch
+from cells import in_one_test
 from public_calls import Door, Valid
 
 from diffviz import checks
@@ -50,6 +51,41 @@ def test_no_hostile_input_is_a_fault(tmp_path):
         if verdict is attack.Verdict.FAULT:
             faults.append(f"{one}: {reason}")
     assert not faults, "\n".join(faults)
+
+
+# What the large attack has found, one of each kind: an array, a number, a count, anything else.
+HUGE = "1000000000000000000000000000000000000000... (401 characters)"
+FOUND = [
+    ("accepted", "data.toys.Toy.entropy", "logsnr", "number", "tensor(0.5000, requires_grad=True)"),
+    ("accepted", "learning.runs.Run.denoise", "z", "array", "long doubles"),
+    ("accepted", "learning.tracking.LossByLogSNR.update", "logsnr", "array", "other byte order"),
+    ("accepted", "perception.sensitivities.a_weighting", "frequency", "array", "an entry 1e300"),
+    ("accepted", "sampling.trajectories.ddim_error", "k", "count", "AsIndex(3)"),
+    ("refused", "data.densities.Mixture", "means", "array", "quantised"),
+    ("refused", "data.toys.Toy.denoise", "logsnr", "array", "quantised"),
+    ("refused", "data.toys.Toy.sample", "n", "count", HUGE),
+    ("refused", "few_steps.pairs.dyadic", "steps", "count", "np.uint64(9223372036854775808)"),
+    ("refused", "learning.tracking.LossByLogSNR.update", "loss", "array", "quantised"),
+    ("refused", "masked.measurement.probe_masked", "x", "array", "unsigned"),
+    ("refused", "masked.noises.exact_elbo", "reach", "number", "1.7976931348623157e+308"),
+    ("refused", "data.toys.dataset", "bandwidth", "number", "1.7976931348623157e+308"),
+    ("refused", "policy.surrogates.nft", "beta", "number", "1.7976931348623157e+308"),
+    ("refused", "policy.surrogates.awr", "loss", "array", "a complex tensor"),
+    ("refused", "policy.surrogates.fpo", "old", "array", "an entry 1e300"),
+    ("refused", "plots.losses.loss_curves", "errors", "other", "3"),
+    ("refused", "reports.measurement.probe_arrays", "uniforms", "count", "np.int64(3)"),
+    ("refused", "theory.analysis.share_below", "high", "number", "1e+300"),
+    ("refused", "theory.laws.truncated", "low", "number", "1.7976931348623157e+308"),
+    ("refused", "web.description.Slider", "whole", "flag", "array([ True, False])"),
+]
+
+
+@in_one_test
+@pytest.mark.parametrize(("expected", "door", "argument", "kind", "words"), FOUND)
+def test_what_was_found_once_stays_mended(tmp_path, expected, door, argument, kind, words):
+    found = attack.attack(attack.Input(door, ((argument, kind, words),)), tmp_path)
+    assert found.verdict == expected, found
+    assert found.reason != "cannot be made"
 
 
 # --- the attack itself ---------------------------------------------------------------------------
