@@ -7,7 +7,7 @@ Example:
     ['edm', 'edm:ends']
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -70,7 +70,8 @@ def figure(view: View, size: tuple[float, float] | None = None, heading: str = "
     drawing = Drawing(figsize=size or (WIDTH, max(1.0, sum(ratios))), dpi=100)
     FigureCanvasAgg(drawing)
     drawing.set_layout_engine("constrained")
-    *top, middle, bottom = drawing.add_gridspec(len(ratios), 1, height_ratios=ratios)
+    grid = drawing.add_gridspec(len(ratios), 1, height_ratios=ratios)
+    *top, middle, bottom = [grid[row, 0] for row in range(len(ratios))]
     for part in top:
         _write_heading(drawing, part, above)
     widths = _column_widths(pictures, columns)
@@ -104,7 +105,7 @@ def _write_heading(drawing: Figure, cell: SubplotSpec, lines: list[str]) -> None
         _write(ax, 0.0, number, len(lines), line, color="0.35")
 
 
-def _column_widths(pictures: list[Panel], columns: int) -> list[float]:
+def _column_widths(pictures: Sequence[Panel], columns: int) -> list[float]:
     """How wide the columns are: one of square pictures alone would have a blank beside them."""
     widths = []
     for column in range(columns):
