@@ -60,30 +60,50 @@ def figure(view: View, size: tuple[float, float] | None = None, heading: str = "
     if size is not None:
         _check_size(size)
     pictures = [panel for panel in view.panels if not isinstance(panel, (Table, Note))]
-    text = any(isinstance(panel, (Table, Note)) for panel in view.panels)
     columns = min(view.columns, max(1, len(pictures)))
-    rows = -(-len(pictures) // columns)
-    heights = rows * max(map(_height, pictures), default=CHART_HEIGHT)
-    heights /= 1 if columns == 1 else 1.4
-    text_height = LINE_HEIGHT * (_count_lines(view) + SPARE_LINES) if text else 0.0
-    ratios = [LINE_HEIGHT * len(above)] * bool(above) + [max(heights, 0.1), max(text_height, 0.01)]
-    drawing = Drawing(figsize=size or (WIDTH, max(1.0, sum(ratios))), dpi=100)
+    heights = _part_heights(view, pictures, columns, above)
+    drawing = Drawing(figsize=size or (WIDTH, max(1.0, sum(heights))), dpi=100)
     FigureCanvasAgg(drawing)
     drawing.set_layout_engine("constrained")
-    grid = drawing.add_gridspec(len(ratios), 1, height_ratios=ratios)
-    *top, middle, bottom = [grid[row, 0] for row in range(len(ratios))]
+    grid = drawing.add_gridspec(len(heights), 1, height_ratios=heights)
+    *top, middle, bottom = [grid[row, 0] for row in range(len(heights))]
     for part in top:
         _write_heading(drawing, part, above)
+    _draw_pictures(drawing, middle, pictures, columns)
+    if _has_text(view):
+        _draw_texts(drawing, bottom, view)
+    return drawing
+
+
+def _has_text(view: View) -> bool:
+    """Whether a view has a table or a note."""
+    return any(isinstance(panel, (Table, Note)) for panel in view.panels)
+
+
+def _part_heights(
+    view: View, pictures: Sequence[Panel], columns: int, above: Sequence[str]
+) -> list[float]:
+    """The heights of the paragraph above, if there is one, of the pictures and of the texts."""
+    rows = -(-len(pictures) // columns)
+    middle = rows * max(map(_height, pictures), default=CHART_HEIGHT)
+    middle /= 1 if columns == 1 else 1.4
+    bottom = LINE_HEIGHT * (_count_lines(view) + SPARE_LINES) if _has_text(view) else 0.0
+    top = [LINE_HEIGHT * len(above)] if above else []
+    return [*top, max(middle, 0.1), max(bottom, 0.01)]
+
+
+def _draw_pictures(
+    drawing: Figure, part: SubplotSpec, pictures: Sequence[Panel], columns: int
+) -> None:
+    """Draw charts, clouds and images in rows."""
+    rows = max(1, -(-len(pictures) // columns))
     widths = _column_widths(pictures, columns)
-    cells = GridSpecFromSubplotSpec(max(rows, 1), columns, middle, width_ratios=widths)
+    cells = GridSpecFromSubplotSpec(rows, columns, part, width_ratios=widths)
     for number, panel in enumerate(pictures):
         row, column = divmod(number, columns)
         is_alone = _takes_the_row(panel, column, number == len(pictures) - 1)
         cell = cells[row, :] if is_alone else cells[row, column]
         _draw(drawing, cell, panel, columns)
-    if text:
-        _draw_texts(drawing, bottom, view)
-    return drawing
 
 
 def _takes_the_row(panel: Panel, column: int, is_last: bool) -> bool:
