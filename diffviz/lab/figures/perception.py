@@ -68,7 +68,7 @@ DASHED: dict[str, Any] = {  # what shares its colour, or its place, with another
 }
 LABELS = {"human": "human, macaque", "elbo": "ELBO", "fm-ot": "flow matching"}
 SCENE, TEXTURE, ALL = "scenes", "close-ups", "all eight"
-GROUP_COLOURS = {SCENE: "#7C8FA3", TEXTURE: "#C08A4E", ALL: "black"}
+GROUP_COLOURS = {SCENE: "0.6", TEXTURE: plots.PALETTE[7], ALL: "black"}
 NOISED = plots.PALETTE[2]
 SHADES = "black", "0.4", "0.58", "0.75"  # from the largest picture to the smallest
 
