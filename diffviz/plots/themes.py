@@ -231,13 +231,17 @@ def _collisions(figure: Figure) -> bool:
 
 
 def _darken(figure: Figure) -> None:
-    """Turn greys round and lighten colours, so that all can be read on a dark ground."""
+    """Turn greys round and lighten colours, so that all can be read on a dark ground.
+
+    An image keeps its colours, and so does what is written on it.
+    """
+    on_images = _texts_on_images(figure)
     for artist in figure.findobj(Artist):
         if isinstance(artist, Line2D):
             artist.set_color(_on_dark(artist.get_color()))
             artist.set_markerfacecolor(_on_dark(artist.get_markerfacecolor()))
             artist.set_markeredgecolor(_on_dark(artist.get_markeredgecolor()))
-        elif isinstance(artist, Text):
+        elif isinstance(artist, Text) and artist not in on_images:
             artist.set_color(_on_dark(artist.get_color()))
         elif isinstance(artist, Patch):
             artist.set(facecolor=_on_dark(artist.get_facecolor()))
@@ -248,6 +252,16 @@ def _darken(figure: Figure) -> None:
     for ax in figure.axes:
         ax.tick_params(colors=_on_dark("black"), which="both")
     figure.set_facecolor(GROUND)
+
+
+def _texts_on_images(figure: Figure) -> set[Text]:
+    """The texts whose middle lies within a panel with an image."""
+    found = set()
+    for ax in figure.axes:
+        if ax.images:
+            middles = {text: text.get_window_extent().get_points().mean(0) for text in ax.texts}
+            found |= {text for text, middle in middles.items() if ax.bbox.contains(*middle)}
+    return found
 
 
 def _on_dark(colour: Any) -> Any:

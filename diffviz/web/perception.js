@@ -216,7 +216,7 @@ function octaveTable(state, photograph) {
   return table(
     ["cycles per image", ...lows.map((low) => `${low}–${2 * low}`)],
     [
-      ["cycles per degree, from", ...lows.map((low) => general((low / side) * state.rate, 2))],
+      ["per degree, from", ...lows.map((low) => general((low / side) * state.rate, 2))],
       ["known of its power", ...shares],
     ],
   );
@@ -239,7 +239,7 @@ function words(state, photograph, implied) {
   const width = sideOf(photograph) / state.rate;
   return note(
     minus(
-      `eye of a ${state.species}, ${state.curve}; ${state.image} is ${width.toFixed(1)}° wide; ` +
+      `${state.species}, ${state.curve}: ${width.toFixed(1)}° wide; ` +
         `visible distortion left at λ = ${state.logsnr.toFixed(1)}: ${percent(left)}\n` +
         `slope of the rate–distortion weighting ${slopes[0]} from −8 to −4, ` +
         `${slopes[1]} from −4 to 2, ${slopes[2]} from 2 to 8 (flow matching: −0.50)`,

@@ -88,6 +88,17 @@ def test_all_can_be_read_on_a_dark_ground():
         assert contrast(ax.spines["left"].get_edgecolor(), ground) >= 4.5
 
 
+def test_a_dark_figure_leaves_what_is_written_on_an_image():
+    (ax,) = plots.axes(4.0, 3.0)
+    ax.imshow([[0.0, 1.0]], aspect="auto")
+    on_image = ax.text(0, 0, "0.0", color="white")
+    beside = ax.text(1.2, 0.5, "beside", color="black", transform=ax.transAxes)
+    plots.restyle(ax.figure, "dark")
+    assert to_rgb(on_image.get_color()) == (1, 1, 1)
+    assert min(to_rgb(beside.get_color())) > 0.8
+    assert min(to_rgb(ax.yaxis.label.get_color())) > 0.8
+
+
 def test_a_colour_keeps_its_hue():
     figure = plots.restyle(two_panels(), "dark")
     red, green, blue = to_rgb(figure.axes[0].lines[2].get_color())

@@ -310,7 +310,7 @@ class PerceptionExplorer(ViewExplorer):
         known = (f"{photograph.known_share(*octave, level):.0%}" for octave in octaves)
         return Table(
             ("cycles per image", *(f"{low:g}–{high:g}" for low, high in octaves)),
-            [("cycles per degree, from", *degrees), ("known of its power", *known)],
+            [("per degree, from", *degrees), ("known of its power", *known)],
         )
 
     def _words(self, state: State) -> Note:
@@ -319,9 +319,8 @@ class PerceptionExplorer(ViewExplorer):
         width = self._photograph(state).side / state["rate"]
         noisy, middle, clean = perception_experiments.slopes(of_eye.rate_distortion)
         left, most = of_eye.distortion(np.array([level, -20.0]))
-        looks = f"eye of a {state['species']}, {state['curve']}"
         words = (
-            f"{looks}; {state['image']} is {width:.1f}° wide; "
+            f"{state['species']}, {state['curve']}: {width:.1f}° wide; "
             f"visible distortion left at λ = {level:.1f}: {left / most:.1%}\n"
             f"slope of the rate–distortion weighting {noisy:+.2f} from −8 to −4, "
             f"{middle:+.2f} from −4 to 2, {clean:+.2f} from 2 to 8 (flow matching: −0.50)"

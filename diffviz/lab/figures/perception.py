@@ -68,7 +68,7 @@ DASHED: dict[str, Any] = {  # what shares its colour, or its place, with another
 }
 LABELS = {"human": "human, macaque", "elbo": "ELBO", "fm-ot": "flow matching"}
 SCENE, TEXTURE, ALL = "scenes", "close-ups", "all eight"
-GROUP_COLOURS = {SCENE: "#7C8FA3", TEXTURE: "#C08A4E", ALL: "black"}
+GROUP_COLOURS = {SCENE: "0.5", TEXTURE: plots.PALETTE[7], ALL: "black"}
 NOISED = plots.PALETTE[2]
 SHADES = "black", "0.4", "0.58", "0.75"  # from the largest picture to the smallest
 
@@ -175,7 +175,7 @@ def _draw_photographs(ax: Axes, power: Power) -> None:
 def _draw_noised(ax: Axes, power: NoisedPower) -> None:
     """Power of one photograph under noise: measured in pale thick lines, predicted in thin ones."""
     curves: dict[str, NDArray] = {power.name: power.image, "noise, λ = 0": power.noise}
-    colours = {power.name: "black", "noise, λ = 0": "0.6"}
+    colours = {power.name: "black", "noise, λ = 0": "0.75"}
     for level in power.measured:
         name = minus(f"λ = {level:g}")
         curves[f"{name}, noised"] = power.measured[level]

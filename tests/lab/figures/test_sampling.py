@@ -328,6 +328,17 @@ def test_a_grid_has_one_dash_in_both_panels(drawn):
         assert dashes[0] == dashes[1]
 
 
+@pytest.mark.parametrize("steps", [16, 128])
+def test_the_title_of_the_table_has_its_largest_ratios(steps):
+    table = sampling_figures.train_sample_schedules(steps=steps).figure.axes[-1]
+    values = np.array([float(text.get_text()) for text in table.texts]).reshape(5, 5)
+    said = [float(word.split()[-1]) for word in table.get_title().split("-fold")[:2]]
+    ratios = [(values.max(axis) / values.min(axis)).max() for axis in (1, 0)]
+    assert said == pytest.approx(ratios, rel=0.1)  # the table's numbers are rounded
+    if steps == 128:  # with many steps the training matters more than the grid
+        assert said[1] > said[0]
+
+
 def test_a_panel_for_each_grid_holds_its_line_and_all_trainings(drawn):
     panels = drawn["train-sample-schedules"].axes[:-1]
     assert [ax.get_title() for ax in panels] == list(sampling_experiments.GRIDS)
