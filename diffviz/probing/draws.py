@@ -178,7 +178,11 @@ def _is_order(call: RandomCall, drawn: Tensor, data: Tensor) -> bool:
     if call.function == "randperm":
         return may_be_levels(len(drawn), data)
     is_list = call.function in BELOW_ONE and drawn.ndim == 1
-    return is_list and len(drawn) > MAX_REPEATS * len(data) and may_be_levels(len(drawn), data)
+    if not is_list or len(drawn) <= MAX_REPEATS * len(data):
+        return False
+    repeats, rest = divmod(len(drawn), len(data))
+    is_for_parts = rest == 0 and _is_a_number_of_parts(repeats, data)
+    return not is_for_parts and may_be_levels(len(drawn), data)
 
 
 def may_be_levels(total: int, data: Tensor) -> bool:
@@ -314,7 +318,23 @@ def _is_long(drawn: Tensor, data: Tensor) -> bool:
         return False
     if drawn.shape[1:] == data.shape[1:]:
         return len(drawn) > 1
+    if _is_for_repeated_parts(drawn, data):
+        return True
     return len(drawn) == len(data) and drawn.numel() > MAX_TIMES_PER_SAMPLE * len(data)
+
+
+def _is_for_repeated_parts(drawn: Tensor, data: Tensor) -> bool:
+    """Whether a draw is for the parts of all samples one by one, each several times."""
+    is_of_parts = drawn.ndim < data.ndim and drawn.shape[1:] == data.shape[1 - drawn.ndim :]
+    repeats, rest = divmod(drawn.numel(), data.numel())
+    return is_of_parts and rest == 0 and 1 <= repeats <= MAX_REPEATS
+
+
+def _is_a_number_of_parts(repeats: int, data: Tensor) -> bool:
+    """Whether so many rows for each sample are one for each of its parts, or a few."""
+    parts = [int(np.prod(data.shape[1:end])) for end in range(2, data.ndim)]
+    few = [number for number in parts if repeats % number == 0 and repeats // number <= MAX_REPEATS]
+    return repeats <= MAX_PARTS and bool(few)
 
 
 def _broadcasts(drawn: Tensor, data: Tensor) -> bool:
@@ -357,7 +377,8 @@ def _is_few_per_sample(drawn: Tensor, data: Tensor) -> bool:
     rows = rows_of(drawn, data)
     if rows > len(data):  # the data may be repeated
         repeats, rest = divmod(rows, len(data))
-        return rest == 0 and repeats <= MAX_REPEATS and drawn.ndim == 1 and len(data) > 1
+        is_few = repeats <= MAX_REPEATS or _is_a_number_of_parts(repeats, data)
+        return rest == 0 and is_few and drawn.ndim == 1 and len(data) > 1
     return rows > 0 and drawn.numel() <= MAX_TIMES_PER_SAMPLE * rows
 
 

@@ -362,11 +362,12 @@ def _is_rescaled_noise(chunk: Chunk) -> bool:
 
 
 def _has_noise_in_parts(chunk: Chunk) -> bool:
-    """Whether parts of noise are together one of which every number reaches z."""
+    """Whether parts of noise are together one of which every number reaches z, or all of z."""
     chunk.run(State.NOTHING)  # records the draws
     whole = [i for i, noise in enumerate(chunk.draws.noises) if noise.shape == chunk.x.shape]
     traced = [trace_noise(chunk, number) for number in whole]
-    return any(one is not None and one.reaches_all(chunk.x.numel()) for one in traced)
+    held = [one for one in traced if one is not None]
+    return any(one.reaches_all(chunk.x.numel()) or one.held is None for one in held)
 
 
 def _roles_of_noises(chunk: Chunk) -> dict[Signature, Role]:

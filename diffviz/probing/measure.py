@@ -405,9 +405,10 @@ def _note_on_calls(measured: Measured, plan: Plan) -> str:
         return ""
     means = np.bincount(call, rank) / drawn
     widths = np.bincount(call, np.abs(rank - 0.5)) / drawn
-    by_chance = 1 / np.sqrt(12 * plan.batch)
+    by_chance = 1 / np.sqrt(12 * min(plan.batch, drawn.mean()))
     share = measured.residuals["levels"]
-    by_chance *= 1.0 if not measured.stratified else np.sqrt(share) if share < ALL else 0.0
+    is_whole = measured.stratified and drawn.mean() >= plan.batch  # a part of even ones is not even
+    by_chance *= 1.0 if not is_whole else np.sqrt(share) if share < ALL else 0.0
     allowed = SPREAD + 2 * by_chance
     if np.std(means) < allowed and np.std(widths) < allowed / 2:
         return ""

@@ -43,8 +43,8 @@ def _sentence(match: Match, measured: Measured) -> str:
         text += f", but {match.beyond:.1%} of the range lies beyond what the entry draws"
     if match.mass < WHOLE:
         text += f" over {match.mass:.0%} of its draws"
-        if match.error > EXACT:
-            text += f", ± {match.error:.1%} there: {_cause_of_error(measured)}"
+    if match.error > EXACT:
+        text += f", ± {match.error:.1%} there: {_cause_of_error(measured)}"
     if match.alike:
         text += f"; these draws do not tell it from {', '.join(match.alike[:SHOWN])}"
     return text

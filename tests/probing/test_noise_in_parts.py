@@ -175,3 +175,41 @@ def test_white_noise_over_its_own_spread_has_the_weighting_of_white_noise():
     assert any("rescaled by its own statistics" in note for note in measured.notes)
     assert not any("correlated" in note for note in measured.notes)
     assert off(measured) < 0.02
+
+
+# Parts of the data, one by one -------------------------------------------------------------------
+
+
+def test_tokens_as_samples_that_are_repeated_are_read():
+    """As where a small network denoises each token on four levels at once."""
+
+    def loss(model, x):
+        x = x.permute(0, 2, 3, 1).reshape(-1, 3).repeat(4, 1)
+        mask = (torch.rand(len(x) // 4) < 0.7).repeat(4)
+        t = torch.rand(len(x))
+        noise = torch.randn_like(x)
+        z = (1 - t)[:, None] * x + t[:, None] * noise
+        error = ((model(z, t) - (noise - x)) ** 2).mean(1)
+        return (error * mask).sum() / mask.sum()
+
+    tokens = X.permute(0, 2, 3, 1).reshape(64, 4, 4, 3)[:, :, :2].reshape(64, 8, 3)
+
+    def on_tokens(model, x):
+        return loss(model, x.reshape(len(x), 2, 4, 3).permute(0, 3, 1, 2))
+
+    measured = probe(on_tokens, tokens, draws=400)
+    assert measured.kind == "u" and measured.exact
+    assert off(measured) < 0.005
+
+
+def test_parts_of_a_batch_one_after_another_are_read():
+    """As where a loss accumulates gradients: the last part is read."""
+
+    def loss(model, x):
+        parts = x.chunk(4)
+        return sum(flow(model, part, torch.randn_like(part)) for part in parts) / len(parts)
+
+    measured = probe(loss, X, draws=4000)
+    assert measured.kind == "u" and measured.exact
+    assert off(measured) < 0.01
+    assert not any("levels differ between calls" in note for note in measured.notes)
