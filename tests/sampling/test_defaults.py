@@ -76,6 +76,17 @@ def test_the_default_is_close_to_the_exact_flow_in_21_calls(name, unit, error):
     assert rms(trajectory.samples - exact_ends(toy, start)) < error * toy.std
 
 
+def test_the_default_is_close_to_the_exact_flow_in_more_dimensions():
+    """The median of six mixtures: a sample on the border of two components may change sides."""
+    errors = []
+    for seed in range(6):
+        means = 2 * np.random.default_rng(seed).normal(size=(10, 8))
+        toy = dv.mixture(means, 0.3).unit()
+        start = starts(toy, 64)
+        errors.append(rms(dv.sample(toy, start=start).samples - exact_ends(toy, start)))
+    assert np.median(errors) < 5e-3
+
+
 def test_the_default_needs_fewer_calls_than_other_solvers_on_the_same_grid():
     toy = dv.toy("moons", unit=True)
     start = starts(toy)
