@@ -40,8 +40,8 @@ OBJECTIVES = (None, "edm", "laplace-eps")  # whose levels are sampled on
 MIXTURES = ((1, 7, 0.15), (2, 3, 0.5), (3, 12, 0.08), (5, 9, 0.1), (6, 20, 0.2))
 MIXTURES += ((11, 5, 0.3), (12, 16, 0.06), (13, 4, 0.9), (14, 8, 0.04), (15, 30, 0.12))
 STEPS = (*range(4, 21), *range(22, 33, 2), *range(36, 65, 4), 80, 96, 128)
-SOLVERS = ("ddim", "heun", "dpm++2m", "dpm++2s", "ab3", "abm3", "rk4")
-DEFAULT = "abm3"
+SOLVERS = ("ddim", "heun", "dpm++2m", "dpm++2s", "ab3", "abm4", "rk4")
+DEFAULT = "abm4"
 LAWS = {
     f"linear time, shift {SHIFT:g}": paths.shifted(LINEAR, SHIFT).schedule,
     "linear time": LINEAR.schedule,

@@ -366,14 +366,14 @@ def ab3(denoise: StepDenoiser, y: Tensor, start: float, end: float, std: float =
     return step_in_angle(recent, adams_bashforth_weights(np.array(nodes), last), end, std)
 
 
-def abm3(denoise: StepDenoiser, y: Tensor, start: float, end: float, std: float = 1.0) -> Tensor:
-    """Adams–Bashforth–Moulton in the angle θ = atan(s/std): one call a step, third order.
+def abm4(denoise: StepDenoiser, y: Tensor, start: float, end: float, std: float = 1.0) -> Tensor:
+    """Adams–Bashforth–Moulton in the angle θ = atan(s/std): one call a step, fourth order.
 
-    The step before was predicted by two slopes (Adams–Bashforth). The call at its end gives a third
-    one, by which it is integrated again (Adams–Moulton) before the next step is predicted: the mode
-    PEC of Hairer, Nørsett and Wanner 1993, sec. III.1, and the corrector of Zhao et al. 2023
-    (arXiv 2302.04867), which needs no further call either. The error of a step is a ninth of that
-    of ``ab3``. The first step is Euler's. What a trajectory records is what was predicted.
+    The step before was predicted by three slopes (Adams–Bashforth). The call at its end gives one
+    more, by which it is integrated again (Adams–Moulton) before the next step is predicted: the
+    mode PEC of Hairer, Nørsett and Wanner 1993, sec. III.1, and the corrector of Zhao et al. 2023
+    (arXiv 2302.04867), which needs no further call either. The first step is Euler's, and the next
+    two have as many slopes as there are. What a trajectory records is what was predicted.
 
     Args:
         denoise: The denoiser.
@@ -390,11 +390,11 @@ def abm3(denoise: StepDenoiser, y: Tensor, start: float, end: float, std: float 
     """
     std = positive(std, "std")
     denoise(y, start)
-    recent = denoise.history[-3:]
+    recent = denoise.history[-4:]
     *angles, last = np.arctan(np.array([*(call.s for call in recent), end]) / std)
     nodes = np.array(angles)
     weights = np.zeros(len(nodes))
-    weights[-2:] += adams_bashforth_weights(nodes[-2:], last)
+    weights[-3:] += adams_bashforth_weights(nodes[-3:], last)
     if len(nodes) > 1:
         weights += adams_weights(nodes, nodes[-2], nodes[-1])
         weights[:-1] -= adams_bashforth_weights(nodes[:-1], nodes[-1])
@@ -452,7 +452,7 @@ SOLVERS: dict[str, Solver] = {
     "dpm++2m": dpm_2m,
     "dpm++2s": dpm_2s,
     "ab3": ab3,
-    "abm3": abm3,
+    "abm4": abm4,
     "rk4": rk4,
     "adaptive": runge_kutta,
 }
