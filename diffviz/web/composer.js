@@ -28,6 +28,7 @@ const NEAREST = 3; // published objectives that are listed
 const NAMED = 12; // published objectives of the same weighting that are named
 const SAME = 1e-6; // deviation up to which two weightings are the same
 const FAR = 10; // deviation from which on a number says no more
+const OF_THE_LOOK = ["below", "names", "scale", "base", "anchor", "axis"]; // no part of a recipe
 
 /**
  * p, gain², c and their product on the error of a base; NaN where the law does not reach.
@@ -47,6 +48,23 @@ function partsOf(recipe, grid, base) {
     c: inside(multiplier),
     w: weighting(recipe, grid, base),
   };
+}
+
+/** @type {{key: string, ordered: Distance[]}} */
+let last = { key: "", ordered: [] };
+
+/**
+ * The published objectives, the nearest first; looked for again only when the recipe has changed.
+ * @param {Objective} recipe
+ * @param {State} state Which the recipe was composed from.
+ * @param {Data} data
+ * @returns {Distance[]}
+ */
+function orderedBy(recipe, state, { levels, targets }) {
+  const parts = Object.entries(state).filter(([name]) => !OF_THE_LOOK.includes(name));
+  const key = JSON.stringify(parts);
+  if (key !== last.key) last = { key, ordered: distances(recipe, levels, targets) };
+  return last.ordered;
 }
 
 /**
@@ -114,7 +132,7 @@ function compute(state, data) {
   const below = general(state.below);
   const head = ["verdict", `w below λ = ${below}`, `loss below λ = ${below}`];
   const verdicts = table(head, [verdictCells(recipe, state.below)]);
-  const ordered = distances(recipe, data.levels, data.targets);
+  const ordered = orderedBy(recipe, state, data);
   const nearness = nearnessTable(ordered, state.names, data.colours);
   const place = note(placeText(ordered), true);
   const level = AXES[state.axis](state.below);

@@ -49,6 +49,7 @@ class Explorer {
     this.description = opening.description;
     this.data = opening.data;
     this.state = opening.state;
+    this.isDrawnHere = false; // whether this page has drawn the newest pictures itself
     this.timed = this.description.controls.find((control) => control.kind === "clock");
     this.clock = this.makeClock();
     this.controls = this.makeControls();
@@ -152,11 +153,14 @@ class Explorer {
 
   /** Draw what the browser can compute itself; null where it cannot. */
   computeHere(changed) {
+    this.isDrawnHere = false;
     if (!this.local) return null;
     try {
       const view = this.local.compute(this.state, this.data, changed);
-      if (view) this.display.show(view);
-      if (view) this.status.say("");
+      if (!view) return null;
+      this.display.show(view);
+      this.isDrawnHere = true;
+      this.status.say("");
       return view;
     } catch (error) {
       if (this.talk.hasKernel) return null; // the kernel knows more, or says it better
@@ -244,7 +248,7 @@ class Explorer {
     const settled = Object.entries(view.state).filter(([name]) => !ahead.has(name));
     this.state = { ...this.state, ...Object.fromEntries(settled) };
     this.showState([...ahead]);
-    if (view.panels) this.display.show(view, Boolean(this.local) && ahead.size > 0);
+    if (view.panels) this.display.show(view, this.isDrawnHere && ahead.size > 0);
     this.status.show(view);
     this.talk.flush();
   }

@@ -23,6 +23,7 @@ import { SENSITIVITIES } from "./sensitivities.js";
  * @typedef {object} Data
  * @property {Record<string, Photograph>} [photographs]
  * @property {Float64Array} noise Cosine coefficients of the noise, at the size of the photographs.
+ * @property {Float64Array} [noisePixels] The noise itself, kept once it was computed.
  * @property {Float64Array} grid λ in nats.
  * @property {Record<string, Float64Array>} entries Published weightings on the grid.
  * @property {Record<string, number>} peaks Highest sensitivity of each curve.
@@ -155,6 +156,47 @@ function bandChart(state, data, photograph, eye) {
 }
 
 /**
+ * The photograph with noise; with the pixels of the noise no transform is needed.
+ * @param {number} scale Standard deviation of the noise.
+ * @param {Data} data
+ * @param {Photograph} photograph
+ * @returns {Float64Array}
+ */
+function noisy(scale, data, photograph) {
+  data.noisePixels ??= imageOf(Float64Array.from(data.noise), sideOf(photograph));
+  const { noisePixels } = data;
+  return Float64Array.from(
+    photograph.pixels,
+    (byte, place) => byte / 127.5 - 1 + scale * noisePixels[place],
+  );
+}
+
+/**
+ * The best linear estimate of a photograph from the one with noise.
+ * @param {number} scale Standard deviation of the noise.
+ * @param {State} state
+ * @param {Data} data
+ * @param {Photograph} photograph
+ * @returns {Float64Array}
+ */
+function bestGuess(scale, state, data, photograph) {
+  const side = sideOf(photograph);
+  photograph.coefficients ??= cosinesOf(
+    Float64Array.from(photograph.pixels, (byte) => byte / 127.5 - 1),
+    side,
+  );
+  const { coefficients } = photograph;
+  const z = coefficients.map((value, place) => value + scale * data.noise[place]);
+  const known = knownAt(photograph, state.logsnr);
+  for (let place = 1; place < z.length; place += 1) {
+    const [up, right] = [Math.floor(place / side), place % side];
+    z[place] *= known[Math.round(Math.sqrt(up * up + right * right)) - 1];
+  }
+  z[0] = coefficients[0];
+  return imageOf(z, side);
+}
+
+/**
  * The photograph with noise, or the best linear estimate of it.
  * @param {State} state
  * @param {Data} data
@@ -163,23 +205,11 @@ function bandChart(state, data, photograph, eye) {
  */
 function picture(state, data, photograph) {
   const side = sideOf(photograph);
-  photograph.coefficients ??= cosinesOf(
-    Float64Array.from(photograph.pixels, (byte) => byte / 127.5 - 1),
-    side,
-  );
-  const { coefficients } = photograph;
   const scale = Math.exp(-state.logsnr / 2);
-  const z = coefficients.map((value, place) => value + scale * data.noise[place]);
-  if (state.guess) {
-    const known = knownAt(photograph, state.logsnr);
-    for (let place = 1; place < z.length; place += 1) {
-      const [up, right] = [Math.floor(place / side), place % side];
-      z[place] *= known[Math.round(Math.sqrt(up * up + right * right)) - 1];
-    }
-    z[0] = coefficients[0];
-  }
   const size = state.guess ? 1 : Math.sqrt(1 + Math.exp(-state.logsnr));
-  const values = imageOf(z, side);
+  const values = state.guess
+    ? bestGuess(scale, state, data, photograph)
+    : noisy(scale, data, photograph);
   const bytes = Uint8ClampedArray.from(
     values,
     (value) => (255 * (value / size / BRIGHTEST + 1)) / 2,
@@ -189,6 +219,22 @@ function picture(state, data, photograph) {
     columns: 1,
     title: minus(`${state.guess ? "best guess" : state.image} at λ = ${state.logsnr.toFixed(1)}`),
   });
+}
+
+/** @type {{key: string, panel: Record<string, any>}} */
+let last = { key: "", panel: {} };
+
+/**
+ * The picture of a state; the one before while only the eye or its distance changes.
+ * @param {State} state
+ * @param {Data} data
+ * @param {Photograph} photograph
+ * @returns {Record<string, any>}
+ */
+function pictureOf(state, data, photograph) {
+  const key = JSON.stringify([state.image, state.logsnr, state.guess]);
+  if (key !== last.key) last = { key, panel: picture(state, data, photograph) };
+  return last.panel;
 }
 
 /**
@@ -264,7 +310,7 @@ function compute(state, data) {
   const panels = [
     weightingChart(state, data, implied),
     bandChart(state, data, photograph, eye),
-    picture(state, data, photograph),
+    pictureOf(state, data, photograph),
     octaveTable(state, photograph),
     words(state, photograph, implied),
   ];

@@ -745,6 +745,39 @@ def test_what_the_browser_cannot_compute_is_asked_of_python(opened):
     assert {message["kind"] for message in page.asked[1:]} == {"set"}
 
 
+DRAG = """async () => {
+  const gates = [];
+  const answer = window.ask;
+  window.ask = async (...asked) => {
+    await new Promise((open) => gates.push(open));
+    return answer(...asked);
+  };
+  const canvas = document.querySelector(".u-wrap canvas");
+  const range = document.querySelector("[data-name=height] input[type=range]");
+  const before = canvas.toDataURL();
+  for (const value of [1, 2, 3]) {
+    range.value = value;
+    range.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  gates[0]();
+  while (gates.length < 2) await new Promise((done) => setTimeout(done, 10));
+  const isDrawn = canvas.toDataURL() !== before; // while the second answer is awaited
+  window.ask = answer;
+  gates[1]();
+  return isDrawn;
+}"""
+
+
+def test_pictures_of_the_kernel_follow_a_slider_that_is_dragged(opened):
+    """A module in the browser may leave a state to the kernel, whose pictures are the newest."""
+    page = opened(Near(), files={"near.js": LOCAL})
+    page.control("shape").locator("select").select_option("wave")
+    page.settle()
+    assert page.page.evaluate(DRAG)
+    page.settle()
+    assert page.explorer.state["height"] == -1.5
+
+
 def test_a_page_without_a_kernel_computes_by_itself(opened, tmp_path):
     explorer = Near()
     explorer.save_opening(tmp_path / "near")
