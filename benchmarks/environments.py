@@ -76,7 +76,13 @@ def resolution(python: str, packages: list[str]) -> Outcome:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return Outcome(True, "resolves")
-    return Outcome(False, last_line(done.stderr))
+    return Outcome(False, error_of_pip(done.stderr))
+
+
+def error_of_pip(text: str) -> str:
+    """The first error of pip, which names the packages, not too long for a table."""
+    errors = [line for line in text.splitlines() if line.startswith("ERROR: ")]
+    return last_line(errors[0] if errors else text)
 
 
 def last_line(text: str) -> str:
@@ -121,7 +127,9 @@ def pytest_outcome(
         borrow(name, site)
     pip = [python, "-m", "pip", "install", "--quiet", "--no-compile"]
     needed = [one for name in borrowed for one in requirements_of(name) if one not in borrowed]
-    subprocess.run([*pip, *packages, *needed], check=True)
+    made = subprocess.run([*pip, *packages, *needed], capture_output=True, text=True, check=False)
+    if made.returncode:
+        return Outcome(False, error_of_pip(made.stderr))
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     command = [python, "-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(

@@ -11,12 +11,14 @@ first (``executed.py`` measures which those are, once); then ``tests/ROOM/test_M
 files of ``tests/ROOM`` that name the function, class or entry around the mutant, those that name it
 most often first, since a result may be kept from an earlier test; and then the slow tests of the
 first of these. Tests that take longer than the limit notice a mutant, too, and are counted by
-themselves.
+themselves. A mutant that is noticed costs about a second, and one that survives all tests of its
+room a minute. With ``--quick`` it meets the first tests only, so that ``--quick`` for all and then
+``--again`` for what is left is the shortest way.
 
 ``EQUIVALENT`` names the mutants that no test can tell from the package, with the reason.
 
 Run: nice -n 19 python benchmarks/mutants.py [--sample N] [--seed S] [--rooms ROOM ...]
-    [--limit SECONDS] [--minutes M] [--again] [--part K --parts N] [--only TEXT]
+    [--limit SECONDS] [--minutes M] [--quick] [--again] [--part K --parts N] [--only TEXT]
 """
 
 import argparse
@@ -63,6 +65,7 @@ NEED_OTHERS_OF_TESTS = ("tests/learning/test_log", "tests/learning/test_callback
 BESIDE = (".peers", ".others")  # what make installs for single tests
 FOR_EVERY_ROOM = "tests/test_records.py"
 FIRST_FILES = 4  # test files that execute the line and are run before the others that do
+QUICK = 8.0  # seconds of the tests in each of the two parts of a quick look
 MOST_FILES = 8  # test files that name what is around a mutant
 MOST_SLOW_FILES = 2  # of these, whose slow tests are run at last
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -320,8 +323,8 @@ def applied(mutant: Mutant, text: bytes) -> bytes:
 # --- which tests look at a module ----------------------------------------------------------------
 
 
-def batches_of(mutant: Mutant, seen: executed.Executed) -> Iterator[Batch]:
-    """The tests that a mutant is met with, in their order."""
+def batches_of(mutant: Mutant, seen: executed.Executed, is_quick: bool = False) -> Iterator[Batch]:
+    """The tests that a mutant is met with, in their order; of a quick look the first ones only."""
     room = f"tests/{Path(mutant.file).parts[1]}/"
     names = executed.tests_of_line(seen, ROOT, mutant.file, mutant.line)
     of_file = collections.defaultdict(list)
@@ -337,12 +340,27 @@ def batches_of(mutant: Mutant, seen: executed.Executed) -> Iterator[Batch]:
     run: frozenset[str] = frozenset()
     for part in (files[:FIRST_FILES], files[FIRST_FILES:]):
         only = tuple(name for file in part for name in of_file[file])
+        if is_quick:
+            only = within(QUICK, only, seen)
         if only:
             yield Batch(tuple(part), only=only)
         run |= frozenset(only)
+    if is_quick:
+        return
     naming = tests_naming(mutant)
     yield Batch((*naming, FOR_EVERY_ROOM), without=run)
     yield Batch(tuple(naming[:MOST_SLOW_FILES]), marks="slow")
+
+
+def within(seconds: float, names: Sequence[str], seen: executed.Executed) -> tuple[str, ...]:
+    """The quickest of some tests that take no longer together, in the order that they had."""
+    total, kept = 0.0, set()
+    for name in sorted(names, key=seen.seconds.__getitem__):
+        total += seen.seconds[name]
+        if kept and total > seconds:
+            break
+        kept.add(name)
+    return tuple(name for name in names if name in kept)
 
 
 def tests_naming(mutant: Mutant) -> list[str]:
@@ -465,19 +483,20 @@ def seconds_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def tried(mutant: Mutant, place: Path, limit: float, seen: executed.Executed) -> dict[str, Any]:
+def tried(
+    mutant: Mutant, place: Path, options: argparse.Namespace, seen: executed.Executed
+) -> dict[str, Any]:
     """The record of a mutant: what the tests of its room make of it."""
     file = place / mutant.file
     original, times = file.read_bytes(), file.stat()
     started = seconds_of_children()
     file.write_bytes(applied(mutant, original))
     os.utime(file, (1, 1))  # so that no compiled file is taken for this one
-    runs = 0
+    outcome, first = "survived", ""  # where no test of the room executes the line
     try:
         others = mutant.file.startswith(NEED_OTHERS)
-        for batch in batches_of(mutant, seen):
-            outcome, first = run_tests(place, batch, limit, others)
-            runs += 1
+        for batch in batches_of(mutant, seen, options.quick):
+            outcome, first = run_tests(place, batch, options.limit, others)
             if outcome != "survived":
                 break
     finally:
@@ -488,7 +507,7 @@ def tried(mutant: Mutant, place: Path, limit: float, seen: executed.Executed) ->
         "outcome": outcome,
         "by": first,
         "seconds": round(seconds_of_children() - started, 1),
-        "runs": runs,
+        "quick": options.quick,
     }
 
 
@@ -577,7 +596,7 @@ def run(options: argparse.Namespace) -> None:
         for mutant in wanted(options):
             if time.monotonic() > end:
                 break
-            record = tried(mutant, place, options.limit, seen)
+            record = tried(mutant, place, options, seen)
             print(
                 f"{record['outcome']:9} {record['seconds']:6.1f} s  {mutant.key[:150]}", flush=True
             )
@@ -640,6 +659,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=120.0, help="processor seconds of a run")
     parser.add_argument("--minutes", type=float, default=1e9, help="minutes after which it stops")
     parser.add_argument("--again", action="store_true", help="try survivors again")
+    parser.add_argument("--quick", action="store_true", help="the first tests only; then --again")
     parser.add_argument("--part", type=int, default=0, help="which part of the mutants, from 0")
     parser.add_argument("--parts", type=int, default=1, help="number of parts, run side by side")
     parser.add_argument("--only", default="", help="what the name of a mutant must hold")

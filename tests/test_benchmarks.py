@@ -68,6 +68,18 @@ def test_an_environment_gets_what_is_asked_for_and_what_borrowed_packages_need(
     assert tests[0] == str(tmp_path / "bin" / "python") and tests[-1] == "tests/x"
 
 
+def test_releases_that_do_not_fit_together_are_named(environments, tmp_path, monkeypatch):
+    said = "WARNING: slow\nERROR: Cannot install a==1 and b==2\nERROR: ResolutionImpossible\n"
+
+    def refused(command, **settings):
+        return SimpleNamespace(returncode=int("install" in command), stdout="", stderr=said)
+
+    monkeypatch.setattr(subprocess, "run", refused)
+    expected = (False, "ERROR: Cannot install a==1 and b==2")
+    assert environments["pytest_outcome"](tmp_path, ["a==1", "b==2"], [], ["tests/x"]) == expected
+    assert environments["resolution"]("3.12", ["a==1", "b==2"]) == expected
+
+
 def test_what_a_command_said_last_fits_a_table(environments):
     last_line = environments["last_line"]
     assert last_line("1 passed\n2 errors in 3 s\n\n") == "2 errors in 3 s"

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -206,6 +207,20 @@ def test_the_summary_tells_weights_relative_to_the_nearest_point_inside():
     summary = measured(quantiles(stats.loguniform(9, 14))).summary()
     assert "nan" not in summary
     assert "weighting on the eps error: 1 at λ = " in summary
+
+
+def test_the_unit_of_the_summary_lies_within_the_mass_and_not_at_its_edge():
+    """5 % of the draws lie below 2.71, the nearest to 0 of the inner ones; 0.71 is at the edge."""
+    law = stats.norm(6, 2)
+    summary = measured(quantiles(law)).summary()
+    (line,) = [one for one in summary.splitlines() if one.startswith("weighting")]
+    at = {
+        float(place): float(weight) for weight, place in re.findall(r"(\S+) at λ = ([^,]+)", line)
+    }
+    unit = law.ppf(0.05)
+    assert at.keys() == {round(float(unit) + step, 2) for step in (-2, 0, 2, 4, 6)}
+    for place, weight in at.items():
+        assert weight == pytest.approx(law.pdf(place) / law.pdf(unit), rel=0.02)
 
 
 def test_the_summary_survives_a_factor_of_zero():
