@@ -254,10 +254,10 @@ class Known:
         Returns:
             The same numbers, or others of the same shape.
         """
-        is_standard = call.function in STANDARD_NORMAL and drawn.numel() == data.numel()
-        if not (self.unit_noise and is_standard):
+        is_of_samples = drawn.numel() == data.numel() or kind_of_part(drawn, data) == "samples"
+        if not (self.unit_noise and call.function in STANDARD_NORMAL and is_of_samples):
             return drawn
-        rows = drawn.reshape(len(data), -1)
+        rows = drawn.reshape(-1, data[0].numel())
         rows = rows - rows.mean(1, keepdim=True)
         return (rows / rows.square().mean(1, keepdim=True).sqrt()).reshape(drawn.shape)
 

@@ -243,7 +243,8 @@ def trace(
     number, weight = torch.arange(total), 1
     while weight < total:
         digit = (number // weight) % BASE
-        seen = BASE * respond(digit.float() / BASE) / coefficient
+        # from 1 on, since a loss may leave out what is 0
+        seen = BASE * respond((digit.float() + 1) / BASE) / coefficient - 1
         if not bool((seen[held] - seen[held].round()).abs().max() < 0.25) if held.any() else True:
             return None
         places += torch.where(held, seen.nan_to_num(0).round(), 0).long() * weight

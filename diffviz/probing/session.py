@@ -5,6 +5,7 @@ states of everything random. A chunk is one batch of it with its recorded draws.
 again and again, and gives the noised data z and the gradient with respect to the network's output.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -319,10 +320,10 @@ class Chunk:
             value = self._session.call_loss(x)
         call = self.standin.choose()
         gradient = self._gradient(value, call)
-        rows = len(call.z)
+        shape = len(call.z), math.prod(call.z.shape[1:])  # of which there may be no row
         return Response(
-            call.z.reshape(rows, -1).to(self.dtype),
-            call.of_part(gradient).reshape(rows, -1).to(self.dtype),
+            call.z.reshape(shape).to(self.dtype),
+            call.of_part(gradient).reshape(shape).to(self.dtype),
             call.scalars,
             call.z.dtype,
         )

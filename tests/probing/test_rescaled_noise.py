@@ -53,6 +53,17 @@ def test_white_noise_that_is_rescaled_by_its_own_statistics_is_read_and_named(na
     assert "equal to" not in str(Report(**vars(measured)))
 
 
+def test_pairs_of_opposite_noise_over_their_spread_are_read():
+    def loss(model, x):
+        half = torch.randn(len(x) // 2, *x.shape[1:])
+        noise = torch.cat([half, -half])
+        return flow(model, x, noise / noise.std())
+
+    measured = probe(loss, X, draws=500, batch=20)
+    assert measured.kind == "u"
+    assert off(measured) < 0.005
+
+
 def haar(values):
     """Sums and differences of neighbours, an orthogonal map."""
     pairs = values.unflatten(-1, (-1, 2))
