@@ -64,14 +64,14 @@ def figure(view: View, size: tuple[float, float] | None = None, heading: str = "
     drawing = Drawing(figsize=size or (WIDTH, max(1.0, sum(ratios))), dpi=100)
     FigureCanvasAgg(drawing)
     drawing.set_layout_engine("constrained")
-    *top, middle, bottom = drawing.add_gridspec(len(ratios), 1, height_ratios=ratios)
-    for part in top:
-        _write_heading(drawing, part, above)
-    cells = GridSpecFromSubplotSpec(max(rows, 1), columns, middle)
+    parts = drawing.add_gridspec(len(ratios), 1, height_ratios=ratios)
+    if above:
+        _write_heading(drawing, parts[0], above)
+    cells = GridSpecFromSubplotSpec(max(rows, 1), columns, parts[len(ratios) - 2])
     for number, panel in enumerate(pictures):
         _draw(drawing, cells[number // columns, number % columns], panel, columns)
     if text:
-        _draw_texts(drawing, bottom, view)
+        _draw_texts(drawing, parts[len(ratios) - 1], view)
     return drawing
 
 

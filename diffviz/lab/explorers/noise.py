@@ -119,6 +119,7 @@ class NoiseExplorer(ViewExplorer):
             An image, points, a chart, and a sentence or a table.
         """
         level = state["logsnr"]
+        words: Note | Table
         if state["shows"] == WEIGHTS:
             chart, words = self._weights(level, state["names"])
         else:
