@@ -253,8 +253,8 @@ class ViewExplorer(anywidget.AnyWidget):
 
     @property
     def png(self) -> bytes:
-        """What is on show as the bytes of a PNG, with as many dots as a notebook's figures."""
-        picture, _ = self.figure()._repr_png_()
+        """What a saved notebook keeps: the picture under a line that says what is set, as a PNG."""
+        picture, _ = self._still()
         return picture
 
     def save(self, path: str | File) -> File:
@@ -313,9 +313,13 @@ class ViewExplorer(anywidget.AnyWidget):
         """The widget, and its picture for a reader without a kernel."""
         bundle_of_widget = super()._repr_mimebundle_(**kwargs)
         content, metadata = bundle_of_widget if bundle_of_widget is not None else ({}, {})
-        picture, size = figures.figure(self.view, heading=self._settings())._repr_png_()
+        picture, size = self._still()
         content = content | {"image/png": base64.b64encode(picture).decode()}
         return content, metadata | {"image/png": size}
+
+    def _still(self) -> tuple[bytes, dict[str, int]]:
+        """The picture for a reader without a kernel, with what the controls say above it."""
+        return figures.figure(self.view, heading=self._settings())._repr_png_()
 
     def _settings(self) -> str:
         """What the controls in sight say, for a picture that has none."""
