@@ -72,6 +72,7 @@ class ViewExplorer(anywidget.AnyWidget):
         checks.instance(description, "description", Description, "a Description of the controls")
         self.description = description
         self._state = description.checked(state or {})
+        self._shown = self._state  # the last one that could be shown
         self._view: View | None = None
         self._error = ""
         self._working: Working | None = None
@@ -244,6 +245,7 @@ class ViewExplorer(anywidget.AnyWidget):
         checks.text(link, "link")
         explorer = cls()  # type: ignore[call-arg]  # every explorer can be made without arguments
         explorer._state = explorer.description.from_query(link)
+        explorer._shown = explorer._state
         explorer._view = None
         return explorer
 
@@ -323,9 +325,10 @@ class ViewExplorer(anywidget.AnyWidget):
 
     def _settings(self) -> str:
         """What the controls in sight say, for a picture that has none."""
-        shown = set(self.description.shown(self._state))
+        state = self._shown if self._error else self._state
+        shown = set(self.description.shown(state))
         in_sight = [one for one in self.description.valued if one.name in shown and not one.rare]
-        said = [(one, said_of(one, self._state[one.name])) for one in in_sight]
+        said = [(one, said_of(one, state[one.name])) for one in in_sight]
         parts = [f"{one.label}: {words}" for one, words in said if words]
         whole = [part.replace(" ", NO_BREAK) for part in (self.description.title, *parts)]
         return f"{NO_BREAK * 2}·  ".join(whole)
@@ -382,6 +385,7 @@ class ViewExplorer(anywidget.AnyWidget):
                 result = self.compute(self.state, changed)
                 if isinstance(result, View):
                     self._view = result
+                    self._shown = self._state
                 else:
                     self._working = Working(0.0)
                     self._work.start(result)
