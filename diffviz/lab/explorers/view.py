@@ -72,6 +72,7 @@ class ViewExplorer(anywidget.AnyWidget):
         checks.instance(description, "description", Description, "a Description of the controls")
         self.description = description
         self._state = description.checked(state or {})
+        self._shown = self._state  # the last one that could be shown
         self._view: View | None = None
         self._error = ""
         self._working: Working | None = None
@@ -244,6 +245,7 @@ class ViewExplorer(anywidget.AnyWidget):
         checks.text(link, "link")
         explorer = cls()  # type: ignore[call-arg]  # every explorer can be made without arguments
         explorer._state = explorer.description.from_query(link)
+        explorer._shown = explorer._state
         explorer._view = None
         return explorer
 
@@ -253,8 +255,8 @@ class ViewExplorer(anywidget.AnyWidget):
 
     @property
     def png(self) -> bytes:
-        """What is on show as the bytes of a PNG, with as many dots as a notebook's figures."""
-        picture, _ = self.figure()._repr_png_()
+        """What a saved notebook keeps: the picture under a line that says what is set, as a PNG."""
+        picture, _ = self._still()
         return picture
 
     def save(self, path: str | File) -> File:
@@ -313,15 +315,20 @@ class ViewExplorer(anywidget.AnyWidget):
         """The widget, and its picture for a reader without a kernel."""
         bundle_of_widget = super()._repr_mimebundle_(**kwargs)
         content, metadata = bundle_of_widget if bundle_of_widget is not None else ({}, {})
-        picture, size = figures.figure(self.view, heading=self._settings())._repr_png_()
+        picture, size = self._still()
         content = content | {"image/png": base64.b64encode(picture).decode()}
         return content, metadata | {"image/png": size}
 
+    def _still(self) -> tuple[bytes, dict[str, int]]:
+        """The picture for a reader without a kernel, with what the controls say above it."""
+        return figures.figure(self.view, heading=self._settings())._repr_png_()
+
     def _settings(self) -> str:
         """What the controls in sight say, for a picture that has none."""
-        shown = set(self.description.shown(self._state))
+        state = self._shown if self._error else self._state
+        shown = set(self.description.shown(state))
         in_sight = [one for one in self.description.valued if one.name in shown and not one.rare]
-        said = [(one, said_of(one, self._state[one.name])) for one in in_sight]
+        said = [(one, said_of(one, state[one.name])) for one in in_sight]
         parts = [f"{one.label}: {words}" for one, words in said if words]
         whole = [part.replace(" ", NO_BREAK) for part in (self.description.title, *parts)]
         return f"{NO_BREAK * 2}·  ".join(whole)
@@ -378,6 +385,7 @@ class ViewExplorer(anywidget.AnyWidget):
                 result = self.compute(self.state, changed)
                 if isinstance(result, View):
                     self._view = result
+                    self._shown = self._state
                 else:
                     self._working = Working(0.0)
                     self._work.start(result)

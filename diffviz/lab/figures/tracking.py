@@ -224,7 +224,7 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
     Returns:
         The first panel.
     """
-    distances, *clouds = plots.axes(11, 4.2, columns=3)
+    distances, *clouds = plots.axes(11, 3.6, columns=3)
     trained = density_or_grid() if trained is None else trained
     curves, colours = {}, {"truth": NEUTRAL}
     for (place, training), values in trained.distances.items():
