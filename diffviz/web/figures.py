@@ -7,7 +7,7 @@ Example:
     ['edm', 'edm:ends']
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -72,7 +72,7 @@ def figure(view: View, size: tuple[float, float] | None = None) -> Drawing:
     return drawing
 
 
-def _column_widths(pictures: list[Panel], columns: int) -> list[float]:
+def _column_widths(pictures: Sequence[Panel], columns: int) -> list[float]:
     """How wide the columns are: one of square pictures alone would have a blank beside them."""
     widths = []
     for column in range(columns):
