@@ -35,10 +35,11 @@ function sliderScale(control) {
   const low = forward(control.low);
   const last = Math.round((forward(control.high) - low) / control.step);
   const within = (value) => Math.min(control.high, Math.max(control.low, value));
+  const whole = (value) => (control.whole ? Math.round(value) : value);
   return {
     last,
     position: (value) => Math.round((forward(value) - low) / control.step),
-    value: (position) => tidy(within(backward(low + position * control.step))),
+    value: (position) => whole(tidy(within(backward(low + position * control.step)))),
   };
 }
 

@@ -179,7 +179,7 @@ function lostChart(state, known, { limit, atNoise, atData }, lost, colours) {
     xscale: "log",
     yscale: "log",
     xlim: [LEAST_LAYERS, FINEST[0]],
-    ylim: [1e-5, 1e3],
+    ylim: [1e-3, 1e3],
     colours,
     dashes: { [IN_ALL]: 0, [AT_NOISE]: 2, [BY_STEPS]: 1, [AT_DATA]: 3 },
     dots: { [IN_ALL]: [Float64Array.of(state.layers), Float64Array.of(lost)] },

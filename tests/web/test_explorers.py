@@ -237,6 +237,16 @@ def test_controls_pictures_and_texts_are_on_screen_together(opened, kind, window
     assert hidden == 0
 
 
+def test_whole_numbers_stay_whole_on_a_slider_of_a_log_scale(opened):
+    page = opened(StackExplorer())
+    handle, number = (page.page.locator(f"input[type={one}]").nth(2) for one in ("range", "number"))
+    seen = []
+    for key in ("Home", *["ArrowRight"] * 5):
+        handle.press(key)
+        seen.append(number.input_value())
+    assert seen == ["8", "9", "10", "11", "13", "14"]  # each press moves it
+
+
 CROWDED = (
     (ScheduleExplorer, {"picture": "six views"}),
     (PerceptionExplorer, {}),

@@ -28,7 +28,7 @@ RING = "ring of 8 (ring8)"
 MOST_LAYERS = LAYER_COUNTS[-1]
 SMOOTH = 800  # points of the stairs at least
 RANGE = (LOWEST, HIGHEST)  # λ in nats
-LOST_RANGE = (1e-5, 1e3)  # nats; what is lost below that is told by the table alone
+LOST_RANGE = (1e-3, 1e3)  # nats; what is lost below that is told by the table alone
 LEAST = 1e-9  # nats, below which a difference of terms is only rounding
 HEAD = ("nats", "prior", "diffusion", "reconstruction", "−ELBO", "bits/dim")
 LOST_HEAD = ("lost", "at λ_min", "by the steps", "at λ_max", "in all")
@@ -58,7 +58,7 @@ def stack_controls() -> tuple[Control, ...]:
             "layers T",
             LAYER_COUNTS[0],
             MOST_LAYERS,
-            0.02,
+            0.05,
             32,
             scale="log",
             whole=True,
