@@ -128,8 +128,8 @@ def _draw_left(ax: Axes, seeds: list[list[masked.TrainedMasked]]) -> None:
     for number, run in enumerate(seeds[0]):
         excess = np.array([runs[number].exact for runs in seeds]) - floor
         means[run.name] = excess.mean(0)
-        shade = {"color": colour(run.name), "alpha": 0.15, "lw": 0}
-        ax.fill_between(run.logsnr, excess.min(0), excess.max(0), **shade)
+        low, high = excess.min(0), excess.max(0)
+        ax.fill_between(run.logsnr, low, high, color=colour(run.name), alpha=0.15, lw=0)
     plots.lines(
         seeds[0][0].logsnr,
         means,
