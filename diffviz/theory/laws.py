@@ -990,7 +990,10 @@ def truncated(density: Any, low: float, high: float) -> Any:
     law = checked_law(density, "density")
     low = limit(low, "low")
     high = limit(high, "high")
-    require(low < high, f"low must be below high, got low = {low:g} and high = {high:g}")
+    require(
+        low < high,
+        f"there is no mass unless low is below high, got low = {low:g} and high = {high:g}",
+    )
     cdf = float(law.cdf(low)), float(law.cdf(high))
     sf = float(law.sf(low)), float(law.sf(high))
     # not the quantiles of 0 and 1: far out in a tail they are infinite by rounding

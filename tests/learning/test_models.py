@@ -24,6 +24,14 @@ CASES = [
 ]
 
 
+def test_networks_without_settings_have_three_layers_or_blocks_of_64():
+    """In the plane 2 + 2 · 2 · 3 features of z and those of the level feed the first layer."""
+    numbers = sum(math.prod(shape) for shape, _ in MLP().weights((2,)))
+    features = 2 + 2 * 2 * 3 + LEVEL
+    assert numbers == (features + 1) * 64 + 2 * (64 + 1) * 64 + (64 + 1) * 2
+    assert Transformer() == Transformer(width=64, depth=3, heads=4, patch=None)
+
+
 @pytest.mark.parametrize(("model", "shape"), CASES)
 def test_the_output_has_the_shape_of_z(model, shape):
     z = torch.randn(3, 5, *shape)
