@@ -113,7 +113,8 @@ function nearnessTable(ordered, names, colours) {
   const nearest = ordered.slice(0, NEAREST).map(({ name }) => name);
   const listed = [...new Set([...nearest, ...names])];
   const rows = listed.map((name) => nearnessRow(name, known.get(name)));
-  const marks = listed.map((name) => (names.includes(name) ? colours[name] : "")); // of what is drawn
+  // only what is drawn has a colour
+  const marks = listed.map((name) => (names.includes(name) ? colours[name] : ""));
   return table(["nearest published", "ratio deviates by", "at λ"], rows, marks);
 }
 

@@ -1,4 +1,5 @@
-// The explorer of noise levels in the browser: a photograph and points at a λ, and what counts there.
+// The explorer of noise levels in the browser: a photograph and points at a λ, and what counts
+// there.
 
 import { general, minus, percent } from "./looks.js";
 import { weighting } from "./objectives.js";

@@ -197,7 +197,8 @@ function lostChart(state, known, { limit, atNoise, atData }, lost, colours) {
  * @param {Record<string, string>} colours
  * @returns {Record<string, any>}
  */
-function termsTable({ layers }, { dimension }, { prior, limit, reconstruction }, diffusion, colours) {
+function termsTable({ layers }, { dimension }, ends, diffusion, colours) {
+  const { prior, limit, reconstruction } = ends;
   const row = (/** @type {string} */ words, /** @type {number} */ middle) => {
     const total = prior + middle + reconstruction;
     const terms = [prior, middle, reconstruction, total, total / dimension / Math.LN2];
