@@ -71,6 +71,7 @@ def test_the_factor_moves_weight_as_stated(text):
         text,
         "is 0.09, the variance",
         "goes up to 1.09",
+        "for these data the factor moves weight towards noise",
         "it is 10 times as large at the noisy end as at the clean one",
     )
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from notebook_prose import assert_says, printed
+from scipy.special import expit
 
 import diffviz as dv
 from diffviz.lab.exercises import check
 from diffviz.lab.experiments import masked
 from diffviz.masked import noises
+from diffviz.masked.objectives import draw_masks
 
 NOTEBOOK = "10_masked"
 
@@ -20,7 +22,14 @@ def test_the_counts_of_the_catalogue_are_right(text):
     total = sum(len(row.names) for row in rows)
     assert_says(text, f"{total} entries fall into {len(rows)} classes, and {elbos} of them are")
     tilted = dv.verdict(dv.masked_objective("dplm-linear"))
-    assert_says(text, f"{100 * tilted.negative_share:.0f} % of the mixture has a negative sign")
+    assert_says(
+        text, f"with a minus is {100 * tilted.negative_share:.0f} % of the part with a plus"
+    )
+    level = np.linspace(-6, 6, 25)
+    ratio = dv.masked_objective("dplm-linear").weighting(level, "elbo")
+    product = expit(level) * expit(-level)
+    np.testing.assert_allclose(ratio / ratio[12], product / product[12], rtol=1e-9)
+    assert_says(text, r"makes the ratio $\alpha m$")
     assert abs(tilted.peak) < 1e-6
 
 
@@ -28,7 +37,7 @@ def test_the_means_are_as_the_text_says(text):
     masked_tokens = np.arange(1, 9)
     batch = dv.masked_objective("simple-batch").count_weights(8) * masked_tokens
     assert batch[7] / batch[0] == pytest.approx(8)
-    assert_says(text, "it counts 8 masked tokens eight times as often as one")
+    assert_says(text, "in a large batch it counts 8 masked tokens eight times as often as one")
     each = dv.masked_objective("masked-mean").count_weights(8) * masked_tokens
     assert np.ptp(each) < 1e-9 * each.mean()
 
@@ -39,6 +48,7 @@ def test_the_gaps_in_steps_are_right(text):
         text, f"At 64 steps the gap of the bound is {found.bound[-1] / found.sampler[-1]:.0f}"
     )
     assert found.steps[-1] == 64
+    assert_says(text, "loses about half of its gap", "falls by nearly three quarters")
     assert np.log2(found.bound[-2] / found.bound[-1]) == pytest.approx(1, abs=0.05)
     assert np.log2(found.sampler[-2] / found.sampler[-1]) == pytest.approx(2, abs=0.1)
 
@@ -68,6 +78,13 @@ def test_the_gradients_are_as_noisy_as_the_text_says(text):
     times = found.noise["elbo"] / found.noise["any-order"]
     assert_says(text, f"But that of `elbo` is {times:.1f} times as noisy", "400 batches")
     assert found.cosine > 0.999
+    drawn = draw_masks(dv.masked_objective("any-order"), 64, 6, np.random.default_rng(0))
+    hidden = drawn.mask.sum(1)
+    assert drawn.weight * hidden == pytest.approx(drawn.weight[0] * hidden[0]) and hidden.min() == 1
+    drawn = draw_masks(dv.masked_objective("elbo"), 64, 6, np.random.default_rng(0))
+    rate = expit(-drawn.logsnr)
+    assert drawn.weight * rate == pytest.approx(drawn.weight[0] * rate[0])
+    assert_says(text, "its factor is $6/k$ for $k$ masked tokens, so at most 6")
     lines = printed(NOTEBOOK)
     for name, noise in found.noise.items():
         assert f"{name:10} noise of the gradient {noise:.2f}" in lines

@@ -1,6 +1,7 @@
 """Every number in the prose of notebook 6 is computed here again, and looked for in the text."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from diffviz.lab.experiments import forward_process, roads
 from diffviz.lab.experiments import policy as policy_experiments
 from diffviz.lab.experiments.policy import DEFAULT, WEIGHTINGS
 from diffviz.lab.figures.policy import METHOD_COLOURS
-from diffviz.policy import bandit, steps, surrogates
+from diffviz.policy import bandit, methods, steps, surrogates
 from diffviz.theory import elbo_mixture
+from diffviz.theory.frames import VP
 
 pytestmark = pytest.mark.slow
 
@@ -79,10 +81,20 @@ def test_the_gain_law_by_its_numbers(prose):
         f"| EDM | {coarse_over_fine('edm'):.1f} times |",
         f"| FPO's default | {coarse_over_fine(DEFAULT):.1f} times |",
     )
+    others = {name: policy_experiments.gains(name) for name in WEIGHTINGS if name != "elbo"}
+    assert policy_experiments.SCALES[40] == pytest.approx(1)
+    assert all((np.diff(gains[:41]) > 0).all() for gains in others.values())
+    assert_says(prose, "every other weighting counts a change less, the finer it is")
+    lower = {name for name, gains in others.items() if gains[-1] < 1}
+    assert lower == {DEFAULT, "iddpm-cosine", "min-snr-5-eps"}
+    assert all(
+        (np.diff(gains[40:]) > 0).all() for name, gains in others.items() if name not in lower
+    )
+    assert_says(prose, "FPO's default, `iddpm-cosine` and Min-SNR end lower than at c = 1")
     level, default = np.linspace(-9, 9, 37), WEIGHTINGS[DEFAULT]
     np.testing.assert_allclose(default.weighting(level), np.cosh(level / 4) ** -2 / 4, rtol=1e-12)
     assert dv.verdict(default).peak == pytest.approx(0, abs=0.02)
-    assert_says(prose, "w = sech²(λ/4)/4", "It rises up to λ = 0")
+    assert_says(prose, "w = sech²(λ/4)/4.", "It rises up to λ = 0")
 
 
 def test_flatness_by_its_numbers(prose):
@@ -90,8 +102,7 @@ def test_flatness_by_its_numbers(prose):
     flat = policy_experiments.flatness()
     by_correlation = sorted(flat, key=lambda name: flat[name].correlation)
     assert by_correlation == sorted(flat, key=lambda name: flat[name].ratio)
-    assert_says(prose, "without exception", "every other weighting counts fine changes less")
-    assert all(policy_experiments.gains(name)[20] < 0.99 for name in flat if name != "elbo")
+    assert_says(prose, "without exception")
     lines = printed("06_policy")
     for name, row in flat.items():
         found_line = f"{name:14} fine/coarse {row.ratio:.3f}, correlation {row.correlation:.3f}, w "
@@ -157,6 +168,9 @@ def test_draws_by_their_numbers(prose):
     assert correlations(DEFAULT, "coarse")[8] < coarse[8]
     assert default[8] < both[8]
     assert default[32] > both[32]
+    noiseless = policy_experiments.changes()["both"].correlation("fm-ot")
+    assert float(both[128]) > noiseless
+    assert_says(prose, f"flow matching has {both[128]} on both changes", f"noise {noiseless:.3f}")
 
 
 def test_mean_ratios_by_their_numbers(prose):
@@ -230,6 +244,8 @@ def test_learning_by_its_numbers(prose):
     ends = [history.reward[-1] for history in dpo]
     assert max(ends) - min(ends) > 0.25 * (np.mean(ends) - 0.06)
     assert_says(prose, "wide spread between seeds")
+    assert policy_experiments.RUNS["FPO"].options["draws"] == 4 and methods.FPO().draws == 8
+    assert_says(prose, "with 4 draws for each action in the place of 8")
 
 
 def test_collapse_by_its_numbers(prose):
@@ -273,10 +289,17 @@ def test_noise_of_steps_by_its_numbers(prose):
     assert dance[0] == min(values.min() for values in every.values())
     assert_says(
         prose,
-        f"DanceGRPO adds most, in its last step: {dance[-1]:.1f} times the noise of ancestral",
+        f"DanceGRPO adds most in its last step: {dance[-1]:.1f} times that noise",
         "Its first step adds least of all",
         rf"it would take $a = {np.sqrt(2):.2f}\, \eta$",
     )
+    own = {
+        name: [roads.rule(name).std(*each) for each in pairwise(roads.levels(10))]
+        for name in roads.RULES
+    }
+    assert own["DanceGRPO, η = 0.3"] == pytest.approx([own["DanceGRPO, η = 0.3"][0]] * 10)
+    assert max(map(max, own.values())) == own["Flow-GRPO, a = 0.7"][0]
+    assert_says(prose, "own noise $s$ is the same in each", "that of the first step of Flow-GRPO")
     limit = steps.FlowGRPOStep(0.7).ddim_eta(level[0], level[0] + 1e-6)
     assert limit == pytest.approx(0.7 / np.sqrt(2), rel=1e-4)
     assert_says(prose, r"DDIM with $\eta = a/\sqrt 2$")
@@ -285,13 +308,20 @@ def test_noise_of_steps_by_its_numbers(prose):
         prose,
         f"DanceGRPO pays {costs['DanceGRPO, η = 0.3']:.1f} times the KL of the actions, "
         f"and Flow-GRPO {costs['Flow-GRPO, a = 0.7']:.1f} times",
+        f"even ancestral sampling pays {costs['DDIM, η = 1']:.1f} times there, more than Flow-GRPO",
     )
+    assert costs["DDIM, η = 1"] > costs["Flow-GRPO, a = 0.7"]
 
 
 def test_what_released_code_computes(prose):
     """The d-th root of a ratio, and for CPS a power of 2 s²/d, in other numbers of components."""
     level = [2 * np.log((1 - t) / t) for t in (0.6, 0.5)]
     assert_says(prose, r"the $d$-th root of the exact one", r"^{1/d}", r"^{2 s^2/d}")
+    ancestral = roads.rule("DDIM, η = 1")
+    assert ancestral.frame == VP
+    assert_says(
+        prose, "In the row of DDIM the exact density is taken", "of variance-preserving $z$"
+    )
     for d in (1, 5):
         generator = torch.Generator().manual_seed(d)
         z, x_hat, moved, state = torch.randn(4, 2, d, generator=generator, dtype=torch.float64)
@@ -312,12 +342,20 @@ def test_two_roads_by_their_numbers(prose):
     assert (last["CPS as released"] > last["Flow-GRPO"]).all()
     assert (runs["CPS as released"].goals[:, -1] <= 2).all()
     assert_says(prose, "higher by more than 0.1 at every seed", "at least two of the four goals")
-    assert_says(prose, "Its reward is above that of the exact ratio at every seed")
+    assert_says(prose, "Its reward is above that of Flow-GRPO's exact ratio at every seed")
     above = bandit.Settings()
     assert (above.batch, above.epochs) == (2 * roads.BATCH, 2 * roads.EPOCHS)
     assert_says(prose, "Batches are half as large here as above", "learned from half as long")
+    assert 2 * above.rate == roads.RATE
+    weighting = roads._method("FPO").objective.weighting(np.linspace(-6, 6, 13))
+    flow = WEIGHTINGS["fm-ot"].weighting(np.linspace(-6, 6, 13))
+    np.testing.assert_allclose(weighting, flow, rtol=1e-9)
+    assert_says(prose, "at twice the learning rate", "FPO has the weighting of flow matching")
     assert last["AWM"].max() < last["FPO"].min() < last["FPO"].max() < last["NFT"].min()
     assert_says(prose, "NFT learns faster than FPO, and AWM", "is slowest")
+    (goals,) = re.findall(r"^NFT .*goals \[(.*)\]", printed("06_policy"), re.M)
+    assert sorted(goals.split()) == ["3", "4", "4"]
+    assert_says(prose, "In these runs it has lost one goal at one seed")
     for name in roads.ROADS:
         assert len(runs[name].calls) == roads.BATCHES + 1 == 13
         forward = name in ("FPO", "AWM", "NFT")
@@ -353,3 +391,7 @@ def test_the_exercises_numbers(prose):
     sigmoid = dv.objective("sigmoid-bias2")
     ratio = elbo_mixture.gain(sigmoid, 10.0) / elbo_mixture.gain(sigmoid)
     assert_says(prose, f"= {4 / np.pi**2:.3f}", f"κ(10)/κ(1) is {ratio:.2f}")
+    ends = {name: policy_experiments.gains(name)[-1] for name in WEIGHTINGS if name != "elbo"}
+    nearest = sorted(ends, key=lambda name: abs(np.log(ends[name])))[:2]
+    assert nearest == ["sigmoid-bias2", DEFAULT]
+    assert_says(prose, f"FPO's default comes next, with 1/{1 / ends[DEFAULT]:.2f}")

@@ -9,7 +9,7 @@ from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import NEUTRAL, draw_under, legend
 from diffviz.plots.style import FOCUS, OTHERS
 
-MASKED_LOGSNR = "log-SNR of masking λ = log(α/(1 − α))   [all masked ← → none]"
+NOISED_LOGSNR = "log-SNR λ = log(α/(1 − α))   [all noised ← → none]"
 SHORT = "log-SNR of masking λ   [masked ← → visible]"
 COLOURS = dict(zip(masked.CLASSES, plots.PALETTE, strict=False)) | {
     "elbo": "black",
@@ -102,7 +102,7 @@ def _draw_seen(ax: Axes, run: masked.TrainedMasked) -> None:
         curves,
         xlabel=SHORT,
         ylabel="cross-entropy over masked tokens, nats",
-        title=f"trained under {run.name}: near the floor",
+        title=f"trained under {run.name}: loss and floor",
         colours={"trained network, exactly": colour(run.name), FLOOR: NEUTRAL}.__getitem__,
         ax=ax,
     )
@@ -192,7 +192,7 @@ def masked_noises() -> Axes:
     ax = plots.lines(
         grid,
         densities,
-        xlabel=MASKED_LOGSNR,
+        xlabel=NOISED_LOGSNR,
         ylabel="nats of loss for each nat of λ",
         title=f"three tokens: each area is their entropy, {masked.SMALL.entropy:.2f} nats",
         colours=colours.__getitem__,

@@ -60,7 +60,7 @@ def draw_noise(ax: Axes, steps: int = 10, rules: Sequence[str] = RULES) -> None:
     ax.set(
         xlabel="t where a step starts   [noise → data]",
         ylabel="η of DDIM with as much noise",
-        title=f"how much noise each of {steps} steps adds",
+        title=f"{steps} steps: noise over ancestral noise",
     )
     ax.set_ylim(bottom=0)
 
