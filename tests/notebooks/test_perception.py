@@ -70,6 +70,11 @@ def test_the_levels_of_frequencies_are_right(text):
     )
 
 
+def test_fine_structure_moves_further_with_the_resolution(text):
+    at = [np.interp(10, *perception_experiments.drowning(times)) for times in (4, 8)]
+    assert_says(text, f"In the last halving 10 cycles per image move by {at[1] - at[0]:.1f}")
+
+
 def test_the_shares_of_loss_are_right(text):
     flow, each = perception_experiments.shares("fm-ot"), perception_experiments.shares("fm-ot").each
     rising = [perception_experiments.shares(name).loss for name in BY_SHARE]
@@ -247,7 +252,8 @@ def test_the_projection_rises_for_people_and_falls_for_other_eyes(text):
     assert_says(
         text,
         "For people it *rises* from noise",
-        "For cat, triplefin, goldfish and mouse, on the right",
+        "For cat, triplefin and goldfish, on the right, it is nearly flat up to λ = -6",
+        "For the mouse it falls from the start, and for the tree shrew it rises to λ = -4",
     )
     for name in NAMES:
         projection = seen(name).projection
@@ -258,6 +264,28 @@ def test_the_projection_rises_for_people_and_falls_for_other_eyes(text):
         projection = spectra.implied(spectrum(), sensitivities.species(name), 30).projection
         assert projection(-8.0) > projection(0.0) > projection(8.0)
         assert (np.diff(projection(grid[grid > -6])) < 0).all()
+        noisy = projection(np.linspace(-10, -6, 81))
+        if name == "mouse":
+            assert (np.diff(noisy) < 0).all()
+        else:
+            assert noisy.max() < 1.08 * noisy.min()
+    shrew = spectra.implied(spectrum(), sensitivities.species("tree shrew"), 30).projection
+    levels = np.linspace(-10, 10, 201)
+    assert levels[shrew(levels).argmax()] == pytest.approx(-4, abs=0.3)
+
+
+def test_how_the_projection_leans_by_the_distance_is_as_said(text):
+    """Weight at λ = −10 over that at 10."""
+    near, far = ({name: seen(name, rate).projection for name in NAMES} for rate in (30.0, 60.0))
+    near, far = ({name: w(-10.0) / w(10.0) for name, w in some.items()} for some in (near, far))
+    assert [name for name in NAMES if near[name] > 1] == ["barten_1999"]
+    assert sum(ratio > 1 for ratio in far.values()) == 4
+    assert_says(
+        text,
+        "For four of the five curves λ = -10 then counts less than λ = 10. "
+        f"For the older of Barten's it counts {near['barten_1999']:.1f} times as much",
+        "At 60 pixels per degree it does for four of the five curves",
+    )
 
 
 def median_frequency(level):
@@ -383,7 +411,20 @@ def rate_like_flow_matching(name, low, high):
     def too_flat(rate):
         return middle_slope(name, rate) + 0.5
 
-    return optimize.brentq(too_flat, low, high)
+    return optimize.brentq(too_flat, low, high, xtol=0.01)
+
+
+def test_the_distances_of_flow_matchings_slope_are_as_said(text):
+    found = [rate_like_flow_matching(name, 10, 150) for name in NAMES]
+    newer = rate_like_flow_matching("barten_2004", 10, 150)
+    said = f"at {min(found):.0f} to {max(found):.0f} pixels per degree"
+    assert text.count(said) == 2
+    assert middle_slope(rate=17.0, image="coffee") > -0.5 > middle_slope(rate=18.0, image="coffee")
+    assert_says(
+        text,
+        "(At 17 to 18 pixels per degree for the coffee cup, "
+        f"and at {newer:.0f} for all eight photographs together.)",
+    )
 
 
 def test_the_answers_of_the_exercises_are_right(text):

@@ -79,7 +79,20 @@ def test_ddim_weighs_all_velocities_alike(text):
         text,
         f"sin(π/200) = {flat[-1]:.6f} (to {100 * (1 - flat.min() / flat.max()):.1f} %)",
         f"up to {rising.max() / flat[-1]:.1f} times as much",
+        "1.5 $\\delta$ for the last but one, $\\delta$ for the last",
     )
+    delta = np.pi / 200
+    s, after = np.tan(2 * delta), np.tan(delta)  # of the last step but one
+    assert 2 * delta - np.arctan(after**2 / s) == pytest.approx(1.5 * delta, rel=1e-3)
+    assert rising[-1] < rising[-2] < rising.max()
+
+
+def test_eulers_steps_over_the_noise_are_ddims(text):
+    """Where α and σ are straight in the time; with an x_hat that stays, so that all is exact."""
+    y, x_hat, s, after = 0.7, -0.3, 2.0, 1.3
+    euler = y + (after - s) * (y - x_hat) / s
+    assert euler == pytest.approx(x_hat + after / s * (y - x_hat), rel=1e-12)
+    assert_says(text, "So Euler's steps of $dy/ds$ are DDIM's as well")
 
 
 def test_ten_steps_leave_the_variances_that_are_said(text):
@@ -184,6 +197,9 @@ def test_the_grid_decides_with_few_steps(text):
     assert edm[FM] == pytest.approx(said[0], rel=0.14)
     assert edm[EDM] == pytest.approx(said[1], rel=0.09)
     assert edm[VP] < edm[EDM]
+    exact = [distance("exact", grid, 16) for grid in GRIDS]
+    assert all(list(GRIDS)[int(np.argmin(row))] == VP for row in [exact, *rows])
+    assert_says(text, "All rows, the exact one too, are best on the VP cosine grid")
 
 
 def test_the_error_of_the_network_is_left_with_many_steps(text):
@@ -220,7 +236,12 @@ def own_units(level):
 
 def test_the_exact_denoiser_is_early_done_as_is_said(text):
     small = settled_photos(64)
-    own = own_units(dv.grid(LINEAR.schedule, 100, -16, 16)[30])
+    owns = {
+        name: own_units(dv.grid(path.schedule, 100, -16, 16)[30]) for name, path in GRIDS.items()
+    }
+    own = owns[FM]
+    assert sorted(GRIDS, key=owns.get) == sorted(GRIDS, key=small.get)
+    assert_says(text, "The order of the grids on photographs is the same under both")
     flow, cosine, karras = (100 * GRIDS[name].schedule.cdf(-4) for name in (FM, VP, EDM))
     ring = {name: sampling_experiments.settled("ring8", name)[18] for name in (FM, EDM)}
     assert [small[FM], small[VP], small[EDM]] == pytest.approx([0.7, 0.7, 0.25], abs=0.025)

@@ -329,7 +329,7 @@ def straightness_figure(variance: float = 1.0) -> Axes:
         {"√c (2 − π/2)": np.sqrt(c) * (2 - np.pi / 2)},
         xlabel="variance c of the data",
         ylabel="straightness S, 0 is straight",
-        title="the wider the data, the less straight",
+        title="S grows with the spread of the data",
         outside=None,
         colours=lambda name: "0.35",
         ax=right,
