@@ -78,6 +78,11 @@ def test_the_terms_of_the_ring_are_as_told(text):
     prior_gap = float(ring.terms(-10.0, 10.0)[0] - ring.information(-10.0))
     assert 0 < prior_gap < gap / 1e6
     assert_says(text, "more than a million times smaller")
+    grown = {end: ring.terms(-10.0, end + 0.5)[1] - ring.terms(-10.0, end)[1] for end in (3.0, 8.0)}
+    assert grown[3.0] < 0.25 and 0.48 < grown[8.0] < 0.5
+    assert_says(text, r"$\lambda_{\max} \approx 8$ on the diffusion term grows by almost as much")
+    assert sum(ring.terms(-10.0, 4.0)) - ring.entropy < 0.6 * 100 * np.exp(-4)
+    assert_says(text, "At its left end the gap is smaller")
     vdm, plain = ring.terms(-5.0, 13.3), ring.terms(-10.0, 10.0)
     assert vdm[0] > plain[0]
     assert sum(vdm) < sum(plain)
@@ -126,6 +131,10 @@ def test_one_x_beats_the_bound_as_told(text):
     exact = 2 + np.log(2 * np.pi) / 2
     assert bound < exact
     assert_says(text, f"{bound:.6f} against {exact:.6f}")
+    noise = np.exp(-10.0)
+    own = (np.log1p(2 * noise) - 2 * noise / (1 + 2 * noise)) / 2  # KL of N(0, 1) to the smoothed
+    assert 0 < own < np.log1p(noise) / 2 / 1000  # the gap on average
+    assert_says(text, "the model's own density lies nearer to $-\\log p$ than the bound does")
 
 
 def probe_spread(gaussian):

@@ -92,7 +92,10 @@ def test_hubers_gradient_is_that_of_a_square_times_the_smaller_of_one_and_delta_
 
 
 def test_the_note_says_where_the_curve_of_huber_holds(text, x):
-    (note,) = dv.probe(losses.huber, x).notes
+    measured = dv.probe(losses.huber, x)
+    (note,) = measured.notes
+    assert len(measured.logsnr) == 2000
+    assert_says(text, "makes only 2,000 draws of a loss that is not squared")
     assert "at an error of 0.1 a component; at 1 it is 0.5 times that" in note
     assert_says(text, "it was taken, 0.1, and that the factor at an error of 1 is half of that")
     assert "largest deviation 0.00% at λ = -8.8 over 98% of its draws, ± 2.8% there" in printed(
@@ -184,6 +187,12 @@ def test_the_two_codes_of_min_snr_have_one_weighting(text):
     for name in ("min-snr-5-eps", "min-snr-5-v"):
         factor = dv.objective(name).factor(GRID)  # multiplier times gain²
         assert factor == pytest.approx(np.minimum(1, 5 / snr), rel=1e-9), name
+    density = dv.paths.COSINE.schedule.pdf(GRID) * (np.exp(GRID / 2) + np.exp(-GRID / 2))
+    assert density == pytest.approx(np.full(len(GRID), density[0]), rel=1e-9)
+    assert_says(text, r"proportional to $1/(e^{\lambda/2} + e^{-\lambda/2})$")
+    left = (1 + 1 / snr) * dv.paths.COSINE.schedule.pdf(GRID) * np.exp(GRID / 2)
+    assert left == pytest.approx(np.full(len(GRID), left[0]), rel=1e-9)
+    assert_says(text, r"$1 + e^{-\lambda}$ times the density of the cosine schedule")
 
 
 def test_a_mistake_is_drawn_for_known_letters_only():

@@ -286,7 +286,7 @@ prediction(
         "The network gets eight times as wide. At which noise levels does its excess fall most?",
         {
             "at the noise end": "There the answer is nearly linear in z, and few units do.",
-            MIDDLE: "There noise is a little smaller than the gaps, and the answer bends most.",
+            MIDDLE: "There noise is about as wide as a mode. No other level gains as much.",
             "at λ = 12": "There z is almost x, and little can be wrong.",
         },
         _where_width_buys,
