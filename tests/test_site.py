@@ -510,7 +510,7 @@ def unreached(page):
             ".map(([, place]) => place)"
         )
     )
-    assert len(wanted) > 8
+    assert len(wanted) > 6  # the smallest explorer has a slider, two menus and the tools
     page.locator("h1").click()
     reached = set()
     for _ in range(len(wanted) + 30):

@@ -1,5 +1,7 @@
 """Figures of their own, never pyplot's, with one or several axes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 import numpy as np
@@ -14,6 +16,7 @@ from diffviz import checks
 LEAST_DPI = 5.0  # below it letters have no pixel
 MOST_DPI = 1200.0
 SHARP = 200  # dots per inch of what a notebook shows and keeps
+DIGITS = 9  # of a place in a figure, whose width and height are 1
 ABOVE = 0.08  # inches that stay free above what is drawn
 
 
@@ -42,15 +45,33 @@ class Drawing(Figure):
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """The figure with many dots, and the size in which it is shown."""
-        part = self._below_the_blank()
-        width, height = (round(length * self.dpi) for length in (part.width, part.height))
-        return self._encoded(SHARP, part), {"width": width, "height": height}
+        with self._laid_out():
+            part = self._below_the_blank()
+            width, height = (round(length * self.dpi) for length in (part.width, part.height))
+            return self._encoded(SHARP, part), {"width": width, "height": height}
+
+    @contextmanager
+    def _laid_out(self) -> Iterator[None]:
+        """Hold the places that a layout gives, rounded, since its solver's last digits vary."""
+        engine = self.get_layout_engine()
+        if engine is None:
+            yield
+            return
+        self.draw_without_rendering()  # a layout takes its room when it is drawn
+        self.set_layout_engine("none")
+        for ax in self.axes:
+            in_layout = ax.get_in_layout()
+            places = ax.get_position(original=True).extents
+            ax.set_position(Bbox.from_extents(*np.round(places, DIGITS)))
+            ax.set_in_layout(in_layout)
+        try:
+            yield
+        finally:
+            self.set_layout_engine(engine)
 
     def _below_the_blank(self) -> Bbox:
         """The figure in inches, without the room that is kept for a title where there is none."""
         width, height = self.get_size_inches()
-        if self.get_layout_engine() is not None:
-            self.draw_without_rendering()  # a layout takes its room when it is drawn
         drawn = self.get_tightbbox(self.canvas.get_renderer())  # type: ignore[attr-defined]
         top = np.ceil((drawn.y1 + ABOVE) * self.dpi) / self.dpi  # at a whole dot
         return Bbox.from_extents(0, 0, width, min(height, top))

@@ -31,18 +31,18 @@ class ExplorerPage:
 # In the order of the pages. One that the browser cannot compute alone is left out.
 EXPLORERS = (
     ExplorerPage(
-        "noise",
-        "Noise levels",
-        "NoiseExplorer",
-        "Move a photograph and a cloud of points from noise to data, and see how strongly recipes "
-        "weight each level.",
-    ),
-    ExplorerPage(
         "composer",
         "Recipe composer",
         "ComposerExplorer",
         "Put a path, a law of times, a target and a multiplier together, and see which published "
         "objectives have the same weighting.",
+    ),
+    ExplorerPage(
+        "noise",
+        "Noise levels",
+        "NoiseExplorer",
+        "Move a photograph and a cloud of points from noise to data, and see how strongly recipes "
+        "weight each level.",
     ),
     ExplorerPage(
         "weighting",

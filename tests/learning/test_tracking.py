@@ -154,6 +154,14 @@ def test_empty_bins_stay_empty_and_draws_outside_are_counted_apart(end):
     assert loss == end / 2 and np.isnan(stderr) and seen == end / (2 + end)
 
 
+@pytest.mark.parametrize("bins", [2, 8, 40, 100, 334])
+@pytest.mark.parametrize("reach", [1.0, 6.6, 10.0, 13.3, 20.0])
+def test_a_level_in_the_very_middle_is_in_the_bin_above_it(bins, reach):
+    tracker = LossByLogSNR(np.linspace(-reach, reach, bins + 1))
+    tracker.update(np.zeros(1), np.ones(1))
+    assert np.flatnonzero(tracker.count).tolist() == [bins // 2 + 1]
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_both_ends_of_the_edges_are_inside(dtype):
     for edges in (

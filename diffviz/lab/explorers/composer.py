@@ -39,7 +39,7 @@ TIPS = {
 }
 COLOURS = {"p": SUBJECT, "gain²": BESIDE, "c": THIRD, "w": OWN}
 YLABELS = {  # on each scale; a loss density has no parts
-    LOGARITHMIC: "log₁₀, 0 at the anchor",
+    LOGARITHMIC: "log₁₀, 0 at λ = {:g}",
     "w / max": "over its maximum",
 }
 TITLE = "p, gain², c and their product w, on the {} error"
@@ -196,7 +196,7 @@ class ComposerExplorer(ViewExplorer):
             axis.place(self.grid),
             curves,
             xlabel=axis.label,
-            ylabel=YLABELS[state["scale"]],
+            ylabel=YLABELS[state["scale"]].format(state["anchor"]),
             title=TITLE.format(plots.ERROR_OF[base]),
             xscale=axis.scale,
             ylim=drawn_limits(curves, look),

@@ -255,7 +255,7 @@ class ViewExplorer(anywidget.AnyWidget):
 
     @property
     def png(self) -> bytes:
-        """What a saved notebook keeps: the picture under a line that says what is set, as a PNG."""
+        """The picture that a saved notebook keeps, as a PNG; a line above it says what is set."""
         picture, _ = self._still()
         return picture
 
