@@ -4,6 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from diffviz import plots
@@ -30,6 +31,27 @@ def test_room_for_a_title_is_shown_only_where_there_is_one(title):
     assert size["width"] == 700
     assert pixels.shape == (2 * size["height"], 1400)
     assert tuple(ax.figure.get_size_inches()) == (7, 4)
+
+
+def test_a_layout_is_held_at_rounded_places_while_a_figure_shows_itself(monkeypatch):
+    figure = plots.canvas.Drawing(figsize=(5, 3), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = np.ravel(figure.subplots(2, 2))
+    held = []
+    show = plots.canvas.Drawing._encoded
+
+    def watched(*arguments):
+        held.extend(ax.get_position(original=True).extents for ax in axes)
+        return show(*arguments)
+
+    monkeypatch.setattr(plots.canvas.Drawing, "_encoded", watched)
+    figure._repr_png_()
+    np.testing.assert_array_equal(held, np.round(held, 9))
+    assert all(ax.get_in_layout() for ax in axes)
+    before = axes[0].get_position().x0
+    axes[0].set_ylabel("a label that takes room")
+    figure.draw_without_rendering()
+    assert axes[0].get_position().x0 > before + 0.01  # the layout is at work again
 
 
 def test_axes_come_row_by_row_on_a_figure_of_that_size():

@@ -347,7 +347,7 @@ def test_an_interpolated_path_goes_from_the_clean_end_of_one_to_the_noisy_end_of
         (lambda: paths.restricted(LINEAR, 0.6, 0.4), "start < end"),
         (lambda: paths.restricted(LINEAR, -0.1, 0.4), "start < end"),
         (lambda: paths.interpolated(LINEAR, paths.COSINE), "restricted"),
-        (lambda: laws.atoms([1.0, 1.0]), "increasing"),
+        (lambda: laws.atoms([1.0, 1.0]), "distinct"),
         (lambda: laws.atoms([1.0, -np.inf]), "finite"),
         (lambda: laws.atoms([1.0, 2.0], [1.0, -1.0]), "mass"),
         (lambda: laws.atoms([1.0, 2.0], [1.0]), "mass"),
