@@ -207,7 +207,7 @@ function lawChart(mixture, besides, xlim, { label, colours }) {
     x,
     curves,
     xlabel: label,
-    ylabel: "over its largest value",
+    ylabel: "over its largest size",
     title: "the law of noise levels",
     xlim,
     ylim: [-1.1, 1.1],

@@ -282,7 +282,7 @@ def law_chart(mixture: SignedMixture, besides: dict[str, SignedMixture], ends: L
         | {name: other.scaled_law for name, other in besides.items()}
         | {LAW: law, NEGATIVE: negative(law)},
         xlabel=plots.LOGSNR,
-        ylabel="over its largest value",
+        ylabel="over its largest size",
         title="the law of noise levels",
         xlim=ends,
         ylim=(-1.1, 1.1),
