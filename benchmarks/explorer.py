@@ -22,13 +22,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain
 from pathlib import Path
 from shutil import which
@@ -43,6 +41,10 @@ from diffviz.lab.explorers.view import ViewExplorer
 from diffviz.lab.explorers.weighting import WeightingExplorer
 from diffviz.web import bundle
 from diffviz.web.pictures import to_message
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from chromium import served
 
 KINDS = tuple(name for name in explorers.__all__ if name[0].isupper())
 CELL = "from diffviz.lab.explorers import {0}\n\n{0}()"
@@ -119,27 +121,6 @@ def print_kernel(steps: int) -> None:
 
 
 # --- servers and a browser ------------------------------------------------------------------------
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Files of a folder, without a line for each request."""
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a server on this machine that gives out the files of a folder."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager

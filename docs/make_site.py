@@ -28,6 +28,7 @@ from pages import catalogue, claims, explorers, gallery, notebooks, popular  # n
 from pages.folders import Folders, Selection  # noqa: E402
 
 EPOCH = "1735689600"  # the date that Sphinx would write, fixed
+FIRST = "composer"  # the explorer of the first page, whose links move its controls
 CHUNK = 13  # objectives whose pages one process makes at a time
 
 
@@ -65,7 +66,8 @@ def write_start(folders: Folders, selection: Selection, shown: tuple) -> None:
     guide = (HERE / "pages" / "instructors.md").read_text(encoding="utf-8")
     folders.write("instructors.md", guide)
     text = (HERE / "pages" / "start.md").read_text(encoding="utf-8")
-    place = explorers.host(shown[0], "", at_once=True)
+    first = next(page for page in shown if page.name == FIRST)
+    place = explorers.host(first, "", at_once=True)
     text = text.replace("EXPLORER\n", place).replace("COUNT", str(len(selection.objectives)))
     folders.write("index.md", text)
 

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from flow_curve import off_flow_matching
 
 from diffviz.probing.coupling import without_common_factors
 from diffviz.probing.measure import probe
@@ -201,14 +202,6 @@ def test_the_target_of_a_loss_that_ranks_samples_is_named(loss):
     assert not is_called_equal(measured)
 
 
-def flow_is_off(measured):
-    """Largest deviation from exp(-λ/2)."""
-    edges = measured.edges(20, 0.96)
-    exact = -np.diff(np.exp(-edges / 2)) / np.diff(edges)
-    ratio = measured.weighting(edges)[0] / exact
-    return np.abs(ratio / np.median(ratio) - 1).max()
-
-
 def clamped(model, x):
     return sample_losses(model, x)[0].clamp(max=2.5).mean()
 
@@ -226,7 +219,7 @@ def test_a_clamped_loss_is_read_below_its_bound(loss, sign):
     assert says(measured, "have a negative weight") == (sign < 0)
     assert not is_called_equal(measured)
     assert np.sign(measured.multiplier).mean() == sign
-    assert flow_is_off(measured) < 0.01
+    assert off_flow_matching(measured) < 0.01
 
 
 def test_a_clamped_loss_of_a_target_without_a_name_is_refused():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from flow_curve import off_flow_matching
 from torch.nn import functional as F
 
 from diffviz.probing.measure import probe
@@ -12,14 +13,6 @@ LENGTHS = 8 + torch.arange(32) % 2
 TOKENS = torch.randn(32, 10, 6, generator=torch.Generator().manual_seed(0))
 TOKENS[torch.arange(10) >= LENGTHS[:, None]] = 0
 SMOOTH = {"delta": 0.5, "reduction": "none"}
-
-
-def off(measured):
-    """Largest deviation from flow matching in 20 bins over 96 % of the draws."""
-    edges = measured.edges(20, 0.96)
-    exact = -np.diff(np.exp(-edges / 2)) / np.diff(edges)
-    ratio = measured.weighting(edges)[0] / exact
-    return np.abs(ratio / np.median(ratio) - 1).max()
 
 
 def says(measured, text):
@@ -78,7 +71,7 @@ LOSSES = (
 def test_a_mask_that_is_made_of_the_data_leaves_the_weighting_as_it_is(loss):
     measured = probe(loss, TOKENS, draws=2000)
     assert measured.kind == "u"
-    assert off(measured) < 0.02
+    assert off_flow_matching(measured) < 0.02
 
 
 def masked_input(model, x):
@@ -105,7 +98,7 @@ def test_noise_that_is_masked_as_the_data_are_is_read_and_named(loss):
     """With the data off the mask is empty, and no noise reaches the network."""
     measured = probe(loss, TOKENS, draws=2000)
     assert measured.kind == "u"
-    assert off(measured) < 0.02
+    assert off_flow_matching(measured) < 0.02
     assert says(measured, "of the components reach the network without data")
     assert "equal to" not in str(Report(**vars(measured)))
 

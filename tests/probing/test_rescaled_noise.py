@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from flow_curve import off_flow_matching
 from torch.nn import functional as F
 
 from diffviz.probing.draws import Known, RandomCall
@@ -11,14 +12,6 @@ from diffviz.reports.measurement import Report
 
 X = torch.randn(32, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 EACH = (1, 2, 3)
-
-
-def off(measured):
-    """Largest deviation from flow matching in 20 bins over 96 % of the draws."""
-    edges = measured.edges(20, 0.96)
-    exact = -np.diff(np.exp(-edges / 2)) / np.diff(edges)
-    ratio = measured.weighting(edges)[0] / exact
-    return np.abs(ratio / np.median(ratio) - 1).max()
 
 
 def says(measured, text):
@@ -48,7 +41,7 @@ def test_white_noise_that_is_rescaled_by_its_own_statistics_is_read_and_named(na
 
     measured = probe(loss, X, draws=500)
     assert measured.kind == "u"
-    assert off(measured) < 0.005
+    assert off_flow_matching(measured) < 0.005
     assert says(measured, "the noise is rescaled by its own statistics")
     assert "equal to" not in str(Report(**vars(measured)))
 
@@ -61,7 +54,7 @@ def test_pairs_of_opposite_noise_over_their_spread_are_read():
 
     measured = probe(loss, X, draws=500, batch=20)
     assert measured.kind == "u"
-    assert off(measured) < 0.005
+    assert off_flow_matching(measured) < 0.005
 
 
 def haar(values):
@@ -86,7 +79,7 @@ def centred(model, x):
 def test_noise_that_is_turned_or_centred_has_the_weighting_of_white_noise(loss):
     measured = probe(loss, X, draws=500)
     assert measured.kind == "u"
-    assert off(measured) < 0.005
+    assert off_flow_matching(measured) < 0.005
     assert not says(measured, "correlated")
 
 
@@ -97,7 +90,7 @@ def test_noise_of_numpy_over_its_own_spread_is_read_too():
 
     measured = probe(loss, X, draws=500)
     assert measured.kind == "u"
-    assert off(measured) < 0.005
+    assert off_flow_matching(measured) < 0.005
 
 
 def test_centring_each_sample_leaves_no_noise_in_one_direction_and_is_named():
@@ -128,6 +121,6 @@ def test_data_that_are_standardised_over_the_batch_are_read():
 
     measured = probe(loss, 3 * X + 2, draws=500)
     assert measured.kind == "u"
-    assert off(measured) < 0.005
+    assert off_flow_matching(measured) < 0.005
     assert says(measured, "data reach the network changed")
     assert not measured.exact

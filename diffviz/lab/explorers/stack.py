@@ -31,11 +31,11 @@ RANGE = (LOWEST, HIGHEST)  # λ in nats
 LOST_RANGE = (1e-3, 1e3)  # nats; what is lost below that is told by the table alone
 LEAST = 1e-9  # nats, below which a difference of terms is only rounding
 HEAD = ("nats", "prior", "diffusion", "reconstruction", "−ELBO", "bits/dim")
-LOST_HEAD = ("lost", "at λ_min", "by the steps", "at λ_max", "in all")
 
 # curves: the names in the legends
 LAYERS, LIMIT = "layers", "no steps"
 AT_NOISE, BY_STEPS, AT_DATA, IN_ALL = "at λ_min", "by the steps", "at λ_max", "in all"
+LOST_HEAD = ("lost", AT_NOISE, BY_STEPS, AT_DATA, IN_ALL)
 # the colours that the figures of the ELBO give to prior, diffusion, reconstruction and −ELBO
 COLOURS = {
     LIMIT: REFERENCE,
