@@ -22,7 +22,7 @@ from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from diffviz.checks import finite, number, positive, real_numbers
+from diffviz.checks import finite, number, positive, real_numbers, require
 from diffviz.theory.frames import Curve
 from diffviz.theory.laws import Transformed, Truncation, exceeded
 from diffviz.theory.losses import ErrorOnGrid
@@ -57,6 +57,7 @@ SMALLEST = 1e-311  # of w, of which float64 has few digits
 FAINT = 1e-100  # of the largest value of w; panels that stay below have w to no digits
 EVEN_SHARES = np.arange(1, 16) / 16  # of a law, at whose quantiles panels end
 TAIL_SHARES = 10.0 ** -np.array([2, 3, 6, 9, 12, 15])
+FAR = 60.0  # |λ| in nats beyond which a gain at ordinary scales has nothing left
 AROUND = 10.0 ** np.arange(-9, 0)  # distances in nats from a point at which panels end too
 
 
@@ -74,6 +75,25 @@ class Masses(NamedTuple):
     mass: NDArray
     level: NDArray
     lump: NDArray
+
+    def gain(self, scale: ArrayLike) -> NDArray[np.float64]:
+        """The gain κ_w(c) at many scales, from the first form; see ``gain``.
+
+        Args:
+            scale: Variances c, above 0, any shape.
+
+        Returns:
+            κ_w(c), in the shape of ``scale``.
+
+        Raises:
+            TypeError: A scale is no number.
+            ValueError: A scale is not finite, or not above 0.
+        """
+        variance = finite(scale, "scale")
+        lowest = variance.min(initial=np.inf)
+        require(lowest > 0, f"scale must be > 0, got {lowest:g}")
+        shifted = self.logsnr + np.log(variance)[..., None]
+        return (expit(shifted) * expit(-shifted)) @ self.mass
 
 
 @dataclass(frozen=True)
@@ -348,7 +368,7 @@ def masses(w: WeightingLike, low: float = -20.0, high: float = 20.0) -> Masses:
     return Masses(fitted.nodes.ravel(), mass.ravel(), level, lump)
 
 
-def gain(w: WeightingLike, scale: float = 1.0, low: float = -60.0, high: float = 60.0) -> float:
+def gain(w: WeightingLike, scale: float = 1.0, low: float = -FAR, high: float = FAR) -> float:
     """What a weighted loss makes of a log-ratio: κ_w(c) = ∫ w(λ) s′(λ + ln c) dλ, s the sigmoid.
 
     If N(μ, c) moves its mean, L_w(old) − L_w(new) is κ_w(c) times the log-ratio, for every x. For
@@ -368,7 +388,4 @@ def gain(w: WeightingLike, scale: float = 1.0, low: float = -60.0, high: float =
         ValueError: The scale is not above 0, low >= high, or w is negative, not finite, or noise at
             every scale.
     """
-    shift = np.log(positive(scale, "scale"))
-    parts = masses(w, low, high)
-    slope = expit(parts.logsnr + shift) * expit(-parts.logsnr - shift)
-    return float(parts.mass @ slope)
+    return float(masses(w, low, high).gain(positive(scale, "scale")))

@@ -140,6 +140,20 @@ def test_the_gain_is_what_the_loss_makes_of_a_moved_gaussian():
         assert abs(gap.mean() - gain(W["sd3"], c) * ratio) < 4 * gap.std() / len(gap) ** 0.5
 
 
+@pytest.mark.parametrize("name", ["fm-ot", "sd3", "min-snr-5-eps"])
+def test_gains_at_many_scales_are_the_single_ones_and_the_integral(name):
+    scales = np.logspace(-4, 1, 6).reshape(2, 3)
+    found = masses(W[name], -60, 60).gain(scales)
+    assert found.shape == scales.shape
+    assert masses(W[name]).gain([]).shape == (0,)
+    logsnr = np.linspace(-60, 60, 240_001)
+    for c, one in zip(scales.ravel(), found.ravel(), strict=True):
+        slope = expit(logsnr + np.log(c)) * expit(-logsnr - np.log(c))
+        weight = W[name].weighting(logsnr)
+        assert one == pytest.approx(gain(W[name], c), rel=1e-12)
+        assert one == pytest.approx(np.trapezoid(weight * slope, logsnr), rel=1e-6)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -149,6 +163,8 @@ def test_the_gain_is_what_the_loss_makes_of_a_moved_gaussian():
         (lambda: masses(lambda l: np.full_like(l, np.nan)), "finite"),
         (lambda: masses(lambda l: 1 + np.modf(np.sin(l) * 1e9)[0] ** 2), "noise at every scale"),
         (lambda: gain(W["fm-ot"], 0), "scale"),
+        (lambda: masses(W["fm-ot"]).gain([1.0, -2.0]), "scale must be > 0, got -2"),
+        (lambda: masses(W["fm-ot"]).gain(np.nan), "scale must be finite"),
     ],
 )
 def test_bad_input_is_refused_with_the_way_out(make, says):

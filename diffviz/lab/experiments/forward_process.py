@@ -129,5 +129,5 @@ def forward_gains(name: str) -> NDArray:
     Raises:
         ValueError: The name is unknown.
     """
-    w = forward_objective(name)
-    return np.array([elbo_mixture.gain(w, c) for c in SCALES]) / elbo_mixture.gain(w)
+    parts = elbo_mixture.masses(forward_objective(name), -elbo_mixture.FAR, elbo_mixture.FAR)
+    return parts.gain(SCALES) / parts.gain(1.0)

@@ -289,6 +289,22 @@ def mean_ratios() -> dict[str, NDArray]:
 # --- the gain law ------------------------------------------------------------------------------
 
 
+@lru_cache(64)
+def gain_masses(name: str) -> elbo_mixture.Masses:
+    """A weighting as masses on levels, from which its gain at any scale is one sum.
+
+    Args:
+        name: One of ``WEIGHTINGS``, else of the catalogue.
+
+    Returns:
+        The masses.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
+    return elbo_mixture.masses(known(name), -elbo_mixture.FAR, elbo_mixture.FAR)
+
+
 @cached
 def gains(name: str) -> NDArray:
     """How strongly a weighting counts changes at scale c, over that at c = 1.
@@ -302,8 +318,8 @@ def gains(name: str) -> NDArray:
     Raises:
         ValueError: The name is unknown.
     """
-    entry = known(name)
-    return np.array([elbo_mixture.gain(entry, c) for c in SCALES]) / elbo_mixture.gain(entry)
+    parts = gain_masses(name)
+    return parts.gain(SCALES) / parts.gain(1.0)
 
 
 def two_scale_correlation(ratio: ArrayLike, share: float = 0.5) -> float | NDArray:

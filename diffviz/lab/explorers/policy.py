@@ -20,7 +20,6 @@ from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.weighting import entry_chips
 from diffviz.lab.explorers.work import Newest
 from diffviz.lab.figures.policy import METHOD_COLOURS
-from diffviz.theory import elbo_mixture
 from diffviz.web.description import Action, Chip, Chips, Control, Description, Menu, Slider, State
 from diffviz.web.pictures import Chart, Cloud, Note, Panel, Table, View, Working
 
@@ -71,7 +70,6 @@ def drawn(name: str, m: int, n: int, seed: int) -> Draws:
     return logsnr.reshape(m, -1), factor.reshape(m, -1), noise
 
 
-@lru_cache(1024)
 def gain(name: str, variance: float) -> float:
     """Gain κ(c) of a weighting.
 
@@ -82,7 +80,7 @@ def gain(name: str, variance: float) -> float:
     Returns:
         The gain.
     """
-    return float(elbo_mixture.gain(policy_experiments.known(name), variance))
+    return float(policy_experiments.gain_masses(name).gain(variance))
 
 
 def weighting_chips() -> tuple[Chip, ...]:
