@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MultipleLocator
+from matplotlib.ticker import MultipleLocator, NullFormatter
 from numpy.typing import NDArray
 
 from diffviz import plots
@@ -99,7 +99,7 @@ def share_scale(panels: Sequence[Axes]) -> None:
     """Leave the vertical axis of panels with one scale to the first of them."""
     for ax in panels[1:]:
         ax.set_ylabel("")
-        ax.tick_params(labelleft=False)
+        ax.yaxis.set_major_formatter(NullFormatter())
     panels[0].figure.subplots_adjust(wspace=0.08)
 
 
@@ -182,7 +182,8 @@ def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
             ax.set_xlabel(SHORT_LOGSNR)
         if ax is not weightings:
             ax.set_ylabel("density per nat" if place % columns == 0 else "")
-            ax.tick_params(labelleft=place % columns == 0)
+            if place % columns:
+                ax.yaxis.set_major_formatter(NullFormatter())
     panels[0].figure.subplots_adjust(wspace=0.22, hspace=0.32)
     return panels[0]
 
