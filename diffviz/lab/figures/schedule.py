@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MultipleLocator, NullFormatter
+from matplotlib.ticker import MultipleLocator
 
 from diffviz import plots
 from diffviz.checks import count
@@ -146,7 +146,7 @@ def equal_times(path: Path = COSINE, n: int = 24, strip: plots.Strip | None = No
         ax.set_xlim(left, right)
         ax.grid(False)
     upper.figure.subplots_adjust(hspace=0.14)
-    upper.xaxis.set_major_formatter(NullFormatter())
+    upper.set_xticks([])
     put_under([lower], strip)
     return upper
 
