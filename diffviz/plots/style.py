@@ -43,6 +43,7 @@ OTHERS = (
 )
 NEGATIVE = "#CC3311"  # parts of a density below 0
 DRAWN = "#D0006F"  # what a reader draws by hand
+BEST = "#222222"  # the best that there can be; nearly black, since black is the ELBO's colour
 FOCUS = "#4433EE"  # what a picture is about
 REFERENCE = "#A5A5A5"  # what is known exactly, or lies behind the rest
 

@@ -148,6 +148,7 @@ export class ChartPanel {
     /** @type {any} */
     this.uplot = null;
     this.structure = "";
+    this.direction = 1;
     this.placed = ""; // the labels and the room for which they were placed
     this.size = { width: 0, height: 0 };
     /** @type {{points: number[][], last: PointerEvent} | null} */
@@ -162,13 +163,14 @@ export class ChartPanel {
     this.dashes = dashesOf(chart);
     this.table = tableOf(chart);
     this.limits = this.limitsOf(chart);
+    this.direction = chart.xlim && chart.xlim[0] > chart.xlim[1] ? -1 : 1; // of the horizontal axis
     this.title.textContent = chart.title;
     const keys = chart.strokes ? "; arrow keys move the crosshair, Enter draws to it" : "";
     this.plot.setAttribute("aria-label", `${chart.ylabel} over ${chart.xlabel}${keys}`);
     this.draw();
   }
 
-  /** The ends of both axes. */
+  /** The ends of both axes, the lower first. */
   limitsOf(chart) {
     const dots = Object.values(chart.dots);
     const bands = Object.values(chart.bands).flat();
@@ -176,7 +178,7 @@ export class ChartPanel {
     const isLog = chart.yscale === "log";
     const inside = (values) => (isLog ? [...values].filter((value) => value > 0) : values);
     return {
-      x: chart.xlim ?? extent(all(x, ...dots.map((pair) => pair[0]))),
+      x: [...(chart.xlim ?? extent(all(x, ...dots.map((pair) => pair[0]))))].sort((a, b) => a - b),
       y:
         chart.ylim ??
         extent(inside(all(...curves, ...bands, ...dots.map((pair) => pair[1]))), isLog ? 0 : 0.04),
@@ -193,7 +195,7 @@ export class ChartPanel {
     this.placeLabels(this.size);
     const outside = [this.xlabel, this.ylabel].map((label) => label.textContent !== "");
     const structure = JSON.stringify(
-      [names, xscale, yscale, shades, outside, this.dashes, strokes, dark],
+      [names, xscale, yscale, this.direction, shades, outside, this.dashes, strokes, dark],
     );
     if (structure === this.structure) {
       this.uplot.batch(() => {
@@ -261,7 +263,7 @@ export class ChartPanel {
     return {
       ...this.size,
       legend: { show: false },
-      scales: { x: scale("x"), y: scale("y") },
+      scales: { x: { ...scale("x"), dir: this.direction }, y: scale("y") },
       axes: [
         { ...axis, label: xlabel, size: 34, space: tickSpace(26, 50) },
         { ...axis, label: ylabel, size: 46, space: tickSpace(16, 30) },
@@ -320,7 +322,7 @@ export class ChartPanel {
     event.stopPropagation();
     const x = this.table[0];
     const from = this.uplot.cursor.idx ?? Math.floor(x.length / 2);
-    const index = Math.max(0, Math.min(x.length - 1, from + step));
+    const index = Math.max(0, Math.min(x.length - 1, from + this.direction * step));
     this.penHeight = Math.max(0, Math.min(1, this.penHeight + rise));
     const top = isDrawn ? (1 - this.penHeight) * this.uplot.over.clientHeight : 10;
     this.uplot.setCursor({ left: this.uplot.valToPos(x[index], "x"), top });

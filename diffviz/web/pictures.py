@@ -37,7 +37,8 @@ class Chart:
         title: What stands above.
         xscale: "linear" or "log".
         yscale: "linear" or "log".
-        xlim: Ends of the horizontal axis; by default those of the places.
+        xlim: Ends of the horizontal axis, the left one first, which may be the larger; by default
+            those of the places.
         ylim: Ends of the vertical axis; by default those of the values.
         colours: Name to "#RRGGBB"; by default each objective has its own.
         dashes: Name to an index of ``plots.DASHES``; by default the curves that would hide each

@@ -23,7 +23,7 @@ import { expit, logExpit } from "./special.js";
  * @typedef {Record<"hypsecant" | "logistic" | "normal" | "uniform", Float64Array>} Quantiles
  *
  * @typedef {{label: string, colours: Record<string, string>}} Data Label of the axis of λ, and the
- *   colours of the weightings and of the density.
+ *   colours of the densities, of the best one and of the one without a shift.
  *
  * @typedef {{second: number, least: number, missed: number}} Cost
  */
@@ -32,6 +32,7 @@ const SIX = "six views";
 const LIVE = "live loss";
 const LOOKS_AT = "p(λ)";
 const SPENDS = "the best p: w·mmse";
+const UNSHIFTED = "no shift";
 const GRID = linspace(-20, 20, 801);
 /** @type {[number, number]} */
 const SEEN = [-12, 12]; // the part of it that is drawn
@@ -39,7 +40,7 @@ const INFINITE = 40; // |λ| in nats that stands for infinity
 const POINTS = 8001; // of an integral over λ
 const TIMES = linspace(0.001, 0.999, 400);
 /** @type {Record<string, [number, number]>} */
-const RANGES = { t: [0, 1], λ: [-15, 15], σ: [0, 1] };
+const RANGES = { t: [1, 0], λ: [-15, 15], σ: [1, 0] }; // noise on the left
 
 // --- densities --------------------------------------------------------------------------------
 
@@ -237,7 +238,7 @@ function drawPanels(state, data) {
   const logBest = loss.map((value, index) => Math.log10(value / total) + 0 * logp[index]);
   const added = logBest.map((value, index) => 2 * value - logp[index] / Math.LN10);
   const inside = trapezoid(added.map((value) => (Number.isNaN(value) ? 0 : 10 ** value)), GRID);
-  const shades = { [LOOKS_AT]: data.colours[LOOKS_AT], [SPENDS]: data.colours[state.weighting] };
+  const shades = { [LOOKS_AT]: data.colours[state.density], [SPENDS]: data.colours[SPENDS] };
   const [first, ...rest] = costTexts(cost, inside);
   return [
     densityChart(logp.map(Math.exp), loss.map((value) => value / area), data.label, shades),
@@ -260,38 +261,55 @@ function drawPanels(state, data) {
 // --- six views --------------------------------------------------------------------------------
 
 /**
- * The density as a schedule under uniform time, in six views.
+ * What six views show of a schedule under a shift.
+ * @param {Density} density
+ * @param {number} shift
+ * @returns {Record<string, Float64Array>}
+ */
+function viewsOf(density, shift) {
+  const start = density.levels(standardQuantiles());
+  const logsnr = start.map((level) => level - 2 * Math.log(shift));
+  const sigma = logsnr.map((level) => Math.sqrt(expit(-level)));
+  const p = start.map(density.law.pdf);
+  const overSigma = p.map((value, index) => (value * 2) / (sigma[index] * expit(logsnr[index])));
+  return { time: TIMES, logsnr, sigma, p, overSigma, slope: p.map((value) => -1 / value) };
+}
+
+/**
+ * The density as a schedule under uniform time, in six views; under a shift also without it.
  * @param {State} state
  * @param {Data} data
  * @returns {Record<string, any>[]}
  */
 function sixPanels(state, data) {
   const density = DENSITIES[state.density](state);
-  const start = density.levels(standardQuantiles());
-  const logsnr = start.map((level) => level - 2 * Math.log(state.shift));
-  const sigma = logsnr.map((level) => Math.sqrt(expit(-level)));
-  const p = start.map(density.law.pdf);
-  const overSigma = p.map((value, index) => (value * 2) / (sigma[index] * expit(logsnr[index])));
-  const slope = p.map((value) => -1 / value);
-  /** @type {[Float64Array, Float64Array, string, string, string, [number, number] | null][]} */
+  const name = state.density;
+  /** @type {Record<string, Record<string, Float64Array>>} */
+  const drawn = { [name]: viewsOf(density, state.shift) };
+  if (state.shift !== 1) drawn[UNSHIFTED] = viewsOf(density, 1);
+  /** @type {(key: string) => Record<string, Float64Array>} */
+  const each = (key) =>
+    Object.fromEntries(Object.entries(drawn).map(([one, views]) => [one, views[key]]));
+  /** @type {[string, string, string, string, string, [number, number] | null][]} */
   const views = [
-    [TIMES, logsnr, "t", "λ", "λ over time", [-15, 15]],
-    [TIMES, sigma, "t", "σ", "σ over time", [0, 1.02]],
-    [logsnr, sigma, "λ", "σ", "σ over λ", [0, 1.02]],
-    [logsnr, p, "λ", "p(λ)", "p over λ", null],
-    [sigma, overSigma, "σ", "p(σ)", "p over σ", [0, 6]],
-    [TIMES, slope, "t", "dλ/dt", "speed dλ/dt", [-60, 0]],
+    ["time", "logsnr", "t", "λ", "λ over time", [-15, 15]],
+    ["time", "sigma", "t", "σ", "σ over time", [0, 1.02]],
+    ["logsnr", "sigma", "λ", "σ", "σ over λ", [0, 1.02]],
+    ["logsnr", "p", "λ", "p(λ)", "p over λ", null],
+    ["sigma", "overSigma", "σ", "p(σ)", "p over σ", [0, 6]],
+    ["time", "slope", "t", "dλ/dt", "speed dλ/dt", [-60, 0]],
   ];
-  return views.map(([x, y, xlabel, ylabel, title, ylim]) =>
+  return views.map(([place, value, xlabel, ylabel, title, ylim]) =>
     chart({
-      x,
-      curves: { [state.density]: y },
+      x: each(place),
+      curves: each(value),
       xlabel,
       ylabel,
       title,
       xlim: RANGES[xlabel],
       ylim,
-      colours: { [state.density]: data.colours[LOOKS_AT] },
+      colours: { [name]: data.colours[name], [UNSHIFTED]: data.colours[UNSHIFTED] },
+      dashes: { [name]: 0, [UNSHIFTED]: 1 },
     }),
   );
 }

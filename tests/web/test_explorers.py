@@ -1,6 +1,7 @@
 """Explorers in a real browser, with Python behind: what a reader sees, moves and takes away."""
 
 import gc
+import io
 import threading
 import weakref
 from dataclasses import replace
@@ -346,6 +347,18 @@ def test_every_input_has_a_name_and_the_tab_key_reaches_all(opened):
     page.keyboard.press("ArrowRight")
     assert page.locator(".dv-place").text_content().startswith("at ")
     assert page.locator(".dv-entry .dv-value").first.text_content() != ""
+
+
+def test_a_horizontal_axis_may_fall(opened):
+    """Time runs from noise to data: λ over time is low on the left and high on the right."""
+    page = opened(ScheduleExplorer("cosine", picture="six views")).page
+    shot = page.locator(".u-over").first.screenshot()
+    pixels = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=float)
+    blue = np.abs(pixels - [0x00, 0x72, 0xB2]).max(2) < 60
+    rows, columns = np.nonzero(blue)
+    width = pixels.shape[1]
+    left, right = rows[columns < 0.2 * width].mean(), rows[columns > 0.8 * width].mean()
+    assert left > 1.3 * right  # rows count from the top
 
 
 def test_chips_are_found_by_a_search_and_no_more_than_their_number_are_chosen(opened):

@@ -4,9 +4,9 @@ No objective has them, whether by ``plots.COLOURS`` or by the checksum of its na
 them from Python, so that no module of JavaScript has a colour of its own.
 """
 
-from diffviz.plots.style import DRAWN, FOCUS, NEGATIVE, OTHERS, REFERENCE
+from diffviz.plots.style import BEST, DRAWN, FOCUS, NEGATIVE, OTHERS, REFERENCE
 
-__all__ = ["BESIDE", "NEGATIVE", "OWN", "REFERENCE", "SUBJECT", "THIRD"]
+__all__ = ["BESIDE", "BEST", "NEGATIVE", "OWN", "REFERENCE", "SUBJECT", "THIRD"]
 
 SUBJECT = FOCUS  # the quantity that a picture is about
 BESIDE = OTHERS[5]  # what stands beside it

@@ -13,10 +13,12 @@ from diffviz.lab.experiments import schedule as schedule_experiments
 from diffviz.lab.experiments.composer import uniform_levels
 from diffviz.lab.experiments.elbo import known
 from diffviz.lab.experiments.schedule import Filling
+from diffviz.lab.explorers import colours
 from diffviz.lab.explorers.colours import BESIDE, REFERENCE, SUBJECT
 from diffviz.lab.explorers.controls import parameter_slider, require_option
 from diffviz.lab.explorers.view import Changed, ViewExplorer
 from diffviz.lab.explorers.work import Newest
+from diffviz.plots.style import OTHERS
 from diffviz.recipes.entries import CATALOGUE, objective
 from diffviz.theory import analysis, laws
 from diffviz.theory.families import Parameter
@@ -69,6 +71,13 @@ DENSITIES: dict[str, Density] = {
         (Parameter("low", -10, -20, -1, 0.5), Parameter("high", 10, 1, 20, 0.5)),
     ),
 }
+DENSITY_COLOURS = {  # those of the objectives that draw from them
+    "cosine": plots.colour("iddpm-cosine"),
+    "FM, uniform t": plots.colour("fm-ot"),
+    "SD3, logit-normal t": plots.colour("sd3"),
+    "EDM, log-normal σ": plots.colour("edm"),
+    "uniform λ": OTHERS[2],
+}
 LABELS = {"low": "from λ", "high": "to λ"}  # of parameters that are not called by their names
 WEIGHTINGS = (
     "fm-ot",
@@ -84,13 +93,14 @@ RULES = ("kingma-gao", "minimum-variance", "time-warp")
 DRAW, SIX, LIVE = "one draw", "six views", "live loss"
 ANALYTIC, NETWORK = "exact", "network in training"
 LOOKS, SPENDS = "p(λ)", "the best p: w·mmse"
+UNSHIFTED = "no shift"
 NOW, BEFORE, EXACT = "average ± its error", "the run before", "exact"
 DRAWN, ADAPTIVE, BEST = "p(λ)", "adaptive", "w·mmse"
 GRID = np.linspace(-20, 20, 801)  # λ in nats
 SEEN = (-12.0, 12.0)  # the part of it that is drawn
 BATCHES = 200  # of one live loss
 KEPT = 8  # results of live losses that an explorer remembers
-RANGES = {"t": (0.0, 1.0), "λ": (-15.0, 15.0), "σ": (0.0, 1.0)}  # of axes
+RANGES = {"t": (1.0, 0.0), "λ": (-15.0, 15.0), "σ": (1.0, 0.0)}  # of axes, noise on the left
 
 
 class Cost(NamedTuple):
@@ -236,8 +246,8 @@ class ScheduleExplorer(ViewExplorer):
 
     def local_data(self) -> dict[str, Any]:
         """A label and colours; the browser knows the weightings by their formulas."""
-        colours = {name: plots.colour(name) for name in WEIGHTINGS} | {LOOKS: SUBJECT}
-        return {"label": plots.LOGSNR, "colours": colours}
+        shades = DENSITY_COLOURS | {SPENDS: colours.BEST, UNSHIFTED: REFERENCE}
+        return {"label": plots.LOGSNR, "colours": shades}
 
     def _show(self, state: State) -> View:
         """The view of a state."""
@@ -468,7 +478,7 @@ def cost_chart(state: State, cost: Cost) -> Chart:
 
 
 def draw_colours(state: State) -> dict[str, str]:
-    """The colours of the density and of the loss.
+    """The colours of the density and of the best one.
 
     Args:
         state: A value for each control.
@@ -476,7 +486,7 @@ def draw_colours(state: State) -> dict[str, str]:
     Returns:
         Name of the curve to colour.
     """
-    return {LOOKS: SUBJECT, SPENDS: plots.colour(state["weighting"])}
+    return {LOOKS: DENSITY_COLOURS[state["density"]], SPENDS: colours.BEST}
 
 
 def cost_notes(state: State, cost: Cost, chart: Chart) -> tuple[Note, ...]:
@@ -552,33 +562,40 @@ def shift_text(state: State) -> str:
 def six_charts(state: State) -> tuple[Chart, ...]:
     """The density as a schedule under uniform time, in six views.
 
+    Under a shift each view has the schedule without it too. Time and σ run from right to left, so
+    that noise is on the left of all six.
+
     Args:
         state: A value for each control.
 
     Returns:
         The charts.
     """
-    view = schedule_experiments.views(law_of(state), state["shift"])
-    panels = (  # places, values, labels, title, ends of the vertical axis
-        (view.time, view.logsnr, "t", "λ", "λ over time", (-15.0, 15.0)),
-        (view.time, view.sigma, "t", "σ", "σ over time", (0.0, 1.02)),
-        (view.logsnr, view.sigma, "λ", "σ", "σ over λ", (0.0, 1.02)),
-        (view.logsnr, view.logsnr_density, "λ", "p(λ)", "p over λ", None),
-        (view.sigma, view.sigma_density, "σ", "p(σ)", "p over σ", (0.0, 6.0)),
-        (view.time, view.slope, "t", "dλ/dt", "speed dλ/dt", (-60.0, 0.0)),
+    law, name = law_of(state), state["density"]
+    drawn = {name: schedule_experiments.views(law, state["shift"])}
+    if state["shift"] != 1:
+        drawn[UNSHIFTED] = schedule_experiments.views(law)
+    panels = (  # places and values among the views, labels, title, ends of the vertical axis
+        ("time", "logsnr", "t", "λ", "λ over time", (-15.0, 15.0)),
+        ("time", "sigma", "t", "σ", "σ over time", (0.0, 1.02)),
+        ("logsnr", "sigma", "λ", "σ", "σ over λ", (0.0, 1.02)),
+        ("logsnr", "logsnr_density", "λ", "p(λ)", "p over λ", None),
+        ("sigma", "sigma_density", "σ", "p(σ)", "p over σ", (0.0, 6.0)),
+        ("time", "slope", "t", "dλ/dt", "speed dλ/dt", (-60.0, 0.0)),
     )
     return tuple(
         Chart(
-            x,
-            {state["density"]: y},
+            {key: getattr(view, place) for key, view in drawn.items()},
+            {key: getattr(view, value) for key, view in drawn.items()},
             xlabel=xlabel,
             ylabel=ylabel,
             title=title,
             xlim=RANGES[xlabel],
             ylim=ylim,
-            colours={state["density"]: SUBJECT},
+            colours={name: DENSITY_COLOURS[name], UNSHIFTED: REFERENCE},
+            dashes={name: 0, UNSHIFTED: 1},
         )
-        for x, y, xlabel, ylabel, title, ylim in panels
+        for place, value, xlabel, ylabel, title, ylim in panels
     )
 
 
@@ -638,6 +655,7 @@ def laws_chart(state: State, here: Filling | None) -> Chart:
         ADAPTIVE: here.adaptive if here else empty,
         BEST: best / np.trapezoid(best, middle),
     }
+    shade = SUBJECT if state["adapts"] else DENSITY_COLOURS[state["density"]]
     return Chart(
         middle,
         curves,
@@ -646,7 +664,7 @@ def laws_chart(state: State, here: Filling | None) -> Chart:
         title="the law that draws",
         xlim=(-12.0, 12.0),
         ylim=(0.0, 0.35),
-        colours={DRAWN: SUBJECT, ADAPTIVE: BESIDE, BEST: REFERENCE},
+        colours={DRAWN: shade, ADAPTIVE: BESIDE, BEST: colours.BEST},
         dashes={DRAWN: 0, ADAPTIVE: 0, BEST: 1},
     )
 

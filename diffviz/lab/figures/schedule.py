@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator
 
 from diffviz import plots
+from diffviz.checks import count
 from diffviz.lab.experiments.common import TIME, WIDE
 from diffviz.lab.experiments.schedule import (
     CosineViews,
@@ -21,11 +22,10 @@ from diffviz.lab.experiments.schedule import (
     shifted,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, OTHERS, UNIFORM, from_noise
+from diffviz.lab.figures.style import NEUTRAL, UNIFORM, from_noise, put_under
 from diffviz.theory import paths
 from diffviz.theory.paths import COSINE, LINEAR, Path
 
-BARS = OTHERS[-1]
 MOST_VARIANCE = 110.0  # at the end of the axis
 # A density has the colour of the objective that draws from it.
 SAMPLER_COLOURS = {
@@ -106,6 +106,52 @@ def schedules(shown: Sequence[Path] = (COSINE, LINEAR, paths.ve(0.01, 50))) -> A
 
 
 @figure(
+    "equal-times",
+    "Equally spaced times of a path, the log-SNR of each, and their density: a schedule is a law "
+    "of log-SNR",
+)
+def equal_times(path: Path = COSINE, n: int = 24, strip: plots.Strip | None = None) -> Axes:
+    """Draw time over log-SNR, and lead equally spaced times down to their levels and the density.
+
+    Args:
+        path: The path that is drawn, under uniform time.
+        n: Number of times.
+        strip: One example at several noise levels, drawn under the lower panel; none by default.
+
+    Returns:
+        The upper panel.
+
+    Raises:
+        TypeError: ``n`` is no whole number, or ``strip`` no Strip.
+        ValueError: ``n`` is not positive.
+    """
+    upper, lower = plots.axes(7.6, 4.8, rows=2)
+    times = (np.arange(count(n, "n")) + 0.5) / n
+    levels = path.logsnr(times)
+    look = {"outside": None, "colours": {path.name: plots.colour("iddpm-cosine")}.__getitem__}
+    title = "equal steps of time lie close together where p(λ) is high"
+    over = {path.name: path.time(WIDE)}
+    plots.lines(WIDE, over, xlabel="", ylabel=TIME, title=title, ax=upper, **look)
+    density = {path.name: path.schedule.pdf(WIDE)}
+    label = "density p(λ) per nat"
+    plots.lines(WIDE, density, xlabel=plots.LOGSNR, ylabel=label, ax=lower, **look)
+    lower.set_ylim(bottom=0)
+    upper.set_ylim(0, 1.02)
+    left, right = lower.get_xlim()
+    thin = {"color": NEUTRAL, "lw": 0.8, "alpha": 0.7, "zorder": 1}
+    upper.hlines(times, left, levels, gid="times", **thin)
+    upper.vlines(levels, 0, times, gid="levels", **thin)
+    lower.vlines(levels, 0, path.schedule.pdf(levels), gid="levels", **thin)
+    for ax in (upper, lower):
+        ax.set_xlim(left, right)
+        ax.grid(False)
+    upper.figure.subplots_adjust(hspace=0.14)
+    upper.set_xticks([])
+    put_under([lower], strip)
+    return upper
+
+
+@figure(
     "cosine-six-panel",
     "One schedule, six views: time, σ and log-SNR of the cosine path against each other",
 )
@@ -160,19 +206,19 @@ def cosine_six_panel(views: CosineViews | None = None) -> Axes:
 def _draw_law(left: Axes, right: Axes, row: int, name: str, statistics: Draws) -> None:
     """Draw the mean of the draws under one law, and the exact variance of one draw."""
     if np.isfinite(statistics.exact_variance):
-        half_width, face, text = statistics.half_width, BARS, f"{statistics.exact_variance:.4g}"
+        half_width, face, text = statistics.half_width, None, f"{statistics.exact_variance:.4g}"
     else:  # no interval holds for a mean of draws whose variance is infinite
         half_width, face = np.nan, "white"
         text = f"infinite (these draws: {statistics.variance:.3g})"
+    colour = SAMPLER_COLOURS[name]
     left.errorbar(
-        statistics.mean, row, xerr=half_width, fmt="o", color=BARS, mfc=face, label=name, gid=name
+        statistics.mean, row, xerr=half_width, fmt="o", color=colour, mfc=face, label=name, gid=name
     )
     # an infinite variance is a bar that reaches past the end of the axis
     length = min(statistics.exact_variance, 10 * MOST_VARIANCE)
-    right.barh(row, length, color=BARS, gid=name)
-    inside = length > MOST_VARIANCE
-    place, colour = (3.0, "white") if inside else (length + 2, "black")
-    right.annotate(text, (place, row), va="center", fontsize=9, color=colour)
+    right.barh(row, length, color=colour, gid=name)
+    place = 3.0 if length > MOST_VARIANCE else length + 2  # inside a bar that reaches the end
+    right.annotate(text, (place, row), va="center", fontsize=9)
 
 
 @figure(

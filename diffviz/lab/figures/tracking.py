@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MultipleLocator
+from matplotlib.ticker import MultipleLocator, NullFormatter
+from numpy.typing import NDArray
 
 from diffviz import plots
 from diffviz.lab.experiments.tracking import (
@@ -25,16 +26,15 @@ from diffviz.lab.experiments.tracking import (
     watched_loss,
 )
 from diffviz.lab.figures.registry import figure
-from diffviz.lab.figures.style import NEUTRAL, UNIFORM, draw_under, legend, line_of
+from diffviz.lab.figures.style import NEUTRAL, SHORT_LOGSNR, UNIFORM, draw_under, legend, line_of
+from diffviz.plots.style import FOCUS
 
 EXACT = "exact denoiser"
-BLACK = "#222222"  # nearly, since black is the ELBO's colour
-LAW_COLOURS = dict(zip(RULES, plots.PALETTE, strict=False)) | {
-    "least variance": BLACK,
-    "FM, uniform t": NEUTRAL,
-    "cosine": NEUTRAL,
+MEMORIES = {0.9: "noisy", 0.99: "a fair choice", 0.999: "smooth and late"}  # by decay
+OF_OBJECTIVES = {  # densities and weightings that are no rule's
+    "FM, uniform t": plots.colour("fm-ot"),
+    "cosine": plots.colour("iddpm-cosine"),
     "flow matching": NEUTRAL,
-    "EDM2 log-variance": plots.PALETTE[8],
 }
 GAINS = {  # column of ``learning.variance.gains``, in the words of the picture
     0: "value, one draw",
@@ -48,22 +48,22 @@ GRID_COLOURS = {
     "log-normal σ (EDM)": plots.colour("edm"),
     "uniform λ": UNIFORM,
 }
+LABEL_STEP = 1.3  # from the name of one grid to the next, on the logarithmic axis
 SHORT_GRIDS = {place: place for place in GRIDS} | {"log-normal σ (EDM)": "EDM"}
-SMOOTH = ("Kingma–Gao", "minimum variance", "VDM")  # rules whose densities are no zigzag
 
 
 def law_colour(name: str) -> str:
     """The colour of a law or of a weighting under it."""
-    return LAW_COLOURS[name]
+    return OF_OBJECTIVES.get(name, FOCUS)
 
 
 @figure(
     "ema-loss",
-    "Loss by noise level while training: moving averages in 100 bins at three decays, the "
-    "irreducible loss under them",
+    "Loss by noise level while training, over the irreducible loss: moving averages in 100 bins at "
+    "three decays",
 )
 def ema_loss(loss: WatchedLoss | None = None) -> Axes:
-    """Draw the loss by log-SNR, and its ratio to the floor with errors.
+    """Draw the ratio of loss and floor by log-SNR with its error, a panel for each decay.
 
     Args:
         loss: What ``experiments.tracking.watched_loss`` returned; computed by default.
@@ -71,143 +71,121 @@ def ema_loss(loss: WatchedLoss | None = None) -> Axes:
     Returns:
         The left panel.
     """
-    left, right = plots.axes(11.5, 4.4, columns=2)
     loss = watched_loss() if loss is None else loss
-    curves = {f"decay {decay:g}": mean for decay, mean in loss.mean.items()}
-    curves[EXACT] = loss.floor
-    colours = dict(zip(curves, plots.PALETTE, strict=False)) | {EXACT: BLACK}
-    plots.lines(
-        MIDDLE,
-        curves,
-        xlabel=plots.LOGSNR,
-        ylabel="E‖ε̂ − ε‖², summed over 2 dimensions",
-        title="the loss in 100 bins of λ",
-        colours=colours.__getitem__,
-        ax=left,
-    )
-    left.set_yscale("log")
-    plots.lines(
-        MIDDLE,
-        {name: curve / loss.floor for name, curve in curves.items()},
-        xlabel=plots.LOGSNR,
-        ylabel="loss / irreducible loss",
-        title="over the floor, with ± 1 standard error",
-        outside=None,
-        colours=colours.__getitem__,
-        ax=right,
-    )
-    for decay, mean in loss.mean.items():
+    panels = plots.axes(11.5, 3.7, columns=len(loss.mean))
+    for ax, (decay, mean) in zip(panels, loss.mean.items(), strict=True):
         name = f"decay {decay:g}"
         ratio, error = mean / loss.floor, loss.stderr[decay] / loss.floor
-        right.fill_between(
+        plots.lines(
             MIDDLE,
-            ratio - error,
-            ratio + error,
-            color=colours[name],
-            alpha=0.2,
-            lw=0,
-            gid=f"{name}:stderr",
+            {name: ratio},
+            xlabel=SHORT_LOGSNR,
+            ylabel="loss / loss of the exact denoiser",
+            title=f"{name}: {MEMORIES.get(decay, 'another memory')}",
+            outside=None,
+            colours=lambda _: FOCUS,
+            ax=ax,
         )
-    right.set_ylim(0.6, 1.8)
-    for ax in (left, right):
-        draw_under(ax, EXACT)
+        low, high = ratio - error, ratio + error
+        ax.fill_between(MIDDLE, low, high, color=FOCUS, alpha=0.2, lw=0, gid=f"{name}:stderr")
+        ax.axhline(1, color=NEUTRAL, lw=1, zorder=1, gid=EXACT)
+        ax.set_ylim(0.6, 1.6)
         ax.xaxis.set_major_locator(MultipleLocator(5))
-    legend(left)
-    return left
+    share_scale(panels)
+    return panels[0]
 
 
-def _draw_densities(ax: Axes, names: Sequence[str], title: str) -> None:
-    """Densities that rules have learned, beside the one of least variance."""
-    densities = {name: adapted(name)[0][-1] for name in names}
-    densities["least variance"] = least_variance_density()
+def share_scale(panels: Sequence[Axes]) -> None:
+    """Leave the vertical axis of panels with one scale to the first of them."""
+    for ax in panels[1:]:
+        ax.set_ylabel("")
+        ax.yaxis.set_major_formatter(NullFormatter())
+    panels[0].figure.subplots_adjust(wspace=0.08)
+
+
+def settled_ratio(ratios: NDArray) -> float:
+    """The median over the second half of the steps, in which a law that adapts has settled."""
+    return float(np.median(ratios[len(ratios) // 2 :]))
+
+
+def _draw_rule(ax: Axes, name: str, density: NDArray, ratio: float) -> None:
+    """One density over the one of least variance, which is a grey area, and what it costs."""
+    best = least_variance_density()
+    ax.fill_between(MIDDLE, 0, best, color="0.8", lw=0, zorder=1, gid="least variance")
     plots.lines(
         MIDDLE,
-        densities,
-        xlabel=plots.LOGSNR,
-        ylabel="density p(λ) per nat",
-        title=title,
+        {name: density},
+        xlabel="",
+        ylabel="",
+        title=name,
         outside=None,
         colours=law_colour,
         ax=ax,
     )
-    if "minimum variance" in names:
-        draw_under(ax, "minimum variance")  # the others run over it
-    ax.set_ylim(-0.01, 0.42)  # room for the legend
-    legend(ax, [line_of(ax, name) for name in densities], loc="upper right", handlelength=2.5)
-
-
-def _draw_variance(ax: Axes) -> None:
-    """E[Y²] over the least by step, with those of laws that do not adapt in the legend."""
-    steps, ratios = variance_ratios()
-    plots.lines(
-        steps,
-        ratios,
-        xlabel="step",
-        ylabel="E Y² / least E Y²",
-        title="minimum variance is the least noisy",
-        outside=None,
-        colours=law_colour,
-        ax=ax,
-    )
-    draw_under(ax, "minimum variance")
-    ax.set_ylim(0.95, 2.75)
-    labels = {name: f"{name}: {ratios[name][0]:.3f}" for name in STILL}
-    names = [labels.get(name, name) for name in ratios]
-    place = {"loc": "upper right", "fontsize": 8, "handlelength": 2.5}
-    legend(ax, [line_of(ax, name) for name in ratios], labels=names, **place)
+    ax.annotate(f"{ratio:.2f} ×", (0.97, 0.86), xycoords="axes fraction", ha="right", fontsize=12)
+    ax.set_ylim(0, 0.34)
 
 
 def _draw_weightings(ax: Axes) -> None:
-    """The weighting that was asked, and what two rules make of it."""
+    """The weighting that was asked, and what EDM2's rule makes of it."""
     scale = "log10, anchored"
     weightings = adapted_weightings()
+    shown = {name: weightings[name] for name in ("flow matching", "EDM2 log-variance")}
     plots.lines(
         MIDDLE,
-        {name: plots.scaled(w, MIDDLE, scale) for name, w in weightings.items()},
-        xlabel=plots.LOGSNR,
-        ylabel=plots.SCALES[scale][1].format("ε", 0),
-        title="EDM2's rule changes the weighting",
+        {name: plots.scaled(w, MIDDLE, scale) for name, w in shown.items()},
+        xlabel="",
+        ylabel="log₁₀ w, 0 at λ = 0",
+        title="EDM2: another w",
         outside=None,
         colours=law_colour,
         ax=ax,
     )
     draw_under(ax, "flow matching")
-    labels = [
-        "flow matching's w, as asked" if one == "flow matching" else one for one in weightings
-    ]
-    lines = [line_of(ax, name) for name in weightings]
-    legend(ax, lines, labels=labels, loc="lower left", handlelength=2.5)
+    ax.annotate("asked", (-7.5, 0.4), ha="center", color=NEUTRAL)
+    ax.annotate("trained", (7.5, 0.1), ha="center", color=law_colour("EDM2 log-variance"))
 
 
 @figure(
     "adaptive-schedules",
-    "Densities that five adaptive rules learn, what they save in variance, and EDM2's "
-    "log-variance, which changes the weighting",
+    "Densities that learn nothing and that rules learn, over the best one, with their mean square; "
+    "and EDM2's log-variance, which changes the weighting",
 )
 def adaptive_schedules(rules: Iterable[str] = tuple(RULES)) -> Axes:
-    """Draw learned densities, their variance and their weightings.
+    """Draw one density a panel over the one of least variance, and last what EDM2's rule trains.
+
+    The number in a panel is E Y² over the least, the median over the second half of the steps.
 
     Args:
-        rules: Names of ``experiments.tracking.RULES`` whose densities are drawn, the smooth ones in
-            the first panel and the others in the second.
+        rules: Names of ``experiments.tracking.RULES`` that are shown.
 
     Returns:
-        The first of four panels.
+        The first panel.
 
     Raises:
         ValueError: A rule is unknown.
     """
-    first, second, third, fourth = plots.axes(9.8, 7.6, columns=2, rows=2)
-    names = list(rules)
-    smooth = [name for name in names if name in SMOOTH]
-    others = [name for name in names if name not in SMOOTH]
-    _draw_densities(first, smooth, "learned densities near the best one")
-    _draw_densities(second, others, "learned densities farther from it")
-    _draw_variance(third)
-    _draw_weightings(fourth)
-    for ax in (first, second, fourth):
+    _, ratios = variance_ratios()
+    still = {name: law.pdf(MIDDLE) for name, law in STILL.items()}
+    densities = still | {name: adapted(name)[0][-1] for name in rules}
+    columns = -(-(len(densities) + 1) // 2)
+    panels = plots.axes(2.95 * columns, 5.4, columns=columns, rows=2)
+    for ax, (name, density) in zip(panels, densities.items(), strict=False):
+        _draw_rule(ax, name, density, settled_ratio(ratios[name]))
+    weightings = panels[len(densities)]
+    _draw_weightings(weightings)
+    for ax in panels[len(densities) + 1 :]:
+        ax.remove()
+    for place, ax in enumerate(panels[: len(densities) + 1]):
         ax.xaxis.set_major_locator(MultipleLocator(5))
-    return first
+        if place >= columns:
+            ax.set_xlabel(SHORT_LOGSNR)
+        if ax is not weightings:
+            ax.set_ylabel("density per nat" if place % columns == 0 else "")
+            if place % columns:
+                ax.yaxis.set_major_formatter(NullFormatter())
+    panels[0].figure.subplots_adjust(wspace=0.22, hspace=0.32)
+    return panels[0]
 
 
 @figure(
@@ -261,9 +239,11 @@ def train_sample_schedules(trained: DensityOrGrid | None = None) -> Axes:
 
 def _name_lines(ax: Axes, trained: DensityOrGrid) -> None:
     """Name each grid at the end of its two lines; a legend says what the dashes mean."""
+    lowest = 0.0
     for place in GRIDS:
         ends = [values[-1] for (grid, _), values in trained.distances.items() if grid == place]
-        at = (1.12 * STEPS[-1], float(np.exp(np.mean(np.log(ends)))))
+        lowest = max(float(np.exp(np.mean(np.log(ends)))), LABEL_STEP * lowest)
+        at = (1.12 * STEPS[-1], lowest)
         ax.annotate(f"{SHORT_GRIDS[place]} grid", at, va="center", color=GRID_COLOURS[place])
     ax.annotate("true points", (1.12 * STEPS[-1], 1.0), va="center", color=NEUTRAL)
     entries = {

@@ -8,20 +8,26 @@ import pytest
 from diffviz import plots
 from diffviz.lab import explorers
 from diffviz.lab.explorers import colours
-from diffviz.lab.explorers.schedule import SPENDS
+from diffviz.lab.explorers.schedule import LOOKS
 from diffviz.lab.explorers.training_views import BEFORE
-from diffviz.plots.style import DRAWN, FOCUS, NEGATIVE, OTHERS, REFERENCE
+from diffviz.plots.style import BEST, DRAWN, FOCUS, NEGATIVE, OTHERS, REFERENCE
 from diffviz.recipes.entries import CATALOGUE
 from diffviz.web.pictures import Chart, Cloud, Table
 
 ROOT = Path(__file__).parents[3]
 OWNERS = {colour: name for name, colour in plots.COLOURS.items()}
 KINDS = [name for name in explorers.__all__ if isinstance(getattr(explorers, name), type)]
-FREE = {*plots.PALETTE, *OTHERS, DRAWN, FOCUS, NEGATIVE, REFERENCE}
+FREE = {*plots.PALETTE, *OTHERS, BEST, DRAWN, FOCUS, NEGATIVE, REFERENCE}
 COLOUR = re.compile(r"""["'\s]#(?:[0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})\b""")
 GREYS = ("#000000", "#7F7F7F")  # of objectives
 # what is no curve: the ground and the ink of a page, and the contrast that is measured against
 GROUNDS = {"#181818", "#ffffff", "#fff", "#0a0b0c", "#1a1c1e", "#15171a"}
+DRAWN_BY = {  # the objective that draws from a density
+    "cosine": "iddpm-cosine",
+    "FM, uniform t": "fm-ot",
+    "SD3, logit-normal t": "sd3",
+    "EDM, log-normal σ": "edm",
+}
 WITH_LOOKS = ("plots/style.py", "plots/themes.py", "reports/page.py")
 STATES = {
     "ComposerExplorer": ({"names": ("elbo", "fm-ot")},),
@@ -48,8 +54,10 @@ def shades(panel):
 
 
 def objective_of(name, state):
-    """The name of the objective that a curve shows, also in a training before or by its loss."""
-    return state["weighting"] if name == SPENDS else name.removesuffix(BEFORE)
+    """The name of the objective that a curve shows, also in a training before or by its density."""
+    if name in (LOOKS, state.get("density")):
+        return DRAWN_BY.get(state["density"], name)
+    return name.removesuffix(BEFORE)
 
 
 def views(kind):

@@ -27,6 +27,7 @@ from diffviz.lab.explorers.schedule import (
     NOW,
     SIX,
     SPENDS,
+    UNSHIFTED,
     WEIGHTINGS,
     ScheduleExplorer,
 )
@@ -170,6 +171,29 @@ def test_the_chosen_density_is_drawn_in_six_views(schedule):
     )
     for chart, values in zip(charts, wanted, strict=True):
         np.testing.assert_array_equal(chart.curves["FM, uniform t"], values)
+        assert [*chart.curves] == ["FM, uniform t", UNSHIFTED]
+    plain = schedule_experiments.views(LINEAR.schedule)
+    np.testing.assert_array_equal(charts[0].curves[UNSHIFTED], plain.logsnr)
+    schedule.set("shift", 1.0)
+    assert [*schedule.view.charts[0].curves] == ["FM, uniform t"]
+
+
+def test_noise_is_on_the_left_of_all_six_views(schedule):
+    schedule.set("picture", SIX)
+    for chart in schedule.view.charts:
+        name = schedule.state["density"]
+        sigma = schedule_experiments.views(LINEAR.schedule).sigma
+        left, right = (abs(chart.places(name) - end).argmin() for end in chart.xlim)
+        assert sigma[left] > 0.99 and sigma[right] < 0.01
+
+
+def test_a_density_has_the_colour_of_the_objective_that_draws_from_it(schedule):
+    assert schedule.view.charts[0].colours[LOOKS] == dv.plots.colour("fm-ot")
+    schedule.set("density", "cosine")
+    for picture in ("one draw", SIX):
+        schedule.set("picture", picture)
+        first, *_ = schedule.view.charts[0].colours.values()
+        assert first == dv.plots.colour("iddpm-cosine")
 
 
 # --- the live loss --------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ import diffviz as dv
 from diffviz.lab import figures
 from diffviz.lab.experiments import tracking as tracking_experiments
 from diffviz.lab.experiments.tracking import DECAYS, EDGES, MIDDLE, RULES, Distance, over_least
-from diffviz.lab.figures.tracking import SMOOTH
 
 pytestmark = pytest.mark.slow
 
@@ -35,8 +34,10 @@ def test_trained_figures_have_the_same_bytes_in_another_process(drawn, tmp_path)
 
 
 def test_the_floor_is_the_exact_eps_mmse_of_the_ring(drawn):
-    x, floor = data(drawn["ema-loss"], 0, "exact denoiser")
+    floor = tracking_experiments.watched_loss().floor
+    x, over = data(drawn["ema-loss"], 0, "decay 0.9")
     np.testing.assert_array_equal(x, MIDDLE)
+    np.testing.assert_allclose(over * floor, tracking_experiments.watched_loss().mean[0.9])
     known = {
         -8: 1.347651069961e-3,
         -4: 7.101299762838e-2,
@@ -52,7 +53,10 @@ def test_the_floor_is_the_exact_eps_mmse_of_the_ring(drawn):
 
 
 def test_a_training_ends_near_its_floor_and_the_longest_memory_is_late(drawn):
-    over = {decay: data(drawn["ema-loss"], 1, f"decay {decay:g}")[1] for decay in DECAYS}
+    over = {
+        decay: data(drawn["ema-loss"], panel, f"decay {decay:g}")[1]
+        for panel, decay in enumerate(DECAYS)
+    }
     dip = np.abs(MIDDLE - 2.9) < 0.5
     assert over[0.99][dip].mean() > 1
     # 0.09 to 0.15 from seed to seed
@@ -65,46 +69,57 @@ def test_a_training_ends_near_its_floor_and_the_longest_memory_is_late(drawn):
 
 def test_the_bands_are_the_standard_errors(drawn):
     figure, (_, stderr, _) = drawn["ema-loss"], tracking_experiments.tracked_training().curve()
-    floor = data(figure, 0, "exact denoiser")[1]
-    for row, decay in zip(stderr, DECAYS, strict=True):
-        (band,) = (
-            c for c in figure.axes[1].collections if c.get_gid() == f"decay {decay:g}:stderr"
-        )
-        corners, middle = band.get_paths()[0].vertices, data(figure, 1, f"decay {decay:g}")[1]
+    floor = tracking_experiments.watched_loss().floor
+    for panel, (row, decay) in enumerate(zip(stderr, DECAYS, strict=True)):
+        name = f"decay {decay:g}"
+        (band,) = (c for c in figure.axes[panel].collections if c.get_gid() == f"{name}:stderr")
+        corners, middle = band.get_paths()[0].vertices, data(figure, panel, name)[1]
         for at, centre, error in zip(MIDDLE[::9], middle[::9], (row / floor)[::9], strict=True):
             ends = corners[np.isclose(corners[:, 0], at), 1]
             assert (ends.min(), ends.max()) == pytest.approx((centre - error, centre + error))
 
 
+SHOWN = [*tracking_experiments.STILL, *RULES]  # in the order of the panels
+SMOOTH = ("Kingma–Gao", "minimum variance", "VDM")
+
+
 def test_adaptive_densities_are_densities(drawn):
     figure = drawn["adaptive-schedules"]
-    panels = {name: 0 if name in SMOOTH else 1 for name in RULES} | {"least variance": 0}
-    assert set(panels.values()) == {0, 1}
-    for name, panel in panels.items():
+    assert [ax.get_title() for ax in figure.axes] == [*SHOWN, "EDM2: another w"]
+    for panel, name in enumerate(RULES, start=2):
         assert data(figure, panel, name)[1].sum() * 0.2 == pytest.approx(1, rel=1e-9)
-    both = [data(figure, panel, "least variance")[1] for panel in (0, 1)]
-    np.testing.assert_array_equal(*both)
+    for panel, (name, law) in enumerate(tracking_experiments.STILL.items()):
+        np.testing.assert_array_equal(data(figure, panel, name)[1], law.pdf(MIDDLE))
+
+
+def test_each_density_lies_over_the_one_of_least_variance(drawn):
+    best = tracking_experiments.least_variance_density()
+    assert over_least(best) == pytest.approx(1, abs=1e-12)
+    for ax in drawn["adaptive-schedules"].axes[:-1]:
+        (area,) = (c for c in ax.collections if c.get_gid() == "least variance")
+        corners = area.get_paths()[0].vertices
+        for level, height in zip(MIDDLE[::9], best[::9], strict=True):
+            assert corners[np.isclose(corners[:, 0], level), 1].max() == pytest.approx(height)
 
 
 def test_smooth_densities_are_less_ragged_than_the_others(drawn):
     figure = drawn["adaptive-schedules"]
     turns = {
-        name: np.abs(np.diff(data(figure, 0 if name in SMOOTH else 1, name)[1], 2)).mean()
-        for name in RULES
+        name: np.abs(np.diff(data(figure, SHOWN.index(name), name)[1], 2)).mean() for name in RULES
     }
     roughest = max(turns[name] for name in SMOOTH)
     assert roughest < 0.5 * min(turns[name] for name in RULES if name not in SMOOTH)
 
 
-def test_variance_ratios_end_where_theory_says(drawn):
-    figure = drawn["adaptive-schedules"]
-    steps, uniform = data(figure, 2, "Kingma–Gao")
+def test_variance_ratios_end_where_theory_says():
+    steps, ratios = tracking_experiments.variance_ratios()
+    uniform = ratios["Kingma–Gao"]
     assert (steps[0], steps[-1]) == (0, 1600) and uniform[0] == pytest.approx(2.42, abs=0.01)
-    assert data(figure, 2, "FM, uniform t")[1][-1] == pytest.approx(1.177, abs=1e-3)
-    assert data(figure, 2, "cosine")[1][-1] == pytest.approx(1.105, abs=1e-3)
+    assert ratios["FM, uniform t"][-1] == pytest.approx(1.177, abs=1e-3)
+    assert ratios["cosine"][-1] == pytest.approx(1.105, abs=1e-3)
     exact = dv.objective("fm-ot").weighting(MIDDLE) * dv.toy("ring8").mmse(MIDDLE)
     assert over_least(exact) == pytest.approx(1.117, abs=1e-3)
-    last = {name: data(figure, 2, name)[1][-10:] for name in RULES}
+    last = {name: ratios[name][-10:] for name in RULES}
     assert (np.abs(last["Kingma–Gao"] - 1.14) < 0.03).all()
     assert (last["minimum variance"] < 1.04).all() and (last["minimum variance"] >= 1).all()
     np.testing.assert_allclose(last["VDM"], last["minimum variance"], rtol=1e-3)
@@ -114,16 +129,29 @@ def test_variance_ratios_end_where_theory_says(drawn):
     )
 
 
+def test_the_number_in_a_panel_is_the_median_of_the_second_half(drawn):
+    ratios = tracking_experiments.variance_ratios()[1]
+    for ax, name in zip(drawn["adaptive-schedules"].axes, SHOWN, strict=False):
+        settled = np.median(ratios[name][len(ratios[name]) // 2 :])
+        assert ax.texts[0].get_text() == f"{settled:.2f} ×"
+
+
 def test_kingma_gao_keeps_the_weighting_and_edm2_does_not(drawn):
-    figure = drawn["adaptive-schedules"]
-    x, asked = data(figure, 3, "flow matching")
+    figure, kept = drawn["adaptive-schedules"], tracking_experiments.adapted_weightings()
+    x, asked = data(figure, 7, "flow matching")
     np.testing.assert_allclose(np.diff(asked), -0.1 / np.log(10), rtol=1e-9)
-    np.testing.assert_allclose(data(figure, 3, "Kingma–Gao")[1], asked, atol=0.02)
-    changed = data(figure, 3, "EDM2 log-variance")[1]
+    kingma_gao = dv.plots.scaled(kept["Kingma–Gao"], x, "log10, anchored")
+    np.testing.assert_allclose(kingma_gao, asked, atol=0.02)
+    changed = data(figure, 7, "EDM2 log-variance")[1]
     wanted = np.log10(dv.objective("fm-ot").law.pdf(x) / dv.toy("ring8").mmse(x))
     apart = changed - wanted
     assert np.std(apart[np.abs(x) < 7]) < 0.1  # of the noise of a tracker; the range is 3
     assert np.abs(changed - asked).max() > 0.8
+
+
+def test_fewer_rules_leave_no_empty_axes():
+    panels = figures.tracking.adaptive_schedules(["VDM", "Kingma–Gao"]).figure.axes
+    assert [ax.get_title() for ax in panels][2:] == ["VDM", "Kingma–Gao", "EDM2: another w"]
 
 
 def test_the_grid_sets_the_quality(drawn):
