@@ -130,6 +130,7 @@ def test_the_truths_are_those_of_other_routes():
         "kept-darkness": 100 * kept,
         "negative-share": 100 * dv.verdict(dv.objective("edm")).negative_share,
         "nats-an-octave": octave_of_photographs(),
+        "fine-changes": 0.01**-0.5,
     }
     for name, value in wanted.items():
         assert asked(name).truth() == pytest.approx(value, rel=2e-3), name
@@ -151,6 +152,7 @@ def octave_of_photographs():
         ("eyes-see-best", "in the middle"),
         ("rises-towards-noise", "rate–distortion"),
         ("ears-want-noise", "less than an eye"),
+        ("flat-or-monotone", "FPO's default"),
     ],
 )
 def test_a_choice_is_what_its_notebook_goes_on_to_show(name, truth):

@@ -121,6 +121,34 @@ def test_the_peaks_of_animals_are_those_that_are_used(text):
         assert f"{rows[0]} | {peak} |" in text
 
 
+def test_what_the_explorers_of_noise_and_of_a_cat_show_is_as_said(text):
+    camera = spectrum("camera")
+    cycles, known = camera.frequency * 256, camera.captured(-2.0)
+    drowned = cycles[(known < 0.5) & (cycles > 1)].min()
+    assert_says(text, f"structure of {int(drowned)} cycles per image: there the grey line")
+    cat, human = (seen(rate=rate, animal=name) for rate, name in ((3.0, "cat"), (30.0, "human")))
+    levels = np.linspace(-8, 8, 17)
+    ours, theirs = (w(levels) / w(0.0) for w in (human.rate_distortion, cat.rate_distortion))
+    np.testing.assert_allclose(theirs, ours, rtol=1e-9)
+    assert_says(text, "At a tenth of our distance, 3 pixels per degree in the place of 30")
+
+
+def test_the_two_definitions_are_said_to_agree_where_they_do(text):
+    view = seen()
+    for w in (view.rate_distortion, view.projection):
+        assert w(10.0) < w(0.0)
+    assert view.rate_distortion(-10.0) > view.rate_distortion(0.0)
+    assert view.projection(-10.0) < view.projection(0.0)
+    assert_says(
+        text,
+        "About clean data both agree that it counts less than the middle",
+        "About noise they disagree",
+    )
+    quarter = perception_experiments.shares("fm-ot").loss
+    assert quarter == pytest.approx(0.25, abs=0.03)
+    assert_says(text, "spends about a quarter of its loss below λ = 0, not almost all")
+
+
 def test_every_curve_and_every_peak_has_a_source(text):
     """A published curve has a link, and so has each animal but the one that is second-hand."""
     for name in NAMES.values():
@@ -252,7 +280,7 @@ def test_the_projection_rises_for_people_and_falls_for_other_eyes(text):
     assert_says(
         text,
         "For people it *rises* from noise",
-        "For cat, triplefin and goldfish, on the right, it is nearly flat up to λ = -6",
+        "For cat, triplefin and goldfish it is nearly flat up to λ = -6",
         "For the mouse it falls from the start, and for the tree shrew it rises to λ = -4",
     )
     for name in NAMES:

@@ -10,6 +10,7 @@ from diffviz.lab.exercises.predictions import Choice, Number, prediction
 from diffviz.lab.experiments import (
     elbo,
     perception,
+    policy,
     prior,
     sampling,
     schedule,
@@ -19,7 +20,7 @@ from diffviz.lab.experiments import (
 )
 from diffviz.perception import sensitivities
 from diffviz.recipes.entries import CATALOGUE
-from diffviz.theory import analysis, paths
+from diffviz.theory import analysis, elbo_mixture, paths
 from diffviz.theory import prior as prior_theory
 
 YES, NO = "yes", "no"
@@ -431,6 +432,47 @@ prediction(
         _negative_percent,
         "The red area looks large, but L is almost 0 where it lies.",
         "%",
+    ),
+)
+
+
+# --- notebook 6 ---------------------------------------------------------------------------------
+
+
+def _less_for_fine_changes() -> float:
+    """How many times less flow matching counts a change at c = 0.01 than at c = 1."""
+    flow = CATALOGUE["fm-ot"]
+    return elbo_mixture.gain(flow) / elbo_mixture.gain(flow, 0.01)
+
+
+def _flat_or_monotone() -> str:
+    """Which of two surrogates follows the log-ratio of a coarse and a fine change better."""
+    found = policy.flatness()
+    default, flow = found[policy.DEFAULT], found["fm-ot"]
+    return "FPO's default" if default.correlation > flow.correlation else "flow matching"
+
+
+prediction(
+    "fine-changes",
+    Number(
+        "How many times less does flow matching count a change of a policy at variance 0.01 than "
+        "one at variance 1?",
+        _less_for_fine_changes,
+        "Its gain is √c times a constant, and √0.01 is a tenth.",
+        "times",
+    ),
+)
+prediction(
+    "flat-or-monotone",
+    Choice(
+        "A policy changes in a coarse way and in a fine way at once. Flow matching's w falls "
+        "everywhere, that of FPO's default rises up to λ = 0 and is flatter. Under which of them "
+        "does the loss follow the log-ratio better?",
+        {
+            "flow matching": "Its loss is an ELBO of noised data, but it hardly counts the fine.",
+            "FPO's default": "What matters is that both changes get nearly the same factor.",
+        },
+        _flat_or_monotone,
     ),
 )
 

@@ -61,7 +61,7 @@ RUNS = {
     "FPO": Run("fpo", {"iterations": 36, "draws": 4}, 3),
     "AWR": Run("awr", {"iterations": 10}, 3),
     "DPO": Run("dpo", {"iterations": 16, "batch": 1024, "epochs": 4, "beta": 1.0}, 3),
-    "FPO + KL": Run("fpo", {"iterations": 36, "draws": 4, "keep": 0.3}, 2),
+    "FPO + KL": Run("fpo", {"iterations": 36, "draws": 4, "keep": 0.3}, 3),
 }
 
 

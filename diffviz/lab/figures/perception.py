@@ -10,6 +10,7 @@ from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 
 from diffviz import plots
+from diffviz.checks import one_of
 from diffviz.lab.experiments.perception import (
     DIVISORS,
     SIDE,
@@ -23,6 +24,7 @@ from diffviz.lab.experiments.perception import (
     noised_power,
     photo_power,
     photo_spending,
+    seen,
     sensitivity_curves,
 )
 from diffviz.lab.figures.registry import figure
@@ -38,7 +40,7 @@ DEGREES = "spatial frequency   [cycles per degree]"
 GRID = np.linspace(-10, 10, 201)
 # One colour for each eye in every picture, and none is that of an objective. Distances are dashes
 # in the colour of their eye, and so are the two definitions of what an eye implies.
-INDIGO, TEAL, WINE, LIME, PURPLE, SIENNA, _, SLATE = OTHERS
+INDIGO, TEAL, WINE, LIME, PURPLE, _, GREEN, SLATE = OTHERS  # the sixth is "seen" in explorers
 BLUE, ROSE, GOLD = plots.PALETTE[0], plots.PALETTE[1], plots.PALETTE[4]
 CURVE_COLOURS = {
     "Mannos–Sakrison 1974": INDIGO,
@@ -48,7 +50,7 @@ CURVE_COLOURS = {
     "Movshon–Kiorpes 1988": PURPLE,
     "human": PURPLE,
     "tree shrew": BLUE,
-    "cat": SIENNA,
+    "cat": GREEN,
     "triplefin": GOLD,
     "goldfish": ROSE,
     "mouse": SLATE,
@@ -67,6 +69,12 @@ DASHED: dict[str, Any] = {  # what shares its colour, or its place, with another
     "projection": plots.DASHES[1],
 }
 LABELS = {"human": "human, macaque", "elbo": "ELBO", "fm-ot": "flow matching"}
+MAIN_EYE = "Barten 2004"  # which most pictures have
+PEOPLE, ANIMALS = "people", "animals"
+SENSITIVITY_PANELS = {  # title, and place of the legend
+    PEOPLE: ("people see the middle best", "lower center"),
+    ANIMALS: ("one shape, at published peaks", "lower left"),
+}
 SCENE, TEXTURE, ALL = "scenes", "close-ups", "all eight"
 GROUP_COLOURS = {SCENE: "0.5", TEXTURE: plots.PALETTE[7], ALL: "black"}
 NOISED = plots.PALETTE[2]
@@ -165,7 +173,8 @@ def _draw_photographs(ax: Axes, power: Power) -> None:
     handles: dict[str, Line2D] = {}
     for line in named_lines(ax):
         group = group_of(str(line.get_gid()))
-        line.set(lw=2.8 if group == ALL else 1.1, ls="-")
+        is_mean = group == ALL
+        line.set(lw=2.8 if is_mean else 1.0, ls="-", alpha=1 if is_mean else 0.55)
         handles.setdefault(group, line)
     drawn = legend(ax, handles.values(), loc="lower left")
     for text, group in zip(drawn.get_texts(), handles, strict=True):
@@ -302,29 +311,34 @@ def _draw_spending(ax: Axes, names: Sequence[str]) -> None:
     "contrast-sensitivity",
     "Published contrast sensitivity curves, and the human one at the scale of other eyes.",
 )
-def contrast_sensitivity(frequency: NDArray | None = None) -> Axes:
-    """Draw sensitivities of people and of species over their maxima.
+def contrast_sensitivity(
+    frequency: NDArray | None = None, of: Sequence[str] = (PEOPLE, ANIMALS)
+) -> Axes:
+    """Draw sensitivities of people and of species over their maxima, a panel for each.
+
+    The eye that the other pictures have, Barten's of 2004, is drawn wider.
 
     Args:
         frequency: Cycles per degree, shape (n,); 400 from 0.02 to 80 by default.
+        of: "people", "animals" or both.
 
     Returns:
-        The left panel.
+        The first panel.
 
     Raises:
-        ValueError: A frequency is not finite and above 0.
+        ValueError: A frequency is not finite and above 0, or ``of`` names something else.
     """
-    left, right = plots.axes(10.0, 4.4, columns=2)
+    for group in of:
+        one_of(group, "of", (PEOPLE, ANIMALS))
+    wide = 10.0 if len(of) > 1 else 7.2
+    panels = plots.axes(wide, 4.4, columns=len(of))
     frequency = np.geomspace(0.02, 80, 400) if frequency is None else frequency
-    models, animals = sensitivity_curves(frequency)
-    panels = (
-        (left, models, "people see the middle best", "lower center"),
-        (right, animals, "one shape, at published peaks", "lower left"),
-    )
-    for ax, curves, title, place in panels:
+    curves = dict(zip((PEOPLE, ANIMALS), sensitivity_curves(frequency), strict=True))
+    for ax, group in zip(panels, of, strict=True):
+        title, place = SENSITIVITY_PANELS[group]
         plots.lines(
             frequency,
-            curves,
+            curves[group],
             xlabel=DEGREES,
             ylabel="sensitivity / its maximum",
             title=title,
@@ -333,8 +347,39 @@ def contrast_sensitivity(frequency: NDArray | None = None) -> Axes:
             ax=ax,
         )
         ax.set(xscale="log", yscale="log", xlim=(frequency[0], frequency[-1]), ylim=(3e-3, 1.5))
+        _widen_main_eye(ax)
         _name_curves(ax, loc=place, handlelength=2.4)
-    return left
+    return panels[0]
+
+
+def _widen_main_eye(ax: Axes) -> None:
+    """Draw the eye that most pictures have wider than the others."""
+    for line in named_lines(ax):
+        if line.get_gid() == MAIN_EYE:
+            line.set(lw=3, zorder=3)
+
+
+def two_definitions(view: Implied | None = None) -> Axes:
+    """Draw the rate–distortion and the projection weighting of one eye.
+
+    Args:
+        view: What ``experiments.perception.seen`` returned; Barten's eye of 2004 by default.
+
+    Returns:
+        The Axes.
+    """
+    (ax,) = plots.axes(7.6, 4.4)
+    view = seen() if view is None else view
+    _draw_implied(
+        ax,
+        {"rate–distortion": view.rate_distortion, "projection": view.projection},
+        title="two definitions disagree about low SNR",
+        xlabel=plots.LOGSNR,
+        ylabel="log₁₀ w on the ε error, 0 at λ = 0",
+    )
+    _name_curves(ax, loc="lower left")
+    ax.set_ylim(-4.2, 2.4)
+    return ax
 
 
 @figure(
@@ -345,6 +390,8 @@ def contrast_sensitivity(frequency: NDArray | None = None) -> Axes:
 def csf_weighting(columns: Mapping[str, Mapping[str, Implied]] | None = None) -> Axes:
     """Draw implied weightings, a column for each title, a row for each kind of weighting.
 
+    A single title has its two kinds side by side.
+
     Args:
         columns: Title to weightings by name, as ``experiments.perception.implied_by_column``
             returns them; computed by default.
@@ -353,6 +400,8 @@ def csf_weighting(columns: Mapping[str, Mapping[str, Implied]] | None = None) ->
         The first panel.
     """
     columns = implied_by_column() if columns is None else columns
+    if len(columns) == 1:
+        return _draw_side_by_side(columns)
     number = len(columns)
     panels = plots.axes(1.0 + 3.5 * number, 7.0, columns=number, rows=2)
     figure, upper, lower = panels[0].figure, panels[:number], panels[number:]
@@ -371,6 +420,27 @@ def csf_weighting(columns: Mapping[str, Mapping[str, Implied]] | None = None) ->
     _scale_alike(upper[0], lower[0])
     figure.subplots_adjust(hspace=0.17, wspace=0.16)
     return panels[0]
+
+
+def _draw_side_by_side(columns: Mapping[str, Mapping[str, Implied]]) -> Axes:
+    """Both kinds of weighting of one group of eyes, at one scale; returns the first panel."""
+    ((title, views),) = columns.items()
+    left, right = plots.axes(11.0, 4.8, columns=2)
+    kinds = {
+        "rate–distortion": {name: view.rate_distortion for name, view in views.items()},
+        "projection": {name: view.projection for name, view in views.items()},
+    }
+    for ax, (kind, curves) in zip((left, right), kinds.items(), strict=True):
+        _draw_implied(ax, curves, title=f"{kind}: {title}", xlabel=SHORT_LOGSNR)
+        _widen_main_eye(ax)
+        _name_curves(ax, loc="lower left", borderaxespad=0.2)
+    right.get_legend().remove()
+    curves = [line for ax in (left, right) for line in named_lines(ax)]
+    highest = max(float(np.max(line.get_ydata())) for line in curves)
+    for ax in (left, right):
+        ax.set_ylim(-4, highest + 0.3)
+    left.set_ylabel("log₁₀ w on the ε error, 0 at λ = 0")
+    return left
 
 
 def _scale_alike(above: Axes, below: Axes) -> None:

@@ -5,7 +5,7 @@ one gain for each scale c. Two directions, one of variance 1 and one of variance
 see what a weighting does whose gain is not flat.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from diffviz import plots
+from diffviz.checks import number
 from diffviz.lab.experiments.policy import (
     DEFAULT,
     DRAWS,
@@ -56,7 +57,7 @@ RATIO_COLOURS = {
 LABEL_OFFSETS = {"elbo": (-34, -14), "min-snr-5-eps": (9, -4), "sd3": (9, -12)}  # in points
 # How far labels at the ends of lines are moved from them, in units of log₁₀ κ.
 END_OFFSETS = {"min-snr-5-eps": 0.06, "sd3": -0.09, "iddpm-cosine": -0.02}
-GOALS_TITLE = "goals kept: those with ≥ 5 % of the hits"
+GOALS_TITLE = "goals kept: mean and range of the seeds"
 
 
 @figure(
@@ -64,18 +65,31 @@ GOALS_TITLE = "goals kept: those with ≥ 5 % of the hits"
     "The gain law: how often each weighting counts a change of the policy at scale c, over that "
     "at c = 1",
 )
-def gain_law(ax: Axes | None = None) -> Axes:
+def gain_law(
+    names: Sequence[str] = tuple(WEIGHTINGS), finest: float = SCALES[0], ax: Axes | None = None
+) -> Axes:
     """Draw the gain of each weighting over the scale of a change.
 
+    Each line is named where it starts. If that is another scale than the finest of the experiment's
+    ``SCALES``, the name is followed by how many times less the weighting counts a change there.
+
     Args:
+        names: Weightings, of the experiment's ``WEIGHTINGS``, else of the catalogue.
+        finest: The variance c at which the lines start.
         ax: Axes to draw on; new ones by default.
 
     Returns:
         The Axes.
+
+    Raises:
+        ValueError: A name is unknown, or ``finest`` is outside of ``SCALES``.
     """
-    curves = {name: np.log10(gains(name)) for name in WEIGHTINGS}
+    finest = number(finest, "finest", SCALES[0], SCALES[-1])
+    start = np.log10(finest)
+    log_c = np.r_[start, np.log10(SCALES[finest * 1.001 < SCALES])]
+    curves = {name: np.interp(log_c, np.log10(SCALES), np.log10(gains(name))) for name in names}
     ax = plots.lines(
-        np.log10(SCALES),
+        log_c,
         curves,
         xlabel="log₁₀ c, c the variance of what changes   [fine ← → coarse]",
         ylabel="log₁₀ κ(c)/κ(1)",
@@ -84,20 +98,31 @@ def gain_law(ax: Axes | None = None) -> Axes:
         colours=plots.colour,
         ax=ax or plots.axes(8.4, 4.8)[0],
     )
+    whole = finest == SCALES[0]
     for name, curve in curves.items():
-        height = curve[0] + END_OFFSETS.get(name, 0.0)
+        height = curve[0] + (END_OFFSETS.get(name, 0.0) if whole else 0.0)
+        words = name if whole else f"{name}: {_times_less(curve[0])}"
         style = {"color": plots.colour(name), "fontsize": 9, "ha": "right", "va": "center"}
-        ax.text(np.log10(SCALES[0]) - 0.06, height, name, style)
-    ax.set(xlim=(-5.05, 1.05), ylim=(-3.8, 1.1), xticks=range(-4, 2))
+        ax.text(start - 0.06, height, words, style)
+    room = 1.05 if whole else 0.45 * (1 - start)  # for the words, in units of log₁₀ c
+    lowest = min(curve[0] for curve in curves.values())
+    ax.set(xlim=(start - room, 1.05), ylim=(lowest - 0.2, 1.1))
+    ax.set_xticks(range(int(np.ceil(start)), 2))
     return ax
 
 
+def _times_less(log_ratio: float) -> str:
+    """How many times less something is counted, of the log₁₀ of a ratio."""
+    less = 10**-log_ratio
+    return "alike" if np.isclose(less, 1) else f"{less:.{0 if less > 9.9 else 1}f} times less"
+
+
 def _draw_surrogates(ax: Axes) -> None:
-    """Surrogates of three weightings over the exact log-ratio of the mixed change."""
+    """Surrogates of two weightings over the exact log-ratio of the mixed change."""
     both = changes()["both"]
     diagonal = np.array([-1.6, 1.6])
     ax.plot(diagonal, diagonal, color="0.5", lw=1, ls=":", gid="exact")
-    for name, marker in (("fm-ot", "o"), (DEFAULT, "s"), ("elbo", ".")):
+    for name, marker in (("fm-ot", "o"), ("elbo", ".")):
         ax.plot(
             both.exact,
             both.surrogate[name] / both.slope(name),
@@ -149,21 +174,40 @@ def _mark_draws(ax: Axes) -> None:
     ax.set_xticks(np.log2(DRAWS), [str(m) for m in DRAWS])
 
 
-def _draw_noise(ax: Axes) -> None:
-    """Correlation over the number of draws, for two weightings and two changes."""
+def draws_needed(which: Sequence[str] = ("both",), ax: Axes | None = None) -> Axes:
+    """Draw the correlation of noisy surrogates with the exact log-ratio by number of draws.
+
+    Dotted lines are the surrogates of the change in both at once without noise.
+
+    Args:
+        which: Changes of the policy, of the experiment's ``CHANGES``.
+        ax: Axes to draw on; new ones by default.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: A change is unknown.
+    """
+    ax = ax or plots.axes(7.6, 4.4)[0]
     for name in ("fm-ot", DEFAULT):
-        for change, dash in (("coarse", "-"), ("both", plots.DASHES[1])):
+        for change in which:
             ax.plot(
                 np.log2(DRAWS),
                 noisy_correlations(name, change),
                 "o",
-                ls=dash,
+                ls="-" if change == "both" else plots.DASHES[1],
                 color=plots.colour(name),
                 lw=2,
-                ms=5,
+                ms=4,
                 gid=f"{name}, {change}",
-                label=f"{name}, {change}",
+                label=f"{name}, {change}" if len(which) > 1 else name,
             )
+        if "both" in which:
+            ceiling = changes()["both"].correlation(name)
+            style = {"color": plots.colour(name), "lw": 1.4, "ls": ":"}
+            gid, label = f"{name}, both, without noise", f"{name}, without noise"
+            ax.axhline(ceiling, gid=gid, label=label, zorder=1, **style)
     _mark_draws(ax)
     ax.set(
         xlabel="draws of (λ, ε) per action",
@@ -171,7 +215,8 @@ def _draw_noise(ax: Axes) -> None:
         title="more draws come closer to the log-ratio",
         ylim=(0.3, 1.03),
     )
-    legend(ax, loc="lower right", handlelength=3)
+    legend(ax, loc="lower right", handlelength=4)
+    return ax
 
 
 @figure(
@@ -194,7 +239,7 @@ def policy_ratio() -> Axes:
 def policy_draws() -> Axes:
     """Draw correlations and mean ratios by the number of draws; returns the first panel."""
     noise, ratio = plots.axes(11, 4.6, columns=2)
-    _draw_noise(noise)
+    draws_needed(("coarse", "both"), noise)
     jensen(ratio)
     return noise
 
@@ -225,40 +270,36 @@ def jensen(ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _draw_reward(ax: Axes, names: Sequence[str], title: str) -> None:
-    """Mean reward by batch, one line for each seed."""
+def _draw_range(ax: Axes, names: Sequence[str], records: Mapping[str, NDArray]) -> None:
+    """Mean of the seeds of each run by batch in a line, their range as a band behind it."""
     for name in names:
-        for seed, history in enumerate(learned(name)):
-            _draw_seed(ax, name, seed, np.array(history.reward, dtype=float))
-    ax.set(xlabel="batches of actions", ylabel="mean reward", ylim=(0, 1.02), title=title)
-    ax.legend(frameon=False, loc="lower right")
+        values = records[name]
+        batch, colour = np.arange(values.shape[1]), METHOD_COLOURS[name]
+        low, high = values.min(0), values.max(0)
+        ax.fill_between(batch, low, high, color=colour, alpha=0.18, lw=0, gid=f"{name}:range")
+        ax.plot(values.mean(0), color=colour, lw=2, gid=name, label=name)
+    ax.set(xlabel="batches of actions", xlim=(0, None))
+    ax.margins(x=0)
 
 
-def _draw_goals_kept(ax: Axes, names: Sequence[str]) -> None:
-    """Goals kept by batch, one line for each seed, slightly apart so that all are seen."""
-    for place, name in enumerate(names):
-        for seed, history in enumerate(learned(name)):
-            apart = 0.03 * (place - len(names) / 2 + seed / 4)
-            _draw_seed(ax, name, seed, np.array(history.goals, dtype=float) + apart)
-    ax.set(
-        xlabel="batches of actions",
-        ylabel="goals kept",
-        ylim=(0, 4.3),
-        title=GOALS_TITLE,
-        yticks=range(5),
-    )
+def _draw_reward(ax: Axes, names: Sequence[str], title: str) -> None:
+    """Mean reward by batch, mean and range of the seeds, each line named at its end."""
+    rewards = {name: np.array([history.reward for history in learned(name)]) for name in names}
+    _draw_range(ax, names, rewards)
+    for name, values in rewards.items():
+        end = (values.shape[1] - 1, values[:, -1].mean())
+        style = {"color": METHOD_COLOURS[name], "fontsize": 10, "va": "center"}
+        ax.annotate(name, end, (6, -9), textcoords="offset points", gid=f"{name}:end", **style)
+    longest = max(values.shape[1] for values in rewards.values()) - 1
+    ax.set(ylabel="mean reward", ylim=(0, 1.02), xlim=(0, 1.22 * longest), title=title)
 
 
-def _draw_seed(ax: Axes, name: str, seed: int, values: NDArray) -> None:
-    """One line in the colour of the run and the dash of the seed."""
-    ax.plot(
-        values,
-        color=METHOD_COLOURS[name],
-        ls=plots.DASHES[seed],
-        lw=1.6,
-        gid=f"{name}, seed {seed}",
-        label=None if seed else name,
-    )
+def _draw_goals_kept(ax: Axes, names: Sequence[str], title: str = GOALS_TITLE) -> None:
+    """Goals kept by batch, mean and range of the seeds."""
+    kept = {name: np.array([history.goals for history in learned(name)]) for name in names}
+    _draw_range(ax, names, kept)
+    ax.set(ylabel="goals kept", ylim=(0, 4.3), title=title, yticks=range(5))
+    legend(ax, loc="lower left")
 
 
 def _draw_actions(ax: Axes, name: str, title: str) -> None:
@@ -276,10 +317,56 @@ def _draw_actions(ax: Axes, name: str, title: str) -> None:
     )
 
 
+def learning_curves(runs: Sequence[str] = ("FPO", "AWR", "DPO")) -> Axes:
+    """Draw reward and goals kept by batch, mean and range of the seeds.
+
+    Args:
+        runs: Some of the experiment's ``RUNS``.
+
+    Returns:
+        The panel of the reward.
+
+    Raises:
+        ValueError: A run is unknown.
+    """
+    reward, kept = plots.axes(11, 4.2, columns=2)
+    _draw_reward(reward, runs, "reward: mean and range of three seeds")
+    _draw_goals_kept(kept, runs)
+    return reward
+
+
+def clouds(runs: Sequence[str] = ("FPO", "AWR", "DPO")) -> Axes:
+    """Draw actions before learning and after each run, with the four goals.
+
+    Args:
+        runs: Some of the experiment's ``RUNS``.
+
+    Returns:
+        The first panel.
+
+    Raises:
+        ValueError: A run is unknown.
+    """
+    panels = plots.axes(0.9 + 2.8 * (len(runs) + 1), 3.5, columns=len(runs) + 1)
+    _draw_clouds(panels, runs)
+    for ax in panels[1:]:
+        ax.set_ylabel("")
+    return panels[0]
+
+
+def _draw_clouds(panels: Sequence[Axes], runs: Sequence[str]) -> None:
+    """Actions before learning in the first panel, after each run in the others."""
+    before, *after = panels
+    _draw_actions(before, "before", "before learning")
+    for ax, name in zip(after, runs, strict=True):
+        batches = RUNS[name].options["iterations"]
+        _draw_actions(ax, name, f"{name}, {batches} batches")
+
+
 @figure(
     "policy-training",
-    "Four goals in the plane: reward and goals kept by step, three seeds each; actions before and "
-    "after",
+    "Four goals in the plane: reward and goals kept by batch, range of three seeds; actions "
+    "before and after",
 )
 def policy_training(runs: Sequence[str] = ("FPO", "AWR", "DPO")) -> Axes:
     """Draw reward and goals by batch, and actions before and after.
@@ -295,15 +382,10 @@ def policy_training(runs: Sequence[str] = ("FPO", "AWR", "DPO")) -> Axes:
     """
     panels = plots.axes(12, 7.8, columns=3, rows=2)
     panels[0].figure.subplots_adjust(hspace=0.36)
-    reward, kept, before, *after = panels
+    reward, kept, *rest = panels
     _draw_reward(reward, runs, "reward of three seeds each")
     _draw_goals_kept(kept, runs)
-    for ax in (reward, kept):
-        ax.set_xlim(0, 36)
-    _draw_actions(before, "before", "before learning: N(0, I)")
-    for ax, name in zip(after, runs, strict=True):
-        batches = RUNS[name].options["iterations"]
-        _draw_actions(ax, name, f"{name} after {batches} batches, seed 0")
+    _draw_clouds(rest, runs)
     return reward
 
 
@@ -316,6 +398,6 @@ def policy_collapse() -> Axes:
     reward, kept, after = plots.axes(12, 4.4, columns=3)
     runs = ("FPO", "FPO + KL")
     _draw_reward(reward, runs, "a KL term costs reward")
-    _draw_goals_kept(kept, runs)
+    _draw_goals_kept(kept, runs, "and holds the goals")
     _draw_actions(after, "FPO + KL", "with the KL term, 36 batches")
     return reward

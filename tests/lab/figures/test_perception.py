@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from pictures import check, check_type, data
+from pictures import check, check_nothing_is_cut, check_type, data
 from scipy import fft
 
 import diffviz as dv
 from diffviz.lab import figures
 from diffviz.lab.experiments import perception as perception_experiments
+from diffviz.lab.explorers.colours import BESIDE as SEEN_COLOUR
 from diffviz.lab.figures import perception as perception_figures
 from diffviz.lab.figures.style import OTHERS
 from diffviz.perception import sensitivities, spectra
@@ -180,6 +181,50 @@ def test_all_animals_are_named_and_none_hides_another():
     assert said == set(sensitivities.SPECIES)
     lines = {line.get_gid(): line for line in figure.axes[1].lines}
     assert lines["triplefin"].get_linestyle() != lines["cat"].get_linestyle()
+
+
+def test_one_group_of_sensitivities_has_a_panel_of_its_own():
+    for group, count in (("people", 5), ("animals", 6)):
+        figure = perception_figures.contrast_sensitivity(of=(group,)).figure
+        assert len(figure.axes) == 1
+        assert len(figure.axes[0].get_legend().get_texts()) == count
+        widths = {line.get_gid(): line.get_linewidth() for line in figure.axes[0].lines[::2]}
+        wide = {name for name, width in widths.items() if width == max(widths.values())}
+        assert wide == ({"Barten 2004"} if group == "people" else widths.keys())
+        check_nothing_is_cut(figure)
+        check_type(figure)
+    with pytest.raises(ValueError, match="of"):
+        perception_figures.contrast_sensitivity(of=("pigeons",))
+
+
+def test_two_definitions_of_one_eye_stand_in_one_panel():
+    view = perception_experiments.seen()
+    figure = perception_figures.two_definitions().figure
+    for name, w in (("rate–distortion", view.rate_distortion), ("projection", view.projection)):
+        logsnr, y = data(figure, 0, name)
+        np.testing.assert_allclose(y, np.log10(w(logsnr) / w(0.0)), atol=1e-12)
+    said = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert said == ["ELBO", "flow matching", "rate–distortion", "projection"]
+    check_nothing_is_cut(figure)
+    check_type(figure)
+
+
+def test_a_single_group_of_eyes_has_its_two_kinds_side_by_side_at_one_scale():
+    title, views = next(iter(perception_experiments.implied_by_column().items()))
+    left, right = perception_figures.csf_weighting({title: views}).figure.axes
+    assert left.get_ylim() == right.get_ylim()
+    for panel, kind in enumerate(("rate_distortion", "projection")):
+        for name, view in views.items():
+            logsnr, y = data(left.figure, panel, name)
+            w = getattr(view, kind)
+            np.testing.assert_allclose(y, np.log10(w(logsnr) / w(0.0)), atol=1e-12)
+            assert y.max() < left.get_ylim()[1]
+    check_nothing_is_cut(left.figure)
+    check_type(left.figure)
+
+
+def test_no_eye_has_the_colour_of_what_is_seen_in_the_explorer():
+    assert SEEN_COLOUR not in perception_figures.CURVE_COLOURS.values()
 
 
 def test_the_two_rows_of_implied_weightings_have_one_scale():

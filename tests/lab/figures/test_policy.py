@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from pictures import check, check_type, data
+from pictures import check, check_nothing_is_cut, check_type, data
 from scipy import integrate
 from scipy.special import expit
 
@@ -138,6 +138,48 @@ def test_a_mean_ratio_is_that_of_draws_made_here():
     np.testing.assert_allclose(means, shown["average first"][1:3], rtol=0.05)
 
 
+def test_the_gain_law_from_another_scale_says_how_much_less_each_counts():
+    shown = ("elbo", policy_experiments.DEFAULT, "edm", "fm-ot", "indi")
+    ax = figures.policy.gain_law(shown, finest=0.01)
+    less = {
+        name: elbo_mixture.gain(w) / elbo_mixture.gain(w, 0.01)
+        for name, w in policy_experiments.WEIGHTINGS.items()
+        if name in shown
+    }
+    words = dict(text.get_text().split(": ") for text in ax.texts)
+    assert words == {
+        "elbo": "alike",
+        policy_experiments.DEFAULT: f"{less[policy_experiments.DEFAULT]:.1f} times less",
+        "edm": f"{less['edm']:.1f} times less",
+        "fm-ot": "10 times less",
+        "indi": f"{less['indi']:.0f} times less",
+    }
+    for name in shown:
+        log_c, y = data(ax.figure, 0, name)
+        assert log_c[0] == -2
+        assert y[0] == pytest.approx(-np.log10(less[name]), abs=1e-6)
+    check_nothing_is_cut(ax.figure)
+    check_type(ax.figure)
+
+
+@pytest.mark.parametrize("finest", [0.0, 1e-5, 11.0, np.nan])
+def test_the_gain_law_is_drawn_at_the_scales_of_the_experiment_only(finest):
+    with pytest.raises(ValueError, match="finest"):
+        figures.policy.gain_law(("elbo",), finest=finest)
+
+
+def test_noisy_losses_are_drawn_below_those_without_noise():
+    ax = figures.policy.draws_needed()
+    for name in ("fm-ot", policy_experiments.DEFAULT):
+        m, values = data(ax.figure, 0, f"{name}, both")
+        np.testing.assert_array_equal(2**m, policy_experiments.DRAWS)
+        assert values == pytest.approx(policy_experiments.noisy_correlations(name, "both"))
+        height = data(ax.figure, 0, f"{name}, both, without noise")[1][0]
+        assert height == policy_experiments.changes()["both"].correlation(name)
+    check_nothing_is_cut(ax.figure)
+    check_type(ax.figure)
+
+
 def test_each_line_of_the_gain_law_is_named_at_its_end():
     figure = figures.draw("policy-gain")
     names = [text.get_text() for text in figure.axes[0].texts]
@@ -192,19 +234,50 @@ def test_the_correlation_of_two_scales_is_that_of_a_large_sample(ratio, share):
     )
 
 
+def check_range(figure, name):
+    """A line is the mean of the seeds, and the band behind it their range."""
+    for panel, quantity in enumerate(("reward", "goals")):
+        each = np.array([getattr(one, quantity) for one in policy_experiments.learned(name)])
+        assert len(each) == 3
+        batch, mean = data(figure, panel, name)
+        np.testing.assert_array_equal(batch, np.arange(each.shape[1]))
+        np.testing.assert_allclose(mean, each.mean(0))
+        bands = [one for one in figure.axes[panel].collections if one.get_gid() == f"{name}:range"]
+        (path,) = bands[0].get_paths()
+        for at in range(each.shape[1]):
+            heights = path.vertices[path.vertices[:, 0] == at, 1]
+            assert (heights.min(), heights.max()) == (each[:, at].min(), each[:, at].max())
+
+
+def test_the_parts_of_learning_are_drawn_alone():
+    curves = figures.policy.learning_curves(("FPO",)).figure
+    check_range(curves, "FPO")
+    clouds = figures.policy.clouds(("DPO",)).figure
+    for panel, name in enumerate(("before", "DPO")):
+        shown = np.stack(data(clouds, panel, name), 1)
+        np.testing.assert_array_equal(shown, policy_experiments.actions(name))
+        crosses = np.stack(data(clouds, panel, "goals"), 1)
+        np.testing.assert_array_equal(crosses, policy_experiments.goals())
+    for figure in (curves, clouds):
+        check_nothing_is_cut(figure)
+        check_type(figure)
+
+
 def test_learning_shows_reward_rising_and_goals_going():
     """Which goal goes when is up to the last bits of a sum, which differ between machines."""
     figure, lost = figures.draw("policy-training"), 0
     for seed in range(3):
-        reward, goals = (data(figure, panel, f"FPO, seed {seed}")[1] for panel in (0, 1))
-        passed = int((reward > 0.45).argmax())
-        assert reward[0] < 0.09 and 0 < passed <= 12
-        assert goals[: passed + 1].round().min() == 4 > goals[-1].round()
-        assert data(figure, 1, f"DPO, seed {seed}")[1].round().min() == 4
-        assert data(figure, 0, f"DPO, seed {seed}")[1][-1] > 0.12
-        assert data(figure, 0, f"AWR, seed {seed}")[1][-1] > 0.45
-        lost += 4 - data(figure, 1, f"AWR, seed {seed}")[1].round()[-1]
+        fpo, awr, dpo = (policy_experiments.learned(name)[seed] for name in ("FPO", "AWR", "DPO"))
+        passed = int((np.array(fpo.reward) > 0.45).argmax())
+        assert fpo.reward[0] < 0.09 and 0 < passed <= 12
+        assert min(fpo.goals[: passed + 1]) == 4 > fpo.goals[-1]
+        assert min(dpo.goals) == 4
+        assert dpo.reward[-1] > 0.12
+        assert awr.reward[-1] > 0.45
+        lost += 4 - awr.goals[-1]
     assert lost >= 2
+    for name in ("FPO", "AWR", "DPO"):
+        check_range(figure, name)
     before, goals = np.stack(data(figure, 2, "before"), 1), bandit.FourGoals()
     assert abs(before.std() - 1) < 0.1
     after = np.stack(data(figure, 3, "FPO"), 1)
@@ -212,12 +285,14 @@ def test_learning_shows_reward_rising_and_goals_going():
 
 
 def test_a_kl_term_keeps_the_goals_that_are_lost_without():
-    figure, left = figures.draw("policy-collapse"), {"FPO + KL": 0, "FPO": 0}
-    for seed in range(2):
-        goals = {name: data(figure, 1, f"{name}, seed {seed}")[1].round() for name in left}
-        assert goals["FPO + KL"].min() >= 3 >= goals["FPO"][-1]
-        assert data(figure, 0, f"FPO + KL, seed {seed}")[1][-1] > 0.45
-        left = {name: left[name] + goals[name][-1] for name in left}
+    figure, left = figures.draw("policy-collapse"), {}
+    runs = {name: policy_experiments.learned(name) for name in ("FPO + KL", "FPO")}
+    for name, histories in runs.items():
+        check_range(figure, name)
+        left[name] = sum(history.goals[-1] for history in histories)
+    for held, free in zip(runs["FPO + KL"], runs["FPO"], strict=True):
+        assert min(held.goals) >= 3 >= free.goals[-1]
+        assert held.reward[-1] > 0.45
     assert left["FPO + KL"] > left["FPO"]
     goals = bandit.FourGoals().step(np.stack(data(figure, 2, "FPO + KL"), 1))[4]["goal"]
     assert (np.bincount(goals, minlength=4) > 10).sum() >= 3
