@@ -853,7 +853,9 @@ class Draws(TorchFunctionMode):
         if self._position == len(self.recorded):
             self.recorded.append(self._record(func, call))
         value = self.replay(call)
-        return call.args[0].copy_(value) if call.in_place else value
+        if call.in_place:
+            return call.args[0].copy_(value)
+        return value.requires_grad_() if call.kwargs.get("requires_grad") else value
 
     def add_noise(self, call: RandomCall, drawn: Tensor) -> None:
         """Record noise that torch has not drawn.

@@ -322,7 +322,7 @@ def _with_known_draws(chunk: Chunk) -> Chunk:
             known = replace(chunk.draws.known, always_on=True, needs_data=needs_data)
             if _is_rescaled_noise(chunk.knowing(known)):
                 return chunk.knowing(replace(known, unit_noise=True))
-    if _needs_data(chunk):
+    if _needs_data(chunk) or _has_levels_of_data(chunk):
         chunk = chunk.knowing(replace(chunk.draws.known, needs_data=True))
     if all(noise.numel() != chunk.x.numel() for noise in chunk.draws.noises):
         in_parts = chunk.knowing(replace(chunk.draws.known, in_parts=True))
@@ -341,6 +341,28 @@ def _needs_data(chunk: Chunk) -> bool:
         return len(noise) == 0
     lost = (noise == chunk.run(State.NOTHING).z) | noise.isnan()
     return bool((lost & (beside != 0) & beside.isfinite()).double().mean() > RARE)
+
+
+def _has_levels_of_data(chunk: Chunk) -> bool:
+    """Whether data and noise add up beside each other alone, as where data choose their levels."""
+    alone = [chunk.run(state).z for state in (State.DATA, State.NOISE, State.NOTHING)]
+    both = chunk.run(State.BOTH).z
+    if len({z.shape for z in (both, *alone)}) > 1 or not chunk.draws.noises:
+        return False
+    if not _differ(alone[0] + alone[1] - alone[2], both):
+        return False
+    beside = chunk.knowing(replace(chunk.draws.known, needs_data=True))
+    noise, data = beside.run(State.NOISE).z, beside.run(State.DATA)
+    twice = {number: 2 * noise for number, noise in enumerate(beside.draws.noises)}
+    more_noise = beside.run(State.NOISE, noises=twice).z
+    more_data = beside.run(State.DATA, data=2 * beside.x).z
+    return not (_differ(more_noise, 2 * noise) or _differ(more_data, 2 * data.z))
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    """Whether more than a few rows differ, or are not finite."""
+    error = relative_error(one, other)
+    return bool(((error > TOLERANCE_OF_FEW_BITS) | ~other.isfinite().all(1)).double().mean() > RARE)
 
 
 def _has_noise_of_fixed_size(chunk: Chunk) -> bool:
@@ -801,11 +823,12 @@ def _form_of(chunk: Chunk, assumptions: Assumptions, other: Tensor, tolerance: f
 
 
 def _fails_by_state(chunk: Chunk, slope: Tensor, direction: Tensor, tolerance: float) -> bool:
-    """Whether the weight differs between the states of data and noise."""
+    """Whether the weight of more than a few samples differs between states of data and noise."""
     for state in (State.NOTHING, State.DATA, State.NOISE):
         alone = chunk.run(state, direction).gradient - chunk.run(state).gradient
         known = alone.isfinite().all(1)  # a mean over no components is none
-        if torch.where(known, relative_error(alone, slope), 1).median() > tolerance:
+        differs = known & (relative_error(alone, slope) > tolerance)
+        if differs.double().mean() > RARE or not known.double().mean() > 0.5:
             return True
     return False
 
