@@ -226,7 +226,7 @@ def read(chunk: Chunk, assumptions: Assumptions) -> Coefficients:
         layout = layout.retrace(chunk)
     x = layout.rows_of_data(chunk)[:, assumptions.components].contiguous()
     if layout.gaps:
-        states = _without_gaps(states)
+        states = _without_gaps(states, external=assumptions.external_noise)
     of_data = states.data - states.nothing
     if assumptions.changed_data:
         x = of_data.z * _size_of_changed_data(chunk, assumptions, x, states)[:, None]
@@ -371,10 +371,10 @@ def _square_error(each: Tensor, h: Tensor) -> Tensor:
     return torch.where(each.isfinite().any(1), error, 1)
 
 
-def _without_gaps(states: Observations) -> Observations:
+def _without_gaps(states: Observations, *, external: bool) -> Observations:
     """The observations with NaN where a component holds no data or no noise."""
     of_data = states.data.z - states.nothing.z
-    of_noise = states.noise.z - states.nothing.z
+    of_noise = states.noise.z if external else states.noise.z - states.nothing.z
     held = (of_data != 0) & (of_noise != 0)
     observed = {}
     for name in ("nothing", "data", "noise", "both"):
@@ -878,7 +878,7 @@ def _noises(chunk: Chunk, assumptions: Assumptions, layout: Layout, z_of_noise: 
     """
     drawn = chunk.draws.noises
     if assumptions.estimated_noise or not drawn:
-        size = z_of_noise.square().mean(1, keepdim=True).sqrt()
+        size = z_of_noise.square().nanmean(1, keepdim=True).sqrt()
         return Noises([z_of_noise / size], (1,))
     if layout.noises:
         held = [

@@ -61,6 +61,7 @@ RANDOM = frozenset(QUANTILES) | WITHOUT_QUANTILES
 NORMAL = frozenset({"randn", "randn_like", "normal", "normal_"})
 STANDARD_NORMAL = frozenset({"randn", "randn_like", "standard_normal"})  # the last of NumPy
 WHOLE = frozenset({"randint", "randint_like", "random_", "integers"})
+FEWEST_OF_A_CHANNEL = 64  # numbers whose noise is of unit size by itself
 FEWEST_BITS = 8  # in a draw that is none of a choice for each sample
 BELOW_ONE = frozenset({"rand", "rand_like"})
 
@@ -226,7 +227,8 @@ class Known:
         needs_data: Noise reaches the network only where there are data, as where a mask is made
             from them.
         unit_noise: Each sample's noise has mean 0 and mean square 1, so that a loss that rescales
-            or turns it leaves its size as it is.
+            or turns it leaves its size as it is. So it has in each channel of an image, and where
+            noise needs data, apart in components with data and without.
     """
 
     roles: Mapping[Signature, Role] = field(default_factory=dict)
@@ -254,12 +256,35 @@ class Known:
         Returns:
             The same numbers, or others of the same shape.
         """
-        is_of_samples = drawn.numel() == data.numel() or kind_of_part(drawn, data) == "samples"
+        is_whole = drawn.numel() == data.numel()
+        is_of_samples = is_whole or kind_of_part(drawn, data) == "samples"
         if not (self.unit_noise and call.function in STANDARD_NORMAL and is_of_samples):
             return drawn
-        rows = drawn.reshape(-1, data[0].numel())
-        rows = rows - rows.mean(1, keepdim=True)
-        return (rows / rows.square().mean(1, keepdim=True).sqrt()).reshape(drawn.shape)
+        is_of_channels = data.ndim > 2 and data[0, 0].numel() >= FEWEST_OF_A_CHANNEL
+        rows = drawn.reshape(-1, (data[0, 0] if is_of_channels else data[0]).numel())
+        if not (self.needs_data and is_whole):
+            return of_unit_size(rows).reshape(drawn.shape)
+        held = (data != 0).reshape(rows.shape)
+        parts = of_unit_size(rows, held), of_unit_size(rows, ~held)
+        return torch.where(held, *parts).reshape(drawn.shape)
+
+
+def of_unit_size(rows: Tensor, held: Tensor | None = None) -> Tensor:
+    """Numbers with mean 0 and mean square 1 in each row.
+
+    Args:
+        rows: The numbers, shape (n, d).
+        held: Which of them count, bool, shape (n, d); by default all. Where fewer than two of a row
+            do, they stay as they are.
+
+    Returns:
+        The numbers less their mean and over their size, shape (n, d).
+    """
+    held = torch.ones_like(rows, dtype=torch.bool) if held is None else held
+    count = held.sum(1, keepdim=True)
+    centred = rows - (rows * held).sum(1, keepdim=True) / count
+    size = ((centred.square() * held).sum(1, keepdim=True) / count).sqrt()
+    return torch.where(count > 1, centred / size, rows)
 
 
 NOTHING_KNOWN = Known()
@@ -828,7 +853,9 @@ class Draws(TorchFunctionMode):
         if self._position == len(self.recorded):
             self.recorded.append(self._record(func, call))
         value = self.replay(call)
-        return call.args[0].copy_(value) if call.in_place else value
+        if call.in_place:
+            return call.args[0].copy_(value)
+        return value.requires_grad_() if call.kwargs.get("requires_grad") else value
 
     def add_noise(self, call: RandomCall, drawn: Tensor) -> None:
         """Record noise that torch has not drawn.

@@ -317,9 +317,12 @@ def _with_known_draws(chunk: Chunk) -> Chunk:
     Noise may be rescaled or drawn in parts, and a normal draw may be a time or no noise at all.
     """
     nothing = chunk.run(State.NOTHING)
-    if not nothing.z.isfinite().all() and _is_rescaled_noise(chunk):
-        return chunk.knowing(replace(chunk.draws.known, always_on=True, unit_noise=True))
-    if _needs_data(chunk):
+    if not nothing.z.isfinite().all():
+        for needs_data in (False, True):  # as a mask that is made of them does
+            known = replace(chunk.draws.known, always_on=True, needs_data=needs_data)
+            if _is_rescaled_noise(chunk.knowing(known)):
+                return chunk.knowing(replace(known, unit_noise=True))
+    if _needs_data(chunk) or _has_levels_of_data(chunk):
         chunk = chunk.knowing(replace(chunk.draws.known, needs_data=True))
     if all(noise.numel() != chunk.x.numel() for noise in chunk.draws.noises):
         in_parts = chunk.knowing(replace(chunk.draws.known, in_parts=True))
@@ -340,6 +343,28 @@ def _needs_data(chunk: Chunk) -> bool:
     return bool((lost & (beside != 0) & beside.isfinite()).double().mean() > RARE)
 
 
+def _has_levels_of_data(chunk: Chunk) -> bool:
+    """Whether data and noise add up beside each other alone, as where data choose their levels."""
+    alone = [chunk.run(state).z for state in (State.DATA, State.NOISE, State.NOTHING)]
+    both = chunk.run(State.BOTH).z
+    if len({z.shape for z in (both, *alone)}) > 1 or not chunk.draws.noises:
+        return False
+    if not _differ(alone[0] + alone[1] - alone[2], both):
+        return False
+    beside = chunk.knowing(replace(chunk.draws.known, needs_data=True))
+    noise, data = beside.run(State.NOISE).z, beside.run(State.DATA)
+    twice = {number: 2 * noise for number, noise in enumerate(beside.draws.noises)}
+    more_noise = beside.run(State.NOISE, noises=twice).z
+    more_data = beside.run(State.DATA, data=2 * beside.x).z
+    return not (_differ(more_noise, 2 * noise) or _differ(more_data, 2 * data.z))
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    """Whether more than a few rows differ, or are not finite."""
+    error = relative_error(one, other)
+    return bool(((error > TOLERANCE_OF_FEW_BITS) | ~other.isfinite().all(1)).double().mean() > RARE)
+
+
 def _has_noise_of_fixed_size(chunk: Chunk) -> bool:
     """Whether noise of twice the size is the same noise, as where it is divided by its size."""
     nothing, once = chunk.run(State.NOTHING).z, chunk.run(State.NOISE).z
@@ -352,12 +377,14 @@ def _has_noise_of_fixed_size(chunk: Chunk) -> bool:
 
 
 def _is_rescaled_noise(chunk: Chunk) -> bool:
-    """Whether z is finite with noise and not without it, as where noise is divided by its size."""
-    always_on = chunk.knowing(replace(chunk.draws.known, always_on=True))
-    without = always_on.run(State.NOTHING).z
-    once = always_on.run(State.DATA).z - without
-    twice = always_on.run(State.DATA, data=2 * chunk.x).z - without
-    adds = relative_error(twice, 2 * once).median() < TOLERANCE_OF_FEW_BITS  # else z is rescaled
+    """Whether z with noise that is always on is finite and linear in the data.
+
+    So it is where noise is divided by its own size, and not where z is.
+    """
+    without = chunk.run(State.NOTHING).z
+    once = chunk.run(State.DATA).z - without
+    thrice = chunk.run(State.DATA, data=3 * chunk.x).z - without
+    adds = relative_error(thrice, 3 * once).median() < TOLERANCE_OF_FEW_BITS
     return bool(without.isfinite().all() and once.isfinite().all() and adds)
 
 
@@ -429,7 +456,8 @@ def _path_and_noise(
 def _look_at_path(chunk: Chunk, assumptions: Assumptions, tolerance: float) -> Finding:
     """Find how z is made of the data and the noise."""
     in_order = _may_be_in_order(chunk)
-    if in_order:
+    may_lack_noise = assumptions.external_noise and chunk.draws.known.needs_data
+    if in_order and not may_lack_noise:
         first = read(chunk, assumptions)
         data_fails = _fails(first.data_error, tolerance)
         noise_fails = _fails(first.noise_error, tolerance)
@@ -539,10 +567,8 @@ def _layout(
     held = [noise for noise in noises if noise is not None]
     layout = _places(data, noises)
     own = [noise.coefficient for noise in held if not noise.source.shared]
-    if not own:
-        return layout, _notes_on_places(chunk, layout)
-    sigma = torch.stack(own).square().sum(0).sqrt()
     alpha = data.coefficient
+    sigma = torch.stack(own).square().sum(0).sqrt() if own else _places_of_noise(chunk)
     if has_gaps(alpha, sigma):
         share = float((alpha == 0).double().mean())
         note = (
@@ -550,6 +576,8 @@ def _layout(
             "(dropped or masked at random?): λ and w are those of a component that is kept"
         )
         return replace(layout, gaps=True), (*_notes_on_places(chunk, layout), note)
+    if not own:
+        return layout, _notes_on_places(chunk, layout)
     scale = relative_data_scale(alpha.numpy(force=True), sigma.numpy(force=True))
     if scale is not None:
         if np.abs(scale - 1).max() > tolerance:
@@ -560,6 +588,12 @@ def _layout(
     require(groups, "no component of z holds both data and noise; is inputs= the noised x?")
     layout = replace(layout, groups=groups, mixed=mixed)
     return layout, _notes_on_places(chunk, layout) + _notes_on_groups(layout, logsnr)
+
+
+def _places_of_noise(chunk: Chunk) -> Tensor:
+    """1 where noise that is always on may reach z, and 0 elsewhere, shape (rows, d)."""
+    z = chunk.run(State.NOISE).z
+    return (z != 0).to(z) if chunk.draws.known.needs_data else torch.ones_like(z)
 
 
 def _places(data: Traced, noises: list[Traced | None]) -> Layout:
@@ -658,7 +692,7 @@ def _note_on_correlation(chunk: Chunk, assumptions: Assumptions) -> str:
     """Says how far λ differs between directions; empty where it does not, or is told elsewhere."""
     layout = assumptions.layout
     is_changed = assumptions.estimated_noise or chunk.draws.known.unit_noise
-    if layout.retraced or layout.groups or not is_changed:
+    if layout.retraced or layout.has_parts or not is_changed:
         return ""
     more = chunk.larger(min(SAMPLES_OF_NOISE, max(1, NUMBERS_OF_NOISE // chunk.x[0].numel())))
     nothing = 0 if assumptions.external_noise else more.run(State.NOTHING).z
@@ -789,11 +823,12 @@ def _form_of(chunk: Chunk, assumptions: Assumptions, other: Tensor, tolerance: f
 
 
 def _fails_by_state(chunk: Chunk, slope: Tensor, direction: Tensor, tolerance: float) -> bool:
-    """Whether the weight differs between the states of data and noise."""
+    """Whether the weight of more than a few samples differs between states of data and noise."""
     for state in (State.NOTHING, State.DATA, State.NOISE):
         alone = chunk.run(state, direction).gradient - chunk.run(state).gradient
         known = alone.isfinite().all(1)  # a mean over no components is none
-        if torch.where(known, relative_error(alone, slope), 1).median() > tolerance:
+        differs = known & (relative_error(alone, slope) > tolerance)
+        if differs.double().mean() > RARE or not known.double().mean() > 0.5:
             return True
     return False
 

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from diffviz.checks import count, number, require, tensor, torch_generator
+from diffviz.checks import count, number, one_of, require, tensor, torch_generator
 from diffviz.compute import threads
 from diffviz.data.streams import examples
 from diffviz.data.toys import Toy
@@ -141,6 +141,7 @@ def probe(
     generator: torch.Generator | None = None,
     error: float | Literal["mmse"] | Callable[[NDArray], ArrayLike] | None = None,
     loss_key: str | None = None,
+    progress: bool = True,
 ) -> Measured:
     """Measure what a training loss optimises: path, target, density and weighting.
 
@@ -177,6 +178,7 @@ def probe(
             denoiser, where x is a toy or mixture. By default it is 0.1.
         loss_key: Name of the loss in the dict or object that the loss returns. By default it is
             "loss".
+        progress: Whether a probe of more than 5 s shows a bar with the time that it still takes.
 
     Returns:
         The measurement, draw by draw.
@@ -195,6 +197,7 @@ def probe(
     batch = None if batch is None else count(batch, "batch")
     scale = _checked_scale(scale)
     stratified = _is_stratified(mode)
+    progress = one_of(progress, "progress", (False, True))
     wrap = _wrapper_of(output)
     seed = _seed_from(generator)
     network = network_for(loss, model, x)
@@ -219,7 +222,7 @@ def probe(
         first_batch = batch or min(draws, FIRST_LOOK, max(1, NUMBERS_A_CALL // x[0].numel()))
         first_look = look(session.chunk(0, 1, first_batch), size)
         plan = _plan(first_look, x, draws, batch)
-        reading = _measure(session, first_look, plan)
+        reading = _measure(session, first_look, plan, progress=progress)
     measured = conclude(
         reading.first_look,
         reading.coefficients,
@@ -281,7 +284,7 @@ class Reading:
     first_look: FirstLook
 
 
-def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Reading:
+def _measure(session: Session, first_look: FirstLook, plan: Plan, *, progress: bool) -> Reading:
     """Read the coefficients of all draws.
 
     A call whose data are elsewhere than in the first look is read by their places of its own.
@@ -294,7 +297,8 @@ def _measure(session: Session, first_look: FirstLook, plan: Plan) -> Reading:
     augmented = False
     dropped = 0.0
     found = True
-    bar = tqdm(plan.order, desc="probe", unit="call", delay=WAIT, leave=False)
+    silent = not progress
+    bar = tqdm(plan.order, desc="probe", unit="call", delay=WAIT, leave=False, disable=silent)
     for index in bar:
         chunk = session.chunk(
             int(index),

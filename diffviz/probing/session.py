@@ -289,7 +289,8 @@ class Chunk:
 
         Returns:
             z and the gradient at the network's output. Where noise needs data, a state without
-            them is the same one with data, less what the data alone give.
+            them is the same one with data, less what the data alone give. Where noise is always on
+            too, that is what twice the data add.
 
         Raises:
             ValueError: The loss does not call its network, or carries no gradient to its output.
@@ -297,6 +298,12 @@ class Chunk:
         """
         if state.data or not self.draws.known.needs_data:
             return self._run(state, output, data, noises, answers)
+        if self.draws.known.always_on:
+            once = self._run(State.BOTH, output, None, noises, answers)
+            twice = self._run(State.BOTH, output, 2 * self.x, noises, answers)
+            return replace(
+                once, z=2 * once.z - twice.z, gradient=2 * once.gradient - twice.gradient
+            )
         of_data = self._run(State.DATA)
         beside = State.BOTH if state.noise else State.DATA
         whole = self._run(beside, output, None, noises, answers)

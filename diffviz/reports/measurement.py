@@ -217,6 +217,7 @@ def probe(
     generator: torch.Generator | None = None,
     error: float | Literal["mmse"] | Callable[[NDArray], ArrayLike] | None = None,
     loss_key: str | None = None,
+    progress: bool = True,
 ) -> Report:
     """Measure what a training loss optimises: path, target, density and weighting.
 
@@ -249,6 +250,7 @@ def probe(
             is a toy or mixture. By default it is 0.1.
         loss_key: Name of the loss in the dict or object that the loss returns. By default it is
             "loss".
+        progress: Whether a probe of more than 5 s shows a bar with the time that it still takes.
 
     Returns:
         The measurement, with its place in the catalogue.
@@ -280,6 +282,7 @@ def probe(
         generator=generator,
         error=error,
         loss_key=loss_key,
+        progress=progress,
     )
     return Report(**vars(measured))
 
@@ -293,6 +296,7 @@ def probe_arrays(
     draws: int = 20_000,
     batch: int | None = None,
     generator: torch.Generator | None = None,
+    progress: bool = True,
 ) -> Report:
     """Measure what a loss outside torch optimises, such as one of JAX, Keras or MLX.
 
@@ -311,6 +315,7 @@ def probe_arrays(
         draws: Number of draws, at least 100.
         batch: Draws in one call of the step.
         generator: Seeds the draws. By default they are always the same.
+        progress: Whether a probe of more than 5 s shows a bar with the time that it still takes.
 
     Returns:
         The measurement, with its place in the catalogue.
@@ -330,4 +335,12 @@ def probe_arrays(
     """
     loss = arrays.array_loss(step, uniforms)
     data = arrays.data_tensor(x)
-    return probe(loss, data, scale=scale, draws=draws, batch=batch, generator=generator)
+    return probe(
+        loss,
+        data,
+        scale=scale,
+        draws=draws,
+        batch=batch,
+        generator=generator,
+        progress=progress,
+    )

@@ -93,13 +93,46 @@ def masked_input_of_a_huber_loss(model, x):
     return (error * mask_of(x)).sum() / mask_of(x).sum()
 
 
-@pytest.mark.parametrize("loss", [masked_input, masked_noise, masked_input_of_a_huber_loss])
+def masked_noise_over_its_spread(model, x):
+    noise = torch.randn_like(x)
+    return masked_flow(model, x, noise / noise.std() * mask_of(x))
+
+
+def masked_noise_over_the_spread_of_what_is_kept(model, x):
+    noise, kept = torch.randn_like(x) * mask_of(x), x.shape[-1] * mask_of(x).sum()
+    return masked_flow(model, x, noise / (noise.square().sum() / kept).sqrt())
+
+
+def masked_input_with_noise_over_its_spread(model, x):
+    noise = torch.randn_like(x)
+    return masked_flow(lambda z, t: model(z * mask_of(x), t), x, noise / noise.std())
+
+
+def masked_flow(model, x, noise):
+    t = torch.rand(len(x))
+    level = t[:, None, None]
+    error = model((1 - level) * x + level * noise, t) - (noise - x)
+    return (error**2 * mask_of(x)).sum() / mask_of(x).sum()
+
+
+MASKED_INPUTS = (
+    masked_input,
+    masked_noise,
+    masked_input_of_a_huber_loss,
+    masked_noise_over_its_spread,
+    masked_noise_over_the_spread_of_what_is_kept,
+    masked_input_with_noise_over_its_spread,
+)
+
+
+@pytest.mark.parametrize("loss", MASKED_INPUTS, ids=lambda loss: loss.__name__)
 def test_noise_that_is_masked_as_the_data_are_is_read_and_named(loss):
     """With the data off the mask is empty, and no noise reaches the network."""
     measured = probe(loss, TOKENS, draws=2000)
     assert measured.kind == "u"
     assert off_flow_matching(measured) < 0.02
     assert says(measured, "of the components reach the network without data")
+    assert not says(measured, "correlated")
     assert "equal to" not in str(Report(**vars(measured)))
 
 

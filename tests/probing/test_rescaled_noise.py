@@ -31,6 +31,13 @@ RESCALED = {
     "over the norm": lambda noise: F.normalize(noise.flatten(1)).reshape(noise.shape) * 192**0.5,
     "standardised in a batch": lambda noise: (noise - noise.mean()) / noise.std(),
     "by a layer's norm": lambda noise: F.layer_norm(noise, noise.shape[1:]),
+    "over the spread of each channel in a batch": lambda noise: (
+        noise / noise.std((0, 2, 3), keepdim=True)
+    ),
+    "standardised by channel in a batch": lambda noise: (
+        (noise - noise.mean((0, 2, 3), keepdim=True)) / noise.std((0, 2, 3), keepdim=True)
+    ),
+    "by a batch norm": lambda noise: F.batch_norm(noise, None, None, training=True),
 }
 
 
@@ -103,12 +110,41 @@ def test_centring_each_sample_leaves_no_noise_in_one_direction_and_is_named():
     assert not measured.exact
 
 
-def test_noise_of_unit_size_has_mean_0_and_mean_square_1_and_times_stay_as_they_are():
+def test_standardising_each_channel_of_each_sample_leaves_no_noise_in_its_mean_and_is_named():
+    def loss(model, x):
+        noise = torch.randn_like(x)
+        mean, spread = noise.mean((2, 3), keepdim=True), noise.std((2, 3), keepdim=True)
+        return flow(model, x, (noise - mean) / spread)
+
+    measured = probe(loss, X, draws=500)
+    assert off_flow_matching(measured) < 0.005
+    assert says(measured, "the noise is correlated between components")
+
+
+@pytest.mark.parametrize(("shape", "rows"), [((32, 3, 8, 8), 96), ((32, 3, 4, 4), 32)])
+def test_noise_of_unit_size_has_mean_0_and_mean_square_1(shape, rows):
+    """So it has in each channel, unless this has few numbers."""
     known = Known(unit_noise=True)
-    noise = known.noise(RandomCall("randn_like", (X,), {}), 3 * X + 1, X)
-    assert noise.shape == X.shape
-    torch.testing.assert_close(noise.mean(EACH), torch.zeros(32), rtol=0, atol=1e-6)
-    torch.testing.assert_close(noise.square().mean(EACH), torch.ones(32))
+    x = X[..., : shape[2], : shape[3]]
+    noise = known.noise(RandomCall("randn_like", (x,), {}), 3 * x + 1, x)
+    assert noise.shape == shape
+    numbers = noise.reshape(rows, -1)
+    torch.testing.assert_close(numbers.mean(1), torch.zeros(rows), rtol=0, atol=1e-6)
+    torch.testing.assert_close(numbers.square().mean(1), torch.ones(rows))
+
+
+def test_noise_of_unit_size_is_so_apart_in_components_with_data_and_without():
+    x = X[:, :1, :2, :2].clone()
+    held = torch.tensor([[True, True], [False, True]]).expand_as(x)
+    x[~held] = 0
+    known = Known(unit_noise=True, needs_data=True)
+    noise = known.noise(RandomCall("randn_like", (x,), {}), 3 * X[:, :1, :2, :2] + 1, x)
+    torch.testing.assert_close(noise[held].reshape(32, 3).square().mean(1), torch.ones(32))
+    torch.testing.assert_close(noise[~held], 3 * X[:, :1, 1:2, :1].reshape(-1) + 1)  # one alone
+
+
+def test_standard_noise_alone_is_put_to_unit_size_and_only_where_it_has_to_be():
+    known = Known(unit_noise=True)
     for call, values in (("randn", X[:, 0, 0, 0]), ("rand_like", X), ("normal_", X)):
         assert known.noise(RandomCall(call, (X,), {}), values, X) is values
     assert Known().noise(RandomCall("randn", (X.shape,), {}), X, X) is X
