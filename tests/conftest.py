@@ -27,8 +27,8 @@ TOPIC = re.compile(
 LONGEST = (
     "tests/test_browser.py",
     "notebooks/",
-    "tests/web/test_explorers.py",
     "tests/probing/test_matrix.py",
+    "tests/web/test_explorers.py",
     "tests/web/test_local.py",
     "tests/test_site.py",
     "tests/test_install.py",

@@ -271,6 +271,7 @@ def call_few_steps():
     model.carry(torch.ones(3, 2), [1.0, 0.5, 0.0])
     for name in training.ERRORS:
         few_steps.train(name, dv.toy("ring8"), steps=1, batch=8, width=8)
+    few_steps.train_seeds("shortcut", dv.toy("ring8"), (0, 1), steps=1, batch=8, width=8)
     training.clean(model, torch.ones(3, 2), torch.full((3,), 0.5))
     dataclasses.replace(entry, name="mine")
 

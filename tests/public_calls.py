@@ -73,7 +73,10 @@ PARTS = {
 # Single functions of the same kind, by pattern.
 INNER = (
     "data.densities.*.*",  # a Toy calls them, with tensors that it has checked
-    "few_steps.maps.FlowMap.forward",  # as any network, called with tensors of its own making
+    "few_steps.maps.FlowMap.along",  # as any network, called with tensors of its own making
+    "few_steps.maps.FlowMap.forward",
+    "few_steps.maps.features*",  # parts of networks
+    "few_steps.maps.perceptron_along",
     "few_steps.training.*_errors",  # terms of ``loss``
     "few_steps.training.clean",
     "lab.explorers.view.ViewExplorer.compute",  # written anew by each explorer

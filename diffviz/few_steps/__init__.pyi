@@ -1,7 +1,7 @@
 from . import maps, objectives, pairs, training
 from .maps import FlowMap, exact_map
 from .objectives import FewStep, few_step, few_step_catalogue
-from .training import train
+from .training import train, train_seeds
 
 __all__ = [
     "FewStep",
@@ -13,5 +13,6 @@ __all__ = [
     "objectives",
     "pairs",
     "train",
+    "train_seeds",
     "training",
 ]

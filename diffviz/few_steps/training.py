@@ -6,20 +6,22 @@ consistency model is the network with r = 0: f(z, t) = z − t u(z, 0, t), for w
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 from scipy.special import expit
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.nn import functional as F
 
 from diffviz import checks
 from diffviz.compute import threads
-from diffviz.few_steps.maps import FlowMap
+from diffviz.few_steps.maps import FlowMap, KnowsSlope, features, features_along, perceptron_along
 from diffviz.few_steps.objectives import Adaptive, FewStep, few_step
+from diffviz.learning.models import linear
 
 
 class Source(Protocol):
@@ -32,6 +34,8 @@ class Source(Protocol):
 @dataclass(frozen=True)
 class Batch:
     """Data, noise and times of a training step.
+
+    Several networks that are trained side by side have a batch each, along an axis before n.
 
     Attributes:
         x: Data, shape (n, dim).
@@ -47,7 +51,7 @@ class Batch:
 
     def noisy(self, time: Tensor) -> Tensor:
         """States of the linear path at times, shape (n, dim)."""
-        return (1 - time)[:, None] * self.x + time[:, None] * self.eps
+        return (1 - time)[..., None] * self.x + time[..., None] * self.eps
 
     @property
     def z(self) -> Tensor:
@@ -73,7 +77,7 @@ def meanflow_errors(model: FlowMap, batch: Batch) -> Tensor:
         Errors, shape (n, dim); the target has no gradient.
     """
     u, slope = _along(model, batch, batch.u)
-    target = batch.u - (batch.t - batch.r)[:, None] * slope
+    target = batch.u - (batch.t - batch.r)[..., None] * slope
     return u - target.detach()
 
 
@@ -92,7 +96,7 @@ def improved_meanflow_errors(model: FlowMap, batch: Batch) -> Tensor:
     with torch.no_grad():
         own = model(batch.z, batch.t, batch.t)
     u, slope = _along(model, batch, own)
-    return u + (batch.t - batch.r)[:, None] * slope.detach() - batch.u
+    return u + (batch.t - batch.r)[..., None] * slope.detach() - batch.u
 
 
 def shortcut_errors(model: FlowMap, batch: Batch) -> Tensor:
@@ -110,9 +114,9 @@ def shortcut_errors(model: FlowMap, batch: Batch) -> Tensor:
     half = (batch.t + batch.r) / 2
     with torch.no_grad():
         first = model(batch.z, half, batch.t)
-        middle = batch.z - (batch.t - half)[:, None] * first
+        middle = batch.z - (batch.t - half)[..., None] * first
         second = model(middle, batch.r, half)
-    on = (batch.t == batch.r)[:, None]
+    on = (batch.t == batch.r)[..., None]
     target = torch.where(on, batch.u, (first + second) / 2)
     return model(batch.z, batch.r, batch.t) - target
 
@@ -145,11 +149,13 @@ def clean(model: FlowMap, z: Tensor, t: Tensor) -> Tensor:
     Returns:
         f(z, t), shape (n, dim); z itself at t = 0.
     """
-    return z - t[:, None] * model(z, torch.zeros_like(t), t)
+    return z - t[..., None] * model(z, torch.zeros_like(t), t)
 
 
 def _along(model: FlowMap, batch: Batch, direction: Tensor) -> tuple[Tensor, Tensor]:
     """What the network says at (z, r, t), and its derivative along (direction, 0, 1)."""
+    if isinstance(model, KnowsSlope):
+        return model.along(batch.z, batch.r, batch.t, direction)
     with warnings.catch_warnings(), forward_ad.dual_level():
         # torch's own rules for forward mode are made by a function that torch deprecates
         warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)
@@ -198,7 +204,7 @@ def loss(entry: FewStep, model: FlowMap, batch: Batch) -> Tensor:
             bool((batch.r < batch.t).all()),
             "the loss of 'ict' has the weight 1/(sigma_t - sigma_r): every r must be below its t",
         )
-    squared = ERRORS[entry.name](model, batch).square().sum(1)
+    squared = ERRORS[entry.name](model, batch).square().sum(-1)
     if entry.name == "ict":
         return _weighted_pseudo_huber(squared, batch).mean()
     return (_factor(entry.adaptive, squared) * squared).mean()
@@ -213,9 +219,50 @@ def _factor(adaptive: Adaptive | None, squared: Tensor) -> Tensor:
 
 def _weighted_pseudo_huber(squared: Tensor, batch: Batch) -> Tensor:
     """√(‖Δ‖² + c²) − c over the difference of the noise levels; arXiv 2310.14189, section 3."""
-    c = 0.00054 * math.sqrt(batch.x.shape[1])
+    c = 0.00054 * math.sqrt(batch.x.shape[-1])
     width = batch.t / (1 - batch.t) - batch.r / (1 - batch.r)  # sigma of the exploding path
     return ((squared + c**2).sqrt() - c) / width
+
+
+class _SideBySide(nn.Module):
+    """Several flow maps of the same size, each on points of its own.
+
+    Each weight has one slice for each map, so that a layer is one batched product for all of them.
+
+    Args:
+        maps: The maps; their weights are copied.
+    """
+
+    def __init__(self, maps: Sequence[FlowMap]) -> None:
+        super().__init__()
+        alike = zip(*(each.parameters() for each in maps), strict=True)
+        self.weights = nn.ParameterList(torch.stack(parts) for parts in alike)
+
+    def _layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Weights (k, i, o) and biases (k, 1, o)."""
+        weights = list(self.weights)
+        pairs = zip(weights[::2], weights[1::2], strict=True)
+        return [(weight.mT, bias[:, None]) for weight, bias in pairs]
+
+    def forward(self, z: Tensor, r: Tensor, t: Tensor) -> Tensor:
+        """Average velocities of states (k, n, dim) at times (k, n)."""
+        x = features(z, r, t)
+        *hidden, last = self._layers()
+        for weight, bias in hidden:
+            x = F.silu(linear(x, weight, bias))
+        return linear(x, *last)
+
+    def along(self, z: Tensor, r: Tensor, t: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+        """Average velocities and their derivatives, as those of a single map."""
+        slope = features_along(r, t, direction)
+        return perceptron_along(self._layers(), features(z, r, t), slope)
+
+    @torch.no_grad()
+    def hand_back(self, maps: Sequence[FlowMap]) -> None:
+        """Write the weights into as many single maps."""
+        for row, each in enumerate(maps):
+            for own, trained in zip(each.parameters(), self.weights, strict=True):
+                own.copy_(trained[row])
 
 
 def train(
@@ -247,41 +294,101 @@ def train(
         ValueError: The name is unknown, a number is out of range, or points have several axes.
         FloatingPointError: The loss is not finite; the message has the step.
     """
+    checks.seed(seed)
+    (model,) = train_seeds(name, data, (seed,), steps=steps, batch=batch, rate=rate, width=width)
+    return model
+
+
+def train_seeds(
+    name: str,
+    data: Source,
+    seeds: Sequence[int],
+    *,
+    steps: int = 3000,
+    batch: int = 256,
+    rate: float = 2e-3,
+    width: int = 128,
+) -> list[FlowMap]:
+    """Train one network for each seed, side by side: in less time than one after the other.
+
+    Each has draws and weights of its own, those of ``train`` with its seed, so that it becomes what
+    it would become alone but for rounding.
+
+    Args:
+        name: A key of ``few_step_catalogue``.
+        data: What has ``sample(n, generator)``, such as a toy; its points have one axis.
+        seeds: Seeds of weights, data, noise and times.
+        steps: Steps of Adam, whose rate falls to 0 by a half cosine.
+        batch: Points of a step of each network.
+        rate: Learning rate at the start.
+        width: Units of a hidden layer.
+
+    Returns:
+        The networks, in the order of the seeds.
+
+    Raises:
+        TypeError: A number is none, or the data cannot be drawn.
+        ValueError: The name is unknown, a number is out of range, there is no seed, or points have
+            several axes.
+        FloatingPointError: A loss is not finite; the message has the step.
+
+    Example:
+        >>> settings = {"steps": 2, "batch": 8, "width": 8}
+        >>> maps = few_steps.train_seeds("shortcut", dv.toy("gaussian"), (0, 1), **settings)
+        >>> len(maps)
+        2
+    """
     entry = few_step(name)
     steps = checks.count(steps, "steps")
     batch = checks.count(batch, "batch", least=4)
     rate = checks.positive(rate, "rate")
     checks.require(hasattr(data, "sample"), f"data must have sample(n), got {data!r}", TypeError)
-    generator = torch.Generator().manual_seed(checks.seed(seed))
-    rng = np.random.default_rng(seed)
-    first = data.sample(2, generator)
-    checks.require(first.ndim == 2, f"points need one axis, got shape {tuple(first.shape[1:])}")
-    model = FlowMap(first.shape[1], width, seed)
-    optimiser = torch.optim.Adam(model.parameters(), rate)
+    each_seed = [checks.seed(seed) for seed in checks.items(seeds, "seeds")]
+    checks.require(each_seed, "seeds is empty; give one for each network, such as (0, 1, 2)")
+    draws = [_Draws(entry, data, seed) for seed in each_seed]
+    maps = [FlowMap(each.dim, width, each.seed) for each in draws]
+    together = _SideBySide(maps)
+    optimiser = torch.optim.Adam(together.parameters(), rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    with threads.suited(model.multiply_adds(batch)):
+    with threads.suited(maps[0].multiply_adds(batch * len(maps))):
         for step in range(steps):
-            value = loss(entry, model, _drawn(entry, data, batch, generator, rng))
+            # the sum over networks, so that each has the gradient that it would have alone
+            value = len(maps) * loss(entry, together, _stacked(draws, batch))
             if not torch.isfinite(value):
                 raise FloatingPointError(f"the loss is {float(value)} at step {step}; lower rate")
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
             schedule.step()
-    return model.requires_grad_(False)
+    together.hand_back(maps)
+    return [each.requires_grad_(False) for each in maps]
 
 
-def _drawn(
-    entry: FewStep,
-    data: Source,
-    n: int,
-    generator: torch.Generator,
-    rng: np.random.Generator,
-) -> Batch:
-    """Data, noise and times of one step, float32."""
-    x = data.sample(n, generator).float()
-    eps = torch.randn(x.shape, generator=generator)
-    t, r = (
-        torch.from_numpy(expit(-levels / 2)).float() for levels in entry.draw(n, rng)
-    )  # t = sigma of the linear path
-    return Batch(x, eps, t, r)
+class _Draws:
+    """What one training draws, from generators of its own."""
+
+    def __init__(self, entry: FewStep, data: Source, seed: int) -> None:
+        self.entry = entry
+        self.data = data
+        self.seed = seed
+        self.generator = torch.Generator().manual_seed(seed)
+        self.rng = np.random.default_rng(seed)
+        first = data.sample(2, self.generator)
+        checks.require(first.ndim == 2, f"points need one axis, got shape {tuple(first.shape[1:])}")
+        self.dim = first.shape[1]
+
+    def batch(self, n: int) -> Batch:
+        """Data, noise and times of one step, float32."""
+        x = self.data.sample(n, self.generator).float()
+        eps = torch.randn(x.shape, generator=self.generator)
+        t, r = (
+            torch.from_numpy(expit(-levels / 2)).float() for levels in self.entry.draw(n, self.rng)
+        )  # t = sigma of the linear path
+        return Batch(x, eps, t, r)
+
+
+def _stacked(draws: Sequence[_Draws], n: int) -> Batch:
+    """A batch for each network, along a first axis."""
+    batches = [each.batch(n) for each in draws]
+    parts = zip(*((each.x, each.eps, each.t, each.r) for each in batches), strict=True)
+    return Batch(*(torch.stack(part) for part in parts))

@@ -126,6 +126,80 @@ def test_a_derivative_along_a_path_is_that_of_differences():
     )
 
 
+class Wrapped(nn.Module):
+    """A network of which nobody knows a derivative."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, z, r, t):
+        return self.model(z, r, t)
+
+
+@pytest.mark.parametrize("name", ["meanflow", "imeanflow"])
+def test_the_chain_rule_by_hand_is_forward_differentiation(name):
+    """Errors and their gradients, by the map's own rule and by torch's."""
+    model = started(seed=2)
+    batch = batch_on_the_flow(0.7, 0.2)
+    parameters = list(model.parameters())
+    results = []
+    for network in (model, Wrapped(model)):
+        errors = training.ERRORS[name](network, batch)
+        gradients = torch.autograd.grad(errors.square().sum(), parameters)
+        results.append((errors.detach(), *gradients))
+    for own, torchs in zip(*results, strict=True):
+        torch.testing.assert_close(own, torchs, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", list(training.ERRORS))
+def test_networks_side_by_side_have_the_losses_and_gradients_that_they_have_alone(name):
+    models = [started(seed) for seed in (3, 4, 5)]
+    batches = [batch_on_the_flow(0.7, 0.2, seed=seed) for seed in (3, 4, 5)]
+    together = training._SideBySide(models)
+    parts = zip(*((each.x, each.eps, each.t, each.r) for each in batches), strict=True)
+    entry = dv.few_step(name)
+    value = training.loss(entry, together, training.Batch(*map(torch.stack, parts)))
+    gradients = torch.autograd.grad(3 * value, list(together.parameters()))
+    alone = [training.loss(entry, *pair) for pair in zip(models, batches, strict=True)]
+    torch.testing.assert_close(3 * value, sum(alone), rtol=1e-12, atol=0)
+    for row, (model, loss) in enumerate(zip(models, alone, strict=True)):
+        expected = torch.autograd.grad(loss, list(model.parameters()))
+        for stacked, own in zip(gradients, expected, strict=True):
+            torch.testing.assert_close(stacked[row], own, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", list(training.ERRORS))
+def test_networks_side_by_side_see_the_draws_that_they_see_alone(name):
+    """Two batches each: the second shows that no generator is moved by a neighbour."""
+    entry = dv.few_step(name)
+
+    def draws(seeds):
+        return [training._Draws(entry, dv.toy("ring8"), seed) for seed in seeds]
+
+    together, alone = draws((0, 7)), draws((7,))
+    for _ in range(2):
+        both = training._stacked(together, 16)
+        one = training._stacked(alone, 16)
+        for part in ("x", "eps", "t", "r"):
+            assert torch.equal(getattr(both, part)[1], getattr(one, part)[0])
+            assert not torch.equal(getattr(both, part)[0], getattr(both, part)[1])
+
+
+def test_networks_side_by_side_are_trained_as_they_are_alone():
+    """A shortcut model does not grow the last bits of a sum."""
+    toy, settings = dv.toy("ring8"), {"steps": 8, "batch": 16, "width": 8}
+    together = training.train_seeds("shortcut", toy, (2, 0), **settings)
+    z = torch.linspace(-2, 2, 10).reshape(5, 2)
+    carried = []
+    for seed, model in zip((2, 0), together, strict=True):
+        alone = training.train("shortcut", toy, seed=seed, **settings)
+        carried.append(model.carry(z, [1.0, 0.0]))
+        torch.testing.assert_close(carried[-1], alone.carry(z, [1.0, 0.0]), rtol=0, atol=1e-5)
+        assert not any(each.requires_grad for each in model.parameters())
+    assert float((carried[0] - carried[1]).abs().max()) > 1e-3
+
+
 @pytest.mark.parametrize("name", list(training.ERRORS))
 def test_targets_have_no_gradient_but_predictions_do(name):
     model = started()
@@ -190,6 +264,8 @@ def test_a_shortcut_model_learns_the_map_of_a_gaussian():
         (lambda: training.train("shortcut", 3), TypeError, "sample"),
         (lambda: training.train("shortcut", dv.toy("gaussian"), steps=0), ValueError, "steps"),
         (lambda: training.train("shortcut", dv.toy("gaussian"), rate=np.nan), ValueError, "rate"),
+        (lambda: training.train_seeds("shortcut", dv.toy("gaussian"), ()), ValueError, "empty"),
+        (lambda: training.train_seeds("shortcut", dv.toy("gaussian"), 3), TypeError, "a list"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make, error, says):

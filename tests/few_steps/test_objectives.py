@@ -52,6 +52,17 @@ def test_the_larger_of_two_logit_normal_times_has_a_skew_normal_level():
     np.testing.assert_allclose(objectives.LARGER_OF_TWO.pdf(level) * jacobian, expected, rtol=1e-10)
 
 
+def test_the_law_of_the_smaller_level_is_scipys_skew_normal():
+    """Its closed forms against SciPy's integrals and searches."""
+    law, scipys = objectives.LARGER_OF_TWO, stats.skewnorm(-1.0, 0.8, 2.0)
+    level, share = np.linspace(-9, 9, 37), np.linspace(0.001, 0.999, 41)
+    for name, at in (("pdf", level), ("cdf", level), ("sf", level), ("ppf", share), ("isf", share)):
+        np.testing.assert_allclose(getattr(law, name)(at), getattr(scipys, name)(at), rtol=1e-7)
+    np.testing.assert_allclose(law.stats("mv"), scipys.stats("mv"), rtol=1e-12)
+    tiny = np.array([1e-300, 1e-20, 0.5, 1 - 1e-12])
+    np.testing.assert_allclose(law.cdf(law.ppf(tiny)), tiny, rtol=1e-10)
+
+
 def test_the_diagonal_of_meanflow_is_noisier_than_its_logit_normal_law():
     """By 0.56 standard deviations of λ, the mean of the larger of two normal numbers."""
     diagonal = dv.few_step("meanflow").diagonal

@@ -119,11 +119,11 @@ def test_what_small_networks_learn(text):
         assert (found[name][:, 2] > 0.8 * unmoved).all()
     assert found["shortcut"].max() < 0.2 < 0.5 * unmoved
     assert (found["ict"][:, 0] > 0.6 * unmoved).all()
-    assert found["meanflow"][:, 1].mean() < 1.5 * found["shortcut"][:, 1].mean()
+    assert (found["meanflow"][:, 1] < 0.5 * found["meanflow"][:, 0]).all()
     assert_says(
         text,
         f"it stays below 0.2, where states that are not moved are {unmoved:.2f} off",
-        "In two steps MeanFlow comes nearly as close as the shortcut model",
+        "In two steps MeanFlow is less than half as far off as in one",
     )
     assert few_steps.TRAINING == {"steps": 1500, "width": 64}
     assert_says(text, "three hidden layers of 64 units", "1,500 steps", "with three seeds each")

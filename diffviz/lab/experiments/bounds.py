@@ -19,7 +19,7 @@ from numpy.polynomial import hermite_e, legendre
 from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 from scipy.optimize import brentq
-from scipy.special import expit, log_expit, logsumexp
+from scipy.special import expit, log_expit
 
 from diffviz.checks import one_of, positive, require
 from diffviz.compute.cache import cached
@@ -63,6 +63,22 @@ def heights() -> tuple[NDArray, NDArray]:
     return np.concatenate([bottom, top]), np.concatenate([bottom * span * weight / 2, top_weight])
 
 
+def _log_sum(logs: NDArray) -> NDArray:
+    """Logarithm of the sum of exponentials over the first axis.
+
+    NumPy goes along long rows ten times as fast as along short columns, and SciPy's ``logsumexp``
+    passes over them more often.
+    """
+    top = logs.max(0)
+    return top + np.log(np.exp(logs - top).sum(0))
+
+
+def _log_mean(logs: NDArray, weight: NDArray) -> NDArray:
+    """Logarithm of the weighted mean of exponentials over the last axis."""
+    top = logs.max(-1)
+    return top + np.log(np.exp(logs - top[..., None]) @ (weight / weight.sum()))
+
+
 # --- a wrong mixture on a line --------------------------------------------------------------------
 
 
@@ -81,24 +97,29 @@ class Line:
     stds: NDArray
 
     def parts(self, z: NDArray, logsnr: float) -> NDArray:
-        """Log-densities of the parts at z, shape (*z, k)."""
+        """Log-densities of the parts at z, shape (k, *z)."""
         mean = np.sqrt(expit(logsnr)) * self.means
         variance = expit(logsnr) * self.stds**2 + expit(-logsnr)
-        square = (z[..., None] - mean) ** 2 / variance
-        return np.log(self.weights) - (square + np.log(2 * np.pi * variance)) / 2
+        height = np.log(self.weights) - np.log(2 * np.pi * variance) / 2
+        return np.stack(
+            [
+                top - (z - middle) ** 2 / (2 * spread)
+                for top, middle, spread in zip(height, mean, variance, strict=True)
+            ]
+        )
 
     def log_density(self, z: NDArray, logsnr: float = np.inf) -> NDArray:
         """Log-density of z at λ, in the shape of z."""
-        return logsumexp(self.parts(z, logsnr), axis=-1)
+        return _log_sum(self.parts(z, logsnr))
 
     def denoise(self, z: NDArray, logsnr: float) -> NDArray:
         """E[x|z] at λ, in the shape of z."""
         parts = self.parts(z, logsnr)
-        share = np.exp(parts - logsumexp(parts, axis=-1, keepdims=True))
+        share = np.exp(parts - _log_sum(parts))
         alpha = np.sqrt(expit(logsnr))
         slope = alpha * self.stds**2 / (alpha**2 * self.stds**2 + expit(-logsnr))
         given = self.means + slope * (z[..., None] - alpha * self.means)
-        return (share * given).sum(-1)
+        return (share * np.moveaxis(given, -1, 0)).sum(0)
 
 
 DATA = Line(np.array([0.3, 0.7]), np.array([-1.5, 0.5]), np.array([0.3, 0.2]))  # gmm1
@@ -146,7 +167,7 @@ class Mistaken:
         noisier = ratio * z[..., None] + spread * node
         back = self.data.log_density(noisier, low) - self.model.log_density(noisier, low)
         here = self.model.log_density(z, high) - self.data.log_density(z, high)
-        return here + logsumexp(back, axis=-1, b=weight / weight.sum())
+        return here + _log_mean(back, weight)
 
     def divergences(self, low: float, high: float) -> tuple[float, float]:
         """KL to the model of the data, and to that of z at ``high``.
@@ -162,7 +183,7 @@ class Mistaken:
         x = GRID[np.abs(GRID) < 6.5][::4]
         alpha, sigma = np.sqrt(expit(high)), np.sqrt(expit(-high))
         inner = self.log_ratio(alpha * x[:, None] + sigma * node, low, high)
-        of_data = logsumexp(inner, axis=1, b=weight / weight.sum())
+        of_data = _log_mean(inner, weight)
         mass = np.exp(self.data.log_density(x))
         z = GRID[::2]
         noised = np.exp(self.data.log_density(z, high))

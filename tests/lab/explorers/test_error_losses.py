@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from cells import in_one_test
 from scipy.special import erf, expit
 
 import diffviz as dv
@@ -15,6 +16,12 @@ from diffviz.lab.explorers.weighting import WeightingExplorer
 @pytest.fixture
 def explorer():
     return WeightingExplorer(("fm-ot", "edm"), "EDM", loss="Huber", scale="w / max")
+
+
+@pytest.fixture
+def before(explorer):
+    """The picture before anything is set."""
+    return explorer.png
 
 
 def drawn(explorer, name="fm-ot"):
@@ -167,6 +174,7 @@ def test_the_verdict_is_that_of_the_local_weighting(explorer):
     assert float(cells[2].rstrip("%")) == pytest.approx(100 * below, abs=0.1)
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -180,8 +188,7 @@ def test_the_verdict_is_that_of_the_local_weighting(explorer):
         ("schedule", "snr", "by SNR"),
     ],
 )
-def test_what_makes_no_sense_is_refused(explorer, name, value, message):
-    before = explorer.png
+def test_what_makes_no_sense_is_refused(explorer, before, name, value, message):
     with pytest.raises((ValueError, TypeError), match=message):
         explorer.set(name, value)
     assert explorer.png == before
