@@ -199,7 +199,6 @@ def probe(
     stratified = _is_stratified(mode)
     progress = one_of(progress, "progress", (False, True))
     wrap = _wrapper_of(output)
-    seed = _seed_from(generator)
     network = network_for(loss, model, x)
     session = Session(
         loss if isinstance(model, str) else partial(loss, network),
@@ -211,7 +210,7 @@ def probe(
             numbers=x[0].numel(),
             forward=None if model is None or wrap is not None else network.forward,
         ),
-        seed=seed,
+        seed=_seed_from(generator),
         stratified=stratified,
         bit_generators=_bit_generators(loss),
         counters=Counters(loss),
