@@ -434,9 +434,9 @@ def _draw_side_by_side(columns: Mapping[str, Mapping[str, Implied]]) -> Axes:
         _draw_implied(ax, curves, title=f"{kind}: {title}", xlabel=SHORT_LOGSNR)
         _widen_main_eye(ax)
         _name_curves(ax, loc="lower left", borderaxespad=0.2)
-    right.get_legend().remove()
-    curves = [line for ax in (left, right) for line in named_lines(ax)]
-    highest = max(float(np.max(line.get_ydata())) for line in curves)
+    legend(right, []).remove()  # the left one names the lines of both
+    lines = [line for ax in (left, right) for line in named_lines(ax)]
+    highest = max(float(np.max(np.asarray(line.get_ydata()))) for line in lines)
     for ax in (left, right):
         ax.set_ylim(-4, highest + 0.3)
     left.set_ylabel("log₁₀ w on the ε error, 0 at λ = 0")

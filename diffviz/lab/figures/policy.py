@@ -6,6 +6,7 @@ see what a weighting does whose gain is not flat.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -205,7 +206,7 @@ def draws_needed(which: Sequence[str] = ("both",), ax: Axes | None = None) -> Ax
             )
         if "both" in which:
             ceiling = changes()["both"].correlation(name)
-            style = {"color": plots.colour(name), "lw": 1.4, "ls": ":"}
+            style: dict[str, Any] = {"color": plots.colour(name), "lw": 1.4, "ls": ":"}
             gid, label = f"{name}, both, without noise", f"{name}, without noise"
             ax.axhline(ceiling, gid=gid, label=label, zorder=1, **style)
     _mark_draws(ax)
@@ -288,7 +289,7 @@ def _draw_reward(ax: Axes, names: Sequence[str], title: str) -> None:
     _draw_range(ax, names, rewards)
     for name, values in rewards.items():
         end = (values.shape[1] - 1, values[:, -1].mean())
-        style = {"color": METHOD_COLOURS[name], "fontsize": 10, "va": "center"}
+        style: dict[str, Any] = {"color": METHOD_COLOURS[name], "fontsize": 10, "va": "center"}
         ax.annotate(name, end, (6, -9), textcoords="offset points", gid=f"{name}:end", **style)
     longest = max(values.shape[1] for values in rewards.values()) - 1
     ax.set(ylabel="mean reward", ylim=(0, 1.02), xlim=(0, 1.22 * longest), title=title)
