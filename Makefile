@@ -103,7 +103,7 @@ notebooks: $(LAB)  ## run all notebooks and save them with their pictures
 	$(PYTHON) -m venv .venv
 	$(if $(CUDA),,$(PIP) --no-deps --no-index '$(TORCH)' 2>/dev/null || \
 	  $(PIP) --no-deps '$(TORCH)' --extra-index-url $(CPU_INDEX))
-	@if $(BIN)/python -m pip check | grep -q '^torch .* nvidia-'; then \
+	@if PIP_QUIET=0 $(BIN)/python -m pip check | grep -q '^torch .* nvidia-'; then \
 	  echo "PyTorch's CPU index has not answered, so that this is the CUDA build, with 5 GB of NVIDIA's packages"; \
 	  $(PIP) -c constraints.txt '$(TORCH)'; fi
 	touch $@
