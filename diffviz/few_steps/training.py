@@ -21,6 +21,8 @@ from diffviz.compute import threads
 from diffviz.few_steps.maps import FlowMap
 from diffviz.few_steps.objectives import Adaptive, FewStep, few_step
 
+LARGEST_RATE = 1e30  # a step of Adam, ten times as long at first, still fits into float32
+
 
 class Source(Protocol):
     """Data that can be drawn, such as a toy."""
@@ -250,9 +252,10 @@ def train(
     entry = few_step(name)
     steps = checks.count(steps, "steps")
     batch = checks.count(batch, "batch", least=4)
-    rate = checks.positive(rate, "rate")
+    rate = checks.number(checks.positive(rate, "rate"), "rate", high=LARGEST_RATE)
+    seed = checks.seed(seed)
     checks.require(hasattr(data, "sample"), f"data must have sample(n), got {data!r}", TypeError)
-    generator = torch.Generator().manual_seed(checks.seed(seed))
+    generator = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)
     first = data.sample(2, generator)
     checks.require(first.ndim == 2, f"points need one axis, got shape {tuple(first.shape[1:])}")
@@ -263,7 +266,7 @@ def train(
         for step in range(steps):
             value = loss(entry, model, _drawn(entry, data, batch, generator, rng))
             if not torch.isfinite(value):
-                raise FloatingPointError(f"the loss is {float(value)} at step {step}; lower rate")
+                raise FloatingPointError(f"the loss is {value.item()} at step {step}; lower rate")
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
