@@ -96,11 +96,16 @@ notebooks: $(LAB)  ## run all notebooks and save them with their pictures
 	$(BIN)/python notebooks/build.py
 
 # A CPU build of torch unless CUDA=1: from a local wheel directory (PIP_FIND_LINKS) if it is there, else from PyTorch's CPU index.
+# Where neither has it, pip takes the build of PyPI. On Linux that is the one for CUDA, which is not loaded without NVIDIA's
+# packages.
 .venv/torch: constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("diffviz needs Python 3.11 or newer, and this is " + sys.version + "; name another with PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(if $(CUDA),,$(PIP) --no-deps --no-index '$(TORCH)' 2>/dev/null || \
 	  $(PIP) --no-deps '$(TORCH)' --extra-index-url $(CPU_INDEX))
+	@if PIP_QUIET=0 $(BIN)/python -m pip check | grep -q '^torch .* nvidia-'; then \
+	  echo "PyTorch's CPU index has not answered, so that this is the CUDA build, with 5 GB of NVIDIA's packages"; \
+	  $(PIP) -c constraints.txt '$(TORCH)'; fi
 	touch $@
 
 # The package itself is built here, by what has been installed before: pip would fetch its builder unseen.

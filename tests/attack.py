@@ -53,6 +53,7 @@ MEANT = (  # where NaN or infinity has a meaning
     "data.toys.Toy.*(z=*)",  # of a point that is not known nothing is known
     "data.toys.Toy.*(z=an entry 1e300)",  # its square is infinite
     "learning.runs.Run.denoise(z=inf)",
+    "learning.settings.Settings(clip=inf)",  # gradients of any length
     "learning.logs.record.LossLog.take_batches(*)",  # counted, and left out of averages
     "learning.tracking.LossByLogSNR.update*(*)",
     "learning.callbacks.loop.Follower.__call__(*)",

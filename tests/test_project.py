@@ -197,6 +197,41 @@ def test_make_checks_hashes_but_where_it_is_told_not_to(option):
     assert ("-c constraints.txt -e '.[test]'" in plan) == (not is_locked)
 
 
+FAKE_PYTHON = """#!/bin/sh
+echo "$@" >> calls
+case "$*" in
+  "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+  "-m pip check") test "$PIP_QUIET" = 1 || cat broken; test ! -s broken ;;
+esac
+"""
+NO_CUDA = "torch 2.13.0 requires sympy, which is not installed.\n"
+CUDA = NO_CUDA + "torch 2.13.0 requires nvidia-cudnn-cu13, which is not installed.\n"
+
+
+@pytest.mark.parametrize(("broken", "is_whole"), [("", False), (NO_CUDA, False), (CUDA, True)])
+def test_torch_for_cuda_gets_the_packages_without_which_it_is_not_loaded(
+    tmp_path, monkeypatch, broken, is_whole
+):
+    """For Linux, PyPI has that build alone; pip takes it where PyTorch's index does not answer."""
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("there is no make")
+    for name in ("Makefile", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / "python"
+    python.write_text(FAKE_PYTHON, encoding="utf-8")
+    python.chmod(0o755)
+    (tmp_path / "broken").write_text(broken, encoding="utf-8")
+    monkeypatch.setenv("PIP_QUIET", "1")
+    command = [make, f"PYTHON={python}", ".venv/torch"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
+    torch = re.search(r"^torch==.*$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.M)
+    whole = f"-m pip install -q --no-compile -c constraints.txt {torch[0]}"
+    assert calls[-2:] == (["-m pip check", whole] if is_whole else [calls[-2], "-m pip check"])
+    assert (tmp_path / ".venv" / "torch").exists()
+
+
 def test_hashes_are_taken_by_the_pythons_that_are_declared():
     fits = runpy.run_path(str(LOCKS / "fits.py"))["fits"]
     declared = re.findall(r"Python :: 3\.(\d+)$", "\n".join(project()["classifiers"]), re.M)

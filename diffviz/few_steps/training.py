@@ -23,6 +23,8 @@ from diffviz.few_steps.maps import FlowMap, KnowsSlope, features, features_along
 from diffviz.few_steps.objectives import Adaptive, FewStep, few_step
 from diffviz.learning.models import linear
 
+LARGEST_RATE = 1e30  # a step of Adam, ten times as long at first, still fits into float32
+
 
 class Source(Protocol):
     """Data that can be drawn, such as a toy."""
@@ -341,7 +343,7 @@ def train_seeds(
     entry = few_step(name)
     steps = checks.count(steps, "steps")
     batch = checks.count(batch, "batch", least=4)
-    rate = checks.positive(rate, "rate")
+    rate = checks.number(checks.positive(rate, "rate"), "rate", high=LARGEST_RATE)
     checks.require(hasattr(data, "sample"), f"data must have sample(n), got {data!r}", TypeError)
     each_seed = [checks.seed(seed) for seed in checks.items(seeds, "seeds")]
     checks.require(each_seed, "seeds is empty; give one for each network, such as (0, 1, 2)")
@@ -355,7 +357,7 @@ def train_seeds(
             # the sum over networks, so that each has the gradient that it would have alone
             value = len(maps) * loss(entry, together, _stacked(draws, batch))
             if not torch.isfinite(value):
-                raise FloatingPointError(f"the loss is {float(value)} at step {step}; lower rate")
+                raise FloatingPointError(f"the loss is {value.item()} at step {step}; lower rate")
             optimiser.zero_grad()
             value.backward()
             optimiser.step()

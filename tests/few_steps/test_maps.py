@@ -231,6 +231,23 @@ def test_training_is_the_same_again_and_leaves_torch_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_a_seed_may_be_any_whole_number():
+    seeds = (3, np.int64(3), torch.tensor(3))
+    runs = [
+        training.train("shortcut", dv.toy("gaussian"), steps=2, width=8, seed=seed)
+        for seed in seeds
+    ]
+    expected = list(runs[0].parameters())
+    for run in runs[1:]:
+        assert all(map(torch.equal, run.parameters(), expected))
+
+
+def test_the_largest_rate_diverges_in_words():
+    data = dv.toy("gaussian")
+    with pytest.raises(FloatingPointError, match="lower rate"):
+        training.train("shortcut", data, steps=9, width=8, rate=training.LARGEST_RATE)
+
+
 def test_a_shortcut_model_learns_the_map_of_a_gaussian():
     toy = dv.mixture([[0.0]], 0.3)
     z = torch.linspace(-2, 2, 41)[:, None]
@@ -266,6 +283,7 @@ def test_a_shortcut_model_learns_the_map_of_a_gaussian():
         (lambda: training.train("shortcut", dv.toy("gaussian"), rate=np.nan), ValueError, "rate"),
         (lambda: training.train_seeds("shortcut", dv.toy("gaussian"), ()), ValueError, "empty"),
         (lambda: training.train_seeds("shortcut", dv.toy("gaussian"), 3), TypeError, "a list"),
+        (lambda: training.train("shortcut", dv.toy("gaussian"), rate=1e300), ValueError, "rate"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make, error, says):
