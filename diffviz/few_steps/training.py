@@ -23,6 +23,7 @@ from diffviz.few_steps.maps import FlowMap, KnowsSlope, features, features_along
 from diffviz.few_steps.objectives import Adaptive, FewStep, few_step
 from diffviz.learning.models import linear
 
+Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # the average velocity at (z, r, t)
 LARGEST_RATE = 1e30  # a step of Adam, ten times as long at first, still fits into float32
 
 
@@ -66,7 +67,7 @@ class Batch:
         return self.eps - self.x
 
 
-def meanflow_errors(model: FlowMap, batch: Batch) -> Tensor:
+def meanflow_errors(model: Network, batch: Batch) -> Tensor:
     """Errors of MeanFlow, u − sg[v − (t − r) du/dt].
 
     Source: arXiv 2505.13447, algorithm 1, without guidance.
@@ -83,7 +84,7 @@ def meanflow_errors(model: FlowMap, batch: Batch) -> Tensor:
     return u - target.detach()
 
 
-def improved_meanflow_errors(model: FlowMap, batch: Batch) -> Tensor:
+def improved_meanflow_errors(model: Network, batch: Batch) -> Tensor:
     """Errors of improved MeanFlow, u + (t − r) sg[du/dt] − v along the network's own velocity.
 
     Source: arXiv 2512.02012, without guidance and without the second output for v.
@@ -101,7 +102,7 @@ def improved_meanflow_errors(model: FlowMap, batch: Batch) -> Tensor:
     return u + (batch.t - batch.r)[..., None] * slope.detach() - batch.u
 
 
-def shortcut_errors(model: FlowMap, batch: Batch) -> Tensor:
+def shortcut_errors(model: Network, batch: Batch) -> Tensor:
     """Errors of a shortcut model: u − v on the diagonal, else u less two steps of half the length.
 
     Source: arXiv 2410.12557, eq. 5.
@@ -123,7 +124,7 @@ def shortcut_errors(model: FlowMap, batch: Batch) -> Tensor:
     return model(batch.z, batch.r, batch.t) - target
 
 
-def consistency_errors(model: FlowMap, batch: Batch) -> Tensor:
+def consistency_errors(model: Network, batch: Batch) -> Tensor:
     """Errors of consistency training, f(z_t, t) − sg[f(z_r, r)] with the same noise in both.
 
     Source: arXiv 2303.01469, algorithm 3, with the squared distance.
@@ -140,7 +141,7 @@ def consistency_errors(model: FlowMap, batch: Batch) -> Tensor:
     return clean(model, batch.z, batch.t) - target
 
 
-def clean(model: FlowMap, z: Tensor, t: Tensor) -> Tensor:
+def clean(model: Network, z: Tensor, t: Tensor) -> Tensor:
     """The network's data for noisy states in one step, z − t u(z, 0, t).
 
     Args:
@@ -154,7 +155,7 @@ def clean(model: FlowMap, z: Tensor, t: Tensor) -> Tensor:
     return z - t[..., None] * model(z, torch.zeros_like(t), t)
 
 
-def _along(model: FlowMap, batch: Batch, direction: Tensor) -> tuple[Tensor, Tensor]:
+def _along(model: Network, batch: Batch, direction: Tensor) -> tuple[Tensor, Tensor]:
     """What the network says at (z, r, t), and its derivative along (direction, 0, 1)."""
     if isinstance(model, KnowsSlope):
         return model.along(batch.z, batch.r, batch.t, direction)
@@ -177,7 +178,7 @@ ERRORS: dict[str, Callable[[FlowMap, Batch], Tensor]] = {
 }
 
 
-def loss(entry: FewStep, model: FlowMap, batch: Batch) -> Tensor:
+def loss(entry: FewStep, model: Network, batch: Batch) -> Tensor:
     """The loss of a few-step objective.
 
     Args:

@@ -5,6 +5,7 @@ beside them, and None draws none.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -128,7 +129,10 @@ def equal_times(path: Path = COSINE, n: int = 24, strip: plots.Strip | None = No
     upper, lower = plots.axes(7.6, 4.8, rows=2)
     times = (np.arange(count(n, "n")) + 0.5) / n
     levels = path.logsnr(times)
-    look = {"outside": None, "colours": {path.name: plots.colour("iddpm-cosine")}.__getitem__}
+    look: dict[str, Any] = {
+        "outside": None,
+        "colours": {path.name: plots.colour("iddpm-cosine")}.__getitem__,
+    }
     title = "equal steps of time lie close together where p(λ) is high"
     over = {path.name: path.time(WIDE)}
     plots.lines(WIDE, over, xlabel="", ylabel=TIME, title=title, ax=upper, **look)
@@ -138,7 +142,7 @@ def equal_times(path: Path = COSINE, n: int = 24, strip: plots.Strip | None = No
     lower.set_ylim(bottom=0)
     upper.set_ylim(0, 1.02)
     left, right = lower.get_xlim()
-    thin = {"color": NEUTRAL, "lw": 0.8, "alpha": 0.7, "zorder": 1}
+    thin: dict[str, Any] = {"color": NEUTRAL, "lw": 0.8, "alpha": 0.7, "zorder": 1}
     upper.hlines(times, left, levels, gid="times", **thin)
     upper.vlines(levels, 0, times, gid="levels", **thin)
     lower.vlines(levels, 0, path.schedule.pdf(levels), gid="levels", **thin)
