@@ -169,7 +169,7 @@ def _along(model: Network, batch: Batch, direction: Tensor) -> tuple[Tensor, Ten
     return u, slope
 
 
-ERRORS: dict[str, Callable[[FlowMap, Batch], Tensor]] = {
+ERRORS: dict[str, Callable[[Network, Batch], Tensor]] = {
     "meanflow": meanflow_errors,
     "imeanflow": improved_meanflow_errors,
     "shortcut": shortcut_errors,
