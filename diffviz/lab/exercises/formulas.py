@@ -225,8 +225,8 @@ def crosses(answer: Any) -> str:
 
     def said(*pairs: NDArray) -> Any:
         found = answer(*pairs)
-        # truth values, counted as 0 and 1
-        return found if found is None or found is Ellipsis else np.asarray(found, dtype=float)
+        is_truth = np.asarray(found).dtype == bool
+        return np.asarray(found, dtype=float) if is_truth else found
 
     def product(x1: NDArray, e1: NDArray, x2: NDArray, e2: NDArray) -> NDArray:
         return ((x1 - x2) * (e1 - e2)).sum(-1)

@@ -127,7 +127,7 @@ class Pairing(NamedTuple):
     Attributes:
         z: Points on the way from source to data, shape (steps + 1, n, 2).
         share: Share of the way that is done, shape (steps + 1,).
-        numbers: Share of crossing pairs, mean squared distance, and length over distance.
+        numbers: Share of crossing pairs, cost (mean squared distance), and path ratio.
     """
 
     z: NDArray
@@ -172,8 +172,8 @@ def paired(coupling: str, n: int = PAIRS) -> Pairing:
     if coupling != FLOW:
         z = torch.lerp(source, x, share[:, None, None])
     numbers = {
-        "pairs that cross": couplings.crossings(source, x),
-        "mean squared distance": couplings.transport_cost(source, x),
-        "length over distance": couplings.path_ratio(z),
+        "crossings": couplings.crossings(source, x),
+        "cost": couplings.transport_cost(source, x),
+        "path ratio": couplings.path_ratio(z),
     }
     return Pairing(z.numpy(), share.numpy(), numbers)

@@ -32,6 +32,7 @@ from diffviz.lab.experiments.prior import (
 )
 from diffviz.lab.figures.registry import figure
 from diffviz.lab.figures.style import OTHERS, from_noise, legend, line_of, minus, named_lines
+from diffviz.plots.style import FOCUS
 from diffviz.theory import prior
 
 SIZE_COLOURS = dict(zip(SIZES, plots.PALETTE, strict=False))
@@ -284,8 +285,8 @@ def offset_noise(largest: float = 0.3) -> Axes:
         "spread, offset in the start too": spread,
         "spread, plain start": plain,
     }
-    # not the colours of sizes, which are on the left
-    colours = dict(zip(curves, plots.PALETTE[3:], strict=False))
+    # not the colours of sizes, which are on the left: those of mean and spread in the explorer
+    colours = dict(zip(curves, (FOCUS, OTHERS[5], OTHERS[3]), strict=True))
     plots.lines(
         strength,
         curves,
