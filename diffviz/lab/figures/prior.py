@@ -131,6 +131,7 @@ def prior_kl_figure(mismatch: Mismatch | None = None, *, ax: Axes | None = None)
                 fontsize=10,
             )
     ax.set(yscale="log", ylim=(1e-7, 3e3), xlim=(-22, 0))
+    ax.set_xticks(range(-20, 1, 5))
     _mark_ends(ax, TERMINAL)
     ground = {"frameon": True, "framealpha": 1, "edgecolor": "none"}  # over the dotted lines
     legend(ax, [line_of(ax, name) for name in (term, shown)], loc="lower right", **ground)
